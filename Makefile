@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+# pvgpu: one non-recursive Makefile; every folder adds its targets in a build.mk of its own.
+#
+#   make              all of user space               make demo    several clients share one GPU
+#   make check        every test, under 20 minutes    make check-full   the long versions too
+#   make bench        the speed table                 make fuzz    every fuzzer (SECONDS=60)
+#   make install DESTDIR= PREFIX=/usr/local
+#
+# B is the output folder; SAN=address,undefined or SAN=thread builds an instrumented tree
+# (use another B for it: make B=build-asan SAN=address,undefined).
+
+B      ?= build
+SAN    ?=
+PREFIX ?= /usr/local
+V      ?=
+Q      := $(if $(V),,@)
+
+CC      ?= cc
+PYTHON  ?= python3
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+           -Wwrite-strings -Wvla -Wno-unused-parameter
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+CPPFLAGS += -D_GNU_SOURCE -I. -Ilibpvgpu -Ilibpvgpu/cuda/include -I$(B)/gen
+ALLCFLAGS = -std=c11 $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden -pthread $(SANFLAGS)
+LDFLAGS  += -pthread $(SANFLAGS)
+
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: all gen check check-full check-gpu bench fuzz install clean demo packages docs format
+all:
+
+# What the folders register.
+GEN        :=# generated files that must exist before anything is compiled
+PROGS      :=# programs
+LIBS       :=# shared libraries
+UNIT       :=# unit tests: programs that exit 0 when all is well (libcheck)
+TESTPROGS  :=# other things that tests need built
+
+include $(sort $(wildcard libpvgpu/build.mk libpvgpu/*/build.mk xen-pvgpu-back/build.mk \
+	xen-pvgpu-back/*/build.mk xenstore-schema/build.mk tests/build.mk tests/*/build.mk docs/build.mk))
+
+all: $$(GEN) $$(PROGS) $$(LIBS)
+gen: $$(GEN)
+tests: all $$(UNIT) $$(TESTPROGS)
+
+packages:
+	$(Q).ci/install-packages
+
+# obj,FOLDER-RELATIVE SOURCES -> objects under $(B)/obj
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+$(B)/obj/%.o: %.c | $$(GEN)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CPPFLAGS_$(basename $(notdir $<))) $(ALLCFLAGS) $(CFLAGS_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
+
+$(B)/obj/gen/%.o: $(B)/gen/%.c | $$(GEN)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
+
+# A program or a unit test: list its objects as prerequisites, its libraries in LDLIBS_<name>.
+$(B)/bin/% $(B)/unit/% $(B)/tests/%:
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS_$(notdir $@)) $(LDLIBS)
+
+# A shared library: LDFLAGS_<name> holds soname and version script.
+$(B)/lib/%:
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) $(LDFLAGS_$(notdir $@)) -o $@ $(filter %.o %.a,$^) $(LDLIBS_$(notdir $@)) $(LDLIBS)
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PTX engine of the simulated GPU: text in, blocks of threads run on the CPU.
+ *
+ * The engine knows nothing of the driver API, of streams, or of processes; the driver half
+ * (tests/simcuda/driver) owns device memory, schedules blocks and reports faults.
+ *
+ * Life: ptx_parse() once per module text -> ptx_image_create() once per loaded module (global
+ * addresses are fixed there and the code is pre-decoded) -> for each launch one ptx_launch, and for
+ * each block of its grid ptx_cta_new(), ptx_cta_step() until it is done, ptx_cta_free().
+ *
+ * Threads: a ptx_module, ptx_image and ptx_launch are read-only once made and may be used by many
+ * threads; one ptx_cta belongs to one thread at a time and may move between threads between steps.
+ */
+#ifndef PVGPU_SIMCUDA_PTX_H
+#define PVGPU_SIMCUDA_PTX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PTX_WARP_SIZE 32
+
+struct ptx_module;
+struct ptx_image;
+struct ptx_cta;
+
+enum ptx_result {
+	PTX_OK = 0,
+	PTX_INVALID,     /* the text is not valid PTX, or uses what the engine does not know */
+	PTX_UNSUPPORTED, /* valid, but its .target is above the device's */
+	PTX_NO_MEMORY,
+};
+
+struct ptx_param {
+	uint32_t offset, size, align; /* bytes in the parameter buffer */
+};
+
+/* Facts of one .entry, for cuFuncGetAttribute, cuFuncGetParamInfo and launch checks. */
+struct ptx_kernel {
+	const char *name;
+	const struct ptx_param *params;
+	uint32_t param_count, param_bytes;
+	uint32_t shared_bytes;    /* static .shared, bytes per block */
+	uint32_t local_bytes;     /* .local and call frames, bytes per thread (estimate) */
+	uint32_t const_bytes;     /* module .const bytes */
+	uint32_t registers;       /* estimate of 32-bit registers per thread, 1..255 */
+	uint32_t maxntid[3], reqntid[3]; /* 0 = not given */
+	uint32_t max_threads;     /* what .maxntid/.reqntid allow, else 1024 */
+	uint32_t version, target; /* PTX version (e.g. 75 for 7.5) and sm (e.g. 70) */
+};
+
+/* One module-scope variable in .global or .const space. */
+struct ptx_global {
+	const char *name;
+	uint64_t size, align;     /* bytes */
+	const void *init;         /* size bytes of initial contents (zero filled), never NULL */
+	bool is_const;
+	bool is_extern;           /* declared only: the module cannot be loaded */
+};
+
+/*
+ * Parse and check a module. text need not be NUL terminated. sm: the device's compute capability
+ * (e.g. 90). On failure log receives one line per problem, "line N: ...", naming an unknown
+ * instruction; log is always NUL terminated when log_size > 0.
+ */
+enum ptx_result ptx_parse(const char *text, size_t len, unsigned int sm, struct ptx_module **out,
+			  char *log, size_t log_size);
+void ptx_module_free(struct ptx_module *m);
+size_t ptx_kernel_count(const struct ptx_module *m);
+const struct ptx_kernel *ptx_kernel_at(const struct ptx_module *m, size_t i);
+const struct ptx_kernel *ptx_kernel_find(const struct ptx_module *m, const char *name);
+size_t ptx_global_count(const struct ptx_module *m);
+const struct ptx_global *ptx_global_at(const struct ptx_module *m, size_t i);
+
+/*
+ * Bind a module to addresses: addr[i] is where the driver half placed global i. The engine gives
+ * back, through write(), every initial content with addresses of other globals resolved.
+ * The module must outlive the image.
+ */
+enum ptx_result ptx_image_create(const struct ptx_module *m, const uint64_t *addr,
+				 void (*write)(void *arg, uint64_t addr, const void *bytes, size_t len),
+				 void *arg, struct ptx_image **out);
+void ptx_image_free(struct ptx_image *img);
+
+enum ptx_fault_kind {
+	PTX_FAULT_NONE = 0,
+	PTX_FAULT_ADDRESS,     /* outside what mem_check allows -> CUDA_ERROR_ILLEGAL_ADDRESS */
+	PTX_FAULT_MISALIGNED,  /* -> CUDA_ERROR_MISALIGNED_ADDRESS */
+	PTX_FAULT_TRAP,        /* trap; -> CUDA_ERROR_LAUNCH_FAILED (719), __trap */
+	PTX_FAULT_ASSERT,      /* __assertfail -> CUDA_ERROR_ASSERT (710) */
+	PTX_FAULT_INSTRUCTION, /* e.g. bad indirect call -> CUDA_ERROR_ILLEGAL_INSTRUCTION (715) */
+	PTX_FAULT_STACK,       /* call depth or local memory exhausted -> CUDA_ERROR_LAUNCH_FAILED */
+};
+
+struct ptx_fault {
+	enum ptx_fault_kind kind;
+	uint64_t address;
+	uint32_t line;        /* in the PTX text */
+	uint32_t cta[3], thread[3];
+};
+
+/*
+ * What a launch may touch and call. A device address is a host address of this process that
+ * mem_check (or the quick ranges) has allowed.
+ */
+struct ptx_env {
+	void *arg;
+	/* May [addr, addr+len) be accessed? Called for global/generic accesses that miss the
+	 * per-block cache of the last allowed ranges; *lo and *hi return the whole allowed range
+	 * around it, so that the engine can remember it for the rest of this step. */
+	bool (*mem_check)(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
+	/* Text of device printf / assert messages; called whole per thread's call. */
+	void (*print)(void *arg, const char *text, size_t len);
+	uint64_t (*globaltimer_ns)(void *arg);
+	uint32_t clock_khz;   /* rate of %clock against globaltimer */
+	uint32_t sm_count;
+};
+
+struct ptx_launch {
+	const struct ptx_image *image;
+	const struct ptx_kernel *kernel;
+	uint32_t grid[3], block[3];
+	uint32_t dynamic_shared; /* bytes */
+	const void *params;      /* kernel->param_bytes bytes; the caller keeps them alive */
+	const struct ptx_env *env;
+	uint64_t grid_id;
+};
+
+enum ptx_step {
+	PTX_RUNNING,  /* the instruction budget is used up, or all warps wait on spinning others */
+	PTX_SLEEPING, /* every runnable thread is in nanosleep: call again after *sleep_ns */
+	PTX_DONE,
+	PTX_FAULTED,  /* see ptx_cta_fault() */
+};
+
+/* Make the block (x, y, z) ready to run; smid is what %smid reads. NULL when out of memory. */
+struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, uint32_t z, uint32_t smid);
+/* Reuse a finished block's memory for another block of the same launch. */
+void ptx_cta_reset(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_t smid);
+/* Run at most about `budget` warp instructions. Never blocks and never sleeps. */
+enum ptx_step ptx_cta_step(struct ptx_cta *c, uint64_t budget, uint64_t *sleep_ns);
+const struct ptx_fault *ptx_cta_fault(const struct ptx_cta *c);
+/* Warp instructions executed so far, for accounting. */
+uint64_t ptx_cta_instructions(const struct ptx_cta *c);
+void ptx_cta_free(struct ptx_cta *c);
+
+#endif
