@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages between pvgpud and a worker, on the worker's control socket (SOCK_SEQPACKET, fixed size,
+ * fds alongside). The worker is assumed hostile: pvgpud checks every field.
+ *
+ * A spare worker is exec'd with the control socket as fd 3 and a listening adoption socket as fd 4,
+ * prepares (loads libcuda, initialises) and says PVGPU_SUP_READY. pvgpud gives it a session with
+ * PVGPU_SUP_ASSIGN; the worker maps what it got, seals itself and says PVGPU_SUP_SEALED.
+ *
+ * When the control socket hangs up, pvgpud is gone: the session goes on, leases stand, and the worker
+ * accepts a new pvgpud on the adoption socket (same uid as pvgpud's, checked by peer credentials) and
+ * tells it its PVGPU_SUP_STATE. The adoption sockets lie in pvgpud's run directory as workers/<id>.sock.
+ */
+#ifndef PVGPU_SUPERVISE_H
+#define PVGPU_SUPERVISE_H
+
+#include <stdint.h>
+
+#define PVGPU_SUP_CONTROL_FD 3
+#define PVGPU_SUP_ADOPT_FD   4
+#define PVGPU_SUP_LOG_FD     5 /* the log pipe or file; 1 and 2 are device output after the seal */
+
+enum pvgpu_sup_kind {
+	PVGPU_SUP_READY = 1,    /* worker: prepared; a = driver version, b = device memory in bytes */
+	PVGPU_SUP_ASSIGN = 2,   /* pvgpud: struct pvgpu_sup_assign with fds ring, doorbells, session socket, pidfd */
+	PVGPU_SUP_SEALED = 3,   /* worker: serving */
+	PVGPU_SUP_LEASE = 4,    /* worker: wants a bytes more; id = a number to match the answer */
+	PVGPU_SUP_LEASED = 5,   /* pvgpud: a = bytes granted (0: refused), id as asked, b = free bytes of the vGPU after it */
+	PVGPU_SUP_RETURN = 6,   /* worker: gives a bytes back */
+	PVGPU_SUP_STATE = 7,    /* worker to an adopting pvgpud: session, vgpu name, leased bytes a, guest pid b */
+	PVGPU_SUP_DRAIN = 8,    /* pvgpud: finish: no new work, exit when idle; a = grace in ms */
+	PVGPU_SUP_ENDED = 9,    /* worker: about to exit; reason says why; a = enum pvgpu_end */
+	PVGPU_SUP_MEMINFO = 10, /* worker asks / pvgpud answers: a = total (quota), b = free bytes of the vGPU */
+};
+
+enum pvgpu_end {
+	PVGPU_END_GUEST_GONE,   /* the application exited or closed: normal */
+	PVGPU_END_DRAINED,
+	PVGPU_END_PROTOCOL,     /* the guest broke the protocol */
+	PVGPU_END_FAILED,       /* the far end or the worker failed */
+};
+
+struct pvgpu_sup {
+	uint32_t kind, id;
+	uint64_t a, b;
+	uint32_t session, pad;
+	char vgpu[40];
+	char reason[128];
+};
+
+struct pvgpu_sup_assign {
+	struct pvgpu_sup head;
+	uint32_t cmd_size, rep_size;
+	uint64_t quota;         /* bytes of device memory of the vGPU */
+	uint64_t arena_limit;
+	uint64_t window_size;   /* device window to reserve, bytes */
+	uint64_t guest_pid;
+};
+
+#endif
