@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the stages of stages.py, print the time of each, close with 'N passed, N failed'.
+
+A stage is a list of commands. Each command's tests are counted from what it prints (libcheck's
+"Checks: N, Failures: N, Errors: N", unittest's "Ran N tests", our own "N passed, N failed"); a command that prints
+none of these counts as one test. A command that fails shows the end of its log.
+"""
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import stages as stage_list
+
+CHECK = re.compile(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)")
+UNITTEST = re.compile(r"^Ran (\d+) tests? in", re.M)
+UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)", re.M)
+UNITTEST_SKIP = re.compile(r"skipped=(\d+)")
+PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
+
+
+def count(text, ok):
+    """(passed, failed, skipped) that a command's output speaks of."""
+    passed = failed = skipped = 0
+    seen = False
+    for m in CHECK.finditer(text):
+        n, bad = int(m[1]), int(m[2]) + int(m[3])
+        passed, failed, seen = passed + n - bad, failed + bad, True
+    for m in UNITTEST.finditer(text):
+        passed, seen = passed + int(m[1]), True
+    for m in UNITTEST_BAD.finditer(text):
+        bad = sum(int(x) for x in re.findall(r"(?:failures|errors)=(\d+)", m[1]))
+        passed, failed = passed - bad, failed + bad
+    for m in UNITTEST_SKIP.finditer(text):
+        passed, skipped = passed - int(m[1]), skipped + int(m[1])
+    for m in PLAIN.finditer(text):
+        passed, failed, seen = passed + int(m[1]), failed + int(m[2]), True
+        skipped += int(m[3] or 0)
+    if not seen:
+        passed, failed = (1, 0) if ok else (0, 1)
+    elif not ok and failed == 0:
+        failed = 1
+    return passed, failed, skipped
+
+
+def run_command(cmd, log, limit):
+    """Run one shell command in a process group of its own; returns (ok, output)."""
+    start = log.tell()
+    log.write(f"$ {cmd}\n".encode())
+    log.flush()
+    p = subprocess.Popen(cmd, shell=True, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                         start_new_session=True)
+    try:
+        rc = p.wait(limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(p.pid, signal.SIGTERM)
+        try:
+            p.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.wait()
+        log.write(f"\ncheck: stopped after {limit} s\n".encode())
+        rc = 124
+    log.flush()
+    with open(log.name, "rb") as f:
+        f.seek(start)
+        return rc == 0, f.read().decode(errors="replace")
+
+
+def run_stage(stage, logdir):
+    path = os.path.join(logdir, stage.name + ".log")
+    total = [0, 0, 0]
+    begun = time.monotonic()
+    with open(path, "wb") as log:
+        for cmd in stage.commands:
+            ok, text = run_command(cmd, log, stage.limit)
+            for i, n in enumerate(count(text, ok)):
+                total[i] += n
+            if not ok:
+                print(f"\n--- {stage.name}: failed: {cmd}\n" + "\n".join(text.splitlines()[-40:]) + "\n---",
+                      flush=True)
+                if stage.needed:
+                    break
+    return total, time.monotonic() - begun
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--full", action="store_true", help="the long versions too")
+    ap.add_argument("--list", action="store_true", help="name the stages and end")
+    ap.add_argument("--logs", default="build/check", help="where the logs go (default %(default)s)")
+    ap.add_argument("stage", nargs="*", help="only these stages")
+    args = ap.parse_args()
+    todo = stage_list.stages(full=args.full)
+    unknown = set(args.stage) - {s.name for s in todo}
+    if unknown:
+        ap.error("no such stage: " + ", ".join(sorted(unknown)))
+    if args.stage:
+        todo = [s for s in todo if s.name in args.stage]
+    if args.list:
+        for s in todo:
+            print(f"{s.name:14} {s.what}")
+        return 0
+    os.makedirs(args.logs, exist_ok=True)
+    rows, passed, failed, skipped = [], 0, 0, 0
+    for i, s in enumerate(todo, 1):
+        print(f"[{i}/{len(todo)}] {s.name}: {s.what}", flush=True)
+        (p, f, k), secs = run_stage(s, args.logs)
+        rows.append((s.name, p, f, k, secs))
+        passed, failed, skipped = passed + p, failed + f, skipped + k
+        print(f"        {p} passed, {f} failed in {secs:.0f} s" + (f", {k} skipped" if k else ""), flush=True)
+        if f and s.needed:
+            print(f"check: {s.name} failed and the rest needs it", flush=True)
+            break
+    print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for name, p, f, k, secs in rows:
+        print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}")
+    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{sum(r[4] for r in rows):9.0f}\n")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
