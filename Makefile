@@ -70,6 +70,44 @@ $(B)/lib/%:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) $(LDFLAGS_$(notdir $@)) -o $@ $(filter %.o %.a,$^) $(LDLIBS_$(notdir $@)) $(LDLIBS)
 
+# ---- tests: the stages are listed in tests/check/stages.py ----
+.PHONY: run-unit check-stage
+check: packages
+	$(Q)$(PYTHON) tests/check/run.py
+check-full: packages
+	$(Q)$(PYTHON) tests/check/run.py --full
+run-unit: tests
+	$(Q)tests/check/run_units.sh $(UNIT)
+
+# ---- install ----
+INSTALL ?= install
+BINDIR  := $(DESTDIR)$(PREFIX)/bin
+SBINDIR := $(DESTDIR)$(PREFIX)/sbin
+LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/pvgpu
+LIBDIR  := $(DESTDIR)$(PREFIX)/lib/pvgpu
+VERSION := 0.1.0
+
+$(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
+
+install: all $(B)/pvgpu.pc
+	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR) $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpuctl $(BINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(LIBEXEC)/
+	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(LIBDIR)/
+	$(Q)ln -sf libcuda.so.1 $(LIBDIR)/libcuda.so
+	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
+	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
+		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
+
+format:
+	$(Q)git ls-files '*.c' '*.h' | grep -v -E '^tests/protocol/golden' | xargs clang-format -i
+
 clean:
 	rm -rf build build-*
 

@@ -20,7 +20,7 @@ CHECK = re.compile(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)")
 UNITTEST = re.compile(r"^Ran (\d+) tests? in", re.M)
 UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)", re.M)
 UNITTEST_SKIP = re.compile(r"skipped=(\d+)")
-PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", re.M)
+PLAIN = re.compile(r"(?:^|\s)(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
 
 def count(text, ok):

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""The stages of `make check` and, with full, of `make check-full`: one list, in the order they run."""
+from dataclasses import dataclass, field
+
+MAKE = "make --no-print-directory"
+
+
+@dataclass
+class Stage:
+    name: str
+    what: str
+    commands: list = field(default_factory=list)
+    limit: int = 900       # seconds for one command
+    needed: bool = False   # nothing after it makes sense without it
+
+
+def stages(full=False):
+    fuzz = 600 if full else 10
+    kills = 200 if full else 20
+    san = {"asan": "address,undefined", "tsan": "thread"}
+    out = [
+        Stage("build", "everything, with the default compiler",
+              [f"{MAKE} -j2 tests"], needed=True),
+        Stage("rules", "include rules, generated documents, test kernels, shell scripts",
+              ["python3 tests/check/include_rules.py", f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
+        Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's",
+              [f"{MAKE} check-protocol"]),
+        Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
+        Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
+        Stage("programs", "every test program, directly on simcuda and through pvgpu",
+              [f"{MAKE} check-programs"]),
+        Stage("mutation", "faults switched on in simcuda must make the programs fail",
+              [f"{MAKE} check-mutation"]),
+        Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
+              [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
+        Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang"]),
+    ]
+    for name, kinds in san.items():
+        b = f"B=build-{name} SAN={kinds}"
+        out.append(Stage(name, f"unit tests and programs under {kinds}",
+                         [f"{MAKE} -j2 tests {b}", f"{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
+    out += [
+        Stage("valgrind", "the worker under valgrind" + (", every program" if full else ""),
+              [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
+        Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
+              [f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600),
+    ]
+    return out
