@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adaptive polling before a sleep (user space). A wait that ends within some tens of microseconds
+ * is cheaper to poll for than to sleep for; one that lasts longer is not. How long the last waits
+ * took decides how long the next one polls: waits that polling caught, or that a sleep shows it
+ * would have caught, lengthen it; others shorten it, down to nothing.
+ *
+ *   if (!pvgpu_poll(&p, ready, arg)) {
+ *           uint64_t t = pvgpu_poll_now();
+ *           sleep until woken
+ *           pvgpu_poll_slept(&p, pvgpu_poll_now() - t);
+ *   }
+ *
+ * PVGPU_POLL_ITERATIONS in the environment sets the most rounds that a wait polls (0: never), for
+ * tests, emulators and the patient. Used by one thread at a time.
+ */
+#ifndef PVGPU_RING_POLL_H
+#define PVGPU_RING_POLL_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PVGPU_POLL_NS   50000u /* the longest polling worth its while */
+#define PVGPU_POLL_ONE  1024u  /* fixed-point one of the hit rate */
+#define PVGPU_POLL_HARD (1u << 24)
+
+struct pvgpu_poll {
+	uint32_t max;  /* rounds at most; 0: never poll */
+	uint32_t rate; /* how often polling would have been enough lately, 0..PVGPU_POLL_ONE */
+};
+
+static inline void pvgpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+static inline uint64_t pvgpu_poll_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Rounds in PVGPU_POLL_NS: a pause takes from 10 to 150 cycles, by the processor. */
+static inline uint32_t pvgpu_poll_calibrate(void)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int run = 0; run < 3; run++) {
+		uint64_t t = pvgpu_poll_now();
+
+		for (int i = 0; i < 64; i++)
+			pvgpu_relax();
+		t = pvgpu_poll_now() - t;
+		if (t < best)
+			best = t;
+	}
+	return (uint32_t)(64u * PVGPU_POLL_NS / (best + 64)); /* and about a ns to look */
+}
+
+static inline void pvgpu_poll_init(struct pvgpu_poll *p)
+{
+	const char *env = getenv("PVGPU_POLL_ITERATIONS");
+	cpu_set_t cpus;
+
+	p->rate = PVGPU_POLL_ONE / 2;
+	if (env && *env) {
+		unsigned long n = strtoul(env, NULL, 0);
+
+		p->max = n > PVGPU_POLL_HARD ? PVGPU_POLL_HARD : (uint32_t)n;
+		return;
+	}
+	/* With one processor the other side cannot answer while we poll. */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1)
+		p->max = 0;
+	else
+		p->max = pvgpu_poll_calibrate();
+}
+
+static inline void pvgpu_poll_learn(struct pvgpu_poll *p, bool hit)
+{
+	if (hit)
+		p->rate += (PVGPU_POLL_ONE - p->rate + 7) / 8;
+	else
+		p->rate -= (p->rate + 3) / 4;
+}
+
+/* Poll for a while. True: ready; false: sleep now. */
+static inline bool pvgpu_poll(struct pvgpu_poll *p, bool (*ready)(void *arg), void *arg)
+{
+	uint64_t n = (uint64_t)p->max * p->rate / PVGPU_POLL_ONE;
+
+	if (ready(arg))
+		return true;
+	while (n--) {
+		pvgpu_relax();
+		if (ready(arg)) {
+			pvgpu_poll_learn(p, true);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What a sleep that followed a failed poll took: would polling have been enough? */
+static inline void pvgpu_poll_slept(struct pvgpu_poll *p, uint64_t ns)
+{
+	pvgpu_poll_learn(p, ns < PVGPU_POLL_NS);
+}
+
+#endif
