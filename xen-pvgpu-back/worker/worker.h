@@ -44,11 +44,56 @@ void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total);
 struct far;
 const struct far *worker_far(const struct worker *w);
 
+/*
+ * arena.c: the arena window. arena_reserve reserves an inaccessible range for the arena and tells
+ * where; called again (the guest could not have that address) it gives up the last one and takes
+ * another: 0, -EBUSY when chunks are mapped already, -ENOMEM. arena_contains: wholly inside mapped
+ * chunks. Decoding thread only.
+ */
+int arena_reserve(struct worker *w, uint32_t attempt, uint64_t *base, uint64_t *size);
+bool arena_contains(const struct worker *w, uint64_t addr, uint64_t len);
+
+/* main.c: what pvgpud said of the session. */
+struct worker_info {
+	uint32_t session;
+	uint64_t quota;       /* bytes of device memory of the vGPU */
+	uint64_t arena_limit; /* bytes */
+	uint64_t window_size; /* of the device window, bytes */
+	uint64_t guest_pid;   /* for the log only */
+	char vgpu[40];
+};
+const struct worker_info *worker_info(const struct worker *w);
+
 /* callback.c: number of host functions that the guest has run so far; the loop calls it when it changes. */
 void callback_done(struct worker *w, uint32_t cb_done);
 
 /* objects.c / gpu state: everything that handlers own hangs below this. */
 struct gpu;
 struct gpu *worker_gpu(struct worker *w);
+
+/*
+ * gpu.c: what the frame calls, on the decoding thread except where said.
+ *
+ * gpu_open: after ASSIGN and before the seal: make the state, reserve the device window, start threads.
+ *   0, or -1 with a reason for people.
+ * gpu_submit: one record (copied, header and op checked; d is its row): park it, hand it to a lane or
+ *   run d->run. 0; 1: taken, but fetch no more until worker_kick; PVGPU_FATAL (worker_end was called).
+ * gpu_kicked: after a worker_kick, and before anything more is fetched: let parked work go on. Same
+ *   results as gpu_submit (1: still full).
+ * gpu_arena_add, gpu_arena_remove: a chunk was mapped; is about to be unmapped: 0, or -EBUSY when a
+ *   command still uses it.
+ * gpu_shutdown: the session has ended: stop threads, free what the far end holds. The caller's
+ *   watchdog ends the process when this takes too long.
+ */
+struct pvgpu_cmd_desc;
+int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap);
+int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len);
+int gpu_kicked(struct worker *w);
+int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size);
+int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size);
+void gpu_shutdown(struct worker *w);
+
+/* output.c: drain device output from the read ends of two pipes (1 and 2 of this process write them). */
+int output_start(struct worker *w, int out_fd, int err_fd);
 
 #endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The far end: libcuda, loaded by dlopen of a configured path in the prepare phase. Everything that the
+ * worker calls stands in the two lists below, by the exact symbol that the library exports; a missing one
+ * of FAR_NEEDED refuses the library, a missing one of FAR_OPTIONAL is NULL.
+ */
+#ifndef PVGPU_FAR_H
+#define PVGPU_FAR_H
+
+/* Names mean exactly the symbol that is written. */
+#ifndef __CUDA_API_VERSION_INTERNAL
+#define __CUDA_API_VERSION_INTERNAL
+#endif
+#include <cuda.h>
+#include <stddef.h>
+
+#define FAR_NEEDED(X)                                                                              \
+	X(cuInit)                                                                                  \
+	X(cuDriverGetVersion)                                                                      \
+	X(cuDeviceGet)                                                                             \
+	X(cuDeviceGetCount)                                                                        \
+	X(cuDeviceGetName)                                                                         \
+	X(cuDeviceGetAttribute)                                                                    \
+	X(cuDeviceTotalMem_v2)                                                                     \
+	X(cuDeviceGetUuid_v2)                                                                      \
+	X(cuDeviceGetPCIBusId)                                                                     \
+	X(cuDevicePrimaryCtxRetain)                                                                \
+	X(cuDevicePrimaryCtxRelease_v2)                                                            \
+	X(cuDevicePrimaryCtxReset_v2)                                                              \
+	X(cuDevicePrimaryCtxSetFlags_v2)                                                           \
+	X(cuDevicePrimaryCtxGetState)                                                              \
+	X(cuCtxCreate_v2)                                                                          \
+	X(cuCtxDestroy_v2)                                                                         \
+	X(cuCtxSetCurrent)                                                                         \
+	X(cuCtxGetCurrent)                                                                         \
+	X(cuCtxSynchronize)                                                                        \
+	X(cuCtxGetApiVersion)                                                                      \
+	X(cuCtxGetStreamPriorityRange)                                                             \
+	X(cuCtxSetLimit)                                                                           \
+	X(cuCtxGetLimit)                                                                           \
+	X(cuCtxSetCacheConfig)                                                                     \
+	X(cuCtxGetCacheConfig)                                                                     \
+	X(cuModuleLoadDataEx)                                                                      \
+	X(cuModuleUnload)                                                                          \
+	X(cuModuleGetFunction)                                                                     \
+	X(cuModuleGetGlobal_v2)                                                                    \
+	X(cuLibraryLoadData)                                                                       \
+	X(cuLibraryUnload)                                                                         \
+	X(cuLibraryGetKernel)                                                                      \
+	X(cuLibraryGetModule)                                                                      \
+	X(cuLibraryGetGlobal)                                                                      \
+	X(cuKernelGetFunction)                                                                     \
+	X(cuKernelGetAttribute)                                                                    \
+	X(cuKernelSetAttribute)                                                                    \
+	X(cuKernelSetCacheConfig)                                                                  \
+	X(cuFuncGetAttribute)                                                                      \
+	X(cuFuncSetAttribute)                                                                      \
+	X(cuFuncSetCacheConfig)                                                                    \
+	X(cuLaunchKernel)                                                                          \
+	X(cuLaunchKernelEx)                                                                        \
+	X(cuLaunchCooperativeKernel)                                                               \
+	X(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags)                                    \
+	X(cuOccupancyAvailableDynamicSMemPerBlock)                                                 \
+	X(cuMemGetInfo_v2)                                                                         \
+	X(cuMemAddressReserve)                                                                     \
+	X(cuMemAddressFree)                                                                        \
+	X(cuMemCreate)                                                                             \
+	X(cuMemRelease)                                                                            \
+	X(cuMemMap)                                                                                \
+	X(cuMemUnmap)                                                                              \
+	X(cuMemSetAccess)                                                                          \
+	X(cuMemGetAllocationGranularity)                                                           \
+	X(cuMemHostRegister_v2)                                                                    \
+	X(cuMemHostUnregister)                                                                     \
+	X(cuMemcpyAsync)                                                                           \
+	X(cuMemcpyHtoDAsync_v2)                                                                    \
+	X(cuMemcpyDtoHAsync_v2)                                                                    \
+	X(cuMemcpyDtoDAsync_v2)                                                                    \
+	X(cuMemcpy3DAsync_v2)                                                                      \
+	X(cuMemsetD8Async)                                                                         \
+	X(cuMemsetD16Async)                                                                        \
+	X(cuMemsetD32Async)                                                                        \
+	X(cuMemsetD2D8Async)                                                                       \
+	X(cuMemsetD2D16Async)                                                                      \
+	X(cuMemsetD2D32Async)                                                                      \
+	X(cuStreamCreateWithPriority)                                                              \
+	X(cuStreamDestroy_v2)                                                                      \
+	X(cuStreamSynchronize)                                                                     \
+	X(cuStreamQuery)                                                                           \
+	X(cuStreamWaitEvent)                                                                       \
+	X(cuEventCreate)                                                                           \
+	X(cuEventDestroy_v2)                                                                       \
+	X(cuEventRecord)                                                                           \
+	X(cuEventQuery)                                                                            \
+	X(cuEventSynchronize)                                                                      \
+	X(cuEventElapsedTime)                                                                      \
+	X(cuLaunchHostFunc)                                                                        \
+	X(cuStreamAddCallback)                                                                     \
+	X(cuThreadExchangeStreamCaptureMode)
+
+/* Newer than the oldest driver that is served, or not on every kind of GPU. */
+#define FAR_OPTIONAL(X)                                                                            \
+	X(cuFuncGetParamInfo)                                                                      \
+	X(cuKernelGetParamInfo)                                                                    \
+	X(cuFuncGetName)                                                                           \
+	X(cuKernelGetName)                                                                         \
+	X(cuModuleGetFunctionCount)                                                                \
+	X(cuModuleEnumerateFunctions)                                                              \
+	X(cuLibraryGetKernelCount)                                                                 \
+	X(cuLibraryEnumerateKernels)                                                               \
+	X(cuOccupancyMaxPotentialClusterSize)                                                      \
+	X(cuOccupancyMaxActiveClusters)                                                            \
+	X(cuEventRecordWithFlags)
+
+#define FAR_MEMBER(name) __typeof__(name) *name;
+struct far {
+	FAR_NEEDED(FAR_MEMBER)
+	FAR_OPTIONAL(FAR_MEMBER)
+	void *dl;      /* of dlopen */
+	CUdevice dev;  /* the GPU that this worker serves */
+	int driver_version;
+	size_t total_mem; /* of the GPU, bytes */
+};
+#undef FAR_MEMBER
+
+/* Load and resolve; 0, or -1 with a reason for people that names the path or the symbol. */
+int far_load(struct far *far, const char *path, char *reason, size_t cap);
+
+#endif
