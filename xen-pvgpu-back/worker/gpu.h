@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's GPU side, as the frame (main.c, loop.c, ...) sees it, beside what worker.h says of
+ * gpu.c, callback.c and output.c.
+ */
+#ifndef PVGPU_WORKER_GPU_H
+#define PVGPU_WORKER_GPU_H
+
+#include "worker.h"
+
+struct far;
+
+/* gpu.c: prepare phase: can this far end serve at all? 0, or -1 with a reason for people. */
+int gpu_check(const struct far *far, char *reason, size_t cap);
+
+/* gpu.c: true when nothing is parked, queued or awaited (for PVGPU_SUP_DRAIN). Decoding thread. */
+bool gpu_idle(struct worker *w);
+
+/*
+ * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's (or,
+ * with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call, once.
+ */
+void gpu_deferred(struct worker *w, void *ctx, int result);
+
+/*
+ * output.c: worker_send() ORs this into the flags of every reply (kind PVGPU_REP_REPLY):
+ * PVGPU_REP_OUTPUT while device output waits to be pulled, 0 otherwise. One atomic load.
+ */
+uint16_t output_flags(struct worker *w);
+
+#endif
