@@ -27,6 +27,9 @@
 extern "C" {
 #endif
 
+/* A library that defines these symbols may be compiled with hidden visibility. */
+#pragma GCC visibility push(default)
+
 /* A symbol and its per-thread-default-stream forms. */
 #define PVGPU_CU_PTDS(name, params)                                                                \
 	CUresult CUDAAPI name params;                                                              \
@@ -337,6 +340,7 @@ CUresult CUDAAPI cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUeve
 
 #undef PVGPU_CU_PTDS
 #undef PVGPU_CU_PTSZ
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -14,9 +14,11 @@ typedef enum CUoutput_mode_enum {
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
 CUresult CUDAAPI cuProfilerInitialize(const char *config, const char *output, CUoutput_mode mode);
 CUresult CUDAAPI cuProfilerStart(void);
 CUresult CUDAAPI cuProfilerStop(void);
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

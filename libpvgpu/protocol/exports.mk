@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# libcuda's symbols: version script, refused calls, the cuGetProcAddress table, a stub to link with.
+EXPORTS_GEN := $(addprefix $(B)/gen/,libcuda.map cuda_refused.c cuda_procaddr.h cuda_procaddr.c cuda_stub.c)
+GEN += $(EXPORTS_GEN)
+
+# Files that did not change keep their time; the stamp says that they are current.
+$(B)/gen/.exports: libpvgpu/protocol/gen/exports.py libpvgpu/protocol/exports.api \
+		libpvgpu/cuda/include/pvgpu_cuda_result.h
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) $< --out $(@D)
+	$(Q)touch $@
+$(EXPORTS_GEN): $(B)/gen/.exports ;
+
+.PHONY: docs-symbols
+docs-symbols:
+	$(Q)$(PYTHON) libpvgpu/protocol/gen/exports.py --docs
+
+# What programs are linked with where no libcuda is installed: every symbol, no function.
+$(B)/stubs/libcuda.so: $(B)/obj/gen/cuda_stub.o $(B)/gen/libcuda.map
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,--version-script=$(B)/gen/libcuda.map -o $@ $<
+
+.PHONY: check-protocol check-exports check-docs check-docs-symbols
+check-protocol: check-exports
+check-exports:
+	$(Q)$(PYTHON) tests/protocol/exports_test.py
+	$(Q)CC="$(CC)" $(PYTHON) tests/protocol/cuda_header_test.py
+check-docs: check-docs-symbols
+check-docs-symbols:
+	$(Q)$(PYTHON) libpvgpu/protocol/gen/exports.py --check-docs

@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Turns exports.api, the list of libcuda's symbols, into what the library is built from.
+
+  exports.py --out DIR    libcuda.map, cuda_refused.c, cuda_procaddr.h, cuda_procaddr.c, cuda_stub.c
+  exports.py --docs       docs/cuda-symbols.md
+  exports.py --check-docs fails when docs/cuda-symbols.md is not what --docs would write
+"""
+import argparse
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+TREE = HERE.parents[2]
+API = HERE.parent / "exports.api"
+DOCS = TREE / "docs" / "cuda-symbols.md"
+RESULTS = TREE / "libpvgpu" / "cuda" / "include" / "pvgpu_cuda_result.h"
+FIRST_VERSION, LAST_VERSION = 2000, 13000
+STUB_LIBRARY = "CUDA_ERROR_STUB_LIBRARY"
+
+NAME = re.compile(r"(cu[A-Z]\w*?)(?:_v(\d+))?(?:_(ptds|ptsz))?$")
+STATEMENT = re.compile(r'"([^"]*)"|(\S+)')
+
+
+class ApiError(Exception):
+    """What is wrong with a description, and where."""
+
+    def __init__(self, where, text):
+        super().__init__(f"{where}: {text}")
+
+
+class Symbol:
+    """One exported symbol. mark is "", "ptds" or "ptsz"; result is None unless the call is refused."""
+
+    def __init__(self, where, name, base, since, mark, disposition, result, remark, section):
+        self.where, self.name, self.base, self.since, self.mark = where, name, base, since, mark
+        self.disposition, self.result, self.remark, self.section = disposition, result, remark, section
+
+
+def read_results(path=RESULTS):
+    """CUresult names and numbers, from our header."""
+    found = re.findall(r"\b(CUDA_(?:SUCCESS|ERROR_\w+))\s*=\s*(\d+)", path.read_text())
+    return {name: int(number) for name, number in found}
+
+
+def split_words(text, where):
+    """Words of a statement and its quoted text (None when there is none)."""
+    words, quoted = [], None
+    code = text if '"' in text else text.split("#", 1)[0]
+    if code.count('"') % 2:
+        raise ApiError(where, "unbalanced quotation mark")
+    for text_match, word in STATEMENT.findall(code):
+        if word:
+            if quoted is not None:
+                raise ApiError(where, f"'{word}' after the quoted text, which comes last")
+            words.append(word)
+        else:
+            quoted = text_match
+    return words, quoted
+
+
+def parse_symbol(words, remark, where, section, results):
+    def take(what):
+        if not words:
+            raise ApiError(where, f"{what} is missing")
+        return words.pop(0)
+
+    def expect(keyword):
+        word = take(f"'{keyword}'")
+        if word != keyword:
+            raise ApiError(where, f"expected '{keyword}', found '{word}'")
+
+    name = take("the symbol's name")
+    match = NAME.match(name)
+    if not match:
+        raise ApiError(where, f"'{name}' is no driver API symbol")
+    expect("base")
+    base = take("the base name")
+    expect("since")
+    text = take("the version")
+    if not text.isdigit() or not FIRST_VERSION <= int(text) <= LAST_VERSION or int(text) % 10:
+        raise ApiError(where, f"bad version '{text}': CUDA 12.8 is 12080; {FIRST_VERSION} to {LAST_VERSION}")
+    mark = words.pop(0) if words and words[0] in ("ptds", "ptsz") else ""
+    if match[1] != base or (match[3] or "") != mark:
+        raise ApiError(where, f"'{name}' is not {base} with an optional _v<n>" + (f" and _{mark}" if mark else ""))
+    disposition, result = take("the disposition"), None
+    if disposition == "refuse":
+        result = "CUDA_ERROR_" + take("the refusal's CUresult")
+        if result not in results:
+            raise ApiError(where, f"unknown CUresult {result}")
+    elif disposition not in ("forward", "local"):
+        raise ApiError(where, f"unknown disposition '{disposition}': forward, local or refuse RESULT")
+    if words:
+        raise ApiError(where, f"unexpected '{words[0]}'")
+    return Symbol(where, name, base, int(text), mark, disposition, result, remark, section)
+
+
+def check(symbols):
+    """What one line cannot show: uniqueness, order of revisions, per-thread forms beside a plain one."""
+    seen, keys, plain = {}, {}, {}
+    for s in symbols:
+        if s.name in seen:
+            raise ApiError(s.where, f"{s.name} again; first in {seen[s.name].where}")
+        key = (s.base, s.since, bool(s.mark))
+        if key in keys:
+            raise ApiError(s.where, f"{s.name} and {keys[key].name} both claim {s.base} since {s.since}")
+        seen[s.name] = keys[key] = s
+        if not s.mark:
+            plain.setdefault(s.base, []).append(s)
+    for s in symbols:
+        stem = s.name[: -len(s.mark) - 1] if s.mark else s.name
+        if s.mark and stem not in seen:
+            raise ApiError(s.where, f"{s.name} without {stem}")
+        if s.mark and s.since < seen[stem].since:
+            raise ApiError(s.where, f"{s.name} is older than {stem}")
+        if s.mark and s.disposition != seen[stem].disposition:
+            raise ApiError(s.where, f"{s.name} is {s.disposition}, {stem} is {seen[stem].disposition}")
+    for revisions in plain.values():
+        number = lambda s: int(NAME.match(s.name)[2] or 1)
+        for older, newer in zip(sorted(revisions, key=number), sorted(revisions, key=number)[1:]):
+            if newer.since <= older.since:
+                raise ApiError(newer.where, f"{newer.name} is not newer than {older.name}")
+
+
+def parse(path, results):
+    symbols, section = [], ""
+    for number, text in enumerate(pathlib.Path(path).read_text().splitlines(), 1):
+        where = f"{path}:{number}"
+        words, quoted = split_words(text, where) if not text.startswith("#") else ([], None)
+        if not words:
+            continue
+        keyword = words.pop(0)
+        if keyword == "section":
+            if not quoted or words:
+                raise ApiError(where, 'section takes one title in quotation marks')
+            section = quoted
+        elif keyword == "symbol":
+            symbols.append(parse_symbol(words, quoted, where, section, results))
+        else:
+            raise ApiError(where, f"unknown statement '{keyword}'")
+    if not symbols:
+        raise ApiError(f"{path}:1", "no symbol at all")
+    check(symbols)
+    return symbols
+
+
+def c_head(text):
+    return f"/* SPDX-License-Identifier: MIT */\n/* Generated by exports.py from exports.api. {text} */\n"
+
+
+def make_map(symbols):
+    names = "".join(f"\t\t{s.name};\n" for s in sorted(symbols, key=lambda s: s.name))
+    return f"/* Generated by exports.py from exports.api. */\n{{\n\tglobal:\n{names}\tlocal:\n\t\t*;\n}};\n"
+
+
+def make_bodies(symbols, result_of, what, results):
+    """Definitions that only return a number. Arguments are ignored, so the prototype does not matter."""
+    out = [c_head(what), "\n#pragma GCC visibility push(default)\n\n"]
+    for s in sorted(symbols, key=lambda s: s.name):
+        result = result_of(s)
+        out.append(f"int {s.name}(void);\nint {s.name}(void)\n{{\n"
+                   f"\treturn {results[result]}; /* {result} */\n}}\n\n")
+    out.append("#pragma GCC visibility pop\n")
+    return "".join(out)
+
+
+def procaddr_rows(symbols):
+    """(base, since, plain symbol, per-thread symbol or None) by base and version; newest answers last."""
+    by_base = {}
+    for s in symbols:
+        by_base.setdefault(s.base, []).append(s)
+    rows = []
+    for base in sorted(by_base):
+        group = by_base[base]
+        for version in sorted({s.since for s in group}):
+            newest = lambda pt: max((s for s in group if s.since <= version and bool(s.mark) == pt),
+                                    key=lambda s: s.since, default=None)
+            plain, thread = newest(False), newest(True)
+            rows.append((base, version, plain, thread))
+    return rows
+
+
+def make_procaddr_h():
+    return c_head("What cuGetProcAddress gives.") + """#ifndef PVGPU_CUDA_PROCADDR_H
+#define PVGPU_CUDA_PROCADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef void (*pvgpu_proc)(void);
+
+/* One revision of a call: from this CUDA version on, fn, or thread_fn for programs whose default
+ * stream is the thread's own (NULL: fn, too). Sorted by name, then version. */
+struct pvgpu_procaddr {
+\tconst char *name;
+\tint version;
+\tpvgpu_proc fn;
+\tpvgpu_proc thread_fn;
+};
+
+extern const struct pvgpu_procaddr pvgpu_procaddrs[];
+extern const size_t pvgpu_procaddr_count;
+
+enum pvgpu_procaddr_status {
+\tPVGPU_PROCADDR_FOUND,
+\tPVGPU_PROCADDR_NO_NAME,
+\tPVGPU_PROCADDR_TOO_OLD, /* known, but only from a newer version on */
+};
+
+/* The revision of name that a program built for this CUDA version expects; NULL when there is none. */
+pvgpu_proc pvgpu_procaddr_find(const char *name, int version, bool per_thread,
+\t\t\t       enum pvgpu_procaddr_status *status);
+
+#endif
+"""
+
+
+def make_procaddr_c(symbols):
+    out = [c_head("What cuGetProcAddress gives."), """#include <string.h>
+
+#include "cuda_procaddr.h"
+
+/* Only addresses are taken here, so one shape of declaration serves for all. */
+"""]
+    out += [f"void {s.name}(void);\n" for s in sorted(symbols, key=lambda s: s.name)]
+    out.append("\nconst struct pvgpu_procaddr pvgpu_procaddrs[] = {\n")
+    for base, version, plain, thread in procaddr_rows(symbols):
+        out.append(f'\t{{ "{base}", {version}, {plain.name}, {thread.name if thread else "NULL"} }},\n')
+    out.append("""};
+
+const size_t pvgpu_procaddr_count = sizeof(pvgpu_procaddrs) / sizeof(pvgpu_procaddrs[0]);
+
+pvgpu_proc pvgpu_procaddr_find(const char *name, int version, bool per_thread,
+\t\t\t       enum pvgpu_procaddr_status *status)
+{
+\tconst struct pvgpu_procaddr *best = NULL;
+\tsize_t low = 0, high = pvgpu_procaddr_count;
+
+\twhile (low < high) {
+\t\tsize_t middle = low + (high - low) / 2;
+
+\t\tif (strcmp(pvgpu_procaddrs[middle].name, name) < 0)
+\t\t\tlow = middle + 1;
+\t\telse
+\t\t\thigh = middle;
+\t}
+\tif (low == pvgpu_procaddr_count || strcmp(pvgpu_procaddrs[low].name, name)) {
+\t\t*status = PVGPU_PROCADDR_NO_NAME;
+\t\treturn NULL;
+\t}
+\tfor (; low < pvgpu_procaddr_count && !strcmp(pvgpu_procaddrs[low].name, name); low++)
+\t\tif (pvgpu_procaddrs[low].version <= version)
+\t\t\tbest = &pvgpu_procaddrs[low];
+\t*status = best ? PVGPU_PROCADDR_FOUND : PVGPU_PROCADDR_TOO_OLD;
+\tif (!best)
+\t\treturn NULL;
+\treturn per_thread && best->thread_fn ? best->thread_fn : best->fn;
+}
+""")
+    return "".join(out)
+
+
+def make_docs(symbols):
+    count = {d: sum(s.disposition == d for s in symbols) for d in ("forward", "local", "refuse")}
+    out = [f"""# Symbols of libcuda.so.1
+
+<!-- Generated by libpvgpu/protocol/gen/exports.py --docs from exports.api; edit that. -->
+
+pvgpu's libcuda.so.1 exports the {len(symbols)} symbols that the driver of CUDA 13.0 exports: {count['forward']} work through the
+backend, {count['local']} are answered in the guest, {count['refuse']} are refused with the CUresult given here. *since* is the CUDA version
+from which `cuGetProcAddress` gives the symbol for the name in *asked as*; *(thread)* marks the form for programs whose
+default stream is the thread's own.
+"""]
+    section = None
+    for s in symbols:
+        if s.section != section:
+            section = s.section
+            out.append(f"\n## {section}\n\n| symbol | asked as | since | what happens |\n|---|---|---|---|\n")
+        what = s.disposition if not s.result else f"refused: {s.result}"
+        what += f" ({s.remark})" if s.remark else ""
+        since = f"{s.since // 1000}.{s.since % 1000 // 10}"
+        out.append(f"| `{s.name}` | `{s.base}`{' (thread)' if s.mark else ''} | {since} | {what} |\n")
+    return "".join(out)
+
+
+def write_if_changed(path, text):
+    """Leave unchanged files alone, so that nothing is rebuilt for them."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def main(argv=None):
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    args.add_argument("--api", default=None, help="the description (default: exports.api beside gen/)")
+    args.add_argument("--out", type=pathlib.Path, help="folder for the generated C files and the map")
+    args.add_argument("--docs", action="store_true", help="write the documentation")
+    args.add_argument("--check-docs", action="store_true", help="is the documentation current?")
+    args = args.parse_args(argv)
+    results = read_results()
+    try:
+        symbols = parse(args.api or API, results)
+    except (ApiError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        refused = [s for s in symbols if s.disposition == "refuse"]
+        write_if_changed(args.out / "libcuda.map", make_map(symbols))
+        write_if_changed(args.out / "cuda_refused.c", make_bodies(
+            refused, lambda s: s.result, "Calls that are refused.", results))
+        write_if_changed(args.out / "cuda_stub.c", make_bodies(
+            symbols, lambda s: STUB_LIBRARY, "A library to link test programs with.", results))
+        write_if_changed(args.out / "cuda_procaddr.h", make_procaddr_h())
+        write_if_changed(args.out / "cuda_procaddr.c", make_procaddr_c(symbols))
+    docs = make_docs(symbols)
+    if args.docs:
+        write_if_changed(DOCS, docs)
+    if args.check_docs and (not DOCS.exists() or DOCS.read_text() != docs):
+        print(f"{DOCS.relative_to(TREE)} is not current: run {pathlib.Path(__file__).name} --docs", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
