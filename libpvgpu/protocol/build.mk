@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# The wire: C sources, tables for the tests and seeds, all made from the descriptions.
+WIRE_API := $(sort $(wildcard libpvgpu/protocol/[0-9]*.api))
+WIRE_PY  := $(addprefix libpvgpu/protocol/gen/,wire.py parse.py c_wire.py c_stubs.py c_decode.py c_test.py docs.py \
+	seeds.py lock.py)
+WIRE_GEN := $(addprefix $(B)/gen/pvgpu_,wire.h stubs.h stubs.c decode.h decode.c wire_test.h wire_test.c)
+GEN += $(WIRE_GEN)
+
+$(WIRE_GEN) $(B)/gen/corpus/decode/.stamp &: $(WIRE_API) $(WIRE_PY) libpvgpu/protocol/numbers.lock
+	$(Q)$(PYTHON) libpvgpu/protocol/gen/wire.py --out $(B)/gen $(WIRE_API)
+	$(Q)touch $(B)/gen/corpus/decode/.stamp
+
+# After a change of the description: take it over in numbers.lock (unreleased versions only) and in docs/protocol.md.
+.PHONY: relock check-docs check-docs-wire
+relock:
+	$(Q)$(PYTHON) libpvgpu/protocol/gen/wire.py --relock --docs $(WIRE_API)
+check-docs-wire:
+	$(Q)$(PYTHON) libpvgpu/protocol/gen/wire.py --check-docs $(WIRE_API)
+check-docs: check-docs-wire
+
+-include libpvgpu/protocol/exports.mk

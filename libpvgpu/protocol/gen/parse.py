@@ -1,0 +1,556 @@
+# SPDX-License-Identifier: MIT
+"""Reads the *.api descriptions and checks them; the language is described in ../README.md.
+
+parse_files() gives an Api whose commands already know their wire layout. Whatever is wrong raises ApiError, which prints as
+"file:line: message".
+"""
+import os
+import re
+from dataclasses import dataclass, field
+
+U32_MAX = (1 << 32) - 1
+U64_MAX = (1 << 64) - 1
+HDR_SIZE = 16
+OP_MAX = 4095
+HANDLE_TYPE_MAX = 255
+
+SCALARS = {  # name: (C type, bytes, lowest, highest)
+    "u32": ("uint32_t", 4, 0, U32_MAX),
+    "u64": ("uint64_t", 8, 0, U64_MAX),
+    "i32": ("int32_t", 4, -(1 << 31), (1 << 31) - 1),
+    "f32": ("float", 4, None, None),
+}
+LANES = ("now", "gpu", "side")
+SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+C_WORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
+register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while""".split())
+# Names that generated code uses beside the description's own.
+OWN_WORDS = set("hdr rec rep rep_len len at err n p r o s m w d in out cap seq result session mark unused pe part zeros put take give".split())
+
+TOKEN = re.compile(r'\s*(?:(#.*)|("(?:[^"\\])*")|(=)|(-?0x[0-9a-fA-F]+|-?[0-9]+[KMG]?)(?![A-Za-z0-9_])|([A-Za-z_][A-Za-z0-9_]*))')
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+CONST_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
+
+
+class ApiError(Exception):
+    def __init__(self, where, message):
+        super().__init__("%s:%d: %s" % (where[0], where[1], message))
+
+
+@dataclass
+class Const:
+    where: tuple
+    name: str
+    value: int
+    doc: str
+
+
+@dataclass
+class Handle:
+    where: tuple
+    name: str
+    number: int
+    doc: str
+
+
+@dataclass
+class Member:  # a field of a struct
+    where: tuple
+    name: str
+    ctype: str
+    size: int
+    count: int  # 0: not an array
+    offset: int = 0
+
+
+@dataclass
+class Struct:
+    where: tuple
+    name: str
+    members: list = field(default_factory=list)
+    size: int = 0
+
+
+@dataclass
+class Field:
+    where: tuple
+    way: str  # in, new, out
+    name: str
+    kind: str  # u32 u64 i32 f32 handle bytes string arena
+    lo: int = None
+    hi: int = None
+    bits: int = None
+    optional: bool = False
+    mode: str = None  # of an arena range
+    types: list = field(default_factory=list)  # Handle
+
+    @property
+    def scalar(self):
+        return self.kind in SCALARS
+
+    @property
+    def variable(self):
+        return self.kind in ("bytes", "string")
+
+    def limits(self):
+        """Lowest and highest value (of a length, for bytes, string and arena)."""
+        low, high = SCALARS[self.kind][2:] if self.scalar else (0, None)
+        return (low if self.lo is None else self.lo, high if self.hi is None else self.hi)
+
+    def part_max(self):
+        """Longest variable part in bytes, padding included."""
+        return part_size(self, self.hi) if self.variable else 0
+
+    def part_min(self):
+        return part_size(self, self.lo or 0) if self.variable else 0
+
+
+@dataclass
+class Slot:  # one member of the fixed part
+    name: str
+    ctype: str
+    size: int
+    offset: int
+    field: Field  # None: padding
+
+
+@dataclass
+class Layout:
+    slots: list
+    fixed: int  # header and fixed part
+    smallest: int
+    largest: int
+
+
+@dataclass
+class Command:
+    where: tuple
+    name: str
+    op: int
+    since: int
+    awaited: bool
+    mark: bool
+    lane: str
+    doc: str = None
+    fields: list = field(default_factory=list)
+    request: Layout = None
+    reply: Layout = None
+
+    @property
+    def ins(self):
+        return [f for f in self.fields if f.way != "out"]
+
+    @property
+    def outs(self):
+        return [f for f in self.fields if f.way == "out"]
+
+
+@dataclass
+class Api:
+    consts: dict = field(default_factory=dict)
+    handles: dict = field(default_factory=dict)
+    structs: dict = field(default_factory=dict)
+    commands: dict = field(default_factory=dict)
+
+    def const(self, name, default):
+        return self.consts[name].value if name in self.consts else default
+
+    def by_op(self):
+        return sorted(self.commands.values(), key=lambda c: c.op)
+
+
+def pad8(n):
+    return (n + 7) & ~7
+
+
+def part_size(f, length):
+    # A string's padding is at least one byte, so that it is terminated where it lies.
+    return pad8(length + 1) if f.kind == "string" else pad8(length)
+
+
+class Line:
+    """The words of one statement; every take_ method consumes one."""
+
+    def __init__(self, where, text):
+        self.where = where
+        self.words = []
+        at = 0
+        while text[at:].strip():
+            m = TOKEN.match(text, at)
+            if not m:
+                raise ApiError(where, "cannot read '%s'" % text[at:].strip())
+            at = m.end()
+            if m.group(1) is None:
+                self.words.append(m.group(0).strip())
+
+    def fail(self, message):
+        raise ApiError(self.where, message)
+
+    def more(self):
+        return bool(self.words)
+
+    def peek(self):
+        return self.words[0] if self.words else None
+
+    def take(self, what):
+        if not self.words:
+            self.fail("%s is missing" % what)
+        return self.words.pop(0)
+
+    def take_if(self, word):
+        if self.peek() == word:
+            self.words.pop(0)
+            return True
+        return False
+
+    def expect(self, word):
+        got = self.take("'%s'" % word)
+        if got != word:
+            self.fail("'%s' expected, not '%s'" % (word, got))
+
+    def number(self, what):
+        word = self.take(what)
+        m = re.fullmatch(r"(-?)(?:(0x[0-9a-fA-F]+)|([0-9]+)([KMG]?))", word)
+        if not m:
+            self.fail("%s must be a number, not '%s'" % (what, word))
+        value = int(m.group(2), 16) if m.group(2) else int(m.group(3)) * SUFFIX[m.group(4)]
+        value = -value if m.group(1) else value
+        if not -U64_MAX <= value <= U64_MAX:
+            self.fail("%s %s does not fit 64 bits" % (what, word))
+        return value
+
+    def name(self, what, pattern=NAME):
+        word = self.take(what)
+        if not pattern.match(word):
+            self.fail("'%s' is not a good name for %s" % (word, what))
+        return word
+
+    def text(self, what):
+        word = self.take(what)
+        if not word.startswith('"'):
+            self.fail("%s must be in quotes, not '%s'" % (what, word))
+        text = word[1:-1].strip()
+        if not text:
+            self.fail("%s is empty" % what)
+        return text
+
+    def done(self):
+        if self.words:
+            self.fail("unexpected '%s'" % self.words[0])
+
+
+class Parser:
+    def __init__(self):
+        self.api = Api()
+        self.ops = {}
+        self.handle_numbers = {}
+
+    def run(self, path, shown):
+        with open(path, encoding="utf-8") as stream:
+            lines = stream.read().splitlines()
+        block = None
+        for number, text in enumerate(lines, 1):
+            line = Line((shown, number), text)
+            if not line.more():
+                continue
+            block = self.statement(block, line)
+        if block:
+            raise ApiError((shown, len(lines)), "'end' of %s '%s' (line %d) is missing" %
+                           (type(block).__name__.lower(), block.name, block.where[1]))
+
+    def statement(self, block, line):
+        word = line.take("statement")
+        if word == "end":
+            if not block:
+                line.fail("'end' outside a block")
+            line.done()
+            (self.end_command if isinstance(block, Command) else self.end_struct)(block, line)
+            return None
+        if isinstance(block, Command):
+            self.in_command(block, word, line)
+        elif isinstance(block, Struct):
+            self.in_struct(block, word, line)
+        else:
+            handler = {"const": self.const, "handle": self.handle, "struct": self.struct, "command": self.command}.get(word)
+            if not handler:
+                line.fail("unknown statement '%s'" % word)
+            return handler(line)
+        return block
+
+    def fresh(self, table, name, what, line):
+        if name in table:
+            line.fail("%s '%s' is already defined at %s:%d" % ((what, name) + table[name].where))
+
+    def const(self, line):
+        name = line.name("a constant", CONST_NAME)
+        line.expect("=")
+        value = line.number("value")
+        doc = line.text("documentation")
+        line.done()
+        self.fresh(self.api.consts, name, "constant", line)
+        if value < 0:
+            line.fail("constant '%s' is negative" % name)
+        if name in ("CMD_MAX", "REP_MAX") and (value % 8 or not HDR_SIZE <= value <= 1 << 24):
+            line.fail("%s must be a multiple of 8 between %d and 16M" % (name, HDR_SIZE))
+        self.api.consts[name] = Const(line.where, name, value, doc)
+
+    def handle(self, line):
+        name = line.name("a handle type")
+        line.expect("=")
+        number = line.number("number")
+        doc = line.text("documentation")
+        line.done()
+        self.fresh(self.api.handles, name, "handle type", line)
+        if not 1 <= number <= HANDLE_TYPE_MAX:
+            line.fail("handle type number %d is not between 1 and %d" % (number, HANDLE_TYPE_MAX))
+        if number in self.handle_numbers:
+            line.fail("handle type number %d is already '%s'" % (number, self.handle_numbers[number]))
+        self.handle_numbers[number] = name
+        self.api.handles[name] = Handle(line.where, name, number, doc)
+
+    # ---- struct
+
+    def struct(self, line):
+        name = line.name("a structure")
+        line.done()
+        self.fresh(self.api.structs, name, "structure", line)
+        block = self.api.structs[name] = Struct(line.where, name)
+        return block
+
+    def in_struct(self, block, word, line):
+        if word != "field":
+            line.fail("'field' or 'end' expected in structure '%s', not '%s'" % (block.name, word))
+        name = line.name("a field")
+        if name in C_WORDS:
+            line.fail("'%s' is a reserved name" % name)
+        kind = line.take("type")
+        if kind not in SCALARS and kind != "u8":
+            line.fail("unknown type '%s'" % kind)
+        ctype, size = SCALARS[kind][:2] if kind in SCALARS else ("uint8_t", 1)
+        count = 0
+        if line.take_if("count"):
+            count = line.number("count")
+            if not 1 <= count <= 65536:
+                line.fail("count %d is not between 1 and 65536" % count)
+        elif kind == "u8":
+            line.fail("u8 needs a count")
+        line.done()
+        if any(m.name == name for m in block.members):
+            line.fail("field '%s' is already defined" % name)
+        if block.size % size:
+            line.fail("field '%s' is at offset %d, not aligned to %d: add a field before it" % (name, block.size, size))
+        block.members.append(Member(line.where, name, ctype, size, count, block.size))
+        block.size += size * max(count, 1)
+
+    def end_struct(self, block, line):
+        if not block.members:
+            line.fail("structure '%s' has no field" % block.name)
+        align = max(m.size for m in block.members)
+        if block.size % align:
+            line.fail("size %d of structure '%s' is not a multiple of %d: add a field" % (block.size, block.name, align))
+
+    # ---- command
+
+    def command(self, line):
+        name = line.name("a command")
+        line.expect("=")
+        op = line.number("number")
+        line.expect("since")
+        since = line.number("since-version")
+        way = line.take("'oneway' or 'awaited'")
+        if way not in ("oneway", "awaited"):
+            line.fail("'oneway' or 'awaited' expected, not '%s'" % way)
+        mark = line.take_if("mark")
+        line.expect("lane")
+        lane = line.take("lane")
+        line.done()
+        self.fresh(self.api.commands, name, "command", line)
+        if not 1 <= op <= OP_MAX:
+            line.fail("command number %d is not between 1 and %d" % (op, OP_MAX))
+        if op in self.ops:
+            line.fail("number %d is already the command '%s'" % (op, self.ops[op]))
+        if lane not in LANES:
+            line.fail("unknown lane '%s'" % lane)
+        if mark and way == "awaited":
+            line.fail("'mark' is for one-way commands")
+        if since < 1:
+            line.fail("since-version %d is not positive" % since)
+        self.ops[op] = name
+        block = self.api.commands[name] = Command(line.where, name, op, since, way == "awaited", mark, lane)
+        return block
+
+    def in_command(self, block, word, line):
+        if word == "doc":
+            if block.doc:
+                line.fail("command '%s' has two docs" % block.name)
+            block.doc = line.text("documentation")
+            line.done()
+            return
+        if word not in ("in", "new", "out"):
+            line.fail("unknown statement '%s' in command '%s'" % (word, block.name))
+        if word == "out" and not block.awaited:
+            line.fail("'out' in the one-way command '%s'" % block.name)
+        if word != "out" and block.outs:
+            line.fail("'%s' after 'out' in command '%s'" % (word, block.name))
+        if word == "out" and line.peek() and len(line.words) > 1 and line.words[1] in ("handle", "string", "arena"):
+            line.fail("'out' cannot be %s" % line.words[1])
+        f = self.field(word, line)
+        line.done()
+        for other in block.fields:
+            if (other.way == "out") == (word == "out") and derived(other) & derived(f):
+                line.fail("'%s' is already taken by '%s' (line %d)" %
+                          (sorted(derived(other) & derived(f))[0], other.name, other.where[1]))
+        block.fields.append(f)
+
+    def good_name(self, name, line):
+        if name in C_WORDS or name in OWN_WORDS or name.startswith("zero"):
+            line.fail("'%s' is a reserved name" % name)
+
+    def field(self, way, line):
+        name = line.name("a parameter")
+        self.good_name(name, line)
+        kind = line.take("type")
+        f = Field(line.where, way, name, kind)
+        if way == "new" and kind != "handle":
+            line.fail("'new' needs a handle type, not '%s'" % kind)
+        if kind == "handle":
+            self.handle_field(f, line)
+        elif kind == "arena":
+            f.mode = line.take("'read' or 'write'")
+            if f.mode not in ("read", "write"):
+                line.fail("'read' or 'write' expected, not '%s'" % f.mode)
+            self.options(f, line, ("max", "optional"), ("max",))
+        elif f.variable:
+            self.options(f, line, ("max", "min"), ("max",))
+        elif f.scalar:
+            allowed = {"f32": (), "i32": ("min", "max")}.get(kind, ("min", "max", "bits"))
+            self.options(f, line, allowed if way == "in" else (), ())
+        else:
+            line.fail("unknown type '%s'" % kind)
+        return f
+
+    def handle_field(self, f, line):
+        while True:
+            name = line.take("handle type")
+            if name not in self.api.handles:
+                line.fail("unknown handle type '%s'" % name)
+            if self.api.handles[name] in f.types:
+                line.fail("handle type '%s' is named twice" % name)
+            f.types.append(self.api.handles[name])
+            if len(f.types) == 2 or not line.take_if("or"):
+                break
+        if f.way == "new" and len(f.types) > 1:
+            line.fail("'new' creates a handle of one type")
+        f.optional = f.way == "in" and line.take_if("optional")
+
+    def options(self, f, line, allowed, needed):
+        seen = set()
+        while line.more():
+            word = line.take("option")
+            if word not in allowed:
+                line.fail("unexpected '%s'" % word)
+            if word in seen:
+                line.fail("'%s' is given twice" % word)
+            seen.add(word)
+            if word == "optional":
+                f.optional = True
+            else:
+                value = line.number(word)
+                setattr(f, {"min": "lo", "max": "hi", "bits": "bits"}[word], value)
+        for word in needed:
+            if word not in seen:
+                line.fail("'%s' needs '%s'" % (f.kind, word))
+        self.check_range(f, line)
+
+    def check_range(self, f, line):
+        low, high = SCALARS[f.kind][2:] if f.scalar else (0, U32_MAX)
+        if f.kind == "arena":
+            low, high = 1, self.api.const("CHUNK_MAX", U64_MAX)
+        elif f.variable:
+            low, high = 0, 1 << 24
+        for word, value in (("min", f.lo), ("max", f.hi), ("bits", f.bits)):
+            if value is not None and not low <= value <= high:
+                line.fail("%s %d is not between %d and %d" % (word, value, low, high))
+        if f.variable and f.hi == 0:
+            line.fail("max 0 leaves no byte")
+        if f.lo is not None and f.hi is not None and f.lo > f.hi:
+            line.fail("min %d is above max %d" % (f.lo, f.hi))
+        if f.bits is not None and (f.lo is not None or f.hi is not None):
+            line.fail("'bits' excludes 'min' and 'max'")
+
+    def end_command(self, block, line):
+        if not block.doc:
+            line.fail("command '%s' has no doc" % block.name)
+        block.request = layout(block.ins)
+        block.reply = layout(block.outs) if block.awaited else None
+
+    # ---- what can be known only at the end
+
+    def finish(self):
+        api = self.api
+        version = api.const("PROTOCOL_VERSION", None)
+        for c in api.commands.values():
+            if version is None:
+                raise ApiError(c.where, "constant PROTOCOL_VERSION is missing")
+            if c.since > version:
+                raise ApiError(c.where, "since %d is above PROTOCOL_VERSION %d" % (c.since, version))
+            for lay, name, fields in ((c.request, "CMD_MAX", c.ins), (c.reply, "REP_MAX", c.outs)):
+                most = api.const(name, None)
+                if lay and most is None:
+                    raise ApiError(c.where, "constant %s is missing" % name)
+                if lay and lay.largest > most:
+                    worst = max(fields, key=lambda f: f.part_max())
+                    raise ApiError(worst.where, "the largest %s of '%s' is %d bytes, above %s %d" % (
+                        "record" if name == "CMD_MAX" else "reply", c.name, lay.largest, name, most))
+        if not api.commands:
+            raise ApiError(("description", 0), "there is no command")
+        return api
+
+
+def derived(f):
+    """Every C name that a parameter gives rise to."""
+    names = {f.name}
+    if f.kind in ("bytes", "string", "arena"):
+        names |= {f.name + "_len", f.name + "_cap"}
+    if f.kind == "handle":
+        names |= {f.name + "_h", f.name + "_type"}
+    return names
+
+
+def layout(fields):
+    """In the order of the description; a u64 that would lie askew gets padding before it."""
+    slots, at, pads = [], HDR_SIZE, 0
+
+    def pad(to):
+        nonlocal at, pads
+        if at % to:
+            slots.append(Slot("zero%d" % pads, "uint32_t", 4, at, None))
+            at, pads = at + 4, pads + 1
+
+    def add(name, ctype, size, f):
+        nonlocal at
+        pad(size)
+        slots.append(Slot(name, ctype, size, at, f))
+        at += size
+
+    for f in fields:
+        if f.scalar:
+            add(f.name, SCALARS[f.kind][0], SCALARS[f.kind][1], f)
+        elif f.kind == "handle":
+            add(f.name, "uint64_t", 8, f)
+        elif f.kind == "arena":
+            add(f.name, "uint64_t", 8, f)
+            add(f.name + "_len", "uint64_t", 8, f)
+        else:
+            add(f.name + "_len", "uint32_t", 4, f)
+    pad(8)
+    return Layout(slots, at, at + sum(f.part_min() for f in fields), at + sum(f.part_max() for f in fields))
+
+
+def parse_files(paths, shown=None):
+    """shown: how paths are named in messages (the same by default)."""
+    parser = Parser()
+    for path in sorted(paths, key=os.path.basename):
+        parser.run(path, (shown or {}).get(path, path))
+    return parser.finish()
