@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+TESTPROGS += $(B)/tests/pvbench $(B)/nullcuda/libcuda.so.1
+$(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c) | $(B)/stubs/libcuda.so
+LDLIBS_pvbench = -L$(B)/stubs -lcuda -lm
+$(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libcuda.so.1 -o $@ $^
+
+# In the emulator and on shared machines only ratios of one run mean something: see docs/performance.md.
+bench: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(B)
