@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Is every committed PTX text what the compiler makes of its source? Another version of clang makes
+# other text from the same source, so only the version named is asked.
+# usage: check.sh COMPILER VERSION FLAGS
+set -eu
+cc=$1 version=$2 flags=$3
+here=$(dirname "$0")
+found=$($cc --version 2>/dev/null | sed -n 's/.*clang version \([0-9.]*\).*/\1/p' | head -n 1)
+if [ "$found" != "$version" ]; then
+	echo "SKIP kernels: $cc is ${found:-not there}, the committed PTX is of clang $version"
+	exit 0
+fi
+out=$(mktemp) bad=0
+trap 'rm -f "$out"' EXIT
+for source in "$here"/*.cu; do
+	ptx=${source%.cu}.ptx
+	# shellcheck disable=SC2086 # flags are words
+	$cc $flags -S -o "$out" "$source"
+	if ! cmp -s "$out" "$ptx"; then
+		echo "FAIL $ptx is not current: run make kernels"
+		bad=1
+	fi
+done
+[ $bad -ne 0 ] || echo "ok   kernels: $(ls "$here"/*.ptx | wc -l) PTX texts are current"
+exit $bad
