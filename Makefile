@@ -39,6 +39,9 @@ LIBS       :=# shared libraries
 UNIT       :=# unit tests: programs that exit 0 when all is well (libcheck)
 TESTPROGS  :=# other things that tests need built
 
+# obj,FOLDER-RELATIVE SOURCES -> objects under $(B)/obj
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
 include $(sort $(wildcard libpvgpu/build.mk libpvgpu/*/build.mk xen-pvgpu-back/build.mk \
 	xen-pvgpu-back/*/build.mk xenstore-schema/build.mk tests/build.mk tests/*/build.mk docs/build.mk))
 
@@ -48,9 +51,6 @@ tests: all $$(UNIT) $$(TESTPROGS)
 
 packages:
 	$(Q).ci/install-packages
-
-# obj,FOLDER-RELATIVE SOURCES -> objects under $(B)/obj
-obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 $(B)/obj/%.o: %.c | $$(GEN)
 	$(Q)mkdir -p $(@D)
