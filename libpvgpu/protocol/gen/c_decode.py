@@ -317,7 +317,7 @@ def encode(c):
 
 
 def reply(c):
-    lines = [proto_reply(c), "{", "\tuint64_t buf[%d];" % (c.reply.largest // 8),
+    lines = [proto_reply(c), "{", "\t_Alignas(8) uint8_t buf[%d];" % c.reply.largest,
              "\tconst uint32_t len = pvgpu_encode_%s_reply(buf, sizeof(buf), seq, result, out);" % c.name, "",
              "\tworker_send(w, buf, len);", "}", ""]
     return lines
