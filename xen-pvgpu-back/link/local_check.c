@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/link/local_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ring/ring.h"
+
+#define CHUNK_MAX  (1ull << 30) /* PVGPU_CHUNK_MAX of the protocol */
+#define CHUNK_UNIT 4096ull
+
+#define REFUSE(err, ...) (snprintf(reason, CHECK_REASON, __VA_ARGS__), -(err))
+
+int check_vgpu_name(const char *name)
+{
+	size_t n = strnlen(name, 40);
+
+	if (n == 0 || n > 39 || name[0] == '.' || name[0] == '-')
+		return -EINVAL;
+	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != n)
+		return -EINVAL;
+	return 0;
+}
+
+/* For the log: ends with NUL, no control characters. */
+static void make_printable(char *s, size_t cap)
+{
+	s[cap - 1] = '\0';
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
+			*s = '?';
+}
+
+static int check_stream(uint32_t *size, uint32_t dflt, const char *what, char *reason)
+{
+	if (!*size)
+		*size = dflt;
+	if (!pvgpu_ring_size_ok(*size))
+		return REFUSE(EINVAL, "%s stream of %" PRIu32 " bytes: must be a power of two from %u to %u",
+			      what, *size, PVGPU_RING_MIN, PVGPU_RING_MAX);
+	return 0;
+}
+
+int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON])
+{
+	int err;
+
+	if (len != sizeof(*m))
+		return REFUSE(EPROTO, "open request of %zu bytes, %zu expected", len, sizeof(*m));
+	if (m->magic != PVGPU_LOCAL_MAGIC)
+		return REFUSE(EPROTO, "open request begins with %#x: not pvgpu's", m->magic);
+	if (m->version != PVGPU_LOCAL_VERSION)
+		return REFUSE(EPROTONOSUPPORT, "local link version %" PRIu32 ", this backend speaks %u",
+			      m->version, PVGPU_LOCAL_VERSION);
+	err = check_stream(&m->cmd_size, PVGPU_RING_CMD_DEFAULT, "command", reason);
+	if (!err)
+		err = check_stream(&m->rep_size, PVGPU_RING_REP_DEFAULT, "reply", reason);
+	make_printable(m->comm, sizeof(m->comm));
+	return err;
+}
+
+int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
+		const struct check_arena *a, char reason[CHECK_REASON])
+{
+	if (len != sizeof(*m))
+		return REFUSE(EPROTO, "chunk request of %zu bytes, %zu expected", len, sizeof(*m));
+	if (m->magic != PVGPU_LOCAL_MAGIC)
+		return REFUSE(EPROTO, "chunk request begins with %#x", m->magic);
+	if (m->op != PVGPU_CHUNK_ADD && m->op != PVGPU_CHUNK_REMOVE)
+		return REFUSE(EPROTO, "chunk request with operation %" PRIu32, m->op);
+	if (fds != (m->op == PVGPU_CHUNK_ADD ? 1u : 0u))
+		return REFUSE(EPROTO, "chunk request with %u fds", fds);
+	if (!a->size)
+		return REFUSE(EPROTO, "chunk request before the windows are settled");
+	if (!m->size || m->size % CHUNK_UNIT || m->size > CHUNK_MAX || m->address % CHUNK_UNIT)
+		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64, m->size, m->address);
+	if (m->address < a->base || m->address - a->base > a->size ||
+	    m->size > a->size - (m->address - a->base))
+		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64 " outside the arena window",
+			      m->size, m->address);
+	if (m->op == PVGPU_CHUNK_ADD && (a->used > a->limit || m->size > a->limit - a->used))
+		return REFUSE(ENOMEM, "the arena's limit of %" PRIu64 " bytes is reached", a->limit);
+	return 0;
+}
+
+int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON])
+{
+	const int need = F_SEAL_SHRINK | F_SEAL_SEAL;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & need) != need)
+		return REFUSE(EPROTO, "chunk's fd is not a sealed memfd");
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size != size)
+		return REFUSE(EPROTO, "chunk's memfd is not of %" PRIu64 " bytes", size);
+	return 0;
+}
+
+/* Which message a worker may send when. */
+struct row {
+	uint32_t kind;
+	unsigned int states; /* bits of enum check_worker_state */
+	const char *name;
+};
+#define IN(s) (1u << (s))
+static const struct row from_worker[] = {
+	{PVGPU_SUP_READY, IN(CHECK_STARTING), "READY"},
+	{PVGPU_SUP_SEALED, IN(CHECK_SERVING), "SEALED"},
+	{PVGPU_SUP_LEASE, IN(CHECK_SERVING), "LEASE"},
+	{PVGPU_SUP_RETURN, IN(CHECK_SERVING), "RETURN"},
+	{PVGPU_SUP_STATE, IN(CHECK_ADOPTING), "STATE"},
+	{PVGPU_SUP_MEMINFO, IN(CHECK_SERVING), "MEMINFO"},
+	{PVGPU_SUP_ENDED, IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_SERVING) | IN(CHECK_ADOPTING),
+	 "ENDED"},
+};
+
+int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
+		      char reason[CHECK_REASON])
+{
+	const struct row *r = NULL;
+
+	if (len != sizeof(*m))
+		return REFUSE(EPROTO, "message of %zu bytes, %zu expected", len, sizeof(*m));
+	for (size_t i = 0; i < sizeof(from_worker) / sizeof(from_worker[0]); i++)
+		if (from_worker[i].kind == m->kind)
+			r = &from_worker[i];
+	if (!r)
+		return REFUSE(EPROTO, "message of unknown kind %" PRIu32, m->kind);
+	if (!(r->states & IN(state)))
+		return REFUSE(EPROTO, "%s out of turn", r->name);
+	make_printable(m->vgpu, sizeof(m->vgpu));
+	make_printable(m->reason, sizeof(m->reason));
+	if (m->kind == PVGPU_SUP_ENDED && m->a >= PVGPU_ENDS)
+		return REFUSE(EPROTO, "ENDED with cause %" PRIu64, m->a);
+	if ((m->kind == PVGPU_SUP_LEASE || m->kind == PVGPU_SUP_RETURN) && !m->a)
+		return REFUSE(EPROTO, "%s of nothing", r->name);
+	return 0;
+}
+
+static int check_assign(const struct pvgpu_sup_assign *m, size_t len, int assigned, unsigned int fds,
+			char *reason)
+{
+	if (len != sizeof(*m) || assigned)
+		return REFUSE(EPROTO, "ASSIGN of %zu bytes or out of turn", len);
+	if (fds != PVGPU_SUP_FDS && fds != PVGPU_SUP_FDS - 1)
+		return REFUSE(EPROTO, "ASSIGN with %u fds", fds);
+	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size))
+		return REFUSE(EPROTO, "ASSIGN with ring sizes %" PRIu32 " and %" PRIu32, m->cmd_size,
+			      m->rep_size);
+	return 0;
+}
+
+int check_from_daemon(void *msg, size_t len, int assigned, unsigned int fds,
+		      char reason[CHECK_REASON])
+{
+	struct pvgpu_sup *m = msg;
+
+	if (len < sizeof(*m))
+		return REFUSE(EPROTO, "message of %zu bytes", len);
+	m->vgpu[sizeof(m->vgpu) - 1] = '\0';
+	if (m->kind == PVGPU_SUP_ASSIGN)
+		return check_assign(msg, len, assigned, fds, reason);
+	if (len != sizeof(*m) || fds != (m->kind == PVGPU_SUP_LOG))
+		return REFUSE(EPROTO, "message of %zu bytes with %u fds", len, fds);
+	if (m->kind != PVGPU_SUP_LEASED && m->kind != PVGPU_SUP_LOG && m->kind != PVGPU_SUP_DRAIN && m->kind != PVGPU_SUP_MEMINFO)
+		return REFUSE(EPROTO, "message of kind %" PRIu32, m->kind);
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checks of what arrives on the local link's sockets and on the supervision sockets: pure functions
+ * over a private copy. Each returns 0, or a negative errno with a reason for people.
+ */
+#ifndef PVGPU_LOCAL_CHECK_H
+#define PVGPU_LOCAL_CHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "link/local.h"
+#include "xen-pvgpu-back/daemon/supervise.h"
+
+#define CHECK_REASON 104
+
+/* An open request; the sizes that it asks for are completed with the defaults. comm ends with NUL. */
+int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]);
+
+/* The arena window and what is mapped of it; for chunk requests. */
+struct check_arena {
+	uint64_t base, size;  /* window; size 0: not reserved yet */
+	uint64_t used, limit; /* bytes of chunks */
+};
+#define PVGPU_CHUNK_ADD    1u
+#define PVGPU_CHUNK_REMOVE 2u
+/* A request to add or remove a chunk, but for overlap. */
+int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
+		const struct check_arena *a, char reason[CHECK_REASON]);
+/* The memfd of a chunk: sealed, and of exactly this size. */
+int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON]);
+
+/* A worker's message, in the state that pvgpud has it in. */
+enum check_worker_state { CHECK_STARTING, CHECK_ADOPTING, CHECK_SPARE, CHECK_SERVING, CHECK_ENDED };
+int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
+		      char reason[CHECK_REASON]);
+/* pvgpud's message to a worker; assigned says whether the worker has a session. len is of the message. */
+int check_from_daemon(void *m, size_t len, int assigned, unsigned int fds,
+		      char reason[CHECK_REASON]);
+
+/* Names of vGPUs: letters, digits, '-', '_' and '.', not first a '.' or '-', at most 39. */
+int check_vgpu_name(const char *name);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket, always fd PVGPU_SUP_CONTROL_FD: an adopting pvgpud's takes the old one's number.
+ */
+#include "xen-pvgpu-back/worker/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/link/local_check.h"
+#include "xen-pvgpu-back/link/msg.h"
+
+#define AT_ONCE 16 /* messages taken before the guest gets its turn */
+
+int control_say(struct worker *w, uint32_t kind, uint64_t a, uint64_t b, const char *reason)
+{
+	struct pvgpu_sup m = {.kind = kind, .a = a, .b = b, .session = w->info.session};
+
+	memcpy(m.vgpu, w->info.vgpu, sizeof(m.vgpu));
+	if (reason)
+		snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	return msg_send(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), NULL, 0);
+}
+
+static void drain(struct worker *w, uint64_t grace_ms)
+{
+	if (grace_ms > 24ull * 3600 * 1000)
+		grace_ms = 24ull * 3600 * 1000;
+	w->drain_ns = pvgpu_poll_now() + grace_ms * 1000000u;
+	worker_log(w, "draining: the guest may finish for %llu ms", (unsigned long long)grace_ms);
+}
+
+static void take_log(struct worker *w, const int *fds)
+{
+	if (dup3(fds[0], PVGPU_SUP_LOG_FD, O_CLOEXEC) < 0)
+		worker_log(w, "cannot take a new log: %s", strerror(errno));
+}
+
+/* False: nothing more to read. */
+static bool read_one(struct worker *w)
+{
+	union {
+		struct pvgpu_sup head;
+		struct pvgpu_sup_assign assign;
+	} m;
+	char reason[CHECK_REASON];
+	struct msg_in in;
+	int r = msg_recv(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), 1, &in);
+
+	if (r == -EAGAIN)
+		return false;
+	if (r <= 0) {
+		adopt_lost(w);
+		return false;
+	}
+	if (check_from_daemon(&m, in.len, true, in.n, reason) < 0) {
+		msg_close_fds(&in);
+		worker_end(w, PVGPU_END_FAILED, "from pvgpud: %s", reason);
+		return false;
+	}
+	switch (m.head.kind) {
+	case PVGPU_SUP_DRAIN:
+		drain(w, m.head.a);
+		break;
+	case PVGPU_SUP_LOG:
+		take_log(w, in.fds);
+		break;
+	default:
+		lease_heard(w, &m.head);
+		break;
+	}
+	msg_close_fds(&in);
+	return true;
+}
+
+void control_read(struct worker *w)
+{
+	if (!lease_is_up(w))
+		return;
+	for (int i = 0; i < AT_ONCE && read_one(w); i++)
+		;
+}
+
+/* 0; 1: pvgpud is gone; -1: it sent something else (logged). */
+int control_wait_assign(struct worker *w, struct pvgpu_sup_assign *m, int *fds, unsigned int *n)
+{
+	struct pollfd p = {.fd = PVGPU_SUP_CONTROL_FD, .events = POLLIN};
+	char reason[CHECK_REASON];
+	struct msg_in in;
+	int r;
+
+	do {
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return -1;
+		r = msg_recv(PVGPU_SUP_CONTROL_FD, m, sizeof(*m), PVGPU_SUP_FDS, &in);
+	} while (r == -EAGAIN);
+	if (r <= 0)
+		return 1;
+	r = check_from_daemon(m, in.len, false, in.n, reason);
+	if (r == 0 && m->head.kind != PVGPU_SUP_ASSIGN) {
+		/* A spare worker that is told to drain, or of memory, has nothing to do. */
+		msg_close_fds(&in);
+		return m->head.kind == PVGPU_SUP_DRAIN ? 1 : control_wait_assign(w, m, fds, n);
+	}
+	if (r < 0) {
+		msg_close_fds(&in);
+		worker_log(w, "from pvgpud: %s", reason);
+		return -1;
+	}
+	memcpy(fds, in.fds, sizeof(int) * in.n);
+	*n = in.n;
+	return 0;
+}

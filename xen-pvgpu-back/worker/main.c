@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpu-worker: one guest process's session. Started by pvgpud, never by hand.
+ *
+ * Prepare: load and initialise libcuda, say READY, wait as a spare. ASSIGN: take the session's ring,
+ * doorbells and sockets. Seal. Then read what the guest writes, until one side has had enough. The
+ * process is the unit of fault isolation: it ends with its session, whatever happens.
+ */
+#include "xen-pvgpu-back/worker/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/worker/gpu.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1"
+#endif
+
+const struct far *worker_far(const struct worker *w)
+{
+	return &w->far;
+}
+
+const struct worker_info *worker_info(const struct worker *w)
+{
+	return &w->info;
+}
+
+struct gpu *worker_gpu(struct worker *w)
+{
+	return w->gpu;
+}
+
+static const char usage[] =
+	"Usage: pvgpu-worker --libcuda PATH --id N [option]...\n"
+	"Runs one guest process's GPU commands. pvgpud starts it, with its sockets as fds 3 to 5.\n"
+	"\n"
+	"  --libcuda PATH      the driver library to run them on\n"
+	"  --id N              number of the worker and of its session\n"
+	"  --device N          ordinal of the GPU (default 0)\n"
+	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
+	"  --lease-wait-ms N   time for pvgpud to come back when memory is wanted (default 5000)\n"
+	"  --far-fds N         files that libcuda may still open once a session runs (default 64)\n"
+	"  --help, --version\n";
+
+static unsigned int number(const char *option, const char *s)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	if (!*s || *end || *s == '-' || n > 1u << 30) {
+		fprintf(stderr, "pvgpu-worker: --%s %s: must be a number\n", option, s);
+		exit(2);
+	}
+	return (unsigned int)n;
+}
+
+static void parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"libcuda", required_argument, NULL, 'l'},       {"id", required_argument, NULL, 'i'},
+		{"device", required_argument, NULL, 'd'},        {"grace-ms", required_argument, NULL, 'g'},
+		{"lease-wait-ms", required_argument, NULL, 'w'}, {"far-fds", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},                {"version", no_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0}};
+	int c, at = 0;
+
+	*o = (struct options){.grace_ms = 3000, .lease_wait_ms = 5000, .far_fds = 64};
+	while ((c = getopt_long(argc, argv, "", longs, &at)) != -1) {
+		switch (c) {
+		case 'l':
+			o->libcuda = optarg;
+			break;
+		case 'i':
+			o->id = number("id", optarg);
+			break;
+		case 'd':
+			o->device = (int)number("device", optarg);
+			break;
+		case 'g':
+			o->grace_ms = number("grace-ms", optarg);
+			break;
+		case 'w':
+			o->lease_wait_ms = number("lease-wait-ms", optarg);
+			break;
+		case 'f':
+			o->far_fds = number("far-fds", optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		case 'v':
+			puts("pvgpu-worker " PVGPU_VERSION);
+			exit(0);
+		default:
+			fputs("Try pvgpu-worker --help.\n", stderr);
+			exit(2);
+		}
+	}
+	if (optind < argc || !o->libcuda || !o->id) {
+		fputs("pvgpu-worker: --libcuda and --id must be given and nothing else; pvgpud does that.\n",
+		      stderr);
+		exit(2);
+	}
+}
+
+/* What pvgpud has set up for us, and nothing else. 0 or -1. */
+static int check_fds(struct worker *w)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(PVGPU_SUP_CONTROL_FD, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    listen(PVGPU_SUP_ADOPT_FD, 4) < 0 || fcntl(PVGPU_SUP_LOG_FD, F_GETFD) < 0) {
+		fprintf(stderr, "pvgpu-worker: fds 3 to 5 are not pvgpud's: it must start this program\n");
+		return -1;
+	}
+	w->daemon_uid = peer.uid;
+	for (int fd = PVGPU_SUP_CONTROL_FD; fd <= PVGPU_SUP_LOG_FD; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	close_range(PVGPU_SUP_LOG_FD + 1, ~0u, 0);
+	return 0;
+}
+
+static int fail(struct worker *w, const char *reason)
+{
+	worker_log(w, "%s", reason);
+	control_say(w, PVGPU_SUP_ENDED, PVGPU_END_FAILED, 0, reason);
+	return 1;
+}
+
+static uint64_t boottime_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
+{
+	w->info = (struct worker_info){.session = m->head.session,
+				       .quota = m->quota,
+				       .arena_limit = m->arena_limit,
+				       .window_size = m->window_size,
+				       .guest_pid = m->guest_pid};
+	memcpy(w->info.vgpu, m->head.vgpu, sizeof(w->info.vgpu));
+	w->started_ms = boottime_ms();
+}
+
+static int serve(struct worker *w)
+{
+	struct pvgpu_sup_assign m;
+	int fds[PVGPU_SUP_FDS];
+	char reason[128] = "";
+	unsigned int n;
+	int r = control_wait_assign(w, &m, fds, &n);
+
+	if (r > 0)
+		return 0; /* pvgpud is gone, or does not need this spare */
+	if (r < 0)
+		return 1;
+	take_info(w, &m);
+	lease_init(w, w->info.quota);
+	if (link_take(w, &m, fds, n, reason, sizeof(reason)) < 0 || gpu_open(w, &w->gpu, reason, sizeof(reason)) < 0 ||
+	    seal(w, reason, sizeof(reason)) < 0) {
+		if (w->page)
+			link_say_ended(w, PVGPU_END_FAILED, reason);
+		return fail(w, reason);
+	}
+	if (output_start(w, w->out_fd, w->err_fd) < 0)
+		return fail(w, "cannot start the output thread");
+	control_say(w, PVGPU_SUP_SEALED, 0, 0, NULL);
+	loop_run(w);
+	end_process(w);
+}
+
+int main(int argc, char **argv)
+{
+	static struct worker w;
+	char reason[128] = "";
+	int r;
+
+	parse(&w.opt, argc, argv);
+	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_ARENA_MAX, 2);
+	if (check_fds(&w) < 0)
+		return 2;
+	w.info.session = w.opt.id;
+	w.end_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	w.guest_pidfd = w.kick = w.epoll = -1;
+	if (prepare(&w, reason, sizeof(reason)) < 0 || gpu_check(&w.far, reason, sizeof(reason)) < 0)
+		return fail(&w, reason);
+	if (control_say(&w, PVGPU_SUP_READY, (uint64_t)w.far.driver_version, w.far.total_mem, NULL) < 0)
+		return 0;
+	r = serve(&w);
+	/* The far end's threads may hold locks that atexit handlers want. */
+	_exit(r);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one point between the two phases. Before it nothing of the guest's is read; after it nothing is
+ * opened but what the far end opens for itself, and what peers send.
+ */
+#include "xen-pvgpu-back/worker/frame.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* An arena chunk, a new pvgpud's socket and log, and the originals of those while they are renumbered. */
+#define FDS_RECEIVED 8
+
+/* One above the highest open fd, or -1. */
+static int fds_in_use(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	int highest = PVGPU_SUP_LOG_FD;
+
+	if (!d)
+		return -1;
+	while ((e = readdir(d)))
+		if (atoi(e->d_name) > highest && atoi(e->d_name) != dirfd(d))
+			highest = atoi(e->d_name);
+	closedir(d);
+	return highest + 1;
+}
+
+static int failed(const char *what, char *reason, size_t cap)
+{
+	snprintf(reason, cap, "seal: %s: %s", what, strerror(errno));
+	return -1;
+}
+
+int seal(struct worker *w, char *reason, size_t cap)
+{
+	int fds = fds_in_use();
+	rlim_t most = (rlim_t)(fds < 0 ? 0 : fds) + FDS_RECEIVED + w->opt.far_fds;
+	struct rlimit files = {.rlim_cur = most, .rlim_max = most};
+	struct rlimit core = {0, 0};
+
+	if (fds < 0)
+		return failed("/proc/self/fd", reason, cap);
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return failed("RLIMIT_NOFILE", reason, cap);
+	if (setrlimit(RLIMIT_CORE, &core) < 0)
+		return failed("RLIMIT_CORE", reason, cap);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return failed("no_new_privs", reason, cap);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return failed("dumpable", reason, cap);
+	return 0;
+}
