@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# Programs against real daemons and workers, on the simulated GPU.
+.PHONY: check-programs check-programs-san check-mutation check-lifecycle check-valgrind check-gpu
+
+check-programs: tests
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
+check-programs-san: tests
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN)
+check-mutation: tests
+	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
+check-lifecycle: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test
+check-valgrind: tests
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --valgrind $(if $(FULL),,--quick)
+
+# The same programs on NVIDIA's libcuda, directly and as the far end; skipped where there is no GPU.
+check-gpu: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --gpu
