@@ -32,6 +32,7 @@
 	X(cuCtxCreate_v2)                                                                          \
 	X(cuCtxDestroy_v2)                                                                         \
 	X(cuCtxSetCurrent)                                                                         \
+	X(cuCtxPopCurrent_v2)                                                                      \
 	X(cuCtxGetCurrent)                                                                         \
 	X(cuCtxSynchronize)                                                                        \
 	X(cuCtxGetApiVersion)                                                                      \

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the worker's GPU side: its state, in sections named after the file that implements them.
+ *
+ * What the decoding thread alone touches needs no lock: handle tables, the objects' lists, streams'
+ * counts, the parked records. Other threads hold references to objects and touch only what is atomic
+ * or says which lock guards it.
+ *
+ * Locks, in the order in which they may be taken together: mem.lock, arena.lock, complete.lock,
+ * side.lock. No far-end call is made under any of them.
+ */
+#ifndef PVGPU_WORKER_STATE_H
+#define PVGPU_WORKER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "far.h"
+#include "gpu.h"
+#include "pvgpu_decode.h"
+#include "worker.h"
+
+struct gpu;
+struct ctx;
+
+/* A list: a head that is its own element. */
+struct link {
+	struct link *next, *prev;
+};
+
+static inline void link_init(struct link *l)
+{
+	l->next = l->prev = l;
+}
+
+static inline void link_add(struct link *head, struct link *l)
+{
+	l->prev = head->prev;
+	l->next = head;
+	head->prev->next = l;
+	head->prev = l;
+}
+
+static inline void link_del(struct link *l)
+{
+	l->prev->next = l->next;
+	l->next->prev = l->prev;
+	link_init(l);
+}
+
+#define link_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+/*
+ * objects.c: the session's objects and their handles.
+ *
+ * A slot of a table holds a chain: a one-way destroy that is still parked leaves the old generation in
+ * place while the guest has made the next one already.
+ */
+#define OBJ_MAKING (-1)
+
+struct obj {
+	uint8_t type; /* enum pvgpu_handle_type */
+	atomic_int status; /* 0; OBJ_MAKING; or why it could not be made (CUresult): poisoned */
+	atomic_uint refs;
+	uint64_t handle; /* 0: in no table */
+	struct obj *older; /* in the same slot */
+	struct link of_owner, owned;
+	struct ctx *ctx; /* referenced; NULL for contexts and libraries */
+	struct gpu *gpu;
+};
+
+struct table {
+	struct obj **page[256]; /* of 256 slots each, made when needed */
+	uint32_t count; /* objects, over all chains */
+};
+
+struct event_pool {
+	CUevent *ev;
+	uint32_t count, cap;
+};
+
+struct ctx {
+	struct obj o;
+	CUcontext far;
+	uint64_t serial; /* never used again: what "current on this thread" is compared with */
+	bool primary;
+	struct stream *legacy;   /* stream 0 */
+	struct link streams; /* struct stream.in_ctx: all, those being destroyed too */
+	atomic_int deferred;     /* first error of one-way work */
+	atomic_int sticky;       /* a device fault: the context is lost */
+	atomic_uint waits;       /* entries of complete.c that use this context */
+	uint32_t parked;         /* records */
+	struct event_pool pool;  /* complete.lock */
+	CUstream scrub;          /* side lane only */
+	struct {
+		bool known;
+		uint64_t initial, charge; /* bytes: at first, leased for more than that */
+	} limit[3]; /* those that cost device memory; side lane only */
+};
+
+struct module {
+	struct obj o;
+	CUmodule far;
+	bool borrowed; /* a library's: goes with it */
+	uint64_t charge; /* leased bytes */
+};
+
+struct library {
+	struct obj o;
+	CUlibrary far;
+	uint64_t charge;
+};
+
+struct function { /* functions and kernels */
+	struct obj o;
+	union {
+		CUfunction fn;
+		CUkernel kernel;
+	} far;
+	struct obj *holder; /* module or library */
+	bool known; /* the far end told the parameters' layout */
+	uint32_t params, bytes; /* number, size of the packed buffer */
+	struct pvgpu_param_info *param;
+};
+
+/* What waits for GPU work: the entries of one stream, or of one event. */
+struct wait;
+struct waitq {
+	struct wait *head, **tail; /* complete.lock */
+	struct waitq *next;
+	bool queued;  /* in the run list or owned by a thread */
+};
+
+#define FENCES 16
+
+struct stream {
+	struct obj o;
+	CUstream far;
+	struct link in_ctx;
+	struct waitq q;
+	/* decoding thread */
+	uint64_t issued;  /* operations handed to the far end */
+	uint64_t ended;   /* of these, known to have ended */
+	uint32_t fence_head, fence_count;
+	struct {
+		CUevent ev;
+		uint64_t at;
+	} fence[FENCES];
+	bool full;     /* too much in flight: its commands park */
+	bool full_wait; /* a wait that will kick the decoding thread is under way */
+	bool destroyed;
+	uint32_t parked;
+	/* any thread */
+	atomic_ullong seen; /* issued count that a completed wait vouches for */
+	atomic_uint waits;
+};
+
+/* A far event; replaced when it is recorded again while somebody waits for the last record. */
+struct fev {
+	CUevent ev;
+	struct ctx *ctx;
+	atomic_uint refs;
+};
+
+struct event {
+	struct obj o;
+	struct fev *far;
+	uint32_t flags;
+	struct waitq q;
+	atomic_uint waits;
+	uint32_t parked; /* records of it */
+};
+
+struct tables {
+	struct table of[PVGPU_H_KERNEL + 1];
+};
+
+/* Make an object for a handle that the guest chose and put it into its table and its owner's list. */
+void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct ctx *ctx,
+	      struct obj *owner, int *err);
+/* An object without handle (stream 0). */
+void *obj_bare(struct gpu *g, uint32_t type, size_t size, struct ctx *ctx);
+void *obj_ref(void *o);
+void obj_unref(void *o);
+/* Out of table and list; the caller has the reference that the table had. */
+void obj_remove(struct gpu *g, struct obj *o);
+/* The same for everything owned below it, deepest first, onto `dead` by of_owner. */
+void obj_remove_tree(struct gpu *g, struct obj *o, struct link *dead);
+/* 0, or why the object cannot be used. */
+static inline int obj_error(void *o)
+{
+	const int s = o ? atomic_load_explicit(&((struct obj *)o)->status, memory_order_acquire) : 0;
+
+	return s < 0 ? CUDA_ERROR_INVALID_HANDLE : s;
+}
+void obj_ready(void *o, int result);
+void *obj_lookup(void *tables, uint32_t type, uint64_t handle);
+void tables_free(struct gpu *g);
+
+/* context.c */
+/* Make it current on this thread. */
+int ctx_enter(struct ctx *c);
+void ctx_leave(void);
+/* The context and the stream of a command; NULL with *err set when they cannot be used. */
+struct stream *stream_of(void *ctx, void *stream, int *err);
+/* Note a result of the far end: device faults are kept. Returns it. */
+int ctx_result(struct ctx *c, int result);
+bool result_is_sticky(int result);
+
+/* deferred.c */
+int deferred_take(struct gpu *g, struct ctx *c);
+
+/*
+ * stream.c: what is in flight. After each operation handed to the far end: stream_issued().
+ * stream_idle asks the far end when it must; stream_room says whether more may be issued.
+ */
+void stream_issued(struct stream *s);
+bool stream_idle(struct stream *s);
+bool stream_room(struct stream *s);
+void stream_poll(struct stream *s);
+void streams_reap(struct gpu *g);
+void stream_limits(struct gpu *g);
+int stream_init(struct gpu *g, struct stream *s, struct ctx *c);
+struct fev *fev_get(struct fev *f);
+void fev_put(struct fev *f);
+
+/*
+ * complete.c: replies and marks when GPU work has ended.
+ */
+struct barrier;
+struct wait {
+	struct wait *next;
+	CUevent ev;
+	struct fev *fev;      /* a guest's event, or NULL: ev is of the context's pool */
+	struct ctx *ctx;      /* referenced */
+	struct stream *s;     /* referenced; NULL: waits for an event of the guest's */
+	struct event *e;      /* referenced, or NULL */
+	uint64_t at;          /* s->issued when it was recorded */
+	/* On a completion thread, without locks, or at once when recording failed. */
+	void (*done)(struct gpu *g, struct wait *w, int result);
+	uint32_t seq;
+	uint16_t op;
+	int held;             /* deferred error to report when there is no other */
+	void *p;
+	uint64_t addr, len;
+};
+
+#define COMPLETE_THREADS   16
+#define COMPLETE_WAITS_MAX 16384
+
+struct complete {
+	pthread_mutex_t lock;
+	pthread_cond_t more, gone;
+	struct waitq *run, **run_tail;
+	unsigned int threads, idle, blocked, queued;
+	pthread_t thread[COMPLETE_THREADS];
+	struct wait *spare;
+	uint32_t spares;
+	atomic_uint waits; /* in flight */
+	bool stop;
+};
+
+int complete_init(struct gpu *g);
+bool complete_stop(struct gpu *g, unsigned int ms);
+struct wait *wait_new(struct gpu *g, struct ctx *c);
+/* Record an event in the stream now and call w->done when everything issued so far has ended. */
+void wait_stream(struct gpu *g, struct wait *w, struct stream *s);
+/* Call w->done when the event's last record has ended. */
+void wait_event(struct gpu *g, struct wait *w, struct event *e);
+/* A pooled event without timing. */
+int pool_get(struct gpu *g, struct ctx *c, CUevent *ev);
+void pool_put(struct gpu *g, struct ctx *c, CUevent ev);
+void ctx_waits_drain(struct gpu *g, struct ctx *c);
+
+/*
+ * side.c: what may block inside CUDA, in order on a thread of its own.
+ */
+#define SIDE_JOBS_MAX 8192
+
+struct job {
+	struct job *next;
+	void (*run)(struct gpu *g, struct job *j); /* frees it */
+};
+
+struct side {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	pthread_t thread;
+	bool started, stop, exited;
+	struct job *head, **tail;
+	struct barrier *last;
+	uint64_t last_serial;
+	atomic_uint jobs; /* queued, running or behind a barrier */
+	atomic_bool kick; /* the decoding thread waits for jobs to go down */
+	atomic_bool poke; /* look at the allocations that wait */
+};
+
+int side_init(struct gpu *g);
+bool side_stop(struct gpu *g, unsigned int ms);
+void side_push(struct gpu *g, struct job *j);
+/* Push it when all work issued so far (in c; NULL: anywhere) has ended. Decoding thread. */
+void side_after_work(struct gpu *g, struct ctx *c, struct job *j);
+void side_poke(struct gpu *g);
+bool side_room(struct gpu *g);
+
+/*
+ * memory.c, window.c, suballoc.c: device memory.
+ */
+#include "memory.h"
+
+/* arena_map.c: the arena's chunks as CUDA knows them. */
+struct chunk {
+	uint64_t addr, size;
+	uint32_t users;   /* commands under way */
+	bool registered;
+	struct ctx *ctx; /* in which; referenced */
+};
+
+struct arena {
+	pthread_mutex_t lock;
+	struct chunk *chunk; /* sorted */
+	uint32_t count, cap;
+	bool unsupported; /* the far end cannot register: said once */
+};
+
+/* Is the range in mapped chunks? pin: and keep it mapped until chunks_unpin. */
+bool chunks_contain(struct gpu *g, uint64_t addr, uint64_t len, bool pin);
+void chunks_unpin(struct gpu *g, uint64_t addr, uint64_t len);
+void chunks_register(struct gpu *g, struct ctx *c);
+void chunks_unregister(struct gpu *g, struct ctx *c);
+
+/* staging.c: page-locked slots for what travels inside records. */
+#define STAGING_SLOTS 64
+#define STAGING_SIZE  PVGPU_INLINE_MAX
+
+struct staging {
+	unsigned char *base;
+	struct ctx *ctx; /* registered in */
+	struct {
+		CUevent ev;
+		struct ctx *ctx;
+		bool used, event;
+	} slot[STAGING_SLOTS];
+	uint32_t next;
+	pthread_mutex_t lock;
+};
+
+/* submit.c: parked records. */
+#define PARK_BYTES_MAX   (8u << 20)
+#define PARK_RECORDS_MAX 65536u
+
+struct parked {
+	struct parked *next;
+	const struct pvgpu_cmd_desc *d;
+	struct ctx *ctx;       /* referenced, or NULL */
+	struct stream *stream; /* referenced, or NULL */
+	struct event *event;   /* referenced, or NULL: recorded by it */
+	uint32_t len;
+	uint64_t rec[];
+};
+
+struct park {
+	struct parked *head, **tail;
+	uint32_t count, bytes;
+};
+
+/* callback.c */
+struct callbacks {
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	uint32_t sent, done;
+	bool ended;
+	struct link all; /* struct callback */
+	uint32_t count;
+	unsigned int inside; /* trampolines that wait */
+};
+
+/* output.c */
+struct text {
+	char *buf;
+	uint32_t head, len;
+	uint64_t lost;
+	int fd;
+};
+
+struct output {
+	pthread_mutex_t lock;
+	pthread_t thread;
+	int wake[2];
+	bool started;
+	struct text text[2];
+	atomic_bool waiting;
+};
+
+/* Before the reply of a synchronising call: what the device printed is in our buffers. */
+void output_sync(struct gpu *g);
+void output_stop(struct gpu *g);
+void callbacks_end(struct gpu *g);
+
+struct gpu {
+	struct worker *w;
+	const struct far *far;
+	struct pvgpu_decode decode;
+	struct tables tables;
+	struct obj root; /* contexts and libraries hang below it */
+	atomic_int deferred;
+	atomic_bool ended;
+	uint64_t op_serial; /* operations issued on any stream */
+	uint32_t full_streams, live_streams, zombies;
+	uint32_t stream_limit, fence_every;
+	struct park park;
+	struct complete complete;
+	struct side side;
+	struct memory mem;
+	struct arena arena;
+	struct staging staging;
+	struct callbacks cb;
+	struct output out;
+	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */
+};
+
+#define SCRATCH_SIZE (16u << 10)
+
+#endif
