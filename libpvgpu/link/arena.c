@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arena memory: regions inside the arena window, each made of one chunk (or several, for
+ * allocations beyond the largest chunk), with an allocator of its own. Staging and pinned memory
+ * never share a region: staging regions are kept and used again, pinned ones go back to the system
+ * when empty.
+ */
+#include "link/runtime.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "link/pages.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define REGION_FIRST (4ull << 20)
+#define REGION_MOST  (256ull << 20) /* beyond it regions grow only as allocations need */
+#define REGION_ALIGN (2ull << 20)   /* huge pages at both ends, where there are any */
+
+struct pvgpu_region {
+	unsigned char *base;
+	uint64_t size;
+	bool staging;
+	struct pvgpu_pages pages;
+};
+
+/* Under arena.lock: the region that p lies in. */
+static struct pvgpu_region *region_of(const struct pvgpu_arena *a, const void *p)
+{
+	unsigned int lo = 0, hi = a->n;
+
+	while (lo < hi) {
+		const unsigned int mid = (lo + hi) / 2;
+		struct pvgpu_region *r = a->region[mid];
+
+		if ((const unsigned char *)p < r->base)
+			hi = mid;
+		else if ((uint64_t)((const unsigned char *)p - r->base) < r->size)
+			return r;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+static void *alloc_inside(struct pvgpu_arena *a, uint64_t size, bool staging)
+{
+	for (unsigned int i = 0; i < a->n; i++) {
+		struct pvgpu_region *r = a->region[i];
+		int64_t at = r->staging == staging ? pvgpu_pages_alloc(&r->pages, size) : -1;
+
+		if (at >= 0)
+			return r->base + at;
+	}
+	return NULL;
+}
+
+/* Under arena.grow: the lowest gap of size bytes in the window, and its place among the regions. */
+static unsigned char *find_gap(const struct pvgpu_session *s, uint64_t size, unsigned int *place)
+{
+	const struct pvgpu_arena *a = &s->arena;
+	const uint64_t end = s->info.arena_base + s->info.arena_size;
+	uint64_t at = s->info.arena_base;
+
+	for (unsigned int i = 0; i <= a->n; i++) {
+		uint64_t limit = i < a->n ? (uintptr_t)a->region[i]->base : end;
+
+		at = (at + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+		if (at <= limit && size <= limit - at) {
+			*place = i;
+			return (unsigned char *)(uintptr_t)at;
+		}
+		if (i < a->n)
+			at = limit + a->region[i]->size;
+	}
+	return NULL;
+}
+
+/* Remove the first `size` bytes of chunks at base; what the worker does not answer is ours all the
+ * same. */
+static void drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
+{
+	int err = 0;
+
+	for (uint64_t at = 0; at < size; at += PVGPU_CHUNK_MAX) {
+		const uint64_t n = size - at < PVGPU_CHUNK_MAX ? size - at : PVGPU_CHUNK_MAX;
+		int e = s->link->ops->shrink(s->link, base + at, n);
+
+		err = err ? err : e;
+	}
+	if (err)
+		pvgpu_session_fail(s, "the worker did not let go of arena memory");
+}
+
+static int add_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += PVGPU_CHUNK_MAX) {
+		const uint64_t n = size - at < PVGPU_CHUNK_MAX ? size - at : PVGPU_CHUNK_MAX;
+		int err = pvgpu_is_dead(s) ? -EPIPE : s->link->ops->grow(s->link, base + at, n);
+
+		if (err) {
+			drop_chunks(s, base, at);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static bool make_room(struct pvgpu_arena *a)
+{
+	const unsigned int cap = a->cap ? a->cap * 2 : 8;
+	struct pvgpu_region **region;
+
+	if (a->n < a->cap)
+		return true;
+	region = realloc(a->region, cap * sizeof(*region));
+	if (!region)
+		return false;
+	a->region = region;
+	a->cap = cap;
+	return true;
+}
+
+/* Under arena.grow: a region of size bytes. 0 or a negative errno. */
+static int add_region(struct pvgpu_session *s, uint64_t size, bool staging)
+{
+	struct pvgpu_arena *a = &s->arena;
+	struct pvgpu_region *r = calloc(1, sizeof(*r));
+	unsigned int place;
+	int err = -ENOMEM;
+
+	if (!r || pvgpu_pages_init(&r->pages, (uint32_t)(size / PVGPU_PAGE)))
+		goto out_free;
+	r->size = size;
+	r->staging = staging;
+	r->base = find_gap(s, size, &place);
+	if (!r->base)
+		goto out_pages;
+	err = add_chunks(s, r->base, size);
+	if (err)
+		goto out_pages;
+	pvgpu_lock(&a->lock);
+	if (make_room(a)) {
+		memmove(&a->region[place + 1], &a->region[place],
+			(a->n - place) * sizeof(a->region[0]));
+		a->region[place] = r;
+		a->n++;
+		a->used += size;
+		pvgpu_unlock(&a->lock);
+		return 0;
+	}
+	pvgpu_unlock(&a->lock);
+	drop_chunks(s, r->base, size);
+	err = -ENOMEM;
+out_pages:
+	pvgpu_pages_destroy(&r->pages);
+out_free:
+	free(r);
+	return err;
+}
+
+/* Under arena.grow: give empty regions back; staging ones, too, when memory is short. */
+static void trim(struct pvgpu_session *s, bool all)
+{
+	struct pvgpu_arena *a = &s->arena;
+	unsigned int i = 0;
+
+	pvgpu_lock(&a->lock);
+	a->trim = false;
+	while (i < a->n) {
+		struct pvgpu_region *r = a->region[i];
+
+		if (r->pages.used || (r->staging && !all)) {
+			i++;
+			continue;
+		}
+		a->n--;
+		memmove(&a->region[i], &a->region[i + 1], (a->n - i) * sizeof(a->region[0]));
+		a->used -= r->size;
+		pvgpu_unlock(&a->lock);
+		drop_chunks(s, r->base, r->size);
+		pvgpu_pages_destroy(&r->pages);
+		free(r);
+		pvgpu_lock(&a->lock);
+	}
+	pvgpu_unlock(&a->lock);
+}
+
+/* Under arena.grow: what a new region for an allocation of size bytes should have. 0: too much. */
+static uint64_t region_size(const struct pvgpu_session *s, uint64_t size, bool staging)
+{
+	const struct pvgpu_arena *a = &s->arena;
+	const uint64_t limit = s->link->arena_limit < s->info.arena_size ? s->link->arena_limit
+									 : s->info.arena_size;
+	const uint64_t left = a->used < limit ? (limit - a->used) / PVGPU_PAGE * PVGPU_PAGE : 0;
+	uint64_t want = a->next[staging] ? a->next[staging] : REGION_FIRST;
+
+	if (size > left || size / PVGPU_PAGE >= UINT32_MAX)
+		return 0;
+	size = (size + PVGPU_PAGE - 1) / PVGPU_PAGE * PVGPU_PAGE;
+	if (want < size)
+		want = size;
+	return want < left ? want : size <= left ? left : 0;
+}
+
+/* A larger arena; the allocation is tried again under arena.grow, so that threads share what one
+ * adds. */
+static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
+{
+	struct pvgpu_arena *a = &s->arena;
+	void *p = NULL;
+	int err = 0;
+
+	pvgpu_lock(&a->grow);
+	for (int attempt = 0; !p && attempt < 2; attempt++) {
+		uint64_t region;
+
+		pvgpu_lock(&a->lock);
+		p = alloc_inside(a, size, staging);
+		pvgpu_unlock(&a->lock);
+		if (p)
+			break;
+		if (attempt)
+			trim(s, true);
+		region = region_size(s, size, staging);
+		err = region ? add_region(s, region, staging) : -ENOMEM;
+		if (!err) {
+			a->next[staging] = region * 2 < REGION_MOST ? region * 2 : REGION_MOST;
+			pvgpu_lock(&a->lock);
+			p = alloc_inside(a, size, staging);
+			pvgpu_unlock(&a->lock);
+		} else if (err == -EPROTO || err == -EPIPE) {
+			break;
+		}
+	}
+	pvgpu_unlock(&a->grow);
+	if (err == -EPROTO)
+		pvgpu_session_fail(s, "the worker's answer about arena memory makes no sense");
+	return p;
+}
+
+void *pvgpu_arena_alloc(struct pvgpu_session *s, uint64_t size, bool staging)
+{
+	struct pvgpu_arena *a = &s->arena;
+	void *p;
+
+	if (!size || pvgpu_is_dead(s))
+		return NULL;
+	pvgpu_lock(&a->lock);
+	p = alloc_inside(a, size, staging);
+	pvgpu_unlock(&a->lock);
+	if (!p && !pvgpu_in_mark)
+		p = alloc_grown(s, size, staging);
+	/* The application writes to pinned memory at will: memory that is short must show here. */
+	if (p && !staging && size >= PVGPU_PAGE && madvise(p, size, MADV_POPULATE_WRITE) < 0 &&
+	    errno != EINVAL) {
+		pvgpu_arena_free(s, p);
+		return NULL;
+	}
+	return p;
+}
+
+void pvgpu_arena_free(struct pvgpu_session *s, void *p)
+{
+	struct pvgpu_arena *a = &s->arena;
+	struct pvgpu_region *r;
+	bool now;
+
+	pvgpu_lock(&a->lock);
+	r = p ? region_of(a, p) : NULL;
+	if (r && pvgpu_pages_free(&r->pages, (uint64_t)((unsigned char *)p - r->base)) &&
+	    !r->pages.used && !r->staging)
+		a->trim = true;
+	now = a->trim && !pvgpu_in_mark;
+	pvgpu_unlock(&a->lock);
+	if (!now)
+		return;
+	pvgpu_lock(&a->grow);
+	trim(s, false);
+	pvgpu_unlock(&a->grow);
+}
+
+bool pvgpu_arena_contains(const struct pvgpu_session *s, const void *p, uint64_t len)
+{
+	/* Its bookkeeping is changed by the lock only. */
+	struct pvgpu_arena *a = (struct pvgpu_arena *)(uintptr_t)&s->arena;
+	const struct pvgpu_region *r;
+	bool yes;
+
+	if ((uintptr_t)p - s->info.arena_base >= s->info.arena_size)
+		return false;
+	pvgpu_lock(&a->lock);
+	r = region_of(a, p);
+	yes = r &&
+	      pvgpu_pages_contain(&r->pages, (uint64_t)((const unsigned char *)p - r->base), len);
+	pvgpu_unlock(&a->lock);
+	return yes;
+}
+
+void pvgpu_arena_free_all(struct pvgpu_session *s)
+{
+	for (unsigned int i = 0; i < s->arena.n; i++) {
+		pvgpu_pages_destroy(&s->arena.region[i]->pages);
+		free(s->arena.region[i]);
+	}
+	free(s->arena.region);
+}

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+# The guest's session runtime, part of libcuda.so.1: link the stubs with it.
+PVGPU_LINK_OBJS := $(call obj,$(addprefix libpvgpu/link/,session.c windows.c post.c replies.c wait.c thread.c \
+	results.c handles.c arena.c pages.c local.c))

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's end of a link: what carries a session to its worker. It gives the ring's memory, a
+ * doorbell, a wait, and arena memory that both sides see at one address. Nothing above knows which
+ * link it is.
+ */
+#ifndef PVGPU_LINK_LINK_H
+#define PVGPU_LINK_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pvgpu_link;
+struct pvgpu_ring_page;
+
+enum {
+	PVGPU_LINK_RUNG = 1,   /* the worker's doorbell; its count has been taken */
+	PVGPU_LINK_KICKED = 2, /* kick() was called; taken too */
+	PVGPU_LINK_HANGUP = 4, /* the worker is gone, or hangup() was called; for ever */
+};
+
+struct pvgpu_link_ops {
+	/* Ring the worker's doorbell. Any thread; never blocks. */
+	void (*doorbell)(struct pvgpu_link *l);
+	/*
+	 * Sleep until one of the events in `what` (PVGPU_LINK_*; a hang-up always counts); returns
+	 * those that happened. One thread at a time may ask for RUNG, and one for KICKED. May
+	 * return 0 early.
+	 */
+	unsigned int (*wait)(struct pvgpu_link *l, unsigned int what);
+	void (*kick)(struct pvgpu_link *l);
+	/*
+	 * Add (remove) a chunk of arena memory: mapped at `address` here, over an inaccessible
+	 * reservation, and in the worker. One at a time. 0; -ENOMEM and the like: not now; -EPROTO:
+	 * the worker misbehaves; -EPIPE: it is gone.
+	 */
+	int (*grow)(struct pvgpu_link *l, void *address, uint64_t size);
+	int (*shrink)(struct pvgpu_link *l, void *address, uint64_t size);
+	/* Cut the connection: every wait, here and in the worker, sees the hang-up. */
+	void (*hangup)(struct pvgpu_link *l);
+	/* Tell the worker that we are done and wait at most ms for its end. */
+	void (*finish)(struct pvgpu_link *l, int ms);
+	/* Unmap the ring and free everything. */
+	void (*close)(struct pvgpu_link *l);
+	/* In a forked child: close what was inherited and leave the rest; async-signal-safe. */
+	void (*abandon)(struct pvgpu_link *l);
+};
+
+/* What every link has; a link's own struct begins with it. */
+struct pvgpu_link {
+	const struct pvgpu_link_ops *ops;
+	struct pvgpu_ring_page *page; /* followed by both streams */
+	uint32_t cmd_size, rep_size;
+	uint32_t session;     /* the backend's number, for people */
+	uint64_t arena_limit; /* bytes of arena that the session may have */
+};
+
+/* local.c: 0, or a negative errno with a reason for people. */
+#define PVGPU_LINK_REASON 160
+int pvgpu_link_open_local(const char *path, struct pvgpu_link **out,
+			  char reason[PVGPU_LINK_REASON]);
+
+#endif
