@@ -173,6 +173,28 @@ const struct wt_cmd *wc_find(uint32_t op)
 	return NULL;
 }
 
+size_t wc_read_file(const char *path, void *buf, size_t cap)
+{
+	FILE *in = fopen(path, "rb");
+	size_t n;
+
+	if (!in)
+		return 0;
+	n = fread(buf, 1, cap, in);
+	fclose(in);
+	return n;
+}
+
+size_t wc_seed(const char *kind, const struct wt_cmd *c, enum wc_variant variant, void *buf,
+	       size_t cap)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), GEN_DIR "/corpus/%s/%s-%s.bin", kind, c->name,
+		 wc_variant_names[variant]);
+	return wc_read_file(path, buf, cap);
+}
+
 /* ---- the guest's runtime */
 
 struct pvgpu_session *wc_guest(void)

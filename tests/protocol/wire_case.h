@@ -28,6 +28,11 @@ uint32_t wc_build(const struct wt_cmd *c, const struct wt_value *v, void *buf);
 /* "name a=1 b=68656c6c6f": what a decoded record says; malloc'ed. */
 char *wc_text(const struct wt_cmd *c, const struct wt_value *in);
 const struct wt_cmd *wc_find(uint32_t op);
+/* A seed that the generator wrote: BUILD/gen/corpus/KIND/COMMAND-VARIANT.bin; its size, 0 if there
+ * is none. */
+size_t wc_seed(const char *kind, const struct wt_cmd *c, enum wc_variant variant, void *buf,
+	       size_t cap);
+size_t wc_read_file(const char *path, void *buf, size_t cap);
 
 /* The session: what the stubs gave it, and what a call answers. */
 struct wc_session {

@@ -91,31 +91,17 @@ START_TEST(stubs_and_decoders_agree)
 }
 END_TEST
 
-static size_t read_file(const char *path, void *buf, size_t cap)
-{
-	FILE *in = fopen(path, "rb");
-	size_t n;
-
-	ck_assert_msg(in != NULL, "cannot open %s", path);
-	n = fread(buf, 1, cap, in);
-	fclose(in);
-	return n;
-}
-
 START_TEST(seeds_are_what_stubs_make)
 {
 	static uint8_t seed[WC_ROOM];
 	const struct wt_cmd *c = &wt_cmds[_i];
-	char path[512];
 
 	for (int variant = 0; variant < WC_VARIANTS; variant++) {
 		uint32_t len;
 
 		wc_values(c->in, c->n_in, variant, values);
 		len = wc_build(c, values, record);
-		snprintf(path, sizeof(path), GEN_DIR "/corpus/decode/%s-%s.bin", c->name,
-			 wc_variant_names[variant]);
-		ck_assert_uint_eq(read_file(path, seed, sizeof(seed)), len);
+		ck_assert_uint_eq(wc_seed("decode", c, variant, seed, sizeof(seed)), len);
 		ck_assert_mem_eq(seed, record, len);
 	}
 }
@@ -460,7 +446,7 @@ static void replay(const char *folder, char *line)
 	text += 2;
 	text[strcspn(text, "\n")] = 0;
 	snprintf(path, sizeof(path), "%s/%s", folder, line);
-	len = (uint32_t)read_file(path, record, sizeof(record));
+	len = (uint32_t)wc_read_file(path, record, sizeof(record));
 	ck_assert_uint_ge(len, sizeof(struct pvgpu_cmd_hdr));
 	c = wc_find(((struct pvgpu_cmd_hdr *)record)->op);
 	ck_assert_msg(c != NULL, "%s: unknown command", path);

@@ -223,6 +223,21 @@ START_TEST(replies_arrive)
 }
 END_TEST
 
+START_TEST(seeds_are_what_workers_send)
+{
+	static uint8_t seed[PVGPU_REP_MAX + 4];
+	const struct wt_cmd *c = &wt_cmds[_i];
+
+	for (int variant = 0; c->awaited && variant < WC_VARIANTS; variant++) {
+		wc_values(c->out, c->n_out, variant, outs);
+		reply_with(c, 0);
+		ck_assert_uint_eq(wc_seed("reply", c, variant, seed, sizeof(seed)),
+				  wc_session.rep_len + 4);
+		ck_assert_mem_eq(seed + 4, wc_session.rep, wc_session.rep_len);
+	}
+}
+END_TEST
+
 START_TEST(replies_are_bounded)
 {
 	static _Alignas(8) uint8_t buf[PVGPU_REP_MAX];
@@ -345,6 +360,7 @@ int main(void)
 	tcase_add_loop_test(each, unknown_handle_is_answered, 0, n);
 	tcase_add_loop_test(each, malformed_is_fatal, 0, n);
 	tcase_add_loop_test(each, replies_arrive, 0, n);
+	tcase_add_loop_test(each, seeds_are_what_workers_send, 0, n);
 	tcase_add_loop_test(each, replies_are_bounded, 0, n);
 	tcase_add_loop_test(each, padding_of_replies_is_zero, 0, n);
 	tcase_add_loop_test(each, short_and_long_replies_break_the_session, 0, n);

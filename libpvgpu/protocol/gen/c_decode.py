@@ -301,7 +301,8 @@ def encode(c):
     parts = [f for f in c.outs if f.variable]
     scalars = [f for f in c.outs if f.scalar]
     lines = [proto_encode(c), "{", "\tstruct pvgpu_wire_%s_reply *o = buf;" % c.name]
-    lines += ["\tconst uint32_t %s_len = out ? cut(out->%s, out->%s_len, %d) : 0;" % (f.name, f.name, f.name, f.hi) for f in parts]
+    lines += ["\tconst uint32_t %s_len = out ? cut(out->%s, out->%s_len, %d) : 0;" % (f.name, f.name, f.name, f.hi)
+              for f in parts]
     length = ["(uint32_t)sizeof(*o)"] + ["PVGPU_PAD8(%s_len)" % f.name for f in parts]
     lines += ["\tconst uint32_t len = %s;" % " + ".join(length)]
     if parts:

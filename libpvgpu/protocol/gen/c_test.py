@@ -208,7 +208,8 @@ def thunks(c, index):
                   "\treturn pvgpu_encode_%s_reply(buf, cap, seq, result, &out);" % n, "}", ""]
     lines += ["int handle_%s(struct worker *w, const struct pvgpu_in_%s *in, struct pvgpu_out_%s *out)" % (n, n, n), "{",
               "\tstruct wt_value iv[WT_FIELDS_MAX], ov[WT_FIELDS_MAX];", "\tint result;", "",
-              "\tmemset(iv, 0, sizeof(iv));", "\tmemset(ov, 0, sizeof(ov));", "\tflat_%s(in, iv);" % n, "\tresult = wt_handle(w, &wt_cmds[%d], iv, ov);" % index]
+              "\tmemset(iv, 0, sizeof(iv));", "\tmemset(ov, 0, sizeof(ov));", "\tflat_%s(in, iv);" % n,
+              "\tresult = wt_handle(w, &wt_cmds[%d], iv, ov);" % index]
     lines += ["\tfill_%s(ov, out);" % n] if c.awaited else []
     return lines + ["\treturn result;", "}", ""]
 

@@ -44,6 +44,7 @@ class Lock:
         self.released = 0
         self.consts, self.handles, self.structs = {}, {}, {}  # name: word
         self.commands = {}  # number: list of words after the number
+        self.lines = {}  # a line's first two words: where it stands in the file
 
     def text(self):
         lines = ["released %d" % self.released]
@@ -65,6 +66,7 @@ def read(path):
         words = line.split("#")[0].split()
         try:
             read_line(lock, words)
+            lock.lines[" ".join(words[:2])] = number
         except (ValueError, IndexError):
             raise ApiError((path, number), "cannot read '%s'" % line) from None
     return lock
@@ -101,7 +103,7 @@ def check(api, lock, path, relock):
     new = wanted(api, lock.released)
     hint = "" if relock else "; while its version is not released, wire.py --relock takes it over"
     for table, what in (("consts", "constant"), ("handles", "handle type"), ("structs", "structure")):
-        check_names(getattr(lock, table), getattr(new, table), getattr(api, table), what, lock.released, path, relock)
+        check_names(lock, getattr(lock, table), getattr(new, table), getattr(api, table), what, path, relock)
     taken = {words[0]: op for op, words in lock.commands.items() if words[1] != "reserved"}
     for c in api.by_op():
         old = lock.commands.get(c.op)
@@ -126,7 +128,7 @@ def check(api, lock, path, relock):
             new.commands.setdefault(op, old)
             continue
         if not relock or int(old[1]) <= lock.released:
-            raise ApiError((path, 0), "command '%s' = %d is locked but not described%s" % (
+            raise ApiError((path, lock.lines["%d %s" % (op, old[0])]), "command '%s' = %d is locked but not described%s" % (
                 old[0], op, "; version %s is released" % old[1] if int(old[1]) <= lock.released else hint))
         # A number that another command has taken over before any release needs no reservation.
         new.commands.setdefault(op, [old[0], "reserved"])
@@ -138,8 +140,8 @@ def differs(old, new):
     return ", ".join(n for n, a, b in zip(names, old, new) if a != b)
 
 
-def check_names(old, new, described, what, released, path, relock):
-    free = relock and not released
+def check_names(lock, old, new, described, what, path, relock):
+    free = relock and not lock.released
     for name, word in new.items():
         if name not in old and not relock:
             raise ApiError(described[name].where, "%s '%s' is not in the lock; wire.py --relock adds it" % (what, name))
@@ -150,4 +152,5 @@ def check_names(old, new, described, what, released, path, relock):
             raise ApiError(described[name].where, "handle type number %s is locked as '%s'" % (word, number_taken[0]))
     for name in old:
         if name not in new and not free:
-            raise ApiError((path, 0), "%s '%s' is locked but not described" % (what, name))
+            key = {"constant": "const " + name, "handle type": "handle " + old[name], "structure": "struct " + name}[what]
+            raise ApiError((path, lock.lines[key]), "%s '%s' is locked but not described" % (what, name))

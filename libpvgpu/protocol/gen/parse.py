@@ -26,7 +26,8 @@ SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 C_WORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while""".split())
 # Names that generated code uses beside the description's own.
-OWN_WORDS = set("hdr rec rep rep_len len at err n p r o s m w d in out cap seq result session mark unused pe part zeros put take give".split())
+OWN_WORDS = set("""hdr rec rep rep_len len at err n p r o s m w d in out cap seq result session mark unused pe part zeros put
+take give""".split())
 
 TOKEN = re.compile(r'\s*(?:(#.*)|("(?:[^"\\])*")|(=)|(-?0x[0-9a-fA-F]+|-?[0-9]+[KMG]?)(?![A-Za-z0-9_])|([A-Za-z_][A-Za-z0-9_]*))')
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -233,6 +234,8 @@ class Line:
         text = word[1:-1].strip()
         if not text:
             self.fail("%s is empty" % what)
+        if "*/" in text:
+            self.fail("%s would end a comment in C" % what)
         return text
 
     def done(self):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Records as the wire has them, made without any of the generated C: seeds for the fuzzers and a second opinion for the tests.
+"""Records and replies as the wire has them, made without any of the generated C: seeds for the fuzzers and a second opinion for the tests.
 
-The values of a variant (min, typical, max) are the same as in tests/unit/decode_test.c, see value().
+The values of a variant (min, typical, max) are the same as in tests/unit/decode_test.c, see value(); those files compare them
+byte by byte with what the C makes.
 """
 import os
 import struct
@@ -51,33 +52,48 @@ def value(f, variant, index):
     return number(f, variant, index)
 
 
-def record(c, variant):
-    values = {id(f): value(f, variant, i) for i, f in enumerate(c.ins)}
-    body, tail = b"", b""
-    for s in c.request.slots:
+def body(layout, fields, variant):
+    """Fixed part without the header, and the variable parts."""
+    values = {id(f): value(f, variant, i) for i, f in enumerate(fields)}
+    fixed, parts = b"", b""
+    for s in layout.slots:
         f = s.field
         v = values[id(f)] if f else 0
         if f and f.variable:
             v = len(v)
         elif f and f.kind == "arena":
             v = v[s.name != f.name]
-        body += struct.pack({"uint32_t": "<I", "int32_t": "<i", "uint64_t": "<Q", "float": "<f"}[s.ctype], v)
-    for f in c.ins:
+        fixed += struct.pack({"uint32_t": "<I", "int32_t": "<i", "uint64_t": "<Q", "float": "<f"}[s.ctype], v)
+    for f in fields:
         if f.variable:
-            data = values[id(f)]
-            tail += data.ljust(part_size(f, len(data)), b"\0")
-    assert HDR_SIZE + len(body) == c.request.fixed
-    return struct.pack("<IHHII", HDR_SIZE + len(body) + len(tail), c.op, 0, SEQ, 0) + body + tail
+            parts += values[id(f)].ljust(part_size(f, len(values[id(f)])), b"\0")
+    assert HDR_SIZE + len(fixed) == layout.fixed
+    return fixed + parts
 
 
-def corpus(api):
+def record(c, variant):
+    data = body(c.request, c.ins, variant)
+    return struct.pack("<IHHII", HDR_SIZE + len(data), c.op, 0, SEQ, 0) + data
+
+
+def reply(c, variant):
+    data = body(c.reply, c.outs, variant)
+    return struct.pack("<IHHIi", HDR_SIZE + len(data), 1, 0, SEQ, 0) + data
+
+
+def records(api):
     """file name: bytes"""
     return {"%s-%s.bin" % (c.name, v): record(c, v) for c in api.by_op() for v in VARIANTS}
 
 
-def write(api, folder):
+def replies(api):
+    """As tests/fuzz/fuzz_reply.c takes them: index of the command, room for bytes, result, reply."""
+    return {"%s-%s.bin" % (c.name, v): struct.pack("<HBB", i, 255, 0) + reply(c, v)
+            for i, c in enumerate(api.by_op()) if c.awaited for v in VARIANTS}
+
+
+def write(folder, files):
     os.makedirs(folder, exist_ok=True)
-    files = corpus(api)
     for name in os.listdir(folder):
         if name.endswith(".bin") and name not in files:
             os.unlink(os.path.join(folder, name))

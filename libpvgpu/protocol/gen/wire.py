@@ -83,7 +83,8 @@ def work(args):
     if args.out:
         for name, make in OUTPUTS.items():
             write(os.path.join(args.out, name), make(api))
-        seeds.write(api, os.path.join(args.out, "corpus", "decode"))
+        seeds.write(os.path.join(args.out, "corpus", "decode"), seeds.records(api))
+        seeds.write(os.path.join(args.out, "corpus", "reply"), seeds.replies(api))
     if args.docs:
         write(args.docs_file, docs.protocol_md(api))
     if args.check_docs:

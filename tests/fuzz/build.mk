@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# Fuzzers. tests/fuzz/fuzz_NAME.c says in its first lines what it is made of, over as many lines as needed:
+#   /* FUZZ_OBJS: libpvgpu/image/fatbin.c gen/pvgpu_decode.c */   sources from the top; gen/ is $(B)/gen/
+#   /* FUZZ_LIBS: -lzstd */                                       optional
+# It starts from tests/fuzz/corpus/NAME and $(B)/gen/corpus/NAME and leaves what breaks it in $(B)/fuzz/crashes.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= $(or $(SECONDS),60)
+FUZZ_SAN := address,undefined
+FUZZ_CFLAGS = -std=c11 -g -O1 $(WARN) -Wno-missing-prototypes -pthread -fsanitize=fuzzer-no-link,$(FUZZ_SAN) \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+# fuzz_said,NAME,WORD -> what its comment says after WORD:
+fuzz_said = $(shell awk 'NR > 20 { exit } /$(2):/ { on = 1; sub(/.*$(2):/, "") } \
+	on { end = sub(/\*\/.*/, ""); sub(/^[ \t]*\*/, ""); print; if (end) exit }' tests/fuzz/fuzz_$(1).c)
+
+define fuzz_rule
+$(B)/fuzz/$(1): $(B)/obj/fuzz/tests/fuzz/fuzz_$(1).o $$(patsubst %.c,$(B)/obj/fuzz/%.o,$$(call fuzz_said,$(1),FUZZ_OBJS))
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(FUZZ_CC) -pthread -fsanitize=fuzzer,$(FUZZ_SAN) -o $$@ $$(filter %.o,$$^) $$(call fuzz_said,$(1),FUZZ_LIBS)
+endef
+$(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(n))))
+
+$(B)/obj/fuzz/%.o: %.c | $$(GEN)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) $(CPPFLAGS_$(basename $(notdir $<))) $(FUZZ_CFLAGS) $(CFLAGS_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
+
+$(B)/obj/fuzz/gen/%.o: $(B)/gen/%.c | $$(GEN)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+.PHONY: fuzzers
+fuzzers: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
+fuzz: fuzzers
+	$(Q)$(PYTHON) tests/fuzz/run.py --build $(B) --seconds $(FUZZ_SECONDS) $(FUZZ_NAMES)

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run fuzzers from their corpora, two at a time; a line for each; exit status 1 if one of them broke something.
+
+What it found on the way is in BUILD/fuzz/scratch/NAME, its output in BUILD/fuzz/NAME.log, what broke it in BUILD/fuzz/crashes.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SLACK = 180  # seconds for starting, reading the corpus and stopping
+
+
+def corpora(build, name):
+    return [d for d in (os.path.join(ROOT, "tests", "fuzz", "corpus", name), os.path.join(build, "gen", "corpus", name))
+            if os.path.isdir(d)]
+
+
+def run(build, name, seconds):
+    """(passed, line)"""
+    folder = os.path.join(build, "fuzz")
+    crashes, scratch = os.path.join(folder, "crashes"), os.path.join(folder, "scratch", name)
+    log = os.path.join(folder, name + ".log")
+    shutil.rmtree(scratch, ignore_errors=True)
+    for path in (crashes, scratch):
+        os.makedirs(path, exist_ok=True)
+    before = set(glob.glob(os.path.join(crashes, name + "-*")))
+    command = [os.path.join(folder, name), scratch, *corpora(build, name), "-max_total_time=%d" % seconds, "-rss_limit_mb=2048",
+               "-timeout=20", "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (crashes, name)]
+    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+    with open(log, "wb") as out:
+        try:
+            status = subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, cwd=ROOT,
+                                    timeout=seconds + SLACK, check=False).returncode
+        except subprocess.TimeoutExpired:
+            status = "no end after %d s" % (seconds + SLACK)
+    with open(log, encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    execs = re.findall(r"number_of_executed_units:\s*(\d+)", text) or re.findall(r"^#(\d+)", text, re.M) or ["0"]
+    cover = re.findall(r"cov: (\d+)", text) or ["0"]
+    line = "%-14s %10s execs, %6s edges  " % (name, execs[-1], cover[-1])
+    if status == 0:
+        return True, line + "ok"
+    found = sorted(set(glob.glob(os.path.join(crashes, name + "-*"))) - before)
+    return False, line + "FAILED (%s): %s" % (status, ", ".join(found) or log)
+
+
+def main():
+    p = argparse.ArgumentParser(description="Run fuzzers.")
+    p.add_argument("--build", default="build")
+    p.add_argument("--seconds", type=int, default=60)
+    p.add_argument("names", nargs="+")
+    args = p.parse_args()
+    build = os.path.abspath(args.build)
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for passed, line in pool.map(lambda name: run(build, name, args.seconds), args.names):
+            print(line, flush=True)
+            bad += not passed
+    print("%d passed, %d failed" % (len(args.names) - bad, bad))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
