@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the benchmarks, print the table and write build/bench.json.
+
+Every ratio is taken within this run against what its row names; on a shared machine single times mean little.
+Far ends: simcuda for copies and session start, a libcuda that does nothing for the path itself.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+from pvgpu_env import PvgpuEnv  # noqa: E402
+
+POLL_FOR_EVER = "2000000000"
+
+
+class Bench:
+    def __init__(self, build, quick):
+        self.build = os.path.abspath(build)
+        self.quick = quick
+        self.rows = []
+
+    # ---- running pvbench ----
+    def env(self, lib, socket=None, poll=None):
+        env = dict(os.environ, LD_LIBRARY_PATH=lib)
+        env.pop("PVGPU_SOCKET", None)
+        if socket:
+            env["PVGPU_SOCKET"] = socket
+        if poll is not None:
+            env["PVGPU_POLL_ITERATIONS"] = poll
+        return env
+
+    def start(self, env, *args):
+        return subprocess.Popen([os.path.join(self.build, "tests/pvbench"), *args], env=env,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, env, *args):
+        out, _ = self.start(env, *args).communicate(timeout=300)
+        return {k: float(v) for k, v in (line.split() for line in out.splitlines() if len(line.split()) == 2)}
+
+    def pvgpu(self, far, poll=None, **kw):
+        env = {}
+        if poll is not None:
+            env["PVGPU_POLL_ITERATIONS"] = poll
+        return PvgpuEnv(build=self.build, libcuda=os.path.join(self.build, far, "libcuda.so.1"), worker_env=env, **kw)
+
+    def through(self, daemon, poll=None):
+        return self.env(os.path.join(self.build, "lib"), daemon.socket(), poll)
+
+    def row(self, name, value, unit, reference, ratio, target):
+        self.rows.append({"name": name, "value": value, "unit": unit, "reference": reference, "ratio": ratio,
+                          "target": target})
+        shown = "" if ratio is None else f"{ratio:.3f}"
+        print(f"{name:24}{value:>16,.1f} {unit:12}{shown:>8}  {target:24} {reference}", flush=True)
+
+    # ---- the figures ----
+    def post(self):
+        with self.pvgpu("nullcuda", POLL_FOR_EVER) as d:
+            r = self.run(self.through(d, POLL_FOR_EVER), "post")
+            self.row("post_launch_ns", r["post_launch_ns"], "ns", "none", None, "<= 200 ns")
+            c = self.run(self.through(d, POLL_FOR_EVER), "count")
+            self.row("post_syscalls", c["post_syscalls_per_10000"], "per 10,000", "counted by a tracer", None, "0")
+            self.row("post_mallocs", c["post_mallocs_per_10000"], "per 10,000", "counted in malloc()", None, "0")
+
+    def awaited(self):
+        with self.pvgpu("nullcuda", POLL_FOR_EVER) as d:
+            r = self.run(self.through(d, POLL_FOR_EVER), "polling")
+        n = "awaited_polling_ns"
+        self.row(n, r[n], "ns", f"two-thread shared-memory ping-pong, {r[n + '_reference']:.0f} ns", r[n + "_ratio"],
+                 f"<= {r[n + '_reference'] + 1000:.0f} ns")
+        with self.pvgpu("nullcuda", "0") as d:
+            r = self.run(self.through(d, "0"), "sleeping")
+        n = "awaited_sleeping_ns"
+        self.row(n, r[n], "ns", f"two-process eventfd ping-pong, {r[n + '_reference']:.0f} ns", r[n + "_ratio"],
+                 "ratio <= 1.5")
+
+    def drain(self):
+        with self.pvgpu("nullcuda") as d:
+            r = self.run(self.through(d), "drain")
+        self.row("drain_per_s", r["drain_end_to_end_per_s"], "launches/s", "null far end, posted by a live guest", None,
+                 ">= 3,000,000")
+
+    def pageable(self):
+        with self.pvgpu("simcuda") as d:
+            r = self.run(self.through(d), "pageable")
+        for n in ("pageable_htod", "pageable_dtoh"):
+            self.row(n, r[n], "GB/s", f"one memcpy of 64 MiB, {r[n + '_reference']:.1f} GB/s", r[n + "_ratio"], "ratio >= 0.8")
+
+    def pinned(self):
+        pairs = {"pinned_htod": [], "pinned_dtoh": []}
+        values = {k: [] for k in pairs}
+        refs = {k: [] for k in pairs}
+        with self.pvgpu("simcuda") as d:
+            direct = self.env(os.path.join(self.build, "simcuda"))
+            for _ in range(2 if self.quick else 5):
+                ref, got = self.run(direct, "pinned"), self.run(self.through(d), "pinned")
+                for n in pairs:
+                    pairs[n].append(got[n] / ref[n])
+                    values[n].append(got[n])
+                    refs[n].append(ref[n])
+        for n in pairs:
+            self.row(n, statistics.median(values[n]), "GB/s",
+                     f"the same copy on simcuda directly, {statistics.median(refs[n]):.1f} GB/s",
+                     statistics.median(pairs[n]), "ratio >= 0.95")
+
+    def rate(self, daemon, n, seconds):
+        procs = [self.start(self.through(daemon), "rate", str(seconds)) for _ in range(n)]
+        for p in procs:
+            if p.stdout.readline().strip() != "ready":
+                raise SystemExit("bench: a session did not start")
+        for p in procs:
+            p.stdin.write("g")
+            p.stdin.flush()
+        return sum(float(p.communicate(timeout=120)[0].split()[-1]) for p in procs)
+
+    def sessions(self):
+        seconds = 1 if self.quick else 2
+        with self.pvgpu("nullcuda", max_sessions=64) as d:
+            for n in (8, 32):
+                ratios, rates, ones = [], [], []
+                for _ in range(2 if self.quick else 3):
+                    ones.append(self.rate(d, 1, seconds))
+                    rates.append(self.rate(d, n, seconds))
+                    ratios.append(rates[-1] / ones[-1])
+                self.row(f"sessions_{n}", statistics.median(rates), "launches/s",
+                         f"one session, {statistics.median(ones):,.0f}/s", statistics.median(ratios), "ratio >= 0.9")
+
+    def idle(self):
+        n = 8
+        with self.pvgpu("nullcuda", max_sessions=64) as d:
+            before = pss(d.pid)
+            procs = [self.start(self.through(d), "idle") for _ in range(n)]
+            for p in procs:
+                p.stdout.readline()
+            workers = d.workers()
+            total = sum(pss(w) for w in workers) / len(workers) + (pss(d.pid) - before) / n
+            for p in procs:
+                p.communicate()
+        self.row("idle_session_kib", total, "KiB", "ring, arena and libcuda left out", None, "<= 4096 KiB")
+
+    def session_start(self):
+        times = []
+        with self.pvgpu("simcuda") as d:
+            for _ in range(5 if self.quick else 21):
+                d.wait_spare()
+                times.append(self.run(self.through(d), "start")["session_start_ms"])
+        self.row("session_start_ms", statistics.median(times), "ms", "worker from a warm pool, simcuda", None, "<= 5 ms")
+
+
+def pss(pid):
+    """Proportional set size of a process in KiB, without ring, arena and the far end's library."""
+    total, counted = 0, True
+    with open(f"/proc/{pid}/smaps", encoding="ascii") as f:
+        for line in f:
+            word = line.split()
+            if "-" in word[0] and not word[0].endswith(":"):
+                name = word[5] if len(word) > 5 else ""
+                counted = not ("memfd:" in name or "libcuda" in name)
+            elif word[0] == "Pss:" and counted:
+                total += int(word[1])
+    return total
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", default="build")
+    ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
+    ap.add_argument("--quick", action="store_true", help="fewer rounds")
+    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start")
+    args = ap.parse_args()
+    b = Bench(args.build, args.quick)
+    names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start"]
+    print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
+    for n in names:
+        getattr(b, n)()
+    out = args.out or os.path.join(args.build, "bench.json")
+    with open(out, "w", encoding="utf-8") as f:
+        json.dump(b.rows, f, indent=1)
+    print(f"\nwritten to {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
