@@ -13,8 +13,8 @@ KERNEL hello(u32 n)
 KERNEL say(u32 value)
 {
 	if (!global_index())
-		printf("%%%5u|%-5d|%05d|%c|%x|%X|%o|%e|%g|%s|%ld|%hhu|%p\n", value, -7, 42, 'x', 0xbeefu,
-		       0xcafeu, 8u, 12345.678, 0.0001, "text", 1234567890123l, (u8)250, (void *)0);
+		printf("%%%5u|%-5d|%05d|%c|%x|%X|%o|%e|%g|%s|%ld|%+.1f|%#x\n", value, -7, 42, 'x', 0xbeefu,
+		       0xcafeu, 8u, 12345.678, 0.0001, "text", 1234567890123l, 2.25, 255u);
 }
 
 KERNEL check_even(const u32 *p, u32 n)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Driver-API programs: linked with the stub, they find the libcuda.so.1 to use in LD_LIBRARY_PATH.
+PROGRAM_NAMES := $(filter-out common,$(basename $(notdir $(wildcard tests/programs/*.c))))
+TEST_PROGRAMS := $(PROGRAM_NAMES:%=$(B)/programs/%)
+TESTPROGS     += $(TEST_PROGRAMS)
+PROGRAM_LIBS_fatbin := -llz4 -lzstd
+PROGRAM_LIBS_math   := -lm
+PROGRAM_LIBS_nbody  := -lm
+# A double must round after each operation, as the kernels' do.
+CFLAGS_nbody        := -ffp-contract=off
+
+# All PTX texts are in an archive; a program takes those that it names.
+$(B)/obj/kernels/kernels.a: $(KERNELS:%=$(B)/obj/kernels/%.o)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/programs/%: $(B)/obj/tests/programs/%.o $(B)/obj/tests/programs/common.o \
+		$(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS_$*) -pthread
+
+.SECONDARY: $(PROGRAM_NAMES:%=$(B)/obj/tests/programs/%.o) $(KERNELS:%=$(B)/obj/kernels/%.o)
+
+.PHONY: test-programs
+test-programs: $(TEST_PROGRAMS)

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+
+#include "tests/programs/common.h"
+
+void fail_at(const char *file, int line, const char *format, ...)
+{
+	const char *slash = strrchr(file, '/');
+	va_list args;
+
+	fflush(stdout);
+	fprintf(stderr, "%s:%d: ", slash ? slash + 1 : file, line);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+const char *result_name(CUresult r)
+{
+	const char *name = NULL;
+
+	if (cuGetErrorName(r, &name) != CUDA_SUCCESS || !name)
+		return "an unknown result";
+	return name;
+}
+
+void want_at(const char *file, int line, const char *call, CUresult want, CUresult got)
+{
+	if (want != got)
+		fail_at(file, line, "%s: %s (%d), not %s", call, result_name(got), got,
+			result_name(want));
+}
+
+CUdevice start(void)
+{
+	CUdevice device;
+	CUcontext ctx;
+
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	CU(cuInit(0));
+	CU(cuDeviceGet(&device, 0));
+	CU(cuDevicePrimaryCtxRetain(&ctx, device));
+	CU(cuCtxSetCurrent(ctx));
+	return device;
+}
+
+void finish(void)
+{
+	CUdevice device;
+	unsigned int flags;
+	int active = -1;
+
+	CU(cuCtxSynchronize());
+	CU(cuCtxGetDevice(&device));
+	CU(cuCtxSetCurrent(NULL));
+	CU(cuDevicePrimaryCtxRelease(device));
+	CU(cuDevicePrimaryCtxGetState(device, &flags, &active));
+	CHECK(active == 0, "the primary context is still active after its last release");
+}
+
+CUmodule load(const char *image)
+{
+	CUmodule module;
+
+	CU(cuModuleLoadData(&module, image));
+	return module;
+}
+
+CUfunction function(CUmodule module, const char *name)
+{
+	CUfunction fn;
+	CUresult r = cuModuleGetFunction(&fn, module, name);
+
+	CHECK(r == CUDA_SUCCESS, "function %s: %s", name, result_name(r));
+	return fn;
+}
+
+void *host_alloc(size_t bytes)
+{
+	void *p = malloc(bytes ? bytes : 1);
+
+	CHECK(p, "no memory for %zu bytes", bytes);
+	return p;
+}
+
+CUdeviceptr device_alloc(size_t bytes)
+{
+	CUdeviceptr p = 0;
+
+	CU(cuMemAlloc(&p, bytes));
+	CHECK(p, "cuMemAlloc gave address 0");
+	return p;
+}
+
+CUdeviceptr upload(const void *data, size_t bytes)
+{
+	CUdeviceptr p = device_alloc(bytes);
+
+	CU(cuMemcpyHtoD(p, data, bytes));
+	return p;
+}
+
+void download(void *data, CUdeviceptr from, size_t bytes)
+{
+	CU(cuMemcpyDtoH(data, from, bytes));
+}
+
+static void CUDA_CB gate_wait(void *g)
+{
+	while (sem_wait(&((struct gate *)g)->open))
+		;
+}
+
+void gate_close(struct gate *g, CUstream stream)
+{
+	CHECK(!sem_init(&g->open, 0, 0), "no semaphore");
+	CU(cuLaunchHostFunc(stream, gate_wait, g));
+}
+
+void gate_open(struct gate *g)
+{
+	sem_post(&g->open);
+}
+
+size_t argument(int argc, char **argv, int index, size_t fallback)
+{
+	size_t v;
+	char *end;
+
+	if (index >= argc)
+		return fallback;
+	v = strtoull(argv[index], &end, 0);
+	switch (*end) {
+	case 'G':
+		v *= 1024;
+		/* fall through */
+	case 'M':
+		v *= 1024;
+		/* fall through */
+	case 'K':
+		v *= 1024;
+		end++;
+		break;
+	default:
+		break;
+	}
+	CHECK(!*end && end != argv[index] && v, "argument %d: '%s' is no number", index,
+	      argv[index]);
+	return v;
+}
+
+uint32_t random_next(struct random *r)
+{
+	r->state = r->state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(r->state >> 32);
+}
+
+void random_fill(void *bytes, size_t len, uint32_t seed)
+{
+	struct random r = {seed};
+	uint8_t *p = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)random_next(&r);
+}
+
+uint64_t digest(const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	uint64_t h = 14695981039346656037ull;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 1099511628211ull;
+	return h;
+}

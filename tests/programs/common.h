@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the test programs share. A program uses the driver API as any program does, checks what it
+ * gets against a computation of its own, prints what is the same on every run and every device,
+ * and ends with 0 when all was right, else with 1 and a line on standard error.
+ */
+#ifndef PVGPU_TEST_PROGRAM_H
+#define PVGPU_TEST_PROGRAM_H
+
+#include <cuda.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NORETURN         __attribute__((noreturn))
+#define PRINTF_ARG(f, a) __attribute__((format(printf, f, a)))
+
+/* Say what is wrong and end with 1. */
+NORETURN void fail_at(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
+#define FAIL(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
+#define CHECK(cond, ...)                                                                           \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			FAIL(__VA_ARGS__);                                                         \
+	} while (0)
+
+/* The call must give this result; CU() wants success. */
+void want_at(const char *file, int line, const char *call, CUresult want, CUresult got);
+#define WANT(want, call) want_at(__FILE__, __LINE__, #call, want, call)
+#define CU(call)         WANT(CUDA_SUCCESS, call)
+const char *result_name(CUresult r);
+
+/* Kernels: texts in the program, see tests/kernels. */
+#define PTX(name)                                                                                  \
+	extern const char name[];                                                                  \
+	extern const uint64_t name##_size
+
+/* Line-buffered output, cuInit, device 0's primary context made current. */
+CUdevice start(void);
+/* Leave as a tidy program does; says so when the primary context would not be released. */
+void finish(void);
+CUmodule load(const char *image);
+CUfunction function(CUmodule module, const char *name);
+
+/* Launch with the addresses of the arguments. */
+#define LAUNCH(fn, grid, block, shared, stream, ...)                                               \
+	CU(cuLaunchKernel(fn, grid, 1, 1, block, 1, 1, shared, stream, (void *[]){__VA_ARGS__},    \
+			  NULL))
+
+CUdeviceptr device_alloc(size_t bytes);
+/* malloc that ends the program rather than fail */
+void *host_alloc(size_t bytes);
+CUdeviceptr upload(const void *data, size_t bytes);
+void download(void *data, CUdeviceptr from, size_t bytes);
+
+/* Holds up a stream, by a host function that waits, until it is opened: no test depends on time. */
+struct gate {
+	sem_t open;
+};
+void gate_close(struct gate *g, CUstream stream);
+void gate_open(struct gate *g);
+
+/* argv[index] as a number (K, M, G may follow), or the fallback. */
+size_t argument(int argc, char **argv, int index, size_t fallback);
+
+/* The same numbers on every run. */
+struct random {
+	uint64_t state;
+};
+uint32_t random_next(struct random *r);
+void random_fill(void *bytes, size_t len, uint32_t seed);
+
+/* 64-bit FNV-1a: one number for much data, to print */
+uint64_t digest(const void *bytes, size_t len);
+
+/* What the kernel fill() writes. */
+static inline uint32_t fill_value(uint32_t seed, uint32_t i)
+{
+	return seed + i * 2654435761u;
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* Fills of every element size and shape, at odd places; the bytes around must stay. */
+#include "tests/programs/common.h"
+
+enum { SIZE = 1 << 16 };
+
+static uint8_t mirror[SIZE], got[SIZE];
+static CUdeviceptr area;
+
+static void check(const char *what)
+{
+	download(got, area, SIZE);
+	for (size_t i = 0; i < SIZE; i++)
+		CHECK(got[i] == mirror[i], "%s: byte %zu is %02x, not %02x", what, i, got[i],
+		      mirror[i]);
+	printf("%s: all right\n", what);
+}
+
+static void mirror_fill(size_t at, size_t pitch, const void *value, size_t element, size_t width,
+			size_t height)
+{
+	for (size_t y = 0; y < height; y++)
+		for (size_t x = 0; x < width; x++)
+			memcpy(mirror + at + y * pitch + x * element, value, element);
+}
+
+static void check_linear(CUstream s)
+{
+	uint32_t v;
+
+	for (int async = 0; async < 2; async++) {
+		for (size_t n = 1; n < 3000; n = n * 3 + 1) {
+			v = (uint32_t)(n * 77 + (size_t)async);
+			CU(async ? cuMemsetD8Async(area + 13, (uint8_t)v, n, s)
+				 : cuMemsetD8(area + 13, (uint8_t)v, n));
+			mirror_fill(13, 0, &v, 1, n, 1);
+			v = (uint32_t)(n * 7771 + (size_t)async);
+			CU(async ? cuMemsetD16Async(area + 5002, (uint16_t)v, n, s)
+				 : cuMemsetD16(area + 5002, (uint16_t)v, n));
+			mirror_fill(5002, 0, &v, 2, n, 1);
+			v = (uint32_t)(n * 77777777 + (size_t)async);
+			CU(async ? cuMemsetD32Async(area + 20004, v, n, s)
+				 : cuMemsetD32(area + 20004, v, n));
+			mirror_fill(20004, 0, &v, 4, n, 1);
+		}
+		CU(cuStreamSynchronize(s));
+		CU(cuCtxSynchronize());
+		check(async ? "asynchronous fills" : "fills");
+	}
+}
+
+static void check_2d(CUstream s)
+{
+	uint32_t v = 0xdeadbeef;
+
+	CU(cuMemsetD2D8(area + 40001, 97, (uint8_t)v, 31, 9));
+	mirror_fill(40001, 97, &v, 1, 31, 9);
+	CU(cuMemsetD2D16(area + 42000, 98, (uint16_t)v, 31, 9));
+	mirror_fill(42000, 98, &v, 2, 31, 9);
+	CU(cuMemsetD2D32(area + 44000, 256, v, 31, 9));
+	mirror_fill(44000, 256, &v, 4, 31, 9);
+	CU(cuCtxSynchronize());
+	check("fills of rectangles");
+	v = 0x12345678;
+	CU(cuMemsetD2D8Async(area + 50003, 64, (uint8_t)v, 64, 3, s));
+	mirror_fill(50003, 64, &v, 1, 64, 3);
+	CU(cuMemsetD2D16Async(area + 52000, 200, (uint16_t)v, 100, 1, s));
+	mirror_fill(52000, 200, &v, 2, 100, 1);
+	CU(cuMemsetD2D32Async(area + 54000, 128, v, 1, 40, s));
+	mirror_fill(54000, 128, &v, 4, 1, 40);
+	CU(cuStreamSynchronize(s));
+	check("asynchronous fills of rectangles");
+}
+
+int main(void)
+{
+	CUstream s;
+
+	start();
+	random_fill(mirror, SIZE, 41);
+	area = upload(mirror, SIZE);
+	CU(cuStreamCreate(&s, CU_STREAM_DEFAULT));
+	check_linear(s);
+	check_2d(s);
+	CU(cuMemsetD8(area, 1, 0));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemsetD16(area + 1, 1, 4));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemsetD32(area + 2, 1, 4));
+	check("refused fills");
+	CU(cuStreamDestroy(s));
+	CU(cuMemFree(area));
+	finish();
+	return 0;
+}
