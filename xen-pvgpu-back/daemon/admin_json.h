@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* One request of the admin socket: a line of JSON in, a line of JSON out. Knows nothing of sockets. */
+#ifndef PVGPU_ADMIN_JSON_H
+#define PVGPU_ADMIN_JSON_H
+
+#include <stddef.h>
+
+#define ADMIN_LINE_MAX 4096
+
+struct daemon;
+
+/* The answer, ending with a newline, to be freed; NULL when out of memory. */
+char *admin_answer(struct daemon *d, const char *line, size_t len);
+
+#endif

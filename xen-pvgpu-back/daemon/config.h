@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* pvgpud's configuration: /etc/pvgpu/pvgpud.conf (docs/man/pvgpud.conf.5) and the command line. */
+#ifndef PVGPU_CONFIG_H
+#define PVGPU_CONFIG_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define CONFIG_ERROR 400
+#define CONFIG_PATH  256
+
+struct config_vgpu {
+	char name[40];
+	char socket[CONFIG_PATH]; /* empty until config_finish */
+	uint64_t memory;          /* bytes; 0: all of the GPU's */
+	uint64_t arena_limit;     /* bytes a session */
+	uint64_t window;          /* bytes; 0: twice the memory */
+	unsigned int max_sessions;
+	unsigned int mode;
+	char owner[64];           /* user[:group], empty: pvgpud's own */
+};
+
+struct config {
+	char run_dir[CONFIG_PATH];
+	char libcuda[CONFIG_PATH];
+	char worker[CONFIG_PATH]; /* empty: beside pvgpud itself */
+	unsigned int device;
+	unsigned int spares;
+	unsigned int max_sessions, max_opening;
+	unsigned int open_ms, start_ms, adopt_ms;
+	unsigned int shutdown_ms, worker_ms, lease_ms;
+	unsigned int far_fds;
+	unsigned int log_level;
+	char **env; /* of workers: NAME=VALUE */
+	unsigned int env_n;
+	struct config_vgpu *vgpus;
+	unsigned int vgpu_n;
+};
+
+/*
+ * Each returns 0, or -1 with an error for people that names the place, the key, the value and the way out.
+ * A config that failed may be freed and nothing else.
+ */
+void config_init(struct config *c);
+int config_file(struct config *c, const char *path, char error[CONFIG_ERROR]);
+int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG_ERROR]);
+/* One key of [daemon], as KEY=VALUE. */
+int config_set(struct config *c, const char *setting, char error[CONFIG_ERROR]);
+/* NAME[:key=value,...] with the keys of a [vgpu NAME] section. */
+int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR]);
+/* Fill in what depends on other things, and check what only makes sense together. */
+int config_finish(struct config *c, char error[CONFIG_ERROR]);
+void config_free(struct config *c);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpud: one event loop, no thread. Sections are named after the file that implements them.
+ *
+ * pvgpud never reads a CUDA command and never loads libcuda. It opens sessions (open.c), starts, watches
+ * and ends workers (spawn.c, supervise.c), keeps the ledger of their memory (ledger.c), takes back those
+ * of a predecessor (adopt.c), and shows and sets keys (tree.c, admin.c).
+ */
+#ifndef PVGPU_DAEMON_H
+#define PVGPU_DAEMON_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "link/local.h"
+#include "xen-pvgpu-back/daemon/config.h"
+#include "xen-pvgpu-back/daemon/ledger.h"
+#include "xen-pvgpu-back/daemon/log.h"
+#include "xen-pvgpu-back/daemon/supervise.h"
+#include "xen-pvgpu-back/link/local_check.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1"
+#endif
+
+struct daemon;
+
+struct vgpu {
+	struct daemon *d;
+	struct config_vgpu cfg;
+	int fd; /* listening; -1: of a predecessor's configuration, or closed */
+	ev_io io;
+	ev_timer tell;          /* sessions hear of changed memory a moment later, once */
+	struct ledger ledger;
+	unsigned int sessions;  /* now */
+	uint64_t total, failed; /* ever, ended unexpectedly or by a breach */
+	bool drain;             /* takes no new session */
+	char last_reason[160];  /* of the last session's end */
+};
+
+struct worker {
+	TAILQ_ENTRY(worker) link;
+	struct daemon *d;
+	unsigned int id; /* and its session's number */
+	enum check_worker_state state;
+	bool ready;      /* has said READY, or was adopted */
+	bool sealed, adopted, killed;
+	pid_t pid;
+	int pidfd, control, log, guest_pidfd;
+	ev_io pidfd_io, control_io, log_io, guest_io;
+	ev_timer deadline; /* of its start, its STATE or its exit: what for is in `why` */
+	const char *why;
+	struct vgpu *vgpu; /* NULL while spare */
+	uint64_t leased;
+	uint64_t told;     /* free bytes plus its own, as last told */
+	pid_t guest_pid;
+	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
+	int end;             /* enum pvgpu_end, -1: has not said */
+	char reason[128];
+	char sock[64];       /* name of its adoption socket, in <run_dir>/workers */
+	char line[256];      /* of its log, unfinished */
+	unsigned int line_n, lines;
+	uint64_t lines_since_ms;
+};
+
+/* A connection that has not become a session yet. */
+struct opening {
+	TAILQ_ENTRY(opening) link;
+	struct vgpu *vgpu;
+	int fd, pidfd;
+	pid_t pid;
+	uid_t uid;
+	bool asked; /* has sent its request and waits for a worker */
+	ev_io io;
+	ev_timer limit;
+	struct pvgpu_local_open req;
+};
+
+struct daemon {
+	struct ev_loop *loop;
+	struct config cfg;
+	int lock;           /* of the run directory */
+	int workers_dir;    /* O_PATH of <run_dir>/workers */
+	struct vgpu **vgpus;
+	unsigned int vgpu_n;
+	TAILQ_HEAD(, worker) workers;
+	TAILQ_HEAD(, opening) openings;
+	unsigned int opening_n, session_n, worker_n;
+	unsigned int next_id;
+	uint64_t started_ms;
+	uint64_t device_memory; /* bytes; 0: no worker has said */
+	int driver_version;
+	/* workers that could not start */
+	unsigned int failures;  /* in a row */
+	ev_timer retry;
+	char failure[128];
+	bool stopping;
+	ev_timer stop_limit;
+	struct admin *admin;
+};
+
+/* main.c */
+uint64_t now_ms(void); /* CLOCK_BOOTTIME */
+void daemon_check_stopped(struct daemon *d);
+struct vgpu *daemon_vgpu(struct daemon *d, const char *name);
+struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg);
+
+/* vgpu.c: the socket of a vGPU */
+int vgpu_listen(struct vgpu *v);
+void vgpu_close(struct vgpu *v);
+uint64_t vgpu_quota(const struct vgpu *v);
+/* The used memory has changed: its sessions will be told. */
+void vgpu_changed(struct vgpu *v);
+void vgpu_drain(struct vgpu *v, bool on);
+
+/* open.c */
+void open_accept(struct vgpu *v, int fd);
+void open_serve(struct daemon *d);                      /* give waiting guests ready workers */
+void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *reason); /* v NULL: all */
+unsigned int open_waiting(const struct daemon *d);
+
+/* session.c: make a session of a waiting guest and a spare worker. 0, or -errno: the worker is of no use. */
+int session_start(struct opening *o, struct worker *w);
+
+/* spawn.c: a worker process; 0 or -errno, logged */
+int spawn_worker(struct worker *w);
+
+/* supervise.c */
+struct worker *sup_new(struct daemon *d, unsigned int id);
+void sup_watch(struct worker *w);                       /* its files are set: watch them */
+void sup_keep_spares(struct daemon *d);
+struct worker *sup_take_spare(struct daemon *d);
+void sup_assigned(struct worker *w, struct vgpu *v);    /* it has a session */
+void sup_watch_guest(struct worker *w, int pidfd);
+int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);
+void sup_meminfo(struct worker *w);
+void sup_deadline(struct worker *w, unsigned int ms, const char *why);
+void sup_kill(struct worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sup_gone(struct worker *w);
+const char *sup_name(const struct worker *w);           /* for the log: "session 7 vgpu0", "worker 8" */
+
+/* worker_log.c */
+void wlog_open(struct worker *w, int fd);
+void wlog_read(struct worker *w);
+
+/* adopt.c */
+void adopt_scan(struct daemon *d);
+void adopt_state(struct worker *w, const struct pvgpu_sup *m);
+
+/* admin.c */
+int admin_open(struct daemon *d);
+void admin_close(struct daemon *d);
+
+#endif

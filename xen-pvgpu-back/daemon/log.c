@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum log_level threshold = LOG_LEVEL_INFO;
+static const char *const names[] = {"error", "warning", "info", "debug"};
+
+void log_set_level(enum log_level level)
+{
+	threshold = level;
+}
+
+enum log_level log_get_level(void)
+{
+	return threshold;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return names[level];
+}
+
+int log_parse_level(const char *name)
+{
+	for (int i = 0; i <= LOG_LEVEL_DEBUG; i++)
+		if (!strcmp(name, names[i]))
+			return i;
+	return -1;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+	int n, m;
+
+	if (level > threshold)
+		return;
+	n = snprintf(line, sizeof(line), "pvgpud: %s%s", level <= LOG_LEVEL_WARNING ? names[level] : "",
+		     level <= LOG_LEVEL_WARNING ? ": " : "");
+	va_start(ap, fmt);
+	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
+	va_end(ap);
+	if (m < 0)
+		return;
+	n += m;
+	if (n > (int)sizeof(line) - 2)
+		n = (int)sizeof(line) - 2;
+	line[n] = '\n';
+	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0) {
+		/* Nowhere to say so. */
+	}
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start a worker process: exec'd, in a session of its own, with fds 0 to 5 as supervise.h says and no
+ * other. It is not tied to pvgpud's life: workers outlive pvgpud.
+ */
+#include "xen-pvgpu-back/daemon/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ABOVE 10 /* fds that are to be moved to 0 to 5 must not lie there */
+
+enum { CONTROL, CONTROL_WORKER, ADOPT, LOG, LOG_WORKER, FILES };
+
+static int move_up(int fd)
+{
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
+	int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return up;
+}
+
+/* The path of a name in the run directory's workers/, however long that is. */
+static int bind_adopt(const struct daemon *d, const char *name)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = move_up(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	mode_t mask;
+	int r;
+
+	if (fd < 0)
+		return -1;
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.64s", d->workers_dir, name);
+	mask = umask(0177);
+	r = bind(fd, (struct sockaddr *)&a, sizeof(a));
+	umask(mask);
+	if (r == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int make_files(const struct daemon *d, const char *name, int fds[FILES])
+{
+	int pair[2] = {-1, -1}, pipes[2] = {-1, -1};
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0 ||
+	    pipe2(pipes, O_CLOEXEC | O_NONBLOCK) < 0)
+		log_error("worker: no socket or pipe: %s", strerror(errno));
+	fds[CONTROL] = move_up(pair[0]);
+	fds[CONTROL_WORKER] = move_up(pair[1]);
+	fds[LOG] = move_up(pipes[0]);
+	fds[LOG_WORKER] = move_up(pipes[1]);
+	fds[ADOPT] = bind_adopt(d, name);
+	for (int i = 0; i < FILES; i++) {
+		if (fds[i] >= 0)
+			continue;
+		for (int j = 0; j < FILES; j++)
+			if (fds[j] >= 0)
+				close(fds[j]);
+		return -1;
+	}
+	return 0;
+}
+
+static char **make_env(const struct config *c, char *run_dir)
+{
+	char **env = calloc(c->env_n + 3, sizeof(*env));
+
+	if (!env)
+		return NULL;
+	for (unsigned int i = 0; i < c->env_n; i++)
+		env[i] = c->env[i];
+	env[c->env_n] = run_dir;
+	env[c->env_n + 1] = (char *)(uintptr_t)"MALLOC_ARENA_MAX=2";
+	return env;
+}
+
+static int run(const struct config *c, unsigned int id, const int fds[FILES], pid_t *pid)
+{
+	char run_dir[CONFIG_PATH + 16], ids[16], device[16], grace[16], lease[16], far[16];
+	char *argv[] = {(char *)(uintptr_t)"pvgpu-worker",
+			(char *)(uintptr_t)"--id", ids,
+			(char *)(uintptr_t)"--libcuda", (char *)(uintptr_t)c->libcuda,
+			(char *)(uintptr_t)"--device", device,
+			(char *)(uintptr_t)"--grace-ms", grace,
+			(char *)(uintptr_t)"--lease-wait-ms", lease,
+			(char *)(uintptr_t)"--far-fds", far, NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	sigset_t set;
+	char **env;
+	int err;
+
+	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
+	snprintf(ids, sizeof(ids), "%u", id);
+	snprintf(device, sizeof(device), "%u", c->device);
+	snprintf(grace, sizeof(grace), "%u", c->worker_ms);
+	snprintf(lease, sizeof(lease), "%u", c->lease_ms);
+	snprintf(far, sizeof(far), "%u", c->far_fds);
+	env = make_env(c, run_dir);
+	if (!env)
+		return ENOMEM;
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], 1);
+	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], 2);
+	posix_spawn_file_actions_adddup2(&fa, fds[CONTROL_WORKER], PVGPU_SUP_CONTROL_FD);
+	posix_spawn_file_actions_adddup2(&fa, fds[ADOPT], PVGPU_SUP_ADOPT_FD);
+	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], PVGPU_SUP_LOG_FD);
+	posix_spawn_file_actions_addclosefrom_np(&fa, PVGPU_SUP_LOG_FD + 1);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&attr, &set);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&attr, &set);
+	err = posix_spawn(pid, c->worker, &fa, &attr, argv, env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&fa);
+	free(env);
+	return err;
+}
+
+int spawn_worker(struct worker *w)
+{
+	struct daemon *d = w->d;
+	int fds[FILES], err;
+
+	snprintf(w->sock, sizeof(w->sock), "%u.sock", w->id);
+	if (make_files(d, w->sock, fds) < 0) {
+		log_error("worker %u: no files for it: %s", w->id, strerror(errno));
+		return -EMFILE;
+	}
+	err = run(&d->cfg, w->id, fds, &w->pid);
+	close(fds[CONTROL_WORKER]);
+	close(fds[ADOPT]);
+	close(fds[LOG_WORKER]);
+	/* Not reaped before we do it, so the pid is surely its own. */
+	if (!err)
+		w->pidfd = pidfd_open(w->pid, 0);
+	if (!err && w->pidfd < 0)
+		err = errno; /* it exits when its control socket hangs up */
+	if (!err) {
+		w->control = fds[CONTROL];
+		w->log = fds[LOG];
+		return 0;
+	}
+	log_error("cannot start a worker: %s: %s", d->cfg.worker, strerror(err));
+	snprintf(d->failure, sizeof(d->failure), "cannot start a worker: %.60s", strerror(err));
+	close(fds[CONTROL]);
+	close(fds[LOG]);
+	unlinkat(d->workers_dir, w->sock, 0);
+	return -err;
+}

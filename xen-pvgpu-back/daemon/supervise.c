@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of workers, from start to death. A worker's word is checked, its death is seen on its pidfd,
+ * and what it had is taken back then and only then.
+ */
+#include "xen-pvgpu-back/daemon/daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/link/msg.h"
+
+#define AT_ONCE  16u    /* messages of one worker before others have their turn */
+#define EXIT_MS  2000u  /* from a worker's hang-up to its exit */
+#define RETRY_S  0.25   /* after the first worker that did not start; doubles */
+#define RETRY_MAX_S 30.
+
+static void on_message(struct worker *w);
+
+const char *sup_name(const struct worker *w)
+{
+	static char name[80];
+
+	if (w->vgpu)
+		snprintf(name, sizeof(name), "session %u %s", w->id, w->vgpu->cfg.name);
+	else
+		snprintf(name, sizeof(name), "worker %u", w->id);
+	return name;
+}
+
+void sup_kill(struct worker *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (w->killed)
+		return;
+	w->killed = true;
+	if (w->end < 0) {
+		va_start(ap, fmt);
+		vsnprintf(w->reason, sizeof(w->reason), fmt, ap);
+		va_end(ap);
+		log_line(w->vgpu ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s: killed: %s", sup_name(w), w->reason);
+	}
+	w->state = CHECK_ENDED;
+	if (w->pidfd >= 0)
+		pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct worker *w = t->data;
+
+	sup_kill(w, "%s", w->why);
+}
+
+void sup_deadline(struct worker *w, unsigned int ms, const char *why)
+{
+	ev_timer_stop(w->d->loop, &w->deadline);
+	w->why = why;
+	if (!why)
+		return;
+	ev_timer_set(&w->deadline, ms / 1e3, 0.);
+	ev_timer_start(w->d->loop, &w->deadline);
+}
+
+static void on_control(struct ev_loop *loop, ev_io *io, int events)
+{
+	on_message(io->data);
+}
+
+/* How a child ended; adopted workers are nobody's children. */
+static void reap(struct worker *w)
+{
+	siginfo_t si = {0};
+	int r;
+
+	if (w->adopted)
+		r = -1;
+	else
+		r = waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG);
+	if (w->reason[0])
+		return;
+	if (r < 0 || !si.si_pid)
+		snprintf(w->reason, sizeof(w->reason), "the worker died");
+	else if (si.si_code == CLD_EXITED)
+		snprintf(w->reason, sizeof(w->reason), "the worker exited with status %d", si.si_status);
+	else
+		snprintf(w->reason, sizeof(w->reason), "the worker was ended by signal %d (%s)", si.si_status,
+			 strsignal(si.si_status));
+}
+
+static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *w = io->data;
+
+	/* Its last words first. */
+	for (unsigned int i = 0; w->control >= 0 && i < AT_ONCE; i++)
+		on_message(w);
+	if (w->log >= 0)
+		wlog_read(w);
+	reap(w);
+	sup_gone(w);
+}
+
+static void on_guest_gone(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *w = io->data;
+
+	/* The worker sees it, too; this is for one that does not want to. */
+	ev_io_stop(loop, io);
+	sup_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not end after its guest");
+}
+
+struct worker *sup_new(struct daemon *d, unsigned int id)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->d = d;
+	w->id = id;
+	w->state = CHECK_STARTING;
+	w->pidfd = w->control = w->log = w->guest_pidfd = -1;
+	w->end = -1;
+	ev_timer_init(&w->deadline, on_deadline, 0., 0.);
+	w->deadline.data = w;
+	TAILQ_INSERT_TAIL(&d->workers, w, link);
+	d->worker_n++;
+	return w;
+}
+
+void sup_watch(struct worker *w)
+{
+	struct ev_loop *loop = w->d->loop;
+
+	ev_io_init(&w->pidfd_io, on_exit_, w->pidfd, EV_READ);
+	w->pidfd_io.data = w;
+	ev_io_start(loop, &w->pidfd_io);
+	ev_io_init(&w->control_io, on_control, w->control, EV_READ);
+	w->control_io.data = w;
+	ev_io_start(loop, &w->control_io);
+	if (w->log >= 0)
+		wlog_open(w, w->log);
+}
+
+void sup_watch_guest(struct worker *w, int pidfd)
+{
+	w->guest_pidfd = pidfd;
+	ev_io_init(&w->guest_io, on_guest_gone, pidfd, EV_READ);
+	w->guest_io.data = w;
+	ev_io_start(w->d->loop, &w->guest_io);
+}
+
+/* A session is over: take back what it had and remember why. */
+static void end_session(struct worker *w)
+{
+	struct vgpu *v = w->vgpu;
+	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL || w->end == PVGPU_END_FAILED;
+
+	ledger_end(&v->ledger, &w->leased);
+	v->sessions--;
+	w->d->session_n--;
+	v->failed += failed;
+	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
+	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w), w->reason);
+	vgpu_changed(v);
+}
+
+/* A worker that died before it could serve: wait a little longer each time before the next. */
+static void start_failed(struct worker *w)
+{
+	struct daemon *d = w->d;
+	double wait = RETRY_S;
+
+	for (unsigned int i = 0; i < d->failures && wait < RETRY_MAX_S; i++)
+		wait *= 2;
+	d->failures++;
+	snprintf(d->failure, sizeof(d->failure), "%s", w->reason);
+	log_error("%s: did not start: %s", sup_name(w), w->reason);
+	ev_timer_stop(d->loop, &d->retry);
+	ev_timer_set(&d->retry, wait, 0.);
+	ev_timer_start(d->loop, &d->retry);
+	open_refuse_all(d, NULL, ENODEV, d->failure);
+}
+
+/* Not at once again, should they all go this way. */
+static void spare_gone(struct worker *w)
+{
+	struct daemon *d = w->d;
+
+	log_line(d->stopping ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: gone: %s", sup_name(w), w->reason);
+	if (d->stopping || ev_is_active(&d->retry))
+		return;
+	ev_timer_set(&d->retry, RETRY_S, 0.);
+	ev_timer_start(d->loop, &d->retry);
+}
+
+void sup_gone(struct worker *w)
+{
+	struct daemon *d = w->d;
+
+	ev_timer_stop(d->loop, &w->deadline);
+	ev_io_stop(d->loop, &w->pidfd_io);
+	ev_io_stop(d->loop, &w->control_io);
+	ev_io_stop(d->loop, &w->log_io);
+	ev_io_stop(d->loop, &w->guest_io);
+	TAILQ_REMOVE(&d->workers, w, link);
+	d->worker_n--;
+	if (w->vgpu)
+		end_session(w);
+	else if (!w->ready && !d->stopping && !w->adopted)
+		start_failed(w);
+	else
+		spare_gone(w);
+	if (w->sock[0])
+		unlinkat(d->workers_dir, w->sock, 0);
+	close(w->pidfd);
+	if (w->control >= 0)
+		close(w->control);
+	if (w->log >= 0)
+		close(w->log);
+	if (w->guest_pidfd >= 0)
+		close(w->guest_pidfd);
+	free(w);
+	sup_keep_spares(d);
+	daemon_check_stopped(d);
+}
+
+static unsigned int count(const struct daemon *d)
+{
+	const struct worker *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, &d->workers, link)
+		n += !w->vgpu && (w->state == CHECK_STARTING || w->state == CHECK_SPARE);
+	return n;
+}
+
+void sup_keep_spares(struct daemon *d)
+{
+	unsigned int want = d->cfg.spares + open_waiting(d);
+	unsigned int have = count(d);
+
+	if (d->stopping || ev_is_active(&d->retry))
+		return;
+	for (; have < want; have++) {
+		struct worker *w = sup_new(d, d->next_id++);
+
+		if (!w)
+			return;
+		if (spawn_worker(w) < 0) {
+			snprintf(w->reason, sizeof(w->reason), "%s", d->failure);
+			TAILQ_REMOVE(&d->workers, w, link);
+			d->worker_n--;
+			start_failed(w);
+			free(w);
+			return;
+		}
+		sup_watch(w);
+		sup_deadline(w, d->cfg.start_ms, "did not become ready in time");
+		log_debug("worker %u: pid %d", w->id, (int)w->pid);
+	}
+}
+
+struct worker *sup_take_spare(struct daemon *d)
+{
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &d->workers, link) {
+		if (w->state == CHECK_SPARE)
+			return w;
+	}
+	return NULL;
+}
+
+void sup_assigned(struct worker *w, struct vgpu *v)
+{
+	w->state = CHECK_SERVING;
+	w->vgpu = v;
+	w->started_ms = now_ms();
+	v->sessions++;
+	v->total++;
+	w->d->session_n++;
+	sup_deadline(w, w->d->cfg.start_ms, "did not take its session in time");
+}
+
+/* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true any more. */
+static int say(struct worker *w, const struct pvgpu_sup *m)
+{
+	int err;
+
+	if (w->state == CHECK_ENDED || w->control < 0)
+		return -1;
+	err = msg_send(w->control, m, sizeof(*m), NULL, 0);
+	if (!err)
+		return 0;
+	if (err != -EPIPE)
+		sup_kill(w, "does not read its control socket: %s", strerror(-err));
+	return -1;
+}
+
+int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
+{
+	struct pvgpu_sup m = {.kind = kind, .id = id, .a = a, .session = w->id};
+
+	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO)) {
+		m.b = ledger_free(&w->vgpu->ledger);
+		m.c = w->leased;
+		w->told = m.b + m.c;
+	}
+	return say(w, &m);
+}
+
+void sup_meminfo(struct worker *w)
+{
+	sup_say(w, PVGPU_SUP_MEMINFO, 0, w->vgpu->ledger.quota);
+}
+
+static void ready(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct daemon *d = w->d;
+
+	w->state = CHECK_SPARE;
+	w->ready = true;
+	sup_deadline(w, 0, NULL);
+	d->failures = 0;
+	d->failure[0] = '\0';
+	if (d->device_memory != m->b) {
+		log_info("GPU: %" PRIu64 " MiB, driver version %" PRIu64, m->b >> 20, m->a);
+		d->device_memory = m->b;
+		d->driver_version = (int)m->a;
+		for (unsigned int i = 0; i < d->vgpu_n; i++)
+			d->vgpus[i]->ledger.quota = vgpu_quota(d->vgpus[i]);
+	}
+	open_serve(d);
+}
+
+static void lease(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct vgpu *v = w->vgpu;
+	bool ok = ledger_take(&v->ledger, &w->leased, m->a);
+
+	log_debug("%s: lease of %" PRIu64 " bytes %s", sup_name(w), m->a, ok ? "granted" : "refused");
+	sup_say(w, PVGPU_SUP_LEASED, m->id, ok ? m->a : 0);
+	if (ok)
+		vgpu_changed(v);
+}
+
+static void ended(struct worker *w, const struct pvgpu_sup *m)
+{
+	w->end = (int)m->a;
+	snprintf(w->reason, sizeof(w->reason), "%s", m->reason);
+	w->state = CHECK_ENDED;
+	sup_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not exit after its end");
+}
+
+static void handle(struct worker *w, const struct pvgpu_sup *m)
+{
+	switch (m->kind) {
+	case PVGPU_SUP_READY:
+		ready(w, m);
+		break;
+	case PVGPU_SUP_SEALED:
+		w->sealed = true;
+		sup_deadline(w, 0, NULL);
+		break;
+	case PVGPU_SUP_LEASE:
+		lease(w, m);
+		break;
+	case PVGPU_SUP_RETURN:
+		if (ledger_give(&w->vgpu->ledger, &w->leased, m->a) < 0)
+			sup_kill(w, "gives back %" PRIu64 " bytes of %" PRIu64, m->a, w->leased);
+		else
+			vgpu_changed(w->vgpu);
+		break;
+	case PVGPU_SUP_STATE:
+		adopt_state(w, m);
+		break;
+	case PVGPU_SUP_MEMINFO:
+		sup_meminfo(w);
+		break;
+	case PVGPU_SUP_ENDED:
+		ended(w, m);
+		break;
+	}
+}
+
+static void hung_up(struct worker *w)
+{
+	ev_io_stop(w->d->loop, &w->control_io);
+	close(w->control);
+	w->control = -1;
+	if (w->end < 0)
+		sup_deadline(w, EXIT_MS, "closed its control socket");
+}
+
+static void on_message(struct worker *w)
+{
+	struct pvgpu_sup m;
+	char reason[CHECK_REASON];
+	struct msg_in in;
+	int r = msg_recv(w->control, &m, sizeof(m), 0, &in);
+
+	if (r == -EAGAIN)
+		return;
+	if (r <= 0) {
+		hung_up(w);
+		return;
+	}
+	if (w->state == CHECK_ENDED)
+		return;
+	r = in.fds_lost ? -EPROTO : check_from_worker(&m, in.len, w->state, reason);
+	if (r < 0)
+		sup_kill(w, "broke the protocol: %s", in.fds_lost ? "message with fds" : reason);
+	else
+		handle(w, &m);
+}

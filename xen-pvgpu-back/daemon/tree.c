@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/tree.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/daemon.h"
+
+#define PART_MAX 64
+
+static void put(json_t *o, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void put(json_t *o, const char *key, const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	json_object_set_new_nocheck(o, key, json_string(buf));
+}
+
+/* A new object inside another. */
+static json_t *inside(json_t *o, const char *key)
+{
+	json_t *in = json_object();
+
+	json_object_set_new_nocheck(o, key, in);
+	return in;
+}
+
+static const char *state_name(const struct worker *w)
+{
+	switch (w->state) {
+	case CHECK_ADOPTING:
+		return "adopting";
+	case CHECK_ENDED:
+		return "ending";
+	default:
+		return w->sealed ? "running" : "starting";
+	}
+}
+
+static void put_session(json_t *o, const struct worker *w)
+{
+	put(o, "pid", "%d", (int)w->pid);
+	put(o, "guest-pid", "%d", (int)w->guest_pid);
+	put(o, "leased", "%" PRIu64, w->leased);
+	put(o, "age", "%" PRIu64, w->started_ms ? (now_ms() - w->started_ms) / 1000 : 0);
+	put(o, "state", "%s", state_name(w));
+}
+
+static void put_vgpu(json_t *o, const struct vgpu *v)
+{
+	const struct worker *w;
+	json_t *sessions;
+
+	put(o, "socket", "%s", v->cfg.socket);
+	put(o, "memory", "%" PRIu64, vgpu_quota(v));
+	put(o, "memory-used", "%" PRIu64, v->ledger.used);
+	put(o, "sessions", "%u", v->sessions);
+	put(o, "sessions-total", "%" PRIu64, v->total);
+	put(o, "sessions-failed", "%" PRIu64, v->failed);
+	put(o, "last-reason", "%s", v->last_reason);
+	put(o, "drain", "%d", v->drain);
+	sessions = inside(o, "session");
+	TAILQ_FOREACH(w, &v->d->workers, link) {
+		char id[16];
+
+		if (w->vgpu != v)
+			continue;
+		snprintf(id, sizeof(id), "%u", w->id);
+		put_session(inside(sessions, id), w);
+	}
+}
+
+static unsigned int spares(const struct daemon *d)
+{
+	const struct worker *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, &d->workers, link)
+		n += w->state == CHECK_SPARE;
+	return n;
+}
+
+json_t *tree_make(struct daemon *d)
+{
+	json_t *root = json_object();
+	json_t *o = inside(root, "daemon");
+
+	put(o, "version", "%s", PVGPU_VERSION);
+	put(o, "pid", "%d", (int)getpid());
+	put(o, "uptime", "%" PRIu64, (now_ms() - d->started_ms) / 1000);
+	put(o, "log-level", "%s", log_level_name(log_get_level()));
+	put(o, "stopping", "%d", d->stopping);
+	put(o, "spare-workers", "%u", spares(d));
+	put(o, "gpu-memory", "%" PRIu64, d->device_memory);
+	put(o, "driver-version", "%d", d->driver_version);
+	o = inside(root, "vgpu");
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);
+	return root;
+}
+
+/* The next part of a path; NULL at its end or when it is no path. */
+static const char *next_part(const char *path, char part[PART_MAX])
+{
+	size_t n;
+
+	if (*path != '/')
+		return NULL;
+	path++;
+	n = strcspn(path, "/");
+	if (!n || n >= PART_MAX)
+		return NULL;
+	memcpy(part, path, n);
+	part[n] = '\0';
+	return path + n;
+}
+
+json_t *tree_find(json_t *tree, const char *path)
+{
+	char part[PART_MAX];
+
+	if (!strcmp(path, "/"))
+		return tree;
+	while (tree && *path) {
+		path = next_part(path, part);
+		tree = path && json_is_object(tree) ? json_object_get(tree, part) : NULL;
+		if (!path)
+			return NULL;
+	}
+	return tree;
+}
+
+int tree_write(struct daemon *d, const char *path, const char *value)
+{
+	char top[PART_MAX], name[PART_MAX], key[PART_MAX];
+	const char *rest = next_part(path, top);
+	struct vgpu *v;
+	int level;
+
+	rest = rest ? next_part(rest, name) : NULL;
+	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "log-level")) {
+		level = log_parse_level(value);
+		if (level < 0)
+			return EINVAL;
+		log_set_level((enum log_level)level);
+		return 0;
+	}
+	rest = rest ? next_part(rest, key) : NULL;
+	if (!rest || *rest || strcmp(top, "vgpu") != 0 || strcmp(key, "drain") != 0)
+		return EACCES;
+	v = daemon_vgpu(d, name);
+	if (!v)
+		return ENOENT;
+	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+		return EINVAL;
+	vgpu_drain(v, value[0] == '1');
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpud's keys: a tree of strings, as it will lie in xenstore. All of it is made from the state when it is
+ * asked for.
+ *
+ *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,gpu-memory,driver-version}
+ *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,drain}
+ *   /vgpu/NAME/session/N/{pid,guest-pid,leased,age,state}
+ */
+#ifndef PVGPU_TREE_H
+#define PVGPU_TREE_H
+
+#include <jansson.h>
+
+struct daemon;
+
+/* Objects within objects, strings at the leaves. A new reference, NULL when out of memory. */
+json_t *tree_make(struct daemon *d);
+/* What lies at a path; a borrowed reference, NULL when nothing does. "/" is the whole. */
+json_t *tree_find(json_t *tree, const char *path);
+/* 0, or an errno value: ENOENT, EACCES (not to be written), EINVAL (not that value). */
+int tree_write(struct daemon *d, const char *path, const char *value);
+
+#endif

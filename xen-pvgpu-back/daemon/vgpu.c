@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* One vGPU: its socket, its quota, who may connect. */
+#include "xen-pvgpu-back/daemon/daemon.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TELL_AFTER_S 0.002
+#define AT_ONCE      16
+
+uint64_t vgpu_quota(const struct vgpu *v)
+{
+	return v->cfg.memory ? v->cfg.memory : v->d->device_memory;
+}
+
+static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct vgpu *v = t->data;
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &v->d->workers, link) {
+		/* What it has itself leased or given back it knows; only the others' doings are news. */
+		if (w->vgpu == v && w->state == CHECK_SERVING && w->told != ledger_free(&v->ledger) + w->leased)
+			sup_meminfo(w);
+	}
+}
+
+void vgpu_changed(struct vgpu *v)
+{
+	if (v->sessions > 1 && !ev_is_active(&v->tell)) {
+		ev_timer_set(&v->tell, TELL_AFTER_S, 0.);
+		ev_timer_start(v->d->loop, &v->tell);
+	}
+}
+
+static void on_connect(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct vgpu *v = io->data;
+
+	for (int i = 0; i < AT_ONCE; i++) {
+		int fd = accept4(v->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE)
+				log_warning("vgpu %s: out of file descriptors: a connection waits", v->cfg.name);
+			return;
+		}
+		open_accept(v, fd);
+	}
+}
+
+/* "user", "user:group" or ":group"; numbers work too. 0 or -1, logged. */
+static int set_owner(const struct vgpu *v)
+{
+	char buf[sizeof(v->cfg.owner)];
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	char *group, *end;
+
+	if (!v->cfg.owner[0])
+		return 0;
+	strcpy(buf, v->cfg.owner);
+	group = strchr(buf, ':');
+	if (group)
+		*group++ = '\0';
+	if (buf[0]) {
+		struct passwd *pw = getpwnam(buf);
+
+		uid = pw ? pw->pw_uid : (uid_t)strtoul(buf, &end, 10);
+		if (!pw && *end) {
+			log_error("vgpu %s: owner = %s: no such user", v->cfg.name, v->cfg.owner);
+			return -1;
+		}
+	}
+	if (group && *group) {
+		struct group *gr = getgrnam(group);
+
+		gid = gr ? gr->gr_gid : (gid_t)strtoul(group, &end, 10);
+		if (!gr && *end) {
+			log_error("vgpu %s: owner = %s: no such group", v->cfg.name, v->cfg.owner);
+			return -1;
+		}
+	}
+	if (chown(v->cfg.socket, uid, gid) < 0) {
+		log_error("vgpu %s: cannot give %s to %s: %s", v->cfg.name, v->cfg.socket, v->cfg.owner,
+			  strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int vgpu_listen(struct vgpu *v)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int r;
+
+	strcpy(a.sun_path, v->cfg.socket);
+	v->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (v->fd < 0) {
+		log_error("vgpu %s: no socket: %s", v->cfg.name, strerror(errno));
+		return -1;
+	}
+	/* We hold the run directory's lock: what lies there is a dead predecessor's. */
+	unlink(a.sun_path);
+	mask = umask(0777);
+	r = bind(v->fd, (struct sockaddr *)&a, sizeof(a));
+	umask(mask);
+	if (r < 0) {
+		log_error("vgpu %s: cannot make %s: %s", v->cfg.name, v->cfg.socket, strerror(errno));
+		return -1;
+	}
+	/* Listen first: whoever may connect by the final mode finds somebody there. */
+	if (listen(v->fd, 64) < 0 || set_owner(v) < 0 || chmod(v->cfg.socket, v->cfg.mode) < 0) {
+		log_error("vgpu %s: cannot set up %s: %s", v->cfg.name, v->cfg.socket, strerror(errno));
+		return -1;
+	}
+	ev_io_init(&v->io, on_connect, v->fd, EV_READ);
+	v->io.data = v;
+	ev_io_start(v->d->loop, &v->io);
+	ev_timer_init(&v->tell, on_tell, 0., 0.);
+	v->tell.data = v;
+	log_info("vgpu %s: %s, memory %" PRIu64 " MiB%s", v->cfg.name, v->cfg.socket, v->cfg.memory >> 20,
+		 v->cfg.memory ? "" : " (all of the GPU's)");
+	return 0;
+}
+
+void vgpu_close(struct vgpu *v)
+{
+	ev_timer_stop(v->d->loop, &v->tell);
+	if (v->fd < 0)
+		return;
+	ev_io_stop(v->d->loop, &v->io);
+	close(v->fd);
+	v->fd = -1;
+	unlink(v->cfg.socket);
+}
+
+void vgpu_drain(struct vgpu *v, bool on)
+{
+	struct worker *w;
+
+	log_info("vgpu %s: %s", v->cfg.name, on ? "draining" : "takes sessions again");
+	v->drain = on;
+	if (!on)
+		return;
+	open_refuse_all(v->d, v, ESHUTDOWN, "the vGPU is draining");
+	TAILQ_FOREACH(w, &v->d->workers, link) {
+		if (w->vgpu == v && w->state == CHECK_SERVING)
+			sup_say(w, PVGPU_SUP_DRAIN, 0, v->d->cfg.shutdown_ms);
+	}
+}
