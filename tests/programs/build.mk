@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Driver-API programs: linked with the stub, they find the libcuda.so.1 to use in LD_LIBRARY_PATH.
-PROGRAM_NAMES := $(filter-out common,$(basename $(notdir $(wildcard tests/programs/*.c))))
+PROGRAM_NAMES := $(filter-out common errors_calls errors_faults,$(basename $(notdir $(wildcard tests/programs/*.c))))
 TEST_PROGRAMS := $(PROGRAM_NAMES:%=$(B)/programs/%)
 TESTPROGS     += $(TEST_PROGRAMS)
 PROGRAM_LIBS_fatbin := -llz4 -lzstd
@@ -8,6 +8,8 @@ PROGRAM_LIBS_math   := -lm
 PROGRAM_LIBS_nbody  := -lm
 # A double must round after each operation, as the kernels' do.
 CFLAGS_nbody        := -ffp-contract=off
+
+$(B)/programs/errors: $(call obj,tests/programs/errors_calls.c tests/programs/errors_faults.c)
 
 # All PTX texts are in an archive; a program takes those that it names.
 $(B)/obj/kernels/kernels.a: $(KERNELS:%=$(B)/obj/kernels/%.o)
@@ -17,7 +19,7 @@ $(B)/obj/kernels/kernels.a: $(KERNELS:%=$(B)/obj/kernels/%.o)
 $(B)/programs/%: $(B)/obj/tests/programs/%.o $(B)/obj/tests/programs/common.o \
 		$(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS_$*) -pthread
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a %.so,$^) $(PROGRAM_LIBS_$*) -pthread
 
 .SECONDARY: $(PROGRAM_NAMES:%=$(B)/obj/tests/programs/%.o) $(KERNELS:%=$(B)/obj/kernels/%.o)
 
