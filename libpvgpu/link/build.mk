@@ -2,3 +2,8 @@
 # The guest's session runtime, part of libcuda.so.1: link the stubs with it.
 PVGPU_LINK_OBJS := $(call obj,$(addprefix libpvgpu/link/,session.c windows.c post.c replies.c wait.c thread.c \
 	results.c handles.c arena.c pages.c local.c))
+
+UNIT += $(B)/unit/session_test
+$(B)/unit/session_test: $(call obj,tests/unit/session_test.c tests/unit/fake_worker.c) $(PVGPU_LINK_OBJS) \
+	$(B)/obj/gen/pvgpu_stubs.o
+LDLIBS_session_test = $(CHECK_LIBS)

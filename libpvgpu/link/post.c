@@ -2,6 +2,8 @@
 /* Posting commands: the fast path takes one lock, makes no system call and allocates nothing. */
 #include "link/runtime.h"
 
+enum { MARKS_DRAIN = 32 };
+
 struct pvgpu_call_slot *pvgpu_take_call(struct pvgpu_session *s, uint32_t seq)
 {
 	struct pvgpu_call_slot **at = &s->calls[seq % PVGPU_CALL_BUCKETS];
@@ -170,9 +172,16 @@ int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct pvgpu_piece *p,
 		    unsigned int n)
 {
+	int err;
+
 	m->done = false;
 	m->result = 0;
-	return post(s, NULL, m, p, n);
+	err = post(s, NULL, m, p, n);
+	/* A program that posts for ever and never waits must not let marks pile up in the worker.
+	 */
+	if (pvgpu_unlikely(!err && m->seq % MARKS_DRAIN == 0))
+		pvgpu_try_drain(s, false);
+	return err;
 }
 
 int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n, void *rep,
