@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+-include tests/simcuda/ptx/build.mk
+include tests/simcuda/driver/build.mk

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The compute engine: worker threads that run the blocks of kernels.
+ *
+ * Blocks that have been started are resident, up to what the simulated multiprocessors hold, and
+ * take turns on the workers, so that blocks which wait for each other get on. Work is done only
+ * while this process has the GPU (arbiter.c); between two turns the workers look whether the slice
+ * is over and another process waits. Sleeping blocks keep the GPU: their clock, device time, runs
+ * only while the process has it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/simcuda/driver/sim.h"
+
+#define MAX_BLOCKS_PER_SM  32u
+#define MAX_THREADS_PER_SM 2048u
+#define TURN_NS            250000u /* aimed-at length of one turn of a block */
+#define FIRST_BUDGET       2000u   /* warp instructions */
+#define SPIN_NS            15000u
+
+struct block {
+	struct block *next;
+	struct op *op;
+	struct ptx_cta *cta;
+	uint64_t wake; /* device time */
+};
+
+enum grant { NONE, ASKING, HELD, DRAINING };
+
+/* All under exec.lock. */
+static struct {
+	struct op *launches;    /* with blocks to start, by priority, then age */
+	struct block *ready, **ready_last;
+	struct block *asleep;   /* by wake time */
+	uint64_t resident_blocks, resident_threads;
+	bool last_was_fresh;
+	unsigned int running;   /* workers in a turn */
+	unsigned int idle;      /* workers in cond_wait */
+	enum grant grant;
+	uint64_t slice_end, mark; /* real time; mark: up to where time is accounted */
+	uint64_t device_ns;       /* device time at mark */
+	pthread_cond_t wake;
+} eng;
+static _Atomic uint32_t submitted; /* moves with each submit, for the spinning worker */
+static _Atomic bool spinner;
+static __thread bool is_worker;
+
+static void account(uint64_t now)
+{
+	if (eng.grant != HELD && eng.grant != DRAINING)
+		return;
+	arbiter_add(&arbiter_self->compute_ns, now - eng.mark);
+	eng.device_ns += now - eng.mark;
+	eng.mark = now;
+}
+
+static bool any_work(void)
+{
+	return eng.launches || eng.ready || eng.asleep || eng.running;
+}
+
+void compute_submit(struct op *op)
+{
+	struct op **p = &eng.launches;
+	struct kernel_op *k = &op->kernel;
+	CUresult r = fault_launch();
+
+	arbiter_add(&arbiter_self->launches, 1);
+	if (r != CUDA_SUCCESS) {
+		ctx_fail(op->ctx, r);
+		k->stop = true;
+	}
+	while (*p && (*p)->kernel.priority <= k->priority)
+		p = &(*p)->kernel.next_launch;
+	k->next_launch = *p;
+	*p = op;
+	atomic_fetch_add_explicit(&submitted, 1, memory_order_release);
+	/* One worker is enough: it wakes the next if it finds more to do. */
+	if (eng.idle && !is_worker && !atomic_load_explicit(&spinner, memory_order_relaxed))
+		pthread_cond_signal(&eng.wake);
+}
+
+static void remove_launch(struct op *op)
+{
+	for (struct op **p = &eng.launches; *p; p = &(*p)->kernel.next_launch)
+		if (*p == op) {
+			*p = op->kernel.next_launch;
+			return;
+		}
+}
+
+static bool stopped(struct op *op)
+{
+	if (ctx_error(op->ctx) != CUDA_SUCCESS)
+		op->kernel.stop = true;
+	return op->kernel.stop;
+}
+
+/* lock held; op has nothing resident and will start nothing: tell the graph. */
+static void launch_over(struct op *op)
+{
+	exec_unlock();
+	exec_finish(op);
+	exec_lock();
+}
+
+/* lock held; the next block of op, made by this thread in c or anew. */
+static struct ptx_cta *begin_block(struct op *op, struct ptx_cta *c)
+{
+	struct kernel_op *k = &op->kernel;
+	uint64_t i = k->next++;
+	uint32_t smid = (uint32_t)(i % sim_config.sms);
+	uint32_t x = (uint32_t)(i % k->launch.grid[0]);
+	uint32_t y = (uint32_t)(i / k->launch.grid[0] % k->launch.grid[1]);
+	uint32_t z = (uint32_t)(i / k->launch.grid[0] / k->launch.grid[1]);
+
+	if (k->next == k->total)
+		remove_launch(op);
+	k->resident++;
+	eng.resident_blocks++;
+	eng.resident_threads += k->threads;
+	exec_unlock();
+	if (c)
+		ptx_cta_reset(c, x, y, z, smid);
+	else
+		c = ptx_cta_new(&k->launch, x, y, z, smid);
+	exec_lock();
+	return c;
+}
+
+/* Blocks that were never started count as done once the launch is stopped. */
+static void drop_rest(struct op *op)
+{
+	if (op->kernel.next < op->kernel.total) {
+		remove_launch(op);
+		op->kernel.next = op->kernel.total;
+	}
+}
+
+static const char *fault_text(enum ptx_fault_kind kind, CUresult *r)
+{
+	switch (kind) {
+	case PTX_FAULT_ADDRESS:
+		*r = CUDA_ERROR_ILLEGAL_ADDRESS;
+		return "illegal address";
+	case PTX_FAULT_MISALIGNED:
+		*r = CUDA_ERROR_MISALIGNED_ADDRESS;
+		return "misaligned address";
+	case PTX_FAULT_ASSERT:
+		*r = CUDA_ERROR_ASSERT;
+		return "assertion failed";
+	case PTX_FAULT_INSTRUCTION:
+		*r = CUDA_ERROR_ILLEGAL_INSTRUCTION;
+		return "illegal instruction";
+	case PTX_FAULT_STACK:
+		*r = CUDA_ERROR_LAUNCH_FAILED;
+		return "stack exhausted";
+	default:
+		*r = CUDA_ERROR_LAUNCH_FAILED;
+		return "trap";
+	}
+}
+
+static void block_faulted(struct op *op, const struct ptx_fault *f)
+{
+	CUresult r;
+	const char *what = fault_text(f->kind, &r);
+
+	if (getenv("SIMCUDA_VERBOSE"))
+		fprintf(stderr,
+			"simcuda: %s: %s at line %u, address 0x%llx, block %u,%u,%u thread %u,%u,%u\n",
+			op->kernel.launch.kernel->name, what, f->line, (unsigned long long)f->address,
+			f->cta[0], f->cta[1], f->cta[2], f->thread[0], f->thread[1], f->thread[2]);
+	ctx_fail(op->ctx, r);
+	op->kernel.stop = true;
+}
+
+static void put_ready(struct op *op, struct ptx_cta *c, struct block *b)
+{
+	if (eng.ready && eng.idle)
+		pthread_cond_signal(&eng.wake);
+	b->op = op;
+	b->cta = c;
+	b->next = NULL;
+	*eng.ready_last = b;
+	eng.ready_last = &b->next;
+}
+
+static void put_asleep(struct block *b, uint64_t wake)
+{
+	struct block **p = &eng.asleep;
+
+	b->wake = wake;
+	while (*p && (*p)->wake <= wake)
+		p = &(*p)->next;
+	b->next = *p;
+	*p = b;
+}
+
+static void wake_sleepers(void)
+{
+	struct block **p = &eng.asleep;
+
+	while (*p) {
+		struct block *b = *p;
+
+		if (b->wake > eng.device_ns && !stopped(b->op)) {
+			p = &b->next;
+			continue;
+		}
+		*p = b->next;
+		put_ready(b->op, b->cta, b);
+	}
+}
+
+static bool has_room(const struct op *op)
+{
+	if (!eng.resident_blocks)
+		return true;
+	return eng.resident_blocks < (uint64_t)sim_config.sms * MAX_BLOCKS_PER_SM &&
+	       eng.resident_threads + op->kernel.threads <=
+		       (uint64_t)sim_config.sms * MAX_THREADS_PER_SM;
+}
+
+/* A slower device: the worker sleeps in proportion to what it computed. */
+static void slow_down(uint64_t ns)
+{
+	uint64_t extra = ns * (100 - sim_config.speed) / sim_config.speed;
+	struct timespec t = { (time_t)(extra / 1000000000u), (long)(extra % 1000000000u) };
+
+	if (extra)
+		nanosleep(&t, NULL);
+}
+
+static uint64_t next_budget(uint64_t budget, uint64_t ran, uint64_t ns)
+{
+	if (ran < budget / 2 || ns < 1000)
+		return budget;
+	budget = ran * TURN_NS / ns;
+	return budget < 500 ? 500 : budget > 1000000 ? 1000000 : budget;
+}
+
+struct turn {
+	struct op *op;
+	struct ptx_cta *cta;
+	struct block *block; /* its place in the lists, reused */
+};
+
+/* lock held around; one turn of a block. True: the block has ended, t->cta is to be freed or reused. */
+static bool take_turn(struct turn *t, uint64_t *budget)
+{
+	uint64_t sleep_ns = 0, begin, ns, before;
+	enum ptx_step step = PTX_FAULTED;
+
+	if (t->cta && !stopped(t->op)) {
+		eng.running++;
+		exec_unlock();
+		before = ptx_cta_instructions(t->cta);
+		begin = now_ns();
+		step = ptx_cta_step(t->cta, *budget, &sleep_ns);
+		ns = now_ns() - begin;
+		*budget = next_budget(*budget, ptx_cta_instructions(t->cta) - before, ns);
+		if (unlikely(sim_config.speed < 100))
+			slow_down(ns);
+		if (step == PTX_FAULTED)
+			block_faulted(t->op, ptx_cta_fault(t->cta));
+		exec_lock();
+		eng.running--;
+	} else if (!t->cta) {
+		ctx_fail(t->op->ctx, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
+	}
+	if (stopped(t->op)) {
+		drop_rest(t->op);
+		step = PTX_DONE;
+	}
+	if (step == PTX_SLEEPING || step == PTX_RUNNING) {
+		t->block->op = t->op;
+		t->block->cta = t->cta;
+		if (step == PTX_SLEEPING) {
+			account(now_ns());
+			put_asleep(t->block, eng.device_ns + sleep_ns);
+		} else {
+			put_ready(t->op, t->cta, t->block);
+		}
+		t->block = NULL;
+		t->cta = NULL;
+		return false;
+	}
+	return true;
+}
+
+/* lock held: is the slice not over, or nobody else interested? */
+static bool slice_goes_on(void)
+{
+	uint64_t now = now_ns();
+
+	if (eng.grant != HELD)
+		return false;
+	account(now);
+	if (now < eng.slice_end)
+		return true;
+	if (arbiter_contended())
+		return false;
+	eng.slice_end = now + sim_config.slice_us * 1000ull;
+	return true;
+}
+
+/* lock held: may this worker start a turn now? If not, it has waited or changed the grant. */
+static bool may_run(void)
+{
+	switch (eng.grant) {
+	case NONE:
+		eng.grant = ASKING;
+		exec_unlock();
+		arbiter_acquire();
+		exec_lock();
+		eng.grant = HELD;
+		eng.mark = now_ns();
+		eng.slice_end = eng.mark + sim_config.slice_us * 1000ull;
+		pthread_cond_broadcast(&eng.wake);
+		return true;
+	case HELD:
+		if (slice_goes_on())
+			return true;
+		eng.grant = DRAINING;
+		/* fall through */
+	case DRAINING:
+		if (!eng.running) {
+			account(now_ns());
+			eng.grant = NONE;
+			arbiter_release();
+			return false;
+		}
+		/* fall through */
+	default:
+		eng.idle++;
+		pthread_cond_wait(&eng.wake, &exec_mutex);
+		eng.idle--;
+		return false;
+	}
+}
+
+static void wait_until(uint64_t when)
+{
+	struct timespec t = { (time_t)(when / 1000000000u), (long)(when % 1000000000u) };
+
+	eng.idle++;
+	pthread_cond_timedwait(&eng.wake, &exec_mutex, &t);
+	eng.idle--;
+}
+
+/* lock held, no block to run: gives the GPU back when nothing is left, then waits for work. */
+static void wait_for_work(void)
+{
+	uint32_t seen;
+
+	if (eng.asleep) {
+		uint64_t due = eng.mark + (eng.asleep->wake > eng.device_ns ?
+						   eng.asleep->wake - eng.device_ns :
+						   0);
+
+		wait_until(due < eng.slice_end ? due : eng.slice_end);
+		return;
+	}
+	if (!any_work() && (eng.grant == HELD || eng.grant == DRAINING)) {
+		account(now_ns());
+		eng.grant = NONE;
+		arbiter_release();
+	}
+	seen = atomic_load_explicit(&submitted, memory_order_relaxed);
+	if (!eng.running && !atomic_exchange(&spinner, true)) {
+		uint64_t end = now_ns() + SPIN_NS;
+
+		exec_unlock();
+		while (atomic_load_explicit(&submitted, memory_order_acquire) == seen &&
+		       now_ns() < end)
+			__builtin_ia32_pause();
+		exec_lock();
+		atomic_store(&spinner, false);
+		if (atomic_load_explicit(&submitted, memory_order_relaxed) != seen)
+			return;
+	}
+	eng.idle++;
+	pthread_cond_wait(&eng.wake, &exec_mutex);
+	eng.idle--;
+}
+
+/* lock held: by turns a new block of the most urgent launch and one that has waited for its turn. */
+static bool pick(struct turn *t)
+{
+	struct op *op = eng.launches;
+	struct block *b;
+	bool fresh;
+
+	wake_sleepers();
+	b = eng.ready;
+	fresh = op && (has_room(op) || stopped(op)) && !(b && eng.last_was_fresh) &&
+		!(b && op->kernel.priority > b->op->kernel.priority);
+	if (!fresh && !b)
+		return false;
+	eng.last_was_fresh = fresh;
+	if (fresh) {
+		if (eng.idle && (op->kernel.next + 1 < op->kernel.total || op->kernel.next_launch))
+			pthread_cond_signal(&eng.wake);
+		t->op = op;
+		t->cta = begin_block(op, NULL);
+		return true;
+	}
+	eng.ready = b->next;
+	if (!eng.ready)
+		eng.ready_last = &eng.ready;
+	t->op = b->op;
+	t->cta = b->cta;
+	free(t->block);
+	t->block = b;
+	return true;
+}
+
+/* lock held: the ended block's memory serves the launch's next block, if that may start now. */
+static bool go_on(struct turn *t)
+{
+	struct kernel_op *k = &t->op->kernel;
+
+	if (!t->cta || k->next == k->total || k->stop || eng.ready || eng.launches != t->op ||
+	    !slice_goes_on())
+		return false;
+	k->resident--;
+	eng.resident_blocks--;
+	eng.resident_threads -= k->threads;
+	t->cta = begin_block(t->op, t->cta);
+	return true;
+}
+
+/* lock held: a block has ended and its worker does not go on with the launch. */
+static void end_block(struct turn *t)
+{
+	struct kernel_op *k = &t->op->kernel;
+
+	if (t->cta) { /* before it stops counting: the launch must outlive it */
+		exec_unlock();
+		ptx_cta_free(t->cta);
+		exec_lock();
+		t->cta = NULL;
+	}
+	k->resident--;
+	eng.resident_blocks--;
+	eng.resident_threads -= k->threads;
+	if (!k->resident && k->next == k->total)
+		launch_over(t->op);
+}
+
+static void *worker(void *arg)
+{
+	uint64_t budget = FIRST_BUDGET;
+	struct turn t = { 0 };
+	bool ended;
+
+	is_worker = true;
+	exec_lock();
+	for (;;) {
+		if (!eng.launches && !eng.ready && !eng.asleep) {
+			wait_for_work();
+			continue;
+		}
+		if (!t.block)
+			t.block = malloc(sizeof(*t.block));
+		if (!t.block || !may_run())
+			continue;
+		if (!pick(&t)) {
+			wait_for_work();
+			continue;
+		}
+		do {
+			ended = take_turn(&t, &budget);
+		} while (ended && go_on(&t));
+		if (ended)
+			end_block(&t);
+	}
+	return NULL;
+}
+
+int compute_start(void)
+{
+	pthread_condattr_t attr;
+	int err = 0;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&eng.wake, &attr);
+	pthread_condattr_destroy(&attr);
+	eng.ready_last = &eng.ready;
+	for (uint32_t i = 0; i < sim_config.threads && !err; i++)
+		err = sim_thread_start(worker, NULL);
+	return err;
+}

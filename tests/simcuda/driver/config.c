@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The environment's settings; docs in tests/simcuda/README.md. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/simcuda/driver/sim.h"
+
+struct sim_config sim_config;
+
+static uint64_t setting(const char *name, uint64_t fallback, uint64_t min, uint64_t max)
+{
+	const char *text = getenv(name);
+	uint64_t v;
+	char *end;
+
+	if (!text || !*text)
+		return fallback;
+	v = strtoull(text, &end, 0);
+	switch (*end) {
+	case 'k':
+	case 'K':
+		v <<= 10, end++;
+		break;
+	case 'm':
+	case 'M':
+		v <<= 20, end++;
+		break;
+	case 'g':
+	case 'G':
+		v <<= 30, end++;
+		break;
+	default:
+		break;
+	}
+	if (*end || v < min || v > max) {
+		fprintf(stderr, "simcuda: %s=%s: not a number from %llu to %llu; using %llu\n", name,
+			text, (unsigned long long)min, (unsigned long long)max,
+			(unsigned long long)fallback);
+		return fallback;
+	}
+	return v;
+}
+
+static uint32_t compute_capability(void)
+{
+	const char *text = getenv("SIMCUDA_CC");
+	unsigned int major, minor = 0;
+
+	if (!text || !*text)
+		return 90;
+	if (sscanf(text, "%u.%u", &major, &minor) == 2 && major < 100 && minor < 10)
+		return major * 10 + minor;
+	if (sscanf(text, "%u", &major) == 1 && major >= 50 && major < 1000)
+		return major;
+	fprintf(stderr, "simcuda: SIMCUDA_CC=%s: not like 9.0; using 9.0\n", text);
+	return 90;
+}
+
+void sim_config_read(void)
+{
+	struct sim_config *c = &sim_config;
+	const char *path = getenv("SIMCUDA_GPU");
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (path && *path)
+		snprintf(c->gpu, sizeof(c->gpu), "%s", path);
+	else
+		snprintf(c->gpu, sizeof(c->gpu), "/dev/shm/pvgpu-simcuda-%u",
+			 (unsigned int)getuid());
+	c->memory = setting("SIMCUDA_MEMORY", 2ull << 30, 8ull << 20, 1ull << 44);
+	c->memory &= ~(SIM_GRANULARITY - 1);
+	c->context_bytes = setting("SIMCUDA_CONTEXT_MEMORY", 0, 0, 1ull << 40);
+	c->sms = (uint32_t)setting("SIMCUDA_SMS", 16, 1, 1024);
+	c->cc = compute_capability();
+	c->speed = (uint32_t)setting("SIMCUDA_SPEED", 100, 1, 100);
+	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
+	c->slice_us = (uint32_t)setting("SIMCUDA_SLICE_US", 2000, 100, 10000000);
+}

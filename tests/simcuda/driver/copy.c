@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Copies: checking what is asked for and handing it to the engines. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/simcuda/driver/sim.h"
+
+#define MAX_PITCH  0x7fffffffull
+#define STAGE_MAX  (64u << 10) /* pageable memory up to this is copied aside at once */
+
+static size_t plane(size_t rows, size_t pitch, size_t width)
+{
+	return rows ? (rows - 1) * pitch + width : 0;
+}
+
+/* Bytes from the first to one past the last that is touched. */
+static size_t extent(const struct copy_op *c, size_t pitch, size_t slice)
+{
+	return c->depth ? (c->depth - 1) * slice + plane(c->height, pitch, c->width) : 0;
+}
+
+static bool known(const void *p, size_t len, bool write)
+{
+	uint64_t lo, hi;
+
+	return range_check((uintptr_t)p, len, write, &lo, &hi);
+}
+
+/* Copies the source of a host-to-device copy aside, packed. */
+static bool stage(struct copy_op *c)
+{
+	char *packed = malloc(c->width * c->height * c->depth), *p = packed;
+
+	if (!packed)
+		return false;
+	for (size_t z = 0; z < c->depth; z++)
+		for (size_t y = 0; y < c->height; y++, p += c->width)
+			memcpy(p, c->src + z * c->sslice + y * c->spitch, c->width);
+	c->src = c->staged = packed;
+	c->spitch = c->width;
+	c->sslice = c->width * c->height;
+	return true;
+}
+
+/* Runs in the calling thread once what the stream holds so far is done. */
+static CUresult run_here(struct sim_stream *s, const struct copy_op *c)
+{
+	struct op *op;
+
+	exec_stream_wait(s);
+	op = op_new(OP_COPY, s, 0);
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	op->copy = *c;
+	op_run(op);
+	free(op->copy.staged);
+	free(op);
+	return ctx_error(s->ctx);
+}
+
+static CUresult push(struct sim_stream *s, const struct copy_op *c, bool wait)
+{
+	struct op *op = op_new(OP_COPY, s, 0);
+
+	if (!op) {
+		free(c->staged);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	op->copy = *c;
+	exec_push(op, NULL, wait);
+	if (wait) {
+		exec_wait(op);
+		op_put(op);
+		print_flush(s->ctx);
+		return ctx_error(s->ctx);
+	}
+	return CUDA_SUCCESS;
+}
+
+/*
+ * A copy that nothing stands before and whose end the caller waits for (or that is short) is done
+ * by the caller: no thread is woken. Pageable memory must have been read when an asynchronous copy
+ * from it returns, and must have been written when one to it does, as with the real driver.
+ */
+CUresult copy_submit(struct sim_stream *s, const struct copy_op *asked, bool sync)
+{
+	struct copy_op c = *asked;
+	size_t bytes = c.width * c.height * c.depth;
+	bool pageable = (!c.from_device && !known(c.src, extent(&c, c.spitch, c.sslice), false)) ||
+			(!c.to_device && !known(c.dst, extent(&c, c.dpitch, c.dslice), true));
+	struct op probe = { .kind = OP_COPY };
+
+	if (!bytes)
+		return CUDA_SUCCESS;
+	probe.copy = c;
+	if (exec_idle(s) && (sync || pageable || op_is_small(&probe))) {
+		if (sync)
+			print_flush(s->ctx);
+		return run_here(s, &c);
+	}
+	if (sync)
+		return push(s, &c, true);
+	if (pageable && c.to_device && !c.from_device && bytes <= STAGE_MAX && stage(&c))
+		return push(s, &c, false);
+	return push(s, &c, pageable);
+}
+
+static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t n, bool from_device,
+		       bool to_device, bool sync)
+{
+	struct copy_op c = { .dst = dst, .src = src, .width = n, .height = 1, .depth = 1,
+			     .from_device = from_device, .to_device = to_device };
+
+	if (!n)
+		return CUDA_SUCCESS;
+	if (!dst || !src)
+		return CUDA_ERROR_INVALID_VALUE;
+	if ((from_device && !known(src, n, false)) || (to_device && !known(dst, n, true)))
+		return CUDA_ERROR_INVALID_VALUE;
+	return copy_submit(s, &c, sync);
+}
+
+/* The unified calls take any address; what CUDA does not know is the host's. */
+static bool on_device(const void *p)
+{
+	struct range r;
+
+	return range_find((uintptr_t)p, &r) &&
+	       (r.kind == RANGE_DEVICE || r.kind == RANGE_MAPPED);
+}
+
+#define COPY(handle, dst, src, from, to, sync)                                                     \
+	do {                                                                                       \
+		struct sim_stream *s;                                                              \
+		TRY(stream_get(handle, &s));                                                       \
+		return linear(s, (void *)(dst), (const void *)(src), n, from, to, sync);           \
+	} while (0)
+
+API_PTDS(cuMemcpyHtoD_v2, (CUdeviceptr dst, const void *src, size_t n),
+	 (CUdeviceptr dst, const void *src, size_t n, CUstream stream),
+	 (dst, src, n, CU_STREAM_LEGACY), (dst, src, n, CU_STREAM_PER_THREAD))
+{
+	COPY(stream, dst, src, false, true, true);
+}
+
+API_PTDS(cuMemcpyDtoH_v2, (void *dst, CUdeviceptr src, size_t n),
+	 (void *dst, CUdeviceptr src, size_t n, CUstream stream), (dst, src, n, CU_STREAM_LEGACY),
+	 (dst, src, n, CU_STREAM_PER_THREAD))
+{
+	COPY(stream, dst, src, true, false, true);
+}
+
+API_PTDS(cuMemcpyDtoD_v2, (CUdeviceptr dst, CUdeviceptr src, size_t n),
+	 (CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream),
+	 (dst, src, n, CU_STREAM_LEGACY), (dst, src, n, CU_STREAM_PER_THREAD))
+{
+	COPY(stream, dst, src, true, true, true);
+}
+
+API_PTDS(cuMemcpy, (CUdeviceptr dst, CUdeviceptr src, size_t n),
+	 (CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream),
+	 (dst, src, n, CU_STREAM_LEGACY), (dst, src, n, CU_STREAM_PER_THREAD))
+{
+	COPY(stream, dst, src, on_device((void *)src), on_device((void *)dst), true);
+}
+
+API_PTSZ(cuMemcpyHtoDAsync_v2, (CUdeviceptr dst, const void *src, size_t n, CUstream stream),
+	 (dst, src, n, stream))
+{
+	COPY(stream, dst, src, false, true, false);
+}
+
+API_PTSZ(cuMemcpyDtoHAsync_v2, (void *dst, CUdeviceptr src, size_t n, CUstream stream),
+	 (dst, src, n, stream))
+{
+	COPY(stream, dst, src, true, false, false);
+}
+
+API_PTSZ(cuMemcpyDtoDAsync_v2, (CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream),
+	 (dst, src, n, stream))
+{
+	COPY(stream, dst, src, true, true, false);
+}
+
+API_PTSZ(cuMemcpyAsync, (CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream),
+	 (dst, src, n, stream))
+{
+	COPY(stream, dst, src, on_device((void *)src), on_device((void *)dst), false);
+}
+
+static bool ctx_is_valid(CUcontext c)
+{
+	return c && pool_live(&ctx_pool, c);
+}
+
+API_PTDS(cuMemcpyPeer,
+	 (CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t n),
+	 (CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t n,
+	  CUstream stream),
+	 (dst, dst_ctx, src, src_ctx, n, CU_STREAM_LEGACY),
+	 (dst, dst_ctx, src, src_ctx, n, CU_STREAM_PER_THREAD))
+{
+	if (!ctx_is_valid(dst_ctx) || !ctx_is_valid(src_ctx))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	COPY(stream, dst, src, true, true, true);
+}
+
+API_PTSZ(cuMemcpyPeerAsync,
+	 (CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t n,
+	  CUstream stream),
+	 (dst, dst_ctx, src, src_ctx, n, stream))
+{
+	if (!ctx_is_valid(dst_ctx) || !ctx_is_valid(src_ctx))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	COPY(stream, dst, src, true, true, false);
+}
+
+struct side {
+	CUmemorytype type;
+	const void *host;
+	CUdeviceptr device;
+	size_t x, y, z, pitch, height;
+};
+
+/* The first byte of one side of a box copy, its pitch and slice; checks the side. */
+static CUresult resolve(const struct side *s, const struct copy_op *c, bool write, char **start,
+			size_t *pitch, size_t *slice, bool *device)
+{
+	size_t p = s->pitch, rows = s->height, len;
+	char *base = (char *)(s->type == CU_MEMORYTYPE_HOST ? s->host : (void *)s->device);
+
+	if (s->type != CU_MEMORYTYPE_HOST && s->type != CU_MEMORYTYPE_DEVICE &&
+	    s->type != CU_MEMORYTYPE_UNIFIED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!p && c->height <= 1 && c->depth <= 1)
+		p = s->x + c->width;
+	if (!rows && c->depth <= 1)
+		rows = s->y + c->height;
+	if (!base || p > MAX_PITCH || s->x > MAX_PITCH || s->x + c->width > p ||
+	    rows < c->height || s->y > rows - c->height || s->z > MAX_PITCH || rows > MAX_PITCH)
+		return CUDA_ERROR_INVALID_VALUE;
+	*pitch = p;
+	*slice = p * rows;
+	*device = s->type == CU_MEMORYTYPE_DEVICE ||
+		  (s->type == CU_MEMORYTYPE_UNIFIED && on_device(base));
+	*start = base + s->z * *slice + s->y * p + s->x;
+	len = extent(c, *pitch, *slice);
+	if (*device && len && !known(*start, len, write))
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+static CUresult box(CUstream stream, const struct side *src, const struct side *dst, size_t width,
+		    size_t height, size_t depth, bool sync)
+{
+	struct copy_op c = { .width = width, .height = height, .depth = depth };
+	struct sim_stream *s;
+	char *from = NULL, *to = NULL;
+
+	TRY(stream_get(stream, &s));
+	if (!width || !height || !depth)
+		return CUDA_SUCCESS;
+	if (width > MAX_PITCH || height > MAX_PITCH || depth > MAX_PITCH)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(resolve(src, &c, false, &from, &c.spitch, &c.sslice, &c.from_device));
+	TRY(resolve(dst, &c, true, &to, &c.dpitch, &c.dslice, &c.to_device));
+	c.src = from;
+	c.dst = to;
+	if (c.spitch == width && c.dpitch == width && c.sslice == width * height &&
+	    c.dslice == width * height) { /* one piece */
+		c.width = width * height * depth;
+		c.height = c.depth = 1;
+	}
+	return copy_submit(s, &c, sync);
+}
+
+static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, bool sync)
+{
+	struct side src, dst;
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	src = (struct side){ p->srcMemoryType, p->srcHost, p->srcDevice,
+			     p->srcXInBytes, p->srcY, 0, p->srcPitch, 0 };
+	dst = (struct side){ p->dstMemoryType, p->dstHost, p->dstDevice,
+			     p->dstXInBytes, p->dstY, 0, p->dstPitch, 0 };
+	return box(stream, &src, &dst, p->WidthInBytes, p->Height, 1, sync);
+}
+
+static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *p, bool sync)
+{
+	struct side src, dst;
+
+	if (!p || p->srcLOD || p->dstLOD)
+		return CUDA_ERROR_INVALID_VALUE;
+	src = (struct side){ p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+			     p->srcY, p->srcZ, p->srcPitch, p->srcHeight };
+	dst = (struct side){ p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+			     p->dstY, p->dstZ, p->dstPitch, p->dstHeight };
+	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
+}
+
+static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, bool sync)
+{
+	struct side src, dst;
+
+	if (!p || p->srcLOD || p->dstLOD)
+		return CUDA_ERROR_INVALID_VALUE;
+	if ((p->srcMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->srcContext)) ||
+	    (p->dstMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->dstContext)))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	src = (struct side){ p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+			     p->srcY, p->srcZ, p->srcPitch, p->srcHeight };
+	dst = (struct side){ p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+			     p->dstY, p->dstZ, p->dstPitch, p->dstHeight };
+	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
+}
+
+#define BOX_SYNC(name, type, fn)                                                                   \
+	API_PTDS(name, (const type *p), (const type *p, CUstream stream), (p, CU_STREAM_LEGACY),   \
+		 (p, CU_STREAM_PER_THREAD))                                                        \
+	{                                                                                          \
+		return fn(stream, p, true);                                                        \
+	}
+#define BOX_ASYNC(name, type, fn)                                                                  \
+	API_PTSZ(name, (const type *p, CUstream stream), (p, stream))                              \
+	{                                                                                          \
+		return fn(stream, p, false);                                                       \
+	}
+
+BOX_SYNC(cuMemcpy2D_v2, CUDA_MEMCPY2D, copy_2d)
+BOX_SYNC(cuMemcpy2DUnaligned_v2, CUDA_MEMCPY2D, copy_2d)
+BOX_SYNC(cuMemcpy3D_v2, CUDA_MEMCPY3D, copy_3d)
+BOX_SYNC(cuMemcpy3DPeer, CUDA_MEMCPY3D_PEER, copy_3d_peer)
+BOX_ASYNC(cuMemcpy2DAsync_v2, CUDA_MEMCPY2D, copy_2d)
+BOX_ASYNC(cuMemcpy3DAsync_v2, CUDA_MEMCPY3D, copy_3d)
+BOX_ASYNC(cuMemcpy3DPeerAsync, CUDA_MEMCPY3D_PEER, copy_3d_peer)

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be asked of a context and set in it, and the device's primary context. */
+#include "tests/simcuda/driver/sim.h"
+
+#define SCHED_FLAGS (CU_CTX_SCHED_MASK)
+
+static struct sim_ctx *primary;
+static unsigned int primary_users, primary_flags;
+
+static CUresult ctx_of(CUcontext handle, struct sim_ctx **out)
+{
+	if (!handle)
+		return ctx_current(out);
+	*out = (struct sim_ctx *)handle;
+	if (!pool_live(&ctx_pool, *out))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	return ctx_error(*out);
+}
+
+API(cuCtxGetDevice, CUdevice *dev)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_current_or_none(&ctx));
+	if (!dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	*dev = 0;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetDevice_v2, CUdevice *dev, CUcontext handle)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_of(handle, &ctx));
+	if (!dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	*dev = 0;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetFlags, unsigned int *flags)
+{
+	ENTER();
+	CURRENT(ctx);
+	if (!flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	*flags = ctx->flags;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxSetFlags, unsigned int flags)
+{
+	ENTER();
+	CURRENT(ctx);
+	if (flags & ~(unsigned int)CU_CTX_FLAGS_MASK)
+		return CUDA_ERROR_INVALID_VALUE;
+	ctx->flags = flags;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetId, CUcontext handle, unsigned long long *id)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_of(handle, &ctx));
+	if (!id)
+		return CUDA_ERROR_INVALID_VALUE;
+	*id = ctx->id;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetApiVersion, CUcontext handle, unsigned int *version)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_of(handle, &ctx));
+	if (!version)
+		return CUDA_ERROR_INVALID_VALUE;
+	*version = ctx->version;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxSynchronize, void)
+{
+	ENTER();
+	CURRENT(ctx);
+	exec_ctx_wait(ctx);
+	print_flush(ctx);
+	return ctx_error(ctx);
+}
+
+API(cuCtxSynchronize_v2, CUcontext handle)
+{
+	struct sim_ctx *ctx;
+
+	ENTER();
+	TRY(ctx_of(handle, &ctx));
+	exec_ctx_wait(ctx);
+	print_flush(ctx);
+	return ctx_error(ctx);
+}
+
+API(cuCtxSetLimit, CUlimit limit, size_t value)
+{
+	ENTER();
+	CURRENT(ctx);
+	switch (limit) {
+	case CU_LIMIT_STACK_SIZE:
+		if (value > 512 << 10)
+			return CUDA_ERROR_INVALID_VALUE;
+		value = (value + 15) & ~(size_t)15;
+		break;
+	case CU_LIMIT_PRINTF_FIFO_SIZE:
+		if (value < 4096)
+			value = 4096;
+		if (value > 64 << 20)
+			return CUDA_ERROR_INVALID_VALUE;
+		if (ctx->print.text)
+			return CUDA_ERROR_INVALID_VALUE; /* fixed once a kernel has printed */
+		break;
+	case CU_LIMIT_MALLOC_HEAP_SIZE:
+		break;
+	case CU_LIMIT_MAX_L2_FETCH_GRANULARITY:
+		if (value > 128)
+			return CUDA_ERROR_INVALID_VALUE;
+		break;
+	case CU_LIMIT_PERSISTING_L2_CACHE_SIZE:
+		value = 0;
+		break;
+	default:
+		return (unsigned int)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT :
+							    CUDA_ERROR_INVALID_VALUE;
+	}
+	ctx->limit[limit] = value;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetLimit, size_t *value, CUlimit limit)
+{
+	ENTER();
+	CURRENT(ctx);
+	if (!value)
+		return CUDA_ERROR_INVALID_VALUE;
+	switch (limit) {
+	case CU_LIMIT_STACK_SIZE:
+	case CU_LIMIT_PRINTF_FIFO_SIZE:
+	case CU_LIMIT_MALLOC_HEAP_SIZE:
+	case CU_LIMIT_MAX_L2_FETCH_GRANULARITY:
+	case CU_LIMIT_PERSISTING_L2_CACHE_SIZE:
+		*value = ctx->limit[limit];
+		return CUDA_SUCCESS;
+	default:
+		return (unsigned int)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT :
+							    CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+API(cuCtxGetCacheConfig, CUfunc_cache *config)
+{
+	ENTER();
+	CURRENT(ctx);
+	if (!config)
+		return CUDA_ERROR_INVALID_VALUE;
+	*config = ctx->cache;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxSetCacheConfig, CUfunc_cache config)
+{
+	ENTER();
+	CURRENT(ctx);
+	if ((unsigned int)config > CU_FUNC_CACHE_PREFER_EQUAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	ctx->cache = config;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetSharedMemConfig, CUsharedconfig *config)
+{
+	ENTER();
+	CURRENT(ctx);
+	if (!config)
+		return CUDA_ERROR_INVALID_VALUE;
+	*config = ctx->shared;
+	return CUDA_SUCCESS;
+}
+
+/* Devices since 5.0 have banks of four bytes whatever is asked for. */
+API(cuCtxSetSharedMemConfig, CUsharedconfig config)
+{
+	ENTER();
+	CURRENT(ctx);
+	if ((unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE)
+		return CUDA_ERROR_INVALID_VALUE;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetStreamPriorityRange, int *least, int *greatest)
+{
+	ENTER();
+	CURRENT(ctx);
+	if (least)
+		*least = 0;
+	if (greatest)
+		*greatest = -5;
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxResetPersistingL2Cache, void)
+{
+	ENTER();
+	CURRENT(ctx);
+	return CUDA_SUCCESS;
+}
+
+API(cuCtxGetExecAffinity, CUexecAffinityParam *param, CUexecAffinityType type)
+{
+	ENTER();
+	return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
+}
+
+API(cuCtxAttach, CUcontext *handle, unsigned int flags)
+{
+	ENTER();
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+API(cuCtxDetach, CUcontext handle)
+{
+	ENTER();
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+API(cuCtxEnablePeerAccess, CUcontext peer, unsigned int flags)
+{
+	struct sim_ctx *other;
+
+	ENTER();
+	CURRENT(ctx);
+	if (flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!peer || ctx_of(peer, &other) != CUDA_SUCCESS || other == ctx)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+}
+
+API(cuCtxDisablePeerAccess, CUcontext peer)
+{
+	struct sim_ctx *other;
+
+	ENTER();
+	CURRENT(ctx);
+	if (!peer || ctx_of(peer, &other) != CUDA_SUCCESS)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	return CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
+}
+
+API(cuDevicePrimaryCtxRetain, CUcontext *handle, CUdevice dev)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	ENTER();
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!device_is_valid(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	pthread_mutex_lock(&sim_life);
+	if (!primary)
+		r = ctx_new(primary_flags, true, &primary);
+	if (r == CUDA_SUCCESS) {
+		primary_users++;
+		*handle = (CUcontext)primary;
+	}
+	pthread_mutex_unlock(&sim_life);
+	return r;
+}
+
+API(cuDevicePrimaryCtxRelease_v2, CUdevice dev)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	ENTER();
+	if (!device_is_valid(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	pthread_mutex_lock(&sim_life);
+	if (!primary_users) {
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	} else if (--primary_users == 0 && primary) {
+		ctx_delete(primary);
+		primary = NULL;
+	}
+	pthread_mutex_unlock(&sim_life);
+	return r;
+}
+
+/* Handles of the context die with it, whoever retained it. */
+API(cuDevicePrimaryCtxReset_v2, CUdevice dev)
+{
+	ENTER();
+	if (!device_is_valid(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	pthread_mutex_lock(&sim_life);
+	if (primary)
+		ctx_delete(primary);
+	primary = NULL;
+	primary_users = 0;
+	pthread_mutex_unlock(&sim_life);
+	return CUDA_SUCCESS;
+}
+
+API(cuDevicePrimaryCtxGetState, CUdevice dev, unsigned int *flags, int *active)
+{
+	ENTER();
+	if (!device_is_valid(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	if (!flags || !active)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&sim_life);
+	*flags = primary ? primary->flags : primary_flags;
+	*active = primary != NULL;
+	pthread_mutex_unlock(&sim_life);
+	return CUDA_SUCCESS;
+}
+
+API(cuDevicePrimaryCtxSetFlags_v2, CUdevice dev, unsigned int flags)
+{
+	ENTER();
+	if (!device_is_valid(dev))
+		return CUDA_ERROR_INVALID_DEVICE;
+	if (flags & ~(unsigned int)CU_CTX_FLAGS_MASK)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&sim_life);
+	primary_flags = flags;
+	if (primary)
+		primary->flags = flags;
+	pthread_mutex_unlock(&sim_life);
+	return CUDA_SUCCESS;
+}

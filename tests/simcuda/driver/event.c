@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Events: a mark in a stream, the time at which it was passed, and waiting for it. */
+#include "tests/simcuda/driver/sim.h"
+
+#define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
+
+struct sim_event {
+	struct handle h;
+	struct sim_ctx *ctx;
+	uint32_t flags;
+	/* exec.lock */
+	bool recorded;
+	struct op *op;     /* the last record, unless it was passed at once; holds a reference */
+	uint64_t done_ns;  /* of that */
+};
+
+static struct pool event_pool = POOL(struct sim_event);
+
+static CUresult event_get(CUevent handle, struct sim_event **out)
+{
+	struct sim_event *e = (struct sim_event *)handle;
+
+	if (!pool_live(&event_pool, e))
+		return CUDA_ERROR_INVALID_HANDLE;
+	*out = e;
+	return ctx_error(e->ctx);
+}
+
+API(cuEventCreate, CUevent *out, unsigned int flags)
+{
+	struct sim_event *e;
+
+	ENTER();
+	CURRENT(ctx);
+	if (!out || (flags & ~(unsigned int)EVENT_FLAGS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags & CU_EVENT_INTERPROCESS)
+		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED :
+							 CUDA_ERROR_INVALID_VALUE;
+	e = pool_new(&event_pool);
+	if (!e)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	e->ctx = ctx;
+	e->flags = flags;
+	*out = (CUevent)e;
+	return CUDA_SUCCESS;
+}
+
+static void event_delete(struct sim_event *e)
+{
+	if (e->op)
+		op_put(e->op);
+	pool_free(&event_pool, e);
+}
+
+API(cuEventDestroy_v2, CUevent handle)
+{
+	struct sim_event *e;
+
+	ENTER();
+	TRY(event_get(handle, &e));
+	event_delete(e);
+	return CUDA_SUCCESS;
+}
+
+static void drop(void *obj, void *arg)
+{
+	struct sim_event *e = obj;
+
+	if (e->ctx == arg)
+		event_delete(e);
+}
+
+void event_drop_ctx(struct sim_ctx *ctx)
+{
+	pool_each(&event_pool, drop, ctx);
+}
+
+static CUresult record(CUevent handle, CUstream stream, unsigned int flags)
+{
+	struct op *op = NULL, *old;
+	struct sim_event *e;
+	struct sim_stream *s;
+
+	if (flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags) /* for captured streams only */
+		return CUDA_ERROR_ILLEGAL_STATE;
+	TRY(event_get(handle, &e));
+	TRY(stream_get(stream, &s));
+	if (s->ctx != e->ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!exec_idle(s)) {
+		op = op_new(OP_NOP, s, 0);
+		if (!op)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		exec_push(op, NULL, true);
+	}
+	exec_lock();
+	old = e->op;
+	e->op = op;
+	e->recorded = true;
+	e->done_ns = op ? 0 : now_ns();
+	exec_unlock();
+	if (old)
+		op_put(old);
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuEventRecord, (CUevent event, CUstream stream), (event, stream))
+{
+	return record(event, stream, 0);
+}
+
+API_PTSZ(cuEventRecordWithFlags, (CUevent event, CUstream stream, unsigned int flags),
+	 (event, stream, flags))
+{
+	return record(event, stream, flags);
+}
+
+/* The operation to wait for with a reference, or NULL when there is nothing to wait for. */
+static struct op *pending_op(struct sim_event *e)
+{
+	struct op *op;
+
+	exec_lock();
+	op = e->op && !op_done(e->op) ? e->op : NULL;
+	if (op)
+		op_get(op);
+	exec_unlock();
+	return op;
+}
+
+API_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags),
+	 (stream, event, flags))
+{
+	struct sim_event *e;
+	struct sim_stream *s;
+	struct op *after, *op;
+
+	TRY(stream_get(stream, &s));
+	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(event_get(event, &e));
+	if (sim_fault.wait_ignored)
+		return CUDA_SUCCESS;
+	after = pending_op(e);
+	if (!after)
+		return CUDA_SUCCESS;
+	op = op_new(OP_NOP, s, 0);
+	if (op)
+		exec_push(op, after, false);
+	op_put(after);
+	return op ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+API(cuEventQuery, CUevent handle)
+{
+	struct sim_event *e;
+	struct op *op;
+
+	ENTER();
+	TRY(event_get(handle, &e));
+	op = pending_op(e);
+	if (!op)
+		return ctx_error(e->ctx);
+	op_put(op);
+	return CUDA_ERROR_NOT_READY;
+}
+
+API(cuEventSynchronize, CUevent handle)
+{
+	struct sim_event *e;
+	struct sim_ctx *ctx;
+	struct op *op;
+
+	ENTER();
+	TRY(event_get(handle, &e));
+	ctx = e->ctx;
+	op = pending_op(e);
+	if (op) {
+		exec_wait(op);
+		op_put(op);
+	}
+	print_flush(ctx);
+	return ctx_error(ctx);
+}
+
+static CUresult passed_at(struct sim_event *e, uint64_t *ns)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	exec_lock();
+	if (!e->recorded || (e->flags & CU_EVENT_DISABLE_TIMING))
+		r = CUDA_ERROR_INVALID_HANDLE;
+	else if (e->op && !op_done(e->op))
+		r = CUDA_ERROR_NOT_READY;
+	else
+		*ns = e->op ? e->op->done_ns : e->done_ns;
+	exec_unlock();
+	return r;
+}
+
+static CUresult elapsed(float *ms, CUevent start, CUevent end)
+{
+	struct sim_event *a, *b;
+	uint64_t t0, t1;
+	CUresult ra, rb;
+
+	if (!ms)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(event_get(start, &a));
+	TRY(event_get(end, &b));
+	if (a->ctx != b->ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	ra = passed_at(a, &t0);
+	rb = passed_at(b, &t1);
+	if (ra == CUDA_ERROR_INVALID_HANDLE || rb == CUDA_ERROR_INVALID_HANDLE)
+		return CUDA_ERROR_INVALID_HANDLE;
+	TRY(ra);
+	TRY(rb);
+	*ms = (float)((double)(int64_t)(t1 - t0) / 1e6);
+	if (sim_fault.event_zero)
+		*ms = 0;
+	if (sim_fault.event_negative)
+		*ms = -1 - *ms;
+	return CUDA_SUCCESS;
+}
+
+API(cuEventElapsedTime, float *ms, CUevent start, CUevent end)
+{
+	ENTER();
+	return elapsed(ms, start, end);
+}
+
+API(cuEventElapsedTime_v2, float *ms, CUevent start, CUevent end)
+{
+	ENTER();
+	return elapsed(ms, start, end);
+}

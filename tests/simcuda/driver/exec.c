@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Order: a graph of operations. An operation starts when the ones that it was pushed behind are
+ * done: the previous one of its stream, the ones that the legacy stream's rule names, an event's.
+ * A stream is no more than the last operation pushed on it.
+ *
+ * What starts goes to an engine (compute, copy, callback, poller); what is short is run by
+ * whichever thread found that it can start. Engines come back through exec_finish().
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/simcuda/driver/sim.h"
+
+#define PENDING 0u
+#define AWAITED 1u
+#define DONE    2u
+
+#define SPIN_ROUNDS 100
+
+pthread_mutex_t exec_mutex = PTHREAD_MUTEX_INITIALIZER;
+struct pool stream_pool = POOL(struct sim_stream);
+static pthread_cond_t room = PTHREAD_COND_INITIALIZER; /* in a stream that was full */
+static uint32_t room_waiters;
+
+struct work {
+	struct op *done;   /* finished, what waited for them not yet told */
+	struct op *inline_; /* short ones to be run by this thread */
+};
+
+int exec_start(void)
+{
+	return 0;
+}
+
+void exec_lock(void)
+{
+	pthread_mutex_lock(&exec_mutex);
+}
+
+void exec_unlock(void)
+{
+	pthread_mutex_unlock(&exec_mutex);
+}
+
+struct op *op_new(enum op_kind kind, struct sim_stream *s, size_t params)
+{
+	struct op *op = malloc(sizeof(*op) + params);
+
+	if (!op)
+		return NULL;
+	memset(op, 0, sizeof(*op));
+	op->kind = kind;
+	op->refs = 1;
+	op->stream = s;
+	op->ctx = s->ctx;
+	return op;
+}
+
+/* exec.lock held */
+void op_get(struct op *op)
+{
+	op->refs++;
+}
+
+static void op_put_locked(struct op *op)
+{
+	if (--op->refs)
+		return;
+	if (op->kind == OP_COPY)
+		free(op->copy.staged);
+	free(op);
+}
+
+void op_put(struct op *op)
+{
+	exec_lock();
+	op_put_locked(op);
+	exec_unlock();
+}
+
+bool op_done(const struct op *op)
+{
+	return atomic_load_explicit(&op->state, memory_order_acquire) == DONE;
+}
+
+static bool blocks_legacy(const struct sim_stream *s)
+{
+	return !(s->flags & CU_STREAM_NON_BLOCKING);
+}
+
+/* op waits for before, unless that is done. Without memory for a note the caller waits instead. */
+static void add_edge(struct op *op, struct op *before)
+{
+	struct edge *e;
+
+	if (!before || before == op || op_done(before))
+		return;
+	if (!before->out.op) {
+		before->out.op = op;
+		op->blockers++;
+		return;
+	}
+	e = malloc(sizeof(*e));
+	if (!e) {
+		op_get(before);
+		exec_unlock();
+		exec_wait(before);
+		exec_lock();
+		op_put_locked(before);
+		return;
+	}
+	e->op = op;
+	e->next = before->out.next;
+	before->out.next = e;
+	op->blockers++;
+}
+
+static bool is_instant(const struct op *op)
+{
+	return op->kind == OP_NOP;
+}
+
+/* Nothing more to wait for: hand op to its engine. */
+static void start(struct op *op, struct work *w)
+{
+	bool failed = ctx_error(op->ctx) != CUDA_SUCCESS ||
+		      atomic_load_explicit(&op->ctx->dying, memory_order_relaxed);
+	bool told = op->kind == OP_HOST && op->host.callback; /* is called with the error */
+
+	if (is_instant(op) || (failed && !told)) {
+		op->next = w->done;
+		w->done = op;
+	} else if (op_is_small(op)) {
+		op->next = w->inline_;
+		w->inline_ = op;
+	} else {
+		engine_submit(op);
+	}
+}
+
+static void wake(struct op *op)
+{
+	if (atomic_exchange_explicit(&op->state, DONE, memory_order_acq_rel) == AWAITED)
+		syscall(SYS_futex, &op->state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static void detach_if_drained(struct sim_stream *s)
+{
+	if (!s->gone || atomic_load_explicit(&s->pending, memory_order_relaxed))
+		return;
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+	pool_free(&stream_pool, s);
+}
+
+static void finish(struct op *op, struct work *w)
+{
+	struct sim_stream *s = op->stream;
+	struct edge *e = &op->out;
+
+	op->done_ns = now_ns();
+	while (e && e->op) {
+		struct edge *next = e->next;
+
+		if (--e->op->blockers == 0)
+			start(e->op, w);
+		if (e != &op->out)
+			free(e);
+		e = next;
+	}
+	op->out.op = NULL;
+	op->out.next = NULL;
+	if (s->tail == op) {
+		s->tail = NULL;
+		op_put_locked(op);
+	}
+	if (blocks_legacy(s))
+		atomic_fetch_sub_explicit(&op->ctx->blocking_pending, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&op->ctx->pending, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&s->pending, 1, memory_order_release);
+	detach_if_drained(s);
+	if (room_waiters)
+		pthread_cond_broadcast(&room);
+	wake(op); /* last: who saw it done may ask at once whether the stream is idle */
+	op_put_locked(op); /* the graph's own */
+}
+
+/* exec.lock held; lets it go while a short operation runs. */
+static void drain(struct work *w)
+{
+	while (w->done || w->inline_) {
+		struct op *op = w->done;
+
+		if (op) {
+			w->done = op->next;
+			finish(op, w);
+			continue;
+		}
+		op = w->inline_;
+		w->inline_ = op->next;
+		exec_unlock();
+		op_run(op);
+		exec_lock();
+		op->next = w->done;
+		w->done = op;
+	}
+}
+
+void exec_finish(struct op *op)
+{
+	struct work w = { 0 };
+
+	exec_lock();
+	op->next = NULL;
+	w.done = op;
+	drain(&w);
+	exec_unlock();
+}
+
+static void add_edges(struct op *op, struct op *after)
+{
+	struct sim_stream *s = op->stream;
+
+	add_edge(op, s->tail);
+	add_edge(op, after);
+	if (s->legacy) {
+		for (struct sim_stream *o = op->ctx->streams; o; o = o->next)
+			if (o != s && blocks_legacy(o))
+				add_edge(op, o->tail);
+	} else if (blocks_legacy(s)) {
+		add_edge(op, op->ctx->legacy->tail);
+	}
+}
+
+static void wait_for_room(struct sim_stream *s)
+{
+	room_waiters++;
+	while (atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH)
+		pthread_cond_wait(&room, &exec_mutex);
+	room_waiters--;
+}
+
+void exec_push(struct op *op, struct op *after, bool keep)
+{
+	struct sim_stream *s = op->stream;
+	struct work w = { 0 };
+
+	exec_lock();
+	if (unlikely(atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH))
+		wait_for_room(s);
+	if (keep)
+		op->refs++;
+	op->blockers = 1; /* until all edges are made */
+	add_edges(op, after);
+	if (s->tail)
+		op_put_locked(s->tail);
+	s->tail = op;
+	op->refs++;
+	if (blocks_legacy(s))
+		atomic_fetch_add_explicit(&op->ctx->blocking_pending, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&op->ctx->pending, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->pending, 1, memory_order_relaxed);
+	if (--op->blockers == 0)
+		start(op, &w);
+	drain(&w);
+	exec_unlock();
+}
+
+bool exec_idle(struct sim_stream *s)
+{
+	struct sim_ctx *c = s->ctx;
+
+	if (s->legacy)
+		return !atomic_load_explicit(&c->blocking_pending, memory_order_acquire);
+	if (atomic_load_explicit(&s->pending, memory_order_acquire))
+		return false;
+	return !blocks_legacy(s) || !atomic_load_explicit(&c->legacy->pending, memory_order_acquire);
+}
+
+bool exec_busy(struct sim_stream *s)
+{
+	if (s->legacy)
+		return atomic_load_explicit(&s->ctx->blocking_pending, memory_order_acquire);
+	return atomic_load_explicit(&s->pending, memory_order_acquire);
+}
+
+void exec_wait(struct op *op)
+{
+	for (int i = 0; i < SPIN_ROUNDS; i++) {
+		if (op_done(op))
+			return;
+		__builtin_ia32_pause();
+	}
+	for (;;) {
+		uint32_t state = PENDING;
+
+		atomic_compare_exchange_strong_explicit(&op->state, &state, AWAITED,
+							memory_order_acq_rel, memory_order_acquire);
+		if (state == DONE)
+			return;
+		syscall(SYS_futex, &op->state, FUTEX_WAIT_PRIVATE, AWAITED, NULL, NULL, 0);
+	}
+}
+
+/* The stream's last operation with a reference, or NULL. */
+static struct op *tail_of(struct sim_stream *s)
+{
+	if (s->tail)
+		op_get(s->tail);
+	return s->tail;
+}
+
+static struct op *wait_one(struct op *op)
+{
+	if (!op)
+		return NULL;
+	exec_unlock();
+	exec_wait(op);
+	exec_lock();
+	op_put_locked(op);
+	return op;
+}
+
+/* Waits for streams that were busy when it was called; later work does not hold it up for ever. */
+static void wait_streams(struct sim_ctx *c, bool blocking_only)
+{
+	struct op **tails = NULL;
+	size_t n = 0, made = 0;
+
+	exec_lock();
+	for (struct sim_stream *s = c->streams; s; s = s->next)
+		n++;
+	tails = malloc((n + 1) * sizeof(*tails));
+	for (struct sim_stream *s = c->streams; s && tails; s = s->next)
+		if (s->tail && (!blocking_only || blocks_legacy(s)))
+			tails[made++] = tail_of(s);
+	if (!tails) { /* out of memory: one after the other, as long as any is busy */
+		for (struct sim_stream *s = c->streams; s;)
+			s = (!blocking_only || blocks_legacy(s)) && wait_one(tail_of(s)) ?
+				    c->streams :
+				    s->next;
+	}
+	for (size_t i = 0; i < made; i++)
+		wait_one(tails[i]);
+	exec_unlock();
+	free(tails);
+}
+
+void exec_stream_wait(struct sim_stream *s)
+{
+	if (!exec_busy(s))
+		return;
+	if (s->legacy) {
+		wait_streams(s->ctx, true);
+		return;
+	}
+	exec_lock();
+	wait_one(tail_of(s));
+	exec_unlock();
+}
+
+void exec_ctx_wait(struct sim_ctx *c)
+{
+	if (atomic_load_explicit(&c->pending, memory_order_acquire))
+		wait_streams(c, false);
+}
+
+static void wait_ctx(void *obj, void *arg)
+{
+	exec_ctx_wait(obj);
+}
+
+void exec_all_wait(void)
+{
+	pool_each(&ctx_pool, wait_ctx, NULL);
+}
+
+void stream_attach(struct sim_stream *s)
+{
+	exec_lock();
+	s->next = s->ctx->streams;
+	s->link = &s->ctx->streams;
+	if (s->next)
+		s->next->link = &s->next;
+	s->ctx->streams = s;
+	exec_unlock();
+}
+
+/* exec.lock held */
+void stream_detach(struct sim_stream *s)
+{
+	s->gone = true;
+	detach_if_drained(s);
+}
+
+/* No stream of the context is left afterwards. */
+void exec_ctx_close(struct sim_ctx *c)
+{
+	struct sim_stream *s, *next;
+
+	exec_lock();
+	room_waiters++;
+	while (atomic_load_explicit(&c->pending, memory_order_acquire))
+		pthread_cond_wait(&room, &exec_mutex);
+	room_waiters--;
+	for (s = c->streams; s; s = next) {
+		next = s->next;
+		stream_detach(s);
+	}
+	exec_unlock();
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What SIMCUDA_FAULT asks for: "spec;spec", each one of
+ *   fail:CALL:N:CODE    the N-th call of the entry point CALL fails with status CODE (N 0: every)
+ *   slow-copy:US        every copy takes US microseconds longer
+ *   hang-copy:N         the N-th copy never ends
+ *   ecc:N               the N-th launch meets an uncorrectable memory error
+ *   lost:N              the device is lost at the N-th launch
+ *   mutate:WHAT[:N]     something goes wrong silently: see mutate.c, and below for what is no code
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/simcuda/driver/mutate.h"
+#include "tests/simcuda/driver/sim.h"
+
+#define MAX_CALLS 32
+
+struct sim_fault sim_fault;
+
+static struct failing_call {
+	char name[64];
+	uint64_t nth;
+	int code;
+	_Atomic uint64_t count;
+} calls[MAX_CALLS];
+static size_t call_count;
+static _Atomic uint64_t launches, copies;
+static _Atomic bool lost;
+
+static const struct {
+	const char *name;
+	bool *flag;
+} switches[] = {
+	{ "copy-tail", &sim_fault.copy_tail },
+	{ "memset", &sim_fault.memset_value },
+	{ "event-zero", &sim_fault.event_zero },
+	{ "event-negative", &sim_fault.event_negative },
+	{ "wait-event", &sim_fault.wait_ignored },
+	{ "callback", &sim_fault.callback_dropped },
+	{ "printf", &sim_fault.printf_dropped },
+	{ "global-init", &sim_fault.global_init },
+};
+
+static bool read_mutation(const char *what, uint64_t n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(switches); i++)
+		if (!strcmp(switches[i].name, what)) {
+			*switches[i].flag = true;
+			return true;
+		}
+	return mutate_select(what, n);
+}
+
+static bool read_spec(char *spec)
+{
+	char name[64];
+	unsigned long long n = 1;
+	int code;
+
+	if (sscanf(spec, "fail:%63[^:]:%llu:%d", name, &n, &code) == 3 && call_count < MAX_CALLS) {
+		struct failing_call *c = &calls[call_count++];
+
+		memcpy(c->name, name, sizeof(name));
+		c->nth = n;
+		c->code = code;
+		sim_fault.any_call = true;
+		return true;
+	}
+	if (sscanf(spec, "slow-copy:%llu", &n) == 1)
+		sim_fault.copy_us = n;
+	else if (sscanf(spec, "hang-copy:%llu", &n) == 1)
+		sim_fault.hang_copy = n;
+	else if (sscanf(spec, "ecc:%llu", &n) == 1)
+		sim_fault.ecc_launch = n;
+	else if (sscanf(spec, "lost:%llu", &n) == 1)
+		sim_fault.lost_launch = n, sim_fault.any_call = true;
+	else if (sscanf(spec, "mutate:%63[^:]:%llu", name, &n) >= 1)
+		return read_mutation(name, n);
+	else
+		return false;
+	return true;
+}
+
+void fault_read(void)
+{
+	const char *env = getenv("SIMCUDA_FAULT");
+	char *copy = env && *env ? strdup(env) : NULL, *save = NULL;
+
+	for (char *spec = copy ? strtok_r(copy, ";", &save) : NULL; spec;
+	     spec = strtok_r(NULL, ";", &save))
+		if (!read_spec(spec)) {
+			fprintf(stderr, "simcuda: SIMCUDA_FAULT: \"%s\" is not understood\n", spec);
+			_exit(2);
+		}
+	free(copy);
+}
+
+/* A _ptds or _ptsz form counts as the call that it is a form of. */
+static bool is_call(const char *wanted, const char *name)
+{
+	size_t n = strlen(wanted);
+
+	return !strncmp(wanted, name, n) &&
+	       (!name[n] || !strcmp(name + n, "_ptds") || !strcmp(name + n, "_ptsz"));
+}
+
+CUresult fault_call(const char *name)
+{
+	if (atomic_load_explicit(&lost, memory_order_relaxed))
+		return CUDA_ERROR_DEVICE_UNAVAILABLE;
+	for (size_t i = 0; i < call_count; i++) {
+		struct failing_call *c = &calls[i];
+
+		if (is_call(c->name, name) &&
+		    (atomic_fetch_add(&c->count, 1) + 1 == c->nth || !c->nth))
+			return (CUresult)c->code;
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult fault_launch(void)
+{
+	uint64_t n = atomic_fetch_add_explicit(&launches, 1, memory_order_relaxed) + 1;
+
+	if (unlikely(n == sim_fault.ecc_launch))
+		return CUDA_ERROR_ECC_UNCORRECTABLE;
+	if (unlikely(n == sim_fault.lost_launch)) {
+		atomic_store(&lost, true);
+		return CUDA_ERROR_DEVICE_UNAVAILABLE;
+	}
+	return CUDA_SUCCESS;
+}
+
+bool fault_copy(void)
+{
+	if (likely(!sim_fault.copy_us && !sim_fault.hang_copy))
+		return false;
+	if (sim_fault.copy_us)
+		usleep((useconds_t)sim_fault.copy_us);
+	return atomic_fetch_add(&copies, 1) + 1 == sim_fault.hang_copy;
+}

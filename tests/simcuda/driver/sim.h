@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the simulated CUDA driver share. Sections are named by implementing file.
+ *
+ * Locks, outermost first: life (init, contexts, modules: slow calls) -> vmm -> ranges -> exec.lock
+ * -> the shared GPU's lock. exec.lock is held for a few instructions only, never while a kernel
+ * runs, memory is copied or a callback is called.
+ */
+#ifndef PVGPU_SIMCUDA_SIM_H
+#define PVGPU_SIMCUDA_SIM_H
+
+#define __CUDA_API_VERSION_INTERNAL /* names mean exactly the symbol that is written */
+#include <cuda.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "tests/simcuda/ptx/ptx.h"
+#include "tests/simcuda/simgpu.h"
+
+#define SIM_EXPORT   __attribute__((visibility("default")))
+#define likely(x)    __builtin_expect(!!(x), 1)
+#define unlikely(x)  __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#define SIM_VERSION     13000
+#define SIM_GRANULARITY (2ull << 20)
+#define SIM_STREAM_DEPTH 1024 /* operations queued on one stream before a push waits */
+
+/* An exported entry point, declared right before its definition. */
+#define API(name, ...)                                                                            \
+	SIM_EXPORT CUresult CUDAAPI name(__VA_ARGS__);                                            \
+	CUresult CUDAAPI name(__VA_ARGS__)
+
+/*
+ * An entry point with a variant where the NULL stream means the calling thread's own stream. The
+ * parameter must be called `stream`; the text after the macro is the common body.
+ */
+#define API_PTSZ(name, PARAMS, ARGS)                                                              \
+	static CUresult do_##name PARAMS;                                                         \
+	SIM_EXPORT CUresult CUDAAPI name PARAMS;                                                  \
+	SIM_EXPORT CUresult CUDAAPI name##_ptsz PARAMS;                                           \
+	CUresult CUDAAPI name PARAMS                                                              \
+	{                                                                                         \
+		ENTER_AS(#name);                                                                  \
+		return do_##name ARGS;                                                            \
+	}                                                                                         \
+	CUresult CUDAAPI name##_ptsz PARAMS                                                       \
+	{                                                                                         \
+		ENTER_AS(#name);                                                                  \
+		if (!stream)                                                                      \
+			stream = CU_STREAM_PER_THREAD;                                            \
+		return do_##name ARGS;                                                            \
+	}                                                                                         \
+	static CUresult do_##name PARAMS
+
+/* The same for synchronous calls, which have no stream parameter: the body gets one. */
+#define API_PTDS(name, PARAMS, DO_PARAMS, ARGS_LEGACY, ARGS_THREAD)                               \
+	static CUresult do_##name DO_PARAMS;                                                      \
+	SIM_EXPORT CUresult CUDAAPI name PARAMS;                                                  \
+	SIM_EXPORT CUresult CUDAAPI name##_ptds PARAMS;                                           \
+	CUresult CUDAAPI name PARAMS                                                              \
+	{                                                                                         \
+		ENTER_AS(#name);                                                                  \
+		return do_##name ARGS_LEGACY;                                                     \
+	}                                                                                         \
+	CUresult CUDAAPI name##_ptds PARAMS                                                       \
+	{                                                                                         \
+		ENTER_AS(#name);                                                                  \
+		return do_##name ARGS_THREAD;                                                     \
+	}                                                                                         \
+	static CUresult do_##name DO_PARAMS
+
+/* Every entry point but a few begins with one of these. */
+#define ENTER_AS(name)                                                                            \
+	do {                                                                                      \
+		CUresult enter_ = sim_enter(name);                                                \
+		if (unlikely(enter_ != CUDA_SUCCESS))                                             \
+			return enter_;                                                            \
+	} while (0)
+#define ENTER() ENTER_AS(__func__)
+#define TRY(call)                                                                                 \
+	do {                                                                                      \
+		CUresult try_ = (call);                                                           \
+		if (unlikely(try_ != CUDA_SUCCESS))                                               \
+			return try_;                                                              \
+	} while (0)
+/* The current context, usable and without a sticky error. */
+#define CURRENT(var)                                                                              \
+	struct sim_ctx *var = NULL;                                                               \
+	TRY(ctx_current(&var))
+
+struct op;
+struct sim_stream;
+
+/* pool.c: handles are pointers into type-stable memory, so that any value can be checked. */
+struct handle {
+	_Atomic uint32_t live;
+	uint32_t pad;
+	struct handle *next;
+};
+struct pool {
+	size_t size;
+	pthread_mutex_t lock;
+	_Atomic(char *) chunk[24];
+	struct handle *first, *last; /* free objects, oldest first */
+};
+#define POOL(type) { .size = sizeof(type), .lock = PTHREAD_MUTEX_INITIALIZER }
+void *pool_new(struct pool *p);            /* zeroed but for the handle; NULL: out of memory */
+void pool_free(struct pool *p, void *obj);
+bool pool_live(struct pool *p, const void *obj);
+void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg);
+
+/* config.c */
+struct sim_config {
+	char gpu[4096];
+	uint64_t memory, context_bytes;
+	uint32_t sms, cc, speed, threads, slice_us;
+};
+extern struct sim_config sim_config;
+void sim_config_read(void);
+
+/* init.c */
+struct sim_thread {
+	struct sim_ctx **stack;
+	uint32_t depth, room;
+	struct thread_stream {
+		uint64_t ctx_id;
+		struct sim_stream *stream;
+	} *streams;
+	uint32_t stream_count;
+	bool in_callback;
+};
+extern _Atomic bool sim_quick; /* initialised, and no call fault is set: entry needs no look */
+extern pthread_mutex_t sim_life;
+CUresult sim_enter_slow(const char *name);
+struct sim_thread *sim_thread(void); /* NULL: out of memory */
+extern __thread struct sim_thread *sim_self;
+int sim_thread_start(void *(*fn)(void *), void *arg);
+
+static inline CUresult sim_enter(const char *name)
+{
+	if (likely(atomic_load_explicit(&sim_quick, memory_order_acquire) &&
+		   !(sim_self && sim_self->in_callback)))
+		return CUDA_SUCCESS;
+	return sim_enter_slow(name);
+}
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* context.c */
+struct print_fifo {
+	pthread_mutex_t lock;
+	char *text;
+	size_t size, head, used; /* a ring of messages: u32 length, u32 file, text */
+	_Atomic bool any;
+};
+struct sim_ctx {
+	struct handle h;
+	uint64_t id;
+	uint32_t flags, version;
+	bool primary;
+	_Atomic int error;        /* sticky CUresult */
+	_Atomic bool dying;       /* being destroyed: queued work completes without running */
+	struct sim_stream *legacy;
+	struct sim_stream *streams;       /* exec.lock */
+	_Atomic uint32_t pending;         /* operations of all streams */
+	_Atomic uint32_t blocking_pending; /* of those that the legacy stream waits for */
+	size_t limit[16];
+	CUfunc_cache cache;
+	CUsharedconfig shared;
+	struct print_fifo print;
+	struct ptx_env env;
+};
+extern struct pool ctx_pool;
+CUresult ctx_current(struct sim_ctx **out);
+CUresult ctx_current_or_none(struct sim_ctx **out); /* may be sticky; INVALID_CONTEXT if none */
+CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out);
+void ctx_delete(struct sim_ctx *ctx);
+void ctx_fail(struct sim_ctx *ctx, CUresult error); /* first error sticks */
+static inline CUresult ctx_error(struct sim_ctx *ctx)
+{
+	return (CUresult)atomic_load_explicit(&ctx->error, memory_order_acquire);
+}
+bool device_is_valid(CUdevice dev);
+
+/* print.c */
+void print_init(struct print_fifo *f);
+void print_free(struct print_fifo *f);
+void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr);
+void print_flush(struct sim_ctx *ctx);
+
+/* Bits of the stream memory operations' flags, which our own cuda.h has no need of. */
+enum { WAIT_GEQ = 0, WAIT_EQ = 1, WAIT_AND = 2, WAIT_NOR = 3, WAIT_FLUSH = 1 << 30, WRITE_NO_BARRIER = 1 };
+
+/* exec.c: a graph of operations; a stream is a chain in it. */
+enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE };
+struct edge {
+	struct edge *next;
+	struct op *op;
+};
+struct copy_op {
+	char *dst;
+	const char *src;
+	size_t width, height, depth;
+	size_t dpitch, spitch, dslice, sslice; /* bytes */
+	bool from_device, to_device;
+	void *staged;                          /* to free afterwards */
+};
+struct memset_op {
+	char *dst;
+	size_t pitch, width, height; /* width in elements */
+	uint32_t value, size;        /* element bytes */
+};
+struct kernel_op {
+	struct ptx_launch launch;
+	uint64_t total, next, done;   /* blocks */
+	uint32_t resident;
+	uint32_t threads;             /* per block */
+	int priority;
+	bool stop;                    /* faulted or cancelled: start nothing more */
+	struct op *next_launch;
+};
+struct host_op {
+	CUhostFn fn;
+	CUstreamCallback callback;
+	CUstream handle;
+	void *arg;
+};
+struct value_op {
+	void *addr;
+	uint64_t value;
+	uint32_t size, flags;
+};
+struct op {
+	enum op_kind kind;
+	uint32_t refs;           /* exec.lock */
+	uint32_t blockers;       /* operations that must finish first */
+	_Atomic uint32_t state;  /* futex: 0 pending, 1 somebody waits, 2 done */
+	struct sim_stream *stream;
+	struct sim_ctx *ctx;
+	struct op *next;         /* in an engine's queue */
+	struct edge out, *more;  /* what waits for this one */
+	uint64_t done_ns;
+	union {
+		struct copy_op copy;
+		struct memset_op set;
+		struct kernel_op kernel;
+		struct host_op host;
+		struct value_op value;
+	};
+	_Alignas(16) char params[];
+};
+struct sim_stream {
+	struct handle h;
+	struct sim_ctx *ctx;
+	struct sim_stream *next, **link; /* in ctx->streams */
+	uint64_t id;
+	uint32_t flags;
+	int priority;
+	bool legacy, per_thread;
+	bool gone;               /* destroyed, work left */
+	struct op *tail;         /* last operation, unless it is done; holds a reference */
+	_Atomic uint32_t pending;
+};
+extern struct pool stream_pool;
+int exec_start(void);
+struct op *op_new(enum op_kind kind, struct sim_stream *s, size_t params);
+/* Takes op (with the caller's reference unless keep). after: one more operation to wait for. */
+void exec_push(struct op *op, struct op *after, bool keep);
+void exec_wait(struct op *op);
+void op_get(struct op *op);
+void op_put(struct op *op);
+bool op_done(const struct op *op);
+bool exec_idle(struct sim_stream *s); /* would an operation pushed now start at once? */
+bool exec_busy(struct sim_stream *s); /* does a query of this stream find work? */
+void exec_stream_wait(struct sim_stream *s);
+void exec_ctx_wait(struct sim_ctx *ctx);
+void exec_all_wait(void);
+void exec_finish(struct op *op); /* an engine has run it; takes exec.lock */
+void exec_lock(void);
+void exec_unlock(void);
+extern pthread_mutex_t exec_mutex;
+void exec_ctx_close(struct sim_ctx *ctx);
+void stream_attach(struct sim_stream *s);
+void stream_detach(struct sim_stream *s); /* frees it once its work is done */
+
+/* engine.c: the copy engines, the callback thread and the poller */
+int engine_start(void);
+void engine_submit(struct op *op);            /* exec.lock held */
+bool op_is_small(const struct op *op);
+void op_run(struct op *op);                   /* copies, memsets, writes */
+
+/* compute.c */
+int compute_start(void);
+void compute_submit(struct op *op); /* exec.lock held */
+void compute_stop(struct sim_ctx *ctx);
+
+/* arbiter.c: the GPU shared with other processes */
+int arbiter_open(void);
+int arbiter_claim(void);  /* by the thread that lives as long as the process */
+void arbiter_acquire(void);
+void arbiter_release(void);
+bool arbiter_contended(void);
+CUresult arbiter_take_memory(uint64_t bytes);
+void arbiter_give_memory(uint64_t bytes);
+void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
+void arbiter_add(uint64_t *counter, uint64_t n);
+extern struct simgpu_process *arbiter_self;
+
+/* ranges.c: what may be accessed */
+enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MAPPED };
+struct range {
+	uint64_t base, size;
+	enum range_kind kind;
+	uint32_t access;       /* 1 read, 2 write */
+	uint32_t flags;        /* cuMemHostAlloc/Register flags */
+	bool sync_memops;
+	struct sim_ctx *ctx;
+	uint64_t ctx_id, buffer_id;
+	uint64_t owner_base, owner_size; /* what cuMemGetAddressRange reports */
+};
+CUresult range_add(const struct range *r);
+bool range_remove(uint64_t base, struct range *out);
+bool range_find(uint64_t addr, struct range *out);
+bool range_update(uint64_t base, uint32_t access, int sync_memops);
+bool range_any(uint64_t base, uint64_t size); /* does anything overlap it? */
+bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
+void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
+
+/* memory.c */
+CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
+CUresult memory_free(struct sim_ctx *ctx, uint64_t addr);
+void memory_free_all(struct sim_ctx *ctx);
+void *memory_map(size_t size, size_t align); /* anonymous, aligned */
+
+/* vmm.c */
+int vmm_open(void);
+
+/* stream.c, event.c */
+CUresult stream_get(CUstream handle, struct sim_stream **out); /* resolves NULL, 1 and 2 */
+CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct sim_stream **out);
+void stream_thread_exit(struct sim_thread *t);
+void event_drop_ctx(struct sim_ctx *ctx);
+
+/* copy.c */
+CUresult copy_submit(struct sim_stream *s, const struct copy_op *c, bool sync);
+
+/* module.c, function.c, library.c */
+struct sim_module {
+	struct handle h;
+	struct sim_ctx *ctx;
+	struct ptx_module *ptx;
+	bool owns_ptx;
+	struct ptx_image *image;
+	struct sim_library *library;
+	uint64_t memory;
+	uint64_t *addr;             /* of each global */
+	struct sim_func **func;
+	size_t func_count;
+	struct sim_module *next_in_library;
+};
+struct sim_func {
+	struct handle h;
+	struct sim_module *module;
+	const struct ptx_kernel *k;
+	uint32_t max_dynamic;       /* settable limit of dynamic shared memory */
+	int carveout;
+	CUfunc_cache cache;
+};
+struct sim_kernel {
+	struct handle h;
+	struct sim_library *library;
+	const struct ptx_kernel *k;
+	uint32_t max_dynamic;
+	int carveout;
+};
+struct sim_library {
+	struct handle h;
+	struct ptx_module *ptx;
+	struct sim_kernel **kernel;
+	size_t kernel_count;
+	struct sim_module *modules; /* one for each context that used it */
+};
+extern struct pool module_pool, func_pool, library_pool, kernel_pool;
+/* Parse any kind of image. log (may be NULL) gets the JIT's complaints. */
+CUresult image_parse(const void *image, struct ptx_module **out, char *log, size_t log_size);
+CUresult image_read_file(const char *path, void **data);
+CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns, struct sim_module **out);
+void module_delete(struct sim_module *m);
+void module_drop_ctx(struct sim_ctx *ctx);
+CUresult module_find_global(struct sim_module *m, const char *name, CUdeviceptr *addr, size_t *size);
+struct jit_request {
+	char *error_log, *info_log;
+	size_t error_size, info_size;
+	void **error_used, **info_used;
+};
+CUresult jit_options(unsigned int n, CUjit_option *options, void **values, struct jit_request *out);
+CUresult jit_parse(const void *image, struct jit_request *jit, struct ptx_module **out);
+CUresult func_get(CUfunction handle, struct sim_func **out); /* a CUkernel is taken as well */
+CUresult library_module(struct sim_library *lib, struct sim_ctx *ctx, struct sim_module **out);
+CUresult kernel_func(struct sim_kernel *k, struct sim_ctx *ctx, struct sim_func **out);
+uint32_t func_max_threads(const struct ptx_kernel *k);
+
+/* attributes.c */
+CUresult device_attribute(int attribute, int *value);
+static inline uint32_t sim_cc_major(void)
+{
+	return sim_config.cc / 10;
+}
+
+/* occupancy.c */
+uint32_t occupancy_blocks(const struct ptx_kernel *k, uint32_t threads, uint64_t dynamic);
+
+/* fault.c: what SIMCUDA_FAULT asks for */
+struct sim_fault {
+	bool any_call;              /* some call is to fail */
+	uint64_t ecc_launch, lost_launch;
+	uint64_t copy_us, hang_copy;
+	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
+		printf_dropped, global_init;
+};
+extern struct sim_fault sim_fault;
+void fault_read(void);
+CUresult fault_call(const char *name);
+CUresult fault_launch(void);  /* counts launches */
+bool fault_copy(void);        /* counts copies; may sleep; true: hang */
+char *fault_mutate(const char *text, size_t len, size_t *new_len); /* NULL: unchanged */
+
+#endif

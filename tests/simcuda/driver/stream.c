@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/* Streams: handles, the two special ones, queries and waits. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/simcuda/driver/sim.h"
+
+#define LEAST_PRIORITY    0
+#define GREATEST_PRIORITY (-5)
+
+static _Atomic uint64_t next_id = 1;
+
+CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct sim_stream **out)
+{
+	struct sim_stream *s = pool_new(&stream_pool);
+
+	if (!s)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	s->ctx = ctx;
+	s->id = atomic_fetch_add(&next_id, 1);
+	s->flags = flags;
+	s->priority = priority < GREATEST_PRIORITY ? GREATEST_PRIORITY :
+		      priority > LEAST_PRIORITY	   ? LEAST_PRIORITY :
+						     priority;
+	s->legacy = !ctx->legacy;
+	stream_attach(s);
+	*out = s;
+	return CUDA_SUCCESS;
+}
+
+/* The calling thread's own stream in ctx, made at its first use. */
+static CUresult thread_stream(struct sim_ctx *ctx, struct sim_stream **out)
+{
+	struct sim_thread *t = sim_thread();
+	struct thread_stream *p;
+
+	if (!t)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (uint32_t i = 0; i < t->stream_count; i++)
+		if (t->streams[i].ctx_id == ctx->id) {
+			*out = t->streams[i].stream;
+			return CUDA_SUCCESS;
+		}
+	p = realloc(t->streams, (t->stream_count + 1) * sizeof(*p));
+	if (!p)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	t->streams = p;
+	TRY(stream_create(ctx, 0, 0, out));
+	(*out)->per_thread = true;
+	p[t->stream_count++] = (struct thread_stream){ ctx->id, *out };
+	return CUDA_SUCCESS;
+}
+
+void stream_thread_exit(struct sim_thread *t)
+{
+	exec_lock();
+	for (uint32_t i = 0; i < t->stream_count; i++) {
+		struct sim_stream *s = t->streams[i].stream;
+
+		if (pool_live(&stream_pool, s) && s->per_thread && !s->gone &&
+		    s->ctx->id == t->streams[i].ctx_id)
+			stream_detach(s);
+	}
+	exec_unlock();
+}
+
+CUresult stream_get(CUstream handle, struct sim_stream **out)
+{
+	struct sim_stream *s = (struct sim_stream *)handle;
+
+	if (!handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD) {
+		CURRENT(ctx);
+		*out = ctx->legacy;
+		return handle == CU_STREAM_PER_THREAD ? thread_stream(ctx, out) : CUDA_SUCCESS;
+	}
+	if (!pool_live(&stream_pool, s) || s->gone)
+		return CUDA_ERROR_INVALID_HANDLE;
+	*out = s;
+	return ctx_error(s->ctx);
+}
+
+static CUresult create(CUstream *out, unsigned int flags, int priority)
+{
+	struct sim_stream *s;
+
+	CURRENT(ctx);
+	if (!out || flags > CU_STREAM_NON_BLOCKING)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(stream_create(ctx, flags, priority, &s));
+	*out = (CUstream)s;
+	return CUDA_SUCCESS;
+}
+
+API(cuStreamCreate, CUstream *out, unsigned int flags)
+{
+	ENTER();
+	return create(out, flags, 0);
+}
+
+API(cuStreamCreateWithPriority, CUstream *out, unsigned int flags, int priority)
+{
+	ENTER();
+	return create(out, flags, priority);
+}
+
+API(cuStreamDestroy_v2, CUstream stream)
+{
+	struct sim_stream *s;
+
+	ENTER();
+	if (!stream || stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD)
+		return CUDA_ERROR_INVALID_HANDLE;
+	TRY(stream_get(stream, &s));
+	exec_lock();
+	stream_detach(s);
+	exec_unlock();
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamQuery, (CUstream stream), (stream))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	return exec_busy(s) ? CUDA_ERROR_NOT_READY : ctx_error(s->ctx);
+}
+
+API_PTSZ(cuStreamSynchronize, (CUstream stream), (stream))
+{
+	struct sim_stream *s;
+	struct sim_ctx *ctx;
+
+	TRY(stream_get(stream, &s));
+	ctx = s->ctx;
+	exec_stream_wait(s);
+	print_flush(ctx);
+	return ctx_error(ctx);
+}
+
+API_PTSZ(cuStreamGetPriority, (CUstream stream, int *priority), (stream, priority))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!priority)
+		return CUDA_ERROR_INVALID_VALUE;
+	*priority = s->priority;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamGetFlags, (CUstream stream, unsigned int *flags), (stream, flags))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	*flags = s->flags;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamGetId, (CUstream stream, unsigned long long *id), (stream, id))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!id)
+		return CUDA_ERROR_INVALID_VALUE;
+	*id = s->id;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamGetDevice, (CUstream stream, CUdevice *dev), (stream, dev))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	*dev = 0;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamGetCtx, (CUstream stream, CUcontext *ctx), (stream, ctx))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!ctx)
+		return CUDA_ERROR_INVALID_VALUE;
+	*ctx = (CUcontext)s->ctx;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green),
+	 (stream, ctx, green))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!ctx || !green)
+		return CUDA_ERROR_INVALID_VALUE;
+	*ctx = (CUcontext)s->ctx;
+	*green = NULL;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status), (stream, status))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!status)
+		return CUDA_ERROR_INVALID_VALUE;
+	*status = CU_STREAM_CAPTURE_STATUS_NONE;
+	return CUDA_SUCCESS;
+}
+
+/* What a stream can be told about scheduling makes no difference here; it is remembered nowhere. */
+static CUresult get_attribute(struct sim_stream *s, int id, CUlaunchAttributeValue *value)
+{
+	memset(value, 0, sizeof(*value));
+	switch (id) {
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+		value->syncPolicy = CU_SYNC_POLICY_AUTO;
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+		value->priority = s->priority;
+		return CUDA_SUCCESS;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+API_PTSZ(cuStreamGetAttribute, (CUstream stream, CUstreamAttrID id, CUstreamAttrValue *value),
+	 (stream, id, value))
+{
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	return value ? get_attribute(s, (int)id, value) : CUDA_ERROR_INVALID_VALUE;
+}
+
+API_PTSZ(cuStreamSetAttribute,
+	 (CUstream stream, CUstreamAttrID id, const CUstreamAttrValue *value), (stream, id, value))
+{
+	CUlaunchAttributeValue known;
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (!value)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(get_attribute(s, (int)id, &known));
+	if ((int)id == CU_LAUNCH_ATTRIBUTE_PRIORITY)
+		s->priority = value->priority;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamCopyAttributes, (CUstream dst, CUstream stream), (dst, stream))
+{
+	struct sim_stream *a, *b;
+
+	TRY(stream_get(dst, &a));
+	TRY(stream_get(stream, &b));
+	a->priority = b->priority;
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuLaunchHostFunc, (CUstream stream, CUhostFn fn, void *arg), (stream, fn, arg))
+{
+	struct sim_stream *s;
+	struct op *op;
+
+	TRY(stream_get(stream, &s));
+	if (!fn)
+		return CUDA_ERROR_INVALID_VALUE;
+	op = op_new(OP_HOST, s, 0);
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	op->host.fn = fn;
+	op->host.arg = arg;
+	exec_push(op, NULL, false);
+	return CUDA_SUCCESS;
+}
+
+API_PTSZ(cuStreamAddCallback,
+	 (CUstream stream, CUstreamCallback callback, void *arg, unsigned int flags),
+	 (stream, callback, arg, flags))
+{
+	struct sim_stream *s;
+	struct op *op;
+
+	TRY(stream_get(stream, &s));
+	if (!callback || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	op = op_new(OP_HOST, s, 0);
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	op->host.callback = callback;
+	op->host.handle = stream;
+	op->host.arg = arg;
+	exec_push(op, NULL, false);
+	return CUDA_SUCCESS;
+}
+
+static CUresult value_op(CUstream stream, CUdeviceptr addr, uint64_t value, unsigned int flags,
+			 enum op_kind kind, uint32_t size)
+{
+	struct sim_stream *s;
+	uint64_t lo, hi;
+	struct op *op;
+
+	TRY(stream_get(stream, &s));
+	if (!addr || addr % size || !range_check(addr, size, kind == OP_WRITE, &lo, &hi))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (kind == OP_WRITE ? flags & ~(unsigned int)WRITE_NO_BARRIER :
+			       flags & ~(3u | (unsigned int)WAIT_FLUSH))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (kind != OP_WRITE && flags & (unsigned int)WAIT_FLUSH)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	op = op_new(kind, s, 0);
+	if (!op)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	op->value = (struct value_op){ (void *)addr, value, size, flags };
+	exec_push(op, NULL, false);
+	return CUDA_SUCCESS;
+}
+
+#define VALUE_API(name, type, kind)                                                                \
+	API_PTSZ(name, (CUstream stream, CUdeviceptr addr, type value, unsigned int flags),        \
+		 (stream, addr, value, flags))                                                     \
+	{                                                                                          \
+		return value_op(stream, addr, value, flags, kind, sizeof(type));                   \
+	}
+
+VALUE_API(cuStreamWaitValue32, cuuint32_t, OP_WAIT_VALUE)
+VALUE_API(cuStreamWaitValue64, cuuint64_t, OP_WAIT_VALUE)
+VALUE_API(cuStreamWriteValue32, cuuint32_t, OP_WRITE)
+VALUE_API(cuStreamWriteValue64, cuuint64_t, OP_WRITE)
+VALUE_API(cuStreamWaitValue32_v2, cuuint32_t, OP_WAIT_VALUE)
+VALUE_API(cuStreamWaitValue64_v2, cuuint64_t, OP_WAIT_VALUE)
+VALUE_API(cuStreamWriteValue32_v2, cuuint32_t, OP_WRITE)
+VALUE_API(cuStreamWriteValue64_v2, cuuint64_t, OP_WRITE)

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual memory management: reservations of addresses, physical memory, and mappings of the one
+ * to the other. Physical memory is a piece of one sparse memory file that cuInit makes; offsets in
+ * it are never used twice, so a piece is known to be zero when it is handed out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/simcuda/driver/sim.h"
+
+#define FILE_BYTES (1ull << 46)
+
+struct physical {
+	struct handle h;
+	uint64_t offset, size;
+	uint32_t refs, maps;
+	CUmemAllocationProp prop;
+};
+struct reservation {
+	uint64_t base, size;
+	struct reservation *next;
+};
+struct mapping {
+	uint64_t base, size;
+	struct physical *physical;
+	struct mapping *next;
+};
+
+static struct pool physical_pool = POOL(struct physical);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct reservation *reservations;
+static struct mapping *mappings;
+static uint64_t next_offset;
+static int file = -1;
+
+int vmm_open(void)
+{
+	file = memfd_create("simcuda-memory", MFD_CLOEXEC);
+	if (file < 0)
+		return -errno;
+	return ftruncate(file, (off_t)FILE_BYTES) ? -errno : 0;
+}
+
+static bool aligned(uint64_t v)
+{
+	return v && !(v % SIM_GRANULARITY);
+}
+
+static bool prop_is_valid(const CUmemAllocationProp *p)
+{
+	return p && p->type == CU_MEM_ALLOCATION_TYPE_PINNED &&
+	       p->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
+}
+
+API(cuMemGetAllocationGranularity, size_t *granularity, const CUmemAllocationProp *prop,
+    CUmemAllocationGranularity_flags option)
+{
+	ENTER();
+	if (!granularity || !prop_is_valid(prop) || (unsigned int)option > 1)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (prop->location.id)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*granularity = SIM_GRANULARITY;
+	return CUDA_SUCCESS;
+}
+
+static void *reserve(uint64_t hint, size_t size, size_t align)
+{
+	char *p = MAP_FAILED, *start;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+	if (hint && !(hint % align))
+		p = mmap((void *)hint, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+	if (p != MAP_FAILED && (uintptr_t)p == hint)
+		return p;
+	if (p != MAP_FAILED)
+		munmap(p, size); /* a kernel that takes the address as a mere hint */
+	p = mmap(NULL, size + align, PROT_NONE, flags, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	start = (char *)(((uintptr_t)p + align - 1) & ~(uintptr_t)(align - 1));
+	if (start > p)
+		munmap(p, (size_t)(start - p));
+	munmap(start + size, (size_t)(p + size + align - (start + size)));
+	return start;
+}
+
+API(cuMemAddressReserve, CUdeviceptr *out, size_t size, size_t alignment, CUdeviceptr addr,
+    unsigned long long flags)
+{
+	struct reservation *r;
+	void *p;
+
+	ENTER();
+	if (!out || !aligned(size) || flags || (alignment & (alignment - 1)) ||
+	    addr % SIM_GRANULARITY || size > 1ull << 46)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (alignment < SIM_GRANULARITY)
+		alignment = SIM_GRANULARITY;
+	r = calloc(1, sizeof(*r));
+	p = r ? reserve(addr, size, alignment) : NULL;
+	if (!p) {
+		free(r);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	pthread_mutex_lock(&lock);
+	r->base = (uintptr_t)p;
+	r->size = size;
+	r->next = reservations;
+	reservations = r;
+	pthread_mutex_unlock(&lock);
+	*out = r->base;
+	return CUDA_SUCCESS;
+}
+
+API(cuMemAddressFree, CUdeviceptr addr, size_t size)
+{
+	CUresult result = CUDA_ERROR_INVALID_VALUE;
+
+	ENTER();
+	pthread_mutex_lock(&lock);
+	for (struct reservation **p = &reservations; *p; p = &(*p)->next) {
+		struct reservation *r = *p;
+
+		if (r->base != addr || r->size != size)
+			continue;
+		if (!range_any(addr, size)) {
+			*p = r->next;
+			munmap((void *)r->base, r->size);
+			free(r);
+			result = CUDA_SUCCESS;
+		}
+		break;
+	}
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
+API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size,
+    const CUmemAllocationProp *prop, unsigned long long flags)
+{
+	struct physical *p;
+
+	ENTER();
+	if (!handle || !aligned(size) || flags || !prop_is_valid(prop))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (prop->location.id)
+		return CUDA_ERROR_INVALID_DEVICE;
+	if (prop->requestedHandleTypes)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	TRY(arbiter_take_memory(size));
+	p = pool_new(&physical_pool);
+	pthread_mutex_lock(&lock);
+	if (p && next_offset + size <= FILE_BYTES) {
+		p->offset = next_offset;
+		next_offset += size;
+		p->size = size;
+		p->refs = 1;
+		p->prop = *prop;
+		*handle = (uintptr_t)p;
+	} else if (p) {
+		pool_free(&physical_pool, p);
+		p = NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	if (!p)
+		arbiter_give_memory(size);
+	return p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static struct physical *physical_of(CUmemGenericAllocationHandle handle)
+{
+	struct physical *p = (struct physical *)(uintptr_t)handle;
+
+	return pool_live(&physical_pool, p) && p->refs ? p : NULL;
+}
+
+static void physical_free_if_unused(struct physical *p)
+{
+	if (p->refs || p->maps)
+		return;
+	fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)p->offset,
+		  (off_t)p->size);
+	arbiter_give_memory(p->size);
+	pool_free(&physical_pool, p);
+}
+
+API(cuMemRelease, CUmemGenericAllocationHandle handle)
+{
+	struct physical *p;
+
+	ENTER();
+	pthread_mutex_lock(&lock);
+	p = physical_of(handle);
+	if (p) {
+		p->refs--;
+		physical_free_if_unused(p);
+	}
+	pthread_mutex_unlock(&lock);
+	return p ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static bool reserved(uint64_t addr, uint64_t size)
+{
+	for (struct reservation *r = reservations; r; r = r->next)
+		if (addr >= r->base && addr - r->base < r->size && size <= r->size - (addr - r->base))
+			return true;
+	return false;
+}
+
+static CUresult map_locked(uint64_t addr, uint64_t size, struct physical *p)
+{
+	struct range r = { .base = addr, .size = size, .kind = RANGE_MAPPED,
+			   .owner_base = addr, .owner_size = size };
+	struct mapping *m = calloc(1, sizeof(*m));
+	CUresult result = m ? range_add(&r) : CUDA_ERROR_OUT_OF_MEMORY;
+
+	if (result != CUDA_SUCCESS) {
+		free(m);
+		return result == CUDA_ERROR_OUT_OF_MEMORY ? result : CUDA_ERROR_INVALID_VALUE;
+	}
+	if (mmap((void *)addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+		 (off_t)p->offset) == MAP_FAILED) {
+		range_remove(addr, NULL);
+		free(m);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	m->base = addr;
+	m->size = size;
+	m->physical = p;
+	m->next = mappings;
+	mappings = m;
+	p->maps++;
+	return CUDA_SUCCESS;
+}
+
+/* Until access is set, neither kernels nor copies may use the mapping. */
+API(cuMemMap, CUdeviceptr addr, size_t size, size_t offset, CUmemGenericAllocationHandle handle,
+    unsigned long long flags)
+{
+	CUresult result = CUDA_ERROR_INVALID_VALUE;
+	struct physical *p;
+
+	ENTER();
+	pthread_mutex_lock(&lock);
+	p = physical_of(handle);
+	if (p && aligned(addr) && aligned(size) && !offset && !flags && size <= p->size &&
+	    reserved(addr, size))
+		result = map_locked(addr, size, p);
+	pthread_mutex_unlock(&lock);
+	return result;
+}
+
+static struct mapping *mapping_at(uint64_t addr)
+{
+	for (struct mapping *m = mappings; m; m = m->next)
+		if (addr >= m->base && addr - m->base < m->size)
+			return m;
+	return NULL;
+}
+
+/* Is [addr, addr+size) made of whole mappings? */
+static bool whole_mappings(uint64_t addr, uint64_t size)
+{
+	uint64_t at = addr;
+
+	while (at - addr < size) {
+		struct mapping *m = mapping_at(at);
+
+		if (!m || m->base != at || m->size > size - (at - addr))
+			return false;
+		at += m->size;
+	}
+	return size != 0;
+}
+
+static void unmap_one(struct mapping *m)
+{
+	struct mapping **p = &mappings;
+
+	while (*p != m)
+		p = &(*p)->next;
+	*p = m->next;
+	range_remove(m->base, NULL);
+	mmap((void *)m->base, m->size, PROT_NONE,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	m->physical->maps--;
+	physical_free_if_unused(m->physical);
+	free(m);
+}
+
+API(cuMemUnmap, CUdeviceptr addr, size_t size)
+{
+	bool ok;
+
+	ENTER();
+	exec_all_wait(); /* a kernel must not lose memory under its feet */
+	pthread_mutex_lock(&lock);
+	ok = whole_mappings(addr, size);
+	for (uint64_t at = addr, end = addr + size; ok && at < end;) {
+		struct mapping *m = mapping_at(at);
+
+		at += m->size;
+		unmap_one(m);
+	}
+	pthread_mutex_unlock(&lock);
+	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+API(cuMemSetAccess, CUdeviceptr addr, size_t size, const CUmemAccessDesc *desc, size_t count)
+{
+	bool ok;
+
+	ENTER();
+	if (!desc || !count)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (size_t i = 0; i < count; i++) {
+		if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+		    (desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE &&
+		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READ &&
+		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (desc[i].location.id)
+			return CUDA_ERROR_INVALID_DEVICE;
+	}
+	pthread_mutex_lock(&lock);
+	ok = whole_mappings(addr, size);
+	for (uint64_t at = addr, end = addr + size; ok && at < end; at += mapping_at(at)->size)
+		range_update(at, (uint32_t)desc[count - 1].flags, -1);
+	pthread_mutex_unlock(&lock);
+	return ok ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+API(cuMemGetAccess, unsigned long long *flags, const CUmemLocation *location, CUdeviceptr addr)
+{
+	struct range r;
+
+	ENTER();
+	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    !range_find(addr, &r) || r.kind != RANGE_MAPPED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (location->id)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*flags = r.access;
+	return CUDA_SUCCESS;
+}
+
+API(cuMemRetainAllocationHandle, CUmemGenericAllocationHandle *handle, void *addr)
+{
+	struct mapping *m;
+
+	ENTER();
+	if (!handle)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	m = mapping_at((uintptr_t)addr);
+	if (m) {
+		m->physical->refs++;
+		*handle = (uintptr_t)m->physical;
+	}
+	pthread_mutex_unlock(&lock);
+	return m ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+API(cuMemGetAllocationPropertiesFromHandle, CUmemAllocationProp *prop,
+    CUmemGenericAllocationHandle handle)
+{
+	struct physical *p;
+
+	ENTER();
+	if (!prop)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	p = physical_of(handle);
+	if (p)
+		*prop = p->prop;
+	pthread_mutex_unlock(&lock);
+	return p ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulated GPU as its processes share it: one file (SIMCUDA_GPU, default
+ * /dev/shm/pvgpu-simcuda-<uid>) that every process using tests/simcuda's libcuda.so.1 maps.
+ * Other programs map it read-only to read the accounting (tests/simcuda/simcuda-top.c does).
+ *
+ * Words are written by one process at a time and read by any: load them with simgpu_load64().
+ * Truth is per slot, totals are computed from the slots, so a process that is killed at any point
+ * takes nothing with it: a slot whose owner is dead is worth nothing and is taken back.
+ */
+#ifndef PVGPU_SIMCUDA_SIMGPU_H
+#define PVGPU_SIMCUDA_SIMGPU_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SIMGPU_MAGIC   0x5550475056534d31ull
+#define SIMGPU_VERSION 2u
+#define SIMGPU_SLOTS   256
+
+/* One process that has initialised CUDA. */
+struct simgpu_process {
+	uint32_t pid;
+	uint32_t in_use;
+	uint64_t start_time;    /* of the process, clock ticks since boot (/proc/PID/stat field 22) */
+	uint64_t memory;        /* device memory in use, bytes */
+	uint64_t memory_peak;
+	uint64_t compute_ns;    /* time for which the process held the device's compute engine */
+	uint64_t copy_ns;       /* time that its copies and memsets took, summed over engines */
+	uint64_t copy_bytes;
+	uint64_t launches;      /* kernels started */
+	uint64_t slices;        /* times the device was given to it */
+	uint64_t ticket;        /* place in the queue for the device; 0 = not waiting */
+	uint32_t turn;          /* futex: moves when the device is given to this slot */
+	uint32_t reserved;
+	union {
+		pthread_mutex_t life; /* robust; held by a thread of the process while it lives */
+		uint64_t life_space[8];
+	};
+};
+
+struct simgpu {
+	uint64_t magic;
+	uint32_t version, bytes; /* of the whole structure */
+	uint64_t memory;         /* of the device, bytes: the same for every process */
+	uint64_t next_ticket;
+	uint32_t owner;          /* slot + 1 of the process that has the device, 0 = free */
+	uint32_t waiting;        /* slots in the queue */
+	union {
+		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
+		uint64_t lock_space[8];
+	};
+	struct simgpu_process slot[SIMGPU_SLOTS];
+};
+
+static_assert(sizeof(pthread_mutex_t) <= 64, "room for a mutex");
+static_assert(sizeof(struct simgpu_process) == 152, "a slot's layout is read by other programs");
+
+static inline uint64_t simgpu_load64(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/*
+ * Does the slot's process live? The kernel clears the holder's thread id in a robust mutex's futex
+ * word (its first word) when that thread dies, however it dies; no pid can be mistaken for another.
+ */
+static inline bool simgpu_alive(const struct simgpu_process *p)
+{
+	uint32_t word = __atomic_load_n((const uint32_t *)(const void *)&p->life, __ATOMIC_ACQUIRE);
+
+	return __atomic_load_n(&p->in_use, __ATOMIC_ACQUIRE) && (word & 0x3fffffffu);
+}
+
+#endif
