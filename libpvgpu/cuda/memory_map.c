@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What addresses mean, in two treaps: addresses that a device knows (device memory, variables, pinned
+ * memory), and host memory that was registered. Two, because a variable's address is the worker's and
+ * may be any number here.
+ */
+#include "guest.h"
+
+#include <stdlib.h>
+
+struct node {
+	struct range r;
+	uint32_t weight; /* random; a parent's is not below its children's */
+	struct node *left, *right;
+};
+
+struct map {
+	pthread_rwlock_t lock;
+	struct node *root;
+};
+
+static struct map device_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+static struct map registered_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+
+static struct map *map_of(enum range_kind kind)
+{
+	return kind == RANGE_REGISTERED ? &registered_map : &device_map;
+}
+
+static uint32_t next_weight(void)
+{
+	static _Atomic uint32_t counter;
+	uint32_t x = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed) * 0x9e3779b9u;
+
+	x ^= x >> 16;
+	x *= 0x85ebca6bu;
+	return x ^ x >> 13;
+}
+
+/* Into what begins below addr and the rest. */
+static void split(struct node *n, uint64_t addr, struct node **low, struct node **high)
+{
+	if (!n) {
+		*low = *high = NULL;
+	} else if (n->r.base < addr) {
+		*low = n;
+		split(n->right, addr, &n->right, high);
+	} else {
+		*high = n;
+		split(n->left, addr, low, &n->left);
+	}
+}
+
+/* Everything in low begins below everything in high. */
+static struct node *merge(struct node *low, struct node *high)
+{
+	if (!low || !high)
+		return low ? low : high;
+	if (low->weight >= high->weight) {
+		low->right = merge(low->right, high);
+		return low;
+	}
+	high->left = merge(low, high->left);
+	return high;
+}
+
+/* The range that begins last at or below addr. */
+static struct node *floor_of(struct node *n, uint64_t addr)
+{
+	struct node *best = NULL;
+
+	while (n) {
+		if (n->r.base <= addr) {
+			best = n;
+			n = n->right;
+		} else {
+			n = n->left;
+		}
+	}
+	return best;
+}
+
+static void link_node(struct map *m, struct node *n)
+{
+	struct node *low, *high;
+
+	split(m->root, n->r.base, &low, &high);
+	m->root = merge(merge(low, n), high);
+}
+
+static void unlink_node(struct map *m, struct node *n)
+{
+	struct node **at = &m->root;
+
+	while (*at != n)
+		at = n->r.base < (*at)->r.base ? &(*at)->left : &(*at)->right;
+	*at = merge(n->left, n->right);
+}
+
+int range_add(const struct range *r)
+{
+	struct map *m = map_of(r->kind);
+	struct node *n = malloc(sizeof(*n));
+	struct node *before;
+	int result = 0;
+
+	if (!n)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*n = (struct node){.r = *r, .weight = next_weight()};
+	n->r.id = guest_next_id();
+	pthread_rwlock_wrlock(&m->lock);
+	before = floor_of(m->root, r->base + r->size - 1);
+	if (before && before->r.size > 0 && r->base < before->r.base + before->r.size) {
+		if (r->kind != RANGE_GLOBAL || before->r.kind != RANGE_GLOBAL)
+			result = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+		free(n);
+	} else {
+		link_node(m, n);
+	}
+	pthread_rwlock_unlock(&m->lock);
+	return result;
+}
+
+static bool find(struct map *m, uint64_t addr, struct range *out)
+{
+	struct node *n;
+	bool found;
+
+	pthread_rwlock_rdlock(&m->lock);
+	n = floor_of(m->root, addr);
+	found = n && addr - n->r.base < n->r.size;
+	if (found)
+		*out = n->r;
+	pthread_rwlock_unlock(&m->lock);
+	return found;
+}
+
+bool range_find_device(uint64_t addr, struct range *out)
+{
+	return find(&device_map, addr, out);
+}
+
+bool range_find_host(uint64_t addr, struct range *out)
+{
+	if (addr >= guest.arena_base && addr < guest.arena_end)
+		return find(&device_map, addr, out);
+	return find(&registered_map, addr, out);
+}
+
+bool range_remove(uint64_t addr, enum range_kind kind, struct range *out)
+{
+	struct map *m = map_of(kind);
+	struct node *n;
+
+	pthread_rwlock_wrlock(&m->lock);
+	n = floor_of(m->root, addr);
+	if (n && (n->r.base != addr || n->r.kind != kind))
+		n = NULL;
+	if (n) {
+		unlink_node(m, n);
+		*out = n->r;
+	}
+	pthread_rwlock_unlock(&m->lock);
+	free(n);
+	return n;
+}
+
+static bool belongs(const struct range *r, const struct ctx *c, const struct object *owner)
+{
+	return c ? r->ctx == c : r->owner == owner;
+}
+
+/* Split off what belongs to c (or owner): it goes to *taken, chained by left; the rest is returned. */
+static struct node *sift(struct node *n, const struct ctx *c, const struct object *owner,
+			 struct node **taken)
+{
+	if (!n)
+		return NULL;
+	n->left = sift(n->left, c, owner, taken);
+	n->right = sift(n->right, c, owner, taken);
+	if (belongs(&n->r, c, owner)) {
+		struct node *rest = merge(n->left, n->right);
+
+		n->left = *taken;
+		*taken = n;
+		return rest;
+	}
+	return n;
+}
+
+static struct node *take_all(struct map *m, const struct ctx *c, const struct object *owner)
+{
+	struct node *taken = NULL;
+
+	pthread_rwlock_wrlock(&m->lock);
+	m->root = sift(m->root, c, owner, &taken);
+	pthread_rwlock_unlock(&m->lock);
+	return taken;
+}
+
+static void free_taken(struct node *taken, void (*fn)(const struct range *r))
+{
+	struct node *next;
+
+	for (; taken; taken = next) {
+		next = taken->left;
+		if (fn)
+			fn(&taken->r);
+		free(taken);
+	}
+}
+
+void range_remove_ctx(const struct ctx *c, void (*fn)(const struct range *r))
+{
+	free_taken(take_all(&device_map, c, NULL), fn);
+	free_taken(take_all(&registered_map, c, NULL), fn);
+}
+
+void range_remove_owner(const struct object *owner)
+{
+	free_taken(take_all(&device_map, NULL, owner), NULL);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* Modules. */
+#include "guest.h"
+
+#include <string.h>
+
+struct module *module_new(struct ctx *c)
+{
+	struct module *m = object_new(PVGPU_H_MODULE);
+
+	if (!m)
+		return NULL;
+	m->o.ctx = c;
+	pthread_mutex_init(&m->lock, NULL);
+	return m;
+}
+
+void module_forget(struct module *m)
+{
+	struct function *f;
+
+	range_remove_owner(&m->o);
+	pthread_mutex_lock(&m->lock);
+	while ((f = m->functions)) {
+		m->functions = f->next;
+		if (object_retire(&f->o))
+			function_free(f);
+	}
+	pthread_mutex_unlock(&m->lock);
+	if (m->library)
+		library_forget_module(m);
+	object_free(&m->o);
+}
+
+/* Load an image that is in the arena; it is given back. */
+static int load(struct ctx *c, struct image *image, struct jit *jit, CUmodule *out)
+{
+	struct module *m = module_new(c);
+	int r;
+
+	if (!m) {
+		image_free(image);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	r = pvgpu_do_module_load(
+		session(), c->o.wire, (uintptr_t)image->mem, image->size, jit->scalar,
+		(uint32_t)(jit->scalars * sizeof(jit->scalar[0])), jit_log_room(jit->info_size),
+		jit_log_room(jit->error_size), m->o.wire, jit->info, jit_log_room(jit->info_size),
+		&jit->info_len, jit->error, jit_log_room(jit->error_size), &jit->error_len,
+		&jit->wall_time);
+	image_free(image);
+	jit_finish(jit);
+	if (r) {
+		object_free(&m->o);
+		return ctx_result(c, r);
+	}
+	object_publish(&m->o);
+	*out = object_handle(&m->o);
+	return 0;
+}
+
+static int load_data(CUmodule *module, const void *data, unsigned int n, CUjit_option *options,
+		     void **values)
+{
+	struct image image;
+	struct jit jit;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!module)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = jit_parse(n, options, values, &jit);
+	if (!r)
+		r = image_from_memory(data, &image);
+	return r ? r : load(c, &image, &jit, module);
+}
+
+PUBLIC CUresult cuModuleLoadData(CUmodule *module, const void *image)
+{
+	return load_data(module, image, 0, NULL, NULL);
+}
+
+PUBLIC CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int num_options,
+				   CUjit_option *options, void **values)
+{
+	return load_data(module, image, num_options, options, values);
+}
+
+PUBLIC CUresult cuModuleLoadFatBinary(CUmodule *module, const void *fatbin)
+{
+	return load_data(module, fatbin, 0, NULL, NULL);
+}
+
+PUBLIC CUresult cuModuleLoad(CUmodule *module, const char *path)
+{
+	struct image image;
+	struct jit jit;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!module)
+		return CUDA_ERROR_INVALID_VALUE;
+	jit_parse(0, NULL, NULL, &jit);
+	r = image_from_file(path, &image);
+	return r ? r : load(c, &image, &jit, module);
+}
+
+/* The module, in a usable context. */
+static int enter(CUmodule h, struct module **m)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	*m = object_find(PVGPU_H_MODULE, h);
+	return *m ? atomic_load(&(*m)->o.ctx->state) : CUDA_ERROR_INVALID_HANDLE;
+}
+
+PUBLIC CUresult cuModuleUnload(CUmodule module)
+{
+	struct module *m;
+	int r = enter(module, &m);
+
+	if (r)
+		return r;
+	if (m->library || !object_retire(&m->o))
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = pvgpu_do_module_unload(session(), m->o.wire);
+	module_forget(m);
+	return r;
+}
+
+/* Under m->lock. */
+static struct function *known(const struct module *m, const char *name)
+{
+	struct function *f = m->functions;
+
+	while (f && strcmp(f->name, name))
+		f = f->next;
+	return f;
+}
+
+/* Under m->lock: name NULL asks for the index-th function. */
+static int ask(struct module *m, const char *name, uint32_t index, struct function **out)
+{
+	struct function *f = object_new(PVGPU_H_FUNCTION);
+	struct function *same;
+	struct function_info info;
+	int r;
+
+	if (!f)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (name)
+		r = pvgpu_do_module_get_function(session(), m->o.wire, name, f->o.wire, info.bytes,
+						 sizeof(info.bytes), &info.len);
+	else
+		r = pvgpu_do_module_function_at(session(), m->o.wire, index, f->o.wire, info.bytes,
+						sizeof(info.bytes), &info.len);
+	if (!r)
+		r = function_fill(f, &info, name);
+	same = !r && !name ? known(m, f->name) : NULL;
+	if (r || same) {
+		function_free(f);
+		*out = same;
+		return ctx_result(m->o.ctx, r);
+	}
+	f->module = m;
+	f->o.ctx = m->o.ctx;
+	f->next = m->functions;
+	m->functions = f;
+	object_publish(&f->o);
+	*out = f;
+	return 0;
+}
+
+PUBLIC CUresult cuModuleGetFunction(CUfunction *fn, CUmodule module, const char *name)
+{
+	struct function *f;
+	struct module *m;
+	int r = enter(module, &m);
+
+	if (r)
+		return r;
+	if (!fn || !name)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&m->lock);
+	f = known(m, name);
+	r = f ? 0 : ask(m, name, 0, &f);
+	pthread_mutex_unlock(&m->lock);
+	if (!r)
+		*fn = object_handle(&f->o);
+	return r;
+}
+
+PUBLIC CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule module)
+{
+	struct module *m;
+	const int r = enter(module, &m);
+
+	if (r)
+		return r;
+	if (!count)
+		return CUDA_ERROR_INVALID_VALUE;
+	return ctx_result(m->o.ctx,
+			  pvgpu_do_module_function_count(session(), m->o.wire, count));
+}
+
+PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CUmodule module)
+{
+	unsigned int count;
+	struct function *f;
+	struct module *m;
+	int r = enter(module, &m);
+
+	if (r)
+		return r;
+	if (!fns || !max)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = cuModuleGetFunctionCount(&count, module);
+	pthread_mutex_lock(&m->lock);
+	for (unsigned int i = 0; i < max && i < count && !r; i++) {
+		r = ask(m, NULL, i, &f);
+		if (!r)
+			fns[i] = object_handle(&f->o);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+PUBLIC CUresult cuModuleGetGlobal_v2(CUdeviceptr *addr, size_t *bytes, CUmodule module,
+				     const char *name)
+{
+	struct range range = {.kind = RANGE_GLOBAL};
+	struct module *m;
+	int r = enter(module, &m);
+
+	if (r)
+		return r;
+	if (!name)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = pvgpu_do_module_get_global(session(), m->o.wire, name, &range.base, &range.size);
+	if (r)
+		return ctx_result(m->o.ctx, r);
+	range.ctx = m->o.ctx;
+	range.owner = &m->o;
+	r = range_add(&range);
+	if (r)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (addr)
+		*addr = range.base;
+	if (bytes)
+		*bytes = range.size;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Device printf and assert text: pulled from the worker and written to this process's streams. */
+#include "guest.h"
+
+#include <stdio.h>
+
+void output_pull(void *arg)
+{
+	/* One thread writes at a time, and the others wait, so that what was printed before their
+	 * synchronising call is out when it returns. */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	char text[8 * 1024];
+	uint32_t which, more, len;
+
+	if (self.in_output)
+		return;
+	self.in_output = true;
+	pthread_mutex_lock(&lock);
+	do {
+		FILE *to;
+
+		if (pvgpu_do_output_pull(session(), &which, &more, text, sizeof(text), &len))
+			break;
+		to = which == 2 ? stderr : stdout;
+		if (len) {
+			fwrite(text, 1, len, to);
+			fflush(to);
+		}
+	} while (more);
+	pthread_mutex_unlock(&lock);
+	self.in_output = false;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pageable copies: the guest copies a piece while the worker copies another. Pieces are small enough to
+ * stay in a core's cache between the two copies.
+ */
+#include "guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SLOTS_MAX = 64,
+	PIECE_MIN = 64 * 1024,
+	PAGE = 4096,
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
+static struct slot *free_slots;
+static struct slot *posted, **posted_end = &posted; /* oldest first */
+static unsigned int slots;
+
+/* Under lock: a posted slot whose mark is done. */
+static struct slot *reap(void)
+{
+	for (struct slot **at = &posted, *s; (s = *at); at = &s->next) {
+		if (!pvgpu_mark_poll(session(), &s->mark))
+			continue;
+		*at = s->next;
+		if (!s->next)
+			posted_end = at;
+		return s;
+	}
+	return NULL;
+}
+
+static struct slot *slot_make(void)
+{
+	struct slot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->mem = pvgpu_arena_alloc(session(), STAGING_PIECE, true);
+	if (s->mem)
+		return s;
+	free(s);
+	return NULL;
+}
+
+static struct slot *slot_get(void)
+{
+	bool try_make = true;
+	struct slot *s;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		s = free_slots;
+		if (s)
+			free_slots = s->next;
+		else
+			s = reap();
+		if (s)
+			break;
+		if (try_make && slots < SLOTS_MAX) {
+			slots++;
+			pthread_mutex_unlock(&lock);
+			s = slot_make();
+			if (s)
+				return s;
+			pthread_mutex_lock(&lock);
+			slots--;
+			try_make = false;
+			continue;
+		}
+		if (posted) {
+			s = posted;
+			posted = s->next;
+			if (!posted)
+				posted_end = &posted;
+			pthread_mutex_unlock(&lock);
+			pvgpu_mark_wait(session(), &s->mark);
+			return s;
+		}
+		if (!slots || pvgpu_session_status(session()))
+			break;
+		pthread_cond_wait(&freed, &lock);
+	}
+	pthread_mutex_unlock(&lock);
+	return s;
+}
+
+static void slot_put(struct slot *s, bool in_flight)
+{
+	pthread_mutex_lock(&lock);
+	if (in_flight) {
+		s->next = NULL;
+		*posted_end = s;
+		posted_end = &s->next;
+	} else {
+		s->next = free_slots;
+		free_slots = s;
+	}
+	pthread_cond_signal(&freed);
+	pthread_mutex_unlock(&lock);
+}
+
+struct slot *staging_next(struct staging *st)
+{
+	struct slot **at = &st->slot[st->next % STAGING_DEPTH];
+
+	if (*at)
+		pvgpu_mark_wait(session(), &(*at)->mark);
+	else
+		*at = slot_get();
+	if (!*at || pvgpu_session_status(session()))
+		return NULL;
+	st->next++;
+	(*at)->mark = (struct pvgpu_mark){.fn = NULL};
+	return *at;
+}
+
+void staging_unused(struct staging *st)
+{
+	struct slot **at = &st->slot[--st->next % STAGING_DEPTH];
+
+	slot_put(*at, false);
+	*at = NULL;
+}
+
+void staging_end(struct staging *st)
+{
+	for (unsigned int i = 0; i < STAGING_DEPTH; i++, st->next++) {
+		struct slot **at = &st->slot[st->next % STAGING_DEPTH];
+
+		if (*at)
+			slot_put(*at, true);
+		*at = NULL;
+	}
+}
+
+int staging_failure(void)
+{
+	const int r = pvgpu_session_status(session());
+
+	return r ? r : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* Short copies in several pieces, so that the two sides overlap. */
+static uint64_t piece_size(uint64_t len)
+{
+	uint64_t piece = (len / (2 * STAGING_DEPTH) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+
+	if (piece < PIECE_MIN)
+		piece = PIECE_MIN;
+	return piece < STAGING_PIECE ? piece : STAGING_PIECE;
+}
+
+int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len)
+{
+	const uint64_t piece = piece_size(len);
+	struct staging st = {.next = 0};
+	const char *from = src;
+	int r = 0;
+
+	while (len && !r) {
+		const uint64_t n = len < piece ? len : piece;
+		struct slot *s = staging_next(&st);
+
+		if (!s) {
+			r = staging_failure();
+			break;
+		}
+		memcpy(s->mem, from, n);
+		r = pvgpu_do_copy_mark(session(), &s->mark, t->ctx->o.wire, t->stream, dst,
+				       (uintptr_t)s->mem, n);
+		if (r)
+			staging_unused(&st);
+		dst += n;
+		from += n;
+		len -= n;
+	}
+	staging_end(&st);
+	return r;
+}
+
+/* A read in progress: [0, taken) is in dst, [taken, posted) is under way in pieces. */
+struct reading {
+	const struct target *t;
+	char *dst;
+	uint64_t src, len, piece;
+	uint64_t posted, taken;
+	struct staging st;
+	unsigned int first; /* number of the piece at taken */
+};
+
+static int reading_post(struct reading *rd)
+{
+	const uint64_t left = rd->len - rd->posted;
+	const uint64_t n = left < rd->piece ? left : rd->piece;
+	struct slot *s = staging_next(&rd->st);
+	int r;
+
+	if (!s)
+		return staging_failure();
+	r = pvgpu_do_copy_mark(session(), &s->mark, rd->t->ctx->o.wire, rd->t->stream,
+			       (uintptr_t)s->mem, rd->src + rd->posted, n);
+	if (r)
+		staging_unused(&rd->st);
+	else
+		rd->posted += n;
+	return r;
+}
+
+static int reading_take(struct reading *rd)
+{
+	const uint64_t left = rd->posted - rd->taken;
+	const uint64_t n = left < rd->piece ? left : rd->piece;
+	struct slot *s = rd->st.slot[rd->first++ % STAGING_DEPTH];
+	const int r = pvgpu_mark_wait(session(), &s->mark);
+
+	if (!r)
+		memcpy(rd->dst + rd->taken, s->mem, n);
+	rd->taken += n;
+	return r;
+}
+
+int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
+{
+	/* The last bytes travel in a reply: it ends the wait, and brings the deferred errors. */
+	const uint32_t tail = PVGPU_INLINE_MAX;
+	struct reading rd = {.t = t, .dst = dst, .src = src, .len = len - tail};
+	uint32_t got = 0;
+	bool fetched = false;
+	int r = 0;
+
+	rd.piece = piece_size(rd.len);
+	while (!r && !fetched) {
+		while (!r && rd.posted < rd.len && rd.st.next - rd.first < STAGING_DEPTH)
+			r = reading_post(&rd);
+		if (!r && rd.posted == rd.len) {
+			r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, src + rd.len,
+						tail, rd.dst + rd.len, tail, &got);
+			fetched = true;
+			if (!r && got != tail)
+				r = CUDA_ERROR_UNKNOWN;
+		} else if (!r) {
+			r = reading_take(&rd);
+		}
+	}
+	/* Whatever happened, pieces in flight are waited for: the copy is over when this returns. */
+	while (rd.taken < rd.posted) {
+		const int taken = reading_take(&rd);
+
+		if (!r)
+			r = taken;
+	}
+	staging_end(&rd.st);
+	return ctx_result(t->ctx, r);
+}
