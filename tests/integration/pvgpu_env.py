@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""A private pvgpud for a test, and the proof that it left nothing behind.
+
+    with Env(vgpus={"vgpu0": "4G"}) as env:
+        env.run([prog])               # a guest program, through pvgpu
+        env.run([prog], direct=True)  # the same on the far end itself
+
+On leaving, pvgpud must have no session and no leased memory, and after it has stopped there must be no
+process, socket, or shared memory of it.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MARK = "PVGPU_TEST_MARK"
+
+
+def build_dir():
+    return os.path.join(ROOT, os.environ.get("B", "build"))
+
+
+class Leftover(AssertionError):
+    pass
+
+
+def wait_for(what, condition, limit=30.0):
+    """Until the condition is true; its last value."""
+    end = time.monotonic() + limit
+    while True:
+        v = condition()
+        if v:
+            return v
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come about in {limit} s")
+        time.sleep(0.005)
+
+
+def state_of(pid):
+    """The process's state letter, None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return None
+
+
+def alive(pid):
+    """Zombies that nobody reaps are dead, too."""
+    return state_of(pid) not in (None, "Z", "X")
+
+
+def marked_processes(mark):
+    found = {}
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit() or int(pid) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                env = f.read().split(b"\0")
+            if f"{MARK}={mark}".encode() in env and alive(int(pid)):
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    found[int(pid)] = f.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+    return found
+
+
+class Env:
+    def __init__(self, vgpus=None, sim=None, settings=None, build=None, libcuda=None, wrap=None, log=None):
+        """vgpus: name -> memory, or name -> "memory=..,key=value"; sim: SIMCUDA_* for the far end."""
+        self.build = os.path.abspath(build or build_dir())
+        self.dir = tempfile.mkdtemp(prefix="pvgpu-")
+        self.mark = os.path.basename(self.dir)
+        self.run_dir = os.path.join(self.dir, "run")
+        self.gpu_file = os.path.join("/dev/shm", f"{self.mark}.gpu")
+        self.vgpus = vgpus or {"vgpu0": "0"}
+        self.libcuda = libcuda or os.path.join(self.build, "simcuda", "libcuda.so.1")
+        self.sim = {"SIMCUDA_GPU": self.gpu_file, **(sim or {})}
+        self.settings = {"worker_grace_ms": 3000, "shutdown_grace_ms": 1000, **(settings or {})}
+        self.wrap = wrap or []
+        self.log_path = log or os.path.join(self.dir, "pvgpud.log")
+        self.daemon = None
+        self.failed = False
+
+    # pvgpud
+
+    def command(self):
+        cmd = self.wrap + [os.path.join(self.build, "bin", "pvgpud"), "--config", "/dev/null",
+                           "--run-dir", self.run_dir, "--set", f"libcuda={self.libcuda}"]
+        env = {MARK: self.mark, **self.sim}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "PVGPU_POLL_ITERATIONS"):
+            if name in os.environ:
+                env[name] = os.environ[name]
+        for k, v in env.items():
+            cmd += ["--set", f"env={k}={v}"]
+        for k, v in self.settings.items():
+            cmd += ["--set", f"{k}={v}"]
+        for name, keys in self.vgpus.items():
+            cmd += ["--vgpu", f"{name}:{keys if '=' in str(keys) else f'memory={keys}'}"]
+        return cmd
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                           env={**os.environ, MARK: self.mark})
+        wait_for("pvgpud's sockets", self.up)
+        return self
+
+    def up(self):
+        if self.daemon.poll() is not None:
+            raise RuntimeError(f"pvgpud exited with {self.daemon.returncode}:\n{self.log()}")
+        try:
+            return self.ask(op="read", path="/daemon/version")["ok"] and \
+                all(os.path.exists(self.socket(n)) for n in self.vgpus)
+        except OSError:
+            return False
+
+    def kill_daemon(self, sig=signal.SIGKILL):
+        self.daemon.send_signal(sig)
+        self.daemon.wait(30)
+
+    def restart(self, sig=signal.SIGKILL):
+        self.kill_daemon(sig)
+        self.start()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def log_tail(self, lines=30):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    # keys
+
+    def ask(self, **req):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(os.path.join(self.run_dir, "admin.sock"))
+            s.sendall(json.dumps(req).encode() + b"\n")
+            data = b""
+            while not data.endswith(b"\n"):
+                part = s.recv(65536)
+                if not part:
+                    raise ConnectionError("the admin socket hung up")
+                data += part
+        return json.loads(data)
+
+    def read(self, path):
+        a = self.ask(op="read", path=path)
+        return a["value"] if a["ok"] else None
+
+    def write(self, path, value):
+        return self.ask(op="write", path=path, value=value)
+
+    def tree(self):
+        return self.ask(op="tree")["tree"]
+
+    def sessions(self, name="vgpu0"):
+        """number -> keys"""
+        a = self.ask(op="tree", path=f"/vgpu/{name}/session")
+        return {int(k): v for k, v in a["tree"].items()}
+
+    def wait_sessions(self, n, name="vgpu0", limit=30):
+        return wait_for(f"{n} sessions", lambda: int(self.read(f"/vgpu/{name}/sessions")) == n, limit)
+
+    def wait_used(self, n=0, name="vgpu0", limit=30):
+        return wait_for(f"{n} bytes in use", lambda: int(self.read(f"/vgpu/{name}/memory-used")) == n, limit)
+
+    # guests
+
+    def socket(self, name="vgpu0"):
+        return os.path.join(self.run_dir, f"{name}.sock")
+
+    def guest_env(self, name="vgpu0", direct=False, extra=None):
+        env = {**os.environ, MARK: self.mark, **(extra or {})}
+        lib = os.path.dirname(self.libcuda) if direct else os.path.join(self.build, "lib")
+        env["LD_LIBRARY_PATH"] = lib
+        if direct:
+            env.update(self.sim)
+        else:
+            env["PVGPU_SOCKET"] = self.socket(name)
+        return env
+
+    def popen(self, argv, name="vgpu0", direct=False, extra=None, **kw):
+        return subprocess.Popen(argv, env=self.guest_env(name, direct, extra), stdin=subprocess.DEVNULL, **kw)
+
+    def run(self, argv, name="vgpu0", direct=False, extra=None, timeout=120):
+        p = self.popen(argv, name, direct, extra, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            out, err = p.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.communicate()
+            raise
+        return subprocess.CompletedProcess(argv, p.returncode, out, err)
+
+    # the end
+
+    def check_idle(self):
+        """Guests are gone: nothing of theirs may be held."""
+        for name in self.vgpus:
+            self.wait_sessions(0, name)
+            self.wait_used(0, name)
+
+    def stop(self):
+        if self.daemon is None or self.daemon.poll() is not None:
+            return
+        self.daemon.send_signal(signal.SIGTERM)
+        self.daemon.wait(60)
+        if self.daemon.returncode != 0:
+            raise Leftover(f"pvgpud exited with {self.daemon.returncode}")
+
+    def check_clean(self):
+        try:
+            wait_for("no process", lambda: not marked_processes(self.mark), 10)
+        except TimeoutError:
+            raise Leftover(f"processes: {marked_processes(self.mark)}") from None
+        left = os.listdir(self.run_dir) if os.path.isdir(self.run_dir) else []
+        if left:
+            raise Leftover(f"files in the run directory: {left}")
+        shm = [f for f in os.listdir("/dev/shm") if f.startswith(self.mark) and
+               os.path.join("/dev/shm", f) != self.gpu_file]
+        if shm:
+            raise Leftover(f"shared memory: {shm}")
+
+    def remove(self):
+        for pid in marked_processes(self.mark):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        if os.path.exists(self.gpu_file):
+            os.unlink(self.gpu_file)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            sys.stderr.write(self.log() if os.path.exists(self.log_path) else "")
+            self.remove()
+            raise
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                self.check_idle()
+                self.stop()
+                self.check_clean()
+        except BaseException:
+            kind = True
+            raise
+        finally:
+            if kind is not None:
+                sys.stderr.write(f"--- pvgpud's log ({self.mark})\n{self.log_tail(60)}\n---\n")
+            if self.daemon and self.daemon.poll() is None:
+                self.daemon.kill()
+                self.daemon.wait()
+            self.remove()
