@@ -28,6 +28,7 @@
 	X(cuDevicePrimaryCtxSetFlags_v2)                                                           \
 	X(cuCtxDestroy_v2)                                                                         \
 	X(cuCtxSetCurrent)                                                                         \
+	X(cuCtxPopCurrent_v2)                                                                      \
 	X(cuCtxSynchronize)                                                                        \
 	X(cuCtxSetLimit)                                                                           \
 	X(cuCtxSetCacheConfig)                                                                     \

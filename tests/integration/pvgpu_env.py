@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A private pvgpud for a test, and the proof that it left nothing behind.
 
-    with Env(vgpus={"vgpu0": "4G"}) as env:
+    with PvgpuEnv(vgpus={"vgpu0": "4G"}) as env:
         env.run([prog])               # a guest program, through pvgpu
         env.run([prog], direct=True)  # the same on the far end itself
 
@@ -23,7 +23,8 @@ MARK = "PVGPU_TEST_MARK"
 
 
 def build_dir():
-    return os.path.join(ROOT, os.environ.get("B", "build"))
+    """PVGPU_BUILD, else build/ in the repository."""
+    return os.environ.get("PVGPU_BUILD") or os.path.join(ROOT, "build")
 
 
 class Leftover(AssertionError):
@@ -72,29 +73,49 @@ def marked_processes(mark):
     return found
 
 
-class Env:
-    def __init__(self, vgpus=None, sim=None, settings=None, build=None, libcuda=None, wrap=None, log=None):
-        """vgpus: name -> memory, or name -> "memory=..,key=value"; sim: SIMCUDA_* for the far end."""
+class PvgpuEnv:
+    def __init__(self, vgpus=None, sim=None, settings=None, build=None, libcuda=None, worker_env=None,
+                 max_sessions=None, wrap=None, worker=None):
+        """vgpus: name -> memory, or name -> "memory=..,key=value"; sim: SIMCUDA_* for the far end, in workers
+        and in direct runs; worker_env: for workers only; settings: keys of [daemon]; wrap: command words
+        before pvgpud; worker: another worker program."""
         self.build = os.path.abspath(build or build_dir())
         self.dir = tempfile.mkdtemp(prefix="pvgpu-")
         self.mark = os.path.basename(self.dir)
         self.run_dir = os.path.join(self.dir, "run")
         self.gpu_file = os.path.join("/dev/shm", f"{self.mark}.gpu")
-        self.vgpus = vgpus or {"vgpu0": "0"}
+        self.vgpus = dict(vgpus or {"vgpu0": "0"})
+        if max_sessions:
+            for name, keys in self.vgpus.items():
+                keys = keys if "=" in str(keys) else f"memory={keys}"
+                self.vgpus[name] = f"{keys},max_sessions={max_sessions}"
+        self.worker_env = worker_env or {}
         self.libcuda = libcuda or os.path.join(self.build, "simcuda", "libcuda.so.1")
         self.sim = {"SIMCUDA_GPU": self.gpu_file, **(sim or {})}
         self.settings = {"worker_grace_ms": 3000, "shutdown_grace_ms": 1000, **(settings or {})}
+        if worker:
+            self.settings["worker"] = worker
         self.wrap = wrap or []
-        self.log_path = log or os.path.join(self.dir, "pvgpud.log")
+        self.log_path = os.path.join(self.dir, "pvgpud.log")
         self.daemon = None
-        self.failed = False
 
     # pvgpud
+
+    @property
+    def pid(self):
+        return self.daemon.pid
+
+    def workers(self):
+        """pids of the workers that serve a session."""
+        return [int(s["pid"]) for v in self.tree()["vgpu"].values() for s in v["session"].values()]
+
+    def wait_spare(self):
+        return wait_for("a spare worker", lambda: int(self.read("/daemon/spare-workers")) > 0)
 
     def command(self):
         cmd = self.wrap + [os.path.join(self.build, "bin", "pvgpud"), "--config", "/dev/null",
                            "--run-dir", self.run_dir, "--set", f"libcuda={self.libcuda}"]
-        env = {MARK: self.mark, **self.sim}
+        env = {MARK: self.mark, **self.sim, **self.worker_env}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "PVGPU_POLL_ITERATIONS"):
             if name in os.environ:
                 env[name] = os.environ[name]

@@ -23,7 +23,7 @@
 #include "xen-pvgpu-back/link/local_check.h"
 
 #ifndef PVGPU_VERSION
-#define PVGPU_VERSION "0.1"
+#define PVGPU_VERSION "0.1.0"
 #endif
 
 struct daemon;

@@ -135,15 +135,22 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	return 0;
 }
 
-/* The worker lies beside pvgpud where nothing else is said. */
+/* Where nothing is said, the worker lies beside pvgpud (in a build) or where it is installed. */
 static int find_worker(struct config *c)
 {
+	static const char *const places[] = {"pvgpu-worker", "../libexec/pvgpu/pvgpu-worker"};
 	char exe[CONFIG_PATH] = "";
+	char *dir;
 
 	if (!c->worker[0]) {
-		if (readlink("/proc/self/exe", exe, sizeof(exe) - 16) < 0)
+		if (readlink("/proc/self/exe", exe, sizeof(exe) - 40) < 0)
 			return bad("worker: not set, and /proc/self/exe cannot be read");
-		snprintf(c->worker, sizeof(c->worker), "%.230s/pvgpu-worker", dirname(exe));
+		dir = dirname(exe);
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			snprintf(c->worker, sizeof(c->worker), "%.215s/%s", dir, places[i]);
+			if (access(c->worker, X_OK) == 0)
+				return 0;
+		}
 	}
 	if (access(c->worker, X_OK) == 0)
 		return 0;

@@ -23,7 +23,7 @@
 #include "xen-pvgpu-back/worker/gpu.h"
 
 #ifndef PVGPU_VERSION
-#define PVGPU_VERSION "0.1"
+#define PVGPU_VERSION "0.1.0"
 #endif
 
 const struct far *worker_far(const struct worker *w)
