@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Every test program, directly on the far end and through pvgpu: the output must be the same.
+
+Prints `ok name` or `FAIL name` with what differs, and a summary; ends with 1 when anything failed."""
+import argparse
+import os
+import pathlib
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import programs  # noqa: E402
+from pvgpu_env import Env  # noqa: E402
+
+# Under valgrind without FULL=1: one program of each kind of command.
+QUICK = ["vecadd", "copies", "callbacks", "streams", "fatbin", "errors"]
+VALGRIND_EXIT = 99
+
+
+def report(name, problems, results):
+    print(f"FAIL {name}: {'; '.join(problems)}")
+    for title, result in results.items():
+        status = "did not end in time" if result.status is None else f"status {result.status}"
+        print(f"  {title}: {status}")
+        for stream in ("stdout", "stderr"):
+            if getattr(result, stream):
+                print(f"   {stream}:\n{programs.excerpt(getattr(result, stream))}", end="")
+    sys.stdout.flush()
+
+
+def valgrind_worker(build, folder):
+    """A worker that runs under valgrind, and the folder of its reports."""
+    script, logs = pathlib.Path(folder) / "worker", pathlib.Path(folder) / "valgrind"
+    logs.mkdir()
+    supp = programs.TREE / "tests" / "integration" / "valgrind.supp"
+    options = [f"--error-exitcode={VALGRIND_EXIT}", "-q", "--leak-check=full", "--show-leak-kinds=definite",
+               "--errors-for-leak-kinds=definite", f"--log-file={logs}/%p"]
+    if supp.exists():
+        options.append(f"--suppressions={supp}")
+    script.write_text(f"#!/bin/sh\nexec valgrind {' '.join(options)} {build}/bin/pvgpu-worker \"$@\"\n")
+    script.chmod(0o755)
+    return script, logs
+
+
+def gpu_library(asked):
+    """The folder of NVIDIA's libcuda for --gpu, or None."""
+    places = [asked] if asked else ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
+                                    "/usr/lib/x86_64-linux-gnu/nvidia/current", "/usr/local/cuda/compat"]
+    if not pathlib.Path("/dev/nvidiactl").exists():
+        return None
+    return next((p for p in places if (pathlib.Path(p) / "libcuda.so.1").exists()), None)
+
+
+def direct_only(build, names, library, limit):
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
+        env = programs.direct_env(library, {"SIMCUDA_GPU": f"{folder}/gpu"})
+        for name in names:
+            result = programs.run([build / "programs" / name], env, limit)
+            if result.status == 0:
+                print(f"ok   {name} ({result.seconds:.1f} s)", flush=True)
+            else:
+                failed.append(name)
+                report(name, ["fails"], {"directly": result})
+    return failed
+
+
+def both(env, build, name, limit):
+    """Run one program both ways; what is wrong, and the results."""
+    command = [build / "programs" / name]
+    direct = programs.run(command, env.guest_env(direct=True), limit)
+    through = programs.run(command, env.guest_env(), limit)
+    problems = [] if direct.status == 0 else ["fails directly"]
+    if through.status != 0:
+        problems.append("fails through pvgpu")
+    different = direct.differs(through)
+    if different:
+        problems.append(" and ".join(different) + " differ")
+    try:
+        env.check_idle()
+    except TimeoutError as left:
+        problems.append(f"left behind: {left}")
+    return problems, {"directly": direct, "through pvgpu": through}
+
+
+def through_pvgpu(build, names, args, library):
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
+        settings, logs = {}, None
+        if args.valgrind:
+            worker, logs = valgrind_worker(build, folder)
+            settings["worker"] = worker
+        with Env(build=build, libcuda=f"{library}/libcuda.so.1", settings=settings) as env:
+            for name in names:
+                problems, results = both(env, build, name, args.limit)
+                if problems:
+                    failed.append(name)
+                    report(name, problems, results)
+                else:
+                    spent = ", ".join(f"{r.seconds:.1f} s {how}" for how, r in results.items())
+                    print(f"ok   {name} ({spent})", flush=True)
+            if failed:
+                print(f"--- end of pvgpud's log\n{env.log_tail()}\n---")
+        for path in sorted(logs.iterdir()) if logs else []:
+            if path.stat().st_size:
+                failed.append("valgrind")
+                print(f"FAIL valgrind:\n{programs.excerpt(path.read_bytes(), 60)}", end="")
+    return failed
+
+
+def parse_args():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    args.add_argument("--build", default="build", type=pathlib.Path, help="build folder")
+    args.add_argument("--san", default="", help="the build is instrumented so: longer limits, errors end programs")
+    args.add_argument("--valgrind", action="store_true", help="run the worker under valgrind")
+    args.add_argument("--quick", action="store_true", help="with --valgrind: a choice of programs")
+    args.add_argument("--gpu", action="store_true", help="NVIDIA's libcuda as the far end; skips where there is none")
+    args.add_argument("--libcuda-dir", default="", help="with --gpu: where it is")
+    args.add_argument("--direct-only", action="store_true", help="on the far end only, not through pvgpu")
+    args.add_argument("--limit", type=float, default=0, help="seconds for one run")
+    args.add_argument("programs", nargs="*", help="only these")
+    args = args.parse_args()
+    args.build = args.build.resolve()
+    args.limit = args.limit or (1200 if args.valgrind else 400 if args.san else 90)
+    return args
+
+
+def main():
+    args = parse_args()
+    library = args.build / "simcuda"
+    if args.gpu:
+        library = gpu_library(args.libcuda_dir)
+        if not library:
+            print("SKIP programs on a GPU: no /dev/nvidiactl or no libcuda.so.1 of NVIDIA's")
+            return 0
+    if args.san:
+        os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+        os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+        os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1")
+    names = args.programs or (QUICK if args.valgrind and args.quick else programs.names(args.build))
+    missing = [n for n in names if not (args.build / "programs" / n).exists()]
+    if not names or missing:
+        print(f"no programs in {args.build}/programs: {' '.join(missing)}", file=sys.stderr)
+        return 1
+    if args.direct_only:
+        failed = direct_only(args.build, names, library, args.limit)
+    else:
+        failed = through_pvgpu(args.build, names, args, library)
+    print(f"{len(names) - len(set(failed) & set(names))} of {len(names)} programs are right"
+          + (f"; failed: {' '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
