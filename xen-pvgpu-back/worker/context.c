@@ -19,10 +19,10 @@ int ctx_enter(struct ctx *c)
 	const struct far *far = c->o.gpu->far;
 	int r;
 
+	if (atomic_load_explicit(&c->gone, memory_order_acquire))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	if (current_serial == c->serial)
 		return 0;
-	if (!c->far)
-		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	r = (int)far->cuCtxSetCurrent(c->far);
 	if (r)
 		return r;
@@ -80,7 +80,7 @@ struct stream *stream_of(void *ctx, void *stream, int *err)
 	*err = obj_error(c);
 	if (!*err)
 		*err = obj_error(s);
-	if (!*err && s->o.ctx->far != c->far)
+	if (!*err && s->o.ctx != c && s->o.ctx->far != c->far)
 		*err = CUDA_ERROR_INVALID_HANDLE;
 	if (!*err)
 		*err = ctx_enter(c);
@@ -92,7 +92,7 @@ struct ctx_job {
 	struct job job;
 	struct ctx *c, *next; /* next: where the arena's registrations go */
 	uint32_t seq, flags;
-	bool reply, reset;
+	bool reply;
 	struct link dead;
 	struct area *areas;
 };
@@ -123,11 +123,11 @@ static void unmake_far(struct gpu *g, struct ctx *c)
 	if (!c->far)
 		return;
 	ctx_leave(g);
+	atomic_store_explicit(&c->gone, true, memory_order_release);
 	if (c->primary)
 		g->far->cuDevicePrimaryCtxRelease_v2(g->far->dev);
 	else
 		g->far->cuCtxDestroy_v2(c->far);
-	c->far = NULL;
 }
 
 static int make_legacy(struct gpu *g, struct ctx *c)
@@ -267,7 +267,7 @@ static void run_destroy(struct gpu *g, struct job *job)
 		mem_release(g, c, j->areas);
 		if (!j->next)
 			mem_trim(g, c);
-		staging_leave(g, c);
+		staging_free(g, c);
 		chunks_unregister(g, c);
 		destroy_streams(g, c);
 	}
@@ -277,8 +277,6 @@ static void run_destroy(struct gpu *g, struct job *job)
 		lease_put(g->w, c->limit[i].charge);
 	output_sync(g);
 	unmake_far(g, c);
-	if (j->reset)
-		g->far->cuDevicePrimaryCtxReset_v2(g->far->dev);
 	if (j->next) {
 		if (!ctx_enter(j->next))
 			chunks_register(g, j->next);
@@ -321,7 +319,7 @@ static void remove_library_parts(struct gpu *g, struct ctx *c, struct link *dead
 	}
 }
 
-static int destroy(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
+int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 {
 	struct ctx_job *j = calloc(1, sizeof(*j));
 
@@ -334,12 +332,14 @@ static int destroy(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	for (struct link *l = c->streams.next; l != &c->streams; l = l->next)
 		stream_forget(g, link_of(l, struct stream, in_ctx));
 	j->areas = mem_detach(g, c);
+	globals_remove(g, c);
 	j->next = successor(g);
 	j->c = c;
 	j->seq = seq;
 	j->reply = reply;
 	j->job.run = run_destroy;
-	side_after_work(g, c, &j->job);
+	/* Frees that are under way wait for all contexts: they must come first. */
+	side_after_work(g, atomic_load(&g->mem.pending) ? NULL : c, &j->job);
 	return PVGPU_PENDING;
 }
 
@@ -348,7 +348,7 @@ int handle_ctx_destroy(struct worker *w, const struct pvgpu_in_ctx_destroy *in,
 {
 	const int err = obj_error(in->ctx);
 
-	return err ? err : destroy(worker_gpu(w), in->ctx, in->hdr->seq, true);
+	return err ? err : ctx_drop(worker_gpu(w), in->ctx, in->hdr->seq, true);
 }
 
 static void run_reset(struct gpu *g, struct job *job)
@@ -378,7 +378,7 @@ int handle_ctx_primary_reset(struct worker *w, const struct pvgpu_in_ctx_primary
 
 		next = l->next;
 		if (o->type == PVGPU_H_CTX && ((struct ctx *)o)->primary && !obj_error(o))
-			destroy(g, (struct ctx *)o, 0, false);
+			ctx_drop(g, (struct ctx *)o, 0, false);
 	}
 	j->seq = in->hdr->seq;
 	j->job.run = run_reset;

@@ -4,7 +4,7 @@
  *
  * A page is the far end's allocation granularity or 2 MiB, whichever is larger. Small allocations
  * (less than 1 MiB) share pages of their size class, called slabs, a set of slabs for each context;
- * everything else has pages of its own, with an unmapped page after it. Every mapped page is leased.
+ * everything else has pages of its own, with an unmapped page on either side. Every mapped page is leased.
  */
 #ifndef PVGPU_WORKER_MEMORY_H
 #define PVGPU_WORKER_MEMORY_H
@@ -25,6 +25,7 @@ struct job;
 
 struct slab {
 	uint32_t block, count, used; /* bytes of a block, blocks, blocks taken */
+	uint32_t freeing;            /* of these, given back but still in use */
 	uint32_t hint;               /* word of the map where to look first */
 	uint64_t *map;               /* a bit for each block that is taken */
 	uint32_t *len;               /* bytes asked for; 0: free, or given back but still in use */
@@ -49,7 +50,7 @@ struct window {
 
 int window_reserve(struct gpu *g, uint32_t attempt, uint64_t size, char *reason, size_t cap);
 void window_release(struct gpu *g);
-/* n pages and, where there is room, an unmapped one after them; 0 when there are none. */
+/* n pages with an unmapped one before and after them; 0 when there are none. */
 uint64_t window_take(struct window *v, uint64_t n);
 void window_put(struct window *v, uint64_t addr, uint64_t n);
 
@@ -63,7 +64,7 @@ struct area { /* pages mapped together */
 	struct ctx *ctx; /* whose heap it is in, or NULL */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
-	bool open;
+	bool open, detached;
 };
 
 struct heap { /* of a context; mem.lock */
@@ -73,7 +74,8 @@ struct heap { /* of a context; mem.lock */
 
 struct global { /* of a module: known because the guest asked for it */
 	uint64_t addr, size;
-	const void *owner;
+	const void *owner; /* module or library */
+	const struct ctx *ctx;
 };
 
 struct alloc_job;
@@ -102,14 +104,19 @@ void mem_fini(struct gpu *g);
 enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len);
 /* CUresult; may_wait: on the side lane, where a lease may be asked for. */
 int mem_get(struct gpu *g, struct ctx *c, uint64_t size, bool may_wait, uint64_t *addr);
+/* An allocation's address is invalid from here on; the memory is free with mem_put. */
+bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *block);
+void mem_put(struct gpu *g, struct ctx *c, struct area *a, uint32_t block);
 /* Take a context's memory out of the map; to be given to mem_release when its work has ended. */
 struct area *mem_detach(struct gpu *g, struct ctx *c);
 void mem_release(struct gpu *g, struct ctx *c, struct area *list);
 /* Give spare pages back. Side lane. */
 void mem_trim(struct gpu *g, struct ctx *c);
 uint64_t mem_spare_bytes(struct gpu *g);
-int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner);
-void globals_remove(struct gpu *g, const void *owner);
+int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner,
+	       const struct ctx *c);
+/* Those of a module or library, or in a context. */
+void globals_remove(struct gpu *g, const void *which);
 /* Try again what waits for memory. Side lane. */
 void mem_retry(struct gpu *g);
 

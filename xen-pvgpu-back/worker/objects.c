@@ -128,8 +128,14 @@ static void obj_free(struct obj *o)
 		if (f->holder)
 			obj_unref(f->holder);
 	}
-	if (o->type == PVGPU_H_EVENT && ((struct event *)o)->far)
-		fev_put(((struct event *)o)->far);
+	if (o->type == PVGPU_H_EVENT) {
+		struct event *e = (struct event *)o;
+
+		if (e->far)
+			fev_put(e->far);
+		if (e->s)
+			obj_unref(e->s);
+	}
 	if (o->type == PVGPU_H_CTX)
 		free(((struct ctx *)o)->pool.ev);
 	if (o->ctx)

@@ -17,6 +17,7 @@
 
 #include "far.h"
 #include "gpu.h"
+#include "memory.h"
 #include "pvgpu_decode.h"
 #include "worker.h"
 
@@ -84,6 +85,7 @@ struct ctx {
 	CUcontext far;
 	uint64_t serial; /* never used again: what "current on this thread" is compared with */
 	bool primary;
+	atomic_bool gone;        /* destroyed at the far end */
 	struct stream *legacy;   /* stream 0 */
 	struct link streams; /* struct stream.in_ctx: all, those being destroyed too */
 	atomic_int deferred;     /* first error of one-way work */
@@ -91,7 +93,9 @@ struct ctx {
 	atomic_uint waits;       /* entries of complete.c that use this context */
 	uint32_t parked;         /* records */
 	struct event_pool pool;  /* complete.lock */
+	struct heap heap;        /* mem.lock */
 	CUstream scrub;          /* side lane only */
+	struct staging *staging; /* decoding thread */
 	struct {
 		bool known;
 		uint64_t initial, charge; /* bytes: at first, leased for more than that */
@@ -117,7 +121,7 @@ struct function { /* functions and kernels */
 		CUfunction fn;
 		CUkernel kernel;
 	} far;
-	struct obj *holder; /* module or library */
+	struct obj *holder; /* a kernel's library; referenced */
 	bool known; /* the far end told the parameters' layout */
 	uint32_t params, bytes; /* number, size of the packed buffer */
 	struct pvgpu_param_info *param;
@@ -125,11 +129,19 @@ struct function { /* functions and kernels */
 
 /* What waits for GPU work: the entries of one stream, or of one event. */
 struct wait;
-struct waitq {
-	struct wait *head, **tail; /* complete.lock */
+struct waitq { /* complete.lock */
+	struct wait *head, **tail;
 	struct waitq *next;
-	bool queued;  /* in the run list or owned by a thread */
+	struct obj *owner; /* a stream or an event; referenced while queued */
+	unsigned int running; /* taken out, `done` not returned yet */
+	bool queued; /* in the run list or in a thread's hands */
 };
+
+static inline void waitq_init(struct waitq *q, struct obj *owner)
+{
+	q->tail = &q->head;
+	q->owner = owner;
+}
 
 #define FENCES 16
 
@@ -137,21 +149,22 @@ struct stream {
 	struct obj o;
 	CUstream far;
 	struct link in_ctx;
-	struct waitq q;
+	struct waitq q, fenceq;
 	/* decoding thread */
-	uint64_t issued;  /* operations handed to the far end */
-	uint64_t ended;   /* of these, known to have ended */
+	uint64_t issued;   /* operations handed to the far end */
+	uint64_t ended;    /* of these, known to have ended */
+	uint64_t fenced;   /* issued when the last fence was put in */
 	uint32_t fence_head, fence_count;
 	struct {
 		CUevent ev;
 		uint64_t at;
 	} fence[FENCES];
-	bool full;     /* too much in flight: its commands park */
-	bool full_wait; /* a wait that will kick the decoding thread is under way */
-	bool destroyed;
+	bool full;      /* too much in flight: its commands park */
+	bool destroyed; /* the guest has; it goes when its work has ended */
 	uint32_t parked;
 	/* any thread */
-	atomic_ullong seen; /* issued count that a completed wait vouches for */
+	atomic_bool full_wait; /* a wait that will kick the decoding thread is under way */
+	atomic_ullong seen;    /* issued count that a completed wait vouches for */
 	atomic_uint waits;
 };
 
@@ -165,6 +178,8 @@ struct fev {
 struct event {
 	struct obj o;
 	struct fev *far;
+	struct stream *s; /* referenced: where it was recorded last, or NULL */
+	uint64_t at;      /* s->issued after that */
 	uint32_t flags;
 	struct waitq q;
 	atomic_uint waits;
@@ -200,29 +215,48 @@ void tables_free(struct gpu *g);
 /* context.c */
 /* Make it current on this thread. */
 int ctx_enter(struct ctx *c);
-void ctx_leave(void);
 /* The context and the stream of a command; NULL with *err set when they cannot be used. */
 struct stream *stream_of(void *ctx, void *stream, int *err);
 /* Note a result of the far end: device faults are kept. Returns it. */
 int ctx_result(struct ctx *c, int result);
 bool result_is_sticky(int result);
 
+/* Destroy it with everything in it; PVGPU_PENDING, or a CUresult. */
+int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply);
+/* library.c: the same for a library */
+int library_drop(struct gpu *g, struct library *l, uint32_t seq, bool reply);
+
 /* deferred.c */
 int deferred_take(struct gpu *g, struct ctx *c);
 
 /*
- * stream.c: what is in flight. After each operation handed to the far end: stream_issued().
- * stream_idle asks the far end when it must; stream_room says whether more may be issued.
+ * stream.c: what is in flight. Decoding thread, except stream_retire (side lane).
  */
+void stream_init(struct stream *s);
+/* After each operation that was handed to the far end. */
 void stream_issued(struct stream *s);
+/* Has all of its work ended? Asks the far end when it must. */
 bool stream_idle(struct stream *s);
+/* May more be issued? If not, the decoding thread is kicked when it may. */
 bool stream_room(struct stream *s);
-void stream_poll(struct stream *s);
+/* Its context goes: out of the counts. */
+void stream_forget(struct gpu *g, struct stream *s);
+/* Destroy it at the far end, drop the context's reference. */
+void stream_retire(struct gpu *g, struct stream *s);
+/* Let destroyed streams go whose work has ended. */
 void streams_reap(struct gpu *g);
+/* Of every context: nothing runs. */
+bool streams_idle(struct gpu *g);
 void stream_limits(struct gpu *g);
-int stream_init(struct gpu *g, struct stream *s, struct ctx *c);
+/* event.c */
 struct fev *fev_get(struct fev *f);
 void fev_put(struct fev *f);
+
+/* launch.c */
+int launch_attrs(const void *bytes, uint32_t len, CUlaunchAttribute *to, unsigned int cap,
+		 unsigned int *count);
+/* module.c */
+void module_retire(struct gpu *g, struct module *m);
 
 /*
  * complete.c: replies and marks when GPU work has ended.
@@ -242,7 +276,12 @@ struct wait {
 	uint16_t op;
 	int held;             /* deferred error to report when there is no other */
 	void *p;
-	uint64_t addr, len;
+	int slot;             /* of staging */
+	uint32_t size;
+	uint64_t addr[2], len[2]; /* of the arena, pinned */
+	bool flush;           /* a synchronising call: get device output */
+	uint32_t pins;        /* complete.lock: threads that look at the event */
+	bool taken, finished; /* complete.lock */
 };
 
 #define COMPLETE_THREADS   16
@@ -252,24 +291,32 @@ struct complete {
 	pthread_mutex_t lock;
 	pthread_cond_t more, gone;
 	struct waitq *run, **run_tail;
-	unsigned int threads, idle, blocked, queued;
+	unsigned int threads, idle, blocked, runs, exited;
 	pthread_t thread[COMPLETE_THREADS];
 	struct wait *spare;
 	uint32_t spares;
 	atomic_uint waits; /* in flight */
+	atomic_bool kick;  /* the decoding thread waits for them to go down */
 	bool stop;
 };
 
 int complete_init(struct gpu *g);
 bool complete_stop(struct gpu *g, unsigned int ms);
 struct wait *wait_new(struct gpu *g, struct ctx *c);
+void wait_drop(struct gpu *g, struct wait *w);
+bool waits_room(struct gpu *g);
 /* Record an event in the stream now and call w->done when everything issued so far has ended. */
 void wait_stream(struct gpu *g, struct wait *w, struct stream *s);
-/* Call w->done when the event's last record has ended. */
-void wait_event(struct gpu *g, struct wait *w, struct event *e);
+/* The far end says that all has ended: call w->done behind the waits before it. */
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s);
+/* Call w->done when the event's last record has ended (`ended`: it has). It was recorded. */
+void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended);
+/* Call w->done when a fence of the stream, given away with it, has ended. */
+void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at);
 /* A pooled event without timing. */
 int pool_get(struct gpu *g, struct ctx *c, CUevent *ev);
 void pool_put(struct gpu *g, struct ctx *c, CUevent ev);
+void pool_empty(struct gpu *g, struct ctx *c);
 void ctx_waits_drain(struct gpu *g, struct ctx *c);
 
 /*
@@ -290,6 +337,7 @@ struct side {
 	struct job *head, **tail;
 	struct barrier *last;
 	uint64_t last_serial;
+	const struct ctx *last_ctx;
 	atomic_uint jobs; /* queued, running or behind a barrier */
 	atomic_bool kick; /* the decoding thread waits for jobs to go down */
 	atomic_bool poke; /* look at the allocations that wait */
@@ -302,11 +350,6 @@ void side_push(struct gpu *g, struct job *j);
 void side_after_work(struct gpu *g, struct ctx *c, struct job *j);
 void side_poke(struct gpu *g);
 bool side_room(struct gpu *g);
-
-/*
- * memory.c, window.c, suballoc.c: device memory.
- */
-#include "memory.h"
 
 /* arena_map.c: the arena's chunks as CUDA knows them. */
 struct chunk {
@@ -329,21 +372,27 @@ void chunks_unpin(struct gpu *g, uint64_t addr, uint64_t len);
 void chunks_register(struct gpu *g, struct ctx *c);
 void chunks_unregister(struct gpu *g, struct ctx *c);
 
-/* staging.c: page-locked slots for what travels inside records. */
+/* staging.c: page-locked slots, of each context, for what travels inside records. */
 #define STAGING_SLOTS 64
 #define STAGING_SIZE  PVGPU_INLINE_MAX
 
 struct staging {
 	unsigned char *base;
-	struct ctx *ctx; /* registered in */
+	bool registered;
 	struct {
-		CUevent ev;
-		struct ctx *ctx;
-		bool used, event;
+		atomic_bool used;
+		CUevent ev; /* when not NULL: used until it has ended */
 	} slot[STAGING_SLOTS];
 	uint32_t next;
-	pthread_mutex_t lock;
 };
+
+/* A slot, or -1 when there is none. Decoding thread. */
+int staging_take(struct gpu *g, struct ctx *c);
+void *staging_at(struct ctx *c, int slot);
+/* It is free again: at once (any thread), or when the stream's work so far has ended. */
+void staging_put(struct ctx *c, int slot);
+void staging_put_after(struct gpu *g, struct ctx *c, int slot, struct stream *s);
+void staging_free(struct gpu *g, struct ctx *c);
 
 /* submit.c: parked records. */
 #define PARK_BYTES_MAX   (8u << 20)
@@ -364,6 +413,8 @@ struct park {
 	uint32_t count, bytes;
 };
 
+void park_free(struct gpu *g);
+
 /* callback.c */
 struct callbacks {
 	pthread_mutex_t lock;
@@ -378,7 +429,7 @@ struct callbacks {
 /* output.c */
 struct text {
 	char *buf;
-	uint32_t head, len;
+	size_t len, cap;
 	uint64_t lost;
 	int fd;
 };
@@ -396,6 +447,7 @@ struct output {
 void output_sync(struct gpu *g);
 void output_stop(struct gpu *g);
 void callbacks_end(struct gpu *g);
+void callbacks_free(struct gpu *g);
 
 struct gpu {
 	struct worker *w;
@@ -413,7 +465,6 @@ struct gpu {
 	struct side side;
 	struct memory mem;
 	struct arena arena;
-	struct staging staging;
 	struct callbacks cb;
 	struct output out;
 	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */

@@ -112,16 +112,17 @@ uint64_t window_take(struct window *v, uint64_t n)
 {
 	uint64_t at;
 
-	if (!n || n >= v->pages)
+	if (!n || n + 2 > v->pages)
 		return 0;
-	at = find(v, v->next, v->pages, n + 1);
+	at = find(v, v->next, v->pages, n + 2);
 	if (at == v->pages)
-		at = find(v, 0, v->pages, n + 1);
+		at = find(v, 0, v->pages, n + 2);
 	if (at == v->pages)
 		return 0;
+	at++;
 	for (uint64_t p = at; p < at + n; p++)
 		v->taken[p / 64] |= 1ull << (p % 64);
-	v->next = at + n + 1 < v->pages ? at + n + 1 : 0;
+	v->next = at + n;
 	return v->base + at * v->page;
 }
 

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cuMemAlloc and cuMemFree. An allocation is tried at once; when lease or space lacks, it goes to the
+ * side lane and waits there for frees that are under way before it says that there is no memory.
+ */
+#include <stdlib.h>
+
+#include "state.h"
+
+struct alloc_job {
+	struct job job;
+	struct alloc_job *next;
+	struct ctx *c;
+	uint32_t seq;
+	uint64_t size;
+};
+
+static void alloc_reply(struct gpu *g, struct alloc_job *j, int r, uint64_t addr)
+{
+	const struct pvgpu_out_mem_alloc out = { .address = addr };
+
+	worker_reply_mem_alloc(g->w, j->seq, r, &out);
+	obj_unref(j->c);
+	free(j);
+}
+
+/* Side lane. True: answered. */
+static bool alloc_try(struct gpu *g, struct alloc_job *j)
+{
+	/* Before looking: a free that ends while we look is not missed. */
+	const bool hope = atomic_load(&g->mem.pending) && !atomic_load(&g->ended);
+	uint64_t addr = 0;
+	int r = ctx_enter(j->c);
+
+	if (!r)
+		r = mem_get(g, j->c, j->size, true, &addr);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && mem_spare_bytes(g)) {
+		mem_trim(g, j->c);
+		r = mem_get(g, j->c, j->size, true, &addr);
+	}
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && hope)
+		return false;
+	alloc_reply(g, j, ctx_result(j->c, r), addr);
+	return true;
+}
+
+static void run_alloc(struct gpu *g, struct job *job)
+{
+	struct memory *m = &g->mem;
+	struct alloc_job *j = (struct alloc_job *)job;
+
+	if (!m->waiting && alloc_try(g, j))
+		return;
+	j->next = NULL;
+	*m->waiting_tail = j;
+	m->waiting_tail = &j->next;
+}
+
+void mem_retry(struct gpu *g)
+{
+	struct memory *m = &g->mem;
+
+	while (m->waiting) {
+		struct alloc_job *j = m->waiting;
+		struct alloc_job *next = j->next;
+
+		if (!alloc_try(g, j))
+			return;
+		m->waiting = next;
+		if (!next)
+			m->waiting_tail = &m->waiting;
+	}
+}
+
+int handle_mem_alloc(struct worker *w, const struct pvgpu_in_mem_alloc *in,
+		     struct pvgpu_out_mem_alloc *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct ctx *c = in->ctx;
+	struct alloc_job *j;
+	int r = obj_error(c);
+
+	if (!r)
+		r = atomic_load(&c->sticky);
+	if (!r)
+		r = ctx_enter(c);
+	if (!r)
+		r = mem_get(g, c, in->size, false, &out->address);
+	if (r != CUDA_ERROR_OUT_OF_MEMORY || in->size > g->mem.win.size)
+		return ctx_result(c, r);
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return r;
+	j->c = obj_ref(c);
+	j->seq = in->hdr->seq;
+	j->size = in->size;
+	j->job.run = run_alloc;
+	side_push(g, &j->job);
+	return PVGPU_PENDING;
+}
+
+struct free_job {
+	struct job job;
+	struct ctx *c;
+	struct area *area;
+	uint32_t block;
+};
+
+static void run_free(struct gpu *g, struct job *job)
+{
+	struct free_job *j = (struct free_job *)job;
+
+	mem_put(g, j->c, j->area, j->block);
+	atomic_fetch_sub(&g->mem.pending, 1);
+	obj_unref(j->c);
+	free(j);
+}
+
+int handle_mem_free(struct worker *w, const struct pvgpu_in_mem_free *in,
+		    struct pvgpu_out_mem_free *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct free_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!mem_forget(g, in->address, &j->area, &j->block)) {
+		free(j);
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+	j->c = obj_ref(in->ctx);
+	j->job.run = run_free;
+	atomic_fetch_add(&g->mem.pending, 1);
+	side_after_work(g, NULL, &j->job);
+	return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The GPU side's beginning and end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "state.h"
+
+#define STOP_MS 5000 /* for the far end to stop; the frame's watchdog is stricter */
+
+int gpu_check(const struct far *far, char *reason, size_t cap)
+{
+	int vmm = 0, pageable = 0;
+	int r = (int)far->cuDeviceGetAttribute(
+		&vmm, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, far->dev);
+
+	if (r || !vmm) {
+		snprintf(reason, cap,
+			 "the GPU has no virtual memory management "
+			 "(CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED is 0)");
+		return -1;
+	}
+	r = (int)far->cuDeviceGetAttribute(&pageable, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS,
+					   far->dev);
+	if (!r && pageable) {
+		snprintf(reason, cap,
+			 "kernels could read all of the worker's memory "
+			 "(CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS is 1): load nvidia-uvm with "
+			 "uvm_disable_hmm=1");
+		return -1;
+	}
+	return 0;
+}
+
+static void init(struct gpu *g, struct worker *w)
+{
+	g->w = w;
+	g->far = worker_far(w);
+	g->decode.lookup = obj_lookup;
+	g->decode.tables = &g->tables;
+	link_init(&g->root.owned);
+	link_init(&g->cb.all);
+	g->park.tail = &g->park.head;
+	pthread_mutex_init(&g->arena.lock, NULL);
+	pthread_mutex_init(&g->cb.lock, NULL);
+	pthread_cond_init(&g->cb.moved, NULL);
+	pthread_mutex_init(&g->out.lock, NULL);
+	g->out.text[0].fd = g->out.text[1].fd = -1;
+	stream_limits(g);
+}
+
+int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
+{
+	struct gpu *g = calloc(1, sizeof(*g));
+	int r;
+
+	if (!g) {
+		snprintf(reason, cap, "out of memory");
+		return -1;
+	}
+	init(g, w);
+	g->scratch = malloc(SCRATCH_SIZE);
+	r = mem_init(g);
+	if (r || !g->scratch) {
+		snprintf(reason, cap, "the far end tells no allocation granularity (error %d)", r);
+		goto out_free;
+	}
+	if (window_reserve(g, 0, worker_info(w)->window_size, reason, cap))
+		goto out_free;
+	/* The threads find it through worker_gpu(). */
+	*out = g;
+	if (complete_init(g) || side_init(g)) {
+		snprintf(reason, cap, "cannot start threads");
+		*out = NULL;
+		goto out_free; /* the process ends: a thread that did start goes with it */
+	}
+	return 0;
+
+out_free:
+	free(g->scratch);
+	free(g);
+	return -1;
+}
+
+bool gpu_idle(struct worker *w)
+{
+	struct gpu *g = worker_gpu(w);
+
+	return !g->park.head && !atomic_load(&g->side.jobs) && !atomic_load(&g->complete.waits) &&
+	       streams_idle(g);
+}
+
+/* Everything that the guest left, as if it had destroyed it. */
+static void drop_all(struct gpu *g)
+{
+	struct link *l, *next;
+
+	for (l = g->root.owned.next; l != &g->root.owned; l = next) {
+		struct obj *o = link_of(l, struct obj, of_owner);
+
+		next = l->next;
+		if (o->type == PVGPU_H_LIBRARY && !obj_error(o))
+			library_drop(g, (struct library *)o, 0, false);
+	}
+	for (l = g->root.owned.next; l != &g->root.owned; l = next) {
+		struct obj *o = link_of(l, struct obj, of_owner);
+
+		next = l->next;
+		if (o->type == PVGPU_H_CTX && !obj_error(o))
+			ctx_drop(g, (struct ctx *)o, 0, false);
+	}
+}
+
+static bool side_done(struct gpu *g, unsigned int ms)
+{
+	const struct timespec step = { .tv_nsec = 1000000 };
+
+	for (unsigned int i = 0; atomic_load(&g->side.jobs); i++) {
+		if (i >= ms)
+			return false;
+		nanosleep(&step, NULL);
+	}
+	return true;
+}
+
+void gpu_shutdown(struct worker *w)
+{
+	struct gpu *g = worker_gpu(w);
+
+	if (!g)
+		return;
+	atomic_store(&g->ended, true);
+	callbacks_end(g);
+	park_free(g);
+	/* Contexts that are still being made can be dropped when they are. */
+	if (!side_done(g, STOP_MS))
+		return;
+	drop_all(g);
+	if (!side_done(g, STOP_MS) || !complete_stop(g, STOP_MS) || !side_stop(g, STOP_MS))
+		return;
+	output_stop(g);
+	callbacks_free(g);
+	tables_free(g);
+	mem_fini(g);
+	free(g->arena.chunk);
+	free(g->scratch);
+}

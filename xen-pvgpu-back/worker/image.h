@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* image.c, for module.c and library.c */
+#ifndef PVGPU_WORKER_IMAGE_H
+#define PVGPU_WORKER_IMAGE_H
+
+#include "state.h"
+
+struct image_job {
+	struct job job;
+	void *obj;        /* module or library, referenced */
+	uint32_t seq;
+	uint64_t addr, len; /* in the arena, pinned until image_fetch */
+	char *bytes;
+	uint64_t charge;  /* leased for it */
+	unsigned int options;
+	int time_at;      /* the option that asks for the time, or -1 */
+	CUjit_option option[72];
+	void *value[72];
+	uint32_t info_size, error_size;
+	char info[4096], error[4096];
+};
+
+/* Pins the image in the arena; NULL when it does not lie there wholly, or without memory. */
+struct image_job *image_job_new(struct gpu *g, uint32_t seq, uint64_t addr, uint64_t len,
+				uint32_t info, uint32_t error);
+int image_options(struct image_job *j, const void *bytes, uint32_t len);
+/* Side lane: copy, check, lease; CUresult. The pin is gone after it. */
+int image_fetch(struct gpu *g, struct image_job *j);
+float image_time(const struct image_job *j);
+uint32_t image_log(const char *log, uint32_t size);
+void image_job_free(struct image_job *j);
+
+/* function.c: learn everything about f and write func_info, its parameters and the name. */
+int function_info(struct gpu *g, struct function *f, const char *name, void *buf, uint32_t cap,
+		  uint32_t *len);
+
+#define INFO_MAX (12u << 10)
+
+#endif
