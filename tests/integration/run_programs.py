@@ -12,7 +12,7 @@ import tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import programs  # noqa: E402
-from pvgpu_env import Env  # noqa: E402
+from pvgpu_env import PvgpuEnv  # noqa: E402
 
 # Under valgrind without FULL=1: one program of each kind of command.
 QUICK = ["vecadd", "copies", "callbacks", "streams", "fatbin", "errors"]
@@ -88,11 +88,8 @@ def both(env, build, name, limit):
 def through_pvgpu(build, names, args, library):
     failed = []
     with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
-        settings, logs = {}, None
-        if args.valgrind:
-            worker, logs = valgrind_worker(build, folder)
-            settings["worker"] = worker
-        with Env(build=build, libcuda=f"{library}/libcuda.so.1", settings=settings) as env:
+        worker, logs = valgrind_worker(build, folder) if args.valgrind else (None, None)
+        with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", worker=worker) as env:
             for name in names:
                 problems, results = both(env, build, name, args.limit)
                 if problems:
