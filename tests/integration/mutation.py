@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Do the test programs notice when the GPU errs? One fault at a time is switched on in simcuda.
+
+Every fault must make at least one program fail, and every program must fail under at least one fault;
+a program that only prints something else has not noticed. The usual run tries the pairs listed here,
+--full tries every program under every fault and prints the whole matrix."""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import programs  # noqa: E402
+
+# Fault -> programs that must notice it.
+FAULTS = {
+    "mutate:add": ["vecadd", "scan", "nbody", "math"],
+    "mutate:sub": ["nbody", "math"],
+    "mutate:mul": ["matmul", "params", "globals"],
+    "mutate:fma": ["math"],
+    "mutate:store": ["vecadd", "fatbin", "threads", "library", "fork"],
+    "mutate:shared": ["matmul", "launch"],
+    "mutate:bar": ["launch", "matmul"],
+    "mutate:atom": ["histogram", "streams"],
+    "mutate:shfl": ["reduce"],
+    "mutate:cmp": ["reduce", "contexts", "perthread"],
+    "mutate:copy-tail": ["copies", "pinned"],
+    "mutate:memset": ["memsets", "meminfo"],
+    "mutate:event-zero": ["streams"],
+    "mutate:event-negative": ["streams"],
+    "mutate:wait-event": ["streams"],
+    "mutate:callback": ["callbacks"],
+    "mutate:printf": ["printf"],
+    "mutate:global-init": ["globals"],
+    "hang-copy:1": ["copies"],
+    "ecc:1": ["vecadd", "assert"],
+    "lost:1": ["vecadd"],
+    "fail:cuDeviceGetAttribute:3:1": ["device"],
+    "fail:cuGetProcAddress_v2:2:500": ["procaddr"],
+    "fail:cuMemcpyDtoH_v2:1:1": ["errors"],
+    "fail:cuMemAlloc_v2:1:2": ["meminfo"],
+    "fail:cuEventElapsedTime_v2:2:1": ["streams"],
+}
+LIMIT = 20  # seconds; a program that hangs has noticed, if not in words
+
+
+def run_pair(build, fault, name):
+    with tempfile.TemporaryDirectory(prefix="pvgpu-mutation-") as folder:
+        env = programs.direct_env(build / "simcuda", {"SIMCUDA_GPU": f"{folder}/gpu", "SIMCUDA_FAULT": fault or ""})
+        return programs.run([build / "programs" / name], env, LIMIT)
+
+
+def describe(result):
+    if result.status is None:
+        return "hangs"
+    if result.status == 0:
+        return "-"
+    return f"exit {result.status}" if result.status > 0 else f"signal {-result.status}"
+
+
+def print_matrix(table, faults, names):
+    width = max(len(f) for f in faults)
+    print("\n" + " " * width + "  " + " ".join(f"{n[:8]:>8}" for n in names))
+    for fault in faults:
+        cells = [f"{table.get((fault, n), ''):>8}" for n in names]
+        print(f"{fault:<{width}}  " + " ".join(cells))
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    args.add_argument("--build", default="build", type=pathlib.Path)
+    args.add_argument("--full", action="store_true", help="every program under every fault")
+    args.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    args = args.parse_args()
+    build = args.build.resolve()
+    names = programs.names(build)
+    if not names:
+        print(f"no programs in {build}/programs", file=sys.stderr)
+        return 1
+    pairs = [(f, n) for f, wanted in FAULTS.items() for n in (names if args.full else wanted)]
+    pairs = [(None, n) for n in names] + pairs
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        results = dict(zip(pairs, pool.map(lambda p: run_pair(build, *p), pairs)))
+    table = {pair: describe(result) for pair, result in results.items()}
+    bad = [f"{n} fails without any fault: {table[None, n]}" for n in names if table[None, n] != "-"]
+    for fault, wanted in FAULTS.items():
+        missed = [n for n in wanted if table[fault, n] == "-"]
+        noticed = [n for n in names if table.get((fault, n), "-") != "-"]
+        if missed:
+            bad.append(f"{fault} is not noticed by {' '.join(missed)}")
+        print(f"{'ok  ' if noticed and not missed else 'FAIL'} {fault}: noticed by {' '.join(noticed) or 'no program'}")
+    blind = [n for n in names if all(table.get((f, n), "-") == "-" for f in FAULTS)]
+    bad += [f"{n} notices no fault" for n in blind]
+    print_matrix(table, list(FAULTS), names)
+    print("\n" + "".join(f"FAIL {line}\n" for line in bad)
+          + f"{len(FAULTS)} faults, {len(names)} programs, {len(pairs)} runs: "
+          + ("every fault is noticed, every program notices one" if not bad else f"{len(bad)} problems"))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
