@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -118,7 +117,7 @@ static const char *text_of(json_t *o, const char *key)
 
 static void print_mib(json_t *o, const char *key)
 {
-	printf(" %10" PRIu64, strtoull(text_of(o, key), NULL, 10) >> 20);
+	printf(" %10llu", strtoull(text_of(o, key), NULL, 10) >> 20);
 }
 
 static void print_json(json_t *o)

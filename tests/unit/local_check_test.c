@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ring/ring.h"
+#include "xen-pvgpu-back/link/local_check.h"
+#include "xen-pvgpu-back/link/msg.h"
+
+static char reason[CHECK_REASON];
+
+static struct pvgpu_local_open good_open(void)
+{
+	return (struct pvgpu_local_open){.magic = PVGPU_LOCAL_MAGIC, .version = PVGPU_LOCAL_VERSION};
+}
+
+START_TEST(open_requests)
+{
+	struct pvgpu_local_open m = good_open();
+
+	memset(m.comm, 'x', sizeof(m.comm));
+	m.comm[3] = '\n';
+	ck_assert_int_eq(check_open(&m, sizeof(m), reason), 0);
+	ck_assert_uint_eq(m.cmd_size, PVGPU_RING_CMD_DEFAULT);
+	ck_assert_uint_eq(m.rep_size, PVGPU_RING_REP_DEFAULT);
+	ck_assert_uint_eq(strlen(m.comm), sizeof(m.comm) - 1);
+	ck_assert_int_eq(m.comm[3], '?');
+	for (size_t len = 0; len < sizeof(m); len++)
+		ck_assert_int_eq(check_open(&m, len, reason), -EPROTO);
+	ck_assert_int_eq(check_open(&m, sizeof(m) + 1, reason), -EPROTO);
+	m = good_open();
+	m.magic++;
+	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EPROTO);
+	m = good_open();
+	m.version = 7;
+	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EPROTONOSUPPORT);
+	ck_assert(strstr(reason, "version 7") != NULL);
+	m = good_open();
+	m.cmd_size = PVGPU_RING_MIN + 8;
+	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EINVAL);
+	m = good_open();
+	m.rep_size = PVGPU_RING_MAX * 2;
+	ck_assert_int_eq(check_open(&m, sizeof(m), reason), -EINVAL);
+}
+END_TEST
+
+#define BASE 0x200000000000ull
+static const struct check_arena arena = {.base = BASE, .size = 1 << 20, .used = 4096, .limit = 1 << 19};
+
+static const struct {
+	uint32_t op;
+	uint64_t address, size;
+	unsigned int fds;
+	int result;
+} chunks[] = {
+	{PVGPU_CHUNK_ADD, BASE, 4096, 1, 0},
+	{PVGPU_CHUNK_ADD, BASE + (1 << 20) - 4096, 4096, 1, 0},
+	{PVGPU_CHUNK_ADD, BASE + (1 << 20), 4096, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE + (1 << 20) - 4096, 8192, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE - 4096, 8192, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE, 0, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE, 100, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE + 8, 4096, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE, UINT64_MAX & ~4095ull, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, UINT64_MAX & ~4095ull, 4096, 1, -EPROTO},
+	{PVGPU_CHUNK_ADD, BASE, 1 << 19, 1, -ENOMEM},
+	{PVGPU_CHUNK_ADD, BASE, (1 << 19) - 4096, 1, 0},
+	{PVGPU_CHUNK_ADD, BASE, 4096, 0, -EPROTO},
+	{PVGPU_CHUNK_REMOVE, BASE, 4096, 0, 0},
+	{PVGPU_CHUNK_REMOVE, BASE, 4096, 1, -EPROTO},
+	{0, BASE, 4096, 0, -EPROTO},
+	{3, BASE, 4096, 1, -EPROTO},
+};
+
+START_TEST(chunk_requests)
+{
+	struct pvgpu_local_chunk m = {.magic = PVGPU_LOCAL_MAGIC,
+				      .op = chunks[_i].op,
+				      .address = chunks[_i].address,
+				      .size = chunks[_i].size};
+	struct check_arena none = {.limit = 1 << 20};
+
+	ck_assert_int_eq(check_chunk(&m, sizeof(m), chunks[_i].fds, &arena, reason), chunks[_i].result);
+	ck_assert_int_eq(check_chunk(&m, sizeof(m) - 1, chunks[_i].fds, &arena, reason), -EPROTO);
+	ck_assert_int_eq(check_chunk(&m, sizeof(m), chunks[_i].fds, &none, reason), -EPROTO);
+	m.magic = 0;
+	ck_assert_int_eq(check_chunk(&m, sizeof(m), chunks[_i].fds, &arena, reason), -EPROTO);
+}
+END_TEST
+
+START_TEST(chunk_files)
+{
+	int fd = memfd_create("x", MFD_ALLOW_SEALING | MFD_CLOEXEC), p[2];
+
+	ck_assert_int_eq(ftruncate(fd, 8192), 0);
+	ck_assert_int_eq(check_chunk_fd(fd, 8192, reason), -EPROTO);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(check_chunk_fd(fd, 8192, reason), -EPROTO);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL), 0);
+	ck_assert_int_eq(check_chunk_fd(fd, 8192, reason), 0);
+	ck_assert_int_eq(check_chunk_fd(fd, 4096, reason), -EPROTO);
+	ck_assert_int_eq(check_chunk_fd(fd, 12288, reason), -EPROTO);
+	close(fd);
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(check_chunk_fd(p[0], 0, reason), -EPROTO);
+	close(p[0]);
+	close(p[1]);
+	fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(check_chunk_fd(fd, 0, reason), -EPROTO);
+	close(fd);
+	ck_assert_int_eq(check_chunk_fd(-1, 4096, reason), -EPROTO);
+}
+END_TEST
+
+static const struct {
+	uint32_t kind;
+	uint64_t a;
+	enum check_worker_state state;
+	int result;
+} words[] = {
+	{PVGPU_SUP_READY, 0, CHECK_STARTING, 0},
+	{PVGPU_SUP_READY, 0, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_READY, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_SEALED, 0, CHECK_SERVING, 0},
+	{PVGPU_SUP_SEALED, 0, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_LEASE, 1, CHECK_SERVING, 0},
+	{PVGPU_SUP_LEASE, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_LEASE, 1, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_LEASE, 1, CHECK_ADOPTING, -EPROTO},
+	{PVGPU_SUP_RETURN, 1, CHECK_SERVING, 0},
+	{PVGPU_SUP_RETURN, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_STATE, 0, CHECK_ADOPTING, 0},
+	{PVGPU_SUP_STATE, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_ENDED, PVGPU_END_FAILED, CHECK_STARTING, 0},
+	{PVGPU_SUP_ENDED, PVGPU_ENDS, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_ASSIGN, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_LEASED, 1, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_DRAIN, 1, CHECK_SERVING, -EPROTO},
+	{0, 0, CHECK_SERVING, -EPROTO},
+	{99, 0, CHECK_SERVING, -EPROTO},
+};
+
+START_TEST(words_of_workers)
+{
+	struct pvgpu_sup m = {.kind = words[_i].kind, .a = words[_i].a};
+
+	memset(m.reason, 0xff, sizeof(m.reason));
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), words[_i].state, reason), words[_i].result);
+	if (!words[_i].result)
+		ck_assert_uint_eq(strnlen(m.reason, sizeof(m.reason)), sizeof(m.reason) - 1);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m) - 1, words[_i].state, reason), -EPROTO);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m) + 1, words[_i].state, reason), -EPROTO);
+}
+END_TEST
+
+START_TEST(words_of_pvgpud)
+{
+	struct pvgpu_sup_assign m = {.head.kind = PVGPU_SUP_ASSIGN,
+				     .cmd_size = PVGPU_RING_CMD_DEFAULT,
+				     .rep_size = PVGPU_RING_REP_DEFAULT};
+
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, PVGPU_SUP_FDS, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, PVGPU_SUP_FDS - 1, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, 3, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 1, PVGPU_SUP_FDS, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 0, PVGPU_SUP_FDS, reason), -EPROTO);
+	m.cmd_size = 5;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, PVGPU_SUP_FDS, reason), -EPROTO);
+	m.head.kind = PVGPU_SUP_LEASED;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 0, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 1, reason), -EPROTO);
+	m.head.kind = PVGPU_SUP_LOG;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 1, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 0, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, 3, 1, 0, reason), -EPROTO);
+}
+END_TEST
+
+START_TEST(names)
+{
+	ck_assert_int_eq(check_vgpu_name("vgpu0"), 0);
+	ck_assert_int_eq(check_vgpu_name("a.b-c_D9"), 0);
+	ck_assert_int_eq(check_vgpu_name(""), -EINVAL);
+	ck_assert_int_eq(check_vgpu_name("."), -EINVAL);
+	ck_assert_int_eq(check_vgpu_name("-x"), -EINVAL);
+	ck_assert_int_eq(check_vgpu_name("a/b"), -EINVAL);
+	ck_assert_int_eq(check_vgpu_name("a b"), -EINVAL);
+	ck_assert_int_eq(check_vgpu_name("123456789012345678901234567890123456789"), 0);
+	ck_assert_int_eq(check_vgpu_name("1234567890123456789012345678901234567890"), -EINVAL);
+}
+END_TEST
+
+static unsigned int open_files(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 200; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* More fds than were asked for are closed, told of, and never leak. */
+START_TEST(messages_with_fds)
+{
+	int p[2], fds[4] = {0, 0, 0, 0}, value = 7, got = 0;
+	unsigned int before;
+	struct msg_in in;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p), 0);
+	before = open_files();
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 1, &in), -EAGAIN);
+	ck_assert_int_eq(msg_send(p[0], &value, sizeof(value), fds, 2), 0);
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 4, &in), 1);
+	ck_assert_int_eq(got, 7);
+	ck_assert_uint_eq(in.n, 2);
+	ck_assert(!in.fds_lost);
+	ck_assert(fcntl(in.fds[0], F_GETFD) & FD_CLOEXEC);
+	msg_close_fds(&in);
+	ck_assert_int_eq(msg_send(p[0], &value, sizeof(value), fds, 4), 0);
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 1, &in), 1);
+	ck_assert_uint_eq(in.n, 1);
+	ck_assert(in.fds_lost);
+	msg_close_fds(&in);
+	ck_assert_int_eq(msg_send(p[0], &value, sizeof(value), fds, 1), 0);
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 0, &in), 1);
+	ck_assert(in.fds_lost);
+	/* Longer than wanted: told by its length. An empty one is no hang-up. */
+	ck_assert_int_eq(msg_send(p[0], fds, sizeof(fds), NULL, 0), 0);
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 0, &in), 1);
+	ck_assert_uint_eq(in.len, sizeof(fds));
+	ck_assert_int_eq(msg_send(p[0], &value, 0, NULL, 0), 0);
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 0, &in), 1);
+	ck_assert_uint_eq(in.len, 0);
+	ck_assert_uint_eq(open_files(), before);
+	close(p[0]);
+	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 0, &in), 0);
+	ck_assert_int_eq(msg_send(p[1], &value, sizeof(value), NULL, 0), -EPIPE);
+	close(p[1]);
+}
+END_TEST
+
+START_TEST(peers)
+{
+	struct msg_peer peer;
+	int p[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p), 0);
+	ck_assert_int_eq(msg_peer(p[0], &peer), 0);
+	ck_assert_int_eq(peer.pid, getpid());
+	ck_assert_int_eq((int)peer.uid, (int)getuid());
+	ck_assert_int_ge(peer.pidfd, 0);
+	close(peer.pidfd);
+	close(p[0]);
+	close(p[1]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("local_check");
+	TCase *t = tcase_create("local_check");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, open_requests);
+	tcase_add_loop_test(t, chunk_requests, 0, (int)(sizeof(chunks) / sizeof(chunks[0])));
+	tcase_add_test(t, chunk_files);
+	tcase_add_loop_test(t, words_of_workers, 0, (int)(sizeof(words) / sizeof(words[0])));
+	tcase_add_test(t, words_of_pvgpud);
+	tcase_add_test(t, names);
+	tcase_add_test(t, messages_with_fds);
+	tcase_add_test(t, peers);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
