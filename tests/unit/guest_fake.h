@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session without a worker, for testing the guest's libcuda: commands are executed in the calling
+ * thread. Device memory is real memory at the device window, so copies can be checked by content.
+ */
+#ifndef GUEST_FAKE_H
+#define GUEST_FAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pvgpu_wire.h"
+
+enum { FAKE_OPS = 256, FAKE_WINDOW = 64 << 20 };
+
+struct fake {
+	unsigned int count[FAKE_OPS]; /* commands of each kind */
+	unsigned int marked;          /* of them with a mark */
+	uint32_t last_len;            /* the last command */
+	_Alignas(8) char last[PVGPU_CMD_MAX];
+	int open_result;        /* of the next pvgpu_session_open() */
+	int dead;               /* what the session's status is */
+	unsigned int fail_op;   /* an awaited command of this kind ... */
+	int fail_result;        /* ... gets this result */
+	bool hold_marks;        /* marks are not done until somebody waits for them */
+	unsigned int arena_allocs, arena_frees;
+	uint64_t image_len;     /* of the last module_load */
+	char image[64];         /* its first bytes */
+	struct pvgpu_func_info info; /* of every function */
+	struct pvgpu_param_info params[16];
+	uint64_t callback_id;   /* of the last host_func */
+	unsigned int opened, abandoned;
+};
+extern struct fake fake;
+
+/* Run the last host function as the session's thread would. */
+void fake_callback(uint32_t status);
+/* Number of commands so far. */
+unsigned int fake_commands(void);
+
+#endif
