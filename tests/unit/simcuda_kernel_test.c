@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated driver: modules, libraries, launches and what goes wrong in kernels. */
+#include <fcntl.h>
+
+#include "tests/unit/simcuda_kernels.h"
+#include "tests/unit/simcuda_test.h"
+
+static CUmodule load(void)
+{
+	CUmodule m;
+
+	OK(cuModuleLoadData(&m, PTX_ALL));
+	return m;
+}
+
+static CUfunction get(CUmodule m, const char *name)
+{
+	CUfunction f;
+
+	OK(cuModuleGetFunction(&f, m, name));
+	return f;
+}
+
+static CUresult run1(CUfunction f, unsigned int grid, unsigned int block, CUstream s, void **args)
+{
+	return cuLaunchKernel(f, grid, 1, 1, block, 1, 1, 0, s, args, NULL);
+}
+
+START_TEST(vector_add)
+{
+	enum { N = 100000 };
+	float *a = malloc(N * 4), *b = malloc(N * 4), *c = malloc(N * 4);
+	CUdeviceptr da, db, dc;
+	unsigned int n = N;
+	void *args[] = { &da, &db, &dc, &n };
+	CUfunction f;
+
+	start();
+	f = get(load(), "vadd");
+	for (int i = 0; i < N; i++) {
+		a[i] = (float)i;
+		b[i] = (float)(2 * i + 1);
+	}
+	OK(cuMemAlloc(&da, N * 4));
+	OK(cuMemAlloc(&db, N * 4));
+	OK(cuMemAlloc(&dc, N * 4));
+	OK(cuMemcpyHtoD(da, a, N * 4));
+	OK(cuMemcpyHtoD(db, b, N * 4));
+	OK(cuMemsetD32(dc, 0, N));
+	OK(run1(f, (N + 255) / 256, 256, NULL, args));
+	OK(cuMemcpyDtoH(c, dc, N * 4));
+	for (int i = 0; i < N; i++)
+		ck_assert(c[i] == a[i] + b[i]);
+	free(a);
+	free(b);
+	free(c);
+}
+END_TEST
+
+START_TEST(parameters_as_a_buffer)
+{
+	struct {
+		CUdeviceptr at;
+		uint32_t value;
+	} p = { 0, 123 };
+	size_t size = 12;
+	uint32_t v = 0;
+	void *extra[] = { CU_LAUNCH_PARAM_BUFFER_POINTER, &p, CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
+			  CU_LAUNCH_PARAM_END };
+	void *both[2] = { &p.at, &p.value };
+	CUfunction f;
+
+	start();
+	f = get(load(), "store");
+	OK(cuMemAlloc(&p.at, 4));
+	OK(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra));
+	OK(cuMemcpyDtoH(&v, p.at, 4));
+	ck_assert_uint_eq(v, 123);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, both, extra));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	size = 8;
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, extra));
+	OK(cuCtxSynchronize());
+}
+END_TEST
+
+START_TEST(bad_launches_are_told_at_once)
+{
+	CUlaunchAttribute cluster = { .id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION };
+	CUlaunchConfig config = { .gridDimX = 1, .gridDimY = 1, .gridDimZ = 1, .blockDimX = 32,
+				  .blockDimY = 1, .blockDimZ = 1, .attrs = &cluster, .numAttrs = 1 };
+	CUfunction f, limited;
+	CUmodule m;
+	CUstream s;
+	int blocks;
+
+	start();
+	m = load();
+	f = get(m, "die");
+	limited = get(m, "limited");
+	FAILS(CUDA_ERROR_INVALID_HANDLE, run1(NULL, 1, 1, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, run1(f, 0, 1, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, run1(f, 1, 0, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, run1(f, 1, 1025, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 65536, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 65, 0, NULL, NULL, NULL));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 60000, NULL, NULL, NULL));
+	FAILS(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, run1(limited, 1, 128, NULL, NULL));
+	OK(run1(limited, 1, 64, NULL, NULL));
+	OK(cuStreamCreate(&s, 0));
+	OK(cuStreamDestroy(s));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, run1(f, 1, 1, s, NULL));
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, f, 1024, 0));
+	ck_assert_int_eq(blocks, 2);
+	FAILS(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+	      cuLaunchCooperativeKernel(f, 33, 1, 1, 1024, 1, 1, 0, NULL, NULL));
+	cluster.value.clusterDim.x = 2;
+	cluster.value.clusterDim.y = cluster.value.clusterDim.z = 1;
+	FAILS(CUDA_ERROR_INVALID_CLUSTER_SIZE, cuLaunchKernelEx(&config, f, NULL, NULL));
+	cluster.value.clusterDim.x = 1;
+	OK(cuLaunchKernelEx(&config, limited, NULL, NULL));
+	OK(cuCtxSynchronize()); /* none of it was sticky */
+}
+END_TEST
+
+START_TEST(blocks_run_together)
+{
+	CUdeviceptr p;
+	unsigned int until = 64;
+	void *args[] = { &p, &until };
+	CUfunction f;
+
+	start();
+	f = get(load(), "meet");
+	OK(cuMemAlloc(&p, 4));
+	OK(cuMemsetD32(p, 0, 1));
+	OK(cuLaunchCooperativeKernel(f, 16, 1, 1, 4, 1, 1, 0, NULL, args));
+	OK(cuCtxSynchronize());
+}
+END_TEST
+
+START_TEST(kernels_of_streams_run_together)
+{
+	CUdeviceptr p;
+	void *spin_args[] = { &p };
+	uint32_t one = 1;
+	void *store_args[] = { &p, &one };
+	CUfunction spin, store;
+	CUstream a, b;
+	CUmodule m;
+
+	start();
+	m = load();
+	spin = get(m, "spin");
+	store = get(m, "store");
+	OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+	OK(cuMemAlloc(&p, 4));
+	OK(cuMemsetD32(p, 0, 1));
+	OK(run1(spin, 4, 32, a, spin_args));
+	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(a));
+	OK(run1(store, 1, 1, b, store_args));
+	OK(cuStreamSynchronize(a));
+}
+END_TEST
+
+START_TEST(shared_memory)
+{
+	enum { B = 128, G = 10 };
+	uint32_t v[B * G];
+	CUdeviceptr p;
+	void *args[] = { &p };
+	CUfunction f;
+	int bytes;
+
+	start();
+	f = get(load(), "reverse");
+	OK(cuFuncGetAttribute(&bytes, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, f));
+	ck_assert_int_eq(bytes, 512);
+	OK(cuMemAlloc(&p, sizeof(v)));
+	for (uint32_t i = 0; i < B * G; i++)
+		v[i] = i;
+	OK(cuMemcpyHtoD(p, v, sizeof(v)));
+	OK(run1(f, G, B, NULL, args));
+	OK(cuMemcpyDtoH(v, p, sizeof(v)));
+	for (uint32_t i = 0; i < B * G; i++)
+		ck_assert_uint_eq(v[i], i / B * B + B - 1 - i % B);
+}
+END_TEST
+
+START_TEST(module_contents)
+{
+	CUfunction f, list[32] = { 0 };
+	unsigned int count;
+	CUdeviceptr g, c;
+	CUmoduleLoadingMode mode;
+	const char *name;
+	size_t size, offset;
+	CUmodule m, got;
+	uint32_t v[2];
+
+	start();
+	m = load();
+	OK(cuModuleGetGlobal(&g, &size, m, "counter"));
+	ck_assert_uint_eq(size, 4);
+	OK(cuModuleGetGlobal(&c, &size, m, "step"));
+	ck_assert_uint_eq(size, 8);
+	FAILS(CUDA_ERROR_NOT_FOUND, cuModuleGetGlobal(&c, &size, m, "nothing"));
+	FAILS(CUDA_ERROR_NOT_FOUND, cuModuleGetFunction(&f, m, "nothing"));
+	OK(cuMemcpyDtoH(v, g, 4));
+	ck_assert_uint_eq(v[0], 7);
+	OK(run1(get(m, "count"), 1, 1, NULL, NULL));
+	OK(cuMemcpyDtoH(v, g, 4));
+	ck_assert_uint_eq(v[0], 16);
+	OK(cuMemsetD32(c + 4, 100, 1));
+	OK(run1(get(m, "count"), 1, 1, NULL, NULL));
+	OK(cuMemcpyDtoH(v, g, 4));
+	ck_assert_uint_eq(v[0], 116);
+	OK(cuModuleGetFunctionCount(&count, m));
+	ck_assert_uint_eq(count, 11);
+	OK(cuModuleEnumerateFunctions(list, count, m));
+	OK(cuFuncGetName(&name, list[0]));
+	ck_assert_str_eq(name, "vadd");
+	OK(cuFuncGetParamInfo(list[0], 3, &offset, &size));
+	ck_assert_uint_eq(offset, 24);
+	ck_assert_uint_eq(size, 4);
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuFuncGetParamInfo(list[0], 4, &offset, &size));
+	OK(cuFuncGetModule(&got, list[0]));
+	ck_assert_ptr_eq(got, m);
+	OK(cuModuleGetLoadingMode(&mode));
+	OK(cuModuleUnload(m));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, cuModuleUnload(m));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, run1(list[0], 1, 1, NULL, NULL));
+}
+END_TEST
+
+START_TEST(function_attributes)
+{
+	CUfunction f;
+	int v;
+
+	start();
+	f = get(load(), "vadd");
+	OK(cuFuncGetAttribute(&v, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, f));
+	ck_assert_int_eq(v, 1024);
+	OK(cuFuncGetAttribute(&v, CU_FUNC_ATTRIBUTE_NUM_REGS, f));
+	ck_assert_int_gt(v, 0);
+	OK(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 100000));
+	OK(cuFuncGetAttribute(&v, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, f));
+	ck_assert_int_eq(v, 100000);
+	FAILS(CUDA_ERROR_INVALID_VALUE,
+	      cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 300000));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_NUM_REGS, 3));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuFuncGetAttribute(&v, (CUfunction_attribute)99, f));
+}
+END_TEST
+
+START_TEST(bad_images)
+{
+	char log[512] = "";
+	CUjit_option option[] = { CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES };
+	void *value[] = { log, (void *)(uintptr_t)sizeof(log) };
+	unsigned char elf[64] = { 0x7f, 'E', 'L', 'F', 2, 1, 1 };
+	CUmodule m;
+
+	start();
+	FAILS(CUDA_ERROR_INVALID_IMAGE, cuModuleLoadData(&m, "what is this"));
+	FAILS(CUDA_ERROR_NO_BINARY_FOR_GPU, cuModuleLoadData(&m, elf));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuModuleLoadData(&m, NULL));
+	FAILS(CUDA_ERROR_FILE_NOT_FOUND, cuModuleLoad(&m, "/nonexistent/file"));
+	FAILS(CUDA_ERROR_INVALID_PTX,
+	      cuModuleLoadDataEx(&m, PTX_HEAD ".visible .entry k()\n{\nfrobnicate.u32 1;\nret;\n}\n", 2,
+				 option, value));
+	ck_assert_msg(strstr(log, "frobnicate") != NULL, "log: %s", log);
+	ck_assert_uint_eq((uintptr_t)value[1], strlen(log) + 1);
+	OK(cuCtxSynchronize());
+}
+END_TEST
+
+START_TEST(module_from_a_file)
+{
+	char path[] = "/tmp/simcuda-test-XXXXXX";
+	int fd = mkstemp(path);
+	CUmodule m;
+
+	start();
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, PTX_ALL, strlen(PTX_ALL)), (ssize_t)strlen(PTX_ALL));
+	close(fd);
+	OK(cuModuleLoad(&m, path));
+	get(m, "vadd");
+	unlink(path);
+}
+END_TEST
+
+START_TEST(libraries)
+{
+	CUcontext other;
+	CUdeviceptr a, b;
+	unsigned int count;
+	CUkernel k, list[16];
+	CUfunction f;
+	CUlibrary lib, got;
+	const char *name;
+	CUmodule m;
+	uint32_t v = 0;
+	size_t size;
+	int n;
+
+	start();
+	OK(cuLibraryLoadData(&lib, PTX_ALL, NULL, NULL, 0, NULL, NULL, 0));
+	OK(cuLibraryGetKernel(&k, lib, "count"));
+	FAILS(CUDA_ERROR_NOT_FOUND, cuLibraryGetKernel(&k, lib, "none"));
+	OK(cuLibraryGetKernelCount(&count, lib));
+	ck_assert_uint_eq(count, 11);
+	OK(cuLibraryEnumerateKernels(list, 11, lib));
+	OK(cuKernelGetName(&name, k));
+	ck_assert_str_eq(name, "count");
+	OK(cuKernelGetLibrary(&got, k));
+	ck_assert_ptr_eq(got, lib);
+	OK(cuKernelGetAttribute(&n, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, k, 0));
+	OK(cuLaunchKernel((CUfunction)k, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	OK(cuLibraryGetGlobal(&a, &size, lib, "counter"));
+	OK(cuMemcpyDtoH(&v, a, 4));
+	ck_assert_uint_eq(v, 16);
+	OK(cuKernelGetFunction(&f, k));
+	OK(cuLibraryGetModule(&m, lib));
+	FAILS(CUDA_ERROR_NOT_PERMITTED, cuModuleUnload(m));
+	OK(cuCtxCreate(&other, NULL, 0, 0));
+	OK(cuLibraryGetGlobal(&b, &size, lib, "counter"));
+	ck_assert_uint_ne(a, b); /* each context has its own */
+	FAILS(CUDA_ERROR_INVALID_HANDLE, run1(f, 1, 1, NULL, NULL));
+	OK(cuLaunchKernel((CUfunction)k, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+	OK(cuCtxDestroy(other));
+	OK(cuLibraryUnload(lib));
+	FAILS(CUDA_ERROR_INVALID_HANDLE, cuLibraryGetKernel(&k, lib, "count"));
+}
+END_TEST
+
+/* What the process's standard output gets while fn runs. */
+static char *capture(int fd, void (*fn)(void))
+{
+	char path[] = "/tmp/simcuda-test-XXXXXX";
+	int file = mkstemp(path), saved;
+	static char text[65536];
+	ssize_t n;
+
+	unlink(path);
+	fflush(stdout);
+	fflush(stderr);
+	saved = dup(fd);
+	dup2(file, fd);
+	fn();
+	fflush(stdout);
+	fflush(stderr);
+	dup2(saved, fd);
+	close(saved);
+	n = pread(file, text, sizeof(text) - 1, 0);
+	close(file);
+	text[n > 0 ? n : 0] = 0;
+	return text;
+}
+
+static void print_some(void)
+{
+	CUfunction f = get(load(), "hello");
+
+	for (int i = 0; i < 3; i++) {
+		void *args[] = { &i };
+
+		OK(run1(f, 1, 1, NULL, args));
+	}
+	printf("before\n");
+	OK(cuStreamSynchronize(NULL));
+	printf("after\n");
+}
+
+START_TEST(device_printf)
+{
+	start();
+	ck_assert_str_eq(capture(1, print_some), "before\nhello 0!\nhello 1!\nhello 2!\nafter\n");
+}
+END_TEST
+
+static void print_much(void)
+{
+	CUfunction f = get(load(), "hello");
+
+	OK(cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, 4096));
+	for (int i = 0; i < 1000; i++) {
+		void *args[] = { &i };
+
+		OK(run1(f, 1, 1, NULL, args));
+	}
+	OK(cuCtxSynchronize());
+}
+
+START_TEST(device_printf_is_bounded)
+{
+	char *text;
+
+	start();
+	text = capture(1, print_much);
+	ck_assert_uint_le(strlen(text), 4096);
+	ck_assert_ptr_nonnull(strstr(text, "hello 999!\n"));
+	ck_assert_ptr_null(strstr(text, "hello 1!\n"));
+}
+END_TEST
+
+static void sticky(CUresult code)
+{
+	CUdeviceptr p;
+	CUevent e;
+
+	FAILS(code, cuCtxSynchronize());
+	FAILS(code, cuMemAlloc(&p, 4));
+	FAILS(code, cuStreamSynchronize(NULL));
+	FAILS(code, cuEventCreate(&e, 0));
+}
+
+START_TEST(wild_pointer)
+{
+	CUdeviceptr at = 0x10, good;
+	uint32_t v = 1;
+	void *args[] = { &at, &v };
+	CUcontext ctx;
+	CUfunction f;
+	int n;
+
+	OK(cuInit(0));
+	OK(cuCtxCreate(&ctx, NULL, 0, 0));
+	f = get(load(), "store");
+	OK(cuMemAlloc(&good, 1 << 20));
+	OK(run1(f, 1, 32, NULL, args));
+	sticky(CUDA_ERROR_ILLEGAL_ADDRESS);
+	FAILS(CUDA_ERROR_ILLEGAL_ADDRESS, run1(f, 1, 1, NULL, args));
+	OK(cuDeviceGetCount(&n));
+	OK(cuCtxDestroy(ctx));
+	OK(cuCtxCreate(&ctx, NULL, 0, 0)); /* a new one works */
+	f = get(load(), "store");
+	OK(cuMemAlloc(&at, 4));
+	OK(run1(f, 1, 1, NULL, args));
+	OK(cuCtxSynchronize());
+	at += 4; /* just behind the allocation */
+	OK(run1(f, 1, 1, NULL, args));
+	sticky(CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+END_TEST
+
+START_TEST(host_pointer_is_wild)
+{
+	static uint32_t word;
+	CUdeviceptr at = (uintptr_t)&word;
+	uint32_t v = 1;
+	void *args[] = { &at, &v };
+
+	start();
+	OK(run1(get(load(), "store"), 1, 1, NULL, args));
+	sticky(CUDA_ERROR_ILLEGAL_ADDRESS);
+	ck_assert_uint_eq(word, 0);
+	OK(cuDevicePrimaryCtxReset(0));
+	start();
+	OK(cuCtxSynchronize());
+}
+END_TEST
+
+START_TEST(misaligned_address)
+{
+	CUdeviceptr at;
+	uint32_t v = 1;
+	void *args[] = { &at, &v };
+
+	start();
+	OK(cuMemAlloc(&at, 64));
+	at += 2;
+	OK(run1(get(load(), "store"), 1, 1, NULL, args));
+	sticky(CUDA_ERROR_MISALIGNED_ADDRESS);
+}
+END_TEST
+
+START_TEST(trap)
+{
+	CUevent e;
+	CUstream s;
+
+	start();
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuEventCreate(&e, 0));
+	OK(run1(get(load(), "die"), 100, 64, s, NULL));
+	OK(cuEventRecord(e, s));
+	FAILS(CUDA_ERROR_LAUNCH_FAILED, cuEventSynchronize(e));
+	sticky(CUDA_ERROR_LAUNCH_FAILED);
+}
+END_TEST
+
+static void fail_assertion(void)
+{
+	OK(run1(get(load(), "check"), 1, 1, NULL, NULL));
+	FAILS(CUDA_ERROR_ASSERT, cuCtxSynchronize());
+}
+
+START_TEST(device_assert)
+{
+	char *text;
+
+	start();
+	text = capture(2, fail_assertion);
+	ck_assert_msg(strstr(text, "x>1") && strstr(text, "42"), "stderr: %s", text);
+	sticky(CUDA_ERROR_ASSERT);
+}
+END_TEST
+
+START_TEST(occupancy)
+{
+	int grid, block, n;
+	CUfunction f;
+	size_t bytes;
+
+	start();
+	f = get(load(), "reverse");
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 64, 0));
+	ck_assert_int_eq(n, 32);
+	OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&n, f, 64, 40000));
+	ck_assert_int_eq(n, 5);
+	OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, f, NULL, 0, 0));
+	ck_assert_int_eq(block, 1024);
+	ck_assert_int_eq(grid, 32);
+	OK(cuOccupancyAvailableDynamicSMemPerBlock(&bytes, f, 2, 128));
+	ck_assert_uint_gt(bytes, 100000);
+}
+END_TEST
+
+START_TEST(launch_latency_is_sane)
+{
+	enum { N = 2000 };
+	uint64_t begin, posted, done;
+	CUdeviceptr at;
+	uint32_t v = 1;
+	void *args[] = { &at, &v };
+	CUfunction f;
+	CUstream s;
+
+	start();
+	f = get(load(), "store");
+	OK(cuMemAlloc(&at, 4));
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	begin = test_now_ns();
+	for (int i = 0; i < N; i++)
+		OK(run1(f, 1, 32, s, args));
+	posted = test_now_ns();
+	OK(cuStreamSynchronize(s));
+	done = test_now_ns();
+	printf("launch: %.2f us posted, %.2f us done\n", (double)(posted - begin) / N / 1000,
+	       (double)(done - begin) / N / 1000);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("simcuda_kernel");
+	TCase *t = tcase_create("all");
+
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, vector_add);
+	tcase_add_test(t, parameters_as_a_buffer);
+	tcase_add_test(t, bad_launches_are_told_at_once);
+	tcase_add_test(t, blocks_run_together);
+	tcase_add_test(t, kernels_of_streams_run_together);
+	tcase_add_test(t, shared_memory);
+	tcase_add_test(t, module_contents);
+	tcase_add_test(t, function_attributes);
+	tcase_add_test(t, bad_images);
+	tcase_add_test(t, module_from_a_file);
+	tcase_add_test(t, libraries);
+	tcase_add_test(t, device_printf);
+	tcase_add_test(t, device_printf_is_bounded);
+	tcase_add_test(t, wild_pointer);
+	tcase_add_test(t, host_pointer_is_wild);
+	tcase_add_test(t, misaligned_address);
+	tcase_add_test(t, trap);
+	tcase_add_test(t, device_assert);
+	tcase_add_test(t, occupancy);
+	tcase_add_test(t, launch_latency_is_sane);
+	suite_add_tcase(s, t);
+	return run_suite(s, "kernel");
+}
