@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# The PTX engine. SIMCUDA_PTX_OBJS and SIMCUDA_PTX_LIBS are for whoever links it.
+SIMCUDA_PTX_DIR  := tests/simcuda/ptx
+SIMCUDA_PTX_SRCS := $(sort $(wildcard $(SIMCUDA_PTX_DIR)/*.c))
+SIMCUDA_PTX_OBJS := $(call obj,$(SIMCUDA_PTX_SRCS))
+SIMCUDA_PTX_LIBS := -lm
+
+# Register rows are read as integers and as floats; sums and products must not be fused.
+PTX_EXEC_FLAGS := -O3 -ffp-contract=off -fno-strict-aliasing -fno-math-errno -fno-trapping-math
+CFLAGS_exec_int     := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_bits    := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_float   := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_half    := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_cvt     := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_compare := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_mem     := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_atom    := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_warp    := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_special := $(PTX_EXEC_FLAGS)
+
+# ptxrun: parse a file, list its kernels, run one.
+TESTPROGS += $(B)/tests/ptxrun
+$(B)/tests/ptxrun: $(call obj,tests/simcuda/ptx/tool/ptxrun.c) $(SIMCUDA_PTX_OBJS)
+LDLIBS_ptxrun := $(SIMCUDA_PTX_LIBS)

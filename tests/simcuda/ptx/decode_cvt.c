@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* cvt and the conversions of addresses. */
+#include "tests/simcuda/ptx/parser.h"
+#include "tests/simcuda/ptx/exec.h"
+#include "tests/simcuda/ptx/cvt.h"
+
+static bool is_float(enum type t)
+{
+	return type_info[t].kind == KIND_F;
+}
+
+static bool is_integer(enum type t)
+{
+	return type_info[t].kind == KIND_U || type_info[t].kind == KIND_S;
+}
+
+static uint32_t cvt_flags(struct parser *p, struct raw *r)
+{
+	static const struct { const char *name; uint32_t flags; } modes[] = {
+		{ "rn", CVT_ROUNDED | FLOAT_RN },   { "rz", CVT_ROUNDED | FLOAT_RZ },
+		{ "rm", CVT_ROUNDED | FLOAT_RM },   { "rp", CVT_ROUNDED | FLOAT_RP },
+		{ "rna", CVT_ROUNDED | CVT_AWAY },  { "rni", CVT_INTEGRAL | FLOAT_RN },
+		{ "rzi", CVT_INTEGRAL | FLOAT_RZ }, { "rmi", CVT_INTEGRAL | FLOAT_RM },
+		{ "rpi", CVT_INTEGRAL | FLOAT_RP },
+	};
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (take(r, modes[i].name)) {
+			flags |= modes[i].flags;
+			break;
+		}
+	}
+	if (take(r, "relu"))
+		flags |= FLOAT_RELU;
+	if (take(r, "ftz"))
+		flags |= FLOAT_FTZ;
+	if (take(r, "sat"))
+		flags |= FLOAT_SAT;
+	return flags;
+}
+
+/* Common pairs have loops of their own. */
+static exec_fn quick_cvt(enum type dt, enum type st, uint8_t dc, uint8_t sc, uint32_t flags)
+{
+	if ((flags & ~(CVT_ROUNDED | FLOAT_RMASK)) || (flags & FLOAT_RMASK) ||
+	    dc != type_info[dt].cls || sc != type_info[st].cls)
+		return NULL;
+	if (type_info[dt].bytes == 8 && !is_float(dt) && st == TY_U32)
+		return op_cvt_u64_u32;
+	if (type_info[dt].bytes == 8 && !is_float(dt) && st == TY_S32)
+		return op_cvt_s64_s32;
+	if ((dt == TY_U32 || dt == TY_S32) && (st == TY_U64 || st == TY_S64))
+		return op_cvt_u32_u64;
+	if (dt == TY_F32 && st == TY_S32)
+		return op_cvt_f32_s32;
+	if (dt == TY_F64 && st == TY_F32)
+		return op_cvt_f64_f32;
+	return NULL;
+}
+
+static exec_fn general_cvt(struct parser *p, struct raw *r, enum type dt, enum type st, uint32_t flags)
+{
+	bool df = is_float(dt), sf = is_float(st);
+	bool narrows = df && sf && type_info[dt].bytes < type_info[st].bytes;
+
+	if ((!df && !is_integer(dt)) || (!sf && !is_integer(st)) || dt == TY_F16X2 ||
+	    dt == TY_BF16X2 || st == TY_F16X2 || st == TY_BF16X2 || st == TY_TF32)
+		unknown_instruction(p, r);
+	if (!df && !sf) {
+		if (flags & ~FLOAT_SAT)
+			unknown_instruction(p, r);
+		return op_cvt_int;
+	}
+	/* a rounding is demanded exactly where a value may change */
+	if (df && !sf && !(flags & CVT_ROUNDED))
+		unknown_instruction(p, r);
+	if (!df && sf && !(flags & CVT_INTEGRAL))
+		unknown_instruction(p, r);
+	if (narrows && !(flags & CVT_ROUNDED))
+		unknown_instruction(p, r);
+	if (dt == TY_TF32 && st != TY_F32)
+		unknown_instruction(p, r);
+	return df ? sf ? op_cvt_float : op_cvt_to_float : op_cvt_from_float;
+}
+
+/* cvt.rn.f16x2.f32 d, a, b: a is the upper half */
+static void decode_cvt_pack(struct parser *p, struct raw *r, enum type dt, uint32_t flags)
+{
+	uint32_t d, a, b;
+
+	done_mods(p, r);
+	need_operands(p, r, 3, 3);
+	if (!(flags & CVT_ROUNDED) || (flags & FLOAT_RMASK) > FLOAT_RZ)
+		unknown_instruction(p, r);
+	d = dst(p, r, 0, dt);
+	a = src(p, r, 1, TY_F32);
+	b = src(p, r, 2, TY_F32);
+	emit3(p, op_cvt_pack, d, a, b, OPERAND_NONE)->x = flags | CVT_TYPES(dt, TY_F32, 0, 0);
+}
+
+static void decode_cvt(struct parser *p, struct raw *r, int arg)
+{
+	uint32_t flags = cvt_flags(p, r), d, a;
+	enum type dt = need_type(p, r), st = need_type(p, r);
+	uint8_t dc, sc;
+	struct insn *i;
+	exec_fn fn;
+
+	if ((dt == TY_F16X2 || dt == TY_BF16X2) && st == TY_F32) {
+		decode_cvt_pack(p, r, dt, flags);
+		return;
+	}
+	done_mods(p, r);
+	need_operands(p, r, 2, 2);
+	fn = general_cvt(p, r, dt, st, flags);
+	d = wide_dst(p, r, &r->ops[0], dt, &dc);
+	a = wide_src(p, r, &r->ops[1], st, &sc);
+	if (quick_cvt(dt, st, dc, sc, flags))
+		fn = quick_cvt(dt, st, dc, sc, flags);
+	i = emit3(p, fn, d, a, OPERAND_NONE, OPERAND_NONE);
+	i->x = flags | CVT_TYPES(dt, st, dc, sc);
+	if (fn == op_cvt_to_float && (flags & FLOAT_RMASK) && (dt == TY_F32 || dt == TY_F64)) {
+		i->inner = fn;
+		i->fn = op_rounded;
+	}
+}
+
+static uint64_t window_of(struct parser *p, struct raw *r)
+{
+	if (take(r, "shared") || take(r, "shared::cta"))
+		return SHARED_WINDOW;
+	if (take(r, "local"))
+		return LOCAL_WINDOW;
+	if (take(r, "param") || take(r, "param::entry"))
+		return PARAM_WINDOW;
+	if (take(r, "global") || take(r, "const"))
+		return 0;
+	unknown_instruction(p, r);
+}
+
+static void decode_cvta(struct parser *p, struct raw *r, int arg)
+{
+	bool to = take(r, "to");
+	uint64_t window = window_of(p, r);
+	enum type t = need_type(p, r);
+	uint32_t d, a;
+
+	done_mods(p, r);
+	need_operands(p, r, 2, 2);
+	if (t != TY_U64)
+		unknown_instruction(p, r);
+	d = dst(p, r, 0, t);
+	a = src(p, r, 1, t);
+	if (!window)
+		emit3(p, mov_fn(CLS_D), d, a, OPERAND_NONE, OPERAND_NONE);
+	else
+		emit3(p, to ? op_cvta_to : op_cvta, d, a, OPERAND_NONE, OPERAND_NONE)->imm =
+			(int64_t)window;
+}
+
+static void decode_isspacep(struct parser *p, struct raw *r, int arg)
+{
+	bool is_const = r->mod_count == 1 && word_is(r->mods[0].s, r->mods[0].len, "const");
+	uint64_t window;
+	uint32_t d, a;
+
+	if (take(r, "shared::cluster"))
+		window = SHARED_WINDOW;
+	else
+		window = window_of(p, r);
+	done_mods(p, r);
+	need_operands(p, r, 2, 2);
+	d = dst(p, r, 0, TY_PRED);
+	a = src(p, r, 1, TY_U64);
+	/* constants lie in ordinary memory: nothing is known to be constant */
+	emit3(p, op_isspacep, d, a, OPERAND_NONE, OPERAND_NONE)->imm =
+		is_const ? (int64_t)WINDOW_MASK : (int64_t)window;
+}
+
+const struct opcode opcodes_cvt[] = {
+	{ "cvt", decode_cvt, 0 },
+	{ "cvta", decode_cvta, 0 },
+	{ "isspacep", decode_isspacep, 0 },
+	{ NULL, NULL, 0 },
+};

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads, stores, atomics and fences. */
+#include "tests/simcuda/ptx/parser.h"
+#include "tests/simcuda/ptx/exec.h"
+
+static enum space take_space(struct raw *r)
+{
+	if (take(r, "global"))
+		return SPACE_GLOBAL;
+	if (take(r, "shared") || take(r, "shared::cta"))
+		return SPACE_SHARED;
+	if (take(r, "local"))
+		return SPACE_LOCAL;
+	if (take(r, "const"))
+		return SPACE_CONST;
+	if (take(r, "param") || take(r, "param::entry") || take(r, "param::func"))
+		return SPACE_PARAM;
+	return SPACE_GENERIC;
+}
+
+/* Ordering and cache operators: those that order anything become a full fence. */
+static bool take_order(struct raw *r)
+{
+	static const char *const ignored[] = {
+		"weak", "relaxed", "volatile", "mmio", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc",
+		"cta", "cluster", "gpu", "sys", "noftz", "L1::evict_normal", "L1::evict_unchanged",
+		"L1::evict_first", "L1::evict_last", "L1::no_allocate", "L2::cache_hint",
+		"L2::64B", "L2::128B", "L2::256B", "L2::evict_normal", "L2::evict_last",
+	};
+	bool fence = take(r, "acquire") || take(r, "release") || take(r, "acq_rel");
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		take(r, ignored[i]);
+	return fence;
+}
+
+/* The address operand: base row in *a, offset in the mem_op. */
+static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m, uint32_t *a)
+{
+	struct operand *o = &r->ops[n];
+	const struct var *v = o->var;
+
+	if (o->kind != OPK_ADDR)
+		bad_operand(p, r, n);
+	if (o->base == OPK_REG || (o->base == OPK_VAR && v->is_row)) {
+		m->base_cls = o->base == OPK_REG ? type_info[o->type].cls : v->row_cls;
+		*a = o->base == OPK_REG ? o->row : (uint32_t)v->offset;
+		m->offset = (int64_t)o->value;
+		if (m->base_cls != CLS_W && m->base_cls != CLS_D)
+			bad_operand(p, r, n);
+		return;
+	}
+	m->base_cls = CLS_D;
+	if (o->base == OPK_INT) {
+		*a = constant(p, CLS_D, o->value, NULL, NULL);
+		return;
+	}
+	if (m->space != v->space && m->space != SPACE_GENERIC)
+		bad_operand(p, r, n);
+	note_use(p, NULL, o->var);
+	if (m->space == SPACE_GENERIC) /* a name stands for an address in its own space */
+		m->space = v->space;
+	if (v->space == SPACE_LOCAL) {
+		m->frame_local = 1;
+		*a = constant(p, CLS_D, v->offset + o->value, NULL, NULL);
+	} else if (v->space == SPACE_PARAM) {
+		uint64_t at = v->offset + o->value + (v->is_kernel_param ? 0 : FRAME_PARAMS);
+
+		*a = constant(p, CLS_D, at, NULL, NULL);
+		m->offset = 0;
+		m->is_const_param = v->is_kernel_param;
+		m->param_at = (uint32_t)at;
+	} else {
+		*a = constant(p, CLS_D, o->value, v, NULL);
+	}
+}
+
+static uint32_t vector_count(struct raw *r)
+{
+	if (take(r, "v2"))
+		return 2;
+	return take(r, "v4") ? 4 : 1;
+}
+
+static void value_registers(struct parser *p, struct raw *r, uint32_t n, enum type t, bool is_dst,
+			    struct mem_op *m)
+{
+	struct operand *o = &r->ops[n], *e = o;
+	uint8_t cls = 0;
+
+	if ((o->kind == OPK_VECTOR) != (m->count > 1) || (o->kind == OPK_VECTOR && o->count != m->count))
+		bad_operand(p, r, n);
+	if (o->kind == OPK_VECTOR)
+		e = o->elems;
+	for (uint32_t i = 0; i < m->count; i++) {
+		m->regs[i] = is_dst ? wide_dst(p, r, &e[i], t, &cls) : wide_src(p, r, &e[i], t, &cls);
+		if (i && cls != m->cls)
+			bad_operand(p, r, n);
+		m->cls = cls;
+	}
+}
+
+static void decode_ldst(struct parser *p, struct raw *r, int store)
+{
+	struct mem_op *m = parse_alloc(p, sizeof(*m));
+	uint32_t a = 0;
+	struct insn *i;
+	enum type t;
+
+	m->fence = take_order(r);
+	m->space = (uint8_t)take_space(r);
+	m->count = (uint8_t)vector_count(r);
+	t = need_type(p, r);
+	done_mods(p, r);
+	need_operands(p, r, 2, 2);
+	if (t == TY_PRED || t == TY_TF32 || (store && m->space == SPACE_CONST))
+		unknown_instruction(p, r);
+	m->bytes = type_info[t].bytes;
+	m->is_signed = type_info[t].kind == KIND_S;
+	if (m->bytes * m->count > 16)
+		unknown_instruction(p, r);
+	decode_address(p, r, store ? 0 : 1, m, &a);
+	value_registers(p, r, store ? 1 : 0, t, !store, m);
+	i = emit3(p, store ? op_st : op_ld, OPERAND_NONE, a, OPERAND_NONE, OPERAND_NONE);
+	if (!store && m->is_const_param && p->fn->is_entry)
+		i->fn = op_ld_kernel_param;
+	i->ptr = m;
+}
+
+static int atom_op(struct raw *r)
+{
+	static const char *const names[] = { "add", "min", "max", "and", "or",
+					     "xor", "exch", "cas", "inc", "dec" };
+
+	for (int i = 0; i < 10; i++) {
+		if (take(r, names[i]))
+			return i;
+	}
+	return -1;
+}
+
+static bool atom_allowed(int op, enum type t)
+{
+	switch (op) {
+	case ATOM_ADD:
+		return t == TY_U32 || t == TY_S32 || t == TY_U64 || t == TY_S64 ||
+		       type_info[t].kind == KIND_F;
+	case ATOM_MIN:
+	case ATOM_MAX:
+		return t == TY_U32 || t == TY_S32 || t == TY_U64 || t == TY_S64 || t == TY_F16 ||
+		       t == TY_F16X2 || t == TY_BF16 || t == TY_BF16X2;
+	case ATOM_AND:
+	case ATOM_OR:
+	case ATOM_XOR:
+		return t == TY_B32 || t == TY_B64;
+	case ATOM_EXCH:
+		return t == TY_B32 || t == TY_B64;
+	case ATOM_CAS:
+		return t == TY_B16 || t == TY_B32 || t == TY_B64;
+	default:
+		return t == TY_U32;
+	}
+}
+
+static void decode_atom(struct parser *p, struct raw *r, int red)
+{
+	struct mem_op *m = parse_alloc(p, sizeof(*m));
+	uint32_t d = OPERAND_NONE, a = 0, b, c = OPERAND_NONE, n = red ? 1 : 2;
+	int op = atom_op(r);
+	enum type t;
+
+	m->fence = take_order(r);
+	m->space = (uint8_t)take_space(r);
+	t = need_type(p, r);
+	done_mods(p, r);
+	need_operands(p, r, n + 1 + (op == ATOM_CAS), n + 1 + (op == ATOM_CAS));
+	if (op < 0 || !atom_allowed(op, t) || t == TY_TF32 || (red && op >= ATOM_EXCH && op <= ATOM_CAS) ||
+	    (m->space != SPACE_GENERIC && m->space != SPACE_GLOBAL && m->space != SPACE_SHARED))
+		unknown_instruction(p, r);
+	m->atom = (uint8_t)op;
+	m->atom_type = (uint8_t)t;
+	m->bytes = type_info[t].bytes;
+	m->count = 1;
+	m->cls = type_info[t].cls;
+	decode_address(p, r, n - 1, m, &a);
+	if (!red)
+		d = dst(p, r, 0, t);
+	b = src(p, r, n, t);
+	if (op == ATOM_CAS)
+		c = src(p, r, n + 1, t);
+	emit3(p, op_atom, d, a, b, c)->ptr = m;
+}
+
+static void decode_fence(struct parser *p, struct raw *r, int arg)
+{
+	static const char *const words[] = { "cta", "cluster", "gl", "gpu", "sys", "sc", "acq_rel",
+					     "acquire", "release", "proxy", "alias" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		take(r, words[i]);
+	done_mods(p, r);
+	need_operands(p, r, 0, 0);
+	emit(p, op_fence);
+}
+
+/* Hints: the address may be anything, nothing is read. */
+static void decode_prefetch(struct parser *p, struct raw *r, int arg)
+{
+	r->mods_used = (1u << r->mod_count) - 1;
+	need_operands(p, r, 1, 2);
+	emit(p, op_nop);
+}
+
+const struct opcode opcodes_mem[] = {
+	{ "ld", decode_ldst, 0 },
+	{ "ldu", decode_ldst, 0 },
+	{ "st", decode_ldst, 1 },
+	{ "atom", decode_atom, 0 },
+	{ "red", decode_atom, 1 },
+	{ "membar", decode_fence, 0 },
+	{ "fence", decode_fence, 0 },
+	{ "prefetch", decode_prefetch, 0 },
+	{ "prefetchu", decode_prefetch, 0 },
+	{ "discard", decode_prefetch, 0 },
+	{ "applypriority", decode_prefetch, 0 },
+	{ NULL, NULL, 0 },
+};

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* Loads and stores. */
+#include "tests/simcuda/ptx/exec.h"
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+/* One element of each lane as it was read; which member counts is the operation's size. */
+union element {
+	u8 b8[LANES];
+	u16 b16[LANES];
+	u32 b32[LANES];
+	u64 b64[LANES];
+};
+
+/* Other threads and processes may write the same memory: each element is one access. */
+#define GATHER(BITS)                                                                           \
+	static inline void gather##BITS(u##BITS *t, const u64 *at, u32 offset)                 \
+	{                                                                                      \
+		for (int l = 0; l < LANES; l++)                                                \
+			t[l] = __atomic_load_n((const u##BITS *)(uintptr_t)(at[l] + offset),   \
+					       __ATOMIC_RELAXED);                              \
+	}                                                                                      \
+	static inline void scatter##BITS(const u##BITS *t, const u64 *at, u32 offset, u32 mask) \
+	{                                                                                      \
+		for (u32 m = mask; m; m &= m - 1) {                                            \
+			int l = __builtin_ctz(m);                                              \
+			__atomic_store_n((u##BITS *)(uintptr_t)(at[l] + offset), t[l],         \
+					 __ATOMIC_RELAXED);                                    \
+		}                                                                              \
+	}
+GATHER(8)
+GATHER(16)
+GATHER(32)
+GATHER(64)
+
+static void gather(union element *e, const u64 *at, u32 offset, u32 bytes)
+{
+	switch (bytes) {
+	case 1: gather8(e->b8, at, offset); break;
+	case 2: gather16(e->b16, at, offset); break;
+	case 4: gather32(e->b32, at, offset); break;
+	default: gather64(e->b64, at, offset); break;
+	}
+}
+
+static void scatter(const union element *e, const u64 *at, u32 offset, u32 bytes, u32 mask)
+{
+	switch (bytes) {
+	case 1: scatter8(e->b8, at, offset, mask); break;
+	case 2: scatter16(e->b16, at, offset, mask); break;
+	case 4: scatter32(e->b32, at, offset, mask); break;
+	default: scatter64(e->b64, at, offset, mask); break;
+	}
+}
+
+/* To a register that is wider than the element: by its sign or with zeros. */
+static void widen(struct warp *w, const struct mem_op *m, u32 reg, const union element *e, u32 mask)
+{
+	u64 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		u64 v = m->bytes == 1 ? e->b8[l] : m->bytes == 2 ? e->b16[l] : e->b32[l];
+		u32 drop = 64 - 8u * m->bytes;
+
+		t[l] = m->is_signed ? (u64)((int64_t)(v << drop) >> drop) : v;
+	}
+	put_wide(w, reg, (enum cls)m->cls, t, mask);
+}
+
+static void put_element(struct warp *w, const struct mem_op *m, u32 reg, const union element *e, u32 mask)
+{
+	if (m->bytes == 4 && m->cls == CLS_W)
+		put32(row(w, reg), e->b32, mask);
+	else if (m->bytes == 8)
+		put64(row(w, reg), e->b64, mask);
+	else if (m->bytes == 2 && m->cls == CLS_H)
+		put16(row(w, reg), e->b16, mask);
+	else
+		widen(w, m, reg, e, mask);
+}
+
+static void get_element(const struct warp *w, const struct mem_op *m, u32 reg, union element *e)
+{
+	u64 t[LANES];
+
+	if (m->bytes == (1u << m->cls)) {
+		memcpy(e, row(w, reg), (size_t)LANES * m->bytes);
+		return;
+	}
+	get_wide(w, reg, (enum cls)m->cls, t);
+	for (int l = 0; l < LANES; l++) {
+		if (m->bytes == 1)
+			e->b8[l] = (u8)t[l];
+		else if (m->bytes == 2)
+			e->b16[l] = (u16)t[l];
+		else
+			e->b32[l] = (u32)t[l];
+	}
+}
+
+static bool check_offsets(struct warp *w, const u64 *at, u64 base, u64 size, u32 mask, u32 bytes,
+			  u64 window)
+{
+	bool bad = size < bytes;
+	u64 low = 0;
+
+	for (int l = 0; l < LANES && !bad; l++) {
+		bad |= at[l] - base > size - bytes;
+		low |= at[l];
+	}
+	if (!bad && !(low & (bytes - 1)))
+		return true;
+	for (u32 m = mask; m; m &= m - 1) {
+		u32 l = (u32)__builtin_ctz(m);
+
+		if (at[l] & (bytes - 1)) {
+			fault(w, l, PTX_FAULT_MISALIGNED, at[l] | window);
+			return false;
+		}
+		if (size < bytes || at[l] - base > size - bytes) {
+			fault(w, l, PTX_FAULT_ADDRESS, at[l] | window);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool uniform(const u64 *at)
+{
+	u64 differs = 0;
+
+	for (int l = 1; l < LANES; l++)
+		differs |= at[l] ^ at[0];
+	return !differs;
+}
+
+static void load_rows(struct warp *w, const struct mem_op *m, const u32 *rows, const u64 *at, u32 mask)
+{
+	bool same = m->bytes >= 4 && uniform(at);
+
+	for (u32 k = 0; k < m->count; k++) {
+		union element e;
+		const u32 *from = rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES;
+
+		for (u32 l = 0; l < LANES; l++) {
+			u32 offset = (u32)at[l] + k * m->bytes;
+
+			if (same && m->bytes == 4)
+				e.b32[l] = from[l];
+			else if (same)
+				e.b64[l] = from[l] | (u64)from[l + LANES] << 32;
+			else if (m->bytes == 1)
+				e.b8[l] = (u8)local_get(rows, l, offset, 1);
+			else if (m->bytes == 2)
+				e.b16[l] = (u16)local_get(rows, l, offset, 2);
+			else if (m->bytes == 4)
+				e.b32[l] = (u32)local_get(rows, l, offset, 4);
+			else
+				e.b64[l] = local_get(rows, l, offset, 8);
+		}
+		put_element(w, m, m->regs[k], &e, mask);
+	}
+}
+
+static void store_rows(struct warp *w, const struct mem_op *m, u32 *rows, const u64 *at, u32 mask)
+{
+	bool same = m->bytes == 4 && uniform(at);
+
+	for (u32 k = 0; k < m->count; k++) {
+		union element e;
+
+		get_element(w, m, m->regs[k], &e);
+		if (same) {
+			put32(rows + (size_t)((at[0] + k * 4) / 4) * LANES, e.b32, mask);
+			continue;
+		}
+		for (u32 n = mask; n; n &= n - 1) {
+			u32 l = (u32)__builtin_ctz(n);
+			u64 v = m->bytes == 1 ? e.b8[l] : m->bytes == 2 ? e.b16[l] :
+				m->bytes == 4 ? e.b32[l] : e.b64[l];
+
+			local_put(rows, l, (u32)at[l] + k * m->bytes, m->bytes, v);
+		}
+	}
+}
+
+/* .param space: the launch's buffer below FRAME_PARAMS, the frame's own rows above. */
+static int param_access(struct warp *w, const struct mem_op *m, u64 *at, u32 mask, bool store)
+{
+	const struct ptx_launch *launch = w->cta->launch;
+	u32 bytes = (u32)m->bytes * m->count;
+
+	if (at[__builtin_ctz(mask)] >= FRAME_PARAMS) {
+		if (!check_offsets(w, at, FRAME_PARAMS, w->frame->func->frame_params, mask, bytes,
+				   PARAM_WINDOW))
+			return STEP_FAULT;
+		for (int l = 0; l < LANES; l++)
+			at[l] -= FRAME_PARAMS;
+		if (store)
+			store_rows(w, m, w->frame->params, at, mask);
+		else
+			load_rows(w, m, w->frame->params, at, mask);
+		return STEP_NEXT;
+	}
+	if (store)
+		return fault(w, (u32)__builtin_ctz(mask), PTX_FAULT_ADDRESS,
+			     at[__builtin_ctz(mask)] | PARAM_WINDOW);
+	if (!check_offsets(w, at, 0, launch->kernel->param_bytes, mask, bytes, PARAM_WINDOW))
+		return STEP_FAULT;
+	for (u32 k = 0; k < m->count; k++) {
+		union element e;
+
+		for (int l = 0; l < LANES; l++) {
+			u64 v = 0;
+
+			memcpy(&v, (const u8 *)launch->params + at[l] + k * m->bytes, m->bytes);
+			if (m->bytes == 1)
+				e.b8[l] = (u8)v;
+			else if (m->bytes == 2)
+				e.b16[l] = (u16)v;
+			else if (m->bytes == 4)
+				e.b32[l] = (u32)v;
+			else
+				e.b64[l] = v;
+		}
+		put_element(w, m, m->regs[k], &e, mask);
+	}
+	return STEP_NEXT;
+}
+
+static int access_space(struct warp *w, const struct mem_op *m, enum space space, u64 *at, u32 mask,
+			bool store)
+{
+	struct ptx_cta *c = w->cta;
+	u32 bytes = (u32)m->bytes * m->count;
+	union element e;
+
+	switch (space) {
+	case SPACE_SHARED:
+		if (!check_offsets(w, at, 0, c->shared_bytes, mask, bytes, SHARED_WINDOW))
+			return STEP_FAULT;
+		for (int l = 0; l < LANES; l++)
+			at[l] += (uintptr_t)c->shared;
+		break;
+	case SPACE_LOCAL:
+		if (!check_offsets(w, at, 0, w->local_bytes, mask, bytes, LOCAL_WINDOW))
+			return STEP_FAULT;
+		if (store)
+			store_rows(w, m, w->local, at, mask);
+		else
+			load_rows(w, m, w->local, at, mask);
+		return STEP_NEXT;
+	case SPACE_PARAM:
+		return param_access(w, m, at, mask, store);
+	default:
+		if (!check_global(w, at, mask, bytes, bytes, store))
+			return STEP_FAULT;
+	}
+	for (u32 k = 0; k < m->count; k++) {
+		if (store) {
+			get_element(w, m, m->regs[k], &e);
+			scatter(&e, at, k * m->bytes, m->bytes, mask);
+		} else {
+			gather(&e, at, k * m->bytes, m->bytes);
+			put_element(w, m, m->regs[k], &e, mask);
+		}
+	}
+	return STEP_NEXT;
+}
+
+/* Generic addresses: the lanes of each window in turn. */
+static int access_generic(struct warp *w, const struct mem_op *m, const u64 *addr, u32 mask, bool store)
+{
+	int result = STEP_NEXT;
+
+	while (mask && result == STEP_NEXT) {
+		enum space space;
+		u32 part = same_window(addr, mask, &space);
+		u64 at[LANES], first = addr[__builtin_ctz(part)];
+
+		for (int l = 0; l < LANES; l++) {
+			at[l] = part >> l & 1 ? addr[l] : first;
+			if (space != SPACE_GLOBAL)
+				at[l] &= ~WINDOW_MASK;
+		}
+		result = access_space(w, m, space, at, part, store);
+		mask &= ~part;
+	}
+	return result;
+}
+
+/*
+ * A vector load's destination may be its own address register, so addresses are taken first;
+ * that also lets a fault leave the registers as they were.
+ */
+int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const struct mem_op *m = i->ptr;
+	u64 addr[LANES];
+	int r;
+
+	addresses(w, i, m, mask, addr);
+	if (m->space == SPACE_GENERIC)
+		r = access_generic(w, m, addr, mask, false);
+	else
+		r = access_space(w, m, (enum space)m->space, addr, mask, false);
+	if (m->fence)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return r;
+}
+
+int op_st(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const struct mem_op *m = i->ptr;
+	u64 addr[LANES];
+
+	if (m->fence)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	addresses(w, i, m, mask, addr);
+	if (m->space == SPACE_GENERIC)
+		return access_generic(w, m, addr, mask, true);
+	return access_space(w, m, (enum space)m->space, addr, mask, true);
+}
+
+/* A kernel parameter at a place known beforehand is the same for every lane. */
+int op_ld_kernel_param(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const struct mem_op *m = i->ptr;
+	const struct ptx_launch *launch = w->cta->launch;
+	u32 at = m->param_at, bytes = (u32)m->bytes * m->count;
+
+	if (at & (bytes - 1))
+		return fault(w, (u32)__builtin_ctz(mask), PTX_FAULT_MISALIGNED, PARAM_WINDOW | at);
+	if (launch->kernel->param_bytes < bytes || at > launch->kernel->param_bytes - bytes)
+		return fault(w, (u32)__builtin_ctz(mask), PTX_FAULT_ADDRESS, PARAM_WINDOW | at);
+	for (u32 k = 0; k < m->count; k++) {
+		u64 v = 0, t[LANES];
+		u32 drop = 64 - 8u * m->bytes;
+
+		memcpy(&v, (const u8 *)launch->params + at + k * m->bytes, m->bytes);
+		if (m->is_signed)
+			v = (u64)((int64_t)(v << drop) >> drop);
+		for (int l = 0; l < LANES; l++)
+			t[l] = v;
+		put_wide(w, m->regs[k], (enum cls)m->cls, t, mask);
+	}
+	return STEP_NEXT;
+}
+
+int op_fence(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return STEP_NEXT;
+}
+
+/* x: class of d. Local addresses count from the frame's part of the thread's local memory. */
+int op_local_address(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	u64 v = (u64)i->imm + w->frame->local_base, t[LANES];
+
+	for (int l = 0; l < LANES; l++)
+		t[l] = v;
+	put_wide(w, i->d, (enum cls)i->x, t, mask);
+	return STEP_NEXT;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Operands as written: registers, numbers, names, addresses, vectors, lists. */
+#include "tests/simcuda/ptx/parser.h"
+#include "tests/simcuda/ptx/exec.h"
+
+static const struct {
+	const char *name, *field;
+	enum special id;
+} specials[] = {
+	{ "%tid", "x", SPECIAL_TID_X },
+	{ "%tid", "y", SPECIAL_TID_Y },
+	{ "%tid", "z", SPECIAL_TID_Z },
+	{ "%tid", "w", SPECIAL_ZERO },
+	{ "%ntid", "x", SPECIAL_NTID_X },
+	{ "%ntid", "y", SPECIAL_NTID_Y },
+	{ "%ntid", "z", SPECIAL_NTID_Z },
+	{ "%ntid", "w", SPECIAL_ONE },
+	{ "%ctaid", "x", SPECIAL_CTAID_X },
+	{ "%ctaid", "y", SPECIAL_CTAID_Y },
+	{ "%ctaid", "z", SPECIAL_CTAID_Z },
+	{ "%ctaid", "w", SPECIAL_ZERO },
+	{ "%nctaid", "x", SPECIAL_NCTAID_X },
+	{ "%nctaid", "y", SPECIAL_NCTAID_Y },
+	{ "%nctaid", "z", SPECIAL_NCTAID_Z },
+	{ "%nctaid", "w", SPECIAL_ONE },
+	/* a cluster is one block here */
+	{ "%clusterid", "x", SPECIAL_CTAID_X },
+	{ "%clusterid", "y", SPECIAL_CTAID_Y },
+	{ "%clusterid", "z", SPECIAL_CTAID_Z },
+	{ "%nclusterid", "x", SPECIAL_NCTAID_X },
+	{ "%nclusterid", "y", SPECIAL_NCTAID_Y },
+	{ "%nclusterid", "z", SPECIAL_NCTAID_Z },
+	{ "%cluster_ctaid", "x", SPECIAL_ZERO },
+	{ "%cluster_ctaid", "y", SPECIAL_ZERO },
+	{ "%cluster_ctaid", "z", SPECIAL_ZERO },
+	{ "%cluster_nctaid", "x", SPECIAL_ONE },
+	{ "%cluster_nctaid", "y", SPECIAL_ONE },
+	{ "%cluster_nctaid", "z", SPECIAL_ONE },
+	{ "%cluster_ctarank", "", SPECIAL_ZERO },
+	{ "%cluster_nctarank", "", SPECIAL_ONE },
+	{ "%laneid", "", SPECIAL_LANEID },
+	{ "%warpid", "", SPECIAL_WARPID },
+	{ "%nwarpid", "", SPECIAL_NWARPID },
+	{ "%smid", "", SPECIAL_SMID },
+	{ "%nsmid", "", SPECIAL_NSMID },
+	{ "%gridid", "", SPECIAL_GRIDID },
+	{ "%lanemask_eq", "", SPECIAL_LANEMASK_EQ },
+	{ "%lanemask_le", "", SPECIAL_LANEMASK_LE },
+	{ "%lanemask_lt", "", SPECIAL_LANEMASK_LT },
+	{ "%lanemask_ge", "", SPECIAL_LANEMASK_GE },
+	{ "%lanemask_gt", "", SPECIAL_LANEMASK_GT },
+	{ "%clock", "", SPECIAL_CLOCK },
+	{ "%clock_hi", "", SPECIAL_CLOCK_HI },
+	{ "%clock64", "", SPECIAL_CLOCK64 },
+	{ "%globaltimer", "", SPECIAL_GLOBALTIMER },
+	{ "%globaltimer_lo", "", SPECIAL_GLOBALTIMER_LO },
+	{ "%globaltimer_hi", "", SPECIAL_GLOBALTIMER_HI },
+	{ "%dynamic_smem_size", "", SPECIAL_DYNAMIC_SMEM },
+	{ "%total_smem_size", "", SPECIAL_TOTAL_SMEM },
+	{ "%aggr_smem_size", "", SPECIAL_TOTAL_SMEM },
+};
+
+int special_by_name(const char *s, size_t len, const char *field, size_t field_len)
+{
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+		if (word_is(s, len, specials[i].name) && word_is(field, field_len, specials[i].field))
+			return (int)specials[i].id;
+	}
+	if (!field_len && len > 7 && !memcmp(s, "%envreg", 7))
+		return SPECIAL_ZERO;
+	if (!field_len && len == 4 && !memcmp(s, "%pm", 3))
+		return SPECIAL_ZERO;
+	return -1;
+}
+
+static bool special_operand(struct parser *p, struct operand *o, struct token word)
+{
+	struct token field = p->t;
+	int id;
+
+	if (field.kind == TOK_DOT) {
+		id = special_by_name(word.s, word.len, field.s, field.len);
+		if (id >= 0)
+			next(p);
+	} else {
+		id = special_by_name(word.s, word.len, "", 0);
+	}
+	if (id < 0)
+		return false;
+	o->kind = OPK_SPECIAL;
+	o->special = (uint32_t)id;
+	return true;
+}
+
+static void name_operand(struct parser *p, struct operand *o)
+{
+	struct token word = p->t;
+	struct name *n = intern(p, word.s, word.len);
+	struct sym *s = lookup(p, n);
+
+	next(p);
+	o->name = n;
+	if (!s) {
+		if (word_is(word.s, word.len, "_")) {
+			o->kind = OPK_SINK;
+		} else if (word_is(word.s, word.len, "WARP_SZ")) {
+			o->kind = OPK_INT;
+			o->value = PTX_WARP_SIZE;
+		} else if (!special_operand(p, o, word)) {
+			o->kind = OPK_NAME;
+		}
+		return;
+	}
+	switch (s->kind) {
+	case SYM_REG:
+		o->kind = OPK_REG;
+		o->type = s->type;
+		o->row = s->row;
+		break;
+	case SYM_VAR:
+		o->kind = OPK_VAR;
+		o->var = s->var;
+		break;
+	case SYM_FUNC:
+		o->kind = OPK_FUNC;
+		o->func = s->func;
+		break;
+	default:
+		o->kind = OPK_NAME;
+	}
+}
+
+static void number_operand(struct parser *p, struct operand *o)
+{
+	bool negative = false;
+
+	if (is_punct(p, '-') && p->lx.p < p->lx.end) {
+		struct lexer ahead = p->lx;
+		struct token t;
+
+		lex_next(&ahead, &t);
+		if (t.kind == TOK_FLOAT32 || t.kind == TOK_FLOAT64) {
+			negative = true;
+			next(p);
+		}
+	}
+	if (p->t.kind == TOK_FLOAT32 || p->t.kind == TOK_FLOAT64) {
+		o->kind = p->t.kind == TOK_FLOAT32 ? OPK_FLOAT32 : OPK_FLOAT64;
+		o->value = p->t.value;
+		o->is_decimal = p->t.is_decimal;
+		if (negative)
+			o->value ^= o->kind == OPK_FLOAT32 ? 1ull << 31 : 1ull << 63;
+		next(p);
+		return;
+	}
+	o->kind = OPK_INT;
+	o->value = (uint64_t)parse_expression(p);
+}
+
+static void parse_group(struct parser *p, struct operand *o, char close, uint32_t max)
+{
+	struct operand list[MAX_ARGS];
+	uint32_t n = 0;
+
+	if (++p->nesting > 4)
+		parse_fail(p, p->t.line, "operands are nested too deeply");
+	memset(list, 0, max * sizeof(list[0]));
+	while (!is_punct(p, close)) {
+		if (n == max)
+			parse_fail(p, p->t.line, "more than %u operands in a group", max);
+		parse_operand(p, &list[n++]);
+		if (!accept(p, ','))
+			break;
+	}
+	expect(p, close);
+	o->count = n;
+	o->elems = parse_alloc(p, sizeof(list[0]) * (n + 1));
+	memcpy(o->elems, list, sizeof(list[0]) * n);
+	p->nesting--;
+}
+
+/* [reg], [reg+n], [name], [name+n], [n] */
+static void address_operand(struct parser *p, struct operand *o)
+{
+	if (p->t.kind == TOK_NAME && !word_is(p->t.s, p->t.len, "WARP_SZ")) {
+		name_operand(p, o);
+		if (o->kind != OPK_REG && o->kind != OPK_VAR)
+			parse_fail(p, p->t.line, "unknown name '%.100s' in an address", o->name->s);
+		o->base = o->kind;
+		if (is_punct(p, '+') || is_punct(p, '-'))
+			o->value = (uint64_t)parse_expression(p);
+	} else {
+		o->base = OPK_INT;
+		o->value = (uint64_t)parse_expression(p);
+	}
+	o->kind = OPK_ADDR;
+	expect(p, ']');
+}
+
+void parse_operand(struct parser *p, struct operand *o)
+{
+	memset(o, 0, sizeof(*o));
+	if (accept(p, '[')) {
+		address_operand(p, o);
+	} else if (accept(p, '{')) {
+		parse_group(p, o, '}', MAX_VECTOR);
+		o->kind = OPK_VECTOR;
+	} else if (is_punct(p, '(') && p->group_is_list) {
+		next(p);
+		p->group_is_list = false;
+		parse_group(p, o, ')', MAX_ARGS);
+		p->group_is_list = true;
+		o->kind = OPK_LIST;
+	} else if (is_punct(p, '!')) {
+		struct lexer ahead = p->lx;
+		struct token t;
+
+		lex_next(&ahead, &t);
+		if (t.kind != TOK_NAME) {
+			number_operand(p, o);
+			return;
+		}
+		next(p);
+		name_operand(p, o);
+		o->negated = true;
+	} else if (p->t.kind == TOK_NAME) {
+		name_operand(p, o);
+		if ((o->kind == OPK_VAR || o->kind == OPK_FUNC) &&
+		    (is_punct(p, '+') || is_punct(p, '-')))
+			o->value = (uint64_t)parse_expression(p);
+		if (accept(p, '|')) {
+			o->pair = parse_alloc(p, sizeof(*o->pair));
+			if (p->t.kind != TOK_NAME)
+				parse_fail(p, p->t.line, "expected a register after '|'");
+			name_operand(p, o->pair);
+		}
+	} else {
+		number_operand(p, o);
+	}
+}
