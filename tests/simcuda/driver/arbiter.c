@@ -357,6 +357,7 @@ int arbiter_claim(void)
 		err = 0;
 	}
 	unlock();
+	flock(open_fd, LOCK_UN); /* the mapping keeps the open file, and the lock, beyond close() */
 	close(open_fd);
 	if (err)
 		fprintf(stderr, "simcuda: %s: all %d places are taken\n", sim_config.gpu,
