@@ -17,3 +17,21 @@ $(SIMCUDA_LIB): $(SIMCUDA_DRIVER_OBJS) $(SIMCUDA_IMAGE_OBJS) $$(SIMCUDA_PTX_OBJS
 
 $(B)/simcuda/libcuda.so: $(SIMCUDA_LIB)
 	$(Q)ln -sf libcuda.so.1 $@
+
+# Tests: linked against the library itself.
+SIMCUDA_TESTS := device memory stream kernel share fault
+SIMCUDA_TEST_LIBS = -L$(B)/simcuda -lcuda -Wl,-rpath,$(abspath $(B)/simcuda) $(CHECK_LIBS)
+UNIT += $(SIMCUDA_TESTS:%=$(B)/unit/simcuda_%_test) $(B)/unit/fatbin_test
+
+define simcuda_test
+$(B)/unit/simcuda_$(1)_test: $(call obj,tests/unit/simcuda_$(1)_test.c) | $(B)/simcuda/libcuda.so
+LDLIBS_simcuda_$(1)_test = $$(SIMCUDA_TEST_LIBS)
+endef
+$(foreach t,$(SIMCUDA_TESTS),$(eval $(call simcuda_test,$(t))))
+
+$(B)/unit/fatbin_test: $(call obj,tests/unit/fatbin_test.c) $(SIMCUDA_IMAGE_OBJS)
+LDLIBS_fatbin_test = -lzstd -llz4 $(CHECK_LIBS)
+
+# What uses the GPU, as a table.
+TESTPROGS += $(B)/tests/simcuda-top
+$(B)/tests/simcuda-top: $(call obj,tests/simcuda/simcuda-top.c)

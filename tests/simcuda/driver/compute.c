@@ -265,6 +265,7 @@ static bool take_turn(struct turn *t, uint64_t *budget)
 		*budget = next_budget(*budget, ptx_cta_instructions(t->cta) - before, ns);
 		if (unlikely(sim_config.speed < 100))
 			slow_down(ns);
+		print_kept(step == PTX_FAULTED && ptx_cta_fault(t->cta)->kind == PTX_FAULT_ASSERT);
 		if (step == PTX_FAULTED)
 			block_faulted(t->op, ptx_cta_fault(t->cta));
 		exec_lock();

@@ -49,7 +49,7 @@ static bool env_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64
 
 static void env_print(void *arg, const char *text, size_t len)
 {
-	print_add(arg, text, len, false);
+	print_keep(arg, text, len);
 }
 
 static uint64_t env_time(void *arg)

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Device printf: a bounded ring of messages per context, emptied when the host synchronises. */
+/*
+ * Device printf: a bounded ring of messages per context, emptied when the host synchronises.
+ *
+ * The engine prints a failed assertion's message like any other, right before the fault. So each
+ * worker keeps its last message back until its turn is over and it is known what the message was.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +61,7 @@ static size_t drop_oldest(struct print_fifo *f, struct message *m)
 }
 
 /* Like the real ring, a full one loses its oldest messages, never its newest. */
-void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr)
+static void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr)
 {
 	struct print_fifo *f = &ctx->print;
 	struct message m = { (uint32_t)len, to_stderr }, old;
@@ -77,6 +82,35 @@ void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr
 		atomic_store(&f->any, true);
 	}
 	pthread_mutex_unlock(&f->lock);
+}
+
+static __thread struct {
+	struct sim_ctx *ctx;
+	char *text;
+	size_t len, room;
+} kept;
+
+void print_keep(struct sim_ctx *ctx, const char *text, size_t len)
+{
+	print_kept(false);
+	if (len > kept.room) {
+		char *p = realloc(kept.text, len);
+
+		if (!p)
+			return; /* lost, like one that does not fit the ring */
+		kept.text = p;
+		kept.room = len;
+	}
+	memcpy(kept.text, text, len);
+	kept.len = len;
+	kept.ctx = ctx;
+}
+
+void print_kept(bool is_assertion)
+{
+	if (kept.ctx)
+		print_add(kept.ctx, kept.text, kept.len, is_assertion);
+	kept.ctx = NULL;
 }
 
 void print_flush(struct sim_ctx *ctx)

@@ -196,7 +196,8 @@ bool device_is_valid(CUdevice dev);
 /* print.c */
 void print_init(struct print_fifo *f);
 void print_free(struct print_fifo *f);
-void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr);
+void print_keep(struct sim_ctx *ctx, const char *text, size_t len);
+void print_kept(bool is_assertion); /* at the end of the calling worker's turn */
 void print_flush(struct sim_ctx *ctx);
 
 /* Bits of the stream memory operations' flags, which our own cuda.h has no need of. */
