@@ -7,3 +7,7 @@ UNIT += $(B)/unit/session_test
 $(B)/unit/session_test: $(call obj,tests/unit/session_test.c tests/unit/fake_worker.c) $(PVGPU_LINK_OBJS) \
 	$(B)/obj/gen/pvgpu_stubs.o
 LDLIBS_session_test = $(CHECK_LIBS)
+
+UNIT += $(B)/unit/arena_test
+$(B)/unit/arena_test: $(call obj,tests/unit/arena_test.c libpvgpu/link/pages.c)
+LDLIBS_arena_test = $(CHECK_LIBS)
