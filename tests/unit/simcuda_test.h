@@ -15,7 +15,8 @@
 #define OK(call)                                                                                   \
 	do {                                                                                       \
 		CUresult ok_ = (call);                                                             \
-		ck_assert_msg(ok_ == CUDA_SUCCESS, "%s: status %d", #call, (int)ok_);              \
+		if (ok_ != CUDA_SUCCESS)                                                           \
+			ck_abort_msg("%s: status %d", #call, (int)ok_);                            \
 	} while (0)
 #define FAILS(code, call)                                                                          \
 	do {                                                                                       \
