@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+.PHONY: check-spin
+check-spin:
+	$(Q)tests/spin/run.sh
