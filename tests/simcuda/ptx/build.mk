@@ -22,3 +22,11 @@ CFLAGS_exec_special := $(PTX_EXEC_FLAGS)
 TESTPROGS += $(B)/tests/ptxrun
 $(B)/tests/ptxrun: $(call obj,tests/simcuda/ptx/tool/ptxrun.c) $(SIMCUDA_PTX_OBJS)
 LDLIBS_ptxrun := $(SIMCUDA_PTX_LIBS)
+
+PTX_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/ptx_*_test.c)))
+UNIT += $(PTX_TESTS:%=$(B)/unit/%)
+define ptx_test
+$(B)/unit/$(1): $(call obj,tests/unit/$(1).c tests/unit/ptx_case.c) $(SIMCUDA_PTX_OBJS)
+LDLIBS_$(1) := $(CHECK_LIBS) $(SIMCUDA_PTX_LIBS)
+endef
+$(foreach t,$(PTX_TESTS),$(eval $(call ptx_test,$(t))))
