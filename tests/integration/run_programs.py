@@ -4,6 +4,7 @@
 
 Prints `ok name` or `FAIL name` with what differs, and a summary; ends with 1 when anything failed."""
 import argparse
+import difflib
 import os
 import pathlib
 import sys
@@ -20,14 +21,14 @@ VALGRIND_EXIT = 99
 
 
 def report(name, problems, results):
+    """Status and errors of each run, and where the outputs differ (of one run: its end)."""
     print(f"FAIL {name}: {'; '.join(problems)}")
     for title, result in results.items():
         status = "did not end in time" if result.status is None else f"status {result.status}"
-        print(f"  {title}: {status}")
-        for stream in ("stdout", "stderr"):
-            if getattr(result, stream):
-                print(f"   {stream}:\n{programs.excerpt(getattr(result, stream))}", end="")
-    sys.stdout.flush()
+        print(f"  {title}: {status}\n{programs.excerpt(result.stderr)}", end="")
+    outputs = [r.stdout.decode(errors="replace").splitlines(True) for r in results.values()]
+    lines = list(difflib.unified_diff(*outputs, *results, n=1)) if len(outputs) == 2 else outputs[0][-8:]
+    print(programs.excerpt("".join(lines).encode(), 40), end="", flush=True)
 
 
 def valgrind_worker(build, folder):

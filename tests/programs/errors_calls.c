@@ -165,7 +165,7 @@ void errors_images(void)
 		".visible .entry k() {\n\tjump.around.s32 %r1, 3;\n\tret;\n}\n";
 	static const char cut[] =
 		".version 6.4\n.target sm_70\n.address_size 64\n.visible .entry k() {\n\tret";
-	static const uint64_t fatbin[] = {0x00100001ba55ed50, 1 << 20, 0, 0, 0, 0, 0, 0};
+	static const uint64_t fatbin[] = {0x00100001ba55ed50, 48, 0, 0, 0, 0, 0, 0};
 	char log[1024] = "", words[] = "these are words, not an image of any kind";
 	CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
 	void *values[] = {log, (void *)(uintptr_t)sizeof(log)};

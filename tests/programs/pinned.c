@@ -95,13 +95,11 @@ static void check_allocated(CUmodule module, bool mapped)
 static void check_registered(CUmodule module)
 {
 	size_t bytes = 5 * 4096;
-	unsigned int flags;
 	uint32_t *host;
 
 	host = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(host != MAP_FAILED, "no memory");
 	CU(cuMemHostRegister(host, bytes, CU_MEMHOSTREGISTER_PORTABLE));
-	CU(cuMemHostGetFlags(&flags, host));
 	WANT(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, cuMemHostRegister(host, bytes, 0));
 	check_use(host, (uint32_t)(bytes / 4), false, module, "registered");
 	CU(cuMemHostUnregister(host));
