@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -168,7 +169,8 @@ END_TEST
 /* As large as the arena window, so that a window there ends at an address that exists. */
 static void *taken_range(void)
 {
-	return mmap(NULL, 64ull << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return mmap(NULL, 64ull << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		    0);
 }
 
 START_TEST(taken_addresses_ask_again)
@@ -228,6 +230,28 @@ START_TEST(results_are_checked)
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		ck_assert_int_eq(call(FAKE_RESULT, t[i].sent, NULL), t[i].got);
 	close_session();
+}
+END_TEST
+
+/* The ranges in results.c and the driver API's header name the same numbers. */
+START_TEST(results_are_those_of_the_header)
+{
+	FILE *f = fopen("libpvgpu/cuda/include/pvgpu_cuda_result.h", "r");
+	bool known[1000] = {0};
+	char line[256];
+	int value;
+
+	if (!f)
+		ck_abort_msg("run this in the top folder");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, " CUDA_%*[A-Z0-9_] = %d,", &value) == 1 && value < 1000)
+			known[value] = true;
+	fclose(f);
+	ck_assert(known[0] && known[999]);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(pvgpu_result_check(i), known[i] ? i : 999);
+	ck_assert_int_eq(pvgpu_result_check(-1), 999);
+	ck_assert_int_eq(pvgpu_result_check(1000), 999);
 }
 END_TEST
 
@@ -801,6 +825,7 @@ int main(void)
 	tcase_add_loop_test(t, insane_windows_refused, 0, sizeof(insane) / sizeof(insane[0]));
 	tcase_add_loop_test(t, calls_in_turn, 0, 2);
 	tcase_add_test(t, results_are_checked);
+	tcase_add_test(t, results_are_those_of_the_header);
 	tcase_add_test(t, too_long_a_record_is_refused);
 	tcase_add_loop_test(t, eight_threads, 0, 2);
 	tcase_add_test(t, replies_out_of_order);
