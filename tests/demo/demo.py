@@ -18,11 +18,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 from pvgpu_env import PvgpuEnv, wait_for  # noqa: E402
 
-CLIENTS = [  # vGPU, memory, program, what it is
-    ("alice", "256M", "matmul", "tiled matrix product"),
-    ("bob", "512M", "nbody", "n-body in double precision"),
-    ("carol", "256M", "histogram", "atomic histogram"),
-    ("dave", "1G", "streams", "streams and events"),
+CLIENTS = [  # vGPU, memory, program with its sizes, what it is
+    ("alice", "256M", ["matmul", "512"], "tiled matrix product"),
+    ("bob", "512M", ["nbody", "2048", "20"], "n-body in double precision"),
+    ("carol", "256M", ["histogram", "50000000"], "atomic histogram"),
+    ("dave", "1G", ["streams"], "streams and events"),
 ]
 
 
@@ -47,14 +47,14 @@ class Client(threading.Thread):
     def __init__(self, env, vgpu, program):
         super().__init__(daemon=True)
         self.env, self.vgpu = env, vgpu
-        self.program = os.path.join(env.build, "programs", program)
+        self.argv = [os.path.join(env.build, "programs", program[0]), *program[1:]]
         self.right = self.wrong = 0
         self.last_error = ""
         self.stopping = threading.Event()
 
     def run(self):
         while not self.stopping.is_set():
-            p = self.env.popen([self.program], name=self.vgpu, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p = self.env.popen(self.argv, name=self.vgpu, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             out, err = p.communicate()
             if p.returncode == 0:
                 self.right += 1
@@ -88,7 +88,7 @@ def kill_a_worker(env, victim, clients):
     before = victim.wrong
 
     def killed():
-        for s in env.sessions(victim.vgpu):
+        for s in env.sessions(victim.vgpu).values():
             os.kill(int(s["pid"]), signal.SIGKILL)
             return wait_soon(lambda: victim.wrong > before)
         return False
@@ -121,7 +121,7 @@ def main():
                   sim={"SIMCUDA_MEMORY": "4G"}) as env:
         say("[2/5] pvgpud serves four vGPUs; each client runs its own program:")
         for vgpu, memory, program, what in CLIENTS:
-            say(f"    {vgpu:8} {memory:>5}  {program}: {what}")
+            say(f"    {vgpu:8} {memory:>5}  {' '.join(program)}: {what}")
         clients = [Client(env, v, p) for v, _, p, _ in CLIENTS]
         for c in clients:
             c.start()
