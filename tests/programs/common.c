@@ -99,6 +99,9 @@ CUdeviceptr upload(const void *data, size_t bytes)
 	CUdeviceptr p = device_alloc(bytes);
 
 	CU(cuMemcpyHtoD(p, data, bytes));
+	/* Such a copy may return before the bytes are there: streams that do not wait must find
+	 * them. */
+	CU(cuStreamSynchronize(NULL));
 	return p;
 }
 

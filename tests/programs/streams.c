@@ -60,6 +60,7 @@ static void check_order(CUstream *s)
 
 	CU(cuEventCreate(&event, 0));
 	CU(cuMemsetD32(log, 0, 64));
+	CU(cuStreamSynchronize(NULL)); /* these streams do not wait for the default one */
 	for (int i = 0; i < STREAMS; i++) {
 		launch_delay(s[i], 20);
 		launch_append(s[i], log, n++);
