@@ -159,6 +159,7 @@ static int act(const char *role, const char *arg)
 
 		OK(cuDeviceTotalMem(&total, 0));
 		printf("%zu\n", total / (size_t)MIB);
+		fflush(stdout);
 	}
 	return 0;
 }
@@ -320,11 +321,13 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	Suite *s = suite_create("simcuda_share");
-	TCase *t = tcase_create("all");
+	Suite *s;
+	TCase *t;
 
 	if (argc > 1)
 		return act(argv[1], argc > 2 ? argv[2] : NULL);
+	s = suite_create("simcuda_share");
+	t = tcase_create("all");
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, memory_is_one);
 	tcase_add_test(t, memory_size_is_the_first_ones);

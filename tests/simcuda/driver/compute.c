@@ -36,8 +36,8 @@ static struct {
 	struct block *ready, **ready_last;
 	struct block *asleep;   /* by wake time */
 	uint64_t resident_blocks, resident_threads;
-	bool last_was_fresh;
-	unsigned int running;   /* workers in a turn */
+	bool last_was_fresh, spinning;
+	unsigned int busy;      /* workers in a turn */
 	unsigned int idle;      /* workers in cond_wait */
 	enum grant grant;
 	uint64_t slice_end, mark; /* real time; mark: up to where time is accounted */
@@ -45,8 +45,6 @@ static struct {
 	pthread_cond_t wake;
 } eng;
 static _Atomic uint32_t submitted; /* moves with each submit, for the spinning worker */
-static _Atomic bool spinner;
-static __thread bool is_worker;
 
 static void account(uint64_t now)
 {
@@ -59,7 +57,17 @@ static void account(uint64_t now)
 
 static bool any_work(void)
 {
-	return eng.launches || eng.ready || eng.asleep || eng.running;
+	return eng.launches || eng.ready || eng.asleep || eng.busy;
+}
+
+/*
+ * There is work. A worker that is neither idle nor in a turn is about to look for some, so nobody
+ * need be woken; it calls the next one if it finds more than it can do.
+ */
+static void call_worker(void)
+{
+	if (eng.idle && eng.idle + eng.busy >= sim_config.threads)
+		pthread_cond_signal(&eng.wake);
 }
 
 void compute_submit(struct op *op)
@@ -78,9 +86,7 @@ void compute_submit(struct op *op)
 	k->next_launch = *p;
 	*p = op;
 	atomic_fetch_add_explicit(&submitted, 1, memory_order_release);
-	/* One worker is enough: it wakes the next if it finds more to do. */
-	if (eng.idle && !is_worker && !atomic_load_explicit(&spinner, memory_order_relaxed))
-		pthread_cond_signal(&eng.wake);
+	call_worker();
 }
 
 static void remove_launch(struct op *op)
@@ -180,8 +186,6 @@ static void block_faulted(struct op *op, const struct ptx_fault *f)
 
 static void put_ready(struct op *op, struct ptx_cta *c, struct block *b)
 {
-	if (eng.ready && eng.idle)
-		pthread_cond_signal(&eng.wake);
 	b->op = op;
 	b->cta = c;
 	b->next = NULL;
@@ -256,7 +260,6 @@ static bool take_turn(struct turn *t, uint64_t *budget)
 	enum ptx_step step = PTX_FAULTED;
 
 	if (t->cta && !stopped(t->op)) {
-		eng.running++;
 		exec_unlock();
 		before = ptx_cta_instructions(t->cta);
 		begin = now_ns();
@@ -269,10 +272,10 @@ static bool take_turn(struct turn *t, uint64_t *budget)
 		if (step == PTX_FAULTED)
 			block_faulted(t->op, ptx_cta_fault(t->cta));
 		exec_lock();
-		eng.running--;
 	} else if (!t->cta) {
 		ctx_fail(t->op->ctx, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
 	}
+	eng.busy--;
 	if (stopped(t->op)) {
 		drop_rest(t->op);
 		step = PTX_DONE;
@@ -329,7 +332,7 @@ static bool may_run(void)
 		eng.grant = DRAINING;
 		/* fall through */
 	case DRAINING:
-		if (!eng.running) {
+		if (!eng.busy) {
 			account(now_ns());
 			eng.grant = NONE;
 			arbiter_release();
@@ -372,15 +375,16 @@ static void wait_for_work(void)
 		arbiter_release();
 	}
 	seen = atomic_load_explicit(&submitted, memory_order_relaxed);
-	if (!eng.running && !atomic_exchange(&spinner, true)) {
+	if (!eng.busy && !eng.spinning) {
 		uint64_t end = now_ns() + SPIN_NS;
 
+		eng.spinning = true;
 		exec_unlock();
 		while (atomic_load_explicit(&submitted, memory_order_acquire) == seen &&
 		       now_ns() < end)
 			__builtin_ia32_pause();
 		exec_lock();
-		atomic_store(&spinner, false);
+		eng.spinning = false;
 		if (atomic_load_explicit(&submitted, memory_order_relaxed) != seen)
 			return;
 	}
@@ -403,9 +407,10 @@ static bool pick(struct turn *t)
 	if (!fresh && !b)
 		return false;
 	eng.last_was_fresh = fresh;
+	eng.busy++;
 	if (fresh) {
-		if (eng.idle && (op->kernel.next + 1 < op->kernel.total || op->kernel.next_launch))
-			pthread_cond_signal(&eng.wake);
+		if (b || op->kernel.next + 1 < op->kernel.total || op->kernel.next_launch)
+			call_worker();
 		t->op = op;
 		t->cta = begin_block(op, NULL);
 		return true;
@@ -413,6 +418,8 @@ static bool pick(struct turn *t)
 	eng.ready = b->next;
 	if (!eng.ready)
 		eng.ready_last = &eng.ready;
+	if (eng.ready || (op && has_room(op)))
+		call_worker();
 	t->op = b->op;
 	t->cta = b->cta;
 	free(t->block);
@@ -431,6 +438,7 @@ static bool go_on(struct turn *t)
 	k->resident--;
 	eng.resident_blocks--;
 	eng.resident_threads -= k->threads;
+	eng.busy++;
 	t->cta = begin_block(t->op, t->cta);
 	return true;
 }
@@ -459,7 +467,6 @@ static void *worker(void *arg)
 	struct turn t = { 0 };
 	bool ended;
 
-	is_worker = true;
 	exec_lock();
 	for (;;) {
 		if (!eng.launches && !eng.ready && !eng.asleep) {

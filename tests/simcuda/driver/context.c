@@ -32,7 +32,16 @@ CUresult ctx_current(struct sim_ctx **out)
 {
 	CUresult r = ctx_current_or_none(out);
 
-	return r == CUDA_SUCCESS ? ctx_error(*out) : r;
+	return r == CUDA_SUCCESS ? ctx_status(*out) : r;
+}
+
+CUresult ctx_status(struct sim_ctx *ctx)
+{
+	CUresult r = ctx_error(ctx);
+
+	if (unlikely(r != CUDA_SUCCESS))
+		print_flush(ctx);
+	return r;
 }
 
 void ctx_fail(struct sim_ctx *ctx, CUresult error)
@@ -183,6 +192,8 @@ API(cuCtxDestroy_v2, CUcontext handle)
 	CUresult r = CUDA_SUCCESS;
 
 	ENTER();
+	if (pool_live(&ctx_pool, c))
+		exec_ctx_wait(c); /* may take for ever, so without the lock */
 	pthread_mutex_lock(&sim_life);
 	if (!c)
 		r = CUDA_ERROR_INVALID_VALUE;

@@ -42,12 +42,11 @@ static bool stage(struct copy_op *c)
 	return true;
 }
 
-/* Runs in the calling thread once what the stream holds so far is done. */
+/* Runs in the calling thread; the stream is idle. */
 static CUresult run_here(struct sim_stream *s, const struct copy_op *c)
 {
 	struct op *op;
 
-	exec_stream_wait(s);
 	op = op_new(OP_COPY, s, 0);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;

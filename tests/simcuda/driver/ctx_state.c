@@ -14,7 +14,7 @@ static CUresult ctx_of(CUcontext handle, struct sim_ctx **out)
 	*out = (struct sim_ctx *)handle;
 	if (!pool_live(&ctx_pool, *out))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	return ctx_error(*out);
+	return ctx_status(*out);
 }
 
 API(cuCtxGetDevice, CUdevice *dev)
@@ -280,6 +280,18 @@ API(cuDevicePrimaryCtxRetain, CUcontext *handle, CUdevice dev)
 	return r;
 }
 
+/* Before it is deleted under the lock; its work may take for ever, so without it. */
+static void wait_for_primary(bool only_last_user)
+{
+	struct sim_ctx *c;
+
+	pthread_mutex_lock(&sim_life);
+	c = only_last_user && primary_users > 1 ? NULL : primary;
+	pthread_mutex_unlock(&sim_life);
+	if (c)
+		exec_ctx_wait(c);
+}
+
 API(cuDevicePrimaryCtxRelease_v2, CUdevice dev)
 {
 	CUresult r = CUDA_SUCCESS;
@@ -287,6 +299,7 @@ API(cuDevicePrimaryCtxRelease_v2, CUdevice dev)
 	ENTER();
 	if (!device_is_valid(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
+	wait_for_primary(true);
 	pthread_mutex_lock(&sim_life);
 	if (!primary_users) {
 		r = CUDA_ERROR_INVALID_CONTEXT;
@@ -304,6 +317,7 @@ API(cuDevicePrimaryCtxReset_v2, CUdevice dev)
 	ENTER();
 	if (!device_is_valid(dev))
 		return CUDA_ERROR_INVALID_DEVICE;
+	wait_for_primary(false);
 	pthread_mutex_lock(&sim_life);
 	if (primary)
 		ctx_delete(primary);

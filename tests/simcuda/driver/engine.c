@@ -10,7 +10,7 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-#define CHUNK       (1u << 20)  /* a copy looks between chunks whether it is still wanted */
+#define CHUNK       (8u << 20)  /* a copy looks between chunks whether it is still wanted */
 #define SMALL       (16u << 10) /* bytes that are moved by whoever comes by */
 #define POLL_NS     50000
 

@@ -23,7 +23,7 @@ static CUresult event_get(CUevent handle, struct sim_event **out)
 	if (!pool_live(&event_pool, e))
 		return CUDA_ERROR_INVALID_HANDLE;
 	*out = e;
-	return ctx_error(e->ctx);
+	return ctx_status(e->ctx);
 }
 
 API(cuEventCreate, CUevent *out, unsigned int flags)

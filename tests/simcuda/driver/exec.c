@@ -21,7 +21,7 @@
 #define AWAITED 1u
 #define DONE    2u
 
-#define SPIN_ROUNDS 100
+#define SPIN_ROUNDS 1000 /* about 10 us: less than it costs to sleep and be woken */
 
 pthread_mutex_t exec_mutex = PTHREAD_MUTEX_INITIALIZER;
 struct pool stream_pool = POOL(struct sim_stream);

@@ -8,7 +8,7 @@ CUresult func_get(CUfunction handle, struct sim_func **out)
 
 	if (likely(pool_live(&func_pool, f))) {
 		*out = f;
-		return ctx_error(f->module->ctx);
+		return ctx_status(f->module->ctx);
 	}
 	if (pool_live(&kernel_pool, handle)) {
 		CURRENT(ctx);

@@ -206,7 +206,7 @@ static CUresult module_get(CUmodule handle, struct sim_module **out)
 	if (!pool_live(&module_pool, m))
 		return CUDA_ERROR_INVALID_HANDLE;
 	*out = m;
-	return ctx_error(m->ctx);
+	return ctx_status(m->ctx);
 }
 
 API(cuModuleUnload, CUmodule handle)

@@ -191,6 +191,8 @@ static inline CUresult ctx_error(struct sim_ctx *ctx)
 {
 	return (CUresult)atomic_load_explicit(&ctx->error, memory_order_acquire);
 }
+/* The same for a caller: what a failed kernel printed comes out before its error is told. */
+CUresult ctx_status(struct sim_ctx *ctx);
 bool device_is_valid(CUdevice dev);
 
 /* print.c */

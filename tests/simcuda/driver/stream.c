@@ -76,7 +76,7 @@ CUresult stream_get(CUstream handle, struct sim_stream **out)
 	if (!pool_live(&stream_pool, s) || s->gone)
 		return CUDA_ERROR_INVALID_HANDLE;
 	*out = s;
-	return ctx_error(s->ctx);
+	return ctx_status(s->ctx);
 }
 
 static CUresult create(CUstream *out, unsigned int flags, int priority)
