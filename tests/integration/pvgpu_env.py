@@ -97,9 +97,16 @@ class PvgpuEnv:
             self.settings["worker"] = worker
         self.wrap = wrap or []
         self.log_path = os.path.join(self.dir, "pvgpud.log")
+        self.config_path = os.path.join(self.dir, "pvgpud.conf")
+        self.config = ""
         self.daemon = None
 
     # pvgpud
+
+    def write_config(self, text):
+        self.config = text
+        with open(self.config_path, "w") as f:
+            f.write(text)
 
     @property
     def pid(self):
@@ -113,7 +120,8 @@ class PvgpuEnv:
         return wait_for("a spare worker", lambda: int(self.read("/daemon/spare-workers")) > 0)
 
     def command(self):
-        cmd = self.wrap + [os.path.join(self.build, "bin", "pvgpud"), "--config", "/dev/null",
+        self.write_config(self.config)
+        cmd = self.wrap + [os.path.join(self.build, "bin", "pvgpud"), "--config", self.config_path,
                            "--run-dir", self.run_dir, "--set", f"libcuda={self.libcuda}"]
         env = {MARK: self.mark, **self.sim, **self.worker_env}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "PVGPU_POLL_ITERATIONS"):

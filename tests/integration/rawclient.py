@@ -64,8 +64,14 @@ class Session:
     def __init__(self, path, **req):
         s = connect(path)
         with s:
-            s.send(request(**req))
-            data, fds = receive(s, OPENED.size, 4)
+            try:
+                s.send(request(**req))
+            except BrokenPipeError:
+                pass  # refused already: the answer says why
+            try:
+                data, fds = receive(s, OPENED.size, 4)
+            except ConnectionResetError:
+                data, fds = receive(s, OPENED.size, 4)
         if len(data) != OPENED.size:
             raise Refused(errno.EPIPE, "hung up")
         (_, _, error, self.cmd_size, self.rep_size, self.number, self.arena_limit, reason) = OPENED.unpack(data)
@@ -89,9 +95,10 @@ class Session:
 
     def put_bytes(self, data):
         """Into the command stream, whatever they are; not published."""
-        base = PAGE
-        for i in range(0, len(data)):
-            self.mem[base + ((self.prod + i) & (self.cmd_size - 1))] = data[i]
+        at = self.prod & (self.cmd_size - 1)
+        first = min(len(data), self.cmd_size - at)
+        self.mem[PAGE + at:PAGE + at + first] = data[:first]
+        self.mem[PAGE:PAGE + len(data) - first] = data[first:]
 
     def publish(self, n):
         self.prod = (self.prod + n) & 0xFFFFFFFF
@@ -113,19 +120,26 @@ class Session:
     def reason(self):
         return self.word(REASON), self.mem[TEXT:TEXT + 120].split(b"\0")[0].decode()
 
+    def reply_bytes(self, n):
+        base, at = PAGE + self.cmd_size, self.cons & (self.rep_size - 1)
+        first = min(n, self.rep_size - at)
+        return self.mem[base + at:base + at + first] + self.mem[base:base + n - first]
+
+    def space(self):
+        return self.cmd_size - ((self.prod - self.word(CMD_CONS)) & 0xFFFFFFFF)
+
     def drain(self):
         prod = self.word(REP_PROD)
         while self.cons != prod:
-            base = PAGE + self.cmd_size
-
-            def byte(i):
-                return self.mem[base + ((self.cons + i) & (self.rep_size - 1))]
-            n = struct.unpack("<I", bytes(byte(i) for i in range(4)))[0]
-            rec = bytes(byte(i) for i in range(n))
+            n = struct.unpack("<I", self.reply_bytes(4))[0]
+            rec = self.reply_bytes(n)
             _, kind, flags, seq, result = REP.unpack_from(rec)
             self.replies[seq] = (kind, result, rec[REP.size:])
             self.cons = (self.cons + n) & 0xFFFFFFFF
         self.put_word(REP_CONS, self.cons)
+        if self.word(REP_WAITING):
+            self.put_word(REP_WAITING, 0)
+            self.bell()
 
     def wait(self, seq, limit=30):
         """(result, body) of a command."""

@@ -28,6 +28,14 @@
 
 struct daemon;
 
+/* Memory asked for that an ending session still has. */
+struct claim {
+	TAILQ_ENTRY(claim) link;
+	struct worker *w;
+	uint32_t id;
+	uint64_t bytes;
+};
+
 struct vgpu {
 	struct daemon *d;
 	struct config_vgpu cfg;
@@ -35,6 +43,7 @@ struct vgpu {
 	ev_io io;
 	ev_timer tell;          /* sessions hear of changed memory a moment later, once */
 	struct ledger ledger;
+	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
 	uint64_t total, failed; /* ever, ended unexpectedly or by a breach */
 	bool drain;             /* takes no new session */
@@ -55,6 +64,7 @@ struct worker {
 	const char *why;
 	struct vgpu *vgpu; /* NULL while spare */
 	uint64_t leased;
+	unsigned int claims; /* in its vGPU's list */
 	uint64_t told;     /* free bytes plus its own, as last told */
 	pid_t guest_pid;
 	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
@@ -109,6 +119,7 @@ struct vgpu *daemon_vgpu(struct daemon *d, const char *name);
 struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg);
 
 /* vgpu.c: the socket of a vGPU */
+void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg);
 int vgpu_listen(struct vgpu *v);
 void vgpu_close(struct vgpu *v);
 uint64_t vgpu_quota(const struct vgpu *v);
@@ -124,6 +135,14 @@ unsigned int open_waiting(const struct daemon *d);
 
 /* session.c: make a session of a waiting guest and a spare worker. 0, or -errno: the worker is of no use. */
 int session_start(struct opening *o, struct worker *w);
+
+/* lease.c: workers' memory */
+void lease_asked(struct worker *w, const struct pvgpu_sup *m);
+void lease_returned(struct worker *w, const struct pvgpu_sup *m);
+/* The worker is dead: take back what it had. */
+void lease_died(struct worker *w);
+/* What sessions of the vGPU can have, counting what ending ones are about to give back. */
+uint64_t lease_free(const struct vgpu *v);
 
 /* spawn.c: a worker process; 0 or -errno, logged */
 int spawn_worker(struct worker *w);

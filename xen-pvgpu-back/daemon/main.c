@@ -8,6 +8,7 @@
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -70,10 +71,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg)
 		free(v);
 		return NULL;
 	}
-	v->d = d;
-	v->cfg = *cfg;
-	v->fd = -1;
-	v->ledger.quota = vgpu_quota(v);
+	vgpu_init(v, d, cfg);
 	d->vgpus[d->vgpu_n++] = v;
 	return v;
 }
@@ -178,6 +176,24 @@ static int take_lock(struct daemon *d)
 	}
 }
 
+/* Sockets of a predecessor that was killed, perhaps of vGPUs that are not configured any more. */
+static void remove_sockets(struct daemon *d)
+{
+	DIR *dir = opendir(d->cfg.run_dir);
+	struct dirent *e;
+	struct stat st;
+
+	while (dir && (e = readdir(dir))) {
+		size_t n = strlen(e->d_name);
+
+		if (n > 5 && !strcmp(e->d_name + n - 5, ".sock") &&
+		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int make_run_dir(struct daemon *d)
 {
 	char path[CONFIG_PATH + 16];
@@ -188,6 +204,7 @@ static int make_run_dir(struct daemon *d)
 	}
 	if (take_lock(d) < 0)
 		return -1;
+	remove_sockets(d);
 	snprintf(path, sizeof(path), "%s/workers", d->cfg.run_dir);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
 		fprintf(stderr, "pvgpud: %s: %s\n", path, strerror(errno));

@@ -14,11 +14,16 @@
 
 #include "xen-pvgpu-back/link/msg.h"
 
+/* What is unread when a socket is closed becomes the peer's error and hides the answer: read it before. */
 static void answer_error(int fd, int error, const char *reason)
 {
+	char unread[sizeof(struct pvgpu_local_open)];
+	struct msg_in in;
 	struct pvgpu_local_opened m = {
 		.magic = PVGPU_LOCAL_MAGIC, .version = PVGPU_LOCAL_VERSION, .error = error};
 
+	for (int i = 0; i < 4 && msg_recv(fd, unread, sizeof(unread), 0, &in) > 0; i++)
+		;
 	snprintf(m.reason, sizeof(m.reason), "%s", reason);
 	msg_send(fd, &m, sizeof(m), NULL, 0);
 }

@@ -165,13 +165,12 @@ static void end_session(struct worker *w)
 	struct vgpu *v = w->vgpu;
 	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL || w->end == PVGPU_END_FAILED;
 
-	ledger_end(&v->ledger, &w->leased);
 	v->sessions--;
 	w->d->session_n--;
 	v->failed += failed;
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w), w->reason);
-	vgpu_changed(v);
+	lease_died(w);
 }
 
 /* A worker that died before it could serve: wait a little longer each time before the next. */
@@ -312,7 +311,7 @@ int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 	struct pvgpu_sup m = {.kind = kind, .id = id, .a = a, .session = w->id};
 
 	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO)) {
-		m.b = ledger_free(&w->vgpu->ledger);
+		m.b = lease_free(w->vgpu);
 		m.c = w->leased;
 		w->told = m.b + m.c;
 	}
@@ -343,17 +342,6 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 	open_serve(d);
 }
 
-static void lease(struct worker *w, const struct pvgpu_sup *m)
-{
-	struct vgpu *v = w->vgpu;
-	bool ok = ledger_take(&v->ledger, &w->leased, m->a);
-
-	log_debug("%s: lease of %" PRIu64 " bytes %s", sup_name(w), m->a, ok ? "granted" : "refused");
-	sup_say(w, PVGPU_SUP_LEASED, m->id, ok ? m->a : 0);
-	if (ok)
-		vgpu_changed(v);
-}
-
 static void ended(struct worker *w, const struct pvgpu_sup *m)
 {
 	w->end = (int)m->a;
@@ -373,13 +361,10 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 		sup_deadline(w, 0, NULL);
 		break;
 	case PVGPU_SUP_LEASE:
-		lease(w, m);
+		lease_asked(w, m);
 		break;
 	case PVGPU_SUP_RETURN:
-		if (ledger_give(&w->vgpu->ledger, &w->leased, m->a) < 0)
-			sup_kill(w, "gives back %" PRIu64 " bytes of %" PRIu64, m->a, w->leased);
-		else
-			vgpu_changed(w->vgpu);
+		lease_returned(w, m);
 		break;
 	case PVGPU_SUP_STATE:
 		adopt_state(w, m);

@@ -29,9 +29,20 @@ static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 
 	TAILQ_FOREACH(w, &v->d->workers, link) {
 		/* What it has itself leased or given back it knows; only the others' doings are news. */
-		if (w->vgpu == v && w->state == CHECK_SERVING && w->told != ledger_free(&v->ledger) + w->leased)
+		if (w->vgpu == v && w->state == CHECK_SERVING && w->told != lease_free(v) + w->leased)
 			sup_meminfo(w);
 	}
+}
+
+void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg)
+{
+	v->d = d;
+	v->cfg = *cfg;
+	v->fd = -1;
+	TAILQ_INIT(&v->claims);
+	v->ledger.quota = vgpu_quota(v);
+	ev_timer_init(&v->tell, on_tell, 0., 0.);
+	v->tell.data = v;
 }
 
 void vgpu_changed(struct vgpu *v)
@@ -127,8 +138,6 @@ int vgpu_listen(struct vgpu *v)
 	ev_io_init(&v->io, on_connect, v->fd, EV_READ);
 	v->io.data = v;
 	ev_io_start(v->d->loop, &v->io);
-	ev_timer_init(&v->tell, on_tell, 0., 0.);
-	v->tell.data = v;
 	log_info("vgpu %s: %s, memory %" PRIu64 " MiB%s", v->cfg.name, v->cfg.socket, v->cfg.memory >> 20,
 		 v->cfg.memory ? "" : " (all of the GPU's)");
 	return 0;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What workers ask for and give back. When a guest process has exited its memory is free to the next one,
+ * as it would be on a GPU of its own, although the worker takes a moment to end: what only an ending
+ * session still has is waited for.
+ */
+#include "xen-pvgpu-back/daemon/daemon.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#define CLAIMS_MAX 8u /* of one worker; it waits for each */
+
+/* Its guest is gone or its end is said: what it has comes back soon, if need be by force. */
+static bool is_ending(const struct worker *w)
+{
+	struct pollfd p = {.fd = w->guest_pidfd, .events = POLLIN};
+
+	return w->state == CHECK_ENDED || w->control < 0 || (p.fd >= 0 && poll(&p, 1, 0) > 0);
+}
+
+static uint64_t ending_bytes(const struct vgpu *v)
+{
+	const struct worker *w;
+	uint64_t n = 0;
+
+	TAILQ_FOREACH(w, &v->d->workers, link) {
+		if (w->vgpu == v && w->leased && is_ending(w))
+			n += w->leased;
+	}
+	return n;
+}
+
+uint64_t lease_free(const struct vgpu *v)
+{
+	uint64_t n = ledger_free(&v->ledger) + ending_bytes(v);
+
+	return n < v->ledger.quota ? n : v->ledger.quota;
+}
+
+static void answer(struct worker *w, uint32_t id, uint64_t bytes, bool granted)
+{
+	log_debug("%s: lease of %" PRIu64 " bytes %s", sup_name(w), bytes, granted ? "granted" : "refused");
+	sup_say(w, PVGPU_SUP_LEASED, id, granted ? bytes : 0);
+}
+
+static void drop(struct vgpu *v, struct claim *c)
+{
+	TAILQ_REMOVE(&v->claims, c, link);
+	c->w->claims--;
+	free(c);
+}
+
+/* Memory came back, or will not: those who wait get it in turn. */
+static void serve_claims(struct vgpu *v)
+{
+	uint64_t coming = TAILQ_EMPTY(&v->claims) ? 0 : ending_bytes(v);
+	struct claim *c, *next;
+
+	for (c = TAILQ_FIRST(&v->claims); c; c = next) {
+		bool granted = ledger_take(&v->ledger, &c->w->leased, c->bytes);
+
+		next = TAILQ_NEXT(c, link);
+		if (!granted && c->bytes <= ledger_free(&v->ledger) + coming)
+			continue;
+		answer(c->w, c->id, c->bytes, granted);
+		drop(v, c);
+	}
+}
+
+void lease_asked(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct vgpu *v = w->vgpu;
+	bool granted = ledger_take(&v->ledger, &w->leased, m->a);
+	struct claim *c = NULL;
+
+	if (!granted && m->a <= lease_free(v) && w->claims < CLAIMS_MAX)
+		c = calloc(1, sizeof(*c));
+	if (!c) {
+		answer(w, m->id, m->a, granted);
+		if (granted)
+			vgpu_changed(v);
+		return;
+	}
+	*c = (struct claim){.w = w, .id = m->id, .bytes = m->a};
+	TAILQ_INSERT_TAIL(&v->claims, c, link);
+	w->claims++;
+}
+
+void lease_returned(struct worker *w, const struct pvgpu_sup *m)
+{
+	if (ledger_give(&w->vgpu->ledger, &w->leased, m->a) < 0) {
+		sup_kill(w, "gives back %" PRIu64 " bytes of %" PRIu64, m->a, w->leased);
+		return;
+	}
+	serve_claims(w->vgpu);
+	vgpu_changed(w->vgpu);
+}
+
+void lease_died(struct worker *w)
+{
+	struct vgpu *v = w->vgpu;
+	struct claim *c, *next;
+
+	for (c = TAILQ_FIRST(&v->claims); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->w == w)
+			drop(v, c);
+	}
+	ledger_end(&v->ledger, &w->leased);
+	serve_claims(v);
+	vgpu_changed(v);
+}
