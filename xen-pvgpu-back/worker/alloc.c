@@ -34,8 +34,8 @@ static bool alloc_try(struct gpu *g, struct alloc_job *j)
 
 	if (!r)
 		r = mem_get(g, j->c, j->size, true, &addr);
-	if (r == CUDA_ERROR_OUT_OF_MEMORY && mem_spare_bytes(g)) {
-		mem_trim(g, j->c);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && mem_free_bytes(g)) {
+		mem_trim(g);
 		r = mem_get(g, j->c, j->size, true, &addr);
 	}
 	if (r == CUDA_ERROR_OUT_OF_MEMORY && hope)
@@ -101,7 +101,6 @@ int handle_mem_alloc(struct worker *w, const struct pvgpu_in_mem_alloc *in,
 
 struct free_job {
 	struct job job;
-	struct ctx *c;
 	struct area *area;
 	uint32_t block;
 };
@@ -110,9 +109,8 @@ static void run_free(struct gpu *g, struct job *job)
 {
 	struct free_job *j = (struct free_job *)job;
 
-	mem_put(g, j->c, j->area, j->block);
+	mem_put(g, j->area, j->block);
 	atomic_fetch_sub(&g->mem.pending, 1);
-	obj_unref(j->c);
 	free(j);
 }
 
@@ -128,7 +126,6 @@ int handle_mem_free(struct worker *w, const struct pvgpu_in_mem_free *in,
 		free(j);
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	j->c = obj_ref(in->ctx);
 	j->job.run = run_free;
 	atomic_fetch_add(&g->mem.pending, 1);
 	side_after_work(g, NULL, &j->job);

@@ -239,9 +239,6 @@ static void destroy_streams(struct gpu *g, struct ctx *c)
 		stream_retire(g, c->legacy);
 		c->legacy = NULL;
 	}
-	if (c->scrub)
-		g->far->cuStreamDestroy_v2(c->scrub);
-	c->scrub = NULL;
 }
 
 /* Modules before what refers to them is forgotten; the rest goes with its last reference. */
@@ -262,11 +259,11 @@ static void run_destroy(struct gpu *g, struct job *job)
 	struct ctx_job *j = (struct ctx_job *)job;
 	struct ctx *c = j->c;
 
+	ctx_waits_drain(g, c);
+	mem_release(g, j->areas);
+	if (!j->next)
+		mem_trim(g);
 	if (!obj_error(c) && !ctx_enter(c)) {
-		ctx_waits_drain(g, c);
-		mem_release(g, c, j->areas);
-		if (!j->next)
-			mem_trim(g, c);
 		staging_free(g, c);
 		chunks_unregister(g, c);
 		destroy_streams(g, c);

@@ -59,30 +59,23 @@ static int area_map(struct gpu *g, struct area *a)
 	return r;
 }
 
-/* The next tenant must not read what was here; a lost context cannot clear it any more. */
-static void scrub(struct gpu *g, struct ctx *c, const struct area *a)
-{
-	const struct far *far = g->far;
-
-	if (!c || atomic_load(&c->sticky) || ctx_enter(c))
-		return;
-	if (!c->scrub && far->cuStreamCreateWithPriority(&c->scrub, CU_STREAM_NON_BLOCKING, 0))
-		return;
-	if (!ctx_result(c, (int)far->cuMemsetD8Async(a->addr, 0, a->size, c->scrub)))
-		ctx_result(c, (int)far->cuStreamSynchronize(c->scrub));
-}
-
-static void area_unmap(struct gpu *g, struct ctx *c, struct area *a)
+/*
+ * Nothing is cleared here: the far end's kernel driver clears memory before another process gets it,
+ * and must, for a worker that was killed, or that its guest owns, would not have. What is kept in
+ * this process never leaves its tenant.
+ */
+static void area_unmap(struct gpu *g, struct area *a)
 {
 	const struct far *far = g->far;
 	struct window *v = &g->mem.win;
 
-	scrub(g, c, a);
 	far->cuMemUnmap(a->addr, a->size);
 	far->cuMemRelease(a->far);
 	lease_put(g->w, a->size);
 	pthread_mutex_lock(&g->mem.lock);
 	window_put(v, a->addr, a->size / v->page);
+	if (a->freeing)
+		g->mem.freeing -= a->size;
 	pthread_mutex_unlock(&g->mem.lock);
 	slab_free(a->slab);
 	free(a);
@@ -236,7 +229,7 @@ static int get_small(struct gpu *g, struct ctx *c, uint64_t size, bool may_wait,
 		return r;
 	a->slab = slab_new(a->size, class);
 	if (!a->slab) {
-		area_unmap(g, NULL, a);
+		area_unmap(g, a);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	a->class = class;
@@ -389,6 +382,13 @@ void globals_remove(struct gpu *g, const void *which)
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* mem.lock held: on its way back to the far end, so that cuMemGetInfo may count it as free already. */
+static void freeing(struct memory *m, struct area *a)
+{
+	a->freeing = true;
+	m->freeing += a->size;
+}
+
 /* Decoding thread: the allocation that begins at addr is nobody's any more. The area to release, or
  * NULL with *block of a slab to put back; false: no such allocation. */
 bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *block)
@@ -407,13 +407,14 @@ bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *bloc
 	} else if (ok) {
 		heap_del(g, *area);
 		(*area)->len = 0;
+		freeing(m, *area);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return ok;
 }
 
 /* Keep some pages mapped for the next small allocation, or unmap. */
-static void area_done(struct gpu *g, struct ctx *c, struct area *a)
+static void area_done(struct gpu *g, struct area *a)
 {
 	struct memory *m = &g->mem;
 	bool keep;
@@ -423,6 +424,10 @@ static void area_done(struct gpu *g, struct ctx *c, struct area *a)
 	a->len = 0;
 	pthread_mutex_lock(&m->lock);
 	keep = a->size == m->win.page && m->spares < MEM_SPARES;
+	if (keep && a->freeing) {
+		a->freeing = false;
+		m->freeing -= a->size;
+	}
 	if (keep) {
 		a->next = m->spare;
 		m->spare = a;
@@ -430,11 +435,11 @@ static void area_done(struct gpu *g, struct ctx *c, struct area *a)
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (!keep)
-		area_unmap(g, c, a);
+		area_unmap(g, a);
 }
 
 /* Side lane: earlier work has ended, so block (of a slab) or the whole area is free. */
-void mem_put(struct gpu *g, struct ctx *c, struct area *a, uint32_t block)
+void mem_put(struct gpu *g, struct area *a, uint32_t block)
 {
 	struct memory *m = &g->mem;
 	bool empty = true;
@@ -454,7 +459,7 @@ void mem_put(struct gpu *g, struct ctx *c, struct area *a, uint32_t block)
 	}
 	pthread_mutex_unlock(&m->lock);
 	if (empty)
-		area_done(g, c, a);
+		area_done(g, a);
 }
 
 struct area *mem_detach(struct gpu *g, struct ctx *c)
@@ -467,6 +472,7 @@ struct area *mem_detach(struct gpu *g, struct ctx *c)
 		struct area *a = c->heap.areas;
 
 		heap_del(g, a);
+		freeing(m, a);
 		a->detached = true;
 		a->next = list;
 		list = a;
@@ -475,7 +481,7 @@ struct area *mem_detach(struct gpu *g, struct ctx *c)
 	return list;
 }
 
-void mem_release(struct gpu *g, struct ctx *c, struct area *list)
+void mem_release(struct gpu *g, struct area *list)
 {
 	struct memory *m = &g->mem;
 
@@ -488,11 +494,11 @@ void mem_release(struct gpu *g, struct ctx *c, struct area *list)
 		pthread_mutex_lock(&m->lock);
 		m->blocks -= a->slab ? a->slab->used : 1;
 		pthread_mutex_unlock(&m->lock);
-		area_done(g, c, a);
+		area_done(g, a);
 	}
 }
 
-void mem_trim(struct gpu *g, struct ctx *c)
+void mem_trim(struct gpu *g)
 {
 	struct memory *m = &g->mem;
 	struct area *list;
@@ -506,17 +512,17 @@ void mem_trim(struct gpu *g, struct ctx *c)
 		struct area *a = list;
 
 		list = a->next;
-		area_unmap(g, c, a);
+		area_unmap(g, a);
 	}
 }
 
-uint64_t mem_spare_bytes(struct gpu *g)
+uint64_t mem_free_bytes(struct gpu *g)
 {
 	struct memory *m = &g->mem;
 	uint64_t bytes;
 
 	pthread_mutex_lock(&m->lock);
-	bytes = m->spares * m->win.page;
+	bytes = m->spares * m->win.page + m->freeing;
 	pthread_mutex_unlock(&m->lock);
 	return bytes;
 }
@@ -524,7 +530,7 @@ uint64_t mem_spare_bytes(struct gpu *g)
 /* At the end, when no thread is left and no work runs. */
 void mem_fini(struct gpu *g)
 {
-	mem_trim(g, NULL);
+	mem_trim(g);
 	free(g->mem.global);
 	window_release(g);
 	pthread_mutex_destroy(&g->mem.lock);

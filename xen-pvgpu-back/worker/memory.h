@@ -64,7 +64,7 @@ struct area { /* pages mapped together */
 	struct ctx *ctx; /* whose heap it is in, or NULL */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
-	bool open, detached;
+	bool open, detached, freeing;
 };
 
 struct heap { /* of a context; mem.lock */
@@ -85,7 +85,8 @@ struct memory {
 	struct window win;
 	struct area *spare; /* mapped pages that nobody uses */
 	unsigned int spares;
-	uint32_t blocks; /* allocations */
+	uint32_t blocks;  /* allocations */
+	uint64_t freeing; /* bytes */
 	struct global *global;
 	uint32_t globals, global_cap;
 	atomic_uint pending; /* frees that have not given their memory back */
@@ -106,13 +107,14 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len);
 int mem_get(struct gpu *g, struct ctx *c, uint64_t size, bool may_wait, uint64_t *addr);
 /* An allocation's address is invalid from here on; the memory is free with mem_put. */
 bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *block);
-void mem_put(struct gpu *g, struct ctx *c, struct area *a, uint32_t block);
+void mem_put(struct gpu *g, struct area *a, uint32_t block);
 /* Take a context's memory out of the map; to be given to mem_release when its work has ended. */
 struct area *mem_detach(struct gpu *g, struct ctx *c);
-void mem_release(struct gpu *g, struct ctx *c, struct area *list);
+void mem_release(struct gpu *g, struct area *list);
 /* Give spare pages back. Side lane. */
-void mem_trim(struct gpu *g, struct ctx *c);
-uint64_t mem_spare_bytes(struct gpu *g);
+void mem_trim(struct gpu *g);
+/* Leased bytes that nobody uses: spare pages, and what is being freed. */
+uint64_t mem_free_bytes(struct gpu *g);
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner,
 	       const struct ctx *c);
 /* Those of a module or library, or in a context. */

@@ -94,7 +94,6 @@ struct ctx {
 	uint32_t parked;         /* records */
 	struct event_pool pool;  /* complete.lock */
 	struct heap heap;        /* mem.lock */
-	CUstream scrub;          /* side lane only */
 	struct staging *staging; /* decoding thread */
 	struct {
 		bool known;
