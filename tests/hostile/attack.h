@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of attacks, in sections named after the file that holds them. */
+#ifndef PVGPU_HOSTILE_ATTACK_H
+#define PVGPU_HOSTILE_ATTACK_H
+
+#include "tests/hostile/guest.h"
+
+/* How far the set-up has come before an attack begins. */
+enum stage { NOTHING, OPENED, SAID_HELLO, SETTLED, CONTEXT, MEMORY, KERNELS };
+
+enum outcome {
+	ENDS,   /* the backend must end the session, for a breach of the protocol */
+	LIVES,  /* errors at most: the session must still answer */
+	EITHER, /* ended with a reason, or still answering */
+	LEAVES, /* the attacker goes by itself, one way or the other */
+	NONE,   /* no session comes about */
+};
+
+struct attack {
+	const char *name;
+	enum stage stage;
+	enum outcome outcome;
+	void (*run)(struct guest *g);
+	int arg; /* for `run` through attack_arg */
+};
+
+extern int attack_arg;
+/* What must be so; said on stderr, and the attack counts as failed. */
+#define WANT(cond, ...)                                                                            \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			attack_wrong(__FILE__, __LINE__, __VA_ARGS__);                             \
+	} while (0)
+void attack_wrong(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
+/* Pseudo-random, from the seed on the command line. */
+uint32_t attack_random(void);
+
+/* Every table ends with a row without a name. */
+extern const struct attack attacks_open[], attacks_ring[], attacks_race[], attacks_handle[],
+	attacks_memory[], attacks_chunk[], attacks_image[], attacks_flood[], attacks_kernel[];
+
+#endif

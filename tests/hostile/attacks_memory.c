@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* Addresses: whatever lies outside the session's own memory is refused, and nothing is touched. */
+#include "tests/hostile/attack.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SECRET 0x5ec4e75ec4e75ec4ull
+
+static int settle(struct guest *g)
+{
+	return CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
+}
+
+static int copy(struct guest *g, uint64_t dst, uint64_t src, uint64_t size)
+{
+	struct pvgpu_wire_copy c = {HDR(copy, COPY), .ctx = g->ctx, .dst = dst, .src = src, .size = size};
+
+	c.hdr.flags = PVGPU_CMD_MARK;
+	return guest_post(g, &c) ? guest_wait(g, g->seq) : ENDED;
+}
+
+static int fetch(struct guest *g, uint64_t src, uint32_t size)
+{
+	return CALL(g, copy_fetch, COPY_FETCH, .ctx = g->ctx, .src = src, .size = size);
+}
+
+/* A small copy or a memset; its error comes with the next synchronising call. */
+static int put(struct guest *g, uint64_t dst, uint32_t size)
+{
+	static const unsigned char bytes[4096];
+	struct pvgpu_wire_copy_inline c = {
+		HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = dst, .data_len = size};
+
+	return guest_post_parts(g, &c, bytes, size) ? settle(g) : ENDED;
+}
+
+static int set(struct guest *g, uint64_t dst, uint64_t pitch, uint32_t element, uint64_t width,
+	       uint64_t height)
+{
+	return POST(g, memset, MEMSET, .ctx = g->ctx, .dst = dst, .pitch = pitch, .value = 0xa5,
+		    .element = element, .width = width, .height = height)
+		       ? settle(g)
+		       : ENDED;
+}
+
+/* Every way to read and to write `size` bytes there must fail. */
+static void all_ways(struct guest *g, uint64_t at, uint64_t size, const char *what)
+{
+	const uint32_t small = size < 4096 ? (uint32_t)size : 4096;
+
+	WANT(copy(g, at, g->memory[0], size > MEMORY_SIZE ? MEMORY_SIZE : size), "%s: copy to %#" PRIx64,
+	     what, at);
+	WANT(copy(g, at, g->arena_base, size), "%s: upload to %#" PRIx64, what, at);
+	WANT(copy(g, g->memory[0], at, size > MEMORY_SIZE ? MEMORY_SIZE : size), "%s: copy from %#" PRIx64,
+	     what, at);
+	WANT(copy(g, g->arena_base, at, size), "%s: download from %#" PRIx64, what, at);
+	WANT(put(g, at, small), "%s: copy_inline to %#" PRIx64, what, at);
+	WANT(fetch(g, at, small), "%s: copy_fetch from %#" PRIx64, what, at);
+	WANT(set(g, at, 0, 1, size, 1), "%s: memset at %#" PRIx64, what, at);
+	WANT(set(g, at, size, 1, 1, 2), "%s: 2-D memset at %#" PRIx64, what, at);
+}
+
+static void edges(struct guest *g)
+{
+	const uint64_t low = g->memory[0] < g->memory[1] ? g->memory[0] : g->memory[1];
+	const uint64_t high = g->memory[0] < g->memory[1] ? g->memory[1] : g->memory[0];
+
+	all_ways(g, 8, 8, "page 0");
+	all_ways(g, g->device_base - 8, 16, "before the window");
+	all_ways(g, g->device_base + g->device_size - 8, 16, "over the window's end");
+	all_ways(g, g->device_base + g->device_size, 8, "behind the window");
+	all_ways(g, g->device_base + g->device_size / 2, 8, "in a hole of the window");
+	all_ways(g, low + MEMORY_SIZE - 8, high - low > MEMORY_SIZE ? 4096 : 2 * MEMORY_SIZE,
+		 "over the end of memory");
+	all_ways(g, ~0ull - 7, 16, "over the end of everything");
+	all_ways(g, ~0ull - 4095, 4096, "the highest page");
+	all_ways(g, 1ull << 63, 4096, "no address");
+	all_ways(g, g->arena_base + CHUNK_SIZE, 4096, "behind the chunk");
+	all_ways(g, g->arena_base - 8, 16, "before the arena");
+	all_ways(g, g->arena_base + g->arena_size - 8, 16, "over the arena's end");
+	all_ways(g, (uintptr_t)g->page, 4096, "the guest's own ring");
+	WANT(copy(g, g->memory[0], g->memory[1], 1ull << 62), "a copy of 4 EiB");
+	WANT(copy(g, g->memory[0], g->memory[1], ~0ull), "a copy of everything");
+	WANT(copy(g, g->memory[0] + 8, g->memory[1], ~0ull - 4), "a copy that wraps");
+	WANT(copy(g, g->arena_base, g->memory[0], CHUNK_SIZE + 1), "a copy over the chunk");
+	WANT(!copy(g, g->memory[0], g->memory[1], MEMORY_SIZE), "what is right must go on working");
+	WANT(!copy(g, g->arena_base + CHUNK_SIZE - 8, g->memory[0], 8), "the chunk's last bytes");
+	WANT(!settle(g), "an error was left over");
+}
+
+/* ---- the worker's own memory ---- */
+
+static bool is_worker(const char *pid, uint32_t session)
+{
+	char path[300], text[512], want[32];
+	size_t n, len;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	len = (size_t)snprintf(want, sizeof(want), "--id%c%u", 0, session) + 1;
+	return memmem(text, n, "pvgpu-worker", 12) && memmem(text, n, want, len);
+}
+
+/* Where the session's worker is mapped. An attacker would have to guess; we may look. */
+static FILE *worker_maps(struct guest *g)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	char path[64], pid[32];
+	FILE *children, *maps = NULL;
+
+	if (getsockopt(g->sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		die("no credentials");
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)peer.pid, (int)peer.pid);
+	children = fopen(path, "re");
+	while (children && !maps && fscanf(children, "%31s", pid) == 1) {
+		if (!is_worker(pid, g->session))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+		maps = fopen(path, "re");
+	}
+	if (children)
+		fclose(children);
+	return maps;
+}
+
+static bool in_windows(const struct guest *g, uint64_t at)
+{
+	return (at >= g->device_base && at - g->device_base < g->device_size) ||
+	       (at >= g->arena_base && at - g->arena_base < g->arena_size);
+}
+
+static void workers_own(struct guest *g)
+{
+	FILE *maps = worker_maps(g);
+	uint64_t from, to;
+	char line[512];
+	int n = 0;
+
+	if (!maps) {
+		fprintf(stderr, "the worker's mappings cannot be read: guessing\n");
+		all_ways(g, 0x400000, 4096, "a program's usual place");
+		all_ways(g, 0x7ffff7dd0000, 4096, "libraries' usual place");
+		all_ways(g, 0x7ffffffde000, 4096, "the stack's usual place");
+		return;
+	}
+	while (fgets(line, sizeof(line), maps) && n < 400) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &from, &to) != 2 || in_windows(g, from))
+			continue;
+		all_ways(g, from, 16, line);
+		WANT(fetch(g, to - 16, 16), "the end of %s", line);
+		n++;
+	}
+	fclose(maps);
+	WANT(n > 10, "only %d mappings", n);
+}
+
+/* ---- pitches ---- */
+
+struct box {
+	uint64_t dst_pitch, dst_height, src_pitch, src_height, width, height, depth;
+};
+
+static int copy_box(struct guest *g, uint64_t dst, uint64_t src, const struct box *b)
+{
+	struct pvgpu_wire_copy_3d c = {HDR(copy_3d, COPY_3D),
+				       .ctx = g->ctx,
+				       .dst = dst,
+				       .dst_pitch = b->dst_pitch,
+				       .dst_height = b->dst_height,
+				       .src = src,
+				       .src_pitch = b->src_pitch,
+				       .src_height = b->src_height,
+				       .width = b->width,
+				       .height = b->height,
+				       .depth = b->depth};
+
+	c.hdr.flags = PVGPU_CMD_MARK;
+	return guest_post(g, &c) ? guest_wait(g, g->seq) : ENDED;
+}
+
+static void pitches(struct guest *g)
+{
+	static const struct box bad[] = {
+		{1ull << 63, 2, 64, 2, 64, 2, 2},
+		{1ull << 32, 1ull << 32, 64, 2, 64, 2, 2},
+		{64, 1ull << 60, 64, 2, 64, 2, 3},
+		{~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull},
+		{~0ull, 2, ~0ull, 2, 8, 2, 2},
+		{1ull << 61, 8, 1ull << 61, 8, 8, 8, 8},
+		{0, 0, 0, 0, 64, 2, 2},
+		{32, 2, 64, 2, 64, 2, 2},
+		{64, 1, 64, 2, 64, 2, 2},
+		{64, 2, 64, 1, 64, 2, 2},
+		{64, 1024, 64, 1024, 64, 1024, 2},
+		{65536, 2, 64, 2, 64, 2, 1},
+		{64, 2, 65536, 2, 64, 2, 1},
+		{64, 1, 64, 1, 64, 1, 1ull << 58},
+		{64, 1ull << 58, 64, 1ull << 58, 64, 1ull << 58, 1},
+		{(1ull << 63) + 64, 2, (1ull << 63) + 64, 2, 64, 3, 2},
+	};
+	static const uint64_t sets[][4] = {
+		/* pitch, element, width, height */
+		{1ull << 63, 1, 8, 3},     {~0ull, 4, 8, 2},      {0, 4, 1ull << 62, 1},
+		{8, 4, 8, 2},              {0, 1, 8, 2},          {64, 1, 64, 1ull << 58},
+		{1ull << 32, 1, 8, 1ull << 32}, {0, 2, ~0ull, 1}, {0, 3, 8, 1},
+		{16, 4, 1ull << 62, 1ull << 62},
+	};
+	static const struct box good = {128, 4, 256, 8, 64, 4, 8};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		WANT(copy_box(g, g->memory[0], g->memory[1], &bad[i]), "box %zu on the device", i);
+		WANT(copy_box(g, g->memory[0], g->arena_base, &bad[i]), "box %zu up", i);
+		WANT(copy_box(g, g->arena_base, g->memory[0], &bad[i]), "box %zu down", i);
+	}
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		WANT(set(g, g->memory[0], sets[i][0], (uint32_t)sets[i][1], sets[i][2], sets[i][3]),
+		     "memset %zu", i);
+	WANT(set(g, g->memory[0] + 1, 0, 4, 8, 1), "a misaligned memset");
+	WANT(!copy_box(g, g->memory[0], g->memory[1], &good), "what is right must go on working");
+	WANT(!settle(g), "an error was left over");
+}
+
+/* ---- allocations ---- */
+
+static int alloc(struct guest *g, uint64_t size, uint64_t *address)
+{
+	const struct pvgpu_wire_mem_alloc_reply *m = (const void *)&g->reply;
+	int r = CALL(g, mem_alloc, MEM_ALLOC, .ctx = g->ctx, .size = size);
+
+	*address = r ? 0 : m->address;
+	return r;
+}
+
+static void sizes(struct guest *g)
+{
+	static const uint64_t sizes[] = {~0ull, ~0ull - 4095, 1ull << 63, 1ull << 47, 1ull << 40};
+	uint64_t at;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		WANT(alloc(g, sizes[i], &at) == 2, "an allocation of %#" PRIx64, sizes[i]);
+}
+
+/* All of the quota in small pieces, without a wait between them. */
+static void pieces(struct guest *g)
+{
+	for (int i = 0; i < 30000 && !guest_over(g); i++)
+		POST(g, mem_alloc, MEM_ALLOC, .ctx = g->ctx, .size = attack_arg);
+	settle(g);
+}
+
+static void frees(struct guest *g)
+{
+	const uint64_t at[] = {g->memory[0], g->memory[0],     g->memory[1] + 8, g->arena_base,
+			       8,            g->device_base,   ~0ull,            (uintptr_t)g};
+
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = at[i]);
+	WANT(settle(g), "all frees were right");
+	WANT(fetch(g, g->memory[0], 8), "freed memory can be read");
+	WANT(put(g, g->memory[0], 8), "freed memory can be written");
+	WANT(!fetch(g, g->memory[1], 8), "what is right must go on working");
+}
+
+/* A session's memory holds nothing of an earlier one's. */
+static void leftovers(struct guest *g)
+{
+	const size_t words = CHUNK_SIZE / sizeof(uint64_t);
+	uint64_t at[8], *seen = (uint64_t *)(void *)g->chunk;
+	unsigned int n = 0;
+
+	for (; n < 8 && !alloc(g, CHUNK_SIZE, &at[n]); n++) {
+		memset(g->chunk, 0xff, CHUNK_SIZE);
+		WANT(!copy(g, g->arena_base, at[n], CHUNK_SIZE), "cannot read own memory");
+		for (size_t i = 0; i < words; i++)
+			WANT(seen[i] != SECRET, "another session's data");
+		for (size_t i = 0; i < words; i++)
+			seen[i] = SECRET;
+		WANT(!copy(g, at[n], g->arena_base, CHUNK_SIZE), "cannot write own memory");
+	}
+	WANT(n, "no memory");
+	/* Freed and allocated again within the session, too, it may not come back. */
+	for (unsigned int i = 0; i < n; i++)
+		POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = at[i]);
+	settle(g);
+}
+
+const struct attack attacks_memory[] = {
+	{"memory_edges", MEMORY, LIVES, edges, 0},
+	{"memory_workers_own", MEMORY, LIVES, workers_own, 0},
+	{"memory_pitches", MEMORY, LIVES, pitches, 0},
+	{"memory_sizes", MEMORY, LIVES, sizes, 0},
+	{"memory_pieces_1", MEMORY, LIVES, pieces, 1},
+	{"memory_pieces_1m", MEMORY, LIVES, pieces, 1 << 20},
+	{"memory_frees", MEMORY, LIVES, frees, 0},
+	{"memory_leftovers", MEMORY, LIVES, leftovers, 0},
+	{"memory_leftovers_2", MEMORY, LIVES, leftovers, 0},
+	{0},
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared memory that changes while it is read: one thread posts what is right, another one changes it
+ * behind its back, all the time. What is copied once and then checked is right or refused.
+ */
+#include "tests/hostile/attack.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const char ptx_fault[];
+extern const uint64_t ptx_fault_size;
+
+#define RACE_MS 500
+
+struct field {
+	uint32_t at, bytes;
+	uint64_t good, bad;
+};
+
+static atomic_bool stop;
+static struct guest *target;
+static struct field field;
+static uint32_t first, size; /* where the records begin; bytes of each */
+
+static void *flip_records(void *arg)
+{
+	struct guest *g = target;
+
+	for (uint64_t turn = 0; !atomic_load(&stop); turn++) {
+		const uint32_t prod = pvgpu_load_acquire(&g->page->cmd_prod.v);
+		const uint32_t cons = pvgpu_load_acquire(&g->page->cmd_cons.v);
+		const uint64_t *v = turn % 2 ? &field.good : &field.bad;
+		uint32_t at = cons - (cons - first) % size;
+
+		for (; (int32_t)(prod - at) > 0; at += size) {
+			uint32_t i = (at + field.at) & (g->cmd_size - 1);
+
+			/* Fields are aligned, and never wrap. */
+			if (field.bytes == 2)
+				*(volatile uint16_t *)(void *)(g->cmd + i) = (uint16_t)*v;
+			else if (field.bytes == 4)
+				*(volatile uint32_t *)(void *)(g->cmd + i) = (uint32_t)*v;
+			else
+				*(volatile uint64_t *)(void *)(g->cmd + i) = *v;
+		}
+	}
+	return NULL;
+}
+
+static void race(struct guest *g, const void *rec)
+{
+	const uint64_t until = now_ms() + RACE_MS;
+	uint64_t copy[16];
+	pthread_t t;
+
+	target = g;
+	first = g->prod;
+	memcpy(&size, rec, sizeof(size));
+	if (pthread_create(&t, NULL, flip_records, NULL))
+		die("no thread");
+	do {
+		memcpy(copy, rec, size);
+	} while (guest_post(g, copy) && now_ms() < until);
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	/* What is left in the ring is as it was left. */
+	if (!guest_over(g)) {
+		field.bad = field.good;
+		guest_drain(g);
+	}
+}
+
+static void race_copy(struct guest *g)
+{
+	struct pvgpu_wire_copy c = {HDR(copy, COPY),
+				    .ctx = g->ctx,
+				    .dst = g->memory[0],
+				    .src = g->arena_base,
+				    .size = 64};
+	const struct field fields[] = {
+		{0, 4, sizeof(c), PVGPU_CMD_MAX},
+		{0, 4, sizeof(c), 16},
+		{4, 2, PVGPU_OP_COPY, PVGPU_OP_LAUNCH},
+		{4, 2, PVGPU_OP_COPY, PVGPU_OP_MEMSET},
+		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx, PVGPU_HANDLE(PVGPU_H_STREAM, 0, 0, 0)},
+		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx, PVGPU_HANDLE(PVGPU_H_CTX, 0, 9, 9)},
+		{offsetof(struct pvgpu_wire_copy, dst), 8, c.dst, (uintptr_t)&c},
+		{offsetof(struct pvgpu_wire_copy, dst), 8, c.dst, g->arena_base + CHUNK_SIZE - 8},
+		{offsetof(struct pvgpu_wire_copy, src), 8, c.src, g->arena_base + CHUNK_SIZE},
+		{offsetof(struct pvgpu_wire_copy, size), 8, 64, ~0ull},
+		{offsetof(struct pvgpu_wire_copy, size), 8, 64, CHUNK_SIZE},
+	};
+
+	field = fields[attack_arg];
+	race(g, &c);
+}
+
+/* A length inside the record, which the worker must read once only. */
+static void race_part(struct guest *g)
+{
+	struct {
+		struct pvgpu_wire_copy_inline c;
+		unsigned char data[64];
+	} r = {.c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0], .data_len = 64}};
+
+	r.c.hdr.len = sizeof(r);
+	field = (struct field){offsetof(struct pvgpu_wire_copy_inline, data_len), 4, 64,
+			       attack_arg ? 4096 : 57};
+	race(g, &r);
+}
+
+/* An image that changes while it is loaded. */
+static void *flip_image(void *arg)
+{
+	uint32_t x = 2463534242u;
+
+	while (!atomic_load(&stop)) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		if (x % 8)
+			target->chunk[x % ptx_fault_size] ^= (unsigned char)(x >> 24);
+		else
+			memcpy(target->chunk, ptx_fault, ptx_fault_size + 1);
+	}
+	return NULL;
+}
+
+static void race_image(struct guest *g)
+{
+	const uint64_t until = now_ms() + RACE_MS;
+	uint32_t index = 1;
+	pthread_t t;
+
+	target = g;
+	if (pthread_create(&t, NULL, flip_image, NULL))
+		die("no thread");
+	while (now_ms() < until && !guest_over(g)) {
+		if (!guest_load(g, index, ptx_fault_size + 1))
+			POST(g, module_unload, MODULE_UNLOAD,
+			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, index));
+		index++;
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+}
+
+const struct attack attacks_race[] = {
+	{"race_len_up", MEMORY, EITHER, race_copy, 0},
+	{"race_len_down", MEMORY, EITHER, race_copy, 1},
+	{"race_op_longer", MEMORY, EITHER, race_copy, 2},
+	{"race_op_other", MEMORY, EITHER, race_copy, 3},
+	{"race_handle_type", MEMORY, EITHER, race_copy, 4},
+	{"race_handle_stale", MEMORY, LIVES, race_copy, 5},
+	{"race_dst_host", MEMORY, LIVES, race_copy, 6},
+	{"race_dst_edge", MEMORY, LIVES, race_copy, 7},
+	{"race_src_edge", MEMORY, LIVES, race_copy, 8},
+	{"race_size_wraps", MEMORY, LIVES, race_copy, 9},
+	{"race_size_large", MEMORY, LIVES, race_copy, 10},
+	{"race_part_shorter", MEMORY, EITHER, race_part, 0},
+	{"race_part_longer", MEMORY, EITHER, race_part, 1},
+	{"race_image", MEMORY, LIVES, race_image, 0},
+	{0},
+};

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A hostile guest against a real pvgpud and real workers, beside two ordinary programs.
+
+    tests/hostile/hostile_test.py [--build DIR] [--seed N] [--only REGEX]
+
+Each attack of the program `attack` is a test. It must come out as its table says, and:
+  - the session has ended with a reason in pvgpud's log, and not by a signal or a failed worker;
+  - the worker's and pvgpud's memory stayed bounded;
+  - the next session is served;
+  - the witnesses, one on the same vGPU and one on another, saw nothing of it.
+At the end nothing may be left: no session, memory, process, file or fd. With sanitizers none may have said a word.
+"""
+import argparse
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+from pvgpu_env import PvgpuEnv, build_dir, wait_for  # noqa: E402
+
+MIB = 1 << 20
+WORKER_LIMIT = 192 * MIB   # of a worker's own memory, device memory and arena not counted
+DAEMON_LIMIT = 24 * MIB    # of pvgpud's peak
+END_LIMIT = 15             # seconds from the attacker's end to its session's
+NORMAL = ("the guest closed the session", "the guest process ended")
+FAILED = re.compile(r"by signal|exited with status|the worker died|closed its control socket|broke the protocol|"
+                    r"gives back|did not exit|did not become|did not take")
+# A guest that blocks its own worker for good has it killed when it goes.
+KILLED = {"bells_block": "killed|guest"}
+# Attacks that may use more: what they hold is theirs to hold.
+LARGE = {"image_zstd_bombs": 320 * MIB, "image_lz4_bombs": 320 * MIB}
+
+opts = argparse.Namespace()
+
+
+def kib(pid, name):
+    with open(f"/proc/{pid}/status") as f:
+        for line in f:
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+class Watch(threading.Thread):
+    """The highest own memory of each worker, as often as can be."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon=True)
+        self.daemon_pid = daemon
+        self.peak = {}
+        self.stop = threading.Event()
+
+    def run(self):
+        while not self.stop.wait(0.02):
+            try:
+                with open(f"/proc/{self.daemon_pid}/task/{self.daemon_pid}/children") as f:
+                    pids = [int(p) for p in f.read().split()]
+            except OSError:
+                continue
+            for pid in pids:
+                try:
+                    self.peak[pid] = max(self.peak.get(pid, 0), kib(pid, "RssAnon"))
+                except OSError:
+                    pass
+
+
+class Witness:
+    def __init__(self, env, vgpu):
+        self.vgpu = vgpu
+        self.err = open(os.path.join(env.dir, f"witness-{vgpu}.err"), "w+")
+        self.proc = subprocess.Popen([os.path.join(env.build, "tests/witness")], env=env.guest_env(vgpu),
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True)
+        if self.proc.stdout.readline().strip() != "ready":
+            raise AssertionError(f"the witness on {vgpu} did not start: {self.said()}")
+
+    def said(self):
+        self.err.flush()
+        with open(self.err.name) as f:
+            return f.read()
+
+    def fine(self):
+        return self.proc.poll() is None
+
+    def finish(self):
+        out, _ = self.proc.communicate(timeout=60)
+        return self.proc.returncode, out.strip()
+
+
+class Hostile(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.san = cls.sanitized()
+        cls.attack = os.path.join(opts.build, "tests/attack")
+        cls.env = PvgpuEnv(
+            build=opts.build,
+            vgpus={"bad": "memory=64M,arena_limit=64M,max_sessions=32", "good": "memory=64M,arena_limit=64M"},
+            sim={"SIMCUDA_MEMORY": "512M", "SIMCUDA_THREADS": "2"},
+            settings={"worker_grace_ms": 1000, "open_timeout_ms": 500, "spare_workers": 2})
+        if cls.san:
+            report = os.path.join(cls.env.dir, "san")
+            for kind in ("ASAN", "UBSAN", "TSAN", "LSAN"):
+                more = ":quarantine_size_mb=4:detect_leaks=0:allow_user_segv_handler=1" if kind == "ASAN" else ""
+                os.environ[f"{kind}_OPTIONS"] = f"log_path={report}{more}"
+        cls.env.__enter__()
+        cls.witnesses = [Witness(cls.env, "good"), Witness(cls.env, "bad")]
+        cls.watch = Watch(cls.env.daemon.pid)
+        cls.watch.start()
+        cls.times = {}
+        cls.run_attack("probe")
+        wait_for("the probe's end", lambda: int(cls.env.read("/vgpu/bad/sessions")) == 1)
+        cls.daemon_at_first = kib(cls.env.daemon.pid, "VmHWM")
+        cls.fds_at_first = cls.fds()
+        cls.used = cls.memory_used()
+
+    @classmethod
+    def sanitized(cls):
+        with open(os.path.join(opts.build, "bin/pvgpu-worker"), "rb") as f:
+            return b"__asan_init" in f.read()
+
+    @classmethod
+    def fds(cls):
+        return len(os.listdir(f"/proc/{cls.env.daemon.pid}/fd"))
+
+    @classmethod
+    def memory_used(cls):
+        return [cls.env.read(f"/vgpu/{v}/memory-used") for v in ("bad", "good")]
+
+    @classmethod
+    def tearDownClass(cls):
+        problems = []
+        cls.watch.stop.set()
+        try:
+            wait_for("the last session's end", lambda: int(cls.env.read("/vgpu/bad/sessions")) == 1)
+            wait_for("the memory", lambda: cls.memory_used() == cls.used, 10)
+            wait_for("the fds", lambda: cls.fds() <= cls.fds_at_first, 10)
+        except (TimeoutError, OSError) as e:
+            problems.append(f"{e}: memory {cls.memory_used()} (was {cls.used}), fds {cls.fds()} "
+                            f"(was {cls.fds_at_first})")
+        grown = kib(cls.env.daemon.pid, "VmHWM") - cls.daemon_at_first
+        if grown > DAEMON_LIMIT * (4 if cls.san else 1):
+            problems.append(f"pvgpud's memory grew by {grown >> 10} KiB")
+        for w in cls.witnesses:
+            rc, out = w.finish()
+            print(f"witness on {w.vgpu}: {out}")
+            if rc:
+                problems.append(f"the witness on {w.vgpu} ended with {rc}: {w.said()}")
+        print(f"pvgpud's peak grew by {grown >> 10} KiB; largest worker {max(cls.watch.peak.values()) >> 20} MiB; "
+              f"slowest: " + ", ".join(f"{n} {t:.1f} s" for n, t in
+                                       sorted(cls.times.items(), key=lambda x: -x[1])[:8]))
+        problems += cls.reports()
+        if problems:
+            cls.env.__exit__(AssertionError, None, None)
+            raise AssertionError("\n".join(problems))
+        cls.env.__exit__(None, None, None)
+
+    @classmethod
+    def reports(cls):
+        found = []
+        for name in glob.glob(os.path.join(cls.env.dir, "san.*")):
+            with open(name, errors="replace") as f:
+                found.append(f"{name}:\n{f.read()[:6000]}")
+            os.rename(name, name.replace("san.", "told-san."))
+        return found
+
+    @classmethod
+    def run_attack(cls, name):
+        begin = time.monotonic()
+        p = subprocess.run([cls.attack, cls.env.socket("bad"), name, str(opts.seed)], env=cls.env.guest_env("bad"),
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        cls.times[name] = time.monotonic() - begin
+        lines = [json.loads(line) for line in p.stdout.splitlines() if line.startswith("{")]
+        return p, lines[-1] if lines else None
+
+    def end_of(self, number):
+        found = re.compile(rf"session {number} bad: ended: (.*)")
+        return wait_for(f"the end of session {number}", lambda: found.search(self.env.log()), END_LIMIT).group(1)
+
+    def worker_of(self, number):
+        m = re.search(rf"session {number} bad: pid \d+ uid \d+ \(.*\), worker (\d+)", self.env.log())
+        return int(m.group(1)) if m else None
+
+    def check_session(self, name, said, expected):
+        number = said["session"]
+        reason = self.end_of(number)
+        if name in KILLED:
+            return
+        self.assertNotRegex(reason, FAILED, f"session {number}")
+        if said["outcome"] == "ended":
+            self.assertEqual(said["cause"], 2, f"ended as a failure, not a breach: {said['text']}")
+            self.assertTrue(reason.startswith(said["text"][:100]), f"{reason!r} in the log, {said['text']!r} for the guest")
+        elif expected in ("lives", "leaves"):
+            self.assertIn(reason, NORMAL)
+
+    def check_memory(self, name, number):
+        pid = self.worker_of(number)
+        peak = self.watch.peak.get(pid, 0)
+        limit = LARGE.get(name, WORKER_LIMIT) * (4 if self.san else 1)
+        self.assertLess(peak, limit, f"the worker used {peak >> 20} MiB")
+
+    def one(self, name, expected):
+        failed = int(self.env.read("/vgpu/bad/sessions-failed"))
+        p, said = self.run_attack(name)
+        self.assertIn(p.returncode, (0, -9) if expected == "leaves" else (0,), f"{p.stdout}{p.stderr}")
+        self.assertIsNotNone(said)
+        if said["session"]:
+            self.check_session(name, said, expected)
+            self.check_memory(name, said["session"])
+        if said["outcome"] == "ended":
+            self.assertGreater(int(self.env.read("/vgpu/bad/sessions-failed")), failed, "not in the statistics")
+        probe, _ = self.run_attack("probe")
+        self.assertEqual(probe.returncode, 0, f"no new session: {probe.stdout}{probe.stderr}")
+        for w in self.witnesses:
+            self.assertTrue(w.fine(), f"the witness on {w.vgpu} went: {w.said()}")
+        self.assertEqual(self.reports(), [])
+        self.assertNotRegex(self.env.log(), r"(?m)^pvgpud: forged")
+
+
+def add_tests():
+    listing = subprocess.run([os.path.join(opts.build, "tests/attack"), "--list"], capture_output=True, text=True,
+                             check=True).stdout
+    for line in listing.splitlines():
+        name, expected = line.split()
+        if not opts.only or re.search(opts.only, name):
+            setattr(Hostile, f"test_{name}", lambda self, n=name, e=expected: self.one(n, e))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=build_dir())
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
+    parser.add_argument("--only", help="attacks whose names match")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    parser.parse_args(namespace=opts)
+    opts.build = os.path.abspath(opts.build)
+    add_tests()
+    begin = time.monotonic()
+    print(f"seed {opts.seed}")
+    result = unittest.TextTestRunner(verbosity=2 if opts.verbose else 1).run(
+        unittest.defaultTestLoader.loadTestsFromTestCase(Hostile))
+    print(f"{result.testsRun} attacks in {time.monotonic() - begin:.0f} s")
+    sys.exit(not result.wasSuccessful())
+
+
+if __name__ == "__main__":
+    main()
