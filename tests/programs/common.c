@@ -91,6 +91,9 @@ CUdeviceptr device_alloc(size_t bytes)
 
 	CU(cuMemAlloc(&p, bytes));
 	CHECK(p, "cuMemAlloc gave address 0");
+	/* What a kernel fails to write must not happen to be right. */
+	CU(cuMemsetD8(p, 0xa5, bytes));
+	CU(cuStreamSynchronize(NULL));
 	return p;
 }
 

@@ -51,6 +51,7 @@ CUfunction function(CUmodule module, const char *name);
 	CU(cuLaunchKernel(fn, grid, 1, 1, block, 1, 1, shared, stream, (void *[]){__VA_ARGS__},    \
 			  NULL))
 
+/* device memory, filled with 0xa5 */
 CUdeviceptr device_alloc(size_t bytes);
 /* malloc that ends the program rather than fail */
 void *host_alloc(size_t bytes);

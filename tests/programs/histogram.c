@@ -18,7 +18,7 @@ static void check_histogram(CUmodule module, size_t n)
 	din = upload(in, n);
 	dbins = device_alloc(sizeof(bins));
 	CU(cuMemsetD32(dbins, 0, 256));
-	LAUNCH(function(module, "histogram"), 8, 256, 0, NULL, &din, &count, &dbins);
+	LAUNCH(function(module, "histogram"), 8, 96, 0, NULL, &din, &count, &dbins);
 	download(bins, dbins, sizeof(bins));
 	for (int i = 0; i < 256; i++)
 		CHECK(bins[i] == want[i], "bin %d has %u, not %u", i, bins[i], want[i]);
@@ -31,7 +31,7 @@ static void check_histogram(CUmodule module, size_t n)
 
 static void check_atomics(CUmodule module)
 {
-	enum { N = 1024 };
+	enum { BLOCKS = 7, THREADS = 143, N = BLOCKS * THREADS };
 	uint32_t w[10] = {0, 0, 0xffffffff, 0, 0, 0, 0xffffffff, 0, 0, 0};
 	uint32_t sum = N * (N - 1) / 2, xors = 0;
 	uint64_t wide = 5;
@@ -39,7 +39,7 @@ static void check_atomics(CUmodule module)
 	CUdeviceptr dw = upload(w, sizeof(w)), dwide = upload(&wide, sizeof(wide)),
 		    df = upload(&f, sizeof(f));
 
-	LAUNCH(function(module, "atomics"), 8, N / 8, 0, NULL, &dw, &dwide, &df);
+	LAUNCH(function(module, "atomics"), BLOCKS, THREADS, 0, NULL, &dw, &dwide, &df);
 	download(w, dw, sizeof(w));
 	download(&wide, dwide, sizeof(wide));
 	download(&f, df, sizeof(f));

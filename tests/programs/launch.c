@@ -152,6 +152,27 @@ static void check_attributes(CUmodule sync, CUmodule matmul)
 	printf("functions know their facts\n");
 }
 
+/* Each thread has an array of its own; blocks up to the bound are run. */
+static void check_results(CUmodule module)
+{
+	enum { THREADS = 128, BLOCKS = 3 };
+	uint32_t n = 5, stride = 3, want = 0, out[BLOCKS * THREADS];
+	CUdeviceptr p = device_alloc(sizeof(out));
+
+	for (uint32_t i = 0; i < 64; i += stride)
+		want += i * n;
+	LAUNCH(function(module, "private_array"), BLOCKS, THREADS, 0, NULL, &p, &n, &stride);
+	download(out, p, sizeof(out));
+	for (int i = 0; i < BLOCKS * THREADS; i++)
+		CHECK(out[i] == want, "private array of thread %d: %u, not %u", i, out[i], want);
+	LAUNCH(function(module, "bounded"), BLOCKS, THREADS, 0, NULL, &p);
+	download(out, p, sizeof(out));
+	for (int i = 0; i < BLOCKS * THREADS; i++)
+		CHECK(out[i] == THREADS, "thread %d is of a block of %u", i, out[i]);
+	CU(cuMemFree(p));
+	printf("private arrays and full blocks: all right\n");
+}
+
 static size_t CUDA_CB shared_of_block(int block_size)
 {
 	return (size_t)block_size * 16;
@@ -191,6 +212,7 @@ int main(void)
 	check_cooperative(sync, s);
 	check_shared(sync, s);
 	check_attributes(sync, matmul);
+	check_results(sync);
 	check_occupancy(sync);
 	CU(cuStreamDestroy(s));
 	finish();

@@ -68,6 +68,23 @@ static void check_use(uint32_t *host, uint32_t n, bool mapped, CUmodule module, 
 	printf("%s: all right\n", what);
 }
 
+/* The checks above rely on verify(): it must count what is wrong, all of it and no more. */
+static void check_verify(CUmodule module)
+{
+	uint32_t n = 1000, seed = 3, words[1000], wrong = 0;
+	CUdeviceptr p, dwrong = device_alloc(4);
+
+	for (uint32_t i = 0; i < n; i++)
+		words[i] = fill_value(seed, i) + (i % 10 == 7);
+	p = upload(words, sizeof(words));
+	CU(cuMemsetD32(dwrong, 0, 1));
+	LAUNCH(function(module, "verify"), 2, 128, 0, NULL, &p, &n, &seed, &dwrong);
+	download(&wrong, dwrong, 4);
+	CHECK(wrong == n / 10, "%u of %u wrong words are found", wrong, n / 10);
+	CU(cuMemFree(p));
+	CU(cuMemFree(dwrong));
+}
+
 static void check_allocated(CUmodule module, bool mapped)
 {
 	static const unsigned int all[] = {0, CU_MEMHOSTALLOC_PORTABLE,
@@ -118,6 +135,7 @@ int main(void)
 	start();
 	CU(cuDeviceGetAttribute(&mapped, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 0));
 	module = load(ptx_vector);
+	check_verify(module);
 	check_allocated(module, mapped);
 	check_registered(module);
 	p = device_alloc(8192);
