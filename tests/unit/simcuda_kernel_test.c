@@ -530,6 +530,70 @@ START_TEST(occupancy)
 }
 END_TEST
 
+/* Half the blocks sleep, which takes device time but no CPU, and the rest go on beside them. */
+START_TEST(sleepers_do_not_hold_up_others)
+{
+	uint32_t ns = 100000000, times = 1, until = 32, v = 1;
+	CUdeviceptr p;
+	CUdeviceptr q;
+	void *nap_args[] = { &ns, &times, &p };
+	void *meet_args[] = { &q, &until };
+	CUstream a, b;
+	CUmodule m;
+
+	start();
+	m = load();
+	OK(cuMemAlloc(&p, 4));
+	OK(cuMemAlloc(&q, 4));
+	OK(cuMemsetD32(p, 0, 1));
+	OK(cuMemsetD32(q, 0, 1));
+	OK(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreateWithPriority(&b, CU_STREAM_NON_BLOCKING, -5));
+	OK(run1(get(m, "nap"), 64, 32, a, nap_args));
+	OK(run1(get(m, "meet"), 32, 1, b, meet_args));
+	OK(cuStreamSynchronize(b));
+	FAILS(CUDA_ERROR_NOT_READY, cuStreamQuery(a));
+	OK(cuStreamSynchronize(a));
+	OK(cuMemcpyDtoH(&v, p, 4));
+	ck_assert_uint_eq(v, 1);
+}
+END_TEST
+
+START_TEST(settings)
+{
+	uint64_t begin, fast;
+	CUdeviceptr p;
+	uint32_t v = 1;
+	void *args[] = { &p, &v };
+	size_t total;
+	CUfunction f;
+	int n;
+
+	setenv("SIMCUDA_MEMORY", "256M", 1);
+	setenv("SIMCUDA_SMS", "3", 1);
+	setenv("SIMCUDA_CC", "7.5", 1);
+	setenv("SIMCUDA_SPEED", "5", 1);
+	setenv("SIMCUDA_THREADS", "1", 1);
+	setenv("SIMCUDA_CONTEXT_MEMORY", "6M", 1);
+	start();
+	OK(cuDeviceTotalMem(&total, 0));
+	ck_assert_uint_eq(total, 256 << 20);
+	OK(cuMemGetInfo(&total, &(size_t){ 0 }));
+	ck_assert_uint_eq(total, 250 << 20);
+	OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0));
+	ck_assert_int_eq(n, 3);
+	OK(cuDeviceGetAttribute(&n, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 0));
+	ck_assert_int_eq(n, 7);
+	f = get(load(), "store");
+	OK(cuMemAlloc(&p, 4));
+	begin = test_now_ns();
+	OK(run1(f, 2000, 256, NULL, args));
+	OK(cuCtxSynchronize());
+	fast = test_now_ns() - begin;
+	ck_assert_uint_ge(fast, 10000000); /* 2000 blocks of 0.5 us and more, 20 times slower */
+}
+END_TEST
+
 START_TEST(launch_latency_is_sane)
 {
 	enum { N = 2000 };
@@ -580,6 +644,8 @@ int main(void)
 	tcase_add_test(t, trap);
 	tcase_add_test(t, device_assert);
 	tcase_add_test(t, occupancy);
+	tcase_add_test(t, sleepers_do_not_hold_up_others);
+	tcase_add_test(t, settings);
 	tcase_add_test(t, launch_latency_is_sane);
 	suite_add_tcase(s, t);
 	return run_suite(s, "kernel");

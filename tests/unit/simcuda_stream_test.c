@@ -381,6 +381,44 @@ START_TEST(stream_properties)
 }
 END_TEST
 
+/* A value goes from slot to slot and from stream to stream, in copies of all sizes. */
+START_TEST(a_value_travels)
+{
+	enum { STREAMS = 6, HOPS = 400, BIG = 256 << 10 };
+	unsigned int seed = 12345, at = 0;
+	CUstream s[STREAMS];
+	unsigned char v[16] = { 0 };
+	CUdeviceptr p, slot[2];
+	CUevent e;
+
+	start();
+	for (int i = 0; i < STREAMS; i++)
+		OK(cuStreamCreate(&s[i], i & 1));
+	s[0] = NULL;
+	OK(cuEventCreate(&e, CU_EVENT_DISABLE_TIMING));
+	OK(cuMemAlloc(&p, 2 * BIG));
+	slot[0] = p;
+	slot[1] = p + BIG;
+	OK(cuMemsetD8(slot[0], 0x77, BIG));
+	OK(cuMemsetD8(slot[1], 0, BIG));
+	OK(cuCtxSynchronize());
+	for (int i = 0; i < HOPS; i++) {
+		unsigned int to = (unsigned int)rand_r(&seed) % STREAMS;
+		size_t n = rand_r(&seed) % 3 ? 16 : BIG;
+
+		OK(cuEventRecord(e, s[at]));
+		OK(cuStreamWaitEvent(s[to], e, 0));
+		OK(cuMemcpyDtoDAsync(slot[(i + 1) % 2], slot[i % 2], n, s[to]));
+		OK(cuMemsetD8Async(slot[i % 2], (unsigned char)i, n, s[to]));
+		at = to;
+	}
+	OK(cuMemcpyDtoHAsync(v, slot[HOPS % 2], sizeof(v), s[at]));
+	OK(cuStreamSynchronize(s[at]));
+	for (size_t i = 0; i < sizeof(v); i++)
+		ck_assert_int_eq(v[i], 0x77);
+}
+END_TEST
+
 struct storm {
 	CUcontext ctx;
 	CUdeviceptr p;
@@ -447,6 +485,7 @@ int main(void)
 	tcase_add_test(t, waited_for_values);
 	tcase_add_test(t, full_streams_wait);
 	tcase_add_test(t, stream_properties);
+	tcase_add_test(t, a_value_travels);
 	tcase_add_test(t, many_threads);
 	suite_add_tcase(s, t);
 	return run_suite(s, "stream");

@@ -136,14 +136,21 @@ void arbiter_acquire(void)
 	if (!get32(&gpu->owner) || owner_is_dead())
 		reap();
 	unlock();
-	while (__atomic_load_n(&arbiter_self->turn, __ATOMIC_ACQUIRE) == turn) {
+	while (get32(&gpu->owner) != self_slot) {
 		syscall(SYS_futex, &arbiter_self->turn, FUTEX_WAIT, turn, &look, NULL, 0);
+		turn = get32(&arbiter_self->turn);
 		if (owner_is_dead() || !get32(&gpu->owner)) {
 			lock();
 			reap();
 			unlock();
 		}
 	}
+	lock(); /* who gave it may have died half-way */
+	if (simgpu_load64(&arbiter_self->ticket)) {
+		set64(&arbiter_self->ticket, 0);
+		reap();
+	}
+	unlock();
 }
 
 void arbiter_release(void)

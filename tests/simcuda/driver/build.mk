@@ -8,7 +8,7 @@ SIMCUDA_DRIVER_OBJS := $(call obj,$(SIMCUDA_DRIVER_SRC:%=tests/simcuda/driver/%.
 SIMCUDA_IMAGE_OBJS  := $(call obj,libpvgpu/image/fatbin.c)
 
 SIMCUDA_LIB := $(B)/simcuda/libcuda.so.1
-LIBS += $(SIMCUDA_LIB) $(B)/simcuda/libcuda.so
+TESTPROGS += $(SIMCUDA_LIB) $(B)/simcuda/libcuda.so
 
 $(SIMCUDA_LIB): $(SIMCUDA_DRIVER_OBJS) $(SIMCUDA_IMAGE_OBJS) $$(SIMCUDA_PTX_OBJS)
 	$(Q)mkdir -p $(@D)
