@@ -17,9 +17,16 @@ $(B)/lib/libcuda.so: $(B)/lib/libcuda.so.1
 	$(Q)ln -sf libcuda.so.1 $@
 
 # Its tests run on a session that executes commands in the calling thread.
-GUEST_TESTS := guest_launch_test guest_context_test guest_copy_test
+GUEST_TESTS := guest_launch_test guest_context_test guest_copy_test guest_misc_test
 UNIT += $(GUEST_TESTS:%=$(B)/unit/%)
 $(GUEST_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o $(call obj,tests/unit/guest_fake.c) $(PVGPU_CUDA_OBJS)
 GUEST_TEST_LIBS = -Wl,--gc-sections $(CHECK_LIBS) -lzstd -llz4
 $(foreach t,$(GUEST_TESTS),$(eval LDLIBS_$(t) = $$(GUEST_TEST_LIBS)))
 LDLIBS_guest_launch_test += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+# A unit test is a program that exits with 0.
+UNIT += $(B)/unit/guest_symbols_test
+$(B)/unit/guest_symbols_test: tests/unit/guest_symbols_test.sh $(B)/lib/libcuda.so.1 libpvgpu/protocol/exports.api
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '#!/bin/sh\nexec %s %s %s\n' $(abspath $^) >$@
+	$(Q)chmod +x $@
