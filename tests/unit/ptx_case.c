@@ -77,16 +77,20 @@ void world_open(struct ptx_world *w, const char *text)
 		w->launch.kernel = ptx_kernel_at(w->m, 0);
 }
 
-void world_open_file(struct ptx_world *w, const char *path)
+void world_open_file(struct ptx_world *w, const char *path, const char *target)
 {
 	static char text[4u << 20];
 	FILE *f = fopen(path, "rb");
 	size_t n;
+	char *at;
 
 	ck_assert_msg(f != NULL, "cannot open %s", path);
 	n = fread(text, 1, sizeof(text) - 1, f);
 	fclose(f);
 	text[n] = 0;
+	at = strstr(text, ".target sm_");
+	ck_assert_ptr_nonnull(at);
+	memcpy(at + strlen(".target sm_"), target, 2);
 	world_open(w, text);
 }
 

@@ -29,7 +29,8 @@ struct ptx_world {
 };
 
 void world_open(struct ptx_world *w, const char *text);
-void world_open_file(struct ptx_world *w, const char *path);
+/* target replaces what follows "sm_" in the file, two digits. */
+void world_open_file(struct ptx_world *w, const char *path, const char *target);
 void world_close(struct ptx_world *w);
 /* size bytes that kernels may use, aligned to 256. */
 void *world_alloc(struct ptx_world *w, size_t size);

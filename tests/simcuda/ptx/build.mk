@@ -30,3 +30,5 @@ $(B)/unit/$(1): $(call obj,tests/unit/$(1).c tests/unit/ptx_case.c) $(SIMCUDA_PT
 LDLIBS_$(1) := $(CHECK_LIBS) $(SIMCUDA_PTX_LIBS)
 endef
 $(foreach t,$(PTX_TESTS),$(eval $(call ptx_test,$(t))))
+include tests/kernels/engine/build.mk
+CFLAGS_ptx_kernel_test := -ffp-contract=off

@@ -92,38 +92,50 @@ static void reach_from(struct parser *p, struct reach *r, struct func *entry)
 	}
 }
 
+static uint64_t shared_top(const struct reach *r)
+{
+	uint64_t top = 0;
+
+	for (uint32_t i = 0; i < r->count; i++) {
+		for (const struct use *u = r->list[i]->uses; u; u = u->next) {
+			const struct var *v = u->var;
+
+			if (v && v->space == SPACE_SHARED && v->placed && v->offset + v->size > top)
+				top = v->offset + v->size;
+		}
+	}
+	return top;
+}
+
 /*
  * Shared variables get fixed offsets: each lies after those that were placed before it and that
- * share a kernel with it, so that a kernel pays only for what it can reach.
+ * share a kernel with it, so that a kernel pays only for what it can reach. The strictest
+ * alignments come first, which leaves no holes.
  */
 static void layout_shared(struct parser *p, struct reach *r, const struct func *entry,
 			  struct ptx_kernel *k)
 {
-	uint64_t top = 0;
+	uint64_t top = shared_top(r);
 
-	for (int pass = 0; pass < 2; pass++) {
+	for (uint64_t align = 4096; align; align >>= 1) {
 		for (uint32_t i = 0; i < r->count; i++) {
 			for (struct use *u = r->list[i]->uses; u; u = u->next) {
 				struct var *v = u->var;
 
-				if (!v || v->space != SPACE_SHARED || v->is_dynamic || v->is_extern)
+				if (!v || v->space != SPACE_SHARED || v->is_dynamic || v->is_extern ||
+				    v->placed || v->align != align)
 					continue;
-				if (pass == 0 && v->placed) {
-					if (v->offset + v->size > top)
-						top = v->offset + v->size;
-				} else if (pass == 1 && !v->placed) {
-					v->offset = (top + v->align - 1) & ~(v->align - 1);
-					top = v->offset + v->size;
-					v->placed = true;
-				}
+				v->offset = (top + align - 1) & ~(align - 1);
+				top = v->offset + v->size;
+				v->placed = true;
 				if (top > STATIC_SHARED_LIMIT)
-					parse_fail(p, entry->line,
-						   "kernel '%.100s' uses too much shared memory "
-						   "(more than %u bytes)",
-						   entry->name, STATIC_SHARED_LIMIT);
+					break;
 			}
 		}
 	}
+	if (top > STATIC_SHARED_LIMIT)
+		parse_fail(p, entry->line, "kernel '%.100s' uses too much shared memory (more than %u bytes)",
+			   entry->name, STATIC_SHARED_LIMIT);
 	k->shared_bytes = (uint32_t)top;
 	if (top > p->m->dynamic_shared)
 		p->m->dynamic_shared = (uint32_t)top;

@@ -367,8 +367,10 @@ static void parse_directive(struct parser *p)
 	} else if (accept_dot(p, "target")) {
 		parse_target(p);
 	} else if (accept_dot(p, "address_size")) {
+		uint32_t line = p->t.line;
+
 		if (expect_int(p) != 64)
-			parse_fail(p, p->t.line, "only 64-bit addresses are supported");
+			parse_fail(p, line, "only 64-bit addresses are supported");
 	} else if (is_dot(p, "file") || is_dot(p, "loc") || is_punct(p, '@')) {
 		lex_skip_line(&p->lx);
 		next(p);
