@@ -63,6 +63,7 @@ struct worker {
 	ev_timer deadline; /* of its start, its STATE or its exit: what for is in `why` */
 	const char *why;
 	struct vgpu *vgpu; /* NULL while spare */
+	struct opening *opening; /* the guest that waits for it to be sealed */
 	uint64_t leased;
 	unsigned int claims; /* in its vGPU's list */
 	uint64_t told;     /* free bytes plus its own, as last told */
@@ -76,6 +77,11 @@ struct worker {
 	uint64_t lines_since_ms;
 };
 
+/* What a session is made of; -1: not there (any more). guest and worker: ends of the session socket. */
+struct parts {
+	int ring, to_worker, to_guest, guest, worker;
+};
+
 /* A connection that has not become a session yet. */
 struct opening {
 	TAILQ_ENTRY(opening) link;
@@ -84,6 +90,9 @@ struct opening {
 	pid_t pid;
 	uid_t uid;
 	bool asked; /* has sent its request and waits for a worker */
+	struct worker *w; /* has been given the session and prepares for it */
+	struct parts parts;
+	unsigned int tries;
 	ev_io io;
 	ev_timer limit;
 	struct pvgpu_local_open req;
@@ -132,15 +141,25 @@ void open_accept(struct vgpu *v, int fd);
 void open_serve(struct daemon *d);                      /* give waiting guests ready workers */
 void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *reason); /* v NULL: all */
 unsigned int open_waiting(const struct daemon *d);
+void open_sealed(struct worker *w);                     /* its guest can have the session */
+void open_failed(struct worker *w);                     /* it died before that: the guest gets another */
 
-/* session.c: make a session of a waiting guest and a spare worker. 0, or -errno: the worker is of no use. */
+/*
+ * session.c: make a session of a waiting guest and a spare worker: 0, -EOWNERDEAD when the worker is of no
+ * use, another negative errno when there is no session to be had. Then, when the worker is sealed, give the
+ * guest its part.
+ */
 int session_start(struct opening *o, struct worker *w);
+void session_give(const struct opening *o);
+void session_close_parts(struct parts *p);
 
 /* lease.c: workers' memory */
 void lease_asked(struct worker *w, const struct pvgpu_sup *m);
 void lease_returned(struct worker *w, const struct pvgpu_sup *m);
 /* The worker is dead: take back what it had. */
 void lease_died(struct worker *w);
+/* Its quota has become known. */
+void lease_quota_known(struct vgpu *v);
 /* What sessions of the vGPU can have, counting what ending ones are about to give back. */
 uint64_t lease_free(const struct vgpu *v);
 

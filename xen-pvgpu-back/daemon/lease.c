@@ -69,13 +69,26 @@ static void serve_claims(struct vgpu *v)
 	}
 }
 
+void lease_quota_known(struct vgpu *v)
+{
+	struct worker *w;
+
+	v->ledger.quota = vgpu_quota(v);
+	serve_claims(v);
+	TAILQ_FOREACH(w, &v->d->workers, link) {
+		if (w->vgpu == v && w->state == CHECK_SERVING)
+			sup_meminfo(w);
+	}
+}
+
 void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct vgpu *v = w->vgpu;
 	bool granted = ledger_take(&v->ledger, &w->leased, m->a);
 	struct claim *c = NULL;
 
-	if (!granted && m->a <= lease_free(v) && w->claims < CLAIMS_MAX)
+	/* No quota yet: an adopted session asks before any worker has said how much memory the GPU has. */
+	if (!granted && (m->a <= lease_free(v) || !v->ledger.quota) && w->claims < CLAIMS_MAX)
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		answer(w, m->id, m->a, granted);

@@ -14,6 +14,8 @@
 
 #include "xen-pvgpu-back/link/msg.h"
 
+#define TRIES 3u /* workers that a guest is given, one after the other, if they die */
+
 /* What is unread when a socket is closed becomes the peer's error and hides the answer: read it before. */
 static void answer_error(int fd, int error, const char *reason)
 {
@@ -34,6 +36,9 @@ static void drop(struct opening *o)
 
 	ev_io_stop(d->loop, &o->io);
 	ev_timer_stop(d->loop, &o->limit);
+	if (o->w)
+		o->w->opening = NULL;
+	session_close_parts(&o->parts);
 	close(o->fd);
 	if (o->pidfd >= 0)
 		close(o->pidfd);
@@ -66,8 +71,29 @@ unsigned int open_waiting(const struct daemon *d)
 	unsigned int n = 0;
 
 	TAILQ_FOREACH(o, &d->openings, link)
-		n += o->asked;
+		n += o->asked && !o->w;
 	return n;
+}
+
+void open_sealed(struct worker *w)
+{
+	if (!w->opening)
+		return; /* the guest has gone meanwhile */
+	session_give(w->opening);
+	drop(w->opening);
+}
+
+void open_failed(struct worker *w)
+{
+	struct opening *o = w->opening;
+
+	if (!o)
+		return;
+	w->opening = NULL;
+	o->w = NULL;
+	session_close_parts(&o->parts);
+	if (w->end >= 0 || ++o->tries == TRIES)
+		refuse(o, ENODEV, w->reason);
 }
 
 /* May this vGPU have one more session? NULL, or why not. */
@@ -98,7 +124,7 @@ void open_serve(struct daemon *d)
 		int error;
 
 		next = TAILQ_NEXT(o, link);
-		if (!o->asked)
+		if (!o->asked || o->w)
 			continue;
 		why = full(o->vgpu, &error);
 		if (why) {
@@ -117,8 +143,6 @@ void open_serve(struct daemon *d)
 		}
 		if (error)
 			refuse(o, -error, "the backend is out of resources");
-		else
-			drop(o);
 	}
 	sup_keep_spares(d);
 }
@@ -203,6 +227,7 @@ void open_accept(struct vgpu *v, int fd)
 	o->pid = peer.pid;
 	o->uid = peer.uid;
 	o->pidfd = peer.pidfd;
+	o->parts = (struct parts){-1, -1, -1, -1, -1};
 	ev_io_init(&o->io, on_readable, fd, EV_READ);
 	o->io.data = o;
 	ev_io_start(d->loop, &o->io);

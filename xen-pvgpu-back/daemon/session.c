@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A session's ring, doorbells and socket: made here, given to worker and guest, and closed here at once, so
- * that their life is that of the two processes.
+ * A session's ring, doorbells and socket: made here, given to the worker and, when that has taken them, to
+ * the guest, and closed here then, so that their life is that of the two processes.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -22,10 +22,6 @@
 #endif
 
 #define GIB (1ull << 30)
-
-struct parts {
-	int ring, to_worker, to_guest, guest, worker; /* the last two: ends of the session socket */
-};
 
 static int make_ring(uint32_t cmd_size, uint32_t rep_size)
 {
@@ -48,13 +44,14 @@ static int make_ring(uint32_t cmd_size, uint32_t rep_size)
 	return fd;
 }
 
-static void close_parts(const struct parts *p)
+void session_close_parts(struct parts *p)
 {
 	const int fds[] = {p->ring, p->to_worker, p->to_guest, p->guest, p->worker};
 
 	for (unsigned int i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	*p = (struct parts){-1, -1, -1, -1, -1};
 }
 
 /* 0 or -errno. */
@@ -74,7 +71,7 @@ static int make_parts(struct parts *p, const struct pvgpu_local_open *req)
 	p->guest = pair[0];
 	p->worker = pair[1];
 	if (err)
-		close_parts(p);
+		session_close_parts(p);
 	return -err;
 }
 
@@ -104,19 +101,21 @@ static int tell_worker(const struct opening *o, struct worker *w, const struct p
 	return msg_send(w->control, &m, sizeof(m), fds, o->pidfd >= 0 ? PVGPU_SUP_FDS : PVGPU_SUP_FDS - 1);
 }
 
-static int tell_guest(const struct opening *o, const struct worker *w, const struct parts *p)
+void session_give(const struct opening *o)
 {
+	const struct parts *p = &o->parts;
 	const int fds[PVGPU_LOCAL_FDS] = {p->ring, p->to_worker, p->to_guest, p->guest};
 	struct pvgpu_local_opened m = {
 		.magic = PVGPU_LOCAL_MAGIC,
 		.version = PVGPU_LOCAL_VERSION,
 		.cmd_size = o->req.cmd_size,
 		.rep_size = o->req.rep_size,
-		.session = w->id,
+		.session = o->w->id,
 		.arena_limit = o->vgpu->cfg.arena_limit,
 	};
 
-	return msg_send(o->fd, &m, sizeof(m), fds, PVGPU_LOCAL_FDS);
+	/* A guest that has gone by now hangs up the session socket, and the worker sees to it. */
+	msg_send(o->fd, &m, sizeof(m), fds, PVGPU_LOCAL_FDS);
 }
 
 /* From now on the name says whose session it is. */
@@ -134,27 +133,28 @@ static int rename_socket(struct worker *w, const struct vgpu *v)
 
 int session_start(struct opening *o, struct worker *w)
 {
-	struct parts p;
-	int err = make_parts(&p, &o->req);
+	struct parts *p = &o->parts;
+	int pidfd, err = make_parts(p, &o->req);
 
 	if (err) {
 		log_error("vgpu %s: no session for pid %d: %s", o->vgpu->cfg.name, (int)o->pid, strerror(-err));
 		return err;
 	}
-	if (rename_socket(w, o->vgpu) < 0 || tell_worker(o, w, &p) < 0) {
-		close_parts(&p);
+	if (rename_socket(w, o->vgpu) < 0 || tell_worker(o, w, p) < 0) {
+		session_close_parts(p);
 		return -EOWNERDEAD;
 	}
+	/* The worker's end is the worker's alone, or its death would be no hang-up. */
+	close(p->worker);
+	p->worker = -1;
+	o->w = w;
+	w->opening = o;
 	w->guest_pid = o->pid;
 	sup_assigned(w, o->vgpu);
-	if (o->pidfd >= 0) {
-		sup_watch_guest(w, o->pidfd);
-		o->pidfd = -1;
-	}
+	pidfd = o->pidfd < 0 ? -1 : fcntl(o->pidfd, F_DUPFD_CLOEXEC, 3);
+	if (pidfd >= 0)
+		sup_watch_guest(w, pidfd);
 	sup_meminfo(w);
 	log_info("%s: pid %d uid %u (%s), worker %d", sup_name(w), (int)o->pid, o->uid, o->req.comm, (int)w->pid);
-	/* A guest that has gone by now hangs up the session socket, and the worker sees to it. */
-	tell_guest(o, w, &p);
-	close_parts(&p);
 	return 0;
 }

@@ -171,6 +171,7 @@ static void end_session(struct worker *w)
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w), w->reason);
 	lease_died(w);
+	open_failed(w);
 }
 
 /* A worker that died before it could serve: wait a little longer each time before the next. */
@@ -229,7 +230,7 @@ void sup_gone(struct worker *w)
 	if (w->guest_pidfd >= 0)
 		close(w->guest_pidfd);
 	free(w);
-	sup_keep_spares(d);
+	open_serve(d);
 	daemon_check_stopped(d);
 }
 
@@ -248,6 +249,9 @@ void sup_keep_spares(struct daemon *d)
 	unsigned int want = d->cfg.spares + open_waiting(d);
 	unsigned int have = count(d);
 
+	/* Sessions were adopted, and only a worker can tell how much memory there is. */
+	if (!want && !d->device_memory && d->session_n)
+		want = 1;
 	if (d->stopping || ev_is_active(&d->retry))
 		return;
 	for (; have < want; have++) {
@@ -337,7 +341,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 		d->device_memory = m->b;
 		d->driver_version = (int)m->a;
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
-			d->vgpus[i]->ledger.quota = vgpu_quota(d->vgpus[i]);
+			lease_quota_known(d->vgpus[i]);
 	}
 	open_serve(d);
 }
@@ -359,6 +363,7 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 	case PVGPU_SUP_SEALED:
 		w->sealed = true;
 		sup_deadline(w, 0, NULL);
+		open_sealed(w);
 		break;
 	case PVGPU_SUP_LEASE:
 		lease_asked(w, m);
