@@ -277,7 +277,7 @@ static uint32_t reply_fetch(const struct pvgpu_cmd_hdr *h, struct pvgpu_wire_cop
 	const struct pvgpu_wire_copy_fetch *c = (const void *)h;
 
 	r->data_len = c->size;
-	memset((char *)(r + 1) + (c->size & ~7u), 0, 8);
+	memset(r + 1, 0, PVGPU_PAD8(c->size));
 	memcpy(r + 1, at(c->src), c->size);
 	return (uint32_t)sizeof(*r) + PVGPU_PAD8(c->size);
 }
