@@ -8,9 +8,9 @@
 
 #include "libpvgpu/image/fatbin.h"
 
-#define HEADER_BYTES     16u
-#define ENTRY_MIN_BYTES  64u
-#define WRAPPER_BYTES    24u
+#define HEADER_BYTES    16u
+#define ENTRY_MIN_BYTES 64u
+#define WRAPPER_BYTES   24u
 
 /* Images need not be aligned. */
 static uint16_t get16(const unsigned char *p)

@@ -57,9 +57,9 @@ struct fatbin_entry {
 	unsigned int major, minor; /* of PTX: its version */
 	unsigned int sm;           /* e.g. 90 */
 	uint64_t flags;
-	const void *payload;       /* as stored */
-	size_t stored;             /* its bytes, without padding */
-	size_t unpacked;           /* bytes after decompression; stored when not compressed */
+	const void *payload; /* as stored */
+	size_t stored;       /* its bytes, without padding */
+	size_t unpacked;     /* bytes after decompression; stored when not compressed */
 };
 
 /*

@@ -22,9 +22,8 @@ static const struct simgpu *map(const char *path)
 		fprintf(stderr, "simcuda-top: %s: %s\n", path, strerror(errno));
 		return NULL;
 	}
-	g = (size_t)st.st_size == sizeof(*g) ?
-		    mmap(NULL, sizeof(*g), PROT_READ, MAP_SHARED, fd, 0) :
-		    MAP_FAILED;
+	g = (size_t)st.st_size == sizeof(*g) ? mmap(NULL, sizeof(*g), PROT_READ, MAP_SHARED, fd, 0)
+					     : MAP_FAILED;
 	close(fd);
 	if (g == MAP_FAILED || g->magic != SIMGPU_MAGIC || g->version != SIMGPU_VERSION) {
 		fprintf(stderr, "simcuda-top: %s: not a simulated GPU of this version\n", path);
@@ -38,11 +37,12 @@ static void print_process(const struct simgpu *g, uint32_t i)
 	const struct simgpu_process *p = &g->slot[i];
 
 	printf("%7u %s %9.1f %11.3f %9.3f %10.1f %9" PRIu64 " %8" PRIu64 "\n", p->pid,
-	       g->owner == i + 1 ? "run " :
-	       p->ticket	 ? "wait" :
-				   "idle",
+	       g->owner == i + 1 ? "run "
+	       : p->ticket       ? "wait"
+				 : "idle",
 	       (double)simgpu_load64(&p->memory) / 1048576,
-	       (double)simgpu_load64(&p->compute_ns) / 1e9, (double)simgpu_load64(&p->copy_ns) / 1e9,
+	       (double)simgpu_load64(&p->compute_ns) / 1e9,
+	       (double)simgpu_load64(&p->copy_ns) / 1e9,
 	       (double)simgpu_load64(&p->copy_bytes) / 1048576, simgpu_load64(&p->launches),
 	       simgpu_load64(&p->slices));
 }
@@ -63,8 +63,8 @@ int main(int argc, char **argv)
 	if (!g)
 		return EXIT_FAILURE;
 	printf("%s: %.0f MiB\n", path, (double)g->memory / 1048576);
-	printf("%7s %s %9s %11s %9s %10s %9s %8s\n", "PID", "NOW ", "MEM MiB", "COMPUTE s", "COPY s",
-	       "COPY MiB", "LAUNCHES", "SLICES");
+	printf("%7s %s %9s %11s %9s %10s %9s %8s\n", "PID", "NOW ", "MEM MiB", "COMPUTE s",
+	       "COPY s", "COPY MiB", "LAUNCHES", "SLICES");
 	for (uint32_t i = 0; i < SIMGPU_SLOTS; i++)
 		if (simgpu_alive(&g->slot[i]))
 			print_process(g, i);

@@ -24,16 +24,16 @@
 struct simgpu_process {
 	uint32_t pid;
 	uint32_t in_use;
-	uint64_t start_time;    /* of the process, clock ticks since boot (/proc/PID/stat field 22) */
-	uint64_t memory;        /* device memory in use, bytes */
+	uint64_t start_time; /* of the process, clock ticks since boot (/proc/PID/stat field 22) */
+	uint64_t memory;     /* device memory in use, bytes */
 	uint64_t memory_peak;
-	uint64_t compute_ns;    /* time for which the process held the device's compute engine */
-	uint64_t copy_ns;       /* time that its copies and memsets took, summed over engines */
+	uint64_t compute_ns; /* time for which the process held the device's compute engine */
+	uint64_t copy_ns;    /* time that its copies and memsets took, summed over engines */
 	uint64_t copy_bytes;
-	uint64_t launches;      /* kernels started */
-	uint64_t slices;        /* times the device was given to it */
-	uint64_t ticket;        /* place in the queue for the device; 0 = not waiting */
-	uint32_t turn;          /* futex: moves when the device is given to this slot */
+	uint64_t launches; /* kernels started */
+	uint64_t slices;   /* times the device was given to it */
+	uint64_t ticket;   /* place in the queue for the device; 0 = not waiting */
+	uint32_t turn;     /* futex: moves when the device is given to this slot */
 	uint32_t reserved;
 	union {
 		pthread_mutex_t life; /* robust; held by a thread of the process while it lives */
@@ -46,8 +46,8 @@ struct simgpu {
 	uint32_t version, bytes; /* of the whole structure */
 	uint64_t memory;         /* of the device, bytes: the same for every process */
 	uint64_t next_ticket;
-	uint32_t owner;          /* slot + 1 of the process that has the device, 0 = free */
-	uint32_t waiting;        /* slots in the queue */
+	uint32_t owner;   /* slot + 1 of the process that has the device, 0 = free */
+	uint32_t waiting; /* slots in the queue */
 	union {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
 		uint64_t lock_space[8];

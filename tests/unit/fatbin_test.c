@@ -56,7 +56,10 @@ START_TEST(kinds)
 {
 	ck_assert_int_eq(image_kind("// PTX", 6), IMAGE_PTX);
 	ck_assert_int_eq(image_kind(" \n\t.version 7.5", 15), IMAGE_PTX);
-	ck_assert_int_eq(image_kind("\x7f" "ELF", 4), IMAGE_ELF);
+	ck_assert_int_eq(image_kind("\x7f"
+				    "ELF",
+				    4),
+			 IMAGE_ELF);
 	ck_assert_int_eq(image_kind("\x50\xed\x55\xba", 4), IMAGE_FATBIN);
 	ck_assert_int_eq(image_kind("\xb1\x43\x62\x46", 4), IMAGE_WRAPPER);
 	ck_assert_int_eq(image_kind("\x50\xed\x55", 3), IMAGE_UNKNOWN);
@@ -69,7 +72,7 @@ END_TEST
 START_TEST(sizes)
 {
 	static struct builder b;
-	unsigned char elf[sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Shdr) + 100] = { 0 };
+	unsigned char elf[sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Shdr) + 100] = {0};
 	Elf64_Ehdr *h = (Elf64_Ehdr *)elf;
 	Elf64_Shdr *s = (Elf64_Shdr *)(elf + sizeof(*h));
 	size_t n = 0;
@@ -115,7 +118,10 @@ START_TEST(entries)
 	int n;
 
 	begin(&b);
-	entry(&b, FATBIN_ELF, 80, FATBIN_64BIT, "\x7f" "ELFabc", 7, 0);
+	entry(&b, FATBIN_ELF, 80, FATBIN_64BIT,
+	      "\x7f"
+	      "ELFabc",
+	      7, 0);
 	n = LZ4_compress_default(text, packed, sizeof(text), sizeof(packed));
 	entry(&b, FATBIN_PTX, 70, FATBIN_64BIT | FATBIN_LZ4, packed, (size_t)n, sizeof(text));
 	n = (int)ZSTD_compress(packed, sizeof(packed), text, sizeof(text), 3);
@@ -200,7 +206,7 @@ START_TEST(wrappers)
 	struct {
 		uint32_t magic, version;
 		const void *data, *more;
-	} w = { FATBIN_WRAPPER_MAGIC, 1, b.bytes, NULL };
+	} w = {FATBIN_WRAPPER_MAGIC, 1, b.bytes, NULL};
 
 	begin(&b);
 	ck_assert_ptr_eq(image_unwrap(&w), b.bytes);

@@ -249,7 +249,7 @@ START_TEST(what_is_not_supported_says_so)
 	void *self = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
 	int (*graph)(void *, unsigned int);
 	const void *table = self;
-	CUuuid id = { { 1 } };
+	CUuuid id = {{1}};
 
 	start();
 	*(void **)&graph = dlsym(self, "cuGraphCreate");

@@ -28,7 +28,7 @@ static int add_works(void)
 	float a[N], b[N], c[N];
 	CUdeviceptr pa, pb, pc;
 	unsigned int n = N;
-	void *args[] = { &pa, &pb, &pc, &n };
+	void *args[] = {&pa, &pb, &pc, &n};
 
 	for (int i = 0; i < N; i++) {
 		a[i] = (float)i;
@@ -116,8 +116,8 @@ START_TEST(slow_and_hanging_copies)
 }
 END_TEST
 
-static const char *const wrong_sums[] = { "mutate:add", "mutate:fma", "mutate:store", "mutate:cmp",
-					  "mutate:copy-tail" };
+static const char *const wrong_sums[] = {"mutate:add", "mutate:fma", "mutate:store", "mutate:cmp",
+					 "mutate:copy-tail"};
 
 START_TEST(sums_come_out_wrong)
 {
@@ -138,7 +138,7 @@ static int reverse_works(void)
 {
 	uint32_t v[128];
 	CUdeviceptr p;
-	void *args[] = { &p };
+	void *args[] = {&p};
 
 	for (uint32_t i = 0; i < 128; i++)
 		v[i] = i;
@@ -153,7 +153,7 @@ static int reverse_works(void)
 	return 1;
 }
 
-static const char *const wrong_turns[] = { "mutate:bar", "mutate:shared", "mutate:sub:0" };
+static const char *const wrong_turns[] = {"mutate:bar", "mutate:shared", "mutate:sub:0"};
 
 START_TEST(reversing_comes_out_wrong)
 {
@@ -189,7 +189,7 @@ START_TEST(atomics_are_lost)
 {
 	CUdeviceptr p;
 	unsigned int until = 0;
-	void *args[] = { &p, &until };
+	void *args[] = {&p, &until};
 	uint32_t v = 0;
 
 	with("mutate:atom");
@@ -250,7 +250,7 @@ START_TEST(waits_are_ignored)
 {
 	uint32_t us = 50000 * 1000, times = 2, v = 9;
 	CUdeviceptr p;
-	void *args[] = { &us, &times, &p };
+	void *args[] = {&us, &times, &p};
 	CUstream a, b;
 	CUevent e;
 

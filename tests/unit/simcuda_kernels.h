@@ -86,7 +86,8 @@
 
 #define PTX_PRINT                                                                                  \
 	".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n"                   \
-	".global .align 1 .b8 fmt[13] = {104, 101, 108, 108, 111, 32, 37, 100, 33, 10, 0, 0, 0};\n" \
+	".global .align 1 .b8 fmt[13] = {104, 101, 108, 108, 111, 32, 37, 100, 33, 10, 0, 0, "     \
+	"0};\n"                                                                                    \
 	".visible .entry hello(.param .u32 v)\n"                                                   \
 	"{\n"                                                                                      \
 	".local .align 8 .b8 args[8]; .reg .b32 %r<4>; .reg .b64 %rd<5>;\n"                        \

@@ -113,8 +113,8 @@ START_TEST(box_copies)
 {
 	enum { W = 100, H = 20, D = 5 };
 	unsigned char *a = malloc(W * H * D), *b = calloc(W * H * D, 1);
-	CUDA_MEMCPY2D two = { 0 };
-	CUDA_MEMCPY3D three = { 0 };
+	CUDA_MEMCPY2D two = {0};
+	CUDA_MEMCPY3D three = {0};
 	CUdeviceptr p, q;
 	size_t pitch;
 
@@ -255,11 +255,11 @@ END_TEST
 
 START_TEST(pointer_attributes)
 {
-	CUpointer_attribute what[] = { CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
-				       CU_POINTER_ATTRIBUTE_RANGE_SIZE };
+	CUpointer_attribute what[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+				      CU_POINTER_ATTRIBUTE_RANGE_SIZE};
 	unsigned int type = 9, type2 = 9, on = 1;
 	size_t size = 9;
-	void *out[] = { &type2, &size };
+	void *out[] = {&type2, &size};
 	CUcontext c = start(), got;
 	CUdeviceptr p;
 	void *h;
@@ -288,10 +288,10 @@ END_TEST
 
 START_TEST(virtual_memory)
 {
-	CUmemAllocationProp prop = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
-				     .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } }, got;
-	CUmemAccessDesc rw = { { CU_MEM_LOCATION_TYPE_DEVICE, 0 },
-			       CU_MEM_ACCESS_FLAGS_PROT_READWRITE };
+	CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+				    .location = {CU_MEM_LOCATION_TYPE_DEVICE, 0}},
+			    got;
+	CUmemAccessDesc rw = {{CU_MEM_LOCATION_TYPE_DEVICE, 0}, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
 	CUmemGenericAllocationHandle a, b, again;
 	unsigned long long flags;
 	CUdeviceptr va, fixed;

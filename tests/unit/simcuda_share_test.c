@@ -19,6 +19,7 @@
 #define MIB (1ull << 20)
 
 extern char **environ;
+static const char *self;
 
 struct child {
 	pid_t pid;
@@ -27,7 +28,7 @@ struct child {
 
 static struct child spawn(const char *role, const char *arg)
 {
-	char *argv[] = { (char *)"simcuda_share_test", (char *)role, (char *)arg, NULL };
+	char *argv[] = {(char *)"simcuda_share_test", (char *)role, (char *)arg, NULL};
 	posix_spawn_file_actions_t fa;
 	struct child c;
 	int fd[2], err;
@@ -35,7 +36,7 @@ static struct child spawn(const char *role, const char *arg)
 	ck_assert_int_eq(pipe2(fd, O_CLOEXEC), 0);
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, fd[1], 1);
-	err = posix_spawn(&c.pid, "/proc/self/exe", &fa, NULL, argv, environ);
+	err = posix_spawn(&c.pid, self, &fa, NULL, argv, environ);
 	ck_assert_int_eq(err, 0);
 	posix_spawn_file_actions_destroy(&fa);
 	close(fd[1]);
@@ -110,7 +111,7 @@ static void nap(uint32_t us, uint32_t times)
 {
 	uint32_t ns = us * 1000;
 	CUdeviceptr p;
-	void *args[] = { &ns, &times, &p };
+	void *args[] = {&ns, &times, &p};
 
 	OK(cuMemAlloc(&p, 4));
 	OK(cuLaunchKernel(kernel("nap"), 1, 1, 1, 1, 1, 1, 0, NULL, args, NULL));
@@ -129,7 +130,7 @@ static int act(const char *role, const char *arg)
 {
 	unsigned long n = arg ? strtoul(arg, NULL, 0) : 0;
 	CUdeviceptr p;
-	void *args[] = { &p };
+	void *args[] = {&p};
 
 	start();
 	if (!strcmp(role, "hold-memory")) {
@@ -270,7 +271,7 @@ START_TEST(killed_at_any_point)
 	all = free_memory();
 	for (int i = 0; i < 20; i++) {
 		struct child a = spawn("churn", NULL), b = spawn("churn", NULL);
-		struct timespec t = { 0, (long)(rand_r(&seed) % 20000) * 1000 };
+		struct timespec t = {0, (long)(rand_r(&seed) % 20000) * 1000};
 
 		wait_for(&a, "ready");
 		nanosleep(&t, NULL);
@@ -324,6 +325,7 @@ int main(int argc, char **argv)
 	Suite *s;
 	TCase *t;
 
+	self = argv[0];
 	if (argc > 1)
 		return act(argv[1], argc > 2 ? argv[2] : NULL);
 	s = suite_create("simcuda_share");

@@ -136,7 +136,7 @@ static void *use_thread_stream(void *arg)
 
 START_TEST(each_thread_has_its_stream)
 {
-	struct thread_arg a = { .ctx = start() };
+	struct thread_arg a = {.ctx = start()};
 	volatile uint32_t *word;
 	unsigned long long mine;
 	uint32_t v = 0;
@@ -260,7 +260,7 @@ START_TEST(callbacks_run_in_order)
 	start();
 	OK(cuStreamCreate(&s, 0));
 	for (int i = 0; i < 200; i++) {
-		steps[i] = (struct step){ &order, i };
+		steps[i] = (struct step){&order, i};
 		OK(cuLaunchHostFunc(s, note, &steps[i]));
 	}
 	OK(cuStreamSynchronize(s));
@@ -387,7 +387,7 @@ START_TEST(a_value_travels)
 	enum { STREAMS = 6, HOPS = 400, BIG = 256 << 10 };
 	unsigned int seed = 12345, at = 0;
 	CUstream s[STREAMS];
-	unsigned char v[16] = { 0 };
+	unsigned char v[16] = {0};
 	CUdeviceptr p, slot[2];
 	CUevent e;
 
@@ -459,7 +459,7 @@ START_TEST(many_threads)
 	CUcontext c = start();
 
 	for (int i = 0; i < 8; i++) {
-		a[i] = (struct storm){ c, 0, i };
+		a[i] = (struct storm){c, 0, i};
 		OK(cuMemAlloc(&a[i].p, 16));
 		pthread_create(&t[i], NULL, storm, &a[i]);
 	}

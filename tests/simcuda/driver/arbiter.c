@@ -120,7 +120,7 @@ static bool owner_is_dead(void)
 
 void arbiter_acquire(void)
 {
-	struct timespec look = { 0, LOOK_NS };
+	struct timespec look = {0, LOOK_NS};
 	uint32_t turn;
 
 	lock();
@@ -301,8 +301,8 @@ int arbiter_open(void)
 			close(fd);
 			continue;
 		}
-		gpu = err ? MAP_FAILED :
-			    mmap(NULL, sizeof(*gpu), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		gpu = err ? MAP_FAILED
+			  : mmap(NULL, sizeof(*gpu), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (gpu == MAP_FAILED)
 			return close(fd), err ? err : -ENOMEM;
 		if (st.st_size && !usable((size_t)st.st_size) && gpu->magic) {

@@ -32,13 +32,13 @@ enum grant { NONE, ASKING, HELD, DRAINING };
 
 /* All under exec.lock. */
 static struct {
-	struct op *launches;    /* with blocks to start, by priority, then age */
+	struct op *launches; /* with blocks to start, by priority, then age */
 	struct block *ready, **ready_last;
-	struct block *asleep;   /* by wake time */
+	struct block *asleep; /* by wake time */
 	uint64_t resident_blocks, resident_threads;
 	bool last_was_fresh, spinning;
-	unsigned int busy;      /* workers in a turn */
-	unsigned int idle;      /* workers in cond_wait */
+	unsigned int busy; /* workers in a turn */
+	unsigned int idle; /* workers in cond_wait */
 	enum grant grant;
 	uint64_t slice_end, mark; /* real time; mark: up to where time is accounted */
 	uint64_t device_ns;       /* device time at mark */
@@ -177,9 +177,11 @@ static void block_faulted(struct op *op, const struct ptx_fault *f)
 
 	if (getenv("SIMCUDA_VERBOSE"))
 		fprintf(stderr,
-			"simcuda: %s: %s at line %u, address 0x%llx, block %u,%u,%u thread %u,%u,%u\n",
-			op->kernel.launch.kernel->name, what, f->line, (unsigned long long)f->address,
-			f->cta[0], f->cta[1], f->cta[2], f->thread[0], f->thread[1], f->thread[2]);
+			"simcuda: %s: %s at line %u, address 0x%llx, block %u,%u,%u thread "
+			"%u,%u,%u\n",
+			op->kernel.launch.kernel->name, what, f->line,
+			(unsigned long long)f->address, f->cta[0], f->cta[1], f->cta[2],
+			f->thread[0], f->thread[1], f->thread[2]);
 	ctx_fail(op->ctx, r);
 	op->kernel.stop = true;
 }
@@ -233,7 +235,7 @@ static bool has_room(const struct op *op)
 static void slow_down(uint64_t ns)
 {
 	uint64_t extra = ns * (100 - sim_config.speed) / sim_config.speed;
-	struct timespec t = { (time_t)(extra / 1000000000u), (long)(extra % 1000000000u) };
+	struct timespec t = {(time_t)(extra / 1000000000u), (long)(extra % 1000000000u)};
 
 	if (extra)
 		nanosleep(&t, NULL);
@@ -253,7 +255,8 @@ struct turn {
 	struct block *block; /* its place in the lists, reused */
 };
 
-/* lock held around; one turn of a block. True: the block has ended, t->cta is to be freed or reused. */
+/* lock held around; one turn of a block. True: the block has ended, t->cta is to be freed or
+ * reused. */
 static bool take_turn(struct turn *t, uint64_t *budget)
 {
 	uint64_t sleep_ns = 0, begin, ns, before;
@@ -349,7 +352,7 @@ static bool may_run(void)
 
 static void wait_until(uint64_t when)
 {
-	struct timespec t = { (time_t)(when / 1000000000u), (long)(when % 1000000000u) };
+	struct timespec t = {(time_t)(when / 1000000000u), (long)(when % 1000000000u)};
 
 	eng.idle++;
 	pthread_cond_timedwait(&eng.wake, &exec_mutex, &t);
@@ -362,9 +365,9 @@ static void wait_for_work(void)
 	uint32_t seen;
 
 	if (eng.asleep) {
-		uint64_t due = eng.mark + (eng.asleep->wake > eng.device_ns ?
-						   eng.asleep->wake - eng.device_ns :
-						   0);
+		uint64_t due =
+			eng.mark +
+			(eng.asleep->wake > eng.device_ns ? eng.asleep->wake - eng.device_ns : 0);
 
 		wait_until(due < eng.slice_end ? due : eng.slice_end);
 		return;
@@ -393,7 +396,8 @@ static void wait_for_work(void)
 	eng.idle--;
 }
 
-/* lock held: by turns a new block of the most urgent launch and one that has waited for its turn. */
+/* lock held: by turns a new block of the most urgent launch and one that has waited for its turn.
+ */
 static bool pick(struct turn *t)
 {
 	struct op *op = eng.launches;
@@ -464,7 +468,7 @@ static void end_block(struct turn *t)
 static void *worker(void *arg)
 {
 	uint64_t budget = FIRST_BUDGET;
-	struct turn t = { 0 };
+	struct turn t = {0};
 	bool ended;
 
 	exec_lock();

@@ -35,8 +35,8 @@ static uint64_t setting(const char *name, uint64_t fallback, uint64_t min, uint6
 		break;
 	}
 	if (*end || v < min || v > max) {
-		fprintf(stderr, "simcuda: %s=%s: not a number from %llu to %llu; using %llu\n", name,
-			text, (unsigned long long)min, (unsigned long long)max,
+		fprintf(stderr, "simcuda: %s=%s: not a number from %llu to %llu; using %llu\n",
+			name, text, (unsigned long long)min, (unsigned long long)max,
 			(unsigned long long)fallback);
 		return fallback;
 	}

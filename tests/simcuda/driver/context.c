@@ -51,7 +51,8 @@ void ctx_fail(struct sim_ctx *ctx, CUresult error)
 	atomic_compare_exchange_strong(&ctx->error, &none, (int)error);
 }
 
-static bool env_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi)
+static bool env_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo,
+		      uint64_t *hi)
 {
 	return range_check(addr, len, write, lo, hi);
 }

@@ -5,8 +5,8 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-#define MAX_PITCH  0x7fffffffull
-#define STAGE_MAX  (64u << 10) /* pageable memory up to this is copied aside at once */
+#define MAX_PITCH 0x7fffffffull
+#define STAGE_MAX (64u << 10) /* pageable memory up to this is copied aside at once */
 
 static size_t plane(size_t rows, size_t pitch, size_t width)
 {
@@ -87,7 +87,7 @@ CUresult copy_submit(struct sim_stream *s, const struct copy_op *asked, bool syn
 	size_t bytes = c.width * c.height * c.depth;
 	bool pageable = (!c.from_device && !known(c.src, extent(&c, c.spitch, c.sslice), false)) ||
 			(!c.to_device && !known(c.dst, extent(&c, c.dpitch, c.dslice), true));
-	struct op probe = { .kind = OP_COPY };
+	struct op probe = {.kind = OP_COPY};
 
 	if (!bytes)
 		return CUDA_SUCCESS;
@@ -107,8 +107,13 @@ CUresult copy_submit(struct sim_stream *s, const struct copy_op *asked, bool syn
 static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t n, bool from_device,
 		       bool to_device, bool sync)
 {
-	struct copy_op c = { .dst = dst, .src = src, .width = n, .height = 1, .depth = 1,
-			     .from_device = from_device, .to_device = to_device };
+	struct copy_op c = {.dst = dst,
+			    .src = src,
+			    .width = n,
+			    .height = 1,
+			    .depth = 1,
+			    .from_device = from_device,
+			    .to_device = to_device};
 
 	if (!n)
 		return CUDA_SUCCESS;
@@ -124,8 +129,7 @@ static bool on_device(const void *p)
 {
 	struct range r;
 
-	return range_find((uintptr_t)p, &r) &&
-	       (r.kind == RANGE_DEVICE || r.kind == RANGE_MAPPED);
+	return range_find((uintptr_t)p, &r) && (r.kind == RANGE_DEVICE || r.kind == RANGE_MAPPED);
 }
 
 #define COPY(handle, dst, src, from, to, sync)                                                     \
@@ -235,8 +239,8 @@ static CUresult resolve(const struct side *s, const struct copy_op *c, bool writ
 		p = s->x + c->width;
 	if (!rows && c->depth <= 1)
 		rows = s->y + c->height;
-	if (!base || p > MAX_PITCH || s->x > MAX_PITCH || s->x + c->width > p ||
-	    rows < c->height || s->y > rows - c->height || s->z > MAX_PITCH || rows > MAX_PITCH)
+	if (!base || p > MAX_PITCH || s->x > MAX_PITCH || s->x + c->width > p || rows < c->height ||
+	    s->y > rows - c->height || s->z > MAX_PITCH || rows > MAX_PITCH)
 		return CUDA_ERROR_INVALID_VALUE;
 	*pitch = p;
 	*slice = p * rows;
@@ -252,7 +256,7 @@ static CUresult resolve(const struct side *s, const struct copy_op *c, bool writ
 static CUresult box(CUstream stream, const struct side *src, const struct side *dst, size_t width,
 		    size_t height, size_t depth, bool sync)
 {
-	struct copy_op c = { .width = width, .height = height, .depth = depth };
+	struct copy_op c = {.width = width, .height = height, .depth = depth};
 	struct sim_stream *s;
 	char *from = NULL, *to = NULL;
 
@@ -279,10 +283,10 @@ static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, bool sync)
 
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
-	src = (struct side){ p->srcMemoryType, p->srcHost, p->srcDevice,
-			     p->srcXInBytes, p->srcY, 0, p->srcPitch, 0 };
-	dst = (struct side){ p->dstMemoryType, p->dstHost, p->dstDevice,
-			     p->dstXInBytes, p->dstY, 0, p->dstPitch, 0 };
+	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+			    p->srcY,          0,          p->srcPitch,  0};
+	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+			    p->dstY,          0,          p->dstPitch,  0};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, 1, sync);
 }
 
@@ -292,10 +296,10 @@ static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *p, bool sync)
 
 	if (!p || p->srcLOD || p->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	src = (struct side){ p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
-			     p->srcY, p->srcZ, p->srcPitch, p->srcHeight };
-	dst = (struct side){ p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
-			     p->dstY, p->dstZ, p->dstPitch, p->dstHeight };
+	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};
+	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+			    p->dstY,          p->dstZ,    p->dstPitch,  p->dstHeight};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
 }
 
@@ -308,10 +312,10 @@ static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, bool 
 	if ((p->srcMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->srcContext)) ||
 	    (p->dstMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->dstContext)))
 		return CUDA_ERROR_INVALID_CONTEXT;
-	src = (struct side){ p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
-			     p->srcY, p->srcZ, p->srcPitch, p->srcHeight };
-	dst = (struct side){ p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
-			     p->dstY, p->dstZ, p->dstPitch, p->dstHeight };
+	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};
+	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+			    p->dstY,          p->dstZ,    p->dstPitch,  p->dstHeight};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
 }
 

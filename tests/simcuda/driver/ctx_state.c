@@ -133,8 +133,8 @@ API(cuCtxSetLimit, CUlimit limit, size_t value)
 		value = 0;
 		break;
 	default:
-		return (unsigned int)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT :
-							    CUDA_ERROR_INVALID_VALUE;
+		return (unsigned int)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT
+							  : CUDA_ERROR_INVALID_VALUE;
 	}
 	ctx->limit[limit] = value;
 	return CUDA_SUCCESS;
@@ -155,8 +155,8 @@ API(cuCtxGetLimit, size_t *value, CUlimit limit)
 		*value = ctx->limit[limit];
 		return CUDA_SUCCESS;
 	default:
-		return (unsigned int)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT :
-							    CUDA_ERROR_INVALID_VALUE;
+		return (unsigned int)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT
+							  : CUDA_ERROR_INVALID_VALUE;
 	}
 }
 

@@ -10,9 +10,9 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-#define CHUNK       (8u << 20)  /* a copy looks between chunks whether it is still wanted */
-#define SMALL       (16u << 10) /* bytes that are moved by whoever comes by */
-#define POLL_NS     50000
+#define CHUNK   (8u << 20)  /* a copy looks between chunks whether it is still wanted */
+#define SMALL   (16u << 10) /* bytes that are moved by whoever comes by */
+#define POLL_NS 50000
 
 struct queue {
 	pthread_cond_t wake;
@@ -115,7 +115,7 @@ static void run_write(const struct op *op)
 static void slow_down(uint64_t ns)
 {
 	uint64_t extra = ns * (100 - sim_config.speed) / sim_config.speed;
-	struct timespec t = { (time_t)(extra / 1000000000u), (long)(extra % 1000000000u) };
+	struct timespec t = {(time_t)(extra / 1000000000u), (long)(extra % 1000000000u)};
 
 	if (extra)
 		nanosleep(&t, NULL);
@@ -123,7 +123,7 @@ static void slow_down(uint64_t ns)
 
 static void hang(const struct op *op)
 {
-	struct timespec t = { 0, 1000000 };
+	struct timespec t = {0, 1000000};
 
 	while (!unwanted(op))
 		nanosleep(&t, NULL);
@@ -155,14 +155,13 @@ void op_run(struct op *op)
 static bool value_reached(const struct value_op *v)
 {
 	uint64_t mask = v->size == 4 ? UINT32_MAX : UINT64_MAX;
-	uint64_t now = v->size == 4 ?
-			       __atomic_load_n((const uint32_t *)v->addr, __ATOMIC_ACQUIRE) :
-			       __atomic_load_n((const uint64_t *)v->addr, __ATOMIC_ACQUIRE);
+	uint64_t now = v->size == 4 ? __atomic_load_n((const uint32_t *)v->addr, __ATOMIC_ACQUIRE)
+				    : __atomic_load_n((const uint64_t *)v->addr, __ATOMIC_ACQUIRE);
 
 	switch (v->flags & 3) {
 	case WAIT_GEQ:
-		return v->size == 4 ? (int32_t)((uint32_t)now - (uint32_t)v->value) >= 0 :
-				      (int64_t)(now - v->value) >= 0;
+		return v->size == 4 ? (int32_t)((uint32_t)now - (uint32_t)v->value) >= 0
+				    : (int64_t)(now - v->value) >= 0;
 	case WAIT_EQ:
 		return now == (v->value & mask);
 	case WAIT_AND:

@@ -7,7 +7,10 @@ struct error {
 	const char *name, *text;
 };
 
-#define E(code, text) { code, #code, text }
+#define E(code, text)                                                                              \
+	{                                                                                          \
+		code, #code, text                                                                  \
+	}
 
 static const struct error errors[] = {
 	E(CUDA_SUCCESS, "success"),
@@ -48,7 +51,8 @@ static const struct error errors[] = {
 	E(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, "the PTX is of a version that is not supported"),
 	E(CUDA_ERROR_JIT_COMPILATION_DISABLED, "JIT compilation is disabled"),
 	E(CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY, "this execution affinity is not supported"),
-	E(CUDA_ERROR_UNSUPPORTED_DEVSIDE_SYNC, "the code synchronises on the device, which is not supported"),
+	E(CUDA_ERROR_UNSUPPORTED_DEVSIDE_SYNC,
+	  "the code synchronises on the device, which is not supported"),
 	E(CUDA_ERROR_CONTAINED, "an error was contained; the process must end"),
 	E(CUDA_ERROR_INVALID_SOURCE, "the source is not valid"),
 	E(CUDA_ERROR_FILE_NOT_FOUND, "no such file"),
@@ -78,13 +82,15 @@ static const struct error errors[] = {
 	E(CUDA_ERROR_INVALID_ADDRESS_SPACE, "a kernel used an address of the wrong space"),
 	E(CUDA_ERROR_INVALID_PC, "a kernel's program counter went wrong"),
 	E(CUDA_ERROR_LAUNCH_FAILED, "a kernel failed"),
-	E(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE, "the cooperative launch does not fit the device"),
+	E(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+	  "the cooperative launch does not fit the device"),
 	E(CUDA_ERROR_TENSOR_MEMORY_LEAK, "tensor memory was not given back"),
 	E(CUDA_ERROR_NOT_PERMITTED, "not permitted"),
 	E(CUDA_ERROR_NOT_SUPPORTED, "not supported"),
 	E(CUDA_ERROR_SYSTEM_NOT_READY, "the system is not ready"),
 	E(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "driver and system do not fit"),
-	E(CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, "compatibility mode does not support the device"),
+	E(CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE,
+	  "compatibility mode does not support the device"),
 	E(CUDA_ERROR_MPS_CONNECTION_FAILED, "no connection to MPS"),
 	E(CUDA_ERROR_MPS_RPC_FAILURE, "a call to MPS failed"),
 	E(CUDA_ERROR_MPS_SERVER_NOT_READY, "MPS is not ready"),

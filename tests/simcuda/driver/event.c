@@ -10,8 +10,8 @@ struct sim_event {
 	uint32_t flags;
 	/* exec.lock */
 	bool recorded;
-	struct op *op;     /* the last record, unless it was passed at once; holds a reference */
-	uint64_t done_ns;  /* of that */
+	struct op *op;    /* the last record, unless it was passed at once; holds a reference */
+	uint64_t done_ns; /* of that */
 };
 
 static struct pool event_pool = POOL(struct sim_event);
@@ -35,8 +35,8 @@ API(cuEventCreate, CUevent *out, unsigned int flags)
 	if (!out || (flags & ~(unsigned int)EVENT_FLAGS))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & CU_EVENT_INTERPROCESS)
-		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED :
-							 CUDA_ERROR_INVALID_VALUE;
+		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
+						       : CUDA_ERROR_INVALID_VALUE;
 	e = pool_new(&event_pool);
 	if (!e)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -17,9 +17,9 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-#define PENDING 0u
-#define AWAITED 1u
-#define DONE    2u
+#define PENDING     0u
+#define AWAITED     1u
+#define DONE        2u
 
 #define SPIN_ROUNDS 1000 /* about 10 us: less than it costs to sleep and be woken */
 
@@ -29,7 +29,7 @@ static pthread_cond_t room = PTHREAD_COND_INITIALIZER; /* in a stream that was f
 static uint32_t room_waiters;
 
 struct work {
-	struct op *done;   /* finished, what waited for them not yet told */
+	struct op *done;    /* finished, what waited for them not yet told */
 	struct op *inline_; /* short ones to be run by this thread */
 };
 
@@ -188,7 +188,7 @@ static void finish(struct op *op, struct work *w)
 	detach_if_drained(s);
 	if (room_waiters)
 		pthread_cond_broadcast(&room);
-	wake(op); /* last: who saw it done may ask at once whether the stream is idle */
+	wake(op);          /* last: who saw it done may ask at once whether the stream is idle */
 	op_put_locked(op); /* the graph's own */
 }
 
@@ -215,7 +215,7 @@ static void drain(struct work *w)
 
 void exec_finish(struct op *op)
 {
-	struct work w = { 0 };
+	struct work w = {0};
 
 	exec_lock();
 	op->next = NULL;
@@ -250,7 +250,7 @@ static void wait_for_room(struct sim_stream *s)
 void exec_push(struct op *op, struct op *after, bool keep)
 {
 	struct sim_stream *s = op->stream;
-	struct work w = { 0 };
+	struct work w = {0};
 
 	exec_lock();
 	if (unlikely(atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH))
@@ -281,7 +281,8 @@ bool exec_idle(struct sim_stream *s)
 		return !atomic_load_explicit(&c->blocking_pending, memory_order_acquire);
 	if (atomic_load_explicit(&s->pending, memory_order_acquire))
 		return false;
-	return !blocks_legacy(s) || !atomic_load_explicit(&c->legacy->pending, memory_order_acquire);
+	return !blocks_legacy(s) ||
+	       !atomic_load_explicit(&c->legacy->pending, memory_order_acquire);
 }
 
 bool exec_busy(struct sim_stream *s)
@@ -343,9 +344,9 @@ static void wait_streams(struct sim_ctx *c, bool blocking_only)
 			tails[made++] = tail_of(s);
 	if (!tails) { /* out of memory: one after the other, as long as any is busy */
 		for (struct sim_stream *s = c->streams; s;)
-			s = (!blocking_only || blocks_legacy(s)) && wait_one(tail_of(s)) ?
-				    c->streams :
-				    s->next;
+			s = (!blocking_only || blocks_legacy(s)) && wait_one(tail_of(s))
+				    ? c->streams
+				    : s->next;
 	}
 	for (size_t i = 0; i < made; i++)
 		wait_one(tails[i]);

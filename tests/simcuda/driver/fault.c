@@ -34,14 +34,10 @@ static const struct {
 	const char *name;
 	bool *flag;
 } switches[] = {
-	{ "copy-tail", &sim_fault.copy_tail },
-	{ "memset", &sim_fault.memset_value },
-	{ "event-zero", &sim_fault.event_zero },
-	{ "event-negative", &sim_fault.event_negative },
-	{ "wait-event", &sim_fault.wait_ignored },
-	{ "callback", &sim_fault.callback_dropped },
-	{ "printf", &sim_fault.printf_dropped },
-	{ "global-init", &sim_fault.global_init },
+	{"copy-tail", &sim_fault.copy_tail},     {"memset", &sim_fault.memset_value},
+	{"event-zero", &sim_fault.event_zero},   {"event-negative", &sim_fault.event_negative},
+	{"wait-event", &sim_fault.wait_ignored}, {"callback", &sim_fault.callback_dropped},
+	{"printf", &sim_fault.printf_dropped},   {"global-init", &sim_fault.global_init},
 };
 
 static bool read_mutation(const char *what, uint64_t n)

@@ -84,7 +84,8 @@ static CUresult set_attribute(const struct ptx_kernel *k, uint32_t *max_dynamic,
 
 	switch (what) {
 	case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
-		TRY(device_attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &optin));
+		TRY(device_attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+				     &optin));
 		if (value < 0 || (int64_t)value + k->shared_bytes > optin)
 			return CUDA_ERROR_INVALID_VALUE;
 		*max_dynamic = (uint32_t)value;
@@ -154,8 +155,8 @@ API(cuKernelSetAttribute, CUfunction_attribute what, int value, CUkernel handle,
 
 static CUresult check_cache(CUfunc_cache config)
 {
-	return (unsigned int)config > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE :
-								   CUDA_SUCCESS;
+	return (unsigned int)config > CU_FUNC_CACHE_PREFER_EQUAL ? CUDA_ERROR_INVALID_VALUE
+								 : CUDA_SUCCESS;
 }
 
 API(cuFuncSetCacheConfig, CUfunction handle, CUfunc_cache config)
@@ -186,9 +187,9 @@ API(cuFuncSetSharedMemConfig, CUfunction handle, CUsharedconfig config)
 
 	ENTER();
 	TRY(func_get(handle, &f));
-	return (unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ?
-		       CUDA_ERROR_INVALID_VALUE :
-		       CUDA_SUCCESS;
+	return (unsigned int)config > CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
+		       ? CUDA_ERROR_INVALID_VALUE
+		       : CUDA_SUCCESS;
 }
 
 API(cuFuncGetModule, CUmodule *out, CUfunction handle)

@@ -14,7 +14,7 @@
 static CUresult host_alloc(void **out, size_t size, unsigned int flags)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (size + page - 1) & ~(page - 1);
-	struct range r = { .kind = RANGE_HOST, .access = 3, .flags = flags };
+	struct range r = {.kind = RANGE_HOST, .access = 3, .flags = flags};
 	CUresult result;
 	void *p;
 
@@ -68,7 +68,7 @@ API(cuMemFreeHost, void *p)
 
 API(cuMemHostRegister_v2, void *p, size_t size, unsigned int flags)
 {
-	struct range r = { .base = (uintptr_t)p, .size = size, .kind = RANGE_REGISTERED };
+	struct range r = {.base = (uintptr_t)p, .size = size, .kind = RANGE_REGISTERED};
 
 	ENTER();
 	CURRENT(ctx);

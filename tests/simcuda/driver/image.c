@@ -16,8 +16,8 @@ static CUresult parse_text(const char *text, size_t len, struct ptx_module **out
 {
 	size_t new_len = len;
 	char *mutant = fault_mutate(text, len, &new_len);
-	enum ptx_result r = ptx_parse(mutant ? mutant : text, new_len, sim_config.cc, out, log,
-				      log_size);
+	enum ptx_result r =
+		ptx_parse(mutant ? mutant : text, new_len, sim_config.cc, out, log, log_size);
 
 	free(mutant);
 	switch (r) {
@@ -43,7 +43,7 @@ static bool runs_here(const struct fatbin_entry *e)
 static CUresult parse_fatbin(const void *image, size_t size, struct ptx_module **out, char *log,
 			     size_t log_size)
 {
-	struct fatbin_entry e, best = { 0 };
+	struct fatbin_entry e, best = {0};
 	size_t offset = 0, len;
 	CUresult r;
 	char *text;
@@ -90,7 +90,8 @@ CUresult image_parse(const void *image, struct ptx_module **out, char *log, size
 	}
 }
 
-/* The whole file with a NUL after it; its claims about its own size are checked against its length. */
+/* The whole file with a NUL after it; its claims about its own size are checked against its length.
+ */
 CUresult image_read_file(const char *path, void **data)
 {
 	size_t have = 0, size;
@@ -197,7 +198,6 @@ CUresult jit_parse(const void *image, struct jit_request *jit, struct ptx_module
 	else
 		info[0] = 0;
 	put_log(jit->info_log, jit->info_size, jit->info_used, info);
-	put_log(jit->error_log, jit->error_size, jit->error_used,
-		r == CUDA_SUCCESS ? "" : log);
+	put_log(jit->error_log, jit->error_size, jit->error_used, r == CUDA_SUCCESS ? "" : log);
 	return r;
 }

@@ -130,7 +130,7 @@ API_PTSZ(cuLaunchKernel,
 	  void **extra),
 	 (f, gx, gy, gz, bx, by, bz, shared, stream, params, extra))
 {
-	struct request q = { .grid = { gx, gy, gz }, .block = { bx, by, bz }, .shared = shared };
+	struct request q = {.grid = {gx, gy, gz}, .block = {bx, by, bz}, .shared = shared};
 
 	return launch(f, &q, stream, params, extra);
 }
@@ -140,8 +140,8 @@ API_PTSZ(cuLaunchCooperativeKernel,
 	  unsigned int by, unsigned int bz, unsigned int shared, CUstream stream, void **params),
 	 (f, gx, gy, gz, bx, by, bz, shared, stream, params))
 {
-	struct request q = { .grid = { gx, gy, gz }, .block = { bx, by, bz }, .shared = shared,
-			     .cooperative = true };
+	struct request q = {
+		.grid = {gx, gy, gz}, .block = {bx, by, bz}, .shared = shared, .cooperative = true};
 
 	return launch(f, &q, stream, params, NULL);
 }
@@ -170,9 +170,9 @@ static CUresult read_attribute(const CUlaunchAttribute *a, struct request *q)
 		q->cooperative = v->cooperative != 0;
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-		return is_one(v->clusterDim.x, v->clusterDim.y, v->clusterDim.z) ?
-			       CUDA_SUCCESS :
-			       CUDA_ERROR_INVALID_CLUSTER_SIZE;
+		return is_one(v->clusterDim.x, v->clusterDim.y, v->clusterDim.z)
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_CLUSTER_SIZE;
 	case 11: /* preferred cluster dimension */
 		return CUDA_SUCCESS;
 	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
@@ -191,9 +191,9 @@ static CUresult read_attribute(const CUlaunchAttribute *a, struct request *q)
 static CUresult launch_ex(const CUlaunchConfig *c, CUstream stream, CUfunction f, void **params,
 			  void **extra)
 {
-	struct request q = { .grid = { c->gridDimX, c->gridDimY, c->gridDimZ },
-			     .block = { c->blockDimX, c->blockDimY, c->blockDimZ },
-			     .shared = c->sharedMemBytes };
+	struct request q = {.grid = {c->gridDimX, c->gridDimY, c->gridDimZ},
+			    .block = {c->blockDimX, c->blockDimY, c->blockDimZ},
+			    .shared = c->sharedMemBytes};
 
 	if (c->numAttrs && !c->attrs)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -205,8 +205,8 @@ static CUresult launch_ex(const CUlaunchConfig *c, CUstream stream, CUfunction f
 API(cuLaunchKernelEx, const CUlaunchConfig *config, CUfunction f, void **params, void **extra)
 {
 	ENTER();
-	return config ? launch_ex(config, config->hStream, f, params, extra) :
-			CUDA_ERROR_INVALID_VALUE;
+	return config ? launch_ex(config, config->hStream, f, params, extra)
+		      : CUDA_ERROR_INVALID_VALUE;
 }
 
 API(cuLaunchKernelEx_ptsz, const CUlaunchConfig *config, CUfunction f, void **params, void **extra)
@@ -214,6 +214,6 @@ API(cuLaunchKernelEx_ptsz, const CUlaunchConfig *config, CUfunction f, void **pa
 	ENTER();
 	if (!config)
 		return CUDA_ERROR_INVALID_VALUE;
-	return launch_ex(config, config->hStream ? config->hStream : CU_STREAM_PER_THREAD, f, params,
-			 extra);
+	return launch_ex(config, config->hStream ? config->hStream : CU_STREAM_PER_THREAD, f,
+			 params, extra);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Libraries and kernels: code that belongs to no context; each context that uses it gets a module. */
+/* Libraries and kernels: code that belongs to no context; each context that uses it gets a module.
+ */
 #include <stdlib.h>
 #include <string.h>
 

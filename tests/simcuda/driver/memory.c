@@ -180,7 +180,7 @@ static void release(uint64_t addr, size_t size)
 
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 {
-	struct range r = { .size = size, .kind = RANGE_DEVICE, .access = 3, .ctx = ctx };
+	struct range r = {.size = size, .kind = RANGE_DEVICE, .access = 3, .ctx = ctx};
 	CUresult result;
 
 	TRY(size < LARGE ? small_alloc(ctx, size, addr) : large_alloc(size, addr));
@@ -248,8 +248,8 @@ API(cuMemAllocPitch_v2, CUdeviceptr *dptr, size_t *pitch, size_t width, size_t h
 
 	ENTER();
 	CURRENT(ctx);
-	if (!dptr || !pitch || !width || !height || (element != 4 && element != 8 && element != 16) ||
-	    width > MAX_PITCH)
+	if (!dptr || !pitch || !width || !height ||
+	    (element != 4 && element != 8 && element != 16) || width > MAX_PITCH)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (height > SIZE_MAX / p)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -26,7 +26,7 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	op = op_new(OP_MEMSET, s, 0);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	op->set = (struct memset_op){ (char *)dst, pitch, width, height, value, size };
+	op->set = (struct memset_op){(char *)dst, pitch, width, height, value, size};
 	if (exec_idle(s) && (sync || op_is_small(op))) {
 		op_run(op);
 		free(op);

@@ -71,7 +71,8 @@ static CUresult make_functions(struct sim_module *m)
 }
 
 /* owns: the module frees ptx, also when this fails. */
-CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns, struct sim_module **out)
+CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns,
+		       struct sim_module **out)
 {
 	struct sim_module *m = pool_new(&module_pool);
 	CUresult r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -163,7 +164,7 @@ API(cuModuleLoadDataEx, CUmodule *out, const void *image, unsigned int n, CUjit_
 
 API(cuModuleLoadData, CUmodule *out, const void *image)
 {
-	struct jit_request jit = { 0 };
+	struct jit_request jit = {0};
 
 	ENTER();
 	CURRENT(ctx);
@@ -174,7 +175,7 @@ API(cuModuleLoadData, CUmodule *out, const void *image)
 
 API(cuModuleLoadFatBinary, CUmodule *out, const void *image)
 {
-	struct jit_request jit = { 0 };
+	struct jit_request jit = {0};
 
 	ENTER();
 	CURRENT(ctx);
@@ -185,7 +186,7 @@ API(cuModuleLoadFatBinary, CUmodule *out, const void *image)
 
 API(cuModuleLoad, CUmodule *out, const char *path)
 {
-	struct jit_request jit = { 0 };
+	struct jit_request jit = {0};
 	void *image;
 	CUresult r;
 

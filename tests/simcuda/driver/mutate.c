@@ -206,9 +206,9 @@ static void write_shfl(struct text *out, const char *op, const char *args)
 static void write_cmp(struct text *out, const char *op, const char *args)
 {
 	static const char *const pairs[][2] = {
-		{ ".eq.", ".ne." }, { ".ne.", ".eq." }, { ".lt.", ".ge." }, { ".ge.", ".lt." },
-		{ ".gt.", ".le." }, { ".le.", ".gt." }, { ".lo.", ".hs." }, { ".hs.", ".lo." },
-		{ ".hi.", ".ls." }, { ".ls.", ".hi." },
+		{".eq.", ".ne."}, {".ne.", ".eq."}, {".lt.", ".ge."}, {".ge.", ".lt."},
+		{".gt.", ".le."}, {".le.", ".gt."}, {".lo.", ".hs."}, {".hs.", ".lo."},
+		{".hi.", ".ls."}, {".ls.", ".hi."},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
@@ -229,11 +229,11 @@ static void write_cmp(struct text *out, const char *op, const char *args)
 }
 
 static const struct mutation mutations[] = {
-	{ "add", is_add, write_add },          { "sub", is_sub, write_sub },
-	{ "mul", is_mul, write_first },        { "fma", is_fma, write_first },
-	{ "store", is_store, write_nothing },  { "shared", is_shared_store, write_nothing },
-	{ "bar", is_bar, write_nothing },      { "atom", is_atom, write_atom },
-	{ "shfl", is_shfl, write_shfl },       { "cmp", is_cmp, write_cmp },
+	{"add", is_add, write_add},         {"sub", is_sub, write_sub},
+	{"mul", is_mul, write_first},       {"fma", is_fma, write_first},
+	{"store", is_store, write_nothing}, {"shared", is_shared_store, write_nothing},
+	{"bar", is_bar, write_nothing},     {"atom", is_atom, write_atom},
+	{"shfl", is_shfl, write_shfl},      {"cmp", is_cmp, write_cmp},
 };
 
 bool mutate_select(const char *what, uint64_t n)
@@ -318,7 +318,7 @@ static bool line_matches(const char *line, size_t len)
 
 char *fault_mutate(const char *text, size_t len, size_t *new_len)
 {
-	struct text out = { .room = len + 256 };
+	struct text out = {.room = len + 256};
 	const char *p = text, *end = text + len;
 	uint64_t seen = 0;
 

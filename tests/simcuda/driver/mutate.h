@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Select a mutation of code by name: its n-th occurrence in each module, 0 for all. False: unknown. */
+/* Select a mutation of code by name: its n-th occurrence in each module, 0 for all. False: unknown.
+ */
 bool mutate_select(const char *what, uint64_t n);
 
 #endif

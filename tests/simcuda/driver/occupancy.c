@@ -2,11 +2,11 @@
 /* How many blocks a multiprocessor holds, by the rules of the real ones. */
 #include "tests/simcuda/driver/sim.h"
 
-#define SM_REGISTERS   65536u
-#define SM_THREADS     2048u
-#define SM_BLOCKS      32u
-#define REGISTER_UNIT  256u
-#define SHARED_UNIT    128u
+#define SM_REGISTERS  65536u
+#define SM_THREADS    2048u
+#define SM_BLOCKS     32u
+#define REGISTER_UNIT 256u
+#define SHARED_UNIT   128u
 
 static int attribute(int what)
 {
@@ -18,10 +18,12 @@ static int attribute(int what)
 
 uint32_t occupancy_blocks(const struct ptx_kernel *k, uint32_t threads, uint64_t dynamic)
 {
-	uint64_t total = (uint64_t)attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
+	uint64_t total =
+		(uint64_t)attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR);
 	uint64_t own = (uint64_t)attribute(CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK);
 	uint32_t warps = (threads + 31) / 32, regs = k->registers ? k->registers : 1, blocks, n;
-	uint64_t shared = (k->shared_bytes + dynamic + SHARED_UNIT - 1) & ~(uint64_t)(SHARED_UNIT - 1);
+	uint64_t shared =
+		(k->shared_bytes + dynamic + SHARED_UNIT - 1) & ~(uint64_t)(SHARED_UNIT - 1);
 
 	if (!warps || threads > func_max_threads(k) ||
 	    shared > (uint64_t)attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN))

@@ -19,9 +19,9 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 		*(CUcontext *)out = a->known ? (CUcontext)r->ctx : NULL;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-		*(unsigned int *)out = !a->known ? 0 :
-				       a->device ? CU_MEMORYTYPE_DEVICE :
-						   CU_MEMORYTYPE_HOST;
+		*(unsigned int *)out = !a->known   ? 0
+				       : a->device ? CU_MEMORYTYPE_DEVICE
+						   : CU_MEMORYTYPE_HOST;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
 		*(CUdeviceptr *)out = a->known ? p : 0;
@@ -35,6 +35,7 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 		*(unsigned int *)out = a->known && r->sync_memops;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
 		*(unsigned long long *)out = a->known ? r->buffer_id : 0;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
@@ -54,14 +55,12 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 	case CU_POINTER_ATTRIBUTE_MAPPED:
 		*(unsigned int *)out = a->known;
 		return CUDA_SUCCESS;
-	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-		*(unsigned long long *)out = 0;
-		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
 		*(unsigned int *)out = !a->known ? 0 : r->access;
 		return CUDA_SUCCESS;
+	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-		*(void **)out = NULL;
+		*(unsigned long long *)out = 0;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
 		*(size_t *)out = a->known ? r->size : 0;
@@ -69,12 +68,10 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
 		*(CUdeviceptr *)out = a->known ? r->base : 0;
 		return CUDA_SUCCESS;
-	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
-		*(unsigned long long *)out = a->known ? r->buffer_id : 0;
-		return CUDA_SUCCESS;
 	default:
-		return (unsigned int)what == CU_POINTER_ATTRIBUTE_P2P_TOKENS ? CUDA_ERROR_NOT_SUPPORTED :
-									  CUDA_ERROR_INVALID_VALUE;
+		return (unsigned int)what == CU_POINTER_ATTRIBUTE_P2P_TOKENS
+			       ? CUDA_ERROR_NOT_SUPPORTED
+			       : CUDA_ERROR_INVALID_VALUE;
 	}
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Handles: objects in memory that is never given back, so that a stale handle can be told safely. */
+/* Handles: objects in memory that is never given back, so that a stale handle can be told safely.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,8 @@ bool pool_live(struct pool *p, const void *obj)
 	uintptr_t a = (uintptr_t)obj;
 
 	for (unsigned int i = 0; i < ARRAY_LEN(p->chunk); i++) {
-		uintptr_t base = (uintptr_t)atomic_load_explicit(&p->chunk[i], memory_order_acquire);
+		uintptr_t base =
+			(uintptr_t)atomic_load_explicit(&p->chunk[i], memory_order_acquire);
 
 		if (!base)
 			return false;

@@ -64,7 +64,7 @@ static size_t drop_oldest(struct print_fifo *f, struct message *m)
 static void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr)
 {
 	struct print_fifo *f = &ctx->print;
-	struct message m = { (uint32_t)len, to_stderr }, old;
+	struct message m = {(uint32_t)len, to_stderr}, old;
 
 	if (sim_fault.printf_dropped)
 		return;

@@ -12,7 +12,7 @@ static const struct revision {
 	const char *symbol;
 	const char *thread; /* the variant for the per-thread default stream, or "" */
 } revisions[] = {
-#define X(name, since, symbol, thread) { #name, since, symbol, thread },
+#define X(name, since, symbol, thread) {#name, since, symbol, thread},
 #include "tests/simcuda/driver/procaddr_table.h"
 #undef X
 };
@@ -25,7 +25,7 @@ static const struct symbol {
 	const char *name;
 	any_fn fn;
 } symbols[] = {
-#define S(symbol) { #symbol, sym_##symbol },
+#define S(symbol) {#symbol, sym_##symbol},
 #include "tests/simcuda/driver/symbols.h"
 #undef S
 };
@@ -78,9 +78,9 @@ static CUresult lookup(const char *name, void **fn, int version, uint64_t flags,
 		memcpy(fn, &f, sizeof(f));
 	}
 	if (status)
-		*status = best	? CU_GET_PROC_ADDRESS_SUCCESS :
-			  known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT :
-				  CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+		*status = best    ? CU_GET_PROC_ADDRESS_SUCCESS
+			  : known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
+				  : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
 	return CUDA_SUCCESS;
 }
 
@@ -95,5 +95,6 @@ API(cuGetProcAddress, const char *name, void **fn, int version, cuuint64_t flags
 	CUdriverProcAddressQueryResult status;
 	CUresult r = lookup(name, fn, version, flags, false, &status);
 
-	return r == CUDA_SUCCESS && status != CU_GET_PROC_ADDRESS_SUCCESS ? CUDA_ERROR_NOT_FOUND : r;
+	return r == CUDA_SUCCESS && status != CU_GET_PROC_ADDRESS_SUCCESS ? CUDA_ERROR_NOT_FOUND
+									  : r;
 }

@@ -21,76 +21,76 @@
 #include "tests/simcuda/ptx/ptx.h"
 #include "tests/simcuda/simgpu.h"
 
-#define SIM_EXPORT   __attribute__((visibility("default")))
-#define likely(x)    __builtin_expect(!!(x), 1)
-#define unlikely(x)  __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define SIM_EXPORT       __attribute__((visibility("default")))
+#define likely(x)        __builtin_expect(!!(x), 1)
+#define unlikely(x)      __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
 
-#define SIM_VERSION     13000
-#define SIM_GRANULARITY (2ull << 20)
+#define SIM_VERSION      13000
+#define SIM_GRANULARITY  (2ull << 20)
 #define SIM_STREAM_DEPTH 1024 /* operations queued on one stream before a push waits */
 
 /* An exported entry point, declared right before its definition. */
-#define API(name, ...)                                                                            \
-	SIM_EXPORT CUresult CUDAAPI name(__VA_ARGS__);                                            \
+#define API(name, ...)                                                                             \
+	SIM_EXPORT CUresult CUDAAPI name(__VA_ARGS__);                                             \
 	CUresult CUDAAPI name(__VA_ARGS__)
 
 /*
  * An entry point with a variant where the NULL stream means the calling thread's own stream. The
  * parameter must be called `stream`; the text after the macro is the common body.
  */
-#define API_PTSZ(name, PARAMS, ARGS)                                                              \
-	static CUresult do_##name PARAMS;                                                         \
-	SIM_EXPORT CUresult CUDAAPI name PARAMS;                                                  \
-	SIM_EXPORT CUresult CUDAAPI name##_ptsz PARAMS;                                           \
-	CUresult CUDAAPI name PARAMS                                                              \
-	{                                                                                         \
-		ENTER_AS(#name);                                                                  \
-		return do_##name ARGS;                                                            \
-	}                                                                                         \
-	CUresult CUDAAPI name##_ptsz PARAMS                                                       \
-	{                                                                                         \
-		ENTER_AS(#name);                                                                  \
-		if (!stream)                                                                      \
-			stream = CU_STREAM_PER_THREAD;                                            \
-		return do_##name ARGS;                                                            \
-	}                                                                                         \
+#define API_PTSZ(name, PARAMS, ARGS)                                                               \
+	static CUresult do_##name PARAMS;                                                          \
+	SIM_EXPORT CUresult CUDAAPI name PARAMS;                                                   \
+	SIM_EXPORT CUresult CUDAAPI name##_ptsz PARAMS;                                            \
+	CUresult CUDAAPI name PARAMS                                                               \
+	{                                                                                          \
+		ENTER_AS(#name);                                                                   \
+		return do_##name ARGS;                                                             \
+	}                                                                                          \
+	CUresult CUDAAPI name##_ptsz PARAMS                                                        \
+	{                                                                                          \
+		ENTER_AS(#name);                                                                   \
+		if (!stream)                                                                       \
+			stream = CU_STREAM_PER_THREAD;                                             \
+		return do_##name ARGS;                                                             \
+	}                                                                                          \
 	static CUresult do_##name PARAMS
 
 /* The same for synchronous calls, which have no stream parameter: the body gets one. */
-#define API_PTDS(name, PARAMS, DO_PARAMS, ARGS_LEGACY, ARGS_THREAD)                               \
-	static CUresult do_##name DO_PARAMS;                                                      \
-	SIM_EXPORT CUresult CUDAAPI name PARAMS;                                                  \
-	SIM_EXPORT CUresult CUDAAPI name##_ptds PARAMS;                                           \
-	CUresult CUDAAPI name PARAMS                                                              \
-	{                                                                                         \
-		ENTER_AS(#name);                                                                  \
-		return do_##name ARGS_LEGACY;                                                     \
-	}                                                                                         \
-	CUresult CUDAAPI name##_ptds PARAMS                                                       \
-	{                                                                                         \
-		ENTER_AS(#name);                                                                  \
-		return do_##name ARGS_THREAD;                                                     \
-	}                                                                                         \
+#define API_PTDS(name, PARAMS, DO_PARAMS, ARGS_LEGACY, ARGS_THREAD)                                \
+	static CUresult do_##name DO_PARAMS;                                                       \
+	SIM_EXPORT CUresult CUDAAPI name PARAMS;                                                   \
+	SIM_EXPORT CUresult CUDAAPI name##_ptds PARAMS;                                            \
+	CUresult CUDAAPI name PARAMS                                                               \
+	{                                                                                          \
+		ENTER_AS(#name);                                                                   \
+		return do_##name ARGS_LEGACY;                                                      \
+	}                                                                                          \
+	CUresult CUDAAPI name##_ptds PARAMS                                                        \
+	{                                                                                          \
+		ENTER_AS(#name);                                                                   \
+		return do_##name ARGS_THREAD;                                                      \
+	}                                                                                          \
 	static CUresult do_##name DO_PARAMS
 
 /* Every entry point but a few begins with one of these. */
-#define ENTER_AS(name)                                                                            \
-	do {                                                                                      \
-		CUresult enter_ = sim_enter(name);                                                \
-		if (unlikely(enter_ != CUDA_SUCCESS))                                             \
-			return enter_;                                                            \
+#define ENTER_AS(name)                                                                             \
+	do {                                                                                       \
+		CUresult enter_ = sim_enter(name);                                                 \
+		if (unlikely(enter_ != CUDA_SUCCESS))                                              \
+			return enter_;                                                             \
 	} while (0)
 #define ENTER() ENTER_AS(__func__)
-#define TRY(call)                                                                                 \
-	do {                                                                                      \
-		CUresult try_ = (call);                                                           \
-		if (unlikely(try_ != CUDA_SUCCESS))                                               \
-			return try_;                                                              \
+#define TRY(call)                                                                                  \
+	do {                                                                                       \
+		CUresult try_ = (call);                                                            \
+		if (unlikely(try_ != CUDA_SUCCESS))                                                \
+			return try_;                                                               \
 	} while (0)
 /* The current context, usable and without a sticky error. */
-#define CURRENT(var)                                                                              \
-	struct sim_ctx *var = NULL;                                                               \
+#define CURRENT(var)                                                                               \
+	struct sim_ctx *var = NULL;                                                                \
 	TRY(ctx_current(&var))
 
 struct op;
@@ -108,8 +108,11 @@ struct pool {
 	_Atomic(char *) chunk[24];
 	struct handle *first, *last; /* free objects, oldest first */
 };
-#define POOL(type) { .size = sizeof(type), .lock = PTHREAD_MUTEX_INITIALIZER }
-void *pool_new(struct pool *p);            /* zeroed but for the handle; NULL: out of memory */
+#define POOL(type)                                                                                 \
+	{                                                                                          \
+		.size = sizeof(type), .lock = PTHREAD_MUTEX_INITIALIZER                            \
+	}
+void *pool_new(struct pool *p); /* zeroed but for the handle; NULL: out of memory */
 void pool_free(struct pool *p, void *obj);
 bool pool_live(struct pool *p, const void *obj);
 void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg);
@@ -130,7 +133,7 @@ struct sim_thread {
 	struct thread_stream {
 		uint64_t ctx_id;
 		struct sim_stream *stream;
-	} *streams;
+	} * streams;
 	uint32_t stream_count;
 	bool in_callback;
 };
@@ -169,11 +172,11 @@ struct sim_ctx {
 	uint64_t id;
 	uint32_t flags, version;
 	bool primary;
-	_Atomic int error;        /* sticky CUresult */
-	_Atomic bool dying;       /* being destroyed: queued work completes without running */
+	_Atomic int error;  /* sticky CUresult */
+	_Atomic bool dying; /* being destroyed: queued work completes without running */
 	struct sim_stream *legacy;
-	struct sim_stream *streams;       /* exec.lock */
-	_Atomic uint32_t pending;         /* operations of all streams */
+	struct sim_stream *streams;        /* exec.lock */
+	_Atomic uint32_t pending;          /* operations of all streams */
 	_Atomic uint32_t blocking_pending; /* of those that the legacy stream waits for */
 	size_t limit[16];
 	CUfunc_cache cache;
@@ -203,7 +206,14 @@ void print_kept(bool is_assertion); /* at the end of the calling worker's turn *
 void print_flush(struct sim_ctx *ctx);
 
 /* Bits of the stream memory operations' flags, which our own cuda.h has no need of. */
-enum { WAIT_GEQ = 0, WAIT_EQ = 1, WAIT_AND = 2, WAIT_NOR = 3, WAIT_FLUSH = 1 << 30, WRITE_NO_BARRIER = 1 };
+enum {
+	WAIT_GEQ = 0,
+	WAIT_EQ = 1,
+	WAIT_AND = 2,
+	WAIT_NOR = 3,
+	WAIT_FLUSH = 1 << 30,
+	WRITE_NO_BARRIER = 1
+};
 
 /* exec.c: a graph of operations; a stream is a chain in it. */
 enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE };
@@ -217,7 +227,7 @@ struct copy_op {
 	size_t width, height, depth;
 	size_t dpitch, spitch, dslice, sslice; /* bytes */
 	bool from_device, to_device;
-	void *staged;                          /* to free afterwards */
+	void *staged; /* to free afterwards */
 };
 struct memset_op {
 	char *dst;
@@ -226,11 +236,11 @@ struct memset_op {
 };
 struct kernel_op {
 	struct ptx_launch launch;
-	uint64_t total, next, done;   /* blocks */
+	uint64_t total, next, done; /* blocks */
 	uint32_t resident;
-	uint32_t threads;             /* per block */
+	uint32_t threads; /* per block */
 	int priority;
-	bool stop;                    /* faulted or cancelled: start nothing more */
+	bool stop; /* faulted or cancelled: start nothing more */
 	struct op *next_launch;
 };
 struct host_op {
@@ -246,13 +256,13 @@ struct value_op {
 };
 struct op {
 	enum op_kind kind;
-	uint32_t refs;           /* exec.lock */
-	uint32_t blockers;       /* operations that must finish first */
-	_Atomic uint32_t state;  /* futex: 0 pending, 1 somebody waits, 2 done */
+	uint32_t refs;          /* exec.lock */
+	uint32_t blockers;      /* operations that must finish first */
+	_Atomic uint32_t state; /* futex: 0 pending, 1 somebody waits, 2 done */
 	struct sim_stream *stream;
 	struct sim_ctx *ctx;
-	struct op *next;         /* in an engine's queue */
-	struct edge out, *more;  /* what waits for this one */
+	struct op *next;        /* in an engine's queue */
+	struct edge out, *more; /* what waits for this one */
 	uint64_t done_ns;
 	union {
 		struct copy_op copy;
@@ -271,8 +281,8 @@ struct sim_stream {
 	uint32_t flags;
 	int priority;
 	bool legacy, per_thread;
-	bool gone;               /* destroyed, work left */
-	struct op *tail;         /* last operation, unless it is done; holds a reference */
+	bool gone;       /* destroyed, work left */
+	struct op *tail; /* last operation, unless it is done; holds a reference */
 	_Atomic uint32_t pending;
 };
 extern struct pool stream_pool;
@@ -299,9 +309,9 @@ void stream_detach(struct sim_stream *s); /* frees it once its work is done */
 
 /* engine.c: the copy engines, the callback thread and the poller */
 int engine_start(void);
-void engine_submit(struct op *op);            /* exec.lock held */
+void engine_submit(struct op *op); /* exec.lock held */
 bool op_is_small(const struct op *op);
-void op_run(struct op *op);                   /* copies, memsets, writes */
+void op_run(struct op *op); /* copies, memsets, writes */
 
 /* compute.c */
 int compute_start(void);
@@ -310,7 +320,7 @@ void compute_stop(struct sim_ctx *ctx);
 
 /* arbiter.c: the GPU shared with other processes */
 int arbiter_open(void);
-int arbiter_claim(void);  /* by the thread that lives as long as the process */
+int arbiter_claim(void); /* by the thread that lives as long as the process */
 void arbiter_acquire(void);
 void arbiter_release(void);
 bool arbiter_contended(void);
@@ -325,8 +335,8 @@ enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MAPPED };
 struct range {
 	uint64_t base, size;
 	enum range_kind kind;
-	uint32_t access;       /* 1 read, 2 write */
-	uint32_t flags;        /* cuMemHostAlloc/Register flags */
+	uint32_t access; /* 1 read, 2 write */
+	uint32_t flags;  /* cuMemHostAlloc/Register flags */
 	bool sync_memops;
 	struct sim_ctx *ctx;
 	uint64_t ctx_id, buffer_id;
@@ -367,7 +377,7 @@ struct sim_module {
 	struct ptx_image *image;
 	struct sim_library *library;
 	uint64_t memory;
-	uint64_t *addr;             /* of each global */
+	uint64_t *addr; /* of each global */
 	struct sim_func **func;
 	size_t func_count;
 	struct sim_module *next_in_library;
@@ -376,7 +386,7 @@ struct sim_func {
 	struct handle h;
 	struct sim_module *module;
 	const struct ptx_kernel *k;
-	uint32_t max_dynamic;       /* settable limit of dynamic shared memory */
+	uint32_t max_dynamic; /* settable limit of dynamic shared memory */
 	int carveout;
 	CUfunc_cache cache;
 };
@@ -398,10 +408,12 @@ extern struct pool module_pool, func_pool, library_pool, kernel_pool;
 /* Parse any kind of image. log (may be NULL) gets the JIT's complaints. */
 CUresult image_parse(const void *image, struct ptx_module **out, char *log, size_t log_size);
 CUresult image_read_file(const char *path, void **data);
-CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns, struct sim_module **out);
+CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns,
+		       struct sim_module **out);
 void module_delete(struct sim_module *m);
 void module_drop_ctx(struct sim_ctx *ctx);
-CUresult module_find_global(struct sim_module *m, const char *name, CUdeviceptr *addr, size_t *size);
+CUresult module_find_global(struct sim_module *m, const char *name, CUdeviceptr *addr,
+			    size_t *size);
 struct jit_request {
 	char *error_log, *info_log;
 	size_t error_size, info_size;
@@ -426,7 +438,7 @@ uint32_t occupancy_blocks(const struct ptx_kernel *k, uint32_t threads, uint64_t
 
 /* fault.c: what SIMCUDA_FAULT asks for */
 struct sim_fault {
-	bool any_call;              /* some call is to fail */
+	bool any_call; /* some call is to fail */
 	uint64_t ecc_launch, lost_launch;
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
@@ -435,8 +447,8 @@ struct sim_fault {
 extern struct sim_fault sim_fault;
 void fault_read(void);
 CUresult fault_call(const char *name);
-CUresult fault_launch(void);  /* counts launches */
-bool fault_copy(void);        /* counts copies; may sleep; true: hang */
+CUresult fault_launch(void); /* counts launches */
+bool fault_copy(void);       /* counts copies; may sleep; true: hang */
 char *fault_mutate(const char *text, size_t len, size_t *new_len); /* NULL: unchanged */
 
 #endif

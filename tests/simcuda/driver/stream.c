@@ -19,9 +19,9 @@ CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct
 	s->ctx = ctx;
 	s->id = atomic_fetch_add(&next_id, 1);
 	s->flags = flags;
-	s->priority = priority < GREATEST_PRIORITY ? GREATEST_PRIORITY :
-		      priority > LEAST_PRIORITY	   ? LEAST_PRIORITY :
-						     priority;
+	s->priority = priority < GREATEST_PRIORITY ? GREATEST_PRIORITY
+		      : priority > LEAST_PRIORITY  ? LEAST_PRIORITY
+						   : priority;
 	s->legacy = !ctx->legacy;
 	stream_attach(s);
 	*out = s;
@@ -47,7 +47,7 @@ static CUresult thread_stream(struct sim_ctx *ctx, struct sim_stream **out)
 	t->streams = p;
 	TRY(stream_create(ctx, 0, 0, out));
 	(*out)->per_thread = true;
-	p[t->stream_count++] = (struct thread_stream){ ctx->id, *out };
+	p[t->stream_count++] = (struct thread_stream){ctx->id, *out};
 	return CUDA_SUCCESS;
 }
 
@@ -245,8 +245,8 @@ API_PTSZ(cuStreamGetAttribute, (CUstream stream, CUstreamAttrID id, CUstreamAttr
 	return value ? get_attribute(s, (int)id, value) : CUDA_ERROR_INVALID_VALUE;
 }
 
-API_PTSZ(cuStreamSetAttribute,
-	 (CUstream stream, CUstreamAttrID id, const CUstreamAttrValue *value), (stream, id, value))
+API_PTSZ(cuStreamSetAttribute, (CUstream stream, CUstreamAttrID id, const CUstreamAttrValue *value),
+	 (stream, id, value))
 {
 	CUlaunchAttributeValue known;
 	struct sim_stream *s;
@@ -317,15 +317,15 @@ static CUresult value_op(CUstream stream, CUdeviceptr addr, uint64_t value, unsi
 	TRY(stream_get(stream, &s));
 	if (!addr || addr % size || !range_check(addr, size, kind == OP_WRITE, &lo, &hi))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (kind == OP_WRITE ? flags & ~(unsigned int)WRITE_NO_BARRIER :
-			       flags & ~(3u | (unsigned int)WAIT_FLUSH))
+	if (kind == OP_WRITE ? flags & ~(unsigned int)WRITE_NO_BARRIER
+			     : flags & ~(3u | (unsigned int)WAIT_FLUSH))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (kind != OP_WRITE && flags & (unsigned int)WAIT_FLUSH)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	op = op_new(kind, s, 0);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	op->value = (struct value_op){ (void *)addr, value, size, flags };
+	op->value = (struct value_op){(void *)addr, value, size, flags};
 	exec_push(op, NULL, false);
 	return CUDA_SUCCESS;
 }

@@ -141,8 +141,8 @@ API(cuMemAddressFree, CUdeviceptr addr, size_t size)
 	return result;
 }
 
-API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size,
-    const CUmemAllocationProp *prop, unsigned long long flags)
+API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemAllocationProp *prop,
+    unsigned long long flags)
 {
 	struct physical *p;
 
@@ -208,15 +208,19 @@ API(cuMemRelease, CUmemGenericAllocationHandle handle)
 static bool reserved(uint64_t addr, uint64_t size)
 {
 	for (struct reservation *r = reservations; r; r = r->next)
-		if (addr >= r->base && addr - r->base < r->size && size <= r->size - (addr - r->base))
+		if (addr >= r->base && addr - r->base < r->size &&
+		    size <= r->size - (addr - r->base))
 			return true;
 	return false;
 }
 
 static CUresult map_locked(uint64_t addr, uint64_t size, struct physical *p)
 {
-	struct range r = { .base = addr, .size = size, .kind = RANGE_MAPPED,
-			   .owner_base = addr, .owner_size = size };
+	struct range r = {.base = addr,
+			  .size = size,
+			  .kind = RANGE_MAPPED,
+			  .owner_base = addr,
+			  .owner_size = size};
 	struct mapping *m = calloc(1, sizeof(*m));
 	CUresult result = m ? range_add(&r) : CUDA_ERROR_OUT_OF_MEMORY;
 
