@@ -9,9 +9,6 @@ PVGPU_CUDA_OBJS := $(call obj,$(addprefix libpvgpu/cuda/,context.c copy.c copy3d
 LIBS += $(B)/lib/libcuda.so.1 $(B)/lib/libcuda.so
 $(B)/lib/libcuda.so.1: $(PVGPU_CUDA_OBJS) $$(PVGPU_LINK_OBJS) | $(B)/gen/libcuda.map
 LDFLAGS_libcuda.so.1 = -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete $(if $(SAN),,-Wl,-z,defs) -Wl,--version-script=$(B)/gen/libcuda.map
-# Only the measuring of images is used here: the unpacking and its libraries are left out of the program's process.
-CFLAGS_fatbin += -ffunction-sections
-LDFLAGS_libcuda.so.1 += -Wl,--gc-sections
 
 $(B)/lib/libcuda.so: $(B)/lib/libcuda.so.1
 	$(Q)ln -sf libcuda.so.1 $@
@@ -20,7 +17,7 @@ $(B)/lib/libcuda.so: $(B)/lib/libcuda.so.1
 GUEST_TESTS := guest_launch_test guest_context_test guest_copy_test guest_misc_test
 UNIT += $(GUEST_TESTS:%=$(B)/unit/%)
 $(GUEST_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o $(call obj,tests/unit/guest_fake.c) $(PVGPU_CUDA_OBJS)
-GUEST_TEST_LIBS = -Wl,--gc-sections $(CHECK_LIBS) -lzstd -llz4
+GUEST_TEST_LIBS = $(CHECK_LIBS)
 $(foreach t,$(GUEST_TESTS),$(eval LDLIBS_$(t) = $$(GUEST_TEST_LIBS)))
 LDLIBS_guest_launch_test += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <elf.h>
 #include <errno.h>
-#include <lz4.h>
-#include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 #include "libpvgpu/image/fatbin.h"
 
@@ -217,36 +214,4 @@ int fatbin_next(const void *fatbin, size_t size, size_t *offset, struct fatbin_e
 	}
 	*offset = at + head + (size_t)payload;
 	return 1;
-}
-
-int fatbin_unpack(const struct fatbin_entry *e, char **out, size_t *len)
-{
-	char *buf;
-	bool ok;
-
-	if (e->unpacked > FATBIN_MAX_UNPACKED || e->stored > FATBIN_MAX_UNPACKED)
-		return -EFBIG;
-	buf = malloc(e->unpacked + 1);
-	if (!buf)
-		return -ENOMEM;
-	if (e->flags & FATBIN_LZ4) {
-		int n = LZ4_decompress_safe(e->payload, buf, (int)e->stored, (int)e->unpacked);
-
-		ok = n >= 0 && (size_t)n == e->unpacked;
-	} else if (e->flags & FATBIN_ZSTD) {
-		size_t n = ZSTD_decompress(buf, e->unpacked, e->payload, e->stored);
-
-		ok = !ZSTD_isError(n) && n == e->unpacked;
-	} else {
-		memcpy(buf, e->payload, e->unpacked);
-		ok = true;
-	}
-	if (!ok) {
-		free(buf);
-		return -EINVAL;
-	}
-	buf[e->unpacked] = 0;
-	*out = buf;
-	*len = e->unpacked;
-	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: libpvgpu/image/fatbin.c */
+/* FUZZ_OBJS: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c */
 /* FUZZ_LIBS: -lzstd -llz4 */
 /* Images from a hostile program: sizes, entries and decompression stay within the given bytes. */
 #include <stdlib.h>

@@ -5,5 +5,15 @@ BACK_LINK_SRCS := xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c
 
 PROGS += $(B)/bin/pvgpu-worker
 $(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) $(BACK_LINK_SRCS) libpvgpu/image/fatbin.c) $(B)/obj/gen/pvgpu_decode.o
-# The worker unpacks nothing: what would need zstd and lz4 is dropped.
-LDLIBS_pvgpu-worker := -ldl -Wl,--gc-sections
+LDLIBS_pvgpu-worker := -ldl
+
+# The GPU side's tests: without a frame, and with a far end that does as the test says.
+WORKER_GPU_SRCS := $(addprefix xen-pvgpu-back/worker/,alloc.c arena_map.c callback.c complete.c context.c copy.c \
+	deferred.c device.c event.c function.c gpu.c image.c launch.c library.c limits.c memory.c module.c objects.c \
+	output.c side.c span.c staging.c stream.c suballoc.c submit.c sync.c window.c) libpvgpu/image/fatbin.c
+WORKER_GPU_OBJS := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o
+WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test
+UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
+$(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o \
+		$(call obj,tests/unit/worker_fake.c tests/unit/worker_fake_far.c) $(WORKER_GPU_OBJS)
+$(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = -Wl,--gc-sections $$(CHECK_LIBS) -lzstd -llz4))

@@ -5,7 +5,7 @@ SIMCUDA_DRIVER_SRC := arbiter attributes compute config context copy ctx_state d
 	event exec fault function host image init launch library memory memset module mutate \
 	occupancy pointer pool print procaddr ranges refused stream versions vmm
 SIMCUDA_DRIVER_OBJS := $(call obj,$(SIMCUDA_DRIVER_SRC:%=tests/simcuda/driver/%.c))
-SIMCUDA_IMAGE_OBJS  := $(call obj,libpvgpu/image/fatbin.c)
+SIMCUDA_IMAGE_OBJS  := $(call obj,libpvgpu/image/fatbin.c libpvgpu/image/unpack.c)
 
 SIMCUDA_LIB := $(B)/simcuda/libcuda.so.1
 TESTPROGS += $(SIMCUDA_LIB) $(B)/simcuda/libcuda.so
