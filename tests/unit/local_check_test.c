@@ -244,6 +244,23 @@ START_TEST(messages_with_fds)
 }
 END_TEST
 
+/* A peer's last words count, even when it did not hear ours. */
+START_TEST(last_words)
+{
+	int p[2], value = 7, got = 0;
+	struct msg_in in;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p), 0);
+	ck_assert_int_eq(msg_send(p[0], &value, sizeof(value), NULL, 0), 0);
+	ck_assert_int_eq(msg_send(p[1], &value, sizeof(value), NULL, 0), 0);
+	close(p[1]);
+	ck_assert_int_eq(msg_recv(p[0], &got, sizeof(got), 0, &in), 1);
+	ck_assert_int_eq(got, 7);
+	ck_assert_int_eq(msg_recv(p[0], &got, sizeof(got), 0, &in), 0);
+	close(p[0]);
+}
+END_TEST
+
 START_TEST(peers)
 {
 	struct msg_peer peer;
@@ -274,6 +291,7 @@ int main(void)
 	tcase_add_test(t, words_of_pvgpud);
 	tcase_add_test(t, names);
 	tcase_add_test(t, messages_with_fds);
+	tcase_add_test(t, last_words);
 	tcase_add_test(t, peers);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

@@ -86,9 +86,10 @@ int msg_recv(int sock, void *msg, size_t cap, unsigned int max_fds, struct msg_i
 	}
 	do {
 		r = recvmsg(sock, &h, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-	} while (r < 0 && errno == EINTR);
+		/* A peer that left something unread: what it had sent before comes after the error. */
+	} while (r < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (r < 0)
-		return errno == ECONNRESET ? 0 : -errno;
+		return -errno;
 	take_fds(&h, max_fds, in);
 	if (h.msg_flags & MSG_CTRUNC)
 		in->fds_lost = true;
