@@ -83,6 +83,7 @@ struct worker {
 	struct pvgpu_ring cmd;
 	struct pvgpu_poll poll;
 	uint32_t cb_done;
+	bool greeted;             /* session_hello has come */
 	bool full;                /* gpu_submit said so */
 	uint64_t looked_ns;       /* when the sockets were last looked at */
 	unsigned int steps;       /* since the clock was last looked at */

@@ -56,6 +56,12 @@ static bool take_record(struct worker *w, const void *buf, uint32_t len)
 		end_malformed(w, h, d->name);
 		return false;
 	}
+	/* What all others mean depends on the version that it settles. */
+	if ((h->op == PVGPU_OP_SESSION_HELLO) == w->greeted) {
+		end_malformed(w, h, w->greeted ? "a second session_hello" : "not a session_hello first");
+		return false;
+	}
+	w->greeted = true;
 	r = gpu_submit(w, d, buf, len);
 	if (r == PVGPU_FATAL) {
 		/* The first reason stands: this one is for a part that gave none. */
