@@ -284,6 +284,58 @@ START_TEST(bad_images)
 }
 END_TEST
 
+struct fatbin {
+	uint32_t magic;
+	uint16_t version, header;
+	uint64_t bytes;
+	unsigned char body[2048];
+};
+
+static void add_entry(struct fatbin *f, uint16_t kind, uint32_t sm, uint64_t flags,
+		      const char *text)
+{
+	unsigned char *p = f->body + f->bytes;
+	uint32_t head = 64;
+	uint64_t len = (strlen(text) + 8) & ~7ull;
+
+	memcpy(p, &kind, 2);
+	memcpy(p + 4, &head, 4);
+	memcpy(p + 8, &len, 8);
+	memcpy(p + 28, &sm, 4);
+	memcpy(p + 40, &flags, 8);
+	memcpy(p + 64, text, strlen(text));
+	f->bytes += head + len;
+}
+
+START_TEST(the_best_of_a_fatbin)
+{
+	static struct fatbin f = {0xBA55ED50, 1, 16, 0, {0}}, none = {0xBA55ED50, 1, 16, 0, {0}};
+	struct {
+		uint32_t magic, version;
+		const void *data, *more;
+	} wrapper = {0x466243B1, 1, &f, NULL};
+	CUmodule m;
+	CUfunction fn;
+
+	start();
+	add_entry(&none, 2, 90, 1,
+		  "\x7f"
+		  "ELF");
+	add_entry(&none, 1, 100, 1, PTX_HEAD ".visible .entry future()\n{\nret;\n}\n");
+	add_entry(&none, 1, 80, 0x100001, PTX_HEAD ".visible .entry only_80()\n{\nret;\n}\n");
+	FAILS(CUDA_ERROR_NO_BINARY_FOR_GPU, cuModuleLoadData(&m, &none));
+	add_entry(&f, 1, 70, 1, PTX_HEAD ".visible .entry old()\n{\nret;\n}\n");
+	add_entry(&f, 1, 80, 1, PTX_HEAD ".visible .entry newer()\n{\nret;\n}\n");
+	add_entry(&f, 1, 100, 1, PTX_HEAD ".visible .entry future()\n{\nret;\n}\n");
+	OK(cuModuleLoadData(&m, &f));
+	OK(cuModuleGetFunction(&fn, m, "newer"));
+	OK(cuModuleLoadFatBinary(&m, &wrapper));
+	OK(cuModuleGetFunction(&fn, m, "newer"));
+	f.bytes -= 8; /* cut */
+	FAILS(CUDA_ERROR_INVALID_IMAGE, cuModuleLoadData(&m, &f));
+}
+END_TEST
+
 START_TEST(module_from_a_file)
 {
 	char path[] = "/tmp/simcuda-test-XXXXXX";
@@ -468,6 +520,7 @@ int main(void)
 	tcase_add_test(t, module_contents);
 	tcase_add_test(t, function_attributes);
 	tcase_add_test(t, bad_images);
+	tcase_add_test(t, the_best_of_a_fatbin);
 	tcase_add_test(t, module_from_a_file);
 	tcase_add_test(t, libraries);
 	tcase_add_test(t, occupancy);
