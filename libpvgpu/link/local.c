@@ -33,6 +33,8 @@
 
 enum {
 	OPEN_SECONDS = 60, /* a backend may have to start a worker first */
+	RESTART_MS = 5000, /* a pvgpud that has gone is given this long to come back */
+	RETRY_MS = 20,
 	CHUNK_ADD = 1,
 	CHUNK_REMOVE = 2,
 };
@@ -358,7 +360,7 @@ static int ask_open(int sock, struct pvgpu_local_opened *m, int fds[PVGPU_LOCAL_
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		REASON("no answer from pvgpud: %s", strerror(errno));
-		return -ETIMEDOUT;
+		return errno == ECONNRESET ? -EPIPE : -ETIMEDOUT;
 	}
 	n_fds = take_fds(&msg, fds, PVGPU_LOCAL_FDS);
 	if (n == 0) {
@@ -454,6 +456,40 @@ out_kick:
 	return -EPROTO;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/*
+ * Connect and ask. A socket that is there with nobody behind it, or a connection that breaks before
+ * the answer, is a pvgpud that was upgraded or has crashed: sessions outlive that, and so does a
+ * program that happens to start in the gap. The socket is the caller's to close.
+ */
+static int connect_and_ask(const char *path, int *sock, struct pvgpu_local_opened *m,
+			   int fds[PVGPU_LOCAL_FDS], char *reason)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+	int64_t end = now_ms() + RESTART_MS;
+	int err;
+
+	for (;;) {
+		*sock = connect_to(path, reason);
+		if (*sock == -ECONNREFUSED)
+			err = -EPIPE;
+		else
+			err = *sock < 0 ? *sock : ask_open(*sock, m, fds, reason);
+		if (err != -EPIPE || now_ms() > end)
+			return err;
+		if (*sock >= 0)
+			close(*sock);
+		syscall(SYS_nanosleep, &pause, NULL);
+	}
+}
+
 static int open_local(const char *path, struct pvgpu_link **out, char *reason)
 {
 	int fds[PVGPU_LOCAL_FDS] = {-1, -1, -1, -1};
@@ -465,8 +501,7 @@ static int open_local(const char *path, struct pvgpu_link **out, char *reason)
 		REASON("out of memory");
 		return err;
 	}
-	sock = connect_to(path, reason);
-	err = sock < 0 ? sock : ask_open(sock, &m, fds, reason);
+	err = connect_and_ask(path, &sock, &m, fds, reason);
 	for (unsigned int i = 0; i < PVGPU_LOCAL_FDS; i++)
 		fds[i] = away_from_stdio(fds[i]);
 	if (!err)
