@@ -33,6 +33,7 @@ def stages(full=False):
               [f"{MAKE} check-mutation"]),
         Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
               [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
+        Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
         Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang"]),
     ]
     for name, kinds in san.items():
