@@ -220,7 +220,7 @@ START_TEST(damaged_texts)
 		seed = seed * 1664525u + 1013904223u;
 		at = &text[(seed >> 8) % n];
 		old = *at;
-		*at = "{}()[];,.%@!:0x\0\xff\"\n-"[(seed >> 3) % 22];
+		*at = "{}()[];,.%@!:0x\0\xff\"\n-"[(seed >> 3) % 21];
 		ptx_parse(text, n, 90, &m, log, sizeof(log));
 		ptx_module_free(m);
 		if (k & 1)

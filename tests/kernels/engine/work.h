@@ -30,7 +30,7 @@ WORK w32 small_types(w32 n)
 	for (int k = 0; k < 9; k++) {
 		a = (signed char)(a * 3 + k);
 		b = (w8)(b / 3 + a);
-		c = (short)((c >> 1) ^ (a << 3));
+		c = (short)((c >> 1) ^ (a * 8));
 		d = (w16)(d % 251 + b * c);
 		h = mix(h, (w32)a);
 		h = mix(h, b);
