@@ -75,11 +75,11 @@ static void *reserve(uint64_t hint, size_t size, size_t align)
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 	if (hint && !(hint % align))
-		p = mmap((void *)hint, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+		p = mmap((void *)hint, size, PROT_NONE, flags, -1, 0); /* taken where it is free */
 	if (p != MAP_FAILED && (uintptr_t)p == hint)
 		return p;
 	if (p != MAP_FAILED)
-		munmap(p, size); /* a kernel that takes the address as a mere hint */
+		munmap(p, size);
 	p = mmap(NULL, size + align, PROT_NONE, flags, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
