@@ -169,6 +169,7 @@ struct ctx_sync {
 	atomic_int result;
 	uint32_t seq;
 	int held;
+	bool busy; /* something ran when it was called */
 };
 
 static void ctx_sync_step(struct gpu *g, struct ctx_sync *y)
@@ -196,8 +197,9 @@ static void ctx_sync_done(struct gpu *g, struct wait *w, int result)
 static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s)
 {
 	struct wait *w;
-	bool idle = stream_idle(s);
+	const bool idle = stream_idle(s);
 
+	y->busy |= !idle;
 	if (idle && !atomic_load(&s->waits))
 		return 0;
 	w = wait_new(g, s->o.ctx);
@@ -236,7 +238,7 @@ int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchroni
 		r = ctx_sync_stream(g, y, link_of(l, struct stream, in_ctx));
 	if (!r)
 		r = ctx_sync_stream(g, y, c->legacy);
-	if (!r && atomic_load(&y->left) == 1)
+	if (!r && !y->busy)
 		r = (int)g->far->cuCtxSynchronize(); /* nothing runs: device output and faults */
 	if (r)
 		atomic_store(&y->result, ctx_result(c, r));
