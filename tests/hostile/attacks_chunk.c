@@ -262,8 +262,11 @@ static void *work(void *arg)
 			POST(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = a,
 			     .image_len = ptx_fault_size + 1,
 			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, n, 1));
-		if (!(n % 64))
-			CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
+		if (n % 64)
+			continue;
+		/* A moment in which nothing uses it. */
+		CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
+		nap_ms(2);
 	}
 	return NULL;
 }
@@ -284,9 +287,10 @@ static void come_and_go(struct guest *g)
 		if (guest_chunk(g, 1, a, SIZE, fd) == 0)
 			n++;
 		close(fd);
-		nap_ms(n % 3);
-		/* Refused while a command uses it: then it stays. */
-		guest_chunk(g, 2, a, SIZE, -1);
+		nap_ms((unsigned int)n % 3);
+		/* Refused while a command uses it. */
+		while (guest_chunk(g, 2, a, SIZE, -1) == EBUSY && now_ms() < until)
+			;
 	}
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);

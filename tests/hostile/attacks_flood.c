@@ -20,6 +20,7 @@ static void deaf(struct guest *g)
 	bool more = true;
 
 	g->deaf = true;
+	g->patience_ms = 300;
 	c.hdr.flags = PVGPU_CMD_MARK;
 	while (more && now_ms() < until) {
 		if (attack_arg == 0)
@@ -35,6 +36,7 @@ static void deaf(struct guest *g)
 			more = POST(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = g->ctx);
 	}
 	g->deaf = false;
+	g->patience_ms = 0;
 }
 
 static bool launch(struct guest *g, uint64_t s, uint64_t f, const void *params, uint32_t len,
@@ -75,6 +77,7 @@ static void parked(struct guest *g)
 
 	hold_up(g);
 	g->deaf = true;
+	g->patience_ms = 300;
 	for (uint32_t i = 0; more && now_ms() < until; i++) {
 		struct pvgpu_wire_copy_inline c = {
 			HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0], .data_len = 4096};
@@ -105,6 +108,7 @@ static void parked_streams(struct guest *g)
 	for (uint32_t i = 0; i < 64; i++)
 		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1, .stream = stream(i));
 	g->deaf = true;
+	g->patience_ms = 300;
 	for (uint32_t i = 0; now_ms() < until; i++)
 		if (!launch(g, stream(i % 64), f, &g->memory[1], 8, 1, 1))
 			break;
@@ -141,6 +145,7 @@ static void callbacks(struct guest *g)
 	for (uint32_t i = 0; i < 200; i++)
 		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1, .stream = stream(i));
 	g->deaf = attack_arg;
+	g->patience_ms = 300;
 	for (uint64_t id = 1; now_ms() < until; id++)
 		if (!POST(g, host_func, HOST_FUNC, .ctx = g->ctx, .stream = stream((uint32_t)id % 200),
 			  .id = id, .always = id & 1))
@@ -173,6 +178,7 @@ static void side_lane(struct guest *g)
 
 	memset(g->chunk, 0, 64);
 	g->deaf = true;
+	g->patience_ms = 300;
 	for (uint32_t i = 0; now_ms() < until; i++)
 		if (!POST(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = g->arena_base,
 			  .image_len = attack_arg ? CHUNK_SIZE : 64, .info_log_size = 4096,

@@ -102,9 +102,9 @@ static void generations(struct guest *g)
 		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .event = e);
 		if (gen % 3)
 			POST(g, event_destroy, EVENT_DESTROY, .event = e);
-		POST(g, event_destroy, EVENT_DESTROY, .event = handle(PVGPU_H_EVENT, gen - 1, 5));
+		POST(g, event_destroy, EVENT_DESTROY, .event = handle(PVGPU_H_EVENT, (gen - 1) & 0xffff, 5));
 		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx,
-		     .event = handle(PVGPU_H_EVENT, gen - 1, 5));
+		     .event = handle(PVGPU_H_EVENT, (gen - 1) & 0xffff, 5));
 	}
 	CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 	for (uint32_t gen = 299; gen > 200; gen--)

@@ -125,17 +125,27 @@ static void silent(struct guest *g)
 	WANT(told == CONNECTIONS, "%u of %u silent connections were told to go", told, CONNECTIONS);
 }
 
-/* The same, held for as long as the test wants: it opens a session of another vGPU meanwhile. */
+/* The same, again and again; another vGPU's guests must get theirs all the while. */
 static void hold(struct guest *g)
 {
-	uint64_t until = now_ms() + 1500;
+	const char *path = getenv("OTHER_SOCKET");
+	uint64_t until = now_ms() + 1000;
 
 	while (now_ms() < until) {
-		int socks[CONNECTIONS];
+		struct guest other = {.path = path};
+		int socks[CONNECTIONS], sock, err;
 
 		for (unsigned int i = 0; i < CONNECTIONS; i++)
 			socks[i] = guest_connect(g->path);
-		nap_ms(50);
+		sock = path ? guest_connect(path) : -1;
+		err = path ? guest_ask(&other, sock, &good) : 0;
+		WANT(!err, "a guest of another vGPU was refused: error %d", err);
+		if (path)
+			close(sock);
+		if (path && !err) {
+			guest_hello(&other);
+			close(other.sock);
+		}
 		for (unsigned int i = 0; i < CONNECTIONS; i++)
 			close(socks[i]);
 	}

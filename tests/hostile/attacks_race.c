@@ -23,7 +23,13 @@ struct field {
 static atomic_bool stop;
 static struct guest *target;
 static struct field field;
-static uint32_t first, size; /* where the records begin; bytes of each */
+static uint32_t first; /* where the records begin */
+
+/*
+ * What is posted again and again has UNIT bytes, which the stream is a multiple of: the changed place
+ * is always the same place of some record, however late the change comes.
+ */
+#define UNIT 128u
 
 static void *flip_records(void *arg)
 {
@@ -33,9 +39,9 @@ static void *flip_records(void *arg)
 		const uint32_t prod = pvgpu_load_acquire(&g->page->cmd_prod.v);
 		const uint32_t cons = pvgpu_load_acquire(&g->page->cmd_cons.v);
 		const uint64_t *v = turn % 2 ? &field.good : &field.bad;
-		uint32_t at = cons - (cons - first) % size;
+		uint32_t at = (int32_t)(cons - first) > 0 ? cons - (cons - first) % UNIT : first;
 
-		for (; (int32_t)(prod - at) > 0; at += size) {
+		for (; (int32_t)(prod - at) > 0; at += UNIT) {
 			uint32_t i = (at + field.at) & (g->cmd_size - 1);
 
 			/* Fields are aligned, and never wrap. */
@@ -50,52 +56,63 @@ static void *flip_records(void *arg)
 	return NULL;
 }
 
-static void race(struct guest *g, const void *rec)
+static void race(struct guest *g, const void *recs)
 {
 	const uint64_t until = now_ms() + RACE_MS;
-	uint64_t copy[16];
 	pthread_t t;
 
 	target = g;
 	first = g->prod;
-	memcpy(&size, rec, sizeof(size));
 	if (pthread_create(&t, NULL, flip_records, NULL))
 		die("no thread");
-	do {
-		memcpy(copy, rec, size);
-	} while (guest_post(g, copy) && now_ms() < until);
+	while (!guest_over(g) && now_ms() < until) {
+		uint64_t copy[UNIT / 8];
+		struct pvgpu_cmd_hdr h;
+
+		memcpy(copy, recs, UNIT);
+		for (uint32_t at = 0; at < UNIT; at += h.len) {
+			memcpy(&h, &copy[at / 8], sizeof(h));
+			if (!guest_post(g, &copy[at / 8]))
+				break;
+		}
+	}
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
-	/* What is left in the ring is as it was left. */
-	if (!guest_over(g)) {
-		field.bad = field.good;
-		guest_drain(g);
-	}
 }
 
 static void race_copy(struct guest *g)
 {
-	struct pvgpu_wire_copy c = {HDR(copy, COPY),
-				    .ctx = g->ctx,
-				    .dst = g->memory[0],
-				    .src = g->arena_base,
-				    .size = 64};
+	const struct {
+		struct pvgpu_wire_copy c;
+		struct pvgpu_wire_memset m;
+	} r = {.c = {HDR(copy, COPY),
+		     .ctx = g->ctx,
+		     .dst = g->memory[0],
+		     .src = g->arena_base,
+		     .size = 64},
+	       .m = {HDR(memset, MEMSET),
+		     .ctx = g->ctx,
+		     .dst = g->memory[1],
+		     .element = 1,
+		     .width = 64,
+		     .height = 1}};
 	const struct field fields[] = {
-		{0, 4, sizeof(c), PVGPU_CMD_MAX},
-		{0, 4, sizeof(c), 16},
+		{0, 4, sizeof(r.c), PVGPU_CMD_MAX},
+		{0, 4, sizeof(r.c), 16},
 		{4, 2, PVGPU_OP_COPY, PVGPU_OP_LAUNCH},
 		{4, 2, PVGPU_OP_COPY, PVGPU_OP_MEMSET},
 		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx, PVGPU_HANDLE(PVGPU_H_STREAM, 0, 0, 0)},
 		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx, PVGPU_HANDLE(PVGPU_H_CTX, 0, 9, 9)},
-		{offsetof(struct pvgpu_wire_copy, dst), 8, c.dst, (uintptr_t)&c},
-		{offsetof(struct pvgpu_wire_copy, dst), 8, c.dst, g->arena_base + CHUNK_SIZE - 8},
-		{offsetof(struct pvgpu_wire_copy, src), 8, c.src, g->arena_base + CHUNK_SIZE},
+		{offsetof(struct pvgpu_wire_copy, dst), 8, r.c.dst, (uintptr_t)&r},
+		{offsetof(struct pvgpu_wire_copy, dst), 8, r.c.dst, g->arena_base + CHUNK_SIZE - 8},
+		{offsetof(struct pvgpu_wire_copy, src), 8, r.c.src, g->arena_base + CHUNK_SIZE},
 		{offsetof(struct pvgpu_wire_copy, size), 8, 64, ~0ull},
 		{offsetof(struct pvgpu_wire_copy, size), 8, 64, CHUNK_SIZE},
 	};
 
+	_Static_assert(sizeof(r) == UNIT, "what is posted");
 	field = fields[attack_arg];
-	race(g, &c);
+	race(g, &r);
 }
 
 /* A length inside the record, which the worker must read once only. */
@@ -103,12 +120,13 @@ static void race_part(struct guest *g)
 {
 	struct {
 		struct pvgpu_wire_copy_inline c;
-		unsigned char data[64];
-	} r = {.c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0], .data_len = 64}};
+		unsigned char data[80];
+	} r = {.c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0], .data_len = 80}};
 
+	_Static_assert(sizeof(r) == UNIT, "what is posted");
 	r.c.hdr.len = sizeof(r);
-	field = (struct field){offsetof(struct pvgpu_wire_copy_inline, data_len), 4, 64,
-			       attack_arg ? 4096 : 57};
+	field = (struct field){offsetof(struct pvgpu_wire_copy_inline, data_len), 4, 80,
+			       attack_arg ? 4096 : 73};
 	race(g, &r);
 }
 

@@ -30,6 +30,7 @@ static void reply_index(struct guest *g)
 
 	guest_answers(g);
 	g->deaf = true;
+	g->patience_ms = 300;
 	pvgpu_store_release(&g->page->rep_cons.v, g->cons + (uint32_t)steps[attack_arg]);
 	/* It is looked at when the stream seems full. */
 	for (int i = 0; i < 100 && !guest_over(g); i++)
@@ -61,6 +62,7 @@ static void backends_words(struct guest *g)
 	memset(g->page->rest, 0xff, sizeof(g->page->rest));
 	/* What the worker writes next is right again. */
 	g->deaf = true;
+	g->patience_ms = 300;
 	pvgpu_store(&g->page->cmd_cons.v, g->prod);
 	POST(g, device_snapshot, DEVICE_SNAPSHOT, .device = 0);
 	bell(g);
@@ -299,7 +301,7 @@ const struct attack attacks_ring[] = {
 	ROW("prod_back_1", SAID_HELLO, ENDS, command_index, 5),
 	ROW("prod_odd", SAID_HELLO, ENDS, command_index, 6),
 	ROW("cons_far_ahead", SAID_HELLO, ENDS, reply_index, 0),
-	ROW("cons_ahead_8", SAID_HELLO, ENDS, reply_index, 1),
+	ROW("cons_ahead_8", SAID_HELLO, EITHER, reply_index, 1),
 	ROW("cons_behind", SAID_HELLO, ENDS, reply_index, 2),
 	ROW("cons_odd", SAID_HELLO, EITHER, reply_index, 3),
 	ROW("words_at_random", SAID_HELLO, EITHER, words_at_random, 0),
@@ -348,8 +350,8 @@ const struct attack attacks_ring[] = {
 	ROW("hello_range_backwards", OPENED, EITHER, hello, 2),
 	ROW("hello_too_new", OPENED, EITHER, hello, 3),
 	ROW("hello_all_versions", OPENED, LIVES, hello, 4),
-	ROW("hello_again", SETTLED, EITHER, hello_again, 0),
-	ROW("hello_again_late", KERNELS, EITHER, hello_again, 0),
+	ROW("hello_again", SETTLED, ENDS, hello_again, 0),
+	ROW("hello_again_late", KERNELS, ENDS, hello_again, 0),
 	ROW("windows_again", SETTLED, EITHER, windows_again, 0),
 	ROW("windows_late", MEMORY, EITHER, windows_late, 0),
 	ROW("windows_attempt_65", SAID_HELLO, ENDS, attempt_65, 0),

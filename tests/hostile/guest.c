@@ -242,7 +242,7 @@ void guest_publish(struct guest *g, uint32_t len)
 /* Wait for room; false when there is none for a while. */
 static bool room(struct guest *g, uint32_t len)
 {
-	uint64_t until = now_ms() + (g->deaf ? 300 : STEP_LIMIT_S * 1000);
+	uint64_t until = now_ms() + (g->patience_ms ? g->patience_ms : STEP_LIMIT_S * 1000);
 
 	while (g->cmd_size - (g->prod - pvgpu_load_acquire(&g->page->cmd_cons.v)) < len) {
 		if (guest_over(g) || now_ms() > until)

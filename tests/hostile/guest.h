@@ -37,6 +37,7 @@ struct guest {
 	uint64_t ctx, module, memory[2]; /* handles; device addresses */
 	unsigned char *chunk;           /* at arena_base in this process, too */
 	bool deaf;                      /* drain no replies while waiting for room */
+	unsigned int patience_ms;       /* for room; 0: STEP_LIMIT_S */
 	union {
 		struct pvgpu_rep_hdr hdr;
 		unsigned char bytes[PVGPU_REP_MAX];

@@ -110,6 +110,14 @@ class Hostile(unittest.TestCase):
                 more = ":quarantine_size_mb=4:detect_leaks=0:allow_user_segv_handler=1" if kind == "ASAN" else ""
                 os.environ[f"{kind}_OPTIONS"] = f"log_path={report}{more}"
         cls.env.__enter__()
+        try:
+            cls.begin()
+        except BaseException:
+            cls.env.__exit__(*sys.exc_info())
+            raise
+
+    @classmethod
+    def begin(cls):
         cls.witnesses = [Witness(cls.env, "good"), Witness(cls.env, "bad")]
         cls.watch = Watch(cls.env.daemon.pid)
         cls.watch.start()
@@ -173,7 +181,8 @@ class Hostile(unittest.TestCase):
     @classmethod
     def run_attack(cls, name):
         begin = time.monotonic()
-        p = subprocess.run([cls.attack, cls.env.socket("bad"), name, str(opts.seed)], env=cls.env.guest_env("bad"),
+        p = subprocess.run([cls.attack, cls.env.socket("bad"), name, str(opts.seed)],
+                           env=cls.env.guest_env("bad", extra={"OTHER_SOCKET": cls.env.socket("good")}),
                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         cls.times[name] = time.monotonic() - begin
         lines = [json.loads(line) for line in p.stdout.splitlines() if line.startswith("{")]
