@@ -45,6 +45,7 @@ struct vgpu {
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
+	unsigned int openings;  /* connections that are no session yet */
 	uint64_t total, failed; /* ever, ended unexpectedly or by a breach */
 	bool drain;             /* takes no new session */
 	char last_reason[160];  /* of the last session's end */
@@ -107,7 +108,7 @@ struct daemon {
 	unsigned int vgpu_n;
 	TAILQ_HEAD(, worker) workers;
 	TAILQ_HEAD(, opening) openings;
-	unsigned int opening_n, session_n, worker_n;
+	unsigned int session_n, worker_n;
 	unsigned int next_id;
 	uint64_t started_ms;
 	uint64_t device_memory; /* bytes; 0: no worker has said */

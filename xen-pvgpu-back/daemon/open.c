@@ -43,7 +43,7 @@ static void drop(struct opening *o)
 	if (o->pidfd >= 0)
 		close(o->pidfd);
 	TAILQ_REMOVE(&d->openings, o, link);
-	d->opening_n--;
+	o->vgpu->openings--;
 	free(o);
 }
 
@@ -204,7 +204,8 @@ void open_accept(struct vgpu *v, int fd)
 	struct msg_peer peer;
 	struct opening *o;
 
-	if (d->opening_n >= d->cfg.max_opening) {
+	/* Of each vGPU: the guests of one do not shut out another's. */
+	if (v->openings >= d->cfg.max_opening) {
 		answer_error(fd, EAGAIN, "too many connections are opening; try again");
 		close(fd);
 		return;
@@ -235,5 +236,5 @@ void open_accept(struct vgpu *v, int fd)
 	o->limit.data = o;
 	ev_timer_start(d->loop, &o->limit);
 	TAILQ_INSERT_TAIL(&d->openings, o, link);
-	d->opening_n++;
+	v->openings++;
 }
