@@ -16,4 +16,4 @@ WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o \
 		$(call obj,tests/unit/worker_fake.c tests/unit/worker_fake_far.c) $(WORKER_GPU_OBJS)
-$(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = -Wl,--gc-sections $$(CHECK_LIBS) -lzstd -llz4))
+$(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS)))

@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: MIT */
+/* The far end of worker_fake.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/worker_fake.h"
+
+struct fake_far fake_far;
+
+/* An event: where and after how many operations it was recorded; 0: never. */
+struct fake_event {
+	int stream;
+	uint64_t at;
+};
+
+#define F     (&fake_far)
+#define ENTER(call)                                                                                \
+	do {                                                                                       \
+		CUresult r_ = F->fail ? F->fail(call) : CUDA_SUCCESS;                              \
+		if (!r_)                                                                           \
+			r_ = F->stuck;                                                             \
+		if (r_)                                                                            \
+			return r_;                                                                 \
+	} while (0)
+
+static void *handle(unsigned long long n)
+{
+	return (void *)(uintptr_t)n;
+}
+
+static unsigned long long fresh(void)
+{
+	unsigned long long n;
+
+	pthread_mutex_lock(&F->lock);
+	n = 0x1000 + 16 * ++F->next;
+	pthread_mutex_unlock(&F->lock);
+	return n;
+}
+
+static void count(int *what, int by)
+{
+	pthread_mutex_lock(&F->lock);
+	*what += by;
+	pthread_mutex_unlock(&F->lock);
+}
+
+/* Streams: the handle is the number plus one; the default stream is number 0. */
+static int number(CUstream s)
+{
+	return (int)(uintptr_t)s;
+}
+
+static CUresult issue(CUstream s)
+{
+	pthread_mutex_lock(&F->lock);
+	F->stream[number(s)].issued++;
+	if (!F->manual)
+		F->stream[number(s)].done = F->stream[number(s)].issued;
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_attr(int *v, CUdevice_attribute a, CUdevice d)
+{
+	*v = a == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS ? 0 : 1;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_name(char *name, int len, CUdevice d)
+{
+	strncpy(name, "fake", (size_t)len);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_bus(char *name, int len, CUdevice d)
+{
+	strncpy(name, "0000:00:00.0", (size_t)len);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_uuid(CUuuid *u, CUdevice d)
+{
+	memset(u, 7, sizeof(*u));
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_flags(CUdevice d, unsigned int flags)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_retain(CUcontext *c, CUdevice d)
+{
+	ENTER("retain");
+	count(&F->ctxs, 1);
+	*c = handle(0x500);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_release(CUdevice d)
+{
+	count(&F->ctxs, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_reset(CUdevice d)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_ctx_create(CUcontext *c, unsigned int flags, CUdevice d)
+{
+	ENTER("ctx_create");
+	count(&F->ctxs, 1);
+	*c = handle(fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_ctx_destroy(CUcontext c)
+{
+	count(&F->ctxs, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_ctx_pop(CUcontext *c)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_ctx_set(CUcontext c)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_ctx_sync(void)
+{
+	ENTER("ctx_sync");
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_api(CUcontext c, unsigned int *v)
+{
+	*v = 3020;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_range(int *least, int *greatest)
+{
+	*least = 0;
+	*greatest = -5;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_set_limit(CUlimit l, size_t v)
+{
+	ENTER("set_limit");
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_get_limit(size_t *v, CUlimit l)
+{
+	*v = 1024;
+	return l < CU_LIMIT_MAX ? CUDA_SUCCESS : CUDA_ERROR_UNSUPPORTED_LIMIT;
+}
+
+static CUresult f_set_cache(CUfunc_cache c)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_get_cache(CUfunc_cache *c)
+{
+	*c = CU_FUNC_CACHE_PREFER_NONE;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_capture(CUstreamCaptureMode *m)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_module_load(CUmodule *m, const void *image, unsigned int n, CUjit_option *o,
+			      void **v)
+{
+	ENTER("module_load");
+	count(&F->modules, 1);
+	*m = handle(fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_module_unload(CUmodule m)
+{
+	count(&F->modules, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_get_function(CUfunction *f, CUmodule m, const char *name)
+{
+	ENTER("get_function");
+	*f = handle(fresh());
+	return strcmp(name, "none") ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+
+static CUresult f_get_global(CUdeviceptr *p, size_t *n, CUmodule m, const char *name)
+{
+	*p = 0x700000000000 + ((uintptr_t)m << 8);
+	*n = 64;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_fn_count(unsigned int *n, CUmodule m)
+{
+	*n = 2;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_fn_all(CUfunction *f, unsigned int n, CUmodule m)
+{
+	for (unsigned int i = 0; i < n && i < 2; i++)
+		f[i] = handle(0x900 + i);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_fn_name(const char **name, CUfunction f)
+{
+	*name = "kernel";
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_load(CUlibrary *l, const void *code, CUjit_option *o, void **v,
+			   unsigned int n, CUlibraryOption *lo, void **lv, unsigned int ln)
+{
+	ENTER("library_load");
+	count(&F->libraries, 1);
+	*l = handle(fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_unload(CUlibrary l)
+{
+	count(&F->libraries, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_kernel(CUkernel *k, CUlibrary l, const char *name)
+{
+	*k = handle(fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_count(unsigned int *n, CUlibrary l)
+{
+	*n = 1;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_all(CUkernel *k, unsigned int n, CUlibrary l)
+{
+	*k = handle(0xa00);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_module(CUmodule *m, CUlibrary l)
+{
+	*m = handle(fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_lib_global(CUdeviceptr *p, size_t *n, CUlibrary l, const char *name)
+{
+	return f_get_global(p, n, (CUmodule)l, name);
+}
+
+static CUresult f_kernel_fn(CUfunction *f, CUkernel k)
+{
+	*f = handle(fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_kernel_attr(int *v, CUfunction_attribute a, CUkernel k, CUdevice d)
+{
+	*v = 1;
+	return a < 16 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult f_kernel_set(CUfunction_attribute a, int v, CUkernel k, CUdevice d)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_kernel_cache(CUkernel k, CUfunc_cache c, CUdevice d)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_fn_attr(int *v, CUfunction_attribute a, CUfunction f)
+{
+	*v = 1;
+	return a < 16 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult f_fn_set(CUfunction f, CUfunction_attribute a, int v)
+{
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_fn_cache(CUfunction f, CUfunc_cache c)
+{
+	return CUDA_SUCCESS;
+}
+
+/* Two pointers and a number. */
+static CUresult f_param(CUfunction f, size_t i, size_t *offset, size_t *size)
+{
+	*offset = 8 * i;
+	*size = i < 2 ? 8 : 4;
+	return i < 3 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult f_kernel_param(CUkernel k, size_t i, size_t *offset, size_t *size)
+{
+	return f_param(NULL, i, offset, size);
+}
+
+static CUresult f_launch(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz,
+			 unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared,
+			 CUstream s, void **params, void **extra)
+{
+	volatile uint32_t last;
+
+	ENTER("launch");
+	last = params ? *(uint32_t *)params[2] : 0;
+	(void)last;
+	pthread_mutex_lock(&F->lock);
+	F->launches++;
+	pthread_mutex_unlock(&F->lock);
+	return issue(s);
+}
+
+static CUresult f_launch_ex(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
+{
+	return f_launch(f, 1, 1, 1, 1, 1, 1, 0, c->hStream, params, extra);
+}
+
+static CUresult f_launch_coop(CUfunction f, unsigned int gx, unsigned int gy, unsigned int gz,
+			      unsigned int bx, unsigned int by, unsigned int bz,
+			      unsigned int shared, CUstream s, void **params)
+{
+	return f_launch(f, gx, gy, gz, bx, by, bz, shared, s, params, NULL);
+}
+
+static CUresult f_occupancy(int *n, CUfunction f, int block, size_t shared, unsigned int flags)
+{
+	*n = 4;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_avail(size_t *n, CUfunction f, int blocks, int size)
+{
+	*n = 1024;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_clusters(int *n, CUfunction f, const CUlaunchConfig *c)
+{
+	*n = 8;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_reserve(CUdeviceptr *p, size_t n, size_t align, CUdeviceptr at,
+			  unsigned long long flags)
+{
+	ENTER("reserve");
+	*p = at ? at : 0x123400000000;
+	count(&F->reserved, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_unreserve(CUdeviceptr p, size_t n)
+{
+	count(&F->reserved, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_create(CUmemGenericAllocationHandle *h, size_t n, const CUmemAllocationProp *p,
+			 unsigned long long flags)
+{
+	ENTER("create");
+	*h = fresh();
+	count(&F->physical, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_mem_release(CUmemGenericAllocationHandle h)
+{
+	count(&F->physical, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_map(CUdeviceptr p, size_t n, size_t at, CUmemGenericAllocationHandle h,
+		      unsigned long long flags)
+{
+	ENTER("map");
+	pthread_mutex_lock(&F->lock);
+	F->mapped++;
+	F->bytes_mapped += n;
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_unmap(CUdeviceptr p, size_t n)
+{
+	pthread_mutex_lock(&F->lock);
+	F->mapped--;
+	F->bytes_mapped -= n;
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_access(CUdeviceptr p, size_t n, const CUmemAccessDesc *d, size_t count_)
+{
+	ENTER("access");
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_granularity(size_t *n, const CUmemAllocationProp *p,
+			      CUmemAllocationGranularity_flags f)
+{
+	*n = 2u << 20;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_register(void *p, size_t n, unsigned int flags)
+{
+	ENTER("register");
+	count(&F->registered, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_unregister(void *p)
+{
+	count(&F->registered, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_copy(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream st)
+{
+	ENTER("copy");
+	return issue(st);
+}
+
+static CUresult f_htod(CUdeviceptr d, const void *s, size_t n, CUstream st)
+{
+	ENTER("copy");
+	return issue(st);
+}
+
+static CUresult f_dtoh(void *d, CUdeviceptr s, size_t n, CUstream st)
+{
+	ENTER("copy");
+	/* Only slots and buffers of ours; an arena address has no memory here. */
+	if (n <= 4096)
+		memset(d, 0x5a, n);
+	return issue(st);
+}
+
+static CUresult f_copy3d(const CUDA_MEMCPY3D *c, CUstream st)
+{
+	ENTER("copy");
+	return issue(st);
+}
+
+static CUresult f_set8(CUdeviceptr d, unsigned char v, size_t n, CUstream st)
+{
+	ENTER("memset");
+	return issue(st);
+}
+
+static CUresult f_set16(CUdeviceptr d, unsigned short v, size_t n, CUstream st)
+{
+	return f_set8(d, 0, n, st);
+}
+
+static CUresult f_set32(CUdeviceptr d, unsigned int v, size_t n, CUstream st)
+{
+	return f_set8(d, 0, n, st);
+}
+
+static CUresult f_set2d8(CUdeviceptr d, size_t p, unsigned char v, size_t w, size_t h, CUstream st)
+{
+	return f_set8(d, 0, w, st);
+}
+
+static CUresult f_set2d16(CUdeviceptr d, size_t p, unsigned short v, size_t w, size_t h,
+			  CUstream st)
+{
+	return f_set8(d, 0, w, st);
+}
+
+static CUresult f_set2d32(CUdeviceptr d, size_t p, unsigned int v, size_t w, size_t h, CUstream st)
+{
+	return f_set8(d, 0, w, st);
+}
+
+static CUresult f_stream_create(CUstream *s, unsigned int flags, int priority)
+{
+	ENTER("stream_create");
+	for (unsigned int i = 1; i < FAKE_STREAMS; i++) {
+		bool no = false;
+
+		if (!atomic_compare_exchange_strong(&F->stream[i].live, &no, true))
+			continue;
+		pthread_mutex_lock(&F->lock);
+		F->stream[i].issued = F->stream[i].done = 0;
+		F->streams++;
+		pthread_mutex_unlock(&F->lock);
+		*s = handle(i);
+		return CUDA_SUCCESS;
+	}
+	return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult f_stream_destroy(CUstream s)
+{
+	count(&F->streams, -1);
+	atomic_store(&F->stream[number(s)].live, false);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_stream_query(CUstream s)
+{
+	CUresult r;
+
+	ENTER("query");
+	pthread_mutex_lock(&F->lock);
+	r = F->stream[number(s)].done < F->stream[number(s)].issued ? CUDA_ERROR_NOT_READY :
+								      CUDA_SUCCESS;
+	pthread_mutex_unlock(&F->lock);
+	return r;
+}
+
+static CUresult f_stream_sync(CUstream s)
+{
+	ENTER("sync");
+	pthread_mutex_lock(&F->lock);
+	while (F->stream[number(s)].done < F->stream[number(s)].issued)
+		pthread_cond_wait(&F->moved, &F->lock);
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_wait_event(CUstream s, CUevent e, unsigned int flags)
+{
+	ENTER("wait_event");
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_event_create(CUevent *e, unsigned int flags)
+{
+	ENTER("event_create");
+	*e = (CUevent)calloc(1, sizeof(struct fake_event));
+	count(&F->events, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_event_destroy(CUevent e)
+{
+	count(&F->events, -1);
+	free(e);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_event_record(CUevent ev, CUstream s)
+{
+	struct fake_event *e = (struct fake_event *)ev;
+
+	ENTER("event_record");
+	pthread_mutex_lock(&F->lock);
+	e->stream = number(s);
+	e->at = F->stream[e->stream].issued;
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static bool event_done(const struct fake_event *e)
+{
+	return F->stuck || F->stream[e->stream].done >= e->at;
+}
+
+static CUresult f_event_query(CUevent ev)
+{
+	bool done;
+
+	ENTER("event_query");
+	pthread_mutex_lock(&F->lock);
+	done = event_done((struct fake_event *)ev);
+	pthread_mutex_unlock(&F->lock);
+	return done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+
+static CUresult f_event_sync(CUevent ev)
+{
+	pthread_mutex_lock(&F->lock);
+	while (!event_done((struct fake_event *)ev))
+		pthread_cond_wait(&F->moved, &F->lock);
+	pthread_mutex_unlock(&F->lock);
+	return F->stuck;
+}
+
+static CUresult f_elapsed(float *ms, CUevent a, CUevent b)
+{
+	*ms = 1.5f;
+	return CUDA_SUCCESS;
+}
+
+/* Host functions run at once, on a thread of their own as CUDA's do. */
+struct host_call {
+	CUhostFn fn;
+	CUstreamCallback always;
+	void *arg;
+};
+
+static void *host_thread(void *p)
+{
+	struct host_call c = *(struct host_call *)p;
+
+	free(p);
+	if (c.fn)
+		c.fn(c.arg);
+	else
+		c.always(NULL, CUDA_SUCCESS, c.arg);
+	return NULL;
+}
+
+static CUresult host_start(CUhostFn fn, CUstreamCallback always, void *arg)
+{
+	struct host_call *c = malloc(sizeof(*c));
+	pthread_t t;
+
+	*c = (struct host_call){ fn, always, arg };
+	if (pthread_create(&t, NULL, host_thread, c)) {
+		free(c);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	pthread_detach(t);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_host(CUstream s, CUhostFn fn, void *arg)
+{
+	ENTER("host");
+	return host_start(fn, NULL, arg);
+}
+
+static CUresult f_callback(CUstream s, CUstreamCallback fn, void *arg, unsigned int flags)
+{
+	ENTER("host");
+	return host_start(NULL, fn, arg);
+}
+
+void fake_complete(int stream, uint64_t n)
+{
+	pthread_mutex_lock(&F->lock);
+	for (int i = 0; i < (int)FAKE_STREAMS; i++) {
+		struct fake_stream *s = &F->stream[i];
+
+		if (stream >= 0 && i != stream)
+			continue;
+		s->done = n > s->issued - s->done ? s->issued : s->done + n;
+	}
+	pthread_cond_broadcast(&F->moved);
+	pthread_mutex_unlock(&F->lock);
+}
+
+void fake_far_init(void);
+void fake_far_init(void)
+{
+	memset(F, 0, sizeof(*F));
+	pthread_mutex_init(&F->lock, NULL);
+	pthread_cond_init(&F->moved, NULL);
+	F->far = (struct far){
+		.driver_version = 13000,
+		.cuDeviceGetAttribute = f_attr,
+		.cuDeviceGetName = f_name,
+		.cuDeviceGetPCIBusId = f_bus,
+		.cuDeviceGetUuid_v2 = f_uuid,
+		.cuDevicePrimaryCtxSetFlags_v2 = f_flags,
+		.cuDevicePrimaryCtxRetain = f_retain,
+		.cuDevicePrimaryCtxRelease_v2 = f_release,
+		.cuDevicePrimaryCtxReset_v2 = f_reset,
+		.cuCtxCreate_v2 = f_ctx_create,
+		.cuCtxDestroy_v2 = f_ctx_destroy,
+		.cuCtxPopCurrent_v2 = f_ctx_pop,
+		.cuCtxSetCurrent = f_ctx_set,
+		.cuCtxSynchronize = f_ctx_sync,
+		.cuCtxGetApiVersion = f_api,
+		.cuCtxGetStreamPriorityRange = f_range,
+		.cuCtxSetLimit = f_set_limit,
+		.cuCtxGetLimit = f_get_limit,
+		.cuCtxSetCacheConfig = f_set_cache,
+		.cuCtxGetCacheConfig = f_get_cache,
+		.cuThreadExchangeStreamCaptureMode = f_capture,
+		.cuModuleLoadDataEx = f_module_load,
+		.cuModuleUnload = f_module_unload,
+		.cuModuleGetFunction = f_get_function,
+		.cuModuleGetGlobal_v2 = f_get_global,
+		.cuModuleGetFunctionCount = f_fn_count,
+		.cuModuleEnumerateFunctions = f_fn_all,
+		.cuFuncGetName = f_fn_name,
+		.cuLibraryLoadData = f_lib_load,
+		.cuLibraryUnload = f_lib_unload,
+		.cuLibraryGetKernel = f_lib_kernel,
+		.cuLibraryGetKernelCount = f_lib_count,
+		.cuLibraryEnumerateKernels = f_lib_all,
+		.cuLibraryGetModule = f_lib_module,
+		.cuLibraryGetGlobal = f_lib_global,
+		.cuKernelGetFunction = f_kernel_fn,
+		.cuKernelGetAttribute = f_kernel_attr,
+		.cuKernelSetAttribute = f_kernel_set,
+		.cuKernelSetCacheConfig = f_kernel_cache,
+		.cuFuncGetAttribute = f_fn_attr,
+		.cuFuncSetAttribute = f_fn_set,
+		.cuFuncSetCacheConfig = f_fn_cache,
+		.cuFuncGetParamInfo = f_param,
+		.cuKernelGetParamInfo = f_kernel_param,
+		.cuLaunchKernel = f_launch,
+		.cuLaunchKernelEx = f_launch_ex,
+		.cuLaunchCooperativeKernel = f_launch_coop,
+		.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags = f_occupancy,
+		.cuOccupancyAvailableDynamicSMemPerBlock = f_avail,
+		.cuOccupancyMaxPotentialClusterSize = f_clusters,
+		.cuOccupancyMaxActiveClusters = f_clusters,
+		.cuMemAddressReserve = f_reserve,
+		.cuMemAddressFree = f_unreserve,
+		.cuMemCreate = f_create,
+		.cuMemRelease = f_mem_release,
+		.cuMemMap = f_map,
+		.cuMemUnmap = f_unmap,
+		.cuMemSetAccess = f_access,
+		.cuMemGetAllocationGranularity = f_granularity,
+		.cuMemHostRegister_v2 = f_register,
+		.cuMemHostUnregister = f_unregister,
+		.cuMemcpyAsync = f_copy,
+		.cuMemcpyHtoDAsync_v2 = f_htod,
+		.cuMemcpyDtoHAsync_v2 = f_dtoh,
+		.cuMemcpyDtoDAsync_v2 = f_copy,
+		.cuMemcpy3DAsync_v2 = f_copy3d,
+		.cuMemsetD8Async = f_set8,
+		.cuMemsetD16Async = f_set16,
+		.cuMemsetD32Async = f_set32,
+		.cuMemsetD2D8Async = f_set2d8,
+		.cuMemsetD2D16Async = f_set2d16,
+		.cuMemsetD2D32Async = f_set2d32,
+		.cuStreamCreateWithPriority = f_stream_create,
+		.cuStreamDestroy_v2 = f_stream_destroy,
+		.cuStreamQuery = f_stream_query,
+		.cuStreamSynchronize = f_stream_sync,
+		.cuStreamWaitEvent = f_wait_event,
+		.cuEventCreate = f_event_create,
+		.cuEventDestroy_v2 = f_event_destroy,
+		.cuEventRecord = f_event_record,
+		.cuEventQuery = f_event_query,
+		.cuEventSynchronize = f_event_sync,
+		.cuEventElapsedTime = f_elapsed,
+		.cuLaunchHostFunc = f_host,
+		.cuStreamAddCallback = f_callback,
+	};
+}
