@@ -359,6 +359,8 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	} else {
 		w->ev = NULL;
 	}
+	if (!r)
+		stream_recorded(s);
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	atomic_fetch_add(&s->waits, 1);

@@ -234,6 +234,8 @@ int deferred_take(struct gpu *g, struct ctx *c);
 void stream_init(struct stream *s);
 /* After each operation that was handed to the far end. */
 void stream_issued(struct stream *s);
+/* After an event of the worker's own: it takes its place in the stream, and is no work of the guest's. */
+void stream_recorded(struct stream *s);
 /* Has all of its work ended? Asks the far end when it must. */
 bool stream_idle(struct stream *s);
 /* May more be issued? If not, the decoding thread is kicked when it may. */
@@ -380,11 +382,17 @@ struct staging {
 	bool registered;
 	struct {
 		atomic_bool used;
-		CUevent ev; /* when not NULL: used until it has ended */
+		CUevent ev;       /* when not NULL: used until it has ended */
+		struct stream *s; /* referenced: where it was recorded */
+		uint64_t at;      /* s->issued then */
 	} slot[STAGING_SLOTS];
 	uint32_t next;
+	atomic_bool wanted;  /* somebody is parked for a slot: kick */
+	atomic_bool watched; /* a wait for one of the events is under way */
 };
 
+/* Is there a slot? If not, the decoding thread is kicked when there is. Decoding thread. */
+bool staging_room(struct gpu *g, struct ctx *c);
 /* A slot, or -1 when there is none. Decoding thread. */
 int staging_take(struct gpu *g, struct ctx *c);
 void *staging_at(struct ctx *c, int slot);

@@ -33,7 +33,8 @@ void stream_limits(struct gpu *g)
 
 static void set_full(struct stream *s, bool full)
 {
-	if (s->full == full)
+	/* One that is destroyed takes no more, and is in no count. */
+	if (s->full == full || (full && s->destroyed))
 		return;
 	s->full = full;
 	if (full)
@@ -94,14 +95,17 @@ static void put_fence(struct stream *s)
 		set_full(s, true);
 }
 
+void stream_recorded(struct stream *s)
+{
+	s->issued++;
+	if (s->issued - s->fenced >= s->o.gpu->fence_every)
+		put_fence(s);
+}
+
 void stream_issued(struct stream *s)
 {
-	struct gpu *g = s->o.gpu;
-
-	s->issued++;
-	g->op_serial++;
-	if (s->issued - s->fenced >= g->fence_every)
-		put_fence(s);
+	s->o.gpu->op_serial++;
+	stream_recorded(s);
 }
 
 static void room_done(struct gpu *g, struct wait *w, int result)

@@ -79,20 +79,46 @@ static struct target target_of(struct gpu *g, const struct pvgpu_cmd_desc *d, co
 	return t;
 }
 
+/* A wait puts an event into each of the context's streams. */
+static bool ctx_room(struct ctx *c)
+{
+	if (obj_error(c))
+		return true;
+	if (!stream_room(c->legacy))
+		return false;
+	for (struct link *l = c->streams.next; l != &c->streams; l = l->next) {
+		struct stream *s = link_of(l, struct stream, in_ctx);
+
+		if (!s->destroyed && !stream_room(s))
+			return false;
+	}
+	return true;
+}
+
+/* Small copies need a slot: without one CUDA would copy while we wait. */
+static bool slot_room(struct gpu *g, const struct pvgpu_cmd_desc *d, const struct target *t)
+{
+	if ((d->op != PVGPU_OP_COPY_INLINE && d->op != PVGPU_OP_COPY_FETCH) || !t->ctx || obj_error(t->ctx))
+		return true;
+	return staging_room(g, t->ctx);
+}
+
 static bool may_run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
 {
+	struct target t;
+
 	if (d->lane == PVGPU_LANE_SIDE)
 		return side_room(g) && waits_room(g);
 	if (!gate_open(g) || !waits_room(g))
 		return false;
-	if (g->full_streams) {
-		const struct target t = target_of(g, d, rec);
-
-		/* A query of the stream's end adds nothing to it. */
-		if (t.stream && !obj_error(t.stream) && !stream_room(t.stream))
-			return false;
-	}
-	return true;
+	if (!g->full_streams && d->op != PVGPU_OP_COPY_INLINE && d->op != PVGPU_OP_COPY_FETCH)
+		return true;
+	t = target_of(g, d, rec);
+	if (t.stream && !obj_error(t.stream) && !stream_room(t.stream))
+		return false;
+	if (d->op == PVGPU_OP_CTX_SYNCHRONIZE && t.ctx && !ctx_room(t.ctx))
+		return false;
+	return slot_room(g, d, &t);
 }
 
 static int run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
