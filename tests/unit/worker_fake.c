@@ -29,8 +29,6 @@ void worker_send(struct worker *w, const void *rec, uint32_t len)
 	}
 	pthread_cond_broadcast(&w->sent_more);
 	pthread_mutex_unlock(&w->lock);
-	if (w->on_send)
-		w->on_send(w, &hdr, rec);
 }
 
 void worker_mark(struct worker *w, uint32_t seq, int32_t result)
@@ -179,10 +177,8 @@ void fake_close(struct worker *w)
 {
 	struct fake_far *f = &fake_far;
 
-	fake_complete(-1, UINT64_MAX);
-	pthread_mutex_lock(&f->lock);
 	f->manual = false;
-	pthread_mutex_unlock(&f->lock);
+	fake_complete(-1, UINT64_MAX);
 	gpu_shutdown(w);
 	ck_assert_int_eq(f->ctxs, 0);
 	ck_assert_int_eq(f->streams, 0);

@@ -27,16 +27,15 @@ struct fake_far {
 	struct far far;
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
-	bool manual;             /* work ends when fake_complete() says so */
+	atomic_bool manual;      /* work ends when fake_complete() says so */
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
 	int ctxs, streams, events, modules, libraries, reserved, physical, mapped, registered;
-	/* Calls that fail: the number of calls until then, and with what. */
-	CUresult (*fail)(const char *call);
+	/* What a call is to fail with, by its name. */
+	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;
-	uint32_t params_len;     /* of the kernel: two u64 and a u32 by default */
 	unsigned long long next;
-	CUresult stuck;          /* a device fault: every call answers it */
+	_Atomic CUresult stuck;  /* a device fault: every call answers it */
 };
 
 struct worker {
@@ -51,7 +50,6 @@ struct worker {
 	char why[160];
 	atomic_bool kicked;
 	uint64_t arena_base, arena_size;
-	void (*on_send)(struct worker *w, const struct pvgpu_rep_hdr *hdr, const void *rec);
 };
 
 extern struct fake_far fake_far;

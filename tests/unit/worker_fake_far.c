@@ -16,7 +16,8 @@ struct fake_event {
 #define F     (&fake_far)
 #define ENTER(call)                                                                                \
 	do {                                                                                       \
-		CUresult r_ = F->fail ? F->fail(call) : CUDA_SUCCESS;                              \
+		CUresult (*fail_)(const char *) = F->fail;                                        \
+		CUresult r_ = fail_ ? fail_(call) : CUDA_SUCCESS;                              \
 		if (!r_)                                                                           \
 			r_ = F->stuck;                                                             \
 		if (r_)                                                                            \

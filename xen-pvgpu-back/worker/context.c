@@ -250,6 +250,8 @@ static void destroy_objects(struct gpu *g, struct link *dead)
 		link_del(&o->of_owner);
 		if (o->type == PVGPU_H_MODULE)
 			module_retire(g, (struct module *)o);
+		if (o->type == PVGPU_H_EVENT)
+			event_retire((struct event *)o);
 		obj_unref(o);
 	}
 }

@@ -67,10 +67,19 @@ struct event_job {
 	struct event *e;
 };
 
+void event_retire(struct event *e)
+{
+	/* Now, while its context is there: a queue's reference may keep the object a little longer. */
+	if (e->far)
+		fev_put(e->far);
+	e->far = NULL;
+}
+
 static void run_destroy(struct gpu *g, struct job *job)
 {
 	struct event_job *j = (struct event_job *)job;
 
+	event_retire(j->e);
 	obj_unref(j->e);
 	free(j);
 }

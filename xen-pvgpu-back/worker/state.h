@@ -252,6 +252,8 @@ void stream_limits(struct gpu *g);
 /* event.c */
 struct fev *fev_get(struct fev *f);
 void fev_put(struct fev *f);
+/* Destroyed by the guest, or with its context: at the far end, too. Side lane. */
+void event_retire(struct event *e);
 
 /* launch.c */
 int launch_attrs(const void *bytes, uint32_t len, CUlaunchAttribute *to, unsigned int cap,
