@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: tests/simcuda/ptx/barrier.c tests/simcuda/ptx/body.c tests/simcuda/ptx/builtin.c
- * tests/simcuda/ptx/call.c tests/simcuda/ptx/cta.c tests/simcuda/ptx/decode.c
- * tests/simcuda/ptx/decode_compare.c tests/simcuda/ptx/decode_control.c
- * tests/simcuda/ptx/decode_cvt.c tests/simcuda/ptx/decode_float.c tests/simcuda/ptx/decode_int.c
- * tests/simcuda/ptx/decode_mem.c tests/simcuda/ptx/decode_warp.c tests/simcuda/ptx/exec_atom.c
- * tests/simcuda/ptx/exec_bits.c tests/simcuda/ptx/exec_compare.c tests/simcuda/ptx/exec_cvt.c
- * tests/simcuda/ptx/exec_float.c tests/simcuda/ptx/exec_half.c tests/simcuda/ptx/exec_int.c
- * tests/simcuda/ptx/exec_mem.c tests/simcuda/ptx/exec_special.c tests/simcuda/ptx/exec_warp.c
- * tests/simcuda/ptx/format.c tests/simcuda/ptx/image.c tests/simcuda/ptx/lex.c
- * tests/simcuda/ptx/memory.c tests/simcuda/ptx/module.c tests/simcuda/ptx/operand.c
- * tests/simcuda/ptx/parse.c tests/simcuda/ptx/symbols.c tests/simcuda/ptx/variable.c
- * tests/simcuda/ptx/warp.c */
+/* FUZZ_OBJS: tests/simcuda/ptx/address.c tests/simcuda/ptx/barrier.c tests/simcuda/ptx/body.c
+ * tests/simcuda/ptx/builtin.c tests/simcuda/ptx/call.c tests/simcuda/ptx/cta.c
+ * tests/simcuda/ptx/decode.c tests/simcuda/ptx/decode_compare.c
+ * tests/simcuda/ptx/decode_control.c tests/simcuda/ptx/decode_cvt.c
+ * tests/simcuda/ptx/decode_float.c tests/simcuda/ptx/decode_int.c tests/simcuda/ptx/decode_mem.c
+ * tests/simcuda/ptx/decode_warp.c tests/simcuda/ptx/exec_atom.c tests/simcuda/ptx/exec_bits.c
+ * tests/simcuda/ptx/exec_compare.c tests/simcuda/ptx/exec_cvt.c tests/simcuda/ptx/exec_float.c
+ * tests/simcuda/ptx/exec_half.c tests/simcuda/ptx/exec_int.c tests/simcuda/ptx/exec_mem.c
+ * tests/simcuda/ptx/exec_special.c tests/simcuda/ptx/exec_warp.c tests/simcuda/ptx/format.c
+ * tests/simcuda/ptx/image.c tests/simcuda/ptx/lex.c tests/simcuda/ptx/module.c
+ * tests/simcuda/ptx/operand.c tests/simcuda/ptx/parse.c tests/simcuda/ptx/symbols.c
+ * tests/simcuda/ptx/variable.c tests/simcuda/ptx/warp.c */
 /* FUZZ_LIBS: -lm */
 /*
  * The bytes are a PTX text. What parses is bound to a small buffer, and the first kernels run for a

@@ -16,6 +16,7 @@ CFLAGS_exec_compare := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_mem     := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_atom    := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_warp    := $(PTX_EXEC_FLAGS)
+CFLAGS_address      := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_special := $(PTX_EXEC_FLAGS)
 
 # ptxrun: parse a file, list its kernels, run one.

@@ -283,6 +283,8 @@ static bool wide_register(const struct operand *o, enum type t, uint8_t *cls, ui
 {
 	static const uint8_t bytes[] = { 0, 2, 4, 8 };
 
+	if (t == TY_PRED)
+		return false;
 	if (o->kind == OPK_REG && !o->negated) {
 		*cls = type_info[o->type].cls;
 		*row = o->row;

@@ -43,19 +43,33 @@ static uint32_t cvt_flags(struct parser *p, struct raw *r)
 /* Common pairs have loops of their own. */
 static exec_fn quick_cvt(enum type dt, enum type st, uint8_t dc, uint8_t sc, uint32_t flags)
 {
-	if ((flags & ~(CVT_ROUNDED | FLOAT_RMASK)) || (flags & FLOAT_RMASK) ||
-	    dc != type_info[dt].cls || sc != type_info[st].cls)
+	static const struct {
+		enum type dt, st;
+		uint32_t flags;
+		exec_fn fn;
+	} quick[] = {
+		{ TY_U64, TY_U32, 0, op_cvt_u64_u32 },
+		{ TY_S64, TY_U32, 0, op_cvt_u64_u32 },
+		{ TY_U64, TY_S32, 0, op_cvt_s64_s32 },
+		{ TY_S64, TY_S32, 0, op_cvt_s64_s32 },
+		{ TY_U32, TY_U64, 0, op_cvt_u32_u64 },
+		{ TY_S32, TY_U64, 0, op_cvt_u32_u64 },
+		{ TY_U32, TY_S64, 0, op_cvt_u32_u64 },
+		{ TY_S32, TY_S64, 0, op_cvt_u32_u64 },
+		{ TY_F64, TY_F32, 0, op_cvt_f64_f32 },
+		{ TY_F32, TY_S32, CVT_ROUNDED | FLOAT_RN, op_cvt_f32_s32 },
+		{ TY_F64, TY_S32, CVT_ROUNDED | FLOAT_RN, op_cvt_f64_s32 },
+		{ TY_F64, TY_U32, CVT_ROUNDED | FLOAT_RN, op_cvt_f64_u32 },
+		{ TY_F32, TY_F64, CVT_ROUNDED | FLOAT_RN, op_cvt_f32_f64 },
+		{ TY_S32, TY_F32, CVT_INTEGRAL | FLOAT_RZ, op_cvt_s32_f32 },
+	};
+
+	if (dc != type_info[dt].cls || sc != type_info[st].cls)
 		return NULL;
-	if (type_info[dt].bytes == 8 && !is_float(dt) && st == TY_U32)
-		return op_cvt_u64_u32;
-	if (type_info[dt].bytes == 8 && !is_float(dt) && st == TY_S32)
-		return op_cvt_s64_s32;
-	if ((dt == TY_U32 || dt == TY_S32) && (st == TY_U64 || st == TY_S64))
-		return op_cvt_u32_u64;
-	if (dt == TY_F32 && st == TY_S32)
-		return op_cvt_f32_s32;
-	if (dt == TY_F64 && st == TY_F32)
-		return op_cvt_f64_f32;
+	for (size_t i = 0; i < sizeof(quick) / sizeof(quick[0]); i++) {
+		if (quick[i].dt == dt && quick[i].st == st && quick[i].flags == flags)
+			return quick[i].fn;
+	}
 	return NULL;
 }
 

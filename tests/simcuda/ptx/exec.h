@@ -206,12 +206,13 @@ void barrier_check_all(struct ptx_cta *c);
 /* A .sync instruction in splits that wait at different places: let them go together. */
 bool sync_together(struct warp *w);
 
-/* memory.c: a thread's view of any address; false after a fault has been noted. */
+/* address.c: a thread's view of any address; false after a fault has been noted. */
 bool guest_read(struct warp *w, uint32_t lane, uint64_t addr, void *to, uint32_t bytes);
 /* As many bytes as can be read without asking again, at least one; 0 after a fault. */
 uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t **at, uint32_t max);
 void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m, uint32_t mask,
 	       uint64_t addr[LANES]);
+bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align);
 bool check_global(struct warp *w, const uint64_t addr[LANES], uint32_t mask, uint32_t bytes,
 		  uint32_t align, bool write);
 uint64_t local_get(const uint32_t *rows, uint32_t lane, uint32_t at, uint32_t bytes);
@@ -281,6 +282,7 @@ OP(szext);
 OP(special); OP(local_address); OP(pack); OP(unpack);
 OP(cvt_int); OP(cvt_to_float); OP(cvt_from_float); OP(cvt_float); OP(cvt_pack);
 OP(cvt_u64_u32); OP(cvt_s64_s32); OP(cvt_u32_u64); OP(cvt_f32_s32); OP(cvt_f64_f32);
+OP(cvt_f64_s32); OP(cvt_f64_u32); OP(cvt_s32_f32); OP(cvt_f32_f64);
 OP(ld); OP(st); OP(ld_kernel_param); OP(atom); OP(fence);
 OP(cvta); OP(cvta_to); OP(isspacep);
 OP(bra); OP(brx); OP(call); OP(ret); OP(exit); OP(trap); OP(nop); OP(nanosleep);

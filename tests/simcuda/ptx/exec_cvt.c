@@ -85,6 +85,40 @@ QUICK(op_cvt_u32_u64, u64, u32, 32, )
 QUICK(op_cvt_f32_s32, int32_t, float, 32, )
 QUICK(op_cvt_f64_f32, float, double, 64, )
 
+QUICK(op_cvt_f64_s32, int32_t, double, 64, )
+QUICK(op_cvt_f64_u32, u32, double, 64, )
+
+/* Towards zero; what does not fit goes to the nearest that does, a NaN to zero. */
+int op_cvt_s32_f32(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const float *a = row(w, i->a);
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		float x = a[l] == a[l] ? a[l] : 0;
+		float y = x < -0x1p31f ? -0x1p31f : x > 0x1.fffffep30f ? 0 : x;
+
+		t[l] = x > 0x1.fffffep30f ? 0x7fffffffu : (u32)(int32_t)y;
+	}
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
+int op_cvt_f32_f64(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const double *a = row(w, i->a);
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		float f = (float)a[l];
+
+		memcpy(&t[l], &f, sizeof(f));
+		t[l] = f == f ? t[l] : NAN32;
+	}
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
 static double saturated(double d, u32 flags)
 {
 	if (flags & FLOAT_SAT)

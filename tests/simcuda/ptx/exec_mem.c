@@ -104,14 +104,7 @@ static void get_element(const struct warp *w, const struct mem_op *m, u32 reg, u
 static bool check_offsets(struct warp *w, const u64 *at, u64 base, u64 size, u32 mask, u32 bytes,
 			  u64 window)
 {
-	bool bad = size < bytes;
-	u64 low = 0;
-
-	for (int l = 0; l < LANES && !bad; l++) {
-		bad |= at[l] - base > size - bytes;
-		low |= at[l];
-	}
-	if (!bad && !(low & (bytes - 1)))
+	if (size >= bytes && all_within(at, base, base + size - bytes, bytes))
 		return true;
 	for (u32 m = mask; m; m &= m - 1) {
 		u32 l = (u32)__builtin_ctz(m);
@@ -130,11 +123,29 @@ static bool check_offsets(struct warp *w, const u64 *at, u64 base, u64 size, u32
 
 static bool uniform(const u64 *at)
 {
-	u64 differs = 0;
+	u64 differs = 0, first = at[0];
 
-	for (int l = 1; l < LANES; l++)
-		differs |= at[l] ^ at[0];
+	for (int l = 0; l < LANES; l++)
+		differs |= at[l] ^ first;
 	return !differs;
+}
+
+/* All lanes use the same address: the words lie side by side. */
+static void load_same(struct warp *w, const struct mem_op *m, const u32 *from, u32 reg, u32 mask)
+{
+	union element e;
+
+	if (m->bytes == 4 && m->cls == CLS_W) {
+		put32(row(w, reg), from, mask);
+		return;
+	}
+	for (int l = 0; l < LANES; l++) {
+		if (m->bytes == 4)
+			e.b32[l] = from[l];
+		else
+			e.b64[l] = from[l] | (u64)from[l + LANES] << 32;
+	}
+	put_element(w, m, reg, &e, mask);
 }
 
 static void load_rows(struct warp *w, const struct mem_op *m, const u32 *rows, const u64 *at, u32 mask)
@@ -143,38 +154,53 @@ static void load_rows(struct warp *w, const struct mem_op *m, const u32 *rows, c
 
 	for (u32 k = 0; k < m->count; k++) {
 		union element e;
-		const u32 *from = rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES;
 
+		if (same) {
+			load_same(w, m, rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES, m->regs[k], mask);
+			continue;
+		}
 		for (u32 l = 0; l < LANES; l++) {
-			u32 offset = (u32)at[l] + k * m->bytes;
+			u64 v = local_get(rows, l, (u32)at[l] + k * m->bytes, m->bytes);
 
-			if (same && m->bytes == 4)
-				e.b32[l] = from[l];
-			else if (same)
-				e.b64[l] = from[l] | (u64)from[l + LANES] << 32;
-			else if (m->bytes == 1)
-				e.b8[l] = (u8)local_get(rows, l, offset, 1);
+			if (m->bytes == 1)
+				e.b8[l] = (u8)v;
 			else if (m->bytes == 2)
-				e.b16[l] = (u16)local_get(rows, l, offset, 2);
+				e.b16[l] = (u16)v;
 			else if (m->bytes == 4)
-				e.b32[l] = (u32)local_get(rows, l, offset, 4);
+				e.b32[l] = (u32)v;
 			else
-				e.b64[l] = local_get(rows, l, offset, 8);
+				e.b64[l] = v;
 		}
 		put_element(w, m, m->regs[k], &e, mask);
 	}
 }
 
+static void store_same(const struct mem_op *m, u32 *to, const union element *e, u32 mask)
+{
+	u32 half[LANES];
+
+	if (m->bytes == 4) {
+		put32(to, e->b32, mask);
+		return;
+	}
+	for (int l = 0; l < LANES; l++)
+		half[l] = (u32)e->b64[l];
+	put32(to, half, mask);
+	for (int l = 0; l < LANES; l++)
+		half[l] = (u32)(e->b64[l] >> 32);
+	put32(to + LANES, half, mask);
+}
+
 static void store_rows(struct warp *w, const struct mem_op *m, u32 *rows, const u64 *at, u32 mask)
 {
-	bool same = m->bytes == 4 && uniform(at);
+	bool same = m->bytes >= 4 && uniform(at);
 
 	for (u32 k = 0; k < m->count; k++) {
 		union element e;
 
 		get_element(w, m, m->regs[k], &e);
 		if (same) {
-			put32(rows + (size_t)((at[0] + k * 4) / 4) * LANES, e.b32, mask);
+			store_same(m, rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES, &e, mask);
 			continue;
 		}
 		for (u32 n = mask; n; n &= n - 1) {
@@ -275,17 +301,19 @@ static int access_space(struct warp *w, const struct mem_op *m, enum space space
 static int access_generic(struct warp *w, const struct mem_op *m, const u64 *addr, u32 mask, bool store)
 {
 	int result = STEP_NEXT;
+	u32 all = mask;
 
 	while (mask && result == STEP_NEXT) {
 		enum space space;
 		u32 part = same_window(addr, mask, &space);
 		u64 at[LANES], first = addr[__builtin_ctz(part)];
 
-		for (int l = 0; l < LANES; l++) {
-			at[l] = part >> l & 1 ? addr[l] : first;
-			if (space != SPACE_GLOBAL)
-				at[l] &= ~WINDOW_MASK;
-		}
+		u64 keep = space == SPACE_GLOBAL ? ~0ull : ~WINDOW_MASK;
+
+		for (int l = 0; l < LANES; l++)
+			at[l] = addr[l] & keep;
+		for (int l = 0; l < LANES && part != all; l++)
+			at[l] = part >> l & 1 ? at[l] : first & keep;
 		result = access_space(w, m, space, at, part, store);
 		mask &= ~part;
 	}

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MAX_TEXT (256u << 20)
+#define MAX_TEXT (64u << 20)
 
 static void log_line(struct parser *p, uint32_t line, const char *text)
 {
@@ -170,12 +170,24 @@ static void parse_target(struct parser *p)
 	} while (accept(p, ','));
 }
 
+/* A call may have been made by the first declaration, so the second must agree to the byte. */
+static bool same_parameters(struct var **a, struct var **b, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (a[i]->size != b[i]->size || a[i]->is_row != b[i]->is_row || a[i]->row_cls != b[i]->row_cls)
+			return false;
+	}
+	return true;
+}
+
 static void merge_function(struct parser *p, struct func *f, struct name *n, uint32_t line)
 {
 	struct func *old = n->sym->func;
 
 	if (n->sym->kind != SYM_FUNC || old->defined || old->is_entry != f->is_entry ||
-	    old->param_count != f->param_count || old->ret_count != f->ret_count)
+	    old->param_count != f->param_count || old->ret_count != f->ret_count ||
+	    !same_parameters(old->params, f->params, f->param_count) ||
+	    !same_parameters(old->rets, f->rets, f->ret_count))
 		parse_fail(p, line, "'%.100s' is declared twice", n->s);
 	old->params = f->params;
 	old->rets = f->rets;
@@ -235,6 +247,18 @@ static void tuning_directives(struct parser *p, struct func *f)
 	}
 }
 
+static bool takes(const struct func *f, const char *sizes)
+{
+	if (f->param_count != strlen(sizes) || f->ret_count > 1 || (f->ret_count && f->rets[0]->size > 8))
+		return false;
+	for (uint32_t i = 0; i < f->param_count; i++) {
+		if (f->params[i]->size != (uint32_t)(sizes[i] - '0') || f->params[i]->is_row ||
+		    type_info[f->params[i]->type].bytes != f->params[i]->size)
+			return false;
+	}
+	return !f->ret_count || (type_info[f->rets[0]->type].bytes == f->rets[0]->size && !f->rets[0]->is_row);
+}
+
 static struct func *make_function(struct parser *p, struct func *proto, struct name *n, uint32_t line)
 {
 	struct ptx_module *m = p->m;
@@ -257,9 +281,9 @@ static struct func *make_function(struct parser *p, struct func *proto, struct n
 		m->func_cap = cap;
 	}
 	m->funcs[m->func_count++] = f;
-	if (word_is(n->s, n->len, "vprintf") && f->param_count == 2)
+	if (word_is(n->s, n->len, "vprintf") && takes(f, "88"))
 		f->builtin = BUILTIN_VPRINTF;
-	else if (word_is(n->s, n->len, "__assertfail") && f->param_count == 5)
+	else if (word_is(n->s, n->len, "__assertfail") && takes(f, "88488"))
 		f->builtin = BUILTIN_ASSERTFAIL;
 	return f;
 }

@@ -294,7 +294,7 @@ struct insn *emit(struct parser *p, exec_fn fn)
 		struct insn *code;
 		uint32_t *lines;
 
-		if (cap > (1u << 26))
+		if (cap > (1u << 24))
 			parse_no_memory(p);
 		code = realloc(m->code, cap * sizeof(*code));
 		if (!code)

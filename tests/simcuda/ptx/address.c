@@ -58,6 +58,21 @@ void addresses(const struct warp *w, const struct insn *i, const struct mem_op *
 		addr[l] = mask >> l & 1 ? addr[l] : dummy;
 }
 
+/*
+ * lo <= addr <= last and aligned, for every lane. lo and last are below 2^63, so that one of the
+ * differences is negative otherwise; unlike comparisons, that vectorises everywhere.
+ */
+bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align)
+{
+	uint64_t outside = 0, low = 0;
+
+	for (int l = 0; l < LANES; l++) {
+		outside |= (addr[l] - lo) | (last - addr[l]);
+		low |= addr[l];
+	}
+	return !(outside >> 63) && !(low & (align - 1));
+}
+
 static bool in_range(const struct range *r, uint64_t addr, uint32_t bytes, bool write)
 {
 	return addr >= r->lo && addr < r->hi && r->hi - addr >= bytes && (r->write || !write);
@@ -86,17 +101,9 @@ bool check_global(struct warp *w, const uint64_t addr[LANES], uint32_t mask, uin
 {
 	struct ptx_cta *c = w->cta;
 	const struct range *r = &c->ranges[(c->next_range + RANGES - 1) % RANGES];
-	uint64_t bad = 0, low = 0, span = r->hi - r->lo;
-
-	if (span >= bytes && (r->write || !write)) {
-		span -= bytes;
-		for (int l = 0; l < LANES; l++) {
-			bad |= addr[l] - r->lo > span;
-			low |= addr[l];
-		}
-		if (!bad && !(low & (align - 1)))
-			return true;
-	}
+	if (r->hi - r->lo >= bytes && (r->write || !write) &&
+	    all_within(addr, r->lo, r->hi - bytes, align))
+		return true;
 	for (uint32_t m = mask; m; m &= m - 1) {
 		uint32_t l = (uint32_t)__builtin_ctz(m);
 
