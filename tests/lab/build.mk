@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# Real Xen in an emulated machine: see docs/lab.md. What it needs besides .ci/packages is in host-packages.
+LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants bin/pvgpud bin/pvgpu-worker bin/pvgpuctl lib/libcuda.so.1 \
+	simcuda/libcuda.so.1 programs/vecadd programs/matmul)
+
+$(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/wire.c)
+LDLIBS_lab-agent := -static -lutil
+$(B)/tests/lab-grants: $(call obj,tests/lab/grants.c)
+LDLIBS_lab-grants := -static
+
+.PHONY: lab lab-shell lab-images lab-packages
+lab-packages:
+	$(Q).ci/install-packages
+	$(Q).ci/install-packages tests/lab/host-packages
+
+lab-images: lab-packages
+	$(Q)$(MAKE) --no-print-directory lab-built
+	$(Q)$(PYTHON) tests/lab/images.py --build $(B) $(if $(REFRESH),--refresh)
+
+.PHONY: lab-built
+lab-built: $(LAB_BUILT)
+
+# SCENARIO: one or several names of tests/lab/scenarios; all of them without it.
+lab: lab-packages
+	$(Q)$(MAKE) --no-print-directory lab-built
+	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(SCENARIO)
+
+# A shell in dom0; GUEST=pv or GUEST=pvh: one in a new guest.
+lab-shell: lab-packages
+	$(Q)$(MAKE) --no-print-directory lab-built
+	$(Q)$(PYTHON) tests/lab/run.py --build $(B) --shell $(if $(GUEST),--guest $(GUEST))

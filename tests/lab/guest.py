@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""A guest of the emulated machine."""
+import re
+
+from channel import Channel, LabError
+
+CONFIG = """name = "{name}"
+type = "{kind}"
+kernel = "/boot/vmlinuz"
+ramdisk = "{ramdisk}"
+extra = "console=hvc0 loglevel=1 mitigations=off {extra}"
+memory = {memory}
+vcpus = {vcpus}
+on_crash = "preserve"
+on_reboot = "destroy"
+{config}
+"""
+
+
+class Guest:
+    def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config=""):
+        """kind: pv or pvh; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
+        kernel's command line; config: more lines of xl's configuration."""
+        self.machine, self.name, self.kind, self.payload = machine, name, kind, payload
+        self.keys = {"name": name, "kind": kind, "memory": memory, "vcpus": vcpus, "extra": extra, "config": config}
+        self.domid = None
+        self.wire = None
+        self.channel = Channel(name, machine.clock, self.put, machine.say)
+
+    # life
+
+    def create(self):
+        dom0 = self.machine.dom0
+        ramdisk = "/boot/guest.img"
+        if self.payload:
+            ramdisk = "/boot/payload-guest.img"
+            dom0.run(f"[ -e {ramdisk} ] || cat /boot/guest.img /boot/payload.img >{ramdisk}")
+        path = f"/run/{self.name}.cfg"
+        dom0.put_file(path, CONFIG.format(ramdisk=ramdisk, **self.keys).encode())
+        self.machine.guests[self.name] = self
+        dom0.run(f"xl create -q {path}", limit=120)
+        self.domid = self.find_domid()
+
+    def find_domid(self):
+        domid = self.machine.domains().get(self.name)
+        if domid is None:
+            raise LabError(f"there is no domain {self.name}")
+        return domid
+
+    def connect(self, limit=120):
+        """Open the line to the agent through the guest's console."""
+        tty = self.machine.store.wait(f"/local/domain/{self.domid}/console/tty", bool)
+        self.wire = self.machine.dom0.start(f"lab-agent --bridge {tty}", quiet=True)
+        self.wire.on_out = self.channel.feed
+        self.channel.greet(limit)
+        self.machine.say(f"{self.name} is up: domain {self.domid}, {self.kind}")
+
+    def put(self, data):
+        if self.wire is None or self.wire.status is not None:
+            raise LabError(f"the console of {self.name} is not open")
+        self.wire.write(data)
+
+    def disconnect(self):
+        if self.wire and self.wire.status is None:
+            self.wire.kill(9)
+            self.wire.wait()
+        self.wire = None
+
+    def keep_logs(self):
+        """The kernel's log, while there is somebody to ask."""
+        if self.wire and self.state() in ("r", "b", ""):
+            try:
+                text = self.channel.run("dmesg", limit=20, quiet=True).out
+                self.machine.log.save(f"{self.name}.dmesg", text)
+            except LabError as e:
+                self.machine.say(f"no kernel log of {self.name}: {e}")
+
+    def destroy(self):
+        """End it at once; the console's text goes to the scenario's logs."""
+        self.keep_logs()
+        if self.machine.guests.pop(self.name, None) is None:
+            return
+        self.machine.dom0.run(f"xl destroy {self.name}", check=False)
+        self.disconnect()
+        self.machine.log.save(f"{self.name}.console", bytes(self.channel.text).decode(errors="replace"))
+
+    def gone(self):
+        return self.name not in self.machine.domains()
+
+    def wait_gone(self, limit=60):
+        self.machine.wait(f"the end of {self.name}", self.gone, limit)
+
+    def state(self):
+        """xl's letters: r running, b blocked, p paused, s shut down, c crashed, d dying; None: there is none."""
+        for row in self.machine.dom0.run("xl list", quiet=True).out.splitlines()[1:]:
+            words = row.split()
+            if words[0] == self.name:
+                return words[4].replace("-", "")
+        return None
+
+    def pause(self):
+        self.machine.dom0.run(f"xl pause {self.name}")
+
+    def unpause(self):
+        self.machine.dom0.run(f"xl unpause {self.name}")
+
+    def save(self, path, limit=180):
+        """To a file in dom0; the domain ends."""
+        self.disconnect()
+        self.machine.dom0.run(f"xl save {self.name} {path}", limit=limit)
+
+    def restore(self, path, limit=180):
+        """From such a file, as a new domain of the same name, with the processes that it had."""
+        self.machine.dom0.run(f"xl restore {path}", limit=limit)
+        self.domid = self.find_domid()
+        self.connect()
+
+    # commands in it
+
+    def run(self, command, **how):
+        return self.channel.run(command, **how)
+
+    def start(self, command, **how):
+        return self.channel.start(command, **how)
+
+    def put_file(self, path, data, **how):
+        self.channel.put_file(path, data, **how)
+
+    def get_file(self, path, **how):
+        return self.channel.get_file(path, **how)
+
+    def wait_console(self, pattern, limit=60):
+        """Until the guest's console text matches."""
+        return self.machine.clock.wait(f"the console of {self.name} to show /{pattern}/", lambda: re.search(
+            pattern, self.channel.text.decode(errors="replace"), re.M), limit)

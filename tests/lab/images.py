@@ -1,0 +1,335 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Make what the lab boots, from Debian packages: hypervisor, kernel, and the file systems of dom0 and of guests.
+
+    BUILD/lab/cache    the packages, and which versions they are; kept until --refresh
+    BUILD/lab/root     the packages unpacked
+    BUILD/lab/images   xen, vmlinuz, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with the others)
+
+The images are uncompressed cpio archives: what the emulated machine need not unpack it does not wait for. The same
+packages and the same build give the same bytes. Nothing outside BUILD is written.
+"""
+import argparse
+import fcntl
+import gzip
+import hashlib
+import json
+import lzma
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import cpio
+
+HERE = pathlib.Path(__file__).resolve().parent
+ARCH = "x86_64-linux-gnu"
+LIB_DIRS = [f"usr/lib/{ARCH}", "usr/lib", "usr/lib64"]
+
+BUSYBOX = "usr/bin/busybox"
+XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper", "lsevtchn", "xen-diag",
+             "xentrace", "xenctx"]
+STORE_TOOLS = [f"usr/bin/xenstore-{t}" for t in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")]
+# Loaded with dlopen, so that no program names it.
+LOADED_LATER = [f"usr/lib/{ARCH}/libgcc_s.so.1"]
+XEN_MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
+DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
+PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpuctl", "lib/libcuda.so.1", "simcuda/libcuda.so.1",
+           "programs/vecadd", "programs/matmul"]
+
+
+def fail(text):
+    sys.exit(f"lab: {text}")
+
+
+def say(text):
+    print(f"lab: {text}", flush=True)
+
+
+def listed(path):
+    lines = (line.partition("#")[0].split() for line in path.read_text().splitlines())
+    return [line[0] for line in lines if line]
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+class Packages:
+    """The packages as files in the cache. Versions are chosen once, by the machine's own apt configuration, and
+    written to versions.json; apt's lists are the cache's own."""
+
+    def __init__(self, cache):
+        self.cache = cache
+        self.chosen = cache / "versions.json"
+        self.wanted = listed(HERE / "packages")
+
+    def apt(self, *words):
+        lists = self.cache / "apt"
+        (lists / "lists/partial").mkdir(parents=True, exist_ok=True)
+        (lists / "archives/partial").mkdir(parents=True, exist_ok=True)
+        options = {"Dir::State::Lists": lists / "lists", "Dir::Cache": lists, "APT::Sandbox::User": "",
+                   "Acquire::Retries": 3, "APT::Get::List-Cleanup": "false"}
+        cmd = [words[0]] + [f"-o{k}={v}" for k, v in options.items()] + list(words[1:])
+        done = subprocess.run(cmd, cwd=self.cache, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=900)
+        if done.returncode:
+            fail(f"'{' '.join(words)}' failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def resolve(self):
+        """The wanted names, a kernel's general name replaced by the package that it stands for."""
+        names = []
+        for name in self.wanted:
+            if re.fullmatch(r"linux-image-[a-z0-9]+", name):
+                m = re.search(r"Depends: (linux-image-\S+)", self.apt("apt-cache", "depends", name))
+                name = m[1] if m else fail(f"{name} names no kernel package")
+            names.append(name)
+        return names
+
+    def known(self):
+        """name -> {file, sha256} when all that is wanted now is here and whole."""
+        try:
+            saved = json.loads(self.chosen.read_text())
+        except (OSError, ValueError):
+            return None
+        if saved["wanted"] != self.wanted:
+            return None
+        for entry in saved["packages"].values():
+            path = self.cache / entry["file"]
+            if not path.is_file() or digest(path.read_bytes()) != entry["sha256"]:
+                return None
+        return saved["packages"]
+
+    def fetch(self):
+        if known := self.known():
+            return known
+        self.cache.mkdir(parents=True, exist_ok=True)
+        say("downloading Debian packages")
+        self.apt("apt-get", "update", "-q")
+        names = self.resolve()
+        self.apt("apt-get", "download", *names)
+        found = {}
+        for line in self.apt("apt-cache", "show", "--no-all-versions", *names).split("\n\n"):
+            keys = dict(re.findall(r"^(Package|Version|SHA256): (.*)$", line, re.M))
+            if keys.get("Package") in names:
+                version = keys["Version"].replace(":", "%3a")
+                path = self.cache / f"{keys['Package']}_{version}_amd64.deb"
+                if not path.is_file() or digest(path.read_bytes()) != keys["SHA256"]:
+                    fail(f"{path.name} is not what apt's lists promise")
+                found[keys["Package"]] = {"file": path.name, "sha256": keys["SHA256"], "version": keys["Version"]}
+        if missing := set(names) - set(found):
+            fail(f"apt knows no {' '.join(sorted(missing))}")
+        self.chosen.write_text(json.dumps({"wanted": self.wanted, "packages": found}, indent=1, sort_keys=True))
+        return found
+
+
+def unpack(cache, packages, root):
+    """The packages under root; the folders that /usr has taken over become links first."""
+    stamp = root.with_name("root.stamp")
+    key = digest(json.dumps(packages, sort_keys=True).encode())
+    if stamp.is_file() and stamp.read_text() == key:
+        return
+    say("unpacking")
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(root, ignore_errors=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for entry in packages.values():
+        # Through tar, which can be told to leave the links alone; dpkg-deb -x would replace them.
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", cache / entry["file"]], stdout=subprocess.PIPE) as deb:
+            subprocess.run(["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", root,
+                            "--exclude=./usr/share/doc", "--exclude=./usr/share/man", "--exclude=./usr/share/locale"],
+                           stdin=deb.stdout, check=True, timeout=300)
+        if deb.returncode:
+            fail(f"{entry['file']} cannot be unpacked")
+    release = kernel_release(root)
+    subprocess.run([shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod", "-b", root, release],
+                   check=True, timeout=300)
+    stamp.write_text(key)
+
+
+def kernel_release(root):
+    found = [p.name.removeprefix("vmlinuz-") for p in (root / "boot").glob("vmlinuz-*")]
+    return found[0] if len(found) == 1 else fail(f"one kernel expected under {root}/boot, found {found}")
+
+
+def inside(root, path):
+    """The file that path means when root is the root, absolute links included."""
+    here = root / path
+    while here.is_symlink():
+        target = here.readlink()
+        here = root / str(target).lstrip("/") if target.is_absolute() else here.parent / target
+    return here
+
+
+def needed_libraries(path):
+    """The libraries that an ELF file names, and its program interpreter."""
+    out = subprocess.run(["readelf", "-W", "-d", "-l", path], capture_output=True, text=True, timeout=60).stdout
+    libs = re.findall(r"\(NEEDED\).*\[(.+)\]", out)
+    interpreter = re.findall(r"program interpreter: (.+)\]", out)
+    return libs, [i.lstrip("/") for i in interpreter]
+
+
+class Tree:
+    """An image in the making: files of the unpacked packages, and what they need."""
+
+    def __init__(self, root, base=None):
+        self.root = root
+        self.base = base
+        self.archive = cpio.Archive()
+
+    def has(self, path):
+        return path in self.archive or (self.base is not None and self.base.has(path))
+
+    def take(self, path, source=None, mode=0o755):
+        """A file of the packages (or of elsewhere: source), with its libraries."""
+        if self.has(path):
+            return
+        real = pathlib.Path(source) if source else inside(self.root, path)
+        if not real.is_file():
+            fail(f"{real} is missing")
+        data = real.read_bytes()
+        self.archive.file(path, data, mode)
+        if data[:4] != b"\x7fELF":
+            return
+        libs, interpreters = needed_libraries(real)
+        for name in interpreters:
+            self.take(name if name.startswith("usr/") else f"usr/{name}", inside(self.root, name))
+        for name in libs:
+            self.library(name, path)
+
+    def library(self, name, user):
+        for folder in LIB_DIRS:
+            if (self.root / folder / name).exists():
+                self.take(f"{folder}/{name}")
+                return
+        # Its own folder's libcuda is a matter of LD_LIBRARY_PATH.
+        if name != "libcuda.so.1":
+            fail(f"{user} needs {name}, which no package of tests/lab/packages has")
+
+    def modules(self, names):
+        """Kernel modules with what they depend on, and the whole of modprobe's tables."""
+        base = f"usr/lib/modules/{kernel_release(self.root)}"
+        depends = {}
+        for line in (self.root / base / "modules.dep").read_text().splitlines():
+            path, _, rest = line.partition(":")
+            depends[module_name(path)] = [path] + rest.split()
+        taken = []
+        for name in names:
+            for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):
+                data = (self.root / base / path).read_bytes()
+                if path.endswith(".xz"):
+                    data = lzma.decompress(data)
+                path = path.removesuffix(".xz")
+                taken.append(path)
+                self.archive.file(f"{base}/{path}", data)
+        lines = {}
+        for line in (self.root / base / "modules.dep").read_text().splitlines():
+            path, _, rest = line.replace(".ko.xz", ".ko").partition(":")
+            if path in taken:
+                lines[path] = f"{path}:{rest}\n"
+        self.archive.file(f"{base}/modules.dep", "".join(v for _, v in sorted(lines.items())))
+        kept = {module_name(p) for p in taken}
+        alias = (self.root / base / "modules.alias").read_text().splitlines()
+        self.archive.file(f"{base}/modules.alias", "".join(f"{a}\n" for a in alias if a.rpartition(" ")[2] in kept))
+        self.archive.file("etc/modules", "".join(f"{n}\n" for n in names))
+
+    def write(self, path):
+        data = self.archive.bytes()
+        if not path.is_file() or path.read_bytes() != data:
+            path.write_bytes(data)
+
+
+def module_name(path):
+    return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")
+
+
+def base_tree(root, build, init):
+    """What dom0 and guests have in common: busybox, xenstore's tools, the lab's own programs."""
+    t = Tree(root)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        t.archive.link(name, f"usr/{name}")
+        t.archive.folder(f"usr/{name}")
+    for name in ("dev", "proc", "sys", "run", "root", "tmp", "etc", "var/lib", "var/log"):
+        t.archive.folder(name)
+    t.archive.link("var/run", "../run")
+    t.archive.char("dev/console", 5, 1)
+    t.archive.char("dev/null", 1, 3, 0o666)
+    busybox = BUSYBOX if (root / BUSYBOX).is_file() else "bin/busybox"
+    t.take("usr/bin/busybox", root / busybox)
+    for name in ("sh", "mount", "modprobe"):
+        t.archive.link(f"usr/bin/{name}", "busybox")
+    for tool in STORE_TOOLS + LOADED_LATER:
+        t.take(tool)
+    for tool in ("lab-agent", "lab-grants"):
+        t.take(f"usr/bin/{tool}", build / "tests" / tool)
+    t.take("init", HERE / init)
+    t.archive.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    t.archive.file("etc/group", "root:x:0:\nnogroup:x:65534:\n")
+    return t
+
+
+def dom0_tree(root, build):
+    t = base_tree(root, build, "init-dom0")
+    t.modules(DOM0_MODULES)
+    folder = next((root / "usr/lib").glob("xen-4.*/bin")).relative_to(root)
+    for tool in XEN_TOOLS:
+        t.take(f"{folder}/{tool}")
+        t.archive.link(f"usr/sbin/{tool}", f"/{folder}/{tool}")
+    t.archive.file("etc/xen/xl.conf", "autoballoon=\"0\"\nclaim_mode=0\n")
+    for name in ("var/lib/xen", "var/lib/xenstored", "var/log/xen", "var/log/xen/console"):
+        t.archive.folder(name)
+    return t
+
+
+def payload_tree(root, build, base):
+    """pvgpu's programs under /opt/pvgpu, on top of a guest's image."""
+    t = Tree(root, base)
+    for name in PAYLOAD:
+        t.take(f"opt/pvgpu/{name}", build / name)
+    return t
+
+
+def build_images(build, refresh=False):
+    """All images; returns their folder."""
+    build = pathlib.Path(build).resolve()
+    lab = build / "lab"
+    images = lab / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    # Two makes at once take turns.
+    with open(lab / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if refresh:
+            shutil.rmtree(lab / "cache", ignore_errors=True)
+        packages = Packages(lab / "cache").fetch()
+        root = lab / "root"
+        unpack(lab / "cache", packages, root)
+        xen = next((root / "boot").glob("xen-4.*.gz"), None) or fail("no hypervisor in the packages")
+        (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
+        shutil.copyfile(root / "boot" / f"vmlinuz-{kernel_release(root)}", images / "vmlinuz")
+        guest = base_tree(root, build, "init-guest")
+        guest.modules(XEN_MODULES)
+        guest.write(images / "guest.img")
+        payload_tree(root, build, guest).write(images / "payload.img")
+        dom0 = dom0_tree(root, build)
+        for name in ("vmlinuz", "guest.img", "payload.img"):
+            dom0.archive.file(f"boot/{name}", (images / name).read_bytes())
+        dom0.write(images / "initrd.img")
+    return images
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
+    ap.add_argument("--refresh", action="store_true", help="download the newest versions again")
+    args = ap.parse_args()
+    folder = build_images(args.build, args.refresh)
+    for path in sorted(folder.iterdir()):
+        print(f"{digest(path.read_bytes())[:16]}  {path.stat().st_size / 2**20:6.1f} MiB  {path}")
+
+
+if __name__ == "__main__":
+    main()

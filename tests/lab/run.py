@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run scenarios on real Xen in an emulated machine; see docs/lab.md.
+
+    run.py [--build DIR] [SCENARIO...]      these, or all
+    run.py [--build DIR] --shell [--guest KIND]
+
+Prints 'ok NAME SECONDS' or 'FAIL NAME SECONDS reason' for each and closes with 'N passed, N failed'. All that was
+seen is in BUILD/lab/NAME.
+"""
+import argparse
+import difflib
+import importlib.util
+import pathlib
+import shutil
+import sys
+import time
+import traceback
+
+import images
+import machine
+import shell
+from channel import LabError
+
+HERE = pathlib.Path(__file__).resolve().parent
+SCENARIO_LIMIT = 300
+RESERVED = {"cache", "root", "images"}
+
+
+class Log:
+    """A scenario's folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self.file = open(folder / "log", "w")
+
+    def __call__(self, text):
+        self.file.write(text + "\n")
+        self.file.flush()
+
+    def save(self, name, text):
+        path = self.folder / name
+        number = 1
+        while path.exists():
+            number += 1
+            path = self.folder / f"{name}.{number}"
+        path.write_text(text)
+
+    def close(self):
+        self.file.close()
+
+
+class Scenario:
+    def __init__(self, path):
+        self.name = path.stem
+        spec = importlib.util.spec_from_file_location(f"scenario_{self.name}", path)
+        self.module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.module)
+        self.boot = getattr(self.module, "BOOT", machine.Boot())
+        self.limit = getattr(self.module, "LIMIT", SCENARIO_LIMIT)
+
+
+def scenarios(names):
+    found = {p.stem.replace("_", "-"): p for p in sorted((HERE / "scenarios").glob("*.py"))}
+    if unknown := set(names) - set(found):
+        sys.exit(f"lab: no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
+    if taken := RESERVED & set(found):
+        sys.exit(f"lab: a scenario cannot be called {', '.join(taken)}")
+    out = []
+    for name in names or found:
+        s = Scenario(found[name])
+        s.name = name
+        out.append(s)
+    # Those that can share a machine stand together.
+    boots = list(dict.fromkeys(s.boot for s in out))
+    return sorted(out, key=lambda s: boots.index(s.boot))
+
+
+class State:
+    """What a machine without guests looks like; a scenario must leave it so."""
+
+    def __init__(self, m):
+        self.store = m.store.tree()
+        self.domains = m.domains()
+        self.processes = m.processes()
+        self.channels = sorted(m.channels(0).values())
+
+    def compare(self, other):
+        """Lines that tell what is not as before."""
+        out = []
+        for what in ("store", "domains", "processes", "channels"):
+            before, after = getattr(self, what), getattr(other, what)
+            if before != after:
+                lines = [f"{k}" for k in before], [f"{k}" for k in after]
+                out += [f"{what}: {d}" for d in difflib.ndiff(*lines) if d[0] in "+-"]
+        return out
+
+
+def left_behind(m, clean):
+    """Wait until the machine is as before; what is still not."""
+    m.destroy_all()
+    seen = []
+
+    def same():
+        seen[:] = clean.compare(State(m))
+        return not seen
+    try:
+        m.wait("a clean machine", same, 20)
+    except LabError:
+        if not seen:
+            raise
+    return seen
+
+
+class Runner:
+    def __init__(self, build, folder):
+        self.lab = pathlib.Path(build).resolve() / "lab"
+        self.images = folder
+        self.machine = None
+        self.clean = None
+
+    def ready(self, scenario, log):
+        """A machine for the scenario, the one that runs when it will do."""
+        m = self.machine
+        if m and m.alive() and m.boot == scenario.boot:
+            m.log = log
+            log(f"on the machine that has been running for {m.clock.now():.0f} s")
+            return m
+        self.stop()
+        self.machine = m = machine.Machine(self.images, scenario.boot, log)
+        log("$ " + " ".join(f"'{w}'" if " " in w else w for w in scenario.boot.command("COM1", "LAB")))
+        m.start()
+        self.clean = State(m)
+        return m
+
+    def stop(self):
+        if self.machine:
+            self.machine.stop()
+        self.machine = None
+
+    def run(self, scenario, last):
+        """None, or why it failed."""
+        log = Log(self.lab / scenario.name)
+        console = 0
+        reason = None
+        m = None
+        try:
+            m = self.ready(scenario, log)
+            console = len(m.console) if m.clock.now() > 1 and m.log is not log else 0
+            m.clock.deadline = time.monotonic() + scenario.limit
+            scenario.module.run(m)
+            m.clock.deadline = time.monotonic() + 120
+            if left := left_behind(m, self.clean):
+                reason = "left behind: " + "; ".join(left)
+        except (LabError, AssertionError) as e:
+            reason = str(e) or traceback.format_exc().splitlines()[-3].strip()
+            log(traceback.format_exc())
+        except Exception as e:  # a scenario's own error is that scenario's
+            reason = f"{type(e).__name__}: {e}"
+            log(traceback.format_exc())
+        if reason:
+            log(f"FAIL {reason}")
+            self.collect()
+        if reason or last:
+            if m and not m.stop() and not reason:
+                reason = "the machine did not power off"
+            self.machine = None
+        if m or self.machine:
+            log.save("console", bytes((m or self.machine).console[console:]).decode(errors="replace"))
+        log.close()
+        return reason
+
+    def collect(self):
+        """After a failure: what can still be had of the machine."""
+        m = self.machine
+        if not m or not m.alive():
+            return
+        m.clock.deadline = time.monotonic() + 60
+        try:
+            m.log.save("xenstore", "\n".join(m.store.tree()))
+            m.log.save("dom0.dmesg", m.dom0.run("dmesg", quiet=True).out)
+            m.log.save("xen.dmesg", m.dom0.run("xl dmesg", quiet=True).out)
+            for g in list(m.guests.values()):
+                g.destroy()
+        except LabError as e:
+            m.say(f"cannot collect more: {e}")
+
+
+def run_all(build, folder, names):
+    todo = scenarios(names)
+    runner = Runner(build, folder)
+    passed = failed = 0
+    try:
+        for i, s in enumerate(todo):
+            begun = time.monotonic()
+            reason = runner.run(s, last=i + 1 == len(todo))
+            seconds = time.monotonic() - begun
+            print(f"{'FAIL' if reason else 'ok':4} {s.name:16} {seconds:4.0f} s" + (f"  {reason}" if reason else ""),
+                  flush=True)
+            passed, failed = passed + (not reason), failed + bool(reason)
+            if reason:
+                print(f"     see {runner.lab / s.name}", flush=True)
+    finally:
+        runner.stop()
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
+    ap.add_argument("--shell", action="store_true", help="a shell instead of scenarios")
+    ap.add_argument("--guest", choices=("pv", "pvh"), help="the shell is in a new guest")
+    ap.add_argument("scenario", nargs="*")
+    args = ap.parse_args()
+    if reason := machine.available():
+        sys.exit(f"lab: {reason}")
+    folder = images.build_images(args.build)
+    if args.shell:
+        log = Log(pathlib.Path(args.build).resolve() / "lab" / "shell")
+        with machine.Machine(folder, machine.Boot(), log) as m:
+            return shell.interact(m, args.guest)
+    return run_all(args.build, folder, args.scenario)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""One guest serves another: it maps the other's grants and binds its event channel, as dom0 would.
+
+What the programs say that they did is compared with Xen's own tables."""
+import re
+
+PAGES, ROUNDS = 16, 50
+LIMIT = 420
+
+
+def grants_of(lab, domid):
+    """Xen's table of a domain's active grants: a list of the domains that may map each."""
+    text = lab.hypervisor_log("g")
+    part = re.search(rf"grant-table for remote d{domid}\b(.*?)(?=grant-table for remote|\Z)", text, re.S)
+    rows = re.findall(r"^\(XEN\)\s*\[\s*0?x?[0-9a-f]+\]\s+(\d+)\s+0x", part[1] if part else "", re.M)
+    return [int(r) for r in rows]
+
+
+def interdomain(lab, guest, peer):
+    return [c for c in lab.channels(guest.domid).values()
+            if re.search(rf"Interdomain.*Remote Domain {peer.domid}\b|Interdomain.*\bd?{peer.domid}\b", c)]
+
+
+def check(lab, kind):
+    front, back = lab.create_all([f"{kind}-front", f"{kind}-back"], kind)
+    assert grants_of(lab, front.domid).count(back.domid) == 0
+
+    granting = front.start(f"lab-grants grant {back.domid} {PAGES} {ROUNDS}")
+    m = granting.wait_output(r"^port (\d+) refs ([\d ]+)$")
+    # The keys go through xenstore, where the owner must let the other read.
+    front.run(f"xenstore-write data/lab/port {m[1]} data/lab/refs '{m[2]}'")
+    path = f"/local/domain/{front.domid}/data/lab"
+    assert back.run(f"xenstore-read {path}/port", check=False).status, "another guest could read without being let"
+    for key in ("port", "refs"):
+        front.run(f"xenstore-chmod data/lab/{key} n{front.domid} r{back.domid}")
+    port = back.run(f"xenstore-read {path}/port").out.strip()
+    refs = back.run(f"xenstore-read {path}/refs").out.strip()
+
+    mapping = back.start(f"lab-grants map {front.domid} {port} {ROUNDS} {refs}")
+    for p in (granting, mapping):
+        m = p.wait_output(r"^rounds (\d+) events (\d+)$", 120)
+        assert int(m[1]) == ROUNDS
+        # Binding makes one event more than the rounds do.
+        assert ROUNDS <= int(m[2]) <= ROUNDS + 1, f"{m[2]} events in {ROUNDS} rounds"
+
+    assert grants_of(lab, front.domid).count(back.domid) == PAGES
+    assert len(interdomain(lab, front, back)) == 1
+    assert len(interdomain(lab, back, front)) == 1
+
+    mapping.close()
+    assert mapping.wait().status == 0
+    granting.close()
+    assert granting.wait().status == 0
+    lab.wait("the end of the grants", lambda: grants_of(lab, front.domid).count(back.domid) == 0)
+    assert not interdomain(lab, front, back) and not interdomain(lab, back, front)
+
+    # A grant to somebody else is refused.
+    granting = front.start(f"lab-grants grant 0 1 0")
+    m = granting.wait_output(r"^port (\d+) refs ([\d ]+)$")
+    r = back.run(f"lab-grants map {front.domid} {m[1]} 1 {m[2]}", check=False)
+    assert r.status == 1 and "mapping the other domain's pages" in r.err, vars(r)
+    granting.close()
+    assert granting.wait().status == 0
+    front.destroy()
+    back.destroy()
+
+
+def run(lab):
+    check(lab, "pv")
+    check(lab, "pvh")
