@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin_json.c xen-pvgpu-back/daemon/tree.c xen-pvgpu-back/daemon/log.c */
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin_json.c xen-pvgpu-back/daemon/tree.c
+ * xen-pvgpu-back/daemon/log.c */
 /* FUZZ_LIBS: -ljansson */
-/* A line on pvgpud's admin socket: every answer is one line of JSON that says whether it is well. */
+/* A line on pvgpud's admin socket: every answer is one line of JSON that says whether it is well.
+ */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

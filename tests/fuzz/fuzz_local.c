@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: xen-pvgpu-back/link/local_check.c xen-pvgpu-back/daemon/ledger.c */
 /*
- * What a guest sends on the local link's sockets and what a worker and pvgpud send each other. The first byte
- * says which; what passes the checks must be what the checks promise.
+ * What a guest sends on the local link's sockets and what a worker and pvgpud send each other. The
+ * first byte says which; what passes the checks must be what the checks promise.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +45,15 @@ static void fuzz_open(const uint8_t *data, size_t size)
 
 static void fuzz_chunk(const uint8_t *data, size_t size)
 {
-	struct check_arena a = {.base = 1ull << 45, .size = 1ull << 34, .used = 1 << 20, .limit = 1ull << 33};
+	struct check_arena a = {
+		.base = 1ull << 45, .size = 1ull << 34, .used = 1 << 20, .limit = 1ull << 33};
 	struct pvgpu_local_chunk m;
 	unsigned int fds = size ? data[0] & 3 : 0;
 	size_t len = size ? take(&m, sizeof(m), data + 1, size - 1) : take(&m, sizeof(m), data, 0);
 
 	if (check_chunk(&m, len, fds, &a, reason) == 0) {
-		MUST(m.address >= a.base && m.address + m.size > m.address && m.address + m.size <= a.base + a.size);
+		MUST(m.address >= a.base && m.address + m.size > m.address &&
+		     m.address + m.size <= a.base + a.size);
 		MUST(m.size % 4096 == 0 && m.address % 4096 == 0);
 		MUST(m.op == PVGPU_CHUNK_REMOVE || (fds == 1 && a.used + m.size <= a.limit));
 	}
@@ -94,12 +96,14 @@ static void fuzz_daemon(const uint8_t *data, size_t size)
 	size_t len = size ? take(&m, sizeof(m), data + 1, size - 1) : take(&m, sizeof(m), data, 0);
 
 	if (check_from_daemon(&m, len, assigned, fds, reason) == 0)
-		MUST(m.head.kind != PVGPU_SUP_ASSIGN || (!assigned && pvgpu_ring_size_ok(m.cmd_size)));
+		MUST(m.head.kind != PVGPU_SUP_ASSIGN ||
+		     (!assigned && pvgpu_ring_size_ok(m.cmd_size)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const what[])(const uint8_t *, size_t) = {fuzz_open, fuzz_chunk, fuzz_worker, fuzz_daemon};
+	static void (*const what[])(const uint8_t *, size_t) = {fuzz_open, fuzz_chunk, fuzz_worker,
+								fuzz_daemon};
 	char name[64] = {0};
 
 	if (!size)

@@ -73,17 +73,20 @@ END_TEST
 static const struct {
 	const char *text, *error;
 } bad[] = {
-	{"[daemon]\nspare_workers = many\n", "x.conf:2: spare_workers = many: must be a number from 0 to 64"},
+	{"[daemon]\nspare_workers = many\n",
+	 "x.conf:2: spare_workers = many: must be a number from 0 to 64"},
 	{"[daemon]\nspare_workers = 65\n", "x.conf:2: spare_workers = 65: must be"},
 	{"[daemon]\nspare_workers = 3x\n", "x.conf:2: spare_workers = 3x: must be"},
 	{"[daemon]\nspare_workers = -1\n", "x.conf:2: spare_workers = -1: must be"},
 	{"[daemon]\n\n\nrun_dir = here\n", "x.conf:4: run_dir = here: must be an absolute path"},
 	{"[daemon]\nrundir = /x\n", "x.conf:2: rundir: no such key in [daemon]"},
-	{"[daemon]\nlog_level = loud\n", "x.conf:2: log_level = loud: must be error, warning, info or debug"},
+	{"[daemon]\nlog_level = loud\n",
+	 "x.conf:2: log_level = loud: must be error, warning, info or debug"},
 	{"[daemon]\nenv = PATH\n", "x.conf:2: env = PATH: must be NAME=VALUE"},
 	{"[vgpu a]\nmemory = 4X\n", "x.conf:2: memory = 4X: must be a size"},
 	{"[vgpu a]\nmemory = 4GB\n", "x.conf:2: memory = 4GB: must be a size"},
-	{"[vgpu a]\nmemory = 99999999999999999999\n", "x.conf:2: memory = 99999999999999999999: must be a size"},
+	{"[vgpu a]\nmemory = 99999999999999999999\n",
+	 "x.conf:2: memory = 99999999999999999999: must be a size"},
 	{"[vgpu a]\nmemory = 99999999999999T\n", "must be a size"},
 	{"[vgpu a]\nmemory = -4G\n", "must be a size"},
 	{"[vgpu a]\nmode = 0888\n", "x.conf:2: mode = 0888: must be file permissions"},
@@ -100,7 +103,8 @@ static const struct {
 START_TEST(names_what_is_wrong)
 {
 	ck_assert_int_eq(parse(bad[_i].text), -1);
-	ck_assert_msg(strstr(error, bad[_i].error) != NULL, "'%s' is not in '%s'", bad[_i].error, error);
+	ck_assert_msg(strstr(error, bad[_i].error) != NULL, "'%s' is not in '%s'", bad[_i].error,
+		      error);
 }
 END_TEST
 

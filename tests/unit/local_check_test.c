@@ -16,7 +16,8 @@ static char reason[CHECK_REASON];
 
 static struct pvgpu_local_open good_open(void)
 {
-	return (struct pvgpu_local_open){.magic = PVGPU_LOCAL_MAGIC, .version = PVGPU_LOCAL_VERSION};
+	return (struct pvgpu_local_open){.magic = PVGPU_LOCAL_MAGIC,
+					 .version = PVGPU_LOCAL_VERSION};
 }
 
 START_TEST(open_requests)
@@ -50,7 +51,8 @@ START_TEST(open_requests)
 END_TEST
 
 #define BASE 0x200000000000ull
-static const struct check_arena arena = {.base = BASE, .size = 1 << 20, .used = 4096, .limit = 1 << 19};
+static const struct check_arena arena = {
+	.base = BASE, .size = 1 << 20, .used = 4096, .limit = 1 << 19};
 
 static const struct {
 	uint32_t op;
@@ -85,7 +87,8 @@ START_TEST(chunk_requests)
 				      .size = chunks[_i].size};
 	struct check_arena none = {.limit = 1 << 20};
 
-	ck_assert_int_eq(check_chunk(&m, sizeof(m), chunks[_i].fds, &arena, reason), chunks[_i].result);
+	ck_assert_int_eq(check_chunk(&m, sizeof(m), chunks[_i].fds, &arena, reason),
+			 chunks[_i].result);
 	ck_assert_int_eq(check_chunk(&m, sizeof(m) - 1, chunks[_i].fds, &arena, reason), -EPROTO);
 	ck_assert_int_eq(check_chunk(&m, sizeof(m), chunks[_i].fds, &none, reason), -EPROTO);
 	m.magic = 0;
@@ -150,7 +153,8 @@ START_TEST(words_of_workers)
 	struct pvgpu_sup m = {.kind = words[_i].kind, .a = words[_i].a};
 
 	memset(m.reason, 0xff, sizeof(m.reason));
-	ck_assert_int_eq(check_from_worker(&m, sizeof(m), words[_i].state, reason), words[_i].result);
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), words[_i].state, reason),
+			 words[_i].result);
 	if (!words[_i].result)
 		ck_assert_uint_eq(strnlen(m.reason, sizeof(m.reason)), sizeof(m.reason) - 1);
 	ck_assert_int_eq(check_from_worker(&m, sizeof(m) - 1, words[_i].state, reason), -EPROTO);

@@ -31,7 +31,8 @@ static const char *run_dir = DEFAULT_RUN_DIR;
 static bool as_json;
 static double limit_s = 30;
 
-static int fail(int status, const char *fmt, const char *what) __attribute__((format(printf, 2, 0)));
+static int fail(int status, const char *fmt, const char *what)
+	__attribute__((format(printf, 2, 0)));
 static int fail(int status, const char *fmt, const char *what)
 {
 	fputs("pvgpuctl: ", stderr);
@@ -48,7 +49,8 @@ static FILE *reach(void)
 	struct timeval limit = {.tv_sec = ANSWER_S};
 	int fd;
 
-	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/admin.sock", run_dir) >= (int)sizeof(a.sun_path)) {
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/admin.sock", run_dir) >=
+	    (int)sizeof(a.sun_path)) {
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
@@ -76,10 +78,13 @@ static json_t *ask(json_t *req, int *status)
 
 	json_decref(req);
 	if (!f) {
-		fprintf(stderr, "pvgpuctl: %s/admin.sock: %s; is pvgpud running there? --run-dir names another place\n",
+		fprintf(stderr,
+			"pvgpuctl: %s/admin.sock: %s; is pvgpud running there? --run-dir names "
+			"another place\n",
 			run_dir, strerror(errno));
 		*status = EXIT_NO_DAEMON;
-	} else if (!text || fprintf(f, "%s\n", text) < 0 || fflush(f) || getline(&line, &cap, f) < 0) {
+	} else if (!text || fprintf(f, "%s\n", text) < 0 || fflush(f) ||
+		   getline(&line, &cap, f) < 0) {
 		*status = fail(EXIT_NO_DAEMON, "%s: no answer from pvgpud", run_dir);
 	} else {
 		answer = json_loads(line, 0, NULL);
@@ -133,7 +138,8 @@ static void print_tree(json_t *o, const char *path)
 
 	if (json_is_string(o))
 		printf("%s = %s\n", path, json_string_value(o));
-	json_object_foreach(o, key, child) {
+	json_object_foreach(o, key, child)
+	{
 		char deeper[512];
 
 		snprintf(deeper, sizeof(deeper), "%s/%s", path, key);
@@ -154,14 +160,16 @@ static int list_main(int argc, char **argv)
 	if (as_json) {
 		print_json(vgpus);
 	} else {
-		printf("%-24s %10s %10s %8s %8s %8s %s\n", "vGPU", "memory MiB", "used MiB", "sessions", "total", "failed",
-		       "state");
-		json_object_foreach(vgpus, name, v) {
+		printf("%-24s %10s %10s %8s %8s %8s %s\n", "vGPU", "memory MiB", "used MiB",
+		       "sessions", "total", "failed", "state");
+		json_object_foreach(vgpus, name, v)
+		{
 			printf("%-24s", name);
 			print_mib(v, "memory");
 			print_mib(v, "memory-used");
-			printf(" %8s %8s %8s %s\n", text_of(v, "sessions"), text_of(v, "sessions-total"),
-			       text_of(v, "sessions-failed"), strcmp(text_of(v, "drain"), "1") ? "open" : "draining");
+			printf(" %8s %8s %8s %s\n", text_of(v, "sessions"),
+			       text_of(v, "sessions-total"), text_of(v, "sessions-failed"),
+			       strcmp(text_of(v, "drain"), "1") ? "open" : "draining");
 		}
 	}
 	json_decref(answer);
@@ -182,13 +190,14 @@ static int show_main(int argc, char **argv)
 	if (as_json) {
 		print_json(v);
 	} else {
-		json_object_foreach(v, key, value)
-			if (json_is_string(value))
-				printf("%-16s %s\n", key, json_string_value(value));
+		json_object_foreach(v, key, value) if (json_is_string(value))
+			printf("%-16s %s\n", key, json_string_value(value));
 		sessions = json_object_get(v, "session");
 		if (json_object_size(sessions))
-			printf("\n%8s %8s %8s %10s %8s %s\n", "session", "guest", "worker", "leased MiB", "age s", "state");
-		json_object_foreach(sessions, key, s) {
+			printf("\n%8s %8s %8s %10s %8s %s\n", "session", "guest", "worker",
+			       "leased MiB", "age s", "state");
+		json_object_foreach(sessions, key, s)
+		{
 			printf("%8s %8s %8s", key, text_of(s, "guest-pid"), text_of(s, "pid"));
 			print_mib(s, "leased");
 			printf(" %8s %s\n", text_of(s, "age"), text_of(s, "state"));
@@ -229,7 +238,9 @@ static int write_main(int argc, char **argv)
 {
 	int status = EXIT_DONE;
 
-	json_decref(ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]), &status));
+	json_decref(
+		ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
+		    &status));
 	return status;
 }
 
@@ -249,7 +260,8 @@ static int wait_main(int argc, char **argv)
 
 	for (;;) {
 		int status = EXIT_DONE;
-		json_t *answer = ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+		json_t *answer =
+			ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
 
 		if (!answer)
 			return status;
@@ -283,7 +295,8 @@ static void print_usage(FILE *f)
 {
 	fputs("Usage: pvgpuctl [--run-dir DIR] COMMAND [argument]...\n\n", f);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(f, "  %-6s%-26s %s\n", commands[i].name, commands[i].args, commands[i].what);
+		fprintf(f, "  %-6s%-26s %s\n", commands[i].name, commands[i].args,
+			commands[i].what);
 	fprintf(f,
 		"\n"
 		"  --run-dir DIR   of pvgpud (default %s, or PVGPU_RUN_DIR)\n"
@@ -337,7 +350,8 @@ int main(int argc, char **argv)
 		case 't':
 			limit_s = strtod(optarg, &end);
 			if (end == optarg || *end || !(limit_s >= 0))
-				return fail(EXIT_USAGE, "--timeout %s: must be a number of seconds", optarg);
+				return fail(EXIT_USAGE, "--timeout %s: must be a number of seconds",
+					    optarg);
 			break;
 		case 'h':
 			print_usage(stdout);

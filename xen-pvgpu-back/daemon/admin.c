@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * <run_dir>/admin.sock: keys for pvgpuctl, one request and one answer at a time on each connection, for
- * root and pvgpud's own user.
+ * <run_dir>/admin.sock: keys for pvgpuctl, one request and one answer at a time on each connection,
+ * for root and pvgpud's own user.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -69,7 +69,8 @@ static void watch(struct client *c, int events)
 static bool send_answer(struct client *c)
 {
 	while (c->out_at < c->out_n) {
-		ssize_t n = send(c->fd, c->out + c->out_at, c->out_n - c->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, c->out + c->out_at, c->out_n - c->out_at,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -146,8 +147,8 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || (peer.uid != 0 && peer.uid != geteuid()) ||
-	    a->n >= CLIENTS_MAX) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    (peer.uid != 0 && peer.uid != geteuid()) || a->n >= CLIENTS_MAX) {
 		close(fd);
 		return;
 	}

@@ -38,8 +38,7 @@ static json_t *op_list(struct daemon *d, json_t *tree, const char *path, const c
 	if (!at)
 		return refuse("ENOENT", "%.200s: no such key", path);
 	list = json_array();
-	json_object_foreach(at, key, child)
-		json_array_append_new(list, json_string(key));
+	json_object_foreach(at, key, child) json_array_append_new(list, json_string(key));
 	return json_pack("{s:b, s:o}", "ok", 1, "list", list);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One request of the admin socket: a line of JSON in, a line of JSON out. Knows nothing of sockets. */
+/* One request of the admin socket: a line of JSON in, a line of JSON out. Knows nothing of sockets.
+ */
 #ifndef PVGPU_ADMIN_JSON_H
 #define PVGPU_ADMIN_JSON_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Take back the workers of a pvgpud that is gone. Their adoption sockets' names, given by that pvgpud, say
- * which session and vGPU they serve; what they say of themselves must agree with it.
+ * Take back the workers of a pvgpud that is gone. Their adoption sockets' names, given by that
+ * pvgpud, say which session and vGPU they serve; what they say of themselves must agree with it.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -64,7 +64,8 @@ static int reach(const struct daemon *d, const char *file)
 	return -1;
 }
 
-/* A vGPU that the configuration does not have any more: its sessions may finish, no new ones come. */
+/* A vGPU that the configuration does not have any more: its sessions may finish, no new ones come.
+ */
 static struct vgpu *former_vgpu(struct daemon *d, const char *name)
 {
 	struct config_vgpu cfg = {.max_sessions = 1, .memory = 1};

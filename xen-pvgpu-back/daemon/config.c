@@ -13,8 +13,8 @@
 #include "xen-pvgpu-back/daemon/log.h"
 #include "xen-pvgpu-back/link/local_check.h"
 
-#define VGPUS_MAX 256u
-#define ENV_MAX   64u
+#define VGPUS_MAX  256u
+#define ENV_MAX    64u
 #define SIZE_LIMIT (1ull << 50)
 
 enum kind { SIZE, NUMBER, PATH, MODE, LEVEL, TEXT, ENV };
@@ -167,8 +167,9 @@ static int set_number(const struct key *k, void *field, const char *value, char 
 	const char *rest;
 
 	if (k->kind == SIZE) {
-		snprintf(want, cap, "must be a size from %" PRIu64 " to %" PRIu64 ", such as 512M or 4G", k->min,
-			 k->max);
+		snprintf(want, cap,
+			 "must be a size from %" PRIu64 " to %" PRIu64 ", such as 512M or 4G",
+			 k->min, k->max);
 		if (parse_size(value, &n) < 0 || n < k->min || n > k->max)
 			return -1;
 		*(uint64_t *)field = n;
@@ -179,7 +180,8 @@ static int set_number(const struct key *k, void *field, const char *value, char 
 		if (parse_number(value, 8, &n, &rest) < 0 || *rest || n > 0777)
 			return -1;
 	} else {
-		snprintf(want, cap, "must be a number from %" PRIu64 " to %" PRIu64, k->min, k->max);
+		snprintf(want, cap, "must be a number from %" PRIu64 " to %" PRIu64, k->min,
+			 k->max);
 		if (parse_number(value, 10, &n, &rest) < 0 || *rest || n < k->min || n > k->max)
 			return -1;
 	}
@@ -188,7 +190,8 @@ static int set_number(const struct key *k, void *field, const char *value, char 
 }
 
 /* Set a key of a structure; 0, or -1 with what was wanted. */
-static int set_key(struct config *c, const struct key *k, void *base, const char *value, char *want, size_t cap)
+static int set_key(struct config *c, const struct key *k, void *base, const char *value, char *want,
+		   size_t cap)
 {
 	void *field = (char *)base + k->offset;
 	const char *text = "";
@@ -215,8 +218,9 @@ static int set_key(struct config *c, const struct key *k, void *base, const char
 	return r < 0 ? -1 : 0;
 }
 
-static int apply(struct config *c, const struct key *keys, size_t n, void *base, const char *section,
-		 const char *name, const char *value, const char *place, char *error)
+static int apply(struct config *c, const struct key *keys, size_t n, void *base,
+		 const char *section, const char *name, const char *value, const char *place,
+		 char *error)
 {
 	char want[160];
 
@@ -228,7 +232,8 @@ static int apply(struct config *c, const struct key *keys, size_t n, void *base,
 		snprintf(error, CONFIG_ERROR, "%s%.40s = %.80s: %s", place, name, value, want);
 		return -1;
 	}
-	snprintf(error, CONFIG_ERROR, "%s%.40s: no such key in [%.20s]; see pvgpud.conf(5)", place, name, section);
+	snprintf(error, CONFIG_ERROR, "%s%.40s: no such key in [%.20s]; see pvgpud.conf(5)", place,
+		 name, section);
 	return -1;
 }
 
@@ -240,7 +245,8 @@ static struct config_vgpu *find_vgpu(struct config *c, const char *name)
 	return NULL;
 }
 
-static struct config_vgpu *add_vgpu(struct config *c, const char *name, const char *place, char *error)
+static struct config_vgpu *add_vgpu(struct config *c, const char *name, const char *place,
+				    char *error)
 {
 	struct config_vgpu *v = find_vgpu(c, name);
 
@@ -248,13 +254,15 @@ static struct config_vgpu *add_vgpu(struct config *c, const char *name, const ch
 		return v;
 	if (check_vgpu_name(name) < 0) {
 		snprintf(error, CONFIG_ERROR,
-			 "%svgpu %.60s: a name is 1 to 39 letters, digits, '-', '_' or '.', and begins with a letter, "
+			 "%svgpu %.60s: a name is 1 to 39 letters, digits, '-', '_' or '.', and "
+			 "begins with a letter, "
 			 "digit or '_'",
 			 place, name);
 		return NULL;
 	}
 	if (c->vgpu_n == VGPUS_MAX) {
-		snprintf(error, CONFIG_ERROR, "%svgpu %s: at most %u vGPUs", place, name, VGPUS_MAX);
+		snprintf(error, CONFIG_ERROR, "%svgpu %s: at most %u vGPUs", place, name,
+			 VGPUS_MAX);
 		return NULL;
 	}
 	v = realloc(c->vgpus, (c->vgpu_n + 1) * sizeof(*v));
@@ -280,8 +288,8 @@ struct reading {
 };
 
 /*
- * Sections without a key are no event to inih, but they make a vGPU here. Indented lines would continue
- * the value before them: they are taken as lines of their own.
+ * Sections without a key are no event to inih, but they make a vGPU here. Indented lines would
+ * continue the value before them: they are taken as lines of their own.
  */
 static int look_at_line(struct reading *r, char *buf)
 {
@@ -311,7 +319,8 @@ static char *read_line(char *buf, int cap, void *arg)
 	r->line++;
 	n = strlen(buf);
 	if (n && buf[n - 1] != '\n' && !feof(r->f)) {
-		snprintf(r->error, CONFIG_ERROR, "%s:%u: line longer than %d characters", r->name, r->line, cap - 2);
+		snprintf(r->error, CONFIG_ERROR, "%s:%u: line longer than %d characters", r->name,
+			 r->line, cap - 2);
 		r->failed = true;
 		return NULL;
 	}
@@ -333,13 +342,16 @@ static int on_value(void *arg, const char *section, const char *name, const char
 		return 0;
 	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
 	if (!strcmp(section, "daemon")) {
-		err = apply(r->c, daemon_keys, COUNT(daemon_keys), r->c, section, name, value, place, r->error);
+		err = apply(r->c, daemon_keys, COUNT(daemon_keys), r->c, section, name, value,
+			    place, r->error);
 	} else if (!strncmp(section, "vgpu ", 5)) {
 		v = add_vgpu(r->c, section + 5 + strspn(section + 5, " \t"), place, r->error);
 		if (v)
-			err = apply(r->c, vgpu_keys, COUNT(vgpu_keys), v, section, name, value, place, r->error);
+			err = apply(r->c, vgpu_keys, COUNT(vgpu_keys), v, section, name, value,
+				    place, r->error);
 	} else {
-		snprintf(r->error, CONFIG_ERROR, "%s[%.40s]: no such section; there are [daemon] and [vgpu NAME]", place,
+		snprintf(r->error, CONFIG_ERROR,
+			 "%s[%.40s]: no such section; there are [daemon] and [vgpu NAME]", place,
 			 section);
 	}
 	if (err)
@@ -355,7 +367,8 @@ int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG
 	if (r.failed)
 		return -1;
 	if (line) {
-		snprintf(error, CONFIG_ERROR, "%s:%d: neither [section] nor key = value", name, line);
+		snprintf(error, CONFIG_ERROR, "%s:%d: neither [section] nor key = value", name,
+			 line);
 		return -1;
 	}
 	return 0;
@@ -367,7 +380,8 @@ int config_file(struct config *c, const char *path, char error[CONFIG_ERROR])
 	int r;
 
 	if (!f) {
-		snprintf(error, CONFIG_ERROR, "%s: %s; --config FILE names another", path, strerror(errno));
+		snprintf(error, CONFIG_ERROR, "%s: %s; --config FILE names another", path,
+			 strerror(errno));
 		return -1;
 	}
 	r = config_stream(c, f, path, error);
@@ -426,10 +440,12 @@ int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR])
 			*next++ = '\0';
 		value = split(s);
 		if (!value) {
-			snprintf(error, CONFIG_ERROR, "--vgpu %s: %.60s: must be KEY=VALUE", v->name, s);
+			snprintf(error, CONFIG_ERROR, "--vgpu %s: %.60s: must be KEY=VALUE",
+				 v->name, s);
 			return -1;
 		}
-		if (apply(c, vgpu_keys, COUNT(vgpu_keys), v, "vgpu", s, value, "--vgpu ", error) < 0)
+		if (apply(c, vgpu_keys, COUNT(vgpu_keys), v, "vgpu", s, value, "--vgpu ", error) <
+		    0)
 			return -1;
 	}
 	return 0;
@@ -444,22 +460,26 @@ int config_finish(struct config *c, char error[CONFIG_ERROR])
 		return -1;
 	}
 	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {
-		snprintf(error, CONFIG_ERROR, "run_dir = %.120s: too long for the names of sockets in it", c->run_dir);
+		snprintf(error, CONFIG_ERROR,
+			 "run_dir = %.120s: too long for the names of sockets in it", c->run_dir);
 		return -1;
 	}
 	for (unsigned int i = 0; i < c->vgpu_n; i++) {
 		struct config_vgpu *v = &c->vgpus[i];
 
 		if (!v->socket[0])
-			snprintf(v->socket, sizeof(v->socket), "%.180s/%s.sock", c->run_dir, v->name);
+			snprintf(v->socket, sizeof(v->socket), "%.180s/%s.sock", c->run_dir,
+				 v->name);
 		if (strlen(v->socket) >= room) {
-			snprintf(error, CONFIG_ERROR, "vgpu %s: socket = %.120s: longer than %zu characters", v->name,
+			snprintf(error, CONFIG_ERROR,
+				 "vgpu %s: socket = %.120s: longer than %zu characters", v->name,
 				 v->socket, room - 1);
 			return -1;
 		}
 		for (unsigned int j = 0; j < i; j++)
 			if (!strcmp(v->socket, c->vgpus[j].socket)) {
-				snprintf(error, CONFIG_ERROR, "vgpu %s: socket = %.120s is also vgpu %s's", v->name,
+				snprintf(error, CONFIG_ERROR,
+					 "vgpu %s: socket = %.120s is also vgpu %s's", v->name,
 					 v->socket, c->vgpus[j].name);
 				return -1;
 			}

@@ -18,7 +18,7 @@ struct config_vgpu {
 	uint64_t window;          /* bytes; 0: twice the memory */
 	unsigned int max_sessions;
 	unsigned int mode;
-	char owner[64];           /* user[:group], empty: pvgpud's own */
+	char owner[64]; /* user[:group], empty: pvgpud's own */
 };
 
 struct config {
@@ -39,8 +39,8 @@ struct config {
 };
 
 /*
- * Each returns 0, or -1 with an error for people that names the place, the key, the value and the way out.
- * A config that failed may be freed and nothing else.
+ * Each returns 0, or -1 with an error for people that names the place, the key, the value and the
+ * way out. A config that failed may be freed and nothing else.
  */
 void config_init(struct config *c);
 int config_file(struct config *c, const char *path, char error[CONFIG_ERROR]);

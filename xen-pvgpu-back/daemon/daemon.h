@@ -2,9 +2,9 @@
 /*
  * pvgpud: one event loop, no thread. Sections are named after the file that implements them.
  *
- * pvgpud never reads a CUDA command and never loads libcuda. It opens sessions (open.c), starts, watches
- * and ends workers (spawn.c, supervise.c), keeps the ledger of their memory (ledger.c), takes back those
- * of a predecessor (adopt.c), and shows and sets keys (tree.c, admin.c).
+ * pvgpud never reads a CUDA command and never loads libcuda. It opens sessions (open.c), starts,
+ * watches and ends workers (spawn.c, supervise.c), keeps the ledger of their memory (ledger.c),
+ * takes back those of a predecessor (adopt.c), and shows and sets keys (tree.c, admin.c).
  */
 #ifndef PVGPU_DAEMON_H
 #define PVGPU_DAEMON_H
@@ -41,7 +41,7 @@ struct vgpu {
 	struct config_vgpu cfg;
 	int fd; /* listening; -1: of a predecessor's configuration, or closed */
 	ev_io io;
-	ev_timer tell;          /* sessions hear of changed memory a moment later, once */
+	ev_timer tell; /* sessions hear of changed memory a moment later, once */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
@@ -56,29 +56,30 @@ struct worker {
 	struct daemon *d;
 	unsigned int id; /* and its session's number */
 	enum check_worker_state state;
-	bool ready;      /* has said READY, or was adopted */
+	bool ready; /* has said READY, or was adopted */
 	bool sealed, adopted, killed;
 	pid_t pid;
 	int pidfd, control, log, guest_pidfd;
 	ev_io pidfd_io, control_io, log_io, guest_io;
 	ev_timer deadline; /* of its start, its STATE or its exit: what for is in `why` */
 	const char *why;
-	struct vgpu *vgpu; /* NULL while spare */
+	struct vgpu *vgpu;       /* NULL while spare */
 	struct opening *opening; /* the guest that waits for it to be sealed */
 	uint64_t leased;
 	unsigned int claims; /* in its vGPU's list */
-	uint64_t told;     /* free bytes plus its own, as last told */
+	uint64_t told;       /* free bytes plus its own, as last told */
 	pid_t guest_pid;
 	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
 	int end;             /* enum pvgpu_end, -1: has not said */
 	char reason[128];
-	char sock[64];       /* name of its adoption socket, in <run_dir>/workers */
-	char line[256];      /* of its log, unfinished */
+	char sock[64];  /* name of its adoption socket, in <run_dir>/workers */
+	char line[256]; /* of its log, unfinished */
 	unsigned int line_n, lines;
 	uint64_t lines_since_ms;
 };
 
-/* What a session is made of; -1: not there (any more). guest and worker: ends of the session socket. */
+/* What a session is made of; -1: not there (any more). guest and worker: ends of the session
+ * socket. */
 struct parts {
 	int ring, to_worker, to_guest, guest, worker;
 };
@@ -90,7 +91,7 @@ struct opening {
 	int fd, pidfd;
 	pid_t pid;
 	uid_t uid;
-	bool asked; /* has sent its request and waits for a worker */
+	bool asked;       /* has sent its request and waits for a worker */
 	struct worker *w; /* has been given the session and prepares for it */
 	struct parts parts;
 	unsigned int tries;
@@ -102,8 +103,8 @@ struct opening {
 struct daemon {
 	struct ev_loop *loop;
 	struct config cfg;
-	int lock;           /* of the run directory */
-	int workers_dir;    /* O_PATH of <run_dir>/workers */
+	int lock;        /* of the run directory */
+	int workers_dir; /* O_PATH of <run_dir>/workers */
 	struct vgpu **vgpus;
 	unsigned int vgpu_n;
 	TAILQ_HEAD(, worker) workers;
@@ -114,7 +115,7 @@ struct daemon {
 	uint64_t device_memory; /* bytes; 0: no worker has said */
 	int driver_version;
 	/* workers that could not start */
-	unsigned int failures;  /* in a row */
+	unsigned int failures; /* in a row */
 	ev_timer retry;
 	char failure[128];
 	bool stopping;
@@ -139,16 +140,17 @@ void vgpu_drain(struct vgpu *v, bool on);
 
 /* open.c */
 void open_accept(struct vgpu *v, int fd);
-void open_serve(struct daemon *d);                      /* give waiting guests ready workers */
-void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *reason); /* v NULL: all */
+void open_serve(struct daemon *d); /* give waiting guests ready workers */
+void open_refuse_all(struct daemon *d, struct vgpu *v, int error,
+		     const char *reason); /* v NULL: all */
 unsigned int open_waiting(const struct daemon *d);
-void open_sealed(struct worker *w);                     /* its guest can have the session */
-void open_failed(struct worker *w);                     /* it died before that: the guest gets another */
+void open_sealed(struct worker *w); /* its guest can have the session */
+void open_failed(struct worker *w); /* it died before that: the guest gets another */
 
 /*
- * session.c: make a session of a waiting guest and a spare worker: 0, -EOWNERDEAD when the worker is of no
- * use, another negative errno when there is no session to be had. Then, when the worker is sealed, give the
- * guest its part.
+ * session.c: make a session of a waiting guest and a spare worker: 0, -EOWNERDEAD when the worker
+ * is of no use, another negative errno when there is no session to be had. Then, when the worker is
+ * sealed, give the guest its part.
  */
 int session_start(struct opening *o, struct worker *w);
 void session_give(const struct opening *o);
@@ -169,17 +171,17 @@ int spawn_worker(struct worker *w);
 
 /* supervise.c */
 struct worker *sup_new(struct daemon *d, unsigned int id);
-void sup_watch(struct worker *w);                       /* its files are set: watch them */
+void sup_watch(struct worker *w); /* its files are set: watch them */
 void sup_keep_spares(struct daemon *d);
 struct worker *sup_take_spare(struct daemon *d);
-void sup_assigned(struct worker *w, struct vgpu *v);    /* it has a session */
+void sup_assigned(struct worker *w, struct vgpu *v); /* it has a session */
 void sup_watch_guest(struct worker *w, int pidfd);
 int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);
 void sup_meminfo(struct worker *w);
 void sup_deadline(struct worker *w, unsigned int ms, const char *why);
 void sup_kill(struct worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sup_gone(struct worker *w);
-const char *sup_name(const struct worker *w);           /* for the log: "session 7 vgpu0", "worker 8" */
+const char *sup_name(const struct worker *w); /* for the log: "session 7 vgpu0", "worker 8" */
 
 /* worker_log.c */
 void wlog_open(struct worker *w, int fd);

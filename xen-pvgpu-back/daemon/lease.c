@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What workers ask for and give back. When a guest process has exited its memory is free to the next one,
- * as it would be on a GPU of its own, although the worker takes a moment to end: what only an ending
- * session still has is waited for.
+ * What workers ask for and give back. When a guest process has exited its memory is free to the
+ * next one, as it would be on a GPU of its own, although the worker takes a moment to end: what
+ * only an ending session still has is waited for.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -25,7 +25,8 @@ static uint64_t ending_bytes(const struct vgpu *v)
 	const struct worker *w;
 	uint64_t n = 0;
 
-	TAILQ_FOREACH(w, &v->d->workers, link) {
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
 		if (w->vgpu == v && w->leased && is_ending(w))
 			n += w->leased;
 	}
@@ -41,7 +42,8 @@ uint64_t lease_free(const struct vgpu *v)
 
 static void answer(struct worker *w, uint32_t id, uint64_t bytes, bool granted)
 {
-	log_debug("%s: lease of %" PRIu64 " bytes %s", sup_name(w), bytes, granted ? "granted" : "refused");
+	log_debug("%s: lease of %" PRIu64 " bytes %s", sup_name(w), bytes,
+		  granted ? "granted" : "refused");
 	sup_say(w, PVGPU_SUP_LEASED, id, granted ? bytes : 0);
 }
 
@@ -75,7 +77,8 @@ void lease_quota_known(struct vgpu *v)
 
 	v->ledger.quota = vgpu_quota(v);
 	serve_claims(v);
-	TAILQ_FOREACH(w, &v->d->workers, link) {
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
 		if (w->vgpu == v && w->state == CHECK_SERVING)
 			sup_meminfo(w);
 	}
@@ -87,7 +90,8 @@ void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 	bool granted = ledger_take(&v->ledger, &w->leased, m->a);
 	struct claim *c = NULL;
 
-	/* No quota yet: an adopted session asks before any worker has said how much memory the GPU has. */
+	/* No quota yet: an adopted session asks before any worker has said how much memory the GPU
+	 * has. */
 	if (!granted && (m->a <= lease_free(v) || !v->ledger.quota) && w->claims < CLAIMS_MAX)
 		c = calloc(1, sizeof(*c));
 	if (!c) {

@@ -40,7 +40,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 	if (level > threshold)
 		return;
-	n = snprintf(line, sizeof(line), "pvgpud: %s%s", level <= LOG_LEVEL_WARNING ? names[level] : "",
+	n = snprintf(line, sizeof(line), "pvgpud: %s%s",
+		     level <= LOG_LEVEL_WARNING ? names[level] : "",
 		     level <= LOG_LEVEL_WARNING ? ": " : "");
 	va_start(ap, fmt);
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);

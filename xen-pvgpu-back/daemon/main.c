@@ -2,9 +2,9 @@
 /*
  * pvgpud: options, run directory, signals, start and stop.
  *
- *   SIGTERM, SIGINT   drain: no new session, running ones may finish for shutdown_grace_ms; again: at once
- *   SIGUSR1           hand over: exit and leave sessions running for the next pvgpud
- *   SIGHUP            read log_level again
+ *   SIGTERM, SIGINT   drain: no new session, running ones may finish for shutdown_grace_ms; again:
+ * at once SIGUSR1           hand over: exit and leave sessions running for the next pvgpud SIGHUP
+ * read log_level again
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -29,7 +29,8 @@ static const char usage[] =
 	"Usage: pvgpud [option]...\n"
 	"Serves vGPUs to guest processes, one worker process for each.\n"
 	"\n"
-	"  --config FILE              configuration (default " DEFAULT_CONFIG ", which need not exist)\n"
+	"  --config FILE              configuration (default " DEFAULT_CONFIG
+	", which need not exist)\n"
 	"  --run-dir DIR              sockets and state, as run_dir in the configuration\n"
 	"  --vgpu NAME[:KEY=VALUE,...] add a vGPU, with the keys of a [vgpu NAME] section\n"
 	"  --set KEY=VALUE            set a key of the [daemon] section\n"
@@ -37,7 +38,8 @@ static const char usage[] =
 	"  --foreground               stay in the foreground: pvgpud always does\n"
 	"  --help, --version\n"
 	"\n"
-	"SIGTERM drains and stops, SIGUSR1 exits and leaves sessions to the next pvgpud, SIGHUP reads log_level again.\n";
+	"SIGTERM drains and stops, SIGUSR1 exits and leaves sessions to the next pvgpud, SIGHUP "
+	"reads log_level again.\n";
 
 struct options {
 	const char *config;
@@ -115,7 +117,8 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad("takes options only; try pvgpud --help");
-	if ((o->config_given || access(o->config, F_OK) == 0) && config_file(c, o->config, error) < 0)
+	if ((o->config_given || access(o->config, F_OK) == 0) &&
+	    config_file(c, o->config, error) < 0)
 		return bad(error);
 	optind = 1;
 	while (r == 0 && (ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -152,11 +155,13 @@ static int find_worker(struct config *c)
 	}
 	if (access(c->worker, X_OK) == 0)
 		return 0;
-	fprintf(stderr, "pvgpud: worker = %s: %s; set worker in [daemon]\n", c->worker, strerror(errno));
+	fprintf(stderr, "pvgpud: worker = %s: %s; set worker in [daemon]\n", c->worker,
+		strerror(errno));
 	return -1;
 }
 
-/* One pvgpud per run directory. The file goes with us, so make sure that the lock is on the one that stays. */
+/* One pvgpud per run directory. The file goes with us, so make sure that the lock is on the one
+ * that stays. */
 static int take_lock(struct daemon *d)
 {
 	char path[CONFIG_PATH + 16];
@@ -167,10 +172,12 @@ static int take_lock(struct daemon *d)
 		d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (d->lock < 0 || flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
 			fprintf(stderr, "pvgpud: %s: %s\n", path,
-				errno == EWOULDBLOCK ? "another pvgpud runs in this run_dir" : strerror(errno));
+				errno == EWOULDBLOCK ? "another pvgpud runs in this run_dir"
+						     : strerror(errno));
 			return -1;
 		}
-		if (fstat(d->lock, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino)
+		if (fstat(d->lock, &ours) == 0 && stat(path, &there) == 0 &&
+		    ours.st_ino == there.st_ino)
 			return 0;
 		close(d->lock);
 	}
@@ -187,7 +194,8 @@ static void remove_sockets(struct daemon *d)
 		size_t n = strlen(e->d_name);
 
 		if (n > 5 && !strcmp(e->d_name + n - 5, ".sock") &&
-		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISSOCK(st.st_mode))
 			unlinkat(dirfd(dir), e->d_name, 0);
 	}
 	if (dir)
@@ -239,7 +247,7 @@ static void kill_all(struct daemon *d, const char *why)
 	struct worker *w;
 
 	TAILQ_FOREACH(w, &d->workers, link)
-		sup_kill(w, "%s", why);
+	sup_kill(w, "%s", why);
 }
 
 static void on_stop_limit(struct ev_loop *loop, ev_timer *t, int events)
@@ -262,7 +270,8 @@ static void stop(struct daemon *d)
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		vgpu_close(d->vgpus[i]);
-	TAILQ_FOREACH(w, &d->workers, link) {
+	TAILQ_FOREACH(w, &d->workers, link)
+	{
 		if (w->state == CHECK_SERVING)
 			sup_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
 		else if (!w->vgpu)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a connection on a vGPU's socket to a session. A guest has a moment to send its request, then waits
- * for a spare worker if there is none. Connections that are no session yet are bounded; what is wrong with
- * one is told on it and touches nothing else.
+ * From a connection on a vGPU's socket to a session. A guest has a moment to send its request, then
+ * waits for a spare worker if there is none. Connections that are no session yet are bounded; what
+ * is wrong with one is told on it and touches nothing else.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -16,7 +16,8 @@
 
 #define TRIES 3u /* workers that a guest is given, one after the other, if they die */
 
-/* What is unread when a socket is closed becomes the peer's error and hides the answer: read it before. */
+/* What is unread when a socket is closed becomes the peer's error and hides the answer: read it
+ * before. */
 static void answer_error(int fd, int error, const char *reason)
 {
 	char unread[sizeof(struct pvgpu_local_open)];
@@ -49,7 +50,8 @@ static void drop(struct opening *o)
 
 static void refuse(struct opening *o, int error, const char *reason)
 {
-	log_info("vgpu %s: refused pid %d uid %u: %s", o->vgpu->cfg.name, (int)o->pid, o->uid, reason);
+	log_info("vgpu %s: refused pid %d uid %u: %s", o->vgpu->cfg.name, (int)o->pid, o->uid,
+		 reason);
 	answer_error(o->fd, error, reason);
 	drop(o);
 }
@@ -71,7 +73,7 @@ unsigned int open_waiting(const struct daemon *d)
 	unsigned int n = 0;
 
 	TAILQ_FOREACH(o, &d->openings, link)
-		n += o->asked && !o->w;
+	n += o->asked && !o->w;
 	return n;
 }
 

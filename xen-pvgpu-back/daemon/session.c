@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A session's ring, doorbells and socket: made here, given to the worker and, when that has taken them, to
- * the guest, and closed here then, so that their life is that of the two processes.
+ * A session's ring, doorbells and socket: made here, given to the worker and, when that has taken
+ * them, to the guest, and closed here then, so that their life is that of the two processes.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -98,7 +98,8 @@ static int tell_worker(const struct opening *o, struct worker *w, const struct p
 	};
 
 	memcpy(m.head.vgpu, v->cfg.name, sizeof(m.head.vgpu));
-	return msg_send(w->control, &m, sizeof(m), fds, o->pidfd >= 0 ? PVGPU_SUP_FDS : PVGPU_SUP_FDS - 1);
+	return msg_send(w->control, &m, sizeof(m), fds,
+			o->pidfd >= 0 ? PVGPU_SUP_FDS : PVGPU_SUP_FDS - 1);
 }
 
 void session_give(const struct opening *o)
@@ -137,7 +138,8 @@ int session_start(struct opening *o, struct worker *w)
 	int pidfd, err = make_parts(p, &o->req);
 
 	if (err) {
-		log_error("vgpu %s: no session for pid %d: %s", o->vgpu->cfg.name, (int)o->pid, strerror(-err));
+		log_error("vgpu %s: no session for pid %d: %s", o->vgpu->cfg.name, (int)o->pid,
+			  strerror(-err));
 		return err;
 	}
 	if (rename_socket(w, o->vgpu) < 0 || tell_worker(o, w, p) < 0) {
@@ -155,6 +157,7 @@ int session_start(struct opening *o, struct worker *w)
 	if (pidfd >= 0)
 		sup_watch_guest(w, pidfd);
 	sup_meminfo(w);
-	log_info("%s: pid %d uid %u (%s), worker %d", sup_name(w), (int)o->pid, o->uid, o->req.comm, (int)w->pid);
+	log_info("%s: pid %d uid %u (%s), worker %d", sup_name(w), (int)o->pid, o->uid, o->req.comm,
+		 (int)w->pid);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Start a worker process: exec'd, in a session of its own, with fds 0 to 5 as supervise.h says and no
- * other. It is not tied to pvgpud's life: workers outlive pvgpud.
+ * Start a worker process: exec'd, in a session of its own, with fds 0 to 5 as supervise.h says and
+ * no other. It is not tied to pvgpud's life: workers outlive pvgpud.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -75,33 +75,30 @@ static int make_files(const struct daemon *d, const char *name, int fds[FILES])
 	return 0;
 }
 
-static char **make_env(const struct config *c, char *run_dir)
+static const char **make_env(const struct config *c, const char *run_dir)
 {
-	char **env = calloc(c->env_n + 3, sizeof(*env));
+	const char **env = calloc(c->env_n + 3, sizeof(*env));
 
 	if (!env)
 		return NULL;
 	for (unsigned int i = 0; i < c->env_n; i++)
 		env[i] = c->env[i];
 	env[c->env_n] = run_dir;
-	env[c->env_n + 1] = (char *)(uintptr_t)"MALLOC_ARENA_MAX=2";
+	env[c->env_n + 1] = "MALLOC_ARENA_MAX=2";
 	return env;
 }
 
 static int run(const struct config *c, unsigned int id, const int fds[FILES], pid_t *pid)
 {
 	char run_dir[CONFIG_PATH + 16], ids[16], device[16], grace[16], lease[16], far[16];
-	char *argv[] = {(char *)(uintptr_t)"pvgpu-worker",
-			(char *)(uintptr_t)"--id", ids,
-			(char *)(uintptr_t)"--libcuda", (char *)(uintptr_t)c->libcuda,
-			(char *)(uintptr_t)"--device", device,
-			(char *)(uintptr_t)"--grace-ms", grace,
-			(char *)(uintptr_t)"--lease-wait-ms", lease,
-			(char *)(uintptr_t)"--far-fds", far, NULL};
+	const char *const argv[] = {
+		"pvgpu-worker", "--id",      ids,          "--libcuda", c->libcuda,
+		"--device",     device,      "--grace-ms", grace,       "--lease-wait-ms",
+		lease,          "--far-fds", far,          NULL};
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t set;
-	char **env;
+	const char **env;
 	int err;
 
 	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
@@ -122,12 +119,14 @@ static int run(const struct config *c, unsigned int id, const int fds[FILES], pi
 	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], PVGPU_SUP_LOG_FD);
 	posix_spawn_file_actions_addclosefrom_np(&fa, PVGPU_SUP_LOG_FD + 1);
 	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETSIGMASK);
 	sigfillset(&set);
 	posix_spawnattr_setsigdefault(&attr, &set);
 	sigemptyset(&set);
 	posix_spawnattr_setsigmask(&attr, &set);
-	err = posix_spawn(pid, c->worker, &fa, &attr, argv, env);
+	err = posix_spawn(pid, c->worker, &fa, &attr, (char *const *)(uintptr_t)argv,
+			  (char *const *)(uintptr_t)env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
 	free(env);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of workers, from start to death. A worker's word is checked, its death is seen on its pidfd,
- * and what it had is taken back then and only then.
+ * The life of workers, from start to death. A worker's word is checked, its death is seen on its
+ * pidfd, and what it had is taken back then and only then.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
@@ -18,9 +18,9 @@
 
 #include "xen-pvgpu-back/link/msg.h"
 
-#define AT_ONCE  16u    /* messages of one worker before others have their turn */
-#define EXIT_MS  2000u  /* from a worker's hang-up to its exit */
-#define RETRY_S  0.25   /* after the first worker that did not start; doubles */
+#define AT_ONCE     16u   /* messages of one worker before others have their turn */
+#define EXIT_MS     2000u /* from a worker's hang-up to its exit */
+#define RETRY_S     0.25  /* after the first worker that did not start; doubles */
 #define RETRY_MAX_S 30.
 
 static void on_message(struct worker *w);
@@ -47,7 +47,8 @@ void sup_kill(struct worker *w, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(w->reason, sizeof(w->reason), fmt, ap);
 		va_end(ap);
-		log_line(w->vgpu ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s: killed: %s", sup_name(w), w->reason);
+		log_line(w->vgpu ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "%s: killed: %s",
+			 sup_name(w), w->reason);
 	}
 	w->state = CHECK_ENDED;
 	if (w->pidfd >= 0)
@@ -91,10 +92,11 @@ static void reap(struct worker *w)
 	if (r < 0 || !si.si_pid)
 		snprintf(w->reason, sizeof(w->reason), "the worker died");
 	else if (si.si_code == CLD_EXITED)
-		snprintf(w->reason, sizeof(w->reason), "the worker exited with status %d", si.si_status);
+		snprintf(w->reason, sizeof(w->reason), "the worker exited with status %d",
+			 si.si_status);
 	else
-		snprintf(w->reason, sizeof(w->reason), "the worker was ended by signal %d (%s)", si.si_status,
-			 strsignal(si.si_status));
+		snprintf(w->reason, sizeof(w->reason), "the worker was ended by signal %d (%s)",
+			 si.si_status, strsignal(si.si_status));
 }
 
 static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
@@ -163,13 +165,15 @@ void sup_watch_guest(struct worker *w, int pidfd)
 static void end_session(struct worker *w)
 {
 	struct vgpu *v = w->vgpu;
-	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL || w->end == PVGPU_END_FAILED;
+	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL ||
+		      w->end == PVGPU_END_FAILED;
 
 	v->sessions--;
 	w->d->session_n--;
 	v->failed += failed;
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
-	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w), w->reason);
+	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w),
+		 w->reason);
 	lease_died(w);
 	open_failed(w);
 }
@@ -196,7 +200,8 @@ static void spare_gone(struct worker *w)
 {
 	struct daemon *d = w->d;
 
-	log_line(d->stopping ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: gone: %s", sup_name(w), w->reason);
+	log_line(d->stopping ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: gone: %s", sup_name(w),
+		 w->reason);
 	if (d->stopping || ev_is_active(&d->retry))
 		return;
 	ev_timer_set(&d->retry, RETRY_S, 0.);
@@ -240,7 +245,7 @@ static unsigned int count(const struct daemon *d)
 	unsigned int n = 0;
 
 	TAILQ_FOREACH(w, &d->workers, link)
-		n += !w->vgpu && (w->state == CHECK_STARTING || w->state == CHECK_SPARE);
+	n += !w->vgpu && (w->state == CHECK_STARTING || w->state == CHECK_SPARE);
 	return n;
 }
 
@@ -277,7 +282,8 @@ struct worker *sup_take_spare(struct daemon *d)
 {
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &d->workers, link) {
+	TAILQ_FOREACH(w, &d->workers, link)
+	{
 		if (w->state == CHECK_SPARE)
 			return w;
 	}
@@ -295,7 +301,8 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 	sup_deadline(w, w->d->cfg.start_ms, "did not take its session in time");
 }
 
-/* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true any more. */
+/* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true
+ * any more. */
 static int say(struct worker *w, const struct pvgpu_sup *m)
 {
 	int err;

@@ -5,16 +5,17 @@
  *
  * A spare worker is exec'd with the control socket as fd 3 and a bound adoption socket as fd 4 (the
  * worker itself listens on it, so that its credentials are the socket's), prepares (loads libcuda,
- * initialises) and says PVGPU_SUP_READY. pvgpud gives it a session with PVGPU_SUP_ASSIGN; the worker
- * maps what it got, seals itself and says PVGPU_SUP_SEALED. A worker serves one session and exits.
+ * initialises) and says PVGPU_SUP_READY. pvgpud gives it a session with PVGPU_SUP_ASSIGN; the
+ * worker maps what it got, seals itself and says PVGPU_SUP_SEALED. A worker serves one session and
+ * exits.
  *
  * When the control socket hangs up, pvgpud is gone: a spare worker exits; a session goes on, leases
- * stand, and the worker accepts a new pvgpud on the adoption socket (same uid as pvgpud's, checked by
- * peer credentials) and tells it its PVGPU_SUP_STATE.
+ * stand, and the worker accepts a new pvgpud on the adoption socket (same uid as pvgpud's, checked
+ * by peer credentials) and tells it its PVGPU_SUP_STATE.
  *
- * The adoption sockets lie in pvgpud's run directory as workers/<id>.sock while spare and, renamed at
- * ASSIGN, as workers/<id>.<vgpu>.sock: session and vGPU are known from a name that pvgpud gave, and
- * what a worker says of itself must agree with it. id is the session's number.
+ * The adoption sockets lie in pvgpud's run directory as workers/<id>.sock while spare and, renamed
+ * at ASSIGN, as workers/<id>.<vgpu>.sock: session and vGPU are known from a name that pvgpud gave,
+ * and what a worker says of itself must agree with it. id is the session's number.
  */
 #ifndef PVGPU_SUPERVISE_H
 #define PVGPU_SUPERVISE_H
@@ -26,31 +27,36 @@
 #define PVGPU_SUP_LOG_FD     5 /* the log pipe or file; 1 and 2 are device output after the seal */
 
 enum pvgpu_sup_kind {
-	PVGPU_SUP_READY = 1,    /* worker: prepared; a = driver version, b = device memory in bytes */
-	PVGPU_SUP_ASSIGN = 2,   /* pvgpud: struct pvgpu_sup_assign with the fds of enum pvgpu_sup_fd */
-	PVGPU_SUP_SEALED = 3,   /* worker: serving */
-	PVGPU_SUP_LEASE = 4,    /* worker: wants a bytes more; id = a number to match the answer */
-	PVGPU_SUP_LEASED = 5,   /* pvgpud: a = bytes granted (0: refused), id as asked, b and c as MEMINFO */
-	PVGPU_SUP_RETURN = 6,   /* worker: gives a bytes back */
-	PVGPU_SUP_STATE = 7,    /* worker to an adopting pvgpud: session, vgpu name, leased bytes a, guest pid b,
-				 * c = start of the session, ms of CLOCK_BOOTTIME */
-	PVGPU_SUP_DRAIN = 8,    /* pvgpud: the guest may finish for a ms, then end the session; again: a new time */
-	PVGPU_SUP_ENDED = 9,    /* worker: about to exit; reason says why; a = enum pvgpu_end */
-	PVGPU_SUP_MEMINFO = 10, /* worker asks / pvgpud answers, and tells unasked when it has changed:
-				 * a = total (quota), b = free bytes of the vGPU, c = what this session has leased
-				 * in b's reckoning */
-	PVGPU_SUP_LOG = 11,     /* pvgpud, after STATE: the pipe alongside is the worker's log from now on */
+	PVGPU_SUP_READY = 1, /* worker: prepared; a = driver version, b = device memory in bytes */
+	PVGPU_SUP_ASSIGN =
+		2, /* pvgpud: struct pvgpu_sup_assign with the fds of enum pvgpu_sup_fd */
+	PVGPU_SUP_SEALED = 3, /* worker: serving */
+	PVGPU_SUP_LEASE = 4,  /* worker: wants a bytes more; id = a number to match the answer */
+	PVGPU_SUP_LEASED =
+		5, /* pvgpud: a = bytes granted (0: refused), id as asked, b and c as MEMINFO */
+	PVGPU_SUP_RETURN = 6, /* worker: gives a bytes back */
+	PVGPU_SUP_STATE = 7,  /* worker to an adopting pvgpud: session, vgpu name, leased bytes a,
+			       * guest pid b,  c = start of the session, ms of CLOCK_BOOTTIME */
+	PVGPU_SUP_DRAIN = 8,  /* pvgpud: the guest may finish for a ms, then end the session; again:
+				 a new time */
+	PVGPU_SUP_ENDED = 9,  /* worker: about to exit; reason says why; a = enum pvgpu_end */
+	PVGPU_SUP_MEMINFO = 10, /* worker asks / pvgpud answers, and tells unasked when it has
+				 * changed: a = total (quota), b = free bytes of the vGPU, c = what
+				 * this session has leased in b's reckoning */
+	PVGPU_SUP_LOG =
+		11, /* pvgpud, after STATE: the pipe alongside is the worker's log from now on */
 };
 
 enum pvgpu_end {
-	PVGPU_END_GUEST_GONE,   /* the application exited or closed: normal */
+	PVGPU_END_GUEST_GONE, /* the application exited or closed: normal */
 	PVGPU_END_DRAINED,
-	PVGPU_END_PROTOCOL,     /* the guest broke the protocol */
-	PVGPU_END_FAILED,       /* the far end or the worker failed */
+	PVGPU_END_PROTOCOL, /* the guest broke the protocol */
+	PVGPU_END_FAILED,   /* the far end or the worker failed */
 	PVGPU_ENDS
 };
 
-/* Alongside ASSIGN, in this order. A guest whose process cannot be named (another pid namespace) has no pidfd. */
+/* Alongside ASSIGN, in this order. A guest whose process cannot be named (another pid namespace)
+ * has no pidfd. */
 enum pvgpu_sup_fd {
 	PVGPU_SUP_FD_RING,
 	PVGPU_SUP_FD_TO_WORKER,
@@ -71,9 +77,9 @@ struct pvgpu_sup {
 struct pvgpu_sup_assign {
 	struct pvgpu_sup head;
 	uint32_t cmd_size, rep_size;
-	uint64_t quota;         /* bytes of device memory of the vGPU */
+	uint64_t quota; /* bytes of device memory of the vGPU */
 	uint64_t arena_limit;
-	uint64_t window_size;   /* device window to reserve, bytes */
+	uint64_t window_size; /* device window to reserve, bytes */
 	uint64_t guest_pid;
 };
 

@@ -12,7 +12,8 @@
 
 #define PART_MAX 64
 
-static void put(json_t *o, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void put(json_t *o, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static void put(json_t *o, const char *key, const char *fmt, ...)
 {
 	char buf[512];
@@ -68,7 +69,8 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "last-reason", "%s", v->last_reason);
 	put(o, "drain", "%d", v->drain);
 	sessions = inside(o, "session");
-	TAILQ_FOREACH(w, &v->d->workers, link) {
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
 		char id[16];
 
 		if (w->vgpu != v)
@@ -84,7 +86,7 @@ static unsigned int spares(const struct daemon *d)
 	unsigned int n = 0;
 
 	TAILQ_FOREACH(w, &d->workers, link)
-		n += w->state == CHECK_SPARE;
+	n += w->state == CHECK_SPARE;
 	return n;
 }
 

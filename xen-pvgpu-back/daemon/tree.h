@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpud's keys: a tree of strings, as it will lie in xenstore. All of it is made from the state when it is
- * asked for.
+ * pvgpud's keys: a tree of strings, as it will lie in xenstore. All of it is made from the state
+ * when it is asked for.
  *
  *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,gpu-memory,driver-version}
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,drain}

@@ -27,9 +27,12 @@ static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 	struct vgpu *v = t->data;
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &v->d->workers, link) {
-		/* What it has itself leased or given back it knows; only the others' doings are news. */
-		if (w->vgpu == v && w->state == CHECK_SERVING && w->told != lease_free(v) + w->leased)
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		/* What it has itself leased or given back it knows; only the others' doings are
+		 * news. */
+		if (w->vgpu == v && w->state == CHECK_SERVING &&
+		    w->told != lease_free(v) + w->leased)
 			sup_meminfo(w);
 	}
 }
@@ -62,7 +65,8 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
-				log_warning("vgpu %s: out of file descriptors: a connection waits", v->cfg.name);
+				log_warning("vgpu %s: out of file descriptors: a connection waits",
+					    v->cfg.name);
 			return;
 		}
 		open_accept(v, fd);
@@ -102,8 +106,8 @@ static int set_owner(const struct vgpu *v)
 		}
 	}
 	if (chown(v->cfg.socket, uid, gid) < 0) {
-		log_error("vgpu %s: cannot give %s to %s: %s", v->cfg.name, v->cfg.socket, v->cfg.owner,
-			  strerror(errno));
+		log_error("vgpu %s: cannot give %s to %s: %s", v->cfg.name, v->cfg.socket,
+			  v->cfg.owner, strerror(errno));
 		return -1;
 	}
 	return 0;
@@ -127,19 +131,21 @@ int vgpu_listen(struct vgpu *v)
 	r = bind(v->fd, (struct sockaddr *)&a, sizeof(a));
 	umask(mask);
 	if (r < 0) {
-		log_error("vgpu %s: cannot make %s: %s", v->cfg.name, v->cfg.socket, strerror(errno));
+		log_error("vgpu %s: cannot make %s: %s", v->cfg.name, v->cfg.socket,
+			  strerror(errno));
 		return -1;
 	}
 	/* Listen first: whoever may connect by the final mode finds somebody there. */
 	if (listen(v->fd, 64) < 0 || set_owner(v) < 0 || chmod(v->cfg.socket, v->cfg.mode) < 0) {
-		log_error("vgpu %s: cannot set up %s: %s", v->cfg.name, v->cfg.socket, strerror(errno));
+		log_error("vgpu %s: cannot set up %s: %s", v->cfg.name, v->cfg.socket,
+			  strerror(errno));
 		return -1;
 	}
 	ev_io_init(&v->io, on_connect, v->fd, EV_READ);
 	v->io.data = v;
 	ev_io_start(v->d->loop, &v->io);
-	log_info("vgpu %s: %s, memory %" PRIu64 " MiB%s", v->cfg.name, v->cfg.socket, v->cfg.memory >> 20,
-		 v->cfg.memory ? "" : " (all of the GPU's)");
+	log_info("vgpu %s: %s, memory %" PRIu64 " MiB%s", v->cfg.name, v->cfg.socket,
+		 v->cfg.memory >> 20, v->cfg.memory ? "" : " (all of the GPU's)");
 	return 0;
 }
 
@@ -163,7 +169,8 @@ void vgpu_drain(struct vgpu *v, bool on)
 	if (!on)
 		return;
 	open_refuse_all(v->d, v, ESHUTDOWN, "the vGPU is draining");
-	TAILQ_FOREACH(w, &v->d->workers, link) {
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
 		if (w->vgpu == v && w->state == CHECK_SERVING)
 			sup_say(w, PVGPU_SUP_DRAIN, 0, v->d->cfg.shutdown_ms);
 	}

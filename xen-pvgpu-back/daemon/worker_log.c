@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What workers write to their log pipe, a line at a time, named and bounded: a worker may be a guest's.
+ * What workers write to their log pipe, a line at a time, named and bounded: a worker may be a
+ * guest's.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 

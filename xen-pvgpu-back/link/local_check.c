@@ -11,8 +11,8 @@
 
 #include "ring/ring.h"
 
-#define CHUNK_MAX  (1ull << 30) /* PVGPU_CHUNK_MAX of the protocol */
-#define CHUNK_UNIT 4096ull
+#define CHUNK_MAX        (1ull << 30) /* PVGPU_CHUNK_MAX of the protocol */
+#define CHUNK_UNIT       4096ull
 
 #define REFUSE(err, ...) (snprintf(reason, CHECK_REASON, __VA_ARGS__), -(err))
 
@@ -41,7 +41,9 @@ static int check_stream(uint32_t *size, uint32_t dflt, const char *what, char *r
 	if (!*size)
 		*size = dflt;
 	if (!pvgpu_ring_size_ok(*size))
-		return REFUSE(EINVAL, "%s stream of %" PRIu32 " bytes: must be a power of two from %u to %u",
+		return REFUSE(EINVAL,
+			      "%s stream of %" PRIu32
+			      " bytes: must be a power of two from %u to %u",
 			      what, *size, PVGPU_RING_MIN, PVGPU_RING_MAX);
 	return 0;
 }
@@ -55,8 +57,9 @@ int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]
 	if (m->magic != PVGPU_LOCAL_MAGIC)
 		return REFUSE(EPROTO, "open request begins with %#x: not pvgpu's", m->magic);
 	if (m->version != PVGPU_LOCAL_VERSION)
-		return REFUSE(EPROTONOSUPPORT, "local link version %" PRIu32 ", this backend speaks %u",
-			      m->version, PVGPU_LOCAL_VERSION);
+		return REFUSE(EPROTONOSUPPORT,
+			      "local link version %" PRIu32 ", this backend speaks %u", m->version,
+			      PVGPU_LOCAL_VERSION);
 	err = check_stream(&m->cmd_size, PVGPU_RING_CMD_DEFAULT, "command", reason);
 	if (!err)
 		err = check_stream(&m->rep_size, PVGPU_RING_REP_DEFAULT, "reply", reason);
@@ -78,13 +81,16 @@ int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
 	if (!a->size)
 		return REFUSE(EPROTO, "chunk request before the windows are settled");
 	if (!m->size || m->size % CHUNK_UNIT || m->size > CHUNK_MAX || m->address % CHUNK_UNIT)
-		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64, m->size, m->address);
+		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64, m->size,
+			      m->address);
 	if (m->address < a->base || m->address - a->base > a->size ||
 	    m->size > a->size - (m->address - a->base))
-		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64 " outside the arena window",
+		return REFUSE(EPROTO,
+			      "chunk of %" PRIu64 " bytes at %#" PRIx64 " outside the arena window",
 			      m->size, m->address);
 	if (m->op == PVGPU_CHUNK_ADD && (a->used > a->limit || m->size > a->limit - a->used))
-		return REFUSE(ENOMEM, "the arena's limit of %" PRIu64 " bytes is reached", a->limit);
+		return REFUSE(ENOMEM, "the arena's limit of %" PRIu64 " bytes is reached",
+			      a->limit);
 	return 0;
 }
 
@@ -96,7 +102,8 @@ int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON])
 
 	if (seals < 0 || (seals & need) != need)
 		return REFUSE(EPROTO, "chunk's fd is not a sealed memfd");
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size != size)
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
+	    (uint64_t)st.st_size != size)
 		return REFUSE(EPROTO, "chunk's memfd is not of %" PRIu64 " bytes", size);
 	return 0;
 }
@@ -115,8 +122,8 @@ static const struct row from_worker[] = {
 	{PVGPU_SUP_RETURN, IN(CHECK_SERVING), "RETURN"},
 	{PVGPU_SUP_STATE, IN(CHECK_ADOPTING), "STATE"},
 	{PVGPU_SUP_MEMINFO, IN(CHECK_SERVING), "MEMINFO"},
-	{PVGPU_SUP_ENDED, IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_SERVING) | IN(CHECK_ADOPTING),
-	 "ENDED"},
+	{PVGPU_SUP_ENDED,
+	 IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_SERVING) | IN(CHECK_ADOPTING), "ENDED"},
 };
 
 int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
@@ -142,16 +149,16 @@ int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state s
 	return 0;
 }
 
-static int check_assign(const struct pvgpu_sup_assign *m, size_t len, int assigned, unsigned int fds,
-			char *reason)
+static int check_assign(const struct pvgpu_sup_assign *m, size_t len, int assigned,
+			unsigned int fds, char *reason)
 {
 	if (len != sizeof(*m) || assigned)
 		return REFUSE(EPROTO, "ASSIGN of %zu bytes or out of turn", len);
 	if (fds != PVGPU_SUP_FDS && fds != PVGPU_SUP_FDS - 1)
 		return REFUSE(EPROTO, "ASSIGN with %u fds", fds);
 	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size))
-		return REFUSE(EPROTO, "ASSIGN with ring sizes %" PRIu32 " and %" PRIu32, m->cmd_size,
-			      m->rep_size);
+		return REFUSE(EPROTO, "ASSIGN with ring sizes %" PRIu32 " and %" PRIu32,
+			      m->cmd_size, m->rep_size);
 	return 0;
 }
 
@@ -167,7 +174,8 @@ int check_from_daemon(void *msg, size_t len, int assigned, unsigned int fds,
 		return check_assign(msg, len, assigned, fds, reason);
 	if (len != sizeof(*m) || fds != (m->kind == PVGPU_SUP_LOG))
 		return REFUSE(EPROTO, "message of %zu bytes with %u fds", len, fds);
-	if (m->kind != PVGPU_SUP_LEASED && m->kind != PVGPU_SUP_LOG && m->kind != PVGPU_SUP_DRAIN && m->kind != PVGPU_SUP_MEMINFO)
+	if (m->kind != PVGPU_SUP_LEASED && m->kind != PVGPU_SUP_LOG && m->kind != PVGPU_SUP_DRAIN &&
+	    m->kind != PVGPU_SUP_MEMINFO)
 		return REFUSE(EPROTO, "message of kind %" PRIu32, m->kind);
 	return 0;
 }

@@ -14,7 +14,8 @@
 
 #define CHECK_REASON 104
 
-/* An open request; the sizes that it asks for are completed with the defaults. comm ends with NUL. */
+/* An open request; the sizes that it asks for are completed with the defaults. comm ends with NUL.
+ */
 int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]);
 
 /* The arena window and what is mapped of it; for chunk requests. */
@@ -34,7 +35,8 @@ int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON]);
 enum check_worker_state { CHECK_STARTING, CHECK_ADOPTING, CHECK_SPARE, CHECK_SERVING, CHECK_ENDED };
 int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
 		      char reason[CHECK_REASON]);
-/* pvgpud's message to a worker; assigned says whether the worker has a session. len is of the message. */
+/* pvgpud's message to a worker; assigned says whether the worker has a session. len is of the
+ * message. */
 int check_from_daemon(void *m, size_t len, int assigned, unsigned int fds,
 		      char reason[CHECK_REASON]);
 

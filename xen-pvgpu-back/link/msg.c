@@ -86,7 +86,8 @@ int msg_recv(int sock, void *msg, size_t cap, unsigned int max_fds, struct msg_i
 	}
 	do {
 		r = recvmsg(sock, &h, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-		/* A peer that left something unread: what it had sent before comes after the error. */
+		/* A peer that left something unread: what it had sent before comes after the error.
+		 */
 	} while (r < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (r < 0)
 		return -errno;

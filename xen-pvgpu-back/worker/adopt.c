@@ -23,7 +23,8 @@ void adopt_lost(struct worker *w)
 	lease_down(w);
 	watch(w, EPOLL_CTL_DEL, PVGPU_SUP_CONTROL_FD, FROM_CONTROL);
 	if (watch(w, EPOLL_CTL_ADD, PVGPU_SUP_ADOPT_FD, FROM_ADOPT) < 0)
-		worker_end(w, PVGPU_END_FAILED, "cannot wait for a new pvgpud: %s", strerror(errno));
+		worker_end(w, PVGPU_END_FAILED, "cannot wait for a new pvgpud: %s",
+			   strerror(errno));
 }
 
 void adopt_accept(struct worker *w)
@@ -35,14 +36,16 @@ void adopt_accept(struct worker *w)
 	if (fd < 0)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != w->daemon_uid) {
-		worker_log(w, "refused an adoption by uid %u: pvgpud's is %u", peer.uid, w->daemon_uid);
+		worker_log(w, "refused an adoption by uid %u: pvgpud's is %u", peer.uid,
+			   w->daemon_uid);
 		close(fd);
 		return;
 	}
 	watch(w, EPOLL_CTL_DEL, PVGPU_SUP_ADOPT_FD, FROM_ADOPT);
 	if (dup3(fd, PVGPU_SUP_CONTROL_FD, O_CLOEXEC) < 0 ||
 	    watch(w, EPOLL_CTL_ADD, PVGPU_SUP_CONTROL_FD, FROM_CONTROL) < 0)
-		worker_end(w, PVGPU_END_FAILED, "cannot take pvgpud's new socket: %s", strerror(errno));
+		worker_end(w, PVGPU_END_FAILED, "cannot take pvgpud's new socket: %s",
+			   strerror(errno));
 	close(fd);
 	if (has_ended(w))
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arena window: an inaccessible reservation at an address that the guest has, too, into which the
- * chunks that it sends are mapped. Decoding thread only.
+ * The arena window: an inaccessible reservation at an address that the guest has, too, into which
+ * the chunks that it sends are mapped. Decoding thread only.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -36,7 +36,8 @@ static const struct {
 static bool reserve_at(uint64_t base, uint64_t size)
 {
 	void *want = (void *)(uintptr_t)base;
-	/* A hint, not MAP_FIXED_NOREPLACE: thread sanitizer turns a fixed address it cannot have into 0. */
+	/* A hint, not MAP_FIXED_NOREPLACE: thread sanitizer turns a fixed address it cannot have
+	 * into 0. */
 	void *p = mmap(want, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == want)
@@ -128,7 +129,8 @@ static int add(struct worker *w, const struct pvgpu_local_chunk *m, int fd)
 		return -errno;
 	err = gpu_arena_add(w, m->address, m->size);
 	if (err) {
-		mmap(at, m->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+		mmap(at, m->size, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 		return err;
 	}
 	memmove(&a->chunks[i + 1], &a->chunks[i], (a->n - i) * sizeof(*c));
@@ -193,7 +195,8 @@ static bool one_message(struct worker *w)
 	answer.error = -err;
 	answer.address = m.address;
 	if (msg_send(w->session, &answer, sizeof(answer), NULL, 0) == -EAGAIN) {
-		worker_end(w, PVGPU_END_PROTOCOL, "the guest does not read the answers on its session socket");
+		worker_end(w, PVGPU_END_PROTOCOL,
+			   "the guest does not read the answers on its session socket");
 		return false;
 	}
 	return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control socket, always fd PVGPU_SUP_CONTROL_FD: an adopting pvgpud's takes the old one's number.
+ * The control socket, always fd PVGPU_SUP_CONTROL_FD: an adopting pvgpud's takes the old one's
+ * number.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 

@@ -28,7 +28,8 @@ void worker_log(struct worker *w, const char *fmt, ...)
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
 	line[n] = '\n';
-	/* One write, so that lines of several threads do not mix; a full or broken pipe loses the line. */
+	/* One write, so that lines of several threads do not mix; a full or broken pipe loses the
+	 * line. */
 	if (write(PVGPU_SUP_LOG_FD, line, (size_t)n + 1) < 0) {
 		/* Nobody listens. */
 	}

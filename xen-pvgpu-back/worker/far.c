@@ -28,8 +28,8 @@ int far_load(struct far *far, const char *path, char *reason, size_t cap)
 		void *fn = dlsym(far->dl, symbols[i].name);
 
 		if (!fn && symbols[i].needed) {
-			snprintf(reason, cap, "%s lacks %s: too old a driver, or not a libcuda", path,
-				 symbols[i].name);
+			snprintf(reason, cap, "%s lacks %s: too old a driver, or not a libcuda",
+				 path, symbols[i].name);
 			return -1;
 		}
 		memcpy((char *)far + symbols[i].offset, &fn, sizeof(fn));

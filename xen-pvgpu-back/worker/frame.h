@@ -3,8 +3,8 @@
  * The worker's frame: process set-up, ring, control socket, leases, arena window, end. Handlers and
  * GPU state see only worker.h; this is for the frame's own files.
  *
- * Locks, in the order in which they may be taken: lease.lock, send.lock, end.lock. None is held while
- * a function of gpu.c is called.
+ * Locks, in the order in which they may be taken: lease.lock, send.lock, end.lock. None is held
+ * while a function of gpu.c is called.
  */
 #ifndef PVGPU_WORKER_FRAME_H
 #define PVGPU_WORKER_FRAME_H
@@ -35,14 +35,15 @@ struct options {
 struct lease_wait;
 struct lease {
 	pthread_mutex_t lock;
-	pthread_cond_t answered;  /* CLOCK_MONOTONIC */
-	bool up;                  /* pvgpud is there; changes are told by lease_control() */
+	pthread_cond_t answered; /* CLOCK_MONOTONIC */
+	bool up;                 /* pvgpud is there; changes are told by lease_control() */
 	uint32_t next_id;
-	uint64_t leased;          /* granted and not given back */
-	uint64_t owed;            /* given back, pvgpud not told yet */
+	uint64_t leased;                          /* granted and not given back */
+	uint64_t owed;                            /* given back, pvgpud not told yet */
 	uint64_t heard_free, heard_leased, total; /* of pvgpud's last word */
 	struct lease_wait *waits;
-	atomic_uint waiting;      /* callers of lease_get: the decoding thread looks at the control socket more often */
+	atomic_uint waiting; /* callers of lease_get: the decoding thread looks at the control
+				socket more often */
 };
 
 /* arena.c */
@@ -50,10 +51,10 @@ struct chunk {
 	uint64_t address, size;
 };
 struct arena {
-	uint64_t base, size;      /* 0: not reserved */
-	unsigned int tried;       /* addresses so far */
+	uint64_t base, size; /* 0: not reserved */
+	unsigned int tried;  /* addresses so far */
 	uint64_t used;
-	struct chunk *chunks;     /* sorted by address */
+	struct chunk *chunks; /* sorted by address */
 	unsigned int n, cap;
 };
 
@@ -61,9 +62,9 @@ struct arena {
 struct send {
 	pthread_mutex_t lock;
 	struct pvgpu_ring rep;
-	unsigned char *queue;     /* replies that the guest has left no room for */
+	unsigned char *queue; /* replies that the guest has left no room for */
 	uint32_t head, tail, cap;
-	atomic_uint queued;       /* tail - head */
+	atomic_uint queued; /* tail - head */
 };
 
 struct worker {
@@ -71,7 +72,7 @@ struct worker {
 	struct far far;
 	struct worker_info info;
 	struct gpu *gpu;
-	uint64_t started_ms;      /* of the session, CLOCK_BOOTTIME */
+	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
 
 	/* link_local.c */
 	struct pvgpu_ring_page *page;
@@ -83,11 +84,11 @@ struct worker {
 	struct pvgpu_ring cmd;
 	struct pvgpu_poll poll;
 	uint32_t cb_done;
-	bool greeted;             /* session_hello has come */
-	bool full;                /* gpu_submit said so */
-	uint64_t looked_ns;       /* when the sockets were last looked at */
-	unsigned int steps;       /* since the clock was last looked at */
-	uint64_t drain_ns;        /* end the session then; 0: no */
+	bool greeted;       /* session_hello has come */
+	bool full;          /* gpu_submit said so */
+	uint64_t looked_ns; /* when the sockets were last looked at */
+	unsigned int steps; /* since the clock was last looked at */
+	uint64_t drain_ns;  /* end the session then; 0: no */
 	/* any thread */
 	atomic_bool kicked, sleeping, ended;
 
@@ -108,7 +109,8 @@ int prepare(struct worker *w, char *reason, size_t cap);
 /* What the decoding thread's epoll tells apart. */
 enum source { FROM_GUEST, FROM_SESSION, FROM_PIDFD, FROM_CONTROL, FROM_ADOPT, FROM_KICK };
 
-/* link_local.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0 or -1 with a reason. */
+/* link_local.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0 or -1 with a
+ * reason. */
 int link_take(struct worker *w, const struct pvgpu_sup_assign *m, const int *fds, unsigned int n,
 	      char *reason, size_t cap);
 void link_ring_guest(const struct worker *w);
@@ -123,18 +125,18 @@ void loop_run(struct worker *w);
 
 /* send.c */
 void send_init(struct worker *w, uint32_t cmd_size, uint32_t rep_size);
-void send_queued(struct worker *w);      /* move on what waits for the guest */
+void send_queued(struct worker *w); /* move on what waits for the guest */
 /* About to sleep: false when there is room for what waits. */
 bool send_wait_begin(struct worker *w);
 void send_wait_end(struct worker *w);
 
 /* control.c: pvgpud's socket, decoding thread */
 int control_say(struct worker *w, uint32_t kind, uint64_t a, uint64_t b, const char *reason);
-void control_read(struct worker *w);     /* all that has come; notices the hang-up */
+void control_read(struct worker *w); /* all that has come; notices the hang-up */
 int control_wait_assign(struct worker *w, struct pvgpu_sup_assign *m, int *fds, unsigned int *n);
 
 /* adopt.c */
-void adopt_lost(struct worker *w);       /* pvgpud has gone: listen for its successor */
+void adopt_lost(struct worker *w); /* pvgpud has gone: listen for its successor */
 void adopt_accept(struct worker *w);
 
 /* lease.c */
@@ -144,12 +146,12 @@ void lease_heard(struct worker *w, const struct pvgpu_sup *m); /* LEASED, MEMINF
 bool lease_is_up(struct worker *w);
 void lease_down(struct worker *w);
 int lease_up(struct worker *w);
-void lease_ended(struct worker *w);      /* nobody need wait any more */
-void lease_tell(struct worker *w);       /* what pvgpud has not been told yet */
-bool lease_behind(struct worker *w);     /* there is such */
+void lease_ended(struct worker *w);  /* nobody need wait any more */
+void lease_tell(struct worker *w);   /* what pvgpud has not been told yet */
+bool lease_behind(struct worker *w); /* there is such */
 
 /* arena.c */
-void arena_message(struct worker *w);    /* the session socket is readable */
+void arena_message(struct worker *w); /* the session socket is readable */
 
 /* end.c */
 static inline bool has_ended(const struct worker *w)

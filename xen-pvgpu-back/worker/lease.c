@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device memory leased from pvgpud, to the byte: nothing is held in advance, so that all of a vGPU's
- * sessions can have all of its quota. While pvgpud is away leases stand, callers wait a while for its
- * successor, and what is given back is simply missing from the STATE that the successor hears.
+ * Device memory leased from pvgpud, to the byte: nothing is held in advance, so that all of a
+ * vGPU's sessions can have all of its quota. While pvgpud is away leases stand, callers wait a
+ * while for its successor, and what is given back is simply missing from the STATE that the
+ * successor hears.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local link's end in the worker: the ring in a memfd, doorbells in eventfds. Whatever the session
- * needs to have open is opened or received here, before the seal.
+ * The local link's end in the worker: the ring in a memfd, doorbells in eventfds. Whatever the
+ * session needs to have open is opened or received here, before the seal.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -17,7 +17,8 @@
 
 #define RING_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-static int map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, char *reason, size_t cap)
+static int map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, char *reason,
+		    size_t cap)
 {
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -54,7 +55,8 @@ static int make_files(struct worker *w, char *reason, size_t cap)
 {
 	w->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (w->kick < 0 || w->epoll < 0 || watch(w, w->to_worker, EPOLLIN | EPOLLET, FROM_GUEST) < 0 ||
+	if (w->kick < 0 || w->epoll < 0 ||
+	    watch(w, w->to_worker, EPOLLIN | EPOLLET, FROM_GUEST) < 0 ||
 	    watch(w, w->session, EPOLLIN | EPOLLRDHUP, FROM_SESSION) < 0 ||
 	    (w->guest_pidfd >= 0 && watch(w, w->guest_pidfd, EPOLLIN, FROM_PIDFD) < 0) ||
 	    watch(w, PVGPU_SUP_CONTROL_FD, EPOLLIN | EPOLLRDHUP, FROM_CONTROL) < 0 ||

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoding thread: one record after the other, copied, checked, handed to the GPU side; it never
- * waits for anything but new work. What sleeps here is woken through one epoll: the guest's doorbell
- * (edge triggered: its count is never read), the session socket and the guest's pidfd, whose end is
- * the session's, pvgpud's socket, and the kick of other threads.
+ * The decoding thread: one record after the other, copied, checked, handed to the GPU side; it
+ * never waits for anything but new work. What sleeps here is woken through one epoll: the guest's
+ * doorbell (edge triggered: its count is never read), the session socket and the guest's pidfd,
+ * whose end is the session's, pvgpud's socket, and the kick of other threads.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -14,10 +14,11 @@
 #include "pvgpu_decode.h"
 #include "xen-pvgpu-back/worker/gpu.h"
 
-#define BATCH       64u        /* records between looks at anything else */
-#define STEPS       4u         /* batches between looks at the clock */
-#define LOOK_NS     2000000ull /* look at the sockets this often while busy */
-#define QUEUED_HOLD (256u << 10) /* fetch nothing while so many bytes of replies wait for the guest */
+#define BATCH   64u        /* records between looks at anything else */
+#define STEPS   4u         /* batches between looks at the clock */
+#define LOOK_NS 2000000ull /* look at the sockets this often while busy */
+#define QUEUED_HOLD                                                                                \
+	(256u << 10) /* fetch nothing while so many bytes of replies wait for the guest */
 
 void worker_kick(struct worker *w)
 {
@@ -37,8 +38,8 @@ void worker_deferred(struct worker *w, void *ctx, int result)
 
 static void end_malformed(struct worker *w, const struct pvgpu_cmd_hdr *h, const char *what)
 {
-	worker_end(w, PVGPU_END_PROTOCOL, "%s: op %u, %u bytes, flags %#x, seq %u", what, h->op, h->len,
-		   h->flags, h->seq);
+	worker_end(w, PVGPU_END_PROTOCOL, "%s: op %u, %u bytes, flags %#x, seq %u", what, h->op,
+		   h->len, h->flags, h->seq);
 }
 
 /* One record in buf. False: the session has ended. */
@@ -58,7 +59,8 @@ static bool take_record(struct worker *w, const void *buf, uint32_t len)
 	}
 	/* What all others mean depends on the version that it settles. */
 	if ((h->op == PVGPU_OP_SESSION_HELLO) == w->greeted) {
-		end_malformed(w, h, w->greeted ? "a second session_hello" : "not a session_hello first");
+		end_malformed(w, h,
+			      w->greeted ? "a second session_hello" : "not a session_hello first");
 		return false;
 	}
 	w->greeted = true;
@@ -78,13 +80,15 @@ static unsigned int take_batch(struct worker *w)
 	_Alignas(8) static unsigned char buf[PVGPU_CMD_MAX];
 	unsigned int n = 0;
 
-	while (n < BATCH && !w->full && atomic_load_explicit(&w->send.queued, memory_order_relaxed) < QUEUED_HOLD) {
+	while (n < BATCH && !w->full &&
+	       atomic_load_explicit(&w->send.queued, memory_order_relaxed) < QUEUED_HOLD) {
 		int len = pvgpu_ring_fetch(&w->cmd, buf, sizeof(buf));
 
 		if (len == 0)
 			break;
 		if (len < 0) {
-			worker_end(w, PVGPU_END_PROTOCOL, "the command stream holds no record where one must be");
+			worker_end(w, PVGPU_END_PROTOCOL,
+				   "the command stream holds no record where one must be");
 			break;
 		}
 		if (pvgpu_ring_consume(&w->cmd, (uint32_t)len))
@@ -150,10 +154,12 @@ static void look_at_files(struct worker *w, int timeout_ms)
 static void look_at_drain(struct worker *w)
 {
 	if (w->drain_ns && pvgpu_poll_now() >= w->drain_ns)
-		worker_end(w, PVGPU_END_DRAINED, "drained: the time for the guest to finish is over");
+		worker_end(w, PVGPU_END_DRAINED,
+			   "drained: the time for the guest to finish is over");
 }
 
-/* While busy: the sockets every few milliseconds; pvgpud's at once when somebody waits for memory. */
+/* While busy: the sockets every few milliseconds; pvgpud's at once when somebody waits for memory.
+ */
 static void look_around(struct worker *w)
 {
 	uint64_t now;
@@ -185,7 +191,8 @@ static int sleep_limit_ms(struct worker *w)
 {
 	uint64_t now;
 
-	/* What pvgpud could not be told is tried again; the socket's room is no event of this epoll. */
+	/* What pvgpud could not be told is tried again; the socket's room is no event of this
+	 * epoll. */
 	if (lease_behind(w))
 		return 5;
 	if (!w->drain_ns)
@@ -211,7 +218,8 @@ static void sleep_for_work(struct worker *w)
 	if (records && pvgpu_poll(&w->poll, ready, w))
 		return;
 	t = pvgpu_poll_now();
-	/* The flag also asks the guest to ring for cb_done, so it is raised even when no record is wanted. */
+	/* The flag also asks the guest to ring for cb_done, so it is raised even when no record is
+	 * wanted. */
 	empty = pvgpu_ring_sleep_begin(&w->cmd);
 	if (records)
 		sleep = empty;

@@ -2,9 +2,9 @@
 /*
  * pvgpu-worker: one guest process's session. Started by pvgpud, never by hand.
  *
- * Prepare: load and initialise libcuda, say READY, wait as a spare. ASSIGN: take the session's ring,
- * doorbells and sockets. Seal. Then read what the guest writes, until one side has had enough. The
- * process is the unit of fault isolation: it ends with its session, whatever happens.
+ * Prepare: load and initialise libcuda, say READY, wait as a spare. ASSIGN: take the session's
+ * ring, doorbells and sockets. Seal. Then read what the guest writes, until one side has had
+ * enough. The process is the unit of fault isolation: it ends with its session, whatever happens.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -67,12 +67,15 @@ static unsigned int number(const char *option, const char *s)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"libcuda", required_argument, NULL, 'l'},       {"id", required_argument, NULL, 'i'},
-		{"device", required_argument, NULL, 'd'},        {"grace-ms", required_argument, NULL, 'g'},
-		{"lease-wait-ms", required_argument, NULL, 'w'}, {"far-fds", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},                {"version", no_argument, NULL, 'v'},
-		{NULL, 0, NULL, 0}};
+	static const struct option longs[] = {{"libcuda", required_argument, NULL, 'l'},
+					      {"id", required_argument, NULL, 'i'},
+					      {"device", required_argument, NULL, 'd'},
+					      {"grace-ms", required_argument, NULL, 'g'},
+					      {"lease-wait-ms", required_argument, NULL, 'w'},
+					      {"far-fds", required_argument, NULL, 'f'},
+					      {"help", no_argument, NULL, 'h'},
+					      {"version", no_argument, NULL, 'v'},
+					      {NULL, 0, NULL, 0}};
 	int c, at = 0;
 
 	*o = (struct options){.grace_ms = 3000, .lease_wait_ms = 5000, .far_fds = 64};
@@ -108,7 +111,8 @@ static void parse(struct options *o, int argc, char **argv)
 		}
 	}
 	if (optind < argc || !o->libcuda || !o->id) {
-		fputs("pvgpu-worker: --libcuda and --id must be given and nothing else; pvgpud does that.\n",
+		fputs("pvgpu-worker: --libcuda and --id must be given and nothing else; pvgpud "
+		      "does that.\n",
 		      stderr);
 		exit(2);
 	}
@@ -122,7 +126,8 @@ static int check_fds(struct worker *w)
 
 	if (getsockopt(PVGPU_SUP_CONTROL_FD, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
 	    listen(PVGPU_SUP_ADOPT_FD, 4) < 0 || fcntl(PVGPU_SUP_LOG_FD, F_GETFD) < 0) {
-		fprintf(stderr, "pvgpu-worker: fds 3 to 5 are not pvgpud's: it must start this program\n");
+		fprintf(stderr,
+			"pvgpu-worker: fds 3 to 5 are not pvgpud's: it must start this program\n");
 		return -1;
 	}
 	w->daemon_uid = peer.uid;
@@ -172,7 +177,8 @@ static int serve(struct worker *w)
 		return 1;
 	take_info(w, &m);
 	lease_init(w, w->info.quota);
-	if (link_take(w, &m, fds, n, reason, sizeof(reason)) < 0 || gpu_open(w, &w->gpu, reason, sizeof(reason)) < 0 ||
+	if (link_take(w, &m, fds, n, reason, sizeof(reason)) < 0 ||
+	    gpu_open(w, &w->gpu, reason, sizeof(reason)) < 0 ||
 	    seal(w, reason, sizeof(reason)) < 0) {
 		if (w->page)
 			link_say_ended(w, PVGPU_END_FAILED, reason);
@@ -199,9 +205,11 @@ int main(int argc, char **argv)
 	w.info.session = w.opt.id;
 	w.end_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	w.guest_pidfd = w.kick = w.epoll = -1;
-	if (prepare(&w, reason, sizeof(reason)) < 0 || gpu_check(&w.far, reason, sizeof(reason)) < 0)
+	if (prepare(&w, reason, sizeof(reason)) < 0 ||
+	    gpu_check(&w.far, reason, sizeof(reason)) < 0)
 		return fail(&w, reason);
-	if (control_say(&w, PVGPU_SUP_READY, (uint64_t)w.far.driver_version, w.far.total_mem, NULL) < 0)
+	if (control_say(&w, PVGPU_SUP_READY, (uint64_t)w.far.driver_version, w.far.total_mem,
+			NULL) < 0)
 		return 0;
 	r = serve(&w);
 	/* The far end's threads may hold locks that atexit handlers want. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The prepare phase: load and initialise the far end before there is a guest. What libcuda opens, it
- * opens here.
+ * The prepare phase: load and initialise the far end before there is a guest. What libcuda opens,
+ * it opens here.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -22,7 +22,8 @@ static int far_failed(struct worker *w, const char *call, CUresult r, char *reas
 static int check_isolation(struct worker *w, char *reason, size_t cap)
 {
 	int pageable = -1;
-	CUresult r = w->far.cuDeviceGetAttribute(&pageable, ATTR_PAGEABLE_MEMORY_ACCESS, w->far.dev);
+	CUresult r =
+		w->far.cuDeviceGetAttribute(&pageable, ATTR_PAGEABLE_MEMORY_ACCESS, w->far.dev);
 
 	if (r)
 		return far_failed(w, "cuDeviceGetAttribute", r, reason, cap);
@@ -53,7 +54,8 @@ int prepare(struct worker *w, char *reason, size_t cap)
 	if (r)
 		return far_failed(w, "cuDeviceGetCount", r, reason, cap);
 	if (w->opt.device >= count) {
-		snprintf(reason, cap, "device %d asked for, the far end has %d", w->opt.device, count);
+		snprintf(reason, cap, "device %d asked for, the far end has %d", w->opt.device,
+			 count);
 		return -1;
 	}
 	r = f->cuDeviceGet(&f->dev, w->opt.device);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one point between the two phases. Before it nothing of the guest's is read; after it nothing is
- * opened but what the far end opens for itself, and what peers send.
+ * The one point between the two phases. Before it nothing of the guest's is read; after it nothing
+ * is opened but what the far end opens for itself, and what peers send.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -13,7 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* An arena chunk, a new pvgpud's socket and log, and the originals of those while they are renumbered. */
+/* An arena chunk, a new pvgpud's socket and log, and the originals of those while they are
+ * renumbered. */
 #define FDS_RECEIVED 8
 
 /* One above the highest open fd, or -1. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reply stream. Any thread may send; a reply for which the guest has left no room waits in a
- * bounded queue of this process and the decoding thread moves it on, so that no sender ever waits for
- * the guest. A guest that lets the queue fill up does not read its replies, and loses its session.
+ * bounded queue of this process and the decoding thread moves it on, so that no sender ever waits
+ * for the guest. A guest that lets the queue fill up does not read its replies, and loses its
+ * session.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
