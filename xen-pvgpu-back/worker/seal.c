@@ -39,16 +39,29 @@ static int failed(const char *what, char *reason, size_t cap)
 	return -1;
 }
 
+/* No more files than these. Under valgrind, which needs its own, the hard limit stays: EPERM. */
+static int limit_files(rlim_t most)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	files.rlim_cur = most < files.rlim_max ? most : files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -1;
+	files.rlim_max = files.rlim_cur;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0 && errno != EPERM ? -1 : 0;
+}
+
 int seal(struct worker *w, char *reason, size_t cap)
 {
 	int fds = fds_in_use();
 	rlim_t most = (rlim_t)(fds < 0 ? 0 : fds) + FDS_RECEIVED + w->opt.far_fds;
-	struct rlimit files = {.rlim_cur = most, .rlim_max = most};
 	struct rlimit core = {0, 0};
 
 	if (fds < 0)
 		return failed("/proc/self/fd", reason, cap);
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (limit_files(most) < 0)
 		return failed("RLIMIT_NOFILE", reason, cap);
 	if (setrlimit(RLIMIT_CORE, &core) < 0)
 		return failed("RLIMIT_CORE", reason, cap);
