@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two- and three-dimensional copies: checks, then one strided command, or pieces through the arena. */
+/* Two- and three-dimensional copies: checks, then one strided command, or pieces through the arena.
+ */
 #include "guest.h"
 #include "copy.h"
 
@@ -81,7 +82,8 @@ struct part {
 	uint64_t row, slice, rows, depth;
 };
 
-/* The part after p (start with rows 0); false at the end. Rows wider than a piece are not for this. */
+/* The part after p (start with rows 0); false at the end. Rows wider than a piece are not for this.
+ */
 static bool next_part(const struct box *b, struct part *p)
 {
 	const uint64_t fit = STAGING_PIECE / b->width;
@@ -269,10 +271,18 @@ static int copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool per_thread, boo
 
 	if (!c)
 		return CUDA_ERROR_INVALID_VALUE;
-	dst = (struct operand){.type = c->dstMemoryType, .host = c->dstHost, .device = c->dstDevice,
-			       .x = c->dstXInBytes, .y = c->dstY, .pitch = c->dstPitch};
-	src = (struct operand){.type = c->srcMemoryType, .host = c->srcHost, .device = c->srcDevice,
-			       .x = c->srcXInBytes, .y = c->srcY, .pitch = c->srcPitch};
+	dst = (struct operand){.type = c->dstMemoryType,
+			       .host = c->dstHost,
+			       .device = c->dstDevice,
+			       .x = c->dstXInBytes,
+			       .y = c->dstY,
+			       .pitch = c->dstPitch};
+	src = (struct operand){.type = c->srcMemoryType,
+			       .host = c->srcHost,
+			       .device = c->srcDevice,
+			       .x = c->srcXInBytes,
+			       .y = c->srcY,
+			       .pitch = c->srcPitch};
 	b.width = c->WidthInBytes;
 	b.rows = c->Height;
 	return copy(&dst, &src, &b, stream, per_thread);
@@ -285,12 +295,24 @@ static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, boo
 
 	if (!c || c->reserved0 || c->reserved1)
 		return CUDA_ERROR_INVALID_VALUE;
-	dst = (struct operand){.type = c->dstMemoryType, .host = c->dstHost, .device = c->dstDevice,
-			       .x = c->dstXInBytes, .y = c->dstY, .z = c->dstZ, .lod = c->dstLOD,
-			       .pitch = c->dstPitch, .height = c->dstHeight};
-	src = (struct operand){.type = c->srcMemoryType, .host = c->srcHost, .device = c->srcDevice,
-			       .x = c->srcXInBytes, .y = c->srcY, .z = c->srcZ, .lod = c->srcLOD,
-			       .pitch = c->srcPitch, .height = c->srcHeight};
+	dst = (struct operand){.type = c->dstMemoryType,
+			       .host = c->dstHost,
+			       .device = c->dstDevice,
+			       .x = c->dstXInBytes,
+			       .y = c->dstY,
+			       .z = c->dstZ,
+			       .lod = c->dstLOD,
+			       .pitch = c->dstPitch,
+			       .height = c->dstHeight};
+	src = (struct operand){.type = c->srcMemoryType,
+			       .host = c->srcHost,
+			       .device = c->srcDevice,
+			       .x = c->srcXInBytes,
+			       .y = c->srcY,
+			       .z = c->srcZ,
+			       .lod = c->srcLOD,
+			       .pitch = c->srcPitch,
+			       .height = c->srcHeight};
 	b.width = c->WidthInBytes;
 	b.rows = c->Height;
 	b.depth = c->Depth;

@@ -279,7 +279,8 @@ PUBLIC CUresult cuCtxSetCacheConfig(CUfunc_cache config)
 	return r ? r : ctx_result(c, pvgpu_do_ctx_set_cache_config(session(), c->o.wire, config));
 }
 
-/* Bank sizes are not to be chosen since compute capability 5: they are accepted and change nothing. */
+/* Bank sizes are not to be chosen since compute capability 5: they are accepted and change nothing.
+ */
 PUBLIC CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
 {
 	struct ctx *c;
@@ -300,7 +301,7 @@ PUBLIC CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
 
 	if (r)
 		return r;
-	return (unsigned int)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ?
-		       CUDA_SUCCESS :
-		       CUDA_ERROR_INVALID_VALUE;
+	return (unsigned int)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
+		       ? CUDA_SUCCESS
+		       : CUDA_ERROR_INVALID_VALUE;
 }

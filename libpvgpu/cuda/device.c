@@ -30,8 +30,8 @@ static int snapshot(struct pvgpu_session *s, int ordinal, struct device *d)
 static void set_limits(struct device *d, int ordinal)
 {
 	for (int i = 0; i < 3; i++) {
-		d->limits.grid[i] = (unsigned int)device_value(
-			ordinal, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
+		d->limits.grid[i] =
+			(unsigned int)device_value(ordinal, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i);
 		d->limits.block[i] = (unsigned int)device_value(
 			ordinal, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i);
 	}
@@ -183,8 +183,7 @@ PUBLIC CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
 				device_value(dev, CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z)},
 		.sharedMemPerBlock =
 			device_value(dev, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
-		.totalConstantMemory =
-			device_value(dev, CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
+		.totalConstantMemory = device_value(dev, CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY),
 		.SIMDWidth = device_value(dev, CU_DEVICE_ATTRIBUTE_WARP_SIZE),
 		.memPitch = device_value(dev, CU_DEVICE_ATTRIBUTE_MAX_PITCH),
 		.regsPerBlock = device_value(dev, CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),

@@ -6,7 +6,10 @@ static const struct result {
 	CUresult code;
 	const char *name, *text;
 } results[] = {
-#define R(code, text) {code, #code, text}
+#define R(code, text)                                                                              \
+	{                                                                                          \
+		code, #code, text                                                                  \
+	}
 	R(CUDA_SUCCESS, "no error"),
 	R(CUDA_ERROR_INVALID_VALUE, "an argument is out of range"),
 	R(CUDA_ERROR_OUT_OF_MEMORY, "not enough memory"),

@@ -11,8 +11,8 @@ static int enter(CUevent h, struct event **e)
 	if (r)
 		return r;
 	*e = object_find(PVGPU_H_EVENT, h);
-	return *e ? atomic_load_explicit(&(*e)->o.ctx->state, memory_order_relaxed) :
-		    CUDA_ERROR_INVALID_HANDLE;
+	return *e ? atomic_load_explicit(&(*e)->o.ctx->state, memory_order_relaxed)
+		  : CUDA_ERROR_INVALID_HANDLE;
 }
 
 PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
@@ -26,8 +26,8 @@ PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
 	if (!event || flags & ~(unsigned int)(EVENT_FLAGS | CU_EVENT_INTERPROCESS))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & CU_EVENT_INTERPROCESS)
-		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED :
-							 CUDA_ERROR_INVALID_VALUE;
+		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
+						       : CUDA_ERROR_INVALID_VALUE;
 	e = object_new(PVGPU_H_EVENT);
 	if (!e)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork(): the session's memory and threads are the parent's alone. The child drops what it inherited;
- * its CUDA calls answer CUDA_ERROR_NOT_INITIALIZED. A child of a process that had not called CUDA yet
- * may use it as any process.
+ * fork(): the session's memory and threads are the parent's alone. The child drops what it
+ * inherited; its CUDA calls answer CUDA_ERROR_NOT_INITIALIZED. A child of a process that had not
+ * called CUDA yet may use it as any process.
  */
 #include "guest.h"
 

@@ -146,9 +146,9 @@ PUBLIC CUresult cuFuncSetSharedMemConfig(CUfunction fn, CUsharedconfig config)
 
 	if (r)
 		return r;
-	return (unsigned int)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE ?
-		       CUDA_SUCCESS :
-		       CUDA_ERROR_INVALID_VALUE;
+	return (unsigned int)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
+		       ? CUDA_SUCCESS
+		       : CUDA_ERROR_INVALID_VALUE;
 }
 
 PUBLIC CUresult cuFuncGetModule(CUmodule *module, CUfunction fn)

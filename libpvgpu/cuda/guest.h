@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside the guest's libcuda.so.1: what its parts give each other. Sections are named after the file
- * that implements them. Functions return CUresult unless they say otherwise.
+ * Inside the guest's libcuda.so.1: what its parts give each other. Sections are named after the
+ * file that implements them. Functions return CUresult unless they say otherwise.
  *
- * A handle that the application holds is an opaque number (type, generation, index) that is looked up
- * in a table here and never dereferenced. The wire handle of the same object is a field of it, because
- * some objects (the primary context) outlive the worker's object.
+ * A handle that the application holds is an opaque number (type, generation, index) that is looked
+ * up in a table here and never dereferenced. The wire handle of the same object is a field of it,
+ * because some objects (the primary context) outlive the worker's object.
  *
- * Lock order: device.lock, then library_lock, then ctx.lock, then module.lock, then the handle tables,
- * then everything in memory_map.c, staging.c and hostfunc.c (leaves).
+ * Lock order: device.lock, then library_lock, then ctx.lock, then module.lock, then the handle
+ * tables, then everything in memory_map.c, staging.c and hostfunc.c (leaves).
  */
 #ifndef PVGPU_CUDA_GUEST_H
 #define PVGPU_CUDA_GUEST_H
@@ -32,8 +32,8 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /*
- * A call and its form for programs whose default stream is the thread's own. call may use per_thread.
- * _ptds: the call has no stream parameter; _ptsz: it has one.
+ * A call and its form for programs whose default stream is the thread's own. call may use
+ * per_thread. _ptds: the call has no stream parameter; _ptsz: it has one.
  */
 #define CU_WITH_THREAD_FORM(name, suffix, params, call)                                            \
 	PUBLIC CUresult name params                                                                \
@@ -58,15 +58,15 @@ struct stream;
 
 /* handle.c */
 
-/* The first member of every object that the application has a handle of. Slots are never given back to
- * the allocator, so that a stale handle finds a free or another slot, and not freed memory. */
+/* The first member of every object that the application has a handle of. Slots are never given back
+ * to the allocator, so that a stale handle finds a free or another slot, and not freed memory. */
 struct object {
 	_Atomic uint32_t generation; /* of the live object; 0: none */
 	uint32_t last_generation;
 	uint32_t index;
-	uint32_t type;     /* enum pvgpu_handle_type */
-	uint64_t wire;     /* the worker's handle */
-	struct ctx *ctx;   /* the context that it lives in; NULL for contexts, libraries, kernels */
+	uint32_t type;   /* enum pvgpu_handle_type */
+	uint64_t wire;   /* the worker's handle */
+	struct ctx *ctx; /* the context that it lives in; NULL for contexts, libraries, kernels */
 	struct object *prev, *next; /* the context's objects; under ctx.lock */
 	struct object *free_next;
 };
@@ -83,7 +83,8 @@ struct object_table {
 };
 extern struct object_table object_tables[OBJECT_TYPES];
 
-/* A zeroed object with a wire handle, found by nobody until it is published; NULL when out of handles. */
+/* A zeroed object with a wire handle, found by nobody until it is published; NULL when out of
+ * handles. */
 void *object_new(enum pvgpu_handle_type type);
 /* Let handles find it, and put it on its context's list when it has one (functions are on lists of
  * their modules and kernels). */
@@ -109,24 +110,24 @@ static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
 	struct object *o;
 	char *chunk;
 
-	if (h >> 56 != type || index >= PVGPU_HANDLES_MAX ||
-	    (h & ((1u << OBJECT_INDEX_SHIFT) - 1)))
+	if (h >> 56 != type || index >= PVGPU_HANDLES_MAX || (h & ((1u << OBJECT_INDEX_SHIFT) - 1)))
 		return NULL;
 	chunk = atomic_load_explicit(&t->chunk[index / OBJECT_CHUNK], memory_order_acquire);
 	if (!chunk)
 		return NULL;
 	o = (struct object *)(chunk + index % OBJECT_CHUNK * t->size);
-	return atomic_load_explicit(&o->generation, memory_order_acquire) == (h >> 32 & 0xffffff) ?
-		       o :
-		       NULL;
+	return atomic_load_explicit(&o->generation, memory_order_acquire) == (h >> 32 & 0xffffff)
+		       ? o
+		       : NULL;
 }
 
 /* init.c */
 
 struct guest {
-	_Atomic(struct pvgpu_session *) session; /* NULL until cuInit() has succeeded, and after fork */
-	uint64_t device_base, device_end;        /* device window */
-	uint64_t arena_base, arena_end;          /* arena window */
+	_Atomic(struct pvgpu_session *)
+		session;                  /* NULL until cuInit() has succeeded, and after fork */
+	uint64_t device_base, device_end; /* device window */
+	uint64_t arena_base, arena_end;   /* arena window */
 	int device_count;
 	int driver_version;
 };
@@ -278,7 +279,8 @@ struct target {
 int stream_of_thread(struct ctx *c, struct stream **out);
 /* Give back the thread's own streams: at its end. */
 void stream_thread_end(struct thread *t);
-/* Where work on stream h goes. A default stream is the current context's; other streams need none. */
+/* Where work on stream h goes. A default stream is the current context's; other streams need none.
+ */
 int stream_enter(CUstream h, bool per_thread, struct target *t);
 /* As stream_enter(); *real is the stream, NULL for the legacy default stream. */
 int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct stream **real);
@@ -346,8 +348,8 @@ enum { FUNCTION_ATTRS = 16 };
 
 /* A CUfunction or a CUkernel. Everything but attr is fixed when it is published. */
 struct function {
-	struct object o;       /* ctx: NULL for kernels */
-	struct function *next; /* of the module, the library or the kernel */
+	struct object o;            /* ctx: NULL for kernels */
+	struct function *next;      /* of the module, the library or the kernel */
 	struct module *module;      /* functions of modules */
 	struct library *library;    /* kernels, and functions of kernels */
 	struct function *kernel;    /* functions of kernels */
@@ -422,8 +424,8 @@ struct range {
 	const struct object *owner; /* RANGE_GLOBAL: module or library */
 };
 
-/* id is filled in. CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED when it overlaps another one; a RANGE_GLOBAL
- * that is known already is left alone. */
+/* id is filled in. CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED when it overlaps another one; a
+ * RANGE_GLOBAL that is known already is left alone. */
 int range_add(const struct range *r);
 /* The range that holds a device address: device memory, a variable, pinned memory. */
 bool range_find_device(uint64_t addr, struct range *out);
@@ -453,7 +455,7 @@ struct slot {
 	struct slot *next;
 	char *mem; /* STAGING_PIECE bytes */
 };
-enum { STAGING_PIECE = 512 * 1024, STAGING_DEPTH = 4 };
+enum { STAGING_PIECE = 1024 * 1024, STAGING_DEPTH = 8 };
 
 /* The pieces of one copy: at most STAGING_DEPTH, used in turn, so that they stay in the cache. */
 struct staging {
@@ -461,8 +463,8 @@ struct staging {
 	unsigned int next;
 };
 
-/* The next piece, free for use; NULL when there is no arena memory or the session is dead. Post it with
- * its mark. */
+/* The next piece, free for use; NULL when there is no arena memory or the session is dead. Post it
+ * with its mark. */
 struct slot *staging_next(struct staging *st);
 /* The piece given last was not posted. */
 void staging_unused(struct staging *st);
@@ -485,7 +487,8 @@ void output_pull(void *arg);
 
 /* fork.c */
 void fork_watch(void);
-/* init.c: in a forked child, the parent's session (NULL: there was none), which is none of ours now. */
+/* init.c: in a forked child, the parent's session (NULL: there was none), which is none of ours
+ * now. */
 struct pvgpu_session *init_fork_child(void);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page-locked host memory. What cuMemHostAlloc() gives lies in the arena: the worker has it at the same
- * address, so asynchronous copies need no staging. Memory that the application registers is only
- * remembered: copies from and to it are staged as for any memory, in stream order.
+ * Page-locked host memory. What cuMemHostAlloc() gives lies in the arena: the worker has it at the
+ * same address, so asynchronous copies need no staging. Memory that the application registers is
+ * only remembered: copies from and to it are staged as for any memory, in stream order.
  */
 #include "guest.h"
 
@@ -68,12 +68,11 @@ PUBLIC CUresult cuMemFreeHost(void *host)
 		return r;
 	if (!host || !range_remove((uintptr_t)host, RANGE_PINNED, &range))
 		return CUDA_ERROR_INVALID_VALUE;
-	/* Any work of any context may still use it, kernels too. A fault that comes to light here stays
-	 * with its context: nothing runs there any more. */
+	/* Any work of any context may still use it, kernels too. A fault that comes to light here
+	 * stays with its context: nothing runs there any more. */
 	r = ctx_result(c, pvgpu_do_ctx_synchronize(session(), c->o.wire));
 	if (range.ctx != c)
-		ctx_result(range.ctx,
-			   pvgpu_do_ctx_synchronize(session(), range.ctx->o.wire));
+		ctx_result(range.ctx, pvgpu_do_ctx_synchronize(session(), range.ctx->o.wire));
 	host_free_pinned(&range);
 	return r;
 }
@@ -124,10 +123,8 @@ static bool is_mapped(const void *host, size_t bytes)
 
 PUBLIC CUresult cuMemHostRegister_v2(void *host, size_t bytes, unsigned int flags)
 {
-	struct range range = {.base = (uintptr_t)host,
-			      .size = bytes,
-			      .kind = RANGE_REGISTERED,
-			      .flags = flags};
+	struct range range = {
+		.base = (uintptr_t)host, .size = bytes, .kind = RANGE_REGISTERED, .flags = flags};
 	struct range other;
 	const int r = ctx_enter(&range.ctx);
 
@@ -160,7 +157,7 @@ PUBLIC CUresult cuMemHostUnregister(void *host)
 		return r;
 	if (!host)
 		return CUDA_ERROR_INVALID_VALUE;
-	return range_remove((uintptr_t)host, RANGE_REGISTERED, &range) ?
-		       CUDA_SUCCESS :
-		       CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	return range_remove((uintptr_t)host, RANGE_REGISTERED, &range)
+		       ? CUDA_SUCCESS
+		       : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host functions: the worker says when one's turn in its stream has come; it runs here, on the session's
- * own thread, and may not call CUDA.
+ * Host functions: the worker says when one's turn in its stream has come; it runs here, on the
+ * session's own thread, and may not call CUDA.
  */
 #include "guest.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options of a load. Values are an array of void *: numbers are in the pointer itself, results go back
- * into it. Buffers are the application's and stay here; only numbers travel.
+ * Options of a load. Values are an array of void *: numbers are in the pointer itself, results go
+ * back into it. Buffers are the application's and stay here; only numbers travel.
  */
 #include "guest.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Launches: one-way. Everything that the real driver reports at once is found out here, from what is
- * known of the device and of the function, and parameters are packed as the function wants them. This
- * path makes no system call and allocates nothing.
+ * Launches: one-way. Everything that the real driver reports at once is found out here, from what
+ * is known of the device and of the function, and parameters are packed as the function wants them.
+ * This path makes no system call and allocates nothing.
  */
 #include "guest.h"
 
@@ -35,8 +35,8 @@ static int find_function(CUfunction h, const struct target *t, struct function *
 static int check_cooperative(const struct target *t, struct function *f, const struct request *q,
 			     uint64_t threads)
 {
-	const uint64_t sms = (unsigned int)device_value(
-		t->ctx->device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+	const uint64_t sms = (unsigned int)device_value(t->ctx->device,
+							CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
 	const uint64_t key = (uint64_t)q->shared << 16 | threads;
 	uint64_t blocks = q->grid[0];
 	int fit = 0, r;
@@ -127,11 +127,10 @@ static int post(const struct target *t, const struct function *f, const struct r
 		const void *params, uint32_t size)
 {
 	if (q->n_attrs)
-		return pvgpu_do_launch_ex(session(), t->ctx->o.wire, t->stream, f->o.wire,
-					  q->grid[0], q->grid[1], q->grid[2], q->block[0],
-					  q->block[1], q->block[2], q->shared, q->attrs,
-					  (uint32_t)(q->n_attrs * sizeof(q->attrs[0])), params,
-					  size);
+		return pvgpu_do_launch_ex(
+			session(), t->ctx->o.wire, t->stream, f->o.wire, q->grid[0], q->grid[1],
+			q->grid[2], q->block[0], q->block[1], q->block[2], q->shared, q->attrs,
+			(uint32_t)(q->n_attrs * sizeof(q->attrs[0])), params, size);
 	return pvgpu_do_launch(session(), t->ctx->o.wire, t->stream, f->o.wire, q->grid[0],
 			       q->grid[1], q->grid[2], q->block[0], q->block[1], q->block[2],
 			       q->shared, q->cooperative, params, size);

@@ -55,8 +55,8 @@ static int load(struct image *image, struct jit *jit, CUlibrary *out)
 	return 0;
 }
 
-/* BINARY_IS_PRESERVED is a promise that is not needed; a table of host functions is nothing that the
- * far end could use. */
+/* BINARY_IS_PRESERVED is a promise that is not needed; a table of host functions is nothing that
+ * the far end could use. */
 static int check_options(unsigned int n, const CUlibraryOption *options, void *const *values)
 {
 	if (n && (!options || !values))
@@ -295,8 +295,8 @@ int library_module(struct library *l, struct ctx *c, CUmodule *out)
 			break;
 	if (!m) {
 		m = module_new(c);
-		r = m ? pvgpu_do_library_get_module(session(), l->o.wire, c->o.wire, m->o.wire) :
-			CUDA_ERROR_OUT_OF_MEMORY;
+		r = m ? pvgpu_do_library_get_module(session(), l->o.wire, c->o.wire, m->o.wire)
+		      : CUDA_ERROR_OUT_OF_MEMORY;
 		if (r && m)
 			object_free(&m->o);
 		if (!r) {

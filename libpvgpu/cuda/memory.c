@@ -2,7 +2,8 @@
 /* Device memory. */
 #include "guest.h"
 
-/* Rows of a pitched allocation begin at multiples of this, on every device of the last ten years. */
+/* Rows of a pitched allocation begin at multiples of this, on every device of the last ten years.
+ */
 enum { PITCH_ALIGNMENT = 512 };
 
 static int alloc(struct ctx *c, uint64_t bytes, CUdeviceptr *out)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What addresses mean, in two treaps: addresses that a device knows (device memory, variables, pinned
- * memory), and host memory that was registered. Two, because a variable's address is the worker's and
- * may be any number here.
+ * What addresses mean, in two treaps: addresses that a device knows (device memory, variables,
+ * pinned memory), and host memory that was registered. Two, because a variable's address is the
+ * worker's and may be any number here.
  */
 #include "guest.h"
 
@@ -170,7 +170,8 @@ static bool belongs(const struct range *r, const struct ctx *c, const struct obj
 	return c ? r->ctx == c : r->owner == owner;
 }
 
-/* Split off what belongs to c (or owner): it goes to *taken, chained by left; the rest is returned. */
+/* Split off what belongs to c (or owner): it goes to *taken, chained by left; the rest is returned.
+ */
 static struct node *sift(struct node *n, const struct ctx *c, const struct object *owner,
 			 struct node **taken)
 {

@@ -29,8 +29,8 @@ PUBLIC CUresult cuModuleGetLoadingMode(CUmoduleLoadingMode *mode)
 		return r;
 	if (!mode)
 		return CUDA_ERROR_INVALID_VALUE;
-	*mode = wish && !strcasecmp(wish, "EAGER") ? CU_MODULE_EAGER_LOADING :
-						      CU_MODULE_LAZY_LOADING;
+	*mode = wish && !strcasecmp(wish, "EAGER") ? CU_MODULE_EAGER_LOADING
+						   : CU_MODULE_LAZY_LOADING;
 	return CUDA_SUCCESS;
 }
 

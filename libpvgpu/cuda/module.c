@@ -42,12 +42,12 @@ static int load(struct ctx *c, struct image *image, struct jit *jit, CUmodule *o
 		image_free(image);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	r = pvgpu_do_module_load(
-		session(), c->o.wire, (uintptr_t)image->mem, image->size, jit->scalar,
-		(uint32_t)(jit->scalars * sizeof(jit->scalar[0])), jit_log_room(jit->info_size),
-		jit_log_room(jit->error_size), m->o.wire, jit->info, jit_log_room(jit->info_size),
-		&jit->info_len, jit->error, jit_log_room(jit->error_size), &jit->error_len,
-		&jit->wall_time);
+	r = pvgpu_do_module_load(session(), c->o.wire, (uintptr_t)image->mem, image->size,
+				 jit->scalar, (uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
+				 jit_log_room(jit->info_size), jit_log_room(jit->error_size),
+				 m->o.wire, jit->info, jit_log_room(jit->info_size), &jit->info_len,
+				 jit->error, jit_log_room(jit->error_size), &jit->error_len,
+				 &jit->wall_time);
 	image_free(image);
 	jit_finish(jit);
 	if (r) {
@@ -205,8 +205,7 @@ PUBLIC CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule module)
 		return r;
 	if (!count)
 		return CUDA_ERROR_INVALID_VALUE;
-	return ctx_result(m->o.ctx,
-			  pvgpu_do_module_function_count(session(), m->o.wire, count));
+	return ctx_result(m->o.ctx, pvgpu_do_module_function_count(session(), m->o.wire, count));
 }
 
 PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CUmodule module)

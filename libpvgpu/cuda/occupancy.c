@@ -81,8 +81,8 @@ static int best_block(int *min_grid, int *block_size, CUfunction fn,
 			continue;
 		best = blocks * threads;
 		*block_size = threads;
-		*min_grid = blocks * device_value(c->device,
-						  CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+		*min_grid =
+			blocks * device_value(c->device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
 	}
 	return CUDA_SUCCESS;
 }

@@ -34,8 +34,7 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
 		GIVE(CUcontext, r->ctx ? ctx_handle(r->ctx) : NULL);
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-		GIVE(unsigned int,
-			    on_device(r) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
+		GIVE(unsigned int, on_device(r) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
 		if (!on_device(r) && !mapped(r))
 			return CUDA_ERROR_INVALID_VALUE;
@@ -115,8 +114,8 @@ static size_t attribute_size(CUpointer_attribute attr)
 	}
 }
 
-/* As documented: an address that is not known, or an attribute that does not fit, gives zero (-2 as the
- * device) and is no error. */
+/* As documented: an address that is not known, or an attribute that does not fit, gives zero (-2 as
+ * the device) and is no error. */
 PUBLIC CUresult cuPointerGetAttributes(unsigned int count, CUpointer_attribute *attrs,
 				       void **values, CUdeviceptr addr)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device's primary context. Its object lives as long as the session, so that every retain gives the
- * same handle; it is usable while it is retained. Its first object is made at the first retain.
+ * A device's primary context. Its object lives as long as the session, so that every retain gives
+ * the same handle; it is usable while it is retained. Its first object is made at the first retain.
  */
 #include "guest.h"
 #include "context.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pageable copies: the guest copies a piece while the worker copies another. Pieces are small enough to
- * stay in a core's cache between the two copies.
+ * Pageable copies: the guest copies a piece while the worker copies another. Pieces are small
+ * enough to stay in the cache between the two copies, and large enough that a wake-up now and then
+ * costs little.
  */
 #include "guest.h"
 
@@ -9,8 +10,8 @@
 #include <string.h>
 
 enum {
-	SLOTS_MAX = 64,
-	PIECE_MIN = 64 * 1024,
+	SLOTS_MAX = 32,
+	PIECE_MIN = 256 * 1024, /* below it waking each other costs more than overlapping gains */
 	PAGE = 4096,
 };
 
@@ -148,7 +149,7 @@ int staging_failure(void)
 /* Short copies in several pieces, so that the two sides overlap. */
 static uint64_t piece_size(uint64_t len)
 {
-	uint64_t piece = (len / (2 * STAGING_DEPTH) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	uint64_t piece = (len / 4 + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 
 	if (piece < PIECE_MIN)
 		piece = PIECE_MIN;
@@ -247,7 +248,8 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 			r = reading_take(&rd);
 		}
 	}
-	/* Whatever happened, pieces in flight are waited for: the copy is over when this returns. */
+	/* Whatever happened, pieces in flight are waited for: the copy is over when this returns.
+	 */
 	while (rd.taken < rd.posted) {
 		const int taken = reading_take(&rd);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams. The default streams are no objects: the legacy one is the wire's stream 0 of a context, and
- * each thread has a blocking stream of its own in each context that it uses, never the worker's
+ * Streams. The default streams are no objects: the legacy one is the wire's stream 0 of a context,
+ * and each thread has a blocking stream of its own in each context that it uses, never the worker's
  * per-thread stream (which would be that of the worker's threads).
  */
 #include "guest.h"

@@ -273,9 +273,9 @@ static int use_cuda(void)
 	CUdeviceptr p;
 
 	return cuMemAlloc_v2(&p, 10) == CUDA_ERROR_NOT_INITIALIZED &&
-			       cuInit(0) == CUDA_ERROR_NOT_INITIALIZED && fake.abandoned == 1 ?
-		       7 :
-		       1;
+			       cuInit(0) == CUDA_ERROR_NOT_INITIALIZED && fake.abandoned == 1
+		       ? 7
+		       : 1;
 }
 
 static int init_cuda(void)

@@ -19,17 +19,17 @@ struct fake {
 	unsigned int marked;          /* of them with a mark */
 	uint32_t last_len;            /* the last command */
 	_Alignas(8) char last[PVGPU_CMD_MAX];
-	int open_result;        /* of the next pvgpu_session_open() */
-	int dead;               /* what the session's status is */
-	unsigned int fail_op;   /* an awaited command of this kind ... */
-	int fail_result;        /* ... gets this result */
-	bool hold_marks;        /* marks are not done until somebody waits for them */
+	int open_result;      /* of the next pvgpu_session_open() */
+	int dead;             /* what the session's status is */
+	unsigned int fail_op; /* an awaited command of this kind ... */
+	int fail_result;      /* ... gets this result */
+	bool hold_marks;      /* marks are not done until somebody waits for them */
 	unsigned int arena_allocs, arena_frees;
-	uint64_t image_len;     /* of the last module_load */
-	char image[64];         /* its first bytes */
+	uint64_t image_len;          /* of the last module_load */
+	char image[64];              /* its first bytes */
 	struct pvgpu_func_info info; /* of every function */
 	struct pvgpu_param_info params[16];
-	uint64_t callback_id;   /* of the last host_func */
+	uint64_t callback_id; /* of the last host_func */
 	unsigned int opened, abandoned;
 };
 extern struct fake fake;

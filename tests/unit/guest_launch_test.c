@@ -186,10 +186,12 @@ START_TEST(arguments_are_checked_at_once)
 
 	ck_assert_int_eq(cuLaunchKernel(NULL, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
 			 CUDA_ERROR_INVALID_HANDLE);
-	ck_assert_int_eq(cuLaunchKernel((CUfunction)0x1234, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
-			 CUDA_ERROR_INVALID_HANDLE);
-	ck_assert_int_eq(cuLaunchKernel((CUfunction)module, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
-			 CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(
+		cuLaunchKernel((CUfunction)0x1234, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
+		CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(
+		cuLaunchKernel((CUfunction)module, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL),
+		CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, (CUstream)fn, params, NULL),
 			 CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL),
@@ -276,8 +278,8 @@ START_TEST(per_thread_form_has_a_stream_of_its_own)
 	own = l->stream;
 	ck_assert_uint_eq(own >> 56, PVGPU_H_STREAM);
 	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_CREATE], 1);
-	ck_assert_int_eq(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, CU_STREAM_PER_THREAD, params, NULL),
-			 0);
+	ck_assert_int_eq(
+		cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, CU_STREAM_PER_THREAD, params, NULL), 0);
 	ck_assert_uint_eq(l->stream, own);
 	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_CREATE], 1);
 	ck_assert_int_eq(

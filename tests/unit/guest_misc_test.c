@@ -23,7 +23,10 @@ static const struct {
 	cuuint64_t flags;
 	void (*want)(void);
 } lookups[] = {
-#define ROW(n, v, f, w) {n, v, f, (void (*)(void))w}
+#define ROW(n, v, f, w)                                                                            \
+	{                                                                                          \
+		n, v, f, (void (*)(void))w                                                         \
+	}
 	ROW("cuInit", 2000, 0, cuInit),
 	ROW("cuCtxGetDevice", 2000, 0, cuCtxGetDevice),
 	ROW("cuCtxGetDevice", 12090, 0, cuCtxGetDevice),
@@ -59,8 +62,7 @@ START_TEST(proc_address_honours_the_version)
 			 0);
 	fn = NULL;
 	ck_assert_int_eq(
-		cuGetProcAddress(lookups[_i].name, &fn, lookups[_i].version, lookups[_i].flags),
-		0);
+		cuGetProcAddress(lookups[_i].name, &fn, lookups[_i].version, lookups[_i].flags), 0);
 	ck_assert_ptr_eq(fn, want);
 }
 END_TEST
