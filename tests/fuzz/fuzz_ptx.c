@@ -58,10 +58,17 @@ static void write_bytes(void *arg, uint64_t addr, const void *bytes, size_t len)
 
 static void run(const struct ptx_image *img, const struct ptx_kernel *k)
 {
-	static const struct ptx_env env = { .mem_check = check, .print = print, .globaltimer_ns = timer,
-					    .clock_khz = 1000000, .sm_count = 2 };
-	struct ptx_launch l = { .image = img, .kernel = k, .grid = { 1, 1, 1 }, .block = { 20, 2, 1 },
-				.dynamic_shared = 64, .env = &env };
+	static const struct ptx_env env = {.mem_check = check,
+					   .print = print,
+					   .globaltimer_ns = timer,
+					   .clock_khz = 1000000,
+					   .sm_count = 2};
+	struct ptx_launch l = {.image = img,
+			       .kernel = k,
+			       .grid = {1, 1, 1},
+			       .block = {20, 2, 1},
+			       .dynamic_shared = 64,
+			       .env = &env};
 	uint64_t address = (uintptr_t)buffer, ns = 0;
 	uint8_t *params = malloc(k->param_bytes + 1);
 	struct ptx_cta *c;

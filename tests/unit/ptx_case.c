@@ -5,12 +5,13 @@
 
 #define MEM_SIZE (4u << 20)
 
-static bool mem_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi)
+static bool mem_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo,
+		      uint64_t *hi)
 {
 	struct ptx_world *w = arg;
 	uint64_t base = (uintptr_t)w->mem;
 
-	w->checks++;
+	__atomic_fetch_add(&w->checks, 1, __ATOMIC_RELAXED);
 	if (addr < base || addr - base > w->used || w->used - (addr - base) < len)
 		return false;
 	*lo = base;
@@ -68,10 +69,18 @@ void world_open(struct ptx_world *w, const char *text)
 	for (size_t i = 0; i < ptx_global_count(w->m); i++)
 		addr[i] = (uintptr_t)world_alloc(w, ptx_global_at(w->m, i)->size);
 	ck_assert_int_eq(ptx_image_create(w->m, addr, write_bytes, w, &w->img), PTX_OK);
-	w->env = (struct ptx_env){ .arg = w, .mem_check = mem_check, .print = print,
-				   .globaltimer_ns = now, .clock_khz = 1000000, .sm_count = 4 };
-	w->launch = (struct ptx_launch){ .image = w->img, .grid = { 1, 1, 1 }, .block = { 32, 1, 1 },
-					 .params = w->params, .env = &w->env, .grid_id = 7 };
+	w->env = (struct ptx_env){.arg = w,
+				  .mem_check = mem_check,
+				  .print = print,
+				  .globaltimer_ns = now,
+				  .clock_khz = 1000000,
+				  .sm_count = 4};
+	w->launch = (struct ptx_launch){.image = w->img,
+					.grid = {1, 1, 1},
+					.block = {32, 1, 1},
+					.params = w->params,
+					.env = &w->env,
+					.grid_id = 7};
 	w->budget = 1u << 20;
 	if (ptx_kernel_count(w->m))
 		w->launch.kernel = ptx_kernel_at(w->m, 0);
@@ -178,31 +187,37 @@ void world_run_ok(struct ptx_world *w)
 
 static void case_text(char *to, size_t size, const struct insn_case *c, bool half)
 {
-	const char *store = c->result == 'd' ? "" :
-			    c->result == 'w' ? "cvt.u64.u32 %d3, %w3;\n" :
-			    c->result == 'h' ? "cvt.u64.u16 %d3, %h3;\n" :
-					       "selp.b64 %d3, 1, 0, %p3;\n";
+	const char *store = c->result == 'd'   ? ""
+			    : c->result == 'w' ? "cvt.u64.u32 %d3, %w3;\n"
+			    : c->result == 'h' ? "cvt.u64.u16 %d3, %h3;\n"
+					       : "selp.b64 %d3, 1, 0, %p3;\n";
 
 	snprintf(to, size,
-		 PTX_HEAD ".visible .entry k(.param .u64 in, .param .u64 out)\n{\n"
+		 PTX_HEAD
+		 ".visible .entry k(.param .u64 in, .param .u64 out)\n{\n"
 		 ".reg .pred %%p<8>;\n.reg .b16 %%h<8>;\n.reg .b32 %%w<8>;\n.reg .b64 %%d<12>;\n"
 		 "ld.param.u64 %%d8, [in];\nld.param.u64 %%d9, [out];\n"
-		 "ld.global.u64 %%d0, [%%d8];\nld.global.u64 %%d1, [%%d8+8];\nld.global.u64 %%d2, [%%d8+16];\n"
+		 "ld.global.u64 %%d0, [%%d8];\nld.global.u64 %%d1, [%%d8+8];\nld.global.u64 %%d2, "
+		 "[%%d8+16];\n"
 		 "cvt.u32.u64 %%w0, %%d0;\ncvt.u32.u64 %%w1, %%d1;\ncvt.u32.u64 %%w2, %%d2;\n"
 		 "cvt.u16.u64 %%h0, %%d0;\ncvt.u16.u64 %%h1, %%d1;\ncvt.u16.u64 %%h2, %%d2;\n"
-		 "setp.ne.u64 %%p0, %%d0, 0;\nsetp.ne.u64 %%p1, %%d1, 0;\nsetp.ne.u64 %%p2, %%d2, 0;\n"
-		 "mov.u64 %%d3, 0x5a5a5a5a5a5a5a5a;\nmov.u32 %%w3, 0x5a5a5a5a;\nmov.u16 %%h3, 0x5a5a;\n"
+		 "setp.ne.u64 %%p0, %%d0, 0;\nsetp.ne.u64 %%p1, %%d1, 0;\nsetp.ne.u64 %%p2, %%d2, "
+		 "0;\n"
+		 "mov.u64 %%d3, 0x5a5a5a5a5a5a5a5a;\nmov.u32 %%w3, 0x5a5a5a5a;\nmov.u16 %%h3, "
+		 "0x5a5a;\n"
 		 "setp.ne.u32 %%p3, 0, 0;\n"
 		 "mov.u32 %%w7, %%tid.x;\nand.b32 %%w6, %%w7, 1;\nsetp.eq.u32 %%p7, %%w6, 0;\n"
 		 "%s%s\n%s%s"
-		 "mul.wide.u32 %%d10, %%w7, 8;\nadd.u64 %%d10, %%d10, %%d9;\nst.global.u64 [%%d10], %%d3;\n"
+		 "mul.wide.u32 %%d10, %%w7, 8;\nadd.u64 %%d10, %%d10, %%d9;\nst.global.u64 "
+		 "[%%d10], %%d3;\n"
 		 "ret;\n}\n",
 		 half ? "@%p7 bra SKIP;\n" : "", c->text, half ? "SKIP:\n" : "", store);
 }
 
 static void run_case(const struct insn_case *c, bool half)
 {
-	static const uint64_t kept[] = { ['d'] = SENTINEL, ['w'] = 0x5a5a5a5a, ['h'] = 0x5a5a, ['p'] = 0 };
+	static const uint64_t kept[] = {
+		['d'] = SENTINEL, ['w'] = 0x5a5a5a5a, ['h'] = 0x5a5a, ['p'] = 0};
 	struct ptx_world w;
 	uint64_t *in, *out;
 	char text[4096];
@@ -220,8 +235,9 @@ static void run_case(const struct insn_case *c, bool half)
 	for (int l = 0; l < 32; l++) {
 		uint64_t expect = half && !(l & 1) ? kept[(unsigned char)c->result] : c->expect;
 
-		ck_assert_msg(out[l] == expect, "%s (%#llx, %#llx, %#llx): lane %d has %#llx, not %#llx",
-			      c->text, (unsigned long long)c->a, (unsigned long long)c->b,
+		ck_assert_msg(out[l] == expect,
+			      "%s (%#llx, %#llx, %#llx): lane %d has %#llx, not %#llx", c->text,
+			      (unsigned long long)c->a, (unsigned long long)c->b,
 			      (unsigned long long)c->c, l, (unsigned long long)out[l],
 			      (unsigned long long)expect);
 	}

@@ -19,13 +19,13 @@ struct ptx_world {
 	struct ptx_env env;
 	struct ptx_launch launch;
 	uint8_t params[32768];
-	uint8_t *mem;          /* what kernels may touch; globals lie at its start */
+	uint8_t *mem; /* what kernels may touch; globals lie at its start */
 	size_t mem_size, used;
 	char printed[65536];
 	size_t printed_len;
-	uint64_t now_ns;       /* the device's time, set by the test; 0: real */
+	uint64_t now_ns; /* the device's time, set by the test; 0: real */
 	uint64_t budget;
-	uint64_t checks;       /* calls of mem_check */
+	uint64_t checks; /* calls of mem_check */
 };
 
 void world_open(struct ptx_world *w, const char *text);

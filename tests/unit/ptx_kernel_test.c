@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels compiled by clang at -O0, -O2 and -O3: the same results as the CPU's, at any step size. */
+/* Kernels compiled by clang at -O0, -O2 and -O3: the same results as the CPU's, at any step size.
+ */
 #include "tests/unit/ptx_case.h"
 
 #define WORK static
 #include "tests/kernels/engine/work.h"
 
-static const char *const levels[] = { "O0", "O2", "O3" };
+static const char *const levels[] = {"O0", "O2", "O3"};
 
 /* Three levels, for the oldest and for the newest architecture. */
 #define VARIANTS 6
@@ -33,8 +34,9 @@ START_TEST(work_is_what_the_cpu_does)
 	world_param_u32(&w, 1, N);
 	world_run_ok(&w);
 	for (w32 i = 0; i < N; i++)
-		ck_assert_msg(out[i] == all_work(i % WORK_COUNT, i / WORK_COUNT), "work %u of %u: %#x, not %#x",
-			      i % WORK_COUNT, i / WORK_COUNT, out[i], all_work(i % WORK_COUNT, i / WORK_COUNT));
+		ck_assert_msg(out[i] == all_work(i % WORK_COUNT, i / WORK_COUNT),
+			      "work %u of %u: %#x, not %#x", i % WORK_COUNT, i / WORK_COUNT, out[i],
+			      all_work(i % WORK_COUNT, i / WORK_COUNT));
 	world_close(&w);
 }
 END_TEST
@@ -64,7 +66,7 @@ END_TEST
 START_TEST(small_steps_change_nothing)
 {
 	enum { N = 320 };
-	static const uint64_t budgets[] = { 1, 3, 100 };
+	static const uint64_t budgets[] = {1, 3, 100};
 	w32 *out, first[N];
 
 	for (size_t b = 0; b <= CASE_COUNT(budgets); b++) {
@@ -90,7 +92,7 @@ END_TEST
 
 START_TEST(every_memory_by_generic_pointers)
 {
-	static const uint32_t primes[] = { 2, 3, 5, 7, 11, 13, 17, 19 };
+	static const uint32_t primes[] = {2, 3, 5, 7, 11, 13, 17, 19};
 	struct ptx_world w;
 	uint32_t *in, *out;
 
@@ -108,8 +110,10 @@ START_TEST(every_memory_by_generic_pointers)
 		uint32_t s = 0;
 
 		for (uint32_t i = 0; i < 8; i++)
-			s += t % 4 == 0 ? in[i] : t % 4 == 1 ? primes[i] : t % 4 == 2 ? in[i] * 2 :
-			     in[(t + i) & 63] + i;
+			s += t % 4 == 0   ? in[i]
+			     : t % 4 == 1 ? primes[i]
+			     : t % 4 == 2 ? in[i] * 2
+					  : in[(t + i) & 63] + i;
 		ck_assert_uint_eq(out[t], s);
 	}
 	world_close(&w);
@@ -118,7 +122,7 @@ END_TEST
 
 START_TEST(bytes_and_strings)
 {
-	static const char *const words[] = { "one", "three", "fifteen" };
+	static const char *const words[] = {"one", "three", "fifteen"};
 	enum { N = 201 };
 	struct ptx_world w;
 	uint8_t *in, *out;
@@ -225,9 +229,10 @@ START_TEST(vectors)
 	world_param_ptr(&w, 2, small);
 	world_run_ok(&w);
 	for (int t = 0; t < 32; t++) {
-		float expect[] = { in[4 * t + 3], in[4 * t + 2] * 2, in[4 * t + 1] + in[4 * t], in[4 * t] };
-		uint16_t s[] = { (uint16_t)(12 * t + 9), (uint16_t)(12 * t + 1), (uint16_t)(12 * t + 3),
-				 (uint16_t)(12 * t + 6) };
+		float expect[] = {in[4 * t + 3], in[4 * t + 2] * 2, in[4 * t + 1] + in[4 * t],
+				  in[4 * t]};
+		uint16_t s[] = {(uint16_t)(12 * t + 9), (uint16_t)(12 * t + 1),
+				(uint16_t)(12 * t + 3), (uint16_t)(12 * t + 6)};
 
 		ck_assert_mem_eq(&out[4 * t], expect, 16);
 		ck_assert_mem_eq(&small[4 * t], s, 8);
@@ -273,9 +278,10 @@ START_TEST(prints)
 	world_run_ok(&w);
 	for (int t = 0; t < 5; t++)
 		n += snprintf(expect + n, sizeof(expect) - (size_t)n,
-			      "thread %u: %d %5.2f %s %c %llx %#llx|%-6d|%06d|%+d|%#x|%e|%%\n", (unsigned)t, -t,
-			      t * 0.5, t & 1 ? "odd" : "even", 'a' + t, 0x123456789abcull + (unsigned)t,
-			      (unsigned long long)t * 16, t, t * 7, t, (unsigned)t + 16, t * 1000.0);
+			      "thread %u: %d %5.2f %s %c %llx %#llx|%-6d|%06d|%+d|%#x|%e|%%\n",
+			      (unsigned)t, -t, t * 0.5, t & 1 ? "odd" : "even", 'a' + t,
+			      0x123456789abcull + (unsigned)t, (unsigned long long)t * 16, t, t * 7,
+			      t, (unsigned)t + 16, t * 1000.0);
 	ck_assert_str_eq(w.printed, expect);
 	world_close(&w);
 }
@@ -292,7 +298,8 @@ START_TEST(asserts)
 	ck_assert_int_eq(world_run(&w, &f), PTX_FAULTED);
 	ck_assert_int_eq(f.kind, PTX_FAULT_ASSERT);
 	ck_assert_uint_eq(f.thread[0], 9);
-	ck_assert_ptr_nonnull(strstr(w.printed, "thread: [9,0,0] Assertion `threadIdx.x < limit` failed."));
+	ck_assert_ptr_nonnull(
+		strstr(w.printed, "thread: [9,0,0] Assertion `threadIdx.x < limit` failed."));
 	world_close(&w);
 }
 END_TEST

@@ -2,17 +2,20 @@
 /* Divergence, calls, barriers, and the instructions by which lanes talk to each other. */
 #include "tests/unit/ptx_case.h"
 
+#include <pthread.h>
+
 #define ENTRY                                                                                      \
 	PTX_HEAD ".visible .entry k(.param .u64 out)\n{\n.reg .pred %p<10>;\n.reg .b32 %r<40>;\n"  \
-		 ".reg .b64 %d<10>;\n.shared .align 4 .b32 sm[1024];\n"                           \
+		 ".reg .b64 %d<10>;\n.shared .align 4 .b32 sm[1024];\n"                            \
 		 "ld.param.u64 %d0, [out];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %d1, %r0, 4;\n"     \
 		 "add.u64 %d1, %d1, %d0;\nmov.u32 %r9, 0;\n"
 #define STORE "st.global.u32 [%d1], %r9;\n"
 
-static const uint64_t budgets[] = { 1u << 20, 1, 7 };
+static const uint64_t budgets[] = {1u << 20, 1, 7};
 
 /* Run body for `threads`, whole and in small steps; check() gets each thread's %r9. */
-static void run_body(const char *body, uint32_t threads, void (*check)(const uint32_t *out, uint32_t n))
+static void run_body(const char *body, uint32_t threads,
+		     void (*check)(const uint32_t *out, uint32_t n))
 {
 	static char text[16384];
 
@@ -35,14 +38,19 @@ static void run_body(const char *body, uint32_t threads, void (*check)(const uin
 static void check_branches(const uint32_t *out, uint32_t n)
 {
 	for (uint32_t t = 0; t < n; t++)
-		ck_assert_uint_eq(out[t], t % 3 == 0 ? 100 + t : t % 3 == 1 ? 200 + t : t & 1 ? 300 : 400);
+		ck_assert_uint_eq(out[t], t % 3 == 0   ? 100 + t
+					  : t % 3 == 1 ? 200 + t
+					  : t & 1      ? 300
+						       : 400);
 }
 
 START_TEST(nested_branches)
 {
-	run_body("rem.u32 %r1, %r0, 3;\nsetp.eq.u32 %p0, %r1, 0;\n@%p0 bra A;\nsetp.eq.u32 %p1, %r1, 1;\n"
+	run_body("rem.u32 %r1, %r0, 3;\nsetp.eq.u32 %p0, %r1, 0;\n@%p0 bra A;\nsetp.eq.u32 %p1, "
+		 "%r1, 1;\n"
 		 "@%p1 bra B;\nand.b32 %r2, %r0, 1;\nsetp.eq.u32 %p2, %r2, 1;\n@%p2 bra C;\n"
-		 "mov.u32 %r9, 400;\nbra.uni E;\nC: mov.u32 %r9, 300;\nbra E;\nB: add.u32 %r9, %r0, 200;\n"
+		 "mov.u32 %r9, 400;\nbra.uni E;\nC: mov.u32 %r9, 300;\nbra E;\nB: add.u32 %r9, "
+		 "%r0, 200;\n"
 		 "bra E;\nA: add.u32 %r9, %r0, 100;\nE:\n" STORE "ret;\n",
 		 77, check_branches);
 }
@@ -57,7 +65,8 @@ static void check_loop(const uint32_t *out, uint32_t n)
 START_TEST(loops_of_different_length)
 {
 	run_body("mov.u32 %r1, %r0;\nsetp.eq.u32 %p0, %r1, 0;\n@%p0 bra E;\n"
-		 "L: add.u32 %r9, %r9, %r1;\nsub.u32 %r1, %r1, 1;\nsetp.ne.u32 %p1, %r1, 0;\n@%p1 bra L;\n"
+		 "L: add.u32 %r9, %r9, %r1;\nsub.u32 %r1, %r1, 1;\nsetp.ne.u32 %p1, %r1, 0;\n@%p1 "
+		 "bra L;\n"
 		 "E:\n" STORE "ret;\n",
 		 100, check_loop);
 }
@@ -71,8 +80,10 @@ static void check_early(const uint32_t *out, uint32_t n)
 
 START_TEST(early_exits)
 {
-	run_body("setp.ge.u32 %p0, %r0, 10;\nmov.u32 %r9, 1;\n@!%p0 st.global.u32 [%d1], %r9;\n@!%p0 exit;\n"
-		 "mov.u32 %r9, 2;\nsetp.lt.u32 %p1, %r0, 20;\n@%p1 st.global.u32 [%d1], %r9;\n@%p1 ret;\n"
+	run_body("setp.ge.u32 %p0, %r0, 10;\nmov.u32 %r9, 1;\n@!%p0 st.global.u32 [%d1], "
+		 "%r9;\n@!%p0 exit;\n"
+		 "mov.u32 %r9, 2;\nsetp.lt.u32 %p1, %r0, 20;\n@%p1 st.global.u32 [%d1], %r9;\n@%p1 "
+		 "ret;\n"
 		 "bar.sync 0;\nmov.u32 %r9, 3;\n" STORE "ret;\n",
 		 64, check_early);
 }
@@ -90,9 +101,11 @@ START_TEST(spin_lock)
 		 "st.shared.u32 [sm], %r1;\nst.shared.u32 [sm+4], %r1;\nW: bar.sync 0;\n"
 		 "L: atom.shared.cas.b32 %r2, [sm], 0, 1;\nsetp.ne.u32 %p1, %r2, 0;\n@%p1 bra L;\n"
 		 "ld.volatile.shared.u32 %r3, [%d2+4];\nadd.u32 %r3, %r3, 1;\n"
-		 "st.volatile.shared.u32 [%d2+4], %r3;\nmembar.cta;\natom.shared.exch.b32 %r4, [sm], 0;\n"
+		 "st.volatile.shared.u32 [%d2+4], %r3;\nmembar.cta;\natom.shared.exch.b32 %r4, "
+		 "[sm], 0;\n"
 		 "bar.sync 0;\nld.shared.u32 %r9, [sm+4];\nmov.u32 %r10, %ntid.x;\n"
-		 "mul.wide.u32 %d4, %r10, 4;\nadd.u64 %d4, %d4, %d0;\nst.global.u32 [%d4], %r9;\nret;\n",
+		 "mul.wide.u32 %d4, %r10, 4;\nadd.u64 %d4, %d4, %d0;\nst.global.u32 [%d4], "
+		 "%r9;\nret;\n",
 		 96, check_exclusive);
 }
 END_TEST
@@ -125,7 +138,8 @@ START_TEST(barrier_in_a_loop)
 {
 	run_body("mov.u64 %d2, sm;\nmul.wide.u32 %d3, %r0, 4;\nadd.u64 %d3, %d3, %d2;\n"
 		 "st.shared.u32 [%d3], %r0;\nmov.u32 %r1, 128;\n"
-		 "L: bar.sync 0;\nsetp.ge.u32 %p0, %r0, %r1;\n@%p0 bra S;\nmul.wide.u32 %d4, %r1, 4;\n"
+		 "L: bar.sync 0;\nsetp.ge.u32 %p0, %r0, %r1;\n@%p0 bra S;\nmul.wide.u32 %d4, %r1, "
+		 "4;\n"
 		 "add.u64 %d4, %d4, %d3;\nld.shared.u32 %r2, [%d4];\nld.shared.u32 %r3, [%d3];\n"
 		 "add.u32 %r3, %r3, %r2;\nst.shared.u32 [%d3], %r3;\n"
 		 "S: shr.u32 %r1, %r1, 1;\nsetp.ne.u32 %p1, %r1, 0;\n@%p1 bra L;\nbar.sync 0;\n"
@@ -158,9 +172,10 @@ static void check_named(const uint32_t *out, uint32_t n)
 /* The first warp produces and arrives, the second waits. */
 START_TEST(named_barrier_with_arrive)
 {
-	run_body("setp.ge.u32 %p0, %r0, 32;\n@%p0 bra C;\nmov.u32 %r1, 5;\nst.shared.u32 [sm], %r1;\n"
-		 "bar.arrive 3, 64;\n" STORE "ret;\nC: barrier.sync 3, 64;\nld.shared.u32 %r9, [sm];\n" STORE
-		 "ret;\n",
+	run_body("setp.ge.u32 %p0, %r0, 32;\n@%p0 bra C;\nmov.u32 %r1, 5;\nst.shared.u32 [sm], "
+		 "%r1;\n"
+		 "bar.arrive 3, 64;\n" STORE
+		 "ret;\nC: barrier.sync 3, 64;\nld.shared.u32 %r9, [sm];\n" STORE "ret;\n",
 		 64, check_named);
 }
 END_TEST
@@ -173,8 +188,10 @@ static void check_bar_red(const uint32_t *out, uint32_t n)
 
 START_TEST(barrier_reduction)
 {
-	run_body("setp.lt.u32 %p0, %r0, 20;\nbar.red.popc.u32 %r1, 0, %p0;\nbar.red.and.pred %p1, 0, %p0;\n"
-		 "bar.red.or.pred %p2, 1, !%p0;\nselp.u32 %r2, 100, 0, %p1;\nselp.u32 %r3, 1000, 0, %p2;\n"
+	run_body("setp.lt.u32 %p0, %r0, 20;\nbar.red.popc.u32 %r1, 0, %p0;\nbar.red.and.pred %p1, "
+		 "0, %p0;\n"
+		 "bar.red.or.pred %p2, 1, !%p0;\nselp.u32 %r2, 100, 0, %p1;\nselp.u32 %r3, 1000, "
+		 "0, %p2;\n"
 		 "add.u32 %r9, %r1, %r2;\nadd.u32 %r9, %r9, %r3;\n" STORE "ret;\n",
 		 70, check_bar_red);
 }
@@ -187,16 +204,19 @@ static void check_shuffles(const uint32_t *out, uint32_t n)
 		uint32_t segment = (l & 8) | 5;
 
 		ck_assert_uint_eq(out[t], up + down * 3 + (t ^ 5) * 7 + ((t & ~31u) + 9) * 11 +
-						  ((t & ~15u) + segment) * 13 + (l >= 2 ? 100000 : 0));
+						  ((t & ~15u) + segment) * 13 +
+						  (l >= 2 ? 100000 : 0));
 	}
 }
 
 START_TEST(shuffles)
 {
-	run_body("shfl.sync.up.b32 %r1|%p0, %r0, 2, 0, -1;\nshfl.sync.down.b32 %r2, %r0, 3, 31, -1;\n"
+	run_body("shfl.sync.up.b32 %r1|%p0, %r0, 2, 0, -1;\nshfl.sync.down.b32 %r2, %r0, 3, 31, "
+		 "-1;\n"
 		 "shfl.sync.bfly.b32 %r3, %r0, 5, 31, -1;\nshfl.sync.idx.b32 %r4, %r0, 9, 31, -1;\n"
 		 "shfl.idx.b32 %r5, %r0, 5, 0x181f;\n"
-		 "mad.lo.u32 %r9, %r2, 3, %r1;\nmad.lo.u32 %r9, %r3, 7, %r9;\nmad.lo.u32 %r9, %r4, 11, %r9;\n"
+		 "mad.lo.u32 %r9, %r2, 3, %r1;\nmad.lo.u32 %r9, %r3, 7, %r9;\nmad.lo.u32 %r9, %r4, "
+		 "11, %r9;\n"
 		 "mad.lo.u32 %r9, %r5, 13, %r9;\n@%p0 add.u32 %r9, %r9, 100000;\n" STORE "ret;\n",
 		 64, check_shuffles);
 }
@@ -216,13 +236,15 @@ static void check_votes(const uint32_t *out, uint32_t n)
 START_TEST(votes_in_divergent_code)
 {
 	run_body("and.b32 %r1, %r0, 1;\nsetp.ne.u32 %p0, %r1, 0;\nand.b32 %r8, %r0, 31;\n"
-		 "setp.lt.u32 %p1, %r8, 12;\nmov.u32 %r2, 0x55555555;\n@%p0 mov.u32 %r2, 0xaaaaaaaa;\n"
+		 "setp.lt.u32 %p1, %r8, 12;\nmov.u32 %r2, 0x55555555;\n@%p0 mov.u32 %r2, "
+		 "0xaaaaaaaa;\n"
 		 "@%p0 bra O;\nvote.sync.ballot.b32 %r9, %p1, 0x55555555;\nbra J;\n"
 		 "O: vote.sync.ballot.b32 %r9, %p1, 0xaaaaaaaa;\nJ:\n"
 		 "vote.sync.all.pred %p2, %p1, %r2;\nvote.sync.any.pred %p3, %p1, %r2;\n"
 		 "vote.sync.uni.pred %p4, %p0, %r2;\nvote.sync.all.pred %p5, %p0, %r2;\n"
 		 "@%p2 or.b32 %r9, %r9, 0x10000000;\n@%p3 or.b32 %r9, %r9, 0x20000000;\n"
-		 "@!%p4 or.b32 %r9, %r9, 0x80000000;\n@%p5 or.b32 %r9, %r9, 0x40000000;\n" STORE "ret;\n",
+		 "@!%p4 or.b32 %r9, %r9, 0x80000000;\n@%p5 or.b32 %r9, %r9, 0x40000000;\n" STORE
+		 "ret;\n",
 		 64, check_votes);
 }
 END_TEST
@@ -238,7 +260,8 @@ START_TEST(sync_waits_for_lanes)
 {
 	run_body("mov.u32 %r1, %r0;\nsetp.lt.u32 %p0, %r0, 16;\n@%p0 bra A;\nmov.u32 %r2, 50;\n"
 		 "L: sub.u32 %r2, %r2, 1;\nsetp.ne.u32 %p1, %r2, 0;\n@%p1 bra L;\nbra J;\n"
-		 "A: add.u32 %r1, %r1, 1000;\nJ: shfl.sync.bfly.b32 %r9, %r1, 31, 31, -1;\n" STORE "ret;\n",
+		 "A: add.u32 %r1, %r1, 1000;\nJ: shfl.sync.bfly.b32 %r9, %r1, 31, 31, -1;\n" STORE
+		 "ret;\n",
 		 32, check_gather);
 }
 END_TEST
@@ -252,11 +275,13 @@ static void check_apart(const uint32_t *out, uint32_t n)
 /* The same exchange written twice, on both sides of a branch, with all lanes as members. */
 START_TEST(sync_at_different_places)
 {
-	run_body("setp.lt.u32 %p0, %r0, 16;\n@%p0 bra A;\nshfl.sync.bfly.b32 %r9, %r0, 31, 31, -1;\n"
-		 "bar.warp.sync -1;\nadd.u32 %r9, %r9, 2;\nbra J;\n"
-		 "A: shfl.sync.bfly.b32 %r9, %r0, 31, 31, -1;\nbar.warp.sync -1;\nadd.u32 %r9, %r9, 1;\n"
-		 "J:\n" STORE "ret;\n",
-		 32, check_apart);
+	run_body(
+		"setp.lt.u32 %p0, %r0, 16;\n@%p0 bra A;\nshfl.sync.bfly.b32 %r9, %r0, 31, 31, -1;\n"
+		"bar.warp.sync -1;\nadd.u32 %r9, %r9, 2;\nbra J;\n"
+		"A: shfl.sync.bfly.b32 %r9, %r0, 31, 31, -1;\nbar.warp.sync -1;\nadd.u32 %r9, %r9, "
+		"1;\n"
+		"J:\n" STORE "ret;\n",
+		32, check_apart);
 }
 END_TEST
 
@@ -269,8 +294,8 @@ static void check_match(const uint32_t *out, uint32_t n)
 START_TEST(match_any)
 {
 	run_body("and.b32 %r1, %r0, 3;\ncvt.u64.u32 %d2, %r1;\nshl.b64 %d2, %d2, 40;\n"
-		 "match.any.sync.b64 %r9, %d2, -1;\nmatch.any.sync.b32 %r3, %r1, -1;\nand.b32 %r9, %r9, %r3;\n" STORE
-		 "ret;\n",
+		 "match.any.sync.b64 %r9, %d2, -1;\nmatch.any.sync.b32 %r3, %r1, -1;\nand.b32 %r9, "
+		 "%r9, %r3;\n" STORE "ret;\n",
 		 64, check_match);
 }
 END_TEST
@@ -283,19 +308,22 @@ static void check_all(const uint32_t *out, uint32_t n)
 
 START_TEST(match_all_and_redux)
 {
-	run_body("match.all.sync.b32 %r1|%p0, 5, -1;\nmatch.all.sync.b32 %r2|%p1, %r0, -1;\n"
-		 "or.b32 %r9, %r1, %r2;\n@%p1 mov.u32 %r9, 1;\n@!%p0 mov.u32 %r9, 2;\n"
-		 "and.b32 %r8, %r0, 31;\nredux.sync.add.u32 %r3, %r8, -1;\nsetp.ne.u32 %p2, %r3, 496;\n"
-		 "@%p2 mov.u32 %r9, 3;\nsub.s32 %r4, %r8, 5;\nredux.sync.min.s32 %r5, %r4, -1;\n"
-		 "setp.ne.s32 %p3, %r5, -5;\n@%p3 mov.u32 %r9, 4;\nredux.sync.max.u32 %r5, %r4, -1;\n"
-		 "setp.ne.u32 %p3, %r5, 0xffffffff;\n@%p3 mov.u32 %r9, 5;\n"
-		 "redux.sync.xor.b32 %r5, %r8, -1;\nsetp.ne.u32 %p3, %r5, 0;\n@%p3 mov.u32 %r9, 6;\n"
-		 "redux.sync.or.b32 %r5, %r8, -1;\nsetp.ne.u32 %p3, %r5, 31;\n@%p3 mov.u32 %r9, 7;\n"
-		 "redux.sync.and.b32 %r5, %r8, -1;\nsetp.ne.u32 %p3, %r5, 0;\n@%p3 mov.u32 %r9, 8;\n"
-		 "activemask.b32 %r6;\nsetp.ne.u32 %p3, %r6, -1;\n@%p3 mov.u32 %r9, 9;\n"
-		 "elect.sync %r7|%p4, -1;\nsetp.eq.u32 %p5, %r8, 0;\nxor.pred %p6, %p4, %p5;\n"
-		 "@%p6 mov.u32 %r9, 10;\n" STORE "ret;\n",
-		 64, check_all);
+	run_body(
+		"match.all.sync.b32 %r1|%p0, 5, -1;\nmatch.all.sync.b32 %r2|%p1, %r0, -1;\n"
+		"or.b32 %r9, %r1, %r2;\n@%p1 mov.u32 %r9, 1;\n@!%p0 mov.u32 %r9, 2;\n"
+		"and.b32 %r8, %r0, 31;\nredux.sync.add.u32 %r3, %r8, -1;\nsetp.ne.u32 %p2, %r3, "
+		"496;\n"
+		"@%p2 mov.u32 %r9, 3;\nsub.s32 %r4, %r8, 5;\nredux.sync.min.s32 %r5, %r4, -1;\n"
+		"setp.ne.s32 %p3, %r5, -5;\n@%p3 mov.u32 %r9, 4;\nredux.sync.max.u32 %r5, %r4, "
+		"-1;\n"
+		"setp.ne.u32 %p3, %r5, 0xffffffff;\n@%p3 mov.u32 %r9, 5;\n"
+		"redux.sync.xor.b32 %r5, %r8, -1;\nsetp.ne.u32 %p3, %r5, 0;\n@%p3 mov.u32 %r9, 6;\n"
+		"redux.sync.or.b32 %r5, %r8, -1;\nsetp.ne.u32 %p3, %r5, 31;\n@%p3 mov.u32 %r9, 7;\n"
+		"redux.sync.and.b32 %r5, %r8, -1;\nsetp.ne.u32 %p3, %r5, 0;\n@%p3 mov.u32 %r9, 8;\n"
+		"activemask.b32 %r6;\nsetp.ne.u32 %p3, %r6, -1;\n@%p3 mov.u32 %r9, 9;\n"
+		"elect.sync %r7|%p4, -1;\nsetp.eq.u32 %p5, %r8, 0;\nxor.pred %p6, %p4, %p5;\n"
+		"@%p6 mov.u32 %r9, 10;\n" STORE "ret;\n",
+		64, check_all);
 }
 END_TEST
 
@@ -353,6 +381,81 @@ START_TEST(an_endless_block_runs_on)
 }
 END_TEST
 
+/* Two warps in different barriers wait for ever: nothing spins meanwhile. */
+START_TEST(a_deadlock_does_not_spin)
+{
+	struct ptx_world w;
+	struct ptx_cta *c;
+	uint64_t ns = 0;
+
+	world_open(&w, PTX_HEAD ".visible .entry k()\n{\n.reg .b32 %r;\n.reg .pred %p;\n"
+				"mov.u32 %r, %tid.x;\nsetp.lt.u32 %p, %r, 32;\n"
+				"@%p bar.sync 1, 64;\n@!%p bar.sync 2, 64;\nret;\n}\n");
+	w.launch.block[0] = 64;
+	c = ptx_cta_new(&w.launch, 0, 0, 0, 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(ptx_cta_step(c, 1000, &ns), PTX_SLEEPING);
+	ck_assert_uint_gt(ns, 0);
+	ck_assert_uint_lt(ptx_cta_instructions(c), 100);
+	ptx_cta_free(c);
+	world_close(&w);
+}
+END_TEST
+
+struct runner {
+	pthread_t thread;
+	const struct ptx_launch *l;
+	enum ptx_step last;
+};
+
+static void *run_blocks(void *arg)
+{
+	struct runner *r = arg;
+
+	for (uint32_t x = 0; x < 20; x++) {
+		struct ptx_cta *c = ptx_cta_new(r->l, x, 0, 0, 0);
+		uint64_t ns;
+
+		while (c && (r->last = ptx_cta_step(c, 50, &ns)) == PTX_RUNNING)
+			;
+		ptx_cta_free(c);
+	}
+	return NULL;
+}
+
+/* Blocks in several threads share a counter, a sum and a lock. */
+START_TEST(blocks_run_in_parallel)
+{
+	struct runner r[4];
+	struct ptx_world w;
+	uint32_t *out;
+
+	world_open(&w, ENTRY "atom.global.add.u32 %r1, [%d0], 1;\n"
+			     "red.global.add.f64 [%d0+8], 0d3FF0000000000000;\n"
+			     "setp.ne.u32 %p0, %r0, 0;\n@%p0 ret;\n"
+			     "L: atom.acquire.gpu.global.cas.b32 %r2, [%d0+16], 0, 1;\n"
+			     "setp.ne.u32 %p1, %r2, 0;\n@%p1 bra L;\n"
+			     "ld.global.u32 %r3, [%d0+20];\nadd.u32 %r3, %r3, 1;\n"
+			     "st.global.u32 [%d0+20], %r3;\nmembar.gl;\n"
+			     "atom.release.gpu.global.exch.b32 %r4, [%d0+16], 0;\nret;\n}\n");
+	out = world_alloc(&w, 256);
+	w.launch.block[0] = 64;
+	world_param_ptr(&w, 0, out);
+	for (int i = 0; i < 4; i++) {
+		r[i].l = &w.launch;
+		ck_assert_int_eq(pthread_create(&r[i].thread, NULL, run_blocks, &r[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(r[i].thread, NULL);
+		ck_assert_int_eq(r[i].last, PTX_DONE);
+	}
+	ck_assert_uint_eq(out[0], 4 * 20 * 64);
+	ck_assert_double_eq(*(double *)(out + 2), 4 * 20 * 64);
+	ck_assert_uint_eq(out[5], 4 * 20);
+	world_close(&w);
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
 	tcase_add_test(t, nested_branches);
@@ -373,6 +476,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, nanosleep_and_clocks);
 	tcase_add_test(t, a_sleeping_block_says_so);
 	tcase_add_test(t, an_endless_block_runs_on);
+	tcase_add_test(t, a_deadlock_does_not_spin);
+	tcase_add_test(t, blocks_run_in_parallel);
 }
 
 int main(void)

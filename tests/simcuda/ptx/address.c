@@ -80,7 +80,7 @@ static bool in_range(const struct range *r, uint64_t addr, uint32_t bytes, bool 
 
 static bool allowed(struct ptx_cta *c, uint64_t addr, uint32_t bytes, bool write)
 {
-	struct range r = { .write = write };
+	struct range r = {.write = write};
 
 	for (int k = 0; k < RANGES; k++) {
 		if (in_range(&c->ranges[k], addr, bytes, write))
@@ -122,10 +122,14 @@ bool check_global(struct warp *w, const uint64_t addr[LANES], uint32_t mask, uin
 static enum space window_space(uint64_t addr)
 {
 	switch (addr & WINDOW_MASK) {
-	case SHARED_WINDOW: return SPACE_SHARED;
-	case LOCAL_WINDOW: return SPACE_LOCAL;
-	case PARAM_WINDOW: return SPACE_PARAM;
-	default: return SPACE_GLOBAL;
+	case SHARED_WINDOW:
+		return SPACE_SHARED;
+	case LOCAL_WINDOW:
+		return SPACE_LOCAL;
+	case PARAM_WINDOW:
+		return SPACE_PARAM;
+	default:
+		return SPACE_GLOBAL;
 	}
 }
 

@@ -15,7 +15,8 @@ static bool complete(const struct ptx_cta *c, const struct barrier *b)
 			return false;
 		/* a warp that has wholly arrived counts with the lanes that it lacks */
 		if (b->arrived[k])
-			count += w->live & ~b->arrived[k] ? (u32)__builtin_popcount(b->arrived[k]) : LANES;
+			count += w->live & ~b->arrived[k] ? (u32)__builtin_popcount(b->arrived[k])
+							  : LANES;
 	}
 	return !b->expected || count >= b->expected;
 }

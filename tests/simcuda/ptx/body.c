@@ -197,7 +197,7 @@ static void parse_guard(struct parser *p)
 
 static void parse_instruction(struct parser *p)
 {
-	struct raw r = { .line = p->t.line };
+	struct raw r = {.line = p->t.line};
 
 	p->stmt_line = p->t.line;
 	p->guard = GUARD_NONE;
@@ -206,12 +206,12 @@ static void parse_instruction(struct parser *p)
 	if (p->t.kind != TOK_NAME)
 		parse_fail(p, p->t.line, "expected an instruction at '%.*s'",
 			   (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
-	r.op = (struct word){ p->t.s, p->t.len };
+	r.op = (struct word){p->t.s, p->t.len};
 	next(p);
 	while (p->t.kind == TOK_DOT) {
 		if (r.mod_count == MAX_MODS)
 			unknown_instruction(p, &r);
-		r.mods[r.mod_count++] = (struct word){ p->t.s, p->t.len };
+		r.mods[r.mod_count++] = (struct word){p->t.s, p->t.len};
 		next(p);
 	}
 	p->group_is_list = word_is(r.op.s, r.op.len, "call");

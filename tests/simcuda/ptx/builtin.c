@@ -35,9 +35,10 @@ static int assert_failed(struct warp *w, const struct call_site *s, uint32_t lan
 	    !guest_string(w, lane, argument(w, &s->params[3], lane), function, TEXT_MAX))
 		return STEP_FAULT;
 	n = snprintf(text, sizeof(text),
-		     "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file,
-		     (uint32_t)argument(w, &s->params[2], lane), function, w->cta->id[0], w->cta->id[1],
-		     w->cta->id[2], w->tid[0][lane], w->tid[1][lane], w->tid[2][lane], message);
+		     "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
+		     file, (uint32_t)argument(w, &s->params[2], lane), function, w->cta->id[0],
+		     w->cta->id[1], w->cta->id[2], w->tid[0][lane], w->tid[1][lane],
+		     w->tid[2][lane], message);
 	env->print(env->arg, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 	return fault(w, lane, PTX_FAULT_ASSERT, 0);
 }

@@ -5,12 +5,12 @@
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-
 /* Rows of words of .param space; lanes outside the mask keep theirs. */
 static void copy_params(u32 *to, u32 to_at, const u32 *from, u32 from_at, u32 bytes, u32 mask)
 {
 	for (u32 k = 0; k < (bytes + 3) / 4; k++)
-		put32(to + (size_t)(to_at / 4 + k) * LANES, from + (size_t)(from_at / 4 + k) * LANES, mask);
+		put32(to + (size_t)(to_at / 4 + k) * LANES,
+		      from + (size_t)(from_at / 4 + k) * LANES, mask);
 }
 
 static void *frame_row(const struct warp *w, const struct frame *f, u32 operand)
@@ -19,8 +19,8 @@ static void *frame_row(const struct warp *w, const struct frame *f, u32 operand)
 }
 
 /* Registers narrower than a word travel in one. */
-static void row_to_params(const struct warp *w, const struct frame *f, const struct call_arg *a, u32 *to,
-			  u32 at, u32 mask)
+static void row_to_params(const struct warp *w, const struct frame *f, const struct call_arg *a,
+			  u32 *to, u32 at, u32 mask)
 {
 	const void *from = frame_row(w, f, a->at);
 
@@ -33,7 +33,8 @@ static void row_to_params(const struct warp *w, const struct frame *f, const str
 	}
 }
 
-static void params_to_row(struct frame *f, const struct call_arg *a, const u32 *from, u32 at, u32 mask)
+static void params_to_row(struct frame *f, const struct call_arg *a, const u32 *from, u32 at,
+			  u32 mask)
 {
 	uint8_t *to = f->rows + a->at;
 
@@ -71,10 +72,11 @@ static void pass_arguments(struct warp *w, const struct call_site *s, struct fra
 		const struct var *v = to->func->params[k];
 
 		if (!a->is_row)
-			copy_params(to->params, (u32)v->offset, from->params, a->at, a->bytes, mask);
+			copy_params(to->params, (u32)v->offset, from->params, a->at, a->bytes,
+				    mask);
 		else if (v->is_row)
-			row_to_row(to->rows + v->offset, (enum cls)v->row_cls, frame_row(w, from, a->at),
-				   (enum cls)a->cls, mask);
+			row_to_row(to->rows + v->offset, (enum cls)v->row_cls,
+				   frame_row(w, from, a->at), (enum cls)a->cls, mask);
 		else
 			row_to_params(w, from, a, to->params, (u32)v->offset, mask);
 	}
@@ -87,7 +89,8 @@ static void pass_results(struct frame *from, const struct call_site *s, struct f
 		const struct var *v = from->func->rets[k];
 
 		if (!a->is_row)
-			copy_params(to->params, a->at, from->params, (u32)v->offset, a->bytes, mask);
+			copy_params(to->params, a->at, from->params, (u32)v->offset, a->bytes,
+				    mask);
 		else if (v->is_row)
 			row_to_row(to->rows + a->at, (enum cls)a->cls, from->rows + v->offset,
 				   (enum cls)v->row_cls, mask);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define TURN 512u        /* instructions before the next warp has its turn */
+#define TURN     512u    /* instructions before the next warp has its turn */
 #define STUCK_NS 1000000 /* how often a block whose threads wait for each other is looked at */
 
 static const struct func *kernel_func(const struct ptx_module *m, const struct ptx_kernel *k)
@@ -39,7 +39,6 @@ static bool start(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_
 	c->smid = smid;
 	c->turn = 0;
 	c->slice = 0;
-	c->done = false;
 	c->live_warps = c->warp_count;
 	memset(&c->fault, 0, sizeof(c->fault));
 	memset(c->shared, 0, c->shared_bytes);
@@ -59,14 +58,16 @@ static bool start(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_
 	return true;
 }
 
-struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, uint32_t z, uint32_t smid)
+struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, uint32_t z,
+			    uint32_t smid)
 {
 	const struct ptx_module *m = l->image->m;
 	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
 	struct ptx_cta *c;
 
-	if (!l->block[0] || !l->block[1] || !l->block[2] || l->block[0] > 1024 || l->block[1] > 1024 ||
-	    l->block[2] > 1024 || threads > 1024 || l->dynamic_shared > MAX_SHARED_BYTES)
+	if (!l->block[0] || !l->block[1] || !l->block[2] || l->block[0] > 1024 ||
+	    l->block[1] > 1024 || l->block[2] > 1024 || threads > 1024 ||
+	    l->dynamic_shared > MAX_SHARED_BYTES)
 		return NULL;
 	c = calloc(1, sizeof(*c));
 	if (!c)

@@ -7,7 +7,7 @@
 #define CVT_INTEGRAL 0x200u /* round to an integer, even when the result is a float */
 #define CVT_AWAY     0x400u /* ties away from zero */
 
-#define CVT_TYPES(dt, st, dc, sc) \
+#define CVT_TYPES(dt, st, dc, sc)                                                                  \
 	((uint32_t)(dt) << 16 | (uint32_t)(st) << 21 | (uint32_t)(dc) << 26 | (uint32_t)(sc) << 28)
 #define CVT_DT(x) ((enum type)((x) >> 16 & 31))
 #define CVT_ST(x) ((enum type)((x) >> 21 & 31))

@@ -38,7 +38,8 @@ void opcodes_init(struct parser *p)
 
 static void spell(const struct raw *r, char *to, size_t size)
 {
-	size_t n = (size_t)snprintf(to, size, "%.*s", (int)(r->op.len < 40 ? r->op.len : 40), r->op.s);
+	size_t n =
+		(size_t)snprintf(to, size, "%.*s", (int)(r->op.len < 40 ? r->op.len : 40), r->op.s);
 
 	for (uint32_t i = 0; i < r->mod_count && n < size; i++)
 		n += (size_t)snprintf(to + n, size - n, ".%.*s",
@@ -281,7 +282,7 @@ uint32_t dst(struct parser *p, struct raw *r, uint32_t n, enum type t)
 
 static bool wide_register(const struct operand *o, enum type t, uint8_t *cls, uint32_t *row)
 {
-	static const uint8_t bytes[] = { 0, 2, 4, 8 };
+	static const uint8_t bytes[] = {0, 2, 4, 8};
 
 	if (t == TY_PRED)
 		return false;

@@ -5,9 +5,9 @@
 
 static enum compare compare_op(struct parser *p, struct raw *r)
 {
-	static const char *const names[CMP_COUNT] = { "eq",  "ne",  "lt",  "le",  "gt",	 "ge",
-						      "lo",  "ls",  "hi",  "hs",  "equ", "neu",
-						      "ltu", "leu", "gtu", "geu", "num", "nan" };
+	static const char *const names[CMP_COUNT] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge",
+						     "lo",  "ls",  "hi",  "hs",  "equ", "neu",
+						     "ltu", "leu", "gtu", "geu", "num", "nan"};
 
 	for (uint32_t i = 0; i < CMP_COUNT; i++) {
 		if (take(r, names[i]))
@@ -129,18 +129,19 @@ static void decode_slct(struct parser *p, struct raw *r, int arg)
 static void fill_pack(struct parser *p, struct raw *r, struct operand *v, enum type t, bool is_dst,
 		      struct pack_op *op)
 {
-	static const enum type by_bytes[] = { TY_NONE, TY_B8, TY_B16, TY_NONE, TY_B32 };
+	static const enum type by_bytes[] = {TY_NONE, TY_B8, TY_B16, TY_NONE, TY_B32};
 	uint32_t each = v->count ? type_info[t].bytes / v->count : 0;
 
-	if (v->count < 2 || each * v->count != type_info[t].bytes || each == 0 || each == 3 || each > 4)
+	if (v->count < 2 || each * v->count != type_info[t].bytes || each == 0 || each == 3 ||
+	    each > 4)
 		bad_operand(p, r, is_dst ? 0 : 1);
 	op->count = (uint8_t)v->count;
 	op->bytes = (uint8_t)each;
 	op->whole_cls = type_info[t].cls;
 	op->cls = type_info[by_bytes[each]].cls;
 	for (uint32_t i = 0; i < v->count; i++)
-		op->regs[i] = is_dst ? dst_operand(p, r, &v->elems[i], by_bytes[each]) :
-				       src_operand(p, r, &v->elems[i], by_bytes[each]);
+		op->regs[i] = is_dst ? dst_operand(p, r, &v->elems[i], by_bytes[each])
+				     : src_operand(p, r, &v->elems[i], by_bytes[each]);
 }
 
 /* mov.bN d, {a, b} and mov.bN {a, b}, d */
@@ -188,10 +189,6 @@ static void decode_mov(struct parser *p, struct raw *r, int arg)
 }
 
 const struct opcode opcodes_compare[] = {
-	{ "setp", decode_setp, 0 },
-	{ "set", decode_set, 0 },
-	{ "selp", decode_selp, 0 },
-	{ "slct", decode_slct, 0 },
-	{ "mov", decode_mov, 0 },
-	{ NULL, NULL, 0 },
+	{"setp", decode_setp, 0}, {"set", decode_set, 0}, {"selp", decode_selp, 0},
+	{"slct", decode_slct, 0}, {"mov", decode_mov, 0}, {NULL, NULL, 0},
 };

@@ -32,8 +32,8 @@ static void decode_brx(struct parser *p, struct raw *r, int arg)
 }
 
 /* One argument: a .param variable of the caller, a register, or a number. */
-static void call_argument(struct parser *p, struct raw *r, struct operand *o, const struct var *formal,
-			  bool is_result, struct call_arg *a)
+static void call_argument(struct parser *p, struct raw *r, struct operand *o,
+			  const struct var *formal, bool is_result, struct call_arg *a)
 {
 	enum type t = formal->type;
 
@@ -70,7 +70,7 @@ static void decode_call(struct parser *p, struct raw *r, int arg)
 {
 	struct call_site *c = parse_alloc(p, sizeof(*c));
 	struct operand *rets = NULL, *args = NULL, *target;
-	struct proto proto = { 0 };
+	struct proto proto = {0};
 	uint32_t n = 0;
 
 	take(r, "uni");
@@ -86,11 +86,12 @@ static void decode_call(struct parser *p, struct raw *r, int arg)
 		struct func *f = target->func;
 
 		if (f->is_entry)
-			parse_fail(p, r->line, "'%.100s' is a kernel and cannot be called", f->name);
+			parse_fail(p, r->line, "'%.100s' is a kernel and cannot be called",
+				   f->name);
 		f->referenced = true;
 		note_use(p, f, NULL);
 		c->func = f;
-		proto = (struct proto){ f->param_count, f->ret_count, f->params, f->rets };
+		proto = (struct proto){f->param_count, f->ret_count, f->params, f->rets};
 	} else {
 		struct sym *s = n < r->op_count && r->ops[n].name ? r->ops[n].name->sym : NULL;
 
@@ -114,7 +115,7 @@ static void decode_call(struct parser *p, struct raw *r, int arg)
 
 static void decode_simple(struct parser *p, struct raw *r, int arg)
 {
-	static const exec_fn fns[] = { op_ret, op_exit, op_trap, op_trap, op_nop };
+	static const exec_fn fns[] = {op_ret, op_exit, op_trap, op_trap, op_nop};
 
 	take(r, "uni");
 	done_mods(p, r);
@@ -192,16 +193,16 @@ static void decode_bar(struct parser *p, struct raw *r, int arg)
 }
 
 const struct opcode opcodes_control[] = {
-	{ "bra", decode_bra, 0 },
-	{ "brx", decode_brx, 0 },
-	{ "call", decode_call, 0 },
-	{ "ret", decode_simple, 0 },
-	{ "exit", decode_simple, 1 },
-	{ "trap", decode_simple, 2 },
-	{ "brkpt", decode_simple, 3 },
-	{ "pmevent", decode_simple, 4 },
-	{ "nanosleep", decode_nanosleep, 0 },
-	{ "bar", decode_bar, 0 },
-	{ "barrier", decode_bar, 0 },
-	{ NULL, NULL, 0 },
+	{"bra", decode_bra, 0},
+	{"brx", decode_brx, 0},
+	{"call", decode_call, 0},
+	{"ret", decode_simple, 0},
+	{"exit", decode_simple, 1},
+	{"trap", decode_simple, 2},
+	{"brkpt", decode_simple, 3},
+	{"pmevent", decode_simple, 4},
+	{"nanosleep", decode_nanosleep, 0},
+	{"bar", decode_bar, 0},
+	{"barrier", decode_bar, 0},
+	{NULL, NULL, 0},
 };

@@ -16,12 +16,15 @@ static bool is_integer(enum type t)
 
 static uint32_t cvt_flags(struct parser *p, struct raw *r)
 {
-	static const struct { const char *name; uint32_t flags; } modes[] = {
-		{ "rn", CVT_ROUNDED | FLOAT_RN },   { "rz", CVT_ROUNDED | FLOAT_RZ },
-		{ "rm", CVT_ROUNDED | FLOAT_RM },   { "rp", CVT_ROUNDED | FLOAT_RP },
-		{ "rna", CVT_ROUNDED | CVT_AWAY },  { "rni", CVT_INTEGRAL | FLOAT_RN },
-		{ "rzi", CVT_INTEGRAL | FLOAT_RZ }, { "rmi", CVT_INTEGRAL | FLOAT_RM },
-		{ "rpi", CVT_INTEGRAL | FLOAT_RP },
+	static const struct {
+		const char *name;
+		uint32_t flags;
+	} modes[] = {
+		{"rn", CVT_ROUNDED | FLOAT_RN},   {"rz", CVT_ROUNDED | FLOAT_RZ},
+		{"rm", CVT_ROUNDED | FLOAT_RM},   {"rp", CVT_ROUNDED | FLOAT_RP},
+		{"rna", CVT_ROUNDED | CVT_AWAY},  {"rni", CVT_INTEGRAL | FLOAT_RN},
+		{"rzi", CVT_INTEGRAL | FLOAT_RZ}, {"rmi", CVT_INTEGRAL | FLOAT_RM},
+		{"rpi", CVT_INTEGRAL | FLOAT_RP},
 	};
 	uint32_t flags = 0;
 
@@ -48,20 +51,20 @@ static exec_fn quick_cvt(enum type dt, enum type st, uint8_t dc, uint8_t sc, uin
 		uint32_t flags;
 		exec_fn fn;
 	} quick[] = {
-		{ TY_U64, TY_U32, 0, op_cvt_u64_u32 },
-		{ TY_S64, TY_U32, 0, op_cvt_u64_u32 },
-		{ TY_U64, TY_S32, 0, op_cvt_s64_s32 },
-		{ TY_S64, TY_S32, 0, op_cvt_s64_s32 },
-		{ TY_U32, TY_U64, 0, op_cvt_u32_u64 },
-		{ TY_S32, TY_U64, 0, op_cvt_u32_u64 },
-		{ TY_U32, TY_S64, 0, op_cvt_u32_u64 },
-		{ TY_S32, TY_S64, 0, op_cvt_u32_u64 },
-		{ TY_F64, TY_F32, 0, op_cvt_f64_f32 },
-		{ TY_F32, TY_S32, CVT_ROUNDED | FLOAT_RN, op_cvt_f32_s32 },
-		{ TY_F64, TY_S32, CVT_ROUNDED | FLOAT_RN, op_cvt_f64_s32 },
-		{ TY_F64, TY_U32, CVT_ROUNDED | FLOAT_RN, op_cvt_f64_u32 },
-		{ TY_F32, TY_F64, CVT_ROUNDED | FLOAT_RN, op_cvt_f32_f64 },
-		{ TY_S32, TY_F32, CVT_INTEGRAL | FLOAT_RZ, op_cvt_s32_f32 },
+		{TY_U64, TY_U32, 0, op_cvt_u64_u32},
+		{TY_S64, TY_U32, 0, op_cvt_u64_u32},
+		{TY_U64, TY_S32, 0, op_cvt_s64_s32},
+		{TY_S64, TY_S32, 0, op_cvt_s64_s32},
+		{TY_U32, TY_U64, 0, op_cvt_u32_u64},
+		{TY_S32, TY_U64, 0, op_cvt_u32_u64},
+		{TY_U32, TY_S64, 0, op_cvt_u32_u64},
+		{TY_S32, TY_S64, 0, op_cvt_u32_u64},
+		{TY_F64, TY_F32, 0, op_cvt_f64_f32},
+		{TY_F32, TY_S32, CVT_ROUNDED | FLOAT_RN, op_cvt_f32_s32},
+		{TY_F64, TY_S32, CVT_ROUNDED | FLOAT_RN, op_cvt_f64_s32},
+		{TY_F64, TY_U32, CVT_ROUNDED | FLOAT_RN, op_cvt_f64_u32},
+		{TY_F32, TY_F64, CVT_ROUNDED | FLOAT_RN, op_cvt_f32_f64},
+		{TY_S32, TY_F32, CVT_INTEGRAL | FLOAT_RZ, op_cvt_s32_f32},
 	};
 
 	if (dc != type_info[dt].cls || sc != type_info[st].cls)
@@ -73,7 +76,8 @@ static exec_fn quick_cvt(enum type dt, enum type st, uint8_t dc, uint8_t sc, uin
 	return NULL;
 }
 
-static exec_fn general_cvt(struct parser *p, struct raw *r, enum type dt, enum type st, uint32_t flags)
+static exec_fn general_cvt(struct parser *p, struct raw *r, enum type dt, enum type st,
+			   uint32_t flags)
 {
 	bool df = is_float(dt), sf = is_float(st);
 	bool narrows = df && sf && type_info[dt].bytes < type_info[st].bytes;
@@ -193,8 +197,8 @@ static void decode_isspacep(struct parser *p, struct raw *r, int arg)
 }
 
 const struct opcode opcodes_cvt[] = {
-	{ "cvt", decode_cvt, 0 },
-	{ "cvta", decode_cvta, 0 },
-	{ "isspacep", decode_isspacep, 0 },
-	{ NULL, NULL, 0 },
+	{"cvt", decode_cvt, 0},
+	{"cvta", decode_cvta, 0},
+	{"isspacep", decode_isspacep, 0},
+	{NULL, NULL, 0},
 };

@@ -191,8 +191,8 @@ static void decode_copysign(struct parser *p, struct raw *r, int arg)
 
 static void decode_testp(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const tests[] = { "finite", "infinite", "number", "notanumber", "normal",
-					     "subnormal" };
+	static const char *const tests[] = {"finite",     "infinite", "number",
+					    "notanumber", "normal",   "subnormal"};
 	uint32_t test = 6, d, a;
 	enum type t;
 
@@ -211,16 +211,10 @@ static void decode_testp(struct parser *p, struct raw *r, int arg)
 }
 
 const struct opcode opcodes_float[] = {
-	{ "fma", decode_fma, 0 },
-	{ "rcp", decode_root, F1_RCP },
-	{ "sqrt", decode_root, F1_SQRT },
-	{ "rsqrt", decode_root, F1_RSQRT },
-	{ "sin", decode_approx, F1_SIN },
-	{ "cos", decode_approx, F1_COS },
-	{ "ex2", decode_approx, F1_EX2 },
-	{ "lg2", decode_approx, F1_LG2 },
-	{ "tanh", decode_approx, F1_TANH },
-	{ "copysign", decode_copysign, 0 },
-	{ "testp", decode_testp, 0 },
-	{ NULL, NULL, 0 },
+	{"fma", decode_fma, 0},           {"rcp", decode_root, F1_RCP},
+	{"sqrt", decode_root, F1_SQRT},   {"rsqrt", decode_root, F1_RSQRT},
+	{"sin", decode_approx, F1_SIN},   {"cos", decode_approx, F1_COS},
+	{"ex2", decode_approx, F1_EX2},   {"lg2", decode_approx, F1_LG2},
+	{"tanh", decode_approx, F1_TANH}, {"copysign", decode_copysign, 0},
+	{"testp", decode_testp, 0},       {NULL, NULL, 0},
 };

@@ -12,11 +12,16 @@ static bool is_float(enum type t)
 static enum type widened(struct parser *p, struct raw *r, enum type t)
 {
 	switch (t) {
-	case TY_U16: return TY_U32;
-	case TY_S16: return TY_S32;
-	case TY_U32: return TY_U64;
-	case TY_S32: return TY_S64;
-	default: unknown_instruction(p, r);
+	case TY_U16:
+		return TY_U32;
+	case TY_S16:
+		return TY_S32;
+	case TY_U32:
+		return TY_U64;
+	case TY_S32:
+		return TY_S64;
+	default:
+		unknown_instruction(p, r);
 	}
 }
 
@@ -106,8 +111,8 @@ static void decode_mul(struct parser *p, struct raw *r, int arg)
 }
 
 /* mad.hi is a product and a sum; with .cc or madc the sum goes through the carry. */
-static void mad_parts(struct parser *p, struct raw *r, enum int2 op, enum type t, bool use, bool set,
-		      bool sat)
+static void mad_parts(struct parser *p, struct raw *r, enum int2 op, enum type t, bool use,
+		      bool set, bool sat)
 {
 	uint32_t d = dst(p, r, 0, t), a = src(p, r, 1, t), b = src(p, r, 2, t), c = src(p, r, 3, t);
 	uint32_t product = new_row(p, type_info[t].cls);
@@ -198,8 +203,10 @@ static void decode_int2(struct parser *p, struct raw *r, int arg)
 	done_mods(p, r);
 	need_operands(p, r, 3, 3);
 	if (t == TY_PRED)
-		fn = arg == I2_AND ? op_and_pred : arg == I2_OR ? op_or_pred :
-		     arg == I2_XOR ? op_xor_pred : NULL;
+		fn = arg == I2_AND   ? op_and_pred
+		     : arg == I2_OR  ? op_or_pred
+		     : arg == I2_XOR ? op_xor_pred
+				     : NULL;
 	else
 		fn = int2_fn((enum int2)arg, t);
 	known(p, r, fn);
@@ -303,7 +310,7 @@ static void decode_shf(struct parser *p, struct raw *r, int arg)
 
 static void decode_prmt(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const modes[] = { "f4e", "b4e", "rc8", "ecl", "ecr", "rc16" };
+	static const char *const modes[] = {"f4e", "b4e", "rc8", "ecl", "ecr", "rc16"};
 	uint32_t mode = 0, d, a, b, c;
 
 	for (uint32_t i = 0; i < 6; i++) {
@@ -358,41 +365,40 @@ static void decode_dot(struct parser *p, struct raw *r, int two)
 		(ta == TY_S32) | (tb == TY_S32) << 1 | hi << 2;
 }
 
-
 const struct opcode opcodes_int[] = {
-	{ "add", decode_addsub, I2_ADD },
-	{ "sub", decode_addsub, I2_SUB },
-	{ "addc", decode_addc, 0 },
-	{ "subc", decode_addc, 1 },
-	{ "mul", decode_mul, 0 },
-	{ "mad", decode_mad, 0 },
-	{ "madc", decode_mad, 1 },
-	{ "mul24", decode_mul24, 0 },
-	{ "mad24", decode_mul24, 1 },
-	{ "div", decode_int2, I2_DIV },
-	{ "rem", decode_int2, I2_REM },
-	{ "min", decode_int2, I2_MIN },
-	{ "max", decode_int2, I2_MAX },
-	{ "and", decode_int2, I2_AND },
-	{ "or", decode_int2, I2_OR },
-	{ "xor", decode_int2, I2_XOR },
-	{ "shl", decode_int2, I2_SHL },
-	{ "shr", decode_int2, I2_SHR },
-	{ "not", decode_int1, I1_NOT },
-	{ "cnot", decode_int1, I1_CNOT },
-	{ "neg", decode_int1, I1_NEG },
-	{ "abs", decode_int1, I1_ABS },
-	{ "popc", decode_int1, I1_POPC },
-	{ "clz", decode_int1, I1_CLZ },
-	{ "brev", decode_int1, I1_BREV },
-	{ "bfind", decode_int1, I1_BFIND },
-	{ "bfe", decode_bfe, 0 },
-	{ "bfi", decode_bfi, 0 },
-	{ "sad", decode_sad, 0 },
-	{ "shf", decode_shf, 0 },
-	{ "prmt", decode_prmt, 0 },
-	{ "lop3", decode_lop3, 0 },
-	{ "dp4a", decode_dot, 0 },
-	{ "dp2a", decode_dot, 1 },
-	{ NULL, NULL, 0 },
+	{"add", decode_addsub, I2_ADD},
+	{"sub", decode_addsub, I2_SUB},
+	{"addc", decode_addc, 0},
+	{"subc", decode_addc, 1},
+	{"mul", decode_mul, 0},
+	{"mad", decode_mad, 0},
+	{"madc", decode_mad, 1},
+	{"mul24", decode_mul24, 0},
+	{"mad24", decode_mul24, 1},
+	{"div", decode_int2, I2_DIV},
+	{"rem", decode_int2, I2_REM},
+	{"min", decode_int2, I2_MIN},
+	{"max", decode_int2, I2_MAX},
+	{"and", decode_int2, I2_AND},
+	{"or", decode_int2, I2_OR},
+	{"xor", decode_int2, I2_XOR},
+	{"shl", decode_int2, I2_SHL},
+	{"shr", decode_int2, I2_SHR},
+	{"not", decode_int1, I1_NOT},
+	{"cnot", decode_int1, I1_CNOT},
+	{"neg", decode_int1, I1_NEG},
+	{"abs", decode_int1, I1_ABS},
+	{"popc", decode_int1, I1_POPC},
+	{"clz", decode_int1, I1_CLZ},
+	{"brev", decode_int1, I1_BREV},
+	{"bfind", decode_int1, I1_BFIND},
+	{"bfe", decode_bfe, 0},
+	{"bfi", decode_bfi, 0},
+	{"sad", decode_sad, 0},
+	{"shf", decode_shf, 0},
+	{"prmt", decode_prmt, 0},
+	{"lop3", decode_lop3, 0},
+	{"dp4a", decode_dot, 0},
+	{"dp2a", decode_dot, 1},
+	{NULL, NULL, 0},
 };

@@ -22,10 +22,34 @@ static enum space take_space(struct raw *r)
 static bool take_order(struct raw *r)
 {
 	static const char *const ignored[] = {
-		"weak", "relaxed", "volatile", "mmio", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc",
-		"cta", "cluster", "gpu", "sys", "noftz", "L1::evict_normal", "L1::evict_unchanged",
-		"L1::evict_first", "L1::evict_last", "L1::no_allocate", "L2::cache_hint",
-		"L2::64B", "L2::128B", "L2::256B", "L2::evict_normal", "L2::evict_last",
+		"weak",
+		"relaxed",
+		"volatile",
+		"mmio",
+		"ca",
+		"cg",
+		"cs",
+		"lu",
+		"cv",
+		"wb",
+		"wt",
+		"nc",
+		"cta",
+		"cluster",
+		"gpu",
+		"sys",
+		"noftz",
+		"L1::evict_normal",
+		"L1::evict_unchanged",
+		"L1::evict_first",
+		"L1::evict_last",
+		"L1::no_allocate",
+		"L2::cache_hint",
+		"L2::64B",
+		"L2::128B",
+		"L2::256B",
+		"L2::evict_normal",
+		"L2::evict_last",
 	};
 	bool fence = take(r, "acquire") || take(r, "release") || take(r, "acq_rel");
 
@@ -35,7 +59,8 @@ static bool take_order(struct raw *r)
 }
 
 /* The address operand: base row in *a, offset in the mem_op. */
-static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m, uint32_t *a)
+static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m,
+			   uint32_t *a)
 {
 	struct operand *o = &r->ops[n];
 	const struct var *v = o->var;
@@ -88,12 +113,14 @@ static void value_registers(struct parser *p, struct raw *r, uint32_t n, enum ty
 	struct operand *o = &r->ops[n], *e = o;
 	uint8_t cls = 0;
 
-	if ((o->kind == OPK_VECTOR) != (m->count > 1) || (o->kind == OPK_VECTOR && o->count != m->count))
+	if ((o->kind == OPK_VECTOR) != (m->count > 1) ||
+	    (o->kind == OPK_VECTOR && o->count != m->count))
 		bad_operand(p, r, n);
 	if (o->kind == OPK_VECTOR)
 		e = o->elems;
 	for (uint32_t i = 0; i < m->count; i++) {
-		m->regs[i] = is_dst ? wide_dst(p, r, &e[i], t, &cls) : wide_src(p, r, &e[i], t, &cls);
+		m->regs[i] =
+			is_dst ? wide_dst(p, r, &e[i], t, &cls) : wide_src(p, r, &e[i], t, &cls);
 		if (i && cls != m->cls)
 			bad_operand(p, r, n);
 		m->cls = cls;
@@ -129,8 +156,8 @@ static void decode_ldst(struct parser *p, struct raw *r, int store)
 
 static int atom_op(struct raw *r)
 {
-	static const char *const names[] = { "add", "min", "max", "and", "or",
-					     "xor", "exch", "cas", "inc", "dec" };
+	static const char *const names[] = {"add", "min",  "max", "and", "or",
+					    "xor", "exch", "cas", "inc", "dec"};
 
 	for (int i = 0; i < 10; i++) {
 		if (take(r, names[i]))
@@ -174,7 +201,8 @@ static void decode_atom(struct parser *p, struct raw *r, int red)
 	t = need_type(p, r);
 	done_mods(p, r);
 	need_operands(p, r, n + 1 + (op == ATOM_CAS), n + 1 + (op == ATOM_CAS));
-	if (op < 0 || !atom_allowed(op, t) || t == TY_TF32 || (red && op >= ATOM_EXCH && op <= ATOM_CAS) ||
+	if (op < 0 || !atom_allowed(op, t) || t == TY_TF32 ||
+	    (red && op >= ATOM_EXCH && op <= ATOM_CAS) ||
 	    (m->space != SPACE_GENERIC && m->space != SPACE_GLOBAL && m->space != SPACE_SHARED))
 		unknown_instruction(p, r);
 	m->atom = (uint8_t)op;
@@ -193,8 +221,8 @@ static void decode_atom(struct parser *p, struct raw *r, int red)
 
 static void decode_fence(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const words[] = { "cta", "cluster", "gl", "gpu", "sys", "sc", "acq_rel",
-					     "acquire", "release", "proxy", "alias" };
+	static const char *const words[] = {"cta",     "cluster", "gl",      "gpu",   "sys",  "sc",
+					    "acq_rel", "acquire", "release", "proxy", "alias"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		take(r, words[i]);
@@ -212,16 +240,16 @@ static void decode_prefetch(struct parser *p, struct raw *r, int arg)
 }
 
 const struct opcode opcodes_mem[] = {
-	{ "ld", decode_ldst, 0 },
-	{ "ldu", decode_ldst, 0 },
-	{ "st", decode_ldst, 1 },
-	{ "atom", decode_atom, 0 },
-	{ "red", decode_atom, 1 },
-	{ "membar", decode_fence, 0 },
-	{ "fence", decode_fence, 0 },
-	{ "prefetch", decode_prefetch, 0 },
-	{ "prefetchu", decode_prefetch, 0 },
-	{ "discard", decode_prefetch, 0 },
-	{ "applypriority", decode_prefetch, 0 },
-	{ NULL, NULL, 0 },
+	{"ld", decode_ldst, 0},
+	{"ldu", decode_ldst, 0},
+	{"st", decode_ldst, 1},
+	{"atom", decode_atom, 0},
+	{"red", decode_atom, 1},
+	{"membar", decode_fence, 0},
+	{"fence", decode_fence, 0},
+	{"prefetch", decode_prefetch, 0},
+	{"prefetchu", decode_prefetch, 0},
+	{"discard", decode_prefetch, 0},
+	{"applypriority", decode_prefetch, 0},
+	{NULL, NULL, 0},
 };

@@ -3,7 +3,8 @@
 #include "tests/simcuda/ptx/parser.h"
 #include "tests/simcuda/ptx/exec.h"
 
-static struct sync_op *sync_op(struct parser *p, void (*show)(struct warp *, const struct insn *, uint32_t),
+static struct sync_op *sync_op(struct parser *p,
+			       void (*show)(struct warp *, const struct insn *, uint32_t),
 			       void (*finish)(struct warp *, const struct insn *, uint32_t))
 {
 	struct sync_op *s = parse_alloc(p, sizeof(*s));
@@ -18,7 +19,7 @@ static struct sync_op *sync_op(struct parser *p, void (*show)(struct warp *, con
 /* shfl{.sync}.mode.b32 d[|p], a, b, c{, members} */
 static void decode_shfl(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const modes[] = { "up", "down", "bfly", "idx" };
+	static const char *const modes[] = {"up", "down", "bfly", "idx"};
 	bool sync = take(r, "sync");
 	struct sync_op *s = sync_op(p, show_word, finish_shfl);
 	uint32_t d, a, b, c, n = sync ? 5 : 4;
@@ -45,7 +46,7 @@ static void decode_shfl(struct parser *p, struct raw *r, int arg)
 
 static void decode_vote(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const modes[] = { "all", "any", "uni", "ballot" };
+	static const char *const modes[] = {"all", "any", "uni", "ballot"};
 	bool sync = take(r, "sync");
 	struct sync_op *s = sync_op(p, show_pred, finish_vote);
 	uint32_t d, a, n = sync ? 3 : 2;
@@ -95,7 +96,7 @@ static void decode_match(struct parser *p, struct raw *r, int arg)
 
 static void decode_redux(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const ops[] = { "add", "min", "max", "and", "or", "xor" };
+	static const char *const ops[] = {"add", "min", "max", "and", "or", "xor"};
 	struct sync_op *s = sync_op(p, show_word, finish_redux);
 	bool logic;
 	enum type t;
@@ -152,11 +153,11 @@ static void decode_elect(struct parser *p, struct raw *r, int arg)
 }
 
 const struct opcode opcodes_warp[] = {
-	{ "shfl", decode_shfl, 0 },
-	{ "vote", decode_vote, 0 },
-	{ "match", decode_match, 0 },
-	{ "redux", decode_redux, 0 },
-	{ "activemask", decode_activemask, 0 },
-	{ "elect", decode_elect, 0 },
-	{ NULL, NULL, 0 },
+	{"shfl", decode_shfl, 0},
+	{"vote", decode_vote, 0},
+	{"match", decode_match, 0},
+	{"redux", decode_redux, 0},
+	{"activemask", decode_activemask, 0},
+	{"elect", decode_elect, 0},
+	{NULL, NULL, 0},
 };

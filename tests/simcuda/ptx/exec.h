@@ -6,18 +6,40 @@
 #include "tests/simcuda/ptx/internal.h"
 
 enum special {
-	SPECIAL_ZERO, SPECIAL_ONE,
-	SPECIAL_TID_X, SPECIAL_TID_Y, SPECIAL_TID_Z,
-	SPECIAL_NTID_X, SPECIAL_NTID_Y, SPECIAL_NTID_Z,
-	SPECIAL_CTAID_X, SPECIAL_CTAID_Y, SPECIAL_CTAID_Z,
-	SPECIAL_NCTAID_X, SPECIAL_NCTAID_Y, SPECIAL_NCTAID_Z,
-	SPECIAL_LANEID, SPECIAL_WARPID, SPECIAL_NWARPID, SPECIAL_SMID, SPECIAL_NSMID,
-	SPECIAL_LANEMASK_EQ, SPECIAL_LANEMASK_LE, SPECIAL_LANEMASK_LT, SPECIAL_LANEMASK_GE,
+	SPECIAL_ZERO,
+	SPECIAL_ONE,
+	SPECIAL_TID_X,
+	SPECIAL_TID_Y,
+	SPECIAL_TID_Z,
+	SPECIAL_NTID_X,
+	SPECIAL_NTID_Y,
+	SPECIAL_NTID_Z,
+	SPECIAL_CTAID_X,
+	SPECIAL_CTAID_Y,
+	SPECIAL_CTAID_Z,
+	SPECIAL_NCTAID_X,
+	SPECIAL_NCTAID_Y,
+	SPECIAL_NCTAID_Z,
+	SPECIAL_LANEID,
+	SPECIAL_WARPID,
+	SPECIAL_NWARPID,
+	SPECIAL_SMID,
+	SPECIAL_NSMID,
+	SPECIAL_LANEMASK_EQ,
+	SPECIAL_LANEMASK_LE,
+	SPECIAL_LANEMASK_LT,
+	SPECIAL_LANEMASK_GE,
 	SPECIAL_LANEMASK_GT,
-	SPECIAL_CLOCK, SPECIAL_CLOCK_HI, SPECIAL_GLOBALTIMER_LO, SPECIAL_GLOBALTIMER_HI,
-	SPECIAL_DYNAMIC_SMEM, SPECIAL_TOTAL_SMEM,
+	SPECIAL_CLOCK,
+	SPECIAL_CLOCK_HI,
+	SPECIAL_GLOBALTIMER_LO,
+	SPECIAL_GLOBALTIMER_HI,
+	SPECIAL_DYNAMIC_SMEM,
+	SPECIAL_TOTAL_SMEM,
 	SPECIAL_FIRST64,
-	SPECIAL_GRIDID = SPECIAL_FIRST64, SPECIAL_CLOCK64, SPECIAL_GLOBALTIMER,
+	SPECIAL_GRIDID = SPECIAL_FIRST64,
+	SPECIAL_CLOCK64,
+	SPECIAL_GLOBALTIMER,
 };
 
 /* One call's registers and .param space; shared by the splits of the lanes that made the call. */
@@ -27,16 +49,16 @@ struct frame {
 	const struct call_site *site; /* the call that made it */
 	struct frame *all;            /* every frame of the block, for freeing */
 	uint32_t return_pc, depth;
-	uint32_t lanes;               /* lanes that have not returned */
-	uint32_t local_base;          /* bytes of local memory below this frame's */
-	uint32_t *params;             /* rows of words */
+	uint32_t lanes;      /* lanes that have not returned */
+	uint32_t local_base; /* bytes of local memory below this frame's */
+	uint32_t *params;    /* rows of words */
 	uint8_t *rows;
 };
 
 enum split_state {
 	SPLIT_READY,
-	SPLIT_BARRIER,   /* in bar.sync: released by the block */
-	SPLIT_SYNC,      /* in a .sync instruction: waits for other lanes of the warp */
+	SPLIT_BARRIER, /* in bar.sync: released by the block */
+	SPLIT_SYNC,    /* in a .sync instruction: waits for other lanes of the warp */
 	SPLIT_SLEEP,
 };
 
@@ -47,32 +69,30 @@ struct split {
 	enum split_state state;
 	uint32_t barrier;
 	uint64_t wake_ns;
-	uint64_t ran;            /* warp->executed when it last ran */
+	uint64_t ran; /* warp->executed when it last ran */
 };
 
-struct cta;
-
 struct warp {
-	uint8_t *base[2];        /* rows of the current frame; the image's constants */
+	uint8_t *base[2]; /* rows of the current frame; the image's constants */
 	struct ptx_cta *cta;
 	struct frame *frame;
 	struct split *cur;
 	uint32_t next_pc;
-	uint32_t live;           /* lanes that have not exited */
-	uint32_t present;        /* lanes that exist */
+	uint32_t live;    /* lanes that have not exited */
+	uint32_t present; /* lanes that exist */
 	uint32_t index;
 	struct split splits[LANES];
 	uint32_t split_count;
-	uint32_t stop_pc;        /* where the current split may meet another */
+	uint32_t stop_pc; /* where the current split may meet another */
 	uint32_t quantum;
 	uint32_t sleepers;
 	uint64_t executed;
-	uint32_t *local;         /* rows of words */
+	uint32_t *local; /* rows of words */
 	uint32_t local_bytes;
-	uint32_t exchange[LANES];   /* what .sync instructions show to the other lanes */
+	uint32_t exchange[LANES]; /* what .sync instructions show to the other lanes */
 	uint64_t exchange64[LANES];
 	uint32_t exchange_pred;
-	uint32_t together;          /* lanes that execute a .sync instruction together */
+	uint32_t together; /* lanes that execute a .sync instruction together */
 	uint32_t tid[3][LANES];
 };
 
@@ -84,10 +104,10 @@ struct range {
 #define RANGES 4
 
 struct barrier {
-	uint32_t expected;       /* threads, 0: all of the block */
+	uint32_t expected; /* threads, 0: all of the block */
 	bool busy;
 	uint32_t reduced, all, any;
-	uint32_t *arrived;       /* a mask for each warp */
+	uint32_t *arrived; /* a mask for each warp */
 };
 
 struct ptx_cta {
@@ -99,21 +119,20 @@ struct ptx_cta {
 	uint32_t id[3], smid;
 	uint32_t warp_count, threads;
 	struct warp *warps;
-	uint32_t turn, slice;    /* the warp that runs, what is left of its turn */
+	uint32_t turn, slice; /* the warp that runs, what is left of its turn */
 	uint32_t live_warps;
 	uint8_t *shared;
 	uint32_t shared_bytes;
 	struct range ranges[RANGES];
 	uint32_t next_range;
 	struct barrier barriers[BARRIERS];
-	uint32_t *arrivals;      /* the masks of all barriers */
-	struct frame **pool;     /* free frames by function */
+	uint32_t *arrivals;  /* the masks of all barriers */
+	struct frame **pool; /* free frames by function */
 	struct frame *frames;
-	uint64_t memory;         /* bytes of frames and local memory */
+	uint64_t memory; /* bytes of frames and local memory */
 	uint64_t last_clock;
 	uint64_t instructions;
 	struct ptx_fault fault;
-	bool done;
 };
 
 static inline void *row(const struct warp *w, uint32_t operand)
@@ -189,7 +208,8 @@ static inline void put_pred(struct warp *w, uint32_t operand, uint32_t value, ui
 
 /* Values of any class as 64-bit integers, for what need not be fast. */
 void get_wide(const struct warp *w, uint32_t operand, enum cls cls, uint64_t out[LANES]);
-void put_wide(struct warp *w, uint32_t operand, enum cls cls, const uint64_t in[LANES], uint32_t mask);
+void put_wide(struct warp *w, uint32_t operand, enum cls cls, const uint64_t in[LANES],
+	      uint32_t mask);
 
 /* cta.c, warp.c */
 int fault(struct warp *w, uint32_t lane, enum ptx_fault_kind kind, uint64_t address);
@@ -227,12 +247,38 @@ bool guest_string(struct warp *w, uint32_t lane, uint64_t addr, char *to, uint32
 
 /* Operations by name and type; NULL where there is none. */
 enum int2 {
-	I2_ADD, I2_SUB, I2_MUL_LO, I2_MUL_HI, I2_MUL_WIDE, I2_DIV, I2_REM, I2_MIN, I2_MAX,
-	I2_AND, I2_OR, I2_XOR, I2_SHL, I2_SHR, I2_ADD_SAT, I2_SUB_SAT, I2_MUL24_LO, I2_MUL24_HI,
+	I2_ADD,
+	I2_SUB,
+	I2_MUL_LO,
+	I2_MUL_HI,
+	I2_MUL_WIDE,
+	I2_DIV,
+	I2_REM,
+	I2_MIN,
+	I2_MAX,
+	I2_AND,
+	I2_OR,
+	I2_XOR,
+	I2_SHL,
+	I2_SHR,
+	I2_ADD_SAT,
+	I2_SUB_SAT,
+	I2_MUL24_LO,
+	I2_MUL24_HI,
 	I2_COUNT
 };
-enum int1 { I1_NOT, I1_NEG, I1_ABS, I1_CNOT, I1_POPC, I1_CLZ, I1_BREV, I1_BFIND, I1_BFIND_SHIFT,
-	    I1_COUNT };
+enum int1 {
+	I1_NOT,
+	I1_NEG,
+	I1_ABS,
+	I1_CNOT,
+	I1_POPC,
+	I1_CLZ,
+	I1_BREV,
+	I1_BFIND,
+	I1_BFIND_SHIFT,
+	I1_COUNT
+};
 enum int3 { I3_MAD_LO, I3_MAD_WIDE, I3_BFE, I3_SAD, I3_COUNT };
 exec_fn int2_fn(enum int2 op, enum type t);
 exec_fn int1_fn(enum int1 op, enum type t);
@@ -240,7 +286,17 @@ exec_fn int3_fn(enum int3 op, enum type t);
 
 enum float2 { F2_ADD, F2_SUB, F2_MUL, F2_DIV, F2_MIN, F2_MAX, F2_COPYSIGN, F2_COUNT };
 enum float1 {
-	F1_NEG, F1_ABS, F1_RCP, F1_SQRT, F1_RSQRT, F1_SIN, F1_COS, F1_EX2, F1_LG2, F1_TANH, F1_COUNT
+	F1_NEG,
+	F1_ABS,
+	F1_RCP,
+	F1_SQRT,
+	F1_RSQRT,
+	F1_SIN,
+	F1_COS,
+	F1_EX2,
+	F1_LG2,
+	F1_TANH,
+	F1_COUNT
 };
 /* Rounding and the other modifiers of a float operation, in insn.x. */
 #define FLOAT_RN     0u
@@ -250,7 +306,7 @@ enum float1 {
 #define FLOAT_RMASK  3u
 #define FLOAT_FTZ    4u
 #define FLOAT_SAT    8u
-#define FLOAT_NAN    16u  /* min, max: a NaN operand wins */
+#define FLOAT_NAN    16u /* min, max: a NaN operand wins */
 #define FLOAT_XORABS 32u
 #define FLOAT_RELU   64u
 exec_fn float2_fn(enum float2 op, enum type t, uint32_t flags);
@@ -261,8 +317,25 @@ int op_rounded(struct warp *w, const struct insn *i, uint32_t mask);
 int op_testp(struct warp *w, const struct insn *i, uint32_t mask);
 
 enum compare {
-	CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE, CMP_LO, CMP_LS, CMP_HI, CMP_HS,
-	CMP_EQU, CMP_NEU, CMP_LTU, CMP_LEU, CMP_GTU, CMP_GEU, CMP_NUM, CMP_NAN, CMP_COUNT
+	CMP_EQ,
+	CMP_NE,
+	CMP_LT,
+	CMP_LE,
+	CMP_GT,
+	CMP_GE,
+	CMP_LO,
+	CMP_LS,
+	CMP_HI,
+	CMP_HS,
+	CMP_EQU,
+	CMP_NEU,
+	CMP_LTU,
+	CMP_LEU,
+	CMP_GTU,
+	CMP_GEU,
+	CMP_NUM,
+	CMP_NAN,
+	CMP_COUNT
 };
 enum { BOOL_NONE, BOOL_AND, BOOL_OR, BOOL_XOR };
 compare_fn compare_by(enum compare c, enum type t, bool ftz);
@@ -275,28 +348,68 @@ exec_fn mov_fn(enum cls c);
 exec_fn slct_fn(enum cls c, bool float_condition);
 
 #define OP(name) int op_##name(struct warp *w, const struct insn *i, uint32_t mask)
-OP(and_pred); OP(or_pred); OP(xor_pred); OP(not_pred);
-OP(lop3); OP(prmt); OP(shf_l); OP(shf_r); OP(bfi32); OP(bfi64); OP(dp4a); OP(dp2a);
+OP(and_pred);
+OP(or_pred);
+OP(xor_pred);
+OP(not_pred);
+OP(lop3);
+OP(prmt);
+OP(shf_l);
+OP(shf_r);
+OP(bfi32);
+OP(bfi64);
+OP(dp4a);
+OP(dp2a);
 OP(add_cc);
 OP(szext);
-OP(special); OP(local_address); OP(pack); OP(unpack);
-OP(cvt_int); OP(cvt_to_float); OP(cvt_from_float); OP(cvt_float); OP(cvt_pack);
-OP(cvt_u64_u32); OP(cvt_s64_s32); OP(cvt_u32_u64); OP(cvt_f32_s32); OP(cvt_f64_f32);
-OP(cvt_f64_s32); OP(cvt_f64_u32); OP(cvt_s32_f32); OP(cvt_f32_f64);
-OP(ld); OP(st); OP(ld_kernel_param); OP(atom); OP(fence);
-OP(cvta); OP(cvta_to); OP(isspacep);
-OP(bra); OP(brx); OP(call); OP(ret); OP(exit); OP(trap); OP(nop); OP(nanosleep);
-OP(bar_sync); OP(bar_arrive); OP(bar_red);
-OP(sync); OP(activemask);
+OP(special);
+OP(local_address);
+OP(pack);
+OP(unpack);
+OP(cvt_int);
+OP(cvt_to_float);
+OP(cvt_from_float);
+OP(cvt_float);
+OP(cvt_pack);
+OP(cvt_u64_u32);
+OP(cvt_s64_s32);
+OP(cvt_u32_u64);
+OP(cvt_f32_s32);
+OP(cvt_f64_f32);
+OP(cvt_f64_s32);
+OP(cvt_f64_u32);
+OP(cvt_s32_f32);
+OP(cvt_f32_f64);
+OP(ld);
+OP(st);
+OP(ld_kernel_param);
+OP(atom);
+OP(fence);
+OP(cvta);
+OP(cvta_to);
+OP(isspacep);
+OP(bra);
+OP(brx);
+OP(call);
+OP(ret);
+OP(exit);
+OP(trap);
+OP(nop);
+OP(nanosleep);
+OP(bar_sync);
+OP(bar_arrive);
+OP(bar_red);
+OP(sync);
+OP(activemask);
 #undef OP
 
 /* A .sync instruction: what it shows to the others, and what it makes of what they showed. */
 struct sync_op {
 	void (*show)(struct warp *w, const struct insn *i, uint32_t mask);
 	void (*finish)(struct warp *w, const struct insn *i, uint32_t mask);
-	uint32_t members;    /* row of the member mask */
+	uint32_t members; /* row of the member mask */
 	uint32_t kind, kind2;
-	uint32_t q;          /* second destination, or OPERAND_NONE */
+	uint32_t q; /* second destination, or OPERAND_NONE */
 };
 enum { SHFL_UP, SHFL_DOWN, SHFL_BFLY, SHFL_IDX };
 enum { VOTE_ALL, VOTE_ANY, VOTE_UNI, VOTE_BALLOT };
@@ -313,7 +426,15 @@ void finish_elect(struct warp *w, const struct insn *i, uint32_t mask);
 void finish_nothing(struct warp *w, const struct insn *i, uint32_t mask);
 
 enum atom {
-	ATOM_ADD, ATOM_MIN, ATOM_MAX, ATOM_AND, ATOM_OR, ATOM_XOR, ATOM_EXCH, ATOM_CAS, ATOM_INC,
+	ATOM_ADD,
+	ATOM_MIN,
+	ATOM_MAX,
+	ATOM_AND,
+	ATOM_OR,
+	ATOM_XOR,
+	ATOM_EXCH,
+	ATOM_CAS,
+	ATOM_INC,
 	ATOM_DEC
 };
 

@@ -35,28 +35,44 @@ static u32 combine32(enum atom op, enum type t, u32 old, u32 b)
 	if (type_info[t].kind == KIND_F && t != TY_F32)
 		return half_atomic(op, t, old, b);
 	switch (op) {
-	case ATOM_ADD: return t == TY_F32 ? add_float(old, b) : old + b;
-	case ATOM_MIN: return t == TY_S32 ? (int32_t)old < (int32_t)b ? old : b : old < b ? old : b;
-	case ATOM_MAX: return t == TY_S32 ? (int32_t)old > (int32_t)b ? old : b : old > b ? old : b;
-	case ATOM_AND: return old & b;
-	case ATOM_OR: return old | b;
-	case ATOM_XOR: return old ^ b;
-	case ATOM_INC: return old >= b ? 0 : old + 1;
-	case ATOM_DEC: return old == 0 || old > b ? b : old - 1;
-	default: return b;
+	case ATOM_ADD:
+		return t == TY_F32 ? add_float(old, b) : old + b;
+	case ATOM_MIN:
+		return t == TY_S32 ? (int32_t)old < (int32_t)b ? old : b : old < b ? old : b;
+	case ATOM_MAX:
+		return t == TY_S32 ? (int32_t)old > (int32_t)b ? old : b : old > b ? old : b;
+	case ATOM_AND:
+		return old & b;
+	case ATOM_OR:
+		return old | b;
+	case ATOM_XOR:
+		return old ^ b;
+	case ATOM_INC:
+		return old >= b ? 0 : old + 1;
+	case ATOM_DEC:
+		return old == 0 || old > b ? b : old - 1;
+	default:
+		return b;
 	}
 }
 
 static u64 combine64(enum atom op, enum type t, u64 old, u64 b)
 {
 	switch (op) {
-	case ATOM_ADD: return t == TY_F64 ? add_double(old, b) : old + b;
-	case ATOM_MIN: return t == TY_S64 ? (int64_t)old < (int64_t)b ? old : b : old < b ? old : b;
-	case ATOM_MAX: return t == TY_S64 ? (int64_t)old > (int64_t)b ? old : b : old > b ? old : b;
-	case ATOM_AND: return old & b;
-	case ATOM_OR: return old | b;
-	case ATOM_XOR: return old ^ b;
-	default: return b;
+	case ATOM_ADD:
+		return t == TY_F64 ? add_double(old, b) : old + b;
+	case ATOM_MIN:
+		return t == TY_S64 ? (int64_t)old < (int64_t)b ? old : b : old < b ? old : b;
+	case ATOM_MAX:
+		return t == TY_S64 ? (int64_t)old > (int64_t)b ? old : b : old > b ? old : b;
+	case ATOM_AND:
+		return old & b;
+	case ATOM_OR:
+		return old | b;
+	case ATOM_XOR:
+		return old ^ b;
+	default:
+		return b;
 	}
 }
 
@@ -75,7 +91,8 @@ static u32 atomic32(u32 *p, enum atom op, enum type t, u32 b, u32 c)
 	old = __atomic_load_n(p, __ATOMIC_RELAXED);
 	do
 		new = combine32(op, t, old, b);
-	while (!__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED));
 	return old;
 }
 
@@ -94,7 +111,8 @@ static u64 atomic64(u64 *p, enum atom op, enum type t, u64 b, u64 c)
 	old = __atomic_load_n(p, __ATOMIC_RELAXED);
 	do
 		new = combine64(op, t, old, b);
-	while (!__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED));
 	return old;
 }
 
@@ -109,7 +127,8 @@ static u16 atomic16(u16 *p, enum atom op, enum type t, u16 b, u16 c)
 	old = __atomic_load_n(p, __ATOMIC_RELAXED);
 	do
 		new = (u16)half_atomic(op, t, old, b);
-	while (!__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(p, &old, new, true, __ATOMIC_SEQ_CST,
+					    __ATOMIC_RELAXED));
 	return old;
 }
 
@@ -119,9 +138,12 @@ static u64 atomic_at(void *p, const struct mem_op *m, u64 b, u64 c)
 	enum type t = (enum type)m->atom_type;
 
 	switch (m->bytes) {
-	case 2: return atomic16(p, op, t, (u16)b, (u16)c);
-	case 4: return atomic32(p, op, t, (u32)b, (u32)c);
-	default: return atomic64(p, op, t, b, c);
+	case 2:
+		return atomic16(p, op, t, (u16)b, (u16)c);
+	case 4:
+		return atomic32(p, op, t, (u32)b, (u32)c);
+	default:
+		return atomic64(p, op, t, b, c);
 	}
 }
 
@@ -149,7 +171,8 @@ static bool check_own(struct warp *w, u32 lane, u64 at, u64 size, u32 bytes, u64
 	return true;
 }
 
-static bool atomic_lane(struct warp *w, const struct mem_op *m, u32 lane, u64 addr, u64 b, u64 c, u64 *old)
+static bool atomic_lane(struct warp *w, const struct mem_op *m, u32 lane, u64 addr, u64 b, u64 c,
+			u64 *old)
 {
 	struct ptx_cta *cta = w->cta;
 	enum space space = (enum space)m->space;
@@ -187,7 +210,7 @@ static bool atomic_lane(struct warp *w, const struct mem_op *m, u32 lane, u64 ad
 int op_atom(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct mem_op *m = i->ptr;
-	u64 addr[LANES], b[LANES], c[LANES] = { 0 }, old[LANES] = { 0 };
+	u64 addr[LANES], b[LANES], c[LANES] = {0}, old[LANES] = {0};
 	u32 global = mask;
 
 	addresses(w, i, m, mask, addr);

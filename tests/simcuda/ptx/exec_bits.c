@@ -5,12 +5,12 @@
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-#define PRED2(name, EXPR)                                                \
-	int name(struct warp *w, const struct insn *i, uint32_t mask)    \
-	{                                                                \
-		u32 x = pred_row(w, i->a), y = pred_row(w, i->b);        \
-		put_pred(w, i->d, EXPR, mask);                           \
-		return STEP_NEXT;                                        \
+#define PRED2(name, EXPR)                                                                          \
+	int name(struct warp *w, const struct insn *i, uint32_t mask)                              \
+	{                                                                                          \
+		u32 x = pred_row(w, i->a), y = pred_row(w, i->b);                                  \
+		put_pred(w, i->d, EXPR, mask);                                                     \
+		return STEP_NEXT;                                                                  \
 	}
 PRED2(op_and_pred, x &y)
 PRED2(op_or_pred, x | y)
@@ -47,13 +47,13 @@ int op_lop3(struct warp *w, const struct insn *i, uint32_t mask)
 static u32 prmt_selector(u32 mode, u32 c)
 {
 	static const uint16_t table[7][4] = {
-		{ 0 },
-		{ 0x3210, 0x4321, 0x5432, 0x6543 }, /* f4e */
-		{ 0x5670, 0x6701, 0x7012, 0x0123 }, /* b4e */
-		{ 0x0000, 0x1111, 0x2222, 0x3333 }, /* rc8 */
-		{ 0x3210, 0x3211, 0x3222, 0x3333 }, /* ecl */
-		{ 0x0000, 0x1110, 0x2210, 0x3210 }, /* ecr */
-		{ 0x1010, 0x3232, 0x1010, 0x3232 }, /* rc16 */
+		{0},
+		{0x3210, 0x4321, 0x5432, 0x6543}, /* f4e */
+		{0x5670, 0x6701, 0x7012, 0x0123}, /* b4e */
+		{0x0000, 0x1111, 0x2222, 0x3333}, /* rc8 */
+		{0x3210, 0x3211, 0x3222, 0x3333}, /* ecl */
+		{0x0000, 0x1110, 0x2210, 0x3210}, /* ecr */
+		{0x1010, 0x3232, 0x1010, 0x3232}, /* rc16 */
 	};
 
 	return mode ? table[mode][c & 3] : c;
@@ -175,44 +175,44 @@ int op_add_cc(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-#define SELP(BITS)                                                                          \
-	static int selp##BITS(struct warp *w, const struct insn *i, uint32_t mask)          \
-	{                                                                                   \
-		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                  \
-		uint##BITS##_t t[LANES];                                                    \
-		u32 p = pred_row(w, i->c), m[LANES];                                        \
-		expand_mask(p, m);                                                          \
-		for (int l = 0; l < LANES; l++)                                             \
-			t[l] = m[l] ? a[l] : b[l];                                          \
-		put##BITS(row(w, i->d), t, mask);                                           \
-		return STEP_NEXT;                                                           \
-	}                                                                                   \
-	static int mov##BITS(struct warp *w, const struct insn *i, uint32_t mask)           \
-	{                                                                                   \
-		uint##BITS##_t t[LANES];                                                    \
-		memcpy(t, row(w, i->a), sizeof(t));                                         \
-		put##BITS(row(w, i->d), t, mask);                                           \
-		return STEP_NEXT;                                                           \
-	}                                                                                   \
-	static int slct##BITS(struct warp *w, const struct insn *i, uint32_t mask)          \
-	{                                                                                   \
-		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                  \
-		const int32_t *c = row(w, i->c);                                            \
-		uint##BITS##_t t[LANES];                                                    \
-		for (int l = 0; l < LANES; l++)                                             \
-			t[l] = c[l] >= 0 ? a[l] : b[l];                                     \
-		put##BITS(row(w, i->d), t, mask);                                           \
-		return STEP_NEXT;                                                           \
-	}                                                                                   \
-	static int slctf##BITS(struct warp *w, const struct insn *i, uint32_t mask)         \
-	{                                                                                   \
-		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                  \
-		const float *c = row(w, i->c);                                              \
-		uint##BITS##_t t[LANES];                                                    \
-		for (int l = 0; l < LANES; l++)                                             \
-			t[l] = c[l] >= 0 ? a[l] : b[l];                                     \
-		put##BITS(row(w, i->d), t, mask);                                           \
-		return STEP_NEXT;                                                           \
+#define SELP(BITS)                                                                                 \
+	static int selp##BITS(struct warp *w, const struct insn *i, uint32_t mask)                 \
+	{                                                                                          \
+		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                         \
+		uint##BITS##_t t[LANES];                                                           \
+		u32 p = pred_row(w, i->c), m[LANES];                                               \
+		expand_mask(p, m);                                                                 \
+		for (int l = 0; l < LANES; l++)                                                    \
+			t[l] = m[l] ? a[l] : b[l];                                                 \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
+	}                                                                                          \
+	static int mov##BITS(struct warp *w, const struct insn *i, uint32_t mask)                  \
+	{                                                                                          \
+		uint##BITS##_t t[LANES];                                                           \
+		memcpy(t, row(w, i->a), sizeof(t));                                                \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
+	}                                                                                          \
+	static int slct##BITS(struct warp *w, const struct insn *i, uint32_t mask)                 \
+	{                                                                                          \
+		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                         \
+		const int32_t *c = row(w, i->c);                                                   \
+		uint##BITS##_t t[LANES];                                                           \
+		for (int l = 0; l < LANES; l++)                                                    \
+			t[l] = c[l] >= 0 ? a[l] : b[l];                                            \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
+	}                                                                                          \
+	static int slctf##BITS(struct warp *w, const struct insn *i, uint32_t mask)                \
+	{                                                                                          \
+		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                         \
+		const float *c = row(w, i->c);                                                     \
+		uint##BITS##_t t[LANES];                                                           \
+		for (int l = 0; l < LANES; l++)                                                    \
+			t[l] = c[l] >= 0 ? a[l] : b[l];                                            \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
 	}
 SELP(16)
 SELP(32)
@@ -246,12 +246,13 @@ void get_wide(const struct warp *w, uint32_t operand, enum cls cls, uint64_t out
 	const void *from = row(w, operand);
 
 	for (int l = 0; l < LANES; l++)
-		out[l] = cls == CLS_H ? ((const uint16_t *)from)[l] :
-			 cls == CLS_W ? ((const u32 *)from)[l] :
-					((const u64 *)from)[l];
+		out[l] = cls == CLS_H   ? ((const uint16_t *)from)[l]
+			 : cls == CLS_W ? ((const u32 *)from)[l]
+					: ((const u64 *)from)[l];
 }
 
-void put_wide(struct warp *w, uint32_t operand, enum cls cls, const uint64_t in[LANES], uint32_t mask)
+void put_wide(struct warp *w, uint32_t operand, enum cls cls, const uint64_t in[LANES],
+	      uint32_t mask)
 {
 	void *to = row(w, operand);
 	uint16_t h[LANES];
@@ -283,7 +284,7 @@ int op_szext(struct warp *w, const struct insn *i, uint32_t mask)
 int op_pack(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct pack_op *p = i->ptr;
-	u64 whole[LANES] = { 0 }, t[LANES], keep = p->bytes == 4 ? ~0u : (1u << 8 * p->bytes) - 1;
+	u64 whole[LANES] = {0}, t[LANES], keep = p->bytes == 4 ? ~0u : (1u << 8 * p->bytes) - 1;
 
 	for (uint32_t k = 0; k < p->count; k++) {
 		get_wide(w, p->regs[k], (enum cls)p->cls, t);

@@ -18,41 +18,41 @@ static inline uint32_t gather_bits(const uint8_t *t)
 	return r;
 }
 
-#define COMPARE(name, T, LOAD, EXPR)                                      \
-	static uint32_t name(const void *pa, const void *pb)              \
-	{                                                                 \
-		const T *a = pa, *b = pb;                                 \
-		uint8_t t[LANES];                                         \
-		for (int l = 0; l < LANES; l++) {                         \
-			__typeof__(LOAD(a[l])) x = LOAD(a[l]), y = LOAD(b[l]); \
-			t[l] = (EXPR);                                    \
-		}                                                         \
-		return gather_bits(t);                                    \
+#define COMPARE(name, T, LOAD, EXPR)                                                               \
+	static uint32_t name(const void *pa, const void *pb)                                       \
+	{                                                                                          \
+		const T *a = pa, *b = pb;                                                          \
+		uint8_t t[LANES];                                                                  \
+		for (int l = 0; l < LANES; l++) {                                                  \
+			__typeof__(LOAD(a[l])) x = LOAD(a[l]), y = LOAD(b[l]);                     \
+			t[l] = (EXPR);                                                             \
+		}                                                                                  \
+		return gather_bits(t);                                                             \
 	}
 
 #define SAME(x) (x)
-#define SIX(suffix, T, LOAD)                      \
-	COMPARE(eq_##suffix, T, LOAD, x == y)     \
-	COMPARE(ne_##suffix, T, LOAD, x != y)     \
-	COMPARE(lt_##suffix, T, LOAD, x < y)      \
-	COMPARE(le_##suffix, T, LOAD, x <= y)     \
-	COMPARE(gt_##suffix, T, LOAD, x > y)      \
+#define SIX(suffix, T, LOAD)                                                                       \
+	COMPARE(eq_##suffix, T, LOAD, x == y)                                                      \
+	COMPARE(ne_##suffix, T, LOAD, x != y)                                                      \
+	COMPARE(lt_##suffix, T, LOAD, x < y)                                                       \
+	COMPARE(le_##suffix, T, LOAD, x <= y)                                                      \
+	COMPARE(gt_##suffix, T, LOAD, x > y)                                                       \
 	COMPARE(ge_##suffix, T, LOAD, x >= y)
 /* ne of floats is false for a NaN; the u forms are true for one */
-#define FLOATS(suffix, T, LOAD)                                             \
-	COMPARE(eq_##suffix, T, LOAD, x == y)                               \
-	COMPARE(ne_##suffix, T, LOAD, x < y || x > y)                       \
-	COMPARE(lt_##suffix, T, LOAD, x < y)                                \
-	COMPARE(le_##suffix, T, LOAD, x <= y)                               \
-	COMPARE(gt_##suffix, T, LOAD, x > y)                                \
-	COMPARE(ge_##suffix, T, LOAD, x >= y)                               \
-	COMPARE(equ_##suffix, T, LOAD, !(x < y || x > y))                   \
-	COMPARE(neu_##suffix, T, LOAD, !(x == y))                           \
-	COMPARE(ltu_##suffix, T, LOAD, !(x >= y))                           \
-	COMPARE(leu_##suffix, T, LOAD, !(x > y))                            \
-	COMPARE(gtu_##suffix, T, LOAD, !(x <= y))                           \
-	COMPARE(geu_##suffix, T, LOAD, !(x < y))                            \
-	COMPARE(num_##suffix, T, LOAD, x == x && y == y)                    \
+#define FLOATS(suffix, T, LOAD)                                                                    \
+	COMPARE(eq_##suffix, T, LOAD, x == y)                                                      \
+	COMPARE(ne_##suffix, T, LOAD, x<y || x> y)                                                 \
+	COMPARE(lt_##suffix, T, LOAD, x < y)                                                       \
+	COMPARE(le_##suffix, T, LOAD, x <= y)                                                      \
+	COMPARE(gt_##suffix, T, LOAD, x > y)                                                       \
+	COMPARE(ge_##suffix, T, LOAD, x >= y)                                                      \
+	COMPARE(equ_##suffix, T, LOAD, !(x < y || x > y))                                          \
+	COMPARE(neu_##suffix, T, LOAD, !(x == y))                                                  \
+	COMPARE(ltu_##suffix, T, LOAD, !(x >= y))                                                  \
+	COMPARE(leu_##suffix, T, LOAD, !(x > y))                                                   \
+	COMPARE(gtu_##suffix, T, LOAD, !(x <= y))                                                  \
+	COMPARE(geu_##suffix, T, LOAD, !(x < y))                                                   \
+	COMPARE(num_##suffix, T, LOAD, x == x && y == y)                                           \
 	COMPARE(nan_##suffix, T, LOAD, x != x || y != y)
 
 static inline float flushed(uint32_t v)
@@ -77,23 +77,29 @@ FLOATS(f32z, uint32_t, flushed)
 FLOATS(f16, uint16_t, half_to_float)
 FLOATS(bf16, uint16_t, bfloat_to_float)
 
-#define ROW6(s) { eq_##s, ne_##s, lt_##s, le_##s, gt_##s, ge_##s }
-#define ROW10(s)                                                                                 \
-	{                                                                                        \
-		eq_##s, ne_##s, lt_##s, le_##s, gt_##s, ge_##s, lt_##s, le_##s, gt_##s, ge_##s   \
+#define ROW6(s)                                                                                    \
+	{                                                                                          \
+		eq_##s, ne_##s, lt_##s, le_##s, gt_##s, ge_##s                                     \
 	}
-#define ROWF(s)                                                                                  \
-	{                                                                                        \
-		eq_##s, ne_##s, lt_##s, le_##s, gt_##s, ge_##s, NULL, NULL, NULL, NULL, equ_##s, \
-			neu_##s, ltu_##s, leu_##s, gtu_##s, geu_##s, num_##s, nan_##s            \
+#define ROW10(s)                                                                                   \
+	{                                                                                          \
+		eq_##s, ne_##s, lt_##s, le_##s, gt_##s, ge_##s, lt_##s, le_##s, gt_##s, ge_##s     \
 	}
-#define ROWB(s) { eq_##s, ne_##s }
+#define ROWF(s)                                                                                    \
+	{                                                                                          \
+		eq_##s, ne_##s, lt_##s, le_##s, gt_##s, ge_##s, NULL, NULL, NULL, NULL, equ_##s,   \
+			neu_##s, ltu_##s, leu_##s, gtu_##s, geu_##s, num_##s, nan_##s              \
+	}
+#define ROWB(s)                                                                                    \
+	{                                                                                          \
+		eq_##s, ne_##s                                                                     \
+	}
 
 static const compare_fn compare_table[][CMP_COUNT] = {
-	[TY_U16] = ROW10(u16), [TY_U32] = ROW10(u32), [TY_U64] = ROW10(u64), [TY_S16] = ROW6(s16),
-	[TY_S32] = ROW6(s32),  [TY_S64] = ROW6(s64),  [TY_B16] = ROWB(u16),  [TY_B32] = ROWB(u32),
+	[TY_U16] = ROW10(u16), [TY_U32] = ROW10(u32), [TY_U64] = ROW10(u64),  [TY_S16] = ROW6(s16),
+	[TY_S32] = ROW6(s32),  [TY_S64] = ROW6(s64),  [TY_B16] = ROWB(u16),   [TY_B32] = ROWB(u32),
 	[TY_B64] = ROWB(u64),  [TY_F16] = ROWF(f16),  [TY_BF16] = ROWF(bf16), [TY_F32] = ROWF(f32),
-	[TY_F64] = ROWF(f64),  [TY_PRED] = { NULL },
+	[TY_F64] = ROWF(f64),  [TY_PRED] = {NULL},
 };
 static const compare_fn flushed_table[CMP_COUNT] = ROWF(f32z);
 
@@ -172,12 +178,18 @@ int op_set(struct warp *w, const struct insn *i, uint32_t mask)
 static inline int classify(int test, double v, bool subnormal)
 {
 	switch (test) {
-	case 0: return isfinite(v);
-	case 1: return isinf(v) != 0;
-	case 2: return !isnan(v);
-	case 3: return isnan(v) != 0;
-	case 4: return isfinite(v) && v != 0 && !subnormal;
-	default: return subnormal;
+	case 0:
+		return isfinite(v);
+	case 1:
+		return isinf(v) != 0;
+	case 2:
+		return !isnan(v);
+	case 3:
+		return isnan(v) != 0;
+	case 4:
+		return isfinite(v) && v != 0 && !subnormal;
+	default:
+		return subnormal;
 	}
 }
 
@@ -188,8 +200,8 @@ int op_testp(struct warp *w, const struct insn *i, uint32_t mask)
 	for (int l = 0; l < LANES; l++) {
 		float f = i->x & 256 ? 1 : ((const float *)row(w, i->a))[l];
 		double d = i->x & 256 ? ((const double *)row(w, i->a))[l] : f;
-		bool sub = i->x & 256 ? fpclassify(d) == FP_SUBNORMAL :
-					fpclassify(f) == FP_SUBNORMAL;
+		bool sub =
+			i->x & 256 ? fpclassify(d) == FP_SUBNORMAL : fpclassify(f) == FP_SUBNORMAL;
 
 		r |= (uint32_t)classify(i->x & 255, d, sub) << l;
 	}

@@ -67,17 +67,17 @@ int op_cvt_int(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-#define QUICK(name, S, T, BITS, EXPR)                                     \
-	int name(struct warp *w, const struct insn *i, uint32_t mask)     \
-	{                                                                 \
-		const S *a = row(w, i->a);                                \
-		T v[LANES];                                               \
-		uint##BITS##_t t[LANES];                                  \
-		for (int l = 0; l < LANES; l++)                           \
-			v[l] = (T)a[l];                                   \
-		memcpy(t, v, sizeof(t));                                  \
-		put##BITS(row(w, i->d), t, mask);                         \
-		return STEP_NEXT;                                         \
+#define QUICK(name, S, T, BITS, EXPR)                                                              \
+	int name(struct warp *w, const struct insn *i, uint32_t mask)                              \
+	{                                                                                          \
+		const S *a = row(w, i->a);                                                         \
+		T v[LANES];                                                                        \
+		uint##BITS##_t t[LANES];                                                           \
+		for (int l = 0; l < LANES; l++)                                                    \
+			v[l] = (T)a[l];                                                            \
+		memcpy(t, v, sizeof(t));                                                           \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
 	}
 QUICK(op_cvt_u64_u32, u32, u64, 64, )
 QUICK(op_cvt_s64_s32, int32_t, int64_t, 64, )
@@ -206,10 +206,14 @@ static double load_float(u64 v, enum type t, u32 flags)
 static double to_integral(double d, u32 mode)
 {
 	switch (mode & FLOAT_RMASK) {
-	case FLOAT_RZ: return trunc(d);
-	case FLOAT_RM: return floor(d);
-	case FLOAT_RP: return ceil(d);
-	default: return rint(d);
+	case FLOAT_RZ:
+		return trunc(d);
+	case FLOAT_RM:
+		return floor(d);
+	case FLOAT_RP:
+		return ceil(d);
+	default:
+		return rint(d);
 	}
 }
 
@@ -223,7 +227,8 @@ static u64 float_to_int(double d, const struct type_info *t, bool from64)
 	if (t->kind == KIND_S) {
 		if (d >= limit)
 			return (1ull << (bits - 1)) - 1;
-		return d < -limit ? (u64)(-(int64_t)((1ull << (bits - 1)) - 1) - 1) : (u64)(int64_t)d;
+		return d < -limit ? (u64)(-(int64_t)((1ull << (bits - 1)) - 1) - 1)
+				  : (u64)(int64_t)d;
 	}
 	if (d >= limit)
 		return ~0ull >> (64 - bits);
@@ -258,7 +263,9 @@ static u64 store_float(double d, enum type t, u32 flags)
 		return out;
 	case TY_F32:
 	case TY_TF32:
-		f = t == TY_TF32 ? double_to_tf32(d) : mode == FLOAT_RN ? (float)d : double_to_float(d, mode);
+		f = t == TY_TF32       ? double_to_tf32(d)
+		    : mode == FLOAT_RN ? (float)d
+				       : double_to_float(d, mode);
 		memcpy(&v32, &f, sizeof(f));
 		if (d != d)
 			v32 = NAN32;

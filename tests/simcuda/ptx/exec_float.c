@@ -49,59 +49,59 @@ static inline u32 saturate(u32 v)
 	return f > 0 ? f < 1 ? v : 0x3f800000u : 0;
 }
 
-#define PLAIN2(name, T, BITS, EXPR)                                        \
-	static int name(struct warp *w, const struct insn *i, u32 mask)    \
-	{                                                                  \
-		const T *a = row(w, i->a), *b = row(w, i->b);              \
-		u##BITS t[LANES];                                          \
-		for (int l = 0; l < LANES; l++) {                          \
-			T x = a[l], y = b[l];                              \
-			t[l] = bits##BITS(EXPR);                           \
-		}                                                          \
-		put##BITS(row(w, i->d), t, mask);                          \
-		return STEP_NEXT;                                          \
+#define PLAIN2(name, T, BITS, EXPR)                                                                \
+	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	{                                                                                          \
+		const T *a = row(w, i->a), *b = row(w, i->b);                                      \
+		u##BITS t[LANES];                                                                  \
+		for (int l = 0; l < LANES; l++) {                                                  \
+			T x = a[l], y = b[l];                                                      \
+			t[l] = bits##BITS(EXPR);                                                   \
+		}                                                                                  \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
 	}
-#define PLAIN1(name, T, BITS, EXPR)                                        \
-	static int name(struct warp *w, const struct insn *i, u32 mask)    \
-	{                                                                  \
-		const T *a = row(w, i->a);                                 \
-		u##BITS t[LANES];                                          \
-		for (int l = 0; l < LANES; l++) {                          \
-			T x = a[l];                                        \
-			t[l] = bits##BITS(EXPR);                           \
-		}                                                          \
-		put##BITS(row(w, i->d), t, mask);                          \
-		return STEP_NEXT;                                          \
+#define PLAIN1(name, T, BITS, EXPR)                                                                \
+	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	{                                                                                          \
+		const T *a = row(w, i->a);                                                         \
+		u##BITS t[LANES];                                                                  \
+		for (int l = 0; l < LANES; l++) {                                                  \
+			T x = a[l];                                                                \
+			t[l] = bits##BITS(EXPR);                                                   \
+		}                                                                                  \
+		put##BITS(row(w, i->d), t, mask);                                                  \
+		return STEP_NEXT;                                                                  \
 	}
 /* With .ftz and .sat as x says. */
-#define FLAGS2(name, EXPR)                                                                \
-	static int name(struct warp *w, const struct insn *i, u32 mask)                   \
-	{                                                                                 \
-		const u32 *a = row(w, i->a), *b = row(w, i->b);                           \
-		bool ftz = i->x & FLOAT_FTZ, sat = i->x & FLOAT_SAT;                      \
-		u32 t[LANES];                                                             \
-		for (int l = 0; l < LANES; l++) {                                         \
-			float x = float32(ftz ? flush(a[l]) : a[l]);                      \
-			float y = float32(ftz ? flush(b[l]) : b[l]);                      \
-			u32 v = bits32(EXPR);                                             \
-			v = ftz ? flush(v) : v;                                           \
-			t[l] = sat ? saturate(v) : v;                                     \
-		}                                                                         \
-		put32(row(w, i->d), t, mask);                                             \
-		return STEP_NEXT;                                                         \
+#define FLAGS2(name, EXPR)                                                                         \
+	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	{                                                                                          \
+		const u32 *a = row(w, i->a), *b = row(w, i->b);                                    \
+		bool ftz = i->x & FLOAT_FTZ, sat = i->x & FLOAT_SAT;                               \
+		u32 t[LANES];                                                                      \
+		for (int l = 0; l < LANES; l++) {                                                  \
+			float x = float32(ftz ? flush(a[l]) : a[l]);                               \
+			float y = float32(ftz ? flush(b[l]) : b[l]);                               \
+			u32 v = bits32(EXPR);                                                      \
+			v = ftz ? flush(v) : v;                                                    \
+			t[l] = sat ? saturate(v) : v;                                              \
+		}                                                                                  \
+		put32(row(w, i->d), t, mask);                                                      \
+		return STEP_NEXT;                                                                  \
 	}
-#define FLAGS1(name, EXPR)                                                                \
-	static int name(struct warp *w, const struct insn *i, u32 mask)                   \
-	{                                                                                 \
-		const u32 *a = row(w, i->a);                                              \
-		u32 t[LANES];                                                             \
-		for (int l = 0; l < LANES; l++) {                                         \
-			float x = float32(i->x & FLOAT_FTZ ? flush(a[l]) : a[l]);         \
-			u32 v = bits32(EXPR);                                             \
-			t[l] = i->x & FLOAT_FTZ ? flush(v) : v;                           \
-		}                                                                         \
-		put32(row(w, i->d), t, mask);                                             \
-		return STEP_NEXT;                                                         \
+#define FLAGS1(name, EXPR)                                                                         \
+	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	{                                                                                          \
+		const u32 *a = row(w, i->a);                                                       \
+		u32 t[LANES];                                                                      \
+		for (int l = 0; l < LANES; l++) {                                                  \
+			float x = float32(i->x & FLOAT_FTZ ? flush(a[l]) : a[l]);                  \
+			u32 v = bits32(EXPR);                                                      \
+			t[l] = i->x & FLOAT_FTZ ? flush(v) : v;                                    \
+		}                                                                                  \
+		put32(row(w, i->d), t, mask);                                                      \
+		return STEP_NEXT;                                                                  \
 	}
 
 PLAIN2(add_f32, float, 32, x + y)
@@ -154,15 +154,15 @@ static inline u32 minmax_bits(u32 a, u32 b, u32 flags, bool max)
 	return flags & FLOAT_XORABS && v != NAN32 ? v | sign : v;
 }
 
-#define MINMAX32(name, EXPR)                                               \
-	static int name(struct warp *w, const struct insn *i, u32 mask)    \
-	{                                                                  \
-		const u32 *a = row(w, i->a), *b = row(w, i->b);            \
-		u32 t[LANES];                                              \
-		for (int l = 0; l < LANES; l++)                            \
-			t[l] = EXPR;                                       \
-		put32(row(w, i->d), t, mask);                              \
-		return STEP_NEXT;                                          \
+#define MINMAX32(name, EXPR)                                                                       \
+	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
+	{                                                                                          \
+		const u32 *a = row(w, i->a), *b = row(w, i->b);                                    \
+		u32 t[LANES];                                                                      \
+		for (int l = 0; l < LANES; l++)                                                    \
+			t[l] = EXPR;                                                               \
+		put32(row(w, i->d), t, mask);                                                      \
+		return STEP_NEXT;                                                                  \
 	}
 MINMAX32(min_f32, min_bits(a[l], b[l]))
 MINMAX32(max_f32, max_bits(a[l], b[l]))
@@ -236,7 +236,8 @@ double fma_odd(double a, double b, double c)
 	double error = (p - (s - back)) + (c - back);
 	u64 v = bits64(s);
 
-	if (error == 0 || error != error || (v & 1) || (v & 0x7ff0000000000000ull) == 0x7ff0000000000000ull)
+	if (error == 0 || error != error || (v & 1) ||
+	    (v & 0x7ff0000000000000ull) == 0x7ff0000000000000ull)
 		return s;
 	v = (error > 0) == (s > 0) ? v + 1 : v - 1;
 	memcpy(&s, &v, sizeof(s));
@@ -261,7 +262,8 @@ static int fma_f32x(struct warp *w, const struct insn *i, u32 mask)
 	u32 t[LANES];
 
 	for (int l = 0; l < LANES; l++) {
-		u32 v = bits32(fmaf(float32(ftz ? flush(a[l]) : a[l]), float32(ftz ? flush(b[l]) : b[l]),
+		u32 v = bits32(fmaf(float32(ftz ? flush(a[l]) : a[l]),
+				    float32(ftz ? flush(b[l]) : b[l]),
 				    float32(ftz ? flush(c[l]) : c[l])));
 
 		v = ftz ? flush(v) : v;
@@ -284,7 +286,8 @@ static int fma_f64(struct warp *w, const struct insn *i, u32 mask)
 
 #if defined(__x86_64__)
 /* Where the CPU has it, one instruction does what takes a dozen. */
-__attribute__((target("avx2,fma"))) static int fma_f32_cpu(struct warp *w, const struct insn *i, u32 mask)
+__attribute__((target("avx2,fma"))) static int fma_f32_cpu(struct warp *w, const struct insn *i,
+							   u32 mask)
 {
 	const float *a = row(w, i->a), *b = row(w, i->b), *c = row(w, i->c);
 	float f[LANES];
@@ -298,7 +301,8 @@ __attribute__((target("avx2,fma"))) static int fma_f32_cpu(struct warp *w, const
 	return STEP_NEXT;
 }
 
-__attribute__((target("avx2,fma"))) static int fma_f64_cpu(struct warp *w, const struct insn *i, u32 mask)
+__attribute__((target("avx2,fma"))) static int fma_f64_cpu(struct warp *w, const struct insn *i,
+							   u32 mask)
 {
 	const double *a = row(w, i->a), *b = row(w, i->b), *c = row(w, i->c);
 	u64 t[LANES];
@@ -325,7 +329,7 @@ static bool cpu_has_fma(void)
 /* The loop is called through a pointer, so that nothing moves across the change of mode. */
 int op_rounded(struct warp *w, const struct insn *i, uint32_t mask)
 {
-	static const int modes[] = { FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD };
+	static const int modes[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD};
 	int r;
 
 	fesetround(modes[i->x & FLOAT_RMASK]);
@@ -334,15 +338,15 @@ int op_rounded(struct warp *w, const struct insn *i, uint32_t mask)
 	return r;
 }
 
-static const exec_fn float2_32[F2_COUNT] = { add_f32, sub_f32, mul_f32,	    div_f32,
-					     min_f32, max_f32, copysign_f32 };
-static const exec_fn float2_32x[F2_COUNT] = { add_f32x, sub_f32x, mul_f32x,	div_f32x,
-					      min_f32x, max_f32x, copysign_f32 };
-static const exec_fn float2_64[F2_COUNT] = { add_f64, sub_f64, mul_f64,	    div_f64,
-					     min_f64, max_f64, copysign_f64 };
-static const exec_fn float1_32[F1_COUNT] = { neg_f32, abs_f32, rcp_f32, sqrt_f32, rsqrt_f32,
-					     sin_f32, cos_f32, ex2_f32, lg2_f32,  tanh_f32 };
-static const exec_fn float1_64[F1_COUNT] = { neg_f64, abs_f64, rcp_f64, sqrt_f64, rsqrt_f64 };
+static const exec_fn float2_32[F2_COUNT] = {add_f32, sub_f32, mul_f32,     div_f32,
+					    min_f32, max_f32, copysign_f32};
+static const exec_fn float2_32x[F2_COUNT] = {add_f32x, sub_f32x, mul_f32x,    div_f32x,
+					     min_f32x, max_f32x, copysign_f32};
+static const exec_fn float2_64[F2_COUNT] = {add_f64, sub_f64, mul_f64,     div_f64,
+					    min_f64, max_f64, copysign_f64};
+static const exec_fn float1_32[F1_COUNT] = {neg_f32, abs_f32, rcp_f32, sqrt_f32, rsqrt_f32,
+					    sin_f32, cos_f32, ex2_f32, lg2_f32,  tanh_f32};
+static const exec_fn float1_64[F1_COUNT] = {neg_f64, abs_f64, rcp_f64, sqrt_f64, rsqrt_f64};
 
 exec_fn float2_fn(enum float2 op, enum type t, uint32_t flags)
 {

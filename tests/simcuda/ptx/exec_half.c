@@ -55,7 +55,10 @@ static u32 narrow(double d, u32 exp_bits, u32 man_bits, u32 mode)
 	else
 		out = (u32)(((u64)(e + bias - 1) << man_bits) + q);
 	if (out >= max) {
-		bool inf = mode == FLOAT_RZ ? false : mode == FLOAT_RM ? sign : mode == FLOAT_RP ? !sign : true;
+		bool inf = mode == FLOAT_RZ   ? false
+			   : mode == FLOAT_RM ? sign
+			   : mode == FLOAT_RP ? !sign
+					      : true;
 
 		out = inf ? max : max - 1;
 	}
@@ -172,19 +175,24 @@ static double select_double(double x, double y, u32 flags, bool max)
 static double half_op(enum float2 op, double x, double y, u32 flags)
 {
 	switch (op) {
-	case F2_ADD: return x + y;
-	case F2_SUB: return x - y;
-	case F2_MUL: return x * y;
-	case F2_MIN: return select_double(x, y, flags, false);
-	default: return select_double(x, y, flags, true);
+	case F2_ADD:
+		return x + y;
+	case F2_SUB:
+		return x - y;
+	case F2_MUL:
+		return x * y;
+	case F2_MIN:
+		return select_double(x, y, flags, false);
+	default:
+		return select_double(x, y, flags, true);
 	}
 }
 
 static inline u32 half_lane2(enum float2 op, u32 a, u32 b, struct format f, u32 flags)
 {
 	bool ftz = flags & FLOAT_FTZ;
-	u32 v = finish(half_op(op, widen(a, f.bfloat, ftz), widen(b, f.bfloat, ftz), flags), f.bfloat,
-		       flags);
+	u32 v = finish(half_op(op, widen(a, f.bfloat, ftz), widen(b, f.bfloat, ftz), flags),
+		       f.bfloat, flags);
 
 	if (f.pair)
 		v |= finish(half_op(op, widen(a >> 16, f.bfloat, ftz),
@@ -226,8 +234,8 @@ static int half3(struct warp *w, const struct insn *i, u32 mask, struct format f
 	for (int l = 0; l < LANES; l++) {
 		t[l] = half_fma((u32)a[l], (u32)b[l], (u32)c[l], f.bfloat, i->x);
 		if (f.pair)
-			t[l] |= (u64)half_fma((u32)a[l] >> 16, (u32)b[l] >> 16, (u32)c[l] >> 16, f.bfloat,
-					      i->x)
+			t[l] |= (u64)half_fma((u32)a[l] >> 16, (u32)b[l] >> 16, (u32)c[l] >> 16,
+					      f.bfloat, i->x)
 				<< 16;
 	}
 	put_wide(w, i->d, cls, t, mask);
@@ -263,10 +271,10 @@ static int half1(struct warp *w, const struct insn *i, u32 mask, enum float1 op,
 	return STEP_NEXT;
 }
 
-#define F16_FORMAT   ((struct format){ false, false })
-#define F16X2_FORMAT ((struct format){ false, true })
-#define BF_FORMAT    ((struct format){ true, false })
-#define BFX2_FORMAT  ((struct format){ true, true })
+#define F16_FORMAT   ((struct format){false, false})
+#define F16X2_FORMAT ((struct format){false, true})
+#define BF_FORMAT    ((struct format){true, false})
+#define BFX2_FORMAT  ((struct format){true, true})
 
 #define HALF2(name, op)                                                                            \
 	static int name##_h(struct warp *w, const struct insn *i, u32 mask)                        \
@@ -336,15 +344,23 @@ static int fma_b2(struct warp *w, const struct insn *i, u32 mask)
 static int half_column(enum type t)
 {
 	switch (t) {
-	case TY_F16: return 0;
-	case TY_F16X2: return 1;
-	case TY_BF16: return 2;
-	case TY_BF16X2: return 3;
-	default: return -1;
+	case TY_F16:
+		return 0;
+	case TY_F16X2:
+		return 1;
+	case TY_BF16:
+		return 2;
+	case TY_BF16X2:
+		return 3;
+	default:
+		return -1;
 	}
 }
 
-#define FORMATS(n) { n##_h, n##_h2, n##_b, n##_b2 }
+#define FORMATS(n)                                                                                 \
+	{                                                                                          \
+		n##_h, n##_h2, n##_b, n##_b2                                                       \
+	}
 
 exec_fn half2_fn(enum float2 op, enum type t)
 {
@@ -380,7 +396,7 @@ exec_fn half3_fn(enum type t)
 
 uint32_t half_atomic(uint32_t op, enum type t, uint32_t a, uint32_t b)
 {
-	struct format f = { t == TY_BF16 || t == TY_BF16X2, t == TY_F16X2 || t == TY_BF16X2 };
+	struct format f = {t == TY_BF16 || t == TY_BF16X2, t == TY_F16X2 || t == TY_BF16X2};
 
 	return half_lane2(op == ATOM_ADD ? F2_ADD : op == ATOM_MIN ? F2_MIN : F2_MAX, a, b, f, 0);
 }

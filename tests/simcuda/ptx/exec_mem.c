@@ -16,20 +16,20 @@ union element {
 };
 
 /* Other threads and processes may write the same memory: each element is one access. */
-#define GATHER(BITS)                                                                           \
-	static inline void gather##BITS(u##BITS *t, const u64 *at, u32 offset)                 \
-	{                                                                                      \
-		for (int l = 0; l < LANES; l++)                                                \
-			t[l] = __atomic_load_n((const u##BITS *)(uintptr_t)(at[l] + offset),   \
-					       __ATOMIC_RELAXED);                              \
-	}                                                                                      \
-	static inline void scatter##BITS(const u##BITS *t, const u64 *at, u32 offset, u32 mask) \
-	{                                                                                      \
-		for (u32 m = mask; m; m &= m - 1) {                                            \
-			int l = __builtin_ctz(m);                                              \
-			__atomic_store_n((u##BITS *)(uintptr_t)(at[l] + offset), t[l],         \
-					 __ATOMIC_RELAXED);                                    \
-		}                                                                              \
+#define GATHER(BITS)                                                                               \
+	static inline void gather##BITS(u##BITS *t, const u64 *at, u32 offset)                     \
+	{                                                                                          \
+		for (int l = 0; l < LANES; l++)                                                    \
+			t[l] = __atomic_load_n((const u##BITS *)(uintptr_t)(at[l] + offset),       \
+					       __ATOMIC_RELAXED);                                  \
+	}                                                                                          \
+	static inline void scatter##BITS(const u##BITS *t, const u64 *at, u32 offset, u32 mask)    \
+	{                                                                                          \
+		for (u32 m = mask; m; m &= m - 1) {                                                \
+			int l = __builtin_ctz(m);                                                  \
+			__atomic_store_n((u##BITS *)(uintptr_t)(at[l] + offset), t[l],             \
+					 __ATOMIC_RELAXED);                                        \
+		}                                                                                  \
 	}
 GATHER(8)
 GATHER(16)
@@ -39,20 +39,36 @@ GATHER(64)
 static void gather(union element *e, const u64 *at, u32 offset, u32 bytes)
 {
 	switch (bytes) {
-	case 1: gather8(e->b8, at, offset); break;
-	case 2: gather16(e->b16, at, offset); break;
-	case 4: gather32(e->b32, at, offset); break;
-	default: gather64(e->b64, at, offset); break;
+	case 1:
+		gather8(e->b8, at, offset);
+		break;
+	case 2:
+		gather16(e->b16, at, offset);
+		break;
+	case 4:
+		gather32(e->b32, at, offset);
+		break;
+	default:
+		gather64(e->b64, at, offset);
+		break;
 	}
 }
 
 static void scatter(const union element *e, const u64 *at, u32 offset, u32 bytes, u32 mask)
 {
 	switch (bytes) {
-	case 1: scatter8(e->b8, at, offset, mask); break;
-	case 2: scatter16(e->b16, at, offset, mask); break;
-	case 4: scatter32(e->b32, at, offset, mask); break;
-	default: scatter64(e->b64, at, offset, mask); break;
+	case 1:
+		scatter8(e->b8, at, offset, mask);
+		break;
+	case 2:
+		scatter16(e->b16, at, offset, mask);
+		break;
+	case 4:
+		scatter32(e->b32, at, offset, mask);
+		break;
+	default:
+		scatter64(e->b64, at, offset, mask);
+		break;
 	}
 }
 
@@ -70,7 +86,8 @@ static void widen(struct warp *w, const struct mem_op *m, u32 reg, const union e
 	put_wide(w, reg, (enum cls)m->cls, t, mask);
 }
 
-static void put_element(struct warp *w, const struct mem_op *m, u32 reg, const union element *e, u32 mask)
+static void put_element(struct warp *w, const struct mem_op *m, u32 reg, const union element *e,
+			u32 mask)
 {
 	if (m->bytes == 4 && m->cls == CLS_W)
 		put32(row(w, reg), e->b32, mask);
@@ -148,7 +165,8 @@ static void load_same(struct warp *w, const struct mem_op *m, const u32 *from, u
 	put_element(w, m, reg, &e, mask);
 }
 
-static void load_rows(struct warp *w, const struct mem_op *m, const u32 *rows, const u64 *at, u32 mask)
+static void load_rows(struct warp *w, const struct mem_op *m, const u32 *rows, const u64 *at,
+		      u32 mask)
 {
 	bool same = m->bytes >= 4 && uniform(at);
 
@@ -156,7 +174,8 @@ static void load_rows(struct warp *w, const struct mem_op *m, const u32 *rows, c
 		union element e;
 
 		if (same) {
-			load_same(w, m, rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES, m->regs[k], mask);
+			load_same(w, m, rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES,
+				  m->regs[k], mask);
 			continue;
 		}
 		for (u32 l = 0; l < LANES; l++) {
@@ -200,13 +219,16 @@ static void store_rows(struct warp *w, const struct mem_op *m, u32 *rows, const 
 
 		get_element(w, m, m->regs[k], &e);
 		if (same) {
-			store_same(m, rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES, &e, mask);
+			store_same(m, rows + (size_t)((at[0] + k * m->bytes) / 4) * LANES, &e,
+				   mask);
 			continue;
 		}
 		for (u32 n = mask; n; n &= n - 1) {
 			u32 l = (u32)__builtin_ctz(n);
-			u64 v = m->bytes == 1 ? e.b8[l] : m->bytes == 2 ? e.b16[l] :
-				m->bytes == 4 ? e.b32[l] : e.b64[l];
+			u64 v = m->bytes == 1   ? e.b8[l]
+				: m->bytes == 2 ? e.b16[l]
+				: m->bytes == 4 ? e.b32[l]
+						: e.b64[l];
 
 			local_put(rows, l, (u32)at[l] + k * m->bytes, m->bytes, v);
 		}
@@ -298,7 +320,8 @@ static int access_space(struct warp *w, const struct mem_op *m, enum space space
 }
 
 /* Generic addresses: the lanes of each window in turn. */
-static int access_generic(struct warp *w, const struct mem_op *m, const u64 *addr, u32 mask, bool store)
+static int access_generic(struct warp *w, const struct mem_op *m, const u64 *addr, u32 mask,
+			  bool store)
 {
 	int result = STEP_NEXT;
 	u32 all = mask;

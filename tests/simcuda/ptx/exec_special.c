@@ -20,11 +20,16 @@ static u32 lanemask(enum special id, u32 l)
 	u32 eq = 1u << l, lt = eq - 1;
 
 	switch (id) {
-	case SPECIAL_LANEMASK_EQ: return eq;
-	case SPECIAL_LANEMASK_LT: return lt;
-	case SPECIAL_LANEMASK_LE: return lt | eq;
-	case SPECIAL_LANEMASK_GT: return ~(lt | eq);
-	default: return ~lt;
+	case SPECIAL_LANEMASK_EQ:
+		return eq;
+	case SPECIAL_LANEMASK_LT:
+		return lt;
+	case SPECIAL_LANEMASK_LE:
+		return lt | eq;
+	case SPECIAL_LANEMASK_GT:
+		return ~(lt | eq);
+	default:
+		return ~lt;
 	}
 }
 
@@ -35,30 +40,54 @@ static u64 same_for_all(struct warp *w, enum special id)
 	const struct ptx_env *env = c->env;
 
 	switch (id) {
-	case SPECIAL_ONE: return 1;
-	case SPECIAL_NTID_X: return l->block[0];
-	case SPECIAL_NTID_Y: return l->block[1];
-	case SPECIAL_NTID_Z: return l->block[2];
-	case SPECIAL_CTAID_X: return c->id[0];
-	case SPECIAL_CTAID_Y: return c->id[1];
-	case SPECIAL_CTAID_Z: return c->id[2];
-	case SPECIAL_NCTAID_X: return l->grid[0];
-	case SPECIAL_NCTAID_Y: return l->grid[1];
-	case SPECIAL_NCTAID_Z: return l->grid[2];
-	case SPECIAL_WARPID: return w->index;
-	case SPECIAL_NWARPID: return 64;
-	case SPECIAL_SMID: return c->smid;
-	case SPECIAL_NSMID: return env->sm_count;
-	case SPECIAL_GRIDID: return l->grid_id;
-	case SPECIAL_CLOCK: return (u32)cta_clock(c);
-	case SPECIAL_CLOCK_HI: return cta_clock(c) >> 32;
-	case SPECIAL_CLOCK64: return cta_clock(c);
-	case SPECIAL_GLOBALTIMER: return env->globaltimer_ns(env->arg);
-	case SPECIAL_GLOBALTIMER_LO: return (u32)env->globaltimer_ns(env->arg);
-	case SPECIAL_GLOBALTIMER_HI: return env->globaltimer_ns(env->arg) >> 32;
-	case SPECIAL_DYNAMIC_SMEM: return l->dynamic_shared;
-	case SPECIAL_TOTAL_SMEM: return l->kernel->shared_bytes + l->dynamic_shared;
-	default: return 0;
+	case SPECIAL_ONE:
+		return 1;
+	case SPECIAL_NTID_X:
+		return l->block[0];
+	case SPECIAL_NTID_Y:
+		return l->block[1];
+	case SPECIAL_NTID_Z:
+		return l->block[2];
+	case SPECIAL_CTAID_X:
+		return c->id[0];
+	case SPECIAL_CTAID_Y:
+		return c->id[1];
+	case SPECIAL_CTAID_Z:
+		return c->id[2];
+	case SPECIAL_NCTAID_X:
+		return l->grid[0];
+	case SPECIAL_NCTAID_Y:
+		return l->grid[1];
+	case SPECIAL_NCTAID_Z:
+		return l->grid[2];
+	case SPECIAL_WARPID:
+		return w->index;
+	case SPECIAL_NWARPID:
+		return 64;
+	case SPECIAL_SMID:
+		return c->smid;
+	case SPECIAL_NSMID:
+		return env->sm_count;
+	case SPECIAL_GRIDID:
+		return l->grid_id;
+	case SPECIAL_CLOCK:
+		return (u32)cta_clock(c);
+	case SPECIAL_CLOCK_HI:
+		return cta_clock(c) >> 32;
+	case SPECIAL_CLOCK64:
+		return cta_clock(c);
+	case SPECIAL_GLOBALTIMER:
+		return env->globaltimer_ns(env->arg);
+	case SPECIAL_GLOBALTIMER_LO:
+		return (u32)env->globaltimer_ns(env->arg);
+	case SPECIAL_GLOBALTIMER_HI:
+		return env->globaltimer_ns(env->arg) >> 32;
+	case SPECIAL_DYNAMIC_SMEM:
+		return l->dynamic_shared;
+	case SPECIAL_TOTAL_SMEM:
+		return l->kernel->shared_bytes + l->dynamic_shared;
+	default:
+		return 0;
 	}
 }
 

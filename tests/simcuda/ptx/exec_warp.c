@@ -18,7 +18,7 @@ static u32 satisfied(const struct warp *w, const struct sync_op *s, u32 mask)
 	if (s->members & OPERAND_CONST)
 		return members[0] & w->live & ~mask ? 0 : mask;
 	for (int l = 0; l < LANES; l++)
-		ok |= (u32)!(members[l] & w->live & ~mask) << l;
+		ok |= (u32) !(members[l] & w->live & ~mask) << l;
 	return ok & mask;
 }
 
@@ -105,8 +105,8 @@ bool sync_together(struct warp *w)
 			const struct sync_op *o = waiting_op(w, s);
 			const struct insn *i = &w->cta->code[s->pc];
 
-			if (s->state != SPLIT_SYNC || o->finish != op->finish || o->kind != op->kind ||
-			    o->kind2 != op->kind2)
+			if (s->state != SPLIT_SYNC || o->finish != op->finish ||
+			    o->kind != op->kind || o->kind2 != op->kind2)
 				continue;
 			use_frame(w, s->frame);
 			if (step == 0) {
@@ -201,7 +201,10 @@ void finish_vote(struct warp *w, const struct insn *i, uint32_t mask)
 		bool all = yes == who, any = yes != 0;
 
 		t[l] = yes;
-		r |= (u32)(s->kind == VOTE_ALL ? all : s->kind == VOTE_ANY ? any : all || !any) << l;
+		r |= (u32)(s->kind == VOTE_ALL   ? all
+			   : s->kind == VOTE_ANY ? any
+						 : all || !any)
+		     << l;
 	}
 	if (s->kind == VOTE_BALLOT)
 		put32(row(w, i->d), t, mask);
@@ -219,8 +222,8 @@ void finish_match(struct warp *w, const struct insn *i, uint32_t mask)
 
 		for (u32 m = who; m; m &= m - 1) {
 			int k = __builtin_ctz(m);
-			bool equal = s->kind2 ? w->exchange64[k] == w->exchange64[l] :
-						w->exchange[k] == w->exchange[l];
+			bool equal = s->kind2 ? w->exchange64[k] == w->exchange64[l]
+					      : w->exchange[k] == w->exchange[l];
 
 			same |= (u32)equal << k;
 		}
@@ -235,19 +238,25 @@ void finish_match(struct warp *w, const struct insn *i, uint32_t mask)
 static u32 reduce(u32 kind, bool is_signed, u32 a, u32 b)
 {
 	switch (kind) {
-	case REDUX_ADD: return a + b;
-	case REDUX_MIN: return is_signed ? (int32_t)a < (int32_t)b ? a : b : a < b ? a : b;
-	case REDUX_MAX: return is_signed ? (int32_t)a > (int32_t)b ? a : b : a > b ? a : b;
-	case REDUX_AND: return a & b;
-	case REDUX_OR: return a | b;
-	default: return a ^ b;
+	case REDUX_ADD:
+		return a + b;
+	case REDUX_MIN:
+		return is_signed ? (int32_t)a < (int32_t)b ? a : b : a < b ? a : b;
+	case REDUX_MAX:
+		return is_signed ? (int32_t)a > (int32_t)b ? a : b : a > b ? a : b;
+	case REDUX_AND:
+		return a & b;
+	case REDUX_OR:
+		return a | b;
+	default:
+		return a ^ b;
 	}
 }
 
 void finish_redux(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct sync_op *s = i->ptr;
-	u32 t[LANES] = { 0 };
+	u32 t[LANES] = {0};
 
 	for (int l = 0; l < LANES; l++) {
 		u32 who = party(w, s, l);

@@ -111,7 +111,8 @@ static bool parse_conversion(const char **p, struct args *a, struct conversion *
 	return true;
 }
 
-/* "%", the flags, the numbers if given, then the length and letter that fit the argument's C type. */
+/* "%", the flags, the numbers if given, then the length and letter that fit the argument's C type.
+ */
 static void rebuild(const struct conversion *c, const char *length, char *out, size_t size)
 {
 	int n = snprintf(out, size, "%%%s", c->flags);
@@ -158,9 +159,9 @@ static bool convert(struct output *o, struct args *a, const struct conversion *c
 		if (!v)
 			snprintf(string, sizeof(string), "(null)");
 		else if (!guest_string(a->w, a->lane, v, string,
-				       c->precision >= 0 && c->precision + 1 < STRING_MAX ?
-					       (uint32_t)c->precision + 1 :
-					       STRING_MAX))
+				       c->precision >= 0 && c->precision + 1 < STRING_MAX
+					       ? (uint32_t)c->precision + 1
+					       : STRING_MAX))
 			return false;
 		if (c->width < 0) {
 			append(o, string, strlen(string));
@@ -215,7 +216,7 @@ static bool run(struct output *o, struct args *a, const char *p)
 int device_printf(struct warp *w, uint32_t lane, uint64_t format, uint64_t args, int32_t *result)
 {
 	const struct ptx_env *env = w->cta->env;
-	struct args a = { .w = w, .lane = lane, .at = args };
+	struct args a = {.w = w, .lane = lane, .at = args};
 	char text[FORMAT_MAX];
 	struct output o;
 

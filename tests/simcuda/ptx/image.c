@@ -39,7 +39,8 @@ static void write_initial(const struct var *v, const struct ptx_global *g, const
 }
 
 enum ptx_result ptx_image_create(const struct ptx_module *m, const uint64_t *addr,
-				 void (*write)(void *arg, uint64_t addr, const void *bytes, size_t len),
+				 void (*write)(void *arg, uint64_t addr, const void *bytes,
+					       size_t len),
 				 void *arg, struct ptx_image **out)
 {
 	struct ptx_image *img = calloc(1, sizeof(*img));
@@ -55,7 +56,8 @@ enum ptx_result ptx_image_create(const struct ptx_module *m, const uint64_t *add
 	for (uint32_t i = 0; i < m->const_count; i++) {
 		const struct constant *k = &m->consts[i];
 
-		fill_row(img->consts + k->row, k->cls, k->value + address_of(k->var, k->func, addr));
+		fill_row(img->consts + k->row, k->cls,
+			 k->value + address_of(k->var, k->func, addr));
 	}
 	for (uint32_t i = 0; i < m->global_count; i++)
 		write_initial(m->global_vars[i], &m->globals[i], addr, write, arg);

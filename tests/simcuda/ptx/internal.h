@@ -4,7 +4,8 @@
  *
  * Registers live in "rows": one value for each of the 32 lanes of a warp, so that an instruction
  * is a loop over an array. A predicate's row is a single 32-bit mask. A frame's rows start at
- * base[0]; the image's constants are rows too, at base[1], and the low bit of an operand says which.
+ * base[0]; the image's constants are rows too, at base[1], and the low bit of an operand says
+ * which.
  */
 #ifndef PVGPU_SIMCUDA_PTX_INTERNAL_H
 #define PVGPU_SIMCUDA_PTX_INTERNAL_H
@@ -30,7 +31,7 @@
 #define FUNC_STRIDE   16
 
 /* Param-space addresses from here on are in the frame; below, in the launch's buffer. */
-#define FRAME_PARAMS 0x100000u
+#define FRAME_PARAMS     0x100000u
 
 #define MAX_PARAM_BYTES  32764u
 #define MAX_SHARED_BYTES (227u * 1024)
@@ -40,10 +41,25 @@
 
 enum type {
 	TY_NONE,
-	TY_U8, TY_U16, TY_U32, TY_U64,
-	TY_S8, TY_S16, TY_S32, TY_S64,
-	TY_B8, TY_B16, TY_B32, TY_B64,
-	TY_F16, TY_F16X2, TY_BF16, TY_BF16X2, TY_TF32, TY_F32, TY_F64,
+	TY_U8,
+	TY_U16,
+	TY_U32,
+	TY_U64,
+	TY_S8,
+	TY_S16,
+	TY_S32,
+	TY_S64,
+	TY_B8,
+	TY_B16,
+	TY_B32,
+	TY_B64,
+	TY_F16,
+	TY_F16X2,
+	TY_BF16,
+	TY_BF16X2,
+	TY_TF32,
+	TY_F32,
+	TY_F64,
 	TY_PRED,
 };
 
@@ -72,9 +88,9 @@ struct insn;
 
 /* What an instruction asks of the warp's loop. */
 enum step_result {
-	STEP_NEXT,  /* go on with the following instruction */
-	STEP_JUMP,  /* go on at warp->next_pc */
-	STEP_PICK,  /* the split's pc is set; choose again among the splits */
+	STEP_NEXT, /* go on with the following instruction */
+	STEP_JUMP, /* go on at warp->next_pc */
+	STEP_PICK, /* the split's pc is set; choose again among the splits */
 	STEP_FAULT,
 };
 
@@ -100,10 +116,10 @@ struct func;
 struct reloc {
 	struct reloc *next;
 	uint64_t offset;
-	const struct var *var;   /* one of these two */
+	const struct var *var; /* one of these two */
 	const struct func *func;
 	uint64_t addend;
-	uint8_t bytes, shift;    /* so many bytes of address >> shift */
+	uint8_t bytes, shift; /* so many bytes of address >> shift */
 };
 
 struct var {
@@ -111,10 +127,10 @@ struct var {
 	enum space space;
 	enum type type;
 	uint64_t size, align;
-	uint64_t offset;      /* shared, local, param: within the space */
-	uint32_t index;       /* global, const: ptx_global_at() */
+	uint64_t offset; /* shared, local, param: within the space */
+	uint32_t index;  /* global, const: ptx_global_at() */
 	bool is_extern, is_dynamic, is_kernel_param, placed;
-	bool is_row;          /* a .reg parameter: offset is a row */
+	bool is_row; /* a .reg parameter: offset is a row */
 	uint8_t row_cls;
 	uint8_t *init;
 	struct reloc *relocs;
@@ -143,10 +159,10 @@ struct func {
 	enum builtin builtin;
 	uint32_t param_count, ret_count;
 	struct var **params, **rets;
-	uint32_t start, end;          /* code */
-	uint32_t row_bytes, p_rows;   /* rows of a frame; predicate slots left in the last group */
+	uint32_t start, end;        /* code */
+	uint32_t row_bytes, p_rows; /* rows of a frame; predicate slots left in the last group */
 	uint32_t p_next;
-	uint32_t frame_params;        /* bytes of .param space in a frame */
+	uint32_t frame_params; /* bytes of .param space in a frame */
 	uint32_t local_bytes;
 	uint32_t reg_words, max_registers;
 	uint32_t maxntid[3], reqntid[3];
@@ -175,11 +191,11 @@ struct mem_op {
 	uint8_t space, bytes, count; /* of one element; 1, 2 or 4 elements */
 	uint8_t cls;                 /* of the registers */
 	uint8_t is_signed;
-	uint8_t base_cls;            /* CLS_W or CLS_D */
-	uint8_t frame_local;         /* the address counts from the frame's local memory */
+	uint8_t base_cls;    /* CLS_W or CLS_D */
+	uint8_t frame_local; /* the address counts from the frame's local memory */
 	uint8_t fence;
 	uint8_t atom, atom_type;
-	uint8_t is_const_param;      /* a kernel parameter at a fixed place, param_at */
+	uint8_t is_const_param; /* a kernel parameter at a fixed place, param_at */
 	uint32_t param_at;
 	int64_t offset;
 	uint32_t regs[4];
@@ -223,7 +239,7 @@ struct ptx_module {
 	struct func **funcs;
 	uint32_t func_count, func_cap;
 	struct func *func_list;
-	struct var *vars, **vars_tail;   /* module-scope and static variables but params */
+	struct var *vars, **vars_tail; /* module-scope and static variables but params */
 	struct ptx_global *globals;
 	const struct var **global_vars;
 	uint32_t global_count;
@@ -232,7 +248,7 @@ struct ptx_module {
 	uint32_t kernel_count;
 	void *zeros; /* what variables without an initial value show, read-only */
 	size_t zeros_size;
-	uint32_t dynamic_shared;         /* where dynamic shared memory starts */
+	uint32_t dynamic_shared; /* where dynamic shared memory starts */
 };
 
 struct ptx_image {

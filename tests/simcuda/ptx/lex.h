@@ -9,11 +9,11 @@
 
 enum token_kind {
 	TOK_EOF,
-	TOK_NAME,      /* identifier, % and $ included */
-	TOK_DOT,       /* .word or .word::word, without the first dot */
+	TOK_NAME, /* identifier, % and $ included */
+	TOK_DOT,  /* .word or .word::word, without the first dot */
 	TOK_INT,
-	TOK_FLOAT32,   /* 0fXXXXXXXX: bits */
-	TOK_FLOAT64,   /* 0dX..X or decimal: bits */
+	TOK_FLOAT32, /* 0fXXXXXXXX: bits */
+	TOK_FLOAT64, /* 0dX..X or decimal: bits */
 	TOK_STRING,
 	TOK_PUNCT,
 	TOK_BAD,

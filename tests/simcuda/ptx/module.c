@@ -122,8 +122,8 @@ static void layout_shared(struct parser *p, struct reach *r, const struct func *
 			for (struct use *u = r->list[i]->uses; u; u = u->next) {
 				struct var *v = u->var;
 
-				if (!v || v->space != SPACE_SHARED || v->is_dynamic || v->is_extern ||
-				    v->placed || v->align != align)
+				if (!v || v->space != SPACE_SHARED || v->is_dynamic ||
+				    v->is_extern || v->placed || v->align != align)
 					continue;
 				v->offset = (top + align - 1) & ~(align - 1);
 				top = v->offset + v->size;
@@ -134,7 +134,8 @@ static void layout_shared(struct parser *p, struct reach *r, const struct func *
 		}
 	}
 	if (top > STATIC_SHARED_LIMIT)
-		parse_fail(p, entry->line, "kernel '%.100s' uses too much shared memory (more than %u bytes)",
+		parse_fail(p, entry->line,
+			   "kernel '%.100s' uses too much shared memory (more than %u bytes)",
 			   entry->name, STATIC_SHARED_LIMIT);
 	k->shared_bytes = (uint32_t)top;
 	if (top > p->m->dynamic_shared)
@@ -198,7 +199,7 @@ static void fill_kernel(struct parser *p, struct func *f, struct ptx_kernel *k, 
 static void make_kernels(struct parser *p)
 {
 	struct ptx_module *m = p->m;
-	struct reach r = { .list = parse_alloc(p, sizeof(*r.list) * (m->func_count + 1)) };
+	struct reach r = {.list = parse_alloc(p, sizeof(*r.list) * (m->func_count + 1))};
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < m->func_count; i++)
@@ -259,8 +260,8 @@ static void make_globals(struct parser *p)
 			const_bytes += v->size;
 	}
 	for (uint32_t i = 0; i < m->kernel_count; i++)
-		m->kernels[i].const_bytes = const_bytes < UINT32_MAX ? (uint32_t)const_bytes :
-								       UINT32_MAX;
+		m->kernels[i].const_bytes =
+			const_bytes < UINT32_MAX ? (uint32_t)const_bytes : UINT32_MAX;
 }
 
 void module_finish(struct parser *p)

@@ -174,7 +174,8 @@ static void parse_target(struct parser *p)
 static bool same_parameters(struct var **a, struct var **b, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (a[i]->size != b[i]->size || a[i]->is_row != b[i]->is_row || a[i]->row_cls != b[i]->row_cls)
+		if (a[i]->size != b[i]->size || a[i]->is_row != b[i]->is_row ||
+		    a[i]->row_cls != b[i]->row_cls)
 			return false;
 	}
 	return true;
@@ -214,7 +215,8 @@ static void place_parameters(struct parser *p, struct func *f, struct var **v, u
 		v[i]->is_kernel_param = f->is_entry;
 		v[i]->offset = (f->frame_params + align - 1) & ~(align - 1);
 		if (v[i]->offset + v[i]->size > MAX_PARAM_BYTES)
-			parse_fail(p, v[i]->line, "the parameters of '%.100s' are too big", f->name);
+			parse_fail(p, v[i]->line, "the parameters of '%.100s' are too big",
+				   f->name);
 		f->frame_params = (uint32_t)(v[i]->offset + v[i]->size);
 	}
 }
@@ -249,17 +251,20 @@ static void tuning_directives(struct parser *p, struct func *f)
 
 static bool takes(const struct func *f, const char *sizes)
 {
-	if (f->param_count != strlen(sizes) || f->ret_count > 1 || (f->ret_count && f->rets[0]->size > 8))
+	if (f->param_count != strlen(sizes) || f->ret_count > 1 ||
+	    (f->ret_count && f->rets[0]->size > 8))
 		return false;
 	for (uint32_t i = 0; i < f->param_count; i++) {
 		if (f->params[i]->size != (uint32_t)(sizes[i] - '0') || f->params[i]->is_row ||
 		    type_info[f->params[i]->type].bytes != f->params[i]->size)
 			return false;
 	}
-	return !f->ret_count || (type_info[f->rets[0]->type].bytes == f->rets[0]->size && !f->rets[0]->is_row);
+	return !f->ret_count ||
+	       (type_info[f->rets[0]->type].bytes == f->rets[0]->size && !f->rets[0]->is_row);
 }
 
-static struct func *make_function(struct parser *p, struct func *proto, struct name *n, uint32_t line)
+static struct func *make_function(struct parser *p, struct func *proto, struct name *n,
+				  uint32_t line)
 {
 	struct ptx_module *m = p->m;
 	struct func *f;
@@ -379,8 +384,8 @@ static void parse_declaration(struct parser *p)
 		expect(p, ';');
 	} else {
 		parse_fail(p, p->t.line, "unknown directive '%s%.*s'",
-			   p->t.kind == TOK_DOT ? "." : "",
-			   (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
+			   p->t.kind == TOK_DOT ? "." : "", (int)(p->t.len < 40 ? p->t.len : 40),
+			   p->t.s);
 	}
 }
 
@@ -459,7 +464,7 @@ enum ptx_result ptx_parse(const char *text, size_t len, unsigned int sm, struct 
 	p->m->vars_tail = &p->m->vars;
 	while (len && !text[len - 1])
 		len--;
-	p->lx = (struct lexer){ .p = text, .end = text + len, .line = 1 };
+	p->lx = (struct lexer){.p = text, .end = text + len, .line = 1};
 	p->sm = sm;
 	p->log = log;
 	p->log_size = log_size;

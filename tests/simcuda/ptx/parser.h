@@ -38,8 +38,8 @@ struct sym {
 	struct sym *shadowed, *scope_next;
 	uint32_t scope;
 	enum type type;
-	uint32_t row;         /* register; label: pc */
-	uint32_t count, id;   /* register range */
+	uint32_t row;       /* register; label: pc */
+	uint32_t count, id; /* register range */
 	struct var *var;
 	struct func *func;
 	struct branch_table *table;
@@ -47,13 +47,13 @@ struct sym {
 };
 
 struct range_entry {
-	uint64_t key;         /* range id << 32 | number, 0: free */
+	uint64_t key; /* range id << 32 | number, 0: free */
 	uint32_t row;
 };
 
 struct fixup {
 	struct name *label;
-	uint32_t *target;     /* in a branch table, or NULL: instruction at pc */
+	uint32_t *target; /* in a branch table, or NULL: instruction at pc */
 	uint32_t pc, line;
 };
 
@@ -76,16 +76,16 @@ struct operand {
 	enum operand_kind kind;
 	enum operand_kind base; /* of an address: REG, INT or VAR */
 	bool negated, is_decimal;
-	enum type type;         /* of a register */
+	enum type type; /* of a register */
 	uint32_t row;
-	uint64_t value;         /* integer, float bits, addend of a variable, address offset */
+	uint64_t value; /* integer, float bits, addend of a variable, address offset */
 	struct var *var;
 	struct func *func;
 	struct name *name;
 	uint32_t special;
 	uint32_t count;
 	struct operand *elems;
-	struct operand *pair;   /* the q of p|q */
+	struct operand *pair; /* the q of p|q */
 };
 
 struct word {
@@ -132,7 +132,7 @@ struct parser {
 	uint32_t scope_params[MAX_NESTING];
 	uint32_t scope_fixups[MAX_NESTING];
 	uint32_t scope;
-	uint32_t param_top;     /* .param space of the frame in use */
+	uint32_t param_top; /* .param space of the frame in use */
 	uint32_t carry_row;
 	struct range_entry *ranges;
 	uint32_t range_count, range_cap, range_ids;
@@ -201,7 +201,7 @@ void decode(struct parser *p, struct raw *r);
 _Noreturn void unknown_instruction(struct parser *p, const struct raw *r);
 _Noreturn void bad_operand(struct parser *p, const struct raw *r, uint32_t n);
 bool take(struct raw *r, const char *mod);
-enum type take_type(struct raw *r);          /* the next unused type modifier, or TY_NONE */
+enum type take_type(struct raw *r); /* the next unused type modifier, or TY_NONE */
 enum type need_type(struct parser *p, struct raw *r);
 void done_mods(struct parser *p, struct raw *r); /* every modifier must have been used */
 void need_operands(struct parser *p, const struct raw *r, uint32_t min, uint32_t max);

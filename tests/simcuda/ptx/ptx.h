@@ -41,22 +41,22 @@ struct ptx_kernel {
 	const char *name;
 	const struct ptx_param *params;
 	uint32_t param_count, param_bytes;
-	uint32_t shared_bytes;    /* static .shared, bytes per block */
-	uint32_t local_bytes;     /* .local and call frames, bytes per thread (estimate) */
-	uint32_t const_bytes;     /* module .const bytes */
-	uint32_t registers;       /* estimate of 32-bit registers per thread, 1..255 */
+	uint32_t shared_bytes;           /* static .shared, bytes per block */
+	uint32_t local_bytes;            /* .local and call frames, bytes per thread (estimate) */
+	uint32_t const_bytes;            /* module .const bytes */
+	uint32_t registers;              /* estimate of 32-bit registers per thread, 1..255 */
 	uint32_t maxntid[3], reqntid[3]; /* 0 = not given */
-	uint32_t max_threads;     /* what .maxntid/.reqntid allow, else 1024 */
-	uint32_t version, target; /* PTX version (e.g. 75 for 7.5) and sm (e.g. 70) */
+	uint32_t max_threads;            /* what .maxntid/.reqntid allow, else 1024 */
+	uint32_t version, target;        /* PTX version (e.g. 75 for 7.5) and sm (e.g. 70) */
 };
 
 /* One module-scope variable in .global or .const space. */
 struct ptx_global {
 	const char *name;
-	uint64_t size, align;     /* bytes */
-	const void *init;         /* size bytes of initial contents (zero filled), never NULL */
+	uint64_t size, align; /* bytes */
+	const void *init;     /* size bytes of initial contents (zero filled), never NULL */
 	bool is_const;
-	bool is_extern;           /* declared only: the module cannot be loaded */
+	bool is_extern; /* declared only: the module cannot be loaded */
 };
 
 /*
@@ -79,7 +79,8 @@ const struct ptx_global *ptx_global_at(const struct ptx_module *m, size_t i);
  * The module must outlive the image.
  */
 enum ptx_result ptx_image_create(const struct ptx_module *m, const uint64_t *addr,
-				 void (*write)(void *arg, uint64_t addr, const void *bytes, size_t len),
+				 void (*write)(void *arg, uint64_t addr, const void *bytes,
+					       size_t len),
 				 void *arg, struct ptx_image **out);
 void ptx_image_free(struct ptx_image *img);
 
@@ -90,13 +91,13 @@ enum ptx_fault_kind {
 	PTX_FAULT_TRAP,        /* trap; -> CUDA_ERROR_LAUNCH_FAILED (719), __trap */
 	PTX_FAULT_ASSERT,      /* __assertfail -> CUDA_ERROR_ASSERT (710) */
 	PTX_FAULT_INSTRUCTION, /* e.g. bad indirect call -> CUDA_ERROR_ILLEGAL_INSTRUCTION (715) */
-	PTX_FAULT_STACK,       /* call depth or local memory exhausted -> CUDA_ERROR_LAUNCH_FAILED */
+	PTX_FAULT_STACK, /* call depth or local memory exhausted -> CUDA_ERROR_LAUNCH_FAILED */
 };
 
 struct ptx_fault {
 	enum ptx_fault_kind kind;
 	uint64_t address;
-	uint32_t line;        /* in the PTX text */
+	uint32_t line; /* in the PTX text */
 	uint32_t cta[3], thread[3];
 };
 
@@ -109,11 +110,12 @@ struct ptx_env {
 	/* May [addr, addr+len) be accessed? Called for global/generic accesses that miss the
 	 * per-block cache of the last allowed ranges; *lo and *hi return the whole allowed range
 	 * around it, so that the engine can remember it for the rest of this step. */
-	bool (*mem_check)(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
+	bool (*mem_check)(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo,
+			  uint64_t *hi);
 	/* Text of device printf / assert messages; called whole per thread's call. */
 	void (*print)(void *arg, const char *text, size_t len);
 	uint64_t (*globaltimer_ns)(void *arg);
-	uint32_t clock_khz;   /* rate of %clock against globaltimer */
+	uint32_t clock_khz; /* rate of %clock against globaltimer */
 	uint32_t sm_count;
 };
 
@@ -131,11 +133,12 @@ enum ptx_step {
 	PTX_RUNNING,  /* the instruction budget is used up, or all warps wait on spinning others */
 	PTX_SLEEPING, /* every runnable thread is in nanosleep: call again after *sleep_ns */
 	PTX_DONE,
-	PTX_FAULTED,  /* see ptx_cta_fault() */
+	PTX_FAULTED, /* see ptx_cta_fault() */
 };
 
 /* Make the block (x, y, z) ready to run; smid is what %smid reads. NULL when out of memory. */
-struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, uint32_t z, uint32_t smid);
+struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, uint32_t z,
+			    uint32_t smid);
 /* Reuse a finished block's memory for another block of the same launch. */
 void ptx_cta_reset(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_t smid);
 /* Run at most about `budget` warp instructions. Never blocks and never sleeps. */

@@ -192,14 +192,14 @@ struct sym *lookup(struct parser *p, struct name *n)
 	}
 	if (!s)
 		return NULL;
-	p->found = (struct sym){ .kind = SYM_REG, .name = n, .type = s->type };
+	p->found = (struct sym){.kind = SYM_REG, .name = n, .type = s->type};
 	p->found.row = range_row(p, s, number);
 	return &p->found;
 }
 
 uint32_t new_row(struct parser *p, enum cls cls)
 {
-	static const uint32_t bytes[] = { 4, 64, 128, 256 };
+	static const uint32_t bytes[] = {4, 64, 128, 256};
 	struct func *f = p->fn;
 	uint32_t row;
 
@@ -259,10 +259,10 @@ static void grow_constants(struct parser *p)
 uint32_t constant(struct parser *p, enum cls cls, uint64_t value, const struct var *var,
 		  const struct func *func)
 {
-	static const uint32_t bytes[] = { 64, 64, 128, 256 };
-	static const uint64_t masks[] = { 1, 0xffff, 0xffffffff, ~0ull };
+	static const uint32_t bytes[] = {64, 64, 128, 256};
+	static const uint64_t masks[] = {1, 0xffff, 0xffffffff, ~0ull};
 	struct ptx_module *m = p->m;
-	struct constant k = { .value = value & masks[cls], .var = var, .func = func, .cls = cls };
+	struct constant k = {.value = value & masks[cls], .var = var, .func = func, .cls = cls};
 	uint32_t at;
 
 	if (m->const_count >= m->const_cap)
@@ -327,7 +327,7 @@ void add_fixup(struct parser *p, struct name *label, uint32_t *target, uint32_t 
 		p->fixup_cap = cap;
 	}
 	p->fixups[p->fixup_count++] =
-		(struct fixup){ .label = label, .target = target, .pc = pc, .line = line };
+		(struct fixup){.label = label, .target = target, .pc = pc, .line = line};
 }
 
 void note_use(struct parser *p, struct func *func, struct var *var)

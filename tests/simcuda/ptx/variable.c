@@ -2,31 +2,21 @@
 /* Types, constant expressions, variables with their initial values, register declarations. */
 #include "tests/simcuda/ptx/parser.h"
 
-#define MAX_VAR_BYTES (1ull << 40)
+#define MAX_VAR_BYTES  (1ull << 40)
 #define MAX_INIT_BYTES (256u << 20)
 
 const struct type_info type_info[] = {
-	[TY_NONE] = { "", 0, KIND_B, CLS_W },
-	[TY_U8] = { "u8", 1, KIND_U, CLS_H },
-	[TY_U16] = { "u16", 2, KIND_U, CLS_H },
-	[TY_U32] = { "u32", 4, KIND_U, CLS_W },
-	[TY_U64] = { "u64", 8, KIND_U, CLS_D },
-	[TY_S8] = { "s8", 1, KIND_S, CLS_H },
-	[TY_S16] = { "s16", 2, KIND_S, CLS_H },
-	[TY_S32] = { "s32", 4, KIND_S, CLS_W },
-	[TY_S64] = { "s64", 8, KIND_S, CLS_D },
-	[TY_B8] = { "b8", 1, KIND_B, CLS_H },
-	[TY_B16] = { "b16", 2, KIND_B, CLS_H },
-	[TY_B32] = { "b32", 4, KIND_B, CLS_W },
-	[TY_B64] = { "b64", 8, KIND_B, CLS_D },
-	[TY_F16] = { "f16", 2, KIND_F, CLS_H },
-	[TY_F16X2] = { "f16x2", 4, KIND_F, CLS_W },
-	[TY_BF16] = { "bf16", 2, KIND_F, CLS_H },
-	[TY_BF16X2] = { "bf16x2", 4, KIND_F, CLS_W },
-	[TY_TF32] = { "tf32", 4, KIND_F, CLS_W },
-	[TY_F32] = { "f32", 4, KIND_F, CLS_W },
-	[TY_F64] = { "f64", 8, KIND_F, CLS_D },
-	[TY_PRED] = { "pred", 0, KIND_P, CLS_P },
+	[TY_NONE] = {"", 0, KIND_B, CLS_W},         [TY_U8] = {"u8", 1, KIND_U, CLS_H},
+	[TY_U16] = {"u16", 2, KIND_U, CLS_H},       [TY_U32] = {"u32", 4, KIND_U, CLS_W},
+	[TY_U64] = {"u64", 8, KIND_U, CLS_D},       [TY_S8] = {"s8", 1, KIND_S, CLS_H},
+	[TY_S16] = {"s16", 2, KIND_S, CLS_H},       [TY_S32] = {"s32", 4, KIND_S, CLS_W},
+	[TY_S64] = {"s64", 8, KIND_S, CLS_D},       [TY_B8] = {"b8", 1, KIND_B, CLS_H},
+	[TY_B16] = {"b16", 2, KIND_B, CLS_H},       [TY_B32] = {"b32", 4, KIND_B, CLS_W},
+	[TY_B64] = {"b64", 8, KIND_B, CLS_D},       [TY_F16] = {"f16", 2, KIND_F, CLS_H},
+	[TY_F16X2] = {"f16x2", 4, KIND_F, CLS_W},   [TY_BF16] = {"bf16", 2, KIND_F, CLS_H},
+	[TY_BF16X2] = {"bf16x2", 4, KIND_F, CLS_W}, [TY_TF32] = {"tf32", 4, KIND_F, CLS_W},
+	[TY_F32] = {"f32", 4, KIND_F, CLS_W},       [TY_F64] = {"f64", 8, KIND_F, CLS_D},
+	[TY_PRED] = {"pred", 0, KIND_P, CLS_P},
 };
 
 enum type type_by_name(const char *s, size_t len)
@@ -89,11 +79,14 @@ static int64_t primary(struct parser *p)
 /* Two-character operators arrive as two tokens. */
 static int take_operator(struct parser *p, int *precedence)
 {
-	static const struct { char a, b; int precedence; } ops[] = {
-		{ '|', '|', 1 }, { '&', '&', 2 }, { '=', '=', 6 }, { '!', '=', 6 }, { '<', '<', 8 },
-		{ '>', '>', 8 }, { '<', '=', 7 }, { '>', '=', 7 }, { '|', 0, 3 }, { '^', 0, 4 },
-		{ '&', 0, 5 },   { '<', 0, 7 },   { '>', 0, 7 },   { '+', 0, 9 }, { '-', 0, 9 },
-		{ '*', 0, 10 },  { '/', 0, 10 },
+	static const struct {
+		char a, b;
+		int precedence;
+	} ops[] = {
+		{'|', '|', 1}, {'&', '&', 2}, {'=', '=', 6}, {'!', '=', 6}, {'<', '<', 8},
+		{'>', '>', 8}, {'<', '=', 7}, {'>', '=', 7}, {'|', 0, 3},   {'^', 0, 4},
+		{'&', 0, 5},   {'<', 0, 7},   {'>', 0, 7},   {'+', 0, 9},   {'-', 0, 9},
+		{'*', 0, 10},  {'/', 0, 10},
 	};
 	char c = p->t.punct, n = p->lx.p < p->lx.end ? *p->lx.p : 0;
 
@@ -118,23 +111,40 @@ static int64_t apply(int op, int64_t a, int64_t b)
 	uint64_t x = (uint64_t)a, y = (uint64_t)b;
 
 	switch (op) {
-	case '|' | '|' << 8: return a || b;
-	case '&' | '&' << 8: return a && b;
-	case '=' | '=' << 8: return a == b;
-	case '!' | '=' << 8: return a != b;
-	case '<' | '<' << 8: return y < 64 ? (int64_t)(x << y) : 0;
-	case '>' | '>' << 8: return a >> (y < 63 ? y : 63);
-	case '<' | '=' << 8: return a <= b;
-	case '>' | '=' << 8: return a >= b;
-	case '|': return a | b;
-	case '^': return a ^ b;
-	case '&': return a & b;
-	case '<': return a < b;
-	case '>': return a > b;
-	case '+': return (int64_t)(x + y);
-	case '-': return (int64_t)(x - y);
-	case '*': return (int64_t)(x * y);
-	default: return b == -1 ? (int64_t)(0 - x) : b ? a / b : 0;
+	case '|' | '|' << 8:
+		return a || b;
+	case '&' | '&' << 8:
+		return a && b;
+	case '=' | '=' << 8:
+		return a == b;
+	case '!' | '=' << 8:
+		return a != b;
+	case '<' | '<' << 8:
+		return y < 64 ? (int64_t)(x << y) : 0;
+	case '>' | '>' << 8:
+		return a >> (y < 63 ? y : 63);
+	case '<' | '=' << 8:
+		return a <= b;
+	case '>' | '=' << 8:
+		return a >= b;
+	case '|':
+		return a | b;
+	case '^':
+		return a ^ b;
+	case '&':
+		return a & b;
+	case '<':
+		return a < b;
+	case '>':
+		return a > b;
+	case '+':
+		return (int64_t)(x + y);
+	case '-':
+		return (int64_t)(x - y);
+	case '*':
+		return (int64_t)(x * y);
+	default:
+		return b == -1 ? (int64_t)(0 - x) : b ? a / b : 0;
 	}
 }
 
@@ -168,7 +178,8 @@ static void store(uint8_t *at, uint64_t v, uint32_t bytes)
 }
 
 /* name, name+n, generic(name)+n */
-static void init_address(struct parser *p, struct var *v, uint64_t at, uint32_t bytes, uint32_t shift)
+static void init_address(struct parser *p, struct var *v, uint64_t at, uint32_t bytes,
+			 uint32_t shift)
 {
 	bool generic = word_is(p->t.s, p->t.len, "generic");
 	struct reloc *r = parse_alloc(p, sizeof(*r));
@@ -179,7 +190,8 @@ static void init_address(struct parser *p, struct var *v, uint64_t at, uint32_t 
 		expect(p, '(');
 	}
 	if (p->t.kind != TOK_NAME)
-		parse_fail(p, p->t.line, "expected a variable in the initial value of '%s'", v->name);
+		parse_fail(p, p->t.line, "expected a variable in the initial value of '%s'",
+			   v->name);
 	s = intern(p, p->t.s, p->t.len)->sym;
 	if (!s || (s->kind != SYM_VAR && s->kind != SYM_FUNC) ||
 	    (s->kind == SYM_VAR && s->var->space != SPACE_GLOBAL && s->var->space != SPACE_CONST))
@@ -362,7 +374,8 @@ struct var *parse_variable(struct parser *p, enum space space, bool is_extern, b
 	v->align = align ? align : v->size;
 	parse_dimensions(p, v);
 	v->is_extern = is_extern;
-	if (v->is_dynamic && !(space == SPACE_SHARED && is_extern) && !is_extern && !is_punct(p, '='))
+	if (v->is_dynamic && !(space == SPACE_SHARED && is_extern) && !is_extern &&
+	    !is_punct(p, '='))
 		parse_fail(p, line, "'%s' has no size", v->name);
 	if (!in_body && n->sym && n->sym->kind == SYM_VAR && n->sym->var->is_extern &&
 	    n->sym->scope == 0) {

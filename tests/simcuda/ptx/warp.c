@@ -45,7 +45,7 @@ struct split *new_split(struct warp *w, uint32_t pc, uint32_t mask, struct frame
 {
 	struct split *s = &w->splits[w->split_count++];
 
-	*s = (struct split){ .pc = pc, .mask = mask, .frame = f, .ran = w->executed };
+	*s = (struct split){.pc = pc, .mask = mask, .frame = f, .ran = w->executed};
 	return s;
 }
 

@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_BUFFERS 16
-
 struct buffer {
 	uint8_t *p;
 	size_t size;
@@ -34,7 +32,7 @@ static void *add_buffer(size_t size, bool shown)
 		exit(1);
 	}
 	memset(p, 0, size);
-	buffers[buffer_count++] = (struct buffer){ p, size, shown };
+	buffers[buffer_count++] = (struct buffer){p, size, shown};
 	return p;
 }
 
@@ -43,7 +41,8 @@ static bool check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *
 	for (size_t i = 0; i < buffer_count; i++) {
 		uint64_t base = (uintptr_t)buffers[i].p;
 
-		if (addr >= base && addr - base < buffers[i].size && buffers[i].size - (addr - base) >= len) {
+		if (addr >= base && addr - base < buffers[i].size &&
+		    buffers[i].size - (addr - base) >= len) {
 			*lo = base;
 			*hi = base + buffers[i].size;
 			return true;
@@ -108,7 +107,8 @@ static void list(const struct ptx_module *m)
 	for (size_t i = 0; i < ptx_kernel_count(m); i++) {
 		const struct ptx_kernel *k = ptx_kernel_at(m, i);
 
-		printf("kernel %s: %u params in %u bytes, shared %u, local %u, registers %u, sm_%u\n",
+		printf("kernel %s: %u params in %u bytes, shared %u, local %u, registers %u, "
+		       "sm_%u\n",
 		       k->name, k->param_count, k->param_bytes, k->shared_bytes, k->local_bytes,
 		       k->registers, k->target);
 	}
@@ -127,7 +127,7 @@ static void set_param(const struct ptx_kernel *k, uint32_t i, const char *arg, u
 		uint32_t w;
 		float f;
 		double d;
-	} v = { 0 };
+	} v = {0};
 
 	if (i >= k->param_count) {
 		fprintf(stderr, "ptxrun: %s has %u parameters\n", k->name, k->param_count);
@@ -157,7 +157,7 @@ static int finish_block(struct ptx_cta *c, uint64_t budget)
 
 	while ((s = ptx_cta_step(c, budget, &ns)) == PTX_RUNNING || s == PTX_SLEEPING) {
 		if (s == PTX_SLEEPING) {
-			struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+			struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
 
 			nanosleep(&t, NULL);
 		}
@@ -165,9 +165,10 @@ static int finish_block(struct ptx_cta *c, uint64_t budget)
 	if (s == PTX_FAULTED) {
 		const struct ptx_fault *f = ptx_cta_fault(c);
 
-		fprintf(stderr, "fault %d at address %#llx, line %u, block %u,%u,%u thread %u,%u,%u\n",
-			f->kind, (unsigned long long)f->address, f->line, f->cta[0], f->cta[1], f->cta[2],
-			f->thread[0], f->thread[1], f->thread[2]);
+		fprintf(stderr,
+			"fault %d at address %#llx, line %u, block %u,%u,%u thread %u,%u,%u\n",
+			f->kind, (unsigned long long)f->address, f->line, f->cta[0], f->cta[1],
+			f->cta[2], f->thread[0], f->thread[1], f->thread[2]);
 		return 1;
 	}
 	return 0;
@@ -189,8 +190,8 @@ static int run_grid(const struct ptx_launch *l, uint64_t budget)
 		instructions = ptx_cta_instructions(c);
 	ptx_cta_free(c);
 	if (getenv("PTXRUN_TIME"))
-		fprintf(stderr, "%llu warp instructions in %.3f ms\n", (unsigned long long)instructions,
-			(double)(timer(NULL) - start) / 1e6);
+		fprintf(stderr, "%llu warp instructions in %.3f ms\n",
+			(unsigned long long)instructions, (double)(timer(NULL) - start) / 1e6);
 	return failed;
 }
 
@@ -208,63 +209,98 @@ static void show_buffers(void)
 	}
 }
 
-int main(int argc, char **argv)
+struct options {
+	const char *kernel;
+	unsigned int sm;
+	uint64_t budget;
+};
+
+static bool parse_options(int argc, char **argv, struct options *o, struct ptx_launch *l)
 {
-	struct ptx_env env = { .mem_check = check, .print = print, .globaltimer_ns = timer,
-			       .clock_khz = 1500000, .sm_count = 1 };
-	struct ptx_launch l = { .grid = { 1, 1, 1 }, .block = { 32, 1, 1 }, .env = &env };
-	const char *kernel = NULL;
-	uint64_t addr[256], budget = 1u << 20;
-	struct ptx_module *m;
-	struct ptx_image *img;
-	unsigned int sm = 90;
-	static uint8_t params[32768];
-	char log[4096];
-	size_t len;
-	int opt, failed = 0;
+	int opt;
 
 	while ((opt = getopt(argc, argv, "t:k:g:b:s:n:")) != -1) {
 		switch (opt) {
-		case 't': sm = (unsigned int)atoi(optarg); break;
-		case 'k': kernel = optarg; break;
-		case 'g': dims(optarg, l.grid); break;
-		case 'b': dims(optarg, l.block); break;
-		case 's': l.dynamic_shared = (uint32_t)atoi(optarg); break;
-		case 'n': budget = strtoull(optarg, NULL, 0); break;
-		default: return 2;
+		case 't':
+			o->sm = (unsigned int)atoi(optarg);
+			break;
+		case 'k':
+			o->kernel = optarg;
+			break;
+		case 'g':
+			dims(optarg, l->grid);
+			break;
+		case 'b':
+			dims(optarg, l->block);
+			break;
+		case 's':
+			l->dynamic_shared = (uint32_t)atoi(optarg);
+			break;
+		case 'n':
+			o->budget = strtoull(optarg, NULL, 0);
+			break;
+		default:
+			return false;
 		}
 	}
-	if (optind >= argc) {
-		fprintf(stderr, "usage: ptxrun [-t sm] [-k kernel -g x,y,z -b x,y,z -s shared -n budget] "
-				"file.ptx [arg...]\n");
-		return 2;
-	}
-	char *text = read_file(argv[optind], &len);
+	return optind < argc;
+}
 
-	if (ptx_parse(text, len, sm, &m, log, sizeof(log)) != PTX_OK) {
-		fprintf(stderr, "%s", log);
-		free(text);
+/* args: one for each of the kernel's first parameters. */
+static int run_kernel(const struct ptx_module *m, const struct options *o, struct ptx_launch *l,
+		      char **args, int count)
+{
+	static uint8_t params[32768];
+	struct ptx_image *img;
+	uint64_t addr[256];
+	int failed;
+
+	l->kernel = ptx_kernel_find(m, o->kernel);
+	if (!l->kernel || ptx_global_count(m) > sizeof(addr) / sizeof(addr[0])) {
+		fprintf(stderr, "ptxrun: no kernel '%s'\n", o->kernel);
 		return 1;
 	}
-	if (!kernel) {
-		list(m);
+	for (size_t i = 0; i < ptx_global_count(m); i++)
+		addr[i] = (uintptr_t)add_buffer(ptx_global_at(m, i)->size, false);
+	if (ptx_image_create(m, addr, write_bytes, NULL, &img) != PTX_OK)
+		return 1;
+	for (int i = 0; i < count; i++)
+		set_param(l->kernel, (uint32_t)i, args[i], params);
+	l->image = img;
+	l->params = params;
+	failed = run_grid(l, o->budget);
+	show_buffers();
+	ptx_image_free(img);
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	struct ptx_env env = {.mem_check = check,
+			      .print = print,
+			      .globaltimer_ns = timer,
+			      .clock_khz = 1500000,
+			      .sm_count = 1};
+	struct ptx_launch l = {.grid = {1, 1, 1}, .block = {32, 1, 1}, .env = &env};
+	struct options o = {.sm = 90, .budget = 1u << 20};
+	struct ptx_module *m;
+	char log[4096], *text;
+	size_t len;
+	int failed = 0;
+
+	if (!parse_options(argc, argv, &o, &l)) {
+		fprintf(stderr, "usage: ptxrun [-t sm] [-k kernel -g x,y,z -b x,y,z -s shared "
+				"-n budget] file.ptx [arg...]\n");
+		return 2;
+	}
+	text = read_file(argv[optind], &len);
+	if (ptx_parse(text, len, o.sm, &m, log, sizeof(log)) != PTX_OK) {
+		fprintf(stderr, "%s", log);
+		failed = 1;
+	} else if (o.kernel) {
+		failed = run_kernel(m, &o, &l, argv + optind + 1, argc - optind - 1);
 	} else {
-		l.kernel = ptx_kernel_find(m, kernel);
-		if (!l.kernel || ptx_global_count(m) > 256) {
-			fprintf(stderr, "ptxrun: no kernel '%s'\n", kernel);
-			return 1;
-		}
-		for (size_t i = 0; i < ptx_global_count(m); i++)
-			addr[i] = (uintptr_t)add_buffer(ptx_global_at(m, i)->size, false);
-		if (ptx_image_create(m, addr, write_bytes, NULL, &img) != PTX_OK)
-			return 1;
-		for (int i = optind + 1; i < argc; i++)
-			set_param(l.kernel, (uint32_t)(i - optind - 1), argv[i], params);
-		l.image = img;
-		l.params = params;
-		failed = run_grid(&l, budget);
-		show_buffers();
-		ptx_image_free(img);
+		list(m);
 	}
 	ptx_module_free(m);
 	for (size_t i = 0; i < buffer_count; i++)
