@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The frame of worker_fake.h: what loop.c, lease.c, arena.c and their like give the GPU side. */
-#include <check.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,15 @@
 #include "tests/unit/worker_fake.h"
 
 void fake_far_init(void);
+
+/* Not libcheck's: fuzzers use this, too. */
+#define FAKE_CHECK(cond)                                                                           \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);         \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
 
 void worker_send(struct worker *w, const void *rec, uint32_t len)
 {
@@ -162,13 +170,13 @@ struct worker *fake_open(bool with_ctx)
 	w->arena_size = FAKE_ARENA;
 	w->arena_base = (uintptr_t)mmap(NULL, FAKE_ARENA, PROT_READ | PROT_WRITE,
 					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ck_assert_int_eq(gpu_check(&fake_far.far, reason, sizeof(reason)), 0);
-	ck_assert_int_eq(gpu_open(w, &w->gpu, reason, sizeof(reason)), 0);
+	FAKE_CHECK(gpu_check(&fake_far.far, reason, sizeof(reason)) == 0);
+	FAKE_CHECK(gpu_open(w, &w->gpu, reason, sizeof(reason)) == 0);
 	FAKE_SUBMIT(w, SESSION_WINDOWS, 1, win);
-	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 1), 0);
+	FAKE_CHECK(fake_result(w, PVGPU_REP_REPLY, 1) == 0);
 	if (with_ctx) {
 		FAKE_SUBMIT(w, CTX_PRIMARY_RETAIN, 2, retain);
-		ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 2), 0);
+		FAKE_CHECK(fake_result(w, PVGPU_REP_REPLY, 2) == 0);
 	}
 	return w;
 }
@@ -180,16 +188,16 @@ void fake_close(struct worker *w)
 	f->manual = false;
 	fake_complete(-1, UINT64_MAX);
 	gpu_shutdown(w);
-	ck_assert_int_eq(f->ctxs, 0);
-	ck_assert_int_eq(f->streams, 0);
-	ck_assert_int_eq(f->events, 0);
-	ck_assert_int_eq(f->modules, 0);
-	ck_assert_int_eq(f->libraries, 0);
-	ck_assert_int_eq(f->physical, 0);
-	ck_assert_int_eq(f->mapped, 0);
-	ck_assert_int_eq(f->reserved, 0);
-	ck_assert_int_eq(f->registered, 0);
-	ck_assert_uint_eq(w->leased, 0);
+	FAKE_CHECK(f->ctxs == 0);
+	FAKE_CHECK(f->streams == 0);
+	FAKE_CHECK(f->events == 0);
+	FAKE_CHECK(f->modules == 0);
+	FAKE_CHECK(f->libraries == 0);
+	FAKE_CHECK(f->physical == 0);
+	FAKE_CHECK(f->mapped == 0);
+	FAKE_CHECK(f->reserved == 0);
+	FAKE_CHECK(f->registered == 0);
+	FAKE_CHECK(w->leased == 0);
 	munmap((void *)(uintptr_t)w->arena_base, FAKE_ARENA);
 	free(w->gpu);
 	free(w->sent);
@@ -329,5 +337,5 @@ uint64_t fake_alloc(struct worker *w, uint32_t seq, uint64_t ctx, uint64_t size)
 
 void fake_chunk(struct worker *w, uint64_t at, uint64_t size)
 {
-	ck_assert_int_eq(gpu_arena_add(w, w->arena_base + at, size), 0);
+	FAKE_CHECK(gpu_arena_add(w, w->arena_base + at, size) == 0);
 }

@@ -31,6 +31,7 @@ struct fake_far {
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
 	int ctxs, streams, events, modules, libraries, reserved, physical, mapped, registered;
+	int hosts; /* host functions that have not returned */
 	/* What a call is to fail with, by its name. */
 	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;

@@ -99,8 +99,18 @@ static CUresult f_retain(CUcontext *c, CUdevice d)
 	return CUDA_SUCCESS;
 }
 
+/* A context goes when its host functions have returned. */
+static void hosts_end(void)
+{
+	pthread_mutex_lock(&F->lock);
+	while (F->hosts)
+		pthread_cond_wait(&F->moved, &F->lock);
+	pthread_mutex_unlock(&F->lock);
+}
+
 static CUresult f_release(CUdevice d)
 {
+	hosts_end();
 	count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
@@ -120,6 +130,7 @@ static CUresult f_ctx_create(CUcontext *c, unsigned int flags, CUdevice d)
 
 static CUresult f_ctx_destroy(CUcontext c)
 {
+	hosts_end();
 	count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
@@ -631,6 +642,10 @@ static void *host_thread(void *p)
 		c.fn(c.arg);
 	else
 		c.always(NULL, CUDA_SUCCESS, c.arg);
+	pthread_mutex_lock(&F->lock);
+	F->hosts--;
+	pthread_cond_broadcast(&F->moved);
+	pthread_mutex_unlock(&F->lock);
 	return NULL;
 }
 
@@ -640,7 +655,9 @@ static CUresult host_start(CUhostFn fn, CUstreamCallback always, void *arg)
 	pthread_t t;
 
 	*c = (struct host_call){ fn, always, arg };
+	count(&F->hosts, 1);
 	if (pthread_create(&t, NULL, host_thread, c)) {
+		count(&F->hosts, -1);
 		free(c);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}

@@ -102,11 +102,11 @@ int handle_module_unload(struct worker *w, const struct pvgpu_in_module_unload *
 	const int r = obj_error(m);
 
 	if (r || m->borrowed) {
+		gpu_deferred(w, m->o.ctx, r ? r : CUDA_ERROR_NOT_PERMITTED);
 		if (r) {
 			obj_remove(g, &m->o);
 			obj_unref(m);
 		}
-		gpu_deferred(w, m->o.ctx, r ? r : CUDA_ERROR_NOT_PERMITTED);
 		return 0;
 	}
 	j = calloc(1, sizeof(*j));

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* FUZZ_OBJS: gen/pvgpu_decode.c tests/unit/worker_fake.c tests/unit/worker_fake_far.c
+ *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c xen-pvgpu-back/worker/callback.c
+ *   xen-pvgpu-back/worker/complete.c xen-pvgpu-back/worker/context.c xen-pvgpu-back/worker/copy.c
+ *   xen-pvgpu-back/worker/deferred.c xen-pvgpu-back/worker/device.c xen-pvgpu-back/worker/event.c
+ *   xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gpu.c xen-pvgpu-back/worker/image.c
+ *   xen-pvgpu-back/worker/launch.c xen-pvgpu-back/worker/library.c xen-pvgpu-back/worker/limits.c
+ *   xen-pvgpu-back/worker/memory.c xen-pvgpu-back/worker/module.c xen-pvgpu-back/worker/objects.c
+ *   xen-pvgpu-back/worker/output.c xen-pvgpu-back/worker/side.c xen-pvgpu-back/worker/span.c
+ *   xen-pvgpu-back/worker/staging.c xen-pvgpu-back/worker/stream.c xen-pvgpu-back/worker/suballoc.c
+ *   xen-pvgpu-back/worker/submit.c xen-pvgpu-back/worker/sync.c xen-pvgpu-back/worker/window.c
+ *   libpvgpu/image/fatbin.c */
+/*
+ * Hostile guests, beyond the decoder: sessions of records go through the whole of the worker's GPU
+ * side, with a far end that has no memory and whose work ends when the input says so. At the end
+ * nothing may be left at the far end and no byte leased.
+ *
+ * Input: steps, each a u16 and what belongs to it.
+ *   0 to 0x0fff  a record for the command of that number: u16 length, then the record; its header's
+ *                length, op and zero are put right. A u64 with 0xfe on top is an address: bits 55-48
+ *                are 0 for the arena, n for the n-th allocation; the rest is added.
+ *   0x1000       work ends at once from here on    0x1001  work waits
+ *   0x1002       u16 operations of every stream end
+ *   0x1003       calls of the far end fail: u16 n, every (n+1)-th from here on; 0: none
+ *   0x1004       parked work goes on                0x1005  the side lane gets time
+ *   0x1006       u16 host functions have run        0x1007  u16: that chunk of the arena goes or comes
+ */
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/worker_fake.h"
+
+#define STEPS_MAX  512
+#define ALLOCS_MAX 64
+#define CHUNK      (1u << 20)
+
+static struct {
+	const uint8_t *at;
+	size_t left;
+	uint64_t alloc[ALLOCS_MAX];
+	uint32_t allocs;
+	uint32_t seen; /* records sent that were looked at */
+} in;
+
+/* At the arena's beginning, so that some loads succeed. */
+static const char image[] = ".version 7.0\n.target sm_70\n.address_size 64\n";
+
+static atomic_uint fail_every, calls;
+
+static CUresult fail_some(const char *call)
+{
+	const unsigned int n = atomic_load(&fail_every);
+
+	return n && !(atomic_fetch_add(&calls, 1) % (n + 1)) ? CUDA_ERROR_OUT_OF_MEMORY :
+							       CUDA_SUCCESS;
+}
+
+static uint16_t take16(void)
+{
+	uint16_t v = 0;
+
+	if (in.left < 2) {
+		in.left = 0;
+		return 0;
+	}
+	memcpy(&v, in.at, 2);
+	in.at += 2;
+	in.left -= 2;
+	return v;
+}
+
+/* Addresses that allocations were answered with. */
+static void look_at_replies(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	for (; in.seen < w->n_sent; in.seen++) {
+		const struct fake_sent *s = &w->sent[in.seen];
+
+		/* Sequence numbers of allocations carry a mark of ours. */
+		if (s->hdr.seq >> 31 && !s->hdr.result && in.allocs < ALLOCS_MAX)
+			memcpy(&in.alloc[in.allocs++], s->body, 8);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static uint64_t address(struct worker *w, uint64_t token)
+{
+	const uint32_t n = (uint32_t)(token >> 48 & 0xff);
+	const uint64_t add = token & 0xffffffffffff;
+
+	if (!n)
+		return w->arena_base + add;
+	return n <= in.allocs ? in.alloc[n - 1] + add : add;
+}
+
+static bool record(struct worker *w, uint16_t op)
+{
+	const struct pvgpu_cmd_desc *d = pvgpu_cmd_find(op);
+	uint32_t len = take16();
+	struct pvgpu_cmd_hdr *hdr;
+	uint64_t *rec;
+	bool on;
+
+	if (len > in.left)
+		len = (uint32_t)in.left;
+	if (!d)
+		return true;
+	len &= ~7u;
+	if (len < d->min_len || len > d->max_len || len < sizeof(*hdr)) {
+		in.at += len;
+		in.left -= len;
+		return true;
+	}
+	rec = malloc(len); /* of just this size, for the sanitizer */
+	memcpy(rec, in.at, len);
+	in.at += len;
+	in.left -= len;
+	for (uint32_t i = 2; i < len / 8; i++) {
+		if (rec[i] >> 56 == 0xfe)
+			rec[i] = address(w, rec[i]);
+	}
+	hdr = (struct pvgpu_cmd_hdr *)rec;
+	hdr->len = len;
+	hdr->op = op;
+	hdr->zero = 0;
+	hdr->seq = (hdr->seq & 0x7fffffff) | (op == PVGPU_OP_MEM_ALLOC ? 1u << 31 : 0);
+	on = gpu_submit(w, d, rec, len) != PVGPU_FATAL;
+	free(rec);
+	return on;
+}
+
+static void side_time(struct worker *w)
+{
+	for (unsigned int i = 0; i < 1000 && atomic_load(&w->gpu->side.jobs); i++)
+		sched_yield();
+}
+
+static void chunk(struct worker *w, uint16_t n)
+{
+	const uint64_t at = w->arena_base + (uint64_t)(n % 8) * CHUNK;
+
+	if (chunks_contain(w->gpu, at, CHUNK, false))
+		gpu_arena_remove(w, at, CHUNK);
+	else
+		gpu_arena_add(w, at, CHUNK);
+}
+
+static bool step(struct worker *w)
+{
+	const uint16_t what = take16();
+
+	switch (what) {
+	case 0x1000:
+		fake_far.manual = false;
+		fake_complete(-1, UINT64_MAX);
+		break;
+	case 0x1001:
+		fake_far.manual = true;
+		break;
+	case 0x1002:
+		fake_complete(-1, take16());
+		break;
+	case 0x1003:
+		atomic_store(&fail_every, take16());
+		break;
+	case 0x1004:
+		fake_kicked(w);
+		break;
+	case 0x1005:
+		side_time(w);
+		look_at_replies(w);
+		break;
+	case 0x1006:
+		callback_done(w, take16());
+		break;
+	case 0x1007:
+		chunk(w, take16());
+		break;
+	default:
+		look_at_replies(w);
+		return what > 0xfff || record(w, what);
+	}
+	return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct worker *w = fake_open(true);
+
+	memset(&in, 0, sizeof(in));
+	in.at = data;
+	in.left = size;
+	atomic_store(&fail_every, 0);
+	fake_far.fail = fail_some;
+	memcpy((void *)(uintptr_t)w->arena_base, image, sizeof(image));
+	for (unsigned int i = 0; i < STEPS_MAX && in.left && step(w); i++)
+		;
+	atomic_store(&fail_every, 0);
+	fake_close(w);
+	return 0;
+}
