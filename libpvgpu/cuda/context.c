@@ -239,3 +239,20 @@ PUBLIC CUresult cuCtxSynchronize_v2(CUcontext ctx)
 		r = atomic_load(&c->state);
 	return r ? r : synchronize(c);
 }
+
+void ctx_synchronize_all(void)
+{
+	struct object_table *t = &object_tables[PVGPU_H_CTX];
+	uint32_t used;
+
+	pthread_mutex_lock(&t->lock);
+	used = t->used;
+	pthread_mutex_unlock(&t->lock);
+	for (uint32_t i = 0; i < used; i++) {
+		char *chunk = atomic_load(&t->chunk[i / OBJECT_CHUNK]);
+		struct ctx *c = (struct ctx *)(chunk + i % OBJECT_CHUNK * t->size);
+
+		if (atomic_load(&c->o.generation) && !atomic_load(&c->state))
+			synchronize(c);
+	}
+}

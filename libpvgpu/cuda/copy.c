@@ -70,7 +70,7 @@ int copy_between(const struct target *t, const struct copy *c)
 		if (c->len <= PVGPU_INLINE_MAX)
 			return pvgpu_do_copy_inline(session(), t->ctx->o.wire, t->stream, c->dst,
 						    src, (uint32_t)c->len);
-		return staging_write(t, c->dst, src, c->len);
+		return staging_write(t, c->dst, src, c->len, !c->async);
 	}
 	if (c->src_side == SIDE_DEVICE) {
 		if (c->len > PVGPU_INLINE_MAX)

@@ -159,6 +159,8 @@ static int write_box(const struct target *t, const struct box *b)
 		if (r)
 			staging_unused(&st);
 	}
+	if (!r && !b->async && b->width * b->rows * b->depth > STAGING_WAIT_ABOVE)
+		r = ctx_result(t->ctx, staging_wait(&st));
 	staging_end(&st);
 	return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fork(): the session's memory and threads are the parent's alone. The child drops what it
- * inherited; its CUDA calls answer CUDA_ERROR_NOT_INITIALIZED. A child of a process that had not
- * called CUDA yet may use it as any process.
+ * inherited. When the parent had called cuInit(), CUDA is over for the child and every call answers
+ * CUDA_ERROR_NOT_INITIALIZED; when not, the child may use CUDA as any process.
  */
 #include "guest.h"
 
@@ -10,6 +10,7 @@ static void child(void)
 {
 	struct pvgpu_session *s = init_fork_child();
 
+	init_fork_unlock();
 	if (!s)
 		return;
 	/* The child's copy of this thread must not give the parent's streams back at its end. */
@@ -19,10 +20,7 @@ static void child(void)
 	pvgpu_session_abandon(s);
 }
 
-void fork_watch(void)
+static __attribute__((constructor)) void watch(void)
 {
-	static bool watched; /* under init.c's lock */
-
-	if (!watched)
-		watched = !pthread_atfork(NULL, NULL, child);
+	pthread_atfork(init_fork_lock, init_fork_unlock, child);
 }

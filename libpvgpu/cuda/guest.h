@@ -106,19 +106,19 @@ static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
 {
 	const uint64_t h = (uintptr_t)handle;
 	const uint32_t index = (uint32_t)h >> OBJECT_INDEX_SHIFT;
+	const uint32_t generation = (uint32_t)(h >> 32) & 0xffffff;
 	const struct object_table *t = &object_tables[type];
 	struct object *o;
 	char *chunk;
 
-	if (h >> 56 != type || index >= PVGPU_HANDLES_MAX || (h & ((1u << OBJECT_INDEX_SHIFT) - 1)))
+	if (h >> 56 != type || !generation || index >= PVGPU_HANDLES_MAX ||
+	    (h & ((1u << OBJECT_INDEX_SHIFT) - 1)))
 		return NULL;
 	chunk = atomic_load_explicit(&t->chunk[index / OBJECT_CHUNK], memory_order_acquire);
 	if (!chunk)
 		return NULL;
 	o = (struct object *)(chunk + index % OBJECT_CHUNK * t->size);
-	return atomic_load_explicit(&o->generation, memory_order_acquire) == (h >> 32 & 0xffffff)
-		       ? o
-		       : NULL;
+	return atomic_load_explicit(&o->generation, memory_order_acquire) == generation ? o : NULL;
 }
 
 /* init.c */
@@ -143,7 +143,7 @@ static inline struct pvgpu_session *session(void)
 int guest_open(void);
 /* Why there is no session: CUDA_ERROR_NOT_INITIALIZED. */
 int guest_absent(void);
-/* The process's number of cuFoo objects of one kind made so far; for ids. */
+/* A number that no other object or allocation of this process has. */
 uint64_t guest_next_id(void);
 
 /* context.c */
@@ -233,6 +233,8 @@ static inline int ctx_enter(struct ctx **out)
 	return atomic_load_explicit(&c->state, memory_order_relaxed);
 }
 
+/* Wait for all work of all contexts. */
+void ctx_synchronize_all(void);
 /* Keep a sticky result for the context; returns r. */
 int ctx_result(struct ctx *c, int r);
 /* A context was lost (destroyed, reset): forget everything in it. */
@@ -455,7 +457,7 @@ struct slot {
 	struct slot *next;
 	char *mem; /* STAGING_PIECE bytes */
 };
-enum { STAGING_PIECE = 1024 * 1024, STAGING_DEPTH = 8 };
+enum { STAGING_PIECE = 1024 * 1024, STAGING_DEPTH = 8, STAGING_WAIT_ABOVE = 64 * 1024 };
 
 /* The pieces of one copy: at most STAGING_DEPTH, used in turn, so that they stay in the cache. */
 struct staging {
@@ -468,13 +470,16 @@ struct staging {
 struct slot *staging_next(struct staging *st);
 /* The piece given last was not posted. */
 void staging_unused(struct staging *st);
+/* The piece posted last has been copied, and so have those before it. */
+int staging_wait(const struct staging *st);
 /* Let the pieces go; those in flight become free when their marks are done. */
 void staging_end(struct staging *st);
 /* The result for a copy that got no piece. */
 int staging_failure(void);
 
-/* Returns when everything is staged; dst is device memory. */
-int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len);
+/* Returns when everything is staged; dst is device memory. wait: a copy of some size has arrived
+ * then, as with the real driver, where only small synchronous copies are merely staged. */
+int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait);
 /* Returns when dst is filled; src is device memory. */
 int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len);
 
@@ -485,10 +490,10 @@ void hostfunc_forget_ctx(struct ctx *c);
 /* output.c */
 void output_pull(void *arg);
 
-/* fork.c */
-void fork_watch(void);
-/* init.c: in a forked child, the parent's session (NULL: there was none), which is none of ours
- * now. */
+/* init.c, for fork.c: nobody opens a session while the process is copied. */
+void init_fork_lock(void);
+void init_fork_unlock(void);
+/* In the child: the parent's session (NULL: there was none), which is none of ours now. */
 struct pvgpu_session *init_fork_child(void);
 
 #endif

@@ -62,19 +62,17 @@ PUBLIC CUresult cuMemFreeHost(void *host)
 {
 	struct range range;
 	struct ctx *c;
-	int r = ctx_enter(&c);
+	const int r = ctx_enter(&c);
 
 	if (r)
 		return r;
 	if (!host || !range_remove((uintptr_t)host, RANGE_PINNED, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	/* Any work of any context may still use it, kernels too. A fault that comes to light here
-	 * stays with its context: nothing runs there any more. */
-	r = ctx_result(c, pvgpu_do_ctx_synchronize(session(), c->o.wire));
-	if (range.ctx != c)
-		ctx_result(range.ctx, pvgpu_do_ctx_synchronize(session(), range.ctx->o.wire));
+	 * stays with its context. */
+	ctx_synchronize_all();
 	host_free_pinned(&range);
-	return r;
+	return atomic_load(&c->state);
 }
 
 PUBLIC CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *addr, void *host, unsigned int flags)

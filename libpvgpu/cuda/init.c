@@ -14,7 +14,7 @@ static const struct pvgpu_session_ops ops = {
 	.output = output_pull,
 };
 
-/* Set in a forked child of a process that had a session: CUDA is over for it. */
+/* Set in a forked child of a process that had called cuInit(): CUDA is over for it. */
 static _Atomic bool forked;
 
 uint64_t guest_next_id(void)
@@ -53,7 +53,6 @@ static int open_locked(void)
 		pvgpu_session_close(s);
 		return r;
 	}
-	fork_watch();
 	opened = s;
 	return 0;
 }
@@ -98,16 +97,23 @@ PUBLIC CUresult cuDriverGetVersion(int *version)
 	return CUDA_SUCCESS;
 }
 
-/* fork.c: the child has no session and never will; other threads' locks are of no concern, since
- * nothing here takes a lock any more. */
+void init_fork_lock(void)
+{
+	pthread_mutex_lock(&init_lock);
+}
+
+void init_fork_unlock(void)
+{
+	pthread_mutex_unlock(&init_lock);
+}
+
 struct pvgpu_session *init_fork_child(void)
 {
 	struct pvgpu_session *s = opened;
 
-	if (s) {
+	opened = NULL;
+	if (session())
 		atomic_store(&forked, true);
-		atomic_store(&guest.session, NULL);
-		opened = NULL;
-	}
+	atomic_store(&guest.session, NULL);
 	return s;
 }

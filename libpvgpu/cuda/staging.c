@@ -128,6 +128,13 @@ void staging_unused(struct staging *st)
 	*at = NULL;
 }
 
+int staging_wait(const struct staging *st)
+{
+	struct slot *last = st->next ? st->slot[(st->next - 1) % STAGING_DEPTH] : NULL;
+
+	return last ? pvgpu_mark_wait(session(), &last->mark) : 0;
+}
+
 void staging_end(struct staging *st)
 {
 	for (unsigned int i = 0; i < STAGING_DEPTH; i++, st->next++) {
@@ -156,13 +163,14 @@ static uint64_t piece_size(uint64_t len)
 	return piece < STAGING_PIECE ? piece : STAGING_PIECE;
 }
 
-int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len)
+int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait)
 {
 	const uint64_t piece = piece_size(len);
 	struct staging st = {.next = 0};
 	const char *from = src;
 	int r = 0;
 
+	wait = wait && len > STAGING_WAIT_ABOVE;
 	while (len && !r) {
 		const uint64_t n = len < piece ? len : piece;
 		struct slot *s = staging_next(&st);
@@ -180,6 +188,8 @@ int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_
 		from += n;
 		len -= n;
 	}
+	if (!r && wait)
+		r = ctx_result(t->ctx, staging_wait(&st));
 	staging_end(&st);
 	return r;
 }

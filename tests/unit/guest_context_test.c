@@ -251,6 +251,9 @@ START_TEST(stale_handles)
 	ck_assert_int_eq(cuStreamQuery((CUstream)((char *)again + 8)), CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuStreamQuery((CUstream)(uintptr_t)-1), CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuEventQuery((CUevent)again), CUDA_ERROR_INVALID_HANDLE);
+	/* No generation: as a free slot has. */
+	ck_assert_int_eq(cuStreamQuery((CUstream)((uintptr_t)PVGPU_H_STREAM << 56 | 7 << 4)),
+			 CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuStreamDestroy_v2(NULL), CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuStreamDestroy_v2(CU_STREAM_PER_THREAD), CUDA_ERROR_INVALID_HANDLE);
 }
@@ -286,8 +289,11 @@ static int init_cuda(void)
 START_TEST(forked_child_has_no_session)
 {
 	CUcontext a;
+	int version;
 
 	in_child(init_cuda, 7); /* nothing was used yet */
+	ck_assert_int_eq(cuDriverGetVersion(&version), 0);
+	in_child(init_cuda, 7); /* a session, but no cuInit() */
 	start();
 	ck_assert_int_eq(cuCtxCreate_v2(&a, 0, 0), 0);
 	in_child(use_cuda, 7);

@@ -53,6 +53,7 @@ START_TEST(pageable_there_and_back)
 	} else {
 		ck_assert_uint_ge(fake.count[PVGPU_OP_COPY], 2);
 		ck_assert_uint_eq(fake.marked, fake.count[PVGPU_OP_COPY]);
+		ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_SYNCHRONIZE], 0);
 	}
 }
 END_TEST
