@@ -17,7 +17,8 @@ import unittest
 import rawclient as raw
 from pvgpu_env import PvgpuEnv, alive, wait_for
 
-PROGRAMS = ("vecadd", "copies", "streams", "threads", "callbacks", "matmul", "reduce", "pinned", "printf", "nbody")
+PROGRAMS = ("vecadd", "copies", "streams", "threads", "callbacks", "matmul", "pinned", "printf",
+            "nbody", "memsets")
 LOOPING = ("vecadd", "scan", "histogram")
 LIMIT = 120
 
@@ -150,7 +151,7 @@ class Kills(unittest.TestCase):
     def one(self, i):
         kind = self.rng.choice((self.kill_app, self.kill_worker, self.kill_pvgpud))
         name = self.rng.choice(PROGRAMS)
-        delay = self.rng.random() * self.rng.choice((0.0, 0.01, 0.1))
+        delay = self.rng.random() * self.rng.choice((0.1, 0.9)) * self.seconds[name]
         print(f"{i:4} {kind.__name__[5:]:7} {name} after {delay * 1000:.1f} ms", flush=True)
         p = self.env.popen([program(self.env, name)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         # An application and its pvgpud may die while they meet; what pvgpud starts is its own then.
@@ -172,6 +173,11 @@ class Kills(unittest.TestCase):
         with PvgpuEnv({"vgpu0": "1G"}, sim={"SIMCUDA_MEMORY": "2G"}) as self.env:
             self.expected = {n: self.env.run([program(self.env, n)], direct=True, timeout=LIMIT).stdout
                              for n in set(PROGRAMS + LOOPING)}
+            self.seconds = {}
+            for n in PROGRAMS:
+                start = time.monotonic()
+                self.run_now(n)
+                self.seconds[n] = time.monotonic() - start
             self.gate = threading.Lock()
             self.bystanders = [Steady(self.env), Coming(self.env, self.expected, self.gate)]
             for b in self.bystanders:

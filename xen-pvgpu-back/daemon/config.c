@@ -73,7 +73,7 @@ void config_init(struct config *c)
 		.shutdown_ms = 5000,
 		.worker_ms = 3000,
 		.lease_ms = 5000,
-		.far_fds = 64,
+		.far_fds = 256,
 		.log_level = LOG_LEVEL_INFO,
 	};
 	strcpy(c->run_dir, "/run/pvgpu");

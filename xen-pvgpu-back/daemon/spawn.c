@@ -77,7 +77,7 @@ static int make_files(const struct daemon *d, const char *name, int fds[FILES])
 
 static const char **make_env(const struct config *c, const char *run_dir)
 {
-	const char **env = calloc(c->env_n + 3, sizeof(*env));
+	const char **env = calloc(c->env_n + 4, sizeof(*env));
 
 	if (!env)
 		return NULL;
@@ -85,6 +85,9 @@ static const char **make_env(const struct config *c, const char *run_dir)
 		env[i] = c->env[i];
 	env[c->env_n] = run_dir;
 	env[c->env_n + 1] = "MALLOC_ARENA_MAX=2";
+	/* Compiled kernels on disk would be a file to open after the seal, and one guest's for the
+	 * next. */
+	env[c->env_n + 2] = "CUDA_CACHE_DISABLE=1";
 	return env;
 }
 

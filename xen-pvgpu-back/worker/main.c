@@ -50,7 +50,7 @@ static const char usage[] =
 	"  --device N          ordinal of the GPU (default 0)\n"
 	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
 	"  --lease-wait-ms N   time for pvgpud to come back when memory is wanted (default 5000)\n"
-	"  --far-fds N         files that libcuda may still open once a session runs (default 64)\n"
+	"  --far-fds N         files that libcuda may still open once a session runs (default 256)\n"
 	"  --help, --version\n";
 
 static unsigned int number(const char *option, const char *s)
@@ -78,7 +78,7 @@ static void parse(struct options *o, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c, at = 0;
 
-	*o = (struct options){.grace_ms = 3000, .lease_wait_ms = 5000, .far_fds = 64};
+	*o = (struct options){.grace_ms = 3000, .lease_wait_ms = 5000, .far_fds = 256};
 	while ((c = getopt_long(argc, argv, "", longs, &at)) != -1) {
 		switch (c) {
 		case 'l':
