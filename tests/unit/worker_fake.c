@@ -21,6 +21,8 @@ void fake_far_init(void);
 		}                                                                                  \
 	} while (0)
 
+static const struct far *real_far; /* or NULL: fake_far */
+
 void worker_send(struct worker *w, const void *rec, uint32_t len)
 {
 	struct pvgpu_rep_hdr hdr;
@@ -111,7 +113,7 @@ void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total)
 
 const struct far *worker_far(const struct worker *w)
 {
-	return &fake_far.far;
+	return real_far ? real_far : &fake_far.far;
 }
 
 int arena_reserve(struct worker *w, uint32_t attempt, uint64_t *base, uint64_t *size)
@@ -154,6 +156,12 @@ int fake_submit(struct worker *w, void *rec, uint32_t len, uint16_t op, uint32_t
 	return gpu_submit(w, d, buf, total);
 }
 
+struct worker *fake_open_on(const struct far *far)
+{
+	real_far = far;
+	return fake_open(true);
+}
+
 struct worker *fake_open(bool with_ctx)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -170,7 +178,7 @@ struct worker *fake_open(bool with_ctx)
 	w->arena_size = FAKE_ARENA;
 	w->arena_base = (uintptr_t)mmap(NULL, FAKE_ARENA, PROT_READ | PROT_WRITE,
 					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	FAKE_CHECK(gpu_check(&fake_far.far, reason, sizeof(reason)) == 0);
+	FAKE_CHECK(gpu_check(worker_far(w), reason, sizeof(reason)) == 0);
 	FAKE_CHECK(gpu_open(w, &w->gpu, reason, sizeof(reason)) == 0);
 	FAKE_SUBMIT(w, SESSION_WINDOWS, 1, win);
 	FAKE_CHECK(fake_result(w, PVGPU_REP_REPLY, 1) == 0);

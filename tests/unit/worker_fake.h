@@ -58,6 +58,8 @@ extern struct fake_far fake_far;
 /* A session with both windows and one context (handle FAKE_CTX), or without the context. */
 #define FAKE_CTX PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 1)
 struct worker *fake_open(bool with_ctx);
+/* On another far end, loaded and initialised; it is not asked what is left. */
+struct worker *fake_open_on(const struct far *far);
 /* Shut down; everything at the far end must be gone, and every lease returned. */
 void fake_close(struct worker *w);
 

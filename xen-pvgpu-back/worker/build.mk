@@ -12,8 +12,11 @@ WORKER_GPU_SRCS := $(addprefix xen-pvgpu-back/worker/,alloc.c arena_map.c callba
 	deferred.c device.c event.c function.c gpu.c image.c launch.c library.c limits.c memory.c module.c objects.c \
 	output.c side.c span.c staging.c stream.c suballoc.c submit.c sync.c window.c) libpvgpu/image/fatbin.c
 WORKER_GPU_OBJS := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o
-WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test
+WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test worker_sim_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o \
 		$(call obj,tests/unit/worker_fake.c tests/unit/worker_fake_far.c) $(WORKER_GPU_OBJS)
 $(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS)))
+CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
+$(B)/unit/worker_sim_test: $(call obj,xen-pvgpu-back/worker/far.c) | $(B)/simcuda/libcuda.so.1
+LDLIBS_worker_sim_test += -ldl
