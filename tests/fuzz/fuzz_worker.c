@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: gen/pvgpu_decode.c tests/unit/worker_fake.c tests/unit/worker_fake_far.c
- *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c xen-pvgpu-back/worker/callback.c
- *   xen-pvgpu-back/worker/complete.c xen-pvgpu-back/worker/context.c xen-pvgpu-back/worker/copy.c
- *   xen-pvgpu-back/worker/deferred.c xen-pvgpu-back/worker/device.c xen-pvgpu-back/worker/event.c
- *   xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gpu.c xen-pvgpu-back/worker/image.c
- *   xen-pvgpu-back/worker/launch.c xen-pvgpu-back/worker/library.c xen-pvgpu-back/worker/limits.c
- *   xen-pvgpu-back/worker/memory.c xen-pvgpu-back/worker/module.c xen-pvgpu-back/worker/objects.c
- *   xen-pvgpu-back/worker/output.c xen-pvgpu-back/worker/side.c xen-pvgpu-back/worker/span.c
- *   xen-pvgpu-back/worker/staging.c xen-pvgpu-back/worker/stream.c xen-pvgpu-back/worker/suballoc.c
- *   xen-pvgpu-back/worker/submit.c xen-pvgpu-back/worker/sync.c xen-pvgpu-back/worker/window.c
- *   libpvgpu/image/fatbin.c */
+ *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c
+ * xen-pvgpu-back/worker/callback.c xen-pvgpu-back/worker/complete.c xen-pvgpu-back/worker/context.c
+ * xen-pvgpu-back/worker/copy.c xen-pvgpu-back/worker/deferred.c xen-pvgpu-back/worker/device.c
+ * xen-pvgpu-back/worker/event.c xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gpu.c
+ * xen-pvgpu-back/worker/image.c xen-pvgpu-back/worker/launch.c xen-pvgpu-back/worker/library.c
+ * xen-pvgpu-back/worker/limits.c xen-pvgpu-back/worker/memory.c xen-pvgpu-back/worker/module.c
+ * xen-pvgpu-back/worker/objects.c xen-pvgpu-back/worker/output.c xen-pvgpu-back/worker/side.c
+ * xen-pvgpu-back/worker/span.c xen-pvgpu-back/worker/staging.c xen-pvgpu-back/worker/stream.c
+ * xen-pvgpu-back/worker/suballoc.c xen-pvgpu-back/worker/submit.c xen-pvgpu-back/worker/sync.c
+ * xen-pvgpu-back/worker/window.c libpvgpu/image/fatbin.c */
 /*
  * Hostile guests, beyond the decoder: sessions of records go through the whole of the worker's GPU
  * side, with a far end that has no memory and whose work ends when the input says so. At the end
@@ -17,13 +17,12 @@
  *
  * Input: steps, each a u16 and what belongs to it.
  *   0 to 0x0fff  a record for the command of that number: u16 length, then the record; its header's
- *                length, op and zero are put right. A u64 with 0xfe on top is an address: bits 55-48
- *                are 0 for the arena, n for the n-th allocation; the rest is added.
- *   0x1000       work ends at once from here on    0x1001  work waits
- *   0x1002       u16 operations of every stream end
- *   0x1003       calls of the far end fail: u16 n, every (n+1)-th from here on; 0: none
- *   0x1004       parked work goes on                0x1005  the side lane gets time
- *   0x1006       u16 host functions have run        0x1007  u16: that chunk of the arena goes or comes
+ *                length, op and zero are put right. A u64 with 0xfe on top is an address: bits
+ * 55-48 are 0 for the arena, n for the n-th allocation; the rest is added. 0x1000       work ends
+ * at once from here on    0x1001  work waits 0x1002       u16 operations of every stream end 0x1003
+ * calls of the far end fail: u16 n, every (n+1)-th from here on; 0: none 0x1004       parked work
+ * goes on                0x1005  the side lane gets time 0x1006       u16 host functions have run
+ * 0x1007  u16: that chunk of the arena goes or comes
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -52,8 +51,8 @@ static CUresult fail_some(const char *call)
 {
 	const unsigned int n = atomic_load(&fail_every);
 
-	return n && !(atomic_fetch_add(&calls, 1) % (n + 1)) ? CUDA_ERROR_OUT_OF_MEMORY :
-							       CUDA_SUCCESS;
+	return n && !(atomic_fetch_add(&calls, 1) % (n + 1)) ? CUDA_ERROR_OUT_OF_MEMORY
+							     : CUDA_SUCCESS;
 }
 
 static uint16_t take16(void)

@@ -44,7 +44,7 @@ void worker_send(struct worker *w, const void *rec, uint32_t len)
 void worker_mark(struct worker *w, uint32_t seq, int32_t result)
 {
 	const struct pvgpu_wire_mark m = {
-		.hdr = { .len = sizeof(m), .kind = PVGPU_REP_MARK, .seq = seq, .result = result },
+		.hdr = {.len = sizeof(m), .kind = PVGPU_REP_MARK, .seq = seq, .result = result},
 	};
 
 	worker_send(w, &m, sizeof(m));
@@ -165,8 +165,8 @@ struct worker *fake_open_on(const struct far *far)
 struct worker *fake_open(bool with_ctx)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	struct pvgpu_wire_session_windows win = { .attempt = 0 };
-	struct pvgpu_wire_ctx_primary_retain retain = { .ctx = FAKE_CTX };
+	struct pvgpu_wire_session_windows win = {.attempt = 0};
+	struct pvgpu_wire_ctx_primary_retain retain = {.ctx = FAKE_CTX};
 	char reason[160];
 
 	fake_far_init();
@@ -265,7 +265,7 @@ bool fake_until(struct worker *w, bool (*what)(struct worker *w, void *arg), voi
 
 int fake_result(struct worker *w, uint16_t kind, uint32_t seq)
 {
-	struct sought s = { kind, seq };
+	struct sought s = {kind, seq};
 	int r = -1000;
 	int64_t at;
 
@@ -333,7 +333,7 @@ int fake_number(struct worker *w, uint64_t ctx, uint64_t stream)
 
 uint64_t fake_alloc(struct worker *w, uint32_t seq, uint64_t ctx, uint64_t size)
 {
-	struct pvgpu_wire_mem_alloc a = { .ctx = ctx, .size = size };
+	struct pvgpu_wire_mem_alloc a = {.ctx = ctx, .size = size};
 	uint64_t addr;
 
 	FAKE_SUBMIT(w, MEM_ALLOC, seq, a);

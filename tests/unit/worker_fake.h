@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A frame and a far end for the worker's GPU side, without process, ring or GPU: what is sent is kept,
- * the far end's streams run when the test says so. Memory is addresses only.
+ * A frame and a far end for the worker's GPU side, without process, ring or GPU: what is sent is
+ * kept, the far end's streams run when the test says so. Memory is addresses only.
  */
 #ifndef PVGPU_TEST_WORKER_FAKE_H
 #define PVGPU_TEST_WORKER_FAKE_H
@@ -27,7 +27,7 @@ struct fake_far {
 	struct far far;
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
-	atomic_bool manual;      /* work ends when fake_complete() says so */
+	atomic_bool manual; /* work ends when fake_complete() says so */
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
 	int ctxs, streams, events, modules, libraries, reserved, physical, mapped, registered;
@@ -36,7 +36,7 @@ struct fake_far {
 	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;
 	unsigned long long next;
-	_Atomic CUresult stuck;  /* a device fault: every call answers it */
+	_Atomic CUresult stuck; /* a device fault: every call answers it */
 };
 
 struct worker {

@@ -13,11 +13,11 @@ struct fake_event {
 	uint64_t at;
 };
 
-#define F     (&fake_far)
+#define F (&fake_far)
 #define ENTER(call)                                                                                \
 	do {                                                                                       \
-		CUresult (*fail_)(const char *) = F->fail;                                        \
-		CUresult r_ = fail_ ? fail_(call) : CUDA_SUCCESS;                              \
+		CUresult (*fail_)(const char *) = F->fail;                                         \
+		CUresult r_ = fail_ ? fail_(call) : CUDA_SUCCESS;                                  \
 		if (!r_)                                                                           \
 			r_ = F->stuck;                                                             \
 		if (r_)                                                                            \
@@ -546,8 +546,8 @@ static CUresult f_stream_query(CUstream s)
 
 	ENTER("query");
 	pthread_mutex_lock(&F->lock);
-	r = F->stream[number(s)].done < F->stream[number(s)].issued ? CUDA_ERROR_NOT_READY :
-								      CUDA_SUCCESS;
+	r = F->stream[number(s)].done < F->stream[number(s)].issued ? CUDA_ERROR_NOT_READY
+								    : CUDA_SUCCESS;
 	pthread_mutex_unlock(&F->lock);
 	return r;
 }
@@ -654,7 +654,7 @@ static CUresult host_start(CUhostFn fn, CUstreamCallback always, void *arg)
 	struct host_call *c = malloc(sizeof(*c));
 	pthread_t t;
 
-	*c = (struct host_call){ fn, always, arg };
+	*c = (struct host_call){fn, always, arg};
 	count(&F->hosts, 1);
 	if (pthread_create(&t, NULL, host_thread, c)) {
 		count(&F->hosts, -1);

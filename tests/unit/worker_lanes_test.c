@@ -17,7 +17,7 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n";
 
 static void stream_make(struct worker *w, uint32_t i)
 {
-	struct pvgpu_wire_stream_create c = { .ctx = FAKE_CTX, .stream = STREAM(i) };
+	struct pvgpu_wire_stream_create c = {.ctx = FAKE_CTX, .stream = STREAM(i)};
 
 	FAKE_SUBMIT(w, STREAM_CREATE, 0, c);
 }
@@ -25,10 +25,15 @@ static void stream_make(struct worker *w, uint32_t i)
 static void load(struct worker *w)
 {
 	struct pvgpu_wire_module_load m = {
-		.ctx = FAKE_CTX, .image = w->arena_base, .image_len = sizeof(ptx), .module = MODULE,
+		.ctx = FAKE_CTX,
+		.image = w->arena_base,
+		.image_len = sizeof(ptx),
+		.module = MODULE,
 	};
 	struct pvgpu_wire_module_get_function f = {
-		.module = MODULE, .function = FUNCTION, .name_len = 6,
+		.module = MODULE,
+		.function = FUNCTION,
+		.name_len = 6,
 	};
 
 	fake_chunk(w, 0, 1u << 20);
@@ -42,8 +47,15 @@ static void load(struct worker *w)
 static int launch_len(struct worker *w, uint64_t stream, uint32_t params)
 {
 	struct pvgpu_wire_launch l = {
-		.ctx = FAKE_CTX, .stream = stream, .function = FUNCTION,
-		.grid_x = 1, .grid_y = 1, .grid_z = 1, .block_x = 1, .block_y = 1, .block_z = 1,
+		.ctx = FAKE_CTX,
+		.stream = stream,
+		.function = FUNCTION,
+		.grid_x = 1,
+		.grid_y = 1,
+		.grid_z = 1,
+		.block_x = 1,
+		.block_y = 1,
+		.block_z = 1,
 		.params_len = params,
 	};
 	static const char values[64];
@@ -58,14 +70,14 @@ static int launch(struct worker *w, uint64_t stream)
 
 static void post_sync(struct worker *w, uint32_t seq, uint64_t stream)
 {
-	struct pvgpu_wire_stream_synchronize s = { .ctx = FAKE_CTX, .stream = stream };
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = stream};
 
 	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
 }
 
 static int sync_ctx(struct worker *w, uint32_t seq)
 {
-	struct pvgpu_wire_ctx_synchronize s = { .ctx = FAKE_CTX };
+	struct pvgpu_wire_ctx_synchronize s = {.ctx = FAKE_CTX};
 
 	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, seq, s);
 	return fake_result(w, PVGPU_REP_REPLY, seq);
@@ -73,7 +85,7 @@ static int sync_ctx(struct worker *w, uint32_t seq)
 
 static int query(struct worker *w, uint32_t seq, uint64_t stream)
 {
-	struct pvgpu_wire_stream_query q = { .ctx = FAKE_CTX, .stream = stream };
+	struct pvgpu_wire_stream_query q = {.ctx = FAKE_CTX, .stream = stream};
 
 	FAKE_SUBMIT(w, STREAM_QUERY, seq, q);
 	return fake_result(w, PVGPU_REP_REPLY, seq);
@@ -139,11 +151,11 @@ END_TEST
 START_TEST(parked_work_keeps_its_order)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_event_create e = { .ctx = FAKE_CTX, .event = EVENT(1) };
-	struct pvgpu_wire_event_record r = { .ctx = FAKE_CTX, .stream = STREAM(1),
-					     .event = EVENT(1) };
-	struct pvgpu_wire_event_query q = { .event = EVENT(1) };
-	struct pvgpu_wire_stream_destroy d = { .stream = STREAM(1) };
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = EVENT(1)};
+	struct pvgpu_wire_event_record r = {
+		.ctx = FAKE_CTX, .stream = STREAM(1), .event = EVENT(1)};
+	struct pvgpu_wire_event_query q = {.event = EVENT(1)};
+	struct pvgpu_wire_stream_destroy d = {.stream = STREAM(1)};
 
 	load(w);
 	stream_make(w, 1);
@@ -152,7 +164,8 @@ START_TEST(parked_work_keeps_its_order)
 	while (!w->gpu->park.head)
 		launch(w, STREAM(1));
 	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
-	/* The event's record is parked: not ready, although it was never recorded at the far end. */
+	/* The event's record is parked: not ready, although it was never recorded at the far end.
+	 */
 	FAKE_SUBMIT(w, EVENT_QUERY, 10, q);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 10), CUDA_ERROR_NOT_READY);
 	post_sync(w, 11, STREAM(1));
@@ -241,10 +254,10 @@ END_TEST
 START_TEST(event_of_the_past)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_event_create e = { .ctx = FAKE_CTX, .event = EVENT(1) };
-	struct pvgpu_wire_event_record r = { .ctx = FAKE_CTX, .stream = STREAM(1),
-					     .event = EVENT(1) };
-	struct pvgpu_wire_event_synchronize y = { .event = EVENT(1) };
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = EVENT(1)};
+	struct pvgpu_wire_event_record r = {
+		.ctx = FAKE_CTX, .stream = STREAM(1), .event = EVENT(1)};
+	struct pvgpu_wire_event_synchronize y = {.event = EVENT(1)};
 
 	load(w);
 	stream_make(w, 1);
@@ -275,7 +288,11 @@ END_TEST
 static int copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uint64_t n)
 {
 	struct pvgpu_wire_copy c = {
-		.hdr = { .flags = PVGPU_CMD_MARK }, .ctx = FAKE_CTX, .dst = dst, .src = src, .size = n,
+		.hdr = {.flags = PVGPU_CMD_MARK},
+		.ctx = FAKE_CTX,
+		.dst = dst,
+		.src = src,
+		.size = n,
 	};
 
 	return FAKE_SUBMIT(w, COPY, seq, c);
@@ -285,10 +302,10 @@ static int copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uint
 START_TEST(marks_come_first)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_event_create e = { .ctx = FAKE_CTX, .event = EVENT(1) };
-	struct pvgpu_wire_event_record r = { .ctx = FAKE_CTX, .event = EVENT(1) };
-	struct pvgpu_wire_event_synchronize y = { .event = EVENT(1) };
-	struct pvgpu_wire_event_query q = { .event = EVENT(1) };
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = EVENT(1)};
+	struct pvgpu_wire_event_record r = {.ctx = FAKE_CTX, .event = EVENT(1)};
+	struct pvgpu_wire_event_synchronize y = {.event = EVENT(1)};
+	struct pvgpu_wire_event_query q = {.event = EVENT(1)};
 	uint64_t a;
 
 	load(w);
@@ -376,7 +393,7 @@ END_TEST
 START_TEST(device_faults_stay)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_mem_alloc m = { .ctx = FAKE_CTX, .size = 16 };
+	struct pvgpu_wire_mem_alloc m = {.ctx = FAKE_CTX, .size = 16};
 
 	load(w);
 	stream_make(w, 1);
@@ -399,8 +416,8 @@ END_TEST
 START_TEST(fetch)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_copy_fetch f = { .ctx = FAKE_CTX, .size = 16 };
-	struct pvgpu_wire_copy_inline i = { .ctx = FAKE_CTX, .data_len = 16 };
+	struct pvgpu_wire_copy_fetch f = {.ctx = FAKE_CTX, .size = 16};
+	struct pvgpu_wire_copy_inline i = {.ctx = FAKE_CTX, .data_len = 16};
 	uint64_t a = fake_alloc(w, 10, FAKE_CTX, 16);
 	const unsigned char *body;
 
@@ -428,7 +445,7 @@ static void copy_box(struct worker *w, uint32_t seq, uint64_t dst, uint64_t pitc
 		     uint64_t height, int expect)
 {
 	struct pvgpu_wire_copy_3d c = {
-		.hdr = { .flags = PVGPU_CMD_MARK },
+		.hdr = {.flags = PVGPU_CMD_MARK},
 		.ctx = FAKE_CTX,
 		.dst = dst,
 		.dst_pitch = pitch,
@@ -464,7 +481,7 @@ END_TEST
 START_TEST(callbacks_wait_for_the_guest)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_host_func h = { .ctx = FAKE_CTX, .id = 77 };
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .id = 77};
 	const uint64_t *id;
 
 	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
@@ -489,7 +506,7 @@ END_TEST
 START_TEST(output_is_told_and_pulled)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_output_pull p = { .hdr = { .len = 0 } };
+	struct pvgpu_wire_output_pull p = {.hdr = {.len = 0}};
 	int out[2], err[2];
 	const uint32_t *body;
 
@@ -524,7 +541,7 @@ END_TEST
 START_TEST(much_output_is_bounded)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_output_pull p = { .hdr = { .len = 0 } };
+	struct pvgpu_wire_output_pull p = {.hdr = {.len = 0}};
 	static const char block[4096];
 	uint64_t pulled = 0;
 	int out[2], err[2];
@@ -556,10 +573,12 @@ END_TEST
 START_TEST(modules_come_and_go)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_module_unload u = { .module = MODULE };
-	struct pvgpu_wire_module_get_global q = { .module = MODULE, .name_len = 1 };
+	struct pvgpu_wire_module_unload u = {.module = MODULE};
+	struct pvgpu_wire_module_get_global q = {.module = MODULE, .name_len = 1};
 	struct pvgpu_wire_module_load m = {
-		.ctx = FAKE_CTX, .image = w->arena_base, .image_len = 16,
+		.ctx = FAKE_CTX,
+		.image = w->arena_base,
+		.image_len = 16,
 		.module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 2),
 	};
 	uint64_t global;
@@ -596,19 +615,19 @@ START_TEST(jit_options_are_numbers)
 		uint32_t id;
 		int result;
 	} row[] = {
-		{ CU_JIT_MAX_REGISTERS, 0 },
-		{ CU_JIT_OPTIMIZATION_LEVEL, 0 },
-		{ CU_JIT_INFO_LOG_BUFFER, CUDA_ERROR_INVALID_VALUE },
-		{ CU_JIT_ERROR_LOG_BUFFER, CUDA_ERROR_INVALID_VALUE },
-		{ CU_JIT_GLOBAL_SYMBOL_ADDRESSES, CUDA_ERROR_INVALID_VALUE },
-		{ CU_JIT_GLOBAL_SYMBOL_NAMES, CUDA_ERROR_INVALID_VALUE },
-		{ 12345, CUDA_ERROR_INVALID_VALUE },
+		{CU_JIT_MAX_REGISTERS, 0},
+		{CU_JIT_OPTIMIZATION_LEVEL, 0},
+		{CU_JIT_INFO_LOG_BUFFER, CUDA_ERROR_INVALID_VALUE},
+		{CU_JIT_ERROR_LOG_BUFFER, CUDA_ERROR_INVALID_VALUE},
+		{CU_JIT_GLOBAL_SYMBOL_ADDRESSES, CUDA_ERROR_INVALID_VALUE},
+		{CU_JIT_GLOBAL_SYMBOL_NAMES, CUDA_ERROR_INVALID_VALUE},
+		{12345, CUDA_ERROR_INVALID_VALUE},
 	};
 
 	fake_chunk(w, 0, 4096);
 	memcpy((void *)(uintptr_t)w->arena_base, ptx, sizeof(ptx));
 	for (uint32_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		struct pvgpu_jit_option o = { .id = row[i].id, .value = 1 };
+		struct pvgpu_jit_option o = {.id = row[i].id, .value = 1};
 		struct pvgpu_wire_module_load m = {
 			.ctx = FAKE_CTX,
 			.image = w->arena_base,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker's device memory: size classes, slabs, spans, the window's pages, the allocation map. */
+/* The worker's device memory: size classes, slabs, spans, the window's pages, the allocation map.
+ */
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -55,25 +56,25 @@ START_TEST(spans)
 		uint64_t pitch, rows, width, height, depth;
 		int64_t span;
 	} row[] = {
-		{ 0, 0, 1, 1, 1, 1 },
-		{ 16, 0, 16, 4, 1, 64 },
-		{ 16, 0, 10, 4, 1, 58 },
-		{ 16, 8, 10, 4, 3, (2 * 8 + 3) * 16 + 10 },
-		{ 9, 0, 10, 2, 1, -1 },          /* the pitch is less than a row */
-		{ 16, 3, 10, 4, 2, -1 },         /* a slice has fewer rows than are copied */
-		{ 9, 9, 10, 1, 2, -1 },
-		{ 0, 0, 0, 1, 1, -1 },
-		{ 0, 0, 1, 0, 1, -1 },
-		{ 0, 0, 1, 1, 0, -1 },
-		{ UINT64_MAX, 0, 1, 3, 1, -1 },
-		{ 1ull << 32, 1ull << 32, 1, 2, 2, -1 },
-		{ 1ull << 62, 0, 1ull << 62, 2, 1, -1 },
-		{ 1ull << 62, 0, 1ull << 62, 4, 1, -1 },
-		{ 1, UINT64_MAX, 1, 1, UINT64_MAX, -1 },
-		{ UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, -1 },
-		{ 0, 0, INT64_MAX, 1, 1, INT64_MAX },
-		{ 0, 0, 1ull << 63, 1, 1, -1 },
-		{ 1ull << 31, 1, 1, 1, 1ull << 31, ((1ll << 31) - 1) * (1ll << 31) + 1 },
+		{0, 0, 1, 1, 1, 1},
+		{16, 0, 16, 4, 1, 64},
+		{16, 0, 10, 4, 1, 58},
+		{16, 8, 10, 4, 3, (2 * 8 + 3) * 16 + 10},
+		{9, 0, 10, 2, 1, -1},  /* the pitch is less than a row */
+		{16, 3, 10, 4, 2, -1}, /* a slice has fewer rows than are copied */
+		{9, 9, 10, 1, 2, -1},
+		{0, 0, 0, 1, 1, -1},
+		{0, 0, 1, 0, 1, -1},
+		{0, 0, 1, 1, 0, -1},
+		{UINT64_MAX, 0, 1, 3, 1, -1},
+		{1ull << 32, 1ull << 32, 1, 2, 2, -1},
+		{1ull << 62, 0, 1ull << 62, 2, 1, -1},
+		{1ull << 62, 0, 1ull << 62, 4, 1, -1},
+		{1, UINT64_MAX, 1, 1, UINT64_MAX, -1},
+		{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, -1},
+		{0, 0, INT64_MAX, 1, 1, INT64_MAX},
+		{0, 0, 1ull << 63, 1, 1, -1},
+		{1ull << 31, 1, 1, 1, 1ull << 31, ((1ll << 31) - 1) * (1ll << 31) + 1},
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
@@ -167,7 +168,7 @@ START_TEST(free_gives_quota_back)
 	struct worker *w = fake_open(true);
 	const uint64_t a = fake_alloc(w, 10, FAKE_CTX, 8u << 20);
 	const uint64_t b = fake_alloc(w, 11, FAKE_CTX, 100);
-	struct pvgpu_wire_mem_free f = { .ctx = FAKE_CTX, .address = a };
+	struct pvgpu_wire_mem_free f = {.ctx = FAKE_CTX, .address = a};
 	uint64_t want = 2u << 20;
 
 	FAKE_SUBMIT(w, MEM_FREE, 12, f);
@@ -175,9 +176,10 @@ START_TEST(free_gives_quota_back)
 	ck_assert(fake_until(w, all_back, &want));
 	/* Twice, and inside of an allocation: kept for the next synchronising call. */
 	FAKE_SUBMIT(w, MEM_FREE, 13, f);
-	ck_assert_int_eq(atomic_load(&((struct ctx *)obj_lookup(&w->gpu->tables, PVGPU_H_CTX,
-								FAKE_CTX))->deferred),
-			 CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(
+		atomic_load(&((struct ctx *)obj_lookup(&w->gpu->tables, PVGPU_H_CTX, FAKE_CTX))
+				     ->deferred),
+		CUDA_ERROR_INVALID_VALUE);
 	f.address = b + 1;
 	FAKE_SUBMIT(w, MEM_FREE, 14, f);
 	ck_assert_int_eq(mem_where(w->gpu, b, 100), AT_DEVICE);
@@ -189,10 +191,14 @@ START_TEST(alloc_waits_for_frees)
 {
 	struct worker *w = fake_open(true);
 	const uint64_t a = fake_alloc(w, 10, FAKE_CTX, w->quota);
-	struct pvgpu_wire_mem_free f = { .ctx = FAKE_CTX, .address = a };
-	struct pvgpu_wire_mem_alloc m = { .ctx = FAKE_CTX, .size = w->quota };
+	struct pvgpu_wire_mem_free f = {.ctx = FAKE_CTX, .address = a};
+	struct pvgpu_wire_mem_alloc m = {.ctx = FAKE_CTX, .size = w->quota};
 	struct pvgpu_wire_memset set = {
-		.ctx = FAKE_CTX, .dst = a, .element = 1, .width = 16, .height = 1,
+		.ctx = FAKE_CTX,
+		.dst = a,
+		.element = 1,
+		.width = 16,
+		.height = 1,
 	};
 
 	ck_assert(a);
@@ -218,9 +224,8 @@ START_TEST(globals_are_known)
 	int a, b;
 
 	for (uint64_t i = 0; i < 100; i++)
-		ck_assert_int_eq(global_add(g, 0x9000 + (i * 37 % 100) * 64, 32, i % 2 ? &a : &b,
-					    NULL),
-				 0);
+		ck_assert_int_eq(
+			global_add(g, 0x9000 + (i * 37 % 100) * 64, 32, i % 2 ? &a : &b, NULL), 0);
 	for (uint64_t i = 0; i < 100; i++) {
 		ck_assert_int_eq(mem_where(g, 0x9000 + i * 64, 32), AT_DEVICE);
 		ck_assert_int_eq(mem_where(g, 0x9000 + i * 64, 33), AT_NOWHERE);
@@ -264,7 +269,7 @@ static CUresult fail_one(const char *call)
 
 START_TEST(far_end_fails)
 {
-	static const char *const calls[] = { "create", "map", "access" };
+	static const char *const calls[] = {"create", "map", "access"};
 	struct worker *w = fake_open(true);
 
 	fake_far.fail = fail_one;

@@ -16,21 +16,21 @@ static void *find(struct worker *w, uint64_t h)
 
 static void stream_make(struct worker *w, uint64_t h)
 {
-	struct pvgpu_wire_stream_create c = { .ctx = FAKE_CTX, .stream = h };
+	struct pvgpu_wire_stream_create c = {.ctx = FAKE_CTX, .stream = h};
 
 	FAKE_SUBMIT(w, STREAM_CREATE, 0, c);
 }
 
 static void stream_drop(struct worker *w, uint64_t h)
 {
-	struct pvgpu_wire_stream_destroy d = { .stream = h };
+	struct pvgpu_wire_stream_destroy d = {.stream = h};
 
 	FAKE_SUBMIT(w, STREAM_DESTROY, 0, d);
 }
 
 static int sync_ctx(struct worker *w, uint32_t seq)
 {
-	struct pvgpu_wire_ctx_synchronize s = { .ctx = FAKE_CTX };
+	struct pvgpu_wire_ctx_synchronize s = {.ctx = FAKE_CTX};
 
 	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, seq, s);
 	return fake_result(w, PVGPU_REP_REPLY, seq);
@@ -38,7 +38,7 @@ static int sync_ctx(struct worker *w, uint32_t seq)
 
 static int sync_stream(struct worker *w, uint32_t seq, uint64_t stream)
 {
-	struct pvgpu_wire_stream_synchronize s = { .ctx = FAKE_CTX, .stream = stream };
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = stream};
 
 	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
 	return fake_result(w, PVGPU_REP_REPLY, seq);
@@ -73,7 +73,7 @@ START_TEST(chains)
 	stream_make(w, STREAM(2, 7));
 	old = find(w, STREAM(1, 7));
 	new = find(w, STREAM(2, 7));
-	ck_assert(old && new && old != new);
+	ck_assert(old && new &&old != new);
 	stream_drop(w, STREAM(1, 7));
 	ck_assert_ptr_null(find(w, STREAM(1, 7)));
 	ck_assert_ptr_eq(find(w, STREAM(2, 7)), new);
@@ -89,17 +89,13 @@ END_TEST
 START_TEST(malformed_handles)
 {
 	static const uint64_t bad[] = {
-		0,
-		STREAM(1, PVGPU_HANDLES_MAX),
-		STREAM(1, UINT32_MAX),
-		EVENT(1, 1),
-		PVGPU_HANDLE(0xff, 0, 1, 1),
-		UINT64_MAX,
+		0,           STREAM(1, PVGPU_HANDLES_MAX), STREAM(1, UINT32_MAX),
+		EVENT(1, 1), PVGPU_HANDLE(0xff, 0, 1, 1),  UINT64_MAX,
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct worker *w = fake_open(true);
-		struct pvgpu_wire_stream_create c = { .ctx = FAKE_CTX, .stream = bad[i] };
+		struct pvgpu_wire_stream_create c = {.ctx = FAKE_CTX, .stream = bad[i]};
 
 		ck_assert_int_eq(FAKE_SUBMIT(w, STREAM_CREATE, 0, c), PVGPU_FATAL);
 		ck_assert_int_eq(w->ended, 1);
@@ -151,7 +147,7 @@ END_TEST
 START_TEST(as_many_as_allowed)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_event_create e = { .ctx = FAKE_CTX };
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX};
 
 	for (uint32_t i = 0; i < PVGPU_HANDLES_MAX; i++) {
 		e.event = EVENT(1, i);
@@ -170,10 +166,10 @@ START_TEST(context_takes_all_along)
 {
 	struct worker *w = fake_open(true);
 	const uint64_t second = PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2);
-	struct pvgpu_wire_ctx_create c = { .ctx = second };
-	struct pvgpu_wire_ctx_destroy d = { .ctx = second };
-	struct pvgpu_wire_stream_create s = { .ctx = second, .stream = STREAM(1, 9) };
-	struct pvgpu_wire_event_create e = { .ctx = second, .event = EVENT(1, 9) };
+	struct pvgpu_wire_ctx_create c = {.ctx = second};
+	struct pvgpu_wire_ctx_destroy d = {.ctx = second};
+	struct pvgpu_wire_stream_create s = {.ctx = second, .stream = STREAM(1, 9)};
+	struct pvgpu_wire_event_create e = {.ctx = second, .event = EVENT(1, 9)};
 	uint64_t addr;
 
 	FAKE_SUBMIT(w, CTX_CREATE, 10, c);
@@ -204,8 +200,8 @@ START_TEST(strangers)
 {
 	struct worker *w = fake_open(true);
 	const uint64_t second = PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2);
-	struct pvgpu_wire_ctx_create c = { .ctx = second };
-	struct pvgpu_wire_stream_create s = { .ctx = second, .stream = STREAM(1, 9) };
+	struct pvgpu_wire_ctx_create c = {.ctx = second};
+	struct pvgpu_wire_stream_create s = {.ctx = second, .stream = STREAM(1, 9)};
 
 	FAKE_SUBMIT(w, CTX_CREATE, 10, c);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 10), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's GPU side on the simulated GPU, driven record by record: what the frame would hand it,
- * without process, ring and guest.
+ * The worker's GPU side on the simulated GPU, driven record by record: what the frame would hand
+ * it, without process, ring and guest.
  */
 #include <check.h>
 #include <stdio.h>
@@ -11,12 +11,12 @@
 
 #include "tests/unit/worker_fake.h"
 
-#define MODULE    PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 1)
-#define FUNCTION  PVGPU_HANDLE(PVGPU_H_FUNCTION, 0, 1, 1)
-#define STREAM    PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
-#define N         1000u
-#define IMAGE_AT  0
-#define DATA_AT   (1u << 20)
+#define MODULE   PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 1)
+#define FUNCTION PVGPU_HANDLE(PVGPU_H_FUNCTION, 0, 1, 1)
+#define STREAM   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
+#define N        1000u
+#define IMAGE_AT 0
+#define DATA_AT  (1u << 20)
 
 static struct far far;
 
@@ -54,11 +54,11 @@ static const char ptx[] =
 
 static struct worker *open_sim(void)
 {
-	struct pvgpu_wire_module_load m = { .ctx = FAKE_CTX, .image_len = sizeof(ptx),
-					    .module = MODULE };
-	struct pvgpu_wire_module_get_function f = { .module = MODULE, .function = FUNCTION,
-						    .name_len = 3 };
-	struct pvgpu_wire_stream_create s = { .ctx = FAKE_CTX, .stream = STREAM };
+	struct pvgpu_wire_module_load m = {
+		.ctx = FAKE_CTX, .image_len = sizeof(ptx), .module = MODULE};
+	struct pvgpu_wire_module_get_function f = {
+		.module = MODULE, .function = FUNCTION, .name_len = 3};
+	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM};
 	struct worker *w;
 	char reason[160];
 
@@ -81,14 +81,21 @@ static struct worker *open_sim(void)
 static void launch(struct worker *w, uint64_t dst, uint64_t a, uint64_t b, uint32_t n)
 {
 	struct pvgpu_wire_launch l = {
-		.ctx = FAKE_CTX, .stream = STREAM, .function = FUNCTION,
-		.grid_x = (n + 127) / 128, .grid_y = 1, .grid_z = 1,
-		.block_x = 128, .block_y = 1, .block_z = 1, .params_len = 28,
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.function = FUNCTION,
+		.grid_x = (n + 127) / 128,
+		.grid_y = 1,
+		.grid_z = 1,
+		.block_x = 128,
+		.block_y = 1,
+		.block_z = 1,
+		.params_len = 28,
 	};
 	struct {
 		uint64_t dst, a, b;
 		uint32_t n, pad;
-	} params = { dst, a, b, n, 0 };
+	} params = {dst, a, b, n, 0};
 
 	fake_submit(w, &l, sizeof(l), PVGPU_OP_LAUNCH, 0, &params, 28);
 }
@@ -96,8 +103,12 @@ static void launch(struct worker *w, uint64_t dst, uint64_t a, uint64_t b, uint3
 static void copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uint64_t n)
 {
 	struct pvgpu_wire_copy c = {
-		.hdr = { .flags = PVGPU_CMD_MARK },
-		.ctx = FAKE_CTX, .stream = STREAM, .dst = dst, .src = src, .size = n,
+		.hdr = {.flags = PVGPU_CMD_MARK},
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.dst = dst,
+		.src = src,
+		.size = n,
 	};
 
 	FAKE_SUBMIT(w, COPY, seq, c);
@@ -105,7 +116,7 @@ static void copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uin
 
 static int sync_stream(struct worker *w, uint32_t seq)
 {
-	struct pvgpu_wire_stream_synchronize s = { .ctx = FAKE_CTX, .stream = STREAM };
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = STREAM};
 
 	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
 	return fake_result(w, PVGPU_REP_REPLY, seq);
@@ -142,9 +153,9 @@ START_TEST(many_launches)
 {
 	struct worker *w = open_sim();
 	const uint64_t a = fake_alloc(w, 10, FAKE_CTX, 4096);
-	struct pvgpu_wire_copy_inline i = { .ctx = FAKE_CTX, .stream = STREAM, .dst = a,
-					    .data_len = 4 };
-	struct pvgpu_wire_copy_fetch f = { .ctx = FAKE_CTX, .stream = STREAM, .size = 4 };
+	struct pvgpu_wire_copy_inline i = {
+		.ctx = FAKE_CTX, .stream = STREAM, .dst = a, .data_len = 4};
+	struct pvgpu_wire_copy_fetch f = {.ctx = FAKE_CTX, .stream = STREAM, .size = 4};
 	const unsigned char *body;
 	uint32_t value = 0;
 
@@ -181,8 +192,10 @@ START_TEST(bad_image)
 {
 	struct worker *w = open_sim();
 	struct pvgpu_wire_module_load m = {
-		.ctx = FAKE_CTX, .image = w->arena_base + DATA_AT,
-		.error_log_size = 200, .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 2),
+		.ctx = FAKE_CTX,
+		.image = w->arena_base + DATA_AT,
+		.error_log_size = 200,
+		.module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 2),
 	};
 	static const char bad[] = ".version 6.0\n.target sm_70\n.address_size 64\nnonsense\n";
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cuMemAlloc and cuMemFree. An allocation is tried at once; when lease or space lacks, it goes to the
- * side lane and waits there for frees that are under way before it says that there is no memory.
+ * cuMemAlloc and cuMemFree. An allocation is tried at once; when lease or space lacks, it goes to
+ * the side lane and waits there for frees that are under way before it says that there is no
+ * memory.
  */
 #include <stdlib.h>
 
@@ -17,7 +18,7 @@ struct alloc_job {
 
 static void alloc_reply(struct gpu *g, struct alloc_job *j, int r, uint64_t addr)
 {
-	const struct pvgpu_out_mem_alloc out = { .address = addr };
+	const struct pvgpu_out_mem_alloc out = {.address = addr};
 
 	worker_reply_mem_alloc(g->w, j->seq, r, &out);
 	obj_unref(j->c);

@@ -74,9 +74,9 @@ void chunks_unpin(struct gpu *g, uint64_t addr, uint64_t len)
 /* The chunk is registered through c, or the far end has refused. c is current. */
 static bool enrol(struct gpu *g, struct ctx *c, uint64_t addr, uint64_t size)
 {
-	const int r = (int)g->far->cuMemHostRegister_v2(
-		(void *)(uintptr_t)addr, size,
-		CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+	const int r = (int)g->far->cuMemHostRegister_v2((void *)(uintptr_t)addr, size,
+							CU_MEMHOSTREGISTER_PORTABLE |
+								CU_MEMHOSTREGISTER_DEVICEMAP);
 	bool first;
 
 	if (!r)
@@ -86,10 +86,11 @@ static bool enrol(struct gpu *g, struct ctx *c, uint64_t addr, uint64_t size)
 	g->arena.unsupported = true;
 	pthread_mutex_unlock(&g->arena.lock);
 	if (first)
-		worker_log(g->w,
-			   "the far end does not page-lock the arena (cuMemHostRegister: error %d): "
-			   "copies are slower",
-			   ctx_result(c, r));
+		worker_log(
+			g->w,
+			"the far end does not page-lock the arena (cuMemHostRegister: error %d): "
+			"copies are slower",
+			ctx_result(c, r));
 	return false;
 }
 
@@ -123,7 +124,7 @@ void chunks_register(struct gpu *g, struct ctx *c)
 	struct arena *a = &g->arena;
 
 	for (;;) {
-		struct chunk k = { 0 };
+		struct chunk k = {0};
 		const struct chunk *found;
 
 		pthread_mutex_lock(&a->lock);
@@ -194,7 +195,7 @@ int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size)
 	}
 	at = chunk_before(a, addr) + 1;
 	memmove(&a->chunk[at + 1], &a->chunk[at], (a->count - (uint32_t)at) * sizeof(*a->chunk));
-	a->chunk[at] = (struct chunk){ .addr = addr, .size = size };
+	a->chunk[at] = (struct chunk){.addr = addr, .size = size};
 	a->count++;
 	pthread_mutex_unlock(&a->lock);
 	if (c && !ctx_enter(c))
@@ -206,7 +207,7 @@ int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size)
 {
 	struct gpu *g = worker_gpu(w);
 	struct arena *a = &g->arena;
-	struct chunk k = { 0 };
+	struct chunk k = {0};
 	int64_t at;
 
 	/* Work that asked for no mark may still use it: kernels, for example. */

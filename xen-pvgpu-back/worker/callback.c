@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host functions. A trampoline runs where CUDA runs host functions, asks the guest to run its own and
- * holds the stream until the guest has. The guest runs them one at a time in the order asked, so the
- * n-th request is done when its count reaches n.
+ * Host functions. A trampoline runs where CUDA runs host functions, asks the guest to run its own
+ * and holds the stream until the guest has. The guest runs them one at a time in the order asked,
+ * so the n-th request is done when its count reaches n.
  */
 #include <stdlib.h>
 
@@ -21,7 +21,7 @@ static void ask_and_wait(struct callback *k, uint32_t status)
 	struct gpu *g = k->g;
 	struct callbacks *cb = &g->cb;
 	const struct pvgpu_wire_callback rec = {
-		.hdr = { .len = sizeof(rec), .kind = PVGPU_REP_CALLBACK },
+		.hdr = {.len = sizeof(rec), .kind = PVGPU_REP_CALLBACK},
 		.id = k->id,
 		.status = status,
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies and memsets. Every range is checked before the far end sees it: CUDA would take any address
- * of this process. A range of the arena stays mapped until the mark of its command is sent.
+ * Copies and memsets. Every range is checked before the far end sees it: CUDA would take any
+ * address of this process. A range of the arena stays mapped until the mark of its command is sent.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,8 @@ static bool range_find(struct gpu *g, struct range *r, uint64_t addr, uint64_t l
 	return r->at != AT_NOWHERE;
 }
 
-/* An asked-for mark also carries the error: it is then not kept for a synchronising call, which would
- * report it a second time. */
+/* An asked-for mark also carries the error: it is then not kept for a synchronising call, which
+ * would report it a second time. */
 static int refuse(struct worker *w, const struct pvgpu_cmd_hdr *hdr, int r)
 {
 	if (!(hdr->flags & PVGPU_CMD_MARK))
@@ -68,7 +68,8 @@ static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hd
 	return PVGPU_PENDING;
 }
 
-static int issue(const struct far *far, const struct range *dst, const struct range *src, CUstream s)
+static int issue(const struct far *far, const struct range *dst, const struct range *src,
+		 CUstream s)
 {
 	if (dst->at == AT_DEVICE && src->at == AT_DEVICE)
 		return (int)far->cuMemcpyDtoDAsync_v2(dst->addr, src->addr, src->len, s);
@@ -142,7 +143,7 @@ int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 	uint64_t src_pitch = in->src_pitch, src_rows = in->src_height;
 	struct wait *wait = NULL;
 	struct range dst, src;
-	CUDA_MEMCPY3D p = { 0 };
+	CUDA_MEMCPY3D p = {0};
 	int64_t to, from;
 	struct stream *s;
 	int r;
@@ -239,7 +240,7 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 /* The bytes are in a slot, or in memory of their own. */
 static void fetch_done(struct gpu *g, struct wait *w, int result)
 {
-	struct pvgpu_out_copy_fetch out = { 0 };
+	struct pvgpu_out_copy_fetch out = {0};
 	int r = ctx_result(w->ctx, result);
 
 	if (!r)
@@ -304,19 +305,19 @@ static int set(const struct far *far, const struct pvgpu_in_memset *in, CUstream
 	switch (in->element) {
 	case 1:
 		return (int)(line ? far->cuMemsetD8Async(in->dst, (unsigned char)in->value,
-							 in->width, s) :
-				    far->cuMemsetD2D8Async(in->dst, in->pitch,
+							 in->width, s)
+				  : far->cuMemsetD2D8Async(in->dst, in->pitch,
 							   (unsigned char)in->value, in->width,
 							   in->height, s));
 	case 2:
 		return (int)(line ? far->cuMemsetD16Async(in->dst, (unsigned short)in->value,
-							  in->width, s) :
-				    far->cuMemsetD2D16Async(in->dst, in->pitch,
+							  in->width, s)
+				  : far->cuMemsetD2D16Async(in->dst, in->pitch,
 							    (unsigned short)in->value, in->width,
 							    in->height, s));
 	default:
-		return (int)(line ? far->cuMemsetD32Async(in->dst, in->value, in->width, s) :
-				    far->cuMemsetD2D32Async(in->dst, in->pitch, in->value,
+		return (int)(line ? far->cuMemsetD32Async(in->dst, in->value, in->width, s)
+				  : far->cuMemsetD2D32Async(in->dst, in->pitch, in->value,
 							    in->width, in->height, s));
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Errors of one-way commands: the first is kept and reported once, by the next synchronising call. */
+/* Errors of one-way commands: the first is kept and reported once, by the next synchronising call.
+ */
 #include "state.h"
 
 void gpu_deferred(struct worker *w, void *ctx, int result)

@@ -13,12 +13,12 @@ int handle_session_hello(struct worker *w, const struct pvgpu_in_session_hello *
 
 	if (in->version_min > PVGPU_PROTOCOL_VERSION || in->version_max < in->version_min)
 		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
-	out->version = in->version_max < PVGPU_PROTOCOL_VERSION ? in->version_max :
-								  PVGPU_PROTOCOL_VERSION;
+	out->version =
+		in->version_max < PVGPU_PROTOCOL_VERSION ? in->version_max : PVGPU_PROTOCOL_VERSION;
 	out->device_count = 1;
 	out->features = 0;
-	out->driver_version = far->driver_version < DRIVER_VERSION_MAX ? far->driver_version :
-									 DRIVER_VERSION_MAX;
+	out->driver_version =
+		far->driver_version < DRIVER_VERSION_MAX ? far->driver_version : DRIVER_VERSION_MAX;
 	return 0;
 }
 
@@ -100,8 +100,8 @@ static void attributes(const struct far *far, struct pvgpu_device_attr *to)
 		int value = 0;
 
 		to[i].result =
-			i ? (int)far->cuDeviceGetAttribute(&value, (CUdevice_attribute)i, far->dev) :
-			    CUDA_ERROR_INVALID_VALUE;
+			i ? (int)far->cuDeviceGetAttribute(&value, (CUdevice_attribute)i, far->dev)
+			  : CUDA_ERROR_INVALID_VALUE;
 		to[i].value = to[i].result || is_masked(i) ? 0 : value;
 	}
 	/* A vGPU has a process to itself as far as it can see. */

@@ -69,7 +69,8 @@ struct event_job {
 
 void event_retire(struct event *e)
 {
-	/* Now, while its context is there: a queue's reference may keep the object a little longer. */
+	/* Now, while its context is there: a queue's reference may keep the object a little longer.
+	 */
 	if (e->far)
 		fev_put(e->far);
 	e->far = NULL;

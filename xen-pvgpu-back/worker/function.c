@@ -5,7 +5,7 @@
 
 #include "image.h"
 
-#define INFO_ATTRS 16
+#define INFO_ATTRS     16
 #define PARAMS_IN_INFO 1400u
 
 static int attr_get(struct gpu *g, const struct function *f, int attr, int *value)
@@ -66,7 +66,7 @@ static int learn_params(struct gpu *g, struct function *f)
 int function_info(struct gpu *g, struct function *f, const char *name, void *buf, uint32_t cap,
 		  uint32_t *len)
 {
-	struct pvgpu_func_info info = { 0 };
+	struct pvgpu_func_info info = {0};
 	const size_t name_len = name ? strlen(name) : 0;
 	uint32_t params;
 	int r = learn_params(g, f);
@@ -159,8 +159,8 @@ int handle_func_occupancy(struct worker *w, const struct pvgpu_in_func_occupancy
 	struct function *f = in->function;
 	const int r = both(in->ctx, f);
 
-	return r ? r :
-		   (int)far->cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+	return r ? r
+		 : (int)far->cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
 			   &out->blocks, f->far.fn, in->block_size, in->dynamic_shared, in->flags);
 }
 
@@ -201,10 +201,10 @@ int handle_func_clusters(struct worker *w, const struct pvgpu_in_func_clusters *
 		r = launch_attrs(in->attrs, in->attrs_len, attrs, 16, &config.numAttrs);
 	if (r)
 		return r;
-	if (in->what ? !far->cuOccupancyMaxActiveClusters :
-		       !far->cuOccupancyMaxPotentialClusterSize)
+	if (in->what ? !far->cuOccupancyMaxActiveClusters
+		     : !far->cuOccupancyMaxPotentialClusterSize)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	return (int)(in->what ? far->cuOccupancyMaxActiveClusters(&out->value, f->far.fn, &config) :
-				far->cuOccupancyMaxPotentialClusterSize(&out->value, f->far.fn,
+	return (int)(in->what ? far->cuOccupancyMaxActiveClusters(&out->value, f->far.fn, &config)
+			      : far->cuOccupancyMaxPotentialClusterSize(&out->value, f->far.fn,
 									&config));
 }

@@ -113,7 +113,7 @@ static void drop_all(struct gpu *g)
 
 static bool side_done(struct gpu *g, unsigned int ms)
 {
-	const struct timespec step = { .tv_nsec = 1000000 };
+	const struct timespec step = {.tv_nsec = 1000000};
 
 	for (unsigned int i = 0; atomic_load(&g->side.jobs); i++) {
 		if (i >= ms)

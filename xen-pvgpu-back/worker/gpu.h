@@ -17,8 +17,9 @@ int gpu_check(const struct far *far, char *reason, size_t cap);
 bool gpu_idle(struct worker *w);
 
 /*
- * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's (or,
- * with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call, once.
+ * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's
+ * (or, with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call,
+ * once.
  */
 void gpu_deferred(struct worker *w, void *ctx, int result);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading images, for modules and libraries: the bytes are copied out of the arena first and checked
- * and used only in the copy; options are numbers from a list; logs go to bounded buffers.
+ * Loading images, for modules and libraries: the bytes are copied out of the arena first and
+ * checked and used only in the copy; options are numbers from a list; logs go to bounded buffers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -77,8 +77,7 @@ static void logs_add(struct image_job *j)
 	}
 	if (j->error_size) {
 		option_add(j, CU_JIT_ERROR_LOG_BUFFER, j->error);
-		option_add(j, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES,
-			   (void *)(uintptr_t)j->error_size);
+		option_add(j, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)j->error_size);
 	}
 }
 

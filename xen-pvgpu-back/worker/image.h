@@ -7,13 +7,13 @@
 
 struct image_job {
 	struct job job;
-	void *obj;        /* module or library, referenced */
+	void *obj; /* module or library, referenced */
 	uint32_t seq;
 	uint64_t addr, len; /* in the arena, pinned until image_fetch */
 	char *bytes;
-	uint64_t charge;  /* leased for it */
+	uint64_t charge; /* leased for it */
 	unsigned int options;
-	int time_at;      /* the option that asks for the time, or -1 */
+	int time_at; /* the option that asks for the time, or -1 */
 	CUjit_option option[72];
 	void *value[72];
 	uint32_t info_size, error_size;

@@ -9,7 +9,7 @@ static void run_load(struct gpu *g, struct job *job)
 {
 	struct image_job *j = (struct image_job *)job;
 	struct library *l = j->obj;
-	struct pvgpu_out_library_load out = { 0 };
+	struct pvgpu_out_library_load out = {0};
 	int r = image_fetch(g, j);
 
 	if (!r)
@@ -280,7 +280,7 @@ int handle_library_get_module(struct worker *w, const struct pvgpu_in_library_ge
 static void run_global(struct gpu *g, struct job *job)
 {
 	struct part_job *j = (struct part_job *)job;
-	struct pvgpu_out_library_get_global out = { 0 };
+	struct pvgpu_out_library_get_global out = {0};
 	CUdeviceptr addr = 0;
 	size_t size = 0;
 	int r = ctx_enter(j->c);
@@ -323,7 +323,7 @@ int handle_library_get_global(struct worker *w, const struct pvgpu_in_library_ge
 static void run_function(struct gpu *g, struct job *job)
 {
 	struct part_job *j = (struct part_job *)job;
-	struct pvgpu_out_kernel_get_function out = { 0 };
+	struct pvgpu_out_kernel_get_function out = {0};
 	unsigned char *info = malloc(INFO_MAX);
 	int r = info ? ctx_enter(j->c) : CUDA_ERROR_OUT_OF_MEMORY;
 
@@ -355,9 +355,9 @@ int handle_kernel_get_function(struct worker *w, const struct pvgpu_in_kernel_ge
 		return r;
 	j = part_new(in->hdr, in->ctx, run_function);
 	/* It goes with the library, as the kernel does. */
-	f = j ? obj_new(g, PVGPU_H_FUNCTION, in->function_h, sizeof(*f), in->ctx,
-			kernel->holder, &r) :
-		NULL;
+	f = j ? obj_new(g, PVGPU_H_FUNCTION, in->function_h, sizeof(*f), in->ctx, kernel->holder,
+			&r)
+	      : NULL;
 	if (!f) {
 		if (j)
 			part_free(j);

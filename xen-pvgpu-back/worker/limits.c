@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A context's limits and cache configuration. Limits that make the far end take memory are leased. */
+/* A context's limits and cache configuration. Limits that make the far end take memory are leased.
+ */
 #include <stdlib.h>
 
 #include "state.h"
@@ -16,8 +17,8 @@ static uint64_t cost(const struct far *far, uint32_t limit, uint64_t value)
 	far->cuDeviceGetAttribute(&threads, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR,
 				  far->dev);
 	/* Each thread that can be resident has one. */
-	return __builtin_mul_overflow(value, (uint64_t)sms * (uint64_t)threads, &bytes) ? UINT64_MAX :
-											  bytes;
+	return __builtin_mul_overflow(value, (uint64_t)sms * (uint64_t)threads, &bytes) ? UINT64_MAX
+											: bytes;
 }
 
 struct limit_job {
@@ -67,9 +68,9 @@ static void run_set(struct gpu *g, struct job *job)
 	int r = ctx_enter(j->c);
 
 	if (!r)
-		r = j->limit <= CU_LIMIT_MALLOC_HEAP_SIZE ?
-			    set_leased(g, j) :
-			    (int)g->far->cuCtxSetLimit((CUlimit)j->limit, j->value);
+		r = j->limit <= CU_LIMIT_MALLOC_HEAP_SIZE
+			    ? set_leased(g, j)
+			    : (int)g->far->cuCtxSetLimit((CUlimit)j->limit, j->value);
 	worker_reply_ctx_set_limit(g->w, j->seq, ctx_result(j->c, r), NULL);
 	obj_unref(j->c);
 	free(j);

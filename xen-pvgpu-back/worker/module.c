@@ -9,7 +9,7 @@ static void run_load(struct gpu *g, struct job *job)
 {
 	struct image_job *j = (struct image_job *)job;
 	struct module *m = j->obj;
-	struct pvgpu_out_module_load out = { 0 };
+	struct pvgpu_out_module_load out = {0};
 	int r = image_fetch(g, j);
 
 	if (!r)

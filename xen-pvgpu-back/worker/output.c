@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device output. libcuda prints into this process's standard output and error, which are pipes that a
- * thread of ours empties into bounded buffers until the guest pulls them. Before a synchronising call
- * is answered, what is in stdio and in the pipes is taken in, so that the answer can say that there is
- * output.
+ * Device output. libcuda prints into this process's standard output and error, which are pipes that
+ * a thread of ours empties into bounded buffers until the guest pulls them. Before a synchronising
+ * call is answered, what is in stdio and in the pipes is taken in, so that the answer can say that
+ * there is output.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 
 #include "state.h"
 
-#define TEXT_MAX  (1u << 20) /* of each; what comes after it is lost, and counted */
-#define PULL_MAX  (8u << 10)
-#define CHUNK     4096
+#define TEXT_MAX (1u << 20) /* of each; what comes after it is lost, and counted */
+#define PULL_MAX (8u << 10)
+#define CHUNK    4096
 
 static const char lost_line[] = "\n[pvgpu: %llu bytes of device output lost]\n";
 
@@ -82,7 +82,7 @@ static void *output_thread(void *arg)
 	struct output *o = &((struct gpu *)arg)->out;
 
 	for (;;) {
-		struct pollfd p[3] = { { .fd = o->wake[0], .events = POLLIN } };
+		struct pollfd p[3] = {{.fd = o->wake[0], .events = POLLIN}};
 
 		pthread_mutex_lock(&o->lock);
 		for (int i = 0; i < 2; i++) {
@@ -129,8 +129,8 @@ uint16_t output_flags(struct worker *w)
 {
 	const struct gpu *g = worker_gpu(w);
 
-	return g && atomic_load_explicit(&g->out.waiting, memory_order_acquire) ? PVGPU_REP_OUTPUT :
-										  0;
+	return g && atomic_load_explicit(&g->out.waiting, memory_order_acquire) ? PVGPU_REP_OUTPUT
+										: 0;
 }
 
 /* out.lock held: the next bytes for the guest. */
@@ -143,7 +143,8 @@ static uint32_t pull(struct text *t, char *to)
 	t->len -= n;
 	if (!t->len && t->lost) {
 		char line[96];
-		const int len = snprintf(line, sizeof(line), lost_line, (unsigned long long)t->lost);
+		const int len =
+			snprintf(line, sizeof(line), lost_line, (unsigned long long)t->lost);
 
 		t->lost = 0;
 		keep(t, line, (size_t)len);

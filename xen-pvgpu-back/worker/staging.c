@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Page-locked slots for small copies whose bytes travel in records: CUDA would wait for pageable ones. */
+/* Page-locked slots for small copies whose bytes travel in records: CUDA would wait for pageable
+ * ones. */
 #include <stdlib.h>
 #include <sys/mman.h>
 

@@ -8,7 +8,7 @@
 
 #include "state.h"
 
-#define IN_FLIGHT_MAX 512u /* of one stream */
+#define IN_FLIGHT_MAX 512u  /* of one stream */
 #define IN_FLIGHT_SUM 4096u /* streams share hardware queues: many streams get less each */
 #define IN_FLIGHT_MIN 32u
 

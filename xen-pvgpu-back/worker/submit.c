@@ -2,7 +2,8 @@
 /*
  * Records on their way to a lane. The decoding thread never waits: while the gate is closed, or too
  * much is in flight on a stream, or a queue behind it is full, work parks here, in order, with all
- * that comes after it. Commands of the `now` lane go on; what they ask about parked work is not ready.
+ * that comes after it. Commands of the `now` lane go on; what they ask about parked work is not
+ * ready.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,10 @@ struct handles {
 };
 
 #define AT(cmd, field) offsetof(struct pvgpu_wire_##cmd, field)
-#define STREAM_OF(op, cmd) { PVGPU_OP_##op, AT(cmd, ctx), AT(cmd, stream), 0 }
+#define STREAM_OF(op, cmd)                                                                         \
+	{                                                                                          \
+		PVGPU_OP_##op, AT(cmd, ctx), AT(cmd, stream), 0                                    \
+	}
 
 static const struct handles handles[] = {
 	STREAM_OF(LAUNCH, launch),
@@ -42,9 +46,9 @@ static const struct handles handles[] = {
 	STREAM_OF(STREAM_SYNCHRONIZE, stream_synchronize),
 	STREAM_OF(STREAM_WAIT_EVENT, stream_wait_event),
 	STREAM_OF(HOST_FUNC, host_func),
-	{ PVGPU_OP_EVENT_RECORD, AT(event_record, ctx), AT(event_record, stream),
-	  AT(event_record, event) },
-	{ PVGPU_OP_CTX_SYNCHRONIZE, AT(ctx_synchronize, ctx), 0, 0 },
+	{PVGPU_OP_EVENT_RECORD, AT(event_record, ctx), AT(event_record, stream),
+	 AT(event_record, event)},
+	{PVGPU_OP_CTX_SYNCHRONIZE, AT(ctx_synchronize, ctx), 0, 0},
 };
 
 static uint64_t handle_at(const void *rec, uint16_t offset)
@@ -58,7 +62,7 @@ static uint64_t handle_at(const void *rec, uint16_t offset)
 
 static struct target target_of(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
 {
-	struct target t = { 0 };
+	struct target t = {0};
 
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
 		const struct handles *h = &handles[i];
@@ -98,7 +102,8 @@ static bool ctx_room(struct ctx *c)
 /* Small copies need a slot: without one CUDA would copy while we wait. */
 static bool slot_room(struct gpu *g, const struct pvgpu_cmd_desc *d, const struct target *t)
 {
-	if ((d->op != PVGPU_OP_COPY_INLINE && d->op != PVGPU_OP_COPY_FETCH) || !t->ctx || obj_error(t->ctx))
+	if ((d->op != PVGPU_OP_COPY_INLINE && d->op != PVGPU_OP_COPY_FETCH) || !t->ctx ||
+	    obj_error(t->ctx))
 		return true;
 	return staging_room(g, t->ctx);
 }
