@@ -302,7 +302,7 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 }
 
 /* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true
- * any more. */
+ * any more. What others do with their memory can be told later, and is no reason to end this one. */
 static int say(struct worker *w, const struct pvgpu_sup *m)
 {
 	int err;
@@ -312,6 +312,11 @@ static int say(struct worker *w, const struct pvgpu_sup *m)
 	err = msg_send(w->control, m, sizeof(*m), NULL, 0);
 	if (!err)
 		return 0;
+	if (err == -EAGAIN && m->kind == PVGPU_SUP_MEMINFO) {
+		w->told = UINT64_MAX;
+		vgpu_changed(w->vgpu);
+		return 0;
+	}
 	if (err != -EPIPE)
 		sup_kill(w, "does not read its control socket: %s", strerror(-err));
 	return -1;
