@@ -183,10 +183,14 @@ static void finish_before(struct gpu *g, struct wait *w, int result)
 {
 	struct waitq *q = &w->s->q;
 
-	while (q->head && q->head->at <= w->at)
+	for (;;) {
+		/* One at a time, or a later one could be done first. */
+		while (q->running)
+			pthread_cond_wait(&g->complete.gone, &g->complete.lock);
+		if (!q->head || q->head->at > w->at)
+			return;
 		finish_head(g, q, result);
-	while (q->running)
-		pthread_cond_wait(&g->complete.gone, &g->complete.lock);
+	}
 }
 
 /* Has its event ended? Block for it when the thread may. */
@@ -259,6 +263,8 @@ static int serve(struct gpu *g, struct waitq *q)
 	r = look(g, w, block);
 	pthread_mutex_lock(&k->lock);
 	k->blocked -= block;
+	while (q->running)
+		pthread_cond_wait(&k->gone, &k->lock);
 	w->pins--;
 	if (w->taken) {
 		/* Somebody finished it for us; the last one out clears up. */

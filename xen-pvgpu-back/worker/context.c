@@ -106,7 +106,9 @@ static int make_far(struct gpu *g, struct ctx *c, uint32_t flags)
 	if (c->primary) {
 		/* Refused while it is active: then it has the flags of the first time. */
 		far->cuDevicePrimaryCtxSetFlags_v2(far->dev, f);
-		return (int)far->cuDevicePrimaryCtxRetain(&c->far, far->dev);
+		r = (int)far->cuDevicePrimaryCtxRetain(&c->far, far->dev);
+		g->primaries += !r;
+		return r;
 	}
 	r = (int)far->cuCtxCreate_v2(&c->far, f, far->dev);
 	if (!r) {
@@ -124,10 +126,12 @@ static void unmake_far(struct gpu *g, struct ctx *c)
 		return;
 	ctx_leave(g);
 	atomic_store_explicit(&c->gone, true, memory_order_release);
-	if (c->primary)
+	if (c->primary) {
 		g->far->cuDevicePrimaryCtxRelease_v2(g->far->dev);
-	else
+		g->primaries--;
+	} else {
 		g->far->cuCtxDestroy_v2(c->far);
+	}
 }
 
 static int make_legacy(struct gpu *g, struct ctx *c)
@@ -263,6 +267,8 @@ static void run_destroy(struct gpu *g, struct job *job)
 
 	ctx_waits_drain(g, c);
 	mem_release(g, j->areas);
+	/* An allocation that waited in this lane may have come through since. */
+	mem_release(g, mem_detach(g, c));
 	if (!j->next)
 		mem_trim(g);
 	if (!obj_error(c) && !ctx_enter(c)) {
@@ -338,7 +344,10 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	j->reply = reply;
 	j->job.run = run_destroy;
 	/* Frees that are under way wait for all contexts: they must come first. */
-	side_after_work(g, atomic_load(&g->mem.pending) ? NULL : c, &j->job);
+	if (atomic_load(&g->mem.pending))
+		side_after_all(g, c, &j->job);
+	else
+		side_after_work(g, c, &j->job);
 	return PVGPU_PENDING;
 }
 
@@ -353,10 +362,14 @@ int handle_ctx_destroy(struct worker *w, const struct pvgpu_in_ctx_destroy *in,
 static void run_reset(struct gpu *g, struct job *job)
 {
 	struct ctx_job *j = (struct ctx_job *)job;
+	int r = 0;
 
-	ctx_leave(g);
-	worker_reply_ctx_primary_reset(
-		g->w, j->seq, (int)g->far->cuDevicePrimaryCtxReset_v2(g->far->dev), NULL);
+	/* One that was being made when the reset came is newer than it, and in use by now. */
+	if (!g->primaries) {
+		ctx_leave(g);
+		r = (int)g->far->cuDevicePrimaryCtxReset_v2(g->far->dev);
+	}
+	worker_reply_ctx_primary_reset(g->w, j->seq, r, NULL);
 	free(j);
 }
 

@@ -454,9 +454,11 @@ void mem_put(struct gpu *g, struct area *a, uint32_t block)
 			heap_del(g, a);
 		else if (a->ctx && !a->open)
 			open_add(&a->ctx->heap, a);
-		/* A slab of a context that is going is released with it. */
-		empty = empty && !a->detached;
+		/* A slab of a context that is going is released with it, or by the last of us. */
+		empty = empty && (!a->detached || a->orphan);
 	}
+	if (empty)
+		a->detached = a->orphan = false;
 	pthread_mutex_unlock(&m->lock);
 	if (empty)
 		area_done(g, a);
@@ -484,17 +486,25 @@ struct area *mem_detach(struct gpu *g, struct ctx *c)
 void mem_release(struct gpu *g, struct area *list)
 {
 	struct memory *m = &g->mem;
+	bool orphan;
 
 	while (list) {
 		struct area *a = list;
 
 		list = a->next;
 		a->next = NULL;
-		a->detached = false;
 		pthread_mutex_lock(&m->lock);
-		m->blocks -= a->slab ? a->slab->used : 1;
+		m->blocks -= a->slab ? a->slab->used - a->slab->freeing : 1;
+		/* Frees that wait for another context's work come later. */
+		a->orphan = a->slab && a->slab->freeing;
+		if (a->orphan)
+			a->slab->used = a->slab->freeing;
+		else
+			a->detached = false;
+		orphan = a->orphan;
 		pthread_mutex_unlock(&m->lock);
-		area_done(g, a);
+		if (!orphan)
+			area_done(g, a);
 	}
 }
 

@@ -65,6 +65,7 @@ struct area { /* pages mapped together */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
 	bool open, detached, freeing;
+	bool orphan; /* its context has gone, frees of its blocks have not come yet */
 };
 
 struct heap { /* of a context; mem.lock */

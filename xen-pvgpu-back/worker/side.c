@@ -157,27 +157,30 @@ static bool barrier_on(struct gpu *g, struct ctx *c, struct barrier *b)
 	return true;
 }
 
-static bool barrier_fill(struct gpu *g, struct ctx *c, struct barrier *b)
+static bool barrier_fill(struct gpu *g, struct ctx *c, bool all, struct barrier *b)
 {
-	if (c)
-		return barrier_on(g, c, b);
+	if (c && !barrier_on(g, c, b))
+		return false;
+	if (!all)
+		return true;
 	for (struct link *l = g->root.owned.next; l != &g->root.owned; l = l->next) {
 		struct obj *o = link_of(l, struct obj, of_owner);
 
-		if (o->type == PVGPU_H_CTX && !barrier_on(g, (struct ctx *)o, b))
+		if (o->type == PVGPU_H_CTX && o != (struct obj *)c && !barrier_on(g, (struct ctx *)o, b))
 			return false;
 	}
 	return true;
 }
 
 /* Frees come in runs: those with no new work between them share one barrier. */
-static bool share(struct gpu *g, struct ctx *c, struct job *j)
+static bool share(struct gpu *g, struct ctx *c, bool all, struct job *j)
 {
 	struct side *s = &g->side;
 	bool shared;
 
 	pthread_mutex_lock(&s->lock);
-	shared = s->last && s->last_serial == g->op_serial && s->last_ctx == c;
+	shared = s->last && s->last_serial == g->op_serial && s->last_ctx == c &&
+		 s->last_all == all;
 	if (shared) {
 		j->next = NULL;
 		*s->last->tail = j;
@@ -187,13 +190,13 @@ static bool share(struct gpu *g, struct ctx *c, struct job *j)
 	return shared;
 }
 
-void side_after_work(struct gpu *g, struct ctx *c, struct job *j)
+static void after(struct gpu *g, struct ctx *c, bool all, struct job *j)
 {
 	struct side *s = &g->side;
 	struct barrier *b;
 
 	atomic_fetch_add(&s->jobs, 1);
-	if (share(g, c, j))
+	if (share(g, c, all, j))
 		return;
 	b = calloc(1, sizeof(*b));
 	if (!b) {
@@ -208,13 +211,24 @@ void side_after_work(struct gpu *g, struct ctx *c, struct job *j)
 	s->last = b;
 	s->last_serial = g->op_serial;
 	s->last_ctx = c;
+	s->last_all = all;
 	pthread_mutex_unlock(&s->lock);
-	if (!barrier_fill(g, c, b)) {
+	if (!barrier_fill(g, c, all, b)) {
 		/* Never released: what it guards may still be in use. */
 		worker_end(g->w, PVGPU_END_FAILED, "out of memory");
 		return;
 	}
 	barrier_step(g, b);
+}
+
+void side_after_work(struct gpu *g, struct ctx *c, struct job *j)
+{
+	after(g, c, !c, j);
+}
+
+void side_after_all(struct gpu *g, struct ctx *c, struct job *j)
+{
+	after(g, c, true, j);
 }
 
 bool side_stop(struct gpu *g, unsigned int ms)

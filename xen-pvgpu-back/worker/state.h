@@ -341,6 +341,7 @@ struct side {
 	struct barrier *last;
 	uint64_t last_serial;
 	const struct ctx *last_ctx;
+	bool last_all;
 	atomic_uint jobs; /* queued, running or behind a barrier */
 	atomic_bool kick; /* the decoding thread waits for jobs to go down */
 	atomic_bool poke; /* look at the allocations that wait */
@@ -351,6 +352,8 @@ bool side_stop(struct gpu *g, unsigned int ms);
 void side_push(struct gpu *g, struct job *j);
 /* Push it when all work issued so far (in c; NULL: anywhere) has ended. Decoding thread. */
 void side_after_work(struct gpu *g, struct ctx *c, struct job *j);
+/* The same for work anywhere, and in c, which is in no list any more. */
+void side_after_all(struct gpu *g, struct ctx *c, struct job *j);
 void side_poke(struct gpu *g);
 bool side_room(struct gpu *g);
 
@@ -467,6 +470,7 @@ struct gpu {
 	atomic_int deferred;
 	atomic_bool ended;
 	uint64_t op_serial; /* operations issued on any stream */
+	uint32_t primaries; /* times that the primary context is retained; side lane */
 	uint32_t full_streams, live_streams, zombies;
 	uint32_t stream_limit, fence_every;
 	struct park park;
