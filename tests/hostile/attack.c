@@ -21,7 +21,7 @@
 
 static const struct attack *const tables[] = {attacks_open,   attacks_ring,  attacks_race,
 					      attacks_handle, attacks_memory, attacks_chunk,
-					      attacks_image,  attacks_flood, attacks_kernel};
+					      attacks_image,  attacks_flood, attacks_kernel, attacks_soup};
 static const char *const outcomes[] = {"ends", "lives", "either", "leaves", "none"};
 
 extern const char ptx_fault[];
@@ -140,7 +140,10 @@ int main(int argc, char **argv)
 		die("usage: attack --list | attack SOCKET NAME [SEED]");
 	a = find(argv[2]);
 	if (argc == 4)
-		state = (uint32_t)strtoul(argv[3], NULL, 0) | 1;
+		state = (uint32_t)strtoul(argv[3], NULL, 0);
+	for (const char *c = a->name; *c; c++)
+		state = state * 31 + (unsigned char)*c;
+	state |= 1;
 	signal(SIGPIPE, SIG_IGN);
 	alarm(LIMIT_S);
 	attack_arg = a->arg;

@@ -177,7 +177,7 @@ static void many(struct guest *g)
 			ok = i >= 8192 || POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx,
 					       .stream = handle(PVGPU_H_STREAM, 0, i));
 		else /* one slot, all of its generations */
-			ok = i >= 20000 || POST(g, event_create, EVENT_CREATE, .ctx = g->ctx,
+			ok = i >= 10000 || POST(g, event_create, EVENT_CREATE, .ctx = g->ctx,
 						.event = handle(PVGPU_H_EVENT, i, 0));
 		if (!ok)
 			return;

@@ -258,6 +258,19 @@ static void pieces(struct guest *g)
 	settle(g);
 }
 
+/* Leases that come and go, each of which is news for the vGPU's other sessions. */
+static void storm(struct guest *g)
+{
+	const uint64_t until = now_ms() + 1500;
+	uint64_t at;
+
+	while (now_ms() < until && !guest_over(g)) {
+		if (!alloc(g, 8u << 20, &at))
+			POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = at);
+		settle(g);
+	}
+}
+
 static void frees(struct guest *g)
 {
 	const uint64_t at[] = {g->memory[0], g->memory[0],     g->memory[1] + 8, g->arena_base,
@@ -301,6 +314,7 @@ const struct attack attacks_memory[] = {
 	{"memory_sizes", MEMORY, LIVES, sizes, 0},
 	{"memory_pieces_1", MEMORY, LIVES, pieces, 1},
 	{"memory_pieces_1m", MEMORY, LIVES, pieces, 1 << 20},
+	{"memory_storm", MEMORY, LIVES, storm, 0},
 	{"memory_frees", MEMORY, LIVES, frees, 0},
 	{"memory_leftovers", MEMORY, LIVES, leftovers, 0},
 	{"memory_leftovers_2", MEMORY, LIVES, leftovers, 0},

@@ -16,6 +16,7 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -213,6 +214,18 @@ class Hostile(unittest.TestCase):
         peak = self.watch.peak.get(pid, 0)
         limit = LARGE.get(name, WORKER_LIMIT) * (4 if self.san else 1)
         self.assertLess(peak, limit, f"the worker used {peak >> 20} MiB")
+
+    def test_worker_that_sleeps(self):
+        """A worker that does not get to read for a while is told of its vGPU's memory later: it did nothing wrong."""
+        self.env.wait_sessions(1, "bad")
+        (worker,) = [int(s["pid"]) for s in self.env.sessions("bad").values()]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            self.one("memory_storm", "lives")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        time.sleep(0.1)
+        self.assertTrue(self.witnesses[1].fine(), self.witnesses[1].said())
 
     def one(self, name, expected):
         failed = int(self.env.read("/vgpu/bad/sessions-failed"))
