@@ -6,6 +6,7 @@
 #include "xen-pvgpu-back/worker/frame.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define ATTR_PAGEABLE_MEMORY_ACCESS 88
 
@@ -44,6 +45,8 @@ int prepare(struct worker *w, char *reason, size_t cap)
 
 	if (far_load(f, w->opt.libcuda, reason, cap) < 0)
 		return -1;
+	/* Loaded lazily, code would be loaded, and the device waited for, on the decoding thread. */
+	setenv("CUDA_MODULE_LOADING", "EAGER", 1);
 	r = f->cuInit(0);
 	if (r)
 		return far_failed(w, "cuInit", r, reason, cap);
