@@ -80,15 +80,14 @@ class Process:
         self.channel.send("kill", self.number, b"%d" % signal)
 
     def wait(self, limit=60):
-        self.channel.clock.wait(f"{self.channel.name}: '{short(self.command)}' to end",
-                                lambda: self.status is not None, limit)
+        self.channel.wait(f"'{short(self.command)}' to end", lambda: self.status is not None, limit)
         return Result(self.command, self.status, bytes(self.out), bytes(self.err))
 
     def wait_output(self, pattern, limit=60):
         """Until the output matches; the match."""
-        return self.channel.clock.wait(f"{self.channel.name}: '{short(self.command)}' to print /{pattern}/",
-                                       lambda: re.search(pattern, self.out.decode(errors="replace"), re.M) or
-                                       self.gone_without(pattern), limit)
+        return self.channel.wait(f"'{short(self.command)}' to print /{pattern}/",
+                                 lambda: re.search(pattern, self.out.decode(errors="replace"), re.M) or
+                                 self.gone_without(pattern), limit)
 
     def gone_without(self, pattern):
         if self.status is not None:
@@ -112,6 +111,7 @@ class Channel:
         self.next_number = 1
         self.hellos = 0
         self.bad = 0
+        self.panic = None            # what the kernel said when it gave up
 
     def send(self, kind, number, data=b""):
         body = base64.b64encode(data) if data else b"-"
@@ -138,6 +138,8 @@ class Channel:
         if not good:
             self.bad += b"@" in line
             self.text += line + b"\n"
+            if b"Kernel panic" in line:
+                self.panic = line.decode(errors="replace").strip()
             return
         self.text += line[:m.start()]
         self.obey(m[1].decode(), int(m[2]), data)
@@ -167,7 +169,15 @@ class Channel:
             return False
         # A line that was cut ends here.
         self.put(b"\n")
-        self.clock.wait(f"the agent in {self.name}", answered, limit, poll=1)
+        self.wait("the agent", answered, limit, poll=1)
+
+    def wait(self, what, condition, limit, poll=None):
+        """Clock.wait, as long as the kernel there lives."""
+        def alive_and():
+            if self.panic:
+                raise LabError(f"{self.name}: {what}: {self.panic}")
+            return condition()
+        return self.clock.wait(f"{self.name}: {what}", alive_and, limit, poll)
 
     def start(self, command, kind="run", quiet=False):
         with self.clock.cond:

@@ -6,7 +6,7 @@ from channel import Channel, LabError
 
 CONFIG = """name = "{name}"
 type = "{kind}"
-kernel = "/boot/vmlinuz"
+kernel = "/boot/vmlinux"
 ramdisk = "{ramdisk}"
 extra = "console=hvc0 loglevel=1 mitigations=off {extra}"
 memory = {memory}

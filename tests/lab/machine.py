@@ -17,8 +17,9 @@ QEMU = "qemu-system-x86_64"
 @dataclasses.dataclass(frozen=True)
 class Boot:
     """What a scenario needs of the machine; scenarios with equal needs share one."""
-    memory: int = 3072         # MiB of the machine
-    dom0_memory: int = 1536    # MiB of it for dom0
+    cpus: int = 1              # of the machine
+    memory: int = 3072         # MiB of it
+    dom0_memory: int = 1536    # MiB for dom0
     dom0_vcpus: int = 1
     xen: str = ""              # more of Xen's command line
     dom0: str = ""             # more of dom0's kernel's
@@ -30,12 +31,12 @@ class Boot:
         dom0 = f"console=hvc0 quiet mitigations=off {self.dom0}".strip()
         # The CPU and thread=single are what works; docs/lab.md says what does not.
         return ["setpriv", "--pdeathsig", "KILL", "--", QEMU, "-accel", "tcg,thread=single,tb-size=512",
-                "-smp", "2", "-cpu", "qemu64,+svm,+npt", "-m", str(self.memory), "-display", "none", "-no-reboot",
+                "-smp", str(self.cpus), "-cpu", "qemu64,+svm,+npt", "-m", str(self.memory), "-display", "none", "-no-reboot",
                 "-nodefaults", "-no-user-config",
                 "-chardev", f"socket,id=com1,fd={com1}", "-serial", "chardev:com1",
                 "-chardev", f"socket,id=lab,fd={agent}", "-device", "virtio-serial-pci",
                 "-device", "virtserialport,chardev=lab,name=lab",
-                "-kernel", "xen", "-append", xen, "-initrd", f"vmlinuz {dom0},initrd.img"]
+                "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},initrd.img"]
 
 
 class XenStore:
