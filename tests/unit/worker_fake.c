@@ -10,8 +10,6 @@
 
 #include "tests/unit/worker_fake.h"
 
-void fake_far_init(void);
-
 /* Not libcheck's: fuzzers use this, too. */
 #define FAKE_CHECK(cond)                                                                           \
 	do {                                                                                       \

@@ -54,6 +54,7 @@ struct worker {
 };
 
 extern struct fake_far fake_far;
+void fake_far_init(void);
 
 /* A session with both windows and one context (handle FAKE_CTX), or without the context. */
 #define FAKE_CTX PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 1)

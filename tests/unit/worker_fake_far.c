@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/worker_fake.h"
+#include "tests/unit/worker_fake_far.h"
 
 struct fake_far fake_far;
 
@@ -13,23 +13,12 @@ struct fake_event {
 	uint64_t at;
 };
 
-#define F (&fake_far)
-#define ENTER(call)                                                                                \
-	do {                                                                                       \
-		CUresult (*fail_)(const char *) = F->fail;                                         \
-		CUresult r_ = fail_ ? fail_(call) : CUDA_SUCCESS;                                  \
-		if (!r_)                                                                           \
-			r_ = F->stuck;                                                             \
-		if (r_)                                                                            \
-			return r_;                                                                 \
-	} while (0)
-
 static void *handle(unsigned long long n)
 {
 	return (void *)(uintptr_t)n;
 }
 
-static unsigned long long fresh(void)
+unsigned long long fake_fresh(void)
 {
 	unsigned long long n;
 
@@ -39,7 +28,7 @@ static unsigned long long fresh(void)
 	return n;
 }
 
-static void count(int *what, int by)
+void fake_count(int *what, int by)
 {
 	pthread_mutex_lock(&F->lock);
 	*what += by;
@@ -52,7 +41,7 @@ static int number(CUstream s)
 	return (int)(uintptr_t)s;
 }
 
-static CUresult issue(CUstream s)
+CUresult fake_issue(CUstream s)
 {
 	pthread_mutex_lock(&F->lock);
 	F->stream[number(s)].issued++;
@@ -94,7 +83,7 @@ static CUresult f_flags(CUdevice d, unsigned int flags)
 static CUresult f_retain(CUcontext *c, CUdevice d)
 {
 	ENTER("retain");
-	count(&F->ctxs, 1);
+	fake_count(&F->ctxs, 1);
 	*c = handle(0x500);
 	return CUDA_SUCCESS;
 }
@@ -111,7 +100,7 @@ static void hosts_end(void)
 static CUresult f_release(CUdevice d)
 {
 	hosts_end();
-	count(&F->ctxs, -1);
+	fake_count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
 
@@ -123,15 +112,15 @@ static CUresult f_reset(CUdevice d)
 static CUresult f_ctx_create(CUcontext *c, unsigned int flags, CUdevice d)
 {
 	ENTER("ctx_create");
-	count(&F->ctxs, 1);
-	*c = handle(fresh());
+	fake_count(&F->ctxs, 1);
+	*c = handle(fake_fresh());
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_ctx_destroy(CUcontext c)
 {
 	hosts_end();
-	count(&F->ctxs, -1);
+	fake_count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
 
@@ -196,21 +185,21 @@ static CUresult f_module_load(CUmodule *m, const void *image, unsigned int n, CU
 			      void **v)
 {
 	ENTER("module_load");
-	count(&F->modules, 1);
-	*m = handle(fresh());
+	fake_count(&F->modules, 1);
+	*m = handle(fake_fresh());
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_module_unload(CUmodule m)
 {
-	count(&F->modules, -1);
+	fake_count(&F->modules, -1);
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_get_function(CUfunction *f, CUmodule m, const char *name)
 {
 	ENTER("get_function");
-	*f = handle(fresh());
+	*f = handle(fake_fresh());
 	return strcmp(name, "none") ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
@@ -244,20 +233,20 @@ static CUresult f_lib_load(CUlibrary *l, const void *code, CUjit_option *o, void
 			   unsigned int n, CUlibraryOption *lo, void **lv, unsigned int ln)
 {
 	ENTER("library_load");
-	count(&F->libraries, 1);
-	*l = handle(fresh());
+	fake_count(&F->libraries, 1);
+	*l = handle(fake_fresh());
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_lib_unload(CUlibrary l)
 {
-	count(&F->libraries, -1);
+	fake_count(&F->libraries, -1);
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_lib_kernel(CUkernel *k, CUlibrary l, const char *name)
 {
-	*k = handle(fresh());
+	*k = handle(fake_fresh());
 	return CUDA_SUCCESS;
 }
 
@@ -275,7 +264,7 @@ static CUresult f_lib_all(CUkernel *k, unsigned int n, CUlibrary l)
 
 static CUresult f_lib_module(CUmodule *m, CUlibrary l)
 {
-	*m = handle(fresh());
+	*m = handle(fake_fresh());
 	return CUDA_SUCCESS;
 }
 
@@ -286,7 +275,7 @@ static CUresult f_lib_global(CUdeviceptr *p, size_t *n, CUlibrary l, const char 
 
 static CUresult f_kernel_fn(CUfunction *f, CUkernel k)
 {
-	*f = handle(fresh());
+	*f = handle(fake_fresh());
 	return CUDA_SUCCESS;
 }
 
@@ -347,7 +336,7 @@ static CUresult f_launch(CUfunction f, unsigned int gx, unsigned int gy, unsigne
 	pthread_mutex_lock(&F->lock);
 	F->launches++;
 	pthread_mutex_unlock(&F->lock);
-	return issue(s);
+	return fake_issue(s);
 }
 
 static CUresult f_launch_ex(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
@@ -380,141 +369,6 @@ static CUresult f_clusters(int *n, CUfunction f, const CUlaunchConfig *c)
 	return CUDA_SUCCESS;
 }
 
-static CUresult f_reserve(CUdeviceptr *p, size_t n, size_t align, CUdeviceptr at,
-			  unsigned long long flags)
-{
-	ENTER("reserve");
-	*p = at ? at : 0x123400000000;
-	count(&F->reserved, 1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_unreserve(CUdeviceptr p, size_t n)
-{
-	count(&F->reserved, -1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_create(CUmemGenericAllocationHandle *h, size_t n, const CUmemAllocationProp *p,
-			 unsigned long long flags)
-{
-	ENTER("create");
-	*h = fresh();
-	count(&F->physical, 1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_mem_release(CUmemGenericAllocationHandle h)
-{
-	count(&F->physical, -1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_map(CUdeviceptr p, size_t n, size_t at, CUmemGenericAllocationHandle h,
-		      unsigned long long flags)
-{
-	ENTER("map");
-	pthread_mutex_lock(&F->lock);
-	F->mapped++;
-	F->bytes_mapped += n;
-	pthread_mutex_unlock(&F->lock);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_unmap(CUdeviceptr p, size_t n)
-{
-	pthread_mutex_lock(&F->lock);
-	F->mapped--;
-	F->bytes_mapped -= n;
-	pthread_mutex_unlock(&F->lock);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_access(CUdeviceptr p, size_t n, const CUmemAccessDesc *d, size_t count_)
-{
-	ENTER("access");
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_granularity(size_t *n, const CUmemAllocationProp *p,
-			      CUmemAllocationGranularity_flags f)
-{
-	*n = 2u << 20;
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_register(void *p, size_t n, unsigned int flags)
-{
-	ENTER("register");
-	count(&F->registered, 1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_unregister(void *p)
-{
-	count(&F->registered, -1);
-	return CUDA_SUCCESS;
-}
-
-static CUresult f_copy(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream st)
-{
-	ENTER("copy");
-	return issue(st);
-}
-
-static CUresult f_htod(CUdeviceptr d, const void *s, size_t n, CUstream st)
-{
-	ENTER("copy");
-	return issue(st);
-}
-
-static CUresult f_dtoh(void *d, CUdeviceptr s, size_t n, CUstream st)
-{
-	ENTER("copy");
-	/* Only slots and buffers of ours; an arena address has no memory here. */
-	if (n <= 4096)
-		memset(d, 0x5a, n);
-	return issue(st);
-}
-
-static CUresult f_copy3d(const CUDA_MEMCPY3D *c, CUstream st)
-{
-	ENTER("copy");
-	return issue(st);
-}
-
-static CUresult f_set8(CUdeviceptr d, unsigned char v, size_t n, CUstream st)
-{
-	ENTER("memset");
-	return issue(st);
-}
-
-static CUresult f_set16(CUdeviceptr d, unsigned short v, size_t n, CUstream st)
-{
-	return f_set8(d, 0, n, st);
-}
-
-static CUresult f_set32(CUdeviceptr d, unsigned int v, size_t n, CUstream st)
-{
-	return f_set8(d, 0, n, st);
-}
-
-static CUresult f_set2d8(CUdeviceptr d, size_t p, unsigned char v, size_t w, size_t h, CUstream st)
-{
-	return f_set8(d, 0, w, st);
-}
-
-static CUresult f_set2d16(CUdeviceptr d, size_t p, unsigned short v, size_t w, size_t h,
-			  CUstream st)
-{
-	return f_set8(d, 0, w, st);
-}
-
-static CUresult f_set2d32(CUdeviceptr d, size_t p, unsigned int v, size_t w, size_t h, CUstream st)
-{
-	return f_set8(d, 0, w, st);
-}
-
 static CUresult f_stream_create(CUstream *s, unsigned int flags, int priority)
 {
 	ENTER("stream_create");
@@ -535,7 +389,7 @@ static CUresult f_stream_create(CUstream *s, unsigned int flags, int priority)
 
 static CUresult f_stream_destroy(CUstream s)
 {
-	count(&F->streams, -1);
+	fake_count(&F->streams, -1);
 	atomic_store(&F->stream[number(s)].live, false);
 	return CUDA_SUCCESS;
 }
@@ -572,13 +426,13 @@ static CUresult f_event_create(CUevent *e, unsigned int flags)
 {
 	ENTER("event_create");
 	*e = (CUevent)calloc(1, sizeof(struct fake_event));
-	count(&F->events, 1);
+	fake_count(&F->events, 1);
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_event_destroy(CUevent e)
 {
-	count(&F->events, -1);
+	fake_count(&F->events, -1);
 	free(e);
 	return CUDA_SUCCESS;
 }
@@ -655,9 +509,9 @@ static CUresult host_start(CUhostFn fn, CUstreamCallback always, void *arg)
 	pthread_t t;
 
 	*c = (struct host_call){fn, always, arg};
-	count(&F->hosts, 1);
+	fake_count(&F->hosts, 1);
 	if (pthread_create(&t, NULL, host_thread, c)) {
-		count(&F->hosts, -1);
+		fake_count(&F->hosts, -1);
 		free(c);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
@@ -691,7 +545,6 @@ void fake_complete(int stream, uint64_t n)
 	pthread_mutex_unlock(&F->lock);
 }
 
-void fake_far_init(void);
 void fake_far_init(void)
 {
 	memset(F, 0, sizeof(*F));
@@ -749,27 +602,6 @@ void fake_far_init(void)
 		.cuOccupancyAvailableDynamicSMemPerBlock = f_avail,
 		.cuOccupancyMaxPotentialClusterSize = f_clusters,
 		.cuOccupancyMaxActiveClusters = f_clusters,
-		.cuMemAddressReserve = f_reserve,
-		.cuMemAddressFree = f_unreserve,
-		.cuMemCreate = f_create,
-		.cuMemRelease = f_mem_release,
-		.cuMemMap = f_map,
-		.cuMemUnmap = f_unmap,
-		.cuMemSetAccess = f_access,
-		.cuMemGetAllocationGranularity = f_granularity,
-		.cuMemHostRegister_v2 = f_register,
-		.cuMemHostUnregister = f_unregister,
-		.cuMemcpyAsync = f_copy,
-		.cuMemcpyHtoDAsync_v2 = f_htod,
-		.cuMemcpyDtoHAsync_v2 = f_dtoh,
-		.cuMemcpyDtoDAsync_v2 = f_copy,
-		.cuMemcpy3DAsync_v2 = f_copy3d,
-		.cuMemsetD8Async = f_set8,
-		.cuMemsetD16Async = f_set16,
-		.cuMemsetD32Async = f_set32,
-		.cuMemsetD2D8Async = f_set2d8,
-		.cuMemsetD2D16Async = f_set2d16,
-		.cuMemsetD2D32Async = f_set2d32,
 		.cuStreamCreateWithPriority = f_stream_create,
 		.cuStreamDestroy_v2 = f_stream_destroy,
 		.cuStreamQuery = f_stream_query,
@@ -784,4 +616,5 @@ void fake_far_init(void)
 		.cuLaunchHostFunc = f_host,
 		.cuStreamAddCallback = f_callback,
 	};
+	fake_far_memory(&F->far);
 }

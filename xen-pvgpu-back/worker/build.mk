@@ -15,7 +15,7 @@ WORKER_GPU_OBJS := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o
 WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test worker_sim_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o \
-		$(call obj,tests/unit/worker_fake.c tests/unit/worker_fake_far.c) $(WORKER_GPU_OBJS)
+		$(call obj,tests/unit/worker_fake.c tests/unit/worker_fake_far.c tests/unit/worker_fake_mem.c) $(WORKER_GPU_OBJS)
 $(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS)))
 CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 $(B)/unit/worker_sim_test: $(call obj,xen-pvgpu-back/worker/far.c) | $(B)/simcuda/libcuda.so.1
