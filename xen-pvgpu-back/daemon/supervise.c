@@ -19,6 +19,7 @@
 #include "xen-pvgpu-back/link/msg.h"
 
 #define AT_ONCE     16u   /* messages of one worker before others have their turn */
+#define LAST_WORDS  1024u /* more than its socket holds */
 #define EXIT_MS     2000u /* from a worker's hang-up to its exit */
 #define RETRY_S     0.25  /* after the first worker that did not start; doubles */
 #define RETRY_MAX_S 30.
@@ -103,8 +104,8 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *w = io->data;
 
-	/* Its last words first. */
-	for (unsigned int i = 0; w->control >= 0 && i < AT_ONCE; i++)
+	/* Its last words first, to the hang-up behind them. */
+	for (unsigned int i = 0; w->control >= 0 && i < LAST_WORDS; i++)
 		on_message(w);
 	if (w->log >= 0)
 		wlog_read(w);
