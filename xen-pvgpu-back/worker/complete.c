@@ -2,9 +2,10 @@
 /*
  * Completion: replies, marks and jobs that wait for GPU work.
  *
- * Waits queue for each stream in the order of the work, and for each of the guest's events. Threads,
- * started when needed, take a queue, wait for the event of its head and finish it. When all threads
- * but one block, that one looks at the other queues in turn, so no queue depends on another.
+ * Waits queue for each stream in the order of the work, and for each of the guest's events.
+ * Threads, started when needed, take a queue, wait for the event of its head and finish it. When
+ * all threads but one block, that one looks at the other queues in turn, so no queue depends on
+ * another.
  *
  * Before a wait for a guest's event is finished, so are those of the stream that it was recorded in
  * which stand before it: a reply never overtakes the mark of an earlier copy.
@@ -85,7 +86,7 @@ struct wait *wait_new(struct gpu *g, struct ctx *c)
 		w = malloc(sizeof(*w));
 	if (!w)
 		return NULL;
-	*w = (struct wait){ .ctx = obj_ref(c) };
+	*w = (struct wait){.ctx = obj_ref(c)};
 	atomic_fetch_add(&c->waits, 1);
 	atomic_fetch_add(&k->waits, 1);
 	return w;

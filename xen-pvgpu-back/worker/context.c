@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts. They are made and destroyed in the side lane; a context goes only when all work in it and
- * everybody who waits for that work is done.
+ * Contexts. They are made and destroyed in the side lane; a context goes only when all work in it
+ * and everybody who waits for that work is done.
  */
 #include <stdlib.h>
 
@@ -149,7 +149,7 @@ static int make_legacy(struct gpu *g, struct ctx *c)
 static void run_make(struct gpu *g, struct job *job)
 {
 	struct ctx_job *j = (struct ctx_job *)job;
-	struct pvgpu_out_ctx_create out = { 0 };
+	struct pvgpu_out_ctx_create out = {0};
 	struct ctx *c = j->c;
 	const bool primary = c->primary;
 	int least = 0, greatest = 0, r = make_far(g, c, j->flags);

@@ -13,11 +13,11 @@ int mem_init(struct gpu *g)
 	struct memory *m = &g->mem;
 	const CUmemAllocationProp prop = {
 		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
-		.location = { .type = CU_MEM_LOCATION_TYPE_DEVICE, .id = g->far->dev },
+		.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = g->far->dev},
 	};
 	size_t granularity = 0;
-	const int r = (int)g->far->cuMemGetAllocationGranularity(
-		&granularity, &prop, CU_MEM_ALLOC_GRANULARITY_MINIMUM);
+	const int r = (int)g->far->cuMemGetAllocationGranularity(&granularity, &prop,
+								 CU_MEM_ALLOC_GRANULARITY_MINIMUM);
 
 	if (r)
 		return r;
@@ -33,7 +33,7 @@ int mem_init(struct gpu *g)
 static int area_map(struct gpu *g, struct area *a)
 {
 	const struct far *far = g->far;
-	const CUmemLocation here = { .type = CU_MEM_LOCATION_TYPE_DEVICE, .id = far->dev };
+	const CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = far->dev};
 	const CUmemAllocationProp prop = {
 		.type = CU_MEM_ALLOCATION_TYPE_PINNED,
 		.location = here,
@@ -60,9 +60,9 @@ static int area_map(struct gpu *g, struct area *a)
 }
 
 /*
- * Nothing is cleared here: the far end's kernel driver clears memory before another process gets it,
- * and must, for a worker that was killed, or that its guest owns, would not have. What is kept in
- * this process never leaves its tenant.
+ * Nothing is cleared here: the far end's kernel driver clears memory before another process gets
+ * it, and must, for a worker that was killed, or that its guest owns, would not have. What is kept
+ * in this process never leaves its tenant.
  */
 static void area_unmap(struct gpu *g, struct area *a)
 {
@@ -333,8 +333,7 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 	return ok ? AT_DEVICE : AT_NOWHERE;
 }
 
-int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner,
-	       const struct ctx *c)
+int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c)
 {
 	struct memory *m = &g->mem;
 	int r = CUDA_ERROR_OUT_OF_MEMORY;
@@ -360,7 +359,7 @@ int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner,
 	}
 	i++;
 	memmove(&m->global[i + 1], &m->global[i], (m->globals - (uint32_t)i) * sizeof(*m->global));
-	m->global[i] = (struct global){ addr, size, owner, c };
+	m->global[i] = (struct global){addr, size, owner, c};
 	m->globals++;
 	r = 0;
 out:
@@ -382,7 +381,8 @@ void globals_remove(struct gpu *g, const void *which)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* mem.lock held: on its way back to the far end, so that cuMemGetInfo may count it as free already. */
+/* mem.lock held: on its way back to the far end, so that cuMemGetInfo may count it as free already.
+ */
 static void freeing(struct memory *m, struct area *a)
 {
 	a->freeing = true;

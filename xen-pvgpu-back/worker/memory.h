@@ -4,7 +4,8 @@
  *
  * A page is the far end's allocation granularity or 2 MiB, whichever is larger. Small allocations
  * (less than 1 MiB) share pages of their size class, called slabs, a set of slabs for each context;
- * everything else has pages of its own, with an unmapped page on either side. Every mapped page is leased.
+ * everything else has pages of its own, with an unmapped page on either side. Every mapped page is
+ * leased.
  */
 #ifndef PVGPU_WORKER_MEMORY_H
 #define PVGPU_WORKER_MEMORY_H
@@ -61,7 +62,7 @@ struct area { /* pages mapped together */
 	unsigned long long far;
 	struct slab *slab;
 	unsigned int class;
-	struct ctx *ctx; /* whose heap it is in, or NULL */
+	struct ctx *ctx;          /* whose heap it is in, or NULL */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
 	bool open, detached, freeing;
@@ -90,7 +91,7 @@ struct memory {
 	uint64_t freeing; /* bytes */
 	struct global *global;
 	uint32_t globals, global_cap;
-	atomic_uint pending; /* frees that have not given their memory back */
+	atomic_uint pending;                       /* frees that have not given their memory back */
 	struct alloc_job *waiting, **waiting_tail; /* side lane only */
 };
 
@@ -116,8 +117,7 @@ void mem_release(struct gpu *g, struct area *list);
 void mem_trim(struct gpu *g);
 /* Leased bytes that nobody uses: spare pages, and what is being freed. */
 uint64_t mem_free_bytes(struct gpu *g);
-int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner,
-	       const struct ctx *c);
+int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);
 /* Those of a module or library, or in a context. */
 void globals_remove(struct gpu *g, const void *which);
 /* Try again what waits for memory. Side lane. */

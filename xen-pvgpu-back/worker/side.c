@@ -166,7 +166,8 @@ static bool barrier_fill(struct gpu *g, struct ctx *c, bool all, struct barrier 
 	for (struct link *l = g->root.owned.next; l != &g->root.owned; l = l->next) {
 		struct obj *o = link_of(l, struct obj, of_owner);
 
-		if (o->type == PVGPU_H_CTX && o != (struct obj *)c && !barrier_on(g, (struct ctx *)o, b))
+		if (o->type == PVGPU_H_CTX && o != (struct obj *)c &&
+		    !barrier_on(g, (struct ctx *)o, b))
 			return false;
 	}
 	return true;
@@ -179,8 +180,8 @@ static bool share(struct gpu *g, struct ctx *c, bool all, struct job *j)
 	bool shared;
 
 	pthread_mutex_lock(&s->lock);
-	shared = s->last && s->last_serial == g->op_serial && s->last_ctx == c &&
-		 s->last_all == all;
+	shared =
+		s->last && s->last_serial == g->op_serial && s->last_ctx == c && s->last_all == all;
 	if (shared) {
 		j->next = NULL;
 		*s->last->tail = j;
