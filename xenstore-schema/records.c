@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Records, permissions and whatever else the kernel has no use for. */
+#include <errno.h>
+#include <string.h>
+
+#include "xenstore-schema/say.h"
+#include "xenstore-schema/values.h"
+
+#define NAME_LEN   31
+#define VALUE_LEN  63
+#define RECORD_LEN (PVGPU_KEY_TEXT - 1)
+#define WORDS_MAX  (RECORD_LEN / 4 + 1) /* "a=1 " */
+
+static int refuse(const struct pvgpu_key *k, const char *text, size_t len, char *err)
+{
+	struct say s = {err, PVGPU_KEY_ERROR, 0};
+
+	if (!err)
+		return -EINVAL;
+	say_str(&s, k->tree->name);
+	say_char(&s, '/');
+	say_str(&s, k->name);
+	say_char(&s, ' ');
+	say_quoted(&s, text, len);
+	say_str(&s, ": must be ");
+	say_str(&s, k->allowed);
+	say_end(&s);
+	return -EINVAL;
+}
+
+/* A field is a key of its own kind, named "policy weight" in errors. */
+static struct pvgpu_key field_key(const struct pvgpu_key *k, const struct pvgpu_field *f,
+				  char name[64])
+{
+	struct say s = {name, 64, 0};
+
+	say_str(&s, k->name);
+	say_char(&s, ' ');
+	say_str(&s, f->name);
+	say_end(&s);
+	return (struct pvgpu_key){.tree = k->tree,
+				  .name = name,
+				  .allowed = f->allowed,
+				  .min = f->min,
+				  .max = f->max,
+				  .type = f->type};
+}
+
+static int field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, const char *text,
+		       size_t len, uint64_t *out, char *err)
+{
+	char name[64];
+	struct pvgpu_key of = field_key(k, f, name);
+
+	return pvgpu_number_parse(&of, text, len, out, err);
+}
+
+/* One word NAME=VALUE: the length of its name, 0 if it is none. */
+static size_t word_name(const char *word, size_t len)
+{
+	const char *equals = memchr(word, '=', len);
+	size_t n = equals ? (size_t)(equals - word) : 0;
+
+	if (!n || n > NAME_LEN || word[0] < 'a' || word[0] > 'z' || len - n - 1 < 1 ||
+	    len - n - 1 > VALUE_LEN)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (!((word[i] >= 'a' && word[i] <= 'z') || (word[i] >= '0' && word[i] <= '9') ||
+		      word[i] == '-'))
+			return 0;
+	for (size_t i = n + 1; i < len; i++)
+		if (word[i] <= ' ' || word[i] > '~')
+			return 0;
+	return n;
+}
+
+/* Where the words of a record start and how long their names are. */
+struct words {
+	const char *at[WORDS_MAX];
+	size_t name[WORDS_MAX], len[WORDS_MAX], n;
+};
+
+static bool split(struct words *w, const char *text, size_t len)
+{
+	size_t at = 0;
+
+	w->n = 0;
+	if (len > RECORD_LEN)
+		return false;
+	while (len) {
+		const char *space = memchr(text + at, ' ', len - at);
+		size_t n = space ? (size_t)(space - text) - at : len - at,
+		       name = word_name(text + at, n);
+
+		if (!name || w->n == WORDS_MAX)
+			return false;
+		for (size_t i = 0; i < w->n; i++)
+			if (w->name[i] == name && !memcmp(w->at[i], text + at, name))
+				return false;
+		w->at[w->n] = text + at;
+		w->name[w->n] = name;
+		w->len[w->n++] = n;
+		at += n;
+		if (at == len)
+			break;
+		at++;
+	}
+	return true;
+}
+
+int pvgpu_record_parse(const struct pvgpu_key *k, const char *text, size_t len, uint64_t *out,
+		       char *err)
+{
+	uint64_t v[PVGPU_FIELDS_MAX];
+	struct words w;
+
+	if (!text) {
+		text = k->def ? k->def : "";
+		len = strlen(text);
+	}
+	if (!split(&w, text, len))
+		return refuse(k, text, len, err);
+	for (uint32_t i = 0; i < k->nfields; i++) {
+		const struct pvgpu_field *f = &k->fields[i];
+		const char *value = f->def;
+		size_t n = strlen(f->def), name = strlen(f->name);
+
+		for (size_t j = 0; j < w.n; j++) {
+			if (w.name[j] != name || memcmp(w.at[j], f->name, name) != 0)
+				continue;
+			value = w.at[j] + name + 1;
+			n = w.len[j] - name - 1;
+		}
+		if (field_parse(k, f, value, n, &v[i], err))
+			return -EINVAL;
+	}
+	memcpy(out, v, k->nfields * sizeof(v[0]));
+	return 0;
+}
+
+/* Every field is written, so that a reader with other defaults reads the same. */
+int pvgpu_record_format(const struct pvgpu_key *k, const uint64_t *v, char *buf, size_t cap,
+			char *err)
+{
+	struct say s = {buf, cap, 0};
+
+	for (uint32_t i = 0; i < k->nfields; i++) {
+		char name[64], text[24];
+		struct pvgpu_key of = field_key(k, &k->fields[i], name);
+		int ret = pvgpu_number_format(&of, v[i], text, sizeof(text), err);
+
+		if (ret)
+			return ret;
+		if (i)
+			say_char(&s, ' ');
+		say_str(&s, k->fields[i].name);
+		say_char(&s, '=');
+		say_str(&s, text);
+	}
+	if (say_end(&s))
+		return 0;
+	if (err) {
+		struct say e = {err, PVGPU_KEY_ERROR, 0};
+
+		say_str(&e, k->name);
+		say_str(&e, ": needs a buffer of ");
+		say_u64(&e, s.len + 1);
+		say_str(&e, " bytes");
+		say_end(&e);
+	}
+	return -ENOSPC;
+}
+
+int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, char *err)
+{
+	union {
+		uint64_t number, record[PVGPU_FIELDS_MAX];
+		struct pvgpu_range range;
+		struct pvgpu_uuid uuid;
+		struct pvgpu_text text;
+		struct pvgpu_refs refs;
+		struct pvgpu_ids ids;
+	} v;
+
+	switch ((enum pvgpu_key_type)k->type) {
+	case PVGPU_TYPE_RANGE:
+		return pvgpu_range_parse(k, text, len, &v.range, err);
+	case PVGPU_TYPE_UUID:
+		return pvgpu_uuid_parse(k, text, len, &v.uuid, err);
+	case PVGPU_TYPE_TEXT:
+		return pvgpu_text_parse(k, text, len, &v.text, err);
+	case PVGPU_TYPE_REFS:
+		return pvgpu_refs_parse(k, text, len, &v.refs, err);
+	case PVGPU_TYPE_PATH:
+		return pvgpu_path_parse(k, text, len, &v.ids, err);
+	case PVGPU_TYPE_FLAGS:
+		return pvgpu_flags_parse(k, text, len, &v.number, err);
+	case PVGPU_TYPE_RECORD:
+		return pvgpu_record_parse(k, text, len, v.record, err);
+	case PVGPU_TYPE_U32:
+	case PVGPU_TYPE_U64:
+	case PVGPU_TYPE_SIZE:
+	case PVGPU_TYPE_BOOL:
+	case PVGPU_TYPE_DOMID:
+	case PVGPU_TYPE_ENUM:
+		break;
+	}
+	return pvgpu_number_parse(k, text, len, &v.number, err);
+}
+
+static uint32_t domid_of(unsigned int domain, const struct pvgpu_ids *ids)
+{
+	return domain == PVGPU_FRONTEND ? ids->fe : domain == PVGPU_BACKEND ? ids->be : 0;
+}
+
+int pvgpu_key_perms(const struct pvgpu_key *k, const struct pvgpu_ids *ids, char *buf, size_t cap)
+{
+	uint32_t owner = domid_of(k->owner, ids), last = owner;
+	struct say s = {buf, cap, 0};
+
+	say_char(&s, 'n');
+	say_u64(&s, owner);
+	for (unsigned int d = PVGPU_BACKEND; d >= PVGPU_FRONTEND; d--) {
+		uint32_t id = domid_of(d, ids);
+
+		if (!(k->readers & PVGPU_DOMAIN_BIT(d)) || id == owner || id == last)
+			continue;
+		say_str(&s, ",r");
+		say_u64(&s, id);
+		last = id;
+	}
+	return say_end(&s) ? 0 : -ENOSPC;
+}
