@@ -171,16 +171,13 @@ static int read_box(const struct target *t, const struct box *b)
 	struct slot *slots[STAGING_DEPTH];
 	unsigned int posted = 0, taken = 0;
 	struct staging st = {.next = 0};
-	bool more = true;
+	bool more = next_part(b, &p);
 	int r = 0, done;
 
 	while ((more && !r) || taken < posted) {
 		const unsigned int i = posted % STAGING_DEPTH, j = taken % STAGING_DEPTH;
 
-		if (more && !r && posted - taken < STAGING_DEPTH) {
-			more = next_part(b, &p);
-			if (!more)
-				continue;
+		if (more && !r && posted - taken < staging_hold(&st)) {
 			parts[i] = p;
 			slots[i] = staging_next(&st);
 			r = slots[i] ? post_part(t, b, &p, slots[i], false) : staging_failure();
@@ -188,6 +185,7 @@ static int read_box(const struct target *t, const struct box *b)
 				posted++;
 			else if (slots[i])
 				staging_unused(&st);
+			more = next_part(b, &p);
 			continue;
 		}
 		done = pvgpu_mark_wait(session(), &slots[j]->mark);

@@ -459,19 +459,26 @@ struct slot {
 };
 enum { STAGING_PIECE = 1024 * 1024, STAGING_DEPTH = 8, STAGING_WAIT_ABOVE = 64 * 1024 };
 
-/* The pieces of one copy: at most STAGING_DEPTH, used in turn, so that they stay in the cache. */
+/*
+ * The pieces of one copy, used in turn, so that they stay in the cache. All copies share one stock:
+ * depth is how many this one gets, 0 while all may still be got. It never waits for others' pieces
+ * while it holds some, or copies would wait for each other in a ring.
+ */
 struct staging {
 	struct slot *slot[STAGING_DEPTH];
-	unsigned int next;
+	unsigned int next; /* number of the next piece; its place is that modulo depth */
+	unsigned int depth;
 };
 
+/* Get hold of the next piece; returns how many pieces this copy has to use in turn. */
+unsigned int staging_hold(struct staging *st);
 /* The next piece, free for use; NULL when there is no arena memory or the session is dead. Post it
  * with its mark. */
 struct slot *staging_next(struct staging *st);
 /* The piece given last was not posted. */
 void staging_unused(struct staging *st);
 /* The piece posted last has been copied, and so have those before it. */
-int staging_wait(const struct staging *st);
+int staging_wait(struct staging *st);
 /* Let the pieces go; those in flight become free when their marks are done. */
 void staging_end(struct staging *st);
 /* The result for a copy that got no piece. */

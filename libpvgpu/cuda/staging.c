@@ -48,7 +48,8 @@ static struct slot *slot_make(void)
 	return NULL;
 }
 
-static struct slot *slot_get(void)
+/* NULL: the session is dead, there is no memory, or (unless it may wait) others have them all. */
+static struct slot *slot_get(bool may_wait)
 {
 	bool try_make = true;
 	struct slot *s;
@@ -82,7 +83,7 @@ static struct slot *slot_get(void)
 			pvgpu_mark_wait(session(), &s->mark);
 			return s;
 		}
-		if (!slots || pvgpu_session_status(session()))
+		if (!may_wait || !slots || pvgpu_session_status(session()))
 			break;
 		pthread_cond_wait(&freed, &lock);
 	}
@@ -105,43 +106,64 @@ static void slot_put(struct slot *s, bool in_flight)
 	pthread_mutex_unlock(&lock);
 }
 
+static unsigned int depth_of(const struct staging *st)
+{
+	return st->depth ? st->depth : STAGING_DEPTH;
+}
+
+static struct slot **place(struct staging *st, unsigned int number)
+{
+	return &st->slot[number % depth_of(st)];
+}
+
+unsigned int staging_hold(struct staging *st)
+{
+	struct slot **at = place(st, st->next);
+
+	if (!*at)
+		*at = slot_get(!st->next);
+	if (!*at && st->next && st->next < depth_of(st))
+		st->depth = st->next;
+	return depth_of(st);
+}
+
 struct slot *staging_next(struct staging *st)
 {
-	struct slot **at = &st->slot[st->next % STAGING_DEPTH];
+	const unsigned int depth = staging_hold(st);
+	struct slot *s = *place(st, st->next);
 
-	if (*at)
-		pvgpu_mark_wait(session(), &(*at)->mark);
-	else
-		*at = slot_get();
-	if (!*at || pvgpu_session_status(session()))
+	if (s && st->next >= depth)
+		pvgpu_mark_wait(session(), &s->mark);
+	if (!s || pvgpu_session_status(session()))
 		return NULL;
 	st->next++;
-	(*at)->mark = (struct pvgpu_mark){.fn = NULL};
-	return *at;
+	s->mark = (struct pvgpu_mark){.fn = NULL};
+	return s;
 }
 
 void staging_unused(struct staging *st)
 {
-	struct slot **at = &st->slot[--st->next % STAGING_DEPTH];
+	struct slot **at = place(st, --st->next);
 
 	slot_put(*at, false);
 	*at = NULL;
 }
 
-int staging_wait(const struct staging *st)
+int staging_wait(struct staging *st)
 {
-	struct slot *last = st->next ? st->slot[(st->next - 1) % STAGING_DEPTH] : NULL;
-
-	return last ? pvgpu_mark_wait(session(), &last->mark) : 0;
+	return st->next ? pvgpu_mark_wait(session(), &(*place(st, st->next - 1))->mark) : 0;
 }
 
 void staging_end(struct staging *st)
 {
-	for (unsigned int i = 0; i < STAGING_DEPTH; i++, st->next++) {
-		struct slot **at = &st->slot[st->next % STAGING_DEPTH];
+	const unsigned int depth = depth_of(st);
+
+	/* The oldest first. In the first round the piece held last may not have been posted. */
+	for (unsigned int i = 0; i < depth; i++) {
+		struct slot **at = place(st, st->next + i);
 
 		if (*at)
-			slot_put(*at, true);
+			slot_put(*at, i || st->next >= depth);
 		*at = NULL;
 	}
 }
@@ -226,7 +248,7 @@ static int reading_take(struct reading *rd)
 {
 	const uint64_t left = rd->posted - rd->taken;
 	const uint64_t n = left < rd->piece ? left : rd->piece;
-	struct slot *s = rd->st.slot[rd->first++ % STAGING_DEPTH];
+	struct slot *s = *place(&rd->st, rd->first++);
 	const int r = pvgpu_mark_wait(session(), &s->mark);
 
 	if (!r)
@@ -246,7 +268,7 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 
 	rd.piece = piece_size(rd.len);
 	while (!r && !fetched) {
-		while (!r && rd.posted < rd.len && rd.st.next - rd.first < STAGING_DEPTH)
+		while (!r && rd.posted < rd.len && rd.st.next - rd.first < staging_hold(&rd.st))
 			r = reading_post(&rd);
 		if (!r && rd.posted == rd.len) {
 			r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, src + rd.len,
