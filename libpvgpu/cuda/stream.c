@@ -351,3 +351,14 @@ CU_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green),
 CU_PTSZ(cuStreamGetDevice, (CUstream stream, CUdevice *dev), get_device(stream, dev, per_thread))
 CU_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status),
 	is_capturing(stream, status, per_thread))
+/* Nothing captures: what only a capture has is left alone, as documented. */
+CU_PTSZ(cuStreamGetCaptureInfo, (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id),
+	is_capturing(stream, status, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo_v2,
+	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	 const CUgraphNode **dependencies, size_t *num_dependencies),
+	is_capturing(stream, status, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo_v3,
+	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	 const CUgraphNode **dependencies, const CUgraphEdgeData **edges, size_t *num_dependencies),
+	is_capturing(stream, status, per_thread))

@@ -255,6 +255,34 @@ START_TEST(events)
 }
 END_TEST
 
+START_TEST(nothing_captures)
+{
+	CUstreamCaptureStatus status = 77;
+	const CUgraphNode *nodes;
+	const CUgraphEdgeData *edges;
+	CUstream s;
+	CUgraph graph;
+	cuuint64_t id;
+	size_t n;
+
+	ck_assert_int_eq(cuStreamCreate(&s, 0), 0);
+	ck_assert_int_eq(cuStreamGetCaptureInfo(s, &status, &id), 0);
+	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_NONE);
+	status = 77;
+	ck_assert_int_eq(cuStreamGetCaptureInfo_v2(NULL, &status, NULL, &graph, &nodes, &n), 0);
+	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_NONE);
+	status = 77;
+	ck_assert_int_eq(
+		cuStreamGetCaptureInfo_v3_ptsz(NULL, &status, &id, &graph, &nodes, &edges, &n), 0);
+	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_NONE);
+	ck_assert_int_eq(cuStreamGetCaptureInfo_v3(s, NULL, NULL, NULL, NULL, NULL, NULL),
+			 CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuStreamDestroy_v2(s), 0);
+	ck_assert_int_eq(cuStreamGetCaptureInfo_v2(s, &status, NULL, NULL, NULL, NULL),
+			 CUDA_ERROR_INVALID_HANDLE);
+}
+END_TEST
+
 START_TEST(every_result_has_a_name_and_a_text)
 {
 	const char *text;
@@ -353,6 +381,7 @@ int main(void)
 	tcase_add_test(t, jit_options_travel_as_numbers);
 	tcase_add_test(t, host_functions);
 	tcase_add_test(t, events);
+	tcase_add_test(t, nothing_captures);
 	tcase_add_test(t, every_result_has_a_name_and_a_text);
 	tcase_add_test(t, export_tables_are_refused);
 	tcase_add_test(t, best_block_size);

@@ -325,6 +325,15 @@ PVGPU_CU_PTSZ(cuStreamGetAttribute,
 PVGPU_CU_PTSZ(cuStreamSetAttribute,
 	      (CUstream stream, CUstreamAttrID attr, const CUstreamAttrValue *value));
 PVGPU_CU_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status));
+PVGPU_CU_PTSZ(cuStreamGetCaptureInfo,
+	      (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id));
+PVGPU_CU_PTSZ(cuStreamGetCaptureInfo_v2,
+	      (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	       const CUgraphNode **dependencies, size_t *num_dependencies));
+PVGPU_CU_PTSZ(cuStreamGetCaptureInfo_v3,
+	      (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	       const CUgraphNode **dependencies, const CUgraphEdgeData **edges,
+	       size_t *num_dependencies));
 CUresult CUDAAPI cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode);
 
 /* Events */

@@ -80,6 +80,7 @@
 #define cuStreamAddCallback       __CUDA_API_PTSZ(cuStreamAddCallback)
 #define cuStreamCopyAttributes    __CUDA_API_PTSZ(cuStreamCopyAttributes)
 #define cuStreamGetAttribute      __CUDA_API_PTSZ(cuStreamGetAttribute)
+#define cuStreamGetCaptureInfo    __CUDA_API_PTSZ(cuStreamGetCaptureInfo_v3)
 #define cuStreamGetCtx            __CUDA_API_PTSZ(cuStreamGetCtx)
 #define cuStreamGetCtx_v2         __CUDA_API_PTSZ(cuStreamGetCtx_v2)
 #define cuStreamGetDevice         __CUDA_API_PTSZ(cuStreamGetDevice)
