@@ -136,7 +136,7 @@ def main():
     if args.san:
         os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
-        os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1")
+        os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")
     names = args.programs or (QUICK if args.valgrind and args.quick else programs.names(args.build))
     missing = [n for n in names if not (args.build / "programs" / n).exists()]
     if not names or missing:

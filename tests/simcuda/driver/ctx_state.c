@@ -120,7 +120,7 @@ API(cuCtxSetLimit, CUlimit limit, size_t value)
 			value = 4096;
 		if (value > 64 << 20)
 			return CUDA_ERROR_INVALID_VALUE;
-		if (ctx->print.text)
+		if (print_begun(&ctx->print))
 			return CUDA_ERROR_INVALID_VALUE; /* fixed once a kernel has printed */
 		break;
 	case CU_LIMIT_MALLOC_HEAP_SIZE:

@@ -77,8 +77,8 @@ static CUresult get_attribute(const struct ptx_kernel *k, int max_dynamic, int c
 }
 
 /* Only what a program may change; the rest are facts of the code. */
-static CUresult set_attribute(const struct ptx_kernel *k, uint32_t *max_dynamic, int *carveout,
-			      CUfunction_attribute what, int value)
+static CUresult set_attribute(const struct ptx_kernel *k, _Atomic uint32_t *max_dynamic,
+			      _Atomic int *carveout, CUfunction_attribute what, int value)
 {
 	int optin;
 

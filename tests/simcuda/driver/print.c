@@ -60,6 +60,16 @@ static size_t drop_oldest(struct print_fifo *f, struct message *m)
 	return m->len;
 }
 
+bool print_begun(struct print_fifo *f)
+{
+	bool begun;
+
+	pthread_mutex_lock(&f->lock);
+	begun = f->text;
+	pthread_mutex_unlock(&f->lock);
+	return begun;
+}
+
 /* Like the real ring, a full one loses its oldest messages, never its newest. */
 static void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr)
 {

@@ -178,8 +178,8 @@ struct sim_ctx {
 	struct sim_stream *streams;        /* exec.lock */
 	_Atomic uint32_t pending;          /* operations of all streams */
 	_Atomic uint32_t blocking_pending; /* of those that the legacy stream waits for */
-	size_t limit[16];
-	CUfunc_cache cache;
+	_Atomic size_t limit[16];
+	_Atomic CUfunc_cache cache;
 	CUsharedconfig shared;
 	struct print_fifo print;
 	struct ptx_env env;
@@ -201,6 +201,7 @@ bool device_is_valid(CUdevice dev);
 /* print.c */
 void print_init(struct print_fifo *f);
 void print_free(struct print_fifo *f);
+bool print_begun(struct print_fifo *f); /* has a kernel printed, ever? */
 void print_keep(struct sim_ctx *ctx, const char *text, size_t len);
 void print_kept(bool is_assertion); /* at the end of the calling worker's turn */
 void print_flush(struct sim_ctx *ctx);
@@ -386,16 +387,16 @@ struct sim_func {
 	struct handle h;
 	struct sim_module *module;
 	const struct ptx_kernel *k;
-	uint32_t max_dynamic; /* settable limit of dynamic shared memory */
-	int carveout;
-	CUfunc_cache cache;
+	_Atomic uint32_t max_dynamic; /* settable limit of dynamic shared memory */
+	_Atomic int carveout;
+	_Atomic CUfunc_cache cache;
 };
 struct sim_kernel {
 	struct handle h;
 	struct sim_library *library;
 	const struct ptx_kernel *k;
-	uint32_t max_dynamic;
-	int carveout;
+	_Atomic uint32_t max_dynamic;
+	_Atomic int carveout;
 };
 struct sim_library {
 	struct handle h;
