@@ -27,5 +27,6 @@ check-docs: check-schema-docs
 check-schema-docs:
 	$(Q)$(PYTHON) xenstore-schema/gen/schema.py --check-docs
 check-protocol: check-schema
-check-schema:
+check-schema: $(B)/bin/pvgpuctl
 	$(Q)$(PYTHON) tests/schema/schema_test.py
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/schema/check_test.py

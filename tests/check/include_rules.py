@@ -10,7 +10,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
-XEN = re.compile(r"^(xen[a-z]*\.h|xen/|xenstore)")
+XEN = re.compile(r"^(xen[a-z]*\.h|xen/|xenstore(?!-schema/))")
 CUDA = re.compile(r"^(.*/)?(cuda\w*|pvgpu_cuda\w*)\.h$")
 
 XEN_OK = ("libpvgpu/link/xen", "xen-pvgpu-back/link/", "xen-pvgpu-back/daemon/xenbus", "xen-pvgpu-back/ctl/",
@@ -21,6 +21,7 @@ CLOSED = {
     "libpvgpu/ring/": ("libpvgpu/ring/",),
     "libpvgpu/image/": ("libpvgpu/image/",),
     "xen-pvgpu-back/sched/": ("xen-pvgpu-back/sched/",),
+    "xenstore-schema/": ("xenstore-schema/",),
     "tests/simcuda/ptx/": ("tests/simcuda/ptx/",),
 }
 # Parts that must not include anything below these.

@@ -290,7 +290,8 @@ static const struct command {
 	{"read", "PATH", "the value of a key", 1, 1, read_main},
 	{"write", "PATH VALUE", "set a key: /daemon/log-level, /vgpu/NAME/drain", 2, 2, write_main},
 	{"wait", "PATH VALUE [--timeout S]", "until a key has a value", 2, 2, wait_main},
-	{"check", "FILE", "keys in xenstore: the output of xenstore-ls -fp, or JSON; - is stdin", 1, 1, check_main},
+	{"check", "FILE", "keys in xenstore, as xenstore-ls -fp shows them, or JSON", 1, 1,
+	 check_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -307,7 +308,8 @@ static void print_usage(FILE *f)
 		"  --timeout S     of wait, in seconds (default 30)\n"
 		"  --help, --version\n"
 		"\n"
-		"Exit status: 0 done, 1 refused, timed out or found wrong, 2 wrong use, 3 pvgpud not there.\n",
+		"Exit status: 0 done, 1 refused, timed out or found wrong, 2 wrong use, 3 no "
+		"pvgpud.\n",
 		DEFAULT_RUN_DIR);
 }
 

@@ -27,6 +27,7 @@ STATES = "state"  # the enumeration that machines and `needed` speak of
 
 DOMAINS = ("toolstack", "frontend", "backend")
 WAYS = ("attach", "connect", "refuse", "detach", "lost", "reconnect", "resume", "crash")
+STATEMENTS = ("version", "enum", "flags", "tree", "key", "machine")
 NUMBERS = {"u32": U32_MAX, "u64": U64_MAX, "size": U64_MAX}
 FIELD_TYPES = ("u32", "u64", "size", "bool")
 TYPES = ("u32", "u64", "size", "bool", "domid", "range", "uuid", "text", "refs", "path", "enum", "flags", "record")
@@ -58,6 +59,15 @@ class Line(ApiLine):
         if len(name) > 31:
             self.fail("'%s' is longer than 31 characters" % name)
         return name
+
+    def number(self, what):
+        """As the wire's, and T."""
+        if self.more() and re.fullmatch("[0-9]+T", self.peek()):
+            value = int(self.take(what)[:-1]) << 40
+            if value > U64_MAX:
+                self.fail("%s %dT does not fit 64 bits" % (what, value >> 40))
+            return value
+        return super().number(what)
 
     def quoted(self, what):
         """A text that may be empty."""
@@ -195,10 +205,9 @@ class Parser:
         word = line.take("statement")
         if block is None:
             self.first = {}
-            start = getattr(self, "start_" + word, None)
-            if not start or not re.fullmatch("[a-z]+", word):
+            if word not in STATEMENTS:
                 line.fail("unknown statement '%s'" % word)
-            return start(line)
+            return getattr(self, "start_" + word)(line)
         what, _, thing, inside, end = block
         if word == "end":
             line.done()
