@@ -77,6 +77,8 @@ int copy_between(const struct target *t, const struct copy *c)
 			return staging_read(t, dst, c->src, c->len);
 		r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, c->src,
 					(uint32_t)c->len, dst, (uint32_t)c->len, &got);
+		if (!r && got != c->len)
+			r = pvgpu_broken(session(), "a copy brought fewer bytes");
 		return ctx_result(t->ctx, r);
 	}
 	/* Host to host: the processor copies, when its turn in the stream comes. */

@@ -298,12 +298,20 @@ struct event {
 	_Atomic uint32_t completed; /* value of records that is known to be done */
 };
 
+/* The first functions of a module or library in the far end's order, as far as they were listed:
+ * what is asked for once makes a handle there, which lasts. */
+struct function_list {
+	struct function **at;
+	uint32_t n, room;
+};
+
 /* module.c */
 
 struct module {
 	struct object o;
 	pthread_mutex_t lock;
-	struct function *functions; /* found so far; under lock */
+	struct function *functions; /* found so far; under lock, as the next */
+	struct function_list list;
 	/* A library's module in a context: not to be unloaded by itself. Under library_lock. */
 	struct library *library;
 	struct module *next;
@@ -372,6 +380,9 @@ struct function_info {
 };
 /* Fill f from a reply; name NULL: it is in the reply. */
 int function_fill(struct function *f, const struct function_info *info, const char *name);
+/* Room for one more at the end. */
+int function_list_room(struct function_list *l);
+void function_list_free(struct function_list *l);
 /* The function is retired, or was never published. */
 void function_free(struct function *f);
 /* A CUfunction, or a CUkernel that was cast to one, as launches and occupancy allow. */
@@ -392,7 +403,8 @@ struct library {
 	struct object o;
 	struct library *next;     /* of all; under library_lock, as all below */
 	struct function *kernels; /* found so far */
-	struct module *modules;   /* in contexts */
+	struct function_list list;
+	struct module *modules; /* in contexts */
 };
 extern pthread_mutex_t library_lock;
 
@@ -426,8 +438,9 @@ struct range {
 	const struct object *owner; /* RANGE_GLOBAL: module or library */
 };
 
-/* id is filled in. CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED when it overlaps another one; a
- * RANGE_GLOBAL that is known already is left alone. */
+/* id is filled in. CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED for registered memory that overlaps
+ * other; a RANGE_GLOBAL that is known already, or empty, is left alone. What the worker cannot have
+ * meant ends the session. */
 int range_add(const struct range *r);
 /* The range that holds a device address: device memory, a variable, pinned memory. */
 bool range_find_device(uint64_t addr, struct range *out);

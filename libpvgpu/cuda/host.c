@@ -35,7 +35,7 @@ static int alloc(void **host, size_t bytes, unsigned int flags)
 	r = range_add(&range);
 	if (r) {
 		pvgpu_arena_free(session(), p);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return r;
 	}
 	*host = p;
 	return 0;

@@ -2,7 +2,7 @@
 /* cuInit(): the process's session, opened at its first use. */
 #include "guest.h"
 
-enum { API_VERSION = CUDA_VERSION };
+enum { API_VERSION = CUDA_VERSION, DEVICES_MAX = 256 }; /* as many as device_snapshot can name */
 
 struct guest guest;
 
@@ -48,7 +48,8 @@ static int open_locked(void)
 	guest.arena_end = info->arena_base + info->arena_size;
 	guest.device_count = (int)info->device_count;
 	guest.driver_version = info->driver_version;
-	r = device_snapshot_all(s, guest.device_count);
+	r = info->device_count > DEVICES_MAX ? pvgpu_broken(s, "too many devices")
+					     : device_snapshot_all(s, guest.device_count);
 	if (r) {
 		pvgpu_session_close(s);
 		return r;

@@ -158,6 +158,7 @@ static void drop_contents(struct library *l)
 			*at = l->next;
 			break;
 		}
+	function_list_free(&l->list);
 	while ((k = l->kernels)) {
 		l->kernels = k->next;
 		drop_instances(k, NULL);
@@ -231,6 +232,24 @@ static int ask(struct library *l, const char *name, uint32_t index, struct funct
 	return 0;
 }
 
+/* Under library_lock: the index-th, all before it listed already. */
+static int listed(struct library *l, uint32_t index, struct function **out)
+{
+	struct function_list *list = &l->list;
+	int r;
+
+	if (index >= list->n) {
+		r = function_list_room(list);
+		if (!r)
+			r = ask(l, NULL, index, &list->at[list->n]);
+		if (r)
+			return r;
+		list->n++;
+	}
+	*out = list->at[index];
+	return 0;
+}
+
 PUBLIC CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name)
 {
 	struct function *f;
@@ -275,8 +294,8 @@ PUBLIC CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int max, C
 		return CUDA_ERROR_INVALID_VALUE;
 	r = cuLibraryGetKernelCount(&count, library);
 	pthread_mutex_lock(&library_lock);
-	for (unsigned int i = 0; i < max && i < count && !r; i++) {
-		r = ask(l, NULL, i, &f);
+	for (unsigned int i = 0; !r && i < max && i < count; i++) {
+		r = listed(l, i, &f);
 		if (!r)
 			kernels[i] = object_handle(&f->o);
 	}
@@ -347,8 +366,9 @@ PUBLIC CUresult cuLibraryGetGlobal(CUdeviceptr *addr, size_t *bytes, CUlibrary l
 	if (r)
 		return ctx_result(range.ctx, r);
 	range.owner = &l->o;
-	if (range_add(&range))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = range_add(&range);
+	if (r)
+		return r;
 	if (addr)
 		*addr = range.base;
 	if (bytes)

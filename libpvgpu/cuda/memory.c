@@ -17,7 +17,7 @@ static int alloc(struct ctx *c, uint64_t bytes, CUdeviceptr *out)
 	r = range_add(&range);
 	if (r) {
 		pvgpu_do_mem_free(session(), c->o.wire, range.base);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return r;
 	}
 	*out = range.base;
 	return 0;

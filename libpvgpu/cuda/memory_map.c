@@ -97,28 +97,48 @@ static void unlink_node(struct map *m, struct node *n)
 	*at = merge(n->left, n->right);
 }
 
+/* The worker says where device memory and variables are, and is not trusted. */
+static bool plausible(const struct range *r)
+{
+	const uint64_t end = r->base + r->size;
+
+	if (end < r->base)
+		return false;
+	if (r->kind == RANGE_DEVICE)
+		return r->base >= guest.device_base && end <= guest.device_end;
+	return r->kind != RANGE_GLOBAL || end <= guest.arena_base || r->base >= guest.arena_end;
+}
+
 int range_add(const struct range *r)
 {
 	struct map *m = map_of(r->kind);
-	struct node *n = malloc(sizeof(*n));
-	struct node *before;
-	int result = 0;
+	struct node *before, *n;
+	bool overlaps, known;
 
+	if (!plausible(r))
+		return pvgpu_broken(session(), "memory lies where it cannot");
+	if (!r->size)
+		return 0;
+	n = malloc(sizeof(*n));
 	if (!n)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*n = (struct node){.r = *r, .weight = next_weight()};
 	n->r.id = guest_next_id();
 	pthread_rwlock_wrlock(&m->lock);
 	before = floor_of(m->root, r->base + r->size - 1);
-	if (before && before->r.size > 0 && r->base < before->r.base + before->r.size) {
-		if (r->kind != RANGE_GLOBAL || before->r.kind != RANGE_GLOBAL)
-			result = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-		free(n);
-	} else {
+	overlaps = before && r->base < before->r.base + before->r.size;
+	known = overlaps && r->kind == RANGE_GLOBAL && before->r.kind == RANGE_GLOBAL;
+	if (!overlaps)
 		link_node(m, n);
-	}
 	pthread_rwlock_unlock(&m->lock);
-	return result;
+	if (!overlaps)
+		return 0;
+	free(n);
+	if (known)
+		return 0;
+	return r->kind == RANGE_REGISTERED
+		       ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
+		       : pvgpu_broken(session(), "memory overlaps other memory");
 }
 
 static bool find(struct map *m, uint64_t addr, struct range *out)

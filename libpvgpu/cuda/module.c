@@ -21,6 +21,7 @@ void module_forget(struct module *m)
 
 	range_remove_owner(&m->o);
 	pthread_mutex_lock(&m->lock);
+	function_list_free(&m->list);
 	while ((f = m->functions)) {
 		m->functions = f->next;
 		if (object_retire(&f->o))
@@ -177,6 +178,24 @@ static int ask(struct module *m, const char *name, uint32_t index, struct functi
 	return 0;
 }
 
+/* Under m->lock: the index-th, all before it listed already. */
+static int listed(struct module *m, uint32_t index, struct function **out)
+{
+	struct function_list *list = &m->list;
+	int r;
+
+	if (index >= list->n) {
+		r = function_list_room(list);
+		if (!r)
+			r = ask(m, NULL, index, &list->at[list->n]);
+		if (r)
+			return r;
+		list->n++;
+	}
+	*out = list->at[index];
+	return 0;
+}
+
 PUBLIC CUresult cuModuleGetFunction(CUfunction *fn, CUmodule module, const char *name)
 {
 	struct function *f;
@@ -221,8 +240,8 @@ PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CU
 		return CUDA_ERROR_INVALID_VALUE;
 	r = cuModuleGetFunctionCount(&count, module);
 	pthread_mutex_lock(&m->lock);
-	for (unsigned int i = 0; i < max && i < count && !r; i++) {
-		r = ask(m, NULL, i, &f);
+	for (unsigned int i = 0; !r && i < max && i < count; i++) {
+		r = listed(m, i, &f);
 		if (!r)
 			fns[i] = object_handle(&f->o);
 	}
@@ -248,7 +267,7 @@ PUBLIC CUresult cuModuleGetGlobal_v2(CUdeviceptr *addr, size_t *bytes, CUmodule 
 	range.owner = &m->o;
 	r = range_add(&range);
 	if (r)
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return r;
 	if (addr)
 		*addr = range.base;
 	if (bytes)

@@ -2,6 +2,8 @@
 /* Occupancy: the far end knows how many blocks fit; the search for the best size is made here. */
 #include "guest.h"
 
+enum { BLOCKS_MAX = 4096 }; /* on a multiprocessor: far beyond any, and no product overflows */
+
 static int enter(CUfunction h, struct ctx **c, struct function **f)
 {
 	const int r = ctx_enter(c);
@@ -17,15 +19,18 @@ static int active_blocks(int *blocks, CUfunction fn, int block_size, size_t shar
 {
 	struct function *f;
 	struct ctx *c;
-	const int r = enter(fn, &c, &f);
+	int r = enter(fn, &c, &f);
 
 	if (r)
 		return r;
 	if (!blocks || block_size <= 0 ||
 	    flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
 		return CUDA_ERROR_INVALID_VALUE;
-	return ctx_result(c, pvgpu_do_func_occupancy(session(), c->o.wire, f->o.wire, block_size,
-						     shared_bytes, flags, blocks));
+	r = ctx_result(c, pvgpu_do_func_occupancy(session(), c->o.wire, f->o.wire, block_size,
+						  shared_bytes, flags, blocks));
+	if (!r && (*blocks < 0 || *blocks > BLOCKS_MAX))
+		r = pvgpu_broken(session(), "func_occupancy");
+	return r;
 }
 
 PUBLIC CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn,

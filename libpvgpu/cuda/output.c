@@ -12,7 +12,8 @@ void output_pull(void *arg)
 	char text[8 * 1024];
 	uint32_t which, more, len;
 
-	if (self.in_output)
+	/* A reply may say so while the session still opens: a later one will say it again. */
+	if (self.in_output || !session())
 		return;
 	self.in_output = true;
 	pthread_mutex_lock(&lock);

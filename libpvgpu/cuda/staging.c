@@ -275,7 +275,7 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 						tail, rd.dst + rd.len, tail, &got);
 			fetched = true;
 			if (!r && got != tail)
-				r = CUDA_ERROR_UNKNOWN;
+				r = pvgpu_broken(session(), "a copy brought fewer bytes");
 		} else if (!r) {
 			r = reading_take(&rd);
 		}

@@ -33,7 +33,7 @@ int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session
 		return fake.open_result;
 	session_ops = *ops;
 	session_info = (struct pvgpu_session_info){.version = 1,
-						   .device_count = 1,
+						   .device_count = fake.devices ? fake.devices : 1,
 						   .driver_version = 12080,
 						   .device_base = map_window(),
 						   .device_size = FAKE_WINDOW,
@@ -42,6 +42,8 @@ int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session
 	device_next = session_info.device_base;
 	arena_next = session_info.arena_base;
 	fake.opened++;
+	if (fake.early_output)
+		session_ops.output(session_ops.arg);
 	*out = SESSION;
 	return 0;
 }
@@ -110,8 +112,12 @@ bool pvgpu_mark_poll(struct pvgpu_session *s, struct pvgpu_mark *m)
 
 int pvgpu_broken(struct pvgpu_session *s, const char *what)
 {
-	fprintf(stderr, "bad reply to %s\n", what);
-	abort();
+	if (!fake.expect_broken) {
+		fprintf(stderr, "bad reply to %s\n", what);
+		abort();
+	}
+	fake.broken++;
+	return fake.dead = PVGPU_DEAD_RESULT;
 }
 
 static const struct pvgpu_cmd_hdr *note(const struct pvgpu_piece *p, unsigned int n)
@@ -218,6 +224,10 @@ static const uint32_t reply_size[FAKE_OPS] = {
 	REPLY(MODULE_GET_FUNCTION, module_get_function),
 	REPLY(MODULE_GET_GLOBAL, module_get_global),
 	REPLY(MODULE_FUNCTION_COUNT, module_function_count),
+	REPLY(MODULE_FUNCTION_AT, module_function_at),
+	REPLY(LIBRARY_KERNEL_COUNT, library_kernel_count),
+	REPLY(LIBRARY_KERNEL_AT, library_kernel_at),
+	REPLY(LIBRARY_GET_GLOBAL, library_get_global),
 	REPLY(LIBRARY_LOAD, library_load),
 	REPLY(LIBRARY_GET_KERNEL, library_get_kernel),
 	REPLY(KERNEL_GET_FUNCTION, kernel_get_function),
@@ -272,6 +282,21 @@ static uint32_t reply_function(struct pvgpu_wire_module_get_function_reply *r)
 	return (uint32_t)sizeof(*r) + r->info_len;
 }
 
+/* The same with a name: "f" and the number. */
+static uint32_t reply_function_at(uint32_t index, struct pvgpu_wire_module_function_at_reply *r)
+{
+	uint32_t len = reply_function((struct pvgpu_wire_module_get_function_reply *)r);
+	struct pvgpu_func_info *info = (void *)(r + 1);
+	char *name = (char *)r + len;
+
+	memset(name, 0, 8);
+	name[0] = 'f';
+	name[1] = (char)('0' + index);
+	info->name_len = 2;
+	r->info_len += 2;
+	return len + 8;
+}
+
 static uint32_t reply_fetch(const struct pvgpu_cmd_hdr *h, struct pvgpu_wire_copy_fetch_reply *r)
 {
 	const struct pvgpu_wire_copy_fetch *c = (const void *)h;
@@ -294,6 +319,18 @@ static uint32_t fill_reply(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t le
 	case PVGPU_OP_LIBRARY_GET_KERNEL:
 	case PVGPU_OP_KERNEL_GET_FUNCTION:
 		return reply_function(rep);
+	case PVGPU_OP_MODULE_FUNCTION_COUNT:
+		((struct pvgpu_wire_module_function_count_reply *)rep)->count = FAKE_FUNCTIONS;
+		return len;
+	case PVGPU_OP_LIBRARY_KERNEL_COUNT:
+		((struct pvgpu_wire_library_kernel_count_reply *)rep)->count = FAKE_FUNCTIONS;
+		return len;
+	case PVGPU_OP_MODULE_FUNCTION_AT:
+		return reply_function_at(((const struct pvgpu_wire_module_function_at *)h)->index,
+					 rep);
+	case PVGPU_OP_LIBRARY_KERNEL_AT:
+		return reply_function_at(((const struct pvgpu_wire_library_kernel_at *)h)->index,
+					 rep);
 	case PVGPU_OP_COPY_FETCH:
 		return reply_fetch(h, rep);
 	case PVGPU_OP_MEM_ALLOC:
@@ -340,6 +377,8 @@ int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 		result = fake.fail_result;
 	else
 		len = fill_reply(h, rep, len);
+	if (!result && fake.twist)
+		fake.twist(h, rep, &len);
 	if (len > cap)
 		abort();
 	*r = (struct pvgpu_rep_hdr){.len = len, .kind = PVGPU_REP_REPLY, .result = result};

@@ -12,7 +12,7 @@
 
 #include "pvgpu_wire.h"
 
-enum { FAKE_OPS = 256, FAKE_WINDOW = 64 << 20 };
+enum { FAKE_FUNCTIONS = 3, FAKE_OPS = 256, FAKE_WINDOW = 64 << 20 };
 
 struct fake {
 	unsigned int count[FAKE_OPS]; /* commands of each kind */
@@ -31,6 +31,12 @@ struct fake {
 	struct pvgpu_param_info params[16];
 	uint64_t callback_id; /* of the last host_func */
 	unsigned int opened, abandoned;
+	unsigned int broken; /* pvgpu_broken() was called; allowed with expect_broken */
+	bool expect_broken;
+	/* What a backend that is not to be trusted makes of a reply before it is sent. */
+	void (*twist)(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t *len);
+	bool early_output;    /* device output waits while the session opens */
+	unsigned int devices; /* of the session; 0: one */
 };
 extern struct fake fake;
 
