@@ -122,7 +122,7 @@ static bool read_size(const char *text, size_t len, uint64_t *out)
 	for (i = 0; len && i < 4; i++)
 		if (text[len - 1] == units[i])
 			shift = 10 * (i + 1);
-	if (!read_number(text, shift ? len - 1 : len, &v) || v > UINT64_MAX >> shift)
+	if (!read_number(text, shift ? len - 1 : len, &v) || v > ~0ull >> shift)
 		return false;
 	*out = v << shift;
 	return true;
@@ -297,7 +297,7 @@ int pvgpu_refs_parse(const struct pvgpu_key *k, const char *text, size_t len,
 		uint32_t i;
 
 		n = part_len(text + at, len - at, ',');
-		if (refs.n >= k->max || !read_number(text + at, n, &v) || !v || v > UINT32_MAX)
+		if (refs.n >= k->max || !read_number(text + at, n, &v) || !v || v > 0xffffffffu)
 			return refuse(k, text, len, err);
 		for (i = 0; i < refs.n; i++)
 			if (refs.ref[i] == v)

@@ -89,6 +89,12 @@ class Line(ApiLine):
         return found
 
 
+def permissions(owner, readers):
+    """As xenstore-chmod takes them, commas for spaces."""
+    of = {"toolstack": "0", "backend": "<be>", "frontend": "<fe>"}
+    return ",".join(["n" + of[owner]] + ["r" + of[d] for d in readers])
+
+
 @dataclass
 class Value:  # of an enumeration or a flag set
     where: tuple
@@ -120,6 +126,10 @@ class Tree:
     @property
     def per_vgpu(self):
         return "<id>" in self.path
+
+    def others(self, owner):
+        """Who reads what belongs to owner here."""
+        return [d for d in ("backend", "frontend") if d != owner and d in self.readers + [self.owner]]
 
 
 @dataclass
@@ -158,7 +168,10 @@ class Key:
         return "%s/%s" % (self.tree.name, self.name)
 
     def readers(self):
-        return [d for d in ("backend", "frontend") if d != self.owner and d in self.tree.readers + [self.tree.owner]]
+        return self.tree.others(self.owner)
+
+    def perms(self):
+        return permissions(self.owner, self.readers())
 
 
 @dataclass

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pvgpu_keys.h and .c: enumerations, the table of keys, typed accessors, state machines."""
 import json
+from describe import permissions
 import values
 
 BANNER = "/* SPDX-License-Identifier: MIT */\n/* Made by xenstore-schema/gen/schema.py from pvgpu.schema; do not edit. */\n"
@@ -230,9 +231,12 @@ def keys_c(schema):
 def keys_json(schema):
     table = [{
         "path": k.tree.path + "/" + k.name, "tree": k.tree.name, "name": k.name, "type": k.type, "allowed": values.allowed(k),
-        "writers": k.writers, "owner": k.owner, "readers": k.readers(), "needed": "always" if k.needed == [] else k.needed,
+        "writers": k.writers, "owner": k.owner, "readers": k.readers(), "perms": k.perms(),
+        "needed": "always" if k.needed == [] else k.needed,
         "default": k.default, "since": k.since, "example": k.example, "doc": k.doc,
         "fields": [{"name": f.name, "type": f.type, "min": f.lo, "max": f.hi, "default": f.default, "since": f.since, "doc": f.doc}
                    for f in k.fields],
     } for k in schema.keys.values()]
-    return json.dumps({"version": schema.version, "keys": table}, indent=1) + "\n"
+    trees = [{"name": t.name, "path": t.path, "owner": t.owner, "perms": permissions(t.owner, t.others(t.owner))}
+             for t in schema.trees.values()]
+    return json.dumps({"version": schema.version, "trees": trees, "keys": table}, indent=1) + "\n"

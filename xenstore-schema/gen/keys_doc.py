@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """docs/xenstore.md: the tree, every key, who may write it, and the state machines."""
 import values
-from describe import BACKEND_MAX, KEYS_MAX
+from describe import BACKEND_MAX, KEYS_MAX, permissions
 
 INTRO = """<!-- SPDX-License-Identifier: MIT -->
 <!-- Made by xenstore-schema/gen/schema.py --docs; do not edit. -->
@@ -67,11 +67,6 @@ WAYS = {
 }
 
 
-def perms(key, letters=True):
-    of = {"toolstack": "0", "backend": "<be>", "frontend": "<fe>"}
-    return ",".join(["n" + of[key.owner]] + ["r" + of[d] for d in key.readers()])
-
-
 def example(schema):
     """The whole tree of one vGPU, from the keys' examples."""
     ids = {"<be>": "0", "<fe>": "3", "<id>": "0"}
@@ -96,7 +91,7 @@ def keys_table(keys):
     lines = ["| key | value | default | written by | permissions | since |", "|---|---|---|---|---|---:|"]
     for k in keys:
         lines.append("| `%s` | %s | %s | %s | `%s` | %d |" % (
-            k.name, values.allowed(k), presence(k), ", ".join(k.writers), perms(k), k.since))
+            k.name, values.allowed(k), presence(k), ", ".join(k.writers), k.perms(), k.since))
     lines.append("")
     for k in keys:
         lines.append("- **%s** — %s Example: `%s`" % (k.name, k.doc, k.example))
@@ -197,7 +192,7 @@ def permission_table(schema):
         own = [k for k in keys if k.owner == tree.owner]
         rest = [k for k in keys if k.owner != tree.owner]
         if own:
-            lines.append("| `%s` and its keys | `%s` |" % (tree.path, perms(own[0])))
+            lines.append("| `%s` and its keys | `%s` |" % (tree.path, permissions(tree.owner, tree.others(tree.owner))))
         if rest:
-            lines.append("| but there %s | `%s` |" % (", ".join("`%s`" % k.name for k in rest), perms(rest[0])))
+            lines.append("| but there %s | `%s` |" % (", ".join("`%s`" % k.name for k in rest), rest[0].perms()))
     return lines
