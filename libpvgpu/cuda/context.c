@@ -68,7 +68,7 @@ void ctx_forget_objects(struct ctx *c)
 	}
 	library_forget_ctx(c);
 	hostfunc_forget_ctx(c);
-	range_remove_ctx(c, host_free_pinned);
+	range_remove_ctx_host(c, host_free_pinned);
 }
 
 /* Flags of contexts of both kinds. */
@@ -173,6 +173,7 @@ PUBLIC CUresult cuCtxDestroy_v2(CUcontext ctx)
 		return CUDA_ERROR_INVALID_CONTEXT;
 	if (!object_retire(&c->o))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	range_remove_ctx_device(c);
 	r = pvgpu_do_ctx_destroy(session(), c->o.wire);
 	ctx_forget_objects(c);
 	ctx_drop_current(c);

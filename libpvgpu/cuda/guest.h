@@ -448,9 +448,15 @@ bool range_find_device(uint64_t addr, struct range *out);
 bool range_find_host(uint64_t addr, struct range *out);
 /* Remove the range of this kind that begins at addr. */
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out);
-/* Remove a context's ranges; fn is called with each, no lock held. */
-void range_remove_ctx(const struct ctx *c, void (*fn)(const struct range *r));
+/*
+ * What a context or an owner (a module, a library) has at the device: forgotten before the worker
+ * is told to end it, because its addresses may be somebody else's right then.
+ */
+void range_remove_ctx_device(const struct ctx *c);
 void range_remove_owner(const struct object *owner);
+/* A context's host memory, when the worker is done with it; fn is called with each range, no lock
+ * held. */
+void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r));
 
 /* Is [addr, addr+len) wholly device memory, a variable or pinned memory? */
 static inline bool range_on_device(uint64_t addr, uint64_t len)

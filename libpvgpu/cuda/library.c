@@ -186,9 +186,9 @@ PUBLIC CUresult cuLibraryUnload(CUlibrary library)
 		return r;
 	if (!object_retire(&l->o))
 		return CUDA_ERROR_INVALID_HANDLE;
-	r = pvgpu_do_library_unload(session(), l->o.wire);
 	drop_contents(l);
 	range_remove_owner(&l->o);
+	r = pvgpu_do_library_unload(session(), l->o.wire);
 	object_free(&l->o);
 	return r;
 }

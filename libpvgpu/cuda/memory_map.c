@@ -185,21 +185,29 @@ bool range_remove(uint64_t addr, enum range_kind kind, struct range *out)
 	return n;
 }
 
-static bool belongs(const struct range *r, const struct ctx *c, const struct object *owner)
+/* What is to be removed: a context's host memory, a context's other ranges, or an owner's. */
+struct filter {
+	const struct ctx *ctx;
+	const struct object *owner;
+	bool host;
+};
+
+static bool belongs(const struct range *r, const struct filter *f)
 {
-	return c ? r->ctx == c : r->owner == owner;
+	const bool host = r->kind == RANGE_PINNED || r->kind == RANGE_REGISTERED;
+
+	return f->ctx ? r->ctx == f->ctx && host == f->host : r->owner == f->owner;
 }
 
-/* Split off what belongs to c (or owner): it goes to *taken, chained by left; the rest is returned.
+/* Split off what the filter wants: it goes to *taken, chained by left; the rest is returned.
  */
-static struct node *sift(struct node *n, const struct ctx *c, const struct object *owner,
-			 struct node **taken)
+static struct node *sift(struct node *n, const struct filter *f, struct node **taken)
 {
 	if (!n)
 		return NULL;
-	n->left = sift(n->left, c, owner, taken);
-	n->right = sift(n->right, c, owner, taken);
-	if (belongs(&n->r, c, owner)) {
+	n->left = sift(n->left, f, taken);
+	n->right = sift(n->right, f, taken);
+	if (belongs(&n->r, f)) {
 		struct node *rest = merge(n->left, n->right);
 
 		n->left = *taken;
@@ -209,20 +217,13 @@ static struct node *sift(struct node *n, const struct ctx *c, const struct objec
 	return n;
 }
 
-static struct node *take_all(struct map *m, const struct ctx *c, const struct object *owner)
+static void remove_all(struct map *m, const struct filter *f, void (*fn)(const struct range *r))
 {
-	struct node *taken = NULL;
+	struct node *taken = NULL, *next;
 
 	pthread_rwlock_wrlock(&m->lock);
-	m->root = sift(m->root, c, owner, &taken);
+	m->root = sift(m->root, f, &taken);
 	pthread_rwlock_unlock(&m->lock);
-	return taken;
-}
-
-static void free_taken(struct node *taken, void (*fn)(const struct range *r))
-{
-	struct node *next;
-
 	for (; taken; taken = next) {
 		next = taken->left;
 		if (fn)
@@ -231,13 +232,20 @@ static void free_taken(struct node *taken, void (*fn)(const struct range *r))
 	}
 }
 
-void range_remove_ctx(const struct ctx *c, void (*fn)(const struct range *r))
+void range_remove_ctx_device(const struct ctx *c)
 {
-	free_taken(take_all(&device_map, c, NULL), fn);
-	free_taken(take_all(&registered_map, c, NULL), fn);
+	remove_all(&device_map, &(const struct filter){.ctx = c}, NULL);
+}
+
+void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r))
+{
+	const struct filter f = {.ctx = c, .host = true};
+
+	remove_all(&device_map, &f, fn);
+	remove_all(&registered_map, &f, fn);
 }
 
 void range_remove_owner(const struct object *owner)
 {
-	free_taken(take_all(&device_map, NULL, owner), NULL);
+	remove_all(&device_map, &(const struct filter){.owner = owner}, NULL);
 }

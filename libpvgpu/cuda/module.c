@@ -130,6 +130,7 @@ PUBLIC CUresult cuModuleUnload(CUmodule module)
 		return r;
 	if (m->library || !object_retire(&m->o))
 		return CUDA_ERROR_INVALID_HANDLE;
+	range_remove_owner(&m->o);
 	r = pvgpu_do_module_unload(session(), m->o.wire);
 	module_forget(m);
 	return r;

@@ -44,7 +44,7 @@ static int activate(struct device *d, int ordinal)
 	return 0;
 }
 
-/* Under d->lock: the worker's context is gone or about to go. */
+/* Under d->lock: the worker's context is gone. */
 static void deactivate(struct device *d)
 {
 	struct ctx *c = d->primary;
@@ -99,6 +99,7 @@ PUBLIC CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 		r = CUDA_ERROR_INVALID_CONTEXT;
 	} else if (!--d->retained) {
 		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+		range_remove_ctx_device(d->primary);
 		r = pvgpu_do_ctx_destroy(session(), d->primary->o.wire);
 		deactivate(d);
 	}
@@ -121,6 +122,7 @@ PUBLIC CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 	pthread_mutex_lock(&d->lock);
 	if (d->retained) {
 		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+		range_remove_ctx_device(d->primary);
 		r = pvgpu_do_ctx_primary_reset(session(), (uint32_t)dev);
 		deactivate(d);
 	}

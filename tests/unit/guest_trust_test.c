@@ -147,6 +147,49 @@ START_TEST(listing_again_asks_nothing)
 }
 END_TEST
 
+static CUdeviceptr watched;
+static unsigned int ended;
+
+/* What is ending at the far end may be somebody else's there at once. */
+static void is_forgotten(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t *len)
+{
+	unsigned int type;
+
+	if (h->op != PVGPU_OP_CTX_DESTROY && h->op != PVGPU_OP_CTX_PRIMARY_RESET &&
+	    h->op != PVGPU_OP_LIBRARY_UNLOAD)
+		return;
+	ended++;
+	ck_assert_int_eq(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, watched),
+			 CUDA_ERROR_INVALID_VALUE);
+}
+
+START_TEST(addresses_are_forgotten_before_they_are_free)
+{
+	CUlibrary library;
+	CUmodule m;
+	CUcontext primary;
+
+	fake.twist = is_forgotten;
+	ck_assert_int_eq(
+		cuLibraryLoadData(&library, ".version 7.0\n", NULL, NULL, 0, NULL, NULL, 0), 0);
+	ck_assert_int_eq(cuLibraryGetModule(&m, library), 0);
+	ck_assert_int_eq(cuModuleGetGlobal_v2(&watched, NULL, m, "x"), 0);
+	ck_assert_int_eq(cuLibraryUnload(library), 0);
+	ck_assert_int_eq(cuMemAlloc_v2(&watched, 4096), 0);
+	ck_assert_int_eq(cuCtxDestroy_v2(ctx), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(cuDevicePrimaryCtxRetain(&primary, 0), 0);
+		ck_assert_int_eq(cuCtxSetCurrent(primary), 0);
+		ck_assert_int_eq(cuMemAlloc_v2(&watched, 4096), 0);
+		if (i)
+			ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
+		else
+			ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
+	}
+	ck_assert_uint_eq(ended, 4);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_trust");
@@ -159,6 +202,7 @@ int main(void)
 	tcase_add_loop_test(t, variables_do_not_lie_in_the_arena, 0, 3);
 	tcase_add_test(t, copies_bring_all_bytes);
 	tcase_add_test(t, occupancy_has_a_bound);
+	tcase_add_test(t, addresses_are_forgotten_before_they_are_free);
 	tcase_add_test(t, listing_again_asks_nothing);
 	suite_add_tcase(s, t);
 	tcase_add_test(opening, output_before_there_is_a_session);
