@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs shell commands that arrive on a line (a virtio port in dom0, the console in a guest) and sends back what they
- * print and how they end. It is process 1 of its domain.
+ * Runs shell commands that arrive on a line (a virtio port in dom0, the console in a guest) and
+ * sends back what they print and how they end. It is process 1 of its domain.
  *
  *   lab-agent LINE           serve LINE, a device
- *   lab-agent --bridge TTY   copy between standard input and output and TTY: dom0's way to a guest's console
+ *   lab-agent --bridge TTY   copy between standard input and output and TTY: dom0's way to a
+ * guest's console
  *
- * From the lab: "run N COMMAND", "pty N COMMAND" (in a terminal), "in N DATA", "eof N", "kill N SIGNAL", "hello".
- * To the lab: "hello", "out N DATA", "err N DATA", "exit N STATUS" (128 + signal, as a shell says it).
+ * From the lab: "run N COMMAND", "pty N COMMAND" (in a terminal), "in N DATA", "eof N", "kill N
+ * SIGNAL", "hello". To the lab: "hello", "out N DATA", "err N DATA", "exit N STATUS" (128 + signal,
+ * as a shell says it).
  */
 #include "tests/lab/wire.h"
 
@@ -29,7 +31,7 @@
 
 struct job {
 	unsigned number;
-	pid_t pid;       /* 0: the slot is free */
+	pid_t pid;        /* 0: the slot is free */
 	int in, out, err; /* -1: closed; a terminal has one descriptor, out == in */
 	bool pty, eof;
 	uint8_t *pending; /* not yet taken by its standard input */

@@ -2,12 +2,13 @@
 /*
  * Two domains share pages and an event channel, through the kernel's own devices:
  *
- *   lab-grants grant PEER PAGES ROUNDS        grants pages to domain PEER, offers it an event channel
- *   lab-grants map PEER PORT ROUNDS REF...    maps them and binds the channel
+ *   lab-grants grant PEER PAGES ROUNDS        grants pages to domain PEER, offers it an event
+ * channel lab-grants map PEER PORT ROUNDS REF...    maps them and binds the channel
  *
- * Each round the mapping side writes one pattern into every page and notifies, the granting side checks it, writes
- * another and notifies back. The granting side prints "port P refs R..." first; both print "rounds N events N" after
- * the last round and hold what they have until standard input ends.
+ * Each round the mapping side writes one pattern into every page and notifies, the granting side
+ * checks it, writes another and notifies back. The granting side prints "port P refs R..." first;
+ * both print "rounds N events N" after the last round and hold what they have until standard input
+ * ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,8 @@ typedef uint32_t grant_ref_t;
 #include <xen/gntalloc.h>
 #include <xen/gntdev.h>
 
-#define PAGE	  4096u
-#define WORDS	  (PAGE / sizeof(uint32_t))
+#define PAGE      4096u
+#define WORDS     (PAGE / sizeof(uint32_t))
 #define MAX_PAGES 256
 
 static unsigned long events;
@@ -65,8 +66,8 @@ static void check(volatile uint32_t *p, unsigned pages, unsigned side, unsigned 
 		uint32_t seen = p[i], want = pattern(side, round, i);
 
 		if (seen != want) {
-			fprintf(stderr, "lab-grants: round %u, word %u: %08x instead of %08x\n", round, i,
-				seen, want);
+			fprintf(stderr, "lab-grants: round %u, word %u: %08x instead of %08x\n",
+				round, i, seen, want);
 			exit(1);
 		}
 	}
@@ -80,7 +81,8 @@ static void notify(int evtchn, unsigned port)
 		fail("notify");
 }
 
-/* Until there is an event and the page says that the other side has written: binding itself makes an event, too. */
+/* Until there is an event and the page says that the other side has written: binding itself makes
+ * an event, too. */
 static void await(int evtchn, unsigned port, volatile uint32_t *p, uint32_t first)
 {
 	do {
@@ -156,7 +158,8 @@ static int map(unsigned peer, unsigned remote_port, unsigned rounds, unsigned pa
 		uint8_t space[sizeof(struct ioctl_gntdev_map_grant_ref) +
 			      MAX_PAGES * sizeof(struct ioctl_gntdev_grant_ref)];
 	} u = {.m = {.count = pages}};
-	struct ioctl_evtchn_bind_interdomain b = {.remote_domain = peer, .remote_port = remote_port};
+	struct ioctl_evtchn_bind_interdomain b = {.remote_domain = peer,
+						  .remote_port = remote_port};
 	struct ioctl_gntdev_unmap_grant_ref d = {.count = pages};
 	int gntdev = open_device("/dev/xen/gntdev"), evtchn = open_device("/dev/xen/evtchn");
 	uint8_t *list = u.space + offsetof(struct ioctl_gntdev_map_grant_ref, refs);
@@ -200,6 +203,7 @@ int main(int argc, char **argv)
 		return grant(n[0], n[1], n[2]);
 	if (argc > 5 && !strcmp(argv[1], "map") && argc - 5 <= MAX_PAGES)
 		return map(n[0], n[1], n[2], (unsigned)argc - 5, argv + 5);
-	fprintf(stderr, "usage: lab-grants grant PEER PAGES ROUNDS | map PEER PORT ROUNDS REF...\n");
+	fprintf(stderr,
+		"usage: lab-grants grant PEER PAGES ROUNDS | map PEER PORT ROUNDS REF...\n");
 	return 2;
 }

@@ -68,7 +68,7 @@ class Guest:
 
     def keep_logs(self):
         """The kernel's log, while there is somebody to ask."""
-        if self.wire and self.state() in ("r", "b", ""):
+        if self.wire and not self.channel.panic and self.state() in ("r", "b", ""):
             try:
                 text = self.channel.run("dmesg", limit=20, quiet=True).out
                 self.machine.log.save(f"{self.name}.dmesg", text)
@@ -77,9 +77,9 @@ class Guest:
 
     def destroy(self):
         """End it at once; the console's text goes to the scenario's logs."""
-        self.keep_logs()
         if self.machine.guests.pop(self.name, None) is None:
             return
+        self.keep_logs()
         self.machine.dom0.run(f"xl destroy {self.name}", check=False)
         self.disconnect()
         self.machine.log.save(f"{self.name}.console", bytes(self.channel.text).decode(errors="replace"))

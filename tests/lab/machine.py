@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import socket
+import struct
 import subprocess
 import threading
 
@@ -11,6 +12,8 @@ from channel import Channel, Clock, LabError
 from guest import Guest
 
 BOOT_LIMIT = 300
+SEND_LIMIT = 60
+FATAL = re.compile(rb"^.*(?:Kernel panic|Panic on CPU|Hardware Dom0 (?:crashed|shutdown: watchdog)).*\n", re.M)
 QEMU = "qemu-system-x86_64"
 
 
@@ -106,7 +109,11 @@ class Machine:
 
     def take_console(self, data):
         with self.clock.cond:
+            # A line may come in pieces.
+            start = self.console.rfind(b"\n") + 1
             self.console += data
+            if m := FATAL.search(self.console, start):
+                self.clock.ended = self.clock.ended or m[0].decode(errors="replace").strip()
             self.clock.cond.notify_all()
 
     # life
@@ -116,6 +123,7 @@ class Machine:
         self.agent, agent_qemu = socket.socketpair()
         fds = (com1_qemu.fileno(), agent_qemu.fileno())
         self.sockets = [com1, self.agent]
+        self.agent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_LIMIT, 0))
         # The machine has its own group, so that a key that interrupts the runner leaves it to be powered off.
         self.qemu = subprocess.Popen(self.boot.command(*fds), cwd=self.images, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=fds,
@@ -138,6 +146,7 @@ class Machine:
             return False
         self.clock.deadline = None
         try:
+            self.clock.check()
             self.dom0.start("poweroff -f")
             self.qemu.wait(limit)
             self.say("powered off")
@@ -221,6 +230,10 @@ class Machine:
         """Event channels of a domain, as Xen counts them: port -> what it is."""
         out = self.dom0.run(f"lsevtchn {domid}", quiet=True).out
         return {int(m[1]): m[2] for m in re.finditer(r"^\s*(\d+): VCPU \d+: (.*)$", out, re.M)}
+
+    def connected(self, guest, peer):
+        """The number of a guest's event channels that another guest has bound."""
+        return sum(f"(Connected) - Remote Domain {peer.domid}," in c for c in self.channels(guest.domid).values())
 
     def destroy_all(self):
         for g in list(self.guests.values()):

@@ -143,12 +143,13 @@ class Runner:
     def run(self, scenario, last):
         """None, or why it failed."""
         log = Log(self.lab / scenario.name)
-        console = 0
+        shared = self.machine
+        console = len(shared.console) if shared else 0
         reason = None
-        m = None
         try:
             m = self.ready(scenario, log)
-            console = len(m.console) if m.clock.now() > 1 and m.log is not log else 0
+            if m is not shared:
+                console = 0
             m.clock.deadline = time.monotonic() + scenario.limit
             scenario.module.run(m)
             m.clock.deadline = time.monotonic() + 120
@@ -163,12 +164,13 @@ class Runner:
         if reason:
             log(f"FAIL {reason}")
             self.collect()
+        m = self.machine
         if reason or last:
+            self.machine = None
             if m and not m.stop() and not reason:
                 reason = "the machine did not power off"
-            self.machine = None
-        if m or self.machine:
-            log.save("console", bytes((m or self.machine).console[console:]).decode(errors="replace"))
+        if m:
+            log.save("console", bytes(m.console[console:]).decode(errors="replace"))
         log.close()
         return reason
 

@@ -2,6 +2,7 @@
 """A shell in dom0 or in a guest on this terminal."""
 import os
 import select
+import shutil
 import sys
 import termios
 import tty
@@ -11,17 +12,16 @@ LEAVE = b"\x1d"  # Ctrl-]
 
 def interact(m, guest=None):
     if guest:
-        place = m.create("shell", guest, payload=True, memory=512).channel
+        place = m.create(guest, guest, payload=True, memory=640).channel
     else:
         place = m.dom0
     print(f"lab: a shell in {place.name}; leave with exit or Ctrl-], which powers the machine off", flush=True)
-    p = place.start("TERM=linux exec sh -i", kind="pty")
-    p.on_out = lambda data: os.write(1, data)
     terminal = sys.stdin.isatty()
+    size = shutil.get_terminal_size()
+    p = place.start(f"stty rows {size.lines} cols {size.columns}; exec sh -i", kind="pty")
+    p.on_out = lambda data: os.write(1, data)
     if terminal:
         before = termios.tcgetattr(0)
-        size = os.get_terminal_size()
-        p.write(f"stty rows {size.lines} cols {size.columns}\n")
         tty.setraw(0)
     try:
         while p.status is None and m.alive():

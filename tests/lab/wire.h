@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lines between the lab and an agent: "@KIND NUMBER DATA CRC\n", DATA in base64 or "-", CRC the CRC-32 of what
- * stands before it. They share a console with the kernel's messages, so that whatever is not such a line is no error
- * but text.
+ * The lines between the lab and an agent: "@KIND NUMBER DATA CRC\n", DATA in base64 or "-", CRC the
+ * CRC-32 of what stands before it. They share a console with the kernel's messages, so that
+ * whatever is not such a line is no error but text.
  */
 #ifndef LAB_WIRE_H
 #define LAB_WIRE_H
@@ -23,7 +23,8 @@ struct wire_message {
 
 /* A line without its end into a message; 0, or -1 when it is none. */
 int wire_parse(const char *line, size_t length, struct wire_message *m);
-/* A message as a line with its end into text, which has WIRE_LINE_MAX bytes; size <= WIRE_DATA_MAX. Its length. */
+/* A message as a line with its end into text, which has WIRE_LINE_MAX bytes; size <= WIRE_DATA_MAX.
+ * Its length. */
 size_t wire_format(char *text, const char *kind, unsigned number, const void *data, size_t size);
 
 #endif
