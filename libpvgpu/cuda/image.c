@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "image/fatbin.h"
+#include "link/cancel.h"
 
 static int image_alloc(uint64_t size, struct image *out)
 {
@@ -53,13 +54,11 @@ static int read_all(int fd, char *to, size_t size)
 	return 0;
 }
 
-int image_from_file(const char *path, struct image *out)
+static int load_file(const char *path, struct image *out)
 {
 	struct stat st;
 	int fd, r;
 
-	if (!path)
-		return CUDA_ERROR_INVALID_VALUE;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st)) {
 		r = errno == EACCES ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_ERROR_FILE_NOT_FOUND;
@@ -79,6 +78,15 @@ int image_from_file(const char *path, struct image *out)
 out:
 	if (fd >= 0)
 		close(fd);
+	return r;
+}
+
+int image_from_file(const char *path, struct image *out)
+{
+	const int cancel = pvgpu_cancel_off();
+	const int r = path ? load_file(path, out) : CUDA_ERROR_INVALID_VALUE;
+
+	pvgpu_cancel_back(cancel);
 	return r;
 }
 

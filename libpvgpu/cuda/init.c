@@ -2,6 +2,8 @@
 /* cuInit(): the process's session, opened at its first use. */
 #include "guest.h"
 
+#include "link/cancel.h"
+
 enum { API_VERSION = CUDA_VERSION, DEVICES_MAX = 256 }; /* as many as device_snapshot can name */
 
 struct guest guest;
@@ -60,13 +62,15 @@ static int open_locked(void)
 
 int guest_open(void)
 {
-	int r;
+	int r, cancel;
 
 	if (atomic_load(&forked))
 		return CUDA_ERROR_NOT_INITIALIZED;
+	cancel = pvgpu_cancel_off();
 	pthread_mutex_lock(&init_lock);
 	r = open_locked();
 	pthread_mutex_unlock(&init_lock);
+	pvgpu_cancel_back(cancel);
 	return r;
 }
 

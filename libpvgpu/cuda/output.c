@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "link/cancel.h"
+
 void output_pull(void *arg)
 {
 	/* One thread writes at a time, and the others wait, so that what was printed before their
@@ -11,11 +13,13 @@ void output_pull(void *arg)
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	char text[8 * 1024];
 	uint32_t which, more, len;
+	int cancel;
 
 	/* A reply may say so while the session still opens: a later one will say it again. */
 	if (self.in_output || !session())
 		return;
 	self.in_output = true;
+	cancel = pvgpu_cancel_off();
 	pthread_mutex_lock(&lock);
 	do {
 		FILE *to;
@@ -29,5 +33,6 @@ void output_pull(void *arg)
 		}
 	} while (more);
 	pthread_mutex_unlock(&lock);
+	pvgpu_cancel_back(cancel);
 	self.in_output = false;
 }

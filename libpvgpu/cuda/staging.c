@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link/cancel.h"
+
 enum {
 	SLOTS_MAX = 32,
 	PIECE_MIN = 256 * 1024, /* below it waking each other costs more than overlapping gains */
@@ -85,7 +87,10 @@ static struct slot *slot_get(bool may_wait)
 		}
 		if (!may_wait || !slots || pvgpu_session_status(session()))
 			break;
+		const int cancel = pvgpu_cancel_off();
+
 		pthread_cond_wait(&freed, &lock);
+		pvgpu_cancel_back(cancel);
 	}
 	pthread_mutex_unlock(&lock);
 	return s;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "link/cancel.h"
 #include "link/pages.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -211,6 +212,7 @@ static uint64_t region_size(const struct pvgpu_session *s, uint64_t size, bool s
 static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 {
 	struct pvgpu_arena *a = &s->arena;
+	const int cancel = pvgpu_cancel_off();
 	void *p = NULL;
 	int err = 0;
 
@@ -239,6 +241,7 @@ static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 	pvgpu_unlock(&a->grow);
 	if (err == -EPROTO)
 		pvgpu_session_fail(s, "the worker's answer about arena memory makes no sense");
+	pvgpu_cancel_back(cancel);
 	return p;
 }
 
@@ -268,6 +271,7 @@ void pvgpu_arena_free(struct pvgpu_session *s, void *p)
 	struct pvgpu_arena *a = &s->arena;
 	struct pvgpu_region *r;
 	bool now;
+	int cancel;
 
 	pvgpu_lock(&a->lock);
 	r = p ? region_of(a, p) : NULL;
@@ -278,9 +282,11 @@ void pvgpu_arena_free(struct pvgpu_session *s, void *p)
 	pvgpu_unlock(&a->lock);
 	if (!now)
 		return;
+	cancel = pvgpu_cancel_off();
 	pvgpu_lock(&a->grow);
 	trim(s, false);
 	pvgpu_unlock(&a->grow);
+	pvgpu_cancel_back(cancel);
 }
 
 bool pvgpu_arena_contains(const struct pvgpu_session *s, const void *p, uint64_t len)

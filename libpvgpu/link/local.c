@@ -3,8 +3,8 @@
  * The local link's guest end: Unix sockets, memfd, eventfd (local.h). Shared file descriptions
  * belong to a peer that is not trusted: what matters is sealed or checked.
  *
- * What waits here is called by raw system calls or with cancellation off: a thread that is
- * cancelled in the middle would leave locks held.
+ * What waits here is called by raw system calls or with cancellation off (cancel.h), as grow() and
+ * shrink() are.
  */
 #include "link/link.h"
 
@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "link/cancel.h"
 #include "link/local.h"
 #include "ring/ring.h"
 
@@ -105,7 +106,8 @@ static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
 		take_eventfd(lo->kick);
 		got |= PVGPU_LINK_KICKED;
 	}
-	if (fds[0].revents)
+	/* Files that the application has closed under us are no reason to spin. */
+	if (fds[0].revents || (fds[1].revents | fds[2].revents) & POLLNVAL)
 		got |= PVGPU_LINK_HANGUP;
 	return got;
 }
@@ -193,14 +195,9 @@ static int ask_chunk(struct local *lo, uint32_t op, void *address, uint64_t size
 {
 	const struct pvgpu_local_chunk m = {
 		.magic = PVGPU_LOCAL_MAGIC, .op = op, .address = (uintptr_t)address, .size = size};
-	int err, state;
+	const int err = send_chunk(lo, &m, fd);
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	err = send_chunk(lo, &m, fd);
-	if (!err)
-		err = recv_chunked(lo, m.address);
-	pthread_setcancelstate(state, NULL);
-	return err;
+	return err ? err : recv_chunked(lo, m.address);
 }
 
 /* Put the inaccessible reservation back. */
@@ -521,10 +518,9 @@ static int open_local(const char *path, struct pvgpu_link **out, char *reason)
 
 int pvgpu_link_open_local(const char *path, struct pvgpu_link **out, char reason[PVGPU_LINK_REASON])
 {
-	int state, err;
+	const int cancel = pvgpu_cancel_off();
+	const int err = open_local(path, out, reason);
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	err = open_local(path, out, reason);
-	pthread_setcancelstate(state, NULL);
+	pvgpu_cancel_back(cancel);
 	return err;
 }

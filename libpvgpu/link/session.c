@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "link/cancel.h"
 #include "link/local.h"
 #include "pvgpu_stubs.h"
 
@@ -17,7 +18,7 @@ enum {
 
 static bool debugging(void)
 {
-	const char *env = getenv("PVGPU_DEBUG");
+	const char *env = secure_getenv("PVGPU_DEBUG");
 
 	return env && *env && *env != '0';
 }
@@ -42,9 +43,11 @@ static void backend_text(struct pvgpu_session *s, char *out, size_t cap)
 void pvgpu_session_fail(struct pvgpu_session *s, const char *why)
 {
 	char text[128];
+	int cancel;
 
 	if (pvgpu_exchange(&s->dead, PVGPU_DEAD_RESULT))
 		return;
+	cancel = pvgpu_cancel_off();
 	if (s->debug && !pvgpu_load_acquire(&s->closing)) {
 		backend_text(s, text, sizeof(text));
 		fprintf(stderr, "pvgpu: session %u lost: %s%s%s\n", s->link->session,
@@ -53,6 +56,7 @@ void pvgpu_session_fail(struct pvgpu_session *s, const char *why)
 	s->link->ops->hangup(s->link);
 	pvgpu_sweep(s);
 	pvgpu_wake_followers(s);
+	pvgpu_cancel_back(cancel);
 }
 
 void pvgpu_session_lost(struct pvgpu_session *s)
@@ -136,7 +140,8 @@ static int negotiate(struct pvgpu_session *s)
 
 int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session **out)
 {
-	const char *path = getenv("PVGPU_SOCKET");
+	/* A set-user-id program does not talk to whom its caller names. */
+	const char *path = secure_getenv("PVGPU_SOCKET");
 	char reason[PVGPU_LINK_REASON] = "";
 	struct pvgpu_session *s;
 	struct pvgpu_link *l;

@@ -390,3 +390,8 @@ void fake_callback(uint32_t status)
 {
 	session_ops.callback(session_ops.arg, fake.callback_id, status);
 }
+
+void fake_output(void)
+{
+	session_ops.output(session_ops.arg);
+}

@@ -42,6 +42,8 @@ extern struct fake fake;
 
 /* Run the last host function as the session's thread would. */
 void fake_callback(uint32_t status);
+/* Device output waits, as a reply would say. */
+void fake_output(void);
 /* Number of commands so far. */
 unsigned int fake_commands(void);
 

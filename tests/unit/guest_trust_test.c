@@ -3,7 +3,10 @@
 #define __CUDA_API_VERSION_INTERNAL
 #include <check.h>
 #include <cuda.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guest_fake.h"
 
@@ -190,6 +193,51 @@ START_TEST(addresses_are_forgotten_before_they_are_free)
 }
 END_TEST
 
+static void say(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t *len)
+{
+	struct pvgpu_wire_output_pull_reply *r = rep;
+
+	if (h->op != PVGPU_OP_OUTPUT_PULL)
+		return;
+	r->which = 1;
+	r->text_len = 8;
+	memcpy(r + 1, "(text)\n\n", 8);
+	*len += 8;
+}
+
+static void *load_while_cancelled(void *steps)
+{
+	char path[] = "/tmp/guest-trust-XXXXXX";
+	const int fd = mkstemp(path);
+	CUmodule m;
+
+	ck_assert_int_eq(write(fd, ".version 7.0\n", 13), 13);
+	close(fd);
+	ck_assert_int_eq(cuCtxSetCurrent(ctx), 0);
+	pthread_cancel(pthread_self());
+	cuModuleLoad(&m, path);
+	++*(int *)steps;
+	fake_output();
+	++*(int *)steps;
+	unlink(path);
+	return NULL;
+}
+
+START_TEST(threads_are_cancelled_outside)
+{
+	int steps = 0;
+	pthread_t t;
+	void *end;
+
+	fake.twist = say;
+	pthread_create(&t, NULL, load_while_cancelled, &steps);
+	pthread_join(t, &end);
+	ck_assert_int_eq(steps, 2);
+	fake_output();
+	ck_assert_uint_eq(fake.count[PVGPU_OP_OUTPUT_PULL], 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_trust");
@@ -203,6 +251,7 @@ int main(void)
 	tcase_add_test(t, copies_bring_all_bytes);
 	tcase_add_test(t, occupancy_has_a_bound);
 	tcase_add_test(t, addresses_are_forgotten_before_they_are_free);
+	tcase_add_test(t, threads_are_cancelled_outside);
 	tcase_add_test(t, listing_again_asks_nothing);
 	suite_add_tcase(s, t);
 	tcase_add_test(opening, output_before_there_is_a_session);

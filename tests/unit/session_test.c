@@ -738,6 +738,48 @@ START_TEST(arena_threads)
 }
 END_TEST
 
+/* All of it with a request to end pending, which may only be honoured afterwards: a thread that
+ * ended inside would leave locks held. */
+static void *work_while_cancelled(void *steps)
+{
+	struct pvgpu_mark m = {0};
+	void *p[2];
+
+	pthread_cancel(pthread_self());
+	p[0] = pvgpu_arena_alloc(session, 5000, true);
+	++*(int *)steps;
+	p[1] = pvgpu_arena_alloc(session, 64 << 20, false);
+	++*(int *)steps;
+	pvgpu_arena_free(session, p[1]);
+	pvgpu_arena_free(session, p[0]);
+	++*(int *)steps;
+	call(FAKE_ECHO, 1, NULL);
+	post_mark(&m, FAKE_NOP, 0);
+	pvgpu_mark_wait(session, &m);
+	++*(int *)steps;
+	call(FAKE_DIE, 0, NULL);
+	++*(int *)steps;
+	pthread_testcancel();
+	return NULL;
+}
+
+START_TEST(threads_are_cancelled_outside)
+{
+	int steps = 0;
+	pthread_t t;
+	void *end;
+
+	setenv("PVGPU_DEBUG", "1", 1); /* the reason of the end is printed, too */
+	open_session();
+	pthread_create(&t, NULL, work_while_cancelled, &steps);
+	pthread_join(t, &end);
+	ck_assert_ptr_eq(end, PTHREAD_CANCELED);
+	ck_assert_int_eq(steps, 5);
+	assert_dead();
+	close_session();
+}
+END_TEST
+
 /* ---- handles, fork, files ---- */
 
 START_TEST(handles_change_generation)
@@ -845,6 +887,7 @@ int main(void)
 	tcase_add_test(t, arena_limit_holds);
 	tcase_add_loop_test(t, arena_refusal_and_lie, 0, 2);
 	tcase_add_test(t, arena_threads);
+	tcase_add_test(t, threads_are_cancelled_outside);
 	tcase_add_test(t, handles_change_generation);
 	tcase_add_test(t, fork_leaves_the_parent_alone);
 	tcase_add_test(t, nothing_is_left_behind);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread that was asked to end (pthread_cancel) may not do so inside: it would leave locks held
+ * and the worker half told. Around whatever might call a cancellation point (close, open, printf):
+ *
+ *	const int cancel = pvgpu_cancel_off();
+ *	...
+ *	pvgpu_cancel_back(cancel);
+ */
+#ifndef PVGPU_LINK_CANCEL_H
+#define PVGPU_LINK_CANCEL_H
+
+#include <pthread.h>
+
+static inline int pvgpu_cancel_off(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+static inline void pvgpu_cancel_back(int state)
+{
+	pthread_setcancelstate(state, NULL);
+}
+
+#endif
