@@ -105,7 +105,7 @@ static int create(CUcontext *out, unsigned int flags, CUdevice dev)
 	c->attached = 1;
 	c->id = guest_next_id();
 	atomic_store(&c->flags, flags);
-	r = pvgpu_do_ctx_create(session(), (uint32_t)dev, ctx_flags_wire(flags), c->o.wire,
+	r = pvgpu_do_ctx_create(session(), device_at(dev)->wire, ctx_flags_wire(flags), c->o.wire,
 				&api_version, &c->priority_least, &c->priority_greatest);
 	if (r)
 		goto out_free;

@@ -8,6 +8,14 @@
 static struct device *devices;
 static int device_count;
 
+/* The worker is not trusted to give results that there are. */
+static CUresult known_result(int32_t result)
+{
+	const char *name;
+
+	return cuGetErrorName((CUresult)result, &name) ? CUDA_ERROR_UNKNOWN : (CUresult)result;
+}
+
 static int snapshot(struct pvgpu_session *s, int ordinal, struct device *d)
 {
 	uint32_t uuid_len, name_len, bus_len, attrs_len;
@@ -22,7 +30,9 @@ static int snapshot(struct pvgpu_session *s, int ordinal, struct device *d)
 	/* What the far end did not tell is unknown to its driver. */
 	for (size_t i = attrs_len / sizeof(d->attr[0]); i < PVGPU_ATTRS_MAX; i++)
 		d->attr[i] = (struct pvgpu_device_attr){.result = CUDA_ERROR_INVALID_VALUE};
-	pthread_mutex_init(&d->lock, NULL);
+	for (size_t i = 0; i < PVGPU_ATTRS_MAX; i++)
+		d->attr[i].result = (int32_t)known_result(d->attr[i].result);
+	d->wire = (uint32_t)ordinal;
 	return 0;
 }
 
@@ -39,22 +49,41 @@ static void set_limits(struct device *d, int ordinal)
 		(unsigned int)device_value(ordinal, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
 }
 
-int device_snapshot_all(struct pvgpu_session *s, int count)
+/* Keep what the application is to see, in its order. */
+static int choose(struct device *all, int *count)
 {
+	int *order = malloc(((size_t)*count + 1) * sizeof(*order));
+	int n;
+
+	if (!order)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	n = visible_devices(all, *count, order);
+	devices = calloc((size_t)n + 1, sizeof(*devices));
+	for (int i = 0; i < n && devices; i++) {
+		devices[i] = all[order[i]];
+		pthread_mutex_init(&devices[i].lock, NULL);
+	}
+	free(order);
+	*count = n;
+	return devices ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+int device_snapshot_all(struct pvgpu_session *s, int *count)
+{
+	struct device *all = calloc((size_t)*count + 1, sizeof(*all));
 	int r = 0;
 
-	devices = calloc((size_t)count + 1, sizeof(*devices));
-	if (!devices)
+	if (!all)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	for (int i = 0; i < count && !r; i++)
-		r = snapshot(s, i, &devices[i]);
-	if (r) {
-		free(devices);
-		devices = NULL;
+	for (int i = 0; i < *count && !r; i++)
+		r = snapshot(s, i, &all[i]);
+	if (!r)
+		r = choose(all, count);
+	free(all);
+	if (r)
 		return r;
-	}
-	device_count = count;
-	for (int i = 0; i < count; i++)
+	device_count = *count;
+	for (int i = 0; i < device_count; i++)
 		set_limits(&devices[i], i);
 	return 0;
 }

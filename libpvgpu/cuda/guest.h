@@ -242,6 +242,7 @@ void ctx_forget_objects(struct ctx *c);
 
 /* device.c */
 struct device {
+	uint32_t wire; /* its number at the worker; see visible.c */
 	uint64_t total_mem;
 	CUuuid uuid;
 	char name[256];
@@ -255,12 +256,15 @@ struct device {
 		unsigned int grid[3], block[3], threads;
 	} limits;
 };
-/* One snapshot of each device, when the session opens. */
-int device_snapshot_all(struct pvgpu_session *s, int count);
+/* One snapshot of each device, when the session opens; *count becomes how many are visible. */
+int device_snapshot_all(struct pvgpu_session *s, int *count);
 /* NULL when there is no such device. */
 struct device *device_at(CUdevice dev);
 /* A device attribute's value; 0 where the driver refused it. */
 int device_value(int device, CUdevice_attribute attr);
+
+/* visible.c: fill order with the numbers of the devices to be seen; returns how many. */
+int visible_devices(const struct device *all, int count, int *order);
 
 /* stream.c */
 

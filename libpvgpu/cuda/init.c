@@ -51,7 +51,7 @@ static int open_locked(void)
 	guest.device_count = (int)info->device_count;
 	guest.driver_version = info->driver_version;
 	r = info->device_count > DEVICES_MAX ? pvgpu_broken(s, "too many devices")
-					     : device_snapshot_all(s, guest.device_count);
+					     : device_snapshot_all(s, &guest.device_count);
 	if (r) {
 		pvgpu_session_close(s);
 		return r;

@@ -19,9 +19,11 @@ static int enter(CUlibrary h, struct library **l)
 }
 
 /* The device that an image is for: libraries may be loaded without a context. */
-static int home_device(void)
+static uint32_t home_device(void)
 {
-	return self.current.ctx && ctx_ref_live(&self.current) ? self.current.ctx->device : 0;
+	const bool some = self.current.ctx && ctx_ref_live(&self.current);
+
+	return device_at(some ? self.current.ctx->device : 0)->wire;
 }
 
 /* Load an image that is in the arena; it is given back. */
@@ -34,12 +36,12 @@ static int load(struct image *image, struct jit *jit, CUlibrary *out)
 		image_free(image);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	r = pvgpu_do_library_load(
-		session(), (uint32_t)home_device(), (uintptr_t)image->mem, image->size, jit->scalar,
-		(uint32_t)(jit->scalars * sizeof(jit->scalar[0])), jit_log_room(jit->info_size),
-		jit_log_room(jit->error_size), l->o.wire, jit->info, jit_log_room(jit->info_size),
-		&jit->info_len, jit->error, jit_log_room(jit->error_size), &jit->error_len,
-		&jit->wall_time);
+	r = pvgpu_do_library_load(session(), home_device(), (uintptr_t)image->mem, image->size,
+				  jit->scalar, (uint32_t)(jit->scalars * sizeof(jit->scalar[0])),
+				  jit_log_room(jit->info_size), jit_log_room(jit->error_size),
+				  l->o.wire, jit->info, jit_log_room(jit->info_size),
+				  &jit->info_len, jit->error, jit_log_room(jit->error_size),
+				  &jit->error_len, &jit->wall_time);
 	image_free(image);
 	jit_finish(jit);
 	if (r) {

@@ -27,9 +27,9 @@ static int activate(struct device *d, int ordinal)
 		if (!c->o.wire)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	r = pvgpu_do_ctx_primary_retain(session(), (uint32_t)ordinal,
-					ctx_flags_wire(d->primary_flags), c->o.wire, &api_version,
-					&c->priority_least, &c->priority_greatest);
+	r = pvgpu_do_ctx_primary_retain(session(), d->wire, ctx_flags_wire(d->primary_flags),
+					c->o.wire, &api_version, &c->priority_least,
+					&c->priority_greatest);
 	if (r) {
 		pvgpu_handle_free(session(), c->o.wire);
 		c->o.wire = 0;
@@ -123,7 +123,7 @@ PUBLIC CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 	if (d->retained) {
 		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 		range_remove_ctx_device(d->primary);
-		r = pvgpu_do_ctx_primary_reset(session(), (uint32_t)dev);
+		r = pvgpu_do_ctx_primary_reset(session(), d->wire);
 		deactivate(d);
 	}
 	pthread_mutex_unlock(&d->lock);

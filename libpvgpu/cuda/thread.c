@@ -7,6 +7,7 @@
 _Thread_local struct thread self;
 
 static pthread_key_t end_key;
+static bool have_key;
 
 static void thread_end(void *arg)
 {
@@ -24,8 +25,8 @@ static void thread_end(void *arg)
 
 static void make_key(void)
 {
-	if (pthread_key_create(&end_key, thread_end))
-		abort(); /* out of keys at the first call of all: nothing would work */
+	/* Out of keys: what threads leave behind stays until the process ends. */
+	have_key = !pthread_key_create(&end_key, thread_end);
 }
 
 void thread_register(void)
@@ -35,6 +36,7 @@ void thread_register(void)
 	if (self.registered)
 		return;
 	pthread_once(&once, make_key);
-	pthread_setspecific(end_key, &self);
+	if (have_key)
+		pthread_setspecific(end_key, &self);
 	self.registered = true;
 }

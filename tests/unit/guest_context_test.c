@@ -97,6 +97,42 @@ START_TEST(device_facts)
 }
 END_TEST
 
+static const struct {
+	const char *visible;
+	int count, first;
+} visibility[] = {
+	{NULL, 3, 0},   {"2,0", 2, 2},      {"1,7,0", 1, 1},       {"1,1,0", 1, 1},
+	{"", 0, 0},     {"-1", 0, 0},       {"GPU-3231", 1, 2},    {"gpu-31313233-3435,0", 2, 1},
+	{"GPU-", 0, 0}, {"GPU-9999", 0, 0}, {"0x1", 0, 0},         {"0,1,2,0", 3, 0},
+	{"1", 1, 1},    {"MIG-1", 0, 0},    {"2,GPU-30,-1", 2, 2}, {",1", 0, 0},
+};
+
+START_TEST(visible_devices_only)
+{
+	const struct pvgpu_wire_ctx_create *cmd = (const void *)fake.last;
+	int count = 0;
+	CUcontext c;
+	CUuuid id;
+
+	fake.devices = 3;
+	unsetenv("CUDA_VISIBLE_DEVICES");
+	if (visibility[_i].visible)
+		setenv("CUDA_VISIBLE_DEVICES", visibility[_i].visible, 1);
+	ck_assert_int_eq(cuInit(0), visibility[_i].count ? 0 : CUDA_ERROR_NO_DEVICE);
+	if (!visibility[_i].count)
+		return;
+	ck_assert_int_eq(cuDeviceGetCount(&count), 0);
+	ck_assert_int_eq(count, visibility[_i].count);
+	ck_assert_int_eq(cuDeviceGetUuid(&id, 0), 0);
+	ck_assert_int_eq(id.bytes[0], '0' + visibility[_i].first);
+	ck_assert_int_eq(cuCtxCreate_v2(&c, 0, 0), 0);
+	ck_assert_uint_eq(cmd->device, (unsigned int)visibility[_i].first);
+	ck_assert_int_eq(cuDevicePrimaryCtxRetain(&c, 0), 0);
+	ck_assert_uint_eq(cmd->device, (unsigned int)visibility[_i].first);
+	ck_assert_int_eq(cuCtxCreate_v2(&c, 0, count), CUDA_ERROR_INVALID_DEVICE);
+}
+END_TEST
+
 START_TEST(stack)
 {
 	CUcontext a, b, c;
@@ -332,6 +368,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(t, needs_init);
+	tcase_add_loop_test(t, visible_devices_only, 0, sizeof(visibility) / sizeof(visibility[0]));
 	tcase_add_test(t, no_backend);
 	tcase_add_test(t, init_in_many_threads);
 	tcase_add_test(t, device_facts);

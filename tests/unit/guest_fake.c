@@ -245,7 +245,7 @@ static const struct {
 		    {6, 65535}, {7, 65535}, {8, 49152}, {10, 32}, {11, 0x7fffffff},
 		    {16, 8},    {19, 1},    {39, 2048}, {75, 9},  {95, 1}};
 
-static uint32_t reply_snapshot(struct pvgpu_wire_device_snapshot_reply *r)
+static uint32_t reply_snapshot(uint32_t device, struct pvgpu_wire_device_snapshot_reply *r)
 {
 	struct pvgpu_device_attr *attr;
 	char *tail = (char *)(r + 1);
@@ -253,6 +253,7 @@ static uint32_t reply_snapshot(struct pvgpu_wire_device_snapshot_reply *r)
 	r->total_mem = FAKE_WINDOW;
 	r->uuid_len = 16;
 	memcpy(tail, "0123456789abcdef", 16);
+	tail[0] += (char)device;
 	tail += 16;
 	r->name_len = 8;
 	memcpy(tail, "fake GPU", 8);
@@ -314,7 +315,7 @@ static uint32_t fill_reply(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t le
 
 	switch (h->op) {
 	case PVGPU_OP_DEVICE_SNAPSHOT:
-		return reply_snapshot(rep);
+		return reply_snapshot(((const struct pvgpu_wire_device_snapshot *)h)->device, rep);
 	case PVGPU_OP_MODULE_GET_FUNCTION:
 	case PVGPU_OP_LIBRARY_GET_KERNEL:
 	case PVGPU_OP_KERNEL_GET_FUNCTION:
