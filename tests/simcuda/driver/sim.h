@@ -241,7 +241,7 @@ struct kernel_op {
 	uint32_t resident;
 	uint32_t threads; /* per block */
 	int priority;
-	bool stop; /* faulted or cancelled: start nothing more */
+	_Atomic bool stop; /* faulted or cancelled: start nothing more */
 	struct op *next_launch;
 };
 struct host_op {
