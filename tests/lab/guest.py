@@ -131,5 +131,5 @@ class Guest:
 
     def wait_console(self, pattern, limit=60):
         """Until the guest's console text matches."""
-        return self.machine.clock.wait(f"the console of {self.name} to show /{pattern}/", lambda: re.search(
+        return self.channel.wait(f"the console to show /{pattern}/", lambda: re.search(
             pattern, self.channel.text.decode(errors="replace"), re.M), limit)
