@@ -15,6 +15,7 @@ static void child(void)
 		return;
 	/* The child's copy of this thread must not give the parent's streams back at its end. */
 	self.streams = 0;
+	self.in_callback = false;
 	self.depth = 0;
 	self.current.ctx = NULL;
 	pvgpu_session_abandon(s);

@@ -35,27 +35,6 @@ int function_fill(struct function *f, const struct function_info *info, const ch
 	return 0;
 }
 
-int function_list_room(struct function_list *l)
-{
-	const uint32_t room = l->room ? 2 * l->room : 8;
-	struct function **grown;
-
-	if (l->n < l->room)
-		return 0;
-	grown = realloc(l->at, room * sizeof(*grown));
-	if (!grown)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	l->at = grown;
-	l->room = room;
-	return 0;
-}
-
-void function_list_free(struct function_list *l)
-{
-	free(l->at);
-	*l = (struct function_list){NULL};
-}
-
 void function_free(struct function *f)
 {
 	free(f->name);

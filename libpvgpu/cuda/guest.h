@@ -302,20 +302,31 @@ struct event {
 	_Atomic uint32_t completed; /* value of records that is known to be done */
 };
 
-/* The first functions of a module or library in the far end's order, as far as they were listed:
- * what is asked for once makes a handle there, which lasts. */
-struct function_list {
-	struct function **at;
+/* found.c: what a module or a library holds, as far as it was asked for. Under its owner's lock. */
+struct function_info;
+struct found {
+	enum pvgpu_handle_type type;
+	/* Ask the worker for the named, or (name NULL) the index-th one. */
+	int (*ask)(struct found *l, const char *name, uint32_t index, uint64_t wire,
+		   struct function_info *info);
+	/* A new one: say whose it is. */
+	void (*adopt)(struct found *l, struct function *f);
+	struct function *first; /* all, chained by next */
+	struct function **at;   /* the first n in the worker's order */
 	uint32_t n, room;
 };
+int found_named(struct found *l, const char *name, struct function **out);
+/* The handles of the first count. */
+int found_first(struct found *l, uint32_t count, void **handles);
+/* Take one out, the owner is at its end; NULL: there is none left. */
+struct function *found_take(struct found *l);
 
 /* module.c */
 
 struct module {
 	struct object o;
 	pthread_mutex_t lock;
-	struct function *functions; /* found so far; under lock, as the next */
-	struct function_list list;
+	struct found found; /* functions; under lock */
 	/* A library's module in a context: not to be unloaded by itself. Under library_lock. */
 	struct library *library;
 	struct module *next;
@@ -384,9 +395,6 @@ struct function_info {
 };
 /* Fill f from a reply; name NULL: it is in the reply. */
 int function_fill(struct function *f, const struct function_info *info, const char *name);
-/* Room for one more at the end. */
-int function_list_room(struct function_list *l);
-void function_list_free(struct function_list *l);
 /* The function is retired, or was never published. */
 void function_free(struct function *f);
 /* A CUfunction, or a CUkernel that was cast to one, as launches and occupancy allow. */
@@ -405,9 +413,8 @@ int function_param_info(const struct function *f, size_t index, size_t *offset, 
 
 struct library {
 	struct object o;
-	struct library *next;     /* of all; under library_lock, as all below */
-	struct function *kernels; /* found so far */
-	struct function_list list;
+	struct library *next;   /* of all; under library_lock, as all below */
+	struct found found;     /* kernels */
 	struct module *modules; /* in contexts */
 };
 extern pthread_mutex_t library_lock;

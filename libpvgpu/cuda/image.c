@@ -13,8 +13,11 @@
 
 static int image_alloc(uint64_t size, struct image *out)
 {
+	/* Staging memory is kept for the next copy; a large image's is given back. */
+	const bool keep = size <= STAGING_PIECE;
+
 	out->size = size;
-	out->mem = pvgpu_arena_alloc(session(), size, true);
+	out->mem = pvgpu_arena_alloc(session(), size, keep);
 	if (!out->mem) {
 		const int r = pvgpu_session_status(session());
 

@@ -2,8 +2,6 @@
 /* Libraries: modules that belong to no context, and their kernels. */
 #include "guest.h"
 
-#include <string.h>
-
 pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct library *libraries; /* under library_lock */
@@ -24,6 +22,27 @@ static uint32_t home_device(void)
 	const bool some = self.current.ctx && ctx_ref_live(&self.current);
 
 	return device_at(some ? self.current.ctx->device : 0)->wire;
+}
+
+static struct library *owner_of(struct found *l)
+{
+	return (struct library *)((char *)l - offsetof(struct library, found));
+}
+
+static int ask(struct found *l, const char *name, uint32_t index, uint64_t wire,
+	       struct function_info *info)
+{
+	const uint64_t library = owner_of(l)->o.wire;
+
+	return name ? pvgpu_do_library_get_kernel(session(), library, name, wire, info->bytes,
+						  sizeof(info->bytes), &info->len)
+		    : pvgpu_do_library_kernel_at(session(), library, index, wire, info->bytes,
+						 sizeof(info->bytes), &info->len);
+}
+
+static void adopt(struct found *l, struct function *f)
+{
+	f->library = owner_of(l);
 }
 
 /* Load an image that is in the arena; it is given back. */
@@ -48,6 +67,7 @@ static int load(struct image *image, struct jit *jit, CUlibrary *out)
 		object_free(&l->o);
 		return r;
 	}
+	l->found = (struct found){.type = PVGPU_H_KERNEL, .ask = ask, .adopt = adopt};
 	pthread_mutex_lock(&library_lock);
 	l->next = libraries;
 	libraries = l;
@@ -131,7 +151,7 @@ void library_forget_ctx(const struct ctx *c)
 {
 	pthread_mutex_lock(&library_lock);
 	for (struct library *l = libraries; l; l = l->next)
-		for (struct function *k = l->kernels; k; k = k->next)
+		for (struct function *k = l->found.first; k; k = k->next)
 			drop_instances(k, c);
 	pthread_mutex_unlock(&library_lock);
 }
@@ -160,9 +180,7 @@ static void drop_contents(struct library *l)
 			*at = l->next;
 			break;
 		}
-	function_list_free(&l->list);
-	while ((k = l->kernels)) {
-		l->kernels = k->next;
+	while ((k = found_take(&l->found))) {
 		drop_instances(k, NULL);
 		if (object_retire(&k->o))
 			function_free(k);
@@ -195,63 +213,6 @@ PUBLIC CUresult cuLibraryUnload(CUlibrary library)
 	return r;
 }
 
-static struct function *known(struct function *list, const char *name)
-{
-	while (list && strcmp(list->name, name))
-		list = list->next;
-	return list;
-}
-
-/* Under library_lock: name NULL asks for the index-th kernel. */
-static int ask(struct library *l, const char *name, uint32_t index, struct function **out)
-{
-	struct function *f = object_new(PVGPU_H_KERNEL);
-	struct function *same;
-	struct function_info info;
-	int r;
-
-	if (!f)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (name)
-		r = pvgpu_do_library_get_kernel(session(), l->o.wire, name, f->o.wire, info.bytes,
-						sizeof(info.bytes), &info.len);
-	else
-		r = pvgpu_do_library_kernel_at(session(), l->o.wire, index, f->o.wire, info.bytes,
-					       sizeof(info.bytes), &info.len);
-	if (!r)
-		r = function_fill(f, &info, name);
-	same = !r && !name ? known(l->kernels, f->name) : NULL;
-	if (r || same) {
-		function_free(f);
-		*out = same;
-		return r;
-	}
-	f->library = l;
-	f->next = l->kernels;
-	l->kernels = f;
-	object_publish(&f->o);
-	*out = f;
-	return 0;
-}
-
-/* Under library_lock: the index-th, all before it listed already. */
-static int listed(struct library *l, uint32_t index, struct function **out)
-{
-	struct function_list *list = &l->list;
-	int r;
-
-	if (index >= list->n) {
-		r = function_list_room(list);
-		if (!r)
-			r = ask(l, NULL, index, &list->at[list->n]);
-		if (r)
-			return r;
-		list->n++;
-	}
-	*out = list->at[index];
-	return 0;
-}
-
 PUBLIC CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name)
 {
 	struct function *f;
@@ -263,8 +224,7 @@ PUBLIC CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const ch
 	if (!kernel || !name)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&library_lock);
-	f = known(l->kernels, name);
-	r = f ? 0 : ask(l, name, 0, &f);
+	r = found_named(&l->found, name, &f);
 	pthread_mutex_unlock(&library_lock);
 	if (!r)
 		*kernel = object_handle(&f->o);
@@ -286,7 +246,6 @@ PUBLIC CUresult cuLibraryGetKernelCount(unsigned int *count, CUlibrary library)
 PUBLIC CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int max, CUlibrary library)
 {
 	unsigned int count;
-	struct function *f;
 	struct library *l;
 	int r = enter(library, &l);
 
@@ -296,11 +255,8 @@ PUBLIC CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int max, C
 		return CUDA_ERROR_INVALID_VALUE;
 	r = cuLibraryGetKernelCount(&count, library);
 	pthread_mutex_lock(&library_lock);
-	for (unsigned int i = 0; !r && i < max && i < count; i++) {
-		r = listed(l, i, &f);
-		if (!r)
-			kernels[i] = object_handle(&f->o);
-	}
+	if (!r)
+		r = found_first(&l->found, count < max ? count : max, (void **)kernels);
 	pthread_mutex_unlock(&library_lock);
 	return r;
 }

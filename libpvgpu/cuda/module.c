@@ -2,7 +2,29 @@
 /* Modules. */
 #include "guest.h"
 
-#include <string.h>
+static struct module *owner_of(struct found *l)
+{
+	return (struct module *)((char *)l - offsetof(struct module, found));
+}
+
+static int ask(struct found *l, const char *name, uint32_t index, uint64_t wire,
+	       struct function_info *info)
+{
+	const struct module *m = owner_of(l);
+
+	return ctx_result(
+		m->o.ctx,
+		name ? pvgpu_do_module_get_function(session(), m->o.wire, name, wire, info->bytes,
+						    sizeof(info->bytes), &info->len)
+		     : pvgpu_do_module_function_at(session(), m->o.wire, index, wire, info->bytes,
+						   sizeof(info->bytes), &info->len));
+}
+
+static void adopt(struct found *l, struct function *f)
+{
+	f->module = owner_of(l);
+	f->o.ctx = f->module->o.ctx;
+}
 
 struct module *module_new(struct ctx *c)
 {
@@ -11,6 +33,7 @@ struct module *module_new(struct ctx *c)
 	if (!m)
 		return NULL;
 	m->o.ctx = c;
+	m->found = (struct found){.type = PVGPU_H_FUNCTION, .ask = ask, .adopt = adopt};
 	pthread_mutex_init(&m->lock, NULL);
 	return m;
 }
@@ -21,12 +44,9 @@ void module_forget(struct module *m)
 
 	range_remove_owner(&m->o);
 	pthread_mutex_lock(&m->lock);
-	function_list_free(&m->list);
-	while ((f = m->functions)) {
-		m->functions = f->next;
+	while ((f = found_take(&m->found)))
 		if (object_retire(&f->o))
 			function_free(f);
-	}
 	pthread_mutex_unlock(&m->lock);
 	if (m->library)
 		library_forget_module(m);
@@ -136,67 +156,6 @@ PUBLIC CUresult cuModuleUnload(CUmodule module)
 	return r;
 }
 
-/* Under m->lock. */
-static struct function *known(const struct module *m, const char *name)
-{
-	struct function *f = m->functions;
-
-	while (f && strcmp(f->name, name))
-		f = f->next;
-	return f;
-}
-
-/* Under m->lock: name NULL asks for the index-th function. */
-static int ask(struct module *m, const char *name, uint32_t index, struct function **out)
-{
-	struct function *f = object_new(PVGPU_H_FUNCTION);
-	struct function *same;
-	struct function_info info;
-	int r;
-
-	if (!f)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (name)
-		r = pvgpu_do_module_get_function(session(), m->o.wire, name, f->o.wire, info.bytes,
-						 sizeof(info.bytes), &info.len);
-	else
-		r = pvgpu_do_module_function_at(session(), m->o.wire, index, f->o.wire, info.bytes,
-						sizeof(info.bytes), &info.len);
-	if (!r)
-		r = function_fill(f, &info, name);
-	same = !r && !name ? known(m, f->name) : NULL;
-	if (r || same) {
-		function_free(f);
-		*out = same;
-		return ctx_result(m->o.ctx, r);
-	}
-	f->module = m;
-	f->o.ctx = m->o.ctx;
-	f->next = m->functions;
-	m->functions = f;
-	object_publish(&f->o);
-	*out = f;
-	return 0;
-}
-
-/* Under m->lock: the index-th, all before it listed already. */
-static int listed(struct module *m, uint32_t index, struct function **out)
-{
-	struct function_list *list = &m->list;
-	int r;
-
-	if (index >= list->n) {
-		r = function_list_room(list);
-		if (!r)
-			r = ask(m, NULL, index, &list->at[list->n]);
-		if (r)
-			return r;
-		list->n++;
-	}
-	*out = list->at[index];
-	return 0;
-}
-
 PUBLIC CUresult cuModuleGetFunction(CUfunction *fn, CUmodule module, const char *name)
 {
 	struct function *f;
@@ -208,8 +167,7 @@ PUBLIC CUresult cuModuleGetFunction(CUfunction *fn, CUmodule module, const char 
 	if (!fn || !name)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&m->lock);
-	f = known(m, name);
-	r = f ? 0 : ask(m, name, 0, &f);
+	r = found_named(&m->found, name, &f);
 	pthread_mutex_unlock(&m->lock);
 	if (!r)
 		*fn = object_handle(&f->o);
@@ -231,7 +189,6 @@ PUBLIC CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule module)
 PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CUmodule module)
 {
 	unsigned int count;
-	struct function *f;
 	struct module *m;
 	int r = enter(module, &m);
 
@@ -241,11 +198,8 @@ PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CU
 		return CUDA_ERROR_INVALID_VALUE;
 	r = cuModuleGetFunctionCount(&count, module);
 	pthread_mutex_lock(&m->lock);
-	for (unsigned int i = 0; !r && i < max && i < count; i++) {
-		r = listed(m, i, &f);
-		if (!r)
-			fns[i] = object_handle(&f->o);
-	}
+	if (!r)
+		r = found_first(&m->found, count < max ? count : max, (void **)fns);
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }

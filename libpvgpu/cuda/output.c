@@ -31,7 +31,7 @@ void output_pull(void *arg)
 			fwrite(text, 1, len, to);
 			fflush(to);
 		}
-	} while (more);
+	} while (more && len);
 	pthread_mutex_unlock(&lock);
 	pvgpu_cancel_back(cancel);
 	self.in_output = false;
