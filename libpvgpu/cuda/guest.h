@@ -487,7 +487,8 @@ struct slot {
 	struct slot *next;
 	char *mem; /* STAGING_PIECE bytes */
 };
-enum { STAGING_PIECE = 1024 * 1024, STAGING_DEPTH = 8, STAGING_WAIT_ABOVE = 64 * 1024 };
+/* Measured on two processors (docs/performance.md): smaller pieces hand over too often. */
+enum { STAGING_PIECE = 2048 * 1024, STAGING_DEPTH = 4, STAGING_WAIT_ABOVE = 64 * 1024 };
 
 /*
  * The pieces of one copy, used in turn, so that they stay in the cache. All copies share one stock:
