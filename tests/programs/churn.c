@@ -174,14 +174,15 @@ static void contexts(void)
 	CU(cuCtxDestroy(c));
 }
 
-static void round_of_all(size_t light)
+static void round_of_all(size_t i, size_t light)
 {
 	events_and_streams(light);
 	memory();
 	modules();
 	libraries();
 	threads();
-	contexts();
+	if (i % 8 == 0) /* slow on a real GPU */
+		contexts();
 }
 
 int main(int argc, char **argv)
@@ -192,10 +193,10 @@ int main(int argc, char **argv)
 	start();
 	CU(cuCtxGetCurrent(&ctx));
 	for (size_t i = 0; i < rounds / 4; i++)
-		round_of_all(light);
+		round_of_all(i, light);
 	before = usage();
 	for (size_t i = 0; i < rounds; i++)
-		round_of_all(light);
+		round_of_all(i, light);
 	after = usage();
 	CHECK(after.files <= before.files, "%zu files became %zu", before.files, after.files);
 	CHECK(after.threads <= before.threads, "%zu threads became %zu", before.threads,
@@ -204,8 +205,6 @@ int main(int argc, char **argv)
 	CHECK(after.bytes <= before.bytes + MEMORY_MAY_GROW, "%zu KiB of memory became %zu",
 	      before.bytes >> 10, after.bytes >> 10);
 #endif
-	if (getenv("CHURN_SAY"))
-		fprintf(stderr, "%zu KiB, then %zu KiB\n", before.bytes >> 10, after.bytes >> 10);
 	printf("%zu rounds of everything: nothing grows\n", rounds);
 	finish();
 	return 0;
