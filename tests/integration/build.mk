@@ -9,7 +9,7 @@ check-programs-san: tests
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test kill_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test
 check-valgrind: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --valgrind $(if $(FULL),,--quick)
 

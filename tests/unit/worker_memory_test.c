@@ -286,6 +286,25 @@ START_TEST(far_end_fails)
 }
 END_TEST
 
+/* Spare pages outlive the context that they were mapped for: their window must, too. */
+START_TEST(windows_stay)
+{
+	struct worker *w = fake_open(true);
+	struct pvgpu_wire_mem_free give_back = {.ctx = FAKE_CTX};
+	struct pvgpu_wire_ctx_destroy destroy = {.ctx = FAKE_CTX};
+	struct pvgpu_wire_session_windows again = {.attempt = 1};
+
+	give_back.address = fake_alloc(w, 10, FAKE_CTX, 4);
+	ck_assert(give_back.address);
+	FAKE_SUBMIT(w, MEM_FREE, 11, give_back);
+	FAKE_SUBMIT(w, CTX_DESTROY, 12, destroy);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), 0);
+	FAKE_SUBMIT(w, SESSION_WINDOWS, 13, again);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 13), CUDA_ERROR_NOT_PERMITTED);
+	fake_close(w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("worker memory");
@@ -305,6 +324,7 @@ int main(void)
 	tcase_add_test(t, globals_are_known);
 	tcase_add_test(t, arena_ranges);
 	tcase_add_test(t, far_end_fails);
+	tcase_add_test(t, windows_stay);
 	tcase_set_timeout(t, 60);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

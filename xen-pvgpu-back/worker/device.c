@@ -30,8 +30,8 @@ int handle_session_windows(struct worker *w, const struct pvgpu_in_session_windo
 	char reason[160];
 	int r;
 
-	/* Once anything uses the windows they stay where they are. */
-	if (g->root.owned.next != &g->root.owned || g->arena.count)
+	/* Not only while objects are there: spare pages and frees under way outlive them. */
+	if (g->settled || g->arena.count)
 		return CUDA_ERROR_NOT_PERMITTED;
 	if (in->attempt != v->attempt &&
 	    window_reserve(g, in->attempt, worker_info(w)->window_size, reason, sizeof(reason))) {

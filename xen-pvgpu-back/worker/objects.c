@@ -100,6 +100,7 @@ void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct
 	*slot = o;
 	t->count++;
 	link_add(owner ? &owner->owned : &g->root.owned, &o->of_owner);
+	g->settled = true;
 	*err = 0;
 	return o;
 }

@@ -467,6 +467,7 @@ struct gpu {
 	struct pvgpu_decode decode;
 	struct tables tables;
 	struct obj root; /* contexts and libraries hang below it */
+	bool settled;    /* something has been made: the windows stay where they are */
 	atomic_int deferred;
 	atomic_bool ended;
 	uint64_t op_serial; /* operations issued on any stream */
