@@ -106,7 +106,7 @@ install: all $(B)/pvgpu.pc
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 
 format:
-	$(Q)git ls-files '*.c' '*.h' | grep -v -E '^tests/protocol/golden' | xargs clang-format -i
+	$(Q)git ls-files '*.c' '*.h' | grep -v -E 'golden|^tests/fuzz/|^tests/kernels/' | xargs clang-format -i
 
 clean:
 	rm -rf build build-*

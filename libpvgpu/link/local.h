@@ -6,8 +6,8 @@
  * with PVGPU_LOCAL_FDS fds; the guest then closes this socket. pvgpud takes the peer's credentials
  * and a pidfd from the socket and hands them to the worker: nothing in the message is believed.
  *
- * guest <-> worker, on the session socket (fd PVGPU_FD_SESSION): its hang-up is either side's death.
- * The guest sends pvgpu_local_chunk with a sealed memfd to grow the arena (F_SEAL_SHRINK and
+ * guest <-> worker, on the session socket (fd PVGPU_FD_SESSION): its hang-up is either side's
+ * death. The guest sends pvgpu_local_chunk with a sealed memfd to grow the arena (F_SEAL_SHRINK and
  * F_SEAL_SEAL set, exact size), the worker maps it at `address` and answers pvgpu_local_chunked.
  */
 #ifndef PVGPU_LINK_LOCAL_H
@@ -29,27 +29,28 @@ enum pvgpu_local_fd {
 
 struct pvgpu_local_open {
 	uint32_t magic, version;
-	uint32_t cmd_size, rep_size; /* wanted stream sizes in bytes, powers of two; 0: the backend's default */
+	uint32_t cmd_size, rep_size; /* wanted stream sizes in bytes, powers of two; 0: the
+					backend's default */
 	char comm[32];               /* for the log only */
 };
 
 struct pvgpu_local_opened {
 	uint32_t magic, version;
-	int32_t error;               /* 0, or an errno value; then no fds come */
+	int32_t error; /* 0, or an errno value; then no fds come */
 	uint32_t cmd_size, rep_size;
-	uint32_t session;            /* number in the daemon's log and statistics */
-	uint64_t arena_limit;        /* bytes of arena that the session may have */
-	char reason[104];            /* of an error, for people */
+	uint32_t session;     /* number in the daemon's log and statistics */
+	uint64_t arena_limit; /* bytes of arena that the session may have */
+	char reason[104];     /* of an error, for people */
 };
 
 struct pvgpu_local_chunk {
-	uint32_t magic, op;          /* op: 1 add (memfd alongside), 2 remove */
+	uint32_t magic, op; /* op: 1 add (memfd alongside), 2 remove */
 	uint64_t address, size;
 };
 
 struct pvgpu_local_chunked {
 	uint32_t magic;
-	int32_t error;               /* 0 or an errno value */
+	int32_t error; /* 0 or an errno value */
 	uint64_t address;
 };
 

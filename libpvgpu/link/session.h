@@ -2,9 +2,9 @@
 /*
  * A guest process's session: the runtime beneath the generated stubs.
  *
- * Any thread may post; records go to the ring in the order posted. Threads that wait share the reply
- * stream: one of them drains it and completes the others. Every call first looks at the session's
- * status, so that a dead session answers its error at once and for ever.
+ * Any thread may post; records go to the ring in the order posted. Threads that wait share the
+ * reply stream: one of them drains it and completes the others. Every call first looks at the
+ * session's status, so that a dead session answers its error at once and for ever.
  *
  * All ints that are not counts are CUresult values (0 = CUDA_SUCCESS); a dead session answers
  * PVGPU_DEAD_RESULT.
@@ -16,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PVGPU_DEAD_RESULT 46 /* CUDA_ERROR_DEVICE_UNAVAILABLE: the sticky error of a lost session */
+#define PVGPU_DEAD_RESULT 46 /* CUDA_ERROR_DEVICE_UNAVAILABLE: the sticky error of a lost session  \
+			      */
 
 struct pvgpu_session;
 
@@ -32,8 +33,8 @@ struct pvgpu_piece {
  */
 struct pvgpu_mark {
 	void (*fn)(struct pvgpu_mark *m);
-	int result;         /* CUresult, valid when done */
-	bool done;          /* use pvgpu_mark_wait()/pvgpu_mark_poll() */
+	int result; /* CUresult, valid when done */
+	bool done;  /* use pvgpu_mark_wait()/pvgpu_mark_poll() */
 	uint32_t seq;
 	struct pvgpu_mark *next;
 };
@@ -42,8 +43,8 @@ struct pvgpu_mark {
 struct pvgpu_session_ops {
 	/* Called on the session's own thread (all signals blocked), in order, one at a time. */
 	void (*callback)(void *arg, uint64_t id, uint32_t status);
-	/* A reply said that device output waits: called by the thread that got the reply, after it has
-	 * dropped the drain lock and before its call returns. */
+	/* A reply said that device output waits: called by the thread that got the reply, after it
+	 * has dropped the drain lock and before its call returns. */
 	void (*output)(void *arg);
 	void *arg;
 };
@@ -73,24 +74,27 @@ int pvgpu_session_status(const struct pvgpu_session *s);
 
 /* What the generated stubs use. Pieces are concatenated; the first begins with the header. */
 int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n);
-int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct pvgpu_piece *p, unsigned int n);
-int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n, void *rep, uint32_t cap,
-	       uint32_t *rep_len);
+int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct pvgpu_piece *p,
+		    unsigned int n);
+int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n, void *rep,
+	       uint32_t cap, uint32_t *rep_len);
 int pvgpu_broken(struct pvgpu_session *s, const char *what);
 
-/* Wait for a mark (returns its result or the dead session's); poll: true when done. Both drain replies. */
+/* Wait for a mark (returns its result or the dead session's); poll: true when done. Both drain
+ * replies. */
 int pvgpu_mark_wait(struct pvgpu_session *s, struct pvgpu_mark *m);
 bool pvgpu_mark_poll(struct pvgpu_session *s, struct pvgpu_mark *m);
 
-/* Handles that the guest chooses: index and generation per type. 0 when all PVGPU_HANDLES_MAX are in use. */
+/* Handles that the guest chooses: index and generation per type. 0 when all PVGPU_HANDLES_MAX are
+ * in use. */
 uint64_t pvgpu_handle_new(struct pvgpu_session *s, uint32_t type, uint32_t vgpu);
 void pvgpu_handle_free(struct pvgpu_session *s, uint64_t handle);
 
 /*
  * Arena memory, 4096-aligned for sizes from a page up, 64-byte aligned below. It is mapped at the
  * same address in the worker. alloc grows the arena by whole chunks when it must; NULL when the
- * backend's limit is reached. staging: short-lived ranges for pageable copies (may be kept mapped and
- * recycled); pinned: the application's own host allocations (returned to the system when whole
+ * backend's limit is reached. staging: short-lived ranges for pageable copies (may be kept mapped
+ * and recycled); pinned: the application's own host allocations (returned to the system when whole
  * chunks are free).
  */
 void *pvgpu_arena_alloc(struct pvgpu_session *s, uint64_t size, bool staging);

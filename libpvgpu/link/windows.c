@@ -30,8 +30,8 @@ static bool apart(const struct pvgpu_session_info *i)
 static bool reserve(uint64_t base, uint64_t size)
 {
 	void *want = (void *)(uintptr_t)base;
-	/* A hint is taken where the range is free. MAP_FIXED_NOREPLACE would end a process under thread
-	 * sanitizer, which turns an address that it cannot have into 0. */
+	/* A hint is taken where the range is free. MAP_FIXED_NOREPLACE would end a process under
+	 * thread sanitizer, which turns an address that it cannot have into 0. */
 	void *got = mmap(want, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (got == MAP_FAILED)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A far end that does nothing, so that a benchmark measures the path to it: every call succeeds at once,
- * work is complete as soon as it is submitted, memory is address space without pages. Its one kernel
- * has the parameters of pvbench's: three pointers and an unsigned int.
+ * A far end that does nothing, so that a benchmark measures the path to it: every call succeeds at
+ * once, work is complete as soon as it is submitted, memory is address space without pages. Its one
+ * kernel has the parameters of pvbench's: three pointers and an unsigned int.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT      __attribute__((visibility("default")))
 #define NULL_MEMORY ((size_t)8 << 30)
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -226,9 +226,11 @@ EXPORT int cuMemGetInfo_v2(size_t *free_bytes, size_t *total)
 	return 0;
 }
 
-EXPORT int cuMemAddressReserve(uint64_t *address, size_t size, size_t align, uint64_t hint, uint64_t flags)
+EXPORT int cuMemAddressReserve(uint64_t *address, size_t size, size_t align, uint64_t hint,
+			       uint64_t flags)
 {
-	void *p = mmap((void *)hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap((void *)hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
 
 	*address = (uint64_t)p;
 	return p == MAP_FAILED ? 2 : 0;
@@ -241,7 +243,8 @@ EXPORT int cuLaunchHostFunc(void *stream, void (*fn)(void *), void *arg)
 	return 0;
 }
 
-EXPORT int cuStreamAddCallback(void *stream, void (*fn)(void *, int, void *), void *arg, unsigned int flags)
+EXPORT int cuStreamAddCallback(void *stream, void (*fn)(void *, int, void *), void *arg,
+			       unsigned int flags)
 {
 	fn(stream, 0, arg);
 	return 0;

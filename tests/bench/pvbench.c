@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Measures the data path from inside an application, next to its reference in the same process, and
- * prints "name value" lines for tests/bench/bench.py. Every figure is a median of rounds in which the
- * measured thing and its reference take turns, so that a change of the machine's speed meets both.
+ * prints "name value" lines for tests/bench/bench.py. Every figure is a median of rounds in which
+ * the measured thing and its reference take turns, so that a change of the machine's speed meets
+ * both.
  */
 #include <cuda.h>
 
@@ -34,9 +35,10 @@
 		}                                                                                  \
 	} while (0)
 
-static const char kernel_ptx[] = ".version 6.0\n.target sm_70\n.address_size 64\n"
-				 ".visible .entry four(.param .u64 a, .param .u64 b, .param .u64 c, .param .u32 n)\n"
-				 "{\n\tret;\n}\n";
+static const char kernel_ptx[] =
+	".version 6.0\n.target sm_70\n.address_size 64\n"
+	".visible .entry four(.param .u64 a, .param .u64 b, .param .u64 c, .param .u32 n)\n"
+	"{\n\tret;\n}\n";
 
 static uint64_t now_ns(void)
 {
@@ -303,7 +305,8 @@ static void bench_pageable(void)
 	}
 }
 
-/* The reference of pinned copies is this same program on simcuda directly: bench.py takes the ratio. */
+/* The reference of pinned copies is this same program on simcuda directly: bench.py takes the
+ * ratio. */
 static void bench_pinned(void)
 {
 	CUdeviceptr d;
@@ -318,11 +321,13 @@ static void bench_pinned(void)
 		copy_s(d, h, to_device);
 		for (int i = 0; i < ROUNDS; i++)
 			v[i] = copy_s(d, h, to_device);
-		printf("pinned_%s %.3f\n", to_device ? "htod" : "dtoh", COPY_BYTES / median(v, ROUNDS) * 1e-9);
+		printf("pinned_%s %.3f\n", to_device ? "htod" : "dtoh",
+		       COPY_BYTES / median(v, ROUNDS) * 1e-9);
 	}
 }
 
-/* rate: launches a second of this one session from the first byte on standard input until the next. */
+/* rate: launches a second of this one session from the first byte on standard input until the next.
+ */
 static void bench_rate(double seconds)
 {
 	uint64_t begun, end, done = 0;
@@ -417,8 +422,8 @@ static void bench_count(void)
 	while (WIFSTOPPED(status)) {
 		struct user_regs_struct regs;
 
-		if (ptrace(PTRACE_SYSCALL, child, NULL, NULL) < 0 || waitpid(child, &status, 0) < 0 ||
-		    !WIFSTOPPED(status))
+		if (ptrace(PTRACE_SYSCALL, child, NULL, NULL) < 0 ||
+		    waitpid(child, &status, 0) < 0 || !WIFSTOPPED(status))
 			break;
 		if (WSTOPSIG(status) != SIGTRAP)
 			continue;
@@ -440,8 +445,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} table[] = {
-		{"post", bench_post},         {"polling", bench_polling},   {"sleeping", bench_sleeping},
-		{"drain", bench_drain},       {"pageable", bench_pageable}, {"pinned", bench_pinned},
+		{"post", bench_post},   {"polling", bench_polling},   {"sleeping", bench_sleeping},
+		{"drain", bench_drain}, {"pageable", bench_pageable}, {"pinned", bench_pinned},
 		{"idle", bench_idle},
 	};
 
@@ -465,6 +470,8 @@ int main(int argc, char **argv)
 		table[i].run();
 		return 0;
 	}
-	fprintf(stderr, "usage: pvbench post|polling|sleeping|drain|pageable|pinned|idle|start|count|rate [SECONDS]\n");
+	fprintf(stderr,
+		"usage: pvbench post|polling|sleeping|drain|pageable|pinned|idle|start|count|rate "
+		"[SECONDS]\n");
 	return 2;
 }

@@ -19,9 +19,9 @@
 
 #define LIMIT_S 30
 
-static const struct attack *const tables[] = {attacks_open,   attacks_ring,  attacks_race,
-					      attacks_handle, attacks_memory, attacks_chunk,
-					      attacks_image,  attacks_flood, attacks_kernel, attacks_soup};
+static const struct attack *const tables[] = {
+	attacks_open,  attacks_ring,  attacks_race,  attacks_handle, attacks_memory,
+	attacks_chunk, attacks_image, attacks_flood, attacks_kernel, attacks_soup};
 static const char *const outcomes[] = {"ends", "lives", "either", "leaves", "none"};
 
 extern const char ptx_fault[];
@@ -100,7 +100,8 @@ static const char *judge(struct guest *g, enum outcome want)
 		WANT(guest_answers(g), "the session does not answer any more");
 	if (over) {
 		/* The hang-up may come a moment before the word. */
-		WANT(guest_wait_end(g, 1000) && pvgpu_load_acquire(&g->page->status) == PVGPU_RING_ENDED,
+		WANT(guest_wait_end(g, 1000) &&
+			     pvgpu_load_acquire(&g->page->status) == PVGPU_RING_ENDED,
 		     "the worker went without a word");
 		WANT(g->page->text[0], "the session ended without a reason");
 		WANT(want != LIVES, "the session was ended: %.119s", g->page->text);
@@ -122,7 +123,8 @@ static void report(const struct attack *a, const struct guest *g, const char *ca
 	for (char *c = text; *c; c++)
 		if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
 			*c = '?';
-	printf("{\"attack\": \"%s\", \"session\": %u, \"outcome\": \"%s\", \"cause\": %u, \"text\": \"%s\"}\n",
+	printf("{\"attack\": \"%s\", \"session\": %u, \"outcome\": \"%s\", \"cause\": %u, "
+	       "\"text\": \"%s\"}\n",
 	       a->name, g->session, came, reason, text);
 	fflush(stdout);
 }

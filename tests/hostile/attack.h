@@ -37,6 +37,7 @@ uint32_t attack_random(void);
 
 /* Every table ends with a row without a name. */
 extern const struct attack attacks_open[], attacks_ring[], attacks_race[], attacks_handle[],
-	attacks_memory[], attacks_chunk[], attacks_image[], attacks_flood[], attacks_kernel[], attacks_soup[];
+	attacks_memory[], attacks_chunk[], attacks_image[], attacks_flood[], attacks_kernel[],
+	attacks_soup[];
 
 #endif

@@ -172,7 +172,8 @@ static void place(struct guest *g)
 		{g->arena_base, (1ull << 30) + 4096},
 		{0, SIZE},
 	};
-	int fd = guest_memfd(where[attack_arg][1] < (1ull << 40) ? where[attack_arg][1] : SIZE, SEALS);
+	int fd = guest_memfd(where[attack_arg][1] < (1ull << 40) ? where[attack_arg][1] : SIZE,
+			     SEALS);
 
 	guest_chunk(g, 1, where[attack_arg][0], where[attack_arg][1], fd);
 }

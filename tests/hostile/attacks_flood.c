@@ -42,17 +42,10 @@ static void deaf(struct guest *g)
 static bool launch(struct guest *g, uint64_t s, uint64_t f, const void *params, uint32_t len,
 		   uint32_t grid, uint32_t block)
 {
-	struct pvgpu_wire_launch c = {HDR(launch, LAUNCH),
-				      .ctx = g->ctx,
-				      .stream = s,
-				      .function = f,
-				      .grid_x = grid,
-				      .grid_y = 1,
-				      .grid_z = 1,
-				      .block_x = block,
-				      .block_y = 1,
-				      .block_z = 1,
-				      .params_len = len};
+	struct pvgpu_wire_launch c = {HDR(launch, LAUNCH), .ctx = g->ctx,    .stream = s,
+				      .function = f,       .grid_x = grid,   .grid_y = 1,
+				      .grid_z = 1,         .block_x = block, .block_y = 1,
+				      .block_z = 1,        .params_len = len};
 
 	return guest_post_parts(g, &c, params, len);
 }
@@ -63,7 +56,8 @@ static void hold_up(struct guest *g)
 	const uint64_t f = guest_function(g, 0, "endless");
 
 	WANT(f, "no kernel");
-	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[1], .element = 1, .width = 64, .height = 1);
+	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[1], .element = 1, .width = 64,
+	     .height = 1);
 	launch(g, 0, f, &g->memory[1], 8, 1, 1);
 }
 
@@ -79,8 +73,8 @@ static void parked(struct guest *g)
 	g->deaf = true;
 	g->patience_ms = 300;
 	for (uint32_t i = 0; more && now_ms() < until; i++) {
-		struct pvgpu_wire_copy_inline c = {
-			HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0], .data_len = 4096};
+		struct pvgpu_wire_copy_inline c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx,
+						   .dst = g->memory[0], .data_len = 4096};
 
 		if (attack_arg == 0)
 			more = launch(g, 0, f, NULL, 0, 1, 1);
@@ -90,7 +84,8 @@ static void parked(struct guest *g)
 			more = POST(g, copy_fetch, COPY_FETCH, .ctx = g->ctx, .src = g->memory[0],
 				    .size = 4096);
 		else if (attack_arg == 3)
-			more = POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = g->memory[i % 2]);
+			more = POST(g, mem_free, MEM_FREE, .ctx = g->ctx,
+				    .address = g->memory[i % 2]);
 		else
 			more = POST(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 	}
@@ -104,9 +99,11 @@ static void parked_streams(struct guest *g)
 	const uint64_t until = now_ms() + 2 * FLOOD_MS;
 	const uint64_t f = guest_function(g, 0, "endless");
 
-	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[1], .element = 1, .width = 64, .height = 1);
+	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[1], .element = 1, .width = 64,
+	     .height = 1);
 	for (uint32_t i = 0; i < 64; i++)
-		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1, .stream = stream(i));
+		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1,
+		     .stream = stream(i));
 	g->deaf = true;
 	g->patience_ms = 300;
 	for (uint32_t i = 0; now_ms() < until; i++)
@@ -118,17 +115,21 @@ static void parked_streams(struct guest *g)
 /* Two streams that wait for each other, and the work behind that. */
 static void deadlock(struct guest *g)
 {
-	const uint64_t e[2] = {PVGPU_HANDLE(PVGPU_H_EVENT, 0, 0, 0), PVGPU_HANDLE(PVGPU_H_EVENT, 0, 0, 1)};
+	const uint64_t e[2] = {PVGPU_HANDLE(PVGPU_H_EVENT, 0, 0, 0),
+			       PVGPU_HANDLE(PVGPU_H_EVENT, 0, 0, 1)};
 
 	for (uint32_t i = 0; i < 2; i++) {
-		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1, .stream = stream(i));
+		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1,
+		     .stream = stream(i));
 		POST(g, event_create, EVENT_CREATE, .ctx = g->ctx, .flags = 2, .event = e[i]);
 	}
 	for (int i = 0; i < 3000; i++) {
-		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .stream = stream(0), .event = e[0]);
+		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .stream = stream(0),
+		     .event = e[0]);
 		POST(g, stream_wait_event, STREAM_WAIT_EVENT, .ctx = g->ctx, .stream = stream(1),
 		     .event = e[0]);
-		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .stream = stream(1), .event = e[1]);
+		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .stream = stream(1),
+		     .event = e[1]);
 		POST(g, stream_wait_event, STREAM_WAIT_EVENT, .ctx = g->ctx, .stream = stream(0),
 		     .event = e[1]);
 		if (i % 7 == 0)
@@ -143,12 +144,13 @@ static void callbacks(struct guest *g)
 	const uint64_t until = now_ms() + FLOOD_MS;
 
 	for (uint32_t i = 0; i < 200; i++)
-		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1, .stream = stream(i));
+		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .flags = 1,
+		     .stream = stream(i));
 	g->deaf = attack_arg;
 	g->patience_ms = 300;
 	for (uint64_t id = 1; now_ms() < until; id++)
-		if (!POST(g, host_func, HOST_FUNC, .ctx = g->ctx, .stream = stream((uint32_t)id % 200),
-			  .id = id, .always = id & 1))
+		if (!POST(g, host_func, HOST_FUNC, .ctx = g->ctx,
+			  .stream = stream((uint32_t)id % 200), .id = id, .always = id & 1))
 			break;
 	_exit(0);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Handles: of the wrong type, of nothing, of what is gone, at the limits, used again, and too many. */
+/* Handles: of the wrong type, of nothing, of what is gone, at the limits, used again, and too many.
+ */
 #include "tests/hostile/attack.h"
 
 #include <string.h>
@@ -35,18 +36,20 @@ static void malformed(struct guest *g)
 		     .stream = handle(PVGPU_H_STREAM, 0, 65536));
 		break;
 	case 5:
-		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .stream = handle(PVGPU_H_EVENT, 0, 1));
+		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx,
+		     .stream = handle(PVGPU_H_EVENT, 0, 1));
 		break;
 	case 6:
 		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx, .stream = 0);
 		break;
 	case 7:
-		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .stream = handle(PVGPU_H_EVENT, 0, 0),
-		     .event = handle(PVGPU_H_EVENT, 0, 0));
+		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx,
+		     .stream = handle(PVGPU_H_EVENT, 0, 0), .event = handle(PVGPU_H_EVENT, 0, 0));
 		break;
 	case 8:
 		POST(g, launch, LAUNCH, .ctx = g->ctx, .function = handle(PVGPU_H_MODULE, 0, 0),
-		     .grid_x = 1, .grid_y = 1, .grid_z = 1, .block_x = 1, .block_y = 1, .block_z = 1);
+		     .grid_x = 1, .grid_y = 1, .grid_z = 1, .block_x = 1, .block_y = 1,
+		     .block_z = 1);
 		break;
 	default:
 		POST(g, event_query, EVENT_QUERY, .event = handle(255, 0xffff, 0));
@@ -65,7 +68,8 @@ static void unknown(struct guest *g)
 	WANT(CALL(g, mem_info, MEM_INFO, .ctx = c) == INVALID_HANDLE, "mem_info");
 	WANT(CALL(g, mem_info, MEM_INFO, .ctx = other) == INVALID_HANDLE, "another vGPU's");
 	WANT(CALL(g, ctx_destroy, CTX_DESTROY, .ctx = c) == INVALID_HANDLE, "ctx_destroy");
-	WANT(CALL(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = g->ctx, .stream = s) == INVALID_HANDLE,
+	WANT(CALL(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = g->ctx, .stream = s) ==
+		     INVALID_HANDLE,
 	     "stream_synchronize");
 	WANT(CALL(g, event_synchronize, EVENT_SYNCHRONIZE, .event = e) == INVALID_HANDLE,
 	     "event_synchronize");
@@ -73,7 +77,8 @@ static void unknown(struct guest *g)
 	     "event_elapsed");
 	WANT(CALL(g, module_function_count, MODULE_FUNCTION_COUNT, .module = m) == INVALID_HANDLE,
 	     "module_function_count");
-	WANT(CALL(g, library_unload, LIBRARY_UNLOAD, .library = l) == INVALID_HANDLE, "library_unload");
+	WANT(CALL(g, library_unload, LIBRARY_UNLOAD, .library = l) == INVALID_HANDLE,
+	     "library_unload");
 	WANT(CALL(g, kernel_get_function, KERNEL_GET_FUNCTION, .kernel = k, .ctx = g->ctx,
 		  .function = handle(PVGPU_H_FUNCTION, 0, 1)) == INVALID_HANDLE,
 	     "kernel_get_function");
@@ -102,7 +107,8 @@ static void generations(struct guest *g)
 		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx, .event = e);
 		if (gen % 3)
 			POST(g, event_destroy, EVENT_DESTROY, .event = e);
-		POST(g, event_destroy, EVENT_DESTROY, .event = handle(PVGPU_H_EVENT, (gen - 1) & 0xffff, 5));
+		POST(g, event_destroy, EVENT_DESTROY,
+		     .event = handle(PVGPU_H_EVENT, (gen - 1) & 0xffff, 5));
 		POST(g, event_record, EVENT_RECORD, .ctx = g->ctx,
 		     .event = handle(PVGPU_H_EVENT, (gen - 1) & 0xffff, 5));
 	}
@@ -132,9 +138,11 @@ static void orphans(struct guest *g)
 	     "a function outlives its module");
 	CALL(g, ctx_create, CTX_CREATE, .ctx = c2);
 	CALL(g, ctx_destroy, CTX_DESTROY, .ctx = g->ctx);
-	WANT(CALL(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = g->ctx, .stream = s) == INVALID_HANDLE,
+	WANT(CALL(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = g->ctx, .stream = s) ==
+		     INVALID_HANDLE,
 	     "a stream outlives its context");
-	WANT(CALL(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = c2, .stream = s) == INVALID_HANDLE,
+	WANT(CALL(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = c2, .stream = s) ==
+		     INVALID_HANDLE,
 	     "a stream outlives its context");
 	WANT(CALL(g, event_synchronize, EVENT_SYNCHRONIZE, .event = e) == INVALID_HANDLE,
 	     "an event outlives its context");
@@ -208,8 +216,7 @@ static void many_functions(struct guest *g)
 
 	for (uint32_t i = 0; i < PVGPU_HANDLES_MAX + 10 && !guest_over(g); i++) {
 		c = (struct pvgpu_wire_module_get_function){
-			HDR(module_get_function, MODULE_GET_FUNCTION),
-			.module = g->module,
+			HDR(module_get_function, MODULE_GET_FUNCTION), .module = g->module,
 			.name_len = sizeof(name) - 1,
 			.function = handle(PVGPU_H_FUNCTION, i >> 16, i & 0xffff)};
 		if (!guest_post_parts(g, &c, name, sizeof(name)))

@@ -12,8 +12,8 @@
 extern const char ptx_fault[];
 extern const uint64_t ptx_fault_size;
 
-#define HEAD     ".version 6.4\n.target sm_70\n.address_size 64\n"
-#define ENTRY    HEAD ".visible .entry k()\n{\n"
+#define HEAD      ".version 6.4\n.target sm_70\n.address_size 64\n"
+#define ENTRY     HEAD ".visible .entry k()\n{\n"
 #define OK_SO_FAR (!guest_over(g))
 
 /* An image that is no good: an error and nothing else. */
@@ -32,8 +32,8 @@ static void any(struct guest *g, size_t len)
 	static uint32_t gen;
 	const uint64_t m = PVGPU_HANDLE(PVGPU_H_MODULE, 0, ++gen & 0xffff, 300);
 
-	if (!CALL(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = g->arena_base, .image_len = len,
-		  .error_log_size = 4096, .info_log_size = 4096, .module = m))
+	if (!CALL(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = g->arena_base,
+		  .image_len = len, .error_log_size = 4096, .info_log_size = 4096, .module = m))
 		POST(g, module_unload, MODULE_UNLOAD, .module = m);
 }
 
@@ -62,10 +62,16 @@ static void texts(struct guest *g)
 		ENTRY "\"unterminated",
 		ENTRY "/* unterminated",
 		ENTRY "frobnicate.u32 %r0, %r1; ret; }",
-		ENTRY "ld.global.u32 %r0, [", ENTRY "{{{{{{{{", "}}}}", ".version 999999999999.1",
-		".version", "/*", "//",
+		ENTRY "ld.global.u32 %r0, [",
+		ENTRY "{{{{{{{{",
+		"}}}}",
+		".version 999999999999.1",
+		".version",
+		"/*",
+		"//",
 		HEAD ".extern .func f; .visible .entry k() { call f; ret; }",
-		HEAD ".func f() { call f; ret; } .visible .entry k() { call f; ret; } .visible .entry k() { ret; }",
+		HEAD ".func f() { call f; ret; } .visible .entry k() { call f; ret; } .visible "
+		     ".entry k() { ret; }",
 		HEAD ".global .u32 x[4] = {1, 2, 3, 4, 5, 6, 7, 8};",
 		HEAD ".global .u32 x[] = {1, 2};",
 		HEAD ".global .u64 x = y;",
@@ -146,7 +152,8 @@ static void mutate(unsigned char *p, size_t len)
 			p[at] ^= (unsigned char)(1u << attack_random() % 8);
 			break;
 		case 1:
-			p[at] = (unsigned char)"0123456789{}();,.<>[]%-+\"\n "[attack_random() % 27];
+			p[at] = (unsigned char)"0123456789{}();,.<>[]%-+\"\n "[attack_random() %
+									       27];
 			break;
 		default: /* a piece of it somewhere else */
 			if (at + m < len) {
@@ -232,8 +239,15 @@ static void lies(struct guest *g)
 		uint64_t value;
 		size_t bytes;
 	} lie[] = {
-		{4, 2, 2}, {6, 8, 2}, {6, 0xffff, 2}, {8, 0, 8}, {8, ~0ull, 8}, {8, 1ull << 63, 8},
-		{8, ~0ull - 15, 8}, {8, 1ull << 31, 8}, {8, 65, 8},
+		{4, 2, 2},
+		{6, 8, 2},
+		{6, 0xffff, 2},
+		{8, 0, 8},
+		{8, ~0ull, 8},
+		{8, 1ull << 63, 8},
+		{8, ~0ull - 15, 8},
+		{8, 1ull << 31, 8},
+		{8, 65, 8},
 		{e + offsetof(struct entry, header), 0, 4},
 		{e + offsetof(struct entry, header), 63, 4},
 		{e + offsetof(struct entry, header), ~0u, 4},
@@ -277,7 +291,8 @@ static void fatbin_mutants(struct guest *g)
 			len = wrap(g, n, ptx_fault_size + 1, LZ4);
 			break;
 		default:
-			n = ZSTD_compress(g->chunk + BODY, 1 << 20, ptx_fault, ptx_fault_size + 1, 1);
+			n = ZSTD_compress(g->chunk + BODY, 1 << 20, ptx_fault, ptx_fault_size + 1,
+					  1);
 			len = wrap(g, n, ptx_fault_size + 1, ZSTD);
 			break;
 		}
@@ -299,7 +314,8 @@ static size_t zstd_bomb(struct guest *g, size_t total, char what)
 		ZSTD_inBuffer in = {block, sizeof(block), 0};
 		const bool last = done + sizeof(block) >= total;
 
-		while (ZSTD_isError(ZSTD_compressStream2(z, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue)))
+		while (ZSTD_isError(
+			ZSTD_compressStream2(z, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue)))
 			die("zstd");
 	}
 	ZSTD_freeCCtx(z);
@@ -315,7 +331,8 @@ static size_t lz4_bomb(struct guest *g, size_t total, char what)
 		die("out of memory");
 	memset(bytes, what, total);
 	memcpy(bytes, HEAD "//", sizeof(HEAD) + 1);
-	n = LZ4_compress_fast(bytes, (char *)g->chunk + BODY, (int)total, (int)(CHUNK_SIZE - BODY - 64), 8);
+	n = LZ4_compress_fast(bytes, (char *)g->chunk + BODY, (int)total,
+			      (int)(CHUNK_SIZE - BODY - 64), 8);
 	free(bytes);
 	if (n <= 0)
 		die("lz4");
@@ -324,8 +341,9 @@ static size_t lz4_bomb(struct guest *g, size_t total, char what)
 
 static void bombs(struct guest *g)
 {
-	static const uint64_t said[] = {1024, 64ull << 20, (64ull << 20) + 1, 1ull << 30, 1ull << 31,
-					~0ull, ~0ull - 1, 1ull << 63, 0};
+	static const uint64_t said[] = {1024,       64ull << 20, (64ull << 20) + 1,
+					1ull << 30, 1ull << 31,  ~0ull,
+					~0ull - 1,  1ull << 63,  0};
 	const bool zstd = attack_arg;
 	size_t n;
 
@@ -341,8 +359,10 @@ static void bombs(struct guest *g)
 /* Very many entries. */
 static void entries(struct guest *g)
 {
-	const struct entry e = {.kind = 2, .version = 0x101, .header = sizeof(e), .sm = 35, .flags = 0x11};
-	const struct head h = {0xba55ed50, 1, sizeof(h), CHUNK_SIZE / sizeof(e) * sizeof(e) - sizeof(e)};
+	const struct entry e = {
+		.kind = 2, .version = 0x101, .header = sizeof(e), .sm = 35, .flags = 0x11};
+	const struct head h = {0xba55ed50, 1, sizeof(h),
+			       CHUNK_SIZE / sizeof(e) * sizeof(e) - sizeof(e)};
 
 	memcpy(g->chunk, &h, sizeof(h));
 	for (size_t at = sizeof(h); at + sizeof(e) <= sizeof(h) + h.bytes; at += sizeof(e))
@@ -364,9 +384,10 @@ static size_t elf(struct guest *g)
 			      .e_shentsize = sizeof(Elf64_Shdr),
 			      .e_shnum = 3,
 			      .e_shstrndx = 1};
-	const Elf64_Shdr s[3] = {{0},
-				 {.sh_name = 1, .sh_type = SHT_STRTAB, .sh_offset = 256, .sh_size = 32},
-				 {.sh_name = 7, .sh_type = SHT_PROGBITS, .sh_offset = 300, .sh_size = 64}};
+	const Elf64_Shdr s[3] = {
+		{0},
+		{.sh_name = 1, .sh_type = SHT_STRTAB, .sh_offset = 256, .sh_size = 32},
+		{.sh_name = 7, .sh_type = SHT_PROGBITS, .sh_offset = 300, .sh_size = 64}};
 
 	memset(g->chunk, 0, 1024);
 	memcpy(g->chunk, &h, sizeof(h));
@@ -377,7 +398,8 @@ static size_t elf(struct guest *g)
 
 static void elves(struct guest *g)
 {
-	static const uint64_t wild[] = {0, 1, 511, 512, 0xffff, 0xffffffff, 1ull << 31, 1ull << 62, ~0ull};
+	static const uint64_t wild[] = {0,          1,          511,        512,  0xffff,
+					0xffffffff, 1ull << 31, 1ull << 62, ~0ull};
 
 	for (size_t at = 0; at < 256 && OK_SO_FAR; at += 8)
 		for (size_t i = 0; i < sizeof(wild) / sizeof(wild[0]) && OK_SO_FAR; i++) {
@@ -415,10 +437,14 @@ static void ranges(struct guest *g)
 static void outside(struct guest *g)
 {
 	const uint64_t at[][2] = {
-		{g->arena_base - 8, 16},         {g->arena_base + g->arena_size - 8, 16},
-		{~0ull - 7, 16},                 {g->device_base, 64},
-		{(uintptr_t)g->page, 64},        {0, 0},
-		{g->arena_base, (1ull << 30) + 1}, {g->arena_base, 0},
+		{g->arena_base - 8, 16},
+		{g->arena_base + g->arena_size - 8, 16},
+		{~0ull - 7, 16},
+		{g->device_base, 64},
+		{(uintptr_t)g->page, 64},
+		{0, 0},
+		{g->arena_base, (1ull << 30) + 1},
+		{g->arena_base, 0},
 	};
 
 	POST(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = at[attack_arg][0],

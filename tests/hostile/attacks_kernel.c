@@ -17,18 +17,11 @@ static int settle(struct guest *g)
 static bool launch(struct guest *g, uint64_t f, const struct shape *s, uint32_t flags,
 		   const void *params, uint32_t len)
 {
-	struct pvgpu_wire_launch c = {HDR(launch, LAUNCH),
-				      .ctx = g->ctx,
-				      .function = f,
-				      .grid_x = s->grid[0],
-				      .grid_y = s->grid[1],
-				      .grid_z = s->grid[2],
-				      .block_x = s->block[0],
-				      .block_y = s->block[1],
-				      .block_z = s->block[2],
-				      .shared = s->shared,
-				      .flags = flags,
-				      .params_len = len};
+	struct pvgpu_wire_launch c = {
+		HDR(launch, LAUNCH),    .ctx = g->ctx,          .function = f,
+		.grid_x = s->grid[0],   .grid_y = s->grid[1],   .grid_z = s->grid[2],
+		.block_x = s->block[0], .block_y = s->block[1], .block_z = s->block[2],
+		.shared = s->shared,    .flags = flags,         .params_len = len};
 
 	return guest_post_parts(g, &c, params, len);
 }
@@ -51,10 +44,10 @@ static void params(struct guest *g)
 static void shapes(struct guest *g)
 {
 	static const struct shape bad[] = {
-		{{~0u, 1, 1}, {1, 1, 1}, 0},         {{~0u, ~0u, ~0u}, {1, 1, 1}, 0},
-		{{1, 65536, 1}, {1, 1, 1}, 0},       {{1, 1, 65536}, {1, 1, 1}, 0},
-		{{1, 1, 1}, {1024, 1024, 64}, 0},    {{1, 1, 1}, {1024, 2, 1}, 0},
-		{{1, 1, 1}, {1, 1, 1}, ~0u},         {{1, 1, 1}, {1, 1, 1}, 1 << 20},
+		{{~0u, 1, 1}, {1, 1, 1}, 0},      {{~0u, ~0u, ~0u}, {1, 1, 1}, 0},
+		{{1, 65536, 1}, {1, 1, 1}, 0},    {{1, 1, 65536}, {1, 1, 1}, 0},
+		{{1, 1, 1}, {1024, 1024, 64}, 0}, {{1, 1, 1}, {1024, 2, 1}, 0},
+		{{1, 1, 1}, {1, 1, 1}, ~0u},      {{1, 1, 1}, {1, 1, 1}, 1 << 20},
 		{{1u << 31, 1, 1}, {1, 1, 1}, 0},
 	};
 	static const struct shape large = {{1 << 20, 1, 1}, {1, 1, 1}, 0};
@@ -116,21 +109,25 @@ static void attributes(struct guest *g)
 /* Functions of the device's limits with arguments without limits. */
 static void limits(struct guest *g)
 {
-	static const uint64_t wild[] = {0, 1, 1ull << 20, 1ull << 31, 1ull << 40, 1ull << 63, ~0ull};
+	static const uint64_t wild[] = {0,          1,          1ull << 20, 1ull << 31,
+					1ull << 40, 1ull << 63, ~0ull};
 	const uint64_t f = guest_function(g, 0, "nothing");
 
 	WANT(f, "no kernel");
 	for (uint32_t i = 0; i <= 64 && !guest_over(g); i++) {
 		for (size_t j = 0; j < sizeof(wild) / sizeof(wild[0]); j++) {
-			CALL(g, ctx_set_limit, CTX_SET_LIMIT, .ctx = g->ctx, .limit = i, .value = wild[j]);
-			CALL(g, func_set_attribute, FUNC_SET_ATTRIBUTE, .function = f, .attr = (int32_t)i,
-			     .value = (int32_t)wild[j]);
+			CALL(g, ctx_set_limit, CTX_SET_LIMIT, .ctx = g->ctx, .limit = i,
+			     .value = wild[j]);
+			CALL(g, func_set_attribute, FUNC_SET_ATTRIBUTE, .function = f,
+			     .attr = (int32_t)i, .value = (int32_t)wild[j]);
 			CALL(g, func_occupancy, FUNC_OCCUPANCY, .ctx = g->ctx, .function = f,
 			     .block_size = (int32_t)wild[j], .dynamic_shared = wild[(j + 3) % 7]);
-			CALL(g, func_available_shared, FUNC_AVAILABLE_SHARED, .ctx = g->ctx, .function = f,
-			     .blocks = (int32_t)wild[j], .block_size = (int32_t)wild[(j + 2) % 7]);
-			CALL(g, func_clusters, FUNC_CLUSTERS, .ctx = g->ctx, .function = f, .what = i & 1,
-			     .grid_x = (uint32_t)wild[j], .block_x = (uint32_t)wild[(j + 1) % 7]);
+			CALL(g, func_available_shared, FUNC_AVAILABLE_SHARED, .ctx = g->ctx,
+			     .function = f, .blocks = (int32_t)wild[j],
+			     .block_size = (int32_t)wild[(j + 2) % 7]);
+			CALL(g, func_clusters, FUNC_CLUSTERS, .ctx = g->ctx, .function = f,
+			     .what = i & 1, .grid_x = (uint32_t)wild[j],
+			     .block_x = (uint32_t)wild[(j + 1) % 7]);
 		}
 		CALL(g, func_get_attribute, FUNC_GET_ATTRIBUTE, .function = f, .attr = (int32_t)i);
 	}
@@ -141,7 +138,8 @@ static void limits(struct guest *g)
 /* Pointers to the host's memory, in a kernel. The context is lost, the session goes on. */
 static void host_pointers(struct guest *g)
 {
-	const uint64_t at[] = {(uintptr_t)&g, (uintptr_t)g->page, 8, g->arena_base + CHUNK_SIZE, ~0ull - 3};
+	const uint64_t at[] = {(uintptr_t)&g, (uintptr_t)g->page, 8, g->arena_base + CHUNK_SIZE,
+			       ~0ull - 3};
 	const char *const name = attack_arg < 5 ? "write_word" : "read_word";
 	const uint64_t f = guest_function(g, 0, name);
 	const uint64_t args[2] = {at[attack_arg % 5], attack_arg < 5 ? 7 : g->memory[0]};
@@ -159,17 +157,18 @@ static void fault(struct guest *g)
 	const struct shape block = {{1, 1, 1}, {32, 1, 1}, 0};
 	const uint64_t c2 = PVGPU_HANDLE(PVGPU_H_CTX, 0, 0, 9);
 
-	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[0], .value = 1, .element = 4, .width = 16,
-	     .height = 1);
+	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[0], .value = 1, .element = 4,
+	     .width = 16, .height = 1);
 	launch(g, f, &block, 0, args, attack_arg ? 12 : 4);
 	WANT(settle(g), "no fault");
 	/* Everything of a lost context, once more. */
 	for (int i = 0; i < 100; i++) {
-		POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[0], .element = 4, .width = 16,
-		     .height = 1);
+		POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[0], .element = 4,
+		     .width = 16, .height = 1);
 		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx,
 		     .stream = PVGPU_HANDLE(PVGPU_H_STREAM, 0, i, 0));
-		POST(g, stream_destroy, STREAM_DESTROY, .stream = PVGPU_HANDLE(PVGPU_H_STREAM, 0, i, 0));
+		POST(g, stream_destroy, STREAM_DESTROY,
+		     .stream = PVGPU_HANDLE(PVGPU_H_STREAM, 0, i, 0));
 		CALL(g, mem_alloc, MEM_ALLOC, .ctx = g->ctx, .size = 4096);
 	}
 	POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = g->memory[0]);
@@ -214,7 +213,8 @@ static void endless(struct guest *g)
 {
 	const uint64_t f = guest_function(g, 0, "endless");
 
-	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[1], .element = 1, .width = 64, .height = 1);
+	POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[1], .element = 1, .width = 64,
+	     .height = 1);
 	launch(g, f, &one, 0, &g->memory[1], 8);
 	if (attack_arg == 1)
 		POST(g, ctx_destroy, CTX_DESTROY, .ctx = g->ctx);

@@ -17,7 +17,8 @@ static int settle(struct guest *g)
 
 static int copy(struct guest *g, uint64_t dst, uint64_t src, uint64_t size)
 {
-	struct pvgpu_wire_copy c = {HDR(copy, COPY), .ctx = g->ctx, .dst = dst, .src = src, .size = size};
+	struct pvgpu_wire_copy c = {HDR(copy, COPY), .ctx = g->ctx, .dst = dst, .src = src,
+				    .size = size};
 
 	c.hdr.flags = PVGPU_CMD_MARK;
 	return guest_post(g, &c) ? guest_wait(g, g->seq) : ENDED;
@@ -32,8 +33,8 @@ static int fetch(struct guest *g, uint64_t src, uint32_t size)
 static int put(struct guest *g, uint64_t dst, uint32_t size)
 {
 	static const unsigned char bytes[4096];
-	struct pvgpu_wire_copy_inline c = {
-		HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = dst, .data_len = size};
+	struct pvgpu_wire_copy_inline c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = dst,
+					   .data_len = size};
 
 	return guest_post_parts(g, &c, bytes, size) ? settle(g) : ENDED;
 }
@@ -52,11 +53,11 @@ static void all_ways(struct guest *g, uint64_t at, uint64_t size, const char *wh
 {
 	const uint32_t small = size < 4096 ? (uint32_t)size : 4096;
 
-	WANT(copy(g, at, g->memory[0], size > MEMORY_SIZE ? MEMORY_SIZE : size), "%s: copy to %#" PRIx64,
-	     what, at);
+	WANT(copy(g, at, g->memory[0], size > MEMORY_SIZE ? MEMORY_SIZE : size),
+	     "%s: copy to %#" PRIx64, what, at);
 	WANT(copy(g, at, g->arena_base, size), "%s: upload to %#" PRIx64, what, at);
-	WANT(copy(g, g->memory[0], at, size > MEMORY_SIZE ? MEMORY_SIZE : size), "%s: copy from %#" PRIx64,
-	     what, at);
+	WANT(copy(g, g->memory[0], at, size > MEMORY_SIZE ? MEMORY_SIZE : size),
+	     "%s: copy from %#" PRIx64, what, at);
 	WANT(copy(g, g->arena_base, at, size), "%s: download from %#" PRIx64, what, at);
 	WANT(put(g, at, small), "%s: copy_inline to %#" PRIx64, what, at);
 	WANT(fetch(g, at, small), "%s: copy_fetch from %#" PRIx64, what, at);
@@ -210,9 +211,15 @@ static void pitches(struct guest *g)
 	};
 	static const uint64_t sets[][4] = {
 		/* pitch, element, width, height */
-		{1ull << 63, 1, 8, 3},     {~0ull, 4, 8, 2},      {0, 4, 1ull << 62, 1},
-		{8, 4, 8, 2},              {0, 1, 8, 2},          {64, 1, 64, 1ull << 58},
-		{1ull << 32, 1, 8, 1ull << 32}, {0, 2, ~0ull, 1}, {0, 3, 8, 1},
+		{1ull << 63, 1, 8, 3},
+		{~0ull, 4, 8, 2},
+		{0, 4, 1ull << 62, 1},
+		{8, 4, 8, 2},
+		{0, 1, 8, 2},
+		{64, 1, 64, 1ull << 58},
+		{1ull << 32, 1, 8, 1ull << 32},
+		{0, 2, ~0ull, 1},
+		{0, 3, 8, 1},
 		{16, 4, 1ull << 62, 1ull << 62},
 	};
 	static const struct box good = {128, 4, 256, 8, 64, 4, 8};
@@ -273,8 +280,8 @@ static void storm(struct guest *g)
 
 static void frees(struct guest *g)
 {
-	const uint64_t at[] = {g->memory[0], g->memory[0],     g->memory[1] + 8, g->arena_base,
-			       8,            g->device_base,   ~0ull,            (uintptr_t)g};
+	const uint64_t at[] = {g->memory[0],   g->memory[0], g->memory[1] + 8, g->arena_base, 8,
+			       g->device_base, ~0ull,        (uintptr_t)g};
 
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = at[i]);

@@ -26,8 +26,8 @@ static void refused(struct guest *g, int sock, const char *what)
 
 static void garbage(struct guest *g)
 {
-	static const size_t sizes[] = {1, 4, 8, 15, sizeof(good) - 1, sizeof(good), sizeof(good) + 1, 4096,
-				       60000};
+	static const size_t sizes[] = {
+		1, 4, 8, 15, sizeof(good) - 1, sizeof(good), sizeof(good) + 1, 4096, 60000};
 	static unsigned char bytes[60000];
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -227,7 +227,8 @@ static void stopped(struct guest *g)
 		raise(SIGSTOP);
 		_exit(0);
 	}
-	WANT(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status), "the child did not stop");
+	WANT(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status),
+	     "the child did not stop");
 	for (int i = 0; i < 3; i++) {
 		struct guest other = {.path = g->path};
 
@@ -242,7 +243,8 @@ static void stopped(struct guest *g)
 /* No attack: that a session can be had, and works. */
 static void probe(struct guest *g)
 {
-	WANT(CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx) == 0, "a new session does not work");
+	WANT(CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx) == 0,
+	     "a new session does not work");
 }
 
 const struct attack attacks_open[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared memory that changes while it is read: one thread posts what is right, another one changes it
- * behind its back, all the time. What is copied once and then checked is right or refused.
+ * Shared memory that changes while it is read: one thread posts what is right, another one changes
+ * it behind its back, all the time. What is copied once and then checked is right or refused.
  */
 #include "tests/hostile/attack.h"
 
@@ -26,8 +26,8 @@ static struct field field;
 static uint32_t first; /* where the records begin */
 
 /*
- * What is posted again and again has UNIT bytes, which the stream is a multiple of: the changed place
- * is always the same place of some record, however late the change comes.
+ * What is posted again and again has UNIT bytes, which the stream is a multiple of: the changed
+ * place is always the same place of some record, however late the change comes.
  */
 #define UNIT 128u
 
@@ -85,24 +85,19 @@ static void race_copy(struct guest *g)
 	const struct {
 		struct pvgpu_wire_copy c;
 		struct pvgpu_wire_memset m;
-	} r = {.c = {HDR(copy, COPY),
-		     .ctx = g->ctx,
-		     .dst = g->memory[0],
-		     .src = g->arena_base,
+	} r = {.c = {HDR(copy, COPY), .ctx = g->ctx, .dst = g->memory[0], .src = g->arena_base,
 		     .size = 64},
-	       .m = {HDR(memset, MEMSET),
-		     .ctx = g->ctx,
-		     .dst = g->memory[1],
-		     .element = 1,
-		     .width = 64,
-		     .height = 1}};
+	       .m = {HDR(memset, MEMSET), .ctx = g->ctx, .dst = g->memory[1], .element = 1,
+		     .width = 64, .height = 1}};
 	const struct field fields[] = {
 		{0, 4, sizeof(r.c), PVGPU_CMD_MAX},
 		{0, 4, sizeof(r.c), 16},
 		{4, 2, PVGPU_OP_COPY, PVGPU_OP_LAUNCH},
 		{4, 2, PVGPU_OP_COPY, PVGPU_OP_MEMSET},
-		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx, PVGPU_HANDLE(PVGPU_H_STREAM, 0, 0, 0)},
-		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx, PVGPU_HANDLE(PVGPU_H_CTX, 0, 9, 9)},
+		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx,
+		 PVGPU_HANDLE(PVGPU_H_STREAM, 0, 0, 0)},
+		{offsetof(struct pvgpu_wire_copy, ctx), 8, g->ctx,
+		 PVGPU_HANDLE(PVGPU_H_CTX, 0, 9, 9)},
 		{offsetof(struct pvgpu_wire_copy, dst), 8, r.c.dst, (uintptr_t)&r},
 		{offsetof(struct pvgpu_wire_copy, dst), 8, r.c.dst, g->arena_base + CHUNK_SIZE - 8},
 		{offsetof(struct pvgpu_wire_copy, src), 8, r.c.src, g->arena_base + CHUNK_SIZE},
@@ -121,7 +116,8 @@ static void race_part(struct guest *g)
 	struct {
 		struct pvgpu_wire_copy_inline c;
 		unsigned char data[80];
-	} r = {.c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0], .data_len = 80}};
+	} r = {.c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx, .dst = g->memory[0],
+		     .data_len = 80}};
 
 	_Static_assert(sizeof(r) == UNIT, "what is posted");
 	r.c.hdr.len = sizeof(r);

@@ -123,8 +123,7 @@ static void padding(struct guest *g)
 			struct pvgpu_wire_module_get_global c;
 			char name[8];
 		} r = {.c = {HDR(module_get_global, MODULE_GET_GLOBAL),
-			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, 0),
-			     .name_len = 2},
+			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, 0), .name_len = 2},
 		       .name = "ab\0\0\0\0\1"};
 
 		r.c.hdr.len = sizeof(r);
@@ -142,8 +141,7 @@ static void part_length(struct guest *g)
 		struct pvgpu_wire_module_get_global c;
 		char name[8];
 	} r = {.c = {HDR(module_get_global, MODULE_GET_GLOBAL),
-		     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, 0),
-		     .name_len = len[attack_arg]},
+		     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, 0), .name_len = len[attack_arg]},
 	       .name = "a\0b"};
 
 	r.c.hdr.len = sizeof(r);
@@ -202,8 +200,9 @@ static void junk_bodies(struct guest *g)
 					  .op = (uint16_t)(attack_random() % 120)};
 
 		for (size_t j = 0; j < 64; j++)
-			rec[j] = attack_random() % 3 ? attack_random() % 4
-						     : (uint64_t)attack_random() << 32 | attack_random();
+			rec[j] = attack_random() % 3
+					 ? attack_random() % 4
+					 : (uint64_t)attack_random() << 32 | attack_random();
 		memcpy(rec, &h, sizeof(h));
 		guest_post(g, rec);
 	}
@@ -222,7 +221,8 @@ static void before_hello(struct guest *g)
 		     .ctx = PVGPU_HANDLE(PVGPU_H_CTX, 0, 0, 0));
 		break;
 	case 2:
-		POST(g, mem_free, MEM_FREE, .ctx = PVGPU_HANDLE(PVGPU_H_CTX, 0, 0, 0), .address = 4096);
+		POST(g, mem_free, MEM_FREE, .ctx = PVGPU_HANDLE(PVGPU_H_CTX, 0, 0, 0),
+		     .address = 4096);
 		break;
 	default:
 		POST(g, device_snapshot, DEVICE_SNAPSHOT, .device = 0);
@@ -291,7 +291,10 @@ static void bell_storm(struct guest *g)
 		guest_ring_bell(g);
 }
 
-#define ROW(name, stage, outcome, fn, arg) {name, stage, outcome, fn, arg}
+#define ROW(name, stage, outcome, fn, arg)                                                         \
+	{                                                                                          \
+		name, stage, outcome, fn, arg                                                      \
+	}
 const struct attack attacks_ring[] = {
 	ROW("prod_far_ahead", SAID_HELLO, ENDS, command_index, 0),
 	ROW("prod_back_8", SAID_HELLO, ENDS, command_index, 1),

@@ -60,8 +60,9 @@ static void post_copies(struct guest *g, uint32_t which)
 	static const unsigned char bytes[4096];
 
 	if (which == 0) {
-		struct pvgpu_wire_copy c = {HDR(copy, COPY), .ctx = any_ctx(g), .stream = any_stream(),
-					    .dst = address(g), .src = address(g), .size = size()};
+		struct pvgpu_wire_copy c = {HDR(copy, COPY),        .ctx = any_ctx(g),
+					    .stream = any_stream(), .dst = address(g),
+					    .src = address(g),      .size = size()};
 
 		c.hdr.flags = below(2) ? PVGPU_CMD_MARK : 0;
 		guest_post(g, &c);
@@ -75,19 +76,18 @@ static void post_copies(struct guest *g, uint32_t which)
 		POST(g, copy_fetch, COPY_FETCH, .ctx = any_ctx(g), .stream = any_stream(),
 		     .src = address(g), .size = 1 + below(4096));
 	} else if (which == 3) {
-		struct pvgpu_wire_copy_3d c = {HDR(copy_3d, COPY_3D), .ctx = any_ctx(g),
-					       .stream = any_stream(), .dst = address(g),
-					       .dst_pitch = below(300), .dst_height = below(9),
-					       .src = address(g), .src_pitch = below(300),
-					       .src_height = below(9), .width = size(),
-					       .height = 1 + below(8), .depth = 1 + below(8)};
+		struct pvgpu_wire_copy_3d c = {
+			HDR(copy_3d, COPY_3D), .ctx = any_ctx(g),       .stream = any_stream(),
+			.dst = address(g),     .dst_pitch = below(300), .dst_height = below(9),
+			.src = address(g),     .src_pitch = below(300), .src_height = below(9),
+			.width = size(),       .height = 1 + below(8),  .depth = 1 + below(8)};
 
 		c.hdr.flags = below(2) ? PVGPU_CMD_MARK : 0;
 		guest_post(g, &c);
 	} else {
-		POST(g, memset, MEMSET, .ctx = any_ctx(g), .stream = any_stream(), .dst = address(g),
-		     .pitch = below(300), .element = 1u << below(3), .width = size(),
-		     .height = 1 + below(4));
+		POST(g, memset, MEMSET, .ctx = any_ctx(g), .stream = any_stream(),
+		     .dst = address(g), .pitch = below(300), .element = 1u << below(3),
+		     .width = size(), .height = 1 + below(4));
 	}
 }
 
@@ -113,8 +113,8 @@ static void post_streams(struct guest *g, uint32_t which)
 		     .event = any(PVGPU_H_EVENT));
 		break;
 	case 5:
-		POST(g, stream_wait_event, STREAM_WAIT_EVENT, .ctx = any_ctx(g), .stream = any_stream(),
-		     .event = any(PVGPU_H_EVENT));
+		POST(g, stream_wait_event, STREAM_WAIT_EVENT, .ctx = any_ctx(g),
+		     .stream = any_stream(), .event = any(PVGPU_H_EVENT));
 		break;
 	case 6:
 		POST(g, event_synchronize, EVENT_SYNCHRONIZE, .event = any(PVGPU_H_EVENT));
@@ -123,7 +123,8 @@ static void post_streams(struct guest *g, uint32_t which)
 		POST(g, event_query, EVENT_QUERY, .event = any(PVGPU_H_EVENT));
 		break;
 	case 8:
-		POST(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = any_ctx(g), .stream = any_stream());
+		POST(g, stream_synchronize, STREAM_SYNCHRONIZE, .ctx = any_ctx(g),
+		     .stream = any_stream());
 		break;
 	case 9:
 		POST(g, stream_query, STREAM_QUERY, .ctx = any_ctx(g), .stream = any_stream());
@@ -138,8 +139,9 @@ static void post_streams(struct guest *g, uint32_t which)
 static void post_load(struct guest *g, bool library)
 {
 	if (library)
-		POST(g, library_load, LIBRARY_LOAD, .image = g->arena_base, .image_len = ptx_fault_size + 1,
-		     .error_log_size = below(100), .library = any(PVGPU_H_LIBRARY));
+		POST(g, library_load, LIBRARY_LOAD, .image = g->arena_base,
+		     .image_len = ptx_fault_size + 1, .error_log_size = below(100),
+		     .library = any(PVGPU_H_LIBRARY));
 	else
 		POST(g, module_load, MODULE_LOAD, .ctx = any_ctx(g), .image = g->arena_base,
 		     .image_len = ptx_fault_size + 1, .info_log_size = below(100),
@@ -159,8 +161,8 @@ static void post_find(struct guest *g)
 						  .library = any(PVGPU_H_LIBRARY), .name_len = len,
 						  .kernel = any(PVGPU_H_KERNEL)};
 	struct pvgpu_wire_library_get_global l = {HDR(library_get_global, LIBRARY_GET_GLOBAL),
-						  .library = any(PVGPU_H_LIBRARY), .ctx = any_ctx(g),
-						  .name_len = len};
+						  .library = any(PVGPU_H_LIBRARY),
+						  .ctx = any_ctx(g), .name_len = len};
 
 	guest_post_parts(g, &f, name, len + 1);
 	guest_post_parts(g, &k, name, len + 1);
@@ -209,10 +211,18 @@ static void post_modules(struct guest *g, uint32_t which)
 static void post_launch(struct guest *g)
 {
 	const uint32_t n = below(3);
-	struct pvgpu_wire_launch c = {HDR(launch, LAUNCH), .ctx = any_ctx(g), .stream = any_stream(),
-				      .function = any_function(), .grid_x = 1 + below(4), .grid_y = 1,
-				      .grid_z = 1, .block_x = 1 + below(64), .block_y = 1, .block_z = 1,
-				      .flags = !below(8), .params_len = below(2) ? 4 : 0};
+	struct pvgpu_wire_launch c = {HDR(launch, LAUNCH),
+				      .ctx = any_ctx(g),
+				      .stream = any_stream(),
+				      .function = any_function(),
+				      .grid_x = 1 + below(4),
+				      .grid_y = 1,
+				      .grid_z = 1,
+				      .block_x = 1 + below(64),
+				      .block_y = 1,
+				      .block_z = 1,
+				      .flags = !below(8),
+				      .params_len = below(2) ? 4 : 0};
 
 	guest_post_parts(g, &c, &n, c.params_len);
 }

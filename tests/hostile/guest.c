@@ -69,8 +69,8 @@ static void take_session(struct guest *g, const struct pvgpu_local_opened *m, co
 	g->rep_size = m->rep_size;
 	g->session = m->session;
 	g->arena_limit = m->arena_limit;
-	p = mmap(NULL, pvgpu_ring_bytes(m->cmd_size, m->rep_size), PROT_READ | PROT_WRITE, MAP_SHARED,
-		 g->ring_fd, 0);
+	p = mmap(NULL, pvgpu_ring_bytes(m->cmd_size, m->rep_size), PROT_READ | PROT_WRITE,
+		 MAP_SHARED, g->ring_fd, 0);
 	if (p == MAP_FAILED)
 		die("mapping the ring: %s", strerror(errno));
 	g->page = p;
@@ -185,8 +185,9 @@ void guest_memory(struct guest *g)
 
 int guest_load(struct guest *g, uint32_t index, size_t len)
 {
-	return CALL(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = g->arena_base, .image_len = len,
-		    .error_log_size = 512, .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, index));
+	return CALL(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = g->arena_base,
+		    .image_len = len, .error_log_size = 512,
+		    .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, index));
 }
 
 void guest_module(struct guest *g, const char *ptx)
@@ -370,7 +371,8 @@ int guest_memfd(uint64_t size, int seals)
 {
 	int fd = memfd_create("attack", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 || (seals && fcntl(fd, F_ADD_SEALS, seals) < 0))
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 ||
+	    (seals && fcntl(fd, F_ADD_SEALS, seals) < 0))
 		die("memfd of %llu bytes: %s", (unsigned long long)size, strerror(errno));
 	return fd;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest that speaks the local link by itself: it knows the wire's layout and nothing of the guest
- * library's manners. What fails here ends the program: an attack that does not get through is no test.
+ * library's manners. What fails here ends the program: an attack that does not get through is no
+ * test.
  */
 #ifndef PVGPU_HOSTILE_GUEST_H
 #define PVGPU_HOSTILE_GUEST_H
@@ -31,17 +32,17 @@ struct guest {
 	uint32_t cmd_size, rep_size, session;
 	uint64_t arena_limit;
 	struct pvgpu_ring_page *page;
-	unsigned char *cmd, *rep;       /* the streams */
+	unsigned char *cmd, *rep; /* the streams */
 	uint32_t prod, cons, seq;
 	uint64_t device_base, device_size, arena_base, arena_size;
 	uint64_t ctx, module, memory[2]; /* handles; device addresses */
-	unsigned char *chunk;           /* at arena_base in this process, too */
-	bool deaf;                      /* drain no replies while waiting for room */
-	unsigned int patience_ms;       /* for room; 0: STEP_LIMIT_S */
+	unsigned char *chunk;            /* at arena_base in this process, too */
+	bool deaf;                       /* drain no replies while waiting for room */
+	unsigned int patience_ms;        /* for room; 0: STEP_LIMIT_S */
 	union {
 		struct pvgpu_rep_hdr hdr;
 		unsigned char bytes[PVGPU_REP_MAX];
-	} reply;                        /* the last that was waited for */
+	} reply; /* the last that was waited for */
 };
 
 /* The header of a command: {HDR(mem_info, MEM_INFO), .ctx = ...} */
@@ -63,8 +64,8 @@ void guest_open(struct guest *g);
 void guest_hello(struct guest *g);
 void guest_windows(struct guest *g);
 void guest_ctx(struct guest *g);
-/* A chunk of CHUNK_SIZE at the beginning of the arena, mapped here at guest->chunk, and two pieces of
- * device memory of MEMORY_SIZE. */
+/* A chunk of CHUNK_SIZE at the beginning of the arena, mapped here at guest->chunk, and two pieces
+ * of device memory of MEMORY_SIZE. */
 void guest_memory(struct guest *g);
 /* The PTX text as module 0 (its handle in guest->module). */
 void guest_module(struct guest *g, const char *ptx);
@@ -98,7 +99,7 @@ int guest_memfd(uint64_t size, int seals);
 int guest_chunk(struct guest *g, uint32_t op, uint64_t address, uint64_t size, int fd);
 
 /* ---- the end ---- */
-bool guest_over(struct guest *g);      /* the status word or a hang-up says so */
+bool guest_over(struct guest *g); /* the status word or a hang-up says so */
 /* Wait for the end. False: the session goes on. */
 bool guest_wait_end(struct guest *g, unsigned int ms);
 bool guest_answers(struct guest *g);

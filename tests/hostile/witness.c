@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An ordinary program beside a hostile one: it works and checks what it gets, again and again, until
- * its standard input ends. "ready" after the first round; at the end how many rounds all was right.
+ * An ordinary program beside a hostile one: it works and checks what it gets, again and again,
+ * until its standard input ends. "ready" after the first round; at the end how many rounds all was
+ * right.
  */
 #include <poll.h>
 #include <unistd.h>
@@ -19,8 +20,8 @@ static bool told_to_stop(void)
 	return poll(&p, 1, 2) > 0;
 }
 
-static void one_round(CUfunction fill, CUfunction verify, CUstream s, CUdeviceptr p, CUdeviceptr wrong,
-		      uint32_t seed)
+static void one_round(CUfunction fill, CUfunction verify, CUstream s, CUdeviceptr p,
+		      CUdeviceptr wrong, uint32_t seed)
 {
 	static uint32_t words[WORDS], back[WORDS];
 	uint32_t n = WORDS, count;
@@ -54,7 +55,8 @@ int main(void)
 	p = device_alloc(WORDS * sizeof(uint32_t));
 	wrong = device_alloc(sizeof(uint32_t));
 	for (rounds = 0; !rounds || !told_to_stop(); rounds++) {
-		one_round(function(module, "fill"), function(module, "verify"), s, p, wrong, rounds);
+		one_round(function(module, "fill"), function(module, "verify"), s, p, wrong,
+			  rounds);
 		if (!rounds)
 			puts("ready");
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For schema_test.py: lines "KEY-INDEX TEXT" in, "1" or "0" out for what the key takes and does not take. */
+/* For schema_test.py: lines "KEY-INDEX TEXT" in, "1" or "0" out for what the key takes and does not
+ * take. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

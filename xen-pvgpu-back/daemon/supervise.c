@@ -303,7 +303,8 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 }
 
 /* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true
- * any more. What others do with their memory can be told later, and is no reason to end this one. */
+ * any more. What others do with their memory can be told later, and is no reason to end this one.
+ */
 static int say(struct worker *w, const struct pvgpu_sup *m)
 {
 	int err;

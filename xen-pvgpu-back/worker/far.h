@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The far end: libcuda, loaded by dlopen of a configured path in the prepare phase. Everything that the
- * worker calls stands in the two lists below, by the exact symbol that the library exports; a missing one
- * of FAR_NEEDED refuses the library, a missing one of FAR_OPTIONAL is NULL.
+ * The far end: libcuda, loaded by dlopen of a configured path in the prepare phase. Everything that
+ * the worker calls stands in the two lists below, by the exact symbol that the library exports; a
+ * missing one of FAR_NEEDED refuses the library, a missing one of FAR_OPTIONAL is NULL.
  */
 #ifndef PVGPU_FAR_H
 #define PVGPU_FAR_H
@@ -117,8 +117,8 @@
 struct far {
 	FAR_NEEDED(FAR_MEMBER)
 	FAR_OPTIONAL(FAR_MEMBER)
-	void *dl;      /* of dlopen */
-	CUdevice dev;  /* the GPU that this worker serves */
+	void *dl;     /* of dlopen */
+	CUdevice dev; /* the GPU that this worker serves */
 	int driver_version;
 	size_t total_mem; /* of the GPU, bytes */
 };

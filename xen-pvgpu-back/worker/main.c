@@ -50,7 +50,8 @@ static const char usage[] =
 	"  --device N          ordinal of the GPU (default 0)\n"
 	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
 	"  --lease-wait-ms N   time for pvgpud to come back when memory is wanted (default 5000)\n"
-	"  --far-fds N         files that libcuda may still open once a session runs (default 256)\n"
+	"  --far-fds N         files that libcuda may still open once a session runs (default "
+	"256)\n"
 	"  --help, --version\n";
 
 static unsigned int number(const char *option, const char *s)

@@ -45,7 +45,8 @@ int prepare(struct worker *w, char *reason, size_t cap)
 
 	if (far_load(f, w->opt.libcuda, reason, cap) < 0)
 		return -1;
-	/* Loaded lazily, code would be loaded, and the device waited for, on the decoding thread. */
+	/* Loaded lazily, code would be loaded, and the device waited for, on the decoding thread.
+	 */
 	setenv("CUDA_MODULE_LOADING", "EAGER", 1);
 	r = f->cuInit(0);
 	if (r)

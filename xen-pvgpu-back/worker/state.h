@@ -3,8 +3,8 @@
  * Inside the worker's GPU side: its state, in sections named after the file that implements them.
  *
  * What the decoding thread alone touches needs no lock: handle tables, the objects' lists, streams'
- * counts, the parked records. Other threads hold references to objects and touch only what is atomic
- * or says which lock guards it.
+ * counts, the parked records. Other threads hold references to objects and touch only what is
+ * atomic or says which lock guards it.
  *
  * Locks, in the order in which they may be taken together: mem.lock, arena.lock, complete.lock,
  * side.lock. No far-end call is made under any of them.
@@ -49,21 +49,21 @@ static inline void link_del(struct link *l)
 	link_init(l);
 }
 
-#define link_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define link_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /*
  * objects.c: the session's objects and their handles.
  *
- * A slot of a table holds a chain: a one-way destroy that is still parked leaves the old generation in
- * place while the guest has made the next one already.
+ * A slot of a table holds a chain: a one-way destroy that is still parked leaves the old generation
+ * in place while the guest has made the next one already.
  */
 #define OBJ_MAKING (-1)
 
 struct obj {
-	uint8_t type; /* enum pvgpu_handle_type */
+	uint8_t type;      /* enum pvgpu_handle_type */
 	atomic_int status; /* 0; OBJ_MAKING; or why it could not be made (CUresult): poisoned */
 	atomic_uint refs;
-	uint64_t handle; /* 0: in no table */
+	uint64_t handle;   /* 0: in no table */
 	struct obj *older; /* in the same slot */
 	struct link of_owner, owned;
 	struct ctx *ctx; /* referenced; NULL for contexts and libraries */
@@ -72,7 +72,7 @@ struct obj {
 
 struct table {
 	struct obj **page[256]; /* of 256 slots each, made when needed */
-	uint32_t count; /* objects, over all chains */
+	uint32_t count;         /* objects, over all chains */
 };
 
 struct event_pool {
@@ -87,7 +87,7 @@ struct ctx {
 	bool primary;
 	atomic_bool gone;        /* destroyed at the far end */
 	struct stream *legacy;   /* stream 0 */
-	struct link streams; /* struct stream.in_ctx: all, those being destroyed too */
+	struct link streams;     /* struct stream.in_ctx: all, those being destroyed too */
 	atomic_int deferred;     /* first error of one-way work */
 	atomic_int sticky;       /* a device fault: the context is lost */
 	atomic_uint waits;       /* entries of complete.c that use this context */
@@ -98,13 +98,13 @@ struct ctx {
 	struct {
 		bool known;
 		uint64_t initial, charge; /* bytes: at first, leased for more than that */
-	} limit[3]; /* those that cost device memory; side lane only */
+	} limit[3];                       /* those that cost device memory; side lane only */
 };
 
 struct module {
 	struct obj o;
 	CUmodule far;
-	bool borrowed; /* a library's: goes with it */
+	bool borrowed;   /* a library's: goes with it */
 	uint64_t charge; /* leased bytes */
 };
 
@@ -120,8 +120,8 @@ struct function { /* functions and kernels */
 		CUfunction fn;
 		CUkernel kernel;
 	} far;
-	struct obj *holder; /* a kernel's library; referenced */
-	bool known; /* the far end told the parameters' layout */
+	struct obj *holder;     /* a kernel's library; referenced */
+	bool known;             /* the far end told the parameters' layout */
 	uint32_t params, bytes; /* number, size of the packed buffer */
 	struct pvgpu_param_info *param;
 };
@@ -131,9 +131,9 @@ struct wait;
 struct waitq { /* complete.lock */
 	struct wait *head, **tail;
 	struct waitq *next;
-	struct obj *owner; /* a stream or an event; referenced while queued */
+	struct obj *owner;    /* a stream or an event; referenced while queued */
 	unsigned int running; /* taken out, `done` not returned yet */
-	bool queued; /* in the run list or in a thread's hands */
+	bool queued;          /* in the run list or in a thread's hands */
 };
 
 static inline void waitq_init(struct waitq *q, struct obj *owner)
@@ -150,9 +150,9 @@ struct stream {
 	struct link in_ctx;
 	struct waitq q, fenceq;
 	/* decoding thread */
-	uint64_t issued;   /* operations handed to the far end */
-	uint64_t ended;    /* of these, known to have ended */
-	uint64_t fenced;   /* issued when the last fence was put in */
+	uint64_t issued; /* operations handed to the far end */
+	uint64_t ended;  /* of these, known to have ended */
+	uint64_t fenced; /* issued when the last fence was put in */
 	uint32_t fence_head, fence_count;
 	struct {
 		CUevent ev;
@@ -189,7 +189,8 @@ struct tables {
 	struct table of[PVGPU_H_KERNEL + 1];
 };
 
-/* Make an object for a handle that the guest chose and put it into its table and its owner's list. */
+/* Make an object for a handle that the guest chose and put it into its table and its owner's list.
+ */
 void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct ctx *ctx,
 	      struct obj *owner, int *err);
 /* An object without handle (stream 0). */
@@ -203,7 +204,8 @@ void obj_remove_tree(struct gpu *g, struct obj *o, struct link *dead);
 /* 0, or why the object cannot be used. */
 static inline int obj_error(void *o)
 {
-	const int s = o ? atomic_load_explicit(&((struct obj *)o)->status, memory_order_acquire) : 0;
+	const int s =
+		o ? atomic_load_explicit(&((struct obj *)o)->status, memory_order_acquire) : 0;
 
 	return s < 0 ? CUDA_ERROR_INVALID_HANDLE : s;
 }
@@ -234,7 +236,8 @@ int deferred_take(struct gpu *g, struct ctx *c);
 void stream_init(struct stream *s);
 /* After each operation that was handed to the far end. */
 void stream_issued(struct stream *s);
-/* After an event of the worker's own: it takes its place in the stream, and is no work of the guest's. */
+/* After an event of the worker's own: it takes its place in the stream, and is no work of the
+ * guest's. */
 void stream_recorded(struct stream *s);
 /* Has all of its work ended? Asks the far end when it must. */
 bool stream_idle(struct stream *s);
@@ -268,23 +271,23 @@ struct barrier;
 struct wait {
 	struct wait *next;
 	CUevent ev;
-	struct fev *fev;      /* a guest's event, or NULL: ev is of the context's pool */
-	struct ctx *ctx;      /* referenced */
-	struct stream *s;     /* referenced; NULL: waits for an event of the guest's */
-	struct event *e;      /* referenced, or NULL */
-	uint64_t at;          /* s->issued when it was recorded */
+	struct fev *fev;  /* a guest's event, or NULL: ev is of the context's pool */
+	struct ctx *ctx;  /* referenced */
+	struct stream *s; /* referenced; NULL: waits for an event of the guest's */
+	struct event *e;  /* referenced, or NULL */
+	uint64_t at;      /* s->issued when it was recorded */
 	/* On a completion thread, without locks, or at once when recording failed. */
 	void (*done)(struct gpu *g, struct wait *w, int result);
 	uint32_t seq;
 	uint16_t op;
-	int held;             /* deferred error to report when there is no other */
+	int held; /* deferred error to report when there is no other */
 	void *p;
-	int slot;             /* of staging */
+	int slot; /* of staging */
 	uint32_t size;
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
-	bool flush;           /* a synchronising call: get device output */
-	uint32_t pins;        /* complete.lock: threads that look at the event */
-	bool taken, finished; /* complete.lock */
+	bool flush;               /* a synchronising call: get device output */
+	uint32_t pins;            /* complete.lock: threads that look at the event */
+	bool taken, finished;     /* complete.lock */
 };
 
 #define COMPLETE_THREADS   16
@@ -360,7 +363,7 @@ bool side_room(struct gpu *g);
 /* arena_map.c: the arena's chunks as CUDA knows them. */
 struct chunk {
 	uint64_t addr, size;
-	uint32_t users;   /* commands under way */
+	uint32_t users; /* commands under way */
 	bool registered;
 	struct ctx *ctx; /* in which; referenced */
 };

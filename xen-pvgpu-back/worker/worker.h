@@ -3,10 +3,10 @@
  * Inside pvgpu-worker: what its parts give each other. Sections are named after the file that
  * implements them.
  *
- * Threads: the decoding thread (main.c, loop.c) reads the ring and runs handlers and never blocks; the
- * side lane (side.c) runs what may block inside CUDA; completion threads (complete.c) wait for events
- * and send replies and marks; the output thread (output.c) drains device output. Replies may be sent
- * from any thread.
+ * Threads: the decoding thread (main.c, loop.c) reads the ring and runs handlers and never blocks;
+ * the side lane (side.c) runs what may block inside CUDA; completion threads (complete.c) wait for
+ * events and send replies and marks; the output thread (output.c) drains device output. Replies may
+ * be sent from any thread.
  */
 #ifndef PVGPU_WORKER_H
 #define PVGPU_WORKER_H
@@ -24,20 +24,24 @@ struct pvgpu_cmd_hdr;
 /* loop.c: called by the generated code and by every part; thread-safe. */
 void worker_send(struct worker *w, const void *rec, uint32_t len);
 void worker_mark(struct worker *w, uint32_t seq, int32_t result);
-/* Keep the first error of one-way work for the context's next synchronising call (NULL: the session). */
+/* Keep the first error of one-way work for the context's next synchronising call (NULL: the
+ * session). */
 void worker_deferred(struct worker *w, void *ctx, int result);
 /* End the session: the first reason stands; the decoding thread stops at its next step. */
-void worker_end(struct worker *w, int end, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void worker_end(struct worker *w, int end, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Write one line to the worker's log. */
 void worker_log(struct worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Wake the decoding thread: parked work may go on. */
 void worker_kick(struct worker *w);
 
-/* lease.c: device memory leased from pvgpud. lease_try never blocks; lease_get may (side lane only). */
+/* lease.c: device memory leased from pvgpud. lease_try never blocks; lease_get may (side lane
+ * only). */
 bool lease_try(struct worker *w, uint64_t bytes);
 bool lease_get(struct worker *w, uint64_t bytes);
 void lease_put(struct worker *w, uint64_t bytes);
-/* The vGPU's quota and what is left of it, for cuMemGetInfo; may answer from what was last heard. */
+/* The vGPU's quota and what is left of it, for cuMemGetInfo; may answer from what was last heard.
+ */
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total);
 
 /* far.c: the far end, libcuda, loaded in the prepare phase. */
@@ -64,7 +68,8 @@ struct worker_info {
 };
 const struct worker_info *worker_info(const struct worker *w);
 
-/* callback.c: number of host functions that the guest has run so far; the loop calls it when it changes. */
+/* callback.c: number of host functions that the guest has run so far; the loop calls it when it
+ * changes. */
 void callback_done(struct worker *w, uint32_t cb_done);
 
 /* objects.c / gpu state: everything that handlers own hangs below this. */
@@ -74,16 +79,14 @@ struct gpu *worker_gpu(struct worker *w);
 /*
  * gpu.c: what the frame calls, on the decoding thread except where said.
  *
- * gpu_open: after ASSIGN and before the seal: make the state, reserve the device window, start threads.
- *   0, or -1 with a reason for people.
- * gpu_submit: one record (copied, header and op checked; d is its row): park it, hand it to a lane or
- *   run d->run. 0; 1: taken, but fetch no more until worker_kick; PVGPU_FATAL (worker_end was called).
- * gpu_kicked: after a worker_kick, and before anything more is fetched: let parked work go on. Same
- *   results as gpu_submit (1: still full).
- * gpu_arena_add, gpu_arena_remove: a chunk was mapped; is about to be unmapped: 0, or -EBUSY when a
- *   command still uses it.
- * gpu_shutdown: the session has ended: stop threads, free what the far end holds. The caller's
- *   watchdog ends the process when this takes too long.
+ * gpu_open: after ASSIGN and before the seal: make the state, reserve the device window, start
+ * threads. 0, or -1 with a reason for people. gpu_submit: one record (copied, header and op
+ * checked; d is its row): park it, hand it to a lane or run d->run. 0; 1: taken, but fetch no more
+ * until worker_kick; PVGPU_FATAL (worker_end was called). gpu_kicked: after a worker_kick, and
+ * before anything more is fetched: let parked work go on. Same results as gpu_submit (1: still
+ * full). gpu_arena_add, gpu_arena_remove: a chunk was mapped; is about to be unmapped: 0, or -EBUSY
+ * when a command still uses it. gpu_shutdown: the session has ended: stop threads, free what the
+ * far end holds. The caller's watchdog ends the process when this takes too long.
  */
 struct pvgpu_cmd_desc;
 int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap);
@@ -93,7 +96,8 @@ int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size);
 int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size);
 void gpu_shutdown(struct worker *w);
 
-/* output.c: drain device output from the read ends of two pipes (1 and 2 of this process write them). */
+/* output.c: drain device output from the read ends of two pipes (1 and 2 of this process write
+ * them). */
 int output_start(struct worker *w, int out_fd, int err_fd);
 
 #endif
