@@ -82,10 +82,15 @@ static void memory(void)
 	CU(cuMemAlloc(&p, 3 << 20));
 	CU(cuMemAllocPitch(&q, &pitch, 1000, 100, 4));
 	CU(cuMemAllocHost(&pinned, 2 << 20));
+	for (size_t i = 0; i < sizeof(own); i++)
+		own[i] = (char)(i % 251);
 	CU(cuMemHostRegister(own, sizeof(own), 0));
 	CU(cuMemcpyHtoDAsync(p, pinned, 2 << 20, NULL));
 	CU(cuMemcpyHtoD(p, own, sizeof(own)));
+	memset(own, -1, sizeof(own));
 	CU(cuMemcpyDtoH(own, p, sizeof(own)));
+	for (size_t i = 0; i < sizeof(own); i++)
+		CHECK(own[i] == (char)(i % 251), "byte %zu came back wrong", i);
 	CU(cuMemHostUnregister(own));
 	CU(cuMemFreeHost(pinned));
 	CU(cuMemFree(p));
