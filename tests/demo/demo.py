@@ -17,6 +17,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 from pvgpu_env import PvgpuEnv, wait_for  # noqa: E402
+from run_programs import gpu_library  # noqa: E402
 
 CLIENTS = [  # vGPU, memory, program with its sizes, what it is
     ("alice", "256M", ["matmul", "512"], "tiled matrix product"),
@@ -28,17 +29,6 @@ CLIENTS = [  # vGPU, memory, program with its sizes, what it is
 
 def say(text=""):
     print(text, flush=True)
-
-
-def real_gpu():
-    """NVIDIA's libcuda, when this machine has a GPU."""
-    if not os.path.exists("/dev/nvidiactl"):
-        return None
-    for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64"):
-        path = os.path.join(folder, "libcuda.so.1")
-        if os.path.exists(path):
-            return path
-    return None
 
 
 class Client(threading.Thread):
@@ -90,7 +80,10 @@ def kill_a_worker(env, victim, clients):
     def killed():
         for s in env.sessions(victim.vgpu).values():
             os.kill(int(s["pid"]), signal.SIGKILL)
-            return wait_soon(lambda: victim.wrong > before)
+            try:
+                return wait_for("the victim's error", lambda: victim.wrong > before, 3)
+            except TimeoutError:
+                return False  # that run had just ended: try the next one
         return False
     wait_for("a run that lost its worker", killed, 60)
     say(f"    {victim.vgpu}'s program ended with: {victim.last_error}")
@@ -100,21 +93,13 @@ def kill_a_worker(env, victim, clients):
         f"{'yes' if all(c.wrong == others[c.vgpu] for c in clients if c is not victim) else 'NO'}\n")
 
 
-def wait_soon(condition, limit=3.0):
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     ap.add_argument("--seconds", type=int, default=8, help="length of each watching part (default %(default)s)")
     args = ap.parse_args()
-    gpu = real_gpu()
+    folder = gpu_library(None)
+    gpu = folder and os.path.join(folder, "libcuda.so.1")
     say("pvgpu demo: four clients, one GPU")
     say(f"[1/5] the GPU: {'NVIDIA, through ' + gpu if gpu else 'simulated (PTX on the CPU), since this machine has none'}")
     with PvgpuEnv(vgpus={v: m for v, m, _, _ in CLIENTS}, build=args.build, libcuda=gpu,
