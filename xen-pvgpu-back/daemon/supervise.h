@@ -45,6 +45,14 @@ enum pvgpu_sup_kind {
 				 * this session has leased in b's reckoning */
 	PVGPU_SUP_LOG =
 		11, /* pvgpud, after STATE: the pipe alongside is the worker's log from now on */
+	/* On the Xen link, where pvgpud speaks for the guest: */
+	PVGPU_SUP_CHUNK_ADD =
+		12, /* pvgpud: map the chunk of b bytes at a; a gntdev fd alongside, to
+		     * be mapped once, at offset c; id = a number to match the answer */
+	PVGPU_SUP_CHUNK_REMOVE = 13, /* pvgpud: unmap the chunk of b bytes at a; id as above */
+	PVGPU_SUP_CHUNKED = 14,      /* worker: id as asked, a = 0 or an errno value; the same chunk
+				      * added      again: 0; removed again: 0 */
+	PVGPU_SUP_CLOSE = 15,        /* pvgpud: the guest has closed the session */
 };
 
 enum pvgpu_end {
@@ -66,6 +74,16 @@ enum pvgpu_sup_fd {
 	PVGPU_SUP_FDS
 };
 
+/* Alongside ASSIGN on the Xen link, in this order. */
+enum pvgpu_sup_xen_fd {
+	PVGPU_SUP_XEN_FD_RING,   /* gntdev: the ring, mapped once at ring_offset */
+	PVGPU_SUP_XEN_FD_EVTCHN, /* evtchn: `port` is bound to the guest, the fd is restricted */
+	PVGPU_SUP_XEN_FDS
+};
+
+enum pvgpu_sup_link { PVGPU_SUP_LINK_LOCAL, PVGPU_SUP_LINK_XEN };
+#define PVGPU_SUP_NO_ZERO_COPY 1u /* the arena must not be registered with libcuda */
+
 struct pvgpu_sup {
 	uint32_t kind, id;
 	uint64_t a, b, c;
@@ -80,7 +98,12 @@ struct pvgpu_sup_assign {
 	uint64_t quota; /* bytes of device memory of the vGPU */
 	uint64_t arena_limit;
 	uint64_t window_size; /* device window to reserve, bytes */
-	uint64_t guest_pid;
+	uint64_t guest_pid;   /* Xen link: the session's number in the guest */
+	uint64_t ring_offset; /* Xen link */
+	uint32_t port;        /* Xen link: our end of the session's event channel */
+	uint32_t link;        /* enum pvgpu_sup_link */
+	uint32_t flags;       /* PVGPU_SUP_NO_ZERO_COPY */
+	uint32_t pad;
 };
 
 #endif
