@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. What it needs besides .ci/packages is in host-packages.
-LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants bin/pvgpud bin/pvgpu-worker bin/pvgpuctl lib/libcuda.so.1 \
-	simcuda/libcuda.so.1 programs/vecadd programs/matmul)
+LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-cuda tests/simcuda-top \
+	bin/pvgpud bin/pvgpu-worker bin/pvgpuctl lib/libcuda.so.1 simcuda/libcuda.so.1)
 
 $(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/wire.c)
 LDLIBS_lab-agent := -static -lutil
 $(B)/tests/lab-grants: $(call obj,tests/lab/grants.c)
 LDLIBS_lab-grants := -static
+
+# It finds the libcuda.so.1 to use in LD_LIBRARY_PATH, as tests/programs do.
+$(B)/tests/lab-cuda: $(call obj,tests/lab/cuda.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
+LDLIBS_lab-cuda = $(B)/stubs/libcuda.so
 
 .PHONY: lab lab-shell lab-images lab-packages
 lab-packages:
@@ -18,7 +22,7 @@ lab-images: lab-packages
 	$(Q)$(PYTHON) tests/lab/images.py --build $(B) $(if $(REFRESH),--refresh)
 
 .PHONY: lab-built
-lab-built: $(LAB_BUILT)
+lab-built: $(LAB_BUILT) $$(TEST_PROGRAMS)
 
 # SCENARIO: one or several names of tests/lab/scenarios; all of them without it.
 lab: lab-packages

@@ -4,7 +4,7 @@
 
     BUILD/lab/cache    the packages, and which versions they are; kept until --refresh
     BUILD/lab/root     the packages unpacked
-    BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with the others)
+    BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these)
 
 The images are uncompressed cpio archives: what the emulated machine need not unpack it does not wait for. The same
 packages and the same build give the same bytes. Nothing outside BUILD is written.
@@ -21,6 +21,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 
 import cpio
 
@@ -36,8 +37,10 @@ STORE_TOOLS = [f"usr/bin/xenstore-{t}" for t in ("chmod", "exists", "list", "ls"
 LOADED_LATER = [f"usr/lib/{ARCH}/libgcc_s.so.1"]
 XEN_MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
 DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
+# pvgpu's own, for /opt/pvgpu; the programs of PROGRAMS' sources beside them.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpuctl", "lib/libcuda.so.1", "simcuda/libcuda.so.1",
-           "programs/vecadd", "programs/matmul"]
+           "tests/lab-cuda", "tests/simcuda-top"]
+PROGRAMS = HERE.parent / "programs"
 
 
 def fail(text):
@@ -295,17 +298,32 @@ def dom0_tree(root, build):
     for tool in XEN_TOOLS:
         t.take(f"{folder}/{tool}")
         t.archive.link(f"usr/sbin/{tool}", f"/{folder}/{tool}")
+    add_payload(t, build)
     t.archive.file("etc/xen/xl.conf", "autoballoon=\"0\"\nclaim_mode=0\n")
     for name in ("var/lib/xen", "var/lib/xenstored", "var/log/xen", "var/log/xen/console"):
         t.archive.folder(name)
     return t
 
 
+def payload(build):
+    """What of the build goes to /opt/pvgpu."""
+    programs = (f"programs/{p.stem}" for p in sorted(PROGRAMS.glob("*.c")))
+    return PAYLOAD + [name for name in programs if (build / name).is_file()]
+
+
+def add_payload(tree, build):
+    """pvgpu's programs, without what is only for debuggers: every guest has them in its memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in payload(build):
+            bare = pathlib.Path(folder) / "bare"
+            subprocess.run(["strip", "--strip-debug", "-o", bare, build / name], check=True, timeout=60)
+            tree.take(f"opt/pvgpu/{name}", bare)
+
+
 def payload_tree(root, build, base):
-    """pvgpu's programs under /opt/pvgpu, on top of a guest's image."""
+    """pvgpu's programs on top of a guest's image."""
     t = Tree(root, base)
-    for name in PAYLOAD:
-        t.take(f"opt/pvgpu/{name}", build / name)
+    add_payload(t, build)
     return t
 
 
