@@ -42,7 +42,7 @@ TESTPROGS  :=# other things that tests need built
 # obj,FOLDER-RELATIVE SOURCES -> objects under $(B)/obj
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-include $(sort $(wildcard libpvgpu/build.mk libpvgpu/*/build.mk xen-pvgpu-back/build.mk \
+include $(sort $(wildcard libpvgpu/build.mk libpvgpu/*/build.mk linux-pvgpu-front/build.mk xen-pvgpu-back/build.mk \
 	xen-pvgpu-back/*/build.mk xenstore-schema/build.mk tests/build.mk tests/*/build.mk docs/build.mk))
 
 all: $$(GEN) $$(PROGS) $$(LIBS)
