@@ -14,8 +14,8 @@
  * slots, and its successor begins at the indices in the page. So a request can be executed, and
  * answered, twice:
  *   - every request is idempotent. SESSION_OPEN of a session that is open, CHUNK_ADD of a chunk
- *     that is there with the same size, CHUNK_REMOVE and SESSION_CLOSE of what is not there: error
- * 0.
+ *     that is there with the same size, CHUNK_REMOVE and SESSION_CLOSE of what is not there:
+ *     error 0.
  *   - the frontend drops an answer to a request that it does not wait for.
  * The frontend gives each request an id that no other outstanding request has.
  *
@@ -30,6 +30,7 @@
 
 #define PVGPU_CTL_SLOTS     16u
 #define PVGPU_CTL_PAGE_SIZE 4096u
+#define PVGPU_CTL_CHUNK_MAX (256u << 20) /* gntdev maps at most 65,536 grants with one mmap */
 
 enum pvgpu_ctl_op {
 	/* Requests; an answer repeats op, id and session. */
@@ -63,7 +64,7 @@ struct pvgpu_ctl_opened {
 };
 struct pvgpu_ctl_chunk {
 	uint64_t address; /* of the chunk in the guest process and in its worker */
-	uint64_t size;    /* bytes, a multiple of the page size, at most PVGPU_CHUNK_MAX */
+	uint64_t size;    /* bytes, a multiple of the page size, at most PVGPU_CTL_CHUNK_MAX */
 	uint32_t dir;     /* grant of the first directory page */
 	uint32_t pad;
 };

@@ -15,7 +15,9 @@
  *
  * The adoption sockets lie in pvgpud's run directory as workers/<id>.sock while spare and, renamed
  * at ASSIGN, as workers/<id>.<vgpu>.sock: session and vGPU are known from a name that pvgpud gave,
- * and what a worker says of itself must agree with it. id is the session's number.
+ * and what a worker says of itself must agree with it. id is the session's number. On the Xen link
+ * the guest's number of the session follows, workers/<id>.<vgpu>.<number>.sock: so a new pvgpud can
+ * tell the guest of a worker that died before it could be asked.
  */
 #ifndef PVGPU_SUPERVISE_H
 #define PVGPU_SUPERVISE_H
@@ -36,7 +38,9 @@ enum pvgpu_sup_kind {
 		5, /* pvgpud: a = bytes granted (0: refused), id as asked, b and c as MEMINFO */
 	PVGPU_SUP_RETURN = 6, /* worker: gives a bytes back */
 	PVGPU_SUP_STATE = 7,  /* worker to an adopting pvgpud: session, vgpu name, leased bytes a,
-			       * guest pid b,  c = start of the session, ms of CLOCK_BOOTTIME */
+			       * guest pid b,  c = start of the session, ms of CLOCK_BOOTTIME; on
+			       * the Xen link b is the guest's session number and id the number of
+			       * grants of its chunks that are mapped */
 	PVGPU_SUP_DRAIN = 8,  /* pvgpud: the guest may finish for a ms, then end the session; again:
 				 a new time */
 	PVGPU_SUP_ENDED = 9,  /* worker: about to exit; reason says why; a = enum pvgpu_end */
