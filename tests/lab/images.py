@@ -3,7 +3,7 @@
 """Make what the lab boots, from Debian packages: hypervisor, kernel, and the file systems of dom0 and of guests.
 
     BUILD/lab/cache    the packages, and which versions they are; kept until --refresh
-    BUILD/lab/root     the packages unpacked
+    BUILD/lab/root     the packages unpacked, and pvgpu.ko built for their kernel
     BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these)
 
 The images are uncompressed cpio archives: what the emulated machine need not unpack it does not wait for. The same
@@ -37,6 +37,8 @@ STORE_TOOLS = [f"usr/bin/xenstore-{t}" for t in ("chmod", "exists", "list", "ls"
 LOADED_LATER = [f"usr/lib/{ARCH}/libgcc_s.so.1"]
 XEN_MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
 DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
+# In a guest for its uevents to load.
+GUEST_MODULES = ["pvgpu"]
 # pvgpu's own, for /opt/pvgpu; the programs of PROGRAMS' sources beside them.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpuctl", "lib/libcuda.so.1", "simcuda/libcuda.so.1",
            "tests/lab-cuda", "tests/simcuda-top"]
@@ -83,14 +85,20 @@ class Packages:
         return done.stdout
 
     def resolve(self):
-        """The wanted names, a kernel's general name replaced by the package that it stands for."""
+        """The wanted names, a kernel's general name replaced by the package that it stands for; with headers, what
+        they are useless without."""
         names = []
         for name in self.wanted:
-            if re.fullmatch(r"linux-image-[a-z0-9]+", name):
-                m = re.search(r"Depends: (linux-image-\S+)", self.apt("apt-cache", "depends", name))
-                name = m[1] if m else fail(f"{name} names no kernel package")
+            if re.fullmatch(r"linux-(image|headers)-[a-z0-9]+", name):
+                name = next(iter(self.depends(name, r"linux-(?:image|headers)-\S+")), None) or \
+                    fail(f"{name} names no kernel package")
             names.append(name)
+            if name.startswith("linux-headers-"):
+                names += self.depends(name, r"linux-(?:headers|kbuild)-\S+")
         return names
+
+    def depends(self, name, pattern):
+        return re.findall(rf"Depends: ({pattern})$", self.apt("apt-cache", "depends", name), re.M)
 
     def known(self):
         """name -> {file, sha256} when all that is wanted now is here and whole."""
@@ -116,10 +124,10 @@ class Packages:
         self.apt("apt-get", "download", *names)
         found = {}
         for line in self.apt("apt-cache", "show", "--no-all-versions", *names).split("\n\n"):
-            keys = dict(re.findall(r"^(Package|Version|SHA256): (.*)$", line, re.M))
+            keys = dict(re.findall(r"^(Package|Version|Architecture|SHA256): (.*)$", line, re.M))
             if keys.get("Package") in names:
                 version = keys["Version"].replace(":", "%3a")
-                path = self.cache / f"{keys['Package']}_{version}_amd64.deb"
+                path = self.cache / f"{keys['Package']}_{version}_{keys['Architecture']}.deb"
                 if not path.is_file() or digest(path.read_bytes()) != keys["SHA256"]:
                     fail(f"{path.name} is not what apt's lists promise")
                 found[keys["Package"]] = {"file": path.name, "sha256": keys["SHA256"], "version": keys["Version"]}
@@ -149,10 +157,34 @@ def unpack(cache, packages, root):
                            stdin=deb.stdout, check=True, timeout=300)
         if deb.returncode:
             fail(f"{entry['file']} cannot be unpacked")
-    release = kernel_release(root)
-    subprocess.run([shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod", "-b", root, release],
-                   check=True, timeout=300)
+    headers = root / "usr/src" / f"linux-headers-{kernel_release(root)}"
+    # It says where the rest is installed.
+    makefile = headers / "Makefile"
+    makefile.write_text(makefile.read_text().replace("/usr/src/", f"{root}/usr/src/"))
+    depmod(root)
     stamp.write_text(key)
+
+
+def depmod(root):
+    subprocess.run([shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod", "-b", root,
+                    kernel_release(root)], check=True, timeout=300)
+
+
+def front_module(root, build):
+    """pvgpu.ko for the packages' kernel, among its modules, without what is only for debuggers."""
+    release = kernel_release(root)
+    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}",
+                           f"KDIR={root}/usr/src/linux-headers-{release}"], cwd=HERE.parent.parent,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+    if done.returncode:
+        fail(f"pvgpu.ko does not build for {release}:\n{done.stdout}")
+    built, place = build / "module" / release / "pvgpu.ko", root / "usr/lib/modules" / release / "extra/pvgpu.ko"
+    bare = built.with_name("pvgpu.bare.ko")
+    subprocess.run(["strip", "--strip-debug", "-o", bare, built], check=True, timeout=60)
+    if not place.is_file() or place.read_bytes() != bare.read_bytes():
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(bare, place)
+        depmod(root)
 
 
 def kernel_release(root):
@@ -214,15 +246,15 @@ class Tree:
         if name != "libcuda.so.1":
             fail(f"{user} needs {name}, which no package of tests/lab/packages has")
 
-    def modules(self, names):
-        """Kernel modules with what they depend on, and the whole of modprobe's tables."""
+    def modules(self, names, later=()):
+        """Kernel modules with what they depend on, and the whole of modprobe's tables. Names are loaded by init."""
         base = f"usr/lib/modules/{kernel_release(self.root)}"
         depends = {}
         for line in (self.root / base / "modules.dep").read_text().splitlines():
             path, _, rest = line.partition(":")
             depends[module_name(path)] = [path] + rest.split()
         taken = []
-        for name in names:
+        for name in [*names, *later]:
             for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):
                 data = (self.root / base / path).read_bytes()
                 if path.endswith(".xz"):
@@ -341,12 +373,15 @@ def build_images(build, refresh=False):
         packages = Packages(lab / "cache").fetch()
         root = lab / "root"
         unpack(lab / "cache", packages, root)
+        front = (HERE.parent.parent / "linux-pvgpu-front/main.c").is_file()
+        if front:
+            front_module(root, build)
         xen = next((root / "boot").glob("xen-4.*.gz"), None) or fail("no hypervisor in the packages")
         (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
         kernel = root / "boot" / f"vmlinuz-{kernel_release(root)}"
         (images / "vmlinux").write_bytes(unpacked_kernel(kernel.read_bytes()))
         guest = base_tree(root, build, "init-guest")
-        guest.modules(XEN_MODULES)
+        guest.modules(XEN_MODULES, GUEST_MODULES if front else ())
         guest.write(images / "guest.img")
         payload_tree(root, build, guest).write(images / "payload.img")
         dom0 = dom0_tree(root, build)
