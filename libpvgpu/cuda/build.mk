@@ -3,7 +3,7 @@
 PVGPU_CUDA_OBJS := $(call obj,$(addprefix libpvgpu/cuda/,context.c copy.c copy3d.c current.c device.c error.c event.c \
 	exporttable.c fork.c found.c function.c handle.c host.c hostfunc.c image.c init.c jit.c kernel.c launch.c library.c \
 	memory.c memory_map.c memset.c misc.c module.c occupancy.c output.c pointer.c primary.c procaddr.c staging.c \
-	stream.c thread.c visible.c) libpvgpu/image/fatbin.c) \
+	stream.c thread.c visible.c) libpvgpu/image/fatbin.c $(if $(NEXT),tests/protocol/next/guest.c)) \
 	$(addprefix $(B)/obj/gen/,pvgpu_stubs.o cuda_refused.o cuda_procaddr.o)
 
 LIBS += $(B)/lib/libcuda.so.1 $(B)/lib/libcuda.so

@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: MIT
 # The wire: C sources, tables for the tests and seeds, all made from the descriptions.
 WIRE_API := $(sort $(wildcard libpvgpu/protocol/[0-9]*.api))
+WIRE_LOCK := libpvgpu/protocol/numbers.lock
+# NEXT=1 builds the version after this one, with one new call (tests/protocol/next), for tests of versions. Use another B.
+ifneq ($(NEXT),)
+WIRE_API := $(patsubst libpvgpu/protocol/%,$(B)/next/%,$(WIRE_API)) $(B)/next/90-next.api
+WIRE_LOCK :=
+$(B)/next/%.api: libpvgpu/protocol/%.api tests/protocol/next/bump
+	$(Q)tests/protocol/next/bump libpvgpu/protocol/00-base.api $< $@
+$(B)/next/90-next.api: tests/protocol/next/next.api tests/protocol/next/bump
+	$(Q)tests/protocol/next/bump libpvgpu/protocol/00-base.api $< $@
+endif
 WIRE_PY  := $(addprefix libpvgpu/protocol/gen/,wire.py parse.py c_wire.py c_stubs.py c_decode.py c_test.py docs.py \
 	seeds.py lock.py)
 WIRE_GEN := $(addprefix $(B)/gen/pvgpu_,wire.h stubs.h stubs.c decode.h decode.c wire_test.h wire_test.c)
 GEN += $(WIRE_GEN)
 
-$(WIRE_GEN) $(B)/gen/corpus/decode/.stamp &: $(WIRE_API) $(WIRE_PY) libpvgpu/protocol/numbers.lock
-	$(Q)$(PYTHON) libpvgpu/protocol/gen/wire.py --out $(B)/gen $(WIRE_API)
+$(WIRE_GEN) $(B)/gen/corpus/decode/.stamp &: $(WIRE_API) $(WIRE_PY) $(WIRE_LOCK)
+	$(Q)$(PYTHON) libpvgpu/protocol/gen/wire.py $(if $(WIRE_LOCK),,--no-lock) --out $(B)/gen $(WIRE_API)
 	$(Q)touch $(B)/gen/corpus/decode/.stamp
 
 # After a change of the description: take it over in numbers.lock (unreleased versions only) and in docs/protocol.md.

@@ -8,6 +8,7 @@ $(B)/gen/.exports: libpvgpu/protocol/gen/exports.py libpvgpu/protocol/exports.ap
 		libpvgpu/cuda/include/pvgpu_cuda_result.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) $< --out $(@D)
+	$(if $(NEXT),$(Q)sed -i 's/^	global:/&\n\t\tpvgpuNextEcho;/' $(@D)/libcuda.map)
 	$(Q)touch $@
 $(EXPORTS_GEN): $(B)/gen/.exports ;
 

@@ -22,3 +22,16 @@ check-protocol: check-wire
 record-wire: $(B)/unit/decode_test
 	$(Q)rm -f tests/protocol/recorded/v1/*
 	$(Q)$< --record tests/protocol/recorded/v1
+
+# A guest and a backend of different versions, in both directions. The lab does the same with pvgpu.ko between them.
+NEXT_TREE := $(B)/next-version
+$(B)/tests/next-echo: $(call obj,tests/protocol/next/echo.c) $(B)/stubs/libcuda.so
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ldl
+TESTPROGS += $(B)/tests/next-echo
+
+.PHONY: next-version check-versions
+next-version:
+	$(Q)$(MAKE) --no-print-directory B=$(NEXT_TREE) NEXT=1 $(addprefix $(NEXT_TREE)/,bin/pvgpud bin/pvgpu-worker lib/libcuda.so.1)
+check-versions: tests next-version
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) PVGPU_NEXT=$(abspath $(NEXT_TREE)) $(PYTHON) -m unittest -v versions_test

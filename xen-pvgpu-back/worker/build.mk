@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-WORKER_SRCS := $(wildcard xen-pvgpu-back/worker/*.c)
+WORKER_SRCS := $(wildcard xen-pvgpu-back/worker/*.c) $(if $(NEXT),tests/protocol/next/worker.c)
 # The part of the worker that knows nothing of pvgpud's event loop is shared with it.
 BACK_LINK_SRCS := xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c
 

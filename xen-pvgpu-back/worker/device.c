@@ -15,6 +15,7 @@ int handle_session_hello(struct worker *w, const struct pvgpu_in_session_hello *
 		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
 	out->version =
 		in->version_max < PVGPU_PROTOCOL_VERSION ? in->version_max : PVGPU_PROTOCOL_VERSION;
+	worker_gpu(w)->version = out->version;
 	out->device_count = 1;
 	out->features = 0;
 	out->driver_version =

@@ -469,8 +469,9 @@ struct gpu {
 	const struct far *far;
 	struct pvgpu_decode decode;
 	struct tables tables;
-	struct obj root; /* contexts and libraries hang below it */
-	bool settled;    /* something has been made: the windows stay where they are */
+	struct obj root;  /* contexts and libraries hang below it */
+	uint32_t version; /* of the protocol, once session_hello has settled it */
+	bool settled;     /* something has been made: the windows stay where they are */
 	atomic_int deferred;
 	atomic_bool ended;
 	uint64_t op_serial; /* operations issued on any stream */

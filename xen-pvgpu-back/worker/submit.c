@@ -220,6 +220,9 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 {
 	struct gpu *g = worker_gpu(w);
 
+	/* A guest that asks for what it has not negotiated breaks the protocol. */
+	if (d->since > 1 && d->since > g->version)
+		return PVGPU_FATAL;
 	if (d->lane == PVGPU_LANE_NOW)
 		return run(g, d, rec, len);
 	if (g->park.head || !may_run(g, d, rec))

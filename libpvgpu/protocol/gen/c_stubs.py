@@ -18,7 +18,8 @@ struct pvgpu_mark;
 
 /*
  * Every function returns a CUresult: 1 (invalid value) or 400 (invalid handle) for what the description
- * refuses, the session's error when it is dead. Awaited ones return the far end's result; numbers come back
+ * refuses, 801 (not supported) for a command that is newer than the session's version, the session's
+ * error when it is dead. Awaited ones return the far end's result; numbers come back
  * only with result 0, bytes (logs, say) with every result, and an output that is not wanted may be NULL.
  */
 """
@@ -28,7 +29,7 @@ BODY = """#include <stddef.h>
 #include "link/session.h"
 #include "pvgpu_stubs.h"
 
-enum { INVALID_VALUE = 1, INVALID_HANDLE = 400 };
+enum { INVALID_VALUE = 1, INVALID_HANDLE = 400, NOT_SUPPORTED = 801 };
 
 static const uint64_t zeros;
 
@@ -157,6 +158,8 @@ def checks(c):
         for test in tests:
             lines.extend(["\tif (%s)" % test, "\t\treturn %s;" % result])
 
+    if c.since > 1:
+        refuse(["pvgpu_session_info(s)->version < %du" % c.since], "NOT_SUPPORTED")
     for f in c.ins:
         if f.scalar:
             refuse(bounds(f.name, f), "INVALID_VALUE")

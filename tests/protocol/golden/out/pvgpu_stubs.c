@@ -5,7 +5,7 @@
 #include "link/session.h"
 #include "pvgpu_stubs.h"
 
-enum { INVALID_VALUE = 1, INVALID_HANDLE = 400 };
+enum { INVALID_VALUE = 1, INVALID_HANDLE = 400, NOT_SUPPORTED = 801 };
 
 static const uint64_t zeros;
 
@@ -186,6 +186,8 @@ int pvgpu_do_room_open(struct pvgpu_session *s, uint64_t door, const char *name,
 static inline int send_room_paint(struct pvgpu_session *s, struct pvgpu_mark *m, uint64_t room,
 		uint32_t colour, uint64_t canvas, uint64_t canvas_len)
 {
+	if (pvgpu_session_info(s)->version < 2u)
+		return NOT_SUPPORTED;
 	if (room && PVGPU_HANDLE_TYPE(room) != PVGPU_H_ROOM)
 		return INVALID_HANDLE;
 	if (colour & ~0xffffffu)

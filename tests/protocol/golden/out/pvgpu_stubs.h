@@ -11,7 +11,8 @@ struct pvgpu_mark;
 
 /*
  * Every function returns a CUresult: 1 (invalid value) or 400 (invalid handle) for what the description
- * refuses, the session's error when it is dead. Awaited ones return the far end's result; numbers come back
+ * refuses, 801 (not supported) for a command that is newer than the session's version, the session's
+ * error when it is dead. Awaited ones return the far end's result; numbers come back
  * only with result 0, bytes (logs, say) with every result, and an output that is not wanted may be NULL.
  */
 
