@@ -44,19 +44,21 @@ struct xen_vgpu {
 	/* xenbus*.c only */
 	struct pvgpu_uuid uuid;
 	uint32_t weight;
-	uint64_t stats_ms;          /* when statistics were last written */
-	char stats[PVGPU_KEY_TEXT]; /* as last written */
-	char reason[PVGPU_TEXT_MAX + 1], refusal[PVGPU_TEXT_MAX + 1];
-	bool dirty, counted; /* look at its keys; at its statistics */
-	bool watched;        /* the frontend's state is */
-	bool seen;           /* its domain was there once */
-	bool gone;           /* its directory or its domain is not there any more */
-	bool live;           /* has something that xenctl_disconnect ends */
-	bool ending, idle;   /* xenctl_disconnect was called; xenbus_idle was */
-	bool broken;         /* xenbus_fatal was called */
-	bool offer;          /* found at start: offered again although nobody asks */
-	bool online, drain;
-	bool new_reason;
+	uint64_t stats_ms; /* when statistics were last written */
+	uint64_t failed;   /* sessions of which last-reason has told */
+	char stats[PVGPU_KEY_TEXT], reason[PVGPU_TEXT_MAX + 1]; /* as last written */
+	char fault[CHECK_REASON];                               /* why it is broken */
+	char refusal[PVGPU_KEY_ERROR]; /* what is wrong with the toolstack's keys */
+	bool dirty, counted;           /* to be looked at; statistics to be written */
+	bool watched;                  /* the frontend's state is */
+	bool seen;                     /* its domain was there once */
+	bool gone, dead;               /* directory or domain, domain */
+	bool live;                     /* has something that xenctl_disconnect ends */
+	bool ending;                   /* xenctl_disconnect was called, xenbus_idle was not */
+	bool broken;                   /* xenbus_fatal was called */
+	bool adopt, lost;              /* found Connected at start; could not be connected then */
+	bool offer; /* found Closed at start: offered again although nobody asks */
+	bool online, drain, found;
 };
 
 /* ---- xenctl*.c, called by xenbus*.c ---- */

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpud and xenstore: the connection, watches, discovery, start and stop.
+ *
+ * An event only marks what it touches; what is marked is read anew, once, later in the same turn of
+ * the loop. So a guest that writes its keys in a storm costs one look for many writes, and nothing
+ * is queued for it.
+ *
+ * Watches: one on our own backend/pvgpu. dom0 watches each frontend's state besides. Another
+ * domain may have 128 watches: it has one for all frontends, on /local/domain, of which xenstored
+ * tells it only what it may read: the frontends that it serves.
+ */
+#include "xen-pvgpu-back/daemon/xenbus.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xenstore.h>
+
+#include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus_rules.h"
+#include "xen-pvgpu-back/daemon/xenbus_store.h"
+
+#define ALL_DOMAINS "/local/domain"
+#define DEATHS      "@releaseDomain"
+#define EVENTS      4096u /* taken before what they touch is looked at */
+
+void xenbus_schedule(struct xenbus *b)
+{
+	if (!ev_is_active(&b->work))
+		ev_timer_start(b->d->loop, &b->work);
+}
+
+void xenbus_idle(struct xen_vgpu *x)
+{
+	x->ending = x->live = false;
+	x->dirty = true;
+	xenbus_schedule(x->bus);
+}
+
+void xenbus_fatal(struct xen_vgpu *x, const char *reason)
+{
+	log_warning("vgpu %s: %s", x->v->cfg.name, reason);
+	snprintf(x->fault, sizeof(x->fault), "%s", reason);
+	x->broken = x->dirty = true;
+	xenbus_schedule(x->bus);
+}
+
+void xenbus_changed(struct xen_vgpu *x)
+{
+	x->counted = true;
+	x->dirty |= x->gone; /* it is forgotten when its last session is */
+	xenbus_schedule(x->bus);
+}
+
+void xenbus_host_changed(struct daemon *d)
+{
+	if (!d->xen)
+		return;
+	d->xen->hosted = true;
+	xenbus_schedule(d->xen);
+}
+
+/* Our own keys, which every write of ours is an event of. */
+static bool own_key(const char *name)
+{
+	static const char *const keys[] = {"statistics", "last-reason", "features",
+					   "protocol-version"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(name, keys[i]))
+			return true;
+	return false;
+}
+
+static void event(struct xenbus *b, const char *path)
+{
+	const char *below = xenbus_below(b->dir, path);
+	struct xen_vgpu *x;
+	bool known = false;
+
+	if (!strcmp(path, DEATHS)) {
+		b->deaths = true;
+		return;
+	}
+	if (xenbus_below(b->host, path))
+		b->leveled |= !strcmp(xenbus_below(b->host, path), "log-level");
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		const char *ours = xenbus_below(x->path, path);
+
+		known |= ours && (below && *below);
+		if ((ours && !own_key(ours)) || xenbus_below(x->front, path))
+			x->dirty = true;
+	}
+	b->rescan |= below && !known;
+}
+
+/* 0, or -errno when xenstore is lost. */
+static int take_events(struct xenbus *b)
+{
+	for (unsigned int i = 0; i < EVENTS; i++) {
+		char **e = xs_check_watch(b->xs);
+
+		if (!e)
+			return errno == EAGAIN ? 0 : -errno;
+		event(b, e[XS_WATCH_PATH]);
+		free(e);
+	}
+	xenbus_schedule(b);
+	return 0;
+}
+
+static void rescan_guest(struct xenbus *b, uint32_t domid)
+{
+	char path[XENBUS_PATH + 16], **names;
+	unsigned int n, id;
+	int end;
+
+	snprintf(path, sizeof(path), "%s/%" PRIu32, b->dir, domid);
+	if (xenbus_list(b, path, &names, &n) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		end = 0;
+		if (sscanf(names[i], "%5u%n", &id, &end) == 1 && !names[i][end] &&
+		    id <= PVGPU_DEVID_MAX)
+			xenbus_found(b, domid, id);
+	}
+	free(names);
+}
+
+static void rescan(struct xenbus *b)
+{
+	unsigned int n, domid;
+	struct xen_vgpu *x;
+	char **names;
+	int end;
+
+	b->rescan = false;
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	x->dirty = true;
+	if (xenbus_list(b, b->dir, &names, &n) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		end = 0;
+		if (sscanf(names[i], "%5u%n", &domid, &end) == 1 && !names[i][end] &&
+		    domid <= PVGPU_DOMID_MAX)
+			rescan_guest(b, domid);
+	}
+	free(names);
+}
+
+static void deaths(struct xenbus *b)
+{
+	struct xen_vgpu *x;
+
+	b->deaths = false;
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		if (!x->dead && xenbus_domain_gone(x)) {
+			x->dead = x->gone = x->dirty = true;
+			log_info("domain %" PRIu32 " is gone: its vGPU %" PRIu32 " goes, too",
+				 x->domid, x->devid);
+		}
+	}
+}
+
+static void work(struct xenbus *b)
+{
+	struct xen_vgpu *x, *next;
+	unsigned int wait = 0;
+
+	if (b->leveled)
+		xenbus_host_level(b);
+	if (b->deaths)
+		deaths(b);
+	if (b->rescan)
+		rescan(b);
+	for (x = TAILQ_FIRST(&b->vgpus); x; x = next) {
+		next = TAILQ_NEXT(x, link);
+		if (x->dirty)
+			xenbus_look(x);
+	}
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		unsigned int ms = x->counted ? xenbus_count(x) : 0;
+
+		if (ms && (!wait || ms < wait))
+			wait = ms;
+	}
+	if (b->hosted)
+		xenbus_host_write(b);
+	ev_timer_stop(b->d->loop, &b->later);
+	if (wait) {
+		ev_timer_set(&b->later, wait / 1e3, 0.);
+		ev_timer_start(b->d->loop, &b->later);
+	}
+}
+
+/* All of it, until nothing has changed any more while it was looked at. */
+static void run(struct xenbus *b)
+{
+	int err = take_events(b);
+
+	if (err) {
+		log_error("xenstore is lost (%s): vGPUs stay as they are; restart pvgpud, its "
+			  "sessions go on",
+			  strerror(-err));
+		ev_io_stop(b->d->loop, &b->io);
+		b->stopping = true;
+	}
+	if (!b->stopping)
+		work(b);
+}
+
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	run(io->data);
+}
+
+static void on_work(struct ev_loop *loop, ev_timer *t, int events)
+{
+	run(t->data);
+}
+
+bool xenbus_present(void)
+{
+	return access("/dev/xen/xenbus", F_OK) == 0 || access("/proc/xen/xenbus", F_OK) == 0 ||
+	       access("/proc/xen/capabilities", F_OK) == 0;
+}
+
+static uint32_t own_domid(struct xenbus *b)
+{
+	unsigned int len = 0;
+	char *text = xs_read(b->xs, XBT_NULL, "domid", &len);
+	uint32_t domid = 0;
+
+	if (text && pvgpu_frontend_backend_id_parse(text, len, &domid, NULL))
+		log_warning("xenstore: domid is '%.16s': taken as 0", text);
+	free(text);
+	return domid;
+}
+
+static int watch_all(struct xenbus *b)
+{
+	if (!xenbus_watch(b, b->dir, true))
+		return -errno;
+	b->wide = b->domid != 0;
+	if (b->wide && !xenbus_watch(b, ALL_DOMAINS, true))
+		return -errno;
+	/* In the wide watch, besides what others may have let us read. */
+	if (!b->wide && !xenbus_watch(b, b->host, true))
+		return -errno;
+	if (!xenbus_watch(b, DEATHS, true))
+		log_info("xen: no %s here (%s): the deaths of guests are seen when the toolstack "
+			 "removes their vGPUs or sets online to 0",
+			 DEATHS, strerror(errno));
+	return 0;
+}
+
+static int open_store(struct xenbus *b)
+{
+	struct pvgpu_ids ids;
+	int err;
+
+	b->xs = xs_open(0);
+	if (!b->xs)
+		return errno ? -errno : -EIO;
+	b->domid = own_domid(b);
+	ids = (struct pvgpu_ids){.be = b->domid};
+	pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_HOST], &ids, NULL, b->host, sizeof(b->host));
+	snprintf(b->dir, sizeof(b->dir), "/local/domain/%" PRIu32 "/backend/pvgpu", b->domid);
+	err = watch_all(b);
+	if (err)
+		xs_close(b->xs);
+	return err;
+}
+
+int xenbus_start(struct daemon *d)
+{
+	bool need = d->cfg.xen == CONFIG_XEN_ON;
+	struct xenbus *b;
+	int err;
+
+	if (d->cfg.xen == CONFIG_XEN_OFF || (!need && !xenbus_present()))
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	TAILQ_INIT(&b->vgpus);
+	b->d = d;
+	err = open_store(b);
+	if (err) {
+		log_line(need ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+			 "xen: no xenstore: %s; xen = off in [daemon] does without",
+			 strerror(-err));
+		free(b);
+		return need ? err : 0;
+	}
+	d->xen = b;
+	ev_io_init(&b->io, on_event, xs_fileno(b->xs), EV_READ);
+	ev_timer_init(&b->work, on_work, 0., 0.);
+	ev_timer_init(&b->later, on_work, 0., 0.);
+	b->io.data = b->work.data = b->later.data = b;
+	xenbus_host_find(b);
+	b->starting = true;
+	rescan(b);
+	b->leveled = b->deaths = b->hosted = true;
+	return 0;
+}
+
+void xenbus_run(struct daemon *d)
+{
+	struct xenbus *b = d->xen;
+	struct xen_vgpu *x;
+
+	if (!b)
+		return;
+	b->starting = false;
+	/* Adopted workers are theirs, whatever state they are in. */
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	x->live = x->v && x->v->sessions;
+	ev_io_start(d->loop, &b->io);
+	xenbus_schedule(b);
+}
+
+void xenbus_stop(struct daemon *d, bool leave)
+{
+	struct xenbus *b = d->xen;
+	struct xen_vgpu *x;
+
+	if (!b)
+		return;
+	b->stopping = true;
+	while ((x = TAILQ_FIRST(&b->vgpus))) {
+		if (!leave)
+			xenbus_close(x);
+		xenctl_leave(x);
+		xenbus_free(x);
+	}
+	if (!leave)
+		xenbus_host_remove(b);
+	ev_io_stop(d->loop, &b->io);
+	ev_timer_stop(d->loop, &b->work);
+	ev_timer_stop(d->loop, &b->later);
+	xs_close(b->xs);
+	d->xen = NULL;
+	free(b);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* What this backend domain offers: its features, and data/pvgpu for the toolstack. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <xenstore.h>
+
+#include "pvgpu_wire.h"
+#include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus_rules.h"
+#include "xen-pvgpu-back/daemon/xenbus_store.h"
+
+#define GUEST_TYPE "/sys/hypervisor/guest_type"
+
+/* A domain's own data directory: there in a guest, not always in dom0. */
+#define ANCHOR "domid"
+
+static const char *const own_keys[] = {"version",    "protocol-version", "model",
+				       "gpu-memory", "gpu-memory-free",  "driver-version"};
+#define OWN_KEYS (sizeof(own_keys) / sizeof(own_keys[0]))
+
+void xenbus_host_find(struct xenbus *b)
+{
+	int fd = open(GUEST_TYPE, O_RDONLY | O_CLOEXEC);
+	char type[16] = "", why[160];
+	struct utsname u;
+	ssize_t n = fd < 0 ? -1 : read(fd, type, sizeof(type) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n > 0)
+		type[strcspn(type, "\n")] = '\0';
+	uname(&u);
+	b->features = xenbus_features(n > 0 ? type : NULL, u.release, why, sizeof(why));
+	b->d->xen_zero_copy = b->features & PVGPU_FEATURES_ZERO_COPY;
+	log_info("xen: backend domain %" PRIu32 ", %s", b->domid, why);
+}
+
+/* What is not promised to a vGPU; a vGPU without a limit has no promise. */
+static uint64_t free_memory(const struct daemon *d)
+{
+	uint64_t left = d->device_memory;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++) {
+		uint64_t n = d->vgpus[i]->cfg.memory;
+
+		left -= n < left ? n : left;
+	}
+	return left;
+}
+
+/* The directory, for its owner only. */
+static int make_dir(struct xenbus *b)
+{
+	struct xs_permissions p = {.id = b->domid, .perms = XS_PERM_NONE};
+
+	if (xenbus_exists(b, b->host))
+		return 0;
+	if (!xs_mkdir(b->xs, XBT_NULL, b->host))
+		return -errno;
+	return xs_set_permissions(b->xs, XBT_NULL, b->host, &p, 1) ? 0 : -errno;
+}
+
+/* The version comes last, when the GPU is known: who sees it finds the rest. */
+void xenbus_host_write(struct xenbus *b)
+{
+	struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
+	char range[16], memory[24], left[24], driver[16];
+	struct pvgpu_text model;
+	struct daemon *d = b->d;
+	struct xenbus_write w[OWN_KEYS];
+	unsigned int n = 0;
+	int err;
+
+	b->hosted = false;
+	if (!d->device_memory)
+		return;
+	pvgpu_text_set(&model, d->model, strlen(d->model));
+	model.s[63] = '\0';
+	pvgpu_host_protocol_version_format(&versions, range, sizeof(range), NULL);
+	pvgpu_host_gpu_memory_format(d->device_memory, memory, sizeof(memory), NULL);
+	pvgpu_host_gpu_memory_free_format(free_memory(d), left, sizeof(left), NULL);
+	pvgpu_host_driver_version_format((uint32_t)d->driver_version, driver, sizeof(driver), NULL);
+	w[n++] = (struct xenbus_write){"protocol-version", range};
+	if (d->model[0])
+		w[n++] = (struct xenbus_write){"model", model.s};
+	w[n++] = (struct xenbus_write){"gpu-memory", memory};
+	w[n++] = (struct xenbus_write){"gpu-memory-free", left};
+	w[n++] = (struct xenbus_write){"driver-version", driver};
+	w[n++] = (struct xenbus_write){"version", PVGPU_VERSION};
+	err = b->published ? 0 : make_dir(b);
+	if (!err)
+		err = xenbus_put(b, b->host, "", w, n);
+	if (err)
+		log_warning("xenstore: %s: %s", b->host, strerror(-err));
+	b->published = !err;
+}
+
+void xenbus_host_remove(struct xenbus *b)
+{
+	struct xenbus_write w[OWN_KEYS];
+	char **names;
+	unsigned int n;
+
+	for (unsigned int i = 0; i < OWN_KEYS; i++)
+		w[i] = (struct xenbus_write){own_keys[i], NULL};
+	if (xenbus_put(b, b->host, "", w, OWN_KEYS) < 0 || xenbus_list(b, b->host, &names, &n) < 0)
+		return;
+	free(names);
+	if (!n)
+		xenbus_remove(b, b->host);
+}
+
+void xenbus_host_level(struct xenbus *b)
+{
+	enum pvgpu_log_level level;
+	char err[PVGPU_KEY_ERROR];
+	char *text;
+	size_t len;
+
+	b->leveled = false;
+	if (xenbus_read(b, b->host, "log-level", &text, &len) < 0)
+		return;
+	if (pvgpu_host_log_level_parse(text, len, &level, err)) {
+		log_warning("xenstore: %s", err);
+	} else if ((int)level != (int)log_get_level()) {
+		log_set_level((enum log_level)level);
+		log_info("xenstore: log-level is %s", log_level_name(log_get_level()));
+	}
+	free(text);
+}

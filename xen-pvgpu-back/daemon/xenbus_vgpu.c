@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One vGPU of a guest: from its keys to its struct vgpu, and through the backend's states. Only
+ * the backend's directory says what it is and may have; the frontend's says when it may be
+ * connected, and is as hostile as the guest.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xenstore.h>
+
+#include "pvgpu_wire.h"
+#include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus_rules.h"
+#include "xen-pvgpu-back/daemon/xenbus_store.h"
+
+#define STEPS      16u   /* of one look */
+#define COUNT_MS   1000u /* between two writes of statistics */
+#define STATE_TEXT 8
+
+static const struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
+
+/* For the log, also before it has a struct vgpu. */
+static const char *name_of(const struct xen_vgpu *x)
+{
+	static char name[48];
+
+	snprintf(name, sizeof(name), "%" PRIu32 "/%" PRIu32, x->domid, x->devid);
+	return x->v ? x->v->cfg.name : name;
+}
+
+static const char *state_name(enum pvgpu_state s)
+{
+	const char *name = pvgpu_name_of(&pvgpu_state_names, s);
+
+	return name ? name : "?";
+}
+
+/*
+ * Read one key of dir and parse it into out; what is wrong goes to fault, which keeps the first
+ * complaint.
+ */
+#define TAKE(x, dir, name, parse, out, fault)                                                      \
+	do {                                                                                       \
+		char err_[PVGPU_KEY_ERROR], *text_;                                                \
+		size_t len_;                                                                       \
+		int r_ = xenbus_read((x)->bus, dir, name, &text_, &len_);                          \
+                                                                                                   \
+		if (r_ && r_ != -ENOENT)                                                           \
+			snprintf(err_, sizeof(err_), "%s: %s", name, strerror(-r_));               \
+		else                                                                               \
+			r_ = parse(text_, len_, out, err_);                                        \
+		free(text_);                                                                       \
+		if (r_ && !(fault)[0])                                                             \
+			memcpy(fault, err_, sizeof(err_));                                         \
+	} while (0)
+
+/* What the toolstack says of a vGPU. */
+struct keys {
+	struct pvgpu_ids frontend;
+	uint32_t domid;
+	bool online;
+	struct pvgpu_uuid uuid;
+	uint64_t memory;
+	struct pvgpu_backend_policy policy;
+};
+
+static void read_keys(struct xen_vgpu *x, struct keys *k, char fault[PVGPU_KEY_ERROR])
+{
+	fault[0] = '\0';
+	*k = (struct keys){.online = x->online};
+	TAKE(x, x->path, "frontend", pvgpu_backend_frontend_parse, &k->frontend, fault);
+	TAKE(x, x->path, "frontend-id", pvgpu_backend_frontend_id_parse, &k->domid, fault);
+	TAKE(x, x->path, "online", pvgpu_backend_online_parse, &k->online, fault);
+	TAKE(x, x->path, "uuid", pvgpu_backend_uuid_parse, &k->uuid, fault);
+	TAKE(x, x->path, "memory", pvgpu_backend_memory_parse, &k->memory, fault);
+	TAKE(x, x->path, "policy", pvgpu_backend_policy_parse, &k->policy, fault);
+	if (!fault[0] &&
+	    (k->frontend.fe != x->domid || k->frontend.id != x->devid || k->domid != x->domid))
+		snprintf(fault, PVGPU_KEY_ERROR,
+			 "frontend or frontend-id names another vGPU than %s; attach it anew",
+			 x->front);
+}
+
+static void configure(struct config_vgpu *cfg, const struct keys *k)
+{
+	cfg->memory = k->memory;
+	cfg->arena_limit = k->policy.arena_limit;
+	cfg->window = k->policy.device_window;
+	cfg->max_sessions = k->policy.max_sessions;
+}
+
+static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
+{
+	struct config_vgpu cfg = {.mode = 0};
+
+	configure(&cfg, k);
+	xenbus_name(x->domid, x->devid, &k->uuid, cfg.name);
+	x->v = daemon_add_vgpu(x->d, &cfg);
+	if (!x->v) {
+		snprintf(x->refusal, sizeof(x->refusal), "the backend is out of memory");
+		return;
+	}
+	x->uuid = k->uuid;
+	x->drain = x->v->drain = k->policy.drain;
+	x->weight = k->policy.weight;
+	x->v->xen = x;
+	x->counted = true;
+	log_info("vgpu %s: of domain %" PRIu32 ", memory %" PRIu64 " MiB%s", cfg.name, x->domid,
+		 cfg.memory >> 20, cfg.memory ? "" : " (all of the GPU's)");
+}
+
+static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
+{
+	struct vgpu *v = x->v;
+	bool memory = v->cfg.memory != k->memory;
+
+	configure(&v->cfg, k);
+	x->weight = k->policy.weight;
+	if (memory) {
+		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, k->memory >> 20);
+		lease_quota_known(v);
+		xenbus_host_changed(x->d);
+	}
+	if (x->drain != k->policy.drain) {
+		x->drain = k->policy.drain;
+		vgpu_drain(v, x->drain);
+	}
+}
+
+static void take_keys(struct xen_vgpu *x)
+{
+	char fault[PVGPU_KEY_ERROR];
+	struct keys k;
+
+	read_keys(x, &k, fault);
+	x->online = k.online;
+	if (fault[0] && strcmp(fault, x->refusal) != 0)
+		log_warning("vgpu %s: %s", name_of(x), fault);
+	memcpy(x->refusal, fault, sizeof(fault));
+	if (fault[0])
+		return;
+	if (!x->v) {
+		make_vgpu(x, &k);
+		xenbus_host_changed(x->d);
+	} else if (memcmp(&x->uuid, &k.uuid, sizeof(k.uuid)) != 0) {
+		log_info("vgpu %s: another uuid: another vGPU", x->v->cfg.name);
+		x->gone = x->bus->rescan = true;
+	} else {
+		change_vgpu(x, &k);
+	}
+}
+
+/* 0, or -1 when there is nothing to decide: xenstore did not say. */
+static int take_own_state(struct xen_vgpu *x)
+{
+	enum pvgpu_state found = PVGPU_STATE_UNKNOWN, self;
+	char *text;
+	size_t len;
+	int err = xenbus_read(x->bus, x->path, "state", &text, &len);
+
+	if (err == -ENOENT) {
+		log_info("vgpu %s: detached", name_of(x));
+		x->gone = true;
+		return 0;
+	}
+	if (err) {
+		log_warning("xenstore: %s/state: %s", x->path, strerror(-err));
+		return -1;
+	}
+	pvgpu_backend_state_parse(text, len, &found, NULL);
+	free(text);
+	self = xenbus_own_state(x->state, found);
+	if (x->bus->starting) {
+		x->adopt = self == PVGPU_STATE_CONNECTED;
+		x->offer = self == PVGPU_STATE_CLOSED || self == PVGPU_STATE_CLOSING;
+	} else if (self != x->state && x->state != PVGPU_STATE_UNKNOWN) {
+		log_info("vgpu %s: the toolstack sets it to %s", name_of(x), state_name(found));
+	}
+	x->state = self;
+	return 0;
+}
+
+static void take_front_state(struct xen_vgpu *x)
+{
+	enum pvgpu_state found = PVGPU_STATE_UNKNOWN;
+	char *text;
+	size_t len;
+
+	if (xenbus_read(x->bus, x->front, "state", &text, &len) == 0)
+		pvgpu_frontend_state_parse(text, len, &found, NULL);
+	free(text);
+	if (found != x->front_state)
+		log_debug("vgpu %s: the frontend is %s", name_of(x), state_name(found));
+	x->front_state = found;
+}
+
+bool xenbus_domain_gone(struct xen_vgpu *x)
+{
+	char path[XENBUS_PATH];
+
+	if (xs_is_domain_introduced(x->bus->xs, x->domid)) {
+		x->seen = true;
+		return false;
+	}
+	/* One that is being built is not introduced yet, but has a directory. */
+	snprintf(path, sizeof(path), "/local/domain/%" PRIu32, x->domid);
+	return x->seen || !xenbus_exists(x->bus, path);
+}
+
+static int take_all(struct xen_vgpu *x)
+{
+	if (take_own_state(x) < 0)
+		return -1;
+	if (!x->gone)
+		take_keys(x);
+	take_front_state(x);
+	if ((!x->seen || x->front_state == PVGPU_STATE_UNKNOWN) && xenbus_domain_gone(x))
+		x->dead = x->gone = true;
+	return 0;
+}
+
+/* ---- acting ---- */
+
+/* A text that last-reason may have; false: it is there already. */
+static bool new_reason(const struct xen_vgpu *x, const char *why, struct pvgpu_text *t)
+{
+	if (!why || !why[0])
+		return false;
+	pvgpu_text_set(t, why, strlen(why));
+	return strcmp(t->s, x->reason) != 0;
+}
+
+static int put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
+{
+	int err = xenbus_put(x->bus, x->path, "frontend-id", w, n);
+
+	if (err == -ENOENT)
+		x->gone = x->dirty = true;
+	else if (err)
+		log_error("xenstore: %s: cannot write %s: %s", x->path, w[n - 1].key,
+			  strerror(-err));
+	return err;
+}
+
+static int move(struct xen_vgpu *x, enum pvgpu_state to)
+{
+	char state[STATE_TEXT], range[16], features[64];
+	const char *why = x->broken ? x->fault : x->refusal;
+	struct xenbus_write w[4];
+	struct pvgpu_text reason;
+	unsigned int n = 0;
+	bool tell = (to == PVGPU_STATE_CLOSING || to == PVGPU_STATE_CLOSED) &&
+		    new_reason(x, why, &reason);
+
+	if (to == PVGPU_STATE_INITWAIT) {
+		pvgpu_backend_protocol_version_format(&versions, range, sizeof(range), NULL);
+		pvgpu_backend_features_format(x->bus->features, features, sizeof(features), NULL);
+		w[n++] = (struct xenbus_write){"protocol-version", range};
+		w[n++] = (struct xenbus_write){"features", features};
+	}
+	if (tell)
+		w[n++] = (struct xenbus_write){"last-reason", reason.s};
+	pvgpu_backend_state_format(to, state, sizeof(state), NULL);
+	w[n++] = (struct xenbus_write){"state", state};
+	if (put(x, w, n) < 0)
+		return -1;
+	if (tell)
+		memcpy(x->reason, reason.s, sizeof(x->reason));
+	log_line(tell ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s", name_of(x),
+		 state_name(to), tell ? ": " : "", tell ? reason.s : "");
+	x->state = to;
+	if (to == PVGPU_STATE_INITWAIT)
+		x->offer = false;
+	if (to == PVGPU_STATE_INITWAIT || to == PVGPU_STATE_CLOSED)
+		x->broken = x->lost = x->adopt = false;
+	return 0;
+}
+
+/* What the frontend has published for this connection. */
+struct offer {
+	uint32_t version, port;
+	uint64_t features;
+	struct pvgpu_refs ring;
+};
+
+static int read_offer(struct xen_vgpu *x, struct offer *o)
+{
+	char fault[PVGPU_KEY_ERROR] = "";
+
+	*o = (struct offer){0};
+	TAKE(x, x->front, "protocol-version", pvgpu_frontend_protocol_version_parse, &o->version,
+	     fault);
+	TAKE(x, x->front, "features", pvgpu_frontend_features_parse, &o->features, fault);
+	TAKE(x, x->front, "ring-ref", pvgpu_frontend_ring_ref_parse, &o->ring, fault);
+	TAKE(x, x->front, "event-channel", pvgpu_frontend_event_channel_parse, &o->port, fault);
+	if (!fault[0] && (o->version < versions.low || o->version > versions.high))
+		snprintf(fault, sizeof(fault),
+			 "frontend/protocol-version is %" PRIu32
+			 ", this backend speaks %u to %u: update the older of the two",
+			 o->version, versions.low, versions.high);
+	if (!fault[0] && o->ring.n != 1)
+		snprintf(fault, sizeof(fault),
+			 "frontend/ring-ref has %" PRIu32 " references, version 1 has one",
+			 o->ring.n);
+	snprintf(x->fault, sizeof(x->fault), "%.*s", CHECK_REASON - 1, fault);
+	return fault[0] ? -1 : 0;
+}
+
+static int connect_ring(struct xen_vgpu *x, bool adopting)
+{
+	struct offer o;
+	int err;
+
+	if (read_offer(x, &o) < 0)
+		return -1;
+	x->version = o.version;
+	x->features = o.features & x->bus->features;
+	err = xenctl_connect(x, o.ring.ref[0], o.port, adopting, x->fault);
+	if (err)
+		log_warning("vgpu %s: cannot be %s: %s", name_of(x),
+			    adopting ? "taken over" : "connected", x->fault);
+	return err;
+}
+
+static void do_connect(struct xen_vgpu *x)
+{
+	if (connect_ring(x, false)) {
+		x->broken = true;
+		return;
+	}
+	x->live = true;
+	if (move(x, PVGPU_STATE_CONNECTED) < 0 && !x->gone) {
+		x->broken = true;
+		snprintf(x->fault, sizeof(x->fault), "xenstore did not take the state");
+	}
+}
+
+static void do_adopt(struct xen_vgpu *x)
+{
+	x->adopt = false;
+	x->lost = connect_ring(x, true) != 0;
+	x->live |= !x->lost;
+	if (!x->lost)
+		log_info("vgpu %s: taken over, %u sessions", name_of(x), x->v->sessions);
+}
+
+static void disconnect(struct xen_vgpu *x)
+{
+	x->ending = true;
+	xenctl_disconnect(x, x->dead);
+}
+
+void xenbus_free(struct xen_vgpu *x)
+{
+	char path[XENBUS_PATH + 8];
+
+	snprintf(path, sizeof(path), "%s/state", x->front);
+	if (x->watched)
+		xenbus_watch(x->bus, path, false);
+	TAILQ_REMOVE(&x->bus->vgpus, x, link);
+	if (x->v) {
+		x->v->xen = NULL;
+		if (!x->v->sessions && !x->v->openings)
+			daemon_remove_vgpu(x->v);
+	}
+	free(x);
+}
+
+static void forget(struct xen_vgpu *x)
+{
+	struct xenbus *b = x->bus;
+
+	log_info("vgpu %s: forgotten", name_of(x));
+	if (x->dead)
+		xenbus_remove(b, x->path);
+	xenbus_free(x);
+	xenbus_host_changed(b->d);
+}
+
+static struct xenbus_step decide(const struct xen_vgpu *x)
+{
+	const struct xenbus_view v = {
+		.self = x->state,
+		.front = x->front_state,
+		.online = x->online && !x->d->stopping,
+		.usable = x->v && !x->refusal[0],
+		.live = x->live,
+		.ending = x->ending,
+		.gone = x->gone,
+		.broken = x->broken,
+		.adopt = x->adopt,
+		.lost = x->lost,
+		.offer = x->offer,
+	};
+
+	return xenbus_decide(&v);
+}
+
+void xenbus_look(struct xen_vgpu *x)
+{
+	x->dirty = false;
+	if (!x->gone && take_all(x) < 0)
+		return;
+	if (x->bus->starting)
+		return;
+	for (unsigned int i = 0; i < STEPS; i++) {
+		struct xenbus_step s = decide(x);
+
+		switch (s.what) {
+		case XENBUS_WAIT:
+			return;
+		case XENBUS_MOVE:
+			if (move(x, s.to) < 0)
+				return;
+			break;
+		case XENBUS_CONNECT:
+			do_connect(x);
+			break;
+		case XENBUS_ADOPT:
+			do_adopt(x);
+			break;
+		case XENBUS_DISCONNECT:
+			disconnect(x);
+			break;
+		case XENBUS_FORGET:
+			if (!x->v || (!x->v->sessions && !x->v->openings))
+				forget(x);
+			return;
+		}
+	}
+}
+
+void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
+{
+	const struct pvgpu_ids ids = {.fe = domid, .be = b->domid, .id = devid};
+	char path[XENBUS_PATH + 8];
+	struct xen_vgpu *x;
+
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		if (x->domid == domid && x->devid == devid)
+			return;
+	}
+	x = calloc(1, sizeof(*x));
+	if (!x) {
+		log_error("domain %" PRIu32 ": out of memory for its vGPU %" PRIu32, domid, devid);
+		return;
+	}
+	x->bus = b;
+	x->d = b->d;
+	x->domid = domid;
+	x->devid = devid;
+	x->online = true;
+	pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_BACKEND], &ids, NULL, x->path, sizeof(x->path));
+	pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_FRONTEND], &ids, NULL, x->front, sizeof(x->front));
+	snprintf(path, sizeof(path), "%s/state", x->path);
+	/* The toolstack writes the state last; its write will be another event. */
+	if (!xenbus_exists(b, path)) {
+		free(x);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/state", x->front);
+	x->watched = !b->wide && xenbus_watch(b, path, true);
+	if (!b->wide && !x->watched)
+		log_error("xenstore: no watch on %s: %s", path, strerror(errno));
+	TAILQ_INSERT_TAIL(&b->vgpus, x, link);
+	xenbus_look(x);
+}
+
+unsigned int xenbus_count(struct xen_vgpu *x)
+{
+	struct pvgpu_backend_statistics s = {0};
+	uint64_t age = now_ms() - x->stats_ms;
+	struct xenbus_write w[2];
+	struct pvgpu_text reason;
+	char text[PVGPU_KEY_TEXT];
+	unsigned int n = 0;
+	bool tell;
+
+	if (x->gone || !x->v) {
+		x->counted = false;
+		return 0;
+	}
+	if (x->stats_ms && age < COUNT_MS)
+		return (unsigned int)(COUNT_MS - age);
+	x->counted = false;
+	s.memory_used = x->v->ledger.used;
+	s.sessions = x->v->sessions;
+	s.sessions_total = x->v->total;
+	s.sessions_failed = x->v->failed;
+	pvgpu_backend_statistics_format(&s, text, sizeof(text), NULL);
+	tell = x->v->failed != x->failed && new_reason(x, x->v->last_reason, &reason);
+	x->failed = x->v->failed;
+	if (tell)
+		w[n++] = (struct xenbus_write){"last-reason", reason.s};
+	if (strcmp(text, x->stats) != 0)
+		w[n++] = (struct xenbus_write){"statistics", text};
+	if (!n || put(x, w, n) < 0)
+		return 0;
+	x->stats_ms = now_ms();
+	memcpy(x->stats, text, sizeof(text));
+	if (tell)
+		memcpy(x->reason, reason.s, sizeof(x->reason));
+	return 0;
+}
+
+void xenbus_close(struct xen_vgpu *x)
+{
+	if (x->gone)
+		return;
+	if (x->state == PVGPU_STATE_INITWAIT || x->state == PVGPU_STATE_CONNECTED)
+		move(x, PVGPU_STATE_CLOSING);
+	if (x->live && !x->ending)
+		disconnect(x);
+	if (x->state == PVGPU_STATE_CLOSING && !x->ending)
+		move(x, PVGPU_STATE_CLOSED);
+}
