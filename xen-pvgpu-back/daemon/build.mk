@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c log.c ledger.c vgpu.c open.c session.c spawn.c \
+DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
 	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c)
 
 PROGS += $(B)/bin/pvgpud

@@ -2,7 +2,7 @@
 /*
  * pvgpud: one event loop, no thread. Sections are named after the file that implements them.
  *
- * pvgpud never reads a CUDA command and never loads libcuda. It opens sessions (open.c), starts,
+ * pvgpud never reads a CUDA command and never loads libcuda. It opens sessions (open*.c), starts,
  * watches and ends workers (spawn.c, supervise.c), keeps the ledger of their memory (ledger.c),
  * takes back those of a predecessor (adopt.c), and shows and sets keys (tree.c, admin.c).
  */
@@ -21,6 +21,7 @@
 #include "xen-pvgpu-back/daemon/log.h"
 #include "xen-pvgpu-back/daemon/supervise.h"
 #include "xen-pvgpu-back/link/local_check.h"
+#include "xen-pvgpu-back/link/msg.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
@@ -45,7 +46,7 @@ struct vgpu {
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
-	unsigned int openings;  /* connections that are no session yet */
+	unsigned int openings;  /* guests that wait for a session */
 	uint64_t total, failed; /* ever, ended unexpectedly or by a breach */
 	bool drain;             /* takes no new session */
 	char last_reason[160];  /* of the last session's end */
@@ -65,6 +66,9 @@ struct worker {
 	const char *why;
 	struct vgpu *vgpu;       /* NULL while spare */
 	struct opening *opening; /* the guest that waits for it to be sealed */
+	uint32_t number;         /* the guest's of the session; 0: on the local link */
+	struct xen_session *xs;  /* on the Xen link; NULL: its vGPU is not connected */
+	uint32_t grants;         /* that it may have mapped */
 	uint64_t leased;
 	unsigned int claims; /* in its vGPU's list */
 	uint64_t told;       /* free bytes plus its own, as last told */
@@ -78,26 +82,33 @@ struct worker {
 	uint64_t lines_since_ms;
 };
 
-/* What a session is made of; -1: not there (any more). guest and worker: ends of the session
- * socket. */
-struct parts {
-	int ring, to_worker, to_guest, guest, worker;
-};
-
-/* A connection that has not become a session yet. */
+/*
+ * A guest that waits for a session, of either link, which makes it part of a structure of its own.
+ */
 struct opening {
 	TAILQ_ENTRY(opening) link;
+	const struct opening_ops *ops;
 	struct vgpu *vgpu;
-	int fd, pidfd;
-	pid_t pid;
-	uid_t uid;
-	bool asked;       /* has sent its request and waits for a worker */
+	bool asked;       /* waits for a worker */
 	struct worker *w; /* has been given the session and prepares for it */
-	struct parts parts;
 	unsigned int tries;
-	ev_io io;
 	ev_timer limit;
-	struct pvgpu_local_open req;
+	uint32_t cmd_size, rep_size;
+	uint32_t number; /* as the worker's */
+};
+
+struct opening_ops {
+	/*
+	 * Make the session's files anew: fill in what is this link's own in the message, and the
+	 * files that go with it. Their number, or -errno with a reason.
+	 */
+	int (*make)(struct opening *o, struct pvgpu_sup_assign *m, int fds[MSG_FDS_MAX],
+		    char reason[CHECK_REASON]);
+	void (*unmake)(struct opening *o);   /* another worker will get others */
+	void (*assigned)(struct opening *o); /* o->w has them */
+	void (*given)(struct opening *o);    /* o->w serves: the guest's part; free follows */
+	void (*refused)(struct opening *o, int error, const char *reason); /* free follows */
+	void (*free)(struct opening *o); /* it is in no list any more */
 };
 
 struct daemon {
@@ -139,7 +150,11 @@ void vgpu_changed(struct vgpu *v);
 void vgpu_drain(struct vgpu *v, bool on);
 
 /* open.c */
-void open_accept(struct vgpu *v, int fd);
+void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v);
+/* It has said what it wants: wait for a worker. 0, or -errno with a reason and nothing happened. */
+int open_ask(struct opening *o, char reason[CHECK_REASON]);
+void open_refuse(struct opening *o, int error, const char *reason);
+void open_drop(struct opening *o); /* without a word */
 void open_serve(struct daemon *d); /* give waiting guests ready workers */
 void open_refuse_all(struct daemon *d, struct vgpu *v, int error,
 		     const char *reason); /* v NULL: all */
@@ -149,12 +164,12 @@ void open_failed(struct worker *w); /* it died before that: the guest gets anoth
 
 /*
  * session.c: make a session of a waiting guest and a spare worker: 0, -EOWNERDEAD when the worker
- * is of no use, another negative errno when there is no session to be had. Then, when the worker is
- * sealed, give the guest its part.
+ * is of no use, another negative errno with a reason when there is no session to be had.
  */
-int session_start(struct opening *o, struct worker *w);
-void session_give(const struct opening *o);
-void session_close_parts(struct parts *p);
+int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]);
+
+/* open_local.c: a connection on a vGPU's socket */
+void open_accept(struct vgpu *v, int fd);
 
 /* lease.c: workers' memory */
 void lease_asked(struct worker *w, const struct pvgpu_sup *m);
@@ -177,6 +192,8 @@ struct worker *sup_take_spare(struct daemon *d);
 void sup_assigned(struct worker *w, struct vgpu *v); /* it has a session */
 void sup_watch_guest(struct worker *w, int pidfd);
 int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);
+/* Any message, with a file if fd is not negative. */
+int sup_tell(struct worker *w, const struct pvgpu_sup *m, int fd);
 void sup_meminfo(struct worker *w);
 void sup_deadline(struct worker *w, unsigned int ms, const char *why);
 void sup_kill(struct worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,59 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a connection on a vGPU's socket to a session. A guest has a moment to send its request, then
- * waits for a spare worker if there is none. Connections that are no session yet are bounded; what
- * is wrong with one is told on it and touches nothing else.
+ * From a guest that asks to a session, on either link: it waits for a spare worker if there is
+ * none, and gets another one if that dies before it serves.
  */
 #include "xen-pvgpu-back/daemon/daemon.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "xen-pvgpu-back/link/msg.h"
 
 #define TRIES 3u /* workers that a guest is given, one after the other, if they die */
 
-/* What is unread when a socket is closed becomes the peer's error and hides the answer: read it
- * before. */
-static void answer_error(int fd, int error, const char *reason)
+static void on_limit(struct ev_loop *loop, ev_timer *t, int events)
 {
-	char unread[sizeof(struct pvgpu_local_open)];
-	struct msg_in in;
-	struct pvgpu_local_opened m = {
-		.magic = PVGPU_LOCAL_MAGIC, .version = PVGPU_LOCAL_VERSION, .error = error};
+	struct opening *o = t->data;
 
-	for (int i = 0; i < 4 && msg_recv(fd, unread, sizeof(unread), 0, &in) > 0; i++)
-		;
-	snprintf(m.reason, sizeof(m.reason), "%s", reason);
-	msg_send(fd, &m, sizeof(m), NULL, 0);
+	open_refuse(o, ETIMEDOUT,
+		    o->asked ? "no worker became ready in time" : "no request in time");
 }
 
-static void drop(struct opening *o)
+void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
+{
+	struct daemon *d = v->d;
+
+	o->ops = ops;
+	o->vgpu = v;
+	o->asked = false;
+	o->w = NULL;
+	o->tries = 0;
+	ev_timer_init(&o->limit, on_limit, d->cfg.open_ms / 1e3, 0.);
+	o->limit.data = o;
+	ev_timer_start(d->loop, &o->limit);
+	TAILQ_INSERT_TAIL(&d->openings, o, link);
+	v->openings++;
+}
+
+void open_drop(struct opening *o)
 {
 	struct daemon *d = o->vgpu->d;
 
-	ev_io_stop(d->loop, &o->io);
 	ev_timer_stop(d->loop, &o->limit);
 	if (o->w)
 		o->w->opening = NULL;
-	session_close_parts(&o->parts);
-	close(o->fd);
-	if (o->pidfd >= 0)
-		close(o->pidfd);
 	TAILQ_REMOVE(&d->openings, o, link);
 	o->vgpu->openings--;
-	free(o);
+	o->ops->free(o);
 }
 
-static void refuse(struct opening *o, int error, const char *reason)
+void open_refuse(struct opening *o, int error, const char *reason)
 {
-	log_info("vgpu %s: refused pid %d uid %u: %s", o->vgpu->cfg.name, (int)o->pid, o->uid,
-		 reason);
-	answer_error(o->fd, error, reason);
-	drop(o);
+	o->ops->refused(o, error, reason);
+	open_drop(o);
 }
 
 void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *reason)
@@ -63,7 +59,7 @@ void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *re
 	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
 		next = TAILQ_NEXT(o, link);
 		if (!v || o->vgpu == v)
-			refuse(o, error, reason);
+			open_refuse(o, error, reason);
 	}
 }
 
@@ -81,8 +77,8 @@ void open_sealed(struct worker *w)
 {
 	if (!w->opening)
 		return; /* the guest has gone meanwhile */
-	session_give(w->opening);
-	drop(w->opening);
+	w->opening->ops->given(w->opening);
+	open_drop(w->opening);
 }
 
 void open_failed(struct worker *w)
@@ -93,9 +89,9 @@ void open_failed(struct worker *w)
 		return;
 	w->opening = NULL;
 	o->w = NULL;
-	session_close_parts(&o->parts);
+	o->ops->unmake(o);
 	if (w->end >= 0 || ++o->tries == TRIES)
-		refuse(o, ENODEV, w->reason);
+		open_refuse(o, ENODEV, w->reason);
 }
 
 /* May this vGPU have one more session? NULL, or why not. */
@@ -119,6 +115,7 @@ static const char *full(const struct vgpu *v, int *error)
 void open_serve(struct daemon *d)
 {
 	struct opening *o, *next;
+	char reason[CHECK_REASON];
 
 	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
 		struct worker *w;
@@ -130,13 +127,13 @@ void open_serve(struct daemon *d)
 			continue;
 		why = full(o->vgpu, &error);
 		if (why) {
-			refuse(o, error, why);
+			open_refuse(o, error, why);
 			continue;
 		}
 		w = sup_take_spare(d);
 		if (!w)
 			break;
-		error = session_start(o, w);
+		error = session_start(o, w, reason);
 		if (error == -EOWNERDEAD) {
 			/* The worker's fault: the guest gets the next one. */
 			sup_kill(w, "cannot be given a session");
@@ -144,99 +141,29 @@ void open_serve(struct daemon *d)
 			continue;
 		}
 		if (error)
-			refuse(o, -error, "the backend is out of resources");
+			open_refuse(o, -error, reason);
 	}
 	sup_keep_spares(d);
 }
 
-static void on_request(struct opening *o)
+int open_ask(struct opening *o, char reason[CHECK_REASON])
 {
 	struct daemon *d = o->vgpu->d;
-	char reason[CHECK_REASON];
-	const char *why;
-	struct msg_in in;
-	int error, r = msg_recv(o->fd, &o->req, sizeof(o->req), 0, &in);
+	int error;
+	const char *why = full(o->vgpu, &error);
 
-	if (r == -EAGAIN)
-		return;
-	if (r <= 0) {
-		drop(o);
-		return;
+	if (!why && d->failures && ev_is_active(&d->retry)) {
+		error = ENODEV;
+		why = d->failure[0] ? d->failure : "workers do not start";
 	}
-	if (o->asked) {
-		refuse(o, EPROTO, "more than one request");
-		return;
-	}
-	error = in.fds_lost ? -EPROTO : check_open(&o->req, in.len, reason);
-	if (error) {
-		refuse(o, -error, in.fds_lost ? "an open request brings no fds" : reason);
-		return;
-	}
-	why = full(o->vgpu, &error);
 	if (why) {
-		refuse(o, error, why);
-		return;
-	}
-	if (d->failures && ev_is_active(&d->retry)) {
-		refuse(o, ENODEV, d->failure[0] ? d->failure : "workers do not start");
-		return;
+		snprintf(reason, CHECK_REASON, "%.103s", why);
+		return -error;
 	}
 	o->asked = true;
 	ev_timer_stop(d->loop, &o->limit);
 	ev_timer_set(&o->limit, d->cfg.start_ms / 1e3, 0.);
 	ev_timer_start(d->loop, &o->limit);
 	open_serve(d);
-}
-
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
-{
-	on_request(io->data);
-}
-
-static void on_limit(struct ev_loop *loop, ev_timer *t, int events)
-{
-	struct opening *o = t->data;
-
-	refuse(o, ETIMEDOUT, o->asked ? "no worker became ready in time" : "no request in time");
-}
-
-void open_accept(struct vgpu *v, int fd)
-{
-	struct daemon *d = v->d;
-	struct msg_peer peer;
-	struct opening *o;
-
-	/* Of each vGPU: the guests of one do not shut out another's. */
-	if (v->openings >= d->cfg.max_opening) {
-		answer_error(fd, EAGAIN, "too many connections are opening; try again");
-		close(fd);
-		return;
-	}
-	if (msg_peer(fd, &peer) < 0 || (peer.pid > 0 && peer.pidfd < 0)) {
-		/* Its process has gone already. */
-		close(fd);
-		return;
-	}
-	o = calloc(1, sizeof(*o));
-	if (!o) {
-		answer_error(fd, ENOMEM, "the backend is out of memory");
-		close(fd);
-		if (peer.pidfd >= 0)
-			close(peer.pidfd);
-		return;
-	}
-	o->vgpu = v;
-	o->fd = fd;
-	o->pid = peer.pid;
-	o->uid = peer.uid;
-	o->pidfd = peer.pidfd;
-	o->parts = (struct parts){-1, -1, -1, -1, -1};
-	ev_io_init(&o->io, on_readable, fd, EV_READ);
-	o->io.data = o;
-	ev_io_start(d->loop, &o->io);
-	ev_timer_init(&o->limit, on_limit, d->cfg.open_ms / 1e3, 0.);
-	o->limit.data = o;
-	ev_timer_start(d->loop, &o->limit);
-	TAILQ_INSERT_TAIL(&d->openings, o, link);
-	v->openings++;
+	return 0;
 }

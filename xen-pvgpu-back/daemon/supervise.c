@@ -16,8 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/link/msg.h"
-
 #define AT_ONCE     16u   /* messages of one worker before others have their turn */
 #define LAST_WORDS  1024u /* more than its socket holds */
 #define EXIT_MS     2000u /* from a worker's hang-up to its exit */
@@ -305,13 +303,13 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 /* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true
  * any more. What others do with their memory can be told later, and is no reason to end this one.
  */
-static int say(struct worker *w, const struct pvgpu_sup *m)
+int sup_tell(struct worker *w, const struct pvgpu_sup *m, int fd)
 {
 	int err;
 
 	if (w->state == CHECK_ENDED || w->control < 0)
 		return -1;
-	err = msg_send(w->control, m, sizeof(*m), NULL, 0);
+	err = msg_send(w->control, m, sizeof(*m), &fd, fd >= 0);
 	if (!err)
 		return 0;
 	if (err == -EAGAIN && m->kind == PVGPU_SUP_MEMINFO) {
@@ -333,7 +331,7 @@ int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
 		m.c = w->leased;
 		w->told = m.b + m.c;
 	}
-	return say(w, &m);
+	return sup_tell(w, &m, -1);
 }
 
 void sup_meminfo(struct worker *w)
