@@ -92,12 +92,15 @@ static void fuzz_daemon(const uint8_t *data, size_t size)
 {
 	struct pvgpu_sup_assign m;
 	unsigned int fds = size ? data[0] & 7 : 0;
-	int assigned = size && (data[0] & 8);
+	enum check_serves serves = size ? data[0] >> 3 & 3 : CHECK_NOTHING_YET;
 	size_t len = size ? take(&m, sizeof(m), data + 1, size - 1) : take(&m, sizeof(m), data, 0);
 
-	if (check_from_daemon(&m, len, assigned, fds, reason) == 0)
-		MUST(m.head.kind != PVGPU_SUP_ASSIGN ||
-		     (!assigned && pvgpu_ring_size_ok(m.cmd_size)));
+	if (serves > CHECK_XEN_SESSION || check_from_daemon(&m, len, serves, fds, reason) != 0)
+		return;
+	MUST(m.head.kind != PVGPU_SUP_ASSIGN ||
+	     (serves == CHECK_NOTHING_YET && pvgpu_ring_size_ok(m.cmd_size) &&
+	      m.link <= PVGPU_SUP_LINK_XEN && fds >= PVGPU_SUP_XEN_FDS));
+	MUST(m.head.kind < PVGPU_SUP_CHUNK_ADD || serves == CHECK_XEN_SESSION);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -141,6 +141,14 @@ static const struct {
 	{PVGPU_SUP_STATE, 0, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_ENDED, PVGPU_END_FAILED, CHECK_STARTING, 0},
 	{PVGPU_SUP_ENDED, PVGPU_ENDS, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_CHUNKED, 0, CHECK_SERVING, 0},
+	{PVGPU_SUP_CHUNKED, 4095, CHECK_SERVING, 0},
+	{PVGPU_SUP_CHUNKED, 4096, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_CHUNKED, UINT64_MAX, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_CHUNKED, 0, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_CHUNKED, 0, CHECK_ADOPTING, -EPROTO},
+	{PVGPU_SUP_CHUNK_ADD, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_CLOSE, 0, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_ASSIGN, 0, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_LEASED, 1, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_DRAIN, 1, CHECK_SERVING, -EPROTO},
@@ -164,24 +172,67 @@ END_TEST
 
 START_TEST(words_of_pvgpud)
 {
+	const enum check_serves none = CHECK_NOTHING_YET, local = CHECK_LOCAL_SESSION;
 	struct pvgpu_sup_assign m = {.head.kind = PVGPU_SUP_ASSIGN,
 				     .cmd_size = PVGPU_RING_CMD_DEFAULT,
 				     .rep_size = PVGPU_RING_REP_DEFAULT};
 
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, PVGPU_SUP_FDS, reason), 0);
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, PVGPU_SUP_FDS - 1, reason), 0);
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, 3, reason), -EPROTO);
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 1, PVGPU_SUP_FDS, reason), -EPROTO);
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 0, PVGPU_SUP_FDS, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_FDS, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_FDS - 1, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, 3, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), local, PVGPU_SUP_FDS, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), none, PVGPU_SUP_FDS, reason),
+			 -EPROTO);
+	m.link = PVGPU_SUP_LINK_XEN;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_FDS, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason), 0);
+	m.flags = PVGPU_SUP_NO_ZERO_COPY;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason), 0);
+	m.flags = 2 * PVGPU_SUP_NO_ZERO_COPY;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason),
+			 -EPROTO);
+	m.flags = 0;
+	m.link = 2;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason),
+			 -EPROTO);
+	m.link = PVGPU_SUP_LINK_LOCAL;
 	m.cmd_size = 5;
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), 0, PVGPU_SUP_FDS, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_FDS, reason), -EPROTO);
 	m.head.kind = PVGPU_SUP_LEASED;
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 0, reason), 0);
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 1, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 0, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 1, reason), -EPROTO);
 	m.head.kind = PVGPU_SUP_LOG;
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 1, reason), 0);
-	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), 1, 0, reason), -EPROTO);
-	ck_assert_int_eq(check_from_daemon(&m, 3, 1, 0, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 1, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 0, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, 3, local, 0, reason), -EPROTO);
+}
+END_TEST
+
+/* What only a session of the Xen link is told, and with how many fds. */
+static const struct {
+	uint32_t kind;
+	unsigned int fds;
+} xen_words[] = {
+	{PVGPU_SUP_CHUNK_ADD, 1},
+	{PVGPU_SUP_CHUNK_REMOVE, 0},
+	{PVGPU_SUP_CLOSE, 0},
+};
+
+START_TEST(words_on_the_xen_link)
+{
+	const unsigned int fds = xen_words[_i].fds;
+	struct pvgpu_sup m = {.kind = xen_words[_i].kind};
+
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_XEN_SESSION, fds, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_XEN_SESSION, fds ^ 1, reason),
+			 -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_XEN_SESSION, fds + 2, reason),
+			 -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m) + 8, CHECK_XEN_SESSION, fds, reason),
+			 -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_LOCAL_SESSION, fds, reason),
+			 -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), CHECK_NOTHING_YET, fds, reason), -EPROTO);
 }
 END_TEST
 
@@ -293,6 +344,8 @@ int main(void)
 	tcase_add_test(t, chunk_files);
 	tcase_add_loop_test(t, words_of_workers, 0, (int)(sizeof(words) / sizeof(words[0])));
 	tcase_add_test(t, words_of_pvgpud);
+	tcase_add_loop_test(t, words_on_the_xen_link, 0,
+			    (int)(sizeof(xen_words) / sizeof(xen_words[0])));
 	tcase_add_test(t, names);
 	tcase_add_test(t, messages_with_fds);
 	tcase_add_test(t, last_words);

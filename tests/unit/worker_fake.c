@@ -172,6 +172,7 @@ struct worker *fake_open(bool with_ctx)
 	pthread_cond_init(&w->sent_more, NULL);
 	w->sent = calloc(FAKE_SENT, sizeof(*w->sent));
 	w->quota = 1ull << 30;
+	w->info.zero_copy = true;
 	w->info.window_size = 8ull << 30;
 	w->arena_size = FAKE_ARENA;
 	w->arena_base = (uintptr_t)mmap(NULL, FAKE_ARENA, PROT_READ | PROT_WRITE,

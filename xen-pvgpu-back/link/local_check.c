@@ -13,6 +13,7 @@
 
 #define CHUNK_MAX        (1ull << 30) /* PVGPU_CHUNK_MAX of the protocol */
 #define CHUNK_UNIT       4096ull
+#define ERRNO_MAX        4095u
 
 #define REFUSE(err, ...) (snprintf(reason, CHECK_REASON, __VA_ARGS__), -(err))
 
@@ -67,6 +68,24 @@ int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]
 	return err;
 }
 
+int check_chunk_place(uint32_t op, uint64_t address, uint64_t size, const struct check_arena *a,
+		      char reason[CHECK_REASON])
+{
+	if (!a->size)
+		return REFUSE(EPROTO, "chunk request before the windows are settled");
+	if (!size || size % CHUNK_UNIT || size > CHUNK_MAX || address % CHUNK_UNIT)
+		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64, size, address);
+	if (address < a->base || address - a->base > a->size ||
+	    size > a->size - (address - a->base))
+		return REFUSE(EPROTO,
+			      "chunk of %" PRIu64 " bytes at %#" PRIx64 " outside the arena window",
+			      size, address);
+	if (op == PVGPU_CHUNK_ADD && (a->used > a->limit || size > a->limit - a->used))
+		return REFUSE(ENOMEM, "the arena's limit of %" PRIu64 " bytes is reached",
+			      a->limit);
+	return 0;
+}
+
 int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
 		const struct check_arena *a, char reason[CHECK_REASON])
 {
@@ -78,20 +97,7 @@ int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
 		return REFUSE(EPROTO, "chunk request with operation %" PRIu32, m->op);
 	if (fds != (m->op == PVGPU_CHUNK_ADD ? 1u : 0u))
 		return REFUSE(EPROTO, "chunk request with %u fds", fds);
-	if (!a->size)
-		return REFUSE(EPROTO, "chunk request before the windows are settled");
-	if (!m->size || m->size % CHUNK_UNIT || m->size > CHUNK_MAX || m->address % CHUNK_UNIT)
-		return REFUSE(EPROTO, "chunk of %" PRIu64 " bytes at %#" PRIx64, m->size,
-			      m->address);
-	if (m->address < a->base || m->address - a->base > a->size ||
-	    m->size > a->size - (m->address - a->base))
-		return REFUSE(EPROTO,
-			      "chunk of %" PRIu64 " bytes at %#" PRIx64 " outside the arena window",
-			      m->size, m->address);
-	if (m->op == PVGPU_CHUNK_ADD && (a->used > a->limit || m->size > a->limit - a->used))
-		return REFUSE(ENOMEM, "the arena's limit of %" PRIu64 " bytes is reached",
-			      a->limit);
-	return 0;
+	return check_chunk_place(m->op, m->address, m->size, a, reason);
 }
 
 int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON])
@@ -122,6 +128,7 @@ static const struct row from_worker[] = {
 	{PVGPU_SUP_RETURN, IN(CHECK_SERVING), "RETURN"},
 	{PVGPU_SUP_STATE, IN(CHECK_ADOPTING), "STATE"},
 	{PVGPU_SUP_MEMINFO, IN(CHECK_SERVING), "MEMINFO"},
+	{PVGPU_SUP_CHUNKED, IN(CHECK_SERVING), "CHUNKED"},
 	{PVGPU_SUP_ENDED,
 	 IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_SERVING) | IN(CHECK_ADOPTING), "ENDED"},
 };
@@ -144,25 +151,48 @@ int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state s
 	make_printable(m->reason, sizeof(m->reason));
 	if (m->kind == PVGPU_SUP_ENDED && m->a >= PVGPU_ENDS)
 		return REFUSE(EPROTO, "ENDED with cause %" PRIu64, m->a);
+	if (m->kind == PVGPU_SUP_CHUNKED && m->a > ERRNO_MAX)
+		return REFUSE(EPROTO, "CHUNKED with error %" PRIu64, m->a);
 	if ((m->kind == PVGPU_SUP_LEASE || m->kind == PVGPU_SUP_RETURN) && !m->a)
 		return REFUSE(EPROTO, "%s of nothing", r->name);
 	return 0;
 }
 
-static int check_assign(const struct pvgpu_sup_assign *m, size_t len, int assigned,
+static int check_assign(const struct pvgpu_sup_assign *m, size_t len, enum check_serves serves,
 			unsigned int fds, char *reason)
 {
-	if (len != sizeof(*m) || assigned)
+	if (len != sizeof(*m) || serves != CHECK_NOTHING_YET)
 		return REFUSE(EPROTO, "ASSIGN of %zu bytes or out of turn", len);
-	if (fds != PVGPU_SUP_FDS && fds != PVGPU_SUP_FDS - 1)
+	if (m->link != PVGPU_SUP_LINK_LOCAL && m->link != PVGPU_SUP_LINK_XEN)
+		return REFUSE(EPROTO, "ASSIGN with link %" PRIu32, m->link);
+	if (m->link == PVGPU_SUP_LINK_XEN ? fds != PVGPU_SUP_XEN_FDS
+					  : fds != PVGPU_SUP_FDS && fds != PVGPU_SUP_FDS - 1)
 		return REFUSE(EPROTO, "ASSIGN with %u fds", fds);
+	if (m->flags & ~PVGPU_SUP_NO_ZERO_COPY)
+		return REFUSE(EPROTO, "ASSIGN with flags %#" PRIx32, m->flags);
 	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size))
 		return REFUSE(EPROTO, "ASSIGN with ring sizes %" PRIu32 " and %" PRIu32,
 			      m->cmd_size, m->rep_size);
 	return 0;
 }
 
-int check_from_daemon(void *msg, size_t len, int assigned, unsigned int fds,
+/* Which message pvgpud may send to whom, and with how many fds. */
+static const struct {
+	uint32_t kind;
+	unsigned int serves; /* bits of enum check_serves */
+	unsigned int fds;
+} from_daemon[] = {
+#define ANY (IN(CHECK_NOTHING_YET) | IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION))
+	{PVGPU_SUP_LEASED, ANY, 0},
+	{PVGPU_SUP_DRAIN, ANY, 0},
+	{PVGPU_SUP_MEMINFO, ANY, 0},
+	{PVGPU_SUP_LOG, ANY, 1},
+	{PVGPU_SUP_CHUNK_ADD, IN(CHECK_XEN_SESSION), 1},
+	{PVGPU_SUP_CHUNK_REMOVE, IN(CHECK_XEN_SESSION), 0},
+	{PVGPU_SUP_CLOSE, IN(CHECK_XEN_SESSION), 0},
+};
+
+int check_from_daemon(void *msg, size_t len, enum check_serves serves, unsigned int fds,
 		      char reason[CHECK_REASON])
 {
 	struct pvgpu_sup *m = msg;
@@ -171,11 +201,14 @@ int check_from_daemon(void *msg, size_t len, int assigned, unsigned int fds,
 		return REFUSE(EPROTO, "message of %zu bytes", len);
 	m->vgpu[sizeof(m->vgpu) - 1] = '\0';
 	if (m->kind == PVGPU_SUP_ASSIGN)
-		return check_assign(msg, len, assigned, fds, reason);
-	if (len != sizeof(*m) || fds != (m->kind == PVGPU_SUP_LOG))
-		return REFUSE(EPROTO, "message of %zu bytes with %u fds", len, fds);
-	if (m->kind != PVGPU_SUP_LEASED && m->kind != PVGPU_SUP_LOG && m->kind != PVGPU_SUP_DRAIN &&
-	    m->kind != PVGPU_SUP_MEMINFO)
-		return REFUSE(EPROTO, "message of kind %" PRIu32, m->kind);
-	return 0;
+		return check_assign(msg, len, serves, fds, reason);
+	for (size_t i = 0; i < sizeof(from_daemon) / sizeof(from_daemon[0]); i++) {
+		if (from_daemon[i].kind != m->kind || !(from_daemon[i].serves & IN(serves)))
+			continue;
+		if (len == sizeof(*m) && fds == from_daemon[i].fds)
+			return 0;
+		return REFUSE(EPROTO, "message of kind %" PRIu32 ", %zu bytes, with %u fds",
+			      m->kind, len, fds);
+	}
+	return REFUSE(EPROTO, "message of kind %" PRIu32 " out of turn", m->kind);
 }

@@ -25,6 +25,10 @@ struct check_arena {
 };
 #define PVGPU_CHUNK_ADD    1u
 #define PVGPU_CHUNK_REMOVE 2u
+/* Where a chunk may lie, and how many bytes it may have: of the guest's own asking, so -EPROTO is
+ * its fault. -ENOMEM: one more is too much. */
+int check_chunk_place(uint32_t op, uint64_t address, uint64_t size, const struct check_arena *a,
+		      char reason[CHECK_REASON]);
 /* A request to add or remove a chunk, but for overlap. */
 int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
 		const struct check_arena *a, char reason[CHECK_REASON]);
@@ -35,9 +39,9 @@ int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON]);
 enum check_worker_state { CHECK_STARTING, CHECK_ADOPTING, CHECK_SPARE, CHECK_SERVING, CHECK_ENDED };
 int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
 		      char reason[CHECK_REASON]);
-/* pvgpud's message to a worker; assigned says whether the worker has a session. len is of the
- * message. */
-int check_from_daemon(void *m, size_t len, int assigned, unsigned int fds,
+/* pvgpud's message to a worker, by what the worker serves. len is of the message. */
+enum check_serves { CHECK_NOTHING_YET, CHECK_LOCAL_SESSION, CHECK_XEN_SESSION };
+int check_from_daemon(void *m, size_t len, enum check_serves serves, unsigned int fds,
 		      char reason[CHECK_REASON]);
 
 /* Names of vGPUs: letters, digits, '-', '_' and '.', not first a '.' or '-', at most 39. */

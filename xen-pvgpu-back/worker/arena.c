@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/link/local_check.h"
 #include "xen-pvgpu-back/link/msg.h"
 
 #define WINDOW_UNIT (1ull << 30)
@@ -106,68 +105,112 @@ bool arena_contains(const struct worker *w, uint64_t addr, uint64_t len)
 	return false;
 }
 
-static int add(struct worker *w, const struct pvgpu_local_chunk *m, int fd)
+struct check_arena arena_window(const struct worker *w)
+{
+	return (struct check_arena){.base = w->arena.base,
+				    .size = w->arena.size,
+				    .used = w->arena.used,
+				    .limit = w->info.arena_limit};
+}
+
+enum arena_found arena_find(const struct worker *w, uint64_t address, uint64_t size)
+{
+	const struct arena *a = &w->arena;
+	const unsigned int i = find(a, address);
+
+	if (i == a->n || (a->chunks[i].address > address && a->chunks[i].address - address >= size))
+		return ARENA_FREE;
+	return a->chunks[i].address == address && a->chunks[i].size == size ? ARENA_SAME
+									    : ARENA_OVERLAPS;
+}
+
+/*
+ * Put the inaccessible reservation (back). A hole in the window would be given to somebody else's
+ * memory, and a later chunk would replace that.
+ */
+static int reserve_again(struct worker *w, uint64_t address, uint64_t size)
+{
+	if (mmap((void *)(uintptr_t)address, size, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED)
+		return 0;
+	const int err = -errno;
+
+	worker_end(w, PVGPU_END_FAILED, "cannot reserve a chunk's addresses again: %s",
+		   strerror(-err));
+	return err;
+}
+
+static bool make_room(struct arena *a)
+{
+	struct chunk *c;
+
+	if (a->n < a->cap)
+		return true;
+	c = realloc(a->chunks, (a->cap + 16) * sizeof(*c));
+	if (!c)
+		return false;
+	a->chunks = c;
+	a->cap += 16;
+	return true;
+}
+
+int arena_add(struct worker *w, uint64_t address, uint64_t size, int fd, off_t offset)
 {
 	struct arena *a = &w->arena;
-	unsigned int i = find(a, m->address);
-	void *at = (void *)(uintptr_t)m->address;
-	struct chunk *c;
+	unsigned int i = find(a, address);
 	int err;
 
-	if (i < a->n && a->chunks[i].address < m->address + m->size)
-		return -EEXIST;
-	if (a->n == CHUNKS_MAX)
+	if (a->n == CHUNKS_MAX || !make_room(a))
 		return -ENOMEM;
-	if (a->n == a->cap) {
-		c = realloc(a->chunks, (a->cap + 16) * sizeof(*c));
-		if (!c)
-			return -ENOMEM;
-		a->chunks = c;
-		a->cap += 16;
-	}
-	if (mmap(at, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
-		return -errno;
-	err = gpu_arena_add(w, m->address, m->size);
-	if (err) {
-		mmap(at, m->size, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	if (mmap((void *)(uintptr_t)address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 fd, offset) == MAP_FAILED) {
+		err = -errno;
+		/* A driver may refuse when what was there is gone already. */
+		reserve_again(w, address, size);
 		return err;
 	}
-	memmove(&a->chunks[i + 1], &a->chunks[i], (a->n - i) * sizeof(*c));
-	a->chunks[i] = (struct chunk){.address = m->address, .size = m->size};
+	err = gpu_arena_add(w, address, size);
+	if (err) {
+		reserve_again(w, address, size);
+		return err;
+	}
+	memmove(&a->chunks[i + 1], &a->chunks[i], (a->n - i) * sizeof(a->chunks[0]));
+	a->chunks[i] = (struct chunk){.address = address, .size = size};
 	a->n++;
-	a->used += m->size;
+	a->used += size;
 	return 0;
 }
 
-static int take_out(struct worker *w, const struct pvgpu_local_chunk *m)
+int arena_remove(struct worker *w, uint64_t address, uint64_t size)
 {
 	struct arena *a = &w->arena;
-	unsigned int i = find(a, m->address);
-	int err;
+	unsigned int i = find(a, address);
+	int err = gpu_arena_remove(w, address, size);
 
-	if (i == a->n || a->chunks[i].address != m->address || a->chunks[i].size != m->size)
-		return -ENOENT;
-	err = gpu_arena_remove(w, m->address, m->size);
+	if (!err)
+		err = reserve_again(w, address, size);
 	if (err)
 		return err;
-	if (mmap((void *)(uintptr_t)m->address, m->size, PROT_NONE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-		return -errno;
 	a->n--;
 	memmove(&a->chunks[i], &a->chunks[i + 1], (a->n - i) * sizeof(a->chunks[0]));
-	a->used -= m->size;
+	a->used -= size;
 	return 0;
+}
+
+static int do_message(struct worker *w, const struct pvgpu_local_chunk *m, int fd)
+{
+	const enum arena_found found = arena_find(w, m->address, m->size);
+
+	if (m->op == PVGPU_CHUNK_ADD)
+		return found == ARENA_FREE ? arena_add(w, m->address, m->size, fd, 0) : -EEXIST;
+	return found == ARENA_SAME ? arena_remove(w, m->address, m->size) : -ENOENT;
 }
 
 /* False: nothing more to read, or the end. */
 static bool one_message(struct worker *w)
 {
 	struct pvgpu_local_chunked answer = {.magic = PVGPU_LOCAL_MAGIC};
-	struct check_arena window = {.base = w->arena.base,
-				     .size = w->arena.size,
-				     .used = w->arena.used,
-				     .limit = w->info.arena_limit};
+	const struct check_arena window = arena_window(w);
 	char reason[CHECK_REASON];
 	struct pvgpu_local_chunk m;
 	struct msg_in in;
@@ -190,7 +233,7 @@ static bool one_message(struct worker *w)
 		return false;
 	}
 	if (!err)
-		err = m.op == PVGPU_CHUNK_ADD ? add(w, &m, in.fds[0]) : take_out(w, &m);
+		err = do_message(w, &m, in.fds[0]);
 	msg_close_fds(&in);
 	answer.error = -err;
 	answer.address = m.address;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The arena's chunks as CUDA knows them: page-locked through one context, usable in all. Where the
- * far end cannot register them, copies still work, through its own staging.
+ * far end cannot register them, or must not, copies still work, through its own staging.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -123,6 +123,9 @@ void chunks_register(struct gpu *g, struct ctx *c)
 {
 	struct arena *a = &g->arena;
 
+	/* Pins that outlive a mapping would harm the backend's kernel, for example. */
+	if (!worker_info(g->w)->zero_copy)
+		return;
 	for (;;) {
 		struct chunk k = {0};
 		const struct chunk *found;

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/link/local_check.h"
 #include "xen-pvgpu-back/link/msg.h"
 
 #define AT_ONCE 16 /* messages taken before the guest gets its turn */
@@ -58,7 +57,9 @@ static bool read_one(struct worker *w)
 		adopt_lost(w);
 		return false;
 	}
-	if (check_from_daemon(&m, in.len, true, in.n, reason) < 0) {
+	if (in.fds_lost)
+		strcpy(reason, "message whose fds did not fit");
+	if (in.fds_lost || check_from_daemon(&m, in.len, w->link->serves, in.n, reason) < 0) {
 		msg_close_fds(&in);
 		worker_end(w, PVGPU_END_FAILED, "from pvgpud: %s", reason);
 		return false;
@@ -70,8 +71,12 @@ static bool read_one(struct worker *w)
 	case PVGPU_SUP_LOG:
 		take_log(w, in.fds);
 		break;
-	default:
+	case PVGPU_SUP_LEASED:
+	case PVGPU_SUP_MEMINFO:
 		lease_heard(w, &m.head);
+		break;
+	default:
+		w->link->control(w, &m.head, in.fds);
 		break;
 	}
 	msg_close_fds(&in);
@@ -101,7 +106,7 @@ int control_wait_assign(struct worker *w, struct pvgpu_sup_assign *m, int *fds, 
 	} while (r == -EAGAIN);
 	if (r <= 0)
 		return 1;
-	r = check_from_daemon(m, in.len, false, in.n, reason);
+	r = check_from_daemon(m, in.len, CHECK_NOTHING_YET, in.n, reason);
 	if (r == 0 && m->head.kind != PVGPU_SUP_ASSIGN) {
 		/* A spare worker that is told to drain, or of memory, has nothing to do. */
 		msg_close_fds(&in);

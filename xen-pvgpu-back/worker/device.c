@@ -86,8 +86,19 @@ static const CUdevice_attribute masked[] = {
 	CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS,
 };
 
-static bool is_masked(int attr)
+/* Where the arena is not registered, kernels cannot reach host memory. */
+static const CUdevice_attribute zero_copy_only[] = {
+	CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY,
+	CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
+};
+
+static bool is_masked(int attr, bool zero_copy)
 {
+	for (size_t i = 0; !zero_copy && i < sizeof(zero_copy_only) / sizeof(zero_copy_only[0]);
+	     i++) {
+		if (zero_copy_only[i] == (CUdevice_attribute)attr)
+			return true;
+	}
 	for (size_t i = 0; i < sizeof(masked) / sizeof(masked[0]); i++) {
 		if (masked[i] == (CUdevice_attribute)attr)
 			return true;
@@ -95,7 +106,7 @@ static bool is_masked(int attr)
 	return false;
 }
 
-static void attributes(const struct far *far, struct pvgpu_device_attr *to)
+static void attributes(const struct far *far, struct pvgpu_device_attr *to, bool zero_copy)
 {
 	for (int i = 0; i < PVGPU_ATTRS_MAX; i++) {
 		int value = 0;
@@ -103,7 +114,7 @@ static void attributes(const struct far *far, struct pvgpu_device_attr *to)
 		to[i].result =
 			i ? (int)far->cuDeviceGetAttribute(&value, (CUdevice_attribute)i, far->dev)
 			  : CUDA_ERROR_INVALID_VALUE;
-		to[i].value = to[i].result || is_masked(i) ? 0 : value;
+		to[i].value = to[i].result || is_masked(i, zero_copy) ? 0 : value;
 	}
 	/* A vGPU has a process to itself as far as it can see. */
 	if (!to[CU_DEVICE_ATTRIBUTE_COMPUTE_MODE].result)
@@ -122,7 +133,7 @@ int handle_device_snapshot(struct worker *w, const struct pvgpu_in_device_snapsh
 
 	if (in->device)
 		return CUDA_ERROR_INVALID_DEVICE;
-	attributes(far, attrs);
+	attributes(far, attrs, worker_info(w)->zero_copy);
 	memset(text, 0, 256 + 32 + 16);
 	r = (int)far->cuDeviceGetName(text, 256, far->dev);
 	if (!r)

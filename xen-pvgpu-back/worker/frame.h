@@ -18,6 +18,7 @@
 #include "ring/poll.h"
 #include "ring/ring.h"
 #include "xen-pvgpu-back/daemon/supervise.h"
+#include "xen-pvgpu-back/link/local_check.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -74,11 +75,17 @@ struct worker {
 	struct gpu *gpu;
 	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
 
-	/* link_local.c */
+	/* link.c */
+	const struct link_ops *link; /* NULL: nothing is served yet */
 	struct pvgpu_ring_page *page;
 	size_t ring_bytes;
-	int to_worker, to_guest, session, guest_pidfd, kick, epoll;
+	int kick, epoll;
 	int out_fd, err_fd;
+	/* link_local.c */
+	int to_worker, to_guest, session, guest_pidfd;
+	/* link_xen.c */
+	int evtchn;
+	uint32_t port; /* our end of the session's event channel */
 
 	/* loop.c: decoding thread only */
 	struct pvgpu_ring cmd;
@@ -109,13 +116,39 @@ int prepare(struct worker *w, char *reason, size_t cap);
 /* What the decoding thread's epoll tells apart. */
 enum source { FROM_GUEST, FROM_SESSION, FROM_PIDFD, FROM_CONTROL, FROM_ADOPT, FROM_KICK };
 
-/* link_local.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0 or -1 with a
- * reason. */
+/*
+ * link.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0 or -1 with a reason.
+ */
 int link_take(struct worker *w, const struct pvgpu_sup_assign *m, const int *fds, unsigned int n,
 	      char *reason, size_t cap);
-void link_ring_guest(const struct worker *w);
+void link_ring_guest(const struct worker *w); /* any thread */
 /* Tell the guest that the session has ended. */
 void link_say_ended(struct worker *w, int end, const char *reason);
+/* For the links: map the ring, whose fd stays the caller's. 0 or -1 with a reason. */
+int link_map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, off_t offset,
+		  char *reason, size_t cap);
+int link_watch(struct worker *w, int fd, uint32_t events, enum source source);
+
+/* link_local.c, link_xen.c: the session's way to its guest. */
+struct link_ops {
+	/* The fds are the link's from here on. */
+	int (*take)(struct worker *w, const struct pvgpu_sup_assign *m, const int *fds,
+		    unsigned int n, char *reason, size_t cap);
+	void (*ring_guest)(const struct worker *w);
+	/* The guest's doorbell rang; called before the ring is looked at. */
+	void (*rung)(struct worker *w);
+	/* pvgpud's words of which check_from_daemon() says that this link hears them; fds are
+	 * closed by the caller. */
+	void (*control)(struct worker *w, const struct pvgpu_sup *m, const int *fds);
+	enum check_serves serves;
+};
+extern const struct link_ops link_local, link_xen;
+
+/* link_xen.c: what tests replace, since it needs Xen. */
+struct xen_calls {
+	int (*notify)(int fd, uint32_t port);
+};
+extern const struct xen_calls *xen_calls;
 
 /* seal.c: from here on nothing is opened. 0 or -1 with a reason. */
 int seal(struct worker *w, char *reason, size_t cap);
@@ -151,6 +184,13 @@ void lease_tell(struct worker *w);   /* what pvgpud has not been told yet */
 bool lease_behind(struct worker *w); /* there is such */
 
 /* arena.c */
+struct check_arena arena_window(const struct worker *w);
+/* What of [address, address + size) is mapped: nothing, exactly one chunk, or something else. */
+enum arena_found { ARENA_FREE, ARENA_SAME, ARENA_OVERLAPS };
+enum arena_found arena_find(const struct worker *w, uint64_t address, uint64_t size);
+/* Map a free range, once; unmap a chunk. 0 or a negative errno. */
+int arena_add(struct worker *w, uint64_t address, uint64_t size, int fd, off_t offset);
+int arena_remove(struct worker *w, uint64_t address, uint64_t size);
 void arena_message(struct worker *w); /* the session socket is readable */
 
 /* end.c */

@@ -243,6 +243,9 @@ int lease_up(struct worker *w)
 	struct lease *l = &w->lease;
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_STATE,
 			      .session = w->info.session,
+			      .id = w->link->serves == CHECK_XEN_SESSION
+					    ? (uint32_t)(w->arena.used / PVGPU_RING_PAGE_SIZE)
+					    : 0,
 			      .b = w->info.guest_pid,
 			      .c = w->started_ms};
 	int err;

@@ -2,8 +2,8 @@
 /*
  * The decoding thread: one record after the other, copied, checked, handed to the GPU side; it
  * never waits for anything but new work. What sleeps here is woken through one epoll: the guest's
- * doorbell (edge triggered: its count is never read), the session socket and the guest's pidfd,
- * whose end is the session's, pvgpud's socket, and the kick of other threads.
+ * doorbell, the session socket and the guest's pidfd (of a local session), whose end is the
+ * session's, pvgpud's socket, and the kick of other threads.
  */
 #include "xen-pvgpu-back/worker/frame.h"
 
@@ -118,6 +118,7 @@ static void handle_event(struct worker *w, const struct epoll_event *e)
 
 	switch ((enum source)e->data.u32) {
 	case FROM_GUEST:
+		w->link->rung(w);
 		break;
 	case FROM_SESSION:
 		if (e->events & EPOLLIN)

@@ -159,7 +159,8 @@ static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
 				       .quota = m->quota,
 				       .arena_limit = m->arena_limit,
 				       .window_size = m->window_size,
-				       .guest_pid = m->guest_pid};
+				       .guest_pid = m->guest_pid,
+				       .zero_copy = !(m->flags & PVGPU_SUP_NO_ZERO_COPY)};
 	memcpy(w->info.vgpu, m->head.vgpu, sizeof(w->info.vgpu));
 	w->started_ms = boottime_ms();
 }
@@ -205,7 +206,7 @@ int main(int argc, char **argv)
 		return 2;
 	w.info.session = w.opt.id;
 	w.end_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	w.guest_pidfd = w.kick = w.epoll = -1;
+	w.guest_pidfd = w.evtchn = w.kick = w.epoll = -1;
 	if (prepare(&w, reason, sizeof(reason)) < 0 ||
 	    gpu_check(&w.far, reason, sizeof(reason)) < 0)
 		return fail(&w, reason);

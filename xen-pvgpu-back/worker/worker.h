@@ -63,7 +63,8 @@ struct worker_info {
 	uint64_t quota;       /* bytes of device memory of the vGPU */
 	uint64_t arena_limit; /* bytes */
 	uint64_t window_size; /* of the device window, bytes */
-	uint64_t guest_pid;   /* for the log only */
+	uint64_t guest_pid;   /* for the log only; on the Xen link the guest's session number */
+	bool zero_copy;       /* the arena may be registered with CUDA */
 	char vgpu[40];
 };
 const struct worker_info *worker_info(const struct worker *w);
