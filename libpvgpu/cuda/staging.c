@@ -190,6 +190,40 @@ static uint64_t piece_size(uint64_t len)
 	return piece < STAGING_PIECE ? piece : STAGING_PIECE;
 }
 
+/* Without any memory to share with the worker, bytes travel in records. */
+static int write_inline(const struct target *t, uint64_t dst, const char *from, uint64_t len)
+{
+	int r = 0;
+
+	while (len && !r) {
+		const uint32_t n = len < PVGPU_INLINE_MAX ? (uint32_t)len : PVGPU_INLINE_MAX;
+
+		r = pvgpu_do_copy_inline(session(), t->ctx->o.wire, t->stream, dst, from, n);
+		dst += n;
+		from += n;
+		len -= n;
+	}
+	return r;
+}
+
+static int read_inline(const struct target *t, char *to, uint64_t src, uint64_t len)
+{
+	int r = 0;
+
+	while (len && !r) {
+		const uint32_t n = len < PVGPU_INLINE_MAX ? (uint32_t)len : PVGPU_INLINE_MAX;
+		uint32_t got = 0;
+
+		r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, src, n, to, n, &got);
+		if (!r && got != n)
+			r = pvgpu_broken(session(), "a copy brought fewer bytes");
+		src += n;
+		to += n;
+		len -= n;
+	}
+	return r;
+}
+
 int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait)
 {
 	const uint64_t piece = piece_size(len);
@@ -203,7 +237,7 @@ int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_
 		struct slot *s = staging_next(&st);
 
 		if (!s) {
-			r = staging_failure();
+			r = st.next ? staging_failure() : write_inline(t, dst, from, len);
 			break;
 		}
 		memcpy(s->mem, from, n);
@@ -271,6 +305,9 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 	bool fetched = false;
 	int r = 0;
 
+	staging_hold(&rd.st);
+	if (!*place(&rd.st, 0))
+		return ctx_result(t->ctx, read_inline(t, dst, src, len));
 	rd.piece = piece_size(rd.len);
 	while (!r && !fetched) {
 		while (!r && rd.posted < rd.len && rd.st.next - rd.first < staging_hold(&rd.st))

@@ -80,14 +80,23 @@ static unsigned char *find_gap(const struct pvgpu_session *s, uint64_t size, uns
 	return NULL;
 }
 
+/* Bytes of the largest chunk: a region larger than that has several. */
+static uint64_t chunk_most(const struct pvgpu_session *s)
+{
+	const uint64_t most = s->link->chunk_max / PVGPU_PAGE * PVGPU_PAGE;
+
+	return most && most < PVGPU_CHUNK_MAX ? most : PVGPU_CHUNK_MAX;
+}
+
 /* Remove the first `size` bytes of chunks at base; what the worker does not answer is ours all the
  * same. */
 static void drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
 {
+	const uint64_t most = chunk_most(s);
 	int err = 0;
 
-	for (uint64_t at = 0; at < size; at += PVGPU_CHUNK_MAX) {
-		const uint64_t n = size - at < PVGPU_CHUNK_MAX ? size - at : PVGPU_CHUNK_MAX;
+	for (uint64_t at = 0; at < size; at += most) {
+		const uint64_t n = size - at < most ? size - at : most;
 		int e = s->link->ops->shrink(s->link, base + at, n);
 
 		err = err ? err : e;
@@ -98,8 +107,10 @@ static void drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t s
 
 static int add_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
 {
-	for (uint64_t at = 0; at < size; at += PVGPU_CHUNK_MAX) {
-		const uint64_t n = size - at < PVGPU_CHUNK_MAX ? size - at : PVGPU_CHUNK_MAX;
+	const uint64_t most = chunk_most(s);
+
+	for (uint64_t at = 0; at < size; at += most) {
+		const uint64_t n = size - at < most ? size - at : most;
 		int err = pvgpu_is_dead(s) ? -EPIPE : s->link->ops->grow(s->link, base + at, n);
 
 		if (err) {
@@ -190,21 +201,63 @@ static void trim(struct pvgpu_session *s, bool all)
 	pvgpu_unlock(&a->lock);
 }
 
-/* Under arena.grow: what a new region for an allocation of size bytes should have. 0: too much. */
-static uint64_t region_size(const struct pvgpu_session *s, uint64_t size, bool staging)
+/* Under arena.grow: bytes that the session may still add. */
+static uint64_t bytes_left(const struct pvgpu_session *s)
 {
 	const struct pvgpu_arena *a = &s->arena;
 	const uint64_t limit = s->link->arena_limit < s->info.arena_size ? s->link->arena_limit
 									 : s->info.arena_size;
-	const uint64_t left = a->used < limit ? (limit - a->used) / PVGPU_PAGE * PVGPU_PAGE : 0;
-	uint64_t want = a->next[staging] ? a->next[staging] : REGION_FIRST;
+
+	return a->used < limit ? (limit - a->used) / PVGPU_PAGE * PVGPU_PAGE : 0;
+}
+
+/* To what size regions double: where there is little in all, no region takes much of it. */
+static uint64_t region_most(const struct pvgpu_session *s)
+{
+	const uint64_t part = s->link->arena_limit / 8 / PVGPU_PAGE * PVGPU_PAGE;
+	uint64_t most = chunk_most(s);
+
+	if (most > REGION_MOST)
+		most = REGION_MOST;
+	if (most > part && part > REGION_FIRST)
+		most = part;
+	return most;
+}
+
+/*
+ * Under arena.grow: a region that an allocation of size bytes fits into. Larger than that, so that
+ * others fit, too, as long as there is memory for it: what can be shared with a backend in another
+ * domain is little, and other processes have their share of it. 0 or a negative errno.
+ */
+static int grow_for(struct pvgpu_session *s, uint64_t size, bool staging, bool again)
+{
+	struct pvgpu_arena *a = &s->arena;
+	const uint64_t left = bytes_left(s), most = region_most(s);
+	uint64_t want = again || !a->next[staging] ? REGION_FIRST : a->next[staging];
+	bool less = false;
+	int err;
 
 	if (size > left || size / PVGPU_PAGE >= UINT32_MAX)
-		return 0;
+		return -ENOMEM;
 	size = (size + PVGPU_PAGE - 1) / PVGPU_PAGE * PVGPU_PAGE;
 	if (want < size)
 		want = size;
-	return want < left ? want : size <= left ? left : 0;
+	if (want > left)
+		want = left;
+	for (;;) {
+		err = add_region(s, want, staging);
+		if (!err || err == -EPROTO || err == -EPIPE || want <= size)
+			break;
+		less = true;
+		want = want / 2 / PVGPU_PAGE * PVGPU_PAGE;
+		if (want < size)
+			want = size;
+	}
+	if (!err) {
+		want = less ? want : want * 2;
+		a->next[staging] = want < most ? want : most;
+	}
+	return err;
 }
 
 /* A larger arena; the allocation is tried again under arena.grow, so that threads share what one
@@ -218,8 +271,6 @@ static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 
 	pvgpu_lock(&a->grow);
 	for (int attempt = 0; !p && attempt < 2; attempt++) {
-		uint64_t region;
-
 		pvgpu_lock(&a->lock);
 		p = alloc_inside(a, size, staging);
 		pvgpu_unlock(&a->lock);
@@ -227,10 +278,8 @@ static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 			break;
 		if (attempt)
 			trim(s, true);
-		region = region_size(s, size, staging);
-		err = region ? add_region(s, region, staging) : -ENOMEM;
+		err = grow_for(s, size, staging, attempt);
 		if (!err) {
-			a->next[staging] = region * 2 < REGION_MOST ? region * 2 : REGION_MOST;
 			pvgpu_lock(&a->lock);
 			p = alloc_inside(a, size, staging);
 			pvgpu_unlock(&a->lock);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The guest's session runtime, part of libcuda.so.1: link the stubs with it.
 PVGPU_LINK_OBJS := $(call obj,$(addprefix libpvgpu/link/,session.c windows.c post.c replies.c wait.c thread.c \
-	results.c handles.c arena.c pages.c local.c))
+	results.c handles.c arena.c pages.c choose.c local.c device.c))
 
 UNIT += $(B)/unit/session_test
 $(B)/unit/session_test: $(call obj,tests/unit/session_test.c tests/unit/fake_worker.c) $(PVGPU_LINK_OBJS) \
@@ -11,3 +11,11 @@ LDLIBS_session_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/arena_test
 $(B)/unit/arena_test: $(call obj,tests/unit/arena_test.c libpvgpu/link/pages.c)
 LDLIBS_arena_test = $(CHECK_LIBS)
+
+UNIT += $(B)/unit/device_link_test
+$(B)/unit/device_link_test: $(call obj,tests/unit/device_link_test.c $(addprefix libpvgpu/link/,choose.c local.c device.c))
+LDLIBS_device_link_test = $(CHECK_LIBS)
+
+UNIT += $(B)/unit/region_test
+$(B)/unit/region_test: $(call obj,tests/unit/region_test.c) $(PVGPU_LINK_OBJS) $(B)/obj/gen/pvgpu_stubs.o
+LDLIBS_region_test = $(CHECK_LIBS)

@@ -54,11 +54,27 @@ struct pvgpu_link {
 	uint32_t cmd_size, rep_size;
 	uint32_t session;     /* the backend's number, for people */
 	uint64_t arena_limit; /* bytes of arena that the session may have */
+	uint64_t chunk_max;   /* bytes of the largest chunk that grow() takes */
 };
 
-/* local.c: 0, or a negative errno with a reason for people. */
+/* All that open: 0, or a negative errno with a reason for people. */
 #define PVGPU_LINK_REASON 160
+
+/*
+ * choose.c: the link that the environment names: PVGPU_SOCKET=/path, the local link;
+ * PVGPU_DEVICE=/dev/pvgpuN, that vGPU of this guest; otherwise PVGPU_DEFAULT_DEVICE where there is
+ * one, else the local link's default socket.
+ */
+#define PVGPU_DEFAULT_DEVICE "/dev/pvgpu0"
+int pvgpu_link_open(struct pvgpu_link **out, char reason[PVGPU_LINK_REASON]);
+/* Say on stderr why things fail: PVGPU_DEBUG is set. */
+bool pvgpu_link_debug(void);
+
+/* local.c */
 int pvgpu_link_open_local(const char *path, struct pvgpu_link **out,
 			  char reason[PVGPU_LINK_REASON]);
+/* device.c: -ENOENT only when there is no such file. debug: say why memory is refused. */
+int pvgpu_link_open_device(const char *path, bool debug, struct pvgpu_link **out,
+			   char reason[PVGPU_LINK_REASON]);
 
 #endif

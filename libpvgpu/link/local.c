@@ -26,6 +26,7 @@
 
 #include "link/cancel.h"
 #include "link/local.h"
+#include "pvgpu_wire.h"
 #include "ring/ring.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -432,6 +433,7 @@ static int set_up(struct local *lo, const struct pvgpu_local_opened *m, int fds[
 	lo->link.rep_size = m->rep_size;
 	lo->link.session = m->session;
 	lo->link.arena_limit = m->arena_limit;
+	lo->link.chunk_max = PVGPU_CHUNK_MAX;
 	lo->to_worker = fds[PVGPU_FD_TO_WORKER];
 	lo->to_guest = fds[PVGPU_FD_TO_GUEST];
 	lo->sock = fds[PVGPU_FD_SESSION];

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "link/cancel.h"
-#include "link/local.h"
 #include "pvgpu_stubs.h"
 
 enum {
@@ -15,13 +14,6 @@ enum {
 	NOT_SUPPORTED = 801, /* CUDA_ERROR_NOT_SUPPORTED */
 	FINISH_MS = 500,     /* for the worker to end after us */
 };
-
-static bool debugging(void)
-{
-	const char *env = secure_getenv("PVGPU_DEBUG");
-
-	return env && *env && *env != '0';
-}
 
 /* The backend's words, copied once and made fit for a terminal. */
 static void backend_text(struct pvgpu_session *s, char *out, size_t cap)
@@ -94,7 +86,7 @@ struct pvgpu_session *pvgpu_session_new(const struct pvgpu_session_ops *ops, str
 	memset(s, 0, sizeof(*s));
 	s->link = l;
 	s->ops = *ops;
-	s->debug = debugging();
+	s->debug = pvgpu_link_debug();
 	pthread_mutex_init(&s->post_lock, NULL);
 	pthread_mutex_init(&s->turn_lock, NULL);
 	pthread_mutex_init(&s->lead_lock, NULL);
@@ -140,18 +132,14 @@ static int negotiate(struct pvgpu_session *s)
 
 int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session **out)
 {
-	/* A set-user-id program does not talk to whom its caller names. */
-	const char *path = secure_getenv("PVGPU_SOCKET");
 	char reason[PVGPU_LINK_REASON] = "";
 	struct pvgpu_session *s;
 	struct pvgpu_link *l;
 	int err;
 
-	if (!path || !*path)
-		path = PVGPU_DEFAULT_SOCKET;
-	err = pvgpu_link_open_local(path, &l, reason);
+	err = pvgpu_link_open(&l, reason);
 	if (err) {
-		if (debugging())
+		if (pvgpu_link_debug())
 			fprintf(stderr, "pvgpu: no session: %s\n", reason);
 		return NO_DEVICE;
 	}

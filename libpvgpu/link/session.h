@@ -16,8 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PVGPU_DEAD_RESULT 46 /* CUDA_ERROR_DEVICE_UNAVAILABLE: the sticky error of a lost session  \
-			      */
+#define PVGPU_DEAD_RESULT                                                                          \
+	46 /* CUDA_ERROR_DEVICE_UNAVAILABLE: the sticky error of a lost session                    \
+	    */
 
 struct pvgpu_session;
 
@@ -50,8 +51,8 @@ struct pvgpu_session_ops {
 };
 
 /*
- * Open a session over the link that the environment names (PVGPU_SOCKET=/path: local link; default
- * PVGPU_DEFAULT_SOCKET), negotiate the version, settle the windows. Returns 0 or a CUresult:
+ * Open a session over the link that the environment names (link.h), negotiate the version, settle
+ * the windows. Returns 0 or a CUresult:
  * CUDA_ERROR_NO_DEVICE when there is no backend to talk to; a reason is printed on stderr once when
  * PVGPU_DEBUG is set. Not for a forked child of a process that has a session.
  */

@@ -73,6 +73,19 @@ START_TEST(pieces_are_used_again)
 }
 END_TEST
 
+/* Nothing can be shared with the worker any more: copies still work, in records. */
+START_TEST(no_memory_to_stage_in)
+{
+	fake.arena_full = true;
+	ck_assert_int_eq(cuMemcpyHtoD_v2(dev, host, BIG), 0);
+	ck_assert_mem_eq((void *)(uintptr_t)dev, host, BIG);
+	ck_assert_int_eq(cuMemcpyDtoH_v2(back, dev, BIG), 0);
+	ck_assert_mem_eq(back, host, BIG);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_COPY], 0);
+	ck_assert_int_eq(cuMemAllocHost_v2((void **)&pinned, 4096), CUDA_ERROR_OUT_OF_MEMORY);
+}
+END_TEST
+
 START_TEST(pinned_is_not_staged)
 {
 	memcpy(pinned, host, BIG);
@@ -331,6 +344,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, pageable_there_and_back, 0, sizeof(sizes) / sizeof(sizes[0]));
 	tcase_add_test(t, pieces_are_used_again);
+	tcase_add_test(t, no_memory_to_stage_in);
 	tcase_add_test(t, pinned_is_not_staged);
 	tcase_add_test(t, registered_waits_for_its_turn);
 	tcase_add_test(t, unified_finds_out);

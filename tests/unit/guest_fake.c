@@ -80,6 +80,8 @@ void *pvgpu_arena_alloc(struct pvgpu_session *s, uint64_t size, bool staging)
 {
 	uint64_t p;
 
+	if (fake.arena_full)
+		return NULL;
 	size = (size + 4095) & ~4095ull;
 	p = __atomic_fetch_add(&arena_next, size, __ATOMIC_RELAXED);
 	if (p + size > session_info.arena_base + FAKE_WINDOW)

@@ -25,6 +25,7 @@ struct fake {
 	int fail_result;      /* ... gets this result */
 	bool hold_marks;      /* marks are not done until somebody waits for them */
 	unsigned int arena_allocs, arena_frees;
+	bool arena_full; /* nothing more can be had */
 	uint64_t image_len;          /* of the last module_load */
 	char image[64];              /* its first bytes */
 	struct pvgpu_func_info info; /* of every function */

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Xen link's guest end: /dev/pvgpuN, whose driver is trusted. What the backend said reaches us
+ * checked by it; the ring's contents do not.
+ *
+ * Nothing here is a cancellation point: ioctl() is none, and the rest is called with cancellation
+ * off (cancel.h) or by raw system calls.
+ */
+#include "link/device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "link/cancel.h"
+#include "linux-pvgpu-front/uapi/pvgpu.h"
+#include "ring/ring.h"
+
+_Static_assert(PVGPU_LINK_RUNG == PVGPU_GOT_RUNG && PVGPU_LINK_KICKED == PVGPU_GOT_KICKED &&
+		       PVGPU_LINK_HANGUP == PVGPU_GOT_HANGUP,
+	       "the link's events are the device's");
+
+struct device {
+	struct pvgpu_link link;
+	int fd;
+	bool debug;
+	char said[PVGPU_REASON]; /* the last reason that was printed */
+};
+
+static int device_open(const char *path)
+{
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static int device_ioctl(int fd, unsigned long what, void *arg)
+{
+	return ioctl(fd, what, arg);
+}
+
+const struct device_calls *device_calls =
+	&(const struct device_calls){.open = device_open, .ioctl = device_ioctl, .mmap = mmap};
+
+#define REASON(...) snprintf(reason, PVGPU_LINK_REASON, __VA_ARGS__)
+
+static struct device *device(struct pvgpu_link *l)
+{
+	return (struct device *)l;
+}
+
+/* Again after a signal, unless told otherwise: 0 or a negative errno. */
+static int ask(int fd, unsigned long what, void *arg)
+{
+	while (device_calls->ioctl(fd, what, arg) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static void dev_doorbell(struct pvgpu_link *l)
+{
+	ask(device(l)->fd, PVGPU_IOC_DOORBELL, NULL);
+}
+
+static void dev_kick(struct pvgpu_link *l)
+{
+	ask(device(l)->fd, PVGPU_IOC_KICK, NULL);
+}
+
+static unsigned int dev_wait(struct pvgpu_link *l, unsigned int what)
+{
+	struct pvgpu_ioc_wait m = {.what = what, .timeout_ms = -1};
+
+	/* A file that the application has closed under us is no reason to spin. */
+	if (device_calls->ioctl(device(l)->fd, PVGPU_IOC_WAIT, &m) < 0)
+		return errno == EINTR ? 0 : PVGPU_LINK_HANGUP;
+	return m.got;
+}
+
+static void dev_hangup(struct pvgpu_link *l)
+{
+	ask(device(l)->fd, PVGPU_IOC_HANGUP, NULL);
+}
+
+static void dev_finish(struct pvgpu_link *l, int ms)
+{
+	uint32_t limit = ms < 0 ? 0 : (uint32_t)ms;
+
+	ask(device(l)->fd, PVGPU_IOC_FINISH, &limit);
+}
+
+static void dev_close(struct pvgpu_link *l)
+{
+	munmap(l->page, pvgpu_ring_bytes(l->cmd_size, l->rep_size));
+	close(device(l)->fd);
+	free(l);
+}
+
+/* Its mappings are not inherited. */
+static void dev_abandon(struct pvgpu_link *l)
+{
+	syscall(SYS_close, device(l)->fd);
+}
+
+/* ---- arena chunks ---- */
+
+/* Why there is no more memory, once for each reason: a region is asked for in several sizes. */
+static void say(struct device *d, uint64_t size, int err, const char *reason)
+{
+	if (!d->debug || (d->said[0] && !strcmp(d->said, reason)))
+		return;
+	snprintf(d->said, sizeof(d->said), "%s", reason);
+	fprintf(stderr, "pvgpu: session %u: no %llu KiB more to share with the worker: %s%s%s\n",
+		d->link.session, (unsigned long long)size >> 10, strerror(-err),
+		reason[0] ? ": " : "", reason);
+}
+
+static int ask_chunk(struct device *d, unsigned long what, struct pvgpu_ioc_chunk *m)
+{
+	const int err = ask(d->fd, what, m);
+
+	m->reason[sizeof(m->reason) - 1] = '\0';
+	if (err)
+		say(d, m->size, err, m->reason);
+	/* -EPROTO would say that the worker lied to this side. */
+	return err == -EPROTO ? -EINVAL : err;
+}
+
+/* Put the inaccessible reservation back. */
+static void unmap_chunk(void *address, uint64_t size)
+{
+	mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+	     0);
+}
+
+static int dev_grow(struct pvgpu_link *l, void *address, uint64_t size)
+{
+	struct pvgpu_ioc_chunk m = {.address = (uintptr_t)address, .size = size};
+	struct device *d = device(l);
+	int err = ask_chunk(d, PVGPU_IOC_GROW, &m);
+
+	if (err)
+		return err;
+	if (device_calls->mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, d->fd,
+			       (off_t)m.offset) != MAP_FAILED)
+		return 0;
+	err = -errno;
+	/* What was there may be gone already. */
+	unmap_chunk(address, size);
+	say(d, size, err, "cannot map it");
+	ask_chunk(d, PVGPU_IOC_SHRINK, &m);
+	return err;
+}
+
+static int dev_shrink(struct pvgpu_link *l, void *address, uint64_t size)
+{
+	struct pvgpu_ioc_chunk m = {.address = (uintptr_t)address, .size = size};
+	const int err = ask_chunk(device(l), PVGPU_IOC_SHRINK, &m);
+
+	unmap_chunk(address, size);
+	return err;
+}
+
+/* ---- opening ---- */
+
+static const struct pvgpu_link_ops device_ops = {
+	.doorbell = dev_doorbell,
+	.wait = dev_wait,
+	.kick = dev_kick,
+	.grow = dev_grow,
+	.shrink = dev_shrink,
+	.hangup = dev_hangup,
+	.finish = dev_finish,
+	.close = dev_close,
+	.abandon = dev_abandon,
+};
+
+/* Not one of the standard streams, where the application may have closed those. */
+static int open_file(const char *path)
+{
+	int fd, high;
+
+	do
+		fd = device_calls->open(path);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return -errno;
+	if (fd > 2)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (high < 0)
+		high = -errno;
+	close(fd);
+	return high;
+}
+
+static int ask_open(int fd, const char *path, struct pvgpu_ioc_open *m, char *reason)
+{
+	const int err = ask(fd, PVGPU_IOC_OPEN, m);
+
+	m->reason[sizeof(m->reason) - 1] = '\0';
+	if (err == -ENOTTY)
+		REASON("%.60s is no vGPU, or of another version of pvgpu", path);
+	else if (err)
+		REASON("no session from %.40s: %.96s", path,
+		       m->reason[0] ? m->reason : strerror(-err));
+	return err;
+}
+
+static int set_up(struct device *d, const struct pvgpu_ioc_open *m, char *reason)
+{
+	struct pvgpu_link *l = &d->link;
+	void *p;
+	int err;
+
+	/* The driver has checked it, but its sizes decide what we write to. */
+	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size)) {
+		REASON("the device's ring sizes %u and %u make no sense", m->cmd_size, m->rep_size);
+		return -EPROTO;
+	}
+	l->ops = &device_ops;
+	l->cmd_size = m->cmd_size;
+	l->rep_size = m->rep_size;
+	l->session = m->session;
+	l->arena_limit = m->arena_limit;
+	l->chunk_max = m->chunk_max;
+	p = device_calls->mmap(NULL, pvgpu_ring_bytes(m->cmd_size, m->rep_size),
+			       PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
+	if (p == MAP_FAILED) {
+		err = -errno;
+		REASON("cannot map the ring: %s", strerror(-err));
+		return err;
+	}
+	l->page = p;
+	return 0;
+}
+
+static int open_device(const char *path, bool debug, struct pvgpu_link **out, char *reason)
+{
+	struct pvgpu_ioc_open m = {.version = PVGPU_UAPI_VERSION};
+	struct device *d = calloc(1, sizeof(*d));
+	int err = -ENOMEM;
+
+	if (!d) {
+		REASON("out of memory");
+		return err;
+	}
+	d->debug = debug;
+	d->fd = open_file(path);
+	if (d->fd < 0) {
+		err = d->fd;
+		REASON("cannot open %.90s: %s", path, strerror(-err));
+		goto out_free;
+	}
+	err = ask_open(d->fd, path, &m, reason);
+	if (!err)
+		err = set_up(d, &m, reason);
+	if (err) {
+		close(d->fd);
+		goto out_free;
+	}
+	*out = &d->link;
+	return 0;
+out_free:
+	free(d);
+	return err;
+}
+
+int pvgpu_link_open_device(const char *path, bool debug, struct pvgpu_link **out,
+			   char reason[PVGPU_LINK_REASON])
+{
+	const int cancel = pvgpu_cancel_off();
+	const int err = open_device(path, debug, out, reason);
+
+	pvgpu_cancel_back(cancel);
+	return err;
+}
