@@ -4,6 +4,9 @@ import re
 
 from channel import Channel, LabError
 
+# What no kernel should say, whatever a scenario does.
+COMPLAINT = re.compile(r"\bBUG\b|WARNING:|Oops|leaking|deferring|blocked for more than|Call Trace|general protection")
+
 CONFIG = """name = "{name}"
 type = "{kind}"
 kernel = "/boot/vmlinux"
@@ -18,14 +21,16 @@ on_reboot = "destroy"
 
 
 class Guest:
-    def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config=""):
+    def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config="", paused=False):
         """kind: pv or pvh; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
-        kernel's command line; config: more lines of xl's configuration."""
-        self.machine, self.name, self.kind, self.payload = machine, name, kind, payload
+        kernel's command line; config: more lines of xl's configuration; paused: until start_running."""
+        self.machine, self.name, self.kind, self.payload, self.paused = machine, name, kind, payload, paused
         self.keys = {"name": name, "kind": kind, "memory": memory, "vcpus": vcpus, "extra": extra, "config": config}
         self.domid = None
         self.wire = None
         self.channel = Channel(name, machine.clock, self.put, machine.say)
+        self.allowed = None      # a pattern of complaints of its kernel that belong to the scenario
+        self.dmesg_seen = self.console_seen = 0
 
     # life
 
@@ -38,7 +43,7 @@ class Guest:
         path = f"/run/{self.name}.cfg"
         dom0.put_file(path, CONFIG.format(ramdisk=ramdisk, **self.keys).encode())
         self.machine.guests[self.name] = self
-        dom0.run(f"xl create -q {path}", limit=120)
+        dom0.run(f"xl create -q {'-p ' * self.paused}{path}", limit=120)
         self.domid = self.find_domid()
 
     def find_domid(self):
@@ -46,6 +51,11 @@ class Guest:
         if domid is None:
             raise LabError(f"there is no domain {self.name}")
         return domid
+
+    def start_running(self):
+        """What was created paused."""
+        self.unpause()
+        self.connect()
 
     def connect(self, limit=120):
         """Open the line to the agent through the guest's console."""
@@ -66,14 +76,29 @@ class Guest:
             self.wire.wait()
         self.wire = None
 
+    def kernel_log(self):
+        """What its kernel has said since the last time, None when there is nobody to ask."""
+        if not self.wire or self.channel.panic or self.state() not in ("r", "b", ""):
+            return None
+        try:
+            lines = self.channel.run("dmesg", limit=20, quiet=True).out.splitlines()
+        except LabError as e:
+            self.machine.say(f"no kernel log of {self.name}: {e}")
+            return None
+        # The kernel keeps only so many.
+        new = lines[self.dmesg_seen:] if len(lines) >= self.dmesg_seen else lines
+        self.dmesg_seen = len(lines)
+        return new
+
     def keep_logs(self):
-        """The kernel's log, while there is somebody to ask."""
-        if self.wire and not self.channel.panic and self.state() in ("r", "b", ""):
-            try:
-                text = self.channel.run("dmesg", limit=20, quiet=True).out
-                self.machine.log.save(f"{self.name}.dmesg", text)
-            except LabError as e:
-                self.machine.say(f"no kernel log of {self.name}: {e}")
+        """What it has said goes to the scenario's logs, and what it should not have said fails the scenario."""
+        if lines := self.kernel_log():
+            self.machine.log.save(f"{self.name}.dmesg", "\n".join(lines) + "\n")
+            bad = [x for x in lines if COMPLAINT.search(x) and not (self.allowed and re.search(self.allowed, x))]
+            self.machine.complaints += [f"{self.name}'s kernel: {x.strip()}" for x in bad]
+        if text := bytes(self.channel.text[self.console_seen:]).decode(errors="replace"):
+            self.machine.log.save(f"{self.name}.console", text)
+        self.console_seen = len(self.channel.text)
 
     def destroy(self):
         """End it at once; the console's text goes to the scenario's logs."""
@@ -82,7 +107,6 @@ class Guest:
         self.keep_logs()
         self.machine.dom0.run(f"xl destroy {self.name}", check=False)
         self.disconnect()
-        self.machine.log.save(f"{self.name}.console", bytes(self.channel.text).decode(errors="replace"))
 
     def gone(self):
         return self.name not in self.machine.domains()

@@ -29,7 +29,7 @@ class Boot:
 
     def command(self, com1, agent):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
-               f"dom0_max_vcpus={self.dom0_vcpus} ucode=no spec-ctrl=no xpti=no loglvl=warning "
+               f"dom0_max_vcpus={self.dom0_vcpus} conring_size=2M ucode=no spec-ctrl=no xpti=no loglvl=warning "
                f"guest_loglvl=warning noreboot {self.xen}").strip()
         dom0 = f"console=hvc0 quiet mitigations=off {self.dom0}".strip()
         # The CPU and thread=single are what works; docs/lab.md says what does not.
@@ -78,6 +78,9 @@ class Machine:
         self.clock = Clock()
         self.console = bytearray()    # Xen's and dom0's console
         self.guests = {}
+        self.world = None             # of world.py, kept from scenario to scenario
+        self.keepers = []             # have logs besides the guests'
+        self.complaints = []          # what kernels said that none should say
         self.store = XenStore(self)
         self.dom0 = Channel("dom0", self.clock, self.put, self.say)
         self.qemu = None
@@ -211,7 +214,8 @@ class Machine:
         for g in made:
             g.create()
         for g in made:
-            g.connect()
+            if not g.paused:
+                g.connect()
         return made
 
     def domains(self):
@@ -227,19 +231,23 @@ class Machine:
         return self.dom0.run("xl dmesg -c", quiet=True).out
 
     def channels(self, domid):
-        """Event channels of a domain, as Xen counts them: port -> what it is."""
+        """Event channels of a domain, as Xen counts them: port -> what it is, without the number of the other end."""
         out = self.dom0.run(f"lsevtchn {domid}", quiet=True).out
-        return {int(m[1]): m[2] for m in re.finditer(r"^\s*(\d+): VCPU \d+: (.*)$", out, re.M)}
+        found = re.finditer(r"^\s*(\d+): VCPU \d+: (.*)$", out, re.M)
+        return {int(m[1]): re.sub(r",? Port \d+", "", m[2]) for m in found}
 
     def connected(self, guest, peer):
         """The number of a guest's event channels that another guest has bound."""
-        return sum(f"(Connected) - Remote Domain {peer.domid}," in c for c in self.channels(guest.domid).values())
+        end = re.compile(rf"\(Connected\) - Remote Domain {peer.domid}\b")
+        return sum(bool(end.search(c)) for c in self.channels(guest.domid).values())
 
-    def destroy_all(self):
+    def destroy_all(self, but=()):
+        """Every guest whose name is not among those to keep."""
         for g in list(self.guests.values()):
-            g.destroy()
+            if g.name not in but:
+                g.destroy()
         for name in self.domains():
-            if name != "Domain-0":
+            if name != "Domain-0" and name not in but:
                 self.dom0.run(f"xl destroy {name}", check=False)
 
     def free_memory(self):

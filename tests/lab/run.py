@@ -20,10 +20,12 @@ import traceback
 import images
 import machine
 import shell
+import world as worlds
 from channel import LabError
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCENARIO_LIMIT = 300
+WORLD_LIMIT = 300
 RESERVED = {"cache", "root", "images"}
 
 
@@ -60,6 +62,7 @@ class Scenario:
         spec.loader.exec_module(self.module)
         self.boot = getattr(self.module, "BOOT", machine.Boot())
         self.limit = getattr(self.module, "LIMIT", SCENARIO_LIMIT)
+        self.world = getattr(self.module, "WORLD", None)
 
 
 def scenarios(names):
@@ -73,34 +76,38 @@ def scenarios(names):
         s = Scenario(found[name])
         s.name = name
         out.append(s)
-    # Those that can share a machine stand together.
-    boots = list(dict.fromkeys(s.boot for s in out))
-    return sorted(out, key=lambda s: boots.index(s.boot))
+    # Those that can share a machine stand together, and among them those that share a world.
+    needs = list(dict.fromkeys((s.boot, s.world) for s in out))
+    boots = [boot for boot, _ in needs]
+    return sorted(out, key=lambda s: (boots.index(s.boot), needs.index((s.boot, s.world))))
 
 
 class State:
-    """What a machine without guests looks like; a scenario must leave it so."""
+    """What a machine looks like; a scenario must leave it so."""
 
     def __init__(self, m):
-        self.store = m.store.tree()
-        self.domains = m.domains()
+        moving = worlds.MOVING if m.world else None
+        self.store = [line for line in m.store.tree() if not (moving and moving.search(line))]
+        self.domains = [f"{name} {number}" for name, number in m.domains().items()]
         self.processes = m.processes()
         self.channels = sorted(m.channels(0).values())
+        self.world = m.world.seen() if m.world else []
 
     def compare(self, other):
         """Lines that tell what is not as before."""
         out = []
-        for what in ("store", "domains", "processes", "channels"):
+        for what in ("store", "domains", "processes", "channels", "world"):
             before, after = getattr(self, what), getattr(other, what)
             if before != after:
-                lines = [f"{k}" for k in before], [f"{k}" for k in after]
-                out += [f"{what}: {d}" for d in difflib.ndiff(*lines) if d[0] in "+-"]
+                out += [f"{what}: {d}" for d in difflib.ndiff(before, after) if d[0] in "+-"]
         return out
 
 
 def left_behind(m, clean):
     """Wait until the machine is as before; what is still not."""
-    m.destroy_all()
+    m.destroy_all(but=m.world.guests if m.world else ())
+    if m.world:
+        m.world.settle()
     seen = []
 
     def same():
@@ -119,21 +126,65 @@ class Runner:
         self.lab = pathlib.Path(build).resolve() / "lab"
         self.images = folder
         self.machine = None
-        self.clean = None
+        self.clean = None        # the machine's state without a world
+        self.made = None         # and with the one that it has
 
     def ready(self, scenario, log):
-        """A machine for the scenario, the one that runs when it will do."""
+        """A machine for the scenario, the one that runs when it will do, with the scenario's world."""
         m = self.machine
         if m and m.alive() and m.boot == scenario.boot:
             m.log = log
             log(f"on the machine that has been running for {m.clock.now():.0f} s")
-            return m
+        else:
+            if m and m.alive():
+                self.end_world()
+            m = self.boot(scenario, log)
+        if type(m.world) is not (scenario.world or type(None)):
+            self.end_world()
+            self.make_world(scenario)
+        return m
+
+    def boot(self, scenario, log):
         self.stop()
         self.machine = m = machine.Machine(self.images, scenario.boot, log)
         log("$ " + " ".join(f"'{w}'" if " " in w else w for w in scenario.boot.command("COM1", "LAB")))
         m.start()
         self.clean = State(m)
         return m
+
+    def make_world(self, scenario):
+        m = self.machine
+        m.clock.deadline = time.monotonic() + WORLD_LIMIT
+        if scenario.world:
+            m.say(f"making {scenario.world.__name__}")
+            m.world = scenario.world(m)
+            m.world.make()
+            m.world.settle()
+            self.made = State(m)
+
+    def end_world(self):
+        """The machine as it was without; an error when anything of the world stays."""
+        m = self.machine
+        if m.world is None:
+            return
+        m.clock.deadline = time.monotonic() + WORLD_LIMIT
+        m.say(f"ending {type(m.world).__name__}")
+        m.world.close()
+        m.world = None
+        if left := left_behind(m, self.clean):
+            raise LabError("left behind when the world ended: " + "; ".join(left))
+
+    def finish(self, scenario):
+        """After a scenario that has gone well: what it left that it should not have."""
+        m = self.machine
+        m.clock.deadline = time.monotonic() + 120
+        left = left_behind(m, self.made if m.world else self.clean)
+        for keeper in [*m.guests.values(), *m.keepers]:
+            keeper.keep_logs()
+            keeper.allowed = None
+        if left:
+            return "left behind: " + "; ".join(left)
+        return "; ".join(m.complaints) or None
 
     def stop(self):
         if self.machine:
@@ -151,10 +202,13 @@ class Runner:
             if m is not shared:
                 console = 0
             m.clock.deadline = time.monotonic() + scenario.limit
-            scenario.module.run(m)
-            m.clock.deadline = time.monotonic() + 120
-            if left := left_behind(m, self.clean):
-                reason = "left behind: " + "; ".join(left)
+            if m.world:
+                scenario.module.run(m, m.world)
+            else:
+                scenario.module.run(m)
+            reason = self.finish(scenario)
+            if last and not reason:
+                self.end_world()
         except (LabError, AssertionError) as e:
             reason = str(e) or traceback.format_exc().splitlines()[-3].strip()
             log(traceback.format_exc())
@@ -184,6 +238,8 @@ class Runner:
             m.log.save("xenstore", "\n".join(m.store.tree()))
             m.log.save("dom0.dmesg", m.dom0.run("dmesg", quiet=True).out)
             m.log.save("xen.dmesg", m.dom0.run("xl dmesg", quiet=True).out)
+            for k in m.keepers:
+                k.keep_logs()
             for g in list(m.guests.values()):
                 g.destroy()
         except LabError as e:

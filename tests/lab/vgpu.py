@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""pvgpu in the lab: pvgpud in dom0 or in a driver domain, vGPUs of guests, CUDA programs in guests, and what a scenario
+counts to show that nothing is left."""
+import re
+import uuid
+
+from channel import LabError
+
+TOP = "/opt/pvgpu"
+RUN_DIR = "/run/pvgpu"
+GPU = "/dev/shm/gpu"
+GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
+# The emulator has one CPU: who polls keeps from it what it waits for.
+WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0"}
+CONNECTED, CLOSING, CLOSED = "4", "5", "6"
+
+
+class Pvgpud:
+    """pvgpud on the simulated GPU, in dom0 or, with place, in a guest that is a driver domain."""
+
+    def __init__(self, lab, place=None, env=None, **settings):
+        """env: of the workers; settings: keys of [daemon]."""
+        self.lab, self.place = lab, place or lab.dom0
+        self.domid = place.domid if place else 0
+        self.env = {**WORKER_ENV, **(env or {})}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **settings}
+        self.process = None
+        self.pid = None
+        self.earlier = ""      # logs of those before a restart
+        self.kept = 0          # of its log, by keep_logs
+
+    # life
+
+    def start(self):
+        words = [f"--set env={k}={v}" for k, v in self.env.items()] + [f"--set {k}={v}" for k, v in self.settings.items()]
+        self.process = self.place.start(f"echo pid $$; exec {TOP}/bin/pvgpud --run-dir {RUN_DIR} {' '.join(words)}")
+        self.pid = int(self.process.wait_output(r"^pid (\d+)$")[1])
+        if self not in self.lab.keepers:
+            self.lab.keepers.append(self)
+        self.lab.wait("pvgpud to be ready", self.ready, 120)
+        return self
+
+    def ready(self):
+        """Its own keys are there and a worker is: what comes then is not held up by the start of either."""
+        if self.process.status is not None:
+            raise LabError(f"pvgpud ended with {self.process.status}: {self.log()[-500:]}")
+        if self.read("/daemon/spare-workers") != self.settings["spare_workers"]:
+            return False
+        return self.lab.store.read(f"/local/domain/{self.domid}/data/pvgpu/version") is not None
+
+    def end(self, signal):
+        """Send pvgpud, and nobody else, a signal and wait for its end; its exit status."""
+        self.place.run(f"kill -{signal} {self.pid}")
+        status = self.process.wait().status
+        self.earlier += self.process.err.decode(errors="replace")
+        self.process = None
+        return status
+
+    def kill(self):
+        """As a crash would; workers go on."""
+        assert self.end(9) == 128 + 9
+
+    def stop(self):
+        """Drained, with its workers."""
+        status = self.end(15)
+        assert status == 0, f"pvgpud ended with {status}: {self.log()[-500:]}"
+
+    def restart(self):
+        self.kill()
+        return self.start()
+
+    # what it says
+
+    def log(self):
+        now = self.process.err.decode(errors="replace") if self.process else ""
+        return self.earlier + now
+
+    def keep_logs(self):
+        """To the scenario's logs."""
+        text = self.log()
+        if text[self.kept:]:
+            self.lab.log.save("pvgpud" if self.place is self.lab.dom0 else f"pvgpud-{self.place.name}", text[self.kept:])
+        self.kept = len(text)
+
+    def wait_log(self, pattern, limit=60):
+        return self.lab.wait(f"pvgpud's log to show /{pattern}/", lambda: re.search(pattern, self.log(), re.M), limit)
+
+    def read(self, path):
+        """A key of its admin socket, None where there is none."""
+        r = self.place.run(f"{TOP}/bin/pvgpuctl --run-dir {RUN_DIR} read {path}", check=False, quiet=True)
+        return r.out.strip() if r.status == 0 else None
+
+    def workers(self):
+        """The pids of the workers that serve a session."""
+        tree = self.place.run(f"{TOP}/bin/pvgpuctl --run-dir {RUN_DIR} tree /vgpu", check=False, quiet=True).out
+        return [int(n) for n in re.findall(r"/session/\d+/pid\W+(\d+)", tree)]
+
+    def wait_workers(self, n, limit=60):
+        return self.lab.wait(f"{n} workers that serve", lambda: len(self.workers()) == n and (self.workers(),), limit)[0]
+
+    def gpu_memory(self):
+        """Who uses the simulated GPU: (processes, MiB)."""
+        out = self.place.run(f"{TOP}/tests/simcuda-top {GPU}", check=False, quiet=True).out
+        rows = [line.split() for line in out.splitlines()[2:]]
+        return len(rows), sum(float(r[2]) for r in rows)
+
+    # vGPUs
+
+    def attach(self, guest, number=0, memory="256M", policy="", wait=True):
+        v = Vgpu(self, guest, number)
+        v.attach(memory, policy)
+        if wait:
+            v.wait_connected()
+        return v
+
+    def held(self):
+        """What it and its workers hold in their domain, as lines."""
+        script = (f'for p in $(pidof pvgpud pvgpu-worker); do c=$(tr "\\0" " " </proc/$p/cmdline); '
+                  f'for f in /proc/$p/fd/*; do echo "${{c%% *}} $(readlink $f)"; done; '
+                  f'grep -o "/dev/xen/.*" /proc/$p/maps | sed "s|^|${{c%% *}} maps |"; done')
+        out = self.place.run(script, check=False, quiet=True).out
+        processes, memory = self.gpu_memory()
+        lines = [re.sub(r"\[?\d+\]?", "N", line) for line in out.splitlines()]
+        return sorted(lines) + [f"GPU: {processes} processes, {memory} MiB"]
+
+
+class Vgpu:
+    """A vGPU of a guest."""
+
+    def __init__(self, pvgpud, guest, number):
+        self.pvgpud, self.lab, self.guest, self.number = pvgpud, pvgpud.lab, guest, number
+        self.uuid = str(uuid.uuid4())
+
+    @property
+    def front(self):
+        return f"/local/domain/{self.guest.domid}/device/pvgpu/{self.number}"
+
+    @property
+    def back(self):
+        return f"/local/domain/{self.pvgpud.domid}/backend/pvgpu/{self.guest.domid}/{self.number}"
+
+    def attach(self, memory, policy):
+        """As the toolstack does: both directories and their permissions, the states last."""
+        fe, be = self.guest.domid, self.pvgpud.domid
+        front, back = self.front, self.back
+        keys = {f"{back}/frontend": front, f"{back}/frontend-id": fe, f"{back}/online": 1, f"{back}/uuid": self.uuid,
+                f"{back}/memory": memory, f"{front}/backend": back, f"{front}/backend-id": be}
+        if policy:
+            keys[f"{back}/policy"] = policy
+        theirs = [k for k in keys if k.startswith(back)]
+        self.lab.dom0.run("set -e\n" + "xenstore-write " + " ".join(f"{k} '{v}'" for k, v in keys.items()) +
+                          f"\nxenstore-chmod {back} n{be} r{fe}\nxenstore-chmod {front} n{fe} r{be}\n" +
+                          "".join(f"xenstore-chmod {k} n0 r{be} r{fe}\n" for k in theirs) +
+                          f"xenstore-chmod {front}/backend n{fe} r{be}\nxenstore-chmod {front}/backend-id n{fe} r{be}\n"
+                          f"xenstore-write {back}/state 1 {front}/state 1\n"
+                          f"xenstore-chmod {back}/state n{be} r{fe}\nxenstore-chmod {front}/state n{fe} r{be}\n")
+
+    def states(self):
+        """xenstore's states of frontend and backend."""
+        return self.lab.store.read(f"{self.front}/state"), self.lab.store.read(f"{self.back}/state")
+
+    def wait_states(self, front, back, limit=120):
+        seen = []
+
+        def there():
+            seen[:] = self.states()
+            return seen == [front, back]
+        try:
+            self.lab.wait(f"states {front} and {back} of {self.front}", there, limit)
+        except LabError as e:
+            reason = self.lab.store.read(f"{self.back}/last-reason")
+            raise LabError(f"{e}; they are {seen[0]} and {seen[1]}, last-reason '{reason}'") from None
+
+    def wait_connected(self, limit=120):
+        self.wait_states(CONNECTED, CONNECTED, limit)
+
+    def detach(self, limit=120):
+        """Ask for it, wait for both ends, remove both directories."""
+        self.ask_detach()
+        self.finish_detach(limit)
+
+    def ask_detach(self):
+        self.lab.store.write(f"{self.back}/online", "0")
+
+    def finish_detach(self, limit=120):
+        self.wait_states(CLOSED, CLOSED, limit)
+        self.remove()
+
+    def remove(self):
+        self.lab.dom0.run(f"xenstore-rm {self.front}; xenstore-rm {self.back}; "
+                          f"for d in {self.front.rpartition('/')[0]} {self.back.rpartition('/')[0]} "
+                          f"{self.back.rsplit('/', 2)[0]}; do "
+                          "[ -n \"$(xenstore-list $d)\" ] || xenstore-rm $d; done", check=False)
+
+    def statistics(self):
+        text = self.lab.store.read(f"{self.back}/statistics") or ""
+        return {k: int(v) for k, v in (f.split("=") for f in text.split())}
+
+    def wait_statistics(self, **wanted):
+        """They are written once a second at most."""
+        self.lab.wait(f"statistics {wanted}", lambda: all(self.statistics().get(k.replace("_", "-")) == v
+                                                          for k, v in wanted.items()))
+
+
+def run_program(guest, name, arguments="", limit=180, env="", check=True):
+    """One of tests/programs in a guest, through pvgpu."""
+    return guest.run(f"{env} {GUEST_ENV} {TOP}/programs/{name} {arguments}".strip(), limit=limit, check=check)
+
+
+class Cuda:
+    """lab-cuda in a guest: CUDA calls when the scenario says so."""
+
+    def __init__(self, guest, opened=True, env=""):
+        self.process = guest.start(f"echo pid $$; {env} {GUEST_ENV} exec {TOP}/tests/lab-cuda".replace("  ", " "))
+        self.pid = int(self.process.wait_output(r"^pid (\d+)$")[1])
+        self.guest = guest
+        self.taken = self.process.out.index(b"\n") + 1
+        if opened:
+            self.want("open", "CUDA_SUCCESS", 120)
+
+    def tell(self, command):
+        """Without waiting for the answer."""
+        self.guest.machine.say(f"{self.guest.name} cuda> {command}")
+        self.process.write(command + "\n")
+
+    def answer(self, word, limit=120):
+        """The next line that begins so."""
+        def line():
+            m = re.search(rb"^%s (.*)\n" % word.encode(), self.process.out[self.taken:], re.M)
+            if m:
+                self.taken += m.end()
+                return (m[1].decode(),)
+            return self.process.gone_without(word)
+        found = self.process.channel.wait(f"lab-cuda to answer '{word}'", line, limit)[0]
+        self.guest.machine.say(f"{self.guest.name} cuda: {word} {found}")
+        return found
+
+    def ask(self, command, limit=120):
+        self.tell(command)
+        return self.answer(command.split()[0], limit)
+
+    def want(self, command, wanted, limit=120):
+        got = self.ask(command, limit)
+        assert got == wanted, f"{self.guest.name}: '{command}' gave {got}, not {wanted}"
+
+    def quit(self, limit=60):
+        self.process.write("quit\n")
+        r = self.process.wait(limit)
+        assert r.status == 0, f"{self.guest.name}: lab-cuda ended with {r.status}: {r.err}"
+
+    def kill(self, signal=9):
+        self.guest.run(f"kill -{signal} {self.pid}")
+        r = self.process.wait()
+        assert r.status == 128 + signal, f"lab-cuda ended with {r.status}"
+
+
+def active_grants(lab):
+    """Xen's tables of grants that are mapped: {(owner, mapper): number}."""
+    found = {}
+    owner = None
+    for line in lab.hypervisor_log("g").splitlines():
+        if m := re.search(r"grant-table for remote d(\d+)", line):
+            owner = int(m[1])
+        elif m := re.match(r"\(XEN\) \[0x[0-9a-f]+\] +(\d+) 0x", line):
+            key = owner, int(m[1])
+            found[key] = found.get(key, 0) + 1
+    return found
