@@ -141,11 +141,26 @@ END_TEST
 
 START_TEST(wants_a_vgpu_and_sockets_of_their_own)
 {
+	ck_assert_int_eq(config_set(&c, "xen=off", error), 0);
 	ck_assert_int_eq(config_finish(&c, error), -1);
 	ck_assert_msg(strstr(error, "no vGPU") != NULL, "%s", error);
 	ck_assert_int_eq(parse("[vgpu a]\nsocket = /x\n[vgpu b]\nsocket = /x\n"), 0);
 	ck_assert_int_eq(config_finish(&c, error), -1);
 	ck_assert_msg(strstr(error, "is also vgpu a's") != NULL, "%s", error);
+}
+END_TEST
+
+START_TEST(leaves_vgpus_to_xen)
+{
+	ck_assert_uint_eq(c.xen, CONFIG_XEN_AUTO);
+	ck_assert_int_eq(config_finish(&c, error), 0);
+	ck_assert_int_eq(config_set(&c, "xen=on", error), 0);
+	ck_assert_uint_eq(c.xen, CONFIG_XEN_ON);
+	ck_assert_int_eq(config_set(&c, "xen=perhaps", error), -1);
+	ck_assert_msg(strstr(error, "auto, on or off") != NULL, "%s", error);
+	ck_assert_int_eq(config_vgpu(&c, "xen-3-0-9c1b7a52", error), -1);
+	ck_assert_msg(strstr(error, "give it another") != NULL, "%s", error);
+	ck_assert_int_eq(config_vgpu(&c, "xenia", error), 0);
 }
 END_TEST
 
@@ -169,6 +184,7 @@ int main(void)
 	tcase_add_test(t, refuses_long_lines);
 	tcase_add_test(t, takes_vgpus_from_the_command_line);
 	tcase_add_test(t, wants_a_vgpu_and_sockets_of_their_own);
+	tcase_add_test(t, leaves_vgpus_to_xen);
 	tcase_add_test(t, says_that_there_is_no_file);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

@@ -17,7 +17,7 @@
 #define ENV_MAX    64u
 #define SIZE_LIMIT (1ull << 50)
 
-enum kind { SIZE, NUMBER, PATH, MODE, LEVEL, TEXT, ENV };
+enum kind { SIZE, NUMBER, PATH, MODE, LEVEL, XEN, TEXT, ENV };
 
 struct key {
 	const char *name;
@@ -43,6 +43,7 @@ static const struct key daemon_keys[] = {
 	{"lease_wait_ms", NUMBER, D(lease_ms), 0, 600000},
 	{"far_end_files", NUMBER, D(far_fds), 0, 65536},
 	{"log_level", LEVEL, D(log_level), 0, 0},
+	{"xen", XEN, D(xen), 0, 0},
 	{"env", ENV, 0, 0, 0},
 };
 #undef D
@@ -75,6 +76,7 @@ void config_init(struct config *c)
 		.lease_ms = 5000,
 		.far_fds = 256,
 		.log_level = LOG_LEVEL_INFO,
+		.xen = CONFIG_XEN_AUTO,
 	};
 	strcpy(c->run_dir, "/run/pvgpu");
 	strcpy(c->libcuda, "libcuda.so.1");
@@ -189,6 +191,20 @@ static int set_number(const struct key *k, void *field, const char *value, char 
 	return 0;
 }
 
+static int parse_xen(const char *s, enum config_xen *out)
+{
+	static const char *const names[] = {
+		[CONFIG_XEN_OFF] = "off", [CONFIG_XEN_ON] = "on", [CONFIG_XEN_AUTO] = "auto"};
+
+	for (unsigned int i = 0; i < COUNT(names); i++) {
+		if (strcmp(s, names[i]) != 0)
+			continue;
+		*out = (enum config_xen)i;
+		return 0;
+	}
+	return -1;
+}
+
 /* Set a key of a structure; 0, or -1 with what was wanted. */
 static int set_key(struct config *c, const struct key *k, void *base, const char *value, char *want,
 		   size_t cap)
@@ -210,6 +226,10 @@ static int set_key(struct config *c, const struct key *k, void *base, const char
 		r = log_parse_level(value);
 		if (r >= 0)
 			*(unsigned int *)field = (unsigned int)r;
+		break;
+	case XEN:
+		text = "must be auto, on or off";
+		r = parse_xen(value, field);
 		break;
 	default:
 		return set_number(k, field, value, want, cap);
@@ -257,6 +277,13 @@ static struct config_vgpu *add_vgpu(struct config *c, const char *name, const ch
 			 "%svgpu %.60s: a name is 1 to 39 letters, digits, '-', '_' or '.', and "
 			 "begins with a letter, "
 			 "digit or '_'",
+			 place, name);
+		return NULL;
+	}
+	if (!strncmp(name, CONFIG_XEN_NAME, strlen(CONFIG_XEN_NAME))) {
+		snprintf(error, CONFIG_ERROR,
+			 "%svgpu %s: names that begin with " CONFIG_XEN_NAME
+			 " are those of Xen guests' vGPUs; give it another",
 			 place, name);
 		return NULL;
 	}
@@ -455,8 +482,9 @@ int config_finish(struct config *c, char error[CONFIG_ERROR])
 {
 	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
 
-	if (!c->vgpu_n) {
-		snprintf(error, CONFIG_ERROR, "no vGPU: add a [vgpu NAME] section or --vgpu NAME");
+	if (!c->vgpu_n && c->xen == CONFIG_XEN_OFF) {
+		snprintf(error, CONFIG_ERROR,
+			 "no vGPU and xen = off: add a [vgpu NAME] section or --vgpu NAME");
 		return -1;
 	}
 	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {

@@ -9,6 +9,10 @@
 
 #define CONFIG_ERROR 400
 #define CONFIG_PATH  256
+/* Begins the name of each vGPU of a Xen guest, and of no other. */
+#define CONFIG_XEN_NAME "xen-"
+
+enum config_xen { CONFIG_XEN_OFF, CONFIG_XEN_ON, CONFIG_XEN_AUTO };
 
 struct config_vgpu {
 	char name[40];
@@ -32,6 +36,7 @@ struct config {
 	unsigned int shutdown_ms, worker_ms, lease_ms;
 	unsigned int far_fds;
 	unsigned int log_level;
+	enum config_xen xen;
 	char **env; /* of workers: NAME=VALUE */
 	unsigned int env_n;
 	struct config_vgpu *vgpus;

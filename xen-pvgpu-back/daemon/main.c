@@ -322,6 +322,10 @@ static int start(struct daemon *d)
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
 		if (!daemon_add_vgpu(d, &d->cfg.vgpus[i]))
 			return -1;
+	if (!d->cfg.vgpu_n) {
+		bad("no vGPU, and no Xen here: add a [vgpu NAME] section or --vgpu NAME");
+		return -1;
+	}
 	/* Before anybody connects, so that numbers and memory are known. */
 	adopt_scan(d);
 	if (admin_open(d) < 0)
