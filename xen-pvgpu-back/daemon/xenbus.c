@@ -27,6 +27,7 @@
 #define ALL_DOMAINS "/local/domain"
 #define DEATHS      "@releaseDomain"
 #define EVENTS      4096u /* taken before what they touch is looked at */
+#define LOOK_MS     20u   /* between two looks that a frontend asks for */
 
 void xenbus_schedule(struct xenbus *b)
 {
@@ -93,8 +94,8 @@ static void event(struct xenbus *b, const char *path)
 		const char *ours = xenbus_below(x->path, path);
 
 		known |= ours && (below && *below);
-		if ((ours && !own_key(ours)) || xenbus_below(x->front, path))
-			x->dirty = true;
+		x->dirty |= ours && !own_key(ours);
+		x->stirred |= xenbus_below(x->front, path) != NULL;
 	}
 	b->rescan |= below && !known;
 }
@@ -168,6 +169,25 @@ static void deaths(struct xenbus *b)
 	}
 }
 
+/* The shorter of two waits; 0 is none. */
+static unsigned int shorter(unsigned int a, unsigned int b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/* 0, or ms until it may be looked at; then it may be gone. */
+static unsigned int look(struct xen_vgpu *x)
+{
+	uint64_t age = now_ms() - x->looked_ms;
+
+	if (!x->dirty && age < LOOK_MS)
+		return (unsigned int)(LOOK_MS - age);
+	x->looked_ms = now_ms();
+	x->stirred = false;
+	xenbus_look(x);
+	return 0;
+}
+
 static void work(struct xenbus *b)
 {
 	struct xen_vgpu *x, *next;
@@ -181,15 +201,13 @@ static void work(struct xenbus *b)
 		rescan(b);
 	for (x = TAILQ_FIRST(&b->vgpus); x; x = next) {
 		next = TAILQ_NEXT(x, link);
-		if (x->dirty)
-			xenbus_look(x);
+		if (x->dirty || x->stirred)
+			wait = shorter(wait, look(x));
 	}
 	TAILQ_FOREACH(x, &b->vgpus, link)
 	{
-		unsigned int ms = x->counted ? xenbus_count(x) : 0;
-
-		if (ms && (!wait || ms < wait))
-			wait = ms;
+		if (x->counted)
+			wait = shorter(wait, xenbus_count(x));
 	}
 	if (b->hosted)
 		xenbus_host_write(b);
@@ -244,6 +262,13 @@ static uint32_t own_domid(struct xenbus *b)
 	return domid;
 }
 
+/* dom0 may allow it at any time. */
+void xenbus_watch_deaths(struct xenbus *b)
+{
+	if (!b->told)
+		b->told = xenbus_watch(b, DEATHS, true);
+}
+
 static int watch_all(struct xenbus *b)
 {
 	if (!xenbus_watch(b, b->dir, true))
@@ -254,9 +279,10 @@ static int watch_all(struct xenbus *b)
 	/* In the wide watch, besides what others may have let us read. */
 	if (!b->wide && !xenbus_watch(b, b->host, true))
 		return -errno;
-	if (!xenbus_watch(b, DEATHS, true))
-		log_info("xen: no %s here (%s): the deaths of guests are seen when the toolstack "
-			 "removes their vGPUs or sets online to 0",
+	xenbus_watch_deaths(b);
+	if (!b->told)
+		log_info("xen: no %s for this domain (%s): the deaths of guests are seen when the "
+			 "toolstack removes their vGPUs or sets online to 0",
 			 DEATHS, strerror(errno));
 	return 0;
 }

@@ -49,7 +49,9 @@ struct xen_vgpu {
 	char stats[PVGPU_KEY_TEXT], reason[PVGPU_TEXT_MAX + 1]; /* as last written */
 	char fault[CHECK_REASON];                               /* why it is broken */
 	char refusal[PVGPU_KEY_ERROR]; /* what is wrong with the toolstack's keys */
-	bool dirty, counted;           /* to be looked at; statistics to be written */
+	uint64_t looked_ms;            /* when it was last looked at */
+	bool dirty, stirred, counted;  /* to be looked at: now, when its frontend has not asked
+					* just before; statistics to be written */
 	bool watched;                  /* the frontend's state is */
 	bool seen;                     /* its domain was there once */
 	bool gone, dead;               /* directory or domain, domain */

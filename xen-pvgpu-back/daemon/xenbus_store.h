@@ -30,6 +30,7 @@ struct xenbus {
 	bool hosted;    /* data/pvgpu is to be written */
 	bool published; /* and was, to the end */
 	bool wide;      /* one watch for all frontends */
+	bool told;      /* of domains that are gone, by xenstored */
 	bool starting, stopping;
 	uint64_t features;
 };
@@ -69,7 +70,9 @@ void xenbus_host_write(struct xenbus *b);
 void xenbus_host_remove(struct xenbus *b);
 void xenbus_host_level(struct xenbus *b);
 
-/* xenbus.c: soon, from the loop */
+/* xenbus.c */
+void xenbus_watch_deaths(struct xenbus *b);
+/* Soon, from the loop. */
 void xenbus_schedule(struct xenbus *b);
 
 #endif

@@ -57,6 +57,40 @@ static const char *state_name(enum pvgpu_state s)
 			memcpy(fault, err_, sizeof(err_));                                         \
 	} while (0)
 
+/* A text that last-reason may have; false: it is there already. */
+static bool new_reason(const struct xen_vgpu *x, const char *why, struct pvgpu_text *t)
+{
+	if (!why || !why[0])
+		return false;
+	pvgpu_text_set(t, why, strlen(why));
+	return strcmp(t->s, x->reason) != 0;
+}
+
+static int put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
+{
+	int err = xenbus_put(x->bus, x->path, "frontend-id", w, n);
+
+	if (err == -ENOENT)
+		x->gone = x->dirty = true;
+	else if (err)
+		log_error("xenstore: %s: cannot write %s: %s", x->path, w[n - 1].key,
+			  strerror(-err));
+	return err;
+}
+
+/* At once, not with the next move. */
+static void tell(struct xen_vgpu *x, const char *why)
+{
+	struct xenbus_write w = {.key = "last-reason"};
+	struct pvgpu_text reason;
+
+	if (!new_reason(x, why, &reason))
+		return;
+	w.text = reason.s;
+	if (put(x, &w, 1) == 0)
+		memcpy(x->reason, reason.s, sizeof(x->reason));
+}
+
 /* What the toolstack says of a vGPU. */
 struct keys {
 	struct pvgpu_ids frontend;
@@ -140,8 +174,10 @@ static void take_keys(struct xen_vgpu *x)
 	if (fault[0] && strcmp(fault, x->refusal) != 0)
 		log_warning("vgpu %s: %s", name_of(x), fault);
 	memcpy(x->refusal, fault, sizeof(fault));
-	if (fault[0])
+	if (fault[0]) {
+		tell(x, fault);
 		return;
+	}
 	if (!x->v) {
 		make_vgpu(x, &k);
 		xenbus_host_changed(x->d);
@@ -224,36 +260,17 @@ static int take_all(struct xen_vgpu *x)
 
 /* ---- acting ---- */
 
-/* A text that last-reason may have; false: it is there already. */
-static bool new_reason(const struct xen_vgpu *x, const char *why, struct pvgpu_text *t)
-{
-	if (!why || !why[0])
-		return false;
-	pvgpu_text_set(t, why, strlen(why));
-	return strcmp(t->s, x->reason) != 0;
-}
-
-static int put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
-{
-	int err = xenbus_put(x->bus, x->path, "frontend-id", w, n);
-
-	if (err == -ENOENT)
-		x->gone = x->dirty = true;
-	else if (err)
-		log_error("xenstore: %s: cannot write %s: %s", x->path, w[n - 1].key,
-			  strerror(-err));
-	return err;
-}
-
 static int move(struct xen_vgpu *x, enum pvgpu_state to)
 {
 	char state[STATE_TEXT], range[16], features[64];
-	const char *why = x->broken ? x->fault : x->refusal;
+	const char *why = x->broken                           ? x->fault
+			  : x->state != PVGPU_STATE_CONNECTED ? x->refusal
+							      : NULL;
 	struct xenbus_write w[4];
 	struct pvgpu_text reason;
 	unsigned int n = 0;
-	bool tell = (to == PVGPU_STATE_CLOSING || to == PVGPU_STATE_CLOSED) &&
-		    new_reason(x, why, &reason);
+	bool why_too = (to == PVGPU_STATE_CLOSING || to == PVGPU_STATE_CLOSED) &&
+		       new_reason(x, why, &reason);
 
 	if (to == PVGPU_STATE_INITWAIT) {
 		pvgpu_backend_protocol_version_format(&versions, range, sizeof(range), NULL);
@@ -261,16 +278,16 @@ static int move(struct xen_vgpu *x, enum pvgpu_state to)
 		w[n++] = (struct xenbus_write){"protocol-version", range};
 		w[n++] = (struct xenbus_write){"features", features};
 	}
-	if (tell)
+	if (why_too)
 		w[n++] = (struct xenbus_write){"last-reason", reason.s};
 	pvgpu_backend_state_format(to, state, sizeof(state), NULL);
 	w[n++] = (struct xenbus_write){"state", state};
 	if (put(x, w, n) < 0)
 		return -1;
-	if (tell)
+	if (why_too)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
-	log_line(tell ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s", name_of(x),
-		 state_name(to), tell ? ": " : "", tell ? reason.s : "");
+	log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s", name_of(x),
+		 state_name(to), why_too ? ": " : "", why_too ? reason.s : "");
 	x->state = to;
 	if (to == PVGPU_STATE_INITWAIT)
 		x->offer = false;
@@ -385,7 +402,7 @@ static struct xenbus_step decide(const struct xen_vgpu *x)
 	const struct xenbus_view v = {
 		.self = x->state,
 		.front = x->front_state,
-		.online = x->online && !x->d->stopping,
+		.online = x->online,
 		.usable = x->v && !x->refusal[0],
 		.live = x->live,
 		.ending = x->ending,
@@ -399,6 +416,13 @@ static struct xenbus_step decide(const struct xen_vgpu *x)
 	return xenbus_decide(&v);
 }
 
+/* A pvgpud that stops lets running sessions finish, and starts nothing. */
+static bool starts(struct xenbus_step s)
+{
+	return s.what == XENBUS_CONNECT || s.what == XENBUS_ADOPT ||
+	       (s.what == XENBUS_MOVE && s.to == PVGPU_STATE_INITWAIT);
+}
+
 void xenbus_look(struct xen_vgpu *x)
 {
 	x->dirty = false;
@@ -409,6 +433,8 @@ void xenbus_look(struct xen_vgpu *x)
 	for (unsigned int i = 0; i < STEPS; i++) {
 		struct xenbus_step s = decide(x);
 
+		if (x->d->stopping && starts(s))
+			return;
 		switch (s.what) {
 		case XENBUS_WAIT:
 			return;
@@ -467,6 +493,7 @@ void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
 	if (!b->wide && !x->watched)
 		log_error("xenstore: no watch on %s: %s", path, strerror(errno));
 	TAILQ_INSERT_TAIL(&b->vgpus, x, link);
+	xenbus_watch_deaths(b);
 	xenbus_look(x);
 }
 
@@ -478,7 +505,7 @@ unsigned int xenbus_count(struct xen_vgpu *x)
 	struct pvgpu_text reason;
 	char text[PVGPU_KEY_TEXT];
 	unsigned int n = 0;
-	bool tell;
+	bool failed;
 
 	if (x->gone || !x->v) {
 		x->counted = false;
@@ -492,9 +519,9 @@ unsigned int xenbus_count(struct xen_vgpu *x)
 	s.sessions_total = x->v->total;
 	s.sessions_failed = x->v->failed;
 	pvgpu_backend_statistics_format(&s, text, sizeof(text), NULL);
-	tell = x->v->failed != x->failed && new_reason(x, x->v->last_reason, &reason);
+	failed = x->v->failed != x->failed && new_reason(x, x->v->last_reason, &reason);
 	x->failed = x->v->failed;
-	if (tell)
+	if (failed)
 		w[n++] = (struct xenbus_write){"last-reason", reason.s};
 	if (strcmp(text, x->stats) != 0)
 		w[n++] = (struct xenbus_write){"statistics", text};
@@ -502,7 +529,7 @@ unsigned int xenbus_count(struct xen_vgpu *x)
 		return 0;
 	x->stats_ms = now_ms();
 	memcpy(x->stats, text, sizeof(text));
-	if (tell)
+	if (failed)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
 	return 0;
 }
