@@ -88,21 +88,35 @@ static uint64_t chunk_most(const struct pvgpu_session *s)
 	return most && most < PVGPU_CHUNK_MAX ? most : PVGPU_CHUNK_MAX;
 }
 
-/* Remove the first `size` bytes of chunks at base; what the worker does not answer is ours all the
- * same. */
-static void drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
+/*
+ * Remove chunks at base, of `size` bytes in all, until one is busy: how many bytes are gone. What
+ * the worker does not answer is ours all the same.
+ */
+static uint64_t drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
 {
 	const uint64_t most = chunk_most(s);
+	uint64_t at = 0;
 	int err = 0;
 
-	for (uint64_t at = 0; at < size; at += most) {
+	while (at < size) {
 		const uint64_t n = size - at < most ? size - at : most;
-		int e = s->link->ops->shrink(s->link, base + at, n);
+		const int e = s->link->ops->shrink(s->link, base + at, n);
 
+		if (e == -EBUSY)
+			break;
 		err = err ? err : e;
+		at += n;
 	}
 	if (err)
 		pvgpu_session_fail(s, "the worker did not let go of arena memory");
+	return at;
+}
+
+/* Chunks that nobody has used: there is no reason for the worker to keep them. */
+static void drop_unused(struct pvgpu_session *s, unsigned char *base, uint64_t size)
+{
+	if (drop_chunks(s, base, size) != size)
+		pvgpu_session_fail(s, "the worker did not let go of unused arena memory");
 }
 
 static int add_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
@@ -114,7 +128,7 @@ static int add_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t siz
 		int err = pvgpu_is_dead(s) ? -EPIPE : s->link->ops->grow(s->link, base + at, n);
 
 		if (err) {
-			drop_chunks(s, base, at);
+			drop_unused(s, base, at);
 			return err;
 		}
 	}
@@ -134,6 +148,20 @@ static bool make_room(struct pvgpu_arena *a)
 	a->region = region;
 	a->cap = cap;
 	return true;
+}
+
+/* Under arena.lock: out of the table, so that nobody allocates from it; and back. */
+static void take_out(struct pvgpu_arena *a, unsigned int i)
+{
+	a->n--;
+	memmove(&a->region[i], &a->region[i + 1], (a->n - i) * sizeof(a->region[0]));
+}
+
+static void put_in(struct pvgpu_arena *a, unsigned int i, struct pvgpu_region *r)
+{
+	memmove(&a->region[i + 1], &a->region[i], (a->n - i) * sizeof(a->region[0]));
+	a->region[i] = r;
+	a->n++;
 }
 
 /* Under arena.grow: a region of size bytes. 0 or a negative errno. */
@@ -156,16 +184,13 @@ static int add_region(struct pvgpu_session *s, uint64_t size, bool staging)
 		goto out_pages;
 	pvgpu_lock(&a->lock);
 	if (make_room(a)) {
-		memmove(&a->region[place + 1], &a->region[place],
-			(a->n - place) * sizeof(a->region[0]));
-		a->region[place] = r;
-		a->n++;
+		put_in(a, place, r);
 		a->used += size;
 		pvgpu_unlock(&a->lock);
 		return 0;
 	}
 	pvgpu_unlock(&a->lock);
-	drop_chunks(s, r->base, size);
+	drop_unused(s, r->base, size);
 	err = -ENOMEM;
 out_pages:
 	pvgpu_pages_destroy(&r->pages);
@@ -174,7 +199,38 @@ out_free:
 	return err;
 }
 
-/* Under arena.grow: give empty regions back; staging ones, too, when memory is short. */
+/*
+ * Under arena.grow: an empty region's memory goes back, but for what the worker still uses. False:
+ * some is left, at the region's end, as a smaller region.
+ */
+static bool give_back(struct pvgpu_session *s, struct pvgpu_region *r)
+{
+	const uint64_t gone = drop_chunks(s, r->base, r->size);
+
+	pvgpu_lock(&s->arena.lock);
+	s->arena.used -= gone;
+	pvgpu_unlock(&s->arena.lock);
+	if (gone && gone < r->size) {
+		struct pvgpu_pages less;
+
+		if (pvgpu_pages_init(&less, (uint32_t)((r->size - gone) / PVGPU_PAGE))) {
+			pvgpu_session_fail(s, "out of memory");
+			return true;
+		}
+		pvgpu_pages_destroy(&r->pages);
+		r->pages = less;
+	}
+	if (gone == r->size)
+		return true;
+	r->base += gone;
+	r->size -= gone;
+	return false;
+}
+
+/*
+ * Under arena.grow: give empty regions back; staging ones, too, when memory is short. What is busy,
+ * because other threads have work under way that may use anything, waits for the next time.
+ */
 static void trim(struct pvgpu_session *s, bool all)
 {
 	struct pvgpu_arena *a = &s->arena;
@@ -184,19 +240,25 @@ static void trim(struct pvgpu_session *s, bool all)
 	a->trim = false;
 	while (i < a->n) {
 		struct pvgpu_region *r = a->region[i];
+		bool gone;
 
 		if (r->pages.used || (r->staging && !all)) {
 			i++;
 			continue;
 		}
-		a->n--;
-		memmove(&a->region[i], &a->region[i + 1], (a->n - i) * sizeof(a->region[0]));
-		a->used -= r->size;
+		take_out(a, i);
 		pvgpu_unlock(&a->lock);
-		drop_chunks(s, r->base, r->size);
-		pvgpu_pages_destroy(&r->pages);
-		free(r);
+		gone = give_back(s, r);
+		if (gone) {
+			pvgpu_pages_destroy(&r->pages);
+			free(r);
+		}
 		pvgpu_lock(&a->lock);
+		if (!gone) {
+			/* Only whoever holds arena.grow changes the table: its place is still i. */
+			put_in(a, i++, r);
+			a->trim |= !r->staging;
+		}
 	}
 	pvgpu_unlock(&a->lock);
 }

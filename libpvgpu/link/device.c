@@ -162,7 +162,8 @@ static int dev_shrink(struct pvgpu_link *l, void *address, uint64_t size)
 	struct pvgpu_ioc_chunk m = {.address = (uintptr_t)address, .size = size};
 	const int err = ask_chunk(device(l), PVGPU_IOC_SHRINK, &m);
 
-	unmap_chunk(address, size);
+	if (err != -EBUSY)
+		unmap_chunk(address, size);
 	return err;
 }
 

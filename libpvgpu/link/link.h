@@ -33,7 +33,8 @@ struct pvgpu_link_ops {
 	/*
 	 * Add (remove) a chunk of arena memory: mapped at `address` here, over an inaccessible
 	 * reservation, and in the worker. One at a time. 0; -ENOMEM and the like: not now; -EPROTO:
-	 * the worker misbehaves; -EPIPE: it is gone. Called with cancellation off, as shrink().
+	 * the worker misbehaves; -EPIPE: it is gone. Called with cancellation off, as shrink(),
+	 * which may say -EBUSY: work may still use the chunk, and it stays.
 	 */
 	int (*grow)(struct pvgpu_link *l, void *address, uint64_t size);
 	int (*shrink)(struct pvgpu_link *l, void *address, uint64_t size);

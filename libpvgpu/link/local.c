@@ -250,7 +250,8 @@ static int local_shrink(struct pvgpu_link *l, void *address, uint64_t size)
 {
 	int err = ask_chunk(local(l), CHUNK_REMOVE, address, size, -1);
 
-	unmap_chunk(address, size);
+	if (err != -EBUSY)
+		unmap_chunk(address, size);
 	return err;
 }
 

@@ -23,6 +23,7 @@ static struct {
 	uint64_t largest;                    /* of the chunks asked for */
 	unsigned int grown, shrunk, refused; /* calls */
 	int error;                           /* of a refusal */
+	unsigned int idle;                   /* so many chunks may go */
 } fake;
 
 static struct pvgpu_session *s;
@@ -47,6 +48,8 @@ static int grow(struct pvgpu_link *l, void *address, uint64_t size)
 
 static int shrink(struct pvgpu_link *l, void *address, uint64_t size)
 {
+	if (fake.shrunk >= fake.idle)
+		return -EBUSY;
 	mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 	     0);
 	fake.used -= size;
@@ -70,6 +73,7 @@ static void setup(void)
 	memset(&fake, 0, sizeof(fake));
 	fake.budget = 96 * MIB; /* of 128 in all: disks and network cards have some */
 	fake.error = -ENOSPC;
+	fake.idle = UINT32_MAX;
 	fake.link = (struct pvgpu_link){.ops = &link_ops,
 					.page = &fake.page,
 					.cmd_size = PVGPU_RING_MIN,
@@ -185,6 +189,49 @@ START_TEST(chunks_fit_the_link)
 }
 END_TEST
 
+/* Work of other threads may use any chunk: what is busy stays, serves again, and goes later. */
+START_TEST(busy_memory_stays)
+{
+	void *p, *again;
+
+	fake.idle = 0;
+	p = pvgpu_arena_alloc(s, 10 * MIB, false);
+	pvgpu_arena_free(s, p);
+	ck_assert_int_eq(pvgpu_session_status(s), 0);
+	ck_assert_uint_eq(fake.used, 10 * MIB);
+	ck_assert(!pvgpu_arena_contains(s, p, 1));
+	again = pvgpu_arena_alloc(s, 10 * MIB, false);
+	ck_assert_ptr_eq(again, p);
+	ck_assert_uint_eq(fake.grown, 1);
+	fake.idle = UINT32_MAX;
+	pvgpu_arena_free(s, again);
+	ck_assert_uint_eq(fake.used, 0);
+}
+END_TEST
+
+START_TEST(busy_parts_stay)
+{
+	void *p, *rest;
+
+	fake.link.chunk_max = 8 * MIB;
+	p = pvgpu_arena_alloc(s, 50 * MIB, false);
+	fake.idle = 3;
+	pvgpu_arena_free(s, p);
+	ck_assert_int_eq(pvgpu_session_status(s), 0);
+	ck_assert_uint_eq(fake.used, 26 * MIB);
+	ck_assert_uint_eq(s->arena.used, 26 * MIB);
+	rest = pvgpu_arena_alloc(s, 26 * MIB, false);
+	ck_assert_ptr_eq(rest, (char *)p + 24 * MIB);
+	ck_assert_uint_eq(fake.grown, 7);
+	/* What is free again lies before it. */
+	ck_assert_ptr_eq(pvgpu_arena_alloc(s, 24 * MIB, false), p);
+	fake.idle = UINT32_MAX;
+	pvgpu_arena_free(s, rest);
+	pvgpu_arena_free(s, p);
+	ck_assert_uint_eq(fake.used, 0);
+}
+END_TEST
+
 /* Where the session may have little, no region takes much of it in advance. */
 START_TEST(small_limits_make_small_regions)
 {
@@ -222,6 +269,8 @@ int main(void)
 	tcase_add_test(t, staging_takes_what_is_left);
 	tcase_add_test(t, a_shortage_is_remembered);
 	tcase_add_test(t, chunks_fit_the_link);
+	tcase_add_test(t, busy_memory_stays);
+	tcase_add_test(t, busy_parts_stay);
 	tcase_add_test(t, small_limits_make_small_regions);
 	tcase_add_loop_test(t, only_shortages_are_tried_again, 0, 2);
 	suite_add_tcase(suite, t);
