@@ -29,7 +29,8 @@
 #define PVGPU_SUP_LOG_FD     5 /* the log pipe or file; 1 and 2 are device output after the seal */
 
 enum pvgpu_sup_kind {
-	PVGPU_SUP_READY = 1, /* worker: prepared; a = driver version, b = device memory in bytes */
+	PVGPU_SUP_READY = 1, /* worker: prepared; a = driver version, b = device memory in bytes,
+			      * reason = the GPU's name */
 	PVGPU_SUP_ASSIGN =
 		2, /* pvgpud: struct pvgpu_sup_assign with the fds of enum pvgpu_sup_fd */
 	PVGPU_SUP_SEALED = 3, /* worker: serving */

@@ -121,6 +121,7 @@ struct far {
 	CUdevice dev; /* the GPU that this worker serves */
 	int driver_version;
 	size_t total_mem; /* of the GPU, bytes */
+	char model[64];   /* its name */
 };
 #undef FAR_MEMBER
 

@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 	    gpu_check(&w.far, reason, sizeof(reason)) < 0)
 		return fail(&w, reason);
 	if (control_say(&w, PVGPU_SUP_READY, (uint64_t)w.far.driver_version, w.far.total_mem,
-			NULL) < 0)
+			w.far.model) < 0)
 		return 0;
 	r = serve(&w);
 	/* The far end's threads may hold locks that atexit handlers want. */

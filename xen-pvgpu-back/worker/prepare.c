@@ -68,5 +68,8 @@ int prepare(struct worker *w, char *reason, size_t cap)
 	r = f->cuDeviceTotalMem_v2(&f->total_mem, f->dev);
 	if (r)
 		return far_failed(w, "cuDeviceTotalMem", r, reason, cap);
+	r = f->cuDeviceGetName(f->model, sizeof(f->model), f->dev);
+	if (r)
+		return far_failed(w, "cuDeviceGetName", r, reason, cap);
 	return check_isolation(w, reason, cap);
 }
