@@ -25,6 +25,8 @@ def stages(full=False):
               ["python3 tests/check/include_rules.py", f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
               [f"{MAKE} check-protocol", f"{MAKE} check-versions"]),
+        Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",
+              [f"{MAKE} check-module"], limit=1200),
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
