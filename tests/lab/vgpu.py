@@ -108,7 +108,8 @@ class Pvgpud:
 
     def attach(self, guest, number=0, memory="256M", policy="", wait=True):
         v = Vgpu(self, guest, number)
-        v.attach(memory, policy)
+        v.memory, v.policy = memory, policy
+        v.attach()
         if wait:
             v.wait_connected()
         return v
@@ -130,6 +131,7 @@ class Vgpu:
     def __init__(self, pvgpud, guest, number):
         self.pvgpud, self.lab, self.guest, self.number = pvgpud, pvgpud.lab, guest, number
         self.uuid = str(uuid.uuid4())
+        self.memory, self.policy = "256M", ""
 
     @property
     def front(self):
@@ -139,14 +141,14 @@ class Vgpu:
     def back(self):
         return f"/local/domain/{self.pvgpud.domid}/backend/pvgpu/{self.guest.domid}/{self.number}"
 
-    def attach(self, memory, policy):
-        """As the toolstack does: both directories and their permissions, the states last."""
+    def attach(self):
+        """As the toolstack does, and again after a detach: both directories and their permissions, the states last."""
         fe, be = self.guest.domid, self.pvgpud.domid
         front, back = self.front, self.back
         keys = {f"{back}/frontend": front, f"{back}/frontend-id": fe, f"{back}/online": 1, f"{back}/uuid": self.uuid,
-                f"{back}/memory": memory, f"{front}/backend": back, f"{front}/backend-id": be}
-        if policy:
-            keys[f"{back}/policy"] = policy
+                f"{back}/memory": self.memory, f"{front}/backend": back, f"{front}/backend-id": be}
+        if self.policy:
+            keys[f"{back}/policy"] = self.policy
         theirs = [k for k in keys if k.startswith(back)]
         self.lab.dom0.run("set -e\n" + "xenstore-write " + " ".join(f"{k} '{v}'" for k, v in keys.items()) +
                           f"\nxenstore-chmod {back} n{be} r{fe}\nxenstore-chmod {front} n{fe} r{be}\n" +
@@ -202,9 +204,19 @@ class Vgpu:
                                                           for k, v in wanted.items()))
 
 
+def program(name, arguments="", env=""):
+    """The command that runs one of tests/programs in a guest, through pvgpu."""
+    return " ".join(f"{env} {GUEST_ENV} {TOP}/programs/{name} {arguments}".split())
+
+
 def run_program(guest, name, arguments="", limit=180, env="", check=True):
-    """One of tests/programs in a guest, through pvgpu."""
-    return guest.run(f"{env} {GUEST_ENV} {TOP}/programs/{name} {arguments}".strip(), limit=limit, check=check)
+    return guest.run(program(name, arguments, env), limit=limit, check=check)
+
+
+def output_of(lab, name, arguments=""):
+    """What such a program prints on the simulated GPU itself, in dom0."""
+    env = f"SIMCUDA_GPU=/dev/shm/direct SIMCUDA_THREADS=1 LD_LIBRARY_PATH={TOP}/simcuda"
+    return lab.dom0.run(f"{env} {TOP}/programs/{name} {arguments}; s=$?; rm -f /dev/shm/direct; exit $s", limit=180).out
 
 
 class Cuda:
@@ -247,6 +259,19 @@ class Cuda:
         self.process.write("quit\n")
         r = self.process.wait(limit)
         assert r.status == 0, f"{self.guest.name}: lab-cuda ended with {r.status}: {r.err}"
+
+    def fails(self, command, limit=120):
+        """The call gives an error; which one."""
+        got = self.ask(command, limit)
+        assert got.startswith("CUDA_ERROR_"), f"{self.guest.name}: '{command}' gave {got}, no error"
+        return got.split()[0]
+
+    def is_lost(self, limit=120):
+        """Its session has ended: from now on each call gives the same error."""
+        first = self.fails("check", limit)
+        for command in ("alloc 4096", "sync", "spin"):
+            self.want(command, first)
+        return first
 
     def kill(self, signal=9):
         self.guest.run(f"kill -{signal} {self.pid}")

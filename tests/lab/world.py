@@ -8,8 +8,8 @@ import re
 
 import vgpu
 
-# Keys that count or tell what has happened.
-MOVING = re.compile(r"/pvgpu/(?:\d+/\d+/)?(?:statistics|last-reason|gpu-memory-free) = ")
+# Keys that count or tell what has happened, and numbers that are new after each connection.
+MOVING = re.compile(r"/pvgpu/(?:\d+/(?:\d+/)?)?(?:statistics|last-reason|gpu-memory-free|ring-ref|event-channel) = ")
 
 
 class World:
