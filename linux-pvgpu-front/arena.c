@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Chunks of arena. A chunk that is being added or removed belongs to its request, whoever waits:
+ * a process that is interrupted asks again and finds it.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+/*
+ * Places in the file: the ring at 0, chunk i at FIRST + i GiB. So a 32-bit process reaches all of
+ * them, and none is used for two chunks at a time.
+ */
+#define PLACE_SHIFT 30
+#define FIRST       4u
+
+enum chunk_state {
+	ADDING,
+	READY,
+	REMOVING,
+	REMOVED, /* or never added; error says why */
+};
+
+struct chunk {
+	struct kref ref; /* the session's table; whoever waits; the request */
+	struct pvgpu_session *s;
+	u32 at; /* in s->chunks */
+	u64 address, size;
+	struct pvgpu_mem *mem;  /* under s->lock */
+	enum chunk_state state; /* written under s->lock */
+	bool told;              /* GROW has returned it */
+	int error;              /* of the latest request; then its text */
+	char text[sizeof(((struct pvgpu_ctl_msg *)0)->u.text) + 1];
+	struct pvgpu_req req;
+};
+
+static void free_chunk(struct kref *ref)
+{
+	kfree(container_of(ref, struct chunk, ref));
+}
+
+static void put_chunk(struct chunk *c)
+{
+	kref_put(&c->ref, free_chunk);
+}
+
+/* Under s->lock: out of the table; its memory is the caller's. */
+static struct pvgpu_mem *take_out(struct chunk *c, int error)
+{
+	struct pvgpu_mem *m = c->mem;
+
+	c->mem = NULL;
+	c->error = error;
+	smp_store_release(&c->state, REMOVED);
+	xa_erase(&c->s->chunks, c->at);
+	c->s->arena -= c->size;
+	put_chunk(c);
+	return m;
+}
+
+void pvgpu_chunks_drop(struct pvgpu_session *s, struct list_head *list)
+{
+	struct pvgpu_mem *m;
+	struct chunk *c;
+	unsigned long i;
+
+	xa_for_each(&s->chunks, i, c) {
+		m = take_out(c, -EPIPE);
+		list_add_tail(&m->node, list);
+	}
+}
+
+struct pvgpu_mem *pvgpu_chunk_at(struct pvgpu_session *s, u64 offset)
+{
+	const u64 place = offset >> PLACE_SHIFT;
+	struct chunk *c = NULL;
+
+	if (place >= FIRST && place < FIRST + PVGPU_CHUNKS_MAX &&
+	    !(offset & ((1ull << PLACE_SHIFT) - 1)))
+		c = xa_load(&s->chunks, place - FIRST);
+	return c && c->state == READY ? c->mem : NULL;
+}
+
+/* Under s->lock: a chunk that shares an address with these. */
+static struct chunk *overlapping(struct pvgpu_session *s, u64 address, u64 size)
+{
+	struct chunk *c;
+	unsigned long i;
+
+	xa_for_each(&s->chunks, i, c)
+		if (address < c->address + c->size && c->address < address + size)
+			return c;
+	return NULL;
+}
+
+/* ---- requests ---- */
+
+static void keep_error(struct chunk *c, const struct pvgpu_req *req)
+{
+	c->error = req->result;
+	c->text[0] = '\0';
+	if (req->result && req->result != -EPIPE)
+		pvgpu_printable(c->text, sizeof(c->text), req->answer.u.text,
+				sizeof(req->answer.u.text));
+}
+
+static void added(struct pvgpu_req *req)
+{
+	struct chunk *c = container_of(req, struct chunk, req);
+	struct pvgpu_session *s = c->s;
+	struct pvgpu_mem *end = NULL;
+
+	mutex_lock(&s->lock);
+	/* The session may have taken it back already. */
+	if (c->state == ADDING) {
+		keep_error(c, req);
+		if (req->result)
+			end = take_out(c, req->result);
+		else
+			smp_store_release(&c->state, READY);
+		if (c->mem)
+			pvgpu_mem_end_dir(c->mem);
+	}
+	mutex_unlock(&s->lock);
+	if (end)
+		pvgpu_mem_end(end);
+	wake_up_all(&s->wait);
+	put_chunk(c);
+	pvgpu_session_put(s);
+}
+
+static void removed(struct pvgpu_req *req)
+{
+	struct chunk *c = container_of(req, struct chunk, req);
+	struct pvgpu_session *s = c->s;
+	struct pvgpu_mem *end = NULL;
+
+	mutex_lock(&s->lock);
+	if (c->state == REMOVING) {
+		keep_error(c, req);
+		if (req->result)
+			smp_store_release(&c->state, READY);
+		else
+			end = take_out(c, 0);
+	}
+	mutex_unlock(&s->lock);
+	if (end)
+		pvgpu_mem_end(end);
+	wake_up_all(&s->wait);
+	put_chunk(c);
+	pvgpu_session_put(s);
+}
+
+/* With references for the request. */
+static int send(struct chunk *c, u32 op)
+{
+	struct pvgpu_req *req = &c->req;
+	int ret;
+
+	memset(req, 0, sizeof(*req));
+	req->done = op == PVGPU_CTL_CHUNK_ADD ? added : removed;
+	req->msg.op = op;
+	req->msg.session = c->s->number;
+	req->msg.u.chunk.address = c->address;
+	req->msg.u.chunk.size = c->size;
+	if (op == PVGPU_CTL_CHUNK_ADD)
+		req->msg.u.chunk.dir = pvgpu_mem_dir(c->mem);
+	kref_get(&c->ref);
+	kref_get(&c->s->ref);
+	ret = pvgpu_submit(c->s->vgpu, req, c->s->gen);
+	if (ret) {
+		put_chunk(c);
+		pvgpu_session_put(c->s);
+	}
+	return ret;
+}
+
+static bool settled(const struct chunk *c)
+{
+	const enum chunk_state state = smp_load_acquire(&c->state);
+
+	return state == READY || state == REMOVED;
+}
+
+/* Until the request is answered or the session is gone; gives the chunk's reference back. */
+static long await(struct chunk *c, bool grow, struct pvgpu_ioc_chunk *out, struct pvgpu_why *why)
+{
+	struct pvgpu_session *s = c->s;
+	long ret;
+
+	ret = wait_event_interruptible(s->wait, settled(c));
+	if (ret)
+		goto out;
+	mutex_lock(&s->lock);
+	ret = c->error;
+	if (ret)
+		pvgpu_say(why, "%s", c->text[0] ? c->text : "the session is lost");
+	else if (grow && c->state != READY)
+		ret = -EPIPE;
+	else if (grow && c->told)
+		ret = -EEXIST;
+	else if (grow) {
+		c->told = true;
+		out->offset = (u64)(FIRST + c->at) << PLACE_SHIFT;
+	}
+	mutex_unlock(&s->lock);
+out:
+	put_chunk(c);
+	return ret;
+}
+
+static bool good_range(const struct pvgpu_ioc_chunk *c)
+{
+	return c->size && c->size <= PVGPU_CTL_CHUNK_MAX && !(c->size & ~PAGE_MASK) &&
+	       !(c->address & ~PAGE_MASK) && c->address && c->address <= U64_MAX - c->size;
+}
+
+static long lost(struct pvgpu_why *why)
+{
+	pvgpu_say(why, "the session is lost");
+	return -EPIPE;
+}
+
+/* ---- grow ---- */
+
+/* Under s->lock: the chunk of a GROW that was interrupted, 0 for none yet, or an error. */
+static struct chunk *resumed(struct pvgpu_session *s, const struct pvgpu_ioc_chunk *want,
+			     struct pvgpu_why *why)
+{
+	struct chunk *c = overlapping(s, want->address, want->size);
+
+	if (!c)
+		return NULL;
+	if (c->address == want->address && c->size == want->size && !c->told &&
+	    c->state != REMOVING) {
+		kref_get(&c->ref);
+		return c;
+	}
+	pvgpu_say(why, "there is a chunk at 0x%llx already", c->address);
+	return ERR_PTR(-EEXIST);
+}
+
+/* Under s->lock: into the table, and off to the backend. */
+static int enter(struct pvgpu_session *s, struct chunk *c, struct pvgpu_why *why)
+{
+	int ret;
+
+	if (c->size > s->arena_limit || s->arena > s->arena_limit - c->size) {
+		pvgpu_say(why, "the session may have %llu KiB of arena, and has %llu",
+			  s->arena_limit >> 10, s->arena >> 10);
+		return -ENOMEM;
+	}
+	ret = xa_alloc(&s->chunks, &c->at, c, XA_LIMIT(0, PVGPU_CHUNKS_MAX - 1),
+		       GFP_KERNEL_ACCOUNT);
+	if (ret) {
+		pvgpu_say(why, "the session has %u chunks of arena, the most that there may be",
+			  PVGPU_CHUNKS_MAX);
+		return ret == -EBUSY ? -ENOMEM : ret;
+	}
+	ret = send(c, PVGPU_CTL_CHUNK_ADD);
+	if (ret) {
+		xa_erase(&s->chunks, c->at);
+		return lost(why);
+	}
+	s->arena += c->size;
+	kref_get(&c->ref);
+	return 0;
+}
+
+static int new_chunk(struct pvgpu_session *s, const struct pvgpu_ioc_chunk *want,
+		     struct chunk **out, struct pvgpu_why *why)
+{
+	struct chunk *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!c) {
+		pvgpu_say(why, "out of memory");
+		return -ENOMEM;
+	}
+	kref_init(&c->ref);
+	c->s = s;
+	c->address = want->address;
+	c->size = want->size;
+	c->state = ADDING;
+	ret = pvgpu_mem_new(s->vgpu->backend, c->size, true, &c->mem, why);
+	if (ret) {
+		put_chunk(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+long pvgpu_grow(struct pvgpu_session *s, struct pvgpu_ioc_chunk *want, struct pvgpu_why *why)
+{
+	struct chunk *c, *new;
+	long ret;
+
+	if (!good_range(want)) {
+		pvgpu_say(why, "a chunk is of whole pages, at most %u MiB",
+			  PVGPU_CTL_CHUNK_MAX >> 20);
+		return -EINVAL;
+	}
+	mutex_lock(&s->lock);
+	c = resumed(s, want, why);
+	mutex_unlock(&s->lock);
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	if (c)
+		return await(c, true, want, why);
+
+	/* The memory comes without the lock, so that a large chunk holds up nobody. */
+	ret = new_chunk(s, want, &new, why);
+	if (ret)
+		return ret;
+	mutex_lock(&s->lock);
+	c = resumed(s, want, why);
+	if (IS_ERR(c))
+		ret = PTR_ERR(c);
+	else if (!c && (!s->ring || pvgpu_session_life(s) != PVGPU_OPEN))
+		ret = lost(why);
+	else if (!c)
+		ret = enter(s, new, why);
+	mutex_unlock(&s->lock);
+	if (!ret && !c)
+		return await(new, true, want, why);
+	/* Another thread was faster, or it is refused. */
+	pvgpu_mem_end(new->mem);
+	put_chunk(new);
+	return ret ? ret : await(c, true, want, why);
+}
+
+/* ---- shrink ---- */
+
+long pvgpu_shrink(struct pvgpu_session *s, struct pvgpu_ioc_chunk *want, struct pvgpu_why *why)
+{
+	struct chunk *c;
+	long ret = 0;
+
+	if (!good_range(want)) {
+		pvgpu_say(why, "no such chunk");
+		return -EINVAL;
+	}
+	if (pvgpu_session_life(s) != PVGPU_OPEN)
+		return lost(why);
+	mutex_lock(&s->lock);
+	c = overlapping(s, want->address, want->size);
+	if (!c) {
+		mutex_unlock(&s->lock);
+		return 0; /* what was removed while its process was interrupted */
+	}
+	if (c->address != want->address || c->size != want->size) {
+		pvgpu_say(why, "the chunk at 0x%llx has %llu KiB", c->address, c->size >> 10);
+		ret = -EINVAL;
+	} else if (c->state == ADDING) {
+		pvgpu_say(why, "the chunk is being added");
+		ret = -EBUSY;
+	} else if (c->state == READY) {
+		WRITE_ONCE(c->state, REMOVING);
+		ret = send(c, PVGPU_CTL_CHUNK_REMOVE);
+		if (ret) {
+			WRITE_ONCE(c->state, READY);
+			ret = lost(why);
+		}
+	}
+	if (!ret)
+		kref_get(&c->ref);
+	mutex_unlock(&s->lock);
+	return ret ? ret : await(c, false, want, why);
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The control ring and event channels. Requests wait in `queued` for a slot, then in `sent` for
+ * their answer. The backend is believed nothing: an answer must fit a request that was sent, and
+ * broken indices end the connection.
+ */
+#include <linux/interrupt.h>
+#include <linux/slab.h>
+#include <xen/page.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+#define BUDGET    64  /* messages at a time, so that other work gets its turn */
+#define ERRNO_MAX 133 /* of the generic table: ERFKILL, EHWPOISON */
+
+/* ---- event channels ---- */
+
+void pvgpu_channel_init(struct pvgpu_channel *c)
+{
+	spin_lock_init(&c->lock);
+	c->port = 0;
+	c->irq = 0;
+}
+
+static int no_channel(struct pvgpu_vgpu *v, int err, struct pvgpu_why *why)
+{
+	if (err != -ENOSPC) {
+		pvgpu_say(why, "no event channel: error %d", -err);
+		return err;
+	}
+	pvgpu_say(why, "out of event channels: raise max_event_channels of this guest");
+	dev_warn_ratelimited(&v->xdev->dev,
+			     "out of event channels: raise max_event_channels of this guest\n");
+	return err;
+}
+
+static void close_port(struct pvgpu_vgpu *v, evtchn_port_t port)
+{
+	struct evtchn_close close = {.port = port};
+
+	pvgpu_count(&v->stats.hypercalls);
+	if (HYPERVISOR_event_channel_op(EVTCHNOP_close, &close))
+		dev_warn(&v->xdev->dev, "cannot close event channel %u\n", port);
+}
+
+/*
+ * An unbound port for the backend and its interrupt. Not xenbus_alloc_evtchn(), which closes the
+ * whole device when there is no port.
+ */
+int pvgpu_channel_open(struct pvgpu_vgpu *v, struct pvgpu_channel *c, irq_handler_t handler,
+		       void *data, struct pvgpu_why *why)
+{
+	struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = v->backend};
+	unsigned long flags;
+	int ret;
+
+	pvgpu_count(&v->stats.hypercalls);
+	ret = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
+	if (ret)
+		return no_channel(v, ret, why);
+	c->port = alloc.port;
+	pvgpu_count(&v->stats.hypercalls); /* it is bound to a CPU */
+	ret = pvgpu_bind_evtchn(alloc.port, handler, c->name, data);
+	if (ret <= 0) {
+		close_port(v, alloc.port);
+		return no_channel(v, ret ? ret : -EINVAL, why);
+	}
+	spin_lock_irqsave(&c->lock, flags);
+	c->irq = ret;
+	spin_unlock_irqrestore(&c->lock, flags);
+	return 0;
+}
+
+/* Closes the port, too. No handler runs afterwards. */
+void pvgpu_channel_close(struct pvgpu_vgpu *v, struct pvgpu_channel *c, void *data)
+{
+	unsigned long flags;
+	int irq;
+
+	spin_lock_irqsave(&c->lock, flags);
+	irq = c->irq;
+	c->irq = 0;
+	spin_unlock_irqrestore(&c->lock, flags);
+	if (irq <= 0)
+		return;
+	pvgpu_count(&v->stats.hypercalls);
+	unbind_from_irqhandler(irq, data);
+}
+
+/* Through the interrupt's number: after a restore it has no port, which may be another's now. */
+void pvgpu_channel_notify(struct pvgpu_vgpu *v, struct pvgpu_channel *c)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&c->lock, flags);
+	if (c->irq > 0) {
+		notify_remote_via_irq(c->irq);
+		pvgpu_count(&v->stats.notifications);
+		pvgpu_count(&v->stats.hypercalls);
+	}
+	spin_unlock_irqrestore(&c->lock, flags);
+}
+
+void pvgpu_channel_eoi(struct pvgpu_vgpu *v, struct pvgpu_channel *c, bool spurious)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&c->lock, flags);
+	if (c->irq > 0) {
+		pvgpu_eoi(c->irq, spurious);
+		pvgpu_count(&v->stats.hypercalls);
+	}
+	spin_unlock_irqrestore(&c->lock, flags);
+}
+
+/* ---- requests ---- */
+
+static void broken(struct pvgpu_vgpu *v, const char *what)
+{
+	if (test_and_set_bit(PVGPU_BROKEN, &v->flags))
+		return;
+	dev_err(&v->xdev->dev, "the backend (domain %u) broke the control ring: %s\n", v->backend,
+		what);
+	pvgpu_kick(v);
+}
+
+static struct pvgpu_req *sent_with(struct pvgpu_vgpu *v, u32 id)
+{
+	struct pvgpu_req *req;
+
+	list_for_each_entry(req, &v->sent, node)
+		if (req->msg.id == id)
+			return req;
+	return NULL;
+}
+
+static u32 new_id(struct pvgpu_vgpu *v)
+{
+	do
+		v->last_id++;
+	while (!v->last_id || sent_with(v, v->last_id));
+	return v->last_id;
+}
+
+/* Under ctl_lock: publish what fits. True: ring the backend. */
+static bool pump(struct pvgpu_vgpu *v)
+{
+	bool published = false;
+
+	while (v->live && !list_empty(&v->queued)) {
+		struct pvgpu_req *req = list_first_entry(&v->queued, struct pvgpu_req, node);
+		int ret;
+
+		req->msg.id = new_id(v);
+		ret = pvgpu_ctl_put(&v->ctl, &req->msg);
+		if (ret == -EAGAIN)
+			break;
+		if (ret) {
+			v->live = false;
+			broken(v, "impossible index of the requests");
+			break;
+		}
+		list_move_tail(&req->node, &v->sent);
+		pvgpu_count(&v->stats.requests);
+		published = true;
+	}
+	return published;
+}
+
+int pvgpu_submit(struct pvgpu_vgpu *v, struct pvgpu_req *req, u32 gen)
+{
+	bool ring;
+
+	spin_lock(&v->ctl_lock);
+	if (!v->live || v->gen != gen) {
+		spin_unlock(&v->ctl_lock);
+		return -EPIPE;
+	}
+	list_add_tail(&req->node, &v->queued);
+	ring = pump(v);
+	spin_unlock(&v->ctl_lock);
+	if (ring)
+		pvgpu_channel_notify(v, &v->channel);
+	return 0;
+}
+
+/* ---- answers and events ---- */
+
+/* Under ctl_lock: the request that a message answers, taken out; NULL: none, or *bad. */
+static struct pvgpu_req *answered(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m, bool *bad)
+{
+	struct pvgpu_req *req = sent_with(v, m->id);
+
+	if (!req) {
+		pvgpu_count(&v->stats.answers_dropped);
+		return NULL;
+	}
+	*bad = m->op != req->msg.op || m->session != req->msg.session || m->error < 0;
+	if (*bad)
+		return NULL;
+	list_del_init(&req->node);
+	req->answer = *m;
+	req->result = m->error > ERRNO_MAX ? -EIO : -m->error;
+	return req;
+}
+
+static void take_event(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
+{
+	if (m->op == PVGPU_CTL_SESSION_ENDED)
+		pvgpu_session_ended(v, m);
+	else
+		pvgpu_count(&v->stats.answers_dropped);
+}
+
+/* One message: 1, 0 when there is none, or -EPROTO. */
+static int take_one(struct pvgpu_vgpu *v)
+{
+	struct pvgpu_req *req = NULL;
+	struct pvgpu_ctl_msg m;
+	bool ring = false, bad = false;
+	int ret = 0;
+
+	spin_lock(&v->ctl_lock);
+	if (v->live)
+		ret = pvgpu_ctl_peek(&v->ctl, 0, &m);
+	if (ret > 0) {
+		if (m.id)
+			req = answered(v, &m, &bad);
+		ring = pvgpu_ctl_release(&v->ctl, 1);
+	}
+	if (ret < 0 || bad)
+		v->live = false;
+	spin_unlock(&v->ctl_lock);
+
+	if (ring)
+		pvgpu_channel_notify(v, &v->channel);
+	if (ret < 0)
+		broken(v, "impossible index of the answers");
+	else if (bad)
+		broken(v, "an answer does not fit its request");
+	if (ret < 0 || bad)
+		return -EPROTO;
+	if (req)
+		req->done(req);
+	else if (ret && !m.id)
+		take_event(v, &m);
+	return ret;
+}
+
+void pvgpu_event_work(struct work_struct *w)
+{
+	struct pvgpu_vgpu *v = container_of(w, struct pvgpu_vgpu, event_work);
+	unsigned int n = 0;
+	bool ring;
+	int ret;
+
+	do
+		ret = take_one(v);
+	while (ret > 0 && ++n < BUDGET);
+	if (ret < 0)
+		return; /* the channel stays silent until it is closed */
+	spin_lock(&v->ctl_lock);
+	ring = pump(v);
+	spin_unlock(&v->ctl_lock);
+	if (ring)
+		pvgpu_channel_notify(v, &v->channel);
+	if (ret > 0)
+		queue_work(pvgpu_wq, &v->event_work);
+	else
+		pvgpu_channel_eoi(v, &v->channel, !n && !ring);
+}
+
+static irqreturn_t ctl_interrupt(int irq, void *data)
+{
+	struct pvgpu_vgpu *v = data;
+
+	pvgpu_count(&v->stats.events);
+	queue_work(pvgpu_wq, &v->event_work);
+	return IRQ_HANDLED;
+}
+
+/* ---- the connection ---- */
+
+int pvgpu_ctl_connect(struct pvgpu_vgpu *v, struct pvgpu_why *why)
+{
+	struct pvgpu_mem *m;
+	int ret;
+
+	v->backend = v->xdev->otherend_id;
+	ret = pvgpu_mem_new(v->backend, PVGPU_CTL_PAGE_SIZE, false, &m, why);
+	if (ret)
+		return ret;
+	spin_lock(&v->ctl_lock);
+	v->ctl_mem = m;
+	pvgpu_ctl_init_front(&v->ctl, pvgpu_mem_first(m));
+	clear_bit(PVGPU_BROKEN, &v->flags);
+	v->gen++;
+	v->live = true;
+	spin_unlock(&v->ctl_lock);
+	ret = pvgpu_channel_open(v, &v->channel, ctl_interrupt, v, why);
+	if (ret) {
+		spin_lock(&v->ctl_lock);
+		v->live = false;
+		v->ctl_mem = NULL;
+		spin_unlock(&v->ctl_lock);
+		pvgpu_mem_end(m);
+	}
+	return ret;
+}
+
+/* No event work runs afterwards, and no request is accepted; those that were go to reqs. */
+void pvgpu_ctl_disconnect(struct pvgpu_vgpu *v, struct list_head *reqs)
+{
+	spin_lock(&v->ctl_lock);
+	v->live = false;
+	v->ready = false;
+	list_splice_tail_init(&v->sent, reqs);
+	list_splice_tail_init(&v->queued, reqs);
+	spin_unlock(&v->ctl_lock);
+	pvgpu_channel_close(v, &v->channel, v);
+	cancel_work_sync(&v->event_work);
+	if (v->ctl_mem)
+		list_add_tail(&v->ctl_mem->node, &v->limbo);
+	v->ctl_mem = NULL;
+}
+
+void pvgpu_ctl_fail(struct list_head *reqs)
+{
+	struct pvgpu_req *req, *next;
+
+	list_for_each_entry_safe(req, next, reqs, node) {
+		list_del_init(&req->node);
+		req->result = -EPIPE;
+		req->done(req);
+	}
+}
+
+/* Whether the event channels are gone with the domain that had them: after a restore. */
+bool pvgpu_ctl_void(struct pvgpu_vgpu *v)
+{
+	return v->channel.irq > 0 && irq_from_evtchn(v->channel.port) != v->channel.irq;
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* /dev/pvgpuN: see uapi/pvgpu.h. */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+struct pvgpu_file {
+	struct pvgpu_vgpu *vgpu;
+	struct mutex lock;             /* one OPEN at a time */
+	struct pvgpu_session *opening; /* under lock: OPEN has not returned it yet */
+	spinlock_t slock;
+	struct pvgpu_session *session; /* set once, under slock: pollers may sit on its queue */
+};
+
+/* ---- open and release ---- */
+
+/* Called with misc's lock, which the end of the device takes: the vGPU is there. */
+static int file_open(struct inode *inode, struct file *file)
+{
+	struct pvgpu_vgpu *v = container_of(file->private_data, struct pvgpu_vgpu, misc);
+	struct pvgpu_file *f;
+	bool ready;
+
+	spin_lock(&v->ctl_lock);
+	ready = v->ready;
+	spin_unlock(&v->ctl_lock);
+	if (!ready)
+		return -ENODEV;
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	if (!f)
+		return -ENOMEM;
+	mutex_init(&f->lock);
+	spin_lock_init(&f->slock);
+	f->vgpu = v;
+	kref_get(&v->ref);
+	atomic_inc(&v->opens);
+	file->private_data = f;
+	return nonseekable_open(inode, file);
+}
+
+static void drop(struct pvgpu_session *s)
+{
+	if (!s)
+		return;
+	pvgpu_session_close(s);
+	pvgpu_session_put(s);
+}
+
+static int file_release(struct inode *inode, struct file *file)
+{
+	struct pvgpu_file *f = file->private_data;
+	struct pvgpu_vgpu *v = f->vgpu;
+
+	drop(f->opening);
+	drop(f->session);
+	if (atomic_dec_and_test(&v->opens))
+		pvgpu_kick(v);
+	pvgpu_vgpu_put(v);
+	kfree(f);
+	return 0;
+}
+
+/* With a reference; NULL: none is open. */
+static struct pvgpu_session *session_of(struct pvgpu_file *f)
+{
+	struct pvgpu_session *s;
+
+	spin_lock(&f->slock);
+	s = f->session;
+	if (s)
+		kref_get(&s->ref);
+	spin_unlock(&f->slock);
+	return s;
+}
+
+/* ---- ioctl ---- */
+
+static long do_info(struct pvgpu_file *f, void __user *arg)
+{
+	struct pvgpu_vgpu *v = f->vgpu;
+	struct pvgpu_ioc_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.version = PVGPU_UAPI_VERSION;
+	info.index = v->index;
+	info.devid = v->devid;
+	info.state = READ_ONCE(v->xdev->state);
+	spin_lock(&v->lock);
+	info.memory = v->id.memory;
+	info.features = v->id.features;
+	strscpy(info.uuid, v->id.uuid, sizeof(info.uuid));
+	strscpy(info.model, v->id.model, sizeof(info.model));
+	spin_unlock(&v->lock);
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long check_open(struct pvgpu_ioc_open *o, struct pvgpu_why *why)
+{
+	if (o->version != PVGPU_UAPI_VERSION) {
+		pvgpu_say(why, "pvgpu.ko speaks version %u, not %u", PVGPU_UAPI_VERSION,
+			  o->version);
+		return -EINVAL;
+	}
+	if (!o->cmd_size)
+		o->cmd_size = PVGPU_RING_CMD_DEFAULT;
+	if (!o->rep_size)
+		o->rep_size = PVGPU_RING_REP_DEFAULT;
+	if (!pvgpu_ring_size_ok(o->cmd_size) || !pvgpu_ring_size_ok(o->rep_size)) {
+		pvgpu_say(why, "ring sizes are powers of two from %u to %u bytes", PVGPU_RING_MIN,
+			  PVGPU_RING_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Until the backend has answered; then the session is the file's for good, or not at all. */
+static long await_open(struct pvgpu_file *f, struct pvgpu_ioc_open *o, struct pvgpu_why *why)
+{
+	struct pvgpu_session *s = f->opening;
+	long ret;
+
+	ret = wait_event_interruptible(s->wait, pvgpu_session_life(s) != PVGPU_OPENING);
+	if (ret)
+		return ret;
+	f->opening = NULL;
+	if (pvgpu_session_life(s) != PVGPU_GONE) {
+		spin_lock(&f->slock);
+		f->session = s;
+		spin_unlock(&f->slock);
+		o->session = s->backend_number;
+		o->cmd_size = s->cmd_size;
+		o->rep_size = s->rep_size;
+		o->arena_limit = s->arena_limit;
+		o->chunk_max = PVGPU_CTL_CHUNK_MAX;
+		return 0;
+	}
+	ret = s->error ? s->error : -EPIPE;
+	pvgpu_say(why, "%s", s->text[0] ? s->text : "the connection to the backend has ended");
+	pvgpu_session_put(s);
+	return ret;
+}
+
+static long open_session(struct pvgpu_file *f, struct pvgpu_ioc_open *o, struct pvgpu_why *why)
+{
+	long ret;
+
+	if (f->session) {
+		pvgpu_say(why, "this file has had its session; open another");
+		return -EBUSY;
+	}
+	if (!f->opening) {
+		ret = pvgpu_session_start(f->vgpu, o->cmd_size, o->rep_size, &f->opening, why);
+		if (ret)
+			return ret;
+	}
+	return await_open(f, o, why);
+}
+
+static long do_open(struct pvgpu_file *f, void __user *arg)
+{
+	struct pvgpu_ioc_open o;
+	struct pvgpu_why why = {""};
+	long ret;
+
+	if (copy_from_user(&o, arg, sizeof(o)))
+		return -EFAULT;
+	ret = check_open(&o, &why);
+	if (!ret) {
+		if (mutex_lock_interruptible(&f->lock))
+			return -ERESTARTSYS;
+		ret = open_session(f, &o, &why);
+		mutex_unlock(&f->lock);
+	}
+	/* What comes back is asked with again. */
+	if (ret == -ERESTARTSYS)
+		return ret;
+	memcpy(o.reason, why.text, sizeof(o.reason));
+	return copy_to_user(arg, &o, sizeof(o)) ? -EFAULT : ret;
+}
+
+static long do_wait(struct pvgpu_session *s, void __user *arg)
+{
+	struct pvgpu_ioc_wait w;
+	unsigned long left;
+	long ret = 0;
+
+	if (copy_from_user(&w, arg, sizeof(w)))
+		return -EFAULT;
+	if (w.pad || (w.what & ~(PVGPU_GOT_RUNG | PVGPU_GOT_KICKED | PVGPU_GOT_HANGUP)))
+		return -EINVAL;
+	left = w.timeout_ms > 0 ? msecs_to_jiffies(w.timeout_ms) : 0;
+	/* Another thread may take what woke us. */
+	while (!(w.got = pvgpu_session_take(s, w.what))) {
+		if (w.timeout_ms < 0) {
+			ret = wait_event_interruptible(s->wait, pvgpu_session_has(s, w.what));
+			if (ret)
+				return ret;
+			continue;
+		}
+		if (!left)
+			break;
+		ret = wait_event_interruptible_timeout(s->wait, pvgpu_session_has(s, w.what), left);
+		if (ret < 0)
+			return -EINTR; /* begun anew it would wait too long */
+		left = ret;
+	}
+	return copy_to_user(arg, &w, sizeof(w)) ? -EFAULT : 0;
+}
+
+static long do_chunk(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
+{
+	struct pvgpu_ioc_chunk c;
+	struct pvgpu_why why = {""};
+	long ret;
+
+	if (copy_from_user(&c, arg, sizeof(c)))
+		return -EFAULT;
+	c.offset = 0;
+	ret = cmd == PVGPU_IOC_GROW ? pvgpu_grow(s, &c, &why) : pvgpu_shrink(s, &c, &why);
+	if (ret == -ERESTARTSYS)
+		return ret;
+	memcpy(c.reason, why.text, sizeof(c.reason));
+	return copy_to_user(arg, &c, sizeof(c)) ? -EFAULT : ret;
+}
+
+static long do_finish(struct pvgpu_session *s, void __user *arg)
+{
+	u32 ms;
+	long ret;
+
+	if (copy_from_user(&ms, arg, sizeof(ms)))
+		return -EFAULT;
+	pvgpu_session_close(s);
+	ret = wait_event_interruptible_timeout(s->wait, pvgpu_session_life(s) == PVGPU_GONE,
+					       msecs_to_jiffies(min_t(u32, ms, INT_MAX)));
+	if (ret < 0)
+		return -EINTR;
+	return ret || pvgpu_session_life(s) == PVGPU_GONE ? 0 : -ETIME;
+}
+
+static long session_ioctl(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
+{
+	switch (cmd) {
+	case PVGPU_IOC_DOORBELL:
+		if (test_bit(PVGPU_HUNG, &s->flags))
+			return -EPIPE;
+		pvgpu_channel_notify(s->vgpu, &s->channel);
+		return 0;
+	case PVGPU_IOC_WAIT:
+		return do_wait(s, arg);
+	case PVGPU_IOC_KICK:
+		set_bit(PVGPU_KICKED, &s->flags);
+		wake_up(&s->wait);
+		return 0;
+	case PVGPU_IOC_GROW:
+	case PVGPU_IOC_SHRINK:
+		return do_chunk(s, cmd, arg);
+	case PVGPU_IOC_HANGUP:
+		pvgpu_session_close(s);
+		return 0;
+	case PVGPU_IOC_FINISH:
+		return do_finish(s, arg);
+	}
+	return -ENOTTY;
+}
+
+static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct pvgpu_file *f = file->private_data;
+	struct pvgpu_session *s;
+	long ret;
+
+	if (cmd == PVGPU_IOC_INFO)
+		return do_info(f, (void __user *)arg);
+	if (cmd == PVGPU_IOC_OPEN)
+		return do_open(f, (void __user *)arg);
+	s = session_of(f);
+	if (!s)
+		return _IOC_TYPE(cmd) == PVGPU_IOC_MAGIC ? -EINVAL : -ENOTTY;
+	ret = session_ioctl(s, cmd, (void __user *)arg);
+	pvgpu_session_put(s);
+	return ret;
+}
+
+static __poll_t file_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct pvgpu_session *s = session_of(file->private_data);
+	__poll_t mask = 0;
+
+	if (!s)
+		return EPOLLERR;
+	/* The file keeps the session as long as anybody may be on its queue. */
+	poll_wait(file, &s->wait, table);
+	if (test_bit(PVGPU_RUNG, &s->flags))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (test_bit(PVGPU_KICKED, &s->flags))
+		mask |= EPOLLPRI;
+	if (test_bit(PVGPU_HUNG, &s->flags))
+		mask |= EPOLLHUP;
+	pvgpu_session_put(s);
+	return mask;
+}
+
+/* ---- mmap ---- */
+
+/* The areas of the ring are counted; with the last of them, that of a dying process, too, the
+ * session ends. A file outlives its areas, and keeps the session. */
+static void ring_open(struct vm_area_struct *vma)
+{
+	struct pvgpu_session *s = vma->vm_private_data;
+
+	atomic_inc(&s->maps);
+}
+
+static void ring_close(struct vm_area_struct *vma)
+{
+	struct pvgpu_session *s = vma->vm_private_data;
+
+	if (atomic_dec_and_test(&s->maps))
+		pvgpu_session_close(s);
+}
+
+static const struct vm_operations_struct ring_ops = {
+	.open = ring_open,
+	.close = ring_close,
+};
+
+static int map_area(struct pvgpu_session *s, struct vm_area_struct *vma)
+{
+	const u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	const struct pvgpu_mem *m;
+	int ret;
+
+	if (pvgpu_session_life(s) != PVGPU_OPEN || !s->ring)
+		return -EPIPE;
+	m = offset ? pvgpu_chunk_at(s, offset) : s->ring;
+	if (!m || (vma->vm_end - vma->vm_start) >> PAGE_SHIFT != m->pages)
+		return -EINVAL;
+	pvgpu_vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	ret = pvgpu_mem_map(m, vma);
+	if (ret || offset)
+		return ret;
+	vma->vm_private_data = s;
+	vma->vm_ops = &ring_ops;
+	atomic_inc(&s->maps);
+	return 0;
+}
+
+static int file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct pvgpu_session *s;
+	int ret;
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	s = session_of(file->private_data);
+	if (!s)
+		return -EINVAL;
+	mutex_lock(&s->lock);
+	ret = map_area(s, vma);
+	mutex_unlock(&s->lock);
+	pvgpu_session_put(s);
+	return ret;
+}
+
+const struct file_operations pvgpu_fops = {
+	.owner = THIS_MODULE,
+	.open = file_open,
+	.release = file_release,
+	.unlocked_ioctl = file_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.poll = file_poll,
+	.mmap = file_mmap,
+};

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Pages that are granted to the backend domain, and directories of their grants. */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <xen/grant_table.h>
+#include <xen/page.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+#if PAGE_SIZE != 4096
+#error "pvgpu needs a kernel with pages of 4 KiB, which are what Xen grants"
+#endif
+
+/*
+ * Grants that all sessions may have together. The rest is the guest's disks' and networks', which
+ * stand still without.
+ */
+unsigned int pvgpu_grants_limit;
+static atomic_t grants_used = ATOMIC_INIT(0);
+
+void pvgpu_grants_init(void)
+{
+	/* Version 1 of the grant table, which Linux prefers; with version 2 the table ends
+	 * earlier, by itself. */
+	const unsigned int per_frame = XEN_PAGE_SIZE / sizeof(struct grant_entry_v1);
+
+	if (!pvgpu_grants_limit)
+		pvgpu_grants_limit = gnttab_max_grant_frames() * per_frame / 8 * 7;
+}
+
+static int no_grants(struct pvgpu_why *why, unsigned int pages)
+{
+	pvgpu_say(why, "out of grant references: raise max_grant_frames (xl) or "
+		       "platform:max_grant_frames (XCP-ng)");
+	pr_warn_ratelimited("pvgpu: no grant references for %u pages (%d in use by sessions, limit "
+			    "%u): raise max_grant_frames of this guest (xl: max_grant_frames=, "
+			    "XCP-ng: platform:max_grant_frames)\n",
+			    pages, atomic_read(&grants_used), pvgpu_grants_limit);
+	return -ENOSPC;
+}
+
+static int get_pages(struct pvgpu_mem *m, unsigned int n, struct pvgpu_why *why)
+{
+	/* No out-of-memory killer for the sake of a chunk. */
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+
+	for (; m->pages < n; m->pages++) {
+		m->page[m->pages] = alloc_page(gfp);
+		if (!m->page[m->pages]) {
+			pvgpu_say(why, "out of memory: the guest has no %u free pages", n);
+			return -ENOMEM;
+		}
+		if (fatal_signal_pending(current)) {
+			m->pages++;
+			return -EINTR;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static int grant_pages(struct pvgpu_mem *m, domid_t to, bool readonly, struct pvgpu_why *why)
+{
+	if (atomic_add_return(m->pages, &grants_used) > pvgpu_grants_limit) {
+		atomic_sub(m->pages, &grants_used);
+		return no_grants(why, m->pages);
+	}
+	for (; m->granted < m->pages; m->granted++) {
+		const unsigned long gfn = xen_page_to_gfn(m->page[m->granted]);
+		const int ref = gnttab_grant_foreign_access(to, gfn, readonly);
+
+		if (ref < 0) {
+			/* The rest will not be counted back with a grant. */
+			atomic_sub(m->pages - m->granted, &grants_used);
+			return no_grants(why, m->pages);
+		}
+		m->ref[m->granted] = ref;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int make_mem(domid_t to, unsigned int n, bool readonly, struct pvgpu_mem **out,
+		    struct pvgpu_why *why)
+{
+	struct pvgpu_mem *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
+	int ret = -ENOMEM;
+
+	if (!m) {
+		pvgpu_say(why, "out of memory");
+		return ret;
+	}
+	INIT_LIST_HEAD(&m->node);
+	m->page = kvcalloc(n, sizeof(m->page[0]), GFP_KERNEL_ACCOUNT);
+	m->ref = kvcalloc(n, sizeof(m->ref[0]), GFP_KERNEL_ACCOUNT);
+	if (!m->page || !m->ref)
+		pvgpu_say(why, "out of memory");
+	else
+		ret = get_pages(m, n, why);
+	if (!ret)
+		ret = grant_pages(m, to, readonly, why);
+	if (ret) {
+		pvgpu_mem_end(m);
+		return ret;
+	}
+	*out = m;
+	return 0;
+}
+
+static int make_directory(struct pvgpu_mem *m, domid_t to, struct pvgpu_why *why)
+{
+	unsigned int i;
+	int ret;
+
+	ret = make_mem(to, DIV_ROUND_UP(m->pages, PVGPU_DIR_REFS), true, &m->dir, why);
+	if (ret)
+		return ret;
+	for (i = 0; i < m->dir->pages; i++) {
+		struct pvgpu_dir_page *d = page_address(m->dir->page[i]);
+		const unsigned int at = i * PVGPU_DIR_REFS;
+
+		d->next = i + 1 < m->dir->pages ? m->dir->ref[i + 1] : 0;
+		memcpy(d->ref, m->ref + at, min(m->pages - at, PVGPU_DIR_REFS) * sizeof(d->ref[0]));
+	}
+	return 0;
+}
+
+int pvgpu_mem_new(domid_t to, size_t bytes, bool directory, struct pvgpu_mem **out,
+		  struct pvgpu_why *why)
+{
+	struct pvgpu_mem *m;
+	int ret;
+
+	ret = make_mem(to, bytes >> PAGE_SHIFT, false, &m, why);
+	if (ret)
+		return ret;
+	if (directory)
+		ret = make_directory(m, to, why);
+	if (ret) {
+		pvgpu_mem_end(m);
+		return ret;
+	}
+	*out = m;
+	return 0;
+}
+
+u32 pvgpu_mem_dir(const struct pvgpu_mem *m)
+{
+	return m->dir->ref[0];
+}
+
+void pvgpu_mem_end_dir(struct pvgpu_mem *m)
+{
+	if (m->dir)
+		pvgpu_mem_end(m->dir);
+	m->dir = NULL;
+}
+
+void pvgpu_mem_end(struct pvgpu_mem *m)
+{
+	unsigned int i;
+
+	if (m->dir)
+		pvgpu_mem_end(m->dir);
+	for (i = 0; i < m->pages; i++) {
+		if (i < m->granted)
+			pvgpu_end_access(m->ref[i], m->page[i]);
+		else
+			__free_page(m->page[i]);
+		cond_resched();
+	}
+	atomic_sub(m->granted, &grants_used);
+	kvfree(m->page);
+	kvfree(m->ref);
+	kfree(m);
+}
+
+void pvgpu_mem_end_list(struct list_head *list)
+{
+	struct pvgpu_mem *m, *next;
+
+	list_for_each_entry_safe(m, next, list, node) {
+		list_del(&m->node);
+		pvgpu_mem_end(m);
+	}
+}
+
+int pvgpu_mem_map(const struct pvgpu_mem *m, struct vm_area_struct *vma)
+{
+	return vm_map_pages_zero(vma, m->page, m->pages);
+}

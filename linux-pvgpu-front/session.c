@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Sessions. Opening and closing are requests whose answers are taken by the event work, so that a
+ * process that is killed leaves nothing undone: what the backend may have mapped stays until it
+ * has answered, or until the connection ends.
+ */
+#include <linux/interrupt.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+void pvgpu_printable(char *to, size_t cap, const char *from, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && i + 1 < cap && from[i]; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+	to[i] = '\0';
+}
+
+/* ---- events ---- */
+
+static irqreturn_t doorbell(int irq, void *data)
+{
+	struct pvgpu_session *s = data;
+
+	pvgpu_count(&s->vgpu->stats.doorbells);
+	/* The interrupt is ended by whoever takes the doorbell: until then there is no other. */
+	set_bit(PVGPU_EOI, &s->flags);
+	smp_mb__after_atomic();
+	set_bit(PVGPU_RUNG, &s->flags);
+	wake_up(&s->wait);
+	return IRQ_HANDLED;
+}
+
+unsigned int pvgpu_session_take(struct pvgpu_session *s, unsigned int what)
+{
+	unsigned int got = 0;
+
+	if ((what & PVGPU_GOT_RUNG) && test_and_clear_bit(PVGPU_RUNG, &s->flags)) {
+		got |= PVGPU_GOT_RUNG;
+		if (test_and_clear_bit(PVGPU_EOI, &s->flags))
+			pvgpu_channel_eoi(s->vgpu, &s->channel, false);
+	}
+	if ((what & PVGPU_GOT_KICKED) && test_and_clear_bit(PVGPU_KICKED, &s->flags))
+		got |= PVGPU_GOT_KICKED;
+	if (test_bit(PVGPU_HUNG, &s->flags))
+		got |= PVGPU_GOT_HANGUP;
+	return got;
+}
+
+bool pvgpu_session_has(struct pvgpu_session *s, unsigned int what)
+{
+	return ((what & PVGPU_GOT_RUNG) && test_bit(PVGPU_RUNG, &s->flags)) ||
+	       ((what & PVGPU_GOT_KICKED) && test_bit(PVGPU_KICKED, &s->flags)) ||
+	       test_bit(PVGPU_HUNG, &s->flags);
+}
+
+static void hang_up(struct pvgpu_session *s)
+{
+	set_bit(PVGPU_HUNG, &s->flags);
+	wake_up_all(&s->wait);
+}
+
+/* ---- end ---- */
+
+static void free_session(struct kref *ref)
+{
+	struct pvgpu_session *s = container_of(ref, struct pvgpu_session, ref);
+
+	xa_destroy(&s->chunks);
+	pvgpu_vgpu_put(s->vgpu);
+	kfree(s);
+}
+
+void pvgpu_session_put(struct pvgpu_session *s)
+{
+	kref_put(&s->ref, free_session);
+}
+
+/*
+ * The backend has nothing of it any more, or cannot be asked: take everything back, now or, with
+ * a list, later. Once only; drops the reference of the vGPU's list.
+ */
+static void finish(struct pvgpu_session *s, struct list_head *limbo)
+{
+	struct pvgpu_vgpu *v = s->vgpu;
+	LIST_HEAD(now);
+	bool mine;
+
+	spin_lock(&v->lock);
+	mine = !list_empty(&s->node);
+	list_del_init(&s->node);
+	v->n_sessions -= mine;
+	spin_unlock(&v->lock);
+	if (!mine)
+		return;
+	hang_up(s);
+	pvgpu_channel_close(v, &s->channel, s);
+	mutex_lock(&s->lock);
+	if (s->ring)
+		list_add_tail(&s->ring->node, &now);
+	s->ring = NULL;
+	pvgpu_chunks_drop(s, &now);
+	mutex_unlock(&s->lock);
+	if (limbo)
+		list_splice_tail(&now, limbo);
+	else
+		pvgpu_mem_end_list(&now);
+	spin_lock(&s->life_lock);
+	smp_store_release(&s->life, PVGPU_GONE);
+	spin_unlock(&s->life_lock);
+	wake_up_all(&s->wait);
+	pvgpu_session_put(s);
+}
+
+void pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, size_t len)
+{
+	struct pvgpu_ring_page *page;
+
+	if (test_and_set_bit(PVGPU_LOST, &s->flags))
+		return;
+	mutex_lock(&s->lock);
+	if (s->ring) {
+		page = pvgpu_mem_first(s->ring);
+		pvgpu_printable(page->text, sizeof(page->text), text, len);
+		pvgpu_store(&page->reason, reason);
+		pvgpu_store_release(&page->status, (u32)PVGPU_RING_ENDED);
+	}
+	mutex_unlock(&s->lock);
+	pvgpu_count(&s->vgpu->stats.sessions_lost);
+	hang_up(s);
+}
+
+/* ---- close ---- */
+
+static void closed(struct pvgpu_req *req)
+{
+	struct pvgpu_session *s = container_of(req, struct pvgpu_session, close_req);
+
+	/* An error cannot be: closing what is not there is none. The kernel looks after what a
+	 * backend keeps mapped. When the connection has ended, it is finished already. */
+	finish(s, NULL);
+	pvgpu_session_put(s);
+}
+
+static void send_close(struct pvgpu_session *s)
+{
+	struct pvgpu_req *req = &s->close_req;
+
+	req->done = closed;
+	req->msg.op = PVGPU_CTL_SESSION_CLOSE;
+	req->msg.session = s->number;
+	kref_get(&s->ref);
+	if (pvgpu_submit(s->vgpu, req, s->gen))
+		pvgpu_session_put(s); /* finished, or about to be */
+}
+
+void pvgpu_session_close(struct pvgpu_session *s)
+{
+	bool send = false;
+
+	spin_lock(&s->life_lock);
+	if (!s->close) {
+		s->close = true;
+		send = s->life == PVGPU_OPEN;
+		if (send)
+			smp_store_release(&s->life, PVGPU_CLOSING);
+	}
+	spin_unlock(&s->life_lock);
+	hang_up(s);
+	if (send)
+		send_close(s);
+}
+
+void pvgpu_session_ended(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
+{
+	struct pvgpu_session *s, *found = NULL;
+
+	spin_lock(&v->lock);
+	list_for_each_entry(s, &v->sessions, node)
+		if (s->number == m->session && kref_get_unless_zero(&s->ref)) {
+			found = s;
+			break;
+		}
+	spin_unlock(&v->lock);
+	if (!found) {
+		pvgpu_count(&v->stats.answers_dropped);
+		return;
+	}
+	pvgpu_session_lost(found, m->u.ended.reason, m->u.ended.text, sizeof(m->u.ended.text));
+	pvgpu_session_close(found);
+	pvgpu_session_put(found);
+}
+
+void pvgpu_sessions_end(struct pvgpu_vgpu *v, const char *text, struct list_head *limbo)
+{
+	for (;;) {
+		struct pvgpu_session *s;
+
+		spin_lock(&v->lock);
+		s = list_first_entry_or_null(&v->sessions, struct pvgpu_session, node);
+		if (s)
+			kref_get(&s->ref);
+		spin_unlock(&v->lock);
+		if (!s)
+			return;
+		pvgpu_session_lost(s, PVGPU_LOST_REASON, text, strlen(text));
+		finish(s, limbo);
+		pvgpu_session_put(s);
+	}
+}
+
+/* ---- open ---- */
+
+static void opened(struct pvgpu_req *req)
+{
+	struct pvgpu_session *s = container_of(req, struct pvgpu_session, open_req);
+	bool close;
+
+	mutex_lock(&s->lock);
+	/* After an error the backend has read nothing or reads no more; when the connection has
+	 * ended there is no ring here any more. */
+	if (s->ring)
+		pvgpu_mem_end_dir(s->ring);
+	mutex_unlock(&s->lock);
+	spin_lock(&s->life_lock);
+	close = s->close;
+	if (!req->result) {
+		s->backend_number = req->answer.u.opened.number;
+		s->arena_limit = req->answer.u.opened.arena_limit;
+		if (s->life == PVGPU_OPENING)
+			smp_store_release(&s->life, close ? PVGPU_CLOSING : PVGPU_OPEN);
+		else
+			close = false;
+	} else {
+		s->error = req->result;
+		pvgpu_printable(s->text, sizeof(s->text), req->answer.u.text,
+				sizeof(req->answer.u.text));
+	}
+	spin_unlock(&s->life_lock);
+	if (req->result) {
+		finish(s, NULL);
+	} else {
+		pvgpu_count(&s->vgpu->stats.sessions_total);
+		if (close)
+			send_close(s);
+	}
+	wake_up_all(&s->wait);
+	pvgpu_session_put(s);
+}
+
+/* Onto the vGPU's list, with a number that no other session has. */
+static int enlist(struct pvgpu_session *s)
+{
+	struct pvgpu_vgpu *v = s->vgpu;
+	struct pvgpu_session *o;
+	int ret = -EUSERS;
+
+	spin_lock(&v->lock);
+	if (v->n_sessions < PVGPU_SESSIONS_MAX) {
+	again:
+		if (!++v->last_number)
+			++v->last_number;
+		list_for_each_entry(o, &v->sessions, node)
+			if (o->number == v->last_number)
+				goto again;
+		s->number = v->last_number;
+		list_add_tail(&s->node, &v->sessions);
+		v->n_sessions++;
+		kref_get(&s->ref);
+		ret = 0;
+	}
+	spin_unlock(&v->lock);
+	return ret;
+}
+
+static struct pvgpu_session *new_session(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size)
+{
+	struct pvgpu_session *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+
+	if (!s)
+		return NULL;
+	kref_init(&s->ref);
+	kref_get(&v->ref);
+	s->vgpu = v;
+	INIT_LIST_HEAD(&s->node);
+	s->cmd_size = cmd_size;
+	s->rep_size = rep_size;
+	init_waitqueue_head(&s->wait);
+	pvgpu_channel_init(&s->channel);
+	atomic_set(&s->maps, 0);
+	spin_lock_init(&s->life_lock);
+	mutex_init(&s->lock);
+	xa_init_flags(&s->chunks, XA_FLAGS_ALLOC);
+	return s;
+}
+
+static int send_open(struct pvgpu_session *s)
+{
+	struct pvgpu_ctl_open *open = &s->open_req.msg.u.open;
+	int ret;
+
+	s->open_req.done = opened;
+	s->open_req.msg.op = PVGPU_CTL_SESSION_OPEN;
+	s->open_req.msg.session = s->number;
+	open->cmd_size = s->cmd_size;
+	open->rep_size = s->rep_size;
+	open->dir = pvgpu_mem_dir(s->ring);
+	open->port = s->channel.port;
+	get_task_comm(open->comm, current);
+	kref_get(&s->ref);
+	ret = pvgpu_submit(s->vgpu, &s->open_req, s->gen);
+	if (ret)
+		pvgpu_session_put(s);
+	return ret;
+}
+
+/* What the backend is to map, before anybody but the caller knows of the session. */
+static int make_ring(struct pvgpu_session *s, struct pvgpu_why *why)
+{
+	struct pvgpu_vgpu *v = s->vgpu;
+	domid_t backend;
+	bool ready;
+	int ret;
+
+	spin_lock(&v->ctl_lock);
+	ready = v->ready;
+	s->gen = v->gen;
+	backend = v->backend;
+	spin_unlock(&v->ctl_lock);
+	if (!ready) {
+		pvgpu_say(why, "the vGPU is not connected to its backend now");
+		return -ENODEV;
+	}
+	ret = pvgpu_mem_new(backend, pvgpu_ring_bytes(s->cmd_size, s->rep_size), true, &s->ring,
+			    why);
+	if (ret)
+		return ret;
+	pvgpu_ring_format(pvgpu_mem_first(s->ring), s->cmd_size, s->rep_size);
+	snprintf(s->channel.name, sizeof(s->channel.name), "%s-session", v->name);
+	return pvgpu_channel_open(v, &s->channel, doorbell, s, why);
+}
+
+int pvgpu_session_start(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size,
+			struct pvgpu_session **out, struct pvgpu_why *why)
+{
+	struct pvgpu_session *s = new_session(v, cmd_size, rep_size);
+	int ret;
+
+	if (!s) {
+		pvgpu_say(why, "out of memory");
+		return -ENOMEM;
+	}
+	ret = make_ring(s, why);
+	if (!ret) {
+		ret = enlist(s);
+		if (ret)
+			pvgpu_say(why, "the vGPU has %u sessions, the most that there may be",
+				  PVGPU_SESSIONS_MAX);
+	}
+	if (!ret) {
+		ret = send_open(s);
+		if (ret) {
+			pvgpu_say(why, "the connection to the backend has just ended");
+			finish(s, NULL);
+		}
+	} else {
+		pvgpu_channel_close(v, &s->channel, s);
+		if (s->ring)
+			pvgpu_mem_end(s->ring);
+		s->ring = NULL;
+	}
+	if (ret)
+		pvgpu_session_put(s);
+	else
+		*out = s;
+	return ret;
+}

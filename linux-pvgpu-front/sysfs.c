@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* /sys/class/misc/pvgpuN: what the vGPU is, and counters. */
+#include <linux/sysfs.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+/* Drivers' data of a misc device is its struct miscdevice. */
+static struct pvgpu_vgpu *vgpu_of(struct device *dev)
+{
+	return container_of(dev_get_drvdata(dev), struct pvgpu_vgpu, misc);
+}
+
+static struct pvgpu_identity identity_of(struct device *dev)
+{
+	struct pvgpu_vgpu *v = vgpu_of(dev);
+	struct pvgpu_identity id;
+
+	spin_lock(&v->lock);
+	id = v->id;
+	spin_unlock(&v->lock);
+	return id;
+}
+
+static ssize_t uuid_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return pvgpu_sysfs_emit(buf, "%s\n", identity_of(dev).uuid);
+}
+static DEVICE_ATTR_RO(uuid);
+
+static ssize_t model_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return pvgpu_sysfs_emit(buf, "%s\n", identity_of(dev).model);
+}
+static DEVICE_ATTR_RO(model);
+
+static ssize_t memory_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return pvgpu_sysfs_emit(buf, "%llu\n", identity_of(dev).memory);
+}
+static DEVICE_ATTR_RO(memory);
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return pvgpu_sysfs_emit(buf, "%s\n", xenbus_strstate(READ_ONCE(vgpu_of(dev)->xdev->state)));
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t sessions_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return pvgpu_sysfs_emit(buf, "%u\n", READ_ONCE(vgpu_of(dev)->n_sessions));
+}
+static DEVICE_ATTR_RO(sessions);
+
+static struct attribute *vgpu_attrs[] = {
+	&dev_attr_uuid.attr,  &dev_attr_model.attr,    &dev_attr_memory.attr,
+	&dev_attr_state.attr, &dev_attr_sessions.attr, NULL,
+};
+
+static const struct attribute_group vgpu_group = {.attrs = vgpu_attrs};
+
+#define STATISTIC(name)                                                                            \
+	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)   \
+	{                                                                                          \
+		return pvgpu_sysfs_emit(buf, "%lld\n",                                             \
+					(long long)atomic64_read(&vgpu_of(dev)->stats.name));      \
+	}                                                                                          \
+	static DEVICE_ATTR_RO(name)
+
+STATISTIC(notifications);
+STATISTIC(hypercalls);
+STATISTIC(requests);
+STATISTIC(answers_dropped);
+STATISTIC(events);
+STATISTIC(doorbells);
+STATISTIC(sessions_total);
+STATISTIC(sessions_lost);
+
+static struct attribute *statistics_attrs[] = {
+	&dev_attr_notifications.attr,   &dev_attr_hypercalls.attr,    &dev_attr_requests.attr,
+	&dev_attr_answers_dropped.attr, &dev_attr_events.attr,        &dev_attr_doorbells.attr,
+	&dev_attr_sessions_total.attr,  &dev_attr_sessions_lost.attr, NULL,
+};
+
+static const struct attribute_group statistics_group = {
+	.name = "statistics",
+	.attrs = statistics_attrs,
+};
+
+const struct attribute_group *pvgpu_groups[] = {&vgpu_group, &statistics_group, NULL};

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The vGPU as xenbus's device: found, removed, resumed.
+ *
+ * After a restore or a migration the toolstack may make the vGPU's directories only when the guest
+ * runs again. xenbus, which did not find them, has then given the device up: no .resume, no watch
+ * on the backend, and it takes no new notice of a directory of that name. So we watch our own
+ * state: when it is made anew, the driver is bound to the device once more.
+ */
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "pvgpu_front.h"
+
+#define REMOVE_MAX  (5 * HZ)
+#define REMOVE_LOOK (HZ / 20)
+
+static DEFINE_IDA(indices);
+static LIST_HEAD(vgpus);
+static DEFINE_MUTEX(vgpus_lock);
+
+/* ---- reference, kick ---- */
+
+static void free_vgpu(struct kref *ref)
+{
+	struct pvgpu_vgpu *v = container_of(ref, struct pvgpu_vgpu, ref);
+
+	put_device(&v->xdev->dev);
+	kfree(v->watch.node);
+	kfree(v);
+}
+
+void pvgpu_vgpu_put(struct pvgpu_vgpu *v)
+{
+	kref_put(&v->ref, free_vgpu);
+}
+
+void pvgpu_kick_in(struct pvgpu_vgpu *v, unsigned long delay)
+{
+	spin_lock(&v->kick_lock);
+	if (!v->removed)
+		mod_delayed_work(pvgpu_wq, &v->state_work, delay);
+	spin_unlock(&v->kick_lock);
+}
+
+void pvgpu_kick(struct pvgpu_vgpu *v)
+{
+	pvgpu_kick_in(v, 0);
+}
+
+void pvgpu_kick_all(void)
+{
+	struct pvgpu_vgpu *v;
+
+	mutex_lock(&vgpus_lock);
+	list_for_each_entry(v, &vgpus, node)
+		pvgpu_kick(v);
+	mutex_unlock(&vgpus_lock);
+}
+
+/* ---- restored, migrated, made anew ---- */
+
+struct reprobe {
+	struct work_struct work;
+	struct device *dev;
+};
+
+/* Not in the state work, which the driver's removal waits for. */
+static void reprobe_work(struct work_struct *w)
+{
+	struct reprobe *r = container_of(w, struct reprobe, work);
+
+	if (device_reprobe(r->dev))
+		dev_warn(r->dev, "cannot be bound again\n");
+	put_device(r->dev);
+	kfree(r);
+}
+
+void pvgpu_reprobe(struct pvgpu_vgpu *v)
+{
+	struct reprobe *r;
+
+	if (test_and_set_bit(PVGPU_REPROBE, &v->flags))
+		return;
+	r = kmalloc(sizeof(*r), GFP_KERNEL);
+	if (!r) {
+		clear_bit(PVGPU_REPROBE, &v->flags);
+		pvgpu_kick_in(v, PVGPU_RETRY_MIN);
+		return;
+	}
+	INIT_WORK(&r->work, reprobe_work);
+	r->dev = get_device(&v->xdev->dev);
+	queue_work(pvgpu_wq, &r->work);
+}
+
+/* ---- xenbus ---- */
+
+static void own_changed(struct xenbus_watch *watch, const char *path, const char *token)
+{
+	pvgpu_kick(container_of(watch, struct pvgpu_vgpu, watch));
+}
+
+/*
+ * Not where the device is removed: xenbus's thread, whose callback this waits for, may at that
+ * time itself wait for the device's lock.
+ */
+static void unwatch_work(struct work_struct *w)
+{
+	struct pvgpu_vgpu *v = container_of(w, struct pvgpu_vgpu, unwatch);
+
+	unregister_xenbus_watch(&v->watch);
+	pvgpu_vgpu_put(v);
+}
+
+static struct pvgpu_vgpu *new_vgpu(struct xenbus_device *dev)
+{
+	struct pvgpu_vgpu *v = kzalloc(sizeof(*v), GFP_KERNEL);
+
+	if (!v)
+		return NULL;
+	kref_init(&v->ref);
+	INIT_LIST_HEAD(&v->node);
+	INIT_LIST_HEAD(&v->limbo);
+	INIT_LIST_HEAD(&v->sessions);
+	INIT_LIST_HEAD(&v->queued);
+	INIT_LIST_HEAD(&v->sent);
+	spin_lock_init(&v->kick_lock);
+	spin_lock_init(&v->lock);
+	spin_lock_init(&v->ctl_lock);
+	pvgpu_channel_init(&v->channel);
+	INIT_DELAYED_WORK(&v->state_work, pvgpu_state_work);
+	INIT_WORK(&v->event_work, pvgpu_event_work);
+	INIT_WORK(&v->unwatch, unwatch_work);
+	get_device(&dev->dev);
+	v->xdev = dev;
+	v->retry_at = v->limbo_until = jiffies;
+	set_bit(PVGPU_FRESH, &v->flags);
+	return v;
+}
+
+static int pvgpu_probe(struct xenbus_device *dev, const struct xenbus_device_id *id)
+{
+	struct pvgpu_vgpu *v = new_vgpu(dev);
+	int ret = -ENOMEM;
+
+	if (!v)
+		return ret;
+	ret = kstrtou32(kbasename(dev->nodename), 10, &v->devid);
+	if (!ret)
+		ret = v->index = ida_alloc(&indices, GFP_KERNEL);
+	if (ret < 0)
+		goto out_put;
+	snprintf(v->name, sizeof(v->name), "pvgpu%d", v->index);
+	snprintf(v->channel.name, sizeof(v->channel.name), "%s-control", v->name);
+	ret = -ENOMEM;
+	v->watch.node = kasprintf(GFP_KERNEL, "%s/state", dev->nodename);
+	if (!v->watch.node)
+		goto out_index;
+	dev_set_drvdata(&dev->dev, v);
+	v->watch.callback = own_changed;
+	kref_get(&v->ref); /* the watch's */
+	ret = register_xenbus_watch(&v->watch);
+	if (ret)
+		goto out_watch;
+	mutex_lock(&vgpus_lock);
+	list_add_tail(&v->node, &vgpus);
+	mutex_unlock(&vgpus_lock);
+	pvgpu_kick(v);
+	return 0;
+out_watch:
+	dev_set_drvdata(&dev->dev, NULL);
+	pvgpu_vgpu_put(v);
+out_index:
+	ida_free(&indices, v->index);
+out_put:
+	pvgpu_vgpu_put(v);
+	return ret;
+}
+
+static void pvgpu_otherend_changed(struct xenbus_device *dev, enum xenbus_state state)
+{
+	struct pvgpu_vgpu *v = dev_get_drvdata(&dev->dev);
+
+	if (v)
+		pvgpu_kick(v);
+}
+
+static int pvgpu_resume(struct xenbus_device *dev)
+{
+	struct pvgpu_vgpu *v = dev_get_drvdata(&dev->dev);
+
+	if (!v)
+		return 0;
+	set_bit(PVGPU_RESUMED, &v->flags);
+	pvgpu_kick(v);
+	return 0;
+}
+
+/*
+ * The module is unloaded or the driver unbound by hand: say so, and give the backend a moment to
+ * let go. It need not: what it still maps, the kernel looks after.
+ */
+static void leave(struct pvgpu_vgpu *v)
+{
+	const unsigned long end = jiffies + REMOVE_MAX;
+	enum pvgpu_state own, other;
+
+	if (test_bit(PVGPU_REPROBE, &v->flags) || !v->xdev->otherend ||
+	    pvgpu_read_state(v, true, &own))
+		return;
+	if (own == PVGPU_STATE_UNKNOWN || own == PVGPU_STATE_CLOSED)
+		return;
+	pvgpu_read_state(v, false, &other);
+	if (own == PVGPU_STATE_INITIALISED && other == PVGPU_STATE_CONNECTED)
+		xenbus_switch_state(v->xdev, XenbusStateConnected);
+	if (own != PVGPU_STATE_INITIALISING)
+		xenbus_switch_state(v->xdev, XenbusStateClosing);
+	while (own != PVGPU_STATE_INITIALISING &&
+	       (other == PVGPU_STATE_CONNECTED || other == PVGPU_STATE_CLOSING)) {
+		if (time_after(jiffies, end) || schedule_timeout_killable(REMOVE_LOOK))
+			break;
+		if (fatal_signal_pending(current) || pvgpu_read_state(v, false, &other))
+			break;
+	}
+	xenbus_frontend_closed(v->xdev);
+}
+
+static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
+{
+	struct pvgpu_vgpu *v = dev_get_drvdata(&dev->dev);
+
+	mutex_lock(&vgpus_lock);
+	list_del_init(&v->node);
+	mutex_unlock(&vgpus_lock);
+	spin_lock(&v->kick_lock);
+	v->removed = true;
+	spin_unlock(&v->kick_lock);
+	cancel_delayed_work_sync(&v->state_work);
+	pvgpu_unpublish(v);
+	pvgpu_disconnect(v, "the vGPU was removed");
+	leave(v);
+	pvgpu_flush_limbo(v);
+	ida_free(&indices, v->index);
+	dev_set_drvdata(&dev->dev, NULL);
+	queue_work(pvgpu_wq, &v->unwatch);
+	pvgpu_vgpu_put(v);
+	PVGPU_REMOVE_RETURN;
+}
+
+static const struct xenbus_device_id pvgpu_ids[] = {{"pvgpu"}, {""}};
+MODULE_ALIAS("xen:pvgpu");
+
+struct xenbus_driver pvgpu_driver = {.name = "pvgpu",
+				     .ids = pvgpu_ids,
+				     .allow_rebind =
+					     true, /* the state after a removal is ours to write */
+				     .probe = pvgpu_probe,
+				     .remove = pvgpu_remove,
+				     .resume = pvgpu_resume,
+				     .otherend_changed = pvgpu_otherend_changed,
+				     PVGPU_NOT_ESSENTIAL};
