@@ -4,7 +4,9 @@
  * probes (see Kbuild): a new difference is a file in probes/ and a wrapper here.
  *
  * What needs none: no_llseek (leave .llseek out and call nonseekable_open()), xenbus_grant_ring()
- * (grant the pages one by one), the argument of .uevent (leave it out).
+ * (grant the pages one by one), the argument of .uevent (leave it out), the resume notifiers
+ * (modules cannot unregister one any more in 7.2; work that .suspend puts on a freezable queue runs
+ * after every suspend, one that was given up included). Before 5.18 C is gnu89.
  */
 #ifndef PVGPU_COMPAT_H
 #define PVGPU_COMPAT_H
