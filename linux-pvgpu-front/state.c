@@ -50,7 +50,6 @@ static void publish(struct pvgpu_vgpu *v)
 		.name = v->name,
 		.fops = &pvgpu_fops,
 		.parent = &v->xdev->dev,
-		.groups = pvgpu_groups,
 		.mode = pvgpu_mode & 0666,
 	};
 	ret = misc_register(&v->misc);

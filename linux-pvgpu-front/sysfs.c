@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* /sys/class/misc/pvgpuN: what the vGPU is, and counters. */
+/* /sys/bus/xen/devices/pvgpu-ID, which is the device of /sys/class/misc/pvgpuN: what the vGPU is,
+ * and counters. xenbus itself shows the state. */
 #include <linux/sysfs.h>
 
 #include "compat.h"
 #include "pvgpu_front.h"
 
-/* Drivers' data of a misc device is its struct miscdevice. */
 static struct pvgpu_vgpu *vgpu_of(struct device *dev)
 {
-	return container_of(dev_get_drvdata(dev), struct pvgpu_vgpu, misc);
+	return dev_get_drvdata(dev);
 }
 
 static struct pvgpu_identity identity_of(struct device *dev)
@@ -40,12 +40,6 @@ static ssize_t memory_show(struct device *dev, struct device_attribute *attr, ch
 }
 static DEVICE_ATTR_RO(memory);
 
-static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	return pvgpu_sysfs_emit(buf, "%s\n", xenbus_strstate(READ_ONCE(vgpu_of(dev)->xdev->state)));
-}
-static DEVICE_ATTR_RO(state);
-
 static ssize_t sessions_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return pvgpu_sysfs_emit(buf, "%u\n", READ_ONCE(vgpu_of(dev)->n_sessions));
@@ -53,8 +47,11 @@ static ssize_t sessions_show(struct device *dev, struct device_attribute *attr, 
 static DEVICE_ATTR_RO(sessions);
 
 static struct attribute *vgpu_attrs[] = {
-	&dev_attr_uuid.attr,  &dev_attr_model.attr,    &dev_attr_memory.attr,
-	&dev_attr_state.attr, &dev_attr_sessions.attr, NULL,
+	&dev_attr_uuid.attr,
+	&dev_attr_model.attr,
+	&dev_attr_memory.attr,
+	&dev_attr_sessions.attr,
+	NULL,
 };
 
 static const struct attribute_group vgpu_group = {.attrs = vgpu_attrs};

@@ -261,4 +261,5 @@ struct xenbus_driver pvgpu_driver = {.name = "pvgpu",
 				     .remove = pvgpu_remove,
 				     .resume = pvgpu_resume,
 				     .otherend_changed = pvgpu_otherend_changed,
+				     .driver = {.dev_groups = pvgpu_groups},
 				     PVGPU_NOT_ESSENTIAL};
