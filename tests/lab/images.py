@@ -373,15 +373,13 @@ def build_images(build, refresh=False):
         packages = Packages(lab / "cache").fetch()
         root = lab / "root"
         unpack(lab / "cache", packages, root)
-        front = (HERE.parent.parent / "linux-pvgpu-front/main.c").is_file()
-        if front:
-            front_module(root, build)
+        front_module(root, build)
         xen = next((root / "boot").glob("xen-4.*.gz"), None) or fail("no hypervisor in the packages")
         (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
         kernel = root / "boot" / f"vmlinuz-{kernel_release(root)}"
         (images / "vmlinux").write_bytes(unpacked_kernel(kernel.read_bytes()))
         guest = base_tree(root, build, "init-guest")
-        guest.modules(XEN_MODULES, GUEST_MODULES if front else ())
+        guest.modules(XEN_MODULES, GUEST_MODULES)
         guest.write(images / "guest.img")
         payload_tree(root, build, guest).write(images / "payload.img")
         dom0 = dom0_tree(root, build)
