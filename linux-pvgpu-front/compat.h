@@ -129,12 +129,13 @@ static inline void pvgpu_eoi(unsigned int irq, bool spurious)
 #define PVGPU_REMOVE_RETURN return 0
 #endif
 
-/* In the initializer of a struct xenbus_driver. */
+/* The boot does not wait for the driver's devices. */
+static inline void pvgpu_not_essential(struct xenbus_driver *drv)
+{
 #if PVGPU_HAS_NOT_ESSENTIAL
-#define PVGPU_NOT_ESSENTIAL .not_essential = true,
-#else
-#define PVGPU_NOT_ESSENTIAL
+	drv->not_essential = true;
 #endif
+}
 
 /* The state that the backend's directory says now. */
 static inline enum xenbus_state pvgpu_backend_state(const struct xenbus_device *dev)

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* pvgpu.ko: the frontend of a paravirtual GPU. See docs/xen-link.md. */
 #include <linux/module.h>
-#include <linux/notifier.h>
 #include <xen/platform_pci.h>
-#include <xen/xen-ops.h>
 #include <xen/xen.h>
 
 #include "compat.h"
@@ -20,15 +18,6 @@ MODULE_PARM_DESC(max_grants,
 
 struct workqueue_struct *pvgpu_wq;
 
-/* After every suspend, one that was given up included: the state work finds out what it was. */
-static int resumed(struct notifier_block *nb, unsigned long action, void *data)
-{
-	pvgpu_kick_all();
-	return NOTIFY_OK;
-}
-
-static struct notifier_block resume_notifier = {.notifier_call = resumed};
-
 static int __init pvgpu_init(void)
 {
 	int ret;
@@ -40,13 +29,11 @@ static int __init pvgpu_init(void)
 	pvgpu_wq = alloc_workqueue("pvgpu", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!pvgpu_wq)
 		return -ENOMEM;
-	xen_resume_notifier_register(&resume_notifier);
+	pvgpu_not_essential(&pvgpu_driver);
 	/* No owner: xenbus would hold the module for every device. What uses it are open files. */
 	ret = __xenbus_register_frontend(&pvgpu_driver, NULL, KBUILD_MODNAME);
-	if (ret) {
-		xen_resume_notifier_unregister(&resume_notifier);
+	if (ret)
 		destroy_workqueue(pvgpu_wq);
-	}
 	return ret;
 }
 module_init(pvgpu_init);
@@ -54,7 +41,6 @@ module_init(pvgpu_init);
 static void __exit pvgpu_exit(void)
 {
 	xenbus_unregister_driver(&pvgpu_driver);
-	xen_resume_notifier_unregister(&resume_notifier);
 	destroy_workqueue(pvgpu_wq);
 }
 module_exit(pvgpu_exit);

@@ -243,7 +243,6 @@ enum pvgpu_vgpu_flag {
 
 struct pvgpu_vgpu {
 	struct kref ref;
-	struct list_head node; /* of all */
 	struct xenbus_device *xdev;
 	int index;
 	u32 devid;
@@ -293,7 +292,6 @@ extern ushort pvgpu_mode;
 /* Have the state work look at the vGPU. Any context but an interrupt. */
 void pvgpu_kick(struct pvgpu_vgpu *v);
 void pvgpu_kick_in(struct pvgpu_vgpu *v, unsigned long delay);
-void pvgpu_kick_all(void);
 void pvgpu_vgpu_put(struct pvgpu_vgpu *v);
 /* Bind the driver to the device again, in a work of its own. */
 void pvgpu_reprobe(struct pvgpu_vgpu *v);

@@ -19,8 +19,6 @@
 #define REMOVE_LOOK (HZ / 20)
 
 static DEFINE_IDA(indices);
-static LIST_HEAD(vgpus);
-static DEFINE_MUTEX(vgpus_lock);
 
 /* ---- reference, kick ---- */
 
@@ -49,16 +47,6 @@ void pvgpu_kick_in(struct pvgpu_vgpu *v, unsigned long delay)
 void pvgpu_kick(struct pvgpu_vgpu *v)
 {
 	pvgpu_kick_in(v, 0);
-}
-
-void pvgpu_kick_all(void)
-{
-	struct pvgpu_vgpu *v;
-
-	mutex_lock(&vgpus_lock);
-	list_for_each_entry(v, &vgpus, node)
-		pvgpu_kick(v);
-	mutex_unlock(&vgpus_lock);
 }
 
 /* ---- restored, migrated, made anew ---- */
@@ -122,7 +110,6 @@ static struct pvgpu_vgpu *new_vgpu(struct xenbus_device *dev)
 	if (!v)
 		return NULL;
 	kref_init(&v->ref);
-	INIT_LIST_HEAD(&v->node);
 	INIT_LIST_HEAD(&v->limbo);
 	INIT_LIST_HEAD(&v->sessions);
 	INIT_LIST_HEAD(&v->queued);
@@ -165,9 +152,6 @@ static int pvgpu_probe(struct xenbus_device *dev, const struct xenbus_device_id 
 	ret = register_xenbus_watch(&v->watch);
 	if (ret)
 		goto out_watch;
-	mutex_lock(&vgpus_lock);
-	list_add_tail(&v->node, &vgpus);
-	mutex_unlock(&vgpus_lock);
 	pvgpu_kick(v);
 	return 0;
 out_watch:
@@ -186,6 +170,19 @@ static void pvgpu_otherend_changed(struct xenbus_device *dev, enum xenbus_state 
 
 	if (v)
 		pvgpu_kick(v);
+}
+
+/*
+ * The queue is frozen: the state work runs when the guest does again, and finds out whether it was
+ * restored, or the suspend given up.
+ */
+static int pvgpu_suspend(struct xenbus_device *dev)
+{
+	struct pvgpu_vgpu *v = dev_get_drvdata(&dev->dev);
+
+	if (v)
+		pvgpu_kick(v);
+	return 0;
 }
 
 static int pvgpu_resume(struct xenbus_device *dev)
@@ -232,9 +229,6 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 {
 	struct pvgpu_vgpu *v = dev_get_drvdata(&dev->dev);
 
-	mutex_lock(&vgpus_lock);
-	list_del_init(&v->node);
-	mutex_unlock(&vgpus_lock);
 	spin_lock(&v->kick_lock);
 	v->removed = true;
 	spin_unlock(&v->kick_lock);
@@ -253,13 +247,15 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 static const struct xenbus_device_id pvgpu_ids[] = {{"pvgpu"}, {""}};
 MODULE_ALIAS("xen:pvgpu");
 
-struct xenbus_driver pvgpu_driver = {.name = "pvgpu",
-				     .ids = pvgpu_ids,
-				     .allow_rebind =
-					     true, /* the state after a removal is ours to write */
-				     .probe = pvgpu_probe,
-				     .remove = pvgpu_remove,
-				     .resume = pvgpu_resume,
-				     .otherend_changed = pvgpu_otherend_changed,
-				     .driver = {.dev_groups = pvgpu_groups},
-				     PVGPU_NOT_ESSENTIAL};
+struct xenbus_driver pvgpu_driver = {
+	.name = "pvgpu",
+	.ids = pvgpu_ids,
+	/* The state after a removal is ours to write. */
+	.allow_rebind = true,
+	.probe = pvgpu_probe,
+	.remove = pvgpu_remove,
+	.suspend = pvgpu_suspend,
+	.resume = pvgpu_resume,
+	.otherend_changed = pvgpu_otherend_changed,
+	.driver.dev_groups = pvgpu_groups,
+};
