@@ -6,9 +6,11 @@
  * the loop. So a guest that writes its keys in a storm costs one look for many writes, and nothing
  * is queued for it.
  *
- * Watches: one on our own backend/pvgpu. dom0 watches each frontend's state besides. Another
- * domain may have 128 watches: it has one for all frontends, on /local/domain, of which xenstored
- * tells it only what it may read: the frontends that it serves.
+ * Watches: on our own backend/pvgpu and data/pvgpu, and on each frontend's state, which tells us of
+ * its end, too, when the toolstack removes a dead guest's directory. Another domain than dom0 has
+ * 128 watches for all that runs in it: beyond FRONTS we take one for all frontends, on
+ * /local/domain, of which xenstored tells us only what we may read. That one is silent when a guest
+ * dies: the toolstack removes the vGPU then, or sets online to 0.
  */
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
@@ -28,6 +30,7 @@
 #define DEATHS      "@releaseDomain"
 #define EVENTS      4096u /* taken before what they touch is looked at */
 #define LOOK_MS     20u   /* between two looks that a frontend asks for */
+#define FRONTS      64u   /* watches of frontends, but in dom0 */
 
 void xenbus_schedule(struct xenbus *b)
 {
@@ -161,8 +164,10 @@ static void deaths(struct xenbus *b)
 	b->deaths = false;
 	TAILQ_FOREACH(x, &b->vgpus, link)
 	{
+		/* Who may not ask sees it by the frontend, if at all. */
+		x->dirty = true;
 		if (!x->dead && xenbus_domain_gone(x)) {
-			x->dead = x->gone = x->dirty = true;
+			x->dead = x->gone = true;
 			log_info("domain %" PRIu32 " is gone: its vGPU %" PRIu32 " goes, too",
 				 x->domid, x->devid);
 		}
@@ -269,15 +274,33 @@ void xenbus_watch_deaths(struct xenbus *b)
 		b->told = xenbus_watch(b, DEATHS, true);
 }
 
+void xenbus_watch_front(struct xen_vgpu *x, bool on)
+{
+	struct xenbus *b = x->bus;
+	char path[XENBUS_PATH + 8];
+
+	snprintf(path, sizeof(path), "%s/state", x->front);
+	if (!on) {
+		if (x->watched)
+			xenbus_watch(b, path, false);
+		b->watches -= x->watched;
+		x->watched = false;
+		return;
+	}
+	x->watched = (!b->domid || b->watches < FRONTS) && xenbus_watch(b, path, true);
+	b->watches += x->watched;
+	if (x->watched || b->wide)
+		return;
+	b->wide = xenbus_watch(b, ALL_DOMAINS, true);
+	if (!b->wide)
+		log_error("xenstore: no watch on %s: %s; xenstored's quota of watches for this "
+			  "domain is too small",
+			  path, strerror(errno));
+}
+
 static int watch_all(struct xenbus *b)
 {
-	if (!xenbus_watch(b, b->dir, true))
-		return -errno;
-	b->wide = b->domid != 0;
-	if (b->wide && !xenbus_watch(b, ALL_DOMAINS, true))
-		return -errno;
-	/* In the wide watch, besides what others may have let us read. */
-	if (!b->wide && !xenbus_watch(b, b->host, true))
+	if (!xenbus_watch(b, b->dir, true) || !xenbus_watch(b, b->host, true))
 		return -errno;
 	xenbus_watch_deaths(b);
 	if (!b->told)

@@ -21,16 +21,17 @@ struct xenbus {
 	char dir[XENBUS_PATH]; /* our backend/pvgpu */
 	char host[XENBUS_PATH];
 	TAILQ_HEAD(, xen_vgpu) vgpus;
-	ev_io io;       /* watch events */
-	ev_timer work;  /* soon: look at what has changed */
-	ev_timer later; /* statistics that were written a moment ago */
-	bool rescan;    /* a directory above the vGPUs' has changed */
-	bool deaths;    /* a domain is gone */
-	bool leveled;   /* log-level has changed */
-	bool hosted;    /* data/pvgpu is to be written */
-	bool published; /* and was, to the end */
-	bool wide;      /* one watch for all frontends */
-	bool told;      /* of domains that are gone, by xenstored */
+	ev_io io;             /* watch events */
+	ev_timer work;        /* soon: look at what has changed */
+	ev_timer later;       /* statistics that were written a moment ago */
+	bool rescan;          /* a directory above the vGPUs' has changed */
+	bool deaths;          /* a domain is gone */
+	bool leveled;         /* log-level has changed */
+	bool hosted;          /* data/pvgpu is to be written */
+	bool published;       /* and was, to the end */
+	bool wide;            /* one watch for all frontends, beside those that have their own */
+	unsigned int watches; /* of frontends */
+	bool told;            /* of domains that are gone, by xenstored */
 	bool starting, stopping;
 	uint64_t features;
 };
@@ -71,6 +72,8 @@ void xenbus_host_remove(struct xenbus *b);
 void xenbus_host_level(struct xenbus *b);
 
 /* xenbus.c */
+/* Of its frontend's state. */
+void xenbus_watch_front(struct xen_vgpu *x, bool on);
 void xenbus_watch_deaths(struct xenbus *b);
 /* Soon, from the loop. */
 void xenbus_schedule(struct xenbus *b);

@@ -237,6 +237,7 @@ bool xenbus_domain_gone(struct xen_vgpu *x)
 {
 	char path[XENBUS_PATH];
 
+	/* False, too, where we may not ask. */
 	if (xs_is_domain_introduced(x->bus->xs, x->domid)) {
 		x->seen = true;
 		return false;
@@ -372,11 +373,7 @@ static void disconnect(struct xen_vgpu *x)
 
 void xenbus_free(struct xen_vgpu *x)
 {
-	char path[XENBUS_PATH + 8];
-
-	snprintf(path, sizeof(path), "%s/state", x->front);
-	if (x->watched)
-		xenbus_watch(x->bus, path, false);
+	xenbus_watch_front(x, false);
 	TAILQ_REMOVE(&x->bus->vgpus, x, link);
 	if (x->v) {
 		x->v->xen = NULL;
@@ -488,10 +485,7 @@ void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
 		free(x);
 		return;
 	}
-	snprintf(path, sizeof(path), "%s/state", x->front);
-	x->watched = !b->wide && xenbus_watch(b, path, true);
-	if (!b->wide && !x->watched)
-		log_error("xenstore: no watch on %s: %s", path, strerror(errno));
+	xenbus_watch_front(x, true);
 	TAILQ_INSERT_TAIL(&b->vgpus, x, link);
 	xenbus_watch_deaths(b);
 	xenbus_look(x);
