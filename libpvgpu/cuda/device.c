@@ -58,6 +58,7 @@ static int choose(struct device *all, int *count)
 	if (!order)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	n = visible_devices(all, *count, order);
+	free(devices); /* of a session that a forked child inherited, or that failed */
 	devices = calloc((size_t)n + 1, sizeof(*devices));
 	for (int i = 0; i < n && devices; i++) {
 		devices[i] = all[order[i]];
