@@ -14,8 +14,9 @@
 
 #include "pvgpu_wire.h"
 
-#define DEVICE_SIZE (64ull << 20)
-#define ARENA_SIZE  (64ull << 30)
+#define DEVICE_SIZE  (64ull << 20)
+#define ARENA_SIZE   (64ull << 30)
+#define VALGRIND_HAS 0x10000000000 /* a hint */
 
 static void must(bool ok, const char *what)
 {
@@ -88,12 +89,23 @@ static void hello(struct fake *f, const struct fake_rec *rec)
 	send_rec(f, &r, sizeof(r));
 }
 
+void *fake_addresses(uint64_t size)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *p = mmap(NULL, size, PROT_NONE, flags, -1, 0);
+
+	for (uintptr_t i = 0; p == MAP_FAILED && i < 16; i++)
+		p = mmap((void *)(VALGRIND_HAS + i * 2 * ARENA_SIZE), size, PROT_NONE, flags, -1,
+			 0);
+	must(p != MAP_FAILED, "mmap");
+	return p;
+}
+
 /* A range that is free in this process now, which is the guest's process, too. */
 static uint64_t free_range(uint64_t size)
 {
-	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = fake_addresses(size);
 
-	must(p != MAP_FAILED, "mmap");
 	munmap(p, size);
 	return (uintptr_t)p;
 }

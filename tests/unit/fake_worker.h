@@ -81,4 +81,7 @@ void fake_start(struct fake *f);
 /* Wait for its end, which is the guest's hang-up. */
 void fake_stop(struct fake *f);
 
+/* So many addresses, reserved; munmap() them. Valgrind has as many in some places only. */
+void *fake_addresses(uint64_t size);
+
 #endif

@@ -2,7 +2,8 @@
 /*
  * Both streams at once under load, between two threads and between two processes: every byte
  * arrives once and in order, and nobody sleeps for ever. Each side sleeps on one doorbell for both
- * streams, as the guest and the worker do. PVGPU_STRESS=N makes it N times as long.
+ * streams, as the guest and the worker do. PVGPU_STRESS=N makes it N times as long; N may be
+ * less than 1.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -226,7 +227,7 @@ static bool in_processes(struct side s[2])
 int main(void)
 {
 	const char *env = getenv("PVGPU_STRESS");
-	const uint32_t records = RECORDS * (env ? (uint32_t)atoi(env) : 1u);
+	const uint32_t records = (uint32_t)(RECORDS * (env ? atof(env) : 1.0));
 	int failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0); /* or the child would write it again */

@@ -25,7 +25,7 @@ static void with(const char *fault)
 static int add_works(void)
 {
 	enum { N = 100 };
-	float a[N], b[N], c[N];
+	float a[N], b[N], c[N] = {0}; /* a copy may fall short */
 	CUdeviceptr pa, pb, pc;
 	unsigned int n = N;
 	void *args[] = {&pa, &pb, &pc, &n};
