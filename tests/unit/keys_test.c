@@ -546,8 +546,10 @@ START_TEST(moves)
 					 PVGPU_STATE_INITIALISED, false));
 	ck_assert(!pvgpu_backend_may_move(PVGPU_STATE_INITWAIT, PVGPU_STATE_CONNECTED,
 					  PVGPU_STATE_CONNECTED, false));
+	ck_assert(pvgpu_backend_may_move(PVGPU_STATE_CLOSED, PVGPU_STATE_INITWAIT,
+					 PVGPU_STATE_CLOSED, false));
 	ck_assert(!pvgpu_backend_may_move(PVGPU_STATE_CLOSED, PVGPU_STATE_INITWAIT,
-					  PVGPU_STATE_CLOSED, false));
+					  PVGPU_STATE_CONNECTED, false));
 	/* Lost: not while the backend is well. */
 	ck_assert(!pvgpu_frontend_may_move(PVGPU_STATE_CONNECTED, PVGPU_STATE_RECONFIGURING,
 					   PVGPU_STATE_CONNECTED, false));
