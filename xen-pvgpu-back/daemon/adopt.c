@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,34 +18,63 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/link/msg.h"
+#include "xen-pvgpu-back/daemon/xenctl.h"
 
 #define LEASED_MAX (1ull << 50)
 
-/* "7.vgpu0.sock" -> 7, "vgpu0"; a spare's "7.sock" -> 7, "". False: no socket of ours. */
-static bool parse_name(const char *file, unsigned int *id, char name[40])
+/* What a name of a socket says. */
+struct named {
+	unsigned int id;
+	char vgpu[40];   /* empty: a spare's */
+	uint32_t number; /* the guest's of the session; 0: on the local link */
+};
+
+/* A number without leading zeros, and what is behind it; NULL when there is none. */
+static const char *parse_number(const char *s, uint32_t *out)
 {
-	unsigned int n = 0;
-	size_t len;
-	const char *s = file;
+	uint64_t n = 0;
 
 	if (*s < '1' || *s > '9')
-		return false;
+		return NULL;
 	for (; *s >= '0' && *s <= '9'; s++) {
-		if (n > (UINT32_MAX - 16) / 10)
-			return false;
 		n = n * 10 + (unsigned int)(*s - '0');
+		if (n > UINT32_MAX)
+			return NULL;
 	}
-	*id = n;
-	name[0] = '\0';
+	*out = (uint32_t)n;
+	return s;
+}
+
+/*
+ * "7.vgpu0.sock", a spare's "7.sock"; of a Xen guest's session 12, "7.xen-3-0-9c1b7a52.12.sock".
+ * False: no socket of ours.
+ */
+static bool parse_name(const char *file, struct named *out)
+{
+	const char *s = parse_number(file, &out->id), *dot, *end;
+	size_t len;
+
+	out->vgpu[0] = '\0';
+	out->number = 0;
+	if (!s || out->id > UINT32_MAX - 16)
+		return false;
 	if (!strcmp(s, ".sock"))
 		return true;
 	len = strlen(s);
-	if (*s != '.' || len < 7 || len - 6 > 39 || strcmp(s + len - 5, ".sock") != 0)
+	if (*s++ != '.' || len < 7 || strcmp(s + len - 6, ".sock") != 0)
 		return false;
-	memcpy(name, s + 1, len - 6);
-	name[len - 6] = '\0';
-	return check_vgpu_name(name) == 0;
+	end = s + len - 6;
+	if (!strncmp(s, CONFIG_XEN_NAME, strlen(CONFIG_XEN_NAME))) {
+		dot = memchr(s, '.', (size_t)(end - s));
+		if (!dot || parse_number(dot + 1, &out->number) != end)
+			return false;
+		end = dot;
+	}
+	if (end - s > 39)
+		return false;
+	memcpy(out->vgpu, s, (size_t)(end - s));
+	out->vgpu[end - s] = '\0';
+	return check_vgpu_name(out->vgpu) == 0;
 }
 
 /* A connected socket, -1 when nobody listens there any more. */
@@ -80,19 +110,42 @@ static struct vgpu *former_vgpu(struct daemon *d, const char *name)
 	return v;
 }
 
-static void adopt(struct daemon *d, const char *file, unsigned int id, const char *name)
+/* It was a Xen guest's, and the guest or its vGPU is not there any more. */
+static void end_orphan(const char *file, const struct msg_peer *peer)
 {
-	struct vgpu *v = daemon_vgpu(d, name);
+	log_warning("workers/%s: its vGPU is not there any more: ended", file);
+	pidfd_send_signal(peer->pidfd, SIGKILL, NULL, 0);
+}
+
+/* Whose worker it will be; NULL: nobody's. */
+static struct vgpu *owner(struct daemon *d, const char *file, const struct named *n,
+			  const struct msg_peer *peer)
+{
+	struct vgpu *v = daemon_vgpu(d, n->vgpu);
+
+	if (n->number && (!v || !v->xen)) {
+		end_orphan(file, peer);
+		return NULL;
+	}
+	return v ? v : former_vgpu(d, n->vgpu);
+}
+
+static void adopt(struct daemon *d, const char *file, const struct named *n)
+{
+	struct vgpu *v = NULL;
 	struct msg_peer peer = {.pidfd = -1};
 	struct worker *w = NULL;
 	int fd = reach(d, file);
 
 	if (fd >= 0 && msg_peer(fd, &peer) == 0 && peer.pidfd >= 0 && peer.uid == geteuid()) {
-		if (!v)
-			v = former_vgpu(d, name);
-		w = v ? sup_new(d, id) : NULL;
+		v = owner(d, file, n, &peer);
+		w = v ? sup_new(d, n->id) : NULL;
 	} else if (peer.pidfd >= 0) {
 		log_warning("workers/%s: uid %u listens there, not pvgpud's", file, peer.uid);
+	} else if (n->number) {
+		v = daemon_vgpu(d, n->vgpu);
+		if (v)
+			xenctl_lost(v, n->number);
 	}
 	if (!w) {
 		if (fd >= 0)
@@ -108,6 +161,7 @@ static void adopt(struct daemon *d, const char *file, unsigned int id, const cha
 	w->pidfd = peer.pidfd;
 	w->control = fd;
 	w->vgpu = v;
+	w->number = n->number;
 	v->sessions++;
 	v->total++;
 	d->session_n++;
@@ -121,8 +175,8 @@ void adopt_scan(struct daemon *d)
 	int fd = openat(d->workers_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
-	char name[40];
-	unsigned int id, n = 0;
+	struct named name;
+	unsigned int n = 0;
 
 	if (!dir) {
 		log_error("%s/workers: %s", d->cfg.run_dir, strerror(errno));
@@ -131,16 +185,16 @@ void adopt_scan(struct daemon *d)
 		return;
 	}
 	while ((e = readdir(dir))) {
-		if (!parse_name(e->d_name, &id, name))
+		if (!parse_name(e->d_name, &name))
 			continue;
-		if (id >= d->next_id)
-			d->next_id = id + 1;
-		if (!name[0]) {
+		if (name.id >= d->next_id)
+			d->next_id = name.id + 1;
+		if (!name.vgpu[0]) {
 			/* A spare exits with its pvgpud. */
 			unlinkat(d->workers_dir, e->d_name, 0);
 			continue;
 		}
-		adopt(d, e->d_name, id, name);
+		adopt(d, e->d_name, &name);
 		n++;
 	}
 	closedir(dir);
@@ -178,7 +232,8 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	struct vgpu *v = w->vgpu;
 	uint64_t limit = d->device_memory ? d->device_memory : LEASED_MAX;
 
-	if (m->session != w->id || strcmp(m->vgpu, v->cfg.name) != 0) {
+	if (m->session != w->id || strcmp(m->vgpu, v->cfg.name) != 0 ||
+	    (w->number && m->b != w->number)) {
 		sup_kill(w, "says that it is session %" PRIu32 " of %s", m->session, m->vgpu);
 		return;
 	}
@@ -188,7 +243,8 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	}
 	w->state = CHECK_SERVING;
 	w->ready = w->sealed = true;
-	w->guest_pid = m->b && m->b <= INT32_MAX ? (pid_t)m->b : 0;
+	if (!w->number)
+		w->guest_pid = m->b && m->b <= INT32_MAX ? (pid_t)m->b : 0;
 	w->started_ms = m->c <= now_ms() ? m->c : now_ms();
 	sup_deadline(w, 0, NULL);
 	find_guest(w);
@@ -198,6 +254,8 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	vgpu_changed(v);
 	if (v->drain)
 		sup_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
-	log_info("%s: adopted worker %d of pid %d with %" PRIu64 " bytes", sup_name(w), (int)w->pid,
-		 (int)w->guest_pid, w->leased);
+	log_info("%s: adopted worker %d of %s %" PRIu64 " with %" PRIu64 " bytes", sup_name(w),
+		 (int)w->pid, w->number ? "session" : "pid", m->b, w->leased);
+	if (w->number)
+		xenctl_adopted(w, m);
 }

@@ -16,6 +16,11 @@
 #define VGPUS_MAX  256u
 #define ENV_MAX    64u
 #define SIZE_LIMIT (1ull << 50)
+/*
+ * Grants that workers may have mapped. A domain has 1,024 maptrack frames of 256 entries if nobody
+ * said otherwise, and a PV domain needs two entries for each grant; an eighth is for others.
+ */
+#define XEN_GRANTS (1024u * 256u / 2u / 8u * 7u)
 
 enum kind { SIZE, NUMBER, PATH, MODE, LEVEL, XEN, TEXT, ENV };
 
@@ -43,6 +48,7 @@ static const struct key daemon_keys[] = {
 	{"lease_wait_ms", NUMBER, D(lease_ms), 0, 600000},
 	{"far_end_files", NUMBER, D(far_fds), 0, 65536},
 	{"log_level", LEVEL, D(log_level), 0, 0},
+	{"xen_max_grants", NUMBER, D(xen_max_grants), 1024, 1u << 30},
 	{"xen", XEN, D(xen), 0, 0},
 	{"env", ENV, 0, 0, 0},
 };
@@ -77,6 +83,7 @@ void config_init(struct config *c)
 		.far_fds = 256,
 		.log_level = LOG_LEVEL_INFO,
 		.xen = CONFIG_XEN_AUTO,
+		.xen_max_grants = XEN_GRANTS,
 	};
 	strcpy(c->run_dir, "/run/pvgpu");
 	strcpy(c->libcuda, "libcuda.so.1");

@@ -37,6 +37,7 @@ struct config {
 	unsigned int far_fds;
 	unsigned int log_level;
 	enum config_xen xen;
+	unsigned int xen_max_grants;
 	char **env; /* of workers: NAME=VALUE */
 	unsigned int env_n;
 	struct config_vgpu *vgpus;

@@ -28,6 +28,8 @@
 #endif
 
 struct daemon;
+struct xenbus;
+struct xen_vgpu;
 
 /* Memory asked for that an ending session still has. */
 struct claim {
@@ -45,11 +47,14 @@ struct vgpu {
 	ev_timer tell; /* sessions hear of changed memory a moment later, once */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
-	unsigned int sessions;  /* now */
-	unsigned int openings;  /* guests that wait for a session */
-	uint64_t total, failed; /* ever, ended unexpectedly or by a breach */
-	bool drain;             /* takes no new session */
-	char last_reason[160];  /* of the last session's end */
+	unsigned int sessions;       /* now */
+	unsigned int openings;       /* guests that wait for a session */
+	uint64_t total, failed;      /* ever, ended unexpectedly or by a breach */
+	bool drain;                  /* takes no new session */
+	char last_reason[160];       /* of the last session's end */
+	struct xen_vgpu *xen;        /* on the Xen link; NULL: of the local link */
+	bool xen_ending;             /* xenctl_disconnect was called; xenbus_idle was not */
+	SLIST_HEAD(, xen_lost) lost; /* sessions that a former pvgpud left and that died */
 };
 
 struct worker {
@@ -132,6 +137,11 @@ struct daemon {
 	bool stopping;
 	ev_timer stop_limit;
 	struct admin *admin;
+	char model[64];     /* the GPU's name; empty: no worker has said */
+	struct xenbus *xen; /* NULL: no Xen link */
+	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
+	const struct xen_ops *xen_ops;
+	uint64_t xen_grants; /* that workers of all guests may have mapped */
 };
 
 /* main.c */
@@ -139,6 +149,8 @@ uint64_t now_ms(void); /* CLOCK_BOOTTIME */
 void daemon_check_stopped(struct daemon *d);
 struct vgpu *daemon_vgpu(struct daemon *d, const char *name);
 struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg);
+/* It must have no session, no opening and no socket any more. */
+void daemon_remove_vgpu(struct vgpu *v);
 
 /* vgpu.c: the socket of a vGPU */
 void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg);

@@ -23,6 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/xenbus.h"
+#include "xen-pvgpu-back/link/xen_ops.h"
+
 #define DEFAULT_CONFIG "/etc/pvgpu/pvgpud.conf"
 
 static const char usage[] =
@@ -76,6 +79,19 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg)
 	vgpu_init(v, d, cfg);
 	d->vgpus[d->vgpu_n++] = v;
 	return v;
+}
+
+void daemon_remove_vgpu(struct vgpu *v)
+{
+	struct daemon *d = v->d;
+	unsigned int i = 0;
+
+	vgpu_close(v);
+	while (d->vgpus[i] != v)
+		i++;
+	d->vgpu_n--;
+	memmove(&d->vgpus[i], &d->vgpus[i + 1], (d->vgpu_n - i) * sizeof(struct vgpu *));
+	free(v);
 }
 
 static int bad(const char *error)
@@ -322,12 +338,15 @@ static int start(struct daemon *d)
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
 		if (!daemon_add_vgpu(d, &d->cfg.vgpus[i]))
 			return -1;
-	if (!d->cfg.vgpu_n) {
+	if (xenbus_start(d) < 0)
+		return -1;
+	if (!d->cfg.vgpu_n && !d->xen) {
 		bad("no vGPU, and no Xen here: add a [vgpu NAME] section or --vgpu NAME");
 		return -1;
 	}
 	/* Before anybody connects, so that numbers and memory are known. */
 	adopt_scan(d);
+	xenbus_run(d);
 	if (admin_open(d) < 0)
 		return -1;
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
@@ -343,6 +362,8 @@ static void finish(struct daemon *d)
 	struct worker *w;
 
 	admin_close(d);
+	/* First: Xen guests whose sessions go on are told nothing, not even a refusal. */
+	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
 		vgpu_close(d->vgpus[i]);
@@ -396,6 +417,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	d.next_id = 1;
 	d.started_ms = now_ms();
+	d.xen_ops = &xen_ops_real;
 	TAILQ_INIT(&d.workers);
 	TAILQ_INIT(&d.openings);
 	/* Not the default loop: that one reaps every child by itself. */

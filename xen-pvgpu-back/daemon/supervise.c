@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/xenctl.h"
+
 #define AT_ONCE     16u   /* messages of one worker before others have their turn */
 #define LAST_WORDS  1024u /* more than its socket holds */
 #define EXIT_MS     2000u /* from a worker's hang-up to its exit */
@@ -175,6 +177,8 @@ static void end_session(struct worker *w)
 		 w->reason);
 	lease_died(w);
 	open_failed(w);
+	if (w->number)
+		xenctl_ended(w);
 }
 
 /* A worker that died before it could serve: wait a little longer each time before the next. */
@@ -253,8 +257,9 @@ void sup_keep_spares(struct daemon *d)
 	unsigned int want = d->cfg.spares + open_waiting(d);
 	unsigned int have = count(d);
 
-	/* Sessions were adopted, and only a worker can tell how much memory there is. */
-	if (!want && !d->device_memory && d->session_n)
+	/* Sessions were adopted, or the toolstack asks, and only a worker can tell how much memory
+	 * there is. */
+	if (!want && !d->device_memory && (d->session_n || d->xen))
 		want = 1;
 	if (d->stopping || ev_is_active(&d->retry))
 		return;
@@ -297,6 +302,8 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 	v->sessions++;
 	v->total++;
 	w->d->session_n++;
+	if (v->xen)
+		xenbus_changed(v->xen);
 	sup_deadline(w, w->d->cfg.start_ms, "did not take its session in time");
 }
 
@@ -349,11 +356,14 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 	d->failures = 0;
 	d->failure[0] = '\0';
 	if (d->device_memory != m->b) {
-		log_info("GPU: %" PRIu64 " MiB, driver version %" PRIu64, m->b >> 20, m->a);
+		log_info("GPU: %s, %" PRIu64 " MiB, driver version %" PRIu64, m->reason, m->b >> 20,
+			 m->a);
 		d->device_memory = m->b;
 		d->driver_version = (int)m->a;
+		snprintf(d->model, sizeof(d->model), "%.63s", m->reason);
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
 			lease_quota_known(d->vgpus[i]);
+		xenbus_host_changed(d);
 	}
 	open_serve(d);
 }
@@ -388,6 +398,9 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 		break;
 	case PVGPU_SUP_MEMINFO:
 		sup_meminfo(w);
+		break;
+	case PVGPU_SUP_CHUNKED:
+		xenctl_chunked(w, m);
 		break;
 	case PVGPU_SUP_ENDED:
 		ended(w, m);

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/xenbus.h"
+
 #define TELL_AFTER_S 0.002
 #define AT_ONCE      16
 
@@ -43,6 +45,7 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg)
 	v->cfg = *cfg;
 	v->fd = -1;
 	TAILQ_INIT(&v->claims);
+	SLIST_INIT(&v->lost);
 	v->ledger.quota = vgpu_quota(v);
 	ev_timer_init(&v->tell, on_tell, 0., 0.);
 	v->tell.data = v;
@@ -50,6 +53,8 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg)
 
 void vgpu_changed(struct vgpu *v)
 {
+	if (v->xen)
+		xenbus_changed(v->xen);
 	if (v->sessions > 1 && !ev_is_active(&v->tell)) {
 		ev_timer_set(&v->tell, TELL_AFTER_S, 0.);
 		ev_timer_start(v->d->loop, &v->tell);
