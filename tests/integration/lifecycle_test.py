@@ -548,7 +548,7 @@ class Tools(unittest.TestCase):
                 self.assertIn(f"/vgpu/vgpu0/session/{s.number}/guest-pid = {os.getpid()}",
                               self.ctl(env, "tree").stdout)
             self.assertEqual(self.ctl(env, "wait", "/vgpu/vgpu0/sessions", "0").returncode, 0)
-            self.assertEqual(self.ctl(env, "wait", "/vgpu/vgpu0/sessions", "9", "--timeout", "0.1").returncode, 1)
+            self.assertEqual(self.ctl(env, "wait", "/vgpu/vgpu0/sessions", "9", "--timeout", "0.1").returncode, 4)
             self.assertEqual(self.ctl(env, "read", "/vgpu/vgpu0/memory").stdout, f"{1 << 30}\n")
             self.assertEqual(self.ctl(env, "write", "/daemon/log-level", "debug").returncode, 0)
             self.assertEqual(env.read("/daemon/log-level"), "debug")

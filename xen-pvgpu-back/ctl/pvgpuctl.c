@@ -1,372 +1,296 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpuctl: reads and writes pvgpud's keys. It knows nothing of pvgpud but its admin socket.
+ * pvgpuctl: looks at vGPUs and manages them. In Xen's dom0 it works on xenstore, elsewhere over
+ * pvgpud's admin socket. What there is stands in two tables here: options and commands.
  *
- * Exit status: 0 done; 1 pvgpud refused, or a wait timed out; 2 wrong use; 3 pvgpud is not there.
+ * Exit status: see enum in ctl.h and print_usage().
  */
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
-#include <stdbool.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "xen-pvgpu-back/ctl/check.h"
+#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/store.h"
+#include "xen-pvgpu-back/ctl/vms.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
 #endif
 
 #define DEFAULT_RUN_DIR "/run/pvgpu"
-#define WAIT_STEP_MS    20
-#define ANSWER_S        10
+#define DEFAULT_LIMIT_S 30
 
-enum { EXIT_DONE, EXIT_REFUSED, EXIT_USAGE, EXIT_NO_DAEMON };
+struct ctl ctl;
 
-static const char *run_dir = DEFAULT_RUN_DIR;
-static bool as_json;
-static double limit_s = 30;
-
-static int fail(int status, const char *fmt, const char *what)
-	__attribute__((format(printf, 2, 0)));
-static int fail(int status, const char *fmt, const char *what)
+int ctl_fail(int status, const char *fmt, ...)
 {
+	va_list ap;
+
 	fputs("pvgpuctl: ", stderr);
-	fprintf(stderr, fmt, what);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
 	fputc('\n', stderr);
 	return status;
 }
 
-/* ---- asking ---- */
+/* ---- options ---- */
 
-static FILE *reach(void)
+static int set_limit(const char *name, const char *value)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = ANSWER_S};
-	int fd;
+	char *end;
 
-	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/admin.sock", run_dir) >=
-	    (int)sizeof(a.sun_path)) {
-		errno = ENAMETOOLONG;
-		return NULL;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return NULL;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		int err = errno;
-
-		close(fd);
-		errno = err;
-		return NULL;
-	}
-	return fdopen(fd, "r+");
+	ctl.limit_s = strtod(value, &end);
+	if (end == value || *end || !(ctl.limit_s >= 0))
+		return ctl_fail(EXIT_USAGE, "--timeout %s: must be a number of seconds", value);
+	return 0;
 }
 
-/* The answer to a request, which is consumed; NULL: said why on stderr, and *status. */
-static json_t *ask(json_t *req, int *status)
+static int set_id(const char *name, const char *value)
 {
-	FILE *f = reach();
-	char *text = json_dumps(req, JSON_COMPACT), *line = NULL;
-	json_t *answer = NULL;
-	size_t cap = 0;
+	char *end;
+	unsigned long id = strtoul(value, &end, 10);
 
-	json_decref(req);
-	if (!f) {
-		fprintf(stderr,
-			"pvgpuctl: %s/admin.sock: %s; is pvgpud running there? --run-dir names "
-			"another place\n",
-			run_dir, strerror(errno));
-		*status = EXIT_NO_DAEMON;
-	} else if (!text || fprintf(f, "%s\n", text) < 0 || fflush(f) ||
-		   getline(&line, &cap, f) < 0) {
-		*status = fail(EXIT_NO_DAEMON, "%s: no answer from pvgpud", run_dir);
-	} else {
-		answer = json_loads(line, 0, NULL);
-		if (!json_is_object(answer))
-			*status = fail(EXIT_NO_DAEMON, "not an answer: %.100s", line);
-	}
-	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
-		const char *why = json_string_value(json_object_get(answer, "reason"));
-
-		*status = fail(EXIT_REFUSED, "%s", why ? why : "refused");
-		json_decref(answer);
-		answer = NULL;
-	}
-	if (f)
-		fclose(f);
-	free(text);
-	free(line);
-	return answer;
+	if (*value < '0' || *value > '9' || *end || id > PVGPU_DEVID_MAX)
+		return ctl_fail(EXIT_USAGE, "--id %s: must be a number from 0 to %d", value,
+				PVGPU_DEVID_MAX);
+	ctl.id = ctl.wish.id = (uint32_t)id;
+	ctl.has_id = true;
+	ctl.wish.any_id = false;
+	return 0;
 }
 
-static json_t *ask_tree(const char *path, json_t **answer, int *status)
+static int set_wish(const char *name, const char *value)
 {
-	*answer = ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
-	return *answer ? json_object_get(*answer, "tree") : NULL;
+	char err[WISH_ERROR];
+
+	if (wish_set(&ctl.wish, name, value, err) < 0)
+		return ctl_fail(EXIT_USAGE, "--%s %s: %s", name, value, err);
+	return 0;
 }
 
-/* ---- showing ---- */
-
-static const char *text_of(json_t *o, const char *key)
+static int set_run_dir(const char *name, const char *value)
 {
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
+	ctl.run_dir = value;
+	ctl.local = true;
+	return 0;
 }
 
-static void print_mib(json_t *o, const char *key)
+static int set_config_dir(const char *name, const char *value)
 {
-	printf(" %10llu", strtoull(text_of(o, key), NULL, 10) >> 20);
+	ctl.config_dir = value;
+	return 0;
 }
 
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_INDENT(1));
-	putchar('\n');
-}
+enum {
+	FOR_LOCAL = 1 << 0,
+	FOR_JSON = 1 << 1,
+	FOR_LIMIT = 1 << 2,
+	FOR_WATCH = 1 << 3,
+	FOR_ID = 1 << 4,
+	FOR_UUID = 1 << 5,
+	FOR_WISH = 1 << 6, /* what an attached vGPU is to be */
+	FOR_FORCE = 1 << 7,
+	FOR_ALL = 1 << 8,
+	FOR_KEEP = 1 << 9,
+	FOR_NO_WAIT = 1 << 10,
+};
 
-static void print_tree(json_t *o, const char *path)
-{
-	json_t *child;
-	const char *key;
+static const struct opt {
+	const char *name, *arg;
+	unsigned int group;
+	bool *flag; /* of one without an argument */
+	int (*set)(const char *name, const char *value);
+	const char *what;
+} opts[] = {
+	{"backend", "DOMAIN", FOR_WISH, NULL, set_wish, "that serves the vGPU (default Domain-0)"},
+	{"id", "N", FOR_ID, NULL, set_id, "the vGPU's number in its VM"},
+	{"memory", "SIZE", FOR_WISH, NULL, set_wish, "device memory, such as 4G (default all)"},
+	{"weight", "N", FOR_WISH, NULL, set_wish, "share of GPU time (default 100)"},
+	{"max-sessions", "N", FOR_WISH, NULL, set_wish, "processes at a time (default 64)"},
+	{"arena-limit", "SIZE", FOR_WISH, NULL, set_wish,
+	 "pinned memory of a process (default 8G)"},
+	{"device-window", "SIZE", FOR_WISH, NULL, set_wish, "addresses for device memory"},
+	{"model", "TEXT", FOR_WISH, NULL, set_wish, "the name that the guest sees"},
+	{"uuid", "UUID", FOR_UUID, NULL, set_wish, "the vGPU's identity (attach: default random)"},
+	{"all", NULL, FOR_ALL, &ctl.all, NULL, "all vGPUs of the VM"},
+	{"force", NULL, FOR_FORCE, &ctl.force, NULL,
+	 "attach: whatever is free; detach: at once, whatever runs"},
+	{"persistent", NULL, FOR_KEEP, &ctl.persistent, NULL,
+	 "and for the VM's next starts: pvgpu-attachd(8)"},
+	{"config-dir", "DIR", FOR_KEEP, NULL, set_config_dir,
+	 "of --persistent (default " VMS_DIR ")"},
+	{"no-wait", NULL, FOR_NO_WAIT, &ctl.no_wait, NULL, "do not wait for the guest"},
+	{"timeout", "S", FOR_LIMIT, NULL, set_limit, "of waiting, in seconds (default 30)"},
+	{"watch", NULL, FOR_WATCH, &ctl.watch, NULL, "show it again whenever it changes"},
+	{"json", NULL, FOR_JSON, &ctl.json, NULL, "machine-readable output"},
+	{"local", NULL, FOR_LOCAL, &ctl.local, NULL, "this machine's pvgpud, even in dom0"},
+	{"run-dir", "DIR", FOR_LOCAL, NULL, set_run_dir,
+	 "the same, of the pvgpud with that run directory"},
+};
+#define OPTS (sizeof(opts) / sizeof(opts[0]))
 
-	if (json_is_string(o))
-		printf("%s = %s\n", path, json_string_value(o));
-	json_object_foreach(o, key, child)
-	{
-		char deeper[512];
-
-		snprintf(deeper, sizeof(deeper), "%s/%s", path, key);
-		print_tree(child, deeper);
-	}
-}
-
-/* ---- subcommands: argc and argv are what follows the name ---- */
-
-static int list_main(int argc, char **argv)
-{
-	int status = EXIT_DONE;
-	json_t *answer, *vgpus = ask_tree("/vgpu", &answer, &status), *v;
-	const char *name;
-
-	if (!vgpus)
-		return status;
-	if (as_json) {
-		print_json(vgpus);
-	} else {
-		printf("%-24s %10s %10s %8s %8s %8s %s\n", "vGPU", "memory MiB", "used MiB",
-		       "sessions", "total", "failed", "state");
-		json_object_foreach(vgpus, name, v)
-		{
-			printf("%-24s", name);
-			print_mib(v, "memory");
-			print_mib(v, "memory-used");
-			printf(" %8s %8s %8s %s\n", text_of(v, "sessions"),
-			       text_of(v, "sessions-total"), text_of(v, "sessions-failed"),
-			       strcmp(text_of(v, "drain"), "1") ? "open" : "draining");
-		}
-	}
-	json_decref(answer);
-	return status;
-}
-
-static int show_main(int argc, char **argv)
-{
-	int status = EXIT_DONE;
-	json_t *answer, *v, *sessions, *s, *value;
-	const char *key;
-	char path[128];
-
-	snprintf(path, sizeof(path), "/vgpu/%.60s", argv[0]);
-	v = ask_tree(path, &answer, &status);
-	if (!v)
-		return status;
-	if (as_json) {
-		print_json(v);
-	} else {
-		json_object_foreach(v, key, value) if (json_is_string(value))
-			printf("%-16s %s\n", key, json_string_value(value));
-		sessions = json_object_get(v, "session");
-		if (json_object_size(sessions))
-			printf("\n%8s %8s %8s %10s %8s %s\n", "session", "guest", "worker",
-			       "leased MiB", "age s", "state");
-		json_object_foreach(sessions, key, s)
-		{
-			printf("%8s %8s %8s", key, text_of(s, "guest-pid"), text_of(s, "pid"));
-			print_mib(s, "leased");
-			printf(" %8s %s\n", text_of(s, "age"), text_of(s, "state"));
-		}
-	}
-	json_decref(answer);
-	return status;
-}
-
-static int tree_main(int argc, char **argv)
-{
-	int status = EXIT_DONE;
-	const char *path = argc ? argv[0] : "/";
-	json_t *answer, *tree = ask_tree(path, &answer, &status);
-
-	if (!tree)
-		return status;
-	if (as_json)
-		print_json(tree);
-	else
-		print_tree(tree, strcmp(path, "/") ? path : "");
-	json_decref(answer);
-	return status;
-}
-
-static int read_main(int argc, char **argv)
-{
-	int status = EXIT_DONE;
-	json_t *answer = ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
-
-	if (answer)
-		puts(text_of(answer, "value"));
-	json_decref(answer);
-	return status;
-}
-
-static int write_main(int argc, char **argv)
-{
-	int status = EXIT_DONE;
-
-	json_decref(
-		ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
-		    &status));
-	return status;
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static int wait_main(int argc, char **argv)
-{
-	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000};
-	double end = now() + limit_s;
-	char last[128] = "";
-
-	for (;;) {
-		int status = EXIT_DONE;
-		json_t *answer =
-			ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
-
-		if (!answer)
-			return status;
-		snprintf(last, sizeof(last), "%s", text_of(answer, "value"));
-		json_decref(answer);
-		if (!strcmp(last, argv[1]))
-			return EXIT_DONE;
-		if (now() >= end)
-			break;
-		nanosleep(&step, NULL);
-	}
-	fprintf(stderr, "pvgpuctl: %s is still '%s' after %g s\n", argv[0], last, limit_s);
-	return EXIT_REFUSED;
-}
+/* ---- commands ---- */
 
 static const struct command {
 	const char *name, *args, *what;
 	int min, max;
-	int (*run)(int argc, char **argv);
+	unsigned int groups;
+	int (*xen)(int argc, char **argv);   /* NULL: not over xenstore */
+	int (*local)(int argc, char **argv); /* NULL: not over the admin socket */
 } commands[] = {
-	{"list", "[--json]", "the vGPUs, with memory and sessions", 0, 0, list_main},
-	{"show", "VGPU [--json]", "one vGPU and its sessions", 1, 1, show_main},
-	{"tree", "[PATH] [--json]", "all keys below a path", 0, 1, tree_main},
-	{"read", "PATH", "the value of a key", 1, 1, read_main},
-	{"write", "PATH VALUE", "set a key: /daemon/log-level, /vgpu/NAME/drain", 2, 2, write_main},
-	{"wait", "PATH VALUE [--timeout S]", "until a key has a value", 2, 2, wait_main},
-	{"check", "FILE", "keys in xenstore, as xenstore-ls -fp shows them, or JSON", 1, 1,
-	 check_main},
+	{"attach", "VM", "give a VM a vGPU, and wait until the guest uses it", 1, 1,
+	 FOR_WISH | FOR_ID | FOR_UUID | FOR_FORCE | FOR_KEEP | FOR_NO_WAIT | FOR_LIMIT | FOR_JSON,
+	 xen_attach, NULL},
+	{"detach", "VM", "take a vGPU from a VM", 1, 1,
+	 FOR_ID | FOR_UUID | FOR_ALL | FOR_FORCE | FOR_KEEP | FOR_LIMIT, xen_detach, NULL},
+	{"list", "[VM]", "the vGPUs, with memory and sessions", 0, 1,
+	 FOR_JSON | FOR_WATCH | FOR_LOCAL, xen_list, local_list},
+	{"show", "VM|VGPU", "everything of one", 1, 1, FOR_JSON | FOR_ID | FOR_UUID | FOR_LOCAL,
+	 xen_show, local_show},
+	{"set", "VM|VGPU KEY=VALUE...", "change policy: weight, max-sessions, drain, memory...", 2,
+	 16, FOR_ID | FOR_UUID | FOR_ALL | FOR_KEEP | FOR_LOCAL, xen_set, local_set},
+	{"tree", "[PATH]", "all keys of pvgpud below a path", 0, 1, FOR_JSON | FOR_LOCAL, NULL,
+	 local_tree},
+	{"read", "PATH", "the value of a key of pvgpud", 1, 1, FOR_LOCAL, NULL, local_read},
+	{"write", "PATH VALUE", "set one: /daemon/log-level, /vgpu/NAME/drain", 2, 2, FOR_LOCAL,
+	 NULL, local_write},
+	{"wait", "PATH VALUE", "until a key of pvgpud has a value", 2, 2, FOR_LIMIT | FOR_LOCAL,
+	 NULL, local_wait},
+	{"check", "FILE", "keys in xenstore, as xenstore-ls -fp shows them, or JSON", 1, 1, 0,
+	 check_main, check_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static void print_usage(FILE *f)
+static void print_options(FILE *f, unsigned int groups)
 {
-	fputs("Usage: pvgpuctl [--run-dir DIR] COMMAND [argument]...\n\n", f);
-	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(f, "  %-6s%-26s %s\n", commands[i].name, commands[i].args,
-			commands[i].what);
-	fprintf(f,
-		"\n"
-		"  --run-dir DIR   of pvgpud (default %s, or PVGPU_RUN_DIR)\n"
-		"  --json          machine-readable output\n"
-		"  --timeout S     of wait, in seconds (default 30)\n"
-		"  --help, --version\n"
-		"\n"
-		"Exit status: 0 done, 1 refused, timed out or found wrong, 2 wrong use, 3 no "
-		"pvgpud.\n",
-		DEFAULT_RUN_DIR);
+	for (size_t i = 0; i < OPTS; i++) {
+		char left[40];
+
+		if (!(opts[i].group & groups))
+			continue;
+		snprintf(left, sizeof(left), "--%s %s", opts[i].name,
+			 opts[i].arg ? opts[i].arg : "");
+		fprintf(f, "  %-20s %s\n", left, opts[i].what);
+	}
 }
 
-static int run(int argc, char **argv)
+static void print_usage(FILE *f, const struct command *only)
 {
-	if (!argc) {
-		print_usage(stderr);
+	if (only) {
+		fprintf(f, "Usage: pvgpuctl %s %s%s\n%s\n", only->name, only->args,
+			only->groups ? " [option]..." : "", only->what);
+		print_options(f, only->groups);
+		return;
+	}
+	fputs("Usage: pvgpuctl COMMAND [argument]... [option]...\n\n", f);
+	for (size_t i = 0; i < COMMANDS; i++) {
+		char left[40];
+
+		snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].args);
+		fprintf(f, "  %-26s %s\n", left, commands[i].what);
+	}
+	fputs("\nA VM is meant by name, uuid or domain number. pvgpuctl COMMAND --help shows its "
+	      "options:\n",
+	      f);
+	print_options(f, ~0u);
+	fputs("  --help, --version\n\n"
+	      "Exit status: 0 done, 1 refused or found wrong, 2 wrong use, 3 VM, vGPU, domain or "
+	      "pvgpud\nnot there, 4 timed out.\n",
+	      f);
+}
+
+/* Over xenstore where this is dom0, unless somebody wants the admin socket. */
+static bool use_xen(const struct command *c)
+{
+	struct store s;
+
+	if (!c->xen || !c->local || ctl.local)
+		return c->xen && !(c->local && ctl.local);
+	if (store_open(&s) < 0)
+		return false;
+	store_close(&s);
+	return true;
+}
+
+static int run(const struct command *c, int argc, char **argv, unsigned int used)
+{
+	for (size_t i = 0; i < OPTS; i++)
+		if ((used & 1u << i) && !(opts[i].group & c->groups))
+			return ctl_fail(EXIT_USAGE, "--%s is no option of %s", opts[i].name,
+					c->name);
+	if (argc < c->min || argc > c->max) {
+		print_usage(stderr, c);
 		return EXIT_USAGE;
 	}
-	for (size_t i = 0; i < COMMANDS; i++) {
-		const struct command *c = &commands[i];
-
-		if (strcmp(argv[0], c->name) != 0)
-			continue;
-		if (argc - 1 < c->min || argc - 1 > c->max) {
-			fprintf(stderr, "Usage: pvgpuctl %s %s\n", c->name, c->args);
-			return EXIT_USAGE;
-		}
-		return c->run(argc - 1, argv + 1);
-	}
-	return fail(EXIT_USAGE, "%s: no such command; try pvgpuctl --help", argv[0]);
+	return use_xen(c) ? c->xen(argc, argv) : c->local(argc, argv);
 }
 
-int main(int argc, char **argv)
+enum { OPT_HELP = 'h', OPT_VERSION = 'v', OPT_TABLE = 256 };
+
+static void make_longs(struct option longs[OPTS + 3])
 {
-	static const struct option longs[] = {
-		{"run-dir", required_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
-		{"timeout", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},       {NULL, 0, NULL, 0}};
-	char *end;
+	for (size_t i = 0; i < OPTS; i++)
+		longs[i] =
+			(struct option){opts[i].name, opts[i].arg ? required_argument : no_argument,
+					NULL, OPT_TABLE + (int)i};
+	longs[OPTS] = (struct option){"help", no_argument, NULL, OPT_HELP};
+	longs[OPTS + 1] = (struct option){"version", no_argument, NULL, OPT_VERSION};
+	longs[OPTS + 2] = (struct option){0};
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return &commands[i];
+	return NULL;
+}
+
+int ctl_main(int argc, char **argv)
+{
+	struct option longs[OPTS + 3];
+	unsigned int used = 0;
+	bool help = false;
+	const struct command *command;
 	int c;
 
+	ctl = (struct ctl){.run_dir = DEFAULT_RUN_DIR,
+			   .config_dir = VMS_DIR,
+			   .limit_s = DEFAULT_LIMIT_S,
+			   .wish = {.any_id = true}};
 	if (getenv("PVGPU_RUN_DIR"))
-		run_dir = getenv("PVGPU_RUN_DIR");
+		set_run_dir(NULL, getenv("PVGPU_RUN_DIR"));
+	make_longs(longs);
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			run_dir = optarg;
-			break;
-		case 'j':
-			as_json = true;
-			break;
-		case 't':
-			limit_s = strtod(optarg, &end);
-			if (end == optarg || *end || !(limit_s >= 0))
-				return fail(EXIT_USAGE, "--timeout %s: must be a number of seconds",
-					    optarg);
-			break;
-		case 'h':
-			print_usage(stdout);
-			return EXIT_DONE;
-		case 'v':
+		const struct opt *o = c >= OPT_TABLE ? &opts[c - OPT_TABLE] : NULL;
+
+		if (c == OPT_HELP) {
+			help = true;
+		} else if (c == OPT_VERSION) {
 			puts("pvgpuctl " PVGPU_VERSION);
 			return EXIT_DONE;
-		default:
+		} else if (!o) {
 			return EXIT_USAGE;
+		} else {
+			used |= 1u << (c - OPT_TABLE);
+			if (o->flag)
+				*o->flag = true;
+			else if (o->set(o->name, optarg))
+				return EXIT_USAGE;
 		}
 	}
-	return run(argc - optind, argv + optind);
+	command = optind < argc ? find_command(argv[optind]) : NULL;
+	if (help || optind == argc) {
+		print_usage(help ? stdout : stderr, command);
+		return help ? EXIT_DONE : EXIT_USAGE;
+	}
+	if (!command)
+		return ctl_fail(EXIT_USAGE, "%s: no such command; try pvgpuctl --help",
+				argv[optind]);
+	return run(command, argc - optind - 1, argv + optind + 1, used);
 }

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/ctl/await.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const char token[] = "await";
+
+double await_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+bool await_event(struct store *s, double end)
+{
+	for (;;) {
+		struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
+		double left = end - await_now();
+		int ms = end < 0      ? -1
+			 : left <= 0  ? 0
+			 : left > 1e6 ? 1000000000
+				      : (int)(left * 1e3) + 1;
+
+		if (store_event(s)) {
+			/* Those that are there already are the same news. */
+			while (store_event(s))
+				;
+			return true;
+		}
+		if (poll(&p, 1, ms) < 0 && errno != EINTR)
+			return false;
+		if (end >= 0 && await_now() >= end && !(p.revents & POLLIN))
+			return false;
+	}
+}
+
+static bool domain_there(struct store *s, uint32_t domid)
+{
+	char path[STORE_PATH];
+
+	snprintf(path, sizeof(path), "/local/domain/%u", domid);
+	return store_exists(s, path);
+}
+
+/* Has it come to an end? */
+static bool settled(struct store *s, const struct vgpu *v, enum await_goal goal,
+		    enum await_end *end)
+{
+	if (goal == AWAIT_CLOSED) {
+		*end = AWAIT_DONE;
+		return !v->backend_there || v->state == PVGPU_STATE_CLOSED ||
+		       !domain_there(s, v->ids.be) || !domain_there(s, v->ids.fe);
+	}
+	if (v->state == PVGPU_STATE_CONNECTED && v->guest_state == PVGPU_STATE_CONNECTED) {
+		*end = AWAIT_DONE;
+		return true;
+	}
+	*end = AWAIT_GONE;
+	if (!v->backend_there || !v->guest_there)
+		return true;
+	*end = AWAIT_REFUSED;
+	return v->state == PVGPU_STATE_CLOSED || v->guest_state == PVGPU_STATE_CLOSED;
+}
+
+enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum await_goal goal,
+			  double limit_s, await_progress *progress, void *arg, struct vgpu *last)
+{
+	double until = limit_s < 0 ? -1 : await_now() + limit_s;
+	enum await_end end = AWAIT_FAILED;
+	char paths[2][STORE_PATH];
+	struct vgpu before = {.ids = *ids};
+	bool fine;
+
+	vgpu_path(PVGPU_TREE_FRONTEND, ids, pvgpu_keys[PVGPU_KEY_FRONTEND_STATE].name, paths[0]);
+	vgpu_path(PVGPU_TREE_BACKEND, ids, pvgpu_keys[PVGPU_KEY_BACKEND_STATE].name, paths[1]);
+	/* Each watch fires at once, so nothing is missed in between. */
+	fine = store_watch(s, paths[0], token) == 0 && store_watch(s, paths[1], token) == 0 &&
+	       store_watch(s, "@releaseDomain", token) == 0;
+	while (fine) {
+		vgpu_read(s, ids, last);
+		if (progress &&
+		    (last->state != before.state || last->guest_state != before.guest_state))
+			progress(arg, last);
+		before = *last;
+		if (settled(s, last, goal, &end))
+			break;
+		if (!await_event(s, until)) {
+			end = AWAIT_TIMEOUT;
+			break;
+		}
+	}
+	store_unwatch(s, paths[0], token);
+	store_unwatch(s, paths[1], token);
+	store_unwatch(s, "@releaseDomain", token);
+	return end;
+}
+
+/* What the guest's xenbus has said about its device. */
+static bool guest_error(struct store *s, const struct vgpu *v, char *buf, size_t cap)
+{
+	char path[STORE_PATH];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/error/device/pvgpu/%u/error", v->ids.fe,
+		 v->ids.id);
+	return store_text(s, path, buf, cap) && buf[0];
+}
+
+static void explain_closed(struct store *s, const char *vm, const char *be, const struct vgpu *v,
+			   char *buf, size_t cap)
+{
+	char why[160];
+
+	if (v->reason.len)
+		snprintf(buf, cap, "pvgpud in %s refused it: %s", be, v->reason.s);
+	else if (v->guest_state != PVGPU_STATE_CLOSED)
+		snprintf(buf, cap, "pvgpud in %s closed it without a reason; see its log there",
+			 be);
+	else if (guest_error(s, v, why, sizeof(why)))
+		snprintf(buf, cap, "pvgpu.ko in %s refused it: %s", vm, why);
+	else
+		snprintf(buf, cap,
+			 "pvgpu.ko in %s refused it, or was unloaded; the guest's kernel log says "
+			 "why",
+			 vm);
+}
+
+static void explain_connecting(struct store *s, const char *vm, const char *be,
+			       const struct vgpu *v, char *buf, size_t cap)
+{
+	if (!v->backend_there || !v->guest_there)
+		snprintf(buf, cap, "the vGPU's directory of %s is gone: %s",
+			 v->guest_there ? be : vm,
+			 domain_there(s, v->guest_there ? v->ids.be : v->ids.fe)
+				 ? "somebody has detached it"
+				 : "the domain has ended");
+	else if (v->state == PVGPU_STATE_CLOSED || v->guest_state == PVGPU_STATE_CLOSED)
+		explain_closed(s, vm, be, v, buf, cap);
+	else if (v->state == PVGPU_STATE_INITIALISING)
+		snprintf(buf, cap,
+			 "pvgpud in %s has not taken it up: does it run there? Its log says more",
+			 be);
+	else if (v->state == PVGPU_STATE_INITWAIT && v->guest_state == PVGPU_STATE_INITIALISING)
+		snprintf(buf, cap,
+			 "%s has not loaded pvgpu.ko: it is still booting, or the module is not "
+			 "installed there ('modprobe pvgpu' in the guest tells)",
+			 vm);
+	else if (v->guest_state == PVGPU_STATE_INITIALISED)
+		snprintf(buf, cap,
+			 "pvgpud in %s has not connected to the guest's ring; see its log", be);
+	else
+		snprintf(buf, cap, "backend %s, guest %s", state_name(v->state),
+			 state_name(v->guest_state));
+}
+
+void await_explain(struct store *s, const struct domains *d, const struct vgpu *v,
+		   enum await_goal goal, char *buf, size_t cap)
+{
+	char vm_buf[DOMAIN_NAME], be_buf[DOMAIN_NAME];
+	const char *vm = domain_label(d, v->ids.fe, vm_buf);
+	const char *be = domain_label(d, v->ids.be, be_buf);
+
+	if (goal == AWAIT_CONNECTED)
+		explain_connecting(s, vm, be, v, buf, cap);
+	else
+		snprintf(
+			buf, cap,
+			"pvgpud in %s has not closed it (backend %s, guest %s): does it run there? "
+			"--force removes the vGPU without it",
+			be, state_name(v->state), state_name(v->guest_state));
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Subcommands over pvgpud's admin socket; they know nothing of pvgpud but that. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/ctl/ctl.h"
+
+#define WAIT_STEP_MS 20
+#define ANSWER_S     10
+
+/* ---- asking ---- */
+
+static FILE *reach(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct timeval limit = {.tv_sec = ANSWER_S};
+	int fd;
+
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/admin.sock", ctl.run_dir) >=
+	    (int)sizeof(a.sun_path)) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return NULL;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return NULL;
+	}
+	return fdopen(fd, "r+");
+}
+
+/* The answer to a request, which is consumed; NULL: said why on stderr, and *status. */
+static json_t *ask(json_t *req, int *status)
+{
+	FILE *f = reach();
+	char *text = json_dumps(req, JSON_COMPACT), *line = NULL;
+	json_t *answer = NULL;
+	size_t cap = 0;
+
+	json_decref(req);
+	if (!f) {
+		*status = ctl_fail(EXIT_NOT_THERE,
+				   "%s/admin.sock: %s; is pvgpud running there? --run-dir names "
+				   "another place",
+				   ctl.run_dir, strerror(errno));
+	} else if (!text || fprintf(f, "%s\n", text) < 0 || fflush(f) ||
+		   getline(&line, &cap, f) < 0) {
+		*status = ctl_fail(EXIT_NOT_THERE, "%s: no answer from pvgpud", ctl.run_dir);
+	} else {
+		answer = json_loads(line, 0, NULL);
+		if (!json_is_object(answer))
+			*status = ctl_fail(EXIT_NOT_THERE, "not an answer: %.100s", line);
+	}
+	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
+		const char *why = json_string_value(json_object_get(answer, "reason"));
+
+		*status = ctl_fail(EXIT_REFUSED, "%s", why ? why : "refused");
+		json_decref(answer);
+		answer = NULL;
+	}
+	if (f)
+		fclose(f);
+	free(text);
+	free(line);
+	return answer;
+}
+
+static json_t *ask_tree(const char *path, json_t **answer, int *status)
+{
+	*answer = ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
+	return *answer ? json_object_get(*answer, "tree") : NULL;
+}
+
+/* ---- showing ---- */
+
+static const char *text_of(json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static void print_mib(json_t *o, const char *key)
+{
+	printf(" %10llu", strtoull(text_of(o, key), NULL, 10) >> 20);
+}
+
+static void print_json(json_t *o)
+{
+	json_dumpf(o, stdout, JSON_INDENT(1));
+	putchar('\n');
+}
+
+static void print_tree(json_t *o, const char *path)
+{
+	json_t *child;
+	const char *key;
+
+	if (json_is_string(o))
+		printf("%s = %s\n", path, json_string_value(o));
+	json_object_foreach(o, key, child)
+	{
+		char deeper[512];
+
+		snprintf(deeper, sizeof(deeper), "%s/%s", path, key);
+		print_tree(child, deeper);
+	}
+}
+
+/* ---- subcommands: argc and argv are what follows the name ---- */
+
+int local_list(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+	json_t *answer, *vgpus = ask_tree("/vgpu", &answer, &status), *v;
+	const char *name;
+
+	if (!vgpus)
+		return status;
+	if (ctl.json) {
+		print_json(vgpus);
+	} else {
+		printf("%-24s %10s %10s %8s %8s %8s %s\n", "vGPU", "memory MiB", "used MiB",
+		       "sessions", "total", "failed", "state");
+		json_object_foreach(vgpus, name, v)
+		{
+			printf("%-24s", name);
+			print_mib(v, "memory");
+			print_mib(v, "memory-used");
+			printf(" %8s %8s %8s %s\n", text_of(v, "sessions"),
+			       text_of(v, "sessions-total"), text_of(v, "sessions-failed"),
+			       strcmp(text_of(v, "drain"), "1") ? "open" : "draining");
+		}
+	}
+	json_decref(answer);
+	return status;
+}
+
+int local_show(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+	json_t *answer, *v, *sessions, *s, *value;
+	const char *key;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/vgpu/%.60s", argv[0]);
+	v = ask_tree(path, &answer, &status);
+	if (!v)
+		return status;
+	if (ctl.json) {
+		print_json(v);
+	} else {
+		json_object_foreach(v, key, value) if (json_is_string(value))
+			printf("%-16s %s\n", key, json_string_value(value));
+		sessions = json_object_get(v, "session");
+		if (json_object_size(sessions))
+			printf("\n%8s %8s %8s %10s %8s %s\n", "session", "guest", "worker",
+			       "leased MiB", "age s", "state");
+		json_object_foreach(sessions, key, s)
+		{
+			printf("%8s %8s %8s", key, text_of(s, "guest-pid"), text_of(s, "pid"));
+			print_mib(s, "leased");
+			printf(" %8s %s\n", text_of(s, "age"), text_of(s, "state"));
+		}
+	}
+	json_decref(answer);
+	return status;
+}
+
+int local_tree(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+	const char *path = argc ? argv[0] : "/";
+	json_t *answer, *tree = ask_tree(path, &answer, &status);
+
+	if (!tree)
+		return status;
+	if (ctl.json)
+		print_json(tree);
+	else
+		print_tree(tree, strcmp(path, "/") ? path : "");
+	json_decref(answer);
+	return status;
+}
+
+int local_read(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+	json_t *answer = ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+
+	if (answer)
+		puts(text_of(answer, "value"));
+	json_decref(answer);
+	return status;
+}
+
+int local_write(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+
+	json_decref(
+		ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
+		    &status));
+	return status;
+}
+
+int local_set(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *value = strchr(argv[i], '=');
+		char path[256];
+		int status;
+
+		if (!value)
+			return ctl_fail(EXIT_USAGE, "set: '%s' must be KEY=VALUE", argv[i]);
+		snprintf(path, sizeof(path), "/vgpu/%.60s/%.*s", argv[0],
+			 (int)(value - argv[i] < 100 ? value - argv[i] : 100), argv[i]);
+		status = local_write(2, (char *[]){path, (char *)value + 1, NULL});
+		if (status)
+			return status;
+	}
+	return EXIT_DONE;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int local_wait(int argc, char **argv)
+{
+	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000};
+	double end = now() + ctl.limit_s;
+	char last[128] = "";
+
+	for (;;) {
+		int status = EXIT_DONE;
+		json_t *answer =
+			ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+
+		if (!answer)
+			return status;
+		snprintf(last, sizeof(last), "%s", text_of(answer, "value"));
+		json_decref(answer);
+		if (!strcmp(last, argv[1]))
+			return EXIT_DONE;
+		if (now() >= end)
+			break;
+		nanosleep(&step, NULL);
+	}
+	return ctl_fail(EXIT_TIMEOUT, "%s is still '%s' after %g s", argv[0], last, ctl.limit_s);
+}

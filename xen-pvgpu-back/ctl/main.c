@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/ctl/ctl.h"
+
+int main(int argc, char **argv)
+{
+	return ctl_main(argc, argv);
+}

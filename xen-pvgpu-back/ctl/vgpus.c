@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/ctl/vgpus.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void vgpu_path(enum pvgpu_tree_id tree, const struct pvgpu_ids *ids, const char *name,
+	       char path[STORE_PATH])
+{
+	/* Three numbers and a key's name always fit. */
+	if (pvgpu_tree_path(&pvgpu_trees[tree], ids, name, path, STORE_PATH))
+		path[0] = '\0';
+}
+
+const char *state_name(enum pvgpu_state s)
+{
+	const char *name = pvgpu_name_of(&pvgpu_state_names, s);
+
+	return name ? name : "Unknown";
+}
+
+/* PARSE what a key holds into *out, which stays as it is if that is nonsense. */
+#define READ(s, ids, KEY, parse, out)                                                              \
+	do {                                                                                       \
+		size_t len_;                                                                       \
+		char *text_ = store_key(s, KEY, ids, &len_);                                       \
+                                                                                                   \
+		parse(text_, len_, out, NULL);                                                     \
+		free(text_);                                                                       \
+	} while (0)
+
+void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
+{
+	char path[STORE_PATH];
+	struct pvgpu_uuid uuid = {{0}}, none = {{0}};
+
+	*v = (struct vgpu){.ids = *ids};
+	vgpu_path(PVGPU_TREE_FRONTEND, ids, NULL, path);
+	v->guest_there = store_exists(s, path);
+	if (v->guest_there)
+		READ(s, ids, PVGPU_KEY_FRONTEND_STATE, pvgpu_frontend_state_parse, &v->guest_state);
+	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
+	v->backend_there = store_exists(s, path);
+	if (!v->backend_there)
+		return;
+	READ(s, ids, PVGPU_KEY_BACKEND_STATE, pvgpu_backend_state_parse, &v->state);
+	READ(s, ids, PVGPU_KEY_BACKEND_ONLINE, pvgpu_backend_online_parse, &v->online);
+	READ(s, ids, PVGPU_KEY_BACKEND_UUID, pvgpu_backend_uuid_parse, &uuid);
+	READ(s, ids, PVGPU_KEY_BACKEND_MODEL, pvgpu_backend_model_parse, &v->model);
+	READ(s, ids, PVGPU_KEY_BACKEND_LAST_REASON, pvgpu_backend_last_reason_parse, &v->reason);
+	READ(s, ids, PVGPU_KEY_BACKEND_MEMORY, pvgpu_backend_memory_parse, &v->memory);
+	READ(s, ids, PVGPU_KEY_BACKEND_POLICY, pvgpu_backend_policy_parse, &v->policy);
+	READ(s, ids, PVGPU_KEY_BACKEND_STATISTICS, pvgpu_backend_statistics_parse, &v->statistics);
+	if (memcmp(&uuid, &none, sizeof(uuid)) != 0)
+		pvgpu_backend_uuid_format(&uuid, v->uuid, sizeof(v->uuid), NULL);
+}
+
+static int add(struct vgpus *out, struct store *s, const struct pvgpu_ids *ids)
+{
+	struct vgpu *more = reallocarray(out->v, out->n + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	out->v = more;
+	vgpu_read(s, ids, &out->v[out->n++]);
+	return 0;
+}
+
+static int backends_of(struct store *s, uint32_t be, struct vgpus *out)
+{
+	char path[STORE_PATH];
+	uint32_t *guests, *ids;
+	size_t n, m;
+	int err;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu", be);
+	err = store_numbers(s, path, PVGPU_DOMID_MAX, &guests, &n);
+	for (size_t i = 0; i < n && !err; i++) {
+		snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", be, guests[i]);
+		err = store_numbers(s, path, PVGPU_DEVID_MAX, &ids, &m);
+		for (size_t j = 0; j < m && !err; j++)
+			err = add(out, s,
+				  &(struct pvgpu_ids){.fe = guests[i], .be = be, .id = ids[j]});
+		free(ids);
+	}
+	free(guests);
+	return err;
+}
+
+static bool has(const struct vgpus *all, size_t n, uint32_t fe, uint32_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all->v[i].ids.fe == fe && all->v[i].ids.id == id)
+			return true;
+	return false;
+}
+
+/* Guests' directories that no backend has. */
+static int orphans_of(struct store *s, uint32_t fe, struct vgpus *out, size_t n_backends)
+{
+	char path[STORE_PATH];
+	uint32_t *ids;
+	size_t n;
+	int err;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", fe);
+	err = store_numbers(s, path, PVGPU_DEVID_MAX, &ids, &n);
+	for (size_t i = 0; i < n && !err; i++) {
+		struct pvgpu_ids at = {.fe = fe, .id = ids[i]};
+
+		if (has(out, n_backends, fe, ids[i]))
+			continue;
+		READ(s, &at, PVGPU_KEY_FRONTEND_BACKEND_ID, pvgpu_frontend_backend_id_parse,
+		     &at.be);
+		err = add(out, s, &at);
+	}
+	free(ids);
+	return err;
+}
+
+static int by_guest(const void *a, const void *b)
+{
+	const struct pvgpu_ids *x = &((const struct vgpu *)a)->ids,
+			       *y = &((const struct vgpu *)b)->ids;
+
+	if (x->fe != y->fe)
+		return x->fe < y->fe ? -1 : 1;
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return x->be < y->be ? -1 : x->be > y->be;
+}
+
+int vgpus_read(struct store *s, const struct domains *d, struct vgpus *out)
+{
+	size_t n_backends;
+	int err = 0;
+
+	*out = (struct vgpus){0};
+	for (size_t i = 0; i < d->n && !err; i++)
+		err = backends_of(s, d->v[i].domid, out);
+	n_backends = out->n;
+	for (size_t i = 0; i < d->n && !err; i++)
+		err = orphans_of(s, d->v[i].domid, out, n_backends);
+	if (err)
+		vgpus_free(out);
+	else if (out->n)
+		qsort(out->v, out->n, sizeof(*out->v), by_guest);
+	return err;
+}
+
+void vgpus_free(struct vgpus *v)
+{
+	free(v->v);
+	*v = (struct vgpus){0};
+}
+
+void vgpu_state_text(const struct vgpu *v, char *buf, size_t cap)
+{
+	if (!v->backend_there)
+		snprintf(buf, cap, "no backend");
+	else if (v->state == v->guest_state)
+		snprintf(buf, cap, "%s", state_name(v->state));
+	else
+		snprintf(buf, cap, "%s/%s", state_name(v->state), state_name(v->guest_state));
+}
+
+static json_t *end_json(const struct domains *d, uint32_t domid, enum pvgpu_state state)
+{
+	const struct domain *dom = domains_find(d, domid);
+
+	return json_pack("{s:i, s:s, s:s, s:s}", "domid", (int)domid, "name", dom ? dom->name : "",
+			 "uuid", dom ? dom->uuid : "", "state", state_name(state));
+}
+
+json_t *vgpu_json(const struct vgpu *v, const struct domains *d)
+{
+	const struct pvgpu_backend_policy *p = &v->policy;
+	const struct pvgpu_backend_statistics *st = &v->statistics;
+
+	return json_pack(
+		"{s:i, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:{s:i, s:i, s:I, s:I, s:b}, s:{s:I, "
+		"s:i, s:I, "
+		"s:I, s:I}, s:s}",
+		"id", (int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "online",
+		(int)v->online, "connected",
+		v->state == PVGPU_STATE_CONNECTED && v->guest_state == PVGPU_STATE_CONNECTED, "vm",
+		end_json(d, v->ids.fe, v->guest_state), "backend", end_json(d, v->ids.be, v->state),
+		"memory", (json_int_t)v->memory, "policy", "weight", (int)p->weight, "max-sessions",
+		(int)p->max_sessions, "arena-limit", (json_int_t)p->arena_limit, "device-window",
+		(json_int_t)p->device_window, "drain", (int)p->drain, "statistics", "memory-used",
+		(json_int_t)st->memory_used, "sessions", (int)st->sessions, "sessions-total",
+		(json_int_t)st->sessions_total, "sessions-failed", (json_int_t)st->sessions_failed,
+		"gpu-time", (json_int_t)st->gpu_time, "last-reason", v->reason.s);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* pvgpuctl attach, detach and set. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/ctl/attach.h"
+#include "xen-pvgpu-back/ctl/await.h"
+#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/vms.h"
+#include "xen-pvgpu-back/ctl/xen.h"
+
+#define REASON 512
+
+static void tell(void *arg, const struct vgpu *v)
+{
+	const struct host *h = arg;
+	char label[VGPU_LABEL], state[64];
+
+	vgpu_state_text(v, state, sizeof(state));
+	fprintf(stderr, "%s: %s\n", vgpu_label(h, v, label), state);
+}
+
+/* For people who look on; scripts get one line at the end. */
+static await_progress *progress(void)
+{
+	return isatty(STDERR_FILENO) ? tell : NULL;
+}
+
+static void print_attached(const struct host *h, const struct vgpu *v, const char *reason)
+{
+	char label[VGPU_LABEL], name[DOMAIN_NAME], state[64];
+
+	if (ctl.json) {
+		json_t *o = vgpu_json(v, &h->domains);
+
+		if (reason)
+			json_object_set_new(o, "reason", json_string(reason));
+		json_dumpf(o, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(o);
+		return;
+	}
+	vgpu_state_text(v, state, sizeof(state));
+	if (!reason)
+		printf("%s: %s, served by %s, uuid %s\n", vgpu_label(h, v, label), state,
+		       domain_label(&h->domains, v->ids.be, name), v->uuid);
+}
+
+static int attach_status(int err)
+{
+	return err == -ENOENT || err == -ENODEV ? EXIT_NOT_THERE : EXIT_REFUSED;
+}
+
+/* After the keys are there: wait, and say how it went. */
+static int follow(struct host *h, const struct pvgpu_ids *ids)
+{
+	char reason[REASON], label[VGPU_LABEL];
+	struct vgpu v;
+	enum await_end end =
+		await_vgpu(&h->store, ids, AWAIT_CONNECTED, ctl.limit_s, progress(), h, &v);
+
+	vgpu_label(h, &v, label);
+	if (end == AWAIT_DONE) {
+		print_attached(h, &v, NULL);
+		return EXIT_DONE;
+	}
+	if (end == AWAIT_FAILED)
+		return ctl_fail(EXIT_REFUSED, "%s: xenstore does not answer", label);
+	await_explain(&h->store, &h->domains, &v, AWAIT_CONNECTED, reason, sizeof(reason));
+	print_attached(h, &v, reason);
+	if (end == AWAIT_TIMEOUT)
+		return ctl_fail(EXIT_TIMEOUT,
+				"%s is not connected after %g s: %s. It stays attached", label,
+				ctl.limit_s, reason);
+	attach_remove(&h->store, ids);
+	return ctl_fail(EXIT_REFUSED, "%s: %s", label, reason);
+}
+
+static int find_backend(struct host *h, uint32_t *be)
+{
+	const struct domain *d;
+	char err[DOMAIN_ERROR];
+	int r;
+
+	*be = 0;
+	if (!ctl.wish.backend[0])
+		return EXIT_DONE;
+	r = domains_resolve(&h->domains, "backend", ctl.wish.backend, &d, err);
+	if (r)
+		return ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s", err);
+	*be = d->domid;
+	return EXIT_DONE;
+}
+
+static int attach(struct host *h, const char *word)
+{
+	struct pvgpu_ids ids = {0};
+	char err[ATTACH_ERROR];
+	struct domain vm;
+	struct vgpu v;
+	int status = host_vm(h, word, &vm), r;
+
+	if (!status)
+		status = find_backend(h, &ids.be);
+	if (status)
+		return status;
+	ids.fe = vm.domid;
+	r = attach_make(&h->store, &ctl.wish, &ids, ctl.force, err);
+	if (r)
+		return ctl_fail(attach_status(r), "%s: %s", word, err);
+	if (ctl.no_wait) {
+		vgpu_read(&h->store, &ids, &v);
+		print_attached(h, &v, NULL);
+	} else {
+		status = follow(h, &ids);
+		vgpu_read(&h->store, &ids, &v);
+	}
+	if (ctl.persistent && v.backend_there) {
+		int kept = host_keep(h, &v);
+
+		return status ? status : kept;
+	}
+	return status;
+}
+
+int xen_attach(int argc, char **argv)
+{
+	struct host h;
+	int status = host_open(&h);
+
+	if (status)
+		return status;
+	status = attach(&h, argv[0]);
+	host_close(&h);
+	return status;
+}
+
+/* ---- detach ---- */
+
+static int detach(struct host *h, const struct vgpu *v)
+{
+	char label[VGPU_LABEL], reason[REASON];
+	struct vgpu last;
+	enum await_end end;
+	int err = 0;
+
+	vgpu_label(h, v, label);
+	if (!ctl.force && attach_served(&h->store, v)) {
+		err = attach_offline(&h->store, &v->ids);
+		if (err && err != -ENOENT)
+			return ctl_fail(EXIT_REFUSED, "%s: %s", label, strerror(-err));
+		end = await_vgpu(&h->store, &v->ids, AWAIT_CLOSED, ctl.limit_s, progress(), h,
+				 &last);
+		if (end == AWAIT_TIMEOUT) {
+			await_explain(&h->store, &h->domains, &last, AWAIT_CLOSED, reason,
+				      sizeof(reason));
+			return ctl_fail(EXIT_TIMEOUT, "%s is still there after %g s: %s", label,
+					ctl.limit_s, reason);
+		}
+		if (end != AWAIT_DONE)
+			return ctl_fail(EXIT_REFUSED, "%s: xenstore does not answer", label);
+	}
+	err = attach_remove(&h->store, &v->ids);
+	if (err)
+		return ctl_fail(EXIT_REFUSED, "%s: removing its keys: %s", label, strerror(-err));
+	printf("%s: detached\n", label);
+	return EXIT_DONE;
+}
+
+static int forget(const struct domain *d, const char *word, const struct vgpus *all)
+{
+	char err[VMS_ERROR];
+	bool every = ctl.all || (!ctl.has_id && !all->n);
+	uint32_t id = all->n ? all->v[0].ids.id : ctl.id;
+
+	if (vms_forget(ctl.config_dir, d, word, every, id, err) < 0)
+		return ctl_fail(EXIT_NOT_THERE, "%s", err);
+	return EXIT_DONE;
+}
+
+static int detach_all(struct host *h, const char *word)
+{
+	const struct domain *found;
+	struct vgpus all = {0};
+	struct domain vm;
+	char err[DOMAIN_ERROR];
+	int status;
+
+	/* A VM that does not run has its file only. */
+	if (ctl.persistent && domains_resolve(&h->domains, "VM", word, &found, err) == -ENOENT)
+		return forget(NULL, word, &all);
+	status = host_vm(h, word, &vm);
+	if (!status)
+		status = host_vgpus(h, &vm, ctl.all, &all);
+	/* Nothing attached, but something to forget. */
+	if (status && !(status == EXIT_NOT_THERE && ctl.persistent && vm.name[0]))
+		return status;
+	if (ctl.persistent) {
+		int forgot = forget(&vm, word, &all);
+
+		status = all.n ? EXIT_DONE : forgot;
+	}
+	for (size_t i = 0; i < all.n; i++) {
+		int one = detach(h, &all.v[i]);
+
+		status = status ? status : one;
+	}
+	vgpus_free(&all);
+	return status;
+}
+
+int xen_detach(int argc, char **argv)
+{
+	struct host h;
+	int status = host_open(&h);
+
+	if (status)
+		return status;
+	if (ctl.all && (ctl.has_id || ctl.wish.has_uuid))
+		status = ctl_fail(EXIT_USAGE, "--all goes with neither --id nor --uuid");
+	else
+		status = detach_all(&h, argv[0]);
+	host_close(&h);
+	return status;
+}
+
+/* ---- set ---- */
+
+struct setting {
+	const struct pvgpu_ids *ids;
+	char **pairs;
+	int n;
+	char err[WISH_ERROR];
+};
+
+static int apply(struct wish *w, struct setting *x)
+{
+	for (int i = 0; i < x->n; i++) {
+		char name[64];
+		const char *value = strchr(x->pairs[i], '=');
+
+		if (!value || value - x->pairs[i] >= (long)sizeof(name)) {
+			snprintf(x->err, sizeof(x->err), "'%.100s' must be KEY=VALUE", x->pairs[i]);
+			return -EINVAL;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)(value - x->pairs[i]), x->pairs[i]);
+		if (!strcmp(name, "uuid") || !strcmp(name, "backend") || !strcmp(name, "model")) {
+			snprintf(x->err, sizeof(x->err),
+				 "%s is for the vGPU's whole life: detach it and attach it anew",
+				 name);
+			return -EINVAL;
+		}
+		if (wish_set(w, name, value + 1, x->err) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* Two keys, one change: pvgpud sees both or none. */
+static int change(struct store *s, void *arg)
+{
+	struct setting *x = arg;
+	char old_memory[PVGPU_KEY_TEXT], memory[PVGPU_KEY_TEXT], old[PVGPU_KEY_TEXT] = "", *text;
+	struct wish w = {0};
+	size_t len;
+	int err;
+
+	text = store_key(s, PVGPU_KEY_BACKEND_POLICY, x->ids, &len);
+	if (text && pvgpu_key_check(&pvgpu_keys[PVGPU_KEY_BACKEND_POLICY], text, len, NULL) == 0)
+		snprintf(old, sizeof(old), "%s", text);
+	strcpy(w.policy, old);
+	free(text);
+	text = store_key(s, PVGPU_KEY_BACKEND_MEMORY, x->ids, &len);
+	pvgpu_backend_memory_parse(text, len, &w.memory, NULL);
+	free(text);
+	pvgpu_backend_memory_format(w.memory, old_memory, sizeof(old_memory), NULL);
+	err = apply(&w, x);
+	if (err)
+		return err;
+	pvgpu_backend_memory_format(w.memory, memory, sizeof(memory), NULL);
+	if (strcmp(memory, old_memory) != 0)
+		err = store_put(s, PVGPU_KEY_BACKEND_MEMORY, x->ids, memory);
+	if (!err && strcmp(w.policy, old) != 0)
+		err = store_put(s, PVGPU_KEY_BACKEND_POLICY, x->ids, w.policy);
+	return err;
+}
+
+static int set_one(struct host *h, struct vgpu *v, char **pairs, int n)
+{
+	struct setting x = {.ids = &v->ids, .pairs = pairs, .n = n};
+	char label[VGPU_LABEL];
+	int err;
+
+	vgpu_label(h, v, label);
+	if (!v->backend_there)
+		return ctl_fail(EXIT_NOT_THERE, "%s: its backend domain is gone", label);
+	err = store_atomically(&h->store, change, &x);
+	if (err)
+		return ctl_fail(err == -EINVAL ? EXIT_USAGE : EXIT_REFUSED, "%s: %s", label,
+				x.err[0] ? x.err : strerror(-err));
+	if (!ctl.persistent)
+		return EXIT_DONE;
+	vgpu_read(&h->store, &v->ids, v);
+	return host_keep(h, v);
+}
+
+int xen_set(int argc, char **argv)
+{
+	struct vgpus all = {0};
+	struct domain vm;
+	struct host h;
+	int status = host_open(&h);
+
+	if (status)
+		return status;
+	status = host_vm(&h, argv[0], &vm);
+	if (!status)
+		status = host_vgpus(&h, &vm, ctl.all, &all);
+	for (size_t i = 0; i < all.n && !status; i++)
+		status = set_one(&h, &all.v[i], argv + 1, argc - 1);
+	vgpus_free(&all);
+	host_close(&h);
+	return status;
+}
