@@ -4,6 +4,7 @@
 
 check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --no-zero-copy
 check-programs-san: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN)
 check-mutation: tests

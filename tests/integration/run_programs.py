@@ -45,6 +45,14 @@ def valgrind_worker(build, folder):
     return script, logs
 
 
+def copying_worker(build, folder):
+    """A worker that does not register the guest's memory with CUDA, as where that is not safe."""
+    script = pathlib.Path(folder) / "worker"
+    script.write_text(f'#!/bin/sh\nexec {build}/bin/pvgpu-worker --no-zero-copy "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
 def gpu_library(asked):
     """The folder of NVIDIA's libcuda for --gpu, or None."""
     places = [asked] if asked else ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
@@ -90,6 +98,8 @@ def through_pvgpu(build, names, args, library):
     failed = []
     with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
         worker, logs = valgrind_worker(build, folder) if args.valgrind else (None, None)
+        if args.no_zero_copy:
+            worker = copying_worker(build, folder)
         with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", worker=worker) as env:
             for name in names:
                 problems, results = both(env, build, name, args.limit)
@@ -113,6 +123,7 @@ def parse_args():
     args.add_argument("--build", default="build", type=pathlib.Path, help="build folder")
     args.add_argument("--san", default="", help="the build is instrumented so: longer limits, errors end programs")
     args.add_argument("--valgrind", action="store_true", help="run the worker under valgrind")
+    args.add_argument("--no-zero-copy", action="store_true", help="workers copy the guest's memory")
     args.add_argument("--quick", action="store_true", help="with --valgrind: a choice of programs")
     args.add_argument("--gpu", action="store_true", help="NVIDIA's libcuda as the far end; skips where there is none")
     args.add_argument("--libcuda-dir", default="", help="with --gpu: where it is")

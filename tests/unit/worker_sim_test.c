@@ -4,6 +4,7 @@
  * it, without process, ring and guest.
  */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,8 +125,8 @@ static int sync_stream(struct worker *w, uint32_t seq)
 
 #ifdef __SANITIZE_ADDRESS__
 /*
- * The leak check reads the thread-local tables of running threads and follows a wrong pointer in those
- * that a library loaded by dlopen() has started: its own crash would be this test's failure.
+ * The leak check reads the thread-local tables of running threads and follows a wrong pointer in
+ * those that a library loaded by dlopen() has started: its own crash would be this test's failure.
  */
 __attribute__((visibility("default"))) int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
@@ -219,6 +220,143 @@ START_TEST(bad_image)
 }
 END_TEST
 
+/* ---- an arena that is not registered ---- */
+
+static struct worker *open_copying(void)
+{
+	struct worker *w = open_sim();
+
+	/* Nothing was copied yet; what is registered of the arena does no harm. */
+	w->info.zero_copy = false;
+	return w;
+}
+
+/* Copies behind a host function that the guest has not run: the decoding thread does not wait for
+ * them, and they move what is there when their turn comes. */
+START_TEST(copies_wait_in_the_stream)
+{
+	enum { BYTES = 3u << 20, COPIES = 40 };
+	struct worker *w = open_copying();
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = STREAM, .id = 7};
+	const uint64_t at = w->arena_base + DATA_AT;
+	unsigned char *bytes = (unsigned char *)(uintptr_t)at;
+	uint64_t d;
+
+	/* More than the slots hold: 1 MiB of a first chunk, and another. */
+	fake_chunk(w, 4u << 20, 12u << 20);
+	d = fake_alloc(w, 10, FAKE_CTX, BYTES);
+	ck_assert(d);
+	memset(bytes, 1, BYTES);
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	copy(w, 20, d, at, BYTES);
+	for (uint32_t i = 0; i < COPIES; i++)
+		copy(w, 21 + i, at + BYTES, d, BYTES);
+	/* All of it is in the stream. */
+	ck_assert(!fake_was_sent(w, PVGPU_REP_MARK, 20));
+	for (uint32_t i = 0; i < BYTES; i++)
+		bytes[i] = (unsigned char)(i * 7 + i / 4096);
+	bytes[BYTES] = 99;
+	ck_assert_int_eq(gpu_arena_remove(w, w->arena_base + (4u << 20), 12u << 20), -EBUSY);
+	callback_done(w, 1);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20 + COPIES), 0);
+	ck_assert_int_eq(sync_stream(w, 100), 0);
+	ck_assert_mem_eq(bytes + BYTES, bytes, BYTES);
+	ck_assert_int_eq(gpu_arena_remove(w, w->arena_base + (4u << 20), 12u << 20), 0);
+	fake_close(w);
+}
+END_TEST
+
+/* width, height, depth, pitch and rows of one side, of the other */
+static const uint64_t boxes[][7] = {
+	{100, 7, 5, 128, 9, 112, 7},
+	{4096, 300, 3, 4096, 300, 5000, 301},
+	{1, 1, 2000, 64, 1, 1, 3},
+	{(1u << 20) + 17, 2, 2, (1u << 20) + 24, 2, (1u << 20) + 17, 3},
+	{(1u << 20) - 1, 1, 3, 1u << 20, 1, (1u << 20) + 512, 1},
+};
+
+static void copy_box(struct worker *w, uint32_t seq, uint64_t dst, const uint64_t *to, uint64_t src,
+		     const uint64_t *from, const uint64_t *box)
+{
+	struct pvgpu_wire_copy_3d c = {
+		.hdr = {.flags = PVGPU_CMD_MARK},
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.dst = dst,
+		.dst_pitch = to[0],
+		.dst_height = to[1],
+		.src = src,
+		.src_pitch = from[0],
+		.src_height = from[1],
+		.width = box[0],
+		.height = box[1],
+		.depth = box[2],
+	};
+
+	FAKE_SUBMIT(w, COPY_3D, seq, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq), 0);
+}
+
+static uint64_t offset(const uint64_t *side, uint64_t x, uint64_t y, uint64_t z)
+{
+	return (z * side[1] + y) * side[0] + x;
+}
+
+/* To the device, to another place of the arena, and within it: the box, and nothing around it. */
+START_TEST(boxes_of_all_shapes)
+{
+	const uint64_t *box = boxes[_i], *a = box + 3, *b = box + 5;
+	const uint64_t room = 8u << 20;
+	struct worker *w = open_copying();
+	unsigned char *from, *to;
+	uint64_t d, wrong = 0, outside = 0;
+
+	fake_chunk(w, 4u << 20, 28u << 20);
+	from = (unsigned char *)(uintptr_t)w->arena_base + (4u << 20);
+	to = from + room;
+	d = fake_alloc(w, 10, FAKE_CTX, room);
+	for (uint64_t i = 0; i < room; i++)
+		from[i] = (unsigned char)(i * 31 + i / 512 + 1);
+	memset(to, 0, 2 * room);
+	copy_box(w, 20, d, b, (uintptr_t)from, a, box);
+	copy_box(w, 21, (uintptr_t)to, a, d, b, box);
+	copy_box(w, 22, (uintptr_t)to + room, b, (uintptr_t)to, a, box);
+	for (uint64_t z = 0; z < box[2]; z++) {
+		for (uint64_t y = 0; y < box[1]; y++) {
+			unsigned char *is = to + offset(a, 0, y, z);
+			unsigned char *then = to + room + offset(b, 0, y, z);
+
+			wrong += memcmp(is, from + offset(a, 0, y, z), box[0]) != 0;
+			wrong += memcmp(is, then, box[0]) != 0;
+			memset(is, 0, box[0]);
+			memset(then, 0, box[0]);
+		}
+	}
+	for (uint64_t i = 0; i < 2 * room; i++)
+		outside += to[i] != 0;
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_eq(outside, 0);
+	fake_close(w);
+}
+END_TEST
+
+/* A fault ends the stream's work: what was to be moved is not, and nothing is left of it. */
+START_TEST(fault_before_copies)
+{
+	struct worker *w = open_copying();
+	const uint64_t at = w->arena_base + DATA_AT, d = fake_alloc(w, 10, FAKE_CTX, 1u << 20);
+
+	memset((void *)(uintptr_t)at, 5, 1u << 20);
+	copy(w, 19, d, at, 1u << 20);
+	ck_assert_int_eq(sync_stream(w, 20), 0);
+	launch(w, 0x10, d, d, 1);
+	for (uint32_t i = 0; i < 20; i++)
+		copy(w, 30 + i, at + (1u << 20), d, 1u << 20);
+	ck_assert_int_eq(sync_stream(w, 60), CUDA_ERROR_ILLEGAL_ADDRESS);
+	fake_close(w);
+}
+END_TEST
+
 static void private_gpu(void)
 {
 	char name[64];
@@ -245,6 +383,9 @@ int main(void)
 	tcase_add_test(t, many_launches);
 	tcase_add_test(t, wild_pointer);
 	tcase_add_test(t, bad_image);
+	tcase_add_test(t, copies_wait_in_the_stream);
+	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));
+	tcase_add_test(t, fault_before_copies);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

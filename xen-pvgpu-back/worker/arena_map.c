@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The arena's chunks as CUDA knows them: page-locked through one context, usable in all. Where the
- * far end cannot register them, or must not, copies still work, through its own staging.
+ * far end cannot register them, or must not, copies go through slots that are (bounce.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,10 +81,7 @@ static bool enrol(struct gpu *g, struct ctx *c, uint64_t addr, uint64_t size)
 
 	if (!r)
 		return true;
-	pthread_mutex_lock(&g->arena.lock);
-	first = !g->arena.unsupported;
-	g->arena.unsupported = true;
-	pthread_mutex_unlock(&g->arena.lock);
+	first = !atomic_exchange(&g->arena.unsupported, true);
 	if (first)
 		worker_log(
 			g->w,

@@ -8,7 +8,7 @@ $(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) $(BACK_LINK_SRCS) libpvgpu/imag
 LDLIBS_pvgpu-worker := -ldl
 
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
-WORKER_GPU_SRCS := $(addprefix xen-pvgpu-back/worker/,alloc.c arena_map.c callback.c complete.c context.c copy.c \
+WORKER_GPU_SRCS := $(addprefix xen-pvgpu-back/worker/,alloc.c arena_map.c bounce.c callback.c complete.c context.c copy.c \
 	deferred.c device.c event.c function.c gpu.c image.c launch.c library.c limits.c memory.c module.c objects.c \
 	output.c side.c span.c staging.c stream.c suballoc.c submit.c sync.c window.c) libpvgpu/image/fatbin.c
 WORKER_GPU_OBJS := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o

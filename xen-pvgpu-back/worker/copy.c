@@ -68,9 +68,28 @@ static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hd
 	return PVGPU_PENDING;
 }
 
-static int issue(const struct far *far, const struct range *dst, const struct range *src,
-		 CUstream s)
+/* The arena is not registered, and the copy touches it. */
+static bool bounces(struct gpu *g, const struct range *dst, const struct range *src)
 {
+	return (dst->at == AT_ARENA || src->at == AT_ARENA) && bounce_needed(g);
+}
+
+static int issue(struct gpu *g, const struct range *dst, const struct range *src, struct stream *st)
+{
+	const struct far *far = g->far;
+	CUstream s = st->far;
+
+	if (bounces(g, dst, src)) {
+		const struct bounce_copy c = {
+			.dst = {.at = dst->at, .addr = dst->addr, .pitch = dst->len, .rows = 1},
+			.src = {.at = src->at, .addr = src->addr, .pitch = src->len, .rows = 1},
+			.width = dst->len,
+			.height = 1,
+			.depth = 1,
+		};
+
+		return bounce_copy(g, st, &c);
+	}
 	if (dst->at == AT_DEVICE && src->at == AT_DEVICE)
 		return (int)far->cuMemcpyDtoDAsync_v2(dst->addr, src->addr, src->len, s);
 	if (dst->at == AT_DEVICE)
@@ -98,7 +117,7 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 		if (!wait)
 			return refuse(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
 	}
-	r = issue(g->far, &dst, &src, s->far);
+	r = issue(g, &dst, &src, s);
 	if (r) {
 		if (wait)
 			wait_drop(g, wait);
@@ -168,7 +187,25 @@ int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 		if (!wait)
 			return refuse(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
 	}
-	r = (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
+	if (bounces(g, &dst, &src)) {
+		const struct bounce_copy c = {
+			.dst = {.at = dst.at,
+				.addr = in->dst,
+				.pitch = dst_pitch,
+				.rows = dst_rows},
+			.src = {.at = src.at,
+				.addr = in->src,
+				.pitch = src_pitch,
+				.rows = src_rows},
+			.width = in->width,
+			.height = in->height,
+			.depth = in->depth,
+		};
+
+		r = bounce_copy(g, s, &c);
+	} else {
+		r = (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
+	}
 	if (r) {
 		if (wait)
 			wait_drop(g, wait);
@@ -222,18 +259,18 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 		return r;
 	if (mem_where(g, in->dst, in->data_len) != AT_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
-	slot = staging_take(g, s->o.ctx);
+	slot = staging_take(g, s->o.ctx, STAGING_RECORDS, NULL);
 	if (slot < 0)
 		return inline_slow(g, s, in);
-	memcpy(staging_at(s->o.ctx, slot), in->data, in->data_len);
-	r = (int)g->far->cuMemcpyHtoDAsync_v2(in->dst, staging_at(s->o.ctx, slot), in->data_len,
-					      s->far);
+	memcpy(staging_at(s->o.ctx, STAGING_RECORDS, slot), in->data, in->data_len);
+	r = (int)g->far->cuMemcpyHtoDAsync_v2(in->dst, staging_at(s->o.ctx, STAGING_RECORDS, slot),
+					      in->data_len, s->far);
 	if (r) {
-		staging_put(s->o.ctx, slot);
+		staging_put(s->o.ctx, STAGING_RECORDS, slot);
 		return ctx_result(s->o.ctx, r);
 	}
 	stream_issued(s);
-	staging_put_after(g, s->o.ctx, slot, s);
+	staging_put_after(g, s->o.ctx, STAGING_RECORDS, slot, s);
 	return 0;
 }
 
@@ -252,7 +289,7 @@ static void fetch_done(struct gpu *g, struct wait *w, int result)
 	output_sync(g);
 	worker_reply_copy_fetch(g->w, w->seq, r, &out);
 	if (w->slot >= 0)
-		staging_put(w->ctx, w->slot);
+		staging_put(w->ctx, STAGING_RECORDS, w->slot);
 	else
 		free(w->p);
 }
@@ -271,8 +308,8 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 		return r;
 	if (mem_where(g, in->src, in->size) != AT_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
-	slot = staging_take(g, s->o.ctx);
-	to = slot >= 0 ? staging_at(s->o.ctx, slot) : malloc(in->size);
+	slot = staging_take(g, s->o.ctx, STAGING_RECORDS, NULL);
+	to = slot >= 0 ? staging_at(s->o.ctx, STAGING_RECORDS, slot) : malloc(in->size);
 	wait = to ? wait_new(g, s->o.ctx) : NULL;
 	r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (wait)
@@ -281,7 +318,7 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 		if (wait)
 			wait_drop(g, wait);
 		if (slot >= 0)
-			staging_put(s->o.ctx, slot);
+			staging_put(s->o.ctx, STAGING_RECORDS, slot);
 		else
 			free(to);
 		return ctx_result(s->o.ctx, r);

@@ -44,6 +44,7 @@ static void init(struct gpu *g, struct worker *w)
 	pthread_mutex_init(&g->arena.lock, NULL);
 	pthread_mutex_init(&g->cb.lock, NULL);
 	pthread_cond_init(&g->cb.moved, NULL);
+	bounce_init(g);
 	pthread_mutex_init(&g->out.lock, NULL);
 	g->out.text[0].fd = g->out.text[1].fd = -1;
 	stream_limits(g);
@@ -140,6 +141,7 @@ void gpu_shutdown(struct worker *w)
 		return;
 	output_stop(g);
 	callbacks_free(g);
+	bounce_free(g);
 	tables_free(g);
 	mem_fini(g);
 	free(g->arena.chunk);

@@ -52,6 +52,7 @@ static const char usage[] =
 	"  --lease-wait-ms N   time for pvgpud to come back when memory is wanted (default 5000)\n"
 	"  --far-fds N         files that libcuda may still open once a session runs (default "
 	"256)\n"
+	"  --no-zero-copy      never page-lock the guest's memory: copy it\n"
 	"  --help, --version\n";
 
 static unsigned int number(const char *option, const char *s)
@@ -74,6 +75,7 @@ static void parse(struct options *o, int argc, char **argv)
 					      {"grace-ms", required_argument, NULL, 'g'},
 					      {"lease-wait-ms", required_argument, NULL, 'w'},
 					      {"far-fds", required_argument, NULL, 'f'},
+					      {"no-zero-copy", no_argument, NULL, 'n'},
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'v'},
 					      {NULL, 0, NULL, 0}};
@@ -99,6 +101,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'f':
 			o->far_fds = number("far-fds", optarg);
+			break;
+		case 'n':
+			o->no_zero_copy = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -160,7 +165,8 @@ static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
 				       .arena_limit = m->arena_limit,
 				       .window_size = m->window_size,
 				       .guest_pid = m->guest_pid,
-				       .zero_copy = !(m->flags & PVGPU_SUP_NO_ZERO_COPY)};
+				       .zero_copy = !(m->flags & PVGPU_SUP_NO_ZERO_COPY) &&
+						    !w->opt.no_zero_copy};
 	memcpy(w->info.vgpu, m->head.vgpu, sizeof(w->info.vgpu));
 	w->started_ms = boottime_ms();
 }

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Page-locked slots for small copies whose bytes travel in records: CUDA would wait for pageable
- * ones. */
+/* Page-locked slots: CUDA would wait for pageable memory. */
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "state.h"
 
-static struct staging *make(struct gpu *g)
+static const struct {
+	uint32_t slots, size;
+} kinds[STAGING_KINDS] = {
+	[STAGING_RECORDS] = {STAGING_SLOTS, STAGING_SIZE},
+	[STAGING_COPIES] = {BOUNCE_SLOTS, BOUNCE_SIZE},
+};
+
+static struct staging *make(struct gpu *g, enum staging_kind kind)
 {
-	const size_t bytes = STAGING_SLOTS * STAGING_SIZE;
-	struct staging *t = calloc(1, sizeof(*t));
+	const size_t bytes = (size_t)kinds[kind].slots * kinds[kind].size;
+	struct staging *t = calloc(1, sizeof(*t) + kinds[kind].slots * sizeof(t->slot[0]));
 
 	if (!t)
 		return NULL;
+	t->slots = kinds[kind].slots;
+	t->bytes = bytes;
 	t->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (t->base == MAP_FAILED) {
 		free(t);
@@ -33,11 +41,20 @@ static CUevent event_off(struct staging *t, uint32_t n)
 	return ev;
 }
 
+/* One whose last use was in this stream: what comes next there comes after it. Or -1. */
+static int find_own(const struct staging *t, const struct stream *s)
+{
+	for (uint32_t n = 0; s && n < t->slots; n++)
+		if (t->slot[n].ev && t->slot[n].s == s)
+			return (int)n;
+	return -1;
+}
+
 /* A free slot from t->next on, or -1. */
 static int find(struct gpu *g, struct ctx *c, struct staging *t)
 {
-	for (uint32_t i = 0; i < STAGING_SLOTS; i++) {
-		const uint32_t n = (t->next + i) % STAGING_SLOTS;
+	for (uint32_t i = 0; i < t->slots; i++) {
+		const uint32_t n = (t->next + i) % t->slots;
 
 		if (!atomic_load(&t->slot[n].used))
 			return (int)n;
@@ -50,14 +67,21 @@ static int find(struct gpu *g, struct ctx *c, struct staging *t)
 	return -1;
 }
 
-int staging_take(struct gpu *g, struct ctx *c)
+int staging_take(struct gpu *g, struct ctx *c, enum staging_kind kind, const struct stream *s)
 {
-	struct staging *t = c->staging;
+	struct staging *t = c->staging[kind];
 	int n;
 
 	if (!t)
-		t = c->staging = make(g);
-	n = t ? find(g, c, t) : -1;
+		t = c->staging[kind] = make(g, kind);
+	if (!t)
+		return -1;
+	n = find_own(t, s);
+	if (n >= 0) {
+		pool_put(g, c, event_off(t, (uint32_t)n));
+		return n;
+	}
+	n = find(g, c, t);
 	if (n < 0)
 		return -1;
 	atomic_store(&t->slot[n].used, true);
@@ -67,23 +91,26 @@ int staging_take(struct gpu *g, struct ctx *c)
 
 static void slot_done(struct gpu *g, struct wait *w, int result)
 {
-	atomic_store(&w->ctx->staging->watched, false);
-	staging_put(w->ctx, w->slot);
+	const enum staging_kind kind = (enum staging_kind)w->size;
+
+	atomic_store(&w->ctx->staging[kind]->watched, false);
+	staging_put(w->ctx, kind, w->slot);
 }
 
 /* Wait for the event of the slot that was taken the longest ago. */
-static void watch(struct gpu *g, struct ctx *c, struct staging *t)
+static void watch(struct gpu *g, struct ctx *c, enum staging_kind kind)
 {
+	struct staging *t = c->staging[kind];
 	struct wait *w;
 	uint32_t i, n = 0;
 
-	for (i = 0; i < STAGING_SLOTS; i++) {
-		n = (t->next + i) % STAGING_SLOTS;
+	for (i = 0; i < t->slots; i++) {
+		n = (t->next + i) % t->slots;
 		if (t->slot[n].ev)
 			break;
 	}
 	/* Without events they are all of fetches, whose end puts them back. */
-	if (i == STAGING_SLOTS || atomic_exchange(&t->watched, true))
+	if (i == t->slots || atomic_exchange(&t->watched, true))
 		return;
 	w = wait_new(g, c);
 	if (!w) {
@@ -91,65 +118,75 @@ static void watch(struct gpu *g, struct ctx *c, struct staging *t)
 		return;
 	}
 	w->slot = (int)n;
+	w->size = kind;
 	w->done = slot_done;
 	wait_fence(g, w, t->slot[n].s, t->slot[n].ev, t->slot[n].at);
 	event_off(t, n);
 }
 
-bool staging_room(struct gpu *g, struct ctx *c)
+bool staging_room(struct gpu *g, struct ctx *c, enum staging_kind kind, const struct stream *s)
 {
-	struct staging *t = c->staging;
+	struct staging *t = c->staging[kind];
 
-	if (!t || ctx_enter(c) || find(g, c, t) >= 0)
+	if (!t || ctx_enter(c) || find_own(t, s) >= 0 || find(g, c, t) >= 0)
 		return true;
 	atomic_store(&t->wanted, true);
-	watch(g, c, t);
+	watch(g, c, kind);
 	/* The flag is up: a slot that was put back before it was seen is seen here. */
 	return find(g, c, t) >= 0;
 }
 
-void *staging_at(struct ctx *c, int slot)
+void *staging_at(struct ctx *c, enum staging_kind kind, int slot)
 {
-	return c->staging->base + (size_t)slot * STAGING_SIZE;
+	return c->staging[kind]->base + (size_t)slot * kinds[kind].size;
 }
 
-void staging_put(struct ctx *c, int slot)
+void staging_put(struct ctx *c, enum staging_kind kind, int slot)
 {
-	struct staging *t = c->staging;
+	struct staging *t = c->staging[kind];
 
 	atomic_store(&t->slot[slot].used, false);
 	if (atomic_exchange(&t->wanted, false))
 		worker_kick(c->o.gpu->w);
 }
 
-void staging_put_after(struct gpu *g, struct ctx *c, int slot, struct stream *s)
+void staging_put_after(struct gpu *g, struct ctx *c, enum staging_kind kind, int slot,
+		       struct stream *s)
 {
+	struct staging *t = c->staging[kind];
 	CUevent ev;
 
 	/* On an error nothing runs any more. */
 	if (pool_get(g, c, &ev) || g->far->cuEventRecord(ev, s->far)) {
-		staging_put(c, slot);
+		staging_put(c, kind, slot);
 		return;
 	}
 	stream_recorded(s);
-	c->staging->slot[slot].ev = ev;
-	c->staging->slot[slot].s = obj_ref(s);
-	c->staging->slot[slot].at = s->issued;
+	t->slot[slot].ev = ev;
+	t->slot[slot].s = obj_ref(s);
+	t->slot[slot].at = s->issued;
 }
 
-void staging_free(struct gpu *g, struct ctx *c)
+static void free_kind(struct gpu *g, struct ctx *c, enum staging_kind kind)
 {
-	struct staging *t = c->staging;
+	struct staging *t = c->staging[kind];
 
 	if (!t)
 		return;
-	for (unsigned int i = 0; i < STAGING_SLOTS; i++) {
+	for (uint32_t i = 0; i < t->slots; i++) {
 		if (t->slot[i].ev)
 			g->far->cuEventDestroy_v2(event_off(t, i));
 	}
 	if (t->registered)
 		g->far->cuMemHostUnregister(t->base);
-	munmap(t->base, STAGING_SLOTS * STAGING_SIZE);
+	munmap(t->base, t->bytes);
 	free(t);
-	c->staging = NULL;
+	c->staging[kind] = NULL;
+}
+
+void staging_free(struct gpu *g, struct ctx *c)
+{
+	bounce_forget(g, c);
+	for (unsigned int kind = 0; kind < STAGING_KINDS; kind++)
+		free_kind(g, c, (enum staging_kind)kind);
 }

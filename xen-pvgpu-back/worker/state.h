@@ -85,16 +85,16 @@ struct ctx {
 	CUcontext far;
 	uint64_t serial; /* never used again: what "current on this thread" is compared with */
 	bool primary;
-	atomic_bool gone;        /* destroyed at the far end */
-	struct stream *legacy;   /* stream 0 */
-	struct link streams;     /* struct stream.in_ctx: all, those being destroyed too */
-	atomic_int deferred;     /* first error of one-way work */
-	atomic_int sticky;       /* a device fault: the context is lost */
-	atomic_uint waits;       /* entries of complete.c that use this context */
-	uint32_t parked;         /* records */
-	struct event_pool pool;  /* complete.lock */
-	struct heap heap;        /* mem.lock */
-	struct staging *staging; /* decoding thread */
+	atomic_bool gone;           /* destroyed at the far end */
+	struct stream *legacy;      /* stream 0 */
+	struct link streams;        /* struct stream.in_ctx: all, those being destroyed too */
+	atomic_int deferred;        /* first error of one-way work */
+	atomic_int sticky;          /* a device fault: the context is lost */
+	atomic_uint waits;          /* entries of complete.c that use this context */
+	uint32_t parked;            /* records */
+	struct event_pool pool;     /* complete.lock */
+	struct heap heap;           /* mem.lock */
+	struct staging *staging[2]; /* by enum staging_kind; decoding thread */
 	struct {
 		bool known;
 		uint64_t initial, charge; /* bytes: at first, leased for more than that */
@@ -282,8 +282,8 @@ struct wait {
 	uint16_t op;
 	int held; /* deferred error to report when there is no other */
 	void *p;
-	int slot; /* of staging */
-	uint32_t size;
+	int slot;                 /* of staging */
+	uint32_t size;            /* of a reply's bytes; the slot's kind */
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
 	bool flush;               /* a synchronising call: get device output */
 	uint32_t pins;            /* complete.lock: threads that look at the event */
@@ -372,7 +372,7 @@ struct arena {
 	pthread_mutex_t lock;
 	struct chunk *chunk; /* sorted */
 	uint32_t count, cap;
-	bool unsupported; /* the far end cannot register: said once */
+	atomic_bool unsupported; /* the far end cannot register: said once */
 };
 
 /* Is the range in mapped chunks? pin: and keep it mapped until chunks_unpin. */
@@ -381,33 +381,71 @@ void chunks_unpin(struct gpu *g, uint64_t addr, uint64_t len);
 void chunks_register(struct gpu *g, struct ctx *c);
 void chunks_unregister(struct gpu *g, struct ctx *c);
 
-/* staging.c: page-locked slots, of each context, for what travels inside records. */
+/*
+ * staging.c: page-locked slots, of each context: for what travels inside records, and for copies
+ * from and to an arena that is not registered.
+ */
+enum staging_kind { STAGING_RECORDS, STAGING_COPIES, STAGING_KINDS };
 #define STAGING_SLOTS 64
 #define STAGING_SIZE  PVGPU_INLINE_MAX
+#define BOUNCE_SLOTS  16
+#define BOUNCE_SIZE   (1u << 20)
 
 struct staging {
 	unsigned char *base;
+	size_t bytes;
 	bool registered;
+	uint32_t slots, next;
+	atomic_bool wanted;  /* somebody is parked for a slot: kick */
+	atomic_bool watched; /* a wait for one of the events is under way */
 	struct {
 		atomic_bool used;
 		CUevent ev;       /* when not NULL: used until it has ended */
 		struct stream *s; /* referenced: where it was recorded */
 		uint64_t at;      /* s->issued then */
-	} slot[STAGING_SLOTS];
-	uint32_t next;
-	atomic_bool wanted;  /* somebody is parked for a slot: kick */
-	atomic_bool watched; /* a wait for one of the events is under way */
+	} slot[];
 };
 
-/* Is there a slot? If not, the decoding thread is kicked when there is. Decoding thread. */
-bool staging_room(struct gpu *g, struct ctx *c);
+/*
+ * Is there a slot? If not, the decoding thread is kicked when there is. Decoding thread. With a
+ * stream: one that this stream's earlier work uses will do.
+ */
+bool staging_room(struct gpu *g, struct ctx *c, enum staging_kind kind, const struct stream *s);
 /* A slot, or -1 when there is none. Decoding thread. */
-int staging_take(struct gpu *g, struct ctx *c);
-void *staging_at(struct ctx *c, int slot);
+int staging_take(struct gpu *g, struct ctx *c, enum staging_kind kind, const struct stream *s);
+void *staging_at(struct ctx *c, enum staging_kind kind, int slot);
 /* It is free again: at once (any thread), or when the stream's work so far has ended. */
-void staging_put(struct ctx *c, int slot);
-void staging_put_after(struct gpu *g, struct ctx *c, int slot, struct stream *s);
+void staging_put(struct ctx *c, enum staging_kind kind, int slot);
+void staging_put_after(struct gpu *g, struct ctx *c, enum staging_kind kind, int slot,
+		       struct stream *s);
 void staging_free(struct gpu *g, struct ctx *c);
+
+/* bounce.c: copies from and to an arena that is not registered. */
+struct bounce {
+	pthread_mutex_t lock;
+	pthread_cond_t moved; /* none is inside */
+	struct link all;      /* host functions that have not run */
+	unsigned int inside;  /* that move bytes now */
+};
+
+/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice. */
+struct bounce_side {
+	int at; /* enum where */
+	uint64_t addr, pitch, rows;
+};
+struct bounce_copy {
+	struct bounce_side dst, src; /* at least one in the arena */
+	uint64_t width, height, depth;
+};
+
+void bounce_init(struct gpu *g);
+/* Is this how copies are made? */
+bool bounce_needed(struct gpu *g);
+/* Both sides are checked, and there is room for the stream. A CUresult. */
+int bounce_copy(struct gpu *g, struct stream *s, const struct bounce_copy *c);
+/* The context's slots go; its work has ended, or never will. */
+void bounce_forget(struct gpu *g, struct ctx *c);
+void bounce_free(struct gpu *g);
 
 /* submit.c: parked records. */
 #define PARK_BYTES_MAX   (8u << 20)
@@ -483,6 +521,7 @@ struct gpu {
 	struct side side;
 	struct memory mem;
 	struct arena arena;
+	struct bounce bounce;
 	struct callbacks cb;
 	struct output out;
 	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */

@@ -99,13 +99,21 @@ static bool ctx_room(struct ctx *c)
 	return true;
 }
 
-/* Small copies need a slot: without one CUDA would copy while we wait. */
+/* Copies that need a page-locked slot: without one CUDA would copy while we wait. */
+static bool wants_slot(struct gpu *g, uint16_t op)
+{
+	if (op == PVGPU_OP_COPY_INLINE || op == PVGPU_OP_COPY_FETCH)
+		return true;
+	return (op == PVGPU_OP_COPY || op == PVGPU_OP_COPY_3D) && bounce_needed(g);
+}
+
 static bool slot_room(struct gpu *g, const struct pvgpu_cmd_desc *d, const struct target *t)
 {
-	if ((d->op != PVGPU_OP_COPY_INLINE && d->op != PVGPU_OP_COPY_FETCH) || !t->ctx ||
-	    obj_error(t->ctx))
+	if (!wants_slot(g, d->op) || !t->ctx || obj_error(t->ctx))
 		return true;
-	return staging_room(g, t->ctx);
+	if (d->op == PVGPU_OP_COPY_INLINE || d->op == PVGPU_OP_COPY_FETCH)
+		return staging_room(g, t->ctx, STAGING_RECORDS, NULL);
+	return staging_room(g, t->ctx, STAGING_COPIES, t->stream);
 }
 
 static bool may_run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
@@ -116,7 +124,7 @@ static bool may_run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *r
 		return side_room(g) && waits_room(g);
 	if (!gate_open(g) || !waits_room(g))
 		return false;
-	if (!g->full_streams && d->op != PVGPU_OP_COPY_INLINE && d->op != PVGPU_OP_COPY_FETCH)
+	if (!g->full_streams && !wants_slot(g, d->op))
 		return true;
 	t = target_of(g, d, rec);
 	if (t.stream && !obj_error(t.stream) && !stream_room(t.stream))
