@@ -24,13 +24,17 @@ static struct pvgpu_identity identity_of(struct device *dev)
 
 static ssize_t uuid_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return pvgpu_sysfs_emit(buf, "%s\n", identity_of(dev).uuid);
+	struct pvgpu_identity id = identity_of(dev);
+
+	return pvgpu_sysfs_emit(buf, "%s\n", id.uuid);
 }
 static DEVICE_ATTR_RO(uuid);
 
 static ssize_t model_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return pvgpu_sysfs_emit(buf, "%s\n", identity_of(dev).model);
+	struct pvgpu_identity id = identity_of(dev);
+
+	return pvgpu_sysfs_emit(buf, "%s\n", id.model);
 }
 static DEVICE_ATTR_RO(model);
 
