@@ -6,7 +6,7 @@
 
 Each kernel gets two builds by its own suite's compiler. The first runs what dkms.conf says, with warnings of kernel and
 sparse as errors; the probes must find what that kernel is known to have. The second takes those probes for failed that
-an older kernel, as XCP-ng's 4.19, fails too. A suite that cannot be had is skipped.
+only older kernels, or such without the later security fixes, fail. A suite that cannot be had is skipped.
 """
 import argparse
 import os
@@ -25,7 +25,7 @@ SINCE = {"baseline": "5.10", "lateeoi": "5.10", "try_end_access": "5.10", "sysfs
          "alloc_evtchn_port_t": "5.10", "end_access_page": "6.1", "end_access_ref_alone": "6.1", "remove_void": "6.1",
          "not_essential": "6.1", "vma_may_split": "6.1", "vm_flags_set": "6.12", "class_create_name": "6.12",
          "devnode_const": "6.12", "eventfd_signal_alone": "6.12", "driver_state_of_device": "newest"}
-# What 4.19 lacks, and what builds with the fallback elsewhere, too.
+# What older kernels lack, and what builds with the fallback on these, too.
 OLD = ["lateeoi", "try_end_access", "sysfs_emit", "not_essential"]
 STRICT = "PVGPU_STRICT=1 W=1 C=2 CF=-Wsparse-error"
 DKMS = "var/lib/dkms"
