@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: xen-pvgpu-back/daemon/admin_json.c xen-pvgpu-back/daemon/tree.c
- * xen-pvgpu-back/daemon/log.c */
+ * xen-pvgpu-back/daemon/log.c xenstore-schema/values.c xenstore-schema/records.c gen/pvgpu_keys.c
+ */
 /* FUZZ_LIBS: -ljansson */
 /* A line on pvgpud's admin socket: every answer is one line of JSON that says whether it is well.
  */
@@ -10,12 +11,14 @@
 
 #include "xen-pvgpu-back/daemon/admin_json.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct daemon d;
 static struct vgpu vgpus[2];
 static struct worker worker;
+static struct xen_vgpu guest;
 
 uint64_t now_ms(void)
 {
@@ -52,6 +55,9 @@ static void set_up(void)
 		snprintf(vgpus[i].cfg.name, sizeof(vgpus[i].cfg.name), "vgpu%u", i);
 		strcpy(vgpus[i].cfg.socket, "/run/pvgpu/x.sock");
 	}
+	guest.domid = 3;
+	guest.state = PVGPU_STATE_CONNECTED;
+	vgpus[1].xen = &guest;
 	worker.d = &d;
 	worker.vgpu = &vgpus[0];
 	worker.id = 7;

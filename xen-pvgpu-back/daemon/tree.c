@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus.h"
 
 #define PART_MAX 64
 
@@ -63,7 +64,13 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	const struct worker *w;
 	json_t *sessions;
 
-	put(o, "socket", "%s", v->cfg.socket);
+	if (v->xen) {
+		put(o, "domain", "%" PRIu32, v->xen->domid);
+		put(o, "device", "%" PRIu32, v->xen->devid);
+		put(o, "state", "%s", pvgpu_name_of(&pvgpu_state_names, v->xen->state));
+	} else {
+		put(o, "socket", "%s", v->cfg.socket);
+	}
 	put(o, "memory", "%" PRIu64, vgpu_quota(v));
 	put(o, "memory-used", "%" PRIu64, v->ledger.used);
 	put(o, "sessions", "%u", v->sessions);

@@ -6,7 +6,7 @@
  *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,gpu-memory,driver-version}
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,drain}
  *   /vgpu/NAME/session/N/{pid,guest-pid,leased,age,state}; on the Xen link guest-session, not
- *   guest-pid
+ *   guest-pid, and of the vGPU domain, device, state, not socket
  */
 #ifndef PVGPU_TREE_H
 #define PVGPU_TREE_H

@@ -55,6 +55,7 @@ Differences, all because one socket holds many vGPUs and has no quota:
 | `/vgpu/NAME/last-reason` | `last-reason`, at most 127 printable characters |
 | `/vgpu/NAME/drain` | field `drain` of `policy` |
 | `max_sessions`, `arena_limit`, `device_window` of pvgpud.conf | fields `max-sessions`, `arena-limit`, `device-window` of `policy` |
+| `/vgpu/NAME/domain`, `device`, `state`, of a guest's vGPU | its path, and `state` |
 | `/vgpu/NAME/socket`, `/vgpu/NAME/session/…` | none: sessions are not in xenstore |
 | `/daemon/version`, `gpu-memory`, `driver-version`, `log-level` | the same names in `data/pvgpu` |
 | `/daemon/pid`, `uptime`, `stopping`, `spare-workers` | none |
