@@ -61,7 +61,7 @@ static int check_ends(struct store *s, struct making *m)
 		return refuse(
 			m, -ENODEV,
 			"no pvgpud runs in domain %u (it has no data/pvgpu/version): start it "
-			"there, or name another domain with --backend",
+			"there, or choose another backend domain (--backend)",
 			ids->be);
 	return 0;
 }
@@ -84,7 +84,7 @@ static int check_memory(struct store *s, struct making *m)
 		err = refuse(m, -ENOSPC,
 			     "%" PRIu64 " MiB wanted, but only %" PRIu64
 			     " MiB of the GPU in domain %u are promised to nobody: detach another "
-			     "vGPU, ask for less, or insist with --force",
+			     "vGPU, ask for less, or insist (--force)",
 			     m->w->memory >> 20, room >> 20, m->ids->be);
 	free(text);
 	return err;

@@ -140,9 +140,9 @@ int store_numbers(struct store *s, const char *path, uint32_t max, uint32_t **ou
 
 	*out = NULL;
 	*n = 0;
-	if (err || !names.n)
+	if (err)
 		return err;
-	*out = calloc(names.n, sizeof(**out));
+	*out = calloc(names.n ? names.n : 1, sizeof(**out));
 	if (!*out) {
 		names_free(&names);
 		return -ENOMEM;

@@ -7,7 +7,13 @@
 #include <unistd.h>
 
 static enum log_level threshold = LOG_LEVEL_INFO;
+static const char *program = "pvgpud";
 static const char *const names[] = {"error", "warning", "info", "debug"};
+
+void log_set_program(const char *name)
+{
+	program = name;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -40,7 +46,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 	if (level > threshold)
 		return;
-	n = snprintf(line, sizeof(line), "pvgpud: %s%s",
+	n = snprintf(line, sizeof(line), "%s: %s%s", program,
 		     level <= LOG_LEVEL_WARNING ? names[level] : "",
 		     level <= LOG_LEVEL_WARNING ? ": " : "");
 	va_start(ap, fmt);

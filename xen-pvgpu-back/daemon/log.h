@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* pvgpud's log: one line a message, on standard error. */
+/* The daemons' log: one line a message, on standard error. */
 #ifndef PVGPU_LOG_H
 #define PVGPU_LOG_H
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* What each line begins with; pvgpud unless set. */
+void log_set_program(const char *name);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* "info" and so on; -1 when it is none. */

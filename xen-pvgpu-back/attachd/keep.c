@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/attachd/keep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/log.h"
+
+static const char token[] = "attachd";
+static const char released[] = "@releaseDomain";
+
+/* One round's view. */
+struct round {
+	struct keeper *k;
+	struct domains domains;
+	struct vgpus vgpus;
+	struct vms vms;
+	unsigned int waiting;
+};
+
+int keep_watch(struct keeper *k)
+{
+	int err = store_watch(k->store, "@introduceDomain", token);
+
+	if (!err)
+		err = store_watch(k->store, released, token);
+	/* A VM that is restored or received should have its keys before it runs; the toolstack
+	 * writes here long before it introduces the domain. */
+	return err ? err : store_watch(k->store, "/vm", token);
+}
+
+void keep_free(struct keeper *k)
+{
+	free(k->kept);
+	k->kept = NULL;
+	k->n = 0;
+}
+
+void keep_again(struct keeper *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		k->kept[i].done = false;
+	k->complaint[0] = '\0';
+}
+
+static bool domain_gone(void *arg, uint32_t domid)
+{
+	struct store *s = arg;
+	char path[STORE_PATH];
+
+	snprintf(path, sizeof(path), "/local/domain/%u", domid);
+	return !store_exists(s, path);
+}
+
+/* ---- what the dead have left ---- */
+
+/*
+ * Of a domain that is gone, of a guest that has removed its own keys, or what a detach did not wait
+ * for. The store is asked again: the domain may have come after the list was made.
+ */
+static bool left_over(struct round *r, const struct vgpu *v)
+{
+	struct vgpu now;
+
+	if (!v->backend_there)
+		return false;
+	if (domain_gone(r->k->store, v->ids.fe))
+		return true;
+	vgpu_read(r->k->store, &v->ids, &now);
+	return now.backend_there &&
+	       (!now.guest_there || (!now.online && now.state == PVGPU_STATE_CLOSED));
+}
+
+static void remove_leftovers(struct round *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->vgpus.n; i++) {
+		struct vgpu *v = &r->vgpus.v[i];
+		char name[DOMAIN_NAME];
+		int err;
+
+		if (!left_over(r, v)) {
+			r->vgpus.v[n++] = *v;
+			continue;
+		}
+		err = attach_remove(r->k->store, &v->ids);
+		if (err)
+			log_warning("removing what is left of vGPU %u of domain %u: %s", v->ids.id,
+				    v->ids.fe, strerror(-err));
+		else
+			log_info("removed what was left of vGPU %u of domain %u in %s", v->ids.id,
+				 v->ids.fe, domain_label(&r->domains, v->ids.be, name));
+	}
+	r->vgpus.n = n;
+}
+
+/* Driver domains cannot hear of domains' ends by themselves unless they are let. */
+static void let_hear(struct keeper *k, uint32_t be)
+{
+	int err = be ? store_let_hear(k->store, released, be, domain_gone, k->store) : 0;
+
+	if (err && !k->let_hear_failed)
+		log_info("xenstored does not let domain %u hear of domains' ends (%s); it sees "
+			 "them by its backend directory",
+			 be, strerror(-err));
+	k->let_hear_failed = k->let_hear_failed || err;
+}
+
+static void let_backends_hear(struct round *r)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < r->vgpus.n; i++) {
+		uint32_t be = r->vgpus.v[i].ids.be;
+
+		if (r->vgpus.v[i].backend_there && be != last)
+			let_hear(r->k, be);
+		last = be;
+	}
+}
+
+/* ---- what VMs are to have ---- */
+
+static void complain(void *arg, const char *err)
+{
+	char *all = arg;
+	size_t n = strlen(all);
+
+	snprintf(all + n, VMS_ERROR - n, "%s%s", n ? "; " : "", err);
+}
+
+/* Each time anew: an operator's change counts from the next start of a VM. */
+static int read_files(struct round *r)
+{
+	char all[VMS_ERROR] = "";
+	int err = vms_read(&r->vms, r->k->dir, complain, all);
+
+	if (err < 0)
+		snprintf(all, sizeof(all), "%.300s: %s", r->k->dir, strerror(-err));
+	if (all[0] && strcmp(all, r->k->complaint) != 0)
+		log_error("%s", all);
+	memcpy(r->k->complaint, all, sizeof(all));
+	return err == -ENOMEM ? err : 0;
+}
+
+static struct kept *remember(struct keeper *k, const struct domain *d, uint32_t id)
+{
+	struct kept *more;
+
+	for (size_t i = 0; i < k->n; i++)
+		if (k->kept[i].domid == d->domid && k->kept[i].id == id &&
+		    !strcmp(k->kept[i].vm, d->uuid))
+			return &k->kept[i];
+	more = reallocarray(k->kept, k->n + 1, sizeof(*more));
+	if (!more)
+		return NULL;
+	k->kept = more;
+	more += k->n++;
+	*more = (struct kept){.domid = d->domid, .id = id};
+	strcpy(more->vm, d->uuid);
+	return more;
+}
+
+static void forget_unseen(struct keeper *k)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n; i++)
+		if (k->kept[i].seen)
+			k->kept[n++] = k->kept[i];
+	k->n = n;
+}
+
+static const struct vgpu *find_vgpu(const struct vgpus *all, uint32_t fe, uint32_t id)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].ids.fe == fe && all->v[i].ids.id == id)
+			return &all->v[i];
+	return NULL;
+}
+
+/* The same domain twice: it is being moved on this host, and what it has is about to be free. */
+static bool moving(const struct round *r, const struct domain *d)
+{
+	for (size_t i = 0; i < r->domains.n; i++)
+		if (d->uuid[0] && r->domains.v[i].domid != d->domid &&
+		    !strcmp(r->domains.v[i].uuid, d->uuid))
+			return true;
+	return false;
+}
+
+/* Something may change there that lets the vGPU be attached. */
+static void watch_backend(struct keeper *k, uint32_t be)
+{
+	char path[STORE_PATH];
+
+	if (k->watched[be])
+		return;
+	vgpu_path(PVGPU_TREE_HOST, &(struct pvgpu_ids){.be = be}, NULL, path);
+	k->watched[be] = store_watch(k->store, path, token) == 0;
+}
+
+static int find_backend(struct round *r, const struct wish *w, uint32_t *be, char err[ATTACH_ERROR])
+{
+	const struct domain *d;
+	int ret;
+
+	*be = 0;
+	if (w->backend[0]) {
+		ret = domains_resolve(&r->domains, "backend", w->backend, &d, err);
+		if (ret)
+			return ret;
+		*be = d->domid;
+	}
+	watch_backend(r->k, *be);
+	return 0;
+}
+
+/* 0 when the vGPU is there, otherwise err says what it waits for. */
+static int try_attach(struct round *r, const struct domain *d, const struct wish *w,
+		      const struct vgpu *orphan, char err[ATTACH_ERROR])
+{
+	struct store *s = r->k->store;
+	struct pvgpu_ids ids = {.fe = d->domid, .id = w->id};
+	bool force = moving(r, d);
+	char name[DOMAIN_NAME];
+	int ret = find_backend(r, w, &ids.be, err);
+
+	if (!ret)
+		ret = attach_possible(s, w, &ids, force, err);
+	/* A frontend follows no change of its backend: it is made anew, once there is one. */
+	if (!ret && orphan) {
+		ret = attach_remove(s, &orphan->ids);
+		if (ret)
+			snprintf(err, ATTACH_ERROR, "removing its old keys: %s", strerror(-ret));
+	}
+	if (!ret)
+		ret = attach_make(s, w, &ids, force, err);
+	if (!ret) {
+		let_hear(r->k, ids.be);
+		log_info("attached vGPU %u of %s (domain %u), served by domain %u", w->id,
+			 domain_label(&r->domains, d->domid, name), d->domid, ids.be);
+	}
+	return ret;
+}
+
+static void keep_one(struct round *r, const struct domain *d, const struct vm_conf *c,
+		     const struct wish *from_file)
+{
+	const struct vgpu *v = find_vgpu(&r->vgpus, d->domid, from_file->id);
+	struct kept *kept = remember(r->k, d, from_file->id);
+	struct wish w = *from_file;
+	char err[ATTACH_ERROR], name[DOMAIN_NAME], key[DOMAIN_NAME + 16];
+
+	if (!kept)
+		return;
+	kept->seen = true;
+	if (v && v->backend_there)
+		kept->done = true;
+	/* Detached, unless its backend domain has ended under it. */
+	if (kept->done && (!v || v->backend_there))
+		return;
+	if (!w.has_uuid) {
+		snprintf(key, sizeof(key), "%s/%u", c->uuid[0] ? c->uuid : c->name, w.id);
+		uuid_derived(&w.uuid, key);
+		w.has_uuid = true;
+	}
+	if (try_attach(r, d, &w, v, err) == 0) {
+		kept->done = true;
+		kept->why_not[0] = '\0';
+		return;
+	}
+	r->waiting++;
+	if (strcmp(err, kept->why_not) != 0)
+		log_warning("vGPU %u of %s (domain %u) waits: %s", w.id,
+			    domain_label(&r->domains, d->domid, name), d->domid, err);
+	memcpy(kept->why_not, err, sizeof(err));
+}
+
+static void keep_all(struct round *r)
+{
+	for (size_t i = 0; i < r->k->n; i++)
+		r->k->kept[i].seen = false;
+	for (size_t i = 0; i < r->domains.n; i++) {
+		const struct domain *d = &r->domains.v[i];
+		const struct vm_conf *c = d->domid ? vms_find(&r->vms, d) : NULL;
+
+		for (size_t j = 0; c && j < c->n; j++)
+			keep_one(r, d, c, &c->vgpus[j]);
+	}
+	forget_unseen(r->k);
+}
+
+/* The number may be another domain's some day. */
+static void unwatch_gone(struct round *r)
+{
+	for (uint32_t be = 1; be <= PVGPU_DOMID_MAX; be++) {
+		char path[STORE_PATH];
+
+		if (!r->k->watched[be] || domains_find(&r->domains, be))
+			continue;
+		vgpu_path(PVGPU_TREE_HOST, &(struct pvgpu_ids){.be = be}, NULL, path);
+		store_unwatch(r->k->store, path, token);
+		r->k->watched[be] = false;
+	}
+}
+
+int keep_round(struct keeper *k, unsigned int *waiting)
+{
+	struct round r = {.k = k};
+	int err = domains_read(k->store, &r.domains);
+
+	*waiting = 0;
+	if (!err)
+		err = vgpus_read(k->store, &r.domains, &r.vgpus);
+	if (!err)
+		err = read_files(&r);
+	if (!err) {
+		remove_leftovers(&r);
+		keep_all(&r);
+		let_backends_hear(&r);
+		unwatch_gone(&r);
+		*waiting = r.waiting;
+	}
+	vms_free(&r.vms);
+	vgpus_free(&r.vgpus);
+	domains_free(&r.domains);
+	return err;
+}

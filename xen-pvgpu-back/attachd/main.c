@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpu-attachd: keeps VMs' vGPUs across their restarts, and clears away what ended VMs leave. It
+ * runs in dom0 and knows nothing but xenstore and pvgpu-vms.conf(5).
+ */
+#include <errno.h>
+#include <ev.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/attachd/keep.h"
+#include "xen-pvgpu-back/daemon/log.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1.0"
+#endif
+
+#define RETRY_S 5. /* while something waits that no watch tells of */
+
+enum { DONE, FAILED, USAGE };
+
+struct attachd {
+	struct store store;
+	struct keeper keeper;
+	struct ev_loop *loop;
+	ev_io io;
+	ev_timer retry;
+	int status;
+};
+
+static void stop(struct attachd *a, int status)
+{
+	a->status = status;
+	ev_break(a->loop, EVBREAK_ALL);
+}
+
+static void make_round(struct attachd *a)
+{
+	unsigned int waiting;
+	int err = keep_round(&a->keeper, &waiting);
+
+	if (err) {
+		log_error("reading xenstore: %s", strerror(-err));
+		stop(a, FAILED);
+		return;
+	}
+	ev_timer_stop(a->loop, &a->retry);
+	if (waiting) {
+		ev_timer_set(&a->retry, RETRY_S, 0.);
+		ev_timer_start(a->loop, &a->retry);
+	}
+}
+
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct attachd *a = io->data;
+	bool news = false;
+
+	/* A domain's start and end are many events, and one round for all of them is enough. */
+	while (store_event(&a->store))
+		news = true;
+	if (news) {
+		make_round(a);
+	} else if (!store_exists(&a->store, "/local/domain")) {
+		log_error("xenstored has ended");
+		stop(a, FAILED);
+	}
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
+{
+	make_round(t->data);
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
+{
+	struct attachd *a = s->data;
+
+	log_info("SIGHUP: reading %s again", a->keeper.dir);
+	keep_again(&a->keeper);
+	make_round(a);
+}
+
+static void on_term(struct ev_loop *loop, ev_signal *s, int events)
+{
+	stop(s->data, DONE);
+}
+
+static int serve(struct attachd *a)
+{
+	ev_signal term, intr, hup;
+	int err;
+
+	a->loop = ev_loop_new(EVFLAG_AUTO);
+	if (!a->loop) {
+		log_error("no event loop: %s", strerror(errno));
+		return FAILED;
+	}
+	ev_timer_init(&a->retry, on_retry, RETRY_S, 0.);
+	ev_io_init(&a->io, on_event, store_fd(&a->store), EV_READ);
+	ev_signal_init(&term, on_term, SIGTERM);
+	ev_signal_init(&intr, on_term, SIGINT);
+	ev_signal_init(&hup, on_hup, SIGHUP);
+	a->retry.data = a->io.data = term.data = intr.data = hup.data = a;
+	ev_io_start(a->loop, &a->io);
+	ev_signal_start(a->loop, &term);
+	ev_signal_start(a->loop, &intr);
+	ev_signal_start(a->loop, &hup);
+	err = keep_watch(&a->keeper);
+	if (err) {
+		log_error("watching xenstore: %s", strerror(-err));
+		a->status = FAILED;
+	} else {
+		log_info("watching over the VMs of %s", a->keeper.dir);
+		make_round(a);
+		if (a->status == DONE)
+			ev_run(a->loop, 0);
+	}
+	log_info("stopped");
+	ev_loop_destroy(a->loop);
+	return a->status;
+}
+
+static void print_usage(FILE *f)
+{
+	fputs("Usage: pvgpu-attachd [option]...\n"
+	      "Give VMs their vGPUs whenever they start, and clear away what ended VMs leave.\n\n"
+	      "  --config-dir DIR   of the VMs' files (default " VMS_DIR ")\n"
+	      "  --log-level LEVEL  error, warning, info (default) or debug\n"
+	      "  --once             look once, do what is to be done, exit\n"
+	      "  --help, --version\n\n"
+	      "Exit status: 0 after SIGTERM, 1 no xenstore or (--once) something that waits, 2 "
+	      "wrong "
+	      "use.\n",
+	      f);
+}
+
+struct options {
+	const char *dir;
+	bool once;
+};
+
+/* -1: go on; otherwise the exit status. */
+static int parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {{"config-dir", required_argument, NULL, 'c'},
+					      {"log-level", required_argument, NULL, 'l'},
+					      {"once", no_argument, NULL, 'o'},
+					      {"help", no_argument, NULL, 'h'},
+					      {"version", no_argument, NULL, 'v'},
+					      {NULL, 0, NULL, 0}};
+	int c, level;
+
+	*o = (struct options){.dir = VMS_DIR};
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->dir = optarg;
+			break;
+		case 'l':
+			level = log_parse_level(optarg);
+			if (level < 0) {
+				log_error("--log-level %s: must be error, warning, info or debug",
+					  optarg);
+				return USAGE;
+			}
+			log_set_level((enum log_level)level);
+			break;
+		case 'o':
+			o->once = true;
+			break;
+		case 'h':
+			print_usage(stdout);
+			return DONE;
+		case 'v':
+			puts("pvgpu-attachd " PVGPU_VERSION);
+			return DONE;
+		default:
+			return USAGE;
+		}
+	}
+	if (optind < argc) {
+		log_error("%s: there are options only; try --help", argv[optind]);
+		return USAGE;
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct attachd a;
+	struct options o;
+	unsigned int waiting;
+	int status, err;
+
+	log_set_program("pvgpu-attachd");
+	status = parse(&o, argc, argv);
+	if (status >= 0)
+		return status;
+	err = store_open(&a.store);
+	if (err) {
+		log_error("no xenstore to manage here (%s): run it as root in Xen's dom0",
+			  strerror(-err));
+		return FAILED;
+	}
+	a.keeper.store = &a.store;
+	a.keeper.dir = o.dir;
+	if (o.once) {
+		err = keep_round(&a.keeper, &waiting);
+		if (err)
+			log_error("reading xenstore: %s", strerror(-err));
+		status = err || waiting ? FAILED : DONE;
+	} else {
+		status = serve(&a);
+	}
+	keep_free(&a.keeper);
+	store_close(&a.store);
+	return status;
+}
