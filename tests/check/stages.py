@@ -43,7 +43,8 @@ def stages(full=False):
         out.append(Stage(name, f"unit tests and programs under {kinds}",
                          [f"{MAKE} -j2 tests {b}", f"{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
     out += [
-        Stage("valgrind", "the worker under valgrind" + (", every program" if full else ""),
+        Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
+              "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
         Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
               [f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600),

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Programs against real daemons and workers, on the simulated GPU.
+TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so
+$(B)/tests/defect: $(call obj,tests/integration/defect.c)
+$(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
+
 .PHONY: check-programs check-programs-san check-mutation check-lifecycle check-valgrind check-gpu
 
 check-programs: tests
@@ -11,8 +17,10 @@ check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test
+# FULL=1: every part, every program; PART="guest unit": these parts.
 check-valgrind: tests
-	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --valgrind $(if $(FULL),,--quick)
+	$(Q)$(PYTHON) tests/integration/check_valgrind.py --build $(B) $(if $(FULL),--full) $(addprefix --part ,$(PART)) \
+		--units $(UNIT)
 
 # The same programs on NVIDIA's libcuda, directly and as the far end; skipped where there is no GPU.
 check-gpu: packages

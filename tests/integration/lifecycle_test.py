@@ -13,7 +13,7 @@ import time
 import unittest
 
 import rawclient as raw
-from pvgpu_env import PvgpuEnv, alive, build_dir, marked_processes, wait_for
+from pvgpu_env import PvgpuEnv, alive, marked_processes, program, wait_for
 
 GUEST_GONE, DRAINED, PROTOCOL, FAILED = range(4)
 MIB = 1 << 20
@@ -535,7 +535,7 @@ while True:
 
 class Tools(unittest.TestCase):
     def ctl(self, env, *args):
-        return subprocess.run([os.path.join(build_dir(), "bin", "pvgpuctl"), "--run-dir", env.run_dir, *args],
+        return subprocess.run([program("pvgpuctl"), "--run-dir", env.run_dir, *args],
                               capture_output=True, text=True, timeout=60, check=False)
 
     def test_pvgpuctl(self):
@@ -558,18 +558,18 @@ class Tools(unittest.TestCase):
                 p = self.ctl(env, *args)
                 self.assertEqual(p.returncode, status, (args, p.stderr))
                 self.assertTrue(p.stdout + p.stderr)
-        p = subprocess.run([os.path.join(build_dir(), "bin", "pvgpuctl"), "--run-dir", "/nowhere", "list"],
+        p = subprocess.run([program("pvgpuctl"), "--run-dir", "/nowhere", "list"],
                            capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(p.returncode, 3)
         self.assertIn("/nowhere/admin.sock", p.stderr)
 
     def test_options(self):
-        for program in ("pvgpud", "pvgpu-worker"):
-            path = os.path.join(build_dir(), "bin", program)
+        for name in ("pvgpud", "pvgpu-worker"):
+            path = program(name)
             for option in ("--help", "--version"):
                 p = subprocess.run([path, option], capture_output=True, text=True, timeout=30, check=False)
                 self.assertEqual(p.returncode, 0)
-                self.assertIn(program, p.stdout)
+                self.assertIn(name, p.stdout)
             p = subprocess.run([path, "--nonsense"], capture_output=True, text=True, timeout=30, check=False)
             self.assertEqual(p.returncode, 2)
 

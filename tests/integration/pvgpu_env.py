@@ -27,6 +27,11 @@ def build_dir():
     return os.environ.get("PVGPU_BUILD") or os.path.join(ROOT, "build")
 
 
+def program(name, build=None):
+    """One of pvgpu's own programs: from PVGPU_BIN, where its tests under valgrind find those to run, or the build."""
+    return os.path.join(os.environ.get("PVGPU_BIN") or os.path.join(build or build_dir(), "bin"), name)
+
+
 class Leftover(AssertionError):
     pass
 
@@ -75,10 +80,10 @@ def marked_processes(mark):
 
 class PvgpuEnv:
     def __init__(self, vgpus=None, sim=None, settings=None, build=None, libcuda=None, worker_env=None,
-                 max_sessions=None, wrap=None, worker=None):
+                 max_sessions=None, wrap=None, worker=None, bin_dir=None):
         """vgpus: name -> memory, or name -> "memory=..,key=value"; sim: SIMCUDA_* for the far end, in workers
         and in direct runs; worker_env: for workers only; settings: keys of [daemon]; wrap: command words
-        before pvgpud; worker: another worker program."""
+        before pvgpud; worker: another worker program; bin_dir: where pvgpud lies, if not in the build."""
         self.build = os.path.abspath(build or build_dir())
         self.dir = tempfile.mkdtemp(prefix="pvgpu-")
         self.mark = os.path.basename(self.dir)
@@ -96,6 +101,7 @@ class PvgpuEnv:
         if worker:
             self.settings["worker"] = worker
         self.wrap = wrap or []
+        self.pvgpud = os.path.join(bin_dir, "pvgpud") if bin_dir else program("pvgpud", self.build)
         self.log_path = os.path.join(self.dir, "pvgpud.log")
         self.config_path = os.path.join(self.dir, "pvgpud.conf")
         self.config = ""
@@ -121,7 +127,7 @@ class PvgpuEnv:
 
     def command(self):
         self.write_config(self.config)
-        cmd = self.wrap + [os.path.join(self.build, "bin", "pvgpud"), "--config", self.config_path,
+        cmd = self.wrap + [self.pvgpud, "--config", self.config_path,
                            "--run-dir", self.run_dir, "--set", f"libcuda={self.libcuda}"]
         env = {MARK: self.mark, **self.sim, **self.worker_env}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "PVGPU_POLL_ITERATIONS"):

@@ -15,10 +15,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import programs  # noqa: E402
 from pvgpu_env import PvgpuEnv  # noqa: E402
 
-# Under valgrind without FULL=1: one program of each kind of command.
-QUICK = ["vecadd", "copies", "callbacks", "streams", "fatbin", "errors"]
-VALGRIND_EXIT = 99
-
 
 def report(name, problems, results):
     """Status and errors of each run, and where the outputs differ (of one run: its end)."""
@@ -29,20 +25,6 @@ def report(name, problems, results):
     outputs = [r.stdout.decode(errors="replace").splitlines(True) for r in results.values()]
     lines = list(difflib.unified_diff(*outputs, *results, n=1)) if len(outputs) == 2 else outputs[0][-8:]
     print(programs.excerpt("".join(lines).encode(), 40), end="", flush=True)
-
-
-def valgrind_worker(build, folder):
-    """A worker that runs under valgrind, and the folder of its reports."""
-    script, logs = pathlib.Path(folder) / "worker", pathlib.Path(folder) / "valgrind"
-    logs.mkdir()
-    supp = programs.TREE / "tests" / "integration" / "valgrind.supp"
-    options = [f"--error-exitcode={VALGRIND_EXIT}", "-q", "--leak-check=full", "--show-leak-kinds=definite",
-               "--errors-for-leak-kinds=definite", f"--log-file={logs}/%p"]
-    if supp.exists():
-        options.append(f"--suppressions={supp}")
-    script.write_text(f"#!/bin/sh\nexec valgrind {' '.join(options)} {build}/bin/pvgpu-worker \"$@\"\n")
-    script.chmod(0o755)
-    return script, logs
 
 
 def copying_worker(build, folder):
@@ -76,11 +58,11 @@ def direct_only(build, names, library, limit):
     return failed
 
 
-def both(env, build, name, limit):
+def both(env, build, name, limit, guest=None):
     """Run one program both ways; what is wrong, and the results."""
     command = [build / "programs" / name]
     direct = programs.run(command, env.guest_env(direct=True), limit)
-    through = programs.run(command, env.guest_env(), limit)
+    through = programs.run([*(guest(name) if guest else []), *command], env.guest_env(), limit)
     problems = [] if direct.status == 0 else ["fails directly"]
     if through.status != 0:
         problems.append("fails through pvgpu")
@@ -94,27 +76,20 @@ def both(env, build, name, limit):
     return problems, {"directly": direct, "through pvgpu": through}
 
 
-def through_pvgpu(build, names, args, library):
+def through_pvgpu(build, names, limit, library, guest=None, **env):
+    """Names of those that failed. guest: name -> words before the program that goes through pvgpu."""
     failed = []
-    with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
-        worker, logs = valgrind_worker(build, folder) if args.valgrind else (None, None)
-        if args.no_zero_copy:
-            worker = copying_worker(build, folder)
-        with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", worker=worker) as env:
-            for name in names:
-                problems, results = both(env, build, name, args.limit)
-                if problems:
-                    failed.append(name)
-                    report(name, problems, results)
-                else:
-                    spent = ", ".join(f"{r.seconds:.1f} s {how}" for how, r in results.items())
-                    print(f"ok   {name} ({spent})", flush=True)
-            if failed:
-                print(f"--- end of pvgpud's log\n{env.log_tail()}\n---")
-        for path in sorted(logs.iterdir()) if logs else []:
-            if path.stat().st_size:
-                failed.append("valgrind")
-                print(f"FAIL valgrind:\n{programs.excerpt(path.read_bytes(), 60)}", end="")
+    with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", **env) as pvgpu:
+        for name in names:
+            problems, results = both(pvgpu, build, name, limit, guest)
+            if problems:
+                failed.append(name)
+                report(name, problems, results)
+            else:
+                spent = ", ".join(f"{r.seconds:.1f} s {how}" for how, r in results.items())
+                print(f"ok   {name} ({spent})", flush=True)
+        if failed:
+            print(f"--- end of pvgpud's log\n{pvgpu.log_tail()}\n---")
     return failed
 
 
@@ -122,9 +97,7 @@ def parse_args():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     args.add_argument("--build", default="build", type=pathlib.Path, help="build folder")
     args.add_argument("--san", default="", help="the build is instrumented so: longer limits, errors end programs")
-    args.add_argument("--valgrind", action="store_true", help="run the worker under valgrind")
     args.add_argument("--no-zero-copy", action="store_true", help="workers copy the guest's memory")
-    args.add_argument("--quick", action="store_true", help="with --valgrind: a choice of programs")
     args.add_argument("--gpu", action="store_true", help="NVIDIA's libcuda as the far end; skips where there is none")
     args.add_argument("--libcuda-dir", default="", help="with --gpu: where it is")
     args.add_argument("--direct-only", action="store_true", help="on the far end only, not through pvgpu")
@@ -132,7 +105,7 @@ def parse_args():
     args.add_argument("programs", nargs="*", help="only these")
     args = args.parse_args()
     args.build = args.build.resolve()
-    args.limit = args.limit or (1200 if args.valgrind else 400 if args.san else 90)
+    args.limit = args.limit or (400 if args.san else 90)
     return args
 
 
@@ -148,7 +121,7 @@ def main():
         os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
         os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")
-    names = args.programs or (QUICK if args.valgrind and args.quick else programs.names(args.build))
+    names = args.programs or programs.names(args.build)
     missing = [n for n in names if not (args.build / "programs" / n).exists()]
     if not names or missing:
         print(f"no programs in {args.build}/programs: {' '.join(missing)}", file=sys.stderr)
@@ -156,7 +129,9 @@ def main():
     if args.direct_only:
         failed = direct_only(args.build, names, library, args.limit)
     else:
-        failed = through_pvgpu(args.build, names, args, library)
+        with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
+            worker = copying_worker(args.build, folder) if args.no_zero_copy else None
+            failed = through_pvgpu(args.build, names, args.limit, library, worker=worker)
     print(f"{len(names) - len(set(failed) & set(names))} of {len(names)} programs are right"
           + (f"; failed: {' '.join(failed)}" if failed else ""))
     return 1 if failed else 0

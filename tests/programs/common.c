@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "tests/programs/common.h"
 
@@ -83,6 +84,16 @@ void *host_alloc(size_t bytes)
 
 	CHECK(p, "no memory for %zu bytes", bytes);
 	return p;
+}
+
+const char *own_path(void)
+{
+	static char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	CHECK(n > 0, "/proc/self/exe cannot be read");
+	path[n] = '\0';
+	return path;
 }
 
 CUdeviceptr device_alloc(size_t bytes)

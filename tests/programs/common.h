@@ -51,6 +51,9 @@ CUfunction function(CUmodule module, const char *name);
 	CU(cuLaunchKernel(fn, grid, 1, 1, block, 1, 1, shared, stream, (void *[]){__VA_ARGS__},    \
 			  NULL))
 
+/* Of this program's file; /proc/self/exe itself is, under valgrind, valgrind's. */
+const char *own_path(void);
+
 /* device memory, filled with 0xa5 */
 CUdeviceptr device_alloc(size_t bytes);
 /* malloc that ends the program rather than fail */

@@ -58,8 +58,8 @@ static void run_child(char *program, const char *name)
 
 	snprintf(copy, sizeof(copy), "%s", name);
 	fflush(stdout);
-	CHECK(!posix_spawn(&child, "/proc/self/exe", NULL, NULL, args, environ),
-	      "%s cannot be started", name);
+	CHECK(!posix_spawn(&child, own_path(), NULL, NULL, args, environ), "%s cannot be started",
+	      name);
 	CHECK(waitpid(child, &status, 0) == child, "%s is lost", name);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "case %s ended with %x", name, status);
 }

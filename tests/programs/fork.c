@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	child = fork();
 	if (!child) {
-		execl("/proc/self/exe", argv[0], "child", (char *)NULL);
+		execl(own_path(), argv[0], "child", (char *)NULL);
 		_exit(1);
 	}
 	end_well(child, "the started child");
