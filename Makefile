@@ -94,14 +94,17 @@ $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
 install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR) $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 		$(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(B)/bin/pvgpu-attachd $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpuctl $(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(LIBDIR)/
 	$(Q)ln -sf libcuda.so.1 $(LIBDIR)/libcuda.so
 	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \
+		$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u .in); done
 	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 

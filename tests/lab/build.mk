@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. What it needs besides .ci/packages is in host-packages.
 LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-cuda tests/simcuda-top \
-	bin/pvgpud bin/pvgpu-worker bin/pvgpuctl lib/libcuda.so.1 simcuda/libcuda.so.1)
+	bin/pvgpud bin/pvgpu-worker bin/pvgpuctl bin/pvgpu-attachd lib/libcuda.so.1 simcuda/libcuda.so.1)
 
 $(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/wire.c)
 LDLIBS_lab-agent := -static -lutil

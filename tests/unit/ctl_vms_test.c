@@ -159,7 +159,7 @@ START_TEST(keeps_and_forgets)
 	struct vms v;
 	char sub[128];
 
-	snprintf(sub, sizeof(sub), "%s/new", dir);
+	snprintf(sub, sizeof(sub), "%s/etc/new", dir);
 	ck_assert_msg(vms_keep(sub, &d, &w, err) == 0, "%s", err);
 	ck_assert_int_eq(vms_keep(sub, &d, &w1, err), 0);
 	/* Again: it is replaced. */

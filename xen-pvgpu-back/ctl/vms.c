@@ -307,9 +307,24 @@ static bool plain(const char *name)
 	return name[0] && name[0] != '.' && strlen(name) < 100 && !name[strspn(name, good)];
 }
 
+/* With the folder above it, which a fresh machine lacks as well. */
+static int make_folder(const char *dir)
+{
+	char above[VMS_PATH], *slash;
+
+	snprintf(above, sizeof(above), "%.300s", dir);
+	slash = strrchr(above, '/');
+	if (slash && slash != above) {
+		*slash = '\0';
+		mkdir(above, 0755);
+	}
+	return mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int new_file(struct vm_conf *c, const char *dir, const struct domain *d, char err[VMS_ERROR])
 {
 	const char *base = plain(d->name) ? d->name : d->uuid;
+	int r;
 
 	*c = (struct vm_conf){0};
 	if (!base[0]) {
@@ -318,11 +333,10 @@ static int new_file(struct vm_conf *c, const char *dir, const struct domain *d, 
 			 d->domid);
 		return -EINVAL;
 	}
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
-		int e = errno;
-
-		snprintf(err, VMS_ERROR, "%.300s: %s", dir, strerror(e));
-		return -e;
+	r = make_folder(dir);
+	if (r) {
+		snprintf(err, VMS_ERROR, "%.300s: %s", dir, strerror(-r));
+		return r;
 	}
 	snprintf(c->path, sizeof(c->path), "%.300s/%s%s", dir, base, suffix);
 	if (access(c->path, F_OK) == 0) {
