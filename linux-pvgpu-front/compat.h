@@ -11,8 +11,6 @@
 #ifndef PVGPU_COMPAT_H
 #define PVGPU_COMPAT_H
 
-#include <linux/device.h>
-#include <linux/eventfd.h>
 #include <linux/interrupt.h>
 #include <linux/mm.h>
 #include <linux/sysfs.h>
@@ -22,17 +20,7 @@
 
 #include "pvgpu_probed.h"
 
-#ifndef fallthrough
-#define fallthrough                                                                                \
-	do {                                                                                       \
-	} while (0) /* fall through */
-#endif
-
 /* ---- grants ---- */
-
-#ifndef INVALID_GRANT_REF
-#define INVALID_GRANT_REF ((grant_ref_t)-1)
-#endif
 
 /*
  * End a grant and give away one reference to its page: at once, or when the backend lets go of it,
@@ -47,47 +35,7 @@ static inline void pvgpu_end_access(grant_ref_t ref, struct page *page)
 #endif
 }
 
-/* True: ended, the reference is free and the page is ours alone. False: nothing changed. */
-static inline bool pvgpu_try_end_access(grant_ref_t ref)
-{
-#if PVGPU_HAS_TRY_END_ACCESS
-	return gnttab_try_end_foreign_access(ref);
-#else
-#if PVGPU_HAS_END_ACCESS_REF_ALONE
-	if (!gnttab_end_foreign_access_ref(ref))
-		return false;
-#else
-	if (!gnttab_end_foreign_access_ref(ref, 0))
-		return false;
-#endif
-	gnttab_free_grant_reference(ref);
-	return true;
-#endif
-}
-
 /* ---- event channels ---- */
-
-#if PVGPU_HAS_ALLOC_EVTCHN_PORT_T
-typedef evtchn_port_t pvgpu_port_t;
-#else
-typedef int pvgpu_port_t;
-#endif
-
-/* xenbus_alloc_evtchn() and xenbus_free_evtchn() with the type of a port that Xen has. */
-static inline int pvgpu_alloc_evtchn(struct xenbus_device *dev, evtchn_port_t *port)
-{
-	pvgpu_port_t p = 0;
-	int ret = xenbus_alloc_evtchn(dev, &p);
-
-	if (!ret)
-		*port = p;
-	return ret;
-}
-
-static inline int pvgpu_free_evtchn(struct xenbus_device *dev, evtchn_port_t port)
-{
-	return xenbus_free_evtchn(dev, port);
-}
 
 /*
  * The interrupt number, or a negative errno. The handler, or what it starts, ends each interrupt
@@ -137,17 +85,7 @@ static inline void pvgpu_not_essential(struct xenbus_driver *drv)
 #endif
 }
 
-/* The state that the backend's directory says now. */
-static inline enum xenbus_state pvgpu_backend_state(const struct xenbus_device *dev)
-{
-#if PVGPU_HAS_DRIVER_STATE_OF_DEVICE
-	return xenbus_read_driver_state(dev, dev->otherend);
-#else
-	return xenbus_read_driver_state(dev->otherend);
-#endif
-}
-
-/* ---- memory, files, devices ---- */
+/* ---- memory, sysfs ---- */
 
 static inline void pvgpu_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {
@@ -155,38 +93,6 @@ static inline void pvgpu_vm_flags_set(struct vm_area_struct *vma, unsigned long 
 	vm_flags_set(vma, flags);
 #else
 	vma->vm_flags |= flags;
-#endif
-}
-
-/* The member of vm_operations_struct that may refuse to split a mapping: .PVGPU_VMA_SPLIT = f */
-#if PVGPU_HAS_VMA_MAY_SPLIT
-#define PVGPU_VMA_SPLIT may_split
-#else
-#define PVGPU_VMA_SPLIT split
-#endif
-
-static inline struct class *pvgpu_class_create(const char *name)
-{
-#if PVGPU_HAS_CLASS_CREATE_NAME
-	return class_create(name);
-#else
-	return class_create(THIS_MODULE, name);
-#endif
-}
-
-/* static char *f(PVGPU_DEVNODE_DEVICE *dev, umode_t *mode) */
-#if PVGPU_HAS_DEVNODE_CONST
-#define PVGPU_DEVNODE_DEVICE const struct device
-#else
-#define PVGPU_DEVNODE_DEVICE struct device
-#endif
-
-static inline void pvgpu_eventfd_signal(struct eventfd_ctx *ctx)
-{
-#if PVGPU_HAS_EVENTFD_SIGNAL_ALONE
-	eventfd_signal(ctx);
-#else
-	eventfd_signal(ctx, 1);
 #endif
 }
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Must compile on every kernel. If it does not, no probe says anything, and the build stops. */
 #include <linux/module.h>
-#include <linux/device.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/eventfd.h>
 #include <xen/xen.h>
 #include <xen/events.h>
 #include <xen/grant_table.h>

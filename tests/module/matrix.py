@@ -21,12 +21,10 @@ import suite
 
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 # The first of these kernels that has what a probe looks for.
-SINCE = {"baseline": "5.10", "lateeoi": "5.10", "try_end_access": "5.10", "sysfs_emit": "5.10",
-         "alloc_evtchn_port_t": "5.10", "end_access_page": "6.1", "end_access_ref_alone": "6.1", "remove_void": "6.1",
-         "not_essential": "6.1", "vma_may_split": "6.1", "vm_flags_set": "6.12", "class_create_name": "6.12",
-         "devnode_const": "6.12", "eventfd_signal_alone": "6.12", "driver_state_of_device": "newest"}
+SINCE = {"baseline": "5.10", "lateeoi": "5.10", "sysfs_emit": "5.10", "end_access_page": "6.1", "remove_void": "6.1",
+         "not_essential": "6.1", "vm_flags_set": "6.12"}
 # What older kernels lack, and what builds with the fallback on these, too.
-OLD = ["lateeoi", "try_end_access", "sysfs_emit", "not_essential"]
+OLD = ["lateeoi", "sysfs_emit", "not_essential"]
 STRICT = "PVGPU_STRICT=1 W=1 C=2 CF=-Wsparse-error"
 DKMS = "var/lib/dkms"
 
