@@ -133,10 +133,25 @@ class Guest:
         self.disconnect()
         self.machine.dom0.run(f"xl save {self.name} {path}", limit=limit)
 
-    def restore(self, path, limit=180):
-        """From such a file, as a new domain of the same name, with the processes that it had."""
-        self.machine.dom0.run(f"xl restore {path}", limit=limit)
+    def restore(self, path, limit=180, before=None):
+        """From such a file, as a new domain of the same name, with the processes that it had. before() is called when
+        the domain is there and does not run yet."""
+        self.machine.dom0.run(f"xl restore {'-p ' * bool(before)}{path}", limit=limit)
+        self.moved(before)
+
+    def migrate(self, limit=300, before=None):
+        """To this same machine, as a new domain; before as in restore."""
+        self.disconnect()
+        # With an empty -s the last word is the command that receives.
+        receive = f"xl migrate-receive{' -p' * bool(before)}"
+        self.machine.dom0.run(f"xl migrate -s '' {self.name} '{receive}'", limit=limit)
+        self.moved(before)
+
+    def moved(self, before):
         self.domid = self.find_domid()
+        if before:
+            before()
+            self.unpause()
         self.connect()
 
     # commands in it

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import threading
 
-from channel import Channel, Clock, LabError
+from channel import PATIENCE, Channel, Clock, LabError
 from guest import Guest
 
 BOOT_LIMIT = 300
@@ -21,7 +21,7 @@ QEMU = "qemu-system-x86_64"
 class Boot:
     """What a scenario needs of the machine; scenarios with equal needs share one."""
     cpus: int = 1              # of the machine
-    memory: int = 3072         # MiB of it
+    memory: int = 4096         # MiB of it
     dom0_memory: int = 1536    # MiB for dom0
     dom0_vcpus: int = 1
     xen: str = ""              # more of Xen's command line
@@ -29,7 +29,7 @@ class Boot:
 
     def command(self, com1, agent):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
-               f"dom0_max_vcpus={self.dom0_vcpus} conring_size=2M ucode=no spec-ctrl=no xpti=no loglvl=warning "
+               f"dom0_max_vcpus={self.dom0_vcpus} conring_size=2M bootscrub=no ucode=no spec-ctrl=no xpti=no loglvl=warning "
                f"guest_loglvl=warning noreboot {self.xen}").strip()
         dom0 = f"console=hvc0 quiet mitigations=off {self.dom0}".strip()
         # The CPU and thread=single are what works; docs/lab.md says what does not.
@@ -151,7 +151,7 @@ class Machine:
         try:
             self.clock.check()
             self.dom0.start("poweroff -f")
-            self.qemu.wait(limit)
+            self.qemu.wait(limit * PATIENCE)
             self.say("powered off")
             return self.qemu.returncode == 0
         except (LabError, subprocess.TimeoutExpired):
@@ -184,7 +184,7 @@ class Machine:
 
     def wait(self, what, condition, limit=60):
         """Until the condition, which may run commands, is true; its value."""
-        end = self.clock.now() + limit
+        end = self.clock.now() + limit * PATIENCE
         while True:
             if value := condition():
                 return value

@@ -7,6 +7,7 @@ import uuid
 from channel import LabError
 
 TOP = "/opt/pvgpu"
+CTL = f"{TOP}/bin/pvgpuctl"
 RUN_DIR = "/run/pvgpu"
 GPU = "/dev/shm/gpu"
 GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
@@ -87,12 +88,12 @@ class Pvgpud:
 
     def read(self, path):
         """A key of its admin socket, None where there is none."""
-        r = self.place.run(f"{TOP}/bin/pvgpuctl --run-dir {RUN_DIR} read {path}", check=False, quiet=True)
+        r = self.place.run(f"{CTL} --run-dir {RUN_DIR} read {path}", check=False, quiet=True)
         return r.out.strip() if r.status == 0 else None
 
     def workers(self):
         """The pids of the workers that serve a session."""
-        tree = self.place.run(f"{TOP}/bin/pvgpuctl --run-dir {RUN_DIR} tree /vgpu", check=False, quiet=True).out
+        tree = self.place.run(f"{CTL} --run-dir {RUN_DIR} tree /vgpu", check=False, quiet=True).out
         return [int(n) for n in re.findall(r"/session/\d+/pid\W+(\d+)", tree)]
 
     def wait_workers(self, n, limit=60):
@@ -107,6 +108,7 @@ class Pvgpud:
     # vGPUs
 
     def attach(self, guest, number=0, memory="256M", policy="", wait=True):
+        """policy: more options of pvgpuctl attach."""
         v = Vgpu(self, guest, number)
         v.memory, v.policy = memory, policy
         v.attach()
@@ -142,20 +144,10 @@ class Vgpu:
         return f"/local/domain/{self.pvgpud.domid}/backend/pvgpu/{self.guest.domid}/{self.number}"
 
     def attach(self):
-        """As the toolstack does, and again after a detach: both directories and their permissions, the states last."""
-        fe, be = self.guest.domid, self.pvgpud.domid
-        front, back = self.front, self.back
-        keys = {f"{back}/frontend": front, f"{back}/frontend-id": fe, f"{back}/online": 1, f"{back}/uuid": self.uuid,
-                f"{back}/memory": self.memory, f"{front}/backend": back, f"{front}/backend-id": be}
-        if self.policy:
-            keys[f"{back}/policy"] = self.policy
-        theirs = [k for k in keys if k.startswith(back)]
-        self.lab.dom0.run("set -e\n" + "xenstore-write " + " ".join(f"{k} '{v}'" for k, v in keys.items()) +
-                          f"\nxenstore-chmod {back} n{be} r{fe}\nxenstore-chmod {front} n{fe} r{be}\n" +
-                          "".join(f"xenstore-chmod {k} n0 r{be} r{fe}\n" for k in theirs) +
-                          f"xenstore-chmod {front}/backend n{fe} r{be}\nxenstore-chmod {front}/backend-id n{fe} r{be}\n"
-                          f"xenstore-write {back}/state 1 {front}/state 1\n"
-                          f"xenstore-chmod {back}/state n{be} r{fe}\nxenstore-chmod {front}/state n{fe} r{be}\n")
+        """And again after a detach, the same vGPU."""
+        policy = f" {self.policy}" if self.policy else ""
+        self.lab.dom0.run(f"{CTL} attach {self.guest.domid} --backend {self.pvgpud.domid} --id {self.number} "
+                          f"--uuid {self.uuid} --memory {self.memory}{policy} --no-wait")
 
     def states(self):
         """xenstore's states of frontend and backend."""
@@ -177,21 +169,26 @@ class Vgpu:
         self.wait_states(CONNECTED, CONNECTED, limit)
 
     def detach(self, limit=120):
-        """Ask for it, wait for both ends, remove both directories."""
+        """To its end: nothing is shared any more and both directories are gone."""
         self.ask_detach()
         self.finish_detach(limit)
 
     def ask_detach(self):
-        self.lab.store.write(f"{self.back}/online", "0")
+        self.detaching = self.lab.dom0.start(f"{CTL} detach {self.guest.domid} --id {self.number} --timeout 600")
 
     def finish_detach(self, limit=120):
-        self.wait_states(CLOSED, CLOSED, limit)
-        self.remove()
+        r = self.detaching.wait(limit)
+        assert r.status == 0, f"pvgpuctl detach ended with {r.status}: {r.err}"
+        assert self.states() == (None, None)
 
-    def remove(self):
-        self.lab.dom0.run(f"xenstore-rm {self.front}; xenstore-rm {self.back}; "
-                          f"for d in {self.front.rpartition('/')[0]} {self.back.rpartition('/')[0]} "
-                          f"{self.back.rsplit('/', 2)[0]}; do "
+    def directories(self):
+        return self.front, self.back
+
+    def remove(self, front=None, back=None):
+        """Both directories, or those of a domain that it was: with those above that are empty then."""
+        front, back = front or self.front, back or self.back
+        above = f"{front.rpartition('/')[0]} {back.rpartition('/')[0]} {back.rsplit('/', 2)[0]}"
+        self.lab.dom0.run(f"xenstore-rm {front}; xenstore-rm {back}; for d in {above}; do "
                           "[ -n \"$(xenstore-list $d)\" ] || xenstore-rm $d; done", check=False)
 
     def statistics(self):

@@ -39,7 +39,7 @@ class TwoGuests(World):
     def make(self):
         lab = self.lab
         self.pvgpud = vgpu.Pvgpud(lab).start()
-        self.pv, self.pvh = lab.create_all(["pv", "pvh"], ["pv", "pvh"], payload=True)
+        self.pv, self.pvh = lab.create_all(["pv", "pvh"], ["pv", "pvh"], memory=256, payload=True)
         self.guests = {g.name: g for g in (self.pv, self.pvh)}
         self.vgpus = {g: self.pvgpud.attach(g, wait=False) for g in self.guests.values()}
         for v in self.vgpus.values():
