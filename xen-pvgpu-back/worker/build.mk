@@ -20,3 +20,9 @@ $(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS)))
 CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 $(B)/unit/worker_sim_test: $(call obj,xen-pvgpu-back/worker/far.c) | $(B)/simcuda/libcuda.so.1
 LDLIBS_worker_sim_test += -ldl
+
+# The Xen link's end, with what it needs of the frame.
+UNIT += $(B)/unit/link_xen_test
+$(B)/unit/link_xen_test: $(call obj,tests/unit/link_xen_test.c $(BACK_LINK_SRCS) \
+	$(addprefix xen-pvgpu-back/worker/,link.c link_local.c link_xen.c arena.c control.c))
+LDLIBS_link_xen_test = $(CHECK_LIBS)
