@@ -10,7 +10,7 @@
 #include "xen-pvgpu-back/daemon/xenctl.h"
 
 #define FAKE_DOMID    7u
-#define FAKE_REFS     4096u /* grant references from 1 on, each of a page */
+#define FAKE_REFS     256u /* grant references from 1 on, each of a page */
 #define FAKE_WORKERS  32u
 #define FAKE_RING_REF 1u
 #define FAKE_PORT     9u
