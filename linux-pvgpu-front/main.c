@@ -29,9 +29,7 @@ static int __init pvgpu_init(void)
 	pvgpu_wq = alloc_workqueue("pvgpu", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!pvgpu_wq)
 		return -ENOMEM;
-	pvgpu_not_essential(&pvgpu_driver);
-	/* No owner: xenbus would hold the module for every device. What uses it are open files. */
-	ret = __xenbus_register_frontend(&pvgpu_driver, NULL, KBUILD_MODNAME);
+	ret = pvgpu_xenbus_init();
 	if (ret)
 		destroy_workqueue(pvgpu_wq);
 	return ret;
@@ -40,7 +38,7 @@ module_init(pvgpu_init);
 
 static void __exit pvgpu_exit(void)
 {
-	xenbus_unregister_driver(&pvgpu_driver);
+	pvgpu_xenbus_exit();
 	destroy_workqueue(pvgpu_wq);
 }
 module_exit(pvgpu_exit);

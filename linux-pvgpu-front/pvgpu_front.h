@@ -286,8 +286,10 @@ struct pvgpu_vgpu {
 };
 
 extern struct workqueue_struct *pvgpu_wq;
-extern struct xenbus_driver pvgpu_driver;
 extern ushort pvgpu_mode;
+
+int pvgpu_xenbus_init(void);
+void pvgpu_xenbus_exit(void);
 
 /* Have the state work look at the vGPU. Any context but an interrupt. */
 void pvgpu_kick(struct pvgpu_vgpu *v);

@@ -244,12 +244,15 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 	PVGPU_REMOVE_RETURN;
 }
 
+/* ---- driver ---- */
+
+static const struct xenbus_device_id no_ids[] = {{""}};
 static const struct xenbus_device_id pvgpu_ids[] = {{"pvgpu"}, {""}};
 MODULE_ALIAS("xen:pvgpu");
 
-struct xenbus_driver pvgpu_driver = {
+static struct xenbus_driver pvgpu_driver = {
 	.name = "pvgpu",
-	.ids = pvgpu_ids,
+	.ids = no_ids,
 	/* The state after a removal is ours to write. */
 	.allow_rebind = true,
 	.probe = pvgpu_probe,
@@ -259,3 +262,26 @@ struct xenbus_driver pvgpu_driver = {
 	.otherend_changed = pvgpu_otherend_changed,
 	.driver.dev_groups = pvgpu_groups,
 };
+
+int pvgpu_xenbus_init(void)
+{
+	int ret;
+
+	pvgpu_not_essential(&pvgpu_driver);
+	/* No owner: xenbus would hold the module for every device. What uses it are open files. */
+	ret = __xenbus_register_frontend(&pvgpu_driver, NULL, KBUILD_MODNAME);
+	if (ret)
+		return ret;
+	/* Only now is it the driver of anything: registering a driver waits up to half a minute
+	 * for the backends of its devices. */
+	pvgpu_driver.ids = pvgpu_ids;
+	ret = driver_attach(&pvgpu_driver.driver);
+	if (ret)
+		xenbus_unregister_driver(&pvgpu_driver);
+	return ret;
+}
+
+void pvgpu_xenbus_exit(void)
+{
+	xenbus_unregister_driver(&pvgpu_driver);
+}
