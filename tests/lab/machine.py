@@ -255,9 +255,9 @@ class Machine:
         return int(re.search(r"^free_memory\s*:\s*(\d+)", self.dom0.run("xl info", quiet=True).out, re.M)[1])
 
     def processes(self):
-        """dom0's user processes: a sorted list of their command lines."""
+        """dom0's user processes: a sorted list of their command lines, but for workers' numbers."""
         out = self.dom0.run("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done", quiet=True).out
-        return sorted(line.strip() for line in out.splitlines() if line.strip())
+        return sorted(re.sub(r" --id \d+", "", line.strip()) for line in out.splitlines() if line.strip())
 
 
 def available():

@@ -11,9 +11,12 @@ seen is in BUILD/lab/NAME.
 import argparse
 import difflib
 import importlib.util
+import os
 import pathlib
+import re
 import shutil
 import sys
+import threading
 import time
 import traceback
 
@@ -36,11 +39,10 @@ class Log:
         self.folder = folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        self.file = open(folder / "log", "w")
 
     def __call__(self, text):
-        self.file.write(text + "\n")
-        self.file.flush()
+        with open(self.folder / "log", "a") as f:
+            f.write(text + "\n")
 
     def save(self, name, text):
         path = self.folder / name
@@ -49,9 +51,6 @@ class Log:
             number += 1
             path = self.folder / f"{name}.{number}"
         path.write_text(text)
-
-    def close(self):
-        self.file.close()
 
 
 class Scenario:
@@ -63,6 +62,7 @@ class Scenario:
         self.boot = getattr(self.module, "BOOT", machine.Boot())
         self.limit = getattr(self.module, "LIMIT", SCENARIO_LIMIT)
         self.world = getattr(self.module, "WORLD", None)
+        self.needs = (self.boot, self.world)
 
 
 def scenarios(names):
@@ -77,9 +77,9 @@ def scenarios(names):
         s.name = name
         out.append(s)
     # Those that can share a machine stand together, and among them those that share a world.
-    needs = list(dict.fromkeys((s.boot, s.world) for s in out))
+    needs = list(dict.fromkeys(s.needs for s in out))
     boots = [boot for boot, _ in needs]
-    return sorted(out, key=lambda s: (boots.index(s.boot), needs.index((s.boot, s.world))))
+    return sorted(out, key=lambda s: (boots.index(s.boot), needs.index(s.needs)))
 
 
 class State:
@@ -126,6 +126,7 @@ class Runner:
         self.lab = pathlib.Path(build).resolve() / "lab"
         self.images = folder
         self.machine = None
+        self.console = 0         # what of its console is in logs
         self.clean = None        # the machine's state without a world
         self.made = None         # and with the one that it has
 
@@ -148,6 +149,7 @@ class Runner:
         self.stop()
         self.machine = m = machine.Machine(self.images, scenario.boot, log)
         log("$ " + " ".join(f"'{w}'" if " " in w else w for w in scenario.boot.command("COM1", "LAB")))
+        self.console = 0
         m.start()
         self.clean = State(m)
         return m
@@ -187,46 +189,60 @@ class Runner:
         return "; ".join(m.complaints) or None
 
     def stop(self):
-        if self.machine:
-            self.machine.stop()
-        self.machine = None
+        """Whether the machine, if there is one, ended by itself."""
+        m, self.machine = self.machine, None
+        if not m:
+            return True
+        done = m.stop()
+        m.log.save("console", bytes(m.console[self.console:]).decode(errors="replace"))
+        return done
 
-    def run(self, scenario, last):
-        """None, or why it failed."""
+    def run(self, scenario):
+        """None, or why it failed; then the machine is gone."""
         log = Log(self.lab / scenario.name)
-        shared = self.machine
-        console = len(shared.console) if shared else 0
         reason = None
         try:
             m = self.ready(scenario, log)
-            if m is not shared:
-                console = 0
             m.clock.allow(scenario.limit)
             if m.world:
                 scenario.module.run(m, m.world)
             else:
                 scenario.module.run(m)
             reason = self.finish(scenario)
-            if last and not reason:
-                self.end_world()
-        except (LabError, AssertionError) as e:
-            reason = str(e) or traceback.format_exc().splitlines()[-3].strip()
-            log(traceback.format_exc())
+            log.save("console", bytes(m.console[self.console:]).decode(errors="replace"))
+            self.console = len(m.console)
         except Exception as e:  # a scenario's own error is that scenario's
-            reason = f"{type(e).__name__}: {e}"
-            log(traceback.format_exc())
+            reason = self.why(e, log)
         if reason:
-            log(f"FAIL {reason}")
-            self.collect()
-        m = self.machine
-        if reason or last:
-            self.machine = None
-            if m and not m.stop() and not reason:
-                reason = "the machine did not power off"
-        if m:
-            log.save("console", bytes(m.console[console:]).decode(errors="replace"))
-        log.close()
+            self.fail(reason, log)
         return reason
+
+    def retire(self):
+        """When nobody needs the machine any more: None, or what is wrong in the end."""
+        m = self.machine
+        if not m:
+            return None
+        try:
+            self.end_world()
+            return None if self.stop() else "the machine did not power off"
+        except Exception as e:
+            reason = self.why(e, m.log)
+            self.fail(reason, m.log)
+            return reason
+
+    @staticmethod
+    def why(error, log):
+        log(traceback.format_exc())
+        if not isinstance(error, (LabError, AssertionError)):
+            return f"{type(error).__name__}: {error}"
+        return str(error) or traceback.format_exc().splitlines()[-3].strip()
+
+    def fail(self, reason, log):
+        log(f"FAIL {reason}")
+        if self.machine:
+            self.machine.log = log
+        self.collect()
+        self.stop()
 
     def collect(self):
         """After a failure: what can still be had of the machine."""
@@ -246,24 +262,70 @@ class Runner:
             m.say(f"cannot collect more: {e}")
 
 
-def run_all(build, folder, names):
-    todo = scenarios(names)
-    runner = Runner(build, folder)
-    passed = failed = 0
-    try:
-        for i, s in enumerate(todo):
-            begun = time.monotonic()
-            reason = runner.run(s, last=i + 1 == len(todo))
-            seconds = time.monotonic() - begun
-            print(f"{'FAIL' if reason else 'ok':4} {s.name:16} {seconds:4.0f} s" + (f"  {reason}" if reason else ""),
-                  flush=True)
-            passed, failed = passed + (not reason), failed + bool(reason)
+class Queue:
+    """Scenarios that are still to be run, and what several runners at once say about them."""
+
+    def __init__(self, todo, alone):
+        self.todo, self.alone = list(todo), alone
+        self.lock = threading.Lock()
+        self.passed = self.failed = 0
+        self.at = {}                 # runner -> what its latest scenario needs of the machine
+
+    def next(self, runner):
+        """The scenario that costs this runner least: its machine and world fit; its machine does; nobody else is at
+        its kind; any."""
+        with self.lock:
+            mine, others = self.at.get(runner), [n for r, n in self.at.items() if r is not runner]
+
+            def cost(s):
+                return (s.needs != mine, not mine or s.boot != mine[0], s.needs in others)
+            if not self.todo:
+                return None
+            best = min(self.todo, key=cost)
+            self.todo.remove(best)
+            self.at[runner] = best.needs
+            return best
+
+    def tell(self, name, seconds, reason, folder):
+        with self.lock:
+            print(f"{'FAIL' if reason else 'ok':4} {name:20} {seconds:4.0f} s" + (f"  {reason}" if reason else ""), flush=True)
             if reason:
-                print(f"     see {runner.lab / s.name}", flush=True)
-    finally:
-        runner.stop()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+                print(f"     see {folder}", flush=True)
+            self.passed, self.failed = self.passed + (not reason), self.failed + bool(reason)
+
+    def work(self, runner):
+        name = None
+        try:
+            while s := self.next(runner):
+                begun, name = time.monotonic(), s.name
+                reason = runner.run(s)
+                if self.alone and not reason:
+                    reason = runner.retire()
+                self.tell(name, time.monotonic() - begun, reason, runner.lab / name)
+            begun = time.monotonic()
+            if reason := runner.retire():
+                self.tell(f"end of {name}", time.monotonic() - begun, reason, runner.lab / name)
+        finally:
+            runner.stop()
+
+
+def jobs_here():
+    """Machines at once: the emulator uses one processor, and 5 GiB with what it needs besides the machine's memory."""
+    text = pathlib.Path("/proc/meminfo").read_text()
+    gib = int(re.search(r"MemAvailable: +(\d+)", text)[1]) / 2**20
+    return max(1, min(2, os.cpu_count() or 1, int(gib / 5)))
+
+
+def run_all(build, folder, names, jobs, alone):
+    queue = Queue(scenarios(names), alone)
+    jobs = min(jobs or jobs_here(), len(queue.todo))
+    workers = [threading.Thread(target=queue.work, args=(Runner(build, folder),), daemon=True) for _ in range(jobs)]
+    for t in workers:
+        t.start()
+    for t in workers:
+        t.join()
+    print(f"{queue.passed} passed, {queue.failed} failed")
+    return 1 if queue.failed else 0
 
 
 def main():
@@ -271,6 +333,8 @@ def main():
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     ap.add_argument("--shell", action="store_true", help="a shell instead of scenarios")
     ap.add_argument("--guest", choices=("pv", "pvh"), help="the shell is in a new guest")
+    ap.add_argument("--jobs", type=int, default=0, help="machines at once (default: what this one can carry)")
+    ap.add_argument("--alone", action="store_true", help="each scenario on a machine of its own")
     ap.add_argument("scenario", nargs="*")
     args = ap.parse_args()
     if reason := machine.available():
@@ -280,7 +344,7 @@ def main():
         log = Log(pathlib.Path(args.build).resolve() / "lab" / "shell")
         with machine.Machine(folder, machine.Boot(), log) as m:
             return shell.interact(m, args.guest)
-    return run_all(args.build, folder, args.scenario)
+    return run_all(args.build, folder, args.scenario, args.jobs, args.alone)
 
 
 if __name__ == "__main__":
