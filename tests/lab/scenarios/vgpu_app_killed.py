@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Programs are killed in the middle of a kernel, of a copy, and with memory of every kind: their workers end, all that
+they had comes back, and others notice nothing."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 420
+
+
+def check(lab, w, g, other):
+    kernel, copy, idle = (vgpu.Cuda(g) for _ in range(3))
+    kernel.want("spin", "CUDA_SUCCESS")
+    kernel.tell("sync")
+    copy.want("alloc 3000000", "CUDA_SUCCESS")
+    copy.tell("copy 2000000 0")
+    assert copy.answer("copy") == "1"
+    idle.want("pin 1000000", "CUDA_SUCCESS")
+    workers = w.pvgpud.wait_workers(4)
+    for c in (kernel, copy, idle):
+        c.kill()
+    left = w.pvgpud.wait_workers(1)
+    assert set(left) < set(workers)
+    w.vgpus[g].wait_statistics(sessions=0, sessions_failed=0, memory_used=0)
+    assert vgpu.run_program(g, "vecadd").status == 0
+    other.want("check", "right")
+
+
+def run(lab, w):
+    for g, bystander in ((w.pv, w.pvh), (w.pvh, w.pv)):
+        other = vgpu.Cuda(bystander)
+        check(lab, w, g, other)
+        other.quit()

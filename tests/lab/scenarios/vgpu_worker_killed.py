@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""A worker is killed under a program that waits for a kernel, that copies, that is idle: the program gets one error from
+then on and no hang; a new session works; the worker of the other guest goes on."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 420
+
+
+def busy_waiting(c):
+    c.want("spin", "CUDA_SUCCESS")
+    c.tell("sync")
+    return "sync"
+
+
+def busy_copying(c):
+    c.tell("copy 2000000 0")
+    assert c.answer("copy") == "1"
+    return "copy"
+
+
+def check(w, g, other_pid, start):
+    c = vgpu.Cuda(g)
+    pid, = set(w.pvgpud.wait_workers(2)) - {other_pid}
+    word = start(c) if start else None
+    failed = w.vgpus[g].statistics().get("sessions-failed", 0)
+    w.pvgpud.place.run(f"kill -9 {pid}")
+    if word:
+        got = c.answer(word)
+        assert got.startswith("CUDA_ERROR_"), got
+    c.is_lost()
+    w.vgpus[g].wait_statistics(sessions=0, sessions_failed=failed + 1, memory_used=0)
+    # The old process is still there when a new one begins.
+    assert vgpu.run_program(g, "vecadd").status == 0
+    c.is_lost()
+    c.quit()
+
+
+def run(lab, w):
+    for g, bystander in ((w.pv, w.pvh), (w.pvh, w.pv)):
+        other = vgpu.Cuda(bystander)
+        other_pid, = w.pvgpud.wait_workers(1)
+        for start in (busy_waiting, busy_copying, None):
+            check(w, g, other_pid, start)
+        other.want("check", "right")
+        other.quit()
