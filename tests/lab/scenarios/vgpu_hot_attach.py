@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""vGPUs come and go while the guest runs: idle, with a process that has a session, with a kernel and with copies in
+flight. Programs get errors and never hang; a vGPU that is attached again works."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 420
+
+
+def detach_in_flight(v, start):
+    """Detach while start(program) has work in flight; v is closed then and its program has an error."""
+    c = vgpu.Cuda(v.guest)
+    word = start(c)
+    v.ask_detach()
+    got = c.answer(word)
+    assert got.startswith("CUDA_ERROR_"), f"'{word}' during a detach gave {got}"
+    c.is_lost()
+    v.finish_detach()
+    # The program still has the device open and its memory mapped; it ends as any other.
+    c.is_lost()
+    c.quit()
+
+
+def in_kernel(c):
+    c.want("spin", "CUDA_SUCCESS")
+    c.tell("sync")
+    return "sync"
+
+
+def in_copies(c):
+    c.tell("copy 1000000 0")
+    assert c.answer("copy") == "1"
+    return "copy"
+
+
+def check(lab, w, g):
+    v = w.vgpus[g]
+    node = f"/dev/pvgpu{v.number}"
+    v.detach()
+    lab.wait(f"{node} to go", lambda: g.run(f"[ ! -e {node} ]", check=False, quiet=True).status == 0)
+    r = vgpu.run_program(g, "vecadd", check=False)
+    assert r.status == 1 and "CUDA_ERROR_NO_DEVICE" in r.err, vars(r)
+    v.attach()
+    v.wait_connected()
+    assert vgpu.run_program(g, "vecadd").status == 0
+
+    # A second one beside it.
+    second = w.pvgpud.attach(g, number=1)
+    c = vgpu.Cuda(g, env="PVGPU_DEVICE=/dev/pvgpu1")
+    c.want("check", "right")
+    c.quit()
+    second.wait_statistics(sessions_total=1)
+    second.detach()
+
+    for start in (in_kernel, in_copies):
+        detach_in_flight(v, start)
+        v.attach()
+        v.wait_connected()
+    assert vgpu.run_program(g, "vecadd").status == 0
+
+
+def run(lab, w):
+    # The other guest works all the time and notices nothing.
+    other = vgpu.Cuda(w.pvh)
+    other.tell("load 0")
+    assert other.answer("load") == "1"
+    check(lab, w, w.pv)
+    other.kill()
+    other = vgpu.Cuda(w.pv)
+    other.tell("load 0")
+    assert other.answer("load") == "1"
+    check(lab, w, w.pvh)
+    assert other.process.status is None and other.process.out.endswith(b"load 1\n"), other.process.out
+    other.kill()
