@@ -251,8 +251,9 @@ static int take_one(struct pvgpu_vgpu *v)
 void pvgpu_event_work(struct work_struct *w)
 {
 	struct pvgpu_vgpu *v = container_of(w, struct pvgpu_vgpu, event_work);
+	const s64 dropped = atomic64_read(&v->stats.answers_dropped);
 	unsigned int n = 0;
-	bool ring;
+	bool ring, useful;
 	int ret;
 
 	do
@@ -265,10 +266,12 @@ void pvgpu_event_work(struct work_struct *w)
 	spin_unlock(&v->ctl_lock);
 	if (ring)
 		pvgpu_channel_notify(v, &v->channel);
+	/* Messages that nobody waits for must not be a way to keep this guest busy. */
+	useful = ring || n > atomic64_read(&v->stats.answers_dropped) - dropped;
 	if (ret > 0)
 		queue_work(pvgpu_wq, &v->event_work);
 	else
-		pvgpu_channel_eoi(v, &v->channel, !n && !ring);
+		pvgpu_channel_eoi(v, &v->channel, !useful);
 }
 
 static irqreturn_t ctl_interrupt(int irq, void *data)

@@ -251,7 +251,6 @@ struct pvgpu_vgpu {
 	bool published;
 	unsigned long flags; /* enum pvgpu_vgpu_flag, atomic */
 	atomic_t opens;      /* open files */
-	atomic_t grants;     /* of sessions */
 
 	struct xenbus_watch watch; /* of our own state */
 	struct work_struct unwatch;
