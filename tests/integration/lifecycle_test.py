@@ -417,7 +417,7 @@ class Ends(unittest.TestCase):
 
 class Adoption(unittest.TestCase):
     def check_goes_on(self, sig):
-        with PvgpuEnv({"vgpu0": "256M"}) as env:
+        with PvgpuEnv({"vgpu0": "256M"}, settings={"lease_wait_ms": 60000}) as env:
             s = raw.Session(env.socket())
             s.start()
             self.assertEqual(s.alloc(100 * MIB)[0], 0)
