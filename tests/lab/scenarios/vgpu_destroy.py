@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""A guest with work of every kind in flight is destroyed: no grant, event channel, key, process or byte of GPU memory
+stays. The runner compares all of them with what there was before; others notice nothing."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 420
+
+
+def check(lab, w, kind):
+    free = lab.free_memory()
+    g = lab.create(f"doomed-{kind}", kind, payload=True)
+    v = w.pvgpud.attach(g, memory="100M")
+    used = w.pvgpud.gpu_memory()
+    programs = [vgpu.Cuda(g) for _ in range(3)]
+    programs[0].want("spin", "CUDA_SUCCESS")
+    programs[0].tell("sync")
+    programs[1].want("alloc 20000000", "CUDA_SUCCESS")
+    programs[1].tell("copy 2000000 0")
+    assert programs[1].answer("copy") == "1"
+    programs[2].want("pin 2000000", "CUDA_SUCCESS")
+    assert vgpu.active_grants(lab).get((g.domid, 0), 0) > 500, "hardly anything is granted"
+    assert w.pvgpud.gpu_memory() > used
+    domid = g.domid
+    g.destroy()
+    lab.wait("the domain's end", lambda: domid not in lab.domains().values())
+    w.pvgpud.wait_workers(1)
+    lab.wait("the GPU's memory to come back", lambda: w.pvgpud.gpu_memory()[1] <= used[1])
+    v.remove()
+    lab.wait("all memory to come back", lambda: lab.free_memory() == free)
+
+
+def run(lab, w):
+    for kind, bystander in (("pv", w.pvh), ("pvh", w.pv)):
+        other = vgpu.Cuda(bystander)
+        other.tell("load 0")
+        assert other.answer("load") == "1"
+        check(lab, w, kind)
+        assert other.process.status is None and other.process.out.endswith(b"load 1\n"), other.process.out
+        other.kill()

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""A guest is paused with work in flight: the other guest's work goes on, nothing of the paused one is lost, and after
+unpause it finishes with right results. pvgpud serves and lets go of others meanwhile."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 420
+
+
+def run(lab, w):
+    for g, other in ((w.pv, w.pvh), (w.pvh, w.pv)):
+        copies, kernel = vgpu.Cuda(g), vgpu.Cuda(g)
+        copies.tell("copy 300000 20")
+        assert copies.answer("copy") == "1"
+        kernel.want("spin", "CUDA_SUCCESS")
+        g.pause()
+        assert "p" in g.state()
+        # Whole lives of programs go by in the other guest.
+        assert vgpu.run_program(other, "vecadd").status == 0
+        assert vgpu.run_program(other, "streams").status == 0
+        assert copies.process.out.endswith(b"copy 1\n"), "a paused guest goes on"
+        assert w.vgpus[g].states() == (vgpu.CONNECTED, vgpu.CONNECTED)
+        g.unpause()
+        assert copies.answer("copy", 300) == "right"
+        kernel.want("stop", "CUDA_SUCCESS")
+        kernel.want("sync", "CUDA_SUCCESS")
+        kernel.want("check", "right")
+        for c in (copies, kernel):
+            c.quit()
