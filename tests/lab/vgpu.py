@@ -143,11 +143,14 @@ class Vgpu:
     def back(self):
         return f"/local/domain/{self.pvgpud.domid}/backend/pvgpu/{self.guest.domid}/{self.number}"
 
+    def attach_command(self):
+        policy = f" {self.policy}" if self.policy else ""
+        return (f"{CTL} attach {self.guest.domid} --backend {self.pvgpud.domid} --id {self.number} --uuid {self.uuid} "
+                f"--memory {self.memory}{policy} --no-wait")
+
     def attach(self):
         """And again after a detach, the same vGPU."""
-        policy = f" {self.policy}" if self.policy else ""
-        self.lab.dom0.run(f"{CTL} attach {self.guest.domid} --backend {self.pvgpud.domid} --id {self.number} "
-                          f"--uuid {self.uuid} --memory {self.memory}{policy} --no-wait")
+        self.lab.dom0.run(self.attach_command())
 
     def states(self):
         """xenstore's states of frontend and backend."""

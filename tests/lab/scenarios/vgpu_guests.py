@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Eight guests, PV and PVH, run different programs at once on one GPU: what each prints is what it prints alone on the
+GPU itself."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 600
+MORE = {"three": "pv", "four": "pv", "five": "pvh", "six": "pv", "seven": "pv", "eight": "pv"}
+PROGRAMS = ["matmul", "nbody", "histogram", "scan", "reduce", "streams", "threads", "vecadd"]
+
+
+def run(lab, w):
+    want = {name: vgpu.output_of(lab, name) for name in PROGRAMS}
+    more = lab.create_all(list(MORE), list(MORE.values()), memory=176, payload=True)
+    vgpus = [w.pvgpud.attach(g, memory="64M", policy=f"--weight {100 * (i + 1)}", wait=False) for i, g in enumerate(more)]
+    for v in vgpus:
+        v.wait_connected()
+    guests = [*w.guests.values(), *more]
+    jobs = [g.start(vgpu.program(name)) for g, name in zip(guests, PROGRAMS)]
+    for g, name, job in zip(guests, PROGRAMS, jobs):
+        r = job.wait(400)
+        assert (r.status, r.out) == (0, want[name]), f"{g.name}: {name}: {r.status}, {r.out}{r.err}"
+    for v in [*w.vgpus.values(), *vgpus]:
+        v.wait_statistics(sessions=0, sessions_failed=0, memory_used=0)
+    for v in vgpus:
+        v.ask_detach()
+    for v in vgpus:
+        v.finish_detach()
+    for g in more:
+        g.destroy()
