@@ -18,6 +18,7 @@
 #endif
 
 #define REGION_FIRST (4ull << 20)
+#define REGION_DEAR  (512ull << 10) /* the same where each page costs a grant on both sides */
 #define REGION_MOST  (256ull << 20) /* beyond it regions grow only as allocations need */
 #define REGION_ALIGN (2ull << 20)   /* huge pages at both ends, where there are any */
 
@@ -250,6 +251,9 @@ static void trim(struct pvgpu_session *s, bool all)
 		pvgpu_unlock(&a->lock);
 		gone = give_back(s, r);
 		if (gone) {
+			/* Who allocates and frees in turn does not get ever larger ones. */
+			if (r->size < a->next[r->staging])
+				a->next[r->staging] = r->size;
 			pvgpu_pages_destroy(&r->pages);
 			free(r);
 		}
@@ -271,6 +275,11 @@ static uint64_t bytes_left(const struct pvgpu_session *s)
 									 : s->info.arena_size;
 
 	return a->used < limit ? (limit - a->used) / PVGPU_PAGE * PVGPU_PAGE : 0;
+}
+
+static uint64_t region_first(const struct pvgpu_session *s)
+{
+	return chunk_most(s) < PVGPU_CHUNK_MAX ? REGION_DEAR : REGION_FIRST;
 }
 
 /* To what size regions double: where there is little in all, no region takes much of it. */
@@ -295,7 +304,7 @@ static int grow_for(struct pvgpu_session *s, uint64_t size, bool staging, bool a
 {
 	struct pvgpu_arena *a = &s->arena;
 	const uint64_t left = bytes_left(s), most = region_most(s);
-	uint64_t want = again || !a->next[staging] ? REGION_FIRST : a->next[staging];
+	uint64_t want = again || !a->next[staging] ? region_first(s) : a->next[staging];
 	bool less = false;
 	int err;
 

@@ -232,6 +232,20 @@ START_TEST(busy_parts_stay)
 }
 END_TEST
 
+/* Who allocates and frees in turn has regions of one size. */
+START_TEST(turns_do_not_grow)
+{
+	for (int i = 0; i < 50; i++) {
+		void *p = pvgpu_arena_alloc(s, 4096, false);
+
+		ck_assert_ptr_ne(p, NULL);
+		ck_assert_uint_le(fake.used, MIB);
+		pvgpu_arena_free(s, p);
+		ck_assert_uint_eq(fake.used, 0);
+	}
+}
+END_TEST
+
 /* Where the session may have little, no region takes much of it in advance. */
 START_TEST(small_limits_make_small_regions)
 {
@@ -271,6 +285,7 @@ int main(void)
 	tcase_add_test(t, chunks_fit_the_link);
 	tcase_add_test(t, busy_memory_stays);
 	tcase_add_test(t, busy_parts_stay);
+	tcase_add_test(t, turns_do_not_grow);
 	tcase_add_test(t, small_limits_make_small_regions);
 	tcase_add_loop_test(t, only_shortages_are_tried_again, 0, 2);
 	suite_add_tcase(suite, t);
