@@ -33,3 +33,17 @@ lab: lab-packages
 lab-shell: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) --shell $(if $(GUEST),--guest $(GUEST))
+
+# What a figure costs, counted: BUILD/bench-lab.json.
+LAB_BUILT += $(B)/tests/lab-bench $(B)/tests/lab-copies.so
+$(B)/tests/lab-bench: $(call obj,tests/lab/bench.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
+LDLIBS_lab-bench = $(B)/stubs/libcuda.so
+$(B)/tests/lab-copies.so: $(call obj,tests/lab/copies.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $< -ldl
+CFLAGS_copies := -fno-builtin -fno-tree-loop-distribute-patterns
+
+.PHONY: bench-lab
+bench-lab: lab-packages
+	$(Q)$(MAKE) --no-print-directory lab-built
+	$(Q)$(PYTHON) tests/lab/bench.py --build $(B)

@@ -41,7 +41,7 @@ DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
 GUEST_MODULES = ["pvgpu"]
 # pvgpu's own, for /opt/pvgpu; the programs of PROGRAMS' sources beside them.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpuctl", "lib/libcuda.so.1", "simcuda/libcuda.so.1",
-           "tests/lab-cuda", "tests/simcuda-top"]
+           "tests/lab-cuda", "tests/simcuda-top", "tests/lab-bench", "tests/lab-copies.so"]
 PROGRAMS = HERE.parent / "programs"
 
 
