@@ -402,14 +402,19 @@ static bool none_gone(void *arg, uint32_t domid)
 
 START_TEST(special_events)
 {
-	uint32_t dead = 5;
+	uint32_t dead = 0, both[] = {5, 7}, six = 6;
 
-	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", 5, none_gone, &(uint32_t){0}), 0);
-	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r5");
-	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", 7, none_gone, &dead), 0);
-	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7");
-	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", 7, none_gone, &dead), 0);
-	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7");
+	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", both, 2, none_gone, &dead), 0);
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r5,r7");
+	dead = 5;
+	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", &six, 1, none_gone, &dead), 0);
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7,r6");
+	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", &six, 1, none_gone, &dead), 0);
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7,r6");
+	/* As xenstored 4.17 does. */
+	fake_mute();
+	ck_assert_int_eq(store_let_hear(&s, "@releaseDomain", &six, 1, none_gone, &dead), 0);
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r6");
 }
 END_TEST
 

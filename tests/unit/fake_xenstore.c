@@ -37,7 +37,7 @@ static struct {
 } watches[WATCHES], events[EVENTS];
 static size_t n_watches, n_events;
 static unsigned int conflicts, changes;
-static bool in_transaction, waiting;
+static bool in_transaction, waiting, mute;
 static int absent;
 static void (*script)(void);
 
@@ -151,13 +151,18 @@ void fake_reset(void)
 	clear(&base);
 	clear(&copy);
 	n_watches = n_events = conflicts = 0;
-	in_transaction = waiting = false;
+	in_transaction = waiting = mute = false;
 	script = NULL;
 	absent = 0;
 	if (handle.fd >= 0)
 		close(handle.fd);
 	handle.fd = -1;
 	make(&base, "/local/domain");
+}
+
+void fake_mute(void)
+{
+	mute = true;
 }
 
 void fake_absent(int err)
@@ -363,6 +368,10 @@ struct xs_permissions *xs_get_permissions(struct xs_handle *h, xs_transaction_t 
 	struct node *n = path[0] == '@' ? make(&base, path) : find(tree_of(t), path);
 	struct xs_permissions *p;
 
+	if (path[0] == '@' && mute) {
+		errno = EINVAL;
+		return NULL;
+	}
 	if (!n) {
 		errno = ENOENT;
 		return NULL;

@@ -28,6 +28,8 @@ size_t fake_nodes(void);
 void fake_conflicts(unsigned int n);
 /* Called whenever somebody looks for events and there is none: the other ends. */
 void fake_script(void (*step)(void));
+/* Permissions of special watches can be set and not read, as with xenstored 4.17. */
+void fake_mute(void);
 /* xs_open fails with this errno, or works. */
 void fake_absent(int err);
 /* Names of domains: /local/domain/N with name, vm and what a vGPU needs of a guest. */

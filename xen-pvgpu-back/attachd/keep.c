@@ -97,29 +97,51 @@ static void remove_leftovers(struct round *r)
 	r->vgpus.n = n;
 }
 
+static bool hears(const struct keeper *k, uint32_t be)
+{
+	for (size_t i = 0; i < k->n_hearing; i++)
+		if (k->hearing[i] == be)
+			return true;
+	return false;
+}
+
 /* Driver domains cannot hear of domains' ends by themselves unless they are let. */
 static void let_hear(struct keeper *k, uint32_t be)
 {
-	int err = be ? store_let_hear(k->store, released, be, domain_gone, k->store) : 0;
+	int err;
 
-	if (err && !k->let_hear_failed)
+	if (!be || hears(k, be) || k->n_hearing == KEEP_HEARING)
+		return;
+	k->hearing[k->n_hearing++] = be;
+	err = store_let_hear(k->store, released, k->hearing, k->n_hearing, domain_gone, k->store);
+	if (err)
 		log_info("xenstored does not let domain %u hear of domains' ends (%s); it sees "
 			 "them by its backend directory",
 			 be, strerror(-err));
-	k->let_hear_failed = k->let_hear_failed || err;
+	else
+		log_info("domain %u may hear of domains' ends", be);
+}
+
+/* Their numbers may be other domains' some day. */
+static void forget_hearing(struct round *r)
+{
+	struct keeper *k = r->k;
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->n_hearing; i++)
+		if (domains_find(&r->domains, k->hearing[i]))
+			k->hearing[n++] = k->hearing[i];
+	if (n == k->n_hearing)
+		return;
+	k->n_hearing = n;
+	store_let_hear(k->store, released, k->hearing, n, domain_gone, k->store);
 }
 
 static void let_backends_hear(struct round *r)
 {
-	uint32_t last = 0;
-
-	for (size_t i = 0; i < r->vgpus.n; i++) {
-		uint32_t be = r->vgpus.v[i].ids.be;
-
-		if (r->vgpus.v[i].backend_there && be != last)
-			let_hear(r->k, be);
-		last = be;
-	}
+	for (size_t i = 0; i < r->vgpus.n; i++)
+		if (r->vgpus.v[i].backend_there)
+			let_hear(r->k, r->vgpus.v[i].ids.be);
 }
 
 /* ---- what VMs are to have ---- */
@@ -320,6 +342,7 @@ int keep_round(struct keeper *k, unsigned int *waiting)
 		err = read_files(&r);
 	if (!err) {
 		remove_leftovers(&r);
+		forget_hearing(&r);
 		keep_all(&r);
 		let_backends_hear(&r);
 		unwatch_gone(&r);

@@ -10,6 +10,8 @@
 #include "xen-pvgpu-back/ctl/attach.h"
 #include "xen-pvgpu-back/ctl/vms.h"
 
+#define KEEP_HEARING 32
+
 /* A vGPU that a file wants for a domain that is there. */
 struct kept {
 	uint32_t domid, id;
@@ -26,7 +28,8 @@ struct keeper {
 	size_t n;
 	bool watched[PVGPU_DOMID_MAX + 1]; /* backends that are waited for */
 	char complaint[VMS_ERROR];         /* of the files, as last logged */
-	bool let_hear_failed;
+	uint32_t hearing[KEEP_HEARING];    /* driver domains that may hear of domains' ends */
+	size_t n_hearing;
 };
 
 /* 0, or a negative errno when xenstore does not answer. *waiting: how many vGPUs cannot be attached

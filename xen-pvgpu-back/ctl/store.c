@@ -222,30 +222,29 @@ int store_remove_if_empty(struct store *s, const char *path)
 	return err;
 }
 
-int store_let_hear(struct store *s, const char *event, uint32_t domid,
+static bool among(const struct xs_permissions *p, unsigned int n, uint32_t domid)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (p[i].id == domid)
+			return true;
+	return false;
+}
+
+int store_let_hear(struct store *s, const char *event, const uint32_t *domids, size_t n_domids,
 		   bool (*gone)(void *arg, uint32_t domid), void *arg)
 {
-	struct xs_permissions p[PERMS_MAX], *old;
-	unsigned int n_old, n = 0;
-	bool had = false, changed = false;
+	struct xs_permissions p[PERMS_MAX] = {{.id = 0, .perms = XS_PERM_NONE}}, *old;
+	unsigned int n_old = 0, n = 1;
 
+	/* xenstored 4.17 sets these but does not tell them; then there is nobody else to keep. */
 	old = xs_get_permissions(s->xs, 0, event, &n_old);
-	if (!old)
-		return bad(false);
-	for (unsigned int i = 0; i < n_old && n < PERMS_MAX - 1; i++) {
-		/* The first is the owner. */
-		if (i && gone(arg, old[i].id)) {
-			changed = true;
-			continue;
-		}
-		had = had || (old[i].id == domid && (old[i].perms & XS_PERM_READ));
-		p[n++] = old[i];
-	}
+	for (unsigned int i = 1; old && i < n_old && n < PERMS_MAX; i++)
+		if (!among(p, n, old[i].id) && !gone(arg, old[i].id))
+			p[n++] = old[i];
 	free(old);
-	if (!had)
-		p[n++] = (struct xs_permissions){.id = domid, .perms = XS_PERM_READ};
-	else if (!changed)
-		return 0;
+	for (size_t i = 0; i < n_domids && n < PERMS_MAX; i++)
+		if (!among(p, n, domids[i]))
+			p[n++] = (struct xs_permissions){.id = domids[i], .perms = XS_PERM_READ};
 	return bad(xs_set_permissions(s->xs, 0, event, p, n));
 }
 

@@ -49,9 +49,9 @@ int store_put(struct store *s, enum pvgpu_key_id key, const struct pvgpu_ids *id
 /* A directory with permissions such as "n3,r0". */
 int store_directory(struct store *s, const char *path, const char *perms);
 int store_remove_if_empty(struct store *s, const char *path);
-/* Let a domain hear of a special event ("@releaseDomain"), beside those that may already; domains
- * for which gone() is true lose it. */
-int store_let_hear(struct store *s, const char *event, uint32_t domid,
+/* Let domains hear of a special event ("@releaseDomain"), beside those that may already and for
+ * which gone() is false. */
+int store_let_hear(struct store *s, const char *event, const uint32_t *domids, size_t n,
 		   bool (*gone)(void *arg, uint32_t domid), void *arg);
 
 /*
