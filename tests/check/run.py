@@ -4,7 +4,8 @@
 
 A stage is a list of commands. Each command's tests are counted from what it prints (libcheck's
 "Checks: N, Failures: N, Errors: N", unittest's "Ran N tests", our own "N passed, N failed"); a command that prints
-none of these counts as one test. A command that fails shows the end of its log.
+none of these counts as one test. A command that fails shows the end of its log. A stage that may run beside others is started in
+its turn and waited for at the end.
 """
 import argparse
 import os
@@ -12,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import stages as stage_list
@@ -88,6 +90,30 @@ def run_stage(stage, logdir):
     return total, time.monotonic() - begun
 
 
+def run_all(todo, logdir):
+    """Rows of (stage, passed, failed, skipped, seconds) in the order of the stages."""
+    rows, beside = {}, []
+
+    def one(stage):
+        (p, f, k), secs = run_stage(stage, logdir)
+        rows[stage.name] = (stage.name, p, f, k, secs)
+        name = f"{stage.name}: " if stage.beside else ""
+        print(f"        {name}{p} passed, {f} failed in {secs:.0f} s" + (f", {k} skipped" if k else ""), flush=True)
+        return f
+
+    for i, s in enumerate(todo, 1):
+        print(f"[{i}/{len(todo)}] {s.name}: {s.what}" + (" (beside the next ones)" if s.beside else ""), flush=True)
+        if s.beside:
+            beside.append(threading.Thread(target=one, args=(s,)))
+            beside[-1].start()
+        elif one(s) and s.needed:
+            print(f"check: {s.name} failed and the rest needs it", flush=True)
+            break
+    for t in beside:
+        t.join()
+    return [rows[s.name] for s in todo if s.name in rows]
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--full", action="store_true", help="the long versions too")
@@ -106,20 +132,13 @@ def main():
             print(f"{s.name:14} {s.what}")
         return 0
     os.makedirs(args.logs, exist_ok=True)
-    rows, passed, failed, skipped = [], 0, 0, 0
-    for i, s in enumerate(todo, 1):
-        print(f"[{i}/{len(todo)}] {s.name}: {s.what}", flush=True)
-        (p, f, k), secs = run_stage(s, args.logs)
-        rows.append((s.name, p, f, k, secs))
-        passed, failed, skipped = passed + p, failed + f, skipped + k
-        print(f"        {p} passed, {f} failed in {secs:.0f} s" + (f", {k} skipped" if k else ""), flush=True)
-        if f and s.needed:
-            print(f"check: {s.name} failed and the rest needs it", flush=True)
-            break
+    begun = time.monotonic()
+    rows = run_all(todo, args.logs)
+    passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
     print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
     for name, p, f, k, secs in rows:
         print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}")
-    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{sum(r[4] for r in rows):9.0f}\n")
+    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{time.monotonic() - begun:9.0f}\n")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 

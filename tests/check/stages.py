@@ -12,6 +12,7 @@ class Stage:
     commands: list = field(default_factory=list)
     limit: int = 900       # seconds for one command
     needed: bool = False   # nothing after it makes sense without it
+    beside: bool = False   # runs beside those after it: it uses one processor
 
 
 def stages(full=False):
@@ -20,7 +21,9 @@ def stages(full=False):
     san = {"asan": "address,undefined", "tsan": "thread"}
     out = [
         Stage("build", "everything, with the default compiler",
-              [f"{MAKE} -j2 tests"], needed=True),
+              [f"{MAKE} -j2 tests lab-built"], needed=True),
+        Stage("lab", "real Xen in QEMU: every scenario" + (", each on a machine of its own" if full else ""),
+              [f"{MAKE} lab" + (" ALONE=1" if full else "")], limit=7200 if full else 1800, beside=not full),
         Stage("rules", "include rules, generated documents, test kernels, shell scripts",
               ["python3 tests/check/include_rules.py", f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
