@@ -22,7 +22,7 @@ lab-images: lab-packages
 	$(Q)$(PYTHON) tests/lab/images.py --build $(B) $(if $(REFRESH),--refresh)
 
 .PHONY: lab-built
-lab-built: $(LAB_BUILT) $$(TEST_PROGRAMS)
+lab-built: $(LAB_BUILT) $$(TEST_PROGRAMS) $(B)/tests/next-echo next-version
 
 # SCENARIO: one or several names of tests/lab/scenarios; all of them without it.
 lab: lab-packages

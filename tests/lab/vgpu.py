@@ -19,8 +19,9 @@ CONNECTED, CLOSING, CLOSED = "4", "5", "6"
 class Pvgpud:
     """pvgpud on the simulated GPU, in dom0 or, with place, in a guest that is a driver domain."""
 
-    def __init__(self, lab, place=None, env=None, **settings):
-        """env: of the workers; settings: keys of [daemon]."""
+    def __init__(self, lab, place=None, env=None, top=TOP, **settings):
+        """env: of the workers; top: where it and its worker lie; settings: keys of [daemon]."""
+        self.top = top
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
@@ -34,7 +35,7 @@ class Pvgpud:
 
     def start(self):
         words = [f"--set env={k}={v}" for k, v in self.env.items()] + [f"--set {k}={v}" for k, v in self.settings.items()]
-        self.process = self.place.start(f"echo pid $$; exec {TOP}/bin/pvgpud --run-dir {RUN_DIR} {' '.join(words)}")
+        self.process = self.place.start(f"echo pid $$; exec {self.top}/bin/pvgpud --run-dir {RUN_DIR} {' '.join(words)}")
         self.pid = int(self.process.wait_output(r"^pid (\d+)$")[1])
         if self not in self.lab.keepers:
             self.lab.keepers.append(self)
