@@ -22,17 +22,22 @@ lab-images: lab-packages
 	$(Q)$(PYTHON) tests/lab/images.py --build $(B) $(if $(REFRESH),--refresh)
 
 .PHONY: lab-built
-lab-built: $(LAB_BUILT) $$(TEST_PROGRAMS) $(B)/tests/next-echo next-version
+lab-built: $$(LAB_BUILT) $$(TEST_PROGRAMS) $(B)/tests/next-echo next-version
 
-# SCENARIO: one or several names of tests/lab/scenarios; all of them without it.
+# SCENARIO: one or several names of tests/lab/scenarios; all of them without it. ALONE=1: each on a machine of its own.
 lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
-	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(SCENARIO)
+	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(SCENARIO)
 
 # A shell in dom0; GUEST=pv or GUEST=pvh: one in a new guest.
 lab-shell: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) --shell $(if $(GUEST),--guest $(GUEST))
+
+# A kernel for guests that finds faults of pvgpu.ko; make lab LAB_KERNEL=debug uses it. See docs/module.md.
+.PHONY: lab-debug-kernel
+lab-debug-kernel: lab-packages
+	$(Q)$(PYTHON) tests/lab/debug_kernel.py --build $(B) $(if $(REFRESH),--refresh)
 
 # What a figure costs, counted: BUILD/bench-lab.json.
 LAB_BUILT += $(B)/tests/lab-bench $(B)/tests/lab-copies.so
