@@ -2,6 +2,7 @@
 """A guest of the emulated machine."""
 import re
 
+import debug_kernel
 from channel import Channel, LabError
 
 # What no kernel should say, whatever a scenario does.
@@ -24,6 +25,8 @@ class Guest:
     def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config="", paused=False):
         """kind: pv or pvh; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
         kernel's command line; config: more lines of xl's configuration; paused: until start_running."""
+        if debug_kernel.CHOSEN:
+            kind, memory = "pvh", memory + debug_kernel.MEMORY
         self.machine, self.name, self.kind, self.payload, self.paused = machine, name, kind, payload, paused
         self.keys = {"name": name, "kind": kind, "memory": memory, "vcpus": vcpus, "extra": extra, "config": config}
         self.domid = None
@@ -96,9 +99,18 @@ class Guest:
             self.machine.log.save(f"{self.name}.dmesg", "\n".join(lines) + "\n")
             bad = [x for x in lines if COMPLAINT.search(x) and not (self.allowed and re.search(self.allowed, x))]
             self.machine.complaints += [f"{self.name}'s kernel: {x.strip()}" for x in bad]
+            self.find_leaks()
         if text := bytes(self.channel.text[self.console_seen:]).decode(errors="replace"):
             self.machine.log.save(f"{self.name}.console", text)
         self.console_seen = len(self.channel.text)
+
+    def find_leaks(self):
+        """Memory that its kernel has lost, when that kernel looks for it."""
+        if debug_kernel.CHOSEN:
+            leaks = self.channel.run(debug_kernel.LEAKS, limit=120, check=False, quiet=True).out
+            self.machine.log.save(f"{self.name}.leaks", leaks)
+            if "[pvgpu]" in leaks:
+                self.machine.complaints.append(f"{self.name}'s kernel: pvgpu.ko leaks, see {self.name}.leaks")
 
     def destroy(self):
         """End it at once; the console's text goes to the scenario's logs."""

@@ -24,6 +24,7 @@ import sys
 import tempfile
 
 import cpio
+import debug_kernel
 
 HERE = pathlib.Path(__file__).resolve().parent
 ARCH = "x86_64-linux-gnu"
@@ -162,30 +163,43 @@ def unpack(cache, packages, root):
     # It says where the rest is installed.
     makefile = headers / "Makefile"
     makefile.write_text(makefile.read_text().replace("/usr/src/", f"{root}/usr/src/"))
-    depmod(root)
+    depmod(root, kernel_release(root))
     stamp.write_text(key)
 
 
-def depmod(root):
-    subprocess.run([shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod", "-b", root,
-                    kernel_release(root)], check=True, timeout=300)
+def depmod(root, release):
+    subprocess.run([shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin") or "depmod", "-b", root, release],
+                   check=True, timeout=300)
 
 
-def front_module(root, build):
-    """pvgpu.ko for the packages' kernel, among its modules, without what is only for debuggers."""
-    release = kernel_release(root)
-    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}",
-                           f"KDIR={root}/usr/src/linux-headers-{release}"], cwd=HERE.parent.parent,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+def front_module(root, build, headers, release):
+    """pvgpu.ko for a kernel, among the modules under root, without what is only for debuggers."""
+    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}", f"KDIR={headers}"],
+                          cwd=HERE.parent.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=600)
     if done.returncode:
         fail(f"pvgpu.ko does not build for {release}:\n{done.stdout}")
     built, place = build / "module" / release / "pvgpu.ko", root / "usr/lib/modules" / release / "extra/pvgpu.ko"
     bare = built.with_name("pvgpu.bare.ko")
     subprocess.run(["strip", "--strip-debug", "-o", bare, built], check=True, timeout=60)
     if not place.is_file() or place.read_bytes() != bare.read_bytes():
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bare, place)
-        depmod(root)
+        depmod(root, release)
+
+
+def debug_module(tree, build, kernel):
+    """pvgpu.ko for the debug kernel, which has the rest built in."""
+    kernel.modules.mkdir(exist_ok=True)
+    if not (kernel.modules / "lib").is_symlink():
+        (kernel.modules / "lib").symlink_to("usr/lib")
+    base = f"usr/lib/modules/{kernel.release()}"
+    (kernel.modules / base).mkdir(parents=True, exist_ok=True)
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        (kernel.modules / base / name).touch()
+    front_module(kernel.modules, build, kernel.source, kernel.release())
+    for name in ("modules.dep", "modules.alias", "extra/pvgpu.ko"):
+        tree.archive.file(f"{base}/{name}", (kernel.modules / base / name).read_bytes())
 
 
 def kernel_release(root):
@@ -364,7 +378,7 @@ def build_images(build, refresh=False):
     """All images; returns their folder."""
     build = pathlib.Path(build).resolve()
     lab = build / "lab"
-    images = lab / "images"
+    images = lab / ("images-debug" if debug_kernel.CHOSEN else "images")
     images.mkdir(parents=True, exist_ok=True)
     # Two makes at once take turns.
     with open(lab / "lock", "w") as lock:
@@ -374,17 +388,25 @@ def build_images(build, refresh=False):
         packages = Packages(lab / "cache").fetch()
         root = lab / "root"
         unpack(lab / "cache", packages, root)
-        front_module(root, build)
+        release = kernel_release(root)
+        front_module(root, build, root / f"usr/src/linux-headers-{release}", release)
         xen = next((root / "boot").glob("xen-4.*.gz"), None) or fail("no hypervisor in the packages")
         (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
-        kernel = root / "boot" / f"vmlinuz-{kernel_release(root)}"
+        kernel = root / "boot" / f"vmlinuz-{release}"
         (images / "vmlinux").write_bytes(unpacked_kernel(kernel.read_bytes()))
         guest = base_tree(root, build, "init-guest")
         guest.modules(XEN_MODULES, GUEST_MODULES)
+        guest_kernel = images / "vmlinux"
+        if debug_kernel.CHOSEN:
+            found = debug_kernel.Kernel(build)
+            found.make()
+            guest_kernel = found.image
+            debug_module(guest, build, found)
         guest.write(images / "guest.img")
         payload_tree(root, build, guest).write(images / "payload.img")
         dom0 = dom0_tree(root, build)
-        for name in ("vmlinux", "guest.img", "payload.img"):
+        dom0.archive.file("boot/vmlinux", guest_kernel.read_bytes())
+        for name in ("guest.img", "payload.img"):
             dom0.archive.file(f"boot/{name}", (images / name).read_bytes())
         dom0.write(images / "initrd.img")
     return images
