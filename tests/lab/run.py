@@ -62,10 +62,11 @@ class Scenario:
         self.boot = getattr(self.module, "BOOT", machine.Boot())
         self.limit = getattr(self.module, "LIMIT", SCENARIO_LIMIT)
         self.world = getattr(self.module, "WORLD", None)
+        self.long = getattr(self.module, "LONG", False)
         self.needs = (self.boot, self.world)
 
 
-def scenarios(names):
+def scenarios(names, quick=False):
     found = {p.stem.replace("_", "-"): p for p in sorted((HERE / "scenarios").glob("*.py"))}
     if unknown := set(names) - set(found):
         sys.exit(f"lab: no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(found)}")
@@ -75,7 +76,8 @@ def scenarios(names):
     for name in names or found:
         s = Scenario(found[name])
         s.name = name
-        out.append(s)
+        if names or not (quick and s.long):
+            out.append(s)
     # Those that can share a machine stand together, and among them those that share a world.
     needs = list(dict.fromkeys(s.needs for s in out))
     boots = [boot for boot, _ in needs]
@@ -316,9 +318,9 @@ def jobs_here():
     return max(1, min(2, os.cpu_count() or 1, int(gib / 5)))
 
 
-def run_all(build, folder, names, jobs, alone):
-    queue = Queue(scenarios(names), alone)
-    jobs = min(jobs or jobs_here(), len(queue.todo))
+def run_all(build, folder, args):
+    queue = Queue(scenarios(args.scenario, args.quick), args.alone)
+    jobs = min(args.jobs or jobs_here(), len(queue.todo))
     workers = [threading.Thread(target=queue.work, args=(Runner(build, folder),), daemon=True) for _ in range(jobs)]
     for t in workers:
         t.start()
@@ -335,6 +337,7 @@ def main():
     ap.add_argument("--guest", choices=("pv", "pvh"), help="the shell is in a new guest")
     ap.add_argument("--jobs", type=int, default=0, help="machines at once (default: what this one can carry)")
     ap.add_argument("--alone", action="store_true", help="each scenario on a machine of its own")
+    ap.add_argument("--quick", action="store_true", help="without those that another scenario covers in less time")
     ap.add_argument("scenario", nargs="*")
     args = ap.parse_args()
     if reason := machine.available():
@@ -344,7 +347,7 @@ def main():
         log = Log(pathlib.Path(args.build).resolve() / "lab" / "shell")
         with machine.Machine(folder, machine.Boot(), log) as m:
             return shell.interact(m, args.guest)
-    return run_all(args.build, folder, args.scenario, args.jobs, args.alone)
+    return run_all(args.build, folder, args)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 The runner compares xenstore, domains, dom0's processes and event channels after every scenario; this one also
 compares memory, and looks at what happens while another guest still holds the dead one's pages."""
 LIMIT = 420
+LONG = True
 PAGES = 4
 
 

@@ -6,6 +6,7 @@ import re
 
 PAGES, ROUNDS = 16, 50
 LIMIT = 420
+LONG = True
 
 
 def grants_of(lab, domid):

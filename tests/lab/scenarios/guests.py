@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A PV and a PVH guest start, run commands and answer, carry files, and can be read from xenstore."""
+LONG = True
 
 
 def check(lab, kind):

@@ -3,6 +3,7 @@
 link. PV and PVH guests run it alike."""
 TOP = "/opt/pvgpu"
 LIMIT = 420
+LONG = True
 
 
 def check(lab, kind):

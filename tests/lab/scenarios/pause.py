@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A paused guest stands still and goes on where it was."""
+LONG = True
 
 
 def check(lab, kind):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A guest is saved to a file and restored from it; its processes go on."""
 LIMIT = 420
+LONG = True
 
 
 def check(lab, kind):

@@ -2,6 +2,8 @@
 """Three guests at once, PV and PVH, work at the same time and one ends without the others."""
 import hashlib
 
+LONG = True
+
 
 def run(lab):
     names = ["one", "two", "three"]

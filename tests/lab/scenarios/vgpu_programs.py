@@ -7,6 +7,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 600
+LONG = True
 MIB = 1 << 20
 PV = {"assert": "", "callbacks": "", "contexts": "", "copies": "100003", "errors": "", "fork": "", "launch": "", "library": "",
       "matmul": "", "perthread": "", "pinned": "", "printf": "", "streams": "", "threads": ""}
