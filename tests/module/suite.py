@@ -114,7 +114,7 @@ class Suite:
 
     def run(self, command, limit=300):
         """A shell command with the suite as its root: what it said, and its status."""
-        me = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
+        me = ["unshare", "--mount", "--pid", "--fork", "--kill-child"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
         enter = 'mount --bind /dev/null "$1/dev/null" && mount --rbind /proc "$1/proc" && ' \
                 f'exec chroot "$1" /usr/bin/env -i PATH={PATH} LC_ALL=C /bin/bash -c "$2"'
         return subprocess.run([*me, "sh", "-c", enter, "sh", self.root, command], stdin=subprocess.DEVNULL,
