@@ -25,10 +25,10 @@ lab-images: lab-packages
 lab-built: $$(LAB_BUILT) $$(TEST_PROGRAMS) $(B)/tests/next-echo next-version
 
 # SCENARIO: one or several names of tests/lab/scenarios; all of them without it. ALONE=1: each on a machine of its own. QUICK=1: as in
-# make check, without those that are LONG.
+# make check, without those that are LONG. JOBS: machines at once.
 lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
-	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(if $(QUICK),--quick) $(SCENARIO)
+	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS)) $(SCENARIO)
 
 # A shell in dom0; GUEST=pv or GUEST=pvh: one in a new guest.
 lab-shell: lab-packages

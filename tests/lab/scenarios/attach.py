@@ -11,6 +11,7 @@ HOST = "/local/domain/0/data/pvgpu"
 # The module would answer by itself.
 GUEST = {"extra": "module_blacklist=pvgpu", "memory": 160}
 LIMIT = 420
+LONG = True
 
 
 def ctl(lab, words, status=0):

@@ -6,6 +6,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 600
+LONG = True
 SECOND = "PVGPU_DEVICE=/dev/pvgpu1"
 
 

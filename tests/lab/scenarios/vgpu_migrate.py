@@ -6,6 +6,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 600
+LONG = True
 
 
 def save_and_restore(g, v):
