@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. What it needs besides .ci/packages is in host-packages.
-LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-cuda tests/simcuda-top \
-	bin/pvgpud bin/pvgpu-worker bin/pvgpuctl bin/pvgpu-attachd lib/libcuda.so.1 simcuda/libcuda.so.1)
+LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-device tests/lab-cuda \
+	tests/simcuda-top bin/pvgpud bin/pvgpu-worker bin/pvgpuctl bin/pvgpu-attachd lib/libcuda.so.1 simcuda/libcuda.so.1)
 
 $(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/wire.c)
 LDLIBS_lab-agent := -static -lutil
 $(B)/tests/lab-grants: $(call obj,tests/lab/grants.c)
 LDLIBS_lab-grants := -static
+$(B)/tests/lab-backend: $(call obj,tests/lab/backend.c)
+LDLIBS_lab-backend := -static
+$(B)/tests/lab-device: $(call obj,tests/lab/device.c)
+LDLIBS_lab-device := -static
 
 # It finds the libcuda.so.1 to use in LD_LIBRARY_PATH, as tests/programs do.
 $(B)/tests/lab-cuda: $(call obj,tests/lab/cuda.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so

@@ -42,7 +42,7 @@ DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
 GUEST_MODULES = ["pvgpu"]
 # pvgpu's own, for /opt/pvgpu; the programs of PROGRAMS' sources beside them.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1", "simcuda/libcuda.so.1",
-           "tests/lab-cuda", "tests/simcuda-top", "tests/lab-bench", "tests/lab-copies.so",
+           "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top", "tests/lab-bench", "tests/lab-copies.so",
            "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
 PROGRAMS = HERE.parent / "programs"
 
@@ -330,7 +330,7 @@ def base_tree(root, build, init):
         t.archive.link(f"usr/bin/{name}", "busybox")
     for tool in STORE_TOOLS + LOADED_LATER:
         t.take(tool)
-    for tool in ("lab-agent", "lab-grants"):
+    for tool in ("lab-agent", "lab-grants", "lab-backend"):
         t.take(f"usr/bin/{tool}", build / "tests" / tool)
     t.take("init", HERE / init)
     t.archive.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")

@@ -214,6 +214,13 @@ def run_program(guest, name, arguments="", limit=180, env="", check=True):
     return guest.run(program(name, arguments, env), limit=limit, check=check)
 
 
+def assert_kernel_well(guest, lines=0):
+    """The guest's kernel, after so many lines of its log, has complained of nothing."""
+    log = guest.run(f"dmesg | tail -n +$(({lines} + 1))", quiet=True).out
+    bad = re.findall(r".*(?:BUG|WARNING|Oops|Call Trace|blocked for more|still in use).*", log)
+    assert not bad, f"{guest.name}'s kernel: {bad}"
+
+
 def output_of(lab, name, arguments=""):
     """What such a program prints on the simulated GPU itself, in dom0."""
     env = f"SIMCUDA_GPU=/dev/shm/direct SIMCUDA_THREADS=1 LD_LIBRARY_PATH={TOP}/simcuda"

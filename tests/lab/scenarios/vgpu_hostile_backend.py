@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""A backend that lies: impossible indices, answers that fit nothing, storms, silence, memory that it never lets go of.
+Processes get errors and can always be killed, the guest lives, and it connects again when the backend behaves."""
+import types
+
+import vgpu
+
+LIMIT = 500
+OPEN, CLOSE, ENDED = 16, 17, 128
+STATISTICS = "/sys/bus/xen/devices/pvgpu-0/statistics"
+
+
+class Backend:
+    def __init__(self, lab, g):
+        self.lab, self.g = lab, g
+        self.v = vgpu.Vgpu(types.SimpleNamespace(lab=lab, domid=0), g, 0)
+        self.process = lab.dom0.start("lab-backend")
+        self.lines = 0
+
+    # the control ring
+
+    def tell(self, line):
+        """Returns what follows the first word of the answer, as numbers."""
+        word = line.split()[0]
+        self.lines += 1
+        self.process.write(line + "\n")
+        self.process.wait_output("^" + r"(?:.*\n){%d}" % self.lines)
+        answer = self.process.out.decode().splitlines()[self.lines - 1].split()
+        assert answer[0] == word, f"'{line}' was answered by {answer}"
+        return [int(n) for n in answer[1:] if n != "ok"]
+
+    def take(self, wanted):
+        """id and session of the next request, and a directory's grant."""
+        op, *rest = self.tell("take")
+        assert op == wanted, f"request {op} instead of {wanted}"
+        return rest
+
+    def end_session(self, session):
+        ident, named, _ = self.take(CLOSE)
+        assert named == session
+        self.tell(f"answer {CLOSE} {ident} {session} 0")
+        self.wait_sessions(0)
+
+    # states
+
+    def attach(self):
+        """By hand, since pvgpuctl wants to see pvgpud."""
+        front, back, fe = self.v.front, self.v.back, self.g.domid
+        self.lab.dom0.run(f"""set -e
+            xenstore-write {back}/frontend {front} {back}/frontend-id {fe} {back}/online 1 {back}/uuid {self.v.uuid}
+            xenstore-write {back}/protocol-version 1 {front}/backend {back} {front}/backend-id 0
+            xenstore-write {back}/state 1 {front}/state 1
+            xenstore-chmod -r {back} n0 r{fe}
+            xenstore-chmod -r {front} n{fe} r0""")
+
+    def state(self, number):
+        self.lab.store.write(f"{self.v.back}/state", str(number))
+
+    def wait_front(self, state):
+        self.lab.store.wait(f"{self.v.front}/state", str(state), 120)
+
+    def connect(self):
+        store = self.lab.store
+        self.state(2)
+        self.wait_front(3)
+        ref, port = (store.read(f"{self.v.front}/{k}") for k in ("ring-ref", "event-channel"))
+        self.tell(f"connect {self.g.domid} {ref} {port}")
+        self.state(4)
+        self.wait_front(4)
+        self.lab.wait("/dev/pvgpu0", lambda: not self.g.run("test -c /dev/pvgpu0", check=False, quiet=True).status)
+
+    def reconnect(self):
+        """The frontend has closed: it broke off, the vGPU is still online, so it comes back."""
+        self.wait_front(6)
+        assert self.g.run("test -c /dev/pvgpu0", check=False).status
+        self.tell("disconnect")
+        self.state(5)
+        self.state(6)
+        self.wait_front(1)
+        self.connect()
+
+    # the guest
+
+    def counter(self, name):
+        return int(self.g.run(f"cat {STATISTICS}/{name}", quiet=True).out)
+
+    def wait_counter(self, name, n):
+        self.lab.wait(f"{name} to be {n}", lambda: self.counter(name) == n)
+
+    def wait_sessions(self, n):
+        self.lab.wait(f"{n} sessions", lambda: int(self.g.run(f"cat {STATISTICS}/../sessions", quiet=True).out) == n)
+
+    def opening(self):
+        """A process that waits for its session: it, id, session and directory of the request."""
+        c = vgpu.Cuda(self.g, opened=False)
+        c.tell("open")
+        return c, *self.take(OPEN)
+
+    def refused(self, c):
+        got = c.answer("open")
+        assert got.startswith("CUDA_ERROR_"), got
+        c.quit()
+
+
+def noise(b):
+    """Answers that nobody asked for and events without cause: counted, and no more."""
+    dropped = b.counter("answers_dropped")
+    b.tell("flood 100")
+    b.wait_counter("answers_dropped", dropped + 100)
+    events = b.counter("events")
+    b.tell("storm 5000")
+    b.tell("flood 1")
+    b.wait_counter("answers_dropped", dropped + 101)
+    assert b.counter("events") - events < 5000
+    b.tell(f"answer {ENDED} 0 77 0 no such session")
+    b.tell("answer 4711 0 1 0 no such event")
+    b.wait_counter("answers_dropped", dropped + 103)
+
+
+def silence(b):
+    """A process can be killed while it waits; its session is closed when it turns out to have opened."""
+    c, ident, session, _ = b.opening()
+    c.kill()
+    b.wait_sessions(1)
+    b.tell(f"opened {ident} {session} 4096")
+    b.end_session(session)
+
+
+def strange_errors(b):
+    """No errno of the kernel's own reaches a process, no byte that does not print."""
+    c, ident, session, _ = b.opening()
+    b.tell(rf"answer {OPEN} {ident} {session} 512 \x1b[2J\x00\xff")
+    b.refused(c)
+    b.wait_sessions(0)
+    c, ident, session, _ = b.opening()
+    b.tell(f"opened {ident} {session} {2 ** 64 - 1}")
+    b.tell(rf"answer {ENDED} 0 {session} 0 \x07gone\xff")
+    b.refused(c)
+    b.end_session(session)
+
+
+def kept(b):
+    """A page that the backend keeps mapped is not the guest's again, and holds up nothing."""
+    c, ident, session, directory = b.opening()
+    b.tell(f"map {directory}")
+    held = vgpu.active_grants(b.lab)[b.g.domid, 0]
+    b.tell(f"opened {ident} {session} 4096")
+    c.kill()
+    b.end_session(session)
+    assert vgpu.active_grants(b.lab)[b.g.domid, 0] == held
+    b.tell("unmap")
+    silence(b)
+
+
+def broken(b):
+    """Each of these ends the connection; the process in it gets an error."""
+    c, ident, session, _ = b.opening()
+    b.tell(f"answer {OPEN} {ident} {session + 1} 0")
+    b.refused(c)
+    b.reconnect()
+    c, ident, session, _ = b.opening()
+    b.tell(f"answer {OPEN} {ident} {session} -5")
+    b.refused(c)
+    b.reconnect()
+    c = b.opening()[0]
+    b.tell("produce 17")
+    b.refused(c)
+    b.reconnect()
+    b.tell("consume 1000")
+    c = vgpu.Cuda(b.g, opened=False)
+    c.tell("open")
+    b.refused(c)
+    b.reconnect()
+
+
+def check(lab, kind):
+    g = lab.create(kind, kind, payload=True)
+    b = Backend(lab, g)
+    b.attach()
+    b.connect()
+    before = g.run("dmesg | wc -l").out.strip()
+    noise(b)
+    silence(b)
+    strange_errors(b)
+    kept(b)
+    broken(b)
+    # Detached while a process waits, and the backend says nothing.
+    c = b.opening()[0]
+    lab.store.write(f"{b.v.back}/online", "0")
+    b.state(5)
+    b.refused(c)
+    b.wait_front(6)
+    b.tell("disconnect")
+    b.state(6)
+    b.v.remove()
+    lab.wait("the device to go", lambda: "pvgpu" not in g.run("ls /sys/bus/xen/devices", quiet=True).out)
+    vgpu.assert_kernel_well(g, before)
+    g.run("rmmod pvgpu")
+    b.process.close()
+    assert b.process.wait().status == 0
+    g.destroy()
+
+
+def run(lab):
+    check(lab, "pv")
+    check(lab, "pvh")
