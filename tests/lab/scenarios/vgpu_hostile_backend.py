@@ -6,6 +6,7 @@ import types
 import vgpu
 
 LIMIT = 500
+LONG = True
 OPEN, CLOSE, ENDED = 16, 17, 128
 STATISTICS = "/sys/bus/xen/devices/pvgpu-0/statistics"
 
