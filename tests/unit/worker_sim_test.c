@@ -257,6 +257,8 @@ START_TEST(copies_wait_in_the_stream)
 		bytes[i] = (unsigned char)(i * 7 + i / 4096);
 	bytes[BYTES] = 99;
 	ck_assert_int_eq(gpu_arena_remove(w, w->arena_base + (4u << 20), 12u << 20), -EBUSY);
+	/* A function that was not asked for cannot have been run. */
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_CALLBACK, 0), 0);
 	callback_done(w, 1);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20 + COPIES), 0);
 	ck_assert_int_eq(sync_stream(w, 100), 0);
