@@ -48,10 +48,10 @@ lab-debug-kernel: lab-packages
 LAB_BUILT += $(B)/tests/lab-bench $(B)/tests/lab-copies.so
 $(B)/tests/lab-bench: $(call obj,tests/lab/bench.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
 LDLIBS_lab-bench = $(B)/stubs/libcuda.so
-$(B)/tests/lab-copies.so: $(call obj,tests/lab/copies.c)
+$(B)/tests/lab-copies.so: $(call obj,tests/lab/copycount.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $< -ldl
-CFLAGS_copies := -fno-builtin -fno-tree-loop-distribute-patterns
+CFLAGS_copycount := -fno-builtin
 
 .PHONY: bench-lab
 bench-lab: lab-packages
