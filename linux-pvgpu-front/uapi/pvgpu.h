@@ -11,7 +11,11 @@
  * ring page's `status` set, PVGPU_GOT_HANGUP from every wait, POLLHUP from poll(), and -EPIPE from
  * what needs the backend. Its mappings stay valid memory until they are unmapped.
  *
- * Nothing here waits unkillably: every wait ends by a signal with -EINTR (or restarts).
+ * Nothing here waits unkillably: every wait ends by a signal with -EINTR (or restarts). An OPEN or
+ * GROW that is asked again after that goes on with what it had begun.
+ *
+ * poll(): POLLIN: the doorbell rang; POLLPRI: kicked; POLLHUP: lost or hung up; POLLERR: no
+ * session.
  */
 #ifndef PVGPU_UAPI_H
 #define PVGPU_UAPI_H
@@ -59,7 +63,8 @@ struct pvgpu_ioc_wait {
 /*
  * One chunk of arena. GROW grants fresh zeroed memory and has the worker map it at `address`;
  * then mmap(address, size, ..., MAP_SHARED | MAP_FIXED, fd, offset) maps it here. SHRINK takes
- * it back (munmap or map over it before or after, as you like).
+ * it back (munmap or map over it before or after, as you like); a chunk that is not there is no
+ * error. A partly unmapped area can not be mapped again in part: only whole areas can be.
  * -ENOSPC: out of grant references; -ENOMEM; -EBUSY: in use (SHRINK); -EPIPE: lost.
  */
 struct pvgpu_ioc_chunk {
