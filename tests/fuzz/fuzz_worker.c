@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: gen/pvgpu_decode.c tests/unit/worker_fake.c tests/unit/worker_fake_far.c
  *   tests/unit/worker_fake_mem.c
- *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c
+ *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c xen-pvgpu-back/worker/bounce.c
  * xen-pvgpu-back/worker/callback.c xen-pvgpu-back/worker/complete.c xen-pvgpu-back/worker/context.c
  * xen-pvgpu-back/worker/copy.c xen-pvgpu-back/worker/deferred.c xen-pvgpu-back/worker/device.c
  * xen-pvgpu-back/worker/event.c xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gpu.c
