@@ -335,6 +335,7 @@ void fake_restart(void)
 			close(k->control);
 			close(k->death);
 		}
+		*k = (struct fake_worker){.control = -1, .death = -1};
 	}
 	daemon_down();
 	daemon_up();
