@@ -58,6 +58,11 @@ enum pvgpu_sup_kind {
 	PVGPU_SUP_CHUNKED = 14,      /* worker: id as asked, a = 0 or an errno value; the same chunk
 				      * added      again: 0; removed again: 0 */
 	PVGPU_SUP_CLOSE = 15,        /* pvgpud: the guest has closed the session */
+	PVGPU_SUP_GATE = 16,         /* pvgpud: the files of gate.h alongside */
+	PVGPU_SUP_CANARY = 17,       /* pvgpud to a spare: run a small kernel and check its result,
+				      * within a ms */
+	PVGPU_SUP_CANARIED = 18,     /* worker: a = 0, or the CUresult, or 1000 for a wrong result;
+				      * it exits */
 };
 
 enum pvgpu_end {
