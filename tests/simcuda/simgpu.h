@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define SIMGPU_MAGIC   0x5550475056534d31ull
-#define SIMGPU_VERSION 2u
+#define SIMGPU_VERSION 3u
 #define SIMGPU_SLOTS   256
 
 /* One process that has initialised CUDA. */
@@ -48,6 +48,9 @@ struct simgpu {
 	uint64_t next_ticket;
 	uint32_t owner;   /* slot + 1 of the process that has the device, 0 = free */
 	uint32_t waiting; /* slots in the queue */
+	uint32_t lost;    /* written from outside; 1: every process that launches a kernel finds
+			   * that the device is gone, and keeps finding it */
+	uint32_t reserved;
 	union {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
 		uint64_t lock_space[8];

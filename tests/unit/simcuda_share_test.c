@@ -257,6 +257,35 @@ START_TEST(accounts_can_be_read)
 }
 END_TEST
 
+/* For all processes; who has met it does not get it back, others do. */
+START_TEST(the_device_can_be_lost)
+{
+	uint32_t ns = 1000, times = 1;
+	CUdeviceptr p;
+	void *args[] = {&ns, &times, &p};
+	struct child c;
+	struct simgpu *g;
+	CUcontext ctx;
+	int fd;
+
+	start();
+	nap(100, 1);
+	fd = open(getenv("SIMCUDA_GPU"), O_RDWR | O_CLOEXEC);
+	g = mmap(NULL, sizeof(*g), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert(g != MAP_FAILED);
+	close(fd);
+	OK(cuMemAlloc(&p, 4));
+	__atomic_store_n(&g->lost, 1, __ATOMIC_RELAXED);
+	OK(cuLaunchKernel(kernel("nap"), 1, 1, 1, 1, 1, 1, 0, NULL, args, NULL));
+	FAILS(CUDA_ERROR_DEVICE_UNAVAILABLE, cuCtxSynchronize());
+	__atomic_store_n(&g->lost, 0, __ATOMIC_RELAXED);
+	FAILS(CUDA_ERROR_DEVICE_UNAVAILABLE, cuCtxCreate(&ctx, NULL, 0, 0));
+	c = spawn("nap", "1");
+	wait_for(&c, "done");
+	ck_assert_int_eq(finish(&c), 0);
+}
+END_TEST
+
 START_TEST(killed_at_any_point)
 {
 	unsigned int seed = (unsigned int)time(NULL) ^ (unsigned int)getpid();
@@ -336,6 +365,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, time_is_one);
 	tcase_add_test(t, a_busy_neighbour_does_not_keep_the_gpu);
 	tcase_add_test(t, accounts_can_be_read);
+	tcase_add_test(t, the_device_can_be_lost);
 	tcase_add_test(t, killed_at_any_point);
 	tcase_add_test(t, other_files_are_replaced);
 	tcase_add_test(t, another_version_is_replaced);

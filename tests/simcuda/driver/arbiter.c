@@ -169,6 +169,11 @@ bool arbiter_contended(void)
 	return get32(&gpu->waiting) != 0;
 }
 
+bool arbiter_lost(void)
+{
+	return get32(&gpu->lost) != 0;
+}
+
 static uint64_t memory_used(void)
 {
 	uint64_t sum = 0;

@@ -123,8 +123,9 @@ CUresult fault_launch(void)
 
 	if (unlikely(n == sim_fault.ecc_launch))
 		return CUDA_ERROR_ECC_UNCORRECTABLE;
-	if (unlikely(n == sim_fault.lost_launch)) {
+	if (unlikely(n == sim_fault.lost_launch || arbiter_lost())) {
 		atomic_store(&lost, true);
+		atomic_store(&sim_quick, false);
 		return CUDA_ERROR_DEVICE_UNAVAILABLE;
 	}
 	return CUDA_SUCCESS;

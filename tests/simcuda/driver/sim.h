@@ -325,6 +325,7 @@ int arbiter_claim(void); /* by the thread that lives as long as the process */
 void arbiter_acquire(void);
 void arbiter_release(void);
 bool arbiter_contended(void);
+bool arbiter_lost(void); /* the device is, for all processes */
 CUresult arbiter_take_memory(uint64_t bytes);
 void arbiter_give_memory(uint64_t bytes);
 void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
