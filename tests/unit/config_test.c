@@ -94,7 +94,7 @@ static const struct {
 	{"[vgpu a/b]\n", "x.conf:1: vgpu a/b: a name is"},
 	{"[vgpu ..]\n", "a name is"},
 	{"[vgpu ]\n", "a name is"},
-	{"[gpu a]\nmemory = 1G\n", "x.conf:2: [gpu a]: no such section"},
+	{"[gpu a]\nmemory = 1G\n", "x.conf:1: [gpu a]: no such section"},
 	{"memory = 1G\n", "no such section"},
 	{"[daemon]\nnonsense\n", "x.conf:2: neither [section] nor key = value"},
 	{"[daemon]\nspare_workers = 99\nspare_workers = 1\n", "x.conf:2: "},

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 XENBUS_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_host.c xenbus_rules.c xenbus_store.c xenbus_vgpu.c)
 XENCTL_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenctl.c xenctl_session.c xenctl_chunk.c xenctl_grants.c)
-DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
+DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
 	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c) $(XENCTL_SRCS) $(XENBUS_SRCS)
 
 PROGS += $(B)/bin/pvgpud
@@ -11,7 +11,7 @@ LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 UNIT += $(addprefix $(B)/unit/,ledger_test config_test local_check_test xenbus_test)
 $(B)/unit/ledger_test: $(call obj,tests/unit/ledger_test.c xen-pvgpu-back/daemon/ledger.c)
 LDLIBS_ledger_test = $(CHECK_LIBS)
-$(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/log.c \
+$(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/log.c \
 	xen-pvgpu-back/link/local_check.c)
 LDLIBS_config_test = $(CHECK_LIBS) -linih
 $(B)/unit/local_check_test: $(call obj,tests/unit/local_check_test.c xen-pvgpu-back/link/msg.c \

@@ -8,13 +8,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
+#include "xen-pvgpu-back/daemon/config_value.h"
 #include "xen-pvgpu-back/daemon/log.h"
 #include "xen-pvgpu-back/link/local_check.h"
 
 #define VGPUS_MAX  256u
-#define ENV_MAX    64u
+#define POOLS_MAX  64u
+#define GROUPS_MAX 256u
 #define SIZE_LIMIT (1ull << 50)
 /*
  * Grants that workers may have mapped. A domain has 1,024 maptrack frames of 256 entries if nobody
@@ -22,16 +23,7 @@
  */
 #define XEN_GRANTS (1024u * 256u / 2u / 8u * 7u)
 
-enum kind { SIZE, NUMBER, PATH, MODE, LEVEL, XEN, TEXT, ENV };
-
-struct key {
-	const char *name;
-	enum kind kind;
-	size_t offset;
-	uint64_t min, max; /* of a number or size; max: room of a text */
-};
-
-#define D(field) offsetof(struct config, field)
+#define D(field)   offsetof(struct config, field)
 static const struct key daemon_keys[] = {
 	{"run_dir", PATH, D(run_dir), 0, CONFIG_PATH},
 	{"libcuda", TEXT, D(libcuda), 0, CONFIG_PATH},
@@ -50,9 +42,29 @@ static const struct key daemon_keys[] = {
 	{"log_level", LEVEL, D(log_level), 0, 0},
 	{"xen_max_grants", NUMBER, D(xen_max_grants), 1024, 1u << 30},
 	{"xen", XEN, D(xen), 0, 0},
+	{"placement", PLACEMENT, D(placement), 0, 0},
 	{"env", ENV, 0, 0, 0},
 };
 #undef D
+
+#define P(field) offsetof(struct config_pool, field)
+static const struct key pool_keys[] = {
+	{"device", GPU, P(device), 0, CONFIG_GPU},
+	{"policy", POLICY, P(policy), 0, 0},
+	{"mode", SHARING, P(exclusive), 0, 0},
+	{"slice_ms", NUMBER, P(slice_ms), 0, 30},
+	{"starvation_ms", NUMBER, P(starvation_ms), 0, 60000},
+	{"overcommit", RATIO, P(overcommit), 100, 100000},
+};
+#undef P
+
+#define G(field) offsetof(struct config_group, field)
+static const struct key group_keys[] = {
+	{"weight", NUMBER, G(weight), 1, 10000},
+	{"min_share", SHARE, G(min_ppm), 0, SCHED_PPM},
+	{"max_share", SHARE, G(max_ppm), 0, SCHED_PPM},
+};
+#undef G
 
 #define V(field) offsetof(struct config_vgpu, field)
 static const struct key vgpu_keys[] = {
@@ -63,6 +75,7 @@ static const struct key vgpu_keys[] = {
 	{"max_sessions", NUMBER, V(max_sessions), 1, 4096},
 	{"mode", MODE, V(mode), 0, 0},
 	{"owner", TEXT, V(owner), 0, 64},
+	{"pool", POOL, V(pool), 0, 0},
 };
 #undef V
 
@@ -94,155 +107,20 @@ void config_free(struct config *c)
 	for (unsigned int i = 0; i < c->env_n; i++)
 		free(c->env[i]);
 	free(c->env);
+	free(c->pools);
+	free(c->groups);
 	free(c->vgpus);
 	memset(c, 0, sizeof(*c));
 }
 
-/* A whole number with nothing after it; 0 or -1. */
-static int parse_number(const char *s, int base, uint64_t *out, const char **rest)
+/* "min-share", as the keys in xenstore are written, is min_share. */
+static bool same_key(const char *key, const char *name)
 {
-	char *end;
-
-	if (*s < '0' || *s > '9')
-		return -1;
-	errno = 0;
-	*out = strtoull(s, &end, base);
-	*rest = end;
-	return errno || end == s ? -1 : 0;
-}
-
-static int parse_size(const char *s, uint64_t *out)
-{
-	static const char units[] = "KMGT";
-	const char *rest, *unit;
-	uint64_t n;
-
-	if (parse_number(s, 10, &n, &rest) < 0)
-		return -1;
-	if (*rest) {
-		unsigned int shift;
-
-		unit = strchr(units, *rest);
-		if (!unit || rest[1])
-			return -1;
-		shift = 10u * (unsigned int)(unit - units + 1);
-		if (n > UINT64_MAX >> shift)
-			return -1;
-		n <<= shift;
+	while (*key && (*key == *name || (*key == '_' && *name == '-'))) {
+		key++;
+		name++;
 	}
-	*out = n;
-	return 0;
-}
-
-static int set_text(const struct key *k, char *field, const char *value, const char **want)
-{
-	if (k->kind == PATH && value[0] != '/') {
-		*want = "must be an absolute path";
-		return -1;
-	}
-	if (strlen(value) >= k->max) {
-		*want = "too long";
-		return -1;
-	}
-	strcpy(field, value);
-	return 0;
-}
-
-static int add_env(struct config *c, const char *value, const char **want)
-{
-	const char *eq = strchr(value, '=');
-	char **env;
-
-	*want = "must be NAME=VALUE";
-	if (!eq || eq == value)
-		return -1;
-	*want = "too many";
-	if (c->env_n == ENV_MAX)
-		return -1;
-	env = realloc(c->env, (c->env_n + 1) * sizeof(*env));
-	if (!env)
-		return -1;
-	c->env = env;
-	env[c->env_n] = strdup(value);
-	if (!env[c->env_n])
-		return -1;
-	c->env_n++;
-	return 0;
-}
-
-static int set_number(const struct key *k, void *field, const char *value, char *want, size_t cap)
-{
-	uint64_t n;
-	const char *rest;
-
-	if (k->kind == SIZE) {
-		snprintf(want, cap,
-			 "must be a size from %" PRIu64 " to %" PRIu64 ", such as 512M or 4G",
-			 k->min, k->max);
-		if (parse_size(value, &n) < 0 || n < k->min || n > k->max)
-			return -1;
-		*(uint64_t *)field = n;
-		return 0;
-	}
-	if (k->kind == MODE) {
-		snprintf(want, cap, "must be file permissions in octal, such as 0660");
-		if (parse_number(value, 8, &n, &rest) < 0 || *rest || n > 0777)
-			return -1;
-	} else {
-		snprintf(want, cap, "must be a number from %" PRIu64 " to %" PRIu64, k->min,
-			 k->max);
-		if (parse_number(value, 10, &n, &rest) < 0 || *rest || n < k->min || n > k->max)
-			return -1;
-	}
-	*(unsigned int *)field = (unsigned int)n;
-	return 0;
-}
-
-static int parse_xen(const char *s, enum config_xen *out)
-{
-	static const char *const names[] = {
-		[CONFIG_XEN_OFF] = "off", [CONFIG_XEN_ON] = "on", [CONFIG_XEN_AUTO] = "auto"};
-
-	for (unsigned int i = 0; i < COUNT(names); i++) {
-		if (strcmp(s, names[i]) != 0)
-			continue;
-		*out = (enum config_xen)i;
-		return 0;
-	}
-	return -1;
-}
-
-/* Set a key of a structure; 0, or -1 with what was wanted. */
-static int set_key(struct config *c, const struct key *k, void *base, const char *value, char *want,
-		   size_t cap)
-{
-	void *field = (char *)base + k->offset;
-	const char *text = "";
-	int r;
-
-	switch (k->kind) {
-	case PATH:
-	case TEXT:
-		r = set_text(k, field, value, &text);
-		break;
-	case ENV:
-		r = add_env(c, value, &text);
-		break;
-	case LEVEL:
-		text = "must be error, warning, info or debug";
-		r = log_parse_level(value);
-		if (r >= 0)
-			*(unsigned int *)field = (unsigned int)r;
-		break;
-	case XEN:
-		text = "must be auto, on or off";
-		r = parse_xen(value, field);
-		break;
-	default:
-		return set_number(k, field, value, want, cap);
-	}
-	snprintf(want, cap, "%s", text);
-	return r < 0 ? -1 : 0;
+	return *key == *name;
 }
 
 static int apply(struct config *c, const struct key *keys, size_t n, void *base,
@@ -252,9 +130,9 @@ static int apply(struct config *c, const struct key *keys, size_t n, void *base,
 	char want[160];
 
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(keys[i].name, name))
+		if (!same_key(keys[i].name, name))
 			continue;
-		if (set_key(c, &keys[i], base, value, want, sizeof(want)) == 0)
+		if (config_value_set(c, &keys[i], base, value, want, sizeof(want)) == 0)
 			return 0;
 		snprintf(error, CONFIG_ERROR, "%s%.40s = %.80s: %s", place, name, value, want);
 		return -1;
@@ -311,6 +189,69 @@ static struct config_vgpu *add_vgpu(struct config *c, const char *name, const ch
 	return v;
 }
 
+/* A place for one more in an array of n things of a size; NULL when there is none. */
+static void *grow(void **all, unsigned int *n, unsigned int max, size_t size)
+{
+	char *a = *n < max ? realloc(*all, (*n + 1) * size) : NULL;
+
+	if (!a)
+		return NULL;
+	*all = a;
+	return memset(a + (*n)++ * size, 0, size);
+}
+
+static int bad_name(const char *what, const char *name, const char *place, char *error)
+{
+	if (config_check_name(name) == 0)
+		return 0;
+	snprintf(error, CONFIG_ERROR,
+		 "%s%s %.60s: a name is 1 to %d letters, digits, '-' or '_', and does not begin "
+		 "with '-'",
+		 place, what, name, CONFIG_POOL - 1);
+	return -1;
+}
+
+struct config_pool *config_pool(struct config *c, const char *name, const char *place, char *error)
+{
+	struct config_pool *p;
+
+	for (unsigned int i = 0; i < c->pool_n; i++)
+		if (!strcmp(c->pools[i].name, name))
+			return &c->pools[i];
+	if (bad_name("pool", name, place, error) < 0)
+		return NULL;
+	p = grow((void **)&c->pools, &c->pool_n, POOLS_MAX, sizeof(*p));
+	if (!p) {
+		snprintf(error, CONFIG_ERROR, "%spool %s: at most %u pools", place, name,
+			 POOLS_MAX);
+		return NULL;
+	}
+	p->overcommit = 1000;
+	strcpy(p->name, name);
+	return p;
+}
+
+static struct config_group *add_group(struct config *c, const char *name, const char *place,
+				      char *error)
+{
+	struct config_group *g;
+
+	for (unsigned int i = 0; i < c->group_n; i++)
+		if (!strcmp(c->groups[i].name, name))
+			return &c->groups[i];
+	if (bad_name("group", name, place, error) < 0)
+		return NULL;
+	g = grow((void **)&c->groups, &c->group_n, GROUPS_MAX, sizeof(*g));
+	if (!g) {
+		snprintf(error, CONFIG_ERROR, "%sgroup %s: at most %u groups", place, name,
+			 GROUPS_MAX);
+		return NULL;
+	}
+	g->weight = 100;
+	strcpy(g->name, name);
+	return g;
+}
+
 /* inih does not tell its handler the line, so the reader counts. */
 struct reading {
 	struct config *c;
@@ -321,26 +262,68 @@ struct reading {
 	char *error;
 };
 
+/* What follows the kind and blanks in a section's name "vgpu NAME"; NULL: it is of another kind. */
+static const char *name_in(const char *section, const char *kind)
+{
+	size_t n = strlen(kind);
+
+	if (strncmp(section, kind, n) != 0 || section[n] != ' ')
+		return NULL;
+	return section + n + strspn(section + n, " \t");
+}
+
+/* The thing that a section is about, made if it is new, with its keys; NULL with an error. */
+static void *thing(struct config *c, const char *section, const char *place, char *error,
+		   const struct key **keys, size_t *n)
+{
+	const char *name;
+
+	*keys = daemon_keys;
+	*n = COUNT(daemon_keys);
+	if (!strcmp(section, "daemon"))
+		return c;
+	*keys = vgpu_keys;
+	*n = COUNT(vgpu_keys);
+	name = name_in(section, "vgpu");
+	if (name)
+		return add_vgpu(c, name, place, error);
+	*keys = pool_keys;
+	*n = COUNT(pool_keys);
+	name = name_in(section, "pool");
+	if (name)
+		return config_pool(c, name, place, error);
+	*keys = group_keys;
+	*n = COUNT(group_keys);
+	name = name_in(section, "group");
+	if (name)
+		return add_group(c, name, place, error);
+	snprintf(error, CONFIG_ERROR,
+		 "%s[%.40s]: no such section; there are [daemon], [pool NAME], [group NAME] and "
+		 "[vgpu NAME]",
+		 place, section);
+	return NULL;
+}
+
 /*
- * Sections without a key are no event to inih, but they make a vGPU here. Indented lines would
- * continue the value before them: they are taken as lines of their own.
+ * Sections without a key are no event to inih, but they make a vGPU here, or a pool or group.
+ * Indented lines would continue the value before them: they are taken as lines of their own.
  */
 static int look_at_line(struct reading *r, char *buf)
 {
 	char *s = buf + strspn(buf, " \t"), *end;
-	char name[64], place[CONFIG_PATH + 20];
+	char section[80], place[CONFIG_PATH + 20];
+	const struct key *keys;
 	size_t n;
 
 	if (s != buf)
 		memmove(buf, s, strlen(s) + 1);
 	end = strchr(buf, ']');
-	if (strncmp(buf, "[vgpu ", 6) || !end)
+	if (buf[0] != '[' || !end)
 		return 0;
-	s = buf + 6 + strspn(buf + 6, " \t");
-	n = s < end ? (size_t)(end - s) : 0;
-	snprintf(name, sizeof(name), "%.*s", n > 63 ? 63 : (int)n, s);
+	snprintf(section, sizeof(section), "%.*s", end - buf > 79 ? 79 : (int)(end - buf - 1),
+		 buf + 1);
 	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	return add_vgpu(r->c, name, place, r->error) ? 0 : -1;
+	return thing(r->c, section, place, r->error, &keys, &n) ? 0 : -1;
 }
 
 static char *read_line(char *buf, int cap, void *arg)
@@ -369,28 +352,17 @@ static int on_value(void *arg, const char *section, const char *name, const char
 {
 	struct reading *r = arg;
 	char place[CONFIG_PATH + 20];
-	struct config_vgpu *v;
-	int err = -1;
+	const struct key *keys;
+	void *base;
+	size_t n;
 
 	if (r->failed)
 		return 0;
 	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	if (!strcmp(section, "daemon")) {
-		err = apply(r->c, daemon_keys, COUNT(daemon_keys), r->c, section, name, value,
-			    place, r->error);
-	} else if (!strncmp(section, "vgpu ", 5)) {
-		v = add_vgpu(r->c, section + 5 + strspn(section + 5, " \t"), place, r->error);
-		if (v)
-			err = apply(r->c, vgpu_keys, COUNT(vgpu_keys), v, section, name, value,
-				    place, r->error);
-	} else {
-		snprintf(r->error, CONFIG_ERROR,
-			 "%s[%.40s]: no such section; there are [daemon] and [vgpu NAME]", place,
-			 section);
-	}
-	if (err)
+	base = thing(r->c, section, place, r->error, &keys, &n);
+	if (!base || apply(r->c, keys, n, base, section, name, value, place, r->error) < 0)
 		r->failed = true;
-	return err == 0;
+	return !r->failed;
 }
 
 int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG_ERROR])
@@ -481,43 +453,6 @@ int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR])
 		if (apply(c, vgpu_keys, COUNT(vgpu_keys), v, "vgpu", s, value, "--vgpu ", error) <
 		    0)
 			return -1;
-	}
-	return 0;
-}
-
-int config_finish(struct config *c, char error[CONFIG_ERROR])
-{
-	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
-
-	if (!c->vgpu_n && c->xen == CONFIG_XEN_OFF) {
-		snprintf(error, CONFIG_ERROR,
-			 "no vGPU and xen = off: add a [vgpu NAME] section or --vgpu NAME");
-		return -1;
-	}
-	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {
-		snprintf(error, CONFIG_ERROR,
-			 "run_dir = %.120s: too long for the names of sockets in it", c->run_dir);
-		return -1;
-	}
-	for (unsigned int i = 0; i < c->vgpu_n; i++) {
-		struct config_vgpu *v = &c->vgpus[i];
-
-		if (!v->socket[0])
-			snprintf(v->socket, sizeof(v->socket), "%.180s/%s.sock", c->run_dir,
-				 v->name);
-		if (strlen(v->socket) >= room) {
-			snprintf(error, CONFIG_ERROR,
-				 "vgpu %s: socket = %.120s: longer than %zu characters", v->name,
-				 v->socket, room - 1);
-			return -1;
-		}
-		for (unsigned int j = 0; j < i; j++)
-			if (!strcmp(v->socket, c->vgpus[j].socket)) {
-				snprintf(error, CONFIG_ERROR,
-					 "vgpu %s: socket = %.120s is also vgpu %s's", v->name,
-					 v->socket, c->vgpus[j].name);
-				return -1;
-			}
 	}
 	return 0;
 }

@@ -3,16 +3,47 @@
 #ifndef PVGPU_CONFIG_H
 #define PVGPU_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "xen-pvgpu-back/sched/sched.h"
+
 #define CONFIG_ERROR 400
 #define CONFIG_PATH  256
+#define CONFIG_POOL  16 /* a pool's or group's name with its NUL */
+#define CONFIG_GPU   64
 /* Begins the name of each vGPU of a Xen guest, and of no other. */
 #define CONFIG_XEN_NAME "xen-"
 
 enum config_xen { CONFIG_XEN_OFF, CONFIG_XEN_ON, CONFIG_XEN_AUTO };
+
+/* How a vGPU that names no pool gets one. */
+enum config_placement {
+	CONFIG_BREADTH_FIRST,
+	CONFIG_DEPTH_FIRST,
+	CONFIG_LEAST_LOADED,
+	CONFIG_PLACEMENTS
+};
+
+/* A GPU, or an instance of one, and how its time is shared. */
+struct config_pool {
+	char name[CONFIG_POOL];
+	char device[CONFIG_GPU]; /* as CUDA_VISIBLE_DEVICES has it */
+	enum sched_policy policy;
+	bool exclusive;
+	unsigned int slice_ms;      /* 0: by the number of vGPUs with work */
+	unsigned int starvation_ms; /* 0: sched.h's */
+	unsigned int overcommit;    /* thousandths of its memory that are promised at most */
+};
+
+/* vGPUs of one project, in whichever pools they are. */
+struct config_group {
+	char name[CONFIG_POOL];
+	unsigned int weight;
+	unsigned int min_ppm, max_ppm; /* as sched.h's */
+};
 
 struct config_vgpu {
 	char name[40];
@@ -22,7 +53,9 @@ struct config_vgpu {
 	uint64_t window;          /* bytes; 0: twice the memory */
 	unsigned int max_sessions;
 	unsigned int mode;
-	char owner[64]; /* user[:group], empty: pvgpud's own */
+	char owner[64];          /* user[:group], empty: pvgpud's own */
+	char pool[CONFIG_POOL];  /* empty: as the placement decides */
+	char group[CONFIG_POOL]; /* empty: none; behind pool, in which it is named */
 };
 
 struct config {
@@ -40,6 +73,11 @@ struct config {
 	unsigned int xen_max_grants;
 	char **env; /* of workers: NAME=VALUE */
 	unsigned int env_n;
+	enum config_placement placement;
+	struct config_pool *pools; /* one at least after config_finish */
+	unsigned int pool_n;
+	struct config_group *groups;
+	unsigned int group_n;
 	struct config_vgpu *vgpus;
 	unsigned int vgpu_n;
 };
@@ -55,6 +93,8 @@ int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG
 int config_set(struct config *c, const char *setting, char error[CONFIG_ERROR]);
 /* NAME[:key=value,...] with the keys of a [vgpu NAME] section. */
 int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR]);
+/* Of a pool or group: 0, or -1. */
+int config_check_name(const char *name);
 /* Fill in what depends on other things, and check what only makes sense together. */
 int config_finish(struct config *c, char error[CONFIG_ERROR]);
 void config_free(struct config *c);

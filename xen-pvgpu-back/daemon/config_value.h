@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* config*.c only: a table of keys describes a section, and a value's text becomes a field. */
+#ifndef PVGPU_CONFIG_VALUE_H
+#define PVGPU_CONFIG_VALUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xen-pvgpu-back/daemon/config.h"
+
+enum kind {
+	SIZE,   /* uint64_t, bytes */
+	NUMBER, /* unsigned int */
+	PATH,
+	MODE,
+	LEVEL,
+	XEN,
+	TEXT,
+	ENV,
+	PLACEMENT,
+	POLICY,
+	PRIORITY, /* the enums of config.h and sched.h, by their names */
+	SHARING,  /* bool: shared, exclusive */
+	SHARE,    /* unsigned int, ppm; "12.5%" */
+	RATIO,    /* unsigned int, thousandths; "1.5" */
+	POOL, /* char[CONFIG_POOL]; POOL, POOL/GROUP or /GROUP: the group is the array behind it */
+	GPU,  /* text: an ordinal, a GPU's or a MIG instance's UUID */
+};
+
+struct key {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	uint64_t min, max; /* of a number, size, ppm or thousandths; max: room of a text */
+};
+
+/* Set a key of a structure; 0, or -1 with what was wanted. */
+int config_value_set(struct config *c, const struct key *k, void *base, const char *value,
+		     char *want, size_t cap);
+
+/* The pool of that name, made if it is new; NULL with an error that begins with `place`. */
+struct config_pool *config_pool(struct config *c, const char *name, const char *place, char *error);
+
+#endif
