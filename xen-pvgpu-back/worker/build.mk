@@ -21,6 +21,13 @@ CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 $(B)/unit/worker_sim_test: $(call obj,xen-pvgpu-back/worker/far.c) | $(B)/simcuda/libcuda.so.1
 LDLIBS_worker_sim_test += -ldl
 
+# The canary, on the simulated GPU.
+UNIT += $(B)/unit/canary_test
+$(B)/unit/canary_test: $(call obj,tests/unit/canary_test.c xen-pvgpu-back/worker/canary.c xen-pvgpu-back/worker/far.c) \
+	| $(B)/simcuda/libcuda.so.1
+CPPFLAGS_canary_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
+LDLIBS_canary_test = $(CHECK_LIBS) -ldl
+
 # The Xen link's end, with what it needs of the frame.
 UNIT += $(B)/unit/link_xen_test
 $(B)/unit/link_xen_test: $(call obj,tests/unit/link_xen_test.c $(BACK_LINK_SRCS) \
