@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The part of NVIDIA's management library (libnvidia-ml.so.1) that pvgpu uses: names, numbers and
+ * layouts as its ABI has them on 64-bit Linux. Only what is stable since driver 510 is here.
+ */
+#ifndef PVGPU_NVML_H
+#define PVGPU_NVML_H
+
+#include <assert.h>
+#include <stdint.h>
+
+typedef struct nvmlDevice_st *nvmlDevice_t;
+typedef struct nvmlEventSet_st *nvmlEventSet_t;
+
+typedef enum {
+	NVML_SUCCESS = 0,
+	NVML_ERROR_UNINITIALIZED = 1,
+	NVML_ERROR_INVALID_ARGUMENT = 2,
+	NVML_ERROR_NOT_SUPPORTED = 3,
+	NVML_ERROR_NO_PERMISSION = 4,
+	NVML_ERROR_NOT_FOUND = 6,
+	NVML_ERROR_INSUFFICIENT_SIZE = 7,
+	NVML_ERROR_DRIVER_NOT_LOADED = 9,
+	NVML_ERROR_TIMEOUT = 10,
+	NVML_ERROR_GPU_IS_LOST = 15,
+	NVML_ERROR_RESET_REQUIRED = 16,
+	NVML_ERROR_UNKNOWN = 999,
+} nvmlReturn_t;
+
+typedef enum { NVML_FEATURE_DISABLED = 0, NVML_FEATURE_ENABLED = 1 } nvmlEnableState_t;
+
+/* Where a number of bytes is not known. */
+#define NVML_VALUE_NOT_AVAILABLE UINT64_MAX
+
+typedef struct {
+	unsigned int pid;
+	unsigned long long usedGpuMemory; /* bytes */
+	unsigned int gpuInstanceId, computeInstanceId;
+} nvmlProcessInfo_t;
+
+/* Percentages of a sampling period that ends at timeStamp. */
+typedef struct {
+	unsigned int pid;
+	unsigned long long timeStamp; /* microseconds of CLOCK_REALTIME */
+	unsigned int smUtil, memUtil, encUtil, decUtil;
+} nvmlProcessUtilizationSample_t;
+
+typedef struct {
+	unsigned long long total, free, used; /* bytes */
+} nvmlMemory_t;
+
+typedef struct {
+	unsigned int gpu, memory; /* percent */
+} nvmlUtilization_t;
+
+typedef struct {
+	unsigned int gpuUtilization, memoryUtilization; /* percent of the process's life */
+	unsigned long long maxMemoryUsage;              /* bytes */
+	unsigned long long time;                        /* ms; 0 while it runs */
+	unsigned long long startTime;                   /* microseconds of CLOCK_REALTIME */
+	unsigned int isRunning;
+	unsigned int reserved[5];
+} nvmlAccountingStats_t;
+
+typedef struct {
+	nvmlDevice_t device;
+	unsigned long long eventType;
+	unsigned long long eventData; /* of an Xid event: the Xid */
+	unsigned int gpuInstanceId, computeInstanceId;
+} nvmlEventData_t;
+
+static_assert(sizeof(nvmlProcessInfo_t) == 24, "as version 3 of the call has it");
+static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32, "as the library has it");
+static_assert(sizeof(nvmlAccountingStats_t) == 56, "as the library has it");
+static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
+
+#define nvmlEventTypeXidCriticalError          0x8ull
+
+#define NVML_DEVICE_UUID_BUFFER_SIZE           80
+#define NVML_DEVICE_NAME_BUFFER_SIZE           64
+#define NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE 80
+
+/* X(name, (parameters)): each returns nvmlReturn_t. */
+#define NVML_CALLS(X)                                                                              \
+	X(nvmlInit_v2, (void))                                                                     \
+	X(nvmlShutdown, (void))                                                                    \
+	X(nvmlSystemGetDriverVersion, (char *version, unsigned int length))                        \
+	X(nvmlDeviceGetCount_v2, (unsigned int *count))                                            \
+	X(nvmlDeviceGetHandleByIndex_v2, (unsigned int index, nvmlDevice_t *device))               \
+	X(nvmlDeviceGetMemoryInfo, (nvmlDevice_t device, nvmlMemory_t * memory))                   \
+	X(nvmlDeviceGetComputeRunningProcesses_v3,                                                 \
+	  (nvmlDevice_t device, unsigned int *count, nvmlProcessInfo_t *infos))                    \
+	X(nvmlDeviceGetProcessUtilization,                                                         \
+	  (nvmlDevice_t device, nvmlProcessUtilizationSample_t * samples, unsigned int *count,     \
+	   unsigned long long last_seen))                                                          \
+	X(nvmlDeviceGetAccountingMode, (nvmlDevice_t device, nvmlEnableState_t * mode))            \
+	X(nvmlDeviceGetAccountingStats,                                                            \
+	  (nvmlDevice_t device, unsigned int pid, nvmlAccountingStats_t *stats))                   \
+	X(nvmlEventSetCreate, (nvmlEventSet_t * set))                                              \
+	X(nvmlEventSetFree, (nvmlEventSet_t set))                                                  \
+	X(nvmlDeviceGetSupportedEventTypes, (nvmlDevice_t device, unsigned long long *types))      \
+	X(nvmlDeviceRegisterEvents,                                                                \
+	  (nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set))                     \
+	X(nvmlEventSetWait_v2,                                                                     \
+	  (nvmlEventSet_t set, nvmlEventData_t * data, unsigned int timeout_ms))
+
+#endif

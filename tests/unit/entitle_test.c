@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/entitle.c: how long a worker may have used the GPU, whatever it says. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/entitle.h"
+
+static struct entitle e;
+
+static void gate(uint64_t now, bool open, uint64_t commands, bool drained)
+{
+	const struct pvgpu_gate_report r = {.commands = commands, .drained = drained};
+
+	entitle_gate(&e, open, &r, now);
+}
+
+START_TEST(open_counts)
+{
+	entitle_init(&e, false, 100);
+	ck_assert_uint_eq(entitle_ns(&e, 200), 0);
+	gate(200, true, 0, true);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+	gate(300, true, 7, false);
+	gate(400, false, 9, true);
+	ck_assert_uint_eq(entitle_ns(&e, 1000), 200);
+	/* A clock that other callers read a little earlier. */
+	gate(390, false, 9, true);
+	ck_assert_uint_eq(entitle_ns(&e, 395), 200);
+}
+END_TEST
+
+START_TEST(drain_counts_until_drained)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	ck_assert_uint_eq(entitle_ns(&e, 150), 150);
+	gate(160, false, 3, false);
+	gate(180, false, 3, true);
+	ck_assert_uint_eq(entitle_ns(&e, 500), 180);
+	/* Said again, nothing was issued in between: there is nothing to drain. */
+	gate(500, true, 3, true);
+	gate(600, false, 3, false);
+	ck_assert_uint_eq(entitle_ns(&e, 900), 280);
+}
+END_TEST
+
+START_TEST(drain_counts_until_open_again)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	gate(200, true, 3, false);
+	gate(300, true, 5, false);
+	ck_assert_uint_eq(entitle_ns(&e, 400), 400);
+}
+END_TEST
+
+START_TEST(who_issues_while_closed_has_no_excuse)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	ck_assert_uint_eq(entitle_ns(&e, 200), 200);
+	gate(200, false, 4, false);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+	gate(300, false, 4, true);
+	gate(400, true, 5, false);
+	ck_assert_uint_eq(entitle_ns(&e, 500), 200);
+	/* Each closing is judged by itself. */
+	gate(500, false, 8, false);
+	gate(600, false, 8, true);
+	ck_assert_uint_eq(entitle_ns(&e, 700), 300);
+}
+END_TEST
+
+START_TEST(found_out_at_the_opening)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	gate(300, true, 4, false);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+}
+END_TEST
+
+START_TEST(who_says_nothing_has_nothing_to_drain)
+{
+	entitle_init(&e, false, 0);
+	for (uint64_t t = 0; t < 1000; t += 200) {
+		gate(t, true, 0, false);
+		gate(t + 100, false, 0, false);
+	}
+	ck_assert_uint_eq(entitle_ns(&e, 1000), 500);
+}
+END_TEST
+
+START_TEST(adopted_may_be_busy)
+{
+	entitle_init(&e, true, 0);
+	gate(50, false, 1000, false);
+	ck_assert_uint_eq(entitle_ns(&e, 100), 100);
+	gate(100, false, 1001, true);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+	gate(300, true, 1001, true);
+	gate(400, false, 1100, false);
+	ck_assert_uint_eq(entitle_ns(&e, 450), 250);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("entitle");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, open_counts);
+	tcase_add_test(tc, drain_counts_until_drained);
+	tcase_add_test(tc, drain_counts_until_open_again);
+	tcase_add_test(tc, who_issues_while_closed_has_no_excuse);
+	tcase_add_test(tc, found_out_at_the_opening);
+	tcase_add_test(tc, who_says_nothing_has_nothing_to_drain);
+	tcase_add_test(tc, adopted_may_be_busy);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

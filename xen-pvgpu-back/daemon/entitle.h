@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For how long a worker may have used the GPU: while its gate was open, and after it was closed
+ * until what was in flight has drained. Pure: times come in.
+ *
+ * When it has drained only the worker can say, and it may lie. Its word is an excuse only as long
+ * as it fits the rest: who has issued nothing since it last said drained has nothing to drain, and
+ * who issues while it is closed has no excuse for that closing at all. What is left is a worker
+ * that seems to run one long kernel, which the watchdog's limit is for, and the charge.
+ */
+#ifndef PVGPU_ENTITLE_H
+#define PVGPU_ENTITLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "xen-pvgpu-back/daemon/gate.h"
+
+struct entitle {
+	bool open, draining, late;
+	uint64_t since_ns;   /* up to when total_ns and drain_ns count */
+	uint64_t total_ns;   /* open, and earlier drains */
+	uint64_t drain_ns;   /* of this closing, while it is believed */
+	uint64_t at_close;   /* commands issued when it was closed */
+	uint64_t at_drained; /* when it last said that nothing was in flight */
+};
+
+/* A gate is closed at first. busy: it has a past, and may have work in flight. */
+void entitle_init(struct entitle *e, bool busy, uint64_t now);
+/*
+ * The gate is open or closed now and the worker reports this: at each opening (before what follows
+ * from it), each closing, and whenever a report was read; as often as one likes.
+ */
+void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *r, uint64_t now);
+/* Up to now. It shrinks when an excuse turns out to be none. */
+uint64_t entitle_ns(const struct entitle *e, uint64_t now);
+
+#endif

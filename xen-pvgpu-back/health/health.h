@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What pvgpu-health tells pvgpud, on a pipe: records of one size, a round of them in one write.
+ * Each round ends with HEALTH_ROUND, which is also the sign of life. pvgpud checks every field.
+ */
+#ifndef PVGPU_HEALTH_H
+#define PVGPU_HEALTH_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define HEALTH_VERSION 1u
+#define HEALTH_DEVICES 64u
+
+enum health_kind {
+	HEALTH_HELLO = 1, /* first of all: code = HEALTH_VERSION, device = number of GPUs, text =
+			   * the driver's version */
+	HEALTH_TROUBLE,   /* NVML cannot be used, text says why; it exits */
+	HEALTH_DEVICE,    /* a GPU's memory */
+	HEALTH_PROCESS,   /* a process on a GPU */
+	HEALTH_XID,       /* code: the Xid, which the GPU has reported */
+	HEALTH_ROUND,     /* all of this round has been said */
+	HEALTH_KINDS
+};
+
+#define HEALTH_UNKNOWN UINT64_MAX
+
+struct health_msg {
+	uint32_t kind;
+	uint32_t device; /* NVML's number of the GPU */
+	uint32_t pid;
+	uint32_t code;
+	uint64_t at_ns; /* CLOCK_MONOTONIC when it was read, or is said */
+	union {
+		/* From begin_ns to end_ns (CLOCK_MONOTONIC) the process's kernels ran for busy_ns
+		 * and the GPU's memory was in use for it for memory_ns. end_ns 0: nothing new. */
+		struct {
+			uint64_t begin_ns, end_ns, busy_ns, memory_ns;
+			uint64_t memory; /* bytes; HEALTH_UNKNOWN: not known */
+		} process;
+		struct {
+			uint64_t total, used; /* bytes */
+		} device_memory;
+		char text[40];
+	};
+};
+
+static_assert(sizeof(struct health_msg) == 64, "records do not straddle");
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpu-health: asks NVML what the GPUs and their processes do and tells pvgpud, on a pipe that is
+ * its standard output. Started by pvgpud, never by hand. NVML can hang: then this process hangs,
+ * pvgpud hears nothing, ends it, and starts another.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/log.h"
+#include "xen-pvgpu-back/health/sample.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1.0"
+#endif
+
+#define PERIOD_MIN 10u
+#define PERIOD_MAX 10000u
+
+static const char usage[] =
+	"Usage: pvgpu-health --nvml LIBRARY [option]...\n"
+	"Tells pvgpud what each process does on the GPUs. pvgpud starts it, with a pipe as "
+	"standard output.\n"
+	"\n"
+	"  --nvml LIBRARY   NVIDIA's management library, a path or a name\n"
+	"  --period-ms N    a round each N ms (default 100)\n"
+	"  --user NAME      become this user if started as root\n"
+	"  --help, --version\n";
+
+struct options {
+	const char *nvml, *user;
+	unsigned int period_ms;
+};
+
+static void parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"nvml", required_argument, NULL, 'n'}, {"period-ms", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0}};
+	char *end = NULL;
+	int c;
+
+	*o = (struct options){.period_ms = 100};
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'n':
+			o->nvml = optarg;
+			break;
+		case 'u':
+			o->user = optarg;
+			break;
+		case 'p':
+			o->period_ms = (unsigned int)strtoul(optarg, &end, 10);
+			if (*end || o->period_ms < PERIOD_MIN || o->period_ms > PERIOD_MAX) {
+				fprintf(stderr,
+					"pvgpu-health: --period-ms %s: must be a number from %u "
+					"to %u\n",
+					optarg, PERIOD_MIN, PERIOD_MAX);
+				exit(2);
+			}
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		case 'v':
+			puts("pvgpu-health " PVGPU_VERSION);
+			exit(0);
+		default:
+			fputs("Try pvgpu-health --help.\n", stderr);
+			exit(2);
+		}
+	}
+	if (o->nvml && optind == argc)
+		return;
+	fputs("pvgpu-health: --nvml must be given, and options only; pvgpud does that.\n", stderr);
+	exit(2);
+}
+
+/* All of it, or this process is of no use any more: pvgpud is gone, or has had enough. */
+static void tell(const void *data, size_t n)
+{
+	const char *p = data;
+
+	while (n) {
+		ssize_t r = write(STDOUT_FILENO, p, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			_exit(0);
+		p += r;
+		n -= (size_t)r;
+	}
+}
+
+static void tell_text(enum health_kind kind, uint32_t code, uint32_t device, const char *text)
+{
+	struct health_msg m = {.kind = kind, .code = code, .device = device, .at_ns = sample_now()};
+
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	tell(&m, sizeof(m));
+}
+
+static void __attribute__((noreturn)) trouble(const char *reason)
+{
+	log_error("%s", reason);
+	tell_text(HEALTH_TROUBLE, 0, 0, reason);
+	_exit(1);
+}
+
+/* Nothing that pvgpud may do and NVML does not need. 0 or -1 with errno. */
+static int drop(const char *user)
+{
+	const struct rlimit none = {0, 0};
+	const struct passwd *pw;
+
+	if (user && geteuid() == 0) {
+		errno = 0;
+		pw = getpwnam(user);
+		if (!pw) {
+			errno = errno ? errno : ENOENT;
+			return -1;
+		}
+		if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+		    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+			return -1;
+	}
+	/* After the change of user, which would undo it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return setrlimit(RLIMIT_CORE, &none);
+}
+
+static bool has_pipe(void)
+{
+	struct stat st;
+
+	return fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static void run(struct sample *s, unsigned int period_ms)
+{
+	const uint64_t period = period_ms * 1000000ull;
+	uint64_t next = sample_now();
+
+	for (;;) {
+		uint64_t now;
+
+		if (sample_round(s) < 0)
+			trouble(nvml_text(s->why));
+		tell(s->out, s->out_n * sizeof(*s->out));
+		next += period;
+		while ((now = sample_now()) < next)
+			if (sample_wait(s, (unsigned int)((next - now + 999999) / 1000000)))
+				tell(s->out, s->out_n * sizeof(*s->out));
+		/* Late: no rounds to make up for. */
+		if (now - next > period)
+			next = now;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct nvml nvml;
+	static struct sample sample;
+	char reason[200];
+	struct options o;
+
+	log_set_program("pvgpu-health");
+	parse(&o, argc, argv);
+	if (!has_pipe()) {
+		fputs("pvgpu-health: standard output is no pipe: pvgpud must start this program\n",
+		      stderr);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (drop(o.user) < 0) {
+		snprintf(reason, sizeof(reason), "cannot become user %.40s: %s",
+			 o.user ? o.user : "(none)", strerror(errno));
+		trouble(reason);
+	}
+	if (nvml_load(&nvml, o.nvml, reason, sizeof(reason)) < 0 ||
+	    nvml_start(&nvml, reason, sizeof(reason)) < 0 ||
+	    sample_open(&sample, &nvml, reason, sizeof(reason)) < 0)
+		trouble(reason);
+	tell_text(HEALTH_HELLO, HEALTH_VERSION, nvml.device_n, nvml.driver);
+	run(&sample, o.period_ms);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process's GPU time is known in percent of sampling periods, with a time stamp each. A sample
+ * stands for the time since the process's last one, but never for more than the longest period
+ * that the driver samples over: what is not known is not held against anybody.
+ */
+#include <stdbool.h>
+
+#include "xen-pvgpu-back/health/sample.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PERIOD_MAX_US 1000000ull /* of one sample */
+#define SAMPLES       (4 * SAMPLE_PROCESSES)
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t sample_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+static struct health_msg *add(struct sample *s, enum health_kind kind, unsigned int device)
+{
+	struct health_msg *m = &s->out[s->out_n];
+
+	if (s->out_n < s->out_cap)
+		s->out_n++;
+	else
+		m--; /* there is room for all that a round can have */
+	*m = (struct health_msg){.kind = kind, .device = device, .at_ns = sample_now()};
+	return m;
+}
+
+/* The events are a help; without them there is still the rest. */
+static void watch_events(struct sample *s)
+{
+	struct nvml *n = s->nvml;
+	bool any = false;
+
+	if (n->nvmlEventSetCreate(&s->events) != NVML_SUCCESS) {
+		s->events = NULL;
+		return;
+	}
+	for (unsigned int i = 0; i < n->device_n; i++) {
+		unsigned long long types = 0;
+
+		if (n->nvmlDeviceGetSupportedEventTypes(s->gpu[i].device, &types) != NVML_SUCCESS)
+			continue;
+		types &= nvmlEventTypeXidCriticalError;
+		if (types &&
+		    n->nvmlDeviceRegisterEvents(s->gpu[i].device, types, s->events) == NVML_SUCCESS)
+			any = true;
+	}
+	if (any)
+		return;
+	n->nvmlEventSetFree(s->events);
+	s->events = NULL;
+}
+
+int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
+{
+	*s = (struct sample){.nvml = n};
+	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 1) + 2;
+	s->gpu = calloc(n->device_n ? n->device_n : 1, sizeof(*s->gpu));
+	s->out = calloc(s->out_cap, sizeof(*s->out));
+	if (!s->gpu || !s->out) {
+		snprintf(reason, cap, "out of memory");
+		return -1;
+	}
+	for (unsigned int i = 0; i < n->device_n; i++) {
+		nvmlReturn_t r = n->nvmlDeviceGetHandleByIndex_v2(i, &s->gpu[i].device);
+
+		if (r == NVML_SUCCESS)
+			continue;
+		snprintf(reason, cap, "nvmlDeviceGetHandleByIndex %u: %s", i, nvml_text(r));
+		return -1;
+	}
+	watch_events(s);
+	return 0;
+}
+
+/* Also a new one; NULL: there are too many. */
+static struct sample_process *find(struct sample *s, unsigned int device, unsigned int pid)
+{
+	struct sample_gpu *g = &s->gpu[device];
+	struct sample_process *p = NULL;
+
+	for (unsigned int i = 0; i < g->n && !p; i++)
+		if (g->process[i].pid == pid)
+			p = &g->process[i];
+	if (!p && g->n < SAMPLE_PROCESSES) {
+		p = &g->process[g->n++];
+		*p = (struct sample_process){.pid = pid, .round = s->round - 1};
+	}
+	if (p && p->round != s->round) {
+		p->round = s->round;
+		p->msg = (struct health_msg){.kind = HEALTH_PROCESS,
+					     .device = device,
+					     .pid = pid,
+					     .at_ns = sample_now(),
+					     .process.memory = HEALTH_UNKNOWN};
+	}
+	return p;
+}
+
+/* Those that are gone. */
+static void forget(struct sample *s, struct sample_gpu *g)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < g->n; i++)
+		if (g->process[i].round == s->round)
+			g->process[kept++] = g->process[i];
+	g->n = kept;
+}
+
+static bool is_gone(struct sample *s, nvmlReturn_t r)
+{
+	if (r != NVML_ERROR_GPU_IS_LOST && r != NVML_ERROR_UNINITIALIZED)
+		return false;
+	s->lost = true;
+	s->why = r;
+	return true;
+}
+
+static void read_memory(struct sample *s, unsigned int device)
+{
+	nvmlProcessInfo_t info[SAMPLE_PROCESSES];
+	unsigned int n = SAMPLE_PROCESSES;
+	nvmlMemory_t m;
+	nvmlReturn_t r = s->nvml->nvmlDeviceGetMemoryInfo(s->gpu[device].device, &m);
+
+	if (is_gone(s, r))
+		return;
+	if (r == NVML_SUCCESS) {
+		struct health_msg *out = add(s, HEALTH_DEVICE, device);
+
+		out->device_memory.total = m.total;
+		out->device_memory.used = m.used;
+	}
+	r = s->nvml->nvmlDeviceGetComputeRunningProcesses_v3(s->gpu[device].device, &n, info);
+	if (r != NVML_SUCCESS || is_gone(s, r))
+		return;
+	for (unsigned int i = 0; i < n && i < SAMPLE_PROCESSES; i++) {
+		struct sample_process *p = find(s, device, info[i].pid);
+
+		if (p)
+			p->msg.process.memory = info[i].usedGpuMemory;
+	}
+}
+
+static int by_stamp(const void *a, const void *b)
+{
+	const nvmlProcessUtilizationSample_t *x = a, *y = b;
+
+	return x->timeStamp < y->timeStamp ? -1 : x->timeStamp > y->timeStamp;
+}
+
+/* CLOCK_REALTIME in us as CLOCK_MONOTONIC in ns; what lies ahead of us is now. */
+static uint64_t monotonic(uint64_t us, uint64_t real_ns, uint64_t mono_ns)
+{
+	uint64_t ago = us * 1000 < real_ns ? real_ns - us * 1000 : 0;
+
+	return ago < mono_ns ? mono_ns - ago : 0;
+}
+
+static void use(struct sample_process *p, const nvmlProcessUtilizationSample_t *u, uint64_t real_ns,
+		uint64_t mono_ns)
+{
+	uint64_t since = p->stamp && p->stamp < u->timeStamp ? p->stamp : 0, span;
+	struct health_msg *m = &p->msg;
+
+	/* The first sample of a process only starts the clock. */
+	if (!p->stamp || u->timeStamp <= p->stamp) {
+		p->stamp = u->timeStamp > p->stamp ? u->timeStamp : p->stamp;
+		return;
+	}
+	span = u->timeStamp - since;
+	if (span > PERIOD_MAX_US)
+		span = PERIOD_MAX_US;
+	if (!m->process.end_ns)
+		m->process.begin_ns = monotonic(u->timeStamp - span, real_ns, mono_ns);
+	m->process.end_ns = monotonic(u->timeStamp, real_ns, mono_ns);
+	m->process.busy_ns += span * 10u * (u->smUtil < 100 ? u->smUtil : 100);
+	m->process.memory_ns += span * 10u * (u->memUtil < 100 ? u->memUtil : 100);
+	p->stamp = u->timeStamp;
+}
+
+static void read_utilisation(struct sample *s, unsigned int device)
+{
+	static nvmlProcessUtilizationSample_t u[SAMPLES];
+	struct sample_gpu *g = &s->gpu[device];
+	unsigned int n = SAMPLES;
+	uint64_t real, mono;
+	nvmlReturn_t r = s->nvml->nvmlDeviceGetProcessUtilization(g->device, u, &n, g->last_seen);
+
+	real = clock_ns(CLOCK_REALTIME);
+	mono = sample_now();
+	/* Nothing new is NOT_FOUND. */
+	if (r != NVML_SUCCESS || is_gone(s, r))
+		return;
+	n = n < SAMPLES ? n : SAMPLES;
+	qsort(u, n, sizeof(*u), by_stamp);
+	for (unsigned int i = 0; i < n; i++) {
+		/* Some drivers fill the rest of the array with nothing. */
+		struct sample_process *p = u[i].timeStamp ? find(s, device, u[i].pid) : NULL;
+
+		if (p)
+			use(p, &u[i], real, mono);
+		if (u[i].timeStamp > g->last_seen)
+			g->last_seen = u[i].timeStamp;
+	}
+}
+
+int sample_round(struct sample *s)
+{
+	s->out_n = 0;
+	s->round++;
+	for (unsigned int d = 0; d < s->nvml->device_n && !s->lost; d++) {
+		struct sample_gpu *g = &s->gpu[d];
+
+		read_utilisation(s, d);
+		read_memory(s, d);
+		forget(s, g);
+		for (unsigned int i = 0; i < g->n; i++)
+			*add(s, HEALTH_PROCESS, d) = g->process[i].msg;
+	}
+	add(s, HEALTH_ROUND, 0);
+	return s->lost ? -1 : 0;
+}
+
+static unsigned int index_of(const struct sample *s, nvmlDevice_t device)
+{
+	unsigned int i = 0;
+
+	while (i + 1 < s->nvml->device_n && s->gpu[i].device != device)
+		i++;
+	return i;
+}
+
+bool sample_wait(struct sample *s, unsigned int ms)
+{
+	const struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000};
+	nvmlEventData_t e = {0};
+	struct health_msg *m;
+	nvmlReturn_t r;
+
+	s->out_n = 0;
+	if (!s->events) {
+		nanosleep(&t, NULL);
+		return false;
+	}
+	r = s->nvml->nvmlEventSetWait_v2(s->events, &e, ms);
+	if (r != NVML_SUCCESS && r != NVML_ERROR_TIMEOUT) {
+		/* It would answer at once, again and again. */
+		s->nvml->nvmlEventSetFree(s->events);
+		s->events = NULL;
+		nanosleep(&t, NULL);
+	}
+	if (r != NVML_SUCCESS || !(e.eventType & nvmlEventTypeXidCriticalError))
+		return false;
+	m = add(s, HEALTH_XID, index_of(s, e.device));
+	m->code = (uint32_t)e.eventData;
+	return true;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What the GPUs and their processes do, as records for pvgpud. */
+#ifndef PVGPU_HEALTH_SAMPLE_H
+#define PVGPU_HEALTH_SAMPLE_H
+
+#include "xen-pvgpu-back/health/health.h"
+#include "xen-pvgpu-back/health/nvml.h"
+
+#define SAMPLE_PROCESSES 512u /* of a GPU; more are not looked at */
+
+struct sample_process {
+	unsigned int pid;
+	unsigned int round;    /* the last one in which it was there */
+	uint64_t stamp;        /* of its last utilisation sample, us of CLOCK_REALTIME */
+	struct health_msg msg; /* of this round */
+};
+
+struct sample_gpu {
+	nvmlDevice_t device;
+	unsigned long long last_seen;
+	unsigned int n;
+	struct sample_process process[SAMPLE_PROCESSES];
+};
+
+struct sample {
+	struct nvml *nvml;
+	unsigned int round;
+	bool lost; /* a GPU does not answer any more: start anew */
+	nvmlReturn_t why;
+	nvmlEventSet_t events;  /* NULL: the library has none */
+	struct sample_gpu *gpu; /* nvml->device_n of them */
+	struct health_msg *out; /* the round */
+	unsigned int out_n, out_cap;
+};
+
+/* 0, or -1 with a reason. */
+int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap);
+/* One round into s->out, HEALTH_ROUND last; -1: a GPU is gone, why in s->why. */
+int sample_round(struct sample *s);
+/* Wait up to so many ms for an Xid; true: s->out has it. */
+bool sample_wait(struct sample *s, unsigned int ms);
+uint64_t sample_now(void);
+
+#endif
