@@ -90,6 +90,8 @@ void gate_keep_closed(struct gate *g, bool on);
 uint64_t gate_closing_since(const struct gate *g);
 /* How long it has been open, up to now. */
 uint64_t gate_open_time(const struct gate *g);
+/* For how long the worker may have used the GPU, drains included (entitle.h). */
+uint64_t gate_granted_time(const struct gate *g);
 bool gate_is_open(const struct gate *g);
 
 #endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Drives the scheduling library for one GPU: schedule_think() after every bell, at the timer, and
+ * after every change: charge what has passed, take what workers report, decide, hand over, set the
+ * timer for what is next.
+ *
+ * Charging. As long as the holder's flags are exact (others want the GPU, or its share is limited)
+ * wall time is charged: to the holder while it has work, and to those whose work has not drained
+ * since the grant was taken from them, in equal parts, as the GPU serves them. While a vGPU has the
+ * GPU for itself nobody looks, and what its workers report to have used is charged, at most the
+ * time that has passed.
+ *
+ * Hand-over. The holder's gates are closed; the next one's open when what the holder said to have
+ * in flight is about done (corrected by how right it was before), or when it says that it is.
+ * Exclusive pools wait until it says so.
+ */
+#include "xen-pvgpu-back/daemon/schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/schedule_state.h"
+
+#define DRAIN_NS        30000000u /* waited for a holder to drain, where work of two may overlap */
+#define COST_MIN_NS     20000u    /* of a hand-over: the GPU changes contexts */
+#define COST_MAX_NS     2000000u
+#define INFLIGHT_MIN_NS 100000u
+#define SOON_NS         10000u
+#define ALONE_NS        20000000u /* most in flight of one who is alone */
+#define SAMPLE_NS       50000u    /* less in flight says nothing of how right it was */
+
+void schedule_set_tail(struct seat *t, bool tail)
+{
+	if (tail && !t->tail)
+		TAILQ_INSERT_TAIL(&t->s->tails, t, tail_link);
+	else if (!tail && t->tail)
+		TAILQ_REMOVE(&t->s->tails, t, tail_link);
+	t->tail = tail;
+}
+
+/* ---- charging ---- */
+
+static void charge_one(struct seat *t, uint64_t ns, uint64_t now)
+{
+	if (ns)
+		sched_charge(t->v, ns, now);
+}
+
+/* What the holder has done while nobody looked. */
+static void charge_alone(struct seat *t, uint64_t passed, uint64_t now)
+{
+	uint64_t ns;
+
+	t->budget_ns += passed;
+	ns = t->alone_ns < t->budget_ns ? t->alone_ns : t->budget_ns;
+	t->alone_ns -= ns;
+	t->budget_ns -= ns;
+	charge_one(t, ns, now);
+}
+
+/* Wall time from when all was last charged. */
+static void charge(struct schedule *s, uint64_t now)
+{
+	struct seat *t, *h = s->holder;
+	uint64_t passed = now - s->charged_at;
+	unsigned int n = h && s->exact && h->on_gpu;
+
+	s->charged_at = now;
+	TAILQ_FOREACH(t, &s->tails, tail_link)
+	n++;
+	TAILQ_FOREACH(t, &s->tails, tail_link)
+	charge_one(t, passed / n, now);
+	if (h && s->exact && h->on_gpu)
+		charge_one(h, passed / n, now);
+	else if (h && !s->exact)
+		charge_alone(h, passed, now);
+}
+
+/*
+ * From now on the holder's flags are exact, and wall time is charged: what it has begun before and
+ * not reported yet is charged now.
+ */
+static void become_exact(struct schedule *s, uint64_t now)
+{
+	struct seat *t = s->holder;
+	struct gate *g;
+
+	if (!t || s->exact)
+		return;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		uint64_t since = g->last.oldest_ns;
+
+		if (since && since < now)
+			t->alone_ns += now - since;
+	}
+	charge_alone(t, 0, now);
+	t->alone_ns = t->budget_ns = 0;
+}
+
+/* ---- what workers say ---- */
+
+static void see_drained(struct schedule *s, struct seat *t, uint64_t now)
+{
+	uint64_t took = now - t->tail_since, ratio;
+
+	schedule_set_tail(t, false);
+	if (t->drain_ns >= SAMPLE_NS) {
+		ratio = took * 256 / t->drain_ns;
+		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
+		t->drain_q8 = (uint32_t)((t->drain_q8 * 3 + ratio) / 4);
+	}
+	if (t == s->leaving)
+		s->drained_at = now;
+}
+
+static void tell_wants(struct schedule *s, struct seat *t, bool wants, uint64_t now)
+{
+	if (wants == t->wants)
+		return;
+	if (!wants && t == s->holder && t->gate_n) {
+		/* While nobody looked it may have begun again. */
+		if (!s->exact)
+			return;
+		/* Nobody else wants it: it keeps the grant, and may begin again without a word,
+		 * but where time without work is to be told from time with. */
+		if (s->wanting == 1 && s->contended)
+			return;
+	}
+	t->wants = wants;
+	s->wanting += wants ? 1u : -1u;
+	sched_wants(t->v, wants, now);
+}
+
+static void look(struct schedule *s, struct seat *t, uint64_t now, uint64_t *at)
+{
+	bool wants = false, on_gpu = false, closing = false;
+	struct gate *g;
+	uint64_t when;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_take(g, now);
+	when = limits_run(t, now);
+	*at = when < *at ? when : *at;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		wants |= gate_wants(g);
+		on_gpu |= g->open && (gate_wants(g) || !g->last.drained);
+		closing |= g->closing;
+	}
+	t->on_gpu = on_gpu;
+	if (t->tail && !closing)
+		see_drained(s, t, now);
+	else if (closing && t != s->holder)
+		schedule_set_tail(t, true);
+	if (s->exact)
+		t->alone_ns = 0;
+	tell_wants(s, t, wants, now);
+}
+
+/* Those of whom something may have changed; at: when to look again, for rate limits. */
+static void look_around(struct schedule *s, uint64_t now, uint64_t *at)
+{
+	struct seat *t, *next;
+
+	if (s->holder)
+		look(s, s->holder, now, at);
+	for (t = TAILQ_FIRST(&s->tails); t; t = next) {
+		next = TAILQ_NEXT(t, tail_link);
+		look(s, t, now, at);
+	}
+	while ((t = TAILQ_FIRST(&s->looks))) {
+		TAILQ_REMOVE(&s->looks, t, look_link);
+		t->look = false;
+		if (t != s->holder)
+			look(s, t, now, at);
+	}
+	if (!s->limited)
+		return;
+	TAILQ_FOREACH(t, &s->seats, link)
+	{
+		if (t != s->holder && t->gate_n &&
+		    (t->throttled || t->commands.per_s || t->bytes.per_s))
+			look(s, t, now, at);
+	}
+}
+
+/* ---- the grant ---- */
+
+static void tell_holder(struct schedule *s)
+{
+	struct seat *t = s->holder;
+	unsigned int busy = 0;
+	bool learn;
+	uint64_t ns;
+	struct gate *g;
+
+	if (!t)
+		return;
+	learn = TAILQ_EMPTY(&s->tails);
+	TAILQ_FOREACH(g, &t->gates, link)
+	busy += g->last.wants;
+	ns = s->slice_ns / (busy ? busy : 1);
+	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_tell(g, s->exact, learn, s->exact ? ns : ALONE_NS);
+}
+
+static void learn_cost(struct schedule *s, uint64_t ns)
+{
+	ns += COST_MIN_NS;
+	if (ns > COST_MAX_NS)
+		ns = COST_MAX_NS;
+	s->cost_ns = (s->cost_ns * 15 + ns) / 16;
+}
+
+static void take_grant(struct schedule *s, uint64_t now)
+{
+	struct seat *t = s->holder;
+	uint64_t inflight = 0;
+	bool tail = false;
+	struct gate *g;
+
+	s->holder = NULL;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		inflight += g->last.inflight_ns < DRAIN_NS ? g->last.inflight_ns : DRAIN_NS;
+		gate_set_open(g, false, now);
+		tail |= g->closing;
+	}
+	schedule_set_tail(t, tail);
+	s->leaving = t;
+	t->tail_since = now;
+	t->drain_ns = inflight < DRAIN_NS ? inflight : DRAIN_NS;
+	s->drained_at = t->tail ? 0 : now;
+	inflight = t->drain_ns * t->drain_q8 / 256;
+	inflight = inflight < DRAIN_NS ? inflight : DRAIN_NS;
+	s->give_at = now + (inflight > s->cost_ns ? inflight - s->cost_ns : 0);
+	/* What it says to have in flight is nothing, but it has not drained: a moment. */
+	if (t->tail && s->give_at == now)
+		s->give_at = now + s->cost_ns;
+}
+
+static bool may_give(const struct schedule *s, uint64_t now)
+{
+	if (s->params.exclusive)
+		return TAILQ_EMPTY(&s->tails);
+	return !s->leaving || !s->leaving->tail || now >= s->give_at;
+}
+
+static void give_grant(struct schedule *s, struct seat *t, uint64_t now)
+{
+	struct gate *g;
+
+	if (s->leaving && s->leaving != t) {
+		s->handovers++;
+		learn_cost(s, (s->drained_at ? now - s->drained_at : 0) + s->late_ns);
+	}
+	s->leaving = NULL;
+	s->holder = t;
+	sched_granted(s->lib, t ? t->v : NULL, now);
+	if (!t)
+		return;
+	schedule_set_tail(t, false);
+	t->on_gpu = true;
+	tell_holder(s);
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_set_open(g, true, now);
+}
+
+/* The library reckons with another cost when it is another one. */
+static void tell_cost(struct schedule *s, uint64_t now)
+{
+	uint64_t d = s->cost_ns > s->told_ns ? s->cost_ns - s->told_ns : s->told_ns - s->cost_ns;
+
+	if (d * 8 < s->told_ns)
+		return;
+	s->told_ns = s->params.handover_ns = s->cost_ns;
+	sched_set(s->lib, &s->params, now);
+}
+
+static void decide(struct schedule *s, uint64_t now)
+{
+	struct sched_decision d;
+	struct seat *next;
+	bool exact;
+
+	sched_decide(s->lib, now, &d);
+	next = d.holder ? sched_owner(d.holder) : NULL;
+	exact = d.contended || d.again != SCHED_NEVER;
+	if (exact)
+		become_exact(s, now);
+	s->exact = exact;
+	s->contended = d.contended;
+	s->slice_ns = d.slice_ns;
+	s->again = d.again;
+	if (s->holder && next != s->holder)
+		take_grant(s, now);
+	if (!s->holder && (next || s->leaving) && may_give(s, now))
+		give_grant(s, next, now);
+	tell_holder(s);
+}
+
+/* ---- the timer ---- */
+
+static void arm(struct schedule *s, uint64_t at, uint64_t now)
+{
+	struct itimerspec t = {.it_value = {.tv_sec = (time_t)(at / 1000000000u),
+					    .tv_nsec = (long)(at % 1000000000u)}};
+
+	/* One that is set too early wakes once for nothing, which is cheaper than setting it each
+	 * time; one that is not needed any more, too. */
+	if (at == SCHED_NEVER || (s->armed > now && s->armed <= at))
+		return;
+	s->armed = at;
+	timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
+/* Vgpus that ring too often are not listened to for a moment. */
+static void unmute(struct schedule *s, uint64_t now, uint64_t *at)
+{
+	struct seat *t;
+	struct gate *g;
+
+	TAILQ_FOREACH(t, &s->seats, link)
+	{
+		bool over = now >= t->window_end;
+
+		if (!t->muted)
+			continue;
+		TAILQ_FOREACH(g, &t->gates, link)
+		{
+			if (over)
+				ev_io_start(s->loop, &g->io);
+			else
+				ev_io_stop(s->loop, &g->io);
+		}
+		t->muted = !over;
+		s->muted -= over;
+		if (!over && t->window_end < *at)
+			*at = t->window_end;
+	}
+}
+
+void schedule_think(struct schedule *s)
+{
+	uint64_t now = schedule_now(), at = SCHED_NEVER, next;
+
+	s->wakeups++;
+	charge(s, now);
+	look_around(s, now, &at);
+	if (s->muted)
+		unmute(s, now, &at);
+	if (!s->leaving || may_give(s, now)) {
+		tell_cost(s, now);
+		decide(s, now);
+	}
+	next = !s->leaving ? s->again : s->params.exclusive ? SCHED_NEVER : s->give_at;
+	at = next < at ? next : at;
+	/* Not before others have had their turn. */
+	arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
+}
+
+void schedule_look(struct seat *t)
+{
+	if (!t->look)
+		TAILQ_INSERT_TAIL(&t->s->looks, t, look_link);
+	t->look = true;
+	schedule_think(t->s);
+}
+
+static void on_timer(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct schedule *s = io->data;
+	uint64_t count, now = schedule_now(), late;
+
+	if (read(s->timer, &count, sizeof(count)) < 0)
+		return;
+	late = now > s->armed ? now - s->armed : 0;
+	late = late < COST_MAX_NS ? late : COST_MAX_NS;
+	s->late_ns = (s->late_ns * 15 + late) / 16;
+	s->armed = SCHED_NEVER;
+	schedule_think(s);
+}
+
+/* ---- schedules ---- */
+
+struct schedule *schedule_new(struct ev_loop *loop, const char *name, const struct sched_params *p)
+{
+	struct schedule *s = calloc(1, sizeof(*s));
+	uint64_t now = schedule_now();
+
+	if (!s)
+		return NULL;
+	s->loop = loop;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	s->params = *p;
+	s->cost_ns = s->told_ns = s->params.handover_ns = 2 * COST_MIN_NS;
+	s->armed = s->again = SCHED_NEVER;
+	s->charged_at = now;
+	TAILQ_INIT(&s->seats);
+	TAILQ_INIT(&s->tails);
+	TAILQ_INIT(&s->looks);
+	s->lib = sched_new(&s->params, now);
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (!s->lib || s->timer < 0) {
+		if (s->lib)
+			sched_free(s->lib);
+		if (s->timer >= 0)
+			close(s->timer);
+		free(s);
+		return NULL;
+	}
+	ev_io_init(&s->timer_io, on_timer, s->timer, EV_READ);
+	s->timer_io.data = s;
+	ev_io_start(loop, &s->timer_io);
+	return s;
+}
+
+void schedule_free(struct schedule *s)
+{
+	ev_io_stop(s->loop, &s->timer_io);
+	close(s->timer);
+	sched_free(s->lib);
+	free(s);
+}
+
+void schedule_set(struct schedule *s, const struct sched_params *p)
+{
+	uint64_t now = schedule_now();
+
+	charge(s, now);
+	s->params = *p;
+	s->params.handover_ns = s->cost_ns;
+	sched_set(s->lib, &s->params, now);
+	schedule_think(s);
+}
+
+struct sched_group *schedule_group_add(struct schedule *s, const struct sched_share *share)
+{
+	return sched_group_add(s->lib, share, s, schedule_now());
+}
+
+void schedule_group_set(struct schedule *s, struct sched_group *g, const struct sched_share *share)
+{
+	uint64_t now = schedule_now();
+
+	charge(s, now);
+	sched_group_set(g, share, now);
+	schedule_think(s);
+}
+
+void schedule_group_remove(struct schedule *s, struct sched_group *g)
+{
+	sched_group_remove(g, schedule_now());
+}
+
+uint64_t schedule_handover_ns(const struct schedule *s)
+{
+	return s->cost_ns;
+}
+
+uint64_t schedule_handovers(const struct schedule *s)
+{
+	return s->handovers;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* What gate.c, limits.c and schedule.c share, and nobody else sees. Times are CLOCK_MONOTONIC ns.
+ */
+#ifndef PVGPU_SCHEDULE_STATE_H
+#define PVGPU_SCHEDULE_STATE_H
+
+#include <sys/queue.h>
+
+#include "xen-pvgpu-back/daemon/entitle.h"
+#include "xen-pvgpu-back/daemon/schedule.h"
+#include "xen-pvgpu-back/sched/rate.h"
+
+/* One of a vGPU's rate limits, spread over its sessions. */
+struct limit {
+	struct rate rate;
+	uint64_t per_s, burst; /* 0: none */
+};
+
+struct gate {
+	TAILQ_ENTRY(gate) link;
+	struct seat *seat;
+	struct pvgpu_gate *word;       /* ours; the worker cannot write it */
+	struct pvgpu_gate_report *far; /* the worker's: only gate_take() and gate_report() look */
+	int to_worker, to_pvgpud;
+	ev_io io;
+	struct pvgpu_gate_report last; /* as last taken */
+	struct entitle entitle;
+	uint64_t taken_at;
+	bool adopted;             /* what its first report counts was counted before */
+	bool open, kept;          /* kept: closed whatever the seat is granted */
+	bool closing;             /* closed, and not known to have drained */
+	uint64_t closed_at;       /* while closing */
+	uint64_t opened_at;       /* while open */
+	uint64_t open_ns;         /* before opened_at */
+	uint64_t commands, bytes; /* allowed, as the word says */
+};
+
+struct seat {
+	TAILQ_ENTRY(seat) link;
+	struct schedule *s;
+	struct sched_vgpu *v;
+	struct seat_policy policy;
+	TAILQ_HEAD(, gate) gates;
+	unsigned int gate_n;
+	bool wants;  /* as the library was told */
+	bool on_gpu; /* has work there, as last known, while it holds the grant */
+	bool tail;   /* the grant was taken from it and its work has not drained: in s->tails */
+	TAILQ_ENTRY(seat) tail_link, look_link;
+	bool look; /* a worker of it has rung: in s->looks */
+	uint64_t tail_since;
+	uint64_t drain_ns;  /* that it said it needs, when the grant was taken */
+	uint32_t drain_q8;  /* what it has needed, by what it said: 256 is 1 */
+	uint64_t budget_ns; /* wall time that may yet be charged for what it has done alone */
+	uint64_t alone_ns;  /* GPU time reported and not charged yet */
+	struct limit commands, bytes;
+	bool throttled;
+	uint64_t throttled_at;
+	struct seat_stats base;  /* of before, and counted here */
+	struct sched_stats seen; /* the library's, as last added to base */
+	unsigned int bells;      /* in the window */
+	uint64_t window_end;
+	bool muted;
+};
+
+struct schedule {
+	struct ev_loop *loop;
+	char name[40];
+	struct sched_params params;
+	struct sched *lib;
+	int timer;
+	ev_io timer_io;
+	TAILQ_HEAD(, seat) seats, tails, looks;
+	unsigned int limited, muted; /* seats with rate limits; not listened to */
+	unsigned int wanting;        /* seats of which the library knows that they want */
+	struct seat *holder;         /* its gates are open */
+	struct seat *leaving;        /* was it; the next waits for it to drain */
+	uint64_t give_at;            /* when that is about done */
+	uint64_t drained_at;         /* 0: not yet */
+	bool exact;     /* the holder keeps its flags exact: others want, or its share is limited */
+	bool contended; /* as decided */
+	uint64_t slice_ns;
+	uint64_t charged_at; /* up to then everything is charged */
+	uint64_t again;      /* as decided */
+	uint64_t armed;      /* the timer; SCHED_NEVER: not */
+	uint64_t late_ns;    /* how late the timer is, averaged */
+	uint64_t cost_ns;    /* of a hand-over, averaged */
+	uint64_t told_ns;    /* of that, the library */
+	uint64_t handovers, wakeups;
+};
+
+uint64_t schedule_now(void);
+
+/* gate.c */
+/* Copy the report, count what has grown. */
+void gate_take(struct gate *g, uint64_t now);
+void gate_set_open(struct gate *g, bool open, uint64_t now);
+void gate_ring(struct gate *g);
+/* Set the words that hold while it has the grant; rings when the worker has to look. */
+void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
+/* Has it work that it may do if it gets the grant? */
+bool gate_wants(const struct gate *g);
+
+/* limits.c */
+void limits_set(struct seat *t, uint64_t now);
+void limits_join(struct gate *g, uint64_t now);
+/* An adopted worker's counts begin there. */
+void limits_based(struct gate *g, const struct pvgpu_gate_report *r);
+/* Give what there is to those that have used up theirs. When to look again. */
+uint64_t limits_run(struct seat *t, uint64_t now);
+bool limits_used_up(const struct gate *g);
+
+/* schedule.c: something has happened */
+void schedule_think(struct schedule *s);
+/* And this one's workers are to be looked at. */
+void schedule_look(struct seat *t);
+void schedule_set_tail(struct seat *t, bool tail);
+
+#endif

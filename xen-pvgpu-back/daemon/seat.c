@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* A vGPU's seat in a schedule: policy, statistics, moves. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/schedule_state.h"
+
+/* The library's counters go to our own, which outlive a move to another pool. */
+static void take_stats(struct seat *t, uint64_t now)
+{
+	struct sched_stats n, *was = &t->seen;
+
+	sched_stats(t->v, now, &n);
+	t->base.gpu_ns += n.used_ns - was->used_ns;
+	/* What its maximum held back is no waiting for others. */
+	t->base.wait_ns += (n.waited_ns - n.capped_ns) - (was->waited_ns - was->capped_ns);
+	t->base.throttled_ns += n.capped_ns - was->capped_ns;
+	t->base.slices += n.slices - was->slices;
+	if (n.longest_wait_ns > t->base.longest_wait_ns)
+		t->base.longest_wait_ns = n.longest_wait_ns;
+	*was = n;
+}
+
+static struct sched_vgpu *enlist(struct seat *t, struct schedule *s, struct sched_group *group,
+				 uint64_t now)
+{
+	return sched_add(s->lib, group, &t->policy.share, t, now);
+}
+
+static bool limited(const struct seat *t)
+{
+	return t->commands.per_s || t->bytes.per_s;
+}
+
+static void join(struct seat *t, struct schedule *s, struct sched_vgpu *v)
+{
+	t->v = v;
+	t->s = s;
+	t->seen = (struct sched_stats){0};
+	s->limited += limited(t);
+	TAILQ_INSERT_TAIL(&s->seats, t, link);
+}
+
+static void leave(struct seat *t, uint64_t now)
+{
+	struct schedule *s = t->s;
+
+	take_stats(t, now);
+	if (t == s->holder)
+		s->holder = NULL;
+	if (t == s->leaving)
+		s->leaving = NULL;
+	if (t->look)
+		TAILQ_REMOVE(&s->looks, t, look_link);
+	schedule_set_tail(t, false);
+	s->wanting -= t->wants;
+	s->limited -= limited(t);
+	s->muted -= t->muted;
+	t->wants = t->on_gpu = t->look = t->muted = false;
+	TAILQ_REMOVE(&s->seats, t, link);
+	sched_remove(t->v, now);
+}
+
+struct seat *seat_new(struct schedule *s, struct sched_group *group, const struct seat_policy *p)
+{
+	struct seat *t = calloc(1, sizeof(*t));
+	uint64_t now = schedule_now();
+	struct sched_vgpu *v;
+
+	if (!t)
+		return NULL;
+	TAILQ_INIT(&t->gates);
+	t->policy = *p;
+	t->drain_q8 = 256;
+	limits_set(t, now);
+	v = enlist(t, s, group, now);
+	if (v) {
+		join(t, s, v);
+		return t;
+	}
+	free(t);
+	return NULL;
+}
+
+void seat_free(struct seat *t)
+{
+	struct schedule *s = t->s;
+
+	schedule_think(s);
+	leave(t, schedule_now());
+	free(t);
+	schedule_think(s);
+}
+
+void seat_set(struct seat *t, const struct seat_policy *p)
+{
+	uint64_t now;
+	struct gate *g;
+
+	schedule_think(t->s); /* what has passed is charged by the old share */
+	now = schedule_now();
+	t->policy = *p;
+	sched_set_share(t->v, &p->share, now);
+	t->s->limited -= limited(t);
+	limits_set(t, now);
+	t->s->limited += limited(t);
+	limits_run(t, now);
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		__atomic_store_n(&g->word->depth, p->depth, __ATOMIC_SEQ_CST);
+		if (g->last.sleeps)
+			gate_ring(g);
+	}
+	schedule_think(t->s);
+}
+
+void seat_group(struct seat *t, struct sched_group *group)
+{
+	schedule_think(t->s);
+	sched_move(t->v, group, schedule_now());
+	schedule_think(t->s);
+}
+
+int seat_move(struct seat *t, struct schedule *to, struct sched_group *group)
+{
+	struct schedule *from = t->s;
+	struct sched_vgpu *v;
+	uint64_t now;
+
+	schedule_think(from);
+	now = schedule_now();
+	v = enlist(t, to, group, now);
+	if (!v)
+		return -ENOMEM;
+	leave(t, now);
+	join(t, to, v);
+	schedule_think(from);
+	return 0;
+}
+
+void seat_charge(struct seat *t, uint64_t ns)
+{
+	sched_charge(t->v, ns, schedule_now());
+	schedule_think(t->s);
+}
+
+void seat_stats(struct seat *t, struct seat_stats *out)
+{
+	uint64_t now;
+	struct gate *g;
+
+	schedule_look(t);
+	now = schedule_now();
+	take_stats(t, now);
+	*out = t->base;
+	if (t->throttled)
+		out->throttled_ns += now - t->throttled_at;
+	out->inflight_ns = 0;
+	TAILQ_FOREACH(g, &t->gates, link)
+	out->inflight_ns += g->last.inflight_ns < 1000000000000u ? g->last.inflight_ns : 0;
+}
+
+void seat_restore(struct seat *t, const struct seat_stats *before)
+{
+	t->base.gpu_ns += before->gpu_ns;
+	t->base.wait_ns += before->wait_ns;
+	t->base.throttled_ns += before->throttled_ns;
+	t->base.copy_bytes += before->copy_bytes;
+	t->base.launches += before->launches;
+	t->base.commands += before->commands;
+	t->base.slices += before->slices;
+}
