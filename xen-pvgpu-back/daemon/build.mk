@@ -11,6 +11,11 @@ LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 UNIT += $(addprefix $(B)/unit/,ledger_test config_test local_check_test xenbus_test)
 $(B)/unit/ledger_test: $(call obj,tests/unit/ledger_test.c xen-pvgpu-back/daemon/ledger.c)
 LDLIBS_ledger_test = $(CHECK_LIBS)
+# xenstore's events, with vGPUs that the test counts looks at.
+UNIT += $(B)/unit/xenbus_events_test
+$(B)/unit/xenbus_events_test: $(call obj,tests/unit/xenbus_events_test.c tests/unit/fake_xenstore.c \
+	$(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_store.c xenbus_rules.c)) $$(KEYS_OBJS)
+LDLIBS_xenbus_events_test = $(CHECK_LIBS) -lev
 $(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/log.c \
 	xen-pvgpu-back/link/local_check.c)
 LDLIBS_config_test = $(CHECK_LIBS) -linih

@@ -136,16 +136,14 @@ static void rescan_guest(struct xenbus *b, uint32_t domid)
 	free(names);
 }
 
+/* Finds new ones only: those that are known are marked by their own events. */
 static void rescan(struct xenbus *b)
 {
 	unsigned int n, domid;
-	struct xen_vgpu *x;
 	char **names;
 	int end;
 
 	b->rescan = false;
-	TAILQ_FOREACH(x, &b->vgpus, link)
-	x->dirty = true;
 	if (xenbus_list(b, b->dir, &names, &n) < 0)
 		return;
 	for (unsigned int i = 0; i < n; i++) {
