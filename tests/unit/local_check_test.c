@@ -141,6 +141,14 @@ static const struct {
 	{PVGPU_SUP_STATE, 0, CHECK_SERVING, -EPROTO},
 	{PVGPU_SUP_ENDED, PVGPU_END_FAILED, CHECK_STARTING, 0},
 	{PVGPU_SUP_ENDED, PVGPU_ENDS, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_ENDED, PVGPU_END_FAILED, CHECK_CANARY, 0},
+	{PVGPU_SUP_CANARIED, 0, CHECK_CANARY, 0},
+	{PVGPU_SUP_CANARIED, 1000, CHECK_CANARY, 0},
+	{PVGPU_SUP_CANARIED, 10000, CHECK_CANARY, -EPROTO},
+	{PVGPU_SUP_CANARIED, 0, CHECK_SPARE, -EPROTO},
+	{PVGPU_SUP_CANARIED, 0, CHECK_SERVING, -EPROTO},
+	{PVGPU_SUP_LEASE, 1, CHECK_CANARY, -EPROTO},
+	{PVGPU_SUP_CANARY, 0, CHECK_SPARE, -EPROTO},
 	{PVGPU_SUP_CHUNKED, 0, CHECK_SERVING, 0},
 	{PVGPU_SUP_CHUNKED, 4095, CHECK_SERVING, 0},
 	{PVGPU_SUP_CHUNKED, 4096, CHECK_SERVING, -EPROTO},
@@ -167,6 +175,22 @@ START_TEST(words_of_workers)
 		ck_assert_uint_eq(strnlen(m.reason, sizeof(m.reason)), sizeof(m.reason) - 1);
 	ck_assert_int_eq(check_from_worker(&m, sizeof(m) - 1, words[_i].state, reason), -EPROTO);
 	ck_assert_int_eq(check_from_worker(&m, sizeof(m) + 1, words[_i].state, reason), -EPROTO);
+}
+END_TEST
+
+/* What its kernels did: a result, and whose fault it was. */
+START_TEST(last_words_of_workers)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_ENDED, .b = 700};
+
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), 0);
+	m.c = 1;
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), 0);
+	m.c = 2;
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), -EPROTO);
+	m.c = 0;
+	m.b = UINT64_MAX;
+	ck_assert_int_eq(check_from_worker(&m, sizeof(m), CHECK_SERVING, reason), -EPROTO);
 }
 END_TEST
 
@@ -201,6 +225,10 @@ START_TEST(words_of_pvgpud)
 	m.head.kind = PVGPU_SUP_LEASED;
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 0, reason), 0);
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 1, reason), -EPROTO);
+	m.head.kind = PVGPU_SUP_CANARY;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), none, 0, reason), 0);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), none, 1, reason), -EPROTO);
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 0, reason), -EPROTO);
 	m.head.kind = PVGPU_SUP_LOG;
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 1, reason), 0);
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m.head), local, 0, reason), -EPROTO);
@@ -343,6 +371,7 @@ int main(void)
 	tcase_add_loop_test(t, chunk_requests, 0, (int)(sizeof(chunks) / sizeof(chunks[0])));
 	tcase_add_test(t, chunk_files);
 	tcase_add_loop_test(t, words_of_workers, 0, (int)(sizeof(words) / sizeof(words[0])));
+	tcase_add_test(t, last_words_of_workers);
 	tcase_add_test(t, words_of_pvgpud);
 	tcase_add_loop_test(t, words_on_the_xen_link, 0,
 			    (int)(sizeof(xen_words) / sizeof(xen_words[0])));

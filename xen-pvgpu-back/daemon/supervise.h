@@ -44,7 +44,9 @@ enum pvgpu_sup_kind {
 			       * grants of its chunks that are mapped */
 	PVGPU_SUP_DRAIN = 8,  /* pvgpud: the guest may finish for a ms, then end the session; again:
 				 a new time */
-	PVGPU_SUP_ENDED = 9,  /* worker: about to exit; reason says why; a = enum pvgpu_end */
+	PVGPU_SUP_ENDED = 9,  /* worker: about to exit; reason says why; a = enum pvgpu_end;
+			       * b = the first CUresult that spoilt a context, 0: none; c = 1: it
+			       * is the GPU's fault, not the kernel's */
 	PVGPU_SUP_MEMINFO = 10, /* worker asks / pvgpud answers, and tells unasked when it has
 				 * changed: a = total (quota), b = free bytes of the vGPU, c = what
 				 * this session has leased in b's reckoning */
@@ -62,7 +64,7 @@ enum pvgpu_sup_kind {
 	PVGPU_SUP_CANARY = 17,       /* pvgpud to a spare: run a small kernel and check its result,
 				      * within a ms */
 	PVGPU_SUP_CANARIED = 18,     /* worker: a = 0, or the CUresult, or 1000 for a wrong result;
-				      * it exits */
+				      * b = microseconds that it took; reason; it exits */
 };
 
 enum pvgpu_end {

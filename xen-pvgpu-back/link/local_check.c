@@ -14,6 +14,7 @@
 #define CHUNK_MAX        (1ull << 30) /* PVGPU_CHUNK_MAX of the protocol */
 #define CHUNK_UNIT       4096ull
 #define ERRNO_MAX        4095u
+#define RESULT_MAX       9999u /* of a CUresult, and more */
 
 #define REFUSE(err, ...) (snprintf(reason, CHECK_REASON, __VA_ARGS__), -(err))
 
@@ -129,8 +130,11 @@ static const struct row from_worker[] = {
 	{PVGPU_SUP_STATE, IN(CHECK_ADOPTING), "STATE"},
 	{PVGPU_SUP_MEMINFO, IN(CHECK_SERVING), "MEMINFO"},
 	{PVGPU_SUP_CHUNKED, IN(CHECK_SERVING), "CHUNKED"},
+	{PVGPU_SUP_CANARIED, IN(CHECK_CANARY), "CANARIED"},
 	{PVGPU_SUP_ENDED,
-	 IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_SERVING) | IN(CHECK_ADOPTING), "ENDED"},
+	 IN(CHECK_STARTING) | IN(CHECK_SPARE) | IN(CHECK_CANARY) | IN(CHECK_SERVING) |
+		 IN(CHECK_ADOPTING),
+	 "ENDED"},
 };
 
 int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
@@ -151,6 +155,9 @@ int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state s
 	make_printable(m->reason, sizeof(m->reason));
 	if (m->kind == PVGPU_SUP_ENDED && m->a >= PVGPU_ENDS)
 		return REFUSE(EPROTO, "ENDED with cause %" PRIu64, m->a);
+	if ((m->kind == PVGPU_SUP_ENDED && (m->b > RESULT_MAX || m->c > 1)) ||
+	    (m->kind == PVGPU_SUP_CANARIED && m->a > RESULT_MAX))
+		return REFUSE(EPROTO, "%s with a result that is none", r->name);
 	if (m->kind == PVGPU_SUP_CHUNKED && m->a > ERRNO_MAX)
 		return REFUSE(EPROTO, "CHUNKED with error %" PRIu64, m->a);
 	if ((m->kind == PVGPU_SUP_LEASE || m->kind == PVGPU_SUP_RETURN) && !m->a)
@@ -190,6 +197,7 @@ static const struct {
 	{PVGPU_SUP_CHUNK_ADD, IN(CHECK_XEN_SESSION), 1},
 	{PVGPU_SUP_CHUNK_REMOVE, IN(CHECK_XEN_SESSION), 0},
 	{PVGPU_SUP_CLOSE, IN(CHECK_XEN_SESSION), 0},
+	{PVGPU_SUP_CANARY, IN(CHECK_NOTHING_YET), 0},
 };
 
 int check_from_daemon(void *msg, size_t len, enum check_serves serves, unsigned int fds,

@@ -36,7 +36,14 @@ int check_chunk(const struct pvgpu_local_chunk *m, size_t len, unsigned int fds,
 int check_chunk_fd(int fd, uint64_t size, char reason[CHECK_REASON]);
 
 /* A worker's message, in the state that pvgpud has it in. */
-enum check_worker_state { CHECK_STARTING, CHECK_ADOPTING, CHECK_SPARE, CHECK_SERVING, CHECK_ENDED };
+enum check_worker_state {
+	CHECK_STARTING,
+	CHECK_ADOPTING,
+	CHECK_SPARE,
+	CHECK_CANARY, /* a spare that was told to run the canary */
+	CHECK_SERVING,
+	CHECK_ENDED
+};
 int check_from_worker(struct pvgpu_sup *m, size_t len, enum check_worker_state state,
 		      char reason[CHECK_REASON]);
 /* pvgpud's message to a worker, by what the worker serves. len is of the message. */

@@ -65,10 +65,30 @@ bool result_is_sticky(int r)
 	}
 }
 
+/* No kernel does that, whatever it does. */
+static bool is_hardware(int r)
+{
+	return r == CUDA_ERROR_ECC_UNCORRECTABLE || r == CUDA_ERROR_NVLINK_UNCORRECTABLE ||
+	       r == CUDA_ERROR_CONTAINED || r == CUDA_ERROR_DEVICE_UNAVAILABLE;
+}
+
 int ctx_result(struct ctx *c, int r)
 {
-	if (result_is_sticky(r))
+	const bool sticky = result_is_sticky(r);
+	int none = 0;
+
+	if (sticky)
 		atomic_store(&c->sticky, r);
+	if (sticky || is_hardware(r))
+		atomic_compare_exchange_strong(&c->o.gpu->fault, &none, r);
+	return r;
+}
+
+int gpu_fault(const struct gpu *g, bool *hardware)
+{
+	int r = g ? atomic_load(&g->fault) : 0;
+
+	*hardware = is_hardware(r);
 	return r;
 }
 

@@ -16,14 +16,20 @@
 
 #define AT_ONCE 16 /* messages taken before the guest gets its turn */
 
+int control_tell(struct worker *w, struct pvgpu_sup *m, const char *reason)
+{
+	m->session = w->info.session;
+	memcpy(m->vgpu, w->info.vgpu, sizeof(m->vgpu));
+	if (reason)
+		snprintf(m->reason, sizeof(m->reason), "%s", reason);
+	return msg_send(PVGPU_SUP_CONTROL_FD, m, sizeof(*m), NULL, 0);
+}
+
 int control_say(struct worker *w, uint32_t kind, uint64_t a, uint64_t b, const char *reason)
 {
-	struct pvgpu_sup m = {.kind = kind, .a = a, .b = b, .session = w->info.session};
+	struct pvgpu_sup m = {.kind = kind, .a = a, .b = b};
 
-	memcpy(m.vgpu, w->info.vgpu, sizeof(m.vgpu));
-	if (reason)
-		snprintf(m.reason, sizeof(m.reason), "%s", reason);
-	return msg_send(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), NULL, 0);
+	return control_tell(w, &m, reason);
 }
 
 static void drain(struct worker *w, uint64_t grace_ms)
@@ -91,7 +97,6 @@ void control_read(struct worker *w)
 		;
 }
 
-/* 0; 1: pvgpud is gone; -1: it sent something else (logged). */
 int control_wait_assign(struct worker *w, struct pvgpu_sup_assign *m, int *fds, unsigned int *n)
 {
 	struct pollfd p = {.fd = PVGPU_SUP_CONTROL_FD, .events = POLLIN};
@@ -105,12 +110,15 @@ int control_wait_assign(struct worker *w, struct pvgpu_sup_assign *m, int *fds, 
 		r = msg_recv(PVGPU_SUP_CONTROL_FD, m, sizeof(*m), PVGPU_SUP_FDS, &in);
 	} while (r == -EAGAIN);
 	if (r <= 0)
-		return 1;
+		return CONTROL_LEAVE;
 	r = check_from_daemon(m, in.len, CHECK_NOTHING_YET, in.n, reason);
 	if (r == 0 && m->head.kind != PVGPU_SUP_ASSIGN) {
 		/* A spare worker that is told to drain, or of memory, has nothing to do. */
 		msg_close_fds(&in);
-		return m->head.kind == PVGPU_SUP_DRAIN ? 1 : control_wait_assign(w, m, fds, n);
+		if (m->head.kind == PVGPU_SUP_CANARY)
+			return CONTROL_CANARY;
+		return m->head.kind == PVGPU_SUP_DRAIN ? CONTROL_LEAVE
+						       : control_wait_assign(w, m, fds, n);
 	}
 	if (r < 0) {
 		msg_close_fds(&in);

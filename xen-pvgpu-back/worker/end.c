@@ -81,11 +81,21 @@ static void start_watchdog(struct worker *w)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+void end_tell(struct worker *w, int end, const char *reason)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_ENDED, .a = (uint64_t)end};
+	bool hardware;
+
+	m.b = (uint64_t)gpu_fault(w->gpu, &hardware);
+	m.c = hardware;
+	control_tell(w, &m, reason);
+}
+
 void end_process(struct worker *w)
 {
 	start_watchdog(w);
 	link_say_ended(w, w->end, w->end_reason);
-	control_say(w, PVGPU_SUP_ENDED, (uint64_t)w->end, 0, w->end_reason);
+	end_tell(w, w->end, w->end_reason);
 	lease_ended(w);
 	gpu_shutdown(w);
 	/* No atexit handlers: libcuda's may hang, and nothing is left for them to do. */

@@ -166,7 +166,14 @@ void send_wait_end(struct worker *w);
 
 /* control.c: pvgpud's socket, decoding thread */
 int control_say(struct worker *w, uint32_t kind, uint64_t a, uint64_t b, const char *reason);
+/* The same, of a message that has more in it. */
+int control_tell(struct worker *w, struct pvgpu_sup *m, const char *reason);
 void control_read(struct worker *w); /* all that has come; notices the hang-up */
+/*
+ * A spare's wait: 0: a session; CONTROL_CANARY: m->head is that; CONTROL_LEAVE: pvgpud is gone or
+ * does not need it; -1: pvgpud sent something else (logged).
+ */
+enum { CONTROL_LEAVE = 1, CONTROL_CANARY };
 int control_wait_assign(struct worker *w, struct pvgpu_sup_assign *m, int *fds, unsigned int *n);
 
 /* adopt.c */
@@ -199,6 +206,8 @@ static inline bool has_ended(const struct worker *w)
 {
 	return atomic_load_explicit(&w->ended, memory_order_acquire);
 }
+/* Tell pvgpud why the session is over, and what its kernels did. */
+void end_tell(struct worker *w, int end, const char *reason);
 void end_process(struct worker *w) __attribute__((noreturn));
 
 #endif

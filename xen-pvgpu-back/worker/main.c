@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/worker/canary.h"
 #include "xen-pvgpu-back/worker/gpu.h"
 
 #ifndef PVGPU_VERSION
@@ -146,7 +147,7 @@ static int check_fds(struct worker *w)
 static int fail(struct worker *w, const char *reason)
 {
 	worker_log(w, "%s", reason);
-	control_say(w, PVGPU_SUP_ENDED, PVGPU_END_FAILED, 0, reason);
+	end_tell(w, PVGPU_END_FAILED, reason);
 	return 1;
 }
 
@@ -171,6 +172,20 @@ static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
 	w->started_ms = boottime_ms();
 }
 
+/* The GPU is in doubt, and what hangs there hangs this process: pvgpud ends it, and if that is gone
+ * the alarm does. */
+static int check_gpu(struct worker *w, const struct pvgpu_sup *m)
+{
+	uint64_t begin = pvgpu_poll_now();
+	char reason[128] = "";
+	int r;
+
+	alarm(m->a < 3600000 ? (unsigned int)(m->a / 1000) + 1 : 3600);
+	r = canary_run(&w->far, w->opt.id, reason, sizeof(reason));
+	control_say(w, PVGPU_SUP_CANARIED, (uint64_t)r, (pvgpu_poll_now() - begin) / 1000, reason);
+	return 0;
+}
+
 static int serve(struct worker *w)
 {
 	struct pvgpu_sup_assign m;
@@ -179,10 +194,10 @@ static int serve(struct worker *w)
 	unsigned int n;
 	int r = control_wait_assign(w, &m, fds, &n);
 
-	if (r > 0)
-		return 0; /* pvgpud is gone, or does not need this spare */
-	if (r < 0)
-		return 1;
+	if (r == CONTROL_CANARY)
+		return check_gpu(w, &m.head);
+	if (r)
+		return r < 0;
 	take_info(w, &m);
 	lease_init(w, w->info.quota);
 	if (link_take(w, &m, fds, n, reason, sizeof(reason)) < 0 ||

@@ -511,6 +511,7 @@ struct gpu {
 	uint32_t version; /* of the protocol, once session_hello has settled it */
 	bool settled;     /* something has been made: the windows stay where they are */
 	atomic_int deferred;
+	atomic_int fault; /* the first device fault of any context */
 	atomic_bool ended;
 	uint64_t op_serial; /* operations issued on any stream */
 	uint32_t primaries; /* times that the primary context is retained; side lane */

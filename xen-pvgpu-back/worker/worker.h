@@ -96,6 +96,9 @@ int gpu_kicked(struct worker *w);
 int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size);
 int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size);
 void gpu_shutdown(struct worker *w);
+/* The first result that spoilt a context, 0: none; *hardware: the GPU is at fault, not a kernel.
+ * Any thread; NULL: there is no GPU yet. */
+int gpu_fault(const struct gpu *g, bool *hardware);
 
 /* output.c: drain device output from the read ends of two pipes (1 and 2 of this process write
  * them). */
