@@ -27,8 +27,6 @@ typedef enum {
 	NVML_ERROR_UNKNOWN = 999,
 } nvmlReturn_t;
 
-typedef enum { NVML_FEATURE_DISABLED = 0, NVML_FEATURE_ENABLED = 1 } nvmlEnableState_t;
-
 /* Where a number of bytes is not known. */
 #define NVML_VALUE_NOT_AVAILABLE UINT64_MAX
 
@@ -50,19 +48,6 @@ typedef struct {
 } nvmlMemory_t;
 
 typedef struct {
-	unsigned int gpu, memory; /* percent */
-} nvmlUtilization_t;
-
-typedef struct {
-	unsigned int gpuUtilization, memoryUtilization; /* percent of the process's life */
-	unsigned long long maxMemoryUsage;              /* bytes */
-	unsigned long long time;                        /* ms; 0 while it runs */
-	unsigned long long startTime;                   /* microseconds of CLOCK_REALTIME */
-	unsigned int isRunning;
-	unsigned int reserved[5];
-} nvmlAccountingStats_t;
-
-typedef struct {
 	nvmlDevice_t device;
 	unsigned long long eventType;
 	unsigned long long eventData; /* of an Xid event: the Xid */
@@ -71,7 +56,6 @@ typedef struct {
 
 static_assert(sizeof(nvmlProcessInfo_t) == 24, "as version 3 of the call has it");
 static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32, "as the library has it");
-static_assert(sizeof(nvmlAccountingStats_t) == 56, "as the library has it");
 static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 
 #define nvmlEventTypeXidCriticalError          0x8ull
@@ -87,15 +71,13 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 	X(nvmlSystemGetDriverVersion, (char *version, unsigned int length))                        \
 	X(nvmlDeviceGetCount_v2, (unsigned int *count))                                            \
 	X(nvmlDeviceGetHandleByIndex_v2, (unsigned int index, nvmlDevice_t *device))               \
+	X(nvmlDeviceGetName, (nvmlDevice_t device, char *name, unsigned int length))               \
 	X(nvmlDeviceGetMemoryInfo, (nvmlDevice_t device, nvmlMemory_t * memory))                   \
 	X(nvmlDeviceGetComputeRunningProcesses_v3,                                                 \
 	  (nvmlDevice_t device, unsigned int *count, nvmlProcessInfo_t *infos))                    \
 	X(nvmlDeviceGetProcessUtilization,                                                         \
 	  (nvmlDevice_t device, nvmlProcessUtilizationSample_t * samples, unsigned int *count,     \
 	   unsigned long long last_seen))                                                          \
-	X(nvmlDeviceGetAccountingMode, (nvmlDevice_t device, nvmlEnableState_t * mode))            \
-	X(nvmlDeviceGetAccountingStats,                                                            \
-	  (nvmlDevice_t device, unsigned int pid, nvmlAccountingStats_t *stats))                   \
 	X(nvmlEventSetCreate, (nvmlEventSet_t * set))                                              \
 	X(nvmlEventSetFree, (nvmlEventSet_t set))                                                  \
 	X(nvmlDeviceGetSupportedEventTypes, (nvmlDevice_t device, unsigned long long *types))      \
@@ -103,5 +85,9 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 	  (nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set))                     \
 	X(nvmlEventSetWait_v2,                                                                     \
 	  (nvmlEventSet_t set, nvmlEventData_t * data, unsigned int timeout_ms))
+
+#define NVML_PROTOTYPE(name, parameters) nvmlReturn_t name parameters;
+NVML_CALLS(NVML_PROTOTYPE)
+#undef NVML_PROTOTYPE
 
 #endif

@@ -17,8 +17,9 @@
 #include <stdint.h>
 
 #define SIMGPU_MAGIC   0x5550475056534d31ull
-#define SIMGPU_VERSION 3u
+#define SIMGPU_VERSION 4u
 #define SIMGPU_SLOTS   256
+#define SIMGPU_XIDS    16
 
 /* One process that has initialised CUDA. */
 struct simgpu_process {
@@ -55,6 +56,9 @@ struct simgpu {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
 		uint64_t lock_space[8];
 	};
+	uint64_t xids;             /* errors that the device has reported, ever */
+	uint64_t xid[SIMGPU_XIDS]; /* the last of them, number n at n % SIMGPU_XIDS: the code, and
+				    * above 32 bits the process that it is about */
 	struct simgpu_process slot[SIMGPU_SLOTS];
 };
 

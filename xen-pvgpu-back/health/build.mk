@@ -8,3 +8,8 @@ LDLIBS_pvgpu-health := -ldl
 UNIT += $(B)/unit/entitle_test
 $(B)/unit/entitle_test: $(call obj,tests/unit/entitle_test.c xen-pvgpu-back/daemon/entitle.c)
 LDLIBS_entitle_test = $(CHECK_LIBS)
+
+UNIT += $(B)/unit/health_sample_test
+$(B)/unit/health_sample_test: $(call obj,tests/unit/health_sample_test.c xen-pvgpu-back/health/sample.c \
+	xen-pvgpu-back/health/nvml.c xen-pvgpu-back/daemon/log.c)
+LDLIBS_health_sample_test = $(CHECK_LIBS) -ldl

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "xen-pvgpu-back/daemon/log.h"
+
 #define PERIOD_MAX_US 1000000ull /* of one sample */
 #define SAMPLES       (4 * SAMPLE_PROCESSES)
 
@@ -67,6 +69,14 @@ static void watch_events(struct sample *s)
 	s->events = NULL;
 }
 
+static void say_name(struct nvml *n, unsigned int i, nvmlDevice_t device)
+{
+	char name[NVML_DEVICE_NAME_BUFFER_SIZE + 1] = "";
+
+	if (n->nvmlDeviceGetName(device, name, sizeof(name) - 1) == NVML_SUCCESS)
+		log_info("GPU %u: %s, driver %s", i, name, n->driver);
+}
+
 int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 {
 	*s = (struct sample){.nvml = n};
@@ -80,8 +90,10 @@ int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 	for (unsigned int i = 0; i < n->device_n; i++) {
 		nvmlReturn_t r = n->nvmlDeviceGetHandleByIndex_v2(i, &s->gpu[i].device);
 
-		if (r == NVML_SUCCESS)
+		if (r == NVML_SUCCESS) {
+			say_name(n, i, s->gpu[i].device);
 			continue;
+		}
 		snprintf(reason, cap, "nvmlDeviceGetHandleByIndex %u: %s", i, nvml_text(r));
 		return -1;
 	}

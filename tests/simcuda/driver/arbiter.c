@@ -174,6 +174,17 @@ bool arbiter_lost(void)
 	return get32(&gpu->lost) != 0;
 }
 
+void arbiter_xid(uint32_t code)
+{
+	uint64_t n;
+
+	lock();
+	n = simgpu_load64(&gpu->xids);
+	set64(&gpu->xid[n % SIMGPU_XIDS], (uint64_t)arbiter_self->pid << 32 | code);
+	__atomic_store_n(&gpu->xids, n + 1, __ATOMIC_RELEASE);
+	unlock();
+}
+
 static uint64_t memory_used(void)
 {
 	uint64_t sum = 0;

@@ -182,6 +182,8 @@ static void block_faulted(struct op *op, const struct ptx_fault *f)
 			op->kernel.launch.kernel->name, what, f->line,
 			(unsigned long long)f->address, f->cta[0], f->cta[1], f->cta[2],
 			f->thread[0], f->thread[1], f->thread[2]);
+	if (!op->kernel.stop && f->kind != PTX_FAULT_ASSERT)
+		arbiter_xid(f->kind == PTX_FAULT_ADDRESS ? XID_PAGE_FAULT : XID_EXCEPTION);
 	ctx_fail(op->ctx, r);
 	op->kernel.stop = true;
 }

@@ -6,6 +6,7 @@
  *   hang-copy:N         the N-th copy never ends
  *   ecc:N               the N-th launch meets an uncorrectable memory error
  *   lost:N              the device is lost at the N-th launch
+ *   xid:CODE:N          the device reports this Xid at the N-th launch, which goes on
  *   mutate:WHAT[:N]     something goes wrong silently: see mutate.c, and below for what is no code
  */
 #include <stdio.h>
@@ -71,6 +72,8 @@ static bool read_spec(char *spec)
 		sim_fault.hang_copy = n;
 	else if (sscanf(spec, "ecc:%llu", &n) == 1)
 		sim_fault.ecc_launch = n;
+	else if (sscanf(spec, "xid:%d:%llu", &code, &n) == 2)
+		sim_fault.xid_launch = n, sim_fault.xid = (uint64_t)code;
 	else if (sscanf(spec, "lost:%llu", &n) == 1)
 		sim_fault.lost_launch = n, sim_fault.any_call = true;
 	else if (sscanf(spec, "mutate:%63[^:]:%llu", name, &n) >= 1)
@@ -121,9 +124,15 @@ CUresult fault_launch(void)
 {
 	uint64_t n = atomic_fetch_add_explicit(&launches, 1, memory_order_relaxed) + 1;
 
-	if (unlikely(n == sim_fault.ecc_launch))
+	if (unlikely(n == sim_fault.xid_launch))
+		arbiter_xid((uint32_t)sim_fault.xid);
+	if (unlikely(n == sim_fault.ecc_launch)) {
+		arbiter_xid(XID_DOUBLE_BIT);
 		return CUDA_ERROR_ECC_UNCORRECTABLE;
+	}
 	if (unlikely(n == sim_fault.lost_launch || arbiter_lost())) {
+		if (n == sim_fault.lost_launch)
+			arbiter_xid(XID_OFF_BUS);
 		atomic_store(&lost, true);
 		atomic_store(&sim_quick, false);
 		return CUDA_ERROR_DEVICE_UNAVAILABLE;

@@ -326,6 +326,7 @@ void arbiter_acquire(void);
 void arbiter_release(void);
 bool arbiter_contended(void);
 bool arbiter_lost(void); /* the device is, for all processes */
+void arbiter_xid(uint32_t code); /* the device reports an error, as NVIDIA's do by these numbers */
 CUresult arbiter_take_memory(uint64_t bytes);
 void arbiter_give_memory(uint64_t bytes);
 void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
@@ -438,10 +439,14 @@ static inline uint32_t sim_cc_major(void)
 /* occupancy.c */
 uint32_t occupancy_blocks(const struct ptx_kernel *k, uint32_t threads, uint64_t dynamic);
 
+/* What the device reports as an NVIDIA GPU would, by the number that its driver logs. */
+enum sim_xid { XID_EXCEPTION = 13, XID_PAGE_FAULT = 31, XID_DOUBLE_BIT = 48, XID_OFF_BUS = 79 };
+
 /* fault.c: what SIMCUDA_FAULT asks for */
 struct sim_fault {
 	bool any_call; /* some call is to fail */
 	uint64_t ecc_launch, lost_launch;
+	uint64_t xid_launch, xid; /* at that launch, this */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
 		printf_dropped, global_init;

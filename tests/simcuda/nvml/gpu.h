@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* One simulated GPU's shared file, read. */
+#ifndef PVGPU_SIMCUDA_NVML_GPU_H
+#define PVGPU_SIMCUDA_NVML_GPU_H
+
+#include <sys/types.h>
+
+#include "nvml/nvml.h"
+#include "tests/simcuda/simgpu.h"
+
+#define GPUS_MAX 16u
+
+/* A slot of it as it was at the last sample. */
+struct seen {
+	uint64_t start_time; /* whose it was */
+	uint64_t compute_ns, copy_ns;
+	uint64_t compute_rest, copy_rest; /* what percentages have not had yet */
+	nvmlProcessUtilizationSample_t sample;
+};
+
+struct gpu {
+	unsigned int index;
+	char path[4096];
+	ino_t inode;
+	const struct simgpu *map; /* NULL: nobody has used it */
+	uint64_t sampled_us;      /* CLOCK_REALTIME */
+	struct seen seen[SIMGPU_SLOTS];
+};
+
+void gpu_init(struct gpu *g, unsigned int index);
+void gpu_close(struct gpu *g);
+/* False: no process has used it yet. */
+bool gpu_look(struct gpu *g);
+uint64_t gpu_memory_used(const struct gpu *g);
+uint64_t gpu_xids(struct gpu *g);
+/* A new sample of each process, unless the last one is younger than that. */
+void gpu_sample(struct gpu *g, uint64_t period_us);
+
+#endif

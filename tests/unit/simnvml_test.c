@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/simcuda/nvml: what the simulated GPU's file says, as NVML says it. */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "nvml/nvml.h"
+#include "tests/simcuda/simgpu.h"
+
+static char path[] = "/dev/shm/pvgpu-simnvml-XXXXXX";
+static struct simgpu *gpu;
+static nvmlDevice_t dev;
+
+static void process(unsigned int i, uint32_t pid, uint64_t memory)
+{
+	struct simgpu_process *p = &gpu->slot[i];
+	pthread_mutexattr_t a;
+
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&p->life, &a);
+	pthread_mutex_lock(&p->life);
+	p->pid = pid;
+	p->start_time = pid;
+	p->memory = memory;
+	p->in_use = 1;
+}
+
+static void set_up(void)
+{
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	setenv("SIMCUDA_GPU", path, 1);
+	setenv("SIMCUDA_NVML_SAMPLE_MS", "1", 1);
+	ck_assert_int_eq(nvmlInit_v2(), NVML_SUCCESS);
+	ck_assert_int_eq(nvmlDeviceGetHandleByIndex_v2(0, &dev), NVML_SUCCESS);
+	ck_assert_int_eq(ftruncate(fd, sizeof(*gpu)), 0);
+	gpu = mmap(NULL, sizeof(*gpu), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(gpu, MAP_FAILED);
+	close(fd);
+	gpu->version = SIMGPU_VERSION;
+	gpu->memory = 1 << 30;
+	process(3, 70, 5 << 20);
+	process(9, 71, 6 << 20);
+	gpu->magic = SIMGPU_MAGIC;
+}
+
+static void tear_down(void)
+{
+	unlink(path);
+}
+
+START_TEST(names)
+{
+	unsigned int n;
+	char name[32];
+
+	ck_assert_int_eq(nvmlDeviceGetCount_v2(&n), NVML_SUCCESS);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(nvmlDeviceGetName(dev, name, sizeof(name)), NVML_SUCCESS);
+	ck_assert_str_eq(name, "pvgpu simulated GPU");
+	ck_assert_int_eq(nvmlDeviceGetName(dev, name, 4), NVML_ERROR_INSUFFICIENT_SIZE);
+	ck_assert_int_eq(nvmlDeviceGetHandleByIndex_v2(1, &dev), NVML_ERROR_INVALID_ARGUMENT);
+	ck_assert_int_eq(nvmlDeviceGetName(NULL, name, sizeof(name)), NVML_ERROR_INVALID_ARGUMENT);
+}
+END_TEST
+
+START_TEST(memory)
+{
+	nvmlProcessInfo_t info[4];
+	unsigned int n = 1;
+	nvmlMemory_t m;
+
+	ck_assert_int_eq(nvmlDeviceGetMemoryInfo(dev, &m), NVML_SUCCESS);
+	ck_assert_uint_eq(m.total, 1 << 30);
+	ck_assert_uint_eq(m.used, 11 << 20);
+	ck_assert_int_eq(nvmlDeviceGetComputeRunningProcesses_v3(dev, &n, info),
+			 NVML_ERROR_INSUFFICIENT_SIZE);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(nvmlDeviceGetComputeRunningProcesses_v3(dev, &n, info), NVML_SUCCESS);
+	ck_assert_uint_eq(info[0].pid, 70);
+	ck_assert_uint_eq(info[1].usedGpuMemory, 6 << 20);
+	/* Nobody holds its life: it is dead. */
+	pthread_mutex_unlock(&gpu->slot[3].life);
+	ck_assert_int_eq(nvmlDeviceGetComputeRunningProcesses_v3(dev, &n, info), NVML_SUCCESS);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(info[0].pid, 71);
+}
+END_TEST
+
+/* The next samples of both processes. */
+static void sample(nvmlProcessUtilizationSample_t u[2])
+{
+	static unsigned long long seen;
+	unsigned int n = 2;
+
+	while (nvmlDeviceGetProcessUtilization(dev, u, &n, seen) == NVML_ERROR_NOT_FOUND)
+		n = 2;
+	ck_assert_uint_eq(n, 2);
+	ck_assert_uint_gt(u[0].timeStamp, seen);
+	seen = u[0].timeStamp;
+}
+
+START_TEST(utilisation)
+{
+	nvmlProcessUtilizationSample_t u[2];
+	uint64_t begin;
+
+	sample(u);
+	begin = u[0].timeStamp;
+	ck_assert_uint_eq(u[0].pid, 70);
+	gpu->slot[9].compute_ns += 1000000000000;
+	gpu->slot[3].copy_ns += 1000000000000;
+	sample(u);
+	ck_assert_uint_eq(u[0].smUtil, 0);
+	ck_assert_uint_eq(u[0].memUtil, 100);
+	ck_assert_uint_eq(u[1].smUtil, 100);
+	ck_assert_uint_eq(u[1].memUtil, 0);
+	/* No more than one period is kept, and then it is idle. */
+	do
+		sample(u);
+	while (u[1].smUtil || u[0].memUtil);
+	ck_assert_uint_gt(u[0].timeStamp, begin);
+}
+END_TEST
+
+/* What percentages lack comes later: nothing is lost, nothing is made. */
+START_TEST(no_time_is_lost)
+{
+	nvmlProcessUtilizationSample_t u[2];
+	uint64_t given = 0, said = 0, before;
+
+	sample(u);
+	before = u[0].timeStamp;
+	for (int i = 0; i < 200; i++) {
+		gpu->slot[3].compute_ns += 7777;
+		given += 7777;
+		sample(u);
+		said += (u[0].timeStamp - before) * 10 * u[0].smUtil;
+		before = u[0].timeStamp;
+		ck_assert_uint_le(said, given);
+	}
+	while (given - said >= 10000000) {
+		sample(u);
+		said += (u[0].timeStamp - before) * 10 * u[0].smUtil;
+		before = u[0].timeStamp;
+	}
+	ck_assert_uint_le(said, given);
+}
+END_TEST
+
+START_TEST(xids)
+{
+	nvmlEventSet_t set;
+	nvmlEventData_t e;
+
+	gpu->xid[0] = 99;
+	gpu->xids = 1;
+	ck_assert_int_eq(nvmlEventSetCreate(&set), NVML_SUCCESS);
+	ck_assert_int_eq(nvmlDeviceRegisterEvents(dev, nvmlEventTypeXidCriticalError, set),
+			 NVML_SUCCESS);
+	ck_assert_int_eq(nvmlEventSetWait_v2(set, &e, 0), NVML_ERROR_TIMEOUT);
+	gpu->xid[1] = 70ull << 32 | 31;
+	gpu->xid[2] = 71ull << 32 | 79;
+	gpu->xids = 3;
+	ck_assert_int_eq(nvmlEventSetWait_v2(set, &e, 5000), NVML_SUCCESS);
+	ck_assert_uint_eq(e.eventData, 31);
+	ck_assert_ptr_eq(e.device, dev);
+	ck_assert_int_eq(nvmlEventSetWait_v2(set, &e, 0), NVML_SUCCESS);
+	ck_assert_uint_eq(e.eventData, 79);
+	ck_assert_int_eq(nvmlEventSetWait_v2(set, &e, 1), NVML_ERROR_TIMEOUT);
+	nvmlEventSetFree(set);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("simnvml");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, names);
+	tcase_add_test(tc, memory);
+	tcase_add_test(tc, utilisation);
+	tcase_add_test(tc, no_time_is_lost);
+	tcase_add_test(tc, xids);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
