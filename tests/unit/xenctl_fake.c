@@ -34,7 +34,7 @@ struct vgpu *daemon_vgpu(struct daemon *d, const char *name)
 	return fake.v && !strcmp(name, fake.v->cfg.name) ? fake.v : NULL;
 }
 
-struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg)
+struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
 {
 	return NULL;
 }
@@ -81,7 +81,7 @@ int spawn_worker(struct worker *w)
 		return -EAGAIN;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		abort();
-	snprintf(w->sock, sizeof(w->sock), "%u.sock", w->id);
+	snprintf(w->sock, sizeof(w->sock), "%u@%s.sock", w->id, w->pool->cfg.name);
 	fd = openat(w->d->workers_dir, w->sock, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		abort();
@@ -207,18 +207,14 @@ static const struct xen_ops ops = {
 
 /* ---- up and down ---- */
 
-static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
-{
-	sup_keep_spares(t->data);
-}
-
 static void daemon_up(void)
 {
 	const struct config_vgpu cfg = {
 		.name = NAME, .memory = 1 << 30, .arena_limit = 64 << 20, .max_sessions = 8};
+	static struct config_pool pool = {.name = "default", .device = "0", .overcommit = 1000};
 	struct daemon *d = &fake.d;
 
-	*d = (struct daemon){.next_id = 1, .device_memory = 1 << 30, .xen_ops = &ops};
+	*d = (struct daemon){.next_id = 1, .xen_ops = &ops};
 	d->cfg = (struct config){.spares = 1,
 				 .max_sessions = 64,
 				 .max_opening = 8,
@@ -230,10 +226,13 @@ static void daemon_up(void)
 	TAILQ_INIT(&d->openings);
 	d->loop = ev_loop_new(EVFLAG_AUTO);
 	d->workers_dir = open(fake.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ev_timer_init(&d->retry, on_retry, 0., 0.);
-	d->retry.data = d;
+	d->cfg.pools = &pool;
+	d->cfg.pool_n = 1;
+	if (pool_start(d) < 0)
+		abort();
+	d->pools[0]->device_memory = 1 << 30;
 	fake.v = calloc(1, sizeof(*fake.v));
-	vgpu_init(fake.v, d, &cfg);
+	vgpu_init(fake.v, d, &cfg, d->pools[0]);
 	fake.vgpus[0] = fake.v;
 	d->vgpus = fake.vgpus;
 	d->vgpu_n = 1;
@@ -260,7 +259,7 @@ static void daemon_down(void)
 	vgpu_close(fake.v);
 	free(fake.v);
 	fake.v = NULL;
-	ev_timer_stop(d->loop, &d->retry);
+	pool_stop(d);
 	ev_loop_destroy(d->loop);
 	close(d->workers_dir);
 }
@@ -342,7 +341,7 @@ void fake_restart(void)
 	fake.worker_n = 0;
 	/* As adopt.c does. */
 	for (unsigned int i = 0; i < n; i++) {
-		struct worker *w = sup_new(&fake.d, fake.d.next_id++);
+		struct worker *w = sup_new(fake.d.pools[0], fake.d.next_id++);
 		struct fake_worker *k = &fake.workers[fake.worker_n++];
 		int pair[2];
 

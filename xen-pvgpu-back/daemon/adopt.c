@@ -25,8 +25,9 @@
 /* What a name of a socket says. */
 struct named {
 	unsigned int id;
-	char vgpu[40];   /* empty: a spare's */
-	uint32_t number; /* the guest's of the session; 0: on the local link */
+	char pool[CONFIG_POOL]; /* empty: of a pvgpud that had but one */
+	char vgpu[40];          /* empty: a spare's */
+	uint32_t number;        /* the guest's of the session; 0: on the local link */
 };
 
 /* A number without leading zeros, and what is behind it; NULL when there is none. */
@@ -45,17 +46,31 @@ static const char *parse_number(const char *s, uint32_t *out)
 	return s;
 }
 
+/* "@default" before the first dot, and what is behind it; NULL when it is no pool's name. */
+static const char *parse_pool(const char *s, char pool[CONFIG_POOL])
+{
+	size_t n = strcspn(s + 1, ".");
+
+	if (n >= CONFIG_POOL)
+		return NULL;
+	memcpy(pool, s + 1, n);
+	pool[n] = '\0';
+	return config_check_name(pool) < 0 ? NULL : s + 1 + n;
+}
+
 /*
- * "7.vgpu0.sock", a spare's "7.sock"; of a Xen guest's session 12, "7.xen-3-0-9c1b7a52.12.sock".
- * False: no socket of ours.
+ * "7@default.vgpu0.sock", a spare's "7@default.sock"; of a Xen guest's session 12,
+ * "7@default.xen-3-0-9c1b7a52.12.sock". False: no socket of ours.
  */
 static bool parse_name(const char *file, struct named *out)
 {
 	const char *s = parse_number(file, &out->id), *dot, *end;
 	size_t len;
 
-	out->vgpu[0] = '\0';
+	out->pool[0] = out->vgpu[0] = '\0';
 	out->number = 0;
+	if (s && *s == '@')
+		s = parse_pool(s, out->pool);
 	if (!s || out->id > UINT32_MAX - 16)
 		return false;
 	if (!strcmp(s, ".sock"))
@@ -85,7 +100,7 @@ static int reach(const struct daemon *d, const char *file)
 
 	if (fd < 0)
 		return -1;
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.64s", d->workers_dir, file);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.82s", d->workers_dir, file);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
 		return fd;
 	if (errno != ECONNREFUSED)
@@ -96,13 +111,13 @@ static int reach(const struct daemon *d, const char *file)
 
 /* A vGPU that the configuration does not have any more: its sessions may finish, no new ones come.
  */
-static struct vgpu *former_vgpu(struct daemon *d, const char *name)
+static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool *pool)
 {
 	struct config_vgpu cfg = {.max_sessions = 1, .memory = 1};
 	struct vgpu *v;
 
 	strcpy(cfg.name, name);
-	v = daemon_add_vgpu(d, &cfg);
+	v = daemon_add_vgpu(d, &cfg, pool);
 	if (v) {
 		v->drain = true;
 		log_warning("vgpu %s: not configured any more, but sessions of it run", name);
@@ -110,10 +125,10 @@ static struct vgpu *former_vgpu(struct daemon *d, const char *name)
 	return v;
 }
 
-/* It was a Xen guest's, and the guest or its vGPU is not there any more. */
-static void end_orphan(const char *file, const struct msg_peer *peer)
+/* It was a Xen guest's, and the guest or its vGPU is not there any more; or its GPU is not. */
+static void end_orphan(const char *file, const struct msg_peer *peer, const char *what)
 {
-	log_warning("workers/%s: its vGPU is not there any more: ended", file);
+	log_warning("workers/%s: its %s is not there any more: ended", file, what);
 	pidfd_send_signal(peer->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -122,12 +137,20 @@ static struct vgpu *owner(struct daemon *d, const char *file, const struct named
 			  const struct msg_peer *peer)
 {
 	struct vgpu *v = daemon_vgpu(d, n->vgpu);
+	struct pool *p = n->pool[0] ? pool_find(d, n->pool) : v ? v->pool : d->pools[0];
 
 	if (n->number && (!v || !v->xen)) {
-		end_orphan(file, peer);
+		end_orphan(file, peer, "vGPU");
 		return NULL;
 	}
-	return v ? v : former_vgpu(d, n->vgpu);
+	/* All sessions of a vGPU are on one GPU, and this one cannot be moved. */
+	if (!p || (v && v->pool != p && v->sessions)) {
+		end_orphan(file, peer, "pool");
+		return NULL;
+	}
+	if (v && v->pool != p)
+		vgpu_move(v, p);
+	return v ? v : former_vgpu(d, n->vgpu, p);
 }
 
 static void adopt(struct daemon *d, const char *file, const struct named *n)
@@ -139,7 +162,7 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 
 	if (fd >= 0 && msg_peer(fd, &peer) == 0 && peer.pidfd >= 0 && peer.uid == geteuid()) {
 		v = owner(d, file, n, &peer);
-		w = v ? sup_new(d, n->id) : NULL;
+		w = v ? sup_new(v->pool, n->id) : NULL;
 	} else if (peer.pidfd >= 0) {
 		log_warning("workers/%s: uid %u listens there, not pvgpud's", file, peer.uid);
 	} else if (n->number) {
@@ -165,7 +188,7 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	v->sessions++;
 	v->total++;
 	d->session_n++;
-	snprintf(w->sock, sizeof(w->sock), "%.63s", file);
+	snprintf(w->sock, sizeof(w->sock), "%.95s", file);
 	sup_watch(w);
 	sup_deadline(w, d->cfg.adopt_ms, "did not answer its new pvgpud");
 }
@@ -230,7 +253,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct daemon *d = w->d;
 	struct vgpu *v = w->vgpu;
-	uint64_t limit = d->device_memory ? d->device_memory : LEASED_MAX;
+	uint64_t limit = w->pool->device_memory ? w->pool->device_memory : LEASED_MAX;
 
 	if (m->session != w->id || strcmp(m->vgpu, v->cfg.name) != 0 ||
 	    (w->number && m->b != w->number)) {

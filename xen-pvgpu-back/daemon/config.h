@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "xen-pvgpu-back/sched/place.h"
 #include "xen-pvgpu-back/sched/sched.h"
 
 #define CONFIG_ERROR 400
@@ -18,14 +19,6 @@
 #define CONFIG_XEN_NAME "xen-"
 
 enum config_xen { CONFIG_XEN_OFF, CONFIG_XEN_ON, CONFIG_XEN_AUTO };
-
-/* How a vGPU that names no pool gets one. */
-enum config_placement {
-	CONFIG_BREADTH_FIRST,
-	CONFIG_DEPTH_FIRST,
-	CONFIG_LEAST_LOADED,
-	CONFIG_PLACEMENTS
-};
 
 /* A GPU, or an instance of one, and how its time is shared. */
 struct config_pool {
@@ -73,8 +66,8 @@ struct config {
 	unsigned int xen_max_grants;
 	char **env; /* of workers: NAME=VALUE */
 	unsigned int env_n;
-	enum config_placement placement;
-	struct config_pool *pools; /* one at least after config_finish */
+	enum place_policy placement; /* of vGPUs that name no pool */
+	struct config_pool *pools;   /* one at least after config_finish */
 	unsigned int pool_n;
 	struct config_group *groups;
 	unsigned int group_n;

@@ -126,10 +126,10 @@ static int parse_xen(const char *s, enum config_xen *out)
 	return -1;
 }
 
-static const char *const placements[] = {[CONFIG_BREADTH_FIRST] = "breadth-first",
-					 [CONFIG_DEPTH_FIRST] = "depth-first",
-					 [CONFIG_LEAST_LOADED] = "least-loaded",
-					 [CONFIG_PLACEMENTS] = NULL};
+static const char *const placements[] = {[PLACE_BREADTH] = "breadth-first",
+					 [PLACE_DEPTH] = "depth-first",
+					 [PLACE_LOAD] = "least-loaded",
+					 [PLACE_POLICIES] = NULL};
 static const char *const policies[] = {[SCHED_FAIR] = "fair",
 				       [SCHED_EQUAL] = "equal",
 				       [SCHED_FIXED] = "fixed",

@@ -19,6 +19,7 @@
 #include "xen-pvgpu-back/daemon/config.h"
 #include "xen-pvgpu-back/daemon/ledger.h"
 #include "xen-pvgpu-back/daemon/log.h"
+#include "xen-pvgpu-back/daemon/pool.h"
 #include "xen-pvgpu-back/daemon/supervise.h"
 #include "xen-pvgpu-back/link/local_check.h"
 #include "xen-pvgpu-back/link/msg.h"
@@ -41,6 +42,8 @@ struct claim {
 
 struct vgpu {
 	struct daemon *d;
+	struct pool *pool;   /* never NULL */
+	struct pool_group *group; /* NULL: in none */
 	struct config_vgpu cfg;
 	int fd; /* listening; -1: of a predecessor's configuration, or closed */
 	ev_io io;
@@ -60,6 +63,7 @@ struct vgpu {
 struct worker {
 	TAILQ_ENTRY(worker) link;
 	struct daemon *d;
+	struct pool *pool;
 	unsigned int id; /* and its session's number */
 	enum check_worker_state state;
 	bool ready; /* has said READY, or was adopted */
@@ -81,7 +85,7 @@ struct worker {
 	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
 	int end;             /* enum pvgpu_end, -1: has not said */
 	char reason[128];
-	char sock[64];  /* name of its adoption socket, in <run_dir>/workers */
+	char sock[96];  /* name of its adoption socket, in <run_dir>/workers */
 	char line[256]; /* of its log, unfinished */
 	unsigned int line_n, lines;
 	uint64_t lines_since_ms;
@@ -121,6 +125,9 @@ struct daemon {
 	struct config cfg;
 	int lock;        /* of the run directory */
 	int workers_dir; /* O_PATH of <run_dir>/workers */
+	struct pool **pools;
+	unsigned int pool_n; /* one at least */
+	TAILQ_HEAD(, pool_group) groups;
 	struct vgpu **vgpus;
 	unsigned int vgpu_n;
 	TAILQ_HEAD(, worker) workers;
@@ -128,16 +135,9 @@ struct daemon {
 	unsigned int session_n, worker_n;
 	unsigned int next_id;
 	uint64_t started_ms;
-	uint64_t device_memory; /* bytes; 0: no worker has said */
-	int driver_version;
-	/* workers that could not start */
-	unsigned int failures; /* in a row */
-	ev_timer retry;
-	char failure[128];
 	bool stopping;
 	ev_timer stop_limit;
 	struct admin *admin;
-	char model[64];     /* the GPU's name; empty: no worker has said */
 	struct xenbus *xen; /* NULL: no Xen link */
 	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
 	const struct xen_ops *xen_ops;
@@ -148,18 +148,23 @@ struct daemon {
 uint64_t now_ms(void); /* CLOCK_BOOTTIME */
 void daemon_check_stopped(struct daemon *d);
 struct vgpu *daemon_vgpu(struct daemon *d, const char *name);
-struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg);
+/* In a pool that pool_place named. */
+struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, struct pool *pool);
 /* It must have no session, no opening and no socket any more. */
 void daemon_remove_vgpu(struct vgpu *v);
 
 /* vgpu.c: the socket of a vGPU */
-void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg);
+void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, struct pool *pool);
 int vgpu_listen(struct vgpu *v);
 void vgpu_close(struct vgpu *v);
 uint64_t vgpu_quota(const struct vgpu *v);
 /* The used memory has changed: its sessions will be told. */
 void vgpu_changed(struct vgpu *v);
 void vgpu_drain(struct vgpu *v, bool on);
+/* To another pool's GPU: it must have no session and no opening. */
+void vgpu_move(struct vgpu *v, struct pool *pool);
+/* Its sessions have ended, or its pool is named anew: to where it should be, if that can be now. */
+void vgpu_settle(struct vgpu *v);
 
 /* open.c */
 void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v);
@@ -170,7 +175,8 @@ void open_drop(struct opening *o); /* without a word */
 void open_serve(struct daemon *d); /* give waiting guests ready workers */
 void open_refuse_all(struct daemon *d, struct vgpu *v, int error,
 		     const char *reason); /* v NULL: all */
-unsigned int open_waiting(const struct daemon *d);
+void open_refuse_pool(struct pool *p, int error, const char *reason);
+unsigned int open_waiting(const struct pool *p);
 void open_sealed(struct worker *w); /* its guest can have the session */
 void open_failed(struct worker *w); /* it died before that: the guest gets another */
 
@@ -197,10 +203,10 @@ uint64_t lease_free(const struct vgpu *v);
 int spawn_worker(struct worker *w);
 
 /* supervise.c */
-struct worker *sup_new(struct daemon *d, unsigned int id);
+struct worker *sup_new(struct pool *p, unsigned int id);
 void sup_watch(struct worker *w); /* its files are set: watch them */
 void sup_keep_spares(struct daemon *d);
-struct worker *sup_take_spare(struct daemon *d);
+struct worker *sup_take_spare(struct pool *p);
 void sup_assigned(struct worker *w, struct vgpu *v); /* it has a session */
 void sup_watch_guest(struct worker *w, int pidfd);
 int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);

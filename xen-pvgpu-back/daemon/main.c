@@ -65,7 +65,7 @@ struct vgpu *daemon_vgpu(struct daemon *d, const char *name)
 	return NULL;
 }
 
-struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg)
+struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
 {
 	struct vgpu **all = realloc(d->vgpus, (d->vgpu_n + 1) * sizeof(struct vgpu *));
 	struct vgpu *v = calloc(1, sizeof(*v));
@@ -76,7 +76,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg)
 		free(v);
 		return NULL;
 	}
-	vgpu_init(v, d, cfg);
+	vgpu_init(v, d, cfg, pool);
 	d->vgpus[d->vgpu_n++] = v;
 	return v;
 }
@@ -87,6 +87,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 	unsigned int i = 0;
 
 	vgpu_close(v);
+	group_put(d, v->group);
 	while (d->vgpus[i] != v)
 		i++;
 	d->vgpu_n--;
@@ -328,16 +329,27 @@ static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
 	config_free(&c);
 }
 
-static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
+static int add_vgpus(struct daemon *d)
 {
-	sup_keep_spares(t->data);
+	char reason[POOL_REASON];
+
+	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++) {
+		const struct config_vgpu *cfg = &d->cfg.vgpus[i];
+		struct pool *p = pool_place(d, cfg, NULL, reason);
+
+		if (!p || !daemon_add_vgpu(d, cfg, p)) {
+			fprintf(stderr, "pvgpud: vgpu %s: %s\n", cfg->name,
+				p ? strerror(ENOMEM) : reason);
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static int start(struct daemon *d)
 {
-	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
-		if (!daemon_add_vgpu(d, &d->cfg.vgpus[i]))
-			return -1;
+	if (pool_start(d) < 0 || add_vgpus(d) < 0)
+		return -1;
 	if (xenbus_start(d) < 0)
 		return -1;
 	if (!d->cfg.vgpu_n && !d->xen) {
@@ -370,6 +382,7 @@ static void finish(struct daemon *d)
 		free(d->vgpus[i]);
 	}
 	free(d->vgpus);
+	pool_stop(d);
 	if (!d->worker_n)
 		remove_run_dir(d);
 	while ((w = TAILQ_FIRST(&d->workers))) {
@@ -424,13 +437,12 @@ int main(int argc, char **argv)
 	d.loop = ev_loop_new(EVFLAG_AUTO);
 	if (!d.loop)
 		return 1;
-	ev_timer_init(&d.retry, on_retry, 0., 0.);
 	ev_timer_init(&d.stop_limit, on_stop_limit, 0., 0.);
 	ev_signal_init(&term, on_term, SIGTERM);
 	ev_signal_init(&intr, on_term, SIGINT);
 	ev_signal_init(&usr1, on_hand_over, SIGUSR1);
 	ev_signal_init(&hup, on_hup, SIGHUP);
-	d.retry.data = d.stop_limit.data = term.data = intr.data = usr1.data = hup.data = &d;
+	d.stop_limit.data = term.data = intr.data = usr1.data = hup.data = &d;
 	ev_signal_start(d.loop, &term);
 	ev_signal_start(d.loop, &intr);
 	ev_signal_start(d.loop, &usr1);

@@ -63,13 +63,24 @@ void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *re
 	}
 }
 
-unsigned int open_waiting(const struct daemon *d)
+void open_refuse_pool(struct pool *p, int error, const char *reason)
+{
+	struct opening *o, *next;
+
+	for (o = TAILQ_FIRST(&p->d->openings); o; o = next) {
+		next = TAILQ_NEXT(o, link);
+		if (o->vgpu->pool == p)
+			open_refuse(o, error, reason);
+	}
+}
+
+unsigned int open_waiting(const struct pool *p)
 {
 	const struct opening *o;
 	unsigned int n = 0;
 
-	TAILQ_FOREACH(o, &d->openings, link)
-	n += o->asked && !o->w;
+	TAILQ_FOREACH(o, &p->d->openings, link)
+	n += o->asked && !o->w && o->vgpu->pool == p;
 	return n;
 }
 
@@ -130,9 +141,9 @@ void open_serve(struct daemon *d)
 			open_refuse(o, error, why);
 			continue;
 		}
-		w = sup_take_spare(d);
+		w = sup_take_spare(o->vgpu->pool);
 		if (!w)
-			break;
+			continue;
 		error = session_start(o, w, reason);
 		if (error == -EOWNERDEAD) {
 			/* The worker's fault: the guest gets the next one. */
@@ -149,12 +160,13 @@ void open_serve(struct daemon *d)
 int open_ask(struct opening *o, char reason[CHECK_REASON])
 {
 	struct daemon *d = o->vgpu->d;
+	const struct pool *p = o->vgpu->pool;
 	int error;
 	const char *why = full(o->vgpu, &error);
 
-	if (!why && d->failures && ev_is_active(&d->retry)) {
+	if (!why && p->failures && ev_is_active(&p->retry)) {
 		error = ENODEV;
-		why = d->failure[0] ? d->failure : "workers do not start";
+		why = p->failure[0] ? p->failure : "workers do not start";
 	}
 	if (why) {
 		snprintf(reason, CHECK_REASON, "%.103s", why);

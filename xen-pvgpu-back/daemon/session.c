@@ -23,9 +23,11 @@ static int rename_socket(struct worker *w, const struct opening *o)
 	int dir = w->d->workers_dir;
 
 	if (o->number)
-		snprintf(name, sizeof(name), "%u.%s.%u.sock", w->id, o->vgpu->cfg.name, o->number);
+		snprintf(name, sizeof(name), "%u@%s.%s.%u.sock", w->id, w->pool->cfg.name,
+			 o->vgpu->cfg.name, o->number);
 	else
-		snprintf(name, sizeof(name), "%u.%s.sock", w->id, o->vgpu->cfg.name);
+		snprintf(name, sizeof(name), "%u@%s.%s.sock", w->id, w->pool->cfg.name,
+			 o->vgpu->cfg.name);
 	if (renameat(dir, w->sock, dir, name) < 0)
 		return -errno;
 	strcpy(w->sock, name);

@@ -42,7 +42,7 @@ static int bind_adopt(const struct daemon *d, const char *name)
 
 	if (fd < 0)
 		return -1;
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.64s", d->workers_dir, name);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.82s", d->workers_dir, name);
 	mask = umask(0177);
 	r = bind(fd, (struct sockaddr *)&a, sizeof(a));
 	umask(mask);
@@ -75,9 +75,10 @@ static int make_files(const struct daemon *d, const char *name, int fds[FILES])
 	return 0;
 }
 
-static const char **make_env(const struct config *c, const char *run_dir)
+/* The worker sees its pool's GPU and no other. */
+static const char **make_env(const struct config *c, const char *run_dir, const char *gpu)
 {
-	const char **env = calloc(c->env_n + 4, sizeof(*env));
+	const char **env = calloc(c->env_n + 6, sizeof(*env));
 
 	if (!env)
 		return NULL;
@@ -88,15 +89,20 @@ static const char **make_env(const struct config *c, const char *run_dir)
 	/* Compiled kernels on disk would be a file to open after the seal, and one guest's for the
 	 * next. */
 	env[c->env_n + 2] = "CUDA_CACHE_DISABLE=1";
+	env[c->env_n + 3] = gpu;
+	/* Numbers of GPUs are nvidia-smi's; what the configuration says stands before. */
+	env[c->env_n + 4] = "CUDA_DEVICE_ORDER=PCI_BUS_ID";
 	return env;
 }
 
-static int run(const struct config *c, unsigned int id, const int fds[FILES], pid_t *pid)
+static int run(const struct config *c, const struct pool *p, unsigned int id, const int fds[FILES],
+	       pid_t *pid)
 {
-	char run_dir[CONFIG_PATH + 16], ids[16], device[16], grace[16], lease[16], far[16];
+	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], lease[16], far[16];
+	char gpu[CONFIG_GPU + 24];
 	const char *const argv[] = {
 		"pvgpu-worker", "--id",      ids,          "--libcuda", c->libcuda,
-		"--device",     device,      "--grace-ms", grace,       "--lease-wait-ms",
+		"--device",     "0",         "--grace-ms", grace,       "--lease-wait-ms",
 		lease,          "--far-fds", far,          NULL};
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
@@ -106,11 +112,11 @@ static int run(const struct config *c, unsigned int id, const int fds[FILES], pi
 
 	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
 	snprintf(ids, sizeof(ids), "%u", id);
-	snprintf(device, sizeof(device), "%u", c->device);
+	snprintf(gpu, sizeof(gpu), "CUDA_VISIBLE_DEVICES=%s", p->cfg.device);
 	snprintf(grace, sizeof(grace), "%u", c->worker_ms);
 	snprintf(lease, sizeof(lease), "%u", c->lease_ms);
 	snprintf(far, sizeof(far), "%u", c->far_fds);
-	env = make_env(c, run_dir);
+	env = make_env(c, run_dir, gpu);
 	if (!env)
 		return ENOMEM;
 	posix_spawn_file_actions_init(&fa);
@@ -141,12 +147,12 @@ int spawn_worker(struct worker *w)
 	struct daemon *d = w->d;
 	int fds[FILES], err;
 
-	snprintf(w->sock, sizeof(w->sock), "%u.sock", w->id);
+	snprintf(w->sock, sizeof(w->sock), "%u@%s.sock", w->id, w->pool->cfg.name);
 	if (make_files(d, w->sock, fds) < 0) {
 		log_error("worker %u: no files for it: %s", w->id, strerror(errno));
 		return -EMFILE;
 	}
-	err = run(&d->cfg, w->id, fds, &w->pid);
+	err = run(&d->cfg, w->pool, w->id, fds, &w->pid);
 	close(fds[CONTROL_WORKER]);
 	close(fds[ADOPT]);
 	close(fds[LOG_WORKER]);
@@ -161,7 +167,8 @@ int spawn_worker(struct worker *w)
 		return 0;
 	}
 	log_error("cannot start a worker: %s: %s", d->cfg.worker, strerror(err));
-	snprintf(d->failure, sizeof(d->failure), "cannot start a worker: %.60s", strerror(err));
+	snprintf(w->pool->failure, sizeof(w->pool->failure), "cannot start a worker: %.60s",
+		 strerror(err));
 	close(fds[CONTROL]);
 	close(fds[LOG]);
 	unlinkat(d->workers_dir, w->sock, 0);

@@ -122,13 +122,15 @@ static void on_guest_gone(struct ev_loop *loop, ev_io *io, int events)
 	sup_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not end after its guest");
 }
 
-struct worker *sup_new(struct daemon *d, unsigned int id)
+struct worker *sup_new(struct pool *p, unsigned int id)
 {
 	struct worker *w = calloc(1, sizeof(*w));
+	struct daemon *d = p->d;
 
 	if (!w)
 		return NULL;
 	w->d = d;
+	w->pool = p;
 	w->id = id;
 	w->state = CHECK_STARTING;
 	w->pidfd = w->control = w->log = w->guest_pidfd = -1;
@@ -179,36 +181,38 @@ static void end_session(struct worker *w)
 	open_failed(w);
 	if (w->number)
 		xenctl_ended(w);
+	vgpu_settle(v);
 }
 
 /* A worker that died before it could serve: wait a little longer each time before the next. */
 static void start_failed(struct worker *w)
 {
-	struct daemon *d = w->d;
+	struct pool *p = w->pool;
 	double wait = RETRY_S;
 
-	for (unsigned int i = 0; i < d->failures && wait < RETRY_MAX_S; i++)
+	for (unsigned int i = 0; i < p->failures && wait < RETRY_MAX_S; i++)
 		wait *= 2;
-	d->failures++;
-	snprintf(d->failure, sizeof(d->failure), "%s", w->reason);
+	p->failures++;
+	snprintf(p->failure, sizeof(p->failure), "%s", w->reason);
 	log_error("%s: did not start: %s", sup_name(w), w->reason);
-	ev_timer_stop(d->loop, &d->retry);
-	ev_timer_set(&d->retry, wait, 0.);
-	ev_timer_start(d->loop, &d->retry);
-	open_refuse_all(d, NULL, ENODEV, d->failure);
+	ev_timer_stop(w->d->loop, &p->retry);
+	ev_timer_set(&p->retry, wait, 0.);
+	ev_timer_start(w->d->loop, &p->retry);
+	open_refuse_pool(p, ENODEV, p->failure);
 }
 
 /* Not at once again, should they all go this way. */
 static void spare_gone(struct worker *w)
 {
 	struct daemon *d = w->d;
+	struct pool *p = w->pool;
 
 	log_line(d->stopping ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: gone: %s", sup_name(w),
 		 w->reason);
-	if (d->stopping || ev_is_active(&d->retry))
+	if (d->stopping || ev_is_active(&p->retry))
 		return;
-	ev_timer_set(&d->retry, RETRY_S, 0.);
-	ev_timer_start(d->loop, &d->retry);
+	ev_timer_set(&p->retry, RETRY_S, 0.);
+	ev_timer_start(d->loop, &p->retry);
 }
 
 void sup_gone(struct worker *w)
@@ -242,53 +246,65 @@ void sup_gone(struct worker *w)
 	daemon_check_stopped(d);
 }
 
-static unsigned int count(const struct daemon *d)
+static unsigned int count(const struct pool *p)
 {
 	const struct worker *w;
 	unsigned int n = 0;
 
-	TAILQ_FOREACH(w, &d->workers, link)
-	n += !w->vgpu && (w->state == CHECK_STARTING || w->state == CHECK_SPARE);
+	TAILQ_FOREACH(w, &p->d->workers, link)
+	n += w->pool == p && !w->vgpu && (w->state == CHECK_STARTING || w->state == CHECK_SPARE);
 	return n;
+}
+
+/* One more worker of the pool; -1 when that is not to be had now. */
+static int start_one(struct pool *p)
+{
+	struct daemon *d = p->d;
+	struct worker *w = sup_new(p, d->next_id++);
+
+	if (!w)
+		return -1;
+	if (spawn_worker(w) < 0) {
+		snprintf(w->reason, sizeof(w->reason), "%s", p->failure);
+		TAILQ_REMOVE(&d->workers, w, link);
+		d->worker_n--;
+		start_failed(w);
+		free(w);
+		return -1;
+	}
+	sup_watch(w);
+	sup_deadline(w, d->cfg.start_ms, "did not become ready in time");
+	log_debug("worker %u: pid %d, pool %s", w->id, (int)w->pid, p->cfg.name);
+	return 0;
 }
 
 void sup_keep_spares(struct daemon *d)
 {
-	unsigned int want = d->cfg.spares + open_waiting(d);
-	unsigned int have = count(d);
-
-	/* Sessions were adopted, or the toolstack asks, and only a worker can tell how much memory
-	 * there is. */
-	if (!want && !d->device_memory && (d->session_n || d->xen))
-		want = 1;
-	if (d->stopping || ev_is_active(&d->retry))
+	if (d->stopping)
 		return;
-	for (; have < want; have++) {
-		struct worker *w = sup_new(d, d->next_id++);
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		struct pool *p = d->pools[i];
+		unsigned int want = d->cfg.spares + open_waiting(p);
 
-		if (!w)
-			return;
-		if (spawn_worker(w) < 0) {
-			snprintf(w->reason, sizeof(w->reason), "%s", d->failure);
-			TAILQ_REMOVE(&d->workers, w, link);
-			d->worker_n--;
-			start_failed(w);
-			free(w);
-			return;
-		}
-		sup_watch(w);
-		sup_deadline(w, d->cfg.start_ms, "did not become ready in time");
-		log_debug("worker %u: pid %d", w->id, (int)w->pid);
+		/* Sessions were adopted, or the toolstack asks, and only a worker can tell how much
+		 * memory there is. */
+		if (!want && !p->device_memory && (d->session_n || d->xen))
+			want = 1;
+		if (ev_is_active(&p->retry))
+			continue;
+		for (unsigned int have = count(p); have < want; have++)
+			if (start_one(p) < 0)
+				break;
 	}
 }
 
-struct worker *sup_take_spare(struct daemon *d)
+struct worker *sup_take_spare(struct pool *p)
 {
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &d->workers, link)
+	TAILQ_FOREACH(w, &p->d->workers, link)
 	{
-		if (w->state == CHECK_SPARE)
+		if (w->pool == p && w->state == CHECK_SPARE)
 			return w;
 	}
 	return NULL;
@@ -349,20 +365,22 @@ void sup_meminfo(struct worker *w)
 static void ready(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct daemon *d = w->d;
+	struct pool *p = w->pool;
 
 	w->state = CHECK_SPARE;
 	w->ready = true;
 	sup_deadline(w, 0, NULL);
-	d->failures = 0;
-	d->failure[0] = '\0';
-	if (d->device_memory != m->b) {
-		log_info("GPU: %s, %" PRIu64 " MiB, driver version %" PRIu64, m->reason, m->b >> 20,
-			 m->a);
-		d->device_memory = m->b;
-		d->driver_version = (int)m->a;
-		snprintf(d->model, sizeof(d->model), "%.63s", m->reason);
+	p->failures = 0;
+	p->failure[0] = '\0';
+	if (p->device_memory != m->b) {
+		log_info("pool %s: %s, %" PRIu64 " MiB, driver version %" PRIu64, p->cfg.name,
+			 m->reason, m->b >> 20, m->a);
+		p->device_memory = m->b;
+		p->driver_version = (int)m->a;
+		snprintf(p->model, sizeof(p->model), "%.63s", m->reason);
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
-			lease_quota_known(d->vgpus[i]);
+			if (d->vgpus[i]->pool == p)
+				lease_quota_known(d->vgpus[i]);
 		xenbus_host_changed(d);
 	}
 	open_serve(d);

@@ -100,6 +100,15 @@ static unsigned int spares(const struct daemon *d)
 	return n;
 }
 
+static uint64_t gpu_memory(const struct daemon *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		n += d->pools[i]->device_memory;
+	return n;
+}
+
 json_t *tree_make(struct daemon *d)
 {
 	json_t *root = json_object();
@@ -111,8 +120,8 @@ json_t *tree_make(struct daemon *d)
 	put(o, "log-level", "%s", log_level_name(log_get_level()));
 	put(o, "stopping", "%d", d->stopping);
 	put(o, "spare-workers", "%u", spares(d));
-	put(o, "gpu-memory", "%" PRIu64, d->device_memory);
-	put(o, "driver-version", "%d", d->driver_version);
+	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
+	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
 	o = inside(root, "vgpu");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);

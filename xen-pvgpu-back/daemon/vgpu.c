@@ -21,7 +21,7 @@
 
 uint64_t vgpu_quota(const struct vgpu *v)
 {
-	return v->cfg.memory ? v->cfg.memory : v->d->device_memory;
+	return v->cfg.memory ? v->cfg.memory : v->pool->device_memory;
 }
 
 static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
@@ -39,10 +39,12 @@ static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 	}
 }
 
-void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg)
+void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
 {
 	v->d = d;
+	v->pool = pool;
 	v->cfg = *cfg;
+	v->group = group_get(d, cfg->group);
 	v->fd = -1;
 	TAILQ_INIT(&v->claims);
 	SLIST_INIT(&v->lost);
@@ -59,6 +61,30 @@ void vgpu_changed(struct vgpu *v)
 		ev_timer_set(&v->tell, TELL_AFTER_S, 0.);
 		ev_timer_start(v->d->loop, &v->tell);
 	}
+}
+
+void vgpu_move(struct vgpu *v, struct pool *pool)
+{
+	log_info("vgpu %s: from pool %s to pool %s", v->cfg.name, v->pool->cfg.name,
+		 pool->cfg.name);
+	v->pool = pool;
+	lease_quota_known(v);
+	xenbus_host_changed(v->d);
+}
+
+void vgpu_settle(struct vgpu *v)
+{
+	char reason[POOL_REASON];
+	struct pool *p;
+
+	if (v->sessions || v->openings || v->d->stopping)
+		return;
+	p = pool_place(v->d, &v->cfg, v, reason);
+	if (!p)
+		log_warning("vgpu %s: stays in pool %s: %s", v->cfg.name, v->pool->cfg.name,
+			    reason);
+	else if (p != v->pool)
+		vgpu_move(v, p);
 }
 
 static void on_connect(struct ev_loop *loop, ev_io *io, int events)

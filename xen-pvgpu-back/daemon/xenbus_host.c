@@ -41,17 +41,32 @@ void xenbus_host_find(struct xenbus *b)
 	log_info("xen: backend domain %" PRIu32 ", %s", b->domid, why);
 }
 
-/* What is not promised to a vGPU; a vGPU without a limit has no promise. */
+/* Of all pools whose GPU is known. */
+static uint64_t all_memory(const struct daemon *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		n += d->pools[i]->device_memory;
+	return n;
+}
+
 static uint64_t free_memory(const struct daemon *d)
 {
-	uint64_t left = d->device_memory;
+	uint64_t n = 0;
 
-	for (unsigned int i = 0; i < d->vgpu_n; i++) {
-		uint64_t n = d->vgpus[i]->cfg.memory;
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		n += pool_free(d->pools[i]);
+	return n;
+}
 
-		left -= n < left ? n : left;
-	}
-	return left;
+/* The first one that a worker has spoken of; NULL: none. */
+static const struct pool *known_pool(const struct daemon *d)
+{
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if (d->pools[i]->device_memory)
+			return d->pools[i];
+	return NULL;
 }
 
 /* The directory, for its owner only. */
@@ -73,21 +88,22 @@ void xenbus_host_write(struct xenbus *b)
 	char range[16], memory[24], left[24], driver[16];
 	struct pvgpu_text model;
 	struct daemon *d = b->d;
+	const struct pool *p = known_pool(d);
 	struct xenbus_write w[OWN_KEYS];
 	unsigned int n = 0;
 	int err;
 
 	b->hosted = false;
-	if (!d->device_memory)
+	if (!p)
 		return;
-	pvgpu_text_set(&model, d->model, strlen(d->model));
+	pvgpu_text_set(&model, p->model, strlen(p->model));
 	model.s[63] = '\0';
 	pvgpu_host_protocol_version_format(&versions, range, sizeof(range), NULL);
-	pvgpu_host_gpu_memory_format(d->device_memory, memory, sizeof(memory), NULL);
+	pvgpu_host_gpu_memory_format(all_memory(d), memory, sizeof(memory), NULL);
 	pvgpu_host_gpu_memory_free_format(free_memory(d), left, sizeof(left), NULL);
-	pvgpu_host_driver_version_format((uint32_t)d->driver_version, driver, sizeof(driver), NULL);
+	pvgpu_host_driver_version_format((uint32_t)p->driver_version, driver, sizeof(driver), NULL);
 	w[n++] = (struct xenbus_write){"protocol-version", range};
-	if (d->model[0])
+	if (p->model[0])
 		w[n++] = (struct xenbus_write){"model", model.s};
 	w[n++] = (struct xenbus_write){"gpu-memory", memory};
 	w[n++] = (struct xenbus_write){"gpu-memory-free", left};

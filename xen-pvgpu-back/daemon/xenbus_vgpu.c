@@ -129,10 +129,17 @@ static void configure(struct config_vgpu *cfg, const struct keys *k)
 static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 {
 	struct config_vgpu cfg = {.mode = 0};
+	char reason[POOL_REASON];
+	struct pool *pool;
 
 	configure(&cfg, k);
 	xenbus_name(x->domid, x->devid, &k->uuid, cfg.name);
-	x->v = daemon_add_vgpu(x->d, &cfg);
+	pool = pool_place(x->d, &cfg, NULL, reason);
+	if (!pool) {
+		snprintf(x->refusal, sizeof(x->refusal), "%s", reason);
+		return;
+	}
+	x->v = daemon_add_vgpu(x->d, &cfg, pool);
 	if (!x->v) {
 		snprintf(x->refusal, sizeof(x->refusal), "the backend is out of memory");
 		return;

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/pool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/daemon.h"
+
+#define UNKNOWN (1ull << 50) /* memory of a GPU of which no worker has spoken yet */
+
+static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+
+	sup_keep_spares(p->d);
+}
+
+static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->d = d;
+	p->cfg = *cfg;
+	p->index = d->pool_n;
+	ev_timer_init(&p->retry, on_retry, 0., 0.);
+	p->retry.data = p;
+	d->pools[d->pool_n++] = p;
+	return p;
+}
+
+static struct pool_group *group_new(struct daemon *d, const struct config_group *cfg)
+{
+	struct pool_group *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->cfg = *cfg;
+	g->users = 1;
+	TAILQ_INSERT_TAIL(&d->groups, g, link);
+	return g;
+}
+
+int pool_start(struct daemon *d)
+{
+	TAILQ_INIT(&d->groups);
+	d->pools = calloc(d->cfg.pool_n, sizeof(struct pool *));
+	if (!d->pools)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < d->cfg.pool_n; i++)
+		if (!pool_new(d, &d->cfg.pools[i]))
+			return -ENOMEM;
+	for (unsigned int i = 0; i < d->cfg.group_n; i++)
+		if (!group_new(d, &d->cfg.groups[i]))
+			return -ENOMEM;
+	return 0;
+}
+
+void pool_stop(struct daemon *d)
+{
+	struct pool_group *g;
+
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		ev_timer_stop(d->loop, &d->pools[i]->retry);
+		free(d->pools[i]);
+	}
+	free(d->pools);
+	d->pools = NULL;
+	d->pool_n = 0;
+	while ((g = TAILQ_FIRST(&d->groups))) {
+		TAILQ_REMOVE(&d->groups, g, link);
+		free(g);
+	}
+}
+
+struct pool *pool_find(struct daemon *d, const char *name)
+{
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if (!strcmp(d->pools[i]->cfg.name, name))
+			return d->pools[i];
+	return NULL;
+}
+
+struct pool_group *group_get(struct daemon *d, const char *name)
+{
+	struct config_group cfg = {.weight = 100};
+	struct pool_group *g;
+
+	if (!name[0])
+		return NULL;
+	TAILQ_FOREACH(g, &d->groups, link)
+	{
+		if (strcmp(g->cfg.name, name) != 0)
+			continue;
+		g->users++;
+		return g;
+	}
+	snprintf(cfg.name, sizeof(cfg.name), "%s", name);
+	return group_new(d, &cfg);
+}
+
+void group_put(struct daemon *d, struct pool_group *g)
+{
+	if (!g || --g->users)
+		return;
+	TAILQ_REMOVE(&d->groups, g, link);
+	free(g);
+}
+
+/* ---- memory ---- */
+
+/* What v takes of what can be promised. */
+static uint64_t counts(const struct vgpu *v)
+{
+	return v->cfg.memory > v->ledger.used ? v->cfg.memory : v->ledger.used;
+}
+
+static uint64_t sum(const struct pool *p, const struct vgpu *but)
+{
+	const struct daemon *d = p->d;
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p && d->vgpus[i] != but)
+			n += counts(d->vgpus[i]);
+	return n;
+}
+
+uint64_t pool_promised(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p)
+			n += d->vgpus[i]->cfg.memory;
+	return n;
+}
+
+static uint64_t capacity(const struct pool *p)
+{
+	return p->device_memory / 1000 * p->cfg.overcommit;
+}
+
+uint64_t pool_free(const struct pool *p)
+{
+	uint64_t n = sum(p, NULL), all = capacity(p);
+
+	return n < all ? all - n : 0;
+}
+
+uint64_t pool_spare_memory(const struct pool *p)
+{
+	uint64_t n = sum(p, NULL);
+
+	return n < p->device_memory ? p->device_memory - n : 0;
+}
+
+/* ---- placement ---- */
+
+static void describe(const struct pool *p, const struct vgpu *v, struct place_gpu *g)
+{
+	const struct daemon *d = p->d;
+
+	*g = (struct place_gpu){
+		.pool = p->index,
+		.memory = p->device_memory ? p->device_memory : UNKNOWN,
+		.overcommit_ppm = p->device_memory ? p->cfg.overcommit * 1000 : 0,
+		.promised = sum(p, v),
+	};
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
+}
+
+static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct place_want *w,
+		   char reason[POOL_REASON])
+{
+	bool one = w->pool != PLACE_ANY_POOL;
+	struct place_refusal r;
+
+	place_explain(gpus, d->pool_n, w, &r);
+	if (r.short_of_memory)
+		snprintf(reason, POOL_REASON,
+			 "%s%s: memory %" PRIu64 " MiB, but %" PRIu64
+			 " MiB are free: lower it, detach a vGPU or raise overcommit",
+			 one ? "pool " : "no pool has room", one ? d->pools[w->pool]->cfg.name : "",
+			 w->memory >> 20, r.most_free >> 20);
+	else
+		snprintf(reason, POOL_REASON, "%s%s takes no new vGPU now",
+			 one ? "pool " : "no pool", one ? d->pools[w->pool]->cfg.name : "");
+}
+
+struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const struct vgpu *v,
+			char reason[POOL_REASON])
+{
+	struct place_want want = {.pool = PLACE_ANY_POOL, .memory = cfg->memory};
+	struct pool *named = cfg->pool[0] ? pool_find(d, cfg->pool) : NULL;
+	struct place_gpu *gpus;
+	size_t i;
+
+	if (cfg->pool[0] && !named) {
+		snprintf(reason, POOL_REASON,
+			 "pool %s: there is none; see pvgpuctl show for those there are",
+			 cfg->pool);
+		return NULL;
+	}
+	gpus = calloc(d->pool_n, sizeof(*gpus));
+	if (!gpus) {
+		snprintf(reason, POOL_REASON, "the backend is out of memory");
+		return NULL;
+	}
+	for (i = 0; i < d->pool_n; i++)
+		describe(d->pools[i], v, &gpus[i]);
+	if (named)
+		want.pool = named->index;
+	else if (v && place_free(&gpus[v->pool->index]) >= want.memory)
+		want.pool = v->pool->index;
+	i = place_pick(d->cfg.placement, gpus, d->pool_n, &want);
+	if (i == PLACE_NONE)
+		refuse(d, gpus, &want, reason);
+	free(gpus);
+	return i == PLACE_NONE ? NULL : d->pools[i];
+}
