@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/entitle.h"
 
+#define SLIP_COMMANDS 2u         /* in one closing */
+#define SLIPS         4u         /* closings in which that may be, at once */
+#define SLIP_NS       250000000u /* and one more each */
+
 void entitle_init(struct entitle *e, bool busy, uint64_t now)
 {
 	/* What it had issued before is not known here: UINT64_MAX is never exceeded. */
-	*e = (struct entitle){.draining = busy, .since_ns = now, .at_close = busy ? UINT64_MAX : 0};
+	*e = (struct entitle){.draining = busy,
+			      .slips = SLIPS,
+			      .slips_ns = now,
+			      .since_ns = now,
+			      .at_close = busy ? UINT64_MAX : 0};
 }
 
 static void count(struct entitle *e, uint64_t now)
@@ -26,6 +34,24 @@ static void end_drain(struct entitle *e)
 	e->draining = false;
 }
 
+/* It has issued while its gate was closed. May it, this time? */
+static bool slip(struct entitle *e, uint64_t commands, uint64_t now)
+{
+	uint64_t more = now > e->slips_ns ? (now - e->slips_ns) / SLIP_NS : 0;
+
+	if (commands - e->at_close > SLIP_COMMANDS || e->late)
+		return false;
+	if (e->slipped)
+		return true;
+	e->slips = e->slips + more < SLIPS ? e->slips + (unsigned int)more : SLIPS;
+	e->slips_ns += more * SLIP_NS;
+	if (!e->slips)
+		return false;
+	e->slips--;
+	e->slipped = true;
+	return true;
+}
+
 void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *r, uint64_t now)
 {
 	bool was_open = e->open;
@@ -33,9 +59,9 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 	count(e, now);
 	if (was_open && !open) {
 		e->at_close = r->commands;
-		e->late = false;
+		e->late = e->slipped = false;
 		e->draining = !r->drained && r->commands > e->at_drained;
-	} else if (!was_open && r->commands > e->at_close) {
+	} else if (!was_open && r->commands > e->at_close && !slip(e, r->commands, now)) {
 		e->late = true;
 		e->draining = false;
 		e->drain_ns = 0;

@@ -5,8 +5,10 @@
  *
  * When it has drained only the worker can say, and it may lie. Its word is an excuse only as long
  * as it fits the rest: who has issued nothing since it last said drained has nothing to drain, and
- * who issues while it is closed has no excuse for that closing at all. What is left is a worker
- * that seems to run one long kernel, which the watchdog's limit is for, and the charge.
+ * who issues while it is closed has no excuse for that closing at all, but for a command or two
+ * now and then: a thread may lose its processor between a look at the gate and the call that
+ * follows. What is left is a worker that seems to run one long kernel, which the watchdog's limit
+ * is for, and the charge.
  */
 #ifndef PVGPU_ENTITLE_H
 #define PVGPU_ENTITLE_H
@@ -18,6 +20,9 @@
 
 struct entitle {
 	bool open, draining, late;
+	bool slipped;        /* in this closing, and it was let pass */
+	unsigned int slips;  /* that it may still have */
+	uint64_t slips_ns;   /* when they were last filled up */
 	uint64_t since_ns;   /* up to when total_ns and drain_ns count */
 	uint64_t total_ns;   /* open, and earlier drains */
 	uint64_t drain_ns;   /* of this closing, while it is believed */

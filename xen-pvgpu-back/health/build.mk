@@ -13,3 +13,7 @@ UNIT += $(B)/unit/health_sample_test
 $(B)/unit/health_sample_test: $(call obj,tests/unit/health_sample_test.c xen-pvgpu-back/health/sample.c \
 	xen-pvgpu-back/health/nvml.c xen-pvgpu-back/daemon/log.c)
 LDLIBS_health_sample_test = $(CHECK_LIBS) -ldl
+
+UNIT += $(B)/unit/judge_test
+$(B)/unit/judge_test: $(call obj,tests/unit/judge_test.c xen-pvgpu-back/daemon/judge.c)
+LDLIBS_judge_test = $(CHECK_LIBS)
