@@ -92,7 +92,7 @@ class Check:
 
     def one_unit(self, path):
         name = pathlib.Path(path).name
-        return name, programs.run([*self.valgrind.words(name), path], {**os.environ, **UNIT_ENV}, LIMIT)
+        return name, programs.run(["env", *self.valgrind.preload, *self.valgrind.words(name), path], {**os.environ, **UNIT_ENV}, LIMIT)
 
     def unit(self):
         good = bool(self.units)

@@ -138,6 +138,8 @@ static int act(const char *role, const char *arg)
 		say("ready");
 		pause();
 	} else if (!strcmp(role, "nap")) {
+		kernel("nap"); /* loaded: what follows is the device's time */
+		say("ready");
 		nap(500, (uint32_t)n * 2);
 		say("done");
 	} else if (!strcmp(role, "spin")) {
@@ -199,12 +201,15 @@ END_TEST
 START_TEST(time_is_one)
 {
 	const struct simgpu *g;
-	uint64_t begin = test_now_ns(), slices;
+	uint64_t begin, slices;
 	struct child c;
 
 	start();
+	kernel("nap");
 	g = map_gpu();
 	c = spawn("nap", "150");
+	wait_for(&c, "ready");
+	begin = test_now_ns();
 	nap(500, 300);
 	slices = slot_of(g, getpid())->slices;
 	wait_for(&c, "done");
@@ -281,6 +286,7 @@ START_TEST(the_device_can_be_lost)
 	__atomic_store_n(&g->lost, 0, __ATOMIC_RELAXED);
 	FAILS(CUDA_ERROR_DEVICE_UNAVAILABLE, cuCtxCreate(&ctx, NULL, 0, 0));
 	c = spawn("nap", "1");
+	wait_for(&c, "ready");
 	wait_for(&c, "done");
 	ck_assert_int_eq(finish(&c), 0);
 }
