@@ -72,6 +72,7 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 	X(nvmlDeviceGetCount_v2, (unsigned int *count))                                            \
 	X(nvmlDeviceGetHandleByIndex_v2, (unsigned int index, nvmlDevice_t *device))               \
 	X(nvmlDeviceGetName, (nvmlDevice_t device, char *name, unsigned int length))               \
+	X(nvmlDeviceGetUUID, (nvmlDevice_t device, char *uuid, unsigned int length))               \
 	X(nvmlDeviceGetMemoryInfo, (nvmlDevice_t device, nvmlMemory_t * memory))                   \
 	X(nvmlDeviceGetComputeRunningProcesses_v3,                                                 \
 	  (nvmlDevice_t device, unsigned int *count, nvmlProcessInfo_t *infos))                    \

@@ -2,7 +2,9 @@
 /* health/sample.c: rounds from a library that the test plays. */
 #include <check.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "xen-pvgpu-back/health/sample.h"
@@ -34,6 +36,12 @@ static nvmlReturn_t handle(unsigned int i, nvmlDevice_t *d)
 static nvmlReturn_t name(nvmlDevice_t d, char *out, unsigned int n)
 {
 	return NVML_ERROR_NOT_SUPPORTED;
+}
+
+static nvmlReturn_t uuid(nvmlDevice_t d, char *out, unsigned int n)
+{
+	snprintf(out, n, "GPU-%036d", 7);
+	return NVML_SUCCESS;
 }
 
 static nvmlReturn_t memory(nvmlDevice_t d, nvmlMemory_t *m)
@@ -89,6 +97,7 @@ static void set_up(void)
 
 	nvml = (struct nvml){.nvmlDeviceGetHandleByIndex_v2 = handle,
 			     .nvmlDeviceGetName = name,
+			     .nvmlDeviceGetUUID = uuid,
 			     .nvmlDeviceGetMemoryInfo = memory,
 			     .nvmlDeviceGetComputeRunningProcesses_v3 = running,
 			     .nvmlDeviceGetProcessUtilization = used,
@@ -101,6 +110,9 @@ static void set_up(void)
 	broken = NVML_SUCCESS;
 	event = (nvmlEventData_t){0};
 	ck_assert_int_eq(sample_open(&s, &nvml, reason, sizeof(reason)), 0);
+	ck_assert_uint_eq(s.out_n, 1);
+	ck_assert_uint_eq(s.out[0].kind, HEALTH_GPU);
+	ck_assert_int_eq(strncmp(s.out[0].text, "GPU-000000000000000000000000000000000007", 40), 0);
 }
 
 static const struct health_msg *of(uint32_t pid)

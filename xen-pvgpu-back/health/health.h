@@ -15,6 +15,7 @@
 enum health_kind {
 	HEALTH_HELLO = 1, /* first of all: code = HEALTH_VERSION, device = number of GPUs, text =
 			   * the driver's version */
+	HEALTH_GPU,       /* each GPU, once: text = its UUID */
 	HEALTH_TROUBLE,   /* NVML cannot be used, text says why; it exits */
 	HEALTH_DEVICE,    /* a GPU's memory */
 	HEALTH_PROCESS,   /* a process on a GPU */
@@ -41,7 +42,7 @@ struct health_msg {
 		struct {
 			uint64_t total, used; /* bytes */
 		} device_memory;
-		char text[40];
+		char text[40]; /* without NUL when it is as long as that */
 	};
 };
 

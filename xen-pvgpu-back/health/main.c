@@ -197,5 +197,6 @@ int main(int argc, char **argv)
 	    sample_open(&sample, &nvml, reason, sizeof(reason)) < 0)
 		trouble(reason);
 	tell_text(HEALTH_HELLO, HEALTH_VERSION, nvml.device_n, nvml.driver);
+	tell(sample.out, sample.out_n * sizeof(*sample.out));
 	run(&sample, o.period_ms);
 }

@@ -77,6 +77,16 @@ static void say_name(struct nvml *n, unsigned int i, nvmlDevice_t device)
 		log_info("GPU %u: %s, driver %s", i, name, n->driver);
 }
 
+/* By which a pool may name it. */
+static void add_uuid(struct sample *s, unsigned int i)
+{
+	char uuid[NVML_DEVICE_UUID_BUFFER_SIZE] = "";
+	struct health_msg *m = add(s, HEALTH_GPU, i);
+
+	if (s->nvml->nvmlDeviceGetUUID(s->gpu[i].device, uuid, sizeof(uuid)) == NVML_SUCCESS)
+		memcpy(m->text, uuid, sizeof(m->text));
+}
+
 int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 {
 	*s = (struct sample){.nvml = n};
@@ -92,6 +102,7 @@ int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 
 		if (r == NVML_SUCCESS) {
 			say_name(n, i, s->gpu[i].device);
+			add_uuid(s, i);
 			continue;
 		}
 		snprintf(reason, cap, "nvmlDeviceGetHandleByIndex %u: %s", i, nvml_text(r));

@@ -33,7 +33,7 @@ struct sample {
 	unsigned int out_n, out_cap;
 };
 
-/* 0, or -1 with a reason. */
+/* 0, and what is to be said of the GPUs in s->out; or -1 with a reason. */
 int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap);
 /* One round into s->out, HEALTH_ROUND last; -1: a GPU is gone, why in s->why. */
 int sample_round(struct sample *s);

@@ -129,6 +129,17 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsig
 			    : NVML_ERROR_INVALID_ARGUMENT;
 }
 
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
+{
+	struct gpu *g = find(device);
+	char text[48];
+
+	if (!g)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	snprintf(text, sizeof(text), "GPU-73696d63-7564-6100-0000-%012x", g->index);
+	return put(text, uuid, length);
+}
+
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
 	struct gpu *g = find(device);
