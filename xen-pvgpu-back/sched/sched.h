@@ -132,4 +132,7 @@ void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *o
  */
 uint64_t sched_wait_bound(const struct sched_vgpu *v);
 
+/* Comparisons made so far: what decisions and events cost, whatever machine counts it. */
+uint64_t sched_steps(const struct sched *s);
+
 #endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A binary heap whose nodes lie in what they order, so that nothing is allocated: a complete tree
+ * linked by pointers. Every operation takes O(log n) steps at worst. Keys are times or virtual
+ * times and compared as these are: by their difference, so that they may wrap.
+ */
+#ifndef PVGPU_SCHED_HEAP_H
+#define PVGPU_SCHED_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct heap_node {
+	struct heap_node *up, *left, *right;
+	uint64_t key;
+	uint64_t turn; /* of equal keys the lowest is first */
+	bool in;
+};
+
+struct heap {
+	struct heap_node *top;
+	size_t n;
+	uint64_t *steps; /* counts comparisons */
+};
+
+static inline bool heap_before(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
+/* The first; NULL: empty. */
+static inline struct heap_node *heap_first(const struct heap *h)
+{
+	return h->top;
+}
+
+/* Make it be in the heap with this key and turn, whether it was in it or not. */
+void heap_put(struct heap *h, struct heap_node *n, uint64_t key, uint64_t turn);
+/* Make it not be in the heap. */
+void heap_take(struct heap *h, struct heap_node *n);
+
+#endif

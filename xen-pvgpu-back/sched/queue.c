@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who has work, in the orders in which the GPU may be given: by turn in each class, by guarantee,
+ * by how long it has been kept waiting. A group's vGPUs are ordered within the group, and the group
+ * stands in the pool's orders for the first of each. So whatever happens to one vGPU moves a few
+ * nodes in two heaps each, and a group is held back by taking out its own few.
+ */
+#include "xen-pvgpu-back/sched/internal.h"
+
+static struct node *node_of(struct heap_node *h)
+{
+	return (struct node *)((char *)h - offsetof(struct node, h));
+}
+
+void queue_level_init(struct sched *s, struct level *l)
+{
+	for (int c = 0; c < SCHED_CLASSES; c++) {
+		l->turn[c].steps = &s->steps;
+		l->wait[c].steps = &s->steps;
+	}
+	l->owed.steps = &s->steps;
+}
+
+static struct level *level_of(const struct sched_vgpu *v)
+{
+	return v->group ? &v->group->level : &v->s->level;
+}
+
+/* Behind those with the same key, unless it stands there already. */
+static void put(struct sched *s, struct heap *h, struct node *n, uint64_t key)
+{
+	if (!n->h.in || n->h.key != key)
+		heap_put(h, &n->h, key, ++s->turns);
+}
+
+/* A group's node is where its first vGPU's would be; out: the group is not to be there. */
+static void put_for_first(struct heap *pool, struct node *n, const struct heap *in, bool out)
+{
+	struct heap_node *first = out ? NULL : heap_first(in);
+
+	if (first)
+		heap_put(pool, &n->h, first->key, first->turn);
+	else
+		heap_take(pool, &n->h);
+}
+
+/* Virtual time is what the least advanced of those with work has reached; it never goes back. */
+static void advance(struct level *l, enum sched_class c)
+{
+	struct heap_node *first = heap_first(&l->turn[c]);
+
+	if (first && heap_before(l->clock[c], first->key))
+		l->clock[c] = first->key;
+}
+
+void queue_group(struct sched_group *g, enum sched_class c)
+{
+	struct sched *s = g->s;
+	bool out = g->held || !g->queued;
+
+	if (!s->policy->groups)
+		put_for_first(&s->level.turn[c], &g->turn[c], &g->level.turn[c], out);
+	else if (!out && heap_first(&g->level.turn[c]))
+		put(s, &s->level.turn[c], &g->turn[c], g->tag[c].at);
+	else
+		heap_take(&s->level.turn[c], &g->turn[c].h);
+	put_for_first(&s->level.wait[c], &g->wait[c], &g->level.wait[c], out);
+	put_for_first(&s->level.owed, &g->owed_inside, &g->level.owed, out);
+	if (!out && s->policy->guarantees && pace_on(&g->min))
+		put(s, &s->level.owed, &g->owed, g->min.at);
+	else
+		heap_take(&s->level.owed, &g->owed.h);
+	advance(&s->level, c);
+}
+
+void queue_group_all(struct sched_group *g)
+{
+	for (int c = 0; c < SCHED_CLASSES; c++)
+		queue_group(g, c);
+}
+
+/* What was not used while there was no work is no guarantee for later. */
+static void begin_guarantee(struct pace *min, uint64_t now)
+{
+	if (pace_on(min))
+		pace_save_most(min, 0, now);
+}
+
+static void begin_group(struct sched_group *g, enum sched_class c)
+{
+	struct sched *s = g->s;
+
+	if (!g->queued)
+		begin_guarantee(&g->min, s->now);
+	if (!heap_first(&g->level.turn[c]))
+		vtime_begin(&g->tag[c], s->level.clock[c], share_group_weight(g), s->slice_ns);
+}
+
+void queue_enter(struct sched_vgpu *v)
+{
+	enum sched_class c = v->share.class;
+	struct sched *s = v->s;
+
+	if (v->queued)
+		return;
+	if (v->group) {
+		begin_group(v->group, c);
+		v->group->queued++;
+	}
+	v->queued = true;
+	s->policy->begin(v);
+	begin_guarantee(&v->min, s->now);
+	if (!v->wait.h.in)
+		queue_waits(v);
+	queue_moved(v);
+}
+
+void queue_leave(struct sched_vgpu *v)
+{
+	enum sched_class c = v->share.class;
+	struct level *l = level_of(v);
+
+	if (!v->queued)
+		return;
+	v->queued = false;
+	heap_take(&l->turn[c], &v->turn.h);
+	heap_take(&l->wait[c], &v->wait.h);
+	heap_take(&l->owed, &v->owed.h);
+	advance(l, c);
+	if (v->group) {
+		v->group->queued--;
+		queue_group(v->group, c);
+	}
+}
+
+void queue_moved(struct sched_vgpu *v)
+{
+	enum sched_class c = v->share.class;
+	struct level *l = level_of(v);
+	struct sched *s = v->s;
+
+	if (v->queued) {
+		put(s, &l->turn[c], &v->turn, v->tag.at);
+		if (s->policy->guarantees && pace_on(&v->min))
+			put(s, &l->owed, &v->owed, v->min.at);
+		else
+			heap_take(&l->owed, &v->owed.h);
+		advance(l, c);
+	}
+	if (v->group)
+		queue_group(v->group, c);
+}
+
+void queue_waits(struct sched_vgpu *v)
+{
+	enum sched_class c = v->share.class;
+	struct level *l = level_of(v);
+	struct sched *s = v->s;
+
+	if (v->queued && s->granted != v) {
+		/* Whom higher classes leave the GPU for a moment only has not been helped. */
+		if (!v->cut)
+			v->mark = s->kept[c];
+		put(s, &l->wait[c], &v->wait, v->mark);
+	} else {
+		heap_take(&l->wait[c], &v->wait.h);
+	}
+	if (v->group)
+		queue_group(v->group, c);
+}
+
+/* The vGPU that a node in the pool's level stands for. */
+static struct sched_vgpu *first_by_turn(const struct heap_node *h, enum sched_class c)
+{
+	struct node *n = h ? node_of((struct heap_node *)h) : NULL;
+
+	if (n && n->g)
+		n = node_of(heap_first(&n->g->level.turn[c]));
+	return n ? n->v : NULL;
+}
+
+static struct sched_vgpu *group_first(const struct sched_group *g)
+{
+	enum sched_class c = SCHED_HIGH;
+
+	while (!heap_first(&g->level.turn[c]))
+		c++;
+	return first_by_turn(heap_first(&g->level.turn[c]), c);
+}
+
+static struct sched_vgpu *pick_owed(struct sched *s)
+{
+	struct heap_node *h = heap_first(&s->level.owed);
+	struct node *n = h ? node_of(h) : NULL;
+
+	if (!n || heap_before(s->now, h->key))
+		return NULL;
+	if (n->g && n == &n->g->owed)
+		return group_first(n->g);
+	if (n->g)
+		n = node_of(heap_first(&n->g->level.owed));
+	return n->v;
+}
+
+static struct sched_vgpu *pick_by_turn(struct sched *s)
+{
+	for (int c = 0; c < SCHED_CLASSES; c++)
+		if (heap_first(&s->level.turn[c]))
+			return first_by_turn(heap_first(&s->level.turn[c]), c);
+	return NULL;
+}
+
+static struct sched_vgpu *pick_kept_waiting(struct sched *s)
+{
+	for (int i = 0; i < SCHED_CLASSES; i++) {
+		enum sched_class c = (s->relief + i) % SCHED_CLASSES;
+		struct heap_node *h = heap_first(&s->level.wait[c]);
+		struct node *n;
+
+		if (!h || s->kept[c] - h->key < s->params.starve_ns)
+			continue;
+		n = node_of(h);
+		if (n->g)
+			n = node_of(heap_first(&n->g->level.wait[c]));
+		return n->v;
+	}
+	return NULL;
+}
+
+struct sched_vgpu *queue_pick(struct sched *s, enum reason *why)
+{
+	struct sched_vgpu *kept = pick_kept_waiting(s), *v = pick_owed(s);
+
+	*why = REASON_GUARANTEE;
+	if (!v) {
+		v = pick_by_turn(s);
+		*why = REASON_SHARE;
+	}
+	/* Not twice in a row: those whose right it is keep half of the GPU at least. */
+	if (kept && (!s->relieved || kept == v)) {
+		*why = REASON_RELIEF;
+		return kept;
+	}
+	return v;
+}

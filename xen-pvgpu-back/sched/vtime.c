@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual time: each vGPU's tag moves on by what it uses divided by its weight, and the one with
+ * the lowest tag is next. Tags only ever move forward, by use or up to what the others have
+ * reached, so that no pattern of having and not having work brings more than a share and a slice.
+ */
+#include "xen-pvgpu-back/sched/internal.h"
+
+/* A unit of virtual time is a nanosecond at this weight. */
+#define UNIT 100u
+
+typedef unsigned __int128 wide;
+
+uint64_t vtime_of(uint64_t ns, uint32_t weight)
+{
+	return (uint64_t)((wide)ns * UNIT / weight);
+}
+
+void vtime_use(struct tag *t, uint32_t weight, uint64_t ns)
+{
+	wide units = (wide)ns * UNIT + t->rest;
+
+	t->at += (uint64_t)(units / weight);
+	t->rest = (uint64_t)(units % weight);
+}
+
+void vtime_use_beside(struct tag *t, uint32_t weight, uint64_t ns, uint64_t clock, uint64_t slice)
+{
+	uint64_t most = clock + vtime_of(slice, weight);
+	struct tag to = *t;
+
+	vtime_use(&to, weight, ns);
+	if (!heap_before(most, to.at))
+		*t = to;
+	else if (heap_before(t->at, most))
+		*t = (struct tag){.at = most};
+}
+
+/* Who comes back is a slice ahead of those who stayed, whatever it has not used before that. */
+void vtime_begin(struct tag *t, uint64_t clock, uint32_t weight, uint64_t slice)
+{
+	uint64_t least = clock - vtime_of(slice, weight);
+
+	if (heap_before(t->at, least))
+		*t = (struct tag){.at = least};
+}
+
+int64_t vtime_lead(const struct tag *t, uint64_t clock, uint32_t weight)
+{
+	return (int64_t)((__int128)(int64_t)(t->at - clock) * weight / UNIT);
+}
+
+void vtime_set_lead(struct tag *t, uint64_t clock, uint32_t weight, int64_t lead, uint64_t slice)
+{
+	if (lead < -(int64_t)slice)
+		lead = -(int64_t)slice;
+	t->at = clock + (uint64_t)(int64_t)((__int128)lead * UNIT / weight);
+	t->rest = 0;
+}
+
+struct level *vtime_level(const struct sched_vgpu *v)
+{
+	return v->s->policy->groups && v->group ? &v->group->level : &v->s->level;
+}
+
+static void use(struct sched_vgpu *v, struct tag *t, uint64_t clock, uint32_t weight, uint64_t ns)
+{
+	struct sched *s = v->s;
+	uint64_t left = v->slice_used < s->slice_ns ? s->slice_ns - v->slice_used : 0;
+	uint64_t beside = v->reason == REASON_SHARE ? 0 : ns < left ? ns : left;
+
+	/* A guarantee is no loan on the share; but what overruns the slice is not guaranteed. */
+	if (beside)
+		vtime_use_beside(t, weight, beside, clock, s->slice_ns);
+	vtime_use(t, weight, ns - beside);
+}
+
+void vtime_policy_begin(struct sched_vgpu *v)
+{
+	vtime_begin(&v->tag, vtime_level(v)->clock[v->share.class], v->s->policy->weight(v),
+		    v->s->slice_ns);
+}
+
+void vtime_policy_use(struct sched_vgpu *v, uint64_t ns)
+{
+	enum sched_class c = v->share.class;
+	struct sched *s = v->s;
+
+	use(v, &v->tag, vtime_level(v)->clock[c], s->policy->weight(v), ns);
+	if (s->policy->groups && v->group)
+		use(v, &v->group->tag[c], s->level.clock[c], share_group_weight(v->group), ns);
+}
+
+void vtime_policy_end(struct sched_vgpu *v)
+{
+	/* Its tag has moved on already, with what it used. */
+}

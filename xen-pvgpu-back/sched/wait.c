@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* The longest wait, as derived in docs/scheduling.md; the names are those used there. */
+#include "xen-pvgpu-back/sched/internal.h"
+
+typedef unsigned __int128 wide;
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+	return a < SCHED_NEVER - b ? a + b : SCHED_NEVER;
+}
+
+static uint64_t times(uint64_t a, uint64_t by, uint64_t over)
+{
+	wide r = ((wide)a * by + over - 1) / over;
+
+	return r < SCHED_NEVER ? (uint64_t)r : SCHED_NEVER;
+}
+
+/* The longest slice that there can be with these settings. */
+static uint64_t slice_most(const struct sched *s)
+{
+	return sched_slice(s, 1);
+}
+
+/* GPU time that one of weight w can be given while another, of weight `of`, is given ns and waits
+ * for the next slice; in slices of s. */
+static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, uint64_t s)
+{
+	return add(times(ns, w, of), 2 * s);
+}
+
+/* With the hand-overs that so much GPU time can be spread over. */
+static uint64_t with_handovers(const struct sched *s, uint64_t ns)
+{
+	uint64_t h = s->params.handover_ns,
+		 least = sched_grant_least(s, sched_slice(s, UINT32_MAX));
+
+	return add(add(ns, times(ns, h, least)), h);
+}
+
+uint64_t wait_flat(const struct sched_vgpu *v, uint64_t more)
+{
+	uint64_t slice = slice_most(v->s), sum = 0;
+	const struct policy *p = v->s->policy;
+
+	for (const struct sched_vgpu *o = v->s->vgpus; o; o = o->next)
+		if (o != v && o->share.class == v->share.class)
+			sum = add(sum, with_handovers(v->s, before(p->weight(o), p->weight(v),
+								   slice, slice)));
+	return sum;
+}
+
+/* Other vGPUs of the group g (NULL: those without one) come before v for so long. */
+static uint64_t inside(const struct sched_vgpu *v, const struct sched_group *g, uint64_t own,
+		       uint64_t weight)
+{
+	const struct sched *s = v->s;
+	uint64_t slice = slice_most(s), sum = 0;
+
+	for (const struct sched_vgpu *o = s->vgpus; o; o = o->next)
+		if (o != v && o->group == g && o->share.class == v->share.class)
+			sum = add(sum,
+				  with_handovers(s, before(o->share.weight, weight, own, slice)));
+	return sum;
+}
+
+uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
+{
+	const struct sched *s = v->s;
+	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0;
+
+	/* What v's group needs until it is v's turn in it, is to the pool what a slice of v is. */
+	if (v->group) {
+		sum = inside(v, v->group, own, weight);
+		own = add(add(own, sum), more);
+		weight = v->group->share.weight;
+	}
+	sum = add(sum, inside(v, NULL, own, weight));
+	for (const struct sched_group *g = s->groups; g; g = g->next)
+		if (g != v->group && g->class_n[v->share.class])
+			sum = add(sum,
+				  with_handovers(s, before(g->share.weight, weight, own, slice)));
+	return sum;
+}
+
+uint64_t wait_in_turn(const struct sched_vgpu *v, uint64_t more)
+{
+	const struct sched *s = v->s;
+
+	return times(slice_most(s) + s->params.handover_ns, s->class_n[v->share.class] - 1, 1);
+}
+
+/* Is there anything that goes before v besides its class's shares? */
+static bool others_go_first(const struct sched_vgpu *v)
+{
+	const struct sched *s = v->s;
+
+	if (s->class_n[v->share.class] != s->vgpu_n)
+		return true;
+	if (!s->policy->guarantees)
+		return false;
+	for (const struct sched_vgpu *o = s->vgpus; o; o = o->next)
+		if (pace_on(&o->min))
+			return true;
+	for (const struct sched_group *g = s->groups; g; g = g->next)
+		if (pace_on(&g->min))
+			return true;
+	return false;
+}
+
+uint64_t sched_wait_bound(const struct sched_vgpu *v)
+{
+	const struct sched *s = v->s;
+	uint64_t turn = slice_most(s) + s->params.handover_ns, wait = 2 * turn, starve = 0;
+
+	if (v->group && pace_on(&v->group->max))
+		return SCHED_NEVER;
+	if (others_go_first(v)) {
+		starve = s->params.starve_ns;
+		wait = add(wait, starve);
+		wait = add(wait, times(turn, 2 * SCHED_CLASSES * s->class_n[v->share.class], 1));
+	}
+	wait = add(wait, s->policy->wait(v, starve));
+	if (pace_on(&v->max))
+		wait = add(wait, pace_time(&v->max, slice_most(s) + slice_most(s) / 16));
+	return wait;
+}
