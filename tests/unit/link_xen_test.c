@@ -12,12 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/gate.h"
 #include "xen-pvgpu-back/link/msg.h"
 #include "xen-pvgpu-back/worker/frame.h"
+#include "xen-pvgpu-back/worker/gpu.h"
 
 enum { KIB = 1024, PORT = 17, RING_AT = 8192, LIMIT = 1024 * KIB };
 
@@ -29,7 +32,8 @@ static char reason[128];
 
 static struct {
 	unsigned int added, removed, lost, told, notified;
-	int add_error, remove_error;
+	unsigned int gates;
+	int add_error, remove_error, gate_error;
 	uint32_t port; /* of the last notification */
 } seen;
 
@@ -43,6 +47,14 @@ int gpu_arena_remove(struct worker *v, uint64_t addr, uint64_t size)
 {
 	seen.removed++;
 	return seen.remove_error;
+}
+
+int gpu_gate_take(struct worker *v, int gate, int report, int bell, char *why, size_t cap)
+{
+	seen.gates++;
+	ck_assert_int_gt(write(bell, &(uint64_t){1}, 8), 0);
+	snprintf(why, cap, "the test says no");
+	return seen.gate_error;
 }
 
 void worker_end(struct worker *v, int end, const char *fmt, ...)
@@ -123,6 +135,7 @@ static void setup(void)
 	memset(&seen, 0, sizeof(seen));
 	w = calloc(1, sizeof(*w));
 	w->info = (struct worker_info){.session = 5, .arena_limit = LIMIT, .zero_copy = true};
+	w->gate_bell = -1;
 	xen_calls = &calls;
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
@@ -457,6 +470,72 @@ START_TEST(pvgpud_goes_away)
 }
 END_TEST
 
+/* ---- the gate ---- */
+
+static int gate_bells[2]; /* the worker's, the test's */
+
+static void send_gate(unsigned int n)
+{
+	const struct pvgpu_sup m = {.kind = PVGPU_SUP_GATE};
+	const int fds[] = {file_of(4096), file_of(4096), gate_bells[0], gate_bells[1]};
+
+	ck_assert_int_eq(msg_send(daemon_end, &m, sizeof(m), fds, n), 0);
+	close(fds[0]);
+	close(fds[1]);
+	control_read(w);
+}
+
+static bool gate_rings(void)
+{
+	const uint64_t one = 1;
+	struct epoll_event e;
+	uint64_t count;
+
+	ck_assert_int_eq(write(gate_bells[0], &one, sizeof(one)), sizeof(one));
+	return epoll_wait(w->epoll, &e, 1, 0) == 1 && e.data.u32 == FROM_GATE &&
+	       read(w->gate_bell, &count, sizeof(count)) == sizeof(count);
+}
+
+static void gate_files(void)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		gate_bells[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+START_TEST(a_gate_and_a_newer_one)
+{
+	int old;
+
+	open_session();
+	gate_files();
+	send_gate(PVGPU_GATE_FDS);
+	ck_assert(!has_ended(w));
+	ck_assert_uint_eq(seen.gates, 1);
+	ck_assert(gate_rings());
+	/* Of a new pvgpud: the old one's bell wakes nobody any more, though it is still open. */
+	old = gate_bells[0];
+	gate_files();
+	send_gate(PVGPU_GATE_FDS);
+	ck_assert_uint_eq(seen.gates, 2);
+	ck_assert(gate_rings());
+	gate_bells[0] = old;
+	ck_assert(!gate_rings());
+}
+END_TEST
+
+START_TEST(a_gate_that_cannot_be)
+{
+	open_session();
+	gate_files();
+	seen.gate_error = _i ? -1 : 0;
+	send_gate(_i ? PVGPU_GATE_FDS : PVGPU_GATE_FDS - 1);
+	ck_assert(has_ended(w));
+	ck_assert_int_eq(w->end, PVGPU_END_FAILED);
+	ck_assert_uint_eq(seen.gates, _i);
+	ck_assert_int_lt(w->gate_bell, 0);
+}
+END_TEST
+
 /* What only the Xen link hears ends a local session, as all that pvgpud must not say. */
 START_TEST(not_on_the_local_link)
 {
@@ -494,6 +573,8 @@ int main(void)
 	tcase_add_test(t, chunks_before_the_window);
 	tcase_add_test(t, the_guest_has_closed);
 	tcase_add_test(t, pvgpud_goes_away);
+	tcase_add_test(t, a_gate_and_a_newer_one);
+	tcase_add_loop_test(t, a_gate_that_cannot_be, 0, 2);
 	tcase_add_test(t, not_on_the_local_link);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

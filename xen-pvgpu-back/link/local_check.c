@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "ring/ring.h"
+#include "xen-pvgpu-back/daemon/gate.h"
 
 #define CHUNK_MAX        (1ull << 30) /* PVGPU_CHUNK_MAX of the protocol */
 #define CHUNK_UNIT       4096ull
@@ -194,6 +195,7 @@ static const struct {
 	{PVGPU_SUP_DRAIN, ANY, 0},
 	{PVGPU_SUP_MEMINFO, ANY, 0},
 	{PVGPU_SUP_LOG, ANY, 1},
+	{PVGPU_SUP_GATE, IN(CHECK_LOCAL_SESSION) | IN(CHECK_XEN_SESSION), PVGPU_GATE_FDS},
 	{PVGPU_SUP_CHUNK_ADD, IN(CHECK_XEN_SESSION), 1},
 	{PVGPU_SUP_CHUNK_REMOVE, IN(CHECK_XEN_SESSION), 0},
 	{PVGPU_SUP_CLOSE, IN(CHECK_XEN_SESSION), 0},

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/worker/gpu.h"
+
 static int watch(struct worker *w, int op, int fd, uint32_t source)
 {
 	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = source};
@@ -21,6 +23,7 @@ static int watch(struct worker *w, int op, int fd, uint32_t source)
 void adopt_lost(struct worker *w)
 {
 	lease_down(w);
+	gpu_gate_lost(w);
 	watch(w, EPOLL_CTL_DEL, PVGPU_SUP_CONTROL_FD, FROM_CONTROL);
 	if (watch(w, EPOLL_CTL_ADD, PVGPU_SUP_ADOPT_FD, FROM_ADOPT) < 0)
 		worker_end(w, PVGPU_END_FAILED, "cannot wait for a new pvgpud: %s",

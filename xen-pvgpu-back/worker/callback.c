@@ -105,6 +105,8 @@ int handle_host_func(struct worker *w, const struct pvgpu_in_host_func *in,
 		free(k);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	/* However long it takes, the work before it ends when it ends. */
+	stream_fence(s);
 	if (in->always)
 		r = (int)g->far->cuStreamAddCallback(s->far, run_always, k, 0);
 	else

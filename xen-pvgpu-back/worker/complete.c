@@ -141,13 +141,15 @@ bool waits_room(struct gpu *g)
 	return atomic_load(&k->waits) < COMPLETE_WAITS_MAX;
 }
 
-/* What the stream's issued count was then has ended. */
-static void vouch(struct stream *s, uint64_t at)
+/* complete.lock held: what the stream's issued count was then has ended. */
+static void vouch(struct wait *w)
 {
-	unsigned long long seen = atomic_load(&s->seen);
+	struct stream *s = w->s;
 
-	while (seen < at && !atomic_compare_exchange_weak(&s->seen, &seen, at))
-		;
+	if (atomic_load(&s->seen) >= w->at)
+		return;
+	s->seen_load = w->load;
+	atomic_store(&s->seen, w->at);
 }
 
 /* complete.lock held; dropped meanwhile. The head of the queue is finished. */
@@ -162,9 +164,9 @@ static void finish_head(struct gpu *g, struct waitq *q, int result)
 		q->tail = &q->head;
 	w->taken = true;
 	q->running++;
-	pthread_mutex_unlock(&k->lock);
 	if (!result)
-		vouch(w->s, w->at);
+		vouch(w);
+	pthread_mutex_unlock(&k->lock);
 	w->done(g, w, result);
 	pthread_mutex_lock(&k->lock);
 	q->running--;
@@ -370,6 +372,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 		stream_recorded(s);
 	w->s = obj_ref(s);
 	w->at = s->issued;
+	w->load = s->load;
 	atomic_fetch_add(&s->waits, 1);
 	if (r)
 		wait_now(g, w, r);
@@ -381,6 +384,7 @@ void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
 {
 	w->s = obj_ref(s);
 	w->at = s->issued;
+	w->load = s->load;
 	atomic_fetch_add(&s->waits, 1);
 	enqueue(g, &s->q, w);
 }
@@ -389,6 +393,7 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 {
 	w->s = obj_ref(e->s);
 	w->at = e->at;
+	w->load = e->load;
 	w->e = obj_ref(e);
 	if (!ended) {
 		w->fev = fev_get(e->far);
@@ -398,10 +403,12 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 	enqueue(g, &e->q, w);
 }
 
-void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at)
+void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at,
+		const struct load *load)
 {
 	w->s = obj_ref(s);
 	w->at = at;
+	w->load = *load;
 	w->ev = ev;
 	atomic_fetch_add(&s->waits, 1);
 	enqueue(g, &s->fenceq, w);

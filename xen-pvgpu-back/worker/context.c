@@ -286,6 +286,10 @@ static void run_destroy(struct gpu *g, struct job *job)
 	struct ctx *c = j->c;
 
 	ctx_waits_drain(g, c);
+	for (struct link *l = c->streams.next; l != &c->streams; l = l->next)
+		gate_gone(g, link_of(l, struct stream, in_ctx));
+	if (c->legacy)
+		gate_gone(g, c->legacy);
 	mem_release(g, j->areas);
 	/* An allocation that waited in this lane may have come through since. */
 	mem_release(g, mem_detach(g, c));
@@ -356,6 +360,8 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	obj_remove_tree(g, &c->o, &j->dead);
 	for (struct link *l = c->streams.next; l != &c->streams; l = l->next)
 		stream_forget(g, link_of(l, struct stream, in_ctx));
+	if (c->legacy)
+		gate_leave(c->legacy);
 	j->areas = mem_detach(g, c);
 	globals_remove(g, c);
 	j->next = successor(g);

@@ -10,9 +10,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/gate.h"
 #include "xen-pvgpu-back/link/msg.h"
+#include "xen-pvgpu-back/worker/gpu.h"
 
 #define AT_ONCE 16 /* messages taken before the guest gets its turn */
 
@@ -40,6 +43,29 @@ static void drain(struct worker *w, uint64_t grace_ms)
 	worker_log(w, "draining: the guest may finish for %llu ms", (unsigned long long)grace_ms);
 }
 
+/* These files only say where to look and whom to wake. */
+static void take_gate(struct worker *w, const int *fds)
+{
+	const int to_worker = fcntl(fds[PVGPU_GATE_FD_TO_WORKER], F_DUPFD_CLOEXEC, 0);
+	char reason[CHECK_REASON] = "cannot keep its bell";
+
+	if (to_worker < 0 ||
+	    gpu_gate_take(w, fds[PVGPU_GATE_FD_GATE], fds[PVGPU_GATE_FD_REPORT],
+			  fds[PVGPU_GATE_FD_TO_PVGPUD], reason, sizeof(reason)) < 0 ||
+	    link_watch(w, to_worker, EPOLLIN, FROM_GATE) < 0) {
+		if (to_worker >= 0)
+			close(to_worker);
+		worker_end(w, PVGPU_END_FAILED, "pvgpud's gate: %s", reason);
+		return;
+	}
+	if (w->gate_bell >= 0) {
+		/* Closing does not unwatch it: whoever sent it may still have it open. */
+		epoll_ctl(w->epoll, EPOLL_CTL_DEL, w->gate_bell, NULL);
+		close(w->gate_bell);
+	}
+	w->gate_bell = to_worker;
+}
+
 static void take_log(struct worker *w, const int *fds)
 {
 	if (dup3(fds[0], PVGPU_SUP_LOG_FD, O_CLOEXEC) < 0)
@@ -55,7 +81,7 @@ static bool read_one(struct worker *w)
 	} m;
 	char reason[CHECK_REASON];
 	struct msg_in in;
-	int r = msg_recv(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), 1, &in);
+	int r = msg_recv(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), PVGPU_GATE_FDS, &in);
 
 	if (r == -EAGAIN)
 		return false;
@@ -76,6 +102,9 @@ static bool read_one(struct worker *w)
 		break;
 	case PVGPU_SUP_LOG:
 		take_log(w, in.fds);
+		break;
+	case PVGPU_SUP_GATE:
+		take_gate(w, in.fds);
 		break;
 	case PVGPU_SUP_LEASED:
 	case PVGPU_SUP_MEMINFO:

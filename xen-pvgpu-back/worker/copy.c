@@ -55,9 +55,10 @@ static void pin(struct gpu *g, struct wait *w, const struct range *r, unsigned i
 
 /* The mark goes out when the copy that was just issued has ended. */
 static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hdr *hdr,
-		      struct wait *w, const struct range *dst, const struct range *src)
+		      struct wait *w, const struct range *dst, const struct range *src,
+		      uint64_t bytes)
 {
-	stream_issued(s);
+	gate_issued(s, GATE_COPY, bytes / 16, bytes);
 	if (!w)
 		return 0;
 	pin(g, w, dst, 0);
@@ -123,7 +124,7 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 			wait_drop(g, wait);
 		return refuse(w, in->hdr, ctx_result(s->o.ctx, r));
 	}
-	return mark_later(g, s, in->hdr, wait, &dst, &src);
+	return mark_later(g, s, in->hdr, wait, &dst, &src, in->size);
 }
 
 static void plane(CUDA_MEMCPY3D *p, bool to, const struct range *r, uint64_t pitch, uint64_t rows)
@@ -211,7 +212,7 @@ int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 			wait_drop(g, wait);
 		return refuse(w, in->hdr, ctx_result(s->o.ctx, r));
 	}
-	return mark_later(g, s, in->hdr, wait, &dst, &src);
+	return mark_later(g, s, in->hdr, wait, &dst, &src, in->width * in->height * in->depth);
 }
 
 static void bytes_done(struct gpu *g, struct wait *w, int result)
@@ -240,7 +241,7 @@ static int inline_slow(struct gpu *g, struct stream *s, const struct pvgpu_in_co
 		wait_drop(g, wait);
 		return ctx_result(s->o.ctx, r);
 	}
-	stream_issued(s);
+	gate_issued(s, GATE_COPY, in->data_len / 16, in->data_len);
 	wait->p = bytes;
 	wait->done = bytes_done;
 	wait_stream(g, wait, s);
@@ -269,7 +270,7 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 		staging_put(s->o.ctx, STAGING_RECORDS, slot);
 		return ctx_result(s->o.ctx, r);
 	}
-	stream_issued(s);
+	gate_issued(s, GATE_COPY, in->data_len / 16, in->data_len);
 	staging_put_after(g, s->o.ctx, STAGING_RECORDS, slot, s);
 	return 0;
 }
@@ -323,7 +324,7 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 			free(to);
 		return ctx_result(s->o.ctx, r);
 	}
-	stream_issued(s);
+	gate_issued(s, GATE_COPY, in->size / 16, in->size);
 	wait->p = to;
 	wait->slot = slot;
 	wait->size = in->size;
@@ -378,6 +379,6 @@ int handle_memset(struct worker *w, const struct pvgpu_in_memset *in, struct pvg
 		return CUDA_ERROR_INVALID_VALUE;
 	r = ctx_result(s->o.ctx, set(g->far, in, s->far));
 	if (!r)
-		stream_issued(s);
+		gate_issued(s, GATE_MEMSET, bytes * in->height / 64, 0);
 	return r;
 }

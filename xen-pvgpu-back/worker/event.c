@@ -141,6 +141,7 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 		obj_unref(e->s);
 	e->s = s;
 	e->at = s->issued;
+	e->load = s->load;
 	return 0;
 }
 

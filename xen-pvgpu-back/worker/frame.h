@@ -81,6 +81,7 @@ struct worker {
 	struct pvgpu_ring_page *page;
 	size_t ring_bytes;
 	int kick, epoll;
+	int gate_bell; /* pvgpud's, of the gate; -1: none has come */
 	int out_fd, err_fd;
 	/* link_local.c */
 	int to_worker, to_guest, session, guest_pidfd;
@@ -115,7 +116,15 @@ struct worker {
 int prepare(struct worker *w, char *reason, size_t cap);
 
 /* What the decoding thread's epoll tells apart. */
-enum source { FROM_GUEST, FROM_SESSION, FROM_PIDFD, FROM_CONTROL, FROM_ADOPT, FROM_KICK };
+enum source {
+	FROM_GUEST,
+	FROM_SESSION,
+	FROM_PIDFD,
+	FROM_CONTROL,
+	FROM_ADOPT,
+	FROM_KICK,
+	FROM_GATE
+};
 
 /*
  * link.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0 or -1 with a reason.

@@ -48,6 +48,7 @@ static void init(struct gpu *g, struct worker *w)
 	pthread_mutex_init(&g->out.lock, NULL);
 	g->out.text[0].fd = g->out.text[1].fd = -1;
 	stream_limits(g);
+	gate_init(g);
 }
 
 int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
@@ -140,6 +141,7 @@ void gpu_shutdown(struct worker *w)
 	if (!side_done(g, STOP_MS) || !complete_stop(g, STOP_MS) || !side_stop(g, STOP_MS))
 		return;
 	output_stop(g);
+	gate_free(g);
 	callbacks_free(g);
 	bounce_free(g);
 	tables_free(g);

@@ -90,7 +90,7 @@ int handle_launch(struct worker *w, const struct pvgpu_in_launch *in, struct pvg
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (r)
 		return ctx_result(s->o.ctx, r);
-	stream_issued(s);
+	gate_issued(s, GATE_KERNEL, GATE_UNKNOWN_NS, 0);
 	return 0;
 }
 
@@ -169,6 +169,6 @@ int handle_launch_ex(struct worker *w, const struct pvgpu_in_launch_ex *in,
 	config.hStream = s->far;
 	r = ctx_result(s->o.ctx, (int)g->far->cuLaunchKernelEx(&config, f->far.fn, params, extra));
 	if (!r)
-		stream_issued(s);
+		gate_issued(s, GATE_KERNEL, GATE_UNKNOWN_NS, 0);
 	return r;
 }

@@ -135,6 +135,12 @@ static void handle_event(struct worker *w, const struct epoll_event *e)
 	case FROM_ADOPT:
 		adopt_accept(w);
 		break;
+	case FROM_GATE:
+		if (read(w->gate_bell, &count, sizeof(count)) < 0) {
+			/* Taken already. */
+		}
+		gpu_gate_look(w, true);
+		break;
 	case FROM_KICK:
 		if (read(w->kick, &count, sizeof(count)) < 0) {
 			/* Taken already. */
@@ -190,16 +196,18 @@ static bool ready(void *arg)
 
 static int sleep_limit_ms(struct worker *w)
 {
-	uint64_t now;
+	const int look = gpu_gate_look_ms(w);
+	uint64_t now, ms;
 
 	/* What pvgpud could not be told is tried again; the socket's room is no event of this
 	 * epoll. */
 	if (lease_behind(w))
 		return 5;
 	if (!w->drain_ns)
-		return -1;
+		return look;
 	now = pvgpu_poll_now();
-	return now >= w->drain_ns ? 0 : (int)((w->drain_ns - now) / 1000000u) + 1;
+	ms = now >= w->drain_ns ? 0 : (w->drain_ns - now) / 1000000u + 1;
+	return look >= 0 && (uint64_t)look < ms ? look : (int)ms;
 }
 
 /* May fetch when woken: then new records must wake us. */
@@ -229,8 +237,13 @@ static void sleep_for_work(struct worker *w)
 	atomic_store(&w->sleeping, true);
 	if (sleep && !atomic_load(&w->kicked) && !has_ended(w) &&
 	    pvgpu_load(&w->page->cb_done.v) == w->cb_done) {
-		look_at_files(w, sleep_limit_ms(w));
+		const int limit = sleep_limit_ms(w);
+
+		look_at_files(w, limit);
 		w->looked_ns = pvgpu_poll_now();
+		/* Slept for that long: what flew may have landed, and nobody has said so. */
+		if (limit >= 0 && w->looked_ns - t >= (uint64_t)limit * 1000000u)
+			gpu_gate_look(w, false);
 		pvgpu_poll_slept(&w->poll, w->looked_ns - t);
 	}
 	atomic_store(&w->sleeping, false);
@@ -257,6 +270,8 @@ void loop_run(struct worker *w)
 {
 	pvgpu_poll_init(&w->poll);
 	w->looked_ns = pvgpu_poll_now();
+	/* pvgpud sends the gate with the session: no work before it. */
+	control_read(w);
 	while (!has_ended(w)) {
 		unsigned int n;
 

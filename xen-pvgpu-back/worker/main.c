@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 		return 2;
 	w.info.session = w.opt.id;
 	w.end_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	w.guest_pidfd = w.evtchn = w.kick = w.epoll = -1;
+	w.guest_pidfd = w.evtchn = w.kick = w.epoll = w.gate_bell = -1;
 	if (prepare(&w, reason, sizeof(reason)) < 0 ||
 	    gpu_check(&w.far, reason, sizeof(reason)) < 0)
 		return fail(&w, reason);

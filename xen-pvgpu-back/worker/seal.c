@@ -13,9 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* An arena chunk, a new pvgpud's socket and log, and the originals of those while they are
+/* An arena chunk, a new pvgpud's socket, log and gate, and the originals of those while they are
  * renumbered. */
-#define FDS_RECEIVED 8
+#define FDS_RECEIVED 16
 
 /* One above the highest open fd, or -1. */
 static int fds_in_use(void)

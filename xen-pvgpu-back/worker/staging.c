@@ -120,7 +120,7 @@ static void watch(struct gpu *g, struct ctx *c, enum staging_kind kind)
 	w->slot = (int)n;
 	w->size = kind;
 	w->done = slot_done;
-	wait_fence(g, w, t->slot[n].s, t->slot[n].ev, t->slot[n].at);
+	wait_fence(g, w, t->slot[n].s, t->slot[n].ev, t->slot[n].at, &t->slot[n].load);
 	event_off(t, n);
 }
 
@@ -165,6 +165,7 @@ void staging_put_after(struct gpu *g, struct ctx *c, enum staging_kind kind, int
 	t->slot[slot].ev = ev;
 	t->slot[slot].s = obj_ref(s);
 	t->slot[slot].at = s->issued;
+	t->slot[slot].load = s->load;
 }
 
 static void free_kind(struct gpu *g, struct ctx *c, enum staging_kind kind)

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "far.h"
+#include "gate.h"
 #include "gpu.h"
 #include "memory.h"
 #include "pvgpu_decode.h"
@@ -150,13 +151,18 @@ struct stream {
 	struct link in_ctx;
 	struct waitq q, fenceq;
 	/* decoding thread */
-	uint64_t issued; /* operations handed to the far end */
-	uint64_t ended;  /* of these, known to have ended */
-	uint64_t fenced; /* issued when the last fence was put in */
+	uint64_t issued;                     /* operations handed to the far end */
+	uint64_t ended;                      /* of these, known to have ended */
+	uint64_t fenced;                     /* issued when the last fence was put in */
+	struct load load, done, load_fenced; /* the same for what occupies the GPU */
+	LIST_ENTRY(stream) busy;             /* while load.work > done.work, and not forgotten */
+	bool listed;
+	uint64_t since; /* CLOCK_MONOTONIC: the oldest of it that is not done began then */
 	uint32_t fence_head, fence_count;
 	struct {
 		CUevent ev;
 		uint64_t at;
+		struct load load;
 	} fence[FENCES];
 	bool full;      /* too much in flight: its commands park */
 	bool destroyed; /* the guest has; it goes when its work has ended */
@@ -164,6 +170,7 @@ struct stream {
 	/* any thread */
 	atomic_bool full_wait; /* a wait that will kick the decoding thread is under way */
 	atomic_ullong seen;    /* issued count that a completed wait vouches for */
+	struct load seen_load; /* complete.lock: the same for what occupies the GPU */
 	atomic_uint waits;
 };
 
@@ -179,6 +186,7 @@ struct event {
 	struct fev *far;
 	struct stream *s; /* referenced: where it was recorded last, or NULL */
 	uint64_t at;      /* s->issued after that */
+	struct load load; /* s->load then */
 	uint32_t flags;
 	struct waitq q;
 	atomic_uint waits;
@@ -241,6 +249,14 @@ void stream_issued(struct stream *s);
 void stream_recorded(struct stream *s);
 /* Has all of its work ended? Asks the far end when it must. */
 bool stream_idle(struct stream *s);
+/* Take in which fences have ended. */
+void stream_poll(struct stream *s);
+/* A fence behind the last of its work, if there is none. */
+void stream_fence(struct stream *s);
+/* All of its work has ended. */
+void stream_ended(struct stream *s);
+/* Kick the decoding thread when its oldest fence has ended. False: there is none. */
+bool stream_wake(struct stream *s);
 /* May more be issued? If not, the decoding thread is kicked when it may. */
 bool stream_room(struct stream *s);
 /* Its context goes: out of the counts. */
@@ -276,6 +292,7 @@ struct wait {
 	struct stream *s; /* referenced; NULL: waits for an event of the guest's */
 	struct event *e;  /* referenced, or NULL */
 	uint64_t at;      /* s->issued when it was recorded */
+	struct load load; /* s->load then */
 	/* On a completion thread, without locks, or at once when recording failed. */
 	void (*done)(struct gpu *g, struct wait *w, int result);
 	uint32_t seq;
@@ -318,7 +335,8 @@ void wait_behind(struct gpu *g, struct wait *w, struct stream *s);
 /* Call w->done when the event's last record has ended (`ended`: it has). It was recorded. */
 void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended);
 /* Call w->done when a fence of the stream, given away with it, has ended. */
-void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at);
+void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at,
+		const struct load *load);
 /* A pooled event without timing. */
 int pool_get(struct gpu *g, struct ctx *c, CUevent *ev);
 void pool_put(struct gpu *g, struct ctx *c, CUevent ev);
@@ -403,6 +421,7 @@ struct staging {
 		CUevent ev;       /* when not NULL: used until it has ended */
 		struct stream *s; /* referenced: where it was recorded */
 		uint64_t at;      /* s->issued then */
+		struct load load; /* s->load then */
 	} slot[];
 };
 
@@ -464,6 +483,7 @@ struct parked {
 struct park {
 	struct parked *head, **tail;
 	uint32_t count, bytes;
+	uint32_t work; /* of these, commands that occupy the GPU */
 };
 
 void park_free(struct gpu *g);
@@ -518,6 +538,7 @@ struct gpu {
 	uint32_t full_streams, live_streams, zombies;
 	uint32_t stream_limit, fence_every;
 	struct park park;
+	struct gate gate;
 	struct complete complete;
 	struct side side;
 	struct memory mem;

@@ -52,14 +52,40 @@ static void fence_drop(struct stream *s)
 	s->fence_count--;
 }
 
+static void ended_to(struct stream *s, uint64_t at, const struct load *load)
+{
+	s->ended = at;
+	if (load->work > s->done.work)
+		gate_ended(s, load);
+}
+
+void stream_ended(struct stream *s)
+{
+	ended_to(s, s->issued, &s->load);
+}
+
+/* What completed waits vouch for. */
+static void take_seen(struct stream *s)
+{
+	struct complete *k = &s->o.gpu->complete;
+	struct load load;
+	uint64_t seen;
+
+	if (atomic_load_explicit(&s->seen, memory_order_relaxed) <= s->ended)
+		return;
+	pthread_mutex_lock(&k->lock);
+	seen = atomic_load(&s->seen);
+	load = s->seen_load;
+	pthread_mutex_unlock(&k->lock);
+	ended_to(s, seen, &load);
+}
+
 /* Take in what is known, and ask for the oldest fences. */
 static void poll_fences(struct stream *s)
 {
 	const struct far *far = s->o.gpu->far;
-	const uint64_t seen = atomic_load_explicit(&s->seen, memory_order_relaxed);
 
-	if (seen > s->ended)
-		s->ended = seen;
+	take_seen(s);
 	while (s->fence_count) {
 		const uint32_t i = s->fence_head % FENCES;
 
@@ -67,7 +93,7 @@ static void poll_fences(struct stream *s)
 			/* An error ends everything in the stream. */
 			if (far->cuEventQuery(s->fence[i].ev) == CUDA_ERROR_NOT_READY)
 				return;
-			s->ended = s->fence[i].at;
+			ended_to(s, s->fence[i].at, &s->fence[i].load);
 		}
 		fence_drop(s);
 	}
@@ -84,12 +110,14 @@ static void put_fence(struct stream *s)
 	if (s->fence_count < FENCES && !pool_get(g, s->o.ctx, &ev)) {
 		if (g->far->cuEventRecord(ev, s->far)) {
 			pool_put(g, s->o.ctx, ev);
-			s->ended = s->issued;
+			stream_ended(s);
 		} else {
 			s->fence[i].ev = ev;
 			s->fence[i].at = s->issued;
+			s->fence[i].load = s->load;
 			s->fence_count++;
 		}
+		s->load_fenced = s->load;
 	}
 	if (s->issued - s->ended >= g->stream_limit)
 		set_full(s, true);
@@ -97,8 +125,12 @@ static void put_fence(struct stream *s)
 
 void stream_recorded(struct stream *s)
 {
+	const struct gpu *g = s->o.gpu;
+
 	s->issued++;
-	if (s->issued - s->fenced >= s->o.gpu->fence_every)
+	if (s->issued - s->fenced >= g->fence_every ||
+	    s->load.cost - s->load_fenced.cost >= g->gate.fence_cost ||
+	    s->load.work - s->load_fenced.work >= g->gate.fence_work)
 		put_fence(s);
 }
 
@@ -108,17 +140,41 @@ void stream_issued(struct stream *s)
 	stream_recorded(s);
 }
 
+void stream_fence(struct stream *s)
+{
+	if (s->load.work > s->load_fenced.work && !ctx_enter(s->o.ctx))
+		put_fence(s);
+}
+
 static void room_done(struct gpu *g, struct wait *w, int result)
 {
 	atomic_store(&w->s->full_wait, false);
 	worker_kick(g->w);
 }
 
+bool stream_wake(struct stream *s)
+{
+	const uint32_t i = s->fence_head % FENCES;
+	struct gpu *g = s->o.gpu;
+	struct wait *w;
+
+	/* Only this thread sets it. */
+	if (atomic_load(&s->full_wait))
+		return true;
+	w = s->fence_count ? wait_new(g, s->o.ctx) : NULL;
+	if (!w)
+		return false;
+	atomic_store(&s->full_wait, true);
+	w->done = room_done;
+	s->fence_head++;
+	s->fence_count--;
+	wait_fence(g, w, s, s->fence[i].ev, s->fence[i].at, &s->fence[i].load);
+	return true;
+}
+
 bool stream_room(struct stream *s)
 {
 	struct gpu *g = s->o.gpu;
-	struct wait *w;
-	uint32_t i;
 
 	if (!s->full)
 		return true;
@@ -131,25 +187,18 @@ bool stream_room(struct stream *s)
 		set_full(s, false);
 		return true;
 	}
-	if (atomic_exchange(&s->full_wait, true))
-		return false;
-	if (!s->fence_count) {
+	if (!stream_wake(s) && !s->fence_count)
 		/* No fence could be made: ask the stream itself. */
-		atomic_store(&s->full_wait, false);
 		set_full(s, !stream_idle(s));
-		return !s->full;
-	}
-	w = wait_new(g, s->o.ctx);
-	if (!w) {
-		atomic_store(&s->full_wait, false);
-		return false;
-	}
-	i = s->fence_head % FENCES;
-	w->done = room_done;
-	s->fence_head++;
-	s->fence_count--;
-	wait_fence(g, w, s, s->fence[i].ev, s->fence[i].at);
-	return false;
+	return !s->full;
+}
+
+void stream_poll(struct stream *s)
+{
+	if (ctx_enter(s->o.ctx))
+		stream_ended(s);
+	else
+		poll_fences(s);
 }
 
 bool stream_idle(struct stream *s)
@@ -159,7 +208,7 @@ bool stream_idle(struct stream *s)
 		return true;
 	if (s->o.gpu->far->cuStreamQuery(s->far) == CUDA_ERROR_NOT_READY)
 		return false;
-	s->ended = s->issued;
+	stream_ended(s);
 	return true;
 }
 
@@ -184,6 +233,7 @@ bool streams_idle(struct gpu *g)
 void stream_forget(struct gpu *g, struct stream *s)
 {
 	set_full(s, false);
+	gate_leave(s);
 	if (s->destroyed)
 		g->zombies--;
 	else

@@ -11,10 +11,29 @@
 #include "state.h"
 #include "xen-pvgpu-back/daemon/supervise.h"
 
-/* The scheduler's gate: open, until there is a scheduler. */
-static bool gate_open(const struct gpu *g)
+/* Does the command occupy the GPU? Such pass the gate. */
+static bool occupies(uint16_t op)
 {
-	return true;
+	switch (op) {
+	case PVGPU_OP_LAUNCH:
+	case PVGPU_OP_LAUNCH_EX:
+	case PVGPU_OP_COPY:
+	case PVGPU_OP_COPY_INLINE:
+	case PVGPU_OP_COPY_FETCH:
+	case PVGPU_OP_COPY_3D:
+	case PVGPU_OP_MEMSET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool gate_open(struct gpu *g, uint16_t op)
+{
+	const bool copies = op == PVGPU_OP_COPY || op == PVGPU_OP_COPY_INLINE ||
+			    op == PVGPU_OP_COPY_FETCH || op == PVGPU_OP_COPY_3D;
+
+	return !occupies(op) || gate_pass(g, &g->gate, copies);
 }
 
 /* Which context, stream and event a record works on, by its handles. */
@@ -122,7 +141,7 @@ static bool may_run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *r
 
 	if (d->lane == PVGPU_LANE_SIDE)
 		return side_room(g) && waits_room(g);
-	if (!gate_open(g) || !waits_room(g))
+	if (!gate_open(g, d->op) || !waits_room(g))
 		return false;
 	if (!g->full_streams && !wants_slot(g, d->op))
 		return true;
@@ -152,9 +171,12 @@ static bool frees(const struct pvgpu_cmd_desc *d)
 	       d->op == PVGPU_OP_CTX_PRIMARY_RESET;
 }
 
-static bool park_full(const struct park *p)
+/* Fetch no more for now? */
+static bool full(struct gpu *g)
 {
-	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX;
+	const struct park *p = &g->park;
+
+	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX || gate_deep(g, &g->gate);
 }
 
 static int park(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
@@ -187,7 +209,8 @@ static int park(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, 
 	p->tail = &n->next;
 	p->count++;
 	p->bytes += len;
-	return park_full(p);
+	p->work += occupies(d->op);
+	return full(g);
 }
 
 static struct parked *unpark(struct gpu *g)
@@ -200,6 +223,7 @@ static struct parked *unpark(struct gpu *g)
 		p->tail = &p->head;
 	p->count--;
 	p->bytes -= n->len;
+	p->work -= occupies(n->d->op);
 	if (n->ctx)
 		n->ctx->parked--;
 	if (n->stream)
@@ -227,6 +251,7 @@ static void parked_free(struct gpu *g, struct parked *n)
 int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
 {
 	struct gpu *g = worker_gpu(w);
+	int r;
 
 	/* A guest that asks for what it has not negotiated breaks the protocol. */
 	if (d->since > 1 && d->since > g->version)
@@ -235,7 +260,8 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 		return run(g, d, rec, len);
 	if (g->park.head || !may_run(g, d, rec))
 		return park(g, d, rec, len);
-	return run(g, d, rec, len);
+	r = run(g, d, rec, len);
+	return r ? r : gate_deep(g, &g->gate);
 }
 
 int gpu_kicked(struct worker *w)
@@ -252,7 +278,8 @@ int gpu_kicked(struct worker *w)
 		r = run(g, n->d, n->rec, n->len);
 		parked_free(g, n);
 	}
-	return r ? r : park_full(p);
+	gate_settle(g);
+	return r ? r : full(g);
 }
 
 void park_free(struct gpu *g)

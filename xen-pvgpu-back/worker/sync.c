@@ -68,7 +68,7 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	if (r && r != CUDA_ERROR_NOT_READY)
 		return ctx_result(s->o.ctx, r);
 	if (!r && s != s->o.ctx->legacy)
-		s->ended = s->issued;
+		stream_ended(s);
 	if (!r && !atomic_load(&s->waits)) {
 		output_sync(g);
 		return held;

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's side of the gate: may GPU work be issued, and what pvgpud must be told of it.
+ *
+ * The decoding thread does all of it. Whoever waits for the gate is parked (submit.c); a ring of
+ * pvgpud's and the end of work in flight both make that thread look again. Each side stores its
+ * word before it looks at the other's, so no wake-up is lost: here `wants`, `sleeps` and `drained`
+ * before `open`, `contended` and the allowances.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "state.h"
+#include "xen-pvgpu-back/daemon/supervise.h"
+
+#define LOOK_MS        100 /* while something flies and nobody else asks */
+#define FENCE_LEAST_NS 100000u
+
+/* What counts while there is no page of pvgpud's. */
+static const struct pvgpu_gate page_open = {
+	.open = 1,
+	.inflight_ns = PVGPU_GATE_NO_LIMIT,
+	.commands = PVGPU_GATE_NO_LIMIT,
+	.bytes = PVGPU_GATE_NO_LIMIT,
+};
+static const struct pvgpu_gate page_shut = {
+	.exclusive = 1,
+	.inflight_ns = PVGPU_GATE_NO_LIMIT,
+	.commands = PVGPU_GATE_NO_LIMIT,
+	.bytes = PVGPU_GATE_NO_LIMIT,
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void put_word(uint32_t *word, bool value)
+{
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+static void put_number(uint64_t *number, uint64_t value)
+{
+	__atomic_store_n(number, value, __ATOMIC_RELAXED);
+}
+
+static void ring(const struct gate *t)
+{
+	const uint64_t one = 1;
+
+	if (t->bell >= 0 && write(t->bell, &one, sizeof(one)) < 0) {
+		/* The count is at its maximum: it is readable, which is what matters. */
+	}
+}
+
+/* ---- what is in flight ---- */
+
+static void tell_oldest(struct gate *t)
+{
+	uint64_t oldest = UINT64_MAX;
+	struct stream *s;
+
+	LIST_FOREACH(s, &t->busy, busy)
+	{
+		if (s->since < oldest)
+			oldest = s->since;
+	}
+	if (!t->flying.work)
+		oldest = 0;
+	else if (oldest == UINT64_MAX)
+		return; /* what flies is of contexts that are going */
+	t->oldest = oldest;
+	put_number(&t->report->oldest_ns, oldest);
+}
+
+static void tell_flying(struct gate *t)
+{
+	put_number(&t->report->inflight_ns, t->flying.cost);
+	put_number(&t->report->busy_ns, t->busy_ns);
+	put_number(&t->report->copy_ns, t->copy_ns);
+}
+
+static void begin(struct gate *t, struct stream *s)
+{
+	s->since = now_ns();
+	s->listed = true;
+	LIST_INSERT_HEAD(&t->busy, s, busy);
+	if (t->flying.work)
+		return;
+	t->oldest = s->since;
+	put_number(&t->report->oldest_ns, t->oldest);
+}
+
+void gate_issued(struct stream *s, enum gate_kind kind, uint64_t cost, uint64_t bytes)
+{
+	struct gpu *g = s->o.gpu;
+	struct gate *t = &g->gate;
+	struct pvgpu_gate_report *r = t->report;
+	const uint64_t copy = kind == GATE_KERNEL ? 0 : cost;
+
+	if (s->load.work == s->done.work)
+		begin(t, s);
+	s->load.work++;
+	s->load.cost += cost;
+	s->load.copy += copy;
+	t->flying.work++;
+	t->flying.cost += cost;
+	t->flying.copy += copy;
+	put_number(&r->inflight_ns, t->flying.cost);
+	put_number(&r->commands, ++t->commands);
+	if (kind == GATE_KERNEL) {
+		put_number(&r->launches, ++t->launches);
+	} else if (bytes) {
+		t->bytes += bytes;
+		put_number(&r->copy_bytes, t->bytes);
+	}
+	stream_issued(s);
+	if (t->exact && !atomic_load(&s->full_wait)) {
+		stream_fence(s);
+		stream_wake(s);
+	}
+}
+
+/* So much of what flew has ended. */
+static void land(struct gate *t, const struct load *l)
+{
+	t->flying.work -= l->work;
+	t->flying.cost -= l->cost;
+	t->flying.copy -= l->copy;
+	t->busy_ns += l->cost;
+	t->copy_ns += l->copy;
+	tell_flying(t);
+}
+
+void gate_leave(struct stream *s)
+{
+	if (!s->listed)
+		return;
+	LIST_REMOVE(s, busy);
+	s->listed = false;
+}
+
+void gate_ended(struct stream *s, const struct load *upto)
+{
+	struct gate *t = &s->o.gpu->gate;
+	const struct load l = {
+		.work = upto->work - s->done.work,
+		.cost = upto->cost - s->done.cost,
+		.copy = upto->copy - s->done.copy,
+	};
+	const bool oldest = s->since == t->oldest;
+
+	s->done = *upto;
+	land(t, &l);
+	if (s->done.work == s->load.work)
+		gate_leave(s);
+	else
+		s->since = now_ns();
+	if (oldest || !t->flying.work)
+		tell_oldest(t);
+}
+
+void gate_gone(struct gpu *g, struct stream *s)
+{
+	struct gate *t = &g->gate;
+
+	if (s->load.work == s->done.work)
+		return;
+	atomic_fetch_add(&t->gone_cost, s->load.cost - s->done.cost);
+	atomic_fetch_add(&t->gone_copy, s->load.copy - s->done.copy);
+	atomic_fetch_add(&t->gone_work, s->load.work - s->done.work);
+	s->done = s->load;
+	worker_kick(g->w);
+}
+
+/* Take in what has ended. */
+static void poll_all(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+	struct stream *s, *next;
+
+	for (s = LIST_FIRST(&t->busy); s; s = next) {
+		next = LIST_NEXT(s, busy);
+		stream_poll(s);
+	}
+	if (atomic_load(&t->gone_work)) {
+		const struct load l = {
+			.work = atomic_exchange(&t->gone_work, 0),
+			.cost = atomic_exchange(&t->gone_cost, 0),
+			.copy = atomic_exchange(&t->gone_copy, 0),
+		};
+
+		land(t, &l);
+		tell_oldest(t);
+	}
+}
+
+/* Be kicked when more has ended, of whatever stream. */
+static void watch(struct gpu *g)
+{
+	struct stream *s;
+
+	LIST_FOREACH(s, &g->gate.busy, busy)
+	{
+		stream_fence(s);
+		stream_wake(s);
+	}
+}
+
+/* ---- may more be issued? ---- */
+
+static uint64_t bound(const struct gate *t)
+{
+	return gate_word(&t->page->contended) ? gate_number(&t->page->inflight_ns) : t->alone_ns;
+}
+
+static bool shut(const struct gate *t, bool copies)
+{
+	const struct pvgpu_gate *p = t->page;
+
+	return !gate_word(&p->open) || t->commands >= gate_number(&p->commands) ||
+	       (copies && t->bytes >= gate_number(&p->bytes));
+}
+
+static void tell_state(struct gate *t, bool wants, bool drained, bool sleeps)
+{
+	t->wants = wants;
+	t->drained = drained;
+	t->sleeps = sleeps;
+	t->steady = wants && !drained && !sleeps;
+	put_word(&t->report->wants, wants);
+	put_word(&t->report->drained, drained);
+	put_word(&t->report->sleeps, sleeps);
+}
+
+/* How exactly pvgpud wants to know, and with that how fine fences are. */
+static void take_mode(struct gate *t)
+{
+	const uint32_t depth = gate_word(&t->page->depth);
+	uint64_t fence = bound(t) / 4;
+
+	t->exact = t->sleeps || gate_word(&t->page->contended) || !gate_word(&t->page->open);
+	if (fence > t->alone_ns / 8)
+		fence = t->alone_ns / 8;
+	t->fence_cost = fence < FENCE_LEAST_NS ? FENCE_LEAST_NS : fence;
+	t->fence_work = depth ? depth / 4 + 1 : UINT64_MAX;
+}
+
+/* Closed, or an allowance used up. False: it has opened while we said that we wait for it. */
+static bool refuse(struct gpu *g, bool copies)
+{
+	struct gate *t = &g->gate;
+
+	if (!t->sleeps) {
+		poll_all(g);
+		tell_state(t, true, !t->flying.work, true);
+		if (!shut(t, copies))
+			return false;
+		take_mode(t);
+		ring(t);
+	}
+	watch(g);
+	return true;
+}
+
+static bool room(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+
+	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t))
+		return true;
+	poll_all(g);
+	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t))
+		return true;
+	watch(g);
+	return false;
+}
+
+bool gate_pass_slow(struct gpu *g, bool copies)
+{
+	struct gate *t = &g->gate;
+	bool begins;
+
+	for (;;) {
+		if (shut(t, copies) && refuse(g, copies))
+			return false;
+		if (!room(g))
+			return false;
+		begins = !t->wants || t->drained;
+		if (!t->steady)
+			tell_state(t, true, false, false);
+		/* pvgpud may have closed it without having seen that there is work. */
+		if (!begins || !shut(t, copies))
+			break;
+	}
+	take_mode(t);
+	if (begins && t->exact)
+		ring(t);
+	return true;
+}
+
+bool gate_deep_slow(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+	const uint32_t depth = gate_word(&t->page->depth);
+
+	if (g->park.count + t->flying.work < depth)
+		return false;
+	poll_all(g);
+	if (g->park.count + t->flying.work < depth)
+		return false;
+	watch(g);
+	return true;
+}
+
+/* ---- telling pvgpud ---- */
+
+void gate_settle(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+	const bool look = t->look, rung = t->rung;
+	const bool wants = g->park.work;
+
+	take_mode(t);
+	if (!t->exact && !look)
+		return;
+	t->look = t->rung = false;
+	poll_all(g);
+	if (t->flying.work) {
+		if (t->exact)
+			watch(g);
+		return;
+	}
+	if (!rung && t->drained && t->wants == wants)
+		return;
+	tell_state(t, wants, true, t->sleeps && wants);
+	take_mode(t);
+	if (t->exact)
+		ring(t);
+}
+
+void gpu_gate_look(struct worker *w, bool rung)
+{
+	struct gate *t = &worker_gpu(w)->gate;
+
+	t->look = true;
+	t->rung |= rung;
+	worker_kick(w);
+}
+
+int gpu_gate_look_ms(struct worker *w)
+{
+	return worker_gpu(w)->gate.flying.work ? LOOK_MS : -1;
+}
+
+/* ---- the pages ---- */
+
+void gate_init(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+
+	t->page = &page_open;
+	t->report = &t->unread;
+	t->bell = -1;
+	/* Until there is somebody to share the GPU with. */
+	t->alone_ns = PVGPU_GATE_NO_LIMIT;
+	LIST_INIT(&t->busy);
+	tell_state(t, false, true, false);
+	take_mode(t);
+}
+
+static void unmap(struct gate *t)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (t->page_map)
+		munmap(t->page_map, page);
+	if (t->report_map)
+		munmap(t->report_map, page);
+	t->page_map = NULL;
+	t->report_map = NULL;
+	if (t->bell >= 0)
+		close(t->bell);
+	t->bell = -1;
+}
+
+void gate_free(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+
+	t->page = &page_open;
+	t->report = &t->unread;
+	unmap(t);
+}
+
+/* A page of a file that cannot get smaller under us. */
+static void *map_page(int fd, int prot, const char *what, char *reason, size_t cap)
+{
+	const long page = sysconf(_SC_PAGESIZE);
+	const int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+	void *p;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK)) {
+		snprintf(reason, cap, "the %s page is not a memfd with F_SEAL_SHRINK", what);
+		return NULL;
+	}
+	if (fstat(fd, &st) < 0 || st.st_size != page) {
+		snprintf(reason, cap, "the %s page's file is of %lld bytes: must be %ld", what,
+			 (long long)st.st_size, page);
+		return NULL;
+	}
+	p = mmap(NULL, (size_t)page, prot, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		snprintf(reason, cap, "cannot map the %s page: %s", what, strerror(errno));
+		return NULL;
+	}
+	return p;
+}
+
+int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason, size_t cap)
+{
+	struct gpu *g = worker_gpu(w);
+	struct gate *t = &g->gate;
+	struct pvgpu_gate *p = map_page(gate, PROT_READ, "gate's", reason, cap);
+	struct pvgpu_gate_report *r = NULL;
+	int own = -1;
+
+	if (!p)
+		return -1;
+	r = map_page(report, PROT_READ | PROT_WRITE, "gate report's", reason, cap);
+	if (!r)
+		goto out_page;
+	own = fcntl(bell, F_DUPFD_CLOEXEC, 0);
+	if (own < 0) {
+		snprintf(reason, cap, "cannot keep the gate's bell: %s", strerror(errno));
+		goto out_report;
+	}
+	unmap(t);
+	t->page = t->page_map = p;
+	t->report = t->report_map = r;
+	t->bell = own;
+	t->alone_ns = GATE_ALONE_NS;
+	tell_flying(t);
+	put_number(&r->copy_bytes, t->bytes);
+	put_number(&r->commands, t->commands);
+	put_number(&r->launches, t->launches);
+	put_number(&r->oldest_ns, t->oldest);
+	/* Parked work looks at the new page, and then says again that it waits. */
+	tell_state(t, t->wants, t->drained, false);
+	gpu_gate_look(w, true);
+	return 0;
+
+out_report:
+	munmap(r, (size_t)sysconf(_SC_PAGESIZE));
+out_page:
+	munmap(p, (size_t)sysconf(_SC_PAGESIZE));
+	return -1;
+}
+
+void gpu_gate_lost(struct worker *w)
+{
+	struct gate *t = &worker_gpu(w)->gate;
+
+	/* The report stays where it is until there is a new one. */
+	t->page = gate_word(&t->page->exclusive) ? &page_shut : &page_open;
+	if (t->bell >= 0)
+		close(t->bell);
+	t->bell = -1;
+	gpu_gate_look(w, false);
+}
