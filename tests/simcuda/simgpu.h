@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define SIMGPU_MAGIC   0x5550475056534d31ull
-#define SIMGPU_VERSION 4u
+#define SIMGPU_VERSION 5u
 #define SIMGPU_SLOTS   256
 #define SIMGPU_XIDS    16
 
@@ -35,7 +35,8 @@ struct simgpu_process {
 	uint64_t slices;   /* times the device was given to it */
 	uint64_t ticket;   /* place in the queue for the device; 0 = not waiting */
 	uint32_t turn;     /* futex: moves when the device is given to this slot */
-	uint32_t reserved;
+	uint32_t busy;     /* kernels, copies and memsets of it that are not done */
+	uint64_t overlaps; /* times that it began to be busy while another living process was */
 	union {
 		pthread_mutex_t life; /* robust; held by a thread of the process while it lives */
 		uint64_t life_space[8];
@@ -47,11 +48,11 @@ struct simgpu {
 	uint32_t version, bytes; /* of the whole structure */
 	uint64_t memory;         /* of the device, bytes: the same for every process */
 	uint64_t next_ticket;
-	uint32_t owner;   /* slot + 1 of the process that has the device, 0 = free */
-	uint32_t waiting; /* slots in the queue */
-	uint32_t lost;    /* written from outside; 1: every process that launches a kernel finds
-			   * that the device is gone, and keeps finding it */
-	uint32_t reserved;
+	uint32_t owner;      /* slot + 1 of the process that has the device, 0 = free */
+	uint32_t waiting;    /* slots in the queue */
+	uint32_t lost;       /* written from outside; 1: every process that launches a kernel finds
+			      * that the device is gone, and keeps finding it */
+	uint32_t slots_used; /* from the first; those behind never were */
 	union {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
 		uint64_t lock_space[8];
@@ -63,7 +64,7 @@ struct simgpu {
 };
 
 static_assert(sizeof(pthread_mutex_t) <= 64, "room for a mutex");
-static_assert(sizeof(struct simgpu_process) == 152, "a slot's layout is read by other programs");
+static_assert(sizeof(struct simgpu_process) == 160, "a slot's layout is read by other programs");
 
 static inline uint64_t simgpu_load64(const uint64_t *p)
 {

@@ -132,6 +132,10 @@ static int act(const char *role, const char *arg)
 	CUdeviceptr p;
 	void *args[] = {&p};
 
+	if (!strcmp(role, "no-device")) {
+		say(cuInit(0) == CUDA_ERROR_NO_DEVICE ? "none" : "one");
+		return 0;
+	}
 	start();
 	if (!strcmp(role, "hold-memory")) {
 		OK(cuMemAlloc(&p, n * MIB));
@@ -163,6 +167,11 @@ static int act(const char *role, const char *arg)
 		OK(cuDeviceTotalMem(&total, 0));
 		printf("%zu\n", total / (size_t)MIB);
 		fflush(stdout);
+	} else if (!strcmp(role, "bus")) {
+		char id[16];
+
+		OK(cuDeviceGetPCIBusId(id, sizeof(id), 0));
+		say(id);
 	}
 	return 0;
 }
@@ -194,6 +203,45 @@ START_TEST(memory_size_is_the_first_ones)
 	c = spawn("total", NULL);
 	wait_for(&c, "2048");
 	finish(&c);
+}
+END_TEST
+
+static void expect(const char *visible, const char *role, const char *word)
+{
+	struct child c;
+
+	setenv("CUDA_VISIBLE_DEVICES", visible, 1);
+	c = spawn(role, NULL);
+	wait_for(&c, word);
+	ck_assert_int_eq(finish(&c), 0);
+}
+
+START_TEST(devices_are_apart)
+{
+	const char *path = getenv("SIMCUDA_GPU");
+	char second[300];
+	struct child c;
+	size_t all;
+
+	setenv("SIMCUDA_DEVICES", "2", 1);
+	start();
+	all = free_memory();
+	setenv("SIMCUDA_MEMORY", "512M", 1); /* the first of a device decides */
+	setenv("CUDA_VISIBLE_DEVICES", "1", 1);
+	c = spawn("hold-memory", "256");
+	wait_for(&c, "ready");
+	ck_assert_uint_eq(free_memory(), all);
+	expect("1", "total", "512");
+	expect("1,0", "bus", "0000:02:00.0");
+	expect("0", "total", "2048");
+	expect("0,1", "bus", "0000:01:00.0");
+	expect("2", "no-device", "none");
+	expect("", "no-device", "none");
+	expect("-1", "no-device", "none");
+	expect("GPU-1234", "no-device", "none");
+	stop(&c, SIGKILL);
+	snprintf(second, sizeof(second), "%s.1", path);
+	ck_assert_int_eq(unlink(second), 0);
 }
 END_TEST
 
@@ -292,6 +340,32 @@ START_TEST(the_device_can_be_lost)
 }
 END_TEST
 
+/* Work of two processes at once is counted, one after the other is not. */
+START_TEST(overlaps_are_counted)
+{
+	const struct simgpu_process *me;
+	struct child c;
+
+	start();
+	kernel("nap");
+	nap(100, 2);
+	me = slot_of(map_gpu(), getpid());
+	ck_assert_uint_eq(me->overlaps, 0);
+	ck_assert_uint_eq(me->busy, 0);
+	c = spawn("hold-memory", "1");
+	wait_for(&c, "ready");
+	nap(100, 2);
+	stop(&c, SIGKILL);
+	ck_assert_uint_eq(me->overlaps, 0);
+	c = spawn("spin", NULL);
+	wait_for(&c, "ready");
+	nap(100, 2);
+	ck_assert_uint_gt(me->overlaps, 0);
+	stop(&c, SIGKILL);
+	ck_assert_uint_eq(me->busy, 0);
+}
+END_TEST
+
 START_TEST(killed_at_any_point)
 {
 	unsigned int seed = (unsigned int)time(NULL) ^ (unsigned int)getpid();
@@ -368,10 +442,12 @@ int main(int argc, char **argv)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, memory_is_one);
 	tcase_add_test(t, memory_size_is_the_first_ones);
+	tcase_add_test(t, devices_are_apart);
 	tcase_add_test(t, time_is_one);
 	tcase_add_test(t, a_busy_neighbour_does_not_keep_the_gpu);
 	tcase_add_test(t, accounts_can_be_read);
 	tcase_add_test(t, the_device_can_be_lost);
+	tcase_add_test(t, overlaps_are_counted);
 	tcase_add_test(t, killed_at_any_point);
 	tcase_add_test(t, other_files_are_replaced);
 	tcase_add_test(t, another_version_is_replaced);

@@ -44,6 +44,30 @@ void arbiter_add(uint64_t *counter, uint64_t n)
 	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
+/*
+ * Of two processes that become busy at once at least one sees the other: each says so, then looks.
+ */
+void arbiter_work(bool more)
+{
+	struct simgpu_process *self = arbiter_self;
+	uint32_t n = get32(&gpu->slots_used);
+
+	if (!more) {
+		__atomic_fetch_sub(&self->busy, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+	if (__atomic_fetch_add(&self->busy, 1, __ATOMIC_SEQ_CST))
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct simgpu_process *p = &gpu->slot[i];
+
+		if (p == self || !__atomic_load_n(&p->busy, __ATOMIC_SEQ_CST) || !simgpu_alive(p))
+			continue;
+		arbiter_add(&self->overlaps, 1);
+		return;
+	}
+}
+
 static void give_next(void);
 
 /* lock held: slots of dead processes become free, and with them memory and the device. */
@@ -374,6 +398,8 @@ int arbiter_claim(void)
 		memset(p, 0, offsetof(struct simgpu_process, life));
 		p->pid = (uint32_t)getpid();
 		p->start_time = start_time();
+		if (i >= gpu->slots_used)
+			set32(&gpu->slots_used, i + 1);
 		arbiter_self = p;
 		self_slot = i + 1;
 		__atomic_store_n(&p->in_use, 1, __ATOMIC_RELEASE);

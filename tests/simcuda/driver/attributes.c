@@ -29,8 +29,7 @@ static const struct attribute fixed[] = {
 	{30, 512},                                       /* surface alignment */
 	{31, 1},                                         /* concurrent kernels */
 	{32, 0},                                         /* no ECC */
-	{33, 1},                                         /* PCI bus, device */
-	{34, 0},          {35, 0},                       /* no TCC */
+	{34, 0},          {35, 0},                       /* PCI device, no TCC */
 	{36, 1000000},                                   /* memory clock, kHz */
 	{37, 64},                                        /* memory bus, bits */
 	{38, 4194304},                                   /* L2, bytes */
@@ -81,6 +80,9 @@ CUresult device_attribute(int what, int *value)
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
 		*value = (int)(sim_config.cc % 10);
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
+		*value = sim_config.device + 1;
 		return CUDA_SUCCESS;
 	default:
 		break;

@@ -58,17 +58,44 @@ static uint32_t compute_capability(void)
 	return 90;
 }
 
-void sim_config_read(void)
+/* The first device of CUDA_VISIBLE_DEVICES, of those that there are; -1: none. */
+static int visible_device(void)
 {
-	struct sim_config *c = &sim_config;
+	uint64_t n = setting("SIMCUDA_DEVICES", 1, 1, 64);
+	const char *text = getenv("CUDA_VISIBLE_DEVICES");
+	unsigned long first;
+	char *end;
+
+	if (!text)
+		return 0;
+	if (*text < '0' || *text > '9')
+		return -1;
+	first = strtoul(text, &end, 10);
+	return (*end && *end != ',') || first >= n ? -1 : (int)first;
+}
+
+static void set_path(struct sim_config *c)
+{
 	const char *path = getenv("SIMCUDA_GPU");
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n;
 
 	if (path && *path)
 		snprintf(c->gpu, sizeof(c->gpu), "%s", path);
 	else
 		snprintf(c->gpu, sizeof(c->gpu), "/dev/shm/pvgpu-simcuda-%u",
 			 (unsigned int)getuid());
+	n = strlen(c->gpu);
+	if (c->device > 0)
+		snprintf(c->gpu + n, sizeof(c->gpu) - n, ".%d", c->device);
+}
+
+void sim_config_read(void)
+{
+	struct sim_config *c = &sim_config;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	c->device = visible_device();
+	set_path(c);
 	c->memory = setting("SIMCUDA_MEMORY", 2ull << 30, 8ull << 20, 1ull << 44);
 	c->memory &= ~(SIM_GRANULARITY - 1);
 	c->context_bytes = setting("SIMCUDA_CONTEXT_MEMORY", 0, 0, 1ull << 40);

@@ -6,7 +6,7 @@
 #include "tests/simcuda/driver/sim.h"
 
 #define NAME    "pvgpu simulated GPU"
-#define PCI_BUS 1
+#define PCI_BUS (unsigned int)(sim_config.device + 1)
 
 static CUresult check(CUdevice dev)
 {

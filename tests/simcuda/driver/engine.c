@@ -139,6 +139,7 @@ void op_run(struct op *op)
 	}
 	if (unwanted(op))
 		return;
+	arbiter_work(true); /* a synchronous one was not pushed */
 	begin = now_ns();
 	if (op->kind == OP_COPY && fault_copy())
 		hang(op);
@@ -150,6 +151,7 @@ void op_run(struct op *op)
 		slow_down(now_ns() - begin);
 	arbiter_add(&arbiter_self->copy_ns, now_ns() - begin);
 	arbiter_add(&arbiter_self->copy_bytes, bytes_of(op));
+	arbiter_work(false);
 }
 
 static bool value_reached(const struct value_op *v)

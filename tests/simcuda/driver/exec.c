@@ -121,6 +121,12 @@ static void add_edge(struct op *op, struct op *before)
 	op->blockers++;
 }
 
+/* It occupies the device. */
+static bool is_work(const struct op *op)
+{
+	return op->kind == OP_KERNEL || op->kind == OP_COPY || op->kind == OP_MEMSET;
+}
+
 static bool is_instant(const struct op *op)
 {
 	return op->kind == OP_NOP;
@@ -166,6 +172,8 @@ static void finish(struct op *op, struct work *w)
 	struct edge *e = &op->out;
 
 	op->done_ns = now_ns();
+	if (is_work(op))
+		arbiter_work(false);
 	while (e && e->op) {
 		struct edge *next = e->next;
 
@@ -257,6 +265,8 @@ void exec_push(struct op *op, struct op *after, bool keep)
 		wait_for_room(s);
 	if (keep)
 		op->refs++;
+	if (is_work(op))
+		arbiter_work(true);
 	op->blockers = 1; /* until all edges are made */
 	add_edges(op, after);
 	if (s->tail)

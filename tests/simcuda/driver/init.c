@@ -69,6 +69,8 @@ int sim_thread_start(void *(*fn)(void *), void *arg)
 static CUresult start(void)
 {
 	sim_config_read();
+	if (sim_config.device < 0)
+		return CUDA_ERROR_NO_DEVICE;
 	fault_read();
 	if (pthread_key_create(&thread_key, thread_exit) ||
 	    pthread_atfork(NULL, NULL, in_forked_child))

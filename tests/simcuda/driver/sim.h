@@ -120,6 +120,7 @@ void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg);
 /* config.c */
 struct sim_config {
 	char gpu[4096];
+	int device; /* of those that there are, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
 	uint32_t sms, cc, speed, threads, slice_us;
 };
@@ -330,6 +331,8 @@ void arbiter_xid(uint32_t code); /* the device reports an error, as NVIDIA's do 
 CUresult arbiter_take_memory(uint64_t bytes);
 void arbiter_give_memory(uint64_t bytes);
 void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
+/* This process has work on the device, or one less: see simgpu_process.busy. */
+void arbiter_work(bool more);
 void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
 
