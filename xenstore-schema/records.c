@@ -11,6 +11,8 @@
 #define RECORD_LEN (PVGPU_KEY_TEXT - 1)
 #define WORDS_MAX  (RECORD_LEN / 4 + 1) /* "a=1 " */
 
+#define PERCENT    10000u /* parts per million */
+
 static int refuse(const struct pvgpu_key *k, const char *text, size_t len, char *err)
 {
 	struct say s = {err, PVGPU_KEY_ERROR, 0};
@@ -41,9 +43,48 @@ static struct pvgpu_key field_key(const struct pvgpu_key *k, const struct pvgpu_
 	return (struct pvgpu_key){.tree = k->tree,
 				  .name = name,
 				  .allowed = f->allowed,
+				  .names = f->names,
 				  .min = f->min,
 				  .max = f->max,
 				  .type = f->type};
+}
+
+/* "25%", "12.5%": up to four decimals. */
+static bool read_share(const char *text, size_t len, uint64_t *out)
+{
+	uint64_t v = 0, unit = PERCENT;
+	size_t i = 0;
+
+	for (; i < len && i < 4 && text[i] >= '0' && text[i] <= '9'; i++)
+		v = v * 10 + (uint64_t)(text[i] - '0');
+	if (!i || i > 3 || (i > 1 && text[0] == '0'))
+		return false;
+	v *= PERCENT;
+	if (i < len && text[i] == '.') {
+		for (i++; i < len && unit > 1 && text[i] >= '0' && text[i] <= '9'; i++) {
+			unit /= 10;
+			v += unit * (uint64_t)(text[i] - '0');
+		}
+		if (unit == PERCENT)
+			return false;
+	}
+	if (i + 1 != len || text[i] != '%')
+		return false;
+	*out = v;
+	return true;
+}
+
+static void say_share(struct say *s, uint64_t v)
+{
+	say_u64(s, v / PERCENT);
+	v %= PERCENT;
+	if (v)
+		say_char(s, '.');
+	for (uint64_t unit = PERCENT / 10; v; unit /= 10) {
+		say_char(s, (char)('0' + v / unit));
+		v %= unit;
+	}
+	say_char(s, '%');
 }
 
 static int field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, const char *text,
@@ -52,7 +93,26 @@ static int field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, c
 	char name[64];
 	struct pvgpu_key of = field_key(k, f, name);
 
-	return pvgpu_number_parse(&of, text, len, out, err);
+	if (f->type != PVGPU_TYPE_SHARE)
+		return pvgpu_number_parse(&of, text, len, out, err);
+	return read_share(text, len, out) && *out >= f->min && *out <= f->max
+		       ? 0
+		       : refuse(&of, text, len, err);
+}
+
+int pvgpu_field_format(const struct pvgpu_key *k, const struct pvgpu_field *f, uint64_t v,
+		       char *buf, size_t cap, char *err)
+{
+	struct say s = {buf, cap, 0};
+	char name[64];
+	struct pvgpu_key of = field_key(k, f, name);
+
+	if (f->type != PVGPU_TYPE_SHARE)
+		return pvgpu_number_format(&of, v, buf, cap, err);
+	say_share(&s, v);
+	if (v < f->min || v > f->max)
+		return refuse(&of, buf, s.len < cap ? s.len : cap - 1, err);
+	return say_end(&s) ? 0 : -ENOSPC;
 }
 
 /* One word NAME=VALUE: the length of its name, 0 if it is none. */
@@ -145,9 +205,8 @@ int pvgpu_record_format(const struct pvgpu_key *k, const uint64_t *v, char *buf,
 	struct say s = {buf, cap, 0};
 
 	for (uint32_t i = 0; i < k->nfields; i++) {
-		char name[64], text[24];
-		struct pvgpu_key of = field_key(k, &k->fields[i], name);
-		int ret = pvgpu_number_format(&of, v[i], text, sizeof(text), err);
+		char text[40];
+		int ret = pvgpu_field_format(k, &k->fields[i], v[i], text, sizeof(text), err);
 
 		if (ret)
 			return ret;
@@ -203,6 +262,7 @@ int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, cha
 	case PVGPU_TYPE_BOOL:
 	case PVGPU_TYPE_DOMID:
 	case PVGPU_TYPE_ENUM:
+	case PVGPU_TYPE_SHARE: /* no key's, only a field's */
 		break;
 	}
 	return pvgpu_number_parse(k, text, len, &v.number, err);

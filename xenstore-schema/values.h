@@ -44,6 +44,7 @@ enum pvgpu_key_type {
 	PVGPU_TYPE_ENUM,
 	PVGPU_TYPE_FLAGS,
 	PVGPU_TYPE_RECORD,
+	PVGPU_TYPE_SHARE, /* of a record's field: "12.5%", in parts per million */
 };
 
 /* Who owns and who writes a key. */
@@ -74,7 +75,8 @@ struct pvgpu_tree {
 struct pvgpu_field {
 	const char *name;
 	const char *def;
-	const char *allowed; /* after "must be" */
+	const char *allowed;             /* after "must be" */
+	const struct pvgpu_names *names; /* of an enumeration */
 	uint64_t min, max;
 	uint8_t type;
 };
@@ -186,6 +188,9 @@ int pvgpu_record_parse(const struct pvgpu_key *k, const char *text, size_t len, 
 		       char *err);
 int pvgpu_record_format(const struct pvgpu_key *k, const uint64_t *v, char *buf, size_t cap,
 			char *err);
+/* One field's value as it stands behind its "name=". */
+int pvgpu_field_format(const struct pvgpu_key *k, const struct pvgpu_field *f, uint64_t v,
+		       char *buf, size_t cap, char *err);
 /* Whatever the key's type. */
 int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, char *err);
 /* Permissions as the toolstack sets them: "n3,r0". */

@@ -77,6 +77,8 @@ START_TEST(every_field_at_its_bounds)
 			const uint64_t v[] = {f->min, f->max, f->min - 1, f->max + 1};
 			const bool there[] = {true, true, f->min > 0, f->max < UINT64_MAX};
 
+			if (f->type == PVGPU_TYPE_SHARE || f->type == PVGPU_TYPE_ENUM)
+				continue; /* no plain numbers */
 			for (unsigned int n = 0; n < 4; n++) {
 				char text[80];
 
@@ -413,7 +415,15 @@ START_TEST(records)
 					     .sessions = UINT32_MAX,
 					     .sessions_total = UINT64_MAX,
 					     .sessions_failed = UINT64_MAX,
-					     .gpu_time = UINT64_MAX},
+					     .gpu_time = UINT64_MAX,
+					     .wait_time = UINT64_MAX,
+					     .throttled_time = UINT64_MAX,
+					     .copy_bytes = UINT64_MAX,
+					     .launches = UINT64_MAX,
+					     .slices = UINT64_MAX,
+					     .faults = UINT32_MAX,
+					     .quarantined = UINT64_MAX,
+					     .inflight = UINT64_MAX},
 					back;
 	char buf[PVGPU_KEY_TEXT], err[PVGPU_KEY_ERROR];
 
@@ -431,7 +441,10 @@ START_TEST(records)
 	ck_assert_uint_eq(p.max_sessions, 64); /* nothing of it is used */
 	ck_assert_int_eq(pvgpu_backend_policy_format(&p, buf, sizeof(buf), NULL), 0);
 	ck_assert_str_eq(buf,
-			 "weight=7 max-sessions=64 arena-limit=8589934592 device-window=0 drain=1");
+			 "weight=7 max-sessions=64 arena-limit=8589934592 device-window=0 drain=1 "
+			 "priority=medium min-share=0% max-share=100% fixed-share=0% "
+			 "rate-commands=0 burst-commands=0 rate-bytes=0 burst-bytes=0 "
+			 "queue-depth=0 kernel-limit=10000 pardon=0");
 	p.weight = 0;
 	ck_assert_int_eq(pvgpu_backend_policy_format(&p, buf, sizeof(buf), err), -EINVAL);
 	ck_assert_int_eq(pvgpu_backend_statistics_format(&s, buf, sizeof(buf), NULL), 0);
@@ -441,9 +454,74 @@ START_TEST(records)
 	ck_assert_uint_eq(back.sessions_total, s.sessions_total);
 	ck_assert_uint_eq(back.sessions_failed, s.sessions_failed);
 	ck_assert_uint_eq(back.gpu_time, s.gpu_time);
+	ck_assert_uint_eq(back.inflight, s.inflight);
 	ck_assert_int_eq(pvgpu_backend_statistics_format(&s, buf, 40, NULL), -ENOSPC);
 	memset(buf, 'a', sizeof(buf));
 	ck_assert_int_eq(pvgpu_backend_policy_parse(buf, sizeof(buf), &p, NULL), -EINVAL);
+}
+END_TEST
+
+START_TEST(shares)
+{
+	static const struct {
+		const char *text;
+		uint32_t ppm;
+		const char *back; /* NULL: the same */
+	} good[] = {{"0%", 0, NULL},          {"25%", 250000, NULL}, {"12.5%", 125000, NULL},
+		    {"100%", 1000000, NULL},  {"0.0001%", 1, NULL},  {"33.3333%", 333333, NULL},
+		    {"1.50%", 15000, "1.5%"}, {"7.0%", 70000, "7%"}, {"99.9999%", 999999, NULL}};
+	static const char *const bad[] = {"",
+					  "%",
+					  "25",
+					  "101%",
+					  "100.0001%",
+					  "-1%",
+					  "025%",
+					  ".5%",
+					  "1.%",
+					  "1.00001%",
+					  "1%%",
+					  "1 %",
+					  "1e1%",
+					  "25%x",
+					  "+1%",
+					  "1000%",
+					  "99999999999999999999%",
+					  "0x1%"};
+	struct pvgpu_backend_policy p;
+	char text[80], buf[PVGPU_KEY_TEXT], err[PVGPU_KEY_ERROR];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text), "max-share=%s", good[i].text);
+		ck_assert_int_eq(pvgpu_backend_policy_parse(text, strlen(text), &p, NULL), 0);
+		ck_assert_uint_eq(p.max_share, good[i].ppm);
+		ck_assert_int_eq(pvgpu_backend_policy_format(&p, buf, sizeof(buf), NULL), 0);
+		snprintf(text, sizeof(text), " max-share=%s ",
+			 good[i].back ? good[i].back : good[i].text);
+		ck_assert_msg(strstr(buf, text) != NULL, "%s in %s", text, buf);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "max-share=%s", bad[i]);
+		ck_assert_msg(pvgpu_backend_policy_parse(text, strlen(text), &p, err) == -EINVAL,
+			      "%s", bad[i]);
+	}
+	ck_assert_int_eq(pvgpu_backend_policy_parse("max-share=2", 11, &p, err), -EINVAL);
+	ck_assert_str_eq(err, "backend/policy max-share '2': must be a share of 0% to 100% with at "
+			      "most four decimals, such as 12.5%");
+	p.max_share = 1000001;
+	ck_assert_int_eq(pvgpu_backend_policy_format(&p, buf, sizeof(buf), err), -EINVAL);
+}
+END_TEST
+
+START_TEST(priorities)
+{
+	struct pvgpu_backend_policy p = {0};
+	char err[PVGPU_KEY_ERROR];
+
+	ck_assert_int_eq(pvgpu_backend_policy_parse("priority=low", 12, &p, NULL), 0);
+	ck_assert_uint_eq(p.priority, PVGPU_PRIORITY_LOW);
+	ck_assert_int_eq(pvgpu_backend_policy_parse("priority=2", 10, &p, err), -EINVAL);
+	ck_assert_str_eq(err, "backend/policy priority '2': must be high, medium or low");
 }
 END_TEST
 
@@ -610,6 +688,8 @@ int main(void)
 	tcase_add_test(t, paths);
 	tcase_add_test(t, texts);
 	tcase_add_test(t, records);
+	tcase_add_test(t, shares);
+	tcase_add_test(t, priorities);
 	tcase_add_test(t, a_record_full_of_fields);
 	tcase_add_test(t, permissions);
 	tcase_add_test(t, moves);

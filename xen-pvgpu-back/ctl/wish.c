@@ -42,14 +42,15 @@ int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
 	/* Read as xenstore would be, then written in plain bytes. */
 	if (strchr(value, ' ') ||
 	    (size_t)snprintf(one, sizeof(one), "%s=%s", name, value) >= sizeof(one))
-		return refuse(err, name, "must be one number");
+		return refuse(err, name, "must be one value");
 	if (pvgpu_record_parse(policy_key, one, strlen(one), v, why) < 0)
 		return refuse(err, name, why);
 	snprintf(old, sizeof(old), "%s", policy);
 	for (word = strtok_r(old, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 		if (strncmp(word, name, n) != 0 || word[n] != '=')
 			at += (size_t)snprintf(next + at, sizeof(next) - at, "%s ", word);
-	snprintf(next + at, sizeof(next) - at, "%s=%" PRIu64, name, v[f - policy_key->fields]);
+	pvgpu_field_format(policy_key, f, v[f - policy_key->fields], one, sizeof(one), NULL);
+	snprintf(next + at, sizeof(next) - at, "%s=%s", name, one);
 	if (strlen(next) >= PVGPU_KEY_TEXT ||
 	    pvgpu_key_check(policy_key, next, strlen(next), why) < 0)
 		return refuse(err, name, "the policy would get too long");

@@ -29,7 +29,8 @@ DOMAINS = ("toolstack", "frontend", "backend")
 WAYS = ("attach", "connect", "refuse", "detach", "lost", "reconnect", "resume", "crash")
 STATEMENTS = ("version", "enum", "flags", "tree", "key", "machine")
 NUMBERS = {"u32": U32_MAX, "u64": U64_MAX, "size": U64_MAX}
-FIELD_TYPES = ("u32", "u64", "size", "bool")
+FIELD_TYPES = ("u32", "u64", "size", "bool", "share", "enum")
+SHARE_ALL = 1000000  # parts per million
 TYPES = ("u32", "u64", "size", "bool", "domid", "range", "uuid", "text", "refs", "path", "enum", "flags", "record")
 PARTS = re.compile(r"<[a-z]+>")
 
@@ -142,6 +143,7 @@ class Field:  # of a record
     default: str
     since: int
     doc: str
+    of: object = None  # Names of enum
 
 
 @dataclass
@@ -422,18 +424,27 @@ class Parser:
             line.fail("a field's type is %s, not '%s'" % (", ".join(FIELD_TYPES), kind))
         if name in [f.name for f in key.fields]:
             line.fail("field '%s' is already there" % name)
-        options = line.options(("default", "since") + (("min", "max") if kind != "bool" else ()))
-        lo, hi = self.bounds(options, 0, 1 if kind == "bool" else NUMBERS[kind], line)
+        of = self.field_names(line) if kind == "enum" else None
+        options = line.options(("default", "since") + (("min", "max") if kind in NUMBERS else ()))
+        most = {"bool": 1, "share": SHARE_ALL, "enum": max(v.number for v in of.values.values()) if of else 0, **NUMBERS}[kind]
+        lo, hi = self.bounds(options, 0, most, line)
         for word in ("default", "since"):
             if word not in options:
                 line.fail("field '%s' has no '%s'" % (name, word))
-        f = Field(line.where, name, kind, lo, hi, options["default"], options["since"], line.text("documentation"))
+        f = Field(line.where, name, kind, lo, hi, options["default"], options["since"], line.text("documentation"), of)
         problem = values.problem(f, f.default)
         if problem:
             line.fail("default '%s' %s" % (f.default, problem))
         if len(key.fields) == FIELDS_MAX:
             line.fail("more than %d fields" % FIELDS_MAX)
         return f
+
+    def field_names(self, line):
+        name = line.take("name")
+        names = self.schema.names.get(name)
+        if not names or names.flags or names.as_number:
+            line.fail("unknown enumeration of words '%s'" % name)
+        return names
 
     def states(self, word, line):
         known = self.schema.names.get(STATES)

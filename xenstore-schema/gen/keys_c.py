@@ -17,7 +17,8 @@ HEAD = """#ifndef PVGPU_KEYS_H
  */
 """
 
-C_TYPES = {"u32": "uint32_t", "domid": "uint32_t", "u64": "uint64_t", "size": "uint64_t", "bool": "bool", "flags": "uint64_t"}
+C_TYPES = {"u32": "uint32_t", "domid": "uint32_t", "u64": "uint64_t", "size": "uint64_t", "bool": "bool", "flags": "uint64_t",
+           "share": "uint32_t"}
 STRUCTS = {"range": "struct pvgpu_range", "uuid": "struct pvgpu_uuid", "text": "struct pvgpu_text", "refs": "struct pvgpu_refs",
            "path": "struct pvgpu_ids"}
 
@@ -131,8 +132,10 @@ def tree_c(tree):
 def fields_c(key):
     lines = ["static const struct pvgpu_field %s_fields[] = {" % ident(key.full)]
     for f in key.fields:
-        lines += ["\t{.name = %s, .def = %s, .type = PVGPU_TYPE_%s," % (string(f.name), string(f.default), f.type.upper()),
-                  "\t .min = %s, .max = %s, .allowed = %s}," % (number(f.lo), number(f.hi), string(values.allowed(f)))]
+        lines += ["\t{.name = %s, .def = %s, .type = PVGPU_TYPE_%s," % (string(f.name), string(f.default), f.type.upper())]
+        if f.of:
+            lines += ["\t .names = &pvgpu_%s_names," % ident(f.of.name)]
+        lines += ["\t .min = %s, .max = %s, .allowed = %s}," % (number(f.lo), number(f.hi), string(values.allowed(f)))]
     return lines + ["};", "_Static_assert(sizeof(%s_fields) / sizeof(%s_fields[0]) <= PVGPU_FIELDS_MAX, \"fields\");" % (
         ident(key.full), ident(key.full)), ""]
 

@@ -17,6 +17,12 @@ def size(text):
     return value if value is not None and value < 1 << 64 else None
 
 
+def share(text):
+    """Parts per million."""
+    m = re.fullmatch("(0|[1-9][0-9]{0,2})([.]([0-9]{1,4}))?%", text)
+    return int(m[1]) * 10000 + int((m[3] or "0").ljust(4, "0")) if m else None
+
+
 def problem(key, text):
     """None, or what is wrong with it: "must be ..."."""
     return None if valid(key, text) else "must be " + allowed(key)
@@ -76,6 +82,7 @@ CHECKS = {
     "domid": lambda k, t: within(k, number(t)),
     "bool": lambda k, t: within(k, number(t)),
     "size": lambda k, t: within(k, size(t)),
+    "share": lambda k, t: within(k, share(t)),
     "uuid": lambda k, t: bool(re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", t)),
     "text": lambda k, t: k.lo <= len(t) <= k.hi and bool(re.fullmatch("[ -~]*", t)),
     "range": good_range, "refs": good_refs, "path": good_path, "enum": good_enum, "flags": good_flags, "record": good_record,
@@ -90,6 +97,7 @@ def allowed(key):
         "domid": lambda: "a domain's number, 0 to %d" % key.hi,
         "bool": lambda: "0 or 1",
         "size": lambda: "bytes or a number with K, M, G or T, %s to %s" % (amount(key.lo), amount(key.hi)),
+        "share": lambda: "a share of 0% to 100% with at most four decimals, such as 12.5%",
         "uuid": lambda: "a UUID of 32 hexadecimal digits in groups of 8-4-4-4-12",
         "text": lambda: "%s%d printable ASCII characters" % ("%d to " % key.lo if key.lo else "at most ", key.hi),
         "range": lambda: "a version or a range of versions LOW-HIGH, within 1 to %d" % key.hi,

@@ -53,6 +53,11 @@ static const struct pvgpu_field backend_bill_fields[] = {
 	 .min = 0, .max = 1, .allowed = "0 or 1"},
 	{.name = "tax", .def = "2K", .type = PVGPU_TYPE_SIZE,
 	 .min = 0, .max = 0x10000000000ull, .allowed = "bytes or a number with K, M, G or T, 0 to 1T"},
+	{.name = "part", .def = "12.5%", .type = PVGPU_TYPE_SHARE,
+	 .min = 0, .max = 1000000, .allowed = "a share of 0% to 100% with at most four decimals, such as 12.5%"},
+	{.name = "tone", .def = "calm", .type = PVGPU_TYPE_ENUM,
+	 .names = &pvgpu_mood_names,
+	 .min = 0, .max = 3, .allowed = "calm or cross"},
 };
 _Static_assert(sizeof(backend_bill_fields) / sizeof(backend_bill_fields[0]) <= PVGPU_FIELDS_MAX, "fields");
 
@@ -173,8 +178,8 @@ const struct pvgpu_key pvgpu_keys[PVGPU_KEYS] = {
 		.def = "total=1",
 		.min = 0, .max = 0, .needed = 0,
 		.owner = PVGPU_BACKEND, .writers = PVGPU_DOMAIN_BIT(PVGPU_BACKEND), .readers = PVGPU_DOMAIN_BIT(PVGPU_FRONTEND),
-		USER(.fields = backend_bill_fields, .nfields = 3,)
-		USER(.doc = "What it cost.", .example = "total=3 paid=1")
+		USER(.fields = backend_bill_fields, .nfields = 5,)
+		USER(.doc = "What it cost.", .example = "total=3 paid=1 part=0.25%")
 	},
 	[PVGPU_KEY_HOST_LAMPS] = {
 		.tree = &pvgpu_trees[PVGPU_TREE_HOST], .name = "lamps", .type = PVGPU_TYPE_U32, .since = 1,
@@ -363,7 +368,7 @@ int pvgpu_backend_price_format(uint64_t v, char *buf, size_t cap, char *err)
 
 int pvgpu_backend_bill_parse(const char *text, size_t len, struct pvgpu_backend_bill *out, char *err)
 {
-	uint64_t v[3];
+	uint64_t v[5];
 	int ret = pvgpu_record_parse(&pvgpu_keys[PVGPU_KEY_BACKEND_BILL], text, len, v, err);
 
 	if (ret)
@@ -371,15 +376,19 @@ int pvgpu_backend_bill_parse(const char *text, size_t len, struct pvgpu_backend_
 	out->total = (uint64_t)v[0];
 	out->paid = (bool)v[1];
 	out->tax = (uint64_t)v[2];
+	out->part = (uint32_t)v[3];
+	out->tone = (enum pvgpu_mood)v[4];
 	return 0;
 }
 
 int pvgpu_backend_bill_format(const struct pvgpu_backend_bill *v, char *buf, size_t cap, char *err)
 {
-	uint64_t values[3] = {
+	uint64_t values[5] = {
 		v->total,
 		v->paid,
 		v->tax,
+		v->part,
+		v->tone,
 	};
 
 	return pvgpu_record_format(&pvgpu_keys[PVGPU_KEY_BACKEND_BILL], values, buf, cap, err);

@@ -110,6 +110,8 @@ struct pvgpu_backend_bill {
 	uint64_t total; /* all of it */
 	bool paid; /* has it been paid? */
 	uint64_t tax; /* of that */
+	uint32_t part; /* of all bills */
+	enum pvgpu_mood tone; /* in which it was asked for */
 };
 int pvgpu_backend_bill_parse(const char *text, size_t len, struct pvgpu_backend_bill *out, char *err);
 int pvgpu_backend_bill_format(const struct pvgpu_backend_bill *v, char *buf, size_t cap, char *err);
