@@ -180,10 +180,10 @@ static void count(struct gate *g, const struct pvgpu_gate_report *r, uint64_t pa
 	struct seat *t = g->seat;
 	uint64_t most = passed / 1000 * COMMANDS_A_US + COUNT_SLACK;
 
-	t->base.launches += grown(was->launches, r->launches, most);
-	t->base.commands += grown(was->commands, r->commands, most);
-	t->base.copy_bytes += grown(was->copy_bytes, r->copy_bytes,
-				    passed * BYTES_A_NS + (uint64_t)COUNT_SLACK * COUNT_SLACK);
+	t->count->launches += grown(was->launches, r->launches, most);
+	t->count->commands += grown(was->commands, r->commands, most);
+	t->count->copy_bytes += grown(was->copy_bytes, r->copy_bytes,
+				      passed * BYTES_A_NS + (uint64_t)COUNT_SLACK * COUNT_SLACK);
 	t->alone_ns += grown(was->busy_ns, r->busy_ns, UINT64_MAX / 4);
 	if (t->alone_ns > UINT64_MAX / 4)
 		t->alone_ns = UINT64_MAX / 4;

@@ -92,7 +92,7 @@ uint64_t limits_run(struct seat *t, uint64_t now)
 	}
 	if (throttled != t->throttled) {
 		if (t->throttled)
-			t->base.throttled_ns += now - t->throttled_at;
+			t->count->throttled_ns += now - t->throttled_at;
 		t->throttled_at = now;
 		t->throttled = throttled;
 	}

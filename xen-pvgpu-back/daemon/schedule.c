@@ -45,20 +45,25 @@ void schedule_set_tail(struct seat *t, bool tail)
 
 static void charge_one(struct seat *t, uint64_t ns, uint64_t now)
 {
-	if (ns)
-		sched_charge(t->v, ns, now);
+	if (!ns)
+		return;
+	t->count->gpu_ns += ns;
+	sched_charge(t->v, ns, now);
 }
 
 /* What the holder has done while nobody looked. */
 static void charge_alone(struct seat *t, uint64_t passed, uint64_t now)
 {
-	uint64_t ns;
+	uint64_t ns, ahead;
 
 	t->budget_ns += passed;
 	ns = t->alone_ns < t->budget_ns ? t->alone_ns : t->budget_ns;
 	t->alone_ns -= ns;
 	t->budget_ns -= ns;
-	charge_one(t, ns, now);
+	/* The far end has told of some of it before its workers did. */
+	ahead = ns < t->ahead_ns ? ns : t->ahead_ns;
+	t->ahead_ns -= ahead;
+	charge_one(t, ns - ahead, now);
 }
 
 /* Wall time from when all was last charged. */
@@ -98,7 +103,7 @@ static void become_exact(struct schedule *s, uint64_t now)
 			t->alone_ns += now - since;
 	}
 	charge_alone(t, 0, now);
-	t->alone_ns = t->budget_ns = 0;
+	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
 }
 
 /* ---- what workers say ---- */
@@ -265,6 +270,7 @@ static void give_grant(struct schedule *s, struct seat *t, uint64_t now)
 	if (!t)
 		return;
 	schedule_set_tail(t, false);
+	t->count->slices++;
 	t->on_gpu = true;
 	tell_holder(s);
 	TAILQ_FOREACH(g, &t->gates, link)

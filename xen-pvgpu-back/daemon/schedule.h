@@ -33,7 +33,7 @@ struct seat_policy {
 	uint32_t depth; /* commands parked or in flight of a session; 0: as many as fit */
 };
 
-/* Of a vGPU, since it was made; restored ones included. */
+/* Of a vGPU; those of a predecessor of this pvgpud are included. */
 struct seat_stats {
 	uint64_t gpu_ns;       /* charged */
 	uint64_t wait_ns;      /* had work and another had the GPU */
@@ -58,23 +58,26 @@ void schedule_group_remove(struct schedule *s, struct sched_group *g);
 uint64_t schedule_handover_ns(const struct schedule *s);
 uint64_t schedule_handovers(const struct schedule *s);
 
-/* group NULL: none. NULL: out of memory. */
-struct seat *seat_new(struct schedule *s, struct sched_group *group, const struct seat_policy *p);
+/*
+ * group NULL: none. count: where its statistics are kept, which go on from what lies there; NULL:
+ * in the seat. NULL: out of memory.
+ */
+struct seat *seat_new(struct schedule *s, struct sched_group *group, const struct seat_policy *p,
+		      struct seat_stats *count);
 /* It must have no gate any more. */
 void seat_free(struct seat *t);
 /* Live, within microseconds. */
 void seat_set(struct seat *t, const struct seat_policy *p);
-/* Another group of the same pool, NULL: none. */
-void seat_group(struct seat *t, struct sched_group *group);
-/* To another pool; it must have no gate. Its statistics come along. 0 or -ENOMEM: nothing
- * happened. */
+/*
+ * To another group (NULL: none), or to another pool: then it must have no gate. What it has used
+ * comes along. 0 or -ENOMEM: nothing happened.
+ */
 int seat_move(struct seat *t, struct schedule *to, struct sched_group *group);
+struct schedule *seat_schedule(const struct seat *t);
 /* GPU time that the far end says it has used beyond what was charged. */
 void seat_charge(struct seat *t, uint64_t ns);
 /* Up to now. */
 void seat_stats(struct seat *t, struct seat_stats *out);
-/* What a predecessor counted. */
-void seat_restore(struct seat *t, const struct seat_stats *before);
 
 /*
  * A worker's: the files for PVGPU_SUP_GATE are the caller's to close when they are sent. adopted:

@@ -52,11 +52,13 @@ struct seat {
 	uint32_t drain_q8;  /* what it has needed, by what it said: 256 is 1 */
 	uint64_t budget_ns; /* wall time that may yet be charged for what it has done alone */
 	uint64_t alone_ns;  /* GPU time reported and not charged yet */
+	uint64_t ahead_ns;  /* charged for the far end, of what is not reported yet */
 	struct limit commands, bytes;
 	bool throttled;
 	uint64_t throttled_at;
-	struct seat_stats base;  /* of before, and counted here */
-	struct sched_stats seen; /* the library's, as last added to base */
+	struct seat_stats *count; /* perhaps the one behind it */
+	struct seat_stats own;
+	struct sched_stats seen; /* the library's, as last added to count */
 	unsigned int bells;      /* in the window */
 	uint64_t window_end;
 	bool muted;

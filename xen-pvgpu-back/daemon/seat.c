@@ -5,19 +5,17 @@
 
 #include "xen-pvgpu-back/daemon/schedule_state.h"
 
-/* The library's counters go to our own, which outlive a move to another pool. */
+/* The library's counters go to our own, which outlive a move to another pool, and pvgpud. */
 static void take_stats(struct seat *t, uint64_t now)
 {
 	struct sched_stats n, *was = &t->seen;
 
 	sched_stats(t->v, now, &n);
-	t->base.gpu_ns += n.used_ns - was->used_ns;
 	/* What its maximum held back is no waiting for others. */
-	t->base.wait_ns += (n.waited_ns - n.capped_ns) - (was->waited_ns - was->capped_ns);
-	t->base.throttled_ns += n.capped_ns - was->capped_ns;
-	t->base.slices += n.slices - was->slices;
-	if (n.longest_wait_ns > t->base.longest_wait_ns)
-		t->base.longest_wait_ns = n.longest_wait_ns;
+	t->count->wait_ns += (n.waited_ns - n.capped_ns) - (was->waited_ns - was->capped_ns);
+	t->count->throttled_ns += n.capped_ns - was->capped_ns;
+	if (n.longest_wait_ns > t->count->longest_wait_ns)
+		t->count->longest_wait_ns = n.longest_wait_ns;
 	*was = n;
 }
 
@@ -61,7 +59,8 @@ static void leave(struct seat *t, uint64_t now)
 	sched_remove(t->v, now);
 }
 
-struct seat *seat_new(struct schedule *s, struct sched_group *group, const struct seat_policy *p)
+struct seat *seat_new(struct schedule *s, struct sched_group *group, const struct seat_policy *p,
+		      struct seat_stats *count)
 {
 	struct seat *t = calloc(1, sizeof(*t));
 	uint64_t now = schedule_now();
@@ -72,6 +71,7 @@ struct seat *seat_new(struct schedule *s, struct sched_group *group, const struc
 	TAILQ_INIT(&t->gates);
 	t->policy = *p;
 	t->drain_q8 = 256;
+	t->count = count ? count : &t->own;
 	limits_set(t, now);
 	v = enlist(t, s, group, now);
 	if (v) {
@@ -114,13 +114,6 @@ void seat_set(struct seat *t, const struct seat_policy *p)
 	schedule_think(t->s);
 }
 
-void seat_group(struct seat *t, struct sched_group *group)
-{
-	schedule_think(t->s);
-	sched_move(t->v, group, schedule_now());
-	schedule_think(t->s);
-}
-
 int seat_move(struct seat *t, struct schedule *to, struct sched_group *group)
 {
 	struct schedule *from = t->s;
@@ -129,6 +122,11 @@ int seat_move(struct seat *t, struct schedule *to, struct sched_group *group)
 
 	schedule_think(from);
 	now = schedule_now();
+	if (from == to) {
+		sched_move(t->v, group, now);
+		schedule_think(from);
+		return 0;
+	}
 	v = enlist(t, to, group, now);
 	if (!v)
 		return -ENOMEM;
@@ -138,8 +136,16 @@ int seat_move(struct seat *t, struct schedule *to, struct sched_group *group)
 	return 0;
 }
 
+struct schedule *seat_schedule(const struct seat *t)
+{
+	return t->s;
+}
+
 void seat_charge(struct seat *t, uint64_t ns)
 {
+	t->count->gpu_ns += ns;
+	if (t == t->s->holder && !t->s->exact)
+		t->ahead_ns += ns;
 	sched_charge(t->v, ns, schedule_now());
 	schedule_think(t->s);
 }
@@ -152,21 +158,10 @@ void seat_stats(struct seat *t, struct seat_stats *out)
 	schedule_look(t);
 	now = schedule_now();
 	take_stats(t, now);
-	*out = t->base;
+	*out = *t->count;
 	if (t->throttled)
 		out->throttled_ns += now - t->throttled_at;
 	out->inflight_ns = 0;
 	TAILQ_FOREACH(g, &t->gates, link)
 	out->inflight_ns += g->last.inflight_ns < 1000000000000u ? g->last.inflight_ns : 0;
-}
-
-void seat_restore(struct seat *t, const struct seat_stats *before)
-{
-	t->base.gpu_ns += before->gpu_ns;
-	t->base.wait_ns += before->wait_ns;
-	t->base.throttled_ns += before->throttled_ns;
-	t->base.copy_bytes += before->copy_bytes;
-	t->base.launches += before->launches;
-	t->base.commands += before->commands;
-	t->base.slices += before->slices;
 }
