@@ -70,7 +70,6 @@ void queue_group(struct sched_group *g, enum sched_class c)
 		put(s, &s->level.owed, &g->owed, g->min.at);
 	else
 		heap_take(&s->level.owed, &g->owed.h);
-	advance(&s->level, c);
 }
 
 void queue_group_all(struct sched_group *g)
@@ -126,7 +125,6 @@ void queue_leave(struct sched_vgpu *v)
 	heap_take(&l->turn[c], &v->turn.h);
 	heap_take(&l->wait[c], &v->wait.h);
 	heap_take(&l->owed, &v->owed.h);
-	advance(l, c);
 	if (v->group) {
 		v->group->queued--;
 		queue_group(v->group, c);
@@ -145,10 +143,13 @@ void queue_moved(struct sched_vgpu *v)
 			put(s, &l->owed, &v->owed, v->min.at);
 		else
 			heap_take(&l->owed, &v->owed.h);
-		advance(l, c);
 	}
 	if (v->group)
 		queue_group(v->group, c);
+	/* Not when somebody leaves: who is only changed comes back to the time that it left. */
+	advance(l, c);
+	if (v->group)
+		advance(&s->level, c);
 }
 
 void queue_waits(struct sched_vgpu *v)

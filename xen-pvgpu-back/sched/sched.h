@@ -30,8 +30,9 @@ enum sched_policy {
 	SCHED_FAIR,
 	/* Each vGPU of the pool has the same share whether the others use theirs or not. */
 	SCHED_EQUAL,
-	/* Each has the share that its weight is of all weights in the pool (sched_share.fixed_ppm
-	 * when that is set), whether the others use theirs or not. */
+	/* Each has its sched_share.fixed_ppm, whether the others use theirs or not; those without
+	 * it the part that their weight is of such weights in the pool, of what the fixed ones
+	 * leave. */
 	SCHED_FIXED,
 	/* Those with work in turn, a slice each; weights mean nothing. */
 	SCHED_BEST_EFFORT,
@@ -55,7 +56,8 @@ struct sched_params {
 struct sched_share {
 	enum sched_class class;
 	uint32_t weight;    /* 1 to 10,000; 100 is usual */
-	uint32_t min_ppm;   /* guaranteed when it has work, before weights count; 0: none */
+	uint32_t min_ppm;   /* guaranteed when it has work, before classes and weights count;
+			     * 0: none; SCHED_FAIR only */
 	uint32_t max_ppm;   /* never more, also when alone; 0 or SCHED_PPM: no limit */
 	uint32_t fixed_ppm; /* SCHED_FIXED: its share; 0: by weight */
 };
@@ -100,14 +102,17 @@ struct sched_decision {
 	struct sched_vgpu *holder; /* who is to have the grant now; NULL: nobody */
 	uint64_t again;    /* ask again then at the latest: the end of the slice, a cap that lets a
 			    * vGPU go on; SCHED_NEVER: not before the next event */
-	bool contended;    /* others want it: the holder bounds what it has in flight to a slice */
+	bool contended;    /* others want it, or the holder has a maximum: it bounds what it has in
+			    * flight to a slice, and it is to be known when it has no work */
 	uint64_t slice_ns; /* that the holder has, from when it is granted */
 };
 
 /*
  * Decide. When holder is not the one that has the grant now, the driver takes it from that one,
  * lets it drain, and then says sched_granted(holder); until that decisions name the same holder
- * unless that vGPU is removed or has no work any more.
+ * unless that vGPU is removed or has no work any more: then it may also be the one that still has
+ * the grant. A holder that has no work keeps the grant while nobody wants it, but not if it has a
+ * maximum.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
 /* The decision's holder (NULL: nobody) has the grant since now: its slice begins. */

@@ -128,27 +128,55 @@ static void count_in(struct sched_vgpu *v, int by)
 		s->stale = true;
 }
 
-/* Out of the queues, to be changed; how much GPU time it is ahead. */
-static int64_t out(struct sched_vgpu *v)
+/* How much GPU time v is ahead of its share. `alone`: with what its group is, when that has work of
+ * no other vGPU in its class: then it is v's. */
+static int64_t lead_of(const struct sched_vgpu *v, bool alone)
 {
 	const struct policy *p = v->s->policy;
-	int64_t lead = 0;
+	enum sched_class c = v->share.class;
+	const struct sched_group *g = v->group;
+	int64_t lead, group;
 
-	stats_count(v);
-	if (p->virtual_time)
-		lead = vtime_lead(&v->tag, vtime_level(v)->clock[v->share.class], p->weight(v));
-	queue_leave(v);
-	limit_forget(v);
-	return lead;
+	if (!p->virtual_time)
+		return 0;
+	lead = vtime_lead(&v->tag, vtime_level(v)->clock[c], p->weight(v));
+	if (!alone || !p->groups || !g || g->level.turn[c].n > (v->queued ? 1 : 0))
+		return lead;
+	group = vtime_lead(&g->tag[c], v->s->level.clock[c], g->share.weight);
+	return group > lead ? group : lead;
 }
 
-static void back(struct sched_vgpu *v, int64_t lead)
+static void out(struct sched_vgpu *v)
 {
+	stats_count(v);
+	queue_leave(v);
+	limit_forget(v);
+}
+
+/* A lead is not to be lost in a group where nobody else has work. */
+static void lead_to_group(struct sched_group *g, enum sched_class c, int64_t lead)
+{
+	struct sched *s = g->s;
+
+	if (heap_first(&g->level.turn[c]))
+		return;
+	if (vtime_lead(&g->tag[c], s->level.clock[c], g->share.weight) < lead)
+		vtime_set_lead(&g->tag[c], s->level.clock[c], g->share.weight, lead, s->slice_ns);
+}
+
+static void back(struct sched_vgpu *v, int64_t lead, bool moved)
+{
+	enum sched_class c = v->share.class;
 	struct sched *s = v->s;
 
-	if (s->policy->virtual_time)
-		vtime_set_lead(&v->tag, vtime_level(v)->clock[v->share.class], s->policy->weight(v),
-			       lead, s->slice_ns);
+	if (s->policy->virtual_time) {
+		if (moved && lead < 0)
+			lead = 0;
+		if (moved && s->policy->groups && v->group)
+			lead_to_group(v->group, c, lead);
+		vtime_set_lead(&v->tag, vtime_level(v)->clock[c], s->policy->weight(v), lead,
+			       s->slice_ns);
+	}
 	v->group_held = v->group ? stats_group_held(v->group) : 0;
 	v->cut = false;
 	set_limit(v);
@@ -161,14 +189,17 @@ static void back(struct sched_vgpu *v, int64_t lead)
 
 void sched_set_share(struct sched_vgpu *v, const struct sched_share *share, uint64_t now)
 {
+	struct sched_share to = in_range(share);
+	bool moved = to.class != v->share.class;
 	int64_t lead;
 
 	sched_clock(v->s, now);
-	lead = out(v);
+	lead = lead_of(v, moved);
+	out(v);
 	count_in(v, -1);
-	v->share = in_range(share);
+	v->share = to;
 	count_in(v, 1);
-	back(v, lead);
+	back(v, lead, moved);
 }
 
 void sched_move(struct sched_vgpu *v, struct sched_group *group, uint64_t now)
@@ -178,28 +209,31 @@ void sched_move(struct sched_vgpu *v, struct sched_group *group, uint64_t now)
 	sched_clock(v->s, now);
 	if (v->group == group)
 		return;
-	lead = out(v);
+	lead = lead_of(v, true);
+	out(v);
 	count_in(v, -1);
 	v->group = group;
 	count_in(v, 1);
-	back(v, lead);
+	back(v, lead, true);
 }
 
 /* Under another policy tags mean something else; use that is owed is taken along. */
 static void change_policy(struct sched *s, const struct sched_params *p)
 {
 	for (struct sched_vgpu *v = s->vgpus; v; v = v->next)
-		v->lead = out(v);
-	for (struct sched_group *g = s->groups; g; g = g->next)
-		for (int c = 0; c < SCHED_CLASSES; c++) {
+		v->lead = lead_of(v, true);
+	for (struct sched_vgpu *v = s->vgpus; v; v = v->next)
+		out(v);
+	for (int c = 0; c < SCHED_CLASSES; c++) {
+		for (struct sched_group *g = s->groups; g; g = g->next) {
 			g->tag[c] = (struct tag){.at = 0};
 			g->level.clock[c] = 0;
 		}
-	for (int c = 0; c < SCHED_CLASSES; c++)
 		s->level.clock[c] = 0;
+	}
 	set_params(s, p);
 	for (struct sched_vgpu *v = s->vgpus; v; v = v->next)
-		back(v, v->lead);
+		back(v, v->lead, true);
 	s->stale = false;
 }
 
@@ -337,7 +371,7 @@ struct sched_vgpu *sched_add(struct sched *s, struct sched_group *group,
 	if (v->next)
 		v->next->prev = v;
 	s->vgpus = v;
-	back(v, 0);
+	back(v, 0, true);
 	return v;
 }
 
