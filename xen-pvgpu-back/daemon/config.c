@@ -39,6 +39,12 @@ static const struct key daemon_keys[] = {
 	{"worker_grace_ms", NUMBER, D(worker_ms), 0, 600000},
 	{"lease_wait_ms", NUMBER, D(lease_ms), 0, 600000},
 	{"far_end_files", NUMBER, D(far_fds), 0, 65536},
+	{"libnvml", TEXT, D(libnvml), 0, CONFIG_PATH},
+	{"health", PATH, D(health), 0, CONFIG_PATH},
+	{"health_user", TEXT, D(health_user), 0, 64},
+	{"health_period_ms", NUMBER, D(health_period_ms), 10, 10000},
+	{"health_timeout_ms", NUMBER, D(health_silent_ms), 500, 600000},
+	{"context_memory", SIZE, D(context_memory), 0, SIZE_LIMIT},
 	{"log_level", LEVEL, D(log_level), 0, 0},
 	{"xen_max_grants", NUMBER, D(xen_max_grants), 1024, 1u << 30},
 	{"xen", XEN, D(xen), 0, 0},
@@ -94,12 +100,17 @@ void config_init(struct config *c)
 		.worker_ms = 3000,
 		.lease_ms = 5000,
 		.far_fds = 256,
+		.health_period_ms = 100,
+		.health_silent_ms = 10000,
+		.context_memory = 1ull << 30,
 		.log_level = LOG_LEVEL_INFO,
 		.xen = CONFIG_XEN_AUTO,
 		.xen_max_grants = XEN_GRANTS,
 	};
 	strcpy(c->run_dir, "/run/pvgpu");
 	strcpy(c->libcuda, "libcuda.so.1");
+	strcpy(c->libnvml, "libnvidia-ml.so.1");
+	strcpy(c->health_user, "nobody");
 }
 
 void config_free(struct config *c)

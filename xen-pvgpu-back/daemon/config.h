@@ -61,6 +61,11 @@ struct config {
 	unsigned int open_ms, start_ms, adopt_ms;
 	unsigned int shutdown_ms, worker_ms, lease_ms;
 	unsigned int far_fds;
+	char libnvml[CONFIG_PATH]; /* empty: what workers use is not looked at */
+	char health[CONFIG_PATH];  /* pvgpu-health; empty: beside pvgpud itself */
+	char health_user[64];      /* empty: pvgpud's own */
+	unsigned int health_period_ms, health_silent_ms;
+	uint64_t context_memory; /* device memory that a session may have beside its leases */
 	unsigned int log_level;
 	enum config_xen xen;
 	unsigned int xen_max_grants;

@@ -8,7 +8,7 @@
 #include "nvml/nvml.h"
 #include "tests/simcuda/simgpu.h"
 
-#define GPUS_MAX 16u
+#define GPUS_MAX 64u
 
 /* A slot of it as it was at the last sample. */
 struct seen {

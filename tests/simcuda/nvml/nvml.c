@@ -132,11 +132,20 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsig
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
 {
 	struct gpu *g = find(device);
+	unsigned char b[16] = "simcuda";
+	uint64_t h = 1469598103934665603ull;
 	char text[48];
 
 	if (!g)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	snprintf(text, sizeof(text), "GPU-73696d63-7564-6100-0000-%012x", g->index);
+	/* As the simulated GPU's driver makes it. */
+	for (const char *p = g->path; *p; p++)
+		h = (h ^ (unsigned char)*p) * 1099511628211ull;
+	memcpy(b + 8, &h, sizeof(h));
+	snprintf(text, sizeof(text),
+		 "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+		 b[14], b[15]);
 	return put(text, uuid, length);
 }
 
