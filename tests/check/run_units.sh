@@ -1,18 +1,42 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Run unit tests, each with a generous limit; show the output of those that fail.
-bad=0
-for t in "$@"; do
-	out=$(timeout 300 "$t" 2>&1)
+# Run unit tests, two at a time, each with a generous limit; show the output of those that fail. What measures how two
+# sides that poll meet each other has the processors for itself.
+one() {
+	name=$(basename "$1")
+	gpu=/dev/shm/pvgpu-unit-$$ # of its own, where it does not choose one itself
+	out=$(SIMCUDA_GPU=$gpu timeout 300 "$1" 2>&1)
 	rc=$?
+	rm -f $gpu
 	line=$(printf '%s\n' "$out" | grep -E '^[0-9]+%: Checks' | tail -n 1)
 	if [ $rc -eq 0 ]; then
-		echo "ok   $(basename "$t") ${line:-1 passed, 0 failed}"
-	else
-		echo "FAIL $(basename "$t") (exit $rc)"
-		printf '%s\n' "$out" | tail -n 40
-		[ -n "$line" ] || echo "0 passed, 1 failed"
-		bad=1
+		echo "ok   $name ${line:-1 passed, 0 failed}"
+		return 0
 	fi
+	# In one piece: another test's lines must not come in between.
+	text=$(printf '%s\n' "$out" | tail -n 40)
+	[ -n "$line" ] || text="$text
+0 passed, 1 failed"
+	printf 'FAIL %s (exit %s)\n%s\n' "$name" "$rc" "$text"
+	return 1
+}
+
+if [ "$1" = --one ]; then
+	one "$2"
+	exit $?
+fi
+alone=
+together=
+for t in "$@"; do
+	case $t in
+	*stress*) alone="$alone $t" ;;
+	*) together="$together $t" ;;
+	esac
+done
+bad=0
+# shellcheck disable=SC2086
+printf '%s\n' $together | xargs -P 2 -n 1 "$0" --one || bad=1
+for t in $alone; do
+	one "$t" || bad=1
 done
 exit $bad
