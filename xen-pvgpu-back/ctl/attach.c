@@ -44,19 +44,30 @@ static bool pvgpud_runs(struct store *s, uint32_t be)
 	return store_exists(s, path);
 }
 
+static int check_domains(struct store *s, struct making *m)
+{
+	const struct pvgpu_ids *ids = m->ids;
+
+	if (!domain_exists(s, ids->fe))
+		return refuse(m, -ENOENT, "domain %u is gone", ids->fe);
+	if (!domain_exists(s, ids->be))
+		return refuse(m, -ENOENT, "backend domain %u is gone", ids->be);
+	return 0;
+}
+
 static int check_ends(struct store *s, struct making *m)
 {
 	const struct pvgpu_ids *ids = m->ids;
+	int err;
 
 	if (ids->fe == ids->be)
 		return refuse(m, -EINVAL,
 			      "domain %u cannot serve itself; programs in the backend domain use "
 			      "pvgpud's local link",
 			      ids->fe);
-	if (!domain_exists(s, ids->fe))
-		return refuse(m, -ENOENT, "domain %u is gone", ids->fe);
-	if (!domain_exists(s, ids->be))
-		return refuse(m, -ENOENT, "backend domain %u is gone", ids->be);
+	err = check_domains(s, m);
+	if (err)
+		return err;
 	if (!pvgpud_runs(s, ids->be))
 		return refuse(
 			m, -ENODEV,
@@ -209,12 +220,10 @@ static int put_keys(struct store *s, const struct wish *w, const struct pvgpu_id
 static int make(struct store *s, void *arg)
 {
 	struct making *m = arg;
-	int err = check_ends(s, m);
+	int err = check_domains(s, m);
 
 	if (!err)
 		err = choose_id(s, m);
-	if (!err)
-		err = check_memory(s, m);
 	if (err)
 		return err;
 	err = make_directories(s, m->ids);
@@ -232,7 +241,12 @@ int attach_make(struct store *s, const struct wish *w, struct pvgpu_ids *ids, bo
 	int r;
 
 	err[0] = '\0';
-	r = store_atomically(s, make, &m);
+	/* pvgpud writes its keys anew with each vGPU: in the transaction they would disturb it. */
+	r = check_ends(s, &m);
+	if (!r)
+		r = check_memory(s, &m);
+	if (!r)
+		r = store_atomically(s, make, &m);
 	if (r && !err[0])
 		refuse(&m, r, "xenstore did not take the keys of vGPU %u of domain %u: %s", ids->id,
 		       ids->fe, strerror(-r));

@@ -9,7 +9,7 @@
 #define VMS_DIR   "/etc/pvgpu/vms.d"
 #define VMS_ERROR 768
 #define VMS_PATH  512
-#define VMS_VGPUS 64
+#define VMS_VGPUS 128
 
 struct vm_conf {
 	char path[VMS_PATH];

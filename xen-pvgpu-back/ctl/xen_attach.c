@@ -203,6 +203,10 @@ static int detach_all(struct host *h, const char *word)
 
 		status = all.n ? EXIT_DONE : forgot;
 	}
+	/* All close at the same time; then they are waited for, one after the other. */
+	for (size_t i = 0; i < all.n && !ctl.force && all.n > 1; i++)
+		if (attach_served(&h->store, &all.v[i]))
+			attach_offline(&h->store, &all.v[i].ids);
 	for (size_t i = 0; i < all.n; i++) {
 		int one = detach(h, &all.v[i]);
 
