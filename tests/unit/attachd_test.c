@@ -97,6 +97,25 @@ START_TEST(starts_and_ends)
 }
 END_TEST
 
+START_TEST(a_guest_that_has_not_seen_it_is_told_again)
+{
+	const char *states[] = {"1", "2", "2", "4"}, *fronts[] = {"1", "1", "3", "4"};
+	const unsigned int unseen[] = {1, 1, 0, 0};
+
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	/* It was made a moment ago. */
+	ck_assert_uint_eq(k.unseen, 1);
+	for (unsigned int i = 0; i < 4; i++) {
+		fake_set(BE "/state", states[i]);
+		fake_set(FE "/state", fronts[i]);
+		ck_assert_uint_eq(round_of(), 0);
+		ck_assert_uint_eq(k.unseen, unseen[i]);
+		ck_assert_str_eq(fake_get(FE "/state"), fronts[i]);
+	}
+}
+END_TEST
+
 START_TEST(waits_for_the_backend)
 {
 	put("web1.conf", "[vgpu 0]\nbackend = gpu\n[vgpu 1]\n");
@@ -253,6 +272,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, starts_and_ends);
+	tcase_add_test(t, a_guest_that_has_not_seen_it_is_told_again);
 	tcase_add_test(t, waits_for_the_backend);
 	tcase_add_test(t, waits_for_memory);
 	tcase_add_test(t, operators_detach_counts);

@@ -269,6 +269,39 @@ static int try_attach(struct round *r, const struct domain *d, const struct wish
 	return ret;
 }
 
+/*
+ * A guest that is restored with a vGPU it did not have when it was saved finds it only when
+ * something is written there while it runs, and nobody tells us when that is.
+ */
+static int touch(struct store *s, void *arg)
+{
+	const struct pvgpu_ids *ids = arg;
+	enum pvgpu_state state = PVGPU_STATE_UNKNOWN;
+	char path[STORE_PATH], *text;
+	size_t len;
+	int err;
+
+	text = store_key(s, PVGPU_KEY_FRONTEND_STATE, ids, &len);
+	if (text)
+		pvgpu_frontend_state_parse(text, len, &state, NULL);
+	vgpu_path(PVGPU_TREE_FRONTEND, ids, pvgpu_keys[PVGPU_KEY_FRONTEND_STATE].name, path);
+	err = state == PVGPU_STATE_INITIALISING ? store_write(s, path, text) : 0;
+	free(text);
+	return err;
+}
+
+static void touch_unseen(struct round *r, const struct vgpu *v)
+{
+	struct pvgpu_ids ids = v->ids;
+
+	if (v->guest_state != PVGPU_STATE_INITIALISING ||
+	    (v->state != PVGPU_STATE_INITWAIT && v->state != PVGPU_STATE_INITIALISING))
+		return;
+	r->k->unseen++;
+	if (v->state == PVGPU_STATE_INITWAIT)
+		store_atomically(r->k->store, touch, &ids);
+}
+
 static void keep_one(struct round *r, const struct domain *d, const struct vm_conf *c,
 		     const struct wish *from_file)
 {
@@ -280,8 +313,10 @@ static void keep_one(struct round *r, const struct domain *d, const struct vm_co
 	if (!kept)
 		return;
 	kept->seen = true;
-	if (v && v->backend_there)
+	if (v && v->backend_there) {
 		kept->done = true;
+		touch_unseen(r, v);
+	}
 	/* Detached, unless its backend domain has ended under it. */
 	if (kept->done && (!v || v->backend_there))
 		return;
@@ -293,6 +328,7 @@ static void keep_one(struct round *r, const struct domain *d, const struct vm_co
 	if (try_attach(r, d, &w, v, err) == 0) {
 		kept->done = true;
 		kept->why_not[0] = '\0';
+		r->k->unseen++;
 		return;
 	}
 	r->waiting++;
@@ -335,7 +371,7 @@ int keep_round(struct keeper *k, unsigned int *waiting)
 	struct round r = {.k = k};
 	int err = domains_read(k->store, &r.domains);
 
-	*waiting = 0;
+	*waiting = k->unseen = 0;
 	if (!err)
 		err = vgpus_read(k->store, &r.domains, &r.vgpus);
 	if (!err)

@@ -30,6 +30,7 @@ struct keeper {
 	char complaint[VMS_ERROR];         /* of the files, as last logged */
 	uint32_t hearing[KEEP_HEARING];    /* driver domains that may hear of domains' ends */
 	size_t n_hearing;
+	unsigned int unseen; /* vGPUs of the last round that their guests have not taken up */
 };
 
 /* 0, or a negative errno when xenstore does not answer. *waiting: how many vGPUs cannot be attached

@@ -18,7 +18,8 @@
 #define PVGPU_VERSION "0.1.0"
 #endif
 
-#define RETRY_S 5. /* while something waits that no watch tells of */
+#define RETRY_S      5. /* while something waits that no watch tells of */
+#define UNSEEN_STEPS 4  /* then a guest that does not take up its vGPU is looked at each 80 s */
 
 enum { DONE, FAILED, USAGE };
 
@@ -28,6 +29,7 @@ struct attachd {
 	struct ev_loop *loop;
 	ev_io io;
 	ev_timer retry;
+	unsigned int unseen; /* rounds in which only that was to be looked at */
 	int status;
 };
 
@@ -48,8 +50,8 @@ static void make_round(struct attachd *a)
 		return;
 	}
 	ev_timer_stop(a->loop, &a->retry);
-	if (waiting) {
-		ev_timer_set(&a->retry, RETRY_S, 0.);
+	if (waiting || a->keeper.unseen) {
+		ev_timer_set(&a->retry, RETRY_S * (waiting ? 1 : 1 << a->unseen), 0.);
 		ev_timer_start(a->loop, &a->retry);
 	}
 }
@@ -63,6 +65,7 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 	while (store_event(&a->store))
 		news = true;
 	if (news) {
+		a->unseen = 0;
 		make_round(a);
 	} else if (!store_exists(&a->store, "/local/domain")) {
 		log_error("xenstored has ended");
@@ -72,7 +75,11 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 
 static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
 {
-	make_round(t->data);
+	struct attachd *a = t->data;
+
+	if (a->unseen < UNSEEN_STEPS)
+		a->unseen++;
+	make_round(a);
 }
 
 static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
