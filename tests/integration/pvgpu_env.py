@@ -97,7 +97,9 @@ class PvgpuEnv:
         self.worker_env = worker_env or {}
         self.libcuda = libcuda or os.path.join(self.build, "simcuda", "libcuda.so.1")
         self.sim = {"SIMCUDA_GPU": self.gpu_file, **(sim or {})}
-        self.settings = {"worker_grace_ms": 3000, "shutdown_grace_ms": 1000, **(settings or {})}
+        # Tests break protocols on purpose, more often than a vGPU may.
+        self.settings = {"worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
+                         **(settings or {})}
         if worker:
             self.settings["worker"] = worker
         self.wrap = wrap or []

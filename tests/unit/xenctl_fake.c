@@ -63,6 +63,10 @@ void xenbus_host_changed(struct daemon *d)
 {
 }
 
+void faults_save(struct daemon *d)
+{
+}
+
 static struct fake_worker *unused(void)
 {
 	for (unsigned int i = 0; i < fake.worker_n; i++)

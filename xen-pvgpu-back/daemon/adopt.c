@@ -257,11 +257,12 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 
 	if (m->session != w->id || strcmp(m->vgpu, v->cfg.name) != 0 ||
 	    (w->number && m->b != w->number)) {
-		sup_kill(w, "says that it is session %" PRIu32 " of %s", m->session, m->vgpu);
+		faults_kill(w, FAULT_PROTOCOL, "says that it is session %" PRIu32 " of %s",
+			    m->session, m->vgpu);
 		return;
 	}
 	if (ledger_adopt(&v->ledger, &w->leased, m->a, limit) < 0) {
-		sup_kill(w, "says that it leases %" PRIu64 " bytes", m->a);
+		faults_kill(w, FAULT_PROTOCOL, "says that it leases %" PRIu64 " bytes", m->a);
 		return;
 	}
 	w->state = CHECK_SERVING;

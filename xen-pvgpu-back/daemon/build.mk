@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 XENBUS_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_host.c xenbus_rules.c xenbus_store.c xenbus_vgpu.c)
 XENCTL_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenctl.c xenctl_session.c xenctl_chunk.c xenctl_grants.c)
+# What goes wrong, and what follows.
+FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c xid.c watch.c)
 DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c pool.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
-	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c) $(XENCTL_SRCS) $(XENBUS_SRCS) \
+	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c) $(FAULT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
 	xen-pvgpu-back/sched/place.c
 
 PROGS += $(B)/bin/pvgpud
@@ -26,9 +28,15 @@ LDLIBS_local_check_test = $(CHECK_LIBS)
 $(B)/unit/xenbus_test: $(call obj,tests/unit/xenbus_test.c xen-pvgpu-back/daemon/xenbus_rules.c) $$(KEYS_OBJS)
 LDLIBS_xenbus_test = $(CHECK_LIBS)
 
+UNIT += $(B)/unit/quarantine_test $(B)/unit/watch_test
+$(B)/unit/quarantine_test: $(call obj,tests/unit/quarantine_test.c $(addprefix xen-pvgpu-back/daemon/,quarantine.c xid.c))
+LDLIBS_quarantine_test = $(CHECK_LIBS)
+$(B)/unit/watch_test: $(call obj,tests/unit/watch_test.c xen-pvgpu-back/daemon/watch.c)
+LDLIBS_watch_test = $(CHECK_LIBS)
+
 # The control rings' side with a guest in memory and workers that the test plays.
 XENCTL_TEST_SRCS := $(XENCTL_SRCS) tests/unit/xenctl_fake.c xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c \
-	$(addprefix xen-pvgpu-back/daemon/,adopt.c open.c session.c supervise.c lease.c ledger.c vgpu.c worker_log.c log.c pool.c config_value.c) xen-pvgpu-back/sched/place.c
+	$(addprefix xen-pvgpu-back/daemon/,adopt.c open.c session.c supervise.c lease.c ledger.c vgpu.c worker_log.c log.c pool.c config_value.c) xen-pvgpu-back/sched/place.c $(FAULT_SRCS)
 UNIT += $(B)/unit/xenctl_test
 $(B)/unit/xenctl_test: $(call obj,tests/unit/xenctl_test.c $(XENCTL_TEST_SRCS))
 LDLIBS_xenctl_test = $(CHECK_LIBS) -lev

@@ -39,6 +39,15 @@ static const struct key daemon_keys[] = {
 	{"worker_grace_ms", NUMBER, D(worker_ms), 0, 600000},
 	{"lease_wait_ms", NUMBER, D(lease_ms), 0, 600000},
 	{"far_end_files", NUMBER, D(far_fds), 0, 65536},
+	{"watchdog_grace_ms", NUMBER, D(watchdog_grace_ms), 0, 60000},
+	{"quarantine_faults", NUMBER, D(quarantine_faults), 0, 64},
+	{"quarantine_window_s", NUMBER, D(quarantine_window_s), 1, 86400},
+	{"quarantine_time_s", NUMBER, D(quarantine_time_s), 1, 86400},
+	{"quarantine_kernel_faults", NUMBER, D(quarantine_kernel_faults), 0, 1},
+	{"canary_limit_ms", NUMBER, D(canary_limit_ms), 10, 600000},
+	{"canary_pause_ms", NUMBER, D(canary_pause_ms), 0, 60000},
+	{"canary_tries", NUMBER, D(canary_tries), 1, 100},
+	{"canary_every_s", NUMBER, D(canary_every_s), 0, 86400},
 	{"libnvml", TEXT, D(libnvml), 0, CONFIG_PATH},
 	{"health", PATH, D(health), 0, CONFIG_PATH},
 	{"health_user", TEXT, D(health_user), 0, 64},
@@ -79,6 +88,8 @@ static const struct key vgpu_keys[] = {
 	{"arena_limit", SIZE, V(arena_limit), 4096, 1ull << 40},
 	{"device_window", SIZE, V(window), 0, 1ull << 45},
 	{"max_sessions", NUMBER, V(max_sessions), 1, 4096},
+	{"kernel_limit", NUMBER, V(kernel_limit_ms), 0, 86400000},
+	{"pardon", NUMBER, V(pardon), 0, UINT32_MAX},
 	{"mode", MODE, V(mode), 0, 0},
 	{"owner", TEXT, V(owner), 0, 64},
 	{"pool", POOL, V(pool), 0, 0},
@@ -100,6 +111,14 @@ void config_init(struct config *c)
 		.worker_ms = 3000,
 		.lease_ms = 5000,
 		.far_fds = 256,
+		.watchdog_grace_ms = 500,
+		.quarantine_faults = 3,
+		.quarantine_window_s = 600,
+		.quarantine_time_s = 600,
+		.canary_limit_ms = 10000,
+		.canary_pause_ms = 200,
+		.canary_tries = 3,
+		.canary_every_s = 60,
 		.health_period_ms = 100,
 		.health_silent_ms = 10000,
 		.context_memory = 1ull << 30,
@@ -195,7 +214,10 @@ static struct config_vgpu *add_vgpu(struct config *c, const char *name, const ch
 	}
 	c->vgpus = v;
 	v += c->vgpu_n++;
-	*v = (struct config_vgpu){.arena_limit = 8ull << 30, .max_sessions = 64, .mode = 0666};
+	*v = (struct config_vgpu){.arena_limit = 8ull << 30,
+				  .max_sessions = 64,
+				  .mode = 0666,
+				  .kernel_limit_ms = CONFIG_KERNEL_LIMIT_MS};
 	strcpy(v->name, name);
 	return v;
 }

@@ -11,10 +11,11 @@
 #include "xen-pvgpu-back/sched/place.h"
 #include "xen-pvgpu-back/sched/sched.h"
 
-#define CONFIG_ERROR 400
-#define CONFIG_PATH  256
-#define CONFIG_POOL  16 /* a pool's or group's name with its NUL */
-#define CONFIG_GPU   64
+#define CONFIG_ERROR           400
+#define CONFIG_PATH            256
+#define CONFIG_POOL            16 /* a pool's or group's name with its NUL */
+#define CONFIG_GPU             64
+#define CONFIG_KERNEL_LIMIT_MS 10000u
 /* Begins the name of each vGPU of a Xen guest, and of no other. */
 #define CONFIG_XEN_NAME "xen-"
 
@@ -45,6 +46,8 @@ struct config_vgpu {
 	uint64_t arena_limit;     /* bytes a session */
 	uint64_t window;          /* bytes; 0: twice the memory */
 	unsigned int max_sessions;
+	unsigned int kernel_limit_ms; /* of work on the GPU; 0: none */
+	unsigned int pardon;          /* a number: raised, it ends a quarantine */
 	unsigned int mode;
 	char owner[64];          /* user[:group], empty: pvgpud's own */
 	char pool[CONFIG_POOL];  /* empty: as the placement decides */
@@ -61,6 +64,10 @@ struct config {
 	unsigned int open_ms, start_ms, adopt_ms;
 	unsigned int shutdown_ms, worker_ms, lease_ms;
 	unsigned int far_fds;
+	unsigned int watchdog_grace_ms;
+	unsigned int quarantine_faults, quarantine_window_s, quarantine_time_s;
+	unsigned int quarantine_kernel_faults; /* 1: a kernel that went wrong is a fault, too */
+	unsigned int canary_limit_ms, canary_pause_ms, canary_tries, canary_every_s;
 	char libnvml[CONFIG_PATH]; /* empty: what workers use is not looked at */
 	char health[CONFIG_PATH];  /* pvgpu-health; empty: beside pvgpud itself */
 	char health_user[64];      /* empty: pvgpud's own */

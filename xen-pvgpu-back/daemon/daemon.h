@@ -17,10 +17,12 @@
 
 #include "link/local.h"
 #include "xen-pvgpu-back/daemon/config.h"
+#include "xen-pvgpu-back/daemon/faults.h"
 #include "xen-pvgpu-back/daemon/ledger.h"
 #include "xen-pvgpu-back/daemon/log.h"
 #include "xen-pvgpu-back/daemon/pool.h"
 #include "xen-pvgpu-back/daemon/supervise.h"
+#include "xen-pvgpu-back/daemon/watch.h"
 #include "xen-pvgpu-back/link/local_check.h"
 #include "xen-pvgpu-back/link/msg.h"
 
@@ -42,7 +44,7 @@ struct claim {
 
 struct vgpu {
 	struct daemon *d;
-	struct pool *pool;   /* never NULL */
+	struct pool *pool;        /* never NULL */
 	struct pool_group *group; /* NULL: in none */
 	struct config_vgpu cfg;
 	int fd; /* listening; -1: of a predecessor's configuration, or closed */
@@ -50,11 +52,13 @@ struct vgpu {
 	ev_timer tell; /* sessions hear of changed memory a moment later, once */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
-	unsigned int sessions;       /* now */
-	unsigned int openings;       /* guests that wait for a session */
-	uint64_t total, failed;      /* ever, ended unexpectedly or by a breach */
-	bool drain;                  /* takes no new session */
-	char last_reason[160];       /* of the last session's end */
+	unsigned int sessions;  /* now */
+	unsigned int openings;  /* guests that wait for a session */
+	uint64_t total, failed; /* ever, ended unexpectedly or by a breach */
+	bool drain;             /* takes no new session */
+	char last_reason[160];  /* of the last session's end */
+	struct quarantine quarantine;
+	bool is_long;                /* watchdog.c: has long work on the GPU */
 	struct xen_vgpu *xen;        /* on the Xen link; NULL: of the local link */
 	bool xen_ending;             /* xenctl_disconnect was called; xenbus_idle was not */
 	SLIST_HEAD(, xen_lost) lost; /* sessions that a former pvgpud left and that died */
@@ -82,8 +86,13 @@ struct worker {
 	unsigned int claims; /* in its vGPU's list */
 	uint64_t told;       /* free bytes plus its own, as last told */
 	pid_t guest_pid;
-	uint64_t started_ms; /* of the session, CLOCK_BOOTTIME */
-	int end;             /* enum pvgpu_end, -1: has not said */
+	uint64_t started_ms;       /* of the session, CLOCK_BOOTTIME */
+	int end;                   /* enum pvgpu_end, -1: has not said */
+	enum fault fault;          /* it was ended for */
+	unsigned int device_error; /* CUresult that spoilt a context of it; 0: none */
+	bool hardware;             /* and the GPU is at fault */
+	bool canary;               /* it ran, or was to run, the canary */
+	struct watch watch;
 	char reason[128];
 	char sock[96];  /* name of its adoption socket, in <run_dir>/workers */
 	char line[256]; /* of its log, unfinished */
@@ -135,6 +144,8 @@ struct daemon {
 	unsigned int session_n, worker_n;
 	unsigned int next_id;
 	uint64_t started_ms;
+	SLIST_HEAD(, fault_record) fault_records;
+	ev_timer watchdog;
 	bool stopping;
 	ev_timer stop_limit;
 	struct admin *admin;

@@ -108,7 +108,8 @@ void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 void lease_returned(struct worker *w, const struct pvgpu_sup *m)
 {
 	if (ledger_give(&w->vgpu->ledger, &w->leased, m->a) < 0) {
-		sup_kill(w, "gives back %" PRIu64 " bytes of %" PRIu64, m->a, w->leased);
+		faults_kill(w, FAULT_PROTOCOL, "gives back %" PRIu64 " bytes of %" PRIu64, m->a,
+			    w->leased);
 		return;
 	}
 	serve_claims(w->vgpu);

@@ -78,6 +78,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 	}
 	vgpu_init(v, d, cfg, pool);
 	d->vgpus[d->vgpu_n++] = v;
+	faults_known(v);
 	return v;
 }
 
@@ -87,6 +88,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 	unsigned int i = 0;
 
 	vgpu_close(v);
+	faults_gone(v);
 	group_put(d, v->group);
 	while (d->vgpus[i] != v)
 		i++;
@@ -348,10 +350,13 @@ static int add_vgpus(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	if (pool_start(d) < 0 || add_vgpus(d) < 0)
+	if (pool_start(d) < 0)
 		return -1;
-	if (xenbus_start(d) < 0)
+	faults_load(d);
+	if (add_vgpus(d) < 0 || xenbus_start(d) < 0)
 		return -1;
+	/* What was placed on a GPU while that was well stays there. */
+	faults_load_pools(d);
 	if (!d->cfg.vgpu_n && !d->xen) {
 		bad("no vGPU, and no Xen here: add a [vgpu NAME] section or --vgpu NAME");
 		return -1;
@@ -377,6 +382,8 @@ static void finish(struct daemon *d)
 	/* First: Xen guests whose sessions go on are told nothing, not even a refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
+	faults_save(d);
+	faults_free(d);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
 		vgpu_close(d->vgpus[i]);
 		free(d->vgpus[i]);

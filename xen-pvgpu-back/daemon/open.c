@@ -108,6 +108,7 @@ void open_failed(struct worker *w)
 /* May this vGPU have one more session? NULL, or why not. */
 static const char *full(const struct vgpu *v, int *error)
 {
+	static char reason[CHECK_REASON];
 	const struct daemon *d = v->d;
 
 	*error = ESHUTDOWN;
@@ -115,6 +116,12 @@ static const char *full(const struct vgpu *v, int *error)
 		return "pvgpud is stopping";
 	if (v->drain)
 		return "the vGPU is draining";
+	*error = EPERM;
+	if (faults_refuse(v, reason))
+		return reason;
+	*error = ENODEV;
+	if (canary_refuses(v->pool))
+		return canary_refuses(v->pool);
 	*error = EUSERS;
 	if (v->sessions >= v->cfg.max_sessions)
 		return "the vGPU's max_sessions is reached";
@@ -128,6 +135,8 @@ void open_serve(struct daemon *d)
 	struct opening *o, *next;
 	char reason[CHECK_REASON];
 
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		canary_serve(d->pools[i]);
 	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
 		struct worker *w;
 		const char *why;

@@ -29,6 +29,7 @@ static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
 	p->index = d->pool_n;
 	ev_timer_init(&p->retry, on_retry, 0., 0.);
 	p->retry.data = p;
+	canary_init(p);
 	d->pools[d->pool_n++] = p;
 	return p;
 }
@@ -66,6 +67,7 @@ void pool_stop(struct daemon *d)
 
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		ev_timer_stop(d->loop, &d->pools[i]->retry);
+		canary_stop(d->pools[i]);
 		free(d->pools[i]);
 	}
 	free(d->pools);
@@ -171,6 +173,7 @@ static void describe(const struct pool *p, const struct vgpu *v, struct place_gp
 		.memory = p->device_memory ? p->device_memory : UNKNOWN,
 		.overcommit_ppm = p->device_memory ? p->cfg.overcommit * 1000 : 0,
 		.promised = sum(p, v),
+		.closed = canary_refuses(p) && (!v || v->pool != p),
 	};
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
@@ -189,9 +192,12 @@ static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct 
 			 " MiB are free: lower it, detach a vGPU or raise overcommit",
 			 one ? "pool " : "no pool has room", one ? d->pools[w->pool]->cfg.name : "",
 			 w->memory >> 20, r.most_free >> 20);
+	else if (one)
+		snprintf(reason, POOL_REASON, "pool %s: %s", d->pools[w->pool]->cfg.name,
+			 canary_refuses(d->pools[w->pool]) ? canary_refuses(d->pools[w->pool])
+							   : "takes no new vGPU now");
 	else
-		snprintf(reason, POOL_REASON, "%s%s takes no new vGPU now",
-			 one ? "pool " : "no pool", one ? d->pools[w->pool]->cfg.name : "");
+		snprintf(reason, POOL_REASON, "no pool takes a new vGPU now");
 }
 
 struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const struct vgpu *v,

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "xen-pvgpu-back/daemon/canary.h"
 #include "xen-pvgpu-back/daemon/config.h"
 
 #define POOL_REASON 192
@@ -43,6 +44,8 @@ struct pool {
 	unsigned int failures; /* in a row */
 	ev_timer retry;
 	char failure[128];
+	struct canary canary;
+	unsigned int long_vgpus; /* watchdog.c: that have long work on the GPU */
 };
 
 /* The pools and groups of the configuration; 0 or -ENOMEM. Before any vGPU is added. */

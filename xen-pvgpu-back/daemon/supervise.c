@@ -178,6 +178,7 @@ static void end_session(struct worker *w)
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w),
 		 w->reason);
 	lease_died(w);
+	faults_session_ended(w);
 	open_failed(w);
 	if (w->number)
 		xenctl_ended(w);
@@ -199,6 +200,7 @@ static void start_failed(struct worker *w)
 	ev_timer_set(&p->retry, wait, 0.);
 	ev_timer_start(w->d->loop, &p->retry);
 	open_refuse_pool(p, ENODEV, p->failure);
+	canary_no_worker(p, p->failure);
 }
 
 /* Not at once again, should they all go this way. */
@@ -230,6 +232,8 @@ void sup_gone(struct worker *w)
 		end_session(w);
 	else if (!w->ready && !d->stopping && !w->adopted)
 		start_failed(w);
+	else if (w->canary)
+		canary_gone(w);
 	else
 		spare_gone(w);
 	if (w->sock[0])
@@ -284,7 +288,7 @@ void sup_keep_spares(struct daemon *d)
 		return;
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		struct pool *p = d->pools[i];
-		unsigned int want = d->cfg.spares + open_waiting(p);
+		unsigned int want = d->cfg.spares + open_waiting(p) + canary_waits(p);
 
 		/* Sessions were adopted, or the toolstack asks, and only a worker can tell how much
 		 * memory there is. */
@@ -389,6 +393,8 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 static void ended(struct worker *w, const struct pvgpu_sup *m)
 {
 	w->end = (int)m->a;
+	w->device_error = (unsigned int)m->b;
+	w->hardware = m->c;
 	snprintf(w->reason, sizeof(w->reason), "%s", m->reason);
 	w->state = CHECK_ENDED;
 	sup_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not exit after its end");
@@ -419,6 +425,9 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 		break;
 	case PVGPU_SUP_CHUNKED:
 		xenctl_chunked(w, m);
+		break;
+	case PVGPU_SUP_CANARIED:
+		canary_answered(w, m);
 		break;
 	case PVGPU_SUP_ENDED:
 		ended(w, m);
@@ -452,7 +461,8 @@ static void on_message(struct worker *w)
 		return;
 	r = in.fds_lost ? -EPROTO : check_from_worker(&m, in.len, w->state, reason);
 	if (r < 0)
-		sup_kill(w, "broke the protocol: %s", in.fds_lost ? "message with fds" : reason);
+		faults_kill(w, FAULT_PROTOCOL, "broke the protocol: %s",
+			    in.fds_lost ? "message with fds" : reason);
 	else
 		handle(w, &m);
 }

@@ -78,6 +78,10 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "sessions-failed", "%" PRIu64, v->failed);
 	put(o, "last-reason", "%s", v->last_reason);
 	put(o, "drain", "%d", v->drain);
+	put(o, "kernel-limit", "%u", v->cfg.kernel_limit_ms);
+	put(o, "faults", "%" PRIu64, v->quarantine.faults);
+	put(o, "quarantined", "%" PRIu64, faults_left_s(v));
+	put(o, "pardon", "%u", v->quarantine.pardon);
 	sessions = inside(o, "session");
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* When work has been on the GPU for too long. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/watch.h"
+
+#define MS 1000000ull
+
+static struct watch w;
+static struct watch_view v;
+static uint64_t again;
+
+static void setup(void)
+{
+	w = (struct watch){0};
+	v = (struct watch_view){.now = 1000000 * MS,
+				.session_began = 900000 * MS,
+				.limit_ns = 1000 * MS,
+				.grace_ns = 300 * MS};
+}
+
+static enum watch_do look(uint64_t later_ms)
+{
+	v.now += later_ms * MS;
+	watch_take(&w, &v);
+	return watch_look(&w, &v, &again);
+}
+
+/* As the timer does: look whenever it is asked for, for so long or until something is to be done
+ * that is not to ask. */
+static enum watch_do run(uint64_t ms)
+{
+	uint64_t end = v.now + ms * MS;
+	enum watch_do what = look(0);
+
+	while ((what == WATCH_NOTHING || what == WATCH_ASK) && v.now < end) {
+		v.now += again < end - v.now ? again : end - v.now;
+		what = look(0);
+	}
+	return what;
+}
+
+START_TEST(idle_is_nothing)
+{
+	ck_assert_int_eq(run(100000), WATCH_NOTHING);
+	ck_assert_uint_le(again, 500 * MS);
+}
+END_TEST
+
+START_TEST(endless_work_is_ended_in_time)
+{
+	uint64_t begin = v.now;
+
+	v.oldest = begin;
+	ck_assert_int_eq(run(100000), WATCH_HOLD);
+	ck_assert_uint_eq(v.now - begin, 1000 * MS);
+	ck_assert(w.asked);
+	v.closed = v.now; /* that is what holding does */
+	ck_assert_int_eq(run(100000), WATCH_END);
+	ck_assert_uint_eq(v.now - begin, 1300 * MS);
+	ck_assert_uint_eq(watch_age(&w, v.now), 1300 * MS);
+}
+END_TEST
+
+START_TEST(the_worker_is_asked_before_it_is_judged)
+{
+	v.oldest = v.now;
+	ck_assert_int_eq(look(499), WATCH_NOTHING);
+	ck_assert_int_eq(look(1), WATCH_ASK);
+	ck_assert_int_eq(look(1), WATCH_NOTHING);
+	v.oldest = 0; /* it had ended long ago */
+	ck_assert_int_eq(run(10000), WATCH_NOTHING);
+}
+END_TEST
+
+START_TEST(work_that_goes_on_is_never_too_long)
+{
+	for (int i = 0; i < 1000; i++) {
+		v.oldest = v.now;
+		ck_assert_int_eq(run(900), WATCH_NOTHING);
+	}
+}
+END_TEST
+
+START_TEST(what_ends_in_the_grace_is_forgiven)
+{
+	v.oldest = v.now;
+	ck_assert_int_eq(run(100000), WATCH_HOLD);
+	v.closed = v.now;
+	ck_assert_int_eq(look(299), WATCH_NOTHING);
+	v.oldest = v.closed = 0;
+	ck_assert_int_eq(look(1), WATCH_RELEASE);
+	ck_assert_int_eq(run(10000), WATCH_NOTHING);
+	/* The next one has all of its time. */
+	v.oldest = v.now;
+	ck_assert_int_eq(look(999), WATCH_ASK);
+	ck_assert_int_eq(look(1), WATCH_HOLD);
+}
+END_TEST
+
+START_TEST(without_a_limit_nothing_is_too_long)
+{
+	v.limit_ns = 0;
+	v.oldest = v.now;
+	ck_assert_int_eq(run(10000000), WATCH_NOTHING);
+	/* One that comes later holds for what is there, too; one that goes releases. */
+	v.limit_ns = 1000 * MS;
+	ck_assert_int_eq(look(0), WATCH_HOLD);
+	v.limit_ns = 0;
+	ck_assert_int_eq(look(1), WATCH_RELEASE);
+}
+END_TEST
+
+/* A time that cannot be true is not believed, in either direction. */
+START_TEST(hostile_reports)
+{
+	v.oldest = 1;
+	look(0);
+	ck_assert_uint_eq(w.begin, v.session_began);
+	v.oldest = UINT64_MAX;
+	look(0);
+	ck_assert_uint_eq(w.begin, v.now);
+	ck_assert_uint_eq(watch_age(&w, v.now), 0);
+}
+END_TEST
+
+/* It says that it has nothing in flight, or something newer, and yet has not drained. */
+START_TEST(not_drained_is_in_flight)
+{
+	v.closed = v.now;
+	ck_assert_int_eq(look(999), WATCH_ASK);
+	v.oldest = v.now;
+	ck_assert_int_eq(look(1), WATCH_HOLD);
+	v.oldest = v.now;
+	ck_assert_int_eq(look(300), WATCH_END);
+}
+END_TEST
+
+/* Two with long work have half of the GPU each: 1.9 s are 0.95 s. */
+START_TEST(time_of_others_does_not_count)
+{
+	v.oldest = v.now;
+	v.others = 1;
+	ck_assert_int_ne(run(1900), WATCH_HOLD);
+	ck_assert_uint_le(watch_age(&w, v.now), 980 * MS);
+	ck_assert_uint_ge(watch_age(&w, v.now), 940 * MS);
+	ck_assert_uint_le(again, 50 * MS);
+	v.others = 0; /* the other one was ended */
+	ck_assert_int_eq(run(1000), WATCH_HOLD);
+	ck_assert_uint_ge(watch_age(&w, v.now), 1000 * MS);
+	ck_assert_uint_le(watch_age(&w, v.now), 1001 * MS);
+}
+END_TEST
+
+START_TEST(what_waits_does_not_run)
+{
+	v.oldest = v.now;
+	v.used_known = true;
+	v.used_ns = 77;
+	ck_assert_int_eq(run(100000), WATCH_NOTHING); /* behind a host function, say */
+	v.used_ns += 2000 * MS;
+	ck_assert_int_eq(run(1000), WATCH_HOLD);
+	ck_assert_int_eq(look(300), WATCH_END);
+}
+END_TEST
+
+START_TEST(long_work)
+{
+	v.oldest = v.now;
+	look(0);
+	ck_assert(!watch_is_long(&w, v.now + 99 * MS));
+	ck_assert(watch_is_long(&w, v.now + 100 * MS));
+	v.oldest = 0;
+	look(1);
+	ck_assert(!watch_is_long(&w, v.now + 1000 * MS));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("watch");
+	TCase *t = tcase_create("watch");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, idle_is_nothing);
+	tcase_add_test(t, endless_work_is_ended_in_time);
+	tcase_add_test(t, the_worker_is_asked_before_it_is_judged);
+	tcase_add_test(t, work_that_goes_on_is_never_too_long);
+	tcase_add_test(t, what_ends_in_the_grace_is_forgiven);
+	tcase_add_test(t, without_a_limit_nothing_is_too_long);
+	tcase_add_test(t, hostile_reports);
+	tcase_add_test(t, not_drained_is_in_flight);
+	tcase_add_test(t, time_of_others_does_not_count);
+	tcase_add_test(t, what_waits_does_not_run);
+	tcase_add_test(t, long_work);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/canary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus.h"
+
+#define EXIT_MS 2000u /* from its answer to its exit */
+
+static void changed(struct pool *p)
+{
+	faults_save(p->d);
+	xenbus_host_changed(p->d);
+}
+
+static void set_timer(struct canary *c, double s)
+{
+	ev_timer_stop(c->p->d->loop, &c->timer);
+	ev_timer_set(&c->timer, s, 0.);
+	ev_timer_start(c->p->d->loop, &c->timer);
+}
+
+static void want(struct canary *c)
+{
+	struct daemon *d = c->p->d;
+
+	if (d->stopping)
+		return;
+	c->wanted = true;
+	set_timer(c, d->cfg.start_ms / 1e3);
+	open_serve(d);
+}
+
+static void fail(struct canary *c, const char *reason)
+{
+	struct pool *p = c->p;
+	struct daemon *d = p->d;
+
+	c->wanted = false;
+	c->runs++;
+	c->failures++;
+	log_line(c->unhealthy ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		 "pool %s: canary kernel failed (%u of %u): %s; it was run %s", p->cfg.name,
+		 c->failures, d->cfg.canary_tries, reason, c->after);
+	if (c->unhealthy || c->failures >= d->cfg.canary_tries) {
+		bool news = !c->unhealthy;
+
+		c->unhealthy = true;
+		snprintf(c->reason, sizeof(c->reason), "canary kernel: %s", reason);
+		if (d->cfg.canary_every_s && !c->locked)
+			set_timer(c, d->cfg.canary_every_s);
+		else
+			ev_timer_stop(d->loop, &c->timer);
+		if (!news)
+			return;
+		log_error("pool %s: GPU unhealthy: %s; no new sessions there until a canary "
+			  "succeeds or pvgpuctl write /pool/%s/health ok",
+			  p->cfg.name, c->reason, p->cfg.name);
+		open_refuse_pool(p, ENODEV, canary_refuses(p));
+		changed(p);
+		return;
+	}
+	/* Not at once: a GPU that has just been left by a killed process may need a moment. */
+	set_timer(c, d->cfg.canary_pause_ms / 1e3);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct canary *c = t->data;
+
+	if (c->wanted)
+		fail(c, "no worker became ready to run it");
+	else if (!c->w)
+		want(c);
+}
+
+void canary_init(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	memset(c, 0, sizeof(*c));
+	c->p = p;
+	ev_timer_init(&c->timer, on_timer, 0., 0.);
+	c->timer.data = c;
+}
+
+void canary_stop(struct pool *p)
+{
+	ev_timer_stop(p->d->loop, &p->canary.timer);
+	p->canary.wanted = false;
+}
+
+void canary_want(struct pool *p, const char *fmt, ...)
+{
+	struct canary *c = &p->canary;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->after, sizeof(c->after), fmt, ap);
+	va_end(ap);
+	if (c->w)
+		c->again = true;
+	else if (!c->wanted && !p->d->stopping)
+		set_timer(c, 0.); /* the caller may be in the midst of something */
+}
+
+bool canary_waits(const struct pool *p)
+{
+	return p->canary.wanted;
+}
+
+void canary_serve(struct pool *p)
+{
+	struct canary *c = &p->canary;
+	const unsigned int ms = p->d->cfg.canary_limit_ms;
+	struct worker *w = c->wanted ? sup_take_spare(p) : NULL;
+
+	if (!w)
+		return;
+	c->wanted = c->again = false;
+	ev_timer_stop(p->d->loop, &c->timer);
+	c->w = w;
+	w->canary = true;
+	w->state = CHECK_CANARY;
+	sup_deadline(w, ms, "did not finish the canary kernel in time");
+	/* When it cannot be told it dies, and canary_gone is called. */
+	sup_say(w, PVGPU_SUP_CANARY, 0, ms);
+}
+
+static void succeed(struct canary *c, uint64_t us)
+{
+	struct pool *p = c->p;
+	bool healed = c->unhealthy && !c->locked;
+
+	c->runs++;
+	c->failures = 0;
+	log_info("pool %s: canary kernel right, %" PRIu64 " us; it was run %s", p->cfg.name, us,
+		 c->after);
+	if (!healed)
+		return;
+	c->unhealthy = false;
+	c->reason[0] = '\0';
+	log_warning("pool %s: GPU healthy again: takes sessions", p->cfg.name);
+	changed(p);
+}
+
+/* Once more, if it was asked for meanwhile: what was done then it may not have met. */
+static void run_again(struct canary *c)
+{
+	bool again = c->again;
+
+	c->again = false;
+	if (again)
+		set_timer(c, 0.);
+}
+
+void canary_answered(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct canary *c = &w->pool->canary;
+	char reason[CANARY_WHY];
+
+	w->state = CHECK_ENDED;
+	w->end = PVGPU_END_GUEST_GONE;
+	snprintf(w->reason, sizeof(w->reason), "canary done");
+	sup_deadline(w, EXIT_MS, "did not exit after its canary");
+	if (c->w != w)
+		return;
+	c->w = NULL;
+	snprintf(reason, sizeof(reason), "%s", m->reason[0] ? m->reason : "no reason given");
+	if (m->a)
+		fail(c, reason);
+	else
+		succeed(c, m->b);
+	run_again(c);
+}
+
+void canary_gone(struct worker *w)
+{
+	struct canary *c = &w->pool->canary;
+
+	if (c->w != w)
+		return;
+	c->w = NULL;
+	if (w->d->stopping)
+		return;
+	fail(c, w->reason);
+	run_again(c);
+}
+
+void canary_no_worker(struct pool *p, const char *reason)
+{
+	if (p->canary.wanted)
+		fail(&p->canary, reason);
+}
+
+void canary_lock(struct pool *p, const char *fmt, ...)
+{
+	struct canary *c = &p->canary;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->reason, sizeof(c->reason), fmt, ap);
+	va_end(ap);
+	c->unhealthy = c->locked = true;
+	c->wanted = false;
+	ev_timer_stop(p->d->loop, &c->timer);
+	log_error("pool %s: GPU unhealthy: %s; no new sessions there; when it is well again: "
+		  "pvgpuctl write /pool/%s/health ok",
+		  p->cfg.name, c->reason, p->cfg.name);
+	open_refuse_pool(p, ENODEV, canary_refuses(p));
+	changed(p);
+}
+
+void canary_clear(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	if (!c->unhealthy)
+		return;
+	c->unhealthy = c->locked = false;
+	c->failures = 0;
+	c->reason[0] = '\0';
+	log_warning("pool %s: an operator says that the GPU is healthy", p->cfg.name);
+	changed(p);
+	canary_want(p, "after an operator said that the GPU is healthy");
+}
+
+const char *canary_refuses(const struct pool *p)
+{
+	static char why[CANARY_WHY + 32];
+
+	if (!p->canary.unhealthy)
+		return NULL;
+	snprintf(why, sizeof(why), "the GPU is unhealthy: %s", p->canary.reason);
+	return why;
+}
+
+void canary_health(const struct pool *p, char *out, size_t cap)
+{
+	if (p->canary.unhealthy)
+		snprintf(out, cap, "unhealthy: %s", p->canary.reason);
+	else
+		snprintf(out, cap, "ok");
+}
