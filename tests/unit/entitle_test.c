@@ -101,6 +101,15 @@ START_TEST(slips_now_and_then)
 		want += i < 4 ? 400 : 100;
 		ck_assert_uint_eq(entitle_ns(&e, t + 900), want);
 	}
+	/* The first command of all: nothing had seemed to be in flight. */
+	t += 1000000000;
+	gate(t, true, commands, true);
+	gate(t + 100, false, commands, false);
+	ck_assert_uint_eq(entitle_ns(&e, t + 200), want + 100);
+	gate(t + 200, false, ++commands, false);
+	gate(t + 300, false, commands, true);
+	want += 200;
+	ck_assert_uint_eq(entitle_ns(&e, t + 400), want);
 	/* A second later there are more. */
 	t += 1000000000;
 	gate(t, true, commands, true);

@@ -61,10 +61,11 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 		e->at_close = r->commands;
 		e->late = e->slipped = false;
 		e->draining = !r->drained && r->commands > e->at_drained;
-	} else if (!was_open && r->commands > e->at_close && !slip(e, r->commands, now)) {
-		e->late = true;
-		e->draining = false;
-		e->drain_ns = 0;
+	} else if (!was_open && r->commands > e->at_close) {
+		e->late = !slip(e, r->commands, now);
+		if (e->late)
+			e->drain_ns = 0;
+		e->draining = !e->late && (e->draining || !r->drained);
 	}
 	e->open = open;
 	if (e->draining && (open || r->drained))

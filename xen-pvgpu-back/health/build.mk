@@ -17,3 +17,7 @@ LDLIBS_health_sample_test = $(CHECK_LIBS) -ldl
 UNIT += $(B)/unit/judge_test
 $(B)/unit/judge_test: $(call obj,tests/unit/judge_test.c xen-pvgpu-back/daemon/judge.c)
 LDLIBS_judge_test = $(CHECK_LIBS)
+
+UNIT += $(B)/unit/account_check_test
+$(B)/unit/account_check_test: $(call obj,tests/unit/account_check_test.c xen-pvgpu-back/daemon/account_check.c)
+LDLIBS_account_check_test = $(CHECK_LIBS)
