@@ -67,6 +67,10 @@ void faults_save(struct daemon *d)
 {
 }
 
+void xenbus_memory_changed(struct daemon *d)
+{
+}
+
 static struct fake_worker *unused(void)
 {
 	for (unsigned int i = 0; i < fake.worker_n; i++)

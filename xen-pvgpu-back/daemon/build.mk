@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-XENBUS_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_host.c xenbus_rules.c xenbus_store.c xenbus_vgpu.c)
+XENBUS_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_host.c xenbus_rules.c xenbus_store.c xenbus_vgpu.c xenbus_keys.c)
 XENCTL_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenctl.c xenctl_session.c xenctl_chunk.c xenctl_grants.c)
 # What goes wrong, and what follows.
 FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c xid.c watch.c)
-DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c pool.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
+DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c config_live.c pool.c pool_live.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
 	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c) $(FAULT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
 	xen-pvgpu-back/sched/place.c
 
@@ -19,7 +19,7 @@ UNIT += $(B)/unit/xenbus_events_test
 $(B)/unit/xenbus_events_test: $(call obj,tests/unit/xenbus_events_test.c tests/unit/fake_xenstore.c \
 	$(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_store.c xenbus_rules.c)) $$(KEYS_OBJS)
 LDLIBS_xenbus_events_test = $(CHECK_LIBS) -lev
-$(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/log.c \
+$(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/config_live.c xen-pvgpu-back/daemon/log.c \
 	xen-pvgpu-back/link/local_check.c)
 LDLIBS_config_test = $(CHECK_LIBS) -linih
 $(B)/unit/local_check_test: $(call obj,tests/unit/local_check_test.c xen-pvgpu-back/link/msg.c \

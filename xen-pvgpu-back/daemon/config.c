@@ -337,6 +337,24 @@ static void *thing(struct config *c, const char *section, const char *place, cha
 	return NULL;
 }
 
+int config_section(struct config *c, const char *section, char *error)
+{
+	const struct key *keys;
+	size_t n;
+
+	return thing(c, section, "", error, &keys, &n) ? 0 : -1;
+}
+
+int config_key(struct config *c, const char *section, const char *name, const char *value,
+	       const char *place, char *error)
+{
+	const struct key *keys;
+	size_t n;
+	void *base = thing(c, section, place, error, &keys, &n);
+
+	return base ? apply(c, keys, n, base, section, name, value, place, error) : -1;
+}
+
 /*
  * Sections without a key are no event to inih, but they make a vGPU here, or a pool or group.
  * Indented lines would continue the value before them: they are taken as lines of their own.
@@ -385,16 +403,11 @@ static int on_value(void *arg, const char *section, const char *name, const char
 {
 	struct reading *r = arg;
 	char place[CONFIG_PATH + 20];
-	const struct key *keys;
-	void *base;
-	size_t n;
 
 	if (r->failed)
 		return 0;
 	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	base = thing(r->c, section, place, r->error, &keys, &n);
-	if (!base || apply(r->c, keys, n, base, section, name, value, place, r->error) < 0)
-		r->failed = true;
+	r->failed = config_key(r->c, section, name, value, place, r->error) < 0;
 	return !r->failed;
 }
 

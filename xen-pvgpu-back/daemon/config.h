@@ -98,8 +98,13 @@ int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG
 int config_set(struct config *c, const char *setting, char error[CONFIG_ERROR]);
 /* NAME[:key=value,...] with the keys of a [vgpu NAME] section. */
 int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR]);
+const char *config_policy_name(enum sched_policy policy);
 /* Of a pool or group: 0, or -1. */
 int config_check_name(const char *name);
+/* "POOL", "POOL/GROUP", "/GROUP" or "" of a vGPU. */
+int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_ERROR]);
+/* "NAME KEY=VALUE...; NAME..." of pools or groups (kind) into c, whose pools must be there. */
+int config_live(struct config *c, const char *kind, const char *text, char error[CONFIG_ERROR]);
 /* Fill in what depends on other things, and check what only makes sense together. */
 int config_finish(struct config *c, char error[CONFIG_ERROR]);
 void config_free(struct config *c);

@@ -65,7 +65,7 @@ static const char *names_nothing(const struct config *c, const struct config_vgp
 	return !pool ? v->pool : !group ? v->group : NULL;
 }
 
-static int finish_groups(const struct config *c, char *error)
+int config_check_groups(const struct config *c, char *error)
 {
 	for (unsigned int i = 0; i < c->group_n; i++) {
 		const struct config_group *g = &c->groups[i];
@@ -75,6 +75,11 @@ static int finish_groups(const struct config *c, char *error)
 		snprintf(error, CONFIG_ERROR, "group %s: min_share is above max_share", g->name);
 		return -1;
 	}
+	return 0;
+}
+
+static int check_names(const struct config *c, char *error)
+{
 	for (unsigned int i = 0; i < c->vgpu_n; i++) {
 		const struct config_vgpu *v = &c->vgpus[i];
 		const char *name = names_nothing(c, v);
@@ -100,7 +105,8 @@ int config_finish(struct config *c, char error[CONFIG_ERROR])
 			 "no vGPU and xen = off: add a [vgpu NAME] section or --vgpu NAME");
 		return -1;
 	}
-	if (finish_pools(c, error) < 0 || finish_groups(c, error) < 0)
+	if (finish_pools(c, error) < 0 || config_check_groups(c, error) < 0 ||
+	    check_names(c, error) < 0)
 		return -1;
 	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {
 		snprintf(error, CONFIG_ERROR,

@@ -141,6 +141,11 @@ static const char *const priorities[] = {[SCHED_HIGH] = "high",
 					 [SCHED_CLASSES] = NULL};
 static const char *const sharings[] = {"shared", "exclusive", NULL};
 
+const char *config_policy_name(enum sched_policy policy)
+{
+	return policies[policy];
+}
+
 /* The place of a value among words; -1 with what was wanted. */
 static int find_word(const char *const words[], const char *value, char *want, size_t cap)
 {

@@ -38,6 +38,12 @@ struct key {
 int config_value_set(struct config *c, const struct key *k, void *base, const char *value,
 		     char *want, size_t cap);
 
+/* A section's thing is made; a key of it is set. 0, or -1 with an error. */
+int config_section(struct config *c, const char *section, char *error);
+int config_key(struct config *c, const char *section, const char *name, const char *value,
+	       const char *place, char *error);
+int config_check_groups(const struct config *c, char *error);
+
 /* The pool of that name, made if it is new; NULL with an error that begins with `place`. */
 struct config_pool *config_pool(struct config *c, const char *name, const char *place, char *error);
 

@@ -147,6 +147,7 @@ struct daemon {
 	SLIST_HEAD(, fault_record) fault_records;
 	ev_timer watchdog;
 	bool stopping;
+	bool failed; /* more is promised than there is */
 	ev_timer stop_limit;
 	struct admin *admin;
 	struct xenbus *xen; /* NULL: no Xen link */
@@ -171,6 +172,13 @@ void vgpu_close(struct vgpu *v);
 uint64_t vgpu_quota(const struct vgpu *v);
 /* The used memory has changed: its sessions will be told. */
 void vgpu_changed(struct vgpu *v);
+/* What its sessions may have has changed: they will be told. */
+void vgpu_tell(struct vgpu *v);
+/*
+ * Other memory, pool or group: 0, or -1 with a reason, and memory and pool stay as they were. While
+ * it has sessions its pool stays, too.
+ */
+int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON]);
 void vgpu_drain(struct vgpu *v, bool on);
 /* To another pool's GPU: it must have no session and no opening. */
 void vgpu_move(struct vgpu *v, struct pool *pool);

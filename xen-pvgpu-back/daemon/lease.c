@@ -33,9 +33,25 @@ static uint64_t ending_bytes(const struct vgpu *v)
 	return n;
 }
 
+/* What may be leased now: of a vGPU that is promised nothing, what nobody else is promised. */
+static uint64_t available(const struct vgpu *v)
+{
+	uint64_t n = ledger_free(&v->ledger), spare;
+
+	if (v->cfg.memory)
+		return n;
+	spare = pool_spare_memory(v->pool);
+	return spare < n ? spare : n;
+}
+
+static bool take(struct vgpu *v, uint64_t *leased, uint64_t bytes)
+{
+	return bytes <= available(v) && ledger_take(&v->ledger, leased, bytes);
+}
+
 uint64_t lease_free(const struct vgpu *v)
 {
-	uint64_t n = ledger_free(&v->ledger) + ending_bytes(v);
+	uint64_t n = available(v) + ending_bytes(v);
 
 	return n < v->ledger.quota ? n : v->ledger.quota;
 }
@@ -61,10 +77,10 @@ static void serve_claims(struct vgpu *v)
 	struct claim *c, *next;
 
 	for (c = TAILQ_FIRST(&v->claims); c; c = next) {
-		bool granted = ledger_take(&v->ledger, &c->w->leased, c->bytes);
+		bool granted = take(v, &c->w->leased, c->bytes);
 
 		next = TAILQ_NEXT(c, link);
-		if (!granted && c->bytes <= ledger_free(&v->ledger) + coming)
+		if (!granted && c->bytes <= available(v) + coming)
 			continue;
 		answer(c->w, c->id, c->bytes, granted);
 		drop(v, c);
@@ -87,7 +103,7 @@ void lease_quota_known(struct vgpu *v)
 void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct vgpu *v = w->vgpu;
-	bool granted = ledger_take(&v->ledger, &w->leased, m->a);
+	bool granted = take(v, &w->leased, m->a);
 	struct claim *c = NULL;
 
 	/* No quota yet: an adopted session asks before any worker has said how much memory the GPU

@@ -79,6 +79,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 	vgpu_init(v, d, cfg, pool);
 	d->vgpus[d->vgpu_n++] = v;
 	faults_known(v);
+	pool_changed(pool);
 	return v;
 }
 
@@ -94,6 +95,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 		i++;
 	d->vgpu_n--;
 	memmove(&d->vgpus[i], &d->vgpus[i + 1], (d->vgpu_n - i) * sizeof(struct vgpu *));
+	pool_changed(v->pool);
 	free(v);
 }
 
@@ -459,5 +461,5 @@ int main(int argc, char **argv)
 		ev_run(d.loop, 0);
 	log_info("stopped");
 	finish(&d);
-	return r ? 1 : 0;
+	return r || d.failed ? 1 : 0;
 }

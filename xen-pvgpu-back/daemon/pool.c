@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus.h"
 
 #define UNKNOWN (1ull << 50) /* memory of a GPU of which no worker has spoken yet */
 
@@ -145,7 +146,9 @@ uint64_t pool_promised(const struct pool *p)
 
 static uint64_t capacity(const struct pool *p)
 {
-	return p->device_memory / 1000 * p->cfg.overcommit;
+	/* To the byte, without overflow of the product. */
+	return p->device_memory / 1000 * p->cfg.overcommit +
+	       p->device_memory % 1000 * p->cfg.overcommit / 1000;
 }
 
 uint64_t pool_free(const struct pool *p)
@@ -162,6 +165,17 @@ uint64_t pool_spare_memory(const struct pool *p)
 	return n < p->device_memory ? p->device_memory - n : 0;
 }
 
+void pool_changed(struct pool *p)
+{
+	struct daemon *d = p->d;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p && !d->vgpus[i]->cfg.memory)
+			vgpu_tell(d->vgpus[i]);
+	xenbus_host_changed(d);
+	xenbus_memory_changed(d);
+}
+
 /* ---- placement ---- */
 
 static void describe(const struct pool *p, const struct vgpu *v, struct place_gpu *g)
@@ -173,7 +187,8 @@ static void describe(const struct pool *p, const struct vgpu *v, struct place_gp
 		.memory = p->device_memory ? p->device_memory : UNKNOWN,
 		.overcommit_ppm = p->device_memory ? p->cfg.overcommit * 1000 : 0,
 		.promised = sum(p, v),
-		.closed = canary_refuses(p) && (!v || v->pool != p),
+		.closed = (canary_refuses(p) && (!v || v->pool != p)) ||
+			  (!p->device_memory && p->failures),
 	};
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
@@ -230,4 +245,66 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 		refuse(d, gpus, &want, reason);
 	free(gpus);
 	return i == PLACE_NONE ? NULL : d->pools[i];
+}
+
+bool pool_waits(struct daemon *d, const struct config_vgpu *cfg)
+{
+	struct pool *named = cfg->pool[0] ? pool_find(d, cfg->pool) : NULL;
+	bool known = false, coming = false;
+
+	if (cfg->pool[0])
+		return named && !named->device_memory;
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		known |= d->pools[i]->device_memory != 0;
+		coming |= !d->pools[i]->device_memory && !d->pools[i]->failures;
+	}
+	return coming || !known;
+}
+
+/* The vGPU that is to go first, if one can: the last that names no pool and has no session. */
+static struct vgpu *movable(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+
+	for (unsigned int i = d->vgpu_n; i-- > 0;) {
+		struct vgpu *v = d->vgpus[i];
+
+		if (v->pool == p && v->cfg.memory && !v->cfg.pool[0] && !v->sessions &&
+		    !v->openings)
+			return v;
+	}
+	return NULL;
+}
+
+/* The last one of the configuration. */
+static const struct vgpu *last_local(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+
+	for (unsigned int i = d->vgpu_n; i-- > 0;)
+		if (d->vgpus[i]->pool == p && d->vgpus[i]->cfg.memory && !d->vgpus[i]->xen)
+			return d->vgpus[i];
+	return NULL;
+}
+
+int pool_known(struct pool *p, char reason[POOL_REASON])
+{
+	const struct vgpu *last;
+	struct vgpu *v;
+	char why[POOL_REASON];
+
+	while (sum(p, NULL) > capacity(p) && (v = movable(p))) {
+		struct pool *to = pool_place(p->d, &v->cfg, v, why);
+
+		if (!to || to == p)
+			break;
+		vgpu_move(v, to);
+	}
+	last = sum(p, NULL) > capacity(p) ? last_local(p) : NULL;
+	if (!last)
+		return 0;
+	if (pool_place(p->d, &last->cfg, last, why))
+		snprintf(why, sizeof(why), "pool %s: more is promised than there is", p->cfg.name);
+	snprintf(reason, POOL_REASON, "vgpu %.30s: %.150s", last->cfg.name, why);
+	return -1;
 }

@@ -27,14 +27,15 @@ struct vgpu;
 
 struct pool_group {
 	TAILQ_ENTRY(pool_group) link;
-	struct config_group cfg;
-	unsigned int users; /* vGPUs in it, and one for a section of the configuration */
+	struct config_group cfg; /* as it is now */
+	unsigned int users;      /* vGPUs in it, its section in the configuration, `live` */
+	bool live;               /* set by group_live */
 };
 
 struct pool {
 	struct daemon *d;
-	struct config_pool cfg;
-	unsigned int index; /* in d->pools */
+	struct config_pool cfg; /* as it is now */
+	unsigned int index;     /* in d->pools */
 	struct schedule *schedule;
 	/* What its workers have said of the GPU. */
 	uint64_t device_memory; /* bytes; 0: none has said */
@@ -66,6 +67,19 @@ void group_put(struct daemon *d, struct pool_group *g); /* NULL: nothing */
  */
 struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const struct vgpu *v,
 			char reason[POOL_REASON]);
+/* Does where it may go to depend on a GPU of which no worker has spoken yet? */
+bool pool_waits(struct daemon *d, const struct config_vgpu *cfg);
+/*
+ * A worker has said how much memory there is. What the configuration promises must fit: else vGPUs
+ * that name no pool go elsewhere; 0, or -1 with a reason when one fits nowhere.
+ */
+int pool_known(struct pool *p, char reason[POOL_REASON]);
+/* What is promised or free has changed: those that wait for memory, or share what is left, hear. */
+void pool_changed(struct pool *p);
+/* Settings as text while pvgpud runs: "NAME KEY=VALUE...; NAME..."; 0, or -1 with an error. */
+int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
+int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
+
 /* Bytes: promised to its vGPUs; that can still be promised; that those without a promise can have
  * (beyond what they have). */
 uint64_t pool_promised(const struct pool *p);

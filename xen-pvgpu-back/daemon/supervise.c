@@ -201,6 +201,7 @@ static void start_failed(struct worker *w)
 	ev_timer_start(w->d->loop, &p->retry);
 	open_refuse_pool(p, ENODEV, p->failure);
 	canary_no_worker(p, p->failure);
+	xenbus_memory_changed(w->d);
 }
 
 /* Not at once again, should they all go this way. */
@@ -366,6 +367,24 @@ void sup_meminfo(struct worker *w)
 	sup_say(w, PVGPU_SUP_MEMINFO, 0, w->vgpu->ledger.quota);
 }
 
+/*
+ * The configuration promises more than there is: an error at start, as long as nobody is served.
+ * Sessions of a former pvgpud are not for that to be left alone.
+ */
+static void admit(struct pool *p)
+{
+	struct daemon *d = p->d;
+	char reason[POOL_REASON];
+
+	if (pool_known(p, reason) == 0)
+		return;
+	log_error("%s", reason);
+	if (d->session_n)
+		return;
+	d->failed = true;
+	ev_break(d->loop, EVBREAK_ALL);
+}
+
 static void ready(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct daemon *d = w->d;
@@ -382,10 +401,11 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 		p->device_memory = m->b;
 		p->driver_version = (int)m->a;
 		snprintf(p->model, sizeof(p->model), "%.63s", m->reason);
+		admit(p);
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
 			if (d->vgpus[i]->pool == p)
 				lease_quota_known(d->vgpus[i]);
-		xenbus_host_changed(d);
+		pool_changed(p);
 	}
 	open_serve(d);
 }

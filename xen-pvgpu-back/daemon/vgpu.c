@@ -53,23 +53,90 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, 
 	v->tell.data = v;
 }
 
+void vgpu_tell(struct vgpu *v)
+{
+	if (!v->sessions || ev_is_active(&v->tell))
+		return;
+	ev_timer_set(&v->tell, TELL_AFTER_S, 0.);
+	ev_timer_start(v->d->loop, &v->tell);
+}
+
 void vgpu_changed(struct vgpu *v)
 {
 	if (v->xen)
 		xenbus_changed(v->xen);
-	if (v->sessions > 1 && !ev_is_active(&v->tell)) {
-		ev_timer_set(&v->tell, TELL_AFTER_S, 0.);
-		ev_timer_start(v->d->loop, &v->tell);
+	if (v->sessions > 1)
+		vgpu_tell(v);
+	/* What it has cannot be promised to others. */
+	if (!v->cfg.memory)
+		pool_changed(v->pool);
+}
+
+static bool is_busy(const struct vgpu *v)
+{
+	return v->sessions || v->openings;
+}
+
+/* Where it would be with other memory or another pool; NULL with a reason. */
+static struct pool *place_anew(struct vgpu *v, const struct config_vgpu *cfg,
+			       char reason[POOL_REASON])
+{
+	struct config_vgpu want = *cfg;
+
+	/* Its sessions' memory cannot be moved: vgpu_settle sees to the pool when they have ended.
+	 */
+	if (is_busy(v))
+		memcpy(want.pool, v->pool->cfg.name, sizeof(want.pool));
+	return pool_place(v->d, &want, v, reason);
+}
+
+static void change_group(struct vgpu *v, const char *name)
+{
+	struct pool_group *old = v->group;
+
+	if (!strcmp(old ? old->cfg.name : "", name))
+		return;
+	v->group = group_get(v->d, name);
+	memset(v->cfg.group, 0, sizeof(v->cfg.group));
+	strcpy(v->cfg.group, name);
+	group_put(v->d, old);
+}
+
+int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON])
+{
+	bool memory = v->cfg.memory != cfg->memory;
+	struct pool *p = v->pool;
+
+	change_group(v, cfg->group);
+	if (!memory && !strcmp(v->cfg.pool, cfg->pool))
+		return 0;
+	if (memory || !is_busy(v))
+		p = place_anew(v, cfg, reason);
+	else if (cfg->pool[0] && !pool_find(v->d, cfg->pool))
+		p = place_anew(v, cfg, reason);
+	if (!p)
+		return -1;
+	memcpy(v->cfg.pool, cfg->pool, sizeof(v->cfg.pool));
+	v->cfg.memory = cfg->memory;
+	if (memory) {
+		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, cfg->memory >> 20);
+		lease_quota_known(v);
 	}
+	if (p != v->pool)
+		vgpu_move(v, p);
+	else
+		pool_changed(p);
+	return 0;
 }
 
 void vgpu_move(struct vgpu *v, struct pool *pool)
 {
 	log_info("vgpu %s: from pool %s to pool %s", v->cfg.name, v->pool->cfg.name,
 		 pool->cfg.name);
+	pool_changed(v->pool);
 	v->pool = pool;
 	lease_quota_known(v);
-	xenbus_host_changed(v->d);
+	pool_changed(pool);
 }
 
 void vgpu_settle(struct vgpu *v)
@@ -77,7 +144,7 @@ void vgpu_settle(struct vgpu *v)
 	char reason[POOL_REASON];
 	struct pool *p;
 
-	if (v->sessions || v->openings || v->d->stopping)
+	if (is_busy(v) || v->d->stopping)
 		return;
 	p = pool_place(v->d, &v->cfg, v, reason);
 	if (!p)

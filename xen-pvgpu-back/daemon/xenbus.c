@@ -213,7 +213,7 @@ static void work(struct xenbus *b)
 			wait = shorter(wait, xenbus_count(x));
 	}
 	if (b->hosted)
-		xenbus_host_write(b);
+		wait = shorter(wait, xenbus_host_write(b));
 	ev_timer_stop(b->d->loop, &b->later);
 	if (wait) {
 		ev_timer_set(&b->later, wait / 1e3, 0.);

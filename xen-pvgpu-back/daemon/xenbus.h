@@ -49,6 +49,8 @@ struct xen_vgpu {
 	char stats[PVGPU_KEY_TEXT], reason[PVGPU_TEXT_MAX + 1]; /* as last written */
 	char fault[CHECK_REASON];                               /* why it is broken */
 	char refusal[PVGPU_KEY_ERROR]; /* what is wrong with the toolstack's keys */
+	uint64_t lacks;                /* memory that was refused; 0: none */
+	bool waits;                    /* for a worker to say how much there is */
 	uint64_t looked_ms;            /* when it was last looked at */
 	bool dirty, stirred, counted;  /* to be looked at: now, when its frontend has not asked
 					* just before; statistics to be written */
@@ -100,6 +102,8 @@ int xenbus_start(struct daemon *d);
 void xenbus_run(struct daemon *d);
 /* The GPU's data or promised memory have changed. */
 void xenbus_host_changed(struct daemon *d);
+/* Memory has become free, or known: vGPUs that were refused for want of it are tried again. */
+void xenbus_memory_changed(struct daemon *d);
 /* Every vGPU's xenbus: leave says that sessions go on without us. */
 void xenbus_stop(struct daemon *d, bool leave);
 

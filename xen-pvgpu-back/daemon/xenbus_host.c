@@ -17,6 +17,8 @@
 
 #define GUEST_TYPE "/sys/hypervisor/guest_type"
 
+#define HOST_MS    200u /* between two writes of what is free */
+
 /* A domain's own data directory: there in a guest, not always in dom0. */
 #define ANCHOR "domid"
 
@@ -82,7 +84,7 @@ static int make_dir(struct xenbus *b)
 }
 
 /* The version comes last, when the GPU is known: who sees it finds the rest. */
-void xenbus_host_write(struct xenbus *b)
+unsigned int xenbus_host_write(struct xenbus *b)
 {
 	struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
 	char range[16], memory[24], left[24], driver[16];
@@ -93,9 +95,12 @@ void xenbus_host_write(struct xenbus *b)
 	unsigned int n = 0;
 	int err;
 
+	if (b->published && now_ms() - b->hosted_ms < HOST_MS)
+		return (unsigned int)(HOST_MS - (now_ms() - b->hosted_ms));
 	b->hosted = false;
 	if (!p)
-		return;
+		return 0;
+	b->hosted_ms = now_ms();
 	pvgpu_text_set(&model, p->model, strlen(p->model));
 	model.s[63] = '\0';
 	pvgpu_host_protocol_version_format(&versions, range, sizeof(range), NULL);
@@ -115,6 +120,7 @@ void xenbus_host_write(struct xenbus *b)
 	if (err)
 		log_warning("xenstore: %s: %s", b->host, strerror(-err));
 	b->published = !err;
+	return 0;
 }
 
 void xenbus_host_remove(struct xenbus *b)
@@ -132,14 +138,13 @@ void xenbus_host_remove(struct xenbus *b)
 		xenbus_remove(b, b->host);
 }
 
-void xenbus_host_level(struct xenbus *b)
+static void take_level(struct xenbus *b)
 {
 	enum pvgpu_log_level level;
 	char err[PVGPU_KEY_ERROR];
 	char *text;
 	size_t len;
 
-	b->leveled = false;
 	if (xenbus_read(b, b->host, "log-level", &text, &len) < 0)
 		return;
 	if (pvgpu_host_log_level_parse(text, len, &level, err)) {
@@ -149,4 +154,27 @@ void xenbus_host_level(struct xenbus *b)
 		log_info("xenstore: log-level is %s", log_level_name(log_get_level()));
 	}
 	free(text);
+}
+
+/* Settings of all pools or all groups; without the key they are as the configuration has them. */
+static void take_settings(struct xenbus *b, const char *key,
+			  int (*set)(struct daemon *d, const char *text, char *error))
+{
+	char error[CONFIG_ERROR], *text;
+	size_t len;
+	int err = xenbus_read(b, b->host, key, &text, &len);
+
+	if (err && err != -ENOENT)
+		return;
+	if (set(b->d, err ? "" : text, error) < 0)
+		log_warning("xenstore: %s: nothing changed: %s", key, error);
+	free(text);
+}
+
+void xenbus_host_level(struct xenbus *b)
+{
+	b->leveled = false;
+	take_level(b);
+	take_settings(b, "pools", pool_live);
+	take_settings(b, "groups", group_live);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One vGPU of a guest: from its keys to its struct vgpu, and through the backend's states. Only
- * the backend's directory says what it is and may have; the frontend's says when it may be
- * connected, and is as hostile as the guest.
+ * One vGPU of a guest through the backend's states. The frontend's directory says when it may be
+ * connected, and is as hostile as the guest; what it is and may have the backend's says
+ * (xenbus_keys.c).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +15,7 @@
 #include "xen-pvgpu-back/daemon/daemon.h"
 #include "xen-pvgpu-back/daemon/xenbus_rules.h"
 #include "xen-pvgpu-back/daemon/xenbus_store.h"
+#include "xen-pvgpu-back/daemon/xenbus_vgpu.h"
 
 #define STEPS      16u   /* of one look */
 #define COUNT_MS   1000u /* between two writes of statistics */
@@ -22,8 +23,7 @@
 
 static const struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
 
-/* For the log, also before it has a struct vgpu. */
-static const char *name_of(const struct xen_vgpu *x)
+const char *xenbus_vgpu_name(const struct xen_vgpu *x)
 {
 	static char name[48];
 
@@ -37,25 +37,6 @@ static const char *state_name(enum pvgpu_state s)
 
 	return name ? name : "?";
 }
-
-/*
- * Read one key of dir and parse it into out; what is wrong goes to fault, which keeps the first
- * complaint.
- */
-#define TAKE(x, dir, name, parse, out, fault)                                                      \
-	do {                                                                                       \
-		char err_[PVGPU_KEY_ERROR], *text_;                                                \
-		size_t len_;                                                                       \
-		int r_ = xenbus_read((x)->bus, dir, name, &text_, &len_);                          \
-                                                                                                   \
-		if (r_ && r_ != -ENOENT)                                                           \
-			snprintf(err_, sizeof(err_), "%s: %s", name, strerror(-r_));               \
-		else                                                                               \
-			r_ = parse(text_, len_, out, err_);                                        \
-		free(text_);                                                                       \
-		if (r_ && !(fault)[0])                                                             \
-			memcpy(fault, err_, sizeof(err_));                                         \
-	} while (0)
 
 /* A text that last-reason may have; false: it is there already. */
 static bool new_reason(const struct xen_vgpu *x, const char *why, struct pvgpu_text *t)
@@ -78,8 +59,7 @@ static int put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
 	return err;
 }
 
-/* At once, not with the next move. */
-static void tell(struct xen_vgpu *x, const char *why)
+void xenbus_vgpu_tell(struct xen_vgpu *x, const char *why)
 {
 	struct xenbus_write w = {.key = "last-reason"};
 	struct pvgpu_text reason;
@@ -91,111 +71,6 @@ static void tell(struct xen_vgpu *x, const char *why)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
 }
 
-/* What the toolstack says of a vGPU. */
-struct keys {
-	struct pvgpu_ids frontend;
-	uint32_t domid;
-	bool online;
-	struct pvgpu_uuid uuid;
-	uint64_t memory;
-	struct pvgpu_backend_policy policy;
-};
-
-static void read_keys(struct xen_vgpu *x, struct keys *k, char fault[PVGPU_KEY_ERROR])
-{
-	fault[0] = '\0';
-	*k = (struct keys){.online = x->online};
-	TAKE(x, x->path, "frontend", pvgpu_backend_frontend_parse, &k->frontend, fault);
-	TAKE(x, x->path, "frontend-id", pvgpu_backend_frontend_id_parse, &k->domid, fault);
-	TAKE(x, x->path, "online", pvgpu_backend_online_parse, &k->online, fault);
-	TAKE(x, x->path, "uuid", pvgpu_backend_uuid_parse, &k->uuid, fault);
-	TAKE(x, x->path, "memory", pvgpu_backend_memory_parse, &k->memory, fault);
-	TAKE(x, x->path, "policy", pvgpu_backend_policy_parse, &k->policy, fault);
-	if (!fault[0] &&
-	    (k->frontend.fe != x->domid || k->frontend.id != x->devid || k->domid != x->domid))
-		snprintf(fault, PVGPU_KEY_ERROR,
-			 "frontend or frontend-id names another vGPU than %s; attach it anew",
-			 x->front);
-}
-
-static void configure(struct config_vgpu *cfg, const struct keys *k)
-{
-	cfg->memory = k->memory;
-	cfg->arena_limit = k->policy.arena_limit;
-	cfg->window = k->policy.device_window;
-	cfg->max_sessions = k->policy.max_sessions;
-}
-
-static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
-{
-	struct config_vgpu cfg = {.mode = 0};
-	char reason[POOL_REASON];
-	struct pool *pool;
-
-	configure(&cfg, k);
-	xenbus_name(x->domid, x->devid, &k->uuid, cfg.name);
-	pool = pool_place(x->d, &cfg, NULL, reason);
-	if (!pool) {
-		snprintf(x->refusal, sizeof(x->refusal), "%s", reason);
-		return;
-	}
-	x->v = daemon_add_vgpu(x->d, &cfg, pool);
-	if (!x->v) {
-		snprintf(x->refusal, sizeof(x->refusal), "the backend is out of memory");
-		return;
-	}
-	x->uuid = k->uuid;
-	x->drain = x->v->drain = k->policy.drain;
-	x->weight = k->policy.weight;
-	x->v->xen = x;
-	x->counted = true;
-	log_info("vgpu %s: of domain %" PRIu32 ", memory %" PRIu64 " MiB%s", cfg.name, x->domid,
-		 cfg.memory >> 20, cfg.memory ? "" : " (all of the GPU's)");
-}
-
-static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
-{
-	struct vgpu *v = x->v;
-	bool memory = v->cfg.memory != k->memory;
-
-	configure(&v->cfg, k);
-	x->weight = k->policy.weight;
-	if (memory) {
-		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, k->memory >> 20);
-		lease_quota_known(v);
-		xenbus_host_changed(x->d);
-	}
-	if (x->drain != k->policy.drain) {
-		x->drain = k->policy.drain;
-		vgpu_drain(v, x->drain);
-	}
-}
-
-static void take_keys(struct xen_vgpu *x)
-{
-	char fault[PVGPU_KEY_ERROR];
-	struct keys k;
-
-	read_keys(x, &k, fault);
-	x->online = k.online;
-	if (fault[0] && strcmp(fault, x->refusal) != 0)
-		log_warning("vgpu %s: %s", name_of(x), fault);
-	memcpy(x->refusal, fault, sizeof(fault));
-	if (fault[0]) {
-		tell(x, fault);
-		return;
-	}
-	if (!x->v) {
-		make_vgpu(x, &k);
-		xenbus_host_changed(x->d);
-	} else if (memcmp(&x->uuid, &k.uuid, sizeof(k.uuid)) != 0) {
-		log_info("vgpu %s: another uuid: another vGPU", x->v->cfg.name);
-		x->gone = x->bus->rescan = true;
-	} else {
-		change_vgpu(x, &k);
-	}
-}
-
 /* 0, or -1 when there is nothing to decide: xenstore did not say. */
 static int take_own_state(struct xen_vgpu *x)
 {
@@ -205,7 +80,7 @@ static int take_own_state(struct xen_vgpu *x)
 	int err = xenbus_read(x->bus, x->path, "state", &text, &len);
 
 	if (err == -ENOENT) {
-		log_info("vgpu %s: detached", name_of(x));
+		log_info("vgpu %s: detached", xenbus_vgpu_name(x));
 		x->gone = true;
 		return 0;
 	}
@@ -220,7 +95,8 @@ static int take_own_state(struct xen_vgpu *x)
 		x->adopt = self == PVGPU_STATE_CONNECTED;
 		x->offer = self == PVGPU_STATE_CLOSED || self == PVGPU_STATE_CLOSING;
 	} else if (self != x->state && x->state != PVGPU_STATE_UNKNOWN) {
-		log_info("vgpu %s: the toolstack sets it to %s", name_of(x), state_name(found));
+		log_info("vgpu %s: the toolstack sets it to %s", xenbus_vgpu_name(x),
+			 state_name(found));
 	}
 	x->state = self;
 	return 0;
@@ -236,7 +112,7 @@ static void take_front_state(struct xen_vgpu *x)
 		pvgpu_frontend_state_parse(text, len, &found, NULL);
 	free(text);
 	if (found != x->front_state)
-		log_debug("vgpu %s: the frontend is %s", name_of(x), state_name(found));
+		log_debug("vgpu %s: the frontend is %s", xenbus_vgpu_name(x), state_name(found));
 	x->front_state = found;
 }
 
@@ -259,7 +135,7 @@ static int take_all(struct xen_vgpu *x)
 	if (take_own_state(x) < 0)
 		return -1;
 	if (!x->gone)
-		take_keys(x);
+		xenbus_take_keys(x);
 	take_front_state(x);
 	if ((!x->seen || x->front_state == PVGPU_STATE_UNKNOWN) && xenbus_domain_gone(x))
 		x->dead = x->gone = true;
@@ -294,8 +170,8 @@ static int move(struct xen_vgpu *x, enum pvgpu_state to)
 		return -1;
 	if (why_too)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
-	log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s", name_of(x),
-		 state_name(to), why_too ? ": " : "", why_too ? reason.s : "");
+	log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s",
+		 xenbus_vgpu_name(x), state_name(to), why_too ? ": " : "", why_too ? reason.s : "");
 	x->state = to;
 	if (to == PVGPU_STATE_INITWAIT)
 		x->offer = false;
@@ -345,7 +221,7 @@ static int connect_ring(struct xen_vgpu *x, bool adopting)
 	x->features = o.features & x->bus->features;
 	err = xenctl_connect(x, o.ring.ref[0], o.port, adopting, x->fault);
 	if (err)
-		log_warning("vgpu %s: cannot be %s: %s", name_of(x),
+		log_warning("vgpu %s: cannot be %s: %s", xenbus_vgpu_name(x),
 			    adopting ? "taken over" : "connected", x->fault);
 	return err;
 }
@@ -369,7 +245,7 @@ static void do_adopt(struct xen_vgpu *x)
 	x->lost = connect_ring(x, true) != 0;
 	x->live |= !x->lost;
 	if (!x->lost)
-		log_info("vgpu %s: taken over, %u sessions", name_of(x), x->v->sessions);
+		log_info("vgpu %s: taken over, %u sessions", xenbus_vgpu_name(x), x->v->sessions);
 }
 
 static void disconnect(struct xen_vgpu *x)
@@ -394,7 +270,7 @@ static void forget(struct xen_vgpu *x)
 {
 	struct xenbus *b = x->bus;
 
-	log_info("vgpu %s: forgotten", name_of(x));
+	log_info("vgpu %s: forgotten", xenbus_vgpu_name(x));
 	if (x->dead)
 		xenbus_remove(b, x->path);
 	xenbus_free(x);
@@ -432,7 +308,7 @@ void xenbus_look(struct xen_vgpu *x)
 	x->dirty = false;
 	if (!x->gone && take_all(x) < 0)
 		return;
-	if (x->bus->starting)
+	if (x->bus->starting || (x->waits && !x->gone))
 		return;
 	for (unsigned int i = 0; i < STEPS; i++) {
 		struct xenbus_step s = decide(x);
