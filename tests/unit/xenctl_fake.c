@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/share.h"
+
 #define NAME "xen-7-0-9c1b7a52"
 
 struct fake fake;
@@ -42,6 +44,18 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 void open_accept(struct vgpu *v, int fd)
 {
 	close(fd);
+}
+
+void share_worker(struct worker *w, bool adopted)
+{
+}
+
+void share_worker_gone(struct worker *w)
+{
+}
+
+void share_moved(struct vgpu *v)
+{
 }
 
 void xenbus_idle(struct xen_vgpu *x)

@@ -55,12 +55,16 @@ static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const c
 
 static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const char *value)
 {
+	char why[TREE_WHY] = "";
+
 	if (!value)
 		return refuse("EINVAL", "%.200s: write needs a value", path);
-	switch (tree_write(d, path, value)) {
+	switch (tree_write(d, path, value, why)) {
 	case 0:
 		return json_pack("{s:b}", "ok", 1);
 	case EINVAL:
+		if (why[0])
+			return refuse("EINVAL", "%s", why);
 		return refuse("EINVAL", "%.200s: not a value for this key", value);
 	case EACCES:
 		return refuse("EACCES", "%.200s: not to be written", path);

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenctl.h"
 
 #define LEASED_MAX (1ull << 50)
@@ -113,7 +114,7 @@ static int reach(const struct daemon *d, const char *file)
  */
 static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool *pool)
 {
-	struct config_vgpu cfg = {.max_sessions = 1, .memory = 1};
+	struct config_vgpu cfg = {.max_sessions = 1, .memory = 1, .share = CONFIG_SHARE};
 	struct vgpu *v;
 
 	strcpy(cfg.name, name);
@@ -280,6 +281,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 		sup_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
 	log_info("%s: adopted worker %d of %s %" PRIu64 " with %" PRIu64 " bytes", sup_name(w),
 		 (int)w->pid, w->number ? "session" : "pid", m->b, w->leased);
+	share_worker(w, true);
 	if (w->number)
 		xenctl_adopted(w, m);
 }

@@ -7,8 +7,12 @@ DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c
 	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c) $(FAULT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
 	xen-pvgpu-back/sched/place.c
 
+# The scheduler's driver, and its link to vGPUs and workers.
+SCHEDULE_SRCS := $(addprefix xen-pvgpu-back/daemon/,gate.c limits.c schedule.c seat.c entitle.c)
+SHARE_SRCS := $(addprefix xen-pvgpu-back/daemon/,share.c usage.c xenbus_share.c) $(SCHEDULE_SRCS)
+
 PROGS += $(B)/bin/pvgpud
-$(B)/bin/pvgpud: $(call obj,$(DAEMON_SRCS) $(addprefix xen-pvgpu-back/link/,msg.c local_check.c xen_real.c)) $$(KEYS_OBJS)
+$(B)/bin/pvgpud: $$(SCHED_OBJS) $(call obj,$(DAEMON_SRCS) $(SHARE_SRCS) $(addprefix xen-pvgpu-back/link/,msg.c local_check.c xen_real.c)) $$(KEYS_OBJS)
 LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 
 UNIT += $(addprefix $(B)/unit/,ledger_test config_test local_check_test xenbus_test)

@@ -93,6 +93,16 @@ static const struct key vgpu_keys[] = {
 	{"mode", MODE, V(mode), 0, 0},
 	{"owner", TEXT, V(owner), 0, 64},
 	{"pool", POOL, V(pool), 0, 0},
+	{"priority", PRIORITY, V(share.class), 0, 0},
+	{"weight", NUMBER, V(share.weight), 1, 10000},
+	{"min_share", SHARE, V(share.min_ppm), 0, SCHED_PPM},
+	{"max_share", SHARE, V(share.max_ppm), 0, SCHED_PPM},
+	{"fixed_share", SHARE, V(share.fixed_ppm), 0, SCHED_PPM},
+	{"rate_commands", NUMBER, V(rate_commands), 0, 1000000000},
+	{"burst_commands", NUMBER, V(burst_commands), 0, 1000000000},
+	{"rate_bytes", SIZE, V(rate_bytes), 0, SIZE_LIMIT},
+	{"burst_bytes", SIZE, V(burst_bytes), 0, SIZE_LIMIT},
+	{"queue_depth", NUMBER, V(queue_depth), 0, 1048576},
 };
 #undef V
 
@@ -217,7 +227,8 @@ static struct config_vgpu *add_vgpu(struct config *c, const char *name, const ch
 	*v = (struct config_vgpu){.arena_limit = 8ull << 30,
 				  .max_sessions = 64,
 				  .mode = 0666,
-				  .kernel_limit_ms = CONFIG_KERNEL_LIMIT_MS};
+				  .kernel_limit_ms = CONFIG_KERNEL_LIMIT_MS,
+				  .share = CONFIG_SHARE};
 	strcpy(v->name, name);
 	return v;
 }
@@ -501,4 +512,10 @@ int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR])
 			return -1;
 	}
 	return 0;
+}
+
+int config_vgpu_key(struct config *c, struct config_vgpu *v, const char *key, const char *value,
+		    char error[CONFIG_ERROR])
+{
+	return apply(c, vgpu_keys, COUNT(vgpu_keys), v, "vgpu", key, value, "", error);
 }

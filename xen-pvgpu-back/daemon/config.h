@@ -39,6 +39,12 @@ struct config_group {
 	unsigned int min_ppm, max_ppm; /* as sched.h's */
 };
 
+/* Of a vGPU of which nobody has said anything. */
+#define CONFIG_SHARE                                                                               \
+	{                                                                                          \
+		.class = SCHED_MEDIUM, .weight = 100                                               \
+	}
+
 struct config_vgpu {
 	char name[40];
 	char socket[CONFIG_PATH]; /* empty until config_finish */
@@ -49,9 +55,13 @@ struct config_vgpu {
 	unsigned int kernel_limit_ms; /* of work on the GPU; 0: none */
 	unsigned int pardon;          /* a number: raised, it ends a quarantine */
 	unsigned int mode;
-	char owner[64];          /* user[:group], empty: pvgpud's own */
-	char pool[CONFIG_POOL];  /* empty: as the placement decides */
-	char group[CONFIG_POOL]; /* empty: none; behind pool, in which it is named */
+	char owner[64]; /* user[:group], empty: pvgpud's own */
+	struct sched_share share;
+	unsigned int rate_commands, burst_commands; /* a second, at once; 0: no limit */
+	uint64_t rate_bytes, burst_bytes;
+	unsigned int queue_depth; /* 0: as many as there is room for */
+	char pool[CONFIG_POOL];   /* empty: as the placement decides */
+	char group[CONFIG_POOL];  /* empty: none; behind pool, in which it is named */
 };
 
 struct config {
@@ -98,7 +108,13 @@ int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG
 int config_set(struct config *c, const char *setting, char error[CONFIG_ERROR]);
 /* NAME[:key=value,...] with the keys of a [vgpu NAME] section. */
 int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR]);
+<<<<<<< mine
+/* One key of a vGPU's section. */
+int config_vgpu_key(struct config *c, struct config_vgpu *v, const char *key, const char *value,
+		    char error[CONFIG_ERROR]);
+=======
 const char *config_policy_name(enum sched_policy policy);
+>>>>>>> theirs
 /* Of a pool or group: 0, or -1. */
 int config_check_name(const char *name);
 /* "POOL", "POOL/GROUP", "/GROUP" or "" of a vGPU. */

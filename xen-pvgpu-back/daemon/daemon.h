@@ -31,6 +31,10 @@
 #endif
 
 struct daemon;
+struct gate;
+struct seat;
+struct share;
+struct share_part;
 struct xenbus;
 struct xen_vgpu;
 
@@ -47,7 +51,11 @@ struct vgpu {
 	struct pool *pool;        /* never NULL */
 	struct pool_group *group; /* NULL: in none */
 	struct config_vgpu cfg;
-	int fd; /* listening; -1: of a predecessor's configuration, or closed */
+	struct seat *seat;       /* in the pool's schedule */
+	struct share_part *part; /* share.c: its group in the pool; NULL: none */
+	uint64_t ticked;         /* share.c: what was last seen of its statistics */
+	bool fresh;              /* nothing was known of what it had used */
+	int fd;                  /* listening; -1: of a predecessor's configuration, or closed */
 	ev_io io;
 	ev_timer tell; /* sessions hear of changed memory a moment later, once */
 	struct ledger ledger;
@@ -78,6 +86,7 @@ struct worker {
 	ev_timer deadline; /* of its start, its STATE or its exit: what for is in `why` */
 	const char *why;
 	struct vgpu *vgpu;       /* NULL while spare */
+	struct gate *gate;       /* NULL: has none yet */
 	struct opening *opening; /* the guest that waits for it to be sealed */
 	uint32_t number;         /* the guest's of the session; 0: on the local link */
 	struct xen_session *xs;  /* on the Xen link; NULL: its vGPU is not connected */
@@ -144,6 +153,7 @@ struct daemon {
 	unsigned int session_n, worker_n;
 	unsigned int next_id;
 	uint64_t started_ms;
+	struct share *share;
 	SLIST_HEAD(, fault_record) fault_records;
 	ev_timer watchdog;
 	bool stopping;

@@ -230,11 +230,14 @@ void gate_set_open(struct gate *g, bool open, uint64_t now)
 
 	if (open == g->open || (open && g->kept))
 		return;
+	if (!open)
+		STORE(&g->word->open, 0);
+	/* After a closing, before an opening: what it issues meanwhile is no cheating. */
 	gate_report(g, &r);
-	entitle_gate(&g->entitle, open, &r, now);
+	entitle_gate(&g->entitle, open, &r, schedule_now());
 	g->open = open;
-	STORE(&g->word->open, open);
 	if (open) {
+		STORE(&g->word->open, 1);
 		g->opened_at = now;
 		g->closing = false;
 		if (LOAD(&g->far->sleeps))

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 #include "xen-pvgpu-back/link/xen_ops.h"
 
@@ -77,6 +78,11 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 		return NULL;
 	}
 	vgpu_init(v, d, cfg, pool);
+	if (share_vgpu(v) < 0) {
+		group_put(d, v->group);
+		free(v);
+		return NULL;
+	}
 	d->vgpus[d->vgpu_n++] = v;
 	faults_known(v);
 	pool_changed(pool);
@@ -89,6 +95,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 	unsigned int i = 0;
 
 	vgpu_close(v);
+	share_vgpu_gone(v);
 	faults_gone(v);
 	group_put(d, v->group);
 	while (d->vgpus[i] != v)
@@ -352,7 +359,7 @@ static int add_vgpus(struct daemon *d)
 
 static int start(struct daemon *d)
 {
-	if (pool_start(d) < 0)
+	if (pool_start(d) < 0 || share_start(d) < 0)
 		return -1;
 	faults_load(d);
 	if (add_vgpus(d) < 0 || xenbus_start(d) < 0)
@@ -384,6 +391,7 @@ static void finish(struct daemon *d)
 	/* First: Xen guests whose sessions go on are told nothing, not even a refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
+	share_stop(d, d->worker_n);
 	faults_save(d);
 	faults_free(d);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {

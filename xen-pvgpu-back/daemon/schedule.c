@@ -130,9 +130,9 @@ static void tell_wants(struct schedule *s, struct seat *t, bool wants, uint64_t 
 		/* While nobody looked it may have begun again. */
 		if (!s->exact)
 			return;
-		/* Nobody else wants it: it keeps the grant, and may begin again without a word,
-		 * but where time without work is to be told from time with. */
-		if (s->wanting == 1 && s->contended)
+		/* Nobody else wants it: it keeps the grant, and may begin again without a word.
+		 * But not where its share is limited: its slices would go on ending. */
+		if (s->wanting == 1 && !s->limited_share)
 			return;
 	}
 	t->wants = wants;
@@ -288,25 +288,31 @@ static void tell_cost(struct schedule *s, uint64_t now)
 	sched_set(s->lib, &s->params, now);
 }
 
-static void decide(struct schedule *s, uint64_t now)
+static struct seat *ask(struct schedule *s, uint64_t now)
 {
 	struct sched_decision d;
-	struct seat *next;
-	bool exact;
 
 	sched_decide(s->lib, now, &d);
-	next = d.holder ? sched_owner(d.holder) : NULL;
-	exact = d.contended || d.again != SCHED_NEVER;
-	if (exact)
+	if (d.contended)
 		become_exact(s, now);
-	s->exact = exact;
-	s->contended = d.contended;
+	s->exact = d.contended;
+	s->limited_share = d.contended && s->wanting < 2;
 	s->slice_ns = d.slice_ns;
 	s->again = d.again;
+	return d.holder ? sched_owner(d.holder) : NULL;
+}
+
+static void decide(struct schedule *s, uint64_t now)
+{
+	struct seat *next = ask(s, now);
+
 	if (s->holder && next != s->holder)
 		take_grant(s, now);
-	if (!s->holder && (next || s->leaving) && may_give(s, now))
+	if (!s->holder && (next || s->leaving) && may_give(s, now)) {
 		give_grant(s, next, now);
+		/* Only now its slice has a beginning and an end. */
+		ask(s, now);
+	}
 	tell_holder(s);
 }
 

@@ -73,6 +73,8 @@ void seat_set(struct seat *t, const struct seat_policy *p);
  * comes along. 0 or -ENOMEM: nothing happened.
  */
 int seat_move(struct seat *t, struct schedule *to, struct sched_group *group);
+/* What was counted elsewhere. */
+void seat_restore(struct seat *t, const struct seat_stats *before);
 struct schedule *seat_schedule(const struct seat *t);
 /* GPU time that the far end says it has used beyond what was charged. */
 void seat_charge(struct seat *t, uint64_t ns);
@@ -85,6 +87,7 @@ void seat_stats(struct seat *t, struct seat_stats *out);
  */
 struct gate *gate_new(struct seat *t, bool adopted, int fds[PVGPU_GATE_FDS]);
 void gate_free(struct gate *g);
+void gate_ring(struct gate *g);
 /* A copy of what it reports now. */
 void gate_report(const struct gate *g, struct pvgpu_gate_report *out);
 /* On: it stays closed whatever its vGPU is granted. */

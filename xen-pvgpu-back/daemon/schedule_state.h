@@ -78,8 +78,8 @@ struct schedule {
 	struct seat *leaving;        /* was it; the next waits for it to drain */
 	uint64_t give_at;            /* when that is about done */
 	uint64_t drained_at;         /* 0: not yet */
-	bool exact;     /* the holder keeps its flags exact: others want, or its share is limited */
-	bool contended; /* as decided */
+	bool exact; /* the holder keeps its flags exact: others want, or its share is limited */
+	bool limited_share; /* exact though nobody else wants the GPU */
 	uint64_t slice_ns;
 	uint64_t charged_at; /* up to then everything is charged */
 	uint64_t again;      /* as decided */
@@ -96,7 +96,6 @@ uint64_t schedule_now(void);
 /* Copy the report, count what has grown. */
 void gate_take(struct gate *g, uint64_t now);
 void gate_set_open(struct gate *g, bool open, uint64_t now);
-void gate_ring(struct gate *g);
 /* Set the words that hold while it has the grant; rings when the worker has to look. */
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
 /* Has it work that it may do if it gets the grant? */

@@ -165,3 +165,16 @@ void seat_stats(struct seat *t, struct seat_stats *out)
 	TAILQ_FOREACH(g, &t->gates, link)
 	out->inflight_ns += g->last.inflight_ns < 1000000000000u ? g->last.inflight_ns : 0;
 }
+
+void seat_restore(struct seat *t, const struct seat_stats *before)
+{
+	struct seat_stats *n = t->count;
+
+	n->gpu_ns += before->gpu_ns;
+	n->wait_ns += before->wait_ns;
+	n->throttled_ns += before->throttled_ns;
+	n->copy_bytes += before->copy_bytes;
+	n->launches += before->launches;
+	n->commands += before->commands;
+	n->slices += before->slices;
+}

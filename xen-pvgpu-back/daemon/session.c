@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/daemon/share.h"
+
 #define GIB (1ull << 30)
 
 /* The device window: room for twice the quota, so that a sub-allocator finds gaps for all sizes. */
@@ -60,6 +62,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 	w->number = o->number;
 	sup_assigned(w, v);
 	o->ops->assigned(o);
+	share_worker(w, false);
 	sup_meminfo(w);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenctl.h"
 
 #define AT_ONCE     16u   /* messages of one worker before others have their turn */
@@ -171,6 +172,7 @@ static void end_session(struct worker *w)
 	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL ||
 		      w->end == PVGPU_END_FAILED;
 
+	share_worker_gone(w);
 	v->sessions--;
 	w->d->session_n--;
 	v->failed += failed;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
 #define PART_MAX 64
@@ -24,6 +25,18 @@ static void put(json_t *o, const char *key, const char *fmt, ...)
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
 	json_object_set_new_nocheck(o, key, json_string(buf));
+}
+
+/* Parts per million, without zeros at the end. */
+static void put_percent(json_t *o, const char *key, uint32_t ppm)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%u.%04u", ppm / 10000, ppm % 10000);
+
+	while (text[n - 1] == '0')
+		n--;
+	n -= text[n - 1] == '.';
+	put(o, key, "%.*s%%", n, text);
 }
 
 /* A new object inside another. */
@@ -59,6 +72,33 @@ static void put_session(json_t *o, const struct worker *w)
 	put(o, "state", "%s", state_name(w));
 }
 
+/* As policy and statistics have it in xenstore; times in microseconds. */
+static void put_share(json_t *o, const struct vgpu *v)
+{
+	static const char *const classes[] = {"high", "medium", "low"};
+	const struct config_vgpu *c = &v->cfg;
+	struct seat_stats n;
+
+	share_stats(v, &n);
+	put(o, "priority", "%s", classes[c->share.class]);
+	put(o, "weight", "%" PRIu32, c->share.weight);
+	put_percent(o, "min-share", c->share.min_ppm);
+	put_percent(o, "max-share", c->share.max_ppm ? c->share.max_ppm : SCHED_PPM);
+	put_percent(o, "fixed-share", c->share.fixed_ppm);
+	put(o, "rate-commands", "%u", c->rate_commands);
+	put(o, "burst-commands", "%u", c->burst_commands);
+	put(o, "rate-bytes", "%" PRIu64, c->rate_bytes);
+	put(o, "burst-bytes", "%" PRIu64, c->burst_bytes);
+	put(o, "queue-depth", "%u", c->queue_depth);
+	put(o, "gpu-time", "%" PRIu64, n.gpu_ns / 1000);
+	put(o, "wait-time", "%" PRIu64, n.wait_ns / 1000);
+	put(o, "throttled-time", "%" PRIu64, n.throttled_ns / 1000);
+	put(o, "copy-bytes", "%" PRIu64, n.copy_bytes);
+	put(o, "launches", "%" PRIu64, n.launches);
+	put(o, "slices", "%" PRIu64, n.slices);
+	put(o, "inflight", "%" PRIu64, n.inflight_ns / 1000);
+}
+
 static void put_vgpu(json_t *o, const struct vgpu *v)
 {
 	const struct worker *w;
@@ -78,6 +118,7 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "sessions-failed", "%" PRIu64, v->failed);
 	put(o, "last-reason", "%s", v->last_reason);
 	put(o, "drain", "%d", v->drain);
+	put_share(o, v);
 	put(o, "kernel-limit", "%u", v->cfg.kernel_limit_ms);
 	put(o, "faults", "%" PRIu64, v->quarantine.faults);
 	put(o, "quarantined", "%" PRIu64, faults_left_s(v));
@@ -163,7 +204,29 @@ json_t *tree_find(json_t *tree, const char *path)
 	return tree;
 }
 
-int tree_write(struct daemon *d, const char *path, const char *value)
+/* Policy of a vGPU of the local link: a guest's is in xenstore. */
+static int write_policy(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+{
+	static const char *const keys[] = {"priority",       "weight",      "min-share",
+					   "max-share",      "fixed-share", "rate-commands",
+					   "burst-commands", "rate-bytes",  "burst-bytes",
+					   "queue-depth",    "max-sessions"};
+	struct config_vgpu cfg = v->cfg;
+	unsigned int i = 0;
+
+	while (i < sizeof(keys) / sizeof(keys[0]) && strcmp(keys[i], key) != 0)
+		i++;
+	if (i == sizeof(keys) / sizeof(keys[0]) || v->xen)
+		return EACCES;
+	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
+		return EINVAL;
+	v->cfg = cfg;
+	share_policy(v);
+	log_info("vgpu %s: %s is %s now", v->cfg.name, key, value);
+	return 0;
+}
+
+int tree_write(struct daemon *d, const char *path, const char *value, char why[TREE_WHY])
 {
 	char top[PART_MAX], name[PART_MAX], key[PART_MAX];
 	const char *rest = next_part(path, top);
@@ -179,11 +242,13 @@ int tree_write(struct daemon *d, const char *path, const char *value)
 		return 0;
 	}
 	rest = rest ? next_part(rest, key) : NULL;
-	if (!rest || *rest || strcmp(top, "vgpu") != 0 || strcmp(key, "drain") != 0)
+	if (!rest || *rest || strcmp(top, "vgpu") != 0)
 		return EACCES;
 	v = daemon_vgpu(d, name);
 	if (!v)
 		return ENOENT;
+	if (strcmp(key, "drain") != 0)
+		return write_policy(v, key, value, why);
 	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
 		return EINVAL;
 	vgpu_drain(v, value[0] == '1');

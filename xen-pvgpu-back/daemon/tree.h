@@ -13,13 +13,18 @@
 
 #include <jansson.h>
 
+#include "xen-pvgpu-back/daemon/config.h"
+
+#define TREE_WHY CONFIG_ERROR /* bytes of a reason */
+
 struct daemon;
 
 /* Objects within objects, strings at the leaves. A new reference, NULL when out of memory. */
 json_t *tree_make(struct daemon *d);
 /* What lies at a path; a borrowed reference, NULL when nothing does. "/" is the whole. */
 json_t *tree_find(json_t *tree, const char *path);
-/* 0, or an errno value: ENOENT, EACCES (not to be written), EINVAL (not that value). */
-int tree_write(struct daemon *d, const char *path, const char *value);
+/* 0, or an errno value: ENOENT, EACCES (not to be written), EINVAL (not that value; perhaps
+ * with a reason). */
+int tree_write(struct daemon *d, const char *path, const char *value, char why[TREE_WHY]);
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
 #define TELL_AFTER_S 0.002
@@ -135,6 +136,7 @@ void vgpu_move(struct vgpu *v, struct pool *pool)
 		 pool->cfg.name);
 	pool_changed(v->pool);
 	v->pool = pool;
+	share_moved(v);
 	lease_quota_known(v);
 	pool_changed(pool);
 }

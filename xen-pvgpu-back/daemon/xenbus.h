@@ -43,7 +43,6 @@ struct xen_vgpu {
 
 	/* xenbus*.c only */
 	struct pvgpu_uuid uuid;
-	uint32_t weight;
 	uint64_t stats_ms; /* when statistics were last written */
 	uint64_t failed;   /* sessions of which last-reason has told */
 	char stats[PVGPU_KEY_TEXT], reason[PVGPU_TEXT_MAX + 1]; /* as last written */

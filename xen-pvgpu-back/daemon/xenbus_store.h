@@ -12,6 +12,8 @@
 
 #define XENBUS_WRITES 4
 
+struct config_vgpu;
+struct vgpu;
 struct xs_handle;
 
 struct xenbus {
@@ -65,6 +67,11 @@ void xenbus_close(struct xen_vgpu *x);
 void xenbus_free(struct xen_vgpu *x);
 /* Its domain, as far as can be seen. */
 bool xenbus_domain_gone(struct xen_vgpu *x);
+
+/* xenbus_share.c: what the policy says of the GPU's time; what was used, read and to be written. */
+void xenbus_policy(const struct pvgpu_backend_policy *p, struct config_vgpu *cfg);
+void xenbus_restore(struct vgpu *v, const struct pvgpu_backend_statistics *s);
+void xenbus_statistics(const struct vgpu *v, struct pvgpu_backend_statistics *s);
 
 /* xenbus_host.c */
 void xenbus_host_find(struct xenbus *b); /* features */

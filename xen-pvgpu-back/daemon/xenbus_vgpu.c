@@ -13,6 +13,7 @@
 
 #include "pvgpu_wire.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus_rules.h"
 #include "xen-pvgpu-back/daemon/xenbus_store.h"
 #include "xen-pvgpu-back/daemon/xenbus_vgpu.h"
@@ -71,6 +72,126 @@ void xenbus_vgpu_tell(struct xen_vgpu *x, const char *why)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
 }
 
+<<<<<<< mine
+/* What the toolstack says of a vGPU. */
+struct keys {
+	struct pvgpu_ids frontend;
+	uint32_t domid;
+	bool online;
+	struct pvgpu_uuid uuid;
+	uint64_t memory;
+	struct pvgpu_backend_policy policy;
+};
+
+static void read_keys(struct xen_vgpu *x, struct keys *k, char fault[PVGPU_KEY_ERROR])
+{
+	fault[0] = '\0';
+	*k = (struct keys){.online = x->online};
+	TAKE(x, x->path, "frontend", pvgpu_backend_frontend_parse, &k->frontend, fault);
+	TAKE(x, x->path, "frontend-id", pvgpu_backend_frontend_id_parse, &k->domid, fault);
+	TAKE(x, x->path, "online", pvgpu_backend_online_parse, &k->online, fault);
+	TAKE(x, x->path, "uuid", pvgpu_backend_uuid_parse, &k->uuid, fault);
+	TAKE(x, x->path, "memory", pvgpu_backend_memory_parse, &k->memory, fault);
+	TAKE(x, x->path, "policy", pvgpu_backend_policy_parse, &k->policy, fault);
+	if (!fault[0] &&
+	    (k->frontend.fe != x->domid || k->frontend.id != x->devid || k->domid != x->domid))
+		snprintf(fault, PVGPU_KEY_ERROR,
+			 "frontend or frontend-id names another vGPU than %s; attach it anew",
+			 x->front);
+}
+
+static void configure(struct config_vgpu *cfg, const struct keys *k)
+{
+	cfg->memory = k->memory;
+	cfg->arena_limit = k->policy.arena_limit;
+	cfg->window = k->policy.device_window;
+	cfg->max_sessions = k->policy.max_sessions;
+	xenbus_policy(&k->policy, cfg);
+}
+
+static void read_statistics(struct xen_vgpu *x)
+{
+	struct pvgpu_backend_statistics n;
+	char fault[PVGPU_KEY_ERROR] = "";
+
+	TAKE(x, x->path, "statistics", pvgpu_backend_statistics_parse, &n, fault);
+	if (!fault[0])
+		xenbus_restore(x->v, &n);
+}
+
+static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
+{
+	struct config_vgpu cfg = {.mode = 0};
+	char reason[POOL_REASON];
+	struct pool *pool;
+
+	configure(&cfg, k);
+	xenbus_name(x->domid, x->devid, &k->uuid, cfg.name);
+	pool = pool_place(x->d, &cfg, NULL, reason);
+	if (!pool) {
+		snprintf(x->refusal, sizeof(x->refusal), "%s", reason);
+		return;
+	}
+	x->v = daemon_add_vgpu(x->d, &cfg, pool);
+	if (!x->v) {
+		snprintf(x->refusal, sizeof(x->refusal), "the backend is out of memory");
+		return;
+	}
+	x->uuid = k->uuid;
+	x->drain = x->v->drain = k->policy.drain;
+	read_statistics(x);
+	x->v->xen = x;
+	x->counted = true;
+	log_info("vgpu %s: of domain %" PRIu32 ", memory %" PRIu64 " MiB%s", cfg.name, x->domid,
+		 cfg.memory >> 20, cfg.memory ? "" : " (all of the GPU's)");
+}
+
+static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
+{
+	struct vgpu *v = x->v;
+	bool memory = v->cfg.memory != k->memory;
+
+	configure(&v->cfg, k);
+	share_policy(v);
+	faults_pardon(v, k->policy.pardon);
+	if (memory) {
+		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, k->memory >> 20);
+		lease_quota_known(v);
+		xenbus_host_changed(x->d);
+	}
+	if (x->drain != k->policy.drain) {
+		x->drain = k->policy.drain;
+		vgpu_drain(v, x->drain);
+	}
+}
+
+static void take_keys(struct xen_vgpu *x)
+{
+	char fault[PVGPU_KEY_ERROR];
+	struct keys k;
+
+	read_keys(x, &k, fault);
+	x->online = k.online;
+	if (fault[0] && strcmp(fault, x->refusal) != 0)
+		log_warning("vgpu %s: %s", name_of(x), fault);
+	memcpy(x->refusal, fault, sizeof(fault));
+	if (fault[0]) {
+		tell(x, fault);
+		return;
+	}
+	if (!x->v) {
+		make_vgpu(x, &k);
+		xenbus_host_changed(x->d);
+	} else if (memcmp(&x->uuid, &k.uuid, sizeof(k.uuid)) != 0) {
+		log_info("vgpu %s: another uuid: another vGPU", x->v->cfg.name);
+		x->gone = x->bus->rescan = true;
+	} else {
+		change_vgpu(x, &k);
+	}
+}
+
+=======
+>>>>>>> theirs
 /* 0, or -1 when there is nothing to decide: xenstore did not say. */
 static int take_own_state(struct xen_vgpu *x)
 {
@@ -376,7 +497,7 @@ void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
 
 unsigned int xenbus_count(struct xen_vgpu *x)
 {
-	struct pvgpu_backend_statistics s = {0};
+	struct pvgpu_backend_statistics s;
 	uint64_t age = now_ms() - x->stats_ms;
 	struct xenbus_write w[2];
 	struct pvgpu_text reason;
@@ -391,10 +512,7 @@ unsigned int xenbus_count(struct xen_vgpu *x)
 	if (x->stats_ms && age < COUNT_MS)
 		return (unsigned int)(COUNT_MS - age);
 	x->counted = false;
-	s.memory_used = x->v->ledger.used;
-	s.sessions = x->v->sessions;
-	s.sessions_total = x->v->total;
-	s.sessions_failed = x->v->failed;
+	xenbus_statistics(x->v, &s);
 	pvgpu_backend_statistics_format(&s, text, sizeof(text), NULL);
 	failed = x->v->failed != x->failed && new_reason(x, x->v->last_reason, &reason);
 	x->failed = x->v->failed;
