@@ -13,6 +13,9 @@ GPU = "/dev/shm/gpu"
 GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
 # The emulator has one CPU: who polls keeps from it what it waits for.
 WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0"}
+# Scenarios kill workers, and keep the GPU busy without end, on purpose.
+QUIET = {"quarantine_faults": "0"}
+NO_LIMIT = "--kernel-limit 0"
 CONNECTED, CLOSING, CLOSED = "4", "5", "6"
 
 
@@ -25,7 +28,7 @@ class Pvgpud:
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
-        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **settings}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **settings}
         self.process = None
         self.pid = None
         self.earlier = ""      # logs of those before a restart
@@ -145,7 +148,7 @@ class Vgpu:
         return f"/local/domain/{self.pvgpud.domid}/backend/pvgpu/{self.guest.domid}/{self.number}"
 
     def attach_command(self):
-        policy = f" {self.policy}" if self.policy else ""
+        policy = f" {NO_LIMIT} {self.policy}".rstrip()
         return (f"{CTL} attach {self.guest.domid} --backend {self.pvgpud.domid} --id {self.number} --uuid {self.uuid} "
                 f"--memory {self.memory}{policy} --no-wait")
 

@@ -115,6 +115,8 @@ static const struct opt {
 	{"arena-limit", "SIZE", FOR_WISH, NULL, set_wish,
 	 "pinned memory of a process (default 8G)"},
 	{"device-window", "SIZE", FOR_WISH, NULL, set_wish, "addresses for device memory"},
+	{"kernel-limit", "MS", FOR_WISH, NULL, set_wish,
+	 "when a kernel is an endless one (default 10000; 0: never)"},
 	{"model", "TEXT", FOR_WISH, NULL, set_wish, "the name that the guest sees"},
 	{"uuid", "UUID", FOR_UUID, NULL, set_wish, "the vGPU's identity (attach: default random)"},
 	{"all", NULL, FOR_ALL, &ctl.all, NULL, "all vGPUs of the VM"},
