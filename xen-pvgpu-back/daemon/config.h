@@ -108,13 +108,10 @@ int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG
 int config_set(struct config *c, const char *setting, char error[CONFIG_ERROR]);
 /* NAME[:key=value,...] with the keys of a [vgpu NAME] section. */
 int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR]);
-<<<<<<< mine
 /* One key of a vGPU's section. */
 int config_vgpu_key(struct config *c, struct config_vgpu *v, const char *key, const char *value,
 		    char error[CONFIG_ERROR]);
-=======
 const char *config_policy_name(enum sched_policy policy);
->>>>>>> theirs
 /* Of a pool or group: 0, or -1. */
 int config_check_name(const char *name);
 /* "POOL", "POOL/GROUP", "/GROUP" or "" of a vGPU. */
