@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/share.h"
 
 /* The configuration's pools and groups, in arrays of their own. */
 static int copy(const struct daemon *d, struct config *c)
@@ -51,6 +52,7 @@ int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 			continue;
 		p->cfg = c.pools[i];
 		log_info("pool %s: other settings", p->cfg.name);
+		share_pool_changed(p);
 		pool_changed(p);
 	}
 	config_free(&c);
@@ -72,6 +74,7 @@ static void set_group(struct daemon *d, struct pool_group *g, const struct confi
 	g->cfg = *to;
 	log_info("group %s: weight %u, %u to %u ppm", to->name, to->weight, to->min_ppm,
 		 to->max_ppm ? to->max_ppm : SCHED_PPM);
+	share_group_changed(d, g);
 }
 
 int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])

@@ -100,6 +100,7 @@ static void change_group(struct vgpu *v, const char *name)
 	v->group = group_get(v->d, name);
 	memset(v->cfg.group, 0, sizeof(v->cfg.group));
 	strcpy(v->cfg.group, name);
+	share_moved(v);
 	group_put(v->d, old);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus_rules.h"
 #include "xen-pvgpu-back/daemon/xenbus_store.h"
 #include "xen-pvgpu-back/daemon/xenbus_vgpu.h"
@@ -48,6 +49,18 @@ static void configure(struct config_vgpu *cfg, const struct keys *k)
 	cfg->arena_limit = k->policy.arena_limit;
 	cfg->window = k->policy.device_window;
 	cfg->max_sessions = k->policy.max_sessions;
+	xenbus_policy(&k->policy, cfg);
+}
+
+/* What a former pvgpud has counted, unless pvgpud's own memory of it is there. */
+static void read_statistics(struct xen_vgpu *x)
+{
+	struct pvgpu_backend_statistics n;
+	char fault[PVGPU_KEY_ERROR] = "";
+
+	TAKE(x, x->path, "statistics", pvgpu_backend_statistics_parse, &n, fault);
+	if (!fault[0])
+		xenbus_restore(x->v, &n);
 }
 
 /* Memory and pool; false: what is wrong is said. */
@@ -109,7 +122,7 @@ static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 	}
 	x->uuid = k->uuid;
 	x->drain = x->v->drain = k->policy.drain;
-	x->weight = k->policy.weight;
+	read_statistics(x);
 	x->v->xen = x;
 	x->counted = true;
 	log_info("vgpu %s: of domain %" PRIu32 ", memory %" PRIu64 " MiB%s", cfg.name, x->domid,
@@ -123,7 +136,8 @@ static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 	char reason[POOL_REASON];
 
 	configure(&v->cfg, k);
-	x->weight = k->policy.weight;
+	share_policy(v);
+	faults_pardon(v, (uint32_t)k->policy.pardon);
 	if (configure_place(x, &place, k) && vgpu_change(v, &place, reason) < 0) {
 		/* It goes on with what it has. */
 		x->lacks = place.memory;
