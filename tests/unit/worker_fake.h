@@ -36,7 +36,8 @@ struct fake_far {
 	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;
 	unsigned long long next;
-	_Atomic CUresult stuck; /* a device fault: every call answers it */
+	_Atomic float elapsed_ms; /* between any two events */
+	_Atomic CUresult stuck;   /* a device fault: every call answers it */
 };
 
 struct worker {

@@ -476,7 +476,8 @@ static CUresult f_event_sync(CUevent ev)
 
 static CUresult f_elapsed(float *ms, CUevent a, CUevent b)
 {
-	*ms = 1.5f;
+	ENTER("elapsed");
+	*ms = F->elapsed_ms;
 	return CUDA_SUCCESS;
 }
 
@@ -550,6 +551,7 @@ void fake_far_init(void)
 	memset(F, 0, sizeof(*F));
 	pthread_mutex_init(&F->lock, NULL);
 	pthread_cond_init(&F->moved, NULL);
+	F->elapsed_ms = 1.5f;
 	F->far = (struct far){
 		.driver_version = 13000,
 		.cuDeviceGetAttribute = f_attr,

@@ -35,19 +35,18 @@ int pool_get(struct gpu *g, struct ctx *c, CUevent *ev)
 	return (int)g->far->cuEventCreate(ev, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC);
 }
 
-/* complete.lock held: false when there is no room; then it is the caller's to destroy. */
-static bool pool_keep(struct ctx *c, CUevent ev)
+bool event_pool_keep(struct event_pool *p, CUevent ev)
 {
-	if (c->pool.count == c->pool.cap) {
-		const uint32_t cap = c->pool.cap ? 2 * c->pool.cap : 16;
-		CUevent *more = realloc(c->pool.ev, cap * sizeof(*more));
+	if (p->count == p->cap) {
+		const uint32_t cap = p->cap ? 2 * p->cap : 16;
+		CUevent *more = realloc(p->ev, cap * sizeof(*more));
 
 		if (!more)
 			return false;
-		c->pool.ev = more;
-		c->pool.cap = cap;
+		p->ev = more;
+		p->cap = cap;
 	}
-	c->pool.ev[c->pool.count++] = ev;
+	p->ev[p->count++] = ev;
 	return true;
 }
 
@@ -56,18 +55,24 @@ void pool_put(struct gpu *g, struct ctx *c, CUevent ev)
 	bool kept;
 
 	pthread_mutex_lock(&g->complete.lock);
-	kept = pool_keep(c, ev);
+	kept = event_pool_keep(&c->pool, ev);
 	pthread_mutex_unlock(&g->complete.lock);
 	if (!kept)
 		g->far->cuEventDestroy_v2(ev);
 }
 
+static void destroy_all(struct gpu *g, struct event_pool *p)
+{
+	for (uint32_t i = 0; i < p->count; i++)
+		g->far->cuEventDestroy_v2(p->ev[i]);
+	p->count = 0;
+}
+
 void pool_empty(struct gpu *g, struct ctx *c)
 {
 	/* Nobody else uses the context any more. */
-	for (uint32_t i = 0; i < c->pool.count; i++)
-		g->far->cuEventDestroy_v2(c->pool.ev[i]);
-	c->pool.count = 0;
+	destroy_all(g, &c->pool);
+	destroy_all(g, &c->timers);
 }
 
 struct wait *wait_new(struct gpu *g, struct ctx *c)
@@ -110,7 +115,7 @@ void wait_drop(struct gpu *g, struct wait *w)
 		obj_unref(w->s);
 	pthread_mutex_lock(&k->lock);
 	if (w->ev && !w->fev)
-		destroy = !pool_keep(c, w->ev);
+		destroy = !event_pool_keep(&c->pool, w->ev);
 	pthread_mutex_unlock(&k->lock);
 	if (destroy)
 		g->far->cuEventDestroy_v2(w->ev);

@@ -362,6 +362,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 		stream_forget(g, link_of(l, struct stream, in_ctx));
 	if (c->legacy)
 		gate_leave(c->legacy);
+	estimates_leave(g, c);
 	j->areas = mem_detach(g, c);
 	globals_remove(g, c);
 	j->next = successor(g);

@@ -56,9 +56,9 @@ static void pin(struct gpu *g, struct wait *w, const struct range *r, unsigned i
 /* The mark goes out when the copy that was just issued has ended. */
 static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hdr *hdr,
 		      struct wait *w, const struct range *dst, const struct range *src,
-		      uint64_t bytes)
+		      struct work *k)
 {
-	gate_issued(s, GATE_COPY, bytes / 16, bytes);
+	work_issued(k, s);
 	if (!w)
 		return 0;
 	pin(g, w, dst, 0);
@@ -73,6 +73,13 @@ static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hd
 static bool bounces(struct gpu *g, const struct range *dst, const struct range *src)
 {
 	return (dst->at == AT_ARENA || src->at == AT_ARENA) && bounce_needed(g);
+}
+
+static enum work_kind kind_of(const struct range *dst, const struct range *src)
+{
+	if (dst->at == AT_DEVICE)
+		return src->at == AT_DEVICE ? WORK_DEVICE : WORK_TO_DEVICE;
+	return src->at == AT_DEVICE ? WORK_TO_HOST : WORK_HOST;
 }
 
 static int issue(struct gpu *g, const struct range *dst, const struct range *src, struct stream *st)
@@ -106,6 +113,7 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 	struct range dst, src;
 	struct wait *wait = NULL;
 	struct stream *s;
+	struct work k;
 	int r;
 
 	s = stream_of(in->ctx, in->stream, &r);
@@ -118,13 +126,15 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 		if (!wait)
 			return refuse(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
 	}
+	work_bytes(&k, s, kind_of(&dst, &src), in->size, !bounces(g, &dst, &src));
 	r = issue(g, &dst, &src, s);
 	if (r) {
+		work_failed(&k, s);
 		if (wait)
 			wait_drop(g, wait);
 		return refuse(w, in->hdr, ctx_result(s->o.ctx, r));
 	}
-	return mark_later(g, s, in->hdr, wait, &dst, &src, in->size);
+	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
 }
 
 static void plane(CUDA_MEMCPY3D *p, bool to, const struct range *r, uint64_t pitch, uint64_t rows)
@@ -166,6 +176,7 @@ int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 	CUDA_MEMCPY3D p = {0};
 	int64_t to, from;
 	struct stream *s;
+	struct work k;
 	int r;
 
 	s = stream_of(in->ctx, in->stream, &r);
@@ -188,6 +199,8 @@ int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 		if (!wait)
 			return refuse(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
 	}
+	work_bytes(&k, s, kind_of(&dst, &src), in->width * in->height * in->depth,
+		   !bounces(g, &dst, &src));
 	if (bounces(g, &dst, &src)) {
 		const struct bounce_copy c = {
 			.dst = {.at = dst.at,
@@ -208,11 +221,12 @@ int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 		r = (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
 	}
 	if (r) {
+		work_failed(&k, s);
 		if (wait)
 			wait_drop(g, wait);
 		return refuse(w, in->hdr, ctx_result(s->o.ctx, r));
 	}
-	return mark_later(g, s, in->hdr, wait, &dst, &src, in->width * in->height * in->depth);
+	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
 }
 
 static void bytes_done(struct gpu *g, struct wait *w, int result)
@@ -225,6 +239,7 @@ static void bytes_done(struct gpu *g, struct wait *w, int result)
 static int inline_slow(struct gpu *g, struct stream *s, const struct pvgpu_in_copy_inline *in)
 {
 	struct wait *wait;
+	struct work k;
 	void *bytes;
 	int r;
 
@@ -235,13 +250,15 @@ static int inline_slow(struct gpu *g, struct stream *s, const struct pvgpu_in_co
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	memcpy(bytes, in->data, in->data_len);
+	work_bytes(&k, s, WORK_TO_DEVICE, in->data_len, true);
 	r = (int)g->far->cuMemcpyHtoDAsync_v2(in->dst, bytes, in->data_len, s->far);
 	if (r) {
+		work_failed(&k, s);
 		free(bytes);
 		wait_drop(g, wait);
 		return ctx_result(s->o.ctx, r);
 	}
-	gate_issued(s, GATE_COPY, in->data_len / 16, in->data_len);
+	work_issued(&k, s);
 	wait->p = bytes;
 	wait->done = bytes_done;
 	wait_stream(g, wait, s);
@@ -253,6 +270,7 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 {
 	struct gpu *g = worker_gpu(w);
 	struct stream *s;
+	struct work k;
 	int slot, r;
 
 	s = stream_of(in->ctx, in->stream, &r);
@@ -264,13 +282,15 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 	if (slot < 0)
 		return inline_slow(g, s, in);
 	memcpy(staging_at(s->o.ctx, STAGING_RECORDS, slot), in->data, in->data_len);
+	work_bytes(&k, s, WORK_TO_DEVICE, in->data_len, true);
 	r = (int)g->far->cuMemcpyHtoDAsync_v2(in->dst, staging_at(s->o.ctx, STAGING_RECORDS, slot),
 					      in->data_len, s->far);
 	if (r) {
+		work_failed(&k, s);
 		staging_put(s->o.ctx, STAGING_RECORDS, slot);
 		return ctx_result(s->o.ctx, r);
 	}
-	gate_issued(s, GATE_COPY, in->data_len / 16, in->data_len);
+	work_issued(&k, s);
 	staging_put_after(g, s->o.ctx, STAGING_RECORDS, slot, s);
 	return 0;
 }
@@ -301,6 +321,7 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 	struct gpu *g = worker_gpu(w);
 	struct wait *wait;
 	struct stream *s;
+	struct work k;
 	int slot, r;
 	void *to;
 
@@ -313,8 +334,12 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 	to = slot >= 0 ? staging_at(s->o.ctx, STAGING_RECORDS, slot) : malloc(in->size);
 	wait = to ? wait_new(g, s->o.ctx) : NULL;
 	r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (wait)
+	if (wait) {
+		work_bytes(&k, s, WORK_TO_HOST, in->size, true);
 		r = (int)g->far->cuMemcpyDtoHAsync_v2(to, in->src, in->size, s->far);
+		if (r)
+			work_failed(&k, s);
+	}
 	if (r) {
 		if (wait)
 			wait_drop(g, wait);
@@ -324,7 +349,7 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 			free(to);
 		return ctx_result(s->o.ctx, r);
 	}
-	gate_issued(s, GATE_COPY, in->size / 16, in->size);
+	work_issued(&k, s);
 	wait->p = to;
 	wait->slot = slot;
 	wait->size = in->size;
@@ -365,6 +390,7 @@ int handle_memset(struct worker *w, const struct pvgpu_in_memset *in, struct pvg
 	struct gpu *g = worker_gpu(w);
 	uint64_t bytes;
 	struct stream *s;
+	struct work k;
 	int64_t span;
 	int r;
 
@@ -377,8 +403,11 @@ int handle_memset(struct worker *w, const struct pvgpu_in_memset *in, struct pvg
 	span = span_3d(in->pitch, in->height, bytes, in->height, 1);
 	if (span < 0 || mem_where(g, in->dst, (uint64_t)span) == AT_NOWHERE)
 		return CUDA_ERROR_INVALID_VALUE;
+	work_bytes(&k, s, WORK_MEMSET, bytes * in->height, true);
 	r = ctx_result(s->o.ctx, set(g->far, in, s->far));
-	if (!r)
-		gate_issued(s, GATE_MEMSET, bytes * in->height / 64, 0);
+	if (r)
+		work_failed(&k, s);
+	else
+		work_issued(&k, s);
 	return r;
 }

@@ -101,12 +101,12 @@ static void begin(struct gate *t, struct stream *s)
 	put_number(&t->report->oldest_ns, t->oldest);
 }
 
-void gate_issued(struct stream *s, enum gate_kind kind, uint64_t cost, uint64_t bytes)
+void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 {
 	struct gpu *g = s->o.gpu;
 	struct gate *t = &g->gate;
 	struct pvgpu_gate_report *r = t->report;
-	const uint64_t copy = kind == GATE_KERNEL ? 0 : cost;
+	const uint64_t copy = kernel ? 0 : cost;
 
 	if (s->load.work == s->done.work)
 		begin(t, s);
@@ -118,7 +118,7 @@ void gate_issued(struct stream *s, enum gate_kind kind, uint64_t cost, uint64_t 
 	t->flying.copy += copy;
 	put_number(&r->inflight_ns, t->flying.cost);
 	put_number(&r->commands, ++t->commands);
-	if (kind == GATE_KERNEL) {
+	if (kernel) {
 		put_number(&r->launches, ++t->launches);
 	} else if (bytes) {
 		t->bytes += bytes;
@@ -159,13 +159,15 @@ void gate_ended(struct stream *s, const struct load *upto)
 		.copy = upto->copy - s->done.copy,
 	};
 	const bool oldest = s->since == t->oldest;
+	const uint64_t now = now_ns();
 
+	estimates_compare(s->o.gpu, l.cost, now - s->since);
 	s->done = *upto;
 	land(t, &l);
 	if (s->done.work == s->load.work)
 		gate_leave(s);
 	else
-		s->since = now_ns();
+		s->since = now;
 	if (oldest || !t->flying.work)
 		tell_oldest(t);
 }
@@ -189,6 +191,7 @@ static void poll_all(struct gpu *g)
 	struct gate *t = &g->gate;
 	struct stream *s, *next;
 
+	estimates_poll(g);
 	for (s = LIST_FIRST(&t->busy); s; s = next) {
 		next = LIST_NEXT(s, busy);
 		stream_poll(s);
@@ -205,14 +208,25 @@ static void poll_all(struct gpu *g)
 	}
 }
 
+static void fence_all(struct gpu *g)
+{
+	struct stream *s, *next;
+
+	/* One whose fence cannot be made is taken for ended, and leaves the list. */
+	for (s = LIST_FIRST(&g->gate.busy); s; s = next) {
+		next = LIST_NEXT(s, busy);
+		stream_fence(s);
+	}
+}
+
 /* Be kicked when more has ended, of whatever stream. */
 static void watch(struct gpu *g)
 {
 	struct stream *s;
 
+	fence_all(g);
 	LIST_FOREACH(s, &g->gate.busy, busy)
 	{
-		stream_fence(s);
 		stream_wake(s);
 	}
 }
@@ -250,8 +264,8 @@ static void take_mode(struct gate *t)
 	uint64_t fence = bound(t) / 4;
 
 	t->exact = t->sleeps || gate_word(&t->page->contended) || !gate_word(&t->page->open);
-	if (fence > t->alone_ns / 8)
-		fence = t->alone_ns / 8;
+	if (fence > t->alone_ns / 4)
+		fence = t->alone_ns / 4;
 	t->fence_cost = fence < FENCE_LEAST_NS ? FENCE_LEAST_NS : fence;
 	t->fence_work = depth ? depth / 4 + 1 : UINT64_MAX;
 }
@@ -335,6 +349,7 @@ void gate_settle(struct gpu *g)
 	if (!t->exact && !look)
 		return;
 	t->look = t->rung = false;
+	fence_all(g);
 	poll_all(g);
 	if (t->flying.work) {
 		if (t->exact)

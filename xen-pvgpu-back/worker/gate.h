@@ -19,8 +19,7 @@ struct stream;
 struct ctx;
 
 /* Most that is in flight while nobody else wants the GPU: who comes waits no longer for it. */
-#define GATE_ALONE_NS   (32ull * 1000 * 1000)
-#define GATE_UNKNOWN_NS 10000u
+#define GATE_ALONE_NS (3ull * 1000 * 1000)
 /* Fewer than these commands in flight are no matter how long they take: nothing stalls. */
 #define GATE_LEAST 2u
 
@@ -100,8 +99,7 @@ static inline bool gate_deep(struct gpu *g, const struct gate *t)
 void gate_settle(struct gpu *g);
 
 /* One command that occupies the GPU has been issued to the stream; bytes: of a copy, or 0. */
-enum gate_kind { GATE_KERNEL, GATE_COPY, GATE_MEMSET };
-void gate_issued(struct stream *s, enum gate_kind kind, uint64_t cost, uint64_t bytes);
+void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
 /* The stream's first `upto` of them have ended. */
 void gate_ended(struct stream *s, const struct load *upto);
 /* Out of the list: its context is being destroyed. Then, on any thread: its work has ended. */

@@ -62,8 +62,12 @@ int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
 	}
 	init(g, w);
 	g->scratch = malloc(SCRATCH_SIZE);
+	if (estimates_init(g) || !g->scratch) {
+		snprintf(reason, cap, "out of memory");
+		goto out_free;
+	}
 	r = mem_init(g);
-	if (r || !g->scratch) {
+	if (r) {
 		snprintf(reason, cap, "the far end tells no allocation granularity (error %d)", r);
 		goto out_free;
 	}
@@ -79,6 +83,7 @@ int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
 	return 0;
 
 out_free:
+	estimates_free(g);
 	free(g->scratch);
 	free(g);
 	return -1;
@@ -142,6 +147,7 @@ void gpu_shutdown(struct worker *w)
 		return;
 	output_stop(g);
 	gate_free(g);
+	estimates_free(g);
 	callbacks_free(g);
 	bounce_free(g);
 	tables_free(g);

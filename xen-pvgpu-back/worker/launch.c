@@ -13,6 +13,14 @@
 _Static_assert(sizeof(struct pvgpu_launch_attr) == sizeof(CUlaunchAttribute), "launch attribute");
 _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "launch attribute's value");
 
+/* What a kernel takes depends on. */
+#define SHAPE_OF(in)                                                                               \
+	(const uint32_t[WORK_SHAPE])                                                               \
+	{                                                                                          \
+		(in)->grid_x, (in)->grid_y, (in)->grid_z, (in)->block_x, (in)->block_y,            \
+			(in)->block_z, (in)->shared                                                \
+	}
+
 struct args {
 	void *param[PARAMS_ON_STACK];
 	void *extra[5];
@@ -68,6 +76,7 @@ int handle_launch(struct worker *w, const struct pvgpu_in_launch *in, struct pvg
 	void **params, **extra;
 	struct stream *s;
 	struct args a;
+	struct work k;
 	int r;
 
 	s = stream_of(in->ctx, in->stream, &r);
@@ -76,21 +85,24 @@ int handle_launch(struct worker *w, const struct pvgpu_in_launch *in, struct pvg
 	r = usable(f, s);
 	if (!r)
 		r = args_make(&a, f, in->params, in->params_len, &params, &extra);
+	if (!r && in->flags && extra)
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (r)
 		return r;
+	work_kernel(&k, s, f, SHAPE_OF(in));
 	if (!in->flags)
 		r = (int)far->cuLaunchKernel(f->far.fn, in->grid_x, in->grid_y, in->grid_z,
 					     in->block_x, in->block_y, in->block_z, in->shared,
 					     s->far, params, extra);
-	else if (!extra)
+	else
 		r = (int)far->cuLaunchCooperativeKernel(f->far.fn, in->grid_x, in->grid_y,
 							in->grid_z, in->block_x, in->block_y,
 							in->block_z, in->shared, s->far, params);
-	else
-		return CUDA_ERROR_NOT_SUPPORTED;
-	if (r)
+	if (r) {
+		work_failed(&k, s);
 		return ctx_result(s->o.ctx, r);
-	gate_issued(s, GATE_KERNEL, GATE_UNKNOWN_NS, 0);
+	}
+	work_issued(&k, s);
 	return 0;
 }
 
@@ -154,6 +166,7 @@ int handle_launch_ex(struct worker *w, const struct pvgpu_in_launch_ex *in,
 	void **params, **extra;
 	struct stream *s;
 	struct args a;
+	struct work k;
 	int r;
 
 	s = stream_of(in->ctx, in->stream, &r);
@@ -167,8 +180,11 @@ int handle_launch_ex(struct worker *w, const struct pvgpu_in_launch_ex *in,
 	if (r)
 		return r;
 	config.hStream = s->far;
+	work_kernel(&k, s, f, SHAPE_OF(in));
 	r = ctx_result(s->o.ctx, (int)g->far->cuLaunchKernelEx(&config, f->far.fn, params, extra));
-	if (!r)
-		gate_issued(s, GATE_KERNEL, GATE_UNKNOWN_NS, 0);
+	if (r)
+		work_failed(&k, s);
+	else
+		work_issued(&k, s);
 	return r;
 }

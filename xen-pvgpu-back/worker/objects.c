@@ -137,8 +137,10 @@ static void obj_free(struct obj *o)
 		if (e->s)
 			obj_unref(e->s);
 	}
-	if (o->type == PVGPU_H_CTX)
+	if (o->type == PVGPU_H_CTX) {
 		free(((struct ctx *)o)->pool.ev);
+		free(((struct ctx *)o)->timers.ev);
+	}
 	if (o->ctx)
 		obj_unref(o->ctx);
 	free(o);

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "estimate.h"
 #include "far.h"
 #include "gate.h"
 #include "gpu.h"
@@ -94,6 +95,7 @@ struct ctx {
 	atomic_uint waits;          /* entries of complete.c that use this context */
 	uint32_t parked;            /* records */
 	struct event_pool pool;     /* complete.lock */
+	struct event_pool timers;   /* events with timing; decoding thread */
 	struct heap heap;           /* mem.lock */
 	struct staging *staging[2]; /* by enum staging_kind; decoding thread */
 	struct {
@@ -125,6 +127,11 @@ struct function { /* functions and kernels */
 	bool known;             /* the far end told the parameters' layout */
 	uint32_t params, bytes; /* number, size of the packed buffer */
 	struct pvgpu_param_info *param;
+	struct { /* launched last; decoding thread */
+		struct estimate *e;
+		uint64_t tag;
+		uint32_t last[WORK_SHAPE];
+	} shape;
 };
 
 /* What waits for GPU work: the entries of one stream, or of one event. */
@@ -341,6 +348,8 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 int pool_get(struct gpu *g, struct ctx *c, CUevent *ev);
 void pool_put(struct gpu *g, struct ctx *c, CUevent ev);
 void pool_empty(struct gpu *g, struct ctx *c);
+/* False when there is no room: then it is the caller's to destroy. */
+bool event_pool_keep(struct event_pool *p, CUevent ev);
 void ctx_waits_drain(struct gpu *g, struct ctx *c);
 
 /*
@@ -539,6 +548,7 @@ struct gpu {
 	uint32_t stream_limit, fence_every;
 	struct park park;
 	struct gate gate;
+	struct estimates est;
 	struct complete complete;
 	struct side side;
 	struct memory mem;

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* What GPU work costs: learning, how seldom, what is not believed; and what is in flight by it. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/gate_side.h"
+
+#define MS 1000000ull
+
+static struct worker *w;
+static struct gate_side side;
+static atomic_uint elapsed, records; /* calls */
+static const char *failing;
+
+static CUresult count(const char *call)
+{
+	elapsed += !strcmp(call, "elapsed");
+	records += !strcmp(call, "event_record");
+	return failing && !strcmp(call, failing) ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
+}
+
+static void open_session(bool learn)
+{
+	w = gate_session(4);
+	gate_side_make(&side);
+	gate_side_set(&side.gate->open, 1);
+	gate_side_set(&side.gate->learn, learn);
+	ck_assert_int_eq(gate_side_give(&side, w), 0);
+	fake_far.fail = count;
+	elapsed = records = 0;
+	failing = NULL;
+}
+
+static void close_session(void)
+{
+	gate_side_set(&side.gate->contended, 0);
+	gate_run_freely();
+	gate_side_ring(w);
+	fake_close(w);
+	gate_side_free(&side);
+}
+
+static void finish(void)
+{
+	fake_complete(-1, UINT64_MAX);
+	gate_side_ring(w);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+}
+
+/* What the worker says that one such kernel takes. */
+static uint64_t cost_of(uint32_t blocks)
+{
+	uint64_t cost;
+
+	finish();
+	gate_launch(w, GATE_STREAM(1), blocks);
+	cost = gate_side_number(&side.report->inflight_ns);
+	finish();
+	return cost;
+}
+
+/* Kernels of that shape take so long, from now on. */
+static void teach(uint32_t blocks, float ms)
+{
+	fake_far.elapsed_ms = ms;
+	for (int i = 0; i < 3; i++)
+		cost_of(blocks);
+}
+
+static void copy_to(uint64_t device, uint64_t size)
+{
+	struct pvgpu_wire_copy c = {
+		.ctx = FAKE_CTX,
+		.stream = GATE_STREAM(1),
+		.dst = device,
+		.src = w->arena_base,
+		.size = size,
+	};
+
+	FAKE_SUBMIT(w, COPY, 0, c);
+}
+
+START_TEST(kernels_are_learned)
+{
+	open_session(true);
+	teach(2, 5);
+	ck_assert_uint_eq(cost_of(2), 5 * MS);
+	teach(3, 0.25f);
+	ck_assert_uint_eq(cost_of(3), MS / 4);
+	ck_assert_uint_eq(cost_of(2), 5 * MS);
+	ck_assert_uint_eq(cost_of(1), GATE_KNOWN_NS);
+	/* A shape of which nothing is known is taken for another of that function. */
+	ck_assert_uint_ne(cost_of(77), ESTIMATE_UNKNOWN_NS);
+	close_session();
+}
+END_TEST
+
+/* It follows what changes: slowly, but at once when it was far too little. */
+START_TEST(it_follows)
+{
+	uint64_t last;
+
+	open_session(true);
+	teach(2, 4);
+	fake_far.elapsed_ms = 8;
+	last = cost_of(2);
+	for (int i = 0; i < 40; i++) {
+		const uint64_t now = cost_of(2);
+
+		ck_assert_uint_ge(now, last);
+		last = now;
+	}
+	ck_assert_uint_gt(last, 15 * MS / 2);
+	fake_far.elapsed_ms = 1000;
+	cost_of(2);
+	ck_assert_uint_eq(cost_of(2), 1000 * MS);
+	close_session();
+}
+END_TEST
+
+/* One pair of events in two milliseconds of estimated time, and fences. */
+START_TEST(measured_seldom)
+{
+	open_session(true);
+	gate_run_freely();
+	fake_far.elapsed_ms = GATE_KNOWN_NS / 1e6f;
+	for (int i = 0; i < 5000; i++)
+		gate_launch(w, GATE_STREAM(1), 1);
+	ck_assert_uint_eq(gate_launched(), 5000);
+	ck_assert_uint_ge(elapsed, 10);
+	ck_assert_uint_le(elapsed, 5000 * GATE_KNOWN_NS / ESTIMATE_EVERY_NS + 2);
+	ck_assert_uint_le(records, 2 * (elapsed + 2) + 5000 / 50);
+	close_session();
+}
+END_TEST
+
+/* Among others only what is not known at all is measured, and given up for something better. */
+START_TEST(others_spoil_measures)
+{
+	open_session(false);
+	for (int i = 0; i < 1000; i++)
+		cost_of(1);
+	ck_assert_uint_le(elapsed, 2); /* it was learned before there was a gate */
+	teach(2, 9);
+	ck_assert_uint_eq(cost_of(2), 9 * MS);
+	gate_side_set(&side.gate->learn, 1);
+	teach(2, 3);
+	ck_assert_uint_eq(cost_of(2), 3 * MS);
+	gate_side_set(&side.gate->learn, 0);
+	teach(2, 9);
+	ck_assert_uint_eq(cost_of(2), 3 * MS);
+	close_session();
+}
+END_TEST
+
+static const float nonsense[] = {NAN, -1, -INFINITY};
+
+START_TEST(nonsense_is_not_believed)
+{
+	open_session(true);
+	teach(2, 3);
+	teach(2, nonsense[_i]);
+	ck_assert_uint_eq(cost_of(2), 3 * MS);
+	teach(3, nonsense[_i]);
+	ck_assert_uint_gt(cost_of(3), 0);
+	ck_assert_uint_le(cost_of(3), ESTIMATE_MOST_NS);
+	close_session();
+}
+END_TEST
+
+START_TEST(extremes_are_bounded)
+{
+	open_session(true);
+	teach(2, 0);
+	ck_assert_uint_eq(cost_of(2), ESTIMATE_LEAST_NS);
+	teach(3, INFINITY);
+	ck_assert_uint_eq(cost_of(3), ESTIMATE_MOST_NS);
+	teach(4, 1e30f);
+	ck_assert_uint_eq(cost_of(4), ESTIMATE_MOST_NS);
+	close_session();
+}
+END_TEST
+
+START_TEST(many_shapes)
+{
+	open_session(true);
+	gate_run_freely();
+	fake_far.elapsed_ms = 0.02f;
+	for (uint32_t i = 1; i < 20000; i++) {
+		gate_launch(w, GATE_STREAM(1), i);
+		fake_kicked(w);
+	}
+	ck_assert_uint_eq(gate_launched(), 19999);
+	teach(12, 2);
+	ck_assert_uint_eq(cost_of(12), 2 * MS);
+	close_session();
+}
+END_TEST
+
+/* What took much longer than thought is looked at again, however little it seems to cost. */
+START_TEST(doubts)
+{
+	open_session(true);
+	teach(1, GATE_KNOWN_NS / 1e6f);
+	fake_far.elapsed_ms = 500;
+	ck_assert_uint_eq(cost_of(1), GATE_KNOWN_NS);
+	ck_assert_uint_eq(cost_of(1), GATE_KNOWN_NS);
+	estimates_compare(w->gpu, GATE_KNOWN_NS, 500 * MS);
+	cost_of(1);
+	ck_assert_uint_eq(cost_of(1), 500 * MS);
+	close_session();
+}
+END_TEST
+
+START_TEST(copies_by_bytes)
+{
+	uint64_t device, small, one;
+
+	open_session(true);
+	device = fake_alloc(w, 50, FAKE_CTX, 8u << 20);
+	fake_far.elapsed_ms = 0.01f;
+	for (int i = 0; i < 3; i++) {
+		copy_to(device, 100);
+		small = gate_side_number(&side.report->inflight_ns);
+		finish();
+	}
+	ck_assert_uint_eq(small, 10000);
+	fake_far.elapsed_ms = 1;
+	for (int i = 0; i < 3; i++) {
+		copy_to(device, 1u << 20);
+		one = gate_side_number(&side.report->inflight_ns);
+		finish();
+	}
+	ck_assert_uint_ge(one, MS - 1000);
+	ck_assert_uint_le(one, MS + 1000);
+	copy_to(device, 2u << 20);
+	ck_assert_uint_ge(gate_side_number(&side.report->inflight_ns), 2 * MS - 20000);
+	ck_assert_uint_le(gate_side_number(&side.report->inflight_ns), 2 * MS);
+	finish();
+	close_session();
+}
+END_TEST
+
+START_TEST(what_has_ended_is_counted)
+{
+	struct pvgpu_wire_memset m = {
+		.ctx = FAKE_CTX,
+		.stream = GATE_STREAM(1),
+		.element = 1,
+		.width = 4096,
+		.height = 1,
+	};
+	uint64_t device, busy, copy;
+
+	open_session(true);
+	device = m.dst = fake_alloc(w, 50, FAKE_CTX, 1u << 20);
+	teach(2, 3);
+	busy = gate_side_number(&side.report->busy_ns);
+	copy = gate_side_number(&side.report->copy_ns);
+	gate_launch(w, GATE_STREAM(1), 2);
+	gate_launch(w, GATE_STREAM(2), 2);
+	ck_assert_uint_eq(gate_side_number(&side.report->busy_ns), busy);
+	finish();
+	busy += 6 * MS;
+	ck_assert_uint_eq(gate_side_number(&side.report->busy_ns), busy);
+	ck_assert_uint_eq(gate_side_number(&side.report->copy_ns), copy);
+	copy_to(device, 4096);
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+	busy += gate_side_number(&side.report->inflight_ns);
+	copy += gate_side_number(&side.report->inflight_ns);
+	finish();
+	ck_assert_uint_eq(gate_side_number(&side.report->busy_ns), busy);
+	ck_assert_uint_eq(gate_side_number(&side.report->copy_ns), copy);
+	ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes), 4096);
+	close_session();
+}
+END_TEST
+
+/* ---- in flight ---- */
+
+static uint64_t in_flight(uint32_t streams, uint32_t blocks)
+{
+	uint64_t before;
+
+	finish();
+	before = gate_launched();
+	for (uint32_t i = 0; i < 50; i++)
+		gate_launch(w, GATE_STREAM(1 + i % streams), blocks);
+	before = gate_launched() - before;
+	ck_assert_uint_eq(w->gpu->park.count, 50 - before);
+	return before;
+}
+
+static bool not_parked(struct worker *v, void *arg)
+{
+	fake_complete(-1, UINT64_MAX);
+	return !v->gpu->park.head;
+}
+
+START_TEST(bounded_by_time)
+{
+	static const struct {
+		float ms;
+		bool contended;
+		uint64_t limit, least, most;
+	} row[] = {
+		{0.5f, true, 2 * MS, 4, 4},
+		{1, true, 10 * MS, 10, 10},
+		{50, true, 2 * MS, 2, 2},
+		{0.5f, false, 0, GATE_ALONE_NS / (MS / 2), GATE_ALONE_NS / (MS / 2)},
+		{400, false, 0, 2, 2},
+		{0.001f, true, 2 * MS, 50, 50},
+	};
+	const uint32_t streams = _i % 2 ? 3 : 1;
+
+	open_session(true);
+	teach(2, row[_i / 2].ms);
+	gate_side_put(&side.gate->inflight_ns, row[_i / 2].limit);
+	gate_side_set(&side.gate->contended, row[_i / 2].contended);
+	gate_side_ring(w);
+	if (row[_i / 2].most < 50) {
+		const uint64_t n = in_flight(streams, 2);
+
+		ck_assert_uint_ge(n, row[_i / 2].least);
+		ck_assert_uint_le(n, row[_i / 2].most);
+		/* Held back by what it has in flight, not by the gate. */
+		ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 0);
+		ck_assert_uint_eq(gate_side_word(&side.report->wants), 1);
+		/* It goes on as one after the other ends. */
+		fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), UINT64_MAX);
+	}
+	ck_assert(fake_until(w, not_parked, NULL));
+	close_session();
+}
+END_TEST
+
+/* Events that cannot be made or recorded cost nothing but the knowledge. */
+static const char *const calls[] = {"event_create", "event_record", "event_query", "elapsed"};
+
+START_TEST(failing_events)
+{
+	open_session(true);
+	failing = calls[_i];
+	for (uint32_t i = 1; i <= 200; i++) {
+		gate_launch(w, GATE_STREAM(1), i);
+		fake_complete(-1, UINT64_MAX);
+		gate_side_ring(w);
+	}
+	ck_assert_uint_eq(gate_launched(), 200);
+	failing = NULL;
+	teach(2, 3);
+	ck_assert_uint_eq(cost_of(2), 3 * MS);
+	close_session();
+}
+END_TEST
+
+/* A context goes while something of it is being measured. */
+START_TEST(a_context_goes)
+{
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+
+	open_session(true);
+	gate_launch(w, GATE_STREAM(1), 5);
+	gate_launch(w, 0, 6);
+	ck_assert_uint_eq(w->gpu->est.timers, 2);
+	FAKE_SUBMIT(w, CTX_DESTROY, 60, d);
+	ck_assert_uint_eq(w->gpu->est.timers, 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 60), 0);
+	close_session();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("worker estimate");
+	TCase *t = tcase_create("estimate");
+	SRunner *r;
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_test(t, kernels_are_learned);
+	tcase_add_test(t, it_follows);
+	tcase_add_test(t, measured_seldom);
+	tcase_add_test(t, others_spoil_measures);
+	tcase_add_loop_test(t, nonsense_is_not_believed, 0,
+			    (int)(sizeof(nonsense) / sizeof(nonsense[0])));
+	tcase_add_test(t, extremes_are_bounded);
+	tcase_add_test(t, many_shapes);
+	tcase_add_test(t, doubts);
+	tcase_add_test(t, copies_by_bytes);
+	tcase_add_test(t, what_has_ended_is_counted);
+	tcase_add_loop_test(t, bounded_by_time, 0, 12);
+	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));
+	tcase_add_test(t, a_context_goes);
+	tcase_set_timeout(t, 120);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
