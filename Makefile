@@ -98,7 +98,7 @@ install: all $(B)/pvgpu.pc
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(B)/bin/pvgpu-attachd $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpuctl $(BINDIR)/
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(LIBEXEC)/
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(LIBDIR)/
 	$(Q)ln -sf libcuda.so.1 $(LIBDIR)/libcuda.so
 	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/

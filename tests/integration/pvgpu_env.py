@@ -100,6 +100,11 @@ class PvgpuEnv:
         # Tests break protocols on purpose, more often than a vGPU may.
         self.settings = {"worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
                          **(settings or {})}
+        # The accounting is on, so that every test shows that it ends nobody who is honest.
+        if not libcuda:
+            nvml = os.path.join(self.build, "simcuda", "libnvidia-ml.so.1")
+            self.settings = {"libnvml": nvml, "health_user": "",
+                             "health": os.path.join(self.build, "bin", "pvgpu-health"), **self.settings}
         if worker:
             self.settings["worker"] = worker
         self.wrap = wrap or []

@@ -2,9 +2,11 @@
 XENBUS_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_host.c xenbus_rules.c xenbus_store.c xenbus_vgpu.c xenbus_keys.c)
 XENCTL_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenctl.c xenctl_session.c xenctl_chunk.c xenctl_grants.c)
 # What goes wrong, and what follows.
-FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c xid.c watch.c)
+FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c xid.c watch.c judge.c)
+# What workers use, as the far end counts it.
+ACCOUNT_SRCS := $(addprefix xen-pvgpu-back/daemon/,account.c account_check.c health.c)
 DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c config_live.c pool.c pool_live.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
-	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c) $(FAULT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
+	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c) $(FAULT_SRCS) $(ACCOUNT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
 	xen-pvgpu-back/sched/place.c
 
 # The scheduler's driver, and its link to vGPUs and workers.

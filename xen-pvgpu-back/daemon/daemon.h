@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "link/local.h"
+#include "xen-pvgpu-back/daemon/account.h"
 #include "xen-pvgpu-back/daemon/config.h"
 #include "xen-pvgpu-back/daemon/faults.h"
 #include "xen-pvgpu-back/daemon/ledger.h"
@@ -66,6 +67,7 @@ struct vgpu {
 	bool drain;             /* takes no new session */
 	char last_reason[160];  /* of the last session's end */
 	struct quarantine quarantine;
+	struct account_vgpu account;
 	bool is_long;                /* watchdog.c: has long work on the GPU */
 	struct xen_vgpu *xen;        /* on the Xen link; NULL: of the local link */
 	bool xen_ending;             /* xenctl_disconnect was called; xenbus_idle was not */
@@ -102,6 +104,7 @@ struct worker {
 	bool hardware;             /* and the GPU is at fault */
 	bool canary;               /* it ran, or was to run, the canary */
 	struct watch watch;
+	struct account account;
 	char reason[128];
 	char sock[96];  /* name of its adoption socket, in <run_dir>/workers */
 	char line[256]; /* of its log, unfinished */
@@ -159,6 +162,7 @@ struct daemon {
 	bool stopping;
 	bool failed; /* more is promised than there is */
 	ev_timer stop_limit;
+	struct health *health; /* pvgpu-health; NULL: out of memory */
 	struct admin *admin;
 	struct xenbus *xen; /* NULL: no Xen link */
 	bool xen_zero_copy; /* workers may register guests' memory with CUDA */

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define CLAIMS_MAX 8u /* of one worker; it waits for each */
 
@@ -121,8 +122,19 @@ void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 	w->claims++;
 }
 
+/* It has less from now on, but had that much: a reading of its memory may be older. */
+static void note(struct worker *w)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	judge_lease(&w->account.judge, w->leased,
+		    (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
+}
+
 void lease_returned(struct worker *w, const struct pvgpu_sup *m)
 {
+	note(w);
 	if (ledger_give(&w->vgpu->ledger, &w->leased, m->a) < 0) {
 		faults_kill(w, FAULT_PROTOCOL, "gives back %" PRIu64 " bytes of %" PRIu64, m->a,
 			    w->leased);

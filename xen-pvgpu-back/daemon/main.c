@@ -164,24 +164,31 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	return 0;
 }
 
-/* Where nothing is said, the worker lies beside pvgpud (in a build) or where it is installed. */
-static int find_worker(struct config *c)
+/* Where nothing is said, programs lie beside pvgpud (in a build) or where they are installed. */
+static int find_program(char path[CONFIG_PATH], const char *name)
 {
-	static const char *const places[] = {"pvgpu-worker", "../libexec/pvgpu/pvgpu-worker"};
+	static const char *const places[] = {"", "../libexec/pvgpu/"};
 	char exe[CONFIG_PATH] = "";
 	char *dir;
 
-	if (!c->worker[0]) {
+	if (!path[0]) {
 		if (readlink("/proc/self/exe", exe, sizeof(exe) - 40) < 0)
-			return bad("worker: not set, and /proc/self/exe cannot be read");
+			return bad("worker, health: not set, and /proc/self/exe cannot be read");
 		dir = dirname(exe);
 		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			snprintf(c->worker, sizeof(c->worker), "%.215s/%s", dir, places[i]);
-			if (access(c->worker, X_OK) == 0)
+			snprintf(path, CONFIG_PATH, "%.200s/%s%.20s", dir, places[i], name);
+			if (access(path, X_OK) == 0)
 				return 0;
 		}
 	}
-	if (access(c->worker, X_OK) == 0)
+	return access(path, X_OK);
+}
+
+static int find_programs(struct config *c)
+{
+	/* Without that one there is just nobody who looks; health_start says so. */
+	find_program(c->health, "pvgpu-health");
+	if (find_program(c->worker, "pvgpu-worker") == 0)
 		return 0;
 	fprintf(stderr, "pvgpud: worker = %s: %s; set worker in [daemon]\n", c->worker,
 		strerror(errno));
@@ -379,6 +386,7 @@ static int start(struct daemon *d)
 		if (vgpu_listen(d->vgpus[i]) < 0)
 			return -1;
 	sup_keep_spares(d);
+	health_start(d);
 	return 0;
 }
 
@@ -387,6 +395,7 @@ static void finish(struct daemon *d)
 {
 	struct worker *w;
 
+	health_stop(d);
 	admin_close(d);
 	/* First: Xen guests whose sessions go on are told nothing, not even a refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
@@ -439,7 +448,7 @@ int main(int argc, char **argv)
 	r = parse(&o, &d.cfg, argc, argv);
 	if (r || o.check)
 		return r > 0 ? 0 : r ? 2 : 0;
-	if (find_worker(&d.cfg) < 0 || make_run_dir(&d) < 0)
+	if (find_programs(&d.cfg) < 0 || make_run_dir(&d) < 0)
 		return 1;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);

@@ -166,6 +166,7 @@ json_t *tree_make(struct daemon *d)
 	put(o, "stopping", "%d", d->stopping);
 	put(o, "spare-workers", "%u", spares(d));
 	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
+	put(o, "accounting", "%s", health_state(d));
 	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
 	o = inside(root, "vgpu");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Workers that a guest has taken over (tests/hostile/cheat.c) against the far end's accounting.
+
+Who ignores its gate or its lease is found and ended, whatever it reports; the vGPU beside it keeps its share and its
+sessions; and nobody who is honest is ever ended, however crowded the GPU is.
+"""
+import os
+import re
+import subprocess
+import unittest
+
+from pvgpu_env import PvgpuEnv, state_of, wait_for
+
+MANY = "1000000000"
+LIMIT = 120
+
+
+def program(env, name):
+    return os.path.join(env.build, "programs", name)
+
+
+def occupy(env, vgpu, us=500, deep=8, mib=1, launches=MANY):
+    return env.popen([program(env, "occupy"), launches, str(us), str(deep), str(mib)], vgpu,
+                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(p):
+    if p.poll() is None:
+        p.kill()
+    p.communicate()
+
+
+def number(env, path):
+    return int(env.read(path) or 0)
+
+
+class Cheat(unittest.TestCase):
+    def env(self, how=None, vgpus=None, sim=None, **settings):
+        worker_env = {"PVGPU_CHEAT": f"{how}:bad"} if how else {}
+        return PvgpuEnv(vgpus=vgpus or {"bad": "512M", "good": "512M"}, worker_env=worker_env, sim=sim,
+                        worker=os.path.join(os.environ.get("PVGPU_BUILD", "build"), "tests", "pvgpu-worker-cheat")
+                        if how else None,
+                        settings={"log_level": "debug", **settings})
+
+    def wait_accounting(self, env):
+        wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on", LIMIT)
+
+    def assert_ended(self, env, p, reason):
+        """Its session is ended for this reason; its guest hears of it."""
+        out, _ = p.communicate(timeout=LIMIT)
+        self.assertEqual(p.returncode, 1, out)
+        self.assertIn("DEVICE_UNAVAILABLE", out)
+        env.wait_sessions(0, "bad")
+        self.assertRegex(env.read("/vgpu/bad/last-reason"), reason)
+        self.assertIn("killed", env.log())
+
+
+class Lease(Cheat):
+    def test_memory_without_a_lease(self):
+        with self.env("lease", context_memory="16M") as env:
+            self.wait_accounting(env)
+            good = occupy(env, "good", mib=200)
+            env.wait_sessions(1, "good")
+            wait_for("its memory", lambda: number(env, "/vgpu/good/memory-used") >= 200 << 20)
+            bad = occupy(env, "bad", mib=100)
+            self.assert_ended(env, bad, r"has 1\d\d MiB of device memory, of which it leased 0 MiB")
+            self.assertIsNone(good.poll())
+            self.assertEqual(number(env, "/vgpu/good/sessions"), 1)
+            finish(good)
+            # Nothing of it stays.
+            env.check_idle()
+
+    def test_within_the_allowance(self):
+        """What contexts take is let go."""
+        with self.env("lease", context_memory="512M") as env:
+            self.wait_accounting(env)
+            p = occupy(env, "bad", mib=100, launches="2000")
+            out, _ = p.communicate(timeout=LIMIT)
+            self.assertEqual(p.returncode, 0, out)
+
+    def test_honest_churn(self):
+        """Memory that comes and goes faster than it is looked at."""
+        with self.env(context_memory="16M", health_period_ms=20) as env:
+            self.wait_accounting(env)
+            churn = [env.popen([program(env, "churn")], v, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                     for v in ("bad", "good")]
+            for p in churn:
+                out, _ = p.communicate(timeout=LIMIT)
+                self.assertEqual(p.returncode, 0, out)
+            self.assertNotIn("killed", env.log())
+
+
+class Health(Cheat):
+    """The process that asks NVML is no pillar of anything."""
+
+    def serves(self, env):
+        r = env.run([program(env, "vecadd")], "good")
+        self.assertEqual(r.returncode, 0, r.stderr)
+
+    def health(self, env):
+        for pid in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if b"pvgpu-health" in f.read().split(b"\0")[0] and self.parent(pid) == env.pid:
+                        return int(pid)
+            except (OSError, ValueError):
+                continue
+        return None
+
+    @staticmethod
+    def parent(pid):
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[1])
+
+    def test_killed(self):
+        with self.env() as env:
+            self.wait_accounting(env)
+            first = self.health(env)
+            os.kill(first, 9)
+            wait_for("another one", lambda: self.health(env) not in (None, first), LIMIT)
+            self.wait_accounting(env)
+            self.assertIn("pvgpu-health: works again", env.log())
+            self.serves(env)
+
+    def test_hangs(self):
+        with self.env(sim={"SIMCUDA_NVML_FAULT": "hang:20"}, health_timeout_ms=500) as env:
+            wait_for("two of them to hang",
+                     lambda: env.log().count("pvgpu-health: has said nothing for 500 ms") >= 2, LIMIT)
+            self.serves(env)
+            self.assertEqual(len(re.findall("warning: pvgpu-health: has said nothing", env.log())), 1)
+
+    def test_no_gpu(self):
+        with self.env(sim={"SIMCUDA_NVML_FAULT": "init:9"}) as env:
+            wait_for("its state", lambda: env.read("/daemon/accounting") == "off: nvmlInit: driver not loaded", LIMIT)
+            self.serves(env)
+
+    def test_no_library(self):
+        with self.env(libnvml="/nowhere/libnvidia-ml.so.1") as env:
+            wait_for("its state", lambda: "/nowhere" in env.read("/daemon/accounting"), LIMIT)
+            self.assertIn("a worker that ignores its gate or its lease is not found", env.log())
+            self.serves(env)
+
+    def test_not_wanted(self):
+        with self.env(libnvml="") as env:
+            self.assertEqual(env.read("/daemon/accounting"), "off: libnvml is empty")
+            self.assertIsNone(self.health(env))
+            self.serves(env)
+
+    def test_no_program(self):
+        with self.env(health="/nowhere/pvgpu-health") as env:
+            wait_for("its state", lambda: "No such file" in env.read("/daemon/accounting"), LIMIT)
+            self.serves(env)
+
+    @unittest.skipIf(os.geteuid() != 0, "must be root to become somebody else")
+    def test_unprivileged(self):
+        with self.env(health_user="nobody") as env:
+            pid = wait_for("pvgpu-health", lambda: self.health(env), LIMIT)
+            wait_for("another user", lambda: os.stat(f"/proc/{pid}").st_uid != 0 or state_of(pid) is None, LIMIT)
+            with open(f"/proc/{pid}/status") as f:
+                status = f.read()
+            self.assertRegex(status, r"CapEff:\s+0+\n")
+            self.assertRegex(status, r"NoNewPrivs:\s+1\n")
+            self.serves(env)
+
+    def test_ends_with_pvgpud(self):
+        with self.env() as env:
+            self.wait_accounting(env)
+            pid = self.health(env)
+            env.restart()
+            wait_for("its end", lambda: state_of(pid) in (None, "Z"), LIMIT)
+            self.wait_accounting(env)
+
+
+if __name__ == "__main__":
+    unittest.main()
