@@ -6,26 +6,27 @@
  */
 #include "tests/programs/common.h"
 
-PTX(ptx_sync);
+PTX(ptx_occupy);
 
 #define DEEP_MAX 64u
 
 int main(int argc, char **argv)
 {
 	uint64_t launches = argument(argc, argv, 1, 200);
-	uint64_t nanoseconds = 1000 * argument(argc, argv, 2, 100);
+	uint32_t us = (uint32_t)argument(argc, argv, 2, 100), naps = (us + 999) / 1000;
+	uint32_t nanoseconds = us * 1000 / naps;
 	uint64_t deep = argument(argc, argv, 3, 8);
 	uint64_t mib = argument(argc, argv, 4, 1);
 	CUevent done[DEEP_MAX];
 	CUdeviceptr word, memory;
-	CUfunction delay;
+	CUfunction fn;
 	CUmodule module;
 	uint32_t value;
 
 	CHECK(deep && deep <= DEEP_MAX, "DEEP must be from 1 to %u", DEEP_MAX);
 	start();
-	module = load(ptx_sync);
-	delay = function(module, "delay");
+	module = load(ptx_occupy);
+	fn = function(module, "occupy");
 	word = device_alloc(sizeof(value));
 	memory = device_alloc(mib << 20);
 	for (uint64_t i = 0; i < deep; i++)
@@ -34,7 +35,7 @@ int main(int argc, char **argv)
 		value = (uint32_t)i;
 		if (i >= deep)
 			CU(cuEventSynchronize(done[i % deep]));
-		LAUNCH(delay, 1, 1, 0, NULL, &nanoseconds, &word, &value);
+		LAUNCH(fn, 1, 1, 0, NULL, &naps, &nanoseconds, &word, &value);
 		CU(cuEventRecord(done[i % deep], NULL));
 		if (i >= deep && (i - deep + 1) % 100 == 0)
 			printf("occupy: %llu\n", (unsigned long long)(i - deep + 1));
