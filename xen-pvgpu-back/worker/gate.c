@@ -310,7 +310,7 @@ bool gate_pass_slow(struct gpu *g, bool copies)
 			return false;
 		if (!room(g))
 			return false;
-		begins = !t->wants || t->drained;
+		begins = t->drained;
 		if (!t->steady)
 			tell_state(t, true, false, false);
 		/* pvgpud may have closed it without having seen that there is work. */
@@ -318,8 +318,6 @@ bool gate_pass_slow(struct gpu *g, bool copies)
 			break;
 	}
 	take_mode(t);
-	if (begins && t->exact)
-		ring(t);
 	return true;
 }
 
