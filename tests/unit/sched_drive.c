@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/sched_drive.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 void drive_init(struct drive *d, const struct sched_params *p, uint64_t handover, unsigned int seed)
@@ -10,7 +9,7 @@ void drive_init(struct drive *d, const struct sched_params *p, uint64_t handover
 	d->params.handover_ns = handover;
 	d->coming_at = SCHED_NEVER;
 	d->s = sched_new(&d->params, d->now);
-	ck_assert_ptr_nonnull(d->s);
+	must(d->s);
 }
 
 void drive_end(struct drive *d)
@@ -30,22 +29,91 @@ static uint64_t drawn(struct drive *d, const struct load *l, uint64_t ns)
 	return l->jitter ? ns / 2 + ns * drive_random(d, 1000) / 1000 : ns;
 }
 
-int drive_add(struct drive *d, struct sched_group *g, const struct sched_share *share,
-	      const struct load *load)
+int drive_tenant(struct drive *d, const struct sched_share *share)
+{
+	struct tenant *t = &d->t[d->tenants];
+
+	must(d->tenants < (int)(sizeof(d->t) / sizeof(d->t[0])));
+	*t = (struct tenant){.share = *share};
+	t->g = sched_group_add(d->s, share, t, d->now);
+	must(t->g);
+	return d->tenants++;
+}
+
+int drive_add(struct drive *d, int tenant, const struct sched_share *share, const struct load *load)
 {
 	struct client *c;
 
 	if (d->n == d->room) {
 		d->room = d->room ? 2 * d->room : 16;
 		d->c = realloc(d->c, d->room * sizeof(*d->c));
-		ck_assert_ptr_nonnull(d->c);
+		must(d->c);
 	}
 	c = &d->c[d->n];
-	*c = (struct client){.g = g, .share = *share, .load = *load};
-	c->v = sched_add(d->s, g, share, (void *)(intptr_t)d->n, d->now);
-	ck_assert_ptr_nonnull(c->v);
+	*c = (struct client){.tenant = tenant, .share = *share, .load = *load};
+	c->v = sched_add(d->s, tenant < 0 ? NULL : d->t[tenant].g, share, (void *)(intptr_t)d->n,
+			 d->now);
+	must(c->v);
 	c->wake_at = load->burst ? d->now + drawn(d, load, load->think) : SCHED_NEVER;
 	return d->n++;
+}
+
+/* What the policy lets the i-th have at most. */
+static double most(const struct drive *d, const struct client *c)
+{
+	double max = c->share.max_ppm ? c->share.max_ppm : SCHED_PPM, fixed = 0, weights = 0, n = 0;
+	double own = SCHED_PPM, left;
+
+	for (int i = 0; i < d->n; i++) {
+		const struct client *o = &d->c[i];
+
+		if (!o->v)
+			continue;
+		n++;
+		fixed += o->share.fixed_ppm;
+		weights += o->share.fixed_ppm ? 0 : o->share.weight;
+	}
+	left = fixed < SCHED_PPM - 1000 ? SCHED_PPM - fixed : 1000;
+	if (d->params.policy == SCHED_EQUAL)
+		own = SCHED_PPM / n;
+	if (d->params.policy == SCHED_FIXED)
+		own = c->share.fixed_ppm ? c->share.fixed_ppm : left * c->share.weight / weights;
+	return (own < max ? own : max) / SCHED_PPM;
+}
+
+static void bucket_set(struct drive *d, struct bucket *b, double part)
+{
+	uint64_t slice = d->params.slice_ns > 2 * MS ? d->params.slice_ns : 2 * MS;
+
+	if (slice < 100 * d->handover)
+		slice = 100 * d->handover;
+	*b = (struct bucket){.part = part, .slice = slice, .at = d->now};
+	b->most = b->level = (2 + d->n * part) * slice;
+}
+
+static void bucket_use(struct drive *d, struct bucket *b, uint64_t ns)
+{
+	b->level += (d->now - b->at) * b->part - ns;
+	b->level = b->level < b->most ? b->level : b->most;
+	b->at = d->now;
+	/* The driver is not asked to look closer than that. */
+	if (b->part < 1)
+		must_say(b->level >= -b->slice / 16 - 1000, "over its maximum by %.0f ns",
+			 -b->level);
+}
+
+void drive_changed(struct drive *d)
+{
+	for (int i = 0; i < d->n; i++) {
+		d->c[i].waits_since = d->now;
+		if (d->c[i].v)
+			bucket_set(d, &d->c[i].max, most(d, &d->c[i]));
+	}
+	for (int i = 0; i < d->tenants; i++) {
+		uint32_t max = d->t[i].share.max_ppm;
+
+		bucket_set(d, &d->t[i].max, max ? (double)max / SCHED_PPM : 1);
+	}
 }
 
 static struct client *client_of(struct drive *d, struct sched_vgpu *v)
@@ -66,6 +134,25 @@ static void charge(struct drive *d)
 	sched_charge(c->v, ns, d->now);
 	c->used += ns;
 	c->left -= ns < c->left ? ns : c->left;
+	if (!c->load.overrun)
+		bucket_use(d, &c->max, ns);
+	if (c->tenant >= 0) {
+		d->t[c->tenant].used += ns;
+		bucket_use(d, &d->t[c->tenant].max, ns);
+	}
+}
+
+static void check_wait(struct drive *d, struct client *c)
+{
+	uint64_t waited = d->now - c->waits_since, bound;
+
+	if (waited > c->longest_wait)
+		c->longest_wait = waited;
+	if (!d->check_waits || waited < 2 * MS)
+		return;
+	bound = sched_wait_bound(c->v);
+	must_say(waited <= bound, "vGPU %d waited %.3f ms, bound is %.3f ms", (int)(c - d->c),
+		 waited / 1e6, bound / 1e6);
 }
 
 static void wants(struct drive *d, struct client *c, bool on)
@@ -134,8 +221,13 @@ static void give(struct drive *d)
 	d->coming_at = SCHED_NEVER;
 	d->handovers++;
 	sched_granted(d->s, d->granted, d->now);
-	if (c && c->wants && d->now - c->waits_since > c->longest_wait)
-		c->longest_wait = d->now - c->waits_since;
+	if (c) {
+		bucket_use(d, &c->max, 0);
+		if (c->tenant >= 0)
+			bucket_use(d, &d->t[c->tenant].max, 0);
+	}
+	if (c && c->wants)
+		check_wait(d, c);
 }
 
 static void decide(struct drive *d)
@@ -147,7 +239,7 @@ static void decide(struct drive *d)
 			give(d);
 		sched_decide(d->s, d->now, &d->d);
 		d->decisions++;
-		ck_assert(d->d.again > d->now);
+		must(d->d.again > d->now);
 		if (d->d.holder != d->chosen) {
 			d->coming_at = SCHED_NEVER;
 			if (d->d.holder != d->granted) {
@@ -159,7 +251,7 @@ static void decide(struct drive *d)
 		}
 	} while (d->coming_at <= d->now);
 	if (d->chosen)
-		ck_assert(client_of(d, d->chosen)->wants || d->chosen == d->granted);
+		must(client_of(d, d->chosen)->wants || d->chosen == d->granted);
 }
 
 static uint64_t next_event(struct drive *d)
@@ -185,6 +277,9 @@ void drive_run(struct drive *d, uint64_t ns)
 {
 	uint64_t until = d->now + ns, at;
 
+	if (!d->charged_to)
+		drive_changed(d);
+	d->charged_to = d->now;
 	happen(d);
 	decide(d);
 	while (d->now < until) {
@@ -197,6 +292,9 @@ void drive_run(struct drive *d, uint64_t ns)
 		happen(d);
 		decide(d);
 	}
+	for (int i = 0; i < d->n; i++)
+		if (d->c[i].v && d->c[i].wants && d->c[i].v != d->granted)
+			check_wait(d, &d->c[i]);
 }
 
 void drive_remove(struct drive *d, int i)
@@ -221,6 +319,8 @@ void drive_measure(struct drive *d)
 
 		c->used = c->longest_wait = c->bursts = c->took = c->longest_burst = 0;
 	}
+	for (int i = 0; i < d->tenants; i++)
+		d->t[i].used = 0;
 	d->handovers = d->decisions = d->idle_ns = 0;
 }
 

@@ -6,12 +6,22 @@
 #ifndef SCHED_DRIVE_H
 #define SCHED_DRIVE_H
 
+#include <check.h>
+
 #include "xen-pvgpu-back/sched/sched.h"
 
-#define US   1000u
-#define MS   1000000u
-#define SEC  1000000000ull
-#define FULL ((struct sched_share){.class = SCHED_MEDIUM, .weight = 100})
+/* ck_assert writes to a pipe each time, also when all is well: too slow for millions. */
+#define must_say(cond, ...)                                                                        \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			ck_abort_msg(__VA_ARGS__);                                                 \
+	} while (0)
+#define must(cond) must_say(cond, "not so: %s", #cond)
+
+#define US         1000u
+#define MS         1000000u
+#define SEC        1000000000ull
+#define FULL       ((struct sched_share){.class = SCHED_MEDIUM, .weight = 100})
 
 /* What a vGPU does: bursts of work, `think` after each one's end; 0: at once. */
 struct load {
@@ -22,9 +32,23 @@ struct load {
 	uint64_t overrun; /* keeps the GPU so long after it has been told to give it up */
 };
 
+/* Use against a maximum, reckoned on its own: no more than `level` may be used at any time. */
+struct bucket {
+	double part, slice, most, level; /* of the GPU; ns */
+	uint64_t at;
+};
+
+struct tenant {
+	struct sched_group *g;
+	struct sched_share share;
+	struct bucket max;
+	uint64_t used;
+};
+
 struct client {
 	struct sched_vgpu *v;
-	struct sched_group *g;
+	int tenant; /* -1: none */
+	struct bucket max;
 	struct sched_share share;
 	struct load load;
 	uint64_t left;    /* of the burst */
@@ -49,6 +73,9 @@ struct drive {
 	struct sched_decision d;
 	struct client *c;
 	int n, room;
+	struct tenant t[8];
+	int tenants;
+	bool check_waits; /* nobody waits longer than sched_wait_bound() */
 	unsigned int seed;
 	uint64_t decisions, handovers, idle_ns;
 };
@@ -58,10 +85,13 @@ void drive_init(struct drive *d, const struct sched_params *p, uint64_t handover
 void drive_end(struct drive *d);
 uint32_t drive_random(struct drive *d, uint32_t below);
 /* Index of the new one. */
-int drive_add(struct drive *d, struct sched_group *g, const struct sched_share *share,
+int drive_add(struct drive *d, int tenant, const struct sched_share *share,
 	      const struct load *load);
+int drive_tenant(struct drive *d, const struct sched_share *share);
 void drive_remove(struct drive *d, int i);
 void drive_run(struct drive *d, uint64_t ns);
+/* Settings have changed, waits and maxima are reckoned from here on. */
+void drive_changed(struct drive *d);
 /* Forget what was counted: shares and waits are measured from here on. */
 void drive_measure(struct drive *d);
 /* The i-th's part of the GPU time since the last drive_measure, in ppm of `of` ns. */

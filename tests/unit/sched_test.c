@@ -23,9 +23,9 @@ START_TEST(alone_gets_everything)
 	struct drive d;
 
 	drive_init(&d, &p, 20 * US, 1);
-	drive_add(&d, NULL, &FULL, &busy);
+	drive_add(&d, -1, &FULL, &busy);
 	for (int i = 0; i < 100; i++)
-		drive_add(&d, NULL, &FULL, &idle);
+		drive_add(&d, -1, &FULL, &idle);
 	drive_run(&d, 10 * MS);
 	drive_measure(&d);
 	drive_run(&d, SEC);
@@ -46,7 +46,7 @@ START_TEST(equal_weights_share_equally)
 	for (int k = 0; k < 3; k++) {
 		drive_init(&d, &p, 10 * US, 1);
 		for (int i = 0; i < counts[k]; i++)
-			drive_add(&d, NULL, &FULL, &busy);
+			drive_add(&d, -1, &FULL, &busy);
 		drive_run(&d, 100 * MS);
 		drive_measure(&d);
 		drive_run(&d, SEC);
@@ -66,8 +66,8 @@ START_TEST(weights_are_kept)
 
 	heavy.weight = 300;
 	drive_init(&d, &p, 0, 1);
-	drive_add(&d, NULL, &heavy, &busy);
-	drive_add(&d, NULL, &FULL, &busy);
+	drive_add(&d, -1, &heavy, &busy);
+	drive_add(&d, -1, &FULL, &busy);
 	drive_run(&d, SEC);
 	share_is(&d, 0, SEC, 750000);
 	share_is(&d, 1, SEC, 250000);
@@ -83,7 +83,7 @@ START_TEST(a_maximum_holds_when_alone)
 
 	capped.max_ppm = 250000;
 	drive_init(&d, &p, 0, 1);
-	drive_add(&d, NULL, &capped, &busy);
+	drive_add(&d, -1, &capped, &busy);
 	drive_run(&d, SEC);
 	share_is(&d, 0, SEC, 250000);
 	drive_end(&d);

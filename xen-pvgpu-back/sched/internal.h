@@ -16,7 +16,7 @@
 
 /* What is charged at once at most: more is no GPU time but a mistake. */
 #define SCHED_CHARGE_MOST ((uint64_t)1 << 42) /* ns; 73 minutes */
-/* Maxima: so many slices may be saved up while a vGPU has no work. */
+/* Maxima: so many slices may be saved up, and what is earned while all others have one. */
 #define SCHED_SAVED_SLICES 2
 
 /* Why the holder has the grant. */
@@ -170,6 +170,8 @@ bool limit_any(const struct sched_vgpu *v);
 uint64_t limit_lasts(const struct sched_vgpu *v);
 /* It has no work any more: no timer needs to run. */
 void limit_forget(struct sched_vgpu *v);
+/* It begins to use the GPU. */
+void limit_save(struct sched_vgpu *v);
 void limit_use(struct sched_vgpu *v, uint64_t ns);
 /* Whoever may go on by now does. */
 void limit_release(struct sched *s);

@@ -62,12 +62,30 @@ void limit_waiting(struct sched_vgpu *v)
 		limit_group(v->group);
 }
 
+/* What was not had while there was no grant is kept for later up to this. */
+static void save(struct sched *s, struct pace *max)
+{
+	uint64_t round = s->slice_ns * s->wanting;
+
+	if (pace_on(max))
+		pace_save_most(max, SCHED_SAVED_SLICES * s->slice_ns + pace_earns(max, round),
+			       s->now);
+}
+
+void limit_save(struct sched_vgpu *v)
+{
+	save(v->s, &v->max);
+	if (v->group)
+		save(v->s, &v->group->max);
+}
+
 bool limit_holder(struct sched_vgpu *v)
 {
 	struct sched_group *g = v->group;
 	struct sched *s = v->s;
 	uint64_t until;
 
+	limit_save(v);
 	if (pace_on(&v->max) && !heap_before(v->max.at, s->now)) {
 		may_wait(s, &v->max, &until);
 		hold(v, until);
@@ -104,19 +122,17 @@ void limit_forget(struct sched_vgpu *v)
 	heap_take(&v->s->timers, &v->timer.h);
 }
 
-static void use(struct sched *s, struct pace *max, uint64_t ns)
-{
-	if (!pace_on(max))
-		return;
-	pace_save_most(max, SCHED_SAVED_SLICES * s->slice_ns, s->now);
-	pace_use(max, ns, s->now);
-}
-
 void limit_use(struct sched_vgpu *v, uint64_t ns)
 {
-	use(v->s, &v->max, ns);
-	if (v->group)
-		use(v->s, &v->group->max, ns);
+	/* The holder has used it since it was last looked at, and earned meanwhile; who has not
+	 * the grant has not. */
+	if (v != v->s->granted)
+		limit_save(v);
+	if (pace_on(&v->max))
+		pace_use(&v->max, ns, v->s->now);
+	if (v->group && pace_on(&v->group->max))
+		pace_use(&v->group->max, ns, v->s->now);
+	limit_save(v);
 }
 
 void limit_group_free(struct sched_group *g)

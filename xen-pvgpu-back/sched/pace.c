@@ -20,6 +20,11 @@ uint64_t pace_time(const struct pace *p, uint64_t ns)
 	return times(ns, p->whole, p->part);
 }
 
+uint64_t pace_earns(const struct pace *p, uint64_t ns)
+{
+	return times(ns, p->part, p->whole);
+}
+
 void pace_set(struct pace *p, uint64_t part, uint64_t whole, uint64_t now)
 {
 	bool behind = heap_before(p->at, now);

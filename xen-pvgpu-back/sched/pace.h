@@ -23,6 +23,8 @@ static inline bool pace_on(const struct pace *p)
 
 /* How long it takes to earn so much. */
 uint64_t pace_time(const struct pace *p, uint64_t ns);
+/* How much is earned in that time. */
+uint64_t pace_earns(const struct pace *p, uint64_t ns);
 /* Another share. What was used or saved up to now stays what it was, in GPU time; a pace that is
  * new has saved nothing. */
 void pace_set(struct pace *p, uint64_t part, uint64_t whole, uint64_t now);

@@ -224,6 +224,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	if (!v)
 		return;
 	new_slice(s, v, s->reason);
+	limit_save(v);
 	if (v == was)
 		return;
 	queue_waits(v);
