@@ -3,9 +3,11 @@
 SCHED_OBJS := $(call obj,$(addprefix xen-pvgpu-back/sched/,sched.c share.c queue.c limit.c vtime.c stats.c wait.c heap.c pace.c \
 	fair.c equal.c fixed.c best_effort.c rate.c))
 
-UNIT += $(addprefix $(B)/unit/,sched_test)
+UNIT += $(addprefix $(B)/unit/,sched_test sched_property_test)
 $(B)/unit/sched_test: $(call obj,tests/unit/sched_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_test = $(CHECK_LIBS)
+$(B)/unit/sched_property_test: $(call obj,tests/unit/sched_property_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
+LDLIBS_sched_property_test = $(CHECK_LIBS)
 
 # Where a vGPU is placed.
 PLACE_OBJS := $(call obj,xen-pvgpu-back/sched/place.c)
