@@ -254,8 +254,9 @@ static int open_device(const char *path, bool debug, struct pvgpu_link **out, ch
 	d->debug = debug;
 	d->fd = open_file(path);
 	if (d->fd < 0) {
-		err = d->fd;
-		REASON("cannot open %.90s: %s", path, strerror(-err));
+		/* EPERM is the backend's word; here it is a container's rule for devices. */
+		err = d->fd == -EPERM ? -EACCES : d->fd;
+		REASON("cannot open %.90s: %s", path, strerror(-d->fd));
 		goto out_free;
 	}
 	err = ask_open(d->fd, path, &m, reason);

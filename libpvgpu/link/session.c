@@ -2,6 +2,7 @@
 /* A session's life: open, negotiate, fail, close. */
 #include "link/runtime.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 
 enum {
 	NO_DEVICE = 100,     /* CUDA_ERROR_NO_DEVICE */
+	NOT_READY = 802,     /* CUDA_ERROR_SYSTEM_NOT_READY */
 	OUT_OF_MEMORY = 2,   /* CUDA_ERROR_OUT_OF_MEMORY */
 	NOT_SUPPORTED = 801, /* CUDA_ERROR_NOT_SUPPORTED */
 	FINISH_MS = 500,     /* for the worker to end after us */
@@ -141,7 +143,8 @@ int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session
 	if (err) {
 		if (pvgpu_link_debug())
 			fprintf(stderr, "pvgpu: no session: %s\n", reason);
-		return NO_DEVICE;
+		/* There is one, and an operator or time will let us have it again. */
+		return err == -EPERM ? NOT_READY : NO_DEVICE;
 	}
 	s = pvgpu_session_new(ops, l);
 	if (!s) {

@@ -47,8 +47,8 @@ enum pvgpu_ctl_op {
 /*
  * error in an answer: 0, or a positive errno of Linux' generic table, among them EPROTO (malformed
  * request), ENOSYS (an op that is not known), EUSERS (too many sessions), ESHUTDOWN (draining or
- * closing), ENOMEM, ENODEV (no worker), EBUSY (a chunk in use), ENOENT (no such session). text
- * says it for people.
+ * closing), ENOMEM, ENODEV (no worker, or no sound GPU), EPERM (the vGPU is quarantined), EBUSY (a
+ * chunk in use), ENOENT (no such session). text says it for people.
  */
 struct pvgpu_ctl_open {
 	uint32_t cmd_size, rep_size; /* of the streams; the granted memory is pvgpu_ring_bytes() */

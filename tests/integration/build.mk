@@ -6,7 +6,7 @@ $(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
-.PHONY: check-programs check-programs-san check-mutation check-lifecycle check-valgrind check-gpu
+.PHONY: check-programs check-programs-san check-mutation check-lifecycle check-watchdog check-valgrind check-gpu
 
 check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
@@ -17,6 +17,8 @@ check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test
+check-watchdog: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test
 # FULL=1: every part, every program; PART="guest unit": these parts.
 check-valgrind: tests
 	$(Q)$(PYTHON) tests/integration/check_valgrind.py --build $(B) $(if $(FULL),--full) $(addprefix --part ,$(PART)) \

@@ -82,7 +82,7 @@ START_TEST(complains)
 		{"[vgpu 0]\nmemory = lots\n",
 		 "a.conf:2: memory: backend/memory 'lots': must be bytes"},
 		{"[vgpu 0]\n\nweight = 0\n", "a.conf:3: weight: "},
-		{"[vgpu 0]\nweight = 1 drain=1\n", "must be one number"},
+		{"[vgpu 0]\nweight = 1 drain=1\n", "must be one value"},
 		{"[vgpu 0]\nspeed = 1\n",
 		 "speed: a vGPU has no such property; there are backend, "},
 		{"[vgpu x]\n", "a.conf:1: must be [vgpu N]"},
@@ -151,6 +151,23 @@ static struct wish some_wish(uint32_t id)
 	ck_assert_int_eq(wish_set(&w, "backend", "gpu", err), 0);
 	return w;
 }
+
+START_TEST(a_pardon_can_be_one_more)
+{
+	char policy[PVGPU_KEY_TEXT] = "weight=200";
+
+	ck_assert_int_eq(policy_set(policy, "pardon", "+1", err), 0);
+	ck_assert_str_eq(policy, "weight=200 pardon=1");
+	ck_assert_int_eq(policy_set(policy, "pardon", "+41", err), 0);
+	ck_assert_str_eq(policy, "weight=200 pardon=42");
+	ck_assert_int_eq(policy_set(policy, "pardon", "7", err), 0);
+	ck_assert_str_eq(policy, "weight=200 pardon=7");
+	ck_assert_int_lt(policy_set(policy, "pardon", "+18446744073709551615", err), 0);
+	ck_assert_int_lt(policy_set(policy, "pardon", "+x", err), 0);
+	ck_assert_int_lt(policy_set(policy, "weight", "+1", err), 0);
+	ck_assert_str_eq(policy, "weight=200 pardon=7");
+}
+END_TEST
 
 START_TEST(keeps_and_forgets)
 {
@@ -253,6 +270,7 @@ int main(void)
 	tcase_add_test(t, reads);
 	tcase_add_test(t, complains);
 	tcase_add_test(t, finds);
+	tcase_add_test(t, a_pardon_can_be_one_more);
 	tcase_add_test(t, keeps_and_forgets);
 	tcase_add_test(t, odd_names);
 	tcase_add_test(t, policy_text);

@@ -37,6 +37,7 @@ int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 
 int local_list(int argc, char **argv);
 int local_show(int argc, char **argv);
 int local_set(int argc, char **argv);
+int local_pardon(int argc, char **argv);
 int local_tree(int argc, char **argv);
 int local_read(int argc, char **argv);
 int local_write(int argc, char **argv);
@@ -48,5 +49,6 @@ int xen_detach(int argc, char **argv);
 int xen_list(int argc, char **argv);
 int xen_show(int argc, char **argv);
 int xen_set(int argc, char **argv);
+int xen_pardon(int argc, char **argv);
 
 #endif

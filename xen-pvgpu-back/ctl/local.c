@@ -236,6 +236,13 @@ int local_set(int argc, char **argv)
 	return EXIT_DONE;
 }
 
+int local_pardon(int argc, char **argv)
+{
+	char raise[] = "pardon=+1";
+
+	return local_set(2, (char *[]){argv[0], raise, NULL});
+}
+
 static double now(void)
 {
 	struct timespec t;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -28,17 +29,36 @@ bool policy_has(const char *name)
 	return find_field(name);
 }
 
+/* "+N" of a number that only counts up; anything else as it is. */
+static const char *raised(const char policy[PVGPU_KEY_TEXT], const struct pvgpu_field *f,
+			  const char *value, char sum[24])
+{
+	uint64_t v[PVGPU_FIELDS_MAX], n;
+	char *end;
+
+	if (strcmp(f->name, "pardon") != 0 || value[0] != '+' || value[1] < '0' || value[1] > '9' ||
+	    pvgpu_record_parse(policy_key, policy, strlen(policy), v, NULL) < 0)
+		return value;
+	errno = 0;
+	n = strtoull(value + 1, &end, 10);
+	if (*end || errno || n > UINT64_MAX - v[f - policy_key->fields])
+		return value;
+	snprintf(sum, 24, "%" PRIu64, v[f - policy_key->fields] + n);
+	return sum;
+}
+
 int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
 	       char err[WISH_ERROR])
 {
 	const struct pvgpu_field *f = find_field(name);
 	char why[PVGPU_KEY_ERROR], one[PVGPU_KEY_TEXT], next[2 * PVGPU_KEY_TEXT], *rest, *word;
-	char old[PVGPU_KEY_TEXT];
+	char old[PVGPU_KEY_TEXT], sum[24];
 	uint64_t v[PVGPU_FIELDS_MAX];
 	size_t n = strlen(name), at = 0;
 
 	if (!f)
 		return refuse(err, name, "not a field of policy");
+	value = raised(policy, f, value, sum);
 	/* Read as xenstore would be, then written in plain bytes. */
 	if (strchr(value, ' ') ||
 	    (size_t)snprintf(one, sizeof(one), "%s=%s", name, value) >= sizeof(one))

@@ -26,7 +26,8 @@ struct wish {
 int wish_set(struct wish *w, const char *name, const char *value, char err[WISH_ERROR]);
 /* The names that wish_set knows, for help: "memory, model, ..." */
 void wish_names(char *buf, size_t cap);
-/* Change a field in the text of a policy; fields that are not known here stay as they are. */
+/* Change a field in the text of a policy; fields that are not known here stay as they are. "+N" is
+ * so much more, of pardon. */
 int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
 	       char err[WISH_ERROR]);
 /* Is it a field of policy? */

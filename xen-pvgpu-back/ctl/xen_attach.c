@@ -329,3 +329,10 @@ int xen_set(int argc, char **argv)
 	host_close(&h);
 	return status;
 }
+
+int xen_pardon(int argc, char **argv)
+{
+	char raise[] = "pardon=+1";
+
+	return xen_set(2, (char *[]){argv[0], raise, NULL});
+}

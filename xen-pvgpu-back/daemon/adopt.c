@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/share.h"
+#include "xen-pvgpu-back/daemon/watchdog.h"
 #include "xen-pvgpu-back/daemon/xenctl.h"
 
 #define LEASED_MAX (1ull << 50)
@@ -272,6 +273,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 		w->guest_pid = m->b && m->b <= INT32_MAX ? (pid_t)m->b : 0;
 	w->started_ms = m->c <= now_ms() ? m->c : now_ms();
 	sup_deadline(w, 0, NULL);
+	watchdog_wake(d);
 	find_guest(w);
 	give_log(w);
 	if (v->ledger.quota)

@@ -6,7 +6,7 @@ FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c 
 # What workers use, as the far end counts it.
 ACCOUNT_SRCS := $(addprefix xen-pvgpu-back/daemon/,account.c account_check.c health.c)
 DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c config_live.c pool.c pool_live.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
-	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c) $(FAULT_SRCS) $(ACCOUNT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
+	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c watchdog.c) $(FAULT_SRCS) $(ACCOUNT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
 	xen-pvgpu-back/sched/place.c
 
 # The scheduler's driver, and its link to vGPUs and workers.

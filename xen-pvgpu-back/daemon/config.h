@@ -11,11 +11,12 @@
 #include "xen-pvgpu-back/sched/place.h"
 #include "xen-pvgpu-back/sched/sched.h"
 
-#define CONFIG_ERROR           400
-#define CONFIG_PATH            256
-#define CONFIG_POOL            16 /* a pool's or group's name with its NUL */
-#define CONFIG_GPU             64
-#define CONFIG_KERNEL_LIMIT_MS 10000u
+#define CONFIG_ERROR            400
+#define CONFIG_PATH             256
+#define CONFIG_POOL             16 /* a pool's or group's name with its NUL */
+#define CONFIG_GPU              64
+#define CONFIG_KERNEL_LIMIT_MS  10000u
+#define CONFIG_KERNEL_LIMIT_MAX 86400000u
 /* Begins the name of each vGPU of a Xen guest, and of no other. */
 #define CONFIG_XEN_NAME "xen-"
 
@@ -53,7 +54,7 @@ struct config_vgpu {
 	uint64_t window;          /* bytes; 0: twice the memory */
 	unsigned int max_sessions;
 	unsigned int kernel_limit_ms; /* of work on the GPU; 0: none */
-	unsigned int pardon;          /* a number: raised, it ends a quarantine */
+	uint64_t pardon;              /* a number: raised, it ends a quarantine */
 	unsigned int mode;
 	char owner[64]; /* user[:group], empty: pvgpud's own */
 	struct sched_share share;

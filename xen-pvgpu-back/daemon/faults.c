@@ -99,7 +99,7 @@ bool faults_refuse(const struct vgpu *v, char reason[CHECK_REASON])
 	return true;
 }
 
-void faults_pardon(struct vgpu *v, uint32_t number)
+void faults_pardon(struct vgpu *v, uint64_t number)
 {
 	if (number == v->quarantine.pardon)
 		return;

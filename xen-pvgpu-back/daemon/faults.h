@@ -36,7 +36,7 @@ void faults_session_ended(struct worker *w);
 /* Is the vGPU quarantined? Then why no session is opened. */
 bool faults_refuse(const struct vgpu *v, char reason[CHECK_REASON]);
 /* The operator's number (policy field pardon) is this now. */
-void faults_pardon(struct vgpu *v, uint32_t number);
+void faults_pardon(struct vgpu *v, uint64_t number);
 /* Seconds that it is still quarantined; 0: it is not. */
 uint64_t faults_left_s(const struct vgpu *v);
 

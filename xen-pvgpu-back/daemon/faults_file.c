@@ -52,9 +52,9 @@ static void add(json_t *vgpus, const struct daemon *d, const char *identity,
 	for (unsigned int i = 0; i < q->n; i++)
 		json_array_append_new(at, json_integer((json_int_t)q->at[i]));
 	json_object_set_new(vgpus, identity,
-			    json_pack("{s:I, s:I, s:i, s:s, s:o}", "faults", (json_int_t)q->faults,
-				      "until", (json_int_t)q->until_ms, "pardon", (int)q->pardon,
-				      "why", q->why, "at", at));
+			    json_pack("{s:I, s:I, s:I, s:s, s:o}", "faults", (json_int_t)q->faults,
+				      "until", (json_int_t)q->until_ms, "pardon",
+				      (json_int_t)q->pardon, "why", q->why, "at", at));
 }
 
 static json_t *make_vgpus(const struct daemon *d)
@@ -125,7 +125,7 @@ static void read_vgpu(struct daemon *d, const char *identity, json_t *o)
 	snprintf(f->identity, sizeof(f->identity), "%s", identity);
 	f->q.faults = number_of(o, "faults");
 	f->q.until_ms = number_of(o, "until");
-	f->q.pardon = (uint32_t)number_of(o, "pardon");
+	f->q.pardon = number_of(o, "pardon");
 	snprintf(f->q.why, sizeof(f->q.why), "%s", why ? why : "");
 	for (size_t i = 0; i < json_array_size(at) && f->q.n < QUARANTINE_FAULTS_MAX; i++)
 		f->q.at[f->q.n++] = (uint64_t)json_integer_value(json_array_get(at, i));

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/share.h"
+#include "xen-pvgpu-back/daemon/watchdog.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 #include "xen-pvgpu-back/link/xen_ops.h"
 
@@ -368,6 +369,7 @@ static int start(struct daemon *d)
 {
 	if (pool_start(d) < 0 || share_start(d) < 0)
 		return -1;
+	watchdog_init(d);
 	faults_load(d);
 	if (add_vgpus(d) < 0 || xenbus_start(d) < 0)
 		return -1;
@@ -401,6 +403,7 @@ static void finish(struct daemon *d)
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
 	share_stop(d, d->worker_n);
+	watchdog_stop(d);
 	faults_save(d);
 	faults_free(d);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {

@@ -36,7 +36,7 @@ bool quarantine_holds(const struct quarantine *q, const struct quarantine_rule *
 	return r->faults && now < q->until_ms;
 }
 
-bool quarantine_pardon(struct quarantine *q, uint32_t number)
+bool quarantine_pardon(struct quarantine *q, uint64_t number)
 {
 	bool forgives = number > q->pardon && (q->n || q->until_ms);
 

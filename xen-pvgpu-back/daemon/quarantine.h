@@ -38,7 +38,7 @@ struct quarantine {
 	unsigned int n;
 	uint64_t at[QUARANTINE_FAULTS_MAX]; /* the latest, oldest first */
 	uint64_t until_ms;                  /* 0: was never quarantined, or is pardoned */
-	uint32_t pardon;                    /* the operator's number, as last seen */
+	uint64_t pardon;                    /* the operator's number, as last seen */
 	char why[QUARANTINE_WHY];           /* the last fault */
 };
 
@@ -48,7 +48,7 @@ bool quarantine_fault(struct quarantine *q, const struct quarantine_rule *r, uin
 		      const char *why);
 bool quarantine_holds(const struct quarantine *q, const struct quarantine_rule *r, uint64_t now);
 /* The operator's number is this: true when it was raised and something was forgiven. */
-bool quarantine_pardon(struct quarantine *q, uint32_t number);
+bool quarantine_pardon(struct quarantine *q, uint64_t number);
 /* Faults that count now. */
 unsigned int quarantine_count(const struct quarantine *q, const struct quarantine_rule *r,
 			      uint64_t now);

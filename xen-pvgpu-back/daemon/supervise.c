@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/share.h"
+#include "xen-pvgpu-back/daemon/watchdog.h"
 #include "xen-pvgpu-back/daemon/xenctl.h"
 
 #define AT_ONCE     16u   /* messages of one worker before others have their turn */
@@ -328,6 +329,7 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 	if (v->xen)
 		xenbus_changed(v->xen);
 	sup_deadline(w, w->d->cfg.start_ms, "did not take its session in time");
+	watchdog_wake(w->d);
 }
 
 /* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,7 +123,7 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "kernel-limit", "%u", v->cfg.kernel_limit_ms);
 	put(o, "faults", "%" PRIu64, v->quarantine.faults);
 	put(o, "quarantined", "%" PRIu64, faults_left_s(v));
-	put(o, "pardon", "%u", v->quarantine.pardon);
+	put(o, "pardon", "%" PRIu64, v->quarantine.pardon);
 	sessions = inside(o, "session");
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{
@@ -154,6 +155,15 @@ static uint64_t gpu_memory(const struct daemon *d)
 	return n;
 }
 
+static void put_pool(json_t *o, const struct pool *p)
+{
+	char health[CANARY_WHY + 16];
+
+	canary_health(p, health, sizeof(health));
+	put(o, "health", "%s", health);
+	put(o, "canaries", "%" PRIu64, p->canary.runs);
+}
+
 json_t *tree_make(struct daemon *d)
 {
 	json_t *root = json_object();
@@ -168,6 +178,9 @@ json_t *tree_make(struct daemon *d)
 	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
 	put(o, "accounting", "%s", health_state(d));
 	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
+	o = inside(root, "pool");
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		put_pool(inside(o, d->pools[i]->cfg.name), d->pools[i]);
 	o = inside(root, "vgpu");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);
@@ -205,6 +218,23 @@ json_t *tree_find(json_t *tree, const char *path)
 	return tree;
 }
 
+/* A number, or "+N": so much more than it is. 0 or EINVAL. */
+static int number(const char *value, uint64_t now, uint64_t max, uint64_t *out)
+{
+	bool more = *value == '+';
+	char *end;
+
+	value += more;
+	errno = 0;
+	*out = strtoull(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end || errno || *out > max)
+		return EINVAL;
+	if (more && (*out > max - now || now > max))
+		return EINVAL;
+	*out += more ? now : 0;
+	return 0;
+}
+
 /* Policy of a vGPU of the local link: a guest's is in xenstore. */
 static int write_policy(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
 {
@@ -227,11 +257,46 @@ static int write_policy(struct vgpu *v, const char *key, const char *value, char
 	return 0;
 }
 
+static int write_vgpu(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+{
+	uint64_t n;
+
+	if (!strcmp(key, "drain")) {
+		if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+			return EINVAL;
+		vgpu_drain(v, value[0] == '1');
+		return 0;
+	}
+	if (!strcmp(key, "pardon")) {
+		if (number(value, v->quarantine.pardon, INT64_MAX, &n))
+			return EINVAL;
+		faults_pardon(v, n);
+		return 0;
+	}
+	if (strcmp(key, "kernel-limit") != 0)
+		return write_policy(v, key, value, why);
+	if (v->xen)
+		return EACCES;
+	if (number(value, v->cfg.kernel_limit_ms, CONFIG_KERNEL_LIMIT_MAX, &n))
+		return EINVAL;
+	v->cfg.kernel_limit_ms = (unsigned int)n;
+	return 0;
+}
+
+static int write_pool(struct pool *p, const char *key, const char *value)
+{
+	if (strcmp(key, "health") != 0)
+		return EACCES;
+	if (strcmp(value, "ok") != 0)
+		return EINVAL;
+	canary_clear(p);
+	return 0;
+}
+
 int tree_write(struct daemon *d, const char *path, const char *value, char why[TREE_WHY])
 {
 	char top[PART_MAX], name[PART_MAX], key[PART_MAX];
 	const char *rest = next_part(path, top);
-	struct vgpu *v;
 	int level;
 
 	rest = rest ? next_part(rest, name) : NULL;
@@ -243,15 +308,11 @@ int tree_write(struct daemon *d, const char *path, const char *value, char why[T
 		return 0;
 	}
 	rest = rest ? next_part(rest, key) : NULL;
-	if (!rest || *rest || strcmp(top, "vgpu") != 0)
+	if (!rest || *rest)
 		return EACCES;
-	v = daemon_vgpu(d, name);
-	if (!v)
-		return ENOENT;
-	if (strcmp(key, "drain") != 0)
-		return write_policy(v, key, value, why);
-	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-		return EINVAL;
-	vgpu_drain(v, value[0] == '1');
-	return 0;
+	if (!strcmp(top, "pool"))
+		return pool_find(d, name) ? write_pool(pool_find(d, name), key, value) : ENOENT;
+	if (strcmp(top, "vgpu") != 0)
+		return EACCES;
+	return daemon_vgpu(d, name) ? write_vgpu(daemon_vgpu(d, name), key, value, why) : ENOENT;
 }

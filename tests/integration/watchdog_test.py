@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: MIT
+"""What harms others is ended, who keeps doing it gets no more sessions for a while, and a GPU that may have
+been harmed is checked: watchdog, quarantine and canary, with real workers on the simulated GPU.
+
+Nothing here depends on how fast the machine is: limits are short, so that what is endless is found soon, and
+everything is waited for by its effect.
+"""
+import errno
+import json
+import mmap
+import os
+import re
+import signal
+import struct
+import subprocess
+import unittest
+
+import rawclient as raw
+from pvgpu_env import PvgpuEnv, program, state_of, wait_for
+
+# Offsets in tests/simcuda/simgpu.h's struct simgpu, and what its slots begin with.
+LOST_AT = 40
+SHORT = {"watchdog_grace_ms": 100, "canary_pause_ms": 10}
+# What the GPU itself reports would be another reason, and a better one.
+NO_XIDS = {"libnvml": ""}
+OTHER = "memory=256M,kernel_limit=0"
+
+
+def hang(env):
+    return os.path.join(env.build, "programs", "hang")
+
+
+def occupy(env):
+    return os.path.join(env.build, "programs", "occupy")
+
+
+def ctl(env, *args):
+    return subprocess.run([program("pvgpuctl", env.build), *args, "--run-dir", env.run_dir], capture_output=True,
+                          text=True, timeout=60, check=False)
+
+
+def breach(env, name="vgpu0"):
+    """A session that breaks the protocol, to its end."""
+    faults = int(env.read(f"/vgpu/{name}/faults"))
+    with raw.Session(env.socket(name)) as s:
+        s.start()
+        s.post(60000)
+        s.wait_end()
+    wait_for("the fault to be counted", lambda: int(env.read(f"/vgpu/{name}/faults")) > faults)
+
+
+def set_lost(env, value):
+    """For all processes; somebody must be there, since who finds nobody sets the GPU up anew."""
+    with open(env.gpu_file, "r+b") as f, mmap.mmap(f.fileno(), 4096) as m:
+        m[LOST_AT:LOST_AT + 4] = struct.pack("<I", value)
+
+
+class Watchdog(unittest.TestCase):
+    """Work that does not end is ended; nobody else notices more than that the GPU was shared."""
+
+    def check_ended(self, env, p, name="vgpu0"):
+        """An endless program was stopped: it was told, and told again."""
+        out, err = p.communicate(timeout=120)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertEqual(out.splitlines(), [b"running", b"CUDA_ERROR_DEVICE_UNAVAILABLE"])
+        wait_for("its end", lambda: "kernel-limit is" in env.read(f"/vgpu/{name}/last-reason"))
+
+    def endless(self, env, name="vgpu0"):
+        return env.popen([hang(env), "endless"], name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def test_an_endless_kernel(self):
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=300", "vgpu1": OTHER}, settings=SHORT) as env:
+            other = env.popen([hang(env), "delay", "20", "100"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            env.wait_sessions(1, "vgpu1")
+            self.check_ended(env, self.endless(env))
+            self.assertIn("over the kernel-limit of 300 ms: gate closed, 100 ms of grace", env.log())
+            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "1")
+            wait_for("a canary", lambda: "canary kernel right" in env.log())
+            self.assertRegex(env.log(), r"it was run after session \d+ vgpu0 was ended")
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+            out, err = other.communicate(timeout=120)
+            self.assertEqual((other.returncode, out), (0, b"100 kernels are right\n"), err)
+            self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+            self.assertEqual(env.run([hang(env)]).returncode, 0)
+
+    def test_others_get_their_part_meanwhile(self):
+        """What one has while another's kernel does not end is what the GPU's own time-slices give: a half."""
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=2000", "vgpu1": OTHER}, settings=SHORT) as env:
+            other = env.popen([occupy(env), "1000000", "5000", "4"], "vgpu1", stdout=subprocess.DEVNULL)
+            env.wait_sessions(1, "vgpu1")
+            p = self.endless(env)
+            wait_for("it to run", lambda: self.used(env, "vgpu0") > 200000)
+            first = {n: self.used(env, n) for n in env.vgpus}
+            self.check_ended(env, p)
+            gained = {n: self.used(env, n) - first[n] for n in env.vgpus}
+            other.kill()
+            other.wait()
+            self.assertGreater(gained["vgpu1"], 0.6 * gained["vgpu0"], gained)
+
+    def used(self, env, name):
+        """GPU time of the workers that the vGPU has now and had, microseconds, as charged."""
+        return int(env.read(f"/vgpu/{name}/gpu-time"))
+
+    def test_three_kills_are_too_many(self):
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=200"}, settings={**SHORT, "quarantine_faults": 3}) as env:
+            for _ in range(3):
+                self.check_ended(env, self.endless(env))
+            wait_for("the quarantine", lambda: env.read("/vgpu/vgpu0/quarantined") != "0")
+            self.assertEqual(env.run([hang(env), "refused"]).stdout, b"CUDA_ERROR_SYSTEM_NOT_READY\n")
+            self.assertEqual(ctl(env, "pardon", "vgpu0").returncode, 0)
+            r = env.run([hang(env)])
+            self.assertEqual((r.returncode, r.stdout), (0, b"3 kernels are right\n"), r.stderr)
+
+    def test_what_takes_long_but_ends(self):
+        """Without a limit, and with one that each kernel keeps, though not all of them together."""
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=0", "vgpu1": "memory=256M,kernel_limit=3000"}) as env:
+            runs = [env.popen([hang(env), "delay", *args], name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                    for name, args in (("vgpu0", ("2500", "1")), ("vgpu1", ("200", "15")))]
+            for p in runs:
+                out, err = p.communicate(timeout=120)
+                self.assertEqual(p.returncode, 0, err)
+                self.assertIn(b"are right", out)
+            self.assertNotIn("over the kernel-limit", env.log())
+
+    def test_a_program_that_is_idle(self):
+        """What it has launched last ended long ago, though nobody has looked. It has the shorter limit."""
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=1500", "vgpu1": "memory=256M,kernel_limit=500"},
+                      settings=SHORT) as env:
+            idle = env.popen([hang(env), "idle"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            wait_for("it to stop", lambda: state_of(idle.pid) == "T")
+            self.check_ended(env, self.endless(env))
+            self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+            idle.send_signal(signal.SIGCONT)
+            out, err = idle.communicate(timeout=120)
+            self.assertEqual((idle.returncode, out), (0, b"nothing has happened\n"), err)
+
+    def test_a_new_pvgpud_sees_it_too(self):
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=0"}, settings=SHORT) as env:
+            p = self.endless(env)
+            self.assertEqual(p.stdout.readline(), b"running\n")
+            env.kill_daemon()
+            env.vgpus["vgpu0"] = "memory=256M,kernel_limit=300"
+            env.start()
+            out, err = p.communicate(timeout=120)
+            self.assertEqual((p.returncode, out), (0, b"CUDA_ERROR_DEVICE_UNAVAILABLE\n"), err)
+            wait_for("its end", lambda: "kernel-limit is" in env.read("/vgpu/vgpu0/last-reason"))
+
+    def test_the_limit_is_a_live_setting(self):
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=0"}, settings=SHORT) as env:
+            p = self.endless(env)
+            self.assertEqual(p.stdout.readline(), b"running\n")
+            self.assertEqual(ctl(env, "set", "vgpu0", "kernel-limit=200").returncode, 0)
+            self.assertEqual(env.read("/vgpu/vgpu0/kernel-limit"), "200")
+            p.communicate(timeout=120)
+            wait_for("its end", lambda: "kernel-limit is" in env.read("/vgpu/vgpu0/last-reason"))
+
+
+class Quarantine(unittest.TestCase):
+    def refused(self, env, name="vgpu0"):
+        with self.assertRaises(raw.Refused) as e:
+            raw.Session(env.socket(name))
+        return e.exception
+
+    def test_three_breaches(self):
+        with PvgpuEnv({"vgpu0": "256M", "vgpu1": "256M"}, settings={"quarantine_faults": 3}) as env:
+            running = raw.Session(env.socket())
+            running.start()
+            for i in range(3):
+                self.assertEqual(env.read("/vgpu/vgpu0/quarantined"), "0")
+                breach(env)
+                self.assertEqual(env.read("/vgpu/vgpu0/faults"), str(i + 1))
+            e = self.refused(env)
+            self.assertEqual(e.error, errno.EPERM)
+            self.assertRegex(e.reason, r"quarantined for \d+ s more, 3 faults; pvgpuctl pardon vgpu0; last: ")
+            self.assertGreater(int(env.read("/vgpu/vgpu0/quarantined")), 0)
+            self.assertIn("quarantined for 600 s after 3 faults", env.log())
+            # An application is told, too; the sessions that run and the other vGPUs are not touched.
+            r = env.run([hang(env), "refused"], extra={"PVGPU_DEBUG": "1"})
+            self.assertEqual((r.returncode, r.stdout), (0, b"CUDA_ERROR_SYSTEM_NOT_READY\n"))
+            self.assertIn(b"quarantined for", r.stderr)
+            self.assertEqual(running.alloc(4096)[0], 0)
+            running.close()
+            raw.Session(env.socket("vgpu1")).close()
+            self.pardon_in_the_end(env)
+
+    def pardon_in_the_end(self, env):
+        """It outlives pvgpud, whichever way that ends, and a pardon ends it."""
+        for sig in (signal.SIGKILL, signal.SIGUSR1, signal.SIGTERM):
+            env.restart(sig)
+            self.assertEqual(self.refused(env).error, errno.EPERM)
+            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "3")
+        r = ctl(env, "pardon", "vgpu0")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertEqual(env.read("/vgpu/vgpu0/pardon"), "1")
+        self.assertEqual(env.read("/vgpu/vgpu0/quarantined"), "0")
+        raw.Session(env.socket()).close()
+        breach(env)
+        raw.Session(env.socket()).close()
+        # The same number again is no pardon, a higher one is.
+        breach(env)
+        breach(env)
+        self.refused(env)
+        env.write("/vgpu/vgpu0/pardon", "1")
+        self.refused(env)
+        self.assertFalse(env.write("/vgpu/vgpu0/pardon", "soon")["ok"])
+        self.assertEqual(ctl(env, "set", "vgpu0", "pardon=+4").returncode, 0)
+        self.assertEqual(env.read("/vgpu/vgpu0/pardon"), "5")
+        raw.Session(env.socket()).close()
+
+    def test_time_ends_it(self):
+        settings = {"quarantine_faults": 1, "quarantine_time_s": 1, "quarantine_window_s": 1}
+        with PvgpuEnv(settings=settings) as env:
+            breach(env)
+            self.assertIn("quarantined for 1 s after 1 faults", env.log())
+
+            def works():
+                try:
+                    raw.Session(env.socket()).close()
+                    return True
+                except raw.Refused:
+                    return False
+            wait_for("a session again", works)
+            # The last fault is out of the window, too: nothing is left to remember.
+            wait_for("nothing to be remembered", lambda: env.read("/vgpu/vgpu0/quarantined") == "0")
+
+    def test_errors_of_kernels_count_only_if_wanted(self):
+        for wanted in (0, 1):
+            settings = {"quarantine_faults": 1, "quarantine_kernel_faults": wanted}
+            with self.subTest(wanted=wanted), PvgpuEnv(settings=settings) as env:
+                r = env.run([hang(env), "wild"])
+                self.assertEqual((r.returncode, r.stdout.splitlines()[-1]), (0, b"CUDA_ERROR_ILLEGAL_ADDRESS"))
+                wait_for("its end", lambda: "first device error was CUresult 700" in env.log())
+                env.wait_sessions(0)
+                self.assertEqual(env.read("/vgpu/vgpu0/faults"), str(wanted))
+                self.assertEqual(env.read("/vgpu/vgpu0/quarantined") != "0", bool(wanted))
+                if wanted:
+                    ctl(env, "pardon", "vgpu0")
+
+    def test_a_file_that_makes_no_sense(self):
+        with PvgpuEnv(settings={"quarantine_faults": 1}) as env:
+            for text in ("{", "[]", '{"boot": 3}', json.dumps({"boot": "x", "vgpus": {"vgpu0": 7}}), "\0" * 5000):
+                env.kill_daemon()
+                with open(os.path.join(env.run_dir, "faults"), "w") as f:
+                    f.write(text)
+                env.start()
+                raw.Session(env.socket()).close()
+
+
+class Canary(unittest.TestCase):
+    """A GPU that does not work takes nothing new, until it does or an operator says that it does."""
+
+    def refused(self, env):
+        with self.assertRaises(raw.Refused) as e:
+            raw.Session(env.socket())
+        self.assertEqual(e.exception.error, errno.ENODEV)
+        return e.exception.reason
+
+    def test_a_memory_error_is_looked_into(self):
+        # Of each process the second launch: the canary's is the first.
+        with PvgpuEnv(sim={"SIMCUDA_FAULT": "ecc:2"}, settings={"quarantine_faults": 1, **NO_XIDS}) as env:
+            r = env.run([hang(env), "delay", "1", "3"])
+            self.assertEqual(r.returncode, 1)
+            self.assertIn(b"CUDA_ERROR_ECC_UNCORRECTABLE", r.stderr)
+            wait_for("the canary", lambda: "canary kernel right" in env.log())
+            self.assertIn("after CUresult 214 of session", env.log())
+            # It was not the vGPU's fault.
+            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "0")
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+
+    def test_a_lost_device(self):
+        with PvgpuEnv(settings={**SHORT, "canary_tries": 2, **NO_XIDS}) as env:
+            other = raw.Session(env.socket())
+            other.start()
+            set_lost(env, 1)
+            r = env.run([hang(env)])
+            self.assertEqual(r.returncode, 1)
+            wait_for("the GPU to be found unhealthy", lambda: env.read("/pool/default/health") != "ok")
+            self.assertEqual(env.read("/pool/default/health"),
+                             "unhealthy: canary kernel: cuCtxSynchronize gives CUresult 46")
+            self.assertIn("the GPU is unhealthy: canary kernel", self.refused(env))
+            self.assertEqual(env.run([hang(env), "refused"]).stdout, b"CUDA_ERROR_NO_DEVICE\n")
+            self.assertEqual(len(re.findall("canary kernel failed", env.log())), 2)
+            # pvgpud's successor believes it until a canary has said otherwise.
+            env.restart()
+            wait_for("its own canary", lambda: "canary kernel failed" in env.log().rsplit("vgpu vgpu0: ", 1)[1])
+            wait_for("the GPU to be found unhealthy", lambda: env.read("/pool/default/health") != "ok")
+            # An operator's word is checked.
+            self.assertFalse(env.write("/pool/default/health", "fine")["ok"])
+            self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
+            wait_for("the GPU to be found unhealthy", lambda: env.read("/pool/default/health") != "ok")
+            set_lost(env, 0)
+            self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
+            wait_for("a canary", lambda: "canary kernel right" in env.log())
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+            self.assertEqual(env.run([hang(env)]).returncode, 0)
+            other.close()
+
+    def test_a_canary_that_succeeds_ends_it(self):
+        with PvgpuEnv(settings={**SHORT, "canary_tries": 1, "canary_every_s": 1, **NO_XIDS}) as env:
+            other = raw.Session(env.socket())
+            set_lost(env, 1)
+            env.run([hang(env)])
+            wait_for("the GPU to be found unhealthy", lambda: env.read("/pool/default/health") != "ok")
+            set_lost(env, 0)
+            wait_for("the GPU to be healthy", lambda: env.read("/pool/default/health") == "ok")
+            self.assertIn("GPU healthy again", env.log())
+            self.assertEqual(env.run([hang(env)]).returncode, 0)
+            other.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hang [delay MS N]: N kernels that occupy the GPU for MS milliseconds each, and their results.
+ * hang endless: a kernel that never ends; what the program is told, and that it is told again.
+ * hang wild: a kernel that writes where nothing is; the same.
+ * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
+ * hang refused: what cuInit says.
+ */
+#include <signal.h>
+
+#include "tests/programs/common.h"
+
+PTX(ptx_fault);
+PTX(ptx_sync);
+
+static int delay(uint64_t ms, size_t n)
+{
+	uint64_t ns = ms * 1000000;
+	CUfunction kernel;
+	CUdeviceptr word;
+	uint32_t value;
+
+	start();
+	kernel = function(load(ptx_sync), "delay");
+	word = device_alloc(sizeof(value));
+	for (uint32_t i = 1; i <= n; i++) {
+		LAUNCH(kernel, 1, 1, 0, NULL, &ns, &word, &i);
+		download(&value, word, sizeof(value));
+		CHECK(value == i, "kernel %u left %u", i, value);
+	}
+	CU(cuMemFree(word));
+	finish();
+	printf("%zu kernels are right\n", n);
+	return 0;
+}
+
+/* Its context is spoilt, or its session gone: every later call says the same. */
+static int spoil(const char *name)
+{
+	uint32_t value = 1;
+	CUfunction kernel;
+	CUdeviceptr word, more;
+	CUresult r;
+
+	start();
+	kernel = function(load(ptx_fault), name);
+	word = device_alloc(sizeof(value));
+	CU(cuMemsetD32(word, 0, 1));
+	if (strcmp(name, "endless") != 0)
+		word = 0;
+	LAUNCH(kernel, 1, 1, 0, NULL, &word, &value);
+	puts("running");
+	r = cuCtxSynchronize();
+	CHECK(r, "a kernel that cannot succeed did");
+	WANT(r, cuCtxSynchronize());
+	WANT(r, cuMemAlloc(&more, 4096));
+	WANT(r, cuLaunchKernel(kernel, 1, 1, 1, 1, 1, 1, 0, NULL, (void *[]){&word, &value}, NULL));
+	printf("%s\n", result_name(r));
+	return 0;
+}
+
+static int idle(void)
+{
+	start();
+	LAUNCH(function(load(ptx_fault), "nothing"), 1, 1, 0, NULL, NULL);
+	raise(SIGSTOP);
+	finish();
+	puts("nothing has happened");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "delay";
+
+	if (!strcmp(what, "endless"))
+		return spoil("endless");
+	if (!strcmp(what, "wild"))
+		return spoil("write_word");
+	if (!strcmp(what, "idle"))
+		return idle();
+	if (!strcmp(what, "refused")) {
+		printf("%s\n", result_name(cuInit(0)));
+		return 0;
+	}
+	return delay(argument(argc, argv, 2, 1), argument(argc, argv, 3, 3));
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/watchdog.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/faults.h"
+#include "xen-pvgpu-back/daemon/share.h"
+
+#define MS      UINT64_C(1000000)
+#define FIRST_S 0.01
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* False: it has nothing to be watched. */
+static bool view(struct worker *w, uint64_t now, struct watch_view *v)
+{
+	struct pvgpu_gate_report r;
+	uint64_t age;
+
+	if (w->state != CHECK_SERVING || !w->vgpu || !gate_read(w, &r))
+		return false;
+	age = w->started_ms ? now_ms() - w->started_ms : 0;
+	*v = (struct watch_view){
+		.now = now,
+		.session_began = age * MS < now ? now - age * MS : 0,
+		.oldest = r.oldest_ns,
+		.closed = gate_closed_ns(w),
+		.limit_ns = w->vgpu->cfg.kernel_limit_ms * MS,
+		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
+	};
+	return true;
+}
+
+/* Which vGPUs have long work. */
+static void take_all(struct daemon *d, uint64_t now)
+{
+	struct watch_view v;
+	struct worker *w;
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		d->pools[i]->long_vgpus = 0;
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		d->vgpus[i]->is_long = false;
+	TAILQ_FOREACH(w, &d->workers, link)
+	{
+		if (!view(w, now, &v))
+			continue;
+		watch_take(&w->watch, &v);
+		if (w->vgpu->is_long || !watch_is_long(&w->watch, now))
+			continue;
+		w->vgpu->is_long = true;
+		w->vgpu->pool->long_vgpus++;
+	}
+}
+
+static void act(struct worker *w, enum watch_do what, uint64_t now)
+{
+	const struct vgpu *v = w->vgpu;
+	const unsigned int limit = v->cfg.kernel_limit_ms;
+
+	switch (what) {
+	case WATCH_ASK:
+		gate_ask(w);
+		break;
+	case WATCH_HOLD:
+		log_warning("%s: work of %" PRIu64
+			    " ms on the GPU, over the kernel-limit of %u ms: "
+			    "gate closed, %u ms of grace",
+			    sup_name(w), watch_age(&w->watch, now) / MS, limit,
+			    w->d->cfg.watchdog_grace_ms);
+		gate_hold(w, true);
+		break;
+	case WATCH_RELEASE:
+		log_info("%s: its work has ended in time", sup_name(w));
+		gate_hold(w, false);
+		break;
+	case WATCH_END:
+		faults_kill(w, FAULT_WATCHDOG,
+			    "%" PRIu64 " ms on the GPU: vGPU %s's kernel-limit is %u ms, "
+			    "pvgpuctl set changes it",
+			    watch_age(&w->watch, now) / MS, v->cfg.name, limit);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct daemon *d = t->data;
+	uint64_t now = now_ns(), next = UINT64_MAX, again;
+	struct watch_view v;
+	struct worker *w;
+
+	take_all(d, now);
+	TAILQ_FOREACH(w, &d->workers, link)
+	{
+		if (!view(w, now, &v))
+			continue;
+		v.others = v.limit_ns ? w->vgpu->pool->long_vgpus - w->vgpu->is_long : 0;
+		act(w, watch_look(&w->watch, &v, &again), now);
+		if (again < next)
+			next = again;
+	}
+	if (next == UINT64_MAX)
+		return; /* the next session wakes us */
+	ev_timer_set(t, (double)next / 1e9 + 0.0005, 0.);
+	ev_timer_start(loop, t);
+}
+
+void watchdog_init(struct daemon *d)
+{
+	ev_timer_init(&d->watchdog, on_timer, 0., 0.);
+	d->watchdog.data = d;
+}
+
+void watchdog_wake(struct daemon *d)
+{
+	if (ev_is_active(&d->watchdog))
+		return;
+	ev_timer_set(&d->watchdog, FIRST_S, 0.);
+	ev_timer_start(d->loop, &d->watchdog);
+}
+
+void watchdog_stop(struct daemon *d)
+{
+	ev_timer_stop(d->loop, &d->watchdog);
+}
