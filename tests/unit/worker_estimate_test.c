@@ -316,7 +316,7 @@ START_TEST(bounded_by_time)
 		{1, true, 10 * MS, 10, 10},
 		{50, true, 2 * MS, 2, 2},
 		{0.5f, false, 0, GATE_ALONE_NS / (MS / 2), GATE_ALONE_NS / (MS / 2)},
-		{400, false, 0, 2, 2},
+		{400, false, 0, 2, 3},
 		{0.001f, true, 2 * MS, 50, 50},
 	};
 	const uint32_t streams = _i % 2 ? 3 : 1;
@@ -337,6 +337,33 @@ START_TEST(bounded_by_time)
 		/* It goes on as one after the other ends. */
 		fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), UINT64_MAX);
 	}
+	ck_assert(fake_until(w, not_parked, NULL));
+	close_session();
+}
+END_TEST
+
+/* Two kernels wait for what a third stream does: among others as soon as nothing has ended for
+ * long.
+ */
+START_TEST(streams_that_wait_for_each_other)
+{
+	open_session(true);
+	teach(2, 400);
+	gate_side_put(&side.gate->inflight_ns, 2 * MS);
+	gate_side_set(&side.gate->contended, (uint32_t)_i);
+	gate_launch(w, GATE_STREAM(1), 2);
+	gate_launch(w, GATE_STREAM(2), 2);
+	gate_launch(w, GATE_STREAM(3), 2);
+	ck_assert_uint_eq(w->gpu->park.count, _i);
+	if (_i) {
+		w->gpu->gate.oldest -= 400 * MS;
+		gate_side_ring(w);
+	}
+	ck_assert_uint_eq(w->gpu->park.count, 0);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 3);
+	/* A stream that has something in flight waits all the same. */
+	gate_launch(w, GATE_STREAM(3), 2);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
 	ck_assert(fake_until(w, not_parked, NULL));
 	close_session();
 }
@@ -399,6 +426,7 @@ int main(void)
 	tcase_add_test(t, copies_by_bytes);
 	tcase_add_test(t, what_has_ended_is_counted);
 	tcase_add_loop_test(t, bounded_by_time, 0, 12);
+	tcase_add_loop_test(t, streams_that_wait_for_each_other, 0, 2);
 	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));
 	tcase_add_test(t, a_context_goes);
 	tcase_set_timeout(t, 120);

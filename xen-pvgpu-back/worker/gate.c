@@ -308,6 +308,8 @@ bool gate_pass_slow(struct gpu *g, bool copies)
 	for (;;) {
 		if (shut(t, copies) && refuse(g, copies))
 			return false;
+		if (t->sleeps)
+			tell_state(t, true, t->drained, false);
 		if (!room(g))
 			return false;
 		begins = t->drained;
@@ -319,6 +321,16 @@ bool gate_pass_slow(struct gpu *g, bool copies)
 	}
 	take_mode(t);
 	return true;
+}
+
+bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies)
+{
+	const struct gate *t = &g->gate;
+
+	if (!t->steady || s->load.work > s->done.work || shut(t, copies))
+		return false;
+	return !gate_word(&t->page->contended) ||
+	       now_ns() - t->oldest >= (uint64_t)LOOK_MS * 1000000u / 2;
 }
 
 bool gate_deep_slow(struct gpu *g)

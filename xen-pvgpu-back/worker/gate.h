@@ -88,6 +88,13 @@ static inline bool gate_pass(struct gpu *g, struct gate *t, bool copies)
 	return gate_pass_slow(g, copies);
 }
 
+/*
+ * If not because of what is in flight: what is may wait for this very command, as a kernel waits
+ * for a flag that a copy sets. In a stream that has nothing in flight it may go, at once while
+ * nobody else wants the GPU, else when nothing has ended for long.
+ */
+bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies);
+
 /* As many commands as the session may have are parked or in flight; kicked when that changes. */
 bool gate_deep_slow(struct gpu *g);
 

@@ -28,12 +28,10 @@ static bool occupies(uint16_t op)
 	}
 }
 
-static bool gate_open(struct gpu *g, uint16_t op)
+static bool copies(uint16_t op)
 {
-	const bool copies = op == PVGPU_OP_COPY || op == PVGPU_OP_COPY_INLINE ||
-			    op == PVGPU_OP_COPY_FETCH || op == PVGPU_OP_COPY_3D;
-
-	return !occupies(op) || gate_pass(g, &g->gate, copies);
+	return op == PVGPU_OP_COPY || op == PVGPU_OP_COPY_INLINE || op == PVGPU_OP_COPY_FETCH ||
+	       op == PVGPU_OP_COPY_3D;
 }
 
 /* Which context, stream and event a record works on, by its handles. */
@@ -102,6 +100,16 @@ static struct target target_of(struct gpu *g, const struct pvgpu_cmd_desc *d, co
 	return t;
 }
 
+static bool gate_open(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	struct target t;
+
+	if (!occupies(d->op) || gate_pass(g, &g->gate, copies(d->op)))
+		return true;
+	t = target_of(g, d, rec);
+	return t.stream && !obj_error(t.stream) && gate_pass_idle(g, t.stream, copies(d->op));
+}
+
 /* A wait puts an event into each of the context's streams. */
 static bool ctx_room(struct ctx *c)
 {
@@ -141,7 +149,7 @@ static bool may_run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *r
 
 	if (d->lane == PVGPU_LANE_SIDE)
 		return side_room(g) && waits_room(g);
-	if (!gate_open(g, d->op) || !waits_room(g))
+	if (!gate_open(g, d, rec) || !waits_room(g))
 		return false;
 	if (!g->full_streams && !wants_slot(g, d->op))
 		return true;
