@@ -134,6 +134,20 @@ class Watchdog(unittest.TestCase):
             out, err = idle.communicate(timeout=120)
             self.assertEqual((idle.returncode, out), (0, b"nothing has happened\n"), err)
 
+    def test_work_that_only_waits(self):
+        """Behind a host function of a program that is stopped: the far end counts no use of the GPU."""
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": "memory=256M,kernel_limit=2000"},
+                      settings=SHORT) as env:
+            # So that it is known to count.
+            self.assertEqual(env.run([hang(env), "delay", "500", "1"]).returncode, 0)
+            waits = env.popen([hang(env), "wait"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            wait_for("it to stop", lambda: state_of(waits.pid) == "T")
+            self.check_ended(env, self.endless(env))
+            self.assertEqual(env.read("/vgpu/vgpu1/faults"), "0")
+            waits.send_signal(signal.SIGCONT)
+            out, err = waits.communicate(timeout=120)
+            self.assertEqual((waits.returncode, out), (0, b"nothing has happened\n"), err)
+
     def test_a_new_pvgpud_sees_it_too(self):
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=0"}, settings=SHORT) as env:
             p = self.endless(env)

@@ -4,6 +4,7 @@
  * hang endless: a kernel that never ends; what the program is told, and that it is told again.
  * hang wild: a kernel that writes where nothing is; the same.
  * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
+ * hang wait: the same, behind a host function that does not return before it is continued.
  * hang refused: what cuInit says.
  */
 #include <signal.h>
@@ -59,11 +60,19 @@ static int spoil(const char *name)
 	return 0;
 }
 
-static int idle(void)
+static int idle(bool wait)
 {
+	struct gate gate;
+	CUfunction kernel;
+
 	start();
-	LAUNCH(function(load(ptx_fault), "nothing"), 1, 1, 0, NULL, NULL);
+	kernel = function(load(ptx_fault), "nothing");
+	if (wait)
+		gate_close(&gate, NULL);
+	LAUNCH(kernel, 1, 1, 0, NULL, NULL);
 	raise(SIGSTOP);
+	if (wait)
+		gate_open(&gate);
 	finish();
 	puts("nothing has happened");
 	return 0;
@@ -77,8 +86,8 @@ int main(int argc, char **argv)
 		return spoil("endless");
 	if (!strcmp(what, "wild"))
 		return spoil("write_word");
-	if (!strcmp(what, "idle"))
-		return idle();
+	if (!strcmp(what, "idle") || !strcmp(what, "wait"))
+		return idle(!strcmp(what, "wait"));
 	if (!strcmp(what, "refused")) {
 		printf("%s\n", result_name(cuInit(0)));
 		return 0;

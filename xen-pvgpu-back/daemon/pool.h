@@ -47,6 +47,7 @@ struct pool {
 	char failure[128];
 	struct canary canary;
 	unsigned int long_vgpus; /* watchdog.c: that have long work on the GPU */
+	bool use_counted;        /* watchdog.c: the far end has counted use of some worker */
 };
 
 /* The pools and groups of the configuration; 0 or -ENOMEM. Before any vGPU is added. */

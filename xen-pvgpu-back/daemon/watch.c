@@ -35,10 +35,9 @@ void watch_take(struct watch *w, const struct watch_view *v)
 		return;
 	/* `held` stays until watch_look has said that it is over. */
 	w->begin = begin;
-	w->seen = w->looked = v->now;
+	w->looked = v->now;
 	w->shared_ns = 0;
-	w->used_ns = v->used_ns;
-	w->asked = false;
+	w->asked = 0;
 }
 
 uint64_t watch_age(const struct watch *w, uint64_t now)
@@ -62,10 +61,11 @@ static void share(struct watch *w, const struct watch_view *v)
 		w->shared_ns += passed / (v->others + 1) * v->others;
 }
 
-/* Old as it is, does it run? What is not known is taken to. */
+/* Old as it is, does it run? What is not known is taken to. Use is reported a moment later: what is
+ * looked at is the second half of its time. */
 static bool runs(const struct watch *w, const struct watch_view *v)
 {
-	uint64_t part = (v->now - w->seen) / RUNS_PART / (v->others + 1);
+	uint64_t part = (v->now - w->asked) / RUNS_PART / (v->others + 1);
 
 	return !v->used_known || v->used_ns - w->used_ns >= part;
 }
@@ -95,7 +95,7 @@ enum watch_do watch_look(struct watch *w, const struct watch_view *v, uint64_t *
 	if (v->others && w->begin)
 		*again = least(*again, STEP_SHARE);
 	age = watch_age(w, v->now);
-	is_over = v->limit_ns && w->begin && age >= v->limit_ns && runs(w, v);
+	is_over = v->limit_ns && w->asked && age >= v->limit_ns && runs(w, v);
 	if (w->held && !is_over) {
 		w->held = 0;
 		return WATCH_RELEASE;
@@ -108,6 +108,7 @@ enum watch_do watch_look(struct watch *w, const struct watch_view *v, uint64_t *
 		*again = least(*again, v->limit_ns - age);
 	if (age < v->limit_ns / 2 || w->asked)
 		return WATCH_NOTHING;
-	w->asked = true;
+	w->asked = v->now;
+	w->used_ns = v->used_ns;
 	return WATCH_ASK;
 }

@@ -10,6 +10,9 @@
  * The worker's word for when its oldest work began is believed as far as it can be true; if it says
  * that there is none although it has not drained since its gate was closed, or later work, then
  * since that. Lying, it gains what the far end's accounting then finds.
+ *
+ * Old work may only wait, for a host function or for an event: where the far end counts use by
+ * process, work of a worker that has none is left alone.
  */
 #ifndef PVGPU_WATCH_H
 #define PVGPU_WATCH_H
@@ -22,12 +25,11 @@
 /* Of a worker. */
 struct watch {
 	uint64_t begin;     /* of what is watched; 0: nothing is in flight */
-	uint64_t seen;      /* when that was first looked at */
 	uint64_t looked;    /* last */
 	uint64_t shared_ns; /* since begin: time that others had */
-	uint64_t used_ns;   /* that the far end had counted for it when first looked at */
 	uint64_t held;      /* over the limit since; 0: is not */
-	bool asked;         /* it was asked to look and report */
+	uint64_t asked;     /* when it was asked to look and report; 0: it was not */
+	uint64_t used_ns;   /* that the far end had counted for it then */
 };
 
 struct watch_view {

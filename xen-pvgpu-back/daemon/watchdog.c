@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "xen-pvgpu-back/daemon/account.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
 #include "xen-pvgpu-back/daemon/faults.h"
 #include "xen-pvgpu-back/daemon/share.h"
@@ -37,10 +38,12 @@ static bool view(struct worker *w, uint64_t now, struct watch_view *v)
 		.limit_ns = w->vgpu->cfg.kernel_limit_ms * MS,
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
+	v->used_known = account_used(w, &v->used_ns);
 	return true;
 }
 
-/* Which vGPUs have long work. */
+/* Which vGPUs have long work; and which GPUs' use by process is counted: some drivers tell of
+ * processes, but nothing of what they use. */
 static void take_all(struct daemon *d, uint64_t now)
 {
 	struct watch_view v;
@@ -55,6 +58,7 @@ static void take_all(struct daemon *d, uint64_t now)
 		if (!view(w, now, &v))
 			continue;
 		watch_take(&w->watch, &v);
+		w->vgpu->pool->use_counted |= v.used_known && v.used_ns;
 		if (w->vgpu->is_long || !watch_is_long(&w->watch, now))
 			continue;
 		w->vgpu->is_long = true;
@@ -106,6 +110,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 	{
 		if (!view(w, now, &v))
 			continue;
+		v.used_known &= w->vgpu->pool->use_counted;
 		v.others = v.limit_ns ? w->vgpu->pool->long_vgpus - w->vgpu->is_long : 0;
 		act(w, watch_look(&w->watch, &v, &again), now);
 		if (again < next)
