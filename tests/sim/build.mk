@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+PVSIM_OBJS := $(call obj,$(addprefix tests/sim/,main.c bench.c properties.c mixes.c fleet.c cost.c trace.c))
+
+TESTPROGS += $(B)/tests/pvsim
+$(B)/tests/pvsim: $(PVSIM_OBJS) $$(SIM_OBJS)
+LDLIBS_pvsim = -ljansson -lm
+
+# All scenarios, the fleets among them, and pictures of them: a few minutes. SIM="--only latency" ...
+.PHONY: sim check-sim
+sim: $(B)/tests/pvsim
+	$(Q)$(B)/tests/pvsim --out $(B)/sim.json $(SIM); rc=$$?; \
+		[ ! -s $(B)/sim.json ] || $(PYTHON) tests/sim/plot.py $(B)/sim.json $(B)/sim && exit $$rc
+
+# What `make check` has time for.
+check-sim: $(B)/tests/pvsim
+	$(Q)mkdir -p $(B)/check
+	$(Q)$(B)/tests/pvsim --quick --quiet --out $(B)/check/sim.json

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What pvgpud and the workers' gates do, as daemon/schedule.c and daemon/gate.h have it: the
+ * holder's workers issue up to an estimated time in flight; others park their work and ring. When
+ * the grant is taken the gate closes, and the next one opens when by the estimate little is left,
+ * or nothing is. Wall time is charged while others want the GPU or a limit holds ("exact"), else
+ * what the workers report.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/sched/sim/inner.h"
+
+#define NATIVE_DEPTH    1024u /* kernels in flight at which a launch blocks, without a gate */
+#define INFLIGHT_MIN_NS (100 * SIM_US)
+#define COST_MIN_NS     (20 * SIM_US)
+#define COST_MAX_NS     (2 * SIM_MS)
+#define SAMPLE_NS       (50 * SIM_US)
+#define HANG_LOOK_NS    (5 * SIM_MS)
+
+static void think(struct gpu *g, struct vgpu *rang);
+
+static const struct sim_model *model(const struct gpu *g)
+{
+	return &g->s->c->model;
+}
+
+static bool is_open(const struct vgpu *v)
+{
+	return !v->held && (model(v->g)->native || v->g->holder == v || v->beside);
+}
+
+/* ---- the worker's side ---- */
+
+static uint64_t most_in_flight(const struct gpu *g, uint32_t sharers)
+{
+	uint64_t most;
+
+	if (!g->exact)
+		return model(g)->alone_ns;
+	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000 / (sharers ? sharers : 1);
+	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
+}
+
+static void pump(struct process *p)
+{
+	struct gpu *g = p->v->g;
+	uint64_t most;
+
+	if (model(g)->native) {
+		while (p->kernels.n < NATIVE_DEPTH && load_issue(p))
+			;
+		return;
+	}
+	most = most_in_flight(g, p->v->busy_processes);
+	while (p->kernels.n < 2 || p->inflight_ns + p->estimate_ns <= most)
+		if (!load_issue(p))
+			break;
+}
+
+static void ring(struct vgpu *v, uint64_t in)
+{
+	uint64_t at = v->s->now + in;
+
+	if (!v->bell.pos || v->bell.at > at)
+		timer_set(&v->s->events, &v->bell, at);
+}
+
+void gate_work(struct process *p)
+{
+	struct vgpu *v = p->v;
+
+	if (is_open(v))
+		pump(p);
+	else if (!v->told && !v->held)
+		ring(v, model(v->g)->bell_ns);
+}
+
+void gate_ended(struct process *p, uint64_t length)
+{
+	struct vgpu *v = p->v;
+	struct gpu *g = v->g;
+
+	v->alone_ns += length;
+	if (is_open(v))
+		pump(p);
+	if (model(g)->native || v->held)
+		return;
+	if ((!v->busy_processes && (g->exact || !is_open(v))) || (!v->draining && !is_open(v)))
+		ring(v, model(g)->bell_ns);
+}
+
+static void on_wake(struct sim *s, void *arg)
+{
+	struct gpu *g = arg;
+	struct vgpu *v = g->holder;
+
+	for (uint32_t i = 0; v && is_open(v) && i < v->n_process; i++)
+		pump(&v->process[i]);
+}
+
+/* ---- charging ---- */
+
+static void charge_one(struct vgpu *v, uint64_t ns)
+{
+	if (!ns || !v->sched)
+		return;
+	v->charged_ns += ns;
+	sched_charge(v->sched, ns, v->s->now);
+}
+
+static void charge_alone(struct vgpu *v, uint64_t passed)
+{
+	uint64_t ns;
+
+	v->budget_ns += passed;
+	ns = v->alone_ns < v->budget_ns ? v->alone_ns : v->budget_ns;
+	v->alone_ns -= ns;
+	v->budget_ns -= ns;
+	charge_one(v, ns);
+}
+
+void gate_charge(struct gpu *g)
+{
+	uint64_t passed = g->s->now - g->charged_at;
+	struct vgpu *h = g->holder;
+	uint32_t n = h && g->exact && h->on_gpu;
+
+	g->charged_at = g->s->now;
+	n += g->besides;
+	for (struct vgpu *t = g->tails; t; t = t->tail_next)
+		n++;
+	for (struct vgpu *t = g->tails; t; t = t->tail_next)
+		charge_one(t, passed / n);
+	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
+		if (g->vgpus[i]->beside)
+			charge_one(g->vgpus[i], passed / n);
+	if (h && g->exact && h->on_gpu)
+		charge_one(h, passed / n);
+	else if (h && !g->exact)
+		charge_alone(h, passed);
+}
+
+/* From now on wall time is charged: what has begun before is charged now. */
+static void become_exact(struct gpu *g)
+{
+	struct vgpu *v = g->holder;
+
+	if (!v || g->exact)
+		return;
+	for (uint32_t i = 0; i < v->n_process; i++)
+		if (v->process[i].kernels.n)
+			v->alone_ns += g->s->now - v->process[i].began_ns;
+	charge_alone(v, 0);
+	v->alone_ns = v->budget_ns = 0;
+}
+
+/* ---- what workers say ---- */
+
+static void set_tail(struct vgpu *v, bool tail)
+{
+	struct vgpu **at = &v->g->tails;
+
+	if (tail == v->tail)
+		return;
+	v->tail = tail;
+	if (tail) {
+		v->tail_next = *at;
+		*at = v;
+		return;
+	}
+	while (*at != v)
+		at = &(*at)->tail_next;
+	*at = v->tail_next;
+}
+
+static void see_drained(struct vgpu *v)
+{
+	struct gpu *g = v->g;
+	uint64_t took = g->s->now - v->tail_since, ratio;
+
+	set_tail(v, false);
+	if (v->drain_ns >= SAMPLE_NS) {
+		ratio = took * 256 / v->drain_ns;
+		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
+		v->drain_q8 = (uint32_t)((v->drain_q8 * 3 + ratio) / 4);
+	}
+	if (v == g->leaving)
+		g->drained_at = g->s->now;
+}
+
+static void tell_wants(struct vgpu *v, bool wants)
+{
+	struct gpu *g = v->g;
+
+	if (wants == v->told || !v->sched)
+		return;
+	/* The holder may have begun again while nobody looked. */
+	if (!wants && v == g->holder && !v->held && (!g->exact || (g->wants == 1 && g->contended)))
+		return;
+	v->told = wants;
+	g->wants += wants ? 1u : -1u;
+	sched_wants(v->sched, wants, g->s->now);
+}
+
+/* Its work should have drained long ago: it hangs, perhaps, and is not given the grant again. */
+static bool overdue(const struct vgpu *v)
+{
+	uint64_t most = model(v->g)->overdue_ns;
+
+	return most && v->tail && v->draining && v->s->now - v->tail_since >= most;
+}
+
+static void look(struct vgpu *v)
+{
+	struct gpu *g = v->g;
+
+	v->on_gpu = v == g->holder && (v->busy_processes || v->draining);
+	if (v->tail && !v->draining)
+		see_drained(v);
+	if (g->exact)
+		v->alone_ns = 0;
+	tell_wants(v, v->busy_processes && !v->held && !overdue(v));
+}
+
+/* ---- the grant ---- */
+
+/* By the estimates of its workers: no better than what they have seen end. */
+static uint64_t left_in_flight(const struct vgpu *v)
+{
+	uint64_t left = 0;
+
+	for (uint32_t i = 0; i < v->n_process; i++) {
+		const struct process *p = &v->process[i];
+		const struct kernel *k;
+		uint64_t done;
+
+		if (!p->kernels.n)
+			continue;
+		k = ring_at(&p->kernels, sizeof(*k), 0);
+		done = v->s->now - p->began_ns;
+		left += p->inflight_ns - (done < k->estimate_ns ? done : k->estimate_ns);
+	}
+	return left;
+}
+
+static void take_grant(struct gpu *g)
+{
+	struct vgpu *v = g->holder;
+	uint64_t most = model(g)->drain_ns, in = left_in_flight(v);
+
+	g->holder = NULL;
+	set_tail(v, v->draining);
+	g->leaving = v;
+	v->tail_since = g->s->now;
+	v->drain_ns = in < most ? in : most;
+	g->drained_at = v->tail ? 0 : g->s->now;
+	in = v->drain_ns * v->drain_q8 / 256;
+	in = in < most ? in : most;
+	g->give_at = g->s->now + (in > g->cost_ns ? in - g->cost_ns : 0);
+	if (v->tail && g->give_at == g->s->now)
+		g->give_at = g->s->now + g->cost_ns;
+}
+
+static bool may_give(const struct gpu *g)
+{
+	if (g->s->c->params.exclusive)
+		return !g->tails;
+	return !g->leaving || !g->leaving->tail || g->s->now >= g->give_at;
+}
+
+static void learn_cost(struct gpu *g, uint64_t ns)
+{
+	ns += COST_MIN_NS;
+	ns = ns < COST_MAX_NS ? ns : COST_MAX_NS;
+	g->cost_ns = (g->cost_ns * 15 + ns) / 16;
+}
+
+static void give_grant(struct gpu *g, struct vgpu *v)
+{
+	if (g->leaving && g->leaving != v)
+		learn_cost(g, g->drained_at ? g->s->now - g->drained_at : 0);
+	g->leaving = NULL;
+	g->holder = v;
+	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
+	if (!v)
+		return;
+	set_tail(v, false);
+	v->on_gpu = true;
+	v->grants++;
+	g->sum.grants++;
+	timer_set(&g->s->events, &g->wake, g->s->now + model(g)->bell_ns);
+}
+
+static void tell_cost(struct gpu *g)
+{
+	uint64_t d = g->cost_ns > g->told_ns ? g->cost_ns - g->told_ns : g->told_ns - g->cost_ns;
+
+	if (d * 8 < g->told_ns || g->s->c->params.handover_ns)
+		return;
+	g->told_ns = g->params.handover_ns = g->cost_ns;
+	sched_set(g->sched, &g->params, g->s->now);
+}
+
+/* Ask the scheduler, and keep what it says beside the holder. */
+static struct vgpu *ask(struct gpu *g)
+{
+	struct sched_decision d;
+	struct vgpu *next;
+	bool exact;
+
+	sched_decide(g->sched, g->s->now, &d);
+	g->sum.decisions++;
+	next = d.holder ? sched_owner(d.holder) : NULL;
+	exact = d.contended || d.again != SCHED_NEVER;
+	if (exact)
+		become_exact(g);
+	/* It is rung, looks, and rings back if it is idle. */
+	if (exact && !g->exact && g->holder && g->holder == next)
+		ring(g->holder, 2 * model(g)->bell_ns);
+	g->exact = exact;
+	g->contended = d.contended;
+	g->slice_ns_now = d.slice_ns ? d.slice_ns : 2 * SIM_MS;
+	g->again = d.again;
+	return next;
+}
+
+static void decide(struct gpu *g)
+{
+	struct vgpu *next = ask(g);
+
+	if (g->holder && next != g->holder)
+		take_grant(g);
+	if (g->holder || (!next && !g->leaving) || !may_give(g))
+		return;
+	give_grant(g, next);
+	/* When its slice ends is known now. */
+	if (next)
+		ask(g);
+}
+
+/*
+ * While one hangs the GPU itself slices time between its context and others': the more of them have
+ * work there, the less is lost. So all that want have their gates open until it is over.
+ */
+static void open_all(struct gpu *g)
+{
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (v->beside || v->held || v->tail || v == g->holder || !v->busy_processes)
+			continue;
+		v->beside = true;
+		g->besides++;
+		for (uint32_t k = 0; k < v->n_process; k++)
+			pump(&v->process[k]);
+	}
+}
+
+static void close_beside(struct vgpu *v)
+{
+	if (!v->beside)
+		return;
+	v->beside = false;
+	v->g->besides--;
+	v->tail_since = v->s->now;
+	v->drain_ns = 0;
+	set_tail(v, v->draining);
+}
+
+static bool hangs(const struct gpu *g)
+{
+	for (const struct vgpu *t = g->tails; t; t = t->tail_next)
+		if (overdue(t))
+			return !g->s->c->params.exclusive;
+	return false;
+}
+
+static void think(struct gpu *g, struct vgpu *rang)
+{
+	uint64_t at;
+
+	gate_charge(g);
+	if (g->holder)
+		look(g->holder);
+	for (struct vgpu *t = g->tails, *next; t; t = next) {
+		next = t->tail_next;
+		look(t);
+	}
+	if (rang && rang != g->holder)
+		look(rang);
+	if (hangs(g)) {
+		open_all(g);
+		timer_set(&g->s->events, &g->decide, g->s->now + HANG_LOOK_NS);
+		return;
+	}
+	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
+		close_beside(g->vgpus[i]);
+	if (!g->leaving || may_give(g)) {
+		tell_cost(g);
+		decide(g);
+	}
+	at = !g->leaving ? g->again : g->s->c->params.exclusive ? SCHED_NEVER : g->give_at;
+	for (const struct vgpu *t = g->tails; t && model(g)->overdue_ns; t = t->tail_next)
+		if (t->tail_since + model(g)->overdue_ns < at)
+			at = t->tail_since + model(g)->overdue_ns;
+	timer_set(&g->s->events, &g->decide, at > g->s->now ? at : g->s->now + 10 * SIM_US);
+}
+
+static void on_bell(struct sim *s, void *arg)
+{
+	struct vgpu *v = arg;
+
+	if (v->g && v->sched)
+		think(v->g, v);
+}
+
+static void on_decide(struct sim *s, void *arg)
+{
+	think(arg, NULL);
+}
+
+/* ---- vGPUs come and go ---- */
+
+static void forget(struct vgpu *v)
+{
+	struct gpu *g = v->g;
+	struct sched_stats st;
+
+	if (!v->sched)
+		return;
+	gate_charge(g);
+	close_beside(v);
+	set_tail(v, false);
+	sched_stats(v->sched, v->s->now, &st);
+	v->longest_wait = st.longest_wait_ns;
+	sched_remove(v->sched, v->s->now);
+	v->sched = NULL;
+	g->wants -= v->told;
+	v->told = false;
+	timer_stop(&v->s->events, &v->bell);
+	if (g->holder == v)
+		g->holder = NULL;
+	if (g->leaving == v)
+		g->leaving = NULL;
+}
+
+void gate_hold(struct vgpu *v)
+{
+	v->held = true;
+	if (!model(v->g)->native)
+		think(v->g, v);
+}
+
+void gate_detach(struct vgpu *v)
+{
+	forget(v);
+	if (!model(v->g)->native)
+		think(v->g, NULL);
+}
+
+int gate_attach(struct vgpu *v)
+{
+	struct gpu *g = v->g;
+	uint32_t n = v->spec->group;
+	const struct sim_config *c = g->s->c;
+
+	if (model(g)->native)
+		return 0;
+	if (n && !g->groups[n - 1])
+		g->groups[n - 1] = sched_group_add(g->sched, &c->groups[n - 1], NULL, g->s->now);
+	if (n && !g->groups[n - 1])
+		return -ENOMEM;
+	v->drain_q8 = 256;
+	v->sched = sched_add(g->sched, n ? g->groups[n - 1] : NULL, &v->spec->share, v, g->s->now);
+	return v->sched ? 0 : -ENOMEM;
+}
+
+int gate_init(struct gpu *g)
+{
+	g->decide = (struct timer){.fire = on_decide, .arg = g};
+	g->wake = (struct timer){.fire = on_wake, .arg = g};
+	g->slice_ns_now = 2 * SIM_MS;
+	g->params = g->s->c->params;
+	g->cost_ns = 2 * COST_MIN_NS;
+	if (!g->params.handover_ns)
+		g->params.handover_ns = g->cost_ns;
+	g->told_ns = g->params.handover_ns;
+	g->again = SCHED_NEVER;
+	g->groups = calloc(g->s->c->n_groups + 1, sizeof(struct sched_group *));
+	g->sched = sched_new(&g->params, 0);
+	return g->groups && g->sched ? 0 : -ENOMEM;
+}
+
+void gate_init_vgpu(struct vgpu *v)
+{
+	v->bell = (struct timer){.fire = on_bell, .arg = v};
+}
+
+void gate_free(struct gpu *g)
+{
+	if (g->sched)
+		sched_free(g->sched);
+	free(g->groups);
+}
