@@ -55,6 +55,7 @@ int drive_add(struct drive *d, int tenant, const struct sched_share *share, cons
 			 d->now);
 	must(c->v);
 	c->wake_at = load->burst ? d->now + drawn(d, load, load->think) : SCHED_NEVER;
+	d->charged_to = 0;
 	return d->n++;
 }
 
@@ -277,7 +278,7 @@ void drive_run(struct drive *d, uint64_t ns)
 {
 	uint64_t until = d->now + ns, at;
 
-	if (!d->charged_to)
+	if (!d->charged_to) /* somebody has come or gone */
 		drive_changed(d);
 	d->charged_to = d->now;
 	happen(d);
@@ -310,6 +311,7 @@ void drive_remove(struct drive *d, int i)
 	sched_remove(c->v, d->now);
 	c->v = NULL;
 	c->wants = false;
+	d->charged_to = 0;
 }
 
 void drive_measure(struct drive *d)

@@ -90,6 +90,439 @@ START_TEST(a_maximum_holds_when_alone)
 }
 END_TEST
 
+START_TEST(maxima_of_75_and_25)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share most = FULL, least = FULL;
+	struct drive d;
+
+	most.max_ppm = 750000;
+	least.max_ppm = 250000;
+	drive_init(&d, &p, 5 * US, 1);
+	drive_add(&d, -1, &most, &busy);
+	drive_add(&d, -1, &least, &busy);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 750000);
+	share_is(&d, 1, SEC, 250000);
+	drive_end(&d);
+}
+END_TEST
+
+/* Four vGPUs, all of them, two and one with work: a quarter each. */
+START_TEST(equal_shares_hold_beside_idle_ones)
+{
+	struct sched_params p = {.policy = SCHED_EQUAL};
+	struct drive d;
+
+	for (int busy_n = 4; busy_n; busy_n /= 2) {
+		drive_init(&d, &p, 0, 1);
+		for (int i = 0; i < 4; i++)
+			drive_add(&d, -1, &FULL, i < busy_n ? &busy : &idle);
+		drive_run(&d, SEC);
+		for (int i = 0; i < busy_n; i++)
+			share_is(&d, i, SEC, 250000);
+		drive_end(&d);
+	}
+}
+END_TEST
+
+START_TEST(fixed_shares_hold_beside_idle_ones)
+{
+	static const uint32_t ppm[] = {500000, 100000, 300000, 100000};
+	struct sched_params p = {.policy = SCHED_FIXED};
+	struct sched_share share = FULL;
+	struct drive d;
+
+	for (int busy_n = 4; busy_n; busy_n--) {
+		drive_init(&d, &p, 0, 1);
+		for (int i = 0; i < 4; i++) {
+			/* The last two by weight, of the 40 % that are left. */
+			share.fixed_ppm = i < 2 ? ppm[i] : 0;
+			share.weight = i == 2 ? 300 : 100;
+			drive_add(&d, -1, &share, i < busy_n ? &busy : &idle);
+		}
+		drive_run(&d, SEC);
+		for (int i = 0; i < busy_n; i++)
+			share_is(&d, i, SEC, ppm[i]);
+		drive_end(&d);
+	}
+}
+END_TEST
+
+START_TEST(best_effort_takes_turns)
+{
+	struct sched_params p = {.policy = SCHED_BEST_EFFORT};
+	struct sched_share heavy = FULL;
+	struct drive d;
+
+	heavy.weight = 10000;
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &heavy, &busy);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_add(&d, -1, &FULL, &idle);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 500000);
+	share_is(&d, 1, SEC, 500000);
+	drive_end(&d);
+}
+END_TEST
+
+/* A project with three vGPUs gets no more than one with one; its own weights count inside it. */
+START_TEST(groups_share_before_their_vgpus)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share heavy = FULL;
+	struct drive d;
+
+	heavy.weight = 200;
+	drive_init(&d, &p, 0, 1);
+	drive_tenant(&d, &FULL);
+	drive_tenant(&d, &FULL);
+	drive_add(&d, 0, &heavy, &busy);
+	drive_add(&d, 0, &FULL, &busy);
+	drive_add(&d, 0, &FULL, &busy);
+	drive_add(&d, 1, &FULL, &busy);
+	drive_add(&d, -1, &heavy, &busy);
+	drive_run(&d, 2 * SEC);
+	share_is(&d, 0, 2 * SEC, 125000);
+	share_is(&d, 1, 2 * SEC, 62500);
+	share_is(&d, 2, 2 * SEC, 62500);
+	share_is(&d, 3, 2 * SEC, 250000);
+	share_is(&d, 4, 2 * SEC, 500000);
+	drive_end(&d);
+}
+END_TEST
+
+/* Under every policy, with nobody else there. */
+START_TEST(a_groups_maximum_is_over_its_vgpus)
+{
+	struct sched_params p = {.policy = _i};
+	struct sched_share group = FULL;
+	struct drive d;
+
+	group.max_ppm = 300000;
+	drive_init(&d, &p, 0, 1);
+	drive_tenant(&d, &group);
+	for (int i = 0; i < 3; i++)
+		drive_add(&d, 0, &FULL, &busy);
+	drive_run(&d, SEC);
+	for (int i = 0; i < 3; i++)
+		share_is(&d, i, SEC, 100000);
+	ck_assert_uint_gt(d.idle_ns, SEC * 69 / 100);
+	drive_end(&d);
+}
+END_TEST
+
+START_TEST(minima_go_before_weights_and_classes)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share heavy = FULL, light = FULL, group = FULL;
+	struct drive d;
+
+	heavy.weight = 10000;
+	heavy.class = SCHED_HIGH;
+	light.weight = 1;
+	light.min_ppm = 300000;
+	group.weight = 1;
+	group.min_ppm = 200000;
+	drive_init(&d, &p, 0, 1);
+	drive_tenant(&d, &group);
+	drive_add(&d, -1, &heavy, &busy);
+	drive_add(&d, -1, &light, &busy);
+	drive_add(&d, 0, &FULL, &busy);
+	drive_run(&d, SEC);
+	share_is(&d, 1, SEC, 300000);
+	share_is(&d, 2, SEC, 200000);
+	drive_end(&d);
+}
+END_TEST
+
+/* It is a floor, no addition: who gets more than that by weight gets what the weight says. */
+START_TEST(a_minimum_is_no_addition)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share share = FULL;
+	struct drive d;
+
+	share.min_ppm = 300000;
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &share, &busy);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 500000);
+	drive_end(&d);
+}
+END_TEST
+
+/* More promised than there is: the promises compete, and who has none does not starve. */
+START_TEST(minima_above_all_starve_nobody)
+{
+	struct sched_params p = {.policy = SCHED_FAIR, .starve_ns = 100 * MS};
+	struct sched_share share = FULL;
+	struct drive d;
+
+	share.min_ppm = 800000;
+	drive_init(&d, &p, 0, 1);
+	d.check_waits = true;
+	drive_add(&d, -1, &share, &busy);
+	drive_add(&d, -1, &share, &busy);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, SEC);
+	ck_assert_uint_ge(d.c[2].used, 9 * 2 * MS);
+	ck_assert_uint_le(d.c[2].longest_wait, 110 * MS);
+	drive_end(&d);
+}
+END_TEST
+
+/* The target: no longer than 1.3 times as alone and a slice, beside a tenant that always has work.
+ */
+START_TEST(high_goes_first)
+{
+	static const struct load bursts = {.burst = 5 * MS, .think = 7 * MS, .jitter = 1};
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share high = FULL, low = FULL;
+	struct drive d;
+
+	high.class = SCHED_HIGH;
+	low.class = SCHED_LOW;
+	drive_init(&d, &p, 20 * US, 1);
+	d.check_waits = true;
+	drive_add(&d, -1, &high, &bursts);
+	drive_add(&d, -1, &low, &busy);
+	drive_run(&d, 10 * SEC);
+	ck_assert_uint_ge(d.c[0].bursts, 500);
+	ck_assert_uint_le(d.c[0].longest_burst, 5 * MS * 3 / 2 * 13 / 10 + 2 * MS);
+	ck_assert_uint_le(d.c[0].took / d.c[0].bursts, 5 * MS * 11 / 10);
+	drive_end(&d);
+}
+END_TEST
+
+START_TEST(low_gets_its_starvation_bound)
+{
+	struct sched_params p = {.policy = _i, .starve_ns = 200 * MS};
+	struct sched_share high = FULL, medium = FULL, low = FULL;
+	struct drive d;
+
+	high.class = SCHED_HIGH;
+	low.class = SCHED_LOW;
+	/* Equal and fixed: nobody is to be held back by a share. */
+	high.fixed_ppm = medium.fixed_ppm = low.fixed_ppm = SCHED_PPM;
+	drive_init(&d, &p, 0, 1);
+	d.check_waits = true;
+	drive_add(&d, -1, &high, &busy);
+	drive_add(&d, -1, &medium, &busy);
+	drive_add(&d, -1, &low, &busy);
+	drive_run(&d, 10 * SEC);
+	for (int i = 1; i < 3; i++) {
+		ck_assert_uint_le(d.c[i].longest_wait, 208 * MS);
+		ck_assert_uint_ge(d.c[i].used, 48 * 2 * MS);
+	}
+	ck_assert_uint_ge(drive_ppm(&d, 0, 10 * SEC), 950000 * (_i != SCHED_EQUAL));
+	drive_end(&d);
+}
+END_TEST
+
+/* However many starve, those whose right it is keep half. */
+START_TEST(relief_takes_half_at_most)
+{
+	struct sched_params p = {.policy = SCHED_FAIR, .starve_ns = 10 * MS};
+	struct sched_share high = FULL, low = FULL;
+	struct drive d;
+
+	high.class = SCHED_HIGH;
+	low.class = SCHED_LOW;
+	drive_init(&d, &p, 0, 1);
+	d.check_waits = true;
+	drive_add(&d, -1, &high, &busy);
+	for (int i = 0; i < 50; i++)
+		drive_add(&d, -1, &low, &busy);
+	drive_run(&d, SEC);
+	ck_assert_uint_ge(drive_ppm(&d, 0, SEC), 495000);
+	for (int i = 1; i <= 50; i++)
+		ck_assert_uint_ge(d.c[i].used, 8 * MS);
+	drive_end(&d);
+}
+END_TEST
+
+/* The high one stops for a moment whenever the low one has waited for nearly long enough. */
+START_TEST(a_moment_is_no_relief)
+{
+	static const struct load tease = {.burst = 45 * MS, .think = 5 * US};
+	struct sched_params p = {.policy = SCHED_FAIR, .starve_ns = 50 * MS};
+	struct sched_share high = FULL;
+	struct drive d;
+
+	high.class = SCHED_HIGH;
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &high, &tease);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, SEC);
+	ck_assert_uint_ge(d.c[1].used, 8 * 2 * MS);
+	drive_end(&d);
+}
+END_TEST
+
+/* A kernel that cannot be stopped is paid for: shares come out even. */
+START_TEST(an_overrun_is_paid_for)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct load endless = {.burst = 3600 * SEC, .overrun = 50 * MS};
+	struct drive d;
+
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &FULL, &endless);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, 10 * SEC);
+	share_is(&d, 0, 10 * SEC, 333333);
+	share_is(&d, 1, 10 * SEC, 333333);
+	drive_end(&d);
+}
+END_TEST
+
+/* Whoever comes back after a long time is soon served, and gets no more than the others then. */
+START_TEST(sleep_saves_nothing_up)
+{
+	static const struct load later = {.burst = 3600 * SEC, .think = 2 * SEC};
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct drive d;
+
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_add(&d, -1, &FULL, &later);
+	drive_run(&d, 2 * SEC + 1);
+	drive_measure(&d);
+	drive_run(&d, 100 * MS);
+	ck_assert_uint_le(d.c[1].longest_wait, 2 * MS);
+	ck_assert_uint_le(d.c[1].used, 53 * MS);
+	ck_assert_uint_ge(d.c[1].used, 48 * MS);
+	drive_end(&d);
+}
+END_TEST
+
+/* It never uses a slice up, is always back at once, and gets no more for it. */
+START_TEST(cheating_does_not_pay)
+{
+	static const struct load cheat = {.burst = 3600 * SEC, .think = 1, .stop_before_end = 10};
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct drive d;
+
+	drive_init(&d, &p, 10 * US, 1);
+	d.check_waits = true;
+	drive_add(&d, -1, &FULL, &cheat);
+	for (int i = 0; i < 3; i++)
+		drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, SEC);
+	ck_assert_uint_le(drive_ppm(&d, 0, SEC), 260000);
+	for (int i = 1; i < 4; i++)
+		ck_assert_uint_ge(drive_ppm(&d, i, SEC), 240000);
+	drive_end(&d);
+}
+END_TEST
+
+/* Short bursts are served before those that always have work, and quickly. */
+START_TEST(bursts_are_favoured)
+{
+	static const struct load bursts = {.burst = 200 * US, .think = 20 * MS, .jitter = 1};
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct drive d;
+
+	drive_init(&d, &p, 10 * US, 1);
+	drive_add(&d, -1, &FULL, &bursts);
+	for (int i = 0; i < 6; i++)
+		drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, 2 * SEC);
+	ck_assert_uint_ge(d.c[0].bursts, 80);
+	ck_assert_uint_le(d.c[0].longest_wait, 2 * MS + 20 * US);
+	drive_end(&d);
+}
+END_TEST
+
+START_TEST(settings_change_live)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share share = FULL;
+	struct drive d;
+
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, SEC);
+	share.weight = 300;
+	sched_set_share(d.c[0].v, &share, d.now);
+	drive_measure(&d);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 750000);
+	share.max_ppm = d.c[0].share.max_ppm = 100000;
+	sched_set_share(d.c[0].v, &share, d.now);
+	drive_changed(&d);
+	drive_measure(&d);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 100000);
+	share_is(&d, 1, SEC, 900000);
+	d.params.policy = SCHED_EQUAL;
+	sched_set(d.s, &d.params, d.now);
+	share.max_ppm = d.c[0].share.max_ppm = 0;
+	sched_set_share(d.c[0].v, &share, d.now);
+	drive_changed(&d);
+	drive_measure(&d);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 500000);
+	drive_add(&d, -1, &FULL, &idle);
+	drive_add(&d, -1, &FULL, &idle);
+	drive_changed(&d);
+	drive_measure(&d);
+	drive_run(&d, SEC);
+	share_is(&d, 0, SEC, 250000);
+	drive_end(&d);
+}
+END_TEST
+
+/* What an overrun owes is owed under another policy, in another group and class, too. */
+START_TEST(debts_are_taken_along)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share share = FULL;
+	struct drive d;
+
+	drive_init(&d, &p, 0, 1);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_tenant(&d, &FULL);
+	drive_run(&d, 10 * MS);
+	sched_charge(d.c[0].v, 500 * MS, d.now);
+	drive_measure(&d);
+	switch (_i) {
+	case 0:
+		sched_move(d.c[0].v, d.t[0].g, d.now);
+		break;
+	case 1:
+		sched_move(d.c[0].v, d.t[0].g, d.now);
+		sched_move(d.c[0].v, NULL, d.now);
+		break;
+	case 2:
+		share.weight = 10000;
+		sched_set_share(d.c[0].v, &share, d.now);
+		sched_set_share(d.c[0].v, &FULL, d.now);
+		break;
+	case 3:
+		share.class = SCHED_HIGH;
+		sched_set_share(d.c[1].v, &share, d.now);
+		sched_set_share(d.c[1].v, &FULL, d.now);
+		break;
+	default:
+		d.params.policy = SCHED_FIXED;
+		sched_set(d.s, &d.params, d.now);
+		d.params.policy = SCHED_FAIR;
+		sched_set(d.s, &d.params, d.now);
+		break;
+	}
+	drive_run(&d, 400 * MS);
+	ck_assert_uint_le(d.c[0].used, 10 * MS);
+	drive_end(&d);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sched");
@@ -101,6 +534,25 @@ int main(void)
 	tcase_add_loop_test(t, equal_weights_share_equally, 0, SCHED_POLICIES);
 	tcase_add_test(t, weights_are_kept);
 	tcase_add_loop_test(t, a_maximum_holds_when_alone, 0, SCHED_POLICIES);
+	tcase_add_test(t, maxima_of_75_and_25);
+	tcase_add_test(t, equal_shares_hold_beside_idle_ones);
+	tcase_add_test(t, fixed_shares_hold_beside_idle_ones);
+	tcase_add_test(t, best_effort_takes_turns);
+	tcase_add_test(t, groups_share_before_their_vgpus);
+	tcase_add_loop_test(t, a_groups_maximum_is_over_its_vgpus, 0, SCHED_POLICIES);
+	tcase_add_test(t, minima_go_before_weights_and_classes);
+	tcase_add_test(t, a_minimum_is_no_addition);
+	tcase_add_test(t, minima_above_all_starve_nobody);
+	tcase_add_test(t, high_goes_first);
+	tcase_add_loop_test(t, low_gets_its_starvation_bound, 0, SCHED_POLICIES);
+	tcase_add_test(t, relief_takes_half_at_most);
+	tcase_add_test(t, a_moment_is_no_relief);
+	tcase_add_test(t, an_overrun_is_paid_for);
+	tcase_add_test(t, sleep_saves_nothing_up);
+	tcase_add_test(t, cheating_does_not_pay);
+	tcase_add_test(t, bursts_are_favoured);
+	tcase_add_test(t, settings_change_live);
+	tcase_add_loop_test(t, debts_are_taken_along, 0, 5);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -6,21 +6,26 @@ uint64_t stats_group_held(const struct sched_group *g)
 	return g->held_ns + (g->held ? g->s->now - g->held_since : 0);
 }
 
-/* Called before what is counted by changes. */
-void stats_count(struct sched_vgpu *v)
+static void count(struct sched_vgpu *v, bool holds)
 {
 	uint64_t group = v->group ? stats_group_held(v->group) : 0;
 	uint64_t ns = v->s->now - v->counted, held = v->held ? ns : group - v->group_held;
 
 	if (v->wants) {
 		v->stats.wanted_ns += ns;
-		if (v->s->granted != v) {
+		if (!holds) {
 			v->stats.waited_ns += ns;
 			v->stats.capped_ns += held;
 		}
 	}
 	v->counted = v->s->now;
 	v->group_held = group;
+}
+
+/* Called before what is counted by changes. */
+void stats_count(struct sched_vgpu *v)
+{
+	count(v, v->s->granted == v);
 }
 
 void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *out)
@@ -30,7 +35,7 @@ void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *o
 	uint64_t waits;
 
 	sched_clock(s, now);
-	stats_count(&at);
+	count(&at, s->granted == v);
 	if (v->wants && s->granted != v) {
 		waits = s->now - v->waits_since;
 		if (waits > at.stats.longest_wait_ns)
