@@ -37,12 +37,12 @@ class Bench:
             env["PVGPU_POLL_ITERATIONS"] = poll
         return env
 
-    def start(self, env, *args, wrap=()):
-        return subprocess.Popen([*wrap, os.path.join(self.build, "tests/pvbench"), *args], env=env,
+    def start(self, env, *args, wrap=(), program="pvbench"):
+        return subprocess.Popen([*wrap, os.path.join(self.build, "tests", program), *args], env=env,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, env, *args, wrap=()):
-        out, _ = self.start(env, *args, wrap=wrap).communicate(timeout=300)
+    def run(self, env, *args, **kw):
+        out, _ = self.start(env, *args, **kw).communicate(timeout=300)
         return {k: float(v) for k, v in (line.split() for line in out.splitlines() if len(line.split()) == 2)}
 
     def pvgpu(self, far, poll=None, **kw):
@@ -147,6 +147,14 @@ class Bench:
                 p.communicate()
         self.row("idle_session_kib", total, "KiB", "ring, arena and libcuda left out", None, "<= 4096 KiB")
 
+    def sched(self):
+        """One decision with its charge and hand-over, all vGPUs with work: a program of its own, no session."""
+        r = self.run(dict(os.environ), "20000" if self.quick else "100000", program="schedbench")
+        for n in (10, 100, 1000, 10000):
+            self.row("sched_decide_ns" + ("" if n == 1000 else f"_{n}"), r[f"sched_decide_ns_{n}"], "ns",
+                     f"{n:,} vGPUs with work, {r[f'sched_decide_steps_{n}']:.0f} comparisons", None,
+                     "<= 1,000 ns" if n == 1000 else "grows as log n")
+
     def session_start(self):
         times = []
         with self.pvgpu("simcuda") as d:
@@ -175,10 +183,10 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start")
+    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched")
     args = ap.parse_args()
     b = Bench(args.build, args.quick)
-    names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start"]
+    names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched"]
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:
         getattr(b, n)()

@@ -2,6 +2,8 @@
 TESTPROGS += $(B)/tests/pvbench $(B)/nullcuda/libcuda.so.1
 $(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c) | $(B)/stubs/libcuda.so
 LDLIBS_pvbench = -L$(B)/stubs -lcuda -lm
+TESTPROGS += $(B)/tests/schedbench
+$(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
 $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libcuda.so.1 -o $@ $^
