@@ -322,5 +322,50 @@ class Canary(unittest.TestCase):
             other.close()
 
 
+class Xids(unittest.TestCase):
+    """What the driver itself says of a GPU, by way of pvgpu-health: each process reports it at its second launch."""
+
+    def report(self, xid, settings=None):
+        env = self.enterContext(PvgpuEnv(sim={"SIMCUDA_FAULT": f"xid:{xid}:2"}, settings={**SHORT, **(settings or {})}))
+        # One that lasts: pvgpu-health asks for what there is from time to time.
+        p = env.popen([hang(env), "delay", "300", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_for("the Xid", lambda: f"Xid {xid} (" in env.log())
+        return env, p
+
+    def end(self, p):
+        out, err = p.communicate(timeout=120)
+        self.assertEqual((p.returncode, out), (0, b"4 kernels are right\n"), err)
+
+    def test_an_application_s_own(self):
+        env, p = self.report(31)
+        self.end(p)
+        self.assertIn("nothing else is touched", env.log())
+        self.assertEqual(env.read("/pool/default/health"), "ok")
+        self.assertEqual(env.read("/pool/default/canaries"), "0")
+
+    def test_one_that_is_looked_into(self):
+        env, p = self.report(109)
+        wait_for("a canary", lambda: "canary kernel right" in env.log())
+        self.assertIn("it was run after Xid 109", env.log())
+        self.end(p)
+        self.assertEqual(env.read("/pool/default/health"), "ok")
+
+    def test_one_that_asks_for_a_reset(self):
+        """No canary ends that, only an operator; what runs goes on."""
+        env, p = self.report(95, {"canary_every_s": 1})
+        health = "unhealthy: Xid 95 (uncontained memory error): the GPU must be reset"
+        wait_for("the GPU to be unhealthy", lambda: env.read("/pool/default/health") == health)
+        with self.assertRaises(raw.Refused) as e:
+            raw.Session(env.socket())
+        self.assertIn("Xid 95", e.exception.reason)
+        self.end(p)
+        env.restart()
+        self.assertEqual(env.read("/pool/default/health"), health)
+        self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
+        wait_for("a canary", lambda: "canary kernel right" in env.log())
+        self.assertEqual(env.read("/pool/default/health"), "ok")
+        raw.Session(env.socket()).close()
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -80,6 +80,13 @@ static bool own_key(const char *name)
 	return false;
 }
 
+/* A key of the host's directory that the toolstack writes. */
+static bool is_setting(const char *key)
+{
+	return !strcmp(key, "log-level") || !strcmp(key, "pools") || !strcmp(key, "groups") ||
+	       !strcmp(key, "health");
+}
+
 static void event(struct xenbus *b, const char *path)
 {
 	const char *below = xenbus_below(b->dir, path);
@@ -91,7 +98,7 @@ static void event(struct xenbus *b, const char *path)
 		return;
 	}
 	if (xenbus_below(b->host, path))
-		b->leveled |= !strcmp(xenbus_below(b->host, path), "log-level");
+		b->leveled |= is_setting(xenbus_below(b->host, path));
 	TAILQ_FOREACH(x, &b->vgpus, link)
 	{
 		const char *ours = xenbus_below(x->path, path);

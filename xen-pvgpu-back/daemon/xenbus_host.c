@@ -15,15 +15,16 @@
 #include "xen-pvgpu-back/daemon/xenbus_rules.h"
 #include "xen-pvgpu-back/daemon/xenbus_store.h"
 
-#define GUEST_TYPE "/sys/hypervisor/guest_type"
+#define GUEST_TYPE  "/sys/hypervisor/guest_type"
 
-#define HOST_MS    200u /* between two writes of what is free */
+#define HOST_MS     200u /* between two writes of what is free */
+#define HEALTH_TEXT 128  /* of the key, with its NUL */
 
 /* A domain's own data directory: there in a guest, not always in dom0. */
 #define ANCHOR "domid"
 
-static const char *const own_keys[] = {"version",    "protocol-version", "model",
-				       "gpu-memory", "gpu-memory-free",  "driver-version"};
+static const char *const own_keys[] = {"version",         "protocol-version", "model", "gpu-memory",
+				       "gpu-memory-free", "driver-version",   "health"};
 #define OWN_KEYS (sizeof(own_keys) / sizeof(own_keys[0]))
 
 void xenbus_host_find(struct xenbus *b)
@@ -83,11 +84,25 @@ static int make_dir(struct xenbus *b)
 	return xs_set_permissions(b->xs, XBT_NULL, b->host, &p, 1) ? 0 : -errno;
 }
 
+/* "NAME ok; NAME unhealthy: why", as much of it as the key holds. */
+static void health(const struct daemon *d, char out[HEALTH_TEXT])
+{
+	char one[CANARY_WHY + 16];
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (unsigned int i = 0; i < d->pool_n && at < HEALTH_TEXT; i++) {
+		canary_health(d->pools[i], one, sizeof(one));
+		at += (size_t)snprintf(out + at, HEALTH_TEXT - at, "%s%s %s", i ? "; " : "",
+				       d->pools[i]->cfg.name, one);
+	}
+}
+
 /* The version comes last, when the GPU is known: who sees it finds the rest. */
 unsigned int xenbus_host_write(struct xenbus *b)
 {
 	struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
-	char range[16], memory[24], left[24], driver[16];
+	char range[16], memory[24], left[24], driver[16], sound[HEALTH_TEXT];
 	struct pvgpu_text model;
 	struct daemon *d = b->d;
 	const struct pool *p = known_pool(d);
@@ -113,6 +128,8 @@ unsigned int xenbus_host_write(struct xenbus *b)
 	w[n++] = (struct xenbus_write){"gpu-memory", memory};
 	w[n++] = (struct xenbus_write){"gpu-memory-free", left};
 	w[n++] = (struct xenbus_write){"driver-version", driver};
+	health(d, sound);
+	w[n++] = (struct xenbus_write){"health", sound};
 	w[n++] = (struct xenbus_write){"version", PVGPU_VERSION};
 	err = b->published ? 0 : make_dir(b);
 	if (!err)
@@ -171,9 +188,24 @@ static void take_settings(struct xenbus *b, const char *key,
 	free(text);
 }
 
+/* What the toolstack writes is never what we do: our text has names of pools. */
+static void take_health(struct xenbus *b)
+{
+	char *text;
+	size_t len;
+
+	if (xenbus_read(b, b->host, "health", &text, &len) < 0)
+		return;
+	for (unsigned int i = 0; !strcmp(text, "ok") && i < b->d->pool_n; i++)
+		canary_clear(b->d->pools[i]);
+	b->hosted |= !strcmp(text, "ok");
+	free(text);
+}
+
 void xenbus_host_level(struct xenbus *b)
 {
 	b->leveled = false;
+	take_health(b);
 	take_level(b);
 	take_settings(b, "pools", pool_live);
 	take_settings(b, "groups", group_live);
