@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Programs against real daemons and workers, on the simulated GPU.
-TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so
+TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so $(B)/tests/tenant
+# It finds the libcuda.so.1 to use in LD_LIBRARY_PATH, as tests/programs do.
+$(B)/tests/tenant: $(call obj,tests/integration/tenant.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
+LDLIBS_tenant = $(B)/stubs/libcuda.so
 $(B)/tests/defect: $(call obj,tests/integration/defect.c)
 $(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
-.PHONY: check-programs check-programs-san check-mutation check-lifecycle check-watchdog check-valgrind check-gpu
+.PHONY: check-programs check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
 
 check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
@@ -19,6 +22,8 @@ check-lifecycle: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test
+check-pools: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test
 # FULL=1: every part, every program; PART="guest unit": these parts.
 check-valgrind: tests
 	$(Q)$(PYTHON) tests/integration/check_valgrind.py --build $(B) $(if $(FULL),--full) $(addprefix --part ,$(PART)) \

@@ -89,6 +89,11 @@ bool lease_try(struct worker *w, uint64_t bytes)
 	return ok;
 }
 
+uint64_t lease_of_context(struct worker *w)
+{
+	return w->context_charge;
+}
+
 bool lease_get(struct worker *w, uint64_t bytes)
 {
 	return lease_try(w, bytes);

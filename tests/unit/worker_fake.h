@@ -47,7 +47,7 @@ struct worker {
 	pthread_cond_t sent_more;
 	struct fake_sent *sent;
 	uint32_t n_sent;
-	uint64_t leased, quota;
+	uint64_t leased, quota, context_charge;
 	int ended; /* times */
 	char why[160];
 	atomic_bool kicked;

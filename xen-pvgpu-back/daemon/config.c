@@ -53,6 +53,7 @@ static const struct key daemon_keys[] = {
 	{"health_user", TEXT, D(health_user), 0, 64},
 	{"health_period_ms", NUMBER, D(health_period_ms), 10, 10000},
 	{"health_timeout_ms", NUMBER, D(health_silent_ms), 500, 600000},
+	{"context_charge", SIZE, D(context_charge), 0, SIZE_LIMIT >> 1},
 	{"context_memory", SIZE, D(context_memory), 0, SIZE_LIMIT},
 	{"log_level", LEVEL, D(log_level), 0, 0},
 	{"xen_max_grants", NUMBER, D(xen_max_grants), 1024, 1u << 30},

@@ -84,6 +84,7 @@ struct config {
 	char health_user[64];      /* empty: pvgpud's own */
 	unsigned int health_period_ms, health_silent_ms;
 	uint64_t context_memory; /* device memory that a session may have beside its leases */
+	uint64_t context_charge; /* of a vGPU's memory, for each context */
 	unsigned int log_level;
 	enum config_xen xen;
 	unsigned int xen_max_grants;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define MIB   ((uint64_t)1 << 20)
 #define ABOVE 10 /* fds that are to be moved to 0 to 5 must not lie there */
 
 enum { CONTROL, CONTROL_WORKER, ADOPT, LOG, LOG_WORKER, FILES };
@@ -98,12 +100,24 @@ static const char **make_env(const struct config *c, const char *run_dir, const 
 static int run(const struct config *c, const struct pool *p, unsigned int id, const int fds[FILES],
 	       pid_t *pid)
 {
-	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], lease[16], far[16];
+	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], lease[16], far[16], context[16];
 	char gpu[CONFIG_GPU + 24];
-	const char *const argv[] = {
-		"pvgpu-worker", "--id",      ids,          "--libcuda", c->libcuda,
-		"--device",     "0",         "--grace-ms", grace,       "--lease-wait-ms",
-		lease,          "--far-fds", far,          NULL};
+	const char *const argv[] = {"pvgpu-worker",
+				    "--id",
+				    ids,
+				    "--libcuda",
+				    c->libcuda,
+				    "--device",
+				    "0",
+				    "--grace-ms",
+				    grace,
+				    "--lease-wait-ms",
+				    lease,
+				    "--far-fds",
+				    far,
+				    "--context-mib",
+				    context,
+				    NULL};
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t set;
@@ -116,6 +130,7 @@ static int run(const struct config *c, const struct pool *p, unsigned int id, co
 	snprintf(grace, sizeof(grace), "%u", c->worker_ms);
 	snprintf(lease, sizeof(lease), "%u", c->lease_ms);
 	snprintf(far, sizeof(far), "%u", c->far_fds);
+	snprintf(context, sizeof(context), "%" PRIu64, (c->context_charge + MIB - 1) / MIB);
 	env = make_env(c, run_dir, gpu);
 	if (!env)
 		return ENOMEM;

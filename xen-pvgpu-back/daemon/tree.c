@@ -118,6 +118,8 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "sessions-total", "%" PRIu64, v->total);
 	put(o, "sessions-failed", "%" PRIu64, v->failed);
 	put(o, "last-reason", "%s", v->last_reason);
+	put(o, "pool", "%s%s%s", v->pool->cfg.name, v->group ? "/" : "",
+	    v->group ? v->group->cfg.name : "");
 	put(o, "drain", "%d", v->drain);
 	put_share(o, v);
 	put(o, "kernel-limit", "%u", v->cfg.kernel_limit_ms);
@@ -136,13 +138,14 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	}
 }
 
-static unsigned int spares(const struct daemon *d)
+/* p NULL: of all pools. */
+static unsigned int spares(const struct daemon *d, const struct pool *p)
 {
 	const struct worker *w;
 	unsigned int n = 0;
 
 	TAILQ_FOREACH(w, &d->workers, link)
-	n += w->state == CHECK_SPARE;
+	n += w->state == CHECK_SPARE && (!p || w->pool == p);
 	return n;
 }
 
@@ -157,30 +160,59 @@ static uint64_t gpu_memory(const struct daemon *d)
 
 static void put_pool(json_t *o, const struct pool *p)
 {
+	const struct daemon *d = p->d;
+	unsigned int vgpus = 0, sessions = 0;
 	char health[CANARY_WHY + 16];
 
+	for (unsigned int i = 0; i < d->vgpu_n; i++) {
+		if (d->vgpus[i]->pool != p)
+			continue;
+		vgpus++;
+		sessions += d->vgpus[i]->sessions;
+	}
+	put(o, "device", "%s", p->cfg.device);
+	put(o, "model", "%s", p->model);
+	put(o, "policy", "%s", config_policy_name(p->cfg.policy));
+	put(o, "mode", "%s", p->cfg.exclusive ? "exclusive" : "shared");
+	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
+	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));
+	put(o, "promised", "%" PRIu64, pool_promised(p));
+	put(o, "vgpus", "%u", vgpus);
+	put(o, "sessions", "%u", sessions);
+	put(o, "spare-workers", "%u", spares(d, p));
 	canary_health(p, health, sizeof(health));
 	put(o, "health", "%s", health);
 	put(o, "canaries", "%" PRIu64, p->canary.runs);
+}
+
+static void put_group(json_t *o, const struct pool_group *g)
+{
+	put(o, "weight", "%u", g->cfg.weight);
+	put_percent(o, "min-share", g->cfg.min_ppm);
+	put_percent(o, "max-share", g->cfg.max_ppm ? g->cfg.max_ppm : SCHED_PPM);
 }
 
 json_t *tree_make(struct daemon *d)
 {
 	json_t *root = json_object();
 	json_t *o = inside(root, "daemon");
+	const struct pool_group *g;
 
 	put(o, "version", "%s", PVGPU_VERSION);
 	put(o, "pid", "%d", (int)getpid());
 	put(o, "uptime", "%" PRIu64, (now_ms() - d->started_ms) / 1000);
 	put(o, "log-level", "%s", log_level_name(log_get_level()));
 	put(o, "stopping", "%d", d->stopping);
-	put(o, "spare-workers", "%u", spares(d));
+	put(o, "spare-workers", "%u", spares(d, NULL));
 	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
 	put(o, "accounting", "%s", health_state(d));
 	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
 	o = inside(root, "pool");
 	for (unsigned int i = 0; i < d->pool_n; i++)
 		put_pool(inside(o, d->pools[i]->cfg.name), d->pools[i]);
+	o = inside(root, "group");
+	TAILQ_FOREACH(g, &d->groups, link)
+	put_group(inside(o, g->cfg.name), g);
 	o = inside(root, "vgpu");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);
@@ -257,6 +289,18 @@ static int write_policy(struct vgpu *v, const char *key, const char *value, char
 	return 0;
 }
 
+/* Where a vGPU of the local link is, and how much it is promised there. */
+static int write_place(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+{
+	struct config_vgpu cfg = v->cfg;
+
+	if (v->xen)
+		return EACCES;
+	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
+		return EINVAL;
+	return vgpu_change(v, &cfg, why) < 0 ? EINVAL : 0;
+}
+
 static int write_vgpu(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
 {
 	uint64_t n;
@@ -273,6 +317,8 @@ static int write_vgpu(struct vgpu *v, const char *key, const char *value, char w
 		faults_pardon(v, n);
 		return 0;
 	}
+	if (!strcmp(key, "memory") || !strcmp(key, "pool"))
+		return write_place(v, key, value, why);
 	if (strcmp(key, "kernel-limit") != 0)
 		return write_policy(v, key, value, why);
 	if (v->xen)
@@ -307,6 +353,11 @@ int tree_write(struct daemon *d, const char *path, const char *value, char why[T
 		log_set_level((enum log_level)level);
 		return 0;
 	}
+	/* Settings of all pools or groups, as the keys of that name in xenstore. */
+	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "pools"))
+		return pool_live(d, value, why) < 0 ? EINVAL : 0;
+	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "groups"))
+		return group_live(d, value, why) < 0 ? EINVAL : 0;
 	rest = rest ? next_part(rest, key) : NULL;
 	if (!rest || *rest)
 		return EACCES;

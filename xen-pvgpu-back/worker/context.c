@@ -140,6 +140,12 @@ static int make_far(struct gpu *g, struct ctx *c, uint32_t flags)
 	return r;
 }
 
+static void give_back(struct gpu *g, struct ctx *c)
+{
+	lease_put(g->w, c->charge);
+	c->charge = 0;
+}
+
 static void unmake_far(struct gpu *g, struct ctx *c)
 {
 	if (!c->far)
@@ -152,6 +158,22 @@ static void unmake_far(struct gpu *g, struct ctx *c)
 	} else {
 		g->far->cuCtxDestroy_v2(c->far);
 	}
+	give_back(g, c);
+}
+
+/* What a context takes at the far end is the vGPU's. */
+static int make_charged(struct gpu *g, struct ctx *c, uint32_t flags)
+{
+	const uint64_t charge = lease_of_context(g->w);
+	int r;
+
+	if (!lease_get(g->w, charge))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	c->charge = charge;
+	r = make_far(g, c, flags);
+	if (r)
+		give_back(g, c);
+	return r;
 }
 
 static int make_legacy(struct gpu *g, struct ctx *c)
@@ -172,7 +194,7 @@ static void run_make(struct gpu *g, struct job *job)
 	struct pvgpu_out_ctx_create out = {0};
 	struct ctx *c = j->c;
 	const bool primary = c->primary;
-	int least = 0, greatest = 0, r = make_far(g, c, j->flags);
+	int least = 0, greatest = 0, r = make_charged(g, c, j->flags);
 
 	if (!r)
 		r = ctx_enter(c);

@@ -30,6 +30,7 @@ struct options {
 	unsigned int grace_ms;      /* for the far end to stop when the session has ended */
 	unsigned int lease_wait_ms; /* for pvgpud to come back when memory is wanted */
 	unsigned int far_fds;       /* files that the far end may still open after the seal */
+	uint64_t context_charge;    /* bytes leased for each context */
 	bool no_zero_copy;
 };
 

@@ -115,6 +115,11 @@ bool lease_try(struct worker *w, uint64_t bytes)
 	return bytes == 0;
 }
 
+uint64_t lease_of_context(struct worker *w)
+{
+	return w->opt.context_charge;
+}
+
 bool lease_get(struct worker *w, uint64_t bytes)
 {
 	struct lease *l = &w->lease;

@@ -76,6 +76,7 @@ static void parse(struct options *o, int argc, char **argv)
 					      {"grace-ms", required_argument, NULL, 'g'},
 					      {"lease-wait-ms", required_argument, NULL, 'w'},
 					      {"far-fds", required_argument, NULL, 'f'},
+					      {"context-mib", required_argument, NULL, 'c'},
 					      {"no-zero-copy", no_argument, NULL, 'n'},
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'v'},
@@ -102,6 +103,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'f':
 			o->far_fds = number("far-fds", optarg);
+			break;
+		case 'c':
+			o->context_charge = (uint64_t)number("context-mib", optarg) << 20;
 			break;
 		case 'n':
 			o->no_zero_copy = true;

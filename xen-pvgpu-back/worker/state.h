@@ -102,6 +102,7 @@ struct ctx {
 		bool known;
 		uint64_t initial, charge; /* bytes: at first, leased for more than that */
 	} limit[3];                       /* those that cost device memory; side lane only */
+	uint64_t charge;                  /* leased for the context itself; side lane only */
 };
 
 struct module {

@@ -40,6 +40,8 @@ void worker_kick(struct worker *w);
 bool lease_try(struct worker *w, uint64_t bytes);
 bool lease_get(struct worker *w, uint64_t bytes);
 void lease_put(struct worker *w, uint64_t bytes);
+/* What is to be leased for each context. */
+uint64_t lease_of_context(struct worker *w);
 /* The vGPU's quota and what is left of it, for cuMemGetInfo; may answer from what was last heard.
  */
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total);

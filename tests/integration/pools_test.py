@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: MIT
+"""Pools of several simulated GPUs: where vGPUs and their sessions land, what memory may be promised, what a program
+sees of it, that nobody finds another's data, and that tenants of an exclusive pool are never on the GPU together."""
+import glob
+import os
+import signal
+import subprocess
+import unittest
+
+from pvgpu_env import PvgpuEnv, wait_for
+
+MIB = 1 << 20
+PATTERN = 0xA5
+
+POOLS = """\
+[daemon]
+placement = {placement}
+
+[pool fast]
+device = 0
+policy = fair
+overcommit = {overcommit}
+
+[pool slow]
+device = 1
+policy = best-effort
+mode = {mode}
+
+[group research]
+weight = 300
+max_share = 60%
+"""
+
+
+class Pools(PvgpuEnv):
+    """pvgpud with two pools on two GPUs of 256 MiB each."""
+
+    def __init__(self, vgpus, placement="breadth-first", overcommit="1.0", mode="shared", config=None, sim=None, **kw):
+        super().__init__(vgpus, sim={"SIMCUDA_DEVICES": "2", "SIMCUDA_MEMORY": "256M", **(sim or {})}, **kw)
+        self.write_config(config or POOLS.format(placement=placement, overcommit=overcommit, mode=mode))
+
+    def remove(self):
+        super().remove()
+        for name in glob.glob(self.gpu_file + ".*"):
+            os.unlink(name)
+
+    def check_clean(self):
+        for name in glob.glob(self.gpu_file + ".*"):
+            os.unlink(name)
+        super().check_clean()
+
+    def pool_of(self, name):
+        return self.read(f"/vgpu/{name}/pool")
+
+    def known(self):
+        """Until both GPUs are."""
+        for pool in ("fast", "slow"):
+            wait_for(f"the GPU of {pool}", lambda: int(self.read(f"/pool/{pool}/gpu-memory")))
+        return self
+
+
+class Tenant:
+    """tests/integration/tenant.c on a vGPU, opened."""
+
+    def __init__(self, env, name, direct=False):
+        self.p = subprocess.Popen([os.path.join(env.build, "tests", "tenant")], env=env.guest_env(name, direct),
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.do("open")
+
+    def start(self, *command):
+        self.p.stdin.write(" ".join(map(str, command)) + "\n")
+
+    def end(self, command):
+        """What comes behind COMMAND in the answer."""
+        answer = self.p.stdout.readline().split()
+        assert answer and answer[0] == command, f"{command}: {answer}"
+        return answer[1:]
+
+    def tell(self, *command):
+        self.start(*command)
+        return self.end(command[0])
+
+    def do(self, *command):
+        """It must succeed: its numbers or words."""
+        result = self.tell(*command)
+        assert result[0] == "ok", f"{command}: {result}"
+        return [int(w) if w.isdigit() else w for w in result[1:]]
+
+    def kill(self):
+        self.p.kill()
+        self.close()
+
+    def close(self):
+        if not self.p.stdin.closed:
+            self.p.stdin.close()
+        code = self.p.wait(60)
+        self.p.stdout.close()
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def refused(*vgpus, **kw):
+    """pvgpud's status and log when it does not start."""
+    env = Pools(dict(vgpus), **kw)
+    try:
+        p = subprocess.run(env.command() + ["--set", "xen=off"], capture_output=True, text=True, timeout=60, check=False)
+        return p.returncode, p.stderr + p.stdout
+    finally:
+        env.remove()
+
+
+class Placement(unittest.TestCase):
+    def test_sessions_land_on_their_pools_gpu(self):
+        vgpus = {"a": "memory=64M,pool=fast/research", "b": "memory=32M,pool=slow", "c": "memory=16M,pool=fast"}
+        with Pools(vgpus) as env:
+            env.known()
+            self.assertEqual([env.pool_of(n) for n in "abc"], ["fast/research", "slow", "fast"])
+            with Tenant(env, "a") as a, Tenant(env, "b") as b, Tenant(env, "c") as c:
+                # A tenant sees one GPU, whichever it is.
+                workers = {n: int(next(iter(env.sessions(n).values()))["pid"]) for n in "abc"}
+                for name, device in (("a", 0), ("b", 1), ("c", 0)):
+                    with open(f"/proc/{workers[name]}/environ", "rb") as f:
+                        self.assertIn(f"CUDA_VISIBLE_DEVICES={device}".encode(), f.read().split(b"\0"))
+                used = {n: t.do("alloc", 8 * MIB) for n, t in (("a", a), ("b", b), ("c", c))}
+                self.assertEqual(len(used), 3)
+                on = [far_end(env, device) for device in (0, 1)]
+                self.assertEqual({p for p in on[0] if on[0][p]["memory"] >= 8 * MIB}, {workers["a"], workers["c"]})
+                self.assertEqual({p for p in on[1] if on[1][p]["memory"] >= 8 * MIB}, {workers["b"]})
+            tree = env.tree()
+            self.assertEqual((tree["pool"]["fast"]["policy"], tree["pool"]["slow"]["policy"]), ("fair", "best-effort"))
+            self.assertEqual(tree["pool"]["fast"]["promised"], str(80 * MIB))
+            self.assertEqual(tree["pool"]["fast"]["gpu-memory-free"], str((256 - 80) * MIB))
+            self.assertEqual(tree["group"]["research"]["max-share"], "60%")
+
+    def test_placements(self):
+        vgpus = {n: "memory=32M" for n in "abcd"}
+        for placement, want in (("breadth-first", ["fast", "slow"] * 2), ("depth-first", ["fast"] * 4)):
+            with Pools(vgpus, placement=placement) as env:
+                self.assertEqual([env.pool_of(n) for n in "abcd"], want)
+
+    def test_a_full_gpu_is_left_for_another(self):
+        """Nobody knows at first how much memory there is."""
+        with Pools({n: "memory=100M" for n in "abcd"}, placement="depth-first") as env:
+            env.known()
+            wait_for("two on each", lambda: sorted(env.pool_of(n) for n in "abcd") == ["fast", "fast", "slow", "slow"])
+            for n in "abcd":
+                with Tenant(env, n) as t:
+                    t.do("alloc", 90 * MIB)
+
+    def test_spares_of_each_pool(self):
+        with Pools({"a": "memory=1M,pool=fast", "b": "memory=1M,pool=slow"}) as env:
+            for pool in ("fast", "slow"):
+                wait_for(f"a spare of {pool}", lambda p=pool: env.read(f"/pool/{p}/spare-workers") == "1")
+
+    def test_a_restarted_pvgpud_finds_them_where_they_are(self):
+        """Although it would place the vGPU elsewhere now."""
+        with Pools({"a": "memory=32M", "b": "memory=32M"}) as env:
+            env.known()
+            self.assertEqual(env.pool_of("b"), "slow")
+            with Tenant(env, "b") as b:
+                address, = b.do("alloc", 8 * MIB)
+                env.kill_daemon()
+                env.vgpus = {"b": "memory=32M", "a": "memory=32M"}
+                env.start()
+                env.wait_sessions(1, "b")
+                self.assertEqual(env.pool_of("b"), "slow")
+                wait_for("its state", lambda: int(env.read("/vgpu/b/memory-used")) >= 8 * MIB)
+                b.do("fill", address, 8 * MIB, 7)
+                self.assertEqual(b.do("scan", address, MIB, 7), [MIB, MIB])
+
+    def test_a_pool_that_is_gone_ends_its_sessions(self):
+        with Pools({"a": "memory=32M,pool=slow"}) as env:
+            env.known()
+            a = Tenant(env, "a")
+            env.kill_daemon(signal.SIGUSR1)
+            env.config = env.config.replace("[pool slow]", "[pool other]")
+            env.vgpus = {"a": "memory=32M"}
+            env.start()
+            self.assertIn("its pool is not there any more", env.log())
+            wait_for("the end of it", lambda: a.tell("memory")[0] == "CUDA_ERROR_DEVICE_UNAVAILABLE")
+            a.close()
+
+    def test_bad_configurations(self):
+        for config, error in (
+                ("[pool a]\ndevice = 0\n[pool b]\ndevice = 0\n", "device = 0 is pool a's already"),
+                ("[pool a]\npolicy = fair\n", "pool a: no device"),
+                ("[pool a]\ndevice = 0\npolicy = unfair\n", "must be fair, equal, fixed or best-effort"),
+                ("[pool a]\ndevice = 0\nmode = alone\n", "must be shared or exclusive"),
+                ("[pool a]\ndevice = 0\novercommit = 0\n", "must be a ratio from 0.1 to 100"),
+                ("[daemon]\nenv = CUDA_VISIBLE_DEVICES=1\n", "CUDA_VISIBLE_DEVICES is pvgpud's own"),
+                ("[group g]\nmin_share = 50%\nmax_share = 25%\n", "group g: min_share is above max_share"),
+        ):
+            status, log = refused(("v", "memory=1M"), config=config)
+            self.assertEqual(status, 2, log)
+            self.assertIn(error, log)
+        status, log = refused(("v", "memory=1M,pool=nowhere"))
+        self.assertEqual(status, 2, log)
+        self.assertIn("there is no pool nowhere", log)
+
+
+class Live(unittest.TestCase):
+    def test_settings(self):
+        with Pools({"a": "memory=1M,pool=fast/research"}) as env:
+            self.assertTrue(env.write("/daemon/pools", "fast policy=equal mode=exclusive; slow policy=fixed")["ok"])
+            tree = env.tree()["pool"]
+            self.assertEqual((tree["fast"]["policy"], tree["fast"]["mode"]), ("equal", "exclusive"))
+            self.assertEqual(tree["slow"]["policy"], "fixed")
+            # What is not named is as the configuration has it.
+            self.assertTrue(env.write("/daemon/pools", "slow policy=fair")["ok"])
+            tree = env.tree()["pool"]
+            self.assertEqual((tree["fast"]["policy"], tree["fast"]["mode"]), ("fair", "shared"))
+            for wrong in ("fast policy=unfair", "none policy=fair", "fast device=1", "fast policy"):
+                self.assertFalse(env.write("/daemon/pools", wrong)["ok"], wrong)
+            self.assertEqual(env.read("/pool/slow/policy"), "fair")
+
+    def test_groups(self):
+        with Pools({"a": "memory=1M,pool=fast/research"}) as env:
+            self.assertTrue(env.write("/daemon/groups", "research weight=50; new max-share=12.5%")["ok"])
+            self.assertEqual(env.read("/group/research/weight"), "50")
+            self.assertEqual(env.read("/group/research/max-share"), "60%")
+            self.assertEqual(env.read("/group/new/max-share"), "12.5%")
+            self.assertFalse(env.write("/daemon/groups", "new min-share=50% max-share=10%")["ok"])
+            self.assertTrue(env.write("/daemon/groups", "")["ok"])
+            self.assertEqual(env.read("/group/research/weight"), "300")
+            self.assertIsNone(env.read("/group/new/weight"))
+
+
+class Admission(unittest.TestCase):
+    def test_more_than_there_is(self):
+        status, log = refused(("a", "memory=200M,pool=fast"), ("b", "memory=100M,pool=fast"))
+        self.assertEqual(status, 1, log)
+        self.assertRegex(log, r"vgpu b: pool fast: memory 100 MiB, but 56 MiB are free: lower it, detach a vGPU or "
+                              r"raise overcommit")
+        status, log = refused(*((n, "memory=200M") for n in "abc"))
+        self.assertEqual(status, 1, log)
+        self.assertIn("vgpu", log)
+        self.assertIn("56 MiB are free", log)
+
+    def test_to_the_byte(self):
+        with Pools({"a": "memory=200M,pool=fast", "b": "memory=56M,pool=fast"}) as env:
+            env.known()
+            self.assertEqual(env.read("/pool/fast/gpu-memory-free"), "0")
+
+    def test_overcommit(self):
+        with Pools({"a": "memory=200M,pool=fast", "b": "memory=180M,pool=fast"}, overcommit="1.5") as env:
+            env.known()
+            self.assertEqual(env.read("/pool/fast/gpu-memory-free"), str(4 * MIB))
+            with Tenant(env, "a") as a, Tenant(env, "b") as b:
+                a.do("alloc", 150 * MIB)
+                # Within its quota, but there is no more: an error, as on a GPU of its own that is full.
+                self.assertEqual(b.tell("alloc", 150 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                b.do("alloc", 80 * MIB)
+
+    def test_what_is_promised_is_there(self):
+        """A vGPU without a quota has what others are not promised, not what they do not use."""
+        with Pools({"a": "memory=160M,pool=fast", "b": "memory=0,pool=fast"}) as env:
+            env.known()
+            with Tenant(env, "b") as b:
+                left, total, whole = b.do("memory")
+                self.assertEqual((total, whole), (256 * MIB, 256 * MIB))
+                self.assertLessEqual(left, 96 * MIB)
+                self.assertGreater(left, 80 * MIB)
+                self.assertEqual(b.tell("alloc", 120 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                b.do("alloc", 64 * MIB)
+                with Tenant(env, "a") as a:
+                    a.do("alloc", 150 * MIB)
+
+    def test_vgpus_without_a_quota_share_what_is_left(self):
+        with Pools({"a": "memory=0,pool=fast", "b": "memory=0,pool=fast"}) as env:
+            env.known()
+            with Tenant(env, "a") as a, Tenant(env, "b") as b:
+                before = b.do("memory")[0]
+                address, = a.do("alloc", 128 * MIB)
+                wait_for("b to hear of it", lambda: b.do("memory")[0] <= before - 128 * MIB)
+                self.assertEqual(b.tell("alloc", 140 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                a.do("free", address)
+                wait_for("b to get it", lambda: b.tell("alloc", 140 * MIB)[0] == "ok")
+
+
+class Quota(unittest.TestCase):
+    def test_a_program_sees_its_quota(self):
+        with Pools({"a": "memory=96M,pool=fast"}) as env:
+            with Tenant(env, "a") as t:
+                left, total, whole = t.do("memory")
+                self.assertEqual((total, whole), (96 * MIB, 96 * MIB))
+                t.do("alloc", 32 * MIB)
+                self.assertEqual(t.do("memory")[0], left - 32 * MIB)
+                self.assertEqual(t.tell("alloc", 64 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+            p = env.run([os.path.join(env.build, "programs", "meminfo")], "a")
+            self.assertEqual(p.returncode, 0, p.stderr)
+
+    def test_limits_count(self):
+        printf_buffer, heap, stack = 1, 2, 0
+        with Pools({"a": "memory=96M,pool=fast"}) as env:
+            with Tenant(env, "a") as t:
+                for limit in (printf_buffer, heap):
+                    left = t.do("memory")[0]
+                    t.do("limit", limit, 32 * MIB)
+                    now = t.do("memory")[0]
+                    self.assertLess(now, left - 16 * MIB)
+                    self.assertEqual(t.tell("limit", limit, 200 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                    self.assertEqual(t.do("memory")[0], now)
+                self.assertEqual(t.tell("limit", stack, 64 << 10)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+
+    def test_a_context_counts(self):
+        sim = {"SIMCUDA_CONTEXT_MEMORY": "16M"}
+        with Pools({"a": "memory=96M,pool=fast"}, sim=sim, settings={"context_charge": "16M"}) as env:
+            with Tenant(env, "a") as t:
+                left, total, _ = t.do("memory")
+                self.assertEqual(total, 96 * MIB)
+                self.assertLessEqual(left, 80 * MIB)
+                t.do("again")
+                self.assertLessEqual(t.do("memory")[0], left - 16 * MIB)
+                # What the far end counts is in the ledger.
+                worker = env.workers()[0]
+                self.assertLessEqual(far_end(env, 0)[worker]["memory"], int(env.read("/vgpu/a/memory-used")))
+        with Pools({"a": "memory=8M,pool=fast"}, settings={"context_charge": "16M"}) as env:
+            p = env.run([os.path.join(env.build, "programs", "meminfo")], "a")
+            self.assertNotEqual(p.returncode, 0)
+            self.assertIn(b"OUT_OF_MEMORY", p.stderr)
+
+
+def far_end(env, device):
+    """What the simulated GPU itself counts, by pid."""
+    path = env.gpu_file + (f".{device}" if device else "")
+    out = subprocess.run([os.path.join(env.build, "tests", "simcuda-top"), path], capture_output=True, text=True,
+                         timeout=30, check=True).stdout
+    found = {}
+    for row in (line.split() for line in out.splitlines()[2:]):
+        found[int(row[0])] = {"memory": int(float(row[2]) * MIB), "launches": int(row[6]), "overlaps": int(row[8])}
+    return found
+
+
+class Residue(unittest.TestCase):
+    """Nothing that a tenant wrote reaches another one, however the first one ended."""
+
+    SIZE = 64 * MIB
+
+    def write(self, env, name):
+        t = Tenant(env, name)
+        address, = t.do("alloc", self.SIZE)
+        t.do("fill", address, self.SIZE, PATTERN)
+        pinned, = t.do("pin", 4 * MIB)
+        back = t.do("scan", address, 8 * MIB, PATTERN)
+        self.assertEqual(back, [8 * MIB, 8 * MIB])
+        self.assertTrue(pinned)
+        return t
+
+    def look(self, env, name):
+        """All the memory that it can get, and its arena, fresh from the far end."""
+        with Tenant(env, name) as t:
+            for _ in range(2):
+                address, = t.do("alloc", self.SIZE)
+                self.assertEqual(t.do("scan", address, self.SIZE, PATTERN), [0, 0])
+            pinned, = t.do("pin", 8 * MIB)
+            self.assertEqual(t.do("scanpin", pinned, 8 * MIB, PATTERN), [0, 0])
+
+    def run_with(self, end):
+        # 150 of 160 MiB: what b gets cannot all be memory that nobody has had.
+        with PvgpuEnv({"a": "80M", "b": "140M"}, sim={"SIMCUDA_MEMORY": "224M"}) as env:
+            t = self.write(env, "a")
+            end(env, t)
+            env.wait_used(0, "a")
+            self.look(env, "b")
+
+    def test_after_an_exit(self):
+        self.run_with(lambda env, t: t.close())
+
+    def test_after_a_kill(self):
+        self.run_with(lambda env, t: t.kill())
+
+    def test_after_the_workers_death(self):
+        def end(env, t):
+            os.kill(env.workers()[0], signal.SIGKILL)
+            env.wait_sessions(0, "a")
+            t.kill()
+        self.run_with(end)
+
+    def test_after_a_free(self):
+        """The first one goes on: what it gave back is not handed on with its data."""
+        with PvgpuEnv({"a": "80M", "b": "140M"}, sim={"SIMCUDA_MEMORY": "224M"}) as env:
+            t = Tenant(env, "a")
+            address, = t.do("alloc", self.SIZE)
+            t.do("fill", address, self.SIZE, PATTERN)
+            t.do("free", address)
+            self.look(env, "b")
+            t.close()
+
+    def test_a_worker_serves_one_session(self):
+        """So a spare has never had a guest, and what its sub-allocator uses again was its own guest's."""
+        with PvgpuEnv({"a": "64M"}) as env:
+            seen = set()
+            for _ in range(4):
+                with Tenant(env, "a") as t:
+                    pid, = env.workers()
+                    self.assertNotIn(pid, seen)
+                    seen.add(pid)
+                    t.do("alloc", MIB)
+                env.wait_sessions(0, "a")
+                wait_for("its end", lambda p=pid: not os.path.exists(f"/proc/{p}"))
+
+    def test_sessions_of_one_vgpu(self):
+        """Two processes of one guest may be two users' as well."""
+        with PvgpuEnv({"a": "140M"}, sim={"SIMCUDA_MEMORY": "160M"}) as env:
+            self.write(env, "a").kill()
+            env.wait_used(0, "a")
+            self.look(env, "a")
+
+
+class Exclusive(unittest.TestCase):
+    NAMES = ("a", "b", "c")
+
+    def overlaps(self, env, device, direct=False, rounds=12):
+        """Tenants that all want the GPU: how often one's work began while another's was there."""
+        tenants = [Tenant(env, n, direct) for n in self.NAMES]
+        addresses = [t.do("alloc", MIB)[0] for t in tenants]
+        before = far_end(env, device)
+        for _ in range(rounds):
+            for t in tenants:
+                t.start("nap", 500, 8)
+            # What does not wait for the GPU goes on meanwhile, and is no work on it.
+            with Tenant(env, self.NAMES[0], direct) as late:
+                late.do("free", late.do("alloc", 2 * MIB)[0])
+                late.do("pin", MIB)
+            for t in tenants:
+                self.assertEqual(t.end("nap"), ["ok"])
+            for t, address in zip(tenants, addresses):
+                t.start("fill", address, MIB, 1)
+                t.start("scan", address, MIB, 1)
+            for t in tenants:
+                self.assertEqual(t.end("fill"), ["ok"])
+                self.assertEqual(t.end("scan"), ["ok", str(MIB), str(MIB)])
+        after = far_end(env, device)
+        launches = sum(after[p]["launches"] - before[p]["launches"] for p in before if p in after)
+        self.assertGreaterEqual(launches, rounds * 8 * len(tenants))
+        for t in tenants:
+            t.close()
+        return sum(row["overlaps"] for row in after.values())
+
+    def test_no_two_tenants_at_once(self):
+        with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}, mode="exclusive") as env:
+            self.assertEqual(self.overlaps(env, 1), 0)
+
+    def test_made_exclusive_while_it_runs(self):
+        with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}) as env:
+            self.assertTrue(env.write("/daemon/pools", "slow mode=exclusive")["ok"])
+            self.assertEqual(self.overlaps(env, 1), 0)
+
+    def test_on_the_gpu_itself_they_overlap(self):
+        """Or the tests above would show nothing."""
+        with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}) as env:
+            self.assertGreater(self.overlaps(env, 0, direct=True), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
