@@ -223,8 +223,9 @@ static struct cost cost_of(int n, enum sched_policy policy, bool grouped)
 		share.min_ppm = rand_r(&seed) % 4 ? 0 : 500000 / n;
 		share.max_ppm = rand_r(&seed) % 4 ? 0 : 500000;
 		v[i] = sched_add(s, g, &share, NULL, 0);
-		sched_wants(v[i], true, 0);
 	}
+	for (int i = 0; i < n; i++)
+		sched_wants(v[i], true, 0);
 	for (int k = 0; k < slices; k++) {
 		struct sched_vgpu *o = v[rand_r(&seed) % n];
 

@@ -90,19 +90,21 @@ static struct sched_params any_params(struct drive *d)
 	return p;
 }
 
-static const uint64_t handovers[] = {0, 0, 5 * US, 10 * US, 20 * US};
+static const uint64_t handovers[] = {0, 0, 5 * US, 10 * US, 20 * US, 60 * US};
 
 static void begin(struct drive *d, const struct sched_params *p)
 {
 	unsigned int seed = d->seed;
-	uint64_t handover = handovers[drive_random(d, 5)];
+	uint64_t handover = handovers[drive_random(d, 6)];
 
 	drive_init(d, p, handover, seed * 2654435761u + 12345);
 }
 
 static uint64_t slice_of(const struct drive *d)
 {
-	return d->params.slice_ns > 2 * MS ? d->params.slice_ns : 2 * MS;
+	uint64_t slice = d->params.slice_ns > 2 * MS ? d->params.slice_ns : 2 * MS;
+
+	return slice > 100 * d->handover ? slice : 100 * d->handover;
 }
 
 static void change(struct drive *d)
@@ -200,7 +202,7 @@ static void waits_are_bounded(struct drive *d)
 	begin(d, &p);
 	d->check_waits = true;
 	fill(d, 8);
-	drive_run(d, any(d, 10, 60) * MS);
+	drive_run(d, any(d, 10, chance(d, 20) ? 600 : 60) * MS);
 	counters_agree(d);
 }
 
