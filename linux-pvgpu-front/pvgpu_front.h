@@ -18,7 +18,7 @@
  *   session.life    where the session is in its life
  *   vgpu.ctl_lock   the control ring and its requests
  *   session.chan    the session's interrupt
- * The interrupt handlers take none of them.
+ * vgpus_lock (xenbus.c) comes before vgpu.kick_lock. The interrupt handlers take none of them.
  */
 #ifndef PVGPU_FRONT_H
 #define PVGPU_FRONT_H
@@ -252,8 +252,7 @@ struct pvgpu_vgpu {
 	unsigned long flags; /* enum pvgpu_vgpu_flag, atomic */
 	atomic_t opens;      /* open files */
 
-	struct xenbus_watch watch; /* of our own state */
-	struct work_struct unwatch;
+	struct list_head node; /* of all of them */
 	spinlock_t kick_lock;
 	bool removed; /* no more state work */
 	struct delayed_work state_work;

@@ -5,7 +5,8 @@
  * After a restore or a migration the toolstack may make the vGPU's directories only when the guest
  * runs again. xenbus, which did not find them, has then given the device up: no .resume, no watch
  * on the backend, and it takes no new notice of a directory of that name. So we watch our own
- * state: when it is made anew, the driver is bound to the device once more.
+ * state: when it is made anew, the driver is bound to the device once more. One watch serves all
+ * vGPUs: a guest may have 128, and xenbus takes one for the backend of each.
  */
 #include <linux/idr.h>
 #include <linux/module.h>
@@ -17,8 +18,11 @@
 
 #define REMOVE_MAX  (5 * HZ)
 #define REMOVE_LOOK (HZ / 20)
+#define OWN_DIRECTORY "device/pvgpu"
 
 static DEFINE_IDA(indices);
+static LIST_HEAD(vgpus);
+static DEFINE_SPINLOCK(vgpus_lock);
 
 /* ---- reference, kick ---- */
 
@@ -27,7 +31,6 @@ static void free_vgpu(struct kref *ref)
 	struct pvgpu_vgpu *v = container_of(ref, struct pvgpu_vgpu, ref);
 
 	put_device(&v->xdev->dev);
-	kfree(v->watch.node);
 	kfree(v);
 }
 
@@ -86,21 +89,45 @@ void pvgpu_reprobe(struct pvgpu_vgpu *v)
 
 /* ---- xenbus ---- */
 
-static void own_changed(struct xenbus_watch *watch, const char *path, const char *token)
+/* Whether a change at path may be one of our state: there, or in what lies above it. */
+static bool concerns(const struct pvgpu_vgpu *v, const char *path)
 {
-	pvgpu_kick(container_of(watch, struct pvgpu_vgpu, watch));
+	const char *own = v->xdev->nodename;
+	const size_t len = strlen(own);
+
+	if (!strncmp(path, own, len))
+		return !path[len] || !strcmp(path + len, "/state");
+	return !strcmp(path, OWN_DIRECTORY);
 }
 
-/*
- * Not where the device is removed: xenbus's thread, whose callback this waits for, may at that
- * time itself wait for the device's lock.
- */
-static void unwatch_work(struct work_struct *w)
+static void own_changed(struct xenbus_watch *watch, const char *path, const char *token)
 {
-	struct pvgpu_vgpu *v = container_of(w, struct pvgpu_vgpu, unwatch);
+	struct pvgpu_vgpu *v;
 
-	unregister_xenbus_watch(&v->watch);
-	pvgpu_vgpu_put(v);
+	spin_lock(&vgpus_lock);
+	list_for_each_entry(v, &vgpus, node)
+		if (concerns(v, path))
+			pvgpu_kick(v);
+	spin_unlock(&vgpus_lock);
+}
+
+static struct xenbus_watch own_watch = {
+	.node = OWN_DIRECTORY,
+	.callback = own_changed,
+};
+
+static void list_vgpu(struct pvgpu_vgpu *v)
+{
+	spin_lock(&vgpus_lock);
+	list_add_tail(&v->node, &vgpus);
+	spin_unlock(&vgpus_lock);
+}
+
+static void unlist_vgpu(struct pvgpu_vgpu *v)
+{
+	spin_lock(&vgpus_lock);
+	list_del(&v->node);
+	spin_unlock(&vgpus_lock);
 }
 
 static struct pvgpu_vgpu *new_vgpu(struct xenbus_device *dev)
@@ -120,7 +147,6 @@ static struct pvgpu_vgpu *new_vgpu(struct xenbus_device *dev)
 	pvgpu_channel_init(&v->channel);
 	INIT_DELAYED_WORK(&v->state_work, pvgpu_state_work);
 	INIT_WORK(&v->event_work, pvgpu_event_work);
-	INIT_WORK(&v->unwatch, unwatch_work);
 	get_device(&dev->dev);
 	v->xdev = dev;
 	v->retry_at = v->limbo_until = jiffies;
@@ -142,23 +168,10 @@ static int pvgpu_probe(struct xenbus_device *dev, const struct xenbus_device_id 
 		goto out_put;
 	snprintf(v->name, sizeof(v->name), "pvgpu%d", v->index);
 	snprintf(v->channel.name, sizeof(v->channel.name), "%s-control", v->name);
-	ret = -ENOMEM;
-	v->watch.node = kasprintf(GFP_KERNEL, "%s/state", dev->nodename);
-	if (!v->watch.node)
-		goto out_index;
 	dev_set_drvdata(&dev->dev, v);
-	v->watch.callback = own_changed;
-	kref_get(&v->ref); /* the watch's */
-	ret = register_xenbus_watch(&v->watch);
-	if (ret)
-		goto out_watch;
+	list_vgpu(v);
 	pvgpu_kick(v);
 	return 0;
-out_watch:
-	dev_set_drvdata(&dev->dev, NULL);
-	pvgpu_vgpu_put(v);
-out_index:
-	ida_free(&indices, v->index);
 out_put:
 	pvgpu_vgpu_put(v);
 	return ret;
@@ -232,6 +245,7 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 	spin_lock(&v->kick_lock);
 	v->removed = true;
 	spin_unlock(&v->kick_lock);
+	unlist_vgpu(v);
 	cancel_delayed_work_sync(&v->state_work);
 	pvgpu_unpublish(v);
 	pvgpu_disconnect(v, "the vGPU was removed");
@@ -239,7 +253,6 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 	pvgpu_flush_limbo(v);
 	ida_free(&indices, v->index);
 	dev_set_drvdata(&dev->dev, NULL);
-	queue_work(pvgpu_wq, &v->unwatch);
 	pvgpu_vgpu_put(v);
 	PVGPU_REMOVE_RETURN;
 }
@@ -267,21 +280,28 @@ int pvgpu_xenbus_init(void)
 {
 	int ret;
 
+	ret = register_xenbus_watch(&own_watch);
+	if (ret)
+		return ret;
 	pvgpu_not_essential(&pvgpu_driver);
 	/* No owner: xenbus would hold the module for every device. What uses it are open files. */
 	ret = __xenbus_register_frontend(&pvgpu_driver, NULL, KBUILD_MODNAME);
 	if (ret)
-		return ret;
+		goto out_watch;
 	/* Only now is it the driver of anything: registering a driver waits up to half a minute
 	 * for the backends of its devices. */
 	pvgpu_driver.ids = pvgpu_ids;
 	ret = driver_attach(&pvgpu_driver.driver);
-	if (ret)
-		xenbus_unregister_driver(&pvgpu_driver);
+	if (!ret)
+		return 0;
+	xenbus_unregister_driver(&pvgpu_driver);
+out_watch:
+	unregister_xenbus_watch(&own_watch);
 	return ret;
 }
 
 void pvgpu_xenbus_exit(void)
 {
 	xenbus_unregister_driver(&pvgpu_driver);
+	unregister_xenbus_watch(&own_watch);
 }
