@@ -171,6 +171,15 @@ class Machine:
         for s in self.sockets:
             s.close()
 
+    def processor_time(self):
+        """Seconds of processor that the emulator has used: what a scenario costs however busy the computer is."""
+        try:
+            with open(f"/proc/{self.qemu.pid}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def alive(self):
         return self.qemu is not None and self.qemu.poll() is None and not self.clock.ended
 

@@ -205,12 +205,14 @@ class Runner:
         reason = None
         try:
             m = self.ready(scenario, log)
+            begun = m.processor_time()
             m.clock.allow(scenario.limit)
             if m.world:
                 scenario.module.run(m, m.world)
             else:
                 scenario.module.run(m)
             reason = self.finish(scenario)
+            log(f"{m.processor_time() - begun:.0f} s of processor, {m.processor_time():.0f} s since the machine was started")
             log.save("console", bytes(m.console[self.console:]).decode(errors="replace"))
             self.console = len(m.console)
         except Exception as e:  # a scenario's own error is that scenario's
