@@ -322,6 +322,16 @@ class Canary(unittest.TestCase):
             other.close()
 
 
+    def test_a_gpu_whose_memory_is_full(self):
+        """That the canary gets no memory says nothing; it comes again."""
+        fault = "fail:cuCtxCreate_v2:0:2;ecc:2"
+        with PvgpuEnv(sim={"SIMCUDA_FAULT": fault}, settings={**SHORT, **NO_XIDS, "canary_every_s": 1}) as env:
+            self.assertEqual(env.run([hang(env), "delay", "1", "3"]).returncode, 1)
+            wait_for("two of them", lambda: env.log().count("no memory for the canary kernel") > 1)
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+            self.assertNotIn("canary kernel failed", env.log())
+
+
 class Xids(unittest.TestCase):
     """What the driver itself says of a GPU, by way of pvgpu-health: each process reports it at its second launch."""
 

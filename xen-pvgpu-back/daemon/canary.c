@@ -149,6 +149,18 @@ static void succeed(struct canary *c, uint64_t us)
 	changed(p);
 }
 
+/* Tenants may have all of the memory: that is no fault of the GPU's, and it answers. */
+static void no_memory(struct canary *c)
+{
+	struct daemon *d = c->p->d;
+
+	log_info("pool %s: no memory for the canary kernel: tried again in %u s; it is to be run "
+		 "%s",
+		 c->p->cfg.name, d->cfg.canary_every_s, c->after);
+	if (d->cfg.canary_every_s && !c->locked)
+		set_timer(c, d->cfg.canary_every_s);
+}
+
 /* Once more, if it was asked for meanwhile: what was done then it may not have met. */
 static void run_again(struct canary *c)
 {
@@ -172,7 +184,9 @@ void canary_answered(struct worker *w, const struct pvgpu_sup *m)
 		return;
 	c->w = NULL;
 	snprintf(reason, sizeof(reason), "%s", m->reason[0] ? m->reason : "no reason given");
-	if (m->a)
+	if (m->a == PVGPU_SUP_NO_MEMORY)
+		no_memory(c);
+	else if (m->a)
 		fail(c, reason);
 	else
 		succeed(c, m->b);

@@ -50,7 +50,7 @@ void faults_count(struct vgpu *v, enum fault kind, const char *why)
 			    v->cfg.name, v->d->cfg.quarantine_time_s,
 			    quarantine_count(&v->quarantine, &r, now), why, name);
 		snprintf(v->last_reason, sizeof(v->last_reason), "quarantined: %s", why);
-		open_refuse_all(v->d, v, EACCES, "the vGPU was quarantined just now");
+		open_refuse_all(v->d, v, EPERM, "the vGPU was quarantined just now");
 	}
 	changed(v);
 }

@@ -181,10 +181,10 @@ static void end_session(struct worker *w)
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", sup_name(w),
 		 w->reason);
 	lease_died(w);
-	faults_session_ended(w);
 	open_failed(w);
 	if (w->number)
 		xenctl_ended(w);
+	faults_session_ended(w);
 	vgpu_settle(v);
 }
 

@@ -63,7 +63,8 @@ enum pvgpu_sup_kind {
 	PVGPU_SUP_GATE = 16,         /* pvgpud: the files of gate.h alongside */
 	PVGPU_SUP_CANARY = 17,       /* pvgpud to a spare: run a small kernel and check its result,
 				      * within a ms */
-	PVGPU_SUP_CANARIED = 18,     /* worker: a = 0, or the CUresult, or 1000 for a wrong result;
+	PVGPU_SUP_CANARIED = 18,     /* worker: a = 0, or the CUresult (2: the GPU's memory is full,
+				      * which says nothing of the GPU), or 1000 for a wrong result;
 				      * b = microseconds that it took; reason; it exits */
 };
 
@@ -95,6 +96,8 @@ enum pvgpu_sup_xen_fd {
 
 enum pvgpu_sup_link { PVGPU_SUP_LINK_LOCAL, PVGPU_SUP_LINK_XEN };
 #define PVGPU_SUP_NO_ZERO_COPY 1u /* the arena must not be registered with libcuda */
+
+#define PVGPU_SUP_NO_MEMORY    2 /* CUDA_ERROR_OUT_OF_MEMORY, of CANARIED */
 
 struct pvgpu_sup {
 	uint32_t kind, id;
