@@ -164,6 +164,85 @@ class Bench:
         self.row("session_start_ms", statistics.median(times), "ms", "worker from a warm pool, simcuda", None, "<= 5 ms")
 
 
+    # ---- several vGPUs ----
+    def gate(self):
+        out = subprocess.run([os.path.join(self.build, "tests/gatebench"), os.path.join(self.build, "nullcuda/libcuda.so.1")],
+                             capture_output=True, text=True, check=True, timeout=300).stdout
+        r = {k: float(v) for k, v in (line.split() for line in out.splitlines())}
+        n = "gate_open_ns"
+        self.row(n, r[n], "ns", f"the same launch by a session without a gate, {r[n + '_reference']:.0f} ns", r[n + "_ratio"],
+                 "ratio >= 0.97")
+
+    def tenant(self, daemon, name, *args, direct=False):
+        """A pvbench of that vGPU's, or on simcuda directly, that has said that it is ready."""
+        env = self.env(os.path.join(self.build, "simcuda"), None) if direct else \
+            self.env(os.path.join(self.build, "lib"), daemon.socket(name))
+        if direct:
+            env.update(daemon.sim)
+        p = self.start(env, *args)
+        if p.stdout.readline().strip() != "ready":
+            raise SystemExit(f"bench: {name} did not start")
+        return p
+
+    @staticmethod
+    def go(p):
+        p.stdin.write("g")
+        p.stdin.flush()
+
+    def result(self, p, key):
+        out = p.communicate(timeout=300)[0]
+        return float(dict(line.split() for line in out.splitlines() if len(line.split()) == 2)[key])
+
+    def one_busy(self):
+        """One vGPU with kernels of 200 us, and 16 whose sessions have done something and now wait."""
+        idle = [f"idle{i}" for i in range(16)]
+        seconds = 1 if self.quick else 3
+        with self.pvgpu("simcuda", vgpus={"busy": "memory=64M", **{n: "memory=64M" for n in idle}}) as d:
+            ratios, alone, among = [], [], []
+            for _ in range(2 if self.quick else 5):
+                rates = []
+                for others in ([], idle):
+                    waiting = [self.tenant(d, n, "naps", "200", "0") for n in others]
+                    p = self.tenant(d, "busy", "naps", "200", str(seconds))
+                    self.go(p)
+                    rates.append(self.result(p, "naps_per_s"))
+                    for q in waiting:
+                        q.kill()
+                        q.communicate()
+                alone.append(rates[0])
+                among.append(rates[1])
+                ratios.append(rates[1] / rates[0])
+        self.row("one_busy_of_17", statistics.median(among), "kernels/s", f"alone, {statistics.median(alone):,.0f}/s",
+                 statistics.median(ratios), "ratio >= 0.99")
+
+    def latency_of(self, daemon, beside, direct=False):
+        """p99 in ms of one kernel of 500 us and its end, every 5 ms or so."""
+        low = self.tenant(daemon, "low", "naps", "100", "0", direct=direct) if beside else None
+        p = self.tenant(daemon, "high", "latency", "500", "5000", "200" if self.quick else "600", direct=direct)
+        if low:
+            self.go(low)
+        self.go(p)
+        p99 = self.result(p, "latency_p99_ms")
+        if low:
+            low.kill()
+            low.communicate()
+        return p99
+
+    def latency(self):
+        vgpus = {"high": "memory=64M,priority=high", "low": "memory=64M,priority=low"}
+        rounds = 1 if self.quick else 3
+        with self.pvgpu("simcuda", vgpus=vgpus) as d:
+            runs = {(direct, beside): [] for direct in (True, False) for beside in (False, True)}
+            for _ in range(rounds):
+                for direct, beside in runs:
+                    runs[direct, beside].append(self.latency_of(d, beside, direct))
+        m = {k: statistics.median(v) for k, v in runs.items()}
+        self.row("latency_native_p99", m[True, True], "ms", f"alone on simcuda directly, {m[True, False]:.2f} ms",
+                 m[True, True] / m[True, False], "none: the GPU's time slices")
+        self.row("latency_high_p99", m[False, True], "ms", f"alone, {m[False, False]:.2f} ms", m[False, True] / m[False, False],
+                 f"<= {1.3 * m[False, False] + 2:.2f} ms")
+
+
 def pss(pid):
     """Proportional set size of a process in KiB, without ring, arena and the far end's library."""
     total, counted = 0, True
@@ -183,10 +262,11 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched")
+    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched gate one_busy latency")
     args = ap.parse_args()
     b = Bench(args.build, args.quick)
-    names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched"]
+    names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched",
+                          "gate", "one_busy", "latency"]
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:
         getattr(b, n)()

@@ -29,6 +29,12 @@ $(B)/unit/canary_test: $(call obj,tests/unit/canary_test.c xen-pvgpu-back/worker
 CPPFLAGS_canary_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 LDLIBS_canary_test = $(CHECK_LIBS) -ldl
 
+# What the gate costs, for tests/bench.
+TESTPROGS += $(B)/tests/gatebench
+$(B)/tests/gatebench: $(call obj,tests/bench/gatebench.c tests/unit/worker_fake.c tests/unit/worker_fake_far.c \
+	tests/unit/worker_fake_mem.c xen-pvgpu-back/worker/far.c) $(WORKER_GPU_OBJS)
+LDLIBS_gatebench = -ldl
+
 # The Xen link's end, with what it needs of the frame.
 UNIT += $(B)/unit/link_xen_test
 $(B)/unit/link_xen_test: $(call obj,tests/unit/link_xen_test.c $(BACK_LINK_SRCS) \
