@@ -96,6 +96,36 @@ static const struct {
 	{"[vgpu ]\n", "a name is"},
 	{"[gpu a]\nmemory = 1G\n", "x.conf:1: [gpu a]: no such section"},
 	{"memory = 1G\n", "no such section"},
+	{"[pool a]\npolicy = unfair\n",
+	 "x.conf:2: policy = unfair: must be fair, equal, fixed or best-effort"},
+	{"[pool a]\nmode = alone\n", "x.conf:2: mode = alone: must be shared or exclusive"},
+	{"[pool a]\ndevice = 256\n", "x.conf:2: device = 256: must be a GPU's number"},
+	{"[pool a]\ndevice = 01\n", "must be a GPU's number"},
+	{"[pool a]\ndevice = 0,1\n", "must be a GPU's number"},
+	{"[pool a]\ndevice = GPU-\n", "must be a GPU's number"},
+	{"[pool a]\ndevice = GPU-12;34\n", "device = GPU-12;34: must be a GPU's number"},
+	{"[pool a]\novercommit = 0.09\n", "must be a ratio from 0.1 to 100, such as 1.5"},
+	{"[pool a]\novercommit = 1.\n", "must be a ratio"},
+	{"[pool a]\novercommit = 1.5x\n", "must be a ratio"},
+	{"[pool a]\novercommit = 99999999999999999999\n", "must be a ratio"},
+	{"[pool a]\nslice_ms = 31\n", "must be a number from 0 to 30"},
+	{"[pool sixteen-letters!]\n", "x.conf:1: pool sixteen-letters!: a name is 1 to 15"},
+	{"[pool a@b]\n", "a name is"},
+	{"[pool a.b]\n", "a name is"},
+	{"[pool -a]\n", "a name is"},
+	{"[pool ]\n", "a name is"},
+	{"[group g]\nweight = 0\n", "x.conf:2: weight = 0: must be a number from 1 to 10000"},
+	{"[group g]\nmax_share = 25\n", "must be a share from 0% to 100%, such as 25% or 12.5%"},
+	{"[group g]\nmax_share = 101%\n", "must be a share"},
+	{"[group g]\nmax_share = 100.0001%\n", "must be a share"},
+	{"[group g]\nmax_share = -1%\n", "must be a share"},
+	{"[group g]\nmax_share = 1.%\n", "must be a share"},
+	{"[group g]\nmax_share = 1.23456%\n", "must be a share"},
+	{"[vgpu a]\npool = b/c/d\n", "must be POOL, POOL/GROUP or /GROUP"},
+	{"[vgpu a]\npool = b/\n", "must be POOL, POOL/GROUP or /GROUP"},
+	{"[vgpu a]\npool = /\n", "must be POOL, POOL/GROUP or /GROUP"},
+	{"[vgpu a]\npool = sixteen-letters-\n", "must be POOL, POOL/GROUP or /GROUP"},
+	{"[daemon]\nplacement = first\n", "must be breadth-first, depth-first or least-loaded"},
 	{"[daemon]\nnonsense\n", "x.conf:2: neither [section] nor key = value"},
 	{"[daemon]\nspare_workers = 99\nspare_workers = 1\n", "x.conf:2: "},
 };
@@ -136,6 +166,120 @@ START_TEST(takes_vgpus_from_the_command_line)
 	ck_assert_uint_eq(c.spares, 2);
 	ck_assert_int_eq(config_set(&c, "spare_workers", error), -1);
 	ck_assert_int_eq(config_set(&c, "worker_env=2", error), -1);
+}
+END_TEST
+
+START_TEST(one_pool_without_a_section)
+{
+	ck_assert_int_eq(parse("[daemon]\ndevice = 3\n[vgpu a]\n"), 0);
+	ck_assert_int_eq(config_finish(&c, error), 0);
+	ck_assert_uint_eq(c.pool_n, 1);
+	ck_assert_str_eq(c.pools[0].name, "default");
+	ck_assert_str_eq(c.pools[0].device, "3");
+	ck_assert_int_eq(c.pools[0].policy, SCHED_FAIR);
+	ck_assert(!c.pools[0].exclusive);
+	ck_assert_uint_eq(c.pools[0].overcommit, 1000);
+	ck_assert_int_eq(c.placement, PLACE_BREADTH);
+}
+END_TEST
+
+static const char two_pools[] = "[daemon]\n"
+				"placement = least-loaded\n"
+				"[pool a]\n"
+				"device = 0\n"
+				"policy = best-effort\n"
+				"mode = exclusive\n"
+				"slice_ms = 5\n"
+				"starvation-ms = 200\n"
+				"overcommit = 1.25\n"
+				"[pool b_2]\n"
+				"device = MIG-9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90\n"
+				"[group team]\n"
+				"weight = 300\n"
+				"min-share = 12.5%\n"
+				"max_share = 60%\n"
+				"[group other]\n"
+				"[vgpu x]\n"
+				"pool = b_2/team\n"
+				"[vgpu y]\n"
+				"pool = /other\n"
+				"[vgpu z]\n"
+				"pool = a\n";
+
+START_TEST(pools_and_groups)
+{
+	ck_assert_msg(parse(two_pools) == 0, "%s", error);
+	ck_assert_msg(config_finish(&c, error) == 0, "%s", error);
+	ck_assert_int_eq(c.placement, PLACE_LOAD);
+	ck_assert_uint_eq(c.pool_n, 2);
+	ck_assert_int_eq(c.pools[0].policy, SCHED_BEST_EFFORT);
+	ck_assert(c.pools[0].exclusive);
+	ck_assert_uint_eq(c.pools[0].slice_ms, 5);
+	ck_assert_uint_eq(c.pools[0].starvation_ms, 200);
+	ck_assert_uint_eq(c.pools[0].overcommit, 1250);
+	ck_assert_str_eq(c.pools[1].device, "MIG-9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90");
+	ck_assert_uint_eq(c.group_n, 2);
+	ck_assert_uint_eq(c.groups[0].weight, 300);
+	ck_assert_uint_eq(c.groups[0].min_ppm, 125000);
+	ck_assert_uint_eq(c.groups[0].max_ppm, 600000);
+	ck_assert_uint_eq(c.groups[1].weight, 100);
+	ck_assert_str_eq(c.vgpus[0].pool, "b_2");
+	ck_assert_str_eq(c.vgpus[0].group, "team");
+	ck_assert_str_eq(c.vgpus[1].pool, "");
+	ck_assert_str_eq(c.vgpus[1].group, "other");
+	ck_assert_str_eq(c.vgpus[2].pool, "a");
+	ck_assert_str_eq(c.vgpus[2].group, "");
+}
+END_TEST
+
+static const struct {
+	const char *text, *error;
+} apart[] = {
+	{"[pool a]\ndevice = 0\n[pool b]\ndevice = 0\n[vgpu x]\n",
+	 "pool b: device = 0 is pool a's already: a GPU is in one pool"},
+	{"[pool a]\ndevice = GPU-ab\n[pool b]\ndevice = GPU-AB\n[vgpu x]\n", "is pool a's already"},
+	{"[pool a]\n[vgpu x]\n", "pool a: no device"},
+	{"[vgpu x]\npool = default/team\n",
+	 "vgpu x: pool = default/team: there is no group team; add a [group team] section"},
+	{"[pool a]\ndevice = 0\n[vgpu x]\npool = default\n",
+	 "vgpu x: pool = default: there is no pool default"},
+	{"[group g]\nmin_share = 50%\nmax_share = 49.9999%\n[vgpu x]\n",
+	 "group g: min_share is above max_share"},
+	{"[daemon]\nenv = CUDA_VISIBLE_DEVICES=1\n[vgpu x]\n",
+	 "env = CUDA_VISIBLE_DEVICES is pvgpud's own"},
+};
+
+START_TEST(what_does_not_go_together)
+{
+	ck_assert_msg(parse(apart[_i].text) == 0, "%s", error);
+	ck_assert_int_eq(config_finish(&c, error), -1);
+	ck_assert_msg(strstr(error, apart[_i].error) != NULL, "'%s' is not in '%s'",
+		      apart[_i].error, error);
+}
+END_TEST
+
+START_TEST(live_settings)
+{
+	ck_assert_int_eq(parse(two_pools), 0);
+	ck_assert_int_eq(config_finish(&c, error), 0);
+	ck_assert_msg(config_live(&c, "pool", " b_2 policy=equal overcommit=2 ;a mode=shared;",
+				  error) == 0,
+		      "%s", error);
+	ck_assert_int_eq(c.pools[1].policy, SCHED_EQUAL);
+	ck_assert_uint_eq(c.pools[1].overcommit, 2000);
+	ck_assert(!c.pools[0].exclusive);
+	ck_assert_int_eq(config_live(&c, "pool", "", error), 0);
+	ck_assert_int_eq(config_live(&c, "pool", "none policy=fair", error), -1);
+	ck_assert_msg(strstr(error, "pool none: there is none") != NULL, "%s", error);
+	ck_assert_int_eq(config_live(&c, "pool", "a device=2", error), -1);
+	ck_assert_int_eq(config_live(&c, "pool", "a policy", error), -1);
+	ck_assert_int_eq(config_live(&c, "pool", "a policy=unfair", error), -1);
+	ck_assert_int_eq(config_live(&c, "group", "team weight=7; fresh max-share=5%", error), 0);
+	ck_assert_uint_eq(c.groups[0].weight, 7);
+	ck_assert_uint_eq(c.group_n, 3);
+	ck_assert_uint_eq(c.groups[2].max_ppm, 50000);
+	ck_assert_int_eq(config_live(&c, "group", "team min-share=70%", error), -1);
+	ck_assert_int_eq(config_live(&c, "group", "te@m weight=7", error), -1);
 }
 END_TEST
 
@@ -185,6 +329,11 @@ int main(void)
 	tcase_add_test(t, takes_vgpus_from_the_command_line);
 	tcase_add_test(t, wants_a_vgpu_and_sockets_of_their_own);
 	tcase_add_test(t, leaves_vgpus_to_xen);
+	tcase_add_test(t, one_pool_without_a_section);
+	tcase_add_test(t, pools_and_groups);
+	tcase_add_loop_test(t, what_does_not_go_together, 0,
+			    (int)(sizeof(apart) / sizeof(apart[0])));
+	tcase_add_test(t, live_settings);
 	tcase_add_test(t, says_that_there_is_no_file);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
