@@ -34,6 +34,8 @@ def stages(full=False):
               [f"{MAKE} check-mutation"]),
         Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
               [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
+        Stage("pools", "two GPUs: placement, admission, quotas, what tenants leave behind, exclusive mode",
+              [f"{MAKE} check-pools"]),
         Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",

@@ -152,6 +152,32 @@ class Placement(unittest.TestCase):
                 with Tenant(env, n) as t:
                     t.do("alloc", 90 * MIB)
 
+    def test_load(self):
+        with Pools({"a": "memory=16M,pool=fast", "b": "memory=16M,pool=slow"}, placement="least-loaded") as env:
+            env.known()
+            with Tenant(env, "a") as a:
+                wait_for("its load to be seen", lambda: a.do("nap", 1000, 200) == [] and
+                         int(env.read("/pool/fast/load")) > 200000)
+            self.assertEqual(int(env.read("/pool/slow/load")), 0)
+
+    def test_moved_by_key(self):
+        """To another GPU when nothing runs, with other memory if that is there."""
+        with Pools({"a": "memory=16M,pool=fast", "b": "memory=200M,pool=slow"}) as env:
+            env.known()
+            with Tenant(env, "a") as a:
+                a.do("alloc", MIB)
+                self.assertTrue(env.write("/vgpu/a/pool", "slow/research")["ok"])
+                self.assertEqual(env.pool_of("a"), "fast/research")
+                a.do("alloc", MIB)
+            wait_for("the move", lambda: env.pool_of("a") == "slow/research")
+            answer = env.write("/vgpu/a/memory", "64M")
+            self.assertFalse(answer["ok"])
+            self.assertIn("56 MiB are free", str(answer))
+            self.assertTrue(env.write("/vgpu/a/memory", "56M")["ok"])
+            with Tenant(env, "a") as a:
+                self.assertEqual(a.do("memory")[1], 56 * MIB)
+                self.assertIn(env.workers()[0], far_end(env, 1))
+
     def test_spares_of_each_pool(self):
         with Pools({"a": "memory=1M,pool=fast", "b": "memory=1M,pool=slow"}) as env:
             for pool in ("fast", "slow"):

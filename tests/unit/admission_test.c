@@ -495,6 +495,22 @@ START_TEST(placed_where_there_is_room)
 }
 END_TEST
 
+START_TEST(placed_by_load)
+{
+	up(2, 1024 * MIB);
+	d.cfg.placement = PLACE_LOAD;
+	d.pools[0]->load_ppm = 900000;
+	d.pools[1]->load_ppm = 100000;
+	attach(1, "1048576");
+	attach(2, "1048576");
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
+	ck_assert_str_eq(vgpu_of(2)->pool->cfg.name, "second");
+	d.pools[1]->load_ppm = 950000;
+	attach(3, "1048576");
+	ck_assert_str_eq(vgpu_of(3)->pool->cfg.name, "first");
+}
+END_TEST
+
 START_TEST(nothing_on_an_unsound_gpu)
 {
 	up(2, 1024 * MIB);
@@ -570,6 +586,7 @@ int main(void)
 	tcase_add_test(t, what_ran_is_not_asked);
 	tcase_add_test(t, pools_by_name);
 	tcase_add_test(t, placed_where_there_is_room);
+	tcase_add_test(t, placed_by_load);
 	tcase_add_test(t, nothing_on_an_unsound_gpu);
 	tcase_add_test(t, what_is_used_without_a_promise_counts);
 	tcase_add_test(t, groups_live);

@@ -51,6 +51,7 @@ struct vgpu {
 	struct daemon *d;
 	struct pool *pool;        /* never NULL */
 	struct pool_group *group; /* NULL: in none */
+	uint64_t load_ns;         /* GPU time that its pool's load knows of */
 	struct config_vgpu cfg;
 	struct seat *seat;       /* in the pool's schedule */
 	struct share_part *part; /* share.c: its group in the pool; NULL: none */

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
+#define LOAD_S  2.           /* between two looks at the load, half of which is the newest one */
 #define UNKNOWN (1ull << 50) /* memory of a GPU of which no worker has spoken yet */
 
 static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
@@ -17,6 +19,26 @@ static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
 	struct pool *p = t->data;
 
 	sup_keep_spares(p->d);
+}
+
+static void on_load(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+	uint64_t used = 0, age = now_ms() - p->load_ms;
+
+	for (unsigned int i = 0; i < p->d->vgpu_n; i++) {
+		struct vgpu *v = p->d->vgpus[i];
+		struct seat_stats n;
+
+		if (v->pool != p)
+			continue;
+		share_stats(v, &n);
+		used += n.gpu_ns > v->load_ns ? n.gpu_ns - v->load_ns : 0;
+		v->load_ns = n.gpu_ns;
+	}
+	p->load_ms += age;
+	if (age)
+		p->load_ppm = (uint32_t)((p->load_ppm + used / age) / 2);
 }
 
 static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
@@ -31,6 +53,11 @@ static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
 	ev_timer_init(&p->retry, on_retry, 0., 0.);
 	p->retry.data = p;
 	canary_init(p);
+	ev_timer_init(&p->load_timer, on_load, LOAD_S, LOAD_S);
+	p->load_timer.data = p;
+	p->load_ms = now_ms();
+	if (d->cfg.placement == PLACE_LOAD && d->cfg.pool_n > 1)
+		ev_timer_start(d->loop, &p->load_timer);
 	d->pools[d->pool_n++] = p;
 	return p;
 }
@@ -69,6 +96,7 @@ void pool_stop(struct daemon *d)
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		ev_timer_stop(d->loop, &d->pools[i]->retry);
 		canary_stop(d->pools[i]);
+		ev_timer_stop(d->loop, &d->pools[i]->load_timer);
 		free(d->pools[i]);
 	}
 	free(d->pools);
@@ -187,6 +215,7 @@ static void describe(const struct pool *p, const struct vgpu *v, struct place_gp
 		.memory = p->device_memory ? p->device_memory : UNKNOWN,
 		.overcommit_ppm = p->device_memory ? p->cfg.overcommit * 1000 : 0,
 		.promised = sum(p, v),
+		.load_ppm = p->load_ppm,
 		.closed = (canary_refuses(p) && (!v || v->pool != p)) ||
 			  (!p->device_memory && p->failures),
 	};

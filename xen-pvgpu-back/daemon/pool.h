@@ -37,6 +37,10 @@ struct pool {
 	struct config_pool cfg; /* as it is now */
 	unsigned int index;     /* in d->pools */
 	struct schedule *schedule;
+	/* For placement by load: how much of the GPU's time was used lately. */
+	uint32_t load_ppm;
+	uint64_t load_ms; /* when it was looked at */
+	ev_timer load_timer;
 	/* What its workers have said of the GPU. */
 	uint64_t device_memory; /* bytes; 0: none has said */
 	int driver_version;

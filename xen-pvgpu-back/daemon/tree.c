@@ -177,6 +177,7 @@ static void put_pool(json_t *o, const struct pool *p)
 	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
 	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));
 	put(o, "promised", "%" PRIu64, pool_promised(p));
+	put(o, "load", "%" PRIu32, p->load_ppm);
 	put(o, "vgpus", "%u", vgpus);
 	put(o, "sessions", "%u", sessions);
 	put(o, "spare-workers", "%u", spares(d, p));

@@ -5,7 +5,7 @@
  *
  *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,gpu-memory,driver-version}
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,pool,drain}
- *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,vgpus,sessions,
+ *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,load,vgpus,sessions,
  *   spare-workers,health,canaries}, /group/NAME/{weight,min-share,max-share}
  *   /daemon/pools and /daemon/groups can be written as the keys of that name in xenstore
  *   /vgpu/NAME/session/N/{pid,guest-pid,leased,age,state}; on the Xen link guest-session, not
