@@ -9,6 +9,10 @@ $(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
+.PHONY: check-shares
+check-shares: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v share_test
+
 .PHONY: check-programs check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
 
 check-programs: tests

@@ -59,6 +59,7 @@ static void on_bell(struct ev_loop *loop, ev_io *io, int events)
 
 	if (read(g->to_pvgpud, &count, sizeof(count)) < 0 && errno == EAGAIN)
 		return;
+	t->s->wakeups++;
 	if (now >= t->window_end) {
 		t->window_end = now + WINDOW_NS;
 		t->bells = 0;

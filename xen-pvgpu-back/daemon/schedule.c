@@ -108,6 +108,31 @@ static void become_exact(struct schedule *s, uint64_t now)
 
 /* ---- what workers say ---- */
 
+static void learn_cost(struct schedule *s, uint64_t ns)
+{
+	ns += COST_MIN_NS;
+	if (ns > COST_MAX_NS)
+		ns = COST_MAX_NS;
+	s->cost_ns = (s->cost_ns * 15 + ns) / 16;
+}
+
+/* The next had the grant before the last one's work was done: did that do to bridge the gap? */
+static void learn_overlap(struct schedule *s)
+{
+	struct pvgpu_gate_report r;
+	bool works = false;
+	struct gate *g;
+
+	if (!s->holder)
+		return;
+	TAILQ_FOREACH(g, &s->holder->gates, link)
+	{
+		gate_report(g, &r);
+		works |= r.inflight_ns != 0;
+	}
+	learn_cost(s, works ? 0 : s->late_ns);
+}
+
 static void see_drained(struct schedule *s, struct seat *t, uint64_t now)
 {
 	uint64_t took = now - t->tail_since, ratio;
@@ -120,6 +145,10 @@ static void see_drained(struct schedule *s, struct seat *t, uint64_t now)
 	}
 	if (t == s->leaving)
 		s->drained_at = now;
+	if (t == s->overlapped) {
+		s->overlapped = NULL;
+		learn_overlap(s);
+	}
 }
 
 static void tell_wants(struct schedule *s, struct seat *t, bool wants, uint64_t now)
@@ -208,18 +237,11 @@ static void tell_holder(struct schedule *s)
 	learn = TAILQ_EMPTY(&s->tails);
 	TAILQ_FOREACH(g, &t->gates, link)
 	busy += g->last.wants;
-	ns = s->slice_ns / (busy ? busy : 1);
+	/* What is in flight when its slice ends makes its turn longer. */
+	ns = s->slice_ns / 2 / (busy ? busy : 1);
 	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_tell(g, s->exact, learn, s->exact ? ns : ALONE_NS);
-}
-
-static void learn_cost(struct schedule *s, uint64_t ns)
-{
-	ns += COST_MIN_NS;
-	if (ns > COST_MAX_NS)
-		ns = COST_MAX_NS;
-	s->cost_ns = (s->cost_ns * 15 + ns) / 16;
 }
 
 static void take_grant(struct schedule *s, uint64_t now)
@@ -262,7 +284,10 @@ static void give_grant(struct schedule *s, struct seat *t, uint64_t now)
 
 	if (s->leaving && s->leaving != t) {
 		s->handovers++;
-		learn_cost(s, (s->drained_at ? now - s->drained_at : 0) + s->late_ns);
+		s->overlapped = s->drained_at ? NULL : s->leaving;
+		/* The next one's worker is woken about as late as this process. */
+		if (s->drained_at)
+			learn_cost(s, now - s->drained_at + s->late_ns);
 	}
 	s->leaving = NULL;
 	s->holder = t;
@@ -361,7 +386,6 @@ void schedule_think(struct schedule *s)
 {
 	uint64_t now = schedule_now(), at = SCHED_NEVER, next;
 
-	s->wakeups++;
 	charge(s, now);
 	look_around(s, now, &at);
 	if (s->muted)
@@ -395,6 +419,7 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int events)
 	late = late < COST_MAX_NS ? late : COST_MAX_NS;
 	s->late_ns = (s->late_ns * 15 + late) / 16;
 	s->armed = SCHED_NEVER;
+	s->wakeups++;
 	schedule_think(s);
 }
 
@@ -473,6 +498,11 @@ void schedule_group_remove(struct schedule *s, struct sched_group *g)
 uint64_t schedule_handover_ns(const struct schedule *s)
 {
 	return s->cost_ns;
+}
+
+uint64_t schedule_wakeups(const struct schedule *s)
+{
+	return s->wakeups;
 }
 
 uint64_t schedule_handovers(const struct schedule *s)

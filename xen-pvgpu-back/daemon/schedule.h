@@ -57,6 +57,8 @@ void schedule_group_remove(struct schedule *s, struct sched_group *g);
 /* What a hand-over costs, as measured; and how many there were. */
 uint64_t schedule_handover_ns(const struct schedule *s);
 uint64_t schedule_handovers(const struct schedule *s);
+/* How often a bell or the timer has woken it. */
+uint64_t schedule_wakeups(const struct schedule *s);
 
 /*
  * group NULL: none. count: where its statistics are kept, which go on from what lies there; NULL:

@@ -76,6 +76,7 @@ struct schedule {
 	unsigned int wanting;        /* seats of which the library knows that they want */
 	struct seat *holder;         /* its gates are open */
 	struct seat *leaving;        /* was it; the next waits for it to drain */
+	struct seat *overlapped;     /* was, and the next has the grant already */
 	uint64_t give_at;            /* when that is about done */
 	uint64_t drained_at;         /* 0: not yet */
 	bool exact; /* the holder keeps its flags exact: others want, or its share is limited */

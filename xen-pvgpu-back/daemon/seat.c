@@ -48,6 +48,8 @@ static void leave(struct seat *t, uint64_t now)
 		s->holder = NULL;
 	if (t == s->leaving)
 		s->leaving = NULL;
+	if (t == s->overlapped)
+		s->overlapped = NULL;
 	if (t->look)
 		TAILQ_REMOVE(&s->looks, t, look_link);
 	schedule_set_tail(t, false);

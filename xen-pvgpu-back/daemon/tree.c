@@ -173,6 +173,9 @@ static void put_pool(json_t *o, const struct pool *p)
 	put(o, "device", "%s", p->cfg.device);
 	put(o, "model", "%s", p->model);
 	put(o, "policy", "%s", config_policy_name(p->cfg.policy));
+	put(o, "handovers", "%" PRIu64, schedule_handovers(p->schedule));
+	put(o, "handover-time", "%" PRIu64, schedule_handover_ns(p->schedule) / 1000);
+	put(o, "wakeups", "%" PRIu64, schedule_wakeups(p->schedule));
 	put(o, "mode", "%s", p->cfg.exclusive ? "exclusive" : "shared");
 	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
 	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));

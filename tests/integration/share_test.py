@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: MIT
+"""Who gets how much of the GPU: real pvgpud and workers on the simulated GPU, whose time kernels that sleep take up, so
+that processors do not matter.
+
+Nothing is measured by the clock: a test waits until so much GPU time has been charged, and compares parts of it. What
+pvgpud has charged (gpu-time) is held against what the simulated GPU has counted for each worker. Slices may be up to
+30 ms long on a busy machine, so a part is known to about a slice in what is measured.
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from pvgpu_env import PvgpuEnv, wait_for
+
+KERNEL_US = 2000
+SETTLE = 300_000  # microseconds of GPU time before anything counts
+
+
+def jain(values):
+    return sum(values) ** 2 / (len(values) * sum(v * v for v in values))
+
+
+class Sharing:
+    """A pvgpud with vGPUs, and programs that keep the GPU busy."""
+
+    def __init__(self, vgpus, config="", spares=2, memory="48M"):
+        self.env = PvgpuEnv(vgpus={name: f"memory={memory}" + ("," + keys if keys else "") for name, keys in vgpus.items()},
+                            settings={"spare_workers": spares, "worker_grace_ms": 100})
+        self.env.config = config
+        self.programs = []
+        self.running = {}
+
+    def __enter__(self):
+        self.env.__enter__()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for p in self.programs:
+            p.kill()
+        for p in self.programs:
+            p.wait()
+        return self.env.__exit__(kind, value, trace)
+
+    def load(self, names, us=KERNEL_US, deep=64, each=1, wait=True):
+        new = []
+        for name in names:
+            for _ in range(each):
+                new.append(self.env.popen([os.path.join(self.env.build, "programs", "occupy"), "1000000000", str(us),
+                                           str(deep)], name, stdout=subprocess.DEVNULL))
+            self.running[name] = self.running.get(name, 0) + each
+        self.programs += new
+        if wait:
+            wait_for("all programs to use the GPU", lambda: all(
+                int(v["sessions"]) >= self.running[n] and int(v["launches"]) > 0
+                for n, v in self.env.tree()["vgpu"].items() if n in self.running), 60)
+        return new
+
+    def stop(self, programs):
+        for p in programs:
+            p.kill()
+            p.wait()
+            self.programs.remove(p)
+
+    def counted(self):
+        """pid -> microseconds of compute time, as the simulated GPU has it."""
+        out = subprocess.run([os.path.join(self.env.build, "tests", "simcuda-top"), self.env.gpu_file],
+                             capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in out.splitlines()]
+        return {int(r[0]): float(r[3]) * 1e6 for r in rows if r and r[0].isdigit()}
+
+    def look(self):
+        """name -> (charged, counted by the simulated GPU, slices), of now."""
+        tree, far = self.env.tree()["vgpu"], self.counted()
+        return {n: (int(v["gpu-time"]), sum(far.get(int(s["pid"]), 0) for s in v["session"].values()), int(v["slices"]))
+                for n, v in tree.items()}
+
+    def settle(self, us=SETTLE):
+        self.measure(us)
+
+    def measure(self, us):
+        """Until so many microseconds of GPU time have been charged: what each vGPU got of them, charged and counted."""
+        before = self.look()
+        wait_for(f"{us} us of GPU time", lambda: sum(int(v["gpu-time"]) for v in self.env.tree()["vgpu"].values()) >=
+                 sum(b[0] for b in before.values()) + us, 60)
+        after = self.look()
+        charged = {n: after[n][0] - before[n][0] for n in before}
+        far = {n: after[n][1] - before[n][1] for n in before}
+        return charged, far
+
+    def rounds(self, n, us=1_000_000):
+        """GPU time in which each vGPU with work has its turn n times, as long as slices are now."""
+        before = self.look()
+        self.measure(us)
+        after = self.look()
+        time_used = sum(after[v][0] - before[v][0] for v in before)
+        slices = sum(after[v][2] - before[v][2] for v in before)
+        return max(us, n * len(self.running) * time_used // max(slices, 1))
+
+    def set(self, name, **keys):
+        for key, value in keys.items():
+            answer = self.env.write(f"/vgpu/{name}/{key.replace('_', '-')}", str(value))
+            if not answer["ok"]:
+                raise AssertionError(answer)
+
+    def number(self, name, key):
+        return int(self.env.read(f"/vgpu/{name}/{key}"))
+
+
+class Shares(unittest.TestCase):
+    def check_parts(self, got, want, within):
+        """got: name -> time; want: name -> part of all."""
+        total = sum(got.values())
+        for name, part in want.items():
+            self.assertAlmostEqual(got[name] / total, part, delta=within, msg=f"{name} of {got}")
+
+    def check_agree(self, charged, far):
+        """The far end counts what was charged, but for gaps between kernels, of which nobody has a larger part."""
+        self.assertLess(sum(far.values()), 1.03 * sum(charged.values()))
+        self.assertGreater(sum(far.values()), 0.6 * sum(charged.values()))
+
+    def test_equal_weights(self):
+        names = [f"v{i}" for i in range(32)]
+        with Sharing({n: "" for n in names}, spares=4) as s:
+            begun = 0
+            for n in (2, 8, 32):
+                s.load(names[begun:n])
+                begun = n
+                s.settle()
+                charged, far = s.measure(s.rounds(10))
+                parts = [charged[v] for v in names[:n]]
+                self.assertGreaterEqual(jain(parts), 0.99, parts)
+                self.assertGreaterEqual(jain([far[v] for v in names[:n]]), 0.98, far)
+                self.check_agree(charged, far)
+
+    def test_weights_caps_and_live_changes(self):
+        with Sharing({"a": "weight=300", "b": ""}) as s:
+            s.load("ab")
+            s.settle()
+            charged, far = s.measure(3_000_000)
+            self.check_parts(charged, {"a": 0.75, "b": 0.25}, 0.02)
+            self.check_parts(far, {"a": 0.75, "b": 0.25}, 0.04)
+            self.check_agree(charged, far)
+            # By key, while both run.
+            s.set("a", weight=100)
+            s.settle()
+            charged, far = s.measure(2_000_000)
+            self.check_parts(charged, {"a": 0.5, "b": 0.5}, 0.02)
+            # A cap beside one who wants everything.
+            s.set("b", max_share="25%")
+            s.settle(1_000_000)
+            charged, far = s.measure(3_000_000)
+            self.check_parts(charged, {"a": 0.75, "b": 0.25}, 0.02)
+            self.assertGreater(s.number("b", "throttled-time"), 0)
+            # Bad values change nothing, and say what is allowed.
+            answer = s.env.write("/vgpu/a/weight", "0")
+            self.assertEqual((answer["ok"], answer["error"]), (False, "EINVAL"))
+            self.assertIn("1 to 10000", answer["reason"])
+            self.assertFalse(s.env.write("/vgpu/a/max-share", "101%")["ok"])
+            self.assertFalse(s.env.write("/vgpu/a/gpu-time", "0")["ok"])
+            self.assertEqual(s.env.read("/vgpu/a/weight"), "100")
+
+    def test_cap_holds_alone(self):
+        """The part of time that one is held back must be that of its cap: both are pvgpud's own counts."""
+        with Sharing({"a": "max_share=40%"}) as s:
+            s.load("a")
+            s.settle()
+            gpu, held = s.number("a", "gpu-time"), s.number("a", "throttled-time")
+            s.measure(1_500_000)
+            gpu, held = s.number("a", "gpu-time") - gpu, s.number("a", "throttled-time") - held
+            self.assertAlmostEqual(gpu / (gpu + held), 0.4, delta=0.03)
+
+    def test_fixed_shares(self):
+        with Sharing({"a": "fixed_share=60%", "b": "fixed_share=20%", "c": "fixed_share=20%"},
+                     "[pool default]\ndevice = 0\npolicy = fixed\n") as s:
+            s.load("abc")
+            s.settle(1_000_000)
+            charged, _ = s.measure(3_000_000)
+            self.check_parts(charged, {"a": 0.6, "b": 0.2, "c": 0.2}, 0.02)
+
+    def test_sixteen_processes_get_what_one_gets(self):
+        with Sharing({"many": "", "one": ""}, spares=4, memory="256M") as s:
+            s.load(["one"])
+            s.load(["many"], each=16)
+            s.settle()
+            charged, far = s.measure(2_000_000)
+            self.assertGreaterEqual(jain([charged["many"], charged["one"]]), 0.98, charged)
+            # One worker alone has more gaps between its kernels, on busy processors.
+            self.assertGreaterEqual(jain([far["many"], far["one"]]), 0.95, far)
+
+    def test_idle_ones_cost_nothing(self):
+        """One that works among idle ones: nobody takes the GPU from it, and pvgpud is not woken by gates."""
+        with Sharing({"busy": "", **{f"i{n}": "" for n in range(6)}}, spares=4) as s:
+            idle = s.load([f"i{n}" for n in range(6)], us=100, deep=1)
+            for p in idle:
+                os.kill(p.pid, signal.SIGSTOP)  # its session stays
+            s.load(["busy"])
+            s.settle()
+            # Whoever was stopped in the middle has drained by now, and the rest is one's own.
+            slices = s.number("busy", "slices")
+            wakeups = int(s.env.read("/pool/default/wakeups"))
+            charged, _ = s.measure(1_000_000)
+            self.assertGreaterEqual(charged["busy"] / sum(charged.values()), 0.99)
+            self.assertEqual(s.number("busy", "slices"), slices)
+            self.assertEqual(int(s.env.read("/pool/default/wakeups")), wakeups)
+            for p in idle:
+                os.kill(p.pid, signal.SIGCONT)
+
+    def test_rate_limit(self):
+        """Launches a second of time held back: by counts, since what passes between two counts is not known."""
+        with Sharing({"a": "rate_commands=200,burst_commands=20"}) as s:
+            s.load("a", us=100)
+            first = s.look()
+            t0 = time.monotonic()
+            n0 = s.number("a", "launches")
+            wait_for("300 launches", lambda: s.number("a", "launches") >= n0 + 300, 60)
+            n, passed = s.number("a", "launches") - n0, time.monotonic() - t0
+            # No more than the rate and one burst, however slow the machine is; it was held back for most of the time.
+            self.assertLessEqual(n, 200 * passed + 20 + 10)
+            self.assertGreater(s.number("a", "throttled-time"), 500_000)
+            self.assertIn("a", first)
+
+    def test_priority(self):
+        """A higher class first; the lower one's bound of starvation holds."""
+        with Sharing({"high": "priority=high", "low": "priority=low"}, "[pool default]\ndevice = 0\nstarvation_ms = 200\n") as s:
+            s.load(["high", "low"])
+            s.settle(1_000_000)
+            slices = s.number("low", "slices")
+            charged, _ = s.measure(2_000_000)
+            got = s.number("low", "slices") - slices
+            self.assertGreater(charged["high"] / sum(charged.values()), 0.75)
+            # Each 200 ms once, counted in what was charged meanwhile.
+            self.assertGreaterEqual(got, 0.5 * sum(charged.values()) / 250_000)
+
+    def test_killed_under_contention(self):
+        """Sessions go on, adopted workers get new gates, and what was charged stays charged."""
+        with Sharing({"a": "weight=300", "b": ""}) as s:
+            s.load("ab")
+            s.settle()
+            before = s.look()
+            s.env.restart()
+            s.env.wait_sessions(1, "a")
+            s.env.wait_sessions(1, "b")
+            after = s.look()
+            for n in "ab":
+                self.assertGreaterEqual(after[n][0], before[n][0])
+            s.settle()
+            charged, far = s.measure(3_000_000)
+            self.check_parts(charged, {"a": 0.75, "b": 0.25}, 0.02)
+            self.check_agree(charged, far)
+
+    def test_exclusive_pool(self):
+        """Work of two vGPUs is never on the GPU at once."""
+        with Sharing({"a": "", "b": ""}, "[pool default]\ndevice = 0\nmode = exclusive\n") as s:
+            s.load("ab")
+            s.settle()
+            charged, _ = s.measure(1_500_000)
+            self.check_parts(charged, {"a": 0.5, "b": 0.5}, 0.03)
+            self.assertEqual(s.number("a", "sessions-failed") + s.number("b", "sessions-failed"), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
