@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
@@ -242,6 +243,25 @@ class Bench:
         self.row("latency_high_p99", m[False, True], "ms", f"alone, {m[False, False]:.2f} ms", m[False, True] / m[False, False],
                  f"<= {1.3 * m[False, False] + 2:.2f} ms")
 
+    def endless(self):
+        """How long after its vGPU's limit a program with a kernel that never ends is told so, beside a busy tenant."""
+        limit, over = 1000, []
+        hang = os.path.join(self.build, "programs", "hang")
+        occupy = os.path.join(self.build, "programs", "occupy")
+        vgpus = {"vgpu0": f"memory=256M,kernel_limit={limit}", "vgpu1": "memory=256M"}
+        with PvgpuEnv(vgpus, build=self.build) as d:
+            other = d.popen([occupy, "10000000", "1000"], "vgpu1", stdout=subprocess.DEVNULL)
+            d.wait_sessions(1, "vgpu1")
+            for _ in range(3 if self.quick else 5):
+                p = d.popen([hang, "endless"], stdout=subprocess.PIPE)
+                p.stdout.readline()
+                begin = time.monotonic()
+                p.communicate(timeout=120)
+                over.append((time.monotonic() - begin) * 1000 - limit)
+            other.kill()
+            other.wait()
+        self.row("endless_stop_ms", max(over), "ms", f"its kernel-limit of {limit} ms", None, "<= 1000 ms")
+
 
 def pss(pid):
     """Proportional set size of a process in KiB, without ring, arena and the far end's library."""
@@ -262,11 +282,11 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched gate one_busy latency")
+    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched gate one_busy latency endless")
     args = ap.parse_args()
     b = Bench(args.build, args.quick)
     names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched",
-                          "gate", "one_busy", "latency"]
+                          "gate", "one_busy", "latency", "endless"]
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:
         getattr(b, n)()
