@@ -98,6 +98,7 @@ struct worker {
 	bool full;          /* gpu_submit said so */
 	uint64_t looked_ns; /* when the sockets were last looked at */
 	unsigned int steps; /* since the clock was last looked at */
+	uint64_t gate_ns;   /* when what is in flight was last looked at */
 	uint64_t drain_ns;  /* end the session then; 0: no */
 	/* any thread */
 	atomic_bool kicked, sleeping, ended;

@@ -21,6 +21,7 @@
 
 #define LOOK_MS        100 /* while something flies and nobody else asks */
 #define FENCE_LEAST_NS 100000u
+#define STALL_NS       50000000u
 
 /* What counts while there is no page of pvgpud's. */
 static const struct pvgpu_gate page_open = {
@@ -287,6 +288,15 @@ static bool refuse(struct gpu *g, bool copies)
 	return true;
 }
 
+/*
+ * What flies should have ended long ago: it waits for something, a host function or a flag in
+ * memory, that may come only after a command that has been held back. CUDA would have taken that.
+ */
+static bool stalled(const struct gate *t)
+{
+	return now_ns() - t->oldest > 2 * t->flying.cost + STALL_NS;
+}
+
 static bool room(struct gpu *g)
 {
 	struct gate *t = &g->gate;
@@ -294,7 +304,7 @@ static bool room(struct gpu *g)
 	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t))
 		return true;
 	poll_all(g);
-	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t))
+	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t) || stalled(t))
 		return true;
 	watch(g);
 	return false;
@@ -329,8 +339,7 @@ bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies)
 
 	if (!t->steady || s->load.work > s->done.work || shut(t, copies))
 		return false;
-	return !gate_word(&t->page->contended) ||
-	       now_ns() - t->oldest >= (uint64_t)LOOK_MS * 1000000u / 2;
+	return !gate_word(&t->page->contended);
 }
 
 bool gate_deep_slow(struct gpu *g)

@@ -90,8 +90,8 @@ static inline bool gate_pass(struct gpu *g, struct gate *t, bool copies)
 
 /*
  * If not because of what is in flight: what is may wait for this very command, as a kernel waits
- * for a flag that a copy sets. In a stream that has nothing in flight it may go, at once while
- * nobody else wants the GPU, else when nothing has ended for long.
+ * for a flag that a copy sets. In a stream that has nothing in flight it may go while nobody else
+ * wants the GPU.
  */
 bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies);
 

@@ -165,6 +165,17 @@ static void look_at_drain(struct worker *w)
 			   "drained: the time for the guest to finish is over");
 }
 
+/* What flew may have landed, and nobody has said so. */
+static void look_at_gate(struct worker *w, uint64_t now)
+{
+	const int ms = gpu_gate_look_ms(w);
+
+	if (ms < 0 || now - w->gate_ns < (uint64_t)ms * 1000000u)
+		return;
+	w->gate_ns = now;
+	gpu_gate_look(w, false);
+}
+
 /* While busy: the sockets every few milliseconds; pvgpud's at once when somebody waits for memory.
  */
 static void look_around(struct worker *w)
@@ -181,6 +192,7 @@ static void look_around(struct worker *w)
 		return;
 	w->looked_ns = now;
 	look_at_files(w, 0);
+	look_at_gate(w, now);
 	lease_tell(w);
 	look_at_drain(w);
 }
@@ -237,14 +249,10 @@ static void sleep_for_work(struct worker *w)
 	atomic_store(&w->sleeping, true);
 	if (sleep && !atomic_load(&w->kicked) && !has_ended(w) &&
 	    pvgpu_load(&w->page->cb_done.v) == w->cb_done) {
-		const int limit = sleep_limit_ms(w);
-
-		look_at_files(w, limit);
+		look_at_files(w, sleep_limit_ms(w));
 		w->looked_ns = pvgpu_poll_now();
-		/* Slept for that long: what flew may have landed, and nobody has said so. */
-		if (limit >= 0 && w->looked_ns - t >= (uint64_t)limit * 1000000u)
-			gpu_gate_look(w, false);
 		pvgpu_poll_slept(&w->poll, w->looked_ns - t);
+		look_at_gate(w, w->looked_ns);
 	}
 	atomic_store(&w->sleeping, false);
 	pvgpu_ring_sleep_end(&w->cmd);
