@@ -145,7 +145,9 @@ class PvgpuEnv:
         for k, v in self.settings.items():
             cmd += ["--set", f"{k}={v}"]
         for name, keys in self.vgpus.items():
-            cmd += ["--vgpu", f"{name}:{keys if '=' in str(keys) else f'memory={keys}'}"]
+            keys = str(keys) if "=" in str(keys) else f"memory={keys}"
+            # A kernel may take long, under valgrind or on a machine that does many things.
+            cmd += ["--vgpu", f"{name}:{keys}" + ("" if "kernel_limit" in keys else ",kernel_limit=120000")]
         return cmd
 
     def start(self):
