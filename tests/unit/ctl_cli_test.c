@@ -308,6 +308,54 @@ START_TEST(persistent)
 }
 END_TEST
 
+START_TEST(sizing)
+{
+	json_t *o, *l;
+
+	/* Neither Xen nor pvgpud is asked. */
+	fake_absent(ENOENT);
+	/* Twenty have 80 GiB; one more finds none. */
+	ck_assert_int_eq(RUN("sizing", "--load", "web:memory=4G,duty=0.1%", "--gpu-memory", "80G",
+			     "--p99", "1s"),
+			 EXIT_DONE);
+	HAS(out, "One GPU carries 20 vGPUs of this mix. What stops one more: memory: 0.0 GiB");
+	HAS(out, "memory 80.0 of 80.0 GiB");
+	/* Those that always have work get a quarter each, a fifth does not. */
+	ck_assert_int_eq(RUN("sizing", "--json", "--load",
+			     "hog:arrival=closed,duty=100%,least=21%,p99=none", "--switch", "0us"),
+			 EXIT_DONE);
+	o = json_loads(out, 0, NULL);
+	ck_assert_int_eq(json_integer_value(json_object_get(o, "vgpus")), 4);
+	ck_assert_str_eq(json_string_value(json_object_get(o, "limit")), "least");
+	l = json_array_get(json_object_get(o, "loads"), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(l, "name")), "hog");
+	ck_assert_double_eq_tol(json_real_value(json_object_get(l, "gpu_time")), 1, 0.01);
+	json_decref(o);
+	/* Two loads, one to one; an impossible goal. */
+	ck_assert_int_eq(RUN("sizing", "--load", "a:share=50%,duty=0.1%", "--load",
+			     "b:share=50%,duty=0.1%,priority=low,weight=7", "--most", "6",
+			     "--simulate", "5s", "--policy", "best-effort", "--slice", "3ms"),
+			 EXIT_DONE);
+	HAS(out, "nothing, as far as was looked");
+	ck_assert_int_eq(RUN("sizing", "--load", "a", "--p99", "1us"), EXIT_REFUSED);
+	HAS(out, "carries 0 vGPUs");
+	ck_assert_int_eq(RUN("sizing"), EXIT_USAGE);
+	HAS(errors, "say with --load");
+	ck_assert_int_eq(RUN("sizing", "--load", "a:kernel=5"), EXIT_USAGE);
+	HAS(errors, "--load a:kernel=5: kernel=5: must be a time");
+	ck_assert_int_eq(RUN("sizing", "--load", "a:color=5%"), EXIT_USAGE);
+	HAS(errors, "is not known");
+	ck_assert_int_eq(RUN("sizing", "--load", "a:duty"), EXIT_USAGE);
+	ck_assert_int_eq(RUN("sizing", "--load", ":duty=5%"), EXIT_USAGE);
+	ck_assert_int_eq(RUN("sizing", "--load", "a", "--policy", "nice"), EXIT_USAGE);
+	HAS(errors, "--policy nice: must be fair");
+	ck_assert_int_eq(RUN("sizing", "--load", "a", "--weight", "3"), EXIT_USAGE);
+	HAS(errors, "--weight is no option of sizing");
+	ck_assert_int_eq(RUN("list", "--p99", "3ms"), EXIT_USAGE);
+	fake_absent(0);
+}
+END_TEST
+
 static unsigned int shown;
 
 /* After each list something changes; then what was printed is looked at. */
@@ -353,6 +401,7 @@ int main(void)
 	tcase_add_test(t, waiting);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, persistent);
+	tcase_add_test(t, sizing);
 	tcase_add_exit_test(t, watching, 77);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);

@@ -14,6 +14,7 @@
 
 #include "xen-pvgpu-back/ctl/check.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/sizing.h"
 #include "xen-pvgpu-back/ctl/store.h"
 #include "xen-pvgpu-back/ctl/vms.h"
 
@@ -98,6 +99,7 @@ enum {
 	FOR_ALL = 1 << 8,
 	FOR_KEEP = 1 << 9,
 	FOR_NO_WAIT = 1 << 10,
+	FOR_SIZING = 1 << 11,
 };
 
 static const struct opt {
@@ -133,8 +135,22 @@ static const struct opt {
 	{"local", NULL, FOR_LOCAL, &ctl.local, NULL, "this machine's pvgpud, even in dom0"},
 	{"run-dir", "DIR", FOR_LOCAL, NULL, set_run_dir,
 	 "the same, of the pvgpud with that run directory"},
+	{"load", "NAME:...", FOR_SIZING, NULL, sizing_option,
+	 "what some of the vGPUs do: pvgpuctl(8) (again for more)"},
+	{"p99", "TIME", FOR_SIZING, NULL, sizing_option, "goal of loads without one of their own"},
+	{"gpu-memory", "SIZE", FOR_SIZING, NULL, sizing_option,
+	 "of the GPU (default not looked at)"},
+	{"overcommit", "RATIO", FOR_SIZING, NULL, sizing_option, "of its memory (default 1)"},
+	{"policy", "NAME", FOR_SIZING, NULL, sizing_option, "fair, equal, fixed or best-effort"},
+	{"slice", "TIME", FOR_SIZING, NULL, sizing_option, "of the pool (default 2ms or 1ms)"},
+	{"switch", "TIME", FOR_SIZING, NULL, sizing_option,
+	 "the GPU takes from a context to the next (default 59us)"},
+	{"most", "N", FOR_SIZING, NULL, sizing_option, "look no further (default 10000)"},
+	{"simulate", "TIME", FOR_SIZING, NULL, sizing_option, "how long (default 30s)"},
+	{"seed", "N", FOR_SIZING, NULL, sizing_option, "of chance (default 1)"},
 };
 #define OPTS (sizeof(opts) / sizeof(opts[0]))
+_Static_assert(OPTS <= 64, "a bit each");
 
 /* ---- commands ---- */
 
@@ -167,6 +183,8 @@ static const struct command {
 	 NULL, local_wait},
 	{"check", "FILE", "keys in xenstore, as xenstore-ls -fp shows them, or JSON", 1, 1, 0,
 	 check_main, check_main},
+	{"sizing", "", "how many vGPUs of some loads one GPU carries", 0, 0, FOR_SIZING | FOR_JSON,
+	 sizing_main, sizing_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -221,10 +239,10 @@ static bool use_xen(const struct command *c)
 	return true;
 }
 
-static int run(const struct command *c, int argc, char **argv, unsigned int used)
+static int run(const struct command *c, int argc, char **argv, uint64_t used)
 {
 	for (size_t i = 0; i < OPTS; i++)
-		if ((used & 1u << i) && !(opts[i].group & c->groups))
+		if ((used & 1ull << i) && !(opts[i].group & c->groups))
 			return ctl_fail(EXIT_USAGE, "--%s is no option of %s", opts[i].name,
 					c->name);
 	if (argc < c->min || argc > c->max) {
@@ -258,7 +276,7 @@ static const struct command *find_command(const char *name)
 int ctl_main(int argc, char **argv)
 {
 	struct option longs[OPTS + 3];
-	unsigned int used = 0;
+	uint64_t used = 0; /* options */
 	bool help = false;
 	const struct command *command;
 	int c;
@@ -267,6 +285,7 @@ int ctl_main(int argc, char **argv)
 			   .config_dir = VMS_DIR,
 			   .limit_s = DEFAULT_LIMIT_S,
 			   .wish = {.any_id = true}};
+	sizing_reset();
 	if (getenv("PVGPU_RUN_DIR"))
 		set_run_dir(NULL, getenv("PVGPU_RUN_DIR"));
 	make_longs(longs);
@@ -281,7 +300,7 @@ int ctl_main(int argc, char **argv)
 		} else if (!o) {
 			return EXIT_USAGE;
 		} else {
-			used |= 1u << (c - OPT_TABLE);
+			used |= 1ull << (c - OPT_TABLE);
 			if (o->flag)
 				*o->flag = true;
 			else if (o->set(o->name, optarg))

@@ -23,6 +23,10 @@ LDLIBS_place_test = $(CHECK_LIBS)
 # Both on modelled GPUs: the simulator and pvgpuctl's sizing. Wants -lm.
 SIM_OBJS := $(call obj,$(addprefix xen-pvgpu-back/sched/sim/,sim.c gate.c device.c load.c dist.c events.c)) $(SCHED_OBJS) $(PLACE_OBJS)
 
-UNIT += $(B)/unit/sim_test
+SIZING_OBJS := $(call obj,xen-pvgpu-back/sched/sim/sizing.c)
+
+UNIT += $(addprefix $(B)/unit/,sim_test sizing_test)
 $(B)/unit/sim_test: $(call obj,tests/unit/sim_test.c) $(SIM_OBJS)
 LDLIBS_sim_test = $(CHECK_LIBS) -lm
+$(B)/unit/sizing_test: $(call obj,tests/unit/sizing_test.c) $(SIZING_OBJS) $(SIM_OBJS)
+LDLIBS_sizing_test = $(CHECK_LIBS) -lm

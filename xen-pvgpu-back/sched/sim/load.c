@@ -31,6 +31,7 @@ static void push(struct process *p, uint64_t length)
 	struct sim *s = v->s;
 	struct request *r;
 
+	s->load[v->spec->load].arrived += s->is_warm;
 	if (p->requests.n >= QUEUE_MAX) {
 		s->load[v->spec->load].dropped += s->is_warm;
 		return;

@@ -149,7 +149,8 @@ struct sim_gpu_result {
 
 struct sim_load_result {
 	struct sim_hist latency;
-	uint64_t used_ns, vgpus, dropped;
+	uint64_t used_ns, vgpus;
+	uint64_t arrived, dropped; /* requests; those that found a full queue */
 };
 
 struct sim_result {
