@@ -172,8 +172,8 @@ START_TEST(life)
 	fake_set(BE "/statistics", "memory-used=1073741824 sessions=2 gpu-time=48210077");
 	ck_assert_int_eq(RUN("list"), EXIT_DONE);
 	HAS(out,
-	    "web1         3    0 Domain-0 Connected                    1024/2048    300        "
-	    "2       48.2\n");
+	    "web1         3    0 Domain-0 Connected                    1024/2048    300 medium   "
+	    "     100%        2       48.2       0.0\n");
 	ck_assert_int_eq(RUN("set", UUID3, "max-sessions=2", "memory=1G", "drain=1"), EXIT_DONE);
 	ck_assert_str_eq(fake_get(BE "/policy"), "weight=300 max-sessions=2 drain=1");
 	ck_assert_str_eq(fake_get(BE "/memory"), "1073741824");
@@ -182,6 +182,17 @@ START_TEST(life)
 	ck_assert_int_eq(RUN("set", "web1", "weight"), EXIT_USAGE);
 	ck_assert_int_eq(RUN("set", "web1", "uuid=" VGPU), EXIT_USAGE);
 	ck_assert_str_eq(fake_get(BE "/policy"), "weight=300 max-sessions=2 drain=1");
+	ck_assert_int_eq(RUN("set", "web1", "max-share=12.50%", "priority=low", "pool=default/lab"),
+			 EXIT_DONE);
+	ck_assert_str_eq(fake_get(BE "/policy"),
+			 "weight=300 max-sessions=2 drain=1 max-share=12.5% priority=low");
+	ck_assert_str_eq(fake_get(BE "/pool"), "default/lab");
+	ck_assert_int_eq(RUN("set", "web1", "max-share=101%"), EXIT_USAGE);
+	HAS(errors, "a share of 0% to 100%");
+	ck_assert_int_eq(RUN("list", "--json"), EXIT_DONE);
+	HAS(out, "\"max-share\": \"12.5%\"");
+	HAS(out, "\"weight\": 300");
+	HAS(out, "\"pool\": \"default/lab\"");
 	ck_assert_int_eq(RUN("show", "web1"), EXIT_DONE);
 	HAS(out, "backend: Domain-0 (domain 0)");
 	HAS(out, "weight=300");

@@ -183,6 +183,8 @@ static int put_policy(struct store *s, const struct wish *w, const struct pvgpu_
 		err = store_put(s, PVGPU_KEY_BACKEND_UUID, ids, text);
 	if (!err && w->model.len)
 		err = store_put(s, PVGPU_KEY_BACKEND_MODEL, ids, w->model.s);
+	if (!err && w->pool.len)
+		err = store_put(s, PVGPU_KEY_BACKEND_POOL, ids, w->pool.s);
 	if (!err)
 		err = pvgpu_backend_memory_format(w->memory, text, sizeof(text), NULL);
 	if (!err)

@@ -134,15 +134,18 @@ int local_list(int argc, char **argv)
 	if (ctl.json) {
 		print_json(vgpus);
 	} else {
-		printf("%-24s %10s %10s %8s %8s %8s %s\n", "vGPU", "memory MiB", "used MiB",
-		       "sessions", "total", "failed", "state");
+		printf("%-24s %10s %10s %6s %-8s %9s %8s %8s %8s %10s %s\n", "vGPU", "memory MiB",
+		       "used MiB", "weight", "priority", "max share", "sessions", "total", "failed",
+		       "GPU time s", "state");
 		json_object_foreach(vgpus, name, v)
 		{
 			printf("%-24s", name);
 			print_mib(v, "memory");
 			print_mib(v, "memory-used");
-			printf(" %8s %8s %8s %s\n", text_of(v, "sessions"),
-			       text_of(v, "sessions-total"), text_of(v, "sessions-failed"),
+			printf(" %6s %-8s %9s %8s %8s %8s %10.1f %s\n", text_of(v, "weight"),
+			       text_of(v, "priority"), text_of(v, "max-share"),
+			       text_of(v, "sessions"), text_of(v, "sessions-total"),
+			       text_of(v, "sessions-failed"), atof(text_of(v, "gpu-time")) / 1e6,
 			       strcmp(text_of(v, "drain"), "1") ? "open" : "draining");
 		}
 	}

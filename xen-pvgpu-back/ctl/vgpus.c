@@ -49,6 +49,7 @@ void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
 	READ(s, ids, PVGPU_KEY_BACKEND_ONLINE, pvgpu_backend_online_parse, &v->online);
 	READ(s, ids, PVGPU_KEY_BACKEND_UUID, pvgpu_backend_uuid_parse, &uuid);
 	READ(s, ids, PVGPU_KEY_BACKEND_MODEL, pvgpu_backend_model_parse, &v->model);
+	READ(s, ids, PVGPU_KEY_BACKEND_POOL, pvgpu_backend_pool_parse, &v->pool);
 	READ(s, ids, PVGPU_KEY_BACKEND_LAST_REASON, pvgpu_backend_last_reason_parse, &v->reason);
 	READ(s, ids, PVGPU_KEY_BACKEND_MEMORY, pvgpu_backend_memory_parse, &v->memory);
 	READ(s, ids, PVGPU_KEY_BACKEND_POLICY, pvgpu_backend_policy_parse, &v->policy);
@@ -174,23 +175,48 @@ static json_t *end_json(const struct domains *d, uint32_t domid, enum pvgpu_stat
 			 "uuid", dom ? dom->uuid : "", "state", state_name(state));
 }
 
+/* A field as JSON has it; shares and words as texts. */
+static json_t *field_json(const struct pvgpu_key *k, const struct pvgpu_field *f, uint64_t v)
+{
+	char text[40];
+
+	if (f->type == PVGPU_TYPE_BOOL)
+		return json_boolean(v);
+	if (f->type != PVGPU_TYPE_SHARE && f->type != PVGPU_TYPE_ENUM)
+		return json_integer((json_int_t)v);
+	return pvgpu_field_format(k, f, v, text, sizeof(text), NULL) ? NULL : json_string(text);
+}
+
+/* All fields of a record that was formatted a moment ago. */
+static json_t *record_json(enum pvgpu_key_id id, const char *text)
+{
+	const struct pvgpu_key *k = &pvgpu_keys[id];
+	uint64_t v[PVGPU_FIELDS_MAX];
+	json_t *o = json_object();
+
+	if (pvgpu_record_parse(k, text, strlen(text), v, NULL))
+		return o;
+	for (uint32_t i = 0; i < k->nfields; i++)
+		json_object_set_new(o, k->fields[i].name, field_json(k, &k->fields[i], v[i]));
+	return o;
+}
+
 json_t *vgpu_json(const struct vgpu *v, const struct domains *d)
 {
-	const struct pvgpu_backend_policy *p = &v->policy;
-	const struct pvgpu_backend_statistics *st = &v->statistics;
+	char policy[PVGPU_KEY_TEXT] = "", statistics[PVGPU_KEY_TEXT] = "";
 
+	/* What could not be read is 0, which a policy may not be: the defaults then. */
+	if (pvgpu_backend_policy_format(&v->policy, policy, sizeof(policy), NULL))
+		policy[0] = '\0';
+	if (pvgpu_backend_statistics_format(&v->statistics, statistics, sizeof(statistics), NULL))
+		statistics[0] = '\0';
 	return json_pack(
-		"{s:i, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:{s:i, s:i, s:I, s:I, s:b}, s:{s:I, "
-		"s:i, s:I, "
-		"s:I, s:I}, s:s}",
-		"id", (int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "online",
+		"{s:i, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:o, s:o, s:s}", "id",
+		(int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "pool", v->pool.s, "online",
 		(int)v->online, "connected",
 		v->state == PVGPU_STATE_CONNECTED && v->guest_state == PVGPU_STATE_CONNECTED, "vm",
 		end_json(d, v->ids.fe, v->guest_state), "backend", end_json(d, v->ids.be, v->state),
-		"memory", (json_int_t)v->memory, "policy", "weight", (int)p->weight, "max-sessions",
-		(int)p->max_sessions, "arena-limit", (json_int_t)p->arena_limit, "device-window",
-		(json_int_t)p->device_window, "drain", (int)p->drain, "statistics", "memory-used",
-		(json_int_t)st->memory_used, "sessions", (int)st->sessions, "sessions-total",
-		(json_int_t)st->sessions_total, "sessions-failed", (json_int_t)st->sessions_failed,
-		"gpu-time", (json_int_t)st->gpu_time, "last-reason", v->reason.s);
+		"memory", (json_int_t)v->memory, "policy",
+		record_json(PVGPU_KEY_BACKEND_POLICY, policy), "statistics",
+		record_json(PVGPU_KEY_BACKEND_STATISTICS, statistics), "last-reason", v->reason.s);
 }

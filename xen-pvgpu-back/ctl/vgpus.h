@@ -13,7 +13,7 @@ struct vgpu {
 	bool online;
 	enum pvgpu_state state, guest_state; /* Unknown: there is none, or it is nonsense */
 	char uuid[PVGPU_UUID_TEXT];          /* empty: there is none */
-	struct pvgpu_text model, reason;
+	struct pvgpu_text model, pool, reason;
 	uint64_t memory;
 	struct pvgpu_backend_policy policy;
 	struct pvgpu_backend_statistics statistics;

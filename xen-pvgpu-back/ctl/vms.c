@@ -201,6 +201,8 @@ static void print_vgpu(FILE *f, const struct wish *w)
 		fprintf(f, "memory = %" PRIu64 "\n", w->memory);
 	if (w->model.len)
 		fprintf(f, "model = %s\n", w->model.s);
+	if (w->pool.len)
+		fprintf(f, "pool = %s\n", w->pool.s);
 	strcpy(policy, w->policy);
 	for (word = strtok_r(policy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		char *value = strchr(word, '=');

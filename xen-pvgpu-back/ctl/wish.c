@@ -94,13 +94,15 @@ int wish_set(struct wish *w, const char *name, const char *value, char err[WISH_
 		r = pvgpu_backend_memory_parse(value, n, &w->memory, why);
 	} else if (!strcmp(name, "model")) {
 		r = pvgpu_backend_model_parse(value, n, &w->model, why);
+	} else if (!strcmp(name, "pool")) {
+		r = pvgpu_backend_pool_parse(value, n, &w->pool, why);
 	} else if (!strcmp(name, "uuid")) {
 		r = pvgpu_backend_uuid_parse(value, n, &w->uuid, why);
 		w->has_uuid = w->has_uuid || r == 0;
 	} else if (policy_has(name)) {
 		return policy_set(w->policy, name, value, err);
 	} else {
-		char names[256];
+		char names[400];
 
 		wish_names(names, sizeof(names));
 		snprintf(err, WISH_ERROR, "%.40s: a vGPU has no such property; there are %s", name,
@@ -112,7 +114,7 @@ int wish_set(struct wish *w, const char *name, const char *value, char err[WISH_
 
 void wish_names(char *buf, size_t cap)
 {
-	size_t at = (size_t)snprintf(buf, cap, "backend, uuid, model, memory");
+	size_t at = (size_t)snprintf(buf, cap, "backend, uuid, model, memory, pool");
 
 	for (uint32_t i = 0; i < policy_key->nfields && at < cap; i++)
 		at += (size_t)snprintf(buf + at, cap - at, ", %s", policy_key->fields[i].name);

@@ -16,6 +16,7 @@ struct wish {
 	bool has_uuid;
 	struct pvgpu_uuid uuid;
 	struct pvgpu_text model; /* empty: the GPU's own */
+	struct pvgpu_text pool;  /* empty: as the backend decides */
 	char policy[PVGPU_KEY_TEXT];
 };
 

@@ -133,7 +133,7 @@ static void name_backend(struct host *h, uint32_t be, char out[WISH_BACKEND])
 int host_keep(struct host *h, const struct vgpu *v)
 {
 	const struct domain *d = domains_find(&h->domains, v->ids.fe);
-	struct wish w = {.id = v->ids.id, .memory = v->memory, .model = v->model};
+	struct wish w = {.id = v->ids.id, .memory = v->memory, .model = v->model, .pool = v->pool};
 	char err[VMS_ERROR], *text;
 	size_t len;
 

@@ -263,11 +263,12 @@ static int apply(struct wish *w, struct setting *x)
 	return 0;
 }
 
-/* Two keys, one change: pvgpud sees both or none. */
+/* Several keys, one change: pvgpud sees both or none. */
 static int change(struct store *s, void *arg)
 {
 	struct setting *x = arg;
 	char old_memory[PVGPU_KEY_TEXT], memory[PVGPU_KEY_TEXT], old[PVGPU_KEY_TEXT] = "", *text;
+	struct pvgpu_text pool;
 	struct wish w = {0};
 	size_t len;
 	int err;
@@ -281,6 +282,10 @@ static int change(struct store *s, void *arg)
 	pvgpu_backend_memory_parse(text, len, &w.memory, NULL);
 	free(text);
 	pvgpu_backend_memory_format(w.memory, old_memory, sizeof(old_memory), NULL);
+	text = store_key(s, PVGPU_KEY_BACKEND_POOL, x->ids, &len);
+	pvgpu_backend_pool_parse(text, len, &w.pool, NULL);
+	free(text);
+	pool = w.pool;
 	err = apply(&w, x);
 	if (err)
 		return err;
@@ -289,6 +294,8 @@ static int change(struct store *s, void *arg)
 		err = store_put(s, PVGPU_KEY_BACKEND_MEMORY, x->ids, memory);
 	if (!err && strcmp(w.policy, old) != 0)
 		err = store_put(s, PVGPU_KEY_BACKEND_POLICY, x->ids, w.policy);
+	if (!err && strcmp(w.pool.s, pool.s) != 0)
+		err = store_put(s, PVGPU_KEY_BACKEND_POOL, x->ids, w.pool.s);
 	return err;
 }
 
