@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: xen-pvgpu-back/daemon/admin_json.c xen-pvgpu-back/daemon/tree.c
- * xen-pvgpu-back/daemon/log.c xenstore-schema/values.c xenstore-schema/records.c gen/pvgpu_keys.c
+ * xen-pvgpu-back/daemon/log.c xen-pvgpu-back/daemon/pool.c xen-pvgpu-back/daemon/pool_live.c
+ * xen-pvgpu-back/daemon/vgpu.c xen-pvgpu-back/daemon/lease.c xen-pvgpu-back/daemon/ledger.c
+ * xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c
+ * xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/config_live.c
+ * xen-pvgpu-back/sched/place.c xen-pvgpu-back/link/local_check.c tests/unit/daemon_fake.c
+ * xenstore-schema/values.c xenstore-schema/records.c gen/pvgpu_keys.c
  */
-/* FUZZ_LIBS: -ljansson */
+/* FUZZ_LIBS: -ljansson -lev -linih */
 /* A line on pvgpud's admin socket: every answer is one line of JSON that says whether it is well.
  */
 #include <jansson.h>
@@ -25,14 +30,16 @@ uint64_t now_ms(void)
 	return 1000000;
 }
 
-uint64_t vgpu_quota(const struct vgpu *v)
+void xenbus_changed(struct xen_vgpu *x)
 {
-	return v->ledger.quota;
 }
 
-void vgpu_drain(struct vgpu *v, bool on)
+void xenbus_host_changed(struct daemon *dm)
 {
-	v->drain = on;
+}
+
+void xenbus_memory_changed(struct daemon *dm)
+{
 }
 
 struct vgpu *daemon_vgpu(struct daemon *dm, const char *name)
@@ -45,16 +52,27 @@ struct vgpu *daemon_vgpu(struct daemon *dm, const char *name)
 
 static void set_up(void)
 {
+	static struct config_pool pools[2] = {
+		{.name = "default", .device = "0", .overcommit = 1000},
+		{.name = "other", .device = "1", .overcommit = 1500}};
 	static struct vgpu *list[2] = {&vgpus[0], &vgpus[1]};
+	struct config_vgpu cfg = {.memory = 1 << 20};
 
-	d.vgpus = list;
-	d.vgpu_n = 2;
+	d.cfg.pools = pools;
+	d.cfg.pool_n = 2;
+	d.loop = ev_loop_new(EVFLAG_AUTO);
+	if (!d.loop || pool_start(&d) < 0)
+		abort();
+	log_set_level(LOG_LEVEL_ERROR);
 	TAILQ_INIT(&d.workers);
 	for (unsigned int i = 0; i < 2; i++) {
-		vgpus[i].d = &d;
-		snprintf(vgpus[i].cfg.name, sizeof(vgpus[i].cfg.name), "vgpu%u", i);
-		strcpy(vgpus[i].cfg.socket, "/run/pvgpu/x.sock");
+		snprintf(cfg.name, sizeof(cfg.name), "vgpu%u", i);
+		strcpy(cfg.socket, "/run/pvgpu/x.sock");
+		d.pools[i]->device_memory = 1ull << 30;
+		vgpu_init(&vgpus[i], &d, &cfg, d.pools[i]);
 	}
+	d.vgpus = list;
+	d.vgpu_n = 2;
 	guest.domid = 3;
 	guest.state = PVGPU_STATE_CONNECTED;
 	vgpus[1].xen = &guest;

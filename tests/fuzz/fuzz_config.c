@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/log.c
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c
+ * xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/log.c
  * xen-pvgpu-back/link/local_check.c */
 /* FUZZ_LIBS: -linih */
 /* pvgpud's configuration file; the first line is also taken as --vgpu and --set. */

@@ -5,7 +5,10 @@
  * xen-pvgpu-back/daemon/session.c xen-pvgpu-back/daemon/supervise.c xen-pvgpu-back/daemon/lease.c
  * xen-pvgpu-back/daemon/ledger.c xen-pvgpu-back/daemon/vgpu.c
  * xen-pvgpu-back/daemon/worker_log.c xen-pvgpu-back/daemon/log.c xen-pvgpu-back/link/msg.c
- * xen-pvgpu-back/link/local_check.c */
+ * xen-pvgpu-back/daemon/pool.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/sched/place.c
+ * xen-pvgpu-back/daemon/faults.c xen-pvgpu-back/daemon/quarantine.c
+ * xen-pvgpu-back/daemon/canary.c xen-pvgpu-back/daemon/xid.c xen-pvgpu-back/daemon/watch.c
+ * xen-pvgpu-back/daemon/judge.c xen-pvgpu-back/link/local_check.c */
 /* FUZZ_LIBS: -lev */
 /*
  * A hostile guest on the control ring with hostile workers behind it, over connections and restarts

@@ -477,6 +477,24 @@ class Exclusive(unittest.TestCase):
             self.assertTrue(env.write("/daemon/pools", "slow mode=exclusive")["ok"])
             self.assertEqual(self.overlaps(env, 1), 0)
 
+    def test_while_pvgpud_is_away(self):
+        """Nobody begins anything until a new one says who may."""
+        with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}, mode="exclusive") as env:
+            tenants = [Tenant(env, n) for n in self.NAMES]
+            for _ in range(4):
+                for t in tenants:
+                    t.start("nap", 500, 60)
+                wait_for("work", lambda: sum(row["launches"] for row in far_end(env, 1).values()) > 0)
+                env.kill_daemon()
+                env.start()
+                for n in self.NAMES:
+                    env.wait_sessions(1, n)
+                for t in tenants:
+                    self.assertEqual(t.end("nap"), ["ok"])
+            self.assertEqual(sum(row["overlaps"] for row in far_end(env, 1).values()), 0)
+            for t in tenants:
+                t.close()
+
     def test_on_the_gpu_itself_they_overlap(self):
         """Or the tests above would show nothing."""
         with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}) as env:

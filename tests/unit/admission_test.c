@@ -10,6 +10,7 @@
 #include <string.h>
 #include <xenstore.h>
 
+#include "tests/unit/daemon_fake.h"
 #include "tests/unit/fake_xenstore.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
 #include "xen-pvgpu-back/daemon/share.h"
@@ -20,8 +21,6 @@
 
 static struct daemon d;
 static uint64_t clock_ms;
-static unsigned int gpus_changed, groups_changed, moved;
-static const char *unsound; /* of the first pool's GPU */
 
 /* ---- the rest of pvgpud ---- */
 
@@ -67,101 +66,6 @@ void xenctl_disconnect(struct xen_vgpu *x, bool guest_gone)
 }
 
 void xenctl_leave(struct xen_vgpu *x)
-{
-}
-
-void share_pool_changed(struct pool *p)
-{
-	gpus_changed++;
-}
-
-void share_group_changed(struct daemon *dm, struct pool_group *g)
-{
-	groups_changed++;
-}
-
-void share_moved(struct vgpu *v)
-{
-	moved++;
-}
-
-const char *canary_refuses(const struct pool *p)
-{
-	return p->index ? NULL : unsound;
-}
-
-void canary_init(struct pool *p)
-{
-}
-
-void canary_stop(struct pool *p)
-{
-}
-
-void canary_clear(struct pool *p)
-{
-	unsound = NULL;
-}
-
-void canary_health(const struct pool *p, char *out, size_t cap)
-{
-	snprintf(out, cap, "ok");
-}
-
-void share_policy(struct vgpu *v)
-{
-}
-
-void share_stats(const struct vgpu *v, struct seat_stats *out)
-{
-	*out = (struct seat_stats){0};
-}
-
-void share_restore(struct vgpu *v, const struct seat_stats *n)
-{
-}
-
-void faults_pardon(struct vgpu *v, uint64_t number)
-{
-}
-
-uint64_t faults_left_s(const struct vgpu *v)
-{
-	return 0;
-}
-
-void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
-{
-	abort();
-}
-
-void judge_lease(struct judge *j, uint64_t leased, uint64_t now)
-{
-}
-
-int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
-{
-	return 0;
-}
-
-void sup_meminfo(struct worker *w)
-{
-}
-
-const char *sup_name(const struct worker *w)
-{
-	return "worker";
-}
-
-void sup_keep_spares(struct daemon *dm)
-{
-}
-
-void open_accept(struct vgpu *v, int fd)
-{
-}
-
-void open_refuse_all(struct daemon *dm, struct vgpu *v, int error, const char *reason)
 {
 }
 
@@ -290,8 +194,7 @@ static void setup(void)
 	fake_set("/local/domain/0/domid", "0");
 	for (unsigned int g = 1; g <= 4; g++)
 		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
-	unsound = NULL;
-	gpus_changed = groups_changed = moved = 0;
+	daemon_fake = (struct daemon_fake){0};
 }
 
 static void teardown(void)
@@ -375,7 +278,7 @@ START_TEST(tried_again_when_more_may_be_promised)
 	fake_set("/local/domain/0/data/pvgpu/pools", "first overcommit=1.25");
 	settle();
 	ck_assert_str_eq(get(2, "state"), ADMITTED);
-	ck_assert_uint_eq(gpus_changed, 2);
+	ck_assert_uint_eq(daemon_fake.gpus_changed, 2);
 	/* What was admitted stays. */
 	fake_remove("/local/domain/0/data/pvgpu/pools");
 	settle();
@@ -477,7 +380,7 @@ START_TEST(pools_by_name)
 	vgpu_of(1)->sessions = 0;
 	vgpu_settle(vgpu_of(1));
 	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
-	ck_assert_uint_ge(moved, 4);
+	ck_assert_uint_ge(daemon_fake.moved, 4);
 }
 END_TEST
 
@@ -514,7 +417,7 @@ END_TEST
 START_TEST(nothing_on_an_unsound_gpu)
 {
 	up(2, 1024 * MIB);
-	unsound = "it gives wrong results";
+	daemon_fake.unsound = "it gives wrong results";
 	attach(1, "1048576");
 	attach(2, "1048576");
 	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
@@ -554,7 +457,7 @@ START_TEST(groups_live)
 	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=300; idle max-share=5%");
 	settle();
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
-	ck_assert_uint_eq(groups_changed, 2);
+	ck_assert_uint_eq(daemon_fake.groups_changed, 2);
 	/* A mistake changes nothing. */
 	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=0");
 	settle();

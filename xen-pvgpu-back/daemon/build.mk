@@ -49,7 +49,7 @@ LDLIBS_xenctl_test = $(CHECK_LIBS) -lev
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
-$(B)/unit/admission_test: $(call obj,tests/unit/admission_test.c tests/unit/fake_xenstore.c $(XENBUS_SRCS) \
+$(B)/unit/admission_test: $(call obj,tests/unit/admission_test.c tests/unit/daemon_fake.c tests/unit/fake_xenstore.c $(XENBUS_SRCS) \
 	$(addprefix xen-pvgpu-back/daemon/,xenbus_share.c pool.c pool_live.c vgpu.c lease.c ledger.c config.c config_value.c \
 	config_finish.c config_live.c log.c) xen-pvgpu-back/sched/place.c xen-pvgpu-back/link/local_check.c) $$(KEYS_OBJS)
 LDLIBS_admission_test = $(CHECK_LIBS) -lev -linih

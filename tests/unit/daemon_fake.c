@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/daemon_fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/account.h"
+#include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/share.h"
+
+struct daemon_fake daemon_fake;
+
+void share_pool_changed(struct pool *p)
+{
+	daemon_fake.gpus_changed++;
+}
+
+void share_group_changed(struct daemon *dm, struct pool_group *g)
+{
+	daemon_fake.groups_changed++;
+}
+
+void share_moved(struct vgpu *v)
+{
+	daemon_fake.moved++;
+}
+
+const char *canary_refuses(const struct pool *p)
+{
+	return p->index ? NULL : daemon_fake.unsound;
+}
+
+void canary_init(struct pool *p)
+{
+}
+
+void canary_stop(struct pool *p)
+{
+}
+
+void canary_clear(struct pool *p)
+{
+	daemon_fake.unsound = NULL;
+}
+
+void canary_health(const struct pool *p, char *out, size_t cap)
+{
+	snprintf(out, cap, "ok");
+}
+
+void share_policy(struct vgpu *v)
+{
+}
+
+void share_stats(const struct vgpu *v, struct seat_stats *out)
+{
+	*out = (struct seat_stats){0};
+}
+
+void share_restore(struct vgpu *v, const struct seat_stats *n)
+{
+}
+
+void faults_pardon(struct vgpu *v, uint64_t number)
+{
+}
+
+uint64_t faults_left_s(const struct vgpu *v)
+{
+	return 0;
+}
+
+void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
+{
+	abort();
+}
+
+void judge_lease(struct judge *j, uint64_t leased, uint64_t now)
+{
+}
+
+int sup_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
+{
+	return 0;
+}
+
+void sup_meminfo(struct worker *w)
+{
+}
+
+const char *sup_name(const struct worker *w)
+{
+	return "worker";
+}
+
+void sup_keep_spares(struct daemon *dm)
+{
+}
+
+void open_accept(struct vgpu *v, int fd)
+{
+}
+
+void open_refuse_all(struct daemon *dm, struct vgpu *v, int error, const char *reason)
+{
+}
+
+const char *health_state(const struct daemon *d)
+{
+	return "off";
+}
