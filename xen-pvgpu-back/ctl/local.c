@@ -123,6 +123,14 @@ static void print_tree(json_t *o, const char *path)
 
 /* ---- subcommands: argc and argv are what follows the name ---- */
 
+/* Does it take new sessions? */
+static const char *state_of(json_t *v)
+{
+	if (!strcmp(text_of(v, "drain"), "1"))
+		return "draining";
+	return atoll(text_of(v, "quarantined")) > 0 ? "quarantined" : "open";
+}
+
 int local_list(int argc, char **argv)
 {
 	int status = EXIT_DONE;
@@ -146,7 +154,7 @@ int local_list(int argc, char **argv)
 			       text_of(v, "priority"), text_of(v, "max-share"),
 			       text_of(v, "sessions"), text_of(v, "sessions-total"),
 			       text_of(v, "sessions-failed"), atof(text_of(v, "gpu-time")) / 1e6,
-			       strcmp(text_of(v, "drain"), "1") ? "open" : "draining");
+			       state_of(v));
 		}
 	}
 	json_decref(answer);

@@ -16,6 +16,8 @@ static void changed(struct pool *p)
 {
 	faults_save(p->d);
 	xenbus_host_changed(p->d);
+	/* Who was refused for it. */
+	xenbus_memory_changed(p->d);
 }
 
 static void set_timer(struct canary *c, double s)

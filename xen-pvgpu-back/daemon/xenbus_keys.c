@@ -98,7 +98,8 @@ static struct pool *admit(struct xen_vgpu *x, const struct config_vgpu *cfg)
 		return pool;
 	if (x->adopt)
 		return x->d->pools[0];
-	x->lacks = cfg->memory;
+	/* Not 0: without a promise it may still have been refused, by an unhealthy GPU. */
+	x->lacks = cfg->memory ? cfg->memory : 1;
 	snprintf(x->refusal, sizeof(x->refusal), "%s", reason);
 	return NULL;
 }
@@ -137,7 +138,7 @@ static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 
 	configure(&v->cfg, k);
 	share_policy(v);
-	faults_pardon(v, (uint32_t)k->policy.pardon);
+	faults_pardon(v, k->policy.pardon);
 	if (configure_place(x, &place, k) && vgpu_change(v, &place, reason) < 0) {
 		/* It goes on with what it has. */
 		x->lacks = place.memory;
