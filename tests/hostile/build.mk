@@ -12,7 +12,7 @@ LDLIBS_witness = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/pvgpu-worker-cheat
 $(B)/tests/pvgpu-worker-cheat: $$(call obj,tests/hostile/cheat.c $$(WORKER_SRCS) $$(BACK_LINK_SRCS) libpvgpu/image/fatbin.c) \
 	$(B)/obj/gen/pvgpu_decode.o
-LDLIBS_pvgpu-worker-cheat := -ldl -Wl,--wrap=gpu_gate_take -Wl,--wrap=lease_get -Wl,--wrap=lease_put
+LDLIBS_pvgpu-worker-cheat := -ldl -Wl,--wrap=gpu_gate_take -Wl,--wrap=gate_issued -Wl,--wrap=lease_get -Wl,--wrap=lease_put
 
 .PHONY: check-hostile
 check-hostile: tests

@@ -7,6 +7,7 @@ sessions; and nobody who is honest is ever ended, however crowded the GPU is.
 import os
 import re
 import subprocess
+import sys
 import unittest
 
 from pvgpu_env import PvgpuEnv, state_of, wait_for
@@ -88,6 +89,83 @@ class Lease(Cheat):
                 out, _ = p.communicate(timeout=LIMIT)
                 self.assertEqual(p.returncode, 0, out)
             self.assertNotIn("killed", env.log())
+
+
+class Gate(Cheat):
+    def launches(self, env, vgpu):
+        return number(env, f"/vgpu/{vgpu}/launches")
+
+    def check_found(self, how):
+        """It is found, and its neighbour goes on, now alone."""
+        with self.env(how) as env:
+            self.wait_accounting(env)
+            # Long enough that the GPU is busy all the time, however busy the processors are.
+            good = occupy(env, "good", us=4000)
+            wait_for("some launches", lambda: self.launches(env, "good") > 20, LIMIT)
+            bad = occupy(env, "bad", us=4000)
+            self.assert_ended(env, bad, "used the GPU for|issued GPU work with its gate closed")
+            found = re.search(r"bad: killed: (.*)", env.log())[1]
+            print(f"{how}: {found}", file=sys.stderr)
+            before = self.launches(env, "good")
+            wait_for("more launches", lambda: self.launches(env, "good") > before + 50, LIMIT)
+            self.assertIsNone(good.poll())
+            self.assertEqual(number(env, "/vgpu/good/sessions-failed"), 0)
+            self.assertEqual(number(env, "/vgpu/bad/faults"), 1)
+            finish(good)
+
+    def test_reports_nothing(self):
+        self.check_found("silent")
+
+    def test_reports_what_it_does(self):
+        self.check_found("open")
+
+    def test_says_that_it_has_drained(self):
+        self.check_found("drained")
+
+    def test_quarantine(self):
+        """Who does it again and again gets no session any more."""
+        with self.env("silent", quarantine_faults=2) as env:
+            self.wait_accounting(env)
+            good = occupy(env, "good", us=4000)
+            for _ in range(2):
+                env.wait_sessions(1, "good")
+                self.assert_ended(env, occupy(env, "bad", us=4000), "used the GPU for")
+            wait_for("quarantine", lambda: number(env, "/vgpu/bad/quarantined") > 0, LIMIT)
+            p = occupy(env, "bad")
+            out, _ = p.communicate(timeout=LIMIT)
+            self.assertEqual(p.returncode, 1, out)
+            self.assertIsNone(good.poll())
+            finish(good)
+            env.write("/vgpu/bad/pardon", "1")
+
+    def test_charged_as_the_far_end_counts(self):
+        """Alone, a worker's own word would be the charge: the far end's account corrects it."""
+        ms = 1500
+        with self.env("modest") as env:
+            self.wait_accounting(env)
+            p = occupy(env, "bad", us=1000, launches=str(ms))
+            out, _ = p.communicate(timeout=LIMIT)
+            self.assertEqual(p.returncode, 0, out)
+            charged = number(env, "/vgpu/bad/gpu-time")
+            self.assertGreater(charged, 0.8 * ms * 1000)
+            self.assertNotIn("killed", env.log())
+
+    def test_honest_in_a_crowd(self):
+        """Eight vGPUs with work of all shapes, some of it far longer than a slice, and more load than processors."""
+        shapes = [(200, 16, "3000"), (500, 8, "1500"), (1000, 8, "800"), (2000, 4, "500"),
+                  (5000, 8, "200"), (20000, 2, "60"), (60000, 8, "20"), (250000, 2, "5")]
+        vgpus = {f"v{i}": "64M" for i in range(len(shapes))}
+        with self.env(vgpus=vgpus) as env:
+            self.wait_accounting(env)
+            guests = [occupy(env, v, us, deep, launches=n) for v, (us, deep, n) in zip(vgpus, shapes)]
+            for p in guests:
+                out, _ = p.communicate(timeout=LIMIT)
+                self.assertEqual(p.returncode, 0, out)
+            self.assertNotIn("killed", env.log())
+            self.assertEqual(sum(number(env, f"/vgpu/{v}/faults") for v in vgpus), 0)
+            # All of it was seen, and charged: nobody worked for less than it asked for.
+            for v, (us, _, n) in zip(vgpus, shapes):
+                self.assertGreater(number(env, f"/vgpu/{v}/gpu-time"), 0.7 * us * int(n))
 
 
 class Health(Cheat):

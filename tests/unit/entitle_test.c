@@ -41,6 +41,7 @@ START_TEST(drain_counts_until_drained)
 	/* Said again, nothing was issued in between: there is nothing to drain. */
 	gate(500, true, 3, true);
 	gate(600, false, 3, false);
+	gate(900, true, 3, false);
 	ck_assert_uint_eq(entitle_ns(&e, 900), 280);
 }
 END_TEST
@@ -105,10 +106,10 @@ START_TEST(slips_now_and_then)
 	t += 1000000000;
 	gate(t, true, commands, true);
 	gate(t + 100, false, commands, false);
-	ck_assert_uint_eq(entitle_ns(&e, t + 200), want + 100);
+	ck_assert_uint_eq(entitle_ns(&e, t + 200), want + 200);
 	gate(t + 200, false, ++commands, false);
 	gate(t + 300, false, commands, true);
-	want += 200;
+	want += 300;
 	ck_assert_uint_eq(entitle_ns(&e, t + 400), want);
 	/* A second later there are more. */
 	t += 1000000000;
@@ -134,7 +135,11 @@ START_TEST(who_says_nothing_has_nothing_to_drain)
 		gate(t, true, 0, false);
 		gate(t + 100, false, 0, false);
 	}
+	gate(1000, true, 0, false);
 	ck_assert_uint_eq(entitle_ns(&e, 1000), 500);
+	/* Neither for ever. */
+	gate(1000, false, 0, false);
+	ck_assert_uint_eq(entitle_ns(&e, 1000000000000), 500 + 100000000);
 }
 END_TEST
 

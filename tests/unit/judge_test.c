@@ -129,6 +129,8 @@ START_TEST(an_excuse_that_was_none)
 		!judge_use(&j, 100 * MS, 400 * MS, 300 * MS, 300 * MS, 400 * MS, why, sizeof(why)));
 	/* What was taken for draining was not. */
 	ck_assert(judge_use(&j, 400 * MS, 500 * MS, 0, 100 * MS, 500 * MS, why, sizeof(why)));
+	ck_assert_str_eq(why, "issued GPU work with its gate closed: used the GPU for 196 ms "
+			      "without right");
 }
 END_TEST
 

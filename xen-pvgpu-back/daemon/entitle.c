@@ -4,6 +4,7 @@
 #define SLIP_COMMANDS 2u         /* in one closing */
 #define SLIPS         4u         /* closings in which that may be, at once */
 #define SLIP_NS       250000000u /* and one more each */
+#define FIRST_NS      100000000u /* longest that a command is being issued */
 
 void entitle_init(struct entitle *e, bool busy, uint64_t now)
 {
@@ -26,12 +27,17 @@ static void count(struct entitle *e, uint64_t now)
 		e->drain_ns += d;
 }
 
+static uint64_t drained(const struct entitle *e, uint64_t ns)
+{
+	return e->first && ns > FIRST_NS ? FIRST_NS : ns;
+}
+
 static void end_drain(struct entitle *e)
 {
-	if (!e->late)
+	if (!e->late && !e->first)
 		e->total_ns += e->drain_ns;
 	e->drain_ns = 0;
-	e->draining = false;
+	e->draining = e->first = false;
 }
 
 /* It has issued while its gate was closed. May it, this time? */
@@ -60,9 +66,12 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 	if (was_open && !open) {
 		e->at_close = r->commands;
 		e->late = e->slipped = false;
-		e->draining = !r->drained && r->commands > e->at_drained;
+		e->draining = !r->drained;
+		/* The first since it drained may be on its way, and is counted when it is there. */
+		e->first = e->draining && r->commands <= e->at_drained;
 	} else if (!was_open && r->commands > e->at_close) {
 		e->late = !slip(e, r->commands, now);
+		e->first = false;
 		if (e->late)
 			e->drain_ns = 0;
 		e->draining = !e->late && (e->draining || !r->drained);
@@ -78,5 +87,7 @@ uint64_t entitle_ns(const struct entitle *e, uint64_t now)
 {
 	uint64_t d = now > e->since_ns ? now - e->since_ns : 0;
 
-	return e->total_ns + e->drain_ns + (e->open || e->draining ? d : 0);
+	if (e->open)
+		return e->total_ns + d;
+	return e->total_ns + drained(e, e->drain_ns + (e->draining ? d : 0));
 }

@@ -20,6 +20,7 @@
 
 struct entitle {
 	bool open, draining, late;
+	bool first;          /* draining, if what it seems to be issuing turns up in its count */
 	bool slipped;        /* in this closing, and it was let pass */
 	unsigned int slips;  /* that it may still have */
 	uint64_t slips_ns;   /* when they were last filled up */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #define LAG_MAX_NS 5000000000ull /* older numbers are of no use */
-#define SLACK      20u           /* one part of these */
+#define SLACK      30u           /* one part of these */
 #define MS         1000000u
 
 static void restart(struct judge *j, uint64_t entitled, uint64_t now)
@@ -49,6 +49,14 @@ bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t bus
 	j->used_ns += busy_ns;
 	if (j->excess_ns <= JUDGE_LIMIT_NS)
 		return false;
+	if (granted < 0) {
+		/* What it did at first had an excuse, which is gone. */
+		snprintf(why, cap,
+			 "issued GPU work with its gate closed: used the GPU for %" PRId64
+			 " ms without right",
+			 j->excess_ns / MS);
+		return true;
+	}
 	granted = (int64_t)(entitled - j->begin_ent);
 	snprintf(why, cap,
 		 "used the GPU for %" PRIu64 " ms of %" PRIu64 " ms with its gate open for %" PRId64

@@ -6,12 +6,12 @@
  * An honest worker must never be found guilty, so every inaccuracy counts in its favour:
  * - The far end's numbers are about the past, entitlement is known up to now: what it was entitled
  *   to between the two is kept as credit.
- * - Percentages are rounded and clocks are read a little apart: a twentieth of the time is let go.
+ * - Percentages are rounded and clocks are read a little apart: a thirtieth of the time is let go.
  * - What is left must add up to JUDGE_LIMIT_NS before it counts.
  * - Memory is compared with the most that was leased around the time at which it was read, and
  *   must be too much several times in a row.
  * Who uses the whole GPU without right is so found after about JUDGE_LIMIT_NS, who uses a fifth of
- * it after about 0.7 s, and who stays below a twentieth is charged, no more.
+ * it after about half a second, and who stays below a thirtieth is charged, no more.
  */
 #ifndef PVGPU_JUDGE_H
 #define PVGPU_JUDGE_H
@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JUDGE_LIMIT_NS  100000000ll
+#define JUDGE_LIMIT_NS  75000000ll
 #define JUDGE_MEMORY_N  3u
 #define JUDGE_MEMORY_NS 200000000ull
 #define JUDGE_EPOCH_NS  100000000ull
