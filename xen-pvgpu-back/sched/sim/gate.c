@@ -174,6 +174,13 @@ static void set_tail(struct vgpu *v, bool tail)
 	*at = v->tail_next;
 }
 
+static void learn_cost(struct gpu *g, uint64_t ns)
+{
+	ns += COST_MIN_NS;
+	ns = ns < COST_MAX_NS ? ns : COST_MAX_NS;
+	g->cost_ns = (g->cost_ns * 15 + ns) / 16;
+}
+
 static void see_drained(struct vgpu *v)
 {
 	struct gpu *g = v->g;
@@ -187,6 +194,12 @@ static void see_drained(struct vgpu *v)
 	}
 	if (v == g->leaving)
 		g->drained_at = g->s->now;
+	if (v != g->overlapped)
+		return;
+	/* The next one was given the grant in time if it had work there by then. */
+	g->overlapped = NULL;
+	if (g->holder)
+		learn_cost(g, g->holder->draining ? 0 : model(g)->bell_ns);
 }
 
 static void tell_wants(struct vgpu *v, bool wants)
@@ -196,7 +209,7 @@ static void tell_wants(struct vgpu *v, bool wants)
 	if (wants == v->told || !v->sched)
 		return;
 	/* The holder may have begun again while nobody looked. */
-	if (!wants && v == g->holder && !v->held && (!g->exact || (g->wants == 1 && g->contended)))
+	if (!wants && v == g->holder && !v->held && (!g->exact || (g->wants == 1 && !g->limited)))
 		return;
 	v->told = wants;
 	g->wants += wants ? 1u : -1u;
@@ -269,17 +282,13 @@ static bool may_give(const struct gpu *g)
 	return !g->leaving || !g->leaving->tail || g->s->now >= g->give_at;
 }
 
-static void learn_cost(struct gpu *g, uint64_t ns)
-{
-	ns += COST_MIN_NS;
-	ns = ns < COST_MAX_NS ? ns : COST_MAX_NS;
-	g->cost_ns = (g->cost_ns * 15 + ns) / 16;
-}
-
 static void give_grant(struct gpu *g, struct vgpu *v)
 {
-	if (g->leaving && g->leaving != v)
-		learn_cost(g, g->drained_at ? g->s->now - g->drained_at : 0);
+	if (g->leaving && g->leaving != v) {
+		g->overlapped = g->drained_at ? NULL : g->leaving;
+		if (g->drained_at)
+			learn_cost(g, g->s->now - g->drained_at + model(g)->bell_ns);
+	}
 	g->leaving = NULL;
 	g->holder = v;
 	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
@@ -307,19 +316,17 @@ static struct vgpu *ask(struct gpu *g)
 {
 	struct sched_decision d;
 	struct vgpu *next;
-	bool exact;
 
 	sched_decide(g->sched, g->s->now, &d);
 	g->sum.decisions++;
 	next = d.holder ? sched_owner(d.holder) : NULL;
-	exact = d.contended || d.again != SCHED_NEVER;
-	if (exact)
+	if (d.contended)
 		become_exact(g);
 	/* It is rung, looks, and rings back if it is idle. */
-	if (exact && !g->exact && g->holder && g->holder == next)
+	if (d.contended && !g->exact && g->holder && g->holder == next)
 		ring(g->holder, 2 * model(g)->bell_ns);
-	g->exact = exact;
-	g->contended = d.contended;
+	g->exact = d.contended;
+	g->limited = d.contended && g->wants < 2;
 	g->slice_ns_now = d.slice_ns ? d.slice_ns : 2 * SIM_MS;
 	g->again = d.again;
 	return next;
@@ -443,6 +450,8 @@ static void forget(struct vgpu *v)
 		g->holder = NULL;
 	if (g->leaving == v)
 		g->leaving = NULL;
+	if (g->overlapped == v)
+		g->overlapped = NULL;
 }
 
 void gate_hold(struct vgpu *v)

@@ -118,10 +118,12 @@ struct gpu {
 	struct sched *sched;
 	struct sched_params params;
 	struct sched_group **groups;
-	struct vgpu *holder;  /* its gate is open */
-	struct vgpu *leaving; /* was it; the next one waits for it to drain */
-	struct vgpu *tails;   /* closed, with kernels in flight yet */
-	bool exact, contended;
+	struct vgpu *holder;     /* its gate is open */
+	struct vgpu *leaving;    /* was it; the next one waits for it to drain */
+	struct vgpu *overlapped; /* had not drained when the holder was given the grant */
+	struct vgpu *tails;      /* closed, with kernels in flight yet */
+	bool exact;              /* others want it, or a limit holds: wall time is charged */
+	bool limited;
 	uint32_t besides;
 	uint32_t wants; /* vGPUs of which the scheduler was told that they want the GPU */
 	uint64_t slice_ns_now, again, give_at, drained_at, charged_at;
