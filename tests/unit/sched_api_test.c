@@ -90,6 +90,46 @@ START_TEST(the_chosen_one_stays_chosen)
 }
 END_TEST
 
+/* At once, but not in a slice that is relief. */
+START_TEST(a_higher_class_does_not_wait_for_the_slice)
+{
+	struct sched_share high = FULL;
+	struct sched_vgpu *c;
+	struct two t = two(&FULL);
+
+	high.class = SCHED_HIGH;
+	c = sched_add(t.s, NULL, &high, NULL, 0);
+	sched_wants(t.b, true, 100 * US);
+	sched_wants(c, true, 200 * US);
+	sched_charge(t.a, 200 * US, 200 * US);
+	sched_decide(t.s, 200 * US, &t.d);
+	ck_assert_ptr_eq(t.d.holder, c);
+	sched_granted(t.s, c, 200 * US);
+	/* It always has work, until a and b have waited for it for a second. */
+	for (uint64_t now = 2 * MS; now < SEC; now += 2 * MS) {
+		sched_charge(c, 2 * MS, now);
+		sched_decide(t.s, now, &t.d);
+		ck_assert_ptr_eq(t.d.holder, c);
+	}
+	sched_charge(c, 2 * MS, SEC + MS);
+	sched_decide(t.s, SEC + MS, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.b);
+	sched_granted(t.s, t.b, SEC + MS);
+	sched_decide(t.s, SEC + 2 * MS, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.b);
+	ck_assert_uint_eq(t.d.again, SEC + 3 * MS);
+	/* Not twice in a row, though a is due, too. */
+	sched_charge(t.b, 2 * MS, SEC + 3 * MS);
+	sched_decide(t.s, SEC + 3 * MS, &t.d);
+	ck_assert_ptr_eq(t.d.holder, c);
+	sched_granted(t.s, c, SEC + 3 * MS);
+	sched_charge(c, 2 * MS, SEC + 5 * MS);
+	sched_decide(t.s, SEC + 5 * MS, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.a);
+	sched_free(t.s);
+}
+END_TEST
+
 START_TEST(the_holder_is_removed)
 {
 	struct two t = two(&FULL);
@@ -220,6 +260,7 @@ int main(void)
 
 	tcase_add_test(t, slices);
 	tcase_add_test(t, the_chosen_one_stays_chosen);
+	tcase_add_test(t, a_higher_class_does_not_wait_for_the_slice);
 	tcase_add_test(t, the_holder_is_removed);
 	tcase_add_test(t, the_idle_holder_keeps_the_grant);
 	tcase_add_test(t, a_maximum_takes_the_grant_and_gives_it_back);
