@@ -12,7 +12,7 @@ $(B)/unit/sched_api_test: $(call obj,tests/unit/sched_api_test.c tests/unit/sche
 LDLIBS_sched_api_test = $(CHECK_LIBS)
 $(B)/unit/sched_parts_test: $(call obj,tests/unit/sched_parts_test.c) $(SCHED_OBJS)
 LDLIBS_sched_parts_test = $(CHECK_LIBS)
-$(B)/unit/sched_property_test: $(call obj,tests/unit/sched_property_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
+$(B)/unit/sched_property_test: $(call obj,tests/unit/sched_property_test.c tests/unit/sched_random.c tests/unit/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_property_test = $(CHECK_LIBS)
 
 # Where a vGPU is placed.
