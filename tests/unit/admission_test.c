@@ -442,6 +442,8 @@ START_TEST(what_is_used_without_a_promise_counts)
 	ck_reason(2, "512 MiB are free");
 	ledger_end(&vgpu_of(1)->ledger, &leased);
 	vgpu_changed(vgpu_of(1));
+	while (ev_is_active(&d.pools[0]->used_timer))
+		ev_run(d.loop, EVRUN_ONCE);
 	settle();
 	ck_assert_str_eq(get(2, "state"), ADMITTED);
 	/* And what is promised now is not there for it. */

@@ -98,10 +98,9 @@ void xenbus_host_find(struct xenbus *b)
 {
 }
 
-unsigned int xenbus_host_write(struct xenbus *b)
+void xenbus_host_write(struct xenbus *b)
 {
 	b->hosted = false;
-	return 0;
 }
 
 void xenbus_host_remove(struct xenbus *b)

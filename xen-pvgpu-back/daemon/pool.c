@@ -11,6 +11,7 @@
 #include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
+#define USED_S  0.2
 #define LOAD_S  2.           /* between two looks at the load, half of which is the newest one */
 #define UNKNOWN (1ull << 50) /* memory of a GPU of which no worker has spoken yet */
 
@@ -41,6 +42,11 @@ static void on_load(struct ev_loop *loop, ev_timer *t, int events)
 		p->load_ppm = (uint32_t)((p->load_ppm + used / age) / 2);
 }
 
+static void on_used(struct ev_loop *loop, ev_timer *t, int events)
+{
+	pool_changed(t->data);
+}
+
 static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
 {
 	struct pool *p = calloc(1, sizeof(*p));
@@ -53,6 +59,8 @@ static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
 	ev_timer_init(&p->retry, on_retry, 0., 0.);
 	p->retry.data = p;
 	canary_init(p);
+	ev_timer_init(&p->used_timer, on_used, 0., 0.);
+	p->used_timer.data = p;
 	ev_timer_init(&p->load_timer, on_load, LOAD_S, LOAD_S);
 	p->load_timer.data = p;
 	p->load_ms = now_ms();
@@ -97,6 +105,7 @@ void pool_stop(struct daemon *d)
 		ev_timer_stop(d->loop, &d->pools[i]->retry);
 		canary_stop(d->pools[i]);
 		ev_timer_stop(d->loop, &d->pools[i]->load_timer);
+		ev_timer_stop(d->loop, &d->pools[i]->used_timer);
 		free(d->pools[i]);
 	}
 	free(d->pools);
@@ -202,6 +211,14 @@ void pool_changed(struct pool *p)
 			vgpu_tell(d->vgpus[i]);
 	xenbus_host_changed(d);
 	xenbus_memory_changed(d);
+}
+
+void pool_used(struct pool *p)
+{
+	if (ev_is_active(&p->used_timer))
+		return;
+	ev_timer_set(&p->used_timer, USED_S, 0.);
+	ev_timer_start(p->d->loop, &p->used_timer);
 }
 
 /* ---- placement ---- */

@@ -41,6 +41,7 @@ struct pool {
 	uint32_t load_ppm;
 	uint64_t load_ms; /* when it was looked at */
 	ev_timer load_timer;
+	ev_timer used_timer; /* pool_used was called */
 	/* What its workers have said of the GPU. */
 	uint64_t device_memory; /* bytes; 0: none has said */
 	int driver_version;
@@ -81,6 +82,8 @@ bool pool_waits(struct daemon *d, const struct config_vgpu *cfg);
 int pool_known(struct pool *p, char reason[POOL_REASON]);
 /* What is promised or free has changed: those that wait for memory, or share what is left, hear. */
 void pool_changed(struct pool *p);
+/* What is used without a promise has, as often as allocations come and go: a moment later. */
+void pool_used(struct pool *p);
 /* Settings as text while pvgpud runs: "NAME KEY=VALUE...; NAME..."; 0, or -1 with an error. */
 int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
 int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);

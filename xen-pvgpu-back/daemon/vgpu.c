@@ -70,7 +70,7 @@ void vgpu_changed(struct vgpu *v)
 		vgpu_tell(v);
 	/* What it has cannot be promised to others. */
 	if (!v->cfg.memory)
-		pool_changed(v->pool);
+		pool_used(v->pool);
 }
 
 static bool is_busy(const struct vgpu *v)

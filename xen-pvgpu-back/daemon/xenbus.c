@@ -220,7 +220,7 @@ static void work(struct xenbus *b)
 			wait = shorter(wait, xenbus_count(x));
 	}
 	if (b->hosted)
-		wait = shorter(wait, xenbus_host_write(b));
+		xenbus_host_write(b);
 	ev_timer_stop(b->d->loop, &b->later);
 	if (wait) {
 		ev_timer_set(&b->later, wait / 1e3, 0.);

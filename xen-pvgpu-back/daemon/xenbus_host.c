@@ -17,8 +17,7 @@
 
 #define GUEST_TYPE  "/sys/hypervisor/guest_type"
 
-#define HOST_MS     200u /* between two writes of what is free */
-#define HEALTH_TEXT 128  /* of the key, with its NUL */
+#define HEALTH_TEXT 128 /* of the key, with its NUL */
 
 /* A domain's own data directory: there in a guest, not always in dom0. */
 #define ANCHOR "domid"
@@ -99,7 +98,7 @@ static void health(const struct daemon *d, char out[HEALTH_TEXT])
 }
 
 /* The version comes last, when the GPU is known: who sees it finds the rest. */
-unsigned int xenbus_host_write(struct xenbus *b)
+void xenbus_host_write(struct xenbus *b)
 {
 	struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
 	char range[16], memory[24], left[24], driver[16], sound[HEALTH_TEXT];
@@ -110,12 +109,9 @@ unsigned int xenbus_host_write(struct xenbus *b)
 	unsigned int n = 0;
 	int err;
 
-	if (b->published && now_ms() - b->hosted_ms < HOST_MS)
-		return (unsigned int)(HOST_MS - (now_ms() - b->hosted_ms));
 	b->hosted = false;
 	if (!p)
-		return 0;
-	b->hosted_ms = now_ms();
+		return;
 	pvgpu_text_set(&model, p->model, strlen(p->model));
 	model.s[63] = '\0';
 	pvgpu_host_protocol_version_format(&versions, range, sizeof(range), NULL);
@@ -137,7 +133,6 @@ unsigned int xenbus_host_write(struct xenbus *b)
 	if (err)
 		log_warning("xenstore: %s: %s", b->host, strerror(-err));
 	b->published = !err;
-	return 0;
 }
 
 void xenbus_host_remove(struct xenbus *b)

@@ -30,7 +30,6 @@ struct xenbus {
 	bool deaths;          /* a domain is gone */
 	bool leveled;         /* log-level has changed */
 	bool hosted;          /* data/pvgpu is to be written */
-	uint64_t hosted_ms;   /* when it was */
 	bool published;       /* and was, to the end */
 	bool wide;            /* one watch for all frontends, beside those that have their own */
 	unsigned int watches; /* of frontends */
@@ -75,8 +74,7 @@ void xenbus_statistics(const struct vgpu *v, struct pvgpu_backend_statistics *s)
 
 /* xenbus_host.c */
 void xenbus_host_find(struct xenbus *b); /* features */
-/* 0, or ms until it will be written. */
-unsigned int xenbus_host_write(struct xenbus *b);
+void xenbus_host_write(struct xenbus *b);
 void xenbus_host_remove(struct xenbus *b);
 /* What the toolstack says there: log-level, pools, groups. */
 void xenbus_host_level(struct xenbus *b);
