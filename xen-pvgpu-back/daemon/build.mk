@@ -40,6 +40,10 @@ LDLIBS_quarantine_test = $(CHECK_LIBS)
 $(B)/unit/watch_test: $(call obj,tests/unit/watch_test.c xen-pvgpu-back/daemon/watch.c)
 LDLIBS_watch_test = $(CHECK_LIBS)
 
+UNIT += $(B)/unit/schedule_test
+$(B)/unit/schedule_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_test.c $(SCHEDULE_SRCS))
+LDLIBS_schedule_test = $(CHECK_LIBS) -lev
+
 # The control rings' side with a guest in memory and workers that the test plays.
 XENCTL_TEST_SRCS := $(XENCTL_SRCS) tests/unit/xenctl_fake.c xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c \
 	$(addprefix xen-pvgpu-back/daemon/,adopt.c open.c session.c supervise.c lease.c ledger.c vgpu.c worker_log.c log.c pool.c config_value.c) xen-pvgpu-back/sched/place.c $(FAULT_SRCS)

@@ -101,7 +101,8 @@ uint64_t limits_run(struct seat *t, uint64_t now)
 
 bool limits_used_up(const struct gate *g)
 {
-	return g->last.commands >= g->commands || g->last.copy_bytes >= g->bytes;
+	return (g->commands != PVGPU_GATE_NO_LIMIT && g->last.commands >= g->commands) ||
+	       (g->bytes != PVGPU_GATE_NO_LIMIT && g->last.copy_bytes >= g->bytes);
 }
 
 void limits_join(struct gate *g, uint64_t now)

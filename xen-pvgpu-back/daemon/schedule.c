@@ -388,6 +388,8 @@ void schedule_think(struct schedule *s)
 
 	charge(s, now);
 	look_around(s, now, &at);
+	if (s->holder && !s->exact)
+		charge_alone(s->holder, 0, now);
 	if (s->muted)
 		unmute(s, now, &at);
 	if (!s->leaving || may_give(s, now)) {

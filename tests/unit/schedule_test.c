@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What drives the scheduling library, with workers that the test plays on the real pages and bells.
+ * Time is the machine's; nothing is asserted of it but what holds however slow that is.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/schedule_state.h"
+
+#define MS      1000000ull
+#define PAGE    4096u
+#define LIMIT_S 30
+
+struct fake {
+	struct gate *g;
+	const struct pvgpu_gate *word;
+	struct pvgpu_gate_report *says;
+	int ring, bell;
+};
+
+static struct ev_loop *loop;
+static struct schedule *s;
+static ev_timer tick;
+
+static void on_tick(struct ev_loop *l, ev_timer *t, int events)
+{
+}
+
+static void start(enum sched_policy policy, bool exclusive)
+{
+	const struct sched_params p = {.policy = policy, .exclusive = exclusive, .slice_ns = MS};
+
+	loop = ev_loop_new(EVFLAG_AUTO);
+	ev_timer_init(&tick, on_tick, 0.001, 0.001);
+	ev_timer_start(loop, &tick);
+	s = schedule_new(loop, "test", &p);
+	ck_assert_ptr_nonnull(s);
+}
+
+static void finish(void)
+{
+	schedule_free(s);
+	ev_timer_stop(loop, &tick);
+	ev_loop_destroy(loop);
+}
+
+static struct seat *seat(uint32_t weight)
+{
+	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = weight}};
+	struct seat *t = seat_new(s, NULL, &p, NULL);
+
+	ck_assert_ptr_nonnull(t);
+	return t;
+}
+
+static struct fake join(struct seat *t, bool adopted)
+{
+	struct fake f;
+	int fds[PVGPU_GATE_FDS];
+
+	f.g = gate_new(t, adopted, fds);
+	ck_assert_ptr_nonnull(f.g);
+	f.word = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fds[PVGPU_GATE_FD_GATE], 0);
+	f.says = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[PVGPU_GATE_FD_REPORT], 0);
+	ck_assert_ptr_ne(f.word, MAP_FAILED);
+	ck_assert_ptr_ne(f.says, MAP_FAILED);
+	f.ring = fds[PVGPU_GATE_FD_TO_WORKER];
+	f.bell = fds[PVGPU_GATE_FD_TO_PVGPUD];
+	close(fds[PVGPU_GATE_FD_GATE]);
+	close(fds[PVGPU_GATE_FD_REPORT]);
+	return f;
+}
+
+static void leave(struct fake *f)
+{
+	gate_free(f->g);
+	munmap((void *)(uintptr_t)f->word, PAGE);
+	munmap(f->says, PAGE);
+	close(f->ring);
+	close(f->bell);
+}
+
+static bool is_open(const struct fake *f)
+{
+	return __atomic_load_n(&f->word->open, __ATOMIC_SEQ_CST);
+}
+
+static bool rung(const struct fake *f)
+{
+	uint64_t n;
+
+	return read(f->ring, &n, sizeof(n)) == (ssize_t)sizeof(n);
+}
+
+static void ring(const struct fake *f)
+{
+	const uint64_t one = 1;
+
+	ck_assert_int_eq(write(f->bell, &one, sizeof(one)), sizeof(one));
+}
+
+/* It has work that waits for the gate. */
+static void want(struct fake *f)
+{
+	f->says->drained = 1;
+	f->says->sleeps = f->says->wants = 1;
+	ring(f);
+}
+
+static void turn(void)
+{
+	ev_run(loop, EVRUN_ONCE);
+}
+
+#define UNTIL(condition)                                                                           \
+	do {                                                                                       \
+		uint64_t end_ = schedule_now() + LIMIT_S * 1000 * MS;                              \
+		while (!(condition)) {                                                             \
+			ck_assert_msg(schedule_now() < end_, "never: %s", #condition);             \
+			turn();                                                                    \
+		}                                                                                  \
+	} while (0)
+
+/* One that never has enough: what its worker does at each look. */
+static void saturate(struct fake *f)
+{
+	if (is_open(f)) {
+		f->says->sleeps = f->says->drained = 0;
+		f->says->inflight_ns = MS / 10;
+	} else if (!f->says->drained) {
+		f->says->inflight_ns = 0;
+		want(f);
+	}
+}
+
+START_TEST(pages_are_sealed)
+{
+	struct seat *t;
+	struct gate *g;
+	int fds[PVGPU_GATE_FDS];
+
+	start(SCHED_FAIR, false);
+	t = seat(100);
+	g = gate_new(t, false, fds);
+	ck_assert_ptr_nonnull(g);
+	ck_assert_ptr_eq(
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[PVGPU_GATE_FD_GATE], 0),
+		MAP_FAILED);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_lt(pwrite(fds[PVGPU_GATE_FD_GATE], "x", 1, 0), 0);
+	for (int i = PVGPU_GATE_FD_GATE; i <= PVGPU_GATE_FD_REPORT; i++) {
+		ck_assert_int_lt(ftruncate(fds[i], 0), 0);
+		ck_assert_int_lt(ftruncate(fds[i], (off_t)2 * PAGE), 0);
+	}
+	for (int i = 0; i < PVGPU_GATE_FDS; i++)
+		close(fds[i]);
+	gate_free(g);
+	seat_free(t);
+	finish();
+}
+END_TEST
+
+START_TEST(alone_costs_nothing)
+{
+	struct seat_stats n;
+	struct seat *t;
+	struct fake f;
+	uint64_t wakeups;
+
+	start(SCHED_FAIR, false);
+	t = seat(100);
+	f = join(t, false);
+	ck_assert(!is_open(&f));
+	want(&f);
+	UNTIL(is_open(&f));
+	ck_assert(rung(&f)); /* it sleeps */
+	ck_assert_uint_eq(f.word->contended, 0);
+	ck_assert_uint_eq(f.word->learn, 1);
+	f.says->sleeps = f.says->drained = 0;
+	wakeups = schedule_wakeups(s);
+	for (unsigned int i = 0; i < 50; i++)
+		turn();
+	ck_assert_uint_eq(schedule_wakeups(s), wakeups);
+	/* What it says to have used is charged, and no more than there was time for. */
+	f.says->busy_ns = 10 * MS;
+	seat_stats(t, &n);
+	ck_assert_uint_eq(n.gpu_ns, 10 * MS);
+	f.says->busy_ns = UINT64_MAX;
+	seat_stats(t, &n);
+	ck_assert_uint_lt(n.gpu_ns, LIMIT_S * 1000 * MS);
+	leave(&f);
+	seat_free(t);
+	finish();
+}
+END_TEST
+
+START_TEST(taking_turns)
+{
+	struct seat_stats na, nb;
+	struct seat *a, *b;
+	struct fake fa, fb;
+	bool exclusive = _i;
+
+	start(SCHED_FAIR, exclusive);
+	a = seat(100);
+	b = seat(100);
+	fa = join(a, false);
+	fb = join(b, false);
+	want(&fa);
+	want(&fb);
+	do {
+		turn();
+		ck_assert(!(is_open(&fa) && is_open(&fb)));
+		if (exclusive)
+			ck_assert(!(is_open(&fa) && !fb.says->drained));
+		saturate(&fa);
+		saturate(&fb);
+		seat_stats(a, &na);
+		seat_stats(b, &nb);
+	} while (na.slices < 30 || nb.slices < 30 || na.gpu_ns + nb.gpu_ns < 1000 * MS);
+	ck_assert_uint_eq(fa.word->exclusive, exclusive);
+	/* Slices are 30 ms at most, overrun by as much as the machine is late. */
+	ck_assert_uint_lt(na.gpu_ns, nb.gpu_ns * 13 / 10);
+	ck_assert_uint_lt(nb.gpu_ns, na.gpu_ns * 13 / 10);
+	ck_assert_uint_gt(na.wait_ns, 0);
+	ck_assert_uint_ge(schedule_handovers(s), 59);
+	leave(&fa);
+	leave(&fb);
+	seat_free(a);
+	seat_free(b);
+	finish();
+}
+END_TEST
+
+/* The holder never says that its work is done: others wait for that in exclusive pools only. */
+START_TEST(one_that_does_not_drain)
+{
+	struct seat *a, *b;
+	struct fake fa, fb;
+	bool exclusive = _i;
+
+	start(SCHED_FAIR, exclusive);
+	a = seat(100);
+	b = seat(100);
+	fa = join(a, false);
+	fb = join(b, false);
+	want(&fa);
+	UNTIL(is_open(&fa));
+	fa.says->drained = fa.says->sleeps = 0;
+	fa.says->inflight_ns = UINT64_MAX;
+	want(&fb);
+	UNTIL(!is_open(&fa));
+	ck_assert_uint_ne(gate_closing_since(fa.g), 0);
+	if (exclusive) {
+		uint64_t until = schedule_now() + 100 * MS;
+
+		while (schedule_now() < until) {
+			turn();
+			ck_assert(!is_open(&fb));
+		}
+		fa.says->drained = 1;
+		ring(&fa);
+	}
+	UNTIL(is_open(&fb));
+	ck_assert_uint_eq(fb.word->contended, 1);
+	ck_assert_uint_le(fb.word->inflight_ns, 30 * MS);
+	/* Times that it measures now would be of both. */
+	ck_assert_uint_eq(fb.word->learn, exclusive);
+	fa.says->drained = 1;
+	ck_assert_uint_eq(gate_closing_since(fa.g), 0);
+	leave(&fa);
+	leave(&fb);
+	seat_free(a);
+	seat_free(b);
+	finish();
+}
+END_TEST
+
+START_TEST(dead_or_held)
+{
+	struct seat *a, *b;
+	struct fake fa, fb;
+
+	start(SCHED_FAIR, false);
+	a = seat(100);
+	b = seat(100);
+	fa = join(a, false);
+	fb = join(b, false);
+	want(&fa);
+	UNTIL(is_open(&fa));
+	gate_keep_closed(fa.g, true);
+	ck_assert(!is_open(&fa));
+	want(&fa);
+	want(&fb);
+	UNTIL(is_open(&fb));
+	ck_assert(!is_open(&fa));
+	gate_keep_closed(fa.g, false);
+	want(&fa);
+	leave(&fb); /* it dies with the grant */
+	UNTIL(is_open(&fa));
+	ck_assert_uint_gt(gate_open_time(fa.g), 0);
+	leave(&fa);
+	seat_free(a);
+	seat_free(b);
+	finish();
+}
+END_TEST
+
+START_TEST(rates)
+{
+	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
+				      .commands_per_s = 500,
+				      .commands_burst = 20,
+				      .depth = 7};
+	uint64_t begin, passed;
+	struct seat_stats n;
+	struct seat *t;
+	struct fake f;
+
+	start(SCHED_FAIR, false);
+	begin = schedule_now();
+	t = seat_new(s, NULL, &p, NULL);
+	f = join(t, false);
+	ck_assert_uint_eq(f.word->depth, 7);
+	ck_assert_uint_eq(f.word->bytes, PVGPU_GATE_NO_LIMIT);
+	want(&f);
+	while (f.says->commands < 150) {
+		turn();
+		if (!is_open(&f) || f.says->commands >= f.word->commands)
+			continue;
+		f.says->commands = f.word->commands; /* all that it may, at once */
+		passed = schedule_now() - begin;
+		ck_assert_uint_le(f.says->commands, 20 + passed / (1000 * MS / 500) + 1);
+		want(&f);
+	}
+	seat_stats(t, &n);
+	ck_assert_uint_gt(n.throttled_ns, 0);
+	ck_assert_uint_eq(n.commands, f.says->commands);
+	/* Live: no limit any more. */
+	seat_set(t, &(struct seat_policy){.share = p.share});
+	ck_assert_uint_eq(f.word->commands, PVGPU_GATE_NO_LIMIT);
+	ck_assert_uint_eq(f.word->depth, 0);
+	leave(&f);
+	seat_free(t);
+	finish();
+}
+END_TEST
+
+START_TEST(lies_are_bounded)
+{
+	struct seat_stats n;
+	struct seat *t;
+	struct fake f;
+	uint64_t begin, most;
+
+	start(SCHED_FAIR, false);
+	begin = schedule_now();
+	t = seat(100);
+	f = join(t, false);
+	f.says->launches = f.says->commands = f.says->copy_bytes = f.says->busy_ns =
+		f.says->inflight_ns = UINT64_MAX;
+	f.says->oldest_ns = UINT64_MAX;
+	want(&f);
+	UNTIL(is_open(&f));
+	seat_stats(t, &n);
+	most = (schedule_now() - begin) / 1000 * 64 + 8192;
+	ck_assert_uint_le(n.launches, most);
+	ck_assert_uint_le(n.commands, most);
+	ck_assert_uint_lt(n.copy_bytes, 1ull << 40);
+	ck_assert_uint_le(n.gpu_ns, schedule_now() - begin);
+	ck_assert_uint_lt(n.inflight_ns, 1ull << 40);
+	/* Counters that go back count nothing. */
+	f.says->launches = f.says->commands = 5;
+	most = n.launches;
+	seat_stats(t, &n);
+	ck_assert_uint_eq(n.launches, most);
+	leave(&f);
+	seat_free(t);
+	finish();
+}
+END_TEST
+
+START_TEST(a_storm_of_bells)
+{
+	uint64_t begin, wakeups, windows;
+	struct seat *t, *u;
+	struct fake f, g;
+
+	start(SCHED_FAIR, false);
+	t = seat(100);
+	u = seat(100);
+	f = join(t, false);
+	g = join(u, false);
+	wakeups = schedule_wakeups(s);
+	begin = schedule_now();
+	for (unsigned int i = 0; i < 20000; i++) {
+		ring(&f);
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+	windows = (schedule_now() - begin) / (5 * MS) + 2;
+	ck_assert_uint_le(schedule_wakeups(s) - wakeups, windows * 60);
+	/* The other is heard meanwhile, and this one again afterwards. */
+	want(&g);
+	UNTIL(is_open(&g));
+	want(&f);
+	UNTIL(is_open(&f));
+	leave(&f);
+	leave(&g);
+	seat_free(t);
+	seat_free(u);
+	finish();
+}
+END_TEST
+
+START_TEST(adopted)
+{
+	struct seat_stats kept = {.gpu_ns = 77, .launches = 1000, .slices = 3}, n;
+	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100}};
+	struct seat *a, *b;
+	struct fake fa, fb;
+
+	start(SCHED_FAIR, true);
+	a = seat_new(s, NULL, &p, &kept);
+	b = seat(100);
+	fa = join(a, true);
+	fb = join(b, false);
+	want(&fb);
+	for (unsigned int i = 0; i < 50; i++) {
+		turn();
+		ck_assert(!is_open(&fb)); /* the adopted one may have work on the GPU */
+	}
+	fa.says->commands = fa.says->launches = 1000; /* counted by another pvgpud */
+	fa.says->drained = 1;
+	ring(&fa);
+	UNTIL(is_open(&fb));
+	seat_stats(a, &n);
+	ck_assert_uint_eq(n.launches, 1000);
+	fa.says->commands = fa.says->launches = 1005;
+	ring(&fa);
+	UNTIL(kept.launches == 1005); /* in the memory that was given for it */
+	ck_assert_uint_eq(kept.slices, 3);
+	ck_assert_uint_ge(kept.gpu_ns, 77);
+	leave(&fa);
+	leave(&fb);
+	seat_free(a);
+	seat_free(b);
+	finish();
+}
+END_TEST
+
+START_TEST(pools_and_groups)
+{
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	const struct sched_share share = {.class = SCHED_MEDIUM, .weight = 100};
+	struct schedule *other;
+	struct sched_group *g;
+	struct seat *t;
+	struct fake f;
+
+	start(SCHED_FAIR, false);
+	other = schedule_new(loop, "other", &p);
+	t = seat(100);
+	g = schedule_group_add(other, &share);
+	ck_assert_int_eq(seat_move(t, other, g), 0);
+	ck_assert_ptr_eq(seat_schedule(t), other);
+	f = join(t, false);
+	want(&f);
+	UNTIL(is_open(&f));
+	ck_assert_int_eq(seat_move(t, other, NULL), 0);
+	schedule_group_remove(other, g);
+	ck_assert(is_open(&f));
+	schedule_set(other, &(struct sched_params){.policy = SCHED_EQUAL, .exclusive = true});
+	ck_assert_uint_eq(f.word->exclusive, 1);
+	leave(&f);
+	seat_free(t);
+	schedule_free(other);
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("schedule");
+	TCase *t = tcase_create("schedule");
+	SRunner *r = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, pages_are_sealed);
+	tcase_add_test(t, alone_costs_nothing);
+	tcase_add_loop_test(t, taking_turns, 0, 2);
+	tcase_add_loop_test(t, one_that_does_not_drain, 0, 2);
+	tcase_add_test(t, dead_or_held);
+	tcase_add_test(t, rates);
+	tcase_add_test(t, lies_are_bounded);
+	tcase_add_test(t, a_storm_of_bells);
+	tcase_add_test(t, adopted);
+	tcase_add_test(t, pools_and_groups);
+	suite_add_tcase(suite, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
