@@ -103,6 +103,11 @@ class Pvgpud:
     def wait_workers(self, n, limit=60):
         return self.lab.wait(f"{n} workers that serve", lambda: len(self.workers()) == n and (self.workers(),), limit)[0]
 
+    def charged(self):
+        """Microseconds of GPU time that guests' vGPUs have been charged, at one moment: {(domid, number): time}."""
+        tree = self.place.run(f"{CTL} --run-dir {RUN_DIR} tree /vgpu", quiet=True).out
+        return {(int(d), int(n)): int(t) for d, n, t in re.findall(r"/xen-(\d+)-(\d+)-\w+/gpu-time\W+(\d+)", tree)}
+
     def gpu_memory(self):
         """Who uses the simulated GPU: (processes, MiB)."""
         out = self.place.run(f"{TOP}/tests/simcuda-top {GPU}", check=False, quiet=True).out
@@ -146,6 +151,14 @@ class Vgpu:
     @property
     def back(self):
         return f"/local/domain/{self.pvgpud.domid}/backend/pvgpu/{self.guest.domid}/{self.number}"
+
+    @property
+    def key(self):
+        return self.guest.domid, self.number
+
+    def name(self):
+        """pvgpud's."""
+        return f"xen-{self.guest.domid}-{self.number}-{self.uuid[:8]}"
 
     def attach_command(self):
         policy = f" {NO_LIMIT} {self.policy}".rstrip()
@@ -288,6 +301,24 @@ class Cuda:
         self.guest.run(f"kill -{signal} {self.pid}")
         r = self.process.wait()
         assert r.status == 128 + signal, f"lab-cuda ended with {r.status}"
+
+
+class Load:
+    """A program of tests/programs that runs until it is killed."""
+
+    def __init__(self, guest, words):
+        self.guest = guest
+        self.process = guest.start(f"echo pid $$; {GUEST_ENV} exec {TOP}/programs/{words}")
+        self.pid = int(self.process.wait_output(r"^pid (\d+)$")[1])
+
+    def check(self):
+        if self.process.status is not None:
+            raise LabError(f"{self.guest.name}: the load has ended with {self.process.status}: {self.process.err.decode().strip()}")
+
+    def kill(self):
+        self.check()
+        self.guest.run(f"kill -9 {self.pid}")
+        self.process.wait()
 
 
 def active_grants(lab):

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Two guests keep the GPU busy at the same time: its time goes by their weights, by others as soon as those are set, and
+to no guest beyond its maximum; what xenstore says of it is what pvgpud has charged."""
+import vgpu
+import world
+
+WORLD = world.TwoGuests
+LIMIT = 420
+# Kernels and turns are long against what the emulator needs for a launch.
+POOLS = "/local/domain/0/data/pvgpu/pools"
+LOAD = "occupy 1000000000 10000 8"
+COUNTED = 6_000_000     # microseconds of GPU time in which shares are compared
+NEAR = 0.05             # of a share
+
+
+def set_policy(lab, v, words):
+    lab.dom0.run(f"{vgpu.CTL} set {v.guest.domid} --id {v.number} {words}")
+
+
+def shares(lab, w):
+    """What part of the GPU time that is charged from now on each vGPU gets, in the order of w.vgpus."""
+    first = w.pvgpud.charged()
+    seen = {}
+
+    def enough():
+        seen.update({k: t - first[k] for k, t in w.pvgpud.charged().items()})
+        return sum(seen.values()) >= COUNTED
+    lab.wait("GPU time to be charged", enough, 120)
+    got = [seen[v.key] / sum(seen.values()) for v in w.vgpus.values()]
+    lab.say("shares " + ", ".join(f"{x:.3f}" for x in got))
+    return got
+
+
+def expect(lab, w, *wanted):
+    got = shares(lab, w)
+    assert all(abs(g - x) <= NEAR * x for g, x in zip(got, wanted)), f"shares {got}, not {wanted}"
+
+
+def run(lab, w):
+    lab.store.write(POOLS, "default slice_ms=30")
+    pv, pvh = w.vgpus.values()
+    policies = {v: lab.store.read(f"{v.back}/policy") for v in w.vgpus.values()}
+    set_policy(lab, pvh, "weight=300")
+    loads = [vgpu.Load(g, LOAD) for g in w.guests.values()]
+    begun = w.pvgpud.charged()
+
+    def busy():
+        now = w.pvgpud.charged()
+        for load in loads:
+            load.check()
+        return all(t > begun[k] for k, t in now.items())
+    lab.wait("both to use the GPU", busy)
+    expect(lab, w, 0.25, 0.75)
+    set_policy(lab, pv, "weight=200")
+    set_policy(lab, pvh, "weight=100")
+    expect(lab, w, 0.667, 0.333)
+    set_policy(lab, pv, "max-share=20%")
+    expect(lab, w, 0.2, 0.8)
+    assert int(w.pvgpud.read(f"/vgpu/{pv.name()}/throttled-time")) > 0
+    for load in loads:
+        load.kill()
+    w.pvgpud.wait_workers(0)
+    for v in w.vgpus.values():
+        v.wait_statistics(sessions=0, gpu_time=w.pvgpud.charged()[v.key])
+        lab.store.write(f"{v.back}/policy", policies[v])
+    lab.dom0.run(f"xenstore-rm {POOLS}")
