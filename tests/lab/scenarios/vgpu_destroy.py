@@ -8,10 +8,13 @@ WORLD = world.TwoGuests
 LIMIT = 420
 
 
-def check(lab, w, kind):
+def check(lab, w, kind, bystander, kept):
     free = lab.free_memory()
     g = lab.create(f"doomed-{kind}", kind, payload=True)
     v = w.pvgpud.attach(g, memory="100M")
+    other = vgpu.Cuda(bystander)
+    other.tell("load 0")
+    assert other.answer("load") == "1"
     used = w.pvgpud.gpu_memory()
     programs = [vgpu.Cuda(g) for _ in range(3)]
     programs[0].want("spin", "CUDA_SUCCESS")
@@ -20,22 +23,27 @@ def check(lab, w, kind):
     programs[1].tell("copy 2000000 0")
     assert programs[1].answer("copy") == "1"
     programs[2].want("pin 2000000", "CUDA_SUCCESS")
-    assert vgpu.active_grants(lab).get((g.domid, 0), 0) > 500, "hardly anything is granted"
+    # Xen's console is slow: once is enough.
+    assert kind != "pv" or vgpu.active_grants(lab).get((g.domid, 0), 0) > 500, "hardly anything is granted"
     assert w.pvgpud.gpu_memory() > used
+
+    def memory_is_back():
+        now = lab.free_memory()
+        lab.say(f"{now} MiB are free, {free} were")
+        return now >= free - kept
+
     domid = g.domid
     g.destroy()
     lab.wait("the domain's end", lambda: domid not in lab.domains().values())
     w.pvgpud.wait_workers(1)
     lab.wait("the GPU's memory to come back", lambda: w.pvgpud.gpu_memory()[1] <= used[1])
     v.remove()
-    lab.wait("all memory to come back", lambda: lab.free_memory() >= free)
+    assert other.process.status is None and other.process.out.endswith(b"load 1\n"), other.process.out
+    other.kill()
+    lab.wait("all memory to come back", memory_is_back)
 
 
 def run(lab, w):
-    for kind, bystander in (("pv", w.pvh), ("pvh", w.pv)):
-        other = vgpu.Cuda(bystander)
-        other.tell("load 0")
-        assert other.answer("load") == "1"
-        check(lab, w, kind)
-        assert other.process.status is None and other.process.out.endswith(b"load 1\n"), other.process.out
-        other.kill()
+    # Xen keeps its table of what dom0 has mapped as large as it has ever been.
+    check(lab, w, "pv", w.pvh, kept=1)
+    check(lab, w, "pvh", w.pv, kept=0)
