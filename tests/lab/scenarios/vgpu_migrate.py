@@ -6,7 +6,6 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 600
-LONG = True
 
 
 def save_and_restore(g, v):
