@@ -9,8 +9,8 @@ import math
 import os
 import sys
 
-WIDTH, HEIGHT = 720, 380
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 36, 52
+WIDTH, HEIGHT = 900, 380
+LEFT, RIGHT, TOP, BOTTOM = 64, 230, 36, 52  # what series are called stands on the right
 COLOURS = ["#1b6ca8", "#d1495b", "#3a7d44", "#8d6a9f", "#c98a1b", "#4d4d4d"]
 FONT = 'font-family="sans-serif" font-size="12"'
 
@@ -73,8 +73,9 @@ def frame(title, x, y, x_title, y_title):
 def legend(out, names):
     for i, name in enumerate(names):
         y = TOP + 14 + 16 * i
-        out.append(f'<path d="M{LEFT + 12} {y}h20" stroke="{COLOURS[i % len(COLOURS)]}" stroke-width="2"/>'
-                   f'<text x="{LEFT + 38}" y="{y + 4}">{esc(name)}</text>')
+        x = WIDTH - RIGHT + 12
+        out.append(f'<path d="M{x} {y}h16" stroke="{COLOURS[i % len(COLOURS)]}" stroke-width="2"/>'
+                   f'<text x="{x + 22}" y="{y + 4}">{esc(name)}</text>')
 
 
 def line(out, points, colour, dash=""):
@@ -121,7 +122,7 @@ def cost(rows):
     d = rows.get("decision_ns_1000_vgpus", {}).get("details")
     if not d:
         return None
-    series = [("ns for a turn: charge, a change, decide, grant", [(c["vgpus"], c["ns"]) for c in d]),
+    series = [("ns for all of a turn", [(c["vgpus"], c["ns"]) for c in d]),
               ("comparisons", [(c["vgpus"], c["steps"]) for c in d])]
     return chart("Cost of a decision", series, "vGPUs with work", "ns; comparisons", log_x=True, y_from=0)
 
