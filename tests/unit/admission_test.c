@@ -429,6 +429,28 @@ START_TEST(nothing_on_an_unsound_gpu)
 }
 END_TEST
 
+/* One without a promise, too, is tried again when the toolstack says that the GPU is well. */
+START_TEST(tried_again_when_the_gpu_is_well)
+{
+	up(1, 1024 * MIB);
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok");
+	daemon_fake.unsound = "the GPU is unhealthy: a test";
+	attach(1, "0");
+	ck_assert_str_eq(get(1, "state"), REFUSED);
+	ck_reason(1, "the GPU is unhealthy: a test");
+	fake_set("/local/domain/0/data/pvgpu/health", "first ok");
+	settle();
+	ck_assert_ptr_nonnull(daemon_fake.unsound); /* that is how pvgpud itself puts it */
+	fake_set("/local/domain/0/data/pvgpu/health", "ok");
+	settle();
+	ck_assert_ptr_null(daemon_fake.unsound);
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok");
+	xenbus_memory_changed(&d); /* canary.c does that */
+	settle();
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+}
+END_TEST
+
 START_TEST(what_is_used_without_a_promise_counts)
 {
 	uint64_t leased = 0;
@@ -493,6 +515,7 @@ int main(void)
 	tcase_add_test(t, placed_where_there_is_room);
 	tcase_add_test(t, placed_by_load);
 	tcase_add_test(t, nothing_on_an_unsound_gpu);
+	tcase_add_test(t, tried_again_when_the_gpu_is_well);
 	tcase_add_test(t, what_is_used_without_a_promise_counts);
 	tcase_add_test(t, groups_live);
 	suite_add_tcase(s, t);

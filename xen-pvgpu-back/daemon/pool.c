@@ -240,6 +240,21 @@ static void describe(const struct pool *p, const struct vgpu *v, struct place_gp
 		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
 }
 
+/* None takes any: the first that says why. */
+static void refuse_all(const struct daemon *d, char reason[POOL_REASON])
+{
+	snprintf(reason, POOL_REASON, "no pool takes a new vGPU now");
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		const char *why = canary_refuses(d->pools[i]);
+
+		if (!why)
+			continue;
+		snprintf(reason, POOL_REASON, "no pool takes a new vGPU: %s: %s",
+			 d->pools[i]->cfg.name, why);
+		return;
+	}
+}
+
 static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct place_want *w,
 		   char reason[POOL_REASON])
 {
@@ -258,7 +273,7 @@ static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct 
 			 canary_refuses(d->pools[w->pool]) ? canary_refuses(d->pools[w->pool])
 							   : "takes no new vGPU now");
 	else
-		snprintf(reason, POOL_REASON, "no pool takes a new vGPU now");
+		refuse_all(d, reason);
 }
 
 struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const struct vgpu *v,
