@@ -19,7 +19,7 @@ struct stream;
 struct ctx;
 
 /* Most that is in flight while nobody else wants the GPU: who comes waits no longer for it. */
-#define GATE_ALONE_NS (3ull * 1000 * 1000)
+#define GATE_ALONE_NS (2ull * 1000 * 1000)
 /* Fewer than these commands in flight are no matter how long they take: nothing stalls. */
 #define GATE_LEAST 2u
 
