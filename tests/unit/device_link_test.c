@@ -184,6 +184,8 @@ static const struct {
 	/* A device that was named, or is there and does not open, is not passed over. */
 	{NULL, "/dev/pvgpu7", ENOENT, "/dev/pvgpu7", -ENOENT, "/dev/pvgpu7"},
 	{NULL, NULL, EACCES, "/dev/pvgpu0", -EACCES, "/dev/pvgpu0"},
+	/* The backend's EPERM means something else. */
+	{NULL, NULL, EPERM, "/dev/pvgpu0", -EACCES, "/dev/pvgpu0: Operation not permitted"},
 	{NULL, NULL, ENODEV, "/dev/pvgpu0", -ENODEV, "/dev/pvgpu0"},
 };
 
@@ -267,6 +269,11 @@ START_TEST(refusals_say_why)
 	dev.reason[0] = '\0';
 	ck_assert_int_eq(pvgpu_link_open_device("/dev/pvgpu3", false, &l, reason), -EUSERS);
 	ck_assert(strstr(reason, strerror(EUSERS)) != NULL);
+	dev.error = EPERM; /* quarantined */
+	strcpy(dev.reason, "quarantined for 7 s");
+	ck_assert_int_eq(pvgpu_link_open_device("/dev/pvgpu3", false, &l, reason), -EPERM);
+	ck_assert(strstr(reason, "quarantined for 7 s") != NULL);
+	dev.reason[0] = '\0';
 	dev.error = ENOTTY;
 	ck_assert_int_eq(pvgpu_link_open_device("/dev/null", false, &l, reason), -ENOTTY);
 	ck_assert(strstr(reason, "/dev/null is no vGPU") != NULL);
