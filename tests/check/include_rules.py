@@ -14,7 +14,7 @@ XEN = re.compile(r"^(xen[a-z]*\.h|xen/|xenstore(?!-schema/))")
 CUDA = re.compile(r"^(.*/)?(cuda\w*|pvgpu_cuda\w*)\.h$")
 
 XEN_OK = ("libpvgpu/link/xen", "xen-pvgpu-back/link/", "xen-pvgpu-back/worker/link_xen", "xen-pvgpu-back/daemon/xenbus", "xen-pvgpu-back/ctl/",
-          "linux-pvgpu-front/", "tests/lab/", "tests/unit/fake_xenstore")
+          "linux-pvgpu-front/", "tests/lab/", "tests/unit/fake_xenstore", "tests/unit/xenbus_", "tests/unit/admission_")
 CUDA_OK = ("libpvgpu/cuda/", "libpvgpu/cudart/", "libpvgpu/nvml/", "xen-pvgpu-back/worker/", "tests/")
 # Parts that may include only files below these prefixes (relative to the root or to the file).
 CLOSED = {
@@ -30,6 +30,7 @@ FORBIDDEN = {
     "xen-pvgpu-back/daemon/": ("xen-pvgpu-back/worker/", "libpvgpu/cuda/", "tests/"),
     "xen-pvgpu-back/worker/": ("libpvgpu/cuda/internal", "tests/"),
     "xen-pvgpu-back/ctl/": ("xen-pvgpu-back/worker/", "tests/"),
+    "xen-pvgpu-back/health/": ("xen-pvgpu-back/worker/", "libpvgpu/cuda/", "tests/"),
     "tests/simcuda/": ("xen-pvgpu-back/", "libpvgpu/link/"),
 }
 

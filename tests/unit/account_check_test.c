@@ -92,6 +92,51 @@ START_TEST(texts)
 }
 END_TEST
 
+#define MS 1000000ull
+
+START_TEST(owed)
+{
+	struct account_vgpu a = {0};
+	uint64_t charged = 7000 * MS, sum = 0;
+
+	/* What was before is not known. */
+	account_add(&a, 5000 * MS, NOW, NOW);
+	ck_assert_uint_eq(account_settle(&a, charged), 0);
+	for (int i = 0; i < 100; i++) {
+		account_add(&a, 30 * MS, NOW, NOW);
+		charged += 20 * MS;
+		charged += account_settle(&a, charged);
+		sum = charged - 7000 * MS;
+	}
+	/* All of it but what is not worth it. */
+	ck_assert_uint_ge(sum, 2950 * MS);
+	ck_assert_uint_le(sum, 3000 * MS);
+	/* Charged and not used: no credit to speak of. */
+	for (int i = 0; i < 100; i++) {
+		account_add(&a, 0, NOW, NOW);
+		charged += 20 * MS;
+		ck_assert_uint_eq(account_settle(&a, charged), 0);
+	}
+	account_add(&a, 150 * MS, NOW, NOW);
+	ck_assert_uint_eq(account_settle(&a, charged), 100 * MS);
+}
+END_TEST
+
+/* Samples come once a second, and late; charges go on all the time. */
+START_TEST(owed_later)
+{
+	struct account_vgpu a = {0};
+	uint64_t charged = 0;
+
+	for (int i = 0; i < 300; i++) {
+		charged += 25 * MS;
+		if (i % 10 == 9)
+			account_add(&a, 250 * MS, NOW - 700 * MS, NOW);
+		ck_assert_uint_eq(account_settle(&a, charged), 0);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("account_check");
@@ -102,6 +147,8 @@ int main(void)
 	tcase_add_test(tc, good);
 	tcase_add_test(tc, bad);
 	tcase_add_test(tc, texts);
+	tcase_add_test(tc, owed);
+	tcase_add_test(tc, owed_later);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -11,9 +11,6 @@
 #include "xen-pvgpu-back/daemon/schedule.h"
 #include "xen-pvgpu-back/daemon/xid.h"
 
-/* Less is rounding, and charges that come a little later than the use. */
-#define OWED_MIN_NS 50000000ll
-
 /* Those with a session, by pid: a round may name hundreds. */
 struct by_pid {
 	uint32_t pid;
@@ -70,7 +67,7 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	char why[128];
 
 	a->used_ns += busy;
-	w->vgpu->account.used_ns += busy;
+	account_add(&w->vgpu->account, busy, m->process.end_ns, now);
 	if (w->gate && judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy,
 				 gate_granted_time(w->gate), now, why, sizeof(why)))
 		faults_kill(w, FAULT_CHEAT, "%s", why);
@@ -96,28 +93,18 @@ static void xid(struct daemon *d, const struct health_msg *m)
 /* What the far end has counted and nobody has paid. */
 static void charge(struct vgpu *v)
 {
-	struct account_vgpu *a = &v->account;
 	struct seat_stats s;
+	uint64_t owed;
 
 	if (!v->seat)
 		return;
 	seat_stats(v->seat, &s);
-	if (a->started)
-		a->owed_ns += (int64_t)(a->used_ns - a->used_seen) -
-			      (int64_t)(s.gpu_ns - a->charged_seen);
-	a->started = true;
-	/* Time that was charged and not used is gone: nobody else could have it. */
-	if (a->owed_ns < -OWED_MIN_NS)
-		a->owed_ns = -OWED_MIN_NS;
-	if (a->owed_ns > OWED_MIN_NS) {
-		log_debug("vgpu %s: the far end counts %" PRId64 " ms more than were charged",
-			  v->cfg.name, a->owed_ns / 1000000);
-		seat_charge(v->seat, (uint64_t)a->owed_ns);
-		a->owed_ns = 0;
-		seat_stats(v->seat, &s);
-	}
-	a->used_seen = a->used_ns;
-	a->charged_seen = s.gpu_ns;
+	owed = account_settle(&v->account, s.gpu_ns);
+	if (!owed)
+		return;
+	log_debug("vgpu %s: the far end counts %" PRIu64 " ms more than were charged", v->cfg.name,
+		  owed / 1000000);
+	seat_charge(v->seat, owed);
 }
 
 static void take(struct daemon *d, const struct health_msg *m, const struct by_pid *all, size_t n,

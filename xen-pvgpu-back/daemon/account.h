@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "xen-pvgpu-back/daemon/account_check.h"
 #include "xen-pvgpu-back/daemon/judge.h"
 #include "xen-pvgpu-back/health/health.h"
 
@@ -24,14 +25,6 @@ struct account {
 	bool known;       /* the far end has spoken of it */
 	uint64_t used_ns; /* GPU time */
 	uint64_t memory;  /* bytes, when it was last read */
-};
-
-/* Of a vGPU. */
-struct account_vgpu {
-	bool started;
-	uint64_t used_ns; /* of all its sessions, since this pvgpud's start */
-	uint64_t used_seen, charged_seen;
-	int64_t owed_ns; /* used and not charged; negative: charged and not used */
 };
 
 /* Records that pvgpu-health has written; 0, or -1 when one cannot be: with what is wrong. */

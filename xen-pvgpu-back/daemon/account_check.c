@@ -3,12 +3,14 @@
 
 #include <stdio.h>
 
-#define SECOND     1000000000ull
-#define SPAN_MAX   (60 * SECOND)
-#define AHEAD_MAX  (1 * SECOND) /* clocks are one machine's, but are converted */
-#define MEMORY_MAX (1ull << 50)
-#define XID_MAX    65535u
-#define PIDS_MAX   (1u << 22) /* the kernel's own limit */
+#define SECOND      1000000000ull
+#define SPAN_MAX    (60 * SECOND)
+#define AHEAD_MAX   (1 * SECOND) /* clocks are one machine's, but are converted */
+#define MEMORY_MAX  (1ull << 50)
+#define XID_MAX     65535u
+#define OWED_MIN_NS 50000000ll /* less is rounding, and charges that come a little later */
+#define LAG_MAX_NS  (5 * SECOND)
+#define PIDS_MAX    (1u << 22) /* the kernel's own limit */
 
 static const char *check_process(const struct health_msg *m, uint64_t now)
 {
@@ -72,4 +74,40 @@ void account_text(const char text[40], char out[41])
 			out[i] = '?';
 	}
 	out[40] = '\0';
+}
+
+void account_add(struct account_vgpu *a, uint64_t busy_ns, uint64_t end_ns, uint64_t now)
+{
+	uint64_t lag = now > end_ns ? now - end_ns : 0;
+
+	if (!a->fresh || lag > a->lag_ns)
+		a->lag_ns = lag;
+	a->fresh = true;
+	a->used_ns += busy_ns;
+}
+
+uint64_t account_settle(struct account_vgpu *a, uint64_t charged)
+{
+	uint64_t owed = 0;
+	int64_t least;
+
+	/* Charges go on meanwhile, and use is heard of later. */
+	if (!a->fresh)
+		return 0;
+	a->fresh = false;
+	least = -OWED_MIN_NS - (int64_t)(a->lag_ns < LAG_MAX_NS ? a->lag_ns : LAG_MAX_NS);
+	if (a->started)
+		a->owed_ns +=
+			(int64_t)(a->used_ns - a->used_seen) - (int64_t)(charged - a->charged_seen);
+	a->started = true;
+	/* Time that was charged and not used is gone: nobody else could have it. */
+	if (a->owed_ns < least)
+		a->owed_ns = least;
+	if (a->owed_ns > OWED_MIN_NS) {
+		owed = (uint64_t)a->owed_ns;
+		a->owed_ns = 0;
+	}
+	a->used_seen = a->used_ns;
+	a->charged_seen = charged + owed;
+	return owed;
 }

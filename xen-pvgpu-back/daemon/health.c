@@ -20,6 +20,7 @@
 
 #include "xen-pvgpu-back/daemon/account_check.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/xenbus.h"
 
 #define AGAIN_S     1. /* from its end to the next one; doubles */
 #define AGAIN_MAX_S 60.
@@ -61,6 +62,7 @@ static void __attribute__((format(printf, 2, 3))) end_it(struct health *h, const
 static void set_off(struct health *h, const char *why)
 {
 	snprintf(h->state, sizeof(h->state), "off: %s", why);
+	xenbus_host_changed(h->d);
 	/* Once, not at each try. */
 	if (h->told)
 		log_debug("pvgpu-health: %s", why);
@@ -76,6 +78,7 @@ static void heard(struct health *h)
 	ev_timer_again(h->d->loop, &h->silent);
 	if (++h->rounds == 1) {
 		strcpy(h->state, "on");
+		xenbus_host_changed(h->d);
 		if (h->told)
 			log_info("pvgpu-health: works again");
 	}

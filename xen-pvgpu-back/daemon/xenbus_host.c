@@ -83,7 +83,7 @@ static int make_dir(struct xenbus *b)
 	return xs_set_permissions(b->xs, XBT_NULL, b->host, &p, 1) ? 0 : -errno;
 }
 
-/* "NAME ok; NAME unhealthy: why", as much of it as the key holds. */
+/* "NAME ok; NAME unhealthy: why; accounting off: why", as much of it as the key holds. */
 static void health(const struct daemon *d, char out[HEALTH_TEXT])
 {
 	char one[CANARY_WHY + 16];
@@ -95,6 +95,8 @@ static void health(const struct daemon *d, char out[HEALTH_TEXT])
 		at += (size_t)snprintf(out + at, HEALTH_TEXT - at, "%s%s %s", i ? "; " : "",
 				       d->pools[i]->cfg.name, one);
 	}
+	if (at < HEALTH_TEXT && !strncmp(health_state(d), "off", 3))
+		snprintf(out + at, HEALTH_TEXT - at, "; accounting %s", health_state(d));
 }
 
 /* The version comes last, when the GPU is known: who sees it finds the rest. */
