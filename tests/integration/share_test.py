@@ -83,8 +83,12 @@ class Sharing:
     def measure(self, us):
         """Until so many microseconds of GPU time have been charged: what each vGPU got of them, charged and counted."""
         before = self.look()
-        wait_for(f"{us} us of GPU time", lambda: sum(int(v["gpu-time"]) for v in self.env.tree()["vgpu"].values()) >=
-                 sum(b[0] for b in before.values()) + us, 60)
+        end = sum(b[0] for b in before.values()) + us
+        limit = time.monotonic() + 60
+        while sum(int(v["gpu-time"]) for v in self.env.tree()["vgpu"].values()) < end:
+            if time.monotonic() > limit:
+                raise TimeoutError(f"{us} us of GPU time were not charged")
+            time.sleep(0.1)  # seldom: each look costs pvgpud more than a hand-over does
         after = self.look()
         charged = {n: after[n][0] - before[n][0] for n in before}
         far = {n: after[n][1] - before[n][1] for n in before}
@@ -104,6 +108,14 @@ class Sharing:
             answer = self.env.write(f"/vgpu/{name}/{key.replace('_', '-')}", str(value))
             if not answer["ok"]:
                 raise AssertionError(answer)
+
+    def pool(self):
+        """(hand-overs, times that gates or the timer have woken pvgpud, its CPU time in microseconds)"""
+        with open(f"/proc/{self.env.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        ticks = int(fields[11]) + int(fields[12])
+        tree = self.env.tree()["pool"]["default"]
+        return int(tree["handovers"]), int(tree["wakeups"]), ticks * 1_000_000 // os.sysconf("SC_CLK_TCK")
 
     def number(self, name, key):
         return int(self.env.read(f"/vgpu/{name}/{key}"))
@@ -129,7 +141,14 @@ class Shares(unittest.TestCase):
                 s.load(names[begun:n])
                 begun = n
                 s.settle()
-                charged, far = s.measure(s.rounds(10))
+                us = s.rounds(10)
+                before = s.pool()
+                charged, far = s.measure(us)
+                handovers, wakeups, cpu = (b - a for a, b in zip(before, s.pool()))
+                # What it costs pvgpud: a few wake-ups for each hand-over, and of its CPU time less than a twentieth
+                # of the GPU time that was shared meanwhile, this test's looks included.
+                self.assertLessEqual(wakeups, 6 * handovers + 20)
+                self.assertLessEqual(cpu, 0.05 * sum(charged.values()))
                 parts = [charged[v] for v in names[:n]]
                 self.assertGreaterEqual(jain(parts), 0.99, parts)
                 self.assertGreaterEqual(jain([far[v] for v in names[:n]]), 0.98, far)
