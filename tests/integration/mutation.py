@@ -22,7 +22,7 @@ FAULTS = {
     "mutate:sub": ["nbody", "math"],
     "mutate:mul": ["matmul", "globals"],
     "mutate:fma": ["math"],
-    "mutate:store": ["vecadd", "perthread"],
+    "mutate:store": ["vecadd", "perthread", "hang", "occupy"],
     "mutate:shared": ["matmul", "launch"],
     "mutate:bar": ["matmul", "scan", "histogram"],
     "mutate:atom": ["histogram", "streams"],
