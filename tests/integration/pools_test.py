@@ -152,6 +152,18 @@ class Placement(unittest.TestCase):
                 with Tenant(env, n) as t:
                     t.do("alloc", 90 * MIB)
 
+    def test_a_gpu_that_is_not_there(self):
+        config = POOLS.replace("device = 1", "device = 7").format(placement="breadth-first", overcommit="1.0", mode="shared")
+        with Pools({n: "memory=16M" for n in "abc"} | {"d": "memory=16M,pool=slow"}, config=config) as env:
+            wait_for("them to be elsewhere", lambda: {env.pool_of(n) for n in "abc"} == {"fast"})
+            for n in "abc":
+                with Tenant(env, n) as t:
+                    t.do("alloc", MIB)
+            self.assertEqual(env.pool_of("d"), "slow")
+            p = env.run([os.path.join(env.build, "programs", "meminfo")], "d")
+            self.assertNotEqual(p.returncode, 0)
+            self.assertRegex(env.log(), "did not start: cuInit of .* failed with CUresult 100")
+
     def test_load(self):
         with Pools({"a": "memory=16M,pool=fast", "b": "memory=16M,pool=slow"}, placement="least-loaded") as env:
             env.known()

@@ -451,6 +451,32 @@ START_TEST(tried_again_when_the_gpu_is_well)
 }
 END_TEST
 
+START_TEST(away_from_an_unsound_gpu)
+{
+	up(2, 1024 * MIB);
+	attach(1, "1048576");
+	put(2, "pool", "first");
+	attach(2, "1048576");
+	put(3, "pool", "second");
+	attach(3, "1048576");
+	attach(4, "1048576");
+	ck_assert_ptr_eq(vgpu_of(1)->pool, d.pools[0]);
+	vgpu_move(vgpu_of(4), d.pools[0]);
+	vgpu_of(4)->sessions = 1;
+	daemon_fake.unsound = "it gives wrong results";
+	pool_evacuate(d.pools[0]);
+	ck_assert_ptr_eq(vgpu_of(1)->pool, d.pools[1]);
+	ck_assert_ptr_eq(vgpu_of(2)->pool, d.pools[0]); /* named */
+	ck_assert_ptr_eq(vgpu_of(4)->pool, d.pools[0]); /* has a session */
+	vgpu_of(4)->sessions = 0;
+	vgpu_settle(vgpu_of(4));
+	ck_assert_ptr_eq(vgpu_of(4)->pool, d.pools[1]);
+	/* And its quota can be changed where it is bound to stay. */
+	change(2, "memory", "2097152");
+	ck_assert_uint_eq(vgpu_of(2)->ledger.quota, 2 * MIB);
+}
+END_TEST
+
 START_TEST(what_is_used_without_a_promise_counts)
 {
 	uint64_t leased = 0;
@@ -516,6 +542,7 @@ int main(void)
 	tcase_add_test(t, placed_by_load);
 	tcase_add_test(t, nothing_on_an_unsound_gpu);
 	tcase_add_test(t, tried_again_when_the_gpu_is_well);
+	tcase_add_test(t, away_from_an_unsound_gpu);
 	tcase_add_test(t, what_is_used_without_a_promise_counts);
 	tcase_add_test(t, groups_live);
 	suite_add_tcase(s, t);

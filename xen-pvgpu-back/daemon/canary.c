@@ -15,6 +15,7 @@
 static void changed(struct pool *p)
 {
 	faults_save(p->d);
+	pool_evacuate(p);
 	xenbus_host_changed(p->d);
 	/* Who was refused for it. */
 	xenbus_memory_changed(p->d);

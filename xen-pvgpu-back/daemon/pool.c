@@ -223,6 +223,12 @@ void pool_used(struct pool *p)
 
 /* ---- placement ---- */
 
+/* It is there and cannot be elsewhere. */
+static bool is_bound(const struct pool *p, const struct vgpu *v)
+{
+	return v && v->pool == p && (v->cfg.pool[0] || v->sessions || v->openings);
+}
+
 static void describe(const struct pool *p, const struct vgpu *v, struct place_gpu *g)
 {
 	const struct daemon *d = p->d;
@@ -233,7 +239,7 @@ static void describe(const struct pool *p, const struct vgpu *v, struct place_gp
 		.overcommit_ppm = p->device_memory ? p->cfg.overcommit * 1000 : 0,
 		.promised = sum(p, v),
 		.load_ppm = p->load_ppm,
-		.closed = (canary_refuses(p) && (!v || v->pool != p)) ||
+		.closed = (canary_refuses(p) && !is_bound(p, v)) ||
 			  (!p->device_memory && p->failures),
 	};
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
@@ -368,4 +374,15 @@ int pool_known(struct pool *p, char reason[POOL_REASON])
 		snprintf(why, sizeof(why), "pool %s: more is promised than there is", p->cfg.name);
 	snprintf(reason, POOL_REASON, "vgpu %.30s: %.150s", last->cfg.name, why);
 	return -1;
+}
+
+void pool_evacuate(struct pool *p)
+{
+	struct daemon *d = p->d;
+
+	if (d->pool_n == 1 || (p->device_memory && !canary_refuses(p)))
+		return;
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p && !d->vgpus[i]->cfg.pool[0])
+			vgpu_settle(d->vgpus[i]);
 }

@@ -204,6 +204,7 @@ static void start_failed(struct worker *w)
 	ev_timer_start(w->d->loop, &p->retry);
 	open_refuse_pool(p, ENODEV, p->failure);
 	canary_no_worker(p, p->failure);
+	pool_evacuate(p);
 	xenbus_memory_changed(w->d);
 }
 

@@ -13,11 +13,12 @@
  * stand, and the worker accepts a new pvgpud on the adoption socket (same uid as pvgpud's, checked
  * by peer credentials) and tells it its PVGPU_SUP_STATE.
  *
- * The adoption sockets lie in pvgpud's run directory as workers/<id>.sock while spare and, renamed
- * at ASSIGN, as workers/<id>.<vgpu>.sock: session and vGPU are known from a name that pvgpud gave,
- * and what a worker says of itself must agree with it. id is the session's number. On the Xen link
- * the guest's number of the session follows, workers/<id>.<vgpu>.<number>.sock: so a new pvgpud can
- * tell the guest of a worker that died before it could be asked.
+ * The adoption sockets lie in pvgpud's run directory as workers/<id>@<pool>.sock while spare and,
+ * renamed at ASSIGN, as workers/<id>@<pool>.<vgpu>.sock: session, GPU and vGPU are known from a
+ * name that pvgpud gave, and what a worker says of itself must agree with it. id is the session's
+ * number. On the Xen link the guest's number of the session follows,
+ * workers/<id>@<pool>.<vgpu>.<number>.sock: so a new pvgpud can tell the guest of a worker that
+ * died before it could be asked. Names without a pool are those of a pvgpud that had but one.
  */
 #ifndef PVGPU_SUPERVISE_H
 #define PVGPU_SUPERVISE_H
