@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lanes: parking and its order, completion in order, deferred errors, marks, callbacks, output. */
+/* Lanes: parking and its order, completion in order, deferred errors, marks, callbacks. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,73 +503,6 @@ START_TEST(callbacks_wait_for_the_guest)
 }
 END_TEST
 
-START_TEST(output_is_told_and_pulled)
-{
-	struct worker *w = fake_open(true);
-	struct pvgpu_wire_output_pull p = {.hdr = {.len = 0}};
-	int out[2], err[2];
-	const uint32_t *body;
-
-	ck_assert_int_eq(pipe(out) | pipe(err), 0);
-	ck_assert_int_eq(output_start(w, out[0], err[0]), 0);
-	ck_assert_int_eq(output_flags(w), 0);
-	ck_assert_int_eq(write(out[1], "hello", 5), 5);
-	ck_assert_int_eq(write(err[1], "oh", 2), 2);
-	ck_assert_int_eq(sync_ctx(w, 10), 0);
-	ck_assert_int_eq(output_flags(w), PVGPU_REP_OUTPUT);
-	FAKE_SUBMIT(w, OUTPUT_PULL, 11, p);
-	body = fake_body(w, PVGPU_REP_REPLY, 11);
-	ck_assert_uint_eq(body[0], 1);
-	ck_assert_uint_eq(body[1], 1);
-	ck_assert_uint_eq(body[2], 5);
-	FAKE_SUBMIT(w, OUTPUT_PULL, 12, p);
-	body = fake_body(w, PVGPU_REP_REPLY, 12);
-	ck_assert_uint_eq(body[0], 2);
-	ck_assert_uint_eq(body[1], 0);
-	ck_assert_int_eq(output_flags(w), 0);
-	FAKE_SUBMIT(w, OUTPUT_PULL, 13, p);
-	body = fake_body(w, PVGPU_REP_REPLY, 13);
-	ck_assert_uint_eq(body[2], 0);
-	fake_close(w);
-	close(out[1]);
-	close(err[1]);
-	close(out[0]);
-	close(err[0]);
-}
-END_TEST
-
-START_TEST(much_output_is_bounded)
-{
-	struct worker *w = fake_open(true);
-	struct pvgpu_wire_output_pull p = {.hdr = {.len = 0}};
-	static const char block[4096];
-	uint64_t pulled = 0;
-	int out[2], err[2];
-	const uint32_t *body;
-
-	ck_assert_int_eq(pipe(out) | pipe(err), 0);
-	ck_assert_int_eq(output_start(w, out[0], err[0]), 0);
-	for (int i = 0; i < 400; i++)
-		ck_assert_int_eq(write(out[1], block, sizeof(block)), sizeof(block));
-	ck_assert_int_eq(sync_ctx(w, 10), 0);
-	for (uint32_t seq = 11;; seq++) {
-		FAKE_SUBMIT(w, OUTPUT_PULL, seq, p);
-		body = fake_body(w, PVGPU_REP_REPLY, seq);
-		pulled += body[2];
-		if (!body[1])
-			break;
-	}
-	/* A mebibyte, and a line about the rest. */
-	ck_assert_uint_gt(pulled, 1u << 20);
-	ck_assert_uint_lt(pulled, (1u << 20) + 100);
-	fake_close(w);
-	close(out[1]);
-	close(err[1]);
-	close(out[0]);
-	close(err[0]);
-}
-END_TEST
-
 START_TEST(modules_come_and_go)
 {
 	struct worker *w = fake_open(true);
@@ -665,8 +598,6 @@ int main(void)
 	tcase_add_test(t, fetch);
 	tcase_add_test(t, boxes_are_checked);
 	tcase_add_test(t, callbacks_wait_for_the_guest);
-	tcase_add_test(t, output_is_told_and_pulled);
-	tcase_add_test(t, much_output_is_bounded);
 	tcase_add_test(t, modules_come_and_go);
 	tcase_add_test(t, jit_options_are_numbers);
 	tcase_set_timeout(t, 120);

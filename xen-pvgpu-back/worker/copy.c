@@ -299,7 +299,7 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 static void fetch_done(struct gpu *g, struct wait *w, int result)
 {
 	struct pvgpu_out_copy_fetch out = {0};
-	int r = ctx_result(w->ctx, result);
+	int r = sync_end(g, w->ctx, result);
 
 	if (!r)
 		r = w->held;
@@ -307,7 +307,6 @@ static void fetch_done(struct gpu *g, struct wait *w, int result)
 		out.data = w->p;
 		out.data_len = w->size;
 	}
-	output_sync(g);
 	worker_reply_copy_fetch(g->w, w->seq, r, &out);
 	if (w->slot >= 0)
 		staging_put(w->ctx, STAGING_RECORDS, w->slot);

@@ -289,6 +289,13 @@ int launch_attrs(const void *bytes, uint32_t len, CUlaunchAttribute *to, unsigne
 void module_retire(struct gpu *g, struct module *m);
 
 /*
+ * sync.c: the result of a synchronising call that need not wait any more, noted and with what the
+ * device has printed. A lost context's last output, an assertion's text, comes with a call that
+ * waits, which returns at once then.
+ */
+int sync_end(struct gpu *g, struct ctx *c, int result);
+
+/*
  * complete.c: replies and marks when GPU work has ended.
  */
 struct barrier;

@@ -28,12 +28,19 @@ static void reply(struct gpu *g, uint16_t op, uint32_t seq, int r)
 	}
 }
 
+int sync_end(struct gpu *g, struct ctx *c, int result)
+{
+	if (result_is_sticky(result) && !ctx_enter(c))
+		g->far->cuCtxSynchronize();
+	output_sync(g);
+	return ctx_result(c, result);
+}
+
 static void sync_done(struct gpu *g, struct wait *w, int result)
 {
-	const int r = ctx_result(w->ctx, result);
+	const bool query = w->op == PVGPU_OP_STREAM_QUERY || w->op == PVGPU_OP_EVENT_QUERY;
+	const int r = query ? ctx_result(w->ctx, result) : sync_end(g, w->ctx, result);
 
-	if (w->op != PVGPU_OP_STREAM_QUERY && w->op != PVGPU_OP_EVENT_QUERY)
-		output_sync(g);
 	reply(g, w->op, w->seq, r ? r : w->held);
 }
 
@@ -66,7 +73,7 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	if (!r)
 		r = (int)g->far->cuStreamSynchronize(s->far); /* brings device output */
 	if (r && r != CUDA_ERROR_NOT_READY)
-		return ctx_result(s->o.ctx, r);
+		return sync_end(g, s->o.ctx, r);
 	if (!r && s != s->o.ctx->legacy)
 		stream_ended(s);
 	if (!r && !atomic_load(&s->waits)) {
@@ -149,7 +156,7 @@ int handle_event_synchronize(struct worker *w, const struct pvgpu_in_event_synch
 	if (!r)
 		r = (int)g->far->cuEventSynchronize(e->far->ev); /* brings device output */
 	if (r && r != CUDA_ERROR_NOT_READY)
-		return ctx_result(e->o.ctx, r);
+		return sync_end(g, e->o.ctx, r);
 	if (!e->s || (!r && !atomic_load(&e->s->waits))) {
 		output_sync(g);
 		return held;
@@ -189,7 +196,7 @@ static void ctx_sync_done(struct gpu *g, struct wait *w, int result)
 	struct ctx_sync *y = w->p;
 	int none = 0;
 
-	if (ctx_result(w->ctx, result))
+	if (sync_end(g, w->ctx, result))
 		atomic_compare_exchange_strong(&y->result, &none, result);
 	ctx_sync_step(g, y);
 }
