@@ -25,6 +25,21 @@ void share_moved(struct vgpu *v)
 	daemon_fake.moved++;
 }
 
+uint64_t schedule_handovers(const struct schedule *s)
+{
+	return 0;
+}
+
+uint64_t schedule_handover_ns(const struct schedule *s)
+{
+	return 0;
+}
+
+uint64_t schedule_wakeups(const struct schedule *s)
+{
+	return 0;
+}
+
 const char *canary_refuses(const struct pool *p)
 {
 	return p->index ? NULL : daemon_fake.unsound;
