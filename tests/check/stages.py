@@ -37,6 +37,8 @@ def stages(full=False):
         Stage("pools", "two GPUs: placement, admission, quotas, what tenants leave behind, exclusive mode",
               [f"{MAKE} check-pools"]),
         Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
+        Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
+              [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
