@@ -43,6 +43,9 @@ LDLIBS_watch_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/schedule_test
 $(B)/unit/schedule_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_test.c $(SCHEDULE_SRCS))
 LDLIBS_schedule_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/usage_test
+$(B)/unit/usage_test: $(call obj,tests/unit/usage_test.c $(addprefix xen-pvgpu-back/daemon/,usage.c log.c))
+LDLIBS_usage_test = $(CHECK_LIBS)
 
 # The control rings' side with a guest in memory and workers that the test plays.
 XENCTL_TEST_SRCS := $(XENCTL_SRCS) tests/unit/xenctl_fake.c xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c \
