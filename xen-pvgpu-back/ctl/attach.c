@@ -95,7 +95,7 @@ static int check_memory(struct store *s, struct making *m)
 		err = refuse(m, -ENOSPC,
 			     "%" PRIu64 " MiB wanted, but only %" PRIu64
 			     " MiB of the GPU in domain %u are promised to nobody: detach another "
-			     "vGPU, ask for less, or insist (--force)",
+			     "vGPU, ask for less, or let it wait until there is room (--force)",
 			     m->w->memory >> 20, room >> 20, m->ids->be);
 	free(text);
 	return err;

@@ -374,9 +374,10 @@ void sup_meminfo(struct worker *w)
 
 /*
  * The configuration promises more than there is: an error at start, as long as nobody is served.
- * Sessions of a former pvgpud are not for that to be left alone.
+ * Sessions of a former pvgpud are not for that to be left alone, nor those of a pvgpud whose GPU
+ * has become smaller.
  */
-static void admit(struct pool *p)
+static void admit(struct pool *p, bool first)
 {
 	struct daemon *d = p->d;
 	char reason[POOL_REASON];
@@ -384,7 +385,7 @@ static void admit(struct pool *p)
 	if (pool_known(p, reason) == 0)
 		return;
 	log_error("%s", reason);
-	if (d->session_n)
+	if (d->session_n || !first)
 		return;
 	d->failed = true;
 	ev_break(d->loop, EVBREAK_ALL);
@@ -394,6 +395,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct daemon *d = w->d;
 	struct pool *p = w->pool;
+	bool first = !p->device_memory;
 
 	w->state = CHECK_SPARE;
 	w->ready = true;
@@ -406,7 +408,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 		p->device_memory = m->b;
 		p->driver_version = (int)m->a;
 		snprintf(p->model, sizeof(p->model), "%.63s", m->reason);
-		admit(p);
+		admit(p, first);
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
 			if (d->vgpus[i]->pool == p)
 				lease_quota_known(d->vgpus[i]);
