@@ -130,6 +130,64 @@ START_TEST(a_higher_class_does_not_wait_for_the_slice)
 }
 END_TEST
 
+/* However often it was asked about in that time. */
+START_TEST(who_was_long_alone_gives_way_at_once)
+{
+	struct two t = two(&FULL);
+
+	for (uint64_t now = MS; now <= 20 * MS; now += MS) {
+		sched_charge(t.a, MS, now);
+		sched_decide(t.s, now, &t.d);
+		ck_assert_ptr_eq(t.d.holder, t.a);
+		ck_assert_uint_eq(t.d.again, SCHED_NEVER);
+	}
+	sched_wants(t.b, true, 20 * MS + 1);
+	sched_decide(t.s, 20 * MS + 1, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.b);
+	sched_free(t.s);
+}
+END_TEST
+
+/* However often it is set. */
+START_TEST(a_new_maximum_has_saved_nothing)
+{
+	struct sched_share capped = FULL;
+	struct two t = two(&FULL);
+
+	capped.max_ppm = 500000;
+	sched_charge(t.a, 10 * MS, 10 * MS);
+	sched_set_share(t.a, &capped, 10 * MS);
+	sched_set_share(t.a, &FULL, 10 * MS);
+	sched_set_share(t.a, &capped, 10 * MS);
+	sched_decide(t.s, 10 * MS, &t.d);
+	ck_assert_ptr_null(t.d.holder);
+	ck_assert_uint_eq(t.d.again, 14 * MS);
+	sched_free(t.s);
+}
+END_TEST
+
+/* What the far end finds later counts against the maximum of one that waits already. */
+START_TEST(charging_one_that_waits_holds_it_back)
+{
+	struct sched_share capped = FULL;
+	struct sched_stats st;
+	struct two t = two(&FULL);
+
+	capped.max_ppm = 500000;
+	sched_set_share(t.b, &capped, 0);
+	sched_wants(t.b, true, 10 * MS);
+	sched_charge(t.b, 20 * MS, 10 * MS);
+	sched_charge(t.a, 10 * MS, 10 * MS);
+	sched_decide(t.s, 10 * MS, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.a);
+	ck_assert(t.d.contended);
+	sched_stats(t.b, 20 * MS, &st);
+	ck_assert_uint_eq(st.capped_ns, 10 * MS);
+	ck_assert_uint_eq(st.used_ns, 20 * MS);
+	sched_free(t.s);
+}
+END_TEST
+
 START_TEST(the_holder_is_removed)
 {
 	struct two t = two(&FULL);
@@ -261,6 +319,9 @@ int main(void)
 	tcase_add_test(t, slices);
 	tcase_add_test(t, the_chosen_one_stays_chosen);
 	tcase_add_test(t, a_higher_class_does_not_wait_for_the_slice);
+	tcase_add_test(t, who_was_long_alone_gives_way_at_once);
+	tcase_add_test(t, a_new_maximum_has_saved_nothing);
+	tcase_add_test(t, charging_one_that_waits_holds_it_back);
 	tcase_add_test(t, the_holder_is_removed);
 	tcase_add_test(t, the_idle_holder_keeps_the_grant);
 	tcase_add_test(t, a_maximum_takes_the_grant_and_gives_it_back);
