@@ -5,7 +5,7 @@ XENCTL_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenctl.c xenctl_session.c xenc
 FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c xid.c watch.c judge.c)
 # What workers use, as the far end counts it.
 ACCOUNT_SRCS := $(addprefix xen-pvgpu-back/daemon/,account.c account_check.c health.c)
-DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c config_live.c pool.c pool_live.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
+DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c config_live.c pool.c pool_live.c scrub.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
 	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c watchdog.c) $(FAULT_SRCS) $(ACCOUNT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
 	xen-pvgpu-back/sched/place.c
 
@@ -17,9 +17,11 @@ PROGS += $(B)/bin/pvgpud
 $(B)/bin/pvgpud: $$(SCHED_OBJS) $(call obj,$(DAEMON_SRCS) $(SHARE_SRCS) $(addprefix xen-pvgpu-back/link/,msg.c local_check.c xen_real.c)) $$(KEYS_OBJS)
 LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 
-UNIT += $(addprefix $(B)/unit/,ledger_test config_test local_check_test xenbus_test)
+UNIT += $(addprefix $(B)/unit/,ledger_test scrub_test config_test local_check_test xenbus_test)
 $(B)/unit/ledger_test: $(call obj,tests/unit/ledger_test.c xen-pvgpu-back/daemon/ledger.c)
 LDLIBS_ledger_test = $(CHECK_LIBS)
+$(B)/unit/scrub_test: $(call obj,tests/unit/scrub_test.c xen-pvgpu-back/daemon/scrub.c xen-pvgpu-back/daemon/log.c)
+LDLIBS_scrub_test = $(CHECK_LIBS)
 # xenstore's events, with vGPUs that the test counts looks at.
 UNIT += $(B)/unit/xenbus_events_test
 $(B)/unit/xenbus_events_test: $(call obj,tests/unit/xenbus_events_test.c tests/unit/fake_xenstore.c \

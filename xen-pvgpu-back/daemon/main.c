@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/scrub.h"
 #include "xen-pvgpu-back/daemon/share.h"
 #include "xen-pvgpu-back/daemon/watchdog.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"

@@ -80,7 +80,7 @@ bool pool_waits(struct daemon *d, const struct config_vgpu *cfg);
  * that name no pool go elsewhere; 0, or -1 with a reason when one fits nowhere.
  */
 int pool_known(struct pool *p, char reason[POOL_REASON]);
-/* Its GPU is not to be had or in doubt: vGPUs that name no pool and have no session go elsewhere. */
+/* Its GPU is not to be had, or in doubt: vGPUs that name no pool and have no session leave. */
 void pool_evacuate(struct pool *p);
 /* What is promised or free has changed: those that wait for memory, or share what is left, hear. */
 void pool_changed(struct pool *p);
