@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""As vgpu-driver-domain with a PV one; after its end a new driver domain, PVH, serves the same guests."""
+import world
+from scenarios import vgpu_driver_domain as one
+
+WORLD = world.TwoGuests
+LIMIT = 600
+LONG = True
+
+
+def run(lab, w):
+    one.check(lab, w, "pv")
+    one.check(lab, w, "pvh")
