@@ -6,7 +6,8 @@
  *
  * Charging. As long as the holder's flags are exact (others want the GPU, or its share is limited)
  * wall time is charged: to the holder while it has work, and to those whose work has not drained
- * since the grant was taken from them, in equal parts, as the GPU serves them. While a vGPU has the
+ * since the grant was taken from them, by the number of workers that have some there, since the GPU
+ * serves processes in turn. While a vGPU has the
  * GPU for itself nobody looks, and what its workers report to have used is charged, at most the
  * time that has passed.
  *
@@ -71,15 +72,15 @@ static void charge(struct schedule *s, uint64_t now)
 {
 	struct seat *t, *h = s->holder;
 	uint64_t passed = now - s->charged_at;
-	unsigned int n = h && s->exact && h->on_gpu;
+	uint64_t n = h && s->exact && h->on_gpu ? h->users : 0;
 
 	s->charged_at = now;
 	TAILQ_FOREACH(t, &s->tails, tail_link)
-	n++;
+	n += t->users;
 	TAILQ_FOREACH(t, &s->tails, tail_link)
-	charge_one(t, passed / n, now);
+	charge_one(t, passed * t->users / n, now);
 	if (h && s->exact && h->on_gpu)
-		charge_one(h, passed / n, now);
+		charge_one(h, passed * h->users / n, now);
 	else if (h && !s->exact)
 		charge_alone(h, passed, now);
 }
@@ -172,6 +173,7 @@ static void tell_wants(struct schedule *s, struct seat *t, bool wants, uint64_t 
 static void look(struct schedule *s, struct seat *t, uint64_t now, uint64_t *at)
 {
 	bool wants = false, on_gpu = false, closing = false;
+	unsigned int users = 0;
 	struct gate *g;
 	uint64_t when;
 
@@ -184,8 +186,10 @@ static void look(struct schedule *s, struct seat *t, uint64_t now, uint64_t *at)
 		wants |= gate_wants(g);
 		on_gpu |= g->open && (gate_wants(g) || !g->last.drained);
 		closing |= g->closing;
+		users += g->open ? !g->last.drained : g->closing;
 	}
 	t->on_gpu = on_gpu;
+	t->users = users ? users : 1;
 	if (t->tail && !closing)
 		see_drained(s, t, now);
 	else if (closing && t != s->holder)

@@ -42,9 +42,10 @@ struct seat {
 	struct seat_policy policy;
 	TAILQ_HEAD(, gate) gates;
 	unsigned int gate_n;
-	bool wants;  /* as the library was told */
-	bool on_gpu; /* has work there, as last known, while it holds the grant */
-	bool tail;   /* the grant was taken from it and its work has not drained: in s->tails */
+	bool wants;         /* as the library was told */
+	unsigned int users; /* workers with work there, 1 at least */
+	bool on_gpu;        /* has work there, as last known, while it holds the grant */
+	bool tail; /* the grant was taken from it and its work has not drained: in s->tails */
 	TAILQ_ENTRY(seat) tail_link, look_link;
 	bool look; /* a worker of it has rung: in s->looks */
 	uint64_t tail_since;

@@ -73,6 +73,7 @@ struct seat *seat_new(struct schedule *s, struct sched_group *group, const struc
 	TAILQ_INIT(&t->gates);
 	t->policy = *p;
 	t->drain_q8 = 256;
+	t->users = 1;
 	t->count = count ? count : &t->own;
 	limits_set(t, now);
 	v = enlist(t, s, group, now);
