@@ -452,7 +452,7 @@ int main(int argc, char **argv)
 	r = parse(&o, &d.cfg, argc, argv);
 	if (r || o.check)
 		return r > 0 ? 0 : r ? 2 : 0;
-	if (find_programs(&d.cfg) < 0 || make_run_dir(&d) < 0)
+	if (scrub_check(SCRUB_PARAMS) < 0 || find_programs(&d.cfg) < 0 || make_run_dir(&d) < 0)
 		return 1;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
