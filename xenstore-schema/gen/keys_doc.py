@@ -51,9 +51,9 @@ Differences, all because one socket holds many vGPUs and has no quota:
 |---|---|
 | `/vgpu/NAME/…` | `backend/pvgpu/<fe>/<id>/…`: a vGPU is named by its guest and number, and by its `uuid` |
 | `/vgpu/NAME/memory`: with 0 resolved to the GPU's size | `memory`: as configured |
-| `/vgpu/NAME/memory-used`, `sessions`, `sessions-total`, `sessions-failed` | fields of `statistics` |
+| `/vgpu/NAME/memory-used`, `sessions`, `sessions-total`, `sessions-failed`, `gpu-time`, `wait-time`, `throttled-time`, `copy-bytes`, `launches`, `slices`, `faults`, `quarantined`, `inflight` | fields of `statistics` |
 | `/vgpu/NAME/last-reason` | `last-reason`, at most 127 printable characters |
-| `/vgpu/NAME/drain` | field `drain` of `policy` |
+| `/vgpu/NAME/drain`, `priority`, `weight`, `min-share`, `max-share`, `fixed-share`, `rate-commands`, `burst-commands`, `rate-bytes`, `burst-bytes`, `queue-depth`, `kernel-limit`, `pardon` | fields of `policy`; writable there for vGPUs of the local link only, but for `drain` and `pardon` |
 | `max_sessions`, `arena_limit`, `device_window` of pvgpud.conf | fields `max-sessions`, `arena-limit`, `device-window` of `policy` |
 | `/vgpu/NAME/domain`, `device`, `state`, of a guest's vGPU | its path, and `state` |
 | `/vgpu/NAME/socket`, `/vgpu/NAME/session/…` | none: sessions are not in xenstore |
