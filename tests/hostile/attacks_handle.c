@@ -134,6 +134,8 @@ static void orphans(struct guest *g)
 	POST(g, module_unload, MODULE_UNLOAD, .module = g->module);
 	POST(g, launch, LAUNCH, .ctx = g->ctx, .stream = s, .function = f, .grid_x = 1, .grid_y = 1,
 	     .grid_z = 1, .block_x = 1, .block_y = 1, .block_z = 1);
+	/* A query overtakes what is parked, the unload with it; this does not. */
+	CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 	WANT(CALL(g, func_get_attribute, FUNC_GET_ATTRIBUTE, .function = f) == INVALID_HANDLE,
 	     "a function outlives its module");
 	CALL(g, ctx_create, CTX_CREATE, .ctx = c2);
