@@ -34,8 +34,6 @@ def stages(full=False):
               [f"{MAKE} check-mutation"]),
         Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
               [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
-        Stage("pools", "two GPUs: placement, admission, quotas, what tenants leave behind, exclusive mode",
-              [f"{MAKE} check-pools"]),
         Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
