@@ -124,8 +124,7 @@ class Watchdog(unittest.TestCase):
 
     def test_a_program_that_is_idle(self):
         """What it has launched last ended long ago, though nobody has looked. It has the shorter limit."""
-        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=1500", "vgpu1": "memory=256M,kernel_limit=500"},
-                      settings=SHORT) as env:
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": "memory=256M,kernel_limit=2000"}) as env:
             idle = env.popen([hang(env), "idle"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             wait_for("it to stop", lambda: state_of(idle.pid) == "T")
             self.check_ended(env, self.endless(env))
