@@ -162,6 +162,10 @@ START_TEST(a_new_maximum_has_saved_nothing)
 	sched_decide(t.s, 10 * MS, &t.d);
 	ck_assert_ptr_null(t.d.holder);
 	ck_assert_uint_eq(t.d.again, 14 * MS);
+	/* A shorter slice is saved up sooner. */
+	sched_set(t.s, &(struct sched_params){.policy = SCHED_FAIR, .slice_ns = MS}, 11 * MS);
+	sched_decide(t.s, 11 * MS, &t.d);
+	ck_assert_uint_eq(t.d.again, 12 * MS);
 	sched_free(t.s);
 }
 END_TEST

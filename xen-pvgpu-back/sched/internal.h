@@ -120,7 +120,7 @@ struct sched {
 	struct sched_vgpu *vgpus;
 	struct sched_group *groups;
 	uint32_t vgpu_n, class_n[SCHED_CLASSES], wanting;
-	bool stale;                  /* maxima that depend on what all have been set to */
+	bool stale; /* maxima that depend on what all are set to, or on the slice */
 	uint64_t fixed_ppm, weights; /* sums over vGPUs: fixed shares; weights of those without */
 
 	struct sched_vgpu *granted; /* who has the grant */

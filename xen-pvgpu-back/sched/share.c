@@ -110,6 +110,10 @@ void share_refresh(struct sched *s)
 		if (v->wants && v != s->chosen)
 			limit_waiting(v);
 	}
+	for (struct sched_group *g = s->groups; g; g = g->next) {
+		limit_group_free(g);
+		limit_group(g);
+	}
 }
 
 /* ---- changes ---- */
@@ -239,12 +243,16 @@ static void change_policy(struct sched *s, const struct sched_params *p)
 
 void sched_set(struct sched *s, const struct sched_params *p, uint64_t now)
 {
+	uint64_t slice = s->slice_ns;
+
 	sched_clock(s, now);
 	share_refresh(s);
 	if (p->policy != s->params.policy)
 		change_policy(s, p);
 	else
 		set_params(s, p);
+	if (s->slice_ns != slice)
+		s->stale = true; /* whoever is held back waits for a slice of that length */
 }
 
 /* ---- making and removing ---- */
