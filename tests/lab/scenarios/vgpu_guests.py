@@ -6,7 +6,6 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 600
-LONG = True
 MORE = {"three": "pv", "four": "pv", "five": "pvh", "six": "pv", "seven": "pv", "eight": "pv"}
 PROGRAMS = ["matmul", "nbody", "histogram", "scan", "reduce", "streams", "threads", "vecadd"]
 
