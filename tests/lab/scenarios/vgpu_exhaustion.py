@@ -6,7 +6,6 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
-LONG = True
 MANY = 60
 
 
@@ -16,9 +15,8 @@ def open_many(g):
     for _ in range(MANY):
         c = vgpu.Cuda(g, opened=False, env="PVGPU_DEBUG=1")
         if (got := c.ask("open")) != "CUDA_SUCCESS":
-            said = c.process.err.decode()
             c.quit()
-            return opened, got, said
+            return opened, got, c.process.err.decode()
         opened.append(c)
     raise AssertionError(f"{MANY} sessions and no limit met")
 
