@@ -280,6 +280,104 @@ START_TEST(one_that_does_not_drain)
 }
 END_TEST
 
+/* The endless one keeps the GPU busy: others have their gates open together, until it is over. */
+START_TEST(one_that_hangs)
+{
+	struct seat *t[4];
+	struct fake f[4];
+	struct seat_stats n;
+	bool exclusive = _i;
+
+	start(SCHED_FAIR, exclusive);
+	for (unsigned int i = 0; i < 4; i++) {
+		t[i] = seat(100);
+		f[i] = join(t[i], false);
+	}
+	want(&f[0]);
+	UNTIL(is_open(&f[0]));
+	f[0].says->drained = f[0].says->sleeps = 0;
+	f[0].says->inflight_ns = MS / 10;
+	want(&f[1]);
+	want(&f[2]);
+	if (exclusive) {
+		uint64_t until = schedule_now() + 500 * MS;
+
+		while (schedule_now() < until) {
+			turn();
+			ck_assert(!is_open(&f[1]) && !is_open(&f[2]));
+		}
+		goto out;
+	}
+	UNTIL(is_open(&f[1]) && is_open(&f[2]));
+	ck_assert(!is_open(&f[0]));
+	ck_assert(!is_open(&f[3]));
+	ck_assert_uint_eq(f[2].word->contended, 1);
+	ck_assert_uint_eq(f[2].word->learn, 0);
+	/* Whoever comes has it at once; whoever has no work any more does not pay. */
+	want(&f[3]);
+	UNTIL(is_open(&f[3]));
+	f[3].says->wants = f[3].says->sleeps = 0;
+	ring(&f[3]);
+	UNTIL(!is_open(&f[3]));
+	f[1].says->drained = f[2].says->drained = 0;
+	/* Now and then its own gate is open, too: other work of it goes on. */
+	UNTIL(is_open(&f[0]));
+	UNTIL(!is_open(&f[0]));
+	ck_assert(is_open(&f[1]) && is_open(&f[2]));
+	/* Over: one at a time. */
+	f[0].says->wants = f[0].says->sleeps = 0;
+	f[0].says->drained = 1;
+	ring(&f[0]);
+	UNTIL(!is_open(&f[0]) && is_open(&f[1]) != is_open(&f[2]));
+	for (unsigned int i = 0; i < 300; i++) {
+		turn();
+		ck_assert(!(is_open(&f[1]) && is_open(&f[2])));
+		saturate(&f[1]);
+		saturate(&f[2]);
+	}
+	seat_stats(t[1], &n);
+	ck_assert_uint_gt(n.gpu_ns, 0);
+out:
+	for (unsigned int i = 0; i < 4; i++) {
+		leave(&f[i]);
+		seat_free(t[i]);
+	}
+	finish();
+}
+END_TEST
+
+/* Nobody makes others share in that way for ever. */
+START_TEST(hanging_has_an_allowance)
+{
+	struct seat *t[3];
+	struct fake f[3];
+
+	start(SCHED_FAIR, false);
+	for (unsigned int i = 0; i < 3; i++) {
+		t[i] = seat(100);
+		f[i] = join(t[i], false);
+	}
+	t[0]->hang_used = UINT64_MAX / 2;
+	want(&f[0]);
+	UNTIL(is_open(&f[0]));
+	f[0].says->drained = f[0].says->sleeps = 0;
+	want(&f[1]);
+	want(&f[2]);
+	UNTIL(t[0]->hangs);
+	for (unsigned int i = 0; i < 300; i++) {
+		turn();
+		ck_assert(!(is_open(&f[1]) && is_open(&f[2])));
+		saturate(&f[1]);
+		saturate(&f[2]);
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		leave(&f[i]);
+		seat_free(t[i]);
+	}
+	finish();
+}
+END_TEST
+
 START_TEST(dead_or_held)
 {
 	struct seat *a, *b;
@@ -494,6 +592,8 @@ int main(void)
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_loop_test(t, taking_turns, 0, 2);
 	tcase_add_loop_test(t, one_that_does_not_drain, 0, 2);
+	tcase_add_loop_test(t, one_that_hangs, 0, 2);
+	tcase_add_test(t, hanging_has_an_allowance);
 	tcase_add_test(t, dead_or_held);
 	tcase_add_test(t, rates);
 	tcase_add_test(t, lies_are_bounded);

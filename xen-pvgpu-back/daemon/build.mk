@@ -10,7 +10,7 @@ DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c
 	xen-pvgpu-back/sched/place.c
 
 # The scheduler's driver, and its link to vGPUs and workers.
-SCHEDULE_SRCS := $(addprefix xen-pvgpu-back/daemon/,gate.c limits.c schedule.c seat.c entitle.c)
+SCHEDULE_SRCS := $(addprefix xen-pvgpu-back/daemon/,gate.c limits.c schedule.c hang.c seat.c entitle.c)
 SHARE_SRCS := $(addprefix xen-pvgpu-back/daemon/,share.c usage.c xenbus_share.c) $(SCHEDULE_SRCS)
 
 PROGS += $(B)/bin/pvgpud

@@ -77,6 +77,15 @@ static void charge(struct schedule *s, uint64_t now)
 	s->charged_at = now;
 	TAILQ_FOREACH(t, &s->tails, tail_link)
 	n += t->users;
+	if (s->besides) {
+		TAILQ_FOREACH(t, &s->seats, link)
+		n += t->beside ? t->users : 0;
+		TAILQ_FOREACH(t, &s->seats, link)
+		{
+			if (t->beside)
+				charge_one(t, passed * t->users / n, now);
+		}
+	}
 	TAILQ_FOREACH(t, &s->tails, tail_link)
 	charge_one(t, passed * t->users / n, now);
 	if (h && s->exact && h->on_gpu)
@@ -139,6 +148,7 @@ static void see_drained(struct schedule *s, struct seat *t, uint64_t now)
 	uint64_t took = now - t->tail_since, ratio;
 
 	schedule_set_tail(t, false);
+	t->hangs = false;
 	if (t->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / t->drain_ns;
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
@@ -190,10 +200,12 @@ static void look(struct schedule *s, struct seat *t, uint64_t now, uint64_t *at)
 	}
 	t->on_gpu = on_gpu;
 	t->users = users ? users : 1;
-	if (t->tail && !closing)
+	if (t->tail && !closing) {
 		see_drained(s, t, now);
-	else if (closing && t != s->holder)
+	} else if (closing && t != s->holder && !t->tail) {
+		t->tail_since = now; /* adopted */
 		schedule_set_tail(t, true);
+	}
 	if (s->exact)
 		t->alone_ns = 0;
 	tell_wants(s, t, wants, now);
@@ -396,6 +408,10 @@ void schedule_think(struct schedule *s)
 		charge_alone(s->holder, 0, now);
 	if (s->muted)
 		unmute(s, now, &at);
+	if (hang_look(s, now, &at)) {
+		arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
+		return;
+	}
 	if (!s->leaving || may_give(s, now)) {
 		tell_cost(s, now);
 		decide(s, now);

@@ -49,6 +49,10 @@ struct seat {
 	TAILQ_ENTRY(seat) tail_link, look_link;
 	bool look; /* a worker of it has rung: in s->looks */
 	uint64_t tail_since;
+	/* hang.c */
+	bool hangs;  /* its work has not drained for long */
+	bool beside; /* its gates are open beside the holder's, since another one hangs */
+	uint64_t hang_used, hang_seen;
 	uint64_t drain_ns;  /* that it said it needs, when the grant was taken */
 	uint32_t drain_q8;  /* what it has needed, by what it said: 256 is 1 */
 	uint64_t budget_ns; /* wall time that may yet be charged for what it has done alone */
@@ -79,7 +83,12 @@ struct schedule {
 	struct seat *leaving;        /* was it; the next waits for it to drain */
 	struct seat *overlapped;     /* was, and the next has the grant already */
 	uint64_t give_at;            /* when that is about done */
-	uint64_t drained_at;         /* 0: not yet */
+	/* hang.c */
+	bool together; /* all that want the GPU have their gates open */
+	unsigned int besides;
+	bool with_hanging; /* those that hang, too */
+	uint64_t together_seen, phase_end;
+	uint64_t drained_at; /* 0: not yet */
 	bool exact; /* the holder keeps its flags exact: others want, or its share is limited */
 	bool limited_share; /* exact though nobody else wants the GPU */
 	uint64_t slice_ns;
@@ -111,6 +120,12 @@ void limits_based(struct gate *g, const struct pvgpu_gate_report *r);
 /* Give what there is to those that have used up theirs. When to look again. */
 uint64_t limits_run(struct seat *t, uint64_t now);
 bool limits_used_up(const struct gate *g);
+
+/* hang.c */
+/* Does one hang, so that no decision is to be made now? When to look again. */
+bool hang_look(struct schedule *s, uint64_t now, uint64_t *at);
+/* It leaves the schedule. */
+void hang_leave(struct seat *t);
 
 /* schedule.c: something has happened */
 void schedule_think(struct schedule *s);

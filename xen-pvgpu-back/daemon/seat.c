@@ -53,6 +53,7 @@ static void leave(struct seat *t, uint64_t now)
 	if (t->look)
 		TAILQ_REMOVE(&s->looks, t, look_link);
 	schedule_set_tail(t, false);
+	hang_leave(t);
 	s->wanting -= t->wants;
 	s->limited -= limited(t);
 	s->muted -= t->muted;
