@@ -216,7 +216,7 @@ static void tell_wants(struct vgpu *v, bool wants)
 	sched_wants(v->sched, wants, g->s->now);
 }
 
-/* Its work should have drained long ago: it hangs, perhaps, and is not given the grant again. */
+/* Its work should have drained long ago: it hangs, perhaps (daemon/hang.c). */
 static bool overdue(const struct vgpu *v)
 {
 	uint64_t most = model(v->g)->overdue_ns;
@@ -233,7 +233,7 @@ static void look(struct vgpu *v)
 		see_drained(v);
 	if (g->exact)
 		v->alone_ns = 0;
-	tell_wants(v, v->busy_processes && !v->held && !overdue(v));
+	tell_wants(v, v->busy_processes && !v->held);
 }
 
 /* ---- the grant ---- */
