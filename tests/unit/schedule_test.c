@@ -9,133 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/daemon/schedule_state.h"
-
-#define MS      1000000ull
-#define PAGE    4096u
-#define LIMIT_S 30
-
-struct fake {
-	struct gate *g;
-	const struct pvgpu_gate *word;
-	struct pvgpu_gate_report *says;
-	int ring, bell;
-};
-
-static struct ev_loop *loop;
-static struct schedule *s;
-static ev_timer tick;
-
-static void on_tick(struct ev_loop *l, ev_timer *t, int events)
-{
-}
-
-static void start(enum sched_policy policy, bool exclusive)
-{
-	const struct sched_params p = {.policy = policy, .exclusive = exclusive, .slice_ns = MS};
-
-	loop = ev_loop_new(EVFLAG_AUTO);
-	ev_timer_init(&tick, on_tick, 0.001, 0.001);
-	ev_timer_start(loop, &tick);
-	s = schedule_new(loop, "test", &p);
-	ck_assert_ptr_nonnull(s);
-}
-
-static void finish(void)
-{
-	schedule_free(s);
-	ev_timer_stop(loop, &tick);
-	ev_loop_destroy(loop);
-}
-
-static struct seat *seat(uint32_t weight)
-{
-	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = weight}};
-	struct seat *t = seat_new(s, NULL, &p, NULL);
-
-	ck_assert_ptr_nonnull(t);
-	return t;
-}
-
-static struct fake join(struct seat *t, bool adopted)
-{
-	struct fake f;
-	int fds[PVGPU_GATE_FDS];
-
-	f.g = gate_new(t, adopted, fds);
-	ck_assert_ptr_nonnull(f.g);
-	f.word = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fds[PVGPU_GATE_FD_GATE], 0);
-	f.says = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[PVGPU_GATE_FD_REPORT], 0);
-	ck_assert_ptr_ne(f.word, MAP_FAILED);
-	ck_assert_ptr_ne(f.says, MAP_FAILED);
-	f.ring = fds[PVGPU_GATE_FD_TO_WORKER];
-	f.bell = fds[PVGPU_GATE_FD_TO_PVGPUD];
-	close(fds[PVGPU_GATE_FD_GATE]);
-	close(fds[PVGPU_GATE_FD_REPORT]);
-	return f;
-}
-
-static void leave(struct fake *f)
-{
-	gate_free(f->g);
-	munmap((void *)(uintptr_t)f->word, PAGE);
-	munmap(f->says, PAGE);
-	close(f->ring);
-	close(f->bell);
-}
-
-static bool is_open(const struct fake *f)
-{
-	return __atomic_load_n(&f->word->open, __ATOMIC_SEQ_CST);
-}
-
-static bool rung(const struct fake *f)
-{
-	uint64_t n;
-
-	return read(f->ring, &n, sizeof(n)) == (ssize_t)sizeof(n);
-}
-
-static void ring(const struct fake *f)
-{
-	const uint64_t one = 1;
-
-	ck_assert_int_eq(write(f->bell, &one, sizeof(one)), sizeof(one));
-}
-
-/* It has work that waits for the gate. */
-static void want(struct fake *f)
-{
-	f->says->drained = 1;
-	f->says->sleeps = f->says->wants = 1;
-	ring(f);
-}
-
-static void turn(void)
-{
-	ev_run(loop, EVRUN_ONCE);
-}
-
-#define UNTIL(condition)                                                                           \
-	do {                                                                                       \
-		uint64_t end_ = schedule_now() + LIMIT_S * 1000 * MS;                              \
-		while (!(condition)) {                                                             \
-			ck_assert_msg(schedule_now() < end_, "never: %s", #condition);             \
-			turn();                                                                    \
-		}                                                                                  \
-	} while (0)
-
-/* One that never has enough: what its worker does at each look. */
-static void saturate(struct fake *f)
-{
-	if (is_open(f)) {
-		f->says->sleeps = f->says->drained = 0;
-		f->says->inflight_ns = MS / 10;
-	} else if (!f->says->drained) {
-		f->says->inflight_ns = 0;
-		want(f);
-	}
-}
+#include "tests/unit/schedule_fake.h"
 
 START_TEST(pages_are_sealed)
 {
@@ -408,6 +282,32 @@ START_TEST(dead_or_held)
 }
 END_TEST
 
+START_TEST(pvgpud_leaves)
+{
+	struct seat *a, *b;
+	struct fake fa, fb;
+
+	start(SCHED_FAIR, true);
+	a = seat(100);
+	b = seat(100);
+	fa = join(a, false);
+	fb = join(b, false);
+	want(&fa);
+	UNTIL(is_open(&fa));
+	fa.says->drained = 0;
+	schedule_stop(s);
+	want(&fb);
+	leave(&fa);
+	for (unsigned int i = 0; i < 20; i++)
+		turn();
+	ck_assert(!is_open(&fb)); /* the other's work is on the GPU still */
+	leave(&fb);
+	seat_free(a);
+	seat_free(b);
+	finish();
+}
+END_TEST
+
 START_TEST(rates)
 {
 	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
@@ -595,6 +495,7 @@ int main(void)
 	tcase_add_loop_test(t, one_that_hangs, 0, 2);
 	tcase_add_test(t, hanging_has_an_allowance);
 	tcase_add_test(t, dead_or_held);
+	tcase_add_test(t, pvgpud_leaves);
 	tcase_add_test(t, rates);
 	tcase_add_test(t, lies_are_bounded);
 	tcase_add_test(t, a_storm_of_bells);

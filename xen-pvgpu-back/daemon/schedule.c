@@ -402,6 +402,9 @@ void schedule_think(struct schedule *s)
 {
 	uint64_t now = schedule_now(), at = SCHED_NEVER, next;
 
+	if (s->stopped)
+		return;
+
 	charge(s, now);
 	look_around(s, now, &at);
 	if (s->holder && !s->exact)
@@ -485,6 +488,11 @@ void schedule_free(struct schedule *s)
 	close(s->timer);
 	sched_free(s->lib);
 	free(s);
+}
+
+void schedule_stop(struct schedule *s)
+{
+	s->stopped = true;
 }
 
 void schedule_set(struct schedule *s, const struct sched_params *p)

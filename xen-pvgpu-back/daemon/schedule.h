@@ -48,6 +48,8 @@ struct seat_stats {
 struct schedule *schedule_new(struct ev_loop *loop, const char *name, const struct sched_params *p);
 /* It must have no seat any more. */
 void schedule_free(struct schedule *s);
+/* pvgpud leaves: nothing is given or taken any more. */
+void schedule_stop(struct schedule *s);
 /* Live. */
 void schedule_set(struct schedule *s, const struct sched_params *p);
 /* Groups of this pool; the share's class means nothing. Remove one when no seat is in it. */

@@ -89,6 +89,7 @@ struct schedule {
 	bool with_hanging; /* those that hang, too */
 	uint64_t together_seen, phase_end;
 	uint64_t drained_at; /* 0: not yet */
+	bool stopped;
 	bool exact; /* the holder keeps its flags exact: others want, or its share is limited */
 	bool limited_share; /* exact though nobody else wants the GPU */
 	uint64_t slice_ns;

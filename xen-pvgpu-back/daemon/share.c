@@ -253,6 +253,10 @@ void share_stop(struct daemon *d, bool leave)
 	if (!s)
 		return;
 	ev_timer_stop(d->loop, &s->tick);
+	/* Of an exclusive pool's workers one may have work on the GPU while its gate goes. */
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if (d->pools[i]->schedule)
+			schedule_stop(d->pools[i]->schedule);
 	TAILQ_FOREACH(w, &d->workers, link)
 	share_worker_gone(w);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
