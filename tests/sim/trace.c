@@ -26,6 +26,9 @@ static void trace_row(const struct bench *b, const struct sim_result *r, const c
 	for (size_t i = 0; i < r->n_loads; i++) {
 		const struct sim_hist *h = &r->load[i].latency;
 
+		/* Whoever always has requests waiting has no latency to speak of. */
+		if (b->loads[i].arrival == SIM_CLOSED && b->loads[i].gap.mean <= 0)
+			continue;
 		for (size_t k = 0; k < SIM_HIST_SIZE; k++)
 			all->bucket[k] += h->bucket[k];
 		all->count += h->count;
@@ -179,7 +182,7 @@ static void table_open(struct table *t, const char *path)
 	*t = (struct table){.path = path, .f = fopen(path, "re")};
 	if (!t->f || getline(&t->line, &t->cap, t->f) < 0) {
 		fprintf(stderr, "pvsim: --trace %s: %s\n", path,
-			errno ? strerror(errno) : "is empty");
+			t->f && !ferror(t->f) ? "is empty" : strerror(errno));
 		exit(2);
 	}
 	t->number = 1;
