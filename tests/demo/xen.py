@@ -21,6 +21,8 @@ from channel import LabError  # noqa: E402
 from run import Log  # noqa: E402
 
 LIMIT = 900
+BUSY = "occupy 1000000000 10000 8"   # kernels of 10 ms, one after the other
+COUNTED = 8_000_000         # microseconds of GPU time in which shares are compared
 CTL = f"{vgpu.TOP}/bin/pvgpuctl"
 CLIENTS = [  # guest, kind, weight, memory, program with its arguments, what it is
     ("alice", "pv", 100, "128M", "matmul 32", "tiled matrix product"),
@@ -106,6 +108,32 @@ def wait_runs(lab, clients, more):
     lab.wait("right results in all guests", lambda: all(c.right >= goal[c] for c in clients), 300)
 
 
+def share(story, lab, daemon, clients):
+    """All keep the GPU busy: who gets how much of it, as pvgpud charges it, and what xenstore shows meanwhile."""
+    pools = "/local/domain/0/data/pvgpu/pools"
+    lab.store.write(pools, "default slice_ms=30")    # the emulator is slow: long turns
+    loads = [vgpu.Load(c.guest, BUSY) for c in clients]
+    first = daemon.charged()
+    lab.wait("all to use the GPU", lambda: all(t > first[k] for k, t in daemon.charged().items()))
+    first = daemon.charged()
+
+    def used():
+        now = daemon.charged()
+        return {c: now[c.guest.domid, 0] - first[c.guest.domid, 0] for c in clients}
+    lab.wait("GPU time to be charged", lambda: sum(used().values()) >= COUNTED, 180)
+    got = used()
+    total, weights = sum(got.values()), sum(c.weight for c in clients)
+    story.say("$ pvgpuctl list")
+    story.say(pvgpuctl(lab, "list"))
+    story.say(f"{'guest':8}{'weight':>8}{'share by weight':>18}{'share it got':>15}")
+    for c in clients:
+        story.say(f"{c.guest.name:8}{c.weight:8}{c.weight / weights:18.1%}{got[c] / total:15.1%}")
+    for load in loads:
+        load.kill()
+    lab.dom0.run(f"xenstore-rm {pools}")
+    return all(abs(got[c] / total - c.weight / weights) < 0.15 * c.weight / weights for c in clients)
+
+
 def detach_one(story, lab, client, others):
     seen = {c: c.wrong for c in others}
     before = client.wrong
@@ -165,6 +193,8 @@ def play(story, lab):
     for _ in range(2):
         wait_runs(lab, clients, 1)
         show(story, lab, clients)
+    story.step("all four want the whole GPU: it is shared by their weights")
+    fair = share(story, lab, daemon, clients)
     story.step("a vGPU is detached while its guest uses it")
     calm = detach_one(story, lab, clients[2], [c for c in clients if c is not clients[2]])
     rest = [c for c in clients if c is not clients[2]]
@@ -184,7 +214,7 @@ def play(story, lab):
     daemon.stop()
     left = [p for p in lab.processes() if "pvgpu" in p and "agent" not in p]
     story.say(f"left behind: {len(left)} processes in dom0, {memory:.0f} MiB of GPU memory, 0 vGPUs")
-    return clients, calm and not left and not lab.complaints
+    return clients, calm and fair and not left and not lab.complaints
 
 
 def main():
@@ -193,7 +223,7 @@ def main():
     args = ap.parse_args()
     if reason := machine.available():
         sys.exit(f"demo: {reason}")
-    story = Story(7)
+    story = Story(8)
     print("pvgpu demo: four Xen guests, one GPU")
     story.step("images of Xen, dom0 and guests, from Debian packages (kept for the next time)")
     folder = images.build_images(args.build)
