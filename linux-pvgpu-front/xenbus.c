@@ -16,8 +16,8 @@
 #include "compat.h"
 #include "pvgpu_front.h"
 
-#define REMOVE_MAX  (5 * HZ)
-#define REMOVE_LOOK (HZ / 20)
+#define REMOVE_MAX    (5 * HZ)
+#define REMOVE_LOOK   (HZ / 20)
 #define OWN_DIRECTORY "device/pvgpu"
 
 static DEFINE_IDA(indices);
