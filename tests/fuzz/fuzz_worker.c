@@ -4,7 +4,8 @@
  *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c xen-pvgpu-back/worker/bounce.c
  * xen-pvgpu-back/worker/callback.c xen-pvgpu-back/worker/complete.c xen-pvgpu-back/worker/context.c
  * xen-pvgpu-back/worker/copy.c xen-pvgpu-back/worker/deferred.c xen-pvgpu-back/worker/device.c
- * xen-pvgpu-back/worker/event.c xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gpu.c
+ * xen-pvgpu-back/worker/estimate.c xen-pvgpu-back/worker/event.c
+ * xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gate.c xen-pvgpu-back/worker/gpu.c
  * xen-pvgpu-back/worker/image.c xen-pvgpu-back/worker/launch.c xen-pvgpu-back/worker/library.c
  * xen-pvgpu-back/worker/limits.c xen-pvgpu-back/worker/memory.c xen-pvgpu-back/worker/module.c
  * xen-pvgpu-back/worker/objects.c xen-pvgpu-back/worker/output.c xen-pvgpu-back/worker/side.c
@@ -24,10 +25,17 @@
  * calls of the far end fail: u16 n, every (n+1)-th from here on; 0: none 0x1004       parked work
  * goes on                0x1005  the side lane gets time 0x1006       u16 host functions have run
  * 0x1007  u16: that chunk of the arena goes or comes
+ *   0x1008       u16: words of the gate (see set_gate), and a ring
+ *   0x1009       the gate's pages come, or new ones     0x100a  pvgpud goes
+ *   0x100b       u16: microseconds that what is measured from here on took
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/unit/worker_fake.h"
 
@@ -146,6 +154,66 @@ static void chunk(struct worker *w, uint16_t n)
 		gpu_arena_add(w, at, CHUNK);
 }
 
+/* ---- pvgpud's side of the gate ---- */
+
+static struct pvgpu_gate *gate;
+
+static int page(void **at)
+{
+	const int fd = memfd_create("gate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	*at = MAP_FAILED;
+	if (fd < 0 || ftruncate(fd, 4096) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK))
+		abort();
+	*at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (*at == MAP_FAILED)
+		abort();
+	return fd;
+}
+
+static void pages_go(void)
+{
+	if (gate)
+		munmap(gate, 4096);
+	gate = NULL;
+}
+
+static void pages_come(struct worker *w)
+{
+	void *at, *report;
+	const int fds[] = {page(&at), page(&report), eventfd(0, EFD_NONBLOCK)};
+	char reason[160];
+
+	if (gpu_gate_take(w, fds[0], fds[1], fds[2], reason, sizeof(reason)))
+		abort();
+	pages_go();
+	gate = at;
+	munmap(report, 4096);
+	for (unsigned int i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+/* Four bits each: open, contended, exclusive, learn; depth; commands, and bytes, beyond those so
+ * far (15: no limit); milliseconds in flight. */
+static void set_gate(struct worker *w, uint16_t v)
+{
+	const struct gate *t = &w->gpu->gate;
+	const uint32_t more = v >> 8 & 15;
+
+	if (!gate)
+		return;
+	gate->contended = v >> 1 & 1;
+	gate->exclusive = v >> 2 & 1;
+	gate->learn = v >> 3 & 1;
+	gate->depth = v >> 4 & 15;
+	gate->commands = more == 15 ? PVGPU_GATE_NO_LIMIT : t->commands + more;
+	gate->bytes = more == 15 ? PVGPU_GATE_NO_LIMIT : t->bytes + more;
+	gate->inflight_ns = (uint64_t)(v >> 12) * 1000000;
+	gate->open = v & 1;
+	gpu_gate_look(w, true);
+	fake_kicked(w);
+}
+
 static bool step(struct worker *w)
 {
 	const uint16_t what = take16();
@@ -177,6 +245,18 @@ static bool step(struct worker *w)
 	case 0x1007:
 		chunk(w, take16());
 		break;
+	case 0x1008:
+		set_gate(w, take16());
+		break;
+	case 0x1009:
+		pages_come(w);
+		break;
+	case 0x100a:
+		gpu_gate_lost(w);
+		break;
+	case 0x100b:
+		fake_far.elapsed_ms = (float)take16() / 1000;
+		break;
 	default:
 		look_at_replies(w);
 		return what > 0xfff || record(w, what);
@@ -198,5 +278,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		;
 	atomic_store(&fail_every, 0);
 	fake_close(w);
+	pages_go();
 	return 0;
 }
