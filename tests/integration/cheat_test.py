@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unittest
 
-from pvgpu_env import PvgpuEnv, state_of, wait_for
+from pvgpu_env import PvgpuEnv, build_dir, state_of, wait_for
 
 MANY = "1000000000"
 LIMIT = 120
@@ -39,8 +39,7 @@ class Cheat(unittest.TestCase):
     def env(self, how=None, vgpus=None, sim=None, **settings):
         worker_env = {"PVGPU_CHEAT": f"{how}:bad"} if how else {}
         return PvgpuEnv(vgpus=vgpus or {"bad": "512M", "good": "512M"}, worker_env=worker_env, sim=sim,
-                        worker=os.path.join(os.environ.get("PVGPU_BUILD", "build"), "tests", "pvgpu-worker-cheat")
-                        if how else None,
+                        worker=os.path.join(build_dir(), "tests", "pvgpu-worker-cheat") if how else None,
                         settings={"log_level": "debug", **settings})
 
     def wait_accounting(self, env):
