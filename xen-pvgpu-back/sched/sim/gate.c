@@ -124,19 +124,20 @@ void gate_charge(struct gpu *g)
 {
 	uint64_t passed = g->s->now - g->charged_at;
 	struct vgpu *h = g->holder;
-	uint32_t n = h && g->exact && h->on_gpu;
+	uint64_t n = h && g->exact && h->on_gpu ? h->users : 0;
 
 	g->charged_at = g->s->now;
-	n += g->besides;
 	for (struct vgpu *t = g->tails; t; t = t->tail_next)
-		n++;
+		n += t->users;
+	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
+		n += g->vgpus[i]->beside ? g->vgpus[i]->users : 0;
 	for (struct vgpu *t = g->tails; t; t = t->tail_next)
-		charge_one(t, passed / n);
+		charge_one(t, passed * t->users / n);
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		if (g->vgpus[i]->beside)
-			charge_one(g->vgpus[i], passed / n);
+			charge_one(g->vgpus[i], passed * g->vgpus[i]->users / n);
 	if (h && g->exact && h->on_gpu)
-		charge_one(h, passed / n);
+		charge_one(h, passed * h->users / n);
 	else if (h && !g->exact)
 		charge_alone(h, passed);
 }
@@ -229,6 +230,11 @@ static void look(struct vgpu *v)
 	struct gpu *g = v->g;
 
 	v->on_gpu = v == g->holder && (v->busy_processes || v->draining);
+	v->users = 0;
+	for (uint32_t i = 0; i < v->n_process; i++)
+		v->users += v->process[i].kernels.n > 0;
+	if (!v->users)
+		v->users = 1;
 	if (v->tail && !v->draining)
 		see_drained(v);
 	if (g->exact)
@@ -481,6 +487,7 @@ int gate_attach(struct vgpu *v)
 	if (n && !g->groups[n - 1])
 		return -ENOMEM;
 	v->drain_q8 = 256;
+	v->users = 1;
 	v->sched = sched_add(g->sched, n ? g->groups[n - 1] : NULL, &v->spec->share, v, g->s->now);
 	return v->sched ? 0 : -ENOMEM;
 }

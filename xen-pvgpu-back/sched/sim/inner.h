@@ -87,6 +87,7 @@ struct vgpu {
 	uint32_t in_gpu; /* index in g->vgpus */
 	bool told;       /* the scheduler was told that it wants the GPU */
 	bool on_gpu;     /* as last looked at, while it holds the grant */
+	uint32_t users;  /* its processes with work on the GPU, as last looked at; at least 1 */
 	bool tail;       /* in g->tails */
 	struct vgpu *tail_next;
 	bool beside; /* its gate is open beside the holder's, since another one hangs */
