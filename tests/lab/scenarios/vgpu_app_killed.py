@@ -9,6 +9,7 @@ LIMIT = 420
 
 
 def check(lab, w, g, other):
+    failed = w.vgpus[g].statistics().get("sessions-failed", 0)
     kernel, copy, idle = (vgpu.Cuda(g) for _ in range(3))
     kernel.want("spin", "CUDA_SUCCESS")
     kernel.tell("sync")
@@ -21,7 +22,7 @@ def check(lab, w, g, other):
         c.kill()
     left = w.pvgpud.wait_workers(1)
     assert set(left) < set(workers)
-    w.vgpus[g].wait_statistics(sessions=0, sessions_failed=0, memory_used=0)
+    w.vgpus[g].wait_statistics(sessions=0, sessions_failed=failed, memory_used=0)
     assert vgpu.run_program(g, "vecadd").status == 0
     other.want("check", "right")
 
