@@ -480,6 +480,29 @@ START_TEST(work_of_a_dying_context)
 }
 END_TEST
 
+/* A device fault ends all that flies; the program may live on with its lost context. */
+START_TEST(a_fault_drains)
+{
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_launch(w, GATE_STREAM(2), 1);
+	/* Completion threads wait for both. */
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	gate_side_rung(&side);
+	fake_far.stuck = CUDA_ERROR_ILLEGAL_ADDRESS;
+	fake_complete(-1, 0);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	ck_assert(gate_side_rung(&side));
+	fake_far.stuck = CUDA_SUCCESS;
+	close_session();
+}
+END_TEST
+
 /* ---- no wake-up is lost ---- */
 
 #define STRESS_LAUNCHES 20000
@@ -556,6 +579,7 @@ int main(void)
 	tcase_add_test(t, pages_are_checked);
 	tcase_add_loop_test(t, absurd_numbers, 0, 2);
 	tcase_add_test(t, work_of_a_dying_context);
+	tcase_add_test(t, a_fault_drains);
 	tcase_add_test(t, no_wake_up_is_lost);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

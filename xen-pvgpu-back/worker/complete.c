@@ -169,8 +169,8 @@ static void finish_head(struct gpu *g, struct waitq *q, int result)
 		q->tail = &q->head;
 	w->taken = true;
 	q->running++;
-	if (!result)
-		vouch(w);
+	/* An error ends everything in the stream. */
+	vouch(w);
 	pthread_mutex_unlock(&k->lock);
 	w->done(g, w, result);
 	pthread_mutex_lock(&k->lock);
