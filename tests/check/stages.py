@@ -35,8 +35,8 @@ def stages(full=False):
         Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
               [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
         Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
-        Stage("scheduler", "the simulator's targets, shares of GPU time, watchdog",
-              [f"{MAKE} check-{what}" for what in ("sim", "shares", "watchdog")]),
+        Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
+              [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),

@@ -433,7 +433,7 @@ END_TEST
 START_TEST(tried_again_when_the_gpu_is_well)
 {
 	up(1, 1024 * MIB);
-	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok");
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok; accounting off");
 	daemon_fake.unsound = "the GPU is unhealthy: a test";
 	attach(1, "0");
 	ck_assert_str_eq(get(1, "state"), REFUSED);
@@ -444,7 +444,7 @@ START_TEST(tried_again_when_the_gpu_is_well)
 	fake_set("/local/domain/0/data/pvgpu/health", "ok");
 	settle();
 	ck_assert_ptr_null(daemon_fake.unsound);
-	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok");
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok; accounting off");
 	xenbus_memory_changed(&d); /* canary.c does that */
 	settle();
 	ck_assert_str_eq(get(1, "state"), ADMITTED);
