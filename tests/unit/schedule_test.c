@@ -158,7 +158,7 @@ END_TEST
 START_TEST(one_that_hangs)
 {
 	struct seat *t[4];
-	struct fake f[4];
+	struct fake f[4], more;
 	struct seat_stats n;
 	bool exclusive = _i;
 
@@ -194,6 +194,17 @@ START_TEST(one_that_hangs)
 	ring(&f[3]);
 	UNTIL(!is_open(&f[3]));
 	f[1].says->drained = f[2].says->drained = 0;
+	/* So has a new session of theirs, and one that was held closed and is not any more. */
+	more = join(t[1], false);
+	ck_assert(is_open(&more));
+	ck_assert_uint_eq(more.word->contended, 1);
+	want(&more);
+	UNTIL(more.g->last.wants);
+	gate_keep_closed(f[1].g, true);
+	ck_assert(!is_open(&f[1]));
+	gate_keep_closed(f[1].g, false);
+	ck_assert(is_open(&f[1]));
+	leave(&more);
 	/* Now and then its own gate is open, too: other work of it goes on. */
 	UNTIL(is_open(&f[0]));
 	UNTIL(!is_open(&f[0]));
@@ -348,6 +359,66 @@ START_TEST(rates)
 }
 END_TEST
 
+/* It fell asleep after its report was read, and before its allowance grew. */
+START_TEST(no_ring_is_lost)
+{
+	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
+				      .commands_per_s = 10,
+				      .commands_burst = 10};
+	struct seat *t;
+	struct fake f;
+
+	start(SCHED_FAIR, false);
+	t = seat_new(s, NULL, &p, NULL);
+	f = join(t, false);
+	f.says->wants = 1;
+	f.says->commands = f.word->commands;
+	gate_take(f.g, schedule_now());
+	f.says->sleeps = 1;
+	ck_assert(!rung(&f));
+	limits_run(t, schedule_now() + 1000 * MS);
+	ck_assert_uint_gt(f.word->commands, f.says->commands);
+	ck_assert(rung(&f));
+	leave(&f);
+	seat_free(t);
+	finish();
+}
+END_TEST
+
+/* One's bells do not make all those be looked at that have rate limits. */
+START_TEST(bells_of_others)
+{
+	const struct seat_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
+				      .commands_per_s = 10,
+				      .commands_burst = 10};
+	struct seat *t, *u;
+	struct fake f, g;
+	uint64_t taken, wakeups;
+
+	start(SCHED_FAIR, false);
+	t = seat(100);
+	u = seat_new(s, NULL, &p, NULL);
+	f = join(t, false);
+	g = join(u, false);
+	taken = g.g->taken_at;
+	wakeups = schedule_wakeups(s);
+	want(&f);
+	UNTIL(schedule_wakeups(s) > wakeups && is_open(&f));
+	ck_assert_uint_eq(g.g->taken_at, taken);
+	/* But when there is something to be given, without a word. */
+	want(&g);
+	UNTIL(g.g->last.sleeps);
+	g.says->commands = g.word->commands;
+	ring(&g);
+	UNTIL(g.word->commands > g.says->commands);
+	leave(&f);
+	leave(&g);
+	seat_free(t);
+	seat_free(u);
+	finish();
+}
+END_TEST
+
 START_TEST(lies_are_bounded)
 {
 	struct seat_stats n;
@@ -497,6 +568,8 @@ int main(void)
 	tcase_add_test(t, dead_or_held);
 	tcase_add_test(t, pvgpud_leaves);
 	tcase_add_test(t, rates);
+	tcase_add_test(t, no_ring_is_lost);
+	tcase_add_test(t, bells_of_others);
 	tcase_add_test(t, lies_are_bounded);
 	tcase_add_test(t, a_storm_of_bells);
 	tcase_add_test(t, adopted);

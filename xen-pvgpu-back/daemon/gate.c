@@ -130,8 +130,7 @@ struct gate *gate_new(struct seat *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	ev_io_init(&g->io, on_bell, g->to_pvgpud, EV_READ);
 	g->io.data = g;
 	ev_io_start(t->s->loop, &g->io);
-	if (t == t->s->holder)
-		gate_set_open(g, true, now);
+	hang_join(g, now);
 	schedule_look(t);
 	return g;
 }
@@ -216,6 +215,11 @@ bool gate_wants(const struct gate *g)
 	return !limits_used_up(g) || !g->last.drained;
 }
 
+bool gate_sleeps(const struct gate *g)
+{
+	return LOAD(&g->far->sleeps) != 0;
+}
+
 void gate_ring(struct gate *g)
 {
 	const uint64_t one = 1;
@@ -241,7 +245,7 @@ void gate_set_open(struct gate *g, bool open, uint64_t now)
 		STORE(&g->word->open, 1);
 		g->opened_at = now;
 		g->closing = false;
-		if (LOAD(&g->far->sleeps))
+		if (gate_sleeps(g))
 			gate_ring(g);
 		return;
 	}
@@ -259,8 +263,10 @@ void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 	bool raised = contended && !w->contended;
 
 	if (w->inflight_ns != inflight_ns) {
-		raised |= inflight_ns > w->inflight_ns && g->last.sleeps;
+		bool more = inflight_ns > w->inflight_ns;
+
 		STORE(&w->inflight_ns, inflight_ns);
+		raised |= more && gate_sleeps(g);
 	}
 	if (w->contended != contended)
 		STORE(&w->contended, contended);
@@ -279,8 +285,8 @@ void gate_keep_closed(struct gate *g, bool on)
 	g->kept = on;
 	if (on)
 		gate_set_open(g, false, now);
-	else if (g->seat == g->seat->s->holder)
-		gate_set_open(g, true, now);
+	else
+		hang_join(g, now);
 	schedule_look(g->seat);
 }
 

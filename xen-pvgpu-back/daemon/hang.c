@@ -54,6 +54,17 @@ static void set_open(struct seat *t, bool open, uint64_t now)
 	t->hangs = t->hangs && tail;
 }
 
+void hang_join(struct gate *g, uint64_t now)
+{
+	struct seat *t = g->seat;
+
+	if (t != t->s->holder && !t->beside)
+		return;
+	if (t->s->together)
+		gate_tell(g, true, false, INFLIGHT_NS);
+	gate_set_open(g, true, now);
+}
+
 /* All that want the GPU, but those that hang. */
 static void open_others(struct schedule *s, uint64_t now)
 {

@@ -86,10 +86,13 @@ uint64_t limits_run(struct seat *t, uint64_t now)
 		when = refill(t, &t->bytes, &g->word->bytes, &g->bytes, g->last.copy_bytes, now,
 			      &more);
 		again = when < again ? when : again;
-		if (more && g->last.sleeps)
+		if (more && gate_sleeps(g))
 			gate_ring(g);
 		throttled |= g->last.wants && limits_used_up(g);
 	}
+	t->limits_at = again;
+	if (again < t->s->limits_at)
+		t->s->limits_at = again;
 	if (throttled != t->throttled) {
 		if (t->throttled)
 			t->count->throttled_ns += now - t->throttled_at;

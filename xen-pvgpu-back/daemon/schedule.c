@@ -202,13 +202,31 @@ static void look(struct schedule *s, struct seat *t, uint64_t now, uint64_t *at)
 	t->users = users ? users : 1;
 	if (t->tail && !closing) {
 		see_drained(s, t, now);
-	} else if (closing && t != s->holder && !t->tail) {
+	} else if (closing && t != s->holder && !t->tail && !t->beside) {
 		t->tail_since = now; /* adopted */
 		schedule_set_tail(t, true);
 	}
 	if (s->exact)
 		t->alone_ns = 0;
 	tell_wants(s, t, wants, now);
+}
+
+/* Those to whom something is to be given: not at each bell of others. */
+static void look_at_limits(struct schedule *s, uint64_t now, uint64_t *at)
+{
+	struct seat *t;
+
+	if (now >= s->limits_at) {
+		s->limits_at = SCHED_NEVER;
+		TAILQ_FOREACH(t, &s->seats, link)
+		{
+			if (t != s->holder && now >= t->limits_at)
+				look(s, t, now, at);
+			if (t->limits_at < s->limits_at)
+				s->limits_at = t->limits_at;
+		}
+	}
+	*at = s->limits_at < *at ? s->limits_at : *at;
 }
 
 /* Those of whom something may have changed; at: when to look again, for rate limits. */
@@ -228,14 +246,7 @@ static void look_around(struct schedule *s, uint64_t now, uint64_t *at)
 		if (t != s->holder)
 			look(s, t, now, at);
 	}
-	if (!s->limited)
-		return;
-	TAILQ_FOREACH(t, &s->seats, link)
-	{
-		if (t != s->holder && t->gate_n &&
-		    (t->throttled || t->commands.per_s || t->bytes.per_s))
-			look(s, t, now, at);
-	}
+	look_at_limits(s, now, at);
 }
 
 /* ---- the grant ---- */
@@ -461,7 +472,7 @@ struct schedule *schedule_new(struct ev_loop *loop, const char *name, const stru
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->params = *p;
 	s->cost_ns = s->told_ns = s->params.handover_ns = 2 * COST_MIN_NS;
-	s->armed = s->again = SCHED_NEVER;
+	s->armed = s->again = s->limits_at = SCHED_NEVER;
 	s->charged_at = now;
 	TAILQ_INIT(&s->seats);
 	TAILQ_INIT(&s->tails);

@@ -20,7 +20,7 @@ struct gate {
 	TAILQ_ENTRY(gate) link;
 	struct seat *seat;
 	struct pvgpu_gate *word;       /* ours; the worker cannot write it */
-	struct pvgpu_gate_report *far; /* the worker's: only gate_take() and gate_report() look */
+	struct pvgpu_gate_report *far; /* the worker's: only gate.c looks */
 	int to_worker, to_pvgpud;
 	ev_io io;
 	struct pvgpu_gate_report last; /* as last taken */
@@ -59,6 +59,7 @@ struct seat {
 	uint64_t alone_ns;  /* GPU time reported and not charged yet */
 	uint64_t ahead_ns;  /* charged for the far end, of what is not reported yet */
 	struct limit commands, bytes;
+	uint64_t limits_at; /* its limits are to be looked at; SCHED_NEVER: when it rings */
 	bool throttled;
 	uint64_t throttled_at;
 	struct seat_stats *count; /* perhaps the one behind it */
@@ -77,12 +78,13 @@ struct schedule {
 	int timer;
 	ev_io timer_io;
 	TAILQ_HEAD(, seat) seats, tails, looks;
-	unsigned int limited, muted; /* seats with rate limits; not listened to */
-	unsigned int wanting;        /* seats of which the library knows that they want */
-	struct seat *holder;         /* its gates are open */
-	struct seat *leaving;        /* was it; the next waits for it to drain */
-	struct seat *overlapped;     /* was, and the next has the grant already */
-	uint64_t give_at;            /* when that is about done */
+	unsigned int muted;      /* seats that are not listened to */
+	uint64_t limits_at;      /* the first of theirs, or earlier */
+	unsigned int wanting;    /* seats of which the library knows that they want */
+	struct seat *holder;     /* its gates are open */
+	struct seat *leaving;    /* was it; the next waits for it to drain */
+	struct seat *overlapped; /* was, and the next has the grant already */
+	uint64_t give_at;        /* when that is about done */
 	/* hang.c */
 	bool together; /* all that want the GPU have their gates open */
 	unsigned int besides;
@@ -110,6 +112,8 @@ void gate_take(struct gate *g, uint64_t now);
 void gate_set_open(struct gate *g, bool open, uint64_t now);
 /* Set the words that hold while it has the grant; rings when the worker has to look. */
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
+/* Now, and not when its report was last taken: to be asked after a word of ours was stored. */
+bool gate_sleeps(const struct gate *g);
 /* Has it work that it may do if it gets the grant? */
 bool gate_wants(const struct gate *g);
 
@@ -125,6 +129,8 @@ bool limits_used_up(const struct gate *g);
 /* hang.c */
 /* Does one hang, so that no decision is to be made now? When to look again. */
 bool hang_look(struct schedule *s, uint64_t now, uint64_t *at);
+/* It has come, or is not kept closed any more: open, if its vGPU has the GPU. */
+void hang_join(struct gate *g, uint64_t now);
 /* It leaves the schedule. */
 void hang_leave(struct seat *t);
 

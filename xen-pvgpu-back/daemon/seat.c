@@ -25,17 +25,12 @@ static struct sched_vgpu *enlist(struct seat *t, struct schedule *s, struct sche
 	return sched_add(s->lib, group, &t->policy.share, t, now);
 }
 
-static bool limited(const struct seat *t)
-{
-	return t->commands.per_s || t->bytes.per_s;
-}
-
 static void join(struct seat *t, struct schedule *s, struct sched_vgpu *v)
 {
 	t->v = v;
 	t->s = s;
+	t->limits_at = SCHED_NEVER;
 	t->seen = (struct sched_stats){0};
-	s->limited += limited(t);
 	TAILQ_INSERT_TAIL(&s->seats, t, link);
 }
 
@@ -55,7 +50,6 @@ static void leave(struct seat *t, uint64_t now)
 	schedule_set_tail(t, false);
 	hang_leave(t);
 	s->wanting -= t->wants;
-	s->limited -= limited(t);
 	s->muted -= t->muted;
 	t->wants = t->on_gpu = t->look = t->muted = false;
 	TAILQ_REMOVE(&s->seats, t, link);
@@ -105,14 +99,12 @@ void seat_set(struct seat *t, const struct seat_policy *p)
 	now = schedule_now();
 	t->policy = *p;
 	sched_set_share(t->v, &p->share, now);
-	t->s->limited -= limited(t);
 	limits_set(t, now);
-	t->s->limited += limited(t);
 	limits_run(t, now);
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		__atomic_store_n(&g->word->depth, p->depth, __ATOMIC_SEQ_CST);
-		if (g->last.sleeps)
+		if (gate_sleeps(g))
 			gate_ring(g);
 	}
 	schedule_think(t->s);
