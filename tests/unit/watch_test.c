@@ -168,6 +168,22 @@ START_TEST(what_waits_does_not_run)
 }
 END_TEST
 
+/* But where others wait until it has drained it must. */
+START_TEST(what_waits_blocks_an_exclusive_pool)
+{
+	v.used_known = true;
+	v.exclusive = true;
+	v.oldest = v.now;
+	ck_assert_int_eq(run(100000), WATCH_NOTHING); /* nobody waits for it */
+	v.closed = v.now;
+	ck_assert_int_eq(run(999), WATCH_NOTHING);
+	/* Also if it says that nothing is in flight, and not that it has drained. */
+	v.oldest = 0;
+	ck_assert_int_eq(run(1), WATCH_HOLD);
+	ck_assert_int_eq(look(300), WATCH_END);
+}
+END_TEST
+
 START_TEST(long_work)
 {
 	v.oldest = v.now;
@@ -198,6 +214,7 @@ int main(void)
 	tcase_add_test(t, not_drained_is_in_flight);
 	tcase_add_test(t, time_of_others_does_not_count);
 	tcase_add_test(t, what_waits_does_not_run);
+	tcase_add_test(t, what_waits_blocks_an_exclusive_pool);
 	tcase_add_test(t, long_work);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

@@ -67,6 +67,8 @@ static bool runs(const struct watch *w, const struct watch_view *v)
 {
 	uint64_t part = (v->now - w->asked) / RUNS_PART / (v->others + 1);
 
+	if (v->exclusive && v->closed && v->now >= v->closed + v->limit_ns)
+		return true;
 	return !v->used_known || v->used_ns - w->used_ns >= part;
 }
 

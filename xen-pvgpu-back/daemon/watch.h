@@ -12,7 +12,8 @@
  * since that. Lying, it gains what the far end's accounting then finds.
  *
  * Old work may only wait, for a host function or for an event: where the far end counts use by
- * process, work of a worker that has none is left alone.
+ * process, work of a worker that has none is left alone. Not where others wait for it to drain, in
+ * exclusive pools: a worker that only says so would keep them from the GPU for ever.
  */
 #ifndef PVGPU_WATCH_H
 #define PVGPU_WATCH_H
@@ -40,6 +41,7 @@ struct watch_view {
 	uint64_t limit_ns; /* 0: none */
 	uint64_t grace_ns;
 	unsigned int others; /* vGPUs on the same GPU with long work */
+	bool exclusive;      /* while it has not drained nobody else gets the GPU */
 	bool used_known;     /* the far end's accounting knows it */
 	uint64_t used_ns;    /* GPU time that it has counted for it, ever */
 };

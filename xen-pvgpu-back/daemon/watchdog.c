@@ -36,6 +36,7 @@ static bool view(struct worker *w, uint64_t now, struct watch_view *v)
 		.oldest = r.oldest_ns,
 		.closed = gate_closed_ns(w),
 		.limit_ns = w->vgpu->cfg.kernel_limit_ms * MS,
+		.exclusive = w->vgpu->pool->cfg.exclusive,
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
 	v->used_known = account_used(w, &v->used_ns);
