@@ -55,7 +55,10 @@ static struct worker *find(const struct by_pid *all, size_t n, uint32_t pid)
 	const struct by_pid key = {.pid = pid};
 	const struct by_pid *p = n ? bsearch(&key, all, n, sizeof(*all), compare) : NULL;
 
-	return p && p->w->state == CHECK_SERVING && !p->w->killed ? p->w : NULL;
+	/* One that has said that its session has ended is there until it has exited. */
+	return p && (p->w->state == CHECK_SERVING || p->w->state == CHECK_ENDED) && !p->w->killed
+		       ? p->w
+		       : NULL;
 }
 
 static void use(struct worker *w, const struct health_msg *m, uint64_t now)
@@ -68,6 +71,9 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 
 	a->used_ns += busy;
 	account_add(&w->vgpu->account, busy, m->process.end_ns, now);
+	/* What goes on when a session ends is the driver's doing, too: it pays, no more. */
+	if (w->state == CHECK_ENDED)
+		return;
 	if (w->gate && judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy,
 				 gate_granted_time(w->gate), now, why, sizeof(why)))
 		faults_kill(w, FAULT_CHEAT, "%s", why);
@@ -78,7 +84,8 @@ static void memory(struct worker *w, const struct health_msg *m, uint64_t now)
 	char why[128];
 
 	w->account.memory = m->process.memory;
-	if (judge_memory(&w->account.judge, m->at_ns, m->process.memory, w->leased,
+	if (w->state == CHECK_SERVING &&
+	    judge_memory(&w->account.judge, m->at_ns, m->process.memory, w->leased,
 			 w->d->cfg.context_memory, now, why, sizeof(why)))
 		faults_kill(w, FAULT_CHEAT, "%s", why);
 }

@@ -21,3 +21,6 @@ LDLIBS_judge_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/account_check_test
 $(B)/unit/account_check_test: $(call obj,tests/unit/account_check_test.c xen-pvgpu-back/daemon/account_check.c)
 LDLIBS_account_check_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/account_test
+$(B)/unit/account_test: $(call obj,tests/unit/account_test.c $(addprefix xen-pvgpu-back/daemon/,account.c account_check.c judge.c))
+LDLIBS_account_test = $(CHECK_LIBS)
