@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/gate_side.h"
 
@@ -408,6 +409,74 @@ START_TEST(a_context_goes)
 }
 END_TEST
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t alloc_in(uint64_t ctx, uint32_t seq)
+{
+	struct pvgpu_wire_ctx_create c = {.ctx = ctx};
+
+	FAKE_SUBMIT(w, CTX_CREATE, seq, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, seq), 0);
+	return fake_alloc(w, seq + 1, ctx, 4096);
+}
+
+static void set_in(uint64_t ctx, uint64_t stream, uint64_t device)
+{
+	struct pvgpu_wire_memset m = {
+		.ctx = ctx,
+		.stream = stream,
+		.dst = device,
+		.element = 1,
+		.width = 16,
+		.height = 1,
+	};
+
+	FAKE_SUBMIT(w, MEMSET, 0, m);
+}
+
+/* Destroying its context does not make an endless kernel younger, whatever else runs and ends. */
+START_TEST(age_of_a_dying_context)
+{
+	const uint64_t other = PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2);
+	struct pvgpu_wire_stream_create c = {.ctx = other, .stream = GATE_STREAM(9)};
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+	uint64_t device, oldest, destroyed;
+
+	open_session(true);
+	device = alloc_in(other, 50);
+	FAKE_SUBMIT(w, STREAM_CREATE, 0, c);
+	set_in(other, 0, device);
+	gate_launch(w, GATE_STREAM(1), 1);
+	FAKE_SUBMIT(w, CTX_DESTROY, 60, d);
+	oldest = w->gpu->gate.oldest;
+	destroyed = now_ns();
+	set_in(other, GATE_STREAM(9), device);
+	fake_complete(0, UINT64_MAX);
+	gate_side_ring(w);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 2);
+	ck_assert_uint_ge(gate_side_number(&side.report->oldest_ns), oldest);
+	ck_assert_uint_le(gate_side_number(&side.report->oldest_ns), destroyed);
+	oldest = gate_side_number(&side.report->oldest_ns);
+	fake_complete(fake_number(w, other, GATE_STREAM(9)), UINT64_MAX);
+	gate_side_ring(w);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 1);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), oldest);
+	/* It ends, and with it the context. */
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 60), 0);
+	gate_side_ring(w);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+	close_session();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("worker estimate");
@@ -431,6 +500,7 @@ int main(void)
 	tcase_add_loop_test(t, streams_that_wait_for_each_other, 0, 2);
 	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));
 	tcase_add_test(t, a_context_goes);
+	tcase_add_test(t, age_of_a_dying_context);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -383,7 +383,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	for (struct link *l = c->streams.next; l != &c->streams; l = l->next)
 		stream_forget(g, link_of(l, struct stream, in_ctx));
 	if (c->legacy)
-		gate_leave(c->legacy);
+		gate_dying(c->legacy);
 	estimates_leave(g, c);
 	j->areas = mem_detach(g, c);
 	globals_remove(g, c);

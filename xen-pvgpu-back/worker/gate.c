@@ -66,20 +66,24 @@ static void ring(const struct gate *t)
 
 /* ---- what is in flight ---- */
 
-static void tell_oldest(struct gate *t)
+static uint64_t oldest_of(const struct busy_streams *list, uint64_t oldest)
 {
-	uint64_t oldest = UINT64_MAX;
 	struct stream *s;
 
-	LIST_FOREACH(s, &t->busy, busy)
+	LIST_FOREACH(s, list, busy)
 	{
 		if (s->since < oldest)
 			oldest = s->since;
 	}
-	if (!t->flying.work)
+	return oldest;
+}
+
+static void tell_oldest(struct gate *t)
+{
+	uint64_t oldest = oldest_of(&t->dying, oldest_of(&t->busy, UINT64_MAX));
+
+	if (oldest == UINT64_MAX)
 		oldest = 0;
-	else if (oldest == UINT64_MAX)
-		return; /* what flies is of contexts that are going */
 	t->oldest = oldest;
 	put_number(&t->report->oldest_ns, oldest);
 }
@@ -143,12 +147,22 @@ static void land(struct gate *t, const struct load *l)
 	tell_flying(t);
 }
 
-void gate_leave(struct stream *s)
+static void leave(struct stream *s)
+{
+	LIST_REMOVE(s, busy);
+	s->listed = false;
+	if (s->dying)
+		obj_unref(s);
+}
+
+void gate_dying(struct stream *s)
 {
 	if (!s->listed)
 		return;
 	LIST_REMOVE(s, busy);
-	s->listed = false;
+	LIST_INSERT_HEAD(&s->o.gpu->gate.dying, s, busy);
+	s->dying = true;
+	obj_ref(s);
 }
 
 void gate_ended(struct stream *s, const struct load *upto)
@@ -166,7 +180,7 @@ void gate_ended(struct stream *s, const struct load *upto)
 	s->done = *upto;
 	land(t, &l);
 	if (s->done.work == s->load.work)
-		gate_leave(s);
+		leave(s);
 	else
 		s->since = now;
 	if (oldest || !t->flying.work)
@@ -177,13 +191,33 @@ void gate_gone(struct gpu *g, struct stream *s)
 {
 	struct gate *t = &g->gate;
 
-	if (s->load.work == s->done.work)
+	if (!s->listed)
 		return;
-	atomic_fetch_add(&t->gone_cost, s->load.cost - s->done.cost);
-	atomic_fetch_add(&t->gone_copy, s->load.copy - s->done.copy);
-	atomic_fetch_add(&t->gone_work, s->load.work - s->done.work);
-	s->done = s->load;
+	atomic_store(&s->gone, true);
+	atomic_store(&t->gone, true);
 	worker_kick(g->w);
+}
+
+/* Those whose context has gone meanwhile. */
+static void take_gone(struct gate *t)
+{
+	struct stream *s, *next;
+
+	for (s = LIST_FIRST(&t->dying); s; s = next) {
+		const struct load l = {
+			.work = s->load.work - s->done.work,
+			.cost = s->load.cost - s->done.cost,
+			.copy = s->load.copy - s->done.copy,
+		};
+
+		next = LIST_NEXT(s, busy);
+		if (!atomic_load(&s->gone))
+			continue;
+		s->done = s->load;
+		land(t, &l);
+		leave(s);
+	}
+	tell_oldest(t);
 }
 
 /* Take in what has ended. */
@@ -197,16 +231,8 @@ static void poll_all(struct gpu *g)
 		next = LIST_NEXT(s, busy);
 		stream_poll(s);
 	}
-	if (atomic_load(&t->gone_work)) {
-		const struct load l = {
-			.work = atomic_exchange(&t->gone_work, 0),
-			.cost = atomic_exchange(&t->gone_cost, 0),
-			.copy = atomic_exchange(&t->gone_copy, 0),
-		};
-
-		land(t, &l);
-		tell_oldest(t);
-	}
+	if (atomic_load(&t->gone) && atomic_exchange(&t->gone, false))
+		take_gone(t);
 }
 
 static void fence_all(struct gpu *g)
@@ -409,6 +435,7 @@ void gate_init(struct gpu *g)
 	/* Until there is somebody to share the GPU with. */
 	t->alone_ns = PVGPU_GATE_NO_LIMIT;
 	LIST_INIT(&t->busy);
+	LIST_INIT(&t->dying);
 	tell_state(t, false, true, false);
 	take_mode(t);
 }
@@ -435,6 +462,8 @@ void gate_free(struct gpu *g)
 	t->page = &page_open;
 	t->report = &t->unread;
 	unmap(t);
+	while (!LIST_EMPTY(&t->dying))
+		leave(LIST_FIRST(&t->dying));
 }
 
 /* A page of a file that cannot get smaller under us. */

@@ -54,8 +54,8 @@ struct gate {
 	struct load flying;                   /* in flight, over all streams */
 	uint64_t oldest;                      /* since when the oldest of it runs; 0 */
 	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
-	/* Any thread: what flew in streams whose context is gone, and has ended. */
-	atomic_ullong gone_work, gone_cost, gone_copy;
+	struct busy_streams dying; /* likewise, but their contexts are going; referenced */
+	atomic_bool gone;          /* any thread: one of these has ended */
 };
 
 void gate_init(struct gpu *g);
@@ -109,8 +109,9 @@ void gate_settle(struct gpu *g);
 void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
 /* The stream's first `upto` of them have ended. */
 void gate_ended(struct stream *s, const struct load *upto);
-/* Out of the list: its context is being destroyed. Then, on any thread: its work has ended. */
-void gate_leave(struct stream *s);
+/* Its context is being destroyed: nobody asks for its fences. Then, on any thread: its work has
+ * ended. */
+void gate_dying(struct stream *s);
 void gate_gone(struct gpu *g, struct stream *s);
 
 #endif

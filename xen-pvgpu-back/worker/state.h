@@ -163,8 +163,8 @@ struct stream {
 	uint64_t ended;                      /* of these, known to have ended */
 	uint64_t fenced;                     /* issued when the last fence was put in */
 	struct load load, done, load_fenced; /* the same for what occupies the GPU */
-	LIST_ENTRY(stream) busy;             /* while load.work > done.work, and not forgotten */
-	bool listed;
+	LIST_ENTRY(stream) busy;             /* while load.work > done.work */
+	bool listed, dying;                  /* so; and among those whose context goes */
 	uint64_t since; /* CLOCK_MONOTONIC: the oldest of it that is not done began then */
 	uint32_t fence_head, fence_count;
 	struct {
@@ -176,6 +176,7 @@ struct stream {
 	bool destroyed; /* the guest has; it goes when its work has ended */
 	uint32_t parked;
 	/* any thread */
+	atomic_bool gone;      /* dying, and its work has ended */
 	atomic_bool full_wait; /* a wait that will kick the decoding thread is under way */
 	atomic_ullong seen;    /* issued count that a completed wait vouches for */
 	struct load seen_load; /* complete.lock: the same for what occupies the GPU */

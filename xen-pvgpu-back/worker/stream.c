@@ -233,7 +233,7 @@ bool streams_idle(struct gpu *g)
 void stream_forget(struct gpu *g, struct stream *s)
 {
 	set_full(s, false);
-	gate_leave(s);
+	gate_dying(s);
 	if (s->destroyed)
 		g->zombies--;
 	else
