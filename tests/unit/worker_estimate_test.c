@@ -409,6 +409,32 @@ START_TEST(a_context_goes)
 }
 END_TEST
 
+/* An event that could not be recorded again is where it was, also while somebody waits for it. */
+START_TEST(a_failing_record)
+{
+	const uint64_t event = PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1);
+	struct pvgpu_wire_event_create c = {.ctx = FAKE_CTX, .event = event};
+	struct pvgpu_wire_event_record r = {
+		.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .event = event};
+	struct pvgpu_wire_event_synchronize y = {.event = event};
+	struct pvgpu_wire_event_query q = {.event = event};
+
+	open_session(true);
+	FAKE_SUBMIT(w, EVENT_CREATE, 0, c);
+	gate_launch(w, GATE_STREAM(1), 1);
+	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
+	FAKE_SUBMIT(w, EVENT_SYNCHRONIZE, 60, y);
+	failing = "event_record";
+	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
+	failing = NULL;
+	FAKE_SUBMIT(w, EVENT_QUERY, 61, q);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 61), CUDA_ERROR_NOT_READY);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 60), 0);
+	close_session();
+}
+END_TEST
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -500,6 +526,7 @@ int main(void)
 	tcase_add_loop_test(t, streams_that_wait_for_each_other, 0, 2);
 	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));
 	tcase_add_test(t, a_context_goes);
+	tcase_add_test(t, a_failing_record);
 	tcase_add_test(t, age_of_a_dying_context);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

@@ -109,6 +109,7 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 	struct gpu *g = worker_gpu(w);
 	struct event *e = in->event;
 	struct stream *s;
+	struct fev *f;
 	int r;
 
 	s = stream_of(in->ctx, in->stream, &r);
@@ -121,20 +122,23 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 		return CUDA_ERROR_INVALID_HANDLE;
 	if (atomic_load(&e->waits)) {
 		/* Who waits for the last record must not wait for this one. */
-		struct fev *f;
-
 		r = fev_new(g, e->o.ctx, e->flags, &f);
 		if (r)
 			return ctx_result(s->o.ctx, r);
-		fev_put(e->far);
-		e->far = f;
+	} else {
+		f = fev_get(e->far);
 	}
 	if (in->flags && g->far->cuEventRecordWithFlags)
-		r = (int)g->far->cuEventRecordWithFlags(e->far->ev, s->far, in->flags);
+		r = (int)g->far->cuEventRecordWithFlags(f->ev, s->far, in->flags);
 	else
-		r = (int)g->far->cuEventRecord(e->far->ev, s->far);
-	if (r)
+		r = (int)g->far->cuEventRecord(f->ev, s->far);
+	if (r) {
+		/* The last record stands. */
+		fev_put(f);
 		return ctx_result(s->o.ctx, r);
+	}
+	fev_put(e->far);
+	e->far = f;
 	stream_issued(s);
 	obj_ref(s);
 	if (e->s)
