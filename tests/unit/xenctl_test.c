@@ -334,6 +334,20 @@ START_TEST(close_while_opening)
 }
 END_TEST
 
+/* Nothing that it says puts off the time at which it is ended, once its guest has closed. */
+START_TEST(worker_stays)
+{
+	struct fake_worker *k = opened(SESSION);
+
+	fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION, NULL, 0);
+	fake_settle();
+	ck_assert(ev_is_active(&k->w->deadline));
+	fake_seal(k);
+	fake_settle();
+	ck_assert(ev_is_active(&k->w->deadline));
+}
+END_TEST
+
 START_TEST(worker_dies)
 {
 	struct fake_worker *k = opened(SESSION);
@@ -767,6 +781,7 @@ int main(void)
 	tcase_add_test(t, workers_that_die_early);
 	tcase_add_test(t, worker_that_refuses);
 	tcase_add_test(t, close_while_opening);
+	tcase_add_test(t, worker_stays);
 	tcase_add_test(t, worker_dies);
 	tcase_add_test(t, worker_ends);
 	tcase_add_test(t, chunks);

@@ -26,6 +26,8 @@
 #define RETRY_S     0.25  /* after the first worker that did not start; doubles */
 #define RETRY_MAX_S 30.
 
+static const char takes_long[] = "did not take its session in time";
+
 static void on_message(struct worker *w);
 
 const char *sup_name(const struct worker *w)
@@ -329,7 +331,7 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 	w->d->session_n++;
 	if (v->xen)
 		xenbus_changed(v->xen);
-	sup_deadline(w, w->d->cfg.start_ms, "did not take its session in time");
+	sup_deadline(w, w->d->cfg.start_ms, takes_long);
 	watchdog_wake(w->d);
 }
 
@@ -435,7 +437,9 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 		break;
 	case PVGPU_SUP_SEALED:
 		w->sealed = true;
-		sup_deadline(w, 0, NULL);
+		/* Any other is not ended by that: its guest has gone, or has closed. */
+		if (w->why == takes_long)
+			sup_deadline(w, 0, NULL);
 		open_sealed(w);
 		break;
 	case PVGPU_SUP_LEASE:
