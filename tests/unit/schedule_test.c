@@ -527,8 +527,8 @@ START_TEST(pools_and_groups)
 	const struct sched_share share = {.class = SCHED_MEDIUM, .weight = 100};
 	struct schedule *other;
 	struct sched_group *g;
-	struct seat *t;
-	struct fake f;
+	struct seat *t, *u;
+	struct fake f, waits;
 
 	start(SCHED_FAIR, false);
 	other = schedule_new(loop, "other", &p);
@@ -542,8 +542,15 @@ START_TEST(pools_and_groups)
 	ck_assert_int_eq(seat_move(t, other, NULL), 0);
 	schedule_group_remove(other, g);
 	ck_assert(is_open(&f));
+	u = seat_new(other, NULL, &(struct seat_policy){.share = share}, NULL);
+	waits = join(u, false);
+	ck_assert_uint_eq(waits.word->exclusive, 0);
 	schedule_set(other, &(struct sched_params){.policy = SCHED_EQUAL, .exclusive = true});
 	ck_assert_uint_eq(f.word->exclusive, 1);
+	/* Should pvgpud go now, who has not got the GPU must not take it. */
+	ck_assert_uint_eq(waits.word->exclusive, 1);
+	leave(&waits);
+	seat_free(u);
 	leave(&f);
 	seat_free(t);
 	schedule_free(other);

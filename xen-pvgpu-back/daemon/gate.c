@@ -121,7 +121,7 @@ struct gate *gate_new(struct seat *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	/* While no pvgpud was there its gate counted as open. */
 	g->closing = adopted;
 	g->closed_at = adopted ? now : 0;
-	STORE(&g->word->exclusive, t->s->params.exclusive);
+	gate_set_exclusive(g, t->s->params.exclusive);
 	STORE(&g->word->inflight_ns, PVGPU_GATE_NO_LIMIT);
 	STORE(&g->word->depth, t->policy.depth);
 	TAILQ_INSERT_TAIL(&t->gates, g, link);
@@ -257,6 +257,11 @@ void gate_set_open(struct gate *g, bool open, uint64_t now)
 		gate_ring(g);
 }
 
+void gate_set_exclusive(struct gate *g, bool exclusive)
+{
+	STORE(&g->word->exclusive, exclusive);
+}
+
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 {
 	struct pvgpu_gate *w = g->word;
@@ -272,8 +277,6 @@ void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 		STORE(&w->contended, contended);
 	if (w->learn != learn)
 		STORE(&w->learn, learn);
-	if (w->exclusive != g->seat->s->params.exclusive)
-		STORE(&w->exclusive, g->seat->s->params.exclusive);
 	if (raised)
 		gate_ring(g);
 }

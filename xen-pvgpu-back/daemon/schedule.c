@@ -509,10 +509,15 @@ void schedule_stop(struct schedule *s)
 void schedule_set(struct schedule *s, const struct sched_params *p)
 {
 	uint64_t now = schedule_now();
+	struct seat *t;
+	struct gate *g;
 
 	charge(s, now);
 	s->params = *p;
 	s->params.handover_ns = s->cost_ns;
+	TAILQ_FOREACH(t, &s->seats, link)
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_set_exclusive(g, p->exclusive);
 	sched_set(s->lib, &s->params, now);
 	schedule_think(s);
 }

@@ -112,6 +112,8 @@ void gate_take(struct gate *g, uint64_t now);
 void gate_set_open(struct gate *g, bool open, uint64_t now);
 /* Set the words that hold while it has the grant; rings when the worker has to look. */
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
+/* What is to be while pvgpud is away; all of the pool's gates have it, open or not. */
+void gate_set_exclusive(struct gate *g, bool exclusive);
 /* Now, and not when its report was last taken: to be asked after a word of ours was stored. */
 bool gate_sleeps(const struct gate *g);
 /* Has it work that it may do if it gets the grant? */
