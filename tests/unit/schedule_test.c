@@ -493,11 +493,18 @@ START_TEST(adopted)
 	struct fake fa, fb;
 
 	start(SCHED_FAIR, true);
+	schedule_await(s, true);
 	a = seat_new(s, NULL, &p, &kept);
 	b = seat(100);
-	fa = join(a, true);
-	fb = join(b, false);
+	fb = join(b, true);
+	fb.says->commands = 1;
 	want(&fb);
+	for (unsigned int i = 0; i < 50; i++) {
+		turn();
+		ck_assert(!is_open(&fb)); /* there is one that has not answered yet */
+	}
+	fa = join(a, true);
+	schedule_await(s, false);
 	for (unsigned int i = 0; i < 50; i++) {
 		turn();
 		ck_assert(!is_open(&fb)); /* the adopted one may have work on the GPU */

@@ -51,6 +51,10 @@ void share_worker(struct worker *w, bool adopted)
 {
 }
 
+void share_await(struct worker *w)
+{
+}
+
 void share_worker_gone(struct worker *w)
 {
 }

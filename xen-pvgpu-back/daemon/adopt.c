@@ -190,6 +190,7 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	v->sessions++;
 	v->total++;
 	d->session_n++;
+	share_await(w);
 	snprintf(w->sock, sizeof(w->sock), "%.95s", file);
 	sup_watch(w);
 	sup_deadline(w, d->cfg.adopt_ms, "did not answer its new pvgpud");

@@ -90,6 +90,7 @@ struct worker {
 	const char *why;
 	struct vgpu *vgpu;       /* NULL while spare */
 	struct gate *gate;       /* NULL: has none yet */
+	bool awaited;            /* adopted, and has none yet (share.c) */
 	struct opening *opening; /* the guest that waits for it to be sealed */
 	uint32_t number;         /* the guest's of the session; 0: on the local link */
 	struct xen_session *xs;  /* on the Xen link; NULL: its vGPU is not connected */

@@ -301,7 +301,7 @@ static void take_grant(struct schedule *s, uint64_t now)
 static bool may_give(const struct schedule *s, uint64_t now)
 {
 	if (s->params.exclusive)
-		return TAILQ_EMPTY(&s->tails);
+		return TAILQ_EMPTY(&s->tails) && !s->awaited;
 	return !s->leaving || !s->leaving->tail || now >= s->give_at;
 }
 
@@ -519,6 +519,12 @@ void schedule_set(struct schedule *s, const struct sched_params *p)
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_set_exclusive(g, p->exclusive);
 	sched_set(s->lib, &s->params, now);
+	schedule_think(s);
+}
+
+void schedule_await(struct schedule *s, bool more)
+{
+	s->awaited += more ? 1u : -1u;
 	schedule_think(s);
 }
 

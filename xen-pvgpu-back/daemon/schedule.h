@@ -52,6 +52,9 @@ void schedule_free(struct schedule *s);
 void schedule_stop(struct schedule *s);
 /* Live. */
 void schedule_set(struct schedule *s, const struct sched_params *p);
+/* One more worker with a past is about to get its gate, or one less: what it has on the GPU is not
+ * known, so an exclusive pool gives nothing meanwhile. */
+void schedule_await(struct schedule *s, bool more);
 /* Groups of this pool; the share's class means nothing. Remove one when no seat is in it. */
 struct sched_group *schedule_group_add(struct schedule *s, const struct sched_share *share);
 void schedule_group_set(struct schedule *s, struct sched_group *g, const struct sched_share *share);

@@ -78,6 +78,7 @@ struct schedule {
 	int timer;
 	ev_io timer_io;
 	TAILQ_HEAD(, seat) seats, tails, looks;
+	unsigned int awaited;    /* workers */
 	unsigned int muted;      /* seats that are not listened to */
 	uint64_t limits_at;      /* the first of theirs, or earlier */
 	unsigned int wanting;    /* seats of which the library knows that they want */

@@ -280,6 +280,19 @@ void share_stop(struct daemon *d, bool leave)
 
 /* ---- workers ---- */
 
+void share_await(struct worker *w)
+{
+	w->awaited = true;
+	schedule_await(w->pool->schedule, true);
+}
+
+static void has_come(struct worker *w)
+{
+	if (w->awaited)
+		schedule_await(w->pool->schedule, false);
+	w->awaited = false;
+}
+
 void share_worker(struct worker *w, bool adopted)
 {
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_GATE, .session = w->id};
@@ -288,9 +301,11 @@ void share_worker(struct worker *w, bool adopted)
 
 	w->gate = gate_new(w->vgpu->seat, adopted, fds);
 	if (!w->gate) {
+		/* Awaited until it is dead. */
 		sup_kill(w, "no gate can be made for it: %s", strerror(errno));
 		return;
 	}
+	has_come(w);
 	err = msg_send(w->control, &m, sizeof(m), fds, PVGPU_GATE_FDS);
 	for (int i = 0; i < PVGPU_GATE_FDS; i++)
 		close(fds[i]);
@@ -308,6 +323,7 @@ void share_worker_gone(struct worker *w)
 	if (w->gate)
 		gate_free(w->gate);
 	w->gate = NULL;
+	has_come(w);
 }
 
 bool gate_read(const struct worker *w, struct pvgpu_gate_report *out)

@@ -37,6 +37,8 @@ void share_moved(struct vgpu *v);
 void share_restore(struct vgpu *v, const struct seat_stats *before);
 void share_stats(const struct vgpu *v, struct seat_stats *out);
 
+/* A former pvgpud's worker has been found: share_worker follows, or share_worker_gone. */
+void share_await(struct worker *w);
 /* A worker has a session, perhaps of a former pvgpud; it is dead. */
 void share_worker(struct worker *w, bool adopted);
 void share_worker_gone(struct worker *w);
