@@ -343,6 +343,25 @@ START_TEST(bounded_by_time)
 }
 END_TEST
 
+static bool three_fly(struct worker *v, void *arg)
+{
+	v->gpu->gate.look = true;
+	gpu_kicked(v);
+	return v->gpu->gate.flying.work == 3;
+}
+
+/* What flies began so much later. */
+static void hang_for(uint64_t later)
+{
+	struct stream *s;
+
+	LIST_FOREACH(s, &w->gpu->gate.busy, busy)
+	{
+		s->since += later;
+	}
+	w->gpu->gate.oldest += later;
+}
+
 /*
  * Two kernels wait for what comes after them, in another stream or behind what is held back: it
  * goes when they should have ended long ago, or at once in a stream of its own while nobody else is
@@ -357,16 +376,34 @@ START_TEST(streams_that_wait_for_each_other)
 	for (uint32_t i = 0; i < 6; i++)
 		gate_launch(w, GATE_STREAM(1 + i % 3), 2);
 	ck_assert_uint_eq(w->gpu->gate.flying.work, 3 - (uint32_t)_i);
-	w->gpu->gate.oldest -= 10000 * MS;
+	hang_for(-10000 * MS);
 	gate_side_ring(w);
 	ck_assert_uint_eq(w->gpu->park.count, 0);
 	ck_assert_uint_eq(w->gpu->gate.flying.work, 6);
-	/* From when one has ended on it is as before. */
+	/* From when one of each has ended on it is as before. */
 	fake_complete(-1, 1);
-	gate_side_ring(w);
-	w->gpu->gate.oldest += 10000 * MS;
+	ck_assert(fake_until(w, three_fly, NULL));
 	gate_launch(w, GATE_STREAM(1), 2);
 	ck_assert_uint_eq(w->gpu->park.count, 1);
+	ck_assert(fake_until(w, not_parked, NULL));
+	close_session();
+}
+END_TEST
+
+/* What waits for the guest opens no way for the rest: that is bounded as before. */
+START_TEST(what_hangs_lifts_no_bound)
+{
+	open_session(true);
+	teach(2, 400);
+	gate_side_put(&side.gate->inflight_ns, 2 * MS);
+	gate_side_set(&side.gate->contended, (uint32_t)_i);
+	gate_launch(w, GATE_STREAM(1), 2);
+	gate_launch(w, GATE_STREAM(2), 2);
+	hang_for(-10000 * MS);
+	for (uint32_t i = 0; i < 10; i++)
+		gate_launch(w, GATE_STREAM(3), 2);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 4);
+	ck_assert_uint_eq(w->gpu->park.count, 8);
 	ck_assert(fake_until(w, not_parked, NULL));
 	close_session();
 }
@@ -524,6 +561,7 @@ int main(void)
 	tcase_add_test(t, what_has_ended_is_counted);
 	tcase_add_loop_test(t, bounded_by_time, 0, 12);
 	tcase_add_loop_test(t, streams_that_wait_for_each_other, 0, 2);
+	tcase_add_loop_test(t, what_hangs_lifts_no_bound, 0, 2);
 	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));
 	tcase_add_test(t, a_context_goes);
 	tcase_add_test(t, a_failing_record);

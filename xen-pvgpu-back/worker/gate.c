@@ -177,6 +177,7 @@ void gate_ended(struct stream *s, const struct load *upto)
 	const uint64_t now = now_ns();
 
 	estimates_compare(s->o.gpu, l.cost, now - s->since);
+	s->stalled = false;
 	s->done = *upto;
 	land(t, &l);
 	if (s->done.work == s->load.work)
@@ -314,23 +315,55 @@ static bool refuse(struct gpu *g, bool copies)
 	return true;
 }
 
-/*
- * What flies should have ended long ago: it waits for something, a host function or a flag in
- * memory, that may come only after a command that has been held back. CUDA would have taken that.
+/* What streams of the list have in flight that stall; with `longest`, those that do so from now on.
  */
-static bool stalled(const struct gate *t)
+static void add_stalled(const struct busy_streams *list, uint64_t longest, struct load *l)
 {
-	return now_ns() - t->oldest > 2 * t->flying.cost + STALL_NS;
+	const uint64_t now = now_ns();
+	struct stream *s;
+
+	LIST_FOREACH(s, list, busy)
+	{
+		if (longest ? s->stalled || now - s->since <= longest : !s->stalled)
+			continue;
+		s->stalled = true;
+		l->work += s->load.work - s->done.work;
+		l->cost += s->load.cost - s->done.cost;
+	}
+}
+
+/*
+ * What should have ended long ago waits for something, a host function or a flag in memory, that
+ * may come only after a command that has been held back. CUDA would have taken that: it does not
+ * count, until something of its stream ends.
+ */
+static struct load stalled(const struct gate *t)
+{
+	struct load l = {0};
+	uint64_t longest;
+
+	add_stalled(&t->busy, 0, &l);
+	add_stalled(&t->dying, 0, &l);
+	longest = 2 * (t->flying.cost - l.cost) + STALL_NS;
+	add_stalled(&t->busy, longest, &l);
+	add_stalled(&t->dying, longest, &l);
+	return l;
+}
+
+static bool fits(const struct gate *t, const struct load *but)
+{
+	return t->flying.work - but->work < GATE_LEAST || t->flying.cost - but->cost < bound(t);
 }
 
 static bool room(struct gpu *g)
 {
-	struct gate *t = &g->gate;
+	struct load none = {0}, l;
 
-	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t))
+	if (fits(&g->gate, &none))
 		return true;
 	poll_all(g);
-	if (t->flying.work < GATE_LEAST || t->flying.cost < bound(t) || stalled(t))
+	l = stalled(&g->gate);
+	if (fits(&g->gate, &l))
 		return true;
 	watch(g);
 	return false;

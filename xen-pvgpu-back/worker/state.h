@@ -165,6 +165,7 @@ struct stream {
 	struct load load, done, load_fenced; /* the same for what occupies the GPU */
 	LIST_ENTRY(stream) busy;             /* while load.work > done.work */
 	bool listed, dying;                  /* so; and among those whose context goes */
+	bool stalled;                        /* should have ended long ago, see gate.c */
 	uint64_t since; /* CLOCK_MONOTONIC: the oldest of it that is not done began then */
 	uint32_t fence_head, fence_count;
 	struct {
