@@ -27,6 +27,9 @@ def stages(full=False):
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
               [f"{MAKE} check-protocol", f"{MAKE} check-versions"]),
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
+        # Nothing waits for it, and much of what follows waits for other things than processors.
+        Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
+              ["LAB_PATIENCE=3 " + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800, beside=not full),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
@@ -40,8 +43,6 @@ def stages(full=False):
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
-        Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
-              ["LAB_PATIENCE=3 " + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800),
         Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang"]),
     ]
     # What is instrumented is slow; the long versions are for the build without.

@@ -13,13 +13,15 @@
 static struct worker *w;
 static struct gate_side side;
 static atomic_uint elapsed, records; /* calls */
-static const char *failing;
+static _Atomic(const char *) failing;
 
 static CUresult count(const char *call)
 {
+	const char *now = failing;
+
 	elapsed += !strcmp(call, "elapsed");
 	records += !strcmp(call, "event_record");
-	return failing && !strcmp(call, failing) ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
+	return now && !strcmp(call, now) ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
 }
 
 static void open_session(bool learn)
