@@ -132,11 +132,15 @@ class Sessions(unittest.TestCase):
             env.remove()
 
     def test_a_dead_spare_is_replaced(self):
+        def only_spare():
+            """A spare worker's pid, when no worker of an earlier session is left."""
+            found = [p for p, cmd in marked_processes(env.mark).items() if "pvgpu-worker" in cmd]
+            return found and len(found) == int(env.read("/daemon/spare-workers")) and found[0]
+
         with PvgpuEnv() as env:
             for _ in range(3):
                 env.wait_spare()
-                spare = next(p for p, cmd in marked_processes(env.mark).items() if "pvgpu-worker" in cmd)
-                os.kill(spare, signal.SIGKILL)
+                os.kill(wait_for("only spares", only_spare), signal.SIGKILL)
                 with raw.Session(env.socket()) as s:
                     s.start()
 
