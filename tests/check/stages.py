@@ -51,10 +51,10 @@ def stages(full=False):
         b = f"B=build-{name} SAN={kinds}"
         out.append(Stage(name, f"unit tests and programs under {kinds}",
                          [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
-    # Hours of processor, that nothing waits for: beside the others, a little behind them.
+    # Nothing waits for it: of the long one hours, beside all others and a little behind them.
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
-                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, beside=full)
-    out.insert(1 if full else len(out), fuzzing)
+                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, beside=True)
+    out.insert(1 if full else len(out) - 1, fuzzing)
     if full:
         out.append(Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",
                          [f"{MAKE} check-module"], limit=1800))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ring/ring.h"
+#include "xen-pvgpu-back/daemon/gate.h"
 #include "xen-pvgpu-back/daemon/ledger.h"
 #include "xen-pvgpu-back/link/local_check.h"
 
@@ -100,7 +101,11 @@ static void fuzz_daemon(const uint8_t *data, size_t size)
 	MUST(m.head.kind != PVGPU_SUP_ASSIGN ||
 	     (serves == CHECK_NOTHING_YET && pvgpu_ring_size_ok(m.cmd_size) &&
 	      m.link <= PVGPU_SUP_LINK_XEN && fds >= PVGPU_SUP_XEN_FDS));
-	MUST(m.head.kind < PVGPU_SUP_CHUNK_ADD || serves == CHECK_XEN_SESSION);
+	MUST(m.head.kind < PVGPU_SUP_CHUNK_ADD || m.head.kind > PVGPU_SUP_CLOSE ||
+	     serves == CHECK_XEN_SESSION);
+	MUST(m.head.kind != PVGPU_SUP_GATE ||
+	     (serves != CHECK_NOTHING_YET && fds == PVGPU_GATE_FDS));
+	MUST(m.head.kind != PVGPU_SUP_CANARY || serves == CHECK_NOTHING_YET);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
