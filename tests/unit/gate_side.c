@@ -146,6 +146,19 @@ int gate_launch(struct worker *w, uint64_t stream, uint32_t blocks)
 	return fake_submit(w, &l, sizeof(l), PVGPU_OP_LAUNCH, 0, values, sizeof(values));
 }
 
+void gate_copy_to(struct worker *w, uint64_t device, uint64_t size)
+{
+	struct pvgpu_wire_copy c = {
+		.ctx = FAKE_CTX,
+		.stream = GATE_STREAM(1),
+		.dst = device,
+		.src = w->arena_base,
+		.size = size,
+	};
+
+	FAKE_SUBMIT(w, COPY, 0, c);
+}
+
 uint64_t gate_launched(void)
 {
 	uint64_t n;

@@ -39,6 +39,8 @@ void gate_side_ring(struct worker *w);
 struct worker *gate_session(uint32_t streams);
 /* One kernel; its shape is that many blocks. */
 int gate_launch(struct worker *w, uint64_t stream, uint32_t blocks);
+/* From the arena's start to the device, in stream 1. */
+void gate_copy_to(struct worker *w, uint64_t device, uint64_t size);
 /* Kernels that the far end was given. */
 uint64_t gate_launched(void);
 /* All work ends, from now on at once. */

@@ -74,19 +74,6 @@ static void teach(uint32_t blocks, float ms)
 		cost_of(blocks);
 }
 
-static void copy_to(uint64_t device, uint64_t size)
-{
-	struct pvgpu_wire_copy c = {
-		.ctx = FAKE_CTX,
-		.stream = GATE_STREAM(1),
-		.dst = device,
-		.src = w->arena_base,
-		.size = size,
-	};
-
-	FAKE_SUBMIT(w, COPY, 0, c);
-}
-
 START_TEST(kernels_are_learned)
 {
 	open_session(true);
@@ -231,20 +218,20 @@ START_TEST(copies_by_bytes)
 	device = fake_alloc(w, 50, FAKE_CTX, 8u << 20);
 	fake_far.elapsed_ms = 0.01f;
 	for (int i = 0; i < 3; i++) {
-		copy_to(device, 100);
+		gate_copy_to(w, device, 100);
 		small = gate_side_number(&side.report->inflight_ns);
 		finish();
 	}
 	ck_assert_uint_eq(small, 10000);
 	fake_far.elapsed_ms = 1;
 	for (int i = 0; i < 3; i++) {
-		copy_to(device, 1u << 20);
+		gate_copy_to(w, device, 1u << 20);
 		one = gate_side_number(&side.report->inflight_ns);
 		finish();
 	}
 	ck_assert_uint_ge(one, MS - 1000);
 	ck_assert_uint_le(one, MS + 1000);
-	copy_to(device, 2u << 20);
+	gate_copy_to(w, device, 2u << 20);
 	ck_assert_uint_ge(gate_side_number(&side.report->inflight_ns), 2 * MS - 20000);
 	ck_assert_uint_le(gate_side_number(&side.report->inflight_ns), 2 * MS);
 	finish();
@@ -275,7 +262,7 @@ START_TEST(what_has_ended_is_counted)
 	busy += 6 * MS;
 	ck_assert_uint_eq(gate_side_number(&side.report->busy_ns), busy);
 	ck_assert_uint_eq(gate_side_number(&side.report->copy_ns), copy);
-	copy_to(device, 4096);
+	gate_copy_to(w, device, 4096);
 	FAKE_SUBMIT(w, MEMSET, 0, m);
 	busy += gate_side_number(&side.report->inflight_ns);
 	copy += gate_side_number(&side.report->inflight_ns);

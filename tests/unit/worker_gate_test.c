@@ -76,19 +76,6 @@ static int query(uint32_t seq, uint64_t stream)
 	return fake_result(w, PVGPU_REP_REPLY, seq);
 }
 
-static void copy_to(uint64_t device, uint64_t size)
-{
-	struct pvgpu_wire_copy c = {
-		.ctx = FAKE_CTX,
-		.stream = GATE_STREAM(1),
-		.dst = device,
-		.src = w->arena_base,
-		.size = size,
-	};
-
-	FAKE_SUBMIT(w, COPY, 0, c);
-}
-
 START_TEST(closed_parks_and_opens_in_order)
 {
 	open_session();
@@ -280,13 +267,13 @@ START_TEST(bytes_run_out)
 	device = fake_alloc(w, 50, FAKE_CTX, 1u << 20);
 	gate_side_put(&side.gate->bytes, 1000);
 	set_open(true);
-	copy_to(device, 800);
-	copy_to(device, 4096);
+	gate_copy_to(w, device, 800);
+	gate_copy_to(w, device, 4096);
 	ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes), 4896);
 	gate_launch(w, GATE_STREAM(2), 1);
 	ck_assert_uint_eq(gate_launched(), 1);
 	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 0);
-	copy_to(device, 8);
+	gate_copy_to(w, device, 8);
 	ck_assert_uint_eq(w->gpu->park.count, 1);
 	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 1);
 	gate_side_put(&side.gate->bytes, 4896);
