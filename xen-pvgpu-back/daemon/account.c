@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/account_check.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
 #include "xen-pvgpu-back/daemon/faults.h"
@@ -16,14 +17,6 @@ struct by_pid {
 	uint32_t pid;
 	struct worker *w;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -148,7 +141,7 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 int account_take(struct daemon *d, const struct health_msg *m, unsigned int n, char *why,
 		 size_t cap)
 {
-	uint64_t now = now_ns();
+	uint64_t now = pvgpu_poll_now();
 	struct by_pid *all;
 	size_t workers;
 	int r = 0;

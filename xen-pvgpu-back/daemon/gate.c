@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/schedule_state.h"
 
 #define PAGE 4096u
@@ -26,10 +27,7 @@
 
 uint64_t schedule_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return pvgpu_poll_now();
 }
 
 /* A page that both have; the worker can shrink neither, and write only the one without `ours`. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ring/poll.h"
+
 #define CLAIMS_MAX 8u /* of one worker; it waits for each */
 
 /* Its guest is gone or its end is said: what it has comes back soon, if need be by force. */
@@ -125,11 +127,7 @@ void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 /* It has less from now on, but had that much: a reading of its memory may be older. */
 static void note(struct worker *w)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	judge_lease(&w->account.judge, w->leased,
-		    (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
+	judge_lease(&w->account.judge, w->leased, pvgpu_poll_now());
 }
 
 void lease_returned(struct worker *w, const struct pvgpu_sup *m)

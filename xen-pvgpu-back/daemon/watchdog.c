@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/account.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
 #include "xen-pvgpu-back/daemon/faults.h"
@@ -12,14 +13,6 @@
 
 #define MS      UINT64_C(1000000)
 #define FIRST_S 0.01
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* False: it has nothing to be watched. */
 static bool view(struct worker *w, uint64_t now, struct watch_view *v)
@@ -102,7 +95,7 @@ static void act(struct worker *w, enum watch_do what, uint64_t now)
 static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct daemon *d = t->data;
-	uint64_t now = now_ns(), next = UINT64_MAX, again;
+	uint64_t now = pvgpu_poll_now(), next = UINT64_MAX, again;
 	struct watch_view v;
 	struct worker *w;
 

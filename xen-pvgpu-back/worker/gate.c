@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ring/poll.h"
 #include "state.h"
 #include "xen-pvgpu-back/daemon/supervise.h"
 
@@ -36,14 +37,6 @@ static const struct pvgpu_gate page_shut = {
 	.commands = PVGPU_GATE_NO_LIMIT,
 	.bytes = PVGPU_GATE_NO_LIMIT,
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void put_word(uint32_t *word, bool value)
 {
@@ -97,7 +90,7 @@ static void tell_flying(struct gate *t)
 
 static void begin(struct gate *t, struct stream *s)
 {
-	s->since = now_ns();
+	s->since = pvgpu_poll_now();
 	s->listed = true;
 	LIST_INSERT_HEAD(&t->busy, s, busy);
 	if (t->flying.work)
@@ -174,7 +167,7 @@ void gate_ended(struct stream *s, const struct load *upto)
 		.copy = upto->copy - s->done.copy,
 	};
 	const bool oldest = s->since == t->oldest;
-	const uint64_t now = now_ns();
+	const uint64_t now = pvgpu_poll_now();
 
 	estimates_compare(s->o.gpu, l.cost, now - s->since);
 	s->stalled = false;
@@ -319,7 +312,7 @@ static bool refuse(struct gpu *g, bool copies)
  */
 static void add_stalled(const struct busy_streams *list, uint64_t longest, struct load *l)
 {
-	const uint64_t now = now_ns();
+	const uint64_t now = pvgpu_poll_now();
 	struct stream *s;
 
 	LIST_FOREACH(s, list, busy)
