@@ -305,15 +305,8 @@ static void bench_pageable(void)
 	}
 }
 
-/* The reference of pinned copies is this same program on simcuda directly: bench.py takes the
- * ratio. */
-static void bench_pinned(void)
+static void pinned(CUdeviceptr d, void *h)
 {
-	CUdeviceptr d;
-	void *h;
-
-	CU(cuMemAlloc(&d, COPY_BYTES));
-	CU(cuMemAllocHost(&h, COPY_BYTES));
 	memset(h, 0x5a, COPY_BYTES);
 	for (int to_device = 1; to_device >= 0; to_device--) {
 		double v[ROUNDS];
@@ -324,6 +317,43 @@ static void bench_pinned(void)
 		printf("pinned_%s %.3f\n", to_device ? "htod" : "dtoh",
 		       COPY_BYTES / median(v, ROUNDS) * 1e-9);
 	}
+}
+
+/* The references are these two programs on simcuda directly: bench.py takes the ratios. */
+static void bench_pinned(void)
+{
+	CUdeviceptr d;
+	void *h;
+
+	CU(cuMemAlloc(&d, COPY_BYTES));
+	CU(cuMemAllocHost(&h, COPY_BYTES));
+	pinned(d, h);
+}
+
+/* As a worker has it: an arena is the kernel's shared memory, and what the far end maps on demand
+ * may lie in other pages than what it allocates. */
+static void bench_pinned_mapped(void)
+{
+	const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+					  .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+	const CUmemAccessDesc access = {.location = prop.location,
+					.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+	int fd = memfd_create("pinned", MFD_CLOEXEC);
+	CUmemGenericAllocationHandle made;
+	CUdeviceptr d;
+	void *h;
+
+	if (fd < 0 || ftruncate(fd, COPY_BYTES))
+		exit(1);
+	h = mmap(NULL, COPY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED)
+		exit(1);
+	CU(cuMemHostRegister(h, COPY_BYTES, 0));
+	CU(cuMemAddressReserve(&d, COPY_BYTES, 0, 0, 0));
+	CU(cuMemCreate(&made, COPY_BYTES, &prop, 0));
+	CU(cuMemMap(d, COPY_BYTES, 0, made, 0));
+	CU(cuMemSetAccess(d, COPY_BYTES, &access, 1));
+	pinned(d, h);
 }
 
 /* rate: launches a second of this one session from the first byte on standard input until the next.
@@ -545,9 +575,10 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} table[] = {
-		{"post", bench_post},   {"polling", bench_polling},   {"sleeping", bench_sleeping},
-		{"drain", bench_drain}, {"pageable", bench_pageable}, {"pinned", bench_pinned},
-		{"idle", bench_idle},
+		{"post", bench_post},         {"polling", bench_polling},
+		{"sleeping", bench_sleeping}, {"drain", bench_drain},
+		{"pageable", bench_pageable}, {"pinned", bench_pinned},
+		{"idle", bench_idle},         {"pinned-mapped", bench_pinned_mapped},
 	};
 
 	if (!strcmp(what, "start")) {
@@ -581,9 +612,9 @@ int main(int argc, char **argv)
 		table[i].run();
 		return 0;
 	}
-	fprintf(stderr,
-		"usage: pvbench post|polling|sleeping|drain|pageable|pinned|idle|start|count|rate "
-		"[SECONDS]\n"
-		"       pvbench naps US SECONDS | latency US EVERY_US COUNT\n");
+	fprintf(stderr, "usage: pvbench "
+			"post|polling|sleeping|drain|pageable|pinned|pinned-mapped|idle|start|"
+			"count|rate [SECONDS]\n"
+			"       pvbench naps US SECONDS | latency US EVERY_US COUNT\n");
 	return 2;
 }
