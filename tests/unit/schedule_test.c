@@ -72,6 +72,47 @@ START_TEST(alone_costs_nothing)
 }
 END_TEST
 
+static uint64_t bound_of(const struct fake *f)
+{
+	return __atomic_load_n(&f->word->inflight_ns, __ATOMIC_RELAXED);
+}
+
+/* Who comes waits for what is in flight: it is less where somebody may come who goes before. */
+START_TEST(alone_with_idle_ones)
+{
+	struct seat_policy low = {.share = {.class = SCHED_LOW, .weight = 100}};
+	struct seat_policy high = {.share = {.class = SCHED_HIGH, .weight = 100}};
+	struct seat *t[2];
+	struct fake f[2];
+
+	start(SCHED_FAIR, false);
+	for (unsigned int i = 0; i < 2; i++) {
+		t[i] = seat(100);
+		seat_set(t[i], &low);
+	}
+	f[0] = join(t[0], false);
+	want(&f[0]);
+	UNTIL(is_open(&f[0]));
+	ck_assert_uint_eq(bound_of(&f[0]), PVGPU_GATE_ALONE_NS);
+	seat_set(t[1], &high);
+	ck_assert_uint_eq(bound_of(&f[0]), PVGPU_GATE_ALONE_NS);
+	f[1] = join(t[1], false);
+	UNTIL(bound_of(&f[0]) < PVGPU_GATE_ALONE_NS);
+	ck_assert(is_open(&f[0]));
+	ck_assert_uint_eq(f[0].word->contended, 0);
+	seat_set(t[1], &low);
+	ck_assert_uint_eq(bound_of(&f[0]), PVGPU_GATE_ALONE_NS);
+	seat_set(t[1], &high);
+	ck_assert_uint_lt(bound_of(&f[0]), PVGPU_GATE_ALONE_NS);
+	leave(&f[1]);
+	UNTIL(bound_of(&f[0]) == PVGPU_GATE_ALONE_NS);
+	leave(&f[0]);
+	for (unsigned int i = 0; i < 2; i++)
+		seat_free(t[i]);
+	finish();
+}
+END_TEST
+
 START_TEST(taking_turns)
 {
 	struct seat_stats na, nb;
@@ -575,6 +616,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, pages_are_sealed);
 	tcase_add_test(t, alone_costs_nothing);
+	tcase_add_test(t, alone_with_idle_ones);
 	tcase_add_loop_test(t, taking_turns, 0, 2);
 	tcase_add_loop_test(t, one_that_does_not_drain, 0, 2);
 	tcase_add_loop_test(t, one_that_hangs, 0, 2);

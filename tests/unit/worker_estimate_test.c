@@ -305,8 +305,9 @@ START_TEST(bounded_by_time)
 		{0.5f, true, 2 * MS, 4, 4},
 		{1, true, 10 * MS, 10, 10},
 		{50, true, 2 * MS, 2, 2},
-		{0.5f, false, 0, GATE_ALONE_NS / (MS / 2), GATE_ALONE_NS / (MS / 2)},
-		{400, false, 0, 2, 3},
+		{0.5f, false, PVGPU_GATE_ALONE_NS, 4, 4},
+		{0.25f, false, MS, 4, 4},
+		{400, false, PVGPU_GATE_ALONE_NS, 2, 3},
 		{0.001f, true, 2 * MS, 50, 50},
 	};
 	const uint32_t streams = _i % 2 ? 3 : 1;
@@ -548,7 +549,7 @@ int main(void)
 	tcase_add_test(t, doubts);
 	tcase_add_test(t, copies_by_bytes);
 	tcase_add_test(t, what_has_ended_is_counted);
-	tcase_add_loop_test(t, bounded_by_time, 0, 12);
+	tcase_add_loop_test(t, bounded_by_time, 0, 14);
 	tcase_add_loop_test(t, streams_that_wait_for_each_other, 0, 2);
 	tcase_add_loop_test(t, what_hangs_lifts_no_bound, 0, 2);
 	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));

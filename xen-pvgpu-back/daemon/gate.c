@@ -120,10 +120,12 @@ struct gate *gate_new(struct seat *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	g->closing = adopted;
 	g->closed_at = adopted ? now : 0;
 	gate_set_exclusive(g, t->s->params.exclusive);
-	STORE(&g->word->inflight_ns, PVGPU_GATE_NO_LIMIT);
+	STORE(&g->word->inflight_ns, PVGPU_GATE_ALONE_NS);
 	STORE(&g->word->depth, t->policy.depth);
 	TAILQ_INSERT_TAIL(&t->gates, g, link);
+	schedule_uncount(t);
 	t->gate_n++;
+	schedule_count(t);
 	limits_join(g, now);
 	ev_io_init(&g->io, on_bell, g->to_pvgpud, EV_READ);
 	g->io.data = g;
@@ -140,7 +142,9 @@ void gate_free(struct gate *g)
 	gate_take(g, schedule_now());
 	ev_io_stop(t->s->loop, &g->io);
 	TAILQ_REMOVE(&t->gates, g, link);
+	schedule_uncount(t);
 	t->gate_n--;
+	schedule_count(t);
 	free_files(g);
 	free(g);
 	schedule_look(t);

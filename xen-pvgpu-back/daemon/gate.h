@@ -40,14 +40,16 @@ enum pvgpu_gate_fd {
 };
 
 #define PVGPU_GATE_NO_LIMIT UINT64_MAX
+/* Most that is in flight of one whom nobody waits for, and while pvgpud is away. */
+#define PVGPU_GATE_ALONE_NS 2000000u
 
 struct pvgpu_gate {
 	uint32_t open;        /* 1: GPU work may be issued */
-	uint32_t contended;   /* 1: other vGPUs want the GPU: inflight_ns holds */
+	uint32_t contended;   /* 1: other vGPUs want the GPU */
 	uint32_t exclusive;   /* 1: closed while pvgpud is away */
 	uint32_t learn;       /* 1: nobody else's work is on the GPU: times measured now are the
 			       * worker's own */
-	uint64_t inflight_ns; /* most estimated GPU time in flight while contended: about a slice */
+	uint64_t inflight_ns; /* most estimated GPU time in flight */
 	/* Rate limits: numbers since the session began, up to which the worker may go; commands
 	 * beyond them stay parked. */
 	uint64_t commands; /* GPU commands issued */

@@ -30,8 +30,7 @@
 #define COST_MAX_NS     2000000u
 #define INFLIGHT_MIN_NS 100000u
 #define SOON_NS         10000u
-#define ALONE_NS        20000000u /* most in flight of one who is alone */
-#define SAMPLE_NS       50000u    /* less in flight says nothing of how right it was */
+#define SAMPLE_NS       50000u /* less in flight says nothing of how right it was */
 
 void schedule_set_tail(struct seat *t, bool tail)
 {
@@ -251,6 +250,27 @@ static void look_around(struct schedule *s, uint64_t now, uint64_t *at)
 
 /* ---- the grant ---- */
 
+void schedule_uncount(struct seat *t)
+{
+	t->s->inhabited[t->policy.share.class] -= t->gate_n != 0;
+}
+
+void schedule_count(struct seat *t)
+{
+	t->s->inhabited[t->policy.share.class] += t->gate_n != 0;
+}
+
+/* While others are idle, what is in flight is what the first of them has to wait for. A worker that
+ * has less there runs dry more easily where processors are short: only for who goes before it. */
+static uint64_t alone_ns(const struct seat *t)
+{
+	for (int c = 0; c < (int)t->policy.share.class; c++) {
+		if (t->s->inhabited[c])
+			return PVGPU_GATE_ALONE_NS * 3 / 4;
+	}
+	return PVGPU_GATE_ALONE_NS;
+}
+
 static void tell_holder(struct schedule *s)
 {
 	struct seat *t = s->holder;
@@ -265,10 +285,11 @@ static void tell_holder(struct schedule *s)
 	TAILQ_FOREACH(g, &t->gates, link)
 	busy += g->last.wants;
 	/* What is in flight when its slice ends makes its turn longer. */
-	ns = s->slice_ns / 2 / (busy ? busy : 1);
+	ns = s->exact ? s->slice_ns / 2 : alone_ns(t);
+	ns /= busy ? busy : 1;
 	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
 	TAILQ_FOREACH(g, &t->gates, link)
-	gate_tell(g, s->exact, learn, s->exact ? ns : ALONE_NS);
+	gate_tell(g, s->exact, learn, ns);
 }
 
 static void take_grant(struct schedule *s, uint64_t now)

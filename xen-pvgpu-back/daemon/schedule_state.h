@@ -78,14 +78,15 @@ struct schedule {
 	int timer;
 	ev_io timer_io;
 	TAILQ_HEAD(, seat) seats, tails, looks;
-	unsigned int awaited;    /* workers */
-	unsigned int muted;      /* seats that are not listened to */
-	uint64_t limits_at;      /* the first of theirs, or earlier */
-	unsigned int wanting;    /* seats of which the library knows that they want */
-	struct seat *holder;     /* its gates are open */
-	struct seat *leaving;    /* was it; the next waits for it to drain */
-	struct seat *overlapped; /* was, and the next has the grant already */
-	uint64_t give_at;        /* when that is about done */
+	unsigned int awaited;                  /* workers */
+	unsigned int inhabited[SCHED_CLASSES]; /* seats that have a gate */
+	unsigned int muted;                    /* seats that are not listened to */
+	uint64_t limits_at;                    /* the first of theirs, or earlier */
+	unsigned int wanting;                  /* seats of which the library knows that they want */
+	struct seat *holder;                   /* its gates are open */
+	struct seat *leaving;                  /* was it; the next waits for it to drain */
+	struct seat *overlapped;               /* was, and the next has the grant already */
+	uint64_t give_at;                      /* when that is about done */
 	/* hang.c */
 	bool together; /* all that want the GPU have their gates open */
 	unsigned int besides;
@@ -142,5 +143,8 @@ void schedule_think(struct schedule *s);
 /* And this one's workers are to be looked at. */
 void schedule_look(struct seat *t);
 void schedule_set_tail(struct seat *t, bool tail);
+/* Before its schedule, its class or whether it has gates changes, and after. */
+void schedule_uncount(struct seat *t);
+void schedule_count(struct seat *t);
 
 #endif

@@ -32,6 +32,7 @@ static void join(struct seat *t, struct schedule *s, struct sched_vgpu *v)
 	t->limits_at = SCHED_NEVER;
 	t->seen = (struct sched_stats){0};
 	TAILQ_INSERT_TAIL(&s->seats, t, link);
+	schedule_count(t);
 }
 
 static void leave(struct seat *t, uint64_t now)
@@ -39,6 +40,7 @@ static void leave(struct seat *t, uint64_t now)
 	struct schedule *s = t->s;
 
 	take_stats(t, now);
+	schedule_uncount(t);
 	if (t == s->holder)
 		s->holder = NULL;
 	if (t == s->leaving)
@@ -97,7 +99,9 @@ void seat_set(struct seat *t, const struct seat_policy *p)
 
 	schedule_think(t->s); /* what has passed is charged by the old share */
 	now = schedule_now();
+	schedule_uncount(t);
 	t->policy = *p;
+	schedule_count(t);
 	sched_set_share(t->v, &p->share, now);
 	limits_set(t, now);
 	limits_run(t, now);

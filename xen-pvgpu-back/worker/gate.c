@@ -22,15 +22,24 @@
 
 #define LOOK_MS        100 /* while something flies and nobody else asks */
 #define FENCE_LEAST_NS 100000u
+#define FENCE_MOST_NS  (PVGPU_GATE_ALONE_NS / 4)
 #define STALL_NS       50000000u
 
-/* What counts while there is no page of pvgpud's. */
-static const struct pvgpu_gate page_open = {
+/* What counts before there is somebody to share the GPU with; */
+static const struct pvgpu_gate page_own = {
 	.open = 1,
 	.inflight_ns = PVGPU_GATE_NO_LIMIT,
 	.commands = PVGPU_GATE_NO_LIMIT,
 	.bytes = PVGPU_GATE_NO_LIMIT,
 };
+/* while pvgpud is away; */
+static const struct pvgpu_gate page_open = {
+	.open = 1,
+	.inflight_ns = PVGPU_GATE_ALONE_NS,
+	.commands = PVGPU_GATE_NO_LIMIT,
+	.bytes = PVGPU_GATE_NO_LIMIT,
+};
+/* and in an exclusive pool. */
 static const struct pvgpu_gate page_shut = {
 	.exclusive = 1,
 	.inflight_ns = PVGPU_GATE_NO_LIMIT,
@@ -256,7 +265,7 @@ static void watch(struct gpu *g)
 
 static uint64_t bound(const struct gate *t)
 {
-	return gate_word(&t->page->contended) ? gate_number(&t->page->inflight_ns) : t->alone_ns;
+	return gate_number(&t->page->inflight_ns);
 }
 
 static bool shut(const struct gate *t, bool copies)
@@ -285,8 +294,8 @@ static void take_mode(struct gate *t)
 	uint64_t fence = bound(t) / 4;
 
 	t->exact = t->sleeps || gate_word(&t->page->contended) || !gate_word(&t->page->open);
-	if (fence > t->alone_ns / 4)
-		fence = t->alone_ns / 4;
+	if (bound(t) != PVGPU_GATE_NO_LIMIT && fence > FENCE_MOST_NS)
+		fence = FENCE_MOST_NS;
 	t->fence_cost = fence < FENCE_LEAST_NS ? FENCE_LEAST_NS : fence;
 	t->fence_work = depth ? depth / 4 + 1 : UINT64_MAX;
 }
@@ -455,11 +464,9 @@ void gate_init(struct gpu *g)
 {
 	struct gate *t = &g->gate;
 
-	t->page = &page_open;
+	t->page = &page_own;
 	t->report = &t->unread;
 	t->bell = -1;
-	/* Until there is somebody to share the GPU with. */
-	t->alone_ns = PVGPU_GATE_NO_LIMIT;
 	LIST_INIT(&t->busy);
 	LIST_INIT(&t->dying);
 	tell_state(t, false, true, false);
@@ -485,7 +492,7 @@ void gate_free(struct gpu *g)
 {
 	struct gate *t = &g->gate;
 
-	t->page = &page_open;
+	t->page = &page_own;
 	t->report = &t->unread;
 	unmap(t);
 	while (!LIST_EMPTY(&t->dying))
@@ -539,7 +546,6 @@ int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason
 	t->page = t->page_map = p;
 	t->report = t->report_map = r;
 	t->bell = own;
-	t->alone_ns = GATE_ALONE_NS;
 	tell_flying(t);
 	put_number(&r->copy_bytes, t->bytes);
 	put_number(&r->commands, t->commands);

@@ -18,8 +18,6 @@ struct gpu;
 struct stream;
 struct ctx;
 
-/* Most that is in flight while nobody else wants the GPU: who comes waits no longer for it. */
-#define GATE_ALONE_NS (2ull * 1000 * 1000)
 /* Fewer than these commands in flight are no matter how long they take: nothing stalls. */
 #define GATE_LEAST 2u
 
@@ -45,7 +43,6 @@ struct gate {
 	bool steady; /* wants, neither sleeps nor is drained: pvgpud need be told of nothing */
 	bool look;   /* at all that flies: time has passed, */
 	bool rung;   /* or pvgpud has rung, who wants an answer */
-	uint64_t alone_ns;   /* most of flying.cost while nobody else wants the GPU */
 	uint64_t fence_cost; /* a stream gets a fence after so much, */
 	uint64_t fence_work; /* or so many commands */
 
@@ -82,7 +79,7 @@ static inline bool gate_pass(struct gpu *g, struct gate *t, bool copies)
 	const struct pvgpu_gate *p = t->page;
 
 	if (t->steady && gate_word(&p->open) && !gate_word(&p->contended) &&
-	    t->flying.cost < t->alone_ns && t->commands < gate_number(&p->commands) &&
+	    t->flying.cost < gate_number(&p->inflight_ns) && t->commands < gate_number(&p->commands) &&
 	    (!copies || t->bytes < gate_number(&p->bytes)))
 		return true;
 	return gate_pass_slow(g, copies);
