@@ -16,6 +16,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 from pvgpu_env import PvgpuEnv  # noqa: E402
+from share_test import Sharing, jain  # noqa: E402
 
 # Long enough that nobody sleeps between two calls, short enough that a worker does not spin beside the reference.
 POLL_LONG = "20000"
@@ -59,7 +60,7 @@ class Bench:
         self.rows.append({"name": name, "value": value, "unit": unit, "reference": reference, "ratio": ratio,
                           "target": target})
         shown = "" if ratio is None else f"{ratio:.3f}"
-        print(f"{name:24}{value:>16,.1f} {unit:12}{shown:>8}  {target:24} {reference}", flush=True)
+        print(f"{name:24}{value:>16,.{3 if value < 1 else 1}f} {unit:12}{shown:>8}  {target:24} {reference}", flush=True)
 
     # ---- the figures ----
     def post(self):
@@ -216,6 +217,35 @@ class Bench:
         self.row("one_busy_of_17", statistics.median(among), "kernels/s", f"alone, {statistics.median(alone):,.0f}/s",
                  statistics.median(ratios), "ratio >= 0.99")
 
+    def windows(self, s, n):
+        """In windows of a second: the worst of Jain's index over what each vGPU was charged, and the part of the time for
+        which the simulated GPU was in use, on average."""
+        fair, used, before, then = [], [], s.look(), time.monotonic()
+        for _ in range(n):
+            time.sleep(1)
+            after, now = s.look(), time.monotonic()
+            at_work = [v for v in after if v in s.running]
+            fair.append(jain([after[v][0] - before[v][0] for v in at_work]))
+            used.append(sum(after[v][1] - before[v][1] for v in at_work) / (now - then) / 1e6)
+            before, then = after, now
+        return min(fair), statistics.mean(used)
+
+    def shares(self):
+        """2, 8 and 32 vGPUs of equal weight that all want the whole GPU, with kernels of half a millisecond."""
+        names = [f"v{i}" for i in range(32)]
+        with Sharing({n: "" for n in names}, spares=4, build=self.build) as s:
+            s.load(names[:1], us=500)
+            s.settle()
+            begun, (_, alone) = 1, self.windows(s, 3 if self.quick else 10)
+            for n in (2, 8, 32):
+                s.load(names[begun:n], us=500)
+                begun = n
+                s.settle(1_000_000)
+                fair, used = self.windows(s, 3 if self.quick else 10)
+                self.row(f"share_jain_{n}", fair, "", "the worst of the windows of 1 s", None, ">= 0.99")
+                self.row(f"share_total_{n}", used * 100, "%", f"one vGPU alone, {alone * 100:.1f} % of the time", used / alone,
+                         "ratio >= 0.97")
+
     def latency_of(self, daemon, beside, direct=False):
         """Median and p99 in ms of one kernel of 500 us and its end, every 5 ms or so."""
         low = self.tenant(daemon, "low", "naps", "100", "0", direct=direct) if beside else None
@@ -283,11 +313,11 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched gate one_busy latency endless")
+    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched gate one_busy shares latency endless")
     args = ap.parse_args()
     b = Bench(args.build, args.quick)
     names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched",
-                          "gate", "one_busy", "latency", "endless"]
+                          "gate", "one_busy", "shares", "latency", "endless"]
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:
         getattr(b, n)()

@@ -26,9 +26,9 @@ def jain(values):
 class Sharing:
     """A pvgpud with vGPUs, and programs that keep the GPU busy."""
 
-    def __init__(self, vgpus, config="", spares=2, memory="48M"):
+    def __init__(self, vgpus, config="", spares=2, memory="48M", **env):
         self.env = PvgpuEnv(vgpus={name: f"memory={memory}" + ("," + keys if keys else "") for name, keys in vgpus.items()},
-                            settings={"spare_workers": spares, "worker_grace_ms": 100})
+                            settings={"spare_workers": spares, "worker_grace_ms": 100}, **env)
         self.env.config = config
         self.programs = []
         self.running = {}
