@@ -220,6 +220,23 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(env.read("/vgpu/vgpu0/pardon"), "5")
         raw.Session(env.socket()).close()
 
+    def test_breaches_without_a_session(self):
+        """What is no request counts, too; one of another version does not."""
+        with PvgpuEnv(settings={"quarantine_faults": 3}) as env:
+            def faults(**request):
+                with self.assertRaises(raw.Refused):
+                    raw.Session(env.socket(), **request)
+                return int(env.read("/vgpu/vgpu0/faults"))
+            self.assertEqual(faults(version=99), 0)
+            for i in range(3):
+                raw.Session(env.socket()).close()
+                wait_for("the fault", lambda n=i: faults(magic=1) > n)
+            self.assertEqual(self.refused(env).error, errno.EPERM)
+            self.assertIn("quarantined for 600 s after 3 faults", env.log())
+            self.assertLess(len(env.log().splitlines()), 100)
+            self.assertEqual(ctl(env, "pardon", "vgpu0").returncode, 0)
+            raw.Session(env.socket()).close()
+
     def test_time_ends_it(self):
         settings = {"quarantine_faults": 1, "quarantine_time_s": 1, "quarantine_window_s": 1}
         with PvgpuEnv(settings=settings) as env:

@@ -28,6 +28,11 @@ uint64_t now_ms(void)
 	return ++clock_ms;
 }
 
+void fake_pass(uint64_t ms)
+{
+	clock_ms += ms;
+}
+
 void daemon_check_stopped(struct daemon *d)
 {
 }

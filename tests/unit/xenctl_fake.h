@@ -56,6 +56,8 @@ void fake_down(void);
 int fake_connect(bool adopting);
 /* Another pvgpud: what this one had goes, sockets of workers and the guest's page stay. */
 void fake_restart(void);
+/* The clock goes by a millisecond each time it is read, and by so many. */
+void fake_pass(uint64_t ms);
 /* Let everything happen. Workers that were killed die. */
 void fake_settle(void);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tests/unit/xenctl_fake.h"
@@ -484,8 +485,10 @@ START_TEST(unknown_requests)
 
 	fake_settle();
 	answer(0x77, id, ENOSYS);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 0);
 	id = ask_open(0);
 	answer(PVGPU_CTL_SESSION_OPEN, id, EPROTO);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
 	id = fake_request(PVGPU_CTL_SESSION_CLOSE, 99, NULL, 0);
 	fake_settle();
 	answer(PVGPU_CTL_SESSION_CLOSE, id, 0);
@@ -557,6 +560,7 @@ START_TEST(impossible_indices)
 	fake_ring();
 	fake_settle();
 	ck_assert_str_ne(fake.fatal, "");
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
 	xenctl_disconnect(&fake.x, false);
 	ck_assert(!fake.connected);
 	if (!_i) {
@@ -565,6 +569,82 @@ START_TEST(impossible_indices)
 	}
 	fake_settle();
 	ck_assert_uint_eq(fake.idle, 1);
+}
+END_TEST
+
+static void broken_ring(void)
+{
+	fake.g.page->to_back.prod.v += PVGPU_CTL_SLOTS + 1;
+	fake_ring();
+	fake_settle();
+	ck_assert_str_ne(fake.fatal, "");
+	fake.fatal[0] = '\0';
+	xenctl_disconnect(&fake.x, false);
+	memset(fake.g.page, 0, sizeof(*fake.g.page));
+	pvgpu_ctl_init_front(&fake.g.ctl, fake.g.page);
+	ck_assert_int_eq(fake_connect(false), 0);
+	fake_settle();
+}
+
+/* As many as the page holds, and all the same: one fault. */
+static void bad_requests(void)
+{
+	uint32_t first = fake.g.next_id + 1;
+
+	for (unsigned int i = 0; i < PVGPU_CTL_SLOTS; i++)
+		fake_request(PVGPU_CTL_SESSION_CLOSE, 0, NULL, 0);
+	fake_settle();
+	for (unsigned int i = 0; i < PVGPU_CTL_SLOTS; i++)
+		answer(PVGPU_CTL_SESSION_CLOSE, first + i, EPROTO);
+}
+
+static void (*const breaches[])(void) = {broken_ring, bad_requests};
+
+/* What the guest's kernel breaks counts as what its sessions do. */
+START_TEST(breaches_are_faults)
+{
+	struct pvgpu_ctl_msg m;
+	uint32_t id;
+
+	fake.d.cfg.quarantine_faults = 3;
+	fake.d.cfg.quarantine_window_s = fake.d.cfg.quarantine_time_s = 600;
+	for (unsigned int i = 1; i <= 3; i++) {
+		ck_assert_uint_eq(faults_left_s(fake.v), 0);
+		breaches[_i]();
+		ck_assert_uint_eq(fake.v->quarantine.faults, i);
+		fake_pass(2000);
+	}
+	ck_assert_uint_gt(faults_left_s(fake.v), 0);
+	id = ask_open(SESSION);
+	m = answer(PVGPU_CTL_SESSION_OPEN, id, EPERM);
+	ck_assert_msg(!strncmp(m.u.text, "quarantined for", 15), "%.48s", m.u.text);
+}
+END_TEST
+
+/* A guest that is refused for ever, as fast as it can. */
+START_TEST(log_is_bounded)
+{
+	int file = memfd_create("log", MFD_CLOEXEC), was = dup(STDERR_FILENO);
+	unsigned int lines = 0;
+	char text[65536];
+	ssize_t n;
+
+	fake.v->drain = true;
+	dup2(file, STDERR_FILENO);
+	log_set_level(LOG_LEVEL_INFO);
+	for (unsigned int i = 0; i < 300; i++)
+		answer(PVGPU_CTL_SESSION_OPEN, ask_open(SESSION), ESHUTDOWN);
+	for (unsigned int i = 0; i < 20; i++)
+		bad_requests();
+	log_set_level(LOG_LEVEL_ERROR);
+	dup2(was, STDERR_FILENO);
+	n = pread(file, text, sizeof(text), 0);
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	ck_assert_uint_ge(lines, 10);
+	ck_assert_uint_le(lines, 60);
+	close(file);
+	close(was);
 }
 END_TEST
 
@@ -611,6 +691,7 @@ START_TEST(disconnect)
 	ck_assert_uint_eq(fake.d.xen_grants, 0);
 	/* And again. */
 	memset(fake.g.page, 0, 4096);
+	memset(fake.g.page, 0, sizeof(*fake.g.page));
 	pvgpu_ctl_init_front(&fake.g.ctl, fake.g.page);
 	ck_assert_int_eq(fake_connect(false), 0);
 	opened(SESSION);
@@ -791,6 +872,8 @@ int main(void)
 	tcase_add_test(t, full_rings);
 	tcase_add_test(t, unheard_ends);
 	tcase_add_loop_test(t, impossible_indices, 0, 2);
+	tcase_add_loop_test(t, breaches_are_faults, 0, 2);
+	tcase_add_test(t, log_is_bounded);
 	tcase_add_test(t, turns_are_short);
 	tcase_add_loop_test(t, disconnect, 0, 2);
 	tcase_add_test(t, disconnect_when_there_is_nothing);

@@ -73,6 +73,8 @@ struct vgpu {
 	struct xen_vgpu *xen;        /* on the Xen link; NULL: of the local link */
 	bool xen_ending;             /* xenctl_disconnect was called; xenbus_idle was not */
 	SLIST_HEAD(, xen_lost) lost; /* sessions that a former pvgpud left and that died */
+	uint64_t breach_ms;          /* faults.c: the last breach outside a session that counted */
+	struct log_bound noise;      /* of what its guests cause without having a session */
 };
 
 struct worker {
@@ -110,8 +112,8 @@ struct worker {
 	char reason[128];
 	char sock[96];  /* name of its adoption socket, in <run_dir>/workers */
 	char line[256]; /* of its log, unfinished */
-	unsigned int line_n, lines;
-	uint64_t lines_since_ms;
+	unsigned int line_n;
+	struct log_bound lines;
 };
 
 /*

@@ -10,6 +10,8 @@
 #include "xen-pvgpu-back/daemon/xenbus.h"
 #include "xen-pvgpu-back/daemon/xid.h"
 
+#define BREACH_MS 1000u
+
 static struct quarantine_rule rule(const struct vgpu *v)
 {
 	const struct config *c = &v->d->cfg;
@@ -39,20 +41,33 @@ void faults_count(struct vgpu *v, enum fault kind, const char *why)
 {
 	const struct quarantine_rule r = rule(v);
 	uint64_t now = now_ms();
+	const bool held = quarantine_holds(&v->quarantine, &r, now);
 	char name[40];
 
 	if (kind == FAULT_NONE || (kind == FAULT_KERNEL && !v->d->cfg.quarantine_kernel_faults))
 		return;
 	if (quarantine_fault(&v->quarantine, &r, now, why)) {
 		ctl_name(v, name);
-		log_warning("vgpu %s: quarantined for %u s after %u faults: no new sessions; the "
-			    "last: %s; pvgpuctl pardon %s ends it",
-			    v->cfg.name, v->d->cfg.quarantine_time_s,
-			    quarantine_count(&v->quarantine, &r, now), why, name);
+		if (!held || log_room(&v->noise, now, v->cfg.name))
+			log_warning("vgpu %s: quarantined for %u s after %u faults: no new "
+				    "sessions; the last: %s; pvgpuctl pardon %s ends it",
+				    v->cfg.name, v->d->cfg.quarantine_time_s,
+				    quarantine_count(&v->quarantine, &r, now), why, name);
 		snprintf(v->last_reason, sizeof(v->last_reason), "quarantined: %s", why);
 		open_refuse_all(v->d, v, EPERM, "the vGPU was quarantined just now");
 	}
 	changed(v);
+}
+
+void faults_breach(struct vgpu *v, const char *why)
+{
+	uint64_t now = now_ms();
+
+	if (v->breach_ms && now - v->breach_ms < BREACH_MS)
+		return;
+	v->breach_ms = now;
+	log_warning("vgpu %s: its guest breaks the protocol: %s", v->cfg.name, why);
+	faults_count(v, FAULT_PROTOCOL, why);
 }
 
 void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)

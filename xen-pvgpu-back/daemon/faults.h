@@ -31,6 +31,9 @@ struct fault_record {
 void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void faults_count(struct vgpu *v, enum fault kind, const char *why);
+/* Its guest has broken a protocol where there is no session to be ended for it. What comes within a
+ * second is one fault: whatever a guest does, it writes no file oftener. */
+void faults_breach(struct vgpu *v, const char *why);
 /* The session is over, w->reason says why. */
 void faults_session_ended(struct worker *w);
 /* Is the vGPU quarantined? Then why no session is opened. */

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define BOUND_LINES 50u
+#define BOUND_MS    10000u
+
 static enum log_level threshold = LOG_LEVEL_INFO;
 static const char *program = "pvgpud";
 static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -61,4 +64,20 @@ void log_line(enum log_level level, const char *fmt, ...)
 	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0) {
 		/* Nowhere to say so. */
 	}
+}
+
+bool log_room(struct log_bound *b, uint64_t now_ms, const char *who)
+{
+	if (now_ms - b->since_ms >= BOUND_MS) {
+		b->since_ms = now_ms;
+		b->lines = 0;
+	}
+	if (b->lines == BOUND_LINES) {
+		b->lines++;
+		log_warning("%s: says too much: not shown for a while", who);
+	}
+	if (b->lines > BOUND_LINES)
+		return false;
+	b->lines++;
+	return true;
 }

@@ -3,6 +3,9 @@
 #ifndef PVGPU_LOG_H
 #define PVGPU_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* What each line begins with; pvgpud unless set. */
@@ -14,6 +17,15 @@ int log_parse_level(const char *name);
 const char *log_level_name(enum log_level level);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What somebody else can cause as often as he likes: so many lines in so long a time. */
+struct log_bound {
+	uint64_t since_ms;
+	unsigned int lines;
+};
+
+/* May one more be shown? At the first that may not, a line says so of `who`. */
+bool log_room(struct log_bound *b, uint64_t now_ms, const char *who);
+
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -179,8 +179,9 @@ static void refused(struct opening *o, int error, const char *reason)
 {
 	struct open_local *l = of(o);
 
-	log_info("vgpu %s: refused pid %d uid %u: %s", o->vgpu->cfg.name, (int)l->pid, l->uid,
-		 reason);
+	if (log_room(&o->vgpu->noise, now_ms(), o->vgpu->cfg.name))
+		log_info("vgpu %s: refused pid %d uid %u: %s", o->vgpu->cfg.name, (int)l->pid,
+			 l->uid, reason);
 	answer_error(l->fd, error, reason);
 }
 
@@ -203,6 +204,16 @@ static const struct opening_ops local_ops = {.make = make,
 					     .refused = refused,
 					     .free = free_local};
 
+/* What is no request at all is a fault of the vGPU's; another version's is none. */
+static void refuse(struct open_local *l, int error, const char *reason)
+{
+	struct vgpu *v = l->o.vgpu;
+
+	open_refuse(&l->o, error, reason);
+	if (error == EPROTO)
+		faults_breach(v, reason);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct open_local *l = io->data;
@@ -217,12 +228,12 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		return;
 	}
 	if (l->o.asked) {
-		open_refuse(&l->o, EPROTO, "more than one request");
+		refuse(l, EPROTO, "more than one request");
 		return;
 	}
 	error = in.fds_lost ? -EPROTO : check_open(&l->req, in.len, reason);
 	if (error) {
-		open_refuse(&l->o, -error, in.fds_lost ? "an open request brings no fds" : reason);
+		refuse(l, -error, in.fds_lost ? "an open request brings no fds" : reason);
 		return;
 	}
 	l->o.cmd_size = l->req.cmd_size;

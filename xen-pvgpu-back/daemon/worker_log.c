@@ -10,25 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINES_MAX 50u
-#define LINES_MS  10000u
-
 static void put_line(struct worker *w)
 {
-	uint64_t now = now_ms();
-
 	w->line[w->line_n] = '\0';
 	w->line_n = 0;
 	if (!w->line[0])
 		return;
-	if (now - w->lines_since_ms >= LINES_MS) {
-		w->lines_since_ms = now;
-		w->lines = 0;
-	}
-	if (w->lines++ < LINES_MAX)
+	if (log_room(&w->lines, now_ms(), sup_name(w)))
 		log_info("%s: says: %s", sup_name(w), w->line);
-	else if (w->lines == LINES_MAX + 1)
-		log_warning("%s: says too much: not shown for a while", sup_name(w));
 }
 
 void wlog_read(struct worker *w)

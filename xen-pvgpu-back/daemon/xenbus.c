@@ -47,7 +47,6 @@ void xenbus_idle(struct xen_vgpu *x)
 
 void xenbus_fatal(struct xen_vgpu *x, const char *reason)
 {
-	log_warning("vgpu %s: %s", x->v->cfg.name, reason);
 	snprintf(x->fault, sizeof(x->fault), "%s", reason);
 	x->broken = x->dirty = true;
 	xenbus_schedule(x->bus);

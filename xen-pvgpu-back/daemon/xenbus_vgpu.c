@@ -171,8 +171,10 @@ static int move(struct xen_vgpu *x, enum pvgpu_state to)
 		return -1;
 	if (why_too)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
-	log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s",
-		 xenbus_vgpu_name(x), state_name(to), why_too ? ": " : "", why_too ? reason.s : "");
+	if (!x->v || log_room(&x->v->noise, now_ms(), x->v->cfg.name))
+		log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s",
+			 xenbus_vgpu_name(x), state_name(to), why_too ? ": " : "",
+			 why_too ? reason.s : "");
 	x->state = to;
 	if (to == PVGPU_STATE_INITWAIT)
 		x->offer = false;
@@ -221,7 +223,7 @@ static int connect_ring(struct xen_vgpu *x, bool adopting)
 	x->version = o.version;
 	x->features = o.features & x->bus->features;
 	err = xenctl_connect(x, o.ring.ref[0], o.port, adopting, x->fault);
-	if (err)
+	if (err && log_room(&x->v->noise, now_ms(), x->v->cfg.name))
 		log_warning("vgpu %s: cannot be %s: %s", xenbus_vgpu_name(x),
 			    adopting ? "taken over" : "connected", x->fault);
 	return err;

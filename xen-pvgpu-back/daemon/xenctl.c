@@ -44,6 +44,9 @@ void xenctl_answer(struct xenctl *c, struct xen_slot *s, int error, const char *
 		memcpy(s->answer.u.text, text, strnlen(text, sizeof(s->answer.u.text)));
 		log_debug("vgpu %s: request %#x of session %u: %s", c->v->cfg.name, s->m.op,
 			  s->m.session, text);
+		/* Counted later: that may refuse sessions, and whoever calls is at work on one. */
+		if (error == EPROTO && !c->breach[0])
+			memcpy(c->breach, text, sizeof(c->breach));
 	}
 	s->state = XEN_SLOT_ANSWERED;
 	s->asked = 0;
@@ -81,6 +84,7 @@ static void fatal(struct xenctl *c, const char *what)
 	ev_io_stop(c->d->loop, &c->io);
 	ev_timer_stop(c->d->loop, &c->again);
 	xenbus_fatal(c->x, what);
+	faults_breach(c->v, what);
 }
 
 /* 1: it is in the page; 0: no room, we are rung when there is some; -1: fatal. */
@@ -210,9 +214,20 @@ static bool execute(struct xenctl *c, struct xen_slot *s)
 	}
 }
 
+static void count_breach(struct xenctl *c)
+{
+	if (!c->breach[0])
+		return;
+	faults_breach(c->v, c->breach);
+	c->breach[0] = '\0';
+}
+
 static void turn(struct xenctl *c)
 {
-	if (c->broken || !flush(c) || !take(c))
+	if (c->broken)
+		return;
+	count_breach(c);
+	if (!flush(c) || !take(c))
 		return;
 	for (uint32_t i = 0; i < c->taken; i++) {
 		struct xen_slot *s = slot_at(c, i);
@@ -222,6 +237,7 @@ static void turn(struct xenctl *c)
 		xenctl_again(c);
 		break;
 	}
+	count_breach(c);
 	if (flush(c) && c->ring) {
 		c->ring = false;
 		c->ops->port_ring(c->port);

@@ -99,6 +99,7 @@ struct xenctl {
 	struct xen_slot slots[PVGPU_CTL_SLOTS]; /* by index in the page */
 	uint32_t taken;                         /* slots from ctl.cons on */
 	bool broken;                            /* the guest's end of the ring is not to be used */
+	char breach[CHECK_REASON];              /* not counted yet; "": none */
 	bool ring;                              /* something was published */
 	ev_io io;
 	ev_timer again; /* look at everything, from the loop */

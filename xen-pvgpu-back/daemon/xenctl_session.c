@@ -138,8 +138,9 @@ static void refused(struct opening *o, int error, const char *reason)
 	struct xen_slot *slot =
 		xenctl_slot(s->c, XEN_SLOT_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
 
-	log_info("vgpu %s: refused session %u (%s): %s", o->vgpu->cfg.name, s->number, s->comm,
-		 reason);
+	if (log_room(&o->vgpu->noise, now_ms(), o->vgpu->cfg.name))
+		log_info("vgpu %s: refused session %u (%s): %s", o->vgpu->cfg.name, s->number,
+			 s->comm, reason);
 	if (o->w) {
 		/* It may have mapped the ring: the guest hears of it when that is over. */
 		s->state = XEN_ENDING;
