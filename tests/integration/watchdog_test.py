@@ -16,7 +16,7 @@ import subprocess
 import unittest
 
 import rawclient as raw
-from pvgpu_env import PvgpuEnv, program, state_of, wait_for
+from pvgpu_env import PvgpuEnv, marked_processes, program, state_of, wait_for
 
 # Offsets in tests/simcuda/simgpu.h's struct simgpu, and what its slots begin with.
 LOST_AT = 40
@@ -337,6 +337,39 @@ class Canary(unittest.TestCase):
             self.assertEqual(env.run([hang(env)]).returncode, 0)
             other.close()
 
+
+    def test_others_long_kernels_are_no_fault(self):
+        """Four have kernels of seconds there, each of which gets 300 ms at a time: the canary waits 1200 ms."""
+        vgpus = {"vgpu0": "memory=256M,kernel_limit=300", **{f"vgpu{i}": OTHER for i in range(1, 5)}}
+        settings = {**SHORT, **NO_XIDS, "canary_limit_ms": 1000, "canary_tries": 1}
+        with PvgpuEnv(vgpus, sim={"SIMCUDA_SLICE_US": "300000"}, settings=settings) as env:
+            others = [env.popen([occupy(env), "1000000", "3000000", "2"], f"vgpu{i}", stdout=subprocess.DEVNULL)
+                      for i in range(1, 5)]
+            for i in range(1, 5):
+                wait_for("its kernels", lambda n=i: env.read(f"/vgpu/vgpu{n}/gpu-time") != "0", 120)
+            endless = env.popen([hang(env), "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_for("a canary", lambda: env.read("/pool/default/canaries") != "0", 300)
+            self.assertEqual(endless.wait(timeout=120), 0)
+            self.assertIn("canary kernel right", env.log())
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+            for p in others:
+                p.kill()
+                p.wait()
+
+    def test_one_that_does_not_end(self):
+        """What stands still is given up after its time, and another one is asked."""
+        settings = {**SHORT, **NO_XIDS, "canary_limit_ms": 300}
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=1000"}, settings=settings) as env:
+            p = env.popen([hang(env), "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            env.wait_sessions(1)
+            env.wait_spare()
+            for pid, command in marked_processes(env.mark).items():
+                if "pvgpu-worker" in command and pid not in env.workers():
+                    os.kill(pid, signal.SIGSTOP)
+            wait_for("it", lambda: "canary kernel failed (1 of 3): no end after 300 ms of the GPU's time" in env.log())
+            wait_for("another one", lambda: "canary kernel right" in env.log())
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+            self.assertEqual(p.wait(timeout=120), 0)
 
     def test_a_gpu_whose_memory_is_full(self):
         """That the canary gets no memory says nothing; it comes again."""

@@ -100,6 +100,11 @@ void watchdog_wake(struct daemon *d)
 {
 }
 
+unsigned int watchdog_long(const struct pool *p)
+{
+	return 0;
+}
+
 void xenbus_memory_changed(struct daemon *d)
 {
 }

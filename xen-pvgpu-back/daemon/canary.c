@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/daemon.h"
+#include "xen-pvgpu-back/daemon/watchdog.h"
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
-#define EXIT_MS 2000u /* from its answer to its exit */
+#define EXIT_MS  2000u /* from its answer to its exit */
+#define MS       UINT64_C(1000000)
+#define STEP_MAX 0.25 /* seconds between looks at its time */
 
 static void changed(struct pool *p)
 {
@@ -72,13 +76,52 @@ static void fail(struct canary *c, const char *reason)
 	set_timer(c, d->cfg.canary_pause_ms / 1e3);
 }
 
+/* Once more, if it was asked for meanwhile: what was done then it may not have met. */
+static void run_again(struct canary *c)
+{
+	bool again = c->again;
+
+	c->again = false;
+	if (again)
+		set_timer(c, 0.);
+}
+
+/* It has failed now and not when it is dead: on a GPU that hangs a process may not die. */
+static void give_up(struct canary *c, unsigned int others)
+{
+	struct worker *w = c->w;
+
+	sup_kill(w, "no end after %u ms of the GPU's time, beside %u workers with long work",
+		 c->p->d->cfg.canary_limit_ms, others);
+	c->w = NULL;
+	fail(c, w->reason);
+	run_again(c);
+}
+
+static void look(struct canary *c)
+{
+	const struct config *cfg = &c->p->d->cfg;
+	const double step = cfg->canary_limit_ms / 20e3;
+	const unsigned int others = watchdog_long(c->p);
+	uint64_t now = pvgpu_poll_now();
+
+	c->ran_ns += (now - c->looked) / (others + 1);
+	c->looked = now;
+	if (c->ran_ns >= cfg->canary_limit_ms * MS)
+		give_up(c, others);
+	else
+		set_timer(c, step < STEP_MAX ? step : STEP_MAX);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct canary *c = t->data;
 
-	if (c->wanted)
+	if (c->w)
+		look(c);
+	else if (c->wanted)
 		fail(c, "no worker became ready to run it");
-	else if (!c->w)
+	else
 		want(c);
 }
 
@@ -120,19 +163,22 @@ bool canary_waits(const struct pool *p)
 void canary_serve(struct pool *p)
 {
 	struct canary *c = &p->canary;
-	const unsigned int ms = p->d->cfg.canary_limit_ms;
+	const struct config *cfg = &p->d->cfg;
 	struct worker *w = c->wanted ? sup_take_spare(p) : NULL;
 
 	if (!w)
 		return;
 	c->wanted = c->again = false;
-	ev_timer_stop(p->d->loop, &c->timer);
 	c->w = w;
+	c->looked = pvgpu_poll_now();
+	c->ran_ns = 0;
 	w->canary = true;
 	w->state = CHECK_CANARY;
-	sup_deadline(w, ms, "did not finish the canary kernel in time");
-	/* When it cannot be told it dies, and canary_gone is called. */
-	sup_say(w, PVGPU_SUP_CANARY, 0, ms);
+	sup_deadline(w, 0, NULL);
+	set_timer(c, 0.);
+	/* When it cannot be told it dies, and canary_gone is called. The time is the longest that
+	 * it may get: for when there is no pvgpud any more. */
+	sup_say(w, PVGPU_SUP_CANARY, 0, (uint64_t)cfg->canary_limit_ms * (cfg->max_sessions + 1));
 }
 
 static void succeed(struct canary *c, uint64_t us)
@@ -164,16 +210,6 @@ static void no_memory(struct canary *c)
 		set_timer(c, d->cfg.canary_every_s);
 }
 
-/* Once more, if it was asked for meanwhile: what was done then it may not have met. */
-static void run_again(struct canary *c)
-{
-	bool again = c->again;
-
-	c->again = false;
-	if (again)
-		set_timer(c, 0.);
-}
-
 void canary_answered(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct canary *c = &w->pool->canary;
@@ -186,6 +222,7 @@ void canary_answered(struct worker *w, const struct pvgpu_sup *m)
 	if (c->w != w)
 		return;
 	c->w = NULL;
+	ev_timer_stop(w->d->loop, &c->timer);
 	snprintf(reason, sizeof(reason), "%s", m->reason[0] ? m->reason : "no reason given");
 	if (m->a == PVGPU_SUP_NO_MEMORY)
 		no_memory(c);
@@ -203,6 +240,7 @@ void canary_gone(struct worker *w)
 	if (c->w != w)
 		return;
 	c->w = NULL;
+	ev_timer_stop(w->d->loop, &c->timer);
 	if (w->d->stopping)
 		return;
 	fail(c, w->reason);
@@ -225,7 +263,8 @@ void canary_lock(struct pool *p, const char *fmt, ...)
 	va_end(ap);
 	c->unhealthy = c->locked = true;
 	c->wanted = false;
-	ev_timer_stop(p->d->loop, &c->timer);
+	if (!c->w)
+		ev_timer_stop(p->d->loop, &c->timer);
 	log_error("pool %s: GPU unhealthy: %s; no new sessions there; when it is well again: "
 		  "pvgpuctl write /pool/%s/health ok",
 		  p->cfg.name, c->reason, p->cfg.name);

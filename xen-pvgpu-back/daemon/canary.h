@@ -5,6 +5,10 @@
  * row, and the GPU is unhealthy: its pool gets no new sessions or vGPUs. Sessions that run are left
  * alone. From time to time the canary is tried again, and a right answer ends it; where the GPU
  * must be reset only an operator's word does.
+ *
+ * It runs beside what tenants have there, and its time counts as theirs does (watch.h): while n
+ * workers have long work on the GPU, one part in n + 1. So kernels of theirs that take long do not
+ * make a GPU unhealthy.
  */
 #ifndef PVGPU_CANARY_H
 #define PVGPU_CANARY_H
@@ -29,8 +33,11 @@ struct canary {
 	bool locked;           /* until an operator says otherwise */
 	unsigned int failures; /* in a row */
 	uint64_t runs;
-	ev_timer timer;         /* wanted: for a worker to become ready; else: until the next try */
-	char after[CANARY_WHY]; /* what it is run for */
+	/* For a worker to become ready; while it runs: to look at its time; until the next try. */
+	ev_timer timer;
+	uint64_t looked;         /* last, ns */
+	uint64_t ran_ns;         /* of the GPU's time, the part that others did not have */
+	char after[CANARY_WHY];  /* what it is run for */
 	char reason[CANARY_WHY]; /* why the GPU is unhealthy */
 };
 

@@ -60,6 +60,23 @@ static void take_all(struct daemon *d, uint64_t now)
 	}
 }
 
+unsigned int watchdog_long(const struct pool *p)
+{
+	uint64_t now = pvgpu_poll_now();
+	unsigned int n = 0;
+	struct watch_view v;
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &p->d->workers, link)
+	{
+		if (w->pool != p || !view(w, now, &v))
+			continue;
+		watch_take(&w->watch, &v);
+		n += watch_is_long(&w->watch, now);
+	}
+	return n;
+}
+
 static void act(struct worker *w, enum watch_do what, uint64_t now)
 {
 	const struct vgpu *v = w->vgpu;

@@ -8,10 +8,13 @@
 #define PVGPU_WATCHDOG_H
 
 struct daemon;
+struct pool;
 
 void watchdog_init(struct daemon *d);
 /* There is a session more: look from time to time. */
 void watchdog_wake(struct daemon *d);
 void watchdog_stop(struct daemon *d);
+/* Workers that have long work on the pool's GPU now: it shares its time among them. */
+unsigned int watchdog_long(const struct pool *p);
 
 #endif
