@@ -5,6 +5,8 @@
 
 #include "xen-pvgpu-back/daemon/entitle.h"
 
+#define MS 1000000ull
+
 static struct entitle e;
 
 static void gate(uint64_t now, bool open, uint64_t commands, bool drained)
@@ -143,6 +145,55 @@ START_TEST(who_says_nothing_has_nothing_to_drain)
 }
 END_TEST
 
+static void says(uint64_t now, bool open, uint64_t commands, uint64_t oldest)
+{
+	const struct pvgpu_gate_report r = {.wants = 1, .commands = commands, .oldest_ns = oldest};
+
+	entitle_gate(&e, open, &r, now);
+}
+
+/* It does not say that it has drained; but by its own word there is nothing to drain. */
+START_TEST(who_has_nothing_unfinished_has_nothing_to_drain)
+{
+	const uint64_t open = 1000 * MS, blank = 200 * MS;
+	uint64_t t = open;
+
+	entitle_init(&e, false, 0);
+	says(0, true, 7, 0);
+	says(t, false, 7, 0);
+	ck_assert_uint_eq(entitle_ns(&e, t + 100 * MS), open + 100 * MS);
+	/* However often it is looked at, and opened for a moment: that is added, no more. */
+	for (int i = 0; i < 20; i++) {
+		says(t += 240 * MS, false, 7, 0);
+		says(t += 260 * MS, true, 7, 0);
+		says(t += 10 * MS, false, 7, 0);
+		/* Other numbers that make no sense. */
+		says(t, false, i % 7, 0);
+		says(t, false, 7, 0);
+	}
+	ck_assert_uint_eq(entitle_ns(&e, t + 3000 * MS), open + 20 * 10 * MS + blank);
+	/* Then something of it is unfinished, as far as it says: the watchdog's. */
+	says(t + 3000 * MS, false, 7, t);
+	says(t + 4000 * MS, false, 7, t);
+	ck_assert_uint_ge(entitle_ns(&e, t + 4000 * MS), open + 200 * MS + 4000 * MS);
+}
+END_TEST
+
+/* An honest one is seen so between two words of its report, once; and may have long work. */
+START_TEST(a_look_between_two_words)
+{
+	entitle_init(&e, false, 0);
+	says(0, true, 7, 0);
+	says(100 * MS, false, 7, 0);
+	ck_assert_uint_eq(entitle_ns(&e, 900 * MS), 300 * MS);
+	says(900 * MS, false, 7, 99 * MS);
+	ck_assert_uint_eq(entitle_ns(&e, 9000 * MS), 9000 * MS);
+	says(9000 * MS, false, 7, 0);
+	gate(9001 * MS, false, 7, true);
+	ck_assert_uint_eq(entitle_ns(&e, 20000 * MS), 9001 * MS);
+}
+END_TEST
+
 START_TEST(adopted_may_be_busy)
 {
 	entitle_init(&e, true, 0);
@@ -170,6 +221,8 @@ int main(void)
 	tcase_add_test(tc, found_out_at_the_opening);
 	tcase_add_test(tc, slips_now_and_then);
 	tcase_add_test(tc, who_says_nothing_has_nothing_to_drain);
+	tcase_add_test(tc, who_has_nothing_unfinished_has_nothing_to_drain);
+	tcase_add_test(tc, a_look_between_two_words);
 	tcase_add_test(tc, adopted_may_be_busy);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

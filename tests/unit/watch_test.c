@@ -55,7 +55,7 @@ START_TEST(endless_work_is_ended_in_time)
 	v.oldest = begin;
 	ck_assert_int_eq(run(100000), WATCH_HOLD);
 	ck_assert_uint_eq(v.now - begin, 1000 * MS);
-	ck_assert(w.asked);
+	ck_assert(w.oldest.asked);
 	v.closed = v.now; /* that is what holding does */
 	ck_assert_int_eq(run(100000), WATCH_END);
 	ck_assert_uint_eq(v.now - begin, 1300 * MS);
@@ -118,10 +118,10 @@ START_TEST(hostile_reports)
 {
 	v.oldest = 1;
 	look(0);
-	ck_assert_uint_eq(w.begin, v.session_began);
+	ck_assert_uint_eq(w.oldest.begin, v.session_began);
 	v.oldest = UINT64_MAX;
 	look(0);
-	ck_assert_uint_eq(w.begin, v.now);
+	ck_assert_uint_eq(w.oldest.begin, v.now);
 	ck_assert_uint_eq(watch_age(&w, v.now), 0);
 }
 END_TEST
@@ -135,6 +135,30 @@ START_TEST(not_drained_is_in_flight)
 	ck_assert_int_eq(look(1), WATCH_HOLD);
 	v.oldest = v.now;
 	ck_assert_int_eq(look(300), WATCH_END);
+}
+END_TEST
+
+/* Nothing that it says of its work sets back the clock of the closing. */
+START_TEST(words_set_nothing_back)
+{
+	uint64_t begin = v.now, end = begin + 5000 * MS;
+	enum watch_do what = WATCH_NOTHING;
+
+	v.closed = begin;
+	for (uint64_t i = 0; what != WATCH_END; i++) {
+		const uint64_t words[] = {v.now, begin + i, begin - i, begin - i % 2,
+					  i % 2 ? 0 : 1};
+
+		v.oldest = words[_i];
+		ck_assert_uint_lt(v.now, end);
+		what = look(7);
+		if (what == WATCH_HOLD)
+			ck_assert_uint_lt(v.now - begin, 1007 * MS);
+	}
+	ck_assert_uint_lt(v.now - begin, 1314 * MS);
+	/* It has drained, by its word: from now on that is the far end's accounting's. */
+	v.oldest = v.closed = 0;
+	ck_assert_int_eq(look(1), WATCH_RELEASE);
 }
 END_TEST
 
@@ -212,6 +236,7 @@ int main(void)
 	tcase_add_test(t, without_a_limit_nothing_is_too_long);
 	tcase_add_test(t, hostile_reports);
 	tcase_add_test(t, not_drained_is_in_flight);
+	tcase_add_loop_test(t, words_set_nothing_back, 0, 5);
 	tcase_add_test(t, time_of_others_does_not_count);
 	tcase_add_test(t, what_waits_does_not_run);
 	tcase_add_test(t, what_waits_blocks_an_exclusive_pool);

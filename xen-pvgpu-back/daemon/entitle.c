@@ -5,6 +5,7 @@
 #define SLIPS         4u         /* closings in which that may be, at once */
 #define SLIP_NS       250000000u /* and one more each */
 #define FIRST_NS      100000000u /* longest that a command is being issued */
+#define BLANK_NS      200000000u /* or that what has ended is being reported */
 
 void entitle_init(struct entitle *e, bool busy, uint64_t now)
 {
@@ -25,19 +26,38 @@ static void count(struct entitle *e, uint64_t now)
 		e->total_ns += d;
 	else if (e->draining)
 		e->drain_ns += d;
+	if (!e->open && e->blank)
+		e->blank_ns += d;
 }
 
-static uint64_t drained(const struct entitle *e, uint64_t ns)
+/* Of a drain of ns, during the last `blank` of which it said that nothing was unfinished. */
+static uint64_t drained(const struct entitle *e, uint64_t ns, uint64_t blank)
 {
+	uint64_t vain = blank > BLANK_NS ? blank - BLANK_NS : 0;
+
+	ns = ns > vain ? ns - vain : 0;
 	return e->first && ns > FIRST_NS ? FIRST_NS : ns;
 }
 
 static void end_drain(struct entitle *e)
 {
 	if (!e->late && !e->first)
-		e->total_ns += e->drain_ns;
+		e->total_ns += drained(e, e->drain_ns, e->blank_ns);
 	e->drain_ns = 0;
 	e->draining = e->first = false;
+}
+
+/* One look may fall between two words of it: what counts is that it says so at all of them, and
+ * nothing changes. A gate that is opened for a moment makes no difference. */
+static void look_blank(struct entitle *e, const struct pvgpu_gate_report *r)
+{
+	bool seen = r->commands || r->wants; /* an adopted one's first report may be yet to come */
+
+	if (r->drained || r->oldest_ns || r->commands > e->at_blank)
+		e->blank_ns = 0;
+	if (r->commands > e->at_blank)
+		e->at_blank = r->commands;
+	e->blank = seen && !r->drained && !r->oldest_ns;
 }
 
 /* It has issued while its gate was closed. May it, this time? */
@@ -79,6 +99,7 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 	e->open = open;
 	if (e->draining && (open || r->drained))
 		end_drain(e);
+	look_blank(e, r);
 	if (r->drained && r->commands > e->at_drained)
 		e->at_drained = r->commands;
 }
@@ -89,5 +110,7 @@ uint64_t entitle_ns(const struct entitle *e, uint64_t now)
 
 	if (e->open)
 		return e->total_ns + d;
-	return e->total_ns + drained(e, e->drain_ns + (e->draining ? d : 0));
+	if (!e->draining)
+		return e->total_ns;
+	return e->total_ns + drained(e, e->drain_ns + d, e->blank_ns + (e->blank ? d : 0));
 }

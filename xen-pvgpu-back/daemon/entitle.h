@@ -4,11 +4,11 @@
  * until what was in flight has drained. Pure: times come in.
  *
  * When it has drained only the worker can say, and it may lie. Its word is an excuse only as long
- * as it fits the rest: who has issued nothing since it last said drained has nothing to drain, and
- * who issues while it is closed has no excuse for that closing at all, but for a command or two
- * now and then: a thread may lose its processor between a look at the gate and the call that
- * follows. What is left is a worker that seems to run one long kernel, which the watchdog's limit
- * is for, and the charge.
+ * as it fits the rest: who has issued nothing since it last said drained has nothing to drain, nor
+ * has who says again and again that no work of it is unfinished, and who issues while it is closed
+ * has no excuse for that closing at all, but for a command or two now and then: a thread may lose
+ * its processor between a look at the gate and the call that follows. What is left is a worker that
+ * seems to run what it issued in time, which the watchdog's limit is for, and the charge.
  */
 #ifndef PVGPU_ENTITLE_H
 #define PVGPU_ENTITLE_H
@@ -21,13 +21,16 @@
 struct entitle {
 	bool open, draining, late;
 	bool first;          /* draining, if what it seems to be issuing turns up in its count */
+	bool blank;          /* draining, and it says that nothing of it is unfinished */
 	bool slipped;        /* in this closing, and it was let pass */
 	unsigned int slips;  /* that it may still have */
 	uint64_t slips_ns;   /* when they were last filled up */
 	uint64_t since_ns;   /* up to when total_ns and drain_ns count */
 	uint64_t total_ns;   /* open, and earlier drains */
 	uint64_t drain_ns;   /* of this closing, while it is believed */
+	uint64_t blank_ns;   /* of that, blank, however often the gate was opened meanwhile */
 	uint64_t at_close;   /* commands issued when it was closed */
+	uint64_t at_blank;   /* the most commands that it has said to have issued */
 	uint64_t at_drained; /* when it last said that nothing was in flight */
 };
 

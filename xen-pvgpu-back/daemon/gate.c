@@ -231,6 +231,25 @@ void gate_ring(struct gate *g)
 		return;
 }
 
+/*
+ * Since when its work is expected to drain. Where it was opened for a moment only, while it had not
+ * drained, and has issued nothing then, that is what was to drain before: it had no turn (hang.c).
+ */
+static uint64_t closing_from(const struct gate *g, const struct pvgpu_gate_report *r, uint64_t now)
+{
+	return g->undrained && r->commands <= g->opened_commands ? g->undrained : now;
+}
+
+static void closed(struct gate *g, const struct pvgpu_gate_report *r, uint64_t now)
+{
+	g->open_ns += now - g->opened_at;
+	g->closing = !LOAD(&g->far->drained);
+	g->closed_at = closing_from(g, r, now);
+	/* One that waits for its work only would look when that ends, at the latest. */
+	if (g->closing)
+		gate_ring(g);
+}
+
 void gate_set_open(struct gate *g, bool open, uint64_t now)
 {
 	struct pvgpu_gate_report r;
@@ -243,19 +262,16 @@ void gate_set_open(struct gate *g, bool open, uint64_t now)
 	gate_report(g, &r);
 	entitle_gate(&g->entitle, open, &r, schedule_now());
 	g->open = open;
-	if (open) {
-		STORE(&g->word->open, 1);
-		g->opened_at = now;
-		g->closing = false;
-		if (gate_sleeps(g))
-			gate_ring(g);
+	if (!open) {
+		closed(g, &r, now);
 		return;
 	}
-	g->open_ns += now - g->opened_at;
-	g->closing = !LOAD(&g->far->drained);
-	g->closed_at = now;
-	/* One that waits for its work only would look when that ends, at the latest. */
-	if (g->closing)
+	STORE(&g->word->open, 1);
+	g->opened_at = now;
+	g->opened_commands = r.commands;
+	g->undrained = g->closing && g->seat != g->seat->s->holder ? g->closed_at : 0;
+	g->closing = false;
+	if (gate_sleeps(g))
 		gate_ring(g);
 }
 
@@ -305,9 +321,16 @@ uint64_t gate_open_time(const struct gate *g)
 	return g->open_ns + (g->open ? schedule_now() - g->opened_at : 0);
 }
 
-uint64_t gate_granted_time(const struct gate *g)
+uint64_t gate_granted_time(struct gate *g)
 {
-	return entitle_ns(&g->entitle, schedule_now());
+	struct pvgpu_gate_report r;
+	uint64_t now;
+
+	/* Nobody may have looked at it for long. */
+	gate_report(g, &r);
+	now = schedule_now();
+	entitle_gate(&g->entitle, g->open, &r, now);
+	return entitle_ns(&g->entitle, now);
 }
 
 bool gate_is_open(const struct gate *g)

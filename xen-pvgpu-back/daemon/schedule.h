@@ -99,12 +99,13 @@ void gate_ring(struct gate *g);
 void gate_report(const struct gate *g, struct pvgpu_gate_report *out);
 /* On: it stays closed whatever its vGPU is granted. */
 void gate_keep_closed(struct gate *g, bool on);
-/* CLOCK_MONOTONIC when it was closed if it has not drained since; else 0. */
+/* CLOCK_MONOTONIC when it was closed if it has not drained since; else 0. A moment in which it was
+ * open, but had no turn and issued nothing, does not count. */
 uint64_t gate_closing_since(const struct gate *g);
 /* How long it has been open, up to now. */
 uint64_t gate_open_time(const struct gate *g);
 /* For how long the worker may have used the GPU, drains included (entitle.h). */
-uint64_t gate_granted_time(const struct gate *g);
+uint64_t gate_granted_time(struct gate *g);
 bool gate_is_open(const struct gate *g);
 
 #endif

@@ -31,6 +31,8 @@ struct gate {
 	bool closing;             /* closed, and not known to have drained */
 	uint64_t closed_at;       /* while closing */
 	uint64_t opened_at;       /* while open */
+	uint64_t opened_commands; /* as reported then */
+	uint64_t undrained;       /* closed_at before, if this is no turn and it had not drained */
 	uint64_t open_ns;         /* before opened_at */
 	uint64_t commands, bytes; /* allowed, as the word says */
 };

@@ -14,62 +14,74 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t begin_of(const struct watch_view *v)
+static uint64_t oldest_of(const struct watch_view *v)
 {
-	uint64_t begin = v->oldest;
+	if (v->oldest > v->now)
+		return v->now;
+	return v->oldest && v->oldest < v->session_began ? v->session_began : v->oldest;
+}
 
-	if (begin > v->now)
-		begin = v->now;
-	if (begin && begin < v->session_began)
-		begin = v->session_began;
-	if (v->closed && (!begin || v->closed < begin))
-		begin = v->closed;
-	return begin;
+static void begin(struct watch_clock *c, uint64_t at)
+{
+	/* `held` stays until watch_look has said that it is over. */
+	if (c->begin != at)
+		*c = (struct watch_clock){.begin = at};
 }
 
 void watch_take(struct watch *w, const struct watch_view *v)
 {
-	uint64_t begin = begin_of(v);
+	if (!w->oldest.begin && !w->closed.begin)
+		w->looked = v->now;
+	begin(&w->oldest, oldest_of(v));
+	begin(&w->closed, v->closed);
+}
 
-	if (begin == w->begin)
-		return;
-	/* `held` stays until watch_look has said that it is over. */
-	w->begin = begin;
-	w->looked = v->now;
-	w->shared_ns = 0;
-	w->asked = 0;
+static uint64_t passed(const struct watch_clock *c, uint64_t now)
+{
+	return c->begin && now > c->begin ? now - c->begin : 0;
+}
+
+static uint64_t age_of(const struct watch_clock *c, uint64_t now)
+{
+	uint64_t all = passed(c, now);
+
+	return all > c->shared_ns ? all - c->shared_ns : 0;
 }
 
 uint64_t watch_age(const struct watch *w, uint64_t now)
 {
-	uint64_t all = w->begin && now > w->begin ? now - w->begin : 0;
+	uint64_t a = age_of(&w->oldest, now), b = age_of(&w->closed, now);
 
-	return all > w->shared_ns ? all - w->shared_ns : 0;
+	return a > b ? a : b;
 }
 
 bool watch_is_long(const struct watch *w, uint64_t now)
 {
-	return w->begin && now > w->begin && now - w->begin >= WATCH_LONG_NS;
+	return passed(&w->oldest, now) >= WATCH_LONG_NS || passed(&w->closed, now) >= WATCH_LONG_NS;
 }
 
-static void share(struct watch *w, const struct watch_view *v)
+/* Time from the last look, or from the clock's beginning if that is later. */
+static void share(struct watch_clock *c, uint64_t looked, const struct watch_view *v)
 {
-	uint64_t passed = v->now - w->looked;
-
-	w->looked = v->now;
-	if (w->begin)
-		w->shared_ns += passed / (v->others + 1) * v->others;
+	if (c->begin)
+		c->shared_ns +=
+			least(v->now - looked, passed(c, v->now)) / (v->others + 1) * v->others;
 }
 
 /* Old as it is, does it run? What is not known is taken to. Use is reported a moment later: what is
  * looked at is the second half of its time. */
-static bool runs(const struct watch *w, const struct watch_view *v)
+static bool runs(const struct watch_clock *c, const struct watch_view *v)
 {
-	uint64_t part = (v->now - w->asked) / RUNS_PART / (v->others + 1);
+	uint64_t part = (v->now - c->asked) / RUNS_PART / (v->others + 1);
 
 	if (v->exclusive && v->closed && v->now >= v->closed + v->limit_ns)
 		return true;
-	return !v->used_known || v->used_ns - w->used_ns >= part;
+	return !v->used_known || v->used_ns - c->used_ns >= part;
+}
+
+static bool is_over(const struct watch_clock *c, const struct watch_view *v)
+{
+	return v->limit_ns && c->asked && age_of(c, v->now) >= v->limit_ns && runs(c, v);
 }
 
 static enum watch_do over(struct watch *w, const struct watch_view *v, uint64_t *again)
@@ -85,32 +97,43 @@ static enum watch_do over(struct watch *w, const struct watch_view *v, uint64_t 
 	return WATCH_NOTHING;
 }
 
+/* Is the worker to be asked? When to look again. */
+static bool ask(struct watch_clock *c, const struct watch_view *v, uint64_t *again)
+{
+	uint64_t age = age_of(c, v->now);
+
+	if (!v->limit_ns || !c->begin)
+		return false;
+	if (age < v->limit_ns)
+		*again = least(*again, v->limit_ns - age);
+	if (age < v->limit_ns / 2 || c->asked)
+		return false;
+	c->asked = v->now;
+	c->used_ns = v->used_ns;
+	return true;
+}
+
 enum watch_do watch_look(struct watch *w, const struct watch_view *v, uint64_t *again)
 {
-	uint64_t age, step = v->limit_ns / 4;
-	bool is_over;
+	uint64_t step = v->limit_ns / 4;
+	bool is_late, asked;
 
-	share(w, v);
+	share(&w->oldest, w->looked, v);
+	share(&w->closed, w->looked, v);
+	w->looked = v->now;
 	if (step < STEP_MIN)
 		step = STEP_MIN;
 	*again = v->limit_ns ? least(step, STEP_MAX) : STEP_NONE;
-	if (v->others && w->begin)
+	if (v->others && (w->oldest.begin || w->closed.begin))
 		*again = least(*again, STEP_SHARE);
-	age = watch_age(w, v->now);
-	is_over = v->limit_ns && w->asked && age >= v->limit_ns && runs(w, v);
-	if (w->held && !is_over) {
+	is_late = is_over(&w->oldest, v) || is_over(&w->closed, v);
+	if (w->held && !is_late) {
 		w->held = 0;
 		return WATCH_RELEASE;
 	}
-	if (is_over)
+	if (is_late)
 		return over(w, v, again);
-	if (!v->limit_ns || !w->begin)
-		return WATCH_NOTHING;
-	if (age < v->limit_ns)
-		*again = least(*again, v->limit_ns - age);
-	if (age < v->limit_ns / 2 || w->asked)
-		return WATCH_NOTHING;
-	w->asked = v->now;
-	w->used_ns = v->used_ns;
-	return WATCH_ASK;
+	asked = ask(&w->oldest, v, again);
+	asked |= ask(&w->closed, v, again);
+	return asked ? WATCH_ASK : WATCH_NOTHING;
 }

@@ -7,9 +7,11 @@
  * all others that have, so while n other vGPUs do, only one part in n + 1 of the time counts:
  * nobody's work is ended because of what others do.
  *
- * The worker's word for when its oldest work began is believed as far as it can be true; if it says
- * that there is none although it has not drained since its gate was closed, or later work, then
- * since that. Lying, it gains what the far end's accounting then finds.
+ * There are two clocks, and the first that reaches the limit counts. One is of the worker's word
+ * for when its oldest work began, as far as it can be true. It may lie, and say that it is another
+ * one at each look. So the other is of when pvgpud closed its gate, if it has not drained since:
+ * what was issued before must be over by then, and nothing that the worker says sets it back, but
+ * that it has drained. If it says so and has not, it uses what the far end's accounting then finds.
  *
  * Old work may only wait, for a host function or for an event: where the far end counts use by
  * process, work of a worker that has none is left alone. Not where others wait for it to drain, in
@@ -23,14 +25,18 @@
 
 #define WATCH_LONG_NS 100000000ull /* from then on it counts as long */
 
-/* Of a worker. */
-struct watch {
+struct watch_clock {
 	uint64_t begin;     /* of what is watched; 0: nothing is in flight */
-	uint64_t looked;    /* last */
 	uint64_t shared_ns; /* since begin: time that others had */
-	uint64_t held;      /* over the limit since; 0: is not */
 	uint64_t asked;     /* when it was asked to look and report; 0: it was not */
 	uint64_t used_ns;   /* that the far end had counted for it then */
+};
+
+/* Of a worker. */
+struct watch {
+	struct watch_clock oldest, closed;
+	uint64_t looked; /* last */
+	uint64_t held;   /* over the limit since; 0: is not */
 };
 
 struct watch_view {
@@ -59,7 +65,7 @@ void watch_take(struct watch *w, const struct watch_view *v);
 bool watch_is_long(const struct watch *w, uint64_t now);
 /* What to do, and in how many nanoseconds to look again at the latest. */
 enum watch_do watch_look(struct watch *w, const struct watch_view *v, uint64_t *again);
-/* Time on the GPU of what is watched. */
+/* Time on the GPU of what is watched: by the clock that has more. */
 uint64_t watch_age(const struct watch *w, uint64_t now);
 
 #endif
