@@ -89,7 +89,7 @@ static bool is_open(const struct fake *f)
 	return __atomic_load_n(&f->word->open, __ATOMIC_SEQ_CST);
 }
 
-static bool rung(const struct fake *f)
+static inline bool rung(const struct fake *f)
 {
 	uint64_t n;
 
@@ -111,7 +111,7 @@ static void want(struct fake *f)
 	ring(f);
 }
 
-static void turn(void)
+static inline void turn(void)
 {
 	ev_run(loop, EVRUN_ONCE);
 }

@@ -45,6 +45,9 @@ LDLIBS_watch_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/schedule_test
 $(B)/unit/schedule_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_test.c $(SCHEDULE_SRCS))
 LDLIBS_schedule_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/schedule_clock_test
+$(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_clock_test.c $(SCHEDULE_SRCS) $(addprefix xen-pvgpu-back/daemon/,judge.c watch.c))
+LDLIBS_schedule_clock_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
 UNIT += $(B)/unit/usage_test
 $(B)/unit/usage_test: $(call obj,tests/unit/usage_test.c $(addprefix xen-pvgpu-back/daemon/,usage.c log.c))
 LDLIBS_usage_test = $(CHECK_LIBS)

@@ -4,11 +4,17 @@
  * an allowance from it, up to which it may count. It rings when it has used that up. What workers
  * have in hand and not used is at most half of the burst, the bucket holds the other half, so that
  * a vGPU never has more than its burst at once; it gets allowances a hundredth of a second's worth
- * at a time, so that one that is held back costs 100 wake-ups a second and no more.
+ * at a time, so that one that is held back costs 100 wake-ups a second.
+ *
+ * With a small burst it costs more, but whatever is set, and whatever a worker says, that is not
+ * more than 1,000, for all vGPUs of a pool together: all are looked at at the same ticks. For that
+ * each half of a burst is at least what comes in a tick, and the bucket holds what comes in another
+ * one, so that nothing runs over while it waits for that.
  */
 #include "xen-pvgpu-back/daemon/schedule_state.h"
 
 #define STEP        100u /* of a second */
+#define TICK_NS     1000000u
 
 #define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
 
@@ -17,24 +23,31 @@ static uint64_t at_least_one(uint64_t n)
 	return n ? n : 1;
 }
 
+static uint64_t of_a_tick(uint64_t per_s)
+{
+	return per_s / (1000000000u / TICK_NS) + 1;
+}
+
 static void set_limit(struct limit *l, uint64_t per_s, uint64_t burst, uint64_t now)
 {
+	uint64_t tick = of_a_tick(per_s);
 	bool had = l->per_s != 0;
 
 	l->per_s = per_s;
-	l->burst = burst ? burst : at_least_one(per_s / 10);
+	l->half = (burst ? burst : per_s / 10) / 2;
+	l->half = l->half > tick ? l->half : tick;
 	if (!per_s)
 		return;
 	if (had)
-		rate_set(&l->rate, per_s, at_least_one(l->burst / 2), now);
+		rate_set(&l->rate, per_s, l->half + tick, now);
 	else
-		rate_init(&l->rate, per_s, at_least_one(l->burst / 2), now);
+		rate_init(&l->rate, per_s, l->half + tick, now);
 }
 
 /* What a session may have in hand. */
 static uint64_t portion(const struct seat *t, const struct limit *l)
 {
-	return at_least_one(l->burst / 2 / (t->gate_n ? t->gate_n : 1));
+	return at_least_one(l->half / (t->gate_n ? t->gate_n : 1));
 }
 
 /*
@@ -90,6 +103,8 @@ uint64_t limits_run(struct seat *t, uint64_t now)
 			gate_ring(g);
 		throttled |= g->last.wants && limits_used_up(g);
 	}
+	if (again != SCHED_NEVER)
+		again = (again + TICK_NS - 1) / TICK_NS * TICK_NS;
 	t->limits_at = again;
 	if (again < t->s->limits_at)
 		t->s->limits_at = again;

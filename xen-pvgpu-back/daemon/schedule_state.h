@@ -13,7 +13,8 @@
 /* One of a vGPU's rate limits, spread over its sessions. */
 struct limit {
 	struct rate rate;
-	uint64_t per_s, burst; /* 0: none */
+	uint64_t per_s; /* 0: none */
+	uint64_t half;  /* of the burst */
 };
 
 struct gate {
