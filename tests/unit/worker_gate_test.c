@@ -289,31 +289,56 @@ START_TEST(bytes_run_out)
 }
 END_TEST
 
-static bool not_full(struct worker *v, void *arg)
+static bool has_launched(struct worker *v, void *n)
 {
-	return gpu_kicked(v) == 0;
+	return gate_launched() == *(unsigned int *)n;
+}
+
+/* As the loop does from time to time. */
+static bool looked_and_launched(struct worker *v, void *n)
+{
+	gpu_kicked(v);
+	return has_launched(v, n);
 }
 
 START_TEST(depth_is_bounded)
 {
+	unsigned int six = 6, ten = 10;
+
 	open_session();
 	gate_side_set(&side.gate->depth, 4);
 	set_open(true);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 10; i++)
 		ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 0);
-	ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 1);
-	ck_assert_int_eq(gpu_kicked(w), 1);
-	fake_complete(-1, 2); /* a fence stands behind every second one */
-	ck_assert(fake_until(w, not_full, NULL));
-	/* Parked ones count, too. */
-	gate_side_set(&side.gate->open, 0);
-	ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 0);
-	ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 1);
-	fake_complete(-1, UINT64_MAX);
-	ck_assert(fake_until(w, not_full, NULL));
-	ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 0);
-	ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 1);
 	ck_assert_uint_eq(gate_launched(), 4);
+	ck_assert_uint_eq(w->gpu->park.count, 6);
+	/* Whoever asks is answered, of what waits as well; memory is to be had. */
+	ck_assert_int_eq(query(101, GATE_STREAM(1)), CUDA_ERROR_NOT_READY);
+	ck_assert_int_eq(query(102, GATE_STREAM(3)), 0);
+	ck_assert_uint_ne(fake_alloc(w, 103, FAKE_CTX, 4096), 0);
+	fake_complete(-1, 2); /* a fence stands behind every second one */
+	ck_assert(fake_until(w, has_launched, &six));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, has_launched, &ten));
+	close_session();
+}
+END_TEST
+
+/* Work behind a host function that waits for the program does not count for ever: what the program
+ * gives next may be what it waits for. */
+START_TEST(depth_of_what_stalls)
+{
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
+	unsigned int three = 3;
+
+	open_session();
+	gate_side_set(&side.gate->depth, 2);
+	set_open(true);
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(gate_launch(w, GATE_STREAM(1 + i / 2), 1), 0);
+	ck_assert_uint_eq(gate_launched(), 2);
+	ck_assert(fake_until(w, looked_and_launched, &three));
 	close_session();
 }
 END_TEST
@@ -561,6 +586,7 @@ int main(void)
 	tcase_add_test(t, commands_run_out);
 	tcase_add_test(t, bytes_run_out);
 	tcase_add_test(t, depth_is_bounded);
+	tcase_add_test(t, depth_of_what_stalls);
 	tcase_add_test(t, a_new_pvgpud);
 	tcase_add_loop_test(t, parked_when_pvgpud_goes, 0, 2);
 	tcase_add_test(t, pages_are_checked);

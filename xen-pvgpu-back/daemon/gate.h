@@ -54,7 +54,7 @@ struct pvgpu_gate {
 	 * beyond them stay parked. */
 	uint64_t commands; /* GPU commands issued */
 	uint64_t bytes;    /* copied */
-	uint32_t depth;    /* most commands parked or in flight; 0: as many as there is room for */
+	uint32_t depth;    /* most commands in flight; 0: as many as there is room for */
 	uint32_t pad;
 };
 

@@ -408,10 +408,10 @@ bool gate_deep_slow(struct gpu *g)
 	struct gate *t = &g->gate;
 	const uint32_t depth = gate_word(&t->page->depth);
 
-	if (g->park.count + t->flying.work < depth)
+	if (t->flying.work < depth)
 		return false;
 	poll_all(g);
-	if (g->park.count + t->flying.work < depth)
+	if (t->flying.work - stalled(t).work < depth)
 		return false;
 	watch(g);
 	return true;

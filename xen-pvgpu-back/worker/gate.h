@@ -79,7 +79,8 @@ static inline bool gate_pass(struct gpu *g, struct gate *t, bool copies)
 	const struct pvgpu_gate *p = t->page;
 
 	if (t->steady && gate_word(&p->open) && !gate_word(&p->contended) &&
-	    t->flying.cost < gate_number(&p->inflight_ns) && t->commands < gate_number(&p->commands) &&
+	    t->flying.cost < gate_number(&p->inflight_ns) &&
+	    t->commands < gate_number(&p->commands) &&
 	    (!copies || t->bytes < gate_number(&p->bytes)))
 		return true;
 	return gate_pass_slow(g, copies);
@@ -92,7 +93,7 @@ static inline bool gate_pass(struct gpu *g, struct gate *t, bool copies)
  */
 bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies);
 
-/* As many commands as the session may have are parked or in flight; kicked when that changes. */
+/* As many commands as the session may have are in flight; kicked when that changes. */
 bool gate_deep_slow(struct gpu *g);
 
 static inline bool gate_deep(struct gpu *g, const struct gate *t)

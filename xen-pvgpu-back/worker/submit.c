@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Records on their way to a lane. The decoding thread never waits: while the gate is closed, or too
- * much is in flight on a stream, or a queue behind it is full, work parks here, in order, with all
- * that comes after it. Commands of the `now` lane go on; what they ask about parked work is not
- * ready.
+ * much is in flight on a stream or of the session, or a queue behind it is full, work parks here,
+ * in order, with all that comes after it. Commands of the `now` lane go on; what they ask about
+ * parked work is not ready.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +104,11 @@ static bool gate_open(struct gpu *g, const struct pvgpu_cmd_desc *d, const void 
 {
 	struct target t;
 
-	if (!occupies(d->op) || gate_pass(g, &g->gate, copies(d->op)))
+	if (!occupies(d->op))
+		return true;
+	if (gate_deep(g, &g->gate))
+		return false;
+	if (gate_pass(g, &g->gate, copies(d->op)))
 		return true;
 	t = target_of(g, d, rec);
 	return t.stream && !obj_error(t.stream) && gate_pass_idle(g, t.stream, copies(d->op));
@@ -184,7 +188,7 @@ static bool full(struct gpu *g)
 {
 	const struct park *p = &g->park;
 
-	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX || gate_deep(g, &g->gate);
+	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX;
 }
 
 static int park(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
@@ -259,7 +263,6 @@ static void parked_free(struct gpu *g, struct parked *n)
 int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
 {
 	struct gpu *g = worker_gpu(w);
-	int r;
 
 	/* A guest that asks for what it has not negotiated breaks the protocol. */
 	if (d->since > 1 && d->since > g->version)
@@ -268,8 +271,7 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 		return run(g, d, rec, len);
 	if (g->park.head || !may_run(g, d, rec))
 		return park(g, d, rec, len);
-	r = run(g, d, rec, len);
-	return r ? r : gate_deep(g, &g->gate);
+	return run(g, d, rec, len);
 }
 
 int gpu_kicked(struct worker *w)
