@@ -690,7 +690,6 @@ START_TEST(disconnect)
 	ck_assert_uint_eq(fake.idle, 1);
 	ck_assert_uint_eq(fake.d.xen_grants, 0);
 	/* And again. */
-	memset(fake.g.page, 0, 4096);
 	memset(fake.g.page, 0, sizeof(*fake.g.page));
 	pvgpu_ctl_init_front(&fake.g.ctl, fake.g.page);
 	ck_assert_int_eq(fake_connect(false), 0);
