@@ -20,9 +20,10 @@ void share_group_changed(struct daemon *dm, struct pool_group *g)
 	daemon_fake.groups_changed++;
 }
 
-void share_moved(struct vgpu *v)
+int share_moved(struct vgpu *v)
 {
 	daemon_fake.moved++;
+	return 0;
 }
 
 uint64_t schedule_handovers(const struct schedule *s)

@@ -64,8 +64,9 @@ void share_worker_gone(struct worker *w)
 {
 }
 
-void share_moved(struct vgpu *v)
+int share_moved(struct vgpu *v)
 {
+	return 0;
 }
 
 void share_stats(const struct vgpu *v, struct seat_stats *out)

@@ -150,8 +150,10 @@ static struct vgpu *owner(struct daemon *d, const char *file, const struct named
 		end_orphan(file, peer, "pool");
 		return NULL;
 	}
-	if (v && v->pool != p)
-		vgpu_move(v, p);
+	if (v && v->pool != p && vgpu_move(v, p) < 0) {
+		end_orphan(file, peer, "pool");
+		return NULL;
+	}
 	return v ? v : former_vgpu(d, n->vgpu, p);
 }
 

@@ -48,6 +48,9 @@ LDLIBS_schedule_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/schedule_clock_test
 $(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_clock_test.c $(SCHEDULE_SRCS) $(addprefix xen-pvgpu-back/daemon/,judge.c watch.c))
 LDLIBS_schedule_clock_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
+UNIT += $(B)/unit/share_test
+$(B)/unit/share_test: $$(SCHED_OBJS) $(call obj,tests/unit/share_test.c xen-pvgpu-back/daemon/share.c xen-pvgpu-back/daemon/log.c $(SCHEDULE_SRCS))
+LDLIBS_share_test = $(CHECK_LIBS) -lev -Wl,--wrap=calloc
 UNIT += $(B)/unit/usage_test
 $(B)/unit/usage_test: $(call obj,tests/unit/usage_test.c $(addprefix xen-pvgpu-back/daemon/,usage.c log.c))
 LDLIBS_usage_test = $(CHECK_LIBS)

@@ -198,8 +198,8 @@ void vgpu_tell(struct vgpu *v);
  */
 int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON]);
 void vgpu_drain(struct vgpu *v, bool on);
-/* To another pool's GPU: it must have no session and no opening. */
-void vgpu_move(struct vgpu *v, struct pool *pool);
+/* To another pool's GPU: it must have no session and no opening. -1: it stays where it was. */
+int vgpu_move(struct vgpu *v, struct pool *pool);
 /* Its sessions have ended, or its pool is named anew: to where it should be, if that can be now. */
 void vgpu_settle(struct vgpu *v);
 

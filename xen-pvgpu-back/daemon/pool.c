@@ -363,9 +363,8 @@ int pool_known(struct pool *p, char reason[POOL_REASON])
 	while (sum(p, NULL) > capacity(p) && (v = movable(p))) {
 		struct pool *to = pool_place(p->d, &v->cfg, v, why);
 
-		if (!to || to == p)
+		if (!to || to == p || vgpu_move(v, to) < 0)
 			break;
-		vgpu_move(v, to);
 	}
 	last = sum(p, NULL) > capacity(p) ? last_local(p) : NULL;
 	if (!last)

@@ -79,30 +79,40 @@ static struct share_part *find_part(struct daemon *d, struct pool *p, struct poo
 	return NULL;
 }
 
-/* The vGPU's group in its pool, made if it is its first there; NULL: none. */
-static struct share_part *enter_part(struct vgpu *v)
+static struct share_part *new_part(struct vgpu *v)
 {
-	struct share_part *part = v->group ? find_part(v->d, v->pool, v->group) : NULL;
+	struct share_part *part = calloc(1, sizeof(*part));
 	struct sched_share share;
 
-	if (!v->group)
+	if (!part)
 		return NULL;
-	if (!part) {
-		part = calloc(1, sizeof(*part));
-		if (!part)
-			return NULL;
-		fill_group(v->group, &share);
-		part->p = v->pool;
-		part->g = v->group;
-		part->in = schedule_group_add(v->pool->schedule, &share);
-		if (!part->in) {
-			free(part);
-			return NULL;
-		}
-		TAILQ_INSERT_TAIL(&v->d->share->parts, part, link);
+	fill_group(v->group, &share);
+	part->p = v->pool;
+	part->g = v->group;
+	part->in = schedule_group_add(v->pool->schedule, &share);
+	if (!part->in) {
+		free(part);
+		return NULL;
 	}
-	part->users++;
+	TAILQ_INSERT_TAIL(&v->d->share->parts, part, link);
 	return part;
+}
+
+/* The vGPU's group in its pool, made if it is its first there; NULL: none. 0 or -ENOMEM. */
+static int enter_part(struct vgpu *v, struct share_part **part)
+{
+	*part = NULL;
+	if (!v->cfg.group[0])
+		return 0;
+	if (!v->group)
+		return -ENOMEM;
+	*part = find_part(v->d, v->pool, v->group);
+	if (!*part)
+		*part = new_part(v);
+	if (!*part)
+		return -ENOMEM;
+	(*part)->users++;
+	return 0;
 }
 
 static void leave_part(struct daemon *d, struct share_part *part)
@@ -145,12 +155,14 @@ int share_vgpu(struct vgpu *v)
 	struct seat_policy policy;
 
 	fill_policy(&v->cfg, &policy);
-	v->part = enter_part(v);
+	if (enter_part(v, &v->part) < 0)
+		return -ENOMEM;
 	v->seat = seat_new(v->pool->schedule, v->part ? v->part->in : NULL, &policy,
 			   usage_of(s->usage, v->cfg.name, &v->fresh));
 	if (v->seat)
 		return 0;
 	leave_part(v->d, v->part);
+	v->part = NULL;
 	return -ENOMEM;
 }
 
@@ -171,16 +183,20 @@ void share_policy(struct vgpu *v)
 	seat_set(v->seat, &policy);
 }
 
-void share_moved(struct vgpu *v)
+int share_moved(struct vgpu *v)
 {
-	struct share_part *old = v->part;
+	struct share_part *old = v->part, *part;
 
-	v->part = enter_part(v);
-	if (v->part == old && seat_schedule(v->seat) == v->pool->schedule)
-		;
-	else if (seat_move(v->seat, v->pool->schedule, v->part ? v->part->in : NULL) < 0)
-		log_error("vgpu %s: out of memory: it is scheduled as before", v->cfg.name);
+	if (enter_part(v, &part) < 0)
+		return -ENOMEM;
+	if ((part != old || seat_schedule(v->seat) != v->pool->schedule) &&
+	    seat_move(v->seat, v->pool->schedule, part ? part->in : NULL) < 0) {
+		leave_part(v->d, part);
+		return -ENOMEM;
+	}
+	v->part = part;
 	leave_part(v->d, old);
+	return 0;
 }
 
 void share_restore(struct vgpu *v, const struct seat_stats *before)

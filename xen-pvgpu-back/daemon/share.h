@@ -30,9 +30,11 @@ void share_group_changed(struct daemon *d, struct pool_group *g);
 /* A vGPU is there: 0 or -ENOMEM; it goes. */
 int share_vgpu(struct vgpu *v);
 void share_vgpu_gone(struct vgpu *v);
-/* v->cfg has changed; v->pool or v->group has (the pool only while it has no session). */
+/* v->cfg has changed. */
 void share_policy(struct vgpu *v);
-void share_moved(struct vgpu *v);
+/* v->pool, or v->group and v->cfg.group, have (the pool only while it has no session): 0, or
+ * -ENOMEM, and it is scheduled as before: the caller sets them back. */
+int share_moved(struct vgpu *v);
 /* What it had used before, if that is not known here. */
 void share_restore(struct vgpu *v, const struct seat_stats *before);
 void share_stats(const struct vgpu *v, struct seat_stats *out);

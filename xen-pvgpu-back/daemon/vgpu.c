@@ -91,25 +91,42 @@ static struct pool *place_anew(struct vgpu *v, const struct config_vgpu *cfg,
 	return pool_place(v->d, &want, v, reason);
 }
 
-static void change_group(struct vgpu *v, const char *name)
+static void name_group(struct vgpu *v, struct pool_group *g, const char *name)
 {
-	struct pool_group *old = v->group;
-
-	if (!strcmp(old ? old->cfg.name : "", name))
-		return;
-	v->group = group_get(v->d, name);
+	v->group = g;
 	memset(v->cfg.group, 0, sizeof(v->cfg.group));
 	strcpy(v->cfg.group, name);
-	share_moved(v);
-	group_put(v->d, old);
+}
+
+/* 0, or -1: it is in the one in which it was. */
+static int change_group(struct vgpu *v, const char *name)
+{
+	struct pool_group *old = v->group, *g;
+	const char *was = old ? old->cfg.name : "";
+
+	if (!strcmp(was, name))
+		return 0;
+	g = group_get(v->d, name);
+	name_group(v, g, name);
+	if (share_moved(v) == 0) {
+		group_put(v->d, old);
+		return 0;
+	}
+	name_group(v, old, was);
+	group_put(v->d, g);
+	return -1;
 }
 
 int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON])
 {
-	bool memory = v->cfg.memory != cfg->memory;
+	uint64_t had = v->cfg.memory;
+	bool memory = had != cfg->memory;
 	struct pool *p = v->pool;
 
-	change_group(v, cfg->group);
+	if (change_group(v, cfg->group) < 0) {
+		snprintf(reason, POOL_REASON, "out of memory: it stays in its group");
+		return -1;
+	}
 	if (!memory && !strcmp(v->cfg.pool, cfg->pool))
 		return 0;
 	if (memory || !is_busy(v))
@@ -118,28 +135,39 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 		p = place_anew(v, cfg, reason);
 	if (!p)
 		return -1;
-	memcpy(v->cfg.pool, cfg->pool, sizeof(v->cfg.pool));
+	/* Before it moves: what is promised there is what it shall have. */
 	v->cfg.memory = cfg->memory;
+	if (p != v->pool && vgpu_move(v, p) < 0) {
+		v->cfg.memory = had;
+		snprintf(reason, POOL_REASON, "out of memory: it stays in pool %s",
+			 v->pool->cfg.name);
+		return -1;
+	}
+	memcpy(v->cfg.pool, cfg->pool, sizeof(v->cfg.pool));
 	if (memory) {
 		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, cfg->memory >> 20);
 		lease_quota_known(v);
 	}
-	if (p != v->pool)
-		vgpu_move(v, p);
-	else
-		pool_changed(p);
+	pool_changed(v->pool);
 	return 0;
 }
 
-void vgpu_move(struct vgpu *v, struct pool *pool)
+int vgpu_move(struct vgpu *v, struct pool *pool)
 {
-	log_info("vgpu %s: from pool %s to pool %s", v->cfg.name, v->pool->cfg.name,
-		 pool->cfg.name);
-	pool_changed(v->pool);
+	struct pool *old = v->pool;
+
 	v->pool = pool;
-	share_moved(v);
+	if (share_moved(v) < 0) {
+		v->pool = old;
+		log_error("vgpu %s: out of memory: it stays in pool %s", v->cfg.name,
+			  old->cfg.name);
+		return -1;
+	}
+	log_info("vgpu %s: from pool %s to pool %s", v->cfg.name, old->cfg.name, pool->cfg.name);
+	pool_changed(old);
 	lease_quota_known(v);
 	pool_changed(pool);
+	return 0;
 }
 
 void vgpu_settle(struct vgpu *v)
