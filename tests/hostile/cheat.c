@@ -6,6 +6,8 @@
  *   silent    it never looks at its gate and reports nothing
  *   open      it takes its gate to be always open, and reports what it does
  *   drained   likewise, but keeps saying that nothing of it is on the GPU
+ *   draining  likewise, but keeps saying that it drains, with nothing unfinished or issued
+ *   stuck     likewise, with one kernel that began some time before it is looked at, each time
  *   modest    it keeps to its gate, and says that its work takes no time
  *   lease     it takes device memory without a lease
  */
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/gate.h"
@@ -72,34 +75,79 @@ static int own_gate(void)
 	return fd;
 }
 
-static void *say_drained(void *arg)
-{
-	struct pvgpu_gate_report *r = arg;
+struct story {
+	struct pvgpu_gate_report *r;
+	int bell;
+	bool drained, unfinished;
+};
 
-	for (;;) {
-		__atomic_store_n(&r->wants, 1, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&r->drained, 1, __ATOMIC_SEQ_CST);
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The same of a page that pvgpud reads, and that the gate's own code may write as well. */
+static void *tell(void *arg)
+{
+	struct story *y = arg;
+	const uint64_t one = 1;
+
+	for (unsigned int i = 0;; i++) {
+		if (!y->drained) {
+			__atomic_store_n(&y->r->commands, 7, __ATOMIC_SEQ_CST);
+			__atomic_store_n(&y->r->inflight_ns, 100000, __ATOMIC_SEQ_CST);
+			__atomic_store_n(&y->r->oldest_ns, y->unfinished ? now_ns() - 1000000 : 0,
+					 __ATOMIC_SEQ_CST);
+		}
+		__atomic_store_n(&y->r->wants, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&y->r->drained, y->drained, __ATOMIC_SEQ_CST);
+		/* Nobody looks at one that never rings. */
+		if (!y->drained && i % 64 == 0 && write(y->bell, &one, sizeof(one)) < 0)
+			abort();
 		usleep(200);
 	}
 	return NULL;
 }
 
+static void begin_story(struct worker *w, int report, int bell)
+{
+	static struct story y;
+	pthread_t t;
+
+	y = (struct story){.r = map(report),
+			   .bell = fcntl(bell, F_DUPFD_CLOEXEC, 0),
+			   .drained = cheats(w, "drained"),
+			   .unfinished = cheats(w, "stuck")};
+	if (y.bell < 0 || pthread_create(&t, NULL, tell, &y))
+		abort();
+}
+
+/* Pages of its own: one on which everything is allowed, one that nobody reads. */
+static int take_own(struct worker *w, int report, int bell, bool tells, char *reason, size_t cap)
+{
+	int own = own_gate(), unread = own_gate(), r;
+
+	r = __real_gpu_gate_take(w, own, tells ? report : unread, bell, reason, cap);
+	close(own);
+	close(unread);
+	return r;
+}
+
 int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason, size_t cap)
 {
-	pthread_t t;
-	int own, r;
+	const bool lies = cheats(w, "draining") || cheats(w, "stuck");
 
 	modest = cheats(w, "modest");
 	if (cheats(w, "silent"))
 		return 0;
-	if (!cheats(w, "open") && !cheats(w, "drained"))
+	if (lies || cheats(w, "drained"))
+		begin_story(w, report, bell);
+	else if (!cheats(w, "open"))
 		return __real_gpu_gate_take(w, gate, report, bell, reason, cap);
-	if (cheats(w, "drained") && pthread_create(&t, NULL, say_drained, map(report)))
-		abort();
-	own = own_gate();
-	r = __real_gpu_gate_take(w, own, report, bell, reason, cap);
-	close(own);
-	return r;
+	return take_own(w, report, bell, !lies, reason, cap);
 }
 
 void __wrap_gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)

@@ -121,6 +121,26 @@ class Gate(Cheat):
     def test_says_that_it_has_drained(self):
         self.check_found("drained")
 
+    def test_says_that_it_drains(self):
+        """With nothing unfinished there is nothing to drain."""
+        self.check_found("draining")
+
+    def test_says_that_a_kernel_runs(self):
+        """That may be true, as far as pvgpud can know: up to the kernel limit from when its gate was closed, however often
+        it says that this kernel is another one, and its gate is opened for a moment meanwhile."""
+        limit = 1500
+        with self.env("stuck") as env:
+            self.wait_accounting(env)
+            env.write("/vgpu/bad/kernel-limit", str(limit))
+            good = occupy(env, "good", us=4000)
+            wait_for("some launches", lambda: self.launches(env, "good") > 20, LIMIT)
+            bad = occupy(env, "bad", us=4000)
+            self.assert_ended(env, bad, f"kernel-limit is {limit} ms")
+            # It has had half of the GPU, or what it was granted, for no longer than that, and the grace.
+            self.assertLess(number(env, "/vgpu/bad/gpu-time"), 4 * limit * 1000)
+            self.assertIsNone(good.poll())
+            finish(good)
+
     def test_quarantine(self):
         """Who does it again and again gets no session any more."""
         with self.env("silent", quarantine_faults=2) as env:
