@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ring/poll.h"
 #include "state.h"
 
 #define MIB_SHIFT   20
 #define MIB_MOST_NS (1u << 27) /* for a MiB; so that a product fits */
 #define JUMP        8          /* a measure so many times the estimate replaces it */
-#define DOUBT_NS    4000000u
-#define LOOK_EVERY  16u /* commands between looks at what is being measured */
+#define SURPRISE    2          /* so many times the estimates is in doubt; among others JUMP */
+#define LATE_NS     500000u    /* by which its end may have been seen too late */
+#define SPAN        1024u      /* commands: what was used that lately may be what took so long */
+#define LOOK_EVERY  16u        /* commands between looks at what is being measured */
 
 static const uint32_t any_shape[WORK_SHAPE];
 
@@ -165,7 +168,7 @@ static int timer_begin(struct work *k, struct stream *s)
 	k->e->measured = true;
 	x->timers++;
 	x->unmeasured = 0;
-	x->doubt = false;
+	k->e->checked = x->doubts;
 	if (g->far->cuEventRecord(m->before, s->far)) {
 		timer_end(g, m);
 		return -1;
@@ -196,8 +199,12 @@ static void take(struct gpu *g, struct timer *m, float ms)
 		ns = ESTIMATE_LEAST_NS;
 	if (m->e->tag == m->tag)
 		learn(m->e, ns, own);
-	if (m->whole)
-		learn(find(x, m->whole), ns, own);
+	if (m->whole) {
+		struct estimate *whole = find(x, m->whole);
+
+		whole->used = x->clock;
+		learn(whole, ns, own);
+	}
 }
 
 void estimates_poll(struct gpu *g)
@@ -234,8 +241,24 @@ void estimates_leave(struct gpu *g, struct ctx *c)
 
 void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took)
 {
-	if (took / 4 > cost + DOUBT_NS)
-		g->est.doubt = true;
+	struct estimates *x = &g->est;
+	const bool own = gate_word(&g->gate.page->learn);
+	uint64_t now;
+
+	if (took / (own ? SURPRISE : JUMP) <= cost + LATE_NS)
+		return;
+	now = pvgpu_poll_now();
+	if (x->doubt_ns && now - x->doubt_ns < ESTIMATE_DOUBT_NS)
+		return;
+	if (x->doubt || !x->doubt_ns)
+		x->passed = 0;
+	else if (x->passed < ESTIMATE_PASSED)
+		x->passed++;
+	x->doubt = true;
+	x->doubts++;
+	x->doubt_at = x->clock;
+	x->doubt_left = ESTIMATE_DOUBTS;
+	x->doubt_ns = now;
 }
 
 /* ---- work ---- */
@@ -246,31 +269,45 @@ static void look(struct stream *s)
 	ctx_enter(s->o.ctx);
 }
 
+/* May it be what took so long? used: when it was last, before this time. */
+static bool doubtful(const struct estimates *x, const struct estimate *e, uint32_t used)
+{
+	const uint8_t ago = (uint8_t)(x->doubts - e->checked);
+
+	return x->doubt && ago > x->passed && (int32_t)(x->doubt_at - used) < (int32_t)SPAN;
+}
+
 /* Measure this one? Unknown ones twice; then one in a while, when the time is our own. */
-static void maybe_measure(struct work *k, struct stream *s)
+static void maybe_measure(struct work *k, struct stream *s, uint32_t used)
 {
 	struct gpu *g = s->o.gpu;
 	struct estimates *x = &g->est;
+	const bool doubt = doubtful(x, k->e, used);
 	bool due;
 
 	x->unmeasured += k->ns;
-	due = x->doubt || x->unmeasured >= ESTIMATE_EVERY_NS;
+	due = doubt || x->unmeasured >= ESTIMATE_EVERY_NS;
 	if (x->timers && !(++x->looks % LOOK_EVERY))
 		look(s);
 	if ((k->e->samples >= 2 && !due) || k->e->measured || x->timers == ESTIMATE_TIMERS)
 		return;
 	/* Among others only what is not known at all. */
-	if (k->e->samples && !x->doubt && !gate_word(&g->gate.page->learn))
+	if (k->e->samples && !doubt && !gate_word(&g->gate.page->learn))
 		return;
 	k->timer = timer_begin(k, s);
+	if (doubt && !--x->doubt_left)
+		x->doubt = false;
 }
 
 /* What other shapes of the function take, or what anything may take. */
 static uint64_t guess(struct estimates *x, const struct function *f)
 {
-	const struct estimate *whole = seek(x, tag_of(f, any_shape));
+	struct estimate *whole = seek(x, tag_of(f, any_shape));
 
-	return whole ? whole->ns : ESTIMATE_UNKNOWN_NS;
+	if (!whole)
+		return ESTIMATE_UNKNOWN_NS;
+	whole->used = x->clock;
+	return whole->ns;
 }
 
 /* Word by word: just written so, they would be read late in any other way. */
@@ -284,6 +321,7 @@ void work_kernel(struct work *k, struct stream *s, struct function *f,
 		 const uint32_t shape[WORK_SHAPE])
 {
 	struct estimates *x = &s->o.gpu->est;
+	uint32_t used;
 
 	if (!f->shape.e || f->shape.e->tag != f->shape.tag || !same(f->shape.last, shape)) {
 		memcpy(f->shape.last, shape, sizeof(f->shape.last));
@@ -294,12 +332,13 @@ void work_kernel(struct work *k, struct stream *s, struct function *f,
 	k->bytes = 0;
 	k->timer = -1;
 	k->e = f->shape.e;
+	used = k->e->used;
 	k->e->used = ++x->clock;
 	if (!k->e->samples && x->timers)
 		look(s);
 	k->unsure = !k->e->samples;
 	k->ns = k->unsure ? guess(x, f) : k->e->ns;
-	maybe_measure(k, s);
+	maybe_measure(k, s, used);
 	if (k->timer >= 0)
 		x->timer[k->timer].whole = tag_of(f, any_shape);
 }
@@ -309,19 +348,22 @@ void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t 
 {
 	struct estimates *x = &s->o.gpu->est;
 	const bool small = bytes < ESTIMATE_SMALL;
+	uint32_t used;
 
 	k->kind = kind;
 	k->bytes = bytes;
 	k->timer = -1;
 	k->unsure = false;
 	k->e = small ? &x->small[kind] : &x->mib[kind];
+	used = k->e->used;
+	k->e->used = ++x->clock;
 	k->ns = x->small[kind].ns;
 	if (!small)
 		k->ns += (bytes >> 12) * x->mib[kind].ns >> (MIB_SHIFT - 12);
 	if (k->ns > ESTIMATE_MOST_NS)
 		k->ns = ESTIMATE_MOST_NS;
 	if (measured)
-		maybe_measure(k, s);
+		maybe_measure(k, s, used);
 	if (k->timer >= 0)
 		x->timer[k->timer].whole = 0;
 }

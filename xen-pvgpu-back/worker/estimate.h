@@ -6,8 +6,10 @@
  *   work_kernel() or work_bytes(), before it is given to the far end; then work_issued(), or
  *   work_failed() when the far end has refused it. The stream's context is current.
  *
- * Now and then one is measured, by an event before and one after it. What others' work makes longer
- * (gate.h, `learn` is 0) only stands until something better is known.
+ * Now and then one is measured, by an event before and one after it; sooner when what a stream has
+ * done between two fences took longer than it should have: what a kernel does may depend on data.
+ * What others' work makes longer (gate.h, `learn` is 0) only stands until something better is
+ * known.
  */
 #ifndef PVGPU_WORKER_ESTIMATE_H
 #define PVGPU_WORKER_ESTIMATE_H
@@ -31,12 +33,16 @@ struct function;
 #define ESTIMATE_SETS       256u
 #define ESTIMATE_WAYS       4u
 #define ESTIMATE_TIMERS     4u
+#define ESTIMATE_DOUBTS     16u       /* measured for one doubt at most, */
+#define ESTIMATE_DOUBT_NS   20000000u /* and so long till the next */
+#define ESTIMATE_PASSED     (ESTIMATE_SETS * ESTIMATE_WAYS / ESTIMATE_DOUBTS)
 
 struct estimate {
 	uint64_t tag; /* of function and shape; 0: none */
 	uint64_t ns;
 	uint32_t used;   /* when last, for who makes room */
 	uint8_t samples; /* up to 2 */
+	uint8_t checked; /* the doubt in which it was last measured */
 	bool own;        /* measured with nobody else on the GPU */
 	bool measured;   /* is being */
 };
@@ -80,7 +86,14 @@ struct estimates {
 	uint32_t clock, timers; /* timers: in use */
 	uint32_t looks;         /* for a look at them now and then */
 	uint64_t unmeasured;    /* estimated time of what was issued since the last measured one */
-	bool doubt;             /* something took much longer than it should have */
+	/* Something took much longer than it should have: each of those that were there is measured
+	 * once, so many of them. */
+	bool doubt;
+	uint8_t doubts;    /* ever; its low bits */
+	uint8_t passed;    /* doubts before that did not come to all: not those that they came to */
+	uint32_t doubt_at; /* on the clock */
+	uint32_t doubt_left;
+	uint64_t doubt_ns; /* when */
 };
 
 int estimates_init(struct gpu *g);
@@ -89,7 +102,7 @@ void estimates_free(struct gpu *g);
 void estimates_leave(struct gpu *g, struct ctx *c);
 /* Take in what has been measured. */
 void estimates_poll(struct gpu *g);
-/* So much work took `took` ns. */
+/* So much of a stream's work took `took` ns, waits and others' work included. */
 void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took);
 
 void work_kernel(struct work *k, struct stream *s, struct function *f,
