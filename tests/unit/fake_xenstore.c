@@ -36,7 +36,7 @@ static struct {
 	char path[200], token[200];
 } watches[WATCHES], events[EVENTS];
 static size_t n_watches, n_events;
-static unsigned int conflicts, changes;
+static unsigned int conflicts, changes, requests;
 static bool in_transaction, waiting, mute;
 static int absent;
 static void (*script)(void);
@@ -150,7 +150,7 @@ void fake_reset(void)
 {
 	clear(&base);
 	clear(&copy);
-	n_watches = n_events = conflicts = 0;
+	n_watches = n_events = conflicts = requests = 0;
 	in_transaction = waiting = mute = false;
 	script = NULL;
 	absent = 0;
@@ -202,6 +202,14 @@ const char *fake_perms(const char *path)
 void fake_chmod(const char *path, const char *perms)
 {
 	snprintf(make(&base, path)->perms, sizeof(base.v[0].perms), "%s", perms);
+}
+
+unsigned int fake_requests(void)
+{
+	unsigned int n = requests;
+
+	requests = 0;
+	return n;
 }
 
 size_t fake_nodes(void)
@@ -285,6 +293,7 @@ char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, u
 	size_t skip = strlen(path) + 1, room = 0;
 	char **out, *at;
 
+	requests++;
 	*num = 0;
 	if (!find(tree, path)) {
 		errno = ENOENT;
@@ -318,6 +327,7 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 	struct node *n = find(tree_of(t), path);
 	char *text;
 
+	requests++;
 	if (!n) {
 		errno = ENOENT;
 		return NULL;
@@ -331,6 +341,7 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data,
 	      unsigned int len)
 {
+	requests++;
 	if (len > VALUE) {
 		errno = ENOSPC;
 		return false;
@@ -343,6 +354,7 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const v
 
 bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
 {
+	requests++;
 	make(tree_of(t), path);
 	if (!t)
 		fake_fire(path);
@@ -351,6 +363,7 @@ bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
 
 bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
 {
+	requests++;
 	if (!find(tree_of(t), path)) {
 		errno = ENOENT;
 		return false;
@@ -368,6 +381,7 @@ struct xs_permissions *xs_get_permissions(struct xs_handle *h, xs_transaction_t 
 	struct node *n = path[0] == '@' ? make(&base, path) : find(tree_of(t), path);
 	struct xs_permissions *p;
 
+	requests++;
 	if (path[0] == '@' && mute) {
 		errno = EINVAL;
 		return NULL;
@@ -391,6 +405,7 @@ bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *pat
 	struct node *n = path[0] == '@' ? make(&base, path) : find(tree_of(t), path);
 	size_t at = 0;
 
+	requests++;
 	if (!n || !num_perms) {
 		errno = n ? EINVAL : ENOENT;
 		return false;
@@ -403,8 +418,18 @@ bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *pat
 	return true;
 }
 
+bool xs_is_domain_introduced(struct xs_handle *h, unsigned int domid)
+{
+	char path[100];
+
+	requests++;
+	snprintf(path, sizeof(path), "/local/domain/%u", domid);
+	return find(&base, path);
+}
+
 bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 {
+	requests++;
 	if (n_watches == WATCHES) {
 		errno = E2BIG;
 		return false;
@@ -417,6 +442,7 @@ bool xs_watch(struct xs_handle *h, const char *path, const char *token)
 
 bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 {
+	requests++;
 	for (size_t i = 0; i < n_watches; i++) {
 		if (strcmp(watches[i].path, path) != 0 || strcmp(watches[i].token, token) != 0)
 			continue;
@@ -468,6 +494,7 @@ char **xs_check_watch(struct xs_handle *h)
 
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
 {
+	requests++;
 	if (in_transaction)
 		abort();
 	in_transaction = true;
@@ -500,6 +527,7 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abandon)
 	struct node *events_perms = find(&base, "@releaseDomain");
 	char perms[128] = "";
 
+	requests++;
 	in_transaction = false;
 	if (abandon)
 		return true;

@@ -24,6 +24,8 @@ void fake_fire(const char *path);
 /* Everything as xenstore-ls -fp prints it; allocated. */
 char *fake_dump(void);
 size_t fake_nodes(void);
+/* How often xenstored was asked for something, since the last call. */
+unsigned int fake_requests(void);
 /* The next commits find that somebody else was in between. */
 void fake_conflicts(unsigned int n);
 /* Called whenever somebody looks for events and there is none: the other ends. */

@@ -16,7 +16,7 @@
 #define DIR    "/local/domain/0/backend/pvgpu"
 
 static struct daemon d;
-static unsigned int looks, found;
+static unsigned int looks, found, keys_read;
 static uint64_t clock_ms;
 static uint32_t looked_at;
 
@@ -54,14 +54,15 @@ void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
 	xenbus_watch_front(x, true);
 	TAILQ_INSERT_TAIL(&b->vgpus, x, link);
 	found++;
-	xenbus_look(x);
+	x->dirty = x->keyed = true;
 }
 
 void xenbus_look(struct xen_vgpu *x)
 {
 	looks++;
 	looked_at = x->devid;
-	x->dirty = false;
+	keys_read += x->keyed;
+	x->dirty = x->keyed = false;
 	x->counted = true;
 }
 
@@ -170,7 +171,7 @@ static void setup(void)
 	fake_set("/local/domain/0/domid", "0");
 	for (unsigned int g = 1; g <= GUESTS; g++)
 		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
-	looks = found = 0;
+	looks = found = keys_read = 0;
 	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON}};
 	d.loop = ev_loop_new(EVFLAG_AUTO);
 	ck_assert_int_eq(xenbus_start(&d), 0);
@@ -199,6 +200,11 @@ static void frontend_moves(void)
 	fake_set("/local/domain/2/device/pvgpu/7/state", "3");
 }
 
+static void state_changes(void)
+{
+	fake_set(DIR "/3/5/state", "2");
+}
+
 static void policy_changes(void)
 {
 	fake_set(DIR "/3/11/policy", "weight=200");
@@ -219,8 +225,10 @@ START_TEST(one_more_costs_no_look_at_those_that_are_there)
 	unsigned int n = looks_for(attach_many);
 
 	ck_assert_uint_eq(found, MANY);
-	/* When it is found, for the first event of each end, and for what it finds itself. */
-	ck_assert_msg(n <= 4 * MANY, "%u looks at %u vGPUs", n, MANY);
+	/* When it is found, for the first event of its other end, and for what it finds itself. */
+	ck_assert_msg(n <= 3 * MANY, "%u looks at %u vGPUs", n, MANY);
+	ck_assert_msg(keys_read == MANY, "the keys of %u vGPUs were read %u times", MANY,
+		      keys_read);
 	n = looks_for(stranger_comes);
 	ck_assert_msg(n <= 2, "%u looks for a directory of somebody else", n);
 }
@@ -229,10 +237,15 @@ END_TEST
 START_TEST(an_event_leads_to_one_look_at_what_it_is_of)
 {
 	attach_many();
+	keys_read = 0;
 	ck_assert_uint_eq(looks_for(frontend_moves), 1);
 	ck_assert_uint_eq(looked_at, 7);
+	ck_assert_uint_eq(looks_for(state_changes), 1);
+	ck_assert_uint_eq(looked_at, 5);
+	ck_assert_uint_eq(keys_read, 0);
 	ck_assert_uint_eq(looks_for(policy_changes), 1);
 	ck_assert_uint_eq(looked_at, 11);
+	ck_assert_uint_eq(keys_read, 1);
 }
 END_TEST
 

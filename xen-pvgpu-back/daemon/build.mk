@@ -27,6 +27,11 @@ UNIT += $(B)/unit/xenbus_events_test
 $(B)/unit/xenbus_events_test: $(call obj,tests/unit/xenbus_events_test.c tests/unit/fake_xenstore.c \
 	$(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_store.c xenbus_rules.c)) $$(KEYS_OBJS)
 LDLIBS_xenbus_events_test = $(CHECK_LIBS) -lev
+# The whole of it, without what it is for.
+UNIT += $(B)/unit/xenbus_vgpu_test
+$(B)/unit/xenbus_vgpu_test: $(call obj,tests/unit/xenbus_vgpu_test.c tests/unit/fake_xenstore.c $(XENBUS_SRCS) \
+	$(addprefix xen-pvgpu-back/daemon/,xenbus_share.c log.c)) $$(KEYS_OBJS)
+LDLIBS_xenbus_vgpu_test = $(CHECK_LIBS) -lev
 $(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/config_live.c xen-pvgpu-back/daemon/log.c \
 	xen-pvgpu-back/link/local_check.c)
 LDLIBS_config_test = $(CHECK_LIBS) -linih

@@ -104,6 +104,7 @@ static void event(struct xenbus *b, const char *path)
 
 		known |= ours && (below && *below);
 		x->dirty |= ours && !own_key(ours);
+		x->keyed |= ours && !own_key(ours) && strcmp(ours, "state") != 0;
 		x->stirred |= xenbus_below(x->front, path) != NULL;
 	}
 	b->rescan |= below && !known;
@@ -206,8 +207,6 @@ static void work(struct xenbus *b)
 		xenbus_host_level(b);
 	if (b->deaths)
 		deaths(b);
-	if (b->rescan)
-		rescan(b);
 	for (x = TAILQ_FIRST(&b->vgpus); x; x = next) {
 		next = TAILQ_NEXT(x, link);
 		if (x->dirty || x->stirred)
@@ -220,6 +219,8 @@ static void work(struct xenbus *b)
 	}
 	if (b->hosted)
 		xenbus_host_write(b);
+	if (b->rescan)
+		xenbus_schedule(b);
 	ev_timer_stop(b->d->loop, &b->later);
 	if (wait) {
 		ev_timer_set(&b->later, wait / 1e3, 0.);
@@ -232,6 +233,11 @@ static void run(struct xenbus *b)
 {
 	int err = take_events(b);
 
+	/* All that told of a new one is here once xenstore has answered: one look will do. */
+	if (!err && b->rescan && !b->stopping) {
+		rescan(b);
+		err = take_events(b);
+	}
 	if (err) {
 		log_error("xenstore is lost (%s): vGPUs stay as they are; restart pvgpud, its "
 			  "sessions go on",

@@ -53,6 +53,7 @@ struct xen_vgpu {
 	uint64_t looked_ms;            /* when it was last looked at */
 	bool dirty, stirred, counted;  /* to be looked at: now, when its frontend has not asked
 					* just before; statistics to be written */
+	bool keyed;                    /* the toolstack's keys are to be read */
 	bool watched;                  /* the frontend's state is */
 	bool seen;                     /* its domain was there once */
 	bool gone, dead;               /* directory or domain, domain */

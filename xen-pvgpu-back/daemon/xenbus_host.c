@@ -17,14 +17,16 @@
 
 #define GUEST_TYPE  "/sys/hypervisor/guest_type"
 
-#define HEALTH_TEXT 128 /* of the key, with its NUL */
+#define HEALTH_TEXT XENBUS_HOST_TEXT /* of the key, with its NUL */
 
 /* A domain's own data directory: there in a guest, not always in dom0. */
 #define ANCHOR "domid"
 
-static const char *const own_keys[] = {"version",         "protocol-version", "model", "gpu-memory",
-				       "gpu-memory-free", "driver-version",   "health"};
-#define OWN_KEYS (sizeof(own_keys) / sizeof(own_keys[0]))
+enum { VERSION, PROTOCOL, MODEL, MEMORY, MEMORY_FREE, DRIVER, HEALTH, OWN_KEYS };
+static const char *const own_keys[OWN_KEYS] = {"version",    "protocol-version", "model",
+					       "gpu-memory", "gpu-memory-free",  "driver-version",
+					       "health"};
+_Static_assert(OWN_KEYS == XENBUS_HOST_KEYS, "struct xenbus keeps the texts of all");
 
 void xenbus_host_find(struct xenbus *b)
 {
@@ -99,14 +101,33 @@ static void health(const struct daemon *d, char out[HEALTH_TEXT])
 		snprintf(out + at, HEALTH_TEXT - at, "; accounting %s", health_state(d));
 }
 
-/* The version comes last, when the GPU is known: who sees it finds the rest. */
-void xenbus_host_write(struct xenbus *b)
+/* All that is to be said; an empty text: the key is left out. */
+static void describe(const struct daemon *d, const struct pool *p,
+		     char texts[OWN_KEYS][XENBUS_HOST_TEXT])
 {
 	struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
-	char range[16], memory[24], left[24], driver[16], sound[HEALTH_TEXT];
 	struct pvgpu_text model;
-	struct daemon *d = b->d;
-	const struct pool *p = known_pool(d);
+
+	pvgpu_text_set(&model, p->model, strlen(p->model));
+	snprintf(texts[VERSION], XENBUS_HOST_TEXT, "%s", PVGPU_VERSION);
+	pvgpu_host_protocol_version_format(&versions, texts[PROTOCOL], XENBUS_HOST_TEXT, NULL);
+	snprintf(texts[MODEL], XENBUS_HOST_TEXT, "%.63s", model.s);
+	pvgpu_host_gpu_memory_format(all_memory(d), texts[MEMORY], XENBUS_HOST_TEXT, NULL);
+	pvgpu_host_gpu_memory_free_format(free_memory(d), texts[MEMORY_FREE], XENBUS_HOST_TEXT,
+					  NULL);
+	pvgpu_host_driver_version_format((uint32_t)p->driver_version, texts[DRIVER],
+					 XENBUS_HOST_TEXT, NULL);
+	health(d, texts[HEALTH]);
+}
+
+/*
+ * What has changed, at first all of it, when the GPU is known; the version comes last, so that who
+ * sees it finds the rest.
+ */
+void xenbus_host_write(struct xenbus *b)
+{
+	char texts[OWN_KEYS][XENBUS_HOST_TEXT] = {""};
+	const struct pool *p = known_pool(b->d);
 	struct xenbus_write w[OWN_KEYS];
 	unsigned int n = 0;
 	int err;
@@ -114,27 +135,19 @@ void xenbus_host_write(struct xenbus *b)
 	b->hosted = false;
 	if (!p)
 		return;
-	pvgpu_text_set(&model, p->model, strlen(p->model));
-	model.s[63] = '\0';
-	pvgpu_host_protocol_version_format(&versions, range, sizeof(range), NULL);
-	pvgpu_host_gpu_memory_format(all_memory(d), memory, sizeof(memory), NULL);
-	pvgpu_host_gpu_memory_free_format(free_memory(d), left, sizeof(left), NULL);
-	pvgpu_host_driver_version_format((uint32_t)p->driver_version, driver, sizeof(driver), NULL);
-	w[n++] = (struct xenbus_write){"protocol-version", range};
-	if (p->model[0])
-		w[n++] = (struct xenbus_write){"model", model.s};
-	w[n++] = (struct xenbus_write){"gpu-memory", memory};
-	w[n++] = (struct xenbus_write){"gpu-memory-free", left};
-	w[n++] = (struct xenbus_write){"driver-version", driver};
-	health(d, sound);
-	w[n++] = (struct xenbus_write){"health", sound};
-	w[n++] = (struct xenbus_write){"version", PVGPU_VERSION};
+	describe(b->d, p, texts);
+	for (int i = OWN_KEYS - 1; i >= 0; i--)
+		if (texts[i][0] && (!b->published || strcmp(texts[i], b->host_texts[i]) != 0))
+			w[n++] = (struct xenbus_write){own_keys[i], texts[i]};
+	if (!n)
+		return;
 	err = b->published ? 0 : make_dir(b);
 	if (!err)
 		err = xenbus_put(b, b->host, "", w, n);
 	if (err)
 		log_warning("xenstore: %s: %s", b->host, strerror(-err));
 	b->published = !err;
+	memcpy(b->host_texts, texts, sizeof(texts));
 }
 
 void xenbus_host_remove(struct xenbus *b)
@@ -195,7 +208,10 @@ static void take_health(struct xenbus *b)
 		return;
 	for (unsigned int i = 0; !strcmp(text, "ok") && i < b->d->pool_n; i++)
 		canary_clear(b->d->pools[i]);
-	b->hosted |= !strcmp(text, "ok");
+	if (!strcmp(text, "ok")) {
+		b->host_texts[HEALTH][0] = '\0';
+		b->hosted = true;
+	}
 	free(text);
 }
 

@@ -10,7 +10,9 @@
 
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
-#define XENBUS_WRITES 4
+#define XENBUS_WRITES    4
+#define XENBUS_HOST_KEYS 7
+#define XENBUS_HOST_TEXT 128
 
 struct config_vgpu;
 struct vgpu;
@@ -23,14 +25,15 @@ struct xenbus {
 	char dir[XENBUS_PATH]; /* our backend/pvgpu */
 	char host[XENBUS_PATH];
 	TAILQ_HEAD(, xen_vgpu) vgpus;
-	ev_io io;             /* watch events */
-	ev_timer work;        /* soon: look at what has changed */
-	ev_timer later;       /* statistics that were written a moment ago */
-	bool rescan;          /* a directory above the vGPUs' has changed */
-	bool deaths;          /* a domain is gone */
-	bool leveled;         /* log-level has changed */
-	bool hosted;          /* data/pvgpu is to be written */
-	bool published;       /* and was, to the end */
+	ev_io io;       /* watch events */
+	ev_timer work;  /* soon: look at what has changed */
+	ev_timer later; /* statistics that were written a moment ago */
+	bool rescan;    /* a directory above the vGPUs' has changed */
+	bool deaths;    /* a domain is gone */
+	bool leveled;   /* log-level has changed */
+	bool hosted;    /* data/pvgpu is to be written */
+	bool published; /* and was, to the end: as this */
+	char host_texts[XENBUS_HOST_KEYS][XENBUS_HOST_TEXT];
 	bool wide;            /* one watch for all frontends, beside those that have their own */
 	unsigned int watches; /* of frontends */
 	bool told;            /* of domains that are gone, by xenstored */

@@ -131,12 +131,20 @@ bool xenbus_domain_gone(struct xen_vgpu *x)
 	return x->seen || !xenbus_exists(x->bus, path);
 }
 
+/* They are many and change seldom; those that were refused may be granted now. */
+static bool keys_wanted(const struct xen_vgpu *x)
+{
+	return x->keyed || !x->v || x->refusal[0] || x->lacks || x->waits;
+}
+
 static int take_all(struct xen_vgpu *x)
 {
 	if (take_own_state(x) < 0)
 		return -1;
-	if (!x->gone)
+	if (!x->gone && keys_wanted(x)) {
+		x->keyed = false;
 		xenbus_take_keys(x);
+	}
 	take_front_state(x);
 	if ((!x->seen || x->front_state == PVGPU_STATE_UNKNOWN) && xenbus_domain_gone(x))
 		x->dead = x->gone = true;
@@ -269,6 +277,15 @@ void xenbus_free(struct xen_vgpu *x)
 	free(x);
 }
 
+/* While this one was ending; what told of that was taken to be of this one. */
+static bool made_anew(const struct xen_vgpu *x)
+{
+	char path[XENBUS_PATH + 8];
+
+	snprintf(path, sizeof(path), "%s/state", x->path);
+	return xenbus_exists(x->bus, path);
+}
+
 static void forget(struct xen_vgpu *x)
 {
 	struct xenbus *b = x->bus;
@@ -276,6 +293,8 @@ static void forget(struct xen_vgpu *x)
 	log_info("vgpu %s: forgotten", xenbus_vgpu_name(x));
 	if (x->dead)
 		xenbus_remove(b, x->path);
+	else
+		b->rescan |= made_anew(x);
 	xenbus_free(x);
 	xenbus_host_changed(b->d);
 }
@@ -374,7 +393,10 @@ void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
 	xenbus_watch_front(x, true);
 	TAILQ_INSERT_TAIL(&b->vgpus, x, link);
 	xenbus_watch_deaths(b);
-	xenbus_look(x);
+	x->dirty = x->keyed = true;
+	/* Before anything moves, what is there must be known; otherwise the loop looks at it. */
+	if (b->starting)
+		xenbus_look(x);
 }
 
 unsigned int xenbus_count(struct xen_vgpu *x)
