@@ -107,6 +107,47 @@ START_TEST(keys_and_permissions)
 }
 END_TEST
 
+/* What many of them cost is what one costs, times their number. */
+START_TEST(requests)
+{
+	struct domains d;
+	struct vgpus all;
+
+	must_attach();
+	for (unsigned int i = 1; i <= 20; i++) {
+		wish = (struct wish){.id = i};
+		fake_requests();
+		must_attach();
+		ck_assert_uint_le(fake_requests(), 27);
+	}
+	check_tree(21);
+	fake_requests();
+	ck_assert_int_eq(attach_offline(&s, &ids), 0);
+	ck_assert_uint_le(fake_requests(), 4);
+	ck_assert_int_eq(domains_read(&s, &d), 0);
+	fake_requests();
+	ck_assert_int_eq(vgpus_read_guest(&s, &d, 3, &ids.id, &all), 0);
+	ck_assert_uint_eq(all.n, 1);
+	ck_assert_uint_eq(all.v[0].ids.id, 20);
+	ck_assert_uint_eq(all.v[0].ids.be, 7);
+	/* Three domains that may serve it, the guest itself, the keys. */
+	ck_assert_uint_le(fake_requests(), 4 + 12);
+	vgpus_free(&all);
+	ck_assert_int_eq(vgpus_read_guest(&s, &d, 3, NULL, &all), 0);
+	ck_assert_uint_eq(all.n, 21);
+	vgpus_free(&all);
+	fake_requests();
+	ck_assert_int_eq(vgpus_read(&s, &d, vgpu_read_states, &all), 0);
+	ck_assert_uint_eq(all.n, 21);
+	ck_assert_uint_le(fake_requests(), 7 + 5 * 21);
+	vgpus_free(&all);
+	domains_free(&d);
+	fake_requests();
+	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_uint_le(fake_requests(), 7);
+}
+END_TEST
+
 START_TEST(numbers)
 {
 	must_attach();
@@ -377,7 +418,7 @@ START_TEST(all_vgpus)
 	fake_set("/local/domain/3/device/pvgpu/2/backend-id", "8");
 	fake_set("/local/domain/3/device/pvgpu/2/state", "7");
 	ck_assert_int_eq(domains_read(&s, &d), 0);
-	ck_assert_int_eq(vgpus_read(&s, &d, &all), 0);
+	ck_assert_int_eq(vgpus_read(&s, &d, vgpu_read, &all), 0);
 	ck_assert_uint_eq(all.n, 3);
 	ck_assert(all.v[0].backend_there && all.v[0].guest_there && all.v[0].online);
 	ck_assert_int_eq(all.v[0].state, PVGPU_STATE_CONNECTED);
@@ -431,6 +472,7 @@ int main(void)
 	tcase_add_test(t, numbers);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, conflicts);
+	tcase_add_test(t, requests);
 	tcase_add_test(t, connects);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, times_out);

@@ -56,6 +56,12 @@ static bool domain_gone(void *arg, uint32_t domid)
 
 /* ---- what the dead have left ---- */
 
+static bool ended(const struct vgpu *v)
+{
+	return v->backend_there &&
+	       (!v->guest_there || (!v->online && v->state == PVGPU_STATE_CLOSED));
+}
+
 /*
  * Of a domain that is gone, of a guest that has removed its own keys, or what a detach did not wait
  * for. The store is asked again: the domain may have come after the list was made.
@@ -66,11 +72,12 @@ static bool left_over(struct round *r, const struct vgpu *v)
 
 	if (!v->backend_there)
 		return false;
-	if (domain_gone(r->k->store, v->ids.fe))
+	if (!domains_find(&r->domains, v->ids.fe) && domain_gone(r->k->store, v->ids.fe))
 		return true;
-	vgpu_read(r->k->store, &v->ids, &now);
-	return now.backend_there &&
-	       (!now.guest_there || (!now.online && now.state == PVGPU_STATE_CLOSED));
+	if (!ended(v))
+		return false;
+	vgpu_read_states(r->k->store, &v->ids, &now);
+	return ended(&now);
 }
 
 static void remove_leftovers(struct round *r)
@@ -251,7 +258,7 @@ static int try_attach(struct round *r, const struct domain *d, const struct wish
 	char name[DOMAIN_NAME];
 	int ret = find_backend(r, w, &ids.be, err);
 
-	if (!ret)
+	if (!ret && orphan)
 		ret = attach_possible(s, w, &ids, force, err);
 	/* A frontend follows no change of its backend: it is made anew, once there is one. */
 	if (!ret && orphan) {
@@ -373,7 +380,7 @@ int keep_round(struct keeper *k, unsigned int *waiting)
 
 	*waiting = k->unseen = 0;
 	if (!err)
-		err = vgpus_read(k->store, &r.domains, &r.vgpus);
+		err = vgpus_read(k->store, &r.domains, vgpu_read_states, &r.vgpus);
 	if (!err)
 		err = read_files(&r);
 	if (!err) {

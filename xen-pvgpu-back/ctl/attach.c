@@ -65,16 +65,15 @@ static int check_ends(struct store *s, struct making *m)
 			      "domain %u cannot serve itself; programs in the backend domain use "
 			      "pvgpud's local link",
 			      ids->fe);
+	if (pvgpud_runs(s, ids->be))
+		return 0;
 	err = check_domains(s, m);
 	if (err)
 		return err;
-	if (!pvgpud_runs(s, ids->be))
-		return refuse(
-			m, -ENODEV,
-			"no pvgpud runs in domain %u (it has no data/pvgpu/version): start it "
-			"there, or choose another backend domain (--backend)",
-			ids->be);
-	return 0;
+	return refuse(m, -ENODEV,
+		      "no pvgpud runs in domain %u (it has no data/pvgpu/version): start it "
+		      "there, or choose another backend domain (--backend)",
+		      ids->be);
 }
 
 static int check_memory(struct store *s, struct making *m)
@@ -138,6 +137,23 @@ static int make_parent(struct store *s, const char *path, uint32_t reader)
 	return store_directory(s, path, perms);
 }
 
+/* Where the lowest is, the others are. */
+static int make_backend_parents(struct store *s, const struct pvgpu_ids *ids)
+{
+	char path[STORE_PATH], lowest[STORE_PATH];
+	int err;
+
+	snprintf(lowest, sizeof(lowest), "/local/domain/%u/backend/pvgpu/%u", ids->be, ids->fe);
+	if (store_exists(s, lowest))
+		return 0;
+	snprintf(path, sizeof(path), "/local/domain/%u/backend", ids->be);
+	err = make_parent(s, path, ids->be);
+	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu", ids->be);
+	if (!err)
+		err = make_parent(s, path, ids->be);
+	return err ? err : make_parent(s, lowest, ids->be);
+}
+
 static int make_directory(struct store *s, enum pvgpu_tree_id tree, enum pvgpu_key_id like,
 			  const struct pvgpu_ids *ids)
 {
@@ -148,27 +164,18 @@ static int make_directory(struct store *s, enum pvgpu_tree_id tree, enum pvgpu_k
 	return err ? err : store_directory(s, path, perms);
 }
 
+/* The backend's for the time being as the toolstack's keys in it are to be. */
 static int make_directories(struct store *s, const struct pvgpu_ids *ids)
 {
 	char path[STORE_PATH];
-	int err;
+	int err = make_backend_parents(s, ids);
 
-	snprintf(path, sizeof(path), "/local/domain/%u/backend", ids->be);
-	err = make_parent(s, path, ids->be);
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu", ids->be);
-	if (!err)
-		err = make_parent(s, path, ids->be);
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", ids->be, ids->fe);
-	if (!err)
-		err = make_parent(s, path, ids->be);
 	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", ids->fe);
 	if (!err)
 		err = make_parent(s, path, ids->fe);
 	if (!err)
 		err = make_directory(s, PVGPU_TREE_FRONTEND, PVGPU_KEY_FRONTEND_STATE, ids);
-	if (!err)
-		err = make_directory(s, PVGPU_TREE_BACKEND, PVGPU_KEY_BACKEND_STATE, ids);
-	return err;
+	return err ? err : make_directory(s, PVGPU_TREE_BACKEND, PVGPU_KEY_BACKEND_ONLINE, ids);
 }
 
 static int put_policy(struct store *s, const struct wish *w, const struct pvgpu_ids *ids)
@@ -180,43 +187,56 @@ static int put_policy(struct store *s, const struct wish *w, const struct pvgpu_
 	if (!err)
 		err = pvgpu_backend_uuid_format(&uuid, text, sizeof(text), NULL);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_BACKEND_UUID, ids, text);
+		err = store_add(s, PVGPU_KEY_BACKEND_UUID, ids, text);
 	if (!err && w->model.len)
-		err = store_put(s, PVGPU_KEY_BACKEND_MODEL, ids, w->model.s);
+		err = store_add(s, PVGPU_KEY_BACKEND_MODEL, ids, w->model.s);
 	if (!err && w->pool.len)
-		err = store_put(s, PVGPU_KEY_BACKEND_POOL, ids, w->pool.s);
+		err = store_add(s, PVGPU_KEY_BACKEND_POOL, ids, w->pool.s);
 	if (!err)
 		err = pvgpu_backend_memory_format(w->memory, text, sizeof(text), NULL);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_BACKEND_MEMORY, ids, text);
-	return err ? err : store_put(s, PVGPU_KEY_BACKEND_POLICY, ids, w->policy);
+		err = store_add(s, PVGPU_KEY_BACKEND_MEMORY, ids, text);
+	return err ? err : store_add(s, PVGPU_KEY_BACKEND_POLICY, ids, w->policy);
 }
 
-static int put_keys(struct store *s, const struct wish *w, const struct pvgpu_ids *ids)
+static int put_toolstack_keys(struct store *s, const struct wish *w, const struct pvgpu_ids *ids)
 {
 	char other[STORE_PATH], number[16];
 	int err;
 
 	vgpu_path(PVGPU_TREE_FRONTEND, ids, NULL, other);
-	err = store_put(s, PVGPU_KEY_BACKEND_FRONTEND, ids, other);
+	err = store_add(s, PVGPU_KEY_BACKEND_FRONTEND, ids, other);
 	snprintf(number, sizeof(number), "%u", ids->fe);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_BACKEND_FRONTEND_ID, ids, number);
+		err = store_add(s, PVGPU_KEY_BACKEND_FRONTEND_ID, ids, number);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_BACKEND_ONLINE, ids, "1");
+		err = store_add(s, PVGPU_KEY_BACKEND_ONLINE, ids, "1");
+	return err ? err : put_policy(s, w, ids);
+}
+
+/*
+ * Keys are made with the permissions of their directory, and telling xenstore those of each would
+ * double what an attach costs: so the toolstack's come first, then the directory becomes its
+ * domain's.
+ */
+static int put_keys(struct store *s, const struct wish *w, const struct pvgpu_ids *ids)
+{
+	char other[STORE_PATH], number[16];
+	int err = put_toolstack_keys(s, w, ids);
+
 	if (!err)
-		err = put_policy(s, w, ids);
+		err = make_directory(s, PVGPU_TREE_BACKEND, PVGPU_KEY_BACKEND_STATE, ids);
 	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, other);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_FRONTEND_BACKEND, ids, other);
+		err = store_add(s, PVGPU_KEY_FRONTEND_BACKEND, ids, other);
 	snprintf(number, sizeof(number), "%u", ids->be);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_FRONTEND_BACKEND_ID, ids, number);
+		err = store_add(s, PVGPU_KEY_FRONTEND_BACKEND_ID, ids, number);
 	/* Both ends begin when they see their state, and then find everything else. */
 	snprintf(number, sizeof(number), "%d", PVGPU_STATE_INITIALISING);
 	if (!err)
-		err = store_put(s, PVGPU_KEY_BACKEND_STATE, ids, number);
-	return err ? err : store_put(s, PVGPU_KEY_FRONTEND_STATE, ids, number);
+		err = store_add(s, PVGPU_KEY_BACKEND_STATE, ids, number);
+	return err ? err : store_add(s, PVGPU_KEY_FRONTEND_STATE, ids, number);
 }
 
 static int make(struct store *s, void *arg)
@@ -262,14 +282,20 @@ int attach_possible(struct store *s, const struct wish *w, const struct pvgpu_id
 	struct making m = {.w = w, .ids = &at, .force = force, .err = err};
 	int r = check_ends(s, &m);
 
+	if (!r)
+		r = check_domains(s, &m);
 	return r ? r : check_memory(s, &m);
 }
 
+/* The key is there, unless somebody has removed it; then it must be the toolstack's again. */
 static int offline(struct store *s, void *arg)
 {
 	const struct pvgpu_ids *ids = arg;
-	char path[STORE_PATH];
+	char path[STORE_PATH], online[STORE_PATH];
 
+	vgpu_path(PVGPU_TREE_BACKEND, ids, pvgpu_keys[PVGPU_KEY_BACKEND_ONLINE].name, online);
+	if (store_exists(s, online))
+		return store_write(s, online, "0");
 	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
 	if (!store_exists(s, path))
 		return -ENOENT;
@@ -288,8 +314,8 @@ static int remove_guest_end(struct store *s, const struct pvgpu_ids *ids)
 {
 	struct pvgpu_ids other;
 	char path[STORE_PATH], *text;
+	bool elsewhere, removed;
 	size_t len;
-	bool elsewhere;
 	int err;
 
 	text = store_key(s, PVGPU_KEY_FRONTEND_BACKEND, ids, &len);
@@ -307,7 +333,23 @@ static int remove_guest_end(struct store *s, const struct pvgpu_ids *ids)
 	vgpu_path(PVGPU_TREE_FRONTEND, ids, NULL, path);
 	err = store_remove(s, path);
 	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", ids->fe);
-	return err ? err : store_remove_if_empty(s, path);
+	return err ? err : store_remove_if_empty(s, path, &removed);
+}
+
+/* Those above the vGPU's that are empty now, up to what a toolstack removes with the last device.
+ */
+static int remove_backend_parents(struct store *s, const struct pvgpu_ids *ids)
+{
+	char paths[3][STORE_PATH];
+	bool removed = true;
+	int err = 0;
+
+	snprintf(paths[0], STORE_PATH, "/local/domain/%u/backend/pvgpu/%u", ids->be, ids->fe);
+	snprintf(paths[1], STORE_PATH, "/local/domain/%u/backend/pvgpu", ids->be);
+	snprintf(paths[2], STORE_PATH, "/local/domain/%u/backend", ids->be);
+	for (unsigned int i = 0; i < 3 && removed && !err; i++)
+		err = store_remove_if_empty(s, paths[i], &removed);
+	return err;
 }
 
 static int remove_both(struct store *s, void *arg)
@@ -318,16 +360,8 @@ static int remove_both(struct store *s, void *arg)
 
 	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
 	err = store_remove(s, path);
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", ids->be, ids->fe);
 	if (!err)
-		err = store_remove_if_empty(s, path);
-	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu", ids->be);
-	if (!err)
-		err = store_remove_if_empty(s, path);
-	/* As the toolstack does when the last device goes. */
-	snprintf(path, sizeof(path), "/local/domain/%u/backend", ids->be);
-	if (!err)
-		err = store_remove_if_empty(s, path);
+		err = remove_backend_parents(s, ids);
 	return err ? err : remove_guest_end(s, ids);
 }
 

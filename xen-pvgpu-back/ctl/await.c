@@ -83,7 +83,7 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 	fine = store_watch(s, paths[0], token) == 0 && store_watch(s, paths[1], token) == 0 &&
 	       store_watch(s, "@releaseDomain", token) == 0;
 	while (fine) {
-		vgpu_read(s, ids, last);
+		vgpu_read_states(s, ids, last);
 		if (progress &&
 		    (last->state != before.state || last->guest_state != before.guest_state))
 			progress(arg, last);
@@ -95,6 +95,8 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 			break;
 		}
 	}
+	/* With its reason, and what else people are told. */
+	vgpu_read(s, ids, last);
 	store_unwatch(s, paths[0], token);
 	store_unwatch(s, paths[1], token);
 	store_unwatch(s, "@releaseDomain", token);

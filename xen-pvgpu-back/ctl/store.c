@@ -203,6 +203,15 @@ int store_put(struct store *s, enum pvgpu_key_id key, const struct pvgpu_ids *id
 	return err ? err : set_perms(s, path, perms);
 }
 
+int store_add(struct store *s, enum pvgpu_key_id key, const struct pvgpu_ids *ids,
+	      const char *value)
+{
+	char path[STORE_PATH];
+	int err = key_path(key, ids, path);
+
+	return err ? err : store_write(s, path, value);
+}
+
 int store_directory(struct store *s, const char *path, const char *perms)
 {
 	int err = bad(xs_mkdir(s->xs, s->t, path));
@@ -210,13 +219,15 @@ int store_directory(struct store *s, const char *path, const char *perms)
 	return err ? err : set_perms(s, path, perms);
 }
 
-int store_remove_if_empty(struct store *s, const char *path)
+int store_remove_if_empty(struct store *s, const char *path, bool *removed)
 {
 	struct names n;
 	int err = store_list(s, path, &n);
 
+	*removed = false;
 	if (err)
 		return err;
+	*removed = !n.n;
 	err = n.n ? 0 : store_remove(s, path);
 	names_free(&n);
 	return err;

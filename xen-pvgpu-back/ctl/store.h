@@ -46,9 +46,13 @@ char *store_key(struct store *s, enum pvgpu_key_id key, const struct pvgpu_ids *
 /* Written with the permissions that the description gives it. */
 int store_put(struct store *s, enum pvgpu_key_id key, const struct pvgpu_ids *ids,
 	      const char *value);
+/* A new one, in a directory whose permissions are the key's: it is made with those. */
+int store_add(struct store *s, enum pvgpu_key_id key, const struct pvgpu_ids *ids,
+	      const char *value);
 /* A directory with permissions such as "n3,r0". */
 int store_directory(struct store *s, const char *path, const char *perms);
-int store_remove_if_empty(struct store *s, const char *path);
+/* removed: there is none any more. */
+int store_remove_if_empty(struct store *s, const char *path, bool *removed);
 /* Let domains hear of a special event ("@releaseDomain"), beside those that may already and for
  * which gone() is false. */
 int store_let_hear(struct store *s, const char *event, const uint32_t *domids, size_t n,

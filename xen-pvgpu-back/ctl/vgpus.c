@@ -31,10 +31,9 @@ const char *state_name(enum pvgpu_state s)
 		free(text_);                                                                       \
 	} while (0)
 
-void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
+void vgpu_read_states(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
 {
 	char path[STORE_PATH];
-	struct pvgpu_uuid uuid = {{0}}, none = {{0}};
 
 	*v = (struct vgpu){.ids = *ids};
 	vgpu_path(PVGPU_TREE_FRONTEND, ids, NULL, path);
@@ -47,6 +46,15 @@ void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
 		return;
 	READ(s, ids, PVGPU_KEY_BACKEND_STATE, pvgpu_backend_state_parse, &v->state);
 	READ(s, ids, PVGPU_KEY_BACKEND_ONLINE, pvgpu_backend_online_parse, &v->online);
+}
+
+void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
+{
+	struct pvgpu_uuid uuid = {{0}}, none = {{0}};
+
+	vgpu_read_states(s, ids, v);
+	if (!v->backend_there)
+		return;
 	READ(s, ids, PVGPU_KEY_BACKEND_UUID, pvgpu_backend_uuid_parse, &uuid);
 	READ(s, ids, PVGPU_KEY_BACKEND_MODEL, pvgpu_backend_model_parse, &v->model);
 	READ(s, ids, PVGPU_KEY_BACKEND_POOL, pvgpu_backend_pool_parse, &v->pool);
@@ -58,34 +66,53 @@ void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
 		pvgpu_backend_uuid_format(&uuid, v->uuid, sizeof(v->uuid), NULL);
 }
 
-static int add(struct vgpus *out, struct store *s, const struct pvgpu_ids *ids)
+/* What is read of which. */
+struct reading {
+	struct store *s;
+	vgpu_reader *read;
+	const uint32_t *id; /* NULL: all */
+	struct vgpus *out;
+};
+
+static int add(const struct reading *r, const struct pvgpu_ids *ids)
 {
+	struct vgpus *out = r->out;
 	struct vgpu *more = reallocarray(out->v, out->n + 1, sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	out->v = more;
-	vgpu_read(s, ids, &out->v[out->n++]);
+	r->read(r->s, ids, &out->v[out->n++]);
 	return 0;
 }
 
-static int backends_of(struct store *s, uint32_t be, struct vgpus *out)
+static int backends_for(const struct reading *r, uint32_t be, uint32_t fe)
 {
 	char path[STORE_PATH];
-	uint32_t *guests, *ids;
-	size_t n, m;
+	uint32_t *ids;
+	size_t n;
+	int err;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", be, fe);
+	err = store_numbers(r->s, path, PVGPU_DEVID_MAX, &ids, &n);
+	for (size_t i = 0; i < n && !err; i++)
+		if (!r->id || *r->id == ids[i])
+			err = add(r, &(struct pvgpu_ids){.fe = fe, .be = be, .id = ids[i]});
+	free(ids);
+	return err;
+}
+
+static int backends_of(const struct reading *r, uint32_t be)
+{
+	char path[STORE_PATH];
+	uint32_t *guests;
+	size_t n;
 	int err;
 
 	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu", be);
-	err = store_numbers(s, path, PVGPU_DOMID_MAX, &guests, &n);
-	for (size_t i = 0; i < n && !err; i++) {
-		snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", be, guests[i]);
-		err = store_numbers(s, path, PVGPU_DEVID_MAX, &ids, &m);
-		for (size_t j = 0; j < m && !err; j++)
-			err = add(out, s,
-				  &(struct pvgpu_ids){.fe = guests[i], .be = be, .id = ids[j]});
-		free(ids);
-	}
+	err = store_numbers(r->s, path, PVGPU_DOMID_MAX, &guests, &n);
+	for (size_t i = 0; i < n && !err; i++)
+		err = backends_for(r, be, guests[i]);
 	free(guests);
 	return err;
 }
@@ -99,7 +126,7 @@ static bool has(const struct vgpus *all, size_t n, uint32_t fe, uint32_t id)
 }
 
 /* Guests' directories that no backend has. */
-static int orphans_of(struct store *s, uint32_t fe, struct vgpus *out, size_t n_backends)
+static int orphans_of(const struct reading *r, uint32_t fe, size_t n_backends)
 {
 	char path[STORE_PATH];
 	uint32_t *ids;
@@ -107,15 +134,15 @@ static int orphans_of(struct store *s, uint32_t fe, struct vgpus *out, size_t n_
 	int err;
 
 	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", fe);
-	err = store_numbers(s, path, PVGPU_DEVID_MAX, &ids, &n);
+	err = store_numbers(r->s, path, PVGPU_DEVID_MAX, &ids, &n);
 	for (size_t i = 0; i < n && !err; i++) {
 		struct pvgpu_ids at = {.fe = fe, .id = ids[i]};
 
-		if (has(out, n_backends, fe, ids[i]))
+		if ((r->id && *r->id != ids[i]) || has(r->out, n_backends, fe, ids[i]))
 			continue;
-		READ(s, &at, PVGPU_KEY_FRONTEND_BACKEND_ID, pvgpu_frontend_backend_id_parse,
+		READ(r->s, &at, PVGPU_KEY_FRONTEND_BACKEND_ID, pvgpu_frontend_backend_id_parse,
 		     &at.be);
-		err = add(out, s, &at);
+		err = add(r, &at);
 	}
 	free(ids);
 	return err;
@@ -133,22 +160,42 @@ static int by_guest(const void *a, const void *b)
 	return x->be < y->be ? -1 : x->be > y->be;
 }
 
-int vgpus_read(struct store *s, const struct domains *d, struct vgpus *out)
+static int finish(struct vgpus *out, int err)
 {
-	size_t n_backends;
-	int err = 0;
-
-	*out = (struct vgpus){0};
-	for (size_t i = 0; i < d->n && !err; i++)
-		err = backends_of(s, d->v[i].domid, out);
-	n_backends = out->n;
-	for (size_t i = 0; i < d->n && !err; i++)
-		err = orphans_of(s, d->v[i].domid, out, n_backends);
 	if (err)
 		vgpus_free(out);
 	else if (out->n)
 		qsort(out->v, out->n, sizeof(*out->v), by_guest);
 	return err;
+}
+
+int vgpus_read(struct store *s, const struct domains *d, vgpu_reader *read, struct vgpus *out)
+{
+	const struct reading r = {.s = s, .read = read, .out = out};
+	size_t n_backends;
+	int err = 0;
+
+	*out = (struct vgpus){0};
+	for (size_t i = 0; i < d->n && !err; i++)
+		err = backends_of(&r, d->v[i].domid);
+	n_backends = out->n;
+	for (size_t i = 0; i < d->n && !err; i++)
+		err = orphans_of(&r, d->v[i].domid, n_backends);
+	return finish(out, err);
+}
+
+int vgpus_read_guest(struct store *s, const struct domains *d, uint32_t fe, const uint32_t *id,
+		     struct vgpus *out)
+{
+	const struct reading r = {.s = s, .read = vgpu_read, .id = id, .out = out};
+	int err = 0;
+
+	*out = (struct vgpus){0};
+	for (size_t i = 0; i < d->n && !err; i++)
+		err = backends_for(&r, d->v[i].domid, fe);
+	if (!err && domains_find(d, fe))
+		err = orphans_of(&r, fe, out->n);
+	return finish(out, err);
 }
 
 void vgpus_free(struct vgpus *v)

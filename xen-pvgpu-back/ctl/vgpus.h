@@ -26,11 +26,17 @@ struct vgpus {
 
 /* One, by its ids; whatever is missing or nonsense is Unknown, 0 or empty. */
 void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v);
+/* There or not, both states and online only: all that decides what is to be done. */
+void vgpu_read_states(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v);
+typedef void vgpu_reader(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v);
 /*
  * All of them, by guest and number: backends' directories, and guests' directories that none of
  * those belongs to (then ids.be is what the guest's own key says, and backend_there false).
  */
-int vgpus_read(struct store *s, const struct domains *d, struct vgpus *out);
+int vgpus_read(struct store *s, const struct domains *d, vgpu_reader *read, struct vgpus *out);
+/* Likewise, but those of one guest only, which may be gone; id: this one only, NULL: all. */
+int vgpus_read_guest(struct store *s, const struct domains *d, uint32_t fe, const uint32_t *id,
+		     struct vgpus *out);
 void vgpus_free(struct vgpus *v);
 /* Both ends' directories. */
 void vgpu_path(enum pvgpu_tree_id tree, const struct pvgpu_ids *ids, const char *name,

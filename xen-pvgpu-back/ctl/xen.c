@@ -82,28 +82,33 @@ static bool chosen(const struct vgpu *v)
 {
 	char uuid[PVGPU_UUID_TEXT];
 
-	if (ctl.has_id && v->ids.id != ctl.id)
-		return false;
 	if (!ctl.wish.has_uuid)
 		return true;
 	pvgpu_backend_uuid_format(&ctl.wish.uuid, uuid, sizeof(uuid), NULL);
 	return !strcmp(uuid, v->uuid);
 }
 
-/* A domain that is gone is not among those that vgpus_read asks, but backends still have it. */
+static bool has_any(struct host *h, uint32_t fe)
+{
+	struct vgpus all;
+	bool any = vgpus_read_guest(&h->store, &h->domains, fe, NULL, &all) == 0 && all.n;
+
+	vgpus_free(&all);
+	return any;
+}
+
 int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus *out)
 {
-	int err = vgpus_read(&h->store, &h->domains, out);
-	size_t n = 0, of_vm = 0;
+	int err = vgpus_read_guest(&h->store, &h->domains, vm->domid, ctl.has_id ? &ctl.id : NULL,
+				   out);
+	size_t n = 0;
 
 	if (err)
 		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
 				strerror(-err));
-	for (size_t i = 0; i < out->n; i++) {
-		of_vm += out->v[i].ids.fe == vm->domid;
-		if (out->v[i].ids.fe == vm->domid && chosen(&out->v[i]))
+	for (size_t i = 0; i < out->n; i++)
+		if (chosen(&out->v[i]))
 			out->v[n++] = out->v[i];
-	}
 	out->n = n;
 	if (n == 1 || (n && many))
 		return EXIT_DONE;
@@ -112,7 +117,7 @@ int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus 
 		return ctl_fail(EXIT_USAGE, "domain %u (%s) has %zu vGPUs: say which with --id",
 				vm->domid, vm->name, n);
 	return ctl_fail(EXIT_NOT_THERE, "domain %u (%s) has no %svGPU; pvgpuctl list shows them",
-			vm->domid, vm->name, of_vm ? "such " : "");
+			vm->domid, vm->name, has_any(h, vm->domid) ? "such " : "");
 }
 
 /* A name outlives its domain's number. */

@@ -140,7 +140,19 @@ int xen_attach(int argc, char **argv)
 
 /* ---- detach ---- */
 
-static int detach(struct host *h, const struct vgpu *v)
+static bool closed_already(struct host *h, const struct pvgpu_ids *ids)
+{
+	enum pvgpu_state state = PVGPU_STATE_UNKNOWN;
+	size_t len;
+	char *text = store_key(&h->store, PVGPU_KEY_BACKEND_STATE, ids, &len);
+
+	pvgpu_backend_state_parse(text, len, &state, NULL);
+	free(text);
+	return state == PVGPU_STATE_CLOSED;
+}
+
+/* told: it has been asked to close before. */
+static int detach(struct host *h, const struct vgpu *v, bool told)
 {
 	char label[VGPU_LABEL], reason[REASON];
 	struct vgpu last;
@@ -148,8 +160,8 @@ static int detach(struct host *h, const struct vgpu *v)
 	int err = 0;
 
 	vgpu_label(h, v, label);
-	if (!ctl.force && attach_served(&h->store, v)) {
-		err = attach_offline(&h->store, &v->ids);
+	if (!ctl.force && !(told && closed_already(h, &v->ids)) && attach_served(&h->store, v)) {
+		err = told ? 0 : attach_offline(&h->store, &v->ids);
 		if (err && err != -ENOENT)
 			return ctl_fail(EXIT_REFUSED, "%s: %s", label, strerror(-err));
 		end = await_vgpu(&h->store, &v->ids, AWAIT_CLOSED, ctl.limit_s, progress(), h,
@@ -181,13 +193,31 @@ static int forget(const struct domain *d, const char *word, const struct vgpus *
 	return EXIT_DONE;
 }
 
+/* All close at the same time; they are waited for one after the other. */
+static int detach_each(struct host *h, const struct vgpus *all)
+{
+	bool *told = calloc(all->n ? all->n : 1, sizeof(*told));
+	int status = EXIT_DONE;
+
+	for (size_t i = 0; told && i < all->n && all->n > 1 && !ctl.force; i++)
+		told[i] = attach_served(&h->store, &all->v[i]) &&
+			  attach_offline(&h->store, &all->v[i].ids) == 0;
+	for (size_t i = 0; i < all->n; i++) {
+		int one = detach(h, &all->v[i], told && told[i]);
+
+		status = status ? status : one;
+	}
+	free(told);
+	return status;
+}
+
 static int detach_all(struct host *h, const char *word)
 {
 	const struct domain *found;
 	struct vgpus all = {0};
 	struct domain vm;
 	char err[DOMAIN_ERROR];
-	int status;
+	int status, each;
 
 	/* A VM that does not run has its file only. */
 	if (ctl.persistent && domains_resolve(&h->domains, "VM", word, &found, err) == -ENOENT)
@@ -203,17 +233,9 @@ static int detach_all(struct host *h, const char *word)
 
 		status = all.n ? EXIT_DONE : forgot;
 	}
-	/* All close at the same time; then they are waited for, one after the other. */
-	for (size_t i = 0; i < all.n && !ctl.force && all.n > 1; i++)
-		if (attach_served(&h->store, &all.v[i]))
-			attach_offline(&h->store, &all.v[i].ids);
-	for (size_t i = 0; i < all.n; i++) {
-		int one = detach(h, &all.v[i]);
-
-		status = status ? status : one;
-	}
+	each = detach_each(h, &all);
 	vgpus_free(&all);
-	return status;
+	return status ? status : each;
 }
 
 int xen_detach(int argc, char **argv)

@@ -78,19 +78,15 @@ static void print_json(const struct host *h, const struct vgpus *all)
 static int collect(struct host *h, const char *word, struct vgpus *all)
 {
 	struct domain vm;
-	size_t n = 0;
 	int err, status = word ? host_vm(h, word, &vm) : EXIT_DONE;
 
 	if (status)
 		return status;
-	err = vgpus_read(&h->store, &h->domains, all);
+	err = word ? vgpus_read_guest(&h->store, &h->domains, vm.domid, NULL, all)
+		   : vgpus_read(&h->store, &h->domains, vgpu_read, all);
 	if (err)
 		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
 				strerror(-err));
-	for (size_t i = 0; word && i < all->n; i++)
-		if (all->v[i].ids.fe == vm.domid)
-			all->v[n++] = all->v[i];
-	all->n = word ? n : all->n;
 	return EXIT_DONE;
 }
 
