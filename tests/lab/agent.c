@@ -6,13 +6,12 @@
  *   lab-agent LINE           serve LINE, a device
  *   lab-agent --bridge TTY   copy between standard input and output and TTY: dom0's way to a
  * guest's console
+ *   lab-agent --uevents      load the drivers of Xen's devices as they come
  *
  * From the lab: "run N COMMAND", "pty N COMMAND" (in a terminal), "in N DATA", "eof N", "kill N
  * SIGNAL", "hello". To the lab: "hello", "out N DATA", "err N DATA", "exit N STATUS" (128 + signal,
  * as a shell says it).
  */
-#include "tests/lab/wire.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +25,9 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "tests/lab/uevents.h"
+#include "tests/lab/wire.h"
 
 #define MAX_JOBS 64
 
@@ -382,8 +384,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--bridge"))
 		return bridge(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "--uevents"))
+		return serve_uevents();
 	if (argc == 2)
 		return serve(argv[1]);
-	fprintf(stderr, "usage: lab-agent LINE | --bridge TTY\n");
+	fprintf(stderr, "usage: lab-agent LINE | --bridge TTY | --uevents\n");
 	return 2;
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. What it needs besides .ci/packages is in host-packages.
 LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-device tests/lab-cuda \
-	tests/simcuda-top bin/pvgpud bin/pvgpu-worker bin/pvgpuctl bin/pvgpu-attachd lib/libcuda.so.1 simcuda/libcuda.so.1)
+	tests/simcuda-top tests/pvgpu-worker-cheat bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
+	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1)
 
-$(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/wire.c)
+$(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/uevents.c tests/lab/wire.c)
 LDLIBS_lab-agent := -static -lutil
 $(B)/tests/lab-grants: $(call obj,tests/lab/grants.c)
 LDLIBS_lab-grants := -static

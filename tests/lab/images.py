@@ -41,9 +41,9 @@ DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
 # In a guest for its uevents to load.
 GUEST_MODULES = ["pvgpu"]
 # pvgpu's own, for /opt/pvgpu; the programs of PROGRAMS' sources beside them.
-PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1", "simcuda/libcuda.so.1",
-           "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top", "tests/lab-bench", "tests/lab-copies.so",
-           "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
+PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1",
+           "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top",
+           "tests/pvgpu-worker-cheat", "tests/lab-bench", "tests/lab-copies.so", "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
 PROGRAMS = HERE.parent / "programs"
 
 

@@ -15,8 +15,13 @@ GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
 WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0"}
 # Scenarios kill workers, and keep the GPU busy without end, on purpose.
 QUIET = {"quarantine_faults": "0"}
+# On in every scenario, so that each shows that it ends nobody who is honest.
+ACCOUNTING = {"health": f"{TOP}/bin/pvgpu-health", "health_user": "", "libnvml": f"{TOP}/simcuda/libnvidia-ml.so.1",
+              "health_period_ms": "500", "health_timeout_ms": "60000"}
 NO_LIMIT = "--kernel-limit 0"
 CONNECTED, CLOSING, CLOSED = "4", "5", "6"
+# What only a worker that cheats is ended for.
+CHEATS = re.compile(r"killed: (?:used the GPU for|issued GPU work with|has \d+ MiB of device memory)")
 
 
 class Pvgpud:
@@ -28,11 +33,12 @@ class Pvgpud:
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
-        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **settings}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **ACCOUNTING, **settings}
         self.process = None
         self.pid = None
         self.earlier = ""      # logs of those before a restart
         self.kept = 0          # of its log, by keep_logs
+        self.allowed = None    # a pattern of workers' ends that belong to the scenario
 
     # life
 
@@ -46,10 +52,13 @@ class Pvgpud:
         return self
 
     def ready(self):
-        """Its own keys are there and a worker is: what comes then is not held up by the start of either."""
+        """Its own keys are there and a worker is, and the far end is asked what workers use: what comes then is not held
+        up by the start of any."""
         if self.process.status is not None:
             raise LabError(f"pvgpud ended with {self.process.status}: {self.log()[-500:]}")
         if self.read("/daemon/spare-workers") != self.settings["spare_workers"]:
+            return False
+        if self.settings["libnvml"] and self.read("/daemon/accounting") != "on":
             return False
         return self.lab.store.read(f"/local/domain/{self.domid}/data/pvgpu/version") is not None
 
@@ -81,10 +90,12 @@ class Pvgpud:
         return self.earlier + now
 
     def keep_logs(self):
-        """To the scenario's logs."""
+        """To the scenario's logs; one of a worker that is ended as a cheat fails it."""
         text = self.log()
-        if text[self.kept:]:
-            self.lab.log.save("pvgpud" if self.place is self.lab.dom0 else f"pvgpud-{self.place.name}", text[self.kept:])
+        if new := text[self.kept:]:
+            self.lab.log.save("pvgpud" if self.place is self.lab.dom0 else f"pvgpud-{self.place.name}", new)
+            self.lab.complaints += [f"pvgpud: {x}" for x in new.splitlines()
+                                    if CHEATS.search(x) and not (self.allowed and re.search(self.allowed, x))]
         self.kept = len(text)
 
     def wait_log(self, pattern, limit=60):

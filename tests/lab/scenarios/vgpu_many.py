@@ -25,7 +25,8 @@ def attach_all(lab, guests, backend):
 
 def connected(lab, path):
     """How many of the vGPUs below a directory are."""
-    return sum('/state = "4"' in line for line in lab.store.tree(path))
+    states = f"for n in $(xenstore-list {path}); do set -- $@ {path}/$n/state; done; xenstore-read $@"
+    return lab.dom0.run(states, check=False, quiet=True).out.split().count(vgpu.CONNECTED)
 
 
 def check(lab, p, g, many):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Two guests keep the GPU busy at the same time: its time goes by their weights, by others as soon as those are set, and
-to no guest beyond its maximum; what xenstore says of it is what pvgpud has charged."""
+to no guest beyond its maximum; what xenstore says of it is what pvgpud has charged. A worker that its guest has taken
+over, and that ignores its gate, is found by what the far end counts, and ended; the other guest's goes on."""
+import re
+
 import vgpu
 import world
 
@@ -8,6 +11,7 @@ WORLD = world.TwoGuests
 LIMIT = 420
 # Kernels and turns are long against what the emulator needs for a launch.
 POOLS = "/local/domain/0/data/pvgpu/pools"
+CHEAT = f"{vgpu.TOP}/tests/pvgpu-worker-cheat"
 LOAD = "occupy 1000000000 10000 8"
 COUNTED = 6_000_000     # microseconds of GPU time in which shares are compared
 NEAR = 0.05             # of the GPU
@@ -34,6 +38,35 @@ def shares(lab, w):
 def expect(lab, w, *wanted):
     got = shares(lab, w)
     assert all(abs(g - x) <= NEAR for g, x in zip(got, wanted)), f"shares {got}, not {wanted}"
+
+
+def begin_again(w, env, settings):
+    w.pvgpud.stop()
+    w.pvgpud.env, w.pvgpud.settings = env, settings
+    w.pvgpud.start()
+    for v in w.vgpus.values():
+        v.wait_connected()
+
+
+def check_cheat(lab, w):
+    p = w.pvgpud
+    bad, good = w.vgpus.values()
+    env, settings = p.env, p.settings
+    begin_again(w, {**env, "PVGPU_CHEAT": f"silent:{bad.name()}"}, {**settings, "worker": CHEAT})
+    p.allowed = re.escape(bad.name())
+    honest = vgpu.Load(good.guest, LOAD)
+    lab.wait("the honest one to use the GPU", lambda: p.charged()[good.key] > 0)
+    r = vgpu.run_program(bad.guest, "occupy", LOAD.partition(" ")[2], check=False)
+    assert r.status == 1 and "DEVICE_UNAVAILABLE" in r.out + r.err, (r.status, r.out, r.err)
+    bad.wait_statistics(sessions=0)
+    why = lab.store.read(f"{bad.back}/last-reason")
+    assert re.search(": used the GPU for|: issued GPU work with its gate closed", why), why
+    before = p.charged()[good.key]
+    lab.wait("the honest one to go on", lambda: p.charged()[good.key] > before)
+    honest.kill()
+    p.wait_workers(0)
+    begin_again(w, env, settings)
+    assert vgpu.run_program(bad.guest, "vecadd").status == 0
 
 
 def run(lab, w):
@@ -64,3 +97,4 @@ def run(lab, w):
         v.wait_statistics(sessions=0, gpu_time=w.pvgpud.charged()[v.key])
         lab.store.write(f"{v.back}/policy", policies[v])
     lab.dom0.run(f"xenstore-rm {POOLS}")
+    check_cheat(lab, w)

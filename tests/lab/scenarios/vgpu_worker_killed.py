@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A worker is killed under a program that waits for a kernel, that copies, that is idle: the program gets one error from
-then on and no hang; a new session works; the worker of the other guest goes on."""
+then on and no hang; a new session works; the worker of the other guest goes on. pvgpu-health is killed, too: another
+comes, and workers' use of the GPU is counted again."""
 import vgpu
 import world
 
@@ -37,7 +38,22 @@ def check(w, g, other_pid, start):
     c.quit()
 
 
+def health(p):
+    """The pid of pvgpu-health, None where there is none."""
+    r = p.place.run("pidof pvgpu-health", check=False, quiet=True)
+    return int(r.out) if r.status == 0 else None
+
+
+def check_health(lab, p):
+    first = health(p)
+    p.place.run(f"kill -9 {first}")
+    lab.wait("another pvgpu-health", lambda: health(p) not in (None, first))
+    p.wait_log("pvgpu-health: works again")
+    lab.wait("the accounting to be on", p.ready)
+
+
 def run(lab, w):
+    check_health(lab, w.pvgpud)
     for g, bystander in ((w.pv, w.pvh), (w.pvh, w.pv)):
         other = vgpu.Cuda(bystander)
         other_pid, = w.pvgpud.wait_workers(1)
