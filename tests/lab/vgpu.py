@@ -12,12 +12,13 @@ RUN_DIR = "/run/pvgpu"
 GPU = "/dev/shm/gpu"
 GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
 # The emulator has one CPU: who polls keeps from it what it waits for.
-WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0"}
+WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0",
+              "SIMCUDA_NVML_LOOK_MS": "900"}
 # Scenarios kill workers, and keep the GPU busy without end, on purpose.
 QUIET = {"quarantine_faults": "0"}
 # On in every scenario, so that each shows that it ends nobody who is honest.
 ACCOUNTING = {"health": f"{TOP}/bin/pvgpu-health", "health_user": "", "libnvml": f"{TOP}/simcuda/libnvidia-ml.so.1",
-              "health_period_ms": "500", "health_timeout_ms": "60000"}
+              "health_period_ms": "1000", "health_timeout_ms": "60000"}
 NO_LIMIT = "--kernel-limit 0"
 CONNECTED, CLOSING, CLOSED = "4", "5", "6"
 # What only a worker that cheats is ended for.

@@ -17,12 +17,12 @@
 #include "tests/simcuda/nvml/gpu.h"
 
 #define SIM_EXPORT __attribute__((visibility("default")))
-#define LOOK_MS    10
 
 static unsigned int users;
 static unsigned int device_n = 1;
 static struct gpu gpus[GPUS_MAX];
 static uint64_t sample_us = 50000; /* shortest sampling period: SIMCUDA_NVML_SAMPLE_MS */
+static unsigned int look_ms = 10;  /* between two looks for an Xid: SIMCUDA_NVML_LOOK_MS */
 static unsigned long long hang_at; /* SIMCUDA_NVML_FAULT */
 static nvmlReturn_t init_fails;
 
@@ -62,6 +62,7 @@ SIM_EXPORT nvmlReturn_t nvmlInit_v2(void)
 	read_fault();
 	device_n = (unsigned int)setting("SIMCUDA_DEVICES", 1, GPUS_MAX);
 	sample_us = setting("SIMCUDA_NVML_SAMPLE_MS", 50, 60000) * 1000;
+	look_ms = (unsigned int)setting("SIMCUDA_NVML_LOOK_MS", 10, 999);
 	for (unsigned int i = 0; i < device_n; i++)
 		gpu_init(&gpus[i], i);
 	if (init_fails)
@@ -292,7 +293,7 @@ SIM_EXPORT nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t 
 	if (!set || !data)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	for (;;) {
-		unsigned int ms = timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS;
+		unsigned int ms = timeout_ms < look_ms ? timeout_ms : look_ms;
 		const struct timespec t = {0, (long)ms * 1000000};
 
 		for (unsigned int i = 0; i < device_n; i++)
