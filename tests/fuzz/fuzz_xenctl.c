@@ -202,14 +202,26 @@ static void step(void)
 	ev_run(fake.d.loop, EVRUN_NOWAIT);
 }
 
+/* Time goes by, and two breaches are too many: in half of all runs. */
+static void be_strict(void)
+{
+	fake.d.cfg.quarantine_faults = 2;
+	fake.d.cfg.quarantine_window_s = 600;
+	fake.d.cfg.quarantine_time_s = 5;
+	fake_pass(1500);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	at = data;
 	left = size;
 	fake_up();
 	fake_directory(DIR_REF, 100, PVGPU_DIR_REFS);
-	for (unsigned int i = 0; left && i < STEPS_MAX; i++)
+	for (unsigned int i = 0; left && i < STEPS_MAX; i++) {
+		if (size & 1)
+			be_strict();
 		step();
+	}
 	xenctl_disconnect(&fake.x, true);
 	fake_settle();
 	if (fake.v->sessions || fake.v->openings || fake.d.xen_grants || fake.x.ctl || !fake.idle)
