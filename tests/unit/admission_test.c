@@ -69,14 +69,6 @@ void xenctl_leave(struct xen_vgpu *x)
 {
 }
 
-bool xs_is_domain_introduced(struct xs_handle *h, unsigned int domid)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", domid);
-	return fake_get(path);
-}
-
 /* ---- the toolstack and guests ---- */
 
 static void put(uint32_t domid, const char *key, const char *value)
