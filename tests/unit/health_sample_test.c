@@ -167,6 +167,80 @@ START_TEST(a_round)
 }
 END_TEST
 
+static uint64_t clock_us;
+
+/* The driver samples; false: it has nothing to say of either. */
+static void period(uint64_t us, unsigned int five, unsigned int six)
+{
+	clock_us += us;
+	use_n = 0;
+	if (five)
+		use[use_n++] = (nvmlProcessUtilizationSample_t){
+			.pid = 5, .timeStamp = clock_us, .smUtil = five};
+	if (six)
+		use[use_n++] = (nvmlProcessUtilizationSample_t){
+			.pid = 6, .timeStamp = clock_us + 300, .smUtil = six};
+	sample_round(&s);
+}
+
+static uint64_t busy_ms(uint32_t pid)
+{
+	return (of(pid)->process.busy_ns + 500000) / 1000000;
+}
+
+/* For a period in which it did nothing a process has no sample. */
+START_TEST(after_a_pause)
+{
+	const uint64_t p = 334000;
+
+	info_n = 2;
+	info[0].pid = 5;
+	info[1].pid = 6;
+	clock_us = realtime_us() - 30 * p;
+	period(p, 100, 100);
+	period(p, 50, 50);
+	ck_assert_uint_eq(busy_ms(5), 167);
+	ck_assert_uint_eq(busy_ms(6), 167);
+	/* Others have some: so long is a period. */
+	period(p, 0, 100);
+	period(p, 0, 100);
+	ck_assert_uint_eq(busy_ms(6), 334);
+	period(p, 50, 50);
+	ck_assert_uint_eq(busy_ms(5), 167);
+	ck_assert_uint_eq(busy_ms(6), 167);
+	/* Nobody has: no longer than any period. */
+	period(p, 0, 0);
+	period(p, 100, 0);
+	ck_assert_uint_eq(busy_ms(5), 166);
+	ck_assert_uint_le(of(5)->process.end_ns - of(5)->process.begin_ns, 166000000);
+	period(p, 100, 100);
+	ck_assert_uint_eq(busy_ms(5), 334);
+	ck_assert_uint_eq(busy_ms(6), 334);
+	/* Asked late, with nothing in between: there may have been more, and it counts. */
+	period(2 * p, 50, 0);
+	ck_assert_uint_eq(busy_ms(5), 334);
+	period(40 * p, 100, 0);
+	ck_assert_uint_eq(busy_ms(5), 166);
+}
+END_TEST
+
+/* Each second, and asked ten times as often. */
+START_TEST(slow_driver)
+{
+	info_n = 1;
+	info[0].pid = 5;
+	clock_us = realtime_us() - 20000000;
+	for (unsigned int i = 0; i < 10; i++) {
+		/* Stamps are not exact. */
+		for (unsigned int k = 0; k < 9; k++)
+			period(0, 0, 0);
+		period(1000000 + i % 2 * 90000, 40, 0);
+		if (i > 1)
+			ck_assert_uint_eq(busy_ms(5), i % 2 ? 436 : 400);
+	}
+}
+END_TEST
+
 /* What a sample does not cover is held against nobody. */
 START_TEST(long_ago)
 {
@@ -179,8 +253,8 @@ START_TEST(long_ago)
 	info[0].pid = 5;
 	use[0] = (nvmlProcessUtilizationSample_t){.pid = 5, .timeStamp = now, .smUtil = 200};
 	sample_round(&s);
-	ck_assert_uint_eq(of(5)->process.busy_ns, 1000000000);
-	ck_assert_uint_le(of(5)->process.end_ns - of(5)->process.begin_ns, 1000000000);
+	ck_assert_uint_eq(of(5)->process.busy_ns, 166000000);
+	ck_assert_uint_le(of(5)->process.end_ns - of(5)->process.begin_ns, 166000000);
 }
 END_TEST
 
@@ -215,6 +289,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_test(tc, a_round);
+	tcase_add_test(tc, after_a_pause);
+	tcase_add_test(tc, slow_driver);
 	tcase_add_test(tc, long_ago);
 	tcase_add_test(tc, events);
 	tcase_add_test(tc, gpu_is_lost);

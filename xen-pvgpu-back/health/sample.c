@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process's GPU time is known in percent of sampling periods, with a time stamp each. A sample
- * stands for the time since the process's last one, but never for more than the longest period
- * that the driver samples over: what is not known is not held against anybody.
+ * A process's GPU time is known in percent of sampling periods, with a time stamp each. How long
+ * the driver's period is is not known, but for 1/6 to 1 s; and for a period in which a process did
+ * nothing there is no sample. So a sample stands for the time since the driver last sampled
+ * anybody on that GPU, unless that is longer than usual, or longer than any period: then there were
+ * others in between, and it stands for the shortest that there is. What is not known is not held
+ * against anybody.
  */
 #include <stdbool.h>
 
@@ -15,7 +18,9 @@
 
 #include "xen-pvgpu-back/daemon/log.h"
 
-#define PERIOD_MAX_US 1000000ull /* of one sample */
+#define PERIOD_MAX_US 1250000ull /* of one sample: a second, and what its end may be late */
+#define PERIOD_MIN_US 166000ull
+#define SAME_US       20000ull /* processes' stamps of one period are that close */
 #define SAMPLES       (4 * SAMPLE_PROCESSES)
 
 static uint64_t clock_ns(clockid_t id)
@@ -197,20 +202,46 @@ static uint64_t monotonic(uint64_t us, uint64_t real_ns, uint64_t mono_ns)
 	return ago < mono_ns ? mono_ns - ago : 0;
 }
 
-static void use(struct sample_process *p, const nvmlProcessUtilizationSample_t *u, uint64_t real_ns,
-		uint64_t mono_ns)
+/* The driver has sampled at that time. */
+static void sampled(struct sample_gpu *g, uint64_t us)
 {
-	uint64_t since = p->stamp && p->stamp < u->timeStamp ? p->stamp : 0, span;
+	uint64_t period = us > g->ended ? us - g->ended : 0;
+	uint64_t usual = g->shortest ? g->shortest : PERIOD_MIN_US;
+
+	if (period <= SAME_US)
+		return;
+	/* It has been asked meanwhile, and there was nothing: did nobody do anything? */
+	g->gap = !g->ended || (g->asked && period > usual + usual / 2);
+	if (g->ended && (!g->shortest || period < g->shortest))
+		g->shortest = period;
+	g->asked = false;
+	g->began = g->ended;
+	g->ended = us;
+}
+
+/* What the sample stands for. */
+static uint64_t span_of(const struct sample_gpu *g, const struct sample_process *p, uint64_t us)
+{
+	bool known = g->began < us && !g->gap;
+	uint64_t span = us - (known && g->began > p->stamp ? g->began : p->stamp);
+
+	if (!known || span > PERIOD_MAX_US)
+		return span < PERIOD_MIN_US ? span : PERIOD_MIN_US;
+	return span;
+}
+
+static void use(const struct sample_gpu *g, struct sample_process *p,
+		const nvmlProcessUtilizationSample_t *u, uint64_t real_ns, uint64_t mono_ns)
+{
 	struct health_msg *m = &p->msg;
+	uint64_t span;
 
 	/* The first sample of a process only starts the clock. */
 	if (!p->stamp || u->timeStamp <= p->stamp) {
 		p->stamp = u->timeStamp > p->stamp ? u->timeStamp : p->stamp;
 		return;
 	}
-	span = u->timeStamp - since;
-	if (span > PERIOD_MAX_US)
-		span = PERIOD_MAX_US;
+	span = span_of(g, p, u->timeStamp);
 	if (!m->process.end_ns)
 		m->process.begin_ns = monotonic(u->timeStamp - span, real_ns, mono_ns);
 	m->process.end_ns = monotonic(u->timeStamp, real_ns, mono_ns);
@@ -230,16 +261,20 @@ static void read_utilisation(struct sample *s, unsigned int device)
 	real = clock_ns(CLOCK_REALTIME);
 	mono = sample_now();
 	/* Nothing new is NOT_FOUND. */
-	if (r != NVML_SUCCESS || is_gone(s, r))
+	if (r != NVML_SUCCESS || is_gone(s, r)) {
+		g->asked = true;
 		return;
+	}
 	n = n < SAMPLES ? n : SAMPLES;
 	qsort(u, n, sizeof(*u), by_stamp);
 	for (unsigned int i = 0; i < n; i++) {
 		/* Some drivers fill the rest of the array with nothing. */
 		struct sample_process *p = u[i].timeStamp ? find(s, device, u[i].pid) : NULL;
 
-		if (p)
-			use(p, &u[i], real, mono);
+		if (p) {
+			sampled(g, u[i].timeStamp);
+			use(g, p, &u[i], real, mono);
+		}
 		if (u[i].timeStamp > g->last_seen)
 			g->last_seen = u[i].timeStamp;
 	}

@@ -18,6 +18,10 @@ struct sample_process {
 struct sample_gpu {
 	nvmlDevice_t device;
 	unsigned long long last_seen;
+	uint64_t began, ended; /* of the driver's last sampling period, us of CLOCK_REALTIME */
+	uint64_t shortest;     /* of all; 0: not known */
+	bool asked;            /* since then, in vain */
+	bool gap;              /* when it began is not known */
 	unsigned int n;
 	struct sample_process process[SAMPLE_PROCESSES];
 };
