@@ -185,12 +185,14 @@ struct rival {
 };
 
 /* Among those that always have work use by weight differs by no more than a slice of each; who has
- * work now and then, in whatever pattern, is never more ahead than its credit, a slice and what it
- * has overrun. */
+ * work now and then, in whatever pattern, is never more ahead than its credit (a slice of the
+ * least weight), a slice and what it has overrun. */
 static void check_rivals(const struct drive *d, const struct rival *r, int n)
 {
-	double slice = slice_of(d), least = slice / 100 + d->handover + 1000;
+	double slice = slice_of(d), least = slice / 100 + d->handover + 1000, weight = 1e9;
 
+	for (int i = 0; i < n; i++)
+		weight = r[i].weight < weight ? r[i].weight : weight;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < n; j++) {
 			double most = (slice + least) / r[i].weight + (slice + least) / r[j].weight;
@@ -198,7 +200,7 @@ static void check_rivals(const struct drive *d, const struct rival *r, int n)
 			if (i == j || !r[i].always)
 				continue;
 			if (!r[j].always)
-				most += slice / r[j].weight;
+				most += slice / weight;
 			most += r[j].more / r[j].weight;
 			must_say(r[j].used / r[j].weight - (r[i].used + r[i].costs) / r[i].weight <=
 					 most,
@@ -367,7 +369,8 @@ static void fixed_shares_hold(struct drive *d)
 
 /* Weighted fair queueing plainly reckoned: one queue, no heaps. Times are ns by weight. */
 struct plain {
-	double tag[8], weight[8], clock;
+	double tag[8], weight[8], lag[8], clock;
+	uint64_t left[8];
 	bool wants[8];
 	int n;
 };
@@ -392,13 +395,36 @@ static void plain_use(struct plain *r, int i, double ns)
 	plain_advance(r);
 }
 
-static void plain_wants(struct plain *r, int i, double slice)
+/* How far the first of the others is ahead, up to its slice. */
+static double plain_lag(const struct plain *r, int i, double slice)
 {
+	double lag, most;
+	int first = -1;
+
+	for (int j = 0; j < r->n; j++)
+		if (j != i && r->wants[j] && (first < 0 || r->tag[j] < r->tag[first]))
+			first = j;
+	if (first < 0)
+		return 0;
+	lag = r->tag[first] - r->tag[i];
+	most = slice / r->weight[first];
+	return lag < most ? lag : most;
+}
+
+static void plain_wants(struct plain *r, int i, double slice, uint64_t now)
+{
+	double credit = slice / r->weight[i];
+
 	r->wants[i] = !r->wants[i];
-	if (!r->wants[i])
+	if (!r->wants[i]) {
+		r->lag[i] = plain_lag(r, i, slice);
+		r->left[i] = now;
 		return;
-	if (r->tag[i] < r->clock - slice / r->weight[i])
-		r->tag[i] = r->clock - slice / r->weight[i];
+	}
+	if (now - r->left[i] <= slice && r->lag[i] > credit)
+		credit = r->lag[i];
+	if (r->tag[i] < r->clock - credit)
+		r->tag[i] = r->clock - credit;
 	plain_advance(r);
 }
 
@@ -426,7 +452,7 @@ static void same_as_plainly_reckoned(struct drive *d)
 			plain_use(&r, held, step);
 		}
 		at = drive_random(d, r.n);
-		plain_wants(&r, at, slice);
+		plain_wants(&r, at, slice, d->now);
 		sched_wants(v[at], r.wants[at], d->now);
 		sched_decide(d->s, d->now, &dec);
 		if (!dec.holder || (held >= 0 && dec.holder == v[held]))

@@ -75,6 +75,28 @@ START_TEST(weights_are_kept)
 }
 END_TEST
 
+/* One of great weight that runs dry for an instant now and then, as on a machine where processors
+ * are short: it has little less than always having work brings. */
+START_TEST(an_instant_without_work_costs_an_instant)
+{
+	static const struct load dry = {.burst = 20 * MS, .think = 20 * US, .jitter = 1};
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share heavy = FULL;
+	struct drive d;
+	int tenant;
+
+	heavy.weight = 900;
+	drive_init(&d, &p, 0, 1);
+	tenant = _i ? drive_tenant(&d, &heavy) : -1;
+	drive_add(&d, tenant, &heavy, &dry);
+	drive_add(&d, -1, &FULL, &busy);
+	drive_run(&d, SEC);
+	ck_assert_uint_ge(drive_ppm(&d, 0, SEC), 890000);
+	ck_assert_uint_le(drive_ppm(&d, 0, SEC), 905000);
+	drive_end(&d);
+}
+END_TEST
+
 START_TEST(a_maximum_holds_when_alone)
 {
 	struct sched_params p = {.policy = _i};
@@ -491,6 +513,7 @@ int main(void)
 	tcase_add_test(t, alone_gets_everything);
 	tcase_add_loop_test(t, equal_weights_share_equally, 0, SCHED_POLICIES);
 	tcase_add_test(t, weights_are_kept);
+	tcase_add_loop_test(t, an_instant_without_work_costs_an_instant, 0, 2);
 	tcase_add_loop_test(t, a_maximum_holds_when_alone, 0, SCHED_POLICIES);
 	tcase_add_test(t, maxima_of_75_and_25);
 	tcase_add_test(t, equal_shares_hold_beside_idle_ones);

@@ -37,6 +37,8 @@ struct node {
 struct tag {
 	uint64_t at;
 	uint64_t rest; /* of the division */
+	uint64_t lag;  /* how far the first of the others was ahead of it when it left them, */
+	uint64_t left; /* then */
 };
 
 /* The pool, or a group inside it: who of it has work and is not held back. */
@@ -156,6 +158,9 @@ void queue_waits(struct sched_vgpu *v);
 void queue_group(struct sched_group *g, enum sched_class c);
 void queue_group_all(struct sched_group *g);
 /* Whose turn it is, and why; NULL: nobody has work that may go on. */
+struct node *queue_node(const struct heap_node *h);
+/* Whose turn it is there, in a group if need be; NULL: nobody of that class has work. */
+struct sched_vgpu *queue_first(const struct level *l, enum sched_class c);
 struct sched_vgpu *queue_pick(struct sched *s, enum reason *why);
 
 /* limit.c */
@@ -179,7 +184,9 @@ void limit_group_free(struct sched_group *g);
 
 /* vtime.c */
 uint64_t vtime_of(uint64_t ns, uint32_t weight);
-void vtime_begin(struct tag *t, uint64_t clock, uint32_t weight, uint64_t slice);
+void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others,
+		 enum sched_class c);
+void vtime_begin(struct tag *t, const struct sched *s, uint64_t clock, uint32_t weight);
 void vtime_use(struct tag *t, uint32_t weight, uint64_t ns);
 /* For what was not its turn: the tag gets ahead of the clock by no more than a slice. */
 void vtime_use_beside(struct tag *t, uint32_t weight, uint64_t ns, uint64_t clock, uint64_t slice);

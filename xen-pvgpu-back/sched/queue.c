@@ -7,7 +7,7 @@
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
-static struct node *node_of(struct heap_node *h)
+struct node *queue_node(const struct heap_node *h)
 {
 	return (struct node *)((char *)h - offsetof(struct node, h));
 }
@@ -92,7 +92,7 @@ static void begin_group(struct sched_group *g, enum sched_class c)
 	if (!g->queued)
 		begin_guarantee(&g->min, s->now);
 	if (!heap_first(&g->level.turn[c]))
-		vtime_begin(&g->tag[c], s->level.clock[c], share_group_weight(g), s->slice_ns);
+		vtime_begin(&g->tag[c], s, s->level.clock[c], share_group_weight(g));
 }
 
 void queue_enter(struct sched_vgpu *v)
@@ -128,7 +128,10 @@ void queue_leave(struct sched_vgpu *v)
 	if (v->group) {
 		v->group->queued--;
 		queue_group(v->group, c);
+		if (!heap_first(&l->turn[c]))
+			vtime_leave(&v->group->tag[c], v->s, &v->s->level.turn[c], c);
 	}
+	vtime_leave(&v->tag, v->s, &vtime_level(v)->turn[c], c);
 }
 
 void queue_moved(struct sched_vgpu *v)
@@ -171,12 +174,13 @@ void queue_waits(struct sched_vgpu *v)
 }
 
 /* The vGPU that a node in the pool's level stands for. */
-static struct sched_vgpu *first_by_turn(const struct heap_node *h, enum sched_class c)
+struct sched_vgpu *queue_first(const struct level *l, enum sched_class c)
 {
-	struct node *n = h ? node_of((struct heap_node *)h) : NULL;
+	const struct heap_node *h = heap_first(&l->turn[c]);
+	struct node *n = h ? queue_node(h) : NULL;
 
 	if (n && n->g)
-		n = node_of(heap_first(&n->g->level.turn[c]));
+		n = queue_node(heap_first(&n->g->level.turn[c]));
 	return n ? n->v : NULL;
 }
 
@@ -186,20 +190,20 @@ static struct sched_vgpu *group_first(const struct sched_group *g)
 
 	while (!heap_first(&g->level.turn[c]))
 		c++;
-	return first_by_turn(heap_first(&g->level.turn[c]), c);
+	return queue_first(&g->level, c);
 }
 
 static struct sched_vgpu *pick_owed(struct sched *s)
 {
 	struct heap_node *h = heap_first(&s->level.owed);
-	struct node *n = h ? node_of(h) : NULL;
+	struct node *n = h ? queue_node(h) : NULL;
 
 	if (!n || heap_before(s->now, h->key))
 		return NULL;
 	if (n->g && n == &n->g->owed)
 		return group_first(n->g);
 	if (n->g)
-		n = node_of(heap_first(&n->g->level.owed));
+		n = queue_node(heap_first(&n->g->level.owed));
 	return n->v;
 }
 
@@ -207,7 +211,7 @@ static struct sched_vgpu *pick_by_turn(struct sched *s)
 {
 	for (int c = 0; c < SCHED_CLASSES; c++)
 		if (heap_first(&s->level.turn[c]))
-			return first_by_turn(heap_first(&s->level.turn[c]), c);
+			return queue_first(&s->level, c);
 	return NULL;
 }
 
@@ -220,9 +224,9 @@ static struct sched_vgpu *pick_kept_waiting(struct sched *s)
 
 		if (!h || s->kept[c] - h->key < s->params.starve_ns)
 			continue;
-		n = node_of(h);
+		n = queue_node(h);
 		if (n->g)
-			n = node_of(heap_first(&n->g->level.wait[c]));
+			n = queue_node(heap_first(&n->g->level.wait[c]));
 		return n->v;
 	}
 	return NULL;

@@ -36,13 +36,40 @@ void vtime_use_beside(struct tag *t, uint32_t weight, uint64_t ns, uint64_t cloc
 		*t = (struct tag){.at = most};
 }
 
-/* Who comes back is a slice ahead of those who stayed, whatever it has not used before that. */
-void vtime_begin(struct tag *t, uint64_t clock, uint32_t weight, uint64_t slice)
+static uint32_t weight_of(const struct sched *s, const struct node *n, enum sched_class c)
 {
-	uint64_t least = clock - vtime_of(slice, weight);
+	if (n->g && s->policy->groups)
+		return share_group_weight(n->g);
+	return s->policy->weight(n->g ? queue_first(&n->g->level, c) : n->v);
+}
 
-	if (heap_before(t->at, least))
-		*t = (struct tag){.at = least};
+/* What it is behind the first of the others, but no more than that one's slice. */
+void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others,
+		 enum sched_class c)
+{
+	const struct heap_node *first = heap_first(others);
+	uint64_t most;
+
+	t->left = s->now;
+	t->lag = 0;
+	if (!s->policy->virtual_time || !first || !heap_before(t->at, first->key))
+		return;
+	most = vtime_of(s->slice_ns, weight_of(s, queue_node(first), c));
+	t->lag = first->key - t->at;
+	t->lag = t->lag < most ? t->lag : most;
+}
+
+/* Who comes back is a slice ahead of those who stayed, whatever it has not used before that. Who
+ * was away for a moment only has its place again: or to have run dry for an instant would cost what
+ * the others are ahead, which for one of great weight are several slices. */
+void vtime_begin(struct tag *t, const struct sched *s, uint64_t clock, uint32_t weight)
+{
+	uint64_t credit = vtime_of(s->slice_ns, weight);
+
+	if (s->now - t->left <= s->slice_ns && t->lag > credit)
+		credit = t->lag;
+	if (heap_before(t->at, clock - credit))
+		*t = (struct tag){.at = clock - credit};
 }
 
 int64_t vtime_lead(const struct tag *t, uint64_t clock, uint32_t weight)
@@ -77,8 +104,7 @@ static void use(struct sched_vgpu *v, struct tag *t, uint64_t clock, uint32_t we
 
 void vtime_policy_begin(struct sched_vgpu *v)
 {
-	vtime_begin(&v->tag, vtime_level(v)->clock[v->share.class], v->s->policy->weight(v),
-		    v->s->slice_ns);
+	vtime_begin(&v->tag, v->s, vtime_level(v)->clock[v->share.class], v->s->policy->weight(v));
 }
 
 void vtime_policy_use(struct sched_vgpu *v, uint64_t ns)

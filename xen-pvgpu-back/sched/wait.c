@@ -23,10 +23,10 @@ static uint64_t slice_most(const struct sched *s)
 }
 
 /* GPU time that one of weight w can be given while another, of weight `of`, is given ns and waits
- * for the next slice; in slices of s. */
-static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, uint64_t s)
+ * for the next slice; in slices of s, where the least weight is `least`. */
+static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, uint64_t s, uint64_t least)
 {
-	return add(times(ns, w, of), 2 * s);
+	return add(add(times(ns, w, of), times(s, w, least)), s);
 }
 
 /* With the hand-overs that so much GPU time can be spread over. */
@@ -40,34 +40,53 @@ static uint64_t with_handovers(const struct sched *s, uint64_t ns)
 
 uint64_t wait_flat(const struct sched_vgpu *v, uint64_t more)
 {
-	uint64_t slice = slice_most(v->s), sum = 0;
+	uint64_t slice = slice_most(v->s), least = SCHED_NEVER, sum = 0;
 	const struct policy *p = v->s->policy;
 
 	for (const struct sched_vgpu *o = v->s->vgpus; o; o = o->next)
+		if (o->share.class == v->share.class && p->weight(o) < least)
+			least = p->weight(o);
+	for (const struct sched_vgpu *o = v->s->vgpus; o; o = o->next)
 		if (o != v && o->share.class == v->share.class)
 			sum = add(sum, with_handovers(v->s, before(p->weight(o), p->weight(v),
-								   slice, slice)));
+								   slice, slice, least)));
 	return sum;
+}
+
+/* The least weight in the group g; NULL: of groups, and vGPUs without one. */
+static uint64_t least_in(const struct sched_vgpu *v, const struct sched_group *g)
+{
+	const enum sched_class c = v->share.class;
+	uint64_t least = SCHED_NEVER;
+
+	for (const struct sched_vgpu *o = v->s->vgpus; o; o = o->next)
+		if (o->group == g && o->share.class == c && o->share.weight < least)
+			least = o->share.weight;
+	for (const struct sched_group *o = g ? NULL : v->s->groups; o; o = o->next)
+		if (o->class_n[c] && o->share.weight < least)
+			least = o->share.weight;
+	return least;
 }
 
 /* Other vGPUs of the group g (NULL: those without one) come before v for so long. */
 static uint64_t inside(const struct sched_vgpu *v, const struct sched_group *g, uint64_t own,
 		       uint64_t weight)
 {
+	uint64_t least = least_in(v, g);
 	const struct sched *s = v->s;
 	uint64_t slice = slice_most(s), sum = 0;
 
 	for (const struct sched_vgpu *o = s->vgpus; o; o = o->next)
 		if (o != v && o->group == g && o->share.class == v->share.class)
-			sum = add(sum,
-				  with_handovers(s, before(o->share.weight, weight, own, slice)));
+			sum = add(sum, with_handovers(s, before(o->share.weight, weight, own, slice,
+								least)));
 	return sum;
 }
 
 uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 {
 	const struct sched *s = v->s;
-	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0;
+	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0, least;
 
 	/* What v's group needs until it is v's turn in it, is to the pool what a slice of v is. */
 	if (v->group) {
@@ -76,10 +95,11 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 		weight = v->group->share.weight;
 	}
 	sum = add(sum, inside(v, NULL, own, weight));
+	least = least_in(v, NULL);
 	for (const struct sched_group *g = s->groups; g; g = g->next)
 		if (g != v->group && g->class_n[v->share.class])
-			sum = add(sum,
-				  with_handovers(s, before(g->share.weight, weight, own, slice)));
+			sum = add(sum, with_handovers(s, before(g->share.weight, weight, own, slice,
+								least)));
 	return sum;
 }
 
