@@ -204,7 +204,73 @@ START_TEST(held_when_it_issues_more)
 }
 END_TEST
 
-/* The far end counts half of the GPU for it while its gate is closed. */
+/* ---- honest ones with kernels of nearly the limit ---- */
+
+#define KERNEL_NS (1900 * MS)
+
+static uint64_t ends[2]; /* of what is in flight in its streams; 0: nothing */
+static unsigned int streams, done;
+
+/* A kernel in each stream, and another one behind it when it has ended and the gate is open. */
+static bool long_kernels(void)
+{
+	bool rings = !is_open(&good) && !good.says->drained, open = is_open(&bad);
+	uint64_t oldest = 0;
+
+	saturate(&good);
+	for (unsigned int i = 0; i < streams; i++) {
+		if (ends[i] && clock_ns >= ends[i]) {
+			ends[i] = 0;
+			done++;
+		}
+		if (!ends[i] && open) {
+			ends[i] = clock_ns + KERNEL_NS;
+			bad.says->commands++;
+		}
+		if (ends[i] && (!oldest || ends[i] - KERNEL_NS < oldest))
+			oldest = ends[i] - KERNEL_NS;
+	}
+	bad.says->oldest_ns = oldest;
+	bad.says->inflight_ns = oldest ? KERNEL_NS : 0;
+	if (oldest) {
+		bad.says->drained = bad.says->sleeps = 0;
+	} else if (!bad.says->drained) {
+		want(&bad);
+		rings = true;
+	}
+	return rings;
+}
+
+START_TEST(honest_ones_are_left_alone)
+{
+	struct watch w = {0};
+	uint64_t end;
+
+	setup();
+	streams = (unsigned int)_i;
+	memset(ends, 0, sizeof(ends));
+	done = 0;
+	meet(HONEST, 100);
+	for (end = clock_ns + 100000 * MS; clock_ns < end;) {
+		struct watch_view v = {
+			.session_began = 1000000 * MS, .limit_ns = LIMIT_NS, .grace_ns = GRACE_NS};
+		uint64_t again;
+
+		pass(10 * MS, long_kernels);
+		v.now = clock_ns;
+		v.oldest = bad.says->oldest_ns;
+		v.closed = gate_closing_since(bad.g);
+		watch_take(&w, &v);
+		ck_assert_int_le(watch_look(&w, &v, &again), WATCH_ASK);
+	}
+	ck_assert_uint_gt(done, 20 * streams);
+	part();
+}
+END_TEST
+
+/* ---- the far end's accounting ---- */
+
+/* It counts half of the GPU for it while its gate is closed. */
 START_TEST(found_by_the_accounting)
 {
 	bool honest = _i == HONEST;
@@ -312,6 +378,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, held_to_the_kernel_limit, OLDEST_NONE, OLDEST_STANDS + 1);
 	tcase_add_test(t, held_when_it_issues_more);
+	tcase_add_loop_test(t, honest_ones_are_left_alone, 1, 3);
 	tcase_add_test(t, found_by_the_accounting);
 	tcase_add_loop_test(t, found_by_the_accounting, HONEST, HONEST + 1);
 	tcase_add_loop_test(t, wakeups_of_limits, 0, (int)(sizeof(rates_) / sizeof(rates_[0])));

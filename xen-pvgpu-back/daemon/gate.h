@@ -70,7 +70,8 @@ struct pvgpu_gate_report {
 	uint64_t commands;    /* GPU commands issued */
 	uint64_t launches;    /* of these, kernels */
 	uint64_t oldest_ns; /* CLOCK_MONOTONIC when the oldest unfinished work began, as far as the
-			     * worker can tell; 0: nothing is in flight */
+			     * worker can tell; 0: nothing is in flight. Who says so for long, and
+			     * not that it has drained, is not believed (entitle.h) */
 };
 
 #endif
