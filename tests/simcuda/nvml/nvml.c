@@ -171,11 +171,13 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t dev
 {
 	struct gpu *g = find(device);
 	unsigned int n = 0, room;
+	bool there;
 
 	if (!g || !count || (*count && !infos))
 		return NVML_ERROR_INVALID_ARGUMENT;
 	room = *count;
-	for (unsigned int i = 0; gpu_look(g) && i < SIMGPU_SLOTS; i++) {
+	there = gpu_look(g);
+	for (unsigned int i = 0; there && i < SIMGPU_SLOTS; i++) {
 		const struct simgpu_process *p = &g->map->slot[i];
 
 		if (!simgpu_alive(p))
