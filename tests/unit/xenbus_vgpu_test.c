@@ -20,8 +20,8 @@
 #define HOST  "/local/domain/0/data/pvgpu"
 
 /* From an attach to two ends that are connected, and from there to nothing. */
-#define REQUESTS_UP   46u
-#define REQUESTS_DOWN 31u
+#define REQUESTS_UP   41u
+#define REQUESTS_DOWN 29u
 
 static struct daemon d;
 static struct pool pool, *pools[] = {&pool};

@@ -10,7 +10,7 @@
 
 #include "xen-pvgpu-back/daemon/xenbus.h"
 
-#define XENBUS_WRITES    4
+#define XENBUS_WRITES    5
 #define XENBUS_HOST_KEYS 7
 #define XENBUS_HOST_TEXT 128
 

@@ -137,9 +137,10 @@ static bool keys_wanted(const struct xen_vgpu *x)
 	return x->keyed || !x->v || x->refusal[0] || x->lacks || x->waits;
 }
 
-static int take_all(struct xen_vgpu *x)
+/* told: of something in our own directory. */
+static int take_all(struct xen_vgpu *x, bool told)
 {
-	if (take_own_state(x) < 0)
+	if (told && take_own_state(x) < 0)
 		return -1;
 	if (!x->gone && keys_wanted(x)) {
 		x->keyed = false;
@@ -153,15 +154,36 @@ static int take_all(struct xen_vgpu *x)
 
 /* ---- acting ---- */
 
+/* Its statistics, if they differ from those that were written last. */
+static bool new_counts(const struct xen_vgpu *x, char text[PVGPU_KEY_TEXT])
+{
+	struct pvgpu_backend_statistics s;
+
+	if (!x->v)
+		return false;
+	xenbus_statistics(x->v, &s);
+	pvgpu_backend_statistics_format(&s, text, PVGPU_KEY_TEXT, NULL);
+	return strcmp(text, x->stats) != 0;
+}
+
+/* Written; sessions that have failed since are still to be told of. */
+static void keep_counts(struct xen_vgpu *x, const char text[PVGPU_KEY_TEXT])
+{
+	x->stats_ms = now_ms();
+	x->counted = x->v->failed != x->failed;
+	memcpy(x->stats, text, sizeof(x->stats));
+}
+
 static int move(struct xen_vgpu *x, enum pvgpu_state to)
 {
-	char state[STATE_TEXT], range[16], features[64];
+	char state[STATE_TEXT], range[16], features[64], counts[PVGPU_KEY_TEXT];
 	const char *why = x->broken                           ? x->fault
 			  : x->state != PVGPU_STATE_CONNECTED ? x->refusal
 							      : NULL;
-	struct xenbus_write w[4];
+	struct xenbus_write w[XENBUS_WRITES];
 	struct pvgpu_text reason;
 	unsigned int n = 0;
+	bool counts_too = x->counted && new_counts(x, counts);
 	bool why_too = (to == PVGPU_STATE_CLOSING || to == PVGPU_STATE_CLOSED) &&
 		       new_reason(x, why, &reason);
 
@@ -173,12 +195,16 @@ static int move(struct xen_vgpu *x, enum pvgpu_state to)
 	}
 	if (why_too)
 		w[n++] = (struct xenbus_write){"last-reason", reason.s};
+	if (counts_too)
+		w[n++] = (struct xenbus_write){"statistics", counts};
 	pvgpu_backend_state_format(to, state, sizeof(state), NULL);
 	w[n++] = (struct xenbus_write){"state", state};
 	if (put(x, w, n) < 0)
 		return -1;
 	if (why_too)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
+	if (counts_too)
+		keep_counts(x, counts);
 	if (!x->v || log_room(&x->v->noise, now_ms(), x->v->cfg.name))
 		log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s",
 			 xenbus_vgpu_name(x), state_name(to), why_too ? ": " : "",
@@ -327,8 +353,10 @@ static bool starts(struct xenbus_step s)
 
 void xenbus_look(struct xen_vgpu *x)
 {
+	bool told = x->dirty;
+
 	x->dirty = false;
-	if (!x->gone && take_all(x) < 0)
+	if (!x->gone && take_all(x, told) < 0)
 		return;
 	if (x->bus->starting || (x->waits && !x->gone))
 		return;
@@ -401,7 +429,6 @@ void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
 
 unsigned int xenbus_count(struct xen_vgpu *x)
 {
-	struct pvgpu_backend_statistics s;
 	uint64_t age = now_ms() - x->stats_ms;
 	struct xenbus_write w[2];
 	struct pvgpu_text reason;
@@ -416,18 +443,15 @@ unsigned int xenbus_count(struct xen_vgpu *x)
 	if (x->stats_ms && age < COUNT_MS)
 		return (unsigned int)(COUNT_MS - age);
 	x->counted = false;
-	xenbus_statistics(x->v, &s);
-	pvgpu_backend_statistics_format(&s, text, sizeof(text), NULL);
 	failed = x->v->failed != x->failed && new_reason(x, x->v->last_reason, &reason);
 	x->failed = x->v->failed;
 	if (failed)
 		w[n++] = (struct xenbus_write){"last-reason", reason.s};
-	if (strcmp(text, x->stats) != 0)
+	if (new_counts(x, text))
 		w[n++] = (struct xenbus_write){"statistics", text};
 	if (!n || put(x, w, n) < 0)
 		return 0;
-	x->stats_ms = now_ms();
-	memcpy(x->stats, text, sizeof(text));
+	keep_counts(x, text);
 	if (failed)
 		memcpy(x->reason, reason.s, sizeof(x->reason));
 	return 0;
