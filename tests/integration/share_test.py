@@ -250,6 +250,13 @@ class Shares(unittest.TestCase):
             self.assertGreater(s.number("a", "throttled-time"), 500_000)
             self.assertIn("a", first)
 
+    def test_queue_depth(self):
+        """What waits for room in the queue keeps nobody waiting who asks: here it waits for ever."""
+        with Sharing({"a": "queue_depth=1", "b": "queue_depth=4"}) as s:
+            for name in ("a", "b"):
+                r = s.env.run([os.path.join(s.env.build, "programs", "hang"), "ask"], name)
+                self.assertEqual((r.returncode, r.stdout), (0, b"answered\n"), r.stderr)
+
     def test_priority(self):
         """A higher class first; the lower one's bound of starvation holds."""
         with Sharing({"high": "priority=high", "low": "priority=low"}, "[pool default]\ndevice = 0\nstarvation_ms = 200\n") as s:

@@ -5,6 +5,7 @@
  * hang wild: a kernel that writes where nothing is; the same.
  * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
  * hang wait: the same, behind a host function that does not return before it is continued.
+ * hang ask: is all answered that needs no GPU, while five kernels wait for the first to end?
  * hang refused: what cuInit says.
  */
 #include <signal.h>
@@ -78,6 +79,31 @@ static int idle(bool wait)
 	return 0;
 }
 
+static int ask(void)
+{
+	size_t some, all;
+	uint32_t value = 1;
+	CUdeviceptr word, more;
+	CUfunction kernel;
+	CUevent event;
+
+	start();
+	kernel = function(load(ptx_fault), "endless");
+	word = device_alloc(sizeof(value));
+	CU(cuMemsetD32(word, 0, 1));
+	CU(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+	for (int i = 0; i < 5; i++)
+		LAUNCH(kernel, 1, 1, 0, NULL, &word, &value);
+	CU(cuEventRecord(event, NULL));
+	WANT(CUDA_ERROR_NOT_READY, cuStreamQuery(NULL));
+	WANT(CUDA_ERROR_NOT_READY, cuEventQuery(event));
+	CU(cuMemAlloc(&more, 4096));
+	CU(cuMemGetInfo(&some, &all));
+	CHECK(some < all, "%zu of %zu bytes are free", some, all);
+	puts("answered");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "delay";
@@ -88,6 +114,8 @@ int main(int argc, char **argv)
 		return spoil("write_word");
 	if (!strcmp(what, "idle") || !strcmp(what, "wait"))
 		return idle(!strcmp(what, "wait"));
+	if (!strcmp(what, "ask"))
+		return ask();
 	if (!strcmp(what, "refused")) {
 		printf("%s\n", result_name(cuInit(0)));
 		return 0;
