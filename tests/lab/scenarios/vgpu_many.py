@@ -8,7 +8,6 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 600
-LONG = True             # a fifth of what all of the others take together
 PV, PVH = 100, 50       # the emulator is slower with a PVH guest
 FEW = 4                 # files that pvgpud opens with its first vGPU and keeps
 CONF = "/run/vms.d"
