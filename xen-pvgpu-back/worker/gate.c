@@ -23,7 +23,7 @@
 #define LOOK_MS        100 /* while something flies and nobody else asks */
 #define FENCE_LEAST_NS 100000u
 #define FENCE_MOST_NS  (PVGPU_GATE_ALONE_NS / 4)
-#define STALL_NS       50000000u
+#define STALL_NS       50000000u /* and twice what it should have taken: it waits for something */
 
 /* What counts before there is somebody to share the GPU with; */
 static const struct pvgpu_gate page_own = {
@@ -346,7 +346,7 @@ static struct load stalled(const struct gate *t)
 
 	add_stalled(&t->busy, 0, &l);
 	add_stalled(&t->dying, 0, &l);
-	longest = 2 * (t->flying.cost - l.cost) + STALL_NS;
+	longest = 2 * (t->flying.cost - l.cost) + t->stall_ns;
 	add_stalled(&t->busy, longest, &l);
 	add_stalled(&t->dying, longest, &l);
 	return l;
@@ -467,6 +467,7 @@ void gate_init(struct gpu *g)
 	t->page = &page_own;
 	t->report = &t->unread;
 	t->bell = -1;
+	t->stall_ns = STALL_NS;
 	LIST_INIT(&t->busy);
 	LIST_INIT(&t->dying);
 	tell_state(t, false, true, false);

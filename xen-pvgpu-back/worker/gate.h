@@ -43,6 +43,7 @@ struct gate {
 	bool steady; /* wants, neither sleeps nor is drained: pvgpud need be told of nothing */
 	bool look;   /* at all that flies: time has passed, */
 	bool rung;   /* or pvgpud has rung, who wants an answer */
+	uint64_t stall_ns;   /* what has flown for that much too long is not counted as in flight */
 	uint64_t fence_cost; /* a stream gets a fence after so much, */
 	uint64_t fence_work; /* or so many commands */
 
