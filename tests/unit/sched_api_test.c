@@ -24,6 +24,14 @@ START_TEST(slices)
 	sched_set(d.s, &d.params, d.now);
 	drive_run(&d, 20 * MS);
 	ck_assert_uint_eq(d.d.slice_ns, 7 * MS);
+	d.params.handover_ns = 200 * US; /* a round of nine is longer than 128 ms then */
+	sched_set(d.s, &d.params, d.now);
+	drive_run(&d, 20 * MS);
+	ck_assert_uint_eq(d.d.slice_ns, 128 * MS / 9);
+	d.params.handover_ns = 400 * US; /* but 2 % at most */
+	sched_set(d.s, &d.params, d.now);
+	drive_run(&d, 20 * MS);
+	ck_assert_uint_eq(d.d.slice_ns, 20 * MS);
 	d.params.handover_ns = 5 * MS;
 	sched_set(d.s, &d.params, d.now);
 	drive_run(&d, 20 * MS);

@@ -8,7 +8,21 @@
 #define SLICE_FEW    (2 * MS) /* for up to FEW vGPUs with work */
 #define SLICE_MANY   (1 * MS)
 #define FEW          8
-#define HANDOVER_PER 100 /* a hand-over takes no more than one part of so many */
+#define HANDOVER_PER 100        /* a hand-over takes no more than one part of so many, */
+#define ROUND_MOST   (128 * MS) /* or twice that, where a round would take longer */
+
+/* Until a hand-over is a hundredth of it; but where a round of all would take long by then, only
+ * until it is a fiftieth: everybody's part is to be right within a second. */
+static uint64_t longer(uint64_t slice, uint64_t handover, uint32_t wanting)
+{
+	uint64_t most = handover * HANDOVER_PER, least = most / 2,
+		 part = ROUND_MOST / (wanting ? wanting : 1);
+
+	least = least > part ? least : part;
+	most = most < SLICE_MOST ? most : SLICE_MOST;
+	least = least < most ? least : most;
+	return least > slice ? least : slice;
+}
 
 uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 {
@@ -16,10 +30,10 @@ uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 
 	if (!slice)
 		slice = wanting > FEW ? SLICE_MANY : SLICE_FEW;
-	if (handover > SLICE_MOST / HANDOVER_PER)
+	if (handover > SLICE_MOST)
 		return SLICE_MOST;
 	if (slice < handover * HANDOVER_PER)
-		slice = handover * HANDOVER_PER;
+		slice = longer(slice, handover, wanting);
 	return slice < SLICE_LEAST ? SLICE_LEAST : slice > SLICE_MOST ? SLICE_MOST : slice;
 }
 
