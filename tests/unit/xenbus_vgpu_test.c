@@ -367,6 +367,34 @@ START_TEST(attached_anew_while_the_old_one_ends)
 }
 END_TEST
 
+/* Somebody's hand: what cannot be served is looked at once, and not for ever. */
+START_TEST(what_is_left_of_a_directory)
+{
+	fake_set(DIR "/0/state", "1");
+	settle();
+	ck_assert_uint_eq(follow(), 0);
+	attach(0);
+	settle();
+	connect_guest(0);
+	ck_assert_uint_eq(connects, 1);
+}
+END_TEST
+
+/* More often than a transaction is tried. */
+START_TEST(refused_for_a_while)
+{
+	attach(0);
+	fake_conflicts(100000);
+	settle();
+	ck_assert_str_eq(get(DIR, 0, "state"), "1");
+	fake_conflicts(0);
+	while (strcmp(get(DIR, 0, "state"), "2"))
+		ev_run(d.loop, EVRUN_ONCE);
+	connect_guest(0);
+	ck_assert_uint_eq(connects, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xenbus_vgpu");
@@ -380,6 +408,8 @@ int main(void)
 	tcase_add_test(t, host_keys);
 	tcase_add_test(t, keys_that_change);
 	tcase_add_test(t, attached_anew_while_the_old_one_ends);
+	tcase_add_test(t, what_is_left_of_a_directory);
+	tcase_add_test(t, refused_for_a_while);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

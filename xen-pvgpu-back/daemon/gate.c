@@ -313,7 +313,12 @@ void gate_keep_closed(struct gate *g, bool on)
 
 uint64_t gate_closing_since(const struct gate *g)
 {
-	return g->closing && !LOAD(&g->far->drained) ? g->closed_at : 0;
+	uint64_t since = g->closing ? g->closed_at : 0;
+
+	/* In such a moment, too: what others had meanwhile would be forgotten with it. */
+	if (g->open && LOAD(&g->far->commands) <= g->opened_commands)
+		since = g->undrained;
+	return since && !LOAD(&g->far->drained) ? since : 0;
 }
 
 uint64_t gate_open_time(const struct gate *g)

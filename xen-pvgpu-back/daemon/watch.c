@@ -8,6 +8,8 @@
 #define STEP_SHARE (50 * MS)   /* while time is shared */
 /* Work that has not had this part of its time does not run: it waits for something. */
 #define RUNS_PART 100
+/* So many kernels may be in flight however long they take (GATE_LEAST), one behind the other. */
+#define IN_FLIGHT 2
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -79,9 +81,9 @@ static bool runs(const struct watch_clock *c, const struct watch_view *v)
 	return !v->used_known || v->used_ns - c->used_ns >= part;
 }
 
-static bool is_over(const struct watch_clock *c, const struct watch_view *v)
+static bool is_over(const struct watch_clock *c, const struct watch_view *v, uint64_t limit)
 {
-	return v->limit_ns && c->asked && age_of(c, v->now) >= v->limit_ns && runs(c, v);
+	return limit && c->asked && age_of(c, v->now) >= limit && runs(c, v);
 }
 
 static enum watch_do over(struct watch *w, const struct watch_view *v, uint64_t *again)
@@ -98,15 +100,15 @@ static enum watch_do over(struct watch *w, const struct watch_view *v, uint64_t 
 }
 
 /* Is the worker to be asked? When to look again. */
-static bool ask(struct watch_clock *c, const struct watch_view *v, uint64_t *again)
+static bool ask(struct watch_clock *c, const struct watch_view *v, uint64_t limit, uint64_t *again)
 {
 	uint64_t age = age_of(c, v->now);
 
-	if (!v->limit_ns || !c->begin)
+	if (!limit || !c->begin)
 		return false;
-	if (age < v->limit_ns)
-		*again = least(*again, v->limit_ns - age);
-	if (age < v->limit_ns / 2 || c->asked)
+	if (age < limit)
+		*again = least(*again, limit - age);
+	if (age < limit / 2 || c->asked)
 		return false;
 	c->asked = v->now;
 	c->used_ns = v->used_ns;
@@ -116,6 +118,7 @@ static bool ask(struct watch_clock *c, const struct watch_view *v, uint64_t *aga
 enum watch_do watch_look(struct watch *w, const struct watch_view *v, uint64_t *again)
 {
 	uint64_t step = v->limit_ns / 4;
+	uint64_t all = v->limit_ns * IN_FLIGHT;
 	bool is_late, asked;
 
 	share(&w->oldest, w->looked, v);
@@ -126,14 +129,14 @@ enum watch_do watch_look(struct watch *w, const struct watch_view *v, uint64_t *
 	*again = v->limit_ns ? least(step, STEP_MAX) : STEP_NONE;
 	if (v->others && (w->oldest.begin || w->closed.begin))
 		*again = least(*again, STEP_SHARE);
-	is_late = is_over(&w->oldest, v) || is_over(&w->closed, v);
+	is_late = is_over(&w->oldest, v, v->limit_ns) || is_over(&w->closed, v, all);
 	if (w->held && !is_late) {
 		w->held = 0;
 		return WATCH_RELEASE;
 	}
 	if (is_late)
 		return over(w, v, again);
-	asked = ask(&w->oldest, v, again);
-	asked |= ask(&w->closed, v, again);
+	asked = ask(&w->oldest, v, v->limit_ns, again);
+	asked |= ask(&w->closed, v, all, again);
 	return asked ? WATCH_ASK : WATCH_NOTHING;
 }

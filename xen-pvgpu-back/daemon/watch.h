@@ -7,11 +7,12 @@
  * all others that have, so while n other vGPUs do, only one part in n + 1 of the time counts:
  * nobody's work is ended because of what others do.
  *
- * There are two clocks, and the first that reaches the limit counts. One is of the worker's word
- * for when its oldest work began, as far as it can be true. It may lie, and say that it is another
- * one at each look. So the other is of when pvgpud closed its gate, if it has not drained since:
- * what was issued before must be over by then, and nothing that the worker says sets it back, but
- * that it has drained. If it says so and has not, it uses what the far end's accounting then finds.
+ * There are two clocks. One is of the worker's word for when its oldest work began, as far as it
+ * can be true: it has the limit. The worker may lie, and say that it is another one at each look.
+ * So the other is of when pvgpud closed its gate, if it has not drained since: it has the limit for
+ * each of the two kernels that may have been in flight, and nothing that the worker says sets it
+ * back, but that it has drained. If it says so and has not, it uses what the far end's accounting
+ * then finds.
  *
  * Old work may only wait, for a host function or for an event: where the far end counts use by
  * process, work of a worker that has none is left alone. Not where others wait for it to drain, in

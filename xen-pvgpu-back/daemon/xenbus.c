@@ -30,6 +30,7 @@
 #define DEATHS      "@releaseDomain"
 #define EVENTS      4096u /* taken before what they touch is looked at */
 #define LOOK_MS     20u   /* between two looks that a frontend asks for */
+#define AGAIN_MS    1000u /* until another look where xenstore has refused something */
 #define FRONTS      64u   /* watches of frontends, but in dom0 */
 
 void xenbus_schedule(struct xenbus *b)
@@ -216,6 +217,8 @@ static void work(struct xenbus *b)
 	{
 		if (x->counted)
 			wait = shorter(wait, xenbus_count(x));
+		if (x->dirty)
+			wait = shorter(wait, AGAIN_MS);
 	}
 	if (b->hosted)
 		xenbus_host_write(b);

@@ -141,7 +141,7 @@ static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 	faults_pardon(v, k->policy.pardon);
 	if (configure_place(x, &place, k) && vgpu_change(v, &place, reason) < 0) {
 		/* It goes on with what it has. */
-		x->lacks = place.memory;
+		x->lacks = place.memory ? place.memory : 1;
 		log_warning("vgpu %s: not changed: %s", v->cfg.name, reason);
 		xenbus_vgpu_tell(x, reason);
 	}

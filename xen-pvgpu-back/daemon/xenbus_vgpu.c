@@ -303,12 +303,13 @@ void xenbus_free(struct xen_vgpu *x)
 	free(x);
 }
 
-/* While this one was ending; what told of that was taken to be of this one. */
+/* While this one was ending; what told of that was taken to be of this one. By the key without
+ * which put() takes it to be gone: or what is left of a directory would be found for ever. */
 static bool made_anew(const struct xen_vgpu *x)
 {
-	char path[XENBUS_PATH + 8];
+	char path[XENBUS_PATH + 16];
 
-	snprintf(path, sizeof(path), "%s/state", x->path);
+	snprintf(path, sizeof(path), "%s/frontend-id", x->path);
 	return xenbus_exists(x->bus, path);
 }
 
@@ -356,8 +357,10 @@ void xenbus_look(struct xen_vgpu *x)
 	bool told = x->dirty;
 
 	x->dirty = false;
-	if (!x->gone && take_all(x, told) < 0)
+	if (!x->gone && take_all(x, told) < 0) {
+		x->dirty = true; /* again a little later */
 		return;
+	}
 	if (x->bus->starting || (x->waits && !x->gone))
 		return;
 	for (unsigned int i = 0; i < STEPS; i++) {
@@ -369,8 +372,10 @@ void xenbus_look(struct xen_vgpu *x)
 		case XENBUS_WAIT:
 			return;
 		case XENBUS_MOVE:
-			if (move(x, s.to) < 0)
+			if (move(x, s.to) < 0) {
+				x->dirty = true;
 				return;
+			}
 			break;
 		case XENBUS_CONNECT:
 			do_connect(x);

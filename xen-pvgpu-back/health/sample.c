@@ -271,10 +271,11 @@ static void read_utilisation(struct sample *s, unsigned int device)
 		/* Some drivers fill the rest of the array with nothing. */
 		struct sample_process *p = u[i].timeStamp ? find(s, device, u[i].pid) : NULL;
 
-		if (p) {
+		/* Whoever it was: that tells where periods end. */
+		if (u[i].timeStamp)
 			sampled(g, u[i].timeStamp);
+		if (p)
 			use(g, p, &u[i], real, mono);
-		}
 		if (u[i].timeStamp > g->last_seen)
 			g->last_seen = u[i].timeStamp;
 	}
