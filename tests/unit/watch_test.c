@@ -126,11 +126,12 @@ START_TEST(hostile_reports)
 }
 END_TEST
 
-/* It says that it has nothing in flight, or something newer, and yet has not drained. */
+/* It says that it has nothing in flight, or something newer, and yet has not drained: two kernels
+ * may be what it drains, one behind the other. */
 START_TEST(not_drained_is_in_flight)
 {
 	v.closed = v.now;
-	ck_assert_int_eq(look(999), WATCH_ASK);
+	ck_assert_int_eq(look(1999), WATCH_ASK);
 	v.oldest = v.now;
 	ck_assert_int_eq(look(1), WATCH_HOLD);
 	v.oldest = v.now;
@@ -153,9 +154,9 @@ START_TEST(words_set_nothing_back)
 		ck_assert_uint_lt(v.now, end);
 		what = look(7);
 		if (what == WATCH_HOLD)
-			ck_assert_uint_lt(v.now - begin, 1007 * MS);
+			ck_assert_uint_lt(v.now - begin, 2007 * MS);
 	}
-	ck_assert_uint_lt(v.now - begin, 1314 * MS);
+	ck_assert_uint_lt(v.now - begin, 2314 * MS);
 	/* It has drained, by its word: from now on that is the far end's accounting's. */
 	v.oldest = v.closed = 0;
 	ck_assert_int_eq(look(1), WATCH_RELEASE);
@@ -203,6 +204,7 @@ START_TEST(what_waits_blocks_an_exclusive_pool)
 	ck_assert_int_eq(run(999), WATCH_NOTHING);
 	/* Also if it says that nothing is in flight, and not that it has drained. */
 	v.oldest = 0;
+	ck_assert_int_eq(run(1000), WATCH_NOTHING);
 	ck_assert_int_eq(run(1), WATCH_HOLD);
 	ck_assert_int_eq(look(300), WATCH_END);
 }
