@@ -40,6 +40,19 @@ def expect(lab, w, *wanted):
     assert all(abs(g - x) <= NEAR for g, x in zip(got, wanted)), f"shares {got}, not {wanted}"
 
 
+def check_maximum(lab, w, v, most):
+    """Of the time in which it wanted the GPU, whatever the others made of the rest: in an emulator they may be slow."""
+    def times():
+        return [int(w.pvgpud.read(f"/vgpu/{v.name()}/{key}")) for key in ("gpu-time", "wait-time", "throttled-time")]
+    before = times()
+    got = shares(lab, w)
+    used, waited, held = (b - a for a, b in zip(before, times()))
+    part = used / (used + waited + held)
+    lab.say(f"{part:.3f} of its time; of all that was used {got[0]:.3f}")
+    assert part <= most + NEAR, f"{part} of its time, not {most}"
+    assert held > 0
+
+
 def begin_again(w, env, settings):
     w.pvgpud.stop()
     w.pvgpud.env, w.pvgpud.settings = env, settings
@@ -88,8 +101,7 @@ def run(lab, w):
     set_policy(lab, pvh, "weight=100")
     expect(lab, w, 0.667, 0.333)
     set_policy(lab, pv, "max-share=20%")
-    expect(lab, w, 0.2, 0.8)
-    assert int(w.pvgpud.read(f"/vgpu/{pv.name()}/throttled-time")) > 0
+    check_maximum(lab, w, pv, 0.2)
     for load in loads:
         load.kill()
     w.pvgpud.wait_workers(0)
