@@ -65,7 +65,7 @@ def check_cheat(lab, w):
     p = w.pvgpud
     bad, good = w.vgpus.values()
     env, settings = p.env, p.settings
-    begin_again(w, {**env, "PVGPU_CHEAT": f"silent:{bad.name()}"}, {**settings, "worker": CHEAT})
+    begin_again(w, {**env, "PVGPU_CHEAT": f"silent:{bad.name()}"}, {**settings, **vgpu.ACCOUNTING, "worker": CHEAT})
     p.allowed = re.escape(bad.name())
     honest = vgpu.Load(good.guest, LOAD)
     lab.wait("the honest one to use the GPU", lambda: p.charged()[good.key] > 0)

@@ -53,7 +53,8 @@ def check_health(lab, p):
 
 
 def run(lab, w):
-    check_health(lab, w.pvgpud)
+    if w.pvgpud.settings["libnvml"]:
+        check_health(lab, w.pvgpud)
     for g, bystander in ((w.pv, w.pvh), (w.pvh, w.pv)):
         other = vgpu.Cuda(bystander)
         other_pid, = w.pvgpud.wait_workers(1)
