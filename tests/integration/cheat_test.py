@@ -4,10 +4,14 @@
 Who ignores its gate or its lease is found and ended, whatever it reports; the vGPU beside it keeps its share and its
 sessions; and nobody who is honest is ever ended, however crowded the GPU is.
 """
+import contextlib
 import os
+import random
 import re
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
 from pvgpu_env import PvgpuEnv, build_dir, state_of, wait_for
@@ -187,6 +191,40 @@ class Gate(Cheat):
                 self.assertGreater(number(env, f"/vgpu/{v}/gpu-time"), 0.7 * us * int(n))
 
 
+class Starved(Cheat):
+    """Honest ones that get no processor: what they are late with is no use without right."""
+
+    ROUNDS = 50
+
+    def pause(self, pids, seconds):
+        stopped = []
+        for p in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(p, signal.SIGSTOP)
+                stopped.append(p)
+        time.sleep(seconds)
+        for p in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(p, signal.SIGCONT)
+
+    def test_paused_at_random(self):
+        work = {"v0": (500, 8), "v1": (500, 8), "v2": (500, 8), "v3": (500, 8), "v4": (4000, 4)}
+        luck = random.Random(7)
+        with self.env(vgpus={v: "64M" for v in work}, sim={"SIMCUDA_THREADS": "1"}) as env:
+            self.wait_accounting(env)
+            guests = [occupy(env, v, us, deep) for v, (us, deep) in work.items()]
+            wait_for("their launches", lambda: all(number(env, f"/vgpu/{v}/launches") > 10 for v in work), LIMIT)
+            for _ in range(self.ROUNDS):
+                some = [p for p in env.workers() if luck.random() < 0.5]
+                # Those that judge them are late themselves.
+                some += [p for p in (env.pid, Health.health(env)) if p and luck.random() < 0.3]
+                self.pause(some, luck.choice([0.05, 0.15, 0.3, 0.6]))
+            self.assertNotIn("killed:", env.log())
+            self.assertEqual([p.poll() for p in guests], [None] * len(guests))
+            for p in guests:
+                finish(p)
+
+
 class Health(Cheat):
     """The process that asks NVML is no pillar of anything."""
 
@@ -194,11 +232,12 @@ class Health(Cheat):
         r = env.run([program(env, "vecadd")], "good")
         self.assertEqual(r.returncode, 0, r.stderr)
 
-    def health(self, env):
+    @classmethod
+    def health(cls, env):
         for pid in os.listdir("/proc"):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    if b"pvgpu-health" in f.read().split(b"\0")[0] and self.parent(pid) == env.pid:
+                    if b"pvgpu-health" in f.read().split(b"\0")[0] and cls.parent(pid) == env.pid:
                         return int(pid)
             except (OSError, ValueError):
                 continue

@@ -16,8 +16,7 @@ WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1"
               "SIMCUDA_NVML_LOOK_MS": "900"}
 # Scenarios kill workers, and keep the GPU busy without end, on purpose.
 QUIET = {"quarantine_faults": "0"}
-# For scenarios that are about it: where many workers share the emulator's one processor, an honest one that gets none
-# for long was once taken for one that cheats.
+# On in every scenario, so that each shows that it ends nobody who is honest.
 ACCOUNTING = {"health": f"{TOP}/bin/pvgpu-health", "health_user": "", "libnvml": f"{TOP}/simcuda/libnvidia-ml.so.1",
               "health_period_ms": "1000", "health_timeout_ms": "60000"}
 NO_LIMIT = "--kernel-limit 0"
@@ -35,7 +34,7 @@ class Pvgpud:
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
-        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, "libnvml": "", **settings}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **ACCOUNTING, **settings}
         self.process = None
         self.pid = None
         self.earlier = ""      # logs of those before a restart

@@ -194,6 +194,17 @@ START_TEST(a_look_between_two_words)
 }
 END_TEST
 
+/* What it has said in between, when nobody looked, is not known. */
+START_TEST(long_between_two_looks)
+{
+	entitle_init(&e, false, 0);
+	says(0, true, 7, 0);
+	says(100 * MS, false, 8, 0);
+	gate(900 * MS, false, 8, true);
+	ck_assert_uint_eq(entitle_ns(&e, 2000 * MS), 900 * MS);
+}
+END_TEST
+
 START_TEST(adopted_may_be_busy)
 {
 	entitle_init(&e, true, 0);
@@ -223,6 +234,7 @@ int main(void)
 	tcase_add_test(tc, who_says_nothing_has_nothing_to_drain);
 	tcase_add_test(tc, who_has_nothing_unfinished_has_nothing_to_drain);
 	tcase_add_test(tc, a_look_between_two_words);
+	tcase_add_test(tc, long_between_two_looks);
 	tcase_add_test(tc, adopted_may_be_busy);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

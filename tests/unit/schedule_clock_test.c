@@ -176,6 +176,43 @@ static enum watch_do watch_it(uint64_t for_ns, uint64_t *closed)
 	return what;
 }
 
+/* pvgpud itself gets no processor between a look at the clock and one at the report. */
+START_TEST(drained_while_nobody_looked)
+{
+	struct seat *a, *b;
+	struct fake f, other;
+	uint64_t before, then;
+
+	setup();
+	a = seat(100);
+	b = seat(100);
+	f = join(a, false);
+	other = join(b, false);
+	want(&f);
+	bells();
+	ck_assert(is_open(&f));
+	f.says->sleeps = f.says->drained = 0;
+	f.says->commands = 1;
+	f.says->oldest_ns = clock_ns;
+	want(&other);
+	bells();
+	while (is_open(&f))
+		fire();
+	then = clock_ns;
+	before = gate_granted_time(f.g);
+	clock_ns += 600 * MS;
+	f.says->drained = 1;
+	f.says->oldest_ns = 0;
+	gate_take(f.g, then);
+	ck_assert_uint_eq(gate_granted_time(f.g), before + 600 * MS);
+	leave(&f);
+	leave(&other);
+	seat_free(a);
+	seat_free(b);
+	finish();
+}
+END_TEST
+
 /* Whatever it says, and whenever its gate is opened for a moment since it hangs. */
 START_TEST(held_to_the_kernel_limit)
 {
@@ -387,6 +424,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(t, 120);
+	tcase_add_test(t, drained_while_nobody_looked);
 	tcase_add_loop_test(t, held_to_the_kernel_limit, OLDEST_NONE, OLDEST_STANDS + 1);
 	tcase_add_test(t, held_when_it_issues_more);
 	tcase_add_loop_test(t, honest_ones_are_left_alone, 0,

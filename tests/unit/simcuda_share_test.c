@@ -303,6 +303,11 @@ START_TEST(accounts_can_be_read)
 	nap(1000, 20);
 	ck_assert_uint_eq(me->launches, 1);
 	ck_assert_uint_ge(me->compute_ns, 20000000);
+	/* What is over is accounted for, and nothing comes to it when nothing runs. */
+	ck_assert_uint_eq(me->compute_since, 0);
+	before = me->compute_ns;
+	ck_assert_uint_eq(simgpu_compute(me, test_now_ns() + 1000000000), before);
+	ck_assert_uint_eq(simgpu_copies(me, test_now_ns() + 1000000000), me->copy_ns);
 	before = me->memory;
 	OK(cuMemFree(p));
 	ck_assert_uint_eq(before - me->memory, 10 * MIB);

@@ -122,11 +122,45 @@ START_TEST(utilisation)
 	ck_assert_uint_eq(u[0].memUtil, 100);
 	ck_assert_uint_eq(u[1].smUtil, 100);
 	ck_assert_uint_eq(u[1].memUtil, 0);
-	/* No more than one period is kept, and then it is idle. */
-	do
-		sample(u);
-	while (u[1].smUtil || u[0].memUtil);
+	/* More than all of a period there is not: nothing of it comes later. */
+	sample(u);
+	ck_assert_uint_eq(u[0].memUtil, 0);
+	ck_assert_uint_eq(u[1].smUtil, 0);
 	ck_assert_uint_gt(u[0].timeStamp, begin);
+}
+END_TEST
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* It is in the period in which it happens, however long the process itself says nothing of it. */
+START_TEST(under_way)
+{
+	struct simgpu_process *p = &gpu->slot[3], *q = &gpu->slot[9];
+	nvmlProcessUtilizationSample_t u[2];
+
+	sample(u);
+	p->compute_since = q->copy_since[2] = now_ns();
+	sample(u);
+	for (int i = 0; i < 5; i++) {
+		sample(u);
+		ck_assert_uint_ge(u[0].smUtil, 98);
+		ck_assert_uint_eq(u[0].memUtil, 0);
+		ck_assert_uint_ge(u[1].memUtil, 98);
+		ck_assert_uint_eq(u[1].smUtil, 0);
+	}
+	/* It is being added: missed for a moment, and then there once. */
+	p->compute_since = 0;
+	sample(u);
+	ck_assert_uint_eq(u[0].smUtil, 0);
+	p->compute_ns += 1;
+	sample(u);
+	ck_assert_uint_eq(u[0].smUtil, 0);
 }
 END_TEST
 
@@ -191,6 +225,7 @@ int main(void)
 	tcase_add_test(tc, names);
 	tcase_add_test(tc, memory);
 	tcase_add_test(tc, utilisation);
+	tcase_add_test(tc, under_way);
 	tcase_add_test(tc, no_time_is_lost);
 	tcase_add_test(tc, xids);
 	suite_add_tcase(s, tc);

@@ -104,6 +104,57 @@ START_TEST(closed_parks_and_opens_in_order)
 }
 END_TEST
 
+static uint64_t told; /* commands, when the far end was given the first one */
+static CUresult answer;
+
+static CUresult far_looks(const char *call)
+{
+	if (strcmp(call, "launch"))
+		return CUDA_SUCCESS;
+	told = gate_side_number(&side.report->commands);
+	state_is(1, 0, 0);
+	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
+	/* Too late for this one; pvgpud has counted it. */
+	gate_side_set(&side.gate->open, 0);
+	return answer;
+}
+
+/* This thread may lose the processor at any point: what it is about to use has been said. */
+START_TEST(said_before_it_is_done)
+{
+	open_session();
+	set_open(true);
+	answer = CUDA_SUCCESS;
+	fake_far.fail = far_looks;
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_launch(w, GATE_STREAM(1), 1);
+	fake_far.fail = NULL;
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(gate_side_number(&side.report->commands), 1);
+	ck_assert_uint_eq(gate_launched(), 1);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	close_session();
+}
+END_TEST
+
+/* Nothing of what the far end refuses is unfinished. */
+START_TEST(refused_at_the_far_end)
+{
+	open_session();
+	set_open(true);
+	answer = CUDA_ERROR_INVALID_VALUE;
+	fake_far.fail = far_looks;
+	gate_launch(w, GATE_STREAM(1), 1);
+	fake_far.fail = NULL;
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(gate_launched(), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	gate_side_ring(w);
+	state_is(0, 1, 0);
+	close_session();
+}
+END_TEST
+
 /* What does not occupy the GPU does not wait for the gate, but for what stands before it. */
 START_TEST(synchronising_needs_no_gate)
 {
@@ -577,6 +628,8 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, closed_parks_and_opens_in_order);
+	tcase_add_test(t, said_before_it_is_done);
+	tcase_add_test(t, refused_at_the_far_end);
 	tcase_add_test(t, synchronising_needs_no_gate);
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_test(t, contended_tells_of_the_end);

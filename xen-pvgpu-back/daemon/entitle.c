@@ -17,7 +17,12 @@ void entitle_init(struct entitle *e, bool busy, uint64_t now)
 			      .at_close = busy ? UINT64_MAX : 0};
 }
 
-static void count(struct entitle *e, uint64_t now)
+static bool says_blank(const struct pvgpu_gate_report *r)
+{
+	return !r->drained && !r->oldest_ns;
+}
+
+static void count(struct entitle *e, const struct pvgpu_gate_report *r, uint64_t now)
 {
 	uint64_t d = now > e->since_ns ? now - e->since_ns : 0;
 
@@ -26,7 +31,8 @@ static void count(struct entitle *e, uint64_t now)
 		e->total_ns += d;
 	else if (e->draining)
 		e->drain_ns += d;
-	if (!e->open && e->blank)
+	/* At both ends of it: there may be long between two looks. */
+	if (!e->open && e->blank && says_blank(r))
 		e->blank_ns += d;
 }
 
@@ -57,7 +63,7 @@ static void look_blank(struct entitle *e, const struct pvgpu_gate_report *r)
 		e->blank_ns = 0;
 	if (r->commands > e->at_blank)
 		e->at_blank = r->commands;
-	e->blank = seen && !r->drained && !r->oldest_ns;
+	e->blank = seen && says_blank(r);
 }
 
 /* It has issued while its gate was closed. May it, this time? */
@@ -82,7 +88,7 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 {
 	bool was_open = e->open;
 
-	count(e, now);
+	count(e, r, now);
 	if (was_open && !open) {
 		e->at_close = r->commands;
 		e->late = e->slipped = false;

@@ -205,7 +205,8 @@ void gate_take(struct gate *g, uint64_t now)
 	}
 	g->last = r;
 	g->taken_at = now;
-	entitle_gate(&g->entitle, g->open, &r, now);
+	/* It may have been at work up to this report, which `now` may be long before. */
+	entitle_gate(&g->entitle, g->open, &r, schedule_now());
 	if (g->closing && r.drained)
 		g->closing = false;
 }

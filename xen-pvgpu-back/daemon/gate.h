@@ -18,6 +18,10 @@
  * `sleeps` is 1, when `contended` is raised (a worker that is idle or becomes idle must say so),
  * and when an allowance grows that the worker has used up.
  *
+ * What it does with the GPU a worker says before it does it: drained = 0, commands and oldest_ns,
+ * then a last look at `open`, then the work. So however late it gets a processor afterwards,
+ * nothing that it uses comes as a surprise.
+ *
  * With pvgpud gone (the control socket hung up) the gate counts as open, but for exclusive pools:
  * there it counts as closed until a new pvgpud has sent new pages.
  *
@@ -67,7 +71,7 @@ struct pvgpu_gate_report {
 	uint64_t busy_ns;     /* GPU time of what has ended, as estimated or measured */
 	uint64_t copy_ns;     /* of that, on the copy path */
 	uint64_t copy_bytes;  /* of copies issued */
-	uint64_t commands;    /* GPU commands issued */
+	uint64_t commands;    /* GPU commands issued, and the one that is about to be */
 	uint64_t launches;    /* of these, kernels */
 	uint64_t oldest_ns; /* CLOCK_MONOTONIC when the oldest unfinished work began, as far as the
 			     * worker can tell; 0: nothing is in flight. Who says so for long, and

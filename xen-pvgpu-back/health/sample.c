@@ -18,10 +18,12 @@
 
 #include "xen-pvgpu-back/daemon/log.h"
 
-#define PERIOD_MAX_US 1250000ull /* of one sample: a second, and what its end may be late */
-#define PERIOD_MIN_US 166000ull
-#define SAME_US       20000ull /* processes' stamps of one period are that close */
-#define SAMPLES       (4 * SAMPLE_PROCESSES)
+#define PERIOD_MAX_US  1250000ull /* of one sample: a second, and what its end may be late */
+#define PERIOD_MIN_US  166000ull
+#define SAME_US        20000ull /* processes' stamps of one period are that close */
+#define SAMPLES        (4 * SAMPLE_PROCESSES)
+#define CLOCK_TRIES    8u
+#define CLOCK_APART_NS 1000000u
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -250,6 +252,19 @@ static void use(const struct sample_gpu *g, struct sample_process *p,
 	p->stamp = u->timeStamp;
 }
 
+/* Both at one moment, also where this process gets no processor between two readings. */
+static void read_clocks(uint64_t *real_ns, uint64_t *mono_ns)
+{
+	unsigned int tries = 0;
+	uint64_t before;
+
+	do {
+		before = sample_now();
+		*real_ns = clock_ns(CLOCK_REALTIME);
+		*mono_ns = sample_now();
+	} while (*mono_ns - before > CLOCK_APART_NS && ++tries < CLOCK_TRIES);
+}
+
 static void read_utilisation(struct sample *s, unsigned int device)
 {
 	static nvmlProcessUtilizationSample_t u[SAMPLES];
@@ -258,8 +273,7 @@ static void read_utilisation(struct sample *s, unsigned int device)
 	uint64_t real, mono;
 	nvmlReturn_t r = s->nvml->nvmlDeviceGetProcessUtilization(g->device, u, &n, g->last_seen);
 
-	real = clock_ns(CLOCK_REALTIME);
-	mono = sample_now();
+	read_clocks(&real, &mono);
 	/* Nothing new is NOT_FOUND. */
 	if (r != NVML_SUCCESS || is_gone(s, r)) {
 		g->asked = true;

@@ -97,15 +97,29 @@ static void tell_flying(struct gate *t)
 	put_number(&t->report->copy_ns, t->copy_ns);
 }
 
+void gate_begin(struct gate *t)
+{
+	t->oldest = pvgpu_poll_now();
+	put_number(&t->report->oldest_ns, t->oldest);
+}
+
+void gate_begin_vain(struct gate *t)
+{
+	t->oldest = 0;
+	put_number(&t->report->oldest_ns, 0);
+}
+
+void gate_take_back(struct gate *t)
+{
+	put_number(&t->report->commands, --t->commands);
+	gate_counted(t);
+}
+
 static void begin(struct gate *t, struct stream *s)
 {
-	s->since = pvgpu_poll_now();
+	s->since = t->flying.work ? pvgpu_poll_now() : t->oldest;
 	s->listed = true;
 	LIST_INSERT_HEAD(&t->busy, s, busy);
-	if (t->flying.work)
-		return;
-	t->oldest = s->since;
-	put_number(&t->report->oldest_ns, t->oldest);
 }
 
 void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
@@ -124,7 +138,6 @@ void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 	t->flying.cost += cost;
 	t->flying.copy += copy;
 	put_number(&r->inflight_ns, t->flying.cost);
-	put_number(&r->commands, ++t->commands);
 	if (kernel) {
 		put_number(&r->launches, ++t->launches);
 	} else if (bytes) {

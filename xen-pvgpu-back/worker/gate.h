@@ -47,10 +47,11 @@ struct gate {
 	uint64_t fence_cost; /* a stream gets a fence after so much, */
 	uint64_t fence_work; /* or so many commands */
 
-	uint64_t commands, launches, bytes;   /* issued since the session began */
-	uint64_t busy_ns, copy_ns;            /* of what has ended */
-	struct load flying;                   /* in flight, over all streams */
-	uint64_t oldest;                      /* since when the oldest of it runs; 0 */
+	uint64_t commands, launches,
+		bytes;             /* issued since the session began; commands also tried */
+	uint64_t busy_ns, copy_ns; /* of what has ended */
+	struct load flying;        /* in flight, over all streams */
+	uint64_t oldest;           /* since when the oldest of it runs; 0 */
 	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
 	struct busy_streams dying; /* likewise, but their contexts are going; referenced */
 	atomic_bool gone;          /* any thread: one of these has ended */
@@ -93,6 +94,34 @@ static inline bool gate_pass(struct gpu *g, struct gate *t, bool copies)
  * wants the GPU.
  */
 bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies);
+
+/* gate_count() and gate_counted() in the rarer cases. */
+void gate_begin(struct gate *t);
+void gate_begin_vain(struct gate *t);
+void gate_take_back(struct gate *t);
+
+/*
+ * A command has passed and is issued next. pvgpud hears of it before the GPU does, however long
+ * this thread gets no processor then: who uses the GPU without having said so is taken for a cheat
+ * (daemon/entitle.h). False: the gate has been closed meanwhile, and nothing was said.
+ */
+static inline bool gate_count(struct gate *t)
+{
+	__atomic_store_n(&t->report->commands, ++t->commands, __ATOMIC_RELAXED);
+	if (!t->flying.work)
+		gate_begin(t);
+	if (gate_word(&t->page->open))
+		return true;
+	gate_take_back(t);
+	return false;
+}
+
+/* It has been issued, or the far end has refused it. */
+static inline void gate_counted(struct gate *t)
+{
+	if (!t->flying.work && t->oldest)
+		gate_begin_vain(t);
+}
 
 /* As many commands as the session may have are in flight; kicked when that changes. */
 bool gate_deep_slow(struct gpu *g);

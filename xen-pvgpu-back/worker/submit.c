@@ -165,10 +165,21 @@ static bool may_run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *r
 	return slot_room(g, d, &t);
 }
 
+/* It may run, and what it is for the gate has been counted. */
+static bool starts(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	while (may_run(g, d, rec)) {
+		if (!occupies(d->op) || gate_count(&g->gate))
+			return true;
+	}
+	return false;
+}
+
 static int run(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
 {
 	const int r = d->run(g->w, &g->decode, rec, len);
 
+	gate_counted(&g->gate);
 	if (r != PVGPU_FATAL)
 		return 0;
 	worker_end(g->w, PVGPU_END_PROTOCOL, "malformed %s", d->name);
@@ -269,7 +280,7 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 		return PVGPU_FATAL;
 	if (d->lane == PVGPU_LANE_NOW)
 		return run(g, d, rec, len);
-	if (g->park.head || !may_run(g, d, rec))
+	if (g->park.head || !starts(g, d, rec))
 		return park(g, d, rec, len);
 	return run(g, d, rec, len);
 }
@@ -282,7 +293,7 @@ int gpu_kicked(struct worker *w)
 
 	if (g->zombies)
 		streams_reap(g);
-	while (!r && p->head && may_run(g, p->head->d, p->head->rec)) {
+	while (!r && p->head && starts(g, p->head->d, p->head->rec)) {
 		struct parked *n = unpark(g);
 
 		r = run(g, n->d, n->rec, n->len);

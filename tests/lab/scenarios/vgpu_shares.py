@@ -49,7 +49,7 @@ def check_maximum(lab, w, v, most):
     used, waited, held = (b - a for a, b in zip(before, times()))
     part = used / (used + waited + held)
     lab.say(f"{part:.3f} of its time; of all that was used {got[0]:.3f}")
-    assert part <= most + NEAR, f"{part} of its time, not {most}"
+    assert abs(part - most) <= NEAR, f"{part} of its time, not {most}"
     assert held > 0
 
 
@@ -65,7 +65,7 @@ def check_cheat(lab, w):
     p = w.pvgpud
     bad, good = w.vgpus.values()
     env, settings = p.env, p.settings
-    begin_again(w, {**env, "PVGPU_CHEAT": f"silent:{bad.name()}"}, {**settings, **vgpu.ACCOUNTING, "worker": CHEAT})
+    begin_again(w, {**env, "PVGPU_CHEAT": f"silent:{bad.name()}"}, {**settings, "worker": CHEAT})
     p.allowed = re.escape(bad.name())
     honest = vgpu.Load(good.guest, LOAD)
     lab.wait("the honest one to use the GPU", lambda: p.charged()[good.key] > 0)

@@ -53,8 +53,7 @@ def check_health(lab, p):
 
 
 def run(lab, w):
-    if w.pvgpud.settings["libnvml"]:
-        check_health(lab, w.pvgpud)
+    check_health(lab, w.pvgpud)
     for g, bystander in ((w.pv, w.pvh), (w.pvh, w.pv)):
         other = vgpu.Cuda(bystander)
         other_pid, = w.pvgpud.wait_workers(1)

@@ -35,6 +35,7 @@ static struct {
 	struct op *launches; /* with blocks to start, by priority, then age */
 	struct block *ready, **ready_last;
 	struct block *asleep; /* by wake time */
+	uint64_t launched;    /* kernels that are not over */
 	uint64_t resident_blocks, resident_threads;
 	bool last_was_fresh, spinning;
 	unsigned int busy; /* workers in a turn */
@@ -46,13 +47,53 @@ static struct {
 } eng;
 static _Atomic uint32_t submitted; /* moves with each submit, for the spinning worker */
 
+static void set_since(uint64_t since)
+{
+	__atomic_store_n(&arbiter_self->compute_since, since, __ATOMIC_RELEASE);
+}
+
+/* Up to now, and from now on: the GPU is used by who has kernels on it, not by who merely has it.
+ */
 static void account(uint64_t now)
 {
 	if (eng.grant != HELD && eng.grant != DRAINING)
 		return;
-	arbiter_add(&arbiter_self->compute_ns, now - eng.mark);
-	eng.device_ns += now - eng.mark;
+	if (eng.launched) {
+		set_since(0);
+		__atomic_fetch_add(&arbiter_self->compute_ns, now - eng.mark, __ATOMIC_RELEASE);
+		eng.device_ns += now - eng.mark;
+		set_since(now);
+	}
 	eng.mark = now;
+}
+
+/* One more or less of them, in an order in which no time without any counts. */
+static void count_launch(bool more)
+{
+	if (!more || !eng.launched)
+		account(now_ns());
+	eng.launched += more ? 1 : -1ull;
+	if (!more && !eng.launched)
+		set_since(0);
+	else if (more && eng.launched == 1 && (eng.grant == HELD || eng.grant == DRAINING))
+		set_since(eng.mark);
+}
+
+static void begin_grant(void)
+{
+	eng.grant = HELD;
+	eng.mark = now_ns();
+	eng.slice_end = eng.mark + sim_config.slice_us * 1000ull;
+	if (eng.launched)
+		set_since(eng.mark);
+}
+
+static void end_grant(void)
+{
+	account(now_ns());
+	set_since(0);
+	eng.grant = NONE;
+	arbiter_release();
 }
 
 static bool any_work(void)
@@ -77,6 +118,7 @@ void compute_submit(struct op *op)
 	CUresult r = fault_launch();
 
 	arbiter_add(&arbiter_self->launches, 1);
+	count_launch(true);
 	if (r != CUDA_SUCCESS) {
 		ctx_fail(op->ctx, r);
 		k->stop = true;
@@ -108,6 +150,7 @@ static bool stopped(struct op *op)
 /* lock held; op has nothing resident and will start nothing: tell the graph. */
 static void launch_over(struct op *op)
 {
+	count_launch(false);
 	exec_unlock();
 	exec_finish(op);
 	exec_lock();
@@ -326,9 +369,7 @@ static bool may_run(void)
 		exec_unlock();
 		arbiter_acquire();
 		exec_lock();
-		eng.grant = HELD;
-		eng.mark = now_ns();
-		eng.slice_end = eng.mark + sim_config.slice_us * 1000ull;
+		begin_grant();
 		pthread_cond_broadcast(&eng.wake);
 		return true;
 	case HELD:
@@ -338,9 +379,7 @@ static bool may_run(void)
 		/* fall through */
 	case DRAINING:
 		if (!eng.busy) {
-			account(now_ns());
-			eng.grant = NONE;
-			arbiter_release();
+			end_grant();
 			return false;
 		}
 		/* fall through */
@@ -374,11 +413,8 @@ static void wait_for_work(void)
 		wait_until(due < eng.slice_end ? due : eng.slice_end);
 		return;
 	}
-	if (!any_work() && (eng.grant == HELD || eng.grant == DRAINING)) {
-		account(now_ns());
-		eng.grant = NONE;
-		arbiter_release();
-	}
+	if (!any_work() && (eng.grant == HELD || eng.grant == DRAINING))
+		end_grant();
 	seen = atomic_load_explicit(&submitted, memory_order_relaxed);
 	if (!eng.busy && !eng.spinning) {
 		uint64_t end = now_ns() + SPIN_NS;

@@ -129,8 +129,33 @@ static void hang(const struct op *op)
 		nanosleep(&t, NULL);
 }
 
+/* Its place among those under way; SIMGPU_COPIES: there is none, it is known when it has ended. */
+static unsigned int begin_copying(uint64_t begin)
+{
+	unsigned int i;
+
+	for (i = 0; i < SIMGPU_COPIES; i++) {
+		uint64_t none = 0;
+
+		if (__atomic_compare_exchange_n(&arbiter_self->copy_since[i], &none, begin, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			break;
+	}
+	return i;
+}
+
+static void end_copying(unsigned int i, uint64_t begin)
+{
+	uint64_t end = now_ns();
+
+	if (i < SIMGPU_COPIES)
+		__atomic_store_n(&arbiter_self->copy_since[i], 0, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&arbiter_self->copy_ns, end - begin, __ATOMIC_RELEASE);
+}
+
 void op_run(struct op *op)
 {
+	unsigned int place;
 	uint64_t begin;
 
 	if (op->kind == OP_WRITE) {
@@ -141,6 +166,7 @@ void op_run(struct op *op)
 		return;
 	arbiter_work(true); /* a synchronous one was not pushed */
 	begin = now_ns();
+	place = begin_copying(begin);
 	if (op->kind == OP_COPY && fault_copy())
 		hang(op);
 	if (op->kind == OP_COPY)
@@ -149,7 +175,7 @@ void op_run(struct op *op)
 		run_memset(op);
 	if (unlikely(sim_config.speed < 100))
 		slow_down(now_ns() - begin);
-	arbiter_add(&arbiter_self->copy_ns, now_ns() - begin);
+	end_copying(place, begin);
 	arbiter_add(&arbiter_self->copy_bytes, bytes_of(op));
 	arbiter_work(false);
 }

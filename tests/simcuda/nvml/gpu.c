@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOKS   10u
+#define LOOK_NS 2000000u
+
 void gpu_init(struct gpu *g, unsigned int index)
 {
 	const char *path = getenv("SIMCUDA_GPU");
@@ -90,23 +93,24 @@ static unsigned int percent(uint64_t now, uint64_t *before, uint64_t *rest, uint
 {
 	uint64_t percent;
 
-	*rest += now > *before ? now - *before : 0;
-	*before = now;
+	/* Less than before: what is under way was being counted (simgpu_used). */
+	if (now > *before) {
+		*rest += now - *before;
+		*before = now;
+	}
 	percent = *rest * 100 / period_ns;
-	if (percent > 100)
-		percent = 100;
+	if (percent > 100) {
+		/* Copies of several engines at once. */
+		*rest = 0;
+		return 100;
+	}
 	*rest -= percent * period_ns / 100;
-	/* Copies of several engines at once: no more than all the time. */
-	if (*rest > period_ns)
-		*rest = period_ns;
 	return (unsigned int)percent;
 }
 
-static void sample_slot(const struct simgpu_process *p, struct seen *s, uint64_t now_us,
-			uint64_t period_us)
+static void sample_slot(const struct simgpu_process *p, struct seen *s, const struct look *l,
+			uint64_t now_us, uint64_t period_us)
 {
-	uint64_t compute = simgpu_load64(&p->compute_ns), copy = simgpu_load64(&p->copy_ns);
-
 	if (!simgpu_alive(p)) {
 		*s = (struct seen){0};
 		return;
@@ -114,28 +118,60 @@ static void sample_slot(const struct simgpu_process *p, struct seen *s, uint64_t
 	if (s->start_time != p->start_time || s->sample.pid != p->pid) {
 		*s = (struct seen){.start_time = p->start_time,
 				   .sample = {.pid = p->pid, .timeStamp = now_us}};
-		s->compute_ns = compute;
-		s->copy_ns = copy;
+		s->compute_ns = l->compute_ns;
+		s->copy_ns = l->copy_ns;
 		return;
 	}
 	s->sample.timeStamp = now_us;
-	s->sample.smUtil = percent(compute, &s->compute_ns, &s->compute_rest, period_us * 1000);
-	s->sample.memUtil = percent(copy, &s->copy_ns, &s->copy_rest, period_us * 1000);
+	s->sample.smUtil =
+		percent(l->compute_ns, &s->compute_ns, &s->compute_rest, period_us * 1000);
+	s->sample.memUtil = percent(l->copy_ns, &s->copy_ns, &s->copy_rest, period_us * 1000);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * What all have used by one moment, which is CLOCK_REALTIME's then, in us. Who loses the processor
+ * in between looks again: use of a later time would be taken for one of before.
+ */
+static uint64_t look_at_all(struct gpu *g)
+{
+	uint64_t begin, real;
+
+	for (unsigned int t = 0; t < LOOKS; t++) {
+		begin = clock_ns(CLOCK_MONOTONIC);
+		real = clock_ns(CLOCK_REALTIME);
+		for (unsigned int i = 0; g->map && i < SIMGPU_SLOTS; i++) {
+			const struct simgpu_process *p = &g->map->slot[i];
+
+			if (!simgpu_alive(p))
+				continue;
+			g->look[i].compute_ns = simgpu_compute(p, begin);
+			g->look[i].copy_ns = simgpu_copies(p, begin);
+		}
+		if (clock_ns(CLOCK_MONOTONIC) - begin < LOOK_NS)
+			break;
+	}
+	return real / 1000;
 }
 
 void gpu_sample(struct gpu *g, uint64_t period_us)
 {
-	struct timespec t;
-	uint64_t now;
+	uint64_t now = clock_ns(CLOCK_REALTIME) / 1000;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	now = (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 	if (g->sampled_us && now < g->sampled_us + period_us && now >= g->sampled_us)
 		return;
 	if (!gpu_look(g))
 		memset(g->seen, 0, sizeof(g->seen));
+	now = look_at_all(g);
 	for (unsigned int i = 0; g->map && i < SIMGPU_SLOTS; i++)
-		sample_slot(&g->map->slot[i], &g->seen[i], now,
+		sample_slot(&g->map->slot[i], &g->seen[i], &g->look[i], now,
 			    now > g->sampled_us ? now - g->sampled_us : 1);
 	g->sampled_us = now;
 }

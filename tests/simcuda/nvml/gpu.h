@@ -18,6 +18,11 @@ struct seen {
 	nvmlProcessUtilizationSample_t sample;
 };
 
+/* What it has used up to a moment. */
+struct look {
+	uint64_t compute_ns, copy_ns;
+};
+
 struct gpu {
 	unsigned int index;
 	char path[4096];
@@ -25,6 +30,7 @@ struct gpu {
 	const struct simgpu *map; /* NULL: nobody has used it */
 	uint64_t sampled_us;      /* CLOCK_REALTIME */
 	struct seen seen[SIMGPU_SLOTS];
+	struct look look[SIMGPU_SLOTS];
 };
 
 void gpu_init(struct gpu *g, unsigned int index);
