@@ -6,9 +6,12 @@
  * When it has drained only the worker can say, and it may lie. Its word is an excuse only as long
  * as it fits the rest: who has issued nothing since it last said drained has nothing to drain, nor
  * has who says again and again that no work of it is unfinished, and who issues while it is closed
- * has no excuse for that closing at all, but for a command or two now and then: a thread may lose
- * its processor between a look at the gate and the call that follows. What is left is a worker that
- * seems to run what it issued in time, which the watchdog's limit is for, and the charge.
+ * has no excuse for that closing at all, but for a command or two now and then: it counts one, then
+ * looks at the gate, which may cross with the closing. What is left is a worker that seems to run
+ * what it issued in time, which the watchdog's limit is for, and the charge.
+ *
+ * pvgpud's own looks may be far apart, and late: what a worker said in between is not known, and
+ * each report's time is read after the report.
  */
 #ifndef PVGPU_ENTITLE_H
 #define PVGPU_ENTITLE_H
