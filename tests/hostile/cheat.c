@@ -142,7 +142,7 @@ int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char 
 
 	modest = cheats(w, "modest");
 	if (cheats(w, "silent"))
-		return 0;
+		return take_own(w, report, bell, false, reason, cap);
 	if (lies || cheats(w, "drained"))
 		begin_story(w, report, bell);
 	else if (!cheats(w, "open"))

@@ -202,10 +202,12 @@ class Starved(Cheat):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(p, signal.SIGSTOP)
                 stopped.append(p)
-        time.sleep(seconds)
-        for p in stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(p, signal.SIGCONT)
+        try:
+            time.sleep(seconds)
+        finally:
+            for p in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(p, signal.SIGCONT)
 
     def test_paused_at_random(self):
         work = {"v0": (500, 8), "v1": (500, 8), "v2": (500, 8), "v3": (500, 8), "v4": (4000, 4)}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/simcuda/simgpu.h"
@@ -32,6 +33,14 @@ static const struct simgpu *map(const char *path)
 	return g;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void print_process(const struct simgpu *g, uint32_t i)
 {
 	const struct simgpu_process *p = &g->slot[i];
@@ -41,8 +50,7 @@ static void print_process(const struct simgpu *g, uint32_t i)
 	       : p->ticket       ? "wait"
 				 : "idle",
 	       (double)simgpu_load64(&p->memory) / 1048576,
-	       (double)simgpu_load64(&p->compute_ns) / 1e9,
-	       (double)simgpu_load64(&p->copy_ns) / 1e9,
+	       (double)simgpu_compute(p, now_ns()) / 1e9, (double)simgpu_copies(p, now_ns()) / 1e9,
 	       (double)simgpu_load64(&p->copy_bytes) / 1048576, simgpu_load64(&p->launches),
 	       simgpu_load64(&p->slices), simgpu_load64(&p->overlaps));
 }

@@ -21,6 +21,7 @@
 #define SIMGPU_SLOTS   256
 #define SIMGPU_XIDS    16
 #define SIMGPU_COPIES  4 /* at once whose beginning is known */
+#define SIMGPU_RUNS    (1ull << 63)
 
 /* One process that has initialised CUDA. */
 struct simgpu_process {
@@ -29,11 +30,10 @@ struct simgpu_process {
 	uint64_t start_time; /* of the process, clock ticks since boot (/proc/PID/stat field 22) */
 	uint64_t memory;     /* device memory in use, bytes */
 	uint64_t memory_peak;
-	uint64_t compute_ns;    /* time for which the process had kernels and the device's compute
-				 * engine,    up to compute_since */
-	uint64_t copy_ns;       /* time that its copies and memsets took, summed over engines */
-	uint64_t compute_since; /* CLOCK_MONOTONIC from which on more comes to it; 0: none does */
-	uint64_t copy_since[SIMGPU_COPIES]; /* of those under way */
+	uint64_t compute; /* time for which it had kernels and the device's compute engine, or
+			   * SIMGPU_RUNS and CLOCK_MONOTONIC less that time: it has them now */
+	uint64_t copy_ns; /* time that its copies and memsets took, summed over engines */
+	uint64_t copy_since[SIMGPU_COPIES]; /* CLOCK_MONOTONIC when those under way began; 0 */
 	uint64_t copy_bytes;
 	uint64_t launches; /* kernels started */
 	uint64_t slices;   /* times the device was given to it */
@@ -68,40 +68,35 @@ struct simgpu {
 };
 
 static_assert(sizeof(pthread_mutex_t) <= 64, "room for a mutex");
-static_assert(sizeof(struct simgpu_process) == 200, "a slot's layout is read by other programs");
+static_assert(sizeof(struct simgpu_process) == 192, "a slot's layout is read by other programs");
 
 static inline uint64_t simgpu_load64(const uint64_t *p)
 {
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-/*
- * Time used up to now (CLOCK_MONOTONIC), with what is under way. Who writes it clears `since`,
- * adds, and sets it again: what is added meanwhile is missed for the moment, and never counted
- * twice.
- */
-static inline uint64_t simgpu_used(const uint64_t *ns, const uint64_t *since, unsigned int n,
-				   uint64_t now)
+/* Time used up to now (CLOCK_MONOTONIC), with what is under way. */
+static inline uint64_t simgpu_compute(const struct simgpu_process *p, uint64_t now)
 {
-	uint64_t used = __atomic_load_n(ns, __ATOMIC_ACQUIRE);
+	uint64_t v = simgpu_load64(&p->compute), begin = v & ~SIMGPU_RUNS;
 
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t begin = simgpu_load64(&since[i]);
+	if (!(v & SIMGPU_RUNS))
+		return v;
+	return now > begin ? now - begin : 0;
+}
+
+/* An end clears its `since`, then adds: for a moment that is missed, never counted twice. */
+static inline uint64_t simgpu_copies(const struct simgpu_process *p, uint64_t now)
+{
+	uint64_t used = __atomic_load_n(&p->copy_ns, __ATOMIC_ACQUIRE);
+
+	for (unsigned int i = 0; i < SIMGPU_COPIES; i++) {
+		uint64_t begin = simgpu_load64(&p->copy_since[i]);
 
 		if (begin && begin < now)
 			used += now - begin;
 	}
 	return used;
-}
-
-static inline uint64_t simgpu_compute(const struct simgpu_process *p, uint64_t now)
-{
-	return simgpu_used(&p->compute_ns, &p->compute_since, 1, now);
-}
-
-static inline uint64_t simgpu_copies(const struct simgpu_process *p, uint64_t now)
-{
-	return simgpu_used(&p->copy_ns, p->copy_since, SIMGPU_COPIES, now);
 }
 
 /*

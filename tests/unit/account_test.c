@@ -32,12 +32,6 @@ void seat_charge(struct seat *t, uint64_t ns)
 	charged += ns;
 }
 
-/* Closed all the time. */
-uint64_t gate_granted_time(struct gate *g)
-{
-	return 0;
-}
-
 void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 {
 }
@@ -63,6 +57,15 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t granted; /* 0: closed all the time */
+static uint64_t late_ns; /* pvgpud gets no processor for so long */
+
+uint64_t gate_granted_time(struct gate *g, uint64_t *now)
+{
+	*now = now_ns() + late_ns;
+	return granted;
+}
+
 static struct daemon d;
 static struct vgpu v, *vgpus[] = {&v};
 static struct worker w;
@@ -77,7 +80,7 @@ static void setup(void)
 	d = (struct daemon){.vgpus = vgpus, .vgpu_n = 1, .worker_n = 1};
 	TAILQ_INIT(&d.workers);
 	TAILQ_INSERT_TAIL(&d.workers, &w, link);
-	charged = kills = 0;
+	charged = kills = granted = late_ns = 0;
 	told = now_ns();
 }
 
@@ -120,6 +123,21 @@ START_TEST(who_has_ended_is_charged)
 }
 END_TEST
 
+/* What it was granted while pvgpud was late is credit for what it used then. */
+START_TEST(judged_late)
+{
+	used(1);
+	told = now_ns();
+	late_ns = 600 * MS;
+	granted = 650 * MS;
+	used(50);
+	used(590);
+	ck_assert_uint_eq(kills, 0);
+	used(200);
+	ck_assert_uint_eq(kills, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("account");
@@ -129,6 +147,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, who_cheats_is_ended);
+	tcase_add_test(t, judged_late);
 	tcase_add_test(t, who_has_ended_is_charged);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

@@ -218,6 +218,41 @@ START_TEST(adopted_may_be_busy)
 }
 END_TEST
 
+/* Where its new page has not been read yet, it has not changed what it says: it has said nothing.
+ */
+START_TEST(adopted_and_not_heard_of)
+{
+	entitle_init(&e, true, 0);
+	gate(100 * MS, true, 0, false);
+	gate(200 * MS, false, 0, false);
+	gate(700 * MS, false, 0, false);
+	ck_assert_uint_eq(entitle_ns(&e, 700 * MS), 700 * MS);
+	/* All that it ever did: none of it came while it was closed. */
+	says(800 * MS, false, 500, 600 * MS);
+	says(1500 * MS, false, 500, 600 * MS);
+	gate(1600 * MS, false, 500, true);
+	ck_assert_uint_eq(entitle_ns(&e, 5000 * MS), 1600 * MS);
+	gate(5000 * MS, true, 500, true);
+	says(5100 * MS, false, 501, 5050 * MS);
+	says(5200 * MS, false, 504, 5050 * MS);
+	ck_assert_uint_eq(entitle_ns(&e, 5300 * MS), 1700 * MS);
+}
+END_TEST
+
+START_TEST(adopted_and_never_heard_of)
+{
+	entitle_init(&e, true, 0);
+	for (uint64_t t = 0; t < 20; t++) {
+		gate(t * 500 * MS + 200 * MS, true, 0, false);
+		gate(t * 500 * MS + 300 * MS, false, 0, false);
+	}
+	gate(20000 * MS, false, 0, false);
+	/* Two seconds, and then what it is open for, and at the very last 0.1 s more. */
+	ck_assert_uint_le(entitle_ns(&e, 20000 * MS), 2200 * MS + 16 * 100 * MS + 100 * MS);
+	ck_assert_uint_ge(entitle_ns(&e, 20000 * MS), 2000 * MS + 16 * 100 * MS);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("entitle");
@@ -236,6 +271,8 @@ int main(void)
 	tcase_add_test(tc, a_look_between_two_words);
 	tcase_add_test(tc, long_between_two_looks);
 	tcase_add_test(tc, adopted_may_be_busy);
+	tcase_add_test(tc, adopted_and_not_heard_of);
+	tcase_add_test(tc, adopted_and_never_heard_of);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

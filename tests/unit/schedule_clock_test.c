@@ -181,7 +181,7 @@ START_TEST(drained_while_nobody_looked)
 {
 	struct seat *a, *b;
 	struct fake f, other;
-	uint64_t before, then;
+	uint64_t before, then, at;
 
 	setup();
 	a = seat(100);
@@ -199,12 +199,12 @@ START_TEST(drained_while_nobody_looked)
 	while (is_open(&f))
 		fire();
 	then = clock_ns;
-	before = gate_granted_time(f.g);
+	before = gate_granted_time(f.g, &at);
 	clock_ns += 600 * MS;
 	f.says->drained = 1;
 	f.says->oldest_ns = 0;
 	gate_take(f.g, then);
-	ck_assert_uint_eq(gate_granted_time(f.g), before + 600 * MS);
+	ck_assert_uint_eq(gate_granted_time(f.g, &at), before + 600 * MS);
 	leave(&f);
 	leave(&other);
 	seat_free(a);
@@ -322,7 +322,7 @@ END_TEST
 START_TEST(found_by_the_accounting)
 {
 	bool honest = _i == HONEST;
-	uint64_t begin, from, used = 0;
+	uint64_t begin, from, used = 0, granted, now;
 	struct judge j = {0};
 	bool found = false;
 	char why[128];
@@ -340,8 +340,9 @@ START_TEST(found_by_the_accounting)
 			used += is_open(&good) ? MS / 2 : MS;
 		}
 		clock_ns += LAG_NS;
-		found = judge_use(&j, from, clock_ns - LAG_NS, used, gate_granted_time(bad.g),
-				  clock_ns, why, sizeof(why));
+		granted = gate_granted_time(bad.g, &now);
+		found = judge_use(&j, from, clock_ns - LAG_NS, used, granted, now, why,
+				  sizeof(why));
 		clock_ns -= LAG_NS;
 		from = clock_ns;
 	}

@@ -115,7 +115,7 @@ START_TEST(utilisation)
 	sample(u);
 	begin = u[0].timeStamp;
 	ck_assert_uint_eq(u[0].pid, 70);
-	gpu->slot[9].compute_ns += 1000000000000;
+	gpu->slot[9].compute += 1000000000000;
 	gpu->slot[3].copy_ns += 1000000000000;
 	sample(u);
 	ck_assert_uint_eq(u[0].smUtil, 0);
@@ -143,24 +143,29 @@ START_TEST(under_way)
 {
 	struct simgpu_process *p = &gpu->slot[3], *q = &gpu->slot[9];
 	nvmlProcessUtilizationSample_t u[2];
+	uint64_t begin;
 
 	sample(u);
-	p->compute_since = q->copy_since[2] = now_ns();
+	begin = q->copy_since[2] = now_ns();
+	p->compute = begin | SIMGPU_RUNS;
 	sample(u);
 	for (int i = 0; i < 5; i++) {
 		sample(u);
-		ck_assert_uint_ge(u[0].smUtil, 98);
+		ck_assert_uint_ge(u[0].smUtil, 90);
 		ck_assert_uint_eq(u[0].memUtil, 0);
-		ck_assert_uint_ge(u[1].memUtil, 98);
+		ck_assert_uint_ge(u[1].memUtil, 90);
 		ck_assert_uint_eq(u[1].smUtil, 0);
 	}
 	/* It is being added: missed for a moment, and then there once. */
-	p->compute_since = 0;
+	q->copy_since[2] = 0;
+	p->compute = now_ns() - begin;
+	sample(u);
 	sample(u);
 	ck_assert_uint_eq(u[0].smUtil, 0);
-	p->compute_ns += 1;
+	ck_assert_uint_eq(u[1].memUtil, 0);
+	q->copy_ns += 1;
 	sample(u);
-	ck_assert_uint_eq(u[0].smUtil, 0);
+	ck_assert_uint_eq(u[1].memUtil, 0);
 }
 END_TEST
 
@@ -173,7 +178,7 @@ START_TEST(no_time_is_lost)
 	sample(u);
 	before = u[0].timeStamp;
 	for (int i = 0; i < 200; i++) {
-		gpu->slot[3].compute_ns += 7777;
+		gpu->slot[3].compute += 7777;
 		given += 7777;
 		sample(u);
 		said += (u[0].timeStamp - before) * 10 * u[0].smUtil;

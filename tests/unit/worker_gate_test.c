@@ -2,6 +2,7 @@
 /* The worker's side of the gate: parking and opening, who is told what and when, allowances. */
 #include <check.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -133,6 +134,34 @@ START_TEST(said_before_it_is_done)
 	ck_assert_uint_eq(gate_side_number(&side.report->commands), 1);
 	ck_assert_uint_eq(gate_launched(), 1);
 	ck_assert_uint_eq(w->gpu->park.count, 1);
+	close_session();
+}
+END_TEST
+
+/* What flew has ended while it was being issued: it is not forgotten with that. */
+START_TEST(begins_as_the_last_one_ends)
+{
+	const uint64_t size = 3u << 20;
+	uint64_t device;
+
+	w = gate_session(128);
+	w->info.zero_copy = false;
+	gate_side_make(&side);
+	ck_assert_int_eq(gate_side_give(&side, w), 0);
+	device = fake_alloc(w, 102, FAKE_CTX, size);
+	gate_side_set(&side.gate->contended, 1);
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_side_ring(w);
+	fake_complete(-1, UINT64_MAX);
+	/* Another thread has seen it. */
+	while (!atomic_load(&w->kicked))
+		sched_yield();
+	gate_copy_to(w, device, size);
+	set_open(false);
+	state_is(1, 0, 0);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 1);
+	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
 	close_session();
 }
 END_TEST
@@ -629,6 +658,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, closed_parks_and_opens_in_order);
 	tcase_add_test(t, said_before_it_is_done);
+	tcase_add_test(t, begins_as_the_last_one_ends);
 	tcase_add_test(t, refused_at_the_far_end);
 	tcase_add_test(t, synchronising_needs_no_gate);
 	tcase_add_test(t, alone_costs_nothing);

@@ -60,6 +60,7 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	uint64_t busy = m->process.busy_ns > m->process.memory_ns ? m->process.busy_ns
 								  : m->process.memory_ns;
 	struct account *a = &w->account;
+	uint64_t granted;
 	char why[128];
 
 	a->used_ns += busy;
@@ -67,8 +68,11 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	/* What goes on when a session ends is the driver's doing, too: it pays, no more. */
 	if (w->state == CHECK_ENDED)
 		return;
-	if (w->gate && judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy,
-				 gate_granted_time(w->gate), now, why, sizeof(why)))
+	if (!w->gate)
+		return;
+	granted = gate_granted_time(w->gate, &now);
+	if (judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy, granted, now, why,
+		      sizeof(why)))
 		faults_kill(w, FAULT_CHEAT, "%s", why);
 }
 

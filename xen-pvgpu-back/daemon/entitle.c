@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/entitle.h"
 
-#define SLIP_COMMANDS 2u         /* in one closing */
-#define SLIPS         4u         /* closings in which that may be, at once */
-#define SLIP_NS       250000000u /* and one more each */
-#define FIRST_NS      100000000u /* longest that a command is being issued */
-#define BLANK_NS      200000000u /* or that what has ended is being reported */
+#define SLIP_COMMANDS 2u          /* in one closing */
+#define SLIPS         4u          /* closings in which that may be, at once */
+#define SLIP_NS       250000000u  /* and one more each */
+#define FIRST_NS      100000000u  /* longest that a command is being issued */
+#define BLANK_NS      200000000u  /* or that what has ended is being reported */
+#define UNKNOWN_NS    2000000000u /* or that one with a past has not reported yet */
 
 void entitle_init(struct entitle *e, bool busy, uint64_t now)
 {
 	/* What it had issued before is not known here: UINT64_MAX is never exceeded. */
-	*e = (struct entitle){.draining = busy,
+	*e = (struct entitle){.unknown_ns = busy ? now + UNKNOWN_NS : 0,
+			      .draining = busy,
 			      .slips = SLIPS,
 			      .slips_ns = now,
 			      .since_ns = now,
@@ -53,17 +55,32 @@ static void end_drain(struct entitle *e)
 	e->draining = e->first = false;
 }
 
+static bool has_reported(const struct pvgpu_gate_report *r)
+{
+	return r->commands || r->wants || r->drained;
+}
+
+/* One with a past: what it had issued when it was closed is what it first says. */
+static void look_unknown(struct entitle *e, const struct pvgpu_gate_report *r, uint64_t now)
+{
+	if (!e->unknown_ns || (!has_reported(r) && now < e->unknown_ns))
+		return;
+	e->unknown_ns = 0;
+	if (e->at_close == UINT64_MAX)
+		e->at_close = r->commands;
+	if (!has_reported(r) && e->draining)
+		end_drain(e);
+}
+
 /* One look may fall between two words of it: what counts is that it says so at all of them, and
  * nothing changes. A gate that is opened for a moment makes no difference. */
 static void look_blank(struct entitle *e, const struct pvgpu_gate_report *r)
 {
-	bool seen = r->commands || r->wants; /* an adopted one's first report may be yet to come */
-
 	if (r->drained || r->oldest_ns || r->commands > e->at_blank)
 		e->blank_ns = 0;
 	if (r->commands > e->at_blank)
 		e->at_blank = r->commands;
-	e->blank = seen && says_blank(r);
+	e->blank = !e->unknown_ns && (r->commands || r->wants) && says_blank(r);
 }
 
 /* It has issued while its gate was closed. May it, this time? */
@@ -89,12 +106,13 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 	bool was_open = e->open;
 
 	count(e, r, now);
+	look_unknown(e, r, now);
 	if (was_open && !open) {
-		e->at_close = r->commands;
+		e->at_close = e->unknown_ns ? UINT64_MAX : r->commands;
 		e->late = e->slipped = false;
 		e->draining = !r->drained;
 		/* The first since it drained may be on its way, and is counted when it is there. */
-		e->first = e->draining && r->commands <= e->at_drained;
+		e->first = !e->unknown_ns && e->draining && r->commands <= e->at_drained;
 	} else if (!was_open && r->commands > e->at_close) {
 		e->late = !slip(e, r->commands, now);
 		e->first = false;

@@ -28,6 +28,7 @@ struct entitle {
 	bool slipped;        /* in this closing, and it was let pass */
 	unsigned int slips;  /* that it may still have */
 	uint64_t slips_ns;   /* when they were last filled up */
+	uint64_t unknown_ns; /* it has a past and has not reported; until when that is believed */
 	uint64_t since_ns;   /* up to when total_ns and drain_ns count */
 	uint64_t total_ns;   /* open, and earlier drains */
 	uint64_t drain_ns;   /* of this closing, while it is believed */

@@ -150,22 +150,22 @@ void gate_free(struct gate *g)
 	schedule_look(t);
 }
 
+/* `drained` last: what it says holds for the numbers, too, which were not less by then. */
 void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 {
 	const struct pvgpu_gate_report *r = g->far;
 
-	*out = (struct pvgpu_gate_report){
-		.wants = LOAD(&r->wants) != 0,
-		.sleeps = LOAD(&r->sleeps) != 0,
-		.drained = LOAD(&r->drained) != 0,
-		.inflight_ns = LOAD(&r->inflight_ns),
-		.busy_ns = LOAD(&r->busy_ns),
-		.copy_ns = LOAD(&r->copy_ns),
-		.copy_bytes = LOAD(&r->copy_bytes),
-		.commands = LOAD(&r->commands),
-		.launches = LOAD(&r->launches),
-		.oldest_ns = LOAD(&r->oldest_ns),
-	};
+	*out = (struct pvgpu_gate_report){0};
+	out->wants = LOAD(&r->wants) != 0;
+	out->sleeps = LOAD(&r->sleeps) != 0;
+	out->inflight_ns = LOAD(&r->inflight_ns);
+	out->busy_ns = LOAD(&r->busy_ns);
+	out->copy_ns = LOAD(&r->copy_ns);
+	out->copy_bytes = LOAD(&r->copy_bytes);
+	out->launches = LOAD(&r->launches);
+	out->commands = LOAD(&r->commands);
+	out->oldest_ns = LOAD(&r->oldest_ns);
+	out->drained = LOAD(&r->drained) != 0;
 }
 
 /* What has been counted since; no more than there was time for. */
@@ -327,16 +327,15 @@ uint64_t gate_open_time(const struct gate *g)
 	return g->open_ns + (g->open ? schedule_now() - g->opened_at : 0);
 }
 
-uint64_t gate_granted_time(struct gate *g)
+uint64_t gate_granted_time(struct gate *g, uint64_t *now)
 {
 	struct pvgpu_gate_report r;
-	uint64_t now;
 
 	/* Nobody may have looked at it for long. */
 	gate_report(g, &r);
-	now = schedule_now();
-	entitle_gate(&g->entitle, g->open, &r, now);
-	return entitle_ns(&g->entitle, now);
+	*now = schedule_now();
+	entitle_gate(&g->entitle, g->open, &r, *now);
+	return entitle_ns(&g->entitle, *now);
 }
 
 bool gate_is_open(const struct gate *g)

@@ -9,14 +9,14 @@
  * worker's, and hints only: the worker is assumed hostile, what matters is checked against the far
  * end's accounting.
  *
- * A gate is closed at first. A worker that gets GPU work (kernels, copies, memsets: whatever
- * occupies the device) with the gate closed parks it, sets `wants` and `sleeps` and writes the bell
- * to pvgpud; it writes again when it has nothing in flight and nothing parked any more while
- * `contended` is 1, and when the gate has been closed and what was in flight has drained. While
- * nobody else wants the GPU the grant stays where it is, also when its holder is idle: then
- * nobody rings and nothing is waited for. pvgpud rings the worker when it opens the gate and
- * `sleeps` is 1, when `contended` is raised (a worker that is idle or becomes idle must say so),
- * and when an allowance grows that the worker has used up.
+ * A gate is closed at first, also before its pages have come. A worker that gets GPU work (kernels,
+ * copies, memsets: whatever occupies the device) with the gate closed parks it, sets `wants` and
+ * `sleeps` and writes the bell to pvgpud; it writes again when it has nothing in flight and nothing
+ * parked any more while `contended` is 1, and when the gate has been closed and what was in flight
+ * has drained. While nobody else wants the GPU the grant stays where it is, also when its holder is
+ * idle: then nobody rings and nothing is waited for. pvgpud rings the worker when it opens the gate
+ * and `sleeps` is 1, when `contended` is raised (a worker that is idle or becomes idle must say
+ * so), and when an allowance grows that the worker has used up.
  *
  * What it does with the GPU a worker says before it does it: drained = 0, commands and oldest_ns,
  * then a last look at `open`, then the work. So however late it gets a processor afterwards,

@@ -104,8 +104,9 @@ void gate_keep_closed(struct gate *g, bool on);
 uint64_t gate_closing_since(const struct gate *g);
 /* How long it has been open, up to now. */
 uint64_t gate_open_time(const struct gate *g);
-/* For how long the worker may have used the GPU, drains included (entitle.h). */
-uint64_t gate_granted_time(struct gate *g);
+/* For how long the worker may have used the GPU, drains included (entitle.h), up to *now: told, for
+ * the caller may have come late. */
+uint64_t gate_granted_time(struct gate *g, uint64_t *now);
 bool gate_is_open(const struct gate *g);
 
 #endif

@@ -26,7 +26,8 @@ static bool view(struct worker *w, uint64_t now, struct watch_view *v)
 	*v = (struct watch_view){
 		.now = now,
 		.session_began = age * MS < now ? now - age * MS : 0,
-		.oldest = r.oldest_ns,
+		/* What is only being issued is not there yet: a call may compile first. */
+		.oldest = r.inflight_ns ? r.oldest_ns : 0,
 		.closed = gate_closed_ns(w),
 		.limit_ns = w->vgpu->cfg.kernel_limit_ms * MS,
 		.exclusive = w->vgpu->pool->cfg.exclusive,

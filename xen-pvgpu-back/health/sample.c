@@ -256,13 +256,11 @@ static void use(const struct sample_gpu *g, struct sample_process *p,
 static void read_clocks(uint64_t *real_ns, uint64_t *mono_ns)
 {
 	unsigned int tries = 0;
-	uint64_t before;
 
 	do {
-		before = sample_now();
-		*real_ns = clock_ns(CLOCK_REALTIME);
 		*mono_ns = sample_now();
-	} while (*mono_ns - before > CLOCK_APART_NS && ++tries < CLOCK_TRIES);
+		*real_ns = clock_ns(CLOCK_REALTIME);
+	} while (sample_now() - *mono_ns > CLOCK_APART_NS && ++tries < CLOCK_TRIES);
 }
 
 static void read_utilisation(struct sample *s, unsigned int device)

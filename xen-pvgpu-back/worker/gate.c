@@ -39,7 +39,7 @@ static const struct pvgpu_gate page_open = {
 	.commands = PVGPU_GATE_NO_LIMIT,
 	.bytes = PVGPU_GATE_NO_LIMIT,
 };
-/* and in an exclusive pool. */
+/* and in an exclusive pool, and until pvgpud's has come. */
 static const struct pvgpu_gate page_shut = {
 	.exclusive = 1,
 	.inflight_ns = PVGPU_GATE_NO_LIMIT,
@@ -85,7 +85,7 @@ static void tell_oldest(struct gate *t)
 	uint64_t oldest = oldest_of(&t->dying, oldest_of(&t->busy, UINT64_MAX));
 
 	if (oldest == UINT64_MAX)
-		oldest = 0;
+		oldest = t->begun ? pvgpu_poll_now() : 0;
 	t->oldest = oldest;
 	put_number(&t->report->oldest_ns, oldest);
 }
@@ -103,10 +103,9 @@ void gate_begin(struct gate *t)
 	put_number(&t->report->oldest_ns, t->oldest);
 }
 
-void gate_begin_vain(struct gate *t)
+void gate_vain(struct gate *t)
 {
-	t->oldest = 0;
-	put_number(&t->report->oldest_ns, 0);
+	tell_oldest(t);
 }
 
 void gate_take_back(struct gate *t)
@@ -117,9 +116,13 @@ void gate_take_back(struct gate *t)
 
 static void begin(struct gate *t, struct stream *s)
 {
-	s->since = t->flying.work ? pvgpu_poll_now() : t->oldest;
+	s->since = pvgpu_poll_now();
 	s->listed = true;
 	LIST_INSERT_HEAD(&t->busy, s, busy);
+	if (t->flying.work)
+		return;
+	t->oldest = s->since;
+	put_number(&t->report->oldest_ns, t->oldest);
 }
 
 void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
@@ -575,6 +578,11 @@ out_report:
 out_page:
 	munmap(p, (size_t)sysconf(_SC_PAGESIZE));
 	return -1;
+}
+
+void gpu_gate_await(struct worker *w)
+{
+	worker_gpu(w)->gate.page = &page_shut;
 }
 
 void gpu_gate_lost(struct worker *w)

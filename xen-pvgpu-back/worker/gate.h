@@ -43,6 +43,7 @@ struct gate {
 	bool steady; /* wants, neither sleeps nor is drained: pvgpud need be told of nothing */
 	bool look;   /* at all that flies: time has passed, */
 	bool rung;   /* or pvgpud has rung, who wants an answer */
+	bool begun;  /* a command has been counted and is about to be issued */
 	uint64_t stall_ns;   /* what has flown for that much too long is not counted as in flight */
 	uint64_t fence_cost; /* a stream gets a fence after so much, */
 	uint64_t fence_work; /* or so many commands */
@@ -97,7 +98,7 @@ bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies);
 
 /* gate_count() and gate_counted() in the rarer cases. */
 void gate_begin(struct gate *t);
-void gate_begin_vain(struct gate *t);
+void gate_vain(struct gate *t);
 void gate_take_back(struct gate *t);
 
 /*
@@ -107,9 +108,13 @@ void gate_take_back(struct gate *t);
  */
 static inline bool gate_count(struct gate *t)
 {
-	__atomic_store_n(&t->report->commands, ++t->commands, __ATOMIC_RELAXED);
+	t->begun = true;
 	if (!t->flying.work)
 		gate_begin(t);
+	__atomic_store_n(&t->report->commands, ++t->commands, __ATOMIC_RELAXED);
+	/* Where nobody waits, one that crosses with pvgpud's closing is let pass (entitle.h). */
+	if (t->exact)
+		atomic_thread_fence(memory_order_seq_cst);
 	if (gate_word(&t->page->open))
 		return true;
 	gate_take_back(t);
@@ -119,8 +124,11 @@ static inline bool gate_count(struct gate *t)
 /* It has been issued, or the far end has refused it. */
 static inline void gate_counted(struct gate *t)
 {
-	if (!t->flying.work && t->oldest)
-		gate_begin_vain(t);
+	if (!t->begun)
+		return;
+	t->begun = false;
+	if (!t->flying.work)
+		gate_vain(t);
 }
 
 /* As many commands as the session may have are in flight; kicked when that changes. */

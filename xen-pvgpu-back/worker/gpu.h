@@ -18,11 +18,12 @@ bool gpu_idle(struct worker *w);
 
 /*
  * gate.c, decoding thread: pvgpud's pages (daemon/gate.h) have come: check and map them; the fds
- * stay the caller's. 0, or -1 with a reason for people, and what was before holds. gpu_gate_lost:
- * pvgpud is gone. gpu_gate_look: it has rung (rung), or gpu_gate_look_ms() have passed (-1: no need
+ * stay the caller's. 0, or -1 with a reason for people, and what was before holds. gpu_gate_await:
+ * they will come, and until then the gate is closed. gpu_gate_lost: pvgpud is gone. gpu_gate_look: it has rung (rung), or gpu_gate_look_ms() have passed (-1: no need
  * to look).
  */
 int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason, size_t cap);
+void gpu_gate_await(struct worker *w);
 void gpu_gate_lost(struct worker *w);
 void gpu_gate_look(struct worker *w, bool rung);
 int gpu_gate_look_ms(struct worker *w);

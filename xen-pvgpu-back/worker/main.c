@@ -211,6 +211,7 @@ static int serve(struct worker *w)
 			link_say_ended(w, PVGPU_END_FAILED, reason);
 		return fail(w, reason);
 	}
+	gpu_gate_await(w);
 	if (output_start(w, w->out_fd, w->err_fd) < 0)
 		return fail(w, "cannot start the output thread");
 	control_say(w, PVGPU_SUP_SEALED, 0, 0, NULL);

@@ -36,6 +36,7 @@ static struct {
 	struct block *ready, **ready_last;
 	struct block *asleep; /* by wake time */
 	uint64_t launched;    /* kernels that are not over */
+	uint64_t used_ns;     /* of the GPU, up to mark */
 	uint64_t resident_blocks, resident_threads;
 	bool last_was_fresh, spinning;
 	unsigned int busy; /* workers in a turn */
@@ -47,36 +48,39 @@ static struct {
 } eng;
 static _Atomic uint32_t submitted; /* moves with each submit, for the spinning worker */
 
-static void set_since(uint64_t since)
+static bool has_gpu(void)
 {
-	__atomic_store_n(&arbiter_self->compute_since, since, __ATOMIC_RELEASE);
+	return eng.grant == HELD || eng.grant == DRAINING;
 }
 
-/* Up to now, and from now on: the GPU is used by who has kernels on it, not by who merely has it.
- */
+/* Up to now: the GPU is used by who has kernels on it, not by who merely has it. */
 static void account(uint64_t now)
 {
-	if (eng.grant != HELD && eng.grant != DRAINING)
+	if (!has_gpu())
 		return;
 	if (eng.launched) {
-		set_since(0);
-		__atomic_fetch_add(&arbiter_self->compute_ns, now - eng.mark, __ATOMIC_RELEASE);
+		eng.used_ns += now - eng.mark;
 		eng.device_ns += now - eng.mark;
-		set_since(now);
 	}
 	eng.mark = now;
 }
 
-/* One more or less of them, in an order in which no time without any counts. */
+/* Whenever it begins or ceases to use it: in between others can tell themselves. */
+static void publish(void)
+{
+	uint64_t v = eng.used_ns;
+
+	if (has_gpu() && eng.launched)
+		v = (eng.mark - eng.used_ns) | SIMGPU_RUNS;
+	__atomic_store_n(&arbiter_self->compute, v, __ATOMIC_RELAXED);
+}
+
 static void count_launch(bool more)
 {
-	if (!more || !eng.launched)
+	if (eng.launched == (more ? 0 : 1))
 		account(now_ns());
 	eng.launched += more ? 1 : -1ull;
-	if (!more && !eng.launched)
-		set_since(0);
-	else if (more && eng.launched == 1 && (eng.grant == HELD || eng.grant == DRAINING))
-		set_since(eng.mark);
+	publish();
 }
 
 static void begin_grant(void)
@@ -84,15 +88,14 @@ static void begin_grant(void)
 	eng.grant = HELD;
 	eng.mark = now_ns();
 	eng.slice_end = eng.mark + sim_config.slice_us * 1000ull;
-	if (eng.launched)
-		set_since(eng.mark);
+	publish();
 }
 
 static void end_grant(void)
 {
 	account(now_ns());
-	set_since(0);
 	eng.grant = NONE;
+	publish();
 	arbiter_release();
 }
 
@@ -413,7 +416,7 @@ static void wait_for_work(void)
 		wait_until(due < eng.slice_end ? due : eng.slice_end);
 		return;
 	}
-	if (!any_work() && (eng.grant == HELD || eng.grant == DRAINING))
+	if (!any_work() && has_gpu())
 		end_grant();
 	seen = atomic_load_explicit(&submitted, memory_order_relaxed);
 	if (!eng.busy && !eng.spinning) {

@@ -111,7 +111,7 @@ static unsigned int percent(uint64_t now, uint64_t *before, uint64_t *rest, uint
 static void sample_slot(const struct simgpu_process *p, struct seen *s, const struct look *l,
 			uint64_t now_us, uint64_t period_us)
 {
-	if (!simgpu_alive(p)) {
+	if (!simgpu_alive(p) || l->start_time != p->start_time) {
 		*s = (struct seen){0};
 		return;
 	}
@@ -152,8 +152,9 @@ static uint64_t look_at_all(struct gpu *g)
 
 			if (!simgpu_alive(p))
 				continue;
-			g->look[i].compute_ns = simgpu_compute(p, begin);
-			g->look[i].copy_ns = simgpu_copies(p, begin);
+			g->look[i] = (struct look){.start_time = p->start_time,
+						   .compute_ns = simgpu_compute(p, begin),
+						   .copy_ns = simgpu_copies(p, begin)};
 		}
 		if (clock_ns(CLOCK_MONOTONIC) - begin < LOOK_NS)
 			break;

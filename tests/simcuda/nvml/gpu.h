@@ -18,8 +18,9 @@ struct seen {
 	nvmlProcessUtilizationSample_t sample;
 };
 
-/* What it has used up to a moment. */
+/* What a process had used up to a moment. */
 struct look {
+	uint64_t start_time;
 	uint64_t compute_ns, copy_ns;
 };
 
