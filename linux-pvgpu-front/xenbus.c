@@ -210,6 +210,15 @@ static int pvgpu_resume(struct xenbus_device *dev)
 }
 
 /*
+ * Our directory was removed and made anew before xenbus has removed us: the new one's state is not
+ * ours to write. Closed at birth, it would never be probed.
+ */
+static bool is_another(const struct pvgpu_vgpu *v, enum pvgpu_state own)
+{
+	return own == PVGPU_STATE_INITIALISING && v->xdev->state != XenbusStateInitialising;
+}
+
+/*
  * The module is unloaded or the driver unbound by hand: say so, and give the backend a moment to
  * let go. It need not: what it still maps, the kernel looks after.
  */
@@ -221,7 +230,7 @@ static void leave(struct pvgpu_vgpu *v)
 	if (test_bit(PVGPU_REPROBE, &v->flags) || !v->xdev->otherend ||
 	    pvgpu_read_state(v, true, &own))
 		return;
-	if (own == PVGPU_STATE_UNKNOWN || own == PVGPU_STATE_CLOSED)
+	if (own == PVGPU_STATE_UNKNOWN || own == PVGPU_STATE_CLOSED || is_another(v, own))
 		return;
 	pvgpu_read_state(v, false, &other);
 	if (own == PVGPU_STATE_INITIALISED && other == PVGPU_STATE_CONNECTED)
@@ -235,6 +244,8 @@ static void leave(struct pvgpu_vgpu *v)
 		if (fatal_signal_pending(current) || pvgpu_read_state(v, false, &other))
 			break;
 	}
+	if (pvgpu_read_state(v, true, &own) || is_another(v, own))
+		return;
 	xenbus_frontend_closed(v->xdev);
 }
 

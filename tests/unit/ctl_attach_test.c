@@ -334,18 +334,24 @@ END_TEST
 
 START_TEST(closes)
 {
-	static const char *const good[] = {BE "/state", "5", BE "/state", "6", NULL};
+	static const char *const good[] = {BE "/state", "5",         BE "/state", "6", FE "/state",
+					   "5",         FE "/state", "6",         NULL};
+	static const char *const never_taken_up[] = {BE "/state", "6", NULL};
 	char why[ATTACH_ERROR];
 	struct vgpu v;
 
 	must_attach();
+	ck_assert_int_eq(tell(never_taken_up, AWAIT_CLOSED, LONG, why), AWAIT_DONE);
 	fake_set(BE "/state", "4");
+	fake_set(FE "/state", "4");
 	vgpu_read(&s, &ids, &v);
 	ck_assert(attach_served(&s, &v));
 	ck_assert_int_eq(attach_offline(&s, &ids), 0);
 	ck_assert_str_eq(fake_get(BE "/online"), "0");
 	ck_assert_str_eq(fake_perms(BE "/online"), "n0,r7,r3");
+	/* Not before the guest has closed its end, too: it would write to the next one's. */
 	ck_assert_int_eq(tell(good, AWAIT_CLOSED, LONG, why), AWAIT_DONE);
+	ck_assert_str_eq(fake_get(FE "/state"), "6");
 	ck_assert_int_eq(attach_remove(&s, &ids), 0);
 	ck_assert_int_eq(attach_offline(&s, &ids), -ENOENT);
 }

@@ -59,7 +59,8 @@ static bool domain_gone(void *arg, uint32_t domid)
 static bool ended(const struct vgpu *v)
 {
 	return v->backend_there &&
-	       (!v->guest_there || (!v->online && v->state == PVGPU_STATE_CLOSED));
+	       (!v->guest_there ||
+		(!v->online && v->state == PVGPU_STATE_CLOSED && !vgpu_guest_closes(v)));
 }
 
 /*

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+/* The backend has closed; a guest that lives says soon that it has, too. It need not. */
+#define GUEST_S 10.0
+
 static const char token[] = "await";
 
 double await_now(void)
@@ -71,7 +74,7 @@ static bool settled(struct store *s, const struct vgpu *v, enum await_goal goal,
 enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum await_goal goal,
 			  double limit_s, await_progress *progress, void *arg, struct vgpu *last)
 {
-	double until = limit_s < 0 ? -1 : await_now() + limit_s;
+	double until = limit_s < 0 ? -1 : await_now() + limit_s, guest_until = 0;
 	enum await_end end = AWAIT_FAILED;
 	char paths[2][STORE_PATH];
 	struct vgpu before = {.ids = *ids};
@@ -88,8 +91,16 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 		    (last->state != before.state || last->guest_state != before.guest_state))
 			progress(arg, last);
 		before = *last;
-		if (settled(s, last, goal, &end))
-			break;
+		if (settled(s, last, goal, &end)) {
+			if (goal != AWAIT_CLOSED || !vgpu_guest_closes(last) ||
+			    !domain_there(s, last->ids.fe))
+				break;
+			if (!guest_until)
+				guest_until = await_now() + GUEST_S;
+			if (!await_event(s, guest_until))
+				break;
+			continue;
+		}
 		if (!await_event(s, until)) {
 			end = AWAIT_TIMEOUT;
 			break;

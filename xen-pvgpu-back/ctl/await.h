@@ -17,7 +17,8 @@ enum await_end {
 /* Called with every change of state. */
 typedef void await_progress(void *arg, const struct vgpu *v);
 
-/* *last is what was there in the end. limit_s below 0: without a limit. */
+/* *last is what was there in the end. limit_s below 0: without a limit. A guest has some seconds to
+ * close its end after the backend's, and then it is done all the same. */
 enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum await_goal goal,
 			  double limit_s, await_progress *progress, void *arg, struct vgpu *last);
 /* Who is at it, in which state, and what to do. */

@@ -198,6 +198,12 @@ int vgpus_read_guest(struct store *s, const struct domains *d, uint32_t fe, cons
 	return finish(out, err);
 }
 
+bool vgpu_guest_closes(const struct vgpu *v)
+{
+	return v->guest_there && v->guest_state != PVGPU_STATE_CLOSED &&
+	       v->guest_state != PVGPU_STATE_INITIALISING && v->guest_state != PVGPU_STATE_UNKNOWN;
+}
+
 void vgpus_free(struct vgpus *v)
 {
 	free(v->v);

@@ -38,6 +38,9 @@ int vgpus_read(struct store *s, const struct domains *d, vgpu_reader *read, stru
 int vgpus_read_guest(struct store *s, const struct domains *d, uint32_t fe, const uint32_t *id,
 		     struct vgpus *out);
 void vgpus_free(struct vgpus *v);
+/* The guest has taken it up and has not closed it yet. Who removes the directories meanwhile may
+ * find its "Closed" in those of the next vGPU of that number. */
+bool vgpu_guest_closes(const struct vgpu *v);
 /* Both ends' directories. */
 void vgpu_path(enum pvgpu_tree_id tree, const struct pvgpu_ids *ids, const char *name,
 	       char path[STORE_PATH]);

@@ -160,7 +160,7 @@ static int detach(struct host *h, const struct vgpu *v, bool told)
 	int err = 0;
 
 	vgpu_label(h, v, label);
-	if (!ctl.force && !(told && closed_already(h, &v->ids)) && attach_served(&h->store, v)) {
+	if (!ctl.force && ((told && closed_already(h, &v->ids)) || attach_served(&h->store, v))) {
 		err = told ? 0 : attach_offline(&h->store, &v->ids);
 		if (err && err != -ENOENT)
 			return ctl_fail(EXIT_REFUSED, "%s: %s", label, strerror(-err));
