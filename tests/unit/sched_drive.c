@@ -331,6 +331,19 @@ uint64_t drive_ppm(const struct drive *d, int i, uint64_t of)
 	return d->c[i].used * SCHED_PPM / of;
 }
 
+bool drive_is_near(uint64_t ppm, uint64_t wanted)
+{
+	return ppm + wanted / 50 >= wanted && ppm <= wanted + wanted / 50;
+}
+
+void drive_share_is(const struct drive *d, int i, uint64_t of, uint64_t ppm)
+{
+	uint64_t got = drive_ppm(d, i, of);
+
+	must_say(drive_is_near(got, ppm), "vGPU %d got %llu ppm instead of %llu", i,
+		 (unsigned long long)got, (unsigned long long)ppm);
+}
+
 uint64_t drive_jain(const struct drive *d)
 {
 	double sum = 0, squares = 0;

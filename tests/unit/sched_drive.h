@@ -96,6 +96,10 @@ void drive_changed(struct drive *d);
 void drive_measure(struct drive *d);
 /* The i-th's part of the GPU time since the last drive_measure, in ppm of `of` ns. */
 uint64_t drive_ppm(const struct drive *d, int i, uint64_t of);
+/* Is the one within 2 % of the other? */
+bool drive_is_near(uint64_t ppm, uint64_t wanted);
+/* Fails unless the i-th's part is. */
+void drive_share_is(const struct drive *d, int i, uint64_t of, uint64_t ppm);
 /* Jain's index of all clients' use, in ppm. */
 uint64_t drive_jain(const struct drive *d);
 

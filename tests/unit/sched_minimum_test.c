@@ -7,57 +7,6 @@
 
 static const struct load busy = {.burst = 3600 * SEC};
 
-/* a's part is within 2 % of what it is to be. */
-static void share_is(const struct drive *d, int i, uint64_t of, uint64_t ppm)
-{
-	uint64_t got = drive_ppm(d, i, of);
-
-	ck_assert_msg(got + ppm / 50 >= ppm && got <= ppm + ppm / 50,
-		      "vGPU %d got %llu ppm instead of %llu", i, (unsigned long long)got,
-		      (unsigned long long)ppm);
-}
-
-START_TEST(minima_go_before_weights_and_classes)
-{
-	struct sched_params p = {.policy = SCHED_FAIR};
-	struct sched_share heavy = FULL, light = FULL, group = FULL;
-	struct drive d;
-
-	heavy.weight = 10000;
-	heavy.class = SCHED_HIGH;
-	light.weight = 1;
-	light.min_ppm = 300000;
-	group.weight = 1;
-	group.min_ppm = 200000;
-	drive_init(&d, &p, 0, 1);
-	drive_tenant(&d, &group);
-	drive_add(&d, -1, &heavy, &busy);
-	drive_add(&d, -1, &light, &busy);
-	drive_add(&d, 0, &FULL, &busy);
-	drive_run(&d, SEC);
-	share_is(&d, 1, SEC, 300000);
-	share_is(&d, 2, SEC, 200000);
-	drive_end(&d);
-}
-END_TEST
-
-/* It is a floor, no addition: who gets more than that by weight gets what the weight says. */
-START_TEST(a_minimum_is_no_addition)
-{
-	struct sched_params p = {.policy = SCHED_FAIR};
-	struct sched_share share = FULL;
-	struct drive d;
-
-	share.min_ppm = 300000;
-	drive_init(&d, &p, 0, 1);
-	drive_add(&d, -1, &share, &busy);
-	drive_add(&d, -1, &FULL, &busy);
-	drive_run(&d, SEC);
-	share_is(&d, 0, SEC, 500000);
-	drive_end(&d);
-}
-END_TEST
-
 /* What it had while nobody else wanted the GPU is not counted against its minimum. */
 START_TEST(a_minimum_is_not_used_up_alone)
 {
@@ -153,8 +102,6 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failed;
 
-	tcase_add_test(t, minima_go_before_weights_and_classes);
-	tcase_add_test(t, a_minimum_is_no_addition);
 	tcase_add_test(t, a_minimum_is_not_used_up_alone);
 	tcase_add_test(t, a_minimum_is_no_debt);
 	tcase_add_test(t, overruns_are_not_guaranteed);

@@ -3,9 +3,11 @@
 SCHED_OBJS := $(call obj,$(addprefix xen-pvgpu-back/sched/,sched.c share.c queue.c limit.c vtime.c stats.c wait.c heap.c pace.c \
 	fair.c equal.c fixed.c best_effort.c rate.c))
 
-UNIT += $(addprefix $(B)/unit/,sched_test sched_minimum_test sched_api_test sched_property_test sched_parts_test)
+UNIT += $(addprefix $(B)/unit/,sched_test sched_share_test sched_minimum_test sched_api_test sched_property_test sched_parts_test)
 $(B)/unit/sched_test: $(call obj,tests/unit/sched_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_test = $(CHECK_LIBS)
+$(B)/unit/sched_share_test: $(call obj,tests/unit/sched_share_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
+LDLIBS_sched_share_test = $(CHECK_LIBS)
 $(B)/unit/sched_minimum_test: $(call obj,tests/unit/sched_minimum_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_minimum_test = $(CHECK_LIBS)
 $(B)/unit/sched_api_test: $(call obj,tests/unit/sched_api_test.c tests/unit/sched_drive.c) $(SCHED_OBJS)
