@@ -3,10 +3,14 @@
 PVGPU_LINK_OBJS := $(call obj,$(addprefix libpvgpu/link/,session.c windows.c post.c replies.c wait.c thread.c \
 	results.c handles.c arena.c pages.c choose.c local.c device.c))
 
-UNIT += $(B)/unit/session_test
-$(B)/unit/session_test: $(call obj,tests/unit/session_test.c tests/unit/fake_worker.c) $(PVGPU_LINK_OBJS) \
+# Against a fake worker.
+UNIT += $(B)/unit/session_call_test $(B)/unit/session_life_test
+$(B)/unit/session_call_test: $(call obj,tests/unit/session_call_test.c)
+$(B)/unit/session_life_test: $(call obj,tests/unit/session_life_test.c)
+$(B)/unit/session_call_test $(B)/unit/session_life_test: $(call obj,tests/unit/fake_worker.c) $(PVGPU_LINK_OBJS) \
 	$(B)/obj/gen/pvgpu_stubs.o
-LDLIBS_session_test = $(CHECK_LIBS)
+LDLIBS_session_call_test = $(CHECK_LIBS)
+LDLIBS_session_life_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/arena_test
 $(B)/unit/arena_test: $(call obj,tests/unit/arena_test.c libpvgpu/link/pages.c)
