@@ -111,10 +111,13 @@ static inline bool gate_count(struct gate *t)
 	t->begun = true;
 	if (!t->flying.work)
 		gate_begin(t);
-	__atomic_store_n(&t->report->commands, ++t->commands, __ATOMIC_RELAXED);
-	/* Where nobody waits, one that crosses with pvgpud's closing is let pass (entitle.h). */
+	t->commands++;
+	/* In this order where others wait; else one that crosses with pvgpud's closing is let pass
+	 * (entitle.h), and nothing waits for it. */
 	if (t->exact)
-		atomic_thread_fence(memory_order_seq_cst);
+		__atomic_store_n(&t->report->commands, t->commands, __ATOMIC_SEQ_CST);
+	else
+		__atomic_store_n(&t->report->commands, t->commands, __ATOMIC_RELAXED);
 	if (gate_word(&t->page->open))
 		return true;
 	gate_take_back(t);
