@@ -12,9 +12,11 @@ $(KEYS_GEN) &: xenstore-schema/pvgpu.schema xenstore-schema/keys.lock $(KEYS_PY)
 KEYS_OBJS  := $(call obj,xenstore-schema/values.c xenstore-schema/records.c) $(B)/obj/gen/pvgpu_keys.o
 CHECK_OBJS := $(call obj,xenstore-schema/validate.c xenstore-schema/dump.c)
 
-UNIT += $(B)/unit/keys_test $(B)/unit/keys_tree_test
-$(B)/unit/keys_test: $(call obj,tests/unit/keys_test.c) $(KEYS_OBJS)
+UNIT += $(B)/unit/keys_test $(B)/unit/keys_values_test $(B)/unit/keys_tree_test
+$(B)/unit/keys_test: $(call obj,tests/unit/keys_test.c tests/unit/keys_take.c) $(KEYS_OBJS)
 LDLIBS_keys_test := $(CHECK_LIBS)
+$(B)/unit/keys_values_test: $(call obj,tests/unit/keys_values_test.c tests/unit/keys_take.c) $(KEYS_OBJS)
+LDLIBS_keys_values_test := $(CHECK_LIBS)
 $(B)/unit/keys_tree_test: $(call obj,tests/unit/keys_tree_test.c) $(CHECK_OBJS) $(KEYS_OBJS)
 LDLIBS_keys_tree_test := $(CHECK_LIBS)
 
