@@ -12,11 +12,12 @@ WORKER_GPU_SRCS := $(addprefix xen-pvgpu-back/worker/,alloc.c arena_map.c bounce
 	deferred.c device.c estimate.c event.c function.c gate.c gpu.c image.c launch.c library.c limits.c memory.c module.c objects.c \
 	output.c side.c span.c staging.c stream.c suballoc.c submit.c sync.c window.c) libpvgpu/image/fatbin.c
 WORKER_GPU_OBJS := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o
-WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test worker_output_test worker_sim_test worker_gate_test worker_estimate_test
+WORKER_TESTS    := worker_memory_test worker_objects_test worker_lanes_test worker_output_test worker_sim_test worker_gate_test worker_gate_pages_test \
+	worker_estimate_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o \
 		$(call obj,tests/unit/worker_fake.c tests/unit/worker_fake_far.c tests/unit/worker_fake_mem.c) $(WORKER_GPU_OBJS)
-$(B)/unit/worker_gate_test $(B)/unit/worker_estimate_test: $(call obj,tests/unit/gate_side.c)
+$(B)/unit/worker_gate_test $(B)/unit/worker_gate_pages_test $(B)/unit/worker_estimate_test: $(call obj,tests/unit/gate_side.c)
 $(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS)))
 CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 $(B)/unit/worker_sim_test: $(call obj,xen-pvgpu-back/worker/far.c) | $(B)/simcuda/libcuda.so.1
