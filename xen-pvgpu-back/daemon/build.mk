@@ -63,9 +63,11 @@ LDLIBS_usage_test = $(CHECK_LIBS)
 # The control rings' side with a guest in memory and workers that the test plays.
 XENCTL_TEST_SRCS := $(XENCTL_SRCS) tests/unit/xenctl_fake.c xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c \
 	$(addprefix xen-pvgpu-back/daemon/,adopt.c open.c session.c supervise.c lease.c ledger.c vgpu.c worker_log.c log.c pool.c config_value.c) xen-pvgpu-back/sched/place.c $(FAULT_SRCS)
-UNIT += $(B)/unit/xenctl_test
-$(B)/unit/xenctl_test: $(call obj,tests/unit/xenctl_test.c $(XENCTL_TEST_SRCS))
-LDLIBS_xenctl_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/xenctl_session_test $(B)/unit/xenctl_ring_test
+$(B)/unit/xenctl_session_test: $(call obj,tests/unit/xenctl_session_test.c $(XENCTL_TEST_SRCS))
+LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
+$(B)/unit/xenctl_ring_test: $(call obj,tests/unit/xenctl_ring_test.c $(XENCTL_TEST_SRCS))
+LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
