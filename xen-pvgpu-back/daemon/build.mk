@@ -50,6 +50,9 @@ LDLIBS_watch_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/schedule_test
 $(B)/unit/schedule_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_test.c $(SCHEDULE_SRCS))
 LDLIBS_schedule_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/schedule_hang_test
+$(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_hang_test.c $(SCHEDULE_SRCS))
+LDLIBS_schedule_hang_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/schedule_clock_test
 $(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_clock_test.c $(SCHEDULE_SRCS) $(addprefix xen-pvgpu-back/daemon/,judge.c watch.c))
 LDLIBS_schedule_clock_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
