@@ -16,6 +16,7 @@
 struct fake_stream {
 	atomic_bool live;
 	uint64_t issued, done;
+	uint64_t hosts_called, hosts_done; /* host functions, which run one after the other */
 };
 
 struct fake_sent {
@@ -71,6 +72,8 @@ int fake_submit(struct worker *w, void *rec, uint32_t len, uint16_t op, uint32_t
 #define FAKE_SUBMIT(w, op, seq, ...)                                                               \
 	fake_submit(w, &(__VA_ARGS__), sizeof(__VA_ARGS__), PVGPU_OP_##op, seq, NULL, 0)
 
+/* All host functions have returned. */
+void fake_hosts_end(void);
 /* n operations of a stream end (UINT64_MAX: all), or of every stream with -1. */
 void fake_complete(int stream, uint64_t n);
 /* The number of a guest's stream at the far end; the context's default stream with handle 0. */

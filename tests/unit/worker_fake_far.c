@@ -481,8 +481,10 @@ static CUresult f_elapsed(float *ms, CUevent a, CUevent b)
 	return CUDA_SUCCESS;
 }
 
-/* Host functions run at once, on a thread of their own as CUDA's do. */
+/* Host functions run at once, in a stream's order, on other threads as CUDA's do. */
 struct host_call {
+	struct fake_stream *s;
+	uint64_t number;
 	CUhostFn fn;
 	CUstreamCallback always;
 	void *arg;
@@ -493,23 +495,32 @@ static void *host_thread(void *p)
 	struct host_call c = *(struct host_call *)p;
 
 	free(p);
+	pthread_mutex_lock(&F->lock);
+	while (c.s->hosts_done != c.number)
+		pthread_cond_wait(&F->moved, &F->lock);
+	pthread_mutex_unlock(&F->lock);
 	if (c.fn)
 		c.fn(c.arg);
 	else
 		c.always(NULL, CUDA_SUCCESS, c.arg);
 	pthread_mutex_lock(&F->lock);
+	c.s->hosts_done++;
 	F->hosts--;
 	pthread_cond_broadcast(&F->moved);
 	pthread_mutex_unlock(&F->lock);
 	return NULL;
 }
 
-static CUresult host_start(CUhostFn fn, CUstreamCallback always, void *arg)
+static CUresult host_start(CUstream s, CUhostFn fn, CUstreamCallback always, void *arg)
 {
+	struct fake_stream *st = &F->stream[number(s)];
 	struct host_call *c = malloc(sizeof(*c));
 	pthread_t t;
 
-	*c = (struct host_call){fn, always, arg};
+	*c = (struct host_call){st, 0, fn, always, arg};
+	pthread_mutex_lock(&F->lock);
+	c->number = st->hosts_called++;
+	pthread_mutex_unlock(&F->lock);
 	fake_count(&F->hosts, 1);
 	if (pthread_create(&t, NULL, host_thread, c)) {
 		fake_count(&F->hosts, -1);
@@ -523,13 +534,21 @@ static CUresult host_start(CUhostFn fn, CUstreamCallback always, void *arg)
 static CUresult f_host(CUstream s, CUhostFn fn, void *arg)
 {
 	ENTER("host");
-	return host_start(fn, NULL, arg);
+	return host_start(s, fn, NULL, arg);
 }
 
 static CUresult f_callback(CUstream s, CUstreamCallback fn, void *arg, unsigned int flags)
 {
 	ENTER("host");
-	return host_start(NULL, fn, arg);
+	return host_start(s, NULL, fn, arg);
+}
+
+void fake_hosts_end(void)
+{
+	pthread_mutex_lock(&F->lock);
+	while (F->hosts)
+		pthread_cond_wait(&F->moved, &F->lock);
+	pthread_mutex_unlock(&F->lock);
 }
 
 void fake_complete(int stream, uint64_t n)

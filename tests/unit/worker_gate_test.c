@@ -114,6 +114,7 @@ START_TEST(begins_as_the_last_one_ends)
 	state_is(1, 0, 0);
 	ck_assert_uint_eq(w->gpu->gate.flying.work, 1);
 	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
+	fake_hosts_end();
 	close_session();
 }
 END_TEST
