@@ -97,6 +97,8 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 				break;
 			if (!guest_until)
 				guest_until = await_now() + GUEST_S;
+			if (until >= 0 && until < guest_until)
+				guest_until = until;
 			if (!await_event(s, guest_until))
 				break;
 			continue;
