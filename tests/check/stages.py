@@ -16,7 +16,7 @@ class Stage:
 
 
 def stages(full=False):
-    fuzz = 600 if full else 10
+    fuzz = 600 if full else 5
     kills = 200 if full else 20
     san = {"asan": "address,undefined", "tsan": "thread"}
     out = [
@@ -43,12 +43,15 @@ def stages(full=False):
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
-        Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang"]),
+        # For its warnings: what it makes is not run.
+        Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang CFLAGS='-O0 -g'"]),
     ]
-    # What is instrumented is slow; the long versions are for the build without.
+    # What is instrumented is slow; the long versions are for the build without. The simulated GPU's interpreter is then
+    # only seen at work, in the programs.
     stress = "" if full else "PVGPU_STRESS=0.1 "
+    less = "" if full else " LESS=ptx_%_test"
     for name, kinds in san.items():
-        b = f"B=build-{name} SAN={kinds}"
+        b = f"B=build-{name} SAN={kinds}{less}"
         out.append(Stage(name, f"unit tests and programs under {kinds}",
                          [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.

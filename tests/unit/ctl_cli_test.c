@@ -96,6 +96,8 @@ static void behave(void)
 	on = fake_get(BE "/online");
 	if (on && !strcmp(on, "0") && strcmp(be, "6") != 0)
 		fake_set(BE "/state", strcmp(be, "5") != 0 ? "5" : "6");
+	else if (!strcmp(be, "6") && !strcmp(fe, "4"))
+		fake_set(FE "/state", "6");
 	else if (!strcmp(be, "1"))
 		fake_set(BE "/state", "2");
 	else if (!strcmp(be, "2") && !strcmp(fe, "1"))

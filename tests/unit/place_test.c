@@ -3,6 +3,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "tests/unit/stress.h"
 #include "xen-pvgpu-back/sched/place.h"
 
 #define GIB (1ull << 30)
@@ -163,6 +164,7 @@ START_TEST(books)
 	enum { GPUS = 16, VGPUS = 400 };
 	struct place_gpu g[GPUS];
 	struct place_want w[VGPUS];
+	const size_t steps = stress(20000);
 	size_t at[VGPUS];
 
 	seed = (uint64_t)_i + 1;
@@ -174,7 +176,7 @@ START_TEST(books)
 	}
 	for (size_t i = 0; i < VGPUS; i++)
 		at[i] = PLACE_NONE;
-	for (size_t step = 0; step < 20000; step++) {
+	for (size_t step = 0; step < steps; step++) {
 		size_t i = draw(VGPUS);
 
 		if (at[i] == PLACE_NONE) {

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/stress.h"
 #include "ring/poll.h"
 #include "ring/ring.h"
 
@@ -226,8 +227,7 @@ static bool in_processes(struct side s[2])
 
 int main(void)
 {
-	const char *env = getenv("PVGPU_STRESS");
-	const uint32_t records = (uint32_t)(RECORDS * (env ? atof(env) : 1.0));
+	const uint32_t records = (uint32_t)stress(RECORDS);
 	int failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0); /* or the child would write it again */

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "tests/unit/stress.h"
 #include "tests/unit/sched_random.h"
 
 #define RUNS 100000
@@ -569,14 +570,13 @@ static void tell(void)
 int main(void)
 {
 	const char *seed = getenv("PVGPU_SCHED_SEED"), *runs = getenv("PVGPU_SCHED_RUNS");
-	const char *stress = getenv("PVGPU_STRESS");
 	Suite *s = suite_create("sched_property");
 	TCase *t = tcase_create("sched_property");
 	SRunner *r = srunner_create(s);
 	int failed;
 
 	first_seed = seed ? (unsigned int)strtoul(seed, NULL, 0) : (unsigned int)time(NULL);
-	all_runs = runs ? strtol(runs, NULL, 0) : (long)(RUNS * (stress ? atof(stress) : 1));
+	all_runs = runs ? strtol(runs, NULL, 0) : (long)stress(RUNS);
 	printf("sched_property_test: %ld runs from PVGPU_SCHED_SEED=%u\n", all_runs, first_seed);
 	running = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (running == MAP_FAILED)

@@ -29,6 +29,7 @@ static void process(unsigned int i, uint32_t pid, uint64_t memory)
 	p->start_time = pid;
 	p->memory = memory;
 	p->in_use = 1;
+	gpu->slots_used = i + 1;
 }
 
 static void set_up(void)

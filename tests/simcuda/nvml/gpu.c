@@ -136,6 +136,13 @@ static uint64_t clock_ns(clockid_t id)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static unsigned int used_slots(const struct gpu *g)
+{
+	unsigned int n = g->map ? __atomic_load_n(&g->map->slots_used, __ATOMIC_RELAXED) : 0;
+
+	return n < SIMGPU_SLOTS ? n : SIMGPU_SLOTS;
+}
+
 /*
  * What all have used by one moment, which is CLOCK_REALTIME's then, in us. Who loses the processor
  * in between looks again: use of a later time would be taken for one of before.
@@ -147,7 +154,7 @@ static uint64_t look_at_all(struct gpu *g)
 	for (unsigned int t = 0; t < LOOKS; t++) {
 		begin = clock_ns(CLOCK_MONOTONIC);
 		real = clock_ns(CLOCK_REALTIME);
-		for (unsigned int i = 0; g->map && i < SIMGPU_SLOTS; i++) {
+		for (unsigned int i = 0; i < used_slots(g); i++) {
 			const struct simgpu_process *p = &g->map->slot[i];
 
 			if (!simgpu_alive(p))
