@@ -16,7 +16,7 @@ class Stage:
 
 
 def stages(full=False):
-    fuzz = 600 if full else 5
+    fuzz = 600 if full else 3
     kills = 200 if full else 20
     san = {"asan": "address,undefined", "tsan": "thread"}
     out = [
@@ -51,7 +51,7 @@ def stages(full=False):
     stress = "" if full else "PVGPU_STRESS=0.1 "
     less = "" if full else " LESS=ptx_%_test"
     for name, kinds in san.items():
-        b = f"B=build-{name} SAN={kinds}{less}"
+        b = f"B=build-{name} SAN={kinds}{less}" + ("" if full else " CFLAGS='-O1 -g'")
         out.append(Stage(name, f"unit tests and programs under {kinds}",
                          [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.
