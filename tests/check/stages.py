@@ -49,9 +49,9 @@ def stages(full=False):
     # What is instrumented is slow; the long versions are for the build without. The simulated GPU's interpreter is then
     # only seen at work, in the programs.
     stress = "" if full else "PVGPU_STRESS=0.1 "
-    less = "" if full else " LESS=ptx_%_test"
+    less = "" if full else " LESS=ptx_%_test CFLAGS='-O1 -g'"
     for name, kinds in san.items():
-        b = f"B=build-{name} SAN={kinds}{less}" + ("" if full else " CFLAGS='-O1 -g'")
+        b = f"B=build-{name} SAN={kinds}{less}"
         out.append(Stage(name, f"unit tests and programs under {kinds}",
                          [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/unit/open_files.h"
 #include "link/device.h"
 #include "link/local.h"
 #include "linux-pvgpu-front/uapi/pvgpu.h"
@@ -138,15 +139,6 @@ static void setup(void)
 static void teardown(void)
 {
 	device_calls = real_calls;
-}
-
-static unsigned int open_files(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 200; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
 }
 
 static void open_link(void)

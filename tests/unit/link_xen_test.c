@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/open_files.h"
 #include "xen-pvgpu-back/daemon/gate.h"
 #include "xen-pvgpu-back/link/msg.h"
 #include "xen-pvgpu-back/worker/frame.h"
@@ -306,15 +307,6 @@ static int64_t drop(uint64_t at, uint64_t size)
 
 	tell(PVGPU_SUP_CHUNK_REMOVE, ++id, w->arena.base + at, size, 0, -1);
 	return answer(id);
-}
-
-static unsigned int open_files(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 200; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
 }
 
 START_TEST(chunks_come_and_go)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/open_files.h"
 #include "ring/ring.h"
 #include "xen-pvgpu-back/link/local_check.h"
 #include "xen-pvgpu-back/link/msg.h"
@@ -277,15 +278,6 @@ START_TEST(names)
 	ck_assert_int_eq(check_vgpu_name("1234567890123456789012345678901234567890"), -EINVAL);
 }
 END_TEST
-
-static unsigned int open_files(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 200; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
 
 /* More fds than were asked for are closed, told of, and never leak. */
 START_TEST(messages_with_fds)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's session runtime against a fake worker: a session's opening, memory, handles, end. */
-#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "tests/unit/open_files.h"
 #include "tests/unit/session_case.h"
 
 static bool is_dead(void)
@@ -377,17 +377,6 @@ START_TEST(fork_leaves_the_parent_alone)
 	close_session();
 }
 END_TEST
-
-static unsigned int open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 START_TEST(nothing_is_left_behind)
 {

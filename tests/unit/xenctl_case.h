@@ -4,9 +4,9 @@
 #define PVGPU_TEST_XENCTL_CASE_H
 
 #include <check.h>
-#include <dirent.h>
 #include <string.h>
 
+#include "tests/unit/open_files.h"
 #include "tests/unit/xenctl_fake.h"
 
 #define DIR_REF       2u
@@ -17,22 +17,11 @@
 #define COUNT(table)  (sizeof(table) / sizeof((table)[0]))
 #define LOOP(test, n) tcase_add_loop_test(t, test, 0, (int)(n))
 
-static unsigned int files_open(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static unsigned int files_before;
 
 static void up(void)
 {
-	files_before = files_open();
+	files_before = open_files();
 	fake_up();
 	fake_settle();
 }
@@ -40,7 +29,7 @@ static void up(void)
 static void down(void)
 {
 	fake_down();
-	ck_assert_uint_eq(files_open(), files_before);
+	ck_assert_uint_eq(open_files(), files_before);
 }
 
 static struct pvgpu_ctl_open good_open(void)

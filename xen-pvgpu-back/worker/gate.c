@@ -80,14 +80,19 @@ static uint64_t oldest_of(const struct busy_streams *list, uint64_t oldest)
 	return oldest;
 }
 
-static void tell_oldest(struct gate *t)
+static void set_oldest(struct gate *t, uint64_t at)
+{
+	t->oldest = at;
+	put_number(&t->report->oldest_ns, at);
+}
+
+void gate_oldest(struct gate *t)
 {
 	uint64_t oldest = oldest_of(&t->dying, oldest_of(&t->busy, UINT64_MAX));
 
 	if (oldest == UINT64_MAX)
 		oldest = t->begun ? pvgpu_poll_now() : 0;
-	t->oldest = oldest;
-	put_number(&t->report->oldest_ns, oldest);
+	set_oldest(t, oldest);
 }
 
 static void tell_flying(struct gate *t)
@@ -99,13 +104,7 @@ static void tell_flying(struct gate *t)
 
 void gate_begin(struct gate *t)
 {
-	t->oldest = pvgpu_poll_now();
-	put_number(&t->report->oldest_ns, t->oldest);
-}
-
-void gate_vain(struct gate *t)
-{
-	tell_oldest(t);
+	set_oldest(t, pvgpu_poll_now());
 }
 
 void gate_take_back(struct gate *t)
@@ -119,10 +118,8 @@ static void begin(struct gate *t, struct stream *s)
 	s->since = pvgpu_poll_now();
 	s->listed = true;
 	LIST_INSERT_HEAD(&t->busy, s, busy);
-	if (t->flying.work)
-		return;
-	t->oldest = s->since;
-	put_number(&t->report->oldest_ns, t->oldest);
+	if (!t->flying.work)
+		set_oldest(t, s->since);
 }
 
 void gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
@@ -203,7 +200,7 @@ void gate_ended(struct stream *s, const struct load *upto)
 	else
 		s->since = now;
 	if (oldest || !t->flying.work)
-		tell_oldest(t);
+		gate_oldest(t);
 }
 
 void gate_gone(struct gpu *g, struct stream *s)
@@ -236,7 +233,7 @@ static void take_gone(struct gate *t)
 		land(t, &l);
 		leave(s);
 	}
-	tell_oldest(t);
+	gate_oldest(t);
 }
 
 /* Take in what has ended. */

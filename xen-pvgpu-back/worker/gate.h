@@ -98,7 +98,7 @@ bool gate_pass_idle(struct gpu *g, const struct stream *s, bool copies);
 
 /* gate_count() and gate_counted() in the rarer cases. */
 void gate_begin(struct gate *t);
-void gate_vain(struct gate *t);
+void gate_oldest(struct gate *t);
 void gate_take_back(struct gate *t);
 
 /*
@@ -131,7 +131,7 @@ static inline void gate_counted(struct gate *t)
 		return;
 	t->begun = false;
 	if (!t->flying.work)
-		gate_vain(t);
+		gate_oldest(t);
 }
 
 /* As many commands as the session may have are in flight; kicked when that changes. */

@@ -93,7 +93,7 @@ static unsigned int percent(uint64_t now, uint64_t *before, uint64_t *rest, uint
 {
 	uint64_t percent;
 
-	/* Less than before: what is under way was being counted (simgpu_used). */
+	/* Less than before: what is under way was being counted (simgpu_copies). */
 	if (now > *before) {
 		*rest += now - *before;
 		*before = now;
