@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run the stages of stages.py, print the time of each, close with 'N passed, N failed'.
+"""Run the stages of stages.py, print the time of each and what it took of a processor, close with 'N passed, N failed'.
 
 A stage is a list of commands. Each command's tests are counted from what it prints (libcheck's
 "Checks: N, Failures: N, Errors: N", unittest's "Ran N tests", our own "N passed, N failed"); a command that prints
@@ -49,37 +49,52 @@ def count(text, ok):
     return passed, failed, skipped
 
 
+def wait(p, limit):
+    """Wait for a command, end its process group after limit seconds; returns (exit status or None, processor seconds of
+    all that it waited for)."""
+    late = threading.Event()
+
+    def end(sig):
+        late.set()
+        os.killpg(p.pid, sig)
+    timers = [threading.Timer(limit, end, [signal.SIGTERM]), threading.Timer(limit + 10, end, [signal.SIGKILL])]
+    for t in timers:
+        t.start()
+    os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT)  # the pid stays taken until no timer can use it
+    for t in timers:
+        t.cancel()
+        t.join()
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    return None if late.is_set() else p.returncode, used.ru_utime + used.ru_stime
+
+
 def run_command(cmd, log, limit):
-    """Run one shell command in a process group of its own; returns (ok, output)."""
+    """Run one shell command in a process group of its own; returns (ok, output, processor seconds)."""
     start = log.tell()
     log.write(f"$ {cmd}\n".encode())
     log.flush()
     p = subprocess.Popen(cmd, shell=True, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                          start_new_session=True)
-    try:
-        rc = p.wait(limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(p.pid, signal.SIGTERM)
-        try:
-            p.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(p.pid, signal.SIGKILL)
-            p.wait()
+    rc, used = wait(p, limit)
+    if rc is None:
         log.write(f"\ncheck: stopped after {limit} s\n".encode())
-        rc = 124
     log.flush()
     with open(log.name, "rb") as f:
         f.seek(start)
-        return rc == 0, f.read().decode(errors="replace")
+        return rc == 0, f.read().decode(errors="replace"), used
 
 
 def run_stage(stage, logdir):
+    """([passed, failed, skipped], seconds, processor seconds)"""
     path = os.path.join(logdir, stage.name + ".log")
     total = [0, 0, 0]
+    used = 0
     begun = time.monotonic()
     with open(path, "wb") as log:
         for cmd in stage.commands:
-            ok, text = run_command(cmd, log, stage.limit)
+            ok, text, cpu = run_command(cmd, log, stage.limit)
+            used += cpu
             for i, n in enumerate(count(text, ok)):
                 total[i] += n
             if not ok:
@@ -87,16 +102,16 @@ def run_stage(stage, logdir):
                       flush=True)
                 if stage.needed:
                     break
-    return total, time.monotonic() - begun
+    return total, time.monotonic() - begun, used
 
 
 def run_all(todo, logdir):
-    """Rows of (stage, passed, failed, skipped, seconds) in the order of the stages."""
+    """Rows of (stage, passed, failed, skipped, seconds, processor seconds) in the order of the stages."""
     rows, beside = {}, []
 
     def one(stage):
-        (p, f, k), secs = run_stage(stage, logdir)
-        rows[stage.name] = (stage.name, p, f, k, secs)
+        (p, f, k), secs, cpu = run_stage(stage, logdir)
+        rows[stage.name] = (stage.name, p, f, k, secs, cpu)
         name = f"{stage.name}: " if stage.beside else ""
         print(f"        {name}{p} passed, {f} failed in {secs:.0f} s" + (f", {k} skipped" if k else ""), flush=True)
         return f
@@ -135,10 +150,10 @@ def main():
     begun = time.monotonic()
     rows = run_all(todo, args.logs)
     passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
-    print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
-    for name, p, f, k, secs in rows:
-        print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}")
-    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{time.monotonic() - begun:9.0f}\n")
+    print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'cpu s':>9}")
+    for name, p, f, k, secs, cpu in rows:
+        print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}{cpu:9.0f}")
+    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{time.monotonic() - begun:9.0f}{sum(r[5] for r in rows):9.0f}\n")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Run unit tests, two at a time, each with a generous limit; show the output of those that fail. What measures how two
+# Run unit tests, two at a time, each with a generous limit, and so has each case that sets none; show the output of those that fail. What measures how two
 # sides that poll meet each other has the processors for itself.
+export CK_DEFAULT_TIMEOUT=120
 one() {
 	name=$(basename "$1")
 	gpu=/dev/shm/pvgpu-unit-$$ # of its own, where it does not choose one itself
