@@ -27,9 +27,6 @@ def stages(full=False):
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
               [f"{MAKE} check-protocol", f"{MAKE} check-versions"]),
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
-        # Nothing waits for it, and much of what follows waits for other things than processors.
-        Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
-              ["LAB_PATIENCE=3 " + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800, beside=not full),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
@@ -44,16 +41,21 @@ def stages(full=False):
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
         # For its warnings: what it makes is not run.
-        Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang CFLAGS='-O0 -g'"]),
+        Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang CFLAGS=-O0"]),
     ]
     # What is instrumented is slow; the long versions are for the build without. The simulated GPU's interpreter is then
     # only seen at work, in the programs.
     stress = "" if full else "PVGPU_STRESS=0.1 "
-    less = "" if full else " LESS=ptx_%_test CFLAGS='-O1 -g'"
+    less = "" if full else " LESS=ptx_%_test CFLAGS='-O1 -g1'"
     for name, kinds in san.items():
         b = f"B=build-{name} SAN={kinds}{less}"
         out.append(Stage(name, f"unit tests and programs under {kinds}",
                          [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
+    # Nothing waits for it, much of what follows waits for other things than processors, and `build` has made what both want.
+    lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
+                ["LAB_PATIENCE=3 " + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800,
+                beside=not full)
+    out.insert(4 if full else 1, lab)
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
                     [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, beside=True)

@@ -192,14 +192,17 @@ class Machine:
     # what scenarios use
 
     def wait(self, what, condition, limit=60):
-        """Until the condition, which may run commands, is true; its value."""
+        """Until the condition, which may run commands, is true; its value. The machine has at least as long for itself
+        between two looks as a look takes it."""
         end = self.clock.now() + limit * PATIENCE
         while True:
+            begun = self.clock.now()
             if value := condition():
                 return value
-            if self.clock.now() > end:
+            now = self.clock.now()
+            if now > end:
                 raise LabError(f"{what}: not within {limit} s")
-            self.pause(0.1)
+            self.pause(max(0.1, now - begun))
 
     def pause(self, seconds):
         """Between two looks; ends at once with an error when the machine or the scenario's time has ended."""

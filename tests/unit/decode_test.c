@@ -536,6 +536,9 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(each, bounds, 0, n);
 	tcase_add_loop_test(each, unknown_handles, 0, n);
 	tcase_add_test(once, recorded_sessions_still_decode);
+	/* Hundreds of small cases: to look for leaks at the end of a process for each takes most of
+	 * the time. */
+	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -365,6 +365,9 @@ int main(void)
 	tcase_add_loop_test(each, padding_of_replies_is_zero, 0, n);
 	tcase_add_loop_test(each, short_and_long_replies_break_the_session, 0, n);
 	tcase_add_loop_test(each, hostile_replies_are_survived, 0, n);
+	/* Hundreds of small cases: to look for leaks at the end of a process for each takes most of
+	 * the time. */
+	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -18,6 +18,7 @@ struct node {
 	char path[200];
 	char *value;
 	size_t len;
+	uint32_t hash; /* of its path */
 	char perms[128];
 };
 
@@ -53,10 +54,21 @@ static void clear(struct tree *t)
 	t->n = 0;
 }
 
+static uint32_t hash_of(const char *path)
+{
+	uint32_t h = 2166136261u;
+
+	while (*path)
+		h = (h ^ (unsigned char)*path++) * 16777619u;
+	return h;
+}
+
 static struct node *find(struct tree *t, const char *path)
 {
+	uint32_t hash = hash_of(path);
+
 	for (size_t i = 0; i < t->n; i++)
-		if (!strcmp(t->v[i].path, path))
+		if (t->v[i].hash == hash && !strcmp(t->v[i].path, path))
 			return &t->v[i];
 	return NULL;
 }
@@ -112,6 +124,7 @@ static struct node *make(struct tree *t, const char *path)
 		abort();
 	n = &t->v[t->n++];
 	snprintf(n->path, sizeof(n->path), "%s", path);
+	n->hash = hash_of(n->path);
 	n->value = strdup("");
 	n->len = 0;
 	snprintf(n->perms, sizeof(n->perms), "%s", above ? above->perms : "n0");

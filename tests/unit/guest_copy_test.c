@@ -12,7 +12,16 @@ enum { BIG = 3 * 1024 * 1024 + 12345 };
 
 static CUcontext ctx;
 static CUdeviceptr dev;
+static unsigned char noise[BIG];
 static unsigned char *host, *back, *pinned;
+
+/* Once, for all cases. */
+static void make_noise(void)
+{
+	srand(1);
+	for (int i = 0; i < BIG; i++)
+		noise[i] = (unsigned char)rand();
+}
 
 static void setup(void)
 {
@@ -22,9 +31,7 @@ static void setup(void)
 	ck_assert_int_eq(cuMemAllocHost_v2((void **)&pinned, BIG), CUDA_SUCCESS);
 	host = malloc(BIG);
 	back = malloc(BIG);
-	srand(1);
-	for (int i = 0; i < BIG; i++)
-		host[i] = (unsigned char)rand();
+	memcpy(host, noise, BIG);
 }
 
 static void teardown(void)
@@ -188,6 +195,7 @@ static CUDA_MEMCPY3D box_of(const size_t *b)
 static void check_box(const size_t *b, const unsigned char *got)
 {
 	const size_t height = b[4] ? b[4] : b[1];
+	size_t spoilt = 0; /* an assertion for each byte would cost more than all copies */
 
 	for (size_t z = 0; z < b[2]; z++)
 		for (size_t y = 0; y < height && (z < b[2] - 1 || y < b[1]); y++) {
@@ -197,8 +205,9 @@ static void check_box(const size_t *b, const unsigned char *got)
 			if (y < b[1])
 				ck_assert_mem_eq(got + row, host + row, b[0]);
 			for (size_t x = y < b[1] ? b[0] : 0; x < b[3] && !last; x++)
-				ck_assert_uint_eq(got[row + x], 0xee);
+				spoilt += got[row + x] != 0xee;
 		}
+	ck_assert_uint_eq(spoilt, 0);
 }
 
 START_TEST(boxes_move_their_bytes_only)
@@ -340,6 +349,7 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failed;
 
+	tcase_add_unchecked_fixture(t, make_noise, NULL);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, pageable_there_and_back, 0, sizeof(sizes) / sizeof(sizes[0]));

@@ -30,6 +30,7 @@ def connected(lab, path):
 
 def check(lab, p, g, many):
     front, back = f"/local/domain/{g.domid}/device/pvgpu", f"/local/domain/{p.domid}/backend/pvgpu/{g.domid}"
+    lab.store.wait(f"{front}/{many}/state", vgpu.CONNECTED, 200)  # to look at all of them costs seconds
     lab.wait(f"{many} vGPUs of {g.name} and its own", lambda: connected(lab, front) == many + 1, 200)
     assert connected(lab, back) == many
     assert g.run("ls /dev | grep -c '^pvgpu'").out.strip() == str(many + 1)
