@@ -395,6 +395,31 @@ class Ends(unittest.TestCase):
             os.kill(worker, signal.SIGCONT)
             env.wait_sessions(0)
 
+    def test_a_worker_that_is_behind_with_news(self):
+        """It gets no processor while others' memory comes and goes: what is not news still reaches it."""
+        with PvgpuEnv({"vgpu0": "64M"}, settings={"shutdown_grace_ms": 300}) as env:
+            s = raw.Session(env.socket())
+            s.start()
+            worker = env.workers()[0]
+            busy, third = (raw.Session(env.socket()) for _ in range(2))
+            for other in (busy, third):
+                other.start()
+            free = third.mem_info()[0]
+            os.kill(worker, signal.SIGSTOP)
+            for _ in range(300):
+                result, address = busy.alloc(8 * MIB)
+                self.assertEqual(result, 0)
+                wait_for("news of less memory", lambda: third.mem_info()[0] < free)
+                busy.free(address)
+                wait_for("news of more memory", lambda: third.mem_info()[0] == free)
+            self.assertTrue(env.write("/vgpu/vgpu0/drain", "1")["ok"])
+            os.kill(worker, signal.SIGCONT)
+            for session in (s, busy, third):
+                self.assertEqual(session.wait_end()[0], DRAINED)
+                session.close()
+            env.wait_sessions(0)
+            self.assertEqual(env.read("/vgpu/vgpu0/sessions-failed"), "0")
+
     def test_a_hung_worker_of_a_dead_guest(self):
         with PvgpuEnv(settings={"worker_grace_ms": 100}) as env:
             guest = subprocess.Popen(

@@ -336,7 +336,8 @@ void sup_assigned(struct worker *w, struct vgpu *v)
 }
 
 /* 0, or -1 when the worker does not read: then it is killed, since what it misses would not be true
- * any more. What others do with their memory can be told later, and is no reason to end this one.
+ * any more. What others do with their memory can be told later: it is no reason to end this one,
+ * and leaves room for what is.
  */
 int sup_tell(struct worker *w, const struct pvgpu_sup *m, int fd)
 {
@@ -344,14 +345,14 @@ int sup_tell(struct worker *w, const struct pvgpu_sup *m, int fd)
 
 	if (w->state == CHECK_ENDED || w->control < 0)
 		return -1;
+	if (m->kind == PVGPU_SUP_MEMINFO && msg_is_behind(w->control)) {
+		w->told = UINT64_MAX;
+		vgpu_tell(w->vgpu);
+		return 0;
+	}
 	err = msg_send(w->control, m, sizeof(*m), &fd, fd >= 0);
 	if (!err)
 		return 0;
-	if (err == -EAGAIN && m->kind == PVGPU_SUP_MEMINFO) {
-		w->told = UINT64_MAX;
-		vgpu_changed(w->vgpu);
-		return 0;
-	}
 	if (err != -EPIPE)
 		sup_kill(w, "does not read its control socket: %s", strerror(-err));
 	return -1;

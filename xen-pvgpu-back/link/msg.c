@@ -2,8 +2,10 @@
 #include "xen-pvgpu-back/link/msg.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -43,6 +45,15 @@ int msg_send(int sock, const void *msg, size_t len, const int *fds, unsigned int
 	if (r < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	return (size_t)r == len ? 0 : -EMSGSIZE;
+}
+
+bool msg_is_behind(int sock)
+{
+	int unread, room;
+	socklen_t n = sizeof(room);
+
+	return !ioctl(sock, SIOCOUTQ, &unread) &&
+	       !getsockopt(sock, SOL_SOCKET, SO_SNDBUF, &room, &n) && unread > room / 2;
 }
 
 static void take_fds(struct msghdr *h, unsigned int max_fds, struct msg_in *in)

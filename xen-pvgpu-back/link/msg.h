@@ -15,6 +15,8 @@
 
 /* 0, -EAGAIN when the peer does not read, -EPIPE when it is gone, or another negative errno. */
 int msg_send(int sock, const void *msg, size_t len, const int *fds, unsigned int n);
+/* The peer has left half of what the socket holds unread. */
+bool msg_is_behind(int sock);
 
 struct msg_in {
 	size_t len;     /* of the message on the wire, which may be more than fitted */
