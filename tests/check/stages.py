@@ -22,11 +22,11 @@ def stages(full=False):
     out = [
         Stage("build", "everything, with the default compiler",
               [f"{MAKE} -j2 tests lab-built"], needed=True),
+        Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
         Stage("rules", "include rules, generated documents, test kernels, shell scripts",
               ["python3 tests/check/include_rules.py", f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
               [f"{MAKE} check-protocol", f"{MAKE} check-versions"]),
-        Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
@@ -55,7 +55,7 @@ def stages(full=False):
     lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
                 ["LAB_PATIENCE=3 " + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800,
                 beside=not full)
-    out.insert(4 if full else 1, lab)
+    out.insert(4 if full else 2, lab)
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
                     [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, beside=True)
