@@ -333,6 +333,17 @@ class Memory(unittest.TestCase):
             env.wait_used(0)
             s.close()
 
+    def test_a_guest_that_leaves_while_it_is_refused_memory(self):
+        with PvgpuEnv({"vgpu0": "16M"}) as env:
+            for _ in range(8):
+                s = raw.Session(env.socket())
+                s.start()
+                while s.seq < 30000 and s.space() >= 64:
+                    s.post(raw.MEM_ALLOC, struct.pack("<QQ", raw.CTX, MIB))
+                s.close()
+                env.wait_sessions(0)
+                self.assertEqual(env.read("/vgpu/vgpu0/sessions-failed"), "0", env.log_tail())
+
     def test_a_guest_that_reads_no_replies(self):
         with PvgpuEnv() as env:
             by = Bystander(env)

@@ -129,6 +129,10 @@ bool lease_get(struct worker *w, uint64_t bytes)
 
 	if (!bytes)
 		return true;
+	/* Nobody reads the answer any more; those to all that is queued would fill the socket, and
+	 * pvgpud ends who does not read. */
+	if (has_ended(w))
+		return false;
 	atomic_fetch_add(&l->waiting, 1);
 	pthread_mutex_lock(&l->lock);
 	me.id = ++l->next_id;
