@@ -49,6 +49,9 @@ def count(text, ok):
     return passed, failed, skipped
 
 
+running = set()  # process groups
+
+
 def wait(p, limit):
     """Wait for a command, end its process group after limit seconds; returns (exit status or None, processor seconds of
     all that it waited for)."""
@@ -59,11 +62,13 @@ def wait(p, limit):
         os.killpg(p.pid, sig)
     timers = [threading.Timer(limit, end, [signal.SIGTERM]), threading.Timer(limit + 10, end, [signal.SIGKILL])]
     for t in timers:
+        t.daemon = True
         t.start()
     os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT)  # the pid stays taken until no timer can use it
     for t in timers:
         t.cancel()
         t.join()
+    running.discard(p.pid)
     _, status, used = os.wait4(p.pid, 0)
     p.returncode = os.waitstatus_to_exitcode(status)
     return None if late.is_set() else p.returncode, used.ru_utime + used.ru_stime
@@ -76,6 +81,7 @@ def run_command(cmd, log, limit):
     log.flush()
     p = subprocess.Popen(cmd, shell=True, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                          start_new_session=True)
+    running.add(p.pid)
     rc, used = wait(p, limit)
     if rc is None:
         log.write(f"\ncheck: stopped after {limit} s\n".encode())
@@ -119,7 +125,7 @@ def run_all(todo, logdir):
     for i, s in enumerate(todo, 1):
         print(f"[{i}/{len(todo)}] {s.name}: {s.what}" + (" (beside the next ones)" if s.beside else ""), flush=True)
         if s.beside:
-            beside.append(threading.Thread(target=one, args=(s,)))
+            beside.append(threading.Thread(target=one, args=(s,), daemon=True))
             beside[-1].start()
         elif one(s) and s.needed:
             print(f"check: {s.name} failed and the rest needs it", flush=True)
@@ -148,7 +154,14 @@ def main():
         return 0
     os.makedirs(args.logs, exist_ok=True)
     begun = time.monotonic()
-    rows = run_all(todo, args.logs)
+    try:
+        rows = run_all(todo, args.logs)
+    except KeyboardInterrupt:
+        # The commands have sessions of their own: the terminal's key reached nobody else.
+        for group in list(running):
+            os.killpg(group, signal.SIGTERM)
+        print("check: interrupted", flush=True)
+        return 130
     passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
     print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'cpu s':>9}")
     for name, p, f, k, secs, cpu in rows:
