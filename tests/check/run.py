@@ -8,6 +8,7 @@ none of these counts as one test. A command that fails shows the end of its log.
 its turn and waited for at the end.
 """
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -159,7 +160,8 @@ def main():
     except KeyboardInterrupt:
         # The commands have sessions of their own: the terminal's key reached nobody else.
         for group in list(running):
-            os.killpg(group, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.killpg(group, signal.SIGTERM)
         print("check: interrupted", flush=True)
         return 130
     passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
