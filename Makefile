@@ -7,7 +7,8 @@
 #   make install DESTDIR= PREFIX=/usr/local
 #
 # B is the output folder; SAN=address,undefined or SAN=thread builds an instrumented tree
-# (use another B for it: make B=build-asan SAN=address,undefined).
+# (use another B for it: make B=build-asan SAN=address,undefined). WERROR=1 makes warnings errors, as
+# `make check` and CI=true do: a compiler that is newer than ours may warn of more.
 
 B      ?= build
 SAN    ?=
@@ -18,7 +19,8 @@ Q      := $(if $(V),,@)
 CC      ?= cc
 PYTHON  ?= python3
 CFLAGS  ?= -O2 -g
-WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+WERROR  ?= $(if $(filter true,$(CI)),1)
+WARN    := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
            -Wwrite-strings -Wvla -Wno-unused-parameter
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 CPPFLAGS += -D_GNU_SOURCE -I. -Ilibpvgpu -Ilibpvgpu/cuda/include -I$(B)/gen
@@ -61,9 +63,17 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c | $$(GEN)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -MMD -MP -c -o $@ $<
 
 # A program or a unit test: list its objects as prerequisites, its libraries in LDLIBS_<name>.
-$(B)/bin/% $(B)/unit/% $(B)/tests/%:
+define link_program
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS_$(notdir $@)) $(LDLIBS)
+endef
+# One rule each: a pattern rule with several targets would be one that makes all of them at once.
+$(B)/bin/%:
+	$(link_program)
+$(B)/unit/%:
+	$(link_program)
+$(B)/tests/%:
+	$(link_program)
 
 # A shared library: LDFLAGS_<name> holds soname and version script.
 $(B)/lib/%:
@@ -97,7 +107,7 @@ $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
 install: all $(B)/pvgpu.pc
-	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR) $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 		$(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -106,6 +116,7 @@ install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(LIBDIR)/
 	$(Q)ln -sf libcuda.so.1 $(LIBDIR)/libcuda.so
+	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
 	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \

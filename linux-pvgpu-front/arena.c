@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Chunks of arena. A chunk that is being added or removed belongs to its request, whoever waits:
- * a process that is interrupted asks again and finds it.
+ * Chunks of arena. The addition or removal of a chunk goes on when the process that waits for it is
+ * interrupted; the process asks again and finds the chunk.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -10,8 +10,8 @@
 #include "pvgpu_front.h"
 
 /*
- * Places in the file: the ring at 0, chunk i at FIRST + i GiB. So a 32-bit process reaches all of
- * them, and none is used for two chunks at a time.
+ * Places in the file: the ring at 0, chunk i at FIRST + i GiB. A 32-bit process reaches all of
+ * them, and no place is used for two chunks at a time.
  */
 #define PLACE_SHIFT 30
 #define FIRST       4u
@@ -24,7 +24,7 @@ enum chunk_state {
 };
 
 struct chunk {
-	struct kref ref; /* the session's table; whoever waits; the request */
+	struct kref ref; /* the session's table, waiting callers, the request */
 	struct pvgpu_session *s;
 	u32 at; /* in s->chunks */
 	u64 address, size;
@@ -36,18 +36,18 @@ struct chunk {
 	struct pvgpu_req req;
 };
 
-static void free_chunk(struct kref *ref)
+static void pvgpu_chunk_free(struct kref *ref)
 {
 	kfree(container_of(ref, struct chunk, ref));
 }
 
-static void put_chunk(struct chunk *c)
+static void pvgpu_chunk_put(struct chunk *c)
 {
-	kref_put(&c->ref, free_chunk);
+	kref_put(&c->ref, pvgpu_chunk_free);
 }
 
 /* Under s->lock: out of the table; its memory is the caller's. */
-static struct pvgpu_mem *take_out(struct chunk *c, int error)
+static struct pvgpu_mem *pvgpu_chunk_take_out(struct chunk *c, int error)
 {
 	struct pvgpu_mem *m = c->mem;
 
@@ -56,7 +56,7 @@ static struct pvgpu_mem *take_out(struct chunk *c, int error)
 	smp_store_release(&c->state, REMOVED);
 	xa_erase(&c->s->chunks, c->at);
 	c->s->arena -= c->size;
-	put_chunk(c);
+	pvgpu_chunk_put(c);
 	return m;
 }
 
@@ -67,7 +67,7 @@ void pvgpu_chunks_drop(struct pvgpu_session *s, struct list_head *list)
 	unsigned long i;
 
 	xa_for_each(&s->chunks, i, c) {
-		m = take_out(c, -EPIPE);
+		m = pvgpu_chunk_take_out(c, -EPIPE);
 		list_add_tail(&m->node, list);
 	}
 }
@@ -83,8 +83,8 @@ struct pvgpu_mem *pvgpu_chunk_at(struct pvgpu_session *s, u64 offset)
 	return c && c->state == READY ? c->mem : NULL;
 }
 
-/* Under s->lock: a chunk that shares an address with these. */
-static struct chunk *overlapping(struct pvgpu_session *s, u64 address, u64 size)
+/* Under s->lock: a chunk that overlaps [address, address + size). */
+static struct chunk *pvgpu_chunk_overlapping(struct pvgpu_session *s, u64 address, u64 size)
 {
 	struct chunk *c;
 	unsigned long i;
@@ -97,7 +97,7 @@ static struct chunk *overlapping(struct pvgpu_session *s, u64 address, u64 size)
 
 /* ---- requests ---- */
 
-static void keep_error(struct chunk *c, const struct pvgpu_req *req)
+static void pvgpu_chunk_keep_error(struct chunk *c, const struct pvgpu_req *req)
 {
 	c->error = req->result;
 	c->text[0] = '\0';
@@ -106,18 +106,18 @@ static void keep_error(struct chunk *c, const struct pvgpu_req *req)
 				sizeof(req->answer.u.text));
 }
 
-static void added(struct pvgpu_req *req)
+static void pvgpu_chunk_added(struct pvgpu_req *req)
 {
 	struct chunk *c = container_of(req, struct chunk, req);
 	struct pvgpu_session *s = c->s;
 	struct pvgpu_mem *end = NULL;
 
 	mutex_lock(&s->lock);
-	/* The session may have taken it back already. */
+	/* The end of the session may have removed it already. */
 	if (c->state == ADDING) {
-		keep_error(c, req);
+		pvgpu_chunk_keep_error(c, req);
 		if (req->result)
-			end = take_out(c, req->result);
+			end = pvgpu_chunk_take_out(c, req->result);
 		else
 			smp_store_release(&c->state, READY);
 		if (c->mem)
@@ -127,11 +127,11 @@ static void added(struct pvgpu_req *req)
 	if (end)
 		pvgpu_mem_end(end);
 	wake_up_all(&s->wait);
-	put_chunk(c);
+	pvgpu_chunk_put(c);
 	pvgpu_session_put(s);
 }
 
-static void removed(struct pvgpu_req *req)
+static void pvgpu_chunk_removed(struct pvgpu_req *req)
 {
 	struct chunk *c = container_of(req, struct chunk, req);
 	struct pvgpu_session *s = c->s;
@@ -139,28 +139,28 @@ static void removed(struct pvgpu_req *req)
 
 	mutex_lock(&s->lock);
 	if (c->state == REMOVING) {
-		keep_error(c, req);
+		pvgpu_chunk_keep_error(c, req);
 		if (req->result)
 			smp_store_release(&c->state, READY);
 		else
-			end = take_out(c, 0);
+			end = pvgpu_chunk_take_out(c, 0);
 	}
 	mutex_unlock(&s->lock);
 	if (end)
 		pvgpu_mem_end(end);
 	wake_up_all(&s->wait);
-	put_chunk(c);
+	pvgpu_chunk_put(c);
 	pvgpu_session_put(s);
 }
 
-/* With references for the request. */
-static int send(struct chunk *c, u32 op)
+/* Send the request, which holds a reference to the chunk. */
+static int pvgpu_chunk_send(struct chunk *c, u32 op)
 {
 	struct pvgpu_req *req = &c->req;
 	int ret;
 
 	memset(req, 0, sizeof(*req));
-	req->done = op == PVGPU_CTL_CHUNK_ADD ? added : removed;
+	req->done = op == PVGPU_CTL_CHUNK_ADD ? pvgpu_chunk_added : pvgpu_chunk_removed;
 	req->msg.op = op;
 	req->msg.session = c->s->number;
 	req->msg.u.chunk.address = c->address;
@@ -171,26 +171,27 @@ static int send(struct chunk *c, u32 op)
 	kref_get(&c->s->ref);
 	ret = pvgpu_submit(c->s->vgpu, req, c->s->gen);
 	if (ret) {
-		put_chunk(c);
+		pvgpu_chunk_put(c);
 		pvgpu_session_put(c->s);
 	}
 	return ret;
 }
 
-static bool settled(const struct chunk *c)
+static bool pvgpu_chunk_settled(const struct chunk *c)
 {
 	const enum chunk_state state = smp_load_acquire(&c->state);
 
 	return state == READY || state == REMOVED;
 }
 
-/* Until the request is answered or the session is gone; gives the chunk's reference back. */
-static long await(struct chunk *c, bool grow, struct pvgpu_ioc_chunk *out, struct pvgpu_why *why)
+/* Wait until the request is answered or the session is gone; drops the chunk's reference. */
+static long pvgpu_chunk_await(struct chunk *c, bool grow, struct pvgpu_ioc_chunk *out,
+			      struct pvgpu_why *why)
 {
 	struct pvgpu_session *s = c->s;
 	long ret;
 
-	ret = wait_event_interruptible(s->wait, settled(c));
+	ret = wait_event_interruptible(s->wait, pvgpu_chunk_settled(c));
 	if (ret)
 		goto out;
 	mutex_lock(&s->lock);
@@ -207,17 +208,17 @@ static long await(struct chunk *c, bool grow, struct pvgpu_ioc_chunk *out, struc
 	}
 	mutex_unlock(&s->lock);
 out:
-	put_chunk(c);
+	pvgpu_chunk_put(c);
 	return ret;
 }
 
-static bool good_range(const struct pvgpu_ioc_chunk *c)
+static bool pvgpu_chunk_good_range(const struct pvgpu_ioc_chunk *c)
 {
 	return c->size && c->size <= PVGPU_CTL_CHUNK_MAX && !(c->size & ~PAGE_MASK) &&
 	       !(c->address & ~PAGE_MASK) && c->address && c->address <= U64_MAX - c->size;
 }
 
-static long lost(struct pvgpu_why *why)
+static long pvgpu_chunk_session_lost(struct pvgpu_why *why)
 {
 	pvgpu_say(why, "the session is lost");
 	return -EPIPE;
@@ -225,11 +226,11 @@ static long lost(struct pvgpu_why *why)
 
 /* ---- grow ---- */
 
-/* Under s->lock: the chunk of a GROW that was interrupted, 0 for none yet, or an error. */
-static struct chunk *resumed(struct pvgpu_session *s, const struct pvgpu_ioc_chunk *want,
-			     struct pvgpu_why *why)
+/* Under s->lock: the chunk of an interrupted GROW, NULL if there is none, or an error. */
+static struct chunk *pvgpu_chunk_resumed(struct pvgpu_session *s,
+					 const struct pvgpu_ioc_chunk *want, struct pvgpu_why *why)
 {
-	struct chunk *c = overlapping(s, want->address, want->size);
+	struct chunk *c = pvgpu_chunk_overlapping(s, want->address, want->size);
 
 	if (!c)
 		return NULL;
@@ -238,39 +239,38 @@ static struct chunk *resumed(struct pvgpu_session *s, const struct pvgpu_ioc_chu
 		kref_get(&c->ref);
 		return c;
 	}
-	pvgpu_say(why, "there is a chunk at 0x%llx already", c->address);
+	pvgpu_say(why, "a chunk at 0x%llx overlaps", c->address);
 	return ERR_PTR(-EEXIST);
 }
 
-/* Under s->lock: into the table, and off to the backend. */
-static int enter(struct pvgpu_session *s, struct chunk *c, struct pvgpu_why *why)
+/* Under s->lock: enter the chunk into the table and send it to the backend. */
+static int pvgpu_chunk_enter(struct pvgpu_session *s, struct chunk *c, struct pvgpu_why *why)
 {
 	int ret;
 
 	if (c->size > s->arena_limit || s->arena > s->arena_limit - c->size) {
-		pvgpu_say(why, "the session may have %llu KiB of arena, and has %llu",
+		pvgpu_say(why, "the session's limit is %llu KiB of arena, %llu are used",
 			  s->arena_limit >> 10, s->arena >> 10);
 		return -ENOMEM;
 	}
 	ret = xa_alloc(&s->chunks, &c->at, c, XA_LIMIT(0, PVGPU_CHUNKS_MAX - 1),
 		       GFP_KERNEL_ACCOUNT);
 	if (ret) {
-		pvgpu_say(why, "the session has %u chunks of arena, the most that there may be",
-			  PVGPU_CHUNKS_MAX);
+		pvgpu_say(why, "the session has %u chunks of arena, the maximum", PVGPU_CHUNKS_MAX);
 		return ret == -EBUSY ? -ENOMEM : ret;
 	}
-	ret = send(c, PVGPU_CTL_CHUNK_ADD);
+	ret = pvgpu_chunk_send(c, PVGPU_CTL_CHUNK_ADD);
 	if (ret) {
 		xa_erase(&s->chunks, c->at);
-		return lost(why);
+		return pvgpu_chunk_session_lost(why);
 	}
 	s->arena += c->size;
 	kref_get(&c->ref);
 	return 0;
 }
 
-static int new_chunk(struct pvgpu_session *s, const struct pvgpu_ioc_chunk *want,
-		     struct chunk **out, struct pvgpu_why *why)
+static int pvgpu_chunk_new(struct pvgpu_session *s, const struct pvgpu_ioc_chunk *want,
+			   struct chunk **out, struct pvgpu_why *why)
 {
 	struct chunk *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
 	int ret;
@@ -286,7 +286,7 @@ static int new_chunk(struct pvgpu_session *s, const struct pvgpu_ioc_chunk *want
 	c->state = ADDING;
 	ret = pvgpu_mem_new(s->vgpu->backend, c->size, true, &c->mem, why);
 	if (ret) {
-		put_chunk(c);
+		pvgpu_chunk_put(c);
 		return ret;
 	}
 	*out = c;
@@ -298,38 +298,38 @@ long pvgpu_grow(struct pvgpu_session *s, struct pvgpu_ioc_chunk *want, struct pv
 	struct chunk *c, *new;
 	long ret;
 
-	if (!good_range(want)) {
+	if (!pvgpu_chunk_good_range(want)) {
 		pvgpu_say(why, "a chunk is of whole pages, at most %u MiB",
 			  PVGPU_CTL_CHUNK_MAX >> 20);
 		return -EINVAL;
 	}
 	mutex_lock(&s->lock);
-	c = resumed(s, want, why);
+	c = pvgpu_chunk_resumed(s, want, why);
 	mutex_unlock(&s->lock);
 	if (IS_ERR(c))
 		return PTR_ERR(c);
 	if (c)
-		return await(c, true, want, why);
+		return pvgpu_chunk_await(c, true, want, why);
 
-	/* The memory comes without the lock, so that a large chunk holds up nobody. */
-	ret = new_chunk(s, want, &new, why);
+	/* Allocated without the lock, so that a large chunk does not block other callers. */
+	ret = pvgpu_chunk_new(s, want, &new, why);
 	if (ret)
 		return ret;
 	mutex_lock(&s->lock);
-	c = resumed(s, want, why);
+	c = pvgpu_chunk_resumed(s, want, why);
 	if (IS_ERR(c))
 		ret = PTR_ERR(c);
 	else if (!c && (!s->ring || pvgpu_session_life(s) != PVGPU_OPEN))
-		ret = lost(why);
+		ret = pvgpu_chunk_session_lost(why);
 	else if (!c)
-		ret = enter(s, new, why);
+		ret = pvgpu_chunk_enter(s, new, why);
 	mutex_unlock(&s->lock);
 	if (!ret && !c)
-		return await(new, true, want, why);
-	/* Another thread was faster, or it is refused. */
+		return pvgpu_chunk_await(new, true, want, why);
+	/* Another thread has added the same chunk, or the chunk is refused. */
 	pvgpu_mem_end(new->mem);
-	put_chunk(new);
-	return ret ? ret : await(c, true, want, why);
+	pvgpu_chunk_put(new);
+	return ret ? ret : pvgpu_chunk_await(c, true, want, why);
 }
 
 /* ---- shrink ---- */
@@ -339,17 +339,17 @@ long pvgpu_shrink(struct pvgpu_session *s, struct pvgpu_ioc_chunk *want, struct 
 	struct chunk *c;
 	long ret = 0;
 
-	if (!good_range(want)) {
+	if (!pvgpu_chunk_good_range(want)) {
 		pvgpu_say(why, "no such chunk");
 		return -EINVAL;
 	}
 	if (pvgpu_session_life(s) != PVGPU_OPEN)
-		return lost(why);
+		return pvgpu_chunk_session_lost(why);
 	mutex_lock(&s->lock);
-	c = overlapping(s, want->address, want->size);
+	c = pvgpu_chunk_overlapping(s, want->address, want->size);
 	if (!c) {
 		mutex_unlock(&s->lock);
-		return 0; /* what was removed while its process was interrupted */
+		return 0; /* removed while its process was interrupted */
 	}
 	if (c->address != want->address || c->size != want->size) {
 		pvgpu_say(why, "the chunk at 0x%llx has %llu KiB", c->address, c->size >> 10);
@@ -359,14 +359,14 @@ long pvgpu_shrink(struct pvgpu_session *s, struct pvgpu_ioc_chunk *want, struct 
 		ret = -EBUSY;
 	} else if (c->state == READY) {
 		WRITE_ONCE(c->state, REMOVING);
-		ret = send(c, PVGPU_CTL_CHUNK_REMOVE);
+		ret = pvgpu_chunk_send(c, PVGPU_CTL_CHUNK_REMOVE);
 		if (ret) {
 			WRITE_ONCE(c->state, READY);
-			ret = lost(why);
+			ret = pvgpu_chunk_session_lost(why);
 		}
 	}
 	if (!ret)
 		kref_get(&c->ref);
 	mutex_unlock(&s->lock);
-	return ret ? ret : await(c, false, want, why);
+	return ret ? ret : pvgpu_chunk_await(c, false, want, why);
 }

@@ -19,7 +19,7 @@ module-headers:
 
 module: $$(KEYS_GEN) | module-headers
 	$(Q)linux-pvgpu-front/assemble $(abspath $(B))/gen $(module-folder) $(VERSION)
-	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(module-folder) PVGPU_STRICT=1 modules
+	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(module-folder) PVGPU_STRICT=$(WERROR) modules
 
 module-install: module
 	$(Q)$(INSTALL) -D -m 644 $(module-folder)/pvgpu.ko $(DESTDIR)/lib/modules/$(kernel-version)/extra/pvgpu.ko

@@ -3,10 +3,11 @@
  * One interface over the kernels that pvgpu.ko is built for. PVGPU_HAS_* are the results of the
  * probes (see Kbuild): a new difference is a file in probes/ and a wrapper here.
  *
- * What needs none: no_llseek (leave .llseek out and call nonseekable_open()), xenbus_grant_ring()
- * (grant the pages one by one), the argument of .uevent (leave it out), the resume notifiers
- * (modules cannot unregister one any more in 7.2; work that .suspend puts on a freezable queue runs
- * after every suspend, one that was given up included). Before 5.18 C is gnu89.
+ * Interfaces that differ between kernels and are not used at all: no_llseek (.llseek is left out,
+ * and nonseekable_open() called), xenbus_grant_ring() (pages are granted one by one), the argument
+ * of .uevent (left out), the resume notifiers (in 7.2 modules cannot unregister one; work that
+ * .suspend puts on a freezable queue runs after every suspend, also after one that was cancelled).
+ * Before 5.18 C is gnu89.
  */
 #ifndef PVGPU_COMPAT_H
 #define PVGPU_COMPAT_H
@@ -23,8 +24,8 @@
 /* ---- grants ---- */
 
 /*
- * End a grant and give away one reference to its page: at once, or when the backend lets go of it,
- * which the kernel looks for from time to time. The page must be one of order 0 of its own.
+ * End a grant and drop one reference to its page: at once, or when the backend has unmapped it,
+ * which the kernel checks from time to time. The page must be a separate one of order 0.
  */
 static inline void pvgpu_end_access(grant_ref_t ref, struct page *page)
 {
@@ -38,9 +39,9 @@ static inline void pvgpu_end_access(grant_ref_t ref, struct page *page)
 /* ---- event channels ---- */
 
 /*
- * The interrupt number, or a negative errno. The handler, or what it starts, ends each interrupt
- * with pvgpu_eoi(); until then there is no other. Without lateeoi the kernel itself takes the next
- * one at any time after the handler, and a hostile backend can keep a CPU busy.
+ * The interrupt number, or a negative errno. The handler, or work that it starts, ends each
+ * interrupt with pvgpu_eoi(); no other comes before. Without lateeoi the next one may come at any
+ * time after the handler, and a hostile backend can keep a CPU busy.
  */
 static inline int pvgpu_bind_evtchn(evtchn_port_t port, irq_handler_t handler, const char *name,
 				    void *data)
@@ -52,7 +53,7 @@ static inline int pvgpu_bind_evtchn(evtchn_port_t port, irq_handler_t handler, c
 #endif
 }
 
-/* spurious: there was nothing to do; a backend that goes on so is slowed down. */
+/* spurious: there was nothing to do. The kernel delays events of a backend that repeats this. */
 static inline void pvgpu_eoi(unsigned int irq, bool spurious)
 {
 #if PVGPU_HAS_LATEEOI

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * The control ring and event channels. Requests wait in `queued` for a slot, then in `sent` for
- * their answer. The backend is believed nothing: an answer must fit a request that was sent, and
- * broken indices end the connection.
+ * their answer. The backend is not trusted: an answer must fit a request that was sent, and an
+ * impossible index ends the connection.
  */
 #include <linux/interrupt.h>
 #include <linux/slab.h>
@@ -11,7 +11,7 @@
 #include "compat.h"
 #include "pvgpu_front.h"
 
-#define BUDGET    64  /* messages at a time, so that other work gets its turn */
+#define BUDGET    64  /* messages at a time, so that other work is not blocked */
 #define ERRNO_MAX 133 /* of the generic table: ERFKILL, EHWPOISON */
 
 /* ---- event channels ---- */
@@ -23,10 +23,10 @@ void pvgpu_channel_init(struct pvgpu_channel *c)
 	c->irq = 0;
 }
 
-static int no_channel(struct pvgpu_vgpu *v, int err, struct pvgpu_why *why)
+static int pvgpu_ctl_no_channel(struct pvgpu_vgpu *v, int err, struct pvgpu_why *why)
 {
 	if (err != -ENOSPC) {
-		pvgpu_say(why, "no event channel: error %d", -err);
+		pvgpu_say(why, "cannot make an event channel: error %d", -err);
 		return err;
 	}
 	pvgpu_say(why, "out of event channels: raise max_event_channels of this guest");
@@ -35,13 +35,13 @@ static int no_channel(struct pvgpu_vgpu *v, int err, struct pvgpu_why *why)
 	return err;
 }
 
-static void close_port(struct pvgpu_vgpu *v, evtchn_port_t port)
+static void pvgpu_ctl_close_port(struct pvgpu_vgpu *v, evtchn_port_t port)
 {
 	struct evtchn_close close = {.port = port};
 
 	pvgpu_count(&v->stats.hypercalls);
 	if (HYPERVISOR_event_channel_op(EVTCHNOP_close, &close))
-		dev_warn(&v->xdev->dev, "cannot close event channel %u\n", port);
+		dev_warn(&v->xdev->dev, "cannot close event channel %u: it stays in use\n", port);
 }
 
 /*
@@ -58,13 +58,13 @@ int pvgpu_channel_open(struct pvgpu_vgpu *v, struct pvgpu_channel *c, irq_handle
 	pvgpu_count(&v->stats.hypercalls);
 	ret = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
 	if (ret)
-		return no_channel(v, ret, why);
+		return pvgpu_ctl_no_channel(v, ret, why);
 	c->port = alloc.port;
-	pvgpu_count(&v->stats.hypercalls); /* it is bound to a CPU */
+	pvgpu_count(&v->stats.hypercalls); /* the kernel binds it to a CPU */
 	ret = pvgpu_bind_evtchn(alloc.port, handler, c->name, data);
 	if (ret <= 0) {
-		close_port(v, alloc.port);
-		return no_channel(v, ret ? ret : -EINVAL, why);
+		pvgpu_ctl_close_port(v, alloc.port);
+		return pvgpu_ctl_no_channel(v, ret ? ret : -EINVAL, why);
 	}
 	spin_lock_irqsave(&c->lock, flags);
 	c->irq = ret;
@@ -88,7 +88,7 @@ void pvgpu_channel_close(struct pvgpu_vgpu *v, struct pvgpu_channel *c, void *da
 	unbind_from_irqhandler(irq, data);
 }
 
-/* Through the interrupt's number: after a restore it has no port, which may be another's now. */
+/* By the interrupt's number: after a restore the port number may be another channel's. */
 void pvgpu_channel_notify(struct pvgpu_vgpu *v, struct pvgpu_channel *c)
 {
 	unsigned long flags;
@@ -116,16 +116,17 @@ void pvgpu_channel_eoi(struct pvgpu_vgpu *v, struct pvgpu_channel *c, bool spuri
 
 /* ---- requests ---- */
 
-static void broken(struct pvgpu_vgpu *v, const char *what)
+static void pvgpu_ctl_broken(struct pvgpu_vgpu *v, const char *what)
 {
 	if (test_and_set_bit(PVGPU_BROKEN, &v->flags))
 		return;
-	dev_err(&v->xdev->dev, "the backend (domain %u) broke the control ring: %s\n", v->backend,
-		what);
+	dev_err(&v->xdev->dev,
+		"the backend (domain %u) broke the control ring's rules: %s; closing the vGPU\n",
+		v->backend, what);
 	pvgpu_kick(v);
 }
 
-static struct pvgpu_req *sent_with(struct pvgpu_vgpu *v, u32 id)
+static struct pvgpu_req *pvgpu_ctl_sent_with(struct pvgpu_vgpu *v, u32 id)
 {
 	struct pvgpu_req *req;
 
@@ -135,16 +136,16 @@ static struct pvgpu_req *sent_with(struct pvgpu_vgpu *v, u32 id)
 	return NULL;
 }
 
-static u32 new_id(struct pvgpu_vgpu *v)
+static u32 pvgpu_ctl_new_id(struct pvgpu_vgpu *v)
 {
 	do
 		v->last_id++;
-	while (!v->last_id || sent_with(v, v->last_id));
+	while (!v->last_id || pvgpu_ctl_sent_with(v, v->last_id));
 	return v->last_id;
 }
 
 /* Under ctl_lock: publish what fits. True: ring the backend. */
-static bool pump(struct pvgpu_vgpu *v)
+static bool pvgpu_ctl_pump(struct pvgpu_vgpu *v)
 {
 	bool published = false;
 
@@ -152,13 +153,13 @@ static bool pump(struct pvgpu_vgpu *v)
 		struct pvgpu_req *req = list_first_entry(&v->queued, struct pvgpu_req, node);
 		int ret;
 
-		req->msg.id = new_id(v);
+		req->msg.id = pvgpu_ctl_new_id(v);
 		ret = pvgpu_ctl_put(&v->ctl, &req->msg);
 		if (ret == -EAGAIN)
 			break;
 		if (ret) {
 			v->live = false;
-			broken(v, "impossible index of the requests");
+			pvgpu_ctl_broken(v, "its index of the requests is impossible");
 			break;
 		}
 		list_move_tail(&req->node, &v->sent);
@@ -178,7 +179,7 @@ int pvgpu_submit(struct pvgpu_vgpu *v, struct pvgpu_req *req, u32 gen)
 		return -EPIPE;
 	}
 	list_add_tail(&req->node, &v->queued);
-	ring = pump(v);
+	ring = pvgpu_ctl_pump(v);
 	spin_unlock(&v->ctl_lock);
 	if (ring)
 		pvgpu_channel_notify(v, &v->channel);
@@ -188,9 +189,10 @@ int pvgpu_submit(struct pvgpu_vgpu *v, struct pvgpu_req *req, u32 gen)
 /* ---- answers and events ---- */
 
 /* Under ctl_lock: the request that a message answers, taken out; NULL: none, or *bad. */
-static struct pvgpu_req *answered(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m, bool *bad)
+static struct pvgpu_req *pvgpu_ctl_answered(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m,
+					    bool *bad)
 {
-	struct pvgpu_req *req = sent_with(v, m->id);
+	struct pvgpu_req *req = pvgpu_ctl_sent_with(v, m->id);
 
 	if (!req) {
 		pvgpu_count(&v->stats.answers_dropped);
@@ -205,7 +207,7 @@ static struct pvgpu_req *answered(struct pvgpu_vgpu *v, const struct pvgpu_ctl_m
 	return req;
 }
 
-static void take_event(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
+static void pvgpu_ctl_take_event(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
 {
 	if (m->op == PVGPU_CTL_SESSION_ENDED)
 		pvgpu_session_ended(v, m);
@@ -214,7 +216,7 @@ static void take_event(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
 }
 
 /* One message: 1, 0 when there is none, or -EPROTO. */
-static int take_one(struct pvgpu_vgpu *v)
+static int pvgpu_ctl_take_one(struct pvgpu_vgpu *v)
 {
 	struct pvgpu_req *req = NULL;
 	struct pvgpu_ctl_msg m;
@@ -226,7 +228,7 @@ static int take_one(struct pvgpu_vgpu *v)
 		ret = pvgpu_ctl_peek(&v->ctl, 0, &m);
 	if (ret > 0) {
 		if (m.id)
-			req = answered(v, &m, &bad);
+			req = pvgpu_ctl_answered(v, &m, &bad);
 		ring = pvgpu_ctl_release(&v->ctl, 1);
 	}
 	if (ret < 0 || bad)
@@ -236,15 +238,15 @@ static int take_one(struct pvgpu_vgpu *v)
 	if (ring)
 		pvgpu_channel_notify(v, &v->channel);
 	if (ret < 0)
-		broken(v, "impossible index of the answers");
+		pvgpu_ctl_broken(v, "its index of the answers is impossible");
 	else if (bad)
-		broken(v, "an answer does not fit its request");
+		pvgpu_ctl_broken(v, "an answer does not fit its request");
 	if (ret < 0 || bad)
 		return -EPROTO;
 	if (req)
 		req->done(req);
 	else if (ret && !m.id)
-		take_event(v, &m);
+		pvgpu_ctl_take_event(v, &m);
 	return ret;
 }
 
@@ -257,16 +259,16 @@ void pvgpu_event_work(struct work_struct *w)
 	int ret;
 
 	do
-		ret = take_one(v);
+		ret = pvgpu_ctl_take_one(v);
 	while (ret > 0 && ++n < BUDGET);
 	if (ret < 0)
-		return; /* the channel stays silent until it is closed */
+		return; /* without pvgpu_eoi() the backend cannot interrupt again */
 	spin_lock(&v->ctl_lock);
-	ring = pump(v);
+	ring = pvgpu_ctl_pump(v);
 	spin_unlock(&v->ctl_lock);
 	if (ring)
 		pvgpu_channel_notify(v, &v->channel);
-	/* Messages that nobody waits for must not be a way to keep this guest busy. */
+	/* A backend must not be able to keep this guest busy with unexpected messages. */
 	useful = ring || n > atomic64_read(&v->stats.answers_dropped) - dropped;
 	if (ret > 0)
 		queue_work(pvgpu_wq, &v->event_work);
@@ -274,7 +276,7 @@ void pvgpu_event_work(struct work_struct *w)
 		pvgpu_channel_eoi(v, &v->channel, !useful);
 }
 
-static irqreturn_t ctl_interrupt(int irq, void *data)
+static irqreturn_t pvgpu_ctl_interrupt(int irq, void *data)
 {
 	struct pvgpu_vgpu *v = data;
 
@@ -301,7 +303,7 @@ int pvgpu_ctl_connect(struct pvgpu_vgpu *v, struct pvgpu_why *why)
 	v->gen++;
 	v->live = true;
 	spin_unlock(&v->ctl_lock);
-	ret = pvgpu_channel_open(v, &v->channel, ctl_interrupt, v, why);
+	ret = pvgpu_channel_open(v, &v->channel, pvgpu_ctl_interrupt, v, why);
 	if (ret) {
 		spin_lock(&v->ctl_lock);
 		v->live = false;

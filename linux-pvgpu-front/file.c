@@ -14,13 +14,13 @@ struct pvgpu_file {
 	struct mutex lock;             /* one OPEN at a time */
 	struct pvgpu_session *opening; /* under lock: OPEN has not returned it yet */
 	spinlock_t slock;
-	struct pvgpu_session *session; /* set once, under slock: pollers may sit on its queue */
+	struct pvgpu_session *session; /* set once, under slock: pollers may be on its queue */
 };
 
 /* ---- open and release ---- */
 
-/* Called with misc's lock, which the end of the device takes: the vGPU is there. */
-static int file_open(struct inode *inode, struct file *file)
+/* Called with misc's lock, which misc_deregister() takes, too: the vGPU still exists. */
+static int pvgpu_file_open(struct inode *inode, struct file *file)
 {
 	struct pvgpu_vgpu *v = container_of(file->private_data, struct pvgpu_vgpu, misc);
 	struct pvgpu_file *f;
@@ -43,7 +43,7 @@ static int file_open(struct inode *inode, struct file *file)
 	return nonseekable_open(inode, file);
 }
 
-static void drop(struct pvgpu_session *s)
+static void pvgpu_file_drop(struct pvgpu_session *s)
 {
 	if (!s)
 		return;
@@ -51,13 +51,13 @@ static void drop(struct pvgpu_session *s)
 	pvgpu_session_put(s);
 }
 
-static int file_release(struct inode *inode, struct file *file)
+static int pvgpu_file_release(struct inode *inode, struct file *file)
 {
 	struct pvgpu_file *f = file->private_data;
 	struct pvgpu_vgpu *v = f->vgpu;
 
-	drop(f->opening);
-	drop(f->session);
+	pvgpu_file_drop(f->opening);
+	pvgpu_file_drop(f->session);
 	if (atomic_dec_and_test(&v->opens))
 		pvgpu_kick(v);
 	pvgpu_vgpu_put(v);
@@ -66,7 +66,7 @@ static int file_release(struct inode *inode, struct file *file)
 }
 
 /* With a reference; NULL: none is open. */
-static struct pvgpu_session *session_of(struct pvgpu_file *f)
+static struct pvgpu_session *pvgpu_file_session(struct pvgpu_file *f)
 {
 	struct pvgpu_session *s;
 
@@ -80,7 +80,7 @@ static struct pvgpu_session *session_of(struct pvgpu_file *f)
 
 /* ---- ioctl ---- */
 
-static long do_info(struct pvgpu_file *f, void __user *arg)
+static long pvgpu_ioctl_info(struct pvgpu_file *f, void __user *arg)
 {
 	struct pvgpu_vgpu *v = f->vgpu;
 	struct pvgpu_ioc_info info;
@@ -99,11 +99,12 @@ static long do_info(struct pvgpu_file *f, void __user *arg)
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long check_open(struct pvgpu_ioc_open *o, struct pvgpu_why *why)
+static long pvgpu_file_check_open(struct pvgpu_ioc_open *o, struct pvgpu_why *why)
 {
 	if (o->version != PVGPU_UAPI_VERSION) {
-		pvgpu_say(why, "pvgpu.ko speaks version %u, not %u", PVGPU_UAPI_VERSION,
-			  o->version);
+		pvgpu_say(why,
+			  "pvgpu.ko has interface version %u, libcuda.so.1 %u: install one release",
+			  PVGPU_UAPI_VERSION, o->version);
 		return -EINVAL;
 	}
 	if (!o->cmd_size)
@@ -118,8 +119,9 @@ static long check_open(struct pvgpu_ioc_open *o, struct pvgpu_why *why)
 	return 0;
 }
 
-/* Until the backend has answered; then the session is the file's for good, or not at all. */
-static long await_open(struct pvgpu_file *f, struct pvgpu_ioc_open *o, struct pvgpu_why *why)
+/* Wait for the backend's answer. Then the session belongs to the file, or is dropped. */
+static long pvgpu_file_await_open(struct pvgpu_file *f, struct pvgpu_ioc_open *o,
+				  struct pvgpu_why *why)
 {
 	struct pvgpu_session *s = f->opening;
 	long ret;
@@ -145,12 +147,13 @@ static long await_open(struct pvgpu_file *f, struct pvgpu_ioc_open *o, struct pv
 	return ret;
 }
 
-static long open_session(struct pvgpu_file *f, struct pvgpu_ioc_open *o, struct pvgpu_why *why)
+static long pvgpu_file_open_session(struct pvgpu_file *f, struct pvgpu_ioc_open *o,
+				    struct pvgpu_why *why)
 {
 	long ret;
 
 	if (f->session) {
-		pvgpu_say(why, "this file has had its session; open another");
+		pvgpu_say(why, "this file has had its session: open the device again");
 		return -EBUSY;
 	}
 	if (!f->opening) {
@@ -158,10 +161,10 @@ static long open_session(struct pvgpu_file *f, struct pvgpu_ioc_open *o, struct 
 		if (ret)
 			return ret;
 	}
-	return await_open(f, o, why);
+	return pvgpu_file_await_open(f, o, why);
 }
 
-static long do_open(struct pvgpu_file *f, void __user *arg)
+static long pvgpu_ioctl_open(struct pvgpu_file *f, void __user *arg)
 {
 	struct pvgpu_ioc_open o;
 	struct pvgpu_why why = {""};
@@ -169,21 +172,21 @@ static long do_open(struct pvgpu_file *f, void __user *arg)
 
 	if (copy_from_user(&o, arg, sizeof(o)))
 		return -EFAULT;
-	ret = check_open(&o, &why);
+	ret = pvgpu_file_check_open(&o, &why);
 	if (!ret) {
 		if (mutex_lock_interruptible(&f->lock))
 			return -ERESTARTSYS;
-		ret = open_session(f, &o, &why);
+		ret = pvgpu_file_open_session(f, &o, &why);
 		mutex_unlock(&f->lock);
 	}
-	/* What comes back is asked with again. */
+	/* The process restarts the call with this structure: do not change it. */
 	if (ret == -ERESTARTSYS)
 		return ret;
 	memcpy(o.reason, why.text, sizeof(o.reason));
 	return copy_to_user(arg, &o, sizeof(o)) ? -EFAULT : ret;
 }
 
-static long do_wait(struct pvgpu_session *s, void __user *arg)
+static long pvgpu_ioctl_wait(struct pvgpu_session *s, void __user *arg)
 {
 	struct pvgpu_ioc_wait w;
 	unsigned long left;
@@ -194,7 +197,7 @@ static long do_wait(struct pvgpu_session *s, void __user *arg)
 	if (w.pad || (w.what & ~(PVGPU_GOT_RUNG | PVGPU_GOT_KICKED | PVGPU_GOT_HANGUP)))
 		return -EINVAL;
 	left = w.timeout_ms > 0 ? msecs_to_jiffies(w.timeout_ms) : 0;
-	/* Another thread may take what woke us. */
+	/* Another thread may take the event first. */
 	while (!(w.got = pvgpu_session_take(s, w.what))) {
 		if (w.timeout_ms < 0) {
 			ret = wait_event_interruptible(s->wait, pvgpu_session_has(s, w.what));
@@ -206,13 +209,13 @@ static long do_wait(struct pvgpu_session *s, void __user *arg)
 			break;
 		ret = wait_event_interruptible_timeout(s->wait, pvgpu_session_has(s, w.what), left);
 		if (ret < 0)
-			return -EINTR; /* begun anew it would wait too long */
+			return -EINTR; /* a restart would begin the timeout again */
 		left = ret;
 	}
 	return copy_to_user(arg, &w, sizeof(w)) ? -EFAULT : 0;
 }
 
-static long do_chunk(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
+static long pvgpu_ioctl_chunk(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
 {
 	struct pvgpu_ioc_chunk c;
 	struct pvgpu_why why = {""};
@@ -228,7 +231,7 @@ static long do_chunk(struct pvgpu_session *s, unsigned int cmd, void __user *arg
 	return copy_to_user(arg, &c, sizeof(c)) ? -EFAULT : ret;
 }
 
-static long do_finish(struct pvgpu_session *s, void __user *arg)
+static long pvgpu_ioctl_finish(struct pvgpu_session *s, void __user *arg)
 {
 	u32 ms;
 	long ret;
@@ -243,7 +246,7 @@ static long do_finish(struct pvgpu_session *s, void __user *arg)
 	return ret || pvgpu_session_life(s) == PVGPU_GONE ? 0 : -ETIME;
 }
 
-static long session_ioctl(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
+static long pvgpu_ioctl_session(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
 	case PVGPU_IOC_DOORBELL:
@@ -252,49 +255,49 @@ static long session_ioctl(struct pvgpu_session *s, unsigned int cmd, void __user
 		pvgpu_channel_notify(s->vgpu, &s->channel);
 		return 0;
 	case PVGPU_IOC_WAIT:
-		return do_wait(s, arg);
+		return pvgpu_ioctl_wait(s, arg);
 	case PVGPU_IOC_KICK:
 		set_bit(PVGPU_KICKED, &s->flags);
 		wake_up(&s->wait);
 		return 0;
 	case PVGPU_IOC_GROW:
 	case PVGPU_IOC_SHRINK:
-		return do_chunk(s, cmd, arg);
+		return pvgpu_ioctl_chunk(s, cmd, arg);
 	case PVGPU_IOC_HANGUP:
 		pvgpu_session_close(s);
 		return 0;
 	case PVGPU_IOC_FINISH:
-		return do_finish(s, arg);
+		return pvgpu_ioctl_finish(s, arg);
 	}
 	return -ENOTTY;
 }
 
-static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long pvgpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct pvgpu_file *f = file->private_data;
 	struct pvgpu_session *s;
 	long ret;
 
 	if (cmd == PVGPU_IOC_INFO)
-		return do_info(f, (void __user *)arg);
+		return pvgpu_ioctl_info(f, (void __user *)arg);
 	if (cmd == PVGPU_IOC_OPEN)
-		return do_open(f, (void __user *)arg);
-	s = session_of(f);
+		return pvgpu_ioctl_open(f, (void __user *)arg);
+	s = pvgpu_file_session(f);
 	if (!s)
 		return _IOC_TYPE(cmd) == PVGPU_IOC_MAGIC ? -EINVAL : -ENOTTY;
-	ret = session_ioctl(s, cmd, (void __user *)arg);
+	ret = pvgpu_ioctl_session(s, cmd, (void __user *)arg);
 	pvgpu_session_put(s);
 	return ret;
 }
 
-static __poll_t file_poll(struct file *file, struct poll_table_struct *table)
+static __poll_t pvgpu_file_poll(struct file *file, struct poll_table_struct *table)
 {
-	struct pvgpu_session *s = session_of(file->private_data);
+	struct pvgpu_session *s = pvgpu_file_session(file->private_data);
 	__poll_t mask = 0;
 
 	if (!s)
 		return EPOLLERR;
-	/* The file keeps the session as long as anybody may be on its queue. */
+	/* The file holds the session while pollers may be on its queue. */
 	poll_wait(file, &s->wait, table);
 	if (test_bit(PVGPU_RUNG, &s->flags))
 		mask |= EPOLLIN | EPOLLRDNORM;
@@ -308,16 +311,16 @@ static __poll_t file_poll(struct file *file, struct poll_table_struct *table)
 
 /* ---- mmap ---- */
 
-/* The areas of the ring are counted; with the last of them, that of a dying process, too, the
- * session ends. A file outlives its areas, and keeps the session. */
-static void ring_open(struct vm_area_struct *vma)
+/* The areas of the ring are counted; the session ends with the last one, also when a process dies.
+ * The file outlives its areas and holds the session. */
+static void pvgpu_ring_vm_open(struct vm_area_struct *vma)
 {
 	struct pvgpu_session *s = vma->vm_private_data;
 
 	atomic_inc(&s->maps);
 }
 
-static void ring_close(struct vm_area_struct *vma)
+static void pvgpu_ring_vm_close(struct vm_area_struct *vma)
 {
 	struct pvgpu_session *s = vma->vm_private_data;
 
@@ -325,12 +328,12 @@ static void ring_close(struct vm_area_struct *vma)
 		pvgpu_session_close(s);
 }
 
-static const struct vm_operations_struct ring_ops = {
-	.open = ring_open,
-	.close = ring_close,
+static const struct vm_operations_struct pvgpu_ring_vm_ops = {
+	.open = pvgpu_ring_vm_open,
+	.close = pvgpu_ring_vm_close,
 };
 
-static int map_area(struct pvgpu_session *s, struct vm_area_struct *vma)
+static int pvgpu_file_map_area(struct pvgpu_session *s, struct vm_area_struct *vma)
 {
 	const u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	const struct pvgpu_mem *m;
@@ -346,23 +349,23 @@ static int map_area(struct pvgpu_session *s, struct vm_area_struct *vma)
 	if (ret || offset)
 		return ret;
 	vma->vm_private_data = s;
-	vma->vm_ops = &ring_ops;
+	vma->vm_ops = &pvgpu_ring_vm_ops;
 	atomic_inc(&s->maps);
 	return 0;
 }
 
-static int file_mmap(struct file *file, struct vm_area_struct *vma)
+static int pvgpu_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pvgpu_session *s;
 	int ret;
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	s = session_of(file->private_data);
+	s = pvgpu_file_session(file->private_data);
 	if (!s)
 		return -EINVAL;
 	mutex_lock(&s->lock);
-	ret = map_area(s, vma);
+	ret = pvgpu_file_map_area(s, vma);
 	mutex_unlock(&s->lock);
 	pvgpu_session_put(s);
 	return ret;
@@ -370,10 +373,10 @@ static int file_mmap(struct file *file, struct vm_area_struct *vma)
 
 const struct file_operations pvgpu_fops = {
 	.owner = THIS_MODULE,
-	.open = file_open,
-	.release = file_release,
-	.unlocked_ioctl = file_ioctl,
+	.open = pvgpu_file_open,
+	.release = pvgpu_file_release,
+	.unlocked_ioctl = pvgpu_file_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.poll = file_poll,
-	.mmap = file_mmap,
+	.poll = pvgpu_file_poll,
+	.mmap = pvgpu_file_mmap,
 };

@@ -25,7 +25,7 @@ static int __init pvgpu_init(void)
 	if (!xen_domain() || !xen_has_pv_devices())
 		return -ENODEV;
 	pvgpu_grants_init();
-	/* Frozen while the guest is suspended, when there is no xenstore. */
+	/* Frozen while the guest is suspended: xenstore cannot be reached then. */
 	pvgpu_wq = alloc_workqueue("pvgpu", WQ_UNBOUND | WQ_FREEZABLE, 0);
 	if (!pvgpu_wq)
 		return -ENOMEM;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* Pages that are granted to the backend domain, and directories of their grants. */
+/* Pages granted to the backend domain, and directories of their grants. */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -14,36 +14,36 @@
 #endif
 
 /*
- * Grants that all sessions may have together. The rest is the guest's disks' and networks', which
- * stand still without.
+ * Grants that all sessions may have together. The rest is kept for the guest's disks and networks,
+ * which would stall without.
  */
 unsigned int pvgpu_grants_limit;
-static atomic_t grants_used = ATOMIC_INIT(0);
+static atomic_t pvgpu_grants_used = ATOMIC_INIT(0);
 
 void pvgpu_grants_init(void)
 {
-	/* Version 1 of the grant table, which Linux prefers; with version 2 the table ends
-	 * earlier, by itself. */
+	/* Entries of version 1, which Linux prefers. A table of version 2 holds fewer and is full
+	 * before this limit is reached. */
 	const unsigned int per_frame = XEN_PAGE_SIZE / sizeof(struct grant_entry_v1);
 
 	if (!pvgpu_grants_limit)
 		pvgpu_grants_limit = gnttab_max_grant_frames() * per_frame / 8 * 7;
 }
 
-static int no_grants(struct pvgpu_why *why, unsigned int pages)
+static int pvgpu_mem_no_grants(struct pvgpu_why *why, unsigned int pages)
 {
 	pvgpu_say(why, "out of grant references: raise max_grant_frames (xl) or "
 		       "platform:max_grant_frames (XCP-ng)");
 	pr_warn_ratelimited("pvgpu: no grant references for %u pages (%d in use by sessions, limit "
 			    "%u): raise max_grant_frames of this guest (xl: max_grant_frames=, "
 			    "XCP-ng: platform:max_grant_frames)\n",
-			    pages, atomic_read(&grants_used), pvgpu_grants_limit);
+			    pages, atomic_read(&pvgpu_grants_used), pvgpu_grants_limit);
 	return -ENOSPC;
 }
 
-static int get_pages(struct pvgpu_mem *m, unsigned int n, struct pvgpu_why *why)
+static int pvgpu_mem_get_pages(struct pvgpu_mem *m, unsigned int n, struct pvgpu_why *why)
 {
-	/* No out-of-memory killer for the sake of a chunk. */
+	/* Fail rather than start the out-of-memory killer. */
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
 	for (; m->pages < n; m->pages++) {
@@ -61,20 +61,21 @@ static int get_pages(struct pvgpu_mem *m, unsigned int n, struct pvgpu_why *why)
 	return 0;
 }
 
-static int grant_pages(struct pvgpu_mem *m, domid_t to, bool readonly, struct pvgpu_why *why)
+static int pvgpu_mem_grant_pages(struct pvgpu_mem *m, domid_t to, bool readonly,
+				 struct pvgpu_why *why)
 {
-	if (atomic_add_return(m->pages, &grants_used) > pvgpu_grants_limit) {
-		atomic_sub(m->pages, &grants_used);
-		return no_grants(why, m->pages);
+	if (atomic_add_return(m->pages, &pvgpu_grants_used) > pvgpu_grants_limit) {
+		atomic_sub(m->pages, &pvgpu_grants_used);
+		return pvgpu_mem_no_grants(why, m->pages);
 	}
 	for (; m->granted < m->pages; m->granted++) {
 		const unsigned long gfn = xen_page_to_gfn(m->page[m->granted]);
 		const int ref = gnttab_grant_foreign_access(to, gfn, readonly);
 
 		if (ref < 0) {
-			/* The rest will not be counted back with a grant. */
-			atomic_sub(m->pages - m->granted, &grants_used);
-			return no_grants(why, m->pages);
+			/* Pages without a grant are not subtracted when the grants end. */
+			atomic_sub(m->pages - m->granted, &pvgpu_grants_used);
+			return pvgpu_mem_no_grants(why, m->pages);
 		}
 		m->ref[m->granted] = ref;
 		cond_resched();
@@ -82,8 +83,8 @@ static int grant_pages(struct pvgpu_mem *m, domid_t to, bool readonly, struct pv
 	return 0;
 }
 
-static int make_mem(domid_t to, unsigned int n, bool readonly, struct pvgpu_mem **out,
-		    struct pvgpu_why *why)
+static int pvgpu_mem_make(domid_t to, unsigned int n, bool readonly, struct pvgpu_mem **out,
+			  struct pvgpu_why *why)
 {
 	struct pvgpu_mem *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 	int ret = -ENOMEM;
@@ -98,9 +99,9 @@ static int make_mem(domid_t to, unsigned int n, bool readonly, struct pvgpu_mem 
 	if (!m->page || !m->ref)
 		pvgpu_say(why, "out of memory");
 	else
-		ret = get_pages(m, n, why);
+		ret = pvgpu_mem_get_pages(m, n, why);
 	if (!ret)
-		ret = grant_pages(m, to, readonly, why);
+		ret = pvgpu_mem_grant_pages(m, to, readonly, why);
 	if (ret) {
 		pvgpu_mem_end(m);
 		return ret;
@@ -109,12 +110,12 @@ static int make_mem(domid_t to, unsigned int n, bool readonly, struct pvgpu_mem 
 	return 0;
 }
 
-static int make_directory(struct pvgpu_mem *m, domid_t to, struct pvgpu_why *why)
+static int pvgpu_mem_make_directory(struct pvgpu_mem *m, domid_t to, struct pvgpu_why *why)
 {
 	unsigned int i;
 	int ret;
 
-	ret = make_mem(to, DIV_ROUND_UP(m->pages, PVGPU_DIR_REFS), true, &m->dir, why);
+	ret = pvgpu_mem_make(to, DIV_ROUND_UP(m->pages, PVGPU_DIR_REFS), true, &m->dir, why);
 	if (ret)
 		return ret;
 	for (i = 0; i < m->dir->pages; i++) {
@@ -133,11 +134,11 @@ int pvgpu_mem_new(domid_t to, size_t bytes, bool directory, struct pvgpu_mem **o
 	struct pvgpu_mem *m;
 	int ret;
 
-	ret = make_mem(to, bytes >> PAGE_SHIFT, false, &m, why);
+	ret = pvgpu_mem_make(to, bytes >> PAGE_SHIFT, false, &m, why);
 	if (ret)
 		return ret;
 	if (directory)
-		ret = make_directory(m, to, why);
+		ret = pvgpu_mem_make_directory(m, to, why);
 	if (ret) {
 		pvgpu_mem_end(m);
 		return ret;
@@ -171,7 +172,7 @@ void pvgpu_mem_end(struct pvgpu_mem *m)
 			__free_page(m->page[i]);
 		cond_resched();
 	}
-	atomic_sub(m->granted, &grants_used);
+	atomic_sub(m->granted, &pvgpu_grants_used);
 	kvfree(m->page);
 	kvfree(m->ref);
 	kfree(m);

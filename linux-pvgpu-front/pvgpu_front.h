@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * Inside pvgpu.ko: what its files give each other. Sections are named after the file that
- * implements them.
+ * The internal interfaces of pvgpu.ko. Sections are named after the file that implements them.
  *
- * Who runs what:
- *   state work   one for each vGPU: the only one that changes the vGPU's state (state.c). Whatever
- *                happens only asks for it (pvgpu_kick), and it looks at everything anew
- *   event work   one for each vGPU: takes the control ring's answers and events (control.c)
- *   callers      processes in open, ioctl, mmap, poll, release; the end of a ring's mapping
+ * Threads:
+ *   state work   one for each vGPU: only it changes the vGPU's state (state.c). Events only queue
+ * it (pvgpu_kick), and it examines everything again event work   one for each vGPU: takes the
+ * control ring's answers and events (control.c) callers      processes in open, ioctl, mmap, poll,
+ * release; the end of a ring's mapping
  *
- * Locks, in the order in which they may be taken. But for the first, which is taken and held
- * interruptibly, none is held while something waits for the backend, copies to or from a process,
- * or unbinds an interrupt:
+ * Locks, in the order in which they may be taken. Except for the first, which is taken and waited
+ * under interruptibly, none is held while a thread waits for the backend, copies to or from a
+ * process, or unbinds an interrupt:
  *   file.lock       one OPEN at a time
  *   session.lock    the session's memory: ring and chunks
  *   vgpu.lock       list of sessions, identity
- *   session.life    where the session is in its life
+ *   session.life    the session's state
  *   vgpu.ctl_lock   the control ring and its requests
  *   session.chan    the session's interrupt
  * vgpus_lock (xenbus.c) comes before vgpu.kick_lock. The interrupt handlers take none of them.
@@ -45,15 +44,15 @@
 #define PVGPU_SESSIONS_MAX 4096u /* of a vGPU */
 #define PVGPU_CHUNKS_MAX   4096u /* of a session */
 
-/* What the ring page says of a session that the frontend declares lost: enum pvgpu_end, FAILED. */
+/* Reason in the ring page of a session that the frontend declares lost: enum pvgpu_end, FAILED. */
 #define PVGPU_LOST_REASON 3u
 
-#define PVGPU_RETRY_MIN   HZ /* before what failed is tried again */
+#define PVGPU_RETRY_MIN   HZ /* before the first retry */
 
 struct pvgpu_vgpu;
 struct pvgpu_session;
 
-/* A reason for people; the one in an ioctl's structure, mostly. */
+/* A reason in words, mostly for an ioctl's structure. */
 struct pvgpu_why {
 	char text[PVGPU_REASON];
 };
@@ -61,9 +60,9 @@ struct pvgpu_why {
 struct pvgpu_statistics {
 	atomic64_t notifications;   /* event-channel sends */
 	atomic64_t hypercalls;      /* those, and all others that the module causes; an end of
-				     * interrupt counts as one, though it seldom is */
+				     * interrupt counts as one, though it seldom makes one */
 	atomic64_t requests;        /* sent on the control ring */
-	atomic64_t answers_dropped; /* that nobody waited for */
+	atomic64_t answers_dropped; /* answers and events without a request or session */
 	atomic64_t events;          /* of the control ring's event channel */
 	atomic64_t doorbells;       /* events of the sessions' channels */
 	atomic64_t sessions_total, sessions_lost;
@@ -93,8 +92,8 @@ static inline void *pvgpu_mem_first(const struct pvgpu_mem *m)
 u32 pvgpu_mem_dir(const struct pvgpu_mem *m);
 void pvgpu_mem_end_dir(struct pvgpu_mem *m);
 /*
- * End the grants and give the pages back; what the backend still maps, the kernel gives back when
- * it does not any more. Mappings of processes stay valid.
+ * End the grants and free the pages. Pages that the backend still maps are freed by the kernel when
+ * it has unmapped them. Mappings of processes stay valid.
  */
 void pvgpu_mem_end(struct pvgpu_mem *m);
 void pvgpu_mem_end_list(struct list_head *list);
@@ -103,7 +102,7 @@ int pvgpu_mem_map(const struct pvgpu_mem *m, struct vm_area_struct *vma);
 /* ---- control.c: the control ring, event channels ---- */
 
 struct pvgpu_channel {
-	spinlock_t lock; /* against the end of the interrupt while it is used */
+	spinlock_t lock; /* held while irq is used, so that it is not unbound */
 	evtchn_port_t port;
 	int irq; /* 0: none */
 	char name[24];
@@ -130,7 +129,7 @@ struct pvgpu_req {
 /* gen: the connection that the request is meant for. -EPIPE: it has ended. */
 int pvgpu_submit(struct pvgpu_vgpu *v, struct pvgpu_req *req, u32 gen);
 void pvgpu_event_work(struct work_struct *w);
-/* State work only. The page that is not shared any more goes to v->limbo. */
+/* State work only. A disconnected ring's page goes to v->limbo. */
 int pvgpu_ctl_connect(struct pvgpu_vgpu *v, struct pvgpu_why *why);
 void pvgpu_ctl_disconnect(struct pvgpu_vgpu *v, struct list_head *reqs);
 void pvgpu_ctl_fail(struct list_head *reqs);
@@ -166,7 +165,7 @@ struct pvgpu_session {
 
 	spinlock_t life_lock;
 	enum pvgpu_session_life life;
-	bool close; /* as soon as it is open */
+	bool close; /* close it as soon as it is open */
 	struct pvgpu_req open_req, close_req;
 	/* Fixed when it is not OPENING any more. */
 	int error;
@@ -186,7 +185,7 @@ int pvgpu_session_start(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size,
 void pvgpu_session_put(struct pvgpu_session *s);
 /* End it; never blocks. */
 void pvgpu_session_close(struct pvgpu_session *s);
-/* Tell the process that it is lost; the first reason stands. */
+/* Tell the process that it is lost; only the first reason counts. */
 void pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, size_t len);
 /* The event SESSION_ENDED. */
 void pvgpu_session_ended(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m);
@@ -196,7 +195,7 @@ static inline enum pvgpu_session_life pvgpu_session_life(struct pvgpu_session *s
 {
 	return smp_load_acquire(&s->life);
 }
-/* Those of the events in what that happened, which are taken; a hang-up always. */
+/* The events of `what` that have happened, each reported once; a hang-up is always reported. */
 unsigned int pvgpu_session_take(struct pvgpu_session *s, unsigned int what);
 bool pvgpu_session_has(struct pvgpu_session *s, unsigned int what);
 
@@ -204,7 +203,7 @@ bool pvgpu_session_has(struct pvgpu_session *s, unsigned int what);
 
 long pvgpu_grow(struct pvgpu_session *s, struct pvgpu_ioc_chunk *c, struct pvgpu_why *why);
 long pvgpu_shrink(struct pvgpu_session *s, struct pvgpu_ioc_chunk *c, struct pvgpu_why *why);
-/* Under session.lock: the chunk that lies there in the file, or NULL. */
+/* Under session.lock: the chunk at this place in the file, or NULL. */
 struct pvgpu_mem *pvgpu_chunk_at(struct pvgpu_session *s, u64 offset);
 /* Under session.lock: forget all chunks; their memory goes to the list. */
 void pvgpu_chunks_drop(struct pvgpu_session *s, struct list_head *list);
@@ -223,13 +222,13 @@ struct pvgpu_identity {
 	u32 version;
 };
 
-/* The state that a directory says; UNKNOWN where there is none. -EAGAIN: cannot be read now. */
+/* The state in a directory; UNKNOWN where there is none. -EAGAIN: cannot be read now. */
 int pvgpu_read_state(struct pvgpu_vgpu *v, bool own, enum pvgpu_state *out);
 bool pvgpu_read_online(struct pvgpu_vgpu *v);
-/* 0, -EAGAIN, or another negative errno with the key and what is wrong with it. */
+/* 0, -EAGAIN, or another negative errno with the key and its error. */
 int pvgpu_read_backend(struct pvgpu_vgpu *v, struct pvgpu_identity *out, char *err);
 int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct pvgpu_identity *id);
-/* Whether the directories of both ends are there again. */
+/* Do the directories of both ends exist again? */
 bool pvgpu_plugged(struct pvgpu_vgpu *v);
 
 /* ---- xenbus.c ---- */
@@ -238,7 +237,7 @@ enum pvgpu_vgpu_flag {
 	PVGPU_RESUMED, /* the guest was restored or migrated */
 	PVGPU_BROKEN,  /* the backend broke the control ring's rules */
 	PVGPU_FRESH,   /* the driver has just been bound to it */
-	PVGPU_REPROBE, /* its directory was made anew: bind it again */
+	PVGPU_REPROBE, /* its directory was created again: bind the driver again */
 };
 
 struct pvgpu_vgpu {
@@ -257,7 +256,7 @@ struct pvgpu_vgpu {
 	bool removed; /* no more state work */
 	struct delayed_work state_work;
 	/* State work only. */
-	struct list_head limbo; /* memory whose grants end when the backend has let go of it */
+	struct list_head limbo; /* memory whose grants end when the backend has unmapped it */
 	unsigned long limbo_until, retry_at, connected_at;
 	unsigned int failures;
 	bool retry, refused;
@@ -289,17 +288,17 @@ extern ushort pvgpu_mode;
 int pvgpu_xenbus_init(void);
 void pvgpu_xenbus_exit(void);
 
-/* Have the state work look at the vGPU. Any context but an interrupt. */
+/* Queue the state work of the vGPU. Not from an interrupt. */
 void pvgpu_kick(struct pvgpu_vgpu *v);
 void pvgpu_kick_in(struct pvgpu_vgpu *v, unsigned long delay);
 void pvgpu_vgpu_put(struct pvgpu_vgpu *v);
 /* Bind the driver to the device again, in a work of its own. */
 void pvgpu_reprobe(struct pvgpu_vgpu *v);
 
-/* ---- state.c; state work, or when there is none any more ---- */
+/* ---- state.c; called by state work, or after the last one ---- */
 
 void pvgpu_state_work(struct work_struct *w);
-/* Sessions are lost; their memory waits in limbo for the backend to let go of it. */
+/* Sessions are lost; their memory waits in limbo until the backend has unmapped it. */
 void pvgpu_disconnect(struct pvgpu_vgpu *v, const char *why);
 void pvgpu_flush_limbo(struct pvgpu_vgpu *v);
 void pvgpu_unpublish(struct pvgpu_vgpu *v);
@@ -310,7 +309,7 @@ void pvgpu_unpublish(struct pvgpu_vgpu *v);
 			snprintf((why)->text, sizeof((why)->text), __VA_ARGS__);                   \
 	} while (0)
 
-/* Up to len bytes of whatever, as a printable string. */
+/* Up to len untrusted bytes, as a printable string. */
 void pvgpu_printable(char *to, size_t cap, const char *from, size_t len);
 
 static inline void pvgpu_count(atomic64_t *n)

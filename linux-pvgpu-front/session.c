@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Sessions. Opening and closing are requests whose answers are taken by the event work, so that a
- * process that is killed leaves nothing undone: what the backend may have mapped stays until it
+ * Sessions. Opening and closing are requests whose answers are handled by the event work, so they
+ * complete after the process was killed. Memory that the backend may have mapped stays until it
  * has answered, or until the connection ends.
  */
 #include <linux/interrupt.h>
@@ -22,12 +22,12 @@ void pvgpu_printable(char *to, size_t cap, const char *from, size_t len)
 
 /* ---- events ---- */
 
-static irqreturn_t doorbell(int irq, void *data)
+static irqreturn_t pvgpu_session_doorbell(int irq, void *data)
 {
 	struct pvgpu_session *s = data;
 
 	pvgpu_count(&s->vgpu->stats.doorbells);
-	/* The interrupt is ended by whoever takes the doorbell: until then there is no other. */
+	/* The thread that takes the doorbell ends the interrupt; no other comes before. */
 	set_bit(PVGPU_EOI, &s->flags);
 	smp_mb__after_atomic();
 	set_bit(PVGPU_RUNG, &s->flags);
@@ -58,7 +58,7 @@ bool pvgpu_session_has(struct pvgpu_session *s, unsigned int what)
 	       test_bit(PVGPU_HUNG, &s->flags);
 }
 
-static void hang_up(struct pvgpu_session *s)
+static void pvgpu_session_hang_up(struct pvgpu_session *s)
 {
 	set_bit(PVGPU_HUNG, &s->flags);
 	wake_up_all(&s->wait);
@@ -66,7 +66,7 @@ static void hang_up(struct pvgpu_session *s)
 
 /* ---- end ---- */
 
-static void free_session(struct kref *ref)
+static void pvgpu_session_free(struct kref *ref)
 {
 	struct pvgpu_session *s = container_of(ref, struct pvgpu_session, ref);
 
@@ -77,14 +77,14 @@ static void free_session(struct kref *ref)
 
 void pvgpu_session_put(struct pvgpu_session *s)
 {
-	kref_put(&s->ref, free_session);
+	kref_put(&s->ref, pvgpu_session_free);
 }
 
 /*
- * The backend has nothing of it any more, or cannot be asked: take everything back, now or, with
- * a list, later. Once only; drops the reference of the vGPU's list.
+ * The backend has unmapped the session, or is disconnected: free its resources, memory at once or,
+ * with limbo, later. Only the first call has an effect; it drops the reference of the vGPU's list.
  */
-static void finish(struct pvgpu_session *s, struct list_head *limbo)
+static void pvgpu_session_finish(struct pvgpu_session *s, struct list_head *limbo)
 {
 	struct pvgpu_vgpu *v = s->vgpu;
 	LIST_HEAD(now);
@@ -97,7 +97,7 @@ static void finish(struct pvgpu_session *s, struct list_head *limbo)
 	spin_unlock(&v->lock);
 	if (!mine)
 		return;
-	hang_up(s);
+	pvgpu_session_hang_up(s);
 	pvgpu_channel_close(v, &s->channel, s);
 	mutex_lock(&s->lock);
 	if (s->ring)
@@ -131,31 +131,31 @@ void pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, s
 	}
 	mutex_unlock(&s->lock);
 	pvgpu_count(&s->vgpu->stats.sessions_lost);
-	hang_up(s);
+	pvgpu_session_hang_up(s);
 }
 
 /* ---- close ---- */
 
-static void closed(struct pvgpu_req *req)
+static void pvgpu_session_closed(struct pvgpu_req *req)
 {
 	struct pvgpu_session *s = container_of(req, struct pvgpu_session, close_req);
 
-	/* An error cannot be: closing what is not there is none. The kernel looks after what a
-	 * backend keeps mapped. When the connection has ended, it is finished already. */
-	finish(s, NULL);
+	/* The result does not matter. The kernel keeps pages that the backend still maps. When the
+	 * connection has ended, the session is finished already. */
+	pvgpu_session_finish(s, NULL);
 	pvgpu_session_put(s);
 }
 
-static void send_close(struct pvgpu_session *s)
+static void pvgpu_session_send_close(struct pvgpu_session *s)
 {
 	struct pvgpu_req *req = &s->close_req;
 
-	req->done = closed;
+	req->done = pvgpu_session_closed;
 	req->msg.op = PVGPU_CTL_SESSION_CLOSE;
 	req->msg.session = s->number;
 	kref_get(&s->ref);
 	if (pvgpu_submit(s->vgpu, req, s->gen))
-		pvgpu_session_put(s); /* finished, or about to be */
+		pvgpu_session_put(s); /* the connection has ended, and with it the session */
 }
 
 void pvgpu_session_close(struct pvgpu_session *s)
@@ -170,9 +170,9 @@ void pvgpu_session_close(struct pvgpu_session *s)
 			smp_store_release(&s->life, PVGPU_CLOSING);
 	}
 	spin_unlock(&s->life_lock);
-	hang_up(s);
+	pvgpu_session_hang_up(s);
 	if (send)
-		send_close(s);
+		pvgpu_session_send_close(s);
 }
 
 void pvgpu_session_ended(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
@@ -208,21 +208,21 @@ void pvgpu_sessions_end(struct pvgpu_vgpu *v, const char *text, struct list_head
 		if (!s)
 			return;
 		pvgpu_session_lost(s, PVGPU_LOST_REASON, text, strlen(text));
-		finish(s, limbo);
+		pvgpu_session_finish(s, limbo);
 		pvgpu_session_put(s);
 	}
 }
 
 /* ---- open ---- */
 
-static void opened(struct pvgpu_req *req)
+static void pvgpu_session_opened(struct pvgpu_req *req)
 {
 	struct pvgpu_session *s = container_of(req, struct pvgpu_session, open_req);
 	bool close;
 
 	mutex_lock(&s->lock);
-	/* After an error the backend has read nothing or reads no more; when the connection has
-	 * ended there is no ring here any more. */
+	/* The backend has read the directory, or has refused the session. When the connection has
+	 * ended, the ring is gone already. */
 	if (s->ring)
 		pvgpu_mem_end_dir(s->ring);
 	mutex_unlock(&s->lock);
@@ -242,18 +242,18 @@ static void opened(struct pvgpu_req *req)
 	}
 	spin_unlock(&s->life_lock);
 	if (req->result) {
-		finish(s, NULL);
+		pvgpu_session_finish(s, NULL);
 	} else {
 		pvgpu_count(&s->vgpu->stats.sessions_total);
 		if (close)
-			send_close(s);
+			pvgpu_session_send_close(s);
 	}
 	wake_up_all(&s->wait);
 	pvgpu_session_put(s);
 }
 
-/* Onto the vGPU's list, with a number that no other session has. */
-static int enlist(struct pvgpu_session *s)
+/* Put it on the vGPU's list, with a number that no other session has. */
+static int pvgpu_session_enlist(struct pvgpu_session *s)
 {
 	struct pvgpu_vgpu *v = s->vgpu;
 	struct pvgpu_session *o;
@@ -277,7 +277,7 @@ static int enlist(struct pvgpu_session *s)
 	return ret;
 }
 
-static struct pvgpu_session *new_session(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size)
+static struct pvgpu_session *pvgpu_session_new(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size)
 {
 	struct pvgpu_session *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 
@@ -298,12 +298,12 @@ static struct pvgpu_session *new_session(struct pvgpu_vgpu *v, u32 cmd_size, u32
 	return s;
 }
 
-static int send_open(struct pvgpu_session *s)
+static int pvgpu_session_send_open(struct pvgpu_session *s)
 {
 	struct pvgpu_ctl_open *open = &s->open_req.msg.u.open;
 	int ret;
 
-	s->open_req.done = opened;
+	s->open_req.done = pvgpu_session_opened;
 	s->open_req.msg.op = PVGPU_CTL_SESSION_OPEN;
 	s->open_req.msg.session = s->number;
 	open->cmd_size = s->cmd_size;
@@ -318,8 +318,8 @@ static int send_open(struct pvgpu_session *s)
 	return ret;
 }
 
-/* What the backend is to map, before anybody but the caller knows of the session. */
-static int make_ring(struct pvgpu_session *s, struct pvgpu_why *why)
+/* Make the ring that the backend will map, before other threads can find the session. */
+static int pvgpu_session_make_ring(struct pvgpu_session *s, struct pvgpu_why *why)
 {
 	struct pvgpu_vgpu *v = s->vgpu;
 	domid_t backend;
@@ -332,7 +332,7 @@ static int make_ring(struct pvgpu_session *s, struct pvgpu_why *why)
 	backend = v->backend;
 	spin_unlock(&v->ctl_lock);
 	if (!ready) {
-		pvgpu_say(why, "the vGPU is not connected to its backend now");
+		pvgpu_say(why, "the vGPU is not connected to its backend at present");
 		return -ENODEV;
 	}
 	ret = pvgpu_mem_new(backend, pvgpu_ring_bytes(s->cmd_size, s->rep_size), true, &s->ring,
@@ -341,31 +341,30 @@ static int make_ring(struct pvgpu_session *s, struct pvgpu_why *why)
 		return ret;
 	pvgpu_ring_format(pvgpu_mem_first(s->ring), s->cmd_size, s->rep_size);
 	snprintf(s->channel.name, sizeof(s->channel.name), "%s-session", v->name);
-	return pvgpu_channel_open(v, &s->channel, doorbell, s, why);
+	return pvgpu_channel_open(v, &s->channel, pvgpu_session_doorbell, s, why);
 }
 
 int pvgpu_session_start(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size,
 			struct pvgpu_session **out, struct pvgpu_why *why)
 {
-	struct pvgpu_session *s = new_session(v, cmd_size, rep_size);
+	struct pvgpu_session *s = pvgpu_session_new(v, cmd_size, rep_size);
 	int ret;
 
 	if (!s) {
 		pvgpu_say(why, "out of memory");
 		return -ENOMEM;
 	}
-	ret = make_ring(s, why);
+	ret = pvgpu_session_make_ring(s, why);
 	if (!ret) {
-		ret = enlist(s);
+		ret = pvgpu_session_enlist(s);
 		if (ret)
-			pvgpu_say(why, "the vGPU has %u sessions, the most that there may be",
-				  PVGPU_SESSIONS_MAX);
+			pvgpu_say(why, "the vGPU has %u sessions, the maximum", PVGPU_SESSIONS_MAX);
 	}
 	if (!ret) {
-		ret = send_open(s);
+		ret = pvgpu_session_send_open(s);
 		if (ret) {
 			pvgpu_say(why, "the connection to the backend has just ended");
-			finish(s, NULL);
+			pvgpu_session_finish(s, NULL);
 		}
 	} else {
 		pvgpu_channel_close(v, &s->channel, s);

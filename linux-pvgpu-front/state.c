@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The state machine of docs/xenstore.md. The state work looks at both ends' states, makes the next
- * move, and looks again; every event only asks for it, so that none is lost and none piles up. Its
+ * The state machine of docs/xenstore.md. The state work reads both ends' states, makes the next
+ * move, and reads them again. Events only queue the work, so none is lost and none accumulates. The
  * queue is frozen while the guest is suspended.
  */
 #include <linux/module.h>
@@ -12,34 +12,35 @@
 
 #define LIMBO_MAX   (10 * HZ) /* how long a closing backend may take to unmap quietly */
 #define RETRY_STEPS 6
-#define STABLE      (10 * HZ) /* a connection that lasts is no failure */
+#define STABLE      (10 * HZ) /* a connection that lasts longer resets the count of failures */
 
 /* ---- moves ---- */
 
-static enum pvgpu_state mine(const struct pvgpu_vgpu *v)
+static enum pvgpu_state pvgpu_state_mine(const struct pvgpu_vgpu *v)
 {
 	return (enum pvgpu_state)v->xdev->state;
 }
 
-/* False: the description of the states does not know this move. */
-static bool move(struct pvgpu_vgpu *v, enum pvgpu_state to, enum pvgpu_state other, bool resuming)
+/* False: the schema does not allow this move. */
+static bool pvgpu_state_move(struct pvgpu_vgpu *v, enum pvgpu_state to, enum pvgpu_state other,
+			     bool resuming)
 {
-	if (mine(v) == to)
+	if (pvgpu_state_mine(v) == to)
 		return true;
-	if (!pvgpu_frontend_may_move(mine(v), to, other, resuming)) {
-		dev_warn(&v->xdev->dev, "no move from %s to %s while the backend is %s\n",
+	if (!pvgpu_frontend_may_move(pvgpu_state_mine(v), to, other, resuming)) {
+		dev_warn(&v->xdev->dev, "state %s cannot become %s while the backend is %s\n",
 			 xenbus_strstate(v->xdev->state), xenbus_strstate((enum xenbus_state)to),
 			 xenbus_strstate((enum xenbus_state)other));
 		return false;
 	}
 	if (to == PVGPU_STATE_CLOSED)
-		xenbus_frontend_closed(v->xdev); /* a shutdown may wait for it */
+		xenbus_frontend_closed(v->xdev); /* wakes a shutdown that waits for it */
 	else
 		xenbus_switch_state(v->xdev, (enum xenbus_state)to);
-	return mine(v) == to;
+	return pvgpu_state_mine(v) == to;
 }
 
-static void publish(struct pvgpu_vgpu *v)
+static void pvgpu_state_publish(struct pvgpu_vgpu *v)
 {
 	int ret;
 
@@ -54,7 +55,7 @@ static void publish(struct pvgpu_vgpu *v)
 	};
 	ret = misc_register(&v->misc);
 	if (ret)
-		xenbus_dev_error(v->xdev, ret, "making /dev/%s", v->name);
+		xenbus_dev_error(v->xdev, ret, "cannot make /dev/%s", v->name);
 	v->published = !ret;
 }
 
@@ -88,9 +89,9 @@ void pvgpu_disconnect(struct pvgpu_vgpu *v, const char *why)
 	v->limbo_until = jiffies + LIMBO_MAX;
 }
 
-/* Try again later, or when the backend's state has changed: then at once. */
-static void refuse(struct pvgpu_vgpu *v, enum pvgpu_state other, int err, bool again,
-		   const char *text)
+/* Close the vGPU. Tried again when the backend's state changes, and with `again` also later. */
+static void pvgpu_state_refuse(struct pvgpu_vgpu *v, enum pvgpu_state other, int err, bool again,
+			       const char *text)
 {
 	xenbus_dev_error(v->xdev, err, "%s", text);
 	v->refused = true;
@@ -100,8 +101,8 @@ static void refuse(struct pvgpu_vgpu *v, enum pvgpu_state other, int err, bool a
 	v->failures++;
 }
 
-/* Initialising, and the backend waits for us. False: not now. */
-static bool connect(struct pvgpu_vgpu *v, enum pvgpu_state other)
+/* The backend is in InitWait. False: no move now. */
+static bool pvgpu_state_connect(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
 	struct pvgpu_identity id;
 	char err[PVGPU_KEY_ERROR] = "";
@@ -114,63 +115,63 @@ static bool connect(struct pvgpu_vgpu *v, enum pvgpu_state other)
 		return false;
 	}
 	if (ret) {
-		refuse(v, other, ret, false, err);
-		return move(v, PVGPU_STATE_CLOSED, other, false);
+		pvgpu_state_refuse(v, other, ret, false, err);
+		return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
 	}
 	spin_lock(&v->lock);
 	v->id = id;
 	spin_unlock(&v->lock);
 	ret = pvgpu_ctl_connect(v, &why);
 	if (ret) {
-		refuse(v, other, ret, true, why.text);
-		return move(v, PVGPU_STATE_CLOSED, other, false);
+		pvgpu_state_refuse(v, other, ret, true, why.text);
+		return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
 	}
 	ret = pvgpu_write_frontend(v, v->ctl_mem->ref[0], v->channel.port, &id);
 	if (ret) {
 		pvgpu_disconnect(v, "");
 		pvgpu_flush_limbo(v);
-		refuse(v, other, ret, true, "writing the frontend's keys");
-		return move(v, PVGPU_STATE_CLOSED, other, false);
+		pvgpu_state_refuse(v, other, ret, true, "cannot write the frontend's keys");
+		return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
 	}
-	return move(v, PVGPU_STATE_INITIALISED, other, false);
+	return pvgpu_state_move(v, PVGPU_STATE_INITIALISED, other, false);
 }
 
-static bool accept(struct pvgpu_vgpu *v, enum pvgpu_state other)
+static bool pvgpu_state_accept(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
-	if (!move(v, PVGPU_STATE_CONNECTED, other, false))
+	if (!pvgpu_state_move(v, PVGPU_STATE_CONNECTED, other, false))
 		return false;
 	v->connected_at = jiffies;
 	v->refused = v->retry = false;
 	spin_lock(&v->ctl_lock);
 	v->ready = v->live;
 	spin_unlock(&v->ctl_lock);
-	publish(v);
+	pvgpu_state_publish(v);
 	dev_info(&v->xdev->dev, "/dev/%s: vGPU %s, served by domain %u\n", v->name, v->id.uuid,
 		 v->backend);
 	return true;
 }
 
-/* ---- what to do in which state; true: look again ---- */
+/* ---- the next move in each state; true: read the states again ---- */
 
-static bool when_initialising(struct pvgpu_vgpu *v, enum pvgpu_state other)
+static bool pvgpu_when_initialising(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
-	return other == PVGPU_STATE_INITWAIT && connect(v, other);
+	return other == PVGPU_STATE_INITWAIT && pvgpu_state_connect(v, other);
 }
 
-static bool when_initialised(struct pvgpu_vgpu *v, enum pvgpu_state other)
+static bool pvgpu_when_initialised(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
 	if (other == PVGPU_STATE_CONNECTED)
-		return accept(v, other);
+		return pvgpu_state_accept(v, other);
 	if (other != PVGPU_STATE_CLOSING && other != PVGPU_STATE_CLOSED &&
 	    other != PVGPU_STATE_UNKNOWN)
 		return false;
 	pvgpu_disconnect(v, "");
-	refuse(v, other, -ECONNREFUSED, true,
-	       "the backend refused the vGPU: its last-reason in xenstore says why");
-	return move(v, PVGPU_STATE_CLOSING, other, false);
+	pvgpu_state_refuse(v, other, -ECONNREFUSED, true,
+			   "the backend refused the vGPU: its last-reason in xenstore says why");
+	return pvgpu_state_move(v, PVGPU_STATE_CLOSING, other, false);
 }
 
-static bool when_connected(struct pvgpu_vgpu *v, enum pvgpu_state other)
+static bool pvgpu_when_connected(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
 	const bool broken = test_bit(PVGPU_BROKEN, &v->flags);
 	const char *why = "the backend has gone";
@@ -198,32 +199,32 @@ static bool when_connected(struct pvgpu_vgpu *v, enum pvgpu_state other)
 	if (broken)
 		v->failures++;
 	v->retry = broken;
-	return move(v, to, other, false);
+	return pvgpu_state_move(v, to, other, false);
 }
 
-static bool when_closing(struct pvgpu_vgpu *v, enum pvgpu_state other)
+static bool pvgpu_when_closing(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
-	if (v->ctl_mem) /* xenbus itself closes it: the guest shuts down */
+	if (v->ctl_mem) /* closed by xenbus: the guest shuts down */
 		pvgpu_disconnect(v, "the vGPU is being closed");
 	pvgpu_unpublish(v);
 	v->retry_at = jiffies + (PVGPU_RETRY_MIN << min(v->failures, (unsigned int)RETRY_STEPS));
-	return move(v, PVGPU_STATE_CLOSED, other, false);
+	return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
 }
 
-static bool when_closed(struct pvgpu_vgpu *v, enum pvgpu_state other, bool fresh)
+static bool pvgpu_when_closed(struct pvgpu_vgpu *v, enum pvgpu_state other, bool fresh)
 {
 	const bool offered = other == PVGPU_STATE_INITIALISING || other == PVGPU_STATE_INITWAIT;
 	const bool due = time_after_eq(jiffies, v->retry_at);
 
 	pvgpu_unpublish(v);
 	if (fresh)
-		set_bit(PVGPU_FRESH, &v->flags); /* until it could go */
+		set_bit(PVGPU_FRESH, &v->flags); /* kept until the vGPU leaves this state */
 	if (v->refused && other != v->refused_in)
 		v->refused = false;
 	if (!offered && other != PVGPU_STATE_CLOSED)
 		return false;
 	if (!fresh) {
-		/* A backend that has closed an online vGPU takes it again when it is ready to. */
+		/* A backend that has closed an online vGPU accepts it again later. */
 		if (v->refused && !v->retry)
 			return false;
 		if (!offered && !pvgpu_read_online(v))
@@ -233,40 +234,40 @@ static bool when_closed(struct pvgpu_vgpu *v, enum pvgpu_state other, bool fresh
 	}
 	clear_bit(PVGPU_FRESH, &v->flags);
 	v->refused = false;
-	return move(v, PVGPU_STATE_INITIALISING, other, false);
+	return pvgpu_state_move(v, PVGPU_STATE_INITIALISING, other, false);
 }
 
-static bool when_reconfiguring(struct pvgpu_vgpu *v, enum pvgpu_state other)
+static bool pvgpu_when_reconfiguring(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
 	if (other == PVGPU_STATE_CLOSING || (other == PVGPU_STATE_CLOSED && !pvgpu_read_online(v)))
-		return move(v, PVGPU_STATE_CLOSING, other, false);
+		return pvgpu_state_move(v, PVGPU_STATE_CLOSING, other, false);
 	if (atomic_read(&v->opens) || other == PVGPU_STATE_CONNECTED)
 		return false;
-	return move(v, PVGPU_STATE_INITIALISING, other, false);
+	return pvgpu_state_move(v, PVGPU_STATE_INITIALISING, other, false);
 }
 
-static bool step(struct pvgpu_vgpu *v, enum pvgpu_state other, bool fresh)
+static bool pvgpu_state_step(struct pvgpu_vgpu *v, enum pvgpu_state other, bool fresh)
 {
-	switch (mine(v)) {
+	switch (pvgpu_state_mine(v)) {
 	case PVGPU_STATE_INITIALISING:
-		return when_initialising(v, other);
+		return pvgpu_when_initialising(v, other);
 	case PVGPU_STATE_INITIALISED:
-		return when_initialised(v, other);
+		return pvgpu_when_initialised(v, other);
 	case PVGPU_STATE_CONNECTED:
-		return when_connected(v, other);
+		return pvgpu_when_connected(v, other);
 	case PVGPU_STATE_CLOSING:
-		return when_closing(v, other);
+		return pvgpu_when_closing(v, other);
 	case PVGPU_STATE_CLOSED:
-		return when_closed(v, other, fresh);
+		return pvgpu_when_closed(v, other, fresh);
 	case PVGPU_STATE_RECONFIGURING:
-		return when_reconfiguring(v, other);
+		return pvgpu_when_reconfiguring(v, other);
 	default:
 		return false;
 	}
 }
 
-/* Our directory as the store has it and as we remember it. False: nothing to be done with it. */
-static bool same_directory(struct pvgpu_vgpu *v, bool fresh)
+/* Is the directory in xenstore the one that this vGPU has? False: no move is possible. */
+static bool pvgpu_state_same_directory(struct pvgpu_vgpu *v, bool fresh)
 {
 	enum pvgpu_state own;
 
@@ -275,7 +276,7 @@ static bool same_directory(struct pvgpu_vgpu *v, bool fresh)
 		return false;
 	}
 	if (!v->xdev->otherend || own == PVGPU_STATE_UNKNOWN) {
-		/* Restored without it, or about to be removed. */
+		/* The guest was restored without the vGPU, or the vGPU is being removed. */
 		pvgpu_disconnect(v, "the vGPU is gone");
 		pvgpu_unpublish(v);
 		pvgpu_flush_limbo(v);
@@ -283,7 +284,7 @@ static bool same_directory(struct pvgpu_vgpu *v, bool fresh)
 			pvgpu_reprobe(v);
 		return false;
 	}
-	if (own == mine(v))
+	if (own == pvgpu_state_mine(v))
 		return true;
 	if (fresh && own == PVGPU_STATE_INITIALISING) {
 		xenbus_switch_state(v->xdev, XenbusStateInitialising);
@@ -294,45 +295,45 @@ static bool same_directory(struct pvgpu_vgpu *v, bool fresh)
 		pvgpu_reprobe(v);
 		return false;
 	}
-	/* Resumed with the old directory, which xenbus only remembers as new. */
-	if (mine(v) == PVGPU_STATE_INITIALISING)
+	/* Resumed with the old directory; xenbus has reset its copy of the state only. */
+	if (pvgpu_state_mine(v) == PVGPU_STATE_INITIALISING)
 		xenbus_printf(XBT_NIL, v->xdev->nodename, "state", "%d", XenbusStateInitialising);
 	return true;
 }
 
-static void look_at_resume(struct pvgpu_vgpu *v)
+static void pvgpu_state_look_at_resume(struct pvgpu_vgpu *v)
 {
 	const bool asked = test_and_clear_bit(PVGPU_RESUMED, &v->flags);
 
 	if (!asked && !pvgpu_ctl_void(v))
 		return;
 	pvgpu_disconnect(v, "the guest was restored or migrated");
-	pvgpu_flush_limbo(v); /* what the old domain had granted is nobody's now */
+	pvgpu_flush_limbo(v); /* the old domain's grants ended with it */
 	v->refused = v->retry = false;
 	v->failures = 0;
 }
 
 /* ---- the work ---- */
 
-static bool backend_has_let_go(enum pvgpu_state other)
+static bool pvgpu_state_backend_has_let_go(enum pvgpu_state other)
 {
 	return other == PVGPU_STATE_UNKNOWN || other == PVGPU_STATE_INITIALISING ||
 	       other == PVGPU_STATE_INITWAIT || other == PVGPU_STATE_CLOSED;
 }
 
-/* Come again for what only time does. */
-static void plan(struct pvgpu_vgpu *v)
+/* Queue the work again for the next timeout. */
+static void pvgpu_state_plan(struct pvgpu_vgpu *v)
 {
 	unsigned long next = 0, now = jiffies;
 
 	if (!list_empty(&v->limbo))
 		next = time_after(v->limbo_until, now) ? v->limbo_until - now : 1;
-	if (mine(v) == PVGPU_STATE_CLOSED && time_after(v->retry_at, now))
+	if (pvgpu_state_mine(v) == PVGPU_STATE_CLOSED && time_after(v->retry_at, now))
 		next = next ? min(next, v->retry_at - now) : v->retry_at - now;
 	if (!next)
 		return;
 	spin_lock(&v->kick_lock);
-	/* Not if somebody has asked for it at once. */
+	/* Has no effect if the work is queued already. */
 	if (!v->removed)
 		queue_delayed_work(pvgpu_wq, &v->state_work, next);
 	spin_unlock(&v->kick_lock);
@@ -345,22 +346,23 @@ void pvgpu_state_work(struct work_struct *w)
 	unsigned int moves = 0;
 	bool fresh, again;
 
-	look_at_resume(v);
+	pvgpu_state_look_at_resume(v);
 	do {
 		fresh = test_bit(PVGPU_FRESH, &v->flags);
-		if (!same_directory(v, fresh))
+		if (!pvgpu_state_same_directory(v, fresh))
 			return;
 		if (pvgpu_read_state(v, false, &other)) {
 			pvgpu_kick_in(v, PVGPU_RETRY_MIN);
 			return;
 		}
-		if (mine(v) != PVGPU_STATE_CLOSED)
+		if (pvgpu_state_mine(v) != PVGPU_STATE_CLOSED)
 			clear_bit(PVGPU_FRESH, &v->flags);
-		again = step(v, other, fresh && mine(v) == PVGPU_STATE_CLOSED);
+		again = pvgpu_state_step(v, other,
+					 fresh && pvgpu_state_mine(v) == PVGPU_STATE_CLOSED);
 	} while (again && ++moves < 8);
 	if (again)
 		pvgpu_kick(v);
-	if (backend_has_let_go(other) || time_after_eq(jiffies, v->limbo_until))
+	if (pvgpu_state_backend_has_let_go(other) || time_after_eq(jiffies, v->limbo_until))
 		pvgpu_flush_limbo(v);
-	plan(v);
+	pvgpu_state_plan(v);
 }

@@ -7,10 +7,10 @@
 #include "pvgpu_front.h"
 
 /*
- * A key's text: *text is NULL where there is none. What cannot be read for want of memory or the
- * like is no answer: -EAGAIN.
+ * A key's text: *text is NULL where there is none. -EAGAIN: it cannot be read now, for example for
+ * lack of memory.
  */
-static int read_key(const char *dir, const char *name, char **text, unsigned int *len)
+static int pvgpu_store_read_key(const char *dir, const char *name, char **text, unsigned int *len)
 {
 	char *t = xenbus_read(XBT_NIL, dir, name, len);
 
@@ -23,7 +23,7 @@ static int read_key(const char *dir, const char *name, char **text, unsigned int
 	switch (PTR_ERR(t)) {
 	case -ENOENT:
 	case -EACCES:
-	case -EINVAL: /* a directory's name that xenstored does not like */
+	case -EINVAL: /* xenstored refuses the directory's name */
 		return 0;
 	}
 	return -EAGAIN;
@@ -39,8 +39,8 @@ int pvgpu_read_state(struct pvgpu_vgpu *v, bool own, enum pvgpu_state *out)
 	*out = PVGPU_STATE_UNKNOWN;
 	if (!dir)
 		return 0;
-	ret = read_key(dir, "state", &text, &len);
-	/* What is no state is as good as none. */
+	ret = pvgpu_store_read_key(dir, "state", &text, &len);
+	/* A text that is no state leaves UNKNOWN. */
 	if (text && own)
 		pvgpu_frontend_state_parse(text, len, out, NULL);
 	else if (text)
@@ -57,15 +57,16 @@ bool pvgpu_read_online(struct pvgpu_vgpu *v)
 
 	if (!v->xdev->otherend)
 		return false;
-	if (!read_key(v->xdev->otherend, "online", &text, &len) && text)
+	if (!pvgpu_store_read_key(v->xdev->otherend, "online", &text, &len) && text)
 		pvgpu_backend_online_parse(text, len, &online, NULL);
 	kfree(text);
 	return online;
 }
 
-/* ---- what the backend says of the vGPU ---- */
+/* ---- the backend's keys ---- */
 
-static int parse_uuid(struct pvgpu_identity *id, const char *text, unsigned int len, char *err)
+static int pvgpu_store_parse_uuid(struct pvgpu_identity *id, const char *text, unsigned int len,
+				  char *err)
 {
 	struct pvgpu_uuid uuid;
 	int ret = pvgpu_backend_uuid_parse(text, len, &uuid, err);
@@ -73,27 +74,31 @@ static int parse_uuid(struct pvgpu_identity *id, const char *text, unsigned int 
 	return ret ? ret : pvgpu_backend_uuid_format(&uuid, id->uuid, sizeof(id->uuid), err);
 }
 
-static int parse_model(struct pvgpu_identity *id, const char *text, unsigned int len, char *err)
+static int pvgpu_store_parse_model(struct pvgpu_identity *id, const char *text, unsigned int len,
+				   char *err)
 {
 	struct pvgpu_text model = {.len = 0};
-	/* It may be missing, then it is the GPU's own, which libcuda knows. */
+	/* Without the key the model is the GPU's own, which libcuda asks the worker for. */
 	int ret = text ? pvgpu_backend_model_parse(text, len, &model, err) : 0;
 
 	strscpy(id->model, model.s, sizeof(id->model));
 	return ret;
 }
 
-static int parse_memory(struct pvgpu_identity *id, const char *text, unsigned int len, char *err)
+static int pvgpu_store_parse_memory(struct pvgpu_identity *id, const char *text, unsigned int len,
+				    char *err)
 {
 	return pvgpu_backend_memory_parse(text, len, &id->memory, err);
 }
 
-static int parse_features(struct pvgpu_identity *id, const char *text, unsigned int len, char *err)
+static int pvgpu_store_parse_features(struct pvgpu_identity *id, const char *text, unsigned int len,
+				      char *err)
 {
 	return pvgpu_backend_features_parse(text, len, &id->features, err);
 }
 
-static int parse_version(struct pvgpu_identity *id, const char *text, unsigned int len, char *err)
+static int pvgpu_store_parse_version(struct pvgpu_identity *id, const char *text, unsigned int len,
+				     char *err)
 {
 	const struct pvgpu_range ours = {PVGPU_VERSION_LOW, PVGPU_VERSION_HIGH};
 	struct pvgpu_range theirs;
@@ -115,11 +120,11 @@ static const struct {
 	const char *name;
 	int (*parse)(struct pvgpu_identity *id, const char *text, unsigned int len, char *err);
 } backend_keys[] = {
-	{"uuid", parse_uuid},
-	{"model", parse_model},
-	{"memory", parse_memory},
-	{"features", parse_features},
-	{"protocol-version", parse_version},
+	{"uuid", pvgpu_store_parse_uuid},
+	{"model", pvgpu_store_parse_model},
+	{"memory", pvgpu_store_parse_memory},
+	{"features", pvgpu_store_parse_features},
+	{"protocol-version", pvgpu_store_parse_version},
 };
 
 int pvgpu_read_backend(struct pvgpu_vgpu *v, struct pvgpu_identity *out, char *err)
@@ -130,7 +135,7 @@ int pvgpu_read_backend(struct pvgpu_vgpu *v, struct pvgpu_identity *out, char *e
 
 	memset(out, 0, sizeof(*out));
 	for (i = 0; !ret && i < ARRAY_SIZE(backend_keys); i++) {
-		ret = read_key(v->xdev->otherend, backend_keys[i].name, &text, &len);
+		ret = pvgpu_store_read_key(v->xdev->otherend, backend_keys[i].name, &text, &len);
 		if (!ret)
 			ret = backend_keys[i].parse(out, text, len, err);
 		kfree(text);
@@ -138,10 +143,10 @@ int pvgpu_read_backend(struct pvgpu_vgpu *v, struct pvgpu_identity *out, char *e
 	return ret;
 }
 
-/* ---- what the frontend says ---- */
+/* ---- the frontend's keys ---- */
 
-static int put_keys(struct xenbus_transaction t, const char *dir, u32 ref, u32 port,
-		    const struct pvgpu_identity *id)
+static int pvgpu_store_put_keys(struct xenbus_transaction t, const char *dir, u32 ref, u32 port,
+				const struct pvgpu_identity *id)
 {
 	const struct pvgpu_refs refs = {.n = 1, .ref = {ref}};
 	char text[64];
@@ -174,7 +179,7 @@ int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct p
 		ret = xenbus_transaction_start(&t);
 		if (ret)
 			return ret;
-		ret = put_keys(t, v->xdev->nodename, ref, port, id);
+		ret = pvgpu_store_put_keys(t, v->xdev->nodename, ref, port, id);
 		end = xenbus_transaction_end(t, ret != 0);
 	} while (!ret && end == -EAGAIN);
 	return ret ? ret : end;
@@ -187,10 +192,10 @@ bool pvgpu_plugged(struct pvgpu_vgpu *v)
 	bool there = false;
 	char *text, *state;
 
-	if (read_key(v->xdev->nodename, "backend", &text, &len) || !text)
+	if (pvgpu_store_read_key(v->xdev->nodename, "backend", &text, &len) || !text)
 		return false;
 	if (!pvgpu_frontend_backend_parse(text, len, &ids, NULL) &&
-	    !read_key(text, "state", &state, &len)) {
+	    !pvgpu_store_read_key(text, "state", &state, &len)) {
 		there = state != NULL;
 		kfree(state);
 	}

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* /sys/bus/xen/devices/pvgpu-ID, which is the device of /sys/class/misc/pvgpuN: what the vGPU is,
- * and counters. xenbus itself shows the state. */
+/* Attributes of /sys/bus/xen/devices/pvgpu-ID, the device of /sys/class/misc/pvgpuN: the vGPU's
+ * identity and counters. xenbus itself shows the state. */
 #include <linux/sysfs.h>
 
 #include "compat.h"
 #include "pvgpu_front.h"
 
-static struct pvgpu_vgpu *vgpu_of(struct device *dev)
+static struct pvgpu_vgpu *pvgpu_sysfs_vgpu(struct device *dev)
 {
 	return dev_get_drvdata(dev);
 }
 
-static struct pvgpu_identity identity_of(struct device *dev)
+static struct pvgpu_identity pvgpu_sysfs_identity(struct device *dev)
 {
-	struct pvgpu_vgpu *v = vgpu_of(dev);
+	struct pvgpu_vgpu *v = pvgpu_sysfs_vgpu(dev);
 	struct pvgpu_identity id;
 
 	spin_lock(&v->lock);
@@ -24,7 +24,7 @@ static struct pvgpu_identity identity_of(struct device *dev)
 
 static ssize_t uuid_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	struct pvgpu_identity id = identity_of(dev);
+	struct pvgpu_identity id = pvgpu_sysfs_identity(dev);
 
 	return pvgpu_sysfs_emit(buf, "%s\n", id.uuid);
 }
@@ -32,7 +32,7 @@ static DEVICE_ATTR_RO(uuid);
 
 static ssize_t model_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	struct pvgpu_identity id = identity_of(dev);
+	struct pvgpu_identity id = pvgpu_sysfs_identity(dev);
 
 	return pvgpu_sysfs_emit(buf, "%s\n", id.model);
 }
@@ -40,17 +40,17 @@ static DEVICE_ATTR_RO(model);
 
 static ssize_t memory_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return pvgpu_sysfs_emit(buf, "%llu\n", identity_of(dev).memory);
+	return pvgpu_sysfs_emit(buf, "%llu\n", pvgpu_sysfs_identity(dev).memory);
 }
 static DEVICE_ATTR_RO(memory);
 
 static ssize_t sessions_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return pvgpu_sysfs_emit(buf, "%u\n", READ_ONCE(vgpu_of(dev)->n_sessions));
+	return pvgpu_sysfs_emit(buf, "%u\n", READ_ONCE(pvgpu_sysfs_vgpu(dev)->n_sessions));
 }
 static DEVICE_ATTR_RO(sessions);
 
-static struct attribute *vgpu_attrs[] = {
+static struct attribute *pvgpu_vgpu_attrs[] = {
 	&dev_attr_uuid.attr,
 	&dev_attr_model.attr,
 	&dev_attr_memory.attr,
@@ -58,13 +58,14 @@ static struct attribute *vgpu_attrs[] = {
 	NULL,
 };
 
-static const struct attribute_group vgpu_group = {.attrs = vgpu_attrs};
+static const struct attribute_group pvgpu_vgpu_group = {.attrs = pvgpu_vgpu_attrs};
 
 #define STATISTIC(name)                                                                            \
 	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)   \
 	{                                                                                          \
-		return pvgpu_sysfs_emit(buf, "%lld\n",                                             \
-					(long long)atomic64_read(&vgpu_of(dev)->stats.name));      \
+		return pvgpu_sysfs_emit(                                                           \
+			buf, "%lld\n",                                                             \
+			(long long)atomic64_read(&pvgpu_sysfs_vgpu(dev)->stats.name));             \
 	}                                                                                          \
 	static DEVICE_ATTR_RO(name)
 
@@ -77,15 +78,15 @@ STATISTIC(doorbells);
 STATISTIC(sessions_total);
 STATISTIC(sessions_lost);
 
-static struct attribute *statistics_attrs[] = {
+static struct attribute *pvgpu_statistics_attrs[] = {
 	&dev_attr_notifications.attr,   &dev_attr_hypercalls.attr,    &dev_attr_requests.attr,
 	&dev_attr_answers_dropped.attr, &dev_attr_events.attr,        &dev_attr_doorbells.attr,
 	&dev_attr_sessions_total.attr,  &dev_attr_sessions_lost.attr, NULL,
 };
 
-static const struct attribute_group statistics_group = {
+static const struct attribute_group pvgpu_statistics_group = {
 	.name = "statistics",
-	.attrs = statistics_attrs,
+	.attrs = pvgpu_statistics_attrs,
 };
 
-const struct attribute_group *pvgpu_groups[] = {&vgpu_group, &statistics_group, NULL};
+const struct attribute_group *pvgpu_groups[] = {&pvgpu_vgpu_group, &pvgpu_statistics_group, NULL};

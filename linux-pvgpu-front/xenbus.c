@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The vGPU as xenbus's device: found, removed, resumed.
+ * The vGPU as a device of xenbus: probe, remove, suspend and resume.
  *
- * After a restore or a migration the toolstack may make the vGPU's directories only when the guest
- * runs again. xenbus, which did not find them, has then given the device up: no .resume, no watch
- * on the backend, and it takes no new notice of a directory of that name. So we watch our own
- * state: when it is made anew, the driver is bound to the device once more. One watch serves all
- * vGPUs: a guest may have 128, and xenbus takes one for the backend of each.
+ * After a restore or a migration the toolstack may create the vGPU's directories after the guest
+ * has resumed. xenbus did not find them and has dropped the device: it calls no .resume, has no
+ * watch on the backend, and ignores a new directory of that name. So this driver watches the
+ * frontend's state: when the key is created again, the driver is bound to the device once more. One
+ * watch serves all vGPUs: xenstored allows a guest 128 watches, and xenbus needs one for the
+ * backend of each vGPU.
  */
 #include <linux/idr.h>
 #include <linux/module.h>
@@ -20,13 +21,13 @@
 #define REMOVE_LOOK   (HZ / 20)
 #define OWN_DIRECTORY "device/pvgpu"
 
-static DEFINE_IDA(indices);
-static LIST_HEAD(vgpus);
-static DEFINE_SPINLOCK(vgpus_lock);
+static DEFINE_IDA(pvgpu_indices);
+static LIST_HEAD(pvgpu_vgpus);
+static DEFINE_SPINLOCK(pvgpu_vgpus_lock);
 
 /* ---- reference, kick ---- */
 
-static void free_vgpu(struct kref *ref)
+static void pvgpu_vgpu_free(struct kref *ref)
 {
 	struct pvgpu_vgpu *v = container_of(ref, struct pvgpu_vgpu, ref);
 
@@ -36,7 +37,7 @@ static void free_vgpu(struct kref *ref)
 
 void pvgpu_vgpu_put(struct pvgpu_vgpu *v)
 {
-	kref_put(&v->ref, free_vgpu);
+	kref_put(&v->ref, pvgpu_vgpu_free);
 }
 
 void pvgpu_kick_in(struct pvgpu_vgpu *v, unsigned long delay)
@@ -52,20 +53,20 @@ void pvgpu_kick(struct pvgpu_vgpu *v)
 	pvgpu_kick_in(v, 0);
 }
 
-/* ---- restored, migrated, made anew ---- */
+/* ---- restored, migrated, attached again ---- */
 
 struct reprobe {
 	struct work_struct work;
 	struct device *dev;
 };
 
-/* Not in the state work, which the driver's removal waits for. */
-static void reprobe_work(struct work_struct *w)
+/* A work of its own: it removes the driver, which waits for the state work. */
+static void pvgpu_reprobe_work(struct work_struct *w)
 {
 	struct reprobe *r = container_of(w, struct reprobe, work);
 
 	if (device_reprobe(r->dev))
-		dev_warn(r->dev, "cannot be bound again\n");
+		dev_warn(r->dev, "cannot bind the driver again: detach and attach the vGPU\n");
 	put_device(r->dev);
 	kfree(r);
 }
@@ -82,15 +83,15 @@ void pvgpu_reprobe(struct pvgpu_vgpu *v)
 		pvgpu_kick_in(v, PVGPU_RETRY_MIN);
 		return;
 	}
-	INIT_WORK(&r->work, reprobe_work);
+	INIT_WORK(&r->work, pvgpu_reprobe_work);
 	r->dev = get_device(&v->xdev->dev);
 	queue_work(pvgpu_wq, &r->work);
 }
 
 /* ---- xenbus ---- */
 
-/* Whether a change at path may be one of our state: there, or in what lies above it. */
-static bool concerns(const struct pvgpu_vgpu *v, const char *path)
+/* May a change at path be one of this frontend's state: at the key, or at a directory above? */
+static bool pvgpu_watch_concerns(const struct pvgpu_vgpu *v, const char *path)
 {
 	const char *own = v->xdev->nodename;
 	const size_t len = strlen(own);
@@ -100,37 +101,37 @@ static bool concerns(const struct pvgpu_vgpu *v, const char *path)
 	return !strcmp(path, OWN_DIRECTORY);
 }
 
-static void own_changed(struct xenbus_watch *watch, const char *path, const char *token)
+static void pvgpu_watch_changed(struct xenbus_watch *watch, const char *path, const char *token)
 {
 	struct pvgpu_vgpu *v;
 
-	spin_lock(&vgpus_lock);
-	list_for_each_entry(v, &vgpus, node)
-		if (concerns(v, path))
+	spin_lock(&pvgpu_vgpus_lock);
+	list_for_each_entry(v, &pvgpu_vgpus, node)
+		if (pvgpu_watch_concerns(v, path))
 			pvgpu_kick(v);
-	spin_unlock(&vgpus_lock);
+	spin_unlock(&pvgpu_vgpus_lock);
 }
 
-static struct xenbus_watch own_watch = {
+static struct xenbus_watch pvgpu_watch = {
 	.node = OWN_DIRECTORY,
-	.callback = own_changed,
+	.callback = pvgpu_watch_changed,
 };
 
-static void list_vgpu(struct pvgpu_vgpu *v)
+static void pvgpu_vgpu_list(struct pvgpu_vgpu *v)
 {
-	spin_lock(&vgpus_lock);
-	list_add_tail(&v->node, &vgpus);
-	spin_unlock(&vgpus_lock);
+	spin_lock(&pvgpu_vgpus_lock);
+	list_add_tail(&v->node, &pvgpu_vgpus);
+	spin_unlock(&pvgpu_vgpus_lock);
 }
 
-static void unlist_vgpu(struct pvgpu_vgpu *v)
+static void pvgpu_vgpu_unlist(struct pvgpu_vgpu *v)
 {
-	spin_lock(&vgpus_lock);
+	spin_lock(&pvgpu_vgpus_lock);
 	list_del(&v->node);
-	spin_unlock(&vgpus_lock);
+	spin_unlock(&pvgpu_vgpus_lock);
 }
 
-static struct pvgpu_vgpu *new_vgpu(struct xenbus_device *dev)
+static struct pvgpu_vgpu *pvgpu_vgpu_new(struct xenbus_device *dev)
 {
 	struct pvgpu_vgpu *v = kzalloc(sizeof(*v), GFP_KERNEL);
 
@@ -156,20 +157,20 @@ static struct pvgpu_vgpu *new_vgpu(struct xenbus_device *dev)
 
 static int pvgpu_probe(struct xenbus_device *dev, const struct xenbus_device_id *id)
 {
-	struct pvgpu_vgpu *v = new_vgpu(dev);
+	struct pvgpu_vgpu *v = pvgpu_vgpu_new(dev);
 	int ret = -ENOMEM;
 
 	if (!v)
 		return ret;
 	ret = kstrtou32(kbasename(dev->nodename), 10, &v->devid);
 	if (!ret)
-		ret = v->index = ida_alloc(&indices, GFP_KERNEL);
+		ret = v->index = ida_alloc(&pvgpu_indices, GFP_KERNEL);
 	if (ret < 0)
 		goto out_put;
 	snprintf(v->name, sizeof(v->name), "pvgpu%d", v->index);
 	snprintf(v->channel.name, sizeof(v->channel.name), "%s-control", v->name);
 	dev_set_drvdata(&dev->dev, v);
-	list_vgpu(v);
+	pvgpu_vgpu_list(v);
 	pvgpu_kick(v);
 	return 0;
 out_put:
@@ -186,8 +187,8 @@ static void pvgpu_otherend_changed(struct xenbus_device *dev, enum xenbus_state 
 }
 
 /*
- * The queue is frozen: the state work runs when the guest does again, and finds out whether it was
- * restored, or the suspend given up.
+ * The queue is frozen: the state work runs when the guest has resumed, and detects whether it was
+ * restored or the suspend was cancelled.
  */
 static int pvgpu_suspend(struct xenbus_device *dev)
 {
@@ -210,19 +211,19 @@ static int pvgpu_resume(struct xenbus_device *dev)
 }
 
 /*
- * Our directory was removed and made anew before xenbus has removed us: the new one's state is not
- * ours to write. Closed at birth, it would never be probed.
+ * The frontend's directory was removed and created again before xenbus has removed this device. The
+ * new directory's state must not be written: if it were set to Closed, it would never be probed.
  */
-static bool is_another(const struct pvgpu_vgpu *v, enum pvgpu_state own)
+static bool pvgpu_xenbus_is_another(const struct pvgpu_vgpu *v, enum pvgpu_state own)
 {
 	return own == PVGPU_STATE_INITIALISING && v->xdev->state != XenbusStateInitialising;
 }
 
 /*
- * The module is unloaded or the driver unbound by hand: say so, and give the backend a moment to
- * let go. It need not: what it still maps, the kernel looks after.
+ * The module is unloaded or the driver unbound by hand: close the vGPU and give the backend time to
+ * unmap its pages. The kernel keeps pages that are still mapped afterwards.
  */
-static void leave(struct pvgpu_vgpu *v)
+static void pvgpu_xenbus_leave(struct pvgpu_vgpu *v)
 {
 	const unsigned long end = jiffies + REMOVE_MAX;
 	enum pvgpu_state own, other;
@@ -230,7 +231,8 @@ static void leave(struct pvgpu_vgpu *v)
 	if (test_bit(PVGPU_REPROBE, &v->flags) || !v->xdev->otherend ||
 	    pvgpu_read_state(v, true, &own))
 		return;
-	if (own == PVGPU_STATE_UNKNOWN || own == PVGPU_STATE_CLOSED || is_another(v, own))
+	if (own == PVGPU_STATE_UNKNOWN || own == PVGPU_STATE_CLOSED ||
+	    pvgpu_xenbus_is_another(v, own))
 		return;
 	pvgpu_read_state(v, false, &other);
 	if (own == PVGPU_STATE_INITIALISED && other == PVGPU_STATE_CONNECTED)
@@ -244,7 +246,7 @@ static void leave(struct pvgpu_vgpu *v)
 		if (fatal_signal_pending(current) || pvgpu_read_state(v, false, &other))
 			break;
 	}
-	if (pvgpu_read_state(v, true, &own) || is_another(v, own))
+	if (pvgpu_read_state(v, true, &own) || pvgpu_xenbus_is_another(v, own))
 		return;
 	xenbus_frontend_closed(v->xdev);
 }
@@ -256,13 +258,13 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 	spin_lock(&v->kick_lock);
 	v->removed = true;
 	spin_unlock(&v->kick_lock);
-	unlist_vgpu(v);
+	pvgpu_vgpu_unlist(v);
 	cancel_delayed_work_sync(&v->state_work);
 	pvgpu_unpublish(v);
 	pvgpu_disconnect(v, "the vGPU was removed");
-	leave(v);
+	pvgpu_xenbus_leave(v);
 	pvgpu_flush_limbo(v);
-	ida_free(&indices, v->index);
+	ida_free(&pvgpu_indices, v->index);
 	dev_set_drvdata(&dev->dev, NULL);
 	pvgpu_vgpu_put(v);
 	PVGPU_REMOVE_RETURN;
@@ -270,14 +272,14 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 
 /* ---- driver ---- */
 
-static const struct xenbus_device_id no_ids[] = {{""}};
+static const struct xenbus_device_id pvgpu_no_ids[] = {{""}};
 static const struct xenbus_device_id pvgpu_ids[] = {{"pvgpu"}, {""}};
 MODULE_ALIAS("xen:pvgpu");
 
 static struct xenbus_driver pvgpu_driver = {
 	.name = "pvgpu",
-	.ids = no_ids,
-	/* The state after a removal is ours to write. */
+	.ids = pvgpu_no_ids,
+	/* Otherwise xenbus would set the state itself after a removal. */
 	.allow_rebind = true,
 	.probe = pvgpu_probe,
 	.remove = pvgpu_remove,
@@ -291,28 +293,28 @@ int pvgpu_xenbus_init(void)
 {
 	int ret;
 
-	ret = register_xenbus_watch(&own_watch);
+	ret = register_xenbus_watch(&pvgpu_watch);
 	if (ret)
 		return ret;
 	pvgpu_not_essential(&pvgpu_driver);
-	/* No owner: xenbus would hold the module for every device. What uses it are open files. */
+	/* No owner: xenbus would hold the module for every device. Open files hold it. */
 	ret = __xenbus_register_frontend(&pvgpu_driver, NULL, KBUILD_MODNAME);
 	if (ret)
 		goto out_watch;
-	/* Only now is it the driver of anything: registering a driver waits up to half a minute
-	 * for the backends of its devices. */
+	/* The ids are set after the registration: registering a driver waits up to half a minute
+	 * for the backends of devices that match. */
 	pvgpu_driver.ids = pvgpu_ids;
 	ret = driver_attach(&pvgpu_driver.driver);
 	if (!ret)
 		return 0;
 	xenbus_unregister_driver(&pvgpu_driver);
 out_watch:
-	unregister_xenbus_watch(&own_watch);
+	unregister_xenbus_watch(&pvgpu_watch);
 	return ret;
 }
 
 void pvgpu_xenbus_exit(void)
 {
 	xenbus_unregister_driver(&pvgpu_driver);
-	unregister_xenbus_watch(&own_watch);
+	unregister_xenbus_watch(&pvgpu_watch);
 }

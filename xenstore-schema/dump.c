@@ -4,8 +4,8 @@
  *	/path = "value"
  *	/path = "value"   (n0,r3)
  *	/path:                          the value could not be read
- * A value's backslash, and whatever is not printable ASCII, is written as \\, \t, \n, \r, \ooo or
- *\xhh; its quotes are not.
+ * In a value, backslashes and bytes other than printable ASCII are written as \\, \t, \n, \r, \ooo
+ * or \xhh; quotes are not escaped.
  */
 #include "xenstore-schema/dump.h"
 
@@ -27,7 +27,7 @@ static int digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
 }
 
-/* count digits at p: their value, -1 if they are none. */
+/* The value of count digits at p, -1 if they are no digits. */
 static int digits(const char *p, const char *end, int count, int base)
 {
 	int v = 0;
@@ -103,7 +103,7 @@ static const char *read_line(char *line, size_t len, struct pvgpu_entry *e)
 	*e = (struct pvgpu_entry){.path = line, .value = ""};
 	if (line[0] != '/')
 		return "not the output of xenstore-ls -f: a line begins with a path";
-	/* The last quote ends the value. Permissions stand behind it. */
+	/* The last quote ends the value; permissions may follow. */
 	if (line[len - 1] != '"')
 		e->perms = take_perms(line, &len);
 	if (line[len - 1] == ':') {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads what `xenstore-ls -f` and `xenstore-ls -fp` print. */
+/* Reads the output of `xenstore-ls -f` and `xenstore-ls -fp`. */
 #ifndef PVGPU_DUMP_H
 #define PVGPU_DUMP_H
 
@@ -10,8 +10,8 @@ size_t pvgpu_dump_lines(const char *text, size_t len);
 
 /*
  * text: len bytes and a NUL after them; it is cut up in place, and the entries point into it.
- * Returns how many entries there are, or -1 and in *line which line is not one of xenstore-ls -f,
- * and in *why what is wrong with it.
+ * Returns the number of entries, or -1, with the number of the bad line in *line and the reason in
+ * *why.
  */
 long pvgpu_dump_read(char *text, size_t len, struct pvgpu_entry *entries, size_t cap, size_t *line,
 		     const char **why);

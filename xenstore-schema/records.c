@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records, permissions and whatever else the kernel has no use for. */
+/* Records, permissions and other functions that the kernel does not need. */
 #include <errno.h>
 #include <string.h>
 
@@ -30,7 +30,55 @@ static int refuse(const struct pvgpu_key *k, const char *text, size_t len, char 
 	return -EINVAL;
 }
 
-/* A field is a key of its own kind, named "policy weight" in errors. */
+/* Structures are read and written by size: uint64_t, uint32_t, enumerations, bool. */
+uint64_t pvgpu_field_get(const struct pvgpu_field *f, const void *record)
+{
+	const char *at = (const char *)record + f->offset;
+	uint64_t v = 0;
+	uint32_t word;
+
+	if (f->size == sizeof(v)) {
+		memcpy(&v, at, sizeof(v));
+	} else if (f->size == sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		v = word;
+	} else {
+		v = *(const bool *)at;
+	}
+	return v;
+}
+
+void pvgpu_field_put(const struct pvgpu_field *f, void *record, uint64_t v)
+{
+	char *at = (char *)record + f->offset;
+	uint32_t word = (uint32_t)v;
+
+	if (f->size == sizeof(v))
+		memcpy(at, &v, sizeof(v));
+	else if (f->size == sizeof(word))
+		memcpy(at, &word, sizeof(word));
+	else
+		*(bool *)at = v;
+}
+
+static bool same_name(const char *key, const char *name)
+{
+	while (*key && (*key == *name || (*key == '-' && *name == '_'))) {
+		key++;
+		name++;
+	}
+	return *key == *name;
+}
+
+const struct pvgpu_field *pvgpu_field_find(const struct pvgpu_key *k, const char *name)
+{
+	for (uint32_t i = 0; i < k->nfields; i++)
+		if (same_name(k->fields[i].name, name))
+			return &k->fields[i];
+	return NULL;
+}
+
+/* A field is parsed as a key of its own, named "policy weight" in errors. */
 static struct pvgpu_key field_key(const struct pvgpu_key *k, const struct pvgpu_field *f,
 				  char name[64])
 {
@@ -87,8 +135,8 @@ static void say_share(struct say *s, uint64_t v)
 	say_char(s, '%');
 }
 
-static int field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, const char *text,
-		       size_t len, uint64_t *out, char *err)
+int pvgpu_field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, const char *text,
+		      size_t len, uint64_t *out, char *err)
 {
 	char name[64];
 	struct pvgpu_key of = field_key(k, f, name);
@@ -191,7 +239,7 @@ int pvgpu_record_parse(const struct pvgpu_key *k, const char *text, size_t len, 
 			value = w.at[j] + name + 1;
 			n = w.len[j] - name - 1;
 		}
-		if (field_parse(k, f, value, n, &v[i], err))
+		if (pvgpu_field_parse(k, f, value, n, &v[i], err))
 			return -EINVAL;
 	}
 	memcpy(out, v, k->nfields * sizeof(v[0]));
@@ -262,7 +310,7 @@ int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, cha
 	case PVGPU_TYPE_BOOL:
 	case PVGPU_TYPE_DOMID:
 	case PVGPU_TYPE_ENUM:
-	case PVGPU_TYPE_SHARE: /* no key's, only a field's */
+	case PVGPU_TYPE_SHARE: /* only a field has this type, no key */
 		break;
 	}
 	return pvgpu_number_parse(k, text, len, &v.number, err);

@@ -12,7 +12,7 @@
 
 struct say {
 	char *buf;
-	size_t cap, len; /* len counts on when the buffer is full */
+	size_t cap, len; /* len may exceed cap: the length that all of the text has */
 };
 
 static inline void say_char(struct say *s, char c)
@@ -48,7 +48,7 @@ static inline void say_u64(struct say *s, uint64_t v)
 		say_char(s, digits[--n]);
 }
 
-/* What somebody else wrote: at most 40 bytes of it, nothing that a terminal or a log would obey. */
+/* Untrusted text: at most 40 bytes of it, without control characters. */
 static inline void say_quoted(struct say *s, const char *text, size_t len)
 {
 	const size_t most = 40;

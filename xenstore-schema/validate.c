@@ -21,7 +21,7 @@ static void report(struct pvgpu_findings *f, enum pvgpu_severity severity, const
 		f->report(f->arg, severity, path, text);
 }
 
-/* Where an entry stands: which tree, which vGPU, which key. */
+/* Find an entry's tree, vGPU and key. */
 static void locate(struct pvgpu_entry *e)
 {
 	size_t len = strlen(e->path), n = 0;
@@ -77,7 +77,7 @@ struct directory {
 	bool seen[PVGPU_KEYS];
 };
 
-/* Who of the two ends and the toolstack a domain number stands for, as bits. */
+/* The roles of a domain number (either end, the toolstack), as bits. */
 static unsigned int roles(const struct pvgpu_entry *e, uint64_t domid, struct pvgpu_ids ids)
 {
 	unsigned int bits = domid == 0 ? PVGPU_DOMAIN_BIT(PVGPU_TOOLSTACK) : 0;
@@ -89,7 +89,7 @@ static unsigned int roles(const struct pvgpu_entry *e, uint64_t domid, struct pv
 	return bits;
 }
 
-/* One of the comma-separated "r3": its letter, 0 at the end, '?' for what it is not. */
+/* The next of the comma-separated "r3": its letter, 0 at the end, '?' if it is malformed. */
 static char next_perm(const char **at, uint64_t *domid)
 {
 	const char *p = *at;
@@ -250,7 +250,7 @@ static void check_number(const struct directory *d, int key, uint32_t want,
 		wrong_number(f, d->of[key], want);
 }
 
-/* What the path key says; what the tree's path has none of is taken from the directory itself. */
+/* The numbers in the path key. One that the other tree's path lacks comes from this directory. */
 static bool other_end(const struct directory *d, int key, struct pvgpu_ids *ids)
 {
 	return d->of[key] &&
@@ -302,8 +302,8 @@ static void check_directory(const struct pvgpu_entry *e, size_t count,
 	check_missing(&d, f);
 	if (e->tree == PVGPU_TREE_FRONTEND) {
 		check_frontend(&d, all, n, &ids, f);
-		owners_known =
-			d.of[PVGPU_KEY_FRONTEND_BACKEND]; /* who may read is not in the path */
+		owners_known = d.of[PVGPU_KEY_FRONTEND_BACKEND]; /* the path does not name the
+								    reading domain */
 	} else if (e->tree == PVGPU_TREE_BACKEND) {
 		check_backend(&d, all, n, &ids, f);
 		f->vgpus++;
@@ -319,7 +319,7 @@ bool pvgpu_keys_validate(struct pvgpu_entry *entries, size_t n, struct pvgpu_fin
 		locate(&entries[i]);
 	if (n)
 		qsort(entries, n, sizeof(*entries), compare);
-	/* What is not pvgpu's comes first. */
+	/* Entries that are not pvgpu's are sorted first. */
 	while (n && entries->tree < 0) {
 		entries++;
 		n--;

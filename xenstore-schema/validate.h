@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checks a whole tree of keys against the description: values, missing keys, both ends of a vGPU
- * against each other, permissions. What is not pvgpu's is passed over. Nothing is allocated; what
- * is in the tree may be hostile.
+ * against each other, permissions. Other entries are ignored. Nothing is allocated. The tree's
+ * contents may be hostile.
  */
 #ifndef PVGPU_VALIDATE_H
 #define PVGPU_VALIDATE_H

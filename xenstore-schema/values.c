@@ -36,7 +36,7 @@ static int refuse(const struct pvgpu_key *k, const char *text, size_t len, char 
 	return -EINVAL;
 }
 
-/* A value that is to be written, which has no text yet. */
+/* The error for a value that cannot be written. */
 static int refuse_value(const struct pvgpu_key *k, uint64_t v, char *err)
 {
 	char text[24];
@@ -222,7 +222,7 @@ static bool good_name(const char *text, size_t len)
 	return true;
 }
 
-/* Whether one of the n parts of text that end before at is the same as the part there. */
+/* Is the part at `at` equal to one of the parts of text before it? */
 static bool named_before(const char *text, const char *at, size_t len)
 {
 	while (text < at) {
@@ -495,7 +495,7 @@ void pvgpu_text_set(struct pvgpu_text *t, const char *s, size_t len)
 
 /* ---- paths ---- */
 
-/* Where the number goes that a part like "<fe>" stands for, and how large it may be. */
+/* The field of ids that a part like "<fe>" stands for, and its maximum. */
 static uint32_t *part_id(const char *part, struct pvgpu_ids *ids, uint32_t *max)
 {
 	*max = PVGPU_DOMID_MAX;

@@ -2,13 +2,13 @@
 /*
  * The types that xenstore keys have: from text to value and back.
  *
- * Every text is hostile: it has a length, may hold any byte, and is read at most up to the longest
- * text of its type. Nothing is allocated. A function that can fail returns 0, or -EINVAL for what
- * the key does not allow, -ENOENT for a key that is missing and has no default, -ENOSPC for a
- * buffer that is too small; then err, unless it is NULL, says so for people: key, value and what is
- * allowed. On failure outputs are left as they were.
+ * Every text may be hostile: it has a length, may hold any byte, and is read at most up to the
+ * longest text of its type. Nothing is allocated. A function that can fail returns 0, -EINVAL for a
+ * value that the key does not allow, -ENOENT for a missing key without a default, or -ENOSPC for a
+ * buffer that is too small. Then err, unless it is NULL, names the key, the value and the allowed
+ * values. On failure outputs are unchanged.
  *
- * Used by pvgpu.ko too: integers and string walking only. Records are user space's.
+ * Used by pvgpu.ko, too: integers and string walking only. Records are for user space only.
  */
 #ifndef PVGPU_VALUES_H
 #define PVGPU_VALUES_H
@@ -21,11 +21,11 @@
 #include <stdint.h>
 #endif
 
-#define PVGPU_KEY_ERROR  240 /* bytes of an error for people */
+#define PVGPU_KEY_ERROR  240 /* bytes of an error's text */
 #define PVGPU_KEY_TEXT   513 /* bytes of the longest value with its NUL */
 #define PVGPU_REFS_MAX   8
 #define PVGPU_TEXT_MAX   127
-#define PVGPU_FIELDS_MAX 16
+#define PVGPU_FIELDS_MAX 24
 #define PVGPU_DOMID_MAX  0x7fef
 #define PVGPU_DEVID_MAX  65535
 #define PVGPU_UUID_TEXT  37
@@ -47,7 +47,7 @@ enum pvgpu_key_type {
 	PVGPU_TYPE_SHARE, /* of a record's field: "12.5%", in parts per million */
 };
 
-/* Who owns and who writes a key. */
+/* The owners and writers of keys. */
 enum pvgpu_domain { PVGPU_TOOLSTACK, PVGPU_FRONTEND, PVGPU_BACKEND };
 #define PVGPU_DOMAIN_BIT(domain) (1u << (domain))
 
@@ -77,8 +77,12 @@ struct pvgpu_field {
 	const char *def;
 	const char *allowed;             /* after "must be" */
 	const struct pvgpu_names *names; /* of an enumeration */
+	const char *doc;
 	uint64_t min, max;
+	uint16_t offset; /* in the record's structure */
+	uint8_t size;    /* bytes there */
 	uint8_t type;
+	bool live; /* set only on a vGPU that exists, not when one is attached */
 };
 
 #define PVGPU_NEEDED_ALWAYS 0xffffffffu
@@ -121,7 +125,7 @@ struct pvgpu_text {
 	char s[PVGPU_TEXT_MAX + 1];
 };
 
-/* What <fe>, <be> and <id> stand for; what a tree's path has none of is 0. */
+/* The numbers <fe>, <be> and <id> of a path; 0 where a tree's path does not have one. */
 struct pvgpu_ids {
 	uint32_t fe, be, id;
 };
@@ -136,7 +140,7 @@ struct pvgpu_move {
 /* The value of a number, size, bool, domid or enumeration. */
 int pvgpu_number_parse(const struct pvgpu_key *k, const char *text, size_t len, uint64_t *out,
 		       char *err);
-/* Names that are not known are passed over. */
+/* Unknown names are ignored. */
 int pvgpu_flags_parse(const struct pvgpu_key *k, const char *text, size_t len, uint64_t *out,
 		      char *err);
 int pvgpu_range_parse(const struct pvgpu_key *k, const char *text, size_t len,
@@ -166,7 +170,7 @@ int pvgpu_path_format(const struct pvgpu_key *k, const struct pvgpu_ids *v, char
 
 /* The highest version in both; 0: none. */
 uint32_t pvgpu_range_common(struct pvgpu_range a, struct pvgpu_range b);
-/* Any bytes as a text: cut at the longest, with '?' for what cannot be printed. */
+/* Any bytes as a text: cut at the maximum length, with '?' for unprintable bytes. */
 void pvgpu_text_set(struct pvgpu_text *t, const char *s, size_t len);
 /* NULL if there is no such value. */
 const char *pvgpu_name_of(const struct pvgpu_names *names, uint64_t number);
@@ -174,7 +178,7 @@ const char *pvgpu_name_of(const struct pvgpu_names *names, uint64_t number);
 /* A tree's directory, then "/" and name unless that is NULL. */
 int pvgpu_tree_path(const struct pvgpu_tree *t, const struct pvgpu_ids *ids, const char *name,
 		    char *buf, size_t cap);
-/* How much of text is a directory of this tree, which *ids then says; 0: it is none. */
+/* The length of this tree's directory at the begin of text, with its numbers in *ids; 0: none. */
 size_t pvgpu_tree_match(const struct pvgpu_tree *t, const char *text, size_t len,
 			struct pvgpu_ids *ids);
 
@@ -182,16 +186,23 @@ bool pvgpu_may_move(const struct pvgpu_move *moves, size_t n, unsigned int from,
 		    unsigned int other, bool resuming);
 
 #ifndef __KERNEL__
-/* One value for each field, its default where the text has none. Fields that are not known are
- * passed over. */
+/* One value for each field, its default where the text has none. Unknown fields are ignored. */
 int pvgpu_record_parse(const struct pvgpu_key *k, const char *text, size_t len, uint64_t *out,
 		       char *err);
 int pvgpu_record_format(const struct pvgpu_key *k, const uint64_t *v, char *buf, size_t cap,
 			char *err);
+/* A field of the record's structure, as a number. */
+uint64_t pvgpu_field_get(const struct pvgpu_field *f, const void *record);
+void pvgpu_field_put(const struct pvgpu_field *f, void *record, uint64_t v);
+/* The field of a record; names may have '_' for '-', as configuration files write them. NULL: none.
+ */
+const struct pvgpu_field *pvgpu_field_find(const struct pvgpu_key *k, const char *name);
 /* One field's value as it stands behind its "name=". */
+int pvgpu_field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, const char *text,
+		      size_t len, uint64_t *out, char *err);
 int pvgpu_field_format(const struct pvgpu_key *k, const struct pvgpu_field *f, uint64_t v,
 		       char *buf, size_t cap, char *err);
-/* Whatever the key's type. */
+/* Check a text against any type of key. */
 int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, char *err);
 /* Permissions as the toolstack sets them: "n3,r0". */
 int pvgpu_key_perms(const struct pvgpu_key *k, const struct pvgpu_ids *ids, char *buf, size_t cap);

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The guest's libcuda.so.1.
-PVGPU_CUDA_OBJS := $(call obj,$(addprefix libpvgpu/cuda/,context.c copy.c copy3d.c current.c device.c error.c event.c \
-	exporttable.c fork.c found.c function.c handle.c host.c hostfunc.c image.c init.c jit.c kernel.c launch.c library.c \
-	memory.c memory_map.c memset.c misc.c module.c occupancy.c output.c pointer.c primary.c procaddr.c staging.c \
-	stream.c thread.c visible.c) libpvgpu/image/fatbin.c $(if $(NEXT),tests/protocol/next/guest.c)) \
+PVGPU_CUDA_OBJS := $(call obj,$(sort $(wildcard libpvgpu/cuda/*/*.c)) libpvgpu/image/fatbin.c $(if $(NEXT),tests/protocol/next/guest.c)) \
 	$(addprefix $(B)/obj/gen/,pvgpu_stubs.o cuda_refused.o cuda_procaddr.o)
 
 LIBS += $(B)/lib/libcuda.so.1 $(B)/lib/libcuda.so
@@ -13,17 +10,17 @@ LDFLAGS_libcuda.so.1 = -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete $(if $(SAN),,-Wl
 $(B)/lib/libcuda.so: $(B)/lib/libcuda.so.1
 	$(Q)ln -sf libcuda.so.1 $@
 
-# Its tests run on a session that executes commands in the calling thread.
+# The tests' session executes commands in the calling thread.
 GUEST_TESTS := guest_launch_test guest_context_test guest_copy_test guest_misc_test guest_trust_test
 UNIT += $(GUEST_TESTS:%=$(B)/unit/%)
-$(GUEST_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/%.o $(call obj,tests/unit/guest_fake.c) $(PVGPU_CUDA_OBJS)
+$(GUEST_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/guest/%.o $(call obj,tests/unit/guest/guest_fake.c) $(PVGPU_CUDA_OBJS)
 GUEST_TEST_LIBS = $(CHECK_LIBS)
 $(foreach t,$(GUEST_TESTS),$(eval LDLIBS_$(t) = $$(GUEST_TEST_LIBS)))
 LDLIBS_guest_launch_test += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 # A unit test is a program that exits with 0.
 UNIT += $(B)/unit/guest_symbols_test
-$(B)/unit/guest_symbols_test: tests/unit/guest_symbols_test.sh $(B)/lib/libcuda.so.1 libpvgpu/protocol/exports.api
+$(B)/unit/guest_symbols_test: tests/unit/guest/guest_symbols_test.sh $(B)/lib/libcuda.so.1 libpvgpu/protocol/exports.api
 	$(Q)mkdir -p $(@D)
 	$(Q)printf '#!/bin/sh\nexec %s %s %s\n' $(abspath $^) >$@
 	$(Q)chmod +x $@

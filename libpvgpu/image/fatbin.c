@@ -88,7 +88,7 @@ static uint64_t table_end(uint64_t offset, uint64_t n, uint64_t each, size_t lim
 	return end <= IMAGE_MAX_BYTES && end <= limit ? end : 0;
 }
 
-/* An ELF file's end: the furthest of its tables and of what they point to. */
+/* An ELF file's end: the largest end of its tables, sections and segments. */
 static int elf_size(const unsigned char *p, size_t limit, size_t *size)
 {
 	uint64_t end = sizeof(Elf64_Ehdr), e;

@@ -2,8 +2,8 @@
 /*
  * Images as cuModuleLoadData takes them: PTX text, ELF cubins, and fatbins, which hold several of
  * both, compressed or not. Says how many bytes an image has and takes fatbins apart; understands
- * no code. Bytes are hostile: nothing beyond the given length is read, and what is unpacked is
- * bounded. Depends on libc, zstd and lz4 only.
+ * no code. The bytes may be hostile: nothing beyond the given length is read, and the unpacked size
+ * is bounded. Depends on libc, zstd and lz4 only.
  *
  * Layout (little-endian): a header of 16 bytes {u32 0xBA55ED50, u16 version 1, u16 header bytes,
  * u64 bytes that follow}, then entries, each a header and its padded payload. A program's own data
@@ -29,17 +29,19 @@ enum image_kind {
 	IMAGE_WRAPPER, /* holds pointers: only meaningful in the program's own memory */
 };
 
-/* What data looks like, from its first bytes; limit: readable bytes, SIZE_MAX if unknown. */
+/* The kind of image, from its first bytes; limit: readable bytes, SIZE_MAX if unknown. */
 enum image_kind image_kind(const void *data, size_t limit);
 
 /*
  * Bytes of the image at data. limit: how many are readable, SIZE_MAX if that is unknown, as with a
  * pointer from a program; text is then taken to end with NUL (counted). A wrapper is an error: see
- * image_unwrap(). Returns 0, or -EINVAL for what is no image, is cut short or claims too much.
+ * image_unwrap(). Returns 0, or -EINVAL for data that is no image, is cut short, or claims a size
+ * beyond limit or IMAGE_MAX_BYTES.
  */
 int image_size(const void *data, size_t limit, size_t *size);
 
-/* The fatbin behind a wrapper in this process's own memory, other images as they are; or NULL. */
+/* The fatbin that a wrapper in this process's own memory points to; NULL when it points to none.
+ * Any other image is returned unchanged. */
 const void *image_unwrap(const void *data);
 
 enum fatbin_kind { FATBIN_PTX = 1, FATBIN_ELF = 2, FATBIN_LTO = 8 };

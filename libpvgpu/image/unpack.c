@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Apart from the walk over a fatbin, so that who only walks needs no compression library. */
+/* A file of its own, so that a program that only walks a fatbin needs no compression library. */
 #include <errno.h>
 #include <lz4.h>
 #include <stdlib.h>

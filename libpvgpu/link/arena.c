@@ -90,8 +90,8 @@ static uint64_t chunk_most(const struct pvgpu_session *s)
 }
 
 /*
- * Remove chunks at base, of `size` bytes in all, until one is busy: how many bytes are gone. What
- * the worker does not answer is ours all the same.
+ * Remove chunks at base, of `size` bytes in all, until one is busy; returns how many bytes are
+ * gone. A chunk whose removal fails is unmapped here, too, so it counts as gone.
  */
 static uint64_t drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
 {
@@ -109,15 +109,15 @@ static uint64_t drop_chunks(struct pvgpu_session *s, unsigned char *base, uint64
 		at += n;
 	}
 	if (err)
-		pvgpu_session_fail(s, "the worker did not let go of arena memory");
+		pvgpu_session_fail(s, "the worker failed to release arena memory");
 	return at;
 }
 
-/* Chunks that nobody has used: there is no reason for the worker to keep them. */
+/* Chunks that no command has named: an honest worker cannot be using them. */
 static void drop_unused(struct pvgpu_session *s, unsigned char *base, uint64_t size)
 {
 	if (drop_chunks(s, base, size) != size)
-		pvgpu_session_fail(s, "the worker did not let go of unused arena memory");
+		pvgpu_session_fail(s, "the worker failed to release unused arena memory");
 }
 
 static int add_chunks(struct pvgpu_session *s, unsigned char *base, uint64_t size)
@@ -151,7 +151,7 @@ static bool make_room(struct pvgpu_arena *a)
 	return true;
 }
 
-/* Under arena.lock: out of the table, so that nobody allocates from it; and back. */
+/* Under arena.lock: out of the table, so that no thread allocates from it; and back. */
 static void take_out(struct pvgpu_arena *a, unsigned int i)
 {
 	a->n--;
@@ -201,8 +201,8 @@ out_free:
 }
 
 /*
- * Under arena.grow: an empty region's memory goes back, but for what the worker still uses. False:
- * some is left, at the region's end, as a smaller region.
+ * Under arena.grow: give an empty region's chunks back, from its begin to the first one that the
+ * worker still uses. False: the rest is left, as a smaller region.
  */
 static bool give_back(struct pvgpu_session *s, struct pvgpu_region *r)
 {
@@ -229,8 +229,8 @@ static bool give_back(struct pvgpu_session *s, struct pvgpu_region *r)
 }
 
 /*
- * Under arena.grow: give empty regions back; staging ones, too, when memory is short. What is busy,
- * because other threads have work under way that may use anything, waits for the next time.
+ * Under arena.grow: give empty regions back, with `all` staging ones, too. A region is busy while
+ * other threads' work in flight may use it; it stays until the next trim.
  */
 static void trim(struct pvgpu_session *s, bool all)
 {
@@ -251,7 +251,8 @@ static void trim(struct pvgpu_session *s, bool all)
 		pvgpu_unlock(&a->lock);
 		gone = give_back(s, r);
 		if (gone) {
-			/* Who allocates and frees in turn does not get ever larger ones. */
+			/* A program that allocates and frees in turn must not get ever larger
+			 * regions. */
 			if (r->size < a->next[r->staging])
 				a->next[r->staging] = r->size;
 			pvgpu_pages_destroy(&r->pages);
@@ -259,7 +260,7 @@ static void trim(struct pvgpu_session *s, bool all)
 		}
 		pvgpu_lock(&a->lock);
 		if (!gone) {
-			/* Only whoever holds arena.grow changes the table: its place is still i. */
+			/* The table changes under arena.grow only: the place is still i. */
 			put_in(a, i++, r);
 			a->trim |= !r->staging;
 		}
@@ -282,7 +283,7 @@ static uint64_t region_first(const struct pvgpu_session *s)
 	return chunk_most(s) < PVGPU_CHUNK_MAX ? REGION_DEAR : REGION_FIRST;
 }
 
-/* To what size regions double: where there is little in all, no region takes much of it. */
+/* The size up to which regions double: with a small limit, an eighth of it. */
 static uint64_t region_most(const struct pvgpu_session *s)
 {
 	const uint64_t part = s->link->arena_limit / 8 / PVGPU_PAGE * PVGPU_PAGE;
@@ -296,9 +297,9 @@ static uint64_t region_most(const struct pvgpu_session *s)
 }
 
 /*
- * Under arena.grow: a region that an allocation of size bytes fits into. Larger than that, so that
- * others fit, too, as long as there is memory for it: what can be shared with a backend in another
- * domain is little, and other processes have their share of it. 0 or a negative errno.
+ * Under arena.grow: add a region that an allocation of size bytes fits into. It is larger than
+ * that, so that later allocations fit, too. When memory is short it is made smaller: a guest's
+ * grants are few, and other processes need some. 0 or a negative errno.
  */
 static int grow_for(struct pvgpu_session *s, uint64_t size, bool staging, bool again)
 {
@@ -331,8 +332,8 @@ static int grow_for(struct pvgpu_session *s, uint64_t size, bool staging, bool a
 	return err;
 }
 
-/* A larger arena; the allocation is tried again under arena.grow, so that threads share what one
- * adds. */
+/* Grow the arena; the allocation is tried again under arena.grow first, so that threads share a
+ * region that one of them adds. */
 static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 {
 	struct pvgpu_arena *a = &s->arena;
@@ -360,7 +361,7 @@ static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 	}
 	pvgpu_unlock(&a->grow);
 	if (err == -EPROTO)
-		pvgpu_session_fail(s, "the worker's answer about arena memory makes no sense");
+		pvgpu_session_fail(s, "the worker's answer about arena memory is invalid");
 	pvgpu_cancel_back(cancel);
 	return p;
 }
@@ -377,7 +378,7 @@ void *pvgpu_arena_alloc(struct pvgpu_session *s, uint64_t size, bool staging)
 	pvgpu_unlock(&a->lock);
 	if (!p && !pvgpu_in_mark)
 		p = alloc_grown(s, size, staging);
-	/* The application writes to pinned memory at will: memory that is short must show here. */
+	/* Populate pinned memory now: a shortage is an error here, and would be a fault later. */
 	if (p && !staging && size >= PVGPU_PAGE && madvise(p, size, MADV_POPULATE_WRITE) < 0 &&
 	    errno != EINVAL) {
 		pvgpu_arena_free(s, p);
@@ -407,23 +408,6 @@ void pvgpu_arena_free(struct pvgpu_session *s, void *p)
 	trim(s, false);
 	pvgpu_unlock(&a->grow);
 	pvgpu_cancel_back(cancel);
-}
-
-bool pvgpu_arena_contains(const struct pvgpu_session *s, const void *p, uint64_t len)
-{
-	/* Its bookkeeping is changed by the lock only. */
-	struct pvgpu_arena *a = (struct pvgpu_arena *)(uintptr_t)&s->arena;
-	const struct pvgpu_region *r;
-	bool yes;
-
-	if ((uintptr_t)p - s->info.arena_base >= s->info.arena_size)
-		return false;
-	pvgpu_lock(&a->lock);
-	r = region_of(a, p);
-	yes = r &&
-	      pvgpu_pages_contain(&r->pages, (uint64_t)((const unsigned char *)p - r->base), len);
-	pvgpu_unlock(&a->lock);
-	return yes;
 }
 
 void pvgpu_arena_free_all(struct pvgpu_session *s)

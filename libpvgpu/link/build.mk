@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: MIT
-# The guest's session runtime, part of libcuda.so.1: link the stubs with it.
-PVGPU_LINK_OBJS := $(call obj,$(addprefix libpvgpu/link/,session.c windows.c post.c replies.c wait.c thread.c \
-	results.c handles.c arena.c pages.c choose.c local.c device.c))
+# The guest's session runtime, part of libcuda.so.1; linked together with the generated stubs.
+PVGPU_LINK_OBJS := $(call obj,$(sort $(wildcard libpvgpu/link/*.c)))
 
-# Against a fake worker.
+# Tests with a fake worker.
 UNIT += $(B)/unit/session_call_test $(B)/unit/session_life_test
-$(B)/unit/session_call_test: $(call obj,tests/unit/session_call_test.c)
-$(B)/unit/session_life_test: $(call obj,tests/unit/session_life_test.c)
-$(B)/unit/session_call_test $(B)/unit/session_life_test: $(call obj,tests/unit/fake_worker.c) $(PVGPU_LINK_OBJS) \
+$(B)/unit/session_call_test: $(call obj,tests/unit/guest/session_call_test.c)
+$(B)/unit/session_life_test: $(call obj,tests/unit/guest/session_life_test.c)
+$(B)/unit/session_call_test $(B)/unit/session_life_test: $(call obj,tests/unit/guest/fake_worker.c) $(PVGPU_LINK_OBJS) \
 	$(B)/obj/gen/pvgpu_stubs.o
 LDLIBS_session_call_test = $(CHECK_LIBS)
 LDLIBS_session_life_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/arena_test
-$(B)/unit/arena_test: $(call obj,tests/unit/arena_test.c libpvgpu/link/pages.c)
+$(B)/unit/arena_test: $(call obj,tests/unit/guest/arena_test.c libpvgpu/link/pages.c)
 LDLIBS_arena_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/device_link_test
-$(B)/unit/device_link_test: $(call obj,tests/unit/device_link_test.c $(addprefix libpvgpu/link/,choose.c local.c device.c))
+$(B)/unit/device_link_test: $(call obj,tests/unit/guest/device_link_test.c $(addprefix libpvgpu/link/,choose.c local.c device.c))
 LDLIBS_device_link_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/region_test
-$(B)/unit/region_test: $(call obj,tests/unit/region_test.c) $(PVGPU_LINK_OBJS) $(B)/obj/gen/pvgpu_stubs.o
+$(B)/unit/region_test: $(call obj,tests/unit/guest/region_test.c) $(PVGPU_LINK_OBJS) $(B)/obj/gen/pvgpu_stubs.o
 LDLIBS_region_test = $(CHECK_LIBS)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that was asked to end (pthread_cancel) may not do so inside: it would leave locks held
- * and the worker half told. Around whatever might call a cancellation point (close, open, printf):
+ * A thread that is cancelled (pthread_cancel) must not end inside this library: it would leave
+ * locks held and a message half sent. Code that may reach a cancellation point (close, open,
+ * printf) is enclosed in:
  *
  *	const int cancel = pvgpu_cancel_off();
  *	...

@@ -13,7 +13,7 @@ bool pvgpu_link_debug(void)
 	return env && *env && *env != '0';
 }
 
-/* A set-user-id program does not talk to whom its caller names. */
+/* A set-user-id program ignores the backend that its caller names. */
 static const char *named(const char *variable)
 {
 	const char *path = secure_getenv(variable);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Xen link's guest end: /dev/pvgpuN, whose driver is trusted. What the backend said reaches us
- * checked by it; the ring's contents do not.
+ * The Xen link's guest end: /dev/pvgpuN, whose driver is trusted. The driver has checked the
+ * backend's answers; the ring's contents are not checked by it.
  *
  * Nothing here is a cancellation point: ioctl() is none, and the rest is called with cancellation
  * off (cancel.h) or by raw system calls.
@@ -53,8 +53,8 @@ static struct device *device(struct pvgpu_link *l)
 	return (struct device *)l;
 }
 
-/* Again after a signal, unless told otherwise: 0 or a negative errno. */
-static int ask(int fd, unsigned long what, void *arg)
+/* ioctl() that is retried after a signal: 0 or a negative errno. */
+static int ioctl_retried(int fd, unsigned long what, void *arg)
 {
 	while (device_calls->ioctl(fd, what, arg) < 0)
 		if (errno != EINTR)
@@ -64,19 +64,19 @@ static int ask(int fd, unsigned long what, void *arg)
 
 static void dev_doorbell(struct pvgpu_link *l)
 {
-	ask(device(l)->fd, PVGPU_IOC_DOORBELL, NULL);
+	ioctl_retried(device(l)->fd, PVGPU_IOC_DOORBELL, NULL);
 }
 
 static void dev_kick(struct pvgpu_link *l)
 {
-	ask(device(l)->fd, PVGPU_IOC_KICK, NULL);
+	ioctl_retried(device(l)->fd, PVGPU_IOC_KICK, NULL);
 }
 
 static unsigned int dev_wait(struct pvgpu_link *l, unsigned int what)
 {
 	struct pvgpu_ioc_wait m = {.what = what, .timeout_ms = -1};
 
-	/* A file that the application has closed under us is no reason to spin. */
+	/* The application may have closed the file: a hang-up, or the caller would spin. */
 	if (device_calls->ioctl(device(l)->fd, PVGPU_IOC_WAIT, &m) < 0)
 		return errno == EINTR ? 0 : PVGPU_LINK_HANGUP;
 	return m.got;
@@ -84,14 +84,14 @@ static unsigned int dev_wait(struct pvgpu_link *l, unsigned int what)
 
 static void dev_hangup(struct pvgpu_link *l)
 {
-	ask(device(l)->fd, PVGPU_IOC_HANGUP, NULL);
+	ioctl_retried(device(l)->fd, PVGPU_IOC_HANGUP, NULL);
 }
 
 static void dev_finish(struct pvgpu_link *l, int ms)
 {
 	uint32_t limit = ms < 0 ? 0 : (uint32_t)ms;
 
-	ask(device(l)->fd, PVGPU_IOC_FINISH, &limit);
+	ioctl_retried(device(l)->fd, PVGPU_IOC_FINISH, &limit);
 }
 
 static void dev_close(struct pvgpu_link *l)
@@ -101,7 +101,7 @@ static void dev_close(struct pvgpu_link *l)
 	free(l);
 }
 
-/* Its mappings are not inherited. */
+/* The mappings are not inherited by a forked child. */
 static void dev_abandon(struct pvgpu_link *l)
 {
 	syscall(SYS_close, device(l)->fd);
@@ -109,25 +109,25 @@ static void dev_abandon(struct pvgpu_link *l)
 
 /* ---- arena chunks ---- */
 
-/* Why there is no more memory, once for each reason: a region is asked for in several sizes. */
-static void say(struct device *d, uint64_t size, int err, const char *reason)
+/* Print why memory was refused, once for each reason: a region is tried in several sizes. */
+static void print_refusal(struct device *d, uint64_t size, int err, const char *reason)
 {
 	if (!d->debug || (d->said[0] && !strcmp(d->said, reason)))
 		return;
 	snprintf(d->said, sizeof(d->said), "%s", reason);
-	fprintf(stderr, "pvgpu: session %u: no %llu KiB more to share with the worker: %s%s%s\n",
+	fprintf(stderr, "pvgpu: session %u: cannot share %llu KiB more with the worker: %s%s%s\n",
 		d->link.session, (unsigned long long)size >> 10, strerror(-err),
 		reason[0] ? ": " : "", reason);
 }
 
 static int ask_chunk(struct device *d, unsigned long what, struct pvgpu_ioc_chunk *m)
 {
-	const int err = ask(d->fd, what, m);
+	const int err = ioctl_retried(d->fd, what, m);
 
 	m->reason[sizeof(m->reason) - 1] = '\0';
 	if (err)
-		say(d, m->size, err, m->reason);
-	/* -EPROTO would say that the worker lied to this side. */
+		print_refusal(d, m->size, err, m->reason);
+	/* -EPROTO means that the worker misbehaves, and would end the session. */
 	return err == -EPROTO ? -EINVAL : err;
 }
 
@@ -150,9 +150,9 @@ static int dev_grow(struct pvgpu_link *l, void *address, uint64_t size)
 			       (off_t)m.offset) != MAP_FAILED)
 		return 0;
 	err = -errno;
-	/* What was there may be gone already. */
+	/* A failed mmap() may have removed the reservation. */
 	unmap_chunk(address, size);
-	say(d, size, err, "cannot map it");
+	print_refusal(d, size, err, "cannot map it");
 	ask_chunk(d, PVGPU_IOC_SHRINK, &m);
 	return err;
 }
@@ -181,7 +181,7 @@ static const struct pvgpu_link_ops device_ops = {
 	.abandon = dev_abandon,
 };
 
-/* Not one of the standard streams, where the application may have closed those. */
+/* Opens above the standard streams' numbers, which the application may have closed. */
 static int open_file(const char *path)
 {
 	int fd, high;
@@ -202,11 +202,11 @@ static int open_file(const char *path)
 
 static int ask_open(int fd, const char *path, struct pvgpu_ioc_open *m, char *reason)
 {
-	const int err = ask(fd, PVGPU_IOC_OPEN, m);
+	const int err = ioctl_retried(fd, PVGPU_IOC_OPEN, m);
 
 	m->reason[sizeof(m->reason) - 1] = '\0';
 	if (err == -ENOTTY)
-		REASON("%.60s is no vGPU, or of another version of pvgpu", path);
+		REASON("%.60s is no vGPU, or its driver is of another version of pvgpu", path);
 	else if (err)
 		REASON("no session from %.40s: %.96s", path,
 		       m->reason[0] ? m->reason : strerror(-err));
@@ -219,9 +219,10 @@ static int set_up(struct device *d, const struct pvgpu_ioc_open *m, char *reason
 	void *p;
 	int err;
 
-	/* The driver has checked it, but its sizes decide what we write to. */
+	/* Checked by the driver, and again here: the sizes decide which memory is written. */
 	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size)) {
-		REASON("the device's ring sizes %u and %u make no sense", m->cmd_size, m->rep_size);
+		REASON("the device's ring sizes %u and %u are no powers of two from %u to %u",
+		       m->cmd_size, m->rep_size, PVGPU_RING_MIN, PVGPU_RING_MAX);
 		return -EPROTO;
 	}
 	l->ops = &device_ops;
@@ -254,7 +255,8 @@ static int open_device(const char *path, bool debug, struct pvgpu_link **out, ch
 	d->debug = debug;
 	d->fd = open_file(path);
 	if (d->fd < 0) {
-		/* EPERM is the backend's word; here it is a container's rule for devices. */
+		/* EPERM stands for a quarantine; open() returns it for a container's device rule.
+		 */
 		err = d->fd == -EPERM ? -EACCES : d->fd;
 		REASON("cannot open %.90s: %s", path, strerror(-d->fd));
 		goto out_free;

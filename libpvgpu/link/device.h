@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the device link asks of the system: tests put a device of their own here. */
+/* The system calls of the device link; tests replace them with a device of their own. */
 #ifndef PVGPU_LINK_DEVICE_H
 #define PVGPU_LINK_DEVICE_H
 

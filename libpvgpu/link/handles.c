@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handles that the guest chooses. A slot's generation rises by one at each reuse, so that a handle
- * kept too long names nothing.
+ * Handles that the guest chooses. A slot's generation rises by one at each reuse, so that a stale
+ * handle names nothing.
  */
 #include "link/runtime.h"
 
@@ -19,7 +19,7 @@ static bool extend(struct pvgpu_handle_table *t)
 		return true;
 	if (t->cap >= PVGPU_HANDLES_MAX)
 		return false;
-	/* Each that succeeds is kept: a larger array than cap says does no harm. */
+	/* Each array that grew is kept: one larger than cap does no harm. */
 	generation = realloc(t->generation, cap * sizeof(*generation));
 	if (generation)
 		t->generation = generation;

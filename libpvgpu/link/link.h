@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's end of a link: what carries a session to its worker. It gives the ring's memory, a
- * doorbell, a wait, and arena memory that both sides see at one address. Nothing above knows which
- * link it is.
+ * The guest's end of a link, which carries a session to its worker. It provides the ring's memory,
+ * a doorbell, a wait, and arena memory that both sides see at one address. The code above does not
+ * know which link it is.
  */
 #ifndef PVGPU_LINK_LINK_H
 #define PVGPU_LINK_LINK_H
@@ -15,9 +15,9 @@ struct pvgpu_link;
 struct pvgpu_ring_page;
 
 enum {
-	PVGPU_LINK_RUNG = 1,   /* the worker's doorbell; its count has been taken */
-	PVGPU_LINK_KICKED = 2, /* kick() was called; taken too */
-	PVGPU_LINK_HANGUP = 4, /* the worker is gone, or hangup() was called; for ever */
+	PVGPU_LINK_RUNG = 1,   /* the worker's doorbell; reported once */
+	PVGPU_LINK_KICKED = 2, /* kick() was called; reported once */
+	PVGPU_LINK_HANGUP = 4, /* the worker is gone, or hangup() was called; stays */
 };
 
 struct pvgpu_link_ops {
@@ -33,14 +33,14 @@ struct pvgpu_link_ops {
 	/*
 	 * Add (remove) a chunk of arena memory: mapped at `address` here, over an inaccessible
 	 * reservation, and in the worker. One at a time. 0; -ENOMEM and the like: not now; -EPROTO:
-	 * the worker misbehaves; -EPIPE: it is gone. Called with cancellation off, as shrink(),
-	 * which may say -EBUSY: work may still use the chunk, and it stays.
+	 * the worker misbehaves; -EPIPE: it is gone. shrink() may return -EBUSY: work may still use
+	 * the chunk, and it stays. Both are called with cancellation off.
 	 */
 	int (*grow)(struct pvgpu_link *l, void *address, uint64_t size);
 	int (*shrink)(struct pvgpu_link *l, void *address, uint64_t size);
 	/* Cut the connection: every wait, here and in the worker, sees the hang-up. */
 	void (*hangup)(struct pvgpu_link *l);
-	/* Tell the worker that we are done and wait at most ms for its end. */
+	/* Tell the worker that the session is over and wait at most ms for its end. */
 	void (*finish)(struct pvgpu_link *l, int ms);
 	/* Unmap the ring and free everything. */
 	void (*close)(struct pvgpu_link *l);
@@ -48,7 +48,7 @@ struct pvgpu_link_ops {
 	void (*abandon)(struct pvgpu_link *l);
 };
 
-/* What every link has; a link's own struct begins with it. */
+/* Common to all links; a link's own struct begins with it. */
 struct pvgpu_link {
 	const struct pvgpu_link_ops *ops;
 	struct pvgpu_ring_page *page; /* followed by both streams */
@@ -58,7 +58,7 @@ struct pvgpu_link {
 	uint64_t chunk_max;   /* bytes of the largest chunk that grow() takes */
 };
 
-/* All that open: 0, or a negative errno with a reason for people. */
+/* Functions that open a link return 0, or a negative errno with a reason in words. */
 #define PVGPU_LINK_REASON 160
 
 /*
@@ -68,7 +68,7 @@ struct pvgpu_link {
  */
 #define PVGPU_DEFAULT_DEVICE "/dev/pvgpu0"
 int pvgpu_link_open(struct pvgpu_link **out, char reason[PVGPU_LINK_REASON]);
-/* Say on stderr why things fail: PVGPU_DEBUG is set. */
+/* Is PVGPU_DEBUG set: are failures explained on stderr? */
 bool pvgpu_link_debug(void);
 
 /* local.c */

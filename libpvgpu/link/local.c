@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local link's guest end: Unix sockets, memfd, eventfd (local.h). Shared file descriptions
- * belong to a peer that is not trusted: what matters is sealed or checked.
+ * The local link's guest end: Unix sockets, memfd, eventfd (local.h). The peer shares the file
+ * descriptions and is not trusted: sizes of memory are sealed, messages are checked.
  *
- * What waits here is called by raw system calls or with cancellation off (cancel.h), as grow() and
- * shrink() are.
+ * Nothing here is a cancellation point: waits use raw system calls, the rest is called with
+ * cancellation off (cancel.h).
  */
 #include "link/link.h"
 
@@ -35,7 +35,7 @@
 
 enum {
 	OPEN_SECONDS = 60, /* a backend may have to start a worker first */
-	RESTART_MS = 5000, /* a pvgpud that has gone is given this long to come back */
+	RESTART_MS = 5000, /* how long to wait for a pvgpud that is being restarted */
 	RETRY_MS = 20,
 	CHUNK_ADD = 1,
 	CHUNK_REMOVE = 2,
@@ -44,6 +44,7 @@ enum {
 struct local {
 	struct pvgpu_link link;
 	int to_worker, to_guest, sock, kick;
+	short hangup; /* poll()'s events that stand for a hang-up of sock */
 };
 
 #define REASON(...) snprintf(reason, PVGPU_LINK_REASON, __VA_ARGS__)
@@ -77,6 +78,33 @@ static int raw_poll(struct pollfd *fds, unsigned int n, int ms)
 	return (int)syscall(SYS_ppoll, fds, n, ms < 0 ? NULL : &t, NULL, 0);
 }
 
+/*
+ * gVisor's poll() reports no hang-up, only that the socket is readable. An answer of the worker
+ * makes it readable, too, so POLLIN is used only where POLLRDHUP does not work.
+ */
+static short hangup_events(void)
+{
+	struct pollfd fd = {.events = POLLRDHUP};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return POLLRDHUP;
+	close(pair[1]);
+	fd.fd = pair[0];
+	raw_poll(&fd, 1, 0);
+	close(pair[0]);
+	return fd.revents ? POLLRDHUP : POLLRDHUP | POLLIN;
+}
+
+static bool has_hung_up(const struct local *lo, short revents)
+{
+	char byte;
+
+	if (revents != POLLIN)
+		return revents != 0;
+	return syscall(SYS_recvfrom, lo->sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
+}
+
 static void local_doorbell(struct pvgpu_link *l)
 {
 	ring_eventfd(local(l)->to_worker);
@@ -91,7 +119,7 @@ static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
 {
 	struct local *lo = local(l);
 	struct pollfd fds[3] = {
-		{.fd = lo->sock, .events = POLLRDHUP},
+		{.fd = lo->sock, .events = lo->hangup},
 		{.fd = what & PVGPU_LINK_RUNG ? lo->to_guest : -1, .events = POLLIN},
 		{.fd = what & PVGPU_LINK_KICKED ? lo->kick : -1, .events = POLLIN},
 	};
@@ -107,8 +135,8 @@ static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
 		take_eventfd(lo->kick);
 		got |= PVGPU_LINK_KICKED;
 	}
-	/* Files that the application has closed under us are no reason to spin. */
-	if (fds[0].revents || (fds[1].revents | fds[2].revents) & POLLNVAL)
+	/* The application may have closed the files: a hang-up, or the caller would spin. */
+	if (has_hung_up(lo, fds[0].revents) || (fds[1].revents | fds[2].revents) & POLLNVAL)
 		got |= PVGPU_LINK_HANGUP;
 	return got;
 }
@@ -120,7 +148,7 @@ static void local_hangup(struct pvgpu_link *l)
 
 static void local_finish(struct pvgpu_link *l, int ms)
 {
-	struct pollfd fd = {.fd = local(l)->sock, .events = POLLRDHUP};
+	struct pollfd fd = {.fd = local(l)->sock, .events = local(l)->hangup};
 
 	shutdown(local(l)->sock, SHUT_WR);
 	while (raw_poll(&fd, 1, ms) < 0 && errno == EINTR)
@@ -178,8 +206,8 @@ static int recv_chunked(struct local *lo, uint64_t address)
 	struct pvgpu_local_chunked ack;
 	ssize_t n;
 
-	/* MSG_TRUNC tells a longer message; fds that nobody asked for are dropped without a control
-	 * buffer. */
+	/* MSG_TRUNC: a longer message is detected. Without a control buffer the kernel drops fds
+	 * that a hostile worker attached. */
 	do
 		n = recv(lo->sock, &ack, sizeof(ack), MSG_TRUNC);
 	while (n < 0 && (errno == EINTR || errno == EAGAIN));
@@ -208,7 +236,7 @@ static void unmap_chunk(void *address, uint64_t size)
 	     0);
 }
 
-/* A memfd whose size nobody can change: a worker that could would make the application fault. */
+/* A memfd of sealed size: a worker that could shrink it would make the application fault. */
 static int make_chunk(uint64_t size)
 {
 	int fd = memfd_create("pvgpu-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -269,7 +297,7 @@ static const struct pvgpu_link_ops local_ops = {
 	.abandon = local_abandon,
 };
 
-/* Not one of the standard streams, where the application may have closed those. */
+/* Moves fd above the standard streams' numbers, which the application may have closed. */
 static int away_from_stdio(int fd)
 {
 	int high;
@@ -288,15 +316,15 @@ static int connect_to(const char *path, char *reason)
 	int fd, err;
 
 	if (strlen(path) >= sizeof(to.sun_path)) {
-		REASON("the socket's path %.60s... is longer than %zu bytes", path,
-		       sizeof(to.sun_path) - 1);
+		REASON("the socket's path %.60s... is longer than %zu bytes: use a shorter one",
+		       path, sizeof(to.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
 	strcpy(to.sun_path, path);
 	fd = away_from_stdio(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (fd < 0) {
 		err = -errno;
-		REASON("socket: %s", strerror(-err));
+		REASON("cannot make a socket: %s", strerror(-err));
 		return err;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -351,23 +379,25 @@ static int ask_open(int sock, struct pvgpu_local_opened *m, int fds[PVGPU_LOCAL_
 
 	snprintf(ask.comm, sizeof(ask.comm), "%s", program_invocation_short_name);
 	if (send(sock, &ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask)) {
-		REASON("pvgpud does not listen: %s", strerror(errno));
+		REASON("cannot ask pvgpud for a session: %s (is it running?)", strerror(errno));
 		return -EPIPE;
 	}
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
-		REASON("no answer from pvgpud: %s", strerror(errno));
+		REASON("no answer from pvgpud: %s (its log may say why)", strerror(errno));
 		return errno == ECONNRESET ? -EPIPE : -ETIMEDOUT;
 	}
 	n_fds = take_fds(&msg, fds, PVGPU_LOCAL_FDS);
 	if (n == 0) {
-		REASON("pvgpud closed the connection without an answer");
+		REASON("pvgpud closed the connection without an answer (its log may say why)");
 		return -EPIPE;
 	}
 	if (n != sizeof(*m) || m->magic != PVGPU_LOCAL_MAGIC || m->version != PVGPU_LOCAL_VERSION) {
-		REASON("pvgpud's answer is not of local link version %u", PVGPU_LOCAL_VERSION);
+		REASON("pvgpud's answer is not of local link version %u: use libcuda.so.1 of "
+		       "pvgpud's release",
+		       PVGPU_LOCAL_VERSION);
 		return -EPROTO;
 	}
 	m->reason[sizeof(m->reason) - 1] = '\0';
@@ -383,7 +413,7 @@ static int ask_open(int sock, struct pvgpu_local_opened *m, int fds[PVGPU_LOCAL_
 	return 0;
 }
 
-/* Map the ring; its size must be beyond the backend's reach, or it could make us fault. */
+/* Map the ring. Its size must be sealed: a backend that could shrink it would make us fault. */
 static int map_ring(struct pvgpu_link *l, int fd, char *reason)
 {
 	const size_t size = pvgpu_ring_bytes(l->cmd_size, l->rep_size);
@@ -408,8 +438,8 @@ static int map_ring(struct pvgpu_link *l, int fd, char *reason)
 	return 0;
 }
 
-/* An eventfd that never makes us wait. (Whoever shares it could undo that; then a signal still ends
- * us.) */
+/* Make an eventfd non-blocking. The peer shares the flag and could clear it; a blocked process can
+ * still be killed by a signal. */
 static int never_block(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -439,6 +469,7 @@ static int set_up(struct local *lo, const struct pvgpu_local_opened *m, int fds[
 	lo->to_guest = fds[PVGPU_FD_TO_GUEST];
 	lo->sock = fds[PVGPU_FD_SESSION];
 	lo->kick = away_from_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	lo->hangup = hangup_events();
 	flags = fcntl(lo->sock, F_GETFL);
 	if (lo->kick < 0 || never_block(lo->to_worker) || never_block(lo->to_guest) || flags < 0 ||
 	    fcntl(lo->sock, F_SETFL, flags & ~O_NONBLOCK) < 0) {
@@ -465,9 +496,9 @@ static int64_t now_ms(void)
 }
 
 /*
- * Connect and ask. A socket that is there with nobody behind it, or a connection that breaks before
- * the answer, is a pvgpud that was upgraded or has crashed: sessions outlive that, and so does a
- * program that happens to start in the gap. The socket is the caller's to close.
+ * Connect and ask. A socket that nothing listens on, or a connection that breaks before the answer,
+ * means that pvgpud is being restarted. Sessions survive a restart, and a program that starts
+ * meanwhile should work, too: it retries for RESTART_MS. The socket is the caller's to close.
  */
 static int connect_and_ask(const char *path, int *sock, struct pvgpu_local_opened *m,
 			   int fds[PVGPU_LOCAL_FDS], char *reason)

@@ -36,8 +36,8 @@ struct pvgpu_local_open {
 
 struct pvgpu_local_opened {
 	uint32_t magic, version;
-	int32_t error; /* 0, or an errno value; then no fds come. EPERM: not now, the vGPU is
-			* quarantined */
+	int32_t error; /* 0, or an errno value, then without fds. EPERM: the vGPU is quarantined
+			* at present */
 	uint32_t cmd_size, rep_size;
 	uint32_t session;     /* number in the daemon's log and statistics */
 	uint64_t arena_limit; /* bytes of arena that the session may have */

@@ -89,7 +89,7 @@ static uint32_t find_run(const struct pvgpu_pages *p, uint32_t n)
 	return 0;
 }
 
-static int64_t alloc_run(struct pvgpu_pages *p, uint32_t n, uint64_t bytes, uint8_t kind)
+static int64_t alloc_run(struct pvgpu_pages *p, uint32_t n, uint8_t kind)
 {
 	uint32_t at = find_run(p, n), len;
 
@@ -106,7 +106,6 @@ static int64_t alloc_run(struct pvgpu_pages *p, uint32_t n, uint64_t bytes, uint
 	}
 	p->page[at].kind = kind;
 	p->page[at].len = n;
-	p->page[at].bytes = bytes;
 	p->used += n;
 	return at;
 }
@@ -116,7 +115,7 @@ static void free_run(struct pvgpu_pages *p, uint32_t at)
 	uint32_t len = p->page[at].len;
 
 	p->used -= len;
-	p->page[at].kind = FREE; /* whatever happens to it below, it heads no allocation */
+	p->page[at].kind = FREE; /* merged below, this page may not head the free run */
 	if (at + len < p->n && p->page[at + len].kind == FREE) {
 		const uint32_t more = p->page[at + len].len;
 
@@ -148,17 +147,18 @@ static int64_t alloc_slot(struct pvgpu_pages *p, unsigned int slab)
 	if (at) {
 		at--;
 	} else {
-		int64_t page = alloc_run(p, 1, all_slots(slab), SLOTS);
+		int64_t page = alloc_run(p, 1, SLOTS);
 
 		if (page < 0)
 			return -1;
 		at = (uint32_t)page;
 		p->page[at].slab = (uint8_t)slab;
+		p->page[at].slots = all_slots(slab);
 		list_add(p, &p->slab[slab], at);
 	}
-	slot = (unsigned int)__builtin_ctzll(p->page[at].bytes);
-	p->page[at].bytes &= p->page[at].bytes - 1;
-	if (!p->page[at].bytes)
+	slot = (unsigned int)__builtin_ctzll(p->page[at].slots);
+	p->page[at].slots &= p->page[at].slots - 1;
+	if (!p->page[at].slots)
 		list_remove(p, &p->slab[slab], at);
 	return (int64_t)at * PVGPU_PAGE + ((int64_t)slot * SLOT_MIN << slab);
 }
@@ -172,7 +172,7 @@ int64_t pvgpu_pages_alloc(struct pvgpu_pages *p, uint64_t size)
 		return alloc_slot(p, size <= SLOT_MIN ? 0 : log2_of((uint32_t)size - 1) - 5);
 	if (size > UINT64_MAX - PVGPU_PAGE || n > p->n)
 		return -1;
-	at = alloc_run(p, (uint32_t)n, size, RUN);
+	at = alloc_run(p, (uint32_t)n, RUN);
 	return at < 0 ? at : at * PVGPU_PAGE;
 }
 
@@ -182,12 +182,12 @@ static bool free_slot(struct pvgpu_pages *p, uint32_t at, uint32_t within)
 	const unsigned int size = (unsigned int)SLOT_MIN << g->slab;
 	const uint64_t bit = 1ull << within / size;
 
-	if (within % size || (g->bytes & bit))
+	if (within % size || (g->slots & bit))
 		return false;
-	if (!g->bytes)
+	if (!g->slots)
 		list_add(p, &p->slab[g->slab], at);
-	g->bytes |= bit;
-	if (g->bytes == all_slots(g->slab)) {
+	g->slots |= bit;
+	if (g->slots == all_slots(g->slab)) {
 		list_remove(p, &p->slab[g->slab], at);
 		free_run(p, at);
 	}
@@ -207,26 +207,4 @@ bool pvgpu_pages_free(struct pvgpu_pages *p, uint64_t offset)
 		return false;
 	free_run(p, (uint32_t)at);
 	return true;
-}
-
-/* Inside a free run marks of earlier uses remain, so a page's head is believed only when it covers
- * it. */
-bool pvgpu_pages_contain(const struct pvgpu_pages *p, uint64_t offset, uint64_t len)
-{
-	const uint64_t at = offset / PVGPU_PAGE;
-	const struct pvgpu_page *head;
-	uint64_t begin;
-
-	if (at >= p->n || p->page[at].kind == FREE)
-		return false;
-	head = &p->page[p->page[at].head];
-	begin = (uint64_t)p->page[at].head * PVGPU_PAGE;
-	if (head->kind == SLOTS && at == p->page[at].head) {
-		const uint64_t size = (uint64_t)SLOT_MIN << head->slab;
-		const uint64_t slot = (offset - begin) / size;
-
-		return !(head->bytes >> slot & 1) && len <= begin + (slot + 1) * size - offset;
-	}
-	return head->kind == RUN && at < p->page[at].head + (uint64_t)head->len &&
-	       offset - begin <= head->bytes && len <= head->bytes - (offset - begin);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An allocator over a range of pages whose contents it never touches: the worker can write there,
- * so all bookkeeping lies elsewhere. Runs of pages from segregated free lists with coalescing;
- * sizes below a page from pages cut into equal slots. Not locked.
+ * An allocator over a range of pages. It never touches their contents: the worker can write there,
+ * so all bookkeeping lies elsewhere. Runs of pages come from segregated free lists with coalescing,
+ * sizes of up to half a page from pages cut into equal slots. Not locked.
  */
 #ifndef PVGPU_LINK_PAGES_H
 #define PVGPU_LINK_PAGES_H
@@ -15,9 +15,9 @@
 enum { PVGPU_PAGES_BINS = 32, PVGPU_PAGES_SLABS = 6 }; /* slots of 64 to 2048 bytes */
 
 struct pvgpu_page {
-	uint64_t bytes; /* head of a used run: as asked for; page of slots: bits of free ones */
-	uint32_t len;   /* head of a run: pages */
-	uint32_t head;  /* used run: its head; last page of a free run: its head */
+	uint64_t slots;      /* page of slots: bits of free ones */
+	uint32_t len;        /* head of a run: pages */
+	uint32_t head;       /* used run: its head; last page of a free run: its head */
 	uint32_t prev, next; /* list of free runs, or of pages with free slots; page + 1, 0 ends */
 	uint8_t kind, slab;
 };
@@ -37,7 +37,5 @@ void pvgpu_pages_destroy(struct pvgpu_pages *p);
 int64_t pvgpu_pages_alloc(struct pvgpu_pages *p, uint64_t size);
 /* False: nothing begins at offset. */
 bool pvgpu_pages_free(struct pvgpu_pages *p, uint64_t offset);
-/* Are the len bytes from offset inside one allocation? */
-bool pvgpu_pages_contain(const struct pvgpu_pages *p, uint64_t offset, uint64_t len);
 
 #endif

@@ -44,9 +44,9 @@ static int room(struct pvgpu_session *s, uint32_t len)
 }
 
 /*
- * Wait for room, draining replies meanwhile: the worker may itself be waiting for room in the reply
- * stream. One thread waits at a time, and while it does the others queue behind it, or small
- * records could starve a large one for ever. Returns room()'s answer, post_lock held.
+ * Wait for room. Replies are drained meanwhile: the worker may itself be waiting for room in the
+ * reply stream. One thread waits at a time and the others queue behind it; otherwise small records
+ * could starve a large one. Returns room()'s answer, post_lock held.
  */
 static int reserve_slow(struct pvgpu_session *s, uint32_t len)
 {
@@ -89,7 +89,7 @@ static int reserve(struct pvgpu_session *s, uint32_t len)
 		return 0;
 	pvgpu_unlock(&s->post_lock);
 	if (n == -EPROTO)
-		pvgpu_session_fail(s, "the worker's index of the command stream makes no sense");
+		pvgpu_session_fail(s, "the worker's index of the command stream is impossible");
 	else
 		pvgpu_session_lost(s);
 	return PVGPU_DEAD_RESULT;
@@ -104,7 +104,7 @@ static uint32_t record_len(const struct pvgpu_piece *p, unsigned int n)
 	return len > PVGPU_CMD_MAX ? 0 : (uint32_t)len;
 }
 
-/* Register what waits for the record, copy it into the stream, publish. */
+/* Register the call or the mark, copy the record into the stream, publish it. */
 static int post(struct pvgpu_session *s, struct pvgpu_call_slot *call, struct pvgpu_mark *mark,
 		const struct pvgpu_piece *p, unsigned int n)
 {
@@ -152,7 +152,7 @@ static int post(struct pvgpu_session *s, struct pvgpu_call_slot *call, struct pv
 	return 0;
 }
 
-/* Device output is fetched by whoever is told of it; fetching must not lead to fetching. */
+/* The thread that learns of device output fetches it. Fetching is a call, too: do not recurse. */
 static void tell_output(struct pvgpu_session *s)
 {
 	static _Thread_local bool telling;
@@ -177,8 +177,7 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 	m->done = false;
 	m->result = 0;
 	err = post(s, NULL, m, p, n);
-	/* A program that posts for ever and never waits must not let marks pile up in the worker.
-	 */
+	/* A program that posts and never waits must not let marks pile up in the reply stream. */
 	if (pvgpu_unlikely(!err && m->seq % MARKS_DRAIN == 0))
 		pvgpu_try_drain(s, false);
 	return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Taking records from the reply stream. The worker is not trusted: each record is copied once, then
- * checked, and must answer something that is pending; anything else ends the session.
+ * Records of the reply stream. The worker is not trusted: each record is copied once, then checked,
+ * and must answer a pending command. Any other record ends the session.
  */
 #include "link/runtime.h"
 
@@ -42,7 +42,7 @@ static const char *take_reply(struct pvgpu_session *s, const struct pvgpu_waiter
 		complete_call(c, hdr);
 	pvgpu_unlock(&s->post_lock);
 	if (!c)
-		return "a reply to a command that does not wait for one";
+		return "the worker sent a reply to no pending command";
 	if (!w || w->kind != PVGPU_WAIT_CALL || w->call != c)
 		d->others = true;
 	return NULL;
@@ -54,7 +54,7 @@ static const char *take_mark(struct pvgpu_session *s, struct pvgpu_drained *d)
 	struct pvgpu_mark *m;
 
 	if (hdr->len != sizeof(struct pvgpu_wire_mark))
-		return "a mark of a wrong length";
+		return "the worker sent a mark of a wrong length";
 	if (hdr->flags & PVGPU_REP_OUTPUT)
 		pvgpu_store(&s->output, true);
 	pvgpu_lock(&s->post_lock);
@@ -63,7 +63,7 @@ static const char *take_mark(struct pvgpu_session *s, struct pvgpu_drained *d)
 		pvgpu_complete_mark(s, m, pvgpu_result_check(hdr->result));
 	pvgpu_unlock(&s->post_lock);
 	if (!m)
-		return "a mark for a command that does not wait for one";
+		return "the worker sent a mark for no pending command";
 	d->others = true;
 	return NULL;
 }
@@ -74,10 +74,10 @@ static const char *take_callback(struct pvgpu_session *s, const struct pvgpu_wai
 	const struct pvgpu_wire_callback *cb = (const struct pvgpu_wire_callback *)s->record;
 
 	if (cb->hdr.len != sizeof(*cb) || cb->hdr.seq)
-		return "a malformed call of a host function";
-	if (!pvgpu_callback_come(s, cb->id, (uint32_t)pvgpu_result_check((int32_t)cb->status),
-				 !w || w->kind != PVGPU_WAIT_CALLBACK))
-		return "a call of a host function that was not asked for";
+		return "the worker sent a malformed call of a host function";
+	if (!pvgpu_callback_called(s, cb->id, (uint32_t)pvgpu_result_check((int32_t)cb->status),
+				   !w || w->kind != PVGPU_WAIT_CALLBACK))
+		return "the worker called a host function that was not posted";
 	d->others = true;
 	return NULL;
 }
@@ -95,12 +95,12 @@ static const char *take_record(struct pvgpu_session *s, const struct pvgpu_waite
 	case PVGPU_REP_CALLBACK:
 		return take_callback(s, w, d);
 	default:
-		return "a record of unknown kind";
+		return "the worker sent a record of unknown kind";
 	}
 }
 
-/* Of what the drain itself can complete; space is looked at elsewhere. */
-static bool has_it(const struct pvgpu_waiter *w)
+/* Has the drain completed w's call or mark? Waits for space are decided in wait.c. */
+static bool completed(const struct pvgpu_waiter *w)
 {
 	return w && ((w->kind == PVGPU_WAIT_CALL && pvgpu_load_acquire(&w->call->done)) ||
 		     (w->kind == PVGPU_WAIT_MARK && pvgpu_load_acquire(&w->mark->done)));
@@ -109,14 +109,14 @@ static bool has_it(const struct pvgpu_waiter *w)
 void pvgpu_drain(struct pvgpu_session *s, const struct pvgpu_waiter *w, struct pvgpu_drained *d)
 {
 	*d = (struct pvgpu_drained){0};
-	for (unsigned int n = 0; n < PVGPU_DRAIN_BATCH && !has_it(w); n++) {
+	for (unsigned int n = 0; n < PVGPU_DRAIN_BATCH && !completed(w); n++) {
 		const int len = pvgpu_ring_fetch(&s->rep, s->record, sizeof(s->record));
 
 		if (!len)
 			return;
 		if (len < 0) {
 			d->err = len;
-			d->why = "the reply stream's index or a record's length makes no sense";
+			d->why = "the reply stream's index or a record's length is impossible";
 			return;
 		}
 		d->why = take_record(s, w, d);

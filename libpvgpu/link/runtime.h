@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside the session runtime: what its files give each other. Sections are named after the file
- * that implements them.
+ * The session runtime's internal interfaces. Sections are named after the file that implements
+ * them.
  *
  * Locks, in the order in which they may be taken:
  *   turn_lock   held by the one thread that waits for ring space
  *   arena.grow  one thread at a time adds or removes chunks
- *   lead_lock   who leads, who follows
+ *   lead_lock   the leading thread and its followers
  *   post_lock   command stream, sequence numbers, tables of pending calls and marks
  *   cb.lock, handles.lock, arena.lock: leaves
- * A mark's fn runs under post_lock; nothing that waits for the worker may happen there.
+ * A mark's fn runs under post_lock and must not wait for the worker.
  *
- * Waiting: of the threads that wait for something that the worker sends, one leads: it drains the
- * reply stream, polls and sleeps. The others follow: each sleeps on a word of its own until the
- * leader found what it waits for, or hands it the lead. `leading` says that somebody leads; only
- * the leader touches `rep`, `poll` and `record`.
+ * Waiting: of the threads that wait for the worker, one leads: it drains the reply stream, polls
+ * and sleeps. The others follow: each sleeps on a word of its own until the leader has found its
+ * reply, or hands it the lead. `leading` says that a thread leads; only the leader touches `rep`,
+ * `poll` and `record`.
  */
 #ifndef PVGPU_LINK_RUNTIME_H
 #define PVGPU_LINK_RUNTIME_H
@@ -38,7 +38,7 @@ enum { PVGPU_CALL_BUCKETS = 64, PVGPU_MARK_BUCKETS = 1024 };
 struct pvgpu_call_slot {
 	struct pvgpu_call_slot *next;
 	uint32_t seq;
-	uint32_t cap, len; /* of rep; len of the reply as it came, 0: the session died */
+	uint32_t cap, len; /* of rep; len: of the reply as received, 0: the session was lost */
 	void *rep;
 	int result;
 	uint16_t flags;
@@ -62,12 +62,12 @@ struct pvgpu_callback {
 	uint32_t status;
 };
 
-/* thread.c: host functions asked for and not yet run. */
+/* thread.c: host functions that the worker has called or will call. */
 struct pvgpu_callbacks {
 	pthread_mutex_t lock;
 	struct pvgpu_callback *queue; /* ring of cap entries; cap is a power of two or 0 */
-	uint32_t head, tail, cap;     /* tail - head: come, not yet run */
-	uint32_t expected;            /* posted, not yet come; atomic, written under lock */
+	uint32_t head, tail, cap;     /* tail - head: called, not yet run */
+	uint32_t expected;            /* posted, not yet called; atomic, written under lock */
 	uint32_t done;                /* run; session's thread only */
 };
 
@@ -108,7 +108,7 @@ struct pvgpu_session {
 	_Alignas(64) pthread_mutex_t post_lock;
 	struct pvgpu_ring cmd;
 	uint32_t seq;        /* of the last command */
-	bool crowded;        /* somebody waits for space: queue on turn_lock */
+	bool crowded;        /* a thread waits for space: others queue on turn_lock */
 	uint32_t space_want; /* bytes that it waits for, or 0; atomic, written under post_lock */
 	struct pvgpu_call_slot *calls[PVGPU_CALL_BUCKETS];
 	struct pvgpu_mark *marks[PVGPU_MARK_BUCKETS];
@@ -150,16 +150,16 @@ static inline void pvgpu_unlock(pthread_mutex_t *m)
 /* session.c: everything but link, windows and thread. */
 struct pvgpu_session *pvgpu_session_new(const struct pvgpu_session_ops *ops, struct pvgpu_link *l);
 void pvgpu_session_free(struct pvgpu_session *s);
-/* The first reason stands; wakes everybody. Called with no lock held. */
+/* Only the first call counts. Wakes all waiters. Called with no lock held. */
 void pvgpu_session_fail(struct pvgpu_session *s, const char *why);
-/* The worker has hung up or says that it ended: take what it still sent, then fail. */
+/* The worker has hung up or reports its end: drain what it sent before, then fail. */
 void pvgpu_session_lost(struct pvgpu_session *s);
 
 /* windows.c: 0 or a CUresult. */
 int pvgpu_windows_settle(struct pvgpu_session *s);
 void pvgpu_windows_release(struct pvgpu_session *s);
 
-/* post.c, under post_lock: take out what waits for seq; NULL: nothing does. */
+/* post.c, under post_lock: remove and return the call or mark of seq; NULL: there is none. */
 struct pvgpu_call_slot *pvgpu_take_call(struct pvgpu_session *s, uint32_t seq);
 struct pvgpu_mark *pvgpu_take_mark(struct pvgpu_session *s, uint32_t seq);
 
@@ -171,14 +171,14 @@ struct pvgpu_drained {
 	const char *why;
 };
 /*
- * Handle records until there is none, w (unless NULL) has what it waits for, or PVGPU_DRAIN_BATCH
- * are done: then others may have to be woken. The leader only.
+ * Handle records until there is none left, or w (unless NULL) is served, or PVGPU_DRAIN_BATCH are
+ * done, so that followers are woken in between. The leader only.
  */
 enum { PVGPU_DRAIN_BATCH = 64 };
 void pvgpu_drain(struct pvgpu_session *s, const struct pvgpu_waiter *w, struct pvgpu_drained *d);
-/* The same to the last record, when the worker is gone. */
+/* Handle all records, when the worker is gone. */
 void pvgpu_drain_last(struct pvgpu_session *s);
-/* Complete everything that is pending with PVGPU_DEAD_RESULT; again and again if need be. */
+/* Complete everything that is pending with PVGPU_DEAD_RESULT. May be repeated. */
 void pvgpu_sweep(struct pvgpu_session *s);
 void pvgpu_complete_mark(struct pvgpu_session *s, struct pvgpu_mark *m, int result);
 
@@ -186,7 +186,7 @@ void pvgpu_complete_mark(struct pvgpu_session *s, struct pvgpu_mark *m, int resu
 int pvgpu_result_check(int32_t result);
 
 /* wait.c */
-/* Come back when w has what it waits for, or the session is dead. No lock held. */
+/* Returns when w is served or the session is dead. No lock held. */
 void pvgpu_wait(struct pvgpu_session *s, struct pvgpu_waiter *w);
 /* Drain once, unless another thread leads: then false. */
 bool pvgpu_try_drain(struct pvgpu_session *s, bool last);
@@ -194,14 +194,14 @@ void pvgpu_wake_followers(struct pvgpu_session *s);
 
 /* thread.c */
 int pvgpu_thread_start(struct pvgpu_session *s);
-/* False: it is in a host function and does not end. */
+/* False: the thread still runs a host function. */
 bool pvgpu_thread_stop(struct pvgpu_session *s);
 /* A host function is about to be posted: make room for its call. False: no memory. */
 bool pvgpu_callback_expect(struct pvgpu_session *s);
-/* One has been posted: somebody must wait for its call. */
+/* One has been posted: make sure that a thread waits for its call. */
 void pvgpu_callback_posted(struct pvgpu_session *s);
-/* It came; false: none was expected. kick: the session's thread may be asleep. */
-bool pvgpu_callback_come(struct pvgpu_session *s, uint64_t id, uint32_t status, bool kick);
+/* The worker calls one; false: none was expected. kick: the session's thread may be asleep. */
+bool pvgpu_callback_called(struct pvgpu_session *s, uint64_t id, uint32_t status, bool kick);
 bool pvgpu_callback_waits(struct pvgpu_session *s);
 
 /* handles.c */
@@ -209,7 +209,7 @@ void pvgpu_handles_free(struct pvgpu_session *s);
 
 /* arena.c */
 void pvgpu_arena_free_all(struct pvgpu_session *s);
-/* True in a mark's fn: nothing may wait for the worker there. */
+/* True inside a mark's fn, which must not wait for the worker. */
 extern _Thread_local bool pvgpu_in_mark __attribute__((tls_model("initial-exec")));
 
 #endif

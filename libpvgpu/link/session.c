@@ -17,7 +17,7 @@ enum {
 	FINISH_MS = 500,     /* for the worker to end after us */
 };
 
-/* The backend's words, copied once and made fit for a terminal. */
+/* The backend's text, copied once; other than printable ASCII becomes '?'. */
 static void backend_text(struct pvgpu_session *s, char *out, size_t cap)
 {
 	const char *text = s->link->page->text;
@@ -44,8 +44,11 @@ void pvgpu_session_fail(struct pvgpu_session *s, const char *why)
 	cancel = pvgpu_cancel_off();
 	if (s->debug && !pvgpu_load_acquire(&s->closing)) {
 		backend_text(s, text, sizeof(text));
-		fprintf(stderr, "pvgpu: session %u lost: %s%s%s\n", s->link->session,
-			why ? why : "the worker is gone", text[0] ? ": " : "", text);
+		fprintf(stderr,
+			"pvgpu: session %u lost: %s%s%s; start the program again for a new "
+			"session\n",
+			s->link->session, why ? why : "the worker is gone", text[0] ? ": " : "",
+			text);
 	}
 	s->link->ops->hangup(s->link);
 	pvgpu_sweep(s);
@@ -126,7 +129,7 @@ static int negotiate(struct pvgpu_session *s)
 	if (err)
 		return err;
 	if (!i->version || i->version > PVGPU_PROTOCOL_VERSION) {
-		pvgpu_broken(s, "the worker speaks no version of the protocol that we know");
+		pvgpu_broken(s, "the worker speaks no protocol version that this libcuda knows");
 		return NOT_SUPPORTED;
 	}
 	return pvgpu_windows_settle(s);
@@ -143,7 +146,7 @@ int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session
 	if (err) {
 		if (pvgpu_link_debug())
 			fprintf(stderr, "pvgpu: no session: %s\n", reason);
-		/* There is one, and an operator or time will let us have it again. */
+		/* Quarantined: the vGPU exists, and works again later. */
 		return err == -EPERM ? NOT_READY : NO_DEVICE;
 	}
 	s = pvgpu_session_new(ops, l);
@@ -176,8 +179,7 @@ void pvgpu_session_close(struct pvgpu_session *s)
 	pvgpu_lock(&s->lead_lock);
 	used = s->leading || s->followers;
 	pvgpu_unlock(&s->lead_lock);
-	/* Other threads are still inside (the process exits under them): leave them what they use.
-	 */
+	/* Threads that still wait (the process exits) use the session: do not free it. */
 	if (!stopped || used)
 		return;
 	pvgpu_windows_release(s);

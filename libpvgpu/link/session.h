@@ -2,9 +2,9 @@
 /*
  * A guest process's session: the runtime beneath the generated stubs.
  *
- * Any thread may post; records go to the ring in the order posted. Threads that wait share the
- * reply stream: one of them drains it and completes the others. Every call first looks at the
- * session's status, so that a dead session answers its error at once and for ever.
+ * Any thread may post; records go to the ring in the order posted. Waiting threads share the reply
+ * stream: one of them drains it and completes the others. Every call looks at the session's status
+ * first: once a session is dead, all calls return its error at once.
  *
  * All ints that are not counts are CUresult values (0 = CUDA_SUCCESS); a dead session answers
  * PVGPU_DEAD_RESULT.
@@ -29,7 +29,7 @@ struct pvgpu_piece {
 
 /*
  * Completion of a marked one-way command. The owner keeps it alive until it is done. fn, when not
- * NULL, is called once by whichever thread drains the mark, under the drain lock: it must be short
+ * NULL, is called once, by the thread that drains the mark and under post_lock: it must be short
  * and must not post.
  */
 struct pvgpu_mark {
@@ -44,8 +44,8 @@ struct pvgpu_mark {
 struct pvgpu_session_ops {
 	/* Called on the session's own thread (all signals blocked), in order, one at a time. */
 	void (*callback)(void *arg, uint64_t id, uint32_t status);
-	/* A reply said that device output waits: called by the thread that got the reply, after it
-	 * has dropped the drain lock and before its call returns. */
+	/* The worker holds device output (printf, assert): called by the thread that got the reply,
+	 * with no lock held, before its call returns. */
 	void (*output)(void *arg);
 	void *arg;
 };
@@ -57,7 +57,7 @@ struct pvgpu_session_ops {
  * PVGPU_DEBUG is set. Not for a forked child of a process that has a session.
  */
 int pvgpu_session_open(const struct pvgpu_session_ops *ops, struct pvgpu_session **out);
-/* Tell the worker, wait for its end at most a moment, unmap. */
+/* Tell the worker, wait at most half a second for its end, unmap. */
 void pvgpu_session_close(struct pvgpu_session *s);
 /* In a forked child: drop what was inherited without touching the parent's session. */
 void pvgpu_session_abandon(struct pvgpu_session *s);
@@ -73,7 +73,7 @@ const struct pvgpu_session_info *pvgpu_session_info(const struct pvgpu_session *
 /* 0, or the dead session's result: one load. */
 int pvgpu_session_status(const struct pvgpu_session *s);
 
-/* What the generated stubs use. Pieces are concatenated; the first begins with the header. */
+/* For the generated stubs. Pieces are concatenated; the first begins with the header. */
 int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n);
 int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct pvgpu_piece *p,
 		    unsigned int n);
@@ -100,7 +100,5 @@ void pvgpu_handle_free(struct pvgpu_session *s, uint64_t handle);
  */
 void *pvgpu_arena_alloc(struct pvgpu_session *s, uint64_t size, bool staging);
 void pvgpu_arena_free(struct pvgpu_session *s, void *p);
-/* Is [p, p+len) wholly inside one arena allocation? */
-bool pvgpu_arena_contains(const struct pvgpu_session *s, const void *p, uint64_t len);
 
 #endif

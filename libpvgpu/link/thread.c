@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session's own thread: runs host functions in the order in which the worker asks for them, and
- * notices the worker's end. While host functions are expected and no other thread waits for the
- * worker, it is the one who does.
+ * The session's own thread: runs host functions in the order in which the worker calls them, and
+ * notices the worker's end. While calls are expected and no other thread waits for the worker, this
+ * thread does.
  */
 #include "link/runtime.h"
 
@@ -37,7 +37,7 @@ bool pvgpu_callback_expect(struct pvgpu_session *s)
 	return ok;
 }
 
-/* expected was raised before this looks: a leader that leaves later sees it and kicks. */
+/* `expected` was raised before `leading` is read: a leader that leaves later sees it and kicks. */
 void pvgpu_callback_posted(struct pvgpu_session *s)
 {
 	bool led;
@@ -49,7 +49,7 @@ void pvgpu_callback_posted(struct pvgpu_session *s)
 		s->link->ops->kick(s->link);
 }
 
-bool pvgpu_callback_come(struct pvgpu_session *s, uint64_t id, uint32_t status, bool kick)
+bool pvgpu_callback_called(struct pvgpu_session *s, uint64_t id, uint32_t status, bool kick)
 {
 	struct pvgpu_callbacks *cb = &s->cb;
 	bool ok;

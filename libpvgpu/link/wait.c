@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for what the worker sends: leaders and followers (see runtime.h). */
+/* Waiting for the worker: leaders and followers (see runtime.h). */
 #include "link/runtime.h"
 
 #include <linux/futex.h>
@@ -10,7 +10,7 @@
 enum {
 	FOLLOWS = 0,
 	SLEEPS = 1, /* in the futex: wake it */
-	DONE = 2,   /* has what it waits for */
+	DONE = 2,   /* is served */
 	LEADS = 3,  /* was handed the lead */
 };
 
@@ -20,7 +20,7 @@ static void futex(uint32_t *word, int op, uint32_t val)
 	syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, NULL, NULL, 0);
 }
 
-/* Under lead_lock. The word's owner may be gone when the futex is rung: that wakes nobody. */
+/* Under lead_lock. The waiter may have returned before the futex is woken: then no thread wakes. */
 static void tell(struct pvgpu_waiter *w, uint32_t what)
 {
 	if (__atomic_exchange_n(&w->word, what, __ATOMIC_ACQ_REL) == SLEEPS)
@@ -40,7 +40,8 @@ static void follow(struct pvgpu_waiter *w)
 	}
 }
 
-/* A call is over only when it is done: until then the drain may write to its caller's stack. */
+/* A call ends only when it is done, not when the session dies: the drain may still write to its
+ * caller's stack. */
 static bool satisfied(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 {
 	bool yes;
@@ -76,7 +77,7 @@ void pvgpu_wake_followers(struct pvgpu_session *s)
 	pvgpu_unlock(&s->lead_lock);
 }
 
-/* What the leader polls: has either of the worker's indices moved, or the session died? */
+/* Polled by the leader: has either of the worker's indices moved, or the session died? */
 struct watch {
 	const uint32_t *prod, *cons;
 	uint32_t prod_seen, cons_seen;
@@ -92,8 +93,8 @@ static bool moved(void *arg)
 }
 
 /*
- * Ready to sleep? Raises the flags that make the worker ring. Whoever waits for space has raised
- * its flag itself, but the worker may have lowered it since and freed too little.
+ * Ready to sleep? Raises the flags that make the worker ring. A thread that waits for space has
+ * raised its flag already, but the worker may have lowered it since and freed too little.
  */
 static bool may_sleep(struct pvgpu_session *s)
 {
@@ -108,7 +109,7 @@ static bool may_sleep(struct pvgpu_session *s)
 	return yes && !pvgpu_is_dead(s);
 }
 
-/* Nothing there: poll for a while, then sleep. */
+/* No record: poll for a while, then sleep. */
 static void idle(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 {
 	unsigned int what = PVGPU_LINK_RUNG, got = 0;
@@ -156,7 +157,7 @@ static void lead(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 			return;
 		}
 		if (satisfied(s, w))
-			return; /* leave() wakes whom else the drain has served */
+			return; /* leave() wakes the other waiters that the drain has served */
 		if (d.others || pvgpu_load(&s->space_want))
 			pvgpu_wake_followers(s);
 		idle(s, w);
@@ -164,8 +165,8 @@ static void lead(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 }
 
 /*
- * Wake all whom the drain has served and hand the lead to one that still waits; with none, see that
- * expected callbacks are heard.
+ * Wake all waiters that the drain has served and hand the lead to one that still waits. Without
+ * one, the session's thread must listen if callbacks are expected.
  */
 static void leave(struct pvgpu_session *s, bool kick)
 {
@@ -216,7 +217,7 @@ void pvgpu_wait(struct pvgpu_session *s, struct pvgpu_waiter *w)
 
 	pvgpu_lock(&s->lead_lock);
 	if (s->leading) {
-		/* Under the lock: a leader that completed it before now would not have seen us. */
+		/* Under the lock: a leader that served w before now did not see it in the list. */
 		if (satisfied(s, w)) {
 			pvgpu_unlock(&s->lead_lock);
 			return;

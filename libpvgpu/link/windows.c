@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two address windows. The worker proposes addresses; both windows are reserved here at the
- * same addresses, inaccessible, or another proposal is asked for.
+ * The two address windows. The worker proposes addresses. Both windows are reserved here at the
+ * same addresses, inaccessible; if they are taken, the worker is asked for another proposal.
  */
 #include "link/runtime.h"
 
@@ -30,8 +30,9 @@ static bool apart(const struct pvgpu_session_info *i)
 static bool reserve(uint64_t base, uint64_t size)
 {
 	void *want = (void *)(uintptr_t)base;
-	/* A hint is taken where the range is free. MAP_FIXED_NOREPLACE would end a process under
-	 * thread sanitizer, which turns an address that it cannot have into 0. */
+	/* The kernel follows a hint where the range is free. MAP_FIXED_NOREPLACE cannot be used:
+	 * thread sanitizer turns an address that it cannot have into 0, and the process would end.
+	 */
 	void *got = mmap(want, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (got == MAP_FAILED)
@@ -53,7 +54,7 @@ int pvgpu_windows_settle(struct pvgpu_session *s)
 			return err;
 		if (!sane(i.device_base, i.device_size) || !sane(i.arena_base, i.arena_size) ||
 		    !apart(&i))
-			return pvgpu_broken(s, "the worker's address windows make no sense");
+			return pvgpu_broken(s, "the worker's address windows are invalid");
 		if (!reserve(i.device_base, i.device_size))
 			continue;
 		if (reserve(i.arena_base, i.arena_size)) {
@@ -62,7 +63,7 @@ int pvgpu_windows_settle(struct pvgpu_session *s)
 		}
 		munmap((void *)(uintptr_t)i.device_base, i.device_size);
 	}
-	return pvgpu_broken(s, "no addresses for the windows are free both here and in the worker");
+	return pvgpu_broken(s, "no address range for the windows is free here and in the worker");
 }
 
 void pvgpu_windows_release(struct pvgpu_session *s)

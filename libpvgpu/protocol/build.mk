@@ -11,8 +11,7 @@ $(B)/next/%.api: libpvgpu/protocol/%.api tests/protocol/next/bump
 $(B)/next/90-next.api: tests/protocol/next/next.api tests/protocol/next/bump
 	$(Q)tests/protocol/next/bump libpvgpu/protocol/00-base.api $< $@
 endif
-WIRE_PY  := $(addprefix libpvgpu/protocol/gen/,wire.py parse.py c_wire.py c_stubs.py c_decode.py c_test.py docs.py \
-	seeds.py lock.py)
+WIRE_PY  := $(filter-out %/exports.py,$(wildcard libpvgpu/protocol/gen/*.py)) $(wildcard libpvgpu/tools/*.py)
 WIRE_GEN := $(addprefix $(B)/gen/pvgpu_,wire.h stubs.h stubs.c decode.h decode.c wire_test.h wire_test.c)
 GEN += $(WIRE_GEN)
 

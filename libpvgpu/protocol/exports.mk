@@ -5,7 +5,7 @@ GEN += $(EXPORTS_GEN)
 
 # Files that did not change keep their time; the stamp says that they are current.
 $(B)/gen/.exports: libpvgpu/protocol/gen/exports.py libpvgpu/protocol/exports.api \
-		libpvgpu/cuda/include/pvgpu_cuda_result.h
+		libpvgpu/cuda/include/pvgpu_cuda_result.h $(wildcard libpvgpu/tools/*.py)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) $< --out $(@D)
 	$(if $(NEXT),$(Q)sed -i 's/^	global:/&\n\t\tpvgpuNextEcho;/' $(@D)/libcuda.map)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The ring is headers only; these are its tests.
 UNIT += $(B)/unit/ring_test $(B)/unit/ring_stress_test
-$(B)/unit/ring_test: $(call obj,tests/unit/ring_test.c)
+$(B)/unit/ring_test: $(call obj,tests/unit/guest/ring_test.c)
 LDLIBS_ring_test = $(CHECK_LIBS)
-$(B)/unit/ring_stress_test: $(call obj,tests/unit/ring_stress_test.c)
+$(B)/unit/ring_stress_test: $(call obj,tests/unit/guest/ring_stress_test.c)

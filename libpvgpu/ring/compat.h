@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ring.h needs from its surroundings: types, memcpy, ordered access to shared words and a full
- * barrier, in user space (C11 builtins) and in the kernel.
+ * The environment of ring.h, in user space (compiler builtins) and in the kernel: types, memcpy,
+ * ordered access to shared words, a full barrier.
  */
 #ifndef PVGPU_RING_COMPAT_H
 #define PVGPU_RING_COMPAT_H

@@ -6,22 +6,22 @@
  *
  * Two queues of PVGPU_CTL_SLOTS messages of 64 bytes. to_back: the frontend's requests. to_front:
  * pvgpud's answers, in any order, and events. Indices are free-running 32-bit counts of messages.
- * The other side is hostile: the own index is private, the other's is read once and checked
- * (-EPROTO: disconnect), a message is copied out once and checked in the copy.
+ * The other side may be hostile. Each side keeps its own index privately. It reads the other's
+ * index once and checks it (-EPROTO: disconnect). It copies a message out once and checks the copy.
  *
- * pvgpud may be killed and started again at any moment, and loses no request: it lets go of a
- * request's slot (pvgpu_ctl_release) only when the answer is in to_front, in the order of the
- * slots, and its successor begins at the indices in the page. So a request can be executed, and
- * answered, twice:
+ * A request survives a restart of pvgpud at any moment: pvgpud releases a request's slot
+ * (pvgpu_ctl_release) only when the answer is in to_front, in the order of the slots, and a
+ * restarted pvgpud begins at the indices in the page. So a request can be executed, and answered,
+ * twice:
  *   - every request is idempotent. SESSION_OPEN of a session that is open, CHUNK_ADD of a chunk
- *     that is there with the same size, CHUNK_REMOVE and SESSION_CLOSE of what is not there:
- *     error 0.
+ *     that is there with the same size, CHUNK_REMOVE of a chunk and SESSION_CLOSE of a session
+ *     that do not exist: error 0.
  *   - the frontend drops an answer to a request that it does not wait for.
  * The frontend gives each request an id that no other outstanding request has.
  *
- * Whoever publishes a message rings the event channel, always: messages are few. A producer that
- * finds its queue full sets the queue's `waiting`, looks once more, and is rung when the consumer
- * releases a slot (pvgpu_ctl_release says so).
+ * Each message is followed by a notification on the event channel: messages are few, so none is
+ * saved. A producer that finds its queue full sets the queue's `waiting` and looks once more. The
+ * consumer notifies it when it releases a slot (pvgpu_ctl_release() returns true).
  */
 #ifndef PVGPU_RING_CONTROL_H
 #define PVGPU_RING_CONTROL_H
@@ -35,7 +35,7 @@
 enum pvgpu_ctl_op {
 	/* Requests; an answer repeats op, id and session. */
 	PVGPU_CTL_SESSION_OPEN = 0x10,  /* open -> opened */
-	PVGPU_CTL_SESSION_CLOSE = 0x11, /* nothing; answered when the worker is gone and nothing of
+	PVGPU_CTL_SESSION_CLOSE = 0x11, /* no body; answered when the worker is gone and nothing of
 					   the session is mapped any more */
 	PVGPU_CTL_CHUNK_ADD = 0x12,     /* chunk; answered when the worker has mapped it */
 	PVGPU_CTL_CHUNK_REMOVE = 0x13,  /* chunk, dir 0; answered when it is not mapped any more */
@@ -47,8 +47,8 @@ enum pvgpu_ctl_op {
 /*
  * error in an answer: 0, or a positive errno of Linux' generic table, among them EPROTO (malformed
  * request), ENOSYS (an op that is not known), EUSERS (too many sessions), ESHUTDOWN (draining or
- * closing), ENOMEM, ENODEV (no worker, or no sound GPU), EPERM (the vGPU is quarantined), EBUSY (a
- * chunk in use), ENOENT (no such session). text says it for people.
+ * closing), ENOMEM, ENODEV (no worker, or no healthy GPU), EPERM (the vGPU is quarantined), EBUSY
+ * (a chunk in use), ENOENT (no such session). text is the reason in words.
  */
 struct pvgpu_ctl_open {
 	uint32_t cmd_size, rep_size; /* of the streams; the granted memory is pvgpu_ring_bytes() */
@@ -151,7 +151,8 @@ static inline int pvgpu_ctl_space(const struct pvgpu_ctl *c)
 	return used > PVGPU_CTL_SLOTS ? -EPROTO : (int)(PVGPU_CTL_SLOTS - used);
 }
 
-/* 0: published, ring the other side; -EAGAIN: full, and we are rung when it is not; -EPROTO. */
+/* 0: published, ring the other side; -EAGAIN: full, the consumer rings when there is a slot;
+ * -EPROTO. */
 static inline int pvgpu_ctl_put(struct pvgpu_ctl *c, const struct pvgpu_ctl_msg *m)
 {
 	int space = pvgpu_ctl_space(c);
@@ -168,7 +169,7 @@ static inline int pvgpu_ctl_put(struct pvgpu_ctl *c, const struct pvgpu_ctl_msg 
 	return 0;
 }
 
-/* Copy message `at` (0: the oldest not released) out: 1, 0 when there are not so many, -EPROTO. */
+/* Copy out message number `at` (0: the oldest not released): 1; 0 when there are fewer; -EPROTO. */
 static inline int pvgpu_ctl_peek(const struct pvgpu_ctl *c, uint32_t at, struct pvgpu_ctl_msg *m)
 {
 	uint32_t fill = pvgpu_load_acquire(&c->in_q->prod.v) - c->cons;
@@ -181,7 +182,7 @@ static inline int pvgpu_ctl_peek(const struct pvgpu_ctl *c, uint32_t at, struct 
 	return 1;
 }
 
-/* Let go of the n oldest. True: the producer waits for room, ring it. */
+/* Release the n oldest. True: the producer waits for a slot, ring it. */
 static inline bool pvgpu_ctl_release(struct pvgpu_ctl *c, uint32_t n)
 {
 	c->cons += n;

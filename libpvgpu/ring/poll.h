@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Adaptive polling before a sleep (user space). A wait that ends within some tens of microseconds
- * is cheaper to poll for than to sleep for; one that lasts longer is not. How long the last waits
- * took decides how long the next one polls: waits that polling caught, or that a sleep shows it
- * would have caught, lengthen it; others shorten it, down to nothing.
+ * is cheaper to poll for than to sleep for; one that lasts longer is not. The length of the last
+ * waits decides how long the next one polls: a wait that ended within PVGPU_POLL_NS lengthens the
+ * polling, a longer one shortens it, down to none.
  *
  *   if (!pvgpu_poll(&p, ready, arg)) {
  *           uint64_t t = pvgpu_poll_now();
@@ -12,7 +12,7 @@
  *   }
  *
  * PVGPU_POLL_ITERATIONS in the environment sets the most rounds that a wait polls (0: never), for
- * tests, emulators and the patient. Used by one thread at a time.
+ * tests and emulators. Used by one thread at a time.
  */
 #ifndef PVGPU_RING_POLL_H
 #define PVGPU_RING_POLL_H
@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PVGPU_POLL_NS   50000u /* the longest polling worth its while */
+#define PVGPU_POLL_NS   50000u /* about the cost of a sleep: longer polling does not pay */
 #define PVGPU_POLL_ONE  1024u  /* fixed-point one of the hit rate */
 #define PVGPU_POLL_HARD (1u << 24)
 
@@ -51,7 +51,7 @@ static inline uint64_t pvgpu_poll_now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Rounds in PVGPU_POLL_NS: a pause takes from 10 to 150 cycles, by the processor. */
+/* Rounds in PVGPU_POLL_NS: a pause takes 10 to 150 cycles, depending on the processor. */
 static inline uint32_t pvgpu_poll_calibrate(void)
 {
 	uint64_t best = UINT64_MAX;
@@ -65,7 +65,7 @@ static inline uint32_t pvgpu_poll_calibrate(void)
 		if (t < best)
 			best = t;
 	}
-	return (uint32_t)(64u * PVGPU_POLL_NS / (best + 64)); /* and about a ns to look */
+	return (uint32_t)(64u * PVGPU_POLL_NS / (best + 64)); /* a ns for each ready() */
 }
 
 static inline void pvgpu_poll_init(struct pvgpu_poll *p)
@@ -80,7 +80,7 @@ static inline void pvgpu_poll_init(struct pvgpu_poll *p)
 		p->max = n > PVGPU_POLL_HARD ? PVGPU_POLL_HARD : (uint32_t)n;
 		return;
 	}
-	/* With one processor the other side cannot answer while we poll. */
+	/* With one CPU the other side cannot answer while this side polls. */
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1)
 		p->max = 0;
 	else
@@ -112,7 +112,7 @@ static inline bool pvgpu_poll(struct pvgpu_poll *p, bool (*ready)(void *arg), vo
 	return false;
 }
 
-/* What a sleep that followed a failed poll took: would polling have been enough? */
+/* A sleep after a failed poll took ns: would polling have been enough? */
 static inline void pvgpu_poll_slept(struct pvgpu_poll *p, uint64_t ns)
 {
 	pvgpu_poll_learn(p, ns < PVGPU_POLL_NS);

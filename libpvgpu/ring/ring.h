@@ -3,12 +3,12 @@
  * The ring: two byte streams of records between a guest process and its worker.
  *
  * The shared memory is one page of words (struct pvgpu_ring_page), then the command stream (guest
- * to worker), then the reply stream (worker to guest). Both sides get the sizes from whoever made
- * the memory, never from the page: its copies are for people and tools.
+ * to worker), then the reply stream (worker to guest). Both sides get the sizes from the party that
+ * made the memory, never from the page: the page's copies are for people and tools.
  *
- * The other side is hostile. Each side keeps its own index privately and only ever writes it to the
- * page; the other's index is read once, checked against what it may be (-EPROTO when it lies: end
- * the session) and used from the private copy. Records are copied out once and checked in the copy.
+ * The other side may be hostile. Each side keeps its own index privately and only ever writes it to
+ * the page. The other's index is read once, checked (-EPROTO when it is impossible: end the
+ * session) and used from the private copy. Records are copied out once and checked in the copy.
  * Indices are free-running 32-bit byte counts.
  *
  * A struct pvgpu_ring is one side of one stream, private to that side, and not locked: one thread
@@ -28,7 +28,7 @@
  *   poll pvgpu_ring_avail(r) for a short while
  *   if (pvgpu_ring_sleep_begin(r))                   the flag is up and the stream is still empty
  *           block until the own doorbell rings, and take its count (read the eventfd)
- *   pvgpu_ring_sleep_end(r)                          look at the stream again, whatever woke us
+ *   pvgpu_ring_sleep_end(r)                          look at the stream again
  * A producer that lacks space does the same with pvgpu_ring_wait_begin(r, len) and
  * pvgpu_ring_wait_end(r). A side that sleeps on one doorbell for both streams raises both flags:
  * begin one, then the other, sleep only when both said so, end both. Each side that publishes
@@ -36,8 +36,8 @@
  * passes a full barrier and tests the index: one of the two sees the other. tests/spin/ring.pml
  * proves it.
  *
- * Doorbells may ring without cause; the count of a doorbell is taken before the stream is looked
- * at, never after.
+ * A doorbell may ring without cause. Its count is taken before the stream is looked at: taken
+ * afterwards, it would hide a record that came in between.
  */
 #ifndef PVGPU_RING_H
 #define PVGPU_RING_H
@@ -110,7 +110,7 @@ static inline size_t pvgpu_ring_bytes(uint32_t cmd_size, uint32_t rep_size)
 	return (size_t)PVGPU_RING_PAGE_SIZE + cmd_size + rep_size;
 }
 
-/* By whoever makes the memory, before anybody uses it. The memory is zero otherwise. */
+/* Called by the party that makes the memory, before it is used. The memory must be zero. */
 static inline void pvgpu_ring_format(struct pvgpu_ring_page *page, uint32_t cmd_size,
 				     uint32_t rep_size)
 {
@@ -154,7 +154,7 @@ static inline void pvgpu_ring_init_consumer(struct pvgpu_ring *r, struct pvgpu_r
 	pvgpu_ring_init_(r, page, which, cmd_size, rep_size, false);
 }
 
-/* The flag's owner sleeps and nobody has rung for it yet: then it is ours to ring. */
+/* True for one caller only, when the flag was up: that caller rings the flag's owner. */
 static inline bool pvgpu_ring_claim(uint32_t *flag)
 {
 	return pvgpu_load(flag) && pvgpu_exchange(flag, 0u);
@@ -174,7 +174,8 @@ static inline int pvgpu_ring_space(struct pvgpu_ring *r)
 	return (int)(r->size - used);
 }
 
-/* 1: len bytes fit; 0: not now; -EPROTO. Looks at the shared index only when it must. */
+/* 1: len bytes fit; 0: not now; -EPROTO. Reads the shared index only when the last value of it
+ * does not suffice. */
 static inline int pvgpu_ring_has_space(struct pvgpu_ring *r, uint32_t len)
 {
 	int space;
@@ -229,7 +230,7 @@ static inline int pvgpu_ring_avail(struct pvgpu_ring *r)
 	uint32_t prod = pvgpu_load_acquire(r->peer_word);
 	uint32_t fill = prod - r->own;
 
-	/* Nor may the index ever step back: what was there once stays until we consume it. */
+	/* An index that steps back is impossible, too: a record stays until it is consumed. */
 	if (fill > r->size || fill < r->peer - r->own)
 		return -EPROTO;
 	r->peer = prod;
@@ -273,13 +274,13 @@ static inline int pvgpu_ring_fetch(struct pvgpu_ring *r, void *buf, uint32_t cap
 	memcpy(&len, buf, sizeof(len));
 	if (len < PVGPU_RECORD_HDR || (len & 7) || len > cap || len > fill)
 		return -EPROTO;
-	/* The header is not read again: it could have changed. */
+	/* The header is not read again: the other side may have changed it. */
 	pvgpu_ring_get(r, PVGPU_RECORD_HDR, (unsigned char *)buf + PVGPU_RECORD_HDR,
 		       len - PVGPU_RECORD_HDR);
 	return (int)len;
 }
 
-/* Tell the producer how far we are. True: it waits for space, ring its doorbell. */
+/* Publish the consumer's index. True: the producer waits for space, ring its doorbell. */
 static inline bool pvgpu_ring_flush(struct pvgpu_ring *r)
 {
 	if (r->published == r->own)
@@ -290,7 +291,8 @@ static inline bool pvgpu_ring_flush(struct pvgpu_ring *r)
 	return pvgpu_ring_claim(r->waiting);
 }
 
-/* Drop len bytes; the producer hears of it an eighth of the stream at a time, or at a flush. */
+/* Consume len bytes. The index is published after an eighth of the stream, or by a flush. True:
+ * ring the producer's doorbell. */
 static inline bool pvgpu_ring_consume(struct pvgpu_ring *r, uint32_t len)
 {
 	r->own += len;

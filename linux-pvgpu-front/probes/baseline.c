@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Must compile on every kernel. If it does not, no probe says anything, and the build stops. */
+/* Must compile on every kernel. If it does not, no probe's result counts, and the build stops. */
 #include <linux/module.h>
 #include <linux/mm.h>
 #include <xen/xen.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An event channel that stays masked until its handler says so: 5.10 and what XSA-332's fixes were
- * added to. */
+/* An event channel that stays masked until its handler ends the interrupt: 5.10, and older kernels
+ * with the fixes of XSA-332. */
 #include <linux/interrupt.h>
 #include <xen/events.h>
 

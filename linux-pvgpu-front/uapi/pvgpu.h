@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/pvgpuN: what a guest process asks of pvgpu.ko. The same for 32-bit processes: fixed width,
- * pointers as u64, no padding that the compiler chooses. Numbers are never reused; structures grow
- * at their end, with a new number.
+ * /dev/pvgpuN: the interface of pvgpu.ko to processes. The same for 32-bit processes: fixed width,
+ * pointers as u64, no padding by the compiler. Numbers are never reused; structures grow at their
+ * end, with a new number.
  *
  * One open file carries at most one session. Life: open(), PVGPU_IOC_OPEN, mmap() of the ring at
  * offset 0, then what the session's protocol says; the session ends when the last mapping of its
  * ring goes (mappings are not inherited by fork) or the file is closed, whichever is first. A lost
  * session (its worker ended, the vGPU was detached, the guest was restored elsewhere) has the
  * ring page's `status` set, PVGPU_GOT_HANGUP from every wait, POLLHUP from poll(), and -EPIPE from
- * what needs the backend. Its mappings stay valid memory until they are unmapped.
+ * calls that need the backend. Its mappings stay valid memory until they are unmapped.
  *
- * Nothing here waits unkillably: every wait ends by a signal with -EINTR (or restarts). An OPEN or
- * GROW that is asked again after that goes on with what it had begun.
+ * Every wait can be killed: a signal ends it with -EINTR (or restarts it). An OPEN or GROW that is
+ * repeated after that continues the one that was interrupted.
  *
  * poll(): POLLIN: the doorbell rang; POLLPRI: kicked; POLLHUP: lost or hung up; POLLERR: no
  * session.
@@ -49,9 +49,9 @@ struct pvgpu_ioc_open {
 };
 
 /* what and got */
-#define PVGPU_GOT_RUNG   1u /* the worker's doorbell rang; taken */
-#define PVGPU_GOT_KICKED 2u /* PVGPU_IOC_KICK was called; taken */
-#define PVGPU_GOT_HANGUP 4u /* the session is lost or hung up; for ever */
+#define PVGPU_GOT_RUNG   1u /* the worker's doorbell rang; reported once */
+#define PVGPU_GOT_KICKED 2u /* PVGPU_IOC_KICK was called; reported once */
+#define PVGPU_GOT_HANGUP 4u /* the session is lost or hung up; stays */
 
 struct pvgpu_ioc_wait {
 	__u32 what;       /* in: events to sleep for; a hang-up always counts */
@@ -63,8 +63,8 @@ struct pvgpu_ioc_wait {
 /*
  * One chunk of arena. GROW grants fresh zeroed memory and has the worker map it at `address`;
  * then mmap(address, size, ..., MAP_SHARED | MAP_FIXED, fd, offset) maps it here. SHRINK takes
- * it back (munmap or map over it before or after, as you like); a chunk that is not there is no
- * error. A partly unmapped area can not be mapped again in part: only whole areas can be.
+ * it back (munmap or map over it before or after); a chunk that does not exist is no error. Only
+ * whole chunks can be mapped, also after a part was unmapped.
  * -ENOSPC: out of grant references; -ENOMEM; -EBUSY: in use (SHRINK); -EPIPE: lost.
  */
 struct pvgpu_ioc_chunk {

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/unit/worker_fake.h"
+#include "tests/unit/worker/worker_fake.h"
 
 #define ROUNDS   41
 #define LAUNCHES 100000u

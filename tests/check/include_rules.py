@@ -1,84 +1,161 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Check who includes what: the table "Who may include what" of docs/developing.md.
+"""Check who includes what, against the table "Who may include what" of docs/developing.md.
 
-Each rule is (folders, patterns of what may be included, why). System headers are free except Xen's and CUDA's.
+A row has folders and the folders that they may include, those beside them by their last name. `X/...` is X with all
+folders below it, as one. Headers of other places stand for folders, see OUTSIDE. What a folder includes of itself is free, as are the system's headers.
+Fails on a folder that no row has, an include that its row does not allow, a header that is not there, two folders that
+may include each other, and a longer circle. Usage: include_rules.py [ROOT].
 """
 import os
 import re
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
-XEN = re.compile(r"^(xen[a-z]*\.h|xen/|xenstore(?!-schema/))")
-CUDA = re.compile(r"^(.*/)?(cuda\w*|pvgpu_cuda\w*)\.h$")
-
-XEN_OK = ("libpvgpu/link/xen", "xen-pvgpu-back/link/", "xen-pvgpu-back/worker/link_xen", "xen-pvgpu-back/daemon/xenbus", "xen-pvgpu-back/ctl/",
-          "linux-pvgpu-front/", "tests/lab/", "tests/unit/fake_xenstore", "tests/unit/xenbus_", "tests/unit/admission_")
-CUDA_OK = ("libpvgpu/cuda/", "libpvgpu/cudart/", "libpvgpu/nvml/", "xen-pvgpu-back/worker/", "tests/")
-# Parts that may include only files below these prefixes (relative to the root or to the file).
-CLOSED = {
-    "libpvgpu/ring/": ("libpvgpu/ring/",),
-    "libpvgpu/image/": ("libpvgpu/image/",),
-    "xen-pvgpu-back/sched/": ("xen-pvgpu-back/sched/",),
-    "xenstore-schema/": ("xenstore-schema/",),
-    "tests/simcuda/ptx/": ("tests/simcuda/ptx/",),
-}
-# Parts that must not include anything below these.
-FORBIDDEN = {
-    "libpvgpu/": ("xen-pvgpu-back/", "tests/"),
-    "xen-pvgpu-back/daemon/": ("xen-pvgpu-back/worker/", "libpvgpu/cuda/", "tests/"),
-    "xen-pvgpu-back/worker/": ("libpvgpu/cuda/internal", "tests/"),
-    "xen-pvgpu-back/ctl/": ("xen-pvgpu-back/worker/", "tests/"),
-    "xen-pvgpu-back/health/": ("xen-pvgpu-back/worker/", "libpvgpu/cuda/", "tests/"),
-    "tests/simcuda/": ("xen-pvgpu-back/", "libpvgpu/link/"),
-}
+HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TABLE = "docs/developing.md"
+HEADING = "## Who may include what"
+TOPS = ("libpvgpu", "linux-pvgpu-front", "tests", "xen-pvgpu-back", "xenstore-schema")
+SKIPPED = ("golden",)  # what generators are to write: not compiled
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
+SEARCHED = ("", "libpvgpu", "libpvgpu/cuda/include")  # as the compiler does, after the file's own folder
+# Headers that are not in the tree, and what they count as. None: of the folder that includes them.
+OUTSIDE = (
+    (re.compile(r"(xen[a-z]*\.h|xen/.*|xenstore\.h)$"), "Xen"),
+    (re.compile(r"(pvgpu_(wire|stubs|decode|wire_test)|cuda_\w+)\.h$"), "libpvgpu/protocol"),
+    (re.compile(r"pvgpu_keys\.h$"), "xenstore-schema"),
+    (re.compile(r"(pvgpu_(probed|version)|trace_calls)\.h$"), None),
+)
+NAMES = {"Xen", "libpvgpu/protocol"}  # of OUTSIDE, without C files of their own
 
 
-def sources():
-    for top in ("libpvgpu", "xen-pvgpu-back", "linux-pvgpu-front", "xenstore-schema", "tests"):
-        for base, _, files in os.walk(os.path.join(ROOT, top)):
-            for f in files:
+class Table:
+    """Folder -> the folders that it may include, of the first table below the heading."""
+
+    def __init__(self, root):
+        self.may, self.faults = {}, []
+        path = os.path.join(root, TABLE)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        if HEADING not in text:
+            self.faults.append(f"{TABLE}: no heading \"{HEADING}\"")
+            return
+        first = text[:text.index(HEADING)].count("\n") + 1
+        rows = []
+        for number, line in enumerate(text.split("\n")[first:], first + 1):
+            if line.startswith("|"):
+                rows.append((number, line))
+            elif rows:
+                break
+        for number, line in rows[2:]:
+            cells = line.strip().strip("|").split("|")
+            folders, allowed = (re.findall(r"`([^`]+)`", c) for c in (cells + [""])[:2])
+            if not folders:
+                self.faults.append(f"{TABLE}:{number}: a row without a folder")
+            for folder in folders:
+                if folder in self.may:
+                    self.faults.append(f"{TABLE}:{number}: {folder} has two rows")
+                self.may[folder] = (allowed, number)
+                if not os.path.isdir(os.path.join(root, folder.removesuffix("/..."))):
+                    self.faults.append(f"{TABLE}:{number}: there is no folder {folder}")
+        self.arrows = {folder: self.reached(folder) for folder in self.may}
+        self.faults += self.circles()
+
+    def row(self, folder):
+        """The row of a folder, or of the nearest one above it that has all below it; None."""
+        if folder in self.may or folder in NAMES:
+            return folder
+        while folder:
+            if folder + "/..." in self.may:
+                return folder + "/..."
+            folder = os.path.dirname(folder)
+        return None
+
+    def reached(self, folder):
+        """The rows that a folder may include."""
+        reached = set()
+        allowed, number = self.may[folder]
+        for a in allowed:
+            beside = os.path.join(os.path.dirname(folder), a)
+            a = beside if beside in self.may or beside in NAMES else a
+            if a.endswith("/..."):
+                rows = {r for r in {*self.may, *NAMES} if (r.removesuffix("/...") + "/").startswith(a[:-3])}
+            else:
+                rows = {self.row(a)} - {None}
+            if not rows:
+                self.faults.append(f"{TABLE}:{number}: {folder} may include {a}, which has no row")
+            reached |= rows
+        return reached - {folder}
+
+    def circles(self):
+        """Folders that may include each other, or come back to themselves over others."""
+        done, path = set(), []
+
+        def visit(folder):
+            if folder in path:
+                circle = path[path.index(folder):] + [folder]
+                what = "both ways" if len(circle) == 3 else "in a circle"
+                yield f"{TABLE}:{self.may[folder][1]}: {what}: {' -> '.join(circle)}"
+            elif folder not in done and folder in self.arrows:
+                path.append(folder)
+                for to in sorted(self.arrows[folder]):
+                    yield from visit(to)
+                path.pop()
+                done.add(folder)
+
+        for folder in sorted(self.may):
+            yield from visit(folder)
+
+
+def sources(root):
+    for top in TOPS:
+        for base, folders, files in os.walk(os.path.join(root, top)):
+            folders[:] = sorted(f for f in folders if f not in SKIPPED)
+            for f in sorted(files):
                 if f.endswith((".c", ".h")):
-                    yield os.path.relpath(os.path.join(base, f), ROOT)
+                    yield os.path.relpath(os.path.join(base, f), root)
 
 
-def resolve(path, name):
-    """Where an include points, relative to the root; None for system and generated headers."""
-    for base in (os.path.dirname(path), "", "libpvgpu", "libpvgpu/cuda/include"):
+def target(root, path, name, quoted):
+    """The folder that an include points into, "" where that is free; None: there is no such header."""
+    own = os.path.dirname(path)
+    for base in (own,) * quoted + SEARCHED:
         p = os.path.normpath(os.path.join(base, name))
-        if os.path.exists(os.path.join(ROOT, p)):
-            return p
-    return None
+        if os.path.isfile(os.path.join(root, p)):
+            return os.path.dirname(p)
+    for pattern, folder in OUTSIDE:
+        if pattern.match(name):
+            return folder or own
+    return None if quoted else ""
 
 
-def faults(path):
-    with open(os.path.join(ROOT, path), encoding="utf-8", errors="replace") as f:
-        text = f.read()
-    for m in INCLUDE.finditer(text):
-        name, line = m[2], text.count("\n", 0, m.start()) + 1
-        target = resolve(path, name)
-        where = f"{path}:{line}: includes {name}"
-        if XEN.match(name) and not path.startswith(XEN_OK):
-            yield f"{where}: Xen headers belong to the xen link and pvgpud's xenbus part"
-        if CUDA.match(name) and not path.startswith(CUDA_OK):
-            yield f"{where}: CUDA headers belong to the guest's libraries and the worker"
-        if target is None:
+def check(root):
+    """What is wrong, a line each; and how many includes were looked at."""
+    table, faults, seen, unknown = Table(root), [], 0, set()
+    for path in () if table.faults else sources(root):
+        row = table.row(os.path.dirname(path))
+        if row not in table.arrows:
+            unknown.add(os.path.dirname(path))
             continue
-        for part, allowed in CLOSED.items():
-            if path.startswith(part) and not target.startswith(allowed):
-                yield f"{where}: {part} may include only itself"
-        for part, banned in FORBIDDEN.items():
-            if path.startswith(part) and target.startswith(banned):
-                yield f"{where}: {part} must not know {target}"
+        with open(os.path.join(root, path), encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        for m in INCLUDE.finditer(text):
+            where = f"{path}:{text.count(chr(10), 0, m.start()) + 1}: includes {m[2]}"
+            to = target(root, path, m[2], m[1] == '"')
+            seen += 1
+            if to is None:
+                faults.append(f"{where}: there is no such header")
+            elif to and table.row(to) != row and table.row(to) not in table.arrows[row]:
+                faults.append(f"{where}: {row} may not include {to}; see {TABLE}, \"{HEADING[3:]}\"")
+    faults += [f"{f}: {TABLE}, \"{HEADING[3:]}\", has no row for this folder" for f in sorted(unknown)]
+    return table.faults + faults, seen
 
 
 def main():
-    found = [f for p in sources() for f in faults(p)]
-    for f in found:
+    faults, seen = check(sys.argv[1] if len(sys.argv) > 1 else HERE)
+    for f in faults:
         print(f)
-    print(f"{0 if found else 1} passed, {1 if found else 0} failed")
-    return 1 if found else 0
+    print(f"{0 if faults else 1} passed, {1 if faults else 0} failed ({seen} includes)")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

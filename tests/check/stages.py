@@ -24,9 +24,11 @@ def stages(full=False):
               [f"{MAKE} -j2 tests lab-built"], needed=True),
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
         Stage("rules", "include rules, generated documents, test kernels, shell scripts",
-              ["python3 tests/check/include_rules.py", f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
+              ["python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
+               "python3 tests/check/language.py", "python3 tests/check/language_test.py",
+               f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
-              [f"{MAKE} check-protocol", f"{MAKE} check-versions"]),
+              [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
@@ -37,6 +39,9 @@ def stages(full=False):
         Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
+        Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),
+              [f"{MAKE} check-gpu-{what}" for what in ("probe", "trace", "timeslice", "measure", "kit")] +
+              ([f"{MAKE} gpu-kit-rehearsal"] if full else []), limit=1800 if full else 900),
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
@@ -53,7 +58,7 @@ def stages(full=False):
                          [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
     # Nothing waits for it, much of what follows waits for other things than processors, and `build` has made what both want.
     lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
-                ["LAB_PATIENCE=3 " + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800,
+                ["LAB_PATIENCE=3 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800,
                 beside=not full)
     out.insert(4 if full else 2, lab)
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.

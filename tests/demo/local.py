@@ -57,12 +57,12 @@ class Client(threading.Thread):
 
 def table(env, clients):
     tree = env.tree()["vgpu"]
-    say(f"    {'vGPU':8}{'quota':>8}{'in use':>9}{'sessions':>10}{'so far':>8}{'checked runs':>14}")
+    say(f"    {'vGPU':8}{'GPU memory':>12}{'in use':>9}{'programs now':>14}{'so far':>8}{'right results':>15}")
     for c in clients:
         v = tree[c.vgpu]
         mib = 1 << 20
-        say(f"    {c.vgpu:8}{int(v['memory']) // mib:>5} MiB{int(v['memory-used']) // mib:>5} MiB"
-            f"{len(v.get('session', {})):>10}{v['sessions-total']:>8}{c.right:>14}")
+        say(f"    {c.vgpu:8}{int(v['memory']) // mib:>8} MiB{int(v['memory-used']) // mib:>5} MiB"
+            f"{len(v.get('session', {})):>14}{v['sessions-total']:>8}{c.right:>15}")
     say()
 
 
@@ -89,8 +89,9 @@ def kill_a_worker(env, victim, clients):
     say(f"    {victim.vgpu}'s program ended with: {victim.last_error}")
     right = victim.right
     wait_for("a new session", lambda: victim.right > right, 60)
-    say(f"    its next run has a new session and right results; nobody else noticed: "
-        f"{'yes' if all(c.wrong == others[c.vgpu] for c in clients if c is not victim) else 'NO'}\n")
+    calm = all(c.wrong == others[c.vgpu] for c in clients if c is not victim)
+    say(f"    {victim.vgpu}'s next run got a new worker and right results; the other clients' programs "
+        f"{'noticed nothing' if calm else 'FAILED, TOO'}\n")
 
 
 def main():
@@ -104,18 +105,18 @@ def main():
     say(f"[1/5] the GPU: {'NVIDIA, through ' + gpu if gpu else 'simulated (PTX on the CPU), since this machine has none'}")
     with PvgpuEnv(vgpus={v: m for v, m, _, _ in CLIENTS}, build=args.build, libcuda=gpu,
                   sim={"SIMCUDA_MEMORY": "4G"}) as env:
-        say("[2/5] pvgpud serves four vGPUs; each client runs its own program:")
+        say("[2/5] the daemon pvgpud serves four vGPUs; each client has one and runs its program again and again:")
         for vgpu, memory, program, what in CLIENTS:
-            say(f"    {vgpu:8} {memory:>5}  {' '.join(program)}: {what}")
+            say(f"    {vgpu:8} {memory:>4} of GPU memory, runs '{' '.join(program)}' ({what})")
         clients = [Client(env, v, p) for v, _, p, _ in CLIENTS]
         for c in clients:
             c.start()
-        say("\n[3/5] while they run, read from pvgpud's keys:")
+        say("\n[3/5] every two seconds, what pvgpud says of each vGPU:")
         watch(env, clients, args.seconds)
-        say(f"[4/5] one of {clients[1].vgpu}'s workers is killed in the middle of its work:")
+        say(f"[4/5] the process that works for {clients[1].vgpu}'s program on the GPU, its worker, is killed:")
         kill_a_worker(env, clients[1], clients)
         wrong = sum(c.wrong for c in clients)
-        say("[5/5] pvgpud itself is killed and started again under load; running sessions go on:")
+        say("[5/5] pvgpud itself is killed and started again; programs that are running go on:")
         env.restart()
         watch(env, clients, args.seconds // 2)
         for c in clients:
@@ -124,8 +125,8 @@ def main():
             c.join(120)
         lost = sum(c.wrong for c in clients) - wrong
         right = sum(c.right for c in clients)
-    say(f"done: {right} program runs with checked, right results in four vGPUs on one GPU; 1 worker killed, its client recovered;")
-    say(f"pvgpud restarted, {lost} runs lost by it; nothing was left behind (processes, sockets, memory).")
+    say(f"done: {right} program runs with right results in four vGPUs on one GPU; a worker was killed, and its client recovered;")
+    say(f"pvgpud was restarted, which cost {lost} runs; nothing was left behind (processes, sockets, memory).")
     return 0 if lost == 0 and min(c.right for c in clients) > 0 else 1
 
 

@@ -2,7 +2,8 @@
 # Fuzzers. tests/fuzz/fuzz_NAME.c says in its first lines what it is made of, over as many lines as needed:
 #   /* FUZZ_OBJS: libpvgpu/image/fatbin.c gen/pvgpu_decode.c */   sources from the top; gen/ is $(B)/gen/
 #   /* FUZZ_LIBS: -lzstd */                                       optional
-# It starts from tests/fuzz/corpus/NAME and $(B)/gen/corpus/NAME and leaves what breaks it in $(B)/fuzz/crashes.
+# It starts from tests/fuzz/corpus/NAME.txt and $(B)/gen/corpus/NAME and leaves what breaks it in $(B)/fuzz/crashes;
+# `tests/fuzz/corpus.py add NAME FILE` takes such a file into the corpus.
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= $(or $(SECONDS),60)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin_json.c xen-pvgpu-back/daemon/tree.c
- * xen-pvgpu-back/daemon/log.c xen-pvgpu-back/daemon/pool.c xen-pvgpu-back/daemon/pool_live.c
- * xen-pvgpu-back/daemon/vgpu.c xen-pvgpu-back/daemon/lease.c xen-pvgpu-back/daemon/ledger.c
- * xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c
- * xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/config_live.c
- * xen-pvgpu-back/sched/place.c xen-pvgpu-back/link/local_check.c tests/unit/daemon_fake.c
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin/admin_json.c xen-pvgpu-back/daemon/admin/tree.c
+ * xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/contract/log.c
+ * xen-pvgpu-back/daemon/workers/pool.c xen-pvgpu-back/daemon/workers/pool_live.c
+ * xen-pvgpu-back/daemon/workers/vgpu.c xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c
+ * xen-pvgpu-back/daemon/config/config.c xen-pvgpu-back/daemon/config/config_value.c
+ * xen-pvgpu-back/daemon/config/config_finish.c xen-pvgpu-back/daemon/config/config_live.c
+ * xen-pvgpu-back/sched/place.c xen-pvgpu-back/contract/local_check.c xen-pvgpu-back/contract/msg.c tests/unit/daemon/daemon_fake.c
  * xenstore-schema/values.c xenstore-schema/records.c gen/pvgpu_keys.c
  */
 /* FUZZ_LIBS: -ljansson -lev -linih */
@@ -14,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/daemon/admin_json.h"
-#include "xen-pvgpu-back/daemon/daemon.h"
-#include "xen-pvgpu-back/daemon/xenbus.h"
+#include "xen-pvgpu-back/daemon/admin/admin_json.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

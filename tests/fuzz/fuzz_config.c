@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c
- * xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/log.c
- * xen-pvgpu-back/link/local_check.c */
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/config/config.c xen-pvgpu-back/daemon/config/config_value.c
+ * xen-pvgpu-back/daemon/config/config_finish.c xen-pvgpu-back/contract/log.c
+ * xen-pvgpu-back/contract/local_check.c
+ * xenstore-schema/values.c xenstore-schema/records.c gen/pvgpu_keys.c */
 /* FUZZ_LIBS: -linih */
 /* pvgpud's configuration file; the first line is also taken as --vgpu and --set. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/daemon/config.h"
-#include "xen-pvgpu-back/link/local_check.h"
+#include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/contract/local_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

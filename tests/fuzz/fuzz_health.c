@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/account_check.c xen-pvgpu-back/daemon/judge.c */
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/rules/account_check.c xen-pvgpu-back/daemon/rules/judge.c */
 /*
  * Records of pvgpu-health, which an NVML library that has been taken over may write. What is let
  * through has fields within bounds, and the judge takes it without going wrong.
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/daemon/account_check.h"
-#include "xen-pvgpu-back/daemon/judge.h"
+#include "xen-pvgpu-back/daemon/rules/account_check.h"
+#include "xen-pvgpu-back/daemon/rules/judge.h"
 
 #define SECOND 1000000000ull
 

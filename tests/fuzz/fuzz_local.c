@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/link/local_check.c xen-pvgpu-back/daemon/ledger.c */
+/* FUZZ_OBJS: xen-pvgpu-back/contract/local_check.c xen-pvgpu-back/daemon/rules/ledger.c */
 /*
  * What a guest sends on the local link's sockets and what a worker and pvgpud send each other. The
  * first byte says which; what passes the checks must be what the checks promise.
@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "ring/ring.h"
-#include "xen-pvgpu-back/daemon/gate.h"
-#include "xen-pvgpu-back/daemon/ledger.h"
-#include "xen-pvgpu-back/link/local_check.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/daemon/rules/ledger.h"
+#include "xen-pvgpu-back/contract/local_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: gen/pvgpu_decode.c tests/unit/worker_fake.c tests/unit/worker_fake_far.c
- *   tests/unit/worker_fake_mem.c
- *   xen-pvgpu-back/worker/alloc.c xen-pvgpu-back/worker/arena_map.c xen-pvgpu-back/worker/bounce.c
- * xen-pvgpu-back/worker/callback.c xen-pvgpu-back/worker/complete.c xen-pvgpu-back/worker/context.c
- * xen-pvgpu-back/worker/copy.c xen-pvgpu-back/worker/deferred.c xen-pvgpu-back/worker/device.c
- * xen-pvgpu-back/worker/estimate.c xen-pvgpu-back/worker/event.c
- * xen-pvgpu-back/worker/function.c xen-pvgpu-back/worker/gate.c xen-pvgpu-back/worker/gpu.c
- * xen-pvgpu-back/worker/image.c xen-pvgpu-back/worker/launch.c xen-pvgpu-back/worker/library.c
- * xen-pvgpu-back/worker/limits.c xen-pvgpu-back/worker/memory.c xen-pvgpu-back/worker/module.c
- * xen-pvgpu-back/worker/objects.c xen-pvgpu-back/worker/output.c xen-pvgpu-back/worker/side.c
- * xen-pvgpu-back/worker/span.c xen-pvgpu-back/worker/staging.c xen-pvgpu-back/worker/stream.c
- * xen-pvgpu-back/worker/suballoc.c xen-pvgpu-back/worker/submit.c xen-pvgpu-back/worker/sync.c
- * xen-pvgpu-back/worker/window.c libpvgpu/image/fatbin.c */
+/* FUZZ_OBJS: gen/pvgpu_decode.c tests/unit/worker/worker_fake.c tests/unit/worker/worker_fake_far.c
+ *   tests/unit/worker/worker_fake_mem.c
+ *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c xen-pvgpu-back/worker/gpu/bounce.c
+ * xen-pvgpu-back/worker/gpu/callback.c xen-pvgpu-back/worker/gpu/chunks.c
+ * xen-pvgpu-back/worker/gpu/complete.c xen-pvgpu-back/worker/gpu/context.c
+ * xen-pvgpu-back/worker/gpu/copy.c xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
+ * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
+ * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gpu.c
+ * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
+ * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c xen-pvgpu-back/worker/gpu/module.c
+ * xen-pvgpu-back/worker/gpu/objects.c xen-pvgpu-back/worker/gpu/output.c xen-pvgpu-back/worker/gpu/side.c
+ * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
+ * xen-pvgpu-back/worker/gpu/suballoc.c xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
+ * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c */
 /*
  * Hostile guests, beyond the decoder: sessions of records go through the whole of the worker's GPU
  * side, with a far end that has no memory and whose work ends when the input says so. At the end
@@ -37,7 +38,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tests/unit/worker_fake.h"
+#include "tests/unit/worker/worker_fake.h"
 
 #define STEPS_MAX  512
 #define ALLOCS_MAX 64
@@ -148,7 +149,7 @@ static void chunk(struct worker *w, uint16_t n)
 {
 	const uint64_t at = w->arena_base + (uint64_t)(n % 8) * CHUNK;
 
-	if (chunks_contain(w->gpu, at, CHUNK, false))
+	if (chunks_contain(&w->gpu->arena.chunks, at, CHUNK))
 		gpu_arena_remove(w, at, CHUNK);
 	else
 		gpu_arena_add(w, at, CHUNK);

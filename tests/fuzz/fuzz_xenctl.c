@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: tests/unit/xenctl_fake.c xen-pvgpu-back/daemon/xenctl.c
- * xen-pvgpu-back/daemon/xenctl_session.c xen-pvgpu-back/daemon/xenctl_chunk.c
- * xen-pvgpu-back/daemon/xenctl_grants.c xen-pvgpu-back/daemon/adopt.c xen-pvgpu-back/daemon/open.c
- * xen-pvgpu-back/daemon/session.c xen-pvgpu-back/daemon/supervise.c xen-pvgpu-back/daemon/lease.c
- * xen-pvgpu-back/daemon/ledger.c xen-pvgpu-back/daemon/vgpu.c
- * xen-pvgpu-back/daemon/worker_log.c xen-pvgpu-back/daemon/log.c xen-pvgpu-back/link/msg.c
- * xen-pvgpu-back/daemon/pool.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/sched/place.c
- * xen-pvgpu-back/daemon/faults.c xen-pvgpu-back/daemon/quarantine.c
- * xen-pvgpu-back/daemon/canary.c xen-pvgpu-back/daemon/xid.c xen-pvgpu-back/daemon/watch.c
- * xen-pvgpu-back/daemon/judge.c xen-pvgpu-back/link/local_check.c */
+/* FUZZ_OBJS: tests/unit/daemon/xenctl_fake.c xen-pvgpu-back/daemon/xen/xenctl.c
+ * xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/daemon/core/worker.c
+ * xen-pvgpu-back/daemon/xen/xenctl_session.c xen-pvgpu-back/daemon/xen/xenctl_chunk.c
+ * xen-pvgpu-back/daemon/xen/xenctl_grants.c xen-pvgpu-back/daemon/workers/adopt.c
+ * xen-pvgpu-back/daemon/workers/open.c xen-pvgpu-back/daemon/workers/session.c
+ * xen-pvgpu-back/daemon/workers/supervise.c xen-pvgpu-back/daemon/workers/lease.c
+ * xen-pvgpu-back/daemon/rules/ledger.c xen-pvgpu-back/daemon/workers/vgpu.c
+ * xen-pvgpu-back/daemon/workers/worker_log.c xen-pvgpu-back/contract/log.c
+ * xen-pvgpu-back/contract/msg.c xen-pvgpu-back/daemon/workers/pool.c
+ * xen-pvgpu-back/daemon/config/config_value.c xen-pvgpu-back/sched/place.c
+ * xen-pvgpu-back/daemon/guard/faults.c xen-pvgpu-back/daemon/rules/quarantine.c
+ * xen-pvgpu-back/daemon/guard/canary.c xen-pvgpu-back/daemon/guard/xid.c
+ * xen-pvgpu-back/daemon/rules/overdue.c xen-pvgpu-back/daemon/rules/judge.c
+ * xen-pvgpu-back/daemon/core/overrides.c xen-pvgpu-back/daemon/rules/budget.c
+ * xen-pvgpu-back/daemon/rules/uids.c xen-pvgpu-back/daemon/workers/pulse.c
+ * xen-pvgpu-back/contract/local_check.c xenstore-schema/values.c xenstore-schema/records.c
+ * gen/pvgpu_keys.c */
 /* FUZZ_LIBS: -lev */
 /*
  * A hostile guest on the control ring with hostile workers behind it, over connections and restarts
@@ -19,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/xenctl_fake.h"
+#include "tests/unit/daemon/xenctl_fake.h"
 
 #define STEPS_MAX 256
 #define DIR_REF   2u

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Run fuzzers from their corpora, two at a time; a line for each; exit status 1 if one of them broke something.
 
-What it found on the way is in BUILD/fuzz/scratch/NAME, its output in BUILD/fuzz/NAME.log, what broke it in BUILD/fuzz/crashes.
+What it found on the way is in BUILD/fuzz/scratch/NAME, its output in BUILD/fuzz/NAME.log, what broke it in BUILD/fuzz/crashes:
+`tests/fuzz/corpus.py add NAME FILE` keeps such a file.
 """
 import argparse
 import concurrent.futures
@@ -13,13 +14,17 @@ import shutil
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
+import corpus  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SLACK = 180  # seconds for starting, reading the corpus and stopping
 
 
 def corpora(build, name):
-    return [d for d in (os.path.join(ROOT, "tests", "fuzz", "corpus", name), os.path.join(build, "gen", "corpus", name))
-            if os.path.isdir(d)]
+    """The folders that it starts from: what is kept, unpacked, and what the wire's generator made."""
+    kept, made = corpus.unpack(os.path.join(build, "fuzz", "corpus"), name), os.path.join(build, "gen", "corpus", name)
+    return [d for d in (kept, made) if d and os.path.isdir(d)]
 
 
 def run(build, name, seconds):

@@ -3,10 +3,10 @@
  * One attack by a hostile guest on a vGPU's socket:
  *
  *   attack --list                     names and expected outcomes
- *   attack SOCKET NAME [SEED]         run one; 0 when it came out as it must
+ *   attack SOCKET NAME [SEED]         run one; 0 when the outcome is the expected one
  *
- * The last line on stdout is JSON: what became of the session, for the test that compares it with
- * what the backend says.
+ * The last line on stdout is JSON: the session's outcome, which the test compares with the
+ * backend's.
  */
 #include "tests/hostile/attack.h"
 
@@ -85,7 +85,7 @@ static void set_up(struct guest *g, enum stage stage)
 		guest_module(g, ptx_fault);
 }
 
-/* The reason as the backend left it in the ring page. */
+/* Compare the outcome with the expected one; returns the backend's reason from the ring page. */
 static const char *judge(struct guest *g, enum outcome want)
 {
 	const unsigned int wait = want == ENDS ? STEP_LIMIT_S * 1000 : 0;
@@ -99,7 +99,7 @@ static const char *judge(struct guest *g, enum outcome want)
 	else if (!over && want == LIVES)
 		WANT(guest_answers(g), "the session does not answer any more");
 	if (over) {
-		/* The hang-up may come a moment before the word. */
+		/* The hang-up may come shortly before the status word. */
 		WANT(guest_wait_end(g, 1000) &&
 			     pvgpu_load_acquire(&g->page->status) == PVGPU_RING_ENDED,
 		     "the worker went without a word");
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 	attack_arg = a->arg;
 	g.path = argv[1];
 	set_up(&g, a->stage);
-	/* Before the attack: an attacker may not come back from it. */
+	/* Reported before the attack, too: an attacker may end itself. */
 	report(a, &g, "left");
 	a->run(&g);
 	report(a, &g, judge(&g, a->outcome));

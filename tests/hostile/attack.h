@@ -5,15 +5,15 @@
 
 #include "tests/hostile/guest.h"
 
-/* How far the set-up has come before an attack begins. */
+/* The state of the set-up in which an attack begins. */
 enum stage { NOTHING, OPENED, SAID_HELLO, SETTLED, CONTEXT, MEMORY, KERNELS };
 
 enum outcome {
 	ENDS,   /* the backend must end the session, for a breach of the protocol */
 	LIVES,  /* errors at most: the session must still answer */
 	EITHER, /* ended with a reason, or still answering */
-	LEAVES, /* the attacker goes by itself, one way or the other */
-	NONE,   /* no session comes about */
+	LEAVES, /* the attacker ends the session itself */
+	NONE,   /* no session is opened */
 };
 
 struct attack {
@@ -25,7 +25,7 @@ struct attack {
 };
 
 extern int attack_arg;
-/* What must be so; said on stderr, and the attack counts as failed. */
+/* A condition that must hold; otherwise a line on stderr, and the attack counts as failed. */
 #define WANT(cond, ...)                                                                            \
 	do {                                                                                       \
 		if (!(cond))                                                                       \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The session's socket and the memory that comes over it. */
+/* The session's socket and chunks of memory sent over it. */
 #include "tests/hostile/attack.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static struct pvgpu_local_chunk chunk(uint32_t op, uint64_t address, uint64_t si
 	return m;
 }
 
-/* Messages that are none. */
+/* Malformed messages. */
 static void garbage(struct guest *g)
 {
 	struct pvgpu_local_chunk m = chunk(1, g->arena_base, SIZE);
@@ -85,14 +85,14 @@ static void sealed_wrong(struct guest *g, int fd)
 	guest_chunk(g, 1, g->arena_base, SIZE, fd);
 }
 
-/* Files that could shrink, fault, block or be something else altogether. */
+/* Files that could shrink, fault or block, and fds that are no files. */
 static void wrong_file(struct guest *g)
 {
 	char path[64];
 	int fd = -1, pipes[2];
 
 	switch (attack_arg) {
-	case 0: /* could be cut off under the worker */
+	case 0: /* could be truncated while the worker maps it */
 		fd = guest_memfd(SIZE, 0);
 		break;
 	case 1:
@@ -135,7 +135,7 @@ static void wrong_file(struct guest *g)
 	sealed_wrong(g, fd);
 }
 
-/* Well sealed, but not to be mapped for writing: an answer, and the session goes on. */
+/* Correctly sealed, but not mappable for writing: an error is answered, and the session goes on. */
 static void no_mapping(struct guest *g)
 {
 	char path[64];
@@ -183,7 +183,7 @@ static void before_windows(struct guest *g)
 	guest_chunk(g, 1, 0x200000000000ull, SIZE, guest_memfd(SIZE, SEALS));
 }
 
-/* Errors that a clumsy guest could make, too. */
+/* Errors that a buggy guest could make, too. */
 static void clumsy(struct guest *g)
 {
 	const uint64_t a = g->arena_base + CHUNK_SIZE;
@@ -235,7 +235,7 @@ static void many(struct guest *g)
 	WANT(r == ENOMEM, "%u chunks, then %d", n, r);
 }
 
-/* Requests without reading what is answered. */
+/* Requests whose answers are never read. */
 static void unread(struct guest *g)
 {
 	const struct pvgpu_local_chunk m = chunk(2, g->arena_base, SIZE);
@@ -265,7 +265,7 @@ static void *work(void *arg)
 			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, n, 1));
 		if (n % 64)
 			continue;
-		/* A moment in which nothing uses it. */
+		/* A moment without commands that use the chunk. */
 		CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 		nap_ms(2);
 	}
@@ -298,7 +298,7 @@ static void come_and_go(struct guest *g)
 	WANT(n > 3, "only %d chunks came and went", n);
 }
 
-/* Pages taken away beneath the mapping: zeros, and nothing else. */
+/* Holes punched into a mapped chunk: the worker reads zeros, and nothing else happens. */
 static void punched(struct guest *g)
 {
 	const uint64_t until = now_ms() + 400;
@@ -312,7 +312,7 @@ static void punched(struct guest *g)
 			     .src = g->memory[0], .size = MEMORY_SIZE);
 		WANT(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, CHUNK_SIZE) == 0,
 		     "cannot punch a hole");
-		/* Growing is not sealed, and of no use. */
+		/* Growing is not sealed; it has no effect on the mapping. */
 		if (ftruncate(fd, (off_t)(2 * CHUNK_SIZE)) < 0)
 			WANT(false, "cannot grow");
 		WANT(ftruncate(fd, 4096) < 0, "could shrink it");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Too much of everything: the backend's memory is bounded, and others have their share. */
+/* Floods: the backend's memory stays bounded, and other sessions are served. */
 #include "tests/hostile/attack.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ static uint64_t stream(uint32_t index)
 	return PVGPU_HANDLE(PVGPU_H_STREAM, 0, 0, index);
 }
 
-/* Replies that nobody takes: large ones, small ones, marks. */
+/* Replies that the guest does not drain: large ones, small ones, marks. */
 static void deaf(struct guest *g)
 {
 	const uint64_t until = now_ms() + 2 * FLOOD_MS;
@@ -50,7 +50,7 @@ static bool launch(struct guest *g, uint64_t s, uint64_t f, const void *params, 
 	return guest_post_parts(g, &c, params, len);
 }
 
-/* A kernel that never ends holds up everything behind it. */
+/* A kernel that never ends blocks all work behind it. */
 static void hold_up(struct guest *g)
 {
 	const uint64_t f = guest_function(g, 0, "endless");
@@ -89,11 +89,11 @@ static void parked(struct guest *g)
 		else
 			more = POST(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 	}
-	/* The rest is the end's affair: all of it must go in time. */
+	/* The end of the process must free all of it in time. */
 	_exit(0);
 }
 
-/* On many streams, each of which holds up its own. */
+/* Parked commands on many streams, each behind a kernel of its own. */
 static void parked_streams(struct guest *g)
 {
 	const uint64_t until = now_ms() + 2 * FLOOD_MS;
@@ -155,7 +155,7 @@ static void callbacks(struct guest *g)
 	_exit(0);
 }
 
-/* The count of host functions run, where none was asked for, too many, and backwards. */
+/* A count of host functions run that is wrong: none was called, too many, backwards. */
 static void callback_count(struct guest *g)
 {
 	static const uint32_t counts[] = {1, 1000000, 0xffffffff, 3, 2};

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Handles: of the wrong type, of nothing, of what is gone, at the limits, used again, and too many.
- */
+/* Handles: of a wrong type, unknown, stale, at the limits, reused, and too many. */
 #include "tests/hostile/attack.h"
 
 #include <string.h>
@@ -15,7 +14,7 @@ static uint64_t handle(enum pvgpu_handle_type type, uint32_t gen, uint32_t index
 	return PVGPU_HANDLE(type, 0, gen, index);
 }
 
-/* A wrong type tag or an index above the limit is no handle at all. */
+/* A handle with a wrong type or an index above the limit breaks the protocol. */
 static void malformed(struct guest *g)
 {
 	switch (attack_arg) {
@@ -57,7 +56,7 @@ static void malformed(struct guest *g)
 	}
 }
 
-/* Well formed handles of nothing, for every command that takes one. */
+/* Well formed handles of no object, for every command that takes one. */
 static void unknown(struct guest *g)
 {
 	const uint64_t s = handle(PVGPU_H_STREAM, 3, 65535), e = handle(PVGPU_H_EVENT, 9, 17);
@@ -84,7 +83,7 @@ static void unknown(struct guest *g)
 	     "kernel_get_function");
 	WANT(CALL(g, func_get_attribute, FUNC_GET_ATTRIBUTE, .function = f) == INVALID_HANDLE,
 	     "func_get_attribute");
-	/* One-way: told by the next synchronising call. */
+	/* One-way: the error comes with the next synchronising call. */
 	POST(g, stream_destroy, STREAM_DESTROY, .stream = s);
 	POST(g, event_destroy, EVENT_DESTROY, .event = e);
 	POST(g, module_unload, MODULE_UNLOAD, .module = m);
@@ -96,7 +95,7 @@ static void unknown(struct guest *g)
 	     "the one-way commands' error");
 }
 
-/* A slot's generations, live ones made again, gone ones used. */
+/* A slot's generations: live handles created again, stale ones used. */
 static void generations(struct guest *g)
 {
 	for (uint32_t gen = 0; gen < 300; gen++) {
@@ -117,7 +116,7 @@ static void generations(struct guest *g)
 		CALL(g, event_query, EVENT_QUERY, .event = handle(PVGPU_H_EVENT, gen, 5));
 }
 
-/* What hangs below a module, a library and a context after these are gone. */
+/* Objects of a module, a library and a context that has been destroyed. */
 static void orphans(struct guest *g)
 {
 	const uint64_t s = handle(PVGPU_H_STREAM, 0, 0), e = handle(PVGPU_H_EVENT, 0, 0);
@@ -134,7 +133,7 @@ static void orphans(struct guest *g)
 	POST(g, module_unload, MODULE_UNLOAD, .module = g->module);
 	POST(g, launch, LAUNCH, .ctx = g->ctx, .stream = s, .function = f, .grid_x = 1, .grid_y = 1,
 	     .grid_z = 1, .block_x = 1, .block_y = 1, .block_z = 1);
-	/* A query overtakes what is parked, the unload with it; this does not. */
+	/* A query overtakes parked commands, such as the unload; a synchronisation does not. */
 	CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
 	WANT(CALL(g, func_get_attribute, FUNC_GET_ATTRIBUTE, .function = f) == INVALID_HANDLE,
 	     "a function outlives its module");
@@ -154,7 +153,7 @@ static void orphans(struct guest *g)
 	CALL(g, ctx_primary_reset, CTX_PRIMARY_RESET, .device = 0);
 }
 
-/* The objects of one context with another. */
+/* Objects of one context used with another. */
 static void mixed_contexts(struct guest *g)
 {
 	const uint64_t c2 = handle(PVGPU_H_CTX, 0, 1), s = handle(PVGPU_H_STREAM, 0, 0);
@@ -174,7 +173,7 @@ static void mixed_contexts(struct guest *g)
 	CALL(g, ctx_destroy, CTX_DESTROY, .ctx = c2);
 }
 
-/* As many as there are handles, and one more round. */
+/* All handles of a type, and one more round. */
 static void many(struct guest *g)
 {
 	for (uint32_t i = 0; i < PVGPU_HANDLES_MAX; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Images: PTX, fatbins and ELF files that are none, lie about themselves, or are bombs. */
+/* Images: PTX, fatbins and ELF files that are malformed, claim wrong sizes, or are bombs. */
 #include "tests/hostile/attack.h"
 
 #include <elf.h>
@@ -16,7 +16,7 @@ extern const uint64_t ptx_fault_size;
 #define ENTRY     HEAD ".visible .entry k()\n{\n"
 #define OK_SO_FAR (!guest_over(g))
 
-/* An image that is no good: an error and nothing else. */
+/* A bad image: an error, and no other effect. */
 static void refuse(struct guest *g, size_t len, const char *what)
 {
 	static uint32_t index;
@@ -26,7 +26,7 @@ static void refuse(struct guest *g, size_t len, const char *what)
 	WANT(r, "%s: was loaded", what);
 }
 
-/* Any result; what was loaded is unloaded. */
+/* Any result is accepted; a loaded module is unloaded. */
 static void any(struct guest *g, size_t len)
 {
 	static uint32_t gen;
@@ -82,7 +82,7 @@ static void texts(struct guest *g)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]) && OK_SO_FAR; i++) {
 		strcpy((char *)g->chunk, bad[i]);
-		/* With its NUL, and without: what comes after it is not the image's. */
+		/* With its NUL, and without: bytes behind it are not part of the image. */
 		any(g, strlen(bad[i]) + 1);
 		memset(g->chunk + strlen(bad[i]), 'x', 64);
 		any(g, strlen(bad[i]));
@@ -99,7 +99,7 @@ static char *fill(char *to, const char *what, size_t times)
 	return to;
 }
 
-/* Long, deep and repeated things, of megabytes. */
+/* Long, deep and repetitive texts, of megabytes. */
 static void large_texts(struct guest *g)
 {
 	static const struct {
@@ -155,7 +155,7 @@ static void mutate(unsigned char *p, size_t len)
 			p[at] = (unsigned char)"0123456789{}();,.<>[]%-+\"\n "[attack_random() %
 									       27];
 			break;
-		default: /* a piece of it somewhere else */
+		default: /* copy a piece of it over another place */
 			if (at + m < len) {
 				size_t from = attack_random() % (len - m);
 
@@ -197,7 +197,7 @@ struct entry {
 
 enum { PLAIN, LZ4 = 0x2000, ZSTD = 0x8000 };
 
-/* A fatbin of one entry around what is at chunk + 80 already; its size. */
+/* A fatbin of one entry around the payload at chunk + 80; returns its size. */
 static size_t wrap(struct guest *g, size_t stored, uint64_t unpacked, uint64_t how)
 {
 	const size_t payload = (stored + 7) / 8 * 8;
@@ -301,7 +301,7 @@ static void fatbin_mutants(struct guest *g)
 	}
 }
 
-/* A gigabyte of zeros or of blanks, in a few kilobytes; and what its header says of it. */
+/* A gigabyte of zeros or of blanks, in a few kilobytes, with various sizes in its header. */
 static size_t zstd_bomb(struct guest *g, size_t total, char what)
 {
 	static char block[1 << 20];
@@ -350,7 +350,7 @@ static void bombs(struct guest *g)
 	n = zstd ? zstd_bomb(g, 1ull << 30, ' ') : lz4_bomb(g, 200u << 20, ' ');
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]) && OK_SO_FAR; i++)
 		refuse(g, wrap(g, n, said[i], zstd ? ZSTD : LZ4), "a bomb");
-	/* As large as it may be, and it is a comment. */
+	/* A comment of the largest size that is allowed. */
 	n = zstd ? zstd_bomb(g, 64u << 20, '\0') : lz4_bomb(g, 64u << 20, '\0');
 	for (int i = 0; i < 3 && OK_SO_FAR; i++)
 		any(g, wrap(g, n, 64u << 20, zstd ? ZSTD : LZ4));

@@ -64,7 +64,7 @@ static void shapes(struct guest *g)
 	WANT(settle(g), "a cooperative grid larger than the device");
 }
 
-/* Attributes that mean memory, events or handles of the host's. */
+/* Attributes that name memory, events or handles of the host. */
 static void attributes(struct guest *g)
 {
 	const uint64_t f = guest_function(g, 0, "nothing");
@@ -106,7 +106,7 @@ static void attributes(struct guest *g)
 	}
 }
 
-/* Functions of the device's limits with arguments without limits. */
+/* Queries of the device's limits with extreme arguments. */
 static void limits(struct guest *g)
 {
 	static const uint64_t wild[] = {0,          1,          1ull << 20, 1ull << 31,
@@ -135,7 +135,7 @@ static void limits(struct guest *g)
 	settle(g);
 }
 
-/* Pointers to the host's memory, in a kernel. The context is lost, the session goes on. */
+/* A kernel with pointers to host memory. The context is lost, the session goes on. */
 static void host_pointers(struct guest *g)
 {
 	const uint64_t at[] = {(uintptr_t)&g, (uintptr_t)g->page, 8, g->arena_base + CHUNK_SIZE,
@@ -161,7 +161,7 @@ static void fault(struct guest *g)
 	     .width = 16, .height = 1);
 	launch(g, f, &block, 0, args, attack_arg ? 12 : 4);
 	WANT(settle(g), "no fault");
-	/* Everything of a lost context, once more. */
+	/* Every kind of command in the lost context. */
 	for (int i = 0; i < 100; i++) {
 		POST(g, memset, MEMSET, .ctx = g->ctx, .dst = g->memory[0], .element = 4,
 		     .width = 16, .height = 1);
@@ -177,7 +177,7 @@ static void fault(struct guest *g)
 	CALL(g, ctx_create, CTX_CREATE, .ctx = c2);
 }
 
-/* Text without end, which is taken, or not. */
+/* Endless device output, which the guest reads or does not read. */
 static void print(struct guest *g)
 {
 	const uint64_t f = guest_function(g, 0, "hello");
@@ -208,7 +208,7 @@ static void print_often(struct guest *g)
 	}
 }
 
-/* Endless, and the guest goes or stays away. */
+/* An endless kernel of a guest that leaves, or stays. */
 static void endless(struct guest *g)
 {
 	const uint64_t f = guest_function(g, 0, "endless");

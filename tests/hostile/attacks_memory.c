@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses: whatever lies outside the session's own memory is refused, and nothing is touched. */
+/* Addresses outside of the session's own memory: all are refused, and no memory is touched. */
 #include "tests/hostile/attack.h"
 
 #include <inttypes.h>
@@ -111,7 +111,7 @@ static bool is_worker(const char *pid, uint32_t session)
 	return memmem(text, n, "pvgpu-worker", 12) && memmem(text, n, want, len);
 }
 
-/* Where the session's worker is mapped. An attacker would have to guess; we may look. */
+/* The mappings of the session's worker. A real attacker would have to guess them. */
 static FILE *worker_maps(struct guest *g)
 {
 	struct ucred peer;
@@ -265,7 +265,7 @@ static void pieces(struct guest *g)
 	settle(g);
 }
 
-/* Leases that come and go, each of which is news for the vGPU's other sessions. */
+/* Leases taken and returned quickly; pvgpud tells the vGPU's other sessions of each. */
 static void storm(struct guest *g)
 {
 	const uint64_t until = now_ms() + 1500;
@@ -291,7 +291,7 @@ static void frees(struct guest *g)
 	WANT(!fetch(g, g->memory[1], 8), "what is right must go on working");
 }
 
-/* A session's memory holds nothing of an earlier one's. */
+/* A session's memory holds no data of an earlier session. */
 static void leftovers(struct guest *g)
 {
 	const size_t words = CHUNK_SIZE / sizeof(uint64_t);
@@ -308,7 +308,7 @@ static void leftovers(struct guest *g)
 		WANT(!copy(g, at[n], g->arena_base, CHUNK_SIZE), "cannot write own memory");
 	}
 	WANT(n, "no memory");
-	/* Freed and allocated again within the session, too, it may not come back. */
+	/* Data must also be gone from memory that is freed and allocated again in one session. */
 	for (unsigned int i = 0; i < n; i++)
 		POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = at[i]);
 	settle(g);

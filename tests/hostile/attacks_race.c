@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared memory that changes while it is read: one thread posts what is right, another one changes
- * it behind its back, all the time. What is copied once and then checked is right or refused.
+ * Shared memory that changes while it is read: one thread posts valid records, another changes them
+ * all the time. A worker that copies once and then checks accepts the old record or refuses the
+ * new.
  */
 #include "tests/hostile/attack.h"
 
@@ -26,8 +27,8 @@ static struct field field;
 static uint32_t first; /* where the records begin */
 
 /*
- * What is posted again and again has UNIT bytes, which the stream is a multiple of: the changed
- * place is always the same place of some record, however late the change comes.
+ * The posted record has UNIT bytes, and the stream's size is a multiple of that: the changed place
+ * is always the same field of some record, however late the change comes.
  */
 #define UNIT 128u
 

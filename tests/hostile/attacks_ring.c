@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Indices and records: whatever is no record of the protocol ends the session. */
+/* Indices and records: a record that breaks the protocol ends the session. */
 #include "tests/hostile/attack.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@ static void command_index(struct guest *g)
 {
 	static const int64_t steps[] = {1 << 30, -8, (256 << 10) + 8, 4, INT32_MIN, -1, 12};
 
-	/* A record that is long enough for the worker to have moved before the step back. */
+	/* Let the worker's index move before the step back. */
 	guest_answers(g);
 	pvgpu_store_release(&g->page->cmd_prod.v, g->prod + (uint32_t)steps[attack_arg]);
 	bell(g);
@@ -32,12 +32,12 @@ static void reply_index(struct guest *g)
 	g->deaf = true;
 	g->patience_ms = 300;
 	pvgpu_store_release(&g->page->rep_cons.v, g->cons + (uint32_t)steps[attack_arg]);
-	/* It is looked at when the stream seems full. */
+	/* The worker reads the index when the stream seems full. */
 	for (int i = 0; i < 100 && !guest_over(g); i++)
 		POST(g, device_snapshot, DEVICE_SNAPSHOT, .device = 0);
 }
 
-/* Every shared word, at random, while the worker works. */
+/* Random values in every shared word, while the worker works. */
 static void words_at_random(struct guest *g)
 {
 	struct pvgpu_ring_word *word = &g->page->cmd_prod;
@@ -51,7 +51,7 @@ static void words_at_random(struct guest *g)
 	}
 }
 
-/* The backend's own words are information for people: it must not read them back. */
+/* The backend's own words in the page are informative: it must not read them back. */
 static void backends_words(struct guest *g)
 {
 	memset((void *)g->page, 0xff, 64);
@@ -60,7 +60,7 @@ static void backends_words(struct guest *g)
 	pvgpu_store(&g->page->cmd_sleeping.v, 0u);
 	pvgpu_store(&g->page->rep_waiting.v, 77u);
 	memset(g->page->rest, 0xff, sizeof(g->page->rest));
-	/* What the worker writes next is right again. */
+	/* The worker's next write makes its words right again. */
 	g->deaf = true;
 	g->patience_ms = 300;
 	pvgpu_store(&g->page->cmd_cons.v, g->prod);
@@ -190,7 +190,7 @@ static void junk_stream(struct guest *g)
 	}
 }
 
-/* Right headers, and nothing right behind them; every command in turn until one is too much. */
+/* Right headers with random bodies; every command in turn until the session ends. */
 static void junk_bodies(struct guest *g)
 {
 	uint64_t rec[64];
@@ -265,7 +265,8 @@ static void attempt_65(struct guest *g)
 
 /* ---- doorbells ---- */
 
-/* Both counts at their maximum, and ours made blocking: the flag is of the shared description. */
+/* Both counts at their maximum, and the guest's eventfd made blocking: the file description with
+ * its flags is shared with the worker. */
 static void bells(struct guest *g)
 {
 	const uint64_t most = ~0ull - 1;
@@ -282,8 +283,8 @@ static void bells(struct guest *g)
 	}
 	pvgpu_store(&g->page->rep_sleeping.v, 1u);
 	WANT(guest_answers(g), "no answer with a full eventfd");
-	/* A bell that is full cannot be rung: then it is emptied again, or we would have to wait
-	 * for a worker that happens to look. It was not full if the worker had been rung before. */
+	/* A full eventfd cannot be rung, so it is emptied again: otherwise the worker might sleep
+	 * for ever. */
 	if (write(g->to_worker, &most, sizeof(most)) > 0)
 		WANT(read(g->to_worker, &count, sizeof(count)) > 0, "cannot empty the eventfd");
 	WANT(guest_answers(g), "no answer with a full eventfd");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands that are all well formed, in an order that makes no sense: objects are made, used,
- * destroyed and used again at random, from a few handles and addresses, so that they often meet.
+ * Well formed commands in random order: objects are made, used, destroyed and used again, from a
+ * few handles and addresses, so that commands often name the same object.
  */
 #include "tests/hostile/attack.h"
 
@@ -150,7 +150,7 @@ static void post_load(struct guest *g, bool library)
 
 static void post_find(struct guest *g)
 {
-	/* Not `endless`, and nothing that faults: that would be the end of the fun. */
+	/* Not `endless` and no faulting kernel: later commands would have no effect. */
 	static const char *const names[] = {"nothing", "hello", "say", "none", "_$_str"};
 	const char *name = names[below(5)];
 	const uint32_t len = (uint32_t)strlen(name);
@@ -285,7 +285,7 @@ static void soup(struct guest *g)
 			post_contexts(g, below(8));
 		guest_drain(g);
 	}
-	/* In the middle of it all. */
+	/* Leave with work in flight. */
 	if (attack_arg)
 		_exit(0);
 }

@@ -4,15 +4,21 @@ HOSTILE_SRCS := $(wildcard tests/hostile/attack*.c) tests/hostile/guest.c
 TESTPROGS += $(B)/tests/attack $(B)/tests/witness
 $(B)/tests/attack: $(call obj,$(HOSTILE_SRCS)) $(B)/obj/kernels/kernels.a
 LDLIBS_attack := -llz4 -lzstd
-# It is no guest of the library: only what speaks the API wants the stub.
+# The attacker does not use libcuda; only the witness is linked with the stub.
 $(B)/tests/witness: $(call obj,tests/hostile/witness.c tests/programs/common.c) $(B)/obj/kernels/kernels.a | $(B)/stubs/libcuda.so
 LDLIBS_witness = -L$(B)/stubs -lcuda
 
-# A worker that has been taken over: it does not ask for what it takes.
+# A worker that a guest has taken over: it takes the GPU and memory without asking pvgpud.
 TESTPROGS += $(B)/tests/pvgpu-worker-cheat
-$(B)/tests/pvgpu-worker-cheat: $$(call obj,tests/hostile/cheat.c $$(WORKER_SRCS) $$(BACK_LINK_SRCS) libpvgpu/image/fatbin.c) \
-	$(B)/obj/gen/pvgpu_decode.o
-LDLIBS_pvgpu-worker-cheat := -ldl -Wl,--wrap=gpu_gate_take -Wl,--wrap=gate_issued -Wl,--wrap=lease_get -Wl,--wrap=lease_put
+$(B)/tests/pvgpu-worker-cheat: $$(call obj,tests/hostile/cheat.c $$(WORKER_SRCS) libpvgpu/image/fatbin.c) \
+	$(B)/obj/gen/pvgpu_decode.o $$(CONTRACT)
+LDLIBS_pvgpu-worker-cheat := -ldl -lseccomp -Wl,--wrap=gpu_gate_take -Wl,--wrap=gate_commit -Wl,--wrap=lease_get -Wl,--wrap=lease_put
+
+# One that wants out of its sandbox.
+TESTPROGS += $(B)/tests/pvgpu-worker-escape
+$(B)/tests/pvgpu-worker-escape: $$(call obj,tests/hostile/escape.c $$(WORKER_SRCS) libpvgpu/image/fatbin.c) \
+	$(B)/obj/gen/pvgpu_decode.o $$(CONTRACT)
+LDLIBS_pvgpu-worker-escape := -ldl -lseccomp -Wl,--wrap=loop_run
 
 .PHONY: check-hostile
 check-hostile: tests

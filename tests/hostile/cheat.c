@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker that a guest has taken over: the worker's own objects, with the calls that ask for
- * permission replaced (ld --wrap). PVGPU_CHEAT, of the form HOW:VGPU, says how, and for which vGPU;
- * all others are served honestly. HOW is
- *   silent    it never looks at its gate and reports nothing
- *   open      it takes its gate to be always open, and reports what it does
- *   drained   likewise, but keeps saying that nothing of it is on the GPU
- *   draining  likewise, but keeps saying that it drains, with nothing unfinished or issued
- *   stuck     likewise, with one kernel that began some time before it is looked at, each time
- *   modest    it keeps to its gate, and says that its work takes no time
- *   lease     it takes device memory without a lease
+ * permission replaced (ld --wrap). PVGPU_CHEAT, of the form HOW:VGPU, names the kind of cheating
+ * and the vGPU; other vGPUs are served honestly. HOW is
+ *   silent    never looks at its gate and reports nothing
+ *   open      treats its gate as always open, and reports its work
+ *   drained   likewise, but always reports that it has no work on the GPU
+ *   draining  likewise, but always reports that it drains, without unfinished or issued work
+ *   stuck     likewise, always with one kernel that began shortly before pvgpud looks
+ *   modest    obeys its gate, and reports that its work takes no time
+ *   lease     takes device memory without a lease
+ *   fill      makes each of its files block, and fills it
+ *   drain     likewise, and reads everything that arrives, before its addressee can
+ *   flood     asks for the state of its memory without end
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/daemon/gate.h"
-#include "xen-pvgpu-back/worker/frame.h"
-#include "xen-pvgpu-back/worker/gpu.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/frame/frame.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
 
 struct stream;
 
@@ -29,8 +36,8 @@ int __real_gpu_gate_take(struct worker *w, int gate, int report, int bell, char 
 			 size_t cap);
 int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason,
 			 size_t cap);
-void __real_gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
-void __wrap_gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
+void __real_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
+void __wrap_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
 bool __real_lease_get(struct worker *w, uint64_t bytes);
 bool __wrap_lease_get(struct worker *w, uint64_t bytes);
 void __real_lease_put(struct worker *w, uint64_t bytes);
@@ -57,7 +64,7 @@ static void *map(int fd)
 	return p;
 }
 
-/* A page of its own, on which everything is allowed. */
+/* A gate page of the worker's own, always open. */
 static int own_gate(void)
 {
 	const struct pvgpu_gate all = {
@@ -89,7 +96,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* The same of a page that pvgpud reads, and that the gate's own code may write as well. */
+/* Repeats the lie in the page that pvgpud reads, which the gate's own code writes, too. */
 static void *tell(void *arg)
 {
 	struct story *y = arg;
@@ -104,7 +111,7 @@ static void *tell(void *arg)
 		}
 		__atomic_store_n(&y->r->wants, 1, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&y->r->drained, y->drained, __ATOMIC_SEQ_CST);
-		/* Nobody looks at one that never rings. */
+		/* pvgpud reads the page only after a ring. */
 		if (!y->drained && i % 64 == 0 && write(y->bell, &one, sizeof(one)) < 0)
 			abort();
 		usleep(200);
@@ -125,7 +132,98 @@ static void begin_story(struct worker *w, int report, int bell)
 		abort();
 }
 
-/* Pages of its own: one on which everything is allowed, one that nobody reads. */
+/* ---- files ---- */
+
+#define FILES  64    /* more than it has */
+#define WRITES 16384 /* more than a pipe holds; somebody may be reading it */
+
+static void may_block(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, on ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+/* A count to its maximum, a socket or a pipe until there is no more room. */
+static void fill_file(int fd)
+{
+	const uint64_t most = UINT64_MAX - 1;
+
+	may_block(fd, false);
+	for (unsigned int i = 0; i < WRITES && write(fd, &most, sizeof(most)) > 0; i++)
+		;
+	may_block(fd, true);
+}
+
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode);
+}
+
+static void *drain(void *arg)
+{
+	struct pollfd p = {.fd = (int)(intptr_t)arg, .events = POLLIN};
+	char some[4096];
+
+	may_block(p.fd, true);
+	while (poll(&p, 1, -1) >= 0 && read(p.fd, some, sizeof(some)) > 0)
+		;
+	return NULL;
+}
+
+/* Its own messages of the memory that is left would fill the socket that it does not read. */
+static void *flood(void *arg)
+{
+	const struct pvgpu_sup m = {.kind = PVGPU_SUP_MEMINFO};
+
+	for (;;)
+		if (send(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+		    errno != EAGAIN)
+			return NULL;
+	return NULL;
+}
+
+static void begin(void *(*what)(void *), int fd)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, what, (void *)(intptr_t)fd))
+		abort();
+}
+
+/*
+ * It wants the GPU, sleeps and rings, and never looks at its guest again. What it says on the
+ * control socket is another attack.
+ */
+static void misuse_files(struct worker *w, int report, int bell)
+{
+	struct pvgpu_gate_report *r = map(report);
+	const bool fills = cheats(w, "fill");
+	const uint64_t one = 1;
+
+	__atomic_store_n(&r->drained, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&r->sleeps, 1, __ATOMIC_SEQ_CST);
+	for (int fd = 0; !fills && fd < FILES; fd++)
+		if (fd != PVGPU_SUP_CONTROL_FD && is_file(fd))
+			begin(drain, fd);
+	for (unsigned int i = 0;; i++) {
+		__atomic_store_n(&r->wants, i / 8 % 2, __ATOMIC_SEQ_CST);
+		for (int fd = 0; fills && fd < FILES; fd++)
+			if (fd != PVGPU_SUP_CONTROL_FD && is_file(fd))
+				fill_file(fd);
+		if (!fills && write(bell, &one, sizeof(one)) < 0)
+			return;
+		/* The next ring would set free who waits for one. */
+		usleep(fills || i % 16 ? 200 : 2000000);
+	}
+}
+
+/* ---- the gate ---- */
+
+/* Pages of the worker's own: a gate that is always open, a report that pvgpud does not read. */
 static int take_own(struct worker *w, int report, int bell, bool tells, char *reason, size_t cap)
 {
 	int own = own_gate(), unread = own_gate(), r;
@@ -140,6 +238,10 @@ int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char 
 {
 	const bool lies = cheats(w, "draining") || cheats(w, "stuck");
 
+	if (cheats(w, "fill") || cheats(w, "drain"))
+		misuse_files(w, report, bell);
+	if (cheats(w, "flood"))
+		begin(flood, -1);
 	modest = cheats(w, "modest");
 	if (cheats(w, "silent"))
 		return take_own(w, report, bell, false, reason, cap);
@@ -150,9 +252,9 @@ int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char 
 	return take_own(w, report, bell, !lies, reason, cap);
 }
 
-void __wrap_gate_issued(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
+void __wrap_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 {
-	__real_gate_issued(s, kernel, modest ? 1 : cost, bytes);
+	__real_gate_commit(s, kernel, modest ? 1 : cost, bytes);
 }
 
 bool __wrap_lease_get(struct worker *w, uint64_t bytes)

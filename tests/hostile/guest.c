@@ -123,7 +123,7 @@ void guest_open(struct guest *g)
 		sock = guest_connect(g->path);
 		err = guest_ask(g, sock, &ask);
 		close(sock);
-		/* Others may be opening, or may not be gone yet. */
+		/* Other sessions may still be opening, or ending. */
 	} while ((err == EAGAIN || err == EUSERS) && now_ms() < until);
 	if (err)
 		die("no session: error %d", err);
@@ -169,7 +169,7 @@ void guest_memory(struct guest *g)
 
 	if (r)
 		die("adding a chunk: %d", r);
-	/* The address need not be the same here for what the attacks do. */
+	/* The attacks do not need the chunk at the same address in this process. */
 	p = mmap(NULL, CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		die("mapping a chunk: %s", strerror(errno));
@@ -240,7 +240,7 @@ void guest_publish(struct guest *g, uint32_t len)
 		guest_ring_bell(g);
 }
 
-/* Wait for room; false when there is none for a while. */
+/* Wait for room; false when none comes within the guest's patience. */
 static bool room(struct guest *g, uint32_t len)
 {
 	uint64_t until = now_ms() + (g->patience_ms ? g->patience_ms : STEP_LIMIT_S * 1000);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest that speaks the local link by itself: it knows the wire's layout and nothing of the guest
- * library's manners. What fails here ends the program: an attack that does not get through is no
- * test.
+ * A guest that speaks the local link without the guest library: it knows the protocol's layout and
+ * obeys none of its rules by itself. An error in this code ends the program: an attack that was not
+ * carried out tests nothing.
  */
 #ifndef PVGPU_HOSTILE_GUEST_H
 #define PVGPU_HOSTILE_GUEST_H
@@ -58,7 +58,7 @@ struct guest {
 
 /* ---- set-up, a step at a time ---- */
 int guest_connect(const char *path);
-/* Send an open request; 0, or the errno value that came back, or -1 for a hang-up. */
+/* Send an open request; 0, or the errno value of the answer, or -1 for a hang-up. */
 int guest_ask(struct guest *g, int sock, const struct pvgpu_local_open *ask);
 void guest_open(struct guest *g);
 void guest_hello(struct guest *g);
@@ -73,11 +73,11 @@ void guest_module(struct guest *g, const char *ptx);
 uint64_t guest_function(struct guest *g, uint32_t index, const char *name);
 
 /* ---- the ring ---- */
-/* Raw bytes at an offset from what is published; wraps. */
+/* Raw bytes at an offset from the published index; wraps. */
 void guest_put(struct guest *g, uint32_t off, const void *bytes, uint32_t len);
 void guest_publish(struct guest *g, uint32_t len);
 void guest_ring_bell(struct guest *g);
-/* A record as it is, with hdr.len bytes and a sequence number. False: no room came, or the end. */
+/* Post a record of hdr.len bytes with a sequence number. False: no room, or the session ended. */
 bool guest_post(struct guest *g, void *rec);
 /* The same with bytes behind the fixed part, padded with zeros. */
 bool guest_post_parts(struct guest *g, void *rec, const void *part, uint32_t len);
@@ -86,7 +86,7 @@ int guest_call(struct guest *g, void *rec);
 int guest_call_parts(struct guest *g, void *rec, const void *part, uint32_t len);
 /* The reply or mark of a command posted before. */
 int guest_wait(struct guest *g, uint32_t seq);
-/* Take what replies there are. Returns their number. */
+/* Drain the replies that are there. Returns their number. */
 unsigned int guest_drain(struct guest *g);
 /* Load the image that lies in the chunk. */
 int guest_load(struct guest *g, uint32_t index, size_t len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An ordinary program beside a hostile one: it works and checks what it gets, again and again,
- * until its standard input ends. "ready" after the first round; at the end how many rounds all was
- * right.
+ * An honest program beside a hostile one: it computes and checks the results repeatedly until its
+ * standard input ends. Prints "ready" after the first round, and the number of right rounds at the
+ * end.
  */
 #include <poll.h>
 #include <unistd.h>

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Programs against real daemons and workers, on the simulated GPU.
-TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so $(B)/tests/tenant
-# It finds the libcuda.so.1 to use in LD_LIBRARY_PATH, as tests/programs do.
-$(B)/tests/tenant: $(call obj,tests/integration/tenant.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
-LDLIBS_tenant = $(B)/stubs/libcuda.so
+TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so
 $(B)/tests/defect: $(call obj,tests/integration/defect.c)
 $(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)
+$(B)/tests/no_pidfd.so: $(call obj,tests/integration/no_pidfd.c)
+$(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so:
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^
 
@@ -23,7 +22,7 @@ check-programs-san: tests
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test cheat_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test restart_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test
 check-pools: tests

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Workers that a guest has taken over (tests/hostile/cheat.c) against the far end's accounting.
+"""Workers that a guest has taken over (tests/hostile/cheat.c) against the GPU's own accounting.
 
-Who ignores its gate or its lease is found and ended, whatever it reports; the vGPU beside it keeps its share and its
-sessions; and nobody who is honest is ever ended, however crowded the GPU is.
+A worker that ignores its gate or its lease is detected and ended, whatever it reports. The vGPU beside it keeps its share
+and its sessions. No honest worker is ever ended, however busy the GPU is.
 """
 import contextlib
 import os
@@ -50,7 +50,7 @@ class Cheat(unittest.TestCase):
         wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on", LIMIT)
 
     def assert_ended(self, env, p, reason):
-        """Its session is ended for this reason; its guest hears of it."""
+        """The session is ended for this reason, and the guest's program gets an error."""
         out, _ = p.communicate(timeout=LIMIT)
         self.assertEqual(p.returncode, 1, out)
         self.assertIn("DEVICE_UNAVAILABLE", out)
@@ -71,11 +71,11 @@ class Lease(Cheat):
             self.assertIsNone(good.poll())
             self.assertEqual(number(env, "/vgpu/good/sessions"), 1)
             finish(good)
-            # Nothing of it stays.
+            # Nothing is left behind.
             env.check_idle()
 
     def test_within_the_allowance(self):
-        """What contexts take is let go."""
+        """Memory of contexts is within the allowance: the worker is not ended."""
         with self.env("lease", context_memory="512M") as env:
             self.wait_accounting(env)
             p = occupy(env, "bad", mib=100, launches="2000")
@@ -83,7 +83,7 @@ class Lease(Cheat):
             self.assertEqual(p.returncode, 0, out)
 
     def test_honest_churn(self):
-        """Memory that comes and goes faster than it is looked at."""
+        """Memory is allocated and freed faster than the accounting samples it."""
         with self.env(context_memory="16M", health_period_ms=20) as env:
             self.wait_accounting(env)
             churn = [env.popen([program(env, "churn")], v, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -99,10 +99,10 @@ class Gate(Cheat):
         return number(env, f"/vgpu/{vgpu}/launches")
 
     def check_found(self, how):
-        """It is found, and its neighbour goes on, now alone."""
+        """The cheat is detected and ended; the other vGPU goes on alone."""
         with self.env(how) as env:
             self.wait_accounting(env)
-            # Long enough that the GPU is busy all the time, however busy the processors are.
+            # Kernels long enough to keep the GPU busy all the time beside other load on the CPUs.
             good = occupy(env, "good", us=4000)
             wait_for("some launches", lambda: self.launches(env, "good") > 20, LIMIT)
             bad = occupy(env, "bad", us=4000)
@@ -126,12 +126,12 @@ class Gate(Cheat):
         self.check_found("drained")
 
     def test_says_that_it_drains(self):
-        """With nothing unfinished there is nothing to drain."""
+        """Without unfinished work there is nothing to drain."""
         self.check_found("draining")
 
     def test_says_that_a_kernel_runs(self):
-        """That may be true, as far as pvgpud can know: up to the kernel limit from when its gate was closed, however often
-        it says that this kernel is another one, and its gate is opened for a moment meanwhile."""
+        """pvgpud cannot disprove that a kernel still runs: it waits for the kernel limit from when the gate was closed.
+        Claims that it is another kernel, or a gate that opens for a moment, do not extend that."""
         limit = 1500
         with self.env("stuck") as env:
             self.wait_accounting(env)
@@ -140,13 +140,13 @@ class Gate(Cheat):
             wait_for("some launches", lambda: self.launches(env, "good") > 20, LIMIT)
             bad = occupy(env, "bad", us=4000)
             self.assert_ended(env, bad, f"kernel-limit is {limit} ms")
-            # It has had half of the GPU, or what it was granted, for no longer than that, and the grace.
+            # It had half of the GPU, or its grant, for no longer than the limit and the grace.
             self.assertLess(number(env, "/vgpu/bad/gpu-time"), 4 * limit * 1000)
             self.assertIsNone(good.poll())
             finish(good)
 
     def test_quarantine(self):
-        """Who does it again and again gets no session any more."""
+        """A vGPU whose workers cheat repeatedly is quarantined."""
         with self.env("silent", quarantine_faults=2) as env:
             self.wait_accounting(env)
             good = occupy(env, "good", us=4000)
@@ -162,7 +162,7 @@ class Gate(Cheat):
             env.write("/vgpu/bad/pardon", "1")
 
     def test_charged_as_the_far_end_counts(self):
-        """Alone, a worker's own word would be the charge: the far end's account corrects it."""
+        """Without others the charge would be the worker's own report: the GPU's accounting corrects it."""
         ms = 1500
         with self.env("modest") as env:
             self.wait_accounting(env)
@@ -174,7 +174,7 @@ class Gate(Cheat):
             self.assertNotIn("killed", env.log())
 
     def test_honest_in_a_crowd(self):
-        """Eight vGPUs with work of all shapes, some of it far longer than a slice, and more load than processors."""
+        """Eight vGPUs with work of all shapes, some of it far longer than a slice, and more load than CPUs."""
         shapes = [(200, 16, "3000"), (500, 8, "1500"), (1000, 8, "800"), (2000, 4, "500"),
                   (5000, 8, "200"), (20000, 2, "60"), (60000, 8, "20"), (250000, 2, "5")]
         vgpus = {f"v{i}": "64M" for i in range(len(shapes))}
@@ -186,13 +186,61 @@ class Gate(Cheat):
                 self.assertEqual(p.returncode, 0, out)
             self.assertNotIn("killed", env.log())
             self.assertEqual(sum(number(env, f"/vgpu/{v}/faults") for v in vgpus), 0)
-            # All of it was seen, and charged: nobody worked for less than it asked for.
+            # All work was seen and charged: at least the time that each program occupied.
             for v, (us, _, n) in zip(vgpus, shapes):
                 self.assertGreater(number(env, f"/vgpu/{v}/gpu-time"), 0.7 * us * int(n))
 
 
+class Files(Cheat):
+    """What a worker does to the files that it was given stops nobody else, and pvgpud least of all."""
+
+    def neighbour_is_served(self, env, rounds=3):
+        for _ in range(rounds):
+            r = env.run([program(env, "vecadd")], "good", timeout=LIMIT)
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertIsNotNone(env.read("/daemon/version"))
+
+    def check_harmless(self, how):
+        with self.env(how, worker_grace_ms=500) as env:
+            self.wait_accounting(env)
+            good = occupy(env, "good", us=1000)
+            wait_for("some launches", lambda: self.launches(env, "good") > 20, LIMIT)
+            bad = env.popen([program(env, "vecadd")], "bad", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            env.wait_sessions(1, "bad")
+            for _ in range(20):
+                before = self.launches(env, "good")
+                wait_for("more launches", lambda: self.launches(env, "good") > before + 20, LIMIT)
+            self.neighbour_is_served(env)
+            self.assertIsNone(good.poll())
+            self.assertIsNone(bad.poll())
+            self.assertEqual(number(env, "/vgpu/good/sessions-failed"), 0)
+            finish(good)
+            finish(bad)
+
+    def launches(self, env, vgpu):
+        return number(env, f"/vgpu/{vgpu}/launches")
+
+    def test_full(self):
+        self.check_harmless("fill")
+
+    def test_drained(self):
+        self.check_harmless("drain")
+
+    def test_flood(self):
+        """It asks all the time and hears nothing of the answers: it is ended for it, and that is a fault."""
+        with self.env("flood") as env:
+            good = occupy(env, "good", us=1000)
+            wait_for("some launches", lambda: self.launches(env, "good") > 20, LIMIT)
+            bad = occupy(env, "bad", us=1000)
+            self.assert_ended(env, bad, "floods its control socket")
+            self.neighbour_is_served(env, 1)
+            self.assertEqual(number(env, "/vgpu/bad/faults"), 1)
+            self.assertIsNone(good.poll())
+            finish(good)
+
+
 class Starved(Cheat):
-    """Honest ones that get no processor: what they are late with is no use without right."""
+    """Honest workers that are starved of CPU: a late report is not taken for unauthorised use."""
 
     ROUNDS = 50
 
@@ -218,7 +266,7 @@ class Starved(Cheat):
             wait_for("their launches", lambda: all(number(env, f"/vgpu/{v}/launches") > 10 for v in work), LIMIT)
             for _ in range(self.ROUNDS):
                 some = [p for p in env.workers() if luck.random() < 0.5]
-                # Those that judge them are late themselves.
+                # pvgpud and pvgpu-health are starved, too.
                 some += [p for p in (env.pid, Health.health(env)) if p and luck.random() < 0.3]
                 self.pause(some, luck.choice([0.05, 0.15, 0.3, 0.6]))
             self.assertNotIn("killed:", env.log())
@@ -228,7 +276,7 @@ class Starved(Cheat):
 
 
 class Health(Cheat):
-    """The process that asks NVML is no pillar of anything."""
+    """pvgpu-health may die, hang or be missing: sessions go on."""
 
     def serves(self, env):
         r = env.run([program(env, "vecadd")], "good")
@@ -263,9 +311,9 @@ class Health(Cheat):
     def test_hangs(self):
         with self.env(sim={"SIMCUDA_NVML_FAULT": "hang:20"}, health_timeout_ms=500) as env:
             wait_for("two of them to hang",
-                     lambda: env.log().count("pvgpu-health: has said nothing for 500 ms") >= 2, LIMIT)
+                     lambda: env.log().count("pvgpu-health: sent nothing for 500 ms") >= 2, LIMIT)
             self.serves(env)
-            self.assertEqual(len(re.findall("warning: pvgpu-health: has said nothing", env.log())), 1)
+            self.assertEqual(len(re.findall("warning: pvgpu-health: sent nothing", env.log())), 1)
 
     def test_no_gpu(self):
         with self.env(sim={"SIMCUDA_NVML_FAULT": "init:9"}) as env:
@@ -275,6 +323,8 @@ class Health(Cheat):
     def test_no_library(self):
         with self.env(libnvml="/nowhere/libnvidia-ml.so.1") as env:
             wait_for("its state", lambda: "/nowhere" in env.read("/daemon/accounting"), LIMIT)
+            # It is longer than one record's text.
+            self.assertIn("cannot open shared object file: No such file or directory", env.read("/daemon/accounting"))
             self.assertIn("a worker that ignores its gate or its lease is not found", env.log())
             self.serves(env)
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Something for valgrind to find: a leak, a decision on a value that nobody set, a file left open.
- */
+/* Defects for valgrind to report: a leak, a branch on an uninitialised value, a file left open. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

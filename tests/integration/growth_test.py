@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Neither a worker nor pvgpud grows while a program makes and destroys everything over and over.
+"""Neither a worker nor pvgpud grows while a program makes and destroys objects of every kind repeatedly.
 
-The program, tests/programs/churn.c, looks at its own process itself."""
+The program, tests/programs/churn.c, checks its own process itself."""
 import os
 import subprocess
 import time

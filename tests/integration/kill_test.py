@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of the application, its worker or pvgpud at random points while programs run.
 
-KILLS says how often (default 20), KILL_SEED repeats a run. After each kill: the victim's session has ended (with
-an error that its program reports, when it still lives), pvgpud serves the next session, and two bystanders, one
-that was there all the time and one that comes and goes, have noticed nothing. When the victim is pvgpud, the program
-that ran goes on and is right.
+KILLS is the number of kills (default 20), KILL_SEED repeats a run. After each kill the victim's session has ended, and
+its program, when it still lives, reports an error. pvgpud serves the next session. Two bystanders, one steady session
+and a series of short programs, are not affected. When the victim is pvgpud, the running program ends with the right
+result.
 """
 import os
 import random
@@ -54,7 +54,7 @@ class Steady(threading.Thread):
 
 
 class Coming(threading.Thread):
-    """Programs one after the other. `gate` is held while one starts, so that pvgpud is there then."""
+    """Programs one after the other. `gate` is held while one starts, so that pvgpud is not killed meanwhile."""
 
     def __init__(self, env, expected, gate):
         super().__init__(daemon=True)
@@ -100,7 +100,7 @@ class Kills(unittest.TestCase):
         print(f"{self.kills} kills, KILL_SEED={self.seed}", flush=True)
 
     def session_of(self, p):
-        """The program's session's keys when it runs, None when the program was faster."""
+        """The keys of the program's session, None when the program has ended before."""
         def look():
             if p.poll() is not None:
                 return "over"
@@ -154,7 +154,7 @@ class Kills(unittest.TestCase):
         delay = self.rng.random() * self.rng.choice((0.1, 0.9)) * self.seconds[name]
         print(f"{i:4} {kind.__name__[5:]:7} {name} after {delay * 1000:.1f} ms", flush=True)
         p = self.env.popen([program(self.env, name)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        # An application and its pvgpud may die while they meet; what pvgpud starts is its own then.
+        # The application or pvgpud may also die while the session is being opened.
         s = None if kind == self.kill_app and self.rng.random() < 0.3 else self.session_of(p)
         time.sleep(delay)
         kind(name, p, s)

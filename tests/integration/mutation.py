@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Do the test programs notice when the GPU errs? One fault at a time is switched on in simcuda.
+"""Do the test programs detect errors of the GPU? One fault at a time is switched on in simcuda.
 
 Every fault must make at least one program fail, and every program must fail under at least one fault;
-a program that only prints something else has not noticed. The usual run tries the pairs listed here,
+a program that only prints another output has not detected it. The usual run tries the pairs listed here,
 --full tries every program under every fault and prints the whole matrix."""
 import argparse
 import concurrent.futures
@@ -46,7 +46,7 @@ FAULTS = {
     "fail:cuMemAlloc_v2:1:2": ["meminfo"],
     "fail:cuEventElapsedTime_v2:2:1": ["streams"],
 }
-LIMIT = 20  # seconds; a program that hangs has noticed, if not in words
+LIMIT = 20  # seconds; a program that hangs counts as failed
 
 
 def run_pair(build, fault, name):

@@ -2,7 +2,7 @@
 /*
  * Preloaded into a pvgpud under valgrind: valgrind 3.19 knows neither pidfd_open nor
  * pidfd_send_signal, so the process behind the socket PVGPU_TEST_PIDFD (valgrind.py) makes these
- * two system calls and passes their outcome, a real pidfd among it.
+ * two system calls and passes the results, real pidfds included.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Of pid, or of the pidfd that goes with it where pid is 0. */
+/* For pid, or, where pid is 0, for the pidfd sent along. */
 struct request {
 	int32_t pid, sig;
 };
@@ -72,7 +72,7 @@ static bool send_request(int sock, struct request q, int pidfd)
 	return sendmsg(sock, &m, MSG_NOSIGNAL) == sizeof(q);
 }
 
-/* 0, or the fd that came with the answer; -1 and errno. */
+/* 0, or the fd received with the answer; -1 and errno. */
 static int ask(struct request q, int pidfd)
 {
 	int32_t err = EPROTO;

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Pools of several simulated GPUs: where vGPUs and their sessions land, what memory may be promised, what a program
-sees of it, that nobody finds another's data, and that tenants of an exclusive pool are never on the GPU together."""
+"""Pools of several simulated GPUs: placement of vGPUs and sessions, promises of memory, a program's view of them. No tenant
+finds another's data, and tenants of an exclusive pool never use the GPU at the same time."""
 import glob
 import os
 import signal
 import subprocess
 import unittest
 
+from meter import Meter
 from pvgpu_env import PvgpuEnv, wait_for
 
 MIB = 1 << 20
@@ -53,55 +54,33 @@ class Pools(PvgpuEnv):
         return self.read(f"/vgpu/{name}/pool")
 
     def known(self):
-        """Until both GPUs are."""
+        """Wait until the size of both GPUs is known."""
         for pool in ("fast", "slow"):
             wait_for(f"the GPU of {pool}", lambda: int(self.read(f"/pool/{pool}/gpu-memory")))
         return self
 
 
-class Tenant:
-    """tests/integration/tenant.c on a vGPU, opened."""
+class Tenant(Meter):
+    """An opened gpu-meter on a vGPU. An answer is a list: "ok" or the name of a CUresult, then values."""
 
     def __init__(self, env, name, direct=False):
-        self.p = subprocess.Popen([os.path.join(env.build, "tests", "tenant")], env=env.guest_env(name, direct),
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.do("open")
+        super().__init__(os.path.join(env.build, "tests", "gpu-meter"), env.guest_env(name, direct))
+        self.do("open", "idle")
 
-    def start(self, *command):
-        self.p.stdin.write(" ".join(map(str, command)) + "\n")
-
-    def end(self, command):
-        """What comes behind COMMAND in the answer."""
-        answer = self.p.stdout.readline().split()
-        assert answer and answer[0] == command, f"{command}: {answer}"
-        return answer[1:]
+    def end(self, command, limit=60):
+        answer = super().end(limit)
+        assert answer["command"] == command, f"{command}: {answer}"
+        return [v for k, v in answer.items() if k not in ("command", "code", "call")]
 
     def tell(self, *command):
         self.start(*command)
         return self.end(command[0])
 
     def do(self, *command):
-        """It must succeed: its numbers or words."""
+        """Run a command that must succeed; returns its values."""
         result = self.tell(*command)
         assert result[0] == "ok", f"{command}: {result}"
-        return [int(w) if w.isdigit() else w for w in result[1:]]
-
-    def kill(self):
-        self.p.kill()
-        self.close()
-
-    def close(self):
-        if not self.p.stdin.closed:
-            self.p.stdin.close()
-        code = self.p.wait(60)
-        self.p.stdout.close()
-        return code
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        return result[1:]
 
 
 def refused(*vgpus, **kw):
@@ -121,7 +100,7 @@ class Placement(unittest.TestCase):
             env.known()
             self.assertEqual([env.pool_of(n) for n in "abc"], ["fast/research", "slow", "fast"])
             with Tenant(env, "a") as a, Tenant(env, "b") as b, Tenant(env, "c") as c:
-                # A tenant sees one GPU, whichever it is.
+                # A tenant sees one GPU, in every pool.
                 workers = {n: int(next(iter(env.sessions(n).values()))["pid"]) for n in "abc"}
                 for name, device in (("a", 0), ("b", 1), ("c", 0)):
                     with open(f"/proc/{workers[name]}/environ", "rb") as f:
@@ -144,7 +123,7 @@ class Placement(unittest.TestCase):
                 self.assertEqual([env.pool_of(n) for n in "abcd"], want)
 
     def test_a_full_gpu_is_left_for_another(self):
-        """Nobody knows at first how much memory there is."""
+        """The GPUs' sizes are known only after their first workers have started."""
         with Pools({n: "memory=100M" for n in "abcd"}, placement="depth-first") as env:
             env.known()
             wait_for("two on each", lambda: sorted(env.pool_of(n) for n in "abcd") == ["fast", "fast", "slow", "slow"])
@@ -173,7 +152,7 @@ class Placement(unittest.TestCase):
             self.assertEqual(int(env.read("/pool/slow/load")), 0)
 
     def test_moved_by_key(self):
-        """To another GPU when nothing runs, with other memory if that is there."""
+        """A vGPU without sessions moves to another GPU, with another quota if the memory is free."""
         with Pools({"a": "memory=16M,pool=fast", "b": "memory=200M,pool=slow"}) as env:
             env.known()
             with Tenant(env, "a") as a:
@@ -196,7 +175,7 @@ class Placement(unittest.TestCase):
                 wait_for(f"a spare of {pool}", lambda p=pool: env.read(f"/pool/{p}/spare-workers") == "1")
 
     def test_a_restarted_pvgpud_finds_them_where_they_are(self):
-        """Although it would place the vGPU elsewhere now."""
+        """A restarted pvgpud keeps the placement, although it would place the vGPU elsewhere now."""
         with Pools({"a": "memory=32M", "b": "memory=32M"}) as env:
             env.known()
             self.assertEqual(env.pool_of("b"), "slow")
@@ -219,7 +198,7 @@ class Placement(unittest.TestCase):
             env.config = env.config.replace("[pool slow]", "[pool other]")
             env.vgpus = {"a": "memory=32M"}
             env.start()
-            self.assertIn("its pool is not there any more", env.log())
+            self.assertIn("its pool does not exist any more", env.log())
             wait_for("the end of it", lambda: a.tell("memory")[0] == "CUDA_ERROR_DEVICE_UNAVAILABLE")
             a.close()
 
@@ -248,7 +227,7 @@ class Live(unittest.TestCase):
             tree = env.tree()["pool"]
             self.assertEqual((tree["fast"]["policy"], tree["fast"]["mode"]), ("equal", "exclusive"))
             self.assertEqual(tree["slow"]["policy"], "fixed")
-            # What is not named is as the configuration has it.
+            # Settings that are not given come from the configuration.
             self.assertTrue(env.write("/daemon/pools", "slow policy=fair")["ok"])
             tree = env.tree()["pool"]
             self.assertEqual((tree["fast"]["policy"], tree["fast"]["mode"]), ("fair", "shared"))
@@ -290,12 +269,12 @@ class Admission(unittest.TestCase):
             self.assertEqual(env.read("/pool/fast/gpu-memory-free"), str(4 * MIB))
             with Tenant(env, "a") as a, Tenant(env, "b") as b:
                 a.do("alloc", 150 * MIB)
-                # Within its quota, but there is no more: an error, as on a GPU of its own that is full.
+                # Within the quota, but the GPU is full: an error, as on a full GPU without pvgpu.
                 self.assertEqual(b.tell("alloc", 150 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
                 b.do("alloc", 80 * MIB)
 
     def test_what_is_promised_is_there(self):
-        """A vGPU without a quota has what others are not promised, not what they do not use."""
+        """A vGPU without a quota may use memory that is promised to no other, not memory that others do not use."""
         with Pools({"a": "memory=160M,pool=fast", "b": "memory=0,pool=fast"}) as env:
             env.known()
             with Tenant(env, "b") as b:
@@ -354,7 +333,7 @@ class Quota(unittest.TestCase):
                 self.assertLessEqual(left, 80 * MIB)
                 t.do("again")
                 self.assertLessEqual(t.do("memory")[0], left - 16 * MIB)
-                # What the far end counts is in the ledger.
+                # The ledger has the GPU's own figures.
                 worker = env.workers()[0]
                 self.assertLessEqual(far_end(env, 0)[worker]["memory"], int(env.read("/vgpu/a/memory-used")))
         with Pools({"a": "memory=8M,pool=fast"}, settings={"context_charge": "16M"}) as env:
@@ -364,7 +343,7 @@ class Quota(unittest.TestCase):
 
 
 def far_end(env, device):
-    """What the simulated GPU itself counts, by pid."""
+    """The simulated GPU's own accounting, by pid."""
     path = env.gpu_file + (f".{device}" if device else "")
     out = subprocess.run([os.path.join(env.build, "tests", "simcuda-top"), path], capture_output=True, text=True,
                          timeout=30, check=True).stdout
@@ -375,7 +354,7 @@ def far_end(env, device):
 
 
 class Residue(unittest.TestCase):
-    """Nothing that a tenant wrote reaches another one, however the first one ended."""
+    """No data of a tenant reaches another one, however the first one ended."""
 
     SIZE = 64 * MIB
 
@@ -390,7 +369,7 @@ class Residue(unittest.TestCase):
         return t
 
     def look(self, env, name):
-        """All the memory that it can get, and its arena, fresh from the far end."""
+        """Read all the memory that it can get, and its arena, before writing to it."""
         with Tenant(env, name) as t:
             for _ in range(2):
                 address, = t.do("alloc", self.SIZE)
@@ -399,7 +378,7 @@ class Residue(unittest.TestCase):
             self.assertEqual(t.do("scanpin", pinned, 8 * MIB, PATTERN), [0, 0])
 
     def run_with(self, end):
-        # 150 of 160 MiB: what b gets cannot all be memory that nobody has had.
+        # 150 of 160 MiB: some of b's memory must have been a's.
         with PvgpuEnv({"a": "80M", "b": "140M"}, sim={"SIMCUDA_MEMORY": "224M"}) as env:
             t = self.write(env, "a")
             end(env, t)
@@ -420,7 +399,7 @@ class Residue(unittest.TestCase):
         self.run_with(end)
 
     def test_after_a_free(self):
-        """The first one goes on: what it gave back is not handed on with its data."""
+        """Memory that a running tenant has freed reaches another without its data."""
         with PvgpuEnv({"a": "80M", "b": "140M"}, sim={"SIMCUDA_MEMORY": "224M"}) as env:
             t = Tenant(env, "a")
             address, = t.do("alloc", self.SIZE)
@@ -430,7 +409,7 @@ class Residue(unittest.TestCase):
             t.close()
 
     def test_a_worker_serves_one_session(self):
-        """So a spare has never had a guest, and what its sub-allocator uses again was its own guest's."""
+        """A spare worker has never had a guest, so its sub-allocator reuses memory of its own guest only."""
         with PvgpuEnv({"a": "64M"}) as env:
             seen = set()
             for _ in range(4):
@@ -443,7 +422,7 @@ class Residue(unittest.TestCase):
                 wait_for("its end", lambda p=pid: not os.path.exists(f"/proc/{p}"))
 
     def test_sessions_of_one_vgpu(self):
-        """Two processes of one guest may be two users' as well."""
+        """Two processes of one guest may belong to two users."""
         with PvgpuEnv({"a": "140M"}, sim={"SIMCUDA_MEMORY": "160M"}) as env:
             self.write(env, "a").kill()
             env.wait_used(0, "a")
@@ -454,14 +433,14 @@ class Exclusive(unittest.TestCase):
     NAMES = ("a", "b", "c")
 
     def overlaps(self, env, device, direct=False, rounds=12):
-        """Tenants that all want the GPU: how often one's work began while another's was there."""
+        """With tenants that all want the GPU: how often work began while another's was running."""
         tenants = [Tenant(env, n, direct) for n in self.NAMES]
         addresses = [t.do("alloc", MIB)[0] for t in tenants]
         before = far_end(env, device)
         for _ in range(rounds):
             for t in tenants:
                 t.start("nap", 500, 8)
-            # What does not wait for the GPU goes on meanwhile, and is no work on it.
+            # Calls that do not need the GPU are answered meanwhile, and do not count as work.
             with Tenant(env, self.NAMES[0], direct) as late:
                 late.do("free", late.do("alloc", 2 * MIB)[0])
                 late.do("pin", MIB)
@@ -472,7 +451,7 @@ class Exclusive(unittest.TestCase):
                 t.start("scan", address, MIB, 1)
             for t in tenants:
                 self.assertEqual(t.end("fill"), ["ok"])
-                self.assertEqual(t.end("scan"), ["ok", str(MIB), str(MIB)])
+                self.assertEqual(t.end("scan"), ["ok", MIB, MIB])
         after = far_end(env, device)
         launches = sum(after[p]["launches"] - before[p]["launches"] for p in before if p in after)
         self.assertGreaterEqual(launches, rounds * 8 * len(tenants))
@@ -490,7 +469,7 @@ class Exclusive(unittest.TestCase):
             self.assertEqual(self.overlaps(env, 1), 0)
 
     def test_while_pvgpud_is_away(self):
-        """Nobody begins anything until a new one says who may."""
+        """No work begins until a restarted pvgpud grants the GPU."""
         with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}, mode="exclusive") as env:
             tenants = [Tenant(env, n) for n in self.NAMES]
             for _ in range(4):
@@ -508,7 +487,7 @@ class Exclusive(unittest.TestCase):
                 t.close()
 
     def test_on_the_gpu_itself_they_overlap(self):
-        """Or the tests above would show nothing."""
+        """Control: without pvgpu the tenants' work overlaps."""
         with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}) as env:
             self.assertGreater(self.overlaps(env, 0, direct=True), 0)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Test programs and how they are run: directly on a far end's libcuda.so.1, or through pvgpu."""
+"""Runs test programs directly on a libcuda.so.1 (the far end), or through pvgpu."""
 import dataclasses
 import os
 import pathlib
@@ -19,13 +19,13 @@ class Result:
     seconds: float
 
     def differs(self, other):
-        """Names of what is not the same as in the other result."""
+        """Names of fields that differ from the other result's."""
         return [f.name for f in dataclasses.fields(self)
                 if f.name != "seconds" and getattr(self, f.name) != getattr(other, f.name)]
 
 
 def run(command, env, seconds):
-    """Run a command in a process group of its own, which is ended with it when time is over."""
+    """Run a command in a process group of its own, which is killed when the time is over."""
     begin = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen([str(c) for c in command], env=env, stdin=subprocess.DEVNULL, stdout=out,
@@ -44,7 +44,7 @@ def run(command, env, seconds):
 
 
 def names(build):
-    """Programs of this tree that are built, and no remains of older ones."""
+    """Built programs that have a source in this tree."""
     folder = pathlib.Path(build) / "programs"
     sources = {p.stem for p in (TREE / "tests" / "programs").glob("*.c")}
     return sorted(p.name for p in folder.iterdir() if p.name in sources) if folder.is_dir() else []

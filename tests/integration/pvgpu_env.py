@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A private pvgpud for a test, and the proof that it left nothing behind.
+"""A private pvgpud for a test, which is checked to leave nothing behind.
 
     with PvgpuEnv(vgpus={"vgpu0": "4G"}) as env:
         env.run([prog])               # a guest program, through pvgpu
-        env.run([prog], direct=True)  # the same on the far end itself
+        env.run([prog], direct=True)  # the same directly on the simulated GPU
 
 On leaving, pvgpud must have no session and no leased memory, and after it has stopped there must be no
 process, socket, or shared memory of it.
@@ -37,14 +37,14 @@ class Leftover(AssertionError):
 
 
 def wait_for(what, condition, limit=30.0):
-    """Until the condition is true; its last value."""
+    """Wait until the condition is true; returns its value."""
     end = time.monotonic() + limit
     while True:
         v = condition()
         if v:
             return v
         if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not come about in {limit} s")
+            raise TimeoutError(f"waited {limit} s for {what}")
         time.sleep(0.005)
 
 
@@ -58,7 +58,7 @@ def state_of(pid):
 
 
 def alive(pid):
-    """Zombies that nobody reaps are dead, too."""
+    """Zombies count as dead."""
     return state_of(pid) not in (None, "Z", "X")
 
 
@@ -97,10 +97,12 @@ class PvgpuEnv:
         self.worker_env = worker_env or {}
         self.libcuda = libcuda or os.path.join(self.build, "simcuda", "libcuda.so.1")
         self.sim = {"SIMCUDA_GPU": self.gpu_file, **(sim or {})}
-        # Tests break protocols on purpose, more often than a vGPU may.
+        # Tests break the protocol on purpose: no quarantine. A stage whose workers cannot close their sandbox (sanitizers,
+        # valgrind) sets PVGPU_SANDBOX.
         self.settings = {"worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
+                         "sandbox": os.environ.get("PVGPU_SANDBOX", "full"),
                          **(settings or {})}
-        # The accounting is on, so that every test shows that it ends nobody who is honest.
+        # The accounting is on, so that every test shows that it ends no honest worker.
         if not libcuda:
             nvml = os.path.join(self.build, "simcuda", "libnvidia-ml.so.1")
             self.settings = {"libnvml": nvml, "health_user": "",
@@ -146,7 +148,7 @@ class PvgpuEnv:
             cmd += ["--set", f"{k}={v}"]
         for name, keys in self.vgpus.items():
             keys = str(keys) if "=" in str(keys) else f"memory={keys}"
-            # A kernel may take long, under valgrind or on a machine that does many things.
+            # A kernel may take long under valgrind or on a busy machine.
             cmd += ["--vgpu", f"{name}:{keys}" + ("" if "kernel_limit" in keys else ",kernel_limit=120000")]
         return cmd
 
@@ -248,7 +250,7 @@ class PvgpuEnv:
     # the end
 
     def check_idle(self):
-        """Guests are gone: nothing of theirs may be held."""
+        """After the guests' end: no session, memory or command may be left."""
         for name in self.vgpus:
             self.wait_sessions(0, name)
             self.wait_used(0, name)

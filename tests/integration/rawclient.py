@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest of the local link that speaks the bare protocol, so that tests can say what no library would.
+"""A guest of the local link without libcuda, so that tests can send what no library would.
 
 Layouts are those of libpvgpu/link/local.h, libpvgpu/ring/ring.h and docs/protocol.md.
 """
@@ -67,7 +67,7 @@ class Session:
             try:
                 s.send(request(**req))
             except BrokenPipeError:
-                pass  # refused already: the answer says why
+                pass  # refused already: the answer has the reason
             try:
                 data, fds = receive(s, OPENED.size, 4)
             except ConnectionResetError:
@@ -96,7 +96,7 @@ class Session:
         os.eventfd_write(self.to_worker, 1)
 
     def put_bytes(self, data):
-        """Into the command stream, whatever they are; not published."""
+        """Write raw bytes into the command stream, without publishing them."""
         at = self.prod & (self.cmd_size - 1)
         first = min(len(data), self.cmd_size - at)
         self.mem[PAGE + at:PAGE + at + first] = data[:first]
@@ -156,7 +156,7 @@ class Session:
                 raise Ended(self.reason())
             if time.monotonic() > end:
                 raise TimeoutError(f"no reply to {seq}")
-            # The socket's hang-up says that the worker is gone, if it could not say so itself.
+            # A worker that died without a status word is detected by the socket's hang-up.
             ready, _, _ = select.select([self.to_guest, self.sock], [], [], 0.05)
             if self.to_guest in ready:
                 os.eventfd_read(self.to_guest)
@@ -172,7 +172,7 @@ class Session:
             return True
 
     def wait_end(self, limit=30):
-        """(cause, text) when the session has ended, whoever ended it."""
+        """Wait for the session's end; returns (cause, text)."""
         end = time.monotonic() + limit
         while time.monotonic() < end:
             if self.status():
@@ -195,7 +195,7 @@ class Session:
         return struct.unpack("<QQQQ", body)
 
     def start(self):
-        """As a library would begin; a context is there afterwards."""
+        """Begin like a library: hello, windows, and a context."""
         assert self.hello()[0] == 0
         w = self.windows()
         assert self.call(RETAIN, struct.pack("<IIQ", 0, 0, CTX))[0] == 0

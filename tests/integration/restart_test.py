@@ -16,7 +16,7 @@ class Restart(unittest.TestCase):
             env.kill_daemon()
             p = env.popen([os.path.join(env.build, "programs", "vecadd")], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE)
-            # It is in the gap once it sleeps between two tries.
+            # It waits for pvgpud once it sleeps between two tries.
             wait_for("the program's first try", lambda: p.poll() is not None or sleeps(p.pid))
             env.start()
             out, err = p.communicate(timeout=60)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every test program, directly on the far end and through pvgpu: the output must be the same.
+"""Every test program, directly on the far end's libcuda.so.1 and through pvgpu: the output must be the same.
 
-Prints `ok name` or `FAIL name` with what differs, and a summary; ends with 1 when anything failed."""
+Prints `ok name` or `FAIL name` with the differences, and a summary; ends with 1 when a program failed."""
 import argparse
 import difflib
 import os
@@ -17,7 +17,7 @@ from pvgpu_env import PvgpuEnv  # noqa: E402
 
 
 def report(name, problems, results):
-    """Status and errors of each run, and where the outputs differ (of one run: its end)."""
+    """Print status and errors of each run, and the difference of the outputs (of a single run: its end)."""
     print(f"FAIL {name}: {'; '.join(problems)}")
     for title, result in results.items():
         status = "did not end in time" if result.status is None else f"status {result.status}"
@@ -28,7 +28,7 @@ def report(name, problems, results):
 
 
 def copying_worker(build, folder):
-    """A worker that does not register the guest's memory with CUDA, as where that is not safe."""
+    """A worker that does not register the guest's memory with CUDA, as on systems where that is not safe."""
     script = pathlib.Path(folder) / "worker"
     script.write_text(f'#!/bin/sh\nexec {build}/bin/pvgpu-worker --no-zero-copy "$@"\n')
     script.chmod(0o755)
@@ -59,7 +59,7 @@ def direct_only(build, names, library, limit):
 
 
 def both(env, build, name, limit, guest=None):
-    """Run one program both ways; what is wrong, and the results."""
+    """Run one program both ways; returns problems and results."""
     command = [build / "programs" / name]
     direct = programs.run(command, env.guest_env(direct=True), limit)
     through = programs.run([*(guest(name) if guest else []), *command], env.guest_env(), limit)
@@ -77,7 +77,7 @@ def both(env, build, name, limit, guest=None):
 
 
 def through_pvgpu(build, names, limit, library, guest=None, **env):
-    """Names of those that failed. guest: name -> words before the program that goes through pvgpu."""
+    """Returns names of failed programs. guest: name -> words before the program that goes through pvgpu."""
     failed = []
     with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", **env) as pvgpu:
         for name in names:
@@ -118,6 +118,7 @@ def main():
             print("SKIP programs on a GPU: no /dev/nvidiactl or no libcuda.so.1 of NVIDIA's")
             return 0
     if args.san:
+        os.environ.setdefault("PVGPU_SANDBOX", "off")
         os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
         os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")

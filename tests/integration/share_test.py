@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Who gets how much of the GPU: real pvgpud and workers on the simulated GPU, whose time kernels that sleep take up, so
-that processors do not matter.
+"""Shares of the GPU: real pvgpud and workers on the simulated GPU. Kernels that sleep take up its time, so the CPUs' load
+does not matter.
 
-Nothing is measured by the clock: a test waits until so much GPU time has been charged, and compares parts of it. What
-pvgpud has charged (gpu-time) is held against what the simulated GPU has counted for each worker. Slices may be up to
-30 ms long on a busy machine, so a part is known to about a slice in what is measured.
+Nothing is measured by the clock: a test waits until a given GPU time has been charged, and compares parts of it. pvgpud's
+charges (gpu-time) are compared with the simulated GPU's own accounting of each worker. Slices may be up to 30 ms long on
+a busy machine, so a part is exact to about a slice.
 """
 import os
 import signal
@@ -16,7 +16,7 @@ import unittest
 from pvgpu_env import PvgpuEnv, wait_for
 
 KERNEL_US = 2000
-SETTLE = 300_000  # microseconds of GPU time before anything counts
+SETTLE = 300_000  # microseconds of GPU time before a measurement begins
 
 
 def jain(values):
@@ -65,14 +65,14 @@ class Sharing:
             self.programs.remove(p)
 
     def counted(self):
-        """pid -> microseconds of compute time, as the simulated GPU has it."""
+        """pid -> microseconds of compute time, by the simulated GPU's accounting."""
         out = subprocess.run([os.path.join(self.env.build, "tests", "simcuda-top"), self.env.gpu_file],
                              capture_output=True, text=True, check=True).stdout
         rows = [line.split() for line in out.splitlines()]
         return {int(r[0]): float(r[3]) * 1e6 for r in rows if r and r[0].isdigit()}
 
     def look(self):
-        """name -> (charged, counted by the simulated GPU, slices), of now."""
+        """name -> (charged, counted by the simulated GPU, slices) up to now."""
         tree, far = self.env.tree()["vgpu"], self.counted()
         return {n: (int(v["gpu-time"]), sum(far.get(int(s["pid"]), 0) for s in v["session"].values()), int(v["slices"]))
                 for n, v in tree.items()}
@@ -81,14 +81,14 @@ class Sharing:
         self.measure(us)
 
     def measure(self, us):
-        """Until so many microseconds of GPU time have been charged: what each vGPU got of them, charged and counted."""
+        """Wait until that GPU time (microseconds) has been charged; returns each vGPU's part, charged and counted."""
         before = self.look()
         end = sum(b[0] for b in before.values()) + us
         limit = time.monotonic() + 60
         while sum(int(v["gpu-time"]) for v in self.env.tree()["vgpu"].values()) < end:
             if time.monotonic() > limit:
                 raise TimeoutError(f"{us} us of GPU time were not charged")
-            time.sleep(0.1)  # seldom: each look costs pvgpud more than a hand-over does
+            time.sleep(0.1)  # seldom: each query costs pvgpud more than a hand-over
         after = self.look()
         charged = {n: after[n][0] - before[n][0] for n in before}
         far = {n: after[n][1] - before[n][1] for n in before}
@@ -129,13 +129,13 @@ class Shares(unittest.TestCase):
             self.assertAlmostEqual(got[name] / total, part, delta=within, msg=f"{name} of {got}")
 
     def check_agree(self, charged, far):
-        """The far end counts what was charged, but for gaps between kernels, of which nobody has a larger part."""
+        """Charges equal the GPU's accounting, but for gaps between kernels, which are spread evenly over vGPUs."""
         self.assertLess(sum(far.values()), 1.03 * sum(charged.values()))
         self.assertGreater(sum(far.values()), 0.6 * sum(charged.values()))
 
     def test_equal_weights(self):
         names = [f"v{i}" for i in range(32)]
-        # A maximum that takes nothing away has wall time charged also to one that is alone.
+        # With max_share set, a vGPU is charged wall time even when it is alone; 99.9 % holds back nothing.
         with Sharing({n: "max_share=99.9%" if n == "v0" else "" for n in names}, spares=4) as s:
             s.load(names[:1])
             s.settle()
@@ -151,16 +151,16 @@ class Shares(unittest.TestCase):
                 before = s.pool()
                 charged, far = s.measure(us)
                 handovers, wakeups, cpu = (b - a for a, b in zip(before, s.pool()))
-                # What it costs pvgpud: a few wake-ups for each hand-over, and of its CPU time less than a twentieth
-                # of the GPU time that was shared meanwhile, this test's looks included.
+                # pvgpud's cost: a few wake-ups for each hand-over, and CPU time of less than a twentieth of the GPU
+                # time shared meanwhile, this test's queries included.
                 self.assertLessEqual(wakeups, 6 * handovers + 20)
                 self.assertLessEqual(cpu, 0.05 * sum(charged.values()))
                 parts = [charged[v] for v in names[:n]]
                 self.assertGreaterEqual(jain(parts), 0.99, parts)
                 self.assertGreaterEqual(jain([far[v] for v in names[:n]]), 0.98, far)
                 self.check_agree(charged, far)
-                # Together they use about as much of the GPU as one does alone (docs/scheduling.md has figures): the
-                # margin is for processors that were idle then and are not now.
+                # Together they use about as much of the GPU as one does alone (docs/scheduling-model.md has figures). The
+                # margin is for CPUs that were idle then and are busy now.
                 self.assertGreaterEqual(sum(far.values()) / sum(charged.values()), 0.85 * alone)
 
     def test_weights_caps_and_live_changes(self):
@@ -176,13 +176,13 @@ class Shares(unittest.TestCase):
             s.settle()
             charged, far = s.measure(2_000_000)
             self.check_parts(charged, {"a": 0.5, "b": 0.5}, 0.02)
-            # A cap beside one who wants everything.
+            # A cap beside a vGPU that wants the whole GPU.
             s.set("b", max_share="25%")
             s.settle(1_000_000)
             charged, far = s.measure(3_000_000)
             self.check_parts(charged, {"a": 0.75, "b": 0.25}, 0.02)
             self.assertGreater(s.number("b", "throttled-time"), 0)
-            # Bad values change nothing, and say what is allowed.
+            # Bad values change nothing; the error has the allowed range.
             answer = s.env.write("/vgpu/a/weight", "0")
             self.assertEqual((answer["ok"], answer["error"]), (False, "EINVAL"))
             self.assertIn("1 to 10000", answer["reason"])
@@ -191,7 +191,7 @@ class Shares(unittest.TestCase):
             self.assertEqual(s.env.read("/vgpu/a/weight"), "100")
 
     def test_cap_holds_alone(self):
-        """The part of time that one is held back must be that of its cap: both are pvgpud's own counts."""
+        """The throttled part of the time must match the cap: both are pvgpud's own counts."""
         with Sharing({"a": "max_share=40%"}) as s:
             s.load("a")
             s.settle()
@@ -215,18 +215,18 @@ class Shares(unittest.TestCase):
             s.settle()
             charged, far = s.measure(2_000_000)
             self.assertGreaterEqual(jain([charged["many"], charged["one"]]), 0.98, charged)
-            # One worker alone has more gaps between its kernels, on busy processors.
+            # One worker alone has more gaps between its kernels, on busy CPUs.
             self.assertGreaterEqual(jain([far["many"], far["one"]]), 0.95, far)
 
     def test_idle_ones_cost_nothing(self):
-        """One that works among idle ones: nobody takes the GPU from it, and pvgpud is not woken by gates."""
+        """A busy vGPU among idle ones keeps the GPU, and pvgpud is not woken by gates."""
         with Sharing({"busy": "", **{f"i{n}": "" for n in range(6)}}, spares=4) as s:
             idle = s.load([f"i{n}" for n in range(6)], us=100, deep=1)
             for p in idle:
                 os.kill(p.pid, signal.SIGSTOP)  # its session stays
             s.load(["busy"])
             s.settle()
-            # Whoever was stopped in the middle has drained by now, and the rest is one's own.
+            # The stopped programs' work has drained by now; from here on the busy vGPU is alone.
             slices = s.number("busy", "slices")
             wakeups = int(s.env.read("/pool/default/wakeups"))
             charged, _ = s.measure(1_000_000)
@@ -237,7 +237,7 @@ class Shares(unittest.TestCase):
                 os.kill(p.pid, signal.SIGCONT)
 
     def test_rate_limit(self):
-        """Launches a second of time held back: by counts, since what passes between two counts is not known."""
+        """Launches a second of throttled time: compared by counts, since the time between two counts is not known."""
         with Sharing({"a": "rate_commands=200,burst_commands=20"}) as s:
             s.load("a", us=100)
             first = s.look()
@@ -245,20 +245,20 @@ class Shares(unittest.TestCase):
             n0 = s.number("a", "launches")
             wait_for("300 launches", lambda: s.number("a", "launches") >= n0 + 300, 60)
             n, passed = s.number("a", "launches") - n0, time.monotonic() - t0
-            # No more than the rate and one burst, however slow the machine is; it was held back for most of the time.
+            # At most the rate and one burst, however slow the machine is; it was throttled for most of the time.
             self.assertLessEqual(n, 200 * passed + 20 + 10)
             self.assertGreater(s.number("a", "throttled-time"), 500_000)
             self.assertIn("a", first)
 
     def test_queue_depth(self):
-        """What waits for room in the queue keeps nobody waiting who asks: here it waits for ever."""
+        """Commands that wait for room in the queue, here for ever, do not block queries."""
         with Sharing({"a": "queue_depth=1", "b": "queue_depth=4"}) as s:
             for name in ("a", "b"):
                 r = s.env.run([os.path.join(s.env.build, "programs", "hang"), "ask"], name)
                 self.assertEqual((r.returncode, r.stdout), (0, b"answered\n"), r.stderr)
 
     def test_priority(self):
-        """A higher class first; the lower one's bound of starvation holds."""
+        """The higher class goes first; the starvation bound of the lower one holds."""
         with Sharing({"high": "priority=high", "low": "priority=low"}, "[pool default]\ndevice = 0\nstarvation_ms = 200\n") as s:
             s.load(["high", "low"])
             s.settle(1_000_000)
@@ -266,11 +266,11 @@ class Shares(unittest.TestCase):
             charged, _ = s.measure(2_000_000)
             got = s.number("low", "slices") - slices
             self.assertGreater(charged["high"] / sum(charged.values()), 0.75)
-            # Each 200 ms once, counted in what was charged meanwhile.
+            # Once in 200 ms, measured in charged time.
             self.assertGreaterEqual(got, 0.5 * sum(charged.values()) / 250_000)
 
     def test_killed_under_contention(self):
-        """Sessions go on, adopted workers get new gates, and what was charged stays charged."""
+        """Sessions go on, adopted workers get new gates, and charges are kept."""
         with Sharing({"a": "weight=300", "b": ""}) as s:
             s.load("ab")
             s.settle()

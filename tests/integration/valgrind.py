@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Running things under valgrind: what to put before a command, what valgrind found, and the help that pvgpud needs.
+"""Commands under valgrind: the words before a command, valgrind's reports, and the pidfd proxy that pvgpud needs.
 
 Errors and definite leaks count, and with track_fds files left open at the end."""
 import array
@@ -15,9 +15,9 @@ import threading
 EXIT = 99
 OPTIONS = [f"--error-exitcode={EXIT}", "-q", "--fair-sched=yes", "--num-callers=25", "--leak-check=full",
            "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]
-# Of pvgpud's freed memory valgrind keeps no more than its own growth is measured by (growth_test).
+# Less freed memory is kept back than the growth that growth_test allows pvgpud.
 KEEPS = "--freelist-vol=1000000"
-# Functions that open what pvgpud keeps to its end on purpose: the lock is held until the process is gone.
+# Functions that open files which pvgpud keeps until its end on purpose, such as the lock.
 KEPT_OPEN = ["take_lock"]
 
 
@@ -37,7 +37,7 @@ class Valgrind:
         self.script("pvgpu-worker")
 
     def words(self, name, *more):
-        """What to put before a command."""
+        """The words before a command."""
         return ["valgrind", *self.options, *more, f"--log-file={self.logs}/{name}.%p"]
 
     def script(self, name, env=(), *more):
@@ -47,7 +47,7 @@ class Valgrind:
         (self.scripts / name).chmod(0o755)
 
     def take(self):
-        """The reports that say something, by process; they are gone then."""
+        """The reports with errors, by process; their files are removed."""
         found = {}
         for path in sorted(self.logs.iterdir()):
             text = without_kept(path.read_text(errors="replace"))
@@ -58,7 +58,7 @@ class Valgrind:
 
 
 def without_kept(report):
-    """The report without the files that are no leak: inherited ones and KEPT_OPEN."""
+    """The report without open files that are no leak: inherited ones and those of KEPT_OPEN."""
     kept, entry = [], []
     for line in [re.sub(r"^==\d+== ?", "", line) for line in report.splitlines()] + [""]:
         if entry and line.startswith("   "):
@@ -89,7 +89,7 @@ class PidfdProxy(threading.Thread):
                 try:
                     self.serve(s)
                 except ConnectionError:
-                    pass  # it was killed meanwhile
+                    pass  # pvgpud was killed meanwhile
 
     def serve(self, s):
         data, fds, _, _ = socket.recv_fds(s, self.REQUEST.size, 1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""This version against the next one, which has one call more: both directions, and the next one with itself."""
+"""This protocol version against the next one, which has one call more: both directions, and the next one with itself."""
 import os
 import subprocess
 import unittest

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What harms others is ended, who keeps doing it gets no more sessions for a while, and a GPU that may have
-been harmed is checked: watchdog, quarantine and canary, with real workers on the simulated GPU.
+"""Watchdog, quarantine and canary, with real workers on the simulated GPU: work that harms others is ended, a vGPU that
+repeats it is quarantined, and a GPU that may be damaged is checked.
 
-Nothing here depends on how fast the machine is: limits are short, so that what is endless is found soon, and
-everything is waited for by its effect.
+Nothing here depends on the machine's speed: limits are short, so that endless work is found soon, and tests wait for
+effects.
 """
 import errno
 import json
@@ -18,10 +18,10 @@ import unittest
 import rawclient as raw
 from pvgpu_env import PvgpuEnv, marked_processes, program, state_of, wait_for
 
-# Offsets in tests/simcuda/simgpu.h's struct simgpu, and what its slots begin with.
+# Offsets in struct simgpu (tests/simcuda/simgpu.h), and the begin of a slot.
 LOST_AT = 40
 SHORT = {"watchdog_grace_ms": 100, "canary_pause_ms": 10}
-# What the GPU itself reports would be another reason, and a better one.
+# Without NVML: the GPU's own report (an Xid) would be used as the reason instead.
 NO_XIDS = {"libnvml": ""}
 OTHER = "memory=256M,kernel_limit=0"
 
@@ -40,7 +40,7 @@ def ctl(env, *args):
 
 
 def breach(env, name="vgpu0"):
-    """A session that breaks the protocol, to its end."""
+    """Open a session that breaks the protocol, and wait for its end."""
     faults = int(env.read(f"/vgpu/{name}/faults"))
     with raw.Session(env.socket(name)) as s:
         s.start()
@@ -50,16 +50,16 @@ def breach(env, name="vgpu0"):
 
 
 def set_lost(env, value):
-    """For all processes; somebody must be there, since who finds nobody sets the GPU up anew."""
+    """Mark the GPU as lost for all processes. One must be using it: the first process sets the GPU up again."""
     with open(env.gpu_file, "r+b") as f, mmap.mmap(f.fileno(), 4096) as m:
         m[LOST_AT:LOST_AT + 4] = struct.pack("<I", value)
 
 
 class Watchdog(unittest.TestCase):
-    """Work that does not end is ended; nobody else notices more than that the GPU was shared."""
+    """Endless work is ended; other vGPUs are only slowed down, as by any shared use."""
 
     def check_ended(self, env, p, name="vgpu0"):
-        """An endless program was stopped: it was told, and told again."""
+        """An endless program's session was ended: the error is reported by each call."""
         out, err = p.communicate(timeout=120)
         self.assertEqual(p.returncode, 0, err)
         self.assertEqual(out.splitlines(), [b"running", b"CUDA_ERROR_DEVICE_UNAVAILABLE"])
@@ -75,7 +75,7 @@ class Watchdog(unittest.TestCase):
             self.check_ended(env, self.endless(env))
             self.assertIn("over the kernel-limit of 300 ms: gate closed, 100 ms of grace", env.log())
             self.assertEqual(env.read("/vgpu/vgpu0/faults"), "1")
-            wait_for("a canary", lambda: "canary kernel right" in env.log())
+            wait_for("a canary", lambda: "canary kernel succeeded" in env.log())
             self.assertRegex(env.log(), r"it was run after session \d+ vgpu0 was ended")
             self.assertEqual(env.read("/pool/default/health"), "ok")
             out, err = other.communicate(timeout=120)
@@ -84,7 +84,7 @@ class Watchdog(unittest.TestCase):
             self.assertEqual(env.run([hang(env)]).returncode, 0)
 
     def test_others_get_their_part_meanwhile(self):
-        """What one has while another's kernel does not end is what the GPU's own time-slices give: a half."""
+        """Beside another's endless kernel a vGPU gets a half of the GPU, by the GPU's own time slices."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=2000", "vgpu1": OTHER}, settings=SHORT) as env:
             other = env.popen([occupy(env), "1000000", "5000", "4"], "vgpu1", stdout=subprocess.DEVNULL)
             env.wait_sessions(1, "vgpu1")
@@ -98,7 +98,7 @@ class Watchdog(unittest.TestCase):
             self.assertGreater(gained["vgpu1"], 0.6 * gained["vgpu0"], gained)
 
     def used(self, env, name):
-        """GPU time of the workers that the vGPU has now and had, microseconds, as charged."""
+        """GPU time charged to the vGPU for all of its workers so far, in microseconds."""
         return int(env.read(f"/vgpu/{name}/gpu-time"))
 
     def test_three_kills_are_too_many(self):
@@ -112,7 +112,7 @@ class Watchdog(unittest.TestCase):
             self.assertEqual((r.returncode, r.stdout), (0, b"3 kernels are right\n"), r.stderr)
 
     def test_what_takes_long_but_ends(self):
-        """Without a limit, and with one that each kernel keeps, though not all of them together."""
+        """Long work is not ended without a limit, nor when each single kernel is within it."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=0", "vgpu1": "memory=256M,kernel_limit=3000"}) as env:
             runs = [env.popen([hang(env), "delay", *args], name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                     for name, args in (("vgpu0", ("2500", "1")), ("vgpu1", ("200", "15")))]
@@ -123,7 +123,7 @@ class Watchdog(unittest.TestCase):
             self.assertNotIn("over the kernel-limit", env.log())
 
     def test_a_program_that_is_idle(self):
-        """What it has launched last ended long ago, though nobody has looked. It has the shorter limit."""
+        """An idle program with a short limit is not ended: its last kernel has finished, though it did not query it."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": "memory=256M,kernel_limit=2000"}) as env:
             idle = env.popen([hang(env), "idle"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             wait_for("it to stop", lambda: state_of(idle.pid) == "T")
@@ -134,10 +134,10 @@ class Watchdog(unittest.TestCase):
             self.assertEqual((idle.returncode, out), (0, b"nothing has happened\n"), err)
 
     def test_work_that_only_waits(self):
-        """Behind a host function of a program that is stopped: the far end counts no use of the GPU."""
+        """Work behind a host function of a stopped program is not ended: it does not use the GPU."""
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": "memory=256M,kernel_limit=2000"},
                       settings=SHORT) as env:
-            # So that it is known to count.
+            # The accounting must be on.
             self.assertEqual(env.run([hang(env), "delay", "500", "1"]).returncode, 0)
             waits = env.popen([hang(env), "wait"], "vgpu1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             wait_for("it to stop", lambda: state_of(waits.pid) == "T")
@@ -187,7 +187,7 @@ class Quarantine(unittest.TestCase):
             self.assertRegex(e.reason, r"quarantined for \d+ s more, 3 faults; pvgpuctl pardon vgpu0; last: ")
             self.assertGreater(int(env.read("/vgpu/vgpu0/quarantined")), 0)
             self.assertIn("quarantined for 600 s after 3 faults", env.log())
-            # An application is told, too; the sessions that run and the other vGPUs are not touched.
+            # An application gets an error, too; running sessions and other vGPUs are not affected.
             r = env.run([hang(env), "refused"], extra={"PVGPU_DEBUG": "1"})
             self.assertEqual((r.returncode, r.stdout), (0, b"CUDA_ERROR_SYSTEM_NOT_READY\n"))
             self.assertIn(b"quarantined for", r.stderr)
@@ -197,7 +197,7 @@ class Quarantine(unittest.TestCase):
             self.pardon_in_the_end(env)
 
     def pardon_in_the_end(self, env):
-        """It outlives pvgpud, whichever way that ends, and a pardon ends it."""
+        """The quarantine survives any end of pvgpud, and is ended by a pardon."""
         for sig in (signal.SIGKILL, signal.SIGUSR1, signal.SIGTERM):
             env.restart(sig)
             self.assertEqual(self.refused(env).error, errno.EPERM)
@@ -209,7 +209,7 @@ class Quarantine(unittest.TestCase):
         raw.Session(env.socket()).close()
         breach(env)
         raw.Session(env.socket()).close()
-        # The same number again is no pardon, a higher one is.
+        # Writing the same number again is no pardon; a higher one is.
         breach(env)
         breach(env)
         self.refused(env)
@@ -221,7 +221,7 @@ class Quarantine(unittest.TestCase):
         raw.Session(env.socket()).close()
 
     def test_breaches_without_a_session(self):
-        """What is no request counts, too; one of another version does not."""
+        """A malformed request counts as a fault; one of another version does not."""
         with PvgpuEnv(settings={"quarantine_faults": 3}) as env:
             def faults(**request):
                 with self.assertRaises(raw.Refused):
@@ -250,7 +250,7 @@ class Quarantine(unittest.TestCase):
                 except raw.Refused:
                     return False
             wait_for("a session again", works)
-            # The last fault is out of the window, too: nothing is left to remember.
+            # The last fault has left the window, too: no fault counts any more.
             wait_for("nothing to be remembered", lambda: env.read("/vgpu/vgpu0/quarantined") == "0")
 
     def test_errors_of_kernels_count_only_if_wanted(self):
@@ -277,7 +277,7 @@ class Quarantine(unittest.TestCase):
 
 
 class Canary(unittest.TestCase):
-    """A GPU that does not work takes nothing new, until it does or an operator says that it does."""
+    """A broken GPU takes no new sessions, until a canary succeeds or an operator declares it healthy."""
 
     def refused(self, env):
         with self.assertRaises(raw.Refused) as e:
@@ -286,14 +286,14 @@ class Canary(unittest.TestCase):
         return e.exception.reason
 
     def test_a_memory_error_is_looked_into(self):
-        # Of each process the second launch: the canary's is the first.
+        # The second launch of each process fails: a canary launches once.
         with PvgpuEnv(sim={"SIMCUDA_FAULT": "ecc:2"}, settings={"quarantine_faults": 1, **NO_XIDS}) as env:
             r = env.run([hang(env), "delay", "1", "3"])
             self.assertEqual(r.returncode, 1)
             self.assertIn(b"CUDA_ERROR_ECC_UNCORRECTABLE", r.stderr)
-            wait_for("the canary", lambda: "canary kernel right" in env.log())
+            wait_for("the canary", lambda: "canary kernel succeeded" in env.log())
             self.assertIn("after CUresult 214 of session", env.log())
-            # It was not the vGPU's fault.
+            # It does not count as the vGPU's fault.
             self.assertEqual(env.read("/vgpu/vgpu0/faults"), "0")
             self.assertEqual(env.read("/pool/default/health"), "ok")
 
@@ -310,17 +310,17 @@ class Canary(unittest.TestCase):
             self.assertIn("the GPU is unhealthy: canary kernel", self.refused(env))
             self.assertEqual(env.run([hang(env), "refused"]).stdout, b"CUDA_ERROR_NO_DEVICE\n")
             self.assertEqual(len(re.findall("canary kernel failed", env.log())), 2)
-            # pvgpud's successor believes it until a canary has said otherwise.
+            # A restarted pvgpud finds out by a canary of its own.
             env.restart()
             wait_for("its own canary", lambda: "canary kernel failed" in env.log().rsplit("vgpu vgpu0: ", 1)[1])
             wait_for("the GPU to be found unhealthy", lambda: env.read("/pool/default/health") != "ok")
-            # An operator's word is checked.
+            # An operator's declaration is checked by a canary.
             self.assertFalse(env.write("/pool/default/health", "fine")["ok"])
             self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
             wait_for("the GPU to be found unhealthy", lambda: env.read("/pool/default/health") != "ok")
             set_lost(env, 0)
             self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
-            wait_for("a canary", lambda: "canary kernel right" in env.log())
+            wait_for("a canary", lambda: "canary kernel succeeded" in env.log())
             self.assertEqual(env.read("/pool/default/health"), "ok")
             self.assertEqual(env.run([hang(env)]).returncode, 0)
             other.close()
@@ -339,7 +339,7 @@ class Canary(unittest.TestCase):
 
 
     def test_others_long_kernels_are_no_fault(self):
-        """Four have kernels of seconds there, each of which gets 300 ms at a time: the canary waits 1200 ms."""
+        """Four vGPUs have kernels of seconds, each with a limit of 300 ms: the canary waits 1200 ms."""
         vgpus = {"vgpu0": "memory=256M,kernel_limit=300", **{f"vgpu{i}": OTHER for i in range(1, 5)}}
         settings = {**SHORT, **NO_XIDS, "canary_limit_ms": 1000, "canary_tries": 1}
         with PvgpuEnv(vgpus, sim={"SIMCUDA_SLICE_US": "300000"}, settings=settings) as env:
@@ -350,14 +350,14 @@ class Canary(unittest.TestCase):
             endless = env.popen([hang(env), "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for("a canary", lambda: env.read("/pool/default/canaries") != "0", 300)
             self.assertEqual(endless.wait(timeout=120), 0)
-            self.assertIn("canary kernel right", env.log())
+            self.assertIn("canary kernel succeeded", env.log())
             self.assertEqual(env.read("/pool/default/health"), "ok")
             for p in others:
                 p.kill()
                 p.wait()
 
     def test_one_that_does_not_end(self):
-        """What stands still is given up after its time, and another one is asked."""
+        """A canary that hangs is given up after its limit, and another one is started."""
         settings = {**SHORT, **NO_XIDS, "canary_limit_ms": 300}
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=1000"}, settings=settings) as env:
             p = env.popen([hang(env), "endless"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -366,13 +366,13 @@ class Canary(unittest.TestCase):
             for pid, command in marked_processes(env.mark).items():
                 if "pvgpu-worker" in command and pid not in env.workers():
                     os.kill(pid, signal.SIGSTOP)
-            wait_for("it", lambda: "canary kernel failed (1 of 3): no end after 300 ms of the GPU's time" in env.log())
-            wait_for("another one", lambda: "canary kernel right" in env.log())
+            wait_for("it", lambda: "canary kernel failed (1 of 3): did not end within 300 ms of GPU time" in env.log())
+            wait_for("another one", lambda: "canary kernel succeeded" in env.log())
             self.assertEqual(env.read("/pool/default/health"), "ok")
             self.assertEqual(p.wait(timeout=120), 0)
 
     def test_a_gpu_whose_memory_is_full(self):
-        """That the canary gets no memory says nothing; it comes again."""
+        """A canary without memory proves nothing; it is retried."""
         fault = "fail:cuCtxCreate_v2:0:2;ecc:2"
         with PvgpuEnv(sim={"SIMCUDA_FAULT": fault}, settings={**SHORT, **NO_XIDS, "canary_every_s": 1}) as env:
             self.assertEqual(env.run([hang(env), "delay", "1", "3"]).returncode, 1)
@@ -382,11 +382,11 @@ class Canary(unittest.TestCase):
 
 
 class Xids(unittest.TestCase):
-    """What the driver itself says of a GPU, by way of pvgpu-health: each process reports it at its second launch."""
+    """Errors that the driver reports, by way of pvgpu-health: each process causes one at its second launch."""
 
     def report(self, xid, settings=None):
         env = self.enterContext(PvgpuEnv(sim={"SIMCUDA_FAULT": f"xid:{xid}:2"}, settings={**SHORT, **(settings or {})}))
-        # One that lasts: pvgpu-health asks for what there is from time to time.
+        # A longer program: pvgpu-health looks for errors from time to time only.
         p = env.popen([hang(env), "delay", "300", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_for("the Xid", lambda: f"Xid {xid} (" in env.log())
         return env, p
@@ -404,13 +404,13 @@ class Xids(unittest.TestCase):
 
     def test_one_that_is_looked_into(self):
         env, p = self.report(109)
-        wait_for("a canary", lambda: "canary kernel right" in env.log())
+        wait_for("a canary", lambda: "canary kernel succeeded" in env.log())
         self.assertIn("it was run after Xid 109", env.log())
         self.end(p)
         self.assertEqual(env.read("/pool/default/health"), "ok")
 
     def test_one_that_asks_for_a_reset(self):
-        """No canary ends that, only an operator; what runs goes on."""
+        """An operator must end this state, a canary does not; running sessions go on."""
         env, p = self.report(95, {"canary_every_s": 1})
         health = "unhealthy: Xid 95 (uncontained memory error): the GPU must be reset"
         wait_for("the GPU to be unhealthy", lambda: env.read("/pool/default/health") == health)
@@ -421,7 +421,7 @@ class Xids(unittest.TestCase):
         env.restart()
         self.assertEqual(env.read("/pool/default/health"), health)
         self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
-        wait_for("a canary", lambda: "canary kernel right" in env.log())
+        wait_for("a canary", lambda: "canary kernel succeeded" in env.log())
         self.assertEqual(env.read("/pool/default/health"), "ok")
         raw.Session(env.socket()).close()
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Test kernels: the PTX beside each source is committed, so that building needs no clang of one kind.
-# `make kernels` makes it anew; check-kernels says whether it is what this compiler makes of the source.
+# Test kernels: the PTX beside each source is committed, so that a build needs no particular version of clang.
+# `make kernels` generates it again; check-kernels compares it with this compiler's output.
 KERNELS     := $(basename $(notdir $(wildcard tests/kernels/*.cu)))
 KERNELCC    ?= clang
 KERNELCC_IS := 14.0.6
-# Nothing may depend on an SDK that happens to be installed; each operation rounds by itself.
+# An installed SDK must not be used; each operation must round by itself.
 KERNELFLAGS := -x cuda --cuda-device-only --cuda-gpu-arch=sm_70 --cuda-path=/nonexistent -nocudainc \
 	-nocudalib -Xclang -target-feature -Xclang +ptx64 -O2 -ffp-contract=off -Wall -Wextra -Werror
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Is every committed PTX text what the compiler makes of its source? Another version of clang makes
-# other text from the same source, so only the version named is asked.
+# Compares every committed PTX text with the compiler's output for its source. Other versions of clang
+# generate other text, so the check is made with the given version only.
 # usage: check.sh COMPILER VERSION FLAGS
 set -eu
 cc=$1 version=$2 flags=$3

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* CUDA's device language for clang without an SDK: attributes, indices and the few calls we use. */
+/* CUDA's device language for clang without an SDK: attributes, indices and the few calls used here.
+ */
 #ifndef PVGPU_TEST_DEVICE_H
 #define PVGPU_TEST_DEVICE_H
 
-#define __global__ __attribute__((global))
-#define __device__ __attribute__((device))
-#define __shared__ __attribute__((shared))
+#define __global__   __attribute__((global))
+#define __device__   __attribute__((device))
+#define __shared__   __attribute__((shared))
 #define __constant__ __attribute__((constant))
-#define KERNEL extern "C" __global__ void
-#define INLINE static __device__ inline __attribute__((always_inline))
+#define KERNEL       extern "C" __global__ void
+#define INLINE       static __device__ inline __attribute__((always_inline))
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -16,26 +17,26 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 /* threadIdx.x and the like read special registers. */
-#define INDEX(type, sreg)                                                        \
-	struct type {                                                            \
-		struct {                                                         \
-			INLINE_MEMBER operator u32() const                       \
-			{                                                        \
-				return __nvvm_read_ptx_sreg_##sreg##_x();        \
-			}                                                        \
-		} x;                                                             \
-		struct {                                                         \
-			INLINE_MEMBER operator u32() const                       \
-			{                                                        \
-				return __nvvm_read_ptx_sreg_##sreg##_y();        \
-			}                                                        \
-		} y;                                                             \
-		struct {                                                         \
-			INLINE_MEMBER operator u32() const                       \
-			{                                                        \
-				return __nvvm_read_ptx_sreg_##sreg##_z();        \
-			}                                                        \
-		} z;                                                             \
+#define INDEX(type, sreg)                                                                          \
+	struct type {                                                                              \
+		struct {                                                                           \
+			INLINE_MEMBER operator u32() const                                         \
+			{                                                                          \
+				return __nvvm_read_ptx_sreg_##sreg##_x();                          \
+			}                                                                          \
+		} x;                                                                               \
+		struct {                                                                           \
+			INLINE_MEMBER operator u32() const                                         \
+			{                                                                          \
+				return __nvvm_read_ptx_sreg_##sreg##_y();                          \
+			}                                                                          \
+		} y;                                                                               \
+		struct {                                                                           \
+			INLINE_MEMBER operator u32() const                                         \
+			{                                                                          \
+				return __nvvm_read_ptx_sreg_##sreg##_z();                          \
+			}                                                                          \
+		} z;                                                                               \
 	};
 #define INLINE_MEMBER __device__ inline __attribute__((always_inline))
 INDEX(thread_index, tid)
@@ -46,9 +47,9 @@ INDEX(grid_size, nctaid)
 #undef INLINE_MEMBER
 
 #define threadIdx (thread_index{})
-#define blockIdx (block_index{})
-#define blockDim (block_size{})
-#define gridDim (grid_size{})
+#define blockIdx  (block_index{})
+#define blockDim  (block_size{})
+#define gridDim   (grid_size{})
 
 INLINE u32 global_index()
 {
@@ -112,7 +113,8 @@ INLINE u64 atomic_add(u64 *p, u64 v)
 	return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 
-/* Let the multiprocessor go for about this long (at most a millisecond). */
+/* Sleep for about this long (at most a millisecond), leaving the multiprocessor to other threads.
+ */
 INLINE void nap(u32 nanoseconds)
 {
 	asm volatile("nanosleep.u32 %0;" ::"r"(nanoseconds));
@@ -134,10 +136,10 @@ INLINE void trap()
 extern "C" __device__ int printf(const char *format, ...);
 extern "C" __device__ void __assertfail(const char *message, const char *file, u32 line,
 					const char *function, unsigned long char_size);
-#define device_assert(what)                                                       \
-	do {                                                                      \
-		if (!(what))                                                      \
-			__assertfail(#what, "fault.cu", __LINE__, __func__, 1);   \
+#define device_assert(what)                                                                        \
+	do {                                                                                       \
+		if (!(what))                                                                       \
+			__assertfail(#what, "fault.cu", __LINE__, __func__, 1);                    \
 	} while (0)
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Output, and every way in which a kernel can go wrong. */
+/* Output, and every kind of fault of a kernel. */
 #include "device.h"
 
 KERNEL hello(u32 n)
@@ -47,7 +47,7 @@ KERNEL nothing()
 {
 }
 
-/* Never ends, and hardly uses the machine. */
+/* Never ends, and uses nearly no CPU time where the device is simulated. */
 KERNEL endless(volatile u32 *stop)
 {
 	while (!*stop)

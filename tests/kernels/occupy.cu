@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Keep the device, and nearly no processor where the device is a simulated one. */
+/* Keep the device busy, at nearly no CPU time where the device is simulated. */
 #include "device.h"
 
-/* So many naps of at most a millisecond, then a word is set. */
+/* Sleep `naps` times for at most a millisecond, then set a word. */
 KERNEL occupy(u32 naps, u32 nanoseconds, u32 *word, u32 value)
 {
 	for (u32 i = 0; i < naps; i++)

@@ -20,7 +20,7 @@ KERNEL append(u32 *log, u32 value)
 		log[1 + atomic_add(&log[0], 1u)] = value;
 }
 
-/* All blocks wait for all blocks: only a cooperative launch promises that this ends. */
+/* All blocks wait for all blocks: this ends for certain only in a cooperative launch. */
 INLINE void grid_barrier(u32 *arrived, u32 goal)
 {
 	barrier();

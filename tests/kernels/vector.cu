@@ -14,7 +14,7 @@ KERNEL fill(u32 *p, u32 n, u32 seed)
 		p[i] = seed + i * 2654435761u;
 }
 
-/* Count the words that are not what fill() wrote. */
+/* Count the words that differ from those that fill() wrote. */
 KERNEL verify(const u32 *p, u32 n, u32 seed, u32 *wrong)
 {
 	for (u32 i = global_index(); i < n; i += global_count())
@@ -76,7 +76,7 @@ KERNEL large_parameter(u32 *sum, big b, u32 factor)
 	atomic_add(sum, total);
 }
 
-/* Where every thread of a three-dimensional launch thinks it is. */
+/* The coordinates of every thread of a three-dimensional launch. */
 KERNEL coordinates(u32 *out)
 {
 	u32 block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;

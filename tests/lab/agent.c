@@ -4,8 +4,7 @@
  * sends back what they print and how they end. It is process 1 of its domain.
  *
  *   lab-agent LINE           serve LINE, a device
- *   lab-agent --bridge TTY   copy between standard input and output and TTY: dom0's way to a
- * guest's console
+ *   lab-agent --bridge TTY   copy between standard input, output and TTY (a guest's console)
  *   lab-agent --uevents      load the drivers of Xen's devices as they come
  *
  * From the lab: "run N COMMAND", "pty N COMMAND" (in a terminal), "in N DATA", "eof N", "kill N
@@ -36,7 +35,7 @@ struct job {
 	pid_t pid;        /* 0: the slot is free */
 	int in, out, err; /* -1: closed; a terminal has one descriptor, out == in */
 	bool pty, eof;
-	uint8_t *pending; /* not yet taken by its standard input */
+	uint8_t *pending; /* input not yet written */
 	size_t size;
 };
 
@@ -158,7 +157,7 @@ static void start(unsigned number, const char *command, bool pty)
 		fcntl(j->err, F_SETFL, fcntl(j->err, F_GETFL) | O_NONBLOCK);
 }
 
-/* Give standard input what is pending; close it after the last byte when the lab said so. */
+/* Write pending bytes to standard input; close it after the last one when "eof" has come. */
 static void feed(struct job *j)
 {
 	while (j->in >= 0 && j->size) {
@@ -194,7 +193,7 @@ static void take_input(struct job *j, const uint8_t *data, size_t size)
 	feed(j);
 }
 
-/* Whatever is there now; at the end of the stream the descriptor is closed. */
+/* Forward the bytes that can be read now; at the end of the stream the descriptor is closed. */
 static void drain(struct job *j, int *fd, const char *kind)
 {
 	char data[WIRE_DATA_MAX];
@@ -206,7 +205,7 @@ static void drain(struct job *j, int *fd, const char *kind)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n < 0)
-			break; /* a terminal whose last user has gone says EIO */
+			break; /* EIO: the terminal's last user has gone */
 		send_message(kind, j->number, data, (size_t)n);
 	}
 	if (fd == &j->out && j->pty)
@@ -232,7 +231,7 @@ static void finish(struct job *j, int status)
 	send_text("exit", j->number, text);
 }
 
-/* Everybody's orphans end here too. */
+/* Process 1 reaps orphans, too. */
 static void reap(void)
 {
 	int status;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A backend that a scenario drives by lines on standard input, to see what pvgpu.ko makes of lies:
+ * A hostile backend for pvgpu.ko, which a scenario drives by lines on standard input:
  *
  *   connect DOMID REF PORT      map the control ring, bind its event channel
- *   disconnect                  and let go of both
+ *   disconnect                  unmap and unbind both
  *   take                        wait for the next request: "take OP ID SESSION DIR"
  *   answer OP ID SESSION ERROR [TEXT]   publish a message and ring; \xNN in the text is a byte
  *   opened ID SESSION LIMIT     the answer to SESSION_OPEN, with its limit of arena
  *   produce N                   claim N more messages than there are, and ring
  *   consume N                   claim to have taken N more requests than there were, and ring
- *   flood N                     N answers to requests that nobody made, as room comes
+ *   flood N                     N answers to requests that were never made, as room comes
  *   storm N                     ring N times
  *   map REF                     map another page, for reading, until "unmap"
  *   unmap
  *
- * Each line is answered by its first word and "ok", or by what is said above.
+ * Each line is answered by its first word and "ok", or as written above.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lab-bench: one piece of work at a time for `make bench-lab`, with a stop before and after it, so
- * that counters can be read while nothing happens.
+ * lab-bench: one piece of work for `make bench-lab`, with a stop before and after it, so that
+ * counters can be read while the program is idle.
  *
  *   lab-bench launches N     N launches of one warp without waiting between them, then a wait
  *   lab-bench awaited N      N calls that wait for their answer
  *   lab-bench htod BYTES     a copy of pageable memory to the device; dtoh: back
  *   lab-bench sessions N     open /dev/pvgpu0 N times, with a session each, and do nothing
  *
- * Prints "ready", waits for a line, works, prints "done", waits for a line, checks what can be
- * checked, prints "right" or what is wrong.
+ * Prints "ready", waits for a line, works, prints "done", waits for a line, checks the result if
+ * there is one, prints "right" or the error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ static void check(CUresult r, const char *call)
 }
 #define CHECK(call) check(call, #call)
 
-/* Say where we are and wait for the word to go on. */
+/* Print the word and wait for a line. */
 static void stop(const char *word)
 {
 	char line[16];

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Count what the data path costs on real Xen; see docs/performance.md. Writes BUILD/bench-lab.json.
+"""Count the costs of the data path on real Xen; see docs/performance.md. Writes BUILD/bench-lab.json.
 
-Nothing here is timed: inside an emulator time means nothing. pvgpu.ko's own counters are set against what the guest's
-and dom0's kernels count as interrupts and what Xen traces as hypercalls. Both sides poll for so many rounds, not for a time.
+Nothing is timed: inside an emulator time means nothing. pvgpu.ko's counters are compared with the interrupts that the
+guest's and dom0's kernels count and with the hypercalls that Xen traces. Both sides poll for a number of rounds, not a time.
 """
 import argparse
 import json
@@ -19,8 +19,8 @@ import vgpu
 from channel import LabError
 from run import Log
 
-# How often they look before they sleep, and on how many processors. PVH guests need one (docs/lab.md); what is polled for
-# then comes when Xen lets the other side run.
+# The machine's CPUs, and the rounds of polling before a sleep. PVH guests need one CPU (docs/lab.md); then a poll ends when
+# Xen lets the other side run.
 SETTINGS = {"pv": (2, "100000"), "pvh": (1, "20000000")}
 LIMIT = 1500
 TRACE = "/run/trace"
@@ -55,7 +55,7 @@ class Work:
     """lab-bench in a guest, with its two stops."""
 
     def __init__(self, guest, what, env=""):
-        # What the last one had is given back when its worker has gone.
+        # The last session's memory is returned when its worker has ended.
         guest.machine.wait("the end of the last session", lambda: guest.run(
             "cat /sys/bus/xen/devices/pvgpu-0/sessions", quiet=True).out.strip() == "0")
         poll = SETTINGS[guest.kind][1]
@@ -90,12 +90,12 @@ def interrupts(place, name):
 
 
 def grown(before, after):
-    """By how much, over the lines that are in both."""
+    """The sum of the increases of lines that are in both."""
     return sum(after[k] - before[k] for k in after if k in before)
 
 
 def hypercalls(data, domid):
-    """What Xen traced while the domain ran: number of hypercalls by their op."""
+    """The domain's hypercalls in Xen's trace: op -> number."""
     at, cpu, running, found = 0, 0, {}, {}
     while at + 4 <= len(data):
         head, = struct.unpack_from("<I", data, at)
@@ -167,7 +167,7 @@ def copies(place, folder):
 
 
 def copied(b, lab, guest, size):
-    """How often each byte of a pageable copy is copied, beyond what the far end's libcuda does with it."""
+    """How often pvgpu copies each byte of a pageable copy, without the copies of the worker's libcuda."""
     guest.run(f"mkdir -p {COPIES}", quiet=True)
     for what in ("htod", "dtoh"):
         work = Work(guest, f"{what} {size}", f"LD_PRELOAD={vgpu.TOP}/tests/lab-copies.so COPIES_DIR={COPIES}")
@@ -188,7 +188,7 @@ def copied(b, lab, guest, size):
 
 
 def memory_of(guest):
-    """Bytes that the guest's kernel has given out."""
+    """Bytes of memory in use in the guest."""
     guest.run("echo 3 > /proc/sys/vm/drop_caches", quiet=True)
     return -int(re.search(r"^MemFree: +(\d+)", guest.run("cat /proc/meminfo", quiet=True).out, re.M)[1]) * 1024
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Real Xen in an emulated machine: see docs/lab.md. What it needs besides .ci/packages is in host-packages.
+# Real Xen in an emulated machine: see docs/lab.md. host-packages lists the packages that it needs besides .ci/packages.
 LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-device tests/lab-cuda \
 	tests/simcuda-top tests/pvgpu-worker-cheat bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
 	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1)
@@ -45,7 +45,7 @@ lab-shell: lab-packages
 lab-debug-kernel: lab-packages
 	$(Q)$(PYTHON) tests/lab/debug_kernel.py --build $(B) $(if $(REFRESH),--refresh)
 
-# What a figure costs, counted: BUILD/bench-lab.json.
+# Counted costs of the data path: BUILD/bench-lab.json.
 LAB_BUILT += $(B)/tests/lab-bench $(B)/tests/lab-copies.so
 $(B)/tests/lab-bench: $(call obj,tests/lab/bench.c) $(B)/obj/kernels/kernels.a $(B)/stubs/libcuda.so
 LDLIBS_lab-bench = $(B)/stubs/libcuda.so

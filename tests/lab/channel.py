@@ -10,16 +10,16 @@ import zlib
 
 LINE = re.compile(rb"@([a-z]{1,8}) (\d+) (\S+) ([0-9a-f]{8})$")
 PIECE = 2048  # bytes of data in a line
-# Every limit is multiplied by it: on a machine with much else to do, scenarios are slow and not wrong.
+# Every limit is multiplied by it: on a busy machine scenarios are slow, but must not fail.
 PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
 
 
 class LabError(Exception):
-    """What a scenario waited for or asked for did not come about."""
+    """A scenario's wait or request failed."""
 
 
 class Clock:
-    """The one condition that everything in a machine waits on, and the limits of waiting."""
+    """The condition variable of all waits in a machine, and their limits."""
 
     def __init__(self):
         self.cond = threading.Condition()
@@ -31,18 +31,18 @@ class Clock:
         return time.monotonic() - self.begun
 
     def allow(self, seconds):
-        """All that follows must be done in so long."""
+        """Set the scenario's deadline."""
         self.deadline = time.monotonic() + seconds * PATIENCE
 
     def check(self):
-        """An error when there is nothing left to wait for."""
+        """Raise an error when the machine or the scenario's time has ended."""
         if self.ended:
             raise LabError(self.ended)
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise LabError("the scenario's time is over")
 
     def wait(self, what, condition, limit, poll=None):
-        """The first true value of the condition, which is asked again whenever something arrives, and every poll
+        """The first true value of the condition, which is evaluated whenever a message arrives, and every poll
         seconds."""
         end = time.monotonic() + limit * PATIENCE
         if self.deadline is not None:
@@ -80,7 +80,7 @@ class Process:
             self.channel.send("in", self.number, data[i:i + PIECE])
 
     def close(self):
-        """No more input."""
+        """Close the command's input."""
         self.channel.send("eof", self.number)
 
     def kill(self, signal=15):
@@ -91,7 +91,7 @@ class Process:
         return Result(self.command, self.status, bytes(self.out), bytes(self.err))
 
     def wait_output(self, pattern, limit=60):
-        """Until the output matches; the match."""
+        """Wait until the output matches; returns the match."""
         return self.channel.wait(f"'{short(self.command)}' to print /{pattern}/",
                                  lambda: re.search(pattern, self.out.decode(errors="replace"), re.M) or
                                  self.gone_without(pattern), limit)
@@ -112,13 +112,13 @@ class Channel:
 
     def __init__(self, name, clock, put, log):
         self.name, self.clock, self.put, self.log = name, clock, put, log
-        self.text = bytearray()      # what was no message: kernel messages
+        self.text = bytearray()      # text other than messages: the kernel's
         self.partial = bytearray()
         self.processes = {}
         self.next_number = 1
         self.hellos = 0
         self.bad = 0
-        self.panic = None            # what the kernel said when it gave up
+        self.panic = None            # the kernel's panic message
 
     def send(self, kind, number, data=b""):
         body = base64.b64encode(data) if data else b"-"
@@ -135,7 +135,7 @@ class Channel:
             self.clock.cond.notify_all()
 
     def hear(self, line):
-        # A kernel message without an end of its own may stand before a message of the agent.
+        # An unfinished kernel message may precede a message of the agent on its line.
         m = LINE.search(line)
         try:
             good = m and zlib.crc32(line[m.start():m.start(4) - 1]) == int(m[4], 16)
@@ -166,7 +166,7 @@ class Channel:
             del self.processes[number]
 
     def greet(self, limit=120):
-        """Until the agent answers."""
+        """Wait until the agent answers."""
         before = self.hellos
 
         def answered():
@@ -174,12 +174,12 @@ class Channel:
                 return True
             self.send("hello", 0)
             return False
-        # A line that was cut ends here.
+        # End a line that was cut.
         self.put(b"\n")
         self.wait("the agent", answered, limit, poll=1)
 
     def wait(self, what, condition, limit, poll=None):
-        """Clock.wait, as long as the kernel there lives."""
+        """Clock.wait, which fails when the kernel there panics."""
         def alive_and():
             if self.panic:
                 raise LabError(f"{self.name}: {what}: {self.panic}")

@@ -2,7 +2,7 @@
 /*
  * lab-copies.so, preloaded: counts the bytes that each object of a process copies with memcpy and
  * memmove in pieces of at least 4 KiB, into the file COPIES_DIR/PID, a line for each object. The
- * file is mapped at start, so that a process that may open nothing later counts all the same.
+ * file is mapped at start, so that a process that may open no files later is counted, too.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -75,7 +75,7 @@ static void count(const void *caller, size_t n)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Byte by byte where the compiler would make a memcpy of it, which is this. */
+/* Must not be compiled to a call of memcpy, which is this function. */
 static void *move(void *to, const void *from, size_t n)
 {
 	unsigned char *d = to;

@@ -6,7 +6,7 @@ DIR, FILE, LINK, CHAR = stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK, stat.S_IFCHR
 
 
 class Archive:
-    """Files to be; everything belongs to root and is from 1970."""
+    """The files of an archive; all belong to root and are from 1970."""
 
     def __init__(self):
         self.entries = {}

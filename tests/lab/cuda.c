@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CUDA by hand: obeys lines on standard input, so that a scenario decides what is in flight when
- * something happens to the vGPU. Each line is answered by "COMMAND RESULT"; a result is the name of
+ * CUDA calls on command: obeys lines on standard input, so that a scenario decides which work is in
+ * flight when an event happens. Each line is answered by "COMMAND RESULT"; a result is the name of
  * a CUresult, or "right" or "wrong" where bytes were compared.
  *
  *   open              initialise, make device 0's primary context current, load the kernels
@@ -17,7 +17,7 @@
  *   sync              wait for all work of the context
  *   launch N          launch N small kernels without waiting between them, then compare
  *   memory            cuMemGetInfo: free and total bytes
- *   quit              leave as a tidy program does; the end of input does the same
+ *   quit              release everything and end; the end of input does the same
  *
  * A load, copy or threads that fails says after which round: "load CUDA_ERROR_UNKNOWN in 12".
  */
@@ -107,7 +107,7 @@ static bool filled(const uint32_t *words, uint32_t n, uint32_t seed)
 	return true;
 }
 
-/* The first result that is not right: a CUresult's name, or "wrong"; NULL: all is right. */
+/* The first wrong result: a CUresult's name, or "wrong"; NULL: all are right. */
 static const char *check_in(CUdeviceptr p, uint32_t *words, uint32_t seed)
 {
 	CUresult r;
@@ -236,7 +236,7 @@ static void threads(uint32_t n, uint32_t rounds)
 	say("threads %s", bad ? bad : "right");
 }
 
-/* Each launch adds one to every word, in order: the sum tells that none was lost. */
+/* Each launch adds one to every word: the sum shows whether one was lost. */
 static const char *launch(uint32_t n)
 {
 	uint32_t *words = calloc(WORDS, sizeof(*words));

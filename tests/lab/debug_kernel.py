@@ -6,7 +6,7 @@
     BUILD/lab/debug/vmlinux          the kernel
     BUILD/lab/debug/modules          pvgpu.ko for it, with modprobe's tables
 
-Made once, until --refresh. With LAB_KERNEL=debug in the environment, the lab's guests have it.
+Made once, and again with --refresh. With LAB_KERNEL=debug in the environment the lab's guests use it.
 """
 import argparse
 import os
@@ -20,15 +20,15 @@ sys.path.insert(0, str(HERE.parent / "module"))
 import suite  # noqa: E402
 
 CHOSEN = os.environ.get("LAB_KERNEL") == "debug"
-# MiB that its checks need in a guest, beside what the guest is given.
+# MiB that its checks need in a guest, in addition to the guest's memory.
 MEMORY = 320
-# What kmemleak has found of ours; an object must be some seconds old to count.
+# kmemleak's reports about pvgpu.ko; an object must be some seconds old to be reported.
 LEAKS = ("cd /sys/kernel/debug && { [ -e kmemleak ] || mount -t debugfs debugfs .; } && cd /sys/kernel/debug && "
          "echo scan >kmemleak && echo scan >kmemleak && cat kmemleak")
 SUITE, SOURCE = "bookworm", "linux-source-6.1"
 PACKAGES = ["bc", "bison", "diffutils", "flex", "gcc", "gzip", "libc6-dev", "libelf-dev", "m4", "perl", "tar", "xz-utils",
             SOURCE]
-# What runs before there is a shadow must not look into it; upstream no one starts such a kernel in a PVH guest.
+# Code that runs before KASAN's shadow exists must not be instrumented; upstream does not support KASAN in a PVH guest.
 EARLY = {"arch/x86/platform/pvh": "KASAN_SANITIZE", "arch/x86/xen": "KASAN_SANITIZE",
          "drivers/xen": "KASAN_SANITIZE_features.o", "lib": "KASAN_SANITIZE_string.o"}
 UNPACK = " && ".join([f"mkdir -p linux && tar -xf {SOURCE}.tar.xz -C linux --strip-components=1",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/pvgpu0 as a hostile or clumsy process uses it, in a guest whose vGPU is served. Every check
- * is one line on failure; the last line is "device N checks" and the status 0 if all held.
+ * A hostile or buggy user of /dev/pvgpu0, in a guest whose vGPU is served. A failed check prints
+ * one line; the last line is "device N checks", and the status 0 if all passed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +126,7 @@ static void bad_opens(void)
 		CHECK(ask(fd, PVGPU_IOC_OPEN, &o) == EINVAL && o.reason[0]);
 	}
 	CHECK(ask(fd, PVGPU_IOC_OPEN, (void *)1) == EFAULT);
-	/* None of which stands in the way of a good one. */
+	/* After these errors a valid request succeeds. */
 	o = open_session(fd);
 	CHECK(o.cmd_size == PVGPU_RING_CMD_DEFAULT && o.rep_size == PVGPU_RING_REP_DEFAULT);
 	CHECK(o.chunk_max == PVGPU_CTL_CHUNK_MAX && o.arena_limit > 0 && o.session);
@@ -161,7 +161,7 @@ static void mappings(void)
 		zero = zero && !bytes[i];
 	CHECK(zero);
 	CHECK(mremap(page, n, n + 4096, MREMAP_MAYMOVE) == MAP_FAILED);
-	/* In pieces, and the last piece is the session's end. */
+	/* Unmapped in pieces: the session ends with the last one. */
 	CHECK(!munmap(bytes, 4096));
 	CHECK(!ask(fd, PVGPU_IOC_WAIT, &w) && !w.got);
 	CHECK(!munmap(page, n));
@@ -173,7 +173,7 @@ static void mappings(void)
 	close(fd);
 }
 
-/* A child inherits the file but no mapping; its end ends nothing. */
+/* A child inherits the file but no mapping; its end does not end the session. */
 static void forked(void)
 {
 	int fd = open_device(), status;
@@ -229,13 +229,13 @@ static void waits(void)
 	CHECK(ask(fd, PVGPU_IOC_WAIT, &w) == EINVAL);
 	w = (struct pvgpu_ioc_wait){.what = 1, .timeout_ms = 0, .pad = 1};
 	CHECK(ask(fd, PVGPU_IOC_WAIT, &w) == EINVAL);
-	/* Signals without SA_RESTART: a wait ends, and what opens and grows goes on. */
+	/* Signals without SA_RESTART: a wait ends; a repeated OPEN or GROW continues. */
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	w = (struct pvgpu_ioc_wait){.what = PVGPU_GOT_KICKED, .timeout_ms = -1};
 	CHECK(ioctl(fd, PVGPU_IOC_WAIT, &w) == -1 && errno == EINTR);
 	setitimer(ITIMER_REAL, &never, NULL);
-	/* A hang-up wakes who waits. */
+	/* A hang-up wakes a waiting thread. */
 	CHECK(!pthread_create(&t, NULL, waiter, &fd));
 	CHECK(!ask(fd, PVGPU_IOC_HANGUP, NULL));
 	CHECK(!pthread_join(t, &got) && ((uintptr_t)got & PVGPU_GOT_HANGUP) && (uintptr_t)got < 8);
@@ -246,8 +246,7 @@ static void waits(void)
 
 /* ---- arena ---- */
 
-/* Where the worker has its window is for the session's hello to say; any address does until then
- * as long as it is free there. */
+/* The session's windows are not settled, so any address that is free in this process will do. */
 static int grow(int fd, uint64_t address, uint64_t size, uint64_t *offset)
 {
 	struct pvgpu_ioc_chunk c = {.address = address, .size = size};
@@ -278,8 +277,8 @@ static void bad_chunks(void)
 	CHECK(grow(fd, WINDOW, PVGPU_CTL_CHUNK_MAX + 4096, &at) == EINVAL);
 	CHECK(grow(fd, ~0ull << 12, 8192, &at) == EINVAL);
 	CHECK(shrink(fd, WINDOW, 0) == EINVAL);
-	CHECK(shrink(fd, WINDOW, MIB) == 0); /* what is not there is gone */
-	/* No window has been settled: the worker refuses, and nothing is left of it. */
+	CHECK(shrink(fd, WINDOW, MIB) == 0); /* removing a missing chunk is no error */
+	/* No window has been settled: the worker refuses, and no memory is left behind. */
 	for (int i = 0; i < 8; i++)
 		CHECK(grow(fd, WINDOW, MIB, &at) != 0);
 	CHECK(!finish(fd));
@@ -306,7 +305,7 @@ static void many(void)
 	}
 }
 
-/* Killed at every moment of a session's life. */
+/* A process that is killed at random moments of a session's life. */
 static void killed(void)
 {
 	for (unsigned int round = 0; round < 24; round++) {

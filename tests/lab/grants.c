@@ -2,12 +2,12 @@
 /*
  * Two domains share pages and an event channel, through the kernel's own devices:
  *
- *   lab-grants grant PEER PAGES ROUNDS        grants pages to domain PEER, offers it an event
- * channel lab-grants map PEER PORT ROUNDS REF...    maps them and binds the channel
+ *   lab-grants grant PEER PAGES ROUNDS        grants pages and offers an event channel to PEER
+ *   lab-grants map PEER PORT ROUNDS REF...    maps them and binds the channel
  *
  * Each round the mapping side writes one pattern into every page and notifies, the granting side
  * checks it, writes another and notifies back. The granting side prints "port P refs R..." first;
- * both print "rounds N events N" after the last round and hold what they have until standard input
+ * both print "rounds N events N" after the last round and keep their mappings until standard input
  * ends.
  */
 #include <errno.h>
@@ -53,7 +53,7 @@ static uint32_t pattern(unsigned side, unsigned round, unsigned word)
 	return (side << 31 | round << 12) ^ word * 2654435761u;
 }
 
-/* The first word, which the other side waits for, comes last. */
+/* The first word, which the other side polls, is written last. */
 static void fill(volatile uint32_t *p, unsigned pages, unsigned side, unsigned round)
 {
 	for (unsigned i = pages * WORDS; i-- > 0;)
@@ -81,8 +81,7 @@ static void notify(int evtchn, unsigned port)
 		fail("notify");
 }
 
-/* Until there is an event and the page says that the other side has written: binding itself makes
- * an event, too. */
+/* Wait for an event until the page has the other side's pattern: binding makes an event, too. */
 static void await(int evtchn, unsigned port, volatile uint32_t *p, uint32_t first)
 {
 	do {

@@ -5,7 +5,7 @@ import re
 import debug_kernel
 from channel import Channel, LabError
 
-# What no kernel should say, whatever a scenario does.
+# Messages of a kernel that fail every scenario.
 COMPLAINT = re.compile(r"\bBUG\b|WARNING:|Oops|leaking|deferring|blocked for more than|Call Trace|general protection")
 
 CONFIG = """name = "{name}"
@@ -24,7 +24,7 @@ on_reboot = "destroy"
 class Guest:
     def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config="", paused=False):
         """kind: pv or pvh; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
-        kernel's command line; config: more lines of xl's configuration; paused: until start_running."""
+        kernel's command line; config: more lines of xl's configuration; paused: not started before start_running()."""
         if debug_kernel.CHOSEN:
             kind, memory = "pvh", memory + debug_kernel.MEMORY
         self.machine, self.name, self.kind, self.payload, self.paused = machine, name, kind, payload, paused
@@ -56,7 +56,7 @@ class Guest:
         return domid
 
     def start_running(self):
-        """What was created paused."""
+        """Start a guest that was created paused."""
         self.unpause()
         self.connect()
 
@@ -80,7 +80,7 @@ class Guest:
         self.wire = None
 
     def kernel_log(self):
-        """What its kernel has said since the last time, None when there is nobody to ask."""
+        """The kernel's new log lines, None when the guest cannot answer."""
         if not self.wire or self.channel.panic or self.state() not in ("r", "b", ""):
             return None
         try:
@@ -88,13 +88,13 @@ class Guest:
         except LabError as e:
             self.machine.say(f"no kernel log of {self.name}: {e}")
             return None
-        # The kernel keeps only so many.
+        # The kernel's buffer may have dropped old lines.
         new = lines[self.dmesg_seen:] if len(lines) >= self.dmesg_seen else lines
         self.dmesg_seen = len(lines)
         return new
 
     def keep_logs(self):
-        """What it has said goes to the scenario's logs, and what it should not have said fails the scenario."""
+        """Write its messages to the scenario's logs; complaints of its kernel fail the scenario."""
         if lines := self.kernel_log():
             self.machine.log.save(f"{self.name}.dmesg", "\n".join(lines) + "\n")
             bad = [x for x in lines if COMPLAINT.search(x) and not (self.allowed and re.search(self.allowed, x))]
@@ -105,7 +105,7 @@ class Guest:
         self.console_seen = len(self.channel.text)
 
     def find_leaks(self):
-        """Memory that its kernel has lost, when that kernel looks for it."""
+        """Have a debug kernel search for leaked memory."""
         if debug_kernel.CHOSEN:
             leaks = self.channel.run(debug_kernel.LEAKS, limit=120, check=False, quiet=True).out
             self.machine.log.save(f"{self.name}.leaks", leaks)
@@ -113,7 +113,7 @@ class Guest:
                 self.machine.complaints.append(f"{self.name}'s kernel: pvgpu.ko leaks, see {self.name}.leaks")
 
     def destroy(self):
-        """End it at once; the console's text goes to the scenario's logs."""
+        """Destroy the domain; the console's text goes to the scenario's logs."""
         if self.machine.guests.pop(self.name, None) is None:
             return
         self.keep_logs()
@@ -141,18 +141,18 @@ class Guest:
         self.machine.dom0.run(f"xl unpause {self.name}")
 
     def save(self, path, limit=180):
-        """To a file in dom0; the domain ends."""
+        """Save it to a file in dom0; the domain ends."""
         self.disconnect()
         self.machine.dom0.run(f"xl save {self.name} {path}", limit=limit)
 
     def restore(self, path, limit=180, before=None):
-        """From such a file, as a new domain of the same name, with the processes that it had. before() is called when
-        the domain is there and does not run yet."""
+        """Restore it from such a file, as a new domain of the same name with its processes. before() is called when the
+        domain exists and does not run yet."""
         self.machine.dom0.run(f"xl restore {'-p ' * bool(before)}{path}", limit=limit)
         self.moved(before)
 
     def migrate(self, limit=300, before=None):
-        """To this same machine, as a new domain; before as in restore."""
+        """Migrate it to this same machine, as a new domain; before as in restore."""
         self.disconnect()
         # With an empty -s the last word is the command that receives.
         receive = f"xl migrate-receive{' -p' * bool(before)}"
@@ -181,6 +181,6 @@ class Guest:
         return self.channel.get_file(path, **how)
 
     def wait_console(self, pattern, limit=60):
-        """Until the guest's console text matches."""
+        """Wait until the guest's console text matches."""
         return self.channel.wait(f"the console to show /{pattern}/", lambda: re.search(
             pattern, self.channel.text.decode(errors="replace"), re.M), limit)

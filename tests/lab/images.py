@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Make what the lab boots, from Debian packages: hypervisor, kernel, and the file systems of dom0 and of guests.
+"""Make the lab's images from Debian packages: hypervisor, kernel, and the file systems of dom0 and of guests.
 
     BUILD/lab/cache    the packages, and which versions they are; kept until --refresh
     BUILD/lab/root     the packages unpacked, and pvgpu.ko built for their kernel
     BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these)
 
-The images are uncompressed cpio archives: what the emulated machine need not unpack it does not wait for. The same
-packages and the same build give the same bytes. Nothing outside BUILD is written.
+The images are uncompressed cpio archives, because unpacking is slow in the emulated machine. The same packages and the
+same build give the same bytes. Nothing outside BUILD is written.
 """
 import argparse
 import fcntl
@@ -34,13 +34,13 @@ BUSYBOX = "usr/bin/busybox"
 XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper", "lsevtchn", "xen-diag",
              "xentrace", "xenctx"]
 STORE_TOOLS = [f"usr/bin/xenstore-{t}" for t in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")]
-# Loaded with dlopen, so that no program names it.
+# Loaded with dlopen: no program names it as a dependency.
 LOADED_LATER = [f"usr/lib/{ARCH}/libgcc_s.so.1"]
 XEN_MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
 DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
-# In a guest for its uevents to load.
+# In a guest's image, and loaded by uevents.
 GUEST_MODULES = ["pvgpu"]
-# pvgpu's own, for /opt/pvgpu; the programs of PROGRAMS' sources beside them.
+# pvgpu's files for /opt/pvgpu; the test programs of PROGRAMS are added.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1",
            "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top",
            "tests/pvgpu-worker-cheat", "tests/lab-bench", "tests/lab-copies.so", "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
@@ -87,8 +87,8 @@ class Packages:
         return done.stdout
 
     def resolve(self):
-        """The wanted names, a kernel's general name replaced by the package that it stands for; with headers, what
-        they are useless without."""
+        """The wanted names, with a kernel's meta-package replaced by the package that it depends on, and with the
+        packages that kernel headers need."""
         names = []
         for name in self.wanted:
             if re.fullmatch(r"linux-(image|headers)-[a-z0-9]+", name):
@@ -103,7 +103,7 @@ class Packages:
         return re.findall(rf"Depends: ({pattern})$", self.apt("apt-cache", "depends", name), re.M)
 
     def known(self):
-        """name -> {file, sha256} when all that is wanted now is here and whole."""
+        """name -> {file, sha256} when all wanted packages are in the cache and unchanged."""
         try:
             saved = json.loads(self.chosen.read_text())
         except (OSError, ValueError):
@@ -140,7 +140,7 @@ class Packages:
 
 
 def unpack(cache, packages, root):
-    """The packages under root; the folders that /usr has taken over become links first."""
+    """Unpack the packages under root; folders that have moved to /usr become links first."""
     stamp = root.with_name("root.stamp")
     key = digest(json.dumps(packages, sort_keys=True).encode())
     if stamp.is_file() and stamp.read_text() == key:
@@ -160,7 +160,7 @@ def unpack(cache, packages, root):
         if deb.returncode:
             fail(f"{entry['file']} cannot be unpacked")
     headers = root / "usr/src" / f"linux-headers-{kernel_release(root)}"
-    # It says where the rest is installed.
+    # It contains the path of the common headers.
     makefile = headers / "Makefile"
     makefile.write_text(makefile.read_text().replace("/usr/src/", f"{root}/usr/src/"))
     depmod(root, kernel_release(root))
@@ -173,7 +173,7 @@ def depmod(root, release):
 
 
 def front_module(root, build, headers, release):
-    """pvgpu.ko for a kernel, among the modules under root, without what is only for debuggers."""
+    """Build pvgpu.ko for a kernel, among the modules under root, without debug information."""
     done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}", f"KDIR={headers}"],
                           cwd=HERE.parent.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=600)
@@ -189,7 +189,7 @@ def front_module(root, build, headers, release):
 
 
 def debug_module(tree, build, kernel):
-    """pvgpu.ko for the debug kernel, which has the rest built in."""
+    """Build pvgpu.ko for the debug kernel, which has all other drivers built in."""
     kernel.modules.mkdir(exist_ok=True)
     if not (kernel.modules / "lib").is_symlink():
         (kernel.modules / "lib").symlink_to("usr/lib")
@@ -208,7 +208,7 @@ def kernel_release(root):
 
 
 def inside(root, path):
-    """The file that path means when root is the root, absolute links included."""
+    """The file that path names inside root, with absolute links followed inside root."""
     here = root / path
     while here.is_symlink():
         target = here.readlink()
@@ -225,7 +225,7 @@ def needed_libraries(path):
 
 
 class Tree:
-    """An image in the making: files of the unpacked packages, and what they need."""
+    """An image that is being built: files of the unpacked packages and their libraries."""
 
     def __init__(self, root, base=None):
         self.root = root
@@ -257,12 +257,12 @@ class Tree:
             if (self.root / folder / name).exists():
                 self.take(f"{folder}/{name}")
                 return
-        # Its own folder's libcuda is a matter of LD_LIBRARY_PATH.
+        # libcuda.so.1 is found by LD_LIBRARY_PATH.
         if name != "libcuda.so.1":
             fail(f"{user} needs {name}, which no package of tests/lab/packages has")
 
     def modules(self, names, later=()):
-        """Kernel modules with what they depend on, and the whole of modprobe's tables. Names are loaded by init."""
+        """Kernel modules with their dependencies, and modprobe's tables. init loads the modules of `names`."""
         base = f"usr/lib/modules/{kernel_release(self.root)}"
         depends = {}
         for line in (self.root / base / "modules.dep").read_text().splitlines():
@@ -295,14 +295,14 @@ class Tree:
 
 
 def unpacked_kernel(image):
-    """The ELF file inside a bzImage: unpacking it in the emulated machine would take seconds for each domain."""
+    """The ELF file inside a bzImage, since unpacking it in the emulated machine takes seconds for each domain."""
     sectors = image[0x1f1] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)
     packed = image[(sectors + 1) * 512 + offset:][:length]
     if packed[:6] == b"\xfd7zXZ\0":
         kernel = lzma.LZMADecompressor().decompress(packed)
     elif packed[:4] == b"\x28\xb5\x2f\xfd":
-        # What follows the frame is the kernel's size, which zstd takes for rubbish.
+        # The kernel's size follows the frame; zstd reports it as an error, but has unpacked the frame.
         kernel = subprocess.run(["zstd", "-dcq"], input=packed, capture_output=True, timeout=300).stdout
     else:
         return image
@@ -314,7 +314,7 @@ def module_name(path):
 
 
 def base_tree(root, build, init):
-    """What dom0 and guests have in common: busybox, xenstore's tools, the lab's own programs."""
+    """The common part of dom0's and guests' images: busybox, xenstore's tools, the lab's own programs."""
     t = Tree(root)
     for name in ("bin", "sbin", "lib", "lib64"):
         t.archive.link(name, f"usr/{name}")
@@ -353,13 +353,13 @@ def dom0_tree(root, build):
 
 
 def payload(build):
-    """What of the build goes to /opt/pvgpu."""
+    """The files of the build for /opt/pvgpu."""
     programs = (f"programs/{p.stem}" for p in sorted(PROGRAMS.glob("*.c")))
     return PAYLOAD + [name for name in programs if (build / name).is_file()]
 
 
 def add_payload(tree, build):
-    """pvgpu's programs, without what is only for debuggers: every guest has them in its memory."""
+    """Add pvgpu's programs without debug information: every guest has them in its memory."""
     with tempfile.TemporaryDirectory() as folder:
         for name in payload(build):
             bare = pathlib.Path(folder) / "bare"
@@ -380,7 +380,7 @@ def build_images(build, refresh=False):
     lab = build / "lab"
     images = lab / ("images-debug" if debug_kernel.CHOSEN else "images")
     images.mkdir(parents=True, exist_ok=True)
-    # Two makes at once take turns.
+    # Two concurrent makes take turns.
     with open(lab / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if refresh:

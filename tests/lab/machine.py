@@ -19,7 +19,7 @@ QEMU = "qemu-system-x86_64"
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """What a scenario needs of the machine; scenarios with equal needs share one."""
+    """A scenario's requirements of the machine; scenarios with equal ones share a machine."""
     cpus: int = 1              # of the machine
     memory: int = 4096         # MiB of it
     dom0_memory: int = 1536    # MiB for dom0
@@ -32,7 +32,7 @@ class Boot:
                f"dom0_max_vcpus={self.dom0_vcpus} conring_size=2M bootscrub=no ucode=no spec-ctrl=no xpti=no loglvl=warning "
                f"guest_loglvl=warning noreboot {self.xen}").strip()
         dom0 = f"console=hvc0 quiet mitigations=off {self.dom0}".strip()
-        # The CPU and thread=single are what works; docs/lab.md says what does not.
+        # Other CPU models and multi-threaded emulation do not work: see docs/lab.md.
         return ["setpriv", "--pdeathsig", "KILL", "--", QEMU, "-accel", "tcg,thread=single,tb-size=512",
                 "-smp", str(self.cpus), "-cpu", "qemu64,+svm,+npt", "-m", str(self.memory), "-display", "none", "-no-reboot",
                 "-nodefaults", "-no-user-config",
@@ -60,7 +60,7 @@ class XenStore:
         return sorted(r.out.splitlines())
 
     def wait(self, path, wanted=None, limit=60):
-        """Until a key has the wanted value (a string or a function of the value), or exists."""
+        """Wait until a key has the wanted value (a string or a function of the value), or exists."""
         def there():
             value = self.read(path)
             if value is None:
@@ -71,7 +71,7 @@ class XenStore:
 
 
 class Machine:
-    """Starts on entry, is powered off on leaving; killed when it does not go by itself."""
+    """Starts on entry and is powered off on leaving, or killed when that fails."""
 
     def __init__(self, images, boot, log):
         self.images, self.boot, self.log = images, boot, log
@@ -79,8 +79,8 @@ class Machine:
         self.console = bytearray()    # Xen's and dom0's console
         self.guests = {}
         self.world = None             # of world.py, kept from scenario to scenario
-        self.keepers = []             # have logs besides the guests'
-        self.complaints = []          # what kernels said that none should say
+        self.keepers = []             # objects with logs besides the guests
+        self.complaints = []          # complaints of kernels
         self.store = XenStore(self)
         self.dom0 = Channel("dom0", self.clock, self.put, self.say)
         self.qemu = None
@@ -172,7 +172,7 @@ class Machine:
             s.close()
 
     def processor_time(self):
-        """Seconds of processor that the emulator has used: what a scenario costs however busy the computer is."""
+        """CPU time of the emulator in seconds: a scenario's cost, independent of other load."""
         try:
             with open(f"/proc/{self.qemu.pid}/stat") as f:
                 fields = f.read().rpartition(")")[2].split()
@@ -189,11 +189,11 @@ class Machine:
     def __exit__(self, *_):
         self.stop()
 
-    # what scenarios use
+    # interface for scenarios
 
     def wait(self, what, condition, limit=60):
-        """Until the condition, which may run commands, is true; its value. The machine has at least as long for itself
-        between two looks as a look takes it."""
+        """Wait until the condition, which may run commands, is true; returns its value. The pause between two evaluations is
+        at least as long as an evaluation takes."""
         end = self.clock.now() + limit * PATIENCE
         while True:
             begun = self.clock.now()
@@ -205,13 +205,13 @@ class Machine:
             self.pause(max(0.1, now - begun))
 
     def pause(self, seconds):
-        """Between two looks; ends at once with an error when the machine or the scenario's time has ended."""
+        """Sleep; raises an error at once when the machine or the scenario's time has ended."""
         with self.clock.cond:
             self.clock.cond.wait(seconds)
         self.clock.check()
 
     def wait_console(self, pattern, limit=60, start=0):
-        """Until Xen's and dom0's console text matches; the match."""
+        """Wait until Xen's and dom0's console text matches; returns the match."""
         return self.clock.wait(f"the console to show /{pattern}/", lambda: re.search(
             pattern, self.console[start:].decode(errors="replace"), re.M), limit)
 
@@ -236,14 +236,14 @@ class Machine:
         return {row.split()[0]: int(row.split()[1]) for row in rows}
 
     def hypervisor_log(self, keys=""):
-        """What Xen answers to debug keys."""
+        """Xen's output for debug keys."""
         self.dom0.run("xl dmesg -c", quiet=True)
         if keys:
             self.dom0.run(f"xl debug-keys {keys}", quiet=True)
         return self.dom0.run("xl dmesg -c", quiet=True).out
 
     def channels(self, domid):
-        """Event channels of a domain, as Xen counts them: port -> what it is, without the number of the other end."""
+        """Event channels of a domain in Xen's tables: port -> description, without the number of the other end."""
         out = self.dom0.run(f"lsevtchn {domid}", quiet=True).out
         found = re.finditer(r"^\s*(\d+): VCPU \d+: (.*)$", out, re.M)
         return {int(m[1]): re.sub(r",? Port \d+", "", m[2]) for m in found}
@@ -269,11 +269,11 @@ class Machine:
     def processes(self):
         """dom0's user processes: a sorted list of their command lines, but for workers' numbers."""
         out = self.dom0.run("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done", quiet=True).out
-        return sorted(re.sub(r" --id \d+", "", line.strip()) for line in out.splitlines() if line.strip())
+        return sorted(re.sub(r" --(id|uid) \d+", "", line.strip()) for line in out.splitlines() if line.strip())
 
 
 def available():
-    """Why the lab cannot run here, or None."""
+    """The reason why the lab cannot run here, or None."""
     paths = os.environ.get("PATH", "").split(":")
     for tool in (QEMU, "setpriv"):
         if not any(os.access(os.path.join(p, tool), os.X_OK) for p in paths):

@@ -5,8 +5,8 @@
     run.py [--build DIR] [SCENARIO...]      these, or all
     run.py [--build DIR] --shell [--guest KIND]
 
-Prints 'ok NAME SECONDS' or 'FAIL NAME SECONDS reason' for each and closes with 'N passed, N failed'. All that was
-seen is in BUILD/lab/NAME.
+Prints 'ok NAME SECONDS' or 'FAIL NAME SECONDS reason' for each and closes with 'N passed, N failed'. All logs are in
+BUILD/lab/NAME.
 """
 import argparse
 import difflib
@@ -78,14 +78,14 @@ def scenarios(names, quick=False):
         s.name = name
         if names or not (quick and s.long):
             out.append(s)
-    # Those that can share a machine stand together, and among them those that share a world.
+    # Scenarios that can share a machine run one after the other, and among them those that share a world.
     needs = list(dict.fromkeys(s.needs for s in out))
     boots = [boot for boot, _ in needs]
     return sorted(out, key=lambda s: (boots.index(s.boot), needs.index(s.needs)))
 
 
 class State:
-    """What a machine looks like; a scenario must leave it so."""
+    """A machine's state, which a scenario must not change."""
 
     def __init__(self, m):
         moving = worlds.MOVING if m.world else None
@@ -96,7 +96,7 @@ class State:
         self.world = m.world.seen() if m.world else []
 
     def compare(self, other):
-        """Lines that tell what is not as before."""
+        """Lines that describe the differences."""
         out = []
         for what in ("store", "domains", "processes", "channels", "world"):
             before, after = getattr(self, what), getattr(other, what)
@@ -106,7 +106,7 @@ class State:
 
 
 def left_behind(m, clean):
-    """Wait until the machine is as before; what is still not."""
+    """Wait until the machine's state is as before; returns remaining differences."""
     m.destroy_all(but=m.world.guests if m.world else ())
     if m.world:
         m.world.settle()
@@ -128,12 +128,12 @@ class Runner:
         self.lab = pathlib.Path(build).resolve() / "lab"
         self.images = folder
         self.machine = None
-        self.console = 0         # what of its console is in logs
+        self.console = 0         # bytes of its console that are in logs
         self.clean = None        # the machine's state without a world
-        self.made = None         # and with the one that it has
+        self.made = None         # its state with the present world
 
     def ready(self, scenario, log):
-        """A machine for the scenario, the one that runs when it will do, with the scenario's world."""
+        """A machine for the scenario, with the scenario's world; the running one if it meets the requirements."""
         m = self.machine
         if m and m.alive() and m.boot == scenario.boot:
             m.log = log
@@ -167,7 +167,7 @@ class Runner:
             self.made = State(m)
 
     def end_world(self):
-        """The machine as it was without; an error when anything of the world stays."""
+        """End the world; raises an error when anything of it is left."""
         m = self.machine
         if m.world is None:
             return
@@ -179,7 +179,7 @@ class Runner:
             raise LabError("left behind when the world ended: " + "; ".join(left))
 
     def finish(self, scenario):
-        """After a scenario that has gone well: what it left that it should not have."""
+        """After a scenario that has passed: what it has left behind."""
         m = self.machine
         m.clock.allow(120)
         left = left_behind(m, self.made if m.world else self.clean)
@@ -191,7 +191,7 @@ class Runner:
         return "; ".join(m.complaints) or None
 
     def stop(self):
-        """Whether the machine, if there is one, ended by itself."""
+        """Power the machine off, if there is one; did it end by itself?"""
         m, self.machine = self.machine, None
         if not m:
             return True
@@ -200,7 +200,7 @@ class Runner:
         return done
 
     def run(self, scenario):
-        """None, or why it failed; then the machine is gone."""
+        """Run a scenario: None, or why it failed; then the machine is ended."""
         log = Log(self.lab / scenario.name)
         reason = None
         try:
@@ -215,14 +215,14 @@ class Runner:
             log(f"{m.processor_time() - begun:.0f} s of processor, {m.processor_time():.0f} s since the machine was started")
             log.save("console", bytes(m.console[self.console:]).decode(errors="replace"))
             self.console = len(m.console)
-        except Exception as e:  # a scenario's own error is that scenario's
+        except Exception as e:  # any error fails this scenario only
             reason = self.why(e, log)
         if reason:
             self.fail(reason, log)
         return reason
 
     def retire(self):
-        """When nobody needs the machine any more: None, or what is wrong in the end."""
+        """End a machine that is not needed any more: None, or the error."""
         m = self.machine
         if not m:
             return None
@@ -249,7 +249,7 @@ class Runner:
         self.stop()
 
     def collect(self):
-        """After a failure: what can still be had of the machine."""
+        """After a failure: save the machine's logs as far as possible."""
         m = self.machine
         if not m or not m.alive():
             return
@@ -267,17 +267,17 @@ class Runner:
 
 
 class Queue:
-    """Scenarios that are still to be run, and what several runners at once say about them."""
+    """Scenarios that are still to be run by several runners, and their results."""
 
     def __init__(self, todo, alone):
         self.todo, self.alone = list(todo), alone
         self.lock = threading.Lock()
         self.passed = self.failed = 0
-        self.at = {}                 # runner -> what its latest scenario needs of the machine
+        self.at = {}                 # runner -> requirements of its latest scenario
 
     def next(self, runner):
-        """The scenario that costs this runner least: its machine and world fit; its machine does; nobody else is at
-        its kind; any."""
+        """The scenario that is cheapest for this runner, in this order: its machine and world fit; its machine fits; no
+        other runner has a machine of that kind; any."""
         with self.lock:
             mine, others = self.at.get(runner), [n for r, n in self.at.items() if r is not runner]
 
@@ -314,7 +314,7 @@ class Queue:
 
 
 def jobs_here():
-    """Machines at once: the emulator uses one processor, and 5 GiB with what it needs besides the machine's memory."""
+    """Number of concurrent machines: the emulator uses one CPU, and 5 GiB including the machine's memory."""
     text = pathlib.Path("/proc/meminfo").read_text()
     gib = int(re.search(r"MemAvailable: +(\d+)", text)[1]) / 2**20
     return max(1, min(2, os.cpu_count() or 1, int(gib / 5)))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What udev does for a guest of Xen: the kernel tells of a new device, and its driver is loaded. A
- * shell for each message would do as well, but in the emulator a process is dear, and a guest with
- * a hundred devices has many messages.
+ * A small udev: the kernel reports a new device, and its driver is loaded. Without a process for
+ * each message, since processes are slow in the emulator and a guest with a hundred devices has
+ * many.
  */
 #include "tests/lab/uevents.h"
 

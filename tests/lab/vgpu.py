@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pvgpu in the lab: pvgpud in dom0 or in a driver domain, vGPUs of guests, CUDA programs in guests, and what a scenario
-counts to show that nothing is left."""
+"""pvgpu in the lab: pvgpud in dom0 or in a driver domain, vGPUs of guests, CUDA programs in guests, and the counts by which
+a scenario shows that nothing is left behind."""
 import re
 import uuid
 
@@ -11,17 +11,17 @@ CTL = f"{TOP}/bin/pvgpuctl"
 RUN_DIR = "/run/pvgpu"
 GPU = "/dev/shm/gpu"
 GUEST_ENV = f"LD_LIBRARY_PATH={TOP}/lib PVGPU_POLL_ITERATIONS=0"
-# The emulator has one CPU: who polls keeps from it what it waits for.
+# The emulator has one CPU: a side that polls would block the other.
 WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1", "PVGPU_POLL_ITERATIONS": "0",
               "SIMCUDA_NVML_LOOK_MS": "900"}
-# Scenarios kill workers, and keep the GPU busy without end, on purpose.
+# Scenarios kill workers and run endless kernels on purpose: no quarantine.
 QUIET = {"quarantine_faults": "0"}
-# On in every scenario, so that each shows that it ends nobody who is honest.
+# The accounting is on in every scenario, so that each shows that it ends no honest worker.
 ACCOUNTING = {"health": f"{TOP}/bin/pvgpu-health", "health_user": "", "libnvml": f"{TOP}/simcuda/libnvidia-ml.so.1",
               "health_period_ms": "1000", "health_timeout_ms": "60000"}
 NO_LIMIT = "--kernel-limit 0"
 CONNECTED, CLOSING, CLOSED = "4", "5", "6"
-# What only a worker that cheats is ended for.
+# Reasons for which only a worker that cheats is ended.
 CHEATS = re.compile(r"killed: (?:used the GPU for|issued GPU work with|has \d+ MiB of device memory)")
 
 
@@ -29,7 +29,7 @@ class Pvgpud:
     """pvgpud on the simulated GPU, in dom0 or, with place, in a guest that is a driver domain."""
 
     def __init__(self, lab, place=None, env=None, top=TOP, **settings):
-        """env: of the workers; top: where it and its worker lie; settings: keys of [daemon]."""
+        """env: of the workers; top: folder of pvgpud and its worker; settings: keys of [daemon]."""
         self.top = top
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
@@ -37,8 +37,8 @@ class Pvgpud:
         self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **ACCOUNTING, **settings}
         self.process = None
         self.pid = None
-        self.earlier = ""      # logs of those before a restart
-        self.kept = 0          # of its log, by keep_logs
+        self.earlier = ""      # logs from before a restart
+        self.kept = 0          # length of the log that keep_logs has saved
         self.allowed = None    # a pattern of workers' ends that belong to the scenario
 
     # life
@@ -53,8 +53,8 @@ class Pvgpud:
         return self
 
     def ready(self):
-        """Its own keys are there and a worker is, and the far end is asked what workers use: what comes then is not held
-        up by the start of any."""
+        """Do its keys exist, is there a spare worker, and does the accounting run? Then none of them delays the scenario
+        later."""
         if self.process.status is not None:
             raise LabError(f"pvgpud ended with {self.process.status}: {self.log()[-500:]}")
         if self.read("/daemon/spare-workers") != self.settings["spare_workers"]:
@@ -64,7 +64,7 @@ class Pvgpud:
         return self.lab.store.read(f"/local/domain/{self.domid}/data/pvgpu/version") is not None
 
     def end(self, signal):
-        """Send pvgpud, and nobody else, a signal and wait for its end; its exit status."""
+        """Send only pvgpud a signal and wait for its end; returns its exit status."""
         self.place.run(f"kill -{signal} {self.pid}")
         status = self.process.wait().status
         self.earlier += self.process.err.decode(errors="replace")
@@ -72,11 +72,11 @@ class Pvgpud:
         return status
 
     def kill(self):
-        """As a crash would; workers go on."""
+        """Kill it, like a crash; workers go on."""
         assert self.end(9) == 128 + 9
 
     def stop(self):
-        """Drained, with its workers."""
+        """Stop it with its workers, drained."""
         status = self.end(15)
         assert status == 0, f"pvgpud ended with {status}: {self.log()[-500:]}"
 
@@ -84,14 +84,14 @@ class Pvgpud:
         self.kill()
         return self.start()
 
-    # what it says
+    # its log and keys
 
     def log(self):
         now = self.process.err.decode(errors="replace") if self.process else ""
         return self.earlier + now
 
     def keep_logs(self):
-        """To the scenario's logs; one of a worker that is ended as a cheat fails it."""
+        """Save its log; a worker that was ended as a cheat fails the scenario."""
         text = self.log()
         if new := text[self.kept:]:
             self.lab.log.save("pvgpud" if self.place is self.lab.dom0 else f"pvgpud-{self.place.name}", new)
@@ -116,12 +116,12 @@ class Pvgpud:
         return self.lab.wait(f"{n} workers that serve", lambda: len(self.workers()) == n and (self.workers(),), limit)[0]
 
     def charged(self):
-        """Microseconds of GPU time that guests' vGPUs have been charged, at one moment: {(domid, number): time}."""
+        """GPU time charged to guests' vGPUs at one moment, in microseconds: {(domid, number): time}."""
         tree = self.place.run(f"{CTL} --run-dir {RUN_DIR} tree /vgpu", quiet=True).out
         return {(int(d), int(n)): int(t) for d, n, t in re.findall(r"/xen-(\d+)-(\d+)-\w+/gpu-time\W+(\d+)", tree)}
 
     def gpu_memory(self):
-        """Who uses the simulated GPU: (processes, MiB)."""
+        """Use of the simulated GPU: (processes, MiB)."""
         out = self.place.run(f"{TOP}/tests/simcuda-top {GPU}", check=False, quiet=True).out
         rows = [line.split() for line in out.splitlines()[2:]]
         return len(rows), sum(float(r[2]) for r in rows)
@@ -138,7 +138,7 @@ class Pvgpud:
         return v
 
     def held(self):
-        """What it and its workers hold in their domain, as lines."""
+        """Resources of pvgpud and its workers in their domain, as lines."""
         script = (f'for p in $(pidof pvgpud pvgpu-worker); do c=$(tr "\\0" " " </proc/$p/cmdline); '
                   f'for f in /proc/$p/fd/*; do echo "${{c%% *}} $(readlink $f)"; done; '
                   f'grep -o "/dev/xen/.*" /proc/$p/maps | sed "s|^|${{c%% *}} maps |"; done')
@@ -169,7 +169,7 @@ class Vgpu:
         return self.guest.domid, self.number
 
     def name(self):
-        """pvgpud's."""
+        """The vGPU's name in pvgpud."""
         return f"xen-{self.guest.domid}-{self.number}-{self.uuid[:8]}"
 
     def attach_command(self):
@@ -178,7 +178,7 @@ class Vgpu:
                 f"--memory {self.memory}{policy} --no-wait")
 
     def attach(self):
-        """And again after a detach, the same vGPU."""
+        """Attach it; after a detach, the same vGPU again."""
         self.lab.dom0.run(self.attach_command())
 
     def states(self):
@@ -201,7 +201,7 @@ class Vgpu:
         self.wait_states(CONNECTED, CONNECTED, limit)
 
     def detach(self, limit=120):
-        """To its end: nothing is shared any more and both directories are gone."""
+        """Detach it and wait until nothing is shared any more and both directories are gone."""
         self.ask_detach()
         self.finish_detach(limit)
 
@@ -217,7 +217,7 @@ class Vgpu:
         return self.front, self.back
 
     def remove(self, front=None, back=None):
-        """Both directories, or those of a domain that it was: with those above that are empty then."""
+        """Remove both directories, or those of a former domain, and parents that are empty then."""
         front, back = front or self.front, back or self.back
         above = f"{front.rpartition('/')[0]} {back.rpartition('/')[0]} {back.rsplit('/', 2)[0]}"
         self.lab.dom0.run(f"xenstore-rm {front}; xenstore-rm {back}; for d in {above}; do "
@@ -228,7 +228,7 @@ class Vgpu:
         return {k: int(v) for k, v in (f.split("=") for f in text.split())}
 
     def wait_statistics(self, **wanted):
-        """They are written once a second at most."""
+        """Wait for values of statistics, which are written once a second at most."""
         self.lab.wait(f"statistics {wanted}", lambda: all(self.statistics().get(k.replace("_", "-")) == v
                                                           for k, v in wanted.items()))
 
@@ -243,20 +243,20 @@ def run_program(guest, name, arguments="", limit=180, env="", check=True):
 
 
 def assert_kernel_well(guest, lines=0):
-    """The guest's kernel, after so many lines of its log, has complained of nothing."""
+    """The guest's kernel has logged no complaint after the first `lines` lines."""
     log = guest.run(f"dmesg | tail -n +$(({lines} + 1))", quiet=True).out
     bad = re.findall(r".*(?:BUG|WARNING|Oops|Call Trace|blocked for more|still in use).*", log)
     assert not bad, f"{guest.name}'s kernel: {bad}"
 
 
 def output_of(lab, name, arguments=""):
-    """What such a program prints on the simulated GPU itself, in dom0."""
+    """The output of such a program directly on the simulated GPU, in dom0."""
     env = f"SIMCUDA_GPU=/dev/shm/direct SIMCUDA_THREADS=1 LD_LIBRARY_PATH={TOP}/simcuda"
     return lab.dom0.run(f"{env} {TOP}/programs/{name} {arguments}; s=$?; rm -f /dev/shm/direct; exit $s", limit=180).out
 
 
 class Cuda:
-    """lab-cuda in a guest: CUDA calls when the scenario says so."""
+    """lab-cuda in a guest: CUDA calls on command."""
 
     def __init__(self, guest, opened=True, env=""):
         self.process = guest.start(f"echo pid $$; {env} {GUEST_ENV} exec {TOP}/tests/lab-cuda".replace("  ", " "))
@@ -267,12 +267,12 @@ class Cuda:
             self.want("open", "CUDA_SUCCESS", 120)
 
     def tell(self, command):
-        """Without waiting for the answer."""
+        """Send a command without waiting for the answer."""
         self.guest.machine.say(f"{self.guest.name} cuda> {command}")
         self.process.write(command + "\n")
 
     def answer(self, word, limit=120):
-        """The next line that begins so."""
+        """Wait for the next line that begins with word."""
         def line():
             m = re.search(rb"^%s (.*)\n" % word.encode(), self.process.out[self.taken:], re.M)
             if m:
@@ -297,13 +297,13 @@ class Cuda:
         assert r.status == 0, f"{self.guest.name}: lab-cuda ended with {r.status}: {r.err}"
 
     def fails(self, command, limit=120):
-        """The call gives an error; which one."""
+        """Run a command that must fail; returns the error."""
         got = self.ask(command, limit)
         assert got.startswith("CUDA_ERROR_"), f"{self.guest.name}: '{command}' gave {got}, no error"
         return got.split()[0]
 
     def is_lost(self, limit=120):
-        """Its session has ended: from now on each call gives the same error."""
+        """Expect that its session has ended: each call returns the same error."""
         first = self.fails("check", limit)
         for command in ("alloc 4096", "sync", "spin"):
             self.want(command, first)
@@ -334,7 +334,7 @@ class Load:
 
 
 def active_grants(lab):
-    """Xen's tables of grants that are mapped: {(owner, mapper): number}."""
+    """Mapped grants in Xen's tables: {(owner, mapper): number}."""
     found = {}
     owner = None
     for line in lab.hypervisor_log("g").splitlines():

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The lines between the lab and an agent: "@KIND NUMBER DATA CRC\n", DATA in base64 or "-", CRC the
- * CRC-32 of what stands before it. They share a console with the kernel's messages, so that
- * whatever is not such a line is no error but text.
+ * CRC-32 of the line before it. They share a console with the kernel's messages, so any other line
+ * is text and no error.
  */
 #ifndef LAB_WIRE_H
 #define LAB_WIRE_H

@@ -49,11 +49,11 @@ def sources(suite):
 
 
 class Suite:
-    def __init__(self, folder, name, packages=tuple(MODULE)):
+    def __init__(self, folder, name, packages=tuple(MODULE), tools=tuple(TOOLS)):
         self.name = name
         self.folder = pathlib.Path(folder).resolve() / name
         self.root = self.folder / "root"
-        self.wanted = [*TOOLS, *packages]
+        self.wanted = [*tools, *packages]
 
     def apt(self, *words, limit=300):
         apt = self.folder / "apt"

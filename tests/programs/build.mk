@@ -11,7 +11,7 @@ CFLAGS_nbody        := -ffp-contract=off
 
 $(B)/programs/errors: $(call obj,tests/programs/errors_calls.c tests/programs/errors_faults.c)
 
-# All PTX texts are in an archive; a program takes those that it names.
+# All PTX texts are in an archive; the linker takes those that a program names.
 $(B)/obj/kernels/kernels.a: $(KERNELS:%=$(B)/obj/kernels/%.o)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^

@@ -18,8 +18,8 @@ static struct step {
 } steps[2 * ROUNDS];
 static int ran; /* host functions of one stream never run at the same time */
 static bool in_main, out_of_order, bad_status, wrong_stream;
-/* What a host function wrote is there after a synchronising call: the order goes through another
- * process, where thread sanitizer cannot see it. */
+/* A host function's writes are visible after a synchronising call. The order is made by another
+ * process, where thread sanitizer cannot see it; this word tells it. */
 static int published;
 
 static void publish(void)
@@ -57,8 +57,8 @@ static void CUDA_CB slow(void *user_data)
 	__atomic_store_n((int *)user_data, 1, __ATOMIC_RELEASE);
 }
 
-/* Kernel, copy, host function, again and again: each function sees the copy before it, not the
- * next. */
+/* Kernel, copy, host function, repeatedly: each function sees the copy before it and not the next.
+ */
 static void check_order(CUstream s, CUfunction increment)
 {
 	CUdeviceptr word = device_alloc(4);

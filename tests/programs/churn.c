@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything is made and destroyed over and over. Neither memory nor files nor threads may grow:
- * a service runs for months.
+ * Every kind of object is made and destroyed repeatedly. Memory, files and threads must not grow: a
+ * service runs for months.
  */
 #include <dirent.h>
 #include <pthread.h>
@@ -49,7 +49,7 @@ static struct usage usage(void)
 			      entries("/proc/self/task")};
 }
 
-/* Handles come from numbers that are used again: more rounds than a wire handle has generations. */
+/* Handles are reused: more rounds than a handle of the protocol has generations. */
 static void events_and_streams(size_t rounds)
 {
 	for (size_t i = 0; i < rounds; i++) {
@@ -163,7 +163,7 @@ static void threads(void)
 		pthread_join(t[i], NULL);
 }
 
-/* All that is in a context goes with it. */
+/* Objects of a context are destroyed with it. */
 static void contexts(void)
 {
 	CUdeviceptr p;
@@ -196,7 +196,7 @@ static void round_of_all(size_t i, size_t light)
 		contexts();
 }
 
-/* Sanitizers do, and so does valgrind, which preloads a library of its own. */
+/* True for sanitizers, and for valgrind, which preloads a library of its own. */
 static bool keeps_what_was_freed(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -102,7 +102,7 @@ CUdeviceptr device_alloc(size_t bytes)
 
 	CU(cuMemAlloc(&p, bytes));
 	CHECK(p, "cuMemAlloc gave address 0");
-	/* What a kernel fails to write must not happen to be right. */
+	/* Memory that a kernel fails to write must not hold the right value by chance. */
 	CU(cuMemsetD8(p, 0xa5, bytes));
 	CU(cuStreamSynchronize(NULL));
 	return p;
@@ -113,8 +113,8 @@ CUdeviceptr upload(const void *data, size_t bytes)
 	CUdeviceptr p = device_alloc(bytes);
 
 	CU(cuMemcpyHtoD(p, data, bytes));
-	/* Such a copy may return before the bytes are there: streams that do not wait must find
-	 * them. */
+	/* Such a copy may return before the bytes have arrived, and non-blocking streams do not
+	 * wait for it. */
 	CU(cuStreamSynchronize(NULL));
 	return p;
 }

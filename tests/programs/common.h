@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the test programs share. A program uses the driver API as any program does, checks what it
- * gets against a computation of its own, prints what is the same on every run and every device,
- * and ends with 0 when all was right, else with 1 and a line on standard error.
+ * Common code of the test programs. A program uses the driver API, checks its results against a
+ * computation on the CPU, prints only text that is the same on every run and every device, and ends
+ * with 0 when all was right, else with 1 and a line on standard error.
  */
 #ifndef PVGPU_TEST_PROGRAM_H
 #define PVGPU_TEST_PROGRAM_H
@@ -19,7 +19,7 @@
 #define NORETURN         __attribute__((noreturn))
 #define PRINTF_ARG(f, a) __attribute__((format(printf, f, a)))
 
-/* Say what is wrong and end with 1. */
+/* Print the error and end with 1. */
 NORETURN void fail_at(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
 #define FAIL(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(cond, ...)                                                                           \
@@ -41,7 +41,7 @@ const char *result_name(CUresult r);
 
 /* Line-buffered output, cuInit, device 0's primary context made current. */
 CUdevice start(void);
-/* Leave as a tidy program does; says so when the primary context would not be released. */
+/* Release the primary context, which must then be inactive. */
 void finish(void);
 CUmodule load(const char *image);
 CUfunction function(CUmodule module, const char *name);
@@ -51,7 +51,7 @@ CUfunction function(CUmodule module, const char *name);
 	CU(cuLaunchKernel(fn, grid, 1, 1, block, 1, 1, shared, stream, (void *[]){__VA_ARGS__},    \
 			  NULL))
 
-/* Of this program's file; /proc/self/exe itself is, under valgrind, valgrind's. */
+/* The path of this program's file; under valgrind /proc/self/exe is valgrind's. */
 const char *own_path(void);
 
 /* device memory, filled with 0xa5 */
@@ -61,7 +61,7 @@ void *host_alloc(size_t bytes);
 CUdeviceptr upload(const void *data, size_t bytes);
 void download(void *data, CUdeviceptr from, size_t bytes);
 
-/* Holds up a stream, by a host function that waits, until it is opened: no test depends on time. */
+/* Blocks a stream until it is opened, by a host function that waits, so no test depends on time. */
 struct gate {
 	sem_t open;
 };
@@ -81,7 +81,7 @@ void random_fill(void *bytes, size_t len, uint32_t seed);
 /* 64-bit FNV-1a: one number for much data, to print */
 uint64_t digest(const void *bytes, size_t len);
 
-/* What the kernel fill() writes. */
+/* The value that the kernel fill() writes. */
 static inline uint32_t fill_value(uint32_t seed, uint32_t i)
 {
 	return seed + i * 2654435761u;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contexts: the stack of each thread, the primary one, what belongs to whom, limits. */
+/* Contexts: the stack of each thread, the primary context, owners of objects, limits. */
 #include "tests/programs/common.h"
 
 PTX(ptx_vector);
@@ -36,7 +36,7 @@ static void check_stack(void)
 	printf("the stack: all right\n");
 }
 
-/* Two contexts work side by side; one's end does not touch the other. */
+/* Two contexts work beside each other; the end of one does not affect the other. */
 static void check_two(void)
 {
 	uint32_t n = 1000, seed[2] = {1, 2}, words[1000];

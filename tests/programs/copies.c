@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Copies of every shape between pageable, pinned and device memory, with odd offsets, sizes and
- * pitches, against the same copy made by the CPU: what is around the target must stay.
+ * pitches, against the same copy made by the CPU: bytes around the target must not change.
  */
 #include "tests/programs/common.h"
 
 enum place { PAGEABLE, PINNED, DEVICE, PLACES };
 static const char *const place_name[] = {"pageable", "pinned", "device"};
 
-/* An area of memory, and beside it what the CPU says that it must hold. */
+/* An area of memory, and its expected contents, computed by the CPU. */
 struct area {
 	enum place place;
 	size_t size;
@@ -178,7 +178,7 @@ static void copy_3d(const struct area *to, const struct area *from, const struct
 	};
 
 	if (how == 2 &&
-	    from->place == PINNED) { /* a unified address: the driver finds out what it is */
+	    from->place == PINNED) { /* a unified address: the driver finds the kind of memory */
 		c.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
 		c.srcDevice = (CUdeviceptr)from->host;
 		c.srcHost = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Twelve threads copy much pageable memory at the same time, whole and in rows: what they share to
- * do it must go round. */
+/* Twelve threads copy much pageable memory at the same time, whole and in rows: there is less
+ * staging memory than they need, and none may be starved of it. */
 #include <pthread.h>
 
 #include "tests/programs/common.h"

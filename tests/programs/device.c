@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked of a device; prints only what is the same on every device of today. */
+/* Queries of a device; prints only values that are the same on all current devices. */
 #include "tests/programs/common.h"
 
 static int attribute(CUdevice_attribute which, CUdevice device)
@@ -29,7 +29,7 @@ static void check_attributes(CUdevice d)
 	major = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, d);
 	minor = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, d);
 	CHECK(major >= 7 && minor >= 0 && minor <= 9, "compute capability %d.%d", major, minor);
-	/* One start of a runtime asks for most of them, and an error would end it. */
+	/* A CUDA runtime queries most of them when it starts, and an error would end it. */
 	for (int i = 1; i < CU_DEVICE_ATTRIBUTE_D3D12_CIG_SUPPORTED; i++)
 		answered += cuDeviceGetAttribute(&v, (CUdevice_attribute)i, d) == CUDA_SUCCESS;
 	CHECK(answered >= 111, "only %d attributes are answered", answered);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wrong calls and what they give. `errors CASE` runs one group; without an argument each group runs
- * in a process of its own, while this one keeps a context in which nothing may change.
+ * Wrong calls and their results. `errors CASE` runs one group. Without an argument each group runs
+ * in a process of its own, while this process keeps a context that must not be affected.
  */
 #include <spawn.h>
 #include <sys/wait.h>

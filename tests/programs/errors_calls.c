@@ -305,7 +305,7 @@ void errors_contexts(void)
 	REFUSED2(CUDA_ERROR_INVALID_HANDLE, CUDA_ERROR_INVALID_CONTEXT, cuEventRecord(event, s));
 	CU(cuStreamSynchronize(s));
 	CU(cuCtxPopCurrent(&popped));
-	/* A stream is found wherever one stands. */
+	/* A stream can be used whichever context is current. */
 	CU(cuStreamSynchronize(s));
 	CU(cuCtxDestroy(other));
 	CU(cuEventDestroy(event));

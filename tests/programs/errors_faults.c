@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels that go wrong: the error is reported by the next call that can, and by all after it. */
+/* Kernels that fault: the error is reported by the next call that can, and by all after it. */
 #include "tests/programs/errors.h"
 
 PTX(ptx_fault);
@@ -18,7 +18,7 @@ static CUfunction begin(const char *name)
 	return function(module, name);
 }
 
-/* Once a context is spoilt, everything in it says so; what needs no device goes on. */
+/* After a fault every call in the context returns the error; calls that need no device go on. */
 static void check_sticky(CUresult error)
 {
 	static uint8_t bytes[64];
@@ -118,7 +118,7 @@ void fault_assert(void)
 	check_sticky(CUDA_ERROR_ASSERT);
 }
 
-/* The error shows in streams and events that had nothing to do with it. */
+/* The error is reported by streams and events that were not involved, too. */
 void fault_other_stream(void)
 {
 	CUfunction fn = begin("write_word");
@@ -158,7 +158,7 @@ static void CUDA_CB callback(CUstream stream, CUresult status, void *user_data)
 	sem_post(user_data);
 }
 
-/* A stream callback runs even then, and is told. */
+/* A stream callback runs even then, with the error as its status. */
 void fault_callback(void)
 {
 	CUfunction fn = begin("write_word");

@@ -127,7 +127,7 @@ static void check_storage(enum storage how, const char *what)
 	free(image.bytes);
 }
 
-/* Entries for devices that this is not, are passed over. */
+/* Entries for other devices are ignored. */
 static void check_choice(void)
 {
 	static const char junk[64] = "not for this device";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process that uses CUDA forks: children that do not use it, and one that starts anew, do no
- * harm. */
+/* A process that uses CUDA forks: children that do not use CUDA, and one that calls exec, do not
+ * affect it. */
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hang [delay MS N]: N kernels that occupy the GPU for MS milliseconds each, and their results.
- * hang endless: a kernel that never ends; what the program is told, and that it is told again.
- * hang wild: a kernel that writes where nothing is; the same.
+ * hang endless: a kernel that never ends; prints the error, which must be sticky.
+ * hang wild: a kernel that writes to an unmapped address; the same.
  * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
  * hang wait: the same, behind a host function that does not return before it is continued.
- * hang ask: is all answered that needs no GPU, while five kernels wait for the first to end?
- * hang refused: what cuInit says.
+ * hang ask: are queries that need no GPU answered, while five kernels wait for the first to end?
+ * hang refused: prints the result of cuInit.
  */
 #include <signal.h>
 
@@ -36,7 +36,7 @@ static int delay(uint64_t ms, size_t n)
 	return 0;
 }
 
-/* Its context is spoilt, or its session gone: every later call says the same. */
+/* The context is lost, or the session: every later call returns the same error. */
 static int spoil(const char *name)
 {
 	uint32_t value = 1;

@@ -50,7 +50,8 @@ static void check_atomics(CUmodule module)
 	      w[2], w[3], w[4]);
 	CHECK(w[5] == N - 1 && w[6] == 1000000 - (N - 1), "max %u, min %u", w[5], w[6]);
 	CHECK(w[7] == N % 100, "inc %u", w[7]);
-	/* Thread i changes i to i + 1: how far it gets depends on the order, the count does not. */
+	/* Thread i exchanges i for i + 1. The threads' order decides the value reached, which must
+	 * equal the number of successful exchanges. */
 	CHECK(w[8] == w[9] && w[9] >= 1, "compare-and-swap reached %u in %u steps", w[8], w[9]);
 	CHECK(wide == ((uint64_t)sum << 32) + 5, "wide add %llx", (unsigned long long)wide);
 	CHECK(f == 0.25f + N * 0.5f, "float add %g", f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory: what is free, running out of it, getting it all back. */
+/* Memory: how much is free, running out of it, getting all of it back. */
 #include "tests/programs/common.h"
 
 enum { MOST = 64 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * occupy [LAUNCHES|0] [MICROSECONDS] [DEEP] [MIB]: keep the GPU busy with kernels that take so long
- * and compute nothing, DEEP of them in flight, with MIB of device memory allocated; 0: until
- * killed. A line for every 100 launches says how many are done.
+ * occupy [LAUNCHES|0] [MICROSECONDS] [DEEP] [MIB]: keep the GPU busy with kernels of that length
+ * that compute nothing, DEEP of them in flight, with MIB of device memory allocated; 0: until
+ * killed. Prints the number of finished launches after every 100.
  */
 #include "tests/programs/common.h"
 

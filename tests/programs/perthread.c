@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Built for per-thread default streams: stream 0 is the thread's own, and runs beside other
+/* Built for per-thread default streams: stream 0 is the thread's own and overlaps with other
  * threads'. */
 #define CUDA_API_PER_THREAD_DEFAULT_STREAM
 #include <pthread.h>

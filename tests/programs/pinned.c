@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pinned and registered host memory, seen by the host, by copies and (where it can be) by kernels.
+/* Pinned and registered host memory, used by the host, by copies and, where possible, by kernels.
  */
 #include <sys/mman.h>
 
@@ -68,7 +68,7 @@ static void check_use(uint32_t *host, uint32_t n, bool mapped, CUmodule module, 
 	printf("%s: all right\n", what);
 }
 
-/* The checks above rely on verify(): it must count what is wrong, all of it and no more. */
+/* The checks above rely on verify(): it must count all wrong words, and no others. */
 static void check_verify(CUmodule module)
 {
 	uint32_t n = 1000, seed = 3, words[1000], wrong = 0;

@@ -9,11 +9,11 @@
 
 PTX(ptx_fault);
 
-static FILE *expected; /* what must stand on standard output, written beside it */
+static FILE *expected; /* the expected standard output, written in parallel */
 static char *expected_text;
 static size_t expected_len;
 
-/* Say something here, so that its place among the kernels' lines can be seen. */
+/* A line of the host's, to check its place among the kernels' lines. */
 static void say_here(const char *text)
 {
 	puts(text);

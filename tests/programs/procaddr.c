@@ -79,7 +79,7 @@ int main(void)
 	      "a call without streams has two forms");
 	CHECK(find("cuDevicePrimaryCtxRelease", 7000) && find("cuDevicePrimaryCtxReset", 7000),
 	      "first revisions");
-	/* The finder finds itself, in both revisions. */
+	/* cuGetProcAddress can be found by itself, in both revisions. */
 	CU(((proc2_fn)find("cuGetProcAddress", 12000))("cuInit", &fn, 2000, 0, &status));
 	CHECK(fn == find("cuInit", CUDA_VERSION), "another cuInit");
 	CU(((proc_fn)find("cuGetProcAddress", 11030))("cuInit", &fn, 2000, 0));

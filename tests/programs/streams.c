@@ -21,7 +21,7 @@ static void launch_append(CUstream stream, CUdeviceptr log, uint32_t value)
 	LAUNCH(append, 1, 1, 0, stream, &log, &value);
 }
 
-/* A launch returns while work before it is held up, and streams do not wait for each other. */
+/* A launch returns while work before it is blocked, and streams do not wait for each other. */
 static void check_asynchrony(CUstream *s)
 {
 	CUevent event[STREAMS];
@@ -80,7 +80,8 @@ static void check_order(CUstream *s)
 	printf("events order streams\n");
 }
 
-/* The legacy default stream waits for blocking streams and they for it; others go their way. */
+/* The legacy default stream waits for blocking streams and they for it; non-blocking ones do not.
+ */
 static void check_default_stream(void)
 {
 	CUdeviceptr log = device_alloc(8 * sizeof(uint32_t)), out = device_alloc(sizeof(uint32_t));

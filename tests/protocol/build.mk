@@ -7,9 +7,9 @@ WIRE_TEST_OBJS := $(call obj,tests/protocol/wire_case.c) $(B)/obj/gen/pvgpu_stub
 CPPFLAGS_wire_case := -DGEN_DIR='"$(B)/gen"'
 
 UNIT += $(B)/unit/decode_test $(B)/unit/dispatch_test
-$(B)/unit/decode_test: $(call obj,tests/unit/decode_test.c) $(WIRE_TEST_OBJS)
+$(B)/unit/decode_test: $(call obj,tests/unit/guest/decode_test.c) $(WIRE_TEST_OBJS)
 LDLIBS_decode_test := $(CHECK_LIBS)
-$(B)/unit/dispatch_test: $(call obj,tests/unit/dispatch_test.c) $(WIRE_TEST_OBJS)
+$(B)/unit/dispatch_test: $(call obj,tests/unit/guest/dispatch_test.c) $(WIRE_TEST_OBJS)
 LDLIBS_dispatch_test := $(CHECK_LIBS)
 
 .PHONY: check-protocol check-wire
@@ -17,11 +17,10 @@ check-wire:
 	$(Q)$(PYTHON) tests/protocol/wire_test.py
 check-protocol: check-wire
 
-# The records of the current version, until it is released; then a new folder begins.
+# The records of the current version, until it is released; then a new file begins.
 .PHONY: record-wire
 record-wire: $(B)/unit/decode_test
-	$(Q)rm -f tests/protocol/recorded/v1/*
-	$(Q)$< --record tests/protocol/recorded/v1
+	$(Q)$< --record tests/protocol/recorded/v1.txt
 
 # A guest and a backend of different versions, in both directions. The lab does the same with pvgpu.ko between them.
 NEXT_TREE := $(B)/next-version

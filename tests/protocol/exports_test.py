@@ -24,7 +24,7 @@ def parse_text(text):
 
 class BadDescriptions(unittest.TestCase):
     def fails(self, text, line, words):
-        with self.assertRaises(exports.ApiError) as caught:
+        with self.assertRaises(exports.DescriptionError) as caught:
             parse_text(text)
         self.assertRegex(str(caught.exception), rf"t\.api:{line}: .*{words}")
 
@@ -68,12 +68,13 @@ class BadDescriptions(unittest.TestCase):
         self.fails("symbol main base main since 2000 local\n", 1, "no driver API symbol")
 
     def test_syntax(self):
-        self.fails("symbol cuA base cuA until 2000 local\n", 1, "expected 'since'")
+        self.fails("symbol cuA base cuA until 2000 local\n", 1, "'since' expected, not 'until'")
         self.fails("export cuA\n", 1, "unknown statement 'export'")
-        self.fails('symbol cuA base cuA since 2000 local "x\n', 1, "unbalanced")
-        self.fails('symbol cuA base cuA since 2000 "x" local\n', 1, "comes last")
+        self.fails('symbol cuA base cuA since 2000 local "x\n', 1, "cannot read '\"x'")
+        self.fails('symbol cuA base cuA since 2000 "x" local\n', 1, "unknown disposition '\"x\"'")
         self.fails("symbol cuA base cuA since 2000 local now\n", 1, "unexpected 'now'")
-        self.fails("section Devices\n", 1, "section")
+        self.fails("section Devices\n", 1, "a section's title must be in quotes, not 'Devices'")
+        self.fails('section "Devices" more\n', 1, "unexpected 'more'")
         self.fails("# nothing\n", 1, "no symbol")
 
     def test_command_line_names_the_line(self):

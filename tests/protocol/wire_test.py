@@ -23,6 +23,10 @@ GOLDEN = os.path.join(HERE, "golden", "out")
 CFLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes",
           "-Wmissing-prototypes", "-Wno-unused-parameter", "-I" + os.path.join(ROOT, "libpvgpu"), "-c", "-o", "/dev/null"]
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
+import cases  # noqa: E402
+
 
 def wire(*args):
     return subprocess.run([sys.executable, WIRE, *args], capture_output=True, text=True, timeout=60, check=False)
@@ -34,13 +38,23 @@ def generate(folder):
         raise AssertionError(run.stderr)
 
 
+SEEDS = "corpus.txt"  # stands for the generated corpus: a line "NAME HEX" for each seed
+
+
 def tree(folder):
-    found = {}
+    """name -> content; seeds are folded into SEEDS."""
+    found, seeds = {}, []
     for base, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(base, name)
             with open(path, "rb") as stream:
-                found[os.path.relpath(path, folder)] = stream.read()
+                data = stream.read()
+            if name.endswith(".bin"):
+                seeds.append("%s %s\n" % (os.path.relpath(path, os.path.join(folder, "corpus")), data.hex()))
+            else:
+                found[os.path.relpath(path, folder)] = data
+    if seeds:
+        found[SEEDS] = "".join(sorted(seeds)).encode()
     return found
 
 
@@ -65,10 +79,7 @@ class Golden(Scratch):
         new, old = tree(self.folder), tree(GOLDEN)
         self.assertEqual(sorted(new), sorted(old))
         for name, data in sorted(new.items()):
-            if name.endswith(".bin"):
-                self.assertEqual(data, old[name], name)
-            else:
-                self.assertEqual(data.decode(), old[name].decode(), name + ": wire_test.py --update writes it")
+            self.assertEqual(data.decode(), old[name].decode(), name + ": wire_test.py --update writes it")
 
     def test_compiles(self):
         for cc in filter(shutil.which, ("gcc", "clang")):
@@ -94,8 +105,7 @@ class Golden(Scratch):
 
     def test_seed_by_hand(self):
         # Written down byte by byte from the description, so that layout code cannot agree with itself only.
-        with open(os.path.join(GOLDEN, "corpus", "decode", "room_open-typical.bin"), "rb") as stream:
-            seed = stream.read()
+        seed = re.search(r"^decode/room_open-typical\.bin (.*)$", tree(GOLDEN)[SEEDS].decode(), re.M)[1]
         want = struct.pack("<IHHII", 120, 3, 0, 7, 0)
         want += struct.pack("<QII", 2 << 56 | 1 << 48 | 1 << 32 | 1, 6, 0)     # door, name_len, padding
         want += struct.pack("<QQ", 0x7E0000001000, 102)                        # plan
@@ -104,19 +114,19 @@ class Golden(Scratch):
         want += bytes(range(17, 23)) + bytes(2)                                # name, terminated
         want += bytes(range(49, 57))                                           # note
         want = struct.pack("<I", len(want)) + want[4:]
-        self.assertEqual(seed.hex(), want.hex())
+        self.assertEqual(seed, want.hex())
 
 
-class Bad(unittest.TestCase):
-    """Every file of bad/ says in its first line at which line it must fail, and how."""
+class Bad(Scratch):
+    """Every case of bad.txt says in its first line at which line it must fail, and how."""
 
     def test_bad(self):
-        files = sorted(glob.glob(os.path.join(HERE, "bad", "*.api")))
-        self.assertGreater(len(files), 80)
-        for path in files:
-            with self.subTest(os.path.basename(path)):
-                with open(path, encoding="utf-8") as stream:
-                    m = re.match(r"# expect: (\d+): (.*)\n", stream.readline())
+        bad = cases.read(os.path.join(HERE, "bad.txt"))
+        self.assertGreaterEqual(len(bad), 91)
+        for name, text in bad.items():
+            with self.subTest(name):
+                path = self.write(name + ".api", text)
+                m = re.match(r"# expect: (\d+): (.*)\n", text)
                 self.assertTrue(m, "no expectation")
                 run = wire("--no-lock", path)
                 self.assertEqual(run.returncode, 1, run.stderr)
@@ -187,6 +197,19 @@ class Locked(Scratch):
     def test_renumbered(self):
         self.refused(self.changed("room_paint = 4", "room_paint = 5"), "command 'room_paint' is locked as number 4")
 
+    def test_renumbered_number_stays_reserved(self):
+        moved = self.changed("room_paint = 4", "room_paint = 5")
+        self.ok(moved, "--relock")
+        self.ok(moved)
+        bell = moved + 'command bell = 4 since 2 oneway lane now\n    doc "Ring."\nend\n'
+        self.refused(bell, "number 4 is reserved: it was 'room_paint'", "--relock", at=moved.count("\n") + 1)
+
+    def test_two_change_numbers(self):
+        swapped = self.changed("command knock = 2", "command knock = 4").replace("command room_paint = 4", "command room_paint = 2")
+        self.refused(swapped, "number 2 is locked as 'knock'", at=swapped.split("command room_paint")[0].count("\n") + 1)
+        self.ok(swapped, "--relock")
+        self.ok(swapped)
+
     def test_renamed(self):
         self.refused(self.changed("command room_paint", "command room_draw"), "number 4 is locked as 'room_paint'",
                      at=self.text.split("command room_paint")[0].count("\n") + 1)
@@ -203,7 +226,7 @@ class Locked(Scratch):
         self.ok(less, "--relock")
         self.ok(less)
         with open(self.lock, encoding="utf-8") as stream:
-            self.assertIn("\n2 knock reserved\n", stream.read())
+            self.assertIn("\nreserved command/2 1 knock\n", stream.read())
         again = less + 'command bell = 2 since 2 oneway lane now\n    doc "Ring."\nend\n'
         for args in ((), ("--relock",)):
             run = self.run_with(again, *args)
@@ -215,7 +238,7 @@ class Locked(Scratch):
         self.refused(paint, "command 'room_paint' differs from its lock (shape); version 2 is released", "--relock")
         less = self.text[:self.text.index("command knock")]
         self.refused(less, "command 'knock' = 2 is locked but not described; version 1 is released", "--relock", at=11)
-        self.refused(self.changed("= 1 \"A room\"", "= 3 \"A room\""), "handle type 'room' differs from its lock", "--relock")
+        self.refused(self.changed("= 1 \"A room\"", "= 3 \"A room\""), "handle type 'room' is locked as number 1; version 1", "--relock")
         self.refused(self.changed("field lumen u64", "field lumens u64"), "structure 'lamp' differs from its lock", "--relock")
         self.refused(self.changed("REP_MAX = 0x1000", "REP_MAX = 8K"), "constant 'REP_MAX' differs from its lock", "--relock")
         bell = 'command bell = 9 since %d oneway lane now\n    doc "Ring."\nend\n'
@@ -229,9 +252,11 @@ class Locked(Scratch):
         self.ok(self.changed("colour u32", "color u32"))
 
     def test_broken_lock(self):
-        self.write("numbers.lock", "released 0\n7 x\n")
-        run = self.run_with(self.text)
-        self.assertEqual((run.returncode, run.stderr), (1, "%s:2: cannot read '7 x'\n" % self.lock))
+        for line in ("7 x", "const X 1", "handle x 1 y", "command x 1 7 now oneway", "handle x 1 1\nhandle y 1 1"):
+            self.write("numbers.lock", "released 0\n%s\n" % line)
+            run = self.run_with(self.text)
+            bad = line.split("\n")
+            self.assertEqual((run.returncode, run.stderr), (1, "%s:%d: cannot read '%s'\n" % (self.lock, len(bad) + 1, bad[-1])))
 
 
 class Docs(Scratch):
@@ -253,17 +278,26 @@ class Docs(Scratch):
 
 class Recorded(unittest.TestCase):
     def test_complete(self):
-        """Every record has its line and every line its record; decode_test decodes them."""
-        for folder in glob.glob(os.path.join(HERE, "recorded", "v*")):
-            with open(os.path.join(folder, "expected.txt"), encoding="utf-8") as stream:
-                named = sorted(line.split(":")[0] for line in stream)
-            self.assertEqual(named, sorted(os.path.basename(p) for p in glob.glob(os.path.join(folder, "*.bin"))))
-            self.assertGreater(len(named), 100)
+        """Every line has a name of its own, a whole record and what it says; decode_test decodes them."""
+        tables = glob.glob(os.path.join(HERE, "recorded", "v*.txt"))
+        self.assertTrue(tables)
+        for path in tables:
+            with open(path, encoding="utf-8") as stream:
+                lines = [line.split(" ", 2) for line in stream]
+            self.assertGreater(len(lines), 100)
+            self.assertEqual(len({name for name, _, _ in lines}), len(lines))
+            for name, record, text in lines:
+                self.assertEqual(int.from_bytes(bytes.fromhex(record)[:4], "little"), len(record) // 2, name)
+                self.assertEqual(name.rsplit("-", 1)[0], text.split()[0])
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--update"]:
         shutil.rmtree(GOLDEN, ignore_errors=True)
         generate(GOLDEN)
+        made = tree(GOLDEN)
+        shutil.rmtree(os.path.join(GOLDEN, "corpus"))
+        with open(os.path.join(GOLDEN, SEEDS), "wb") as stream:
+            stream.write(made[SEEDS])
         sys.exit(0)
     unittest.main()

@@ -5,7 +5,6 @@
     schema_test.py            run the tests
     schema_test.py --update   write golden/out anew (then look at the difference)
 """
-import glob
 import json
 import os
 import random
@@ -27,6 +26,8 @@ CFLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-W
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(SCHEMA))
+sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
+import cases  # noqa: E402
 import describe  # noqa: E402
 import values  # noqa: E402
 
@@ -125,16 +126,16 @@ class Golden(Scratch):
         self.assertIn("[*] --> Initialising: attach", out["xenstore.md"])
 
 
-class Bad(unittest.TestCase):
-    """Every file of bad/ says in its first line at which line it must fail, and how."""
+class Bad(Scratch):
+    """Every case of bad.txt says in its first line at which line it must fail, and how."""
 
     def test_bad(self):
-        files = sorted(glob.glob(os.path.join(HERE, "bad", "*.schema")))
-        self.assertGreater(len(files), 60)
-        for path in files:
-            with self.subTest(os.path.basename(path)):
-                with open(path, encoding="utf-8") as stream:
-                    m = re.match(r"# expect: (\d+): (.*)\n", stream.readline())
+        bad = cases.read(os.path.join(HERE, "bad.txt"))
+        self.assertGreaterEqual(len(bad), 103)
+        for name, text in bad.items():
+            with self.subTest(name):
+                path = self.write(name + ".schema", text)
+                m = re.match(r"# expect: (\d+): (.*)\n", text)
                 self.assertTrue(m, "no expectation")
                 done = schema("--no-lock", path)
                 self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
@@ -256,6 +257,19 @@ class Docs(Scratch):
     def test_the_repositorys(self):
         done = schema("--check-docs")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+class Arrows(unittest.TestCase):
+    """A generator uses the tools that all share, and nothing of another generator."""
+    PARTS = {"xenstore-schema/gen": "schema", "libpvgpu/protocol/gen": "wire, exports", "libpvgpu/tools": "generator"}
+
+    def test_modules(self):
+        show = "import sys; sys.path.insert(0, sys.argv[1]); import %s\nfor m in sys.modules.values(): print(getattr(m, '__file__', ''))"
+        for folder, modules in self.PARTS.items():
+            done = run([sys.executable, "-c", show % modules, os.path.join(ROOT, folder)])
+            ours = {os.path.realpath(p) for p in done.stdout.split() if p.startswith(ROOT + "/")}
+            used = {os.path.relpath(os.path.dirname(p), ROOT) for p in ours}
+            self.assertEqual(used, {folder, "libpvgpu/tools"}, done.stderr)
 
 
 class Opinions(Scratch):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-PVSIM_OBJS := $(call obj,$(addprefix tests/sim/,main.c bench.c properties.c mixes.c fleet.c cost.c trace.c))
+PVSIM_OBJS := $(call obj,$(sort $(wildcard tests/sim/*.c)))
 
 TESTPROGS += $(B)/tests/pvsim
 $(B)/tests/pvsim: $(PVSIM_OBJS) $$(SIM_OBJS)

@@ -160,7 +160,7 @@ void run_timeline(void)
 	v[1].detach_ns = 20 * SIM_S;
 	bench_vgpus(&b, bench_load(&b, &bursts), 1);
 	r = bench_run(&b, "timeline");
-	/* All three there, and the fourth with nothing to do: 3/6 of the time for the first. */
+	/* All three there, and the fourth idle: 3/6 of the time for the first. */
 	for (size_t w = 41; w < 79; w++) {
 		const uint64_t *used = r->window + w * r->n_vgpus;
 		double all = (double)(used[0] + used[1] + used[2]), d;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* simcuda-top [FILE]: who uses the simulated GPU, from its shared file (see simgpu.h). */
+/* simcuda-top [FILE]: the processes that use the simulated GPU, from its shared file (simgpu.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

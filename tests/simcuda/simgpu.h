@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated GPU as its processes share it: one file (SIMCUDA_GPU, default
+ * The simulated GPU's shared state: one file (SIMCUDA_GPU, default
  * /dev/shm/pvgpu-simcuda-<uid>) that every process using tests/simcuda's libcuda.so.1 maps.
  * Other programs map it read-only to read the accounting (tests/simcuda/simcuda-top.c does).
  *
  * Words are written by one process at a time and read by any: load them with simgpu_load64().
- * Truth is per slot, totals are computed from the slots, so a process that is killed at any point
- * takes nothing with it: a slot whose owner is dead is worth nothing and is taken back.
+ * Each slot holds the state of one process, and totals are computed from the slots. So a process
+ * may be killed at any point: the slot of a dead owner does not count and is reused.
  */
 #ifndef PVGPU_SIMCUDA_SIMGPU_H
 #define PVGPU_SIMCUDA_SIMGPU_H
@@ -20,7 +20,7 @@
 #define SIMGPU_VERSION 6u
 #define SIMGPU_SLOTS   256
 #define SIMGPU_XIDS    16
-#define SIMGPU_COPIES  4 /* at once whose beginning is known */
+#define SIMGPU_COPIES  4 /* copies in flight whose begin is recorded */
 #define SIMGPU_RUNS    (1ull << 63)
 
 /* One process that has initialised CUDA. */
@@ -30,10 +30,10 @@ struct simgpu_process {
 	uint64_t start_time; /* of the process, clock ticks since boot (/proc/PID/stat field 22) */
 	uint64_t memory;     /* device memory in use, bytes */
 	uint64_t memory_peak;
-	uint64_t compute; /* time for which it had kernels and the device's compute engine, or
-			   * SIMGPU_RUNS and CLOCK_MONOTONIC less that time: it has them now */
+	uint64_t compute; /* time for which it had kernels and the device's compute engine. While it
+			   * has them: SIMGPU_RUNS and CLOCK_MONOTONIC less that time */
 	uint64_t copy_ns; /* time that its copies and memsets took, summed over engines */
-	uint64_t copy_since[SIMGPU_COPIES]; /* CLOCK_MONOTONIC when those under way began; 0 */
+	uint64_t copy_since[SIMGPU_COPIES]; /* CLOCK_MONOTONIC at the begin of those in flight; 0 */
 	uint64_t copy_bytes;
 	uint64_t launches; /* kernels started */
 	uint64_t slices;   /* times the device was given to it */
@@ -54,9 +54,9 @@ struct simgpu {
 	uint64_t next_ticket;
 	uint32_t owner;      /* slot + 1 of the process that has the device, 0 = free */
 	uint32_t waiting;    /* slots in the queue */
-	uint32_t lost;       /* written from outside; 1: every process that launches a kernel finds
-			      * that the device is gone, and keeps finding it */
-	uint32_t slots_used; /* from the first; those behind never were */
+	uint32_t lost;       /* set by a test to 1: every process that launches a kernel gets the
+			      * error of a lost device, which is sticky */
+	uint32_t slots_used; /* from the first; the others have never been used */
 	union {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
 		uint64_t lock_space[8];
@@ -75,7 +75,7 @@ static inline uint64_t simgpu_load64(const uint64_t *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-/* Time used up to now (CLOCK_MONOTONIC), with what is under way. */
+/* Time used up to now (CLOCK_MONOTONIC), kernels in flight included. */
 static inline uint64_t simgpu_compute(const struct simgpu_process *p, uint64_t now)
 {
 	uint64_t v = simgpu_load64(&p->compute), begin = v & ~SIMGPU_RUNS;
@@ -85,7 +85,8 @@ static inline uint64_t simgpu_compute(const struct simgpu_process *p, uint64_t n
 	return now > begin ? now - begin : 0;
 }
 
-/* An end clears its `since`, then adds: for a moment that is missed, never counted twice. */
+/* The end of a copy clears its `since` before it adds the time: for a moment the copy is missing,
+ * but it is never counted twice. */
 static inline uint64_t simgpu_copies(const struct simgpu_process *p, uint64_t now)
 {
 	uint64_t used = __atomic_load_n(&p->copy_ns, __ATOMIC_ACQUIRE);
@@ -101,7 +102,7 @@ static inline uint64_t simgpu_copies(const struct simgpu_process *p, uint64_t no
 
 /*
  * Does the slot's process live? The kernel clears the holder's thread id in a robust mutex's futex
- * word (its first word) when that thread dies, however it dies; no pid can be mistaken for another.
+ * word (its first word) when that thread dies, by any cause. A reused pid cannot be mistaken.
  */
 static inline bool simgpu_alive(const struct simgpu_process *p)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How long tests of chance take: PVGPU_STRESS times as long as usual. */
+/* How long randomised tests take: PVGPU_STRESS times as long as usual. */
 #ifndef PVGPU_TEST_STRESS_H
 #define PVGPU_TEST_STRESS_H
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-ATTACHD_SRCS := $(addprefix xen-pvgpu-back/,attachd/keep.c daemon/log.c)
+ATTACHD_SRCS := $(sort $(wildcard xen-pvgpu-back/attachd/*.c))
 
 PROGS += $(B)/bin/pvgpu-attachd
-$(B)/bin/pvgpu-attachd: $$(call obj,xen-pvgpu-back/attachd/main.c $$(ATTACHD_SRCS) $$(CTL_SRCS)) $$(KEYS_OBJS)
+$(B)/bin/pvgpu-attachd: $$(call obj,$(ATTACHD_SRCS) $$(TOOLSTACK_SRCS)) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_pvgpu-attachd := -lxenstore -lev -linih -ljansson
 
 UNIT += $(B)/unit/attachd_test
-$(B)/unit/attachd_test: $$(call obj,tests/unit/attachd_test.c $$(ATTACHD_SRCS) $$(CTL_SRCS)) $$(FAKE_XENSTORE) $$(KEYS_OBJS)
+$(B)/unit/attachd_test: $$(call obj,tests/unit/ctl/attachd_test.c $(filter-out %/main.c,$(ATTACHD_SRCS)) $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_attachd_test = $(CHECK_LIBS) -linih -ljansson

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * pvgpu-attachd: keeps VMs' vGPUs across their restarts, and clears away what ended VMs leave. It
- * runs in dom0 and knows nothing but xenstore and pvgpu-vms.conf(5).
- */
+/* pvgpu-attachd: keeps VMs' vGPUs across restarts of the VMs, and removes the keys of ended VMs. It
+ * runs in dom0 and uses only xenstore and pvgpu-vms.conf(5). */
 #include <errno.h>
 #include <ev.h>
 #include <getopt.h>
@@ -11,25 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/attachd/keep.h"
-#include "xen-pvgpu-back/daemon/log.h"
+#include "xen-pvgpu-back/attachd/reconcile.h"
+#include "xen-pvgpu-back/contract/log.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
 #endif
 
-#define RETRY_S      5. /* while something waits that no watch tells of */
-#define UNSEEN_STEPS 4  /* then a guest that does not take up its vGPU is looked at each 80 s */
+#define RETRY_S 5. /* between rounds while an attach waits for a change without a watch */
+#define UNSEEN_STEPS                                                                               \
+	4 /* after these a guest that has not taken up its vGPU is looked at each 80 s */
 
 enum { DONE, FAILED, USAGE };
 
 struct attachd {
 	struct store store;
-	struct keeper keeper;
+	struct reconciler reconciler;
 	struct ev_loop *loop;
 	ev_io io;
 	ev_timer retry;
-	unsigned int unseen; /* rounds in which only that was to be looked at */
+	unsigned int unseen; /* rounds in a row that only looked at vGPUs not taken up */
 	int status;
 };
 
@@ -42,7 +41,7 @@ static void stop(struct attachd *a, int status)
 static void make_round(struct attachd *a)
 {
 	unsigned int waiting;
-	int err = keep_round(&a->keeper, &waiting);
+	int err = reconcile_round(&a->reconciler, &waiting);
 
 	if (err) {
 		log_error("reading xenstore: %s", strerror(-err));
@@ -50,7 +49,7 @@ static void make_round(struct attachd *a)
 		return;
 	}
 	ev_timer_stop(a->loop, &a->retry);
-	if (waiting || a->keeper.unseen) {
+	if (waiting || a->reconciler.unseen) {
 		ev_timer_set(&a->retry, RETRY_S * (waiting ? 1 : 1 << a->unseen), 0.);
 		ev_timer_start(a->loop, &a->retry);
 	}
@@ -61,7 +60,7 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 	struct attachd *a = io->data;
 	bool news = false;
 
-	/* A domain's start and end are many events, and one round for all of them is enough. */
+	/* The start or end of a domain causes many events; one round serves them all. */
 	while (store_event(&a->store))
 		news = true;
 	if (news) {
@@ -86,8 +85,8 @@ static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
 {
 	struct attachd *a = s->data;
 
-	log_info("SIGHUP: reading %s again", a->keeper.dir);
-	keep_again(&a->keeper);
+	log_info("SIGHUP: reading %s again", a->reconciler.dir);
+	reconcile_again(&a->reconciler);
 	make_round(a);
 }
 
@@ -116,12 +115,12 @@ static int serve(struct attachd *a)
 	ev_signal_start(a->loop, &term);
 	ev_signal_start(a->loop, &intr);
 	ev_signal_start(a->loop, &hup);
-	err = keep_watch(&a->keeper);
+	err = reconcile_watch(&a->reconciler);
 	if (err) {
 		log_error("watching xenstore: %s", strerror(-err));
 		a->status = FAILED;
 	} else {
-		log_info("watching over the VMs of %s", a->keeper.dir);
+		log_info("watching over the VMs of %s", a->reconciler.dir);
 		make_round(a);
 		if (a->status == DONE)
 			ev_run(a->loop, 0);
@@ -213,17 +212,17 @@ int main(int argc, char **argv)
 			  strerror(-err));
 		return FAILED;
 	}
-	a.keeper.store = &a.store;
-	a.keeper.dir = o.dir;
+	a.reconciler.store = &a.store;
+	a.reconciler.dir = o.dir;
 	if (o.once) {
-		err = keep_round(&a.keeper, &waiting);
+		err = reconcile_round(&a.reconciler, &waiting);
 		if (err)
 			log_error("reading xenstore: %s", strerror(-err));
 		status = err || waiting ? FAILED : DONE;
 	} else {
 		status = serve(&a);
 	}
-	keep_free(&a.keeper);
+	reconcile_free(&a.reconciler);
 	store_close(&a.store);
 	return status;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* The backend has closed; a guest that lives says soon that it has, too. It need not. */
+/* Time for the guest to close its end after the backend's. A guest may fail to do so. */
 #define GUEST_S 10.0
 
 static const char token[] = "await";
@@ -31,7 +31,7 @@ bool await_event(struct store *s, double end)
 				      : (int)(left * 1e3) + 1;
 
 		if (store_event(s)) {
-			/* Those that are there already are the same news. */
+			/* Events already queued are answered by the same look at xenstore. */
 			while (store_event(s))
 				;
 			return true;
@@ -51,7 +51,7 @@ static bool domain_there(struct store *s, uint32_t domid)
 	return store_exists(s, path);
 }
 
-/* Has it come to an end? */
+/* Has the goal been reached, or can it not be reached any more? */
 static bool settled(struct store *s, const struct vgpu *v, enum await_goal goal,
 		    enum await_end *end)
 {
@@ -108,7 +108,7 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 			break;
 		}
 	}
-	/* With its reason, and what else people are told. */
+	/* The full read has the reason and the other fields for messages. */
 	vgpu_read(s, ids, last);
 	store_unwatch(s, paths[0], token);
 	store_unwatch(s, paths[1], token);
@@ -116,7 +116,7 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 	return end;
 }
 
-/* What the guest's xenbus has said about its device. */
+/* The error that the guest's xenbus has written about its device. */
 static bool guest_error(struct store *s, const struct vgpu *v, char *buf, size_t cap)
 {
 	char path[STORE_PATH];
@@ -152,7 +152,7 @@ static void explain_connecting(struct store *s, const char *vm, const char *be,
 		snprintf(buf, cap, "the vGPU's directory of %s is gone: %s",
 			 v->guest_there ? be : vm,
 			 domain_there(s, v->guest_there ? v->ids.be : v->ids.fe)
-				 ? "somebody has detached it"
+				 ? "it was detached"
 				 : "the domain has ended");
 	else if (v->state == PVGPU_STATE_CLOSED || v->guest_state == PVGPU_STATE_CLOSED)
 		explain_closed(s, vm, be, v, buf, cap);

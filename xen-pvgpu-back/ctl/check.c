@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/ctl/check.h"
+#include "xen-pvgpu-back/ctl/ctl.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -108,7 +108,7 @@ static int from_json(struct tree *t, json_t *o, const char *path)
 static void print_finding(void *arg, enum pvgpu_severity severity, const char *path,
 			  const char *text)
 {
-	/* A path of a hostile guest may hold what a terminal obeys. */
+	/* A path from a hostile guest may hold a terminal's control sequences. */
 	for (; *path; path++)
 		putchar(*path >= ' ' && *path <= '~' ? *path : '?');
 	printf(": %s: %s\n", severity == PVGPU_ERROR ? "error" : "warning", text);
@@ -149,7 +149,7 @@ static int check_json(const char *text, size_t len, const char *file)
 		free(t.paths[i]);
 	free(t.paths);
 	free(t.e);
-	json_decref(root); /* the values were its */
+	json_decref(root); /* owns the values */
 	return status;
 }
 

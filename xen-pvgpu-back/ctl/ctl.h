@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpuctl: its options and subcommands. A subcommand gets what follows its name, already counted;
- * its options are in ctl. It returns an exit status, and has said on stderr why it is not 0.
+ * pvgpuctl: its options and subcommands. A subcommand gets the arguments after its name, in a
+ * checked number; its options are in ctl. It returns an exit status, and prints the reason on
+ * stderr when that is not 0.
  */
 #ifndef PVGPU_CTL_H
 #define PVGPU_CTL_H
@@ -9,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "xen-pvgpu-back/ctl/wish.h"
+#include "xen-pvgpu-back/toolstack/vgpu_spec.h"
 
 enum {
 	EXIT_DONE,
@@ -20,35 +21,28 @@ enum {
 };
 
 struct ctl {
-	const char *run_dir, *config_dir;
-	bool local, json, watch, force, no_wait, persistent, all, has_id;
+	const char *run_dir;
+	bool has_id;
 	uint32_t id;
 	double limit_s;
-	struct wish wish; /* of attach; its uuid also names a vGPU */
+	struct vgpu_spec spec; /* for attach; the uuid also selects a vGPU for other commands */
+#define FLAG(member, name, group, what)      bool member;
+#define TEXT(member, name, arg, group, what) const char *member;
+#include "xen-pvgpu-back/ctl/cli.def"
 };
 extern struct ctl ctl;
 
-/* All of the program; main() in a file of its own, so that tests have this. */
+/* The whole program. main() is in a file of its own, so that tests can call this. */
 int ctl_main(int argc, char **argv);
 
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Over pvgpud's admin socket. */
-int local_list(int argc, char **argv);
-int local_show(int argc, char **argv);
-int local_set(int argc, char **argv);
-int local_pardon(int argc, char **argv);
-int local_tree(int argc, char **argv);
-int local_read(int argc, char **argv);
-int local_write(int argc, char **argv);
-int local_wait(int argc, char **argv);
-
-/* Over xenstore, in dom0. */
-int xen_attach(int argc, char **argv);
-int xen_detach(int argc, char **argv);
-int xen_list(int argc, char **argv);
-int xen_show(int argc, char **argv);
-int xen_set(int argc, char **argv);
-int xen_pardon(int argc, char **argv);
+/* The subcommands' functions. */
+#define XEN_COMMAND(name, args, what, min, max, groups, xen)     int xen(int argc, char **argv);
+#define LOCAL_COMMAND(name, args, what, min, max, groups, local) int local(int argc, char **argv);
+#define COMMAND(name, args, what, min, max, groups, xen, local)                                    \
+	int xen(int argc, char **argv);                                                            \
+	int local(int argc, char **argv);
+#include "xen-pvgpu-back/ctl/cli.def"
 
 #endif

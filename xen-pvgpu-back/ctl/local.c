@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Subcommands over pvgpud's admin socket; they know nothing of pvgpud but that. */
+/* Subcommands over pvgpud's admin socket. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -43,7 +43,8 @@ static FILE *reach(void)
 	return fdopen(fd, "r+");
 }
 
-/* The answer to a request, which is consumed; NULL: said why on stderr, and *status. */
+/* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
+ * exit status in *status. */
 static json_t *ask(json_t *req, int *status)
 {
 	FILE *f = reach();
@@ -63,7 +64,8 @@ static json_t *ask(json_t *req, int *status)
 	} else {
 		answer = json_loads(line, 0, NULL);
 		if (!json_is_object(answer))
-			*status = ctl_fail(EXIT_NOT_THERE, "not an answer: %.100s", line);
+			*status = ctl_fail(EXIT_NOT_THERE, "pvgpud's answer is malformed: %.100s",
+					   line);
 	}
 	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
 		const char *why = json_string_value(json_object_get(answer, "reason"));
@@ -121,24 +123,53 @@ static void print_tree(json_t *o, const char *path)
 	}
 }
 
+/* On stderr: scripts read the output. */
+static void warn_of_overrides(json_t *daemon)
+{
+	const char *on = text_of(daemon, "test-overrides");
+
+	if (on[0])
+		fprintf(stderr,
+			"pvgpuctl: warning: pvgpud runs with overrides for tests (%s): guests are "
+			"not isolated\n",
+			on);
+}
+
+/* Why no worker starts on the GPU of a vGPU; "" if workers start. */
+static const char *failure_of(json_t *tree, json_t *v)
+{
+	const char *pool = text_of(v, "pool");
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(pool, "/"), pool);
+	return text_of(json_object_get(json_object_get(tree, "pool"), name), "failure");
+}
+
 /* ---- subcommands: argc and argv are what follows the name ---- */
 
-/* Does it take new sessions? */
-static const char *state_of(json_t *v)
+/* Tells whether the vGPU takes new sessions. */
+static void print_state(json_t *v, const char *failure)
 {
 	if (!strcmp(text_of(v, "drain"), "1"))
-		return "draining";
-	return atoll(text_of(v, "quarantined")) > 0 ? "quarantined" : "open";
+		puts("draining");
+	else if (atoll(text_of(v, "quarantined")) > 0)
+		puts("quarantined");
+	else if (failure[0])
+		printf("no GPU: %s\n", failure);
+	else
+		puts("open");
 }
 
 int local_list(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer, *vgpus = ask_tree("/vgpu", &answer, &status), *v;
+	json_t *answer, *tree = ask_tree("/", &answer, &status), *vgpus, *v;
 	const char *name;
 
-	if (!vgpus)
+	if (!tree)
 		return status;
+	warn_of_overrides(json_object_get(tree, "daemon"));
+	vgpus = json_object_get(tree, "vgpu");
 	if (ctl.json) {
 		print_json(vgpus);
 	} else {
@@ -150,11 +181,11 @@ int local_list(int argc, char **argv)
 			printf("%-24s", name);
 			print_mib(v, "memory");
 			print_mib(v, "memory-used");
-			printf(" %6s %-8s %9s %8s %8s %8s %10.1f %s\n", text_of(v, "weight"),
+			printf(" %6s %-8s %9s %8s %8s %8s %10.1f ", text_of(v, "weight"),
 			       text_of(v, "priority"), text_of(v, "max-share"),
 			       text_of(v, "sessions"), text_of(v, "sessions-total"),
-			       text_of(v, "sessions-failed"), atof(text_of(v, "gpu-time")) / 1e6,
-			       state_of(v));
+			       text_of(v, "sessions-failed"), atof(text_of(v, "gpu-time")) / 1e6);
+			print_state(v, failure_of(tree, v));
 		}
 	}
 	json_decref(answer);
@@ -168,6 +199,11 @@ int local_show(int argc, char **argv)
 	const char *key;
 	char path[128];
 
+	v = ask_tree("/daemon", &answer, &status);
+	if (!v)
+		return status;
+	warn_of_overrides(v);
+	json_decref(answer);
 	snprintf(path, sizeof(path), "/vgpu/%.60s", argv[0]);
 	v = ask_tree(path, &answer, &status);
 	if (!v)

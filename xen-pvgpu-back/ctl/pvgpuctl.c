@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpuctl: looks at vGPUs and manages them. In Xen's dom0 it works on xenstore, elsewhere over
- * pvgpud's admin socket. What there is stands in two tables here: options and commands.
+ * pvgpuctl: shows and manages vGPUs. In Xen's dom0 it works on xenstore, elsewhere over
+ * pvgpud's admin socket. Its options and subcommands are described in cli.def.
  *
  * Exit status: see enum in ctl.h and print_usage().
  */
@@ -12,11 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xen-pvgpu-back/ctl/check.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
-#include "xen-pvgpu-back/ctl/store.h"
-#include "xen-pvgpu-back/ctl/vms.h"
+#include "xen-pvgpu-back/toolstack/store.h"
+#include "xen-pvgpu-back/toolstack/vms.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
@@ -59,17 +58,17 @@ static int set_id(const char *name, const char *value)
 	if (*value < '0' || *value > '9' || *end || id > PVGPU_DEVID_MAX)
 		return ctl_fail(EXIT_USAGE, "--id %s: must be a number from 0 to %d", value,
 				PVGPU_DEVID_MAX);
-	ctl.id = ctl.wish.id = (uint32_t)id;
+	ctl.id = ctl.spec.id = (uint32_t)id;
 	ctl.has_id = true;
-	ctl.wish.any_id = false;
+	ctl.spec.any_id = false;
 	return 0;
 }
 
-static int set_wish(const char *name, const char *value)
+static int set_spec(const char *name, const char *value)
 {
-	char err[WISH_ERROR];
+	char err[VGPU_SPEC_ERROR];
 
-	if (wish_set(&ctl.wish, name, value, err) < 0)
+	if (vgpu_spec_set(&ctl.spec, name, value, err) < 0)
 		return ctl_fail(EXIT_USAGE, "--%s %s: %s", name, value, err);
 	return 0;
 }
@@ -81,91 +80,66 @@ static int set_run_dir(const char *name, const char *value)
 	return 0;
 }
 
-static int set_config_dir(const char *name, const char *value)
-{
-	ctl.config_dir = value;
-	return 0;
-}
-
 enum {
-	FOR_LOCAL = 1 << 0,
-	FOR_JSON = 1 << 1,
-	FOR_LIMIT = 1 << 2,
-	FOR_WATCH = 1 << 3,
-	FOR_ID = 1 << 4,
-	FOR_UUID = 1 << 5,
-	FOR_WISH = 1 << 6, /* what an attached vGPU is to be */
-	FOR_FORCE = 1 << 7,
-	FOR_ALL = 1 << 8,
-	FOR_KEEP = 1 << 9,
-	FOR_NO_WAIT = 1 << 10,
-	FOR_SIZING = 1 << 11,
+#define GROUP(group) group##_NR,
+#include "xen-pvgpu-back/ctl/cli.def"
+};
+enum {
+#define GROUP(group) group = 1 << group##_NR,
+#include "xen-pvgpu-back/ctl/cli.def"
 };
 
 static const struct opt {
 	const char *name, *arg;
 	unsigned int group;
-	bool *flag; /* of one without an argument */
+	bool *flag;        /* of one without an argument */
+	const char **text; /* where an argument goes that is kept as it is */
 	int (*set)(const char *name, const char *value);
 	const char *what;
-} opts[] = {
-	{"backend", "DOMAIN", FOR_WISH, NULL, set_wish, "that serves the vGPU (default Domain-0)"},
-	{"id", "N", FOR_ID, NULL, set_id, "the vGPU's number in its VM"},
-	{"memory", "SIZE", FOR_WISH, NULL, set_wish, "device memory, such as 4G (default all)"},
-	{"pool", "POOL/GROUP", FOR_WISH, NULL, set_wish,
-	 "GPU and group of the backend, POOL, POOL/GROUP or /GROUP"},
-	{"weight", "N", FOR_WISH, NULL, set_wish, "share of GPU time (default 100)"},
-	{"priority", "CLASS", FOR_WISH, NULL, set_wish, "high, medium (default) or low"},
-	{"min-share", "P%", FOR_WISH, NULL, set_wish, "of GPU time for sure (default 0%)"},
-	{"max-share", "P%", FOR_WISH, NULL, set_wish,
-	 "of GPU time at most, also when alone (default 100%)"},
-	{"fixed-share", "P%", FOR_WISH, NULL, set_wish,
-	 "in a pool with policy fixed (default 0%: by weight)"},
-	{"rate-commands", "N", FOR_WISH, NULL, set_wish,
-	 "GPU commands a second (default 0: no limit)"},
-	{"burst-commands", "N", FOR_WISH, NULL, set_wish, "of them at once"},
-	{"rate-bytes", "SIZE", FOR_WISH, NULL, set_wish, "copied a second (default 0: no limit)"},
-	{"burst-bytes", "SIZE", FOR_WISH, NULL, set_wish, "of them at once"},
-	{"queue-depth", "N", FOR_WISH, NULL, set_wish,
-	 "GPU commands of a process that wait or run (default 0: no limit)"},
-	{"max-sessions", "N", FOR_WISH, NULL, set_wish, "processes at a time (default 64)"},
-	{"arena-limit", "SIZE", FOR_WISH, NULL, set_wish,
-	 "pinned memory of a process (default 8G)"},
-	{"device-window", "SIZE", FOR_WISH, NULL, set_wish, "addresses for device memory"},
-	{"kernel-limit", "MS", FOR_WISH, NULL, set_wish,
-	 "when a kernel is an endless one (default 10000; 0: never)"},
-	{"model", "TEXT", FOR_WISH, NULL, set_wish, "the name that the guest sees"},
-	{"uuid", "UUID", FOR_UUID, NULL, set_wish, "the vGPU's identity (attach: default random)"},
-	{"all", NULL, FOR_ALL, &ctl.all, NULL, "all vGPUs of the VM"},
-	{"force", NULL, FOR_FORCE, &ctl.force, NULL,
-	 "attach: whatever is free; detach: at once, whatever runs"},
-	{"persistent", NULL, FOR_KEEP, &ctl.persistent, NULL,
-	 "and for the VM's next starts: pvgpu-attachd(8)"},
-	{"config-dir", "DIR", FOR_KEEP, NULL, set_config_dir,
-	 "of --persistent (default " VMS_DIR ")"},
-	{"no-wait", NULL, FOR_NO_WAIT, &ctl.no_wait, NULL, "do not wait for the guest"},
-	{"timeout", "S", FOR_LIMIT, NULL, set_limit, "of waiting, in seconds (default 30)"},
-	{"watch", NULL, FOR_WATCH, &ctl.watch, NULL, "show it again whenever it changes"},
-	{"json", NULL, FOR_JSON, &ctl.json, NULL, "machine-readable output"},
-	{"local", NULL, FOR_LOCAL, &ctl.local, NULL, "this machine's pvgpud, even in dom0"},
-	{"run-dir", "DIR", FOR_LOCAL, NULL, set_run_dir,
-	 "the same, of the pvgpud with that run directory"},
-	{"load", "NAME:...", FOR_SIZING, NULL, sizing_option,
-	 "what some of the vGPUs do: pvgpuctl(8) (again for more)"},
-	{"p99", "TIME", FOR_SIZING, NULL, sizing_option, "goal of loads without one of their own"},
-	{"gpu-memory", "SIZE", FOR_SIZING, NULL, sizing_option,
-	 "of the GPU (default not looked at)"},
-	{"overcommit", "RATIO", FOR_SIZING, NULL, sizing_option, "of its memory (default 1)"},
-	{"policy", "NAME", FOR_SIZING, NULL, sizing_option, "fair, equal, fixed or best-effort"},
-	{"slice", "TIME", FOR_SIZING, NULL, sizing_option, "of the pool (default 2ms or 1ms)"},
-	{"switch", "TIME", FOR_SIZING, NULL, sizing_option,
-	 "the GPU takes from a context to the next (default 59us)"},
-	{"most", "N", FOR_SIZING, NULL, sizing_option, "look no further (default 10000)"},
-	{"simulate", "TIME", FOR_SIZING, NULL, sizing_option, "how long (default 30s)"},
-	{"seed", "N", FOR_SIZING, NULL, sizing_option, "of chance (default 1)"},
+} table[] = {
+#define FLAG(member, name, group, what)      {name, NULL, group, &ctl.member, NULL, NULL, what},
+#define TEXT(member, name, arg, group, what) {name, arg, group, NULL, &ctl.member, NULL, what},
+#define OPTION(name, arg, group, set, what)  {name, arg, group, NULL, NULL, set, what},
+#define POLICY_FIELDS(group)                 {NULL, NULL, group, NULL, NULL, NULL, NULL},
+#include "xen-pvgpu-back/ctl/cli.def"
 };
-#define OPTS (sizeof(opts) / sizeof(opts[0]))
-_Static_assert(OPTS <= 64, "a bit each");
+#define TABLE    (sizeof(table) / sizeof(table[0]))
+#define OPTS_MAX 64 /* a bit each */
+_Static_assert(TABLE + PVGPU_FIELDS_MAX <= OPTS_MAX, "a bit each");
+
+static struct opt opts[OPTS_MAX];
+static size_t opts_n;
+
+static struct opt field_option(const struct pvgpu_field *f, unsigned int group)
+{
+	static char what[PVGPU_FIELDS_MAX][160];
+	static size_t n;
+	const bool word = f->type == PVGPU_TYPE_ENUM, bytes = f->type == PVGPU_TYPE_SIZE;
+	const char *arg = word ? "WORD" : bytes ? "SIZE" : f->type == PVGPU_TYPE_SHARE ? "P%" : "N";
+	char *text = what[n++];
+
+	snprintf(text, sizeof(what[0]), "%s%s%s (default %s)", f->doc, word ? ": " : "",
+		 word ? f->allowed : "", f->def);
+	return (struct opt){f->name, arg, group, NULL, NULL, set_spec, text};
+}
+
+/* Copies the table and puts the policy's fields in their place. */
+static void make_options(void)
+{
+	const struct pvgpu_key *policy = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
+
+	if (opts_n)
+		return;
+	for (size_t i = 0; i < TABLE; i++) {
+		if (table[i].name) {
+			opts[opts_n++] = table[i];
+			continue;
+		}
+		for (uint32_t j = 0; j < policy->nfields; j++)
+			if (!policy->fields[j].live)
+				opts[opts_n++] = field_option(&policy->fields[j], table[i].group);
+	}
+}
 
 /* ---- commands ---- */
 
@@ -176,37 +150,18 @@ static const struct command {
 	int (*xen)(int argc, char **argv);   /* NULL: not over xenstore */
 	int (*local)(int argc, char **argv); /* NULL: not over the admin socket */
 } commands[] = {
-	{"attach", "VM", "give a VM a vGPU, and wait until the guest uses it", 1, 1,
-	 FOR_WISH | FOR_ID | FOR_UUID | FOR_FORCE | FOR_KEEP | FOR_NO_WAIT | FOR_LIMIT | FOR_JSON,
-	 xen_attach, NULL},
-	{"detach", "VM", "take a vGPU from a VM", 1, 1,
-	 FOR_ID | FOR_UUID | FOR_ALL | FOR_FORCE | FOR_KEEP | FOR_LIMIT, xen_detach, NULL},
-	{"list", "[VM]", "the vGPUs, with memory, sessions and GPU time", 0, 1,
-	 FOR_JSON | FOR_WATCH | FOR_LOCAL, xen_list, local_list},
-	{"show", "VM|VGPU", "everything of one", 1, 1, FOR_JSON | FOR_ID | FOR_UUID | FOR_LOCAL,
-	 xen_show, local_show},
-	{"set", "VM|VGPU KEY=VALUE...",
-	 "change policy: weight, priority, max-share, drain, memory...", 2, 16,
-	 FOR_ID | FOR_UUID | FOR_ALL | FOR_KEEP | FOR_LOCAL, xen_set, local_set},
-	{"pardon", "VM|VGPU", "forget a vGPU's faults, end its quarantine", 1, 1,
-	 FOR_ID | FOR_UUID | FOR_ALL | FOR_LOCAL, xen_pardon, local_pardon},
-	{"tree", "[PATH]", "all keys of pvgpud below a path", 0, 1, FOR_JSON | FOR_LOCAL, NULL,
-	 local_tree},
-	{"read", "PATH", "the value of a key of pvgpud", 1, 1, FOR_LOCAL, NULL, local_read},
-	{"write", "PATH VALUE", "set one: /daemon/log-level, /vgpu/NAME/drain...", 2, 2, FOR_LOCAL,
-	 NULL, local_write},
-	{"wait", "PATH VALUE", "until a key of pvgpud has a value", 2, 2, FOR_LIMIT | FOR_LOCAL,
-	 NULL, local_wait},
-	{"check", "FILE", "keys in xenstore, as xenstore-ls -fp shows them, or JSON", 1, 1, 0,
-	 check_main, check_main},
-	{"sizing", "", "how many vGPUs of some loads one GPU carries", 0, 0, FOR_SIZING | FOR_JSON,
-	 sizing_main, sizing_main},
+#define COMMAND(...) {__VA_ARGS__},
+#define XEN_COMMAND(name, args, what, min, max, groups, xen)                                       \
+	{name, args, what, min, max, groups, xen, NULL},
+#define LOCAL_COMMAND(name, args, what, min, max, groups, local)                                   \
+	{name, args, what, min, max, groups, NULL, local},
+#include "xen-pvgpu-back/ctl/cli.def"
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void print_options(FILE *f, unsigned int groups)
 {
-	for (size_t i = 0; i < OPTS; i++) {
+	for (size_t i = 0; i < opts_n; i++) {
 		char left[40];
 
 		if (!(opts[i].group & groups))
@@ -242,7 +197,7 @@ static void print_usage(FILE *f, const struct command *only)
 	      f);
 }
 
-/* Over xenstore where this is dom0, unless somebody wants the admin socket. */
+/* xenstore is used in dom0, unless --local or --run-dir asks for the admin socket. */
 static bool use_xen(const struct command *c)
 {
 	struct store s;
@@ -257,7 +212,7 @@ static bool use_xen(const struct command *c)
 
 static int run(const struct command *c, int argc, char **argv, uint64_t used)
 {
-	for (size_t i = 0; i < OPTS; i++)
+	for (size_t i = 0; i < opts_n; i++)
 		if ((used & 1ull << i) && !(opts[i].group & c->groups))
 			return ctl_fail(EXIT_USAGE, "--%s is no option of %s", opts[i].name,
 					c->name);
@@ -270,15 +225,15 @@ static int run(const struct command *c, int argc, char **argv, uint64_t used)
 
 enum { OPT_HELP = 'h', OPT_VERSION = 'v', OPT_TABLE = 256 };
 
-static void make_longs(struct option longs[OPTS + 3])
+static void make_longs(struct option longs[OPTS_MAX + 3])
 {
-	for (size_t i = 0; i < OPTS; i++)
+	for (size_t i = 0; i < opts_n; i++)
 		longs[i] =
 			(struct option){opts[i].name, opts[i].arg ? required_argument : no_argument,
 					NULL, OPT_TABLE + (int)i};
-	longs[OPTS] = (struct option){"help", no_argument, NULL, OPT_HELP};
-	longs[OPTS + 1] = (struct option){"version", no_argument, NULL, OPT_VERSION};
-	longs[OPTS + 2] = (struct option){0};
+	longs[opts_n] = (struct option){"help", no_argument, NULL, OPT_HELP};
+	longs[opts_n + 1] = (struct option){"version", no_argument, NULL, OPT_VERSION};
+	longs[opts_n + 2] = (struct option){0};
 }
 
 static const struct command *find_command(const char *name)
@@ -291,7 +246,7 @@ static const struct command *find_command(const char *name)
 
 int ctl_main(int argc, char **argv)
 {
-	struct option longs[OPTS + 3];
+	struct option longs[OPTS_MAX + 3];
 	uint64_t used = 0; /* options */
 	bool help = false;
 	const struct command *command;
@@ -300,8 +255,9 @@ int ctl_main(int argc, char **argv)
 	ctl = (struct ctl){.run_dir = DEFAULT_RUN_DIR,
 			   .config_dir = VMS_DIR,
 			   .limit_s = DEFAULT_LIMIT_S,
-			   .wish = {.any_id = true}};
+			   .spec = {.any_id = true}};
 	sizing_reset();
+	make_options();
 	if (getenv("PVGPU_RUN_DIR"))
 		set_run_dir(NULL, getenv("PVGPU_RUN_DIR"));
 	make_longs(longs);
@@ -319,6 +275,8 @@ int ctl_main(int argc, char **argv)
 			used |= 1ull << (c - OPT_TABLE);
 			if (o->flag)
 				*o->flag = true;
+			else if (o->text)
+				*o->text = optarg;
 			else if (o->set(o->name, optarg))
 				return EXIT_USAGE;
 		}

@@ -18,7 +18,7 @@
 static struct sizing z;
 static char names[SIZING_LOADS][NAME_CAP];
 static bool has_goal[SIZING_LOADS];
-static uint64_t goal_ns; /* of loads that have none of their own */
+static uint64_t goal_ns; /* of loads without a goal of their own */
 
 static const char *const policies[SCHED_POLICIES] = {"fair", "equal", "fixed", "best-effort"};
 static const char *const classes[SCHED_CLASSES] = {"high", "medium", "low"};
@@ -32,7 +32,7 @@ void sizing_reset(void)
 	goal_ns = 0;
 }
 
-/* ---- values: each returns NULL, or what it must be ---- */
+/* ---- values: each returns NULL, or the requirement that the text fails ---- */
 
 static const char *take_time(const char *text, double *ns)
 {
@@ -271,7 +271,7 @@ static void say_why(const struct sizing_answer *a, char *buf, size_t cap)
 			 100 * a->value, l->name);
 		break;
 	default:
-		snprintf(buf, cap, "nothing, as far as was looked (--most)");
+		snprintf(buf, cap, "--most: all goals are still met");
 	}
 }
 
@@ -304,7 +304,7 @@ static void print_json(const struct sizing_answer *a, const char *why)
 
 static void print_table(const struct sizing_answer *a, const char *why)
 {
-	printf("One GPU carries %zu vGPUs of this mix. What stops one more: %s.\n", a->vgpus, why);
+	printf("One GPU carries %zu vGPUs of this mix. Limited by %s.\n", a->vgpus, why);
 	if (!a->vgpus)
 		return;
 	printf("\n%-16s %6s %9s %9s %9s %9s %7s\n", "load", "vGPUs", "p50 ms", "p95 ms", "p99 ms",

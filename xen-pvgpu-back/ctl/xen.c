@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/vms.h"
+#include "xen-pvgpu-back/toolstack/vms.h"
 
 int host_open(struct host *h)
 {
@@ -82,9 +82,9 @@ static bool chosen(const struct vgpu *v)
 {
 	char uuid[PVGPU_UUID_TEXT];
 
-	if (!ctl.wish.has_uuid)
+	if (!ctl.spec.has_uuid)
 		return true;
-	pvgpu_backend_uuid_format(&ctl.wish.uuid, uuid, sizeof(uuid), NULL);
+	pvgpu_backend_uuid_format(&ctl.spec.uuid, uuid, sizeof(uuid), NULL);
 	return !strcmp(uuid, v->uuid);
 }
 
@@ -120,25 +120,26 @@ int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus 
 			vm->domid, vm->name, has_any(h, vm->domid) ? "such " : "");
 }
 
-/* A name outlives its domain's number. */
-static void name_backend(struct host *h, uint32_t be, char out[WISH_BACKEND])
+/* A domain keeps its name across restarts, but not its number. */
+static void name_backend(struct host *h, uint32_t be, char out[VGPU_SPEC_BACKEND])
 {
 	const struct domain *d = domains_find(&h->domains, be);
 
 	if (!be)
 		out[0] = '\0';
 	else if (d && d->name[0])
-		snprintf(out, WISH_BACKEND, "%s", d->name);
+		snprintf(out, VGPU_SPEC_BACKEND, "%s", d->name);
 	else if (d && d->uuid[0])
-		snprintf(out, WISH_BACKEND, "%s", d->uuid);
+		snprintf(out, VGPU_SPEC_BACKEND, "%s", d->uuid);
 	else
-		snprintf(out, WISH_BACKEND, "%u", be);
+		snprintf(out, VGPU_SPEC_BACKEND, "%u", be);
 }
 
 int host_keep(struct host *h, const struct vgpu *v)
 {
 	const struct domain *d = domains_find(&h->domains, v->ids.fe);
-	struct wish w = {.id = v->ids.id, .memory = v->memory, .model = v->model, .pool = v->pool};
+	struct vgpu_spec w = {
+		.id = v->ids.id, .memory = v->memory, .model = v->model, .pool = v->pool};
 	char err[VMS_ERROR], *text;
 	size_t len;
 

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/ctl/attach.h"
+#include "xen-pvgpu-back/toolstack/attach.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
-#include "xen-pvgpu-back/ctl/vms.h"
+#include "xen-pvgpu-back/toolstack/vms.h"
 #include "xen-pvgpu-back/ctl/xen.h"
 
 #define REASON 512
@@ -23,7 +23,7 @@ static void tell(void *arg, const struct vgpu *v)
 	fprintf(stderr, "%s: %s\n", vgpu_label(h, v, label), state);
 }
 
-/* For people who look on; scripts get one line at the end. */
+/* Progress is shown on a terminal only; a script gets one line at the end. */
 static await_progress *progress(void)
 {
 	return isatty(STDERR_FILENO) ? tell : NULL;
@@ -54,7 +54,7 @@ static int attach_status(int err)
 	return err == -ENOENT || err == -ENODEV ? EXIT_NOT_THERE : EXIT_REFUSED;
 }
 
-/* After the keys are there: wait, and say how it went. */
+/* Waits for the vGPU whose keys were written, and reports the result. */
 static int follow(struct host *h, const struct pvgpu_ids *ids)
 {
 	char reason[REASON], label[VGPU_LABEL];
@@ -86,9 +86,9 @@ static int find_backend(struct host *h, uint32_t *be)
 	int r;
 
 	*be = 0;
-	if (!ctl.wish.backend[0])
+	if (!ctl.spec.backend[0])
 		return EXIT_DONE;
-	r = domains_resolve(&h->domains, "backend", ctl.wish.backend, &d, err);
+	r = domains_resolve(&h->domains, "backend", ctl.spec.backend, &d, err);
 	if (r)
 		return ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s", err);
 	*be = d->domid;
@@ -108,7 +108,7 @@ static int attach(struct host *h, const char *word)
 	if (status)
 		return status;
 	ids.fe = vm.domid;
-	r = attach_make(&h->store, &ctl.wish, &ids, ctl.force, err);
+	r = attach_make(&h->store, &ctl.spec, &ids, ctl.force, err);
 	if (r)
 		return ctl_fail(attach_status(r), "%s: %s", word, err);
 	if (ctl.no_wait) {
@@ -151,7 +151,7 @@ static bool closed_already(struct host *h, const struct pvgpu_ids *ids)
 	return state == PVGPU_STATE_CLOSED;
 }
 
-/* told: it has been asked to close before. */
+/* told: the vGPU has already been asked to close. */
 static int detach(struct host *h, const struct vgpu *v, bool told)
 {
 	char label[VGPU_LABEL], reason[REASON];
@@ -193,7 +193,7 @@ static int forget(const struct domain *d, const char *word, const struct vgpus *
 	return EXIT_DONE;
 }
 
-/* All close at the same time; they are waited for one after the other. */
+/* All are asked to close first, so that they close at the same time. */
 static int detach_each(struct host *h, const struct vgpus *all)
 {
 	bool *told = calloc(all->n ? all->n : 1, sizeof(*told));
@@ -219,13 +219,13 @@ static int detach_all(struct host *h, const char *word)
 	char err[DOMAIN_ERROR];
 	int status, each;
 
-	/* A VM that does not run has its file only. */
+	/* A VM that does not run has only its file. */
 	if (ctl.persistent && domains_resolve(&h->domains, "VM", word, &found, err) == -ENOENT)
 		return forget(NULL, word, &all);
 	status = host_vm(h, word, &vm);
 	if (!status)
 		status = host_vgpus(h, &vm, ctl.all, &all);
-	/* Nothing attached, but something to forget. */
+	/* With --persistent a VM without an attached vGPU may still have a file. */
 	if (status && !(status == EXIT_NOT_THERE && ctl.persistent && vm.name[0]))
 		return status;
 	if (ctl.persistent) {
@@ -245,7 +245,7 @@ int xen_detach(int argc, char **argv)
 
 	if (status)
 		return status;
-	if (ctl.all && (ctl.has_id || ctl.wish.has_uuid))
+	if (ctl.all && (ctl.has_id || ctl.spec.has_uuid))
 		status = ctl_fail(EXIT_USAGE, "--all goes with neither --id nor --uuid");
 	else
 		status = detach_all(&h, argv[0]);
@@ -259,17 +259,17 @@ struct setting {
 	const struct pvgpu_ids *ids;
 	char **pairs;
 	int n;
-	char err[WISH_ERROR];
+	char err[VGPU_SPEC_ERROR];
 };
 
-static int apply(struct wish *w, struct setting *x)
+static int apply(struct vgpu_spec *w, struct setting *x)
 {
 	for (int i = 0; i < x->n; i++) {
 		char name[64];
 		const char *value = strchr(x->pairs[i], '=');
 
 		if (!value || value - x->pairs[i] >= (long)sizeof(name)) {
-			snprintf(x->err, sizeof(x->err), "'%.100s' must be KEY=VALUE", x->pairs[i]);
+			snprintf(x->err, sizeof(x->err), "'%s' must be KEY=VALUE", x->pairs[i]);
 			return -EINVAL;
 		}
 		snprintf(name, sizeof(name), "%.*s", (int)(value - x->pairs[i]), x->pairs[i]);
@@ -279,19 +279,19 @@ static int apply(struct wish *w, struct setting *x)
 				 name);
 			return -EINVAL;
 		}
-		if (wish_set(w, name, value + 1, x->err) < 0)
+		if (vgpu_spec_set(w, name, value + 1, x->err) < 0)
 			return -EINVAL;
 	}
 	return 0;
 }
 
-/* Several keys, one change: pvgpud sees both or none. */
+/* Runs in a transaction: pvgpud sees all changed keys or none. */
 static int change(struct store *s, void *arg)
 {
 	struct setting *x = arg;
 	char old_memory[PVGPU_KEY_TEXT], memory[PVGPU_KEY_TEXT], old[PVGPU_KEY_TEXT] = "", *text;
 	struct pvgpu_text pool;
-	struct wish w = {0};
+	struct vgpu_spec w = {0};
 	size_t len;
 	int err;
 

@@ -13,7 +13,7 @@
 #include "xen-pvgpu-back/ctl/xen.h"
 
 #define NAME_WIDTH 24
-#define REDRAW_MS  200 /* at most so often: guests can make news without end */
+#define REDRAW_MS  200 /* at most: guests can cause events without end */
 
 static void print_header(int name, int backend)
 {
@@ -74,7 +74,7 @@ static void print_json(const struct host *h, const struct vgpus *all)
 	json_decref(a);
 }
 
-/* All vGPUs, or those of one VM, which may have none. */
+/* All vGPUs, or those of one VM. */
 static int collect(struct host *h, const char *word, struct vgpus *all)
 {
 	struct domain vm;
@@ -110,7 +110,7 @@ static int print_now(struct host *h, const char *word)
 	return EXIT_DONE;
 }
 
-/* Both kinds of directories of every domain; watches of what is gone do no harm. */
+/* Watches both directories of every domain. Watches of ended domains do no harm. */
 static int watch_domains(struct host *h, bool watched[PVGPU_DOMID_MAX + 1])
 {
 	for (size_t i = 0; i < h->domains.n; i++) {

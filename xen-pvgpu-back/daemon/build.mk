@@ -1,80 +1,100 @@
 # SPDX-License-Identifier: MIT
-XENBUS_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_host.c xenbus_rules.c xenbus_store.c xenbus_vgpu.c xenbus_keys.c)
-XENCTL_SRCS := $(addprefix xen-pvgpu-back/daemon/,xenctl.c xenctl_session.c xenctl_chunk.c xenctl_grants.c)
-# What goes wrong, and what follows.
-FAULT_SRCS := $(addprefix xen-pvgpu-back/daemon/,faults.c quarantine.c canary.c xid.c watch.c judge.c)
-# What workers use, as the far end counts it.
-ACCOUNT_SRCS := $(addprefix xen-pvgpu-back/daemon/,account.c account_check.c health.c)
-DAEMON_SRCS := $(addprefix xen-pvgpu-back/daemon/,main.c config.c config_value.c config_finish.c config_live.c pool.c pool_live.c scrub.c log.c ledger.c vgpu.c open.c open_local.c session.c spawn.c \
-	supervise.c lease.c worker_log.c adopt.c tree.c admin_json.c admin.c faults_file.c watchdog.c) $(FAULT_SRCS) $(ACCOUNT_SRCS) $(XENCTL_SRCS) $(XENBUS_SRCS) \
-	xen-pvgpu-back/sched/place.c
-
-# The scheduler's driver, and its link to vGPUs and workers.
-SCHEDULE_SRCS := $(addprefix xen-pvgpu-back/daemon/,gate.c limits.c schedule.c hang.c seat.c entitle.c)
-SHARE_SRCS := $(addprefix xen-pvgpu-back/daemon/,share.c usage.c xenbus_share.c) $(SCHEDULE_SRCS)
+# pvgpud: every file of its folders, the scheduler and the placement.
+daemon = $(addprefix xen-pvgpu-back/daemon/,$(1))
+DAEMON_SRCS := $(sort $(wildcard xen-pvgpu-back/daemon/*.c xen-pvgpu-back/daemon/*/*.c))
 
 PROGS += $(B)/bin/pvgpud
-$(B)/bin/pvgpud: $$(SCHED_OBJS) $(call obj,$(DAEMON_SRCS) $(SHARE_SRCS) $(addprefix xen-pvgpu-back/link/,msg.c local_check.c xen_real.c)) $$(KEYS_OBJS)
+$(B)/bin/pvgpud: $(call obj,$(DAEMON_SRCS)) $$(SCHED_OBJS) $$(PLACE_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 
-UNIT += $(addprefix $(B)/unit/,ledger_test scrub_test config_test local_check_test xenbus_test)
-$(B)/unit/ledger_test: $(call obj,tests/unit/ledger_test.c xen-pvgpu-back/daemon/ledger.c)
+# Groups that tests link: a folder, or a part of one.
+CONFIG_SRCS   := $(filter xen-pvgpu-back/daemon/config/%,$(DAEMON_SRCS))
+RULES_SRCS    := $(filter xen-pvgpu-back/daemon/rules/%,$(DAEMON_SRCS))
+XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS))
+XENCTL_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenctl%,$(DAEMON_SRCS))
+# The scheduler's driver, without its link to vGPUs and workers.
+SCHEDULE_SRCS := $(filter-out %/share.c %/usage.c,$(filter xen-pvgpu-back/daemon/dispatch/%,$(DAEMON_SRCS)))
+
+UNIT += $(addprefix $(B)/unit/,ledger_test scrub_test config_test xenbus_test)
+$(B)/unit/ledger_test: $(call obj,tests/unit/daemon/ledger_test.c $(call daemon,rules/ledger.c))
 LDLIBS_ledger_test = $(CHECK_LIBS)
-$(B)/unit/scrub_test: $(call obj,tests/unit/scrub_test.c xen-pvgpu-back/daemon/scrub.c xen-pvgpu-back/daemon/log.c)
+$(B)/unit/scrub_test: $(call obj,tests/unit/daemon/scrub_test.c $(call daemon,guard/scrub.c)) $$(CONTRACT)
 LDLIBS_scrub_test = $(CHECK_LIBS)
+$(B)/unit/config_test: $(call obj,tests/unit/daemon/config_test.c $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
+LDLIBS_config_test = $(CHECK_LIBS) -linih
+$(B)/unit/xenbus_test: $(call obj,tests/unit/daemon/xenbus_test.c $(call daemon,xen/xenbus_rules.c)) $$(KEYS_OBJS)
+LDLIBS_xenbus_test = $(CHECK_LIBS)
 # xenstore's events, with vGPUs that the test counts looks at.
 UNIT += $(B)/unit/xenbus_events_test
-$(B)/unit/xenbus_events_test: $(call obj,tests/unit/xenbus_events_test.c tests/unit/fake_xenstore.c \
-	$(addprefix xen-pvgpu-back/daemon/,xenbus.c xenbus_store.c xenbus_rules.c)) $$(KEYS_OBJS)
+$(B)/unit/xenbus_events_test: $(call obj,tests/unit/daemon/xenbus_events_test.c tests/unit/keys/fake_xenstore.c \
+	$(call daemon,xen/xenbus.c xen/xenbus_store.c xen/xenbus_rules.c)) $$(KEYS_OBJS)
 LDLIBS_xenbus_events_test = $(CHECK_LIBS) -lev
 # The whole of it, without what it is for.
 UNIT += $(B)/unit/xenbus_vgpu_test
-$(B)/unit/xenbus_vgpu_test: $(call obj,tests/unit/xenbus_vgpu_test.c tests/unit/fake_xenstore.c $(XENBUS_SRCS) \
-	$(addprefix xen-pvgpu-back/daemon/,xenbus_share.c log.c)) $$(KEYS_OBJS)
+$(B)/unit/xenbus_vgpu_test: $(call obj,tests/unit/daemon/xenbus_vgpu_test.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS)) $$(KEYS_OBJS) \
+	$$(CONTRACT)
 LDLIBS_xenbus_vgpu_test = $(CHECK_LIBS) -lev
-$(B)/unit/config_test: $(call obj,tests/unit/config_test.c xen-pvgpu-back/daemon/config.c xen-pvgpu-back/daemon/config_value.c xen-pvgpu-back/daemon/config_finish.c xen-pvgpu-back/daemon/config_live.c xen-pvgpu-back/daemon/log.c \
-	xen-pvgpu-back/link/local_check.c)
-LDLIBS_config_test = $(CHECK_LIBS) -linih
-$(B)/unit/local_check_test: $(call obj,tests/unit/local_check_test.c xen-pvgpu-back/link/msg.c \
-	xen-pvgpu-back/link/local_check.c)
-LDLIBS_local_check_test = $(CHECK_LIBS)
-$(B)/unit/xenbus_test: $(call obj,tests/unit/xenbus_test.c xen-pvgpu-back/daemon/xenbus_rules.c) $$(KEYS_OBJS)
-LDLIBS_xenbus_test = $(CHECK_LIBS)
 
-UNIT += $(B)/unit/quarantine_test $(B)/unit/watch_test
-$(B)/unit/quarantine_test: $(call obj,tests/unit/quarantine_test.c $(addprefix xen-pvgpu-back/daemon/,quarantine.c xid.c))
+UNIT += $(B)/unit/uids_test
+$(B)/unit/uids_test: $(call obj,tests/unit/daemon/uids_test.c $(call daemon,rules/uids.c))
+LDLIBS_uids_test = $(CHECK_LIBS)
+UNIT += $(addprefix $(B)/unit/,quarantine_test overdue_test entitle_test judge_test account_check_test account_test)
+$(B)/unit/quarantine_test: $(call obj,tests/unit/daemon/quarantine_test.c $(call daemon,rules/quarantine.c guard/xid.c))
 LDLIBS_quarantine_test = $(CHECK_LIBS)
-$(B)/unit/watch_test: $(call obj,tests/unit/watch_test.c xen-pvgpu-back/daemon/watch.c)
-LDLIBS_watch_test = $(CHECK_LIBS)
+$(B)/unit/overdue_test: $(call obj,tests/unit/daemon/overdue_test.c $(call daemon,rules/overdue.c))
+LDLIBS_overdue_test = $(CHECK_LIBS)
+$(B)/unit/entitle_test: $(call obj,tests/unit/daemon/entitle_test.c $(call daemon,dispatch/entitle.c))
+LDLIBS_entitle_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/budget_test
+$(B)/unit/budget_test: $(call obj,tests/unit/daemon/budget_test.c $(call daemon,rules/budget.c))
+LDLIBS_budget_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/alive_test
+$(B)/unit/alive_test: $(call obj,tests/unit/daemon/alive_test.c $(call daemon,core/alive.c)) $$(CONTRACT)
+LDLIBS_alive_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/worker_log_test
+$(B)/unit/worker_log_test: $(call obj,tests/unit/daemon/worker_log_test.c $(call daemon,workers/worker_log.c)) $$(CONTRACT)
+LDLIBS_worker_log_test = $(CHECK_LIBS) -lev
+$(B)/unit/judge_test: $(call obj,tests/unit/daemon/judge_test.c $(call daemon,rules/judge.c))
+LDLIBS_judge_test = $(CHECK_LIBS)
+$(B)/unit/account_check_test: $(call obj,tests/unit/daemon/account_check_test.c $(call daemon,rules/account_check.c))
+LDLIBS_account_check_test = $(CHECK_LIBS)
+$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c rules/account_check.c rules/judge.c))
+LDLIBS_account_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/schedule_test
-$(B)/unit/schedule_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_test.c $(SCHEDULE_SRCS))
+$(B)/unit/schedule_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/bells_test
+$(B)/unit/bells_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/bells_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_bells_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/schedule_hang_test
-$(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_hang_test.c $(SCHEDULE_SRCS))
+$(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_hang_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_hang_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/schedule_clock_test
-$(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/schedule_clock_test.c $(SCHEDULE_SRCS) $(addprefix xen-pvgpu-back/daemon/,judge.c watch.c))
+$(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_clock_test.c $(SCHEDULE_SRCS) \
+	$(call daemon,rules/judge.c rules/overdue.c)) $$(CONTRACT)
 LDLIBS_schedule_clock_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
 UNIT += $(B)/unit/share_test
-$(B)/unit/share_test: $$(SCHED_OBJS) $(call obj,tests/unit/share_test.c xen-pvgpu-back/daemon/share.c xen-pvgpu-back/daemon/log.c $(SCHEDULE_SRCS))
+$(B)/unit/share_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/share_test.c $(call daemon,dispatch/share.c) $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_share_test = $(CHECK_LIBS) -lev -Wl,--wrap=calloc
 UNIT += $(B)/unit/usage_test
-$(B)/unit/usage_test: $(call obj,tests/unit/usage_test.c $(addprefix xen-pvgpu-back/daemon/,usage.c log.c))
+$(B)/unit/usage_test: $(call obj,tests/unit/daemon/usage_test.c $(call daemon,dispatch/usage.c)) $$(CONTRACT)
 LDLIBS_usage_test = $(CHECK_LIBS)
 
 # The control rings' side with a guest in memory and workers that the test plays.
-XENCTL_TEST_SRCS := $(XENCTL_SRCS) tests/unit/xenctl_fake.c xen-pvgpu-back/link/msg.c xen-pvgpu-back/link/local_check.c \
-	$(addprefix xen-pvgpu-back/daemon/,adopt.c open.c session.c supervise.c lease.c ledger.c vgpu.c worker_log.c log.c pool.c config_value.c) xen-pvgpu-back/sched/place.c $(FAULT_SRCS)
-UNIT += $(B)/unit/xenctl_session_test $(B)/unit/xenctl_ring_test
-$(B)/unit/xenctl_session_test: $(call obj,tests/unit/xenctl_session_test.c $(XENCTL_TEST_SRCS))
+XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/overrides.c core/pools.c core/worker.c \
+	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/lease.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
+	workers/supervise.c workers/vgpu.c workers/worker_log.c)
+UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test)
+$(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
+	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
-$(B)/unit/xenctl_ring_test: $(call obj,tests/unit/xenctl_ring_test.c $(XENCTL_TEST_SRCS))
 LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
+LDLIBS_control_flood_test = $(CHECK_LIBS) -lev
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
-$(B)/unit/admission_test: $(call obj,tests/unit/admission_test.c tests/unit/daemon_fake.c tests/unit/fake_xenstore.c $(XENBUS_SRCS) \
-	$(addprefix xen-pvgpu-back/daemon/,xenbus_share.c pool.c pool_live.c vgpu.c lease.c ledger.c config.c config_value.c \
-	config_finish.c config_live.c log.c) xen-pvgpu-back/sched/place.c xen-pvgpu-back/link/local_check.c) $$(KEYS_OBJS)
+$(B)/unit/admission_test: $(call obj,tests/unit/daemon/admission_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
+	$(CONFIG_SRCS) $(call daemon,core/pools.c rules/ledger.c workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
+	$$(PLACE_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_admission_test = $(CHECK_LIBS) -lev -linih

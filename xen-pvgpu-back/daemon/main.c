@@ -2,11 +2,11 @@
 /*
  * pvgpud: options, run directory, signals, start and stop.
  *
- *   SIGTERM, SIGINT   drain: no new session, running ones may finish for shutdown_grace_ms; again:
- * at once SIGUSR1           hand over: exit and leave sessions running for the next pvgpud SIGHUP
- * read log_level again
+ * - SIGTERM, SIGINT: drain. No new session; running ones may finish for shutdown_grace_ms. A second
+ *   signal ends them at once.
+ * - SIGUSR1: hand over. Exit and leave sessions running for the next pvgpud.
+ * - SIGHUP: read log_level again.
  */
-#include "xen-pvgpu-back/daemon/daemon.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,14 +20,21 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/daemon/scrub.h"
-#include "xen-pvgpu-back/daemon/share.h"
-#include "xen-pvgpu-back/daemon/watchdog.h"
-#include "xen-pvgpu-back/daemon/xenbus.h"
-#include "xen-pvgpu-back/link/xen_ops.h"
+#include "xen-pvgpu-back/daemon/admin/admin.h"
+#include "xen-pvgpu-back/daemon/core/alive.h"
+#include "xen-pvgpu-back/daemon/core/overrides.h"
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/scrub.h"
+#include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/sandbox.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+#include "xen-pvgpu-back/daemon/xen/xen_ops.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus.h"
 
 #define DEFAULT_CONFIG "/etc/pvgpu/pvgpud.conf"
 
@@ -40,6 +47,7 @@ static const char usage[] =
 	"  --run-dir DIR              sockets and state, as run_dir in the configuration\n"
 	"  --vgpu NAME[:KEY=VALUE,...] add a vGPU, with the keys of a [vgpu NAME] section\n"
 	"  --set KEY=VALUE            set a key of the [daemon] section\n"
+	"  --simulated                a simulated GPU, where there is none; no guests of Xen\n"
 	"  --check                    read the configuration, say what is wrong with it, exit\n"
 	"  --foreground               stay in the foreground: pvgpud always does\n"
 	"  --help, --version\n"
@@ -49,64 +57,8 @@ static const char usage[] =
 
 struct options {
 	const char *config;
-	bool config_given, check;
+	bool config_given, check, simulated;
 };
-
-uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
-struct vgpu *daemon_vgpu(struct daemon *d, const char *name)
-{
-	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		if (!strcmp(d->vgpus[i]->cfg.name, name))
-			return d->vgpus[i];
-	return NULL;
-}
-
-struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
-{
-	struct vgpu **all = realloc(d->vgpus, (d->vgpu_n + 1) * sizeof(struct vgpu *));
-	struct vgpu *v = calloc(1, sizeof(*v));
-
-	if (all)
-		d->vgpus = all;
-	if (!all || !v) {
-		free(v);
-		return NULL;
-	}
-	vgpu_init(v, d, cfg, pool);
-	if (share_vgpu(v) < 0) {
-		group_put(d, v->group);
-		free(v);
-		return NULL;
-	}
-	d->vgpus[d->vgpu_n++] = v;
-	faults_known(v);
-	pool_changed(pool);
-	return v;
-}
-
-void daemon_remove_vgpu(struct vgpu *v)
-{
-	struct daemon *d = v->d;
-	unsigned int i = 0;
-
-	vgpu_close(v);
-	share_vgpu_gone(v);
-	faults_gone(v);
-	group_put(d, v->group);
-	while (d->vgpus[i] != v)
-		i++;
-	d->vgpu_n--;
-	memmove(&d->vgpus[i], &d->vgpus[i + 1], (d->vgpu_n - i) * sizeof(struct vgpu *));
-	pool_changed(v->pool);
-	free(v);
-}
 
 static int bad(const char *error)
 {
@@ -114,18 +66,50 @@ static int bad(const char *error)
 	return -1;
 }
 
-/* The file first, so that the command line has the last word. 0, -1, or 1: done. */
+/* Finds a file where a build or an installation has it, relative to pvgpud; 0, or -1 and errno. */
+static int find_near(char path[CONFIG_PATH], const char *const places[2], const char *name,
+		     int mode)
+{
+	char exe[CONFIG_PATH] = "";
+	char *dir;
+
+	if (readlink("/proc/self/exe", exe, sizeof(exe) - 80) < 0)
+		return -1;
+	dir = dirname(exe);
+	for (unsigned int i = 0; i < 2; i++) {
+		snprintf(path, CONFIG_PATH, "%.170s/%s%.40s", dir, places[i], name);
+		if (access(path, mode) == 0)
+			return 0;
+	}
+	return -1;
+}
+
+/* --simulated is for local use without a GPU. Xen is off, so that no guest gets it by mistake. */
+static int use_simulated(struct config *c)
+{
+	static const char *const places[] = {"../simcuda/", "../lib/pvgpu/simcuda/"};
+
+	if (find_near(c->libcuda, places, "libcuda.so.1", R_OK) < 0 ||
+	    find_near(c->libnvml, places, "libnvidia-ml.so.1", R_OK) < 0) {
+		fprintf(stderr,
+			"pvgpud: --simulated: no simcuda/libcuda.so.1 and libnvidia-ml.so.1 in .. "
+			"or ../lib/pvgpu; make and make install have them\n");
+		return -1;
+	}
+	c->health_user[0] = '\0'; /* the simulated GPU's files belong to pvgpud's user */
+	c->xen = CONFIG_XEN_OFF;
+	return 0;
+}
+
+/* The file is read first, so that the command line overrides it. 0, -1, or 1: exit with success. */
 static int parse(struct options *o, struct config *c, int argc, char **argv)
 {
-	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-					      {"run-dir", required_argument, NULL, 'r'},
-					      {"vgpu", required_argument, NULL, 'g'},
-					      {"set", required_argument, NULL, 's'},
-					      {"check", no_argument, NULL, 'k'},
-					      {"foreground", no_argument, NULL, 'f'},
-					      {"help", no_argument, NULL, 'h'},
-					      {"version", no_argument, NULL, 'v'},
-					      {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'}, {"run-dir", required_argument, NULL, 'r'},
+		{"vgpu", required_argument, NULL, 'g'},   {"set", required_argument, NULL, 's'},
+		{"simulated", no_argument, NULL, 'S'},    {"check", no_argument, NULL, 'k'},
+		{"foreground", no_argument, NULL, 'f'},   {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
 	char error[CONFIG_ERROR], set[CONFIG_PATH + 16];
 	int ch, r = 0;
 
@@ -144,12 +128,15 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 			o->config_given = true;
 		}
 		o->check |= ch == 'k';
+		o->simulated |= ch == 'S';
 	}
 	if (optind < argc)
 		return bad("takes options only; try pvgpud --help");
 	if ((o->config_given || access(o->config, F_OK) == 0) &&
 	    config_file(c, o->config, error) < 0)
 		return bad(error);
+	if (o->simulated && use_simulated(c) < 0)
+		return -1;
 	optind = 1;
 	while (r == 0 && (ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (ch == 'g')
@@ -166,39 +153,23 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	return 0;
 }
 
-/* Where nothing is said, programs lie beside pvgpud (in a build) or where they are installed. */
-static int find_program(char path[CONFIG_PATH], const char *name)
-{
-	static const char *const places[] = {"", "../libexec/pvgpu/"};
-	char exe[CONFIG_PATH] = "";
-	char *dir;
-
-	if (!path[0]) {
-		if (readlink("/proc/self/exe", exe, sizeof(exe) - 40) < 0)
-			return bad("worker, health: not set, and /proc/self/exe cannot be read");
-		dir = dirname(exe);
-		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			snprintf(path, CONFIG_PATH, "%.200s/%s%.20s", dir, places[i], name);
-			if (access(path, X_OK) == 0)
-				return 0;
-		}
-	}
-	return access(path, X_OK);
-}
-
 static int find_programs(struct config *c)
 {
-	/* Without that one there is just nobody who looks; health_start says so. */
-	find_program(c->health, "pvgpu-health");
-	if (find_program(c->worker, "pvgpu-worker") == 0)
+	static const char *const places[] = {"", "../libexec/pvgpu/"};
+
+	/* pvgpu-health is optional: health_start logs its absence. */
+	if (!c->health[0])
+		find_near(c->health, places, "pvgpu-health", X_OK);
+	if (c->worker[0] ? access(c->worker, X_OK) == 0
+			 : find_near(c->worker, places, "pvgpu-worker", X_OK) == 0)
 		return 0;
 	fprintf(stderr, "pvgpud: worker = %s: %s; set worker in [daemon]\n", c->worker,
 		strerror(errno));
 	return -1;
 }
 
-/* One pvgpud per run directory. The file goes with us, so make sure that the lock is on the one
- * that stays. */
+/* One pvgpud per run directory. A pvgpud that stops removes its lock file, so a lock counts only if
+ * the path still names the locked file. */
 static int take_lock(struct daemon *d)
 {
 	char path[CONFIG_PATH + 16];
@@ -220,7 +191,8 @@ static int take_lock(struct daemon *d)
 	}
 }
 
-/* Sockets of a predecessor that was killed, perhaps of vGPUs that are not configured any more. */
+/* Removes sockets that a killed predecessor left, also those of vGPUs that are not configured any
+ * more. */
 static void remove_sockets(struct daemon *d)
 {
 	DIR *dir = opendir(d->cfg.run_dir);
@@ -273,18 +245,12 @@ static void remove_run_dir(struct daemon *d)
 	unlink(path);
 }
 
-void daemon_check_stopped(struct daemon *d)
-{
-	if (d->stopping && !d->worker_n)
-		ev_break(d->loop, EVBREAK_ALL);
-}
-
 static void kill_all(struct daemon *d, const char *why)
 {
 	struct worker *w;
 
 	TAILQ_FOREACH(w, &d->workers, link)
-	sup_kill(w, "%s", why);
+	worker_kill(w, "%s", why);
 }
 
 static void on_stop_limit(struct ev_loop *loop, ev_timer *t, int events)
@@ -310,9 +276,9 @@ static void stop(struct daemon *d)
 	TAILQ_FOREACH(w, &d->workers, link)
 	{
 		if (w->state == CHECK_SERVING)
-			sup_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
+			supervise_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
 		else if (!w->vgpu)
-			sup_kill(w, "spare, and pvgpud stops");
+			worker_kill(w, "spare, and pvgpud stops");
 	}
 	ev_timer_set(&d->stop_limit, (d->cfg.shutdown_ms + d->cfg.worker_ms) / 1e3 + 2, 0.);
 	ev_timer_start(d->loop, &d->stop_limit);
@@ -374,13 +340,15 @@ static int start(struct daemon *d)
 	faults_load(d);
 	if (add_vgpus(d) < 0 || xenbus_start(d) < 0)
 		return -1;
-	/* What was placed on a GPU while that was well stays there. */
+	/* After placement, so that a vGPU stays on the GPU that it was on before that became
+	 * unhealthy. */
 	faults_load_pools(d);
 	if (!d->cfg.vgpu_n && !d->xen) {
-		bad("no vGPU, and no Xen here: add a [vgpu NAME] section or --vgpu NAME");
+		bad("no vGPU is configured, and this is no Xen domain: add a [vgpu NAME] section "
+		    "or --vgpu NAME");
 		return -1;
 	}
-	/* Before anybody connects, so that numbers and memory are known. */
+	/* Before guests connect: session numbers and leased memory must be known. */
 	adopt_scan(d);
 	xenbus_run(d);
 	if (admin_open(d) < 0)
@@ -388,19 +356,19 @@ static int start(struct daemon *d)
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
 		if (vgpu_listen(d->vgpus[i]) < 0)
 			return -1;
-	sup_keep_spares(d);
+	supervise_keep_spares(d);
 	health_start(d);
 	return 0;
 }
 
-/* What this process holds goes; workers notice only that their control socket hangs up. */
+/* Frees what this process holds. Running workers only see their control socket hang up. */
 static void finish(struct daemon *d)
 {
 	struct worker *w;
 
 	health_stop(d);
 	admin_close(d);
-	/* First: Xen guests whose sessions go on are told nothing, not even a refusal. */
+	/* First, so that Xen guests whose sessions go on get no refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
 	share_stop(d, d->worker_n);
@@ -427,6 +395,7 @@ static void finish(struct daemon *d)
 		free(w);
 	}
 	close(d->workers_dir);
+	sandbox_stop(d);
 	ev_loop_destroy(d->loop);
 	config_free(&d->cfg);
 }
@@ -452,10 +421,16 @@ int main(int argc, char **argv)
 	r = parse(&o, &d.cfg, argc, argv);
 	if (r || o.check)
 		return r > 0 ? 0 : r ? 2 : 0;
-	if (scrub_check(SCRUB_PARAMS) < 0 || find_programs(&d.cfg) < 0 || make_run_dir(&d) < 0)
-		return 1;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
+	/* The sandbox before the run directory: the sockets that lie there keep guests waiting for
+	 * us, and are taken away now. */
+	if (scrub_check(SCRUB_PARAMS) < 0 || find_programs(&d.cfg) < 0 || sandbox_start(&d) < 0 ||
+	    sandbox_check(&d) < 0 || make_run_dir(&d) < 0)
+		return 1;
+	if (o.simulated)
+		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);
+	overrides_say(&d);
 	raise_files_limit();
 	signal(SIGPIPE, SIG_IGN);
 	d.next_id = 1;
@@ -463,7 +438,7 @@ int main(int argc, char **argv)
 	d.xen_ops = &xen_ops_real;
 	TAILQ_INIT(&d.workers);
 	TAILQ_INIT(&d.openings);
-	/* Not the default loop: that one reaps every child by itself. */
+	/* The default loop would reap every child. */
 	d.loop = ev_loop_new(EVFLAG_AUTO);
 	if (!d.loop)
 		return 1;
@@ -478,8 +453,10 @@ int main(int argc, char **argv)
 	ev_signal_start(d.loop, &usr1);
 	ev_signal_start(d.loop, &hup);
 	r = start(&d);
+	alive_start(d.loop);
 	if (r == 0)
 		ev_run(d.loop, 0);
+	alive_stop(d.loop);
 	log_info("stopped");
 	finish(&d);
 	return r || d.failed ? 1 : 0;

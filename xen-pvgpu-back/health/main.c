@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpu-health: asks NVML what the GPUs and their processes do and tells pvgpud, on a pipe that is
- * its standard output. Started by pvgpud, never by hand. NVML can hang: then this process hangs,
- * pvgpud hears nothing, ends it, and starts another.
+ * pvgpu-health: reads the use of the GPUs by process from NVML and sends it to pvgpud on a pipe
+ * that is its standard output. pvgpud starts it. NVML can hang: then only this process hangs, and
+ * pvgpud, which hears no more of it, ends it and starts another.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/daemon/log.h"
+#include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/health/sample.h"
 
 #ifndef PVGPU_VERSION
@@ -88,7 +88,7 @@ static void parse(struct options *o, int argc, char **argv)
 	exit(2);
 }
 
-/* All of it, or this process is of no use any more: pvgpud is gone, or has had enough. */
+/* Writes all of it. A failed write means that pvgpud is gone: then this process exits. */
 static void tell(const void *data, size_t n)
 {
 	const char *p = data;
@@ -109,18 +109,29 @@ static void tell_text(enum health_kind kind, uint32_t code, uint32_t device, con
 {
 	struct health_msg m = {.kind = kind, .code = code, .device = device, .at_ns = sample_now()};
 
-	snprintf(m.text, sizeof(m.text), "%s", text);
+	snprintf(m.text, sizeof(m.text), "%.*s", (int)sizeof(m.text) - 1, text);
 	tell(&m, sizeof(m));
 }
 
+/* A reason may be longer than a record's text. */
 static void __attribute__((noreturn)) trouble(const char *reason)
 {
+	struct health_msg m = {.kind = HEALTH_TROUBLE, .at_ns = sample_now()};
+
 	log_error("%s", reason);
-	tell_text(HEALTH_TROUBLE, 0, 0, reason);
+	for (size_t n = strlen(reason); n;) {
+		size_t part = n < sizeof(m.text) ? n : sizeof(m.text);
+
+		memset(m.text, 0, sizeof(m.text));
+		memcpy(m.text, reason, part);
+		tell(&m, sizeof(m));
+		reason += part;
+		n -= part;
+	}
 	_exit(1);
 }
 
-/* Nothing that pvgpud may do and NVML does not need. 0 or -1 with errno. */
+/* Drops the privileges that NVML does not need. 0 or -1 with errno. */
 static int drop(const char *user)
 {
 	const struct rlimit none = {0, 0};
@@ -137,7 +148,7 @@ static int drop(const char *user)
 		    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
 			return -1;
 	}
-	/* After the change of user, which would undo it. */
+	/* A change of user resets PR_SET_PDEATHSIG. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
@@ -166,7 +177,7 @@ static void run(struct sample *s, unsigned int period_ms)
 		while ((now = sample_now()) < next)
 			if (sample_wait(s, (unsigned int)((next - now + 999999) / 1000000)))
 				tell(s->out, s->out_n * sizeof(*s->out));
-		/* Late: no rounds to make up for. */
+		/* Missed rounds are left out. */
 		if (now - next > period)
 			next = now;
 	}
@@ -176,7 +187,7 @@ int main(int argc, char **argv)
 {
 	static struct nvml nvml;
 	static struct sample sample;
-	char reason[200];
+	char reason[512];
 	struct options o;
 
 	log_set_program("pvgpu-health");
@@ -188,7 +199,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	if (drop(o.user) < 0) {
-		snprintf(reason, sizeof(reason), "cannot become user %.40s: %s",
+		snprintf(reason, sizeof(reason), "cannot become user %s: %s",
 			 o.user ? o.user : "(none)", strerror(errno));
 		trouble(reason);
 	}

@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
-#include "xen-pvgpu-back/health/health.h"
+#include "xen-pvgpu-back/contract/health.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -28,7 +28,8 @@ int nvml_load(struct nvml *n, const char *library, char *reason, size_t cap)
 		*calls[i].call = dlsym(so, calls[i].name);
 		if (*calls[i].call)
 			continue;
-		snprintf(reason, cap, "%.60s has no %s: too old", library, calls[i].name);
+		snprintf(reason, cap, "%s has no function %s: it is too old", library,
+			 calls[i].name);
 		return -1;
 	}
 	return 0;

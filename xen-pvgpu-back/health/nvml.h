@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* NVML, loaded at run time from a path or a name that is the configuration's. */
+/* NVML, loaded at run time from the path or name in the configuration. */
 #ifndef PVGPU_HEALTH_NVML_H
 #define PVGPU_HEALTH_NVML_H
 
@@ -15,10 +15,10 @@ struct nvml {
 	char driver[NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE];
 };
 
-/* 0, or -1 with a reason for people. */
+/* 0, or -1 with a reason for the log. */
 int nvml_load(struct nvml *n, const char *library, char *reason, size_t cap);
 int nvml_start(struct nvml *n, char *reason, size_t cap);
-/* "driver not loaded", or a number where it has no name here. */
+/* "driver not loaded", or "NVML error N" for a code without a text. */
 const char *nvml_text(nvmlReturn_t r);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process's GPU time is known in percent of sampling periods, with a time stamp each. How long
- * the driver's period is is not known, but for 1/6 to 1 s; and for a period in which a process did
- * nothing there is no sample. So a sample stands for the time since the driver last sampled
- * anybody on that GPU, unless that is longer than usual, or longer than any period: then there were
- * others in between, and it stands for the shortest that there is. What is not known is not held
- * against anybody.
+ * NVML reports a process's GPU time in percent of the driver's sampling periods, with a time stamp
+ * each. The length of a period is not documented beyond 1/6 to 1 s, and a period in which a process
+ * was idle has no sample. So a sample is taken to cover the time since the driver last sampled any
+ * process on that GPU. If that is longer than usual, or longer than any period can be, samples are
+ * missing in between, and the sample covers the shortest period only. Where the numbers leave
+ * doubt, the estimate is in the process's favour.
  */
 #include <stdbool.h>
 
@@ -16,11 +16,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "xen-pvgpu-back/daemon/log.h"
+#include "xen-pvgpu-back/contract/log.h"
 
-#define PERIOD_MAX_US  1250000ull /* of one sample: a second, and what its end may be late */
+#define PERIOD_MAX_US  1250000ull /* of one sample: a second, and how late its end may be */
 #define PERIOD_MIN_US  166000ull
-#define SAME_US        20000ull /* processes' stamps of one period are that close */
+#define SAME_US        20000ull /* stamps of one period differ by less */
 #define SAMPLES        (4 * SAMPLE_PROCESSES)
 #define CLOCK_TRIES    8u
 #define CLOCK_APART_NS 1000000u
@@ -45,12 +45,12 @@ static struct health_msg *add(struct sample *s, enum health_kind kind, unsigned 
 	if (s->out_n < s->out_cap)
 		s->out_n++;
 	else
-		m--; /* there is room for all that a round can have */
+		m--; /* out_cap covers a full round; this is a safeguard */
 	*m = (struct health_msg){.kind = kind, .device = device, .at_ns = sample_now()};
 	return m;
 }
 
-/* The events are a help; without them there is still the rest. */
+/* Events are optional: without them Xids are not reported, all else works. */
 static void watch_events(struct sample *s)
 {
 	struct nvml *n = s->nvml;
@@ -84,7 +84,7 @@ static void say_name(struct nvml *n, unsigned int i, nvmlDevice_t device)
 		log_info("GPU %u: %s, driver %s", i, name, n->driver);
 }
 
-/* By which a pool may name it. */
+/* A pool's `device` may name the GPU by its UUID. */
 static void add_uuid(struct sample *s, unsigned int i)
 {
 	char uuid[NVML_DEVICE_UUID_BUFFER_SIZE] = "";
@@ -119,7 +119,7 @@ int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 	return 0;
 }
 
-/* Also a new one; NULL: there are too many. */
+/* Adds the process if it is new; NULL: the table is full. */
 static struct sample_process *find(struct sample *s, unsigned int device, unsigned int pid)
 {
 	struct sample_gpu *g = &s->gpu[device];
@@ -143,7 +143,7 @@ static struct sample_process *find(struct sample *s, unsigned int device, unsign
 	return p;
 }
 
-/* Those that are gone. */
+/* Drops processes that this round has not seen. */
 static void forget(struct sample *s, struct sample_gpu *g)
 {
 	unsigned int kept = 0;
@@ -196,7 +196,7 @@ static int by_stamp(const void *a, const void *b)
 	return x->timeStamp < y->timeStamp ? -1 : x->timeStamp > y->timeStamp;
 }
 
-/* CLOCK_REALTIME in us as CLOCK_MONOTONIC in ns; what lies ahead of us is now. */
+/* Converts CLOCK_REALTIME in us to CLOCK_MONOTONIC in ns; a time in the future becomes now. */
 static uint64_t monotonic(uint64_t us, uint64_t real_ns, uint64_t mono_ns)
 {
 	uint64_t ago = us * 1000 < real_ns ? real_ns - us * 1000 : 0;
@@ -204,7 +204,7 @@ static uint64_t monotonic(uint64_t us, uint64_t real_ns, uint64_t mono_ns)
 	return ago < mono_ns ? mono_ns - ago : 0;
 }
 
-/* The driver has sampled at that time. */
+/* The driver has taken samples at that time. */
 static void sampled(struct sample_gpu *g, uint64_t us)
 {
 	uint64_t period = us > g->ended ? us - g->ended : 0;
@@ -212,7 +212,8 @@ static void sampled(struct sample_gpu *g, uint64_t us)
 
 	if (period <= SAME_US)
 		return;
-	/* It has been asked meanwhile, and there was nothing: did nobody do anything? */
+	/* A query in between found no sample: either all processes were idle, or samples are
+	 * missing. */
 	g->gap = !g->ended || (g->asked && period > usual + usual / 2);
 	if (g->ended && (!g->shortest || period < g->shortest))
 		g->shortest = period;
@@ -221,7 +222,7 @@ static void sampled(struct sample_gpu *g, uint64_t us)
 	g->ended = us;
 }
 
-/* What the sample stands for. */
+/* The time that the sample covers. */
 static uint64_t span_of(const struct sample_gpu *g, const struct sample_process *p, uint64_t us)
 {
 	bool known = g->began < us && !g->gap;
@@ -252,7 +253,7 @@ static void use(const struct sample_gpu *g, struct sample_process *p,
 	p->stamp = u->timeStamp;
 }
 
-/* Both at one moment, also where this process gets no processor between two readings. */
+/* Reads both clocks again when this process was preempted between the two readings. */
 static void read_clocks(uint64_t *real_ns, uint64_t *mono_ns)
 {
 	unsigned int tries = 0;
@@ -272,7 +273,7 @@ static void read_utilisation(struct sample *s, unsigned int device)
 	nvmlReturn_t r = s->nvml->nvmlDeviceGetProcessUtilization(g->device, u, &n, g->last_seen);
 
 	read_clocks(&real, &mono);
-	/* Nothing new is NOT_FOUND. */
+	/* NVML answers NOT_FOUND when there is no new sample. */
 	if (r != NVML_SUCCESS || is_gone(s, r)) {
 		g->asked = true;
 		return;
@@ -280,10 +281,10 @@ static void read_utilisation(struct sample *s, unsigned int device)
 	n = n < SAMPLES ? n : SAMPLES;
 	qsort(u, n, sizeof(*u), by_stamp);
 	for (unsigned int i = 0; i < n; i++) {
-		/* Some drivers fill the rest of the array with nothing. */
+		/* Some drivers fill the rest of the array with zeroes. */
 		struct sample_process *p = u[i].timeStamp ? find(s, device, u[i].pid) : NULL;
 
-		/* Whoever it was: that tells where periods end. */
+		/* A sample of any process marks the end of a period. */
 		if (u[i].timeStamp)
 			sampled(g, u[i].timeStamp);
 		if (p)
@@ -333,7 +334,7 @@ bool sample_wait(struct sample *s, unsigned int ms)
 	}
 	r = s->nvml->nvmlEventSetWait_v2(s->events, &e, ms);
 	if (r != NVML_SUCCESS && r != NVML_ERROR_TIMEOUT) {
-		/* It would answer at once, again and again. */
+		/* Further calls would fail at once, and the loop would spin. */
 		s->nvml->nvmlEventSetFree(s->events);
 		s->events = NULL;
 		nanosleep(&t, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Round robin: the tag is a number in the queue. */
+/* Round robin: the tag is the position in the queue. */
 #include "xen-pvgpu-back/sched/internal.h"
 
 static void limit(const struct sched_vgpu *v, uint64_t *part, uint64_t *whole)
@@ -25,7 +25,7 @@ static void end(struct sched_vgpu *v)
 
 static void use(struct sched_vgpu *v, uint64_t ns)
 {
-	/* A turn is a turn, however much of it was used. */
+	/* The length of a turn does not matter. */
 }
 
 const struct policy policy_best_effort = {

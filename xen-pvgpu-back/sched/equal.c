@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One part for each vGPU of the pool, with or without work. Groups only have their maxima. */
+/* Policy `equal`: the same share for each vGPU of the pool, with or without work. Of groups only
+ * the maxima count. */
 #include "xen-pvgpu-back/sched/internal.h"
 
 static void limit(const struct sched_vgpu *v, uint64_t *part, uint64_t *whole)

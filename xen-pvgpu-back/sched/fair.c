@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Weighted fair queueing in two levels: groups and vGPUs without one, then a group's vGPUs. */
+/* Policy `fair`: weighted fair queueing in two levels, of groups and vGPUs without one, then of a
+ * group's vGPUs. */
 #include "xen-pvgpu-back/sched/internal.h"
 
 static void limit(const struct sched_vgpu *v, uint64_t *part, uint64_t *whole)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A part for each vGPU of the pool, with or without work: the one that is set, or by weight one of
- * what those leave. Groups only have their maxima. More than all may have been promised; then
- * everybody gets less in proportion, since these parts are the weights among those with work.
+ * Policy `fixed`: a share for each vGPU of the pool, with or without work: the one that is set, or
+ * else a part, by weight, of what the set shares leave. Of groups only the maxima count. The shares
+ * may add up to more than the GPU; then each vGPU gets less in proportion, because the shares are
+ * also the weights among vGPUs with work.
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
-#define LEFT_LEAST (SCHED_PPM / 1000) /* for those by weight, whatever is set for others */
+#define LEFT_LEAST (SCHED_PPM / 1000) /* the least that is left for shares by weight */
 
 static void limit(const struct sched_vgpu *v, uint64_t *part, uint64_t *whole)
 {

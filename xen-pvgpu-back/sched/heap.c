@@ -7,8 +7,8 @@ static bool goes_before(struct heap *h, const struct heap_node *a, const struct 
 	return a->key != b->key ? heap_before(a->key, b->key) : heap_before(a->turn, b->turn);
 }
 
-/* The link that leads to the i-th node in level order, counted from 1. Below the highest, the bits
- * of i say where to turn. */
+/* The link to the i-th node in level order, counted from 1. The bits of i below the highest give
+ * the path. */
 static struct heap_node **place(struct heap *h, size_t i, struct heap_node **up)
 {
 	struct heap_node **at = &h->top;
@@ -39,7 +39,7 @@ static void adopt_children(struct heap_node *n)
 		n->right->up = n;
 }
 
-/* A node and its parent change places. */
+/* Swaps a node with its parent. */
 static void climb(struct heap *h, struct heap_node *n)
 {
 	struct heap_node *p = n->up, *left = n->left, *right = n->right;

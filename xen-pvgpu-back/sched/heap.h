@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A binary heap whose nodes lie in what they order, so that nothing is allocated: a complete tree
- * linked by pointers. Every operation takes O(log n) steps at worst. Keys are times or virtual
- * times and compared as these are: by their difference, so that they may wrap.
+ * A binary heap whose nodes are embedded in the ordered objects, so that it allocates nothing: a
+ * complete tree linked by pointers. Every operation takes O(log n) steps. Keys are times or virtual
+ * times and are compared by their difference, so that they may wrap.
  */
 #ifndef PVGPU_SCHED_HEAP_H
 #define PVGPU_SCHED_HEAP_H
@@ -14,7 +14,7 @@
 struct heap_node {
 	struct heap_node *up, *left, *right;
 	uint64_t key;
-	uint64_t turn; /* of equal keys the lowest is first */
+	uint64_t turn; /* orders equal keys: the lowest is first */
 	bool in;
 };
 
@@ -29,15 +29,15 @@ static inline bool heap_before(uint64_t a, uint64_t b)
 	return (int64_t)(a - b) < 0;
 }
 
-/* The first; NULL: empty. */
+/* The first node; NULL: empty. */
 static inline struct heap_node *heap_first(const struct heap *h)
 {
 	return h->top;
 }
 
-/* Make it be in the heap with this key and turn, whether it was in it or not. */
+/* Inserts the node, or moves it if it is in the heap. */
 void heap_put(struct heap *h, struct heap_node *n, uint64_t key, uint64_t turn);
-/* Make it not be in the heap. */
+/* Removes the node if it is in the heap. */
 void heap_take(struct heap *h, struct heap_node *n);
 
 #endif

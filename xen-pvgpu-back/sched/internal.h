@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler's inside. What each part does:
- *   sched.c   events and the decision           queue.c   who has work, in which order
- *   share.c   what there is, and its settings   limit.c   who is held back by a maximum
- *   vtime.c   virtual time                      stats.c   counters
- *   wait.c    the longest wait                  heap.c, pace.c
+ * The internals of the scheduler, shared by its files:
+ *   sched.c      events and the decision        queue.c    vGPUs with work, in their orders
+ *   settings.c   vGPUs, groups, their settings  maximum.c  maxima, and vGPUs held back
+ *   vtime.c      virtual time                   stats.c    counters
+ *   wait.c       the longest wait               heap.c, pace.c
  *   fair.c equal.c fixed.c best_effort.c        the policies
  */
 #ifndef PVGPU_SCHED_INTERNAL_H
@@ -14,39 +14,39 @@
 #include "xen-pvgpu-back/sched/pace.h"
 #include "xen-pvgpu-back/sched/sched.h"
 
-/* What is charged at once at most: more is no GPU time but a mistake. */
+/* The most that is charged at once: more would be a caller's error. */
 #define SCHED_CHARGE_MOST ((uint64_t)1 << 42) /* ns; 73 minutes */
-/* Maxima: so many slices may be saved up, and what is earned while all others have one. */
+/* Maxima: slices that may be saved, in addition to what is earned while each other vGPU has one. */
 #define SCHED_SAVED_SLICES 2
 
 /* Why the holder has the grant. */
 enum reason {
-	REASON_SHARE,     /* its turn among its class */
-	REASON_GUARANTEE, /* its guaranteed minimum, or its group's */
-	REASON_RELIEF,    /* kept waiting for starve_ns by others' classes and guarantees */
+	REASON_SHARE,     /* its turn in its class */
+	REASON_GUARANTEE, /* its own guaranteed minimum or its group's */
+	REASON_RELIEF,    /* it waited for starve_ns because of other classes and guarantees */
 };
 
-/* In a heap: a vGPU, or a group for what is in it. */
+/* An element of a heap: a vGPU, or a group on behalf of its vGPUs. */
 struct node {
 	struct heap_node h;
 	struct sched_vgpu *v;
 	struct sched_group *g;
 };
 
-/* The place in virtual time: GPU time used, divided by weight. */
+/* A position in virtual time: GPU time used, divided by weight. */
 struct tag {
 	uint64_t at;
-	uint64_t rest; /* of the division */
-	uint64_t lag;  /* how far the first of the others was ahead of it when it left them, */
-	uint64_t left; /* then */
+	uint64_t rest; /* remainder of the division */
+	uint64_t lag;  /* how far it was behind the first of the others when it left the queue */
+	uint64_t left; /* when it left */
 };
 
-/* The pool, or a group inside it: who of it has work and is not held back. */
+/* The queues of the pool or of a group: members that have work and are not held back. */
 struct level {
 	struct heap turn[SCHED_CLASSES]; /* by tag */
-	struct heap wait[SCHED_CLASSES]; /* all but the holder: by what the class had been kept
-					  * from the GPU when the wait began */
-	struct heap owed;                /* those with a guarantee, by its clock */
+	struct heap wait[SCHED_CLASSES]; /* all but the holder: by the kept[] of the class when the
+					    wait began */
+	struct heap owed;                /* members with a guarantee, by its clock */
 	uint64_t clock[SCHED_CLASSES];   /* the virtual time */
 };
 
@@ -59,9 +59,9 @@ struct sched_group {
 	struct tag tag[SCHED_CLASSES];
 	struct pace max, min;
 	struct node turn[SCHED_CLASSES], wait[SCHED_CLASSES], owed, owed_inside, timer;
-	uint32_t class_n[SCHED_CLASSES]; /* in it */
-	uint32_t queued;                 /* of these in its level */
-	bool held;                       /* back by its maximum, until timer */
+	uint32_t class_n[SCHED_CLASSES]; /* vGPUs in it, by class */
+	uint32_t queued;                 /* vGPUs queued in its level */
+	bool held;                       /* held back by its maximum until `timer` */
 	uint64_t held_ns, held_since;
 };
 
@@ -75,39 +75,39 @@ struct sched_vgpu {
 	struct pace max, min;
 	struct node turn, wait, owed, timer;
 	bool wants;
-	bool held;     /* back by its maximum, until timer */
-	bool queued;   /* wants and is not held */
-	bool fresh;    /* has not had a maximum yet */
-	bool cut;      /* lost its latest grant to a higher class before the slice's end */
-	uint64_t mark; /* waits since its class had been kept from the GPU for so long */
-	int64_t lead;  /* while the policy changes */
-	/* Of its latest grant: */
+	bool held;     /* held back by its maximum until `timer` */
+	bool queued;   /* wants the GPU and is not held back */
+	bool fresh;    /* no maximum was set yet */
+	bool cut;      /* lost its last grant to a higher class before the end of the slice */
+	uint64_t mark; /* kept[] of its class when its wait began */
+	int64_t lead;  /* saved during a change of policy */
+	/* Its last grant: */
 	enum reason reason;
 	uint64_t slice_used; /* ns charged since its slice began */
-	uint64_t prepaid;    /* of the least that a grant costs in virtual time: not yet used */
+	uint64_t prepaid;    /* rest of the minimum charge for a grant, not used yet */
 	/* Counters, exact up to `counted`. */
 	struct sched_stats stats;
-	uint64_t counted, group_held; /* group_held: the group's held_ns then */
+	uint64_t counted, group_held; /* group_held: the group's held_ns at `counted` */
 	uint64_t waits_since;
 };
 
 struct policy {
-	bool groups;       /* groups have weights of their own; else they only have maxima */
+	bool groups;       /* groups have weights of their own; otherwise only maxima */
 	bool guarantees;   /* minima count */
-	bool virtual_time; /* tags are vtime.c's */
+	bool virtual_time; /* tags are virtual times (vtime.c) */
 	bool pool_wide;    /* limit() depends on all vGPUs of the pool */
-	/* The policy's own maximum: the share part/whole. */
+	/* The maximum that the policy itself sets: part/whole. */
 	void (*limit)(const struct sched_vgpu *v, uint64_t *part, uint64_t *whole);
-	/* What part of the GPU time it gets, relative to others'. */
+	/* The weight of its share, relative to others'. */
 	uint32_t (*weight)(const struct sched_vgpu *v);
-	/* It begins to have work, or may go on: its tag. */
+	/* Sets the tag when it enters the queue. */
 	void (*begin)(struct sched_vgpu *v);
-	/* It has used so much: its tag, and its group's. */
+	/* Advances its tag and its group's by ns of use. */
 	void (*use)(struct sched_vgpu *v, uint64_t ns);
-	/* Its turn has ended while it has work. */
+	/* Its turn has ended while it still has work. */
 	void (*end)(struct sched_vgpu *v);
-	/* The longest that those of its class can come before it, if nothing but shares counts and
-	 * `more` (ns) of its group's time go to others of the group besides. */
+	/* The longest time for which vGPUs of its class can come before it, if only shares count,
+	 * and `more` ns of its group's time go to others of the group in addition. */
 	uint64_t (*wait)(const struct sched_vgpu *v, uint64_t more);
 };
 
@@ -118,69 +118,72 @@ struct sched {
 	const struct policy *policy;
 	uint64_t now;
 	struct level level;
-	struct heap timers; /* who is held back, by when that ends */
+	struct heap timers; /* held back vGPUs and groups, by the end of that */
 	struct sched_vgpu *vgpus;
 	struct sched_group *groups;
 	uint32_t vgpu_n, class_n[SCHED_CLASSES], wanting;
-	bool stale; /* maxima that depend on what all are set to, or on the slice */
-	uint64_t fixed_ppm, weights; /* sums over vGPUs: fixed shares; weights of those without */
+	bool stale; /* maxima must be computed again: they depend on all vGPUs' settings or on the
+		       slice */
+	uint64_t fixed_ppm,
+		weights; /* sums over vGPUs: fixed shares; weights of vGPUs without one */
 
-	struct sched_vgpu *granted; /* who has the grant */
-	struct sched_vgpu *chosen;  /* who is to have it: the latest decision */
-	enum reason reason;         /* why chosen has it */
+	struct sched_vgpu *granted; /* has the grant */
+	struct sched_vgpu *chosen;  /* shall have the grant, by the last decision */
+	enum reason reason;         /* the reason for `chosen` */
 	uint64_t slice_from, slice_ns;
-	bool slice_over; /* whatever the time is */
+	bool slice_over; /* the slice has ended before its time */
 
-	/* For how long each class has been kept from the GPU by other classes and guarantees. */
+	/* Total time for which each class was kept from the GPU by other classes and guarantees. */
 	uint64_t kept[SCHED_CLASSES];
-	enum sched_class relief; /* where relief is looked for first */
-	bool relieved;           /* the latest choice was relief */
+	enum sched_class relief; /* the class that relief is considered for first */
+	bool relieved;           /* the last choice was for relief */
 
-	uint64_t turns; /* orders equal keys: first come, first served */
+	uint64_t turns; /* counter that orders equal keys: first come, first served */
 	uint64_t steps;
 };
 
 /* sched.c */
 void sched_clock(struct sched *s, uint64_t now);
 uint64_t sched_slice(const struct sched *s, uint32_t wanting);
-/* What a grant costs in virtual time at least. */
+/* The minimum charge for a grant in virtual time. */
 uint64_t sched_grant_least(const struct sched *s, uint64_t slice);
 
 /* queue.c */
 void queue_level_init(struct sched *s, struct level *l);
 void queue_enter(struct sched_vgpu *v);
 void queue_leave(struct sched_vgpu *v);
-/* Its tag or guarantee's clock has changed, or its group's. */
+/* Its tag or its guarantee's clock has changed, or its group's. */
 void queue_moved(struct sched_vgpu *v);
-/* It has been given the grant, or lost it. */
+/* It has got or lost the grant. */
 void queue_waits(struct sched_vgpu *v);
-/* What is known of a group in the pool's level, after something in the group or of it changed. */
+/* Updates a group's nodes in the pool's level after a change of the group or in it. */
 void queue_group(struct sched_group *g, enum sched_class c);
 void queue_group_all(struct sched_group *g);
-/* Whose turn it is, and why; NULL: nobody has work that may go on. */
+/* The node that contains a heap_node. */
 struct node *queue_node(const struct heap_node *h);
-/* Whose turn it is there, in a group if need be; NULL: nobody of that class has work. */
+/* The vGPU of a class whose turn it is, also inside a group; NULL: none has work. */
 struct sched_vgpu *queue_first(const struct level *l, enum sched_class c);
+/* The vGPU of the pool that shall have the grant, and why; NULL: none may run. */
 struct sched_vgpu *queue_pick(struct sched *s, enum reason *why);
 
-/* limit.c */
-/* v, which has work and is not chosen: queued or held back, as its maximum and its group's say. */
-void limit_waiting(struct sched_vgpu *v);
-/* The same for the group alone: what was chosen of it has no work any more. */
-void limit_group(struct sched_group *g);
-/* The holder: held back if its maximum or its group's is used up. */
-bool limit_holder(struct sched_vgpu *v);
-bool limit_any(const struct sched_vgpu *v);
-/* How long until limit_holder() could say so; SCHED_NEVER. */
-uint64_t limit_lasts(const struct sched_vgpu *v);
-/* It has no work any more: no timer needs to run. */
-void limit_forget(struct sched_vgpu *v);
-/* It begins to use the GPU. */
-void limit_save(struct sched_vgpu *v);
-void limit_use(struct sched_vgpu *v, uint64_t ns);
-/* Whoever may go on by now does. */
-void limit_release(struct sched *s);
-void limit_group_free(struct sched_group *g);
+/* maximum.c */
+/* v has work and is not chosen: queues it or holds it back, by its maximum and its group's. */
+void maximum_waiting(struct sched_vgpu *v);
+/* The same for the group alone, when its chosen vGPU has no more work. */
+void maximum_group(struct sched_group *g);
+/* Holds the holder back if its maximum or its group's is used up; true: held back. */
+bool maximum_holder(struct sched_vgpu *v);
+bool maximum_any(const struct sched_vgpu *v);
+/* Time until maximum_holder() may hold it back; SCHED_NEVER: no maximum. */
+uint64_t maximum_lasts(const struct sched_vgpu *v);
+/* It has no more work: stops its timer. */
+void maximum_forget(struct sched_vgpu *v);
+/* Bounds the saved time of its maximum and its group's. */
+void maximum_save(struct sched_vgpu *v);
+void maximum_use(struct sched_vgpu *v, uint64_t ns);
+/* Releases vGPUs and groups whose timers have expired. */
+void maximum_release(struct sched *s);
+void maximum_group_free(struct sched_group *g);
 
 /* vtime.c */
 uint64_t vtime_of(uint64_t ns, uint32_t weight);
@@ -188,23 +191,23 @@ void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others
 		 enum sched_class c);
 void vtime_begin(struct tag *t, const struct sched *s, uint64_t clock, uint32_t weight);
 void vtime_use(struct tag *t, uint32_t weight, uint64_t ns);
-/* For what was not its turn: the tag gets ahead of the clock by no more than a slice. */
+/* For use outside its turn: the tag gets at most a slice ahead of the clock. */
 void vtime_use_beside(struct tag *t, uint32_t weight, uint64_t ns, uint64_t clock, uint64_t slice);
-/* GPU time by which it has had more (or, negative, less) than the clock says. */
+/* GPU time that it is ahead of the clock, or behind it if negative. */
 int64_t vtime_lead(const struct tag *t, uint64_t clock, uint32_t weight);
 void vtime_set_lead(struct tag *t, uint64_t clock, uint32_t weight, int64_t lead, uint64_t slice);
-/* The level in whose virtual time its tag lies. */
+/* The level that its tag belongs to. */
 struct level *vtime_level(const struct sched_vgpu *v);
-/* What policies with virtual time have in common. */
+/* Common to policies with virtual time. */
 void vtime_policy_begin(struct sched_vgpu *v);
 void vtime_policy_use(struct sched_vgpu *v, uint64_t ns);
 void vtime_policy_end(struct sched_vgpu *v);
 
-/* share.c */
-/* Maxima that have become others because of other vGPUs; once, however many have come or gone. */
-void share_refresh(struct sched *s);
-void share_use_guarantees(struct sched_vgpu *v, uint64_t ns);
-uint32_t share_group_weight(const struct sched_group *g);
+/* settings.c */
+/* Computes stale maxima again, once for any number of changes. */
+void settings_refresh(struct sched *s);
+void settings_use_guarantees(struct sched_vgpu *v, uint64_t ns);
+uint32_t settings_group_weight(const struct sched_group *g);
 
 /* wait.c */
 uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more);

@@ -3,7 +3,7 @@
 
 #include "xen-pvgpu-back/sched/heap.h"
 
-/* Times are compared by difference; half of that range is more than a century. */
+/* Times are compared by difference; a quarter of that range is more than 70 years. */
 #define FAR_AWAY ((uint64_t)1 << 61)
 
 typedef unsigned __int128 wide;

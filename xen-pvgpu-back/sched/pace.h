@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Use of the GPU against a share of it: a clock that each nanosecond used moves on by as long as it
- * takes to earn one at that share. Where the clock is behind the present something may be had,
- * where it is ahead too much has been. Maxima and guarantees are both kept so.
+ * Compares use of the GPU with a share: each nanosecond of use advances a clock by the time that it
+ * takes to earn one at that share. A clock behind the present means saved time, a clock ahead of it
+ * means overuse. Maxima and guarantees both work like this.
  */
 #ifndef PVGPU_SCHED_PACE_H
 #define PVGPU_SCHED_PACE_H
@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 struct pace {
-	uint64_t part, whole; /* the share; part 0 or not below whole: none is kept */
-	uint64_t at;          /* until then what was used is paid for, ns */
-	uint64_t rest;        /* of the division, so that nothing is lost to rounding */
+	uint64_t part, whole; /* the share; part 0 or not below whole: off */
+	uint64_t at;          /* the clock: use is paid for up to this time, ns */
+	uint64_t rest;        /* remainder of the division, so that rounding loses nothing */
 };
 
 static inline bool pace_on(const struct pace *p)
@@ -21,20 +21,19 @@ static inline bool pace_on(const struct pace *p)
 	return p->part && p->part < p->whole;
 }
 
-/* How long it takes to earn so much. */
+/* Time to earn ns. */
 uint64_t pace_time(const struct pace *p, uint64_t ns);
-/* How much is earned in that time. */
+/* GPU time earned in ns. */
 uint64_t pace_earns(const struct pace *p, uint64_t ns);
-/* Another share. What was used or saved up to now stays what it was, in GPU time; a pace that is
- * new has saved nothing. */
+/* Sets another share. Saved or overused GPU time is kept; a new pace has saved nothing. */
 void pace_set(struct pace *p, uint64_t part, uint64_t whole, uint64_t now);
 void pace_use(struct pace *p, uint64_t ns, uint64_t now);
-/* From here on no more than so much GPU time is saved, or owed. */
+/* Bounds the saved or the owed GPU time to ns. */
 void pace_save_most(struct pace *p, uint64_t ns, uint64_t now);
 void pace_owe_most(struct pace *p, uint64_t ns, uint64_t now);
-/* When so much is saved. In the past: it is. */
+/* The time at which ns are saved, which may be in the past. */
 uint64_t pace_saved_at(const struct pace *p, uint64_t ns);
-/* From now on used all the time: how long until nothing is saved any more. */
+/* Time until nothing is saved, with use all the time from now on. */
 uint64_t pace_lasts(const struct pace *p, uint64_t now);
 
 #endif

@@ -21,7 +21,7 @@ static bool is_full(const struct place_gpu *g)
 	return g->max_vgpus && g->vgpus >= g->max_vgpus;
 }
 
-/* Whatever else holds it up. */
+/* Bytes that can be promised, without a look at other limits. */
 static uint64_t free_memory(const struct place_gpu *g)
 {
 	uint64_t limit = scaled(g->memory, g->overcommit_ppm ? g->overcommit_ppm : PLACE_PPM);
@@ -39,14 +39,14 @@ uint64_t place_free(const struct place_gpu *g)
 	return g->closed || is_full(g) ? 0 : free_memory(g);
 }
 
-/* Is a better than b? Equal: no, so that the first one stays. */
+/* Is a better than b? Not if equal, so that the first one wins. */
 static bool better(enum place_policy policy, const struct place_gpu *a, const struct place_gpu *b)
 {
 	uint64_t fa = free_memory(a), fb = free_memory(b);
 
 	switch (policy) {
 	case PLACE_DEPTH:
-		/* GPUs of different sizes: what is left counts, then how many share it. */
+		/* GPUs may differ in size: the least free memory wins, then the most vGPUs. */
 		return fa != fb ? fa < fb : a->vgpus > b->vgpus;
 	case PLACE_LOAD:
 		if (a->load_ppm != b->load_ppm)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who has work, in the orders in which the GPU may be given: by turn in each class, by guarantee,
- * by how long it has been kept waiting. A group's vGPUs are ordered within the group, and the group
- * stands in the pool's orders for the first of each. So whatever happens to one vGPU moves a few
- * nodes in two heaps each, and a group is held back by taking out its own few.
+ * vGPUs with work, in the orders in which they may get the GPU: by turn in each class, by
+ * guarantee, and by the length of the wait. A group's vGPUs are ordered within the group, and the
+ * group represents the first of each order in the pool's. So an event of one vGPU moves a few nodes
+ * in two heaps each, and a group is held back by removing its own few nodes.
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
@@ -26,14 +26,14 @@ static struct level *level_of(const struct sched_vgpu *v)
 	return v->group ? &v->group->level : &v->s->level;
 }
 
-/* Behind those with the same key, unless it stands there already. */
+/* Inserts a node behind those with the same key, unless it has that key already. */
 static void put(struct sched *s, struct heap *h, struct node *n, uint64_t key)
 {
 	if (!n->h.in || n->h.key != key)
 		heap_put(h, &n->h, key, ++s->turns);
 }
 
-/* A group's node is where its first vGPU's would be; out: the group is not to be there. */
+/* Puts a group's node at the position of its first vGPU; out: removes it. */
 static void put_for_first(struct heap *pool, struct node *n, const struct heap *in, bool out)
 {
 	struct heap_node *first = out ? NULL : heap_first(in);
@@ -44,7 +44,7 @@ static void put_for_first(struct heap *pool, struct node *n, const struct heap *
 		heap_take(pool, &n->h);
 }
 
-/* Virtual time is what the least advanced of those with work has reached; it never goes back. */
+/* Virtual time is the least tag of the queue, and never goes back. */
 static void advance(struct level *l, enum sched_class c)
 {
 	struct heap_node *first = heap_first(&l->turn[c]);
@@ -78,7 +78,7 @@ void queue_group_all(struct sched_group *g)
 		queue_group(g, c);
 }
 
-/* What was not used while there was no work is no guarantee for later. */
+/* A guarantee that was unused for lack of work is not saved. */
 static void begin_guarantee(struct pace *min, uint64_t now)
 {
 	if (pace_on(min))
@@ -92,7 +92,7 @@ static void begin_group(struct sched_group *g, enum sched_class c)
 	if (!g->queued)
 		begin_guarantee(&g->min, s->now);
 	if (!heap_first(&g->level.turn[c]))
-		vtime_begin(&g->tag[c], s, s->level.clock[c], share_group_weight(g));
+		vtime_begin(&g->tag[c], s, s->level.clock[c], settings_group_weight(g));
 }
 
 void queue_enter(struct sched_vgpu *v)
@@ -149,7 +149,8 @@ void queue_moved(struct sched_vgpu *v)
 	}
 	if (v->group)
 		queue_group(v->group, c);
-	/* Not when somebody leaves: who is only changed comes back to the time that it left. */
+	/* Not in queue_leave: a vGPU whose settings change must find the same virtual time when it
+	 * returns. */
 	advance(l, c);
 	if (v->group)
 		advance(&s->level, c);
@@ -162,7 +163,7 @@ void queue_waits(struct sched_vgpu *v)
 	struct sched *s = v->s;
 
 	if (v->queued && s->granted != v) {
-		/* Whom higher classes leave the GPU for a moment only has not been helped. */
+		/* A grant that a higher class cut short does not reset the wait. */
 		if (!v->cut)
 			v->mark = s->kept[c];
 		put(s, &l->wait[c], &v->wait, v->mark);
@@ -173,7 +174,7 @@ void queue_waits(struct sched_vgpu *v)
 		queue_group(v->group, c);
 }
 
-/* The vGPU that a node in the pool's level stands for. */
+/* A group's node represents the first vGPU of the group. */
 struct sched_vgpu *queue_first(const struct level *l, enum sched_class c)
 {
 	const struct heap_node *h = heap_first(&l->turn[c]);
@@ -241,7 +242,7 @@ struct sched_vgpu *queue_pick(struct sched *s, enum reason *why)
 		v = pick_by_turn(s);
 		*why = REASON_SHARE;
 	}
-	/* Not twice in a row: those whose right it is keep half of the GPU at least. */
+	/* Not twice in a row, so that the regular order keeps at least half of the GPU. */
 	if (kept && (!s->relieved || kept == v)) {
 		*why = REASON_RELIEF;
 		return kept;

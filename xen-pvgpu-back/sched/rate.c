@@ -5,13 +5,13 @@
 
 typedef unsigned __int128 wide;
 
-/* What is in the bucket at a time, and in *rest what is less than a token. */
+/* The tokens in the bucket at a time; *rest: the fraction of a token. */
 static uint64_t level(const struct rate *r, uint64_t now, uint64_t *rest)
 {
 	wide grown = (wide)(now > r->at ? now - r->at : 0) * r->per_s + r->rest;
 
 	if (r->tokens >= r->burst || grown / NS_PER_S >= r->burst - r->tokens) {
-		*rest = 0; /* full: what would run over is lost */
+		*rest = 0; /* full: further income is lost */
 		return r->burst;
 	}
 	*rest = (uint64_t)(grown % NS_PER_S);

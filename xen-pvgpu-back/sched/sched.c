@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Events come in, decisions go out. The model is described in docs/scheduling.md. */
+/* Events and the decision. The model is described in docs/scheduling-model.md. */
 #include "xen-pvgpu-back/sched/internal.h"
 
 #define MS           1000000u
@@ -8,11 +8,11 @@
 #define SLICE_FEW    (2 * MS) /* for up to FEW vGPUs with work */
 #define SLICE_MANY   (1 * MS)
 #define FEW          8
-#define HANDOVER_PER 100        /* a hand-over takes no more than one part of so many, */
-#define ROUND_MOST   (128 * MS) /* or twice that, where a round would take longer */
+#define HANDOVER_PER 100        /* a hand-over takes at most this part of a slice, */
+#define ROUND_MOST   (128 * MS) /* or twice that where a round would take longer */
 
-/* Until a hand-over is a hundredth of it; but where a round of all would take long by then, only
- * until it is a fiftieth: everybody's part is to be right within a second. */
+/* Lengthens a slice until a hand-over is a hundredth of it. Where a round of all vGPUs would take
+ * too long, only until it is a fiftieth: shares must be right within a second. */
 static uint64_t longer(uint64_t slice, uint64_t handover, uint32_t wanting)
 {
 	uint64_t most = handover * HANDOVER_PER, least = most / 2,
@@ -46,7 +46,7 @@ uint64_t sched_grant_least(const struct sched *s, uint64_t slice)
 	return least < slice ? least : slice;
 }
 
-/* Time has passed: who had the GPU in it, and which classes were kept from it? */
+/* Advances the time, and the totals of the classes that were kept from the GPU. */
 void sched_clock(struct sched *s, uint64_t now)
 {
 	bool own_turn = s->granted && s->granted->reason == REASON_SHARE;
@@ -66,14 +66,14 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now)
 	sched_clock(s, now);
 	if (v->wants == wants)
 		return;
-	share_refresh(s);
+	settings_refresh(s);
 	stats_count(v);
 	v->wants = wants;
 	s->wanting += wants ? 1 : -1;
 	s->slice_ns = sched_slice(s, s->wanting);
 	if (!wants) {
 		queue_leave(v);
-		limit_forget(v);
+		maximum_forget(v);
 		return;
 	}
 	v->waits_since = s->now;
@@ -81,7 +81,7 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now)
 	if (v == s->chosen)
 		queue_enter(v);
 	else
-		limit_waiting(v);
+		maximum_waiting(v);
 }
 
 void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now)
@@ -90,18 +90,18 @@ void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now)
 	uint64_t paid;
 
 	sched_clock(s, now);
-	share_refresh(s);
+	settings_refresh(s);
 	if (ns > SCHED_CHARGE_MOST)
 		ns = SCHED_CHARGE_MOST;
 	paid = ns < v->prepaid ? ns : v->prepaid;
 	v->prepaid -= paid;
 	v->stats.used_ns += ns;
 	s->policy->use(v, ns - paid);
-	share_use_guarantees(v, ns);
-	limit_use(v, ns);
+	settings_use_guarantees(v, ns);
+	maximum_use(v, ns);
 	v->slice_used += ns;
 	if (v->queued && v != s->chosen)
-		limit_waiting(v);
+		maximum_waiting(v);
 	queue_moved(v);
 }
 
@@ -111,14 +111,15 @@ static bool slice_done(const struct sched *s)
 	       s->granted->slice_used >= s->slice_ns;
 }
 
-/* Whether the one that has the grant keeps it without being compared with others. */
+/* Does the holder keep the grant without a comparison with others? */
 static bool keeps(struct sched *s)
 {
 	struct sched_vgpu *h = s->granted;
 
 	if (!h || h != s->chosen || !h->queued || slice_done(s))
 		return false;
-	/* Higher classes do not wait for the slice's end, but for one that was earned. */
+	/* A higher class does not wait for the end of the slice, unless the grant is for a
+	 * guarantee or for relief. */
 	if (h->reason == REASON_SHARE)
 		for (int c = 0; c < (int)h->share.class; c++)
 			if (heap_first(&s->level.turn[c]))
@@ -139,7 +140,8 @@ static void new_slice(struct sched *s, struct sched_vgpu *v, enum reason why)
 	s->slice_over = false;
 }
 
-/* Choose anew. Nobody with work that may go on: who has the grant keeps it if it may use it. */
+/* Chooses the next holder. When no vGPU with work may run, an idle holder without a maximum keeps
+ * the grant. */
 static void choose(struct sched *s)
 {
 	struct sched_vgpu *h = s->granted, *v;
@@ -149,10 +151,10 @@ static void choose(struct sched *s)
 	if (h && h->queued)
 		s->policy->end(h);
 	else if (h && !h->wants && h->group)
-		limit_group(h->group);
+		maximum_group(h->group);
 	v = queue_pick(s, &why);
 	if (!v) {
-		s->chosen = h && !h->wants && !limit_any(h) ? h : NULL;
+		s->chosen = h && !h->wants && !maximum_any(h) ? h : NULL;
 		return;
 	}
 	s->relieved = why == REASON_RELIEF;
@@ -162,7 +164,7 @@ static void choose(struct sched *s)
 	s->reason = why;
 	if (h && h != v && h->queued) {
 		h->cut = !slice_done(s);
-		limit_waiting(h);
+		maximum_waiting(h);
 	}
 	if (h == v && others_want(s, v))
 		new_slice(s, v, why);
@@ -183,8 +185,8 @@ static uint64_t ask_again(const struct sched *s)
 		if (again == SCHED_NEVER || heap_before(at, again))
 			again = at;
 	}
-	if (limit_any(v)) {
-		at = s->now + limit_lasts(v);
+	if (maximum_any(v)) {
+		at = s->now + maximum_lasts(v);
 		if (again == SCHED_NEVER || heap_before(at, again))
 			again = at;
 	}
@@ -196,24 +198,24 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 	struct sched_vgpu *v;
 
 	sched_clock(s, now);
-	share_refresh(s);
-	limit_release(s);
+	settings_refresh(s);
+	maximum_release(s);
 	if (s->chosen != s->granted && !(s->chosen && s->chosen->wants)) {
-		/* Nobody was to have it, or who was has gone or has no work any more. */
+		/* No vGPU was chosen, or the chosen one was removed or has no more work. */
 		s->chosen = s->granted;
 		s->slice_over = true;
 	}
 	v = s->chosen;
-	if (v == s->granted && ((v && v->wants && limit_holder(v)) || !keeps(s)))
+	if (v == s->granted && ((v && v->wants && maximum_holder(v)) || !keeps(s)))
 		choose(s);
 	v = s->chosen;
-	/* Alone nobody is owed anything: what it uses now is not of its guarantee. */
+	/* Use while alone does not count against the guarantee. */
 	if (v && v == s->granted && !others_want(s, v))
 		v->reason = REASON_SHARE;
 	*d = (struct sched_decision){
 		.holder = v,
 		.again = ask_again(s),
-		.contended = v && (others_want(s, v) || limit_any(v)),
+		.contended = v && (others_want(s, v) || maximum_any(v)),
 		.slice_ns = s->slice_ns,
 	};
 }
@@ -238,7 +240,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	if (!v)
 		return;
 	new_slice(s, v, s->reason);
-	limit_save(v);
+	maximum_save(v);
 	if (v == was)
 		return;
 	queue_waits(v);
@@ -246,7 +248,8 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	waited = s->now - v->waits_since;
 	if (v->wants && waited > v->stats.longest_wait_ns)
 		v->stats.longest_wait_ns = waited;
-	/* However little it uses: that it gets the GPU costs the others this much. */
+	/* The minimum charge: a hand-over costs the others this much even if the slice is hardly
+	 * used. */
 	least = sched_grant_least(s, s->slice_ns);
 	s->policy->use(v, least);
 	v->prepaid = least;

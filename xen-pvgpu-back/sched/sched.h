@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who has the GPU, and for how long: a pure library. It knows no clock, no file, no thread and no
- * process: times (nanoseconds of any one clock that does not go back) and events come in, decisions
- * go out. pvgpud, the unit tests and the simulator (tests/sim) drive the same code.
+ * The scheduler: a pure library that decides which vGPU has the GPU, and for how long. It uses no
+ * clock, file, thread or process: times (nanoseconds of one clock that does not go back) and events
+ * are arguments, decisions are results. pvgpud, the unit tests and the simulator (tests/sim) drive
+ * the same code.
  *
- * One struct sched is one GPU under one policy: a pool's. It gives the grant to one vGPU at a time.
- * Whoever drives it tells when a vGPU begins and stops to have work (sched_wants), what GPU time it
- * has used (sched_charge), and asks what to do (sched_decide) after every such event and at the
- * time that the last decision named. Taking the grant from one and giving it to the next takes the
- * driver a while (work in flight drains); sched_granted says when the next one has it.
+ * One struct sched is one GPU under one policy, a pool's. It gives the grant to one vGPU at a time.
+ * The driver, its caller, reports when a vGPU begins and stops to have work (sched_wants) and the
+ * GPU time that it has used (sched_charge). It asks for a decision (sched_decide) after every such
+ * event and at the time that the last decision named. A hand-over takes the driver some time,
+ * because work in flight drains; sched_granted reports its end.
  *
- * A vGPU is charged, never a process, context or stream of it. Groups are a project's vGPUs
- * together: GPU time is shared between groups (and vGPUs without one) by weight, then within each.
+ * Charges are for a vGPU, never for a process, context or stream of it. A group is the vGPUs of a
+ * project: GPU time is shared between groups (and vGPUs without one) by weight, then within each.
  *
- * No function fails but those that make something, which return NULL when memory is lacking.
- * Nothing here looks longer than O(log n) of the vGPUs for a decision.
+ * Only functions that allocate can fail, and return NULL when out of memory. A decision takes O(log
+ * n) for n vGPUs.
  */
 #ifndef PVGPU_SCHED_H
 #define PVGPU_SCHED_H
@@ -25,40 +26,40 @@
 #define SCHED_NEVER UINT64_MAX
 
 enum sched_policy {
-	/* Weighted fair queueing over GPU time. Nothing is left unused while any vGPU has work;
-	 * who uses little gets the GPU soon when it wants it. */
+	/* Weighted fair queueing over GPU time. No time is left unused while any vGPU has work; a
+	 * vGPU that uses little gets the GPU soon when it wants it. */
 	SCHED_FAIR,
-	/* Each vGPU of the pool has the same share whether the others use theirs or not. */
+	/* Each vGPU of the pool has the same share, whether the others use theirs or not. */
 	SCHED_EQUAL,
-	/* Each has its sched_share.fixed_ppm, whether the others use theirs or not; those without
-	 * it the part that their weight is of such weights in the pool, of what the fixed ones
-	 * leave. */
+	/* Each vGPU has its sched_share.fixed_ppm, whether the others use theirs or not. vGPUs
+	 * without one share the rest by weight. */
 	SCHED_FIXED,
-	/* Those with work in turn, a slice each; weights mean nothing. */
+	/* Round robin among vGPUs with work, a slice each; weights are ignored. */
 	SCHED_BEST_EFFORT,
 	SCHED_POLICIES
 };
 
-/* Strict: one with work goes before all of the next class, but for the starvation bound. */
+/* Strict priority: a vGPU with work goes before all of the next class, within the starvation bound.
+ */
 enum sched_class { SCHED_HIGH, SCHED_MEDIUM, SCHED_LOW, SCHED_CLASSES };
 
-#define SCHED_PPM 1000000u /* shares: parts per million of the GPU's time */
+#define SCHED_PPM 1000000u /* shares are in parts per million of the GPU's time */
 
 struct sched_params {
 	enum sched_policy policy;
-	bool exclusive;       /* the driver drains and fences at each hand-over: more costly ones */
+	bool exclusive;       /* the driver waits for a drain at each hand-over, which costs more */
 	uint64_t slice_ns;    /* 1 to 30 ms; 0: 2 ms for up to 8 vGPUs with work, 1 ms for more */
-	uint64_t handover_ns; /* what giving the grant to another costs, as the driver measures it:
-			       * slices get longer (up to 30 ms) until that is 1 % of them */
-	uint64_t starve_ns;   /* a vGPU with work waits no longer for higher classes; 0: 1 s */
+	uint64_t handover_ns; /* cost of a hand-over, as the driver measures it: slices are
+				 lengthened, up to 30 ms, until it is 1 % of them */
+	uint64_t starve_ns;   /* the longest wait for higher classes; 0: 1 s */
 };
 
 struct sched_share {
 	enum sched_class class;
-	uint32_t weight;    /* 1 to 10,000; 100 is usual */
-	uint32_t min_ppm;   /* guaranteed when it has work, before classes and weights count;
-			     * 0: none; SCHED_FAIR only */
-	uint32_t max_ppm;   /* never more, also when alone; 0 or SCHED_PPM: no limit */
+	uint32_t weight;    /* 1 to 10,000; the usual value is 100 */
+	uint32_t min_ppm;   /* guaranteed while it has work, ahead of classes and weights; 0: none;
+			       SCHED_FAIR only */
+	uint32_t max_ppm;   /* maximum, also when alone; 0 or SCHED_PPM: none */
 	uint32_t fixed_ppm; /* SCHED_FIXED: its share; 0: by weight */
 };
 
@@ -67,12 +68,13 @@ struct sched_group;
 struct sched_vgpu;
 
 struct sched *sched_new(const struct sched_params *p, uint64_t now);
-/* With all that is left in it. */
+/* Frees also the vGPUs and groups that are left in it. */
 void sched_free(struct sched *s);
-/* Live: who holds the grant keeps it until the next decision; what was used stays counted. */
+/* Changes the settings. The holder keeps the grant until the next decision; past use stays counted.
+ */
 void sched_set(struct sched *s, const struct sched_params *p, uint64_t now);
 
-/* A group's class means nothing: its vGPUs have theirs. `owner` is the caller's. */
+/* A group's class is ignored, since its vGPUs have their own. `owner` is the caller's. */
 struct sched_group *sched_group_add(struct sched *s, const struct sched_share *share, void *owner,
 				    uint64_t now);
 void sched_group_set(struct sched_group *g, const struct sched_share *share, uint64_t now);
@@ -83,61 +85,63 @@ void sched_group_remove(struct sched_group *g, uint64_t now);
 struct sched_vgpu *sched_add(struct sched *s, struct sched_group *group,
 			     const struct sched_share *share, void *owner, uint64_t now);
 void sched_set_share(struct sched_vgpu *v, const struct sched_share *share, uint64_t now);
-/* To another group, or none. It keeps what it has used; nothing is to be gained by moving. */
+/* Moves it to another group, or to none. Past use stays counted, so a move brings no advantage. */
 void sched_move(struct sched_vgpu *v, struct sched_group *group, uint64_t now);
-/* If it holds the grant, nobody does afterwards. */
+/* If it holds the grant, no vGPU holds it afterwards. */
 void sched_remove(struct sched_vgpu *v, uint64_t now);
 void *sched_owner(const struct sched_vgpu *v);
 
-/* It has work, in flight or waiting; or it has none any more. */
+/* The vGPU has work, in flight or waiting; or it has no more. */
 void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now);
 /*
- * It has used so much GPU time more (time on the copy path included). Of the holder: before each
- * sched_decide, or its slice would seem unused. Of others: what was in flight when the grant was
- * taken from them, or what the far end found. Charging never changes the holder by itself.
+ * Charges ns of GPU time, time on the copy path included. The holder must be charged before each
+ * sched_decide, or its slice would seem unused. Others are charged for work that was in flight when
+ * they lost the grant, or for use found by the driver's accounting. A charge alone never changes
+ * the holder.
  */
 void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now);
 
 struct sched_decision {
-	struct sched_vgpu *holder; /* who is to have the grant now; NULL: nobody */
-	uint64_t again;    /* ask again then at the latest: the end of the slice, a cap that lets a
-			    * vGPU go on; SCHED_NEVER: not before the next event */
-	bool contended;    /* others want it, or the holder has a maximum: it bounds what it has in
-			    * flight to a slice, and it is to be known when it has no work */
-	uint64_t slice_ns; /* that the holder has, from when it is granted */
+	struct sched_vgpu *holder; /* the vGPU that shall have the grant; NULL: none */
+	uint64_t again; /* the latest time for the next decision: the end of the slice, or of a wait
+			   for a maximum; SCHED_NEVER: not before the next event */
+	bool contended; /* others want the GPU, or the holder has a maximum: its work in flight must
+			   be bounded to a slice, and the driver must report when it has no work */
+	uint64_t slice_ns; /* length of the holder's slice, from the grant */
 };
 
 /*
- * Decide. When holder is not the one that has the grant now, the driver takes it from that one,
- * lets it drain, and then says sched_granted(holder); until that decisions name the same holder
- * unless that vGPU is removed or has no work any more: then it may also be the one that still has
- * the grant. A holder that has no work keeps the grant while nobody wants it, but not if it has a
- * maximum.
+ * Decides. When the holder differs from the vGPU that has the grant, the driver takes it from that
+ * one, lets it drain, and then calls sched_granted(holder). Until then decisions name the same
+ * holder, unless that vGPU is removed or has no more work; then they may also name the one that
+ * still has the grant. A holder without work and without a maximum keeps the grant while no other
+ * vGPU wants it.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
-/* The decision's holder (NULL: nobody) has the grant since now: its slice begins. */
+/* The decision's holder (NULL: none) has the grant from now on: its slice begins. */
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 
-/* Counters, all since sched_add. */
+/* Counters since sched_add. */
 struct sched_stats {
 	uint64_t used_ns;         /* charged */
 	uint64_t waited_ns;       /* had work and did not hold the grant */
 	uint64_t wanted_ns;       /* had work */
 	uint64_t capped_ns;       /* had work and was held back by its maximum */
-	uint64_t longest_wait_ns; /* from wanting to holding */
-	uint64_t slices;          /* times that it was given the grant */
+	uint64_t longest_wait_ns; /* from wanting the GPU to the grant */
+	uint64_t slices;          /* number of grants */
 };
 void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *out);
 
 /*
- * The longest that v, with work all the time from now on and below its maximum, can wait for the
- * grant, if every hand-over takes handover_ns and no slice is overrun: the formula of
- * docs/scheduling.md for the vGPUs that there are now. SCHED_NEVER: no bound (its maximum or fixed
- * share may hold it back).
+ * The longest wait of v for the grant, if it has work all the time from now on and is below its
+ * maximum, every hand-over takes handover_ns and no slice is overrun: the formula of
+ * docs/scheduling-model.md for the present vGPUs. SCHED_NEVER: no bound (its maximum or fixed share
+ * may hold it back).
  */
 uint64_t sched_wait_bound(const struct sched_vgpu *v);
 
-/* Comparisons made so far: what decisions and events cost, whatever machine counts it. */
+/* Comparisons made so far: a measure of the cost of decisions and events that does not depend on
+ * the machine. */
 uint64_t sched_steps(const struct sched *s);
 
 #endif

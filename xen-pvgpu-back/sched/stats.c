@@ -22,7 +22,7 @@ static void count(struct sched_vgpu *v, bool holds)
 	v->group_held = group;
 }
 
-/* Called before what is counted by changes. */
+/* To be called before a change of wants, held or the grant. */
 void stats_count(struct sched_vgpu *v)
 {
 	count(v, v->s->granted == v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Virtual time: each vGPU's tag moves on by what it uses divided by its weight, and the one with
- * the lowest tag is next. Tags only ever move forward, by use or up to what the others have
- * reached, so that no pattern of having and not having work brings more than a share and a slice.
+ * Virtual time: a vGPU's tag advances by its use divided by its weight, and the vGPU with the
+ * lowest tag is next. Tags only move forward, by use or to the position of the others, so that no
+ * pattern of work and idleness brings more than the share and one slice.
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
@@ -39,11 +39,11 @@ void vtime_use_beside(struct tag *t, uint32_t weight, uint64_t ns, uint64_t cloc
 static uint32_t weight_of(const struct sched *s, const struct node *n, enum sched_class c)
 {
 	if (n->g && s->policy->groups)
-		return share_group_weight(n->g);
+		return settings_group_weight(n->g);
 	return s->policy->weight(n->g ? queue_first(&n->g->level, c) : n->v);
 }
 
-/* What it is behind the first of the others, but no more than that one's slice. */
+/* Its lag behind the first of the others, up to one slice of that one. */
 void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others,
 		 enum sched_class c)
 {
@@ -59,9 +59,11 @@ void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others
 	t->lag = t->lag < most ? t->lag : most;
 }
 
-/* Who comes back is a slice ahead of those who stayed, whatever it has not used before that. Who
- * was away for a moment only has its place again: or to have run dry for an instant would cost what
- * the others are ahead, which for one of great weight are several slices. */
+/*
+ * A vGPU that returns starts one slice before the clock, however long it was idle. One that was
+ * idle for less than a slice keeps its lag: otherwise a queue that runs dry for an instant would
+ * cost the others' lead, which can be several slices for a vGPU of great weight.
+ */
 void vtime_begin(struct tag *t, const struct sched *s, uint64_t clock, uint32_t weight)
 {
 	uint64_t credit = vtime_of(s->slice_ns, weight);
@@ -96,7 +98,8 @@ static void use(struct sched_vgpu *v, struct tag *t, uint64_t clock, uint32_t we
 	uint64_t left = v->slice_used < s->slice_ns ? s->slice_ns - v->slice_used : 0;
 	uint64_t beside = v->reason == REASON_SHARE ? 0 : ns < left ? ns : left;
 
-	/* A guarantee is no loan on the share; but what overruns the slice is not guaranteed. */
+	/* A guarantee does not count against the share. Use beyond the slice is not guaranteed, and
+	 * does. */
 	if (beside)
 		vtime_use_beside(t, weight, beside, clock, s->slice_ns);
 	vtime_use(t, weight, ns - beside);
@@ -114,10 +117,10 @@ void vtime_policy_use(struct sched_vgpu *v, uint64_t ns)
 
 	use(v, &v->tag, vtime_level(v)->clock[c], s->policy->weight(v), ns);
 	if (s->policy->groups && v->group)
-		use(v, &v->group->tag[c], s->level.clock[c], share_group_weight(v->group), ns);
+		use(v, &v->group->tag[c], s->level.clock[c], settings_group_weight(v->group), ns);
 }
 
 void vtime_policy_end(struct sched_vgpu *v)
 {
-	/* Its tag has moved on already, with what it used. */
+	/* The tag has already advanced with the use. */
 }

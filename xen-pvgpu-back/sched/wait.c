@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The longest wait, as derived in docs/scheduling.md; the names are those used there. */
+/* The longest wait, as derived in docs/scheduling-model.md, with the names used there. */
 #include "xen-pvgpu-back/sched/internal.h"
 
 typedef unsigned __int128 wide;
@@ -16,20 +16,20 @@ static uint64_t times(uint64_t a, uint64_t by, uint64_t over)
 	return r < SCHED_NEVER ? (uint64_t)r : SCHED_NEVER;
 }
 
-/* The longest slice that there can be with these settings. */
+/* The longest slice that is possible with these settings. */
 static uint64_t slice_most(const struct sched *s)
 {
 	return sched_slice(s, 1);
 }
 
-/* GPU time that one of weight w can be given while another, of weight `of`, is given ns and waits
- * for the next slice; in slices of s, where the least weight is `least`. */
+/* GPU time that a vGPU of weight w can get while another, of weight `of`, gets ns and waits for its
+ * next slice. s: length of slices; least: the least weight. */
 static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, uint64_t s, uint64_t least)
 {
 	return add(add(times(ns, w, of), times(s, w, least)), s);
 }
 
-/* With the hand-overs that so much GPU time can be spread over. */
+/* Adds the most hand-overs that ns of GPU time can be spread over. */
 static uint64_t with_handovers(const struct sched *s, uint64_t ns)
 {
 	uint64_t h = s->params.handover_ns,
@@ -68,7 +68,7 @@ static uint64_t least_in(const struct sched_vgpu *v, const struct sched_group *g
 	return least;
 }
 
-/* Other vGPUs of the group g (NULL: those without one) come before v for so long. */
+/* The time for which other vGPUs of the group g (NULL: vGPUs without one) come before v. */
 static uint64_t inside(const struct sched_vgpu *v, const struct sched_group *g, uint64_t own,
 		       uint64_t weight)
 {
@@ -88,7 +88,7 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 	const struct sched *s = v->s;
 	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0, least;
 
-	/* What v's group needs until it is v's turn in it, is to the pool what a slice of v is. */
+	/* The pool sees the time until v's turn in its group like a slice of v. */
 	if (v->group) {
 		sum = inside(v, v->group, own, weight);
 		own = add(add(own, sum), more);
@@ -110,7 +110,7 @@ uint64_t wait_in_turn(const struct sched_vgpu *v, uint64_t more)
 	return times(slice_most(s) + s->params.handover_ns, s->class_n[v->share.class] - 1, 1);
 }
 
-/* Is there anything that goes before v besides its class's shares? */
+/* Can other classes or guarantees go before v? */
 static bool others_go_first(const struct sched_vgpu *v)
 {
 	const struct sched *s = v->s;

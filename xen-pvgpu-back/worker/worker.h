@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside pvgpu-worker: what its parts give each other. Sections are named after the file that
+ * Inside pvgpu-worker: the calls between its parts. Sections are named after the file that
  * implements them.
  *
  * Threads: the decoding thread (main.c, loop.c) reads the ring and runs handlers and never blocks;
- * the side lane (side.c) runs what may block inside CUDA; completion threads (complete.c) wait for
- * events and send replies and marks; the output thread (output.c) drains device output. Replies may
- * be sent from any thread.
+ * the side lane (side.c) runs calls that may block inside CUDA; completion threads (complete.c)
+ * wait for events and send replies and marks; the output thread (output.c) drains device output.
+ * Replies may be sent from any thread.
  */
 #ifndef PVGPU_WORKER_H
 #define PVGPU_WORKER_H
@@ -40,10 +40,9 @@ void worker_kick(struct worker *w);
 bool lease_try(struct worker *w, uint64_t bytes);
 bool lease_get(struct worker *w, uint64_t bytes);
 void lease_put(struct worker *w, uint64_t bytes);
-/* What is to be leased for each context. */
+/* Bytes to be leased for each context. */
 uint64_t lease_of_context(struct worker *w);
-/* The vGPU's quota and what is left of it, for cuMemGetInfo; may answer from what was last heard.
- */
+/* The vGPU's quota and its free part, for cuMemGetInfo; may answer from pvgpud's last message. */
 void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total);
 
 /* far.c: the far end, libcuda, loaded in the prepare phase. */
@@ -53,13 +52,11 @@ const struct far *worker_far(const struct worker *w);
 /*
  * arena.c: the arena window. arena_reserve reserves an inaccessible range for the arena and tells
  * where; called again (the guest could not have that address) it gives up the last one and takes
- * another: 0, -EBUSY when chunks are mapped already, -ENOMEM. arena_contains: wholly inside mapped
- * chunks. Decoding thread only.
+ * another: 0, -EBUSY when chunks are mapped already, -ENOMEM. Decoding thread only.
  */
 int arena_reserve(struct worker *w, uint32_t attempt, uint64_t *base, uint64_t *size);
-bool arena_contains(const struct worker *w, uint64_t addr, uint64_t len);
 
-/* main.c: what pvgpud said of the session. */
+/* main.c: the session, as pvgpud assigned it. */
 struct worker_info {
 	uint32_t session;
 	uint64_t quota;       /* bytes of device memory of the vGPU */
@@ -80,7 +77,7 @@ struct gpu;
 struct gpu *worker_gpu(struct worker *w);
 
 /*
- * gpu.c: what the frame calls, on the decoding thread except where said.
+ * gpu.c: called by the frame, on the decoding thread except where said.
  *
  * gpu_open: after ASSIGN and before the seal: make the state, reserve the device window, start
  * threads. 0, or -1 with a reason for people. gpu_submit: one record (copied, header and op
@@ -88,8 +85,8 @@ struct gpu *worker_gpu(struct worker *w);
  * until worker_kick; PVGPU_FATAL (worker_end was called). gpu_kicked: after a worker_kick, and
  * before anything more is fetched: let parked work go on. Same results as gpu_submit (1: still
  * full). gpu_arena_add, gpu_arena_remove: a chunk was mapped; is about to be unmapped: 0, or -EBUSY
- * when a command still uses it. gpu_shutdown: the session has ended: stop threads, free what the
- * far end holds. The caller's watchdog ends the process when this takes too long.
+ * when a command still uses it. gpu_shutdown: the session has ended: stop threads, free all
+ * objects at the far end. The caller's watchdog ends the process when this takes too long.
  */
 struct pvgpu_cmd_desc;
 int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap);

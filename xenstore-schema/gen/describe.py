@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Reads pvgpu.schema and checks it; the language is described in ../README.md.
 
-parse_file() gives a Schema. Whatever is wrong raises ApiError, which prints as "file:line: message".
+parse_file() gives a Schema. Whatever is wrong raises DescriptionError.
 """
 import os
 import re
 import sys
 from dataclasses import dataclass, field
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(HERE)), "libpvgpu", "protocol", "gen"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "libpvgpu", "tools"))
 
-from parse import ApiError, Line as ApiLine, U32_MAX, U64_MAX  # noqa: E402
+from lang import Block, DescriptionError, Line, Reader, U32_MAX, U64_MAX  # noqa: E402
 import values  # noqa: E402
 
 KEYS_MAX = 20     # of one vGPU, over all trees
@@ -19,7 +18,7 @@ BACKEND_MAX = 8   # of one vGPU in the backend domain's quota, its directory inc
 REFS_MAX = 8
 TEXT_MAX = 127
 RECORD_MAX = 512  # characters
-FIELDS_MAX = 16
+FIELDS_MAX = 24
 NAMES_MAX = 32    # of an enumeration or a flag set
 DOMID_MAX = 0x7FEF
 ID_MAX = 65535
@@ -27,67 +26,24 @@ STATES = "state"  # the enumeration that machines and `needed` speak of
 
 DOMAINS = ("toolstack", "frontend", "backend")
 WAYS = ("attach", "connect", "refuse", "detach", "lost", "reconnect", "resume", "crash")
-STATEMENTS = ("version", "enum", "flags", "tree", "key", "machine")
 NUMBERS = {"u32": U32_MAX, "u64": U64_MAX, "size": U64_MAX}
 FIELD_TYPES = ("u32", "u64", "size", "bool", "share", "enum")
 SHARE_ALL = 1000000  # parts per million
 TYPES = ("u32", "u64", "size", "bool", "domid", "range", "uuid", "text", "refs", "path", "enum", "flags", "record")
 PARTS = re.compile(r"<[a-z]+>")
 
-TOKEN = re.compile(r'\s*(?:(#.*)|("(?:[^"\\])*")|(=)|([^\s"#=]+))')
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
-VALUE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
+VALUE_NAME = "[A-Za-z][A-Za-z0-9-]*"
 
 
-class Line(ApiLine):
-    """One statement. Names may hold hyphens, as xenstore's do."""
+class SchemaLine(Line):
+    NAME_MAX = 31
 
-    def __init__(self, where, text):
-        # pylint: disable=super-init-not-called
-        self.where = where
-        self.words = []
-        at = 0
-        while text[at:].strip():
-            m = TOKEN.match(text, at)
-            if not m:
-                raise ApiError(where, "cannot read '%s'" % text[at:].strip())
-            at = m.end()
-            if m.group(1) is None:
-                self.words.append(m.group(0).strip())
-
-    def name(self, what, pattern=NAME):
-        name = super().name(what, pattern)
-        if len(name) > 31:
-            self.fail("'%s' is longer than 31 characters" % name)
-        return name
-
-    def number(self, what):
-        """As the wire's, and T."""
-        if self.more() and re.fullmatch("[0-9]+T", self.peek()):
-            value = int(self.take(what)[:-1]) << 40
-            if value > U64_MAX:
-                self.fail("%s %dT does not fit 64 bits" % (what, value >> 40))
-            return value
-        return super().number(what)
-
-    def quoted(self, what):
-        """A text that may be empty."""
-        word = self.take(what)
-        if not word.startswith('"'):
-            self.fail("%s must be in quotes, not '%s'" % (what, word))
-        if not re.fullmatch(r"[ -~]*", word):
+    def ascii(self, what):
+        """A text that may be empty, as xenstore takes it."""
+        text = self.quoted(what)
+        if not re.fullmatch("[ -~]*", text):
             self.fail("%s must be printable ASCII" % what)
-        return word[1:-1]
-
-    def options(self, names):
-        """NAME VALUE ... until something else comes."""
-        found = {}
-        while self.peek() in names:
-            word = self.take("option")
-            if word in found:
-                self.fail("'%s' is given twice" % word)
-            found[word] = self.number(word) if word in ("min", "max", "since") else self.take(word)
-        return found
+        return text
 
 
 def permissions(owner, readers):
@@ -144,6 +100,7 @@ class Field:  # of a record
     since: int
     doc: str
     of: object = None  # Names of enum
+    live: bool = False  # an order to a vGPU that exists, no property of one to come
 
 
 @dataclass
@@ -198,44 +155,13 @@ class Schema:
         return [k for k in self.keys.values() if k.tree.name == name]
 
 
-class Parser:
+class SchemaReader(Reader):
+    LINE = SchemaLine
+    STATEMENTS = ("version", "enum", "flags", "tree", "key", "machine")
+
     def __init__(self):
+        super().__init__()
         self.schema = Schema()
-        self.first = {}  # once-only statements of the open block
-
-    def run(self, path, shown):
-        with open(path, encoding="utf-8") as stream:
-            lines = stream.read().splitlines()
-        block = None
-        for number, text in enumerate(lines, 1):
-            line = Line((shown, number), text)
-            if line.more():
-                block = self.statement(block, line)
-        if block:
-            raise ApiError(block[1], "%s has no end" % block[0])
-        return self.finish((shown, len(lines)))
-
-    def statement(self, block, line):
-        """block: None, or (what, where, object, handler of a line, handler of its end)."""
-        word = line.take("statement")
-        if block is None:
-            self.first = {}
-            if word not in STATEMENTS:
-                line.fail("unknown statement '%s'" % word)
-            return getattr(self, "start_" + word)(line)
-        what, _, thing, inside, end = block
-        if word == "end":
-            line.done()
-            end(thing, line)
-            return None
-        inside(thing, word, line)
-        line.done()
-        return block
-
-    def once(self, word, line):
-        if word in self.first:
-            line.fail("'%s' is given twice" % word)
-        self.first[word] = True
 
     # ---- version, enumerations, flags
 
@@ -245,7 +171,6 @@ class Parser:
         self.schema.version = line.number("version")
         if not 1 <= self.schema.version <= 65535:
             line.fail("version %d is not between 1 and 65535" % self.schema.version)
-        line.done()
 
     def start_enum(self, line):
         name = line.name("an enumeration")
@@ -261,14 +186,13 @@ class Parser:
         if name in self.schema.names:
             line.fail("'%s' is already taken" % name)
         names = Names(line.where, name, line.text("documentation"), **kind)
-        line.done()
         self.schema.names[name] = names
-        return ("%s '%s'" % (what, name), line.where, names, self.in_names, self.end_names)
+        return Block("%s '%s'" % (what, name), line.where, names, self.in_names, self.end_names)
 
     def in_names(self, names, word, line):
         if word != ("flag" if names.flags else "value"):
             line.fail("unknown statement '%s'" % word)
-        name = line.name("a value", NAME if names.flags or not names.as_number else VALUE_NAME)
+        name = line.name("a value", VALUE_NAME if names.as_number else None)
         line.expect("=")
         number = line.number("number")
         most = 63 if names.flags else NAMES_MAX - 1
@@ -299,9 +223,8 @@ class Parser:
             line.fail("'%s' is not a path of names, <fe>, <be> and <id>" % path)
         if len(parts) != len(set(parts)):
             line.fail("'%s' has the same part twice" % path)
-        line.done()
         tree = self.schema.trees[name] = Tree(line.where, name, path)
-        return ("tree '%s'" % name, line.where, tree, self.in_tree, self.end_tree)
+        return Block("tree '%s'" % name, line.where, tree, self.in_tree, self.end_tree)
 
     def in_tree(self, tree, word, line):
         self.once(word, line)
@@ -343,12 +266,11 @@ class Parser:
         name = line.name("a key")
         line.expect("since")
         key = Key(line.where, self.schema.trees[tree], name, line.number("since"))
-        line.done()
         if key.full in self.schema.keys:
             line.fail("key '%s' is already taken (line %d)" % (key.full, self.schema.keys[key.full].where[1]))
         self.schema.keys[key.full] = key
         self.limits(key, line)
-        return ("key '%s'" % key.full, line.where, key, self.in_key, self.end_key)
+        return Block("key '%s'" % key.full, line.where, key, self.in_key, self.end_key)
 
     def limits(self, key, line):
         if key.tree.per_vgpu:
@@ -373,14 +295,13 @@ class Parser:
             states = line.take("states")
             key.needed = [] if states == "always" else self.states(states, line)
         elif word == "default":
-            key.default = line.quoted("default")
+            key.default = line.ascii("default")
         elif word == "example":
-            key.example = line.quoted("example")
+            key.example = line.ascii("example")
         elif word == "kernel":
             key.kernel = True
         else:
             line.fail("unknown statement '%s' in key '%s'" % (word, key.full))
-        self.first[word] = line
 
     def key_type(self, key, line):
         kind = key.type = line.take("type")
@@ -425,13 +346,16 @@ class Parser:
         if name in [f.name for f in key.fields]:
             line.fail("field '%s' is already there" % name)
         of = self.field_names(line) if kind == "enum" else None
-        options = line.options(("default", "since") + (("min", "max") if kind in NUMBERS else ()))
+        options = line.options(("since", "min", "max") if kind in NUMBERS else ("since",), words=("default", "only"))
         most = {"bool": 1, "share": SHARE_ALL, "enum": max(v.number for v in of.values.values()) if of else 0, **NUMBERS}[kind]
         lo, hi = self.bounds(options, 0, most, line)
         for word in ("default", "since"):
             if word not in options:
                 line.fail("field '%s' has no '%s'" % (name, word))
-        f = Field(line.where, name, kind, lo, hi, options["default"], options["since"], line.text("documentation"), of)
+        if options.get("only", "live") != "live":
+            line.fail("'only live' expected, not 'only %s'" % options["only"])
+        f = Field(line.where, name, kind, lo, hi, options["default"], options["since"], line.text("documentation"), of,
+                  "only" in options)
         problem = values.problem(f, f.default)
         if problem:
             line.fail("default '%s' %s" % (f.default, problem))
@@ -478,14 +402,13 @@ class Parser:
         if key.owner == "backend" and key.tree.per_vgpu:
             count = 1 + sum(k.owner == "backend" and k.tree.per_vgpu for k in self.schema.keys.values())
             if count > BACKEND_MAX:
-                raise ApiError(key.where, "key '%s' is the backend's %dth node of a vGPU (its directory is one); %d are allowed" %
+                raise DescriptionError(key.where, "key '%s' is the backend's %dth node of a vGPU (its directory is one); %d are allowed" %
                                (key.full, count, BACKEND_MAX))
 
     # ---- machines
 
     def start_machine(self, line):
         name = line.take("tree")
-        line.done()
         if name not in self.schema.trees:
             line.fail("unknown tree '%s'" % name)
         if name in self.schema.machines:
@@ -493,7 +416,7 @@ class Parser:
         if STATES not in self.schema.names:
             line.fail("there is no enumeration '%s'" % STATES)
         moves = self.schema.machines[name] = []
-        return ("machine '%s'" % name, line.where, moves, self.in_machine, self.end_machine)
+        return Block("machine '%s'" % name, line.where, moves, self.in_machine, self.end_machine)
 
     def in_machine(self, moves, word, line):
         if word != "move":
@@ -526,21 +449,21 @@ class Parser:
     def finish(self, where):
         s = self.schema
         if s.version is None:
-            raise ApiError(where, "'version' is missing")
+            raise DescriptionError(where, "'version' is missing")
         if not s.keys:
-            raise ApiError(where, "there is no key")
+            raise DescriptionError(where, "there is no key")
         things = list(s.keys.values()) + [f for k in s.keys.values() for f in k.fields]
         things += [v for n in s.names.values() for v in n.values.values()]
         for thing in things:
             if not 1 <= thing.since <= s.version:
-                raise ApiError(thing.where, "since %d is not between 1 and version %d" % (thing.since, s.version))
+                raise DescriptionError(thing.where, "since %d is not between 1 and version %d" % (thing.since, s.version))
         for key in s.keys.values():
             state = s.keys.get(key.tree.name + "/" + STATES)
             if key.needed and not (state and state.type == "enum" and state.of.name == STATES):
-                raise ApiError(key.where, "'%s' is needed in some states, and tree '%s' has none" % (key.full, key.tree.name))
+                raise DescriptionError(key.where, "'%s' is needed in some states, and tree '%s' has none" % (key.full, key.tree.name))
         return s
 
 
-def parse_file(path, shown=None):
-    """shown: how the path is named in messages (the same by default)."""
-    return Parser().run(path, shown or path)
+def parse_file(path):
+    reader = SchemaReader()
+    return reader.finish(reader.read(path))

@@ -135,7 +135,9 @@ def fields_c(key):
         lines += ["\t{.name = %s, .def = %s, .type = PVGPU_TYPE_%s," % (string(f.name), string(f.default), f.type.upper())]
         if f.of:
             lines += ["\t .names = &pvgpu_%s_names," % ident(f.of.name)]
-        lines += ["\t .min = %s, .max = %s, .allowed = %s}," % (number(f.lo), number(f.hi), string(values.allowed(f)))]
+        lines += ["\t .min = %s, .max = %s, .allowed = %s," % (number(f.lo), number(f.hi), string(values.allowed(f))),
+                  "\t .doc = %s, .live = %s," % (string(f.doc), "true" if f.live else "false"),
+                  "\t .offset = offsetof(struct pvgpu_%s, %s), .size = sizeof(%s)}," % (ident(key.full), ident(f.name), c_type(f))]
     return lines + ["};", "_Static_assert(sizeof(%s_fields) / sizeof(%s_fields[0]) <= PVGPU_FIELDS_MAX, \"fields\");" % (
         ident(key.full), ident(key.full)), ""]
 
@@ -175,12 +177,11 @@ def accessors(key):
     of = "&pvgpu_keys[PVGPU_KEY_%s]" % const(key.full)
     if key.type == "record":
         n = len(key.fields)
-        return ([parse, "{", "\tuint64_t v[%d];" % n, "\tint ret = pvgpu_record_parse(%s, text, len, v, err);" % of, "",
-                 "\tif (ret)", "\t\treturn ret;"] +
-                ["\tout->%s = (%s)v[%d];" % (ident(f.name), c_type(f), i) for i, f in enumerate(key.fields)] +
-                ["\treturn 0;", "}", "", form, "{", "\tuint64_t values[%d] = {" % n] +
-                ["\t\tv->%s," % ident(f.name) for f in key.fields] +
-                ["\t};", "", "\treturn pvgpu_record_format(%s, values, buf, cap, err);" % of, "}", ""])
+        return [parse, "{", "\tuint64_t v[%d];" % n, "\tint ret = pvgpu_record_parse(%s, text, len, v, err);" % of, "",
+                "\tfor (uint32_t i = 0; !ret && i < %d; i++)" % n, "\t\tpvgpu_field_put(&%s_fields[i], out, v[i]);" % ident(key.full),
+                "\treturn ret;", "}", "", form, "{", "\tuint64_t values[%d];" % n, "",
+                "\tfor (uint32_t i = 0; i < %d; i++)" % n, "\t\tvalues[i] = pvgpu_field_get(&%s_fields[i], v);" % ident(key.full),
+                "\treturn pvgpu_record_format(%s, values, buf, cap, err);" % of, "}", ""]
     if key.type in STRUCTS or key.type == "flags":
         return [parse, "{", "\treturn pvgpu_%s_parse(%s, text, len, out, err);" % (key.type, of), "}", "",
                 form, "{", "\treturn pvgpu_%s_format(%s, v, buf, cap, err);" % (key.type, of), "}", ""]
@@ -237,7 +238,8 @@ def keys_json(schema):
         "writers": k.writers, "owner": k.owner, "readers": k.readers(), "perms": k.perms(),
         "needed": "always" if k.needed == [] else k.needed,
         "default": k.default, "since": k.since, "example": k.example, "doc": k.doc,
-        "fields": [{"name": f.name, "type": f.type, "min": f.lo, "max": f.hi, "default": f.default, "since": f.since, "doc": f.doc}
+        "fields": [{"name": f.name, "type": f.type, "min": f.lo, "max": f.hi, "default": f.default, "since": f.since, "live": f.live,
+                    "doc": f.doc}
                    for f in k.fields],
     } for k in schema.keys.values()]
     trees = [{"name": t.name, "path": t.path, "owner": t.owner, "perms": permissions(t.owner, t.others(t.owner))}

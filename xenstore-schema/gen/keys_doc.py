@@ -35,7 +35,7 @@ RULES = """## Rules
   backend's directory vanish or hears @releaseDomain, ends the guest's workers in either case. Another backend domain is a new vGPU: both
   directories are removed and made anew, because a frontend follows no change of `backend`.
 - The directories above a vGPU's (`backend/pvgpu`, `backend/pvgpu/<fe>`, `device/pvgpu`) are made by the toolstack and stay dom0's.
-- A new protocol, field, flag or key raises the version. What is released is locked (`xenstore-schema/keys.lock`): never renamed, retyped
+- A new protocol, field, flag or key raises the version. Released keys are locked (`xenstore-schema/keys.lock`): never renamed, retyped
   or removed.
 
 ## Permissions
@@ -44,7 +44,7 @@ As xenstore writes them: the owner first, `n` for no access of others, `r` for w
 """
 
 ADMIN = """## Without Xen: pvgpud's admin socket
-`pvgpuctl tree` shows the keys that pvgpud serves on its own machine, for vGPUs of the local link too. What has the same name means the same.
+`pvgpuctl tree` shows the keys that pvgpud serves on its own machine, for vGPUs of the local link too. Keys of the same name mean the same.
 Differences, all because one socket holds many vGPUs and has no quota:
 
 | admin socket | xenstore |
@@ -53,12 +53,11 @@ Differences, all because one socket holds many vGPUs and has no quota:
 | `/vgpu/NAME/memory`: with 0 resolved to the GPU's size | `memory`: as configured |
 | `/vgpu/NAME/memory-used`, `sessions`, `sessions-total`, `sessions-failed`, `gpu-time`, `wait-time`, `throttled-time`, `copy-bytes`, `launches`, `slices`, `faults`, `quarantined`, `inflight` | fields of `statistics` |
 | `/vgpu/NAME/last-reason` | `last-reason`, at most 127 printable characters |
-| `/vgpu/NAME/drain`, `priority`, `weight`, `min-share`, `max-share`, `fixed-share`, `rate-commands`, `burst-commands`, `rate-bytes`, `burst-bytes`, `queue-depth`, `kernel-limit`, `pardon` | fields of `policy`; writable there for vGPUs of the local link only, but for `drain` and `pardon` |
-| `max_sessions`, `arena_limit`, `device_window` of pvgpud.conf | fields `max-sessions`, `arena-limit`, `device-window` of `policy` |
+| `/vgpu/NAME/FIELD`, and the same in `[vgpu NAME]` of pvgpud.conf, where `_` may stand for `-` | each field of `policy`; writable for vGPUs of the local link only, except `drain` and `pardon` |
 | `/vgpu/NAME/domain`, `device`, `state`, of a guest's vGPU | its path, and `state` |
 | `/vgpu/NAME/socket`, `/vgpu/NAME/session/…` | none: sessions are not in xenstore |
 | `/daemon/version`, `gpu-memory`, `driver-version`, `log-level` | the same names in `data/pvgpu` |
-| `/daemon/pid`, `uptime`, `stopping`, `spare-workers` | none |
+| `/daemon/pid`, `uptime`, `stopping`, `spare-workers`, `test-overrides` | none |
 """
 
 WAYS = {

@@ -3,9 +3,9 @@
 #ifndef PVGPU_CUDA_RESULT_H
 #define PVGPU_CUDA_RESULT_H
 
-/* What every call returns. The blocks of numbers group causes: 1xx device, 2xx context and image,
- * 3xx files and the system, 4xx handles, 6xx not finished yet, 7xx faults of running work, 8xx
- * what is not allowed or not there, 9xx capture and graphs. */
+/* The result of every call. Numbers are grouped by cause: 1xx device, 2xx context and image, 3xx
+ * files and the system, 4xx handles, 6xx not finished yet, 7xx faults of running work, 8xx not
+ * permitted or not available, 9xx capture and graphs. */
 typedef enum cudaError_enum {
 	CUDA_SUCCESS = 0,
 	CUDA_ERROR_INVALID_VALUE = 1,

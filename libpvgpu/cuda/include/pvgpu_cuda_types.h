@@ -146,7 +146,7 @@ typedef enum CUcomputemode_enum {
 	CU_COMPUTEMODE_EXCLUSIVE_PROCESS = 3,
 } CUcomputemode;
 
-/* Options of a load; values travel in an array of void * */
+/* Options of a load; values are passed in an array of void * */
 typedef enum CUjit_option_enum {
 	CU_JIT_MAX_REGISTERS = 0,
 	CU_JIT_THREADS_PER_BLOCK = 1,

@@ -2,7 +2,7 @@
 """pvgpu_decode.h and .c: what the worker makes of a record, the dispatch table and the replies."""
 from c_stubs import bounds
 from c_wire import BANNER, number
-from parse import SCALARS, U64_MAX
+from parse import SCALARS, TARGETS, U64_MAX
 
 HEAD = """#ifndef PVGPU_DECODE_H
 #define PVGPU_DECODE_H
@@ -29,8 +29,18 @@ enum pvgpu_lane {
 	PVGPU_LANE_SIDE, /* may block; in order among themselves */
 };
 
+/* As what a command passes the gate. */
+enum pvgpu_gated {
+	PVGPU_GATED_NOT, /* it does not occupy the GPU */
+	PVGPU_GATED_KERNEL,
+	PVGPU_GATED_COPY,
+	PVGPU_GATED_MEMSET,
+};
+
 #define PVGPU_DESC_AWAITED 0x1
 #define PVGPU_DESC_MARK    0x2 /* may be posted with PVGPU_CMD_MARK */
+#define PVGPU_DESC_FREES   0x4 /* gives device memory back */
+#define PVGPU_DESC_CARRIES 0x8 /* a copy whose bytes travel in its record or reply */
 
 struct pvgpu_cmd_desc {
 	const char *name;
@@ -38,6 +48,9 @@ struct pvgpu_cmd_desc {
 	uint16_t since;
 	uint8_t lane; /* enum pvgpu_lane */
 	uint8_t flags; /* PVGPU_DESC_* */
+	uint8_t gated; /* enum pvgpu_gated */
+	/* Offsets in the record: handles of what a command of lane gpu works on; 0: none. */
+	uint16_t ctx, stream, event;
 	uint32_t min_len, max_len; /* of the record */
 	/* Decodes, calls the handler, answers: 0, PVGPU_PENDING or PVGPU_FATAL. */
 	int (*run)(struct worker *w, const struct pvgpu_decode *d, const void *rec, uint32_t len);
@@ -346,10 +359,13 @@ def run(c):
 def table(api):
     lines = ["const struct pvgpu_cmd_desc pvgpu_cmds[] = {"]
     for c in api.by_op():
-        flags = [w for w, on in (("PVGPU_DESC_AWAITED", c.awaited), ("PVGPU_DESC_MARK", c.mark)) if on]
-        lines.append("\t{\"%s\", PVGPU_OP_%s, %d, PVGPU_LANE_%s, %s, %d, %d, run_%s}," % (
-            c.name, c.name.upper(), c.since, c.lane.upper(), " | ".join(flags) or "0", c.request.smallest,
-            c.request.largest, c.name))
+        carries = c.gate == "copy" and any(f.kind == "bytes" for f in c.fields)
+        flags = [w for w, on in (("PVGPU_DESC_AWAITED", c.awaited), ("PVGPU_DESC_MARK", c.mark),
+                                 ("PVGPU_DESC_FREES", c.frees), ("PVGPU_DESC_CARRIES", carries)) if on]
+        at = {s.name: s.offset for s in c.request.slots}
+        lines.append("\t{\"%s\", PVGPU_OP_%s, %d, PVGPU_LANE_%s, %s, PVGPU_GATED_%s, %s, %d, %d, run_%s}," % (
+            c.name, c.name.upper(), c.since, c.lane.upper(), " | ".join(flags) or "0", (c.gate or "not").upper(),
+            ", ".join("%d" % at.get(c.target.get(t), 0) for t in TARGETS), c.request.smallest, c.request.largest, c.name))
     index = ["\t[PVGPU_OP_%s] = %d," % (c.name.upper(), i + 1) for i, c in enumerate(api.by_op())]
     return lines + ["};", FIND % "\n".join(index)]
 

@@ -6,28 +6,24 @@
   exports.py --docs       docs/cuda-symbols.md
   exports.py --check-docs fails when docs/cuda-symbols.md is not what --docs would write
 """
-import argparse
 import pathlib
 import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[2]
+sys.dont_write_bytecode = True
+sys.path.append(str(TREE / "libpvgpu" / "tools"))
+
+import generator  # noqa: E402
+from lang import DescriptionError, Reader  # noqa: E402
+
 API = HERE.parent / "exports.api"
-DOCS = TREE / "docs" / "cuda-symbols.md"
 RESULTS = TREE / "libpvgpu" / "cuda" / "include" / "pvgpu_cuda_result.h"
 FIRST_VERSION, LAST_VERSION = 2000, 13000
 STUB_LIBRARY = "CUDA_ERROR_STUB_LIBRARY"
 
 NAME = re.compile(r"(cu[A-Z]\w*?)(?:_v(\d+))?(?:_(ptds|ptsz))?$")
-STATEMENT = re.compile(r'"([^"]*)"|(\S+)')
-
-
-class ApiError(Exception):
-    """What is wrong with a description, and where."""
-
-    def __init__(self, where, text):
-        super().__init__(f"{where}: {text}")
 
 
 class Symbol:
@@ -44,56 +40,39 @@ def read_results(path=RESULTS):
     return {name: int(number) for name, number in found}
 
 
-def split_words(text, where):
-    """Words of a statement and its quoted text (None when there is none)."""
-    words, quoted = [], None
-    code = text if '"' in text else text.split("#", 1)[0]
-    if code.count('"') % 2:
-        raise ApiError(where, "unbalanced quotation mark")
-    for text_match, word in STATEMENT.findall(code):
-        if word:
-            if quoted is not None:
-                raise ApiError(where, f"'{word}' after the quoted text, which comes last")
-            words.append(word)
-        else:
-            quoted = text_match
-    return words, quoted
+class ExportsReader(Reader):
+    STATEMENTS = ("section", "symbol")
 
+    def __init__(self, results):
+        super().__init__()
+        self.results, self.symbols, self.section = results, [], ""
 
-def parse_symbol(words, remark, where, section, results):
-    def take(what):
-        if not words:
-            raise ApiError(where, f"{what} is missing")
-        return words.pop(0)
+    def start_section(self, line):
+        self.section = line.text("a section's title")
 
-    def expect(keyword):
-        word = take(f"'{keyword}'")
-        if word != keyword:
-            raise ApiError(where, f"expected '{keyword}', found '{word}'")
-
-    name = take("the symbol's name")
-    match = NAME.match(name)
-    if not match:
-        raise ApiError(where, f"'{name}' is no driver API symbol")
-    expect("base")
-    base = take("the base name")
-    expect("since")
-    text = take("the version")
-    if not text.isdigit() or not FIRST_VERSION <= int(text) <= LAST_VERSION or int(text) % 10:
-        raise ApiError(where, f"bad version '{text}': CUDA 12.8 is 12080; {FIRST_VERSION} to {LAST_VERSION}")
-    mark = words.pop(0) if words and words[0] in ("ptds", "ptsz") else ""
-    if match[1] != base or (match[3] or "") != mark:
-        raise ApiError(where, f"'{name}' is not {base} with an optional _v<n>" + (f" and _{mark}" if mark else ""))
-    disposition, result = take("the disposition"), None
-    if disposition == "refuse":
-        result = "CUDA_ERROR_" + take("the refusal's CUresult")
-        if result not in results:
-            raise ApiError(where, f"unknown CUresult {result}")
-    elif disposition not in ("forward", "local"):
-        raise ApiError(where, f"unknown disposition '{disposition}': forward, local or refuse RESULT")
-    if words:
-        raise ApiError(where, f"unexpected '{words[0]}'")
-    return Symbol(where, name, base, int(text), mark, disposition, result, remark, section)
+    def start_symbol(self, line):
+        name = line.take("the symbol's name")
+        match = NAME.match(name)
+        if not match:
+            line.fail(f"'{name}' is no driver API symbol")
+        line.expect("base")
+        base = line.take("the base name")
+        line.expect("since")
+        since = line.take("the version")
+        if not since.isdigit() or not FIRST_VERSION <= int(since) <= LAST_VERSION or int(since) % 10:
+            line.fail(f"bad version '{since}': CUDA 12.8 is 12080; {FIRST_VERSION} to {LAST_VERSION}")
+        mark = line.take("mark") if line.peek() in ("ptds", "ptsz") else ""
+        if match[1] != base or (match[3] or "") != mark:
+            line.fail(f"'{name}' is not {base} with an optional _v<n>" + (f" and _{mark}" if mark else ""))
+        disposition, result = line.take("the disposition"), None
+        if disposition == "refuse":
+            result = "CUDA_ERROR_" + line.take("the refusal's CUresult")
+            if result not in self.results:
+                line.fail(f"unknown CUresult {result}")
+        elif disposition not in ("forward", "local"):
+            line.fail(f"unknown disposition '{disposition}': forward, local or refuse RESULT")
+        remark = line.text("the remark") if (line.peek() or "").startswith('"') else None
+        self.symbols.append(Symbol(line.where, name, base, int(since), mark, disposition, result, remark, self.section))
 
 
 def check(symbols):
@@ -101,48 +80,35 @@ def check(symbols):
     seen, keys, plain = {}, {}, {}
     for s in symbols:
         if s.name in seen:
-            raise ApiError(s.where, f"{s.name} again; first in {seen[s.name].where}")
+            raise DescriptionError(s.where, f"{s.name} again; first in line {seen[s.name].where[1]}")
         key = (s.base, s.since, bool(s.mark))
         if key in keys:
-            raise ApiError(s.where, f"{s.name} and {keys[key].name} both claim {s.base} since {s.since}")
+            raise DescriptionError(s.where, f"{s.name} and {keys[key].name} both claim {s.base} since {s.since}")
         seen[s.name] = keys[key] = s
         if not s.mark:
             plain.setdefault(s.base, []).append(s)
     for s in symbols:
         stem = s.name[: -len(s.mark) - 1] if s.mark else s.name
         if s.mark and stem not in seen:
-            raise ApiError(s.where, f"{s.name} without {stem}")
+            raise DescriptionError(s.where, f"{s.name} without {stem}")
         if s.mark and s.since < seen[stem].since:
-            raise ApiError(s.where, f"{s.name} is older than {stem}")
+            raise DescriptionError(s.where, f"{s.name} is older than {stem}")
         if s.mark and s.disposition != seen[stem].disposition:
-            raise ApiError(s.where, f"{s.name} is {s.disposition}, {stem} is {seen[stem].disposition}")
+            raise DescriptionError(s.where, f"{s.name} is {s.disposition}, {stem} is {seen[stem].disposition}")
     for revisions in plain.values():
         number = lambda s: int(NAME.match(s.name)[2] or 1)
         for older, newer in zip(sorted(revisions, key=number), sorted(revisions, key=number)[1:]):
             if newer.since <= older.since:
-                raise ApiError(newer.where, f"{newer.name} is not newer than {older.name}")
+                raise DescriptionError(newer.where, f"{newer.name} is not newer than {older.name}")
 
 
 def parse(path, results):
-    symbols, section = [], ""
-    for number, text in enumerate(pathlib.Path(path).read_text().splitlines(), 1):
-        where = f"{path}:{number}"
-        words, quoted = split_words(text, where) if not text.startswith("#") else ([], None)
-        if not words:
-            continue
-        keyword = words.pop(0)
-        if keyword == "section":
-            if not quoted or words:
-                raise ApiError(where, 'section takes one title in quotation marks')
-            section = quoted
-        elif keyword == "symbol":
-            symbols.append(parse_symbol(words, quoted, where, section, results))
-        else:
-            raise ApiError(where, f"unknown statement '{keyword}'")
-    if not symbols:
-        raise ApiError(f"{path}:1", "no symbol at all")
-    check(symbols)
-    return symbols
+    reader = ExportsReader(results)
+    reader.read(path)
+    if not reader.symbols:
+        raise DescriptionError((path, 1), "no symbol at all")
+    check(reader.symbols)
+    return reader.symbols
 
 
 def c_head(text):
@@ -290,36 +256,30 @@ def write_if_changed(path, text):
         path.write_text(text)
 
 
-def main(argv=None):
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    args.add_argument("--api", default=None, help="the description (default: exports.api beside gen/)")
-    args.add_argument("--out", type=pathlib.Path, help="folder for the generated C files and the map")
-    args.add_argument("--docs", action="store_true", help="write the documentation")
-    args.add_argument("--check-docs", action="store_true", help="is the documentation current?")
-    args = args.parse_args(argv)
+def work(args):
     results = read_results()
-    try:
-        symbols = parse(args.api or API, results)
-    except (ApiError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    symbols = parse(args.api, results)
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
+        out = pathlib.Path(args.out)
+        out.mkdir(parents=True, exist_ok=True)
         refused = [s for s in symbols if s.disposition == "refuse"]
-        write_if_changed(args.out / "libcuda.map", make_map(symbols))
-        write_if_changed(args.out / "cuda_refused.c", make_bodies(
+        write_if_changed(out / "libcuda.map", make_map(symbols))
+        write_if_changed(out / "cuda_refused.c", make_bodies(
             refused, lambda s: s.result, "Calls that are refused.", results))
-        write_if_changed(args.out / "cuda_stub.c", make_bodies(
+        write_if_changed(out / "cuda_stub.c", make_bodies(
             symbols, lambda s: STUB_LIBRARY, "A library to link test programs with.", results))
-        write_if_changed(args.out / "cuda_procaddr.h", make_procaddr_h())
-        write_if_changed(args.out / "cuda_procaddr.c", make_procaddr_c(symbols))
-    docs = make_docs(symbols)
+        write_if_changed(out / "cuda_procaddr.h", make_procaddr_h())
+        write_if_changed(out / "cuda_procaddr.c", make_procaddr_c(symbols))
     if args.docs:
-        write_if_changed(DOCS, docs)
-    if args.check_docs and (not DOCS.exists() or DOCS.read_text() != docs):
-        print(f"{DOCS.relative_to(TREE)} is not current: run {pathlib.Path(__file__).name} --docs", file=sys.stderr)
-        return 1
-    return 0
+        generator.write(args.docs_file, make_docs(symbols))
+    if args.check_docs:
+        generator.check_current(args.docs_file, make_docs(symbols), "make docs-symbols")
+
+
+def main(argv=None):
+    args = generator.arguments(__doc__, str(TREE / "docs" / "cuda-symbols.md"))
+    args.add_argument("--api", default=API, help="the description")
+    return generator.status(work, args.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Reads the *.api descriptions and checks them; the language is described in ../README.md.
 
-parse_files() gives an Api whose commands already know their wire layout. Whatever is wrong raises ApiError, which prints as
-"file:line: message".
+parse_files() gives an Api whose commands already know their wire layout. Whatever is wrong raises DescriptionError.
 """
 import os
-import re
+import sys
 from dataclasses import dataclass, field
 
-U32_MAX = (1 << 32) - 1
-U64_MAX = (1 << 64) - 1
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+
+from lang import Block, DescriptionError, Line, Reader, U32_MAX, U64_MAX  # noqa: E402
+
 HDR_SIZE = 16
 OP_MAX = 4095
 HANDLE_TYPE_MAX = 255
@@ -21,7 +22,8 @@ SCALARS = {  # name: (C type, bytes, lowest, highest)
     "f32": ("float", 4, None, None),
 }
 LANES = ("now", "gpu", "side")
-SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+GATED = ("kernel", "copy", "memset")
+TARGETS = ("ctx", "stream", "event")  # handle types
 
 C_WORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while""".split())
@@ -29,14 +31,12 @@ register restrict return short signed sizeof static struct switch typedef union 
 OWN_WORDS = set("""hdr rec rep rep_len len at err n p r o s m w d in out cap seq result session mark unused pe part zeros put
 take give""".split())
 
-TOKEN = re.compile(r'\s*(?:(#.*)|("(?:[^"\\])*")|(=)|(-?0x[0-9a-fA-F]+|-?[0-9]+[KMG]?)(?![A-Za-z0-9_])|([A-Za-z_][A-Za-z0-9_]*))')
-NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-CONST_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
+CONST_NAME = "[A-Z][A-Z0-9_]*"
 
 
-class ApiError(Exception):
-    def __init__(self, where, message):
-        super().__init__("%s:%d: %s" % (where[0], where[1], message))
+class ApiLine(Line):
+    WORD = r"(?:-?0x[0-9a-fA-F]+|-?[0-9]+[KMGT]?)(?![A-Za-z0-9_])|[A-Za-z_][A-Za-z0-9_]*"
+    NAME = "[a-z][a-z0-9_]*"
 
 
 @dataclass
@@ -133,6 +133,9 @@ class Command:
     awaited: bool
     mark: bool
     lane: str
+    gate: str = None  # of GATED
+    target: dict = field(default_factory=dict)  # one of TARGETS: parameter's name
+    frees: bool = False
     doc: str = None
     fields: list = field(default_factory=list)
     request: Layout = None
@@ -170,127 +173,28 @@ def part_size(f, length):
     return pad8(length + 1) if f.kind == "string" else pad8(length)
 
 
-class Line:
-    """The words of one statement; every take_ method consumes one."""
+class ApiReader(Reader):
+    LINE = ApiLine
+    STATEMENTS = ("const", "handle", "struct", "command")
 
-    def __init__(self, where, text):
-        self.where = where
-        self.words = []
-        at = 0
-        while text[at:].strip():
-            m = TOKEN.match(text, at)
-            if not m:
-                raise ApiError(where, "cannot read '%s'" % text[at:].strip())
-            at = m.end()
-            if m.group(1) is None:
-                self.words.append(m.group(0).strip())
-
-    def fail(self, message):
-        raise ApiError(self.where, message)
-
-    def more(self):
-        return bool(self.words)
-
-    def peek(self):
-        return self.words[0] if self.words else None
-
-    def take(self, what):
-        if not self.words:
-            self.fail("%s is missing" % what)
-        return self.words.pop(0)
-
-    def take_if(self, word):
-        if self.peek() == word:
-            self.words.pop(0)
-            return True
-        return False
-
-    def expect(self, word):
-        got = self.take("'%s'" % word)
-        if got != word:
-            self.fail("'%s' expected, not '%s'" % (word, got))
-
-    def number(self, what):
-        word = self.take(what)
-        m = re.fullmatch(r"(-?)(?:(0x[0-9a-fA-F]+)|([0-9]+)([KMG]?))", word)
-        if not m:
-            self.fail("%s must be a number, not '%s'" % (what, word))
-        value = int(m.group(2), 16) if m.group(2) else int(m.group(3)) * SUFFIX[m.group(4)]
-        value = -value if m.group(1) else value
-        if not -U64_MAX <= value <= U64_MAX:
-            self.fail("%s %s does not fit 64 bits" % (what, word))
-        return value
-
-    def name(self, what, pattern=NAME):
-        word = self.take(what)
-        if not pattern.match(word):
-            self.fail("'%s' is not a good name for %s" % (word, what))
-        return word
-
-    def text(self, what):
-        word = self.take(what)
-        if not word.startswith('"'):
-            self.fail("%s must be in quotes, not '%s'" % (what, word))
-        text = word[1:-1].strip()
-        if not text:
-            self.fail("%s is empty" % what)
-        if "*/" in text:
-            self.fail("%s would end a comment in C" % what)
-        return text
-
-    def done(self):
-        if self.words:
-            self.fail("unexpected '%s'" % self.words[0])
-
-
-class Parser:
     def __init__(self):
+        super().__init__()
         self.api = Api()
         self.ops = {}
         self.handle_numbers = {}
 
-    def run(self, path, shown):
-        with open(path, encoding="utf-8") as stream:
-            lines = stream.read().splitlines()
-        block = None
-        for number, text in enumerate(lines, 1):
-            line = Line((shown, number), text)
-            if not line.more():
-                continue
-            block = self.statement(block, line)
-        if block:
-            raise ApiError((shown, len(lines)), "'end' of %s '%s' (line %d) is missing" %
-                           (type(block).__name__.lower(), block.name, block.where[1]))
-
-    def statement(self, block, line):
-        word = line.take("statement")
-        if word == "end":
-            if not block:
-                line.fail("'end' outside a block")
-            line.done()
-            (self.end_command if isinstance(block, Command) else self.end_struct)(block, line)
-            return None
-        if isinstance(block, Command):
-            self.in_command(block, word, line)
-        elif isinstance(block, Struct):
-            self.in_struct(block, word, line)
-        else:
-            handler = {"const": self.const, "handle": self.handle, "struct": self.struct, "command": self.command}.get(word)
-            if not handler:
-                line.fail("unknown statement '%s'" % word)
-            return handler(line)
-        return block
+    def unclosed(self, block, last):
+        raise DescriptionError(last, "'end' of %s (line %d) is missing" % (block.what, block.where[1]))
 
     def fresh(self, table, name, what, line):
         if name in table:
             line.fail("%s '%s' is already defined at %s:%d" % ((what, name) + table[name].where))
 
-    def const(self, line):
+    def start_const(self, line):
         name = line.name("a constant", CONST_NAME)
         line.expect("=")
         value = line.number("value")
         doc = line.text("documentation")
-        line.done()
         self.fresh(self.api.consts, name, "constant", line)
         if value < 0:
             line.fail("constant '%s' is negative" % name)
@@ -298,12 +202,11 @@ class Parser:
             line.fail("%s must be a multiple of 8 between %d and 16M" % (name, HDR_SIZE))
         self.api.consts[name] = Const(line.where, name, value, doc)
 
-    def handle(self, line):
+    def start_handle(self, line):
         name = line.name("a handle type")
         line.expect("=")
         number = line.number("number")
         doc = line.text("documentation")
-        line.done()
         self.fresh(self.api.handles, name, "handle type", line)
         if not 1 <= number <= HANDLE_TYPE_MAX:
             line.fail("handle type number %d is not between 1 and %d" % (number, HANDLE_TYPE_MAX))
@@ -314,12 +217,11 @@ class Parser:
 
     # ---- struct
 
-    def struct(self, line):
+    def start_struct(self, line):
         name = line.name("a structure")
-        line.done()
         self.fresh(self.api.structs, name, "structure", line)
-        block = self.api.structs[name] = Struct(line.where, name)
-        return block
+        struct = self.api.structs[name] = Struct(line.where, name)
+        return Block("struct '%s'" % name, line.where, struct, self.in_struct, self.end_struct)
 
     def in_struct(self, block, word, line):
         if word != "field":
@@ -338,7 +240,6 @@ class Parser:
                 line.fail("count %d is not between 1 and 65536" % count)
         elif kind == "u8":
             line.fail("u8 needs a count")
-        line.done()
         if any(m.name == name for m in block.members):
             line.fail("field '%s' is already defined" % name)
         if block.size % size:
@@ -355,7 +256,7 @@ class Parser:
 
     # ---- command
 
-    def command(self, line):
+    def start_command(self, line):
         name = line.name("a command")
         line.expect("=")
         op = line.number("number")
@@ -367,7 +268,6 @@ class Parser:
         mark = line.take_if("mark")
         line.expect("lane")
         lane = line.take("lane")
-        line.done()
         self.fresh(self.api.commands, name, "command", line)
         if not 1 <= op <= OP_MAX:
             line.fail("command number %d is not between 1 and %d" % (op, OP_MAX))
@@ -380,16 +280,17 @@ class Parser:
         if since < 1:
             line.fail("since-version %d is not positive" % since)
         self.ops[op] = name
-        block = self.api.commands[name] = Command(line.where, name, op, since, way == "awaited", mark, lane)
-        return block
+        command = self.api.commands[name] = Command(line.where, name, op, since, way == "awaited", mark, lane)
+        return Block("command '%s'" % name, line.where, command, self.in_command, self.end_command)
 
     def in_command(self, block, word, line):
         if word == "doc":
             if block.doc:
                 line.fail("command '%s' has two docs" % block.name)
             block.doc = line.text("documentation")
-            line.done()
             return
+        if word in ("gate", "target", "frees"):
+            return getattr(self, word)(block, line)
         if word not in ("in", "new", "out"):
             line.fail("unknown statement '%s' in command '%s'" % (word, block.name))
         if word == "out" and not block.awaited:
@@ -399,12 +300,38 @@ class Parser:
         if word == "out" and line.peek() and len(line.words) > 1 and line.words[1] in ("handle", "string", "arena"):
             line.fail("'out' cannot be %s" % line.words[1])
         f = self.field(word, line)
-        line.done()
         for other in block.fields:
             if (other.way == "out") == (word == "out") and derived(other) & derived(f):
                 line.fail("'%s' is already taken by '%s' (line %d)" %
                           (sorted(derived(other) & derived(f))[0], other.name, other.where[1]))
         block.fields.append(f)
+
+    def gate(self, block, line):
+        if block.gate or block.lane != "gpu":
+            line.fail("'gate' %s" % ("is given twice" if block.gate else "is for commands of lane gpu"))
+        block.gate = line.take("gate's class")
+        if block.gate not in GATED:
+            line.fail("unknown gate's class '%s'" % block.gate)
+
+    def target(self, block, line):
+        if block.target or block.lane != "gpu":
+            line.fail("'target' %s" % ("is given twice" if block.target else "is for commands of lane gpu"))
+        while line.more():
+            name = line.name("a parameter")
+            found = [f for f in block.ins if f.name == name and f.way == "in" and f.kind == "handle"]
+            kind = found[0].types[0].name if found and len(found[0].types) == 1 else None
+            if kind not in TARGETS:
+                line.fail("'%s' is no parameter before this line of type handle %s" % (name, " or ".join(TARGETS)))
+            if kind in block.target:
+                line.fail("two targets of type %s" % kind)
+            block.target[kind] = name
+        if "ctx" not in block.target:
+            line.fail("'target' needs a context")
+
+    def frees(self, block, line):
+        if block.frees or block.lane != "side":
+            line.fail("'frees' %s" % ("is given twice" if block.frees else "is for commands of lane side"))
+        block.frees = True
 
     def good_name(self, name, line):
         if name in C_WORDS or name in OWN_WORDS or name.startswith("zero"):
@@ -428,7 +355,7 @@ class Parser:
             self.options(f, line, ("max", "min"), ("max",))
         elif f.scalar:
             allowed = {"f32": (), "i32": ("min", "max")}.get(kind, ("min", "max", "bits"))
-            self.options(f, line, allowed if way == "in" else (), ())
+            self.options(f, line, allowed if way == "in" else ())
         else:
             line.fail("unknown type '%s'" % kind)
         return f
@@ -447,23 +374,14 @@ class Parser:
             line.fail("'new' creates a handle of one type")
         f.optional = f.way == "in" and line.take_if("optional")
 
-    def options(self, f, line, allowed, needed):
-        seen = set()
-        while line.more():
-            word = line.take("option")
-            if word not in allowed:
-                line.fail("unexpected '%s'" % word)
-            if word in seen:
-                line.fail("'%s' is given twice" % word)
-            seen.add(word)
-            if word == "optional":
-                f.optional = True
-            else:
-                value = line.number(word)
-                setattr(f, {"min": "lo", "max": "hi", "bits": "bits"}[word], value)
+    def options(self, f, line, allowed, needed=()):
+        found = line.options([w for w in allowed if w != "optional"], flags=[w for w in allowed if w == "optional"])
+        line.done()
         for word in needed:
-            if word not in seen:
+            if word not in found:
                 line.fail("'%s' needs '%s'" % (f.kind, word))
+        f.lo, f.hi, f.bits = (found.get(word) for word in ("min", "max", "bits"))
+        f.optional = "optional" in found
         self.check_range(f, line)
 
     def check_range(self, f, line):
@@ -485,6 +403,8 @@ class Parser:
     def end_command(self, block, line):
         if not block.doc:
             line.fail("command '%s' has no doc" % block.name)
+        if block.gate and "stream" not in block.target:
+            line.fail("'gate' in command '%s' needs a target with a stream" % block.name)
         block.request = layout(block.ins)
         block.reply = layout(block.outs) if block.awaited else None
 
@@ -495,19 +415,19 @@ class Parser:
         version = api.const("PROTOCOL_VERSION", None)
         for c in api.commands.values():
             if version is None:
-                raise ApiError(c.where, "constant PROTOCOL_VERSION is missing")
+                raise DescriptionError(c.where, "constant PROTOCOL_VERSION is missing")
             if c.since > version:
-                raise ApiError(c.where, "since %d is above PROTOCOL_VERSION %d" % (c.since, version))
+                raise DescriptionError(c.where, "since %d is above PROTOCOL_VERSION %d" % (c.since, version))
             for lay, name, fields in ((c.request, "CMD_MAX", c.ins), (c.reply, "REP_MAX", c.outs)):
                 most = api.const(name, None)
                 if lay and most is None:
-                    raise ApiError(c.where, "constant %s is missing" % name)
+                    raise DescriptionError(c.where, "constant %s is missing" % name)
                 if lay and lay.largest > most:
                     worst = max(fields, key=lambda f: f.part_max())
-                    raise ApiError(worst.where, "the largest %s of '%s' is %d bytes, above %s %d" % (
+                    raise DescriptionError(worst.where, "the largest %s of '%s' is %d bytes, above %s %d" % (
                         "record" if name == "CMD_MAX" else "reply", c.name, lay.largest, name, most))
         if not api.commands:
-            raise ApiError(("description", 0), "there is no command")
+            raise DescriptionError(("description", 0), "there is no command")
         return api
 
 
@@ -551,9 +471,8 @@ def layout(fields):
     return Layout(slots, at, at + sum(f.part_min() for f in fields), at + sum(f.part_max() for f in fields))
 
 
-def parse_files(paths, shown=None):
-    """shown: how paths are named in messages (the same by default)."""
-    parser = Parser()
+def parse_files(paths):
+    reader = ApiReader()
     for path in sorted(paths, key=os.path.basename):
-        parser.run(path, (shown or {}).get(path, path))
-    return parser.finish()
+        reader.read(path)
+    return reader.finish()

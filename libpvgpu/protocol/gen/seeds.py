@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Records and replies as the wire has them, made without any of the generated C: seeds for the fuzzers and a second opinion for the tests.
 
-The values of a variant (min, typical, max) are the same as in tests/unit/decode_test.c, see value(); those files compare them
+The values of a variant (min, typical, max) are the same as in tests/unit/guest/decode_test.c, see value(); those files compare them
 byte by byte with what the C makes.
 """
 import os

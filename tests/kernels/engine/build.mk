@@ -14,7 +14,7 @@ engine-kernels:
 			tests/kernels/engine/$$k.cu; \
 	done; done
 
-# Is the committed PTX what this compiler makes of the sources?
+# Compares the committed PTX with this compiler's output.
 check-engine-kernels:
 	$(Q)set -e; \
 	if ! $(KERNELCC) --version | grep -q 'version $(KERNELCC_IS)'; then \

@@ -83,7 +83,7 @@ KERNEL atomics(u32 *out, int *signed_out, u64 *wide)
 	} while (old != seen);
 }
 
-/* What atomics() left, for the host. */
+/* The results of atomics(), for the host. */
 KERNEL results(u32 *out)
 {
 	for (u32 i = 0; i < 8; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The shared work, one function for each thread; a warp's threads all do different things. */
+/* The functions of work.h, another one for each thread, so that a warp diverges. */
 #include "../device.h"
 
 #define WORK static __device__

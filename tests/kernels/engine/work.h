@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain functions of a thread's number, compiled both as device code and for the host: what the
- * engine computes must be what the CPU computes, to the bit.
+ * Plain functions of a thread's number, compiled both as device code and for the host: the engine's
+ * results must equal the CPU's in every bit.
  */
 #ifndef PVGPU_ENGINE_WORK_H
 #define PVGPU_ENGINE_WORK_H
@@ -196,13 +196,32 @@ WORK w32 branches(w32 n)
 
 	for (int k = 0; k < 40 && state != 9; k++) {
 		switch (state) {
-		case 0: state = h & 1 ? 3 : 5; break;
-		case 1: state = 4; h += 17; break;
-		case 2: h ^= 0x55; state = h % 6; continue;
-		case 3: h = h >> 1; state = (h ^ n) & 3; break;
-		case 4: h = h * 5 + 1; state = h & 8 ? 6 : 2; break;
-		case 5: h -= n; state = 1; break;
-		case 6: state = n & 16 ? 9 : 0; break;
+		case 0:
+			state = h & 1 ? 3 : 5;
+			break;
+		case 1:
+			state = 4;
+			h += 17;
+			break;
+		case 2:
+			h ^= 0x55;
+			state = h % 6;
+			continue;
+		case 3:
+			h = h >> 1;
+			state = (h ^ n) & 3;
+			break;
+		case 4:
+			h = h * 5 + 1;
+			state = h & 8 ? 6 : 2;
+			break;
+		case 5:
+			h -= n;
+			state = 1;
+			break;
+		case 6:
+			state = n & 16 ? 9 : 0;
+			break;
 		}
 		h = mix(h, state);
 	}
@@ -226,7 +245,7 @@ OUTLINE WORK w32 flip(w32 v)
 
 WORK w32 pointers(w32 n)
 {
-	w32 (*f[3])(w32) = { twice, square, flip };
+	w32 (*f[3])(w32) = {twice, square, flip};
 	w32 h = n;
 
 	for (w32 k = 0; k < 8; k++)
@@ -237,16 +256,26 @@ WORK w32 pointers(w32 n)
 WORK w32 all_work(w32 which, w32 n)
 {
 	switch (which) {
-	case 0: return small_types(n);
-	case 1: return wide_types(n);
-	case 2: return bit_tricks(n);
-	case 3: return singles(n);
-	case 4: return doubles(n);
-	case 5: return fibonacci(n % 12);
-	case 6: return structs(n);
-	case 7: return local_sort(n);
-	case 8: return branches(n);
-	default: return pointers(n);
+	case 0:
+		return small_types(n);
+	case 1:
+		return wide_types(n);
+	case 2:
+		return bit_tricks(n);
+	case 3:
+		return singles(n);
+	case 4:
+		return doubles(n);
+	case 5:
+		return fibonacci(n % 12);
+	case 6:
+		return structs(n);
+	case 7:
+		return local_sort(n);
+	case 8:
+		return branches(n);
+	default:
+		return pointers(n);
 	}
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pvgpuctl and pvgpu-attachd on a real xenstored. Neither pvgpud nor pvgpu.ko runs: the scenario moves both ends' states
-by hand, the guest's from within the guest, so that every wait and every refusal can be had."""
+"""pvgpuctl and pvgpu-attachd on a real xenstored. Neither pvgpud nor pvgpu.ko runs: the scenario writes both ends' states,
+the guest's from within the guest, so that every wait and every refusal can be tested."""
 import json
 import re
 
@@ -8,7 +8,7 @@ TOP = "/opt/pvgpu"
 CTL = f"{TOP}/bin/pvgpuctl"
 CONF = "--config-dir /run/vms.d"
 HOST = "/local/domain/0/data/pvgpu"
-# The module would answer by itself.
+# The loaded module would change the frontend's state itself.
 GUEST = {"extra": "module_blacklist=pvgpu", "memory": 160}
 LIMIT = 420
 LONG = True
@@ -21,7 +21,7 @@ def ctl(lab, words, status=0):
 
 
 def valid(lab, n):
-    """The tree that lies there is what docs/xenstore.md describes."""
+    """The tree in xenstore must be valid by docs/xenstore.md."""
     r = lab.dom0.run(f"xenstore-ls -fp | {CTL} check -", check=False)
     assert r.status == 0 and r.out.startswith(f"{n} vGPUs") and r.out.endswith(" 0 errors, 0 warnings\n"), r.out
 
@@ -58,7 +58,7 @@ def refusals(lab, g):
     assert "no domain here" in ctl(lab, "attach nobody", 3).err
     ctl(lab, f"detach {g.name}", 3)
     ctl(lab, f"attach {g.name} --memory much", 2)
-    # Nobody serves: it stays, and the guest's kernel knows of it.
+    # Without a pvgpud the vGPU stays attached, and the guest's kernel has the device.
     r = ctl(lab, f"attach {g.name} --memory 512M --weight 200 --timeout 1", 4)
     assert "pvgpud in Domain-0 has not taken it up" in r.err, r.err
     valid(lab, 1)
@@ -68,7 +68,7 @@ def refusals(lab, g):
     assert g.run(f"xenstore-read {back}/policy").out == "weight=200\n"
     for key in (f"{back}/policy", f"{back}/state", f"{back}/online"):
         assert g.run(f"xenstore-write {key} 1", check=False).status, f"the guest could write {key}"
-    # The guest has no module.
+    # The guest's module is not loaded.
     lab.store.write(f"{back}/state", "2")
     r = ctl(lab, f"detach {g.name} --timeout 1", 4)
     assert "has not closed it (backend InitWait, guest Initialising)" in r.err, r.err
@@ -112,7 +112,7 @@ def connects(lab, g):
 
 
 def driver_domain(lab, g, gpu, attachd):
-    """Another domain serves, reads and writes what it must, and learns that its guest has ended."""
+    """A driver domain serves: it can access the keys that it needs, and learns that its guest has ended."""
     front, back = ends(g, gpu.domid)
     assert f"no pvgpud runs in domain {gpu.domid}" in ctl(lab, f"attach {g.name} --backend {gpu.name}", 3).err
     gpu.run("xenstore-write data/pvgpu/version 0.1.0 data/pvgpu/log-level ''; xenstore-rm data/pvgpu/log-level")
@@ -124,10 +124,10 @@ def driver_domain(lab, g, gpu, attachd):
     assert gpu.run(f"xenstore-write {here}/memory 1", check=False).status, "the driver domain could write its guest's quota"
     gpu.run(f"xenstore-write {here}/state 2; xenstore-chmod {here}/state n{gpu.domid} r{g.domid}")
     assert lab.store.read(f"{back}/state") == "2"
-    # A round of pvgpu-attachd lets it hear of domains' ends; without that, its watch is silent.
+    # pvgpu-attachd permits it to watch domains' ends; without that, its watch never fires.
     lab.dom0.run(f"kill -HUP {attachd.pid}")
     lab.wait("pvgpu-attachd to let it hear",
-             lambda: f"domain {gpu.domid} may hear of domains' ends" in attachd.log() or attachd.process.gone_without("it"))
+             lambda: f"xenstored reports ends of domains to domain {gpu.domid}" in attachd.log() or attachd.process.gone_without("it"))
     hearing = gpu.start("xenstore-watch -n 2 @releaseDomain")
     hearing.wait_output("@releaseDomain")
     g.destroy()

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Guests are destroyed in the middle of serving and being served: nothing stays, in Xen or in xenstore.
+"""Guests are destroyed while they serve or are served: nothing is left in Xen or in xenstore.
 
-The runner compares xenstore, domains, dom0's processes and event channels after every scenario; this one also
-compares memory, and looks at what happens while another guest still holds the dead one's pages."""
+The runner compares xenstore, domains, dom0's processes and event channels after every scenario. This one also compares
+memory, and tests the time in which another guest still maps the destroyed guest's pages."""
 LIMIT = 420
 LONG = True
 PAGES = 4
 
 
 def serve(lab, front, back):
-    """front grants pages to back, which maps them; both hold on."""
+    """front grants pages to back, which maps them; both keep them."""
     granting = front.start(f"lab-grants grant {back.domid} {PAGES} 3")
     m = granting.wait_output(r"^port (\d+) refs ([\d ]+)$")
     mapping = back.start(f"lab-grants map {front.domid} {m[1]} 3 {m[2]}")
@@ -23,7 +23,7 @@ def check(lab, kind):
     front, back = lab.create_all(["front", "back"], kind)
     assert lab.free_memory() < free and lab.store.tree() != store
 
-    # The granting guest goes first: it cannot be freed as long as the other maps its pages.
+    # The granting guest is destroyed first: it cannot be freed while the other maps its pages.
     serving, mapping = serve(lab, front, back)
     front.destroy()
     assert not lab.store.tree(f"/local/domain/{front.domid}"), "xenstore still knows the guest"
@@ -32,7 +32,7 @@ def check(lab, kind):
     assert mapping.wait().status == 0
     lab.wait("the end of the granting guest", lambda: front.domid not in lab.domains().values())
 
-    # The serving guest goes first: the other lives on.
+    # The serving guest is destroyed first: the other lives on.
     front = lab.create("front", kind)
     granting, mapping = serve(lab, front, back)
     back.destroy()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One guest serves another: it maps the other's grants and binds its event channel, as dom0 would.
 
-What the programs say that they did is compared with Xen's own tables."""
+The programs' output is compared with Xen's own tables."""
 import re
 
 PAGES, ROUNDS = 16, 50
@@ -36,7 +36,7 @@ def check(lab, kind):
     for p in (granting, mapping):
         m = p.wait_output(r"^rounds (\d+) events (\d+)$", 120)
         assert int(m[1]) == ROUNDS
-        # Binding makes one event more than the rounds do.
+        # Binding makes one more event.
         assert ROUNDS <= int(m[2]) <= ROUNDS + 1, f"{m[2]} events in {ROUNDS} rounds"
 
     assert grants_of(lab, front.domid).count(back.domid) == PAGES
@@ -49,7 +49,7 @@ def check(lab, kind):
     lab.wait("the end of the grants", lambda: grants_of(lab, front.domid).count(back.domid) == 0)
     assert lab.connected(front, back) == lab.connected(back, front) == 0
 
-    # A grant to somebody else is refused.
+    # Mapping a grant that was given to another domain is refused.
     granting = front.start("lab-grants grant 0 1 0")
     m = granting.wait_output(r"^port (\d+) refs ([\d ]+)$")
     r = back.run(f"lab-grants map {front.domid} {m[1]} 1 {m[2]}", check=False)

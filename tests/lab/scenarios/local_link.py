@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""pvgpu's own user space inside a real guest: pvgpud, a worker on the simulated GPU, and programs through the local
-link. PV and PVH guests run it alike."""
+"""The local link inside a guest: pvgpud, a worker on the simulated GPU, and programs, in a PV and in a PVH guest."""
 TOP = "/opt/pvgpu"
 LIMIT = 420
 LONG = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A paused guest stands still and goes on where it was."""
+"""A paused guest does not run, and continues after unpause."""
 LONG = True
 
 

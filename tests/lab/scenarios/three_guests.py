@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Three guests at once, PV and PVH, work at the same time and one ends without the others."""
+"""Three guests, PV and PVH, work at the same time; the end of one does not affect the others."""
 import hashlib
 
 LONG = True

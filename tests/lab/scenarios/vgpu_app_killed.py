@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Programs are killed in the middle of a kernel, of a copy, and with memory of every kind: their workers end, all that
-they had comes back, and others notice nothing."""
+"""Programs are killed in the middle of a kernel, of a copy, and with memory of every kind: their workers end, all of their
+resources are returned, and others are not affected."""
 import vgpu
 import world
 

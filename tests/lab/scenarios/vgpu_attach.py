@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""pvgpuctl and pvgpu-attachd with pvgpud and pvgpu.ko at the two ends: what is waited for comes, what cannot be is
-refused, what is shown is so, and a VM's vGPU comes back with its next start, its restore and its migration by
-pvgpu-attachd alone, in a guest, too, that was saved without one."""
+"""pvgpuctl and pvgpu-attachd with pvgpud and pvgpu.ko at the two ends: attach and detach complete, impossible requests are
+refused, and shown values are right. pvgpu-attachd alone attaches a VM's vGPU again at its next start, restore and
+migration, also in a guest that was saved without a vGPU."""
 import json
 
 import vgpu
@@ -19,9 +19,9 @@ def valid(lab, n):
 
 
 def by_hand(lab, w, g):
-    """Attached, changed and detached, each command to its end."""
+    """Attach, change and detach, and wait for each command's end."""
     r = ctl(lab, f"attach {g.name} --memory 900G", 1)
-    assert "of the GPU in domain 0 are promised to nobody" in r.err, r.err
+    assert "of the GPU in domain 0 are not promised yet" in r.err, r.err
     shown = json.loads(ctl(lab, f"attach {g.name} --memory 64M --weight 200 --timeout 200 --json").out)
     assert shown["connected"] and shown["memory"] == 64 << 20, shown
     valid(lab, 3)
@@ -39,12 +39,12 @@ def by_hand(lab, w, g):
 
 
 def came_back(lab, w, g, uuid):
-    """The vGPU is there again, with the identity that it had, and nothing of the former domain is."""
+    """The vGPU is attached again with its former identity, and the former domain's keys are gone."""
     v = vgpu.Vgpu(w.pvgpud, g, 0)
     v.wait_connected(200)
     assert lab.store.read(f"{v.back}/uuid") == uuid
     assert vgpu.run_program(g, "vecadd").status == 0
-    # Two of the world's, and this one.
+    # The world's two vGPUs, and this one.
     lab.wait("the former domain's keys to go", lambda: sum(
         line.split(" ")[0].endswith("/frontend-id") for line in lab.store.tree("/local/domain/0/backend/pvgpu")) == 3)
     valid(lab, 3)
@@ -75,7 +75,7 @@ def run(lab, w):
         g = lab.create("web1", "pvh", **options)
         came_back(lab, w, g, uuid)
 
-        # Saved without, restored with one.
+        # Saved without a vGPU, restored with one.
         lab.dom0.run("cp -r /run/vms.d /run/kept")
         ctl(lab, f"detach web1 --persistent --timeout 200 {CONF}")
         g.save("/run/saved")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A guest boots with a vGPU: attached before its kernel runs, the module loads by itself, /dev/pvgpu0 is there, and a
-program finds the GPU. PV and PVH."""
+"""A guest boots with a vGPU that was attached before its kernel runs: the module is loaded automatically, /dev/pvgpu0
+exists, and a program finds the GPU. PV and PVH."""
 import vgpu
 
 LIMIT = 420

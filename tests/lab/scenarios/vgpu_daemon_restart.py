@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""pvgpud is killed and started again under load: sessions go on and finish with right results, new ones work, what was
-asked while it was away is answered afterwards, and no state in xenstore moves."""
+"""pvgpud is killed and started again under load: sessions go on and finish with right results, new ones work, requests made
+meanwhile are answered afterwards, and no state in xenstore changes."""
 import vgpu
 import world
 
@@ -29,7 +29,7 @@ def run(lab, w):
     seen = [bytes(p.out) for p in moved]
 
     w.pvgpud.kill()
-    # Nobody is there to answer; it is asked all the same, and a session ends.
+    # Without pvgpud: requests are sent, and a session ends.
     late = [vgpu.Cuda(g, opened=False) for g in guests]
     for c in late:
         c.tell("open")
@@ -43,7 +43,7 @@ def run(lab, w):
         assert c.answer("copy", 300) == "right"
     now = set(w.pvgpud.wait_workers(6))
     assert len(now & before) == 4, f"of the workers {before} only {now & before} were taken over"
-    # Twice, and at once: the second one adopts what the first one has hardly seen.
+    # A second restart at once: workers are adopted that the first new pvgpud may not have adopted yet.
     w.pvgpud.restart()
     w.pvgpud.kill()
     w.pvgpud.start()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest with work of every kind in flight is destroyed: no grant, event channel, key, process or byte of GPU memory
-stays. The runner compares all of them with what there was before; others notice nothing."""
+is left. The runner compares all of them with the state before; others are not affected."""
 import vgpu
 import world
 
@@ -23,7 +23,7 @@ def check(lab, w, kind, bystander, kept):
     programs[1].tell("copy 2000000 0")
     assert programs[1].answer("copy") == "1"
     programs[2].want("pin 2000000", "CUDA_SUCCESS")
-    # Xen's console is slow: once is enough.
+    # Xen's console is slow: checked once only.
     assert kind != "pv" or vgpu.active_grants(lab).get((g.domid, 0), 0) > 500, "hardly anything is granted"
     assert w.pvgpud.gpu_memory() > used
 
@@ -44,6 +44,6 @@ def check(lab, w, kind, bystander, kept):
 
 
 def run(lab, w):
-    # Xen keeps its table of what dom0 has mapped as large as it has ever been.
+    # Xen never shrinks its table of dom0's mappings.
     check(lab, w, "pv", w.pvh, kept=1)
     check(lab, w, "pvh", w.pv, kept=0)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""/dev/pvgpu0 answers clumsy and hostile processes as its header says, and processes that are killed at any moment of a
-session's life leave nothing; PV and PVH."""
+"""/dev/pvgpu0 answers buggy and hostile processes as its header specifies, and processes that are killed at any moment of
+a session's life leave nothing behind; PV and PVH."""
 import vgpu
 import world
 

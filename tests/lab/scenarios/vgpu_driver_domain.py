@@ -33,7 +33,7 @@ def check(lab, w, kind):
         c.want("copy 1000000 2", "1")
         assert c.answer("copy") == "right"
     own = vgpu.Cuda(guests[0])
-    # Detached as any other, with a session.
+    # Detached with an open session.
     vgpus[0].detach()
     shells[0].is_lost()
     shells[0].quit()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""As vgpu-driver-domain with a PV one; after its end a new driver domain, PVH, serves the same guests."""
+"""vgpu-driver-domain with a PV driver domain; after its end a new one, PVH, serves the same guests."""
 import world
 from scenarios import vgpu_driver_domain as one
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A guest runs out of grants or of event channels: programs get an error that names the limit and how to raise it, what
-ran goes on, and all works again when something is given back."""
+"""A guest runs out of grants or of event channels: programs get an error that names the limit and how to raise it, running
+sessions go on, and new ones work again when some are closed."""
 import vgpu
 import world
 
@@ -10,7 +10,7 @@ MANY = 60
 
 
 def open_many(g):
-    """Sessions until one is refused: those that opened, and what was said about the one that did not."""
+    """Open sessions until one is refused; returns the open ones and the reason of the refusal."""
     opened = []
     for _ in range(MANY):
         c = vgpu.Cuda(g, opened=False, env="PVGPU_DEBUG=1")
@@ -19,6 +19,14 @@ def open_many(g):
             return opened, got, c.process.err.decode()
         opened.append(c)
     raise AssertionError(f"{MANY} sessions and no limit met")
+
+
+def open_one(g):
+    c = vgpu.Cuda(g, opened=False)
+    if c.ask("open") == "CUDA_SUCCESS":
+        return c
+    c.quit()
+    return None
 
 
 def check(lab, w, name, config, limit_name):
@@ -30,7 +38,8 @@ def check(lab, w, name, config, limit_name):
     assert limit_name in said, f"'{said}' does not name {limit_name}"
     opened[0].want("check", "right")
     opened.pop().quit()
-    c = vgpu.Cuda(g)
+    # Its event channel is free when its worker has ended, a moment after the program.
+    c = lab.wait("a session in place of the one that was closed", lambda: open_one(g), 120)
     c.want("check", "right")
     for c in [c, *opened]:
         c.quit()

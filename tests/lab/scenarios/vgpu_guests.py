@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Eight guests, PV and PVH, run different programs at once on one GPU: what each prints is what it prints alone on the
-GPU itself."""
+"""Eight guests, PV and PVH, run different programs at once on one GPU: each program's output equals its output alone,
+directly on the GPU."""
 import vgpu
 import world
 

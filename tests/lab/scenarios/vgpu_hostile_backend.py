@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A backend that lies: impossible indices, answers that fit nothing, storms, silence, memory that it never lets go of.
-Processes get errors and can always be killed, the guest lives, and it connects again when the backend behaves."""
+"""A hostile backend: impossible indices, unexpected answers, storms of events, silence, memory that it never unmaps.
+Processes get errors and can always be killed, the guest lives, and it connects again to an honest backend."""
 import types
 
 import vgpu
@@ -21,7 +21,7 @@ class Backend:
     # the control ring
 
     def tell(self, line):
-        """Returns what follows the first word of the answer, as numbers."""
+        """Send a line; returns the numbers after the first word of the answer."""
         word = line.split()[0]
         self.lines += 1
         self.process.write(line + "\n")
@@ -31,7 +31,7 @@ class Backend:
         return [int(n) for n in answer[1:] if n != "ok"]
 
     def take(self, wanted):
-        """id and session of the next request, and a directory's grant."""
+        """Take the next request; returns its id, session and directory's grant."""
         op, *rest = self.tell("take")
         assert op == wanted, f"request {op} instead of {wanted}"
         return rest
@@ -45,7 +45,7 @@ class Backend:
     # states
 
     def attach(self):
-        """By hand, since pvgpuctl wants to see pvgpud."""
+        """Attach by writing the keys: pvgpuctl needs a running pvgpud."""
         front, back, fe = self.v.front, self.v.back, self.g.domid
         self.lab.dom0.run(f"""set -e
             xenstore-write {back}/frontend {front} {back}/frontend-id {fe} {back}/online 1 {back}/uuid {self.v.uuid}
@@ -71,7 +71,7 @@ class Backend:
         self.lab.wait("/dev/pvgpu0", lambda: not self.g.run("test -c /dev/pvgpu0", check=False, quiet=True).status)
 
     def reconnect(self):
-        """The frontend has closed: it broke off, the vGPU is still online, so it comes back."""
+        """The frontend has closed after an error. The vGPU is still online, so it connects again."""
         self.wait_front(6)
         assert self.g.run("test -c /dev/pvgpu0", check=False).status
         self.tell("disconnect")
@@ -92,7 +92,7 @@ class Backend:
         self.lab.wait(f"{n} sessions", lambda: int(self.g.run(f"cat {STATISTICS}/../sessions", quiet=True).out) == n)
 
     def opening(self):
-        """A process that waits for its session: it, id, session and directory of the request."""
+        """Start a process that waits for its session; returns it with id, session and directory of the request."""
         c = vgpu.Cuda(self.g, opened=False)
         c.tell("open")
         return c, *self.take(OPEN)
@@ -104,7 +104,7 @@ class Backend:
 
 
 def noise(b):
-    """Answers that nobody asked for and events without cause: counted, and no more."""
+    """Unexpected answers and events are counted and have no other effect."""
     dropped = b.counter("answers_dropped")
     b.tell("flood 100")
     b.wait_counter("answers_dropped", dropped + 100)
@@ -128,7 +128,7 @@ def silence(b):
 
 
 def strange_errors(b):
-    """No errno of the kernel's own reaches a process, no byte that does not print."""
+    """No kernel-internal errno and no unprintable byte reaches a process."""
     c, ident, session, _ = b.opening()
     b.tell(rf"answer {OPEN} {ident} {session} 512 \x1b[2J\x00\xff")
     b.refused(c)
@@ -141,7 +141,7 @@ def strange_errors(b):
 
 
 def kept(b):
-    """A page that the backend keeps mapped is not the guest's again, and holds up nothing."""
+    """A page that the backend keeps mapped is not reused by the guest, and blocks nothing."""
     c, ident, session, directory = b.opening()
     b.tell(f"map {directory}")
     held = vgpu.active_grants(b.lab)[b.g.domid, 0]
@@ -185,7 +185,7 @@ def check(lab, kind):
     strange_errors(b)
     kept(b)
     broken(b)
-    # Detached while a process waits, and the backend says nothing.
+    # Detached while a process waits for a silent backend.
     c = b.opening()[0]
     lab.store.write(f"{b.v.back}/online", "0")
     b.state(5)

@@ -9,7 +9,7 @@ LIMIT = 420
 
 
 def detach_in_flight(v, start):
-    """Detach while start(program) has work in flight; v is closed then and its program has an error."""
+    """Detach while start(program) has work in flight; v is closed, and its program gets an error."""
     c = vgpu.Cuda(v.guest)
     word = start(c)
     v.ask_detach()
@@ -17,7 +17,7 @@ def detach_in_flight(v, start):
     assert got.startswith("CUDA_ERROR_"), f"'{word}' during a detach gave {got}"
     c.is_lost()
     v.finish_detach()
-    # The program still has the device open and its memory mapped; it ends as any other.
+    # The program still has the device open and its memory mapped; it can end normally.
     c.is_lost()
     c.quit()
 
@@ -61,7 +61,7 @@ def check(lab, w, g):
 
 
 def run(lab, w):
-    # The other guest works all the time and notices nothing.
+    # The other guest works all the time and is not affected.
     other = vgpu.Cuda(w.pvh)
     other.tell("load 0")
     assert other.answer("load") == "1"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""150 vGPUs of two guests on one driver domain, which is an unprivileged domain to xenstore with its limits of nodes
-and watches: pvgpu-attachd attaches them, all connect, the last works as the first, and all go again."""
+"""150 vGPUs of two guests on one driver domain, to which xenstored applies its limits of nodes and watches:
+pvgpu-attachd attaches them, all connect, the last works like the first, and all are detached."""
 import difflib
 
 import vgpu
@@ -23,7 +23,7 @@ def attach_all(lab, guests, backend):
 
 
 def connected(lab, path):
-    """How many of the vGPUs below a directory are."""
+    """The number of connected vGPUs below a directory."""
     states = f"for n in $(xenstore-list {path}); do set -- $@ {path}/$n/state; done; xenstore-read $@"
     return lab.dom0.run(states, check=False, quiet=True).out.split().count(vgpu.CONNECTED)
 
@@ -42,7 +42,7 @@ def check(lab, p, g, many):
 
 def run(lab, w):
     d = lab.create("gpu", "pv", memory=320, payload=True)
-    p = vgpu.Pvgpud(lab, d, env={"SIMCUDA_MEMORY": "4G"}).start()
+    p = vgpu.Pvgpud(lab, d, env={"SIMCUDA_MEMORY": "4G"}, **world.CHEAP).start()
     held = p.held()
     guests = {w.pv: PV, w.pvh: PVH}
     attach_all(lab, guests, d)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest is saved and restored, and migrated to this same machine, with an idle session and with work in flight: the
-guest lives, its old sessions answer one error and never hang, new ones work."""
+guest lives, its old sessions return one error and never hang, new ones work."""
 import vgpu
 import world
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """pvgpu.ko is unloaded and loaded again twenty times, with a program after every fifth; while a program has the device
-open it cannot be unloaded, and the program notices nothing of the attempt."""
+open it cannot be unloaded, and the attempt does not affect the program."""
 import vgpu
 import world
 

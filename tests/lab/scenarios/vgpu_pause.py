@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest is paused with work in flight: the other guest's work goes on, nothing of the paused one is lost, and after
-unpause it finishes with right results. pvgpud serves and lets go of others meanwhile."""
+unpause it finishes with right results. Meanwhile pvgpud opens and closes other sessions."""
 import vgpu
 import world
 
@@ -16,9 +16,9 @@ def run(lab, w):
         kernel.want("spin", "CUDA_SUCCESS")
         g.pause()
         assert "p" in g.state()
-        # Whole lives of programs go by in the other guest.
+        # Whole programs run in the other guest meanwhile.
         assert vgpu.run_program(other, "vecadd").status == 0
-        # What it had said before has arrived by now.
+        # Its output from before the pause has arrived by now.
         said = bytes(copies.process.out)
         assert vgpu.run_program(other, "streams").status == 0
         assert bytes(copies.process.out) == said, "a paused guest goes on"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Test programs in a PV and in a PVH guest: copies of all shapes, pinned memory, streams, events, host functions, faults,
-forks; the same output as on the GPU itself. Guests' memory is not registered with CUDA, since dom0 is a PV domain. Then
-all that a guest can share is pinned: what is left serves copies, and at last they travel in records."""
+forks; the same output as directly on the GPU. Guests' memory is not registered with CUDA, since dom0 is a PV domain. Then
+nearly all memory that a guest can share is pinned: copies use the rest, and without any they are sent inside records."""
 import vgpu
 import world
 
@@ -15,7 +15,7 @@ PVH = {"callbacks": "", "copies": "70001", "pinned": "", "streams": "", "vecadd"
 
 
 def check_program(lab, guest, name, arguments):
-    # What is printed by a kernel comes as one line or as several.
+    # A kernel's output arrives in one line or in several.
     r = vgpu.run_program(guest, name, arguments, check=False)
     assert r.status == 0, f"{guest.name}: {name}: status {r.status}: {r.out[-200:]} {r.err[-500:]}"
     there = vgpu.output_of(lab, name, arguments)
@@ -38,7 +38,7 @@ def check_shortage(lab, pvgpud):
             if got != "CUDA_SUCCESS":
                 break
         assert got == "CUDA_ERROR_OUT_OF_MEMORY", got
-    # Another process finds nothing to share but its ring, if that.
+    # Another process can share at most its ring.
     c.want("check", "right")
     c.quit()
     c = vgpu.Cuda(g)

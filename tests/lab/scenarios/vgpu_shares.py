@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Two guests keep the GPU busy at the same time: its time goes by their weights, by others as soon as those are set, and
-to no guest beyond its maximum; what xenstore says of it is what pvgpud has charged. A worker that its guest has taken
-over, and that ignores its gate, is found by what the far end counts, and ended; the other guest's goes on."""
+"""Two guests keep the GPU busy at the same time: they share its time by their weights, by new weights as soon as these are
+set, and no guest exceeds its maximum. xenstore's statistics equal pvgpud's charges. A worker that its guest has taken over
+and that ignores its gate is detected by the GPU's accounting and ended; the other guest's worker goes on."""
 import re
 
 import vgpu
@@ -9,7 +9,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
-# Kernels and turns are long against what the emulator needs for a launch.
+# Kernels and slices are long compared with a launch in the emulator.
 POOLS = "/local/domain/0/data/pvgpu/pools"
 CHEAT = f"{vgpu.TOP}/tests/pvgpu-worker-cheat"
 LOAD = "occupy 1000000000 10000 8"
@@ -22,7 +22,7 @@ def set_policy(lab, v, words):
 
 
 def shares(lab, w):
-    """What part of the GPU time that is charged from now on each vGPU gets, in the order of w.vgpus."""
+    """Each vGPU's part of the GPU time charged from now on, in the order of w.vgpus."""
     first = w.pvgpud.charged()
     seen = {}
 
@@ -41,7 +41,7 @@ def expect(lab, w, *wanted):
 
 
 def check_maximum(lab, w, v, most):
-    """Of the time in which it wanted the GPU, whatever the others made of the rest: in an emulator they may be slow."""
+    """The part of the time in which the vGPU wanted the GPU. The others' use does not matter: they may be slow."""
     def times():
         return [int(w.pvgpud.read(f"/vgpu/{v.name()}/{key}")) for key in ("gpu-time", "wait-time", "throttled-time")]
     before = times()

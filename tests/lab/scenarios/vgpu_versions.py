@@ -8,7 +8,7 @@ NEXT = f"{vgpu.TOP}/next-version"
 
 
 def echo(guest, top):
-    """What the new call gave, in a session that is alive afterwards."""
+    """The result of the new call, in a session that must still work afterwards."""
     out = guest.run(f"LD_LIBRARY_PATH={top}/lib PVGPU_POLL_ITERATIONS=0 {vgpu.TOP}/tests/next-echo", limit=180).out
     said, alive = out.split("\n")[:2]
     assert alive == "alive", out

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A worker is killed under a program that waits for a kernel, that copies, that is idle: the program gets one error from
-then on and no hang; a new session works; the worker of the other guest goes on. pvgpu-health is killed, too: another
-comes, and workers' use of the GPU is counted again."""
+"""A worker is killed while its program waits for a kernel, copies, or is idle: each later call of the program returns an
+error and none hangs; a new session works; the worker of the other guest goes on. pvgpu-health is killed, too: it is
+started again, and workers' use of the GPU is counted again."""
 import vgpu
 import world
 
@@ -32,7 +32,7 @@ def check(w, g, other_pid, start):
         assert got.startswith("CUDA_ERROR_"), got
     c.is_lost()
     w.vgpus[g].wait_statistics(sessions=0, sessions_failed=failed + 1, memory_used=0)
-    # The old process is still there when a new one begins.
+    # A new process starts while the old one still runs.
     assert vgpu.run_program(g, "vecadd").status == 0
     c.is_lost()
     c.quit()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest library's half of the next version's new call. */
-#include "libpvgpu/cuda/guest.h"
+#include "libpvgpu/cuda/core/guest.h"
 
 PUBLIC CUresult pvgpuNextEcho(uint64_t value, uint64_t *out);
 PUBLIC CUresult pvgpuNextEcho(uint64_t value, uint64_t *out)

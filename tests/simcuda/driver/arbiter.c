@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The GPU as processes share it: memory of one size for all, and compute time that is handed
- * round in order of arrival. See simgpu.h for the file and why a killed process leaves no trace.
+ * The GPU shared by processes: one amount of memory for all, and compute time that is given in
+ * order of arrival. See simgpu.h for the file and why a killed process leaves no trace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-#define LOOK_NS 10000000 /* how often a waiting process looks whether the owner still lives */
+#define LOOK_NS 10000000 /* interval in which a waiting process checks that the owner lives */
 
 struct simgpu_process *arbiter_self;
 static struct simgpu *gpu;
@@ -45,7 +45,8 @@ void arbiter_add(uint64_t *counter, uint64_t n)
 }
 
 /*
- * Of two processes that become busy at once at least one sees the other: each says so, then looks.
+ * Of two processes that become busy at once at least one sees the other: each stores its word
+ * before it reads the other's.
  */
 void arbiter_work(bool more)
 {
@@ -169,7 +170,7 @@ void arbiter_acquire(void)
 			unlock();
 		}
 	}
-	lock(); /* who gave it may have died half-way */
+	lock(); /* the process that gave it may have died half-way */
 	if (simgpu_load64(&arbiter_self->ticket)) {
 		set64(&arbiter_self->ticket, 0);
 		reap();
@@ -315,13 +316,13 @@ static int open_locked(const char *path)
 		if (!flock(fd, LOCK_EX) && !fstat(fd, &by_fd) && !stat(path, &by_path) &&
 		    by_fd.st_ino == by_path.st_ino && by_fd.st_dev == by_path.st_dev)
 			return fd;
-		close(fd); /* somebody replaced it meanwhile */
+		close(fd); /* another process replaced the file meanwhile */
 	}
 }
 
 /*
- * Maps the file. One of another layout is unlinked and made anew, so that a process that still
- * uses the old one keeps it; one that nobody uses is set up again with this process's settings.
+ * Maps the file. A file of another layout is unlinked and created again, so that a process that
+ * still uses the old one keeps it. An unused file is set up again with this process's settings.
  */
 int arbiter_open(void)
 {

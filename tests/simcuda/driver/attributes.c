@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every device attribute of CUDA 13.0, by number: limits are those of a Hopper-class device, and
- * whatever the simulated GPU cannot do (textures, managed memory, pools, sharing) is said to be
- * absent. A limit of what is absent is 0.
+ * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
+ * Features that the simulated GPU lacks (textures, managed memory, pools, sharing) are reported as
+ * absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
 
@@ -44,9 +44,8 @@ static const struct attribute fixed[] = {
 	{82, 65536},                                     /* registers per multiprocessor */
 	{83, 0},                                         /* no managed memory */
 	{84, 0},                                         /* not on a board with others */
-	{85, 0},          {86, 1},                       /* host atomics: it is the host */
+	{85, 0},          {86, 1},                       /* host atomics: the device is the host */
 	{87, 2},                                         /* float to double speed */
-	{88, 0},                                         /* no pageable memory access */
 	{89, 0},          {90, 1},                       /* preemption */
 	{91, 1},                                   /* host pointers work for registered memory */
 	{92, 1},                                   /* stream memory operations */
@@ -83,6 +82,9 @@ CUresult device_attribute(int what, int *value)
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
 		*value = sim_config.device + 1;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS:
+		*value = sim_config.hmm;
 		return CUDA_SUCCESS;
 	default:
 		break;

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
 # The driver half of the simulated GPU, linked with the PTX engine into $(B)/simcuda/libcuda.so.1.
-
-SIMCUDA_DRIVER_SRC := arbiter attributes compute config context copy ctx_state device engine errors \
-	event exec fault function host image init launch library memory memset module mutate \
-	occupancy pointer pool print procaddr ranges refused stream versions vmm
-SIMCUDA_DRIVER_OBJS := $(call obj,$(SIMCUDA_DRIVER_SRC:%=tests/simcuda/driver/%.c))
+SIMCUDA_DRIVER_OBJS := $(call obj,$(sort $(wildcard tests/simcuda/driver/*.c)))
 SIMCUDA_IMAGE_OBJS  := $(call obj,libpvgpu/image/fatbin.c libpvgpu/image/unpack.c)
 
+# pvgpud --simulated serves it.
 SIMCUDA_LIB := $(B)/simcuda/libcuda.so.1
-TESTPROGS += $(SIMCUDA_LIB) $(B)/simcuda/libcuda.so
+LIBS += $(SIMCUDA_LIB)
+TESTPROGS += $(B)/simcuda/libcuda.so
 
 $(SIMCUDA_LIB): $(SIMCUDA_DRIVER_OBJS) $(SIMCUDA_IMAGE_OBJS) $$(SIMCUDA_PTX_OBJS)
 	$(Q)mkdir -p $(@D)
@@ -24,14 +22,20 @@ SIMCUDA_TEST_LIBS = -L$(B)/simcuda -lcuda -Wl,-rpath,$(abspath $(B)/simcuda) $(C
 UNIT += $(SIMCUDA_TESTS:%=$(B)/unit/simcuda_%_test) $(B)/unit/fatbin_test
 
 define simcuda_test
-$(B)/unit/simcuda_$(1)_test: $(call obj,tests/unit/simcuda_$(1)_test.c) | $(B)/simcuda/libcuda.so
+$(B)/unit/simcuda_$(1)_test: $(call obj,tests/simcuda/test/simcuda_$(1)_test.c) | $(B)/simcuda/libcuda.so
 LDLIBS_simcuda_$(1)_test = $$(SIMCUDA_TEST_LIBS)
 endef
 $(foreach t,$(SIMCUDA_TESTS),$(eval $(call simcuda_test,$(t))))
 
-$(B)/unit/fatbin_test: $(call obj,tests/unit/fatbin_test.c) $(SIMCUDA_IMAGE_OBJS)
+# Not linked against the library: this test loads it itself.
+UNIT += $(B)/unit/simcuda_entry_test
+$(B)/unit/simcuda_entry_test: $(call obj,tests/simcuda/test/simcuda_entry_test.c) | $(SIMCUDA_LIB)
+CPPFLAGS_simcuda_entry_test := -DSIMCUDA_PATH='"$(abspath $(SIMCUDA_LIB))"'
+LDLIBS_simcuda_entry_test := $(CHECK_LIBS) -ldl
+
+$(B)/unit/fatbin_test: $(call obj,tests/simcuda/test/fatbin_test.c) $(SIMCUDA_IMAGE_OBJS)
 LDLIBS_fatbin_test = -lzstd -llz4 $(CHECK_LIBS)
 
-# What uses the GPU, as a table.
+# Prints a table of the processes that use the GPU.
 TESTPROGS += $(B)/tests/simcuda-top
 $(B)/tests/simcuda-top: $(call obj,tests/simcuda/simcuda-top.c)

@@ -2,9 +2,9 @@
 /*
  * The compute engine: worker threads that run the blocks of kernels.
  *
- * Blocks that have been started are resident, up to what the simulated multiprocessors hold, and
- * take turns on the workers, so that blocks which wait for each other get on. Work is done only
- * while this process has the GPU (arbiter.c); between two turns the workers look whether the slice
+ * Blocks that have been started are resident, up to the simulated multiprocessors' capacity, and
+ * take turns on the workers, so that blocks which wait for each other make progress. Workers run
+ * only while this process has the GPU (arbiter.c); between two turns they check whether the slice
  * is over and another process waits. Sleeping blocks keep the GPU: their clock, device time, runs
  * only while the process has it.
  */
@@ -35,7 +35,7 @@ static struct {
 	struct op *launches; /* with blocks to start, by priority, then age */
 	struct block *ready, **ready_last;
 	struct block *asleep; /* by wake time */
-	uint64_t launched;    /* kernels that are not over */
+	uint64_t launched;    /* unfinished kernels */
 	uint64_t used_ns;     /* of the GPU, up to mark */
 	uint64_t resident_blocks, resident_threads;
 	bool last_was_fresh, spinning;
@@ -53,7 +53,8 @@ static bool has_gpu(void)
 	return eng.grant == HELD || eng.grant == DRAINING;
 }
 
-/* Up to now: the GPU is used by who has kernels on it, not by who merely has it. */
+/* Account time up to now. A process uses the GPU while it has kernels on it, not merely while it
+ * has the grant. */
 static void account(uint64_t now)
 {
 	if (!has_gpu())
@@ -65,7 +66,7 @@ static void account(uint64_t now)
 	eng.mark = now;
 }
 
-/* Whenever it begins or ceases to use it: in between others can tell themselves. */
+/* Called when this process begins or ceases to use the GPU; readers compute the time in between. */
 static void publish(void)
 {
 	uint64_t v = eng.used_ns;
@@ -105,8 +106,8 @@ static bool any_work(void)
 }
 
 /*
- * There is work. A worker that is neither idle nor in a turn is about to look for some, so nobody
- * need be woken; it calls the next one if it finds more than it can do.
+ * There is work. A worker that is neither idle nor in a turn is about to look for some; then none
+ * is woken. That worker wakes the next one if it finds more than it can run.
  */
 static void call_worker(void)
 {
@@ -150,7 +151,7 @@ static bool stopped(struct op *op)
 	return op->kernel.stop;
 }
 
-/* lock held; op has nothing resident and will start nothing: tell the graph. */
+/* lock held; op has no resident blocks and will start none: it is finished. */
 static void launch_over(struct op *op)
 {
 	count_launch(false);
@@ -159,7 +160,7 @@ static void launch_over(struct op *op)
 	exec_lock();
 }
 
-/* lock held; the next block of op, made by this thread in c or anew. */
+/* lock held; the next block of op, in the memory of c unless that is NULL. */
 static struct ptx_cta *begin_block(struct op *op, struct ptx_cta *c)
 {
 	struct kernel_op *k = &op->kernel;
@@ -279,7 +280,7 @@ static bool has_room(const struct op *op)
 		       (uint64_t)sim_config.sms * MAX_THREADS_PER_SM;
 }
 
-/* A slower device: the worker sleeps in proportion to what it computed. */
+/* A slower device: the worker sleeps in proportion to the time that it computed. */
 static void slow_down(uint64_t ns)
 {
 	uint64_t extra = ns * (100 - sim_config.speed) / sim_config.speed;
@@ -347,7 +348,7 @@ static bool take_turn(struct turn *t, uint64_t *budget)
 	return true;
 }
 
-/* lock held: is the slice not over, or nobody else interested? */
+/* lock held: does the slice last, or is no other process waiting? */
 static bool slice_goes_on(void)
 {
 	uint64_t now = now_ns();
@@ -403,7 +404,7 @@ static void wait_until(uint64_t when)
 	eng.idle--;
 }
 
-/* lock held, no block to run: gives the GPU back when nothing is left, then waits for work. */
+/* lock held, no block to run: releases the GPU when no kernel is left, then waits for work. */
 static void wait_for_work(void)
 {
 	uint32_t seen;
@@ -437,8 +438,8 @@ static void wait_for_work(void)
 	eng.idle--;
 }
 
-/* lock held: by turns a new block of the most urgent launch and one that has waited for its turn.
- */
+/* lock held: alternates between a new block of the launch with the highest priority and a block
+ * that waits for its turn. */
 static bool pick(struct turn *t)
 {
 	struct op *op = eng.launches;
@@ -472,7 +473,7 @@ static bool pick(struct turn *t)
 	return true;
 }
 
-/* lock held: the ended block's memory serves the launch's next block, if that may start now. */
+/* lock held: start the launch's next block in the ended block's memory, if it may start now. */
 static bool go_on(struct turn *t)
 {
 	struct kernel_op *k = &t->op->kernel;
@@ -493,7 +494,7 @@ static void end_block(struct turn *t)
 {
 	struct kernel_op *k = &t->op->kernel;
 
-	if (t->cta) { /* before it stops counting: the launch must outlive it */
+	if (t->cta) { /* freed before it is counted as ended: the launch must outlive it */
 		exec_unlock();
 		ptx_cta_free(t->cta);
 		exec_lock();

@@ -58,7 +58,7 @@ static uint32_t compute_capability(void)
 	return 90;
 }
 
-/* The first device of CUDA_VISIBLE_DEVICES, of those that there are; -1: none. */
+/* The first existing device of CUDA_VISIBLE_DEVICES; -1: none. */
 static int visible_device(void)
 {
 	uint64_t n = setting("SIMCUDA_DEVICES", 1, 1, 64);
@@ -103,5 +103,6 @@ void sim_config_read(void)
 	c->cc = compute_capability();
 	c->speed = (uint32_t)setting("SIMCUDA_SPEED", 100, 1, 100);
 	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
+	c->hmm = setting("SIMCUDA_HMM", 0, 0, 1);
 	c->slice_us = (uint32_t)setting("SIMCUDA_SLICE_US", 2000, 100, 10000000);
 }

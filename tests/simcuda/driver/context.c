@@ -109,7 +109,7 @@ out_memory:
 	return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-/* Waits for the context's work as the real call does, then frees all that was made in it. */
+/* Waits for the context's work, as the real call does, then frees all of its objects. */
 void ctx_delete(struct sim_ctx *c)
 {
 	exec_ctx_wait(c);

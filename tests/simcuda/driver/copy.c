@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies: checking what is asked for and handing it to the engines. */
+/* Copies: arguments are checked here, the engines copy. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/simcuda/driver/sim.h"
 
 #define MAX_PITCH 0x7fffffffull
-#define STAGE_MAX (64u << 10) /* pageable memory up to this is copied aside at once */
+#define STAGE_MAX (64u << 10) /* pageable sources up to this size are staged at once */
 
 static size_t plane(size_t rows, size_t pitch, size_t width)
 {
@@ -26,7 +26,7 @@ static bool known(const void *p, size_t len, bool write)
 	return range_check((uintptr_t)p, len, write, &lo, &hi);
 }
 
-/* Copies the source of a host-to-device copy aside, packed. */
+/* Stages the source of a host-to-device copy, packed. */
 static bool stage(struct copy_op *c)
 {
 	char *packed = malloc(c->width * c->height * c->depth), *p = packed;
@@ -77,9 +77,9 @@ static CUresult push(struct sim_stream *s, const struct copy_op *c, bool wait)
 }
 
 /*
- * A copy that nothing stands before and whose end the caller waits for (or that is short) is done
- * by the caller: no thread is woken. Pageable memory must have been read when an asynchronous copy
- * from it returns, and must have been written when one to it does, as with the real driver.
+ * A copy in an idle stream that the caller waits for, or that is short, is run by the caller: no
+ * thread is woken. As with the real driver, pageable memory has been read when an asynchronous copy
+ * from it returns, and written when one to it does.
  */
 CUresult copy_submit(struct sim_stream *s, const struct copy_op *asked, bool sync)
 {
@@ -124,7 +124,7 @@ static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t 
 	return copy_submit(s, &c, sync);
 }
 
-/* The unified calls take any address; what CUDA does not know is the host's. */
+/* The unified calls take any address; one that CUDA does not know is the host's. */
 static bool on_device(const void *p)
 {
 	struct range r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked of a context and set in it, and the device's primary context. */
+/* Properties of contexts, and the device's primary context. */
 #include "tests/simcuda/driver/sim.h"
 
 #define SCHED_FLAGS (CU_CTX_SCHED_MASK)
@@ -190,7 +190,7 @@ API(cuCtxGetSharedMemConfig, CUsharedconfig *config)
 	return CUDA_SUCCESS;
 }
 
-/* Devices since 5.0 have banks of four bytes whatever is asked for. */
+/* Devices since 5.0 have banks of four bytes; the setting has no effect. */
 API(cuCtxSetSharedMemConfig, CUsharedconfig config)
 {
 	ENTER();
@@ -280,7 +280,7 @@ API(cuDevicePrimaryCtxRetain, CUcontext *handle, CUdevice dev)
 	return r;
 }
 
-/* Before it is deleted under the lock; its work may take for ever, so without it. */
+/* Called before the context is deleted under the lock, and without it: the work may never end. */
 static void wait_for_primary(bool only_last_user)
 {
 	struct sim_ctx *c;
@@ -311,7 +311,7 @@ API(cuDevicePrimaryCtxRelease_v2, CUdevice dev)
 	return r;
 }
 
-/* Handles of the context die with it, whoever retained it. */
+/* Handles of the context become invalid, also for other users that retained it. */
 API(cuDevicePrimaryCtxReset_v2, CUdevice dev)
 {
 	ENTER();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The one device: who it is and how large. */
+/* The one device: its identity and size. */
 #include <stdio.h>
 #include <string.h>
 

@@ -2,7 +2,8 @@
 /*
  * The engines that are not compute: two that copy (towards the host, and everything else), so that
  * both directions overlap each other and kernels; one thread for callbacks; and a keeper, which
- * watches waited-for values and holds this process's place in the shared GPU while it lives.
+ * polls values that streams wait for and holds this process's slot in the shared GPU while it
+ * lives.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-#define CHUNK   (8u << 20)  /* a copy looks between chunks whether it is still wanted */
-#define SMALL   (16u << 10) /* bytes that are moved by whoever comes by */
+#define CHUNK   (8u << 20)  /* between chunks a copy checks whether its context is destroyed */
+#define SMALL   (16u << 10) /* copies up to this size run in any thread */
 #define POLL_NS 50000
 
 struct queue {
@@ -129,7 +130,8 @@ static void hang(const struct op *op)
 		nanosleep(&t, NULL);
 }
 
-/* Its place among those under way; SIMGPU_COPIES: there is none, it is known when it has ended. */
+/* A place among the copies in flight. SIMGPU_COPIES: all are taken, and the copy is accounted for
+ * at its end only. */
 static unsigned int begin_copying(uint64_t begin)
 {
 	unsigned int i;

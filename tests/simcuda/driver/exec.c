@@ -4,8 +4,8 @@
  * done: the previous one of its stream, the ones that the legacy stream's rule names, an event's.
  * A stream is no more than the last operation pushed on it.
  *
- * What starts goes to an engine (compute, copy, callback, poller); what is short is run by
- * whichever thread found that it can start. Engines come back through exec_finish().
+ * An operation that starts goes to an engine (compute, copy, callback, poller). A short one is run
+ * by the thread that found that it can start. Engines report the end by exec_finish().
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -29,7 +29,7 @@ static pthread_cond_t room = PTHREAD_COND_INITIALIZER; /* in a stream that was f
 static uint32_t room_waiters;
 
 struct work {
-	struct op *done;    /* finished, what waited for them not yet told */
+	struct op *done;    /* finished; their successors are not started yet */
 	struct op *inline_; /* short ones to be run by this thread */
 };
 
@@ -94,7 +94,7 @@ static bool blocks_legacy(const struct sim_stream *s)
 	return !(s->flags & CU_STREAM_NON_BLOCKING);
 }
 
-/* op waits for before, unless that is done. Without memory for a note the caller waits instead. */
+/* op waits for before, unless that is done. Without memory for an edge the caller waits. */
 static void add_edge(struct op *op, struct op *before)
 {
 	struct edge *e;
@@ -121,7 +121,7 @@ static void add_edge(struct op *op, struct op *before)
 	op->blockers++;
 }
 
-/* It occupies the device. */
+/* Does op occupy the device? */
 static bool is_work(const struct op *op)
 {
 	return op->kind == OP_KERNEL || op->kind == OP_COPY || op->kind == OP_MEMSET;
@@ -132,7 +132,7 @@ static bool is_instant(const struct op *op)
 	return op->kind == OP_NOP;
 }
 
-/* Nothing more to wait for: hand op to its engine. */
+/* op waits for no other any more: hand it to its engine. */
 static void start(struct op *op, struct work *w)
 {
 	bool failed = ctx_error(op->ctx) != CUDA_SUCCESS ||
@@ -196,11 +196,11 @@ static void finish(struct op *op, struct work *w)
 	detach_if_drained(s);
 	if (room_waiters)
 		pthread_cond_broadcast(&room);
-	wake(op);          /* last: who saw it done may ask at once whether the stream is idle */
+	wake(op);          /* last: the woken thread may query at once whether the stream is idle */
 	op_put_locked(op); /* the graph's own */
 }
 
-/* exec.lock held; lets it go while a short operation runs. */
+/* exec.lock held; released while a short operation runs. */
 static void drain(struct work *w)
 {
 	while (w->done || w->inline_) {
@@ -339,7 +339,7 @@ static struct op *wait_one(struct op *op)
 	return op;
 }
 
-/* Waits for streams that were busy when it was called; later work does not hold it up for ever. */
+/* Waits for the streams' work at the time of the call; later work cannot delay it for ever. */
 static void wait_streams(struct sim_ctx *c, bool blocking_only)
 {
 	struct op **tails = NULL;

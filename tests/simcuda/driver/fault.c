@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What SIMCUDA_FAULT asks for: "spec;spec", each one of
+ * Faults from SIMCUDA_FAULT: "spec;spec", each one of
  *   fail:CALL:N:CODE    the N-th call of the entry point CALL fails with status CODE (N 0: every)
+ *   crash:CALL          the entry point CALL ends the process by a signal
+ *   hang:CALL           the entry point CALL never returns
+ *   absent:CALL         the library has no symbol CALL
  *   slow-copy:US        every copy takes US microseconds longer
  *   hang-copy:N         the N-th copy never ends
  *   ecc:N               the N-th launch meets an uncorrectable memory error
  *   lost:N              the device is lost at the N-th launch
  *   xid:CODE:N          the device reports this Xid at the N-th launch, which goes on
- *   mutate:WHAT[:N]     something goes wrong silently: see mutate.c, and below for what is no code
+ *   mutate:WHAT[:N]     a silent error: see mutate.c for those in code, and below for others
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +54,18 @@ static bool read_mutation(const char *what, uint64_t n)
 	return mutate_select(what, n);
 }
 
-static bool read_spec(char *spec)
+/* crash, hang, absent: done at once, by entry.c. false: not one of them, or no such symbol. */
+static bool read_entry(const char *spec)
+{
+	static const char *const faults[] = {"crash:", "hang:", "absent:"};
+
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+		if (!strncmp(spec, faults[i], strlen(faults[i])))
+			return entry_break(spec + strlen(faults[i]), (enum entry_fault)i);
+	return false;
+}
+
+static bool read_spec(const char *spec)
 {
 	char name[64];
 	unsigned long long n = 1;
@@ -79,31 +93,54 @@ static bool read_spec(char *spec)
 	else if (sscanf(spec, "mutate:%63[^:]:%llu", name, &n) >= 1)
 		return read_mutation(name, n);
 	else
-		return false;
+		return read_entry(spec);
 	return true;
 }
 
-void fault_read(void)
+static void each_spec(bool (*read)(const char *spec))
 {
 	const char *env = getenv("SIMCUDA_FAULT");
 	char *copy = env && *env ? strdup(env) : NULL, *save = NULL;
 
 	for (char *spec = copy ? strtok_r(copy, ";", &save) : NULL; spec;
 	     spec = strtok_r(NULL, ";", &save))
-		if (!read_spec(spec)) {
+		if (!read(spec)) {
 			fprintf(stderr, "simcuda: SIMCUDA_FAULT: \"%s\" is not understood\n", spec);
 			_exit(2);
 		}
 	free(copy);
 }
 
-/* A _ptds or _ptsz form counts as the call that it is a form of. */
-static bool is_call(const char *wanted, const char *name)
+void fault_read(void)
 {
-	size_t n = strlen(wanted);
+	each_spec(read_spec);
+}
 
-	return !strncmp(wanted, name, n) &&
-	       (!name[n] || !strcmp(name + n, "_ptds") || !strcmp(name + n, "_ptsz"));
+static bool read_early(const char *spec)
+{
+	read_entry(spec);
+	return true; /* cuInit reports a bad spec */
+}
+
+void fault_read_entries(void)
+{
+	each_spec(read_early);
+}
+
+/* The length without _ptds or _ptsz. */
+static size_t plain_length(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && (!strcmp(name + n - 5, "_ptds") || !strcmp(name + n - 5, "_ptsz")) ? n - 5
+											   : n;
+}
+
+bool fault_is_call(const char *wanted, const char *symbol)
+{
+	size_t n = plain_length(symbol);
+
+	return plain_length(wanted) == n && !strncmp(wanted, symbol, n);
 }
 
 CUresult fault_call(const char *name)
@@ -113,7 +150,7 @@ CUresult fault_call(const char *name)
 	for (size_t i = 0; i < call_count; i++) {
 		struct failing_call *c = &calls[i];
 
-		if (is_call(c->name, name) &&
+		if (fault_is_call(c->name, name) &&
 		    (atomic_fetch_add(&c->count, 1) + 1 == c->nth || !c->nth))
 			return (CUresult)c->code;
 	}

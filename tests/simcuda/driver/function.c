@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked about a kernel and set for it. */
+/* Attributes of kernels. */
 #include "tests/simcuda/driver/sim.h"
 
 CUresult func_get(CUfunction handle, struct sim_func **out)
@@ -76,7 +76,7 @@ static CUresult get_attribute(const struct ptx_kernel *k, int max_dynamic, int c
 	return CUDA_SUCCESS;
 }
 
-/* Only what a program may change; the rest are facts of the code. */
+/* Only attributes that a program may change; the others are properties of the code. */
 static CUresult set_attribute(const struct ptx_kernel *k, _Atomic uint32_t *max_dynamic,
 			      _Atomic int *carveout, CUfunction_attribute what, int value)
 {

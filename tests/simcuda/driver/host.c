@@ -117,7 +117,7 @@ API(cuMemHostGetDevicePointer_v2, CUdeviceptr *dptr, void *p, unsigned int flags
 	return CUDA_SUCCESS;
 }
 
-/* All pinned memory is mapped, whether it was asked for or not. */
+/* All pinned memory is mapped, also without the flag. */
 API(cuMemHostGetFlags, unsigned int *flags, void *p)
 {
 	struct range r;

@@ -159,7 +159,7 @@ CUresult jit_options(unsigned int n, CUjit_option *options, void **values, struc
 		default:
 			if ((unsigned int)options[i] >= CU_JIT_NUM_OPTIONS)
 				return CUDA_ERROR_INVALID_VALUE;
-			break; /* a hint to a compiler that is not there */
+			break; /* a hint to the JIT compiler, which is not simulated */
 		}
 	}
 	if (!out->info_log)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cuInit, what every entry point checks first, and the state of a thread.
+ * cuInit, the check at the begin of every entry point, and the state of a thread.
  *
- * Everything that is opened is opened by cuInit: the shared GPU's file and the memory file of
- * vmm.c. All threads are started there too. Later calls map anonymous memory and nothing else.
+ * cuInit opens all files (the shared GPU's and the memory file of vmm.c) and starts all threads.
+ * Later calls only map anonymous memory, so that a process can be sealed after cuInit.
  */
 #include <signal.h>
 #include <stdlib.h>

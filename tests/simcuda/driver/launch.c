@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Launches: everything that can be wrong with one is reported at once, by the call itself. */
+/* Launches: errors in the arguments are reported at once, by the call itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +151,7 @@ static bool is_one(unsigned int x, unsigned int y, unsigned int z)
 	return x == 1 && y == 1 && z == 1;
 }
 
-/* Attributes that only advise are taken note of by ignoring them; the rest must be possible. */
+/* Attributes that are hints are ignored; others must be supported. */
 static CUresult read_attribute(const CUlaunchAttribute *a, struct request *q)
 {
 	const CUlaunchAttributeValue *v = &a->value;

@@ -194,7 +194,7 @@ CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 	return result;
 }
 
-/* Work that may still use the memory is waited for, as the real call does. */
+/* Waits for work that may still use the memory, as the real call does. */
 CUresult memory_free(struct sim_ctx *ctx, uint64_t addr)
 {
 	struct range r;

@@ -5,7 +5,7 @@
  *   add sub mul fma   arithmetic gives a wrong result     store   a global store is dropped
  *   bar               a barrier is skipped                 shared  a shared store is dropped
  *   atom              an atomic's update is lost           shfl    a shuffle returns its own value
- *   cmp               a comparison's answer is turned round
+ *   cmp               a comparison's result is inverted
  */
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +161,7 @@ static void write_first(struct text *out, const char *op, const char *args)
 	puts_to(out, ";");
 }
 
-/* The old value is read, the new one never written. A reduction has nobody to give it to. */
+/* The old value is read, the new one is not written. A reduction discards the old value. */
 static void write_atom(struct text *out, const char *op, const char *args)
 {
 	const char *close = strchr(args, ']'), *type = last_suffix(op);
@@ -290,7 +290,7 @@ static bool mutate_line(struct text *out, const char *line, size_t len)
 	} else {
 		selected->write(out, op, "");
 	}
-	if (out->p && starts(out->p + start + lead, "//")) { /* its guard must not guard the next */
+	if (out->p && starts(out->p + start + lead, "//")) { /* the guard would apply to the next */
 		out->len = start;
 		puts_to(out, "// dropped");
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What can be asked about an address. */
+/* Queries of addresses. */
 #include <string.h>
 
 #include "tests/simcuda/driver/sim.h"
@@ -96,7 +96,7 @@ API(cuPointerGetAttribute, void *out, CUpointer_attribute what, CUdeviceptr p)
 	return answer(&a, what, out, p);
 }
 
-/* For an address that CUDA does not know this one answers with zeros instead of an error. */
+/* For an address that CUDA does not know the result is zeros, and no error. */
 API(cuPointerGetAttributes, unsigned int n, CUpointer_attribute *what, void **out, CUdeviceptr p)
 {
 	struct answer a;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Handles: objects in memory that is never given back, so that a stale handle can be told safely.
- */
+/* Handles: objects in memory that is never freed, so that a stale handle is detected safely. */
 #include <stdlib.h>
 #include <string.h>
 

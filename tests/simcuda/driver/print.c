@@ -2,8 +2,9 @@
 /*
  * Device printf: a bounded ring of messages per context, emptied when the host synchronises.
  *
- * The engine prints a failed assertion's message like any other, right before the fault. So each
- * worker keeps its last message back until its turn is over and it is known what the message was.
+ * The interpreter prints a failed assertion's message like any other, right before the fault. Each
+ * worker holds its last message until its turn is over: then it is known whether it was an
+ * assertion's, which goes to standard error.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,7 @@ bool print_begun(struct print_fifo *f)
 	return begun;
 }
 
-/* Like the real ring, a full one loses its oldest messages, never its newest. */
+/* Like the real ring, a full ring drops its oldest messages. */
 static void print_add(struct sim_ctx *ctx, const char *text, size_t len, bool to_stderr)
 {
 	struct print_fifo *f = &ctx->print;
@@ -107,7 +108,7 @@ void print_keep(struct sim_ctx *ctx, const char *text, size_t len)
 		char *p = realloc(kept.text, len);
 
 		if (!p)
-			return; /* lost, like one that does not fit the ring */
+			return; /* dropped, like a message that does not fit the ring */
 		kept.text = p;
 		kept.room = len;
 	}

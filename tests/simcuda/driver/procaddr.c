@@ -4,8 +4,6 @@
 
 #include "tests/simcuda/driver/sim.h"
 
-typedef void (*any_fn)(void);
-
 static const struct revision {
 	const char *name;
 	int since;
@@ -17,40 +15,8 @@ static const struct revision {
 #undef X
 };
 
-/* Symbols by address; declared under other names, as the table has all kinds of prototypes. */
-#define S(symbol) extern void sym_##symbol(void) __asm__(#symbol);
-#include "tests/simcuda/driver/symbols.h"
-#undef S
-static const struct symbol {
-	const char *name;
-	any_fn fn;
-} symbols[] = {
-#define S(symbol) {#symbol, sym_##symbol},
-#include "tests/simcuda/driver/symbols.h"
-#undef S
-};
-
 #define FLAGS_KNOWN                                                                                \
 	(CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)
-
-/* symbols.h is sorted. */
-static any_fn address_of(const char *symbol)
-{
-	size_t lo = 0, hi = ARRAY_LEN(symbols);
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		int c = strcmp(symbol, symbols[mid].name);
-
-		if (!c)
-			return symbols[mid].fn;
-		if (c < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return NULL;
-}
 
 static CUresult lookup(const char *name, void **fn, int version, uint64_t flags, bool per_thread,
 		       CUdriverProcAddressQueryResult *status)
@@ -65,7 +31,7 @@ static CUresult lookup(const char *name, void **fn, int version, uint64_t flags,
 	for (size_t i = 0; i < ARRAY_LEN(revisions); i++) {
 		const struct revision *r = &revisions[i];
 
-		if (strcmp(r->name, name))
+		if (strcmp(r->name, name) || !entry_find(r->symbol))
 			continue;
 		known = true;
 		if (r->since <= version && (!best || r->since > best->since))
@@ -73,7 +39,7 @@ static CUresult lookup(const char *name, void **fn, int version, uint64_t flags,
 	}
 	*fn = NULL;
 	if (best) {
-		any_fn f = address_of(per_thread && *best->thread ? best->thread : best->symbol);
+		sim_fn f = entry_find(per_thread && *best->thread ? best->thread : best->symbol);
 
 		memcpy(fn, &f, sizeof(f));
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which addresses a kernel or a copy may touch: a sorted table, changed under a lock, read without
- * one (a sequence count tells a reader that it must look again). Old tables are kept, so a reader
- * never touches freed memory; as each is twice the size of the one before, they cost little.
+ * Addresses that a kernel or a copy may touch: a sorted table, changed under a lock, read without
+ * one (a changed sequence count makes a reader retry). Old tables are kept, so a reader never
+ * touches freed memory; as each is twice the size of the one before, they cost little.
  */
 #include <stdlib.h>
 #include <string.h>

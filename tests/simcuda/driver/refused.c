@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the simulated GPU does not do: graphs, memory pools, arrays and textures, sharing with other
- * processes and APIs, managed memory, and calls with 32-bit addresses. Every symbol is there, so
- * that programs link, and says CUDA_ERROR_NOT_SUPPORTED. Arguments do not matter, so cuda.h is not
- * included; nothing is read or written.
+ * Calls that the simulated GPU does not support: graphs, memory pools, arrays and textures, sharing
+ * with other processes and APIs, managed memory, and calls with 32-bit addresses. Every symbol
+ * exists, so that programs link, and returns CUDA_ERROR_NOT_SUPPORTED. Arguments are not used, so
+ * cuda.h is not included.
  */
 #define NOT_SUPPORTED 801
 

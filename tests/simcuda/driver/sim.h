@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the simulated CUDA driver share. Sections are named by implementing file.
+ * The internal interfaces of the simulated CUDA driver. Sections are named after the implementing
+ * file.
  *
  * Locks, outermost first: life (init, contexts, modules: slow calls) -> vmm -> ranges -> exec.lock
  * -> the shared GPU's lock. exec.lock is held for a few instructions only, never while a kernel
@@ -9,7 +10,7 @@
 #ifndef PVGPU_SIMCUDA_SIM_H
 #define PVGPU_SIMCUDA_SIM_H
 
-#define __CUDA_API_VERSION_INTERNAL /* names mean exactly the symbol that is written */
+#define __CUDA_API_VERSION_INTERNAL /* cuda.h must not rename calls to their latest revision */
 #include <cuda.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -120,9 +121,10 @@ void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg);
 /* config.c */
 struct sim_config {
 	char gpu[4096];
-	int device; /* of those that there are, as PCI bus device + 1; -1: none */
+	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
 	uint32_t sms, cc, speed, threads, slice_us;
+	bool hmm; /* claim that kernels reach pageable memory, which they do not */
 };
 extern struct sim_config sim_config;
 void sim_config_read(void);
@@ -138,7 +140,7 @@ struct sim_thread {
 	uint32_t stream_count;
 	bool in_callback;
 };
-extern _Atomic bool sim_quick; /* initialised, and no call fault is set: entry needs no look */
+extern _Atomic bool sim_quick; /* initialised, and no call fault is set: no check at entry */
 extern pthread_mutex_t sim_life;
 CUresult sim_enter_slow(const char *name);
 struct sim_thread *sim_thread(void); /* NULL: out of memory */
@@ -195,7 +197,7 @@ static inline CUresult ctx_error(struct sim_ctx *ctx)
 {
 	return (CUresult)atomic_load_explicit(&ctx->error, memory_order_acquire);
 }
-/* The same for a caller: what a failed kernel printed comes out before its error is told. */
+/* The same for a caller: a failed kernel's output is written before its error is returned. */
 CUresult ctx_status(struct sim_ctx *ctx);
 bool device_is_valid(CUdevice dev);
 
@@ -260,11 +262,11 @@ struct op {
 	enum op_kind kind;
 	uint32_t refs;          /* exec.lock */
 	uint32_t blockers;      /* operations that must finish first */
-	_Atomic uint32_t state; /* futex: 0 pending, 1 somebody waits, 2 done */
+	_Atomic uint32_t state; /* futex: 0 pending, 1 a thread waits, 2 done */
 	struct sim_stream *stream;
 	struct sim_ctx *ctx;
 	struct op *next;        /* in an engine's queue */
-	struct edge out, *more; /* what waits for this one */
+	struct edge out, *more; /* operations that wait for this one */
 	uint64_t done_ns;
 	union {
 		struct copy_op copy;
@@ -283,7 +285,7 @@ struct sim_stream {
 	uint32_t flags;
 	int priority;
 	bool legacy, per_thread;
-	bool gone;       /* destroyed, work left */
+	bool gone;       /* destroyed, with work in flight */
 	struct op *tail; /* last operation, unless it is done; holds a reference */
 	_Atomic uint32_t pending;
 };
@@ -326,8 +328,8 @@ int arbiter_claim(void); /* by the thread that lives as long as the process */
 void arbiter_acquire(void);
 void arbiter_release(void);
 bool arbiter_contended(void);
-bool arbiter_lost(void); /* the device is, for all processes */
-void arbiter_xid(uint32_t code); /* the device reports an error, as NVIDIA's do by these numbers */
+bool arbiter_lost(void);         /* the device is, for all processes */
+void arbiter_xid(uint32_t code); /* the device reports an error, by NVIDIA's numbers */
 CUresult arbiter_take_memory(uint64_t bytes);
 void arbiter_give_memory(uint64_t bytes);
 void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
@@ -336,7 +338,7 @@ void arbiter_work(bool more);
 void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
 
-/* ranges.c: what may be accessed */
+/* ranges.c: accessible addresses */
 enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MAPPED };
 struct range {
 	uint64_t base, size;
@@ -352,7 +354,7 @@ CUresult range_add(const struct range *r);
 bool range_remove(uint64_t base, struct range *out);
 bool range_find(uint64_t addr, struct range *out);
 bool range_update(uint64_t base, uint32_t access, int sync_memops);
-bool range_any(uint64_t base, uint64_t size); /* does anything overlap it? */
+bool range_any(uint64_t base, uint64_t size); /* does a range overlap it? */
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
 
@@ -411,7 +413,7 @@ struct sim_library {
 	struct sim_module *modules; /* one for each context that used it */
 };
 extern struct pool module_pool, func_pool, library_pool, kernel_pool;
-/* Parse any kind of image. log (may be NULL) gets the JIT's complaints. */
+/* Parse any kind of image. log (may be NULL) gets the JIT's errors. */
 CUresult image_parse(const void *image, struct ptx_module **out, char *log, size_t log_size);
 CUresult image_read_file(const char *path, void **data);
 CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns,
@@ -427,7 +429,7 @@ struct jit_request {
 };
 CUresult jit_options(unsigned int n, CUjit_option *options, void **values, struct jit_request *out);
 CUresult jit_parse(const void *image, struct jit_request *jit, struct ptx_module **out);
-CUresult func_get(CUfunction handle, struct sim_func **out); /* a CUkernel is taken as well */
+CUresult func_get(CUfunction handle, struct sim_func **out); /* also of a CUkernel */
 CUresult library_module(struct sim_library *lib, struct sim_ctx *ctx, struct sim_module **out);
 CUresult kernel_func(struct sim_kernel *k, struct sim_ctx *ctx, struct sim_func **out);
 uint32_t func_max_threads(const struct ptx_kernel *k);
@@ -442,20 +444,29 @@ static inline uint32_t sim_cc_major(void)
 /* occupancy.c */
 uint32_t occupancy_blocks(const struct ptx_kernel *k, uint32_t threads, uint64_t dynamic);
 
-/* What the device reports as an NVIDIA GPU would, by the number that its driver logs. */
+/* entry.c */
+typedef void (*sim_fn)(void);
+enum entry_fault { ENTRY_CRASHES, ENTRY_HANGS, ENTRY_ABSENT };
+sim_fn entry_find(const char *symbol);                    /* NULL: there is none */
+bool entry_break(const char *call, enum entry_fault how); /* false: no such symbol */
+
+/* Errors that the device reports, by the numbers that NVIDIA's driver logs. */
 enum sim_xid { XID_EXCEPTION = 13, XID_PAGE_FAULT = 31, XID_DOUBLE_BIT = 48, XID_OFF_BUS = 79 };
 
-/* fault.c: what SIMCUDA_FAULT asks for */
+/* fault.c: the faults of SIMCUDA_FAULT */
 struct sim_fault {
 	bool any_call; /* some call is to fail */
 	uint64_t ecc_launch, lost_launch;
-	uint64_t xid_launch, xid; /* at that launch, this */
+	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
 		printf_dropped, global_init;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);
+void fault_read_entries(void); /* those of entry.c only */
+/* Is this symbol CALL of a spec? _ptds and _ptsz forms count as the call itself. */
+bool fault_is_call(const char *wanted, const char *symbol);
 CUresult fault_call(const char *name);
 CUresult fault_launch(void); /* counts launches */
 bool fault_copy(void);       /* counts copies; may sleep; true: hang */

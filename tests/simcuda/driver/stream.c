@@ -216,7 +216,7 @@ API_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status), 
 	return CUDA_SUCCESS;
 }
 
-/* What a stream can be told about scheduling makes no difference here; it is remembered nowhere. */
+/* A stream's scheduling attributes have no effect here and are not stored. */
 static CUresult get_attribute(struct sim_stream *s, int id, CUlaunchAttributeValue *value)
 {
 	memset(value, 0, sizeof(*value));

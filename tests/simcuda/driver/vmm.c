@@ -2,7 +2,7 @@
 /*
  * Virtual memory management: reservations of addresses, physical memory, and mappings of the one
  * to the other. Physical memory is a piece of one sparse memory file that cuInit makes; offsets in
- * it are never used twice, so a piece is known to be zero when it is handed out.
+ * it are never used twice, so a new piece is zero.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +75,8 @@ static void *reserve(uint64_t hint, size_t size, size_t align)
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 	if (hint && !(hint % align))
-		p = mmap((void *)hint, size, PROT_NONE, flags, -1, 0); /* taken where it is free */
+		p = mmap((void *)hint, size, PROT_NONE, flags, -1,
+			 0); /* the kernel follows the hint where it is free */
 	if (p != MAP_FAILED && (uintptr_t)p == hint)
 		return p;
 	if (p != MAP_FAILED)
@@ -303,7 +304,7 @@ API(cuMemUnmap, CUdeviceptr addr, size_t size)
 	bool ok;
 
 	ENTER();
-	exec_all_wait(); /* a kernel must not lose memory under its feet */
+	exec_all_wait(); /* kernels in flight may use the memory */
 	pthread_mutex_lock(&lock);
 	ok = whole_mappings(addr, size);
 	for (uint64_t at = addr, end = addr + size; ok && at < end;) {

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 # The simulated GPU's management library, beside its libcuda.so.1.
-SIMNVML_LIB := $(B)/simcuda/libnvidia-ml.so.1
-TESTPROGS += $(SIMNVML_LIB)
+SIMNVML_LIB  := $(B)/simcuda/libnvidia-ml.so.1
+SIMNVML_OBJS := $(call obj,$(sort $(wildcard tests/simcuda/nvml/*.c)))
+LIBS += $(SIMNVML_LIB)
 
-$(SIMNVML_LIB): $(call obj,tests/simcuda/nvml/nvml.c tests/simcuda/nvml/gpu.c)
+$(SIMNVML_LIB): $(SIMNVML_OBJS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libnvidia-ml.so.1 $(if $(SAN),,-Wl,-z,defs) -o $@ $(filter %.o,$^) $(LDLIBS)
 
 UNIT += $(B)/unit/simnvml_test
-$(B)/unit/simnvml_test: $(call obj,tests/unit/simnvml_test.c tests/simcuda/nvml/nvml.c tests/simcuda/nvml/gpu.c)
+$(B)/unit/simnvml_test: $(call obj,tests/simcuda/test/simnvml_test.c) $(SIMNVML_OBJS)
 LDLIBS_simnvml_test = $(CHECK_LIBS)

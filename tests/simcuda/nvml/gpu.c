@@ -88,12 +88,12 @@ uint64_t gpu_xids(struct gpu *g)
 	return gpu_look(g) ? __atomic_load_n(&g->map->xids, __ATOMIC_ACQUIRE) : 0;
 }
 
-/* Of what has come since and what the last percentage lacked. */
+/* The percentage of the period, with the rest that the last percentage rounded off. */
 static unsigned int percent(uint64_t now, uint64_t *before, uint64_t *rest, uint64_t period_ns)
 {
 	uint64_t percent;
 
-	/* Less than before: what is under way was being counted (simgpu_copies). */
+	/* It can be less than before: see simgpu_copies(). */
 	if (now > *before) {
 		*rest += now - *before;
 		*before = now;
@@ -144,8 +144,8 @@ static unsigned int used_slots(const struct gpu *g)
 }
 
 /*
- * What all have used by one moment, which is CLOCK_REALTIME's then, in us. Who loses the processor
- * in between looks again: use of a later time would be taken for one of before.
+ * Reads the use of all processes at one moment, and returns its CLOCK_REALTIME in us. The reading
+ * is repeated when this process was interrupted meanwhile: later use would be counted as earlier.
  */
 static uint64_t look_at_all(struct gpu *g)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One simulated GPU's shared file, read. */
+/* A reader of one simulated GPU's shared file. */
 #ifndef PVGPU_SIMCUDA_NVML_GPU_H
 #define PVGPU_SIMCUDA_NVML_GPU_H
 
@@ -10,15 +10,15 @@
 
 #define GPUS_MAX 64u
 
-/* A slot of it as it was at the last sample. */
+/* A slot at the last sample. */
 struct seen {
-	uint64_t start_time; /* whose it was */
+	uint64_t start_time; /* of its process */
 	uint64_t compute_ns, copy_ns;
-	uint64_t compute_rest, copy_rest; /* what percentages have not had yet */
+	uint64_t compute_rest, copy_rest; /* rounded off by the percentages so far */
 	nvmlProcessUtilizationSample_t sample;
 };
 
-/* What a process had used up to a moment. */
+/* The use of a process up to a moment. */
 struct look {
 	uint64_t start_time;
 	uint64_t compute_ns, copy_ns;
@@ -28,7 +28,7 @@ struct gpu {
 	unsigned int index;
 	char path[4096];
 	ino_t inode;
-	const struct simgpu *map; /* NULL: nobody has used it */
+	const struct simgpu *map; /* NULL: no process has used it */
 	uint64_t sampled_us;      /* CLOCK_REALTIME */
 	struct seen seen[SIMGPU_SLOTS];
 	struct look look[SIMGPU_SLOTS];

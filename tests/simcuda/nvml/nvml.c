@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated GPU's libnvidia-ml.so.1: what NVIDIA's says of processes, memory and errors, from
- * the accounts in the shared file (simgpu.h), which it only reads. The file is there when the first
- * process uses the GPU; before that the GPU is idle.
+ * The simulated GPU's libnvidia-ml.so.1: reports processes, memory and errors like NVIDIA's, from
+ * the accounts in the shared file (simgpu.h), which it only reads. The first process that uses the
+ * GPU creates the file; before that the GPU is idle.
  *
- * As with NVIDIA's, GPU time comes in whole percents of sampling periods; what a percentage lacks,
- * the next one has.
+ * As with NVIDIA's, GPU time comes in whole percents of sampling periods; a rounded-off rest is
+ * added to the next percentage.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ static uint64_t setting(const char *name, uint64_t fallback, uint64_t max)
 	return v && v <= max ? v : fallback;
 }
 
-/* init:CODE: nvmlInit fails with it; hang:N: the N-th look at processes' use never ends. */
+/* init:CODE: nvmlInit fails with it; hang:N: the N-th query of processes' use never ends. */
 static void read_fault(void)
 {
 	const char *text = getenv("SIMCUDA_NVML_FAULT");
@@ -139,7 +139,7 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsig
 
 	if (!g)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	/* As the simulated GPU's driver makes it. */
+	/* The same hash as in the simulated CUDA driver. */
 	for (const char *p = g->path; *p; p++)
 		h = (h ^ (unsigned char)*p) * 1099511628211ull;
 	memcpy(b + 8, &h, sizeof(h));
@@ -157,7 +157,7 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_
 	if (!g || !memory)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	if (!gpu_look(g))
-		return NVML_ERROR_NOT_SUPPORTED; /* its first process decides */
+		return NVML_ERROR_NOT_SUPPORTED; /* the first process sets the size */
 	memory->total = g->map->memory;
 	memory->used = gpu_memory_used(g);
 	memory->free =

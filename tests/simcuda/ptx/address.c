@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which addresses a thread may touch, and the layout of per-thread memory. */
+/* The addresses that a thread may access, and the layout of per-thread memory. */
 #include "tests/simcuda/ptx/exec.h"
 
 /*
@@ -52,7 +52,7 @@ void addresses(const struct warp *w, const struct insn *i, const struct mem_op *
 	}
 	if (mask == FULL_MASK)
 		return;
-	/* lanes that do not take part do as the first one does, so that loops need no mask */
+	/* lanes outside the mask repeat the first one's address, so that loops need no mask */
 	dummy = addr[first];
 	for (int l = 0; l < LANES; l++)
 		addr[l] = mask >> l & 1 ? addr[l] : dummy;

@@ -13,7 +13,7 @@ static bool complete(const struct ptx_cta *c, const struct barrier *b)
 
 		if (!b->expected && w->live & ~b->arrived[k])
 			return false;
-		/* a warp that has wholly arrived counts with the lanes that it lacks */
+		/* a warp whose live lanes have all arrived counts with its missing lanes */
 		if (b->arrived[k])
 			count += w->live & ~b->arrived[k] ? (u32)__builtin_popcount(b->arrived[k])
 							  : LANES;

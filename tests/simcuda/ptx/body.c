@@ -23,7 +23,7 @@ struct var **parse_parameter_list(struct parser *p, uint32_t *count, bool anonym
 	return v;
 }
 
-/* .param variables that are not formal parameters: where calls leave and find their arguments. */
+/* .param variables that are not formal parameters: they hold arguments and results of calls. */
 static void call_parameters(struct parser *p)
 {
 	do {
@@ -121,7 +121,7 @@ static void call_prototype(struct parser *p, struct sym *s)
 {
 	struct proto *t = parse_alloc(p, sizeof(*t));
 
-	/* the names of its parameters mean nothing outside */
+	/* the parameters' names are local to the prototype */
 	if (is_punct(p, '('))
 		t->rets = parse_parameter_list(p, &t->ret_count, true);
 	if (p->t.kind != TOK_NAME)
@@ -136,7 +136,7 @@ static void call_prototype(struct parser *p, struct sym *s)
 	expect(p, ';');
 }
 
-/* label: .calltargets f, g; says nothing that the call does not check itself. */
+/* label: .calltargets f, g; not needed: a call checks its target itself. */
 static void call_targets(struct parser *p, struct sym *s)
 {
 	struct proto *t = parse_alloc(p, sizeof(*t));
@@ -248,7 +248,7 @@ static void parse_statement(struct parser *p)
 	}
 }
 
-/* After an error: go on behind the statement, so that one log names several problems. */
+/* After an error: continue after the statement, so that one log names several errors. */
 static void resynchronise(struct parser *p)
 {
 	while (p->t.kind != TOK_EOF && !is_punct(p, ';'))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The PTX engine. SIMCUDA_PTX_OBJS and SIMCUDA_PTX_LIBS are for whoever links it.
+# The PTX engine. Programs that use it link SIMCUDA_PTX_OBJS and SIMCUDA_PTX_LIBS.
 SIMCUDA_PTX_DIR  := tests/simcuda/ptx
 SIMCUDA_PTX_SRCS := $(sort $(wildcard $(SIMCUDA_PTX_DIR)/*.c))
 SIMCUDA_PTX_OBJS := $(call obj,$(SIMCUDA_PTX_SRCS))
@@ -24,10 +24,10 @@ TESTPROGS += $(B)/tests/ptxrun
 $(B)/tests/ptxrun: $(call obj,tests/simcuda/ptx/tool/ptxrun.c) $(SIMCUDA_PTX_OBJS)
 LDLIBS_ptxrun := $(SIMCUDA_PTX_LIBS)
 
-PTX_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/ptx_*_test.c)))
+PTX_TESTS := $(patsubst tests/simcuda/test/%.c,%,$(sort $(wildcard tests/simcuda/test/ptx_*_test.c)))
 UNIT += $(PTX_TESTS:%=$(B)/unit/%)
 define ptx_test
-$(B)/unit/$(1): $(call obj,tests/unit/$(1).c tests/unit/ptx_case.c) $(SIMCUDA_PTX_OBJS)
+$(B)/unit/$(1): $(call obj,tests/simcuda/test/$(1).c tests/simcuda/test/ptx_case.c) $(SIMCUDA_PTX_OBJS)
 LDLIBS_$(1) := $(CHECK_LIBS) $(SIMCUDA_PTX_LIBS)
 endef
 $(foreach t,$(PTX_TESTS),$(eval $(call ptx_test,$(t))))

@@ -18,7 +18,7 @@ static void *frame_row(const struct warp *w, const struct frame *f, u32 operand)
 	return operand & 1 ? w->base[1] + (operand & ~1u) : f->rows + operand;
 }
 
-/* Registers narrower than a word travel in one. */
+/* Registers narrower than a word are passed in a word. */
 static void row_to_params(const struct warp *w, const struct frame *f, const struct call_arg *a,
 			  u32 *to, u32 at, u32 mask)
 {

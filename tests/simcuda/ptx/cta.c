@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define TURN     512u    /* instructions before the next warp has its turn */
-#define STUCK_NS 1000000 /* how often a block whose threads wait for each other is looked at */
+#define STUCK_NS 1000000 /* interval of checks of a block whose threads wait for each other */
 
 static const struct func *kernel_func(const struct ptx_module *m, const struct ptx_kernel *k)
 {
@@ -104,7 +104,7 @@ struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, 
 
 void ptx_cta_reset(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_t smid)
 {
-	/* the first start made everything that this one needs */
+	/* cannot fail: the first start has allocated everything */
 	start(c, x, y, z, smid);
 }
 

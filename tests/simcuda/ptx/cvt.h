@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a conversion is, packed into insn.x above the FLOAT_* flags. */
+/* The kind of a conversion, packed into insn.x above the FLOAT_* flags. */
 #ifndef PVGPU_SIMCUDA_PTX_CVT_H
 #define PVGPU_SIMCUDA_PTX_CVT_H
 

@@ -61,7 +61,7 @@ static void decode_setp(struct parser *p, struct raw *r, int arg)
 		emit3(p, op_setp, d, a, b, OPERAND_NONE)->cmp = fn;
 		return;
 	}
-	/* the boolean operation's kind rides in the guard-free low bits of q's row */
+	/* the boolean operation's kind is stored in the low bits of q's row, which are 0 */
 	i = emit3(p, op_setp_bool, d, a, b, c);
 	i->cmp = fn;
 	i->x = (q == OPERAND_NONE ? ~3u : q) | bool_kind;

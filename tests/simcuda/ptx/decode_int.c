@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Integer, logic and data movement instructions, and what shares their names with floats. */
+/* Integer, logic and data movement instructions, and their names' float forms. */
 #include "tests/simcuda/ptx/decode_float.h"
 #include "tests/simcuda/ptx/parser.h"
 #include "tests/simcuda/ptx/exec.h"
@@ -32,7 +32,7 @@ static exec_fn known(struct parser *p, struct raw *r, exec_fn fn)
 	return fn;
 }
 
-/* add.cc and its family: x says what, the carry lies in a predicate row of the function. */
+/* add.cc and its family: x is the kind; the carry is in a predicate row of the function. */
 static void decode_carry(struct parser *p, struct raw *r, bool subtract, bool use_carry, bool set)
 {
 	enum type t = need_type(p, r);

@@ -18,7 +18,7 @@ static enum space take_space(struct raw *r)
 	return SPACE_GENERIC;
 }
 
-/* Ordering and cache operators: those that order anything become a full fence. */
+/* Ordering and cache operators: every ordering becomes a full fence. */
 static bool take_order(struct raw *r)
 {
 	static const char *const ignored[] = {
@@ -83,7 +83,7 @@ static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct m
 	if (m->space != v->space && m->space != SPACE_GENERIC)
 		bad_operand(p, r, n);
 	note_use(p, NULL, o->var);
-	if (m->space == SPACE_GENERIC) /* a name stands for an address in its own space */
+	if (m->space == SPACE_GENERIC) /* a variable's name is an address in its own space */
 		m->space = v->space;
 	if (v->space == SPACE_LOCAL) {
 		m->frame_local = 1;

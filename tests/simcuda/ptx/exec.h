@@ -62,7 +62,7 @@ enum split_state {
 	SPLIT_SLEEP,
 };
 
-/* Lanes of one warp that go together. */
+/* Lanes of one warp that execute together. */
 struct split {
 	uint32_t pc, mask;
 	struct frame *frame;
@@ -89,7 +89,7 @@ struct warp {
 	uint64_t executed;
 	uint32_t *local; /* rows of words */
 	uint32_t local_bytes;
-	uint32_t exchange[LANES]; /* what .sync instructions show to the other lanes */
+	uint32_t exchange[LANES]; /* values that .sync instructions publish to the other lanes */
 	uint64_t exchange64[LANES];
 	uint32_t exchange_pred;
 	uint32_t together; /* lanes that execute a .sync instruction together */
@@ -206,7 +206,7 @@ static inline void put_pred(struct warp *w, uint32_t operand, uint32_t value, ui
 	*d = (*d & ~mask) | (value & mask);
 }
 
-/* Values of any class as 64-bit integers, for what need not be fast. */
+/* Values of any class as 64-bit integers, for rare instructions. */
 void get_wide(const struct warp *w, uint32_t operand, enum cls cls, uint64_t out[LANES]);
 void put_wide(struct warp *w, uint32_t operand, enum cls cls, const uint64_t in[LANES],
 	      uint32_t mask);
@@ -216,19 +216,19 @@ int fault(struct warp *w, uint32_t lane, enum ptx_fault_kind kind, uint64_t addr
 uint32_t current_pc(const struct warp *w, const struct insn *i);
 struct split *new_split(struct warp *w, uint32_t pc, uint32_t mask, struct frame *f);
 void use_frame(struct warp *w, struct frame *f);
-/* Leave in the current split only `mask`; the others go on at pc. */
+/* Keep only `mask` in the current split; the other lanes continue at pc. */
 void part_with_others(struct warp *w, uint32_t mask, uint32_t pc);
 struct frame *push_frame(struct warp *w, const struct func *f, uint32_t lanes);
 void drop_lanes(struct warp *w, struct frame *f, uint32_t lanes);
 bool grow_local(struct warp *w, uint32_t bytes);
 uint64_t cta_clock(struct ptx_cta *c);
 void barrier_check_all(struct ptx_cta *c);
-/* A .sync instruction in splits that wait at different places: let them go together. */
+/* A .sync instruction in splits that wait at different places: execute it for all of them. */
 bool sync_together(struct warp *w);
 
 /* address.c: a thread's view of any address; false after a fault has been noted. */
 bool guest_read(struct warp *w, uint32_t lane, uint64_t addr, void *to, uint32_t bytes);
-/* As many bytes as can be read without asking again, at least one; 0 after a fault. */
+/* Bytes that can be read without another check, at least one; 0 after a fault. */
 uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t **at, uint32_t max);
 void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m, uint32_t mask,
 	       uint64_t addr[LANES]);
@@ -403,7 +403,7 @@ OP(sync);
 OP(activemask);
 #undef OP
 
-/* A .sync instruction: what it shows to the others, and what it makes of what they showed. */
+/* A .sync instruction: publishes each lane's value, then computes from all lanes' values. */
 struct sync_op {
 	void (*show)(struct warp *w, const struct insn *i, uint32_t mask);
 	void (*finish)(struct warp *w, const struct insn *i, uint32_t mask);

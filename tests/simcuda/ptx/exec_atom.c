@@ -29,7 +29,7 @@ static u64 add_double(u64 a, u64 b)
 	return a;
 }
 
-/* What an operation makes of the old value; b is the operand. */
+/* The new value of an operation; b is the operand. */
 static u32 combine32(enum atom op, enum type t, u32 old, u32 b)
 {
 	if (type_info[t].kind == KIND_F && t != TY_F32)

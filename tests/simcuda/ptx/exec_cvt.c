@@ -88,7 +88,7 @@ QUICK(op_cvt_f64_f32, float, double, 64, )
 QUICK(op_cvt_f64_s32, int32_t, double, 64, )
 QUICK(op_cvt_f64_u32, u32, double, 64, )
 
-/* Towards zero; what does not fit goes to the nearest that does, a NaN to zero. */
+/* Towards zero; a value out of range becomes the nearest in range, a NaN zero. */
 int op_cvt_s32_f32(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const float *a = row(w, i->a);
@@ -135,7 +135,7 @@ static u64 small_bits(double d, enum type t, u32 mode)
 	return t == TY_F16 ? double_to_half(d, mode) : double_to_bfloat(d, mode);
 }
 
-/* An integer as a double that rounds on as the integer would: excess bits are kept as one. */
+/* An integer as a double that later rounds like the integer: excess bits become one sticky bit. */
 static double jammed(u64 v, bool is_signed)
 {
 	bool negative = is_signed && (int64_t)v < 0;
@@ -202,7 +202,7 @@ static double load_float(u64 v, enum type t, u32 flags)
 	}
 }
 
-/* Without the rounding mode of the thread: it is always to nearest here. */
+/* Independent of the CPU's rounding mode, which is always to nearest here. */
 static double to_integral(double d, u32 mode)
 {
 	switch (mode & FLOAT_RMASK) {
@@ -329,7 +329,7 @@ int op_cvta_to(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-/* imm: a window; zero asks for plain memory, all ones for what does not exist. */
+/* imm: a window; zero stands for plain memory, all ones for a space that does not exist. */
 int op_isspacep(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const u64 *a = row(w, i->a);

@@ -73,7 +73,7 @@ static inline u32 saturate(u32 v)
 		put##BITS(row(w, i->d), t, mask);                                                  \
 		return STEP_NEXT;                                                                  \
 	}
-/* With .ftz and .sat as x says. */
+/* With .ftz and .sat from x. */
 #define FLAGS2(name, EXPR)                                                                         \
 	static int name(struct warp *w, const struct insn *i, u32 mask)                            \
 	{                                                                                          \
@@ -189,7 +189,7 @@ PLAIN2(max_f64, double, 64, max_double(x, y))
 MINMAX32(copysign_f32, (b[l] & 0x7fffffffu) | (a[l] & 0x80000000u))
 PLAIN2(copysign_f64, double, 64, copysign(y, x))
 
-/* The sign instructions work on bits: a NaN stays what it is. */
+/* The sign instructions work on bits: a NaN keeps its payload. */
 static int neg_f32(struct warp *w, const struct insn *i, u32 mask)
 {
 	const u32 *a = row(w, i->a);
@@ -285,7 +285,7 @@ static int fma_f64(struct warp *w, const struct insn *i, u32 mask)
 }
 
 #if defined(__x86_64__)
-/* Where the CPU has it, one instruction does what takes a dozen. */
+/* One instruction where the CPU has it, instead of a dozen. */
 __attribute__((target("avx2,fma"))) static int fma_f32_cpu(struct warp *w, const struct insn *i,
 							   u32 mask)
 {
@@ -326,7 +326,8 @@ static bool cpu_has_fma(void)
 }
 #endif
 
-/* The loop is called through a pointer, so that nothing moves across the change of mode. */
+/* The loop is called through a pointer, so that the compiler moves no operation across the change
+ * of mode. */
 int op_rounded(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	static const int modes[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD};

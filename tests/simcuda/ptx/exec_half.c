@@ -122,7 +122,7 @@ float bfloat_to_float(uint16_t h)
 	return f;
 }
 
-/* What the operations need to know of a format. */
+/* A format's properties. */
 struct format {
 	bool bfloat, pair;
 };

@@ -19,7 +19,7 @@ static void full_fence(void)
 #endif
 }
 
-/* One element of each lane as it was read; which member counts is the operation's size. */
+/* One element of each lane as read; the operation's size selects the member. */
 union element {
 	u8 b8[LANES];
 	u16 b16[LANES];
@@ -388,7 +388,7 @@ int op_st(struct warp *w, const struct insn *i, uint32_t mask)
 	return access_space(w, m, (enum space)m->space, addr, mask, true);
 }
 
-/* A kernel parameter at a place known beforehand is the same for every lane. */
+/* A kernel parameter at a constant offset is the same for every lane. */
 int op_ld_kernel_param(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct mem_op *m = i->ptr;

@@ -5,7 +5,7 @@
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-/* Follows the device's time, and never stands still. */
+/* Follows the device's time, and each call returns a larger value. */
 uint64_t cta_clock(struct ptx_cta *c)
 {
 	u64 ns = c->env->globaltimer_ns(c->env->arg);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions by which lanes of a warp exchange values. Each works in two steps: its lanes show
- * their operands, then take from what was shown. Lanes wait until every live lane of their member
- * mask has come; should all be waiting at different places, they go together.
+ * Instructions by which lanes of a warp exchange values. Each works in two steps: its lanes publish
+ * their operands, then read those of others. Lanes wait until every live lane of their member mask
+ * has arrived. If all of them wait at different places, the instruction is executed for all.
  */
 #include "tests/simcuda/ptx/exec.h"
 
@@ -66,7 +66,7 @@ int op_sync(struct warp *w, const struct insn *i, uint32_t mask)
 		if (!ok)
 			return wait_here(w, i, mask);
 		if (ok != mask) {
-			/* the rest waits; the lanes that the guard left out go on */
+			/* the others wait; lanes excluded by the guard continue */
 			u32 pc = current_pc(w, i);
 
 			part_with_others(w, mask, pc + 1);

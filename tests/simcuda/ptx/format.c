@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * printf of device code. The format comes from the guest: it is taken apart here, and what reaches
- * the C library is a conversion built anew from checked parts with exactly its one argument.
+ * printf of device code. The format comes from the guest and is parsed here. The C library only
+ * gets single conversions, rebuilt from checked parts, with exactly one argument each.
  */
 #include "tests/simcuda/ptx/exec.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parser hands to the interpreter: the compact instruction form, functions, variables.
+ * The parser's output for the interpreter: the compact instruction form, functions, variables.
  *
  * Registers live in "rows": one value for each of the 32 lanes of a warp, so that an instruction
  * is a loop over an array. A predicate's row is a single 32-bit mask. A frame's rows start at
- * base[0]; the image's constants are rows too, at base[1], and the low bit of an operand says
- * which.
+ * base[0]; the image's constants are rows, too, at base[1]. The low bit of an operand selects the
+ * base.
  */
 #ifndef PVGPU_SIMCUDA_PTX_INTERNAL_H
 #define PVGPU_SIMCUDA_PTX_INTERNAL_H
@@ -86,7 +86,7 @@ extern const struct type_info type_info[];
 struct warp;
 struct insn;
 
-/* What an instruction asks of the warp's loop. */
+/* The result of an instruction, for the warp's loop. */
 enum step_result {
 	STEP_NEXT, /* go on with the following instruction */
 	STEP_JUMP, /* go on at warp->next_pc */
@@ -101,7 +101,7 @@ struct insn {
 	exec_fn fn;
 	uint32_t d, a, b, c; /* operands: row offsets */
 	uint32_t guard;      /* predicate row, bit 0: negated */
-	uint32_t x;          /* branch target, flags, ... as fn says */
+	uint32_t x;          /* branch target, flags, ...: depends on fn */
 	union {
 		int64_t imm;
 		const void *ptr;
@@ -119,7 +119,7 @@ struct reloc {
 	const struct var *var; /* one of these two */
 	const struct func *func;
 	uint64_t addend;
-	uint8_t bytes, shift; /* so many bytes of address >> shift */
+	uint8_t bytes, shift; /* number of bytes of address >> shift */
 };
 
 struct var {
@@ -169,7 +169,7 @@ struct func {
 	struct use *uses;
 	const struct func *noted_in;
 	struct ptx_kernel *kernel;
-	uint32_t visit; /* the last walk over the call graph that came here */
+	uint32_t visit; /* number of the last walk over the call graph that reached it */
 };
 
 /* One call's argument or result: a row, or a range of .param space in the caller's frame. */
@@ -186,7 +186,7 @@ struct call_site {
 	struct call_arg *params, *rets;
 };
 
-/* ld, st, atom, red: what the row operands do not say. */
+/* ld, st, atom, red: details beyond the row operands. */
 struct mem_op {
 	uint8_t space, bytes, count; /* of one element; 1, 2 or 4 elements */
 	uint8_t cls;                 /* of the registers */
@@ -246,7 +246,7 @@ struct ptx_module {
 	struct ptx_kernel *kernels;
 	const struct func **kernel_funcs;
 	uint32_t kernel_count;
-	void *zeros; /* what variables without an initial value show, read-only */
+	void *zeros; /* the initial value of variables without one, read-only */
 	size_t zeros_size;
 	uint32_t dynamic_shared; /* where dynamic shared memory starts */
 };

@@ -30,7 +30,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		if (!c)
 			return NULL;
 		c->size = size;
-		if (a->head && size == n) { /* a big piece: keep filling the current chunk */
+		if (a->head && size == n) { /* a large piece: continue to fill the current chunk */
 			c->next = a->head->next;
 			a->head->next = c;
 		} else {
@@ -165,7 +165,7 @@ static void fill_parameters(struct parser *p, const struct func *f, struct ptx_k
 	k->param_count = f->param_count;
 }
 
-/* What one thread would need is not known before register allocation; stay within 64. */
+/* The real number is known only after register allocation: estimate at most 64. */
 static uint32_t register_estimate(const struct func *f)
 {
 	uint32_t n = 8 + f->reg_words / 4;

@@ -114,7 +114,7 @@ uint64_t expect_int(struct parser *p)
 	return v;
 }
 
-/* Over { ... } without reading what is in it, as in debug sections. */
+/* Skip { ... } with unparsed contents, as in debug sections. */
 void skip_braces(struct parser *p)
 {
 	uint32_t depth = 0, line = p->t.line;
@@ -126,7 +126,7 @@ void skip_braces(struct parser *p)
 			depth--;
 		else if (p->t.kind == TOK_EOF)
 			parse_fail(p, line, "'{' without '}'");
-		lex_next(&p->lx, &p->t); /* anything may stand in there */
+		lex_next(&p->lx, &p->t); /* any token is accepted */
 	} while (depth);
 }
 

@@ -19,7 +19,7 @@ enum sym_kind { SYM_REG, SYM_RANGE, SYM_VAR, SYM_FUNC, SYM_LABEL, SYM_TABLE, SYM
 
 struct sym;
 
-/* Every distinct word of the text; sym is what it means at the moment, innermost scope first. */
+/* Every distinct word of the text; sym is its current meaning, innermost scope first. */
 struct name {
 	struct name *next;
 	struct sym *sym;
@@ -195,7 +195,7 @@ void parse_operand(struct parser *p, struct operand *o);
 /* Special registers: id and class by name, -1 if unknown. */
 int special_by_name(const char *s, size_t len, const char *field, size_t field_len);
 
-/* decode.c: what the instruction decoders use */
+/* decode.c: helpers of the instruction decoders */
 void opcodes_init(struct parser *p);
 void decode(struct parser *p, struct raw *r);
 _Noreturn void unknown_instruction(struct parser *p, const struct raw *r);

@@ -27,7 +27,7 @@ struct ptx_cta;
 
 enum ptx_result {
 	PTX_OK = 0,
-	PTX_INVALID,     /* the text is not valid PTX, or uses what the engine does not know */
+	PTX_INVALID,     /* not valid PTX, or a feature that the engine does not know */
 	PTX_UNSUPPORTED, /* valid, but its .target is above the device's */
 	PTX_NO_MEMORY,
 };
@@ -46,7 +46,7 @@ struct ptx_kernel {
 	uint32_t const_bytes;            /* module .const bytes */
 	uint32_t registers;              /* estimate of 32-bit registers per thread, 1..255 */
 	uint32_t maxntid[3], reqntid[3]; /* 0 = not given */
-	uint32_t max_threads;            /* what .maxntid/.reqntid allow, else 1024 */
+	uint32_t max_threads;            /* product of .maxntid or .reqntid, else 1024 */
 	uint32_t version, target;        /* PTX version (e.g. 75 for 7.5) and sm (e.g. 70) */
 };
 
@@ -86,7 +86,7 @@ void ptx_image_free(struct ptx_image *img);
 
 enum ptx_fault_kind {
 	PTX_FAULT_NONE = 0,
-	PTX_FAULT_ADDRESS,     /* outside what mem_check allows -> CUDA_ERROR_ILLEGAL_ADDRESS */
+	PTX_FAULT_ADDRESS,     /* refused by mem_check -> CUDA_ERROR_ILLEGAL_ADDRESS */
 	PTX_FAULT_MISALIGNED,  /* -> CUDA_ERROR_MISALIGNED_ADDRESS */
 	PTX_FAULT_TRAP,        /* trap; -> CUDA_ERROR_LAUNCH_FAILED (719), __trap */
 	PTX_FAULT_ASSERT,      /* __assertfail -> CUDA_ERROR_ASSERT (710) */
@@ -102,8 +102,8 @@ struct ptx_fault {
 };
 
 /*
- * What a launch may touch and call. A device address is a host address of this process that
- * mem_check (or the quick ranges) has allowed.
+ * The environment of a launch. A device address is a host address of this process that mem_check
+ * (or the quick ranges) has allowed.
  */
 struct ptx_env {
 	void *arg;

@@ -174,7 +174,8 @@ static bool split_number(const struct name *n, uint32_t *prefix, uint32_t *numbe
 	return true;
 }
 
-/* What a name means here. A register of a range comes back in p->found, until the next call. */
+/* The meaning of a name in the current scope. A register of a range is in p->found until the next
+ * call. */
 struct sym *lookup(struct parser *p, struct name *n)
 {
 	uint32_t prefix, number;

@@ -2,11 +2,11 @@
 /*
  * The lanes of a warp in divergent code.
  *
- * Lanes at the same place form a split; a warp has as many splits as there are places. Of the
- * ready ones, the deepest call and in it the lowest place runs first, until it meets another: as
- * compilers lay code out, that is where control flow joins again. That alone would let a lane that
- * spins on a lock starve the lane that holds it further down, so a split that has waited for
- * FAIR_AFTER instructions gets a turn whatever its place.
+ * Lanes at the same place form a split; a warp has one split for each place. Of the ready ones, the
+ * split in the deepest call and at the lowest address runs first, until it meets another: in the
+ * order in which compilers emit code, that is where control flow joins again. With this rule alone
+ * a lane that spins on a lock would starve the lane that holds it at a higher address. So a split
+ * that has waited for FAIR_AFTER instructions gets a turn wherever it is.
  */
 #include "tests/simcuda/ptx/warp.h"
 
@@ -89,7 +89,7 @@ static void wake_sleepers(struct warp *w)
 	}
 }
 
-/* All ready splits at the chosen one's place become one. */
+/* Merge all ready splits at the chosen one's place. */
 static struct split *merge_into(struct warp *w, struct split *best)
 {
 	struct split copy = *best;
@@ -317,7 +317,7 @@ void warp_start(struct warp *w)
 	new_split(w, w->cta->entry->start, w->present, NULL);
 }
 
-/* What an exit may have made possible: the others need not wait for these lanes any more. */
+/* Lanes have exited: others that waited for them may continue. */
 static void lanes_gone(struct warp *w)
 {
 	for (uint32_t k = 0; k < w->split_count; k++) {
@@ -371,7 +371,7 @@ int op_brx(struct warp *w, const struct insn *i, uint32_t mask)
 	for (uint32_t k = 0; k < LANES; k++)
 		same |= (uint32_t)(a[k] == a[l]) << k;
 	same &= mask;
-	/* lanes with another index come here again */
+	/* lanes with another index execute this instruction again */
 	if (w->cur->mask & ~mask)
 		part_with_others(w, mask, current_pc(w, i) + 1);
 	part_with_others(w, same, current_pc(w, i));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The GPU: contexts (processes) with kernels in flight stand in a ring. One runs; when it has
- * nothing left, or the hardware's time-slice is over and another has work, the next one's context
- * is loaded, which takes switch_ns. A slice that ends with nobody else there begins anew.
+ * The GPU: contexts (processes) with kernels in flight form a ring. One runs. When it has no more
+ * work, or when the hardware's time slice is over and another has work, the next context is loaded,
+ * which takes switch_ns. With a single context the slice starts again.
  */
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
@@ -55,7 +55,7 @@ static void run(struct gpu *g)
 	arm(g);
 }
 
-/* p's turn; NULL: nobody has anything. The time until now is accounted for. */
+/* Gives p its turn; NULL: no context has work. The time until now must be accounted for. */
 static void turn(struct gpu *g, struct process *p)
 {
 	g->cur = p;
@@ -72,7 +72,7 @@ static void turn(struct gpu *g, struct process *p)
 	}
 }
 
-/* Who comes after p, which leaves; NULL: none. */
+/* Removes p and returns the next context; NULL: none. */
 static struct process *unlink_context(struct gpu *g, struct process *p)
 {
 	struct process *next = p->next == p ? NULL : p->next;
@@ -90,7 +90,7 @@ static void link_context(struct gpu *g, struct process *p)
 		p->next = p->prev = p;
 		return;
 	}
-	/* Behind all others: before the one that runs. */
+	/* The last place is before the running context. */
 	p->next = g->cur;
 	p->prev = g->cur->prev;
 	p->prev->next = p;

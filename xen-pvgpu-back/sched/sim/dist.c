@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Chance, and what is measured of it. */
+/* Random numbers, distributions, histograms and rings. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
-#define CUT       1000.0             /* a Pareto draw is no more than so many means */
+#define CUT       1000.0             /* bound of a Pareto draw, in means */
 #define COUNT_MAX 4503599627370496.0 /* 2^52 */
 
-/* Weyl sequence and a mixing function: any seed is a good one. */
+/* A Weyl sequence and a mixing function: any seed is good. */
 uint64_t rng_next(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
@@ -59,7 +59,7 @@ uint64_t dist_count(const struct sim_dist *d, uint64_t *state, uint64_t least)
 	return n > least ? n : least;
 }
 
-/* Below SIM_HIST_SUB a bucket is a value; above, each doubling has SIM_HIST_SUB / 2 buckets... */
+/* Below SIM_HIST_SUB a bucket is one value; above, each doubling has SIM_HIST_SUB buckets. */
 static uint32_t bucket_of(uint64_t v)
 {
 	int shift;
@@ -72,7 +72,7 @@ static uint32_t bucket_of(uint64_t v)
 	return b < SIM_HIST_SIZE ? (uint32_t)b : SIM_HIST_SIZE - 1;
 }
 
-/* ... of which this is the middle. */
+/* The middle of a bucket. */
 static uint64_t bucket_value(uint32_t b)
 {
 	uint32_t shift;

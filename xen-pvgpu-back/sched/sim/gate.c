@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What pvgpud and the workers' gates do, as daemon/schedule.c and daemon/gate.h have it: the
- * holder's workers issue up to an estimated time in flight; others park their work and ring. When
- * the grant is taken the gate closes, and the next one opens when by the estimate little is left,
- * or nothing is. Wall time is charged while others want the GPU or a limit holds ("exact"), else
- * what the workers report.
+ * A model of pvgpud and the workers' gates, after daemon/dispatch/schedule.c and contract/gate.h.
+ * The holder's workers issue up to an estimated time in flight; others park their work and ring.
+ * When the grant is taken the gate closes; the next one opens when the estimated rest is small or
+ * the work has drained. Wall time is charged while others want the GPU or a limit applies
+ * ("exact"), otherwise the use that workers report.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
-#define NATIVE_DEPTH    1024u /* kernels in flight at which a launch blocks, without a gate */
+#define NATIVE_DEPTH    1024u /* without a gate: kernels in flight at which a launch blocks */
 #define INFLIGHT_MIN_NS (100 * SIM_US)
 #define COST_MIN_NS     (20 * SIM_US)
 #define COST_MAX_NS     (2 * SIM_MS)
@@ -127,11 +127,11 @@ void gate_charge(struct gpu *g)
 	uint64_t n = h && g->exact && h->on_gpu ? h->users : 0;
 
 	g->charged_at = g->s->now;
-	for (struct vgpu *t = g->tails; t; t = t->tail_next)
+	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		n += t->users;
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		n += g->vgpus[i]->beside ? g->vgpus[i]->users : 0;
-	for (struct vgpu *t = g->tails; t; t = t->tail_next)
+	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		charge_one(t, passed * t->users / n);
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		if (g->vgpus[i]->beside)
@@ -142,7 +142,7 @@ void gate_charge(struct gpu *g)
 		charge_alone(h, passed);
 }
 
-/* From now on wall time is charged: what has begun before is charged now. */
+/* From now on wall time is charged; work begun before is charged here. */
 static void become_exact(struct gpu *g)
 {
 	struct vgpu *v = g->holder;
@@ -156,23 +156,23 @@ static void become_exact(struct gpu *g)
 	v->alone_ns = v->budget_ns = 0;
 }
 
-/* ---- what workers say ---- */
+/* ---- reports of workers ---- */
 
-static void set_tail(struct vgpu *v, bool tail)
+static void set_undrained(struct vgpu *v, bool undrained)
 {
-	struct vgpu **at = &v->g->tails;
+	struct vgpu **at = &v->g->undrained;
 
-	if (tail == v->tail)
+	if (undrained == v->undrained)
 		return;
-	v->tail = tail;
-	if (tail) {
-		v->tail_next = *at;
+	v->undrained = undrained;
+	if (undrained) {
+		v->undrained_next = *at;
 		*at = v;
 		return;
 	}
 	while (*at != v)
-		at = &(*at)->tail_next;
-	*at = v->tail_next;
+		at = &(*at)->undrained_next;
+	*at = v->undrained_next;
 }
 
 static void learn_cost(struct gpu *g, uint64_t ns)
@@ -185,9 +185,9 @@ static void learn_cost(struct gpu *g, uint64_t ns)
 static void see_drained(struct vgpu *v)
 {
 	struct gpu *g = v->g;
-	uint64_t took = g->s->now - v->tail_since, ratio;
+	uint64_t took = g->s->now - v->undrained_since, ratio;
 
-	set_tail(v, false);
+	set_undrained(v, false);
 	if (v->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / v->drain_ns;
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
@@ -197,7 +197,7 @@ static void see_drained(struct vgpu *v)
 		g->drained_at = g->s->now;
 	if (v != g->overlapped)
 		return;
-	/* The next one was given the grant in time if it had work there by then. */
+	/* The grant was given early enough if the new holder has work on the GPU by now. */
 	g->overlapped = NULL;
 	if (g->holder)
 		learn_cost(g, g->holder->draining ? 0 : model(g)->bell_ns);
@@ -209,7 +209,7 @@ static void tell_wants(struct vgpu *v, bool wants)
 
 	if (wants == v->told || !v->sched)
 		return;
-	/* The holder may have begun again while nobody looked. */
+	/* With inexact flags the holder may have begun again. */
 	if (!wants && v == g->holder && !v->held && (!g->exact || (g->wants == 1 && !g->limited)))
 		return;
 	v->told = wants;
@@ -217,12 +217,12 @@ static void tell_wants(struct vgpu *v, bool wants)
 	sched_wants(v->sched, wants, g->s->now);
 }
 
-/* Its work should have drained long ago: it hangs, perhaps (daemon/hang.c). */
+/* Its work should have drained long ago: it counts as hanging (daemon/dispatch/hang.c). */
 static bool overdue(const struct vgpu *v)
 {
 	uint64_t most = model(v->g)->overdue_ns;
 
-	return most && v->tail && v->draining && v->s->now - v->tail_since >= most;
+	return most && v->undrained && v->draining && v->s->now - v->undrained_since >= most;
 }
 
 static void look(struct vgpu *v)
@@ -235,7 +235,7 @@ static void look(struct vgpu *v)
 		v->users += v->process[i].kernels.n > 0;
 	if (!v->users)
 		v->users = 1;
-	if (v->tail && !v->draining)
+	if (v->undrained && !v->draining)
 		see_drained(v);
 	if (g->exact)
 		v->alone_ns = 0;
@@ -244,7 +244,7 @@ static void look(struct vgpu *v)
 
 /* ---- the grant ---- */
 
-/* By the estimates of its workers: no better than what they have seen end. */
+/* By the estimates of its workers, which only know finished kernels. */
 static uint64_t left_in_flight(const struct vgpu *v)
 {
 	uint64_t left = 0;
@@ -269,23 +269,23 @@ static void take_grant(struct gpu *g)
 	uint64_t most = model(g)->drain_ns, in = left_in_flight(v);
 
 	g->holder = NULL;
-	set_tail(v, v->draining);
+	set_undrained(v, v->draining);
 	g->leaving = v;
-	v->tail_since = g->s->now;
+	v->undrained_since = g->s->now;
 	v->drain_ns = in < most ? in : most;
-	g->drained_at = v->tail ? 0 : g->s->now;
+	g->drained_at = v->undrained ? 0 : g->s->now;
 	in = v->drain_ns * v->drain_q8 / 256;
 	in = in < most ? in : most;
 	g->give_at = g->s->now + (in > g->cost_ns ? in - g->cost_ns : 0);
-	if (v->tail && g->give_at == g->s->now)
+	if (v->undrained && g->give_at == g->s->now)
 		g->give_at = g->s->now + g->cost_ns;
 }
 
 static bool may_give(const struct gpu *g)
 {
 	if (g->s->c->params.exclusive)
-		return !g->tails;
-	return !g->leaving || !g->leaving->tail || g->s->now >= g->give_at;
+		return !g->undrained;
+	return !g->leaving || !g->leaving->undrained || g->s->now >= g->give_at;
 }
 
 static void give_grant(struct gpu *g, struct vgpu *v)
@@ -300,7 +300,7 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
 	if (!v)
 		return;
-	set_tail(v, false);
+	set_undrained(v, false);
 	v->on_gpu = true;
 	v->grants++;
 	g->sum.grants++;
@@ -317,7 +317,7 @@ static void tell_cost(struct gpu *g)
 	sched_set(g->sched, &g->params, g->s->now);
 }
 
-/* Ask the scheduler, and keep what it says beside the holder. */
+/* Asks for a decision and stores all of it but the holder. */
 static struct vgpu *ask(struct gpu *g)
 {
 	struct sched_decision d;
@@ -328,7 +328,7 @@ static struct vgpu *ask(struct gpu *g)
 	next = d.holder ? sched_owner(d.holder) : NULL;
 	if (d.contended)
 		become_exact(g);
-	/* It is rung, looks, and rings back if it is idle. */
+	/* The worker is rung, looks, and rings back if it is idle. */
 	if (d.contended && !g->exact && g->holder && g->holder == next)
 		ring(g->holder, 2 * model(g)->bell_ns);
 	g->exact = d.contended;
@@ -347,21 +347,22 @@ static void decide(struct gpu *g)
 	if (g->holder || (!next && !g->leaving) || !may_give(g))
 		return;
 	give_grant(g, next);
-	/* When its slice ends is known now. */
+	/* The slice begins with the grant: ask for its end. */
 	if (next)
 		ask(g);
 }
 
 /*
- * While one hangs the GPU itself slices time between its context and others': the more of them have
- * work there, the less is lost. So all that want have their gates open until it is over.
+ * Beside a hanging vGPU the GPU itself slices time between contexts: the more others have work
+ * there, the less the hanging one gets. So the gates of all vGPUs that want the GPU are open until
+ * the hang is over.
  */
 static void open_all(struct gpu *g)
 {
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
 		struct vgpu *v = g->vgpus[i];
 
-		if (v->beside || v->held || v->tail || v == g->holder || !v->busy_processes)
+		if (v->beside || v->held || v->undrained || v == g->holder || !v->busy_processes)
 			continue;
 		v->beside = true;
 		g->besides++;
@@ -376,14 +377,14 @@ static void close_beside(struct vgpu *v)
 		return;
 	v->beside = false;
 	v->g->besides--;
-	v->tail_since = v->s->now;
+	v->undrained_since = v->s->now;
 	v->drain_ns = 0;
-	set_tail(v, v->draining);
+	set_undrained(v, v->draining);
 }
 
 static bool hangs(const struct gpu *g)
 {
-	for (const struct vgpu *t = g->tails; t; t = t->tail_next)
+	for (const struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		if (overdue(t))
 			return !g->s->c->params.exclusive;
 	return false;
@@ -396,8 +397,8 @@ static void think(struct gpu *g, struct vgpu *rang)
 	gate_charge(g);
 	if (g->holder)
 		look(g->holder);
-	for (struct vgpu *t = g->tails, *next; t; t = next) {
-		next = t->tail_next;
+	for (struct vgpu *t = g->undrained, *next; t; t = next) {
+		next = t->undrained_next;
 		look(t);
 	}
 	if (rang && rang != g->holder)
@@ -414,9 +415,9 @@ static void think(struct gpu *g, struct vgpu *rang)
 		decide(g);
 	}
 	at = !g->leaving ? g->again : g->s->c->params.exclusive ? SCHED_NEVER : g->give_at;
-	for (const struct vgpu *t = g->tails; t && model(g)->overdue_ns; t = t->tail_next)
-		if (t->tail_since + model(g)->overdue_ns < at)
-			at = t->tail_since + model(g)->overdue_ns;
+	for (const struct vgpu *t = g->undrained; t && model(g)->overdue_ns; t = t->undrained_next)
+		if (t->undrained_since + model(g)->overdue_ns < at)
+			at = t->undrained_since + model(g)->overdue_ns;
 	timer_set(&g->s->events, &g->decide, at > g->s->now ? at : g->s->now + 10 * SIM_US);
 }
 
@@ -444,7 +445,7 @@ static void forget(struct vgpu *v)
 		return;
 	gate_charge(g);
 	close_beside(v);
-	set_tail(v, false);
+	set_undrained(v, false);
 	sched_stats(v->sched, v->s->now, &st);
 	v->longest_wait = st.longest_wait_ns;
 	sched_remove(v->sched, v->s->now);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulation's parts, for each other. */
+/* Shared by the files of the simulation. */
 #ifndef PVGPU_SCHED_SIM_INNER_H
 #define PVGPU_SCHED_SIM_INNER_H
 
@@ -7,8 +7,7 @@
 
 struct sim;
 
-/* ---- events.c: timers in one heap, those of equal time in the order in which they were set ----
- */
+/* ---- events.c: timers in one heap, in order of time, then of setting ---- */
 
 struct timer {
 	uint64_t at, order;
@@ -23,7 +22,7 @@ struct events {
 	uint64_t order;
 };
 
-/* Room for n timers more. */
+/* Makes room for n more timers. */
 int events_room(struct events *e, size_t n);
 void timer_set(struct events *e, struct timer *t, uint64_t at);
 void timer_stop(struct events *e, struct timer *t);
@@ -33,7 +32,7 @@ struct timer *events_pop(struct events *e);
 
 uint64_t rng_next(uint64_t *state);
 double rng_unit(uint64_t *state); /* above 0, up to 1 */
-/* Rounded, from least to 2^52. */
+/* A draw, rounded, from least to 2^52. */
 uint64_t dist_count(const struct sim_dist *d, uint64_t *state, uint64_t least);
 
 /* ---- rings of fixed-size elements that grow ---- */
@@ -43,7 +42,7 @@ struct kernel {
 };
 struct request {
 	uint64_t arrived_ns;
-	uint64_t length_ns; /* of a trace: all that its kernels may take; else 0 */
+	uint64_t length_ns; /* of a trace: GPU time of all its kernels; else 0 */
 	uint32_t to_issue, to_end;
 	bool endless;
 };
@@ -51,7 +50,7 @@ struct ring {
 	void *at;
 	uint32_t head, n, cap;
 };
-/* NULL: memory is lacking. */
+/* NULL: out of memory. */
 void *ring_push(struct ring *r, size_t size);
 void *ring_at(const struct ring *r, size_t size, uint32_t i);
 void ring_pop(struct ring *r);
@@ -63,15 +62,15 @@ struct process {
 	uint64_t rng;
 	struct timer arrival;
 	struct ring requests, kernels; /* waiting or in flight; in flight */
-	uint32_t issuing;              /* index of the request of which kernels are issued next */
+	uint32_t issuing;              /* index of the request that the next kernel belongs to */
 	uint64_t inflight_ns;          /* estimated */
-	uint64_t estimate_ns;          /* of its next kernel */
+	uint64_t estimate_ns;          /* of the next kernel */
 	uint64_t on_until_ns;
 	size_t row;
 	bool endless_done;
 	/* The device's ring of contexts with kernels in flight. */
 	struct process *prev, *next;
-	uint64_t began_ns; /* its oldest kernel reached the front */
+	uint64_t began_ns; /* when its oldest kernel reached the front */
 };
 
 struct vgpu {
@@ -85,16 +84,16 @@ struct vgpu {
 	uint32_t n_process, busy_processes /* with requests */, draining /* kernels in flight */;
 	struct timer bell, come, go;
 	uint32_t in_gpu; /* index in g->vgpus */
-	bool told;       /* the scheduler was told that it wants the GPU */
-	bool on_gpu;     /* as last looked at, while it holds the grant */
-	uint32_t users;  /* its processes with work on the GPU, as last looked at; at least 1 */
-	bool tail;       /* in g->tails */
-	struct vgpu *tail_next;
-	bool beside; /* its gate is open beside the holder's, since another one hangs */
-	uint64_t tail_since, drain_ns;
-	uint32_t drain_q8;            /* what draining took, by what was estimated: 256 is 1 */
-	uint64_t alone_ns, budget_ns; /* reported and not charged; what may be charged of it */
-	bool had_rest;                /* was without work in this window */
+	bool told;       /* the scheduler knows that it wants the GPU */
+	bool on_gpu;     /* at the last look, while it holds the grant */
+	uint32_t users;  /* processes with work on the GPU at the last look; at least 1 */
+	bool undrained;  /* in g->undrained */
+	struct vgpu *undrained_next;
+	bool beside; /* its gate is open beside the holder's because another vGPU hangs */
+	uint64_t undrained_since, drain_ns;
+	uint32_t drain_q8;            /* measured drain divided by the estimate; 256 is 1 */
+	uint64_t alone_ns, budget_ns; /* reported but not charged; bound of the next charge of it */
+	bool had_rest;                /* was idle in this window */
 	bool held;                    /* the watchdog keeps its gate closed */
 	uint64_t held_ns;
 	uint64_t busy_ns, busy_window, busy_warm, charged_ns, charged_warm;
@@ -108,27 +107,27 @@ enum device_state { DEVICE_IDLE, DEVICE_SWITCH, DEVICE_RUN };
 
 struct gpu {
 	struct sim *s;
-	size_t index; /* in s->places, too */
+	size_t index; /* also the index in s->places */
 	/* device.c */
 	enum device_state state;
-	struct process *cur, *last;  /* running or being switched to; whose context is loaded */
+	struct process *cur, *last;  /* running or being switched to; context that is loaded */
 	uint32_t contexts;           /* in the ring */
-	uint64_t since_ns, slice_ns; /* of what is accounted; the hardware slice's begin */
+	uint64_t since_ns, slice_ns; /* time of the last account; begin of the hardware slice */
 	struct timer device;
 	/* gate.c */
 	struct sched *sched;
 	struct sched_params params;
 	struct sched_group **groups;
 	struct vgpu *holder;     /* its gate is open */
-	struct vgpu *leaving;    /* was it; the next one waits for it to drain */
-	struct vgpu *overlapped; /* had not drained when the holder was given the grant */
-	struct vgpu *tails;      /* closed, with kernels in flight yet */
-	bool exact;              /* others want it, or a limit holds: wall time is charged */
+	struct vgpu *leaving;    /* the former holder, while the next one waits for it to drain */
+	struct vgpu *overlapped; /* had not drained when the holder got the grant */
+	struct vgpu *undrained;  /* closed, with kernels still in flight */
+	bool exact;              /* others want the GPU, or a limit applies: wall time is charged */
 	bool limited;
 	uint32_t besides;
-	uint32_t wants; /* vGPUs of which the scheduler was told that they want the GPU */
+	uint32_t wants; /* vGPUs that the scheduler knows to want the GPU */
 	uint64_t slice_ns_now, again, give_at, drained_at, charged_at;
-	uint64_t cost_ns, told_ns; /* of a hand-over: learned, and what the scheduler was told */
+	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
 	struct timer decide, wake;
 	/* figures */
 	struct vgpu **vgpus;
@@ -149,34 +148,34 @@ struct sim {
 	uint64_t n_events, refused;
 	double jain_sum;
 	double *scratch; /* room for all vGPUs */
-	bool failed;     /* memory is lacking */
+	bool failed;     /* out of memory */
 	bool is_warm;
 };
 
 /* ---- device.c ---- */
 
 void device_init(struct gpu *g);
-/* Count the time up to now to whom it belongs. */
+/* Accounts for the time up to now. */
 void device_account(struct gpu *g);
-/* A kernel is in p's ring of kernels now, after those before it. */
+/* A kernel was appended to p's ring of kernels. */
 void device_issue(struct gpu *g, struct process *p);
-/* Everything that p has in flight is gone. */
+/* Drops all that p has in flight. */
 void device_kill(struct gpu *g, struct process *p);
 
-/* ---- gate.c: what pvgpud and the workers' gates do ---- */
+/* ---- gate.c: pvgpud and the workers' gates ---- */
 
 int gate_init(struct gpu *g);
 void gate_init_vgpu(struct vgpu *v);
 void gate_free(struct gpu *g);
 int gate_attach(struct vgpu *v);
 void gate_detach(struct vgpu *v);
-/* p got work: issue what may be, or ring. */
+/* p got work: issues it as far as allowed, or rings. */
 void gate_work(struct process *p);
-/* A kernel of p ended, of that length. */
+/* A kernel of p, of that length, has ended. */
 void gate_ended(struct process *p, uint64_t length);
-/* The watchdog's. */
+/* For the watchdog: closes the gate for good. */
 void gate_hold(struct vgpu *v);
-/* Charge all time up to now. */
+/* Charges the time up to now. */
 void gate_charge(struct gpu *g);
 
 /* ---- load.c ---- */
@@ -185,9 +184,9 @@ int load_init(struct vgpu *v);
 void load_begin(struct vgpu *v);
 void load_stop(struct vgpu *v);
 void load_free(struct vgpu *v);
-/* Put the next kernel of p's requests in flight; false: there is none. */
+/* Puts the next kernel of p's requests in flight; false: there is none. */
 bool load_issue(struct process *p);
-/* p's oldest kernel is done: its request, too, perhaps. */
+/* p's oldest kernel is done, and with its last kernel also a request. */
 void load_kernel_end(struct process *p);
 bool load_waiting(const struct process *p); /* has kernels to issue */
 

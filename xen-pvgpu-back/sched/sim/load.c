@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What applications do: requests of kernels, each in its process's order. */
+/* The load of applications: requests, each of several kernels, in order within a process. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
-#define QUEUE_MAX      4096u /* requests that wait in a process; more are dropped */
+#define QUEUE_MAX      4096u /* most waiting requests of a process; further ones are dropped */
 #define FIRST_ESTIMATE (100 * SIM_US)
 #define ENDLESS        (UINT64_MAX / 4)
 #define EWMA           8
@@ -149,7 +149,7 @@ static void fire(struct sim *s, void *arg)
 	}
 }
 
-/* The processes of a load do not all begin at the same moment. */
+/* Processes start at random phases, not all at once. */
 static void begin(struct process *p, uint32_t number)
 {
 	const struct sim_load *l = p->v->load;
@@ -229,7 +229,8 @@ static void answered(struct process *p)
 		if (v->load->gap.mean > 0)
 			again(p, dist_count(&v->load->gap, &p->rng, 1));
 		else
-			push(p, 0); /* before the old one goes: it never had no work */
+			push(p, 0); /* before the old one is removed, so that the process is never
+				       idle */
 	}
 	pop(p);
 }
@@ -268,7 +269,8 @@ int load_init(struct vgpu *v)
 	if (!v->process)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < v->n_process; i++) {
-		/* The same draws under every policy and placement: runs can be compared. */
+		/* Random numbers do not depend on policy and placement, so that runs can be
+		 * compared. */
 		uint64_t n = (uint64_t)(v - v->s->vgpus) << 20 | i;
 
 		v->process[i] = (struct process){

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A run: vGPUs come, are placed, work and go; figures are taken by the window. */
+/* A run: vGPUs arrive, are placed, work and leave; figures are taken for each window. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A discrete-event simulation of GPUs under the scheduler of sched.h: the library itself decides,
- * the rest is a model. No file, clock or thread; the same configuration and seed give the same
- * result. tests/sim and `pvgpuctl sizing` drive it.
+ * the rest is a model. It uses no file, clock or thread; the same configuration and seed give the
+ * same result. tests/sim and `pvgpuctl sizing` drive it.
  *
- * The model: a GPU runs one context at a time; a running kernel ends or, when other contexts have
- * work, is set aside at the end of the hardware's own time-slice; changing the context costs
- * switch_ns. A vGPU's processes are each a context, with a stream of kernels. They issue through
- * the gate (daemon/gate.h): while the grant is theirs, up to an estimated time in flight. Rings of
- * the bell, wake-ups and estimates cost and err as they do outside.
+ * The model: a GPU runs one context at a time. A kernel runs to its end or, when other contexts
+ * have work, to the end of the hardware's own time slice. A change of context costs switch_ns. Each
+ * process of a vGPU is a context with a stream of kernels. Processes issue through the gate
+ * (contract/gate.h): with the grant, up to an estimated time in flight. Bells, wake-ups and wrong
+ * estimates cost time as in reality.
  */
 #ifndef PVGPU_SCHED_SIM_H
 #define PVGPU_SCHED_SIM_H
@@ -37,58 +37,59 @@ struct sim_dist {
 	double mean, shape;
 };
 
-/* The next value; the state may begin as anything. */
+/* The next value; any state is a valid start. */
 double sim_draw(const struct sim_dist *d, uint64_t *state);
 
 enum sim_arrival {
 	SIM_IDLE,   /* never any work */
-	SIM_CLOSED, /* the next request `gap` after an answer; `depth` at a time */
-	SIM_OPEN,   /* a request every `gap`, whatever was answered */
+	SIM_CLOSED, /* a request follows `gap` after an answer; `depth` at a time */
+	SIM_OPEN,   /* a request every `gap`, whether others were answered or not */
 	SIM_ONOFF,  /* SIM_OPEN for `on`, nothing for `off`, in turn */
 	SIM_TRACE,  /* the vGPU's rows */
 };
 
-/* What a process does. Times in nanoseconds. */
+/* The load of a process. Times in nanoseconds. */
 struct sim_load {
 	const char *name;
 	enum sim_arrival arrival;
 	struct sim_dist gap, on, off;
 	uint32_t depth;             /* SIM_CLOSED; 0: 1 */
-	struct sim_dist kernels;    /* of a request, rounded, at least 1 */
+	struct sim_dist kernels;    /* kernels of a request, rounded, at least 1 */
 	struct sim_dist kernel_ns;  /* GPU time of each, at least 1 */
-	uint64_t start_ns, stop_ns; /* requests only from then, and till then (0: the end) */
-	uint64_t endless_ns; /* its first request after that is a kernel that never ends; 0: none */
+	uint64_t start_ns, stop_ns; /* first and last time of requests (0: the end of the run) */
+	uint64_t endless_ns; /* the first request after this time is a kernel that never ends; 0:
+				none */
 };
 
 struct sim_row {
-	uint64_t at_ns, length_ns; /* request, and its GPU time in all */
+	uint64_t at_ns, length_ns; /* time of the request, and its total GPU time */
 };
 
 struct sim_vgpu_spec {
 	uint32_t load;      /* index */
 	uint32_t processes; /* 0: 1 */
 	struct sched_share share;
-	uint32_t group; /* 0: none; else vGPUs of one number on a GPU are one group */
+	uint32_t group; /* 0: none; vGPUs of the same number on a GPU form a group */
 	uint32_t pool;
-	uint32_t load_ppm; /* GPU time that it is expected to use, for PLACE_LOAD */
+	uint32_t load_ppm; /* expected GPU time, for PLACE_LOAD */
 	uint64_t memory;
-	uint64_t attach_ns, detach_ns; /* 0: at the beginning, never */
+	uint64_t attach_ns, detach_ns; /* 0: at the start; never */
 	uint64_t kernel_limit_ns;      /* 0: none */
 	const struct sim_row *rows;    /* SIM_TRACE, ascending */
 	size_t n_rows;
 };
 
 struct sim_model {
-	uint64_t switch_ns;    /* the GPU's, from a context to another */
-	uint64_t hw_slice_ns;  /* the GPU's own time-slice; 0: contexts change only when idle */
-	uint64_t bell_ns;      /* worker to pvgpud, or pvgpud to worker */
-	uint64_t alone_ns;     /* most in flight while nobody else wants the GPU */
-	uint32_t inflight_ppm; /* most in flight while others do: this part of a slice */
-	uint64_t drain_ns; /* wait no longer for in-flight work of whom the grant was taken from */
-	uint64_t overdue_ns; /* whose work has not drained then hangs: all others' gates open; 0:
-				not so */
-	uint64_t grace_ns;   /* from gate closed to killed, by the watchdog */
-	bool native;         /* no gate, no scheduler: what the GPU's own time-slicing gives */
+	uint64_t switch_ns;    /* change of context on the GPU */
+	uint64_t hw_slice_ns;  /* the GPU's own time slice; 0: contexts change only when idle */
+	uint64_t bell_ns;      /* delay of a bell, in either direction */
+	uint64_t alone_ns;     /* most in flight while no other vGPU wants the GPU */
+	uint32_t inflight_ppm; /* most in flight under contention, as a part of a slice */
+	uint64_t drain_ns;     /* the longest wait for a former holder to drain */
+	uint64_t overdue_ns; /* a drain longer than this is a hang: all others' gates open; 0: never
+			      */
+	uint64_t grace_ns;   /* the watchdog's time from closing the gate to the kill */
+	bool native;         /* no gate, no scheduler: only the GPU's own time slices */
 };
 
 struct sim_progress {
@@ -97,8 +98,8 @@ struct sim_progress {
 
 struct sim_config {
 	uint64_t seed, duration_ns;
-	uint64_t warm_ns;   /* figures only after that */
-	uint64_t window_ns; /* of Jain's index and shares over time; 0: 1 s */
+	uint64_t warm_ns;   /* figures count from this time on */
+	uint64_t window_ns; /* window of Jain's index and of shares over time; 0: 1 s */
 	struct sim_model model;
 	struct sched_params params;
 	enum place_policy place;
@@ -124,18 +125,18 @@ struct sim_hist {
 	uint32_t bucket[SIM_HIST_SIZE];
 };
 void sim_hist_add(struct sim_hist *h, uint64_t v);
-/* The value that a part p (0 to 1) of them is not above; 0: there are none. */
+/* The quantile p (0 to 1); 0: no values. */
 uint64_t sim_hist_at(const struct sim_hist *h, double p);
 
-/* All since warm_ns. */
+/* Figures since warm_ns. */
 struct sim_vgpu_result {
-	size_t gpu;       /* PLACE_NONE: found no place */
-	uint64_t used_ns; /* on the GPU, really */
+	size_t gpu;       /* PLACE_NONE: not placed */
+	uint64_t used_ns; /* true GPU time */
 	uint64_t charged_ns;
 	uint64_t requests;                  /* answered */
-	uint64_t longest_wait_ns, bound_ns; /* of sched_stats; of sched_wait_bound at the end */
+	uint64_t longest_wait_ns, bound_ns; /* from sched_stats; from sched_wait_bound at the end */
 	double latency_ns;                  /* mean */
-	uint64_t killed_ns;                 /* by the watchdog; 0: no */
+	uint64_t killed_ns;                 /* time of the watchdog's kill; 0: none */
 	uint64_t grants;
 };
 
@@ -150,7 +151,7 @@ struct sim_gpu_result {
 struct sim_load_result {
 	struct sim_hist latency;
 	uint64_t used_ns, vgpus;
-	uint64_t arrived, dropped; /* requests; those that found a full queue */
+	uint64_t arrived, dropped; /* requests; of these, dropped at a full queue */
 };
 
 struct sim_result {
@@ -160,22 +161,22 @@ struct sim_result {
 	struct sim_gpu_result *gpu;
 	struct sim_vgpu_result *vgpu;
 	struct sim_load_result *load;
-	/* Of vGPUs of one GPU with work in all of a window, weights taken into account. */
+	/* Jain's index by weight of the vGPUs of one GPU that had work during all of a window. */
 	double jain_min, jain_mean;
-	uint64_t jain_windows; /* that went into it: one of one GPU each */
+	uint64_t jain_windows; /* windows of single GPUs that were counted */
 	size_t windows;
 	uint64_t *window; /* record: windows rows of n_vgpus */
 	uint32_t gpus_used;
 	size_t n_vgpus, n_gpus, n_loads;
 };
 
-/* The figures of an 80 GB data-centre GPU, for those who have no better ones. */
+/* Default figures: an 80 GB data-centre GPU. */
 void sim_model_default(struct sim_model *m);
-/* NULL: memory is lacking, or the configuration is no such thing (errno EINVAL). */
+/* NULL: out of memory, or the configuration is invalid (errno EINVAL). */
 struct sim_result *sim_run(const struct sim_config *c);
 void sim_result_free(struct sim_result *r);
 
-/* Jain's index of n values: 1: all are the same; 1/n: one has all. */
+/* Jain's index of n values. 1: all are equal; 1/n: one has everything. */
 double sim_jain(const double *x, size_t n);
 
 #endif

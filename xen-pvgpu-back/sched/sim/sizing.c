@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNANSWERED 0.02 /* of the requests may be under way at the end */
+#define UNANSWERED 0.02 /* part of the requests that may be unanswered at the end */
 
 void sizing_init(struct sizing *z)
 {
@@ -81,7 +81,7 @@ static struct sim_load load_of(const struct sizing_load *l)
 	return s;
 }
 
-/* The loads of the first n vGPUs: those of n + 1 are the same and one more. */
+/* Deals the loads to n vGPUs. The first n are the same for every larger number. */
 static void deal(const struct sizing *z, struct sim_vgpu_spec *v, size_t n)
 {
 	double credit[SIZING_LOADS] = {0}, parts = 0;
@@ -133,8 +133,8 @@ static void judge_load(const struct sizing *z, const struct sim_result *r, size_
 		return;
 	if (l->p99_ns && out->p99_ns > l->p99_ns)
 		miss(a, SIZING_BY_LATENCY, i, (double)out->p99_ns);
-	/* A closed loop has no backlog, but one that never gets an answer has no latency, either.
-	 */
+	/* A closed loop has no backlog. Without a single answer it has no latency either, and must
+	 * count here. */
 	if (l->arrival != SIZING_CLOSED || (l->p99_ns && !res->latency.count))
 		if (open > UNANSWERED * (double)res->arrived + 4 * (double)res->vgpus ||
 		    res->dropped)
@@ -153,7 +153,7 @@ static void judge_least(const struct sizing *z, const struct sim_config *c,
 	}
 }
 
-/* limit stays SIZING_BY_MOST if all goals are met. */
+/* Simulates n vGPUs. a->limit stays SIZING_BY_MOST if all goals are met. */
 static int look(const struct sizing *z, size_t n, struct sizing_answer *a)
 {
 	struct sim_load loads[SIZING_LOADS];
@@ -216,8 +216,8 @@ int sizing_find(const struct sizing *z, struct sizing_answer *out)
 
 	if (!good(z))
 		return -EINVAL;
-	/* Twice as many until it fails, then the middle: goals are taken to be missed from some
-	 * number on. */
+	/* Doubles the number until a goal is missed, then bisects: goals are assumed to be missed
+	 * from some number on. */
 	for (size_t n = 1; fits + 1 < fails;) {
 		ret = look(z, n, &a);
 		if (ret < 0)

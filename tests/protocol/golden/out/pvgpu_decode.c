@@ -321,10 +321,10 @@ static int run_room_paint(struct worker *w, const struct pvgpu_decode *d, const 
 }
 
 const struct pvgpu_cmd_desc pvgpu_cmds[] = {
-	{"room_list", PVGPU_OP_ROOM_LIST, 1, PVGPU_LANE_NOW, PVGPU_DESC_AWAITED, 16, 16, run_room_list},
-	{"knock", PVGPU_OP_KNOCK, 1, PVGPU_LANE_NOW, 0, 16, 16, run_knock},
-	{"room_open", PVGPU_OP_ROOM_OPEN, 1, PVGPU_LANE_SIDE, PVGPU_DESC_AWAITED, 96, 248, run_room_open},
-	{"room_paint", PVGPU_OP_ROOM_PAINT, 2, PVGPU_LANE_GPU, PVGPU_DESC_MARK, 48, 48, run_room_paint},
+	{"room_list", PVGPU_OP_ROOM_LIST, 1, PVGPU_LANE_NOW, PVGPU_DESC_AWAITED, PVGPU_GATED_NOT, 0, 0, 0, 16, 16, run_room_list},
+	{"knock", PVGPU_OP_KNOCK, 1, PVGPU_LANE_NOW, 0, PVGPU_GATED_NOT, 0, 0, 0, 16, 16, run_knock},
+	{"room_open", PVGPU_OP_ROOM_OPEN, 1, PVGPU_LANE_SIDE, PVGPU_DESC_AWAITED | PVGPU_DESC_FREES, PVGPU_GATED_NOT, 0, 0, 0, 96, 248, run_room_open},
+	{"room_paint", PVGPU_OP_ROOM_PAINT, 2, PVGPU_LANE_GPU, PVGPU_DESC_MARK, PVGPU_GATED_NOT, 0, 0, 0, 48, 48, run_room_paint},
 };
 
 const unsigned pvgpu_cmd_count = sizeof(pvgpu_cmds) / sizeof(pvgpu_cmds[0]);

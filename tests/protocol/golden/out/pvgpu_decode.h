@@ -25,8 +25,18 @@ enum pvgpu_lane {
 	PVGPU_LANE_SIDE, /* may block; in order among themselves */
 };
 
+/* As what a command passes the gate. */
+enum pvgpu_gated {
+	PVGPU_GATED_NOT, /* it does not occupy the GPU */
+	PVGPU_GATED_KERNEL,
+	PVGPU_GATED_COPY,
+	PVGPU_GATED_MEMSET,
+};
+
 #define PVGPU_DESC_AWAITED 0x1
 #define PVGPU_DESC_MARK    0x2 /* may be posted with PVGPU_CMD_MARK */
+#define PVGPU_DESC_FREES   0x4 /* gives device memory back */
+#define PVGPU_DESC_CARRIES 0x8 /* a copy whose bytes travel in its record or reply */
 
 struct pvgpu_cmd_desc {
 	const char *name;
@@ -34,6 +44,9 @@ struct pvgpu_cmd_desc {
 	uint16_t since;
 	uint8_t lane; /* enum pvgpu_lane */
 	uint8_t flags; /* PVGPU_DESC_* */
+	uint8_t gated; /* enum pvgpu_gated */
+	/* Offsets in the record: handles of what a command of lane gpu works on; 0: none. */
+	uint16_t ctx, stream, event;
 	uint32_t min_len, max_len; /* of the record */
 	/* Decodes, calls the handler, answers: 0, PVGPU_PENDING or PVGPU_FATAL. */
 	int (*run)(struct worker *w, const struct pvgpu_decode *d, const void *rec, uint32_t len);

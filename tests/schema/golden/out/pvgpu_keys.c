@@ -48,16 +48,26 @@ const struct pvgpu_tree pvgpu_trees[PVGPU_TREES] = {
 #ifndef __KERNEL__
 static const struct pvgpu_field backend_bill_fields[] = {
 	{.name = "total", .def = "1", .type = PVGPU_TYPE_U64,
-	 .min = 1, .max = 0xffffffffffffffffull, .allowed = "a number from 1 to 18446744073709551615"},
+	 .min = 1, .max = 0xffffffffffffffffull, .allowed = "a number from 1 to 18446744073709551615",
+	 .doc = "all of it", .live = false,
+	 .offset = offsetof(struct pvgpu_backend_bill, total), .size = sizeof(uint64_t)},
 	{.name = "paid", .def = "0", .type = PVGPU_TYPE_BOOL,
-	 .min = 0, .max = 1, .allowed = "0 or 1"},
+	 .min = 0, .max = 1, .allowed = "0 or 1",
+	 .doc = "has it been paid?", .live = false,
+	 .offset = offsetof(struct pvgpu_backend_bill, paid), .size = sizeof(bool)},
 	{.name = "tax", .def = "2K", .type = PVGPU_TYPE_SIZE,
-	 .min = 0, .max = 0x10000000000ull, .allowed = "bytes or a number with K, M, G or T, 0 to 1T"},
+	 .min = 0, .max = 0x10000000000ull, .allowed = "bytes or a number with K, M, G or T, 0 to 1T",
+	 .doc = "of that", .live = false,
+	 .offset = offsetof(struct pvgpu_backend_bill, tax), .size = sizeof(uint64_t)},
 	{.name = "part", .def = "12.5%", .type = PVGPU_TYPE_SHARE,
-	 .min = 0, .max = 1000000, .allowed = "a share of 0% to 100% with at most four decimals, such as 12.5%"},
+	 .min = 0, .max = 1000000, .allowed = "a share of 0% to 100% with at most four decimals, such as 12.5%",
+	 .doc = "of all bills", .live = false,
+	 .offset = offsetof(struct pvgpu_backend_bill, part), .size = sizeof(uint32_t)},
 	{.name = "tone", .def = "calm", .type = PVGPU_TYPE_ENUM,
 	 .names = &pvgpu_mood_names,
-	 .min = 0, .max = 3, .allowed = "calm or cross"},
+	 .min = 0, .max = 3, .allowed = "calm or cross",
+	 .doc = "in which it was asked for", .live = false,
+	 .offset = offsetof(struct pvgpu_backend_bill, tone), .size = sizeof(enum pvgpu_mood)},
 };
 _Static_assert(sizeof(backend_bill_fields) / sizeof(backend_bill_fields[0]) <= PVGPU_FIELDS_MAX, "fields");
 
@@ -371,26 +381,17 @@ int pvgpu_backend_bill_parse(const char *text, size_t len, struct pvgpu_backend_
 	uint64_t v[5];
 	int ret = pvgpu_record_parse(&pvgpu_keys[PVGPU_KEY_BACKEND_BILL], text, len, v, err);
 
-	if (ret)
-		return ret;
-	out->total = (uint64_t)v[0];
-	out->paid = (bool)v[1];
-	out->tax = (uint64_t)v[2];
-	out->part = (uint32_t)v[3];
-	out->tone = (enum pvgpu_mood)v[4];
-	return 0;
+	for (uint32_t i = 0; !ret && i < 5; i++)
+		pvgpu_field_put(&backend_bill_fields[i], out, v[i]);
+	return ret;
 }
 
 int pvgpu_backend_bill_format(const struct pvgpu_backend_bill *v, char *buf, size_t cap, char *err)
 {
-	uint64_t values[5] = {
-		v->total,
-		v->paid,
-		v->tax,
-		v->part,
-		v->tone,
-	};
+	uint64_t values[5];
 
+	for (uint32_t i = 0; i < 5; i++)
+		values[i] = pvgpu_field_get(&backend_bill_fields[i], v);
 	return pvgpu_record_format(&pvgpu_keys[PVGPU_KEY_BACKEND_BILL], values, buf, cap, err);
 }
 

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* The current context of each thread, and queries of contexts. */
+#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+
+#include <stdlib.h>
+
+enum { STACK_MAX = 4096 };
+
+int ctx_current(struct ctx **out)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!self.current.ctx)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!ctx_ref_live(&self.current))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	*out = self.current.ctx;
+	return 0;
+}
+
+int ctx_given(CUcontext ctx, struct ctx **out)
+{
+	const int r = ctx ? guest_enter() : ctx_current(out);
+
+	if (r || !ctx)
+		return r;
+	*out = ctx_find(ctx);
+	return *out ? 0 : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+static struct ctx_ref ref_to(struct ctx *c)
+{
+	return (struct ctx_ref){c, atomic_load(&c->o.generation)};
+}
+
+/* The handle, also when the context is gone. */
+static CUcontext ref_handle(const struct ctx_ref *r)
+{
+	const struct object o = {
+		.generation = r->generation, .index = r->ctx->o.index, .type = PVGPU_H_CTX};
+
+	return object_handle(&o);
+}
+
+int ctx_push(struct ctx *c)
+{
+	if (self.current.ctx) {
+		if (self.depth == self.room) {
+			const unsigned int room = self.room ? 2 * self.room : 8;
+			struct ctx_ref *below;
+
+			if (room > STACK_MAX)
+				return CUDA_ERROR_OUT_OF_MEMORY;
+			below = realloc(self.below, room * sizeof(*below));
+			if (!below)
+				return CUDA_ERROR_OUT_OF_MEMORY;
+			self.below = below;
+			self.room = room;
+			thread_register();
+		}
+		self.below[self.depth++] = self.current;
+	}
+	self.current = ref_to(c);
+	return 0;
+}
+
+static void pop(void)
+{
+	self.current = self.depth ? self.below[--self.depth] : (struct ctx_ref){NULL, 0};
+}
+
+void ctx_drop_current(const struct ctx *c)
+{
+	if (self.current.ctx == c && !ctx_ref_live(&self.current))
+		pop();
+}
+
+PUBLIC CUresult cuCtxPushCurrent_v2(CUcontext ctx)
+{
+	struct ctx *c;
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!ctx)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	c = ctx_find(ctx);
+	return c ? ctx_push(c) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+PUBLIC CUresult cuCtxPushCurrent(CUcontext ctx)
+{
+	return cuCtxPushCurrent_v2(ctx);
+}
+
+PUBLIC CUresult cuCtxPopCurrent_v2(CUcontext *ctx)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!self.current.ctx)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (ctx)
+		*ctx = ref_handle(&self.current);
+	pop();
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxPopCurrent(CUcontext *ctx)
+{
+	return cuCtxPopCurrent_v2(ctx);
+}
+
+PUBLIC CUresult cuCtxSetCurrent(CUcontext ctx)
+{
+	struct ctx *c;
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!ctx) {
+		pop();
+		return CUDA_SUCCESS;
+	}
+	c = ctx_find(ctx);
+	if (!c)
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	self.current = ref_to(c);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxGetCurrent(CUcontext *ctx)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!ctx)
+		return CUDA_ERROR_INVALID_VALUE;
+	*ctx = self.current.ctx ? ref_handle(&self.current) : NULL;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext ctx)
+{
+	struct ctx *c;
+	const int r = ctx_given(ctx, &c);
+
+	if (r)
+		return r;
+	if (!dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	*dev = c->device;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxGetDevice(CUdevice *dev)
+{
+	return cuCtxGetDevice_v2(dev, NULL);
+}
+
+PUBLIC CUresult cuCtxGetFlags(unsigned int *flags)
+{
+	struct ctx *c;
+	const int r = ctx_current(&c);
+
+	if (r)
+		return r;
+	if (!flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	*flags = atomic_load(&c->flags);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxSetFlags(unsigned int flags)
+{
+	struct ctx *c;
+	const int r = ctx_current(&c);
+
+	if (r)
+		return r;
+	if (!ctx_flags_valid(flags))
+		return CUDA_ERROR_INVALID_VALUE;
+	atomic_store(&c->flags, flags);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxGetId(CUcontext ctx, unsigned long long *id)
+{
+	struct ctx *c;
+	const int r = ctx_given(ctx, &c);
+
+	if (r)
+		return r;
+	if (!id)
+		return CUDA_ERROR_INVALID_VALUE;
+	*id = c->id;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxGetApiVersion(CUcontext ctx, unsigned int *version)
+{
+	struct ctx *c;
+	const int r = ctx_given(ctx, &c);
+
+	if (r)
+		return r;
+	if (!version)
+		return CUDA_ERROR_INVALID_VALUE;
+	*version = c->api_version;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
+{
+	struct ctx *c;
+	const int r = ctx_current(&c);
+
+	if (r)
+		return r;
+	if (least)
+		*least = c->priority_least;
+	if (greatest)
+		*greatest = c->priority_greatest;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxSetLimit(CUlimit limit, size_t value)
+{
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	return ctx_result(c, pvgpu_do_ctx_set_limit(session(), c->o.wire, limit, value));
+}
+
+PUBLIC CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
+{
+	uint64_t v = 0;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!value)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = ctx_result(c, pvgpu_do_ctx_get_limit(session(), c->o.wire, limit, &v));
+	if (!r)
+		*value = v;
+	return r;
+}
+
+PUBLIC CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
+{
+	uint32_t v = 0;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!config)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = ctx_result(c, pvgpu_do_ctx_get_cache_config(session(), c->o.wire, &v));
+	if (!r)
+		*config = v;
+	return r;
+}
+
+PUBLIC CUresult cuCtxSetCacheConfig(CUfunc_cache config)
+{
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	return r ? r : ctx_result(c, pvgpu_do_ctx_set_cache_config(session(), c->o.wire, config));
+}
+
+/* Since compute capability 5 bank sizes are fixed: settings are accepted and change nothing. */
+PUBLIC CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
+{
+	struct ctx *c;
+	const int r = ctx_current(&c);
+
+	if (r)
+		return r;
+	if (!config)
+		return CUDA_ERROR_INVALID_VALUE;
+	*config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
+{
+	struct ctx *c;
+	const int r = ctx_current(&c);
+
+	if (r)
+		return r;
+	return (unsigned int)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
+		       ? CUDA_SUCCESS
+		       : CUDA_ERROR_INVALID_VALUE;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device's primary context. Its object is made at the first retain and lives as long as the
+ * session, so that every retain returns the same handle. It is usable while it is retained.
+ */
+#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+
+/* Under d->lock. */
+static int activate(struct device *d, int ordinal)
+{
+	struct ctx *c = d->primary;
+	uint32_t api_version = 0;
+	int r;
+
+	if (!c) {
+		c = object_new(PVGPU_H_CTX);
+		if (!c)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		pthread_mutex_init(&c->lock, NULL);
+		c->primary = true;
+		c->device = ordinal;
+		d->primary = c;
+		atomic_store(&c->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	} else {
+		c->o.wire = pvgpu_handle_new(session(), PVGPU_H_CTX, 0);
+		if (!c->o.wire)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	r = pvgpu_do_ctx_primary_retain(session(), d->wire, ctx_flags_wire(d->primary_flags),
+					c->o.wire, &api_version, &c->priority_least,
+					&c->priority_greatest);
+	if (r) {
+		pvgpu_handle_free(session(), c->o.wire);
+		c->o.wire = 0;
+		return r;
+	}
+	c->id = guest_next_id();
+	c->api_version = api_version;
+	atomic_store(&c->flags, d->primary_flags);
+	if (!atomic_load(&c->o.generation))
+		object_publish(&c->o);
+	atomic_store(&c->state, 0);
+	return 0;
+}
+
+/* Under d->lock: the worker's context is gone. */
+static void deactivate(struct device *d)
+{
+	struct ctx *c = d->primary;
+
+	d->retained = 0;
+	ctx_forget_objects(c);
+	pvgpu_handle_free(session(), c->o.wire);
+	c->o.wire = 0;
+}
+
+static int enter(CUdevice dev, struct device **d)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	*d = device_at(dev);
+	return *d ? 0 : CUDA_ERROR_INVALID_DEVICE;
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice dev)
+{
+	struct device *d;
+	int r = enter(dev, &d);
+
+	if (r)
+		return r;
+	if (!ctx)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&d->lock);
+	if (!d->retained)
+		r = activate(d, dev);
+	else
+		r = atomic_load(&d->primary->state);
+	if (!r) {
+		d->retained++;
+		*ctx = ctx_handle(d->primary);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
+{
+	struct device *d;
+	int r = enter(dev, &d);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&d->lock);
+	if (!d->retained) {
+		r = CUDA_ERROR_INVALID_CONTEXT;
+	} else if (!--d->retained) {
+		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+		range_remove_ctx_device(d->primary);
+		r = pvgpu_do_ctx_destroy(session(), d->primary->o.wire);
+		deactivate(d);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxRelease(CUdevice dev)
+{
+	return cuDevicePrimaryCtxRelease_v2(dev);
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
+{
+	struct device *d;
+	int r = enter(dev, &d);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&d->lock);
+	if (d->retained) {
+		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+		range_remove_ctx_device(d->primary);
+		r = pvgpu_do_ctx_primary_reset(session(), d->wire);
+		deactivate(d);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxReset(CUdevice dev)
+{
+	return cuDevicePrimaryCtxReset_v2(dev);
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)
+{
+	struct device *d;
+	const int r = enter(dev, &d);
+
+	if (r)
+		return r;
+	if (!flags || !active)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&d->lock);
+	*active = d->retained > 0;
+	*flags = d->primary_flags;
+	pthread_mutex_unlock(&d->lock);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
+{
+	struct device *d;
+	const int r = enter(dev, &d);
+
+	if (r)
+		return r;
+	if (!ctx_flags_valid(flags))
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&d->lock);
+	d->primary_flags = flags;
+	if (d->retained)
+		atomic_store(&d->primary->flags, flags);
+	pthread_mutex_unlock(&d->lock);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuDevicePrimaryCtxSetFlags(CUdevice dev, unsigned int flags)
+{
+	return cuDevicePrimaryCtxSetFlags_v2(dev, flags);
+}

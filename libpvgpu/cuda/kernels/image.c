@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Images of modules and libraries: found, measured, and copied to the arena. */
+#include "cuda/core/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/fatbin.h"
+#include "link/cancel.h"
+
+static int image_alloc(uint64_t size, struct image *out)
+{
+	/* Staging memory is kept for the next copy; a large image's is given back. */
+	const bool keep = size <= STAGING_PIECE;
+
+	out->size = size;
+	out->mem = pvgpu_arena_alloc(session(), size, keep);
+	if (!out->mem) {
+		const int r = pvgpu_session_status(session());
+
+		return r ? r : CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	return 0;
+}
+
+int image_from_memory(const void *data, struct image *out)
+{
+	size_t size;
+	int r;
+
+	if (!data)
+		return CUDA_ERROR_INVALID_VALUE;
+	data = image_unwrap(data);
+	if (!data || image_size(data, SIZE_MAX, &size))
+		return CUDA_ERROR_INVALID_IMAGE;
+	r = image_alloc(size, out);
+	if (!r)
+		memcpy(out->mem, data, size);
+	return r;
+}
+
+static int read_all(int fd, char *to, size_t size)
+{
+	while (size) {
+		const ssize_t n = read(fd, to, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return CUDA_ERROR_OPERATING_SYSTEM;
+		to += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int load_file(const char *path, struct image *out)
+{
+	struct stat st;
+	int fd, r;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		r = errno == EACCES ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_ERROR_FILE_NOT_FOUND;
+		goto out;
+	}
+	r = CUDA_ERROR_INVALID_IMAGE;
+	if (!S_ISREG(st.st_mode) || !st.st_size || (uint64_t)st.st_size > PVGPU_CHUNK_MAX)
+		goto out;
+	r = image_alloc((uint64_t)st.st_size, out);
+	if (r)
+		goto out;
+	r = read_all(fd, out->mem, out->size);
+	if (!r && image_kind(out->mem, out->size) == IMAGE_UNKNOWN)
+		r = CUDA_ERROR_INVALID_IMAGE;
+	if (r)
+		image_free(out);
+out:
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int image_from_file(const char *path, struct image *out)
+{
+	const int cancel = pvgpu_cancel_off();
+	const int r = path ? load_file(path, out) : CUDA_ERROR_INVALID_VALUE;
+
+	pvgpu_cancel_back(cancel);
+	return r;
+}
+
+void image_free(struct image *i)
+{
+	pvgpu_arena_free(session(), i->mem);
+	i->mem = NULL;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Launches: one-way. Errors that the real driver reports at once are detected here, from the known
+ * limits of device and function. Parameters are packed in the function's layout. This path makes no
+ * system call and allocates nothing.
+ */
+#include "cuda/core/guest.h"
+
+#include <string.h>
+
+struct request {
+	unsigned int grid[3], block[3];
+	unsigned int shared;
+	bool cooperative;
+	const struct pvgpu_launch_attr *attrs;
+	unsigned int n_attrs;
+};
+
+/* Parameters up to this size are packed on a small stack frame. */
+enum { SMALL_PARAMS = 1024 };
+
+/* The function as a launch in t may use it; a CUkernel stands for its function in t's context. */
+static int find_function(CUfunction h, const struct target *t, struct function **out)
+{
+	struct function *f = function_find(h);
+
+	if (unlikely(!f))
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (unlikely(f->o.ctx && f->o.ctx != t->ctx))
+		return CUDA_ERROR_INVALID_HANDLE;
+	*out = f;
+	return 0;
+}
+
+static int check_cooperative(const struct target *t, struct function *f, const struct request *q,
+			     uint64_t threads)
+{
+	const uint64_t sms = (unsigned int)device_value(t->ctx->device,
+							CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+	const uint64_t key = (uint64_t)q->shared << 16 | threads;
+	uint64_t blocks = q->grid[0];
+	int fit = 0, r;
+
+	if (!device_value(t->ctx->device, CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (atomic_load(&f->coop_key) == key) {
+		fit = atomic_load(&f->coop_blocks);
+	} else {
+		r = pvgpu_do_func_occupancy(session(), t->ctx->o.wire, f->o.wire, (int)threads,
+					    q->shared, 0, &fit);
+		if (r)
+			return ctx_result(t->ctx, r);
+		/* Key and blocks are not stored as one: two threads that launch f with different
+		 * sizes at once may leave one's key with the other's blocks. */
+		atomic_store(&f->coop_key, 0);
+		atomic_store(&f->coop_blocks, fit);
+		atomic_store(&f->coop_key, key);
+	}
+	if (__builtin_mul_overflow(blocks, (uint64_t)q->grid[1], &blocks) ||
+	    __builtin_mul_overflow(blocks, (uint64_t)q->grid[2], &blocks) ||
+	    blocks > (uint64_t)fit * sms)
+		return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+	return 0;
+}
+
+static int check(const struct target *t, struct function *f, const struct request *q)
+{
+	const struct launch_limits *l = &device_at(t->ctx->device)->limits;
+	const uint64_t threads = (uint64_t)q->block[0] * q->block[1] * q->block[2];
+	const int most = function_attr(f, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+	const int shared = function_attr(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
+
+	for (int i = 0; i < 3; i++)
+		if (unlikely(q->grid[i] - 1 >= l->grid[i] || q->block[i] - 1 >= l->block[i]))
+			return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(threads > l->threads))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(most > 0 && threads > (uint64_t)most))
+		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+	if (unlikely(shared >= 0 && q->shared > (unsigned int)shared))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(q->cooperative))
+		return check_cooperative(t, f, q, threads);
+	return 0;
+}
+
+/* The packed buffer of the list form: keys and values up to CU_LAUNCH_PARAM_END. */
+static int find_buffer(const struct function *f, void **extra, const void **buffer, uint32_t *size)
+{
+	size_t given = 0;
+
+	*buffer = NULL;
+	for (int i = 0; extra[i] != CU_LAUNCH_PARAM_END; i += 2) {
+		if (i > 4)
+			return CUDA_ERROR_INVALID_VALUE;
+		if (extra[i] == CU_LAUNCH_PARAM_BUFFER_POINTER)
+			*buffer = extra[i + 1];
+		else if (extra[i] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[i + 1])
+			given = *(size_t *)extra[i + 1];
+		else
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	if (!*buffer || given > PVGPU_PARAMS_MAX || (f->params_known && given < f->param_bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	*size = f->params_known ? f->param_bytes : (uint32_t)given;
+	return 0;
+}
+
+static int pack(const struct function *f, void **params, char *out)
+{
+	memset(out, 0, f->param_bytes); /* padding must not leak the stack's contents */
+	for (uint32_t i = 0; i < f->param_count; i++) {
+		const struct pvgpu_param_info *p = &f->params[i];
+
+		if (unlikely(!params[i]))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (p->size == 8)
+			memcpy(out + p->offset, params[i], 8);
+		else if (p->size == 4)
+			memcpy(out + p->offset, params[i], 4);
+		else
+			memcpy(out + p->offset, params[i], p->size);
+	}
+	return 0;
+}
+
+static int post(const struct target *t, const struct function *f, const struct request *q,
+		const void *params, uint32_t size)
+{
+	if (q->n_attrs)
+		return pvgpu_do_launch_ex(
+			session(), t->ctx->o.wire, t->stream, f->o.wire, q->grid[0], q->grid[1],
+			q->grid[2], q->block[0], q->block[1], q->block[2], q->shared, q->attrs,
+			(uint32_t)(q->n_attrs * sizeof(q->attrs[0])), params, size);
+	return pvgpu_do_launch(session(), t->ctx->o.wire, t->stream, f->o.wire, q->grid[0],
+			       q->grid[1], q->grid[2], q->block[0], q->block[1], q->block[2],
+			       q->shared, q->cooperative, params, size);
+}
+
+static __attribute__((noinline)) int pack_large(const struct target *t, const struct function *f,
+						const struct request *q, void **params)
+{
+	char packed[PVGPU_PARAMS_MAX];
+	const int r = pack(f, params, packed);
+
+	return r ? r : post(t, f, q, packed, f->param_bytes);
+}
+
+static int launch(CUfunction h, const struct request *q, CUstream stream, bool per_thread,
+		  void **params, void **extra)
+{
+	char packed[SMALL_PARAMS];
+	const void *buffer;
+	struct function *f;
+	struct target t;
+	uint32_t size;
+	int r = stream_enter(stream, per_thread, &t);
+
+	if (!r)
+		r = find_function(h, &t, &f);
+	if (!r)
+		r = check(&t, f, q);
+	if (unlikely(r))
+		return r;
+	if (!f->param_bytes && f->params_known)
+		return params && extra ? CUDA_ERROR_INVALID_VALUE : post(&t, f, q, NULL, 0);
+	if (unlikely(!params == !extra))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(extra)) {
+		r = find_buffer(f, extra, &buffer, &size);
+		return r ? r : post(&t, f, q, buffer, size);
+	}
+	/* Without the layout, pointers to parameters cannot be followed. */
+	if (unlikely(!f->params_known))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (unlikely(f->param_bytes > SMALL_PARAMS))
+		return pack_large(&t, f, q, params);
+	r = pack(f, params, packed);
+	return r ? r : post(&t, f, q, packed, f->param_bytes);
+}
+
+/* One attribute in the protocol's form; those that name objects of this process have none. */
+static int attr_to_wire(const CUlaunchAttribute *a, struct pvgpu_launch_attr *out)
+{
+	switch (a->id) {
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+		if (a->value.accessPolicyWindow.num_bytes &&
+		    !range_on_device((uintptr_t)a->value.accessPolicyWindow.base_ptr,
+				     a->value.accessPolicyWindow.num_bytes))
+			return CUDA_ERROR_INVALID_VALUE;
+		break;
+	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY: /* a stream's only */
+		return CUDA_ERROR_INVALID_VALUE;
+	default:
+		if ((unsigned int)a->id > CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING)
+			return CUDA_ERROR_INVALID_VALUE;
+		break;
+	}
+	_Static_assert(sizeof(out->value) == sizeof(a->value), "a value is sent unchanged");
+	*out = (struct pvgpu_launch_attr){.id = a->id};
+	memcpy(out->value, &a->value, sizeof(out->value));
+	return 0;
+}
+
+int launch_attrs(const CUlaunchConfig *config, struct pvgpu_launch_attr *out, unsigned int *n,
+		 bool *cooperative)
+{
+	unsigned int used = 0;
+	int r;
+
+	if (config->numAttrs && !config->attrs)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (unsigned int i = 0; i < config->numAttrs; i++) {
+		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_IGNORE)
+			continue;
+		if (used == LAUNCH_ATTRS_MAX)
+			return CUDA_ERROR_INVALID_VALUE;
+		r = attr_to_wire(&config->attrs[i], &out[used]);
+		if (r)
+			return r;
+		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+			*cooperative = config->attrs[i].value.cooperative != 0;
+		used++;
+	}
+	*n = used;
+	return 0;
+}
+
+static int launch_ex(const CUlaunchConfig *c, CUfunction h, bool per_thread, void **params,
+		     void **extra)
+{
+	struct pvgpu_launch_attr attrs[LAUNCH_ATTRS_MAX];
+	struct request q;
+	int r;
+
+	if (!c)
+		return CUDA_ERROR_INVALID_VALUE;
+	q = (struct request){.grid = {c->gridDimX, c->gridDimY, c->gridDimZ},
+			     .block = {c->blockDimX, c->blockDimY, c->blockDimZ},
+			     .shared = c->sharedMemBytes,
+			     .attrs = attrs};
+	r = launch_attrs(c, attrs, &q.n_attrs, &q.cooperative);
+	return r ? r : launch(h, &q, c->hStream, per_thread, params, extra);
+}
+
+#define REQUEST(is_cooperative)                                                                    \
+	(&(const struct request){.grid = {grid_x, grid_y, grid_z},                                 \
+				 .block = {block_x, block_y, block_z},                             \
+				 .shared = shared_bytes,                                           \
+				 .cooperative = is_cooperative})
+
+CU_PTSZ(cuLaunchKernel,
+	(CUfunction fn, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,
+	 unsigned int block_x, unsigned int block_y, unsigned int block_z,
+	 unsigned int shared_bytes, CUstream stream, void **params, void **extra),
+	launch(fn, REQUEST(false), stream, per_thread, params, extra))
+
+CU_PTSZ(cuLaunchCooperativeKernel,
+	(CUfunction fn, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,
+	 unsigned int block_x, unsigned int block_y, unsigned int block_z,
+	 unsigned int shared_bytes, CUstream stream, void **params),
+	launch(fn, REQUEST(true), stream, per_thread, params, NULL))
+
+CU_PTSZ(cuLaunchKernelEx,
+	(const CUlaunchConfig *config, CUfunction fn, void **params, void **extra),
+	launch_ex(config, fn, per_thread, params, extra))

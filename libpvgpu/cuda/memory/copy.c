@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Linear copies. */
+#include "cuda/core/guest.h"
+#include "cuda/memory/copy.h"
+
+#include <string.h>
+
+static bool in_device_window(uint64_t addr)
+{
+	return addr >= guest.device_base && addr < guest.device_end;
+}
+
+static bool in_arena_window(uint64_t addr)
+{
+	return addr >= guest.arena_base && addr < guest.arena_end;
+}
+
+int side_of_device(uint64_t addr, uint64_t len, enum side *side)
+{
+	struct range r;
+
+	if (!range_find_device(addr, &r) || len > r.size - (addr - r.base))
+		return CUDA_ERROR_INVALID_VALUE;
+	*side = r.kind == RANGE_PINNED ? SIDE_PINNED : SIDE_DEVICE;
+	return 0;
+}
+
+int side_of_host(uint64_t addr, uint64_t len, enum side *side)
+{
+	struct range r;
+
+	if (!addr || addr + len < addr)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* The windows hold CUDA's memory only. */
+	if (in_arena_window(addr) || in_device_window(addr))
+		return side_of_device(addr, len, side);
+	*side = range_find_host(addr, &r) ? SIDE_REGISTERED : SIDE_PAGEABLE;
+	return 0;
+}
+
+int side_of_any(uint64_t addr, uint64_t len, enum side *side)
+{
+	struct range r;
+
+	if (range_find_device(addr, &r))
+		return side_of_device(addr, len, side);
+	return side_of_host(addr, len, side);
+}
+
+int copy_between(const struct target *t, const struct copy *c)
+{
+	void *const dst = (void *)(uintptr_t)c->dst;
+	const void *const src = (const void *)(uintptr_t)c->src;
+	uint32_t got = 0;
+	int r;
+
+	if (side_is_mapped(c->dst_side) && side_is_mapped(c->src_side)) {
+		r = pvgpu_do_copy(session(), t->ctx->o.wire, t->stream, c->dst, c->src, c->len);
+		if (!r && !c->async && (c->dst_side == SIDE_PINNED || c->src_side == SIDE_PINNED))
+			r = stream_drain(t);
+		return r;
+	}
+	/* Registered memory is read when the copy's turn in the stream comes, not now. */
+	if (c->async && c->src_side == SIDE_REGISTERED) {
+		r = stream_drain(t);
+		if (r)
+			return r;
+	}
+	if (c->dst_side == SIDE_DEVICE) {
+		if (c->len <= PVGPU_INLINE_MAX)
+			return pvgpu_do_copy_inline(session(), t->ctx->o.wire, t->stream, c->dst,
+						    src, (uint32_t)c->len);
+		return staging_write(t, c->dst, src, c->len, !c->async);
+	}
+	if (c->src_side == SIDE_DEVICE) {
+		if (c->len > PVGPU_INLINE_MAX)
+			return staging_read(t, dst, c->src, c->len);
+		r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, c->src,
+					(uint32_t)c->len, dst, (uint32_t)c->len, &got);
+		if (!r && got != c->len)
+			r = pvgpu_broken(session(),
+					 "the worker returned fewer bytes than a copy asked for");
+		return ctx_result(t->ctx, r);
+	}
+	/* Host to host: the CPU copies, when the copy's turn in the stream comes. */
+	r = stream_drain(t);
+	if (!r)
+		memmove(dst, src, c->len);
+	return r;
+}
+
+typedef int side_fn(uint64_t addr, uint64_t len, enum side *side);
+
+static int copy(uint64_t dst, side_fn *dst_fn, uint64_t src, side_fn *src_fn, uint64_t len,
+		CUstream stream, bool per_thread, bool async)
+{
+	struct copy c = {.dst = dst, .src = src, .len = len, .async = async};
+	struct target t;
+	int r = stream_enter(stream, per_thread, &t);
+
+	if (r || !len)
+		return r;
+	r = dst_fn(dst, len, &c.dst_side);
+	if (!r)
+		r = src_fn(src, len, &c.src_side);
+	return r ? r : copy_between(&t, &c);
+}
+
+CU_PTDS(cuMemcpy, (CUdeviceptr dst, CUdeviceptr src, size_t bytes),
+	copy(dst, side_of_any, src, side_of_any, bytes, NULL, per_thread, false))
+
+CU_PTSZ(cuMemcpyAsync, (CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream),
+	copy(dst, side_of_any, src, side_of_any, bytes, stream, per_thread, true))
+
+CU_PTDS(cuMemcpyHtoD_v2, (CUdeviceptr dst, const void *src, size_t bytes),
+	copy(dst, side_of_device, (uintptr_t)src, side_of_host, bytes, NULL, per_thread, false))
+
+CU_PTSZ(cuMemcpyHtoDAsync_v2, (CUdeviceptr dst, const void *src, size_t bytes, CUstream stream),
+	copy(dst, side_of_device, (uintptr_t)src, side_of_host, bytes, stream, per_thread, true))
+
+CU_PTDS(cuMemcpyDtoH_v2, (void *dst, CUdeviceptr src, size_t bytes),
+	copy((uintptr_t)dst, side_of_host, src, side_of_device, bytes, NULL, per_thread, false))
+
+CU_PTSZ(cuMemcpyDtoHAsync_v2, (void *dst, CUdeviceptr src, size_t bytes, CUstream stream),
+	copy((uintptr_t)dst, side_of_host, src, side_of_device, bytes, stream, per_thread, true))
+
+CU_PTDS(cuMemcpyDtoD_v2, (CUdeviceptr dst, CUdeviceptr src, size_t bytes),
+	copy(dst, side_of_device, src, side_of_device, bytes, NULL, per_thread, false))
+
+CU_PTSZ(cuMemcpyDtoDAsync_v2, (CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream),
+	copy(dst, side_of_device, src, side_of_device, bytes, stream, per_thread, true))
+
+/* All contexts share one address space: they only have to exist. */
+static int copy_peer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
+		     size_t bytes, CUstream stream, bool per_thread, bool async)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!ctx_find(dst_ctx) || !ctx_find(src_ctx))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	return copy(dst, side_of_device, src, side_of_device, bytes, stream, per_thread, async);
+}
+
+CU_PTDS(cuMemcpyPeer,
+	(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t bytes),
+	copy_peer(dst, dst_ctx, src, src_ctx, bytes, NULL, per_thread, false))
+
+CU_PTSZ(cuMemcpyPeerAsync,
+	(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx, size_t bytes,
+	 CUstream stream),
+	copy_peer(dst, dst_ctx, src, src_ctx, bytes, stream, per_thread, true))

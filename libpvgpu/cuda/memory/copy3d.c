@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* Two- and three-dimensional copies: checks, then one strided command, or pieces through the arena.
+ */
+#include "cuda/core/guest.h"
+#include "cuda/memory/copy.h"
+
+#include <string.h>
+
+/* One operand: addr is the box's first byte, slices are pitch * height apart. */
+struct place {
+	uint64_t addr, pitch, height;
+	enum side side;
+};
+
+struct box {
+	struct place dst, src;
+	uint64_t width, rows, depth; /* bytes, rows, slices */
+	bool async;
+};
+
+/* An operand as the application describes it. */
+struct operand {
+	CUmemorytype type;
+	const void *host;
+	CUdeviceptr device;
+	size_t x, y, z, lod, pitch, height;
+};
+
+/* Distance from the box's first byte to the end of its last row. */
+static bool extent(const struct box *b, const struct place *p, uint64_t *out)
+{
+	uint64_t slices, rows;
+
+	return !__builtin_mul_overflow(b->depth - 1, p->height, &slices) &&
+	       !__builtin_add_overflow(slices, b->rows - 1, &rows) &&
+	       !__builtin_mul_overflow(rows, p->pitch, out) &&
+	       !__builtin_add_overflow(*out, b->width, out);
+}
+
+static int place_operand(const struct operand *o, const struct box *b, uint64_t max_pitch,
+			 struct place *p)
+{
+	uint64_t right, bottom, len, rows;
+
+	if (o->type == CU_MEMORYTYPE_ARRAY)
+		return CUDA_ERROR_INVALID_HANDLE; /* there are no arrays */
+	if (o->lod || __builtin_add_overflow(o->x, b->width, &right) ||
+	    __builtin_add_overflow(o->y, b->rows, &bottom))
+		return CUDA_ERROR_INVALID_VALUE;
+	/* 0 stands for tightly packed. */
+	p->pitch = o->pitch ? o->pitch : right;
+	p->height = o->height ? o->height : bottom;
+	if (p->pitch > max_pitch || right > p->pitch || (b->depth > 1 && bottom > p->height))
+		return CUDA_ERROR_INVALID_VALUE;
+	p->addr = o->type == CU_MEMORYTYPE_HOST ? (uintptr_t)o->host : o->device;
+	if (!p->addr || __builtin_mul_overflow(o->z, p->height, &rows) ||
+	    __builtin_add_overflow(rows, o->y, &rows) ||
+	    __builtin_mul_overflow(rows, p->pitch, &rows) ||
+	    __builtin_add_overflow(p->addr, rows, &p->addr) ||
+	    __builtin_add_overflow(p->addr, o->x, &p->addr) || !extent(b, p, &len))
+		return CUDA_ERROR_INVALID_VALUE;
+	switch (o->type) {
+	case CU_MEMORYTYPE_HOST:
+		return side_of_host(p->addr, len, &p->side);
+	case CU_MEMORYTYPE_DEVICE:
+		return side_of_device(p->addr, len, &p->side);
+	case CU_MEMORYTYPE_UNIFIED:
+		return side_of_any(p->addr, len, &p->side);
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+static bool is_linear(const struct box *b, const struct place *p)
+{
+	return (b->rows == 1 && b->depth == 1) ||
+	       (p->pitch == b->width && (b->depth == 1 || p->height == b->rows));
+}
+
+/* A run of rows or slices that fits one piece; packed tightly there. */
+struct part {
+	uint64_t row, slice, rows, depth;
+};
+
+/* The part after p (start with rows 0); false at the end. Rows must not be wider than a piece. */
+static bool next_part(const struct box *b, struct part *p)
+{
+	const uint64_t fit = STAGING_PIECE / b->width;
+
+	p->row += p->rows;
+	if (p->row >= b->rows) {
+		p->row = 0;
+		p->slice += p->depth;
+	}
+	if (p->slice >= b->depth)
+		return false;
+	p->depth = 1;
+	if (!p->row && fit >= b->rows) {
+		p->rows = b->rows;
+		p->depth = fit / b->rows;
+		if (p->depth > b->depth - p->slice)
+			p->depth = b->depth - p->slice;
+		return true;
+	}
+	p->rows = fit < b->rows - p->row ? fit : b->rows - p->row;
+	return true;
+}
+
+static uint64_t at(const struct place *p, uint64_t slice, uint64_t row)
+{
+	return p->addr + (slice * p->height + row) * p->pitch;
+}
+
+/* Copy between a piece and pageable rows, with the CPU. */
+static void pack(const struct box *b, const struct part *p, char *mem, bool gather)
+{
+	const struct place *host = gather ? &b->src : &b->dst;
+
+	for (uint64_t z = 0; z < p->depth; z++)
+		for (uint64_t y = 0; y < p->rows; y++, mem += b->width) {
+			char *row = (char *)(uintptr_t)at(host, p->slice + z, p->row + y);
+
+			memcpy(gather ? mem : row, gather ? row : mem, b->width);
+		}
+}
+
+static int post_part(const struct target *t, const struct box *b, const struct part *p,
+		     struct slot *s, bool to_device)
+{
+	const uint64_t mem = (uintptr_t)s->mem;
+	const struct place *d = to_device ? &b->dst : &b->src;
+	const uint64_t dev = at(d, p->slice, p->row);
+
+	if (to_device)
+		return pvgpu_do_copy_3d_mark(session(), &s->mark, t->ctx->o.wire, t->stream, dev,
+					     d->pitch, d->height, mem, b->width, p->rows, b->width,
+					     p->rows, p->depth);
+	return pvgpu_do_copy_3d_mark(session(), &s->mark, t->ctx->o.wire, t->stream, mem, b->width,
+				     p->rows, dev, d->pitch, d->height, b->width, p->rows,
+				     p->depth);
+}
+
+static int write_box(const struct target *t, const struct box *b)
+{
+	struct staging st = {.next = 0};
+	struct part p = {.rows = 0};
+	int r = 0;
+
+	while (!r && next_part(b, &p)) {
+		struct slot *s = staging_next(&st);
+
+		if (!s) {
+			r = staging_failure();
+			break;
+		}
+		pack(b, &p, s->mem, true);
+		r = post_part(t, b, &p, s, true);
+		if (r)
+			staging_unused(&st);
+	}
+	if (!r && !b->async && b->width * b->rows * b->depth > STAGING_WAIT_ABOVE)
+		r = ctx_result(t->ctx, staging_wait(&st));
+	staging_end(&st);
+	return r;
+}
+
+static int read_box(const struct target *t, const struct box *b)
+{
+	struct part p = {.rows = 0}, parts[STAGING_DEPTH];
+	struct slot *slots[STAGING_DEPTH];
+	unsigned int posted = 0, taken = 0;
+	struct staging st = {.next = 0};
+	bool more = next_part(b, &p);
+	int r = 0, done;
+
+	while ((more && !r) || taken < posted) {
+		const unsigned int i = posted % STAGING_DEPTH, j = taken % STAGING_DEPTH;
+
+		if (more && !r && posted - taken < staging_hold(&st)) {
+			parts[i] = p;
+			slots[i] = staging_next(&st);
+			r = slots[i] ? post_part(t, b, &p, slots[i], false) : staging_failure();
+			if (!r)
+				posted++;
+			else if (slots[i])
+				staging_unused(&st);
+			more = next_part(b, &p);
+			continue;
+		}
+		done = pvgpu_mark_wait(session(), &slots[j]->mark);
+		taken++;
+		if (!done)
+			pack(b, &parts[j], slots[j]->mem, false);
+		else if (!r)
+			r = done;
+	}
+	staging_end(&st);
+	r = ctx_result(t->ctx, r);
+	return r ? r : stream_drain(t);
+}
+
+/* Row by row: linear copies, also from host to host. */
+static int copy_rows(const struct target *t, const struct box *b)
+{
+	struct copy c = {.len = b->width,
+			 .dst_side = b->dst.side,
+			 .src_side = b->src.side,
+			 .async = b->async};
+	int r = 0;
+
+	for (uint64_t z = 0; z < b->depth && !r; z++)
+		for (uint64_t y = 0; y < b->rows && !r; y++) {
+			c.dst = at(&b->dst, z, y);
+			c.src = at(&b->src, z, y);
+			r = copy_between(t, &c);
+		}
+	return r;
+}
+
+static int copy_box(const struct target *t, const struct box *b)
+{
+	const struct place *d = &b->dst, *s = &b->src;
+	int r;
+
+	if (is_linear(b, d) && is_linear(b, s)) {
+		const struct copy c = {d->addr, s->addr, b->width * b->rows * b->depth,
+				       d->side, s->side, b->async};
+
+		return copy_between(t, &c);
+	}
+	if (side_is_mapped(d->side) && side_is_mapped(s->side)) {
+		r = pvgpu_do_copy_3d(session(), t->ctx->o.wire, t->stream, d->addr, d->pitch,
+				     d->height, s->addr, s->pitch, s->height, b->width, b->rows,
+				     b->depth);
+		if (!r && !b->async && (d->side == SIDE_PINNED || s->side == SIDE_PINNED))
+			r = stream_drain(t);
+		return r;
+	}
+	if (b->width > STAGING_PIECE || (d->side != SIDE_DEVICE && s->side != SIDE_DEVICE))
+		return copy_rows(t, b);
+	if (d->side == SIDE_DEVICE) {
+		r = b->async && s->side == SIDE_REGISTERED ? stream_drain(t) : 0;
+		return r ? r : write_box(t, b);
+	}
+	return read_box(t, b);
+}
+
+static int copy(const struct operand *dst, const struct operand *src, struct box *b,
+		CUstream stream, bool per_thread)
+{
+	uint64_t max_pitch;
+	struct target t;
+	int r = stream_enter(stream, per_thread, &t);
+
+	if (r || !b->width || !b->rows || !b->depth)
+		return r;
+	max_pitch = (uint64_t)device_value(t.ctx->device, CU_DEVICE_ATTRIBUTE_MAX_PITCH);
+	if (!max_pitch)
+		max_pitch = INT32_MAX;
+	r = place_operand(dst, b, max_pitch, &b->dst);
+	if (!r)
+		r = place_operand(src, b, max_pitch, &b->src);
+	return r ? r : copy_box(&t, b);
+}
+
+static int copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool per_thread, bool async)
+{
+	struct operand dst, src;
+	struct box b = {.depth = 1, .async = async};
+
+	if (!c)
+		return CUDA_ERROR_INVALID_VALUE;
+	dst = (struct operand){.type = c->dstMemoryType,
+			       .host = c->dstHost,
+			       .device = c->dstDevice,
+			       .x = c->dstXInBytes,
+			       .y = c->dstY,
+			       .pitch = c->dstPitch};
+	src = (struct operand){.type = c->srcMemoryType,
+			       .host = c->srcHost,
+			       .device = c->srcDevice,
+			       .x = c->srcXInBytes,
+			       .y = c->srcY,
+			       .pitch = c->srcPitch};
+	b.width = c->WidthInBytes;
+	b.rows = c->Height;
+	return copy(&dst, &src, &b, stream, per_thread);
+}
+
+static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, bool async)
+{
+	struct operand dst, src;
+	struct box b = {.async = async};
+
+	if (!c || c->reserved0 || c->reserved1)
+		return CUDA_ERROR_INVALID_VALUE;
+	dst = (struct operand){.type = c->dstMemoryType,
+			       .host = c->dstHost,
+			       .device = c->dstDevice,
+			       .x = c->dstXInBytes,
+			       .y = c->dstY,
+			       .z = c->dstZ,
+			       .lod = c->dstLOD,
+			       .pitch = c->dstPitch,
+			       .height = c->dstHeight};
+	src = (struct operand){.type = c->srcMemoryType,
+			       .host = c->srcHost,
+			       .device = c->srcDevice,
+			       .x = c->srcXInBytes,
+			       .y = c->srcY,
+			       .z = c->srcZ,
+			       .lod = c->srcLOD,
+			       .pitch = c->srcPitch,
+			       .height = c->srcHeight};
+	b.width = c->WidthInBytes;
+	b.rows = c->Height;
+	b.depth = c->Depth;
+	return copy(&dst, &src, &b, stream, per_thread);
+}
+
+static int copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool per_thread, bool async)
+{
+	CUDA_MEMCPY3D c;
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!ctx_find(p->dstContext) || !ctx_find(p->srcContext))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	/* The two structures differ in the reserved fields only. */
+	_Static_assert(sizeof(c) == sizeof(*p), "same layout");
+	memcpy(&c, p, sizeof(c));
+	c.reserved0 = c.reserved1 = NULL;
+	return copy_3d(&c, stream, per_thread, async);
+}
+
+CU_PTDS(cuMemcpy2D_v2, (const CUDA_MEMCPY2D *c), copy_2d(c, NULL, per_thread, false))
+CU_PTDS(cuMemcpy2DUnaligned_v2, (const CUDA_MEMCPY2D *c), copy_2d(c, NULL, per_thread, false))
+CU_PTSZ(cuMemcpy2DAsync_v2, (const CUDA_MEMCPY2D *c, CUstream stream),
+	copy_2d(c, stream, per_thread, true))
+CU_PTDS(cuMemcpy3D_v2, (const CUDA_MEMCPY3D *c), copy_3d(c, NULL, per_thread, false))
+CU_PTSZ(cuMemcpy3DAsync_v2, (const CUDA_MEMCPY3D *c, CUstream stream),
+	copy_3d(c, stream, per_thread, true))
+CU_PTDS(cuMemcpy3DPeer, (const CUDA_MEMCPY3D_PEER *c), copy_3d_peer(c, NULL, per_thread, false))
+CU_PTSZ(cuMemcpy3DPeerAsync, (const CUDA_MEMCPY3D_PEER *c, CUstream stream),
+	copy_3d_peer(c, stream, per_thread, true))

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Device memory. */
+#include "cuda/core/guest.h"
+
+/* Rows of a pitched allocation begin at multiples of this, on every device of the last ten years.
+ */
+enum { PITCH_ALIGNMENT = 512 };
+
+static int alloc(struct ctx *c, uint64_t bytes, CUdeviceptr *out)
+{
+	struct range range = {.size = bytes, .kind = RANGE_DEVICE, .ctx = c};
+	int r;
+
+	r = ctx_result(c, pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base));
+	if (r)
+		return r;
+	r = range_add(&range);
+	if (r) {
+		pvgpu_do_mem_free(session(), c->o.wire, range.base);
+		return r;
+	}
+	*out = range.base;
+	return 0;
+}
+
+PUBLIC CUresult cuMemAlloc_v2(CUdeviceptr *addr, size_t bytes)
+{
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!addr || !bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	return alloc(c, bytes, addr);
+}
+
+PUBLIC CUresult cuMemAllocPitch_v2(CUdeviceptr *addr, size_t *pitch, size_t width, size_t height,
+				   unsigned int element_bytes)
+{
+	uint64_t row, bytes;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!addr || !pitch || !width || !height ||
+	    (element_bytes != 4 && element_bytes != 8 && element_bytes != 16))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (__builtin_add_overflow(width, PITCH_ALIGNMENT - 1, &row))
+		return CUDA_ERROR_INVALID_VALUE;
+	row &= ~(uint64_t)(PITCH_ALIGNMENT - 1);
+	if (row > (uint64_t)device_value(c->device, CU_DEVICE_ATTRIBUTE_MAX_PITCH))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (__builtin_mul_overflow(row, height, &bytes))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = alloc(c, bytes, addr);
+	if (!r)
+		*pitch = row;
+	return r;
+}
+
+PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
+{
+	struct range range;
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!addr)
+		return CUDA_SUCCESS;
+	if (!range_remove(addr, RANGE_DEVICE, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	/* One-way: the worker frees it when the work before is done. */
+	return pvgpu_do_mem_free(session(), range.ctx->o.wire, addr);
+}
+
+PUBLIC CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
+{
+	uint64_t available = 0, total = 0;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!free_bytes || !total_bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = ctx_result(c, pvgpu_do_mem_info(session(), c->o.wire, &available, &total));
+	if (r)
+		return r;
+	*free_bytes = available;
+	*total_bytes = total;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr addr)
+{
+	struct range range;
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!range_find_device(addr, &range))
+		return CUDA_ERROR_NOT_FOUND;
+	if (base)
+		*base = range.base;
+	if (bytes)
+		*bytes = range.size;
+	return CUDA_SUCCESS;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pageable copies: the guest copies one piece while the worker copies another. Pieces are small
+ * enough to stay in the cache between the two copies, and large enough that wake-ups cost little.
+ */
+#include "cuda/core/guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "link/cancel.h"
+
+enum {
+	SLOTS_MAX = 32,
+	PIECE_MIN = 256 * 1024, /* below it a wake-up costs more than overlapping saves */
+	PAGE = 4096,
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
+static struct slot *free_slots;
+static struct slot *posted, **posted_end = &posted; /* oldest first */
+static unsigned int slots;
+
+/* Under lock: a posted slot whose mark is done. */
+static struct slot *reap(void)
+{
+	for (struct slot **at = &posted, *s; (s = *at); at = &s->next) {
+		if (!pvgpu_mark_poll(session(), &s->mark))
+			continue;
+		*at = s->next;
+		if (!s->next)
+			posted_end = at;
+		return s;
+	}
+	return NULL;
+}
+
+static struct slot *slot_make(void)
+{
+	struct slot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->mem = pvgpu_arena_alloc(session(), STAGING_PIECE, true);
+	if (s->mem)
+		return s;
+	free(s);
+	return NULL;
+}
+
+/* NULL: the session is dead, there is no memory, or (unless may_wait) other copies hold all slots.
+ */
+static struct slot *slot_get(bool may_wait)
+{
+	bool try_make = true;
+	struct slot *s;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		s = free_slots;
+		if (s)
+			free_slots = s->next;
+		else
+			s = reap();
+		if (s)
+			break;
+		if (try_make && slots < SLOTS_MAX) {
+			slots++;
+			pthread_mutex_unlock(&lock);
+			s = slot_make();
+			if (s)
+				return s;
+			pthread_mutex_lock(&lock);
+			slots--;
+			try_make = false;
+			continue;
+		}
+		if (posted) {
+			s = posted;
+			posted = s->next;
+			if (!posted)
+				posted_end = &posted;
+			pthread_mutex_unlock(&lock);
+			pvgpu_mark_wait(session(), &s->mark);
+			return s;
+		}
+		if (!may_wait || !slots || pvgpu_session_status(session()))
+			break;
+		const int cancel = pvgpu_cancel_off();
+
+		pthread_cond_wait(&freed, &lock);
+		pvgpu_cancel_back(cancel);
+	}
+	pthread_mutex_unlock(&lock);
+	return s;
+}
+
+static void slot_put(struct slot *s, bool in_flight)
+{
+	pthread_mutex_lock(&lock);
+	if (in_flight) {
+		s->next = NULL;
+		*posted_end = s;
+		posted_end = &s->next;
+	} else {
+		s->next = free_slots;
+		free_slots = s;
+	}
+	pthread_cond_signal(&freed);
+	pthread_mutex_unlock(&lock);
+}
+
+static unsigned int depth_of(const struct staging *st)
+{
+	return st->depth ? st->depth : STAGING_DEPTH;
+}
+
+static struct slot **place(struct staging *st, unsigned int number)
+{
+	return &st->slot[number % depth_of(st)];
+}
+
+unsigned int staging_hold(struct staging *st)
+{
+	struct slot **at = place(st, st->next);
+
+	if (!*at)
+		*at = slot_get(!st->next);
+	if (!*at && st->next && st->next < depth_of(st))
+		st->depth = st->next;
+	return depth_of(st);
+}
+
+struct slot *staging_next(struct staging *st)
+{
+	const unsigned int depth = staging_hold(st);
+	struct slot *s = *place(st, st->next);
+
+	if (s && st->next >= depth)
+		pvgpu_mark_wait(session(), &s->mark);
+	if (!s || pvgpu_session_status(session()))
+		return NULL;
+	st->next++;
+	s->mark = (struct pvgpu_mark){.fn = NULL};
+	return s;
+}
+
+void staging_unused(struct staging *st)
+{
+	struct slot **at = place(st, --st->next);
+
+	slot_put(*at, false);
+	*at = NULL;
+}
+
+int staging_wait(struct staging *st)
+{
+	return st->next ? pvgpu_mark_wait(session(), &(*place(st, st->next - 1))->mark) : 0;
+}
+
+void staging_end(struct staging *st)
+{
+	const unsigned int depth = depth_of(st);
+
+	/* The oldest first. In the first round the piece held last may not have been posted. */
+	for (unsigned int i = 0; i < depth; i++) {
+		struct slot **at = place(st, st->next + i);
+
+		if (*at)
+			slot_put(*at, i || st->next >= depth);
+		*at = NULL;
+	}
+}
+
+int staging_failure(void)
+{
+	const int r = pvgpu_session_status(session());
+
+	return r ? r : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* A short copy has several pieces, too, so that the two sides overlap. */
+static uint64_t piece_size(uint64_t len)
+{
+	uint64_t piece = (len / 4 + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+
+	if (piece < PIECE_MIN)
+		piece = PIECE_MIN;
+	return piece < STAGING_PIECE ? piece : STAGING_PIECE;
+}
+
+/* Without memory to share with the worker, the bytes are sent inside records. */
+static int write_inline(const struct target *t, uint64_t dst, const char *from, uint64_t len)
+{
+	int r = 0;
+
+	while (len && !r) {
+		const uint32_t n = len < PVGPU_INLINE_MAX ? (uint32_t)len : PVGPU_INLINE_MAX;
+
+		r = pvgpu_do_copy_inline(session(), t->ctx->o.wire, t->stream, dst, from, n);
+		dst += n;
+		from += n;
+		len -= n;
+	}
+	return r;
+}
+
+static int read_inline(const struct target *t, char *to, uint64_t src, uint64_t len)
+{
+	int r = 0;
+
+	while (len && !r) {
+		const uint32_t n = len < PVGPU_INLINE_MAX ? (uint32_t)len : PVGPU_INLINE_MAX;
+		uint32_t got = 0;
+
+		r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, src, n, to, n, &got);
+		if (!r && got != n)
+			r = pvgpu_broken(session(),
+					 "the worker returned fewer bytes than a copy asked for");
+		src += n;
+		to += n;
+		len -= n;
+	}
+	return r;
+}
+
+int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait)
+{
+	const uint64_t piece = piece_size(len);
+	struct staging st = {.next = 0};
+	const char *from = src;
+	int r = 0;
+
+	wait = wait && len > STAGING_WAIT_ABOVE;
+	while (len && !r) {
+		const uint64_t n = len < piece ? len : piece;
+		struct slot *s = staging_next(&st);
+
+		if (!s) {
+			r = st.next ? staging_failure() : write_inline(t, dst, from, len);
+			break;
+		}
+		memcpy(s->mem, from, n);
+		r = pvgpu_do_copy_mark(session(), &s->mark, t->ctx->o.wire, t->stream, dst,
+				       (uintptr_t)s->mem, n);
+		if (r)
+			staging_unused(&st);
+		dst += n;
+		from += n;
+		len -= n;
+	}
+	if (!r && wait)
+		r = ctx_result(t->ctx, staging_wait(&st));
+	staging_end(&st);
+	return r;
+}
+
+/* A read in progress: [0, taken) is in dst, [taken, posted) is in flight in pieces. */
+struct reading {
+	const struct target *t;
+	char *dst;
+	uint64_t src, len, piece;
+	uint64_t posted, taken;
+	struct staging st;
+	unsigned int first; /* number of the piece at taken */
+};
+
+static int reading_post(struct reading *rd)
+{
+	const uint64_t left = rd->len - rd->posted;
+	const uint64_t n = left < rd->piece ? left : rd->piece;
+	struct slot *s = staging_next(&rd->st);
+	int r;
+
+	if (!s)
+		return staging_failure();
+	r = pvgpu_do_copy_mark(session(), &s->mark, rd->t->ctx->o.wire, rd->t->stream,
+			       (uintptr_t)s->mem, rd->src + rd->posted, n);
+	if (r)
+		staging_unused(&rd->st);
+	else
+		rd->posted += n;
+	return r;
+}
+
+static int reading_take(struct reading *rd)
+{
+	const uint64_t left = rd->posted - rd->taken;
+	const uint64_t n = left < rd->piece ? left : rd->piece;
+	struct slot *s = *place(&rd->st, rd->first++);
+	const int r = pvgpu_mark_wait(session(), &s->mark);
+
+	if (!r)
+		memcpy(rd->dst + rd->taken, s->mem, n);
+	rd->taken += n;
+	return r;
+}
+
+int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
+{
+	/* The last bytes come in a reply, which ends the wait and brings deferred errors. */
+	const uint32_t tail = PVGPU_INLINE_MAX;
+	struct reading rd = {.t = t, .dst = dst, .src = src, .len = len - tail};
+	uint32_t got = 0;
+	bool fetched = false;
+	int r = 0;
+
+	staging_hold(&rd.st);
+	if (!*place(&rd.st, 0))
+		return ctx_result(t->ctx, read_inline(t, dst, src, len));
+	rd.piece = piece_size(rd.len);
+	while (!r && !fetched) {
+		while (!r && rd.posted < rd.len && rd.st.next - rd.first < staging_hold(&rd.st))
+			r = reading_post(&rd);
+		if (!r && rd.posted == rd.len) {
+			r = pvgpu_do_copy_fetch(session(), t->ctx->o.wire, t->stream, src + rd.len,
+						tail, rd.dst + rd.len, tail, &got);
+			fetched = true;
+			if (!r && got != tail)
+				r = pvgpu_broken(
+					session(),
+					"the worker returned fewer bytes than a copy asked for");
+		} else if (!r) {
+			r = reading_take(&rd);
+		}
+	}
+	/* Also after an error: the worker must not write to pieces after this returns. */
+	while (rd.taken < rd.posted) {
+		const int taken = reading_take(&rd);
+
+		if (!r)
+			r = taken;
+	}
+	staging_end(&rd.st);
+	return ctx_result(t->ctx, r);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Events. */
+#include "cuda/core/guest.h"
+
+enum { EVENT_FLAGS = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING };
+
+static int enter(CUevent h, struct event **e)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	*e = object_find(PVGPU_H_EVENT, h);
+	return *e ? atomic_load_explicit(&(*e)->o.ctx->state, memory_order_relaxed)
+		  : CUDA_ERROR_INVALID_HANDLE;
+}
+
+PUBLIC CUresult cuEventCreate(CUevent *event, unsigned int flags)
+{
+	struct event *e;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!event || flags & ~(unsigned int)(EVENT_FLAGS | CU_EVENT_INTERPROCESS))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags & CU_EVENT_INTERPROCESS)
+		return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED
+						       : CUDA_ERROR_INVALID_VALUE;
+	e = object_new(PVGPU_H_EVENT);
+	if (!e)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	e->o.ctx = c;
+	e->flags = flags;
+	r = pvgpu_do_event_create(session(), c->o.wire, flags, e->o.wire);
+	if (r) {
+		object_free(&e->o);
+		return r;
+	}
+	object_publish(&e->o);
+	*event = object_handle(&e->o);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuEventDestroy_v2(CUevent event)
+{
+	struct event *e;
+	const int r = enter(event, &e);
+
+	if (r)
+		return r;
+	if (!object_retire(&e->o))
+		return CUDA_ERROR_INVALID_HANDLE;
+	pvgpu_do_event_destroy(session(), e->o.wire);
+	object_free(&e->o);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuEventDestroy(CUevent event)
+{
+	return cuEventDestroy_v2(event);
+}
+
+static int record(CUevent event, CUstream stream, unsigned int flags, bool per_thread)
+{
+	struct target t;
+	struct event *e;
+	int r = stream_enter(stream, per_thread, &t);
+
+	if (r)
+		return r;
+	if (flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags)
+		return CUDA_ERROR_ILLEGAL_STATE; /* only while a stream is captured */
+	e = object_find(PVGPU_H_EVENT, event);
+	if (!e || e->o.ctx != t.ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = pvgpu_do_event_record(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
+	if (!r)
+		atomic_fetch_add(&e->records, 1);
+	return r;
+}
+
+CU_PTSZ(cuEventRecord, (CUevent event, CUstream stream), record(event, stream, 0, per_thread))
+CU_PTSZ(cuEventRecordWithFlags, (CUevent event, CUstream stream, unsigned int flags),
+	record(event, stream, flags, per_thread))
+
+/* Remember that the records-th record is done, so that later queries need no round trip. */
+static int completed(struct event *e, uint32_t records, int r)
+{
+	if (!r)
+		atomic_store(&e->completed, records);
+	return ctx_result(e->o.ctx, r);
+}
+
+PUBLIC CUresult cuEventQuery(CUevent event)
+{
+	uint32_t records;
+	struct event *e;
+	const int r = enter(event, &e);
+
+	if (r)
+		return r;
+	records = atomic_load(&e->records);
+	if (atomic_load(&e->completed) == records)
+		return CUDA_SUCCESS;
+	return completed(e, records, pvgpu_do_event_query(session(), e->o.wire));
+}
+
+PUBLIC CUresult cuEventSynchronize(CUevent event)
+{
+	uint32_t records;
+	struct event *e;
+	const int r = enter(event, &e);
+
+	if (r)
+		return r;
+	records = atomic_load(&e->records);
+	if (!records)
+		return CUDA_SUCCESS;
+	return completed(e, records, pvgpu_do_event_synchronize(session(), e->o.wire));
+}
+
+PUBLIC CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent end)
+{
+	struct event *first, *last;
+	int r = enter(start, &first);
+
+	if (!r)
+		r = enter(end, &last);
+	if (r)
+		return r;
+	if (!milliseconds)
+		return CUDA_ERROR_INVALID_VALUE;
+	if ((first->flags | last->flags) & CU_EVENT_DISABLE_TIMING ||
+	    !atomic_load(&first->records) || !atomic_load(&last->records) ||
+	    first->o.ctx != last->o.ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	return ctx_result(first->o.ctx, pvgpu_do_event_elapsed(session(), first->o.wire,
+							       last->o.wire, milliseconds));
+}
+
+PUBLIC CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end)
+{
+	return cuEventElapsedTime_v2(milliseconds, start, end);
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams. The default streams are no objects. The legacy one is stream 0 of a context in the
+ * protocol. For the per-thread one each thread has a blocking stream of its own in each context
+ * that it uses; the worker's per-thread stream would be that of the worker's threads.
+ */
+#include "cuda/core/guest.h"
+
+#include <stdlib.h>
+
+enum { THREAD_STREAMS_MAX = 1024 };
+
+static int create(struct ctx *c, unsigned int flags, int priority, struct stream **out)
+{
+	struct stream *s = object_new(PVGPU_H_STREAM);
+	int r;
+
+	if (!s)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	s->o.ctx = c;
+	s->flags = flags;
+	s->priority = priority;
+	s->id = guest_next_id();
+	r = pvgpu_do_stream_create(session(), c->o.wire, flags, priority, s->o.wire);
+	if (r) {
+		object_free(&s->o);
+		return r;
+	}
+	object_publish(&s->o);
+	*out = s;
+	return 0;
+}
+
+static void destroy(struct stream *s)
+{
+	pvgpu_do_stream_destroy(session(), s->o.wire);
+	object_free(&s->o);
+}
+
+/* An entry for one more of the thread's streams; entries of destroyed contexts are reused. */
+static struct thread_stream *thread_stream_room(void)
+{
+	struct thread_stream *grown;
+
+	for (unsigned int i = 0; i < self.streams; i++)
+		if (!object_find(PVGPU_H_STREAM, self.stream[i].stream))
+			return &self.stream[i];
+	if (self.streams == self.streams_room) {
+		const unsigned int room = self.streams_room ? 2 * self.streams_room : 2;
+
+		if (room > THREAD_STREAMS_MAX)
+			return NULL;
+		grown = realloc(self.stream, room * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		self.stream = grown;
+		self.streams_room = room;
+	}
+	return &self.stream[self.streams++];
+}
+
+int stream_of_thread(struct ctx *c, struct stream **out)
+{
+	struct thread_stream *t;
+	struct stream *s;
+	int r;
+
+	for (unsigned int i = 0; i < self.streams; i++) {
+		t = &self.stream[i];
+		if (t->in.ctx != c || !ctx_ref_live(&t->in))
+			continue;
+		*out = object_find(PVGPU_H_STREAM, t->stream);
+		if (*out)
+			return 0;
+	}
+	r = create(c, CU_STREAM_DEFAULT, 0, &s);
+	if (r)
+		return r;
+	t = thread_stream_room();
+	if (!t) {
+		object_retire(&s->o);
+		destroy(s);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	*t = (struct thread_stream){{c, atomic_load(&c->o.generation)}, object_handle(&s->o)};
+	thread_register();
+	*out = s;
+	return 0;
+}
+
+void stream_thread_end(struct thread *t)
+{
+	for (unsigned int i = 0; i < t->streams; i++) {
+		struct stream *s = object_find(PVGPU_H_STREAM, t->stream[i].stream);
+
+		if (session() && s && object_retire(&s->o))
+			destroy(s);
+	}
+	t->streams = 0;
+}
+
+static bool is_default(CUstream h)
+{
+	return (uintptr_t)h <= (uintptr_t)CU_STREAM_PER_THREAD;
+}
+
+/* A default stream in the current context. */
+static int enter_default(CUstream h, bool per_thread, struct target *t, struct stream **real)
+{
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	*t = (struct target){c, 0};
+	*real = NULL;
+	if (h == CU_STREAM_LEGACY || (!h && !per_thread))
+		return 0;
+	r = stream_of_thread(c, real);
+	if (!r)
+		t->stream = (*real)->o.wire;
+	return r;
+}
+
+int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct stream **real)
+{
+	struct stream *s;
+	int r;
+
+	if (is_default(h))
+		return enter_default(h, per_thread, t, real);
+	r = guest_enter();
+	if (unlikely(r))
+		return r;
+	s = object_find(PVGPU_H_STREAM, h);
+	if (unlikely(!s))
+		return CUDA_ERROR_INVALID_HANDLE;
+	*real = s;
+	*t = (struct target){s->o.ctx, s->o.wire};
+	return atomic_load_explicit(&t->ctx->state, memory_order_relaxed);
+}
+
+int stream_enter(CUstream h, bool per_thread, struct target *t)
+{
+	struct stream *real;
+
+	return stream_enter_any(h, per_thread, t, &real);
+}
+
+int stream_drain(const struct target *t)
+{
+	return ctx_result(t->ctx,
+			  pvgpu_do_stream_synchronize(session(), t->ctx->o.wire, t->stream));
+}
+
+PUBLIC CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned int flags, int priority)
+{
+	struct stream *s;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!stream || flags & ~(unsigned int)CU_STREAM_NON_BLOCKING)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* As documented: clamped to the context's range; greater priorities are lower numbers. */
+	if (priority > c->priority_least)
+		priority = c->priority_least;
+	if (priority < c->priority_greatest)
+		priority = c->priority_greatest;
+	r = create(c, flags, priority, &s);
+	if (!r)
+		*stream = object_handle(&s->o);
+	return r;
+}
+
+PUBLIC CUresult cuStreamCreate(CUstream *stream, unsigned int flags)
+{
+	return cuStreamCreateWithPriority(stream, flags, 0);
+}
+
+PUBLIC CUresult cuStreamDestroy_v2(CUstream stream)
+{
+	struct stream *s;
+	int r = guest_enter();
+
+	if (r)
+		return r;
+	s = object_find(PVGPU_H_STREAM, stream);
+	if (!s)
+		return CUDA_ERROR_INVALID_HANDLE;
+	r = atomic_load(&s->o.ctx->state);
+	if (r)
+		return r;
+	if (!object_retire(&s->o))
+		return CUDA_ERROR_INVALID_HANDLE;
+	destroy(s);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuStreamDestroy(CUstream stream)
+{
+	return cuStreamDestroy_v2(stream);
+}
+
+static int query(CUstream h, bool per_thread)
+{
+	struct target t;
+	const int r = stream_enter(h, per_thread, &t);
+
+	if (r)
+		return r;
+	return ctx_result(t.ctx, pvgpu_do_stream_query(session(), t.ctx->o.wire, t.stream));
+}
+
+static int synchronize(CUstream h, bool per_thread)
+{
+	struct target t;
+	const int r = stream_enter(h, per_thread, &t);
+
+	return r ? r : stream_drain(&t);
+}
+
+static int wait_event(CUstream h, CUevent event, unsigned int flags, bool per_thread)
+{
+	struct event *e;
+	struct target t;
+	const int r = stream_enter(h, per_thread, &t);
+
+	if (r)
+		return r;
+	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags)
+		return CUDA_ERROR_ILLEGAL_STATE; /* only while a stream is captured */
+	e = object_find(PVGPU_H_EVENT, event);
+	if (!e)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (!atomic_load_explicit(&e->records, memory_order_relaxed))
+		return CUDA_SUCCESS;
+	return pvgpu_do_stream_wait_event(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
+}
+
+/* Properties of a stream; the legacy default stream's are fixed. */
+struct facts {
+	unsigned int flags;
+	int priority;
+	uint64_t id;
+	struct ctx *ctx;
+};
+
+static int facts(CUstream h, bool per_thread, const void *out, struct facts *f)
+{
+	struct stream *real;
+	struct target t;
+	const int r = stream_enter_any(h, per_thread, &t, &real);
+
+	if (r)
+		return r;
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	*f = (struct facts){.ctx = t.ctx, .id = real ? real->id : (uint64_t)1 << 63 | t.ctx->id};
+	if (real) {
+		f->flags = real->flags;
+		f->priority = real->priority;
+	}
+	return 0;
+}
+
+static int get_priority(CUstream h, int *priority, bool per_thread)
+{
+	struct facts f;
+	const int r = facts(h, per_thread, priority, &f);
+
+	if (!r)
+		*priority = f.priority;
+	return r;
+}
+
+static int get_flags(CUstream h, unsigned int *flags, bool per_thread)
+{
+	struct facts f;
+	const int r = facts(h, per_thread, flags, &f);
+
+	if (!r)
+		*flags = f.flags;
+	return r;
+}
+
+static int get_id(CUstream h, unsigned long long *id, bool per_thread)
+{
+	struct facts f;
+	const int r = facts(h, per_thread, id, &f);
+
+	if (!r)
+		*id = f.id;
+	return r;
+}
+
+static int get_ctx(CUstream h, CUcontext *ctx, bool per_thread)
+{
+	struct facts f;
+	const int r = facts(h, per_thread, ctx, &f);
+
+	if (!r)
+		*ctx = ctx_handle(f.ctx);
+	return r;
+}
+
+static int get_ctx_v2(CUstream h, CUcontext *ctx, CUgreenCtx *green, bool per_thread)
+{
+	const int r = get_ctx(h, ctx, per_thread);
+
+	if (!r && green)
+		*green = NULL;
+	return r;
+}
+
+static int get_device(CUstream h, CUdevice *dev, bool per_thread)
+{
+	struct facts f;
+	const int r = facts(h, per_thread, dev, &f);
+
+	if (!r)
+		*dev = f.ctx->device;
+	return r;
+}
+
+static int is_capturing(CUstream h, CUstreamCaptureStatus *status, bool per_thread)
+{
+	struct facts f;
+	const int r = facts(h, per_thread, status, &f);
+
+	if (!r)
+		*status = CU_STREAM_CAPTURE_STATUS_NONE;
+	return r;
+}
+
+CU_PTSZ(cuStreamQuery, (CUstream stream), query(stream, per_thread))
+CU_PTSZ(cuStreamSynchronize, (CUstream stream), synchronize(stream, per_thread))
+CU_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags),
+	wait_event(stream, event, flags, per_thread))
+CU_PTSZ(cuStreamGetPriority, (CUstream stream, int *priority),
+	get_priority(stream, priority, per_thread))
+CU_PTSZ(cuStreamGetFlags, (CUstream stream, unsigned int *flags),
+	get_flags(stream, flags, per_thread))
+CU_PTSZ(cuStreamGetId, (CUstream stream, unsigned long long *id), get_id(stream, id, per_thread))
+CU_PTSZ(cuStreamGetCtx, (CUstream stream, CUcontext *ctx), get_ctx(stream, ctx, per_thread))
+CU_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green),
+	get_ctx_v2(stream, ctx, green, per_thread))
+CU_PTSZ(cuStreamGetDevice, (CUstream stream, CUdevice *dev), get_device(stream, dev, per_thread))
+CU_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status),
+	is_capturing(stream, status, per_thread))
+/* No stream is ever captured: outputs of a capture are left unchanged, as documented. */
+CU_PTSZ(cuStreamGetCaptureInfo, (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id),
+	is_capturing(stream, status, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo_v2,
+	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	 const CUgraphNode **dependencies, size_t *num_dependencies),
+	is_capturing(stream, status, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo_v3,
+	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	 const CUgraphNode **dependencies, const CUgraphEdgeData **edges, size_t *num_dependencies),
+	is_capturing(stream, status, per_thread))

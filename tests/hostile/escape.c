@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker that a guest has taken over and that wants out: the worker's own objects, with what
+ * begins after the seal replaced (ld --wrap). PVGPU_ESCAPE, of the form HOW:VGPU, says what it
+ * tries, once, for which vGPU; then it serves on. What came of it is in the log: "escape HOW: 0" or
+ * an errno.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/worker/frame/frame.h"
+
+void __real_loop_run(struct worker *w);
+void __wrap_loop_run(struct worker *w);
+
+static int open_file(void)
+{
+	return open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+}
+
+/* pvgpud's admin socket, of which root may do all. */
+static int connect_admin(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const char *dir = getenv("PVGPU_RUN_DIR");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	strncpy(a.sun_path, dir ? dir : "", 80);
+	strcat(a.sun_path, "/admin.sock");
+	return connect(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int run_shell(void)
+{
+	const char *const argv[] = {"sh", NULL};
+
+	return execve("/bin/sh", (char *const *)(uintptr_t)argv, NULL);
+}
+
+static int make_child(void)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	return pid;
+}
+
+static int trace_pvgpud(void)
+{
+	return (int)ptrace(PTRACE_SEIZE, getppid(), NULL, NULL);
+}
+
+static int signal_pvgpud(void)
+{
+	return kill(getppid(), SIGKILL);
+}
+
+static int signal_all(void)
+{
+	return kill(-1, SIGKILL);
+}
+
+/* Its control socket's other end is pvgpud's, but not its file: this harms only itself. */
+static int clear_nonblock(void)
+{
+	return fcntl(PVGPU_SUP_CONTROL_FD, F_SETFL, 0);
+}
+
+static int listen_anew(void)
+{
+	return listen(PVGPU_SUP_ADOPT_FD, 1);
+}
+
+static int become_root(void)
+{
+	return (int)syscall(SYS_setresuid, 0, 0, 0);
+}
+
+static int more_files(void)
+{
+	const struct rlimit r = {1 << 20, 1 << 20};
+
+	return setrlimit(RLIMIT_NOFILE, &r);
+}
+
+static int new_code(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0) == MAP_FAILED
+		       ? -1
+		       : 0;
+}
+
+static int bind_events(void)
+{
+	return (int)syscall(SYS_ioctl, PVGPU_SUP_CONTROL_FD, 0x4502ul | 4ul << 16, NULL);
+}
+
+/* No root is harder to leave than the one that another thread is not in. */
+static void *in_thread(void *arg)
+{
+	int *err = arg;
+
+	*err = open_file() < 0 ? errno : 0;
+	return NULL;
+}
+
+static int open_in_thread(void)
+{
+	pthread_t t;
+	int err;
+
+	if (pthread_create(&t, NULL, in_thread, &err))
+		return 0;
+	pthread_join(t, NULL);
+	errno = err;
+	return err ? -1 : 0;
+}
+
+static const struct {
+	const char *how;
+	int (*go)(void);
+} ways[] = {{"open", open_file},          {"open-in-thread", open_in_thread},
+	    {"connect", connect_admin},   {"exec", run_shell},
+	    {"fork", make_child},         {"ptrace", trace_pvgpud},
+	    {"signal", signal_pvgpud},    {"signal-all", signal_all},
+	    {"nonblock", clear_nonblock}, {"listen", listen_anew},
+	    {"root", become_root},        {"limit", more_files},
+	    {"code", new_code},           {"evtchn", bind_events}};
+
+void __wrap_loop_run(struct worker *w)
+{
+	const char *text = getenv("PVGPU_ESCAPE"), *vgpu = text ? strchr(text, ':') : NULL;
+
+	for (size_t i = 0; vgpu && i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strlen(ways[i].how) != (size_t)(vgpu - text) ||
+		    strncmp(text, ways[i].how, (size_t)(vgpu - text)) != 0 ||
+		    strcmp(vgpu + 1, worker_info(w)->vgpu) != 0)
+			continue;
+		worker_log(w, "escape %s: begins", ways[i].how);
+		errno = 0;
+		worker_log(w, "escape %s: %d", ways[i].how, ways[i].go() < 0 ? errno : 0);
+	}
+	__real_loop_run(w);
+}

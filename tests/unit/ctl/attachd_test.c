@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* pvgpu-attachd's rounds over xenstore in memory. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/keys/fake_xenstore.h"
+#include "xen-pvgpu-back/attachd/reconcile.h"
+#include "xen-pvgpu-back/contract/log.h"
+
+#define FE    "/local/domain/3/device/pvgpu/0"
+#define BE    "/local/domain/0/backend/pvgpu/3/0"
+#define UUID0 "00000000-0000-0000-0000-000000000000"
+#define UUID3 "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
+#define UUID7 "0a8d5e0c-3a51-4f4e-b1d4-6f3a9f6f7a11"
+#define VGPU  "0a8d5e0c-3a51-4f4e-b1d4-6f3a9f6f7a12"
+
+static struct store s;
+static struct reconciler k;
+static char dir[64];
+static size_t empty;
+
+static void put(const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
+}
+
+static void setup(void)
+{
+	log_set_program("pvgpu-attachd");
+	strcpy(dir, "/tmp/attachd-test.XXXXXX");
+	ck_assert(mkdtemp(dir));
+	fake_reset();
+	fake_domain(0, "Domain-0", UUID0);
+	fake_set("/local/domain/0/data/pvgpu/version", "0.1.0");
+	fake_set("/local/domain/0/data/pvgpu/gpu-memory-free", "1073741824");
+	fake_set("/vm", "");
+	ck_assert_int_eq(store_open(&s), 0);
+	k = (struct reconciler){.store = &s, .dir = dir};
+	empty = fake_nodes();
+	put("web1.conf", "[vgpu 0]\nmemory = 512M\nweight = 200\nuuid = " VGPU "\n");
+}
+
+static void teardown(void)
+{
+	char cmd[128];
+
+	reconcile_free(&k);
+	store_close(&s);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+	fake_reset();
+}
+
+static unsigned int round_of(void)
+{
+	unsigned int waiting;
+
+	ck_assert_int_eq(reconcile_round(&k, &waiting), 0);
+	return waiting;
+}
+
+START_TEST(starts_and_ends)
+{
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_uint_eq(fake_nodes(), empty);
+	fake_domain(3, "web1", UUID3);
+	fake_domain(4, "other", UUID7);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/uuid"), VGPU);
+	ck_assert_str_eq(fake_get(BE "/policy"), "weight=200");
+	ck_assert_str_eq(fake_get(BE "/memory"), "536870912");
+	ck_assert_str_eq(fake_get(FE "/state"), "1");
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend/pvgpu/4"));
+	/* Nothing more to do. */
+	fake_set(FE "/state", "4");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(FE "/state"), "4");
+	/* Restarted: a new number, the same vGPU. */
+	fake_domain_gone(3);
+	fake_domain(5, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend/pvgpu/3"));
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/5/0/uuid"), VGPU);
+	fake_domain_gone(4);
+	fake_domain_gone(5);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_uint_eq(fake_nodes(), empty);
+	ck_assert_uint_eq(k.n, 0);
+}
+END_TEST
+
+START_TEST(a_guest_that_has_not_seen_it_is_told_again)
+{
+	const char *states[] = {"1", "2", "2", "4"}, *fronts[] = {"1", "1", "3", "4"};
+	const unsigned int unseen[] = {1, 1, 0, 0};
+
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	/* It was made a moment ago. */
+	ck_assert_uint_eq(k.unseen, 1);
+	for (unsigned int i = 0; i < 4; i++) {
+		fake_set(BE "/state", states[i]);
+		fake_set(FE "/state", fronts[i]);
+		ck_assert_uint_eq(round_of(), 0);
+		ck_assert_uint_eq(k.unseen, unseen[i]);
+		ck_assert_str_eq(fake_get(FE "/state"), fronts[i]);
+	}
+}
+END_TEST
+
+START_TEST(waits_for_the_backend)
+{
+	put("web1.conf", "[vgpu 0]\nbackend = gpu\n[vgpu 1]\n");
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 1);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/3/1"));
+	fake_domain(7, "gpu", UUID7);
+	ck_assert_uint_eq(round_of(), 1);
+	fake_set("/local/domain/7/data/pvgpu/version", "0.1.0");
+	/* It is heard of: the watch is there. */
+	ck_assert(store_event(&s));
+	while (store_event(&s))
+		;
+	fake_set("/local/domain/7/data/pvgpu/gpu-memory-free", "1");
+	ck_assert(store_event(&s));
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/7/backend/pvgpu/3/0"));
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7");
+	/* The driver domain ends and comes back. */
+	fake_domain_gone(7);
+	fake_set(FE "/state", "7");
+	ck_assert_uint_eq(round_of(), 1);
+	ck_assert_str_eq(fake_get(FE "/state"), "7");
+	fake_domain(8, "gpu", UUID7);
+	fake_set("/local/domain/8/data/pvgpu/version", "0.1.0");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/8/backend/pvgpu/3/0"));
+	ck_assert_str_eq(fake_get(FE "/backend"), "/local/domain/8/backend/pvgpu/3/0");
+	ck_assert_str_eq(fake_get(FE "/state"), "1");
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r8");
+	/* Its guest ends: this is how the driver domain sees it. */
+	fake_domain_gone(3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/8/backend"));
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend"));
+}
+END_TEST
+
+START_TEST(waits_for_memory)
+{
+	fake_set("/local/domain/0/data/pvgpu/gpu-memory-free", "1048576");
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 1);
+	ck_assert_ptr_null(fake_get(BE));
+	fake_set("/local/domain/0/data/pvgpu/gpu-memory-free", "536870912");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get(BE));
+	/* Moved on this host: both are there for a while, and the new one needs its keys now. */
+	fake_set("/local/domain/0/data/pvgpu/gpu-memory-free", "0");
+	fake_domain(9, "web1--incoming", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/9/0/uuid"), VGPU);
+}
+END_TEST
+
+START_TEST(operators_detach_counts)
+{
+	struct pvgpu_ids ids = {.fe = 3};
+
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get(BE));
+	/* Until SIGHUP, */
+	reconcile_again(&k);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get(BE));
+	/* or the next start of the daemon. */
+	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	reconcile_free(&k);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get(BE));
+	/* A detach that nobody waited for is finished, */
+	fake_set(BE "/online", "0");
+	fake_set(BE "/state", "5");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get(BE));
+	fake_set(BE "/state", "6");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get(BE));
+	ck_assert_ptr_null(fake_get(FE));
+	/* and a guest that throws its keys away gets no new ones. */
+	reconcile_again(&k);
+	ck_assert_uint_eq(round_of(), 0);
+	fake_remove(FE);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get(BE));
+	ck_assert_ptr_null(fake_get(FE));
+}
+END_TEST
+
+START_TEST(hand_made_ones_are_left_alone)
+{
+	struct vgpu_spec w = {.any_id = true};
+	struct pvgpu_ids ids = {.fe = 4};
+	char err[ATTACH_ERROR];
+
+	fake_domain(4, "other", UUID7);
+	ck_assert_int_eq(attach_make(&s, &w, &ids, false, err), 0);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/4/0"));
+	fake_domain_gone(4);
+	fake_domain(6, "other", UUID7);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend"));
+	ck_assert_ptr_null(fake_get("/local/domain/6/device/pvgpu"));
+}
+END_TEST
+
+START_TEST(bad_files)
+{
+	char first[PVGPU_UUID_TEXT];
+
+	put("bad.conf", "[vgpu 0]\nmemory = lots\n");
+	put("web1.conf", "[vgpu 0]\n");
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert(strstr(k.complaint, "bad.conf:2: memory: "));
+	/* Without a uuid in the file it is still the same each time. */
+	snprintf(first, sizeof(first), "%s", fake_get(BE "/uuid"));
+	fake_domain_gone(3);
+	fake_domain(4, "web1", UUID7);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/4/0/uuid"), first);
+}
+END_TEST
+
+START_TEST(watches)
+{
+	ck_assert_int_eq(reconcile_watch(&k), 0);
+	while (store_event(&s))
+		;
+	fake_domain(3, "web1", UUID3);
+	ck_assert(store_event(&s));
+	while (store_event(&s))
+		;
+	fake_domain_gone(3);
+	ck_assert(store_event(&s));
+	while (store_event(&s))
+		;
+	fake_set("/vm/" UUID3 "/name", "web1");
+	ck_assert(store_event(&s));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("attachd");
+	TCase *t = tcase_create("rounds");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, starts_and_ends);
+	tcase_add_test(t, a_guest_that_has_not_seen_it_is_told_again);
+	tcase_add_test(t, waits_for_the_backend);
+	tcase_add_test(t, waits_for_memory);
+	tcase_add_test(t, operators_detach_counts);
+	tcase_add_test(t, hand_made_ones_are_left_alone);
+	tcase_add_test(t, bad_files);
+	tcase_add_test(t, watches);
+	suite_add_tcase(suite, t);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* What pvgpu-health says, and whose account it is put on. What is done then is counted here. */
+#include <check.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/dispatch/schedule.h"
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/xid.h"
+
+#define MS 1000000ull
+
+static unsigned int kills, warnings;
+static uint64_t charged;
+
+void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
+{
+	ck_assert_int_eq(kind, FAULT_CHEAT);
+	w->killed = true;
+	kills++;
+}
+
+void tenant_stats(struct tenant *t, struct tenant_stats *out)
+{
+	*out = (struct tenant_stats){.gpu_ns = charged};
+}
+
+void tenant_charge(struct tenant *t, uint64_t ns)
+{
+	charged += ns;
+}
+
+void xid_seen(struct pool *p, uint32_t number, pid_t pid)
+{
+}
+
+void health_uuid(struct daemon *d, unsigned int index, const char uuid[41])
+{
+}
+
+bool health_is_device(const struct daemon *d, unsigned int index, const char *device)
+{
+	return false;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	warnings += level == LOG_LEVEL_WARNING;
+}
+
+const char *worker_name(const struct worker *t)
+{
+	return "";
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t granted; /* 0: closed all the time */
+static uint64_t late_ns; /* pvgpud is starved of CPU for so long */
+
+uint64_t gate_granted_time(struct gate *g, uint64_t *now)
+{
+	*now = now_ns() + late_ns;
+	return granted;
+}
+
+static struct daemon d;
+static struct vgpu v, *vgpus[] = {&v};
+static struct worker w;
+static uint64_t told; /* up to then, of its use */
+
+static void setup(void)
+{
+	/* Neither is looked into here. */
+	v = (struct vgpu){.d = &d, .tenant = (struct tenant *)&v};
+	w = (struct worker){
+		.d = &d, .vgpu = &v, .pid = 77, .state = CHECK_SERVING, .gate = (struct gate *)&w};
+	d = (struct daemon){.vgpus = vgpus, .vgpu_n = 1, .worker_n = 1};
+	TAILQ_INIT(&d.workers);
+	TAILQ_INSERT_TAIL(&d.workers, &w, link);
+	charged = kills = warnings = granted = late_ns = 0;
+	told = now_ns();
+}
+
+/* It has used the GPU all the time for so long. */
+static void used(uint64_t ms)
+{
+	struct health_msg m[] = {
+		{.kind = HEALTH_PROCESS,
+		 .pid = 77,
+		 .process = {.begin_ns = told,
+			     .end_ns = told + ms * MS,
+			     .busy_ns = ms * MS,
+			     .memory = HEALTH_UNKNOWN}},
+		{.kind = HEALTH_ROUND},
+	};
+	char why[100];
+
+	told += ms * MS;
+	ck_assert_int_eq(account_take(&d, m, 2, why, sizeof(why)), 0);
+}
+
+START_TEST(who_cheats_is_ended)
+{
+	used(100); /* what was before is not judged */
+	for (unsigned int i = 0; i < 8 && !kills; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 1);
+}
+END_TEST
+
+/* It has so much memory, none of it leased. */
+static void has(uint64_t bytes)
+{
+	struct health_msg m = {.kind = HEALTH_PROCESS,
+			       .pid = 77,
+			       .at_ns = now_ns() + late_ns,
+			       .process = {.memory = bytes}};
+	char why[100];
+
+	ck_assert_int_eq(account_take(&d, &m, 1, why, sizeof(why)), 0);
+}
+
+/* Once for each reason, and what it used is charged as ever. */
+START_TEST(the_judge_only_observes)
+{
+	d.cfg.test_judge_observes = 1;
+	for (unsigned int i = 0; i < 8; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 0);
+	ck_assert_uint_eq(warnings, 1);
+	ck_assert_uint_ge(charged, 700 * MS);
+	for (unsigned int i = 0; i < 20; i++) {
+		struct timespec step = {.tv_nsec = 50 * MS};
+
+		has(1ull << 30);
+		nanosleep(&step, NULL);
+	}
+	ck_assert_uint_eq(kills, 0);
+	ck_assert_uint_eq(warnings, 2);
+	/* Another worker is another story. */
+	w.account = (struct account){.known = true};
+	told = now_ns();
+	for (unsigned int i = 0; i < 8; i++)
+		used(100);
+	ck_assert_uint_eq(warnings, 3);
+}
+END_TEST
+
+/* It has said that its session has ended, and goes on for as long as that may take. */
+START_TEST(who_has_ended_is_charged)
+{
+	used(100);
+	w.state = CHECK_ENDED;
+	for (unsigned int i = 0; i < 8; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 0);
+	ck_assert_uint_ge(charged, 700 * MS);
+}
+END_TEST
+
+/* What it was granted while pvgpud was late is credit for what it used then. */
+START_TEST(judged_late)
+{
+	used(1);
+	told = now_ns();
+	late_ns = 600 * MS;
+	granted = 650 * MS;
+	used(50);
+	used(590);
+	ck_assert_uint_eq(kills, 0);
+	used(200);
+	ck_assert_uint_eq(kills, 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("account");
+	TCase *t = tcase_create("account");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, who_cheats_is_ended);
+	tcase_add_test(t, the_judge_only_observes);
+	tcase_add_test(t, judged_late);
+	tcase_add_test(t, who_has_ended_is_charged);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

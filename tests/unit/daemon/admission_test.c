@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which vGPUs are admitted, with xenstore in memory: the toolstack attaches, pvgpud's own code from
+ * the keys to the pools decides, and says why not. Guests, workers and the scheduler are not there.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xenstore.h>
+
+#include "tests/unit/daemon/daemon_fake.h"
+#include "tests/unit/keys/fake_xenstore.h"
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
+
+#define DIR "/local/domain/0/backend/pvgpu"
+#define MIB (1ull << 20)
+
+static struct daemon d;
+static uint64_t clock_ms;
+
+/* ---- the rest of pvgpud ---- */
+
+uint64_t now_ms(void)
+{
+	return clock_ms += 1000; /* nothing is too soon */
+}
+
+struct vgpu *daemon_add_vgpu(struct daemon *dm, const struct config_vgpu *cfg, struct pool *pool)
+{
+	struct vgpu *v = calloc(1, sizeof(*v));
+
+	dm->vgpus = realloc(dm->vgpus, (dm->vgpu_n + 1) * sizeof(struct vgpu *));
+	vgpu_init(v, dm, cfg, pool);
+	dm->vgpus[dm->vgpu_n++] = v;
+	pool_changed(pool);
+	return v;
+}
+
+void daemon_remove_vgpu(struct vgpu *v)
+{
+	unsigned int i = 0;
+
+	vgpu_close(v);
+	group_put(v->d, v->group);
+	while (v->d->vgpus[i] != v)
+		i++;
+	v->d->vgpu_n--;
+	memmove(&v->d->vgpus[i], &v->d->vgpus[i + 1], (v->d->vgpu_n - i) * sizeof(struct vgpu *));
+	pool_changed(v->pool);
+	free(v);
+}
+
+int xenctl_connect(struct xen_vgpu *x, uint32_t ring_ref, uint32_t port, bool adopting,
+		   char reason[CHECK_REASON])
+{
+	return 0;
+}
+
+void xenctl_disconnect(struct xen_vgpu *x, bool guest_gone)
+{
+	xenbus_idle(x);
+}
+
+void xenctl_leave(struct xen_vgpu *x)
+{
+}
+
+/* ---- the toolstack and guests ---- */
+
+static void put(uint32_t domid, const char *key, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DIR "/%u/0/%s", domid, key);
+	fake_set(path, value);
+}
+
+static const char *get(uint32_t domid, const char *key)
+{
+	char path[128];
+	const char *value;
+
+	snprintf(path, sizeof(path), DIR "/%u/0/%s", domid, key);
+	value = fake_get(path);
+	return value ? value : "";
+}
+
+static void settle(void)
+{
+	for (unsigned int i = 0; i < 12; i++)
+		ev_run(d.loop, EVRUN_NOWAIT);
+}
+
+static void front(uint32_t domid, const char *key, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu/0/%s", domid, key);
+	fake_set(path, value);
+}
+
+/* The keys without the state. */
+static void describe(uint32_t domid, const char *memory)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "/local/domain/%u/device/pvgpu/0", domid);
+	put(domid, "frontend", text);
+	snprintf(text, sizeof(text), "%u", domid);
+	put(domid, "frontend-id", text);
+	put(domid, "online", "1");
+	snprintf(text, sizeof(text), "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b%02u", domid);
+	put(domid, "uuid", text);
+	put(domid, "memory", memory);
+	front(domid, "state", "1");
+}
+
+static void attach(uint32_t domid, const char *memory)
+{
+	describe(domid, memory);
+	put(domid, "state", "1");
+	settle();
+}
+
+static void detach(uint32_t domid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), DIR "/%u/0", domid);
+	fake_remove(path);
+	settle();
+}
+
+static void change(uint32_t domid, const char *key, const char *value)
+{
+	put(domid, key, value);
+	settle();
+}
+
+static struct vgpu *vgpu_of(uint32_t domid)
+{
+	for (unsigned int i = 0; i < d.vgpu_n; i++)
+		if (d.vgpus[i]->xen && d.vgpus[i]->xen->domid == domid)
+			return d.vgpus[i];
+	return NULL;
+}
+
+/* ---- up and down ---- */
+
+static struct config_pool pools[2];
+
+static void known(unsigned int i, uint64_t memory)
+{
+	char reason[POOL_REASON];
+
+	d.pools[i]->device_memory = memory;
+	ck_assert_int_eq(pool_known(d.pools[i], reason), 0);
+	pool_changed(d.pools[i]);
+	settle();
+}
+
+static void up(unsigned int n, uint64_t memory)
+{
+	log_set_level(LOG_LEVEL_ERROR);
+	pools[0] = (struct config_pool){.name = "first", .device = "0", .overcommit = 1000};
+	pools[1] = (struct config_pool){.name = "second", .device = "1", .overcommit = 1000};
+	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON, .pools = pools, .pool_n = n}};
+	d.loop = ev_loop_new(EVFLAG_AUTO);
+	TAILQ_INIT(&d.workers);
+	ck_assert_int_eq(pool_start(&d), 0);
+	for (unsigned int i = 0; i < n; i++)
+		d.pools[i]->device_memory = memory;
+	ck_assert_int_eq(xenbus_start(&d), 0);
+	ck_assert_ptr_nonnull(d.xen);
+	xenbus_run(&d);
+	settle();
+}
+
+static void setup(void)
+{
+	fake_reset();
+	fake_set("/local/domain/0/domid", "0");
+	for (unsigned int g = 1; g <= 4; g++)
+		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
+	daemon_fake = (struct daemon_fake){0};
+}
+
+static void teardown(void)
+{
+	xenbus_stop(&d, true);
+	ck_assert_uint_eq(d.vgpu_n, 0);
+	pool_stop(&d);
+	free(d.vgpus);
+	ev_loop_destroy(d.loop);
+	fake_reset();
+}
+
+static void ck_reason(uint32_t domid, const char *part)
+{
+	ck_assert_msg(strstr(get(domid, "last-reason"), part) != NULL, "'%s' is not in '%s'", part,
+		      get(domid, "last-reason"));
+}
+
+#define ADMITTED "2" /* InitWait */
+#define REFUSED  "6" /* Closed */
+
+START_TEST(what_fits_is_admitted)
+{
+	up(1, 1024 * MIB);
+	attach(1, "536870912");
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+	attach(2, "536870912");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	ck_assert_uint_eq(pool_free(d.pools[0]), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-memory-free"), "0");
+	attach(3, "1048576");
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+	ck_reason(3, "pool has room: memory 1 MiB, but 0 MiB are free: lower it, detach a vGPU or "
+		     "raise overcommit");
+}
+END_TEST
+
+static void two_of_which_one_fits(void)
+{
+	up(1, 1024 * MIB);
+	attach(1, "536870912");
+	attach(2, "805306368");
+	ck_assert_str_eq(get(2, "state"), REFUSED);
+	ck_assert_ptr_null(vgpu_of(2));
+	ck_reason(2, "memory 768 MiB, but 512 MiB are free");
+}
+
+START_TEST(tried_again_when_memory_is_free)
+{
+	two_of_which_one_fits();
+	change(1, "memory", "402653184");
+	ck_assert_str_eq(get(2, "state"), REFUSED);
+	change(1, "memory", "268435456");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	ck_assert_uint_eq(vgpu_of(2)->ledger.quota, 768 * MIB);
+}
+END_TEST
+
+START_TEST(tried_again_when_another_goes)
+{
+	two_of_which_one_fits();
+	detach(1);
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+}
+END_TEST
+
+START_TEST(tried_again_when_it_asks_for_less)
+{
+	two_of_which_one_fits();
+	change(2, "memory", "536870912");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+}
+END_TEST
+
+START_TEST(tried_again_when_more_may_be_promised)
+{
+	two_of_which_one_fits();
+	fake_set("/local/domain/0/data/pvgpu/pools", "first overcommit=1.2");
+	settle();
+	ck_assert_str_eq(get(2, "state"), REFUSED);
+	fake_set("/local/domain/0/data/pvgpu/pools", "first overcommit=1.25");
+	settle();
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	ck_assert_uint_eq(daemon_fake.gpus_changed, 2);
+	/* What was admitted stays. */
+	fake_remove("/local/domain/0/data/pvgpu/pools");
+	settle();
+	ck_assert_uint_eq(d.pools[0]->cfg.overcommit, 1000);
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+}
+END_TEST
+
+START_TEST(waits_for_a_gpu_that_nobody_knows)
+{
+	up(1, 0);
+	attach(1, "536870912");
+	attach(2, "805306368");
+	ck_assert_str_eq(get(1, "state"), "1");
+	ck_assert_str_eq(get(2, "state"), "1");
+	d.pools[0]->failures = 1;
+	strcpy(d.pools[0]->failure, "cannot load libcuda");
+	xenbus_memory_changed(&d);
+	settle();
+	ck_assert_str_eq(get(1, "state"), "1");
+	ck_reason(1, "cannot load libcuda");
+	d.pools[0]->failures = 0;
+	known(0, 1024 * MIB);
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+	ck_assert_str_eq(get(2, "state"), REFUSED);
+}
+END_TEST
+
+START_TEST(a_gone_vgpu_waits_no_more)
+{
+	up(1, 0);
+	attach(1, "536870912");
+	detach(1);
+	ck_assert_ptr_null(TAILQ_FIRST(&d.xen->vgpus));
+}
+END_TEST
+
+START_TEST(a_raise_that_does_not_fit)
+{
+	up(1, 1024 * MIB);
+	attach(1, "536870912");
+	attach(2, "268435456");
+	change(2, "memory", "805306368");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	ck_assert_uint_eq(vgpu_of(2)->ledger.quota, 256 * MIB);
+	ck_reason(2, "memory 768 MiB, but 512 MiB are free");
+	change(1, "memory", "268435456");
+	ck_assert_uint_eq(vgpu_of(2)->ledger.quota, 768 * MIB);
+}
+END_TEST
+
+START_TEST(what_ran_is_not_asked)
+{
+	describe(1, "805306368");
+	put(1, "state", "4");
+	front(1, "state", "4");
+	describe(2, "805306368");
+	put(2, "state", "4");
+	front(2, "state", "4");
+	describe(3, "1048576");
+	put(3, "state", "2");
+	up(1, 0);
+	ck_assert_ptr_nonnull(vgpu_of(1));
+	ck_assert_ptr_nonnull(vgpu_of(2));
+	ck_assert_ptr_null(vgpu_of(3));
+	ck_assert_str_eq(get(3, "state"), "2");
+	known(0, 1024 * MIB);
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+}
+END_TEST
+
+START_TEST(pools_by_name)
+{
+	up(2, 1024 * MIB);
+	describe(1, "536870912");
+	put(1, "pool", "second/research");
+	attach(1, "536870912");
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
+	ck_assert_str_eq(vgpu_of(1)->group->cfg.name, "research");
+	put(2, "pool", "third");
+	attach(2, "1048576");
+	ck_assert_str_eq(get(2, "state"), REFUSED);
+	ck_reason(2, "pool third: no such pool");
+	change(2, "pool", "first");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	put(3, "pool", "a/b/c");
+	attach(3, "1048576");
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+	ck_reason(3, "POOL, POOL/GROUP or /GROUP");
+	/* Another pool at once, since nothing runs; another group whatever runs. */
+	change(1, "pool", "first/other");
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "first");
+	ck_assert_str_eq(vgpu_of(1)->group->cfg.name, "other");
+	vgpu_of(1)->sessions = 1;
+	change(1, "pool", "second/research");
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "first");
+	ck_assert_str_eq(vgpu_of(1)->group->cfg.name, "research");
+	vgpu_of(1)->sessions = 0;
+	vgpu_settle(vgpu_of(1));
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
+	ck_assert_uint_ge(daemon_fake.moved, 4);
+}
+END_TEST
+
+START_TEST(placed_where_there_is_room)
+{
+	up(2, 1024 * MIB);
+	attach(1, "805306368");
+	attach(2, "805306368");
+	ck_assert_ptr_ne(vgpu_of(1)->pool, vgpu_of(2)->pool);
+	attach(3, "805306368");
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+	ck_reason(3, "no pool has room: memory 768 MiB, but 256 MiB are free");
+	attach(4, "268435456");
+	ck_assert_str_eq(get(4, "state"), ADMITTED);
+}
+END_TEST
+
+START_TEST(placed_by_load)
+{
+	up(2, 1024 * MIB);
+	d.cfg.placement = PLACE_LOAD;
+	d.pools[0]->load_ppm = 900000;
+	d.pools[1]->load_ppm = 100000;
+	attach(1, "1048576");
+	attach(2, "1048576");
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
+	ck_assert_str_eq(vgpu_of(2)->pool->cfg.name, "second");
+	d.pools[1]->load_ppm = 950000;
+	attach(3, "1048576");
+	ck_assert_str_eq(vgpu_of(3)->pool->cfg.name, "first");
+}
+END_TEST
+
+START_TEST(nothing_on_an_unsound_gpu)
+{
+	up(2, 1024 * MIB);
+	daemon_fake.unsound = "it gives wrong results";
+	attach(1, "1048576");
+	attach(2, "1048576");
+	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "second");
+	ck_assert_str_eq(vgpu_of(2)->pool->cfg.name, "second");
+	put(3, "pool", "first");
+	attach(3, "1048576");
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+	ck_reason(3, "it gives wrong results");
+}
+END_TEST
+
+/* One without a promise, too, is tried again when the toolstack says that the GPU is well. */
+START_TEST(tried_again_when_the_gpu_is_well)
+{
+	up(1, 1024 * MIB);
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok; accounting off");
+	daemon_fake.unsound = "the GPU is unhealthy: a test";
+	attach(1, "0");
+	ck_assert_str_eq(get(1, "state"), REFUSED);
+	ck_reason(1, "the GPU is unhealthy: a test");
+	fake_set("/local/domain/0/data/pvgpu/health", "first ok");
+	settle();
+	ck_assert_ptr_nonnull(daemon_fake.unsound); /* that is how pvgpud itself puts it */
+	fake_set("/local/domain/0/data/pvgpu/health", "ok");
+	settle();
+	ck_assert_ptr_null(daemon_fake.unsound);
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/health"), "first ok; accounting off");
+	xenbus_memory_changed(&d); /* canary.c does that */
+	settle();
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+}
+END_TEST
+
+START_TEST(away_from_an_unsound_gpu)
+{
+	up(2, 1024 * MIB);
+	attach(1, "1048576");
+	put(2, "pool", "first");
+	attach(2, "1048576");
+	put(3, "pool", "second");
+	attach(3, "1048576");
+	attach(4, "1048576");
+	ck_assert_ptr_eq(vgpu_of(1)->pool, d.pools[0]);
+	vgpu_move(vgpu_of(4), d.pools[0]);
+	vgpu_of(4)->sessions = 1;
+	daemon_fake.unsound = "it gives wrong results";
+	pool_evacuate(d.pools[0]);
+	ck_assert_ptr_eq(vgpu_of(1)->pool, d.pools[1]);
+	ck_assert_ptr_eq(vgpu_of(2)->pool, d.pools[0]); /* named */
+	ck_assert_ptr_eq(vgpu_of(4)->pool, d.pools[0]); /* has a session */
+	vgpu_of(4)->sessions = 0;
+	vgpu_settle(vgpu_of(4));
+	ck_assert_ptr_eq(vgpu_of(4)->pool, d.pools[1]);
+	/* And its quota can be changed where it is bound to stay. */
+	change(2, "memory", "2097152");
+	ck_assert_uint_eq(vgpu_of(2)->ledger.quota, 2 * MIB);
+}
+END_TEST
+
+START_TEST(what_is_used_without_a_promise_counts)
+{
+	uint64_t leased = 0;
+
+	up(1, 1024 * MIB);
+	attach(1, "0");
+	ck_assert_uint_eq(lease_free(vgpu_of(1)), 1024 * MIB);
+	ck_assert(ledger_take(&vgpu_of(1)->ledger, &leased, 512 * MIB));
+	attach(2, "805306368");
+	ck_assert_str_eq(get(2, "state"), REFUSED);
+	ck_reason(2, "512 MiB are free");
+	ledger_end(&vgpu_of(1)->ledger, &leased);
+	vgpu_changed(vgpu_of(1));
+	while (ev_is_active(&d.pools[0]->used_timer))
+		ev_run(d.loop, EVRUN_ONCE);
+	settle();
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	/* Memory promised by now is not free for it. */
+	ck_assert_uint_eq(lease_free(vgpu_of(1)), 256 * MIB);
+}
+END_TEST
+
+START_TEST(groups_live)
+{
+	up(1, 1024 * MIB);
+	put(1, "pool", "/research");
+	attach(1, "1048576");
+	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=300; idle max-share=5%");
+	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
+	ck_assert_uint_eq(daemon_fake.groups_changed, 2);
+	/* A mistake changes nothing. */
+	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=0");
+	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
+	fake_remove("/local/domain/0/data/pvgpu/groups");
+	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 100);
+	detach(1);
+	ck_assert(TAILQ_EMPTY(&d.groups));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("admission");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, what_fits_is_admitted);
+	tcase_add_test(t, tried_again_when_memory_is_free);
+	tcase_add_test(t, tried_again_when_another_goes);
+	tcase_add_test(t, tried_again_when_it_asks_for_less);
+	tcase_add_test(t, tried_again_when_more_may_be_promised);
+	tcase_add_test(t, waits_for_a_gpu_that_nobody_knows);
+	tcase_add_test(t, a_gone_vgpu_waits_no_more);
+	tcase_add_test(t, a_raise_that_does_not_fit);
+	tcase_add_test(t, what_ran_is_not_asked);
+	tcase_add_test(t, pools_by_name);
+	tcase_add_test(t, placed_where_there_is_room);
+	tcase_add_test(t, placed_by_load);
+	tcase_add_test(t, nothing_on_an_unsound_gpu);
+	tcase_add_test(t, tried_again_when_the_gpu_is_well);
+	tcase_add_test(t, away_from_an_unsound_gpu);
+	tcase_add_test(t, what_is_used_without_a_promise_counts);
+	tcase_add_test(t, groups_live);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

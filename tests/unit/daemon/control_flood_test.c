@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers that say more than they may. What their neighbours wait is counted in turns of pvgpud's
+ * loop, not in time.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ring/poll.h"
+#include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#define FLOODS 7u
+#define ROUNDS 64u
+#define MIB    (1ull << 20)
+#define S      1000000000ull
+
+/* Each message is answered, or it would not be read for long. */
+static void hear_all(struct fake_worker *k)
+{
+	struct pvgpu_sup_assign m;
+	struct msg_in in;
+
+	while (msg_recv(k->control, &m, sizeof(m), 0, &in) > 0)
+		;
+}
+
+/* As full as its socket can be. */
+static void fill(struct fake_worker *k)
+{
+	const struct pvgpu_sup m = {.kind = PVGPU_SUP_MEMINFO};
+
+	hear_all(k);
+	while (msg_send(k->control, &m, sizeof(m), NULL, 0) == 0)
+		;
+}
+
+static void fill_all(struct fake_worker *const k[], unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (k[i]->w && !k[i]->w->killed)
+			fill(k[i]);
+}
+
+/* Turns until it has its answer. */
+static unsigned int lease_turns(struct fake_worker *k, uint32_t id, struct fake_worker *const bad[])
+{
+	const struct pvgpu_sup ask = {.kind = PVGPU_SUP_LEASE, .id = id, .a = MIB};
+	struct pvgpu_sup_assign m;
+	unsigned int turns = 0, fds;
+
+	ck_assert_int_eq(msg_send(k->control, &ask, sizeof(ask), NULL, 0), 0);
+	while (!fake_hear(k, PVGPU_SUP_LEASED, &m, &fds)) {
+		fill_all(bad, FLOODS);
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+		turns++;
+	}
+	ck_assert_uint_eq(m.head.id, id);
+	ck_assert_uint_eq(m.head.a, MIB);
+	return turns;
+}
+
+START_TEST(neighbours_are_answered)
+{
+	struct fake_worker *bad[FLOODS], *good;
+	unsigned int most = 0;
+
+	lease_quota_known(fake.v);
+	for (uint32_t i = 0; i < FLOODS; i++)
+		bad[i] = opened(SESSION + i);
+	good = opened(SESSION + FLOODS);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		unsigned int turns = lease_turns(good, i, bad);
+
+		most = turns > most ? turns : most;
+	}
+	ck_assert_uint_le(most, 2);
+}
+END_TEST
+
+/* It is heard as often as it may be, whatever it says, and the others all the time. */
+START_TEST(what_one_may_say)
+{
+	struct fake_worker *k = opened(SESSION);
+	uint64_t begin = pvgpu_poll_now(), heard = 0, most;
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+
+	lease_quota_known(fake.v);
+	for (uint64_t now = begin; now < begin + S / 2; now = pvgpu_poll_now()) {
+		const struct pvgpu_sup ask = {.kind = PVGPU_SUP_MEMINFO};
+
+		while (msg_send(k->control, &ask, sizeof(ask), NULL, 0) == 0)
+			;
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+		while (fake_hear(k, PVGPU_SUP_MEMINFO, &m, &fds))
+			heard++;
+	}
+	most = BUDGET_BURST + (pvgpu_poll_now() - begin) / 1000 * BUDGET_A_SECOND / 1000000 + 16;
+	ck_assert_uint_le(heard, most);
+	ck_assert(!k->w->killed);
+	/* Its end is seen at once: that is not read from there. */
+	fake_die(k);
+	fake_settle();
+	ck_assert_uint_eq(fake.v->sessions, 0);
+}
+END_TEST
+
+/* Who does nothing else is ended, and it is a fault. */
+START_TEST(a_flood_ends)
+{
+	struct fake_worker *k = opened(SESSION), *good = opened(SESSION + 1);
+	const uint64_t begin = pvgpu_poll_now();
+
+	fake.d.cfg.quarantine_faults = 3;
+	fake.d.cfg.quarantine_window_s = 3600;
+	while (!k->w->killed) {
+		ck_assert(pvgpu_poll_now() < begin + 50 * S);
+		fill(k);
+		hear_all(good);
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	}
+	ck_assert_uint_ge(pvgpu_poll_now() - begin, BUDGET_OVER_NS / 2);
+	ck_assert_ptr_nonnull(strstr(k->w->reason, "floods its control socket"));
+	ck_assert_int_eq(k->w->fault, FAULT_PROTOCOL);
+	fake_settle();
+	ck_assert_uint_eq(fake.v->sessions, 1);
+	ck_assert(!good->w->killed);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_test(t, neighbours_are_answered);
+	tcase_add_test(t, what_one_may_say);
+	tcase_add_test(t, a_flood_ends);
+}
+
+int main(void)
+{
+	return run_xenctl_tests("control_flood", add);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/daemon/daemon_fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+struct daemon_fake daemon_fake;
+
+void share_pool_changed(struct pool *p)
+{
+	daemon_fake.gpus_changed++;
+}
+
+void share_group_changed(struct daemon *dm, struct pool_group *g)
+{
+	daemon_fake.groups_changed++;
+}
+
+int share_moved(struct vgpu *v)
+{
+	daemon_fake.moved++;
+	return 0;
+}
+
+uint64_t schedule_handovers(const struct schedule *s)
+{
+	return 0;
+}
+
+uint64_t schedule_handover_ns(const struct schedule *s)
+{
+	return 0;
+}
+
+uint64_t schedule_wakeups(const struct schedule *s)
+{
+	return 0;
+}
+
+const char *canary_refuses(const struct pool *p)
+{
+	return p->index ? NULL : daemon_fake.unsound;
+}
+
+void canary_init(struct pool *p)
+{
+}
+
+void canary_stop(struct pool *p)
+{
+}
+
+void canary_clear(struct pool *p)
+{
+	daemon_fake.unsound = NULL;
+}
+
+void canary_health(const struct pool *p, char *out, size_t cap)
+{
+	snprintf(out, cap, "ok");
+}
+
+void share_policy(struct vgpu *v)
+{
+}
+
+void share_stats(const struct vgpu *v, struct tenant_stats *out)
+{
+	*out = (struct tenant_stats){0};
+}
+
+void share_restore(struct vgpu *v, const struct tenant_stats *n)
+{
+}
+
+void faults_pardon(struct vgpu *v, uint64_t number)
+{
+}
+
+uint64_t faults_left_s(const struct vgpu *v)
+{
+	return 0;
+}
+
+void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
+{
+	abort();
+}
+
+void judge_lease(struct judge *j, uint64_t leased, uint64_t now)
+{
+}
+
+int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
+{
+	return 0;
+}
+
+void supervise_meminfo(struct worker *w)
+{
+}
+
+const char *worker_name(const struct worker *w)
+{
+	return "worker";
+}
+
+void supervise_keep_spares(struct daemon *dm)
+{
+}
+
+void open_accept(struct vgpu *v, int fd)
+{
+}
+
+void open_refuse_all(struct daemon *dm, struct vgpu *v, int error, const char *reason)
+{
+}
+
+const char *health_state(const struct daemon *d)
+{
+	return "off";
+}

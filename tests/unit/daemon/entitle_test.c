@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/dispatch/entitle.c: how long a worker may have used the GPU, whatever it says. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/entitle.h"
+
+#define MS 1000000ull
+
+static struct entitle e;
+
+static void gate(uint64_t now, bool open, uint64_t commands, bool drained)
+{
+	const struct pvgpu_gate_report r = {.commands = commands, .drained = drained};
+
+	entitle_gate(&e, open, &r, now);
+}
+
+START_TEST(open_counts)
+{
+	entitle_init(&e, false, 100);
+	ck_assert_uint_eq(entitle_ns(&e, 200), 0);
+	gate(200, true, 0, true);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+	gate(300, true, 7, false);
+	gate(400, false, 9, true);
+	ck_assert_uint_eq(entitle_ns(&e, 1000), 200);
+	/* A clock that other callers read a little earlier. */
+	gate(390, false, 9, true);
+	ck_assert_uint_eq(entitle_ns(&e, 395), 200);
+}
+END_TEST
+
+START_TEST(drain_counts_until_drained)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	ck_assert_uint_eq(entitle_ns(&e, 150), 150);
+	gate(160, false, 3, false);
+	gate(180, false, 3, true);
+	ck_assert_uint_eq(entitle_ns(&e, 500), 180);
+	/* Said again, nothing was issued in between: there is nothing to drain. */
+	gate(500, true, 3, true);
+	gate(600, false, 3, false);
+	gate(900, true, 3, false);
+	ck_assert_uint_eq(entitle_ns(&e, 900), 280);
+}
+END_TEST
+
+START_TEST(drain_counts_until_open_again)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	gate(200, true, 3, false);
+	gate(300, true, 5, false);
+	ck_assert_uint_eq(entitle_ns(&e, 400), 400);
+}
+END_TEST
+
+START_TEST(who_issues_while_closed_has_no_excuse)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	ck_assert_uint_eq(entitle_ns(&e, 200), 200);
+	gate(200, false, 6, false);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+	gate(300, false, 6, true);
+	gate(400, true, 7, false);
+	ck_assert_uint_eq(entitle_ns(&e, 500), 200);
+	/* Each closing is judged by itself. */
+	gate(500, false, 8, false);
+	gate(600, false, 8, true);
+	ck_assert_uint_eq(entitle_ns(&e, 700), 300);
+}
+END_TEST
+
+START_TEST(found_out_at_the_opening)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(100, false, 3, false);
+	gate(300, true, 6, false);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+}
+END_TEST
+
+/* A thread lost its processor after it had seen an open gate: not every time, though. */
+START_TEST(slips_now_and_then)
+{
+	uint64_t commands = 0, t = 0, want = 0;
+
+	entitle_init(&e, false, 0);
+	for (int i = 0; i < 8; i++, t += 1000) {
+		gate(t, true, commands, true);
+		commands += 2;
+		gate(t + 100, false, commands, false);
+		gate(t + 200, false, commands + 1, false);
+		gate(t + 300, false, commands + 2, false);
+		gate(t + 400, false, commands + 2, true);
+		commands += 2;
+		want += i < 4 ? 400 : 100;
+		ck_assert_uint_eq(entitle_ns(&e, t + 900), want);
+	}
+	/* The first command of all: nothing had seemed to be in flight. */
+	t += 1000000000;
+	gate(t, true, commands, true);
+	gate(t + 100, false, commands, false);
+	ck_assert_uint_eq(entitle_ns(&e, t + 200), want + 200);
+	gate(t + 200, false, ++commands, false);
+	gate(t + 300, false, commands, true);
+	want += 300;
+	ck_assert_uint_eq(entitle_ns(&e, t + 400), want);
+	/* A second later there are more. */
+	t += 1000000000;
+	gate(t, true, commands, true);
+	gate(t + 100, false, commands + 1, false);
+	gate(t + 200, false, commands + 2, false);
+	gate(t + 300, false, commands + 4, false);
+	gate(t + 300, false, commands + 4, true);
+	/* But three commands are none. */
+	ck_assert_uint_eq(entitle_ns(&e, t + 400), want + 100);
+	t += 1000;
+	gate(t, true, commands + 4, true);
+	gate(t + 100, false, commands + 5, false);
+	gate(t + 200, false, commands + 6, true);
+	ck_assert_uint_eq(entitle_ns(&e, t + 400), want + 300);
+}
+END_TEST
+
+START_TEST(who_says_nothing_has_nothing_to_drain)
+{
+	entitle_init(&e, false, 0);
+	for (uint64_t t = 0; t < 1000; t += 200) {
+		gate(t, true, 0, false);
+		gate(t + 100, false, 0, false);
+	}
+	gate(1000, true, 0, false);
+	ck_assert_uint_eq(entitle_ns(&e, 1000), 500);
+	/* Neither for ever. */
+	gate(1000, false, 0, false);
+	ck_assert_uint_eq(entitle_ns(&e, 1000000000000), 500 + 100000000);
+}
+END_TEST
+
+static void says(uint64_t now, bool open, uint64_t commands, uint64_t oldest)
+{
+	const struct pvgpu_gate_report r = {.wants = 1, .commands = commands, .oldest_ns = oldest};
+
+	entitle_gate(&e, open, &r, now);
+}
+
+/* It does not say that it has drained; but by its own word there is nothing to drain. */
+START_TEST(who_has_nothing_unfinished_has_nothing_to_drain)
+{
+	const uint64_t open = 1000 * MS, blank = 200 * MS;
+	uint64_t t = open;
+
+	entitle_init(&e, false, 0);
+	says(0, true, 7, 0);
+	says(t, false, 7, 0);
+	ck_assert_uint_eq(entitle_ns(&e, t + 100 * MS), open + 100 * MS);
+	/* However often it is looked at, and opened for a moment: that is added, no more. */
+	for (int i = 0; i < 20; i++) {
+		says(t += 240 * MS, false, 7, 0);
+		says(t += 260 * MS, true, 7, 0);
+		says(t += 10 * MS, false, 7, 0);
+		/* Other numbers that make no sense. */
+		says(t, false, i % 7, 0);
+		says(t, false, 7, 0);
+	}
+	ck_assert_uint_eq(entitle_ns(&e, t + 3000 * MS), open + 20 * 10 * MS + blank);
+	/* Then something of it is unfinished, as far as it says: the watchdog's. */
+	says(t + 3000 * MS, false, 7, t);
+	says(t + 4000 * MS, false, 7, t);
+	ck_assert_uint_ge(entitle_ns(&e, t + 4000 * MS), open + 200 * MS + 4000 * MS);
+}
+END_TEST
+
+/* An honest one is seen so between two words of its report, once; and may have long work. */
+START_TEST(a_look_between_two_words)
+{
+	entitle_init(&e, false, 0);
+	says(0, true, 7, 0);
+	says(100 * MS, false, 7, 0);
+	ck_assert_uint_eq(entitle_ns(&e, 900 * MS), 300 * MS);
+	says(900 * MS, false, 7, 99 * MS);
+	ck_assert_uint_eq(entitle_ns(&e, 9000 * MS), 9000 * MS);
+	says(9000 * MS, false, 7, 0);
+	gate(9001 * MS, false, 7, true);
+	ck_assert_uint_eq(entitle_ns(&e, 20000 * MS), 9001 * MS);
+}
+END_TEST
+
+/* What it has said in between, when nobody looked, is not known. */
+START_TEST(long_between_two_looks)
+{
+	entitle_init(&e, false, 0);
+	says(0, true, 7, 0);
+	says(100 * MS, false, 8, 0);
+	gate(900 * MS, false, 8, true);
+	ck_assert_uint_eq(entitle_ns(&e, 2000 * MS), 900 * MS);
+}
+END_TEST
+
+START_TEST(adopted_may_be_busy)
+{
+	entitle_init(&e, true, 0);
+	gate(50, false, 1000, false);
+	ck_assert_uint_eq(entitle_ns(&e, 100), 100);
+	gate(100, false, 1001, true);
+	ck_assert_uint_eq(entitle_ns(&e, 300), 100);
+	gate(300, true, 1001, true);
+	gate(400, false, 1100, false);
+	ck_assert_uint_eq(entitle_ns(&e, 450), 250);
+}
+END_TEST
+
+/* Where its new page has not been read yet, it has not changed what it says: it has said nothing.
+ */
+START_TEST(adopted_and_not_heard_of)
+{
+	entitle_init(&e, true, 0);
+	gate(100 * MS, true, 0, false);
+	gate(200 * MS, false, 0, false);
+	gate(700 * MS, false, 0, false);
+	ck_assert_uint_eq(entitle_ns(&e, 700 * MS), 700 * MS);
+	/* All that it ever did: none of it came while it was closed. */
+	says(800 * MS, false, 500, 600 * MS);
+	says(1500 * MS, false, 500, 600 * MS);
+	gate(1600 * MS, false, 500, true);
+	ck_assert_uint_eq(entitle_ns(&e, 5000 * MS), 1600 * MS);
+	gate(5000 * MS, true, 500, true);
+	says(5100 * MS, false, 501, 5050 * MS);
+	says(5200 * MS, false, 504, 5050 * MS);
+	ck_assert_uint_eq(entitle_ns(&e, 5300 * MS), 1700 * MS);
+}
+END_TEST
+
+START_TEST(adopted_and_never_heard_of)
+{
+	entitle_init(&e, true, 0);
+	for (uint64_t t = 0; t < 20; t++) {
+		gate(t * 500 * MS + 200 * MS, true, 0, false);
+		gate(t * 500 * MS + 300 * MS, false, 0, false);
+	}
+	gate(20000 * MS, false, 0, false);
+	/* Two seconds, and then what it is open for, and at the very last 0.1 s more. */
+	ck_assert_uint_le(entitle_ns(&e, 20000 * MS), 2200 * MS + 16 * 100 * MS + 100 * MS);
+	ck_assert_uint_ge(entitle_ns(&e, 20000 * MS), 2000 * MS + 16 * 100 * MS);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("entitle");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(tc, open_counts);
+	tcase_add_test(tc, drain_counts_until_drained);
+	tcase_add_test(tc, drain_counts_until_open_again);
+	tcase_add_test(tc, who_issues_while_closed_has_no_excuse);
+	tcase_add_test(tc, found_out_at_the_opening);
+	tcase_add_test(tc, slips_now_and_then);
+	tcase_add_test(tc, who_says_nothing_has_nothing_to_drain);
+	tcase_add_test(tc, who_has_nothing_unfinished_has_nothing_to_drain);
+	tcase_add_test(tc, a_look_between_two_words);
+	tcase_add_test(tc, long_between_two_looks);
+	tcase_add_test(tc, adopted_may_be_busy);
+	tcase_add_test(tc, adopted_and_not_heard_of);
+	tcase_add_test(tc, adopted_and_never_heard_of);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

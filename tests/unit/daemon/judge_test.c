@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* daemon/rules/judge.c: who cheats is found, who is honest never is. */
+#include <check.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/rules/judge.h"
+
+#define MS  1000000ull
+#define GIB (1ull << 30)
+
+static struct judge j;
+static char why[200];
+
+static void set_up(void)
+{
+	j = (struct judge){0};
+	why[0] = '\0';
+}
+
+/*
+ * A world with time in ms: the gate is open for `open` of each `cycle`, the worker uses the GPU for
+ * honest% of the open time and cheat% of the rest. Numbers come each `period` and are `lag` late.
+ * The time in ms at which it is found, 0: never.
+ */
+struct world {
+	unsigned int open, cycle, period, lag;
+	unsigned int honest, cheat;
+};
+
+static uint64_t open_until(const struct world *w, uint64_t t)
+{
+	uint64_t rest = t % w->cycle;
+
+	return t / w->cycle * w->open + (rest < w->open ? rest : w->open);
+}
+
+static uint64_t used_until(const struct world *w, uint64_t t)
+{
+	uint64_t open = open_until(w, t);
+
+	return (open * w->honest + (t - open) * w->cheat) * (MS / 100);
+}
+
+/* Whole percents, what they lack comes later, as the simulated GPU has it. */
+static uint64_t find(const struct world *w, uint64_t limit)
+{
+	uint64_t last = 0, said = 0;
+
+	for (uint64_t t = 0; t < limit; t += w->period) {
+		uint64_t end = t > w->lag ? t - w->lag : 0, span = (end - last) * MS, percent;
+
+		if (end == last)
+			continue;
+		percent = (used_until(w, end) - said) * 100 / span;
+		if (percent > 100)
+			percent = 100;
+		said += percent * span / 100;
+		if (judge_use(&j, last * MS, end * MS, percent * span / 100, open_until(w, t) * MS,
+			      t * MS, why, sizeof(why)))
+			return t;
+		last = end;
+	}
+	return 0;
+}
+
+START_TEST(honest_is_never_found)
+{
+	static const struct world worlds[] = {
+		{2, 4, 100, 0, 100, 0},        {1, 64, 100, 7, 100, 0},
+		{500, 1000, 100, 0, 100, 0},   {500, 1000, 100, 90, 100, 0},
+		{700, 3000, 100, 350, 100, 0}, {1000, 9000, 1000, 1000, 100, 0},
+		{30, 900, 100, 250, 100, 0},   {400, 401, 50, 3, 100, 0},
+		{0, 100, 100, 50, 0, 0},       {3, 7, 130, 40, 100, 4},
+	};
+
+	for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
+		set_up();
+		ck_assert_msg(find(&worlds[i], 600000) == 0, "world %zu: %s", i, why);
+	}
+}
+END_TEST
+
+START_TEST(cheating_is_found_in_time)
+{
+	static const struct {
+		struct world w;
+		uint64_t limit;
+	} cases[] = {
+		{{0, 100, 100, 0, 0, 100}, 400},   /* always closed, uses it all */
+		{{2, 4, 100, 0, 100, 50}, 700},    /* halves with one neighbour, and half of his */
+		{{1, 8, 100, 20, 100, 50}, 600},   /* with seven */
+		{{2, 4, 100, 100, 100, 50}, 1100}, /* numbers come 0.1 s late */
+		{{0, 100, 100, 10, 0, 20}, 1000},  /* a fifth of it */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t t;
+
+		set_up();
+		t = find(&cases[i].w, 60000);
+		ck_assert_msg(t && t <= cases[i].limit, "case %zu: %" PRIu64, i, t);
+		ck_assert_ptr_nonnull(strstr(why, "used the GPU for"));
+	}
+}
+END_TEST
+
+/* After a long time of honesty there is no credit to draw on. */
+START_TEST(no_credit)
+{
+	const struct world good = {90, 100, 100, 0, 10, 0};
+	uint64_t used = 100 * MS;
+	uint64_t t = 60000;
+
+	ck_assert_uint_eq(find(&good, t), 0);
+	for (int i = 0; i < 3; i++, t += 100)
+		if (judge_use(&j, (t - 100) * MS, t * MS, used, open_until(&good, 60000) * MS,
+			      t * MS, why, sizeof(why)))
+			break;
+	ck_assert_uint_lt(t, 60300);
+}
+END_TEST
+
+START_TEST(an_excuse_that_was_none)
+{
+	ck_assert(!judge_use(&j, 0, 100 * MS, 0, 0, 100 * MS, why, sizeof(why)));
+	ck_assert(
+		!judge_use(&j, 100 * MS, 400 * MS, 300 * MS, 300 * MS, 400 * MS, why, sizeof(why)));
+	/* What was taken for draining was not. */
+	ck_assert(judge_use(&j, 400 * MS, 500 * MS, 0, 100 * MS, 500 * MS, why, sizeof(why)));
+	ck_assert_str_eq(why, "issued GPU work with its gate closed: used the GPU for 196 ms "
+			      "without right");
+}
+END_TEST
+
+START_TEST(what_was_before)
+{
+	/* Begun before it was known: nothing is known of that time. */
+	ck_assert(!judge_use(&j, 0, 900 * MS, 900 * MS, 0, 1000 * MS, why, sizeof(why)));
+	ck_assert(!judge_use(&j, 900 * MS, 1900 * MS, 1000 * MS, 0, 1900 * MS, why, sizeof(why)));
+	/* Too late to be of use. */
+	ck_assert(!judge_use(&j, 1900 * MS, 2900 * MS, 1000 * MS, 0, 9000 * MS, why, sizeof(why)));
+	/* Nonsense. */
+	ck_assert(!judge_use(&j, 9500 * MS, 9400 * MS, UINT64_MAX, 0, 9600 * MS, why, sizeof(why)));
+}
+END_TEST
+
+static bool memory(uint64_t t, uint64_t mem, uint64_t leased)
+{
+	return judge_memory(&j, t * MS, mem, leased, GIB, (t + 3) * MS, why, sizeof(why));
+}
+
+START_TEST(memory_within_lease)
+{
+	for (uint64_t t = 0; t < 10000; t += 100) {
+		/* Takes and returns, a lease always around it. */
+		uint64_t now = t / 300 % 2 ? 4 * GIB : 0;
+
+		judge_lease(&j, 4 * GIB, (t + 1) * MS);
+		ck_assert(!memory(t, now + GIB, t / 300 % 2 ? 4 * GIB : 0));
+	}
+}
+END_TEST
+
+START_TEST(memory_returned_meanwhile)
+{
+	ck_assert(!memory(0, 5 * GIB, 4 * GIB));
+	for (uint64_t t = 100; t < 5000; t += 100) {
+		judge_lease(&j, 4 * GIB, (t + 2) * MS);
+		ck_assert(!memory(t, 5 * GIB, 0));
+	}
+}
+END_TEST
+
+START_TEST(memory_beyond_lease)
+{
+	uint64_t t = 0;
+
+	while (t < 2000 && !memory(t, 2 * GIB + 1, GIB))
+		t += 100;
+	ck_assert_uint_ge(t, JUDGE_MEMORY_NS / MS);
+	ck_assert_uint_le(t, 500);
+	ck_assert_str_eq(why, "has 2048 MiB of device memory, of which it leased 1024 MiB "
+			      "(1024 MiB more are let go)");
+}
+END_TEST
+
+START_TEST(memory_kept_after_return)
+{
+	uint64_t t = 0;
+
+	for (; t < 1000; t += 100)
+		ck_assert(!memory(t, 3 * GIB, 2 * GIB));
+	judge_lease(&j, 2 * GIB, t * MS);
+	while (t < 3000 && !memory(t, 3 * GIB, 0))
+		t += 100;
+	ck_assert_uint_le(t, 1700);
+}
+END_TEST
+
+START_TEST(memory_unsteady)
+{
+	/* A peak is no proof. */
+	for (uint64_t t = 0; t < 10000; t += 100)
+		ck_assert(!memory(t, t % 300 ? 3 * GIB : GIB, GIB));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("judge");
+	TCase *tc = tcase_create("all");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_test(tc, honest_is_never_found);
+	tcase_add_test(tc, cheating_is_found_in_time);
+	tcase_add_test(tc, no_credit);
+	tcase_add_test(tc, an_excuse_that_was_none);
+	tcase_add_test(tc, what_was_before);
+	tcase_add_test(tc, memory_within_lease);
+	tcase_add_test(tc, memory_returned_meanwhile);
+	tcase_add_test(tc, memory_beyond_lease);
+	tcase_add_test(tc, memory_kept_after_return);
+	tcase_add_test(tc, memory_unsteady);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/rules/ledger.h"
+
+START_TEST(takes_up_to_the_quota)
+{
+	struct ledger l = {.quota = 1000};
+	uint64_t a = 0, b = 0;
+
+	ck_assert(ledger_take(&l, &a, 600));
+	ck_assert(!ledger_take(&l, &b, 401));
+	ck_assert(ledger_take(&l, &b, 400));
+	ck_assert_uint_eq(ledger_free(&l), 0);
+	ck_assert(!ledger_take(&l, &b, 1));
+	ck_assert_uint_eq(a, 600);
+	ck_assert_uint_eq(b, 400);
+}
+END_TEST
+
+START_TEST(believes_no_overflow)
+{
+	struct ledger l = {.quota = 1000, .used = 10};
+	uint64_t a = 10;
+
+	ck_assert(!ledger_take(&l, &a, UINT64_MAX));
+	ck_assert(!ledger_take(&l, &a, UINT64_MAX - 9));
+	ck_assert_int_eq(ledger_give(&l, &a, 11), -EPROTO);
+	ck_assert_int_eq(ledger_give(&l, &a, UINT64_MAX), -EPROTO);
+	ck_assert_int_eq(ledger_adopt(&l, &a, UINT64_MAX, UINT64_MAX), -EPROTO);
+	ck_assert_uint_eq(l.used, 10);
+	ck_assert_uint_eq(a, 10);
+}
+END_TEST
+
+START_TEST(a_death_gives_everything_back)
+{
+	struct ledger l = {.quota = 1000};
+	uint64_t a = 0, b = 0;
+
+	ledger_take(&l, &a, 300);
+	ledger_take(&l, &b, 500);
+	ledger_end(&l, &a);
+	ck_assert_uint_eq(a, 0);
+	ck_assert_uint_eq(l.used, 500);
+	ck_assert_int_eq(ledger_give(&l, &b, 200), 0);
+	ck_assert_uint_eq(ledger_free(&l), 700);
+}
+END_TEST
+
+START_TEST(adopts_more_than_a_lowered_quota)
+{
+	struct ledger l = {.quota = 100};
+	uint64_t a = 0;
+
+	ck_assert_int_eq(ledger_adopt(&l, &a, 101, 100), -EPROTO);
+	ck_assert_int_eq(ledger_adopt(&l, &a, 300, 1000), 0);
+	ck_assert_uint_eq(ledger_free(&l), 0);
+	ck_assert(!ledger_take(&l, &a, 1));
+	ck_assert_int_eq(ledger_give(&l, &a, 250), 0);
+	ck_assert_uint_eq(ledger_free(&l), 50);
+}
+END_TEST
+
+/* The sum over sessions is what is used, whatever they do. */
+START_TEST(sums_hold_at_random)
+{
+	struct ledger l = {.quota = 1 << 20};
+	uint64_t leased[16] = {0};
+	unsigned int seed = 1;
+
+	for (int i = 0; i < 100000; i++) {
+		uint64_t *s = &leased[rand_r(&seed) % 16], sum = 0;
+		uint64_t n = (uint64_t)rand_r(&seed) % 200000;
+
+		switch (rand_r(&seed) % 8) {
+		case 0:
+			ledger_end(&l, s);
+			break;
+		case 1:
+		case 2:
+		case 3:
+			ledger_give(&l, s, n);
+			break;
+		default:
+			ledger_take(&l, s, n);
+			break;
+		}
+		for (int j = 0; j < 16; j++)
+			sum += leased[j];
+		ck_assert_uint_eq(sum, l.used);
+		ck_assert_uint_le(l.used, l.quota);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("ledger");
+	TCase *t = tcase_create("ledger");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, takes_up_to_the_quota);
+	tcase_add_test(t, believes_no_overflow);
+	tcase_add_test(t, a_death_gives_everything_back);
+	tcase_add_test(t, adopts_more_than_a_lowered_quota);
+	tcase_add_test(t, sums_hold_at_random);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

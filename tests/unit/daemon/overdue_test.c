@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* When work has been on the GPU for too long. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "xen-pvgpu-back/daemon/rules/overdue.h"
+
+#define MS 1000000ull
+
+static struct overdue w;
+static struct overdue_view v;
+static uint64_t again;
+
+static void setup(void)
+{
+	w = (struct overdue){0};
+	v = (struct overdue_view){.now = 1000000 * MS,
+				  .session_began = 900000 * MS,
+				  .limit_ns = 1000 * MS,
+				  .grace_ns = 300 * MS};
+}
+
+static enum overdue_do look(uint64_t later_ms)
+{
+	v.now += later_ms * MS;
+	overdue_take(&w, &v);
+	return overdue_look(&w, &v, &again);
+}
+
+/* As the timer does: look whenever it is asked for, for so long or until something is to be done
+ * that is not to ask. */
+static enum overdue_do run(uint64_t ms)
+{
+	uint64_t end = v.now + ms * MS;
+	enum overdue_do what = look(0);
+
+	while ((what == OVERDUE_NOTHING || what == OVERDUE_ASK) && v.now < end) {
+		v.now += again < end - v.now ? again : end - v.now;
+		what = look(0);
+	}
+	return what;
+}
+
+START_TEST(idle_is_nothing)
+{
+	ck_assert_int_eq(run(100000), OVERDUE_NOTHING);
+	ck_assert_uint_le(again, 500 * MS);
+}
+END_TEST
+
+START_TEST(endless_work_is_ended_in_time)
+{
+	uint64_t begin = v.now;
+
+	v.oldest = begin;
+	ck_assert_int_eq(run(100000), OVERDUE_HOLD);
+	ck_assert_uint_eq(v.now - begin, 1000 * MS);
+	ck_assert(w.oldest.asked);
+	v.closed = v.now; /* that is what holding does */
+	ck_assert_int_eq(run(100000), OVERDUE_END);
+	ck_assert_uint_eq(v.now - begin, 1300 * MS);
+	ck_assert_uint_eq(overdue_age(&w, v.now), 1300 * MS);
+}
+END_TEST
+
+START_TEST(the_worker_is_asked_before_it_is_judged)
+{
+	v.oldest = v.now;
+	ck_assert_int_eq(look(499), OVERDUE_NOTHING);
+	ck_assert_int_eq(look(1), OVERDUE_ASK);
+	ck_assert_int_eq(look(1), OVERDUE_NOTHING);
+	v.oldest = 0; /* it had ended long ago */
+	ck_assert_int_eq(run(10000), OVERDUE_NOTHING);
+}
+END_TEST
+
+START_TEST(work_that_goes_on_is_never_too_long)
+{
+	for (int i = 0; i < 1000; i++) {
+		v.oldest = v.now;
+		ck_assert_int_eq(run(900), OVERDUE_NOTHING);
+	}
+}
+END_TEST
+
+START_TEST(what_ends_in_the_grace_is_forgiven)
+{
+	v.oldest = v.now;
+	ck_assert_int_eq(run(100000), OVERDUE_HOLD);
+	v.closed = v.now;
+	ck_assert_int_eq(look(299), OVERDUE_NOTHING);
+	v.oldest = v.closed = 0;
+	ck_assert_int_eq(look(1), OVERDUE_RELEASE);
+	ck_assert_int_eq(run(10000), OVERDUE_NOTHING);
+	/* The next one has all of its time. */
+	v.oldest = v.now;
+	ck_assert_int_eq(look(999), OVERDUE_ASK);
+	ck_assert_int_eq(look(1), OVERDUE_HOLD);
+}
+END_TEST
+
+START_TEST(without_a_limit_nothing_is_too_long)
+{
+	v.limit_ns = 0;
+	v.oldest = v.now;
+	ck_assert_int_eq(run(10000000), OVERDUE_NOTHING);
+	/* One that comes later holds for what is there, too; one that goes releases. */
+	v.limit_ns = 1000 * MS;
+	ck_assert_int_eq(look(0), OVERDUE_ASK);
+	ck_assert_int_eq(look(1), OVERDUE_HOLD);
+	v.limit_ns = 0;
+	ck_assert_int_eq(look(1), OVERDUE_RELEASE);
+}
+END_TEST
+
+/* A time that cannot be true is not believed, in either direction. */
+START_TEST(hostile_reports)
+{
+	v.oldest = 1;
+	look(0);
+	ck_assert_uint_eq(w.oldest.begin, v.session_began);
+	v.oldest = UINT64_MAX;
+	look(0);
+	ck_assert_uint_eq(w.oldest.begin, v.now);
+	ck_assert_uint_eq(overdue_age(&w, v.now), 0);
+}
+END_TEST
+
+/* It says that it has nothing in flight, or something newer, and yet has not drained: two kernels
+ * may be what it drains, one behind the other. */
+START_TEST(not_drained_is_in_flight)
+{
+	v.closed = v.now;
+	ck_assert_int_eq(look(1999), OVERDUE_ASK);
+	v.oldest = v.now;
+	ck_assert_int_eq(look(1), OVERDUE_HOLD);
+	v.oldest = v.now;
+	ck_assert_int_eq(look(300), OVERDUE_END);
+}
+END_TEST
+
+/* Nothing that it says of its work sets back the clock of the closing. */
+START_TEST(words_set_nothing_back)
+{
+	uint64_t begin = v.now, end = begin + 5000 * MS;
+	enum overdue_do what = OVERDUE_NOTHING;
+
+	v.closed = begin;
+	for (uint64_t i = 0; what != OVERDUE_END; i++) {
+		const uint64_t words[] = {v.now, begin + i, begin - i, begin - i % 2,
+					  i % 2 ? 0 : 1};
+
+		v.oldest = words[_i];
+		ck_assert_uint_lt(v.now, end);
+		what = look(7);
+		if (what == OVERDUE_HOLD)
+			ck_assert_uint_lt(v.now - begin, 2007 * MS);
+	}
+	ck_assert_uint_lt(v.now - begin, 2314 * MS);
+	/* It has drained, by its word: from now on that is the far end's accounting's. */
+	v.oldest = v.closed = 0;
+	ck_assert_int_eq(look(1), OVERDUE_RELEASE);
+}
+END_TEST
+
+/* Two with long work have half of the GPU each: 1.9 s are 0.95 s. */
+START_TEST(time_of_others_does_not_count)
+{
+	v.oldest = v.now;
+	v.others = 1;
+	ck_assert_int_ne(run(1900), OVERDUE_HOLD);
+	ck_assert_uint_le(overdue_age(&w, v.now), 980 * MS);
+	ck_assert_uint_ge(overdue_age(&w, v.now), 940 * MS);
+	ck_assert_uint_le(again, 50 * MS);
+	v.others = 0; /* the other one was ended */
+	ck_assert_int_eq(run(1000), OVERDUE_HOLD);
+	ck_assert_uint_ge(overdue_age(&w, v.now), 1000 * MS);
+	ck_assert_uint_le(overdue_age(&w, v.now), 1001 * MS);
+}
+END_TEST
+
+START_TEST(what_waits_does_not_run)
+{
+	v.oldest = v.now;
+	v.used_known = true;
+	v.used_ns = 77;
+	look(400);
+	v.used_ns += 400 * MS;                          /* of what it did before, reported late */
+	ck_assert_int_eq(run(100000), OVERDUE_NOTHING); /* behind a host function, say */
+	v.used_ns += 2000 * MS;
+	ck_assert_int_eq(run(1000), OVERDUE_HOLD);
+	ck_assert_int_eq(look(300), OVERDUE_END);
+}
+END_TEST
+
+/* But where others wait until it has drained it must. */
+START_TEST(what_waits_blocks_an_exclusive_pool)
+{
+	v.used_known = true;
+	v.exclusive = true;
+	v.oldest = v.now;
+	ck_assert_int_eq(run(100000), OVERDUE_NOTHING); /* nobody waits for it */
+	v.closed = v.now;
+	ck_assert_int_eq(run(999), OVERDUE_NOTHING);
+	/* Also if it says that nothing is in flight, and not that it has drained. */
+	v.oldest = 0;
+	ck_assert_int_eq(run(1000), OVERDUE_NOTHING);
+	ck_assert_int_eq(run(1), OVERDUE_HOLD);
+	ck_assert_int_eq(look(300), OVERDUE_END);
+}
+END_TEST
+
+START_TEST(long_work)
+{
+	v.oldest = v.now;
+	look(0);
+	ck_assert(!overdue_is_long(&w, v.now + 99 * MS));
+	ck_assert(overdue_is_long(&w, v.now + 100 * MS));
+	v.oldest = 0;
+	look(1);
+	ck_assert(!overdue_is_long(&w, v.now + 1000 * MS));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("overdue");
+	TCase *t = tcase_create("overdue");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, idle_is_nothing);
+	tcase_add_test(t, endless_work_is_ended_in_time);
+	tcase_add_test(t, the_worker_is_asked_before_it_is_judged);
+	tcase_add_test(t, work_that_goes_on_is_never_too_long);
+	tcase_add_test(t, what_ends_in_the_grace_is_forgiven);
+	tcase_add_test(t, without_a_limit_nothing_is_too_long);
+	tcase_add_test(t, hostile_reports);
+	tcase_add_test(t, not_drained_is_in_flight);
+	tcase_add_loop_test(t, words_set_nothing_back, 0, 5);
+	tcase_add_test(t, time_of_others_does_not_count);
+	tcase_add_test(t, what_waits_does_not_run);
+	tcase_add_test(t, what_waits_blocks_an_exclusive_pool);
+	tcase_add_test(t, long_work);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Faults in a sliding window, and what Xids ask for. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/guard/xid.h"
+#include "xen-pvgpu-back/daemon/rules/quarantine.h"
+
+#define S 1000ull
+
+static const struct quarantine_rule three = {.faults = 3, .window_ms = 600 * S, .time_ms = 300 * S};
+
+static bool fault(struct quarantine *q, uint64_t s)
+{
+	return quarantine_fault(q, &three, s * S, "a reason");
+}
+
+START_TEST(three_faults_are_too_many)
+{
+	struct quarantine q = {0};
+
+	ck_assert(!fault(&q, 10));
+	ck_assert(!fault(&q, 20));
+	ck_assert(!quarantine_holds(&q, &three, 20 * S));
+	ck_assert(fault(&q, 30));
+	ck_assert(quarantine_holds(&q, &three, 30 * S));
+	ck_assert(quarantine_holds(&q, &three, 330 * S - 1));
+	ck_assert(!quarantine_holds(&q, &three, 330 * S));
+	ck_assert_uint_eq(q.faults, 3);
+	/* The window still has them: another one is too many again. */
+	ck_assert(fault(&q, 400));
+	ck_assert(quarantine_holds(&q, &three, 400 * S));
+}
+END_TEST
+
+START_TEST(old_faults_are_forgotten)
+{
+	struct quarantine q = {0};
+
+	for (uint64_t s = 0; s < 100 * 301; s += 301)
+		ck_assert_msg(!fault(&q, 1 + s), "at %llu", (unsigned long long)s);
+	ck_assert_uint_eq(q.faults, 100);
+	ck_assert_uint_eq(quarantine_count(&q, &three, (1 + 99 * 301) * S), 2);
+	ck_assert(quarantine_matters(&q, &three, (1 + 99 * 301) * S));
+	ck_assert(!quarantine_matters(&q, &three, (601 + 99 * 301) * S));
+	ck_assert(!fault(&q, 60000));
+	ck_assert(!fault(&q, 60001));
+	ck_assert(fault(&q, 60002));
+}
+END_TEST
+
+START_TEST(a_fault_in_quarantine_makes_it_longer)
+{
+	struct quarantine q = {0};
+
+	fault(&q, 1);
+	fault(&q, 1);
+	fault(&q, 1);
+	ck_assert(fault(&q, 200));
+	ck_assert(quarantine_holds(&q, &three, 499 * S));
+	ck_assert(!quarantine_holds(&q, &three, 500 * S));
+}
+END_TEST
+
+START_TEST(more_than_can_be_remembered)
+{
+	struct quarantine_rule many = {
+		.faults = QUARANTINE_FAULTS_MAX, .window_ms = 600 * S, .time_ms = S};
+	struct quarantine q = {0};
+
+	for (unsigned int i = 0; i < QUARANTINE_FAULTS_MAX - 1; i++)
+		ck_assert(!quarantine_fault(&q, &many, i, "x"));
+	for (unsigned int i = 0; i < 1000; i++)
+		ck_assert(quarantine_fault(&q, &many, 100 + i, "x"));
+	ck_assert_uint_eq(q.n, QUARANTINE_FAULTS_MAX);
+	ck_assert_uint_eq(q.at[0], 1100 - QUARANTINE_FAULTS_MAX);
+}
+END_TEST
+
+START_TEST(nothing_is_too_many_when_it_is_off)
+{
+	const struct quarantine_rule off = {.faults = 0, .window_ms = 600 * S, .time_ms = 300 * S};
+	struct quarantine q = {0};
+
+	for (int i = 0; i < 200; i++)
+		ck_assert(!quarantine_fault(&q, &off, 1, "x"));
+	ck_assert(!quarantine_holds(&q, &off, 1));
+	ck_assert(!quarantine_matters(&q, &off, 1));
+	ck_assert_uint_eq(q.faults, 200);
+	/* What a former configuration has decided does not hold either. */
+	q.until_ms = 1000;
+	ck_assert(!quarantine_holds(&q, &off, 1));
+}
+END_TEST
+
+START_TEST(a_pardon_forgets)
+{
+	struct quarantine q = {.pardon = 4};
+
+	fault(&q, 1);
+	fault(&q, 2);
+	fault(&q, 3);
+	ck_assert(!quarantine_pardon(&q, 4));
+	ck_assert(!quarantine_pardon(&q, 2)); /* lower: only the number is new */
+	ck_assert(quarantine_holds(&q, &three, 4 * S));
+	ck_assert(quarantine_pardon(&q, 3));
+	ck_assert(!quarantine_holds(&q, &three, 4 * S));
+	ck_assert(!quarantine_pardon(&q, 9)); /* nothing to forgive */
+	ck_assert(!fault(&q, 5));
+	ck_assert(!fault(&q, 6));
+	ck_assert(fault(&q, 7));
+	ck_assert_uint_eq(q.faults, 6);
+}
+END_TEST
+
+START_TEST(it_says_why_until_when_and_what_to_do)
+{
+	struct quarantine q = {0};
+	char text[104], *end;
+
+	fault(&q, 1);
+	fault(&q, 2);
+	fault(&q, 3);
+	quarantine_say(&q, &three, 4 * S, "vgpu0", text, sizeof(text));
+	ck_assert_str_eq(text, "quarantined for 299 s more, 3 faults; pvgpuctl pardon vgpu0; last: "
+			       "a reason");
+	/* What fits into a Xen guest's answer has the time and the way out. */
+	text[47] = '\0';
+	end = strstr(text, "pvgpuctl");
+	ck_assert_ptr_nonnull(end);
+	ck_assert_ptr_nonnull(strstr(text, "299 s"));
+}
+END_TEST
+
+START_TEST(who_is_remembered)
+{
+	char a[40], b[40];
+
+	quarantine_identity("xen-3-0-9c1b7a52", a);
+	quarantine_identity("xen-17-1-9c1b7a52", b);
+	ck_assert_str_eq(a, b);
+	quarantine_identity("xen-3-0-9c1b7a53", b);
+	ck_assert_str_ne(a, b);
+	quarantine_identity("tenant-a-3", a);
+	ck_assert_str_eq(a, "tenant-a-3");
+	quarantine_identity("a23456789012345678901234567890123456789", a);
+	ck_assert_uint_eq(strlen(a), 39);
+}
+END_TEST
+
+static const struct {
+	uint32_t xid;
+	enum xid_action action;
+} xids[] = {
+	{13, XID_APP},    {31, XID_APP},    {43, XID_IGNORE}, {45, XID_FOLLOW},
+	{46, XID_RESET},  {48, XID_CHECK},  {62, XID_RESET},  {63, XID_IGNORE},
+	{64, XID_RESET},  {74, XID_CHECK},  {79, XID_REBOOT}, {92, XID_WATCH},
+	{94, XID_APP},    {95, XID_RESET},  {109, XID_KILL},  {119, XID_RESET},
+	{120, XID_RESET}, {140, XID_RESET}, {143, XID_RESET}, {154, XID_CHECK},
+	{158, XID_RESET}, {0, XID_CHECK},   {999, XID_CHECK}, {UINT32_MAX, XID_CHECK},
+};
+
+START_TEST(what_xids_ask_for)
+{
+	const struct xid *x = xid_find(xids[_i].xid);
+
+	ck_assert_int_eq(x->action, xids[_i].action);
+	ck_assert(x->number == xids[_i].xid || !x->number);
+	ck_assert_ptr_nonnull(x->what);
+	ck_assert_ptr_nonnull(xid_advice(x->action));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("quarantine");
+	TCase *t = tcase_create("quarantine");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, three_faults_are_too_many);
+	tcase_add_test(t, old_faults_are_forgotten);
+	tcase_add_test(t, a_fault_in_quarantine_makes_it_longer);
+	tcase_add_test(t, more_than_can_be_remembered);
+	tcase_add_test(t, nothing_is_too_many_when_it_is_off);
+	tcase_add_test(t, a_pardon_forgets);
+	tcase_add_test(t, it_says_why_until_when_and_what_to_do);
+	tcase_add_test(t, who_is_remembered);
+	tcase_add_loop_test(t, what_xids_ask_for, 0, (int)(sizeof(xids) / sizeof(xids[0])));
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

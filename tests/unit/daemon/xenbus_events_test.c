@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* How often pvgpud looks at vGPUs for what happens in xenstore: many of them cost no more each. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xenstore.h>
+
+#include "tests/unit/keys/fake_xenstore.h"
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
+
+#define MANY   150u
+#define GUESTS 3u
+#define DIR    "/local/domain/0/backend/pvgpu"
+
+static struct daemon d;
+static unsigned int looks, found, keys_read;
+static uint64_t clock_ms;
+static uint32_t looked_at;
+
+/* ---- the rest of pvgpud ---- */
+
+uint64_t now_ms(void)
+{
+	return clock_ms += 1000; /* nothing is too soon */
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+}
+
+void xenbus_found(struct xenbus *b, uint32_t domid, uint32_t devid)
+{
+	struct xen_vgpu *x;
+	char state[96];
+
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		if (x->domid == domid && x->devid == devid)
+			return;
+	}
+	snprintf(state, sizeof(state), DIR "/%u/%u/state", domid, devid);
+	if (!fake_get(state))
+		return;
+	x = calloc(1, sizeof(*x));
+	x->bus = b;
+	x->d = b->d;
+	x->domid = domid;
+	x->devid = devid;
+	snprintf(x->path, sizeof(x->path), DIR "/%u/%u", domid, devid);
+	snprintf(x->front, sizeof(x->front), "/local/domain/%u/device/pvgpu/%u", domid, devid);
+	xenbus_watch_front(x, true);
+	TAILQ_INSERT_TAIL(&b->vgpus, x, link);
+	found++;
+	x->dirty = x->keyed = true;
+}
+
+void xenbus_look(struct xen_vgpu *x)
+{
+	looks++;
+	looked_at = x->devid;
+	keys_read += x->keyed;
+	x->dirty = x->keyed = false;
+	x->counted = true;
+}
+
+unsigned int xenbus_count(struct xen_vgpu *x)
+{
+	struct xenbus_write w = {"statistics", "sessions=0"};
+	int err = xenbus_put(x->bus, x->path, "state", &w, 1);
+
+	x->counted = false;
+	ck_assert(!err || err == -ENOENT);
+	return 0;
+}
+
+bool xenbus_domain_gone(struct xen_vgpu *x)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/local/domain/%u", x->domid);
+	return !fake_get(path);
+}
+
+void xenbus_close(struct xen_vgpu *x)
+{
+}
+
+void xenbus_free(struct xen_vgpu *x)
+{
+	xenbus_watch_front(x, false);
+	TAILQ_REMOVE(&x->bus->vgpus, x, link);
+	free(x);
+}
+
+void xenbus_host_find(struct xenbus *b)
+{
+}
+
+void xenbus_host_write(struct xenbus *b)
+{
+	b->hosted = false;
+}
+
+void xenbus_host_remove(struct xenbus *b)
+{
+}
+
+void xenbus_host_level(struct xenbus *b)
+{
+	b->leveled = false;
+}
+
+void xenctl_leave(struct xen_vgpu *x)
+{
+}
+
+/* ---- the toolstack and guests ---- */
+
+static void put(struct xs_handle *h, xs_transaction_t t, const char *dir, const char *key,
+		const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	ck_assert(xs_write(h, t, path, value, (unsigned int)strlen(value)));
+}
+
+static void attach(uint32_t domid, uint32_t devid)
+{
+	struct xs_handle *h = xs_open(0);
+	xs_transaction_t t = xs_transaction_start(h);
+	char dir[96];
+
+	snprintf(dir, sizeof(dir), DIR "/%u/%u", domid, devid);
+	put(h, t, dir, "frontend-id", "1");
+	put(h, t, dir, "online", "1");
+	put(h, t, dir, "memory", "0");
+	put(h, t, dir, "state", "1");
+	ck_assert(xs_transaction_end(h, t, false));
+	snprintf(dir, sizeof(dir), "/local/domain/%u/device/pvgpu/%u", domid, devid);
+	put(h, 0, dir, "state", "1");
+}
+
+/* Until nothing more is to be done. */
+static void settle(void)
+{
+	unsigned int before;
+
+	do {
+		before = looks;
+		for (unsigned int i = 0; i < 4; i++)
+			ev_run(d.loop, EVRUN_NOWAIT);
+	} while (looks != before);
+}
+
+static unsigned int looks_for(void (*event)(void))
+{
+	unsigned int before = looks;
+
+	event();
+	settle();
+	return looks - before;
+}
+
+static void setup(void)
+{
+	fake_reset();
+	fake_set("/local/domain/0/domid", "0");
+	for (unsigned int g = 1; g <= GUESTS; g++)
+		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
+	looks = found = keys_read = 0;
+	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON}};
+	d.loop = ev_loop_new(EVFLAG_AUTO);
+	ck_assert_int_eq(xenbus_start(&d), 0);
+	ck_assert_ptr_nonnull(d.xen);
+	xenbus_run(&d);
+	settle();
+}
+
+static void teardown(void)
+{
+	xenbus_stop(&d, true);
+	ev_loop_destroy(d.loop);
+	fake_reset();
+}
+
+static void attach_many(void)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		attach(1 + i % GUESTS, i / GUESTS);
+		settle();
+	}
+}
+
+static void frontend_moves(void)
+{
+	fake_set("/local/domain/2/device/pvgpu/7/state", "3");
+}
+
+static void state_changes(void)
+{
+	fake_set(DIR "/3/5/state", "2");
+}
+
+static void policy_changes(void)
+{
+	fake_set(DIR "/3/11/policy", "weight=200");
+}
+
+static void directory_goes(void)
+{
+	fake_remove(DIR "/1");
+}
+
+static void stranger_comes(void)
+{
+	fake_set(DIR "/9/0/frontend-id", "9");
+}
+
+START_TEST(one_more_costs_no_look_at_those_that_are_there)
+{
+	unsigned int n = looks_for(attach_many);
+
+	ck_assert_uint_eq(found, MANY);
+	/* When it is found, for the first event of its other end, and for what it finds itself. */
+	ck_assert_msg(n <= 3 * MANY, "%u looks at %u vGPUs", n, MANY);
+	ck_assert_msg(keys_read == MANY, "the keys of %u vGPUs were read %u times", MANY,
+		      keys_read);
+	n = looks_for(stranger_comes);
+	ck_assert_msg(n <= 2, "%u looks for a directory of somebody else", n);
+}
+END_TEST
+
+START_TEST(an_event_leads_to_one_look_at_what_it_is_of)
+{
+	attach_many();
+	keys_read = 0;
+	ck_assert_uint_eq(looks_for(frontend_moves), 1);
+	ck_assert_uint_eq(looked_at, 7);
+	ck_assert_uint_eq(looks_for(state_changes), 1);
+	ck_assert_uint_eq(looked_at, 5);
+	ck_assert_uint_eq(keys_read, 0);
+	ck_assert_uint_eq(looks_for(policy_changes), 1);
+	ck_assert_uint_eq(looked_at, 11);
+	ck_assert_uint_eq(keys_read, 1);
+}
+END_TEST
+
+START_TEST(what_goes_from_above_is_seen_by_all_below)
+{
+	attach_many();
+	ck_assert_uint_eq(looks_for(directory_goes), MANY / GUESTS);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("xenbus_events");
+	TCase *t = tcase_create("xenbus_events");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, one_more_costs_no_look_at_those_that_are_there);
+	tcase_add_test(t, an_event_leads_to_one_look_at_what_it_is_of);
+	tcase_add_test(t, what_goes_from_above_is_seen_by_all_below);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* A worker's prepare phase on the simulated GPU: where it serves, and where it must not. */
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/worker/frame/frame.h"
+
+static char said[256], reason[128], gpu_file[64];
+
+void worker_log(struct worker *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(said, sizeof(said), fmt, ap);
+	va_end(ap);
+}
+
+static struct worker w;
+
+static int begin(bool hmm, bool allowed)
+{
+	setenv("SIMCUDA_GPU", gpu_file, 1);
+	if (hmm)
+		setenv("SIMCUDA_HMM", "1", 1);
+	w.opt = (struct options){.libcuda = SIMCUDA, .id = 1, .allow_hmm = allowed};
+	return prepare(&w, reason, sizeof(reason));
+}
+
+START_TEST(an_isolated_gpu)
+{
+	ck_assert_msg(begin(false, _i) == 0, "%s", reason);
+	ck_assert_str_eq(said, "");
+	ck_assert_int_eq(w.far.driver_version, 13000);
+}
+END_TEST
+
+START_TEST(hmm_is_refused)
+{
+	ck_assert_int_eq(begin(true, false), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "attribute 88 is 1"));
+	ck_assert_ptr_nonnull(strstr(reason, "uvm_disable_hmm=1"));
+}
+END_TEST
+
+/* But it is said in the worker's log. */
+START_TEST(hmm_is_allowed)
+{
+	ck_assert_msg(begin(true, true) == 0, "%s", reason);
+	ck_assert_ptr_nonnull(strstr(said, "TEST OVERRIDE test_allow_hmm"));
+}
+END_TEST
+
+START_TEST(no_device)
+{
+	setenv("CUDA_VISIBLE_DEVICES", "7", 1);
+	ck_assert_int_eq(begin(false, false), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "cuInit"));
+	ck_assert_ptr_nonnull(strstr(reason, "CUresult 100"));
+}
+END_TEST
+
+START_TEST(a_call_is_missing)
+{
+	setenv("SIMCUDA_FAULT", "absent:cuMemMap", 1);
+	ck_assert_int_eq(begin(false, false), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "cuMemMap"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("prepare");
+	TCase *t = tcase_create("prepare");
+	SRunner *r;
+	int failed;
+
+	snprintf(gpu_file, sizeof(gpu_file), "/dev/shm/simcuda-test-prepare-%d", (int)getpid());
+	tcase_add_loop_test(t, an_isolated_gpu, 0, 2);
+	tcase_add_test(t, hmm_is_refused);
+	tcase_add_test(t, hmm_is_allowed);
+	tcase_add_test(t, no_device);
+	tcase_add_test(t, a_call_is_missing);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	unlink(gpu_file);
+	return failed != 0;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A frame and a far end for the worker's GPU side, without process, ring or GPU: what is sent is
+ * kept, the far end's streams run when the test says so. Memory is addresses only.
+ */
+#ifndef PVGPU_TEST_WORKER_FAKE_H
+#define PVGPU_TEST_WORKER_FAKE_H
+
+#include "pvgpu_wire.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+
+#define FAKE_SENT    65536u /* records that are kept */
+#define FAKE_STREAMS 256u
+#define FAKE_ARENA   (64u << 20)
+
+struct fake_stream {
+	atomic_bool live;
+	uint64_t issued, done;
+	uint64_t hosts_called, hosts_done; /* host functions, which run one after the other */
+};
+
+struct fake_sent {
+	struct pvgpu_rep_hdr hdr;
+	unsigned char body[64]; /* as much as fits */
+};
+
+struct fake_far {
+	struct far far;
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	atomic_bool manual; /* work ends when fake_complete() says so */
+	struct fake_stream stream[FAKE_STREAMS];
+	/* Counts of what exists: all must be zero at the end. */
+	int ctxs, streams, events, modules, libraries, reserved, physical, mapped, registered;
+	int hosts; /* host functions that have not returned */
+	/* What a call is to fail with, by its name. */
+	CUresult (*_Atomic fail)(const char *call);
+	uint64_t launches, bytes_mapped;
+	unsigned long long next;
+	_Atomic float elapsed_ms; /* between any two events */
+	_Atomic CUresult stuck;   /* a device fault: every call answers it */
+};
+
+struct worker {
+	struct gpu *gpu;
+	struct worker_info info;
+	pthread_mutex_t lock;
+	pthread_cond_t sent_more;
+	struct fake_sent *sent;
+	uint32_t n_sent;
+	uint64_t leased, quota, context_charge;
+	int ended; /* times */
+	char why[160];
+	atomic_bool kicked;
+	uint64_t arena_base, arena_size;
+};
+
+extern struct fake_far fake_far;
+void fake_far_init(void);
+
+/* A session with both windows and one context (handle FAKE_CTX), or without the context. */
+#define FAKE_CTX PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 1)
+struct worker *fake_open(bool with_ctx);
+/* On another far end, loaded and initialised; it is not asked what is left. */
+struct worker *fake_open_on(const struct far *far);
+/* Shut down; everything at the far end must be gone, and every lease returned. */
+void fake_close(struct worker *w);
+
+/* One record: header and fields as the generated structure has them, bytes after it. */
+int fake_submit(struct worker *w, void *rec, uint32_t len, uint16_t op, uint32_t seq,
+		const void *bytes, uint32_t bytes_len);
+#define FAKE_SUBMIT(w, op, seq, ...)                                                               \
+	fake_submit(w, &(__VA_ARGS__), sizeof(__VA_ARGS__), PVGPU_OP_##op, seq, NULL, 0)
+
+/* All host functions have returned. */
+void fake_hosts_end(void);
+/* n operations of a stream end (UINT64_MAX: all), or of every stream with -1. */
+void fake_complete(int stream, uint64_t n);
+/* The number of a guest's stream at the far end; the context's default stream with handle 0. */
+int fake_number(struct worker *w, uint64_t ctx, uint64_t stream);
+
+/* Wait until a record with that kind and seq was sent; -1000 when it does not come. */
+int fake_result(struct worker *w, uint16_t kind, uint32_t seq);
+bool fake_was_sent(struct worker *w, uint16_t kind, uint32_t seq);
+/* Body of that reply, for its fixed part. */
+const void *fake_body(struct worker *w, uint16_t kind, uint32_t seq);
+/* The position in which it was sent. */
+uint32_t fake_order(struct worker *w, uint16_t kind, uint32_t seq);
+/* Let parked work go on, as the frame does after a kick; until nothing is kicked. */
+void fake_kicked(struct worker *w);
+/* Until `what` is true, kicking meanwhile; false after ten seconds. */
+bool fake_until(struct worker *w, bool (*what)(struct worker *w, void *arg), void *arg);
+
+uint64_t fake_alloc(struct worker *w, uint32_t seq, uint64_t ctx, uint64_t size);
+void fake_chunk(struct worker *w, uint64_t at, uint64_t size);
+
+#endif

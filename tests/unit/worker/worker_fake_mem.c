@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* The far end of worker_fake.h: memory, which is addresses only. */
+#include <string.h>
+
+#include "tests/unit/worker/worker_fake_far.h"
+
+static CUresult f_reserve(CUdeviceptr *p, size_t n, size_t align, CUdeviceptr at,
+			  unsigned long long flags)
+{
+	ENTER("reserve");
+	*p = at ? at : 0x123400000000;
+	fake_count(&F->reserved, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_unreserve(CUdeviceptr p, size_t n)
+{
+	fake_count(&F->reserved, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_create(CUmemGenericAllocationHandle *h, size_t n, const CUmemAllocationProp *p,
+			 unsigned long long flags)
+{
+	ENTER("create");
+	*h = fake_fresh();
+	fake_count(&F->physical, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_mem_release(CUmemGenericAllocationHandle h)
+{
+	fake_count(&F->physical, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_map(CUdeviceptr p, size_t n, size_t at, CUmemGenericAllocationHandle h,
+		      unsigned long long flags)
+{
+	ENTER("map");
+	pthread_mutex_lock(&F->lock);
+	F->mapped++;
+	F->bytes_mapped += n;
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_unmap(CUdeviceptr p, size_t n)
+{
+	pthread_mutex_lock(&F->lock);
+	F->mapped--;
+	F->bytes_mapped -= n;
+	pthread_mutex_unlock(&F->lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_access(CUdeviceptr p, size_t n, const CUmemAccessDesc *d, size_t count_)
+{
+	ENTER("access");
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_granularity(size_t *n, const CUmemAllocationProp *p,
+			      CUmemAllocationGranularity_flags f)
+{
+	*n = 2u << 20;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_register(void *p, size_t n, unsigned int flags)
+{
+	ENTER("register");
+	fake_count(&F->registered, 1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_unregister(void *p)
+{
+	fake_count(&F->registered, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_copy(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream st)
+{
+	ENTER("copy");
+	return fake_issue(st);
+}
+
+static CUresult f_htod(CUdeviceptr d, const void *s, size_t n, CUstream st)
+{
+	ENTER("copy");
+	return fake_issue(st);
+}
+
+static CUresult f_dtoh(void *d, CUdeviceptr s, size_t n, CUstream st)
+{
+	ENTER("copy");
+	/* Only slots and buffers of ours; an arena address has no memory here. */
+	if (n <= 4096)
+		memset(d, 0x5a, n);
+	return fake_issue(st);
+}
+
+static CUresult f_copy3d(const CUDA_MEMCPY3D *c, CUstream st)
+{
+	ENTER("copy");
+	return fake_issue(st);
+}
+
+static CUresult f_set8(CUdeviceptr d, unsigned char v, size_t n, CUstream st)
+{
+	ENTER("memset");
+	return fake_issue(st);
+}
+
+static CUresult f_set16(CUdeviceptr d, unsigned short v, size_t n, CUstream st)
+{
+	return f_set8(d, 0, n, st);
+}
+
+static CUresult f_set32(CUdeviceptr d, unsigned int v, size_t n, CUstream st)
+{
+	return f_set8(d, 0, n, st);
+}
+
+static CUresult f_set2d8(CUdeviceptr d, size_t p, unsigned char v, size_t w, size_t h, CUstream st)
+{
+	return f_set8(d, 0, w, st);
+}
+
+static CUresult f_set2d16(CUdeviceptr d, size_t p, unsigned short v, size_t w, size_t h,
+			  CUstream st)
+{
+	return f_set8(d, 0, w, st);
+}
+
+static CUresult f_set2d32(CUdeviceptr d, size_t p, unsigned int v, size_t w, size_t h, CUstream st)
+{
+	return f_set8(d, 0, w, st);
+}
+
+void fake_far_memory(struct far *far)
+{
+	far->cuMemAddressReserve = f_reserve;
+	far->cuMemAddressFree = f_unreserve;
+	far->cuMemCreate = f_create;
+	far->cuMemRelease = f_mem_release;
+	far->cuMemMap = f_map;
+	far->cuMemUnmap = f_unmap;
+	far->cuMemSetAccess = f_access;
+	far->cuMemGetAllocationGranularity = f_granularity;
+	far->cuMemHostRegister_v2 = f_register;
+	far->cuMemHostUnregister = f_unregister;
+	far->cuMemcpyAsync = f_copy;
+	far->cuMemcpyHtoDAsync_v2 = f_htod;
+	far->cuMemcpyDtoHAsync_v2 = f_dtoh;
+	far->cuMemcpyDtoDAsync_v2 = f_copy;
+	far->cuMemcpy3DAsync_v2 = f_copy3d;
+	far->cuMemsetD8Async = f_set8;
+	far->cuMemsetD16Async = f_set16;
+	far->cuMemsetD32Async = f_set32;
+	far->cuMemsetD2D8Async = f_set2d8;
+	far->cuMemsetD2D16Async = f_set2d16;
+	far->cuMemsetD2D32Async = f_set2d32;
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's side of the gate: parking and opening, who is told what and when, allowances. */
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "tests/unit/worker/gate_case.h"
+#include "tests/unit/worker/worker_fake_far.h"
+
+/* The report's word is 1. */
+static bool word_is_set(struct worker *v, void *word)
+{
+	return gate_side_word(word);
+}
+
+static void sync_stream(uint32_t seq, uint64_t stream)
+{
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = stream};
+
+	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
+}
+
+static int query(uint32_t seq, uint64_t stream)
+{
+	struct pvgpu_wire_stream_query q = {.ctx = FAKE_CTX, .stream = stream};
+
+	FAKE_SUBMIT(w, STREAM_QUERY, seq, q);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+START_TEST(closed_parks_and_opens_in_order)
+{
+	open_session();
+	state_is(0, 1, 0);
+	for (int i = 0; i < 5; i++)
+		gate_launch(w, GATE_STREAM(1), 1);
+	sync_stream(100, GATE_STREAM(1));
+	ck_assert_uint_eq(gate_launched(), 0);
+	ck_assert_uint_eq(w->gpu->park.count, 6);
+	state_is(1, 1, 1);
+	ck_assert(gate_side_rung(&side));
+	ck_assert(!gate_side_rung(&side));
+	/* Queries, memory and what else does not occupy the GPU go on. */
+	ck_assert_int_eq(query(101, GATE_STREAM(1)), CUDA_ERROR_NOT_READY);
+	ck_assert_uint_ne(fake_alloc(w, 102, FAKE_CTX, 4096), 0);
+	set_open(true);
+	ck_assert(fake_until(w, not_parked, NULL));
+	ck_assert_uint_eq(gate_launched(), 5);
+	state_is(1, 0, 0);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 100));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->commands), 5);
+	ck_assert_uint_eq(gate_side_number(&side.report->launches), 5);
+	close_session();
+}
+END_TEST
+
+static uint64_t told; /* commands, when the far end was given the first one */
+static CUresult answer;
+
+static CUresult far_looks(const char *call)
+{
+	if (strcmp(call, "launch"))
+		return CUDA_SUCCESS;
+	told = gate_side_number(&side.report->commands);
+	state_is(1, 0, 0);
+	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
+	/* Too late for this one; pvgpud has counted it. */
+	gate_side_set(&side.gate->open, 0);
+	return answer;
+}
+
+/* This thread may lose the processor at any point: what it is about to use has been said. */
+START_TEST(said_before_it_is_done)
+{
+	open_session();
+	set_open(true);
+	answer = CUDA_SUCCESS;
+	fake_far.fail = far_looks;
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_launch(w, GATE_STREAM(1), 1);
+	fake_far.fail = NULL;
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(gate_side_number(&side.report->commands), 1);
+	ck_assert_uint_eq(gate_launched(), 1);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	close_session();
+}
+END_TEST
+
+/* Work in flight ends while the next command is being issued: that one is not forgotten. */
+START_TEST(begins_as_the_last_one_ends)
+{
+	const uint64_t size = 3u << 20;
+	uint64_t device;
+
+	w = gate_session(128);
+	w->info.zero_copy = false;
+	gate_side_make(&side);
+	ck_assert_int_eq(gate_side_give(&side, w), 0);
+	device = fake_alloc(w, 102, FAKE_CTX, size);
+	gate_side_set(&side.gate->contended, 1);
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_side_ring(w);
+	fake_complete(-1, UINT64_MAX);
+	/* Another thread has seen it. */
+	while (!atomic_load(&w->kicked))
+		sched_yield();
+	gate_copy_to(w, device, size);
+	set_open(false);
+	state_is(1, 0, 0);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 1);
+	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
+	fake_hosts_end();
+	close_session();
+}
+END_TEST
+
+/* Nothing of what the far end refuses is unfinished. */
+START_TEST(refused_at_the_far_end)
+{
+	open_session();
+	set_open(true);
+	answer = CUDA_ERROR_INVALID_VALUE;
+	fake_far.fail = far_looks;
+	gate_launch(w, GATE_STREAM(1), 1);
+	fake_far.fail = NULL;
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(gate_launched(), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	gate_side_ring(w);
+	state_is(0, 1, 0);
+	close_session();
+}
+END_TEST
+
+/* What does not occupy the GPU does not wait for the gate, but for what stands before it. */
+START_TEST(synchronising_needs_no_gate)
+{
+	open_session();
+	sync_stream(100, GATE_STREAM(1));
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
+	gate_launch(w, GATE_STREAM(1), 1);
+	sync_stream(101, GATE_STREAM(2));
+	ck_assert_uint_eq(w->gpu->park.count, 2);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 101));
+	close_session();
+}
+END_TEST
+
+/* Nobody else wants the GPU: nobody is told anything, nothing is waited for. */
+START_TEST(alone_costs_nothing)
+{
+	int events;
+
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_side_rung(&side);
+	events = fake_far.events;
+	for (int i = 0; i < 10; i++) {
+		gate_launch(w, GATE_STREAM(1), 1);
+		fake_complete(-1, UINT64_MAX);
+		fake_kicked(w);
+	}
+	ck_assert(!gate_side_rung(&side));
+	ck_assert_int_eq(fake_far.events, events);
+	ck_assert_uint_eq(atomic_load(&w->gpu->complete.waits), 0);
+	close_session();
+}
+END_TEST
+
+START_TEST(contended_tells_of_the_end)
+{
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_launch(w, GATE_STREAM(2), 1);
+	ck_assert(!gate_side_rung(&side));
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	state_is(1, 0, 0);
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), UINT64_MAX);
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(2)), UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	ck_assert(gate_side_rung(&side));
+	/* And of the end again, without a ring of pvgpud's. */
+	gate_launch(w, GATE_STREAM(1), 1);
+	state_is(1, 0, 0);
+	ck_assert(!gate_side_rung(&side));
+	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	ck_assert(gate_side_rung(&side));
+	close_session();
+}
+END_TEST
+
+/* An idle worker that is asked answers: pvgpud may not know that it is. */
+START_TEST(idle_answers_when_contended)
+{
+	open_session();
+	set_open(true);
+	gate_side_rung(&side);
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	state_is(0, 1, 0);
+	ck_assert(gate_side_rung(&side));
+	close_session();
+}
+END_TEST
+
+START_TEST(closing_drains)
+{
+	open_session();
+	set_open(true);
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_side_rung(&side);
+	gate_side_set(&side.gate->open, 0);
+	if (_i) {
+		/* It sees that when it has more to do. */
+		gate_launch(w, GATE_STREAM(1), 1);
+		state_is(1, 0, 1);
+		ck_assert(gate_side_rung(&side));
+	}
+	ck_assert_uint_eq(gate_launched(), 1);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(_i, 1, _i);
+	ck_assert(gate_side_rung(&side));
+	ck_assert_uint_eq(gate_launched(), 1);
+	close_session();
+}
+END_TEST
+
+/* A host function may take its time: the GPU is free all the same. */
+START_TEST(host_functions_are_no_gpu_work)
+{
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
+
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	gate_side_rung(&side);
+	/* The kernel ends, and what comes after it does not. */
+	fake_issue((CUstream)(uintptr_t)fake_number(w, FAKE_CTX, GATE_STREAM(1)));
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), 1);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	callback_done(w, 1);
+	close_session();
+}
+END_TEST
+
+/* ---- allowances ---- */
+
+START_TEST(commands_run_out)
+{
+	open_session();
+	gate_side_put(&side.gate->commands, 3);
+	set_open(true);
+	for (int i = 0; i < 5; i++)
+		gate_launch(w, GATE_STREAM(1), 1);
+	ck_assert_uint_eq(gate_launched(), 3);
+	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 1);
+	ck_assert(gate_side_rung(&side));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(1, 1, 1);
+	gate_side_put(&side.gate->commands, 4);
+	gate_side_ring(w);
+	ck_assert_uint_eq(gate_launched(), 4);
+	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 1);
+	gate_side_put(&side.gate->commands, PVGPU_GATE_NO_LIMIT);
+	gate_side_ring(w);
+	ck_assert_uint_eq(gate_launched(), 5);
+	state_is(1, 0, 0);
+	close_session();
+}
+END_TEST
+
+/* The last copy may go over the limit; a copy does not count against anything but copies. */
+START_TEST(bytes_run_out)
+{
+	uint64_t device;
+
+	open_session();
+	device = fake_alloc(w, 50, FAKE_CTX, 1u << 20);
+	gate_side_put(&side.gate->bytes, 1000);
+	set_open(true);
+	gate_copy_to(w, device, 800);
+	gate_copy_to(w, device, 4096);
+	ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes), 4896);
+	gate_launch(w, GATE_STREAM(2), 1);
+	ck_assert_uint_eq(gate_launched(), 1);
+	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 0);
+	gate_copy_to(w, device, 8);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 1);
+	gate_side_put(&side.gate->bytes, 4896);
+	gate_side_ring(w);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	gate_side_put(&side.gate->bytes, 4897);
+	gate_side_ring(w);
+	ck_assert(!w->gpu->park.head);
+	ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes), 4904);
+	ck_assert_uint_eq(gate_side_number(&side.report->commands), 4);
+	ck_assert_uint_eq(gate_side_number(&side.report->launches), 1);
+	close_session();
+}
+END_TEST
+
+static bool has_launched(struct worker *v, void *n)
+{
+	return gate_launched() == *(unsigned int *)n;
+}
+
+/* As the loop does from time to time. */
+static bool looked_and_launched(struct worker *v, void *n)
+{
+	gpu_kicked(v);
+	return has_launched(v, n);
+}
+
+START_TEST(depth_is_bounded)
+{
+	unsigned int six = 6, ten = 10;
+
+	open_session();
+	gate_side_set(&side.gate->depth, 4);
+	set_open(true);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 0);
+	ck_assert_uint_eq(gate_launched(), 4);
+	ck_assert_uint_eq(w->gpu->park.count, 6);
+	/* Whoever asks is answered, of what waits as well; memory is to be had. */
+	ck_assert_int_eq(query(101, GATE_STREAM(1)), CUDA_ERROR_NOT_READY);
+	ck_assert_int_eq(query(102, GATE_STREAM(3)), 0);
+	ck_assert_uint_ne(fake_alloc(w, 103, FAKE_CTX, 4096), 0);
+	fake_complete(-1, 2); /* a fence stands behind every second one */
+	ck_assert(fake_until(w, has_launched, &six));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, has_launched, &ten));
+	close_session();
+}
+END_TEST
+
+/* Work behind a host function that waits for the program does not count for ever: what the program
+ * gives next may be what it waits for. */
+START_TEST(depth_of_what_stalls)
+{
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
+	unsigned int three = 3;
+
+	open_session();
+	gate_side_set(&side.gate->depth, 2);
+	set_open(true);
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(gate_launch(w, GATE_STREAM(1 + i / 2), 1), 0);
+	ck_assert_uint_eq(gate_launched(), 2);
+	ck_assert(fake_until(w, looked_and_launched, &three));
+	close_session();
+}
+END_TEST
+
+/* Work of a context that is destroyed is on the GPU until it has ended. */
+START_TEST(work_of_a_dying_context)
+{
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_launch(w, 0, 1);
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	FAKE_SUBMIT(w, CTX_DESTROY, 60, d);
+	state_is(1, 0, 0);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 60));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 60), 0);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+	close_session();
+}
+END_TEST
+
+/* A device fault ends all work in flight; the program may live on with its lost context. */
+START_TEST(a_fault_drains)
+{
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gate_launch(w, GATE_STREAM(2), 1);
+	/* Completion threads wait for both. */
+	gate_side_set(&side.gate->contended, 1);
+	gate_side_ring(w);
+	gate_side_rung(&side);
+	fake_far.stuck = CUDA_ERROR_ILLEGAL_ADDRESS;
+	fake_complete(-1, 0);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	ck_assert(gate_side_rung(&side));
+	fake_far.stuck = CUDA_SUCCESS;
+	close_session();
+}
+END_TEST
+
+/* ---- no wake-up is lost ---- */
+
+#define STRESS_LAUNCHES 20000
+
+struct stress {
+	atomic_bool stop;
+	atomic_uint opened;
+};
+
+/* As pvgpud does: one slice after the other, a ring when the worker sleeps. */
+static void *grants(void *arg)
+{
+	struct stress *x = arg;
+
+	while (!atomic_load(&x->stop)) {
+		gate_side_set(&side.gate->open, 1);
+		if (gate_side_word(&side.report->sleeps)) {
+			pthread_mutex_lock(&w->lock);
+			atomic_store(&w->kicked, true);
+			pthread_cond_broadcast(&w->sent_more);
+			pthread_mutex_unlock(&w->lock);
+		}
+		atomic_fetch_add(&x->opened, 1);
+		for (int i = 0; i < 50; i++)
+			sched_yield();
+		gate_side_set(&side.gate->open, 0);
+		gate_side_rung(&side);
+		sched_yield();
+	}
+	return NULL;
+}
+
+START_TEST(no_wake_up_is_lost)
+{
+	struct stress x = {.stop = false};
+	pthread_t t;
+
+	open_session();
+	fake_far.manual = false;
+	ck_assert_int_eq(pthread_create(&t, NULL, grants, &x), 0);
+	for (int i = 0; i < STRESS_LAUNCHES; i++) {
+		if (gate_launch(w, GATE_STREAM(1), 1) || w->gpu->park.count > 16)
+			ck_assert(fake_until(w, not_parked, NULL));
+	}
+	ck_assert(fake_until(w, not_parked, NULL));
+	ck_assert_uint_eq(gate_launched(), STRESS_LAUNCHES);
+	atomic_store(&x.stop, true);
+	pthread_join(t, NULL);
+	ck_assert_uint_gt(atomic_load(&x.opened), 0);
+	close_session();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("worker gate");
+	TCase *t = tcase_create("gate");
+	SRunner *r;
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_test(t, closed_parks_and_opens_in_order);
+	tcase_add_test(t, said_before_it_is_done);
+	tcase_add_test(t, begins_as_the_last_one_ends);
+	tcase_add_test(t, refused_at_the_far_end);
+	tcase_add_test(t, synchronising_needs_no_gate);
+	tcase_add_test(t, alone_costs_nothing);
+	tcase_add_test(t, contended_tells_of_the_end);
+	tcase_add_test(t, idle_answers_when_contended);
+	tcase_add_loop_test(t, closing_drains, 0, 2);
+	tcase_add_test(t, host_functions_are_no_gpu_work);
+	tcase_add_test(t, commands_run_out);
+	tcase_add_test(t, bytes_run_out);
+	tcase_add_test(t, depth_is_bounded);
+	tcase_add_test(t, depth_of_what_stalls);
+	tcase_add_test(t, work_of_a_dying_context);
+	tcase_add_test(t, a_fault_drains);
+	tcase_add_test(t, no_wake_up_is_lost);
+	tcase_set_timeout(t, 120);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

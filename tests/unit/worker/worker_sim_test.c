@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's GPU side on the simulated GPU, driven record by record: what the frame would hand
+ * it, without process, ring and guest.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/worker/worker_fake.h"
+
+#define MODULE   PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 1)
+#define FUNCTION PVGPU_HANDLE(PVGPU_H_FUNCTION, 0, 1, 1)
+#define STREAM   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
+#define N        1000u
+#define IMAGE_AT 0
+#define DATA_AT  (1u << 20)
+
+static struct far far;
+
+/* dst[i] = a[i] + b[i]. */
+static const char ptx[] =
+	".version 6.0\n"
+	".target sm_70\n"
+	".address_size 64\n"
+	".visible .entry add(.param .u64 pd, .param .u64 pa, .param .u64 pb, .param .u32 pn)\n"
+	"{\n"
+	"	.reg .pred %p<2>;\n"
+	"	.reg .b32 %r<9>;\n"
+	"	.reg .b64 %rd<12>;\n"
+	"	ld.param.u64 %rd1, [pd];\n"
+	"	ld.param.u64 %rd2, [pa];\n"
+	"	ld.param.u64 %rd3, [pb];\n"
+	"	ld.param.u32 %r1, [pn];\n"
+	"	mov.u32 %r2, %ctaid.x;\n"
+	"	mov.u32 %r3, %ntid.x;\n"
+	"	mov.u32 %r4, %tid.x;\n"
+	"	mad.lo.s32 %r5, %r2, %r3, %r4;\n"
+	"	setp.ge.u32 %p1, %r5, %r1;\n"
+	"	@%p1 bra DONE;\n"
+	"	mul.wide.u32 %rd4, %r5, 4;\n"
+	"	add.s64 %rd5, %rd2, %rd4;\n"
+	"	add.s64 %rd6, %rd3, %rd4;\n"
+	"	add.s64 %rd7, %rd1, %rd4;\n"
+	"	ld.global.u32 %r6, [%rd5];\n"
+	"	ld.global.u32 %r7, [%rd6];\n"
+	"	add.s32 %r8, %r6, %r7;\n"
+	"	st.global.u32 [%rd7], %r8;\n"
+	"DONE:\n"
+	"	ret;\n"
+	"}\n";
+
+static struct worker *open_sim(void)
+{
+	struct pvgpu_wire_module_load m = {
+		.ctx = FAKE_CTX, .image_len = sizeof(ptx), .module = MODULE};
+	struct pvgpu_wire_module_get_function f = {
+		.module = MODULE, .function = FUNCTION, .name_len = 3};
+	struct pvgpu_wire_stream_create s = {.ctx = FAKE_CTX, .stream = STREAM};
+	struct worker *w;
+	char reason[160];
+
+	ck_assert_int_eq(far_load(&far, SIMCUDA, reason, sizeof(reason)), 0);
+	ck_assert_int_eq(far.cuInit(0), 0);
+	ck_assert_int_eq(far.cuDeviceGet(&far.dev, 0), 0);
+	ck_assert_int_eq(far.cuDriverGetVersion(&far.driver_version), 0);
+	w = fake_open_on(&far);
+	fake_chunk(w, 0, 4u << 20);
+	memcpy((void *)(uintptr_t)(w->arena_base + IMAGE_AT), ptx, sizeof(ptx));
+	m.image = w->arena_base + IMAGE_AT;
+	FAKE_SUBMIT(w, MODULE_LOAD, 3, m);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 3), 0);
+	fake_submit(w, &f, sizeof(f), PVGPU_OP_MODULE_GET_FUNCTION, 4, "add\0", 4);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 4), 0);
+	FAKE_SUBMIT(w, STREAM_CREATE, 5, s);
+	return w;
+}
+
+static void launch(struct worker *w, uint64_t dst, uint64_t a, uint64_t b, uint32_t n)
+{
+	struct pvgpu_wire_launch l = {
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.function = FUNCTION,
+		.grid_x = (n + 127) / 128,
+		.grid_y = 1,
+		.grid_z = 1,
+		.block_x = 128,
+		.block_y = 1,
+		.block_z = 1,
+		.params_len = 28,
+	};
+	struct {
+		uint64_t dst, a, b;
+		uint32_t n, pad;
+	} params = {dst, a, b, n, 0};
+
+	fake_submit(w, &l, sizeof(l), PVGPU_OP_LAUNCH, 0, &params, 28);
+}
+
+static void copy(struct worker *w, uint32_t seq, uint64_t dst, uint64_t src, uint64_t n)
+{
+	struct pvgpu_wire_copy c = {
+		.hdr = {.flags = PVGPU_CMD_MARK},
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.dst = dst,
+		.src = src,
+		.size = n,
+	};
+
+	FAKE_SUBMIT(w, COPY, seq, c);
+}
+
+static int sync_stream(struct worker *w, uint32_t seq)
+{
+	struct pvgpu_wire_stream_synchronize s = {.ctx = FAKE_CTX, .stream = STREAM};
+
+	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, seq, s);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+/*
+ * The leak check reads the thread-local tables of running threads and follows a wrong pointer in
+ * those that a library loaded by dlopen() has started: its own crash would be this test's failure.
+ */
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+	return 1;
+}
+#endif
+
+START_TEST(vectors)
+{
+	struct worker *w = open_sim();
+	const uint64_t at = w->arena_base + DATA_AT;
+	uint32_t *in = (uint32_t *)(uintptr_t)at, *out = in + 2 * N;
+	uint64_t a, b, d;
+
+	a = fake_alloc(w, 10, FAKE_CTX, 4 * N);
+	b = fake_alloc(w, 11, FAKE_CTX, 4 * N);
+	d = fake_alloc(w, 12, FAKE_CTX, 3u << 20);
+	ck_assert(a && b && d);
+	for (uint32_t i = 0; i < 2 * N; i++)
+		in[i] = i * 2654435761u;
+	copy(w, 20, a, at, 4 * N);
+	copy(w, 21, b, at + 4 * N, 4 * N);
+	launch(w, d, a, b, N);
+	copy(w, 22, at + 8 * N, d, 4 * N);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 22), 0);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20), 0);
+	for (uint32_t i = 0; i < N; i++)
+		ck_assert_uint_eq(out[i], in[i] + in[N + i]);
+	ck_assert_int_eq(sync_stream(w, 23), 0);
+	fake_close(w);
+}
+END_TEST
+
+/* Far more launches than a stream takes at once, and small copies between them. */
+START_TEST(many_launches)
+{
+	struct worker *w = open_sim();
+	const uint64_t a = fake_alloc(w, 10, FAKE_CTX, 4096);
+	struct pvgpu_wire_copy_inline i = {
+		.ctx = FAKE_CTX, .stream = STREAM, .dst = a, .data_len = 4};
+	struct pvgpu_wire_copy_fetch f = {.ctx = FAKE_CTX, .stream = STREAM, .size = 4};
+	const unsigned char *body;
+	uint32_t value = 0;
+
+	fake_submit(w, &i, sizeof(i), PVGPU_OP_COPY_INLINE, 0, &value, 4);
+	value = 1;
+	i.dst = a + 512;
+	fake_submit(w, &i, sizeof(i), PVGPU_OP_COPY_INLINE, 0, &value, 4);
+	for (uint32_t n = 0; n < 3000; n++)
+		launch(w, a, a, a + 512, 1);
+	f.src = a;
+	FAKE_SUBMIT(w, COPY_FETCH, 20, f);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), 0);
+	body = fake_body(w, PVGPU_REP_REPLY, 20);
+	memcpy(&value, body + 8, 4);
+	ck_assert_uint_eq(value, 3000);
+	fake_close(w);
+}
+END_TEST
+
+START_TEST(wild_pointer)
+{
+	struct worker *w = open_sim();
+	const uint64_t a = fake_alloc(w, 10, FAKE_CTX, 4096);
+
+	launch(w, 0x10, a, a, 1);
+	ck_assert_int_eq(sync_stream(w, 20), CUDA_ERROR_ILLEGAL_ADDRESS);
+	ck_assert_int_eq(sync_stream(w, 21), CUDA_ERROR_ILLEGAL_ADDRESS);
+	ck_assert_uint_eq(fake_alloc(w, 22, FAKE_CTX, 16), 0);
+	fake_close(w);
+}
+END_TEST
+
+START_TEST(bad_image)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_module_load m = {
+		.ctx = FAKE_CTX,
+		.image = w->arena_base + DATA_AT,
+		.error_log_size = 200,
+		.module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 2),
+	};
+	static const char bad[] = ".version 6.0\n.target sm_70\n.address_size 64\nnonsense\n";
+
+	memcpy((void *)(uintptr_t)m.image, bad, sizeof(bad));
+	m.image_len = sizeof(bad);
+	FAKE_SUBMIT(w, MODULE_LOAD, 20, m);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), CUDA_ERROR_INVALID_PTX);
+	fake_close(w);
+}
+END_TEST
+
+/* ---- an arena that is not registered ---- */
+
+static struct worker *open_copying(void)
+{
+	struct worker *w = open_sim();
+
+	/* Nothing was copied yet; what is registered of the arena does no harm. */
+	w->info.zero_copy = false;
+	return w;
+}
+
+/* Copies behind a host function that the guest has not run: the decoding thread does not wait for
+ * them, and they move what is there when their turn comes. */
+START_TEST(copies_wait_in_the_stream)
+{
+	enum { BYTES = 3u << 20, COPIES = 40 };
+	struct worker *w = open_copying();
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = STREAM, .id = 7};
+	const uint64_t at = w->arena_base + DATA_AT;
+	unsigned char *bytes = (unsigned char *)(uintptr_t)at;
+	uint64_t d;
+
+	/* More than the slots hold: 1 MiB of a first chunk, and another. */
+	fake_chunk(w, 4u << 20, 12u << 20);
+	d = fake_alloc(w, 10, FAKE_CTX, BYTES);
+	ck_assert(d);
+	memset(bytes, 1, BYTES);
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	copy(w, 20, d, at, BYTES);
+	for (uint32_t i = 0; i < COPIES; i++)
+		copy(w, 21 + i, at + BYTES, d, BYTES);
+	/* All of it is in the stream. */
+	ck_assert(!fake_was_sent(w, PVGPU_REP_MARK, 20));
+	for (uint32_t i = 0; i < BYTES; i++)
+		bytes[i] = (unsigned char)(i * 7 + i / 4096);
+	bytes[BYTES] = 99;
+	ck_assert_int_eq(gpu_arena_remove(w, w->arena_base + (4u << 20), 12u << 20), -EBUSY);
+	/* A function that was not asked for cannot have been run. */
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_CALLBACK, 0), 0);
+	callback_done(w, 1);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20 + COPIES), 0);
+	ck_assert_int_eq(sync_stream(w, 100), 0);
+	ck_assert_mem_eq(bytes + BYTES, bytes, BYTES);
+	ck_assert_int_eq(gpu_arena_remove(w, w->arena_base + (4u << 20), 12u << 20), 0);
+	fake_close(w);
+}
+END_TEST
+
+/* width, height, depth, pitch and rows of one side, of the other */
+static const uint64_t boxes[][7] = {
+	{100, 7, 5, 128, 9, 112, 7},
+	{4096, 300, 3, 4096, 300, 5000, 301},
+	{1, 1, 2000, 64, 1, 1, 3},
+	{(1u << 20) + 17, 2, 2, (1u << 20) + 24, 2, (1u << 20) + 17, 3},
+	{(1u << 20) - 1, 1, 3, 1u << 20, 1, (1u << 20) + 512, 1},
+};
+
+static void copy_box(struct worker *w, uint32_t seq, uint64_t dst, const uint64_t *to, uint64_t src,
+		     const uint64_t *from, const uint64_t *box)
+{
+	struct pvgpu_wire_copy_3d c = {
+		.hdr = {.flags = PVGPU_CMD_MARK},
+		.ctx = FAKE_CTX,
+		.stream = STREAM,
+		.dst = dst,
+		.dst_pitch = to[0],
+		.dst_height = to[1],
+		.src = src,
+		.src_pitch = from[0],
+		.src_height = from[1],
+		.width = box[0],
+		.height = box[1],
+		.depth = box[2],
+	};
+
+	FAKE_SUBMIT(w, COPY_3D, seq, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, seq), 0);
+}
+
+static uint64_t offset(const uint64_t *side, uint64_t x, uint64_t y, uint64_t z)
+{
+	return (z * side[1] + y) * side[0] + x;
+}
+
+/* To the device, to another place of the arena, and within it: the box, and nothing around it. */
+START_TEST(boxes_of_all_shapes)
+{
+	const uint64_t *box = boxes[_i], *a = box + 3, *b = box + 5;
+	const uint64_t room = 8u << 20;
+	struct worker *w = open_copying();
+	unsigned char *from, *to;
+	uint64_t d, wrong = 0, outside = 0;
+
+	fake_chunk(w, 4u << 20, 28u << 20);
+	from = (unsigned char *)(uintptr_t)w->arena_base + (4u << 20);
+	to = from + room;
+	d = fake_alloc(w, 10, FAKE_CTX, room);
+	for (uint64_t i = 0; i < room; i++)
+		from[i] = (unsigned char)(i * 31 + i / 512 + 1);
+	memset(to, 0, 2 * room);
+	copy_box(w, 20, d, b, (uintptr_t)from, a, box);
+	copy_box(w, 21, (uintptr_t)to, a, d, b, box);
+	copy_box(w, 22, (uintptr_t)to + room, b, (uintptr_t)to, a, box);
+	for (uint64_t z = 0; z < box[2]; z++) {
+		for (uint64_t y = 0; y < box[1]; y++) {
+			unsigned char *is = to + offset(a, 0, y, z);
+			unsigned char *then = to + room + offset(b, 0, y, z);
+
+			wrong += memcmp(is, from + offset(a, 0, y, z), box[0]) != 0;
+			wrong += memcmp(is, then, box[0]) != 0;
+			memset(is, 0, box[0]);
+			memset(then, 0, box[0]);
+		}
+	}
+	for (uint64_t i = 0; i < 2 * room; i++)
+		outside += to[i] != 0;
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_eq(outside, 0);
+	fake_close(w);
+}
+END_TEST
+
+/* A fault ends the stream's work: what was to be moved is not, and nothing is left of it. */
+START_TEST(fault_before_copies)
+{
+	struct worker *w = open_copying();
+	const uint64_t at = w->arena_base + DATA_AT, d = fake_alloc(w, 10, FAKE_CTX, 1u << 20);
+
+	memset((void *)(uintptr_t)at, 5, 1u << 20);
+	copy(w, 19, d, at, 1u << 20);
+	ck_assert_int_eq(sync_stream(w, 20), 0);
+	launch(w, 0x10, d, d, 1);
+	for (uint32_t i = 0; i < 20; i++)
+		copy(w, 30 + i, at + (1u << 20), d, 1u << 20);
+	ck_assert_int_eq(sync_stream(w, 60), CUDA_ERROR_ILLEGAL_ADDRESS);
+	fake_close(w);
+}
+END_TEST
+
+static void private_gpu(void)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/dev/shm/worker_sim_test.%d", (int)getpid());
+	setenv("SIMCUDA_GPU", name, 1);
+}
+
+static void remove_gpu(void)
+{
+	unlink(getenv("SIMCUDA_GPU"));
+}
+
+int main(void)
+{
+	Suite *s = suite_create("worker on the simulated GPU");
+	TCase *t = tcase_create("sim");
+	SRunner *r;
+	int failed;
+
+	private_gpu();
+	suite_add_tcase(s, t);
+	tcase_add_test(t, vectors);
+	tcase_add_test(t, many_launches);
+	tcase_add_test(t, wild_pointer);
+	tcase_add_test(t, bad_image);
+	tcase_add_test(t, copies_wait_in_the_stream);
+	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));
+	tcase_add_test(t, fault_before_copies);
+	tcase_set_timeout(t, 120);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	remove_gpu();
+	return failed != 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate: two pages and two bells that pvgpud shares with each worker that has a session. They
+ * come with PVGPU_SUP_GATE, after ASSIGN, and again from a new pvgpud that has adopted the worker;
+ * the last ones sent count.
+ *
+ * struct pvgpu_gate is written by pvgpud and read-only to the worker (F_SEAL_FUTURE_WRITE). While
+ * `open` is 1 the worker may issue GPU work; a check costs one load. struct pvgpu_gate_report is
+ * written by the worker and is a hint only: a worker may be hostile, so its use of the GPU is
+ * checked against the driver's accounting.
+ *
+ * A gate starts closed, also before its pages have arrived. A worker that gets GPU work (kernels,
+ * copies, memsets: all that occupies the device) while the gate is closed parks it, sets `wants`
+ * and `sleeps`, and rings pvgpud. It rings again when it becomes idle while `contended` is 1, and
+ * when the gate was closed and its work in flight has drained. While no other vGPU wants the GPU
+ * the grant stays where it is, even when its holder is idle; then neither side rings. pvgpud rings
+ * the worker when it opens the gate while `sleeps` is 1, when it raises `contended` (an idle worker
+ * must then say that it is idle), and when it raises an allowance that the worker has used up.
+ *
+ * A worker announces GPU work before it issues it: drained = 0, commands and oldest_ns, then a last
+ * look at `open`, then the work. So work of a worker that is starved of CPU between these steps has
+ * always been announced.
+ *
+ * The bells are one end of a socketpair, twice: what is written to TO_PVGPUD pvgpud reads, and what
+ * it writes is read from TO_WORKER, eight bytes at a time or one; how many does not matter, and a
+ * bell that is full is as good as rung. The other end is pvgpud's alone: no file's description is
+ * on both sides, since each holder of one can change its O_NONBLOCK for all. An end of file is no
+ * ring: the other side is gone. (A pvgpud of an older version sends eventfds, with which the worker
+ * does the same.)
+ *
+ * When pvgpud is gone (the control socket hung up) the gate counts as open. In an exclusive pool it
+ * counts as closed until a new pvgpud has sent new pages.
+ *
+ * All words are naturally aligned, written by one side, and loaded and stored atomically (__atomic,
+ * seq_cst for open/contended/wants/sleeps: each side stores its word, then looks at the other's, so
+ * no wake-up is lost).
+ */
+#ifndef PVGPU_GATE_H
+#define PVGPU_GATE_H
+
+#include <stdint.h>
+
+/* Alongside PVGPU_SUP_GATE, in this order. */
+enum pvgpu_gate_fd {
+	PVGPU_GATE_FD_GATE,      /* memfd of struct pvgpu_gate, a page */
+	PVGPU_GATE_FD_REPORT,    /* memfd of struct pvgpu_gate_report, a page, sealed in size */
+	PVGPU_GATE_FD_TO_WORKER, /* the worker reads */
+	PVGPU_GATE_FD_TO_PVGPUD, /* the worker writes */
+	PVGPU_GATE_FDS
+};
+
+#define PVGPU_GATE_NO_LIMIT UINT64_MAX
+/* The most GPU time in flight of a vGPU that no other vGPU waits for, and while pvgpud is away. */
+#define PVGPU_GATE_ALONE_NS 2000000u
+
+struct pvgpu_gate {
+	uint32_t open;        /* 1: GPU work may be issued */
+	uint32_t contended;   /* 1: other vGPUs want the GPU */
+	uint32_t exclusive;   /* 1: closed while pvgpud is away */
+	uint32_t learn;       /* 1: no other vGPU's work is on the GPU: times measured now are the
+				 worker's own */
+	uint64_t inflight_ns; /* most estimated GPU time in flight */
+	/* Rate limits: totals since the session began that the worker may reach; commands beyond
+	 * them stay parked. */
+	uint64_t commands; /* GPU commands issued */
+	uint64_t bytes;    /* copied */
+	uint32_t depth;    /* most commands in flight; 0: as many as fit */
+	uint32_t pad;
+};
+
+struct pvgpu_gate_report {
+	uint32_t wants;   /* 1: has GPU work parked or in flight */
+	uint32_t sleeps;  /* 1: parked for the gate or an allowance: ring when it changes */
+	uint32_t drained; /* 1: none of its work is on the GPU */
+	uint32_t pad;
+	uint64_t inflight_ns; /* estimated GPU time of what is in flight */
+	uint64_t busy_ns;     /* GPU time of what has ended, as estimated or measured */
+	uint64_t copy_ns;     /* of that, on the copy path */
+	uint64_t copy_bytes;  /* of copies issued */
+	uint64_t commands;    /* GPU commands issued, and the one that is about to be */
+	uint64_t launches;    /* of these, kernels */
+	uint64_t oldest_ns; /* CLOCK_MONOTONIC when the oldest unfinished work began, as far as the
+			       worker can tell; 0: nothing is in flight. A report that stays 0
+			       without `drained` is not believed (entitle.h) */
+};
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Records that pvgpu-health sends pvgpud on a pipe: all of one size, a round in one write. Each
+ * round ends with HEALTH_ROUND, which is also the sign of life. pvgpud checks every field. */
+#ifndef PVGPU_HEALTH_H
+#define PVGPU_HEALTH_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define HEALTH_VERSION 1u
+#define HEALTH_DEVICES 64u
+
+enum health_kind {
+	HEALTH_HELLO = 1, /* the first record: code = HEALTH_VERSION, device = number of GPUs, text
+			     = the driver's version */
+	HEALTH_GPU,       /* each GPU, once: text = its UUID */
+	HEALTH_TROUBLE,   /* NVML cannot be used; text: why, continued in further records of this
+			     kind. pvgpu-health exits */
+	HEALTH_DEVICE,    /* a GPU's memory */
+	HEALTH_PROCESS,   /* a process on a GPU */
+	HEALTH_XID,       /* code: an Xid that the GPU has reported */
+	HEALTH_ROUND,     /* the end of a round */
+	HEALTH_KINDS
+};
+
+#define HEALTH_UNKNOWN UINT64_MAX
+
+struct health_msg {
+	uint32_t kind;
+	uint32_t device; /* NVML's number of the GPU */
+	uint32_t pid;
+	uint32_t code;
+	uint64_t at_ns; /* CLOCK_MONOTONIC when the value was read or the record made */
+	union {
+		/* From begin_ns to end_ns (CLOCK_MONOTONIC) the process's kernels ran for busy_ns
+		 * and the GPU's memory was in use for it for memory_ns. end_ns 0: nothing new. */
+		struct {
+			uint64_t begin_ns, end_ns, busy_ns, memory_ns;
+			uint64_t memory; /* bytes; HEALTH_UNKNOWN: not known */
+		} process;
+		struct {
+			uint64_t total, used; /* bytes */
+		} device_memory;
+		char text[40]; /* without a NUL when all 40 bytes are used */
+	};
+};
+
+static_assert(sizeof(struct health_msg) == 64, "records do not straddle");
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages between pvgpud and a worker, on the worker's control socket (SOCK_SEQPACKET, fixed size,
+ * fds alongside). A worker may be hostile: pvgpud checks every field.
+ *
+ * A spare worker is started with the control socket as fd 3 and a bound adoption socket as fd 4.
+ * The worker itself listens on the latter, so that the socket carries the worker's credentials. It
+ * prepares (loads libcuda, initialises) and sends PVGPU_SUP_READY. pvgpud gives it a session with
+ * PVGPU_SUP_ASSIGN; the worker maps the memory that came along, seals itself and sends
+ * PVGPU_SUP_SEALED. A worker serves one session and exits.
+ *
+ * A control socket that hangs up means that pvgpud is gone. A spare worker then exits. A worker
+ * with a session goes on and keeps its leases; it accepts a new pvgpud on the adoption socket (the
+ * uid must be the same, by peer credentials) and sends it PVGPU_SUP_STATE.
+ *
+ * The adoption sockets lie in pvgpud's run directory as workers/<id>@<pool>.sock while spare. At
+ * ASSIGN they are renamed to workers/<id>@<pool>.<vgpu>.sock. So a new pvgpud learns session, GPU
+ * and vGPU from a name that pvgpud gave, and the worker's own STATE must agree with it. id is the
+ * session's number. On the Xen link the guest's number of the session follows,
+ * workers/<id>@<pool>.<vgpu>.<number>.sock: with it a new pvgpud can tell the guest about a worker
+ * that died in the meantime. A name without a pool means the vGPU's
+ * own, or else the first one.
+ */
+#ifndef PVGPU_SUPERVISE_H
+#define PVGPU_SUPERVISE_H
+
+#include <stdint.h>
+
+#define PVGPU_SUP_CONTROL_FD 3
+#define PVGPU_SUP_ADOPT_FD   4
+#define PVGPU_SUP_LOG_FD     5 /* the log; after the seal 1 and 2 are device output */
+
+enum pvgpu_sup_kind {
+	PVGPU_SUP_READY = 1, /* worker: prepared; a = driver version, b = device memory in bytes,
+			      * reason = the GPU's name */
+	PVGPU_SUP_ASSIGN =
+		2, /* pvgpud: struct pvgpu_sup_assign with the fds of enum pvgpu_sup_fd */
+	PVGPU_SUP_SEALED = 3, /* worker: serving */
+	PVGPU_SUP_LEASE = 4,  /* worker: asks for a more bytes; id = a number to match the answer */
+	PVGPU_SUP_LEASED =
+		5, /* pvgpud: a = bytes granted (0: refused), id as asked, b and c as MEMINFO */
+	PVGPU_SUP_RETURN = 6,   /* worker: returns a bytes */
+	PVGPU_SUP_STATE = 7,    /* worker to an adopting pvgpud: session, vgpu name, leased bytes a,
+				   guest pid b, c = start of the session, ms of CLOCK_BOOTTIME; on the
+				   Xen link b is the guest's session number and id the number of grants
+				   that its chunks have mapped */
+	PVGPU_SUP_DRAIN = 8,    /* pvgpud: end the session after a ms of grace for the guest; a
+				   repeated message sets a new time */
+	PVGPU_SUP_ENDED = 9,    /* worker: about to exit; reason = why; a = enum pvgpu_end; b = the
+				   first CUresult that broke a context, 0: none; c = 1: the GPU is at
+				   fault, not the kernel */
+	PVGPU_SUP_MEMINFO = 10, /* worker asks / pvgpud answers, and sends it unasked after a
+				   change: a = total (quota), b = free bytes of the vGPU, c = bytes
+				   leased by this session when b was computed */
+	PVGPU_SUP_LOG =
+		11, /* pvgpud, after STATE: the worker logs to the socket alongside from now on */
+	/* On the Xen link, where pvgpud forwards the guest's requests: */
+	PVGPU_SUP_CHUNK_ADD =
+		12, /* pvgpud: map the chunk of b bytes at a from the gntdev fd alongside, once, at
+		       offset c; id = a number to match the answer */
+	PVGPU_SUP_CHUNK_REMOVE =
+		13,             /* pvgpud: unmap the chunk of b bytes at a; id as for CHUNK_ADD */
+	PVGPU_SUP_CHUNKED = 14, /* worker: id of the request, a = 0 or an errno value; a repeated
+				   add or remove of a chunk succeeds */
+	PVGPU_SUP_CLOSE = 15,   /* pvgpud: the guest has closed the session */
+	PVGPU_SUP_GATE = 16,    /* pvgpud: the fds of enum pvgpu_gate_fd alongside */
+	PVGPU_SUP_CANARY = 17, /* pvgpud to a spare worker: run a small kernel and check its result,
+				  within a ms */
+	PVGPU_SUP_CANARIED = 18, /* worker, which then exits: a = 0, or the CUresult (2: the GPU's
+				    memory is full, which says nothing about the GPU), or 1000 for a
+				    wrong result; b = microseconds that the kernel took; reason */
+};
+
+enum pvgpu_end {
+	PVGPU_END_GUEST_GONE, /* normal: the application exited or closed its device */
+	PVGPU_END_DRAINED,
+	PVGPU_END_PROTOCOL, /* the guest broke the protocol */
+	PVGPU_END_FAILED,   /* the far end or the worker failed */
+	PVGPU_ENDS
+};
+
+/* Alongside ASSIGN, in this order. The pidfd is missing for a guest process in another pid
+ * namespace. */
+enum pvgpu_sup_fd {
+	PVGPU_SUP_FD_RING,
+	PVGPU_SUP_FD_TO_WORKER,
+	PVGPU_SUP_FD_TO_GUEST,
+	PVGPU_SUP_FD_SESSION,
+	PVGPU_SUP_FD_GUEST_PIDFD,
+	PVGPU_SUP_FDS
+};
+
+/* Alongside ASSIGN on the Xen link, in this order. */
+enum pvgpu_sup_xen_fd {
+	PVGPU_SUP_XEN_FD_RING,   /* gntdev: the ring, mapped once at ring_offset */
+	PVGPU_SUP_XEN_FD_EVTCHN, /* evtchn: `port` is bound to the guest, the fd is restricted */
+	PVGPU_SUP_XEN_FDS
+};
+
+enum pvgpu_sup_link { PVGPU_SUP_LINK_LOCAL, PVGPU_SUP_LINK_XEN };
+#define PVGPU_SUP_NO_ZERO_COPY 1u /* the arena must not be registered with libcuda */
+
+#define PVGPU_SUP_NO_MEMORY    2 /* CUDA_ERROR_OUT_OF_MEMORY, of CANARIED */
+
+struct pvgpu_sup {
+	uint32_t kind, id;
+	uint64_t a, b, c;
+	uint32_t session, pad;
+	char vgpu[40];
+	char reason[128];
+};
+
+struct pvgpu_sup_assign {
+	struct pvgpu_sup head;
+	uint32_t cmd_size, rep_size;
+	uint64_t quota; /* bytes of device memory of the vGPU */
+	uint64_t arena_limit;
+	uint64_t window_size; /* device window to reserve, bytes */
+	uint64_t guest_pid;   /* Xen link: the session's number in the guest */
+	uint64_t ring_offset; /* Xen link */
+	uint32_t port;        /* Xen link: our end of the session's event channel */
+	uint32_t link;        /* enum pvgpu_sup_link */
+	uint32_t flags;       /* PVGPU_SUP_NO_ZERO_COPY */
+	uint32_t pad;
+};
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The admin socket. */
+#ifndef PVGPU_ADMIN_H
+#define PVGPU_ADMIN_H
+
+struct daemon;
+
+int admin_open(struct daemon *d);
+void admin_close(struct daemon *d);
+
+#endif

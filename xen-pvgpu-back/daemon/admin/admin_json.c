@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * {"op":"tree"}, {"op":"list","path":P}, {"op":"read","path":P}, {"op":"write","path":P,"value":V}
+ * -> {"ok":true,"tree":…}, {"ok":true,"list":[…]}, {"ok":true,"value":V}, {"ok":true},
+ *    {"ok":false,"error":"ENOENT","reason":"for people"}
+ */
+#include "xen-pvgpu-back/daemon/admin/admin_json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/admin/tree.h"
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+
+static json_t *refuse(const char *error, const char *fmt, const char *what)
+{
+	json_t *reason = json_sprintf(fmt, what);
+
+	if (!reason) /* not UTF-8 */
+		reason = json_string(error);
+	return json_pack("{s:b, s:s, s:o}", "ok", 0, "error", error, "reason", reason);
+}
+
+static json_t *op_tree(struct daemon *d, json_t *tree, const char *path, const char *value)
+{
+	json_t *at = tree_find(tree, path);
+
+	if (!at)
+		return refuse("ENOENT", "%.200s: no such key", path);
+	return json_pack("{s:b, s:O}", "ok", 1, "tree", at);
+}
+
+static json_t *op_list(struct daemon *d, json_t *tree, const char *path, const char *value)
+{
+	json_t *at = tree_find(tree, path), *list, *child;
+	const char *key;
+
+	if (!at)
+		return refuse("ENOENT", "%.200s: no such key", path);
+	list = json_array();
+	json_object_foreach(at, key, child) json_array_append_new(list, json_string(key));
+	return json_pack("{s:b, s:o}", "ok", 1, "list", list);
+}
+
+static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const char *value)
+{
+	json_t *at = tree_find(tree, path);
+
+	if (!at)
+		return refuse("ENOENT", "%.200s: no such key", path);
+	if (!json_is_string(at))
+		return refuse("EISDIR", "%.200s: holds keys, not a value", path);
+	return json_pack("{s:b, s:O}", "ok", 1, "value", at);
+}
+
+static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const char *value)
+{
+	char why[TREE_WHY] = "";
+
+	if (!value)
+		return refuse("EINVAL", "%.200s: write needs a value", path);
+	switch (tree_write(d, path, value, why)) {
+	case 0:
+		return json_pack("{s:b}", "ok", 1);
+	case EINVAL:
+		if (why[0])
+			return refuse("EINVAL", "%s", why);
+		return refuse("EINVAL", "%.200s: not a value for this key", value);
+	case EACCES:
+		return refuse("EACCES", "%.200s: read-only", path);
+	default:
+		return refuse("ENOENT", "%.200s: no such key", path);
+	}
+}
+
+static const struct {
+	const char *name;
+	json_t *(*run)(struct daemon *d, json_t *tree, const char *path, const char *value);
+} ops[] = {{"tree", op_tree}, {"list", op_list}, {"read", op_read}, {"write", op_write}};
+
+static json_t *run(struct daemon *d, json_t *req)
+{
+	const char *op = json_string_value(json_object_get(req, "op"));
+	const char *path = json_string_value(json_object_get(req, "path"));
+	const char *value = json_string_value(json_object_get(req, "value"));
+	json_t *tree, *answer;
+
+	if (!op)
+		return refuse("EINVAL", "%s", "a request is an object with an op");
+	if (!path)
+		path = "/";
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		if (strcmp(op, ops[i].name) != 0)
+			continue;
+		tree = tree_make(d);
+		answer = ops[i].run(d, tree, path, value);
+		json_decref(tree);
+		return answer;
+	}
+	return refuse("EINVAL", "%.60s: unknown op", op);
+}
+
+char *admin_answer(struct daemon *d, const char *line, size_t len)
+{
+	json_error_t error;
+	json_t *req = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
+	json_t *answer = req ? run(d, req) : refuse("EINVAL", "not JSON: %.120s", error.text);
+	char *text, *out = NULL;
+
+	json_decref(req);
+	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	json_decref(answer);
+	if (text) {
+		size_t n = strlen(text);
+
+		out = realloc(text, n + 2);
+		if (!out)
+			free(text);
+		else
+			memcpy(out + n, "\n", 2);
+	}
+	return out;
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/admin/tree.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus.h"
+
+#define PART_MAX 64
+
+static void put(json_t *o, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void put(json_t *o, const char *key, const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	json_object_set_new_nocheck(o, key, json_string(buf));
+}
+
+/* A new object inside another. */
+static json_t *inside(json_t *o, const char *key)
+{
+	json_t *in = json_object();
+
+	json_object_set_new_nocheck(o, key, in);
+	return in;
+}
+
+static const char *state_name(const struct worker *w)
+{
+	switch (w->state) {
+	case CHECK_ADOPTING:
+		return "adopting";
+	case CHECK_ENDED:
+		return "ending";
+	default:
+		return w->sealed ? "running" : "starting";
+	}
+}
+
+static void put_session(json_t *o, const struct worker *w)
+{
+	put(o, "pid", "%d", (int)w->pid);
+	if (w->number)
+		put(o, "guest-session", "%u", w->number);
+	else
+		put(o, "guest-pid", "%d", (int)w->guest_pid);
+	put(o, "leased", "%" PRIu64, w->leased);
+	put(o, "age", "%" PRIu64, w->started_ms ? (now_ms() - w->started_ms) / 1000 : 0);
+	put(o, "state", "%s", state_name(w));
+}
+
+static const struct pvgpu_key *const policy_key = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
+
+/* The fields of xenstore's `policy`. The live fields are commands, not properties, and are left
+ * out. */
+static void put_policy(json_t *o, const struct pvgpu_backend_policy *p)
+{
+	char text[64];
+
+	for (uint32_t i = 0; i < policy_key->nfields; i++) {
+		const struct pvgpu_field *f = &policy_key->fields[i];
+
+		if (!f->live && pvgpu_field_format(policy_key, f, pvgpu_field_get(f, p), text,
+						   sizeof(text), NULL) == 0)
+			put(o, f->name, "%s", text);
+	}
+}
+
+/* In the units of xenstore's `statistics`: times in microseconds. */
+static void put_share(json_t *o, const struct vgpu *v)
+{
+	struct tenant_stats n;
+
+	share_stats(v, &n);
+	put(o, "gpu-time", "%" PRIu64, n.gpu_ns / 1000);
+	put(o, "wait-time", "%" PRIu64, n.wait_ns / 1000);
+	put(o, "throttled-time", "%" PRIu64, n.throttled_ns / 1000);
+	put(o, "copy-bytes", "%" PRIu64, n.copy_bytes);
+	put(o, "launches", "%" PRIu64, n.launches);
+	put(o, "slices", "%" PRIu64, n.slices);
+	put(o, "inflight", "%" PRIu64, n.inflight_ns / 1000);
+}
+
+static void put_vgpu(json_t *o, const struct vgpu *v)
+{
+	const struct worker *w;
+	json_t *sessions;
+
+	if (v->xen) {
+		put(o, "domain", "%" PRIu32, v->xen->domid);
+		put(o, "device", "%" PRIu32, v->xen->devid);
+		put(o, "state", "%s", pvgpu_name_of(&pvgpu_state_names, v->xen->state));
+	} else {
+		put(o, "socket", "%s", v->cfg.socket);
+	}
+	put(o, "memory", "%" PRIu64, vgpu_quota(v));
+	put(o, "memory-used", "%" PRIu64, v->ledger.used);
+	put(o, "sessions", "%u", v->sessions);
+	put(o, "sessions-total", "%" PRIu64, v->total);
+	put(o, "sessions-failed", "%" PRIu64, v->failed);
+	put(o, "last-reason", "%s", v->last_reason);
+	put(o, "pool", "%s%s%s", v->pool->cfg.name, v->group ? "/" : "",
+	    v->group ? v->group->cfg.name : "");
+	put(o, "drain", "%d", v->drain);
+	put_policy(o, &v->cfg.policy);
+	put_share(o, v);
+	put(o, "faults", "%" PRIu64, v->quarantine.faults);
+	put(o, "quarantined", "%" PRIu64, faults_left_s(v));
+	put(o, "pardon", "%" PRIu64, v->quarantine.pardon);
+	sessions = inside(o, "session");
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		char id[16];
+
+		if (w->vgpu != v)
+			continue;
+		snprintf(id, sizeof(id), "%u", w->id);
+		put_session(inside(sessions, id), w);
+	}
+}
+
+/* p NULL: in all pools. */
+static unsigned int spares(const struct daemon *d, const struct pool *p)
+{
+	const struct worker *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, &d->workers, link)
+	n += w->state == CHECK_SPARE && (!p || w->pool == p);
+	return n;
+}
+
+static uint64_t gpu_memory(const struct daemon *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		n += d->pools[i]->device_memory;
+	return n;
+}
+
+static void put_pool(json_t *o, const struct pool *p)
+{
+	const struct daemon *d = p->d;
+	unsigned int vgpus = 0, sessions = 0;
+	char health[CANARY_WHY + 16];
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++) {
+		if (d->vgpus[i]->pool != p)
+			continue;
+		vgpus++;
+		sessions += d->vgpus[i]->sessions;
+	}
+	put(o, "device", "%s", p->cfg.device);
+	put(o, "model", "%s", p->model);
+	put(o, "policy", "%s", config_policy_name(p->cfg.policy));
+	put(o, "handovers", "%" PRIu64, schedule_handovers(p->schedule));
+	put(o, "handover-time", "%" PRIu64, schedule_handover_ns(p->schedule) / 1000);
+	put(o, "wakeups", "%" PRIu64, schedule_wakeups(p->schedule));
+	put(o, "mode", "%s", p->cfg.exclusive ? "exclusive" : "shared");
+	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
+	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));
+	put(o, "promised", "%" PRIu64, pool_promised(p));
+	put(o, "load", "%" PRIu32, p->load_ppm);
+	put(o, "vgpus", "%u", vgpus);
+	put(o, "sessions", "%u", sessions);
+	put(o, "spare-workers", "%u", spares(d, p));
+	put(o, "failure", "%s", p->failures ? p->failure : "");
+	canary_health(p, health, sizeof(health));
+	put(o, "health", "%s", health);
+	put(o, "canaries", "%" PRIu64, p->canary.runs);
+}
+
+/* Shows parts per million as percent, without trailing zeros. */
+static void put_percent(json_t *o, const char *key, uint32_t ppm)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%u.%04u", ppm / 10000, ppm % 10000);
+
+	while (text[n - 1] == '0')
+		n--;
+	n -= text[n - 1] == '.';
+	put(o, key, "%.*s%%", n, text);
+}
+
+static void put_group(json_t *o, const struct pool_group *g)
+{
+	put(o, "weight", "%u", g->cfg.weight);
+	put_percent(o, "min-share", g->cfg.min_ppm);
+	put_percent(o, "max-share", g->cfg.max_ppm ? g->cfg.max_ppm : SCHED_PPM);
+}
+
+json_t *tree_make(struct daemon *d)
+{
+	json_t *root = json_object();
+	json_t *o = inside(root, "daemon");
+	const struct pool_group *g;
+
+	put(o, "version", "%s", PVGPU_VERSION);
+	put(o, "pid", "%d", (int)getpid());
+	put(o, "uptime", "%" PRIu64, (now_ms() - d->started_ms) / 1000);
+	put(o, "log-level", "%s", log_level_name(log_get_level()));
+	put(o, "stopping", "%d", d->stopping);
+	put(o, "spare-workers", "%u", spares(d, NULL));
+	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
+	put(o, "accounting", "%s", health_state(d));
+	put(o, "test-overrides", "%s", config_overrides(&d->cfg));
+	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
+	o = inside(root, "pool");
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		put_pool(inside(o, d->pools[i]->cfg.name), d->pools[i]);
+	o = inside(root, "group");
+	TAILQ_FOREACH(g, &d->groups, link)
+	put_group(inside(o, g->cfg.name), g);
+	o = inside(root, "vgpu");
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);
+	return root;
+}
+
+/* Takes the next part of a path and returns the rest; NULL: not a path. */
+static const char *next_part(const char *path, char part[PART_MAX])
+{
+	size_t n;
+
+	if (*path != '/')
+		return NULL;
+	path++;
+	n = strcspn(path, "/");
+	if (!n || n >= PART_MAX)
+		return NULL;
+	memcpy(part, path, n);
+	part[n] = '\0';
+	return path + n;
+}
+
+json_t *tree_find(json_t *tree, const char *path)
+{
+	char part[PART_MAX];
+
+	if (!strcmp(path, "/"))
+		return tree;
+	while (tree && *path) {
+		path = next_part(path, part);
+		tree = path && json_is_object(tree) ? json_object_get(tree, part) : NULL;
+		if (!path)
+			return NULL;
+	}
+	return tree;
+}
+
+/* A number, or "+N" to add to the current value. 0 or EINVAL. */
+static int number(const char *value, uint64_t now, uint64_t max, uint64_t *out)
+{
+	bool more = *value == '+';
+	char *end;
+
+	value += more;
+	errno = 0;
+	*out = strtoull(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end || errno || *out > max)
+		return EINVAL;
+	if (more && (*out > max - now || now > max))
+		return EINVAL;
+	*out += more ? now : 0;
+	return 0;
+}
+
+/* Only for vGPUs of the local link: the policy of a guest's vGPU is in xenstore. */
+static int write_policy(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+{
+	const struct pvgpu_field *f = pvgpu_field_find(policy_key, key);
+	struct config_vgpu cfg = v->cfg;
+
+	if (!f || f->live || v->xen)
+		return EACCES;
+	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
+		return EINVAL;
+	v->cfg = cfg;
+	share_policy(v);
+	log_info("vgpu %s: %s is %s now", v->cfg.name, key, value);
+	return 0;
+}
+
+/* Pool and memory of a vGPU of the local link. */
+static int write_place(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+{
+	struct config_vgpu cfg = v->cfg;
+
+	if (v->xen)
+		return EACCES;
+	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
+		return EINVAL;
+	return vgpu_change(v, &cfg, why) < 0 ? EINVAL : 0;
+}
+
+static int write_vgpu(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+{
+	uint64_t n;
+
+	if (!strcmp(key, "drain")) {
+		if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+			return EINVAL;
+		vgpu_drain(v, value[0] == '1');
+		return 0;
+	}
+	if (!strcmp(key, "pardon")) {
+		if (number(value, v->quarantine.pardon, INT64_MAX, &n))
+			return EINVAL;
+		faults_pardon(v, n);
+		return 0;
+	}
+	if (!strcmp(key, "memory") || !strcmp(key, "pool"))
+		return write_place(v, key, value, why);
+	return write_policy(v, key, value, why);
+}
+
+static int write_pool(struct pool *p, const char *key, const char *value)
+{
+	if (strcmp(key, "health") != 0)
+		return EACCES;
+	if (strcmp(value, "ok") != 0)
+		return EINVAL;
+	canary_clear(p);
+	return 0;
+}
+
+int tree_write(struct daemon *d, const char *path, const char *value, char why[TREE_WHY])
+{
+	char top[PART_MAX], name[PART_MAX], key[PART_MAX];
+	const char *rest = next_part(path, top);
+	int level;
+
+	rest = rest ? next_part(rest, name) : NULL;
+	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "log-level")) {
+		level = log_parse_level(value);
+		if (level < 0)
+			return EINVAL;
+		log_set_level((enum log_level)level);
+		return 0;
+	}
+	/* Settings of all pools or groups, in the format of the keys of that name in xenstore. */
+	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "pools"))
+		return pool_live(d, value, why) < 0 ? EINVAL : 0;
+	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "groups"))
+		return group_live(d, value, why) < 0 ? EINVAL : 0;
+	rest = rest ? next_part(rest, key) : NULL;
+	if (!rest || *rest)
+		return EACCES;
+	if (!strcmp(top, "pool"))
+		return pool_find(d, name) ? write_pool(pool_find(d, name), key, value) : ENOENT;
+	if (strcmp(top, "vgpu") != 0)
+		return EACCES;
+	return daemon_vgpu(d, name) ? write_vgpu(daemon_vgpu(d, name), key, value, why) : ENOENT;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* pvgpud's configuration: /etc/pvgpu/pvgpud.conf (docs/man/pvgpud.conf.5) and the command line. */
+#ifndef PVGPU_CONFIG_H
+#define PVGPU_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "pvgpu_keys.h"
+#include "xen-pvgpu-back/sched/place.h"
+#include "xen-pvgpu-back/sched/sched.h"
+
+#define CONFIG_ERROR 1536
+#define CONFIG_PATH  256
+#define CONFIG_POOL  16 /* a pool's or group's name with its NUL */
+#define CONFIG_GPU   64
+/* The prefix of the names of Xen guests' vGPUs; no other vGPU may have it. */
+#define CONFIG_XEN_NAME "xen-"
+
+/* The sandbox of workers: docs/security.md. */
+enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_NO_SECCOMP, CONFIG_SANDBOX_FULL };
+#define CONFIG_LIST 512
+
+enum config_xen { CONFIG_XEN_OFF, CONFIG_XEN_ON, CONFIG_XEN_AUTO };
+
+/* A GPU or a MIG instance, and how its time is shared. */
+struct config_pool {
+	char name[CONFIG_POOL];
+	char device[CONFIG_GPU]; /* in the form of CUDA_VISIBLE_DEVICES */
+	enum sched_policy policy;
+	bool exclusive;
+	unsigned int slice_ms;      /* 0: by the number of vGPUs with work */
+	unsigned int starvation_ms; /* 0: sched.h's */
+	unsigned int overcommit; /* the most that may be promised, in thousandths of its memory */
+};
+
+/* The vGPUs of one project, in any pools. */
+struct config_group {
+	char name[CONFIG_POOL];
+	unsigned int weight;
+	unsigned int min_ppm, max_ppm; /* as sched.h's */
+};
+
+struct config_vgpu {
+	char name[40];
+	char socket[CONFIG_PATH]; /* empty until config_finish */
+	uint64_t memory;          /* bytes; 0: all of the GPU's */
+	unsigned int mode;
+	char owner[64];                     /* user[:group], empty: pvgpud's own */
+	struct pvgpu_backend_policy policy; /* the fields of xenstore's key, with their bounds */
+	char pool[CONFIG_POOL];             /* empty: the placement decides */
+	char group[CONFIG_POOL]; /* empty: none; must follow pool, since a value sets both */
+};
+
+struct config {
+	char run_dir[CONFIG_PATH];
+	char libcuda[CONFIG_PATH];
+	char worker[CONFIG_PATH]; /* empty: beside pvgpud itself */
+	unsigned int device;
+	unsigned int spares;
+	unsigned int max_sessions, max_opening;
+	unsigned int open_ms, start_ms, adopt_ms;
+	unsigned int shutdown_ms, worker_ms, lease_ms;
+	unsigned int far_fds;
+	unsigned int watchdog_grace_ms;
+	unsigned int quarantine_faults, quarantine_window_s, quarantine_time_s;
+	unsigned int quarantine_kernel_faults; /* 1: a failed kernel counts as a fault */
+	unsigned int canary_limit_ms, canary_pause_ms, canary_tries, canary_every_s;
+	char libnvml[CONFIG_PATH]; /* empty: no accounting of workers' use */
+	char health[CONFIG_PATH];  /* pvgpu-health; empty: beside pvgpud itself */
+	char health_user[64];      /* empty: pvgpud's own */
+	unsigned int health_period_ms, health_silent_ms;
+	uint64_t context_memory; /* device memory that a session may use beside its leases */
+	uint64_t context_charge; /* charged to a vGPU's memory for each context */
+	unsigned int log_level;
+	enum config_xen xen;
+	unsigned int xen_max_grants;
+	enum config_sandbox sandbox;
+	uint32_t worker_uids[2];              /* first and last */
+	char sandbox_files[CONFIG_LIST];      /* patterns, with commas between them */
+	char sandbox_preload[CONFIG_LIST];    /* libraries, likewise */
+	char sandbox_allow_open[CONFIG_LIST]; /* doors, likewise */
+	/* overrides.h */
+	unsigned int test_allow_hmm;
+	unsigned int test_judge_observes;
+	char **env; /* of workers: NAME=VALUE */
+	unsigned int env_n;
+	enum place_policy placement; /* of vGPUs that name no pool */
+	struct config_pool *pools;   /* at least one after config_finish */
+	unsigned int pool_n;
+	struct config_group *groups;
+	unsigned int group_n;
+	struct config_vgpu *vgpus;
+	unsigned int vgpu_n;
+};
+
+/* Each returns 0, or -1 with an error that names the place, the key, the value and the way out.
+ * After an error the config may only be freed. */
+void config_init(struct config *c);
+int config_file(struct config *c, const char *path, char error[CONFIG_ERROR]);
+int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG_ERROR]);
+/* One key of [daemon], as KEY=VALUE. */
+int config_set(struct config *c, const char *setting, char error[CONFIG_ERROR]);
+/* NAME[:key=value,...] with the keys of a [vgpu NAME] section. */
+int config_vgpu(struct config *c, const char *arg, char error[CONFIG_ERROR]);
+/* One key of a vGPU's section. */
+int config_vgpu_key(struct config *c, struct config_vgpu *v, const char *key, const char *value,
+		    char error[CONFIG_ERROR]);
+const char *config_sandbox_name(enum config_sandbox sandbox);
+const char *config_policy_name(enum sched_policy policy);
+/* Is it a valid name of a pool or group? 0 or -1. */
+int config_check_name(const char *name);
+/* Sets a vGPU's pool and group from "POOL", "POOL/GROUP", "/GROUP" or "". */
+int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_ERROR]);
+/* Applies "NAME KEY=VALUE...; NAME..." to the pools or groups (kind) of c. Pools must exist. */
+int config_live(struct config *c, const char *kind, const char *text, char error[CONFIG_ERROR]);
+/* Fills in defaults that depend on other settings, and checks settings against each other. */
+int config_finish(struct config *c, char error[CONFIG_ERROR]);
+/* The names of the overrides for tests that are on, separated by blanks; "": none. */
+static inline const char *config_overrides(const struct config *c)
+{
+	static const char *const on[] = {"", "test_allow_hmm", "test_judge_observes",
+					 "test_allow_hmm test_judge_observes"};
+
+	return on[(c->test_allow_hmm ? 1 : 0) + (c->test_judge_observes ? 2 : 0)];
+}
+void config_free(struct config *c);
+
+#endif

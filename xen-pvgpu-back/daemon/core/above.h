@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions of higher folders of pvgpud that lower ones call. They are declared here and
+ * implemented in the higher folder, so that no lower folder includes a higher one. Tests replace
+ * them. The order of the folders is in docs/developing.md.
+ */
+#ifndef PVGPU_ABOVE_H
+#define PVGPU_ABOVE_H
+
+#include <stdint.h>
+
+struct daemon;
+struct pool;
+struct pvgpu_sup;
+struct vgpu;
+struct worker;
+struct xen_vgpu;
+
+/* ---- workers/, for guard/ ---- */
+
+/* open.c */
+void open_serve(struct daemon *d); /* give waiting guests ready workers */
+void open_refuse_all(struct daemon *d, struct vgpu *v, int error,
+		     const char *reason); /* v NULL: all */
+void open_refuse_pool(struct pool *p, int error, const char *reason);
+
+/* pool.c */
+/* Moves vGPUs that name no pool and have no session away from a pool whose GPU is missing or
+ * unhealthy. */
+void pool_evacuate(struct pool *p);
+
+/* supervise.c */
+struct worker *supervise_take_spare(struct pool *p);
+int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);
+
+/* ---- xen/, for dispatch/, guard/ and workers/ ---- */
+
+/* xenbus.c, xenbus_keys.c */
+/* Counters or last_reason of the vGPU have changed; they are written at most once a second. */
+void xenbus_changed(struct xen_vgpu *x);
+/* The GPU's properties or the promised memory have changed. */
+void xenbus_host_changed(struct daemon *d);
+/* Memory has become free or known: vGPUs that were refused for lack of it are retried. */
+void xenbus_memory_changed(struct daemon *d);
+
+/* xenctl*.c */
+/* The worker of a session of the Xen link is dead. */
+void xenctl_ended(struct worker *w);
+/* The worker has answered a request about a chunk. */
+void xenctl_chunked(struct worker *w, const struct pvgpu_sup *m);
+/* An adopted worker has sent its STATE, in which m->b equals w->number. */
+void xenctl_adopted(struct worker *w, const struct pvgpu_sup *m);
+/* A worker of this session of the vGPU died while there was no pvgpud. */
+void xenctl_lost(struct vgpu *v, uint32_t number);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/core/alive.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/contract/log.h"
+
+#define MOST_US (24ull * 3600 * 1000000)
+
+static int sock = -1;
+static ev_timer timer;
+
+/* 0: no watchdog, or not for this process. */
+static unsigned long long number(const char *name)
+{
+	const char *s = getenv(name);
+	char *end;
+	unsigned long long n;
+
+	if (!s || *s < '0' || *s > '9')
+		return 0;
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	return *end || errno ? 0 : n;
+}
+
+static int dial(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	size_t n = strlen(path);
+	int fd;
+
+	if (n < 2 || n >= sizeof(a.sun_path) || (*path != '/' && *path != '@'))
+		return -1;
+	memcpy(a.sun_path, path, n);
+	if (*path == '@')
+		a.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a,
+			       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *t, int events)
+{
+	static const char alive[] = "WATCHDOG=1";
+
+	/* Full: it has enough of them to read. */
+	if (send(sock, alive, sizeof(alive) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return;
+}
+
+void alive_start(struct ev_loop *loop)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	unsigned long long us = number("WATCHDOG_USEC");
+
+	if (!path || !us || us > MOST_US)
+		return;
+	if (getenv("WATCHDOG_PID") && number("WATCHDOG_PID") != (unsigned long long)getpid())
+		return;
+	sock = dial(path);
+	if (sock < 0) {
+		log_warning("NOTIFY_SOCKET = %.100s: %s: the watchdog hears nothing", path,
+			    strerror(errno));
+		return;
+	}
+	ev_timer_init(&timer, on_time, 0., (double)us / 2e6);
+	ev_timer_start(loop, &timer);
+}
+
+void alive_stop(struct ev_loop *loop)
+{
+	ev_timer_stop(loop, &timer);
+	if (sock >= 0)
+		close(sock);
+	sock = -1;
+}

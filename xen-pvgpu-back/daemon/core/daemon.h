@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpud: one event loop, no threads. This is its state: pools, vGPUs, workers and their lists.
+ *
+ * pvgpud never reads a CUDA command and never loads libcuda. It opens sessions (workers/open*.c),
+ * starts, supervises and ends workers (spawn.c, supervise.c), accounts for their memory
+ * (rules/ledger.c), adopts the workers of a predecessor (adopt.c), and serves keys to operators
+ * (admin/).
+ */
+#ifndef PVGPU_DAEMON_H
+#define PVGPU_DAEMON_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "xen-pvgpu-back/contract/local_check.h"
+#include "xen-pvgpu-back/contract/log.h"
+#include "xen-pvgpu-back/contract/supervise.h"
+#include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/daemon/rules/account_check.h"
+#include "xen-pvgpu-back/daemon/rules/budget.h"
+#include "xen-pvgpu-back/daemon/rules/judge.h"
+#include "xen-pvgpu-back/daemon/rules/ledger.h"
+#include "xen-pvgpu-back/daemon/rules/quarantine.h"
+#include "xen-pvgpu-back/daemon/rules/overdue.h"
+#include "xen-pvgpu-back/daemon/rules/uids.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1.0"
+#endif
+
+#define CANARY_WHY  160
+#define POOL_REASON 192
+
+struct daemon;
+struct fault_record;
+struct gate;
+struct opening;
+struct schedule;
+struct tenant;
+struct share;
+struct share_group;
+struct worker;
+struct xen_lost;
+struct xen_session;
+struct xen_vgpu;
+struct xenbus;
+
+/* guard/canary.c, of a pool. */
+struct canary {
+	struct pool *p;
+	struct worker *w; /* the worker that runs it; NULL: none */
+	bool wanted;      /* requested, but no worker has been ready for it yet */
+	bool again;       /* requested again since the run began */
+	bool unhealthy;
+	bool locked;           /* unhealthy until an operator clears it */
+	unsigned int failures; /* in a row */
+	uint64_t runs;
+	/* Waits for a ready worker; polls the time of a run; waits for the next try. */
+	ev_timer timer;
+	uint64_t looked;         /* time of the last poll, ns */
+	uint64_t ran_ns;         /* GPU time of the run, without the part that others had */
+	char after[CANARY_WHY];  /* the event that asked for the run */
+	char reason[CANARY_WHY]; /* why the GPU is unhealthy */
+};
+
+struct pool_group {
+	TAILQ_ENTRY(pool_group) link;
+	struct config_group cfg; /* current settings */
+	unsigned int users; /* references: vGPUs in it, its section in the configuration, `live` */
+	bool live;          /* set by group_live */
+};
+
+struct pool {
+	struct daemon *d;
+	struct config_pool cfg; /* current settings */
+	unsigned int index;     /* in d->pools */
+	struct schedule *schedule;
+	/* For placement by load: the part of the GPU's time that was used lately. */
+	uint32_t load_ppm;
+	uint64_t load_ms; /* time of the last sample */
+	ev_timer load_timer;
+	ev_timer used_timer; /* runs when pool_used was called */
+	/* The GPU, as reported by its workers. */
+	uint64_t device_memory; /* bytes; 0: no report yet */
+	int driver_version;
+	char model[64]; /* the GPU's name */
+	/* Workers that failed to start. */
+	unsigned int failures; /* in a row */
+	ev_timer retry;
+	char failure[128];
+	struct canary canary;
+	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
+	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
+};
+
+/* guard/account.c, of a worker. */
+struct account {
+	struct judge judge;
+	unsigned int spared; /* test_judge_observes: enum guilt that it was not ended for */
+	bool known;          /* the driver has reported it */
+	uint64_t used_ns;    /* GPU time */
+	uint64_t memory;     /* bytes, as last reported */
+};
+
+/* A request for memory that an ending session still holds. */
+struct claim {
+	TAILQ_ENTRY(claim) link;
+	struct worker *w;
+	uint32_t id;
+	uint64_t bytes;
+};
+
+struct vgpu {
+	struct daemon *d;
+	struct pool *pool;        /* never NULL */
+	struct pool_group *group; /* NULL: no group */
+	uint64_t load_ns;         /* GPU time that its pool's load has counted */
+	struct config_vgpu cfg;
+	struct tenant *tenant;           /* the vGPU in its pool's schedule */
+	struct share_group *share_group; /* share.c: its group in the pool; NULL: none */
+	uint64_t ticked;                 /* share.c: its statistics at the last tick */
+	bool fresh;                      /* no former use was on record */
+	int fd; /* listening socket; -1: closed, or the vGPU is not configured any more */
+	ev_io io;
+	ev_timer tell; /* delays the report of changed memory to sessions, so that many changes make
+			  one report */
+	struct ledger ledger;
+	TAILQ_HEAD(, claim) claims;
+	unsigned int sessions;  /* now */
+	unsigned int openings;  /* guests waiting for a session */
+	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
+	bool drain;             /* takes no new session */
+	char last_reason[160];  /* why the last session ended */
+	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
+	struct quarantine quarantine;
+	struct account_vgpu account;
+	bool is_long;                /* watchdog.c: has long work on the GPU */
+	struct xen_vgpu *xen;        /* NULL: a vGPU of the local link */
+	bool xen_ending;             /* between xenctl_disconnect and xenbus_idle */
+	SLIST_HEAD(, xen_lost) lost; /* sessions of a former pvgpud whose workers died */
+	uint64_t breach_ms;     /* faults.c: time of the last counted breach outside a session */
+	struct log_bound noise; /* for log lines that guests cause without a session */
+};
+
+struct worker {
+	TAILQ_ENTRY(worker) link;
+	struct daemon *d;
+	struct pool *pool;
+	unsigned int id; /* also its session's number */
+	enum check_worker_state state;
+	bool ready; /* sent READY, or was adopted */
+	bool sealed, adopted, killed;
+	pid_t pid;
+	uint32_t uid; /* that it becomes, its own; 0: pvgpud's */
+	int pidfd, control, log, guest_pidfd;
+	ev_io pidfd_io, control_io, log_io, guest_io;
+	ev_timer deadline; /* for its start, its STATE or its exit, as `why` says */
+	struct budget budget;
+	ev_timer pulse;      /* pulse.c */
+	unsigned int missed; /* rings in a row that it has not taken */
+	ev_timer pause;      /* its budget is used up: its control socket is not read */
+	const char *why;
+	struct vgpu *vgpu;       /* NULL while spare */
+	struct gate *gate;       /* NULL: none yet */
+	bool awaited;            /* adopted, without a gate yet (share.c) */
+	struct opening *opening; /* the guest that waits until it is sealed */
+	uint32_t number;         /* the guest's number of the session; 0: local link */
+	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
+	uint32_t grants;         /* grants that it may have mapped */
+	uint64_t leased;
+	unsigned int claims; /* in its vGPU's list */
+	uint64_t told;       /* free bytes plus its own, as last sent */
+	pid_t guest_pid;
+	uint64_t started_ms;       /* start of the session, CLOCK_BOOTTIME */
+	int end;                   /* enum pvgpu_end; -1: not reported */
+	enum fault fault;          /* reason of its kill, if a fault */
+	unsigned int device_error; /* CUresult that broke a context of it; 0: none */
+	bool hardware;             /* device_error is the GPU's fault */
+	bool canary;               /* it was chosen to run the canary */
+	struct overdue overdue;
+	struct account account;
+	char reason[128];
+	char sock[96];  /* name of its adoption socket, in <run_dir>/workers */
+	char line[256]; /* an unfinished line of its log */
+	unsigned int line_n;
+	struct log_bound lines;
+};
+
+struct daemon {
+	struct ev_loop *loop;
+	struct config cfg;
+	int lock;        /* of the run directory */
+	int workers_dir; /* O_PATH of <run_dir>/workers */
+	struct pool **pools;
+	unsigned int pool_n; /* at least one */
+	TAILQ_HEAD(, pool_group) groups;
+	struct vgpu **vgpus;
+	unsigned int vgpu_n;
+	TAILQ_HEAD(, worker) workers;
+	TAILQ_HEAD(, opening) openings;
+	unsigned int session_n, worker_n;
+	unsigned int next_id;
+	struct uids uids; /* of workers */
+	uint64_t started_ms;
+	struct share *share;
+	SLIST_HEAD(, fault_record) fault_records;
+	ev_timer watchdog;
+	bool stopping;
+	bool failed; /* the configuration promises more memory than the GPU has */
+	ev_timer stop_limit;
+	struct health *health; /* pvgpu-health; NULL: out of memory */
+	struct admin *admin;
+	struct xenbus *xen; /* NULL: no Xen link */
+	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
+	const struct xen_ops *xen_ops;
+	uint64_t xen_grants; /* grants that workers of all guests may have mapped */
+};
+
+/* daemon.c */
+uint64_t now_ms(void); /* CLOCK_BOOTTIME */
+void daemon_check_stopped(struct daemon *d);
+struct vgpu *daemon_vgpu(struct daemon *d, const char *name);
+
+/* pools.c */
+struct pool *pool_find(struct daemon *d, const char *name); /* NULL: no such pool */
+
+/* worker.c */
+const char *worker_name(const struct worker *w); /* for the log: "session 7 vgpu0", "worker 8" */
+void worker_kill(struct worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void worker_deadline(struct worker *w, unsigned int ms, const char *why);
+
+#endif

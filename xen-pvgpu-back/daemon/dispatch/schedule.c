@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Drives the scheduling library for one GPU. schedule_think() runs after every bell, at the timer
+ * and after every change: it charges the time that has passed, takes the reports of workers,
+ * decides, hands over, and sets the timer.
+ *
+ * Charging. While the holder's flags are exact (others want the GPU, or its share is limited) wall
+ * time is charged: to the holder while it has work, and to vGPUs that have lost the grant and not
+ * drained yet. The time is divided by the number of workers with work on the GPU, which serves
+ * processes in turn. While a vGPU is alone its workers' reported use is charged, at most the time
+ * that has passed.
+ *
+ * Hand-over. The holder's gates are closed. The next vGPU's open when the holder's work in flight
+ * is nearly done, by its report and the accuracy of its former reports, or when it reports that it
+ * has drained. An exclusive pool waits for the latter.
+ */
+#include "xen-pvgpu-back/daemon/dispatch/schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
+
+#define DRAIN_NS        30000000u /* the longest wait for a drain in a shared pool */
+#define COST_MIN_NS     20000u    /* of a hand-over, in which the GPU changes contexts */
+#define COST_MAX_NS     2000000u
+#define INFLIGHT_MIN_NS 100000u
+#define SOON_NS         10000u
+#define SAMPLE_NS       50000u /* less work in flight is no sample of a report's accuracy */
+
+void schedule_set_undrained(struct tenant *t, bool undrained)
+{
+	if (undrained && !t->undrained)
+		TAILQ_INSERT_TAIL(&t->s->undrained, t, undrained_link);
+	else if (!undrained && t->undrained)
+		TAILQ_REMOVE(&t->s->undrained, t, undrained_link);
+	t->undrained = undrained;
+}
+
+/* ---- charging ---- */
+
+static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
+{
+	if (!ns)
+		return;
+	t->count->gpu_ns += ns;
+	sched_charge(t->v, ns, now);
+}
+
+/* Charges the holder's use as its workers report it. */
+static void charge_alone(struct tenant *t, uint64_t passed, uint64_t now)
+{
+	uint64_t ns, ahead;
+
+	t->budget_ns += passed;
+	ns = t->alone_ns < t->budget_ns ? t->alone_ns : t->budget_ns;
+	t->alone_ns -= ns;
+	t->budget_ns -= ns;
+	/* A part may be charged already, after the driver's accounting reported it first. */
+	ahead = ns < t->ahead_ns ? ns : t->ahead_ns;
+	t->ahead_ns -= ahead;
+	charge_one(t, ns - ahead, now);
+}
+
+/* Charges the wall time since the last charge. */
+static void charge(struct schedule *s, uint64_t now)
+{
+	struct tenant *t, *h = s->holder;
+	uint64_t passed = now - s->charged_at;
+	uint64_t n = h && s->exact && h->on_gpu ? h->users : 0;
+
+	s->charged_at = now;
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	n += t->users;
+	if (s->besides) {
+		TAILQ_FOREACH(t, &s->tenants, link)
+		n += t->beside ? t->users : 0;
+		TAILQ_FOREACH(t, &s->tenants, link)
+		{
+			if (t->beside)
+				charge_one(t, passed * t->users / n, now);
+		}
+	}
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	charge_one(t, passed * t->users / n, now);
+	if (h && s->exact && h->on_gpu)
+		charge_one(h, passed * h->users / n, now);
+	else if (h && !s->exact)
+		charge_alone(h, passed, now);
+}
+
+/* From now on the holder's flags are exact and wall time is charged. Work begun before and not
+ * reported yet is charged here. */
+static void become_exact(struct schedule *s, uint64_t now)
+{
+	struct tenant *t = s->holder;
+	struct gate *g;
+
+	if (!t || s->exact)
+		return;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		uint64_t since = g->last.oldest_ns;
+
+		if (since && since < now)
+			t->alone_ns += now - since;
+	}
+	charge_alone(t, 0, now);
+	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+}
+
+/* ---- reports of workers ---- */
+
+static void learn_cost(struct schedule *s, uint64_t ns)
+{
+	ns += COST_MIN_NS;
+	if (ns > COST_MAX_NS)
+		ns = COST_MAX_NS;
+	s->cost_ns = (s->cost_ns * 15 + ns) / 16;
+}
+
+/* The grant was given before the former holder had drained: did the new holder's work start early
+ * enough to leave no gap? */
+static void learn_overlap(struct schedule *s)
+{
+	struct pvgpu_gate_report r;
+	bool works = false;
+	struct gate *g;
+
+	if (!s->holder)
+		return;
+	TAILQ_FOREACH(g, &s->holder->gates, link)
+	{
+		gate_report(g, &r);
+		works |= r.inflight_ns != 0;
+	}
+	learn_cost(s, works ? 0 : s->late_ns);
+}
+
+static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
+{
+	uint64_t took = now - t->undrained_since, ratio;
+
+	schedule_set_undrained(t, false);
+	t->hangs = false;
+	if (t->drain_ns >= SAMPLE_NS) {
+		ratio = took * 256 / t->drain_ns;
+		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
+		t->drain_q8 = (uint32_t)((t->drain_q8 * 3 + ratio) / 4);
+	}
+	if (t == s->leaving)
+		s->drained_at = now;
+	if (t == s->overlapped) {
+		s->overlapped = NULL;
+		learn_overlap(s);
+	}
+}
+
+static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_t now)
+{
+	if (wants == t->wants)
+		return;
+	if (!wants && t == s->holder && t->gate_n) {
+		/* With inexact flags it may have begun again. */
+		if (!s->exact)
+			return;
+		/* No other vGPU wants the GPU: it keeps the grant, so that it can begin again
+		 * without a ring. Not so with a limited share, where its slices would go on ending.
+		 */
+		if (s->wanting == 1 && !s->limited_share)
+			return;
+	}
+	t->wants = wants;
+	s->wanting += wants ? 1u : -1u;
+	sched_wants(t->v, wants, now);
+}
+
+static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *at)
+{
+	bool wants = false, on_gpu = false, closing = false;
+	unsigned int users = 0;
+	struct gate *g;
+	uint64_t when;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_take(g, now);
+	when = rate_limits_run(t, now);
+	*at = when < *at ? when : *at;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		wants |= gate_wants(g);
+		on_gpu |= g->open && (gate_wants(g) || !g->last.drained);
+		closing |= g->closing;
+		users += g->open ? !g->last.drained : g->closing;
+	}
+	t->on_gpu = on_gpu;
+	t->users = users ? users : 1;
+	if (t->undrained && !closing) {
+		see_drained(s, t, now);
+	} else if (closing && t != s->holder && !t->undrained && !t->beside) {
+		t->undrained_since = now; /* adopted */
+		schedule_set_undrained(t, true);
+	}
+	if (s->exact)
+		t->alone_ns = 0;
+	tell_wants(s, t, wants, now);
+}
+
+/* Looks at vGPUs whose allowances are due, and not at each bell of others. */
+static void look_at_limits(struct schedule *s, uint64_t now, uint64_t *at)
+{
+	struct tenant *t;
+
+	if (now >= s->limits_at) {
+		s->limits_at = SCHED_NEVER;
+		TAILQ_FOREACH(t, &s->tenants, link)
+		{
+			if (t != s->holder && now >= t->limits_at)
+				look(s, t, now, at);
+			if (t->limits_at < s->limits_at)
+				s->limits_at = t->limits_at;
+		}
+	}
+	*at = s->limits_at < *at ? s->limits_at : *at;
+}
+
+/* Looks at vGPUs whose reports may have changed. *at: when to look again for rate limits. */
+static void look_around(struct schedule *s, uint64_t now, uint64_t *at)
+{
+	struct tenant *t, *next;
+
+	if (s->holder)
+		look(s, s->holder, now, at);
+	for (t = TAILQ_FIRST(&s->undrained); t; t = next) {
+		next = TAILQ_NEXT(t, undrained_link);
+		look(s, t, now, at);
+	}
+	while ((t = TAILQ_FIRST(&s->looks))) {
+		TAILQ_REMOVE(&s->looks, t, look_link);
+		t->look = false;
+		if (t != s->holder)
+			look(s, t, now, at);
+	}
+	look_at_limits(s, now, at);
+}
+
+/* ---- the grant ---- */
+
+void schedule_uncount(struct tenant *t)
+{
+	t->s->inhabited[t->policy.share.class] -= t->gate_n != 0;
+}
+
+void schedule_count(struct tenant *t)
+{
+	t->s->inhabited[t->policy.share.class] += t->gate_n != 0;
+}
+
+/*
+ * The work in flight of a lone vGPU is what the next one has to wait for. With less in flight a
+ * worker that is starved of CPU runs dry sooner, so the amount is reduced only for the sake of
+ * higher classes.
+ */
+static uint64_t alone_ns(const struct tenant *t)
+{
+	for (int c = 0; c < (int)t->policy.share.class; c++) {
+		if (t->s->inhabited[c])
+			return PVGPU_GATE_ALONE_NS * 3 / 4;
+	}
+	return PVGPU_GATE_ALONE_NS;
+}
+
+static void tell_holder(struct schedule *s)
+{
+	struct tenant *t = s->holder;
+	unsigned int busy = 0;
+	bool learn;
+	uint64_t ns;
+	struct gate *g;
+
+	if (!t)
+		return;
+	learn = TAILQ_EMPTY(&s->undrained);
+	TAILQ_FOREACH(g, &t->gates, link)
+	busy += g->last.wants;
+	/* Work in flight at the end of a slice prolongs the turn. */
+	ns = s->exact ? s->slice_ns / 2 : alone_ns(t);
+	ns /= busy ? busy : 1;
+	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_tell(g, s->exact, learn, ns);
+}
+
+static void take_grant(struct schedule *s, uint64_t now)
+{
+	struct tenant *t = s->holder;
+	uint64_t inflight = 0;
+	bool undrained = false;
+	struct gate *g;
+
+	s->holder = NULL;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		inflight += g->last.inflight_ns < DRAIN_NS ? g->last.inflight_ns : DRAIN_NS;
+		gate_set_open(g, false, now);
+		undrained |= g->closing;
+	}
+	schedule_set_undrained(t, undrained);
+	s->leaving = t;
+	t->undrained_since = now;
+	t->drain_ns = inflight < DRAIN_NS ? inflight : DRAIN_NS;
+	s->drained_at = t->undrained ? 0 : now;
+	inflight = t->drain_ns * t->drain_q8 / 256;
+	inflight = inflight < DRAIN_NS ? inflight : DRAIN_NS;
+	s->give_at = now + (inflight > s->cost_ns ? inflight - s->cost_ns : 0);
+	/* It reports nothing in flight but has not drained: give it a moment. */
+	if (t->undrained && s->give_at == now)
+		s->give_at = now + s->cost_ns;
+}
+
+static bool may_give(const struct schedule *s, uint64_t now)
+{
+	if (s->params.exclusive)
+		return TAILQ_EMPTY(&s->undrained) && !s->awaited;
+	return !s->leaving || !s->leaving->undrained || now >= s->give_at;
+}
+
+static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
+{
+	struct gate *g;
+
+	if (s->leaving && s->leaving != t) {
+		s->handovers++;
+		s->overlapped = s->drained_at ? NULL : s->leaving;
+		/* The next worker's wake-up is assumed to be as late as this process's. */
+		if (s->drained_at)
+			learn_cost(s, now - s->drained_at + s->late_ns);
+	}
+	s->leaving = NULL;
+	s->holder = t;
+	sched_granted(s->lib, t ? t->v : NULL, now);
+	if (!t)
+		return;
+	schedule_set_undrained(t, false);
+	t->count->slices++;
+	t->on_gpu = true;
+	tell_holder(s);
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_set_open(g, true, now);
+}
+
+/* Tells the library the cost of a hand-over when it has changed by an eighth. */
+static void tell_cost(struct schedule *s, uint64_t now)
+{
+	uint64_t d = s->cost_ns > s->told_ns ? s->cost_ns - s->told_ns : s->told_ns - s->cost_ns;
+
+	if (d * 8 < s->told_ns)
+		return;
+	s->told_ns = s->params.handover_ns = s->cost_ns;
+	sched_set(s->lib, &s->params, now);
+}
+
+static struct tenant *ask(struct schedule *s, uint64_t now)
+{
+	struct sched_decision d;
+
+	sched_decide(s->lib, now, &d);
+	if (d.contended)
+		become_exact(s, now);
+	s->exact = d.contended;
+	s->limited_share = d.contended && s->wanting < 2;
+	s->slice_ns = d.slice_ns;
+	s->again = d.again;
+	return d.holder ? sched_owner(d.holder) : NULL;
+}
+
+static void decide(struct schedule *s, uint64_t now)
+{
+	struct tenant *next = ask(s, now);
+
+	if (s->holder && next != s->holder)
+		take_grant(s, now);
+	if (!s->holder && (next || s->leaving) && may_give(s, now)) {
+		give_grant(s, next, now);
+		/* The slice begins with the grant: ask again for its end. */
+		ask(s, now);
+	}
+	tell_holder(s);
+}
+
+/* ---- the timer ---- */
+
+static void arm(struct schedule *s, uint64_t at, uint64_t now)
+{
+	struct itimerspec t = {.it_value = {.tv_sec = (time_t)(at / 1000000000u),
+					    .tv_nsec = (long)(at % 1000000000u)}};
+
+	/* A timer that fires too early wakes once in vain, which is cheaper than setting it each
+	 * time. The same holds for one that is not needed any more. */
+	if (at == SCHED_NEVER || (s->armed > now && s->armed <= at))
+		return;
+	s->armed = at;
+	timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
+/* vGPUs that ring too often are muted until their window ends. */
+static void unmute(struct schedule *s, uint64_t now, uint64_t *at)
+{
+	struct tenant *t;
+	struct gate *g;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		bool over = now >= t->window_end;
+
+		if (!t->muted)
+			continue;
+		TAILQ_FOREACH(g, &t->gates, link)
+		{
+			if (over && !g->hung_up)
+				ev_io_start(s->loop, &g->io);
+			else
+				ev_io_stop(s->loop, &g->io);
+		}
+		t->muted = !over;
+		s->muted -= over;
+		if (!over && t->window_end < *at)
+			*at = t->window_end;
+	}
+}
+
+void schedule_think(struct schedule *s)
+{
+	uint64_t now = schedule_now(), at = SCHED_NEVER, next;
+
+	if (s->stopped)
+		return;
+
+	charge(s, now);
+	look_around(s, now, &at);
+	if (s->holder && !s->exact)
+		charge_alone(s->holder, 0, now);
+	if (s->muted)
+		unmute(s, now, &at);
+	if (hang_look(s, now, &at)) {
+		arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
+		return;
+	}
+	if (!s->leaving || may_give(s, now)) {
+		tell_cost(s, now);
+		decide(s, now);
+	}
+	next = !s->leaving ? s->again : s->params.exclusive ? SCHED_NEVER : s->give_at;
+	at = next < at ? next : at;
+	/* SOON_NS lets other events of the loop have their turn. */
+	arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
+}
+
+void schedule_look(struct tenant *t)
+{
+	if (!t->look)
+		TAILQ_INSERT_TAIL(&t->s->looks, t, look_link);
+	t->look = true;
+	schedule_think(t->s);
+}
+
+static void on_timer(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct schedule *s = io->data;
+	uint64_t count, now = schedule_now(), late;
+
+	if (read(s->timer, &count, sizeof(count)) < 0)
+		return;
+	late = now > s->armed ? now - s->armed : 0;
+	late = late < COST_MAX_NS ? late : COST_MAX_NS;
+	s->late_ns = (s->late_ns * 15 + late) / 16;
+	s->armed = SCHED_NEVER;
+	s->wakeups++;
+	schedule_think(s);
+}
+
+/* ---- schedules ---- */
+
+struct schedule *schedule_new(struct ev_loop *loop, const char *name, const struct sched_params *p)
+{
+	struct schedule *s = calloc(1, sizeof(*s));
+	uint64_t now = schedule_now();
+
+	if (!s)
+		return NULL;
+	s->loop = loop;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	s->params = *p;
+	s->cost_ns = s->told_ns = s->params.handover_ns = 2 * COST_MIN_NS;
+	s->armed = s->again = s->limits_at = SCHED_NEVER;
+	s->charged_at = now;
+	TAILQ_INIT(&s->tenants);
+	TAILQ_INIT(&s->undrained);
+	TAILQ_INIT(&s->looks);
+	s->lib = sched_new(&s->params, now);
+	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (!s->lib || s->timer < 0) {
+		if (s->lib)
+			sched_free(s->lib);
+		if (s->timer >= 0)
+			close(s->timer);
+		free(s);
+		return NULL;
+	}
+	ev_io_init(&s->timer_io, on_timer, s->timer, EV_READ);
+	s->timer_io.data = s;
+	ev_io_start(loop, &s->timer_io);
+	return s;
+}
+
+void schedule_free(struct schedule *s)
+{
+	ev_io_stop(s->loop, &s->timer_io);
+	close(s->timer);
+	sched_free(s->lib);
+	free(s);
+}
+
+void schedule_stop(struct schedule *s)
+{
+	s->stopped = true;
+}
+
+void schedule_set(struct schedule *s, const struct sched_params *p)
+{
+	uint64_t now = schedule_now();
+	struct tenant *t;
+	struct gate *g;
+
+	charge(s, now);
+	s->params = *p;
+	s->params.handover_ns = s->cost_ns;
+	TAILQ_FOREACH(t, &s->tenants, link)
+	TAILQ_FOREACH(g, &t->gates, link)
+	gate_set_exclusive(g, p->exclusive);
+	sched_set(s->lib, &s->params, now);
+	schedule_think(s);
+}
+
+void schedule_await(struct schedule *s, bool more)
+{
+	s->awaited += more ? 1u : -1u;
+	schedule_think(s);
+}
+
+struct sched_group *schedule_group_add(struct schedule *s, const struct sched_share *share)
+{
+	return sched_group_add(s->lib, share, s, schedule_now());
+}
+
+void schedule_group_set(struct schedule *s, struct sched_group *g, const struct sched_share *share)
+{
+	uint64_t now = schedule_now();
+
+	charge(s, now);
+	sched_group_set(g, share, now);
+	schedule_think(s);
+}
+
+void schedule_group_remove(struct schedule *s, struct sched_group *g)
+{
+	sched_group_remove(g, schedule_now());
+}
+
+uint64_t schedule_handover_ns(const struct schedule *s)
+{
+	return s->cost_ns;
+}
+
+uint64_t schedule_wakeups(const struct schedule *s)
+{
+	return s->wakeups;
+}
+
+uint64_t schedule_handovers(const struct schedule *s)
+{
+	return s->handovers;
+}

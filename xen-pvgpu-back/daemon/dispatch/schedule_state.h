@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of schedules, shared by schedule.c, tenant.c, gate.c, rate_limits.c and hang.c only.
+ * Times are CLOCK_MONOTONIC ns. */
+#ifndef PVGPU_SCHEDULE_STATE_H
+#define PVGPU_SCHEDULE_STATE_H
+
+#include <sys/queue.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/entitle.h"
+#include "xen-pvgpu-back/daemon/dispatch/schedule.h"
+#include "xen-pvgpu-back/sched/rate.h"
+
+/* One of a vGPU's rate limits, over all its sessions. */
+struct limit {
+	struct rate rate;
+	uint64_t per_s; /* 0: none */
+	uint64_t half;  /* of the burst */
+};
+
+struct gate {
+	TAILQ_ENTRY(gate) link;
+	struct tenant *tenant;
+	struct pvgpu_gate *word;       /* written by pvgpud only */
+	struct pvgpu_gate_report *far; /* written by the worker; read in gate.c only */
+	int bell;                      /* pvgpud's end of both bells: gate.h */
+	bool hung_up;                  /* the worker has closed its end */
+	ev_io io;
+	struct pvgpu_gate_report last; /* as last taken */
+	struct entitle entitle;
+	uint64_t taken_at;
+	bool adopted;              /* its first report is the baseline of its counters */
+	bool open, kept;           /* kept: closed even while the tenant has the grant */
+	bool closing;              /* closed, and not known to have drained */
+	uint64_t closed_at;        /* while closing */
+	uint64_t opened_commands;  /* as reported then */
+	uint64_t former_closed_at; /* the former closed_at, if it was opened without a grant before
+			       it had drained */
+	uint64_t commands, bytes;  /* allowances, as in *word */
+};
+
+struct tenant {
+	TAILQ_ENTRY(tenant) link;
+	struct schedule *s;
+	struct sched_vgpu *v;
+	struct tenant_policy policy;
+	TAILQ_HEAD(, gate) gates;
+	unsigned int gate_n;
+	bool wants;         /* as told to the library */
+	unsigned int users; /* workers with work on the GPU, at least 1 */
+	bool on_gpu;        /* had work on the GPU at the last look, while it holds the grant */
+	bool undrained;     /* it lost the grant and has not drained yet: in s->undrained */
+	TAILQ_ENTRY(tenant) undrained_link, look_link;
+	bool look; /* one of its workers has rung: in s->looks */
+	uint64_t undrained_since;
+	/* hang.c */
+	bool hangs;  /* its drain takes too long */
+	bool beside; /* its gates are open beside the holder's because another vGPU hangs */
+	uint64_t hang_used, hang_seen;
+	uint64_t drain_ns;  /* GPU time in flight that it reported when it lost the grant */
+	uint32_t drain_q8;  /* measured drain divided by the reported one; 256 is 1 */
+	uint64_t budget_ns; /* wall time not charged yet, a bound for the charge of reported use */
+	uint64_t alone_ns;  /* GPU time reported but not charged yet */
+	uint64_t ahead_ns;  /* charged by the driver's accounting, not reported by workers yet */
+	struct limit commands, bytes;
+	uint64_t limits_at; /* when its allowances are due; SCHED_NEVER: when it rings */
+	bool throttled;
+	uint64_t throttled_at;
+	struct tenant_stats *count; /* &own, or the caller's */
+	struct tenant_stats own;
+	struct sched_stats seen; /* the library's counters, as last added to *count */
+	unsigned int bells;      /* in the window */
+	uint64_t window_end;
+	bool muted;
+};
+
+struct schedule {
+	struct ev_loop *loop;
+	char name[40];
+	struct sched_params params;
+	struct sched *lib;
+	int timer;
+	ev_io timer_io;
+	TAILQ_HEAD(, tenant) tenants, undrained, looks;
+	unsigned int awaited;                  /* workers */
+	unsigned int inhabited[SCHED_CLASSES]; /* tenants with a gate, by class */
+	unsigned int muted;                    /* muted tenants */
+	uint64_t limits_at;        /* the earliest limits_at of its tenants, or earlier */
+	unsigned int wanting;      /* tenants that the library knows to want the GPU */
+	struct tenant *holder;     /* has the grant: its gates are open */
+	struct tenant *leaving;    /* the former holder, while the next one waits for it to drain */
+	struct tenant *overlapped; /* a former holder that drains while the next has the grant */
+	uint64_t give_at;          /* when the drain of `leaving` is expected to be done */
+	/* hang.c */
+	bool together; /* all vGPUs that want the GPU have their gates open */
+	unsigned int besides;
+	bool with_hanging; /* the gates of hanging vGPUs are open, too */
+	uint64_t together_seen, phase_end;
+	uint64_t drained_at; /* when `leaving` had drained; 0: not yet */
+	bool stopped;
+	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited */
+	bool limited_share; /* exact although no other vGPU wants the GPU */
+	uint64_t slice_ns;
+	uint64_t charged_at; /* all time before is charged */
+	uint64_t again;      /* time of the next decision */
+	uint64_t armed;      /* when the timer fires; SCHED_NEVER: not set */
+	uint64_t late_ns;    /* average delay of the timer */
+	uint64_t cost_ns;    /* average cost of a hand-over */
+	uint64_t told_ns;    /* the cost as told to the library */
+	uint64_t handovers, wakeups;
+};
+
+uint64_t schedule_now(void);
+
+/* gate.c */
+/* Copies the report and adds its growth to the statistics. */
+void gate_take(struct gate *g, uint64_t now);
+void gate_set_open(struct gate *g, bool open, uint64_t now);
+/* Sets the words that apply while the vGPU has the grant; rings when the worker must look. */
+void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
+/* Sets the word for the time when pvgpud is away, in open and closed gates alike. */
+void gate_set_exclusive(struct gate *g, bool exclusive);
+/* Reads the page, not the last copy: to be called after a word was stored. */
+bool gate_sleeps(const struct gate *g);
+/* Has it work that it could issue with the grant? */
+bool gate_wants(const struct gate *g);
+
+/* rate_limits.c */
+void rate_limits_set(struct tenant *t, uint64_t now);
+void rate_limits_join(struct gate *g, uint64_t now);
+/* Takes the first report of an adopted worker as the baseline. */
+void rate_limits_based(struct gate *g, const struct pvgpu_gate_report *r);
+/* Refills allowances that are used up. Returns when to look again. */
+uint64_t rate_limits_run(struct tenant *t, uint64_t now);
+bool rate_limits_used_up(const struct gate *g);
+
+/* hang.c */
+/* True: a vGPU hangs, and no decision is made now. *at: when to look again. */
+bool hang_look(struct schedule *s, uint64_t now, uint64_t *at);
+/* A gate is new, or not kept closed any more: opens it if its vGPU's gates are open. */
+void hang_join(struct gate *g, uint64_t now);
+/* The vGPU leaves the schedule. */
+void hang_leave(struct tenant *t);
+
+/* schedule.c: charge, look, decide */
+void schedule_think(struct schedule *s);
+/* The same, with a look at this vGPU's workers. */
+void schedule_look(struct tenant *t);
+void schedule_set_undrained(struct tenant *t, bool undrained);
+/* To be called before and after a change of its schedule, its class, or its number of gates. */
+void schedule_uncount(struct tenant *t);
+void schedule_count(struct tenant *t);
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ring/poll.h"
+#include "xen-pvgpu-back/daemon/core/above.h"
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/watchdog.h"
+
+#define EXIT_MS  2000u /* from a worker's answer to its exit */
+#define MS       UINT64_C(1000000)
+#define STEP_MAX 0.25 /* seconds between polls of its time */
+
+static void changed(struct pool *p)
+{
+	faults_save(p->d);
+	pool_evacuate(p);
+	xenbus_host_changed(p->d);
+	/* vGPUs that were refused because of it are retried. */
+	xenbus_memory_changed(p->d);
+}
+
+static void set_timer(struct canary *c, double s)
+{
+	ev_timer_stop(c->p->d->loop, &c->timer);
+	ev_timer_set(&c->timer, s, 0.);
+	ev_timer_start(c->p->d->loop, &c->timer);
+}
+
+static void want(struct canary *c)
+{
+	struct daemon *d = c->p->d;
+
+	if (d->stopping)
+		return;
+	c->wanted = true;
+	set_timer(c, d->cfg.start_ms / 1e3);
+	open_serve(d);
+}
+
+static void fail(struct canary *c, const char *reason)
+{
+	struct pool *p = c->p;
+	struct daemon *d = p->d;
+
+	c->wanted = false;
+	c->runs++;
+	c->failures++;
+	log_line(c->unhealthy ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+		 "pool %s: canary kernel failed (%u of %u): %s; it was run %s", p->cfg.name,
+		 c->failures, d->cfg.canary_tries, reason, c->after);
+	if (c->unhealthy || c->failures >= d->cfg.canary_tries) {
+		bool news = !c->unhealthy;
+
+		c->unhealthy = true;
+		snprintf(c->reason, sizeof(c->reason), "canary kernel: %s", reason);
+		if (d->cfg.canary_every_s && !c->locked)
+			set_timer(c, d->cfg.canary_every_s);
+		else
+			ev_timer_stop(d->loop, &c->timer);
+		if (!news)
+			return;
+		log_error("pool %s: GPU unhealthy: %s; no new sessions there until a canary "
+			  "succeeds or pvgpuctl write /pool/%s/health ok",
+			  p->cfg.name, c->reason, p->cfg.name);
+		open_refuse_pool(p, ENODEV, canary_refuses(p));
+		changed(p);
+		return;
+	}
+	/* A GPU may need a moment after a process on it was killed. */
+	set_timer(c, d->cfg.canary_pause_ms / 1e3);
+}
+
+/* Runs it again if that was requested during the run, which may not cover the later event. */
+static void run_again(struct canary *c)
+{
+	bool again = c->again;
+
+	c->again = false;
+	if (again)
+		set_timer(c, 0.);
+}
+
+/* The failure counts now, not at the worker's death: a process may not die on a GPU that hangs. */
+static void give_up(struct canary *c, unsigned int others)
+{
+	struct worker *w = c->w;
+
+	worker_kill(w, "did not end within %u ms of GPU time, beside %u workers with long work",
+		    c->p->d->cfg.canary_limit_ms, others);
+	c->w = NULL;
+	fail(c, w->reason);
+	run_again(c);
+}
+
+static void look(struct canary *c)
+{
+	const struct config *cfg = &c->p->d->cfg;
+	const double step = cfg->canary_limit_ms / 20e3;
+	const unsigned int others = watchdog_long(c->p);
+	uint64_t now = pvgpu_poll_now();
+
+	c->ran_ns += (now - c->looked) / (others + 1);
+	c->looked = now;
+	if (c->ran_ns >= cfg->canary_limit_ms * MS)
+		give_up(c, others);
+	else
+		set_timer(c, step < STEP_MAX ? step : STEP_MAX);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct canary *c = t->data;
+
+	if (c->w)
+		look(c);
+	else if (c->wanted)
+		fail(c, "no worker became ready to run it");
+	else
+		want(c);
+}
+
+void canary_init(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	memset(c, 0, sizeof(*c));
+	c->p = p;
+	ev_timer_init(&c->timer, on_timer, 0., 0.);
+	c->timer.data = c;
+}
+
+void canary_stop(struct pool *p)
+{
+	ev_timer_stop(p->d->loop, &p->canary.timer);
+	p->canary.wanted = false;
+}
+
+void canary_want(struct pool *p, const char *fmt, ...)
+{
+	struct canary *c = &p->canary;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->after, sizeof(c->after), fmt, ap);
+	va_end(ap);
+	if (c->w)
+		c->again = true;
+	else if (!c->wanted && !p->d->stopping)
+		set_timer(c, 0.); /* not at once: the caller may be changing the lists of workers */
+}
+
+bool canary_waits(const struct pool *p)
+{
+	return p->canary.wanted;
+}
+
+void canary_serve(struct pool *p)
+{
+	struct canary *c = &p->canary;
+	const struct config *cfg = &p->d->cfg;
+	struct worker *w = c->wanted ? supervise_take_spare(p) : NULL;
+
+	if (!w)
+		return;
+	c->wanted = c->again = false;
+	c->w = w;
+	c->looked = pvgpu_poll_now();
+	c->ran_ns = 0;
+	w->canary = true;
+	w->state = CHECK_CANARY;
+	worker_deadline(w, 0, NULL);
+	set_timer(c, 0.);
+	/* If the message cannot be sent the worker is killed, and canary_gone is called. The time
+	 * limits the run when pvgpud is gone: the most that sharing with all sessions can take. */
+	supervise_say(w, PVGPU_SUP_CANARY, 0,
+		      (uint64_t)cfg->canary_limit_ms * (cfg->max_sessions + 1));
+}
+
+static void succeed(struct canary *c, uint64_t us)
+{
+	struct pool *p = c->p;
+	bool healed = c->unhealthy && !c->locked;
+
+	c->runs++;
+	c->failures = 0;
+	log_info("pool %s: canary kernel succeeded in %" PRIu64 " us; it was run %s", p->cfg.name,
+		 us, c->after);
+	if (!healed)
+		return;
+	c->unhealthy = false;
+	c->reason[0] = '\0';
+	log_warning("pool %s: GPU healthy again: takes sessions", p->cfg.name);
+	changed(p);
+}
+
+/* Tenants may hold all of the memory. The GPU is not at fault then, and has answered. */
+static void no_memory(struct canary *c)
+{
+	struct daemon *d = c->p->d;
+
+	log_info("pool %s: no memory for the canary kernel: tried again in %u s; it is to be run "
+		 "%s",
+		 c->p->cfg.name, d->cfg.canary_every_s, c->after);
+	if (d->cfg.canary_every_s && !c->locked)
+		set_timer(c, d->cfg.canary_every_s);
+}
+
+void canary_answered(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct canary *c = &w->pool->canary;
+	char reason[CANARY_WHY];
+
+	w->state = CHECK_ENDED;
+	w->end = PVGPU_END_GUEST_GONE;
+	snprintf(w->reason, sizeof(w->reason), "canary done");
+	worker_deadline(w, EXIT_MS, "did not exit after its canary");
+	if (c->w != w)
+		return;
+	c->w = NULL;
+	ev_timer_stop(w->d->loop, &c->timer);
+	snprintf(reason, sizeof(reason), "%s", m->reason[0] ? m->reason : "no reason given");
+	if (m->a == PVGPU_SUP_NO_MEMORY)
+		no_memory(c);
+	else if (m->a)
+		fail(c, reason);
+	else
+		succeed(c, m->b);
+	run_again(c);
+}
+
+void canary_gone(struct worker *w)
+{
+	struct canary *c = &w->pool->canary;
+
+	if (c->w != w)
+		return;
+	c->w = NULL;
+	ev_timer_stop(w->d->loop, &c->timer);
+	if (w->d->stopping)
+		return;
+	fail(c, w->reason);
+	run_again(c);
+}
+
+void canary_no_worker(struct pool *p, const char *reason)
+{
+	if (p->canary.wanted)
+		fail(&p->canary, reason);
+}
+
+void canary_lock(struct pool *p, const char *fmt, ...)
+{
+	struct canary *c = &p->canary;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(c->reason, sizeof(c->reason), fmt, ap);
+	va_end(ap);
+	c->unhealthy = c->locked = true;
+	c->wanted = false;
+	if (!c->w)
+		ev_timer_stop(p->d->loop, &c->timer);
+	log_error("pool %s: GPU unhealthy: %s; no new sessions there; after the repair: "
+		  "pvgpuctl write /pool/%s/health ok",
+		  p->cfg.name, c->reason, p->cfg.name);
+	open_refuse_pool(p, ENODEV, canary_refuses(p));
+	changed(p);
+}
+
+void canary_clear(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	if (!c->unhealthy)
+		return;
+	c->unhealthy = c->locked = false;
+	c->failures = 0;
+	c->reason[0] = '\0';
+	log_warning("pool %s: an operator has declared the GPU healthy", p->cfg.name);
+	changed(p);
+	canary_want(p, "after an operator declared the GPU healthy");
+}
+
+const char *canary_refuses(const struct pool *p)
+{
+	static char why[CANARY_WHY + 32];
+
+	if (!p->canary.unhealthy)
+		return NULL;
+	snprintf(why, sizeof(why), "the GPU is unhealthy: %s", p->canary.reason);
+	return why;
+}
+
+void canary_health(const struct pool *p, char *out, size_t cap)
+{
+	if (p->canary.unhealthy)
+		snprintf(out, cap, "unhealthy: %s", p->canary.reason);
+	else
+		snprintf(out, cap, "ok");
+}

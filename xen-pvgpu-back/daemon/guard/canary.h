@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Does a pool's GPU still work? After an event that may have broken it, a spare worker of the pool
+ * runs a small kernel, the canary (worker/gpu/canary.c). Several wrong or missing answers in a row
+ * make the GPU unhealthy: its pool gets no new sessions or vGPUs. Running sessions go on. The
+ * canary is retried from time to time, and a right answer makes the GPU healthy again. After an
+ * error that needs a reset only an operator can do that.
+ *
+ * The canary runs beside tenants' work, and its time counts as in overdue.h: while n workers have
+ * long work on the GPU, one part in n + 1. So long kernels of tenants do not make a GPU unhealthy.
+ */
+#ifndef PVGPU_CANARY_H
+#define PVGPU_CANARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pool;
+struct pvgpu_sup;
+struct worker;
+
+void canary_init(struct pool *p);
+void canary_stop(struct pool *p);
+/* Requests a run. The text completes "it was run ..." in the log. */
+void canary_want(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Does it wait for a spare worker? */
+bool canary_waits(const struct pool *p);
+/* A spare worker may be available: starts a requested run. */
+void canary_serve(struct pool *p);
+/* The worker has answered; it is dead, perhaps without an answer. */
+void canary_answered(struct worker *w, const struct pvgpu_sup *m);
+void canary_gone(struct worker *w);
+/* A worker of this pool could not be started. */
+void canary_no_worker(struct pool *p, const char *reason);
+/* The GPU is unhealthy until an operator clears it, whatever a canary answers. */
+void canary_lock(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* An operator declares the GPU healthy: accepted, then checked by a canary. */
+void canary_clear(struct pool *p);
+/* NULL, or why the pool takes nothing new. */
+const char *canary_refuses(const struct pool *p);
+/* "ok", or "unhealthy: why". */
+void canary_health(const struct pool *p, char *out, size_t cap);
+
+#endif

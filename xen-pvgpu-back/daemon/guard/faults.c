@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "xen-pvgpu-back/daemon/core/above.h"
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/xid.h"
+
+#define BREACH_MS 1000u
+
+static struct quarantine_rule rule(const struct vgpu *v)
+{
+	const struct config *c = &v->d->cfg;
+
+	return (struct quarantine_rule){.faults = c->quarantine_faults,
+					.window_ms = c->quarantine_window_s * 1000ull,
+					.time_ms = c->quarantine_time_s * 1000ull};
+}
+
+/* The name for pvgpuctl. */
+static void ctl_name(const struct vgpu *v, char out[40])
+{
+	snprintf(out, 40, "%s", v->ctl_name[0] ? v->ctl_name : v->cfg.name);
+}
+
+static void changed(struct vgpu *v)
+{
+	faults_save(v->d);
+	if (v->xen)
+		xenbus_changed(v->xen);
+}
+
+void faults_count(struct vgpu *v, enum fault kind, const char *why)
+{
+	const struct quarantine_rule r = rule(v);
+	uint64_t now = now_ms();
+	const bool held = quarantine_holds(&v->quarantine, &r, now);
+	char name[40];
+
+	if (kind == FAULT_NONE || (kind == FAULT_KERNEL && !v->d->cfg.quarantine_kernel_faults))
+		return;
+	if (quarantine_fault(&v->quarantine, &r, now, why)) {
+		ctl_name(v, name);
+		if (!held || log_room(&v->noise, now, v->cfg.name))
+			log_warning("vgpu %s: quarantined for %u s after %u faults: no new "
+				    "sessions; the last: %s; pvgpuctl pardon %s ends it",
+				    v->cfg.name, v->d->cfg.quarantine_time_s,
+				    quarantine_count(&v->quarantine, &r, now), why, name);
+		snprintf(v->last_reason, sizeof(v->last_reason), "quarantined: %s", why);
+		open_refuse_all(v->d, v, EPERM, "the vGPU was quarantined just now");
+	}
+	changed(v);
+}
+
+void faults_breach(struct vgpu *v, const char *why)
+{
+	uint64_t now = now_ms();
+
+	if (v->breach_ms && now - v->breach_ms < BREACH_MS)
+		return;
+	v->breach_ms = now;
+	log_warning("vgpu %s: its guest broke the protocol: %s", v->cfg.name, why);
+	faults_count(v, FAULT_PROTOCOL, why);
+}
+
+void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
+{
+	char why[sizeof(w->reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (!w->killed)
+		w->fault = kind;
+	worker_kill(w, "%s", why);
+}
+
+void faults_session_ended(struct worker *w)
+{
+	enum fault kind = w->fault;
+
+	if (kind == FAULT_NONE && w->end == PVGPU_END_PROTOCOL)
+		kind = FAULT_PROTOCOL;
+	else if (kind == FAULT_NONE && w->device_error && !w->hardware)
+		kind = FAULT_KERNEL;
+	if (w->device_error)
+		log_info("%s: its first device error was CUresult %u", worker_name(w),
+			 w->device_error);
+	faults_count(w->vgpu, kind, w->reason);
+	if (w->hardware)
+		canary_want(w->pool, "after CUresult %u of %s", w->device_error, worker_name(w));
+	else if (kind == FAULT_WATCHDOG || kind == FAULT_CHEAT)
+		canary_want(w->pool, "after %s was ended", worker_name(w));
+}
+
+bool faults_refuse(const struct vgpu *v, char reason[CHECK_REASON])
+{
+	const struct quarantine_rule r = rule(v);
+	uint64_t now = now_ms();
+	char name[40];
+
+	if (!quarantine_holds(&v->quarantine, &r, now))
+		return false;
+	ctl_name(v, name);
+	quarantine_say(&v->quarantine, &r, now, name, reason, CHECK_REASON);
+	return true;
+}
+
+void faults_pardon(struct vgpu *v, uint64_t number)
+{
+	if (number == v->quarantine.pardon)
+		return;
+	if (quarantine_pardon(&v->quarantine, number))
+		log_info("vgpu %s: pardoned: its faults are forgotten", v->cfg.name);
+	v->cfg.policy.pardon = number;
+	changed(v);
+}
+
+uint64_t faults_left_s(const struct vgpu *v)
+{
+	const struct quarantine_rule r = rule(v);
+	uint64_t now = now_ms();
+
+	return quarantine_holds(&v->quarantine, &r, now)
+		       ? (v->quarantine.until_ms - now + 999) / 1000
+		       : 0;
+}
+
+static struct worker *worker_of(const struct daemon *d, pid_t pid)
+{
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &d->workers, link)
+	{
+		if (pid > 0 && w->pid == pid)
+			return w;
+	}
+	return NULL;
+}
+
+void xid_seen(struct pool *p, uint32_t number, pid_t pid)
+{
+	const struct xid *x = xid_find(number);
+	struct worker *w = worker_of(p->d, pid);
+	bool bad = x->action >= XID_WATCH;
+
+	log_line(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "pool %s: Xid %" PRIu32 " (%s)%s%s: %s",
+		 p->cfg.name, number, x->what, w ? " of " : "", w ? worker_name(w) : "",
+		 xid_advice(x->action));
+	switch (x->action) {
+	case XID_KILL:
+		if (w && w->vgpu)
+			faults_kill(w, FAULT_WATCHDOG, "met Xid %" PRIu32 " (%s)", number, x->what);
+		canary_want(p, "after Xid %" PRIu32, number);
+		break;
+	case XID_CHECK:
+		canary_want(p, "after Xid %" PRIu32, number);
+		break;
+	case XID_RESET:
+	case XID_REBOOT:
+		canary_lock(p, "Xid %" PRIu32 " (%s): %s", number, x->what, xid_advice(x->action));
+		break;
+	default:
+		break;
+	}
+}

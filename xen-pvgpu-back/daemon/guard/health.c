@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpu-health as a child of pvgpud. It is started, killed when it falls silent, and restarted
+ * after a time that grows with each failure. No call here waits for it: NVML can hang in the
+ * kernel, so that the process cannot even be killed. It is not restarted before the old process is
+ * gone.
+ */
+#include "xen-pvgpu-back/daemon/guard/account.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/core/above.h"
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/rules/account_check.h"
+
+#define AGAIN_S     1. /* from its end to the restart; doubles */
+#define AGAIN_MAX_S 60.
+#define STEADY      100 /* rounds after which it counts as working again */
+#define AT_ONCE     256u
+#define UUID        41
+
+struct health {
+	struct daemon *d;
+	pid_t pid;
+	int pidfd, pipe; /* -1: not running */
+	ev_io exit_io, pipe_io;
+	ev_timer silent, again;
+	unsigned int rounds; /* rounds of this process */
+	double wait_s;       /* before the next restart */
+	bool killed, told;   /* told: the log has a warning that it does not work */
+	char why[512];       /* why it will end, or has */
+	char state[sizeof("off: ") + 512];
+	unsigned char buf[AT_ONCE * sizeof(struct health_msg)];
+	size_t have;
+	char uuid[HEALTH_DEVICES][UUID];
+};
+
+static void start(struct health *h);
+
+static void __attribute__((format(printf, 2, 3))) end_it(struct health *h, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (h->killed || h->pidfd < 0)
+		return;
+	h->killed = true;
+	va_start(ap, fmt);
+	vsnprintf(h->why, sizeof(h->why), fmt, ap);
+	va_end(ap);
+	pidfd_send_signal(h->pidfd, SIGKILL, NULL, 0);
+}
+
+static void set_off(struct health *h, const char *why)
+{
+	snprintf(h->state, sizeof(h->state), "off: %s", why);
+	xenbus_host_changed(h->d);
+	/* One warning, not one for each restart. */
+	if (h->told)
+		log_debug("pvgpu-health: %s", why);
+	else
+		log_warning("pvgpu-health: %s: until it works, a worker that ignores its gate or "
+			    "its lease is not found",
+			    why);
+	h->told = true;
+}
+
+static void heard(struct health *h)
+{
+	ev_timer_again(h->d->loop, &h->silent);
+	if (++h->rounds == 1) {
+		strcpy(h->state, "on");
+		xenbus_host_changed(h->d);
+		if (h->told)
+			log_info("pvgpu-health: works again");
+	}
+	if (h->rounds == STEADY) {
+		h->told = false;
+		h->wait_s = AGAIN_S;
+	}
+}
+
+static void take(struct health *h)
+{
+	struct health_msg m[AT_ONCE];
+	unsigned int n = (unsigned int)(h->have / sizeof(m[0]));
+	char why[100], text[41];
+	size_t have;
+
+	memcpy(m, h->buf, n * sizeof(m[0]));
+	h->have -= n * sizeof(m[0]);
+	memmove(h->buf, h->buf + n * sizeof(m[0]), h->have);
+	if (h->killed)
+		return;
+	if (account_take(h->d, m, n, why, sizeof(why)) < 0) {
+		end_it(h, "sent an implausible record: %s", why);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (m[i].kind == HEALTH_ROUND) {
+			heard(h);
+		} else if (m[i].kind == HEALTH_TROUBLE) {
+			account_text(m[i].text, text);
+			have = strlen(h->why);
+			snprintf(h->why + have, sizeof(h->why) - have, "%s", text);
+		}
+	}
+}
+
+static void on_pipe(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct health *h = io->data;
+	ssize_t n = read(h->pipe, h->buf + h->have, sizeof(h->buf) - h->have);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		/* It has exited, or on_silent will end it. */
+		ev_io_stop(loop, io);
+		return;
+	}
+	h->have += (size_t)n;
+	take(h);
+}
+
+static void close_it(struct health *h)
+{
+	struct ev_loop *loop = h->d->loop;
+
+	ev_io_stop(loop, &h->exit_io);
+	ev_io_stop(loop, &h->pipe_io);
+	ev_timer_stop(loop, &h->silent);
+	if (h->pidfd >= 0)
+		close(h->pidfd);
+	if (h->pipe >= 0)
+		close(h->pipe);
+	h->pidfd = h->pipe = -1;
+}
+
+static void try_later(struct health *h)
+{
+	ev_timer_set(&h->again, h->wait_s, 0.);
+	ev_timer_start(h->d->loop, &h->again);
+	h->wait_s = h->wait_s * 2 < AGAIN_MAX_S ? h->wait_s * 2 : AGAIN_MAX_S;
+}
+
+static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct health *h = io->data;
+	siginfo_t si = {0};
+
+	/* Records that it wrote before its exit. */
+	for (ssize_t n = 1; n > 0;) {
+		n = read(h->pipe, h->buf + h->have, sizeof(h->buf) - h->have);
+		if (n > 0) {
+			h->have += (size_t)n;
+			take(h);
+		}
+	}
+	waitid(P_PID, (id_t)h->pid, &si, WEXITED | WNOHANG);
+	if (!h->why[0])
+		snprintf(h->why, sizeof(h->why),
+			 si.si_code == CLD_EXITED ? "exited with status %d" : "ended by signal %d",
+			 si.si_status);
+	close_it(h);
+	set_off(h, h->why);
+	try_later(h);
+}
+
+static void on_silent(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct health *h = t->data;
+
+	ev_timer_stop(loop, t);
+	end_it(h, "sent nothing for %u ms: NVML hangs", h->d->cfg.health_silent_ms);
+	/* Set here, too: the process may not die. */
+	set_off(h, h->why);
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *t, int events)
+{
+	start(t->data);
+}
+
+/* The environment of workers: NVML may need the same variables to be found as libcuda. */
+static const char **make_env(const struct config *c)
+{
+	const char **env = calloc(c->env_n + 1, sizeof(*env));
+
+	for (unsigned int i = 0; env && i < c->env_n; i++)
+		env[i] = c->env[i];
+	return env;
+}
+
+static int run(struct health *h, const char *program, int out)
+{
+	const struct config *c = &h->d->cfg;
+	char period[16];
+	const char *argv[] = {"pvgpu-health", "--nvml", c->libnvml,
+			      "--period-ms",  period,   c->health_user[0] ? "--user" : NULL,
+			      c->health_user, NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	sigset_t set;
+	const char **env = make_env(c);
+	int err;
+
+	if (!env)
+		return ENOMEM;
+	snprintf(period, sizeof(period), "%u", c->health_period_ms);
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&fa, out, 1);
+	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETSIGMASK);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&attr, &set);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&attr, &set);
+	err = posix_spawn(&h->pid, program, &fa, &attr, (char *const *)(uintptr_t)argv,
+			  (char *const *)(uintptr_t)env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&fa);
+	free(env);
+	return err;
+}
+
+static void watch(struct health *h)
+{
+	struct ev_loop *loop = h->d->loop;
+
+	ev_io_init(&h->exit_io, on_exit_, h->pidfd, EV_READ);
+	ev_io_init(&h->pipe_io, on_pipe, h->pipe, EV_READ);
+	h->exit_io.data = h->pipe_io.data = h;
+	ev_io_start(loop, &h->exit_io);
+	ev_io_start(loop, &h->pipe_io);
+	ev_timer_again(loop, &h->silent);
+}
+
+static void start(struct health *h)
+{
+	int p[2], err;
+
+	h->killed = false;
+	h->why[0] = '\0';
+	h->rounds = 0;
+	h->have = 0;
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0) {
+		set_off(h, strerror(errno));
+		try_later(h);
+		return;
+	}
+	/* The process's end of the pipe blocks; ours does not. */
+	fcntl(p[1], F_SETFL, 0);
+	err = run(h, h->d->cfg.health, p[1]);
+	close(p[1]);
+	if (!err) {
+		h->pidfd = pidfd_open(h->pid, 0);
+		err = h->pidfd < 0 ? errno : 0; /* the process ends when the pipe hangs up */
+	}
+	if (err) {
+		close(p[0]);
+		snprintf(h->why, sizeof(h->why), "%s: %s", h->d->cfg.health, strerror(err));
+		set_off(h, h->why);
+		try_later(h);
+		return;
+	}
+	h->pipe = p[0];
+	watch(h);
+}
+
+void health_start(struct daemon *d)
+{
+	struct health *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return;
+	d->health = h;
+	h->d = d;
+	h->pidfd = h->pipe = -1;
+	h->wait_s = AGAIN_S;
+	ev_init(&h->silent, on_silent);
+	h->silent.repeat = d->cfg.health_silent_ms / 1e3;
+	ev_init(&h->again, on_again);
+	h->silent.data = h->again.data = h;
+	if (!d->cfg.libnvml[0]) {
+		set_off(h, "libnvml is empty");
+		return;
+	}
+	strcpy(h->state, "off: starting");
+	start(h);
+}
+
+void health_stop(struct daemon *d)
+{
+	struct health *h = d->health;
+
+	if (!h)
+		return;
+	end_it(h, "pvgpud stops");
+	ev_timer_stop(d->loop, &h->again);
+	close_it(h);
+	free(h);
+	d->health = NULL;
+}
+
+const char *health_state(const struct daemon *d)
+{
+	return d->health ? d->health->state : "off: out of memory";
+}
+
+void health_uuid(struct daemon *d, unsigned int index, const char uuid[UUID])
+{
+	if (d->health && index < HEALTH_DEVICES)
+		memcpy(d->health->uuid[index], uuid, UUID);
+}
+
+bool health_is_device(const struct daemon *d, unsigned int index, const char *device)
+{
+	char *end;
+	unsigned long n = strtoul(device, &end, 10);
+
+	if (device[0] >= '0' && device[0] <= '9' && !*end)
+		return n == index;
+	/* The UUID of a MIG instance does not tell its GPU: any device may be meant. */
+	if (!strncmp(device, "MIG-", 4))
+		return true;
+	return d->health && index < HEALTH_DEVICES && device[0] &&
+	       !strncmp(d->health->uuid[index], device, strlen(device));
+}

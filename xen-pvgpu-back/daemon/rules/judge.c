@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/rules/judge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define LAG_MAX_NS 5000000000ull /* older numbers are ignored */
+#define SLACK      30u           /* one part in 30 is tolerated */
+#define MS         1000000u
+
+static void restart(struct judge *j, uint64_t entitled, uint64_t now)
+{
+	j->started = true;
+	j->start_ns = now;
+	j->entitled = entitled;
+	j->excess_ns = 0;
+	j->since_ns = 0;
+}
+
+bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t busy_ns,
+	       uint64_t entitled, uint64_t now, char *why, size_t cap)
+{
+	uint64_t span = end_ns - begin_ns, lag = now > end_ns ? now - end_ns : 0;
+	int64_t granted;
+
+	if (!j->started)
+		restart(j, entitled, now);
+	if (begin_ns < j->start_ns || end_ns < begin_ns)
+		return false;
+	if (lag > LAG_MAX_NS) {
+		restart(j, entitled, now);
+		return false;
+	}
+	granted = (int64_t)(entitled - j->entitled);
+	j->entitled = entitled;
+	j->excess_ns +=
+		(int64_t)(busy_ns < span ? busy_ns : span) - granted - (int64_t)(span / SLACK);
+	if (j->excess_ns < -(int64_t)lag)
+		j->excess_ns = -(int64_t)lag;
+	if (j->excess_ns <= 0) {
+		j->since_ns = 0;
+		return false;
+	}
+	if (!j->since_ns) {
+		j->since_ns = begin_ns;
+		j->used_ns = 0;
+		j->begin_ent = entitled - (uint64_t)granted;
+	}
+	j->used_ns += busy_ns;
+	if (j->excess_ns <= JUDGE_LIMIT_NS)
+		return false;
+	if (granted < 0) {
+		/* The entitlement shrank: an earlier drain turned out to be a false report. */
+		snprintf(why, cap,
+			 "issued GPU work with its gate closed: used the GPU for %" PRId64
+			 " ms without right",
+			 j->excess_ns / MS);
+		return true;
+	}
+	granted = (int64_t)(entitled - j->begin_ent);
+	snprintf(why, cap,
+		 "used the GPU for %" PRIu64 " ms of %" PRIu64 " ms with its gate open for %" PRId64
+		 " ms",
+		 j->used_ns / MS, (end_ns - j->since_ns) / MS, granted > 0 ? granted / MS : 0);
+	return true;
+}
+
+void judge_lease(struct judge *j, uint64_t leased, uint64_t now)
+{
+	if (now >= j->epoch_ns[0] + JUDGE_EPOCH_NS || !j->epoch_ns[0]) {
+		j->high[1] = j->high[0];
+		j->epoch_ns[1] = j->epoch_ns[0];
+		j->high[0] = 0;
+		j->epoch_ns[0] = now;
+	}
+	if (leased > j->high[0])
+		j->high[0] = leased;
+}
+
+bool judge_memory(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t leased,
+		  uint64_t allowance, uint64_t now, char *why, size_t cap)
+{
+	uint64_t may;
+
+	judge_lease(j, leased, now);
+	/* Without both epochs the lease at the time of the reading is not known. */
+	if (!j->epoch_ns[1] || at_ns < j->epoch_ns[1])
+		return false;
+	may = j->high[0] > j->high[1] ? j->high[0] : j->high[1];
+	if (memory < allowance || memory - allowance <= may) {
+		j->over = 0;
+		return false;
+	}
+	if (!j->over++)
+		j->over_ns = at_ns;
+	if (j->over < JUDGE_MEMORY_N || at_ns < j->over_ns + JUDGE_MEMORY_NS)
+		return false;
+	snprintf(why, cap,
+		 "has %" PRIu64 " MiB of device memory, of which it leased %" PRIu64
+		 " MiB (%" PRIu64 " MiB more are let go)",
+		 memory >> 20, may >> 20, allowance >> 20);
+	return true;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/rules/ledger.h"
+
+#include <errno.h>
+
+uint64_t ledger_free(const struct ledger *l)
+{
+	return l->used < l->quota ? l->quota - l->used : 0;
+}
+
+bool ledger_take(struct ledger *l, uint64_t *leased, uint64_t bytes)
+{
+	if (bytes > ledger_free(l))
+		return false;
+	l->used += bytes;
+	*leased += bytes;
+	return true;
+}
+
+int ledger_give(struct ledger *l, uint64_t *leased, uint64_t bytes)
+{
+	if (bytes > *leased)
+		return -EPROTO;
+	*leased -= bytes;
+	l->used -= bytes;
+	return 0;
+}
+
+void ledger_end(struct ledger *l, uint64_t *leased)
+{
+	l->used -= *leased;
+	*leased = 0;
+}
+
+int ledger_adopt(struct ledger *l, uint64_t *leased, uint64_t bytes, uint64_t limit)
+{
+	if (bytes > limit || bytes > UINT64_MAX - l->used)
+		return -EPROTO;
+	l->used += bytes;
+	*leased += bytes;
+	return 0;
+}

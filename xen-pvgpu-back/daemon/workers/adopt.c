@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* Adopts the workers of a former pvgpud. The names of their adoption sockets, given by that pvgpud,
+ * tell session and vGPU; the worker's own STATE must agree with them. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/watchdog.h"
+
+#define LEASED_MAX (1ull << 50)
+
+/* The parts of a socket's name. */
+struct named {
+	unsigned int id;
+	char pool[CONFIG_POOL]; /* empty: from a pvgpud without pools */
+	char vgpu[40];          /* empty: a spare worker */
+	uint32_t number;        /* the guest's number of the session; 0: local link */
+};
+
+/* Parses a number without leading zeros and returns the rest of the text; NULL: no number. */
+static const char *parse_number(const char *s, uint32_t *out)
+{
+	uint64_t n = 0;
+
+	if (*s < '1' || *s > '9')
+		return NULL;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		n = n * 10 + (unsigned int)(*s - '0');
+		if (n > UINT32_MAX)
+			return NULL;
+	}
+	*out = (uint32_t)n;
+	return s;
+}
+
+/* Parses "@default" up to the first dot and returns the rest of the text; NULL: not a pool's name.
+ */
+static const char *parse_pool(const char *s, char pool[CONFIG_POOL])
+{
+	size_t n = strcspn(s + 1, ".");
+
+	if (n >= CONFIG_POOL)
+		return NULL;
+	memcpy(pool, s + 1, n);
+	pool[n] = '\0';
+	return config_check_name(pool) < 0 ? NULL : s + 1 + n;
+}
+
+/*
+ * "7@default.vgpu0.sock", a spare's "7@default.sock"; of a Xen guest's session 12,
+ * "7@default.xen-3-0-9c1b7a52.12.sock". False: no socket of ours.
+ */
+static bool parse_name(const char *file, struct named *out)
+{
+	const char *s = parse_number(file, &out->id), *dot, *end;
+	size_t len;
+
+	out->pool[0] = out->vgpu[0] = '\0';
+	out->number = 0;
+	if (s && *s == '@')
+		s = parse_pool(s, out->pool);
+	if (!s || out->id > UINT32_MAX - 16)
+		return false;
+	if (!strcmp(s, ".sock"))
+		return true;
+	len = strlen(s);
+	if (*s++ != '.' || len < 7 || strcmp(s + len - 6, ".sock") != 0)
+		return false;
+	end = s + len - 6;
+	if (!strncmp(s, CONFIG_XEN_NAME, strlen(CONFIG_XEN_NAME))) {
+		dot = memchr(s, '.', (size_t)(end - s));
+		if (!dot || parse_number(dot + 1, &out->number) != end)
+			return false;
+		end = dot;
+	}
+	if (end - s > 39)
+		return false;
+	memcpy(out->vgpu, s, (size_t)(end - s));
+	out->vgpu[end - s] = '\0';
+	return check_vgpu_name(out->vgpu) == 0;
+}
+
+/*
+ * It is surely pvgpud's: only a worker was ever given a socket with this name, and it listens there
+ * before it becomes who it is in its sandbox, that is, as who started it. One that listens as
+ * itself only can have been told to.
+ */
+static bool is_ours(const struct msg_peer *peer)
+{
+	return peer->pidfd >= 0 && peer->uid == geteuid();
+}
+
+/* The user that the worker becomes; 0: pvgpud's own. */
+static uint32_t recorded_uid(const struct daemon *d, const char *file)
+{
+	struct stat st;
+
+	if (fstatat(d->workers_dir, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid == geteuid())
+		return 0;
+	return st.st_uid;
+}
+
+/* A connected socket; -1: the worker is gone. */
+static int reach(const struct daemon *d, const char *file)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	msg_refuse_fds(fd);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.82s", d->workers_dir, file);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+		return fd;
+	if (errno != ECONNREFUSED)
+		log_warning("workers/%s: %s", file, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+/* A vGPU that is not configured any more: its sessions may finish, new ones are refused. */
+static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool *pool)
+{
+	struct config_vgpu cfg = {.memory = 1};
+	struct vgpu *v;
+
+	pvgpu_backend_policy_parse("", 0, &cfg.policy, NULL);
+	cfg.policy.kernel_limit = 0; /* its configured limit is not known */
+	strcpy(cfg.name, name);
+	v = daemon_add_vgpu(d, &cfg, pool);
+	if (v) {
+		v->drain = true;
+		log_warning("vgpu %s: not configured any more: its sessions may finish, new ones "
+			    "are refused",
+			    name);
+	}
+	return v;
+}
+
+/* Ends a worker whose vGPU or pool does not exist any more. */
+static void end_orphan(const char *file, const struct msg_peer *peer, const char *what)
+{
+	log_warning("workers/%s: its %s does not exist any more: the worker is ended", file, what);
+	pidfd_send_signal(peer->pidfd, SIGKILL, NULL, 0);
+}
+
+/* The vGPU that the worker belongs to; NULL: none. */
+static struct vgpu *owner(struct daemon *d, const char *file, const struct named *n,
+			  const struct msg_peer *peer)
+{
+	struct vgpu *v = daemon_vgpu(d, n->vgpu);
+	struct pool *p = n->pool[0] ? pool_find(d, n->pool) : v ? v->pool : d->pools[0];
+
+	if (n->number && (!v || !v->xen)) {
+		end_orphan(file, peer, "vGPU");
+		return NULL;
+	}
+	/* All sessions of a vGPU are on one GPU, and a running session cannot be moved. */
+	if (!p || (v && v->pool != p && v->sessions)) {
+		end_orphan(file, peer, "pool");
+		return NULL;
+	}
+	if (v && v->pool != p && vgpu_move(v, p) < 0) {
+		end_orphan(file, peer, "pool");
+		return NULL;
+	}
+	return v ? v : former_vgpu(d, n->vgpu, p);
+}
+
+static void adopt(struct daemon *d, const char *file, const struct named *n)
+{
+	struct vgpu *v = NULL;
+	struct msg_peer peer = {.pidfd = -1};
+	struct worker *w = NULL;
+	const uint32_t uid = recorded_uid(d, file);
+	int fd = reach(d, file);
+
+	/* A worker that is not adopted may live on for a while: its user stays taken. */
+	if (uids_mark(&d->uids, uid) < 0)
+		log_warning("workers/%s: uid %" PRIu32 " is another worker's, too", file, uid);
+	if (fd >= 0 && msg_peer(fd, &peer) == 0 && is_ours(&peer)) {
+		v = owner(d, file, n, &peer);
+		w = v ? supervise_new(v->pool, n->id) : NULL;
+	} else if (peer.pidfd >= 0) {
+		log_warning("workers/%s: not adopted: its uid is %u, pvgpud's is %u", file,
+			    peer.uid, geteuid());
+	} else if (n->number) {
+		v = daemon_vgpu(d, n->vgpu);
+		if (v)
+			xenctl_lost(v, n->number);
+	}
+	if (!w) {
+		if (fd >= 0)
+			close(fd);
+		if (peer.pidfd >= 0)
+			close(peer.pidfd);
+		unlinkat(d->workers_dir, file, 0);
+		return;
+	}
+	w->state = CHECK_ADOPTING;
+	w->adopted = true;
+	w->uid = uid;
+	w->pid = peer.pid;
+	w->pidfd = peer.pidfd;
+	w->control = fd;
+	w->vgpu = v;
+	w->number = n->number;
+	v->sessions++;
+	v->total++;
+	d->session_n++;
+	share_await(w);
+	snprintf(w->sock, sizeof(w->sock), "%.95s", file);
+	supervise_watch(w);
+	worker_deadline(w, d->cfg.adopt_ms, "did not answer its new pvgpud");
+}
+
+void adopt_scan(struct daemon *d)
+{
+	int fd = openat(d->workers_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	struct named name;
+	unsigned int n = 0;
+
+	if (!dir) {
+		log_error("%s/workers: %s", d->cfg.run_dir, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir))) {
+		if (!parse_name(e->d_name, &name))
+			continue;
+		if (name.id >= d->next_id)
+			d->next_id = name.id + 1;
+		if (!name.vgpu[0]) {
+			/* Spare workers exit with their pvgpud. */
+			unlinkat(d->workers_dir, e->d_name, 0);
+			continue;
+		}
+		adopt(d, e->d_name, &name);
+		n++;
+	}
+	closedir(dir);
+	if (n)
+		log_info("found %u sessions of a former pvgpud", d->session_n);
+}
+
+static void give_log(struct worker *w)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_LOG, .session = w->id};
+	int p[2];
+
+	if (worker_log_make(p) < 0)
+		return;
+	if (msg_send(w->control, &m, sizeof(m), &p[1], 1) == 0)
+		worker_log_open(w, p[0]);
+	else
+		close(p[0]);
+	close(p[1]);
+}
+
+static void find_guest(struct worker *w)
+{
+	int fd = w->guest_pid > 0 ? pidfd_open(w->guest_pid, 0) : -1;
+
+	if (fd >= 0)
+		supervise_watch_guest(w, fd);
+	else if (w->guest_pid > 0 && errno == ESRCH)
+		worker_deadline(w, w->d->cfg.worker_ms + 2000, "did not end after its guest");
+	else if (!w->number)
+		pulse_start(w);
+}
+
+void adopt_state(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct daemon *d = w->d;
+	struct vgpu *v = w->vgpu;
+	uint64_t limit = w->pool->device_memory ? w->pool->device_memory : LEASED_MAX;
+
+	if (m->session != w->id || strcmp(m->vgpu, v->cfg.name) != 0 ||
+	    (w->number && m->b != w->number)) {
+		faults_kill(w, FAULT_PROTOCOL, "claims to be session %" PRIu32 " of %s", m->session,
+			    m->vgpu);
+		return;
+	}
+	if (ledger_adopt(&v->ledger, &w->leased, m->a, limit) < 0) {
+		faults_kill(w, FAULT_PROTOCOL, "claims a lease of %" PRIu64 " bytes", m->a);
+		return;
+	}
+	w->state = CHECK_SERVING;
+	w->ready = w->sealed = true;
+	if (!w->number)
+		w->guest_pid = m->b && m->b <= INT32_MAX ? (pid_t)m->b : 0;
+	w->started_ms = m->c <= now_ms() ? m->c : now_ms();
+	worker_deadline(w, 0, NULL);
+	watchdog_wake(d);
+	find_guest(w);
+	give_log(w);
+	if (v->ledger.quota)
+		supervise_meminfo(w);
+	vgpu_changed(v);
+	if (v->drain)
+		supervise_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
+	log_info("%s: adopted worker %d of %s %" PRIu64 " with %" PRIu64 " bytes", worker_name(w),
+		 (int)w->pid, w->number ? "session" : "pid", m->b, w->leased);
+	share_worker(w, true);
+	if (w->number)
+		xenctl_adopted(w, m);
+}

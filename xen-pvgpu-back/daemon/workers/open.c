@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* From a guest's request to a session, on either link. The guest waits for a spare worker, and gets
+ * another one if that dies before it serves. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+
+#define TRIES 3u /* workers that a guest is given one after the other when they die */
+
+static void on_limit(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct opening *o = t->data;
+
+	open_refuse(o, ETIMEDOUT,
+		    o->asked ? "no worker became ready in time" : "no request in time");
+}
+
+void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
+{
+	struct daemon *d = v->d;
+
+	o->ops = ops;
+	o->vgpu = v;
+	o->asked = false;
+	o->w = NULL;
+	o->tries = 0;
+	ev_timer_init(&o->limit, on_limit, d->cfg.open_ms / 1e3, 0.);
+	o->limit.data = o;
+	ev_timer_start(d->loop, &o->limit);
+	TAILQ_INSERT_TAIL(&d->openings, o, link);
+	v->openings++;
+}
+
+void open_drop(struct opening *o)
+{
+	struct daemon *d = o->vgpu->d;
+
+	ev_timer_stop(d->loop, &o->limit);
+	if (o->w)
+		o->w->opening = NULL;
+	TAILQ_REMOVE(&d->openings, o, link);
+	o->vgpu->openings--;
+	o->ops->free(o);
+}
+
+void open_refuse(struct opening *o, int error, const char *reason)
+{
+	o->ops->refused(o, error, reason);
+	open_drop(o);
+}
+
+void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *reason)
+{
+	struct opening *o, *next;
+
+	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
+		next = TAILQ_NEXT(o, link);
+		if (!v || o->vgpu == v)
+			open_refuse(o, error, reason);
+	}
+}
+
+void open_refuse_pool(struct pool *p, int error, const char *reason)
+{
+	struct opening *o, *next;
+
+	for (o = TAILQ_FIRST(&p->d->openings); o; o = next) {
+		next = TAILQ_NEXT(o, link);
+		if (o->vgpu->pool == p)
+			open_refuse(o, error, reason);
+	}
+}
+
+unsigned int open_waiting(const struct pool *p)
+{
+	const struct opening *o;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(o, &p->d->openings, link)
+	n += o->asked && !o->w && o->vgpu->pool == p;
+	return n;
+}
+
+void open_sealed(struct worker *w)
+{
+	if (!w->opening)
+		return; /* the guest has gone in the meantime */
+	w->opening->ops->given(w->opening);
+	open_drop(w->opening);
+}
+
+void open_failed(struct worker *w)
+{
+	struct opening *o = w->opening;
+
+	if (!o)
+		return;
+	w->opening = NULL;
+	o->w = NULL;
+	o->ops->unmake(o);
+	if (w->end >= 0 || ++o->tries == TRIES)
+		open_refuse(o, ENODEV, w->reason);
+}
+
+/* NULL, or why the vGPU may not have one more session. */
+static const char *full(const struct vgpu *v, int *error)
+{
+	static char reason[CHECK_REASON];
+	const struct daemon *d = v->d;
+
+	*error = ESHUTDOWN;
+	if (d->stopping)
+		return "pvgpud is stopping";
+	if (v->drain)
+		return "the vGPU is draining";
+	*error = EPERM;
+	if (faults_refuse(v, reason))
+		return reason;
+	*error = ENODEV;
+	if (canary_refuses(v->pool))
+		return canary_refuses(v->pool);
+	*error = EUSERS;
+	if (v->sessions >= v->cfg.policy.max_sessions)
+		return "the vGPU's max_sessions is reached";
+	if (d->session_n >= d->cfg.max_sessions)
+		return "pvgpud's max_sessions is reached";
+	return NULL;
+}
+
+void open_serve(struct daemon *d)
+{
+	struct opening *o, *next;
+	char reason[CHECK_REASON];
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		canary_serve(d->pools[i]);
+	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
+		struct worker *w;
+		const char *why;
+		int error;
+
+		next = TAILQ_NEXT(o, link);
+		if (!o->asked || o->w)
+			continue;
+		why = full(o->vgpu, &error);
+		if (why) {
+			open_refuse(o, error, why);
+			continue;
+		}
+		w = supervise_take_spare(o->vgpu->pool);
+		if (!w)
+			continue;
+		error = session_start(o, w, reason);
+		if (error == -EOWNERDEAD) {
+			/* The worker is at fault: the guest gets the next one. */
+			worker_kill(w, "cannot be given a session");
+			next = o;
+			continue;
+		}
+		if (error)
+			open_refuse(o, -error, reason);
+	}
+	supervise_keep_spares(d);
+}
+
+int open_ask(struct opening *o, char reason[CHECK_REASON])
+{
+	struct daemon *d = o->vgpu->d;
+	const struct pool *p = o->vgpu->pool;
+	int error;
+	const char *why = full(o->vgpu, &error);
+
+	if (!why && p->failures && ev_is_active(&p->retry)) {
+		error = ENODEV;
+		why = p->failure[0] ? p->failure : "workers do not start";
+	}
+	if (why) {
+		snprintf(reason, CHECK_REASON, "%.103s", why);
+		return -error;
+	}
+	o->asked = true;
+	ev_timer_stop(d->loop, &o->limit);
+	ev_timer_set(&o->limit, d->cfg.start_ms / 1e3, 0.);
+	ev_timer_start(d->loop, &o->limit);
+	open_serve(d);
+	return 0;
+}

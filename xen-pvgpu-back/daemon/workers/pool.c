@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#define USED_S  0.2
+#define LOAD_S  2. /* between two samples of the load, which is averaged with weight 1/2 */
+#define UNKNOWN (1ull << 50) /* memory of a GPU that no worker has reported yet */
+
+static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+
+	supervise_keep_spares(p->d);
+}
+
+static void on_load(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+	uint64_t used = 0, age = now_ms() - p->load_ms;
+
+	for (unsigned int i = 0; i < p->d->vgpu_n; i++) {
+		struct vgpu *v = p->d->vgpus[i];
+		struct tenant_stats n;
+
+		if (v->pool != p)
+			continue;
+		share_stats(v, &n);
+		used += n.gpu_ns > v->load_ns ? n.gpu_ns - v->load_ns : 0;
+		v->load_ns = n.gpu_ns;
+	}
+	p->load_ms += age;
+	if (age)
+		p->load_ppm = (uint32_t)((p->load_ppm + used / age) / 2);
+}
+
+static void on_used(struct ev_loop *loop, ev_timer *t, int events)
+{
+	pool_changed(t->data);
+}
+
+static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->d = d;
+	p->cfg = *cfg;
+	p->index = d->pool_n;
+	ev_timer_init(&p->retry, on_retry, 0., 0.);
+	p->retry.data = p;
+	canary_init(p);
+	ev_timer_init(&p->used_timer, on_used, 0., 0.);
+	p->used_timer.data = p;
+	ev_timer_init(&p->load_timer, on_load, LOAD_S, LOAD_S);
+	p->load_timer.data = p;
+	p->load_ms = now_ms();
+	if (d->cfg.placement == PLACE_LOAD && d->cfg.pool_n > 1)
+		ev_timer_start(d->loop, &p->load_timer);
+	d->pools[d->pool_n++] = p;
+	return p;
+}
+
+static struct pool_group *group_new(struct daemon *d, const struct config_group *cfg)
+{
+	struct pool_group *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->cfg = *cfg;
+	g->users = 1;
+	TAILQ_INSERT_TAIL(&d->groups, g, link);
+	return g;
+}
+
+int pool_start(struct daemon *d)
+{
+	TAILQ_INIT(&d->groups);
+	d->pools = calloc(d->cfg.pool_n, sizeof(struct pool *));
+	if (!d->pools)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < d->cfg.pool_n; i++)
+		if (!pool_new(d, &d->cfg.pools[i]))
+			return -ENOMEM;
+	for (unsigned int i = 0; i < d->cfg.group_n; i++)
+		if (!group_new(d, &d->cfg.groups[i]))
+			return -ENOMEM;
+	return 0;
+}
+
+void pool_stop(struct daemon *d)
+{
+	struct pool_group *g;
+
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		ev_timer_stop(d->loop, &d->pools[i]->retry);
+		canary_stop(d->pools[i]);
+		ev_timer_stop(d->loop, &d->pools[i]->load_timer);
+		ev_timer_stop(d->loop, &d->pools[i]->used_timer);
+		free(d->pools[i]);
+	}
+	free(d->pools);
+	d->pools = NULL;
+	d->pool_n = 0;
+	while ((g = TAILQ_FIRST(&d->groups))) {
+		TAILQ_REMOVE(&d->groups, g, link);
+		free(g);
+	}
+}
+
+struct pool_group *group_get(struct daemon *d, const char *name)
+{
+	struct config_group cfg = {.weight = 100};
+	struct pool_group *g;
+
+	if (!name[0])
+		return NULL;
+	TAILQ_FOREACH(g, &d->groups, link)
+	{
+		if (strcmp(g->cfg.name, name) != 0)
+			continue;
+		g->users++;
+		return g;
+	}
+	snprintf(cfg.name, sizeof(cfg.name), "%s", name);
+	return group_new(d, &cfg);
+}
+
+void group_put(struct daemon *d, struct pool_group *g)
+{
+	if (!g || --g->users)
+		return;
+	TAILQ_REMOVE(&d->groups, g, link);
+	free(g);
+}
+
+/* ---- memory ---- */
+
+/* The memory that v takes from what can be promised. */
+static uint64_t counts(const struct vgpu *v)
+{
+	return v->cfg.memory > v->ledger.used ? v->cfg.memory : v->ledger.used;
+}
+
+static uint64_t sum(const struct pool *p, const struct vgpu *but)
+{
+	const struct daemon *d = p->d;
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p && d->vgpus[i] != but)
+			n += counts(d->vgpus[i]);
+	return n;
+}
+
+uint64_t pool_promised(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p)
+			n += d->vgpus[i]->cfg.memory;
+	return n;
+}
+
+static uint64_t capacity(const struct pool *p)
+{
+	/* Exact, without overflow of the product. */
+	return p->device_memory / 1000 * p->cfg.overcommit +
+	       p->device_memory % 1000 * p->cfg.overcommit / 1000;
+}
+
+uint64_t pool_free(const struct pool *p)
+{
+	uint64_t n = sum(p, NULL), all = capacity(p);
+
+	return n < all ? all - n : 0;
+}
+
+uint64_t pool_spare_memory(const struct pool *p)
+{
+	uint64_t n = sum(p, NULL);
+
+	return n < p->device_memory ? p->device_memory - n : 0;
+}
+
+void pool_changed(struct pool *p)
+{
+	struct daemon *d = p->d;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p && !d->vgpus[i]->cfg.memory)
+			vgpu_tell(d->vgpus[i]);
+	xenbus_host_changed(d);
+	xenbus_memory_changed(d);
+}
+
+void pool_used(struct pool *p)
+{
+	if (ev_is_active(&p->used_timer))
+		return;
+	ev_timer_set(&p->used_timer, USED_S, 0.);
+	ev_timer_start(p->d->loop, &p->used_timer);
+}
+
+/* ---- placement ---- */
+
+/* Is v in this pool, and can it not be moved? */
+static bool is_bound(const struct pool *p, const struct vgpu *v)
+{
+	return v && v->pool == p && (v->cfg.pool[0] || v->sessions || v->openings);
+}
+
+static void describe(const struct pool *p, const struct vgpu *v, struct place_gpu *g)
+{
+	const struct daemon *d = p->d;
+
+	*g = (struct place_gpu){
+		.pool = p->index,
+		.memory = p->device_memory ? p->device_memory : UNKNOWN,
+		.overcommit_ppm = p->device_memory ? p->cfg.overcommit * 1000 : 0,
+		.promised = sum(p, v),
+		.load_ppm = p->load_ppm,
+		.closed = (canary_refuses(p) && !is_bound(p, v)) ||
+			  (!p->device_memory && p->failures),
+	};
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
+}
+
+/* No pool takes a vGPU: gives the reason of the first that has one. */
+static void refuse_all(const struct daemon *d, char reason[POOL_REASON])
+{
+	snprintf(reason, POOL_REASON, "no pool takes a new vGPU now");
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		const char *why = canary_refuses(d->pools[i]);
+
+		if (!why)
+			continue;
+		snprintf(reason, POOL_REASON, "no pool takes a new vGPU: %s: %s",
+			 d->pools[i]->cfg.name, why);
+		return;
+	}
+}
+
+static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct place_want *w,
+		   char reason[POOL_REASON])
+{
+	bool one = w->pool != PLACE_ANY_POOL;
+	struct place_refusal r;
+
+	place_explain(gpus, d->pool_n, w, &r);
+	if (r.short_of_memory)
+		snprintf(reason, POOL_REASON,
+			 "%s%s: memory %" PRIu64 " MiB, but %" PRIu64
+			 " MiB are free: lower it, detach a vGPU or raise overcommit",
+			 one ? "pool " : "no pool has room", one ? d->pools[w->pool]->cfg.name : "",
+			 w->memory >> 20, r.most_free >> 20);
+	else if (one)
+		snprintf(reason, POOL_REASON, "pool %s: %s", d->pools[w->pool]->cfg.name,
+			 canary_refuses(d->pools[w->pool]) ? canary_refuses(d->pools[w->pool])
+							   : "takes no new vGPU now");
+	else
+		refuse_all(d, reason);
+}
+
+struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const struct vgpu *v,
+			char reason[POOL_REASON])
+{
+	struct place_want want = {.pool = PLACE_ANY_POOL, .memory = cfg->memory};
+	struct pool *named = cfg->pool[0] ? pool_find(d, cfg->pool) : NULL;
+	struct place_gpu *gpus;
+	size_t i;
+
+	if (cfg->pool[0] && !named) {
+		snprintf(reason, POOL_REASON,
+			 "pool %s: no such pool; pvgpuctl tree /pool in the backend domain lists "
+			 "them",
+			 cfg->pool);
+		return NULL;
+	}
+	gpus = calloc(d->pool_n, sizeof(*gpus));
+	if (!gpus) {
+		snprintf(reason, POOL_REASON, "the backend is out of memory");
+		return NULL;
+	}
+	for (i = 0; i < d->pool_n; i++)
+		describe(d->pools[i], v, &gpus[i]);
+	if (named)
+		want.pool = named->index;
+	else if (v && place_free(&gpus[v->pool->index]) >= want.memory)
+		want.pool = v->pool->index;
+	i = place_pick(d->cfg.placement, gpus, d->pool_n, &want);
+	if (i == PLACE_NONE)
+		refuse(d, gpus, &want, reason);
+	free(gpus);
+	return i == PLACE_NONE ? NULL : d->pools[i];
+}
+
+bool pool_waits(struct daemon *d, const struct config_vgpu *cfg)
+{
+	struct pool *named = cfg->pool[0] ? pool_find(d, cfg->pool) : NULL;
+	bool known = false, coming = false;
+
+	if (cfg->pool[0])
+		return named && !named->device_memory;
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		known |= d->pools[i]->device_memory != 0;
+		coming |= !d->pools[i]->device_memory && !d->pools[i]->failures;
+	}
+	return coming || !known;
+}
+
+/* The vGPU to move first: the last one that names no pool and has no session; NULL: none. */
+static struct vgpu *movable(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+
+	for (unsigned int i = d->vgpu_n; i-- > 0;) {
+		struct vgpu *v = d->vgpus[i];
+
+		if (v->pool == p && v->cfg.memory && !v->cfg.pool[0] && !v->sessions &&
+		    !v->openings)
+			return v;
+	}
+	return NULL;
+}
+
+/* The last vGPU of the configuration with a promise in this pool. */
+static const struct vgpu *last_local(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+
+	for (unsigned int i = d->vgpu_n; i-- > 0;)
+		if (d->vgpus[i]->pool == p && d->vgpus[i]->cfg.memory && !d->vgpus[i]->xen)
+			return d->vgpus[i];
+	return NULL;
+}
+
+int pool_known(struct pool *p, char reason[POOL_REASON])
+{
+	const struct vgpu *last;
+	struct vgpu *v;
+	char why[POOL_REASON];
+
+	while (sum(p, NULL) > capacity(p) && (v = movable(p))) {
+		struct pool *to = pool_place(p->d, &v->cfg, v, why);
+
+		if (!to || to == p || vgpu_move(v, to) < 0)
+			break;
+	}
+	last = sum(p, NULL) > capacity(p) ? last_local(p) : NULL;
+	if (!last)
+		return 0;
+	if (pool_place(p->d, &last->cfg, last, why))
+		snprintf(why, sizeof(why), "pool %s: more is promised than there is", p->cfg.name);
+	snprintf(reason, POOL_REASON, "vgpu %.39s: %.140s", last->cfg.name, why);
+	return -1;
+}
+
+void pool_evacuate(struct pool *p)
+{
+	struct daemon *d = p->d;
+
+	if (d->pool_n == 1 || (p->device_memory && !canary_refuses(p)))
+		return;
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i]->pool == p && !d->vgpus[i]->cfg.pool[0])
+			vgpu_settle(d->vgpus[i]);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Changes settings of pools and groups while pvgpud runs. Settings that the text leaves out return
+ * to those of pvgpud.conf. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+
+/* Copies the configuration's pools and groups. */
+static int copy(const struct daemon *d, struct config *c)
+{
+	size_t pools = d->cfg.pool_n * sizeof(*c->pools);
+	size_t groups = d->cfg.group_n * sizeof(*c->groups);
+
+	*c = (struct config){.pool_n = d->cfg.pool_n, .group_n = d->cfg.group_n};
+	c->pools = malloc(pools + 1);
+	c->groups = malloc(groups + 1);
+	if (!c->pools || !c->groups) {
+		config_free(c);
+		return -1;
+	}
+	memcpy(c->pools, d->cfg.pools, pools);
+	if (groups)
+		memcpy(c->groups, d->cfg.groups, groups);
+	return 0;
+}
+
+static int read_all(const struct daemon *d, struct config *c, const char *kind, const char *text,
+		    char error[CONFIG_ERROR])
+{
+	if (copy(d, c) < 0) {
+		snprintf(error, CONFIG_ERROR, "out of memory");
+		return -1;
+	}
+	if (config_live(c, kind, text, error) == 0)
+		return 0;
+	config_free(c);
+	return -1;
+}
+
+int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
+{
+	struct config c;
+
+	if (read_all(d, &c, "pool", text, error) < 0)
+		return -1;
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		struct pool *p = d->pools[i];
+
+		if (!memcmp(&p->cfg, &c.pools[i], sizeof(p->cfg)))
+			continue;
+		p->cfg = c.pools[i];
+		log_info("pool %s: settings have changed", p->cfg.name);
+		share_pool_changed(p);
+		pool_changed(p);
+	}
+	config_free(&c);
+	return 0;
+}
+
+static const struct config_group *find(const struct config *c, const char *name)
+{
+	for (unsigned int i = 0; i < c->group_n; i++)
+		if (!strcmp(c->groups[i].name, name))
+			return &c->groups[i];
+	return NULL;
+}
+
+static void set_group(struct daemon *d, struct pool_group *g, const struct config_group *to)
+{
+	if (!memcmp(&g->cfg, to, sizeof(*to)))
+		return;
+	g->cfg = *to;
+	log_info("group %s: weight %u, %u to %u ppm", to->name, to->weight, to->min_ppm,
+		 to->max_ppm ? to->max_ppm : SCHED_PPM);
+	share_group_changed(d, g);
+}
+
+int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
+{
+	struct pool_group *g, *next;
+	struct config c;
+
+	if (read_all(d, &c, "group", text, error) < 0)
+		return -1;
+	for (unsigned int i = 0; i < c.group_n; i++) {
+		g = group_get(d, c.groups[i].name);
+		if (!g)
+			continue;
+		/* A group with settings from here is kept even without vGPUs. */
+		if (g->live)
+			group_put(d, g);
+		g->live = true;
+	}
+	for (g = TAILQ_FIRST(&d->groups); g; g = next) {
+		struct config_group usual = {.weight = 100};
+		const struct config_group *to = find(&c, g->cfg.name);
+
+		next = TAILQ_NEXT(g, link);
+		memcpy(usual.name, g->cfg.name, sizeof(usual.name));
+		set_group(d, g, to ? to : &usual);
+		if (to || !g->live)
+			continue;
+		g->live = false;
+		group_put(d, g);
+	}
+	config_free(&c);
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes a session of a waiting guest and a spare worker, on either link. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "xen-pvgpu-back/daemon/core/overrides.h"
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+
+#define GIB (1ull << 30)
+
+/* The device window is twice the quota by default, so that a fragmented window still has gaps. */
+static uint64_t window_size(const struct vgpu *v)
+{
+	uint64_t want =
+		v->cfg.policy.device_window ? v->cfg.policy.device_window : 2 * vgpu_quota(v);
+
+	return (want + GIB - 1) / GIB * GIB;
+}
+
+/* Puts the vGPU, and the guest's number of the session, into the socket's name. */
+static int rename_socket(struct worker *w, const struct opening *o)
+{
+	char name[sizeof(w->sock)];
+	int dir = w->d->workers_dir;
+
+	if (o->number)
+		snprintf(name, sizeof(name), "%u@%s.%s.%u.sock", w->id, w->pool->cfg.name,
+			 o->vgpu->cfg.name, o->number);
+	else
+		snprintf(name, sizeof(name), "%u@%s.%s.sock", w->id, w->pool->cfg.name,
+			 o->vgpu->cfg.name);
+	if (renameat(dir, w->sock, dir, name) < 0)
+		return -errno;
+	strcpy(w->sock, name);
+	return 0;
+}
+
+int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON])
+{
+	struct vgpu *v = o->vgpu;
+	struct pvgpu_sup_assign m = {
+		.head = {.kind = PVGPU_SUP_ASSIGN, .session = w->id},
+		.cmd_size = o->cmd_size,
+		.rep_size = o->rep_size,
+		.quota = vgpu_quota(v),
+		.arena_limit = v->cfg.policy.arena_limit,
+		.window_size = window_size(v),
+	};
+	int fds[MSG_FDS_MAX], n = o->ops->make(o, &m, fds, reason);
+
+	if (n < 0)
+		return n;
+	memcpy(m.head.vgpu, v->cfg.name, sizeof(m.head.vgpu));
+	if (rename_socket(w, o) < 0 ||
+	    msg_send(w->control, &m, sizeof(m), fds, (unsigned int)n) < 0) {
+		o->ops->unmake(o);
+		return -EOWNERDEAD;
+	}
+	o->w = w;
+	w->opening = o;
+	w->number = o->number;
+	supervise_assigned(w, v);
+	o->ops->assigned(o);
+	overrides_say_session(w);
+	share_worker(w, false);
+	supervise_meminfo(w);
+	return 0;
+}

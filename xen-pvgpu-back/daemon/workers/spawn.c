@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts a worker process, in a session of its own, with fds 0 to 5 as in supervise.h and no
+ * others. Nothing ties its life to pvgpud's: workers outlive pvgpud. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/workers/sandbox.h"
+
+#define MIB   ((uint64_t)1 << 20)
+#define ABOVE 10 /* fds are moved above the range 0 to 5 before they are copied into it */
+
+enum { CONTROL, CONTROL_WORKER, ADOPT, LOG, LOG_WORKER, FILES };
+
+static int move_up(int fd)
+{
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
+	int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return up;
+}
+
+/* Binds in the run directory's workers/ by its fd: the path itself may be too long for a socket. */
+static int bind_adopt(const struct daemon *d, const char *name)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = move_up(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	mode_t mask;
+	int r;
+
+	if (fd < 0)
+		return -1;
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%.82s", d->workers_dir, name);
+	mask = umask(0177);
+	r = bind(fd, (struct sockaddr *)&a, sizeof(a));
+	umask(mask);
+	if (r == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int make_files(const struct daemon *d, const char *name, int fds[FILES])
+{
+	int pair[2] = {-1, -1}, logs[2] = {-1, -1};
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0 ||
+	    worker_log_make(logs) < 0)
+		log_error("worker: cannot make its sockets: %s", strerror(errno));
+	msg_refuse_fds(pair[0]);
+	fds[CONTROL] = move_up(pair[0]);
+	fds[CONTROL_WORKER] = move_up(pair[1]);
+	fds[LOG] = move_up(logs[0]);
+	fds[LOG_WORKER] = move_up(logs[1]);
+	fds[ADOPT] = bind_adopt(d, name);
+	for (int i = 0; i < FILES; i++) {
+		if (fds[i] >= 0)
+			continue;
+		for (int j = 0; j < FILES; j++)
+			if (fds[j] >= 0)
+				close(fds[j]);
+		return -1;
+	}
+	return 0;
+}
+
+/* CUDA_VISIBLE_DEVICES shows the worker only its pool's GPU. */
+static const char **make_env(const struct config *c, const char *run_dir, const char *gpu)
+{
+	const char **env = calloc(c->env_n + 6, sizeof(*env));
+
+	if (!env)
+		return NULL;
+	for (unsigned int i = 0; i < c->env_n; i++)
+		env[i] = c->env[i];
+	env[c->env_n] = run_dir;
+	env[c->env_n + 1] = "MALLOC_ARENA_MAX=2";
+	/* The cache of compiled kernels would need files after the seal, and would pass one guest's
+	 * kernels to the next. */
+	env[c->env_n + 2] = "CUDA_CACHE_DISABLE=1";
+	env[c->env_n + 3] = gpu;
+	/* Number GPUs as nvidia-smi does. The configuration's env comes first and wins. */
+	env[c->env_n + 4] = "CUDA_DEVICE_ORDER=PCI_BUS_ID";
+	return env;
+}
+
+static int run(const struct config *c, const struct worker *w, const int fds[FILES], pid_t *pid)
+{
+	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], lease[16], far[16], context[16];
+	char gpu[CONFIG_GPU + 24], uid[16];
+	const char *argv[SANDBOX_ARGS + 20] = {"pvgpu-worker",
+					       "--id",
+					       ids,
+					       "--libcuda",
+					       c->libcuda,
+					       "--device",
+					       "0",
+					       "--grace-ms",
+					       grace,
+					       "--lease-wait-ms",
+					       lease,
+					       "--far-fds",
+					       far,
+					       "--context-mib",
+					       context,
+					       c->test_allow_hmm ? "--test-allow-hmm" : NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	sigset_t set;
+	unsigned int n = 0;
+	const char **env;
+	int err;
+
+	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
+	while (argv[n])
+		n++;
+	n += sandbox_args(c, w->uid, uid, argv + n);
+	argv[n] = NULL;
+	snprintf(ids, sizeof(ids), "%u", w->id);
+	snprintf(gpu, sizeof(gpu), "CUDA_VISIBLE_DEVICES=%s", w->pool->cfg.device);
+	snprintf(grace, sizeof(grace), "%u", c->worker_ms);
+	snprintf(lease, sizeof(lease), "%u", c->lease_ms);
+	snprintf(far, sizeof(far), "%u", c->far_fds);
+	snprintf(context, sizeof(context), "%" PRIu64, (c->context_charge + MIB - 1) / MIB);
+	env = make_env(c, run_dir, gpu);
+	if (!env)
+		return ENOMEM;
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], 1);
+	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], 2);
+	posix_spawn_file_actions_adddup2(&fa, fds[CONTROL_WORKER], PVGPU_SUP_CONTROL_FD);
+	posix_spawn_file_actions_adddup2(&fa, fds[ADOPT], PVGPU_SUP_ADOPT_FD);
+	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], PVGPU_SUP_LOG_FD);
+	posix_spawn_file_actions_addclosefrom_np(&fa, PVGPU_SUP_LOG_FD + 1);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETSIGMASK);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&attr, &set);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&attr, &set);
+	err = posix_spawn(pid, c->worker, &fa, &attr, (char *const *)(uintptr_t)argv,
+			  (char *const *)(uintptr_t)env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&fa);
+	free(env);
+	return err;
+}
+
+int spawn_worker(struct worker *w)
+{
+	struct daemon *d = w->d;
+	int fds[FILES], err;
+
+	snprintf(w->sock, sizeof(w->sock), "%u@%s.sock", w->id, w->pool->cfg.name);
+	if (make_files(d, w->sock, fds) < 0) {
+		log_error("worker %u: cannot make its files: %s", w->id, strerror(errno));
+		return -EMFILE;
+	}
+	w->uid = uids_take(&d->uids);
+	if (d->uids.used && !w->uid)
+		err = EUSERS; /* worker_uids is too small */
+	else
+		err = -sandbox_record(w);
+	if (!err)
+		err = run(&d->cfg, w, fds, &w->pid);
+	close(fds[CONTROL_WORKER]);
+	close(fds[ADOPT]);
+	close(fds[LOG_WORKER]);
+	/* A child keeps its pid until it is reaped, so the pid is still the worker's. */
+	if (!err)
+		w->pidfd = pidfd_open(w->pid, 0);
+	if (!err && w->pidfd < 0)
+		err = errno; /* it exits when its control socket hangs up */
+	if (!err) {
+		w->control = fds[CONTROL];
+		w->log = fds[LOG];
+		return 0;
+	}
+	log_error("cannot start a worker: %s: %s", d->cfg.worker,
+		  err == EUSERS ? "all of worker_uids are in use: name more" : strerror(err));
+	snprintf(w->pool->failure, sizeof(w->pool->failure), "cannot start a worker: %s",
+		 strerror(err));
+	uids_put(&d->uids, w->uid);
+	close(fds[CONTROL]);
+	close(fds[LOG]);
+	unlinkat(d->workers_dir, w->sock, 0);
+	return -err;
+}

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of workers, from start to death. Messages of a worker are checked. Its death is seen on
+ * its pidfd, and its resources are taken back only then. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/sockios.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ring/poll.h"
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+
+#define LAST_WORDS  1024u /* more messages than its socket holds */
+#define EXIT_MS     2000u /* from a hang-up to the exit */
+#define RETRY_S     0.25  /* after the first worker that failed to start; doubles */
+#define RETRY_MAX_S 30.
+
+static const char takes_long[] = "did not take its session in time";
+
+static void on_message(struct worker *w);
+
+static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct worker *w = t->data;
+
+	worker_kill(w, "%s", w->why);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct worker *w = t->data;
+
+	if (w->control >= 0)
+		ev_io_start(loop, &w->control_io);
+}
+
+/* The worker's budget is used up. Its death is seen on its pidfd all the same. */
+static void make_pause(struct worker *w, uint64_t now)
+{
+	int unread = 0;
+
+	if (ioctl(w->control, SIOCINQ, &unread) < 0)
+		unread = 0;
+	if (budget_flooded(&w->budget, (size_t)unread / sizeof(struct pvgpu_sup), now))
+		faults_kill(w, FAULT_PROTOCOL,
+			    "floods its control socket: over %u messages a second for %llu s",
+			    BUDGET_A_SECOND, BUDGET_OVER_NS / 1000000000u);
+	ev_io_stop(w->d->loop, &w->control_io);
+	ev_timer_set(&w->pause, BUDGET_PAUSE_NS / 1e9, 0.);
+	ev_timer_start(w->d->loop, &w->pause);
+}
+
+/* One message, then others have their turn. */
+static void on_control(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *w = io->data;
+	uint64_t now = pvgpu_poll_now();
+
+	if (budget_take(&w->budget, now))
+		on_message(w);
+	else
+		make_pause(w, now);
+}
+
+/* Finds out how a child ended. Adopted workers are not children of this pvgpud. */
+static void reap(struct worker *w)
+{
+	siginfo_t si = {0};
+	int r;
+
+	if (w->adopted)
+		r = -1;
+	else
+		r = waitid(P_PID, (id_t)w->pid, &si, WEXITED | WNOHANG);
+	if (w->reason[0])
+		return;
+	if (r < 0 || !si.si_pid)
+		snprintf(w->reason, sizeof(w->reason), "the worker died");
+	else if (si.si_code == CLD_EXITED)
+		snprintf(w->reason, sizeof(w->reason), "the worker exited with status %d",
+			 si.si_status);
+	else if (si.si_status == SIGSYS)
+		snprintf(w->reason, sizeof(w->reason),
+			 "the worker tried to leave its sandbox: a system call that none makes");
+	else
+		snprintf(w->reason, sizeof(w->reason), "the worker was ended by signal %d (%s)",
+			 si.si_status, strsignal(si.si_status));
+}
+
+static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *w = io->data;
+
+	/* Messages that it sent before its death come first. */
+	for (unsigned int i = 0; w->control >= 0 && i < LAST_WORDS; i++)
+		on_message(w);
+	if (w->log >= 0)
+		worker_log_read(w);
+	reap(w);
+	supervise_gone(w);
+}
+
+static void on_guest_gone(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *w = io->data;
+
+	/* The worker sees this, too; the deadline is for a hostile one. */
+	ev_io_stop(loop, io);
+	worker_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not end after its guest");
+}
+
+struct worker *supervise_new(struct pool *p, unsigned int id)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	struct daemon *d = p->d;
+
+	if (!w)
+		return NULL;
+	w->d = d;
+	w->pool = p;
+	w->id = id;
+	w->state = CHECK_STARTING;
+	w->pidfd = w->control = w->log = w->guest_pidfd = -1;
+	w->end = -1;
+	ev_timer_init(&w->deadline, on_deadline, 0., 0.);
+	ev_timer_init(&w->pause, on_pause_over, 0., 0.);
+	w->deadline.data = w->pause.data = w;
+	TAILQ_INSERT_TAIL(&d->workers, w, link);
+	d->worker_n++;
+	return w;
+}
+
+void supervise_watch(struct worker *w)
+{
+	struct ev_loop *loop = w->d->loop;
+
+	ev_io_init(&w->pidfd_io, on_exit_, w->pidfd, EV_READ);
+	w->pidfd_io.data = w;
+	ev_io_start(loop, &w->pidfd_io);
+	ev_io_init(&w->control_io, on_control, w->control, EV_READ);
+	w->control_io.data = w;
+	ev_io_start(loop, &w->control_io);
+	if (w->log >= 0)
+		worker_log_open(w, w->log);
+}
+
+void supervise_watch_guest(struct worker *w, int pidfd)
+{
+	w->guest_pidfd = pidfd;
+	ev_io_init(&w->guest_io, on_guest_gone, pidfd, EV_READ);
+	w->guest_io.data = w;
+	ev_io_start(w->d->loop, &w->guest_io);
+}
+
+/* A session is over: takes its resources back and records why. */
+static void end_session(struct worker *w)
+{
+	struct vgpu *v = w->vgpu;
+	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL ||
+		      w->end == PVGPU_END_FAILED;
+
+	share_worker_gone(w);
+	v->sessions--;
+	w->d->session_n--;
+	v->failed += failed;
+	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
+	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", worker_name(w),
+		 w->reason);
+	lease_died(w);
+	open_failed(w);
+	if (w->number)
+		xenctl_ended(w);
+	faults_session_ended(w);
+	vgpu_settle(v);
+}
+
+/* A worker died before it was ready: the next one is started after a time that doubles. */
+static void start_failed(struct worker *w)
+{
+	struct pool *p = w->pool;
+	double wait = RETRY_S;
+
+	for (unsigned int i = 0; i < p->failures && wait < RETRY_MAX_S; i++)
+		wait *= 2;
+	p->failures++;
+	snprintf(p->failure, sizeof(p->failure), "%s", w->reason);
+	log_error("%s: did not start: %s", worker_name(w), w->reason);
+	ev_timer_stop(w->d->loop, &p->retry);
+	ev_timer_set(&p->retry, wait, 0.);
+	ev_timer_start(w->d->loop, &p->retry);
+	open_refuse_pool(p, ENODEV, p->failure);
+	canary_no_worker(p, p->failure);
+	pool_evacuate(p);
+	xenbus_memory_changed(w->d);
+}
+
+/* The restart is delayed, in case all spare workers die like this. */
+static void spare_gone(struct worker *w)
+{
+	struct daemon *d = w->d;
+	struct pool *p = w->pool;
+
+	log_line(d->stopping ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: spare worker died: %s",
+		 worker_name(w), w->reason);
+	if (d->stopping || ev_is_active(&p->retry))
+		return;
+	ev_timer_set(&p->retry, RETRY_S, 0.);
+	ev_timer_start(d->loop, &p->retry);
+}
+
+void supervise_gone(struct worker *w)
+{
+	struct daemon *d = w->d;
+
+	ev_timer_stop(d->loop, &w->deadline);
+	ev_timer_stop(d->loop, &w->pause);
+	pulse_stop(w);
+	ev_io_stop(d->loop, &w->pidfd_io);
+	ev_io_stop(d->loop, &w->control_io);
+	ev_io_stop(d->loop, &w->log_io);
+	ev_io_stop(d->loop, &w->guest_io);
+	TAILQ_REMOVE(&d->workers, w, link);
+	d->worker_n--;
+	uids_put(&d->uids, w->uid);
+	if (w->vgpu)
+		end_session(w);
+	else if (!w->ready && !d->stopping && !w->adopted)
+		start_failed(w);
+	else if (w->canary)
+		canary_gone(w);
+	else
+		spare_gone(w);
+	if (w->sock[0])
+		unlinkat(d->workers_dir, w->sock, 0);
+	close(w->pidfd);
+	if (w->control >= 0)
+		close(w->control);
+	if (w->log >= 0)
+		close(w->log);
+	if (w->guest_pidfd >= 0)
+		close(w->guest_pidfd);
+	free(w);
+	open_serve(d);
+	daemon_check_stopped(d);
+}
+
+static unsigned int count(const struct pool *p)
+{
+	const struct worker *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, &p->d->workers, link)
+	n += w->pool == p && !w->vgpu && (w->state == CHECK_STARTING || w->state == CHECK_SPARE);
+	return n;
+}
+
+/* Starts a worker of the pool; -1: not possible now. */
+static int start_one(struct pool *p)
+{
+	struct daemon *d = p->d;
+	struct worker *w = supervise_new(p, d->next_id++);
+
+	if (!w)
+		return -1;
+	if (spawn_worker(w) < 0) {
+		snprintf(w->reason, sizeof(w->reason), "%s", p->failure);
+		TAILQ_REMOVE(&d->workers, w, link);
+		d->worker_n--;
+		start_failed(w);
+		free(w);
+		return -1;
+	}
+	supervise_watch(w);
+	worker_deadline(w, d->cfg.start_ms, "did not become ready in time");
+	log_debug("worker %u: pid %d, pool %s", w->id, (int)w->pid, p->cfg.name);
+	return 0;
+}
+
+void supervise_keep_spares(struct daemon *d)
+{
+	if (d->stopping)
+		return;
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		struct pool *p = d->pools[i];
+		unsigned int want = d->cfg.spares + open_waiting(p) + canary_waits(p);
+
+		/* Adopted sessions and the toolstack need the GPU's memory, which only a worker can
+		 * report. */
+		if (!want && !p->device_memory && (d->session_n || d->xen))
+			want = 1;
+		if (ev_is_active(&p->retry))
+			continue;
+		for (unsigned int have = count(p); have < want; have++)
+			if (start_one(p) < 0)
+				break;
+	}
+}
+
+struct worker *supervise_take_spare(struct pool *p)
+{
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &p->d->workers, link)
+	{
+		if (w->pool == p && w->state == CHECK_SPARE)
+			return w;
+	}
+	return NULL;
+}
+
+void supervise_assigned(struct worker *w, struct vgpu *v)
+{
+	w->state = CHECK_SERVING;
+	w->vgpu = v;
+	w->started_ms = now_ms();
+	v->sessions++;
+	v->total++;
+	w->d->session_n++;
+	if (v->xen)
+		xenbus_changed(v->xen);
+	worker_deadline(w, w->d->cfg.start_ms, takes_long);
+	watchdog_wake(w->d);
+}
+
+/*
+ * 0, or -1 when the worker does not read its socket: it is killed, because its state would differ
+ * from pvgpud's. MEMINFO about other sessions can wait: it is sent later, which leaves room for
+ * other messages.
+ */
+int supervise_tell(struct worker *w, const struct pvgpu_sup *m, int fd)
+{
+	int err;
+
+	if (w->state == CHECK_ENDED || w->control < 0)
+		return -1;
+	if (m->kind == PVGPU_SUP_MEMINFO && msg_is_behind(w->control)) {
+		w->told = UINT64_MAX;
+		vgpu_tell(w->vgpu);
+		return 0;
+	}
+	err = msg_send(w->control, m, sizeof(*m), &fd, fd >= 0);
+	if (!err)
+		return 0;
+	if (err != -EPIPE)
+		worker_kill(w, "does not read its control socket: %s", strerror(-err));
+	return -1;
+}
+
+int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a)
+{
+	struct pvgpu_sup m = {.kind = kind, .id = id, .a = a, .session = w->id};
+
+	if (w->vgpu && (kind == PVGPU_SUP_LEASED || kind == PVGPU_SUP_MEMINFO)) {
+		m.b = lease_free(w->vgpu);
+		m.c = w->leased;
+		w->told = m.b + m.c;
+	}
+	return supervise_tell(w, &m, -1);
+}
+
+void supervise_meminfo(struct worker *w)
+{
+	supervise_say(w, PVGPU_SUP_MEMINFO, 0, w->vgpu->ledger.quota);
+}
+
+/* More memory is promised than the GPU has. That ends pvgpud at its start, but not when sessions
+ * were adopted or when the GPU's memory has shrunk later: running sessions must keep their pvgpud.
+ */
+static void admit(struct pool *p, bool first)
+{
+	struct daemon *d = p->d;
+	char reason[POOL_REASON];
+
+	if (pool_known(p, reason) == 0)
+		return;
+	log_error("%s", reason);
+	if (d->session_n || !first)
+		return;
+	d->failed = true;
+	ev_break(d->loop, EVBREAK_ALL);
+}
+
+static void ready(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct daemon *d = w->d;
+	struct pool *p = w->pool;
+	bool first = !p->device_memory;
+
+	w->state = CHECK_SPARE;
+	w->ready = true;
+	worker_deadline(w, 0, NULL);
+	p->failures = 0;
+	p->failure[0] = '\0';
+	if (p->device_memory != m->b) {
+		log_info("pool %s: %s, %" PRIu64 " MiB, driver version %" PRIu64, p->cfg.name,
+			 m->reason, m->b >> 20, m->a);
+		p->device_memory = m->b;
+		p->driver_version = (int)m->a;
+		snprintf(p->model, sizeof(p->model), "%.63s", m->reason);
+		admit(p, first);
+		for (unsigned int i = 0; i < d->vgpu_n; i++)
+			if (d->vgpus[i]->pool == p)
+				lease_quota_known(d->vgpus[i]);
+		pool_changed(p);
+	}
+	open_serve(d);
+}
+
+static void ended(struct worker *w, const struct pvgpu_sup *m)
+{
+	w->end = (int)m->a;
+	w->device_error = (unsigned int)m->b;
+	w->hardware = m->c;
+	snprintf(w->reason, sizeof(w->reason), "%s", m->reason);
+	w->state = CHECK_ENDED;
+	worker_deadline(w, w->d->cfg.worker_ms + EXIT_MS, "did not exit after its end");
+}
+
+static void handle(struct worker *w, const struct pvgpu_sup *m)
+{
+	switch (m->kind) {
+	case PVGPU_SUP_READY:
+		ready(w, m);
+		break;
+	case PVGPU_SUP_SEALED:
+		w->sealed = true;
+		/* Another deadline stays: the guest has gone or has closed the session. */
+		if (w->why == takes_long)
+			worker_deadline(w, 0, NULL);
+		open_sealed(w);
+		break;
+	case PVGPU_SUP_LEASE:
+		lease_asked(w, m);
+		break;
+	case PVGPU_SUP_RETURN:
+		lease_returned(w, m);
+		break;
+	case PVGPU_SUP_STATE:
+		adopt_state(w, m);
+		break;
+	case PVGPU_SUP_MEMINFO:
+		supervise_meminfo(w);
+		break;
+	case PVGPU_SUP_CHUNKED:
+		xenctl_chunked(w, m);
+		break;
+	case PVGPU_SUP_CANARIED:
+		canary_answered(w, m);
+		break;
+	case PVGPU_SUP_ENDED:
+		ended(w, m);
+		break;
+	}
+}
+
+static void hung_up(struct worker *w)
+{
+	ev_io_stop(w->d->loop, &w->control_io);
+	close(w->control);
+	w->control = -1;
+	if (w->end < 0)
+		worker_deadline(w, EXIT_MS, "closed its control socket");
+}
+
+static void on_message(struct worker *w)
+{
+	struct pvgpu_sup m;
+	char reason[CHECK_REASON];
+	struct msg_in in;
+	int r = msg_recv(w->control, &m, sizeof(m), 0, &in);
+
+	if (r == -EAGAIN)
+		return;
+	if (r <= 0) {
+		hung_up(w);
+		return;
+	}
+	if (w->state == CHECK_ENDED)
+		return;
+	r = in.fds_lost ? -EPROTO : check_from_worker(&m, in.len, w->state, reason);
+	if (r < 0)
+		faults_kill(w, FAULT_PROTOCOL, "broke the protocol: %s",
+			    in.fds_lost ? "message with file descriptors" : reason);
+	else
+		handle(w, &m);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* One vGPU: its socket with owner and permissions, its quota, its pool. */
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+
+#define TELL_AFTER_S 0.002
+#define AT_ONCE      16
+
+uint64_t vgpu_quota(const struct vgpu *v)
+{
+	return v->cfg.memory ? v->cfg.memory : v->pool->device_memory;
+}
+
+static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct vgpu *v = t->data;
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		/* A worker knows its own leases: it is told only when those of others have changed.
+		 */
+		if (w->vgpu == v && w->state == CHECK_SERVING &&
+		    w->told != lease_free(v) + w->leased)
+			supervise_meminfo(w);
+	}
+}
+
+void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
+{
+	v->d = d;
+	v->pool = pool;
+	v->cfg = *cfg;
+	v->group = group_get(d, cfg->group);
+	v->fd = -1;
+	TAILQ_INIT(&v->claims);
+	SLIST_INIT(&v->lost);
+	v->ledger.quota = vgpu_quota(v);
+	ev_timer_init(&v->tell, on_tell, 0., 0.);
+	v->tell.data = v;
+}
+
+void vgpu_tell(struct vgpu *v)
+{
+	if (!v->sessions || ev_is_active(&v->tell))
+		return;
+	ev_timer_set(&v->tell, TELL_AFTER_S, 0.);
+	ev_timer_start(v->d->loop, &v->tell);
+}
+
+void vgpu_changed(struct vgpu *v)
+{
+	if (v->xen)
+		xenbus_changed(v->xen);
+	if (v->sessions > 1)
+		vgpu_tell(v);
+	/* Its memory cannot be promised to others. */
+	if (!v->cfg.memory)
+		pool_used(v->pool);
+}
+
+static bool is_busy(const struct vgpu *v)
+{
+	return v->sessions || v->openings;
+}
+
+/* The pool for a changed memory or pool setting; NULL with a reason. */
+static struct pool *place_anew(struct vgpu *v, const struct config_vgpu *cfg,
+			       char reason[POOL_REASON])
+{
+	struct config_vgpu want = *cfg;
+
+	/* Memory of sessions cannot be moved: vgpu_settle changes the pool when they have ended. */
+	if (is_busy(v))
+		memcpy(want.pool, v->pool->cfg.name, sizeof(want.pool));
+	return pool_place(v->d, &want, v, reason);
+}
+
+static void name_group(struct vgpu *v, struct pool_group *g, const char *name)
+{
+	v->group = g;
+	memset(v->cfg.group, 0, sizeof(v->cfg.group));
+	strcpy(v->cfg.group, name);
+}
+
+/* 0, or -1: it stays in its former group. */
+static int change_group(struct vgpu *v, const char *name)
+{
+	struct pool_group *old = v->group, *g;
+	const char *was = old ? old->cfg.name : "";
+
+	if (!strcmp(was, name))
+		return 0;
+	g = group_get(v->d, name);
+	name_group(v, g, name);
+	if (share_moved(v) == 0) {
+		group_put(v->d, old);
+		return 0;
+	}
+	name_group(v, old, was);
+	group_put(v->d, g);
+	return -1;
+}
+
+int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON])
+{
+	uint64_t had = v->cfg.memory;
+	bool memory = had != cfg->memory;
+	struct pool *p = v->pool;
+
+	if (change_group(v, cfg->group) < 0) {
+		snprintf(reason, POOL_REASON, "out of memory: it stays in its group");
+		return -1;
+	}
+	if (!memory && !strcmp(v->cfg.pool, cfg->pool))
+		return 0;
+	if (memory || !is_busy(v))
+		p = place_anew(v, cfg, reason);
+	else if (cfg->pool[0] && !pool_find(v->d, cfg->pool))
+		p = place_anew(v, cfg, reason);
+	if (!p)
+		return -1;
+	/* Set before the move, so that the new pool counts the new promise. */
+	v->cfg.memory = cfg->memory;
+	if (p != v->pool && vgpu_move(v, p) < 0) {
+		v->cfg.memory = had;
+		snprintf(reason, POOL_REASON, "out of memory: it stays in pool %s",
+			 v->pool->cfg.name);
+		return -1;
+	}
+	memcpy(v->cfg.pool, cfg->pool, sizeof(v->cfg.pool));
+	if (memory) {
+		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, cfg->memory >> 20);
+		lease_quota_known(v);
+	}
+	pool_changed(v->pool);
+	return 0;
+}
+
+int vgpu_move(struct vgpu *v, struct pool *pool)
+{
+	struct pool *old = v->pool;
+
+	v->pool = pool;
+	if (share_moved(v) < 0) {
+		v->pool = old;
+		log_error("vgpu %s: out of memory: it stays in pool %s", v->cfg.name,
+			  old->cfg.name);
+		return -1;
+	}
+	log_info("vgpu %s: from pool %s to pool %s", v->cfg.name, old->cfg.name, pool->cfg.name);
+	pool_changed(old);
+	lease_quota_known(v);
+	pool_changed(pool);
+	return 0;
+}
+
+void vgpu_settle(struct vgpu *v)
+{
+	char reason[POOL_REASON];
+	struct pool *p;
+
+	if (is_busy(v) || v->d->stopping)
+		return;
+	p = pool_place(v->d, &v->cfg, v, reason);
+	if (!p)
+		log_warning("vgpu %s: stays in pool %s: %s", v->cfg.name, v->pool->cfg.name,
+			    reason);
+	else if (p != v->pool)
+		vgpu_move(v, p);
+}
+
+static void on_connect(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct vgpu *v = io->data;
+
+	for (int i = 0; i < AT_ONCE; i++) {
+		int fd = accept4(v->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE)
+				log_warning("vgpu %s: out of file descriptors: a connection waits",
+					    v->cfg.name);
+			return;
+		}
+		open_accept(v, fd);
+	}
+}
+
+/* "user", "user:group" or ":group"; numbers work too. 0 or -1, logged. */
+static int set_owner(const struct vgpu *v)
+{
+	char buf[sizeof(v->cfg.owner)];
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	char *group, *end;
+
+	if (!v->cfg.owner[0])
+		return 0;
+	strcpy(buf, v->cfg.owner);
+	group = strchr(buf, ':');
+	if (group)
+		*group++ = '\0';
+	if (buf[0]) {
+		struct passwd *pw = getpwnam(buf);
+
+		uid = pw ? pw->pw_uid : (uid_t)strtoul(buf, &end, 10);
+		if (!pw && *end) {
+			log_error("vgpu %s: owner = %s: no such user", v->cfg.name, v->cfg.owner);
+			return -1;
+		}
+	}
+	if (group && *group) {
+		struct group *gr = getgrnam(group);
+
+		gid = gr ? gr->gr_gid : (gid_t)strtoul(group, &end, 10);
+		if (!gr && *end) {
+			log_error("vgpu %s: owner = %s: no such group", v->cfg.name, v->cfg.owner);
+			return -1;
+		}
+	}
+	if (chown(v->cfg.socket, uid, gid) < 0) {
+		log_error("vgpu %s: cannot give %s to %s: %s", v->cfg.name, v->cfg.socket,
+			  v->cfg.owner, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int vgpu_listen(struct vgpu *v)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int r;
+
+	strcpy(a.sun_path, v->cfg.socket);
+	v->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (v->fd < 0) {
+		log_error("vgpu %s: cannot make a socket: %s", v->cfg.name, strerror(errno));
+		return -1;
+	}
+	msg_refuse_fds(v->fd);
+	/* We hold the run directory's lock, so an old socket is left from a dead predecessor. */
+	unlink(a.sun_path);
+	mask = umask(0777);
+	r = bind(v->fd, (struct sockaddr *)&a, sizeof(a));
+	umask(mask);
+	if (r < 0) {
+		log_error("vgpu %s: cannot make %s: %s", v->cfg.name, v->cfg.socket,
+			  strerror(errno));
+		return -1;
+	}
+	/* Listen before the permissions allow connections, so that none is refused. */
+	if (listen(v->fd, 64) < 0 || set_owner(v) < 0 || chmod(v->cfg.socket, v->cfg.mode) < 0) {
+		log_error("vgpu %s: cannot set up %s: %s", v->cfg.name, v->cfg.socket,
+			  strerror(errno));
+		return -1;
+	}
+	ev_io_init(&v->io, on_connect, v->fd, EV_READ);
+	v->io.data = v;
+	ev_io_start(v->d->loop, &v->io);
+	log_info("vgpu %s: %s, memory %" PRIu64 " MiB%s", v->cfg.name, v->cfg.socket,
+		 v->cfg.memory >> 20, v->cfg.memory ? "" : " (all of the GPU's)");
+	return 0;
+}
+
+void vgpu_close(struct vgpu *v)
+{
+	ev_timer_stop(v->d->loop, &v->tell);
+	if (v->fd < 0)
+		return;
+	ev_io_stop(v->d->loop, &v->io);
+	close(v->fd);
+	v->fd = -1;
+	unlink(v->cfg.socket);
+}
+
+void vgpu_drain(struct vgpu *v, bool on)
+{
+	struct worker *w;
+
+	log_info("vgpu %s: %s", v->cfg.name, on ? "draining" : "takes sessions again");
+	v->drain = on;
+	if (!on)
+		return;
+	open_refuse_all(v->d, v, ESHUTDOWN, "the vGPU is draining");
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		if (w->vgpu == v && w->state == CHECK_SERVING)
+			supervise_say(w, PVGPU_SUP_DRAIN, 0, v->d->cfg.shutdown_ms);
+	}
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operations of Xen and the kernel's Xen devices that control rings and sessions need. Tests
+ * replace them with a simulated guest.
+ *
+ * No function blocks. Functions that fail return -errno; fds are close-on-exec.
+ */
+#ifndef PVGPU_XEN_OPS_H
+#define PVGPU_XEN_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The most grants of one mmap. */
+#define XEN_MAP_MAX 65536u
+
+struct xen_port;
+
+struct xen_ops {
+	/* Map a page of the guest for reading and writing. */
+	int (*page_map)(uint32_t domid, uint32_t ref, void **page);
+	void (*page_unmap)(void *page);
+	/* Copies such a page; the guest may change it at the same time. */
+	int (*page_copy)(uint32_t domid, uint32_t ref, void *to);
+
+	/* Our end of a guest's event channel. Its fd becomes readable when the guest rings;
+	 * port_take returns true once and masks it until port_unmask. */
+	int (*port_open)(uint32_t domid, uint32_t remote, struct xen_port **port);
+	int (*port_fd)(const struct xen_port *port);
+	bool (*port_take)(struct xen_port *port);
+	void (*port_unmask)(struct xen_port *port);
+	void (*port_ring)(struct xen_port *port);
+	void (*port_close)(struct xen_port *port);
+
+	/*
+	 * Return an fd to send to a worker, or -errno. grants: can be mmapped once, count pages at
+	 * offset; invalid references are detected then. channel: a bound event channel, restricted
+	 * to that domain.
+	 */
+	int (*grants)(uint32_t domid, const uint32_t *refs, uint32_t count, uint64_t *offset);
+	int (*channel)(uint32_t domid, uint32_t remote, uint32_t *port);
+};
+
+extern const struct xen_ops xen_ops_real; /* xen_real.c */
+
+#endif

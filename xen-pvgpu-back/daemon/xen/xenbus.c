@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpud and xenstore: the connection, watches, discovery, start and stop.
+ *
+ * An event only marks the vGPUs that it touches. Marked vGPUs are read once, later in the same turn
+ * of the loop. So a guest that writes its keys in a storm costs one look for many writes and no
+ * queue.
+ *
+ * Watches: on our own backend/pvgpu and data/pvgpu, and on each frontend's state, which also fires
+ * when the toolstack removes a dead guest's directory. A domain other than dom0 has 128 watches for
+ * all its programs: beyond FRONTS one watch on /local/domain serves all further frontends, and
+ * xenstored sends only events that we may read. That watch does not fire when a guest dies; then
+ * the toolstack removes the vGPU or sets online to 0.
+ */
+#include "xen-pvgpu-back/daemon/xen/xenbus.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xenstore.h>
+
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
+
+#define ALL_DOMAINS "/local/domain"
+#define DEATHS      "@releaseDomain"
+#define EVENTS      4096u /* events taken before the marked vGPUs are read */
+#define LOOK_MS     20u   /* between two looks that a frontend causes */
+#define AGAIN_MS    1000u /* until the next look after xenstore has refused a request */
+#define FRONTS      64u   /* watches on frontends outside dom0 */
+
+void xenbus_schedule(struct xenbus *b)
+{
+	if (!ev_is_active(&b->work))
+		ev_timer_start(b->d->loop, &b->work);
+}
+
+void xenbus_idle(struct xen_vgpu *x)
+{
+	x->ending = x->live = false;
+	x->dirty = true;
+	xenbus_schedule(x->bus);
+}
+
+void xenbus_fatal(struct xen_vgpu *x, const char *reason)
+{
+	snprintf(x->fault, sizeof(x->fault), "%s", reason);
+	x->broken = x->dirty = true;
+	xenbus_schedule(x->bus);
+}
+
+void xenbus_changed(struct xen_vgpu *x)
+{
+	x->counted = true;
+	x->dirty |= x->gone; /* a vGPU that is gone is freed with its last session */
+	xenbus_schedule(x->bus);
+}
+
+void xenbus_host_changed(struct daemon *d)
+{
+	if (!d->xen)
+		return;
+	d->xen->hosted = true;
+	xenbus_schedule(d->xen);
+}
+
+/* Keys that we write ourselves: their events are ignored. */
+static bool own_key(const char *name)
+{
+	static const char *const keys[] = {"statistics", "last-reason", "features",
+					   "protocol-version"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(name, keys[i]))
+			return true;
+	return false;
+}
+
+/* A key of the host's directory that the toolstack writes. */
+static bool is_setting(const char *key)
+{
+	return !strcmp(key, "log-level") || !strcmp(key, "pools") || !strcmp(key, "groups") ||
+	       !strcmp(key, "health");
+}
+
+static void event(struct xenbus *b, const char *path)
+{
+	const char *below = xenbus_below(b->dir, path);
+	struct xen_vgpu *x;
+	bool known = false;
+
+	if (!strcmp(path, DEATHS)) {
+		b->deaths = true;
+		return;
+	}
+	if (xenbus_below(b->host, path))
+		b->leveled |= is_setting(xenbus_below(b->host, path));
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		const char *ours = xenbus_below(x->path, path);
+
+		known |= ours && (below && *below);
+		x->dirty |= ours && !own_key(ours);
+		x->keyed |= ours && !own_key(ours) && strcmp(ours, "state") != 0;
+		x->stirred |= xenbus_below(x->front, path) != NULL;
+	}
+	b->rescan |= below && !known;
+}
+
+/* 0, or -errno when xenstore is lost. */
+static int take_events(struct xenbus *b)
+{
+	for (unsigned int i = 0; i < EVENTS; i++) {
+		char **e = xs_check_watch(b->xs);
+
+		if (!e)
+			return errno == EAGAIN ? 0 : -errno;
+		event(b, e[XS_WATCH_PATH]);
+		free(e);
+	}
+	xenbus_schedule(b);
+	return 0;
+}
+
+static void rescan_guest(struct xenbus *b, uint32_t domid)
+{
+	char path[XENBUS_PATH + 16], **names;
+	unsigned int n, id;
+	int end;
+
+	snprintf(path, sizeof(path), "%s/%" PRIu32, b->dir, domid);
+	if (xenbus_list(b, path, &names, &n) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		end = 0;
+		if (sscanf(names[i], "%5u%n", &id, &end) == 1 && !names[i][end] &&
+		    id <= PVGPU_DEVID_MAX)
+			xenbus_found(b, domid, id);
+	}
+	free(names);
+}
+
+/* Finds new vGPUs; known ones are marked by their own events. */
+static void rescan(struct xenbus *b)
+{
+	unsigned int n, domid;
+	char **names;
+	int end;
+
+	b->rescan = false;
+	if (xenbus_list(b, b->dir, &names, &n) < 0)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		end = 0;
+		if (sscanf(names[i], "%5u%n", &domid, &end) == 1 && !names[i][end] &&
+		    domid <= PVGPU_DOMID_MAX)
+			rescan_guest(b, domid);
+	}
+	free(names);
+}
+
+static void deaths(struct xenbus *b)
+{
+	struct xen_vgpu *x;
+
+	b->deaths = false;
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		/* A domain that may not query others notices the death by the frontend's keys, if
+		 * at all. */
+		x->dirty = true;
+		if (!x->dead && xenbus_domain_gone(x)) {
+			x->dead = x->gone = true;
+			log_info("domain %" PRIu32 " has ended: its vGPU %" PRIu32 " is removed",
+				 x->domid, x->devid);
+		}
+	}
+}
+
+/* The shorter of two waits; 0: no wait. */
+static unsigned int shorter(unsigned int a, unsigned int b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/* 0 after a look, which may have freed it, or ms until the look is due. */
+static unsigned int look(struct xen_vgpu *x)
+{
+	uint64_t age = now_ms() - x->looked_ms;
+
+	if (!x->dirty && age < LOOK_MS)
+		return (unsigned int)(LOOK_MS - age);
+	x->looked_ms = now_ms();
+	x->stirred = false;
+	xenbus_look(x);
+	return 0;
+}
+
+static void work(struct xenbus *b)
+{
+	struct xen_vgpu *x, *next;
+	unsigned int wait = 0;
+
+	if (b->leveled)
+		xenbus_host_level(b);
+	if (b->deaths)
+		deaths(b);
+	for (x = TAILQ_FIRST(&b->vgpus); x; x = next) {
+		next = TAILQ_NEXT(x, link);
+		if (x->dirty || x->stirred)
+			wait = shorter(wait, look(x));
+	}
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		if (x->counted)
+			wait = shorter(wait, xenbus_count(x));
+		if (x->dirty)
+			wait = shorter(wait, AGAIN_MS);
+	}
+	if (b->hosted)
+		xenbus_host_write(b);
+	if (b->rescan)
+		xenbus_schedule(b);
+	ev_timer_stop(b->d->loop, &b->later);
+	if (wait) {
+		ev_timer_set(&b->later, wait / 1e3, 0.);
+		ev_timer_start(b->d->loop, &b->later);
+	}
+}
+
+/* Handles events and the work that they marked. */
+static void run(struct xenbus *b)
+{
+	int err = take_events(b);
+
+	/* The answers of xenstore during the rescan also bring the pending events of new vGPUs:
+	 * taken now, they cost no second look. */
+	if (!err && b->rescan && !b->stopping) {
+		rescan(b);
+		err = take_events(b);
+	}
+	if (err) {
+		log_error(
+			"xenstored has hung up (%s): vGPUs keep their states; restart pvgpud, its "
+			"sessions go on",
+			strerror(-err));
+		ev_io_stop(b->d->loop, &b->io);
+		b->stopping = true;
+	}
+	if (!b->stopping)
+		work(b);
+}
+
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	run(io->data);
+}
+
+static void on_work(struct ev_loop *loop, ev_timer *t, int events)
+{
+	run(t->data);
+}
+
+bool xenbus_present(void)
+{
+	return access("/dev/xen/xenbus", F_OK) == 0 || access("/proc/xen/xenbus", F_OK) == 0 ||
+	       access("/proc/xen/capabilities", F_OK) == 0;
+}
+
+static uint32_t own_domid(struct xenbus *b)
+{
+	unsigned int len = 0;
+	char *text = xs_read(b->xs, XBT_NULL, "domid", &len);
+	uint32_t domid = 0;
+
+	if (text && pvgpu_frontend_backend_id_parse(text, len, &domid, NULL))
+		log_warning("xenstore: domid is '%s', not a number: 0 is assumed", text);
+	free(text);
+	return domid;
+}
+
+/* dom0 may permit it at any time. */
+void xenbus_watch_deaths(struct xenbus *b)
+{
+	if (!b->told)
+		b->told = xenbus_watch(b, DEATHS, true);
+}
+
+void xenbus_watch_front(struct xen_vgpu *x, bool on)
+{
+	struct xenbus *b = x->bus;
+	char path[XENBUS_PATH + 8];
+
+	snprintf(path, sizeof(path), "%s/state", x->front);
+	if (!on) {
+		if (x->watched)
+			xenbus_watch(b, path, false);
+		b->watches -= x->watched;
+		x->watched = false;
+		return;
+	}
+	x->watched = (!b->domid || b->watches < FRONTS) && xenbus_watch(b, path, true);
+	b->watches += x->watched;
+	if (x->watched || b->wide)
+		return;
+	b->wide = xenbus_watch(b, ALL_DOMAINS, true);
+	if (!b->wide)
+		log_error("xenstore: no watch on %s: %s; xenstored's quota of watches for this "
+			  "domain is too small",
+			  path, strerror(errno));
+}
+
+static int watch_all(struct xenbus *b)
+{
+	if (!xenbus_watch(b, b->dir, true) || !xenbus_watch(b, b->host, true))
+		return -errno;
+	xenbus_watch_deaths(b);
+	if (!b->told)
+		log_info("xen: no %s for this domain (%s): the end of a guest is noticed when the "
+			 "toolstack removes its vGPU or sets online to 0",
+			 DEATHS, strerror(errno));
+	return 0;
+}
+
+static int open_store(struct xenbus *b)
+{
+	struct pvgpu_ids ids;
+	int err;
+
+	b->xs = xs_open(0);
+	if (!b->xs)
+		return errno ? -errno : -EIO;
+	b->domid = own_domid(b);
+	ids = (struct pvgpu_ids){.be = b->domid};
+	pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_HOST], &ids, NULL, b->host, sizeof(b->host));
+	snprintf(b->dir, sizeof(b->dir), "/local/domain/%" PRIu32 "/backend/pvgpu", b->domid);
+	err = watch_all(b);
+	if (err)
+		xs_close(b->xs);
+	return err;
+}
+
+int xenbus_start(struct daemon *d)
+{
+	bool need = d->cfg.xen == CONFIG_XEN_ON;
+	struct xenbus *b;
+	int err;
+
+	if (d->cfg.xen == CONFIG_XEN_OFF || (!need && !xenbus_present()))
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	TAILQ_INIT(&b->vgpus);
+	b->d = d;
+	err = open_store(b);
+	if (err) {
+		log_line(need ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+			 "xen: cannot open xenstore: %s; xen = off in [daemon] disables Xen",
+			 strerror(-err));
+		free(b);
+		return need ? err : 0;
+	}
+	d->xen = b;
+	ev_io_init(&b->io, on_event, xs_fileno(b->xs), EV_READ);
+	ev_timer_init(&b->work, on_work, 0., 0.);
+	ev_timer_init(&b->later, on_work, 0., 0.);
+	b->io.data = b->work.data = b->later.data = b;
+	xenbus_host_find(b);
+	b->starting = true;
+	rescan(b);
+	b->leveled = b->deaths = b->hosted = true;
+	return 0;
+}
+
+void xenbus_run(struct daemon *d)
+{
+	struct xenbus *b = d->xen;
+	struct xen_vgpu *x;
+
+	if (!b)
+		return;
+	b->starting = false;
+	/* A vGPU with adopted workers is live in any state. */
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	x->live = x->v && x->v->sessions;
+	ev_io_start(d->loop, &b->io);
+	xenbus_schedule(b);
+}
+
+void xenbus_stop(struct daemon *d, bool leave)
+{
+	struct xenbus *b = d->xen;
+	struct xen_vgpu *x;
+
+	if (!b)
+		return;
+	b->stopping = true;
+	while ((x = TAILQ_FIRST(&b->vgpus))) {
+		if (!leave)
+			xenbus_close(x);
+		xenctl_leave(x);
+		xenbus_free(x);
+	}
+	if (!leave)
+		xenbus_host_remove(b);
+	ev_io_stop(d->loop, &b->io);
+	ev_timer_stop(d->loop, &b->work);
+	ev_timer_stop(d->loop, &b->later);
+	xs_close(b->xs);
+	d->xen = NULL;
+	free(b);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* This backend domain's features, and data/pvgpu for the toolstack. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <xenstore.h>
+
+#include "pvgpu_wire.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
+
+#define GUEST_TYPE  "/sys/hypervisor/guest_type"
+
+#define HEALTH_TEXT XENBUS_HOST_TEXT /* bytes of the key with its NUL */
+
+/* A domain's own data directory exists in a guest, but not always in dom0. */
+#define ANCHOR "domid"
+
+enum { VERSION, PROTOCOL, MODEL, MEMORY, MEMORY_FREE, DRIVER, HEALTH, OWN_KEYS };
+static const char *const own_keys[OWN_KEYS] = {"version",    "protocol-version", "model",
+					       "gpu-memory", "gpu-memory-free",  "driver-version",
+					       "health"};
+_Static_assert(OWN_KEYS == XENBUS_HOST_KEYS, "struct xenbus keeps the texts of all");
+
+void xenbus_host_find(struct xenbus *b)
+{
+	int fd = open(GUEST_TYPE, O_RDONLY | O_CLOEXEC);
+	char type[16] = "", why[160];
+	struct utsname u;
+	ssize_t n = fd < 0 ? -1 : read(fd, type, sizeof(type) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n > 0)
+		type[strcspn(type, "\n")] = '\0';
+	uname(&u);
+	b->features = xenbus_features(n > 0 ? type : NULL, u.release, why, sizeof(why));
+	b->d->xen_zero_copy = b->features & PVGPU_FEATURES_ZERO_COPY;
+	log_info("xen: backend domain %" PRIu32 ", %s", b->domid, why);
+}
+
+/* The memory of all pools whose GPU is known. */
+static uint64_t all_memory(const struct daemon *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		n += d->pools[i]->device_memory;
+	return n;
+}
+
+static uint64_t free_memory(const struct daemon *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		n += pool_free(d->pools[i]);
+	return n;
+}
+
+/* The first pool whose GPU a worker has reported; NULL: none. */
+static const struct pool *known_pool(const struct daemon *d)
+{
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if (d->pools[i]->device_memory)
+			return d->pools[i];
+	return NULL;
+}
+
+/* Makes the directory, readable by its owner only. */
+static int make_dir(struct xenbus *b)
+{
+	struct xs_permissions p = {.id = b->domid, .perms = XS_PERM_NONE};
+
+	if (xenbus_exists(b, b->host))
+		return 0;
+	if (!xs_mkdir(b->xs, XBT_NULL, b->host))
+		return -errno;
+	return xs_set_permissions(b->xs, XBT_NULL, b->host, &p, 1) ? 0 : -errno;
+}
+
+/* "NAME ok; NAME unhealthy: why; accounting off: why", cut to the length of the key. */
+static void health(const struct daemon *d, char out[HEALTH_TEXT])
+{
+	char one[CANARY_WHY + 16];
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (unsigned int i = 0; i < d->pool_n && at < HEALTH_TEXT; i++) {
+		canary_health(d->pools[i], one, sizeof(one));
+		at += (size_t)snprintf(out + at, HEALTH_TEXT - at, "%s%s %s", i ? "; " : "",
+				       d->pools[i]->cfg.name, one);
+	}
+	if (at < HEALTH_TEXT && !strncmp(health_state(d), "off", 3))
+		snprintf(out + at, HEALTH_TEXT - at, "; accounting %s", health_state(d));
+}
+
+/* The texts of all keys; an empty text: the key is left out. */
+static void describe(const struct daemon *d, const struct pool *p,
+		     char texts[OWN_KEYS][XENBUS_HOST_TEXT])
+{
+	struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
+	struct pvgpu_text model;
+
+	pvgpu_text_set(&model, p->model, strlen(p->model));
+	snprintf(texts[VERSION], XENBUS_HOST_TEXT, "%s", PVGPU_VERSION);
+	pvgpu_host_protocol_version_format(&versions, texts[PROTOCOL], XENBUS_HOST_TEXT, NULL);
+	snprintf(texts[MODEL], XENBUS_HOST_TEXT, "%.63s", model.s);
+	pvgpu_host_gpu_memory_format(all_memory(d), texts[MEMORY], XENBUS_HOST_TEXT, NULL);
+	pvgpu_host_gpu_memory_free_format(free_memory(d), texts[MEMORY_FREE], XENBUS_HOST_TEXT,
+					  NULL);
+	pvgpu_host_driver_version_format((uint32_t)p->driver_version, texts[DRIVER],
+					 XENBUS_HOST_TEXT, NULL);
+	health(d, texts[HEALTH]);
+}
+
+/* Writes keys that have changed, and all of them once the GPU is known. The version is written
+ * last: a reader that sees it finds the rest. */
+void xenbus_host_write(struct xenbus *b)
+{
+	char texts[OWN_KEYS][XENBUS_HOST_TEXT] = {""};
+	const struct pool *p = known_pool(b->d);
+	struct xenbus_write w[OWN_KEYS];
+	unsigned int n = 0;
+	int err;
+
+	b->hosted = false;
+	if (!p)
+		return;
+	describe(b->d, p, texts);
+	for (int i = OWN_KEYS - 1; i >= 0; i--)
+		if (texts[i][0] && (!b->published || strcmp(texts[i], b->host_texts[i]) != 0))
+			w[n++] = (struct xenbus_write){own_keys[i], texts[i]};
+	if (!n)
+		return;
+	err = b->published ? 0 : make_dir(b);
+	if (!err)
+		err = xenbus_put(b, b->host, "", w, n);
+	if (err)
+		log_warning("xenstore: %s: %s", b->host, strerror(-err));
+	b->published = !err;
+	memcpy(b->host_texts, texts, sizeof(texts));
+}
+
+void xenbus_host_remove(struct xenbus *b)
+{
+	struct xenbus_write w[OWN_KEYS];
+	char **names;
+	unsigned int n;
+
+	for (unsigned int i = 0; i < OWN_KEYS; i++)
+		w[i] = (struct xenbus_write){own_keys[i], NULL};
+	if (xenbus_put(b, b->host, "", w, OWN_KEYS) < 0 || xenbus_list(b, b->host, &names, &n) < 0)
+		return;
+	free(names);
+	if (!n)
+		xenbus_remove(b, b->host);
+}
+
+static void take_level(struct xenbus *b)
+{
+	enum pvgpu_log_level level;
+	char err[PVGPU_KEY_ERROR];
+	char *text;
+	size_t len;
+
+	if (xenbus_read(b, b->host, "log-level", &text, &len) < 0)
+		return;
+	if (pvgpu_host_log_level_parse(text, len, &level, err)) {
+		log_warning("xenstore: %s", err);
+	} else if ((int)level != (int)log_get_level()) {
+		log_set_level((enum log_level)level);
+		log_info("xenstore: log-level is %s", log_level_name(log_get_level()));
+	}
+	free(text);
+}
+
+/* Applies the settings of all pools or all groups; without the key those of the configuration. */
+static void take_settings(struct xenbus *b, const char *key,
+			  int (*set)(struct daemon *d, const char *text, char *error))
+{
+	char error[CONFIG_ERROR], *text;
+	size_t len;
+	int err = xenbus_read(b, b->host, key, &text, &len);
+
+	if (err && err != -ENOENT)
+		return;
+	if (set(b->d, err ? "" : text, error) < 0)
+		log_warning("xenstore: %s: nothing changed: %s", key, error);
+	free(text);
+}
+
+/* "ok" can only come from the toolstack: our own text names the pools. */
+static void take_health(struct xenbus *b)
+{
+	char *text;
+	size_t len;
+
+	if (xenbus_read(b, b->host, "health", &text, &len) < 0)
+		return;
+	for (unsigned int i = 0; !strcmp(text, "ok") && i < b->d->pool_n; i++)
+		canary_clear(b->d->pools[i]);
+	if (!strcmp(text, "ok")) {
+		b->host_texts[HEALTH][0] = '\0';
+		b->hosted = true;
+	}
+	free(text);
+}
+
+void xenbus_host_level(struct xenbus *b)
+{
+	b->leveled = false;
+	take_health(b);
+	take_level(b);
+	take_settings(b, "pools", pool_live);
+	take_settings(b, "groups", group_live);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Control rings and the sessions of Xen guests: shared by the files xenctl*.c. Functions for
+ * xenbus*.c are in xenbus.h, those for the rest of pvgpud in core/above.h.
+ *
+ *   xenctl.c          the ring: requests in, answers and events out
+ *   xenctl_session.c  sessions: opening, closing, end, adoption
+ *   xenctl_chunk.c    arena chunks
+ *   xenctl_grants.c   directories of grants
+ *
+ * A request occupies a slot from its copy until its answer is in the page; slots are released in
+ * order. A request about a session of a former pvgpud is held until the worker has sent its STATE.
+ *
+ * All grants that a worker may have mapped are counted in the worker until it is dead.
+ */
+#ifndef PVGPU_XENCTL_H
+#define PVGPU_XENCTL_H
+
+#include "ring/control.h"
+#include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
+#include "xen-pvgpu-back/daemon/xen/xen_ops.h"
+#include "xen-pvgpu-back/daemon/xen/xenbus.h"
+
+#define XEN_CHUNKS_MAX 4096u /* chunks of one session, as in the worker */
+
+struct xen_chunk {
+	TAILQ_ENTRY(xen_chunk) link;
+	uint64_t address, size;
+	enum { XEN_CHUNK_ADDING, XEN_CHUNK_THERE, XEN_CHUNK_REMOVING } state;
+};
+
+enum xen_session_state {
+	XEN_OPENING,  /* waits for a worker, or for its worker to be sealed */
+	XEN_ADOPTING, /* of a former pvgpud; the worker has not sent its STATE */
+	XEN_OPEN,
+	XEN_ENDING, /* the guest has closed it or has gone: the worker must end */
+	XEN_ENDED,  /* the worker is dead, the guest must be told */
+};
+
+struct xen_session {
+	struct opening o; /* valid in the state XEN_OPENING */
+	TAILQ_ENTRY(xen_session) link;
+	struct xenctl *c;
+	uint32_t number; /* the guest's number */
+	enum xen_session_state state;
+	struct worker *w;
+	/* While it opens: the ring's grants and the fds for the worker. */
+	uint32_t *refs;
+	uint32_t pages, port;
+	int ring_fd, channel_fd;
+	char comm[16];
+	int refused; /* error for the guest when its worker has gone; 0: none */
+	char why[CHECK_REASON];
+	/* Its arena. */
+	TAILQ_HEAD(, xen_chunk) chunks;
+	unsigned int chunk_n, asked; /* asked: requests that the worker has not answered */
+	uint64_t arena;              /* bytes of chunks */
+	uint64_t unlisted;           /* part of `arena` in chunks that a former pvgpud added */
+	enum pvgpu_end end;
+};
+
+enum xen_slot_state {
+	XEN_SLOT_FREE,
+	XEN_SLOT_HELD,     /* copied, to be executed */
+	XEN_SLOT_RUNNING,  /* being executed */
+	XEN_SLOT_ANSWERED, /* waits for room for the answer */
+	XEN_SLOT_DONE,     /* answered; waits for the slots before it */
+};
+
+struct xen_slot {
+	enum xen_slot_state state;
+	struct pvgpu_ctl_msg m, answer;
+	uint32_t asked;          /* id of the message to the worker; 0: none */
+	struct xen_chunk *chunk; /* the chunk concerned; NULL: one that a former pvgpud added */
+};
+
+struct xenctl {
+	struct xen_vgpu *x;
+	struct vgpu *v;
+	struct daemon *d;
+	const struct xen_ops *ops;
+	void *page;
+	struct xen_port *port;
+	struct pvgpu_ctl ctl;
+	struct xen_slot slots[PVGPU_CTL_SLOTS]; /* by index in the page */
+	uint32_t taken;                         /* occupied slots from ctl.cons on */
+	bool broken;                            /* the ring is not used any more */
+	char breach[CHECK_REASON];              /* a breach that is not counted yet; "": none */
+	bool ring;                              /* answers were published: ring the guest */
+	ev_io io;
+	ev_timer again; /* another turn, from the loop */
+	uint32_t next_id;
+	TAILQ_HEAD(, xen_session) sessions;
+	unsigned int session_n;
+};
+
+/* A session whose worker died before its vGPU was connected again. */
+struct xen_lost {
+	SLIST_ENTRY(xen_lost) link;
+	uint32_t number;
+	enum pvgpu_end end;
+	char reason[CHECK_REASON];
+};
+
+/* Starts another turn soon, from the loop. */
+void xenctl_again(struct xenctl *c);
+/* Answers a request. error 0: fmt is not used. */
+void xenctl_answer(struct xenctl *c, struct xen_slot *s, int error, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* The first slot of this state, session and op; op 0: any. */
+struct xen_slot *xenctl_slot(struct xenctl *c, enum xen_slot_state state, uint32_t session,
+			     uint32_t op);
+struct xen_session *xenctl_session(struct xenctl *c, uint32_t number);
+/* Calls xenbus_idle when the disconnect is complete. */
+void xenctl_check_idle(struct xen_vgpu *x);
+
+/* xenctl_session.c. xenctl_open returns true when grants were mapped, which takes time. */
+bool xenctl_open(struct xenctl *c, struct xen_slot *slot);
+void xenctl_close(struct xenctl *c, struct xen_slot *slot);
+void xenctl_adopt_all(struct xenctl *c);
+/* Refuses sessions that are opening and kills the workers that prepare for them. */
+void xenctl_refuse_all(struct xenctl *c);
+/* Frees the state of sessions. Workers go on. */
+void xenctl_forget_all(struct xenctl *c);
+/* Tells a worker that its guest has closed the session. It is killed, with the reason `otherwise`,
+ * when it does not end. */
+void xenctl_tell_close(struct worker *w, const char *otherwise);
+void xenctl_session_free(struct xen_session *s);
+
+/* xenctl_chunk.c */
+bool xenctl_chunk_add(struct xenctl *c, struct xen_slot *slot);
+void xenctl_chunk_remove(struct xenctl *c, struct xen_slot *slot);
+void xenctl_chunks_free(struct xen_session *s);
+
+/* xenctl_grants.c: the grant references in a directory, for the caller to free, or NULL with an
+ * error and a reason. pages is at most XEN_MAP_MAX. */
+uint32_t *xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t pages, int *error,
+			   char reason[CHECK_REASON]);
+/* May `pages` more grants be mapped? 0, or -ENOMEM with a reason. */
+int xenctl_room(const struct xenctl *c, uint32_t pages, char reason[CHECK_REASON]);
+void xenctl_count(struct worker *w, uint32_t pages);
+void xenctl_uncount(struct worker *w, uint32_t pages);
+
+#endif

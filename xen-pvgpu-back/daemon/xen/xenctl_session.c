@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions of a Xen guest, from SESSION_OPEN to the worker's death, and across restarts of pvgpud.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/xen/xenctl.h"
+
+#define PAGE    4096u
+#define EXIT_MS 2000u /* for a worker to exit, in addition to libcuda's time to stop */
+#define RING_PAGES                                                                                 \
+	(uint32_t)(pvgpu_ring_bytes(PVGPU_RING_CMD_DEFAULT, PVGPU_RING_REP_DEFAULT) / PAGE)
+
+static struct xen_session *of(struct opening *o)
+{
+	return (struct xen_session *)o; /* its first member */
+}
+
+static struct xen_session *session_new(struct xenctl *c, uint32_t number,
+				       enum xen_session_state state)
+{
+	struct xen_session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->c = c;
+	s->number = number;
+	s->state = state;
+	s->ring_fd = s->channel_fd = -1;
+	TAILQ_INIT(&s->chunks);
+	TAILQ_INSERT_TAIL(&c->sessions, s, link);
+	c->session_n++;
+	return s;
+}
+
+static void close_files(struct xen_session *s)
+{
+	if (s->ring_fd >= 0)
+		close(s->ring_fd);
+	if (s->channel_fd >= 0)
+		close(s->channel_fd);
+	s->ring_fd = s->channel_fd = -1;
+}
+
+void xenctl_session_free(struct xen_session *s)
+{
+	if (s->w)
+		s->w->xs = NULL;
+	close_files(s);
+	free(s->refs);
+	xenctl_chunks_free(s);
+	TAILQ_REMOVE(&s->c->sessions, s, link);
+	s->c->session_n--;
+	free(s);
+}
+
+static void answer_opened(struct xen_session *s, struct xen_slot *slot)
+{
+	xenctl_answer(s->c, slot, 0, "%s", "");
+	slot->answer.u.opened.number = s->w->id;
+	slot->answer.u.opened.arena_limit = s->c->v->cfg.policy.arena_limit;
+}
+
+/* ---- opening (struct opening_ops) ---- */
+
+static int make(struct opening *o, struct pvgpu_sup_assign *m, int fds[MSG_FDS_MAX],
+		char reason[CHECK_REASON])
+{
+	struct xen_session *s = of(o);
+	struct xenctl *c = s->c;
+	int err = xenctl_room(c, s->pages, reason);
+
+	if (err)
+		return err;
+	s->ring_fd = c->ops->grants(c->x->domid, s->refs, s->pages, &m->ring_offset);
+	if (s->ring_fd < 0) {
+		err = s->ring_fd;
+		snprintf(reason, CHECK_REASON, "cannot map %u grants: %s", s->pages,
+			 strerror(-err));
+		return err;
+	}
+	s->channel_fd = c->ops->channel(c->x->domid, s->port, &m->port);
+	if (s->channel_fd < 0) {
+		err = s->channel_fd;
+		snprintf(reason, CHECK_REASON, "cannot bind event channel %u: %s", s->port,
+			 strerror(-err));
+		close_files(s);
+		return err;
+	}
+	m->link = PVGPU_SUP_LINK_XEN;
+	m->guest_pid = s->number;
+	m->flags = c->d->xen_zero_copy ? 0 : PVGPU_SUP_NO_ZERO_COPY;
+	fds[PVGPU_SUP_XEN_FD_RING] = s->ring_fd;
+	fds[PVGPU_SUP_XEN_FD_EVTCHN] = s->channel_fd;
+	return PVGPU_SUP_XEN_FDS;
+}
+
+static void unmake(struct opening *o)
+{
+	struct xen_session *s = of(o);
+
+	close_files(s);
+	if (s->w)
+		s->w->xs = NULL;
+	s->w = NULL;
+}
+
+/* Only the worker keeps the fds: its death unmaps the ring and closes the event channel. */
+static void assigned(struct opening *o)
+{
+	struct xen_session *s = of(o);
+
+	close_files(s);
+	s->w = o->w;
+	s->w->xs = s;
+	xenctl_count(s->w, s->pages);
+	log_info("%s: session %u of domain %u (%s), worker %d", worker_name(s->w), s->number,
+		 s->c->x->domid, s->comm, (int)s->w->pid);
+	xenbus_changed(s->c->x);
+}
+
+static void given(struct opening *o)
+{
+	struct xen_session *s = of(o);
+	struct xen_slot *slot =
+		xenctl_slot(s->c, XEN_SLOT_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
+
+	s->state = XEN_OPEN;
+	if (slot)
+		answer_opened(s, slot);
+}
+
+static void refused(struct opening *o, int error, const char *reason)
+{
+	struct xen_session *s = of(o);
+	struct xen_slot *slot =
+		xenctl_slot(s->c, XEN_SLOT_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
+
+	if (log_room(&o->vgpu->noise, now_ms(), o->vgpu->cfg.name))
+		log_info("vgpu %s: refused session %u (%s): %s", o->vgpu->cfg.name, s->number,
+			 s->comm, reason);
+	if (o->w) {
+		/* The worker may have mapped the ring: the guest is answered when it has died. */
+		s->state = XEN_ENDING;
+		s->refused = error;
+		snprintf(s->why, sizeof(s->why), "%.103s", reason);
+		worker_kill(o->w, "its guest was refused the session: %s", reason);
+		return;
+	}
+	if (slot)
+		xenctl_answer(s->c, slot, error, "%s", reason);
+}
+
+static void free_opening(struct opening *o)
+{
+	struct xen_session *s = of(o);
+
+	if (s->state == XEN_OPENING) {
+		xenctl_session_free(s);
+		return;
+	}
+	free(s->refs);
+	s->refs = NULL;
+}
+
+static const struct opening_ops xen_opening = {.make = make,
+					       .unmake = unmake,
+					       .assigned = assigned,
+					       .given = given,
+					       .refused = refused,
+					       .free = free_opening};
+
+/* ---- requests ---- */
+
+/* Answers a request for a known session number; false: the number is new. */
+static bool open_again(struct xenctl *c, struct xen_slot *slot)
+{
+	struct xen_session *s = xenctl_session(c, slot->m.session);
+
+	if (!s)
+		return false;
+	if (s->state == XEN_OPEN)
+		answer_opened(s, slot);
+	else if (s->state == XEN_ENDED)
+		xenctl_answer(c, slot, ENODEV, "%s", s->why);
+	else
+		xenctl_answer(c, slot, EBUSY, "session %u is opening or closing", s->number);
+	return true;
+}
+
+static int check_open_request(struct xenctl *c, const struct pvgpu_ctl_open *m, uint32_t *pages,
+			      char reason[CHECK_REASON])
+{
+	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size)) {
+		snprintf(reason, CHECK_REASON, "ring streams of %u and %u bytes: not allowed",
+			 m->cmd_size, m->rep_size);
+		return -EPROTO;
+	}
+	*pages = (uint32_t)(pvgpu_ring_bytes(m->cmd_size, m->rep_size) / PAGE);
+	/* Ended sessions count until the guest has been told. */
+	if (c->session_n >= c->v->cfg.policy.max_sessions) {
+		snprintf(reason, CHECK_REASON, "the vGPU's max_sessions is reached");
+		return -EUSERS;
+	}
+	return xenctl_room(c, *pages, reason);
+}
+
+static void set_comm(struct xen_session *s, const char comm[16])
+{
+	memcpy(s->comm, comm, sizeof(s->comm) - 1);
+	for (char *p = s->comm; *p; p++)
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+			*p = '?';
+}
+
+bool xenctl_open(struct xenctl *c, struct xen_slot *slot)
+{
+	const struct pvgpu_ctl_open *m = &slot->m.u.open;
+	char reason[CHECK_REASON];
+	struct xen_session *s;
+	uint32_t pages, *refs;
+	int err;
+
+	if (open_again(c, slot))
+		return false;
+	err = -check_open_request(c, m, &pages, reason);
+	if (err) {
+		xenctl_answer(c, slot, err, "%s", reason);
+		return false;
+	}
+	refs = xenctl_directory(c, m->dir, pages, &err, reason);
+	s = refs ? session_new(c, slot->m.session, XEN_OPENING) : NULL;
+	if (!s) {
+		xenctl_answer(c, slot, err ? err : ENOMEM, "%s",
+			      err ? reason : "the backend is out of memory");
+		free(refs);
+		return true;
+	}
+	s->refs = refs;
+	s->pages = pages;
+	s->port = m->port;
+	set_comm(s, m->comm);
+	open_init(&s->o, &xen_opening, c->v);
+	s->o.cmd_size = m->cmd_size;
+	s->o.rep_size = m->rep_size;
+	s->o.number = s->number;
+	err = open_ask(&s->o, reason);
+	if (err)
+		open_refuse(&s->o, -err, reason);
+	return true;
+}
+
+void xenctl_tell_close(struct worker *w, const char *otherwise)
+{
+	/* A worker that has reported its end already has a deadline. */
+	if (w->state != CHECK_SERVING)
+		return;
+	supervise_say(w, PVGPU_SUP_CLOSE, 0, 0);
+	worker_deadline(w, w->d->cfg.worker_ms + EXIT_MS, otherwise);
+}
+
+void xenctl_close(struct xenctl *c, struct xen_slot *slot)
+{
+	struct xen_session *s = xenctl_session(c, slot->m.session);
+
+	if (s && s->state == XEN_OPENING) {
+		open_refuse(&s->o, ESHUTDOWN, "closed by the guest");
+		s = xenctl_session(c, slot->m.session);
+	} else if (s && s->state == XEN_OPEN) {
+		s->state = XEN_ENDING;
+		xenctl_tell_close(s->w, "did not end after its guest closed the session");
+	} else if (s && s->state == XEN_ENDED) {
+		xenctl_session_free(s);
+		s = NULL;
+	}
+	/* Otherwise the answer follows when its worker has gone. */
+	if (!s)
+		xenctl_answer(c, slot, 0, "%s", "");
+}
+
+/* ---- ends ---- */
+
+/* Nothing of the session is mapped any more: answers all requests that waited for this. */
+static void answer_all(struct xen_session *s)
+{
+	struct xenctl *c = s->c;
+	struct xen_slot *slot;
+
+	while ((slot = xenctl_slot(c, XEN_SLOT_RUNNING, s->number, 0))) {
+		if (slot->m.op == PVGPU_CTL_SESSION_OPEN)
+			xenctl_answer(c, slot, s->refused ? s->refused : ENODEV, "%s", s->why);
+		else if (slot->m.op == PVGPU_CTL_CHUNK_ADD)
+			xenctl_answer(c, slot, EPIPE, "the session has ended");
+		else
+			xenctl_answer(c, slot, 0, "%s", "");
+	}
+}
+
+static void session_over(struct xen_session *s, const struct worker *w)
+{
+	struct xenctl *c = s->c;
+
+	s->w->xs = NULL;
+	s->w = NULL;
+	if (!s->refused)
+		snprintf(s->why, sizeof(s->why), "%.103s", w->reason);
+	answer_all(s);
+	if (s->state == XEN_ENDING) {
+		xenctl_session_free(s);
+	} else {
+		s->state = XEN_ENDED;
+		s->end = w->end >= 0 ? (enum pvgpu_end)w->end : PVGPU_END_FAILED;
+		xenctl_chunks_free(s);
+	}
+	xenctl_again(c);
+}
+
+void xenctl_ended(struct worker *w)
+{
+	struct vgpu *v = w->vgpu;
+
+	xenctl_uncount(w, w->grants);
+	if (w->xs)
+		session_over(w->xs, w);
+	else if (v->xen_ending)
+		xenctl_check_idle(v->xen);
+	else if (w->adopted && v->xen && !v->xen->ctl)
+		xenctl_lost(v, w->number);
+	if (v->xen)
+		xenbus_changed(v->xen);
+}
+
+void xenctl_refuse_all(struct xenctl *c)
+{
+	struct xen_session *s, *next;
+
+	for (s = TAILQ_FIRST(&c->sessions); s; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state == XEN_OPENING)
+			open_refuse(&s->o, ESHUTDOWN, "the vGPU is closing");
+	}
+}
+
+void xenctl_forget_all(struct xenctl *c)
+{
+	struct xen_session *s;
+
+	while ((s = TAILQ_FIRST(&c->sessions))) {
+		if (s->state == XEN_OPENING)
+			open_drop(&s->o);
+		else
+			xenctl_session_free(s);
+	}
+}
+
+/* ---- restart of pvgpud ---- */
+
+static void set_arena(struct xen_session *s)
+{
+	const uint32_t grants = s->w->grants;
+
+	/* Only the worker knows the single chunks. */
+	s->arena = s->unlisted = grants > RING_PAGES ? (uint64_t)(grants - RING_PAGES) * PAGE : 0;
+}
+
+void xenctl_adopted(struct worker *w, const struct pvgpu_sup *m)
+{
+	const uint64_t most = w->vgpu->cfg.policy.arena_limit / PAGE;
+
+	/* The worker's own number, at most its limit, and a ring of the default size: nothing
+	 * better is known. */
+	xenctl_count(w, RING_PAGES + (uint32_t)(m->id < most ? m->id : most));
+	if (!w->xs)
+		return;
+	w->xs->state = XEN_OPEN;
+	set_arena(w->xs);
+	xenctl_again(w->xs->c);
+}
+
+static void adopt_one(struct xenctl *c, struct worker *w)
+{
+	struct xen_session *s = NULL;
+
+	if (!xenctl_session(c, w->number))
+		s = session_new(c, w->number, w->sealed ? XEN_OPEN : XEN_ADOPTING);
+	if (!s) {
+		worker_kill(w, "session %u of the guest cannot be adopted", w->number);
+		return;
+	}
+	s->w = w;
+	w->xs = s;
+	if (w->sealed)
+		set_arena(s);
+}
+
+void xenctl_adopt_all(struct xenctl *c)
+{
+	struct xen_session *s;
+	struct xen_lost *l;
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &c->d->workers, link)
+	{
+		if (w->vgpu == c->v)
+			adopt_one(c, w);
+	}
+	SLIST_FOREACH(l, &c->v->lost, link)
+	{
+		if (xenctl_session(c, l->number))
+			continue;
+		s = session_new(c, l->number, XEN_ENDED);
+		if (!s)
+			continue;
+		s->end = l->end;
+		memcpy(s->why, l->reason, sizeof(s->why));
+	}
+}

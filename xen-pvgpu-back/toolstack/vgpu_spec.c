@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/toolstack/vgpu_spec.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const struct pvgpu_key *const policy_key = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
+
+static int refuse(char err[VGPU_SPEC_ERROR], const char *name, const char *why)
+{
+	snprintf(err, VGPU_SPEC_ERROR, "%s: %s", name, why);
+	return -EINVAL;
+}
+
+static const struct pvgpu_field *find_field(const char *name)
+{
+	for (uint32_t i = 0; i < policy_key->nfields; i++)
+		if (!strcmp(policy_key->fields[i].name, name))
+			return &policy_key->fields[i];
+	return NULL;
+}
+
+bool policy_has(const char *name)
+{
+	return find_field(name);
+}
+
+/* Resolves "+N" of `pardon`, a number that only counts up. Other values are returned unchanged. */
+static const char *raised(const char policy[PVGPU_KEY_TEXT], const struct pvgpu_field *f,
+			  const char *value, char sum[24])
+{
+	uint64_t v[PVGPU_FIELDS_MAX], n;
+	char *end;
+
+	if (strcmp(f->name, "pardon") != 0 || value[0] != '+' || value[1] < '0' || value[1] > '9' ||
+	    pvgpu_record_parse(policy_key, policy, strlen(policy), v, NULL) < 0)
+		return value;
+	errno = 0;
+	n = strtoull(value + 1, &end, 10);
+	if (*end || errno || n > UINT64_MAX - v[f - policy_key->fields])
+		return value;
+	snprintf(sum, 24, "%" PRIu64, v[f - policy_key->fields] + n);
+	return sum;
+}
+
+int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
+	       char err[VGPU_SPEC_ERROR])
+{
+	const struct pvgpu_field *f = find_field(name);
+	char why[PVGPU_KEY_ERROR], one[PVGPU_KEY_TEXT], next[2 * PVGPU_KEY_TEXT], *rest, *word;
+	char old[PVGPU_KEY_TEXT], sum[24];
+	uint64_t v[PVGPU_FIELDS_MAX];
+	size_t n = strlen(name), at = 0;
+
+	if (!f)
+		return refuse(err, name, "not a field of policy");
+	value = raised(policy, f, value, sum);
+	/* Parsed as a value from xenstore, then written in its normal form. */
+	if (strchr(value, ' ') ||
+	    (size_t)snprintf(one, sizeof(one), "%s=%s", name, value) >= sizeof(one))
+		return refuse(err, name, "must be one value");
+	if (pvgpu_record_parse(policy_key, one, strlen(one), v, why) < 0)
+		return refuse(err, name, why);
+	snprintf(old, sizeof(old), "%s", policy);
+	for (word = strtok_r(old, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+		if (strncmp(word, name, n) != 0 || word[n] != '=')
+			at += (size_t)snprintf(next + at, sizeof(next) - at, "%s ", word);
+	pvgpu_field_format(policy_key, f, v[f - policy_key->fields], one, sizeof(one), NULL);
+	snprintf(next + at, sizeof(next) - at, "%s=%s", name, one);
+	if (strlen(next) >= PVGPU_KEY_TEXT ||
+	    pvgpu_key_check(policy_key, next, strlen(next), why) < 0)
+		return refuse(err, name, "the policy would get too long");
+	strcpy(policy, next);
+	return 0;
+}
+
+int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
+		  char err[VGPU_SPEC_ERROR])
+{
+	char why[PVGPU_KEY_ERROR];
+	size_t n = strlen(value);
+	int r;
+
+	if (!strcmp(name, "backend")) {
+		if (!n || n >= sizeof(w->backend))
+			return refuse(err, name, "must be the name, uuid or number of a domain");
+		strcpy(w->backend, value);
+		return 0;
+	}
+	if (!strcmp(name, "memory")) {
+		r = pvgpu_backend_memory_parse(value, n, &w->memory, why);
+	} else if (!strcmp(name, "model")) {
+		r = pvgpu_backend_model_parse(value, n, &w->model, why);
+	} else if (!strcmp(name, "pool")) {
+		r = pvgpu_backend_pool_parse(value, n, &w->pool, why);
+	} else if (!strcmp(name, "uuid")) {
+		r = pvgpu_backend_uuid_parse(value, n, &w->uuid, why);
+		w->has_uuid = w->has_uuid || r == 0;
+	} else if (policy_has(name)) {
+		return policy_set(w->policy, name, value, err);
+	} else {
+		char names[400];
+
+		vgpu_spec_names(names, sizeof(names));
+		snprintf(err, VGPU_SPEC_ERROR, "%s: a vGPU has no such property; there are %s",
+			 name, names);
+		return -EINVAL;
+	}
+	return r ? refuse(err, name, why) : 0;
+}
+
+void vgpu_spec_names(char *buf, size_t cap)
+{
+	size_t at = (size_t)snprintf(buf, cap, "backend, uuid, model, memory, pool");
+
+	for (uint32_t i = 0; i < policy_key->nfields && at < cap; i++)
+		at += (size_t)snprintf(buf + at, cap - at, ", %s", policy_key->fields[i].name);
+}
+
+/* Version and variant of RFC 4122 (and 9562, for version 8). */
+static void mark(struct pvgpu_uuid *u, uint8_t version)
+{
+	u->b[6] = (uint8_t)((u->b[6] & 0x0f) | version << 4);
+	u->b[8] = (uint8_t)((u->b[8] & 0x3f) | 0x80);
+}
+
+int uuid_random(struct pvgpu_uuid *u)
+{
+	ssize_t n;
+
+	do
+		n = getrandom(u->b, sizeof(u->b), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(u->b))
+		return n < 0 ? -errno : -EIO;
+	mark(u, 4);
+	return 0;
+}
+
+void uuid_derived(struct pvgpu_uuid *u, const char *text)
+{
+	/* FNV-1a, twice, from different start values. */
+	uint64_t h[2] = {0xcbf29ce484222325ull, 0x84222325cbf29ce4ull};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		for (const char *p = text; *p; p++)
+			h[i] = (h[i] ^ (uint8_t)*p) * 0x100000001b3ull;
+		for (unsigned int b = 0; b < 8; b++)
+			u->b[8 * i + b] = (uint8_t)(h[i] >> 8 * b);
+	}
+	mark(u, 8);
+}

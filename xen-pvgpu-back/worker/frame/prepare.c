@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The prepare phase: load and initialise the far end before there is a guest. What libcuda opens,
+ * it opens here.
+ */
+#include "xen-pvgpu-back/worker/frame/frame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ATTR_PAGEABLE_MEMORY_ACCESS 88
+
+static int far_failed(struct worker *w, const char *call, CUresult r, char *reason, size_t cap)
+{
+	snprintf(reason, cap, "%s of %s failed with CUresult %d", call, w->opt.libcuda, (int)r);
+	return -1;
+}
+
+/*
+ * With heterogeneous memory management a kernel reaches all of this process's memory, which is more
+ * than its guest may have.
+ */
+static int check_isolation(struct worker *w, char *reason, size_t cap)
+{
+	int pageable = -1;
+	CUresult r =
+		w->far.cuDeviceGetAttribute(&pageable, ATTR_PAGEABLE_MEMORY_ACCESS, w->far.dev);
+
+	if (r)
+		return far_failed(w, "cuDeviceGetAttribute", r, reason, cap);
+	if (!pageable)
+		return 0;
+	if (w->opt.allow_hmm) {
+		worker_log(w,
+			   "TEST OVERRIDE test_allow_hmm: the GPU reaches pageable memory "
+			   "(attribute 88 is %d): this guest is not kept from others",
+			   pageable);
+		return 0;
+	}
+	snprintf(reason, cap,
+		 "the GPU reaches pageable memory (attribute 88 is %d): load nvidia-uvm with "
+		 "uvm_disable_hmm=1",
+		 pageable);
+	return -1;
+}
+
+int prepare(struct worker *w, char *reason, size_t cap)
+{
+	struct far *f = &w->far;
+	CUresult r;
+	int count;
+
+	if (far_load(f, w->opt.libcuda, reason, cap) < 0)
+		return -1;
+	/* Loaded lazily, code would be loaded, and the device waited for, on the decoding thread.
+	 */
+	setenv("CUDA_MODULE_LOADING", "EAGER", 1);
+	r = f->cuInit(0);
+	if (r)
+		return far_failed(w, "cuInit", r, reason, cap);
+	r = f->cuDriverGetVersion(&f->driver_version);
+	if (r)
+		return far_failed(w, "cuDriverGetVersion", r, reason, cap);
+	r = f->cuDeviceGetCount(&count);
+	if (r)
+		return far_failed(w, "cuDeviceGetCount", r, reason, cap);
+	if (w->opt.device >= count) {
+		snprintf(reason, cap, "device %d asked for, the far end has %d", w->opt.device,
+			 count);
+		return -1;
+	}
+	r = f->cuDeviceGet(&f->dev, w->opt.device);
+	if (r)
+		return far_failed(w, "cuDeviceGet", r, reason, cap);
+	r = f->cuDeviceTotalMem_v2(&f->total_mem, f->dev);
+	if (r)
+		return far_failed(w, "cuDeviceTotalMem", r, reason, cap);
+	r = f->cuDeviceGetName(f->model, sizeof(f->model), f->dev);
+	if (r)
+		return far_failed(w, "cuDeviceGetName", r, reason, cap);
+	return check_isolation(w, reason, cap);
+}

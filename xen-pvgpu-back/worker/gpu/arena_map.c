@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registration of the arena's chunks with CUDA: page-locked through one context, usable in all.
+ * Where the far end cannot register them, or must not, copies go through slots that are registered
+ * (bounce.c).
+ */
+#include <errno.h>
+
+#include "state.h"
+
+/* The chunk is registered through c, or the far end has refused. c is current. */
+static bool enrol(struct gpu *g, struct ctx *c, uint64_t addr, uint64_t size)
+{
+	const int r = (int)g->far->cuMemHostRegister_v2((void *)(uintptr_t)addr, size,
+							CU_MEMHOSTREGISTER_PORTABLE |
+								CU_MEMHOSTREGISTER_DEVICEMAP);
+	bool first;
+
+	if (!r)
+		return true;
+	first = !atomic_exchange(&g->arena.unsupported, true);
+	if (first)
+		worker_log(
+			g->w,
+			"the far end does not page-lock the arena (cuMemHostRegister: error %d): "
+			"copies are slower",
+			ctx_result(c, r));
+	return false;
+}
+
+/* The next chunk that no context has, claimed for c; false: there is none. */
+static bool claim(struct chunks *t, struct ctx *c, struct chunk *k)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&t->lock);
+	for (uint32_t i = 0; i < t->count && !found; i++) {
+		if (t->at[i].ctx)
+			continue;
+		t->at[i].ctx = obj_ref(c);
+		t->at[i].users++;
+		*k = t->at[i];
+		found = true;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return found;
+}
+
+/* A claimed chunk stays in the table, but its place may change: find it again by its address. */
+static void settle(struct chunks *t, uint64_t addr, bool registered)
+{
+	struct chunk *k;
+
+	pthread_mutex_lock(&t->lock);
+	k = &t->at[chunks_seek(t, addr)];
+	k->registered = registered;
+	k->users--;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void arena_map_register(struct gpu *g, struct ctx *c)
+{
+	struct chunk k;
+
+	/* Pins that outlive a mapping would harm the backend's kernel, for example. */
+	if (!worker_info(g->w)->zero_copy)
+		return;
+	while (claim(&g->arena.chunks, c, &k))
+		settle(&g->arena.chunks, k.addr, enrol(g, c, k.addr, k.size));
+}
+
+void arena_map_unregister(struct gpu *g, struct ctx *c)
+{
+	struct chunks *t = &g->arena.chunks;
+
+	pthread_mutex_lock(&t->lock);
+	for (uint32_t i = 0; i < t->count; i++) {
+		const struct chunk k = t->at[i];
+
+		if (k.ctx != c)
+			continue;
+		t->at[i].users++;
+		t->at[i].registered = false;
+		pthread_mutex_unlock(&t->lock);
+		if (k.registered)
+			g->far->cuMemHostUnregister((void *)(uintptr_t)k.addr);
+		obj_unref(c);
+		pthread_mutex_lock(&t->lock);
+		i = chunks_seek(t, k.addr);
+		t->at[i].users--;
+		t->at[i].ctx = NULL;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* A context that can register, or NULL. Decoding thread. */
+static struct ctx *any_context(struct gpu *g)
+{
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		if (o->type == PVGPU_H_CTX && !obj_error(o))
+			return (struct ctx *)o;
+	}
+	return NULL;
+}
+
+enum gpu_arena_found gpu_arena_find(struct worker *w, uint64_t addr, uint64_t size)
+{
+	return chunks_find(&worker_gpu(w)->arena.chunks, addr, size);
+}
+
+int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size)
+{
+	struct gpu *g = worker_gpu(w);
+	struct ctx *c = any_context(g);
+	const int err = chunks_add(&g->arena.chunks, addr, size);
+
+	if (!err && c && !ctx_enter(c))
+		arena_map_register(g, c);
+	return err;
+}
+
+int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size)
+{
+	struct gpu *g = worker_gpu(w);
+	struct chunk k;
+	int err;
+
+	/* Work that asked for no mark may still use it: kernels, for example. */
+	if (g->park.head || !streams_idle(g))
+		return -EBUSY;
+	err = chunks_remove(&g->arena.chunks, addr, size, &k);
+	if (err || !k.ctx)
+		return err;
+	if (k.registered && !ctx_enter(k.ctx))
+		g->far->cuMemHostUnregister((void *)(uintptr_t)addr);
+	obj_unref(k.ctx);
+	return 0;
+}

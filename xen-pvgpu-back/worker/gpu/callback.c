@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Host functions. A trampoline runs where CUDA runs host functions, asks the guest to run its own
+ * and holds the stream until the guest has. The guest runs them one at a time in the order asked,
+ * so the n-th request is done when its count reaches n.
+ */
+#include <stdlib.h>
+
+#include "state.h"
+
+#define CALLBACKS_MAX 65536u
+
+struct callback {
+	LIST_ENTRY(callback) all;
+	struct gpu *g;
+	uint64_t id;
+};
+
+/* Ask the guest to run its function; the number of the request. Under the lock, so that the order
+ * of requests is that of their numbers. */
+static uint32_t ask(struct gpu *g, uint64_t id, uint32_t status)
+{
+	const struct pvgpu_wire_callback rec = {
+		.hdr = {.len = sizeof(rec), .kind = PVGPU_REP_CALLBACK},
+		.id = id,
+		.status = status,
+	};
+
+	worker_send(g->w, &rec, sizeof(rec));
+	return ++g->cb.sent;
+}
+
+static void ask_and_wait(struct callback *k, uint32_t status)
+{
+	struct gpu *g = k->g;
+	struct callbacks *cb = &g->cb;
+	uint32_t n;
+
+	pthread_mutex_lock(&cb->lock);
+	cb->inside++;
+	if (!cb->ended) {
+		n = ask(g, k->id, status);
+		while (!cb->ended && (int32_t)(cb->done - n) < 0)
+			pthread_cond_wait(&cb->moved, &cb->lock);
+	}
+	LIST_REMOVE(k, all);
+	cb->count--;
+	cb->inside--;
+	pthread_cond_broadcast(&cb->moved);
+	pthread_mutex_unlock(&cb->lock);
+	free(k);
+}
+
+static void CUDA_CB run_host(void *arg)
+{
+	ask_and_wait(arg, 0);
+}
+
+static void CUDA_CB run_always(CUstream stream, CUresult status, void *arg)
+{
+	ask_and_wait(arg, (uint32_t)status);
+}
+
+void callback_done(struct worker *w, uint32_t done)
+{
+	struct callbacks *cb = &worker_gpu(w)->cb;
+
+	pthread_mutex_lock(&cb->lock);
+	/* Never more than were asked for, never back. */
+	if ((int32_t)(done - cb->done) > 0 && (int32_t)(cb->sent - done) >= 0) {
+		cb->done = done;
+		pthread_cond_broadcast(&cb->moved);
+	}
+	pthread_mutex_unlock(&cb->lock);
+}
+
+static void forget(struct callbacks *cb, struct callback *k)
+{
+	pthread_mutex_lock(&cb->lock);
+	LIST_REMOVE(k, all);
+	cb->count--;
+	pthread_mutex_unlock(&cb->lock);
+	free(k);
+}
+
+static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
+{
+	struct callbacks *cb = &g->cb;
+	struct callback *k;
+	struct stream *s;
+	bool room;
+	int r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return r;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	k->g = g;
+	k->id = in->id;
+	pthread_mutex_lock(&cb->lock);
+	room = cb->count < CALLBACKS_MAX && !cb->ended;
+	if (room) {
+		LIST_INSERT_HEAD(&cb->all, k, all);
+		cb->count++;
+	}
+	pthread_mutex_unlock(&cb->lock);
+	if (!room) {
+		free(k);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	/* However long it takes, the work before it ends when it ends. */
+	stream_fence(s);
+	if (in->always)
+		r = (int)g->far->cuStreamAddCallback(s->far, run_always, k, 0);
+	else
+		r = (int)g->far->cuLaunchHostFunc(s->far, run_host, k);
+	if (r) {
+		forget(cb, k);
+		return ctx_result(s->o.ctx, r);
+	}
+	stream_issued(s);
+	return 0;
+}
+
+/*
+ * A callback of cuStreamAddCallback runs even after an error. The guest's call has returned success
+ * by now, so where the far end does not take the callback, because of a fault in between for
+ * example, the guest is asked to run it at once, with that error.
+ */
+int handle_host_func(struct worker *w, const struct pvgpu_in_host_func *in,
+		     struct pvgpu_out_host_func *out)
+{
+	struct gpu *g = worker_gpu(w);
+	const int r = host_func(g, in);
+
+	if (r && in->always) {
+		pthread_mutex_lock(&g->cb.lock);
+		if (!g->cb.ended)
+			ask(g, in->id, (uint32_t)r);
+		pthread_mutex_unlock(&g->cb.lock);
+	}
+	return r;
+}
+
+void callbacks_end(struct gpu *g)
+{
+	struct callbacks *cb = &g->cb;
+
+	pthread_mutex_lock(&cb->lock);
+	cb->ended = true;
+	pthread_cond_broadcast(&cb->moved);
+	pthread_mutex_unlock(&cb->lock);
+}
+
+/* At the very end: those that never ran, after a device fault for example. */
+void callbacks_free(struct gpu *g)
+{
+	struct callbacks *cb = &g->cb;
+	struct callback *k;
+
+	pthread_mutex_lock(&cb->lock);
+	while (cb->inside)
+		pthread_cond_wait(&cb->moved, &cb->lock);
+	while ((k = LIST_FIRST(&cb->all))) {
+		LIST_REMOVE(k, all);
+		free(k);
+	}
+	pthread_mutex_unlock(&cb->lock);
+}

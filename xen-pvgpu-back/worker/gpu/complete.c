@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Completion: replies, marks and jobs that wait for GPU work.
+ *
+ * Waits queue for each stream in the order of the work, and for each of the guest's events.
+ * Threads, started when needed, take a queue, wait for the event of its head and finish it. When
+ * all threads but one block, that one looks at the other queues in turn, so no queue depends on
+ * another.
+ *
+ * Before a wait for a guest's event is finished, so are those of the stream that it was recorded in
+ * which stand before it: a reply never overtakes the mark of an earlier copy.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "state.h"
+
+#define SPARES_MAX 256
+#define SPINS      32
+#define LOOK_US    100 /* between two looks at queues that no thread can block for */
+
+int pool_get(struct gpu *g, struct ctx *c, CUevent *ev)
+{
+	bool found;
+
+	pthread_mutex_lock(&g->complete.lock);
+	found = c->pool.count > 0;
+	if (found)
+		*ev = c->pool.ev[--c->pool.count];
+	pthread_mutex_unlock(&g->complete.lock);
+	if (found)
+		return 0;
+	return (int)g->far->cuEventCreate(ev, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC);
+}
+
+bool event_pool_keep(struct event_pool *p, CUevent ev)
+{
+	if (p->count == p->cap) {
+		const uint32_t cap = p->cap ? 2 * p->cap : 16;
+		CUevent *more = realloc(p->ev, cap * sizeof(*more));
+
+		if (!more)
+			return false;
+		p->ev = more;
+		p->cap = cap;
+	}
+	p->ev[p->count++] = ev;
+	return true;
+}
+
+void pool_put(struct gpu *g, struct ctx *c, CUevent ev)
+{
+	bool kept;
+
+	pthread_mutex_lock(&g->complete.lock);
+	kept = event_pool_keep(&c->pool, ev);
+	pthread_mutex_unlock(&g->complete.lock);
+	if (!kept)
+		g->far->cuEventDestroy_v2(ev);
+}
+
+static void destroy_all(struct gpu *g, struct event_pool *p)
+{
+	for (uint32_t i = 0; i < p->count; i++)
+		g->far->cuEventDestroy_v2(p->ev[i]);
+	p->count = 0;
+}
+
+void pool_empty(struct gpu *g, struct ctx *c)
+{
+	/* Nobody else uses the context any more. */
+	destroy_all(g, &c->pool);
+	destroy_all(g, &c->timers);
+}
+
+struct wait *wait_new(struct gpu *g, struct ctx *c)
+{
+	struct complete *k = &g->complete;
+	struct wait *w;
+
+	pthread_mutex_lock(&k->lock);
+	w = k->spare;
+	if (w) {
+		k->spare = w->next;
+		k->spares--;
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (!w)
+		w = malloc(sizeof(*w));
+	if (!w)
+		return NULL;
+	*w = (struct wait){.ctx = obj_ref(c)};
+	atomic_fetch_add(&c->waits, 1);
+	atomic_fetch_add(&k->waits, 1);
+	return w;
+}
+
+void wait_drop(struct gpu *g, struct wait *w)
+{
+	struct complete *k = &g->complete;
+	struct ctx *c = w->ctx;
+	bool destroy = false;
+
+	if (w->fev)
+		fev_put(w->fev);
+	if (w->e) {
+		atomic_fetch_sub(&w->e->waits, 1);
+		obj_unref(w->e);
+	} else if (w->s) {
+		atomic_fetch_sub(&w->s->waits, 1);
+	}
+	if (w->s)
+		obj_unref(w->s);
+	pthread_mutex_lock(&k->lock);
+	if (w->ev && !w->fev)
+		destroy = !event_pool_keep(&c->pool, w->ev);
+	pthread_mutex_unlock(&k->lock);
+	if (destroy)
+		g->far->cuEventDestroy_v2(w->ev);
+	pthread_mutex_lock(&k->lock);
+	atomic_fetch_sub(&k->waits, 1);
+	atomic_fetch_sub(&c->waits, 1);
+	pthread_cond_broadcast(&k->gone);
+	if (k->spares < SPARES_MAX) {
+		w->next = k->spare;
+		k->spare = w;
+		k->spares++;
+		w = NULL;
+	}
+	pthread_mutex_unlock(&k->lock);
+	free(w);
+	obj_unref(c);
+	if (atomic_exchange(&k->kick, false))
+		worker_kick(g->w);
+}
+
+bool waits_room(struct gpu *g)
+{
+	struct complete *k = &g->complete;
+
+	if (atomic_load_explicit(&k->waits, memory_order_relaxed) < COMPLETE_WAITS_MAX)
+		return true;
+	atomic_store(&k->kick, true);
+	return atomic_load(&k->waits) < COMPLETE_WAITS_MAX;
+}
+
+/* complete.lock held: the first w->at operations of the stream have ended. */
+static void vouch(struct wait *w)
+{
+	struct stream *s = w->s;
+
+	if (atomic_load(&s->seen) >= w->at)
+		return;
+	s->seen_load = w->load;
+	atomic_store(&s->seen, w->at);
+}
+
+/* complete.lock held; dropped meanwhile. The head of the queue is finished. */
+static void finish_head(struct gpu *g, struct waitq *q, int result)
+{
+	struct complete *k = &g->complete;
+	struct wait *w = q->head;
+	bool pinned;
+
+	q->head = w->next;
+	if (!q->head)
+		q->tail = &q->head;
+	w->taken = true;
+	q->running++;
+	/* An error ends everything in the stream. */
+	vouch(w);
+	pthread_mutex_unlock(&k->lock);
+	w->done(g, w, result);
+	pthread_mutex_lock(&k->lock);
+	q->running--;
+	if (!q->running)
+		pthread_cond_broadcast(&k->gone);
+	pinned = w->pins;
+	w->finished = true;
+	if (!pinned) {
+		pthread_mutex_unlock(&k->lock);
+		wait_drop(g, w);
+		pthread_mutex_lock(&k->lock);
+	}
+}
+
+/* complete.lock held: what stands before the wait w for a guest's event in that event's stream. */
+static void finish_before(struct gpu *g, struct wait *w, int result)
+{
+	struct waitq *q = &w->s->q;
+
+	for (;;) {
+		/* One at a time, or a later one could be done first. */
+		while (q->running)
+			pthread_cond_wait(&g->complete.gone, &g->complete.lock);
+		if (!q->head || q->head->at > w->at)
+			return;
+		finish_head(g, q, result);
+	}
+}
+
+/* Has its event ended? Block for it when the thread may. */
+static int look(struct gpu *g, struct wait *w, bool block)
+{
+	int r;
+
+	if (!w->ev)
+		return 0;
+	r = ctx_enter(w->ctx);
+	for (unsigned int i = 0; !r && i < SPINS; i++) {
+		r = (int)g->far->cuEventQuery(w->ev);
+		if (!r && w->flush)
+			break; /* device output comes with the blocking call */
+		if (r != CUDA_ERROR_NOT_READY || !block)
+			return r;
+		r = 0;
+		sched_yield();
+	}
+	return r ? r : (int)g->far->cuEventSynchronize(w->ev);
+}
+
+static void run_add(struct complete *k, struct waitq *q)
+{
+	q->next = NULL;
+	*k->run_tail = q;
+	k->run_tail = &q->next;
+	k->runs++;
+}
+
+static struct waitq *run_take(struct complete *k)
+{
+	struct waitq *q = k->run;
+
+	if (!q)
+		return NULL;
+	k->run = q->next;
+	if (!k->run)
+		k->run_tail = &k->run;
+	k->runs--;
+	return q;
+}
+
+static void *complete_thread(void *arg);
+
+/* Queues that no idle thread will take get another thread. */
+static void staff(struct gpu *g)
+{
+	struct complete *k = &g->complete;
+
+	if (k->runs > k->idle && k->threads < COMPLETE_THREADS &&
+	    !pthread_create(&k->thread[k->threads], NULL, complete_thread, g))
+		k->threads++;
+}
+
+/* complete.lock held; dropped meanwhile. Look at the head of a queue that this thread has taken. */
+static int serve(struct gpu *g, struct waitq *q)
+{
+	struct complete *k = &g->complete;
+	const bool block = k->blocked < COMPLETE_THREADS - 1;
+	struct wait *w = q->head;
+	int r;
+
+	if (!w)
+		return 0;
+	w->pins++;
+	k->blocked += block;
+	staff(g);
+	pthread_mutex_unlock(&k->lock);
+	r = look(g, w, block);
+	pthread_mutex_lock(&k->lock);
+	k->blocked -= block;
+	while (q->running)
+		pthread_cond_wait(&k->gone, &k->lock);
+	w->pins--;
+	if (w->taken) {
+		/* Somebody finished it for us; the last one out clears up. */
+		if (w->finished && !w->pins) {
+			pthread_mutex_unlock(&k->lock);
+			wait_drop(g, w);
+			pthread_mutex_lock(&k->lock);
+		}
+		return 0;
+	}
+	if (r == CUDA_ERROR_NOT_READY)
+		return r;
+	if (w->e)
+		finish_before(g, w, r);
+	finish_head(g, q, r);
+	return 0;
+}
+
+static void nap(struct complete *k)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += LOOK_US * 1000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&k->more, &k->lock, &t);
+}
+
+static void *complete_thread(void *arg)
+{
+	struct gpu *g = arg;
+	struct complete *k = &g->complete;
+
+	pthread_mutex_lock(&k->lock);
+	while (!k->stop || k->run) {
+		struct waitq *q = run_take(k);
+		struct obj *owner;
+		int r;
+
+		if (!q) {
+			k->idle++;
+			pthread_cond_wait(&k->more, &k->lock);
+			k->idle--;
+			continue;
+		}
+		r = serve(g, q);
+		if (q->head) {
+			run_add(k, q);
+			if (r == CUDA_ERROR_NOT_READY)
+				nap(k);
+			continue;
+		}
+		q->queued = false;
+		owner = q->owner;
+		pthread_mutex_unlock(&k->lock);
+		obj_unref(owner);
+		pthread_mutex_lock(&k->lock);
+	}
+	k->exited++;
+	pthread_cond_broadcast(&k->gone);
+	pthread_mutex_unlock(&k->lock);
+	return NULL;
+}
+
+static void enqueue(struct gpu *g, struct waitq *q, struct wait *w)
+{
+	struct complete *k = &g->complete;
+
+	pthread_mutex_lock(&k->lock);
+	w->next = NULL;
+	*q->tail = w;
+	q->tail = &w->next;
+	if (!q->queued) {
+		q->queued = true;
+		obj_ref(q->owner);
+		run_add(k, q);
+		staff(g);
+		pthread_cond_signal(&k->more);
+	}
+	pthread_mutex_unlock(&k->lock);
+}
+
+static void wait_now(struct gpu *g, struct wait *w, int result)
+{
+	w->done(g, w, result);
+	wait_drop(g, w);
+}
+
+void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
+{
+	int r = pool_get(g, w->ctx, &w->ev);
+
+	if (!r) {
+		r = (int)g->far->cuEventRecord(w->ev, s->far);
+	} else {
+		w->ev = NULL;
+	}
+	if (!r)
+		stream_recorded(s);
+	w->s = obj_ref(s);
+	w->at = s->issued;
+	w->load = s->load;
+	atomic_fetch_add(&s->waits, 1);
+	if (r)
+		wait_now(g, w, r);
+	else
+		enqueue(g, &s->q, w);
+}
+
+void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
+{
+	w->s = obj_ref(s);
+	w->at = s->issued;
+	w->load = s->load;
+	atomic_fetch_add(&s->waits, 1);
+	enqueue(g, &s->q, w);
+}
+
+void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
+{
+	w->s = obj_ref(e->s);
+	w->at = e->at;
+	w->load = e->load;
+	w->e = obj_ref(e);
+	if (!ended) {
+		w->fev = fev_get(e->far);
+		w->ev = e->far->ev;
+	}
+	atomic_fetch_add(&e->waits, 1);
+	enqueue(g, &e->q, w);
+}
+
+void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at,
+		const struct load *load)
+{
+	w->s = obj_ref(s);
+	w->at = at;
+	w->load = *load;
+	w->ev = ev;
+	atomic_fetch_add(&s->waits, 1);
+	enqueue(g, &s->fenceq, w);
+}
+
+void ctx_waits_drain(struct gpu *g, struct ctx *c)
+{
+	struct complete *k = &g->complete;
+
+	pthread_mutex_lock(&k->lock);
+	while (atomic_load(&c->waits))
+		pthread_cond_wait(&k->gone, &k->lock);
+	pthread_mutex_unlock(&k->lock);
+}
+
+int complete_init(struct gpu *g)
+{
+	struct complete *k = &g->complete;
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&k->more, &attr);
+	pthread_cond_init(&k->gone, &attr);
+	pthread_condattr_destroy(&attr);
+	k->run_tail = &k->run;
+	/* One at least, or nothing would ever be answered. */
+	if (pthread_create(&k->thread[0], NULL, complete_thread, g))
+		return -1;
+	k->threads = 1;
+	return 0;
+}
+
+bool complete_stop(struct gpu *g, unsigned int ms)
+{
+	struct complete *k = &g->complete;
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&k->lock);
+	k->stop = true;
+	pthread_cond_broadcast(&k->more);
+	pthread_cond_broadcast(&k->gone);
+	while (k->exited < k->threads && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&k->gone, &k->lock, &until);
+	r = k->exited == k->threads ? 0 : -1;
+	pthread_mutex_unlock(&k->lock);
+	if (r)
+		return false;
+	for (unsigned int i = 0; i < k->threads; i++)
+		pthread_join(k->thread[i], NULL);
+	k->threads = k->exited = 0;
+	while (k->spare) {
+		struct wait *w = k->spare;
+
+		k->spare = w->next;
+		free(w);
+	}
+	return true;
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies and memsets. Every range is checked before the far end sees it: CUDA would take any
+ * address of this process. A range of the arena stays mapped until the mark of its command is sent.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+static void *host(uint64_t addr)
+{
+	return (void *)(uintptr_t)addr;
+}
+
+static void mark_done(struct gpu *g, struct wait *w, int result)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		if (w->len[i])
+			chunks_unpin(&g->arena.chunks, w->addr[i], w->len[i]);
+	}
+	worker_mark(g->w, w->seq, ctx_result(w->ctx, result));
+}
+
+struct range {
+	enum where at;
+	uint64_t addr, len;
+};
+
+static bool range_find(struct gpu *g, struct range *r, uint64_t addr, uint64_t len)
+{
+	r->at = mem_where(g, addr, len);
+	r->addr = addr;
+	r->len = len;
+	return r->at != AT_NOWHERE;
+}
+
+/* An asked-for mark also carries the error: it is then not kept for a synchronising call, which
+ * would report it a second time. */
+static int refuse_copy(struct worker *w, const struct pvgpu_cmd_hdr *hdr, int r)
+{
+	if (!(hdr->flags & PVGPU_CMD_MARK))
+		return r;
+	worker_mark(w, hdr->seq, r);
+	return PVGPU_PENDING;
+}
+
+static void pin(struct gpu *g, struct wait *w, const struct range *r, unsigned int i)
+{
+	if (r->at != AT_ARENA || !chunks_pin(&g->arena.chunks, r->addr, r->len))
+		return;
+	w->addr[i] = r->addr;
+	w->len[i] = r->len;
+}
+
+/* The mark goes out when the copy that was just issued has ended. */
+static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hdr *hdr,
+		      struct wait *w, const struct range *dst, const struct range *src,
+		      struct work *k)
+{
+	work_commit(k, s);
+	if (!w)
+		return 0;
+	pin(g, w, dst, 0);
+	pin(g, w, src, 1);
+	w->seq = hdr->seq;
+	w->done = mark_done;
+	wait_stream(g, w, s);
+	return PVGPU_PENDING;
+}
+
+/* The arena is not registered, and the copy touches it. */
+static bool bounces(struct gpu *g, const struct range *dst, const struct range *src)
+{
+	return (dst->at == AT_ARENA || src->at == AT_ARENA) && bounce_needed(g);
+}
+
+static enum work_kind kind_of(const struct range *dst, const struct range *src)
+{
+	if (dst->at == AT_DEVICE)
+		return src->at == AT_DEVICE ? WORK_DEVICE : WORK_TO_DEVICE;
+	return src->at == AT_DEVICE ? WORK_TO_HOST : WORK_HOST;
+}
+
+static int issue(struct gpu *g, const struct range *dst, const struct range *src, struct stream *st)
+{
+	const struct far *far = g->far;
+	CUstream s = st->far;
+
+	if (bounces(g, dst, src)) {
+		const struct bounce_copy c = {
+			.dst = {.at = dst->at, .addr = dst->addr, .pitch = dst->len, .rows = 1},
+			.src = {.at = src->at, .addr = src->addr, .pitch = src->len, .rows = 1},
+			.width = dst->len,
+			.height = 1,
+			.depth = 1,
+		};
+
+		return bounce_copy(g, st, &c);
+	}
+	if (dst->at == AT_DEVICE && src->at == AT_DEVICE)
+		return (int)far->cuMemcpyDtoDAsync_v2(dst->addr, src->addr, src->len, s);
+	if (dst->at == AT_DEVICE)
+		return (int)far->cuMemcpyHtoDAsync_v2(dst->addr, host(src->addr), src->len, s);
+	if (src->at == AT_DEVICE)
+		return (int)far->cuMemcpyDtoHAsync_v2(host(dst->addr), src->addr, src->len, s);
+	return (int)far->cuMemcpyAsync(dst->addr, src->addr, src->len, s);
+}
+
+int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_out_copy *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct range dst, src;
+	struct wait *wait = NULL;
+	struct stream *s;
+	struct work k;
+	int r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return refuse_copy(w, in->hdr, r);
+	if (!range_find(g, &dst, in->dst, in->size) || !range_find(g, &src, in->src, in->size))
+		return refuse_copy(w, in->hdr, CUDA_ERROR_INVALID_VALUE);
+	if (in->hdr->flags & PVGPU_CMD_MARK) {
+		wait = wait_new(g, s->o.ctx);
+		if (!wait)
+			return refuse_copy(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	work_bytes(&k, s, kind_of(&dst, &src), in->size, !bounces(g, &dst, &src));
+	r = issue(g, &dst, &src, s);
+	if (r) {
+		work_abort(&k, s);
+		if (wait)
+			wait_drop(g, wait);
+		return refuse_copy(w, in->hdr, ctx_result(s->o.ctx, r));
+	}
+	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
+}
+
+static void plane(CUDA_MEMCPY3D *p, bool to, const struct range *r, uint64_t pitch, uint64_t rows)
+{
+	const bool device = r->at == AT_DEVICE;
+
+	if (to) {
+		p->dstMemoryType = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+		p->dstDevice = device ? r->addr : 0;
+		p->dstHost = device ? NULL : host(r->addr);
+		p->dstPitch = pitch;
+		p->dstHeight = rows;
+	} else {
+		p->srcMemoryType = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+		p->srcDevice = device ? r->addr : 0;
+		p->srcHost = device ? NULL : host(r->addr);
+		p->srcPitch = pitch;
+		p->srcHeight = rows;
+	}
+}
+
+/* Where a dimension is one, the gap between its elements does not matter: use one that fits. */
+static void plain(uint64_t *pitch, uint64_t *rows, const struct pvgpu_in_copy_3d *in)
+{
+	if (in->height == 1 && in->depth == 1)
+		*pitch = in->width;
+	if (in->depth == 1)
+		*rows = in->height;
+}
+
+int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
+		   struct pvgpu_out_copy_3d *out)
+{
+	struct gpu *g = worker_gpu(w);
+	uint64_t dst_pitch = in->dst_pitch, dst_rows = in->dst_height;
+	uint64_t src_pitch = in->src_pitch, src_rows = in->src_height;
+	struct wait *wait = NULL;
+	struct range dst, src;
+	CUDA_MEMCPY3D p = {0};
+	int64_t to, from;
+	struct stream *s;
+	struct work k;
+	int r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return refuse_copy(w, in->hdr, r);
+	plain(&dst_pitch, &dst_rows, in);
+	plain(&src_pitch, &src_rows, in);
+	to = span_3d(dst_pitch, dst_rows, in->width, in->height, in->depth);
+	from = span_3d(src_pitch, src_rows, in->width, in->height, in->depth);
+	if (to < 0 || from < 0 || !range_find(g, &dst, in->dst, (uint64_t)to) ||
+	    !range_find(g, &src, in->src, (uint64_t)from))
+		return refuse_copy(w, in->hdr, CUDA_ERROR_INVALID_VALUE);
+	plane(&p, true, &dst, dst_pitch, dst_rows);
+	plane(&p, false, &src, src_pitch, src_rows);
+	p.WidthInBytes = in->width;
+	p.Height = in->height;
+	p.Depth = in->depth;
+	if (in->hdr->flags & PVGPU_CMD_MARK) {
+		wait = wait_new(g, s->o.ctx);
+		if (!wait)
+			return refuse_copy(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	work_bytes(&k, s, kind_of(&dst, &src), in->width * in->height * in->depth,
+		   !bounces(g, &dst, &src));
+	if (bounces(g, &dst, &src)) {
+		const struct bounce_copy c = {
+			.dst = {.at = dst.at,
+				.addr = in->dst,
+				.pitch = dst_pitch,
+				.rows = dst_rows},
+			.src = {.at = src.at,
+				.addr = in->src,
+				.pitch = src_pitch,
+				.rows = src_rows},
+			.width = in->width,
+			.height = in->height,
+			.depth = in->depth,
+		};
+
+		r = bounce_copy(g, s, &c);
+	} else {
+		r = (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
+	}
+	if (r) {
+		work_abort(&k, s);
+		if (wait)
+			wait_drop(g, wait);
+		return refuse_copy(w, in->hdr, ctx_result(s->o.ctx, r));
+	}
+	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
+}
+
+static void bytes_done(struct gpu *g, struct wait *w, int result)
+{
+	ctx_result(w->ctx, result);
+	free(w->p);
+}
+
+/* No slot is free: bytes of their own, freed when they have been copied. */
+static int inline_slow(struct gpu *g, struct stream *s, const struct pvgpu_in_copy_inline *in)
+{
+	struct wait *wait;
+	struct work k;
+	void *bytes;
+	int r;
+
+	bytes = malloc(in->data_len);
+	wait = bytes ? wait_new(g, s->o.ctx) : NULL;
+	if (!wait) {
+		free(bytes);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	memcpy(bytes, in->data, in->data_len);
+	work_bytes(&k, s, WORK_TO_DEVICE, in->data_len, true);
+	r = (int)g->far->cuMemcpyHtoDAsync_v2(in->dst, bytes, in->data_len, s->far);
+	if (r) {
+		work_abort(&k, s);
+		free(bytes);
+		wait_drop(g, wait);
+		return ctx_result(s->o.ctx, r);
+	}
+	work_commit(&k, s);
+	wait->p = bytes;
+	wait->done = bytes_done;
+	wait_stream(g, wait, s);
+	return 0;
+}
+
+int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
+		       struct pvgpu_out_copy_inline *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	struct work k;
+	int slot, r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return r;
+	if (mem_where(g, in->dst, in->data_len) != AT_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	slot = staging_take(g, s->o.ctx, STAGING_RECORDS, NULL);
+	if (slot < 0)
+		return inline_slow(g, s, in);
+	memcpy(staging_at(s->o.ctx, STAGING_RECORDS, slot), in->data, in->data_len);
+	work_bytes(&k, s, WORK_TO_DEVICE, in->data_len, true);
+	r = (int)g->far->cuMemcpyHtoDAsync_v2(in->dst, staging_at(s->o.ctx, STAGING_RECORDS, slot),
+					      in->data_len, s->far);
+	if (r) {
+		work_abort(&k, s);
+		staging_put(s->o.ctx, STAGING_RECORDS, slot);
+		return ctx_result(s->o.ctx, r);
+	}
+	work_commit(&k, s);
+	staging_put_after(g, s->o.ctx, STAGING_RECORDS, slot, s);
+	return 0;
+}
+
+/* The bytes are in a slot, or in memory of their own. */
+static void fetch_done(struct gpu *g, struct wait *w, int result)
+{
+	struct pvgpu_out_copy_fetch out = {0};
+	int r = sync_end(g, w->ctx, result);
+
+	if (!r)
+		r = w->held;
+	if (!r) {
+		out.data = w->p;
+		out.data_len = w->size;
+	}
+	worker_reply_copy_fetch(g->w, w->seq, r, &out);
+	if (w->slot >= 0)
+		staging_put(w->ctx, STAGING_RECORDS, w->slot);
+	else
+		free(w->p);
+}
+
+int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
+		      struct pvgpu_out_copy_fetch *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct wait *wait;
+	struct stream *s;
+	struct work k;
+	int slot, r;
+	void *to;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return r;
+	if (mem_where(g, in->src, in->size) != AT_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	slot = staging_take(g, s->o.ctx, STAGING_RECORDS, NULL);
+	to = slot >= 0 ? staging_at(s->o.ctx, STAGING_RECORDS, slot) : malloc(in->size);
+	wait = to ? wait_new(g, s->o.ctx) : NULL;
+	r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (wait) {
+		work_bytes(&k, s, WORK_TO_HOST, in->size, true);
+		r = (int)g->far->cuMemcpyDtoHAsync_v2(to, in->src, in->size, s->far);
+		if (r)
+			work_abort(&k, s);
+	}
+	if (r) {
+		if (wait)
+			wait_drop(g, wait);
+		if (slot >= 0)
+			staging_put(s->o.ctx, STAGING_RECORDS, slot);
+		else
+			free(to);
+		return ctx_result(s->o.ctx, r);
+	}
+	work_commit(&k, s);
+	wait->p = to;
+	wait->slot = slot;
+	wait->size = in->size;
+	wait->seq = in->hdr->seq;
+	wait->flush = true;
+	wait->held = deferred_take(g, s->o.ctx);
+	wait->done = fetch_done;
+	wait_stream(g, wait, s);
+	return PVGPU_PENDING;
+}
+
+static int set(const struct far *far, const struct pvgpu_in_memset *in, CUstream s)
+{
+	const bool line = in->height == 1;
+
+	switch (in->element) {
+	case 1:
+		return (int)(line ? far->cuMemsetD8Async(in->dst, (unsigned char)in->value,
+							 in->width, s)
+				  : far->cuMemsetD2D8Async(in->dst, in->pitch,
+							   (unsigned char)in->value, in->width,
+							   in->height, s));
+	case 2:
+		return (int)(line ? far->cuMemsetD16Async(in->dst, (unsigned short)in->value,
+							  in->width, s)
+				  : far->cuMemsetD2D16Async(in->dst, in->pitch,
+							    (unsigned short)in->value, in->width,
+							    in->height, s));
+	default:
+		return (int)(line ? far->cuMemsetD32Async(in->dst, in->value, in->width, s)
+				  : far->cuMemsetD2D32Async(in->dst, in->pitch, in->value,
+							    in->width, in->height, s));
+	}
+}
+
+int handle_memset(struct worker *w, const struct pvgpu_in_memset *in, struct pvgpu_out_memset *out)
+{
+	struct gpu *g = worker_gpu(w);
+	uint64_t bytes;
+	struct stream *s;
+	struct work k;
+	int64_t span;
+	int r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return r;
+	if (in->element == 3 || in->dst % in->element ||
+	    __builtin_mul_overflow(in->width, in->element, &bytes))
+		return CUDA_ERROR_INVALID_VALUE;
+	span = span_3d(in->pitch, in->height, bytes, in->height, 1);
+	if (span < 0 || mem_where(g, in->dst, (uint64_t)span) == AT_NOWHERE)
+		return CUDA_ERROR_INVALID_VALUE;
+	work_bytes(&k, s, WORK_MEMSET, bytes * in->height, true);
+	r = ctx_result(s->o.ctx, set(g->far, in, s->far));
+	if (r)
+		work_abort(&k, s);
+	else
+		work_commit(&k, s);
+	return r;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's side of the gate (contract/gate.h), and the work in flight: a part of state.h.
+ *
+ * Decoding thread only, except where said. Costs are estimated GPU time in nanoseconds.
+ */
+#ifndef PVGPU_WORKER_GATE_H
+#define PVGPU_WORKER_GATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pvgpu_decode.h"
+#include "xen-pvgpu-back/contract/gate.h"
+
+struct gpu;
+struct stream;
+struct ctx;
+
+/* So many commands may always be in flight, however long they take, so that the GPU does not idle.
+ */
+#define GATE_LEAST 2u
+
+/* Commands that occupy the GPU, added up. */
+struct load {
+	uint64_t work; /* commands */
+	uint64_t cost; /* estimated */
+	uint64_t copy; /* of that, on the copy path */
+};
+
+struct gate {
+	/* pvgpud's page, or one of the worker's own while there is none. */
+	const struct pvgpu_gate *page;
+	struct pvgpu_gate_report *report; /* likewise */
+	struct pvgpu_gate *page_map;      /* NULL: none has come */
+	struct pvgpu_gate_report *report_map;
+	struct pvgpu_gate_report unread; /* the report while pvgpud has none */
+	int bell;                        /* to pvgpud; -1: none */
+
+	/* As the report has them. */
+	bool wants, sleeps, drained;
+	bool exact;          /* contended or closed: every change is reported at once */
+	bool steady;         /* wants, neither sleeps nor is drained: nothing to report */
+	bool look;           /* poll all work in flight: time has passed, */
+	bool rung;           /* or pvgpud has rung and wants an answer */
+	bool begun;          /* between gate_begin() and gate_commit() or gate_abort() */
+	uint64_t stall_ns;   /* work late by more than that does not count as in flight */
+	uint64_t fence_cost; /* a stream gets a fence after so much, */
+	uint64_t fence_work; /* or so many commands */
+
+	uint64_t commands, launches,
+		bytes;             /* issued since the session began; commands also tried */
+	uint64_t busy_ns, copy_ns; /* of work that has ended */
+	struct load flying;        /* in flight, over all streams */
+	uint64_t oldest;           /* since when the oldest of it runs; 0 */
+	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
+	struct busy_streams dying; /* likewise, but their contexts are going; referenced */
+	atomic_bool gone;          /* any thread: one of these has ended */
+};
+
+void gate_init(struct gpu *g);
+void gate_free(struct gpu *g);
+
+static inline uint32_t gate_word(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t gate_number(const uint64_t *number)
+{
+	return __atomic_load_n(number, __ATOMIC_RELAXED);
+}
+
+/* A record on its way to the far end (submit.c), as the gate sees it. */
+struct request {
+	struct gpu *g;
+	const struct pvgpu_cmd_desc *d;
+	const void *rec;
+};
+
+/* submit.c: do the queues behind the gate have room? Where the record goes; NULL: nowhere. */
+bool request_room(const struct request *q);
+struct stream *request_stream(const struct request *q);
+
+/*
+ * The transaction of a command that occupies the GPU:
+ *
+ *   gate_begin()   before it is run: it may be issued, and is announced to pvgpud. False: it may
+ *                  not, and the decoding thread is kicked, or rung by pvgpud, when that changes;
+ *   gate_commit()  the far end has taken it: it is in flight;
+ *   gate_abort()   after it was run: nothing of it is in flight, unless it was committed.
+ *
+ * Below, the parts of gate_begin(); those that end in _slow are the rarer cases.
+ */
+
+/* As many commands as the session may have are in flight; kicked when that changes. */
+bool gate_deep_slow(struct gpu *g);
+bool gate_admits_slow(const struct request *q, bool copies);
+void gate_first_slow(struct gate *t);
+void gate_withdraw_slow(struct gate *t);
+void gate_oldest(struct gate *t);
+
+static inline bool gate_admits(struct gate *t, const struct request *q)
+{
+	const struct pvgpu_gate *p = t->page;
+	const bool copies = q->d->gated == PVGPU_GATED_COPY;
+
+	if (gate_word(&p->depth) && gate_deep_slow(q->g))
+		return false;
+	if (t->steady && gate_word(&p->open) && !gate_word(&p->contended) &&
+	    t->flying.cost < gate_number(&p->inflight_ns) &&
+	    t->commands < gate_number(&p->commands) &&
+	    (!copies || t->bytes < gate_number(&p->bytes)))
+		return true;
+	return gate_admits_slow(q, copies);
+}
+
+/*
+ * pvgpud hears of the command before the GPU does, however long this thread is starved of CPU then:
+ * use of the GPU without an announcement counts as cheating (daemon/dispatch/entitle.h). False: the
+ * gate has been closed meanwhile, and the announcement is withdrawn.
+ */
+static inline bool gate_announce(struct gate *t)
+{
+	t->begun = true;
+	if (!t->flying.work)
+		gate_first_slow(t);
+	t->commands++;
+	/* In this order where others wait. Elsewhere pvgpud lets pass an announcement that crosses
+	 * with its closing of the gate (entitle.h), and nothing waits for it. */
+	if (t->exact)
+		__atomic_store_n(&t->report->commands, t->commands, __ATOMIC_SEQ_CST);
+	else
+		__atomic_store_n(&t->report->commands, t->commands, __ATOMIC_RELAXED);
+	if (gate_word(&t->page->open))
+		return true;
+	gate_withdraw_slow(t);
+	return false;
+}
+
+static inline bool gate_begin(struct gate *t, const struct request *q)
+{
+	do {
+		if (!gate_admits(t, q) || !request_room(q))
+			return false;
+	} while (!gate_announce(t));
+	return true;
+}
+
+/* To this stream; bytes: of a copy, or 0. */
+void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
+
+static inline void gate_abort(struct gate *t)
+{
+	if (!t->begun)
+		return;
+	t->begun = false;
+	if (!t->flying.work)
+		gate_oldest(t);
+}
+
+/* After each run of parked work: report to pvgpud. */
+void gate_settle(struct gpu *g);
+
+/* The stream's first `upto` commands that occupy the GPU have ended. */
+void gate_ended(struct stream *s, const struct load *upto);
+/* Its context is being destroyed: its fences are not polled any more. Then, on any thread: its work
+ * has ended. */
+void gate_dying(struct stream *s);
+void gate_gone(struct gpu *g, struct stream *s);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's GPU side, as the frame (main.c, loop.c, ...) sees it, beside the parts of gpu.c,
+ * callback.c and output.c in worker.h.
+ */
+#ifndef PVGPU_WORKER_GPU_H
+#define PVGPU_WORKER_GPU_H
+
+#include "xen-pvgpu-back/worker/worker.h"
+
+struct far;
+
+/* gpu.c: prepare phase: can this far end serve at all? 0, or -1 with a reason for people. */
+int gpu_check(const struct far *far, char *reason, size_t cap);
+
+/*
+ * arena_map.c, decoding thread: is [addr, addr + size) free, exactly one chunk, or does it overlap
+ * chunks? The GPU's side has the one table of chunks: gpu_arena_add() and gpu_arena_remove()
+ * (worker.h) change it.
+ */
+enum gpu_arena_found { GPU_ARENA_FREE, GPU_ARENA_SAME, GPU_ARENA_OVERLAPS };
+enum gpu_arena_found gpu_arena_find(struct worker *w, uint64_t addr, uint64_t size);
+
+/*
+ * gate.c, decoding thread: pvgpud's pages (contract/gate.h) have come: check and map them; the fds
+ * stay the caller's. 0, or -1 with a reason for people, and the pages before it stay.
+ * gpu_gate_await: they will come, and until then the gate is closed. gpu_gate_lost: pvgpud is gone.
+ * gpu_gate_look: it has rung (rung), or gpu_gate_look_ms() have passed (-1: no need to look).
+ */
+int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason, size_t cap);
+void gpu_gate_await(struct worker *w);
+void gpu_gate_lost(struct worker *w);
+void gpu_gate_look(struct worker *w, bool rung);
+int gpu_gate_look_ms(struct worker *w);
+
+/*
+ * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's
+ * (or, with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call,
+ * once.
+ */
+void gpu_deferred(struct worker *w, void *ctx, int result);
+
+/*
+ * output.c: worker_send() ORs this into the flags of every reply (kind PVGPU_REP_REPLY):
+ * PVGPU_REP_OUTPUT while device output waits to be pulled, 0 otherwise. One atomic load.
+ */
+uint16_t output_flags(struct worker *w);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading images, for modules and libraries: the bytes are copied out of the arena first and
+ * checked and used only in the copy; options are numbers from a list; logs go to bounded buffers.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
+#include "image/fatbin.h"
+
+#define OPTIONS_MAX 64
+
+static bool option_allowed(uint32_t id)
+{
+	switch (id) {
+	case CU_JIT_MAX_REGISTERS:
+	case CU_JIT_THREADS_PER_BLOCK:
+	case CU_JIT_WALL_TIME:
+	case CU_JIT_OPTIMIZATION_LEVEL:
+	case CU_JIT_TARGET_FROM_CUCONTEXT:
+	case CU_JIT_TARGET:
+	case CU_JIT_FALLBACK_STRATEGY:
+	case CU_JIT_GENERATE_DEBUG_INFO:
+	case CU_JIT_LOG_VERBOSE:
+	case CU_JIT_GENERATE_LINE_INFO:
+	case CU_JIT_CACHE_MODE:
+	case CU_JIT_FAST_COMPILE:
+	case CU_JIT_LTO:
+	case CU_JIT_FTZ:
+	case CU_JIT_PREC_DIV:
+	case CU_JIT_PREC_SQRT:
+	case CU_JIT_FMA:
+	case CU_JIT_OPTIMIZE_UNUSED_DEVICE_VARIABLES:
+	case CU_JIT_POSITION_INDEPENDENT_CODE:
+	case CU_JIT_MIN_CTA_PER_SM:
+	case CU_JIT_MAX_THREADS_PER_BLOCK:
+	case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int image_options(struct image_job *j, const void *bytes, uint32_t len)
+{
+	const uint32_t n = len / sizeof(struct pvgpu_jit_option);
+
+	if (len % sizeof(struct pvgpu_jit_option) || n > OPTIONS_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (uint32_t i = 0; i < n; i++) {
+		struct pvgpu_jit_option o;
+
+		memcpy(&o, (const char *)bytes + i * sizeof(o), sizeof(o));
+		if (!option_allowed(o.id))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (o.id == CU_JIT_WALL_TIME)
+			j->time_at = j->options;
+		j->option[j->options] = (CUjit_option)o.id;
+		j->value[j->options++] = (void *)(uintptr_t)o.value;
+	}
+	return 0;
+}
+
+static void option_add(struct image_job *j, CUjit_option id, void *value)
+{
+	j->option[j->options] = id;
+	j->value[j->options++] = value;
+}
+
+static void logs_add(struct image_job *j)
+{
+	if (j->info_size) {
+		option_add(j, CU_JIT_INFO_LOG_BUFFER, j->info);
+		option_add(j, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)j->info_size);
+	}
+	if (j->error_size) {
+		option_add(j, CU_JIT_ERROR_LOG_BUFFER, j->error);
+		option_add(j, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, (void *)(uintptr_t)j->error_size);
+	}
+}
+
+/* The far end is told no length: an image must say its own, and be all there. */
+static int check(const char *bytes, size_t len)
+{
+	size_t size;
+
+	switch (image_kind(bytes, len)) {
+	case IMAGE_PTX:
+		return 0; /* a NUL stands behind it */
+	case IMAGE_ELF:
+	case IMAGE_FATBIN:
+		return image_size(bytes, len, &size) ? CUDA_ERROR_INVALID_IMAGE : 0;
+	default:
+		return CUDA_ERROR_INVALID_IMAGE;
+	}
+}
+
+/* Entries that would unpack to more than is allowed, or not at all, never reach the far end. */
+static int check_fatbin(const char *bytes, size_t len)
+{
+	struct fatbin_entry e;
+	size_t at = 0;
+	int r;
+
+	if (image_kind(bytes, len) != IMAGE_FATBIN)
+		return 0;
+	while ((r = fatbin_next(bytes, len, &at, &e)) > 0) {
+		if (e.unpacked > FATBIN_MAX_UNPACKED && e.unpacked != e.stored)
+			return CUDA_ERROR_INVALID_IMAGE;
+	}
+	return r ? CUDA_ERROR_INVALID_IMAGE : 0;
+}
+
+int image_fetch(struct gpu *g, struct image_job *j)
+{
+	int r;
+
+	j->bytes = malloc(j->len + 1);
+	if (j->bytes) {
+		memcpy(j->bytes, (const void *)(uintptr_t)j->addr, j->len);
+		j->bytes[j->len] = '\0';
+	}
+	chunks_unpin(&g->arena.chunks, j->addr, j->len);
+	if (!j->bytes)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = check(j->bytes, j->len);
+	if (!r)
+		r = check_fatbin(j->bytes, j->len);
+	if (!r && !lease_get(g->w, j->len))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (r)
+		return r;
+	j->charge = j->len;
+	logs_add(j);
+	return 0;
+}
+
+float image_time(const struct image_job *j)
+{
+	uint32_t bits;
+	float ms;
+
+	if (j->time_at < 0)
+		return 0;
+	/* The option's value was overwritten with a float. */
+	bits = (uint32_t)(uintptr_t)j->value[j->time_at];
+	memcpy(&ms, &bits, sizeof(ms));
+	return ms;
+}
+
+uint32_t image_log(const char *log, uint32_t size)
+{
+	return size ? (uint32_t)strnlen(log, size) : 0;
+}
+
+struct image_job *image_job_new(struct gpu *g, uint32_t seq, uint64_t addr, uint64_t len,
+				uint32_t info, uint32_t error)
+{
+	struct image_job *j;
+
+	if (!chunks_pin(&g->arena.chunks, addr, len))
+		return NULL;
+	j = calloc(1, sizeof(*j));
+	if (!j) {
+		chunks_unpin(&g->arena.chunks, addr, len);
+		return NULL;
+	}
+	j->seq = seq;
+	j->addr = addr;
+	j->len = len;
+	j->info_size = info;
+	j->error_size = error;
+	j->time_at = -1;
+	return j;
+}
+
+void image_job_free(struct image_job *j)
+{
+	free(j->bytes);
+	free(j);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The side lane: what may block inside CUDA, on one thread, in order. What must wait for GPU work
+ * first stands behind a barrier and joins the queue when that work has ended, so that an endless
+ * kernel holds up nothing else.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "state.h"
+#include "xen-pvgpu-back/contract/supervise.h"
+
+struct barrier {
+	atomic_uint left;
+	struct job *head, **tail; /* side.lock */
+};
+
+static void *side_thread(void *arg)
+{
+	struct gpu *g = arg;
+	struct side *s = &g->side;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop || s->head) {
+		struct job *j = s->head;
+
+		if (!j && !atomic_exchange(&s->poke, false)) {
+			pthread_cond_wait(&s->more, &s->lock);
+			continue;
+		}
+		if (j) {
+			s->head = j->next;
+			if (!s->head)
+				s->tail = &s->head;
+		}
+		pthread_mutex_unlock(&s->lock);
+		if (j) {
+			j->run(g, j);
+			if (atomic_fetch_sub(&s->jobs, 1) <= SIDE_JOBS_MAX &&
+			    atomic_exchange(&s->kick, false))
+				worker_kick(g->w);
+		}
+		mem_retry(g);
+		pthread_mutex_lock(&s->lock);
+	}
+	s->exited = true;
+	pthread_cond_broadcast(&s->more);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+int side_init(struct gpu *g)
+{
+	struct side *s = &g->side;
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->more, &attr);
+	pthread_condattr_destroy(&attr);
+	s->tail = &s->head;
+	if (pthread_create(&s->thread, NULL, side_thread, g))
+		return -1;
+	s->started = true;
+	return 0;
+}
+
+static void queue(struct side *s, struct job *j)
+{
+	j->next = NULL;
+	*s->tail = j;
+	s->tail = &j->next;
+}
+
+void side_push(struct gpu *g, struct job *j)
+{
+	struct side *s = &g->side;
+
+	atomic_fetch_add(&s->jobs, 1);
+	pthread_mutex_lock(&s->lock);
+	queue(s, j);
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void side_poke(struct gpu *g)
+{
+	struct side *s = &g->side;
+
+	pthread_mutex_lock(&s->lock);
+	atomic_store(&s->poke, true);
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool side_room(struct gpu *g)
+{
+	struct side *s = &g->side;
+
+	if (atomic_load_explicit(&s->jobs, memory_order_relaxed) < SIDE_JOBS_MAX)
+		return true;
+	atomic_store(&s->kick, true);
+	/* The flag is up: a job that ended before it was seen is seen here. */
+	return atomic_load(&s->jobs) < SIDE_JOBS_MAX;
+}
+
+static void barrier_step(struct gpu *g, struct barrier *b)
+{
+	struct side *s = &g->side;
+
+	if (atomic_fetch_sub(&b->left, 1) != 1)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (s->last == b)
+		s->last = NULL;
+	if (b->head) {
+		*s->tail = b->head;
+		s->tail = b->tail;
+		pthread_cond_signal(&s->more);
+	}
+	pthread_mutex_unlock(&s->lock);
+	free(b);
+}
+
+static void barrier_done(struct gpu *g, struct wait *w, int result)
+{
+	ctx_result(w->ctx, result);
+	barrier_step(g, w->p);
+}
+
+/* An event in the stream, if it has work. False: out of memory. */
+static bool barrier_in(struct gpu *g, struct stream *s, struct barrier *b)
+{
+	struct wait *w;
+
+	if (stream_idle(s) && !atomic_load(&s->waits))
+		return true;
+	w = wait_new(g, s->o.ctx);
+	if (!w)
+		return false;
+	atomic_fetch_add(&b->left, 1);
+	w->done = barrier_done;
+	w->p = b;
+	wait_stream(g, w, s);
+	return true;
+}
+
+/* The same for each stream of the context. */
+static bool barrier_on(struct gpu *g, struct ctx *c, struct barrier *b)
+{
+	struct stream *s;
+
+	if (obj_error(c) || ctx_enter(c))
+		return true;
+	if (c->legacy && !barrier_in(g, c->legacy, b))
+		return false;
+	TAILQ_FOREACH(s, &c->streams, in_ctx)
+	{
+		if (!barrier_in(g, s, b))
+			return false;
+	}
+	return true;
+}
+
+static bool barrier_fill(struct gpu *g, struct ctx *c, bool all, struct barrier *b)
+{
+	struct obj *o;
+
+	if (c && !barrier_on(g, c, b))
+		return false;
+	if (!all)
+		return true;
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		if (o->type == PVGPU_H_CTX && o != (struct obj *)c &&
+		    !barrier_on(g, (struct ctx *)o, b))
+			return false;
+	}
+	return true;
+}
+
+/* Frees come in runs: those with no new work between them share one barrier. */
+static bool share(struct gpu *g, struct ctx *c, bool all, struct job *j)
+{
+	struct side *s = &g->side;
+	bool shared;
+
+	pthread_mutex_lock(&s->lock);
+	shared =
+		s->last && s->last_serial == g->op_serial && s->last_ctx == c && s->last_all == all;
+	if (shared) {
+		j->next = NULL;
+		*s->last->tail = j;
+		s->last->tail = &j->next;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return shared;
+}
+
+static void after(struct gpu *g, struct ctx *c, bool all, struct job *j)
+{
+	struct side *s = &g->side;
+	struct barrier *b;
+
+	atomic_fetch_add(&s->jobs, 1);
+	if (share(g, c, all, j))
+		return;
+	b = calloc(1, sizeof(*b));
+	if (!b) {
+		worker_end(g->w, PVGPU_END_FAILED, "out of memory");
+		return;
+	}
+	atomic_init(&b->left, 1);
+	j->next = NULL;
+	b->head = j;
+	b->tail = &j->next;
+	pthread_mutex_lock(&s->lock);
+	s->last = b;
+	s->last_serial = g->op_serial;
+	s->last_ctx = c;
+	s->last_all = all;
+	pthread_mutex_unlock(&s->lock);
+	if (!barrier_fill(g, c, all, b)) {
+		/* Never released: work may still use the memory that it would free. */
+		worker_end(g->w, PVGPU_END_FAILED, "out of memory");
+		return;
+	}
+	barrier_step(g, b);
+}
+
+void side_after_work(struct gpu *g, struct ctx *c, struct job *j)
+{
+	after(g, c, !c, j);
+}
+
+void side_after_all(struct gpu *g, struct ctx *c, struct job *j)
+{
+	after(g, c, true, j);
+}
+
+bool side_stop(struct gpu *g, unsigned int ms)
+{
+	struct side *s = &g->side;
+	struct timespec until;
+	int r = 0;
+
+	if (!s->started)
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_cond_broadcast(&s->more);
+	while (!s->exited && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&s->more, &s->lock, &until);
+	r = s->exited ? 0 : -1;
+	pthread_mutex_unlock(&s->lock);
+	if (r)
+		return false;
+	pthread_join(s->thread, NULL);
+	s->started = false;
+	return true;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records on their way to a lane. The decoding thread never waits: while the gate is closed, or too
+ * much is in flight on a stream or of the session, or a queue behind it is full, work parks here,
+ * in order, with all that comes after it. Commands of the `now` lane go on: a query about parked
+ * work answers that it is not ready.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+#include "xen-pvgpu-back/contract/supervise.h"
+
+/* Commands that occupy the GPU pass the gate. */
+static bool occupies(const struct pvgpu_cmd_desc *d)
+{
+	return d->gated != PVGPU_GATED_NOT;
+}
+
+/* Which context, stream and event a record works on, by its handles. */
+struct target {
+	struct ctx *ctx;
+	struct stream *stream;
+	struct event *event; /* that it records */
+};
+
+static uint64_t handle_at(const void *rec, uint16_t offset)
+{
+	uint64_t h = 0;
+
+	if (offset)
+		memcpy(&h, (const char *)rec + offset, sizeof(h));
+	return h;
+}
+
+static struct target target_of(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	const uint64_t stream = handle_at(rec, d->stream);
+	struct target t = {0};
+
+	if (!d->ctx)
+		return t;
+	t.ctx = obj_lookup(&g->tables, PVGPU_H_CTX, handle_at(rec, d->ctx));
+	if (stream)
+		t.stream = obj_lookup(&g->tables, PVGPU_H_STREAM, stream);
+	else if (d->stream && t.ctx && !obj_error(t.ctx))
+		t.stream = t.ctx->legacy;
+	if (d->event)
+		t.event = obj_lookup(&g->tables, PVGPU_H_EVENT, handle_at(rec, d->event));
+	return t;
+}
+
+struct stream *request_stream(const struct request *q)
+{
+	const struct target t = target_of(q->g, q->d, q->rec);
+
+	return t.stream && !obj_error(t.stream) ? t.stream : NULL;
+}
+
+/* A wait for a whole context puts an event into each of its streams. */
+static bool ctx_room(struct ctx *c)
+{
+	struct stream *s;
+
+	if (obj_error(c))
+		return true;
+	if (!stream_room(c->legacy))
+		return false;
+	TAILQ_FOREACH(s, &c->streams, in_ctx)
+	{
+		if (!s->destroyed && !stream_room(s))
+			return false;
+	}
+	return true;
+}
+
+/* Copies that need a page-locked slot: without one CUDA would copy while its caller waits. */
+static bool wants_slot(struct gpu *g, const struct pvgpu_cmd_desc *d)
+{
+	return d->gated == PVGPU_GATED_COPY && (d->flags & PVGPU_DESC_CARRIES || bounce_needed(g));
+}
+
+static bool slot_room(struct gpu *g, const struct pvgpu_cmd_desc *d, const struct target *t)
+{
+	if (!wants_slot(g, d) || !t->ctx || obj_error(t->ctx))
+		return true;
+	if (d->flags & PVGPU_DESC_CARRIES)
+		return staging_room(g, t->ctx, STAGING_RECORDS, NULL);
+	return staging_room(g, t->ctx, STAGING_COPIES, t->stream);
+}
+
+bool request_room(const struct request *q)
+{
+	const struct pvgpu_cmd_desc *d = q->d;
+	struct gpu *g = q->g;
+	struct target t;
+
+	if (!waits_room(g))
+		return false;
+	if (!g->full_streams && !wants_slot(g, d))
+		return true;
+	t = target_of(g, d, q->rec);
+	if (t.stream && !obj_error(t.stream) && !stream_room(t.stream))
+		return false;
+	if (!d->stream && t.ctx && !ctx_room(t.ctx))
+		return false;
+	return slot_room(g, d, &t);
+}
+
+/* It may run; a command that occupies the GPU has begun its transaction with the gate. */
+static bool starts(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	const struct request q = {g, d, rec};
+
+	if (d->lane == PVGPU_LANE_SIDE)
+		return side_room(g) && waits_room(g);
+	return occupies(d) ? gate_begin(&g->gate, &q) : request_room(&q);
+}
+
+static int run_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
+{
+	const int r = d->run(g->w, &g->decode, rec, len);
+
+	gate_abort(&g->gate);
+	if (r != PVGPU_FATAL)
+		return 0;
+	worker_end(g->w, PVGPU_END_PROTOCOL, "malformed %s", d->name);
+	return PVGPU_FATAL;
+}
+
+/* Fetch no more for now? */
+static bool full(struct gpu *g)
+{
+	const struct park *p = &g->park;
+
+	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX;
+}
+
+static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
+{
+	struct park *p = &g->park;
+	struct parked *n = malloc(sizeof(*n) + len);
+	struct target t;
+
+	if (!n) {
+		worker_end(g->w, PVGPU_END_FAILED, "out of memory for parked commands");
+		return PVGPU_FATAL;
+	}
+	t = target_of(g, d, rec);
+	n->next = NULL;
+	n->d = d;
+	n->ctx = t.ctx ? obj_ref(t.ctx) : NULL;
+	n->stream = t.stream ? obj_ref(t.stream) : NULL;
+	n->event = t.event ? obj_ref(t.event) : NULL;
+	n->len = len;
+	memcpy(n->rec, rec, len);
+	if (n->ctx)
+		n->ctx->parked++;
+	if (n->stream)
+		n->stream->parked++;
+	if (n->event)
+		n->event->parked++;
+	/* Allocations that lack memory wait for it. */
+	if (d->flags & PVGPU_DESC_FREES)
+		atomic_fetch_add(&g->mem.pending, 1);
+	*p->tail = n;
+	p->tail = &n->next;
+	p->count++;
+	p->bytes += len;
+	p->work += occupies(d);
+	return full(g);
+}
+
+static struct parked *unpark(struct gpu *g)
+{
+	struct park *p = &g->park;
+	struct parked *n = p->head;
+
+	p->head = n->next;
+	if (!p->head)
+		p->tail = &p->head;
+	p->count--;
+	p->bytes -= n->len;
+	p->work -= occupies(n->d);
+	if (n->ctx)
+		n->ctx->parked--;
+	if (n->stream)
+		n->stream->parked--;
+	if (n->event)
+		n->event->parked--;
+	return n;
+}
+
+static void parked_free(struct gpu *g, struct parked *n)
+{
+	if (n->d->flags & PVGPU_DESC_FREES) {
+		atomic_fetch_sub(&g->mem.pending, 1);
+		side_poke(g);
+	}
+	if (n->ctx)
+		obj_unref(n->ctx);
+	if (n->stream)
+		obj_unref(n->stream);
+	if (n->event)
+		obj_unref(n->event);
+	free(n);
+}
+
+int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
+{
+	struct gpu *g = worker_gpu(w);
+
+	/* A guest that uses a command of a version it has not negotiated breaks the protocol. */
+	if (d->since > 1 && d->since > g->version)
+		return PVGPU_FATAL;
+	if (d->lane == PVGPU_LANE_NOW)
+		return run_record(g, d, rec, len);
+	if (g->park.head || !starts(g, d, rec))
+		return park_record(g, d, rec, len);
+	return run_record(g, d, rec, len);
+}
+
+int gpu_kicked(struct worker *w)
+{
+	struct gpu *g = worker_gpu(w);
+	struct park *p = &g->park;
+	int r = 0;
+
+	if (g->zombies)
+		streams_reap(g);
+	while (!r && p->head && starts(g, p->head->d, p->head->rec)) {
+		struct parked *n = unpark(g);
+
+		r = run_record(g, n->d, n->rec, n->len);
+		parked_free(g, n);
+	}
+	gate_settle(g);
+	return r ? r : full(g);
+}
+
+void park_free(struct gpu *g)
+{
+	while (g->park.head)
+		parked_free(g, unpark(g));
+}
