@@ -4,8 +4,9 @@
 
 A stage is a list of commands. Each command's tests are counted from what it prints (libcheck's
 "Checks: N, Failures: N, Errors: N", unittest's "Ran N tests", our own "N passed, N failed"); a command that prints
-none of these counts as one test. A command that fails shows the end of its log. A stage that may run beside others is started in
-its turn and waited for at the end.
+none of these counts as one test. A command that fails shows what its log says of each failed test (failures.py) and the end of the
+log; the last thing that is printed names all of them with a few lines each. A stage that may run beside others is started in its
+turn and waited for at the end.
 """
 import argparse
 import contextlib
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 
+import failures
 import stages as stage_list
 
 CHECK = re.compile(r"Checks: (\d+), Failures: (\d+), Errors: (\d+)")
@@ -51,6 +53,7 @@ def count(text, ok):
 
 
 running = set()  # process groups
+SHOWN = 20       # failed tests of one command whose texts are shown
 
 
 def wait(p, limit):
@@ -92,11 +95,22 @@ def run_command(cmd, log, limit):
         return rc == 0, f.read().decode(errors="replace"), used
 
 
+def show(stage, cmd, text, found):
+    """Print what a failed command's log says of its failed tests, and the log's end where it says nothing of any."""
+    lines = [line for f in found[:SHOWN] for line in f.text()]
+    if len(found) > SHOWN:
+        lines.append(f"... {len(found) - SHOWN} more failures")
+    if not found:
+        lines = text.splitlines()[-40:]
+    print(f"\n--- {stage.name}: failed: {cmd}\n" + "\n".join(lines) + "\n---", flush=True)
+
+
 def run_stage(stage, logdir):
-    """([passed, failed, skipped], seconds, processor seconds)"""
+    """([passed, failed, skipped], seconds, processor seconds, [Failure])"""
     path = os.path.join(logdir, stage.name + ".log")
     total = [0, 0, 0]
     used = 0
+    bad = []
     begun = time.monotonic()
     with open(path, "wb") as log:
         for cmd in stage.commands:
@@ -105,20 +119,21 @@ def run_stage(stage, logdir):
             for i, n in enumerate(count(text, ok)):
                 total[i] += n
             if not ok:
-                print(f"\n--- {stage.name}: failed: {cmd}\n" + "\n".join(text.splitlines()[-40:]) + "\n---",
-                      flush=True)
+                found = failures.find(text)
+                show(stage, cmd, text, found)
+                bad += found or [failures.Failure(cmd, text.splitlines()[-4:])]
                 if stage.needed:
                     break
-    return total, time.monotonic() - begun, used
+    return total, time.monotonic() - begun, used, bad
 
 
 def run_all(todo, logdir):
-    """Rows of (stage, passed, failed, skipped, seconds, processor seconds) in the order of the stages."""
+    """Rows of (stage, passed, failed, skipped, seconds, processor seconds, failures) in the order of the stages."""
     rows, beside = {}, []
 
     def one(stage):
-        (p, f, k), secs, cpu = run_stage(stage, logdir)
-        rows[stage.name] = (stage.name, p, f, k, secs, cpu)
+        (p, f, k), secs, cpu, bad = run_stage(stage, logdir)
+        rows[stage.name] = (stage.name, p, f, k, secs, cpu, bad)
         name = f"{stage.name}: " if stage.beside else ""
         print(f"        {name}{p} passed, {f} failed in {secs:.0f} s" + (f", {k} skipped" if k else ""), flush=True)
         return f
@@ -134,6 +149,23 @@ def run_all(todo, logdir):
     for t in beside:
         t.join()
     return [rows[s.name] for s in todo if s.name in rows]
+
+
+def summary(rows, seconds):
+    """Print the table and, where something failed, what; returns the number of failed tests."""
+    passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
+    print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'cpu s':>9}")
+    for name, p, f, k, secs, cpu, _ in rows:
+        print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}{cpu:9.0f}")
+    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{seconds:9.0f}{sum(r[5] for r in rows):9.0f}\n")
+    # Last, for whoever has only the end of this.
+    for name, *_, bad in rows:
+        for f in bad[:SHOWN]:
+            print(f"FAILED {name}: {f.name}\n" + "".join(f"    {line[:400]}\n" for line in failures.brief(f)), end="")
+        if len(bad) > SHOWN:
+            print(f"FAILED {name}: {len(bad) - SHOWN} more, see its log")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return failed
 
 
 def main():
@@ -165,13 +197,7 @@ def main():
                 os.killpg(group, signal.SIGTERM)
         print("check: interrupted", flush=True)
         return 130
-    passed, failed, skipped = (sum(r[i] for r in rows) for i in (1, 2, 3))
-    print(f"\n{'stage':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}{'cpu s':>9}")
-    for name, p, f, k, secs, cpu in rows:
-        print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}{cpu:9.0f}")
-    print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{time.monotonic() - begun:9.0f}{sum(r[5] for r in rows):9.0f}\n")
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if failed else 0
+    return 1 if summary(rows, time.monotonic() - begun) else 0
 
 
 if __name__ == "__main__":

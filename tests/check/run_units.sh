@@ -18,7 +18,7 @@ one() {
 		return 0
 	fi
 	# In one piece: another test's lines must not come in between.
-	text=$(printf '%s\n' "$out" | tail -n 40)
+	text=$(printf '%s\n' "$out" | tail -n 120)
 	[ -n "$line" ] || text="$text
 0 passed, 1 failed"
 	printf 'FAIL %s (exit %s)\n%s\n' "$name" "$rc" "$text"

@@ -25,6 +25,7 @@ def stages(full=False):
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
         Stage("rules", "include rules, generated documents, test kernels, shell scripts",
               ["python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
+               "python3 tests/check/failures_test.py",
                "python3 tests/check/language.py", "python3 tests/check/language_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",

@@ -266,6 +266,14 @@ class Runner:
             m.say(f"cannot collect more: {e}")
 
 
+def log_end(folder, lines=40):
+    """The last lines of a failed scenario's log."""
+    try:
+        return (folder / "log").read_text(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
 class Queue:
     """Scenarios that are still to be run by several runners, and their results."""
 
@@ -294,7 +302,7 @@ class Queue:
         with self.lock:
             print(f"{'FAIL' if reason else 'ok':4} {name:20} {seconds:4.0f} s" + (f"  {reason}" if reason else ""), flush=True)
             if reason:
-                print(f"     see {folder}", flush=True)
+                print("".join(f"     {line}\n" for line in log_end(folder)) + f"     see {folder}", flush=True)
             self.passed, self.failed = self.passed + (not reason), self.failed + bool(reason)
 
     def work(self, runner):
