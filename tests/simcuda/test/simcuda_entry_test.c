@@ -123,7 +123,8 @@ static void *call_that_hangs(void *arg)
 	return NULL;
 }
 
-/* The hang ends with the process. */
+/* The hang ends with the process, at once: a search for leaks beside a thread of a library that was
+ * loaded later breaks off (LeakSanitizer of gcc 12, in its look at the thread's TLS). */
 START_TEST(a_call_hangs)
 {
 	struct timespec cpu;
@@ -144,6 +145,7 @@ START_TEST(a_call_hangs)
 	ck_assert_int_eq(clock_gettime(clock, &cpu), 0);
 	ck_assert_int_eq(cpu.tv_sec, 0);
 	ck_assert_int_lt(cpu.tv_nsec, 100000000); /* of 200 ms: it does not spin */
+	_exit(0);
 }
 END_TEST
 
@@ -172,7 +174,7 @@ int main(void)
 	tcase_add_loop_test(t, any_symbol_can_be_absent, 0, 2);
 	tcase_add_loop_test_raise_signal(t, a_call_crashes, SIGSEGV, 0, CRASHES);
 	tcase_add_test_raise_signal(t, a_call_got_by_its_plain_name_crashes, SIGSEGV);
-	tcase_add_test(t, a_call_hangs);
+	tcase_add_exit_test(t, a_call_hangs, 0);
 	tcase_add_loop_exit_test(t, what_is_not_understood, 2, 0, WRONG);
 	suite_add_tcase(s, t);
 	return run_suite(s, "entry");

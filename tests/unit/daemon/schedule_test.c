@@ -119,6 +119,7 @@ START_TEST(taking_turns)
 	struct tenant *a, *b;
 	struct fake fa, fb;
 	bool exclusive = _i;
+	uint64_t before, late = 0;
 
 	start(SCHED_FAIR, exclusive);
 	a = tenant(100);
@@ -127,6 +128,7 @@ START_TEST(taking_turns)
 	fb = join(b, false);
 	want(&fa);
 	want(&fb);
+	before = schedule_now();
 	do {
 		turn();
 		ck_assert(!(is_open(&fa) && is_open(&fb)));
@@ -136,11 +138,14 @@ START_TEST(taking_turns)
 		saturate(&fb);
 		tenant_stats(a, &na);
 		tenant_stats(b, &nb);
+		late = schedule_now() - before > late ? schedule_now() - before : late;
+		before = schedule_now();
 	} while (na.slices < 30 || nb.slices < 30 || na.gpu_ns + nb.gpu_ns < 1000 * MS);
 	ck_assert_uint_eq(fa.word->exclusive, exclusive);
-	/* Slices are 30 ms at most, overrun by as much as the machine is late. */
-	ck_assert_uint_lt(na.gpu_ns, nb.gpu_ns * 13 / 10);
-	ck_assert_uint_lt(nb.gpu_ns, na.gpu_ns * 13 / 10);
+	/* Slices are 30 ms at most, overrun by as much as the machine is late: until this side
+	 * looks, closes, hears that it is drained, and opens the other. */
+	ck_assert_uint_lt(na.gpu_ns, nb.gpu_ns * 13 / 10 + 4 * late);
+	ck_assert_uint_lt(nb.gpu_ns, na.gpu_ns * 13 / 10 + 4 * late);
 	ck_assert_uint_gt(na.wait_ns, 0);
 	ck_assert_uint_ge(schedule_handovers(s), 59);
 	leave(&fa);
