@@ -49,7 +49,7 @@ include $(sort $(wildcard libpvgpu/build.mk libpvgpu/*/build.mk linux-pvgpu-fron
 
 all: $$(GEN) $$(PROGS) $$(LIBS)
 gen: $$(GEN)
-tests: all $$(RUN_UNITS) $$(TESTPROGS)
+tests: all $$(RUN_UNITS) $$(filter-out $$(addprefix $(B)/tests/,$$(LESS)),$$(TESTPROGS))
 
 packages:
 	$(Q).ci/install-packages
@@ -89,7 +89,7 @@ check-full: packages
 # Thread sanitizer has nothing to see where there is one thread.
 ONE_THREAD := $(addprefix $(B)/unit/,ptx_%_test sched_%_test sched_test sim_test sizing_test place_test keys_%test config_test \
 	decode_test dispatch_test xenbus_%test admission_test ctl_%_test fatbin_test)
-# LESS: patterns of others that are not wanted.
+# LESS: patterns of others that are not wanted, and of test programs.
 RUN_UNITS = $(filter-out $(if $(findstring thread,$(SAN)),$(ONE_THREAD)) $(addprefix $(B)/unit/,$(LESS)),$(UNIT))
 run-unit: tests
 	$(Q)tests/check/run_units.sh $(RUN_UNITS)

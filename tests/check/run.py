@@ -5,12 +5,13 @@
 A stage is a list of commands. Each command's tests are counted from what it prints (libcheck's
 "Checks: N, Failures: N, Errors: N", unittest's "Ran N tests", our own "N passed, N failed"); a command that prints
 none of these counts as one test. A command that fails shows what its log says of each failed test (failures.py) and the end of the
-log; the last thing that is printed names all of them with a few lines each. A stage that may run beside others is started in its
-turn and waited for at the end.
+log; the last thing that is printed names all of them with a few lines each. Stages of a lane run one after the other beside all that follow
+them in the list, and are waited for at the end.
 """
 import argparse
 import contextlib
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -53,6 +54,7 @@ def count(text, ok):
 
 
 running = set()  # process groups
+stopping = threading.Event()
 SHOWN = 20       # failed tests of one command whose texts are shown
 
 
@@ -114,6 +116,8 @@ def run_stage(stage, logdir):
     begun = time.monotonic()
     with open(path, "wb") as log:
         for cmd in stage.commands:
+            if stopping.is_set():
+                break
             ok, text, cpu = run_command(cmd, log, stage.limit)
             used += cpu
             for i, n in enumerate(count(text, ok)):
@@ -127,27 +131,67 @@ def run_stage(stage, logdir):
     return total, time.monotonic() - begun, used, bad
 
 
+def end_all():
+    """End the commands that run, which have sessions of their own: the terminal's key reaches none of them."""
+    stopping.set()
+    for group in list(running):
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.killpg(group, signal.SIGTERM)
+
+
+class Lanes:
+    """Stages of one lane run one after the other, each lane in a thread of its own."""
+
+    def __init__(self, run):
+        self.run, self.queues, self.threads = run, {}, []
+
+    def add(self, stage):
+        if stage.lane not in self.queues:
+            q = self.queues[stage.lane] = queue.SimpleQueue()
+            self.threads.append(threading.Thread(target=self.work, args=(q,), daemon=True))
+            self.threads[-1].start()
+        self.queues[stage.lane].put(stage)
+
+    def work(self, q):
+        while stage := q.get():
+            self.run(stage)
+
+    def drop(self):
+        """Begin none of those that wait."""
+        for q in self.queues.values():
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    q.get_nowait()
+
+    def join(self):
+        for q in self.queues.values():
+            q.put(None)
+        for t in self.threads:
+            t.join()
+
+
 def run_all(todo, logdir):
     """Rows of (stage, passed, failed, skipped, seconds, processor seconds, failures) in the order of the stages."""
-    rows, beside = {}, []
+    rows = {}
 
     def one(stage):
         (p, f, k), secs, cpu, bad = run_stage(stage, logdir)
         rows[stage.name] = (stage.name, p, f, k, secs, cpu, bad)
-        name = f"{stage.name}: " if stage.beside else ""
+        name = f"{stage.name}: " if stage.lane else ""
         print(f"        {name}{p} passed, {f} failed in {secs:.0f} s" + (f", {k} skipped" if k else ""), flush=True)
         return f
 
+    lanes = Lanes(one)
     for i, s in enumerate(todo, 1):
-        print(f"[{i}/{len(todo)}] {s.name}: {s.what}" + (" (beside the next ones)" if s.beside else ""), flush=True)
-        if s.beside:
-            beside.append(threading.Thread(target=one, args=(s,), daemon=True))
-            beside[-1].start()
+        print(f"[{i}/{len(todo)}] {s.name}: {s.what}" + (f" (beside the next ones, {s.lane})" if s.lane else ""), flush=True)
+        if s.lane:
+            lanes.add(s)
         elif one(s) and s.needed:
             print(f"check: {s.name} failed and the rest needs it", flush=True)
+            lanes.drop()
+            end_all()
             break
-    for t in beside:
-        t.join()
+    lanes.join()
     return [rows[s.name] for s in todo if s.name in rows]
 
 
@@ -191,10 +235,7 @@ def main():
     try:
         rows = run_all(todo, args.logs)
     except KeyboardInterrupt:
-        # The commands have sessions of their own: the terminal's key reached nobody else.
-        for group in list(running):
-            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                os.killpg(group, signal.SIGTERM)
+        end_all()
         print("check: interrupted", flush=True)
         return 130
     return 1 if summary(rows, time.monotonic() - begun) else 0

@@ -12,22 +12,63 @@ class Stage:
     commands: list = field(default_factory=list)
     limit: int = 900       # seconds for one command
     needed: bool = False   # nothing after it makes sense without it
-    beside: bool = False   # runs beside those after it: it uses one processor
+    lane: str = ""         # runs beside those after it, one after the other with those of its lane
+
+
+# Of make check under a sanitizer: what has little to do with memory and threads, or is seen at work in the programs (the simulated
+# GPU's interpreter), and tools that only other stages use.
+LESS = "ptx_%_test sched_%_test sim_test sizing_test place_test entitle_test judge_test overdue_test budget_test usage_test share_test " \
+       "schedule_clock_test pvsim schedbench gatebench pvbench attack witness pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
+
+
+def sanitized(full):
+    """Stages under sanitizers. What is instrumented is slow; the long versions are for the build without."""
+    stress = "" if full else "PVGPU_STRESS=0.1 "
+    for name, kinds in {"asan": "address,undefined", "tsan": "thread"}.items():
+        b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' CFLAGS='-O1 -g1'")
+        yield Stage(name, f"unit tests and programs under {kinds}",
+                    [f"nice -n 5 {MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"])
+
+
+def waiting(full):
+    """Stages that wait for time and each other more than they compute."""
+    kills = 200 if full else 20
+    return [
+        Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
+              [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
+        Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
+              [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
+        Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),
+              [f"{MAKE} check-gpu-{what}" for what in ("probe", "trace", "timeslice", "measure", "kit")] +
+              ([f"{MAKE} gpu-kit-rehearsal"] if full else []), limit=1800 if full else 900),
+    ]
 
 
 def stages(full=False):
-    fuzz = 600 if full else 3
-    kills = 200 if full else 20
-    san = {"asan": "address,undefined", "tsan": "thread"}
-    out = [
-        Stage("build", "everything, with the default compiler",
-              [f"{MAKE} -j2 tests lab-built"], needed=True),
+    fuzz = 600 if full else 1
+    waiters = waiting(full)
+    for s in waiters:
+        s.lane = "" if full else "waiting"
+    lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
+                ["LAB_PATIENCE=3 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
+                limit=7200 if full else 1800, lane="" if full else "lab")
+    fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
+                    [f"nice -n 5 {MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, lane="fuzz" if full else "")
+    early = [
+        # The lab is the longest of all: it begins with what it needs.
+        Stage("build-lab", "what the lab boots", [f"{MAKE} -j2 lab-built"], needed=True),
+        *([] if full else [lab]),
+        Stage("build", "everything, with the default compiler", [f"{MAKE} -j2 tests"], needed=True),
+        *([fuzzing] if full else waiters),  # the long one: beside all others and a little behind them
+    ]
+    out = early + [
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
         Stage("rules", "include rules, generated documents, test kernels, shell scripts",
-              ["python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
-               "python3 tests/check/failures_test.py",
+              ["python3 tests/check/run_test.py",
+               "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
                "python3 tests/check/language.py", "python3 tests/check/language_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
+        *([lab] if full else []),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
               [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
@@ -35,37 +76,16 @@ def stages(full=False):
               [f"{MAKE} check-programs"]),
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
-        Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
-              [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 900),
+        *(waiters if full else []),
         Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
-        Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
-              [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
-        Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),
-              [f"{MAKE} check-gpu-{what}" for what in ("probe", "trace", "timeslice", "measure", "kit")] +
-              ([f"{MAKE} gpu-kit-rehearsal"] if full else []), limit=1800 if full else 900),
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),
-        # For its warnings: what it makes is not run.
-        Stage("clang", "everything, with clang", [f"{MAKE} -j2 tests B=build-clang CC=clang CFLAGS=-O0"]),
+        Stage("clang", "everything, with clang, for its warnings",
+              [f"nice -n 5 {MAKE} -j2 tests B=build-clang " + ("CC=clang CFLAGS=-O0" if full else "CC=tests/check/clang_syntax.sh")]),
+        *sanitized(full),
+        *([] if full else [fuzzing]),
     ]
-    # What is instrumented is slow; the long versions are for the build without. The simulated GPU's interpreter is then
-    # only seen at work, in the programs.
-    stress = "" if full else "PVGPU_STRESS=0.1 "
-    less = "" if full else " LESS=ptx_%_test CFLAGS='-O1 -g1'"
-    for name, kinds in san.items():
-        b = f"B=build-{name} SAN={kinds}{less}"
-        out.append(Stage(name, f"unit tests and programs under {kinds}",
-                         [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"]))
-    # Nothing waits for it, much of what follows waits for other things than processors, and `build` has made what both want.
-    lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
-                ["LAB_PATIENCE=3 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1")], limit=7200 if full else 1800,
-                beside=not full)
-    out.insert(4 if full else 2, lab)
-    # Nothing waits for it: of the long one hours, beside all others and a little behind them.
-    fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
-                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, beside=True)
-    out.insert(1 if full else len(out) - 1, fuzzing)
     if full:
         out.append(Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",
                          [f"{MAKE} check-module"], limit=1800))

@@ -43,7 +43,20 @@ class TraceTest(unittest.TestCase):
         self.file = self.folder / "someones-secret.conf"
         self.file.write_text("text")
 
+    def tracers(self):
+        """Processes that may still write into the folder: a tracer outlives what it traces."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                words = pathlib.Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if str(self.out).encode() in words:
+                found.append(pid)
+        return found
+
     def start(self, *command, options=(), **more):
+        self.addCleanup(wait_for, "the tracer's end", lambda: not self.tracers(), LIMIT)
         return subprocess.Popen([TRACE, "--out", self.out, *options, "--", *command],
                                 stdout=subprocess.PIPE, **more)
 

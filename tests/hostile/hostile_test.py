@@ -91,7 +91,7 @@ class Witness:
         return self.proc.poll() is None
 
     def finish(self):
-        out, _ = self.proc.communicate(timeout=60)
+        out, _ = self.proc.communicate(timeout=240)
         return self.proc.returncode, out.strip()
 
 
@@ -150,8 +150,8 @@ class Hostile(unittest.TestCase):
         cls.watch.stop.set()
         try:
             wait_for("the last session's end", lambda: int(cls.env.read("/vgpu/bad/sessions")) == 1)
-            wait_for("the memory", lambda: cls.memory_used() == cls.used, 10)
-            wait_for("the fds", lambda: cls.fds() <= cls.fds_at_first, 10)
+            wait_for("the memory", lambda: cls.memory_used() == cls.used)
+            wait_for("the fds", lambda: cls.fds() <= cls.fds_at_first)
         except (TimeoutError, OSError) as e:
             problems.append(f"{e}: memory {cls.memory_used()} (was {cls.used}), fds {cls.fds()} "
                             f"(was {cls.fds_at_first})")
@@ -186,7 +186,7 @@ class Hostile(unittest.TestCase):
         begin = time.monotonic()
         p = subprocess.run([cls.attack, cls.env.socket("bad"), name, str(opts.seed)],
                            env=cls.env.guest_env("bad", extra={"OTHER_SOCKET": cls.env.socket("good")}),
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
         cls.times[name] = time.monotonic() - begin
         lines = [json.loads(line) for line in p.stdout.splitlines() if line.startswith("{")]
         return p, lines[-1] if lines else None

@@ -12,7 +12,7 @@ ONLY = r"TEST OVERRIDE test_judge_observes: not ended, although it "
 
 def pvgpuctl(env, *words):
     return subprocess.run([own_program("pvgpuctl", env.build), "--run-dir", env.run_dir, *words], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=60)
+                          stderr=subprocess.PIPE, text=True, timeout=240)
 
 
 class Hmm(unittest.TestCase):

@@ -87,7 +87,7 @@ def refused(*vgpus, **kw):
     """pvgpud's status and log when it does not start."""
     env = Pools(dict(vgpus), **kw)
     try:
-        p = subprocess.run(env.command() + ["--set", "xen=off"], capture_output=True, text=True, timeout=60, check=False)
+        p = subprocess.run(env.command() + ["--set", "xen=off"], capture_output=True, text=True, timeout=240, check=False)
         return p.returncode, p.stderr + p.stdout
     finally:
         env.remove()
@@ -346,7 +346,7 @@ def far_end(env, device):
     """The simulated GPU's own accounting, by pid."""
     path = env.gpu_file + (f".{device}" if device else "")
     out = subprocess.run([os.path.join(env.build, "tests", "simcuda-top"), path], capture_output=True, text=True,
-                         timeout=30, check=True).stdout
+                         timeout=120, check=True).stdout
     found = {}
     for row in (line.split() for line in out.splitlines()[2:]):
         found[int(row[0])] = {"memory": int(float(row[2]) * MIB), "launches": int(row[6]), "overlaps": int(row[8])}

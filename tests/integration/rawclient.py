@@ -40,7 +40,7 @@ class Ended(Exception):
 
 def connect(path):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.settimeout(30)
+    s.settimeout(120)
     s.connect(path)
     return s
 
@@ -217,7 +217,7 @@ class Session:
     def chunk(self, op, address, size, fds=()):
         """0 or an errno value; None when the session ended instead."""
         anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self.sock.settimeout(30)
+        self.sock.settimeout(120)
         self.sock.sendmsg([CHUNK.pack(MAGIC, op, address, size)], anc)
         data = self.sock.recv(CHUNKED.size)
         return CHUNKED.unpack(data)[1] if data else None

@@ -10,7 +10,7 @@ from pvgpu_env import PvgpuEnv, build_dir, program, wait_for
 
 def pvgpuctl(run_dir, *words):
     return subprocess.run([program("pvgpuctl"), "--run-dir", run_dir, *words], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=60)
+                          stderr=subprocess.PIPE, text=True, timeout=240)
 
 
 class NoGpu(unittest.TestCase):
@@ -49,7 +49,7 @@ class Simulated(unittest.TestCase):
                     self.assertIn("open", pvgpuctl(run, "list").stdout)
                 finally:
                     daemon.terminate()
-                    daemon.wait(60)
+                    daemon.wait(240)
                 log.seek(0)
                 self.assertIn("the GPU is a simulated one: ", log.read())
                 self.assertEqual(daemon.returncode, 0)

@@ -36,7 +36,7 @@ def occupy(env):
 
 def ctl(env, *args):
     return subprocess.run([program("pvgpuctl", env.build), *args, "--run-dir", env.run_dir], capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=240, check=False)
 
 
 def breach(env, name="vgpu0"):

@@ -192,8 +192,8 @@ class Machine:
     # interface for scenarios
 
     def wait(self, what, condition, limit=60):
-        """Wait until the condition, which may run commands, is true; returns its value. The pause between two evaluations is
-        at least as long as an evaluation takes."""
+        """Wait until the condition, which may run commands, is true; returns its value. The machine has only one processor for
+        the commands and for what they wait for: the pause between two evaluations is longer than an evaluation takes."""
         end = self.clock.now() + limit * PATIENCE
         while True:
             begun = self.clock.now()
@@ -202,7 +202,7 @@ class Machine:
             now = self.clock.now()
             if now > end:
                 raise LabError(f"{what}: not within {limit} s")
-            self.pause(max(0.1, now - begun))
+            self.pause(max(0.1, min(3 * (now - begun), 5)))
 
     def pause(self, seconds):
         """Sleep; raises an error at once when the machine or the scenario's time has ended."""

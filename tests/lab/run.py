@@ -54,11 +54,13 @@ class Log:
 
 
 class Scenario:
-    def __init__(self, path):
+    def __init__(self, path, quick=False):
         self.name = path.stem
         spec = importlib.util.spec_from_file_location(f"scenario_{self.name}", path)
         self.module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)
+        if quick:
+            vars(self.module).update(getattr(self.module, "QUICK", {}))
         self.boot = getattr(self.module, "BOOT", machine.Boot())
         self.limit = getattr(self.module, "LIMIT", SCENARIO_LIMIT)
         self.world = getattr(self.module, "WORLD", None)
@@ -74,7 +76,7 @@ def scenarios(names, quick=False):
         sys.exit(f"lab: a scenario cannot be called {', '.join(taken)}")
     out = []
     for name in names or found:
-        s = Scenario(found[name])
+        s = Scenario(found[name], quick)
         s.name = name
         if names or not (quick and s.long):
             out.append(s)
@@ -347,7 +349,7 @@ def main():
     ap.add_argument("--guest", choices=("pv", "pvh"), help="the shell is in a new guest")
     ap.add_argument("--jobs", type=int, default=0, help="machines at once (default: what this one can carry)")
     ap.add_argument("--alone", action="store_true", help="each scenario on a machine of its own")
-    ap.add_argument("--quick", action="store_true", help="without those that another scenario covers in less time")
+    ap.add_argument("--quick", action="store_true", help="without those that another scenario covers in less time, and less of some of the others (their QUICK)")
     ap.add_argument("scenario", nargs="*")
     args = ap.parse_args()
     if reason := machine.available():

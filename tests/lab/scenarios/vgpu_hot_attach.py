@@ -34,6 +34,10 @@ def in_copies(c):
     return "copy"
 
 
+IN_FLIGHT = {"pv": (in_kernel, in_copies), "pvh": (in_kernel, in_copies)}
+QUICK = {"IN_FLIGHT": {"pv": (in_kernel,), "pvh": (in_copies,)}}
+
+
 def check(lab, w, g):
     v = w.vgpus[g]
     node = f"/dev/pvgpu{v.number}"
@@ -53,7 +57,7 @@ def check(lab, w, g):
     second.wait_statistics(sessions_total=1)
     second.detach()
 
-    for start in (in_kernel, in_copies):
+    for start in IN_FLIGHT[g.kind]:
         detach_in_flight(v, start)
         v.attach()
         v.wait_connected()

@@ -14,6 +14,7 @@ POOLS = "/local/domain/0/data/pvgpu/pools"
 CHEAT = f"{vgpu.TOP}/tests/pvgpu-worker-cheat"
 LOAD = "occupy 1000000000 10000 8"
 COUNTED = 6_000_000     # microseconds of GPU time in which shares are compared
+QUICK = {"COUNTED": 3_000_000}
 NEAR = 0.05             # of the GPU
 
 

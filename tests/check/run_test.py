@@ -132,5 +132,37 @@ class Shown(unittest.TestCase):
         self.assertIn("==1==ERROR: first line", found.text())
 
 
+class Lanes(unittest.TestCase):
+    def test_stages_of_a_lane_take_turns_beside_the_others(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            def stage(name, wait_for, lane=""):
+                return stages.Stage(name, "", [f"cd {folder}; touch {name}; until [ -e {wait_for} ]; do sleep 0.01; done; touch {name}.end"],
+                                    lane=lane, limit=60)
+            # Each waits for something of another lane; b's second begins when its first has ended.
+            rows = run.run_all([stage("a", "main2", "a"), stage("b1", "main1", "b"), stage("b2", "b1.end", "b"),
+                                stage("main1", "a"), stage("main2", "b2")], folder)
+        self.assertEqual([(r[0], r[2]) for r in rows], [(n, 0) for n in ("a", "b1", "b2", "main1", "main2")])
+
+    def test_without_what_the_rest_needs_nothing_goes_on(self):
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            rows = run.run_all([stages.Stage("long", "", ["sleep 50"], lane="a"), stages.Stage("next", "", ["sleep 50"], lane="a"),
+                                stages.Stage("build", "", [f"until [ -e {folder}/long.log ]; do sleep 0.01; done; false"], needed=True),
+                                stages.Stage("never", "", ["true"])], folder)
+            run.stopping.clear()
+        self.assertEqual([r[0] for r in rows], ["long", "build"])
+
+
+class ClangSyntax(unittest.TestCase):
+    def test_a_warning_fails_and_no_file_is_made(self):
+        for text, status in (("int f(void);\nint f(void)\n{\n\treturn 1;\n}\n", 0),
+                             ("int f(int);\nint f(int a)\n{\n\tint b;\n\n\tif (a)\n\t\tb = 1;\n\treturn b;\n}\n", 1)):
+            with tempfile.TemporaryDirectory() as folder:
+                source, out = pathlib.Path(folder, "a.c"), pathlib.Path(folder, "a.o")
+                source.write_text(text, encoding="utf-8")
+                r = subprocess.run([f"{sys.path[0]}/clang_syntax.sh", "-Wall", "-Wextra", "-Werror", "-MMD", "-MP", "-c", "-o", out, source],
+                                   capture_output=True, text=True, check=False)
+                self.assertEqual((r.returncode, out.exists()), (status, not status), r.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()
