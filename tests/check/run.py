@@ -9,6 +9,7 @@ its turn and waited for at the end.
 """
 import argparse
 import contextlib
+import json
 import os
 import re
 import signal
@@ -136,11 +137,20 @@ def run_all(todo, logdir):
     return [rows[s.name] for s in todo if s.name in rows]
 
 
+def write_json(path, rows, seconds):
+    """The table, with a row for the whole, as tests/bench/results.py takes it."""
+    table = [*rows, ("total", *(sum(r[i] for r in rows) for i in (1, 2, 3)), seconds, sum(r[5] for r in rows))]
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({"rows": [{"stage": name, "passed": p, "failed": bad, "skipped": k, "seconds": round(secs), "cpu_s": round(cpu)}
+                            for name, p, bad, k, secs, cpu in table]}, f, indent=1)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--full", action="store_true", help="the long versions too")
     ap.add_argument("--list", action="store_true", help="name the stages and end")
     ap.add_argument("--logs", default="build/check", help="where the logs go (default %(default)s)")
+    ap.add_argument("--json", metavar="FILE", help="write what was counted to FILE, for make results")
     ap.add_argument("stage", nargs="*", help="only these stages")
     args = ap.parse_args()
     todo = stage_list.stages(full=args.full)
@@ -170,6 +180,8 @@ def main():
     for name, p, f, k, secs, cpu in rows:
         print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}{cpu:9.0f}")
     print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{time.monotonic() - begun:9.0f}{sum(r[5] for r in rows):9.0f}\n")
+    if args.json:
+        write_json(args.json, rows, time.monotonic() - begun)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 
