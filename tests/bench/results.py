@@ -106,7 +106,7 @@ def runs_of(folder):
 def page(release, folder):
     out = [f"<!-- Made by `make results` from docs/results/{release}/; do not edit. -->",
            f"# Results of release {release}", "",
-           "What was measured, when, and on what. The simulated GPU computes on the CPU: read its figures against each other, not as a GPU's.", ""]
+           "Each run has its date and its machine. The simulated GPU computes on the CPU: read its figures against each other, not as a GPU's.", ""]
     runs = runs_of(folder)
     out += ["| run | date |", "|---|---|"] + [f"| [{r['title']}](#{name}) | {r['date']} |" for name, r in runs.items()] + [""]
     for name, run in runs.items():

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "tests/gpu/probe/machine.h"
+#include "tests/gpu/probe/machine/machine.h"
 #include "tests/gpu/probe/manage.h"
 
 #define TENANT_BYTES ((size_t)64 << 20)

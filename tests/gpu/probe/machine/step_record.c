@@ -12,8 +12,8 @@
 
 #include "pvgpu_wire.h"
 #include "tests/gpu/probe/core.h"
-#include "tests/gpu/probe/elf.h"
-#include "tests/gpu/probe/record.h"
+#include "tests/gpu/probe/machine/elf.h"
+#include "tests/gpu/probe/machine/record.h"
 
 #define ERRORS 1001
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Small questions that decide semantics: contexts, streams, capture mode, fork. */
-#include "tests/gpu/probe/step_semantics.h"
+#include "tests/gpu/probe/semantics/step_semantics.h"
 
 #include <errno.h>
 #include <fcntl.h>

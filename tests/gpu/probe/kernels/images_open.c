@@ -4,7 +4,7 @@
  * more, as in a sealed worker: cold, with the compiler's library loaded before, and when one JIT
  * has been done.
  */
-#include "tests/gpu/probe/step_images.h"
+#include "tests/gpu/probe/kernels/step_images.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

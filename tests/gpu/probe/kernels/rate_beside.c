@@ -3,7 +3,7 @@
  * Which calls wait for a running kernel of another stream: those that the worker makes on its
  * decoding thread must not; of the others it is only measured.
  */
-#include "tests/gpu/probe/step_rate.h"
+#include "tests/gpu/probe/kernels/step_rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>

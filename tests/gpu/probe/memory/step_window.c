@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tests/gpu/probe/window.h"
+#include "tests/gpu/probe/memory/window.h"
 
 #define WINDOW_BYTES ((size_t)256 << 30)
 #define WINDOW_MIN   ((size_t)1 << 30)

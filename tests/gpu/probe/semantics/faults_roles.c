@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The processes of the step faults. */
-#include "tests/gpu/probe/step_faults.h"
+#include "tests/gpu/probe/semantics/step_faults.h"
 
 #include <stdio.h>
 #include <stdlib.h>

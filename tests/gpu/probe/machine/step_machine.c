@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "pvgpu_wire.h"
-#include "tests/gpu/probe/machine.h"
+#include "tests/gpu/probe/machine/machine.h"
 #include "xen-pvgpu-back/worker/far.h"
 
 static void say_symbols(void)

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tests/gpu/probe/tsg.h"
+#include "tests/gpu/probe/machine/tsg.h"
 
 #define GROUPS               64
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Registering and unregistering beside running work, and memory whose maker is gone. */
-#include "tests/gpu/probe/step_register.h"
+#include "tests/gpu/probe/memory/step_register.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/gpu/probe/record.h"
+#include "tests/gpu/probe/machine/record.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the time of loading goes, lazily and eagerly; libraries; and linking. */
-#include "tests/gpu/probe/step_images.h"
+#include "tests/gpu/probe/kernels/step_images.h"
 
 #include <stdio.h>
 #include <string.h>

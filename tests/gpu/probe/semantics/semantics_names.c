@@ -3,7 +3,7 @@
  * Old names. A driver exports calls without _v2 beside those with it; their first revisions took
  * addresses and sizes of 32 bits. And what cuGetProcAddress says of what it does not have.
  */
-#include "tests/gpu/probe/step_semantics.h"
+#include "tests/gpu/probe/semantics/step_semantics.h"
 
 #include <stdio.h>
 #include <stdlib.h>

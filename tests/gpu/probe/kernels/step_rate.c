@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How fast: launches, waits, events, small copies, queries. */
-#include "tests/gpu/probe/step_rate.h"
+#include "tests/gpu/probe/kernels/step_rate.h"
 
 #include <float.h>
 #include <stdio.h>

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/gpu/probe/machine.h"
+#include "tests/gpu/probe/machine/machine.h"
 #include "xen-pvgpu-back/contract/msg.h"
 
 /* Sealed as the ring's memory must be. */

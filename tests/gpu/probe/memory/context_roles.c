@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/gpu/probe/context.h"
+#include "tests/gpu/probe/memory/context.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * stands still, how soon a new process gets a context, and whether it finds what was there. The
  * harmless kinds come first; the step ends when a new process gets none.
  */
-#include "tests/gpu/probe/step_faults.h"
+#include "tests/gpu/probe/semantics/step_faults.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sizes and rounding of allocations, fresh memory, and host addresses where device addresses go. */
-#include "tests/gpu/probe/step_semantics.h"
+#include "tests/gpu/probe/semantics/step_semantics.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * and copies can use it, and what the odd cases give. Calls beside running work are in
  * register_beside.c.
  */
-#include "tests/gpu/probe/step_register.h"
+#include "tests/gpu/probe/memory/step_register.h"
 
 #include <stdio.h>
 #include <stdlib.h>

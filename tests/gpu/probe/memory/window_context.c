@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/gpu/probe/window.h"
+#include "tests/gpu/probe/memory/window.h"
 
 #define MARK      0xa5
 #define SAMPLE    4096u /* bytes that are looked at in every page */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/gpu/probe/context.h"
+#include "tests/gpu/probe/memory/context.h"
 #include "tests/gpu/probe/manage.h"
 
 #define LIMIT_MS       40000u

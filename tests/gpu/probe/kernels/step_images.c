@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Compiling PTX: times, options, logs and errors, and which versions and targets are accepted. */
-#include "tests/gpu/probe/step_images.h"
+#include "tests/gpu/probe/kernels/step_images.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tests/gpu/probe/elf.h"
+#include "tests/gpu/probe/machine/elf.h"
 
 #include <elf.h>
 #include <fcntl.h>

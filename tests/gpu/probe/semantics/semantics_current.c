@@ -3,7 +3,7 @@
  * What works while no context is current: in a thread that has dropped it, in one that never had
  * one, and after the primary context is reset or released. Frameworks free like this at their end.
  */
-#include "tests/gpu/probe/step_semantics.h"
+#include "tests/gpu/probe/semantics/step_semantics.h"
 
 #include <pthread.h>
 #include <stdio.h>

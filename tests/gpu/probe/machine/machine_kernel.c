@@ -12,7 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "tests/gpu/probe/machine.h"
+#include "tests/gpu/probe/machine/machine.h"
 
 #define KLOG_READ_ALL 3
 

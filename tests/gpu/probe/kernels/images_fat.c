@@ -3,7 +3,7 @@
  * Images that are no plain text: fatbins that hold PTX, stored in each way, and machine code that a
  * compiler on this host makes of our text. Nothing that NVIDIA has compiled is kept.
  */
-#include "tests/gpu/probe/step_images.h"
+#include "tests/gpu/probe/kernels/step_images.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  * Host functions: how soon they run, on which threads, and what goes on while one runs. Each one
  * that waits has a limit, so that a driver that would deadlock only says so.
  */
-#include "tests/gpu/probe/step_rate.h"
+#include "tests/gpu/probe/kernels/step_rate.h"
 
 #include <sched.h>
 #include <stdatomic.h>

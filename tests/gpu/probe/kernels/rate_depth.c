@@ -3,7 +3,7 @@
  * How many operations are taken behind work that does not end, before a call blocks. A thread puts
  * them in; this one watches how far it gets.
  */
-#include "tests/gpu/probe/step_rate.h"
+#include "tests/gpu/probe/kernels/step_rate.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

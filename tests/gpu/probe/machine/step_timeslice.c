@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "tests/gpu/probe/probe.h"
-#include "tests/gpu/probe/tsg.h"
+#include "tests/gpu/probe/machine/tsg.h"
 
 extern const char ptx_meter[];
 
