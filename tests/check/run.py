@@ -163,7 +163,7 @@ def main():
         for s in todo:
             print(f"{s.name:14} {s.what}")
         return 0
-    os.environ.setdefault("WERROR", "1")  # whoever only builds may have a newer compiler, which warns of more
+    os.environ.setdefault("WERROR", "1")  # a plain build may have a newer compiler, which warns of more
     os.makedirs(args.logs, exist_ok=True)
     begun = time.monotonic()
     try:

@@ -47,7 +47,7 @@ START_TEST(hmm_is_refused)
 }
 END_TEST
 
-/* But it is said in the worker's log. */
+/* The worker's log has the reason. */
 START_TEST(hmm_is_allowed)
 {
 	ck_assert_msg(begin(true, true) == 0, "%s", reason);
