@@ -294,7 +294,7 @@ static void on_hand_over(struct ev_loop *loop, ev_signal *s, int events)
 {
 	struct daemon *d = s->data;
 
-	log_info("handing over: %u sessions go on", d->session_n);
+	log_info("handing over: %u sessions continue", d->session_n);
 	ev_break(d->loop, EVBREAK_ALL);
 }
 

@@ -182,7 +182,7 @@ START_TEST(memory_beyond_lease)
 	ck_assert_uint_ge(t, JUDGE_MEMORY_NS / MS);
 	ck_assert_uint_le(t, 500);
 	ck_assert_str_eq(why, "has 2048 MiB of device memory, of which it leased 1024 MiB "
-			      "(1024 MiB more are let go)");
+			      "(1024 MiB more are tolerated)");
 }
 END_TEST
 
