@@ -83,9 +83,9 @@ $(B)/lib/%:
 # ---- tests: the stages are listed in tests/check/stages.py ----
 .PHONY: run-unit check-stage
 check: packages
-	$(Q)$(PYTHON) tests/check/run.py
+	$(Q)$(PYTHON) tests/check/run.py $(if $(CHECK_JSON),--json $(CHECK_JSON))
 check-full: packages
-	$(Q)$(PYTHON) tests/check/run.py --full
+	$(Q)$(PYTHON) tests/check/run.py --full $(if $(CHECK_JSON),--json $(CHECK_JSON))
 # Thread sanitizer has nothing to see where there is one thread.
 ONE_THREAD := $(addprefix $(B)/unit/,ptx_%_test sched_%_test sched_test sim_test sizing_test place_test keys_%test config_test \
 	decode_test dispatch_test xenbus_%test admission_test ctl_%_test fatbin_test)

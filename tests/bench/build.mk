@@ -11,4 +11,14 @@ $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
 # In the emulator and on shared machines only ratios of one run mean something: see docs/performance.md.
 bench: packages
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/bench/bench.py --build $(B)
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) $(if $(BENCH_JSON),--out $(BENCH_JSON))
+
+# docs/results/RELEASE.md, from the runs in docs/results/RELEASE. With RUN, FILE and MACHINE a run is recorded first:
+# make results RUN=bench FILE=build/bench.json MACHINE="2 cores, simulated GPU"
+.PHONY: results check-docs check-docs-results
+results:
+	$(Q)$(PYTHON) tests/bench/results.py $(if $(RUN),--add $(RUN) $(FILE) --machine "$(MACHINE)")
+check-docs: check-docs-results
+check-docs-results:
+	$(Q)$(PYTHON) tests/bench/results.py --check
+	$(Q)$(PYTHON) tests/bench/results_test.py

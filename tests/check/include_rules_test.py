@@ -28,10 +28,10 @@ FILES = {
 
 
 class IncludeRules(unittest.TestCase):
-    def run_on(self, rows, files):
+    def run_on(self, rows, files, heading="## Who may include what"):
         with tempfile.TemporaryDirectory() as root:
-            text = "# Developing\n\n## Who may include what\nWords.\n\n| folder | may include |\n|---|---|\n"
-            text += "".join(f"| {', '.join(f'`{x}`' for x in f.split(', '))} | {m} |\n" for f, m in rows)
+            text = f"# Developing\n\n{heading}\nWords.\n\n| folder | may include |\n|---|---|\n"
+            text += "".join(f"| {', '.join(f'`{x}`' for x in f.split(', ') if x)} | {m} |\n" for f, m in rows)
             text += "\n| another | table |\n|---|---|\n| `of/no/interest` | `at/all` |\n"
             for path, content in {**files, "docs/developing.md": text}.items():
                 os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
@@ -98,6 +98,16 @@ class IncludeRules(unittest.TestCase):
         self.fails("libpvgpu/ring has two rows", more=[("libpvgpu/ring", "nothing of ours")])
         self.fails("may include libpvgpu/gone, which has no row", rows={"libpvgpu/ring": "`libpvgpu/gone`"})
         self.fails("may include gone/..., which has no row", rows={"libpvgpu/ring": "`gone/...`"})
+
+    def test_row_without_a_folder(self):
+        rc, out = self.run_on([*ROWS.items(), ("", "nothing")], FILES)
+        self.assertEqual((rc, out.count("\n")), (1, 2), out)
+        self.assertRegex(out, r"developing\.md:\d+: a row without a folder\n0 passed, 1 failed")
+
+    def test_no_table(self):
+        rc, out = self.run_on(ROWS.items(), FILES, heading="## Something else")
+        self.assertEqual(rc, 1)
+        self.assertIn('no heading "## Who may include what"', out)
 
 
 if __name__ == "__main__":

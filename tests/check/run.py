@@ -10,6 +10,7 @@ them in the list, and are waited for at the end.
 """
 import argparse
 import contextlib
+import json
 import os
 import queue
 import re
@@ -212,11 +213,20 @@ def summary(rows, seconds):
     return failed
 
 
+def write_json(path, rows, seconds):
+    """The table, with a row for the whole, as tests/bench/results.py takes it."""
+    table = [*rows, ("total", *(sum(r[i] for r in rows) for i in (1, 2, 3)), seconds, sum(r[5] for r in rows))]
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({"rows": [{"stage": name, "passed": p, "failed": bad, "skipped": k, "seconds": round(secs), "cpu_s": round(cpu)}
+                            for name, p, bad, k, secs, cpu, *_ in table]}, f, indent=1)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--full", action="store_true", help="the long versions too")
     ap.add_argument("--list", action="store_true", help="name the stages and end")
     ap.add_argument("--logs", default="build/check", help="where the logs go (default %(default)s)")
+    ap.add_argument("--json", metavar="FILE", help="write what was counted to FILE, for make results")
     ap.add_argument("stage", nargs="*", help="only these stages")
     args = ap.parse_args()
     todo = stage_list.stages(full=args.full)
@@ -229,7 +239,7 @@ def main():
         for s in todo:
             print(f"{s.name:14} {s.what}")
         return 0
-    os.environ.setdefault("WERROR", "1")  # whoever only builds may have a newer compiler, which warns of more
+    os.environ.setdefault("WERROR", "1")  # a plain build may have a newer compiler, which warns of more
     os.makedirs(args.logs, exist_ok=True)
     begun = time.monotonic()
     try:
@@ -238,7 +248,10 @@ def main():
         end_all()
         print("check: interrupted", flush=True)
         return 130
-    return 1 if summary(rows, time.monotonic() - begun) else 0
+    seconds = time.monotonic() - begun
+    if args.json:
+        write_json(args.json, rows, seconds)
+    return 1 if summary(rows, seconds) else 0
 
 
 if __name__ == "__main__":

@@ -33,4 +33,4 @@ $(B)/obj/fuzz/gen/%.o: $(B)/gen/%.c | $$(GEN)
 .PHONY: fuzzers
 fuzzers: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 fuzz: fuzzers
-	$(Q)$(PYTHON) tests/fuzz/run.py --build $(B) --seconds $(FUZZ_SECONDS) $(FUZZ_NAMES)
+	$(Q)$(PYTHON) tests/fuzz/run.py --build $(B) --seconds $(FUZZ_SECONDS) $(if $(FUZZ_JSON),--json $(FUZZ_JSON)) $(FUZZ_NAMES)

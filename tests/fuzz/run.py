@@ -8,6 +8,7 @@ What it found on the way is in BUILD/fuzz/scratch/NAME, its output in BUILD/fuzz
 import argparse
 import concurrent.futures
 import glob
+import json
 import os
 import re
 import shutil
@@ -28,7 +29,7 @@ def corpora(build, name):
 
 
 def run(build, name, seconds):
-    """(passed, line)"""
+    """(passed, line, row for make results)"""
     folder = os.path.join(build, "fuzz")
     crashes, scratch = os.path.join(folder, "crashes"), os.path.join(folder, "scratch", name)
     log = os.path.join(folder, name + ".log")
@@ -49,25 +50,31 @@ def run(build, name, seconds):
         text = stream.read()
     execs = re.findall(r"number_of_executed_units:\s*(\d+)", text) or re.findall(r"^#(\d+)", text, re.M) or ["0"]
     cover = re.findall(r"cov: (\d+)", text) or ["0"]
+    row = {"fuzzer": name, "executions": int(execs[-1]), "edges": int(cover[-1])}
     line = "%-14s %10s execs, %6s edges  " % (name, execs[-1], cover[-1])
     if status == 0:
-        return True, line + "ok"
+        return True, line + "ok", row
     found = sorted(set(glob.glob(os.path.join(crashes, name + "-*"))) - before)
-    return False, line + "FAILED (%s): %s" % (status, ", ".join(found) or log)
+    return False, line + "FAILED (%s): %s" % (status, ", ".join(found) or log), row
 
 
 def main():
     p = argparse.ArgumentParser(description="Run fuzzers.")
     p.add_argument("--build", default="build")
     p.add_argument("--seconds", type=int, default=60)
+    p.add_argument("--json", metavar="FILE", help="write the counts to FILE, for make results")
     p.add_argument("names", nargs="+")
     args = p.parse_args()
     build = os.path.abspath(args.build)
-    bad = 0
+    bad, rows = 0, []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for passed, line in pool.map(lambda name: run(build, name, args.seconds), args.names):
+        for passed, line, row in pool.map(lambda name: run(build, name, args.seconds), args.names):
             print(line, flush=True)
             bad += not passed
+            rows.append(row)
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as f:
+            json.dump({"rows": rows}, f, indent=1)
     print("%d passed, %d failed" % (len(args.names) - bad, bad))
     return 1 if bad else 0
 

@@ -4,7 +4,7 @@
 # It has our own error texts and exports, to compare the driver's with, and tries what the backend does by the
 # backend's own code.
 TESTPROGS += $(if $(SAN),,$(B)/tests/gpu-probe)
-$(B)/tests/gpu-probe: $(call obj,$(wildcard tests/gpu/probe/*.c) libpvgpu/cuda/core/error.c xen-pvgpu-back/contract/msg.c \
+$(B)/tests/gpu-probe: $(call obj,$(wildcard tests/gpu/probe/*.c tests/gpu/probe/*/*.c) libpvgpu/cuda/core/error.c xen-pvgpu-back/contract/msg.c \
 	xen-pvgpu-back/health/nvml.c xen-pvgpu-back/worker/far.c) $(B)/obj/gen/exports_api.o $(B)/obj/kernels/kernels.a
 # Its ioctl (tsg.c) is to stand before the C library's, for libcuda, too.
 LDLIBS_gpu-probe := -l:libjansson.a -l:liblz4.a -l:libzstd.a -ldl -Wl,--export-dynamic-symbol=ioctl

@@ -57,4 +57,4 @@ CFLAGS_copycount := -fno-builtin
 .PHONY: bench-lab
 bench-lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
-	$(Q)$(PYTHON) tests/lab/bench.py --build $(B)
+	$(Q)$(PYTHON) tests/lab/bench.py --build $(B) $(if $(BENCH_JSON),--out $(BENCH_JSON))

@@ -26,7 +26,7 @@ static void trace_row(const struct bench *b, const struct sim_result *r, const c
 	for (size_t i = 0; i < r->n_loads; i++) {
 		const struct sim_hist *h = &r->load[i].latency;
 
-		/* Whoever always has requests waiting has no latency to speak of. */
+		/* A vGPU that always has requests waiting has no meaningful latency. */
 		if (b->loads[i].arrival == SIM_CLOSED && b->loads[i].gap.mean <= 0)
 			continue;
 		for (size_t k = 0; k < SIM_HIST_SIZE; k++)

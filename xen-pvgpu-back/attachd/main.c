@@ -133,14 +133,14 @@ static int serve(struct attachd *a)
 static void print_usage(FILE *f)
 {
 	fputs("Usage: pvgpu-attachd [option]...\n"
-	      "Give VMs their vGPUs whenever they start, and clear away what ended VMs leave.\n\n"
-	      "  --config-dir DIR   of the VMs' files (default " VMS_DIR ")\n"
+	      "Give VMs their vGPUs whenever they start, and remove the keys that ended VMs "
+	      "leave.\n\n"
+	      "  --config-dir DIR   folder of the VMs' files (default " VMS_DIR ")\n"
 	      "  --log-level LEVEL  error, warning, info (default) or debug\n"
-	      "  --once             look once, do what is to be done, exit\n"
+	      "  --once             do one round, then exit\n"
 	      "  --help, --version\n\n"
-	      "Exit status: 0 after SIGTERM, 1 no xenstore or (--once) something that waits, 2 "
-	      "wrong "
-	      "use.\n",
+	      "Exit status: 0 after SIGTERM, 1 no xenstore, or with --once a vGPU that "
+	      "could not\nbe attached, 2 wrong use.\n",
 	      f);
 }
 

@@ -175,8 +175,8 @@ static void print_options(FILE *f, unsigned int groups)
 static void print_usage(FILE *f, const struct command *only)
 {
 	if (only) {
-		fprintf(f, "Usage: pvgpuctl %s %s%s\n%s\n", only->name, only->args,
-			only->groups ? " [option]..." : "", only->what);
+		fprintf(f, "Usage: pvgpuctl %s%s%s%s\n%s\n", only->name, *only->args ? " " : "",
+			only->args, only->groups ? " [option]..." : "", only->what);
 		print_options(f, only->groups);
 		return;
 	}
@@ -187,12 +187,12 @@ static void print_usage(FILE *f, const struct command *only)
 		snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].args);
 		fprintf(f, "  %-26s %s\n", left, commands[i].what);
 	}
-	fputs("\nA VM is meant by name, uuid or domain number. pvgpuctl COMMAND --help shows its "
+	fputs("\nA VM is given by name, uuid or domain number. pvgpuctl COMMAND --help shows its "
 	      "options:\n",
 	      f);
 	print_options(f, ~0u);
 	fputs("  --help, --version\n\n"
-	      "Exit status: 0 done, 1 refused or found wrong, 2 wrong use, 3 VM, vGPU, domain or "
+	      "Exit status: 0 done, 1 refused or faults found, 2 wrong use, 3 VM, vGPU, domain or "
 	      "pvgpud\nnot there, 4 timed out.\n",
 	      f);
 }

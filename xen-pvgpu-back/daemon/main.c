@@ -47,8 +47,8 @@ static const char usage[] =
 	"  --run-dir DIR              sockets and state, as run_dir in the configuration\n"
 	"  --vgpu NAME[:KEY=VALUE,...] add a vGPU, with the keys of a [vgpu NAME] section\n"
 	"  --set KEY=VALUE            set a key of the [daemon] section\n"
-	"  --simulated                a simulated GPU, where there is none; no guests of Xen\n"
-	"  --check                    read the configuration, say what is wrong with it, exit\n"
+	"  --simulated                serve a simulated GPU, and no Xen guests\n"
+	"  --check                    read the configuration, print its errors, exit\n"
 	"  --foreground               stay in the foreground: pvgpud always does\n"
 	"  --help, --version\n"
 	"\n"
@@ -294,7 +294,7 @@ static void on_hand_over(struct ev_loop *loop, ev_signal *s, int events)
 {
 	struct daemon *d = s->data;
 
-	log_info("handing over: %u sessions go on", d->session_n);
+	log_info("handing over: %u sessions continue", d->session_n);
 	ev_break(d->loop, EVBREAK_ALL);
 }
 

@@ -332,8 +332,7 @@ static int new_file(struct vm_conf *c, const char *dir, const struct domain *d, 
 	*c = (struct vm_conf){0};
 	if (!base[0]) {
 		snprintf(err, VMS_ERROR,
-			 "domain %u has neither a uuid nor a name by which to know it again",
-			 d->domid);
+			 "domain %u has neither a uuid nor a name to recognise it by", d->domid);
 		return -EINVAL;
 	}
 	r = make_folder(dir);

@@ -29,7 +29,7 @@ RULES = """## Rules
   A version range is `LOW-HIGH` or one number; it is compared as numbers, and both ends speak the highest version that they have in common.
 - Flags and records may hold names that a reader does not know: it passes over them. So an older end lives with a newer one.
 - A key that is missing has its default. A key without a default must be there in the states that the table names.
-- Whoever reads a key checks it by the generated accessor, whoever wrote it. A value that is refused is never used in part.
+- A reader checks each key by the generated accessor, also its own side's keys. A value that is refused is never used in part.
 - Attach: the toolstack creates both directories in one transaction, `state` last, with the permissions below. Detach: it writes `online` = 0,
   then waits for the backend's Closed, then removes both directories. If the guest is gone, it removes them at once; pvgpud, which sees the
   backend's directory vanish or hears @releaseDomain, ends the guest's workers in either case. Another backend domain is a new vGPU: both

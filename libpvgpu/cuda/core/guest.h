@@ -386,8 +386,7 @@ struct function {
 	bool params_known;
 	uint32_t param_count, param_bytes;
 	struct pvgpu_param_info *params;
-	_Atomic uint64_t coop_key; /* the launch that coop_blocks is for; see launch.c */
-	_Atomic int coop_blocks;
+	_Atomic uint64_t coop_fit; /* of the last cooperative size; launch.c has its bits */
 };
 
 /* A func_info, its parameters and a name, as in a reply. */

@@ -99,7 +99,7 @@ int function_set_attribute(struct function *f, CUfunction_attribute attr, int va
 	for (struct function *i = f->instances; i; i = i->next)
 		cache_attribute(i, attr, value);
 	pthread_mutex_unlock(&library_lock);
-	atomic_store(&f->coop_key, 0);
+	atomic_store(&f->coop_fit, 0);
 	return 0;
 }
 

@@ -32,29 +32,34 @@ static int find_function(CUfunction h, const struct target *t, struct function *
 	return 0;
 }
 
+/* The low bits of a function's coop_fit: blocks for each multiprocessor. Above them are the threads
+ * of a block and the bytes of shared memory that they hold for. Threads that launch the function
+ * in different sizes at once share the word, so it is written and read as one. */
+#define COOP_FIT 0xffffull
+
 static int check_cooperative(const struct target *t, struct function *f, const struct request *q,
 			     uint64_t threads)
 {
 	const uint64_t sms = (unsigned int)device_value(t->ctx->device,
 							CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-	const uint64_t key = (uint64_t)q->shared << 16 | threads;
+	const uint64_t key = (uint64_t)q->shared << 32 | threads << 16;
+	const uint64_t known = atomic_load(&f->coop_fit);
 	uint64_t blocks = q->grid[0];
 	int fit = 0, r;
 
 	if (!device_value(t->ctx->device, CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if (atomic_load(&f->coop_key) == key) {
-		fit = atomic_load(&f->coop_blocks);
+	if ((known & ~COOP_FIT) == key && threads <= COOP_FIT) {
+		fit = (int)(known & COOP_FIT);
 	} else {
 		r = pvgpu_do_func_occupancy(session(), t->ctx->o.wire, f->o.wire, (int)threads,
 					    q->shared, 0, &fit);
 		if (r)
 			return ctx_result(t->ctx, r);
-		/* Key and blocks are not stored as one: two threads that launch f with different
-		 * sizes at once may leave one's key with the other's blocks. */
-		atomic_store(&f->coop_key, 0);
-		atomic_store(&f->coop_blocks, fit);
-		atomic_store(&f->coop_key, key);
+		if (fit < 0) /* the backend is not trusted */
+			fit = 0;
+		if (threads <= COOP_FIT && (uint64_t)fit <= COOP_FIT)
+			atomic_store(&f->coop_fit, key | (uint64_t)fit);
 	}
 	if (__builtin_mul_overflow(blocks, (uint64_t)q->grid[1], &blocks) ||
 	    __builtin_mul_overflow(blocks, (uint64_t)q->grid[2], &blocks) ||

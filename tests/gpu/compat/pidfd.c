@@ -108,7 +108,7 @@ static void *watch(void *arg)
 	siginfo_t si;
 
 	if (p->child) {
-		/* Whoever it belongs to will reap it, and may have done so. */
+		/* Its parent will reap it, and may have done so. */
 		while (syscall(SYS_waitid, P_PID, p->pid, &si, WEXITED | WNOWAIT, NULL) < 0 &&
 		       errno == EINTR)
 			;

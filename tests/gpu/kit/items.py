@@ -198,7 +198,7 @@ class Child:
             if ready:
                 listening = self.hear(say)
             elif self.poll():
-                # Whoever it has left behind may hold the pipe open.
+                # A process that it has left behind may hold the pipe open.
                 break
             tick()
         return why

@@ -95,7 +95,7 @@ def pool(env):
 
 
 def check_honest(ctx, env):
-    """Nobody here cheats: whoever was ended for it was ended wrongly."""
+    """No worker cheats here: one that was ended for cheating was ended wrongly."""
     after = books(env)
     failed = [f"{n}: {env.read(f'/vgpu/{n}/last-reason')}" for n, v in after.items() if v["sessions-failed"] or v["faults"]]
     # Where the judge only observes, the log has it.

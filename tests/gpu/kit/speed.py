@@ -81,7 +81,7 @@ def waits(ctx):
             both.run(call, "awaited", call, n)
         for flag in ("auto", "spin", "yield", "blocking"):
             both.run(flag, "sync", flag, n)
-        # A kernel long enough that whoever spins for a while and then sleeps is asleep.
+        # A kernel long enough that a wait which spins for a while and then sleeps is asleep.
         iterations = both.pair[0].do("calibrate", 200)["iterations"]
         for flag in ("auto", "blocking"):
             both.run(f"{flag}_200us", "sync", flag, n // 10, iterations)

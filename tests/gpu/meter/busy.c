@@ -7,7 +7,7 @@
 #define DEEP_MAX  64u
 #define WINDOW_NS 100000000u
 
-/* The least of three: whoever else is at work can only make it longer. */
+/* The least of three: other processes' work can only make it longer. */
 static CUresult time_of(CUevent begin, CUevent end, CUstream s, uint32_t iterations, float *ms)
 {
 	for (int i = 0; i < 3; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A tenant by hand that measures: obeys lines on standard input and answers each with one line of
- * JSON, so that whoever drives it decides what is on the GPU when something happens, and can have
+ * JSON, so that its driver decides what is on the GPU when something happens, and can have
  * two of them take turns, one on the driver and one through pvgpu. An answer holds "command",
  * "result" ("ok" or the name of a CUresult, with "code" and the "call" that failed), then what was
  * found. Times are nanoseconds of CLOCK_MONOTONIC.

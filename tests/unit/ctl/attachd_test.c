@@ -125,7 +125,7 @@ START_TEST(waits_for_the_backend)
 	fake_domain(7, "gpu", UUID7);
 	ck_assert_uint_eq(round_of(), 1);
 	fake_set("/local/domain/7/data/pvgpu/version", "0.1.0");
-	/* It is heard of: the watch is there. */
+	/* The watch is there, so attachd notices. */
 	ck_assert(store_event(&s));
 	while (store_event(&s))
 		;
@@ -189,7 +189,7 @@ START_TEST(operators_detach_counts)
 	reconcile_free(&k);
 	ck_assert_uint_eq(round_of(), 0);
 	ck_assert_ptr_nonnull(fake_get(BE));
-	/* A detach that nobody waited for is finished, */
+	/* A detach without a waiting pvgpuctl is finished, */
 	fake_set(BE "/online", "0");
 	fake_set(BE "/state", "5");
 	ck_assert_uint_eq(round_of(), 0);
@@ -236,7 +236,7 @@ START_TEST(bad_files)
 	fake_domain(3, "web1", UUID3);
 	ck_assert_uint_eq(round_of(), 0);
 	ck_assert(strstr(k.complaint, "bad.conf:2: memory: "));
-	/* Without a uuid in the file it is still the same each time. */
+	/* Without a uuid in the file, the uuid is still the same each time. */
 	snprintf(first, sizeof(first), "%s", fake_get(BE "/uuid"));
 	fake_domain_gone(3);
 	fake_domain(4, "web1", UUID7);

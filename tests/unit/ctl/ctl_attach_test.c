@@ -48,7 +48,7 @@ static void findings(void *arg, enum pvgpu_severity severity, const char *path, 
 	fprintf(stderr, "%s: %s\n", path, text);
 }
 
-/* What pvgpuctl check would say: values, both ends, permissions. */
+/* The faults that pvgpuctl check would report: values, both ends, permissions. */
 static void check_tree(size_t vgpus)
 {
 	struct pvgpu_findings f = {.report = findings};
@@ -107,7 +107,7 @@ START_TEST(keys_and_permissions)
 }
 END_TEST
 
-/* What many of them cost is what one costs, times their number. */
+/* The cost of many is the cost of one, times their number. */
 START_TEST(requests)
 {
 	struct domains d;
@@ -256,7 +256,7 @@ START_TEST(connects)
 
 	must_attach();
 	ck_assert_int_eq(tell(good, AWAIT_CONNECTED, LONG, why), AWAIT_DONE);
-	/* It was so already. */
+	/* The condition holds already. */
 	ck_assert_int_eq(tell(good + 8, AWAIT_CONNECTED, LONG, why), AWAIT_DONE);
 }
 END_TEST
@@ -296,7 +296,7 @@ START_TEST(times_out)
 	must_attach();
 	ck_assert_int_eq(tell(nothing, AWAIT_CONNECTED, 0, why), AWAIT_TIMEOUT);
 	ck_assert_msg(strstr(why, "pvgpud in gpu has not taken it up"), "%s", why);
-	/* Limits that the news outrun are no news: all of them are told first. */
+	/* Changes that arrived before the limit are handled first, although the limit is over. */
 	ck_assert_int_eq(tell(waits, AWAIT_CONNECTED, 0, why), AWAIT_TIMEOUT);
 	ck_assert_msg(strstr(why, "web1 has not loaded pvgpu.ko"), "%s", why);
 	ck_assert_int_eq(tell(ring, AWAIT_CONNECTED, 0, why), AWAIT_TIMEOUT);
@@ -349,11 +349,11 @@ START_TEST(closes)
 	ck_assert_int_eq(attach_offline(&s, &ids), 0);
 	ck_assert_str_eq(fake_get(BE "/online"), "0");
 	ck_assert_str_eq(fake_perms(BE "/online"), "n0,r7,r3");
-	/* One that never does is not waited for any longer than was said. */
+	/* For a guest that never closes, the wait ends after the given time. */
 	ck_assert_int_eq(tell(backend_only, AWAIT_CLOSED, 0, why), AWAIT_DONE);
 	ck_assert_str_eq(fake_get(FE "/state"), "4");
 	fake_set(BE "/state", "4");
-	/* Not before the guest has closed its end, too: it would write to the next one's. */
+	/* Not before the guest has closed its end, too: it would write to the next vGPU's keys. */
 	ck_assert_int_eq(tell(good, AWAIT_CLOSED, LONG, why), AWAIT_DONE);
 	ck_assert_str_eq(fake_get(FE "/state"), "6");
 	ck_assert_int_eq(attach_remove(&s, &ids), 0);
@@ -365,12 +365,13 @@ START_TEST(another_backend_is_left_alone)
 {
 	must_attach();
 	ids.be = 0;
-	/* A leftover in dom0: the guest's directory belongs to domain 7's. */
+	/* A leftover in dom0: the guest's directory belongs to the vGPU of domain 7. */
 	fake_set("/local/domain/0/backend/pvgpu/3/0/state", "1");
 	ck_assert_int_eq(attach_remove(&s, &ids), 0);
 	ck_assert(!fake_get("/local/domain/0/backend"));
 	check_tree(1);
-	/* A guest that names a backend which does not know of it keeps nothing by that. */
+	/* A guest that names a backend which has no such vGPU does not keep its directory by that.
+	 */
 	fake_set(FE "/backend", "/local/domain/0/backend/pvgpu/3/0");
 	ids.be = 7;
 	ck_assert_int_eq(attach_remove(&s, &ids), 0);
@@ -420,7 +421,7 @@ START_TEST(all_vgpus)
 	fake_set(FE "/state", "4");
 	fake_set(BE "/statistics", "memory-used=1073741824 sessions=2 gpu-time=1500000 new=1");
 	fake_set(BE "/last-reason", "session 12: out of memory quota");
-	/* Nonsense is shown as nothing; names that are no numbers are not looked at. */
+	/* Invalid values are shown as empty; names that are no numbers are ignored. */
 	fake_set("/local/domain/7/backend/pvgpu/3/1/state", "four");
 	fake_set("/local/domain/7/backend/pvgpu/3/x/state", "4");
 	fake_set("/local/domain/7/backend/pvgpu/99999999999/0/state", "4");

@@ -233,7 +233,7 @@ START_TEST(json)
 	json_decref(o);
 	fake_domain_gone(3);
 	ck_assert_int_eq(RUN("list", "web1"), EXIT_NOT_THERE);
-	/* What its domain has left behind is still to be had by its number. */
+	/* Keys that its domain has left behind can still be named by the domain's number. */
 	ck_assert_int_eq(RUN("list", "3"), EXIT_DONE);
 	HAS(out, "domain 3");
 	ck_assert_int_eq(RUN("detach", "3"), EXIT_DONE);
@@ -327,13 +327,13 @@ START_TEST(sizing)
 
 	/* Neither Xen nor pvgpud is asked. */
 	fake_absent(ENOENT);
-	/* Twenty have 80 GiB; one more finds none. */
+	/* Twenty vGPUs take 80 GiB; there is no memory for one more. */
 	ck_assert_int_eq(RUN("sizing", "--load", "web:memory=4G,duty=0.1%", "--gpu-memory", "80G",
 			     "--p99", "1s"),
 			 EXIT_DONE);
 	HAS(out, "One GPU carries 20 vGPUs of this mix. Limited by memory: 0.0 GiB");
 	HAS(out, "memory 80.0 of 80.0 GiB");
-	/* Those that always have work get a quarter each, a fifth does not. */
+	/* Four vGPUs that always have work get a quarter each; a fifth would not. */
 	ck_assert_int_eq(RUN("sizing", "--json", "--load",
 			     "hog:arrival=closed,duty=100%,least=21%,p99=none", "--switch", "0us"),
 			 EXIT_DONE);

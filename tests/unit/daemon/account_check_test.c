@@ -99,7 +99,7 @@ START_TEST(owed)
 	struct account_vgpu a = {0};
 	uint64_t charged = 7000 * MS, sum = 0;
 
-	/* What was before is not known. */
+	/* Use before the first sample is unknown. */
 	account_add(&a, 5000 * MS, NOW, NOW);
 	ck_assert_uint_eq(account_settle(&a, charged), 0);
 	for (int i = 0; i < 100; i++) {
@@ -108,10 +108,10 @@ START_TEST(owed)
 		charged += account_settle(&a, charged);
 		sum = charged - 7000 * MS;
 	}
-	/* All of it but what is not worth it. */
+	/* All of it, but for the part below the threshold. */
 	ck_assert_uint_ge(sum, 2950 * MS);
 	ck_assert_uint_le(sum, 3000 * MS);
-	/* Charged and not used: no credit to speak of. */
+	/* Charged and not used: it earns hardly any credit. */
 	for (int i = 0; i < 100; i++) {
 		account_add(&a, 0, NOW, NOW);
 		charged += 20 * MS;

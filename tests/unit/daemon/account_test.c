@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What pvgpu-health says, and whose account it is put on. What is done then is counted here. */
+/* Samples of pvgpu-health, and the account that each is charged to. The test counts the actions. */
 #include <check.h>
 #include <stdlib.h>
 #include <time.h>
@@ -76,11 +76,11 @@ uint64_t gate_granted_time(struct gate *g, uint64_t *now)
 static struct daemon d;
 static struct vgpu v, *vgpus[] = {&v};
 static struct worker w;
-static uint64_t told; /* up to then, of its use */
+static uint64_t told; /* the time up to which use has been reported */
 
 static void setup(void)
 {
-	/* Neither is looked into here. */
+	/* Both are opaque to this test. */
 	v = (struct vgpu){.d = &d, .tenant = (struct tenant *)&v};
 	w = (struct worker){
 		.d = &d, .vgpu = &v, .pid = 77, .state = CHECK_SERVING, .gate = (struct gate *)&w};
@@ -91,7 +91,7 @@ static void setup(void)
 	told = now_ns();
 }
 
-/* It has used the GPU all the time for so long. */
+/* The worker has used the GPU all the time for ms. */
 static void used(uint64_t ms)
 {
 	struct health_msg m[] = {
@@ -111,14 +111,14 @@ static void used(uint64_t ms)
 
 START_TEST(who_cheats_is_ended)
 {
-	used(100); /* what was before is not judged */
+	used(100); /* use before the first sample is not judged */
 	for (unsigned int i = 0; i < 8 && !kills; i++)
 		used(100);
 	ck_assert_uint_eq(kills, 1);
 }
 END_TEST
 
-/* It has so much memory, none of it leased. */
+/* The worker has that much memory, none of it leased. */
 static void has(uint64_t bytes)
 {
 	struct health_msg m = {.kind = HEALTH_PROCESS,
@@ -130,7 +130,7 @@ static void has(uint64_t bytes)
 	ck_assert_int_eq(account_take(&d, &m, 1, why, sizeof(why)), 0);
 }
 
-/* Once for each reason, and what it used is charged as ever. */
+/* The worker is ended once for each reason; its use is charged as before. */
 START_TEST(the_judge_only_observes)
 {
 	d.cfg.test_judge_observes = 1;
@@ -147,7 +147,7 @@ START_TEST(the_judge_only_observes)
 	}
 	ck_assert_uint_eq(kills, 0);
 	ck_assert_uint_eq(warnings, 2);
-	/* Another worker is another story. */
+	/* Another worker is judged by itself. */
 	w.account = (struct account){.known = true};
 	told = now_ns();
 	for (unsigned int i = 0; i < 8; i++)
@@ -156,7 +156,7 @@ START_TEST(the_judge_only_observes)
 }
 END_TEST
 
-/* It has said that its session has ended, and goes on for as long as that may take. */
+/* A worker that has reported its session's end runs on for the time that ending may take. */
 START_TEST(who_has_ended_is_charged)
 {
 	used(100);
@@ -168,7 +168,7 @@ START_TEST(who_has_ended_is_charged)
 }
 END_TEST
 
-/* What it was granted while pvgpud was late is credit for what it used then. */
+/* Time granted while pvgpud was late is credit for use in that time. */
 START_TEST(judged_late)
 {
 	used(1);

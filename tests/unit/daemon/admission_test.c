@@ -272,7 +272,7 @@ START_TEST(tried_again_when_more_may_be_promised)
 	settle();
 	ck_assert_str_eq(get(2, "state"), ADMITTED);
 	ck_assert_uint_eq(daemon_fake.gpus_changed, 2);
-	/* What was admitted stays. */
+	/* Admitted vGPUs stay admitted. */
 	fake_remove("/local/domain/0/data/pvgpu/pools");
 	settle();
 	ck_assert_uint_eq(d.pools[0]->cfg.overcommit, 1000);
@@ -362,7 +362,7 @@ START_TEST(pools_by_name)
 	attach(3, "1048576");
 	ck_assert_str_eq(get(3, "state"), REFUSED);
 	ck_reason(3, "POOL, POOL/GROUP or /GROUP");
-	/* Another pool at once, since nothing runs; another group whatever runs. */
+	/* Another pool takes effect at once while no session runs; another group always does. */
 	change(1, "pool", "first/other");
 	ck_assert_str_eq(vgpu_of(1)->pool->cfg.name, "first");
 	ck_assert_str_eq(vgpu_of(1)->group->cfg.name, "other");
@@ -433,7 +433,7 @@ START_TEST(tried_again_when_the_gpu_is_well)
 	ck_reason(1, "the GPU is unhealthy: a test");
 	fake_set("/local/domain/0/data/pvgpu/health", "first ok");
 	settle();
-	ck_assert_ptr_nonnull(daemon_fake.unsound); /* that is how pvgpud itself puts it */
+	ck_assert_ptr_nonnull(daemon_fake.unsound); /* as pvgpud itself writes it */
 	fake_set("/local/domain/0/data/pvgpu/health", "ok");
 	settle();
 	ck_assert_ptr_null(daemon_fake.unsound);
@@ -464,7 +464,7 @@ START_TEST(away_from_an_unsound_gpu)
 	vgpu_of(4)->sessions = 0;
 	vgpu_settle(vgpu_of(4));
 	ck_assert_ptr_eq(vgpu_of(4)->pool, d.pools[1]);
-	/* And its quota can be changed where it is bound to stay. */
+	/* The quota can also be changed in the pool that a session binds it to. */
 	change(2, "memory", "2097152");
 	ck_assert_uint_eq(vgpu_of(2)->ledger.quota, 2 * MIB);
 }
@@ -501,7 +501,7 @@ START_TEST(groups_live)
 	settle();
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
 	ck_assert_uint_eq(daemon_fake.groups_changed, 2);
-	/* A mistake changes nothing. */
+	/* An invalid value changes nothing. */
 	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=0");
 	settle();
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);

@@ -73,7 +73,8 @@ static bool heard(void)
 	return true;
 }
 
-/* At once, so that a short start is enough, and again and again; only while the loop turns. */
+/* The first ping comes at once, so that a short start limit holds; more follow only while the loop
+ * turns. */
 START_TEST(while_the_loop_turns)
 {
 	char pid[16];
@@ -106,7 +107,7 @@ START_TEST(nobody_wants_to_know)
 }
 END_TEST
 
-/* A manager that reads nothing, or has gone. */
+/* A service manager that reads nothing, or has ended. */
 START_TEST(never_waits)
 {
 	setup("/tmp/", "20", NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gate's bells with a worker that a guest has taken over: whatever it does to its ends, pvgpud
+ * The gate's bells with a worker that a guest has taken over. Whatever the worker does, pvgpud
  * neither blocks nor turns for nothing, and the neighbour has its turns.
  */
 #include <check.h>
@@ -43,7 +43,7 @@ static void may_block(int fd, bool on)
 	ck_assert_int_eq(fcntl(fd, F_SETFL, on ? flags & ~O_NONBLOCK : flags | O_NONBLOCK), 0);
 }
 
-/* As full as a count or a socket can be. */
+/* Fill the bell until a write would block. */
 static void fill(int fd)
 {
 	const uint64_t most = UINT64_MAX - 1;
@@ -65,7 +65,7 @@ static void empty(int fd)
 	may_block(fd, true);
 }
 
-/* Both have work all the time; the bad one need not be heard for it. */
+/* Both vGPUs have work all the time; the hostile one needs no ring for that. */
 static void take_turns(void)
 {
 	bool open = is_open(&good);
@@ -108,7 +108,7 @@ static void on_check(struct ev_loop *l, ev_check *c, int events)
 	empty(bad.bell);
 }
 
-/* Between the look at what has rung and its reading the worker takes the ring back. */
+/* The worker empties its bell between pvgpud's poll and pvgpud's read. */
 START_TEST(taken_back)
 {
 	ev_check thief;
@@ -129,7 +129,7 @@ START_TEST(taken_back)
 }
 END_TEST
 
-/* It closes its ends, or shuts them: what has hung up is not looked at for ever. */
+/* The worker closes its ends, or shuts them down: pvgpud does not poll a hung-up bell for ever. */
 START_TEST(hung_up)
 {
 	uint64_t wakeups;
@@ -150,7 +150,7 @@ START_TEST(hung_up)
 		turn();
 	}
 	ck_assert_uint_le(schedule_wakeups(s) - wakeups, 4);
-	/* Nothing is ready any more: a turn without waiting finds nobody. */
+	/* No bell is ready any more: a turn that does not block handles none. */
 	ev_timer_stop(loop, &tick);
 	ev_run(loop, EVRUN_NOWAIT);
 	ck_assert_uint_eq(ev_pending_count(loop), 0);
@@ -161,7 +161,7 @@ START_TEST(hung_up)
 }
 END_TEST
 
-/* However often each rings the other, what is unread is bounded, and one look takes it. */
+/* However often each side rings, unread bytes are bounded, and one read takes them all. */
 START_TEST(rings_add_up)
 {
 	uint64_t wakeups;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one worker may say: rules/budget.c. */
+/* The budget of a worker's messages: rules/budget.c. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ START_TEST(a_burst_and_a_rate)
 		now += BUDGET_PAUSE_NS;
 		ck_assert_uint_le(take_all(&b, now), BUDGET_A_SECOND / 50 + 1);
 	}
-	/* Never more than a burst, however long it was silent. */
+	/* However long the worker was silent, it saves up no more than a burst. */
 	ck_assert_uint_eq(take_all(&b, now + 3600 * S), BUDGET_BURST);
 }
 END_TEST
@@ -60,11 +60,11 @@ START_TEST(a_flood)
 		now += step;
 	ck_assert_uint_ge(now - begin, BUDGET_OVER_NS - 2 * step);
 	ck_assert_uint_le(now - begin, BUDGET_OVER_NS);
-	/* Now and then it had no processor to flood with. */
+	/* Now and then the flooding worker itself was starved of CPU. */
 	b = (struct budget){0};
 	for (unsigned int i = 0; !budget_flooded(&b, i % 4 ? 1000 : 0, now); i++)
 		now += step;
-	/* A burst a minute is none. */
+	/* One burst a minute is no flood. */
 	b = (struct budget){0};
 	for (unsigned int i = 0; i < 100; i++) {
 		now += 60 * S;

@@ -70,7 +70,7 @@ START_TEST(reads_everything)
 }
 END_TEST
 
-/* Overrides for tests: off unless somebody writes them down. */
+/* Overrides for tests are off unless the configuration sets them. */
 START_TEST(overrides)
 {
 	ck_assert_str_eq(config_overrides(&c), "");

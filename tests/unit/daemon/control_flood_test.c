@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that say more than they may. What their neighbours wait is counted in turns of pvgpud's
+ * Workers that send more than they may. Their neighbours' waits are counted in turns of pvgpud's
  * loop, not in time.
  */
 #include <errno.h>
@@ -16,7 +16,7 @@
 #define MIB    (1ull << 20)
 #define S      1000000000ull
 
-/* Each message is answered, or it would not be read for long. */
+/* Take pvgpud's answers: pvgpud soon stops reading a worker that does not. */
 static void hear_all(struct fake_worker *k)
 {
 	struct pvgpu_sup_assign m;
@@ -26,7 +26,7 @@ static void hear_all(struct fake_worker *k)
 		;
 }
 
-/* As full as its socket can be. */
+/* Fill its socket until a send would block. */
 static void fill(struct fake_worker *k)
 {
 	const struct pvgpu_sup m = {.kind = PVGPU_SUP_MEMINFO};
@@ -79,7 +79,8 @@ START_TEST(neighbours_are_answered)
 }
 END_TEST
 
-/* It is heard as often as it may be, whatever it says, and the others all the time. */
+/* The flooding worker is read up to its budget, whatever it sends; the others are read all the
+ * time. */
 START_TEST(what_one_may_say)
 {
 	struct fake_worker *k = opened(SESSION);
@@ -100,14 +101,14 @@ START_TEST(what_one_may_say)
 	most = BUDGET_BURST + (pvgpu_poll_now() - begin) / 1000 * BUDGET_A_SECOND / 1000000 + 16;
 	ck_assert_uint_le(heard, most);
 	ck_assert(!k->w->killed || pvgpu_poll_now() - begin >= BUDGET_OVER_NS);
-	/* Its end is seen at once: that is not read from there. */
+	/* Its end is seen at once, since the pidfd shows it, not the socket. */
 	fake_die(k);
 	fake_settle();
 	ck_assert_uint_eq(fake.v->sessions, 0);
 }
 END_TEST
 
-/* Who does nothing else is ended, and it is a fault. */
+/* A worker that only floods is ended, and that is a fault of its vGPU. */
 START_TEST(a_flood_ends)
 {
 	struct fake_worker *k = opened(SESSION), *good = opened(SESSION + 1);

@@ -40,7 +40,7 @@ START_TEST(drain_counts_until_drained)
 	gate(160, false, 3, false);
 	gate(180, false, 3, true);
 	ck_assert_uint_eq(entitle_ns(&e, 500), 180);
-	/* Said again, nothing was issued in between: there is nothing to drain. */
+	/* The same report again: no command was issued in between, so there is nothing to drain. */
 	gate(500, true, 3, true);
 	gate(600, false, 3, false);
 	gate(900, true, 3, false);
@@ -87,7 +87,7 @@ START_TEST(found_out_at_the_opening)
 }
 END_TEST
 
-/* A thread lost its processor after it had seen an open gate: not every time, though. */
+/* A thread was preempted after it had seen an open gate. That excuse holds only now and then. */
 START_TEST(slips_now_and_then)
 {
 	uint64_t commands = 0, t = 0, want = 0;
@@ -104,7 +104,7 @@ START_TEST(slips_now_and_then)
 		want += i < 4 ? 400 : 100;
 		ck_assert_uint_eq(entitle_ns(&e, t + 900), want);
 	}
-	/* The first command of all: nothing had seemed to be in flight. */
+	/* The first command of all, issued when no work seemed to be in flight. */
 	t += 1000000000;
 	gate(t, true, commands, true);
 	gate(t + 100, false, commands, false);
@@ -120,7 +120,7 @@ START_TEST(slips_now_and_then)
 	gate(t + 200, false, commands + 2, false);
 	gate(t + 300, false, commands + 4, false);
 	gate(t + 300, false, commands + 4, true);
-	/* But three commands are none. */
+	/* Three commands do not pass. */
 	ck_assert_uint_eq(entitle_ns(&e, t + 400), want + 100);
 	t += 1000;
 	gate(t, true, commands + 4, true);
@@ -139,7 +139,7 @@ START_TEST(who_says_nothing_has_nothing_to_drain)
 	}
 	gate(1000, true, 0, false);
 	ck_assert_uint_eq(entitle_ns(&e, 1000), 500);
-	/* Neither for ever. */
+	/* Nor does this excuse hold for ever. */
 	gate(1000, false, 0, false);
 	ck_assert_uint_eq(entitle_ns(&e, 1000000000000), 500 + 100000000);
 }
@@ -152,7 +152,8 @@ static void says(uint64_t now, bool open, uint64_t commands, uint64_t oldest)
 	entitle_gate(&e, open, &r, now);
 }
 
-/* It does not say that it has drained; but by its own word there is nothing to drain. */
+/* The worker does not report that it has drained, although by its own report no work is unfinished.
+ */
 START_TEST(who_has_nothing_unfinished_has_nothing_to_drain)
 {
 	const uint64_t open = 1000 * MS, blank = 200 * MS;
@@ -162,7 +163,8 @@ START_TEST(who_has_nothing_unfinished_has_nothing_to_drain)
 	says(0, true, 7, 0);
 	says(t, false, 7, 0);
 	ck_assert_uint_eq(entitle_ns(&e, t + 100 * MS), open + 100 * MS);
-	/* However often it is looked at, and opened for a moment: that is added, no more. */
+	/* However often the gate opens for a moment: only those moments are added to the allowance.
+	 */
 	for (int i = 0; i < 20; i++) {
 		says(t += 240 * MS, false, 7, 0);
 		says(t += 260 * MS, true, 7, 0);
@@ -172,14 +174,14 @@ START_TEST(who_has_nothing_unfinished_has_nothing_to_drain)
 		says(t, false, 7, 0);
 	}
 	ck_assert_uint_eq(entitle_ns(&e, t + 3000 * MS), open + 20 * 10 * MS + blank);
-	/* Then something of it is unfinished, as far as it says: the watchdog's. */
+	/* Now the worker reports unfinished work: that case is the watchdog's. */
 	says(t + 3000 * MS, false, 7, t);
 	says(t + 4000 * MS, false, 7, t);
 	ck_assert_uint_ge(entitle_ns(&e, t + 4000 * MS), open + 200 * MS + 4000 * MS);
 }
 END_TEST
 
-/* An honest one is seen so between two words of its report, once; and may have long work. */
+/* An honest worker can be seen so once, between two words of its report; it may have long work. */
 START_TEST(a_look_between_two_words)
 {
 	entitle_init(&e, false, 0);
@@ -194,7 +196,7 @@ START_TEST(a_look_between_two_words)
 }
 END_TEST
 
-/* What it has said in between, when nobody looked, is not known. */
+/* Reports between two looks of pvgpud are unknown. */
 START_TEST(long_between_two_looks)
 {
 	entitle_init(&e, false, 0);
@@ -227,7 +229,7 @@ START_TEST(adopted_and_not_heard_of)
 	gate(200 * MS, false, 0, false);
 	gate(700 * MS, false, 0, false);
 	ck_assert_uint_eq(entitle_ns(&e, 700 * MS), 700 * MS);
-	/* All that it ever did: none of it came while it was closed. */
+	/* The counter since the session began: none of it was issued while the gate was closed. */
 	says(800 * MS, false, 500, 600 * MS);
 	says(1500 * MS, false, 500, 600 * MS);
 	gate(1600 * MS, false, 500, true);
@@ -247,7 +249,7 @@ START_TEST(adopted_and_never_heard_of)
 		gate(t * 500 * MS + 300 * MS, false, 0, false);
 	}
 	gate(20000 * MS, false, 0, false);
-	/* Two seconds, and then what it is open for, and at the very last 0.1 s more. */
+	/* Two seconds, then the time for which the gate is open, then at the end 0.1 s more. */
 	ck_assert_uint_le(entitle_ns(&e, 20000 * MS), 2200 * MS + 16 * 100 * MS + 100 * MS);
 	ck_assert_uint_ge(entitle_ns(&e, 20000 * MS), 2000 * MS + 16 * 100 * MS);
 }

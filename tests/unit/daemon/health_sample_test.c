@@ -158,7 +158,7 @@ START_TEST(a_round)
 	ck_assert_uint_ge(m->process.end_ns - m->process.begin_ns, 199000000);
 	ck_assert_uint_le(m->process.end_ns - m->process.begin_ns, 201000000);
 
-	/* The same again says nothing new. */
+	/* A repeated sample adds nothing. */
 	ck_assert_int_eq(sample_round(&s), 0);
 	ck_assert_uint_eq(of(5)->process.end_ns, 0);
 	info_n = use_n = 0;
@@ -169,7 +169,7 @@ END_TEST
 
 static uint64_t clock_us;
 
-/* The driver samples; false: it has nothing to say of either. */
+/* Let the driver take a sample; false: it has none of either process. */
 static void period(uint64_t us, unsigned int five, unsigned int six)
 {
 	clock_us += us;
@@ -188,7 +188,7 @@ static uint64_t busy_ms(uint32_t pid)
 	return (of(pid)->process.busy_ns + 500000) / 1000000;
 }
 
-/* For a period in which it did nothing a process has no sample. */
+/* A process has no sample for a period in which it did nothing. */
 START_TEST(after_a_pause)
 {
 	const uint64_t p = 334000;
@@ -201,14 +201,14 @@ START_TEST(after_a_pause)
 	period(p, 50, 50);
 	ck_assert_uint_eq(busy_ms(5), 167);
 	ck_assert_uint_eq(busy_ms(6), 167);
-	/* Others have some: so long is a period. */
+	/* Another process has samples, which show how long a period is. */
 	period(p, 0, 100);
 	period(p, 0, 100);
 	ck_assert_uint_eq(busy_ms(6), 334);
 	period(p, 50, 50);
 	ck_assert_uint_eq(busy_ms(5), 167);
 	ck_assert_uint_eq(busy_ms(6), 167);
-	/* Nobody has: no longer than any period. */
+	/* No process has samples: the gap counts as the shortest period that NVIDIA documents. */
 	period(p, 0, 0);
 	period(p, 100, 0);
 	ck_assert_uint_eq(busy_ms(5), 166);
@@ -241,7 +241,7 @@ START_TEST(slow_driver)
 }
 END_TEST
 
-/* What a sample does not cover is held against nobody. */
+/* Time that no sample covers is charged to no process. */
 START_TEST(long_ago)
 {
 	uint64_t now = realtime_us();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* daemon/rules/judge.c: who cheats is found, who is honest never is. */
+/* daemon/rules/judge.c: a worker that cheats is found, an honest one never is. */
 #include <check.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void set_up(void)
 /*
  * A world with time in ms: the gate is open for `open` of each `cycle`, the worker uses the GPU for
  * honest% of the open time and cheat% of the rest. Numbers come each `period` and are `lag` late.
- * The time in ms at which it is found, 0: never.
+ * Returns the time in ms at which the worker is found, 0: never.
  */
 struct world {
 	unsigned int open, cycle, period, lag;
@@ -43,7 +43,7 @@ static uint64_t used_until(const struct world *w, uint64_t t)
 	return (open * w->honest + (t - open) * w->cheat) * (MS / 100);
 }
 
-/* Whole percents, what they lack comes later, as the simulated GPU has it. */
+/* Whole percents; the remainders are carried into later samples, as the simulated GPU does. */
 static uint64_t find(const struct world *w, uint64_t limit)
 {
 	uint64_t last = 0, said = 0;
@@ -89,7 +89,7 @@ START_TEST(cheating_is_found_in_time)
 		uint64_t limit;
 	} cases[] = {
 		{{0, 100, 100, 0, 0, 100}, 400},   /* always closed, uses it all */
-		{{2, 4, 100, 0, 100, 50}, 700},    /* halves with one neighbour, and half of his */
+		{{2, 4, 100, 0, 100, 50}, 700},    /* has a half, takes half of its neighbour's */
 		{{1, 8, 100, 20, 100, 50}, 600},   /* with seven */
 		{{2, 4, 100, 100, 100, 50}, 1100}, /* numbers come 0.1 s late */
 		{{0, 100, 100, 10, 0, 20}, 1000},  /* a fifth of it */
@@ -106,7 +106,7 @@ START_TEST(cheating_is_found_in_time)
 }
 END_TEST
 
-/* After a long time of honesty there is no credit to draw on. */
+/* A long honest time earns no credit for cheating. */
 START_TEST(no_credit)
 {
 	const struct world good = {90, 100, 100, 0, 10, 0};
@@ -127,7 +127,7 @@ START_TEST(an_excuse_that_was_none)
 	ck_assert(!judge_use(&j, 0, 100 * MS, 0, 0, 100 * MS, why, sizeof(why)));
 	ck_assert(
 		!judge_use(&j, 100 * MS, 400 * MS, 300 * MS, 300 * MS, 400 * MS, why, sizeof(why)));
-	/* What was taken for draining was not. */
+	/* Time that had counted as draining turns out to be none. */
 	ck_assert(judge_use(&j, 400 * MS, 500 * MS, 0, 100 * MS, 500 * MS, why, sizeof(why)));
 	ck_assert_str_eq(why, "issued GPU work with its gate closed: used the GPU for 196 ms "
 			      "without right");
@@ -154,7 +154,7 @@ static bool memory(uint64_t t, uint64_t mem, uint64_t leased)
 START_TEST(memory_within_lease)
 {
 	for (uint64_t t = 0; t < 10000; t += 100) {
-		/* Takes and returns, a lease always around it. */
+		/* Allocations and frees, each within a lease. */
 		uint64_t now = t / 300 % 2 ? 4 * GIB : 0;
 
 		judge_lease(&j, 4 * GIB, (t + 1) * MS);
@@ -182,7 +182,7 @@ START_TEST(memory_beyond_lease)
 	ck_assert_uint_ge(t, JUDGE_MEMORY_NS / MS);
 	ck_assert_uint_le(t, 500);
 	ck_assert_str_eq(why, "has 2048 MiB of device memory, of which it leased 1024 MiB "
-			      "(1024 MiB more are let go)");
+			      "(1024 MiB more are tolerated)");
 }
 END_TEST
 
@@ -201,7 +201,7 @@ END_TEST
 
 START_TEST(memory_unsteady)
 {
-	/* A peak is no proof. */
+	/* One reading above the lease proves nothing. */
 	for (uint64_t t = 0; t < 10000; t += 100)
 		ck_assert(!memory(t, t % 300 ? 3 * GIB : GIB, GIB));
 }

@@ -64,7 +64,7 @@ START_TEST(adopts_more_than_a_lowered_quota)
 }
 END_TEST
 
-/* The sum over sessions is what is used, whatever they do. */
+/* The ledger's total is always the sum over its sessions. */
 START_TEST(sums_hold_at_random)
 {
 	struct ledger l = {.quota = 1 << 20};

@@ -181,7 +181,7 @@ START_TEST(words_of_workers)
 }
 END_TEST
 
-/* What its kernels did: a result, and whose fault it was. */
+/* A session's end: the result of its kernels, and which side is at fault. */
 START_TEST(last_words_of_workers)
 {
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_ENDED, .b = 700};
@@ -239,7 +239,7 @@ START_TEST(words_of_pvgpud)
 }
 END_TEST
 
-/* What only a session of the Xen link is told, and with how many fds. */
+/* Messages of the Xen link alone, with the number of their fds. */
 static const struct {
 	uint32_t kind;
 	unsigned int fds;
@@ -281,7 +281,7 @@ START_TEST(names)
 }
 END_TEST
 
-/* More fds than were asked for are closed, told of, and never leak. */
+/* Surplus fds are closed and reported, and never leak. */
 START_TEST(messages_with_fds)
 {
 	int p[2], fds[4] = {0, 0, 0, 0}, value = 7, got = 0;
@@ -306,7 +306,7 @@ START_TEST(messages_with_fds)
 	ck_assert_int_eq(msg_send(p[0], &value, sizeof(value), fds, 1), 0);
 	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 0, &in), 1);
 	ck_assert(in.fds_lost);
-	/* Longer than wanted: told by its length. An empty one is no hang-up. */
+	/* A message that is too long is reported by its length. An empty one is no hang-up. */
 	ck_assert_int_eq(msg_send(p[0], fds, sizeof(fds), NULL, 0), 0);
 	ck_assert_int_eq(msg_recv(p[1], &got, sizeof(got), 0, &in), 1);
 	ck_assert_uint_eq(in.len, sizeof(fds));
@@ -321,7 +321,7 @@ START_TEST(messages_with_fds)
 }
 END_TEST
 
-/* A peer's last words count, even when it did not hear ours. */
+/* A peer's last message counts, even when it has not read ours. */
 START_TEST(last_words)
 {
 	int p[2], value = 7, got = 0;
@@ -396,7 +396,7 @@ START_TEST(peers)
 }
 END_TEST
 
-/* Where the kernel names who asks, nobody knows who it is. */
+/* Where the kernel reports the asking process as the peer, the peer's pid is unknown. */
 START_TEST(a_peer_that_cannot_be_told)
 {
 	struct msg_peer peer;

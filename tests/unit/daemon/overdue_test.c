@@ -28,7 +28,7 @@ static enum overdue_do look(uint64_t later_ms)
 }
 
 /* As the timer does: look whenever it is asked for, for so long or until something is to be done
- * that is not to ask. */
+ * other than asking the worker. */
 static enum overdue_do run(uint64_t ms)
 {
 	uint64_t end = v.now + ms * MS;
@@ -56,7 +56,7 @@ START_TEST(endless_work_is_ended_in_time)
 	ck_assert_int_eq(run(100000), OVERDUE_HOLD);
 	ck_assert_uint_eq(v.now - begin, 1000 * MS);
 	ck_assert(w.oldest.asked);
-	v.closed = v.now; /* that is what holding does */
+	v.closed = v.now; /* holding a vGPU closes its gate */
 	ck_assert_int_eq(run(100000), OVERDUE_END);
 	ck_assert_uint_eq(v.now - begin, 1300 * MS);
 	ck_assert_uint_eq(overdue_age(&w, v.now), 1300 * MS);
@@ -92,7 +92,7 @@ START_TEST(what_ends_in_the_grace_is_forgiven)
 	v.oldest = v.closed = 0;
 	ck_assert_int_eq(look(1), OVERDUE_RELEASE);
 	ck_assert_int_eq(run(10000), OVERDUE_NOTHING);
-	/* The next one has all of its time. */
+	/* The next piece of work has the full limit. */
 	v.oldest = v.now;
 	ck_assert_int_eq(look(999), OVERDUE_ASK);
 	ck_assert_int_eq(look(1), OVERDUE_HOLD);
@@ -104,7 +104,8 @@ START_TEST(without_a_limit_nothing_is_too_long)
 	v.limit_ns = 0;
 	v.oldest = v.now;
 	ck_assert_int_eq(run(10000000), OVERDUE_NOTHING);
-	/* One that comes later holds for what is there, too; one that goes releases. */
+	/* A limit that is set later also applies to running work; removing the limit releases the
+	 * work. */
 	v.limit_ns = 1000 * MS;
 	ck_assert_int_eq(look(0), OVERDUE_ASK);
 	ck_assert_int_eq(look(1), OVERDUE_HOLD);
@@ -113,7 +114,7 @@ START_TEST(without_a_limit_nothing_is_too_long)
 }
 END_TEST
 
-/* A time that cannot be true is not believed, in either direction. */
+/* An impossible start time is corrected, in either direction. */
 START_TEST(hostile_reports)
 {
 	v.oldest = 1;
@@ -126,8 +127,8 @@ START_TEST(hostile_reports)
 }
 END_TEST
 
-/* It says that it has nothing in flight, or something newer, and yet has not drained: two kernels
- * may be what it drains, one behind the other. */
+/* The worker reports no work in flight, or newer work, and yet has not drained: it may be draining
+ * two kernels, one behind the other. */
 START_TEST(not_drained_is_in_flight)
 {
 	v.closed = v.now;
@@ -139,7 +140,7 @@ START_TEST(not_drained_is_in_flight)
 }
 END_TEST
 
-/* Nothing that it says of its work sets back the clock of the closing. */
+/* No report about its work resets the clock that began when the gate closed. */
 START_TEST(words_set_nothing_back)
 {
 	uint64_t begin = v.now, end = begin + 5000 * MS;
@@ -157,13 +158,14 @@ START_TEST(words_set_nothing_back)
 			ck_assert_uint_lt(v.now - begin, 2007 * MS);
 	}
 	ck_assert_uint_lt(v.now - begin, 2314 * MS);
-	/* It has drained, by its word: from now on that is the far end's accounting's. */
+	/* The worker reports that it has drained: from now on the far end's accounting judges it.
+	 */
 	v.oldest = v.closed = 0;
 	ck_assert_int_eq(look(1), OVERDUE_RELEASE);
 }
 END_TEST
 
-/* Two with long work have half of the GPU each: 1.9 s are 0.95 s. */
+/* Two vGPUs with long work have half of the GPU each, so 1.9 s count as 0.95 s. */
 START_TEST(time_of_others_does_not_count)
 {
 	v.oldest = v.now;
@@ -185,7 +187,7 @@ START_TEST(what_waits_does_not_run)
 	v.used_known = true;
 	v.used_ns = 77;
 	look(400);
-	v.used_ns += 400 * MS;                          /* of what it did before, reported late */
+	v.used_ns += 400 * MS;                          /* use of earlier work, reported late */
 	ck_assert_int_eq(run(100000), OVERDUE_NOTHING); /* behind a host function, say */
 	v.used_ns += 2000 * MS;
 	ck_assert_int_eq(run(1000), OVERDUE_HOLD);
@@ -193,7 +195,7 @@ START_TEST(what_waits_does_not_run)
 }
 END_TEST
 
-/* But where others wait until it has drained it must. */
+/* Where others wait until it has drained, the limit applies all the same. */
 START_TEST(what_waits_blocks_an_exclusive_pool)
 {
 	v.used_known = true;
@@ -202,7 +204,7 @@ START_TEST(what_waits_blocks_an_exclusive_pool)
 	ck_assert_int_eq(run(100000), OVERDUE_NOTHING); /* nobody waits for it */
 	v.closed = v.now;
 	ck_assert_int_eq(run(999), OVERDUE_NOTHING);
-	/* Also if it says that nothing is in flight, and not that it has drained. */
+	/* Also when the worker reports nothing in flight, but not that it has drained. */
 	v.oldest = 0;
 	ck_assert_int_eq(run(1000), OVERDUE_NOTHING);
 	ck_assert_int_eq(run(1), OVERDUE_HOLD);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults in a sliding window, and what Xids ask for. */
+/* Faults in a sliding window, and the action for each Xid. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ START_TEST(three_faults_are_too_many)
 	ck_assert(quarantine_holds(&q, &three, 330 * S - 1));
 	ck_assert(!quarantine_holds(&q, &three, 330 * S));
 	ck_assert_uint_eq(q.faults, 3);
-	/* The window still has them: another one is too many again. */
+	/* The faults are still in the window: one more is too many again. */
 	ck_assert(fault(&q, 400));
 	ck_assert(quarantine_holds(&q, &three, 400 * S));
 }
@@ -89,7 +89,7 @@ START_TEST(nothing_is_too_many_when_it_is_off)
 	ck_assert(!quarantine_holds(&q, &off, 1));
 	ck_assert(!quarantine_matters(&q, &off, 1));
 	ck_assert_uint_eq(q.faults, 200);
-	/* What a former configuration has decided does not hold either. */
+	/* A quarantine of a former configuration ends, too. */
 	q.until_ms = 1000;
 	ck_assert(!quarantine_holds(&q, &off, 1));
 }
@@ -103,7 +103,8 @@ START_TEST(a_pardon_forgets)
 	fault(&q, 2);
 	fault(&q, 3);
 	ck_assert(!quarantine_pardon(&q, 4));
-	ck_assert(!quarantine_pardon(&q, 2)); /* lower: only the number is new */
+	ck_assert(
+		!quarantine_pardon(&q, 2)); /* lower than before: remembered, and pardons nothing */
 	ck_assert(quarantine_holds(&q, &three, 4 * S));
 	ck_assert(quarantine_pardon(&q, 3));
 	ck_assert(!quarantine_holds(&q, &three, 4 * S));
@@ -126,7 +127,7 @@ START_TEST(it_says_why_until_when_and_what_to_do)
 	quarantine_say(&q, &three, 4 * S, "vgpu0", text, sizeof(text));
 	ck_assert_str_eq(text, "quarantined for 299 s more, 3 faults; pvgpuctl pardon vgpu0; last: "
 			       "a reason");
-	/* What fits into a Xen guest's answer has the time and the way out. */
+	/* The text is cut to a Xen guest's answer, and still has the time and the way out. */
 	text[47] = '\0';
 	end = strstr(text, "pvgpuctl");
 	ck_assert_ptr_nonnull(end);

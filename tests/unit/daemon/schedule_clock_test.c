@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What drives the scheduling library, under a clock that the test sets (ld --wrap): workers that
- * lie about what they drain, for as long as the allowances are, and how often limits wake pvgpud.
+ * The driver of the scheduling library, under a clock that the test sets (ld --wrap): how long
+ * workers that lie about draining are allowed to, and how often limits wake pvgpud.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *t);
 int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
 int __real_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
 
-/* As long as the scheduler's is the only one that is asked for in here. */
+/* The scheduler's clock is the only one that this program asks for. */
 int __wrap_clock_gettime(clockid_t id, struct timespec *t)
 {
 	*t = (struct timespec){.tv_sec = (time_t)(clock_ns / (1000 * MS)),
@@ -63,8 +63,8 @@ static void fire(void)
 		ev_run(loop, EVRUN_ONCE);
 }
 
-/* Time passes; what the workers do is done by `work` after each thing that happens: true if they
- * have. */
+/* Time passes, and `work` plays the workers after each event. It returns true if they did anything.
+ */
 static void pass(uint64_t ns, bool (*work)(void))
 {
 	uint64_t end = clock_ns + ns;
@@ -81,12 +81,12 @@ static void pass(uint64_t ns, bool (*work)(void))
 		bells();
 }
 
-/* ---- one that does not stop when its gate closes ---- */
+/* ---- a worker that does not stop when its gate closes ---- */
 
 enum lie {
 	OLDEST_NONE,   /* not drained, and nothing is unfinished */
-	OLDEST_NOW,    /* what is unfinished has just begun, always */
-	OLDEST_CREEPS, /* or began a moment later than it said before */
+	OLDEST_NOW,    /* unfinished work, always reported as just begun */
+	OLDEST_CREEPS, /* unfinished work, reported as younger each time */
 	OLDEST_STANDS, /* one long kernel */
 	ISSUES, /* one long kernel, and another one in each moment in which its gate is open */
 	HONEST  /* one long kernel, and it is true */
@@ -147,7 +147,7 @@ static void part(void)
 	finish();
 }
 
-/* What the watchdog does with it at last, and when. */
+/* The watchdog's verdict, and when it came. */
 static enum overdue_do watch_it(uint64_t for_ns, uint64_t *closed)
 {
 	struct overdue w = {0};
@@ -213,7 +213,7 @@ START_TEST(drained_while_nobody_looked)
 }
 END_TEST
 
-/* Whatever it says, and whenever its gate is opened for a moment since it hangs. */
+/* Whatever the worker reports, and whenever its gate opens for a moment because its work hangs. */
 START_TEST(held_to_the_kernel_limit)
 {
 	uint64_t closed;
@@ -228,8 +228,8 @@ START_TEST(held_to_the_kernel_limit)
 }
 END_TEST
 
-/* One that issues more when it is let: each has the limit; it is let no longer than others lose
- * nothing by it. */
+/* A worker that issues another kernel whenever its gate opens: each kernel has the limit, and the
+ * gate opens so only as long as the others lose nothing by it. */
 START_TEST(held_when_it_issues_more)
 {
 	uint64_t closed;
@@ -242,7 +242,7 @@ START_TEST(held_when_it_issues_more)
 }
 END_TEST
 
-/* ---- honest ones with kernels of nearly the limit ---- */
+/* ---- honest workers with kernels of nearly the limit ---- */
 
 static const struct honest {
 	unsigned int streams, others; /* others: vGPUs with long work, too, that get their parts */
@@ -318,7 +318,7 @@ END_TEST
 
 /* ---- the far end's accounting ---- */
 
-/* It counts half of the GPU for it while its gate is closed. */
+/* The far end counts half of the GPU for the worker while its gate is closed. */
 START_TEST(found_by_the_accounting)
 {
 	bool honest = _i == HONEST;
@@ -361,7 +361,7 @@ END_TEST
 static struct fake limited[TENANTS];
 static uint64_t issued;
 
-/* All that they may, at once, and then they wait for more. */
+/* The workers use their whole allowance at once, then wait for more. */
 static bool use_up(void)
 {
 	bool any = false;
@@ -383,7 +383,8 @@ static const struct {
 	uint64_t per_s, burst;
 } rates_[] = {{1, 1}, {700, 1}, {5000, 3}, {1000000000, 1}, {1000000000, 1000000000}};
 
-/* Whatever is set, a second has 1,000 ticks; and what is promised is had. */
+/* Whatever the settings, limits wake pvgpud at most 1,000 times a second, and the promised rates
+ * are met. */
 START_TEST(wakeups_of_limits)
 {
 	struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
@@ -399,7 +400,7 @@ START_TEST(wakeups_of_limits)
 		for (unsigned int i = 0; i < n; i++) {
 			t[i] = tenant_new(s, NULL, &p, NULL);
 			limited[i] = join(t[i], false);
-			/* Everybody is open all the time: limits only. */
+			/* All gates are open all the time: only limits act. */
 			limited[i].says->drained = 1;
 		}
 		fired = 0;

@@ -100,11 +100,11 @@ static void ring(const struct fake *f)
 {
 	const uint64_t one = 1;
 
-	/* Full is as good as rung. */
+	/* A full bell counts as rung. */
 	ck_assert(write(f->bell, &one, sizeof(one)) == sizeof(one) || errno == EAGAIN);
 }
 
-/* It has work that waits for the gate. */
+/* The worker has work that waits for the gate. */
 static void want(struct fake *f)
 {
 	f->says->drained = 1;
@@ -126,7 +126,7 @@ static inline void turn(void)
 		}                                                                                  \
 	} while (0)
 
-/* One that never has enough: what its worker does at each look. */
+/* A vGPU that always wants the GPU: its worker's actions at each look. */
 static void saturate(struct fake *f)
 {
 	if (is_open(f)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What drives the scheduling library, with a worker whose work does not end: what the others get
- * meanwhile. Nothing is asserted of time but what holds however slow the machine is.
+ * The driver of the scheduling library, with a worker whose work does not end: what the others get
+ * meanwhile. Assertions about time hold however slow the machine is.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ START_TEST(one_that_does_not_drain)
 	UNTIL(is_open(&fb));
 	ck_assert_uint_eq(fb.word->contended, 1);
 	ck_assert_uint_le(fb.word->inflight_ns, 30 * MS);
-	/* Times that it measures now would be of both. */
+	/* Times that a worker measures now would include the other's work. */
 	ck_assert_uint_eq(fb.word->learn, exclusive);
 	fa.says->drained = 1;
 	ck_assert_uint_eq(gate_closing_since(fa.g), 0);
@@ -68,8 +68,8 @@ START_TEST(one_that_does_not_drain)
 }
 END_TEST
 
-/* While another one hangs: a new session has the gate at once, and so has one that was held closed
- * and is not any more. */
+/* While another vGPU hangs, the gate opens at once for a new session, and for one that is no longer
+ * held closed. */
 static void one_more(struct tenant *t, struct fake *held)
 {
 	struct fake more = join(t, false);
@@ -113,7 +113,8 @@ START_TEST(one_that_hangs)
 	ck_assert(!is_open(&f[3]));
 	ck_assert_uint_eq(f[2].word->contended, 1);
 	ck_assert_uint_eq(f[2].word->learn, 0);
-	/* Whoever comes has it at once; whoever has no work any more does not pay. */
+	/* A vGPU that begins to have work has the GPU at once; one without work is no longer
+	 * charged. */
 	want(&f[3]);
 	UNTIL(is_open(&f[3]));
 	f[3].says->wants = f[3].says->sleeps = 0;
@@ -125,7 +126,7 @@ START_TEST(one_that_hangs)
 	UNTIL(is_open(&f[0]));
 	UNTIL(!is_open(&f[0]));
 	ck_assert(is_open(&f[1]) && is_open(&f[2]));
-	/* Over: one at a time. */
+	/* The hang is over: one vGPU at a time again. */
 	f[0].says->wants = f[0].says->sleeps = 0;
 	f[0].says->drained = 1;
 	ring(&f[0]);
@@ -142,7 +143,7 @@ out:
 }
 END_TEST
 
-/* Nobody makes others share in that way for ever. */
+/* No vGPU can make the others share in that way for ever. */
 START_TEST(hanging_has_an_allowance)
 {
 	struct tenant *t[3];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What drives the scheduling library, with workers that the test plays on the real pages and bells.
- * Time is the machine's; nothing is asserted of it but what holds however slow that is.
+ * The driver of the scheduling library, with workers that the test plays on the real pages and
+ * bells. Time is the machine's; assertions about it hold however slow the machine is.
  */
 #include <check.h>
 #include <errno.h>
@@ -59,7 +59,7 @@ START_TEST(alone_costs_nothing)
 	for (unsigned int i = 0; i < 50; i++)
 		turn();
 	ck_assert_uint_eq(schedule_wakeups(s), wakeups);
-	/* What it says to have used is charged, and no more than there was time for. */
+	/* Reported use is charged, up to the time that has passed. */
 	f.says->busy_ns = 10 * MS;
 	tenant_stats(t, &n);
 	ck_assert_uint_eq(n.gpu_ns, 10 * MS);
@@ -77,7 +77,8 @@ static uint64_t bound_of(const struct fake *f)
 	return __atomic_load_n(&f->word->inflight_ns, __ATOMIC_RELAXED);
 }
 
-/* Who comes waits for what is in flight: it is less where somebody may come who goes before. */
+/* A newcomer waits for the work in flight: less is in flight where a newcomer may have a higher
+ * class. */
 START_TEST(alone_with_idle_ones)
 {
 	struct tenant_policy low = {.share = {.class = SCHED_LOW, .weight = 100}};
@@ -233,7 +234,7 @@ START_TEST(rates)
 		turn();
 		if (!is_open(&f) || f.says->commands >= f.word->commands)
 			continue;
-		f.says->commands = f.word->commands; /* all that it may, at once */
+		f.says->commands = f.word->commands; /* the whole allowance, at once */
 		passed = schedule_now() - begin;
 		ck_assert_uint_le(f.says->commands, 20 + passed / (1000 * MS / 500) + 1);
 		want(&f);
@@ -251,7 +252,7 @@ START_TEST(rates)
 }
 END_TEST
 
-/* It fell asleep after its report was read, and before its allowance grew. */
+/* The worker fell asleep after pvgpud had read its report and before its allowance grew. */
 START_TEST(no_ring_is_lost)
 {
 	const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
@@ -277,7 +278,7 @@ START_TEST(no_ring_is_lost)
 }
 END_TEST
 
-/* One's bells do not make all those be looked at that have rate limits. */
+/* One vGPU's ring does not make pvgpud look at all vGPUs that have rate limits. */
 START_TEST(bells_of_others)
 {
 	const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
@@ -297,7 +298,7 @@ START_TEST(bells_of_others)
 	want(&f);
 	UNTIL(schedule_wakeups(s) > wakeups && is_open(&f));
 	ck_assert_uint_eq(g.g->taken_at, taken);
-	/* But when there is something to be given, without a word. */
+	/* But when its rate allows more, pvgpud gives it without a ring. */
 	want(&g);
 	UNTIL(g.g->last.sleeps);
 	g.says->commands = g.word->commands;
@@ -364,7 +365,7 @@ START_TEST(a_storm_of_bells)
 	}
 	windows = (schedule_now() - begin) / (5 * MS) + 2;
 	ck_assert_uint_le(schedule_wakeups(s) - wakeups, windows * 60);
-	/* The other is heard meanwhile, and this one again afterwards. */
+	/* The other vGPU's rings are read meanwhile, and this one's again afterwards. */
 	want(&g);
 	UNTIL(is_open(&g));
 	want(&f);
@@ -446,7 +447,7 @@ START_TEST(pools_and_groups)
 	ck_assert_uint_eq(waits.word->exclusive, 0);
 	schedule_set(other, &(struct sched_params){.policy = SCHED_EQUAL, .exclusive = true});
 	ck_assert_uint_eq(f.word->exclusive, 1);
-	/* Should pvgpud go now, who has not got the GPU must not take it. */
+	/* If pvgpud ends now, a vGPU without the grant must not take the GPU. */
 	ck_assert_uint_eq(waits.word->exclusive, 1);
 	leave(&waits);
 	tenant_free(u);

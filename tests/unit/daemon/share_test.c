@@ -158,7 +158,7 @@ START_TEST(a_move_is_all_or_nothing)
 		fail_at = n;
 		r = share_moved(&v);
 		if (fail_at) {
-			/* It needed fewer than that. */
+			/* The move needed fewer allocations than that. */
 			fail_at = 0;
 			ck_assert_int_eq(r, 0);
 			break;
@@ -168,7 +168,7 @@ START_TEST(a_move_is_all_or_nothing)
 		into(&v, 0, &groups[0]);
 		ck_assert_ptr_eq(tenant_schedule(v.tenant), pools[0].schedule);
 		ck_assert_ptr_eq(v.share_group, old);
-		/* The group is there still, with it in it; nothing of the other is left. */
+		/* The old group still has the vGPU; nothing of the new group is left. */
 		share_group_changed(&d, &groups[0]);
 		share_group_changed(&d, &groups[1]);
 		share_policy(&v);

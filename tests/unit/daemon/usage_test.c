@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What vGPUs have used outlives pvgpud, however that ends. */
+/* Usage of vGPUs outlives pvgpud, however pvgpud ends. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>

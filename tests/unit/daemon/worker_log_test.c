@@ -57,7 +57,7 @@ START_TEST(lines)
 	ck_assert_uint_eq(w.lines.lines, 1);
 	ck_assert_uint_eq(w.line_n, 3);
 	ck_assert(!memcmp(w.line, "t?o", 3));
-	/* The end of it is no reason to look again and again. */
+	/* A log at its end does not wake the loop again and again. */
 	ck_assert_int_eq(fcntl(its, F_SETFL, 0), 0);
 	close(its);
 	its = -1;
@@ -73,7 +73,8 @@ static void *write_page(void *page)
 	return (void *)(n < 0 ? (intptr_t)errno : 0);
 }
 
-/* It writes from memory that does not come: whoever reads the log does not wait for that. */
+/* The worker writes from memory that is never paged in: pvgpud, which reads the log, does not
+ * block. */
 START_TEST(memory_that_does_not_come)
 {
 	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
@@ -84,7 +85,7 @@ START_TEST(memory_that_does_not_come)
 	pthread_t t;
 
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) < 0)
-		return; /* not for this user, or not in this kernel */
+		return; /* userfaultfd is not allowed here, or not in this kernel */
 	r.range.start = (uint64_t)(uintptr_t)page;
 	r.range.len = PAGE;
 	ck_assert_int_eq(ioctl(uffd, UFFDIO_REGISTER, &r), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How often pvgpud looks at vGPUs for what happens in xenstore: many of them cost no more each. */
+/* How many vGPUs pvgpud looks at for an event in xenstore: with many vGPUs, each costs no more. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
@@ -225,7 +225,8 @@ START_TEST(one_more_costs_no_look_at_those_that_are_there)
 	unsigned int n = looks_for(attach_many);
 
 	ck_assert_uint_eq(found, MANY);
-	/* When it is found, for the first event of its other end, and for what it finds itself. */
+	/* One look when the vGPU is found, one for the frontend's first event, one for its own
+	 * changes. */
 	ck_assert_msg(n <= 3 * MANY, "%u looks at %u vGPUs", n, MANY);
 	ck_assert_msg(keys_read == MANY, "the keys of %u vGPUs were read %u times", MANY,
 		      keys_read);

@@ -17,7 +17,7 @@ static struct xenbus_view view_of(enum pvgpu_state self, enum pvgpu_state front,
 
 	for (unsigned int i = 0; i < BOOLS; i++)
 		*flags[i] = bits >> i & 1u;
-	/* Whoever was tried is not to be tried any more. */
+	/* A vGPU that could not be adopted is not adopted again. */
 	v.adopt = bits >> BOOLS & 1u && !v.lost;
 	return v;
 }
@@ -34,7 +34,7 @@ static void check_step(const struct xenbus_view *v, struct xenbus_step s)
 	case XENBUS_MOVE:
 		ck_assert_msg(pvgpu_backend_may_move(v->self, s.to, v->front, false),
 			      "%d to %d while the frontend is %d", v->self, s.to, v->front);
-		/* Nothing of the guest is held in the states that say so. */
+		/* In the states that promise it, pvgpud holds nothing of the guest. */
 		if (v->live)
 			ck_assert(v->self == PVGPU_STATE_CONNECTED && s.to == PVGPU_STATE_CLOSING);
 		break;
@@ -68,7 +68,7 @@ START_TEST(every_view_is_answered_by_a_step_that_is_allowed)
 }
 END_TEST
 
-/* Do what the step says, as if all went well; what is being ended is ended at once. */
+/* Carry out the step as if all went well; sessions that are being ended end at once. */
 static void perform(struct xenbus_view *v, struct xenbus_step s)
 {
 	switch (s.what) {
@@ -96,7 +96,7 @@ static void perform(struct xenbus_view *v, struct xenbus_step s)
 	}
 }
 
-/* To the end; how it ends. */
+/* Run until nothing changes; returns the last step. */
 static enum xenbus_do settle(struct xenbus_view *v)
 {
 	struct xenbus_step s = {XENBUS_WAIT, PVGPU_STATE_UNKNOWN};
@@ -124,7 +124,7 @@ START_TEST(every_view_settles)
 				ck_assert_int_eq(settle(&v), gone ? XENBUS_FORGET : XENBUS_WAIT);
 				if (gone || !is_backend_state(self))
 					continue;
-				/* What waits in a state is what belongs there. */
+				/* A vGPU waits only in a state that allows it. */
 				ck_assert(!v.live || v.self == PVGPU_STATE_CONNECTED);
 				ck_assert_int_ne(v.self, PVGPU_STATE_CLOSING);
 				ck_assert(v.self != PVGPU_STATE_CONNECTED || v.live);
@@ -154,7 +154,7 @@ START_TEST(a_life)
 	settles(&v, PVGPU_STATE_CLOSED, PVGPU_STATE_CLOSED, false);
 	settles(&v, PVGPU_STATE_INITIALISING, PVGPU_STATE_INITWAIT, false);
 	settles(&v, PVGPU_STATE_INITIALISED, PVGPU_STATE_CONNECTED, true);
-	/* Restored: the frontend begins anew without a word. */
+	/* Restored: the frontend begins anew without closing first. */
 	settles(&v, PVGPU_STATE_INITIALISING, PVGPU_STATE_INITWAIT, false);
 	settles(&v, PVGPU_STATE_INITIALISED, PVGPU_STATE_CONNECTED, true);
 	/* Detached, however the frontend behaves. */
@@ -222,7 +222,7 @@ START_TEST(the_toolstack_has_the_last_word)
 			 PVGPU_STATE_CLOSING);
 	ck_assert_int_eq(xenbus_own_state(PVGPU_STATE_CLOSED, PVGPU_STATE_INITIALISING),
 			 PVGPU_STATE_INITIALISING);
-	/* Nobody but us makes it Connected. */
+	/* Only pvgpud sets Connected. */
 	ck_assert_int_eq(xenbus_own_state(PVGPU_STATE_INITWAIT, PVGPU_STATE_CONNECTED),
 			 PVGPU_STATE_INITIALISING);
 	ck_assert_int_eq(xenbus_own_state(unknown, PVGPU_STATE_CONNECTED), PVGPU_STATE_CONNECTED);

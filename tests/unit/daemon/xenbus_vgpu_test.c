@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest's vGPUs from pvgpud's side of xenstore, with everything behind it left out: how often it
- * asks xenstore, and that it serves what is attached while the one before is still ending. */
+/* A guest's vGPUs from pvgpud's side of xenstore, without sessions and workers: how often pvgpud
+ * asks xenstore, and that it serves a vGPU that is attached while the one before is still ending.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static struct daemon d;
 static struct pool pool, *pools[] = {&pool};
 static uint64_t promised, clock_ms;
 static bool busy;               /* sessions take their time to end */
-static struct xen_vgpu *ending; /* one of those */
+static struct xen_vgpu *ending; /* the vGPU whose sessions are ending */
 static unsigned int connects;
 
 /* ---- the rest of pvgpud ---- */
@@ -221,7 +222,7 @@ static void settle(void)
 		ev_run(d.loop, EVRUN_NOWAIT);
 }
 
-/* What pvgpud does about something: its requests. */
+/* pvgpud's requests to xenstore while it handles an event. */
 static unsigned int follow(void)
 {
 	fake_requests();
@@ -286,7 +287,7 @@ START_TEST(requests)
 	}
 	ck_assert_uint_eq(connects, MANY);
 	ck_assert_msg(up <= REQUESTS_UP, "%u requests to connect one more of %u", up, MANY);
-	/* An event that is of none of them. */
+	/* An event of none of these vGPUs. */
 	fake_set(HOST "/log-level", "error");
 	ck_assert_uint_le(follow(), 4);
 	for (unsigned int i = 0; i < MANY; i++) {
@@ -308,7 +309,8 @@ END_TEST
 
 START_TEST(host_keys)
 {
-	/* The toolstack's ok is answered with what is so, although that is as it was. */
+	/* The toolstack's "ok" is answered with the state of the GPU, even if that has not changed.
+	 */
 	ck_assert_str_eq(fake_get(HOST "/health"), "default ok");
 	fake_set(HOST "/health", "ok");
 	settle();
@@ -316,7 +318,7 @@ START_TEST(host_keys)
 	attach(0);
 	settle();
 	ck_assert_str_eq(fake_get(HOST "/gpu-memory-free"), "1099494850560");
-	/* All of it again when the directory was lost. */
+	/* All keys are written again when the directory was lost. */
 	fake_remove(HOST);
 	attach(1);
 	settle();
@@ -337,7 +339,7 @@ START_TEST(keys_that_change)
 	set(DIR, 0, "memory", "much");
 	settle();
 	ck_assert_ptr_nonnull(strstr(get(DIR, 0, "last-reason"), "memory"));
-	/* What runs goes on; a new connection is refused until the key is right. */
+	/* Running sessions continue; a new connection is refused until the key is right. */
 	ck_assert_str_eq(get(DIR, 0, "state"), "4");
 	set(DIR, 0, "memory", "33554432");
 	set(FRONT, 0, "state", "6");
@@ -370,7 +372,7 @@ START_TEST(attached_anew_while_the_old_one_ends)
 }
 END_TEST
 
-/* Somebody's hand: what cannot be served is looked at once, and not for ever. */
+/* Keys written by hand: a vGPU that cannot be served is looked at once, and not for ever. */
 START_TEST(what_is_left_of_a_directory)
 {
 	fake_set(DIR "/0/state", "1");
@@ -383,7 +385,7 @@ START_TEST(what_is_left_of_a_directory)
 }
 END_TEST
 
-/* More often than a transaction is tried. */
+/* More conflicts than a transaction has retries. */
 START_TEST(refused_for_a_while)
 {
 	attach(0);

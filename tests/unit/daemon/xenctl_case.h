@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the guest asks of pvgpud and is answered, and what its workers do meanwhile. */
+/* Requests of the guest with pvgpud's answers, and its workers' part in them. */
 #ifndef PVGPU_TEST_XENCTL_CASE_H
 #define PVGPU_TEST_XENCTL_CASE_H
 

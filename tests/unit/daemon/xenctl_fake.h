@@ -44,8 +44,8 @@ struct fake {
 	uint32_t map_count;                  /* of the last */
 	int fail_map, fail_channel;          /* errno */
 	unsigned int idle, changed;
-	unsigned int asked; /* a worker was rung */
-	bool unheard;       /* and does not take it */
+	unsigned int asked; /* how often a worker was rung */
+	bool unheard;       /* the worker does not take the ring */
 	char fatal[CHECK_REASON];
 	char dir[64];
 };
@@ -56,9 +56,9 @@ extern struct fake fake;
 void fake_up(void);
 void fake_down(void);
 int fake_connect(bool adopting);
-/* Another pvgpud: what this one had goes, sockets of workers and the guest's page stay. */
+/* Another pvgpud: this one's state is freed, sockets of workers and the guest's page stay. */
 void fake_restart(void);
-/* The clock goes by a millisecond each time it is read, and by so many. */
+/* Advance the clock by that many milliseconds; each reading advances it by one, too. */
 void fake_pass(uint64_t ms);
 /* Let everything happen. Workers that were killed die. */
 void fake_settle(void);

@@ -13,7 +13,7 @@ static void answers(uint32_t op, uint32_t first, unsigned int n, int error)
 		answer(op, first + i, error);
 }
 
-/* As many requests as the page holds, of which pvgpud has seen none yet; the first one's number. */
+/* Fill the page with requests that pvgpud has not seen yet; returns the number of the first one. */
 static uint32_t ask_full(uint32_t op, uint32_t session)
 {
 	const uint32_t first = fake.g.next_id + 1;
@@ -31,7 +31,7 @@ static void guest_anew(void)
 	ck_assert_int_eq(fake_connect(false), 0);
 }
 
-/* The guest does not take answers: nothing is lost, events neither, and requests wait. */
+/* The guest does not take answers: no answer and no event is lost, and requests wait. */
 START_TEST(full_rings)
 {
 	struct fake_worker *k[2] = {opened(SESSION), opened(SESSION + 1)};
@@ -84,7 +84,7 @@ START_TEST(impossible_indices)
 		q->cons.v = fake.g.page->to_front.prod.v - PVGPU_CTL_SLOTS - 1;
 	else
 		q->prod.v = fake.g.page->to_back.cons.v + PVGPU_CTL_SLOTS + 1;
-	if (_i) /* It is looked at when there is something to say. */
+	if (_i) /* The ring is checked when there is an event to send. */
 		fake_die(k);
 	fake_ring();
 	fake_settle();
@@ -113,7 +113,7 @@ static void broken_ring(void)
 	fake_settle();
 }
 
-/* As many as the page holds, and all the same: one fault. */
+/* A page full of the same breach is one fault. */
 static void bad_requests(void)
 {
 	uint32_t first = ask_full(PVGPU_CTL_SESSION_CLOSE, 0);
@@ -124,7 +124,7 @@ static void bad_requests(void)
 
 static void (*const breaches[])(void) = {broken_ring, bad_requests};
 
-/* What the guest's kernel breaks counts as what its sessions do. */
+/* Breaches by the guest's kernel count as those of its sessions do. */
 START_TEST(breaches_are_faults)
 {
 	struct pvgpu_ctl_msg m;
@@ -145,7 +145,7 @@ START_TEST(breaches_are_faults)
 }
 END_TEST
 
-/* A guest that is refused for ever, as fast as it can. */
+/* A guest that repeats a refused request as fast as it can. */
 START_TEST(log_is_bounded)
 {
 	int file = memfd_create("log", MFD_CLOEXEC), was = dup(STDERR_FILENO);
@@ -204,7 +204,7 @@ START_TEST(disconnect)
 	ck_assert(fake_serving(SESSION + 1)->w->killed);
 	ck_assert_uint_eq(fake.idle, 0);
 	if (!_i) {
-		/* One that answers what it was asked before is not to blame. */
+		/* A worker that answers an earlier question is no fault. */
 		fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_CHUNKED, .id = 1});
 		ck_assert(!k->w->killed);
 		ck_assert_uint_eq(fake.idle, 0);
@@ -309,7 +309,7 @@ START_TEST(restart_before_assignment)
 }
 END_TEST
 
-/* Workers that died while nobody looked: before, between and after. */
+/* Workers that died while no pvgpud ran: before, between and after the adoption's steps. */
 START_TEST(restart_lost)
 {
 	struct pvgpu_ctl_msg m;

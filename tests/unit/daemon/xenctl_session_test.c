@@ -213,7 +213,7 @@ START_TEST(close_while_opening)
 }
 END_TEST
 
-/* Nothing that it says puts off the time at which it is ended, once its guest has closed. */
+/* Once its guest has closed, no message of the worker puts off its end. */
 START_TEST(worker_stays)
 {
 	struct fake_worker *k = opened(SESSION);
@@ -232,7 +232,7 @@ static void chunk_gives(uint32_t op, uint64_t address, uint64_t size, int error)
 	answer(op, ask_chunk(op, SESSION, address, size), error);
 }
 
-/* Its guest cannot be watched: it must take its bell, now and then at least. */
+/* A Xen guest cannot be watched by pidfd, so its worker must take its bell now and then. */
 START_TEST(worker_is_deaf)
 {
 	struct fake_worker *k = opened(SESSION);
@@ -274,7 +274,7 @@ START_TEST(worker_dies)
 	ck_assert_str_eq(m.u.ended.text, "the worker died");
 	no_answer();
 	ck_assert_uint_eq(fake.d.xen_grants, 0);
-	/* What the guest asks of it afterwards. */
+	/* Later requests of the guest for this session. */
 	chunk_gives(PVGPU_CTL_CHUNK_REMOVE, BASE, 8192, 0);
 	chunk_gives(PVGPU_CTL_CHUNK_ADD, BASE, 8192, ENOENT);
 	answer(PVGPU_CTL_SESSION_CLOSE, ask_close(SESSION), 0);
@@ -308,7 +308,7 @@ START_TEST(chunks)
 	chunk_gives(PVGPU_CTL_CHUNK_ADD, BASE, 3 * 4096, 0);
 	chunk_gives(PVGPU_CTL_CHUNK_ADD, BASE + 4096, 4096, EEXIST);
 	chunk_gives(PVGPU_CTL_CHUNK_REMOVE, BASE, 4096, EINVAL);
-	/* The worker does not want: it stays, or does not come. */
+	/* The worker refuses: the chunk stays, or is not added. */
 	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 3 * 4096);
 	chunked(k, PVGPU_SUP_CHUNK_REMOVE, EBUSY);
 	answer(PVGPU_CTL_CHUNK_REMOVE, id, EBUSY);
@@ -366,7 +366,7 @@ START_TEST(refused_chunks)
 }
 END_TEST
 
-/* A worker that speaks of chunks that nobody asked it about, or twice, is killed. */
+/* A worker that answers for chunks it was not asked about, or twice, is killed. */
 START_TEST(lying_worker)
 {
 	struct fake_worker *k = opened(SESSION), *other = opened(SESSION + 1);

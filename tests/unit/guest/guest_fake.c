@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest_fake.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@ static struct pvgpu_session_ops session_ops;
 static struct pvgpu_session_info session_info;
 static uint64_t device_next, arena_next, handle_next;
 static char session_memory;
+static pthread_mutex_t lock =
+	PTHREAD_MUTEX_INITIALIZER; /* fake.last and the counters of commands */
 
 #define SESSION ((struct pvgpu_session *)&session_memory)
 
@@ -190,7 +193,9 @@ int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 {
 	if (fake.dead)
 		return fake.dead;
+	pthread_mutex_lock(&lock);
 	execute(note(p, n));
+	pthread_mutex_unlock(&lock);
 	return 0;
 }
 
@@ -199,8 +204,10 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 {
 	if (fake.dead)
 		return fake.dead;
+	pthread_mutex_lock(&lock);
 	fake.marked++;
 	execute(note(p, n));
+	pthread_mutex_unlock(&lock);
 	m->result = 0;
 	m->done = !fake.hold_marks;
 	return 0;
@@ -367,6 +374,7 @@ int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 	*rep_len = 0;
 	if (fake.dead)
 		return fake.dead;
+	pthread_mutex_lock(&lock);
 	h = note(p, n);
 	len = reply_size[h->op] ? reply_size[h->op] : sizeof(*r);
 	memset(rep, 0, len);
@@ -380,6 +388,7 @@ int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 		abort();
 	*r = (struct pvgpu_rep_hdr){.len = len, .kind = PVGPU_REP_REPLY, .result = result};
 	*rep_len = len;
+	pthread_mutex_unlock(&lock);
 	return result;
 }
 

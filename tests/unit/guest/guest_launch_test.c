@@ -3,6 +3,7 @@
 #define __CUDA_API_VERSION_INTERNAL
 #include <check.h>
 #include <cuda.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@ static CUcontext ctx;
 static CUmodule module;
 static CUfunction fn;
 
-static unsigned long allocations;
+static _Atomic unsigned long allocations;
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
@@ -248,6 +249,37 @@ START_TEST(cooperative_must_fit)
 }
 END_TEST
 
+/* Two sizes of one function, each launched as large as fits. */
+struct sized {
+	unsigned int grid, block;
+	int bad;
+};
+
+static void *launch_often(void *arg)
+{
+	struct sized *s = arg;
+
+	s->bad |= cuCtxSetCurrent(ctx);
+	for (int i = 0; i < 100000 && !s->bad; i++)
+		s->bad |= cuLaunchCooperativeKernel(fn, s->grid, 1, 1, s->block, 1, 1, 0, NULL,
+						    params);
+	return NULL;
+}
+
+START_TEST(cooperative_sizes_of_two_threads_stay_apart)
+{
+	struct sized launches[2] = {{.grid = 8 * 32, .block = 32}, {.grid = 8 * 2, .block = 512}};
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, launch_often, &launches[i]), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	ck_assert_int_eq(launches[0].bad, 0);
+	ck_assert_int_eq(launches[1].bad, 0);
+}
+END_TEST
+
 START_TEST(extended_launch)
 {
 	CUlaunchAttribute attrs[2] = {{.id = CU_LAUNCH_ATTRIBUTE_PRIORITY},
@@ -332,6 +364,7 @@ int main(void)
 	tcase_add_test(t, same_function_same_handle);
 	tcase_add_test(t, param_info);
 	tcase_add_test(t, cooperative_must_fit);
+	tcase_add_test(t, cooperative_sizes_of_two_threads_stay_apart);
 	tcase_add_test(t, extended_launch);
 	tcase_add_test(t, per_thread_form_has_a_stream_of_its_own);
 	tcase_add_test(t, posting_allocates_nothing);

@@ -83,7 +83,7 @@ START_TEST(load_goes_where_time_is)
 	ck_assert_uint_eq(put(PLACE_LOAD, g, 3, &next), 1);
 	/* 0.5, 0.3, 0.3: equal loads, then the one with fewer vGPUs. */
 	ck_assert_uint_eq(put(PLACE_LOAD, g, 3, &unknown), 2);
-	/* What was expected of the first was wrong: it is idle. */
+	/* The first vGPU's expected load was wrong: it is idle. */
 	place_load(&g[0], &w[0], 0);
 	ck_assert_uint_eq(g[0].load_ppm, 0);
 	ck_assert_uint_eq(put(PLACE_LOAD, g, 3, &next), 0);
@@ -141,7 +141,7 @@ START_TEST(limits)
 	ck_assert_uint_eq(place_free(&g), UINT64_MAX);
 	g.promised = UINT64_MAX;
 	ck_assert_uint_eq(place_free(&g), 0);
-	/* A smaller ratio than what is already promised: nothing free, nobody thrown out. */
+	/* A ratio below what is already promised: nothing is free, and no vGPU is removed. */
 	g = (struct place_gpu){
 		.memory = 10 * GIB, .promised = 9 * GIB, .overcommit_ppm = 500000, .vgpus = 3};
 	ck_assert_uint_eq(place_free(&g), 0);

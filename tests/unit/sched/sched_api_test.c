@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The scheduler's answers, one by one: what sched.h tells a driver. */
+/* The scheduler's answers to a driver, one by one, as sched.h promises them. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -86,7 +86,7 @@ START_TEST(the_chosen_one_stays_chosen)
 	sched_wants(c, true, 5 * MS);
 	sched_decide(t.s, 5 * MS, &t.d);
 	ck_assert_ptr_eq(t.d.holder, t.b);
-	/* It has no work any more before it got the grant. */
+	/* The vGPU runs out of work before it gets the grant. */
 	sched_wants(t.b, false, 6 * MS);
 	sched_decide(t.s, 6 * MS, &t.d);
 	ck_assert_ptr_eq(t.d.holder, c);
@@ -113,7 +113,7 @@ START_TEST(a_higher_class_does_not_wait_for_the_slice)
 	sched_decide(t.s, 200 * US, &t.d);
 	ck_assert_ptr_eq(t.d.holder, c);
 	sched_granted(t.s, c, 200 * US);
-	/* It always has work, until a and b have waited for it for a second. */
+	/* The high vGPU always has work, until a and b have waited for a second. */
 	for (uint64_t now = 2 * MS; now < SEC; now += 2 * MS) {
 		sched_charge(c, 2 * MS, now);
 		sched_decide(t.s, now, &t.d);
@@ -138,7 +138,7 @@ START_TEST(a_higher_class_does_not_wait_for_the_slice)
 }
 END_TEST
 
-/* However often it was asked about in that time. */
+/* The result does not depend on how often the scheduler was asked. */
 START_TEST(who_was_long_alone_gives_way_at_once)
 {
 	struct two t = two(&FULL);
@@ -156,7 +156,7 @@ START_TEST(who_was_long_alone_gives_way_at_once)
 }
 END_TEST
 
-/* However often it is set. */
+/* The result does not depend on how often the setting is set. */
 START_TEST(a_new_maximum_has_saved_nothing)
 {
 	struct sched_share capped = FULL;
@@ -178,7 +178,7 @@ START_TEST(a_new_maximum_has_saved_nothing)
 }
 END_TEST
 
-/* What the far end finds later counts against the maximum of one that waits already. */
+/* Use that the far end finds later counts against the maximum of a vGPU that already waits. */
 START_TEST(charging_one_that_waits_holds_it_back)
 {
 	struct sched_share capped = FULL;
@@ -234,7 +234,7 @@ START_TEST(the_idle_holder_keeps_the_grant)
 	ck_assert_ptr_eq(t.d.holder, t.b);
 	sched_free(t.s);
 
-	/* But not where its use must be known. */
+	/* But not where the scheduler must know the use. */
 	capped.max_ppm = 500000;
 	t = two(&capped);
 	ck_assert(t.d.contended);
@@ -304,7 +304,7 @@ START_TEST(bounds_are_told)
 	struct sched_vgpu *a = sched_add(s, NULL, &FULL, NULL, 0), *b;
 	struct sched_group *g;
 
-	/* Alone: what is under way. */
+	/* Alone in its class: the slice and the hand-over that are under way. */
 	ck_assert_uint_eq(sched_wait_bound(a), 4 * MS);
 	/* And three slices of another with the same weight. */
 	b = sched_add(s, NULL, &FULL, NULL, 0);

@@ -59,7 +59,7 @@ int drive_add(struct drive *d, int tenant, const struct sched_share *share, cons
 	return d->n++;
 }
 
-/* What the policy lets the i-th have at most. */
+/* The most that the policy lets the i-th vGPU have. */
 static double most(const struct drive *d, const struct client *c)
 {
 	double max = c->share.max_ppm ? c->share.max_ppm : SCHED_PPM, fixed = 0, weights = 0, n = 0;
@@ -122,7 +122,7 @@ static struct client *client_of(struct drive *d, struct sched_vgpu *v)
 	return &d->c[(intptr_t)sched_owner(v)];
 }
 
-/* In a hand-over nobody computes, but who overruns. */
+/* During a hand-over only a vGPU that overruns computes. */
 static void charge(struct drive *d)
 {
 	uint64_t to = d->granted == d->chosen || d->now < d->overrun_to ? d->now : d->overrun_to;
@@ -186,7 +186,7 @@ static void work_begins(struct drive *d, struct client *c)
 	wants(d, c, true);
 }
 
-/* What has happened by now: bursts that are done, and new ones. */
+/* Bring bursts up to now: end those that are done, begin new ones. */
 static void happen(struct drive *d)
 {
 	for (int i = 0; i < d->n; i++) {
@@ -278,7 +278,7 @@ void drive_run(struct drive *d, uint64_t ns)
 {
 	uint64_t until = d->now + ns, at;
 
-	if (!d->charged_to) /* somebody has come or gone */
+	if (!d->charged_to) /* a vGPU has come or gone */
 		drive_changed(d);
 	d->charged_to = d->now;
 	happen(d);

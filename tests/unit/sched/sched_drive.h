@@ -23,11 +23,11 @@
 #define SEC        1000000000ull
 #define FULL       ((struct sched_share){.class = SCHED_MEDIUM, .weight = 100})
 
-/* What a vGPU does: bursts of work, `think` after each one's end; 0: at once. */
+/* A vGPU's load: bursts of work, `think` after each one's end; 0: at once. */
 struct load {
 	uint64_t burst, think; /* ns */
 	uint64_t jitter;       /* both are drawn from half to one and a half of them: 1 */
-	/* Gives its work up when so much of a slice is left; 0: never. For cheats. */
+	/* Gives up its work when that much of a slice is left; 0: never. For cheats. */
 	uint64_t stop_before_end;
 	uint64_t overrun; /* keeps the GPU so long after it has been told to give it up */
 };
@@ -75,7 +75,7 @@ struct drive {
 	int n, room;
 	struct tenant t[8];
 	int tenants;
-	bool check_waits; /* nobody waits longer than sched_wait_bound() */
+	bool check_waits; /* no vGPU waits longer than sched_wait_bound() */
 	unsigned int seed;
 	uint64_t decisions, handovers, idle_ns;
 };
@@ -90,9 +90,9 @@ int drive_add(struct drive *d, int tenant, const struct sched_share *share,
 int drive_tenant(struct drive *d, const struct sched_share *share);
 void drive_remove(struct drive *d, int i);
 void drive_run(struct drive *d, uint64_t ns);
-/* Settings have changed, waits and maxima are reckoned from here on. */
+/* Settings have changed: measure waits and maxima from here on. */
 void drive_changed(struct drive *d);
-/* Forget what was counted: shares and waits are measured from here on. */
+/* Reset the counts: measure shares and waits from here on. */
 void drive_measure(struct drive *d);
 /* The i-th's part of the GPU time since the last drive_measure, in ppm of `of` ns. */
 uint64_t drive_ppm(const struct drive *d, int i, uint64_t of);

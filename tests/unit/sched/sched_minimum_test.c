@@ -7,7 +7,7 @@
 
 static const struct load busy = {.burst = 3600 * SEC};
 
-/* What it had while nobody else wanted the GPU is not counted against its minimum. */
+/* Time that a vGPU had while no other wanted the GPU does not count against its minimum. */
 START_TEST(a_minimum_is_not_used_up_alone)
 {
 	static const struct load later = {.burst = 3600 * SEC, .think = SEC};
@@ -54,7 +54,7 @@ START_TEST(a_minimum_is_no_debt)
 }
 END_TEST
 
-/* But what overruns a guaranteed slice is. */
+/* But time beyond a guaranteed slice is a loan. */
 START_TEST(overruns_are_not_guaranteed)
 {
 	struct sched_params p = {.policy = SCHED_FAIR};
@@ -75,7 +75,7 @@ START_TEST(overruns_are_not_guaranteed)
 }
 END_TEST
 
-/* More promised than there is: the promises compete, and who has none does not starve. */
+/* Minima above the whole GPU compete, and a vGPU without one does not starve. */
 START_TEST(minima_above_all_starve_nobody)
 {
 	struct sched_params p = {.policy = SCHED_FAIR, .starve_ns = 100 * MS};

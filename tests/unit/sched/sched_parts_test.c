@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the scheduler is made of (heap, pace), the token bucket, and what decisions cost. */
+/* The scheduler's parts (heap, pace), the token bucket, and the cost of decisions. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ static bool first_of(const struct heap_node *a, const struct heap_node *b)
 	return a->key != b->key ? heap_before(a->key, b->key) : a->turn < b->turn;
 }
 
-/* Against looking at all, at random, with keys on both sides of the wrap. */
+/* Random operations, compared with a linear search, with keys on both sides of the wrap. */
 START_TEST(the_first_is_the_least)
 {
 	static struct heap_node node[NODES];

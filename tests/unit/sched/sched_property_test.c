@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What holds of the scheduler whatever the vGPUs do, on many random pools, loads and settings. Each
- * run has a seed of its own, which is told when it fails:
+ * Properties of the scheduler on many random pools, loads and settings. Each run has a seed of its
+ * own, which is printed when it fails:
  *   PVGPU_SCHED_SEED=N PVGPU_SCHED_RUNS=1 sched_property_test     that one run, of each property
  *   PVGPU_SCHED_RUNS=N                                             so many runs (100,000)
  *   PVGPU_STRESS=0.1                                               a tenth of that
@@ -126,7 +126,7 @@ static void fill(struct drive *d, int most)
 	}
 }
 
-/* Whatever the pool is: no wait above the bound, no maximum exceeded, counters agree. */
+/* In any pool: no wait above the bound, no maximum exceeded, counters agree. */
 static void waits_are_bounded(struct drive *d)
 {
 	struct sched_params p = any_params(d);
@@ -155,7 +155,7 @@ static void changes_keep_it(struct drive *d)
 	counters_agree(d);
 }
 
-/* Clients that never stop to have work, and n more of any kind. */
+/* Clients that always have work, and n more of any kind. */
 static int fill_saturating(struct drive *d, int least, int most, int more)
 {
 	static const struct load busy = {.burst = 3600 * SEC};
@@ -177,17 +177,17 @@ static int fill_saturating(struct drive *d, int least, int most, int more)
 	return n;
 }
 
-/* What stands in one queue, and may compete there. */
+/* Competitors in one queue. */
 struct rival {
 	double used, weight;
-	double more;  /* that a burst may have got ahead, ns */
+	double more;  /* how far ahead a burst may have got, ns */
 	double costs; /* charged for grants that were hardly used */
 	bool always;  /* has work all the time */
 };
 
-/* Among those that always have work use by weight differs by no more than a slice of each; who has
- * work now and then, in whatever pattern, is never more ahead than its credit (a slice of the
- * least weight), a slice and what it has overrun. */
+/* Between vGPUs that always have work, use by weight differs by no more than a slice of each. A
+ * vGPU with work now and then, in whatever pattern, is never further ahead than its credit (a slice
+ * of the least weight), a slice and its overrun. */
 static void check_rivals(const struct drive *d, const struct rival *r, int n)
 {
 	double slice = slice_of(d), least = slice / 100 + d->handover + 1000, weight = 1e9;
@@ -253,7 +253,7 @@ static void use_follows_weights(struct drive *d)
 	check_rivals(d, pool, pooled);
 }
 
-/* Moving about, and settings that are set again, bring nothing. */
+/* Moves between groups, and settings that are set again, gain nothing. */
 static void moving_brings_nothing(struct drive *d)
 {
 	struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = 2 * MS};
@@ -471,7 +471,7 @@ static void same_as_plainly_reckoned(struct drive *d)
 	}
 }
 
-/* Any calls in any order, also such as no driver makes. */
+/* Any calls in any order, also those that no driver makes. */
 static void any_order_is_survived(struct drive *d)
 {
 	struct sched_params p = any_params(d);

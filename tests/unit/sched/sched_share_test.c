@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who gets how much of a GPU that everybody wants: one row for each rule. */
+/* Shares of a GPU that all vGPUs want: one row for each rule. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 #define GROUPS_MAX  2
 #define MEASURED_NS (2 * SEC)
 
-/* A vGPU or a group; what is 0 is as with most. */
+/* A vGPU or a group; 0 stands for the default. */
 struct who {
 	uint32_t weight;          /* 100 */
 	uint32_t min, max, fixed; /* ppm */
@@ -85,7 +85,7 @@ static const struct row rows[] = {
 	 .vgpu = {{.weight = 10000, .high = true},
 		  {.weight = 1, .min = 300000, .gets = 300000},
 		  {.group = 1, .gets = 200000}}},
-	/* It is a floor: who gets more than that by weight gets what the weight says. */
+	/* A minimum is a floor: a vGPU whose weight brings more gets what the weight brings. */
 	{"a minimum is no addition", POLICY(FAIR), .n = 2,
 	 .vgpu = {{.min = 300000, .gets = 500000}, {.gets = 500000}}},
 };
@@ -132,7 +132,7 @@ static void check_row(const struct row *r, enum sched_policy policy)
 			 "%s: vGPU %d got %llu ppm", r->rule, i,
 			 (unsigned long long)drive_ppm(&d, i, MEASURED_NS));
 	}
-	/* What nobody may have nobody has. */
+	/* Time above all maxima stays unused. */
 	if (known && all < SCHED_PPM)
 		ck_assert_uint_ge(d.idle_ns, MEASURED_NS / SCHED_PPM * (SCHED_PPM - all - 10000));
 	drive_end(&d);

@@ -48,8 +48,8 @@ START_TEST(equal_weights_share_equally)
 }
 END_TEST
 
-/* One of great weight that runs dry for an instant now and then, as on a machine where processors
- * are short: it has little less than always having work brings. */
+/* A vGPU of great weight runs dry for an instant now and then, as when it is starved of CPU: its
+ * share is little less than with work all the time. */
 START_TEST(an_instant_without_work_costs_an_instant)
 {
 	static const struct load dry = {.burst = 20 * MS, .think = 20 * US, .jitter = 1};
@@ -101,7 +101,7 @@ START_TEST(low_gets_its_starvation_bound)
 
 	high.class = SCHED_HIGH;
 	low.class = SCHED_LOW;
-	/* Equal and fixed: nobody is to be held back by a share. */
+	/* Equal and fixed: no vGPU is to be held back by a share. */
 	high.fixed_ppm = medium.fixed_ppm = low.fixed_ppm = SCHED_PPM;
 	drive_init(&d, &p, 0, 1);
 	d.check_waits = true;
@@ -118,7 +118,7 @@ START_TEST(low_gets_its_starvation_bound)
 }
 END_TEST
 
-/* However many starve, those whose right it is keep half. */
+/* However many vGPUs starve, the vGPUs of the higher class keep half. */
 START_TEST(relief_takes_half_at_most)
 {
 	struct sched_params p = {.policy = SCHED_FAIR, .starve_ns = 10 * MS};
@@ -158,7 +158,7 @@ START_TEST(a_moment_is_no_relief)
 }
 END_TEST
 
-/* A kernel that cannot be stopped is paid for: shares come out even. */
+/* The overrun of a kernel that cannot be stopped is paid back: shares come out even. */
 START_TEST(an_overrun_is_paid_for)
 {
 	struct sched_params p = {.policy = SCHED_FAIR};
@@ -176,7 +176,7 @@ START_TEST(an_overrun_is_paid_for)
 }
 END_TEST
 
-/* Whoever comes back after a long time is soon served, and gets no more than the others then. */
+/* A vGPU that returns after a long pause is soon served, and then gets no more than the others. */
 START_TEST(sleep_saves_nothing_up)
 {
 	static const struct load later = {.burst = 3600 * SEC, .think = 2 * SEC};
@@ -196,7 +196,7 @@ START_TEST(sleep_saves_nothing_up)
 }
 END_TEST
 
-/* It never uses a slice up, is always back at once, and gets no more for it. */
+/* A vGPU that never uses a slice up and is back at once gains nothing by it. */
 START_TEST(cheating_does_not_pay)
 {
 	static const struct load cheat = {.burst = 3600 * SEC, .think = 1, .stop_before_end = 10};
@@ -293,7 +293,7 @@ START_TEST(settings_change_live)
 }
 END_TEST
 
-/* What an overrun owes is owed under another policy, in another group and class, too. */
+/* The debt of an overrun moves along to another policy, group and class. */
 START_TEST(debts_are_taken_along)
 {
 	struct sched_params p = {.policy = SCHED_FAIR};

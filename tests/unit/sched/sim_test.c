@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulation against what can be reckoned: queues, switches, shares, placement, repeatability.
+/* The simulation against known results: queues, switches, shares, placement, repeatability.
  */
 #include <check.h>
 #include <errno.h>
@@ -124,7 +124,7 @@ START_TEST(switches_cost)
 }
 END_TEST
 
-/* Without a gate the GPU's time-slicing counts contexts, with it the vGPU is what counts. */
+/* Without a gate the GPU slices time by context, with a gate by vGPU. */
 START_TEST(native_counts_contexts)
 {
 	struct sim_result *r;
@@ -280,7 +280,7 @@ START_TEST(histogram)
 }
 END_TEST
 
-/* Means are what they are named, heavy tails cut at a thousand means. */
+/* Distributions have the mean that was asked for; heavy tails are cut at a thousand means. */
 START_TEST(draws)
 {
 	static const struct sim_dist dists[] = {{SIM_CONST, 5, 0},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sizing, where the answer can be reckoned. */
+/* Sizing, where the answer is known. */
 #include <check.h>
 #include <errno.h>
 
@@ -69,7 +69,7 @@ START_TEST(steady)
 }
 END_TEST
 
-/* A hand-over costs: no more can be answered than what is left. */
+/* Hand-overs cost time: requests can use only what is left. */
 START_TEST(handover_counts)
 {
 	size_t free_of_cost;
@@ -136,7 +136,7 @@ START_TEST(most)
 }
 END_TEST
 
-/* Three of four are of the first load, whatever the number; memory is what differs. */
+/* Three of four vGPUs are of the first load, whatever the number; only memory differs. */
 START_TEST(mixes)
 {
 	z.n_loads = 2;

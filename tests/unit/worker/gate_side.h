@@ -19,7 +19,7 @@ struct gate_side {
 /* Pages that are closed and limit nothing, with their files. */
 void gate_side_make(struct gate_side *p);
 void gate_side_free(struct gate_side *p);
-/* Give them to the worker; what gpu_gate_take() says. */
+/* Give the pages to the worker; returns gpu_gate_take()'s result. */
 int gate_side_give(struct gate_side *p, struct worker *w);
 /* Store a word of the gate's. */
 void gate_side_set(uint32_t *word, uint32_t value);
@@ -28,7 +28,7 @@ uint32_t gate_side_word(const uint32_t *word);
 uint64_t gate_side_number(const uint64_t *number);
 /* Has the worker rung since the last time? */
 bool gate_side_rung(struct gate_side *p);
-/* Ring the worker, and let it do what it does then. */
+/* Ring the worker, and let it act on the ring. */
 void gate_side_ring(struct worker *w);
 
 /*

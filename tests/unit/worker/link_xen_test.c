@@ -191,7 +191,7 @@ static void settle(void)
 	ck_assert_int_eq(arena_reserve(w, 0, &base, &size), 0);
 }
 
-/* The kernel is asked, which does not fault. */
+/* The kernel probes the address, so the worker does not fault. */
 static bool readable(uint64_t addr)
 {
 	int p[2];
@@ -206,7 +206,7 @@ static bool readable(uint64_t addr)
 
 static bool reserved(uint64_t addr)
 {
-	/* Mapped, and nobody may read it. */
+	/* Mapped without read access. */
 	return !readable(addr) && !msync((void *)(uintptr_t)addr, 4096, MS_ASYNC);
 }
 
@@ -252,7 +252,7 @@ START_TEST(doorbells)
 	ck_assert_int_eq(send(guest_end, ports, sizeof(ports), 0), sizeof(ports));
 	ck_assert_int_eq(epoll_wait(w->epoll, &e, 1, 0), 1);
 	ck_assert_uint_eq(e.data.u32, FROM_GUEST);
-	/* Until it is read it is there: nothing is lost by looking elsewhere first. */
+	/* The event stays until it is read: other files may be read first. */
 	ck_assert_int_eq(epoll_wait(w->epoll, &e, 1, 0), 1);
 	w->link->rung(w);
 	ck_assert_int_eq(epoll_wait(w->epoll, &e, 1, 0), 0);
@@ -289,7 +289,7 @@ static void tell(uint32_t kind, uint32_t id, uint64_t a, uint64_t b, uint64_t of
 	control_read(w);
 }
 
-/* What the worker answered to that; -1: nothing. */
+/* The worker's answer; -1: none. */
 static int64_t answer(uint32_t id)
 {
 	struct pvgpu_sup m;
@@ -384,7 +384,7 @@ START_TEST(chunks_beyond_the_limit)
 }
 END_TEST
 
-/* What fails leaves no hole in the window. */
+/* A failed mapping leaves no hole in the window. */
 START_TEST(chunks_that_fail)
 {
 	open_session();
@@ -405,7 +405,7 @@ START_TEST(chunks_that_fail)
 }
 END_TEST
 
-/* The guest named these addresses: its session ends, and pvgpud hears nothing but that. */
+/* The guest named these addresses: its session ends, and pvgpud is told of the end only. */
 static const struct {
 	uint64_t at, size;
 } lies[] = {
@@ -455,7 +455,7 @@ START_TEST(the_guest_has_closed)
 }
 END_TEST
 
-/* Asked, and gone before the answer: the session goes on, and the next one asks again. */
+/* pvgpud asks and ends before the answer: the session continues, and the next pvgpud asks again. */
 START_TEST(pvgpud_goes_away)
 {
 	struct pvgpu_sup m = {.kind = PVGPU_SUP_CHUNK_ADD, .id = 3, .b = 4096};
@@ -527,7 +527,8 @@ START_TEST(a_gate_and_a_newer_one)
 	ck_assert(!has_ended(w));
 	ck_assert_uint_eq(seen.gates, 1);
 	ck_assert(gate_rings());
-	/* Of a new pvgpud: the old one's bell wakes nobody any more, though it is still open. */
+	/* Bells of a new pvgpud: the old one's bell no longer wakes the worker, though it is still
+	 * open. */
 	old = gate_bells[2];
 	gate_files(_i & 2);
 	send_gate(PVGPU_GATE_FDS);
@@ -538,7 +539,7 @@ START_TEST(a_gate_and_a_newer_one)
 }
 END_TEST
 
-/* Its pvgpud is gone: the bell is no reason to wake again and again until the next one comes. */
+/* pvgpud has ended: its bell does not wake the worker again and again until the next one comes. */
 START_TEST(a_bell_that_hangs_up)
 {
 	const uint64_t one = 1;
@@ -548,7 +549,7 @@ START_TEST(a_bell_that_hangs_up)
 	gate_files(false);
 	send_gate(PVGPU_GATE_FDS);
 	ck_assert(gate_rings());
-	/* Unread by it, or not. */
+	/* With a ring that pvgpud has not read, or without one. */
 	if (_i)
 		ck_assert_int_gt(write(w->gate_bell, &one, sizeof(one)), 0);
 	close(gate_bells[2]);
@@ -574,7 +575,7 @@ START_TEST(a_gate_that_cannot_be)
 }
 END_TEST
 
-/* What only the Xen link hears ends a local session, as all that pvgpud must not say. */
+/* A message of the Xen link ends a local session, as does any message that pvgpud must not send. */
 START_TEST(not_on_the_local_link)
 {
 	open_session();

@@ -47,7 +47,7 @@ START_TEST(hmm_is_refused)
 }
 END_TEST
 
-/* But it is said in the worker's log. */
+/* The worker's log has the reason. */
 START_TEST(hmm_is_allowed)
 {
 	ck_assert_msg(begin(true, true) == 0, "%s", reason);
@@ -72,6 +72,23 @@ START_TEST(a_call_is_missing)
 }
 END_TEST
 
+/* The end of the reason stays, however long the path is. */
+START_TEST(no_library)
+{
+	static const char end[] = ": cannot open shared object file: No such file or directory";
+	char path[256] = "/";
+
+	for (size_t len = 2; len < 250; len++) {
+		path[len - 1] = 'x';
+		w.opt = (struct options){.libcuda = path, .id = 1};
+		ck_assert_int_eq(prepare(&w, reason, sizeof(reason)), -1);
+		ck_assert_int_eq(strncmp(reason, "cannot load libcuda: ", 21), 0);
+		ck_assert_msg(strlen(reason) > sizeof(end), "%s", reason);
+		ck_assert_str_eq(reason + strlen(reason) - strlen(end), end);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("prepare");
@@ -85,6 +102,7 @@ int main(void)
 	tcase_add_test(t, hmm_is_allowed);
 	tcase_add_test(t, no_device);
 	tcase_add_test(t, a_call_is_missing);
+	tcase_add_test(t, no_library);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

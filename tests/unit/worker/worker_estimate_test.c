@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What GPU work costs: learning, how seldom, what is not believed; and what is in flight by it. The
+ * Estimates of GPU work: how they are learned, how seldom, which measurements are ignored, and the
+ * work in flight that they allow. The
  * worker's thread has a clock that the test sets (ld --wrap): how long the test itself takes says
  * nothing about what the fake GPU's work should have taken.
  */
@@ -73,7 +74,7 @@ static void finish(void)
 	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
 }
 
-/* What the worker says that one such kernel takes. */
+/* The worker's estimate for one such kernel. */
 static uint64_t cost_of(uint32_t blocks)
 {
 	uint64_t cost;
@@ -85,7 +86,7 @@ static uint64_t cost_of(uint32_t blocks)
 	return cost;
 }
 
-/* Kernels of that shape take so long, from now on. */
+/* From now on kernels of that shape take that long. */
 static void teach(uint32_t blocks, float ms)
 {
 	fake_far.elapsed_ms = ms;
@@ -102,13 +103,13 @@ START_TEST(kernels_are_learned)
 	ck_assert_uint_eq(cost_of(3), MS / 4);
 	ck_assert_uint_eq(cost_of(2), 5 * MS);
 	ck_assert_uint_eq(cost_of(1), GATE_KNOWN_NS);
-	/* A shape of which nothing is known is taken for another of that function. */
+	/* An unknown shape has the estimate of another shape of the function. */
 	ck_assert_uint_ne(cost_of(77), ESTIMATE_UNKNOWN_NS);
 	close_session();
 }
 END_TEST
 
-/* It follows what changes: slowly, but at once when it was far too little. */
+/* The estimate follows changes slowly, but at once when it was far too low. */
 START_TEST(it_follows)
 {
 	uint64_t last;
@@ -147,13 +148,13 @@ START_TEST(measured_seldom)
 }
 END_TEST
 
-/* Among others only what is not known at all is measured, and given up for something better. */
+/* Beside others' work only unknown commands are measured; a measurement taken alone replaces it. */
 START_TEST(others_spoil_measures)
 {
 	open_session(false);
 	for (int i = 0; i < 1000; i++)
 		cost_of(1);
-	ck_assert_uint_le(elapsed, 2); /* it was learned before there was a gate */
+	ck_assert_uint_le(elapsed, 2); /* the estimate was learned before the gate came */
 	teach(2, 9);
 	ck_assert_uint_eq(cost_of(2), 9 * MS);
 	gate_side_set(&side.gate->learn, 1);
@@ -210,7 +211,7 @@ START_TEST(many_shapes)
 }
 END_TEST
 
-/* What took much longer than thought is looked at again, however little it seems to cost. */
+/* Work that took much longer than estimated is measured again, however short its estimate is. */
 START_TEST(doubts)
 {
 	open_session(true);
@@ -226,8 +227,8 @@ START_TEST(doubts)
 }
 END_TEST
 
-/* One of three shapes takes a hundred times what it did: which is found, though the others come
- * before it, and they are little: 30 us of work that took 3 ms. */
+/* One of three shapes takes a hundred times as long as before. It is found, although the other two
+ * are issued before it and all estimates are short: 30 us of work that took 3 ms. */
 START_TEST(doubts_find_the_one)
 {
 	open_session(true);
@@ -249,7 +250,8 @@ START_TEST(doubts_find_the_one)
 }
 END_TEST
 
-/* However often something takes too long: so many are measured for it, for the next one others. */
+/* However often work takes too long, a limited number of commands is measured again each time; the
+ * next time it is others. */
 START_TEST(doubts_are_bounded)
 {
 	const uint32_t shapes = 3 * ESTIMATE_DOUBTS;
@@ -276,7 +278,7 @@ START_TEST(doubts_are_bounded)
 }
 END_TEST
 
-/* What is known of a function as a whole stays while it is of use. */
+/* A function's general estimate stays as long as it is used. */
 START_TEST(a_guess_stays)
 {
 	open_session(true);
@@ -397,10 +399,10 @@ START_TEST(bounded_by_time)
 
 		ck_assert_uint_ge(n, row[_i / 2].least);
 		ck_assert_uint_le(n, row[_i / 2].most);
-		/* Held back by what it has in flight, not by the gate. */
+		/* Held back by the work in flight, not by the gate. */
 		ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 0);
 		ck_assert_uint_eq(gate_side_word(&side.report->wants), 1);
-		/* It goes on as one after the other ends. */
+		/* One command is issued each time one ends. */
 		fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), UINT64_MAX);
 	}
 	ck_assert(fake_until(w, not_parked, NULL));
@@ -416,9 +418,9 @@ static bool three_fly(struct worker *v, void *arg)
 }
 
 /*
- * Two kernels wait for what comes after them, in another stream or behind what is held back: it
- * goes when they should have ended long ago, or at once in a stream of its own while nobody else is
- * there.
+ * Two kernels wait for a later command, in another stream or behind parked commands. That command
+ * is issued when they should have ended long ago, or at once in a stream of its own while no other
+ * vGPU has work.
  */
 START_TEST(streams_that_wait_for_each_other)
 {
@@ -433,7 +435,7 @@ START_TEST(streams_that_wait_for_each_other)
 	gate_side_ring(w);
 	ck_assert_uint_eq(w->gpu->park.count, 0);
 	ck_assert_uint_eq(w->gpu->gate.flying.work, 6);
-	/* From when one of each has ended on it is as before. */
+	/* Once one of each has ended, the bound holds as before. */
 	fake_complete(-1, 1);
 	ck_assert(fake_until(w, three_fly, NULL));
 	gate_launch(w, GATE_STREAM(1), 2);
@@ -443,7 +445,7 @@ START_TEST(streams_that_wait_for_each_other)
 }
 END_TEST
 
-/* What waits for the guest opens no way for the rest: that is bounded as before. */
+/* A command that waits for the guest does not lift the bound for the others. */
 START_TEST(what_hangs_lifts_no_bound)
 {
 	open_session(true);
@@ -462,7 +464,7 @@ START_TEST(what_hangs_lifts_no_bound)
 }
 END_TEST
 
-/* Events that cannot be made or recorded cost nothing but the knowledge. */
+/* If an event cannot be created or recorded, only the measurement is lost. */
 static const char *const calls[] = {"event_create", "event_record", "event_query", "elapsed"};
 
 START_TEST(failing_events)
@@ -482,7 +484,7 @@ START_TEST(failing_events)
 }
 END_TEST
 
-/* A context goes while something of it is being measured. */
+/* A context is destroyed while a command of it is being measured. */
 START_TEST(a_context_goes)
 {
 	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
@@ -499,7 +501,7 @@ START_TEST(a_context_goes)
 }
 END_TEST
 
-/* An event that could not be recorded again is where it was, also while somebody waits for it. */
+/* An event whose second record failed keeps its first record, also while a thread waits for it. */
 START_TEST(a_failing_record)
 {
 	const uint64_t event = PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The frame of worker_fake.h: what loop.c, lease.c, arena.c and their like give the GPU side. */
+/* The frame of worker_fake.h: stands for loop.c, lease.c, arena.c and the like. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A frame and a far end for the worker's GPU side, without process, ring or GPU: what is sent is
- * kept, the far end's streams run when the test says so. Memory is addresses only.
+ * A frame and a far end for the worker's GPU side, without process, ring or GPU. Records that the
+ * worker sends are kept, and the far end's streams run when the test lets them. Memory is addresses
+ * only.
  */
 #ifndef PVGPU_TEST_WORKER_FAKE_H
 #define PVGPU_TEST_WORKER_FAKE_H
@@ -28,12 +29,12 @@ struct fake_far {
 	struct far far;
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
-	atomic_bool manual; /* work ends when fake_complete() says so */
+	atomic_bool manual; /* work ends by fake_complete() */
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
 	int ctxs, streams, events, modules, libraries, reserved, physical, mapped, registered;
 	int hosts; /* host functions that have not returned */
-	/* What a call is to fail with, by its name. */
+	/* The result that a call fails with, by the call's name. */
 	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;
 	unsigned long long next;
@@ -61,7 +62,7 @@ void fake_far_init(void);
 /* A session with both windows and one context (handle FAKE_CTX), or without the context. */
 #define FAKE_CTX PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 1)
 struct worker *fake_open(bool with_ctx);
-/* On another far end, loaded and initialised; it is not asked what is left. */
+/* The same on another far end, loaded and initialised, whose objects are not counted at the end. */
 struct worker *fake_open_on(const struct far *far);
 /* Shut down; everything at the far end must be gone, and every lease returned. */
 void fake_close(struct worker *w);
@@ -84,7 +85,7 @@ int fake_result(struct worker *w, uint16_t kind, uint32_t seq);
 bool fake_was_sent(struct worker *w, uint16_t kind, uint32_t seq);
 /* Body of that reply, for its fixed part. */
 const void *fake_body(struct worker *w, uint16_t kind, uint32_t seq);
-/* The position in which it was sent. */
+/* Its position among the records sent. */
 uint32_t fake_order(struct worker *w, uint16_t kind, uint32_t seq);
 /* Let parked work go on, as the frame does after a kick; until nothing is kicked. */
 void fake_kicked(struct worker *w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pages of the worker's gate: pvgpud goes and comes, pages that cannot be, absurd numbers. */
+/* The pages of the worker's gate: pvgpud ends and restarts, invalid pages, absurd numbers. */
 #include <check.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -9,7 +9,7 @@
 #include "tests/unit/worker/gate_case.h"
 #include "tests/unit/worker/worker_fake_far.h"
 
-/* ---- pvgpud goes, and comes ---- */
+/* ---- pvgpud ends, and restarts ---- */
 
 START_TEST(a_new_pvgpud)
 {
@@ -20,7 +20,7 @@ START_TEST(a_new_pvgpud)
 	for (int i = 0; i < 3; i++)
 		gate_launch(w, GATE_STREAM(1), 1);
 	gpu_gate_lost(w);
-	/* Open while it is away, whatever the old page says. */
+	/* The gate is open while no pvgpud runs, whatever the old page says. */
 	gate_side_set(&side.gate->open, 0);
 	gate_launch(w, GATE_STREAM(1), 1);
 	ck_assert_uint_eq(gate_launched(), 4);
@@ -52,7 +52,7 @@ START_TEST(parked_when_pvgpud_goes)
 	fake_kicked(w);
 	ck_assert_uint_eq(gate_launched(), !_i);
 	if (_i) {
-		/* Others' work may be there until somebody has looked. */
+		/* Others' work may be on the GPU until the new pvgpud has checked. */
 		gate_side_set(&side.gate->open, 1);
 		gate_side_ring(w);
 		ck_assert_uint_eq(gate_launched(), 0);
@@ -67,7 +67,7 @@ START_TEST(parked_when_pvgpud_goes)
 }
 END_TEST
 
-/* ---- pages that cannot be ---- */
+/* ---- invalid pages ---- */
 
 static int refused(int gate, int report, int bell)
 {
@@ -97,12 +97,12 @@ START_TEST(pages_are_checked)
 
 	open_session();
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (bad[i] != fixed) /* that will do for a gate */
+		if (bad[i] != fixed) /* the only valid one */
 			ck_assert_int_eq(refused(bad[i], side.files[1], side.bell), -1);
 		ck_assert_int_eq(refused(side.files[0], bad[i], side.bell), -1);
 	}
 	ck_assert_int_eq(refused(side.files[0], side.files[1], -1), -1);
-	/* What was there still holds. */
+	/* The gate that was there still holds. */
 	gate_launch(w, GATE_STREAM(1), 1);
 	ck_assert_uint_eq(gate_launched(), 0);
 	set_open(true);
@@ -118,7 +118,7 @@ static bool word_is_clear(struct worker *v, void *word)
 	return !gate_side_word(word);
 }
 
-/* Whatever numbers a page holds: two commands at least go while it is open. */
+/* Whatever numbers a page holds, at least two commands are issued while the gate is open. */
 START_TEST(absurd_numbers)
 {
 	open_session();

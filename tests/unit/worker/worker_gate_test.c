@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker's side of the gate: parking and opening, who is told what and when, allowances. */
+/* The worker's side of the gate: parking, opening, reports and rings, allowances. */
 #include <check.h>
 #include <pthread.h>
 #include <sched.h>
@@ -41,7 +41,7 @@ START_TEST(closed_parks_and_opens_in_order)
 	state_is(1, 1, 1);
 	ck_assert(gate_side_rung(&side));
 	ck_assert(!gate_side_rung(&side));
-	/* Queries, memory and what else does not occupy the GPU go on. */
+	/* Queries, memory calls and others that do not occupy the GPU are not parked. */
 	ck_assert_int_eq(query(101, GATE_STREAM(1)), CUDA_ERROR_NOT_READY);
 	ck_assert_uint_ne(fake_alloc(w, 102, FAKE_CTX, 4096), 0);
 	set_open(true);
@@ -57,7 +57,7 @@ START_TEST(closed_parks_and_opens_in_order)
 }
 END_TEST
 
-static uint64_t told; /* commands, when the far end was given the first one */
+static uint64_t told; /* the commands reported when the far end got the first one */
 static CUresult answer;
 
 static CUresult far_looks(const char *call)
@@ -67,12 +67,12 @@ static CUresult far_looks(const char *call)
 	told = gate_side_number(&side.report->commands);
 	state_is(1, 0, 0);
 	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
-	/* Too late for this one; pvgpud has counted it. */
+	/* Too late for this command: pvgpud has counted it. */
 	gate_side_set(&side.gate->open, 0);
 	return answer;
 }
 
-/* This thread may lose the processor at any point: what it is about to use has been said. */
+/* This thread may be preempted at any point, so use is reported before it begins. */
 START_TEST(said_before_it_is_done)
 {
 	open_session();
@@ -90,7 +90,8 @@ START_TEST(said_before_it_is_done)
 }
 END_TEST
 
-/* Work in flight ends while the next command is being issued: that one is not forgotten. */
+/* Work in flight ends while the next command is being issued: the new one still counts as in
+ * flight. */
 START_TEST(begins_as_the_last_one_ends)
 {
 	const uint64_t size = 3u << 20;
@@ -119,7 +120,7 @@ START_TEST(begins_as_the_last_one_ends)
 }
 END_TEST
 
-/* Nothing of what the far end refuses is unfinished. */
+/* A command that the far end refuses does not count as unfinished. */
 START_TEST(refused_at_the_far_end)
 {
 	open_session();
@@ -137,7 +138,7 @@ START_TEST(refused_at_the_far_end)
 }
 END_TEST
 
-/* What does not occupy the GPU does not wait for the gate, but for what stands before it. */
+/* A command that does not occupy the GPU waits for parked commands before it, not for the gate. */
 START_TEST(synchronising_needs_no_gate)
 {
 	open_session();
@@ -151,7 +152,7 @@ START_TEST(synchronising_needs_no_gate)
 }
 END_TEST
 
-/* Nobody else wants the GPU: nobody is told anything, nothing is waited for. */
+/* No other vGPU wants the GPU: the worker reports nothing and waits for no completions. */
 START_TEST(alone_costs_nothing)
 {
 	int events;
@@ -190,7 +191,7 @@ START_TEST(contended_tells_of_the_end)
 	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
 	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
 	ck_assert(gate_side_rung(&side));
-	/* And of the end again, without a ring of pvgpud's. */
+	/* The end is reported, too, without a ring from pvgpud. */
 	gate_launch(w, GATE_STREAM(1), 1);
 	state_is(1, 0, 0);
 	ck_assert(!gate_side_rung(&side));
@@ -203,7 +204,7 @@ START_TEST(contended_tells_of_the_end)
 }
 END_TEST
 
-/* An idle worker that is asked answers: pvgpud may not know that it is. */
+/* An idle worker answers when it is asked: pvgpud may not know that it is idle. */
 START_TEST(idle_answers_when_contended)
 {
 	open_session();
@@ -227,7 +228,7 @@ START_TEST(closing_drains)
 	gate_side_rung(&side);
 	gate_side_set(&side.gate->open, 0);
 	if (_i) {
-		/* It sees that when it has more to do. */
+		/* The worker sees it with its next command. */
 		gate_launch(w, GATE_STREAM(1), 1);
 		state_is(1, 0, 1);
 		ck_assert(gate_side_rung(&side));
@@ -242,7 +243,7 @@ START_TEST(closing_drains)
 }
 END_TEST
 
-/* A host function may take its time: the GPU is free all the same. */
+/* A long host function does not occupy the GPU. */
 START_TEST(host_functions_are_no_gpu_work)
 {
 	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
@@ -254,7 +255,7 @@ START_TEST(host_functions_are_no_gpu_work)
 	gate_side_set(&side.gate->contended, 1);
 	gate_side_ring(w);
 	gate_side_rung(&side);
-	/* The kernel ends, and what comes after it does not. */
+	/* The kernel ends, and the host function behind it does not. */
 	fake_issue((CUstream)(uintptr_t)fake_number(w, FAKE_CTX, GATE_STREAM(1)));
 	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), 1);
 	ck_assert(fake_until(w, word_is_set, &side.report->drained));
@@ -327,7 +328,7 @@ static bool has_launched(struct worker *v, void *n)
 	return gate_launched() == *(unsigned int *)n;
 }
 
-/* As the loop does from time to time. */
+/* As the loop does periodically. */
 static bool looked_and_launched(struct worker *v, void *n)
 {
 	gpu_kicked(v);
@@ -345,7 +346,7 @@ START_TEST(depth_is_bounded)
 		ck_assert_int_eq(gate_launch(w, GATE_STREAM(1), 1), 0);
 	ck_assert_uint_eq(gate_launched(), 4);
 	ck_assert_uint_eq(w->gpu->park.count, 6);
-	/* Whoever asks is answered, of what waits as well; memory is to be had. */
+	/* Queries are answered, also about parked work; memory can be allocated. */
 	ck_assert_int_eq(query(101, GATE_STREAM(1)), CUDA_ERROR_NOT_READY);
 	ck_assert_int_eq(query(102, GATE_STREAM(3)), 0);
 	ck_assert_uint_ne(fake_alloc(w, 103, FAKE_CTX, 4096), 0);
@@ -357,8 +358,8 @@ START_TEST(depth_is_bounded)
 }
 END_TEST
 
-/* Work behind a host function that waits for the program does not count for ever: what the program
- * gives next may be what it waits for. */
+/* Work behind a host function that waits for the program does not count for ever: the program's
+ * next command may be what the function waits for. */
 START_TEST(depth_of_what_stalls)
 {
 	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};

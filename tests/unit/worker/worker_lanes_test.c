@@ -133,7 +133,7 @@ START_TEST(in_flight_is_bounded)
 	}
 	ck_assert_uint_ge(launches(), 256);
 	ck_assert_uint_le(launches(), 700);
-	/* What comes after a parked record parks, too, whatever stream it is for. */
+	/* A record behind a parked one parks, too, whatever its stream. */
 	launch(w, STREAM(2));
 	ck_assert_uint_eq(w->gpu->park.count, 2);
 	ck_assert_int_eq(query(w, 10, STREAM(2)), CUDA_ERROR_NOT_READY);
@@ -228,7 +228,7 @@ START_TEST(replies_in_stream_order)
 }
 END_TEST
 
-/* More streams wait than there are threads; each is answered when its own work has ended. */
+/* More streams wait than there are threads; each wait is answered when its own work has ended. */
 START_TEST(more_streams_than_threads)
 {
 	struct worker *w = fake_open(true);
@@ -269,7 +269,8 @@ START_TEST(event_of_the_past)
 	launch(w, STREAM(1));
 	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
 	FAKE_SUBMIT(w, EVENT_SYNCHRONIZE, 11, y);
-	/* Recorded again behind more work: who waits already waits for the first record. */
+	/* Recorded again behind more work: a thread that already waits, waits for the first record.
+	 */
 	launch(w, STREAM(1));
 	post_sync(w, 12, STREAM(1));
 	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
@@ -343,7 +344,7 @@ START_TEST(marks_carry_errors)
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 12), CUDA_ERROR_INVALID_VALUE);
 	copy(w, 13, (uintptr_t)&a, a, 8);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 13), CUDA_ERROR_INVALID_VALUE);
-	/* It was told once. */
+	/* The error is reported once. */
 	ck_assert_int_eq(sync_ctx(w, 14), 0);
 	fake_close(w);
 }
@@ -490,14 +491,14 @@ START_TEST(callbacks_wait_for_the_guest)
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_CALLBACK, 0), 0);
 	id = fake_body(w, PVGPU_REP_CALLBACK, 0);
 	ck_assert_uint_eq(*id, 77);
-	/* More than were asked for, and back: not believed. */
+	/* Answers to more callbacks than were asked for, or to earlier ones, are ignored. */
 	callback_done(w, 5);
 	ck_assert_uint_eq(w->gpu->cb.done, 0);
 	callback_done(w, 1);
 	ck_assert_uint_eq(w->gpu->cb.done, 1);
 	callback_done(w, 0);
 	ck_assert_uint_eq(w->gpu->cb.done, 1);
-	/* One that the guest never runs does not keep the session. */
+	/* A callback that the guest never runs does not keep the session open. */
 	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
 	fake_close(w);
 }

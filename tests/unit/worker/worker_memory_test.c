@@ -205,7 +205,7 @@ START_TEST(alloc_waits_for_frees)
 	/* No free is under way: at once. */
 	FAKE_SUBMIT(w, MEM_ALLOC, 11, m);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), CUDA_ERROR_OUT_OF_MEMORY);
-	/* One is, but work uses the memory. */
+	/* A free is under way, but work still uses the memory. */
 	fake_far.manual = true;
 	FAKE_SUBMIT(w, MEMSET, 12, set);
 	FAKE_SUBMIT(w, MEM_FREE, 13, f);

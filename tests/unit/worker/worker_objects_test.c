@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Handle tables: generations, chains, poisoned objects, limits, what goes with a context. */
+/* Handle tables: generations, chains, poisoned objects, limits, objects that end with a context. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Device output: told with a reply, pulled, bounded, and not lost with the context that printed it.
+/* Device output: announced with a reply, pulled, bounded, and not lost with its context.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -83,7 +83,7 @@ START_TEST(much_output_is_bounded)
 }
 END_TEST
 
-/* What a far end has printed comes with a call that waits, also when the context is lost. */
+/* Printed output arrives with a call that waits, also when the context is lost. */
 static int assertion = -1;
 
 static CUresult asserts(const char *call)
@@ -98,7 +98,7 @@ static CUresult asserts(const char *call)
 									       : CUDA_SUCCESS;
 }
 
-/* The error is seen at the first look, by each call that synchronises. */
+/* Each call that synchronises sees the error at its first look. */
 START_TEST(a_lost_context_has_printed)
 {
 	struct worker *w = fake_open(true);

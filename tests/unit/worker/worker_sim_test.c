@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's GPU side on the simulated GPU, driven record by record: what the frame would hand
- * it, without process, ring and guest.
+ * The worker's GPU side on the simulated GPU, driven record by record in place of the frame,
+ * without process, ring and guest.
  */
 #include <check.h>
 #include <errno.h>
@@ -226,7 +226,7 @@ static struct worker *open_copying(void)
 {
 	struct worker *w = open_sim();
 
-	/* Nothing was copied yet; what is registered of the arena does no harm. */
+	/* Nothing was copied yet; the registered part of the arena does not matter. */
 	w->info.zero_copy = false;
 	return w;
 }
@@ -342,7 +342,7 @@ START_TEST(boxes_of_all_shapes)
 }
 END_TEST
 
-/* A fault ends the stream's work: what was to be moved is not, and nothing is left of it. */
+/* A fault ends the stream's work: its copies do not happen, and no slot stays taken. */
 START_TEST(fault_before_copies)
 {
 	struct worker *w = open_copying();

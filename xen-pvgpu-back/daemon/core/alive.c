@@ -71,8 +71,8 @@ void alive_start(struct ev_loop *loop)
 		return;
 	sock = dial(path);
 	if (sock < 0) {
-		log_warning("NOTIFY_SOCKET = %.100s: %s: the watchdog hears nothing", path,
-			    strerror(errno));
+		log_warning("NOTIFY_SOCKET = %.100s: %s: systemd's watchdog gets no signs of life",
+			    path, strerror(errno));
 		return;
 	}
 	ev_timer_init(&timer, on_time, 0., (double)us / 2e6);

@@ -97,7 +97,7 @@ bool judge_memory(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t lea
 		return false;
 	snprintf(why, cap,
 		 "has %" PRIu64 " MiB of device memory, of which it leased %" PRIu64
-		 " MiB (%" PRIu64 " MiB more are let go)",
+		 " MiB (%" PRIu64 " MiB more are tolerated)",
 		 memory >> 20, may >> 20, allowance >> 20);
 	return true;
 }

@@ -363,7 +363,9 @@ int pool_known(struct pool *p, char reason[POOL_REASON])
 	if (!last)
 		return 0;
 	if (pool_place(p->d, &last->cfg, last, why))
-		snprintf(why, sizeof(why), "pool %s: more is promised than there is", p->cfg.name);
+		snprintf(why, sizeof(why),
+			 "pool %s: its vGPUs are promised more memory than the GPU has",
+			 p->cfg.name);
 	snprintf(reason, POOL_REASON, "vgpu %.39s: %.140s", last->cfg.name, why);
 	return -1;
 }

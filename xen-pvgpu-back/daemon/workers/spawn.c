@@ -193,7 +193,8 @@ int spawn_worker(struct worker *w)
 		return 0;
 	}
 	log_error("cannot start a worker: %s: %s", d->cfg.worker,
-		  err == EUSERS ? "all of worker_uids are in use: name more" : strerror(err));
+		  err == EUSERS ? "all users of worker_uids are in use: widen its range"
+				: strerror(err));
 	snprintf(w->pool->failure, sizeof(w->pool->failure), "cannot start a worker: %s",
 		 strerror(err));
 	uids_put(&d->uids, w->uid);

@@ -122,7 +122,7 @@ void xenbus_remove(struct xenbus *b, const char *path)
 			return;
 		snprintf(at, sizeof(at), "%s", path);
 		if (!xs_rm(b->xs, t, at) && errno != ENOENT) {
-			log_debug("xenstore: %s is left: %s", at, strerror(errno));
+			log_debug("xenstore: cannot remove %s: %s", at, strerror(errno));
 			xs_transaction_end(b->xs, t, true);
 			return;
 		}

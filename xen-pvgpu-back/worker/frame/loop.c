@@ -268,7 +268,7 @@ static void run_kicked(struct worker *w)
 	atomic_exchange(&w->kicked, false);
 	r = gpu_kicked(w);
 	if (r == PVGPU_FATAL)
-		worker_end(w, PVGPU_END_FAILED, "parked work failed");
+		worker_end(w, PVGPU_END_FAILED, "a parked command could not be carried out");
 	w->full = r == 1;
 }
 

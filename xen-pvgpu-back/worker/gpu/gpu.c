@@ -59,7 +59,7 @@ int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
 	}
 	r = mem_init(g);
 	if (r) {
-		snprintf(reason, cap, "the far end tells no allocation granularity (error %d)", r);
+		snprintf(reason, cap, "cuMemGetAllocationGranularity failed with CUresult %d", r);
 		goto out_free;
 	}
 	if (window_reserve(g, 0, worker_info(w)->window_size, reason, cap))

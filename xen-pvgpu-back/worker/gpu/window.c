@@ -68,7 +68,8 @@ int window_reserve(struct gpu *g, uint32_t attempt, uint64_t size, char *reason,
 	}
 	if (size < WINDOW_MIN || r) {
 		snprintf(reason, cap,
-			 "the far end reserves no device window (cuMemAddressReserve: error %d)",
+			 "cannot reserve the device window: cuMemAddressReserve failed with "
+			 "CUresult %d",
 			 r);
 		return -1;
 	}
