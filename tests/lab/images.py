@@ -278,6 +278,8 @@ class Tree:
         for line in (self.root / base / "modules.dep").read_text().splitlines():
             path, _, rest = line.partition(":")
             depends[module_name(path)] = [path] + rest.split()
+        built_in = {module_name(line) for line in (self.root / base / "modules.builtin").read_text().splitlines()}
+        names = [n for n in names if module_name(n) not in built_in]
         taken = []
         for name in [*names, *later]:
             for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):
