@@ -498,13 +498,14 @@ static int64_t now_ms(void)
 /*
  * Connect and ask. A socket that nothing listens on, or a connection that breaks before the answer,
  * means that pvgpud is being restarted. Sessions survive a restart, and a program that starts
- * meanwhile should work, too: it retries for RESTART_MS. The socket is the caller's to close.
+ * meanwhile should work, too: it retries for RESTART_MS from then on, however long it has waited
+ * for an answer before. The socket is the caller's to close.
  */
 static int connect_and_ask(const char *path, int *sock, struct pvgpu_local_opened *m,
 			   int fds[PVGPU_LOCAL_FDS], char *reason)
 {
 	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-	int64_t end = now_ms() + RESTART_MS;
+	int64_t end = 0;
 	int err;
 
 	for (;;) {
@@ -513,8 +514,10 @@ static int connect_and_ask(const char *path, int *sock, struct pvgpu_local_opene
 			err = -EPIPE;
 		else
 			err = *sock < 0 ? *sock : ask_open(*sock, m, fds, reason);
-		if (err != -EPIPE || now_ms() > end)
+		if (err != -EPIPE || (end && now_ms() > end))
 			return err;
+		if (!end)
+			end = now_ms() + RESTART_MS;
 		if (*sock >= 0)
 			close(*sock);
 		syscall(SYS_nanosleep, &pause, NULL);

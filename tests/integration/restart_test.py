@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+import threading
 import unittest
 
 from pvgpu_env import PvgpuEnv, state_of, wait_for
@@ -24,6 +25,40 @@ class Restart(unittest.TestCase):
             p.send_signal(signal.SIGCONT)
             out, err = p.communicate(timeout=240)
             self.assertEqual(p.returncode, 0, err)
+
+    def test_the_socket_stays(self):
+        """From one pvgpud to the next a vGPU's socket is always there: a program that found none would give up at once."""
+        for sig in (signal.SIGKILL, signal.SIGUSR1):
+            with self.subTest(signal=sig), PvgpuEnv(vgpus={f"vgpu{i}": "64M" for i in range(8)}) as env:
+                over = threading.Event()
+                looks, gone = [0], []
+
+                def look():
+                    while not over.is_set():
+                        for name in env.vgpus:
+                            looks[0] += 1
+                            if not os.path.exists(env.socket(name)):
+                                gone.append(name)
+                watcher = threading.Thread(target=look)
+                watcher.start()
+                try:
+                    for _ in range(5):
+                        env.restart(sig)
+                finally:
+                    over.set()
+                    watcher.join()
+                self.assertFalse(len(gone), f"absent in so many of {looks[0]} looks")
+                self.assertEqual([f for f in os.listdir(env.run_dir) if f.startswith(".")], [])
+
+    def test_unwanted_sockets_go(self):
+        """The next pvgpud removes the sockets of vGPUs that are not configured any more."""
+        with PvgpuEnv(vgpus={"vgpu0": "64M", "former": "64M"}) as env:
+            env.kill_daemon()
+            del env.vgpus["former"]
+            self.assertTrue(os.path.exists(env.socket("former")))
+            env.start()
+            self.assertFalse(os.path.exists(env.socket("former")))
+            self.assertEqual(env.run([os.path.join(env.build, "programs", "vecadd")]).returncode, 0)
 
     def test_never_there(self):
         with PvgpuEnv() as env:

@@ -56,8 +56,9 @@ def say(text):
 
 
 def listed(path):
-    lines = (line.partition("#")[0].split() for line in path.read_text().splitlines())
-    return [line[0] for line in lines if line]
+    """The lines of a list of packages, "A" or "A | B"."""
+    lines = (" ".join(line.partition("#")[0].split()) for line in path.read_text().splitlines())
+    return [line for line in lines if line]
 
 
 def digest(data):
@@ -90,7 +91,7 @@ class Packages:
         """The wanted names, with a kernel's meta-package replaced by the package that it depends on, and with the
         packages that kernel headers need."""
         names = []
-        for name in self.wanted:
+        for name in self.choose():
             if re.fullmatch(r"linux-(image|headers)-[a-z0-9]+", name):
                 name = next(iter(self.depends(name, r"linux-(?:image|headers)-\S+")), None) or \
                     fail(f"{name} names no kernel package")
@@ -98,6 +99,13 @@ class Packages:
             if name.startswith("linux-headers-"):
                 names += self.depends(name, r"linux-(?:headers|kbuild)-\S+")
         return names
+
+    def choose(self):
+        """Of each line the first package that this release has, the first one where it has none."""
+        lines = [line.split(" | ") for line in self.wanted]
+        found = re.findall(r"^(\S+):\n.*\n +Candidate: (?!\(none\))",
+                           self.apt("apt-cache", "policy", *(name for line in lines for name in line)), re.M)
+        return [next((name for name in line if name in found), line[0]) for line in lines]
 
     def depends(self, name, pattern):
         return re.findall(rf"Depends: ({pattern})$", self.apt("apt-cache", "depends", name), re.M)
@@ -174,7 +182,9 @@ def depmod(root, release):
 
 def front_module(root, build, headers, release):
     """Build pvgpu.ko for a kernel, among the modules under root, without debug information."""
-    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}", f"KDIR={headers}"],
+    # Type information (BTF) would need pahole, which the headers' package would install with it.
+    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}", f"KDIR={headers}",
+                           "CONFIG_DEBUG_INFO_BTF_MODULES="],
                           cwd=HERE.parent.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=600)
     if done.returncode:
@@ -268,6 +278,8 @@ class Tree:
         for line in (self.root / base / "modules.dep").read_text().splitlines():
             path, _, rest = line.partition(":")
             depends[module_name(path)] = [path] + rest.split()
+        built_in = {module_name(line) for line in (self.root / base / "modules.builtin").read_text().splitlines()}
+        names = [n for n in names if module_name(n) not in built_in]
         taken = []
         for name in [*names, *later]:
             for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):

@@ -191,8 +191,20 @@ static int take_lock(struct daemon *d)
 	}
 }
 
-/* Removes sockets that a killed predecessor left, also those of vGPUs that are not configured any
- * more. */
+/* True: vgpu_listen will replace it. Until then programs wait at it for us. */
+static bool is_vgpu_socket(const struct daemon *d, const char *name)
+{
+	char path[2 * CONFIG_PATH];
+
+	snprintf(path, sizeof(path), "%s/%s", d->cfg.run_dir, name);
+	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
+		if (!strcmp(d->cfg.vgpus[i].socket, path))
+			return true;
+	return false;
+}
+
+/* Removes sockets that a killed predecessor left and no vGPU has: its admin socket, and those
+ * of vGPUs that are not configured any more. */
 static void remove_sockets(struct daemon *d)
 {
 	DIR *dir = opendir(d->cfg.run_dir);
@@ -204,7 +216,7 @@ static void remove_sockets(struct daemon *d)
 
 		if (n > 5 && !strcmp(e->d_name + n - 5, ".sock") &&
 		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISSOCK(st.st_mode))
+		    S_ISSOCK(st.st_mode) && !is_vgpu_socket(d, e->d_name))
 			unlinkat(dirfd(dir), e->d_name, 0);
 	}
 	if (dir)
@@ -272,7 +284,7 @@ static void stop(struct daemon *d)
 	log_info("stopping: %u sessions may finish for %u ms", d->session_n, d->cfg.shutdown_ms);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		vgpu_close(d->vgpus[i]);
+		vgpu_close(d->vgpus[i], false);
 	TAILQ_FOREACH(w, &d->workers, link)
 	{
 		if (w->state == CHECK_SERVING)
@@ -295,6 +307,7 @@ static void on_hand_over(struct ev_loop *loop, ev_signal *s, int events)
 	struct daemon *d = s->data;
 
 	log_info("handing over: %u sessions continue", d->session_n);
+	d->hand_over = true;
 	ev_break(d->loop, EVBREAK_ALL);
 }
 
@@ -376,7 +389,7 @@ static void finish(struct daemon *d)
 	faults_save(d);
 	faults_free(d);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
-		vgpu_close(d->vgpus[i]);
+		vgpu_close(d->vgpus[i], d->hand_over);
 		free(d->vgpus[i]);
 	}
 	free(d->vgpus);
@@ -423,8 +436,7 @@ int main(int argc, char **argv)
 		return r > 0 ? 0 : r ? 2 : 0;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
-	/* The sandbox before the run directory: the sockets that lie there keep guests waiting for
-	 * us, and are taken away now. */
+	/* The run directory last: what fails before it leaves nothing there. */
 	if (scrub_check(SCRUB_PARAMS) < 0 || find_programs(&d.cfg) < 0 || sandbox_start(&d) < 0 ||
 	    sandbox_check(&d) < 0 || make_run_dir(&d) < 0)
 		return 1;

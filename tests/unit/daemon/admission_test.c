@@ -45,7 +45,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 {
 	unsigned int i = 0;
 
-	vgpu_close(v);
+	vgpu_close(v, false);
 	group_put(v->d, v->group);
 	while (v->d->vgpus[i] != v)
 		i++;

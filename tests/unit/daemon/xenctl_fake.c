@@ -319,7 +319,7 @@ static void daemon_down(void)
 		TAILQ_REMOVE(&d->workers, w, link);
 		free(w);
 	}
-	vgpu_close(fake.v);
+	vgpu_close(fake.v, false);
 	free(fake.v);
 	fake.v = NULL;
 	pool_stop(d);

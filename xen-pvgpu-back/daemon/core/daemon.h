@@ -209,7 +209,7 @@ struct daemon {
 	struct share *share;
 	SLIST_HEAD(, fault_record) fault_records;
 	ev_timer watchdog;
-	bool stopping;
+	bool stopping, hand_over;
 	bool failed; /* the configuration promises more memory than the GPU has */
 	ev_timer stop_limit;
 	struct health *health; /* pvgpu-health; NULL: out of memory */

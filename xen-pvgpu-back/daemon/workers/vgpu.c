@@ -3,6 +3,7 @@
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
@@ -201,13 +202,14 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 	}
 }
 
-/* "user", "user:group" or ":group"; numbers work too. 0 or -1, logged. */
-static int set_owner(const struct vgpu *v)
+/* "user", "user:group" or ":group"; numbers work too. 0 or -errno, logged. */
+static int set_owner(const struct vgpu *v, int dir, const char *name)
 {
 	char buf[sizeof(v->cfg.owner)];
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
 	char *group, *end;
+	int err = 0;
 
 	if (!v->cfg.owner[0])
 		return 0;
@@ -221,7 +223,7 @@ static int set_owner(const struct vgpu *v)
 		uid = pw ? pw->pw_uid : (uid_t)strtoul(buf, &end, 10);
 		if (!pw && *end) {
 			log_error("vgpu %s: owner = %s: no such user", v->cfg.name, v->cfg.owner);
-			return -1;
+			return -EINVAL;
 		}
 	}
 	if (group && *group) {
@@ -230,44 +232,77 @@ static int set_owner(const struct vgpu *v)
 		gid = gr ? gr->gr_gid : (gid_t)strtoul(group, &end, 10);
 		if (!gr && *end) {
 			log_error("vgpu %s: owner = %s: no such group", v->cfg.name, v->cfg.owner);
-			return -1;
+			return -EINVAL;
 		}
 	}
-	if (chown(v->cfg.socket, uid, gid) < 0) {
+	if (fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0) {
+		err = -errno;
 		log_error("vgpu %s: cannot give %s to %s: %s", v->cfg.name, v->cfg.socket,
-			  v->cfg.owner, strerror(errno));
-		return -1;
+			  v->cfg.owner, strerror(-err));
 	}
-	return 0;
+	return err;
+}
+
+/* The folder of the vGPU's socket, and the socket's name in it. A descriptor, or -1. */
+static int open_folder(const struct vgpu *v, const char **name)
+{
+	char path[CONFIG_PATH];
+	char *slash;
+
+	strcpy(path, v->cfg.socket);
+	slash = strrchr(path, '/');
+	*name = v->cfg.socket + (slash ? slash + 1 - path : 0);
+	if (slash)
+		slash[slash == path] = '\0';
+	return open(slash ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/*
+ * Makes the socket under another name, with its permissions and listening, and then gives it its
+ * own name in place of one that a former pvgpud left. A program that connects meanwhile finds the
+ * old socket and waits for us; where it found none, it would believe that there is no pvgpud.
+ */
+static int make_socket(const struct vgpu *v, int dir, const char *name)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char new[32];
+	mode_t mask;
+	int err;
+
+	snprintf(new, sizeof(new), ".%d.sock", (int)getpid());
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, new);
+	unlinkat(dir, new, 0);
+	mask = umask(0777);
+	err = bind(v->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
+	umask(mask);
+	if (err)
+		return err;
+	err = listen(v->fd, 64) < 0 ? -errno : set_owner(v, dir, new);
+	if (!err && (fchmodat(dir, new, v->cfg.mode, 0) < 0 || renameat(dir, new, dir, name) < 0))
+		err = -errno;
+	if (err)
+		unlinkat(dir, new, 0);
+	return err;
 }
 
 int vgpu_listen(struct vgpu *v)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	mode_t mask;
-	int r;
+	const char *name;
+	int dir, err;
 
-	strcpy(a.sun_path, v->cfg.socket);
 	v->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (v->fd < 0) {
 		log_error("vgpu %s: cannot make a socket: %s", v->cfg.name, strerror(errno));
 		return -1;
 	}
 	msg_refuse_fds(v->fd);
-	/* We hold the run directory's lock, so an old socket is left from a dead predecessor. */
-	unlink(a.sun_path);
-	mask = umask(0777);
-	r = bind(v->fd, (struct sockaddr *)&a, sizeof(a));
-	umask(mask);
-	if (r < 0) {
+	dir = open_folder(v, &name);
+	err = dir < 0 ? -errno : make_socket(v, dir, name);
+	if (dir >= 0)
+		close(dir);
+	if (err) {
 		log_error("vgpu %s: cannot make %s: %s", v->cfg.name, v->cfg.socket,
-			  strerror(errno));
-		return -1;
-	}
-	/* Listen before the permissions allow connections, so that none is refused. */
-	if (listen(v->fd, 64) < 0 || set_owner(v) < 0 || chmod(v->cfg.socket, v->cfg.mode) < 0) {
-		log_error("vgpu %s: cannot set up %s: %s", v->cfg.name, v->cfg.socket,
-			  strerror(errno));
+			  strerror(-err));
 		return -1;
 	}
 	ev_io_init(&v->io, on_connect, v->fd, EV_READ);
@@ -278,7 +313,7 @@ int vgpu_listen(struct vgpu *v)
 	return 0;
 }
 
-void vgpu_close(struct vgpu *v)
+void vgpu_close(struct vgpu *v, bool stays)
 {
 	ev_timer_stop(v->d->loop, &v->tell);
 	if (v->fd < 0)
@@ -286,7 +321,8 @@ void vgpu_close(struct vgpu *v)
 	ev_io_stop(v->d->loop, &v->io);
 	close(v->fd);
 	v->fd = -1;
-	unlink(v->cfg.socket);
+	if (!stays)
+		unlink(v->cfg.socket);
 }
 
 void vgpu_drain(struct vgpu *v, bool on)

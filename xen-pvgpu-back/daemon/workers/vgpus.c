@@ -37,7 +37,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 	struct daemon *d = v->d;
 	unsigned int i = 0;
 
-	vgpu_close(v);
+	vgpu_close(v, false);
 	share_vgpu_gone(v);
 	faults_gone(v);
 	group_put(d, v->group);

@@ -45,7 +45,8 @@ void daemon_remove_vgpu(struct vgpu *v);
 /* vgpu.c: the socket of a vGPU */
 void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, struct pool *pool);
 int vgpu_listen(struct vgpu *v);
-void vgpu_close(struct vgpu *v);
+/* stays: the socket's file is left, so that programs wait for the next pvgpud. */
+void vgpu_close(struct vgpu *v, bool stays);
 uint64_t vgpu_quota(const struct vgpu *v);
 /* Its used memory has changed: its sessions will be told. */
 void vgpu_changed(struct vgpu *v);
