@@ -4,7 +4,8 @@
 
     BUILD/lab/cache    the packages, and which versions they are; kept until --refresh
     BUILD/lab/root     the packages unpacked, and pvgpu.ko built for their kernel
-    BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these)
+    BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these),
+                       initrd-service.img (dom0, also with what a guest needs to boot systemd)
 
 The images are uncompressed cpio archives, because unpacking is slow in the emulated machine. The same packages and the
 same build give the same bytes. Nothing outside BUILD is written.
@@ -25,10 +26,11 @@ import tempfile
 
 import cpio
 import debug_kernel
+import service_image
 
 HERE = pathlib.Path(__file__).resolve().parent
 ARCH = "x86_64-linux-gnu"
-LIB_DIRS = [f"usr/lib/{ARCH}", "usr/lib", "usr/lib64"]
+LIB_DIRS = [f"usr/lib/{ARCH}", "usr/lib", "usr/lib64", f"usr/lib/{ARCH}/systemd"]
 
 BUSYBOX = "usr/bin/busybox"
 XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper", "lsevtchn", "xen-diag",
@@ -224,6 +226,11 @@ def needed_libraries(path):
     return libs, [i.lstrip("/") for i in interpreter]
 
 
+def write(path, data):
+    if not path.is_file() or path.read_bytes() != data:
+        path.write_bytes(data)
+
+
 class Tree:
     """An image that is being built: files of the unpacked packages and their libraries."""
 
@@ -289,9 +296,7 @@ class Tree:
         self.archive.file("etc/modules", "".join(f"{n}\n" for n in names))
 
     def write(self, path):
-        data = self.archive.bytes()
-        if not path.is_file() or path.read_bytes() != data:
-            path.write_bytes(data)
+        write(path, self.archive.bytes())
 
 
 def unpacked_kernel(image):
@@ -374,6 +379,13 @@ def payload_tree(root, build, base):
     return t
 
 
+def service_tree(root, build, base):
+    """systemd and an installed pvgpu on top of a guest's image with pvgpu's programs."""
+    t = Tree(root, base)
+    service_image.add_service_manager(t, build, fail)
+    return t
+
+
 def build_images(build, refresh=False):
     """All images; returns their folder."""
     build = pathlib.Path(build).resolve()
@@ -403,12 +415,16 @@ def build_images(build, refresh=False):
             guest_kernel = found.image
             debug_module(guest, build, found)
         guest.write(images / "guest.img")
-        payload_tree(root, build, guest).write(images / "payload.img")
+        programs = payload_tree(root, build, guest)
+        programs.write(images / "payload.img")
         dom0 = dom0_tree(root, build)
         dom0.archive.file("boot/vmlinux", guest_kernel.read_bytes())
         for name in ("guest.img", "payload.img"):
             dom0.archive.file(f"boot/{name}", (images / name).read_bytes())
         dom0.write(images / "initrd.img")
+        more = Tree(root)
+        more.archive.file("boot/service.img", service_tree(root, build, programs).archive.bytes())
+        write(images / "initrd-service.img", (images / "initrd.img").read_bytes() + more.archive.bytes())
     return images
 
 

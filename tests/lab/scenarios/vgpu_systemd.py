@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""A driver domain that boots systemd runs pvgpud as the installed unit. A guest's program goes on, with right results, while pvgpud is
+restarted, hangs until the watchdog ends it, and is killed; a stop drains it. The hardened unit leaves pvgpud what it needs: the
+sandbox is closed as without it."""
+import re
+
+import machine
+import service
+import vgpu
+
+BOOT = machine.Boot(service=True)
+LIMIT = 1800
+LONG = True
+# Nothing but a pvgpud that stands still may be too slow for it in the emulator.
+WATCHDOG = "[Service]\nWatchdogSec=60\n"
+
+
+def check_goes_on(p, c, interrupt, line):
+    """A program computes while interrupt() replaces pvgpud by another, which adopts its worker."""
+    before, pid = p.wait_workers(1), p.pid
+    c.tell("copy 500000 30")
+    assert c.answer("copy") == "1"
+    interrupt()
+    assert p.pid != pid
+    assert p.wait_workers(1) == before, "the worker was not adopted"
+    assert c.answer("copy", 600) == "right"
+    c.want("check", "right")
+    p.wait_log(line)
+
+
+def hang(p):
+    pid = p.pid
+    p.place.run(f"kill -STOP {pid}")
+    p.next(pid)
+
+
+def check_sandbox(p):
+    """As the unit's restrictions leave it: every door shut, and the worker what it must be."""
+    bad = [line for line in p.log().splitlines() if "sandbox" in line and "absent here" not in line]
+    assert not bad, bad
+    worker, = p.wait_workers(1)
+    status = dict(re.findall(r"^(\w+):\s*(.*)$", p.place.run(f"cat /proc/{worker}/status").out, re.M))
+    assert status["Uid"].split()[0] != "0" and status["CapBnd"] == "0" * 16 and status["Seccomp"] == "2", status
+    spared = p.place.run(f"cat /proc/{p.pid}/oom_score_adj /proc/{worker}/oom_score_adj").out.split()
+    assert int(spared[0]) < 0 == int(spared[1]), spared
+
+
+def check_stop(p, v, c):
+    c.want("spin", "CUDA_SUCCESS")
+    p.stop()
+    c.is_lost()
+    c.quit()
+    assert p.show("ActiveState", "Result") == ["inactive", "success"]
+    assert p.place.run("pidof pvgpu-worker pvgpu-health", check=False).out == ""
+    p.start()
+    v.wait_connected()
+    assert vgpu.run_program(v.guest, "vecadd").status == 0
+
+
+def run(lab):
+    d = lab.create("gpu", "pvh", memory=512, service=True)
+    guest = lab.create("guest", "pv", memory=256, payload=True)
+    p = service.Service(lab, d, drop_in=WATCHDOG)
+    p.systemctl("enable")
+    p.start()
+    v = p.attach(guest)
+    c = vgpu.Cuda(guest)
+    check_sandbox(p)
+    p.systemctl("reload")
+    p.wait_log("SIGHUP: log_level is info")
+    check_goes_on(p, c, p.restart, "handing over: 1 sessions go on")
+    check_goes_on(p, c, lambda: hang(p), r"Watchdog timeout")
+    check_goes_on(p, c, p.kill, r"status=9/KILL")
+    assert p.show("NRestarts") == ["2"]
+    check_stop(p, v, c)
+    verified = d.run(f"systemd-analyze verify --man=no {service.PREFIX}/lib/systemd/system/{service.UNIT}")
+    assert not verified.err, verified.err
+    assert p.failed_units() == []
+    v.detach()
+    p.stop()
+    p.keep_logs()
+    lab.keepers.remove(p)
