@@ -265,6 +265,20 @@ START_TEST(a_lost_xenstore_ends_pvgpud_as_failed)
 }
 END_TEST
 
+/* In a driver domain `data` is dom0's: who has removed it cannot make it again. */
+START_TEST(what_others_made_stays)
+{
+	fake_set("/local/domain/0/data/pvgpu/version", "1");
+	fake_set("/local/domain/3/data/pvgpu/version", "1");
+	xenbus_remove(d.xen, "/local/domain/0/data/pvgpu");
+	ck_assert_ptr_null(fake_get("/local/domain/0/data"));
+	d.xen->domid = 3;
+	xenbus_remove(d.xen, "/local/domain/3/data/pvgpu");
+	ck_assert_ptr_null(fake_get("/local/domain/3/data/pvgpu"));
+	ck_assert_ptr_nonnull(fake_get("/local/domain/3/data"));
+}
+END_TEST
+
 /* Its workers must end first: xenstore is not needed for that. */
 START_TEST(a_pvgpud_that_drains_goes_on_without_xenstore)
 {
@@ -290,6 +304,7 @@ int main(void)
 	tcase_add_test(t, what_goes_from_above_is_seen_by_all_below);
 	tcase_add_test(t, a_lost_xenstore_ends_pvgpud_as_failed);
 	tcase_add_test(t, a_pvgpud_that_drains_goes_on_without_xenstore);
+	tcase_add_test(t, what_others_made_stays);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
