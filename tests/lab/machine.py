@@ -26,7 +26,7 @@ class Boot:
     dom0_vcpus: int = 1
     xen: str = ""              # more of Xen's command line
     dom0: str = ""             # more of dom0's kernel's
-    service: bool = False      # guests can be created with service=True
+    service: bool = False      # dom0 has systemd, and so have guests that are created with service=True
 
     def command(self, com1, agent):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "

@@ -70,6 +70,7 @@ class Service(vgpu.Pvgpud):
     def log(self):
         return self.place.run(f"journalctl -q --no-pager -o cat -u {UNIT}", quiet=True, check=False).out
 
-    def failed_units(self):
-        out = self.place.run("systemctl --failed --no-legend --plain", quiet=True).out
-        return re.findall(r"^(\S+)", out, re.M)
+
+def failed_units(place):
+    out = place.run("systemctl --failed --no-legend --plain", quiet=True).out
+    return re.findall(r"^(\S+)", out, re.M)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a guest's image needs beside its other files to boot systemd, with pvgpu as `make install` leaves it. init-guest starts systemd
-where it is there. Few units: the journal, the lab's agent, pvgpu's, and the targets that these name."""
+"""What an image needs beside its other files to boot systemd, with pvgpu as `make install` leaves it. init-guest and init-dom0 start
+systemd where it is there. Few units: the journal, the lab's agent, pvgpu's, and the targets that these name."""
 import pathlib
 import shutil
 import subprocess
@@ -17,13 +17,15 @@ UNITS = ["basic.target", "local-fs.target", "local-fs-pre.target", "modprobe@.se
 WANTS = ["sockets.target.wants/systemd-journald.socket", "sockets.target.wants/systemd-journald-dev-log.socket",
          "sysinit.target.wants/systemd-journald.service"]
 # The console is the agent's.
-CONF = {"system.conf": "[Manager]\nShowStatus=no\nLogTarget=journal\nLogLevel=info\nDefaultTimeoutStartSec=300\nDefaultTimeoutStopSec=300\n",
+CONF = {"system.conf": "[Manager]\nShowStatus=no\nLogTarget=journal\nLogLevel=info\nDefaultTimeoutStartSec=300\n"
+                       "DefaultTimeoutStopSec=300\n",
         "journald.conf": "[Journal]\nStorage=volatile\nRateLimitBurst=0\nForwardToConsole=no\nForwardToWall=no\n"}
 AGENT = """[Unit]
 Description=The lab's agent
 DefaultDependencies=no
 [Service]
-ExecStart=/usr/bin/lab-agent /dev/hvc0
+ExecStart=/usr/bin/lab-agent ${LINE}
+EnvironmentFile=/run/lab-agent
 Environment=HOME=/root TERM=linux
 StandardInput=null
 StandardOutput=null

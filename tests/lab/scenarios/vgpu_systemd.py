@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A driver domain that boots systemd runs pvgpud as the installed unit. A guest's program goes on, with right results, while pvgpud is
-restarted, hangs until the watchdog ends it, and is killed; a stop drains it. The hardened unit leaves pvgpud what it needs: the
-sandbox is closed as without it."""
+"""dom0 and a driver domain that boot systemd run pvgpu-attachd and pvgpud as the installed units. A guest's program goes on, with right
+results, while pvgpud is restarted, hangs until the watchdog ends it, and is killed; a stop drains it. The hardened units leave the
+programs what they need, and workers' sandboxes are closed as without them."""
 import re
 
 import machine
@@ -11,6 +11,14 @@ import vgpu
 BOOT = machine.Boot(service=True)
 LIMIT = 1800
 LONG = True
+VM = """[vm]
+name = {name}
+[vgpu 0]
+uuid = {uuid}
+backend = {backend}
+memory = 256M
+kernel-limit = 0
+"""
 # Nothing but a pvgpud that stands still may be too slow for it in the emulator.
 WATCHDOG = "[Service]\nWatchdogSec=60\n"
 
@@ -57,13 +65,31 @@ def check_stop(p, v, c):
     assert vgpu.run_program(v.guest, "vecadd").status == 0
 
 
+def start_attachd(lab, v, backend):
+    """pvgpu-attachd attaches the vGPU of its configuration."""
+    lab.dom0.run("mkdir -p /etc/pvgpu/vms.d; systemctl start pvgpu-attachd")
+    lab.dom0.put_file(f"/etc/pvgpu/vms.d/{v.guest.name}.conf",
+                      VM.format(name=v.guest.name, uuid=v.uuid, backend=backend.name).encode())
+    lab.dom0.run("systemctl reload pvgpu-attachd")
+    v.wait_connected()
+
+
+def stop_attachd(lab):
+    lab.dom0.run("rm -r /etc/pvgpu/vms.d; systemctl stop pvgpu-attachd")
+    log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd").out
+    lab.log.save("attachd", log)
+    assert not re.search("error|warning|denied", log), log
+    assert service.failed_units(lab.dom0) == []
+
+
 def run(lab):
     d = lab.create("gpu", "pvh", memory=512, service=True)
     guest = lab.create("guest", "pv", memory=256, payload=True)
     p = service.Service(lab, d, drop_in=WATCHDOG)
     p.systemctl("enable")
     p.start()
-    v = p.attach(guest)
+    v = vgpu.Vgpu(p, guest, 0)
+    start_attachd(lab, v, d)
     c = vgpu.Cuda(guest)
     check_sandbox(p)
     p.systemctl("reload")
@@ -75,8 +101,9 @@ def run(lab):
     check_stop(p, v, c)
     verified = d.run(f"systemd-analyze verify --man=no {service.PREFIX}/lib/systemd/system/{service.UNIT}")
     assert not verified.err, verified.err
-    assert p.failed_units() == []
+    assert service.failed_units(d) == []
     v.detach()
+    stop_attachd(lab)
     p.stop()
     p.keep_logs()
     lab.keepers.remove(p)
