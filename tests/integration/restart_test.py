@@ -13,7 +13,7 @@ import unittest
 from unittest import mock
 
 import rawclient as raw
-from pvgpu_env import PvgpuEnv, alive, wait_for
+from pvgpu_env import PvgpuEnv, alive, program, wait_for
 
 NANOSLEEP = "35"  # x86-64
 # xen/io/xs_wire.h
@@ -142,6 +142,16 @@ class XenstoreLost(unittest.TestCase):
             wait_for("keys in xenstore", lambda: "/local/domain/0/data/pvgpu/version" in self.store.keys)
             s.mem_info()
             s.close()
+
+    def test_attachd_ends(self):
+        with subprocess.Popen([program("pvgpu-attachd")], stderr=subprocess.PIPE, text=True) as p:
+            self.addCleanup(p.kill)
+            for line in p.stderr:
+                if "watching over" in line:
+                    break
+            self.store.close()
+            self.assertRegex(p.stderr.read(), "xenstored has ended|reading xenstore")
+            self.assertEqual(p.wait(30), 1)
 
     def test_lost_while_it_drains(self):
         """It waits for its workers, for which it needs no xenstore."""
