@@ -386,8 +386,8 @@ def service_tree(root, build, base):
     return t
 
 
-def build_images(build, refresh=False):
-    """All images; returns their folder."""
+def build_images(build, refresh=False, service=False):
+    """All images, with those for systemd if they are wanted; returns their folder."""
     build = pathlib.Path(build).resolve()
     lab = build / "lab"
     images = lab / ("images-debug" if debug_kernel.CHOSEN else "images")
@@ -422,9 +422,10 @@ def build_images(build, refresh=False):
         for name in ("guest.img", "payload.img"):
             dom0.archive.file(f"boot/{name}", (images / name).read_bytes())
         dom0.write(images / "initrd.img")
-        more = Tree(root)
-        more.archive.file("boot/service.img", service_tree(root, build, programs).archive.bytes())
-        write(images / "initrd-service.img", (images / "initrd.img").read_bytes() + more.archive.bytes())
+        if service:
+            more = Tree(root)
+            more.archive.file("boot/service.img", service_tree(root, build, programs).archive.bytes())
+            write(images / "initrd-service.img", (images / "initrd.img").read_bytes() + more.archive.bytes())
     return images
 
 
@@ -433,7 +434,7 @@ def main():
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     ap.add_argument("--refresh", action="store_true", help="download the newest versions again")
     args = ap.parse_args()
-    folder = build_images(args.build, args.refresh)
+    folder = build_images(args.build, args.refresh, service=True)
     for path in sorted(folder.iterdir()):
         print(f"{digest(path.read_bytes())[:16]}  {path.stat().st_size / 2**20:6.1f} MiB  {path}")
 
