@@ -63,10 +63,10 @@ def stages(full=False):
     ]
     out = early + [
         Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
-        Stage("rules", "include rules, generated documents, test kernels, shell scripts",
+        Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
-               "python3 tests/check/language.py", "python3 tests/check/language_test.py",
+               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         *([lab] if full else []),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",

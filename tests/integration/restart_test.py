@@ -1,15 +1,92 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A program that starts while pvgpud is being restarted waits for it."""
+"""A program that starts while pvgpud is being restarted waits for it. pvgpud that has lost xenstore ends with an error, for systemd
+to start the next one, and programs go on."""
+import contextlib
 import os
 import signal
+import socket
+import struct
 import subprocess
+import tempfile
 import threading
 import unittest
+from unittest import mock
 
-from pvgpu_env import PvgpuEnv, state_of, wait_for
+import rawclient as raw
+from pvgpu_env import PvgpuEnv, alive, program, state_of, wait_for
 
 NANOSLEEP = "35"  # x86-64
+# xen/io/xs_wire.h
+DIRECTORY, READ, GET_PERMS, WATCH, UNWATCH, START, END = 1, 2, 3, 4, 5, 6, 7
+WRITE, MKDIR, RM, SET_PERMS, WATCH_EVENT, ERROR = 11, 12, 13, 14, 15, 16
+HEADER = struct.Struct("<IIII")    # type, request, transaction, length
+
+
+class Store:
+    """Keys without transactions, permissions and watches' events: for one client at a time, which is dom0."""
+
+    def __init__(self, path):
+        self.keys = {"domid": b"0", "/local/domain/0/data/pvgpu": b""}
+        self.clients = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            self.clients.append(client)
+            threading.Thread(target=self.client, args=(client,), daemon=True).start()
+
+    def client(self, s):
+        stream = s.makefile("rb")
+        while len(head := stream.read(HEADER.size)) == HEADER.size:
+            kind, request, transaction, length = HEADER.unpack(head)
+            kind, body, event = self.answer(kind, stream.read(length))
+            message = HEADER.pack(kind, request, transaction, len(body)) + body
+            if event:
+                message += HEADER.pack(WATCH_EVENT, 0, 0, len(event)) + event
+            try:
+                s.sendall(message)
+            except OSError:
+                return
+
+    def answer(self, kind, body):
+        """The answer's type and body, and an event that follows it."""
+        path, _, value = body.partition(b"\0")
+        path = path.decode()
+        below = [k for k in self.keys if k == path or k.startswith(path + "/")]
+        if kind == START:
+            return kind, b"1\0", b""
+        if kind == WATCH:
+            return kind, b"OK\0", body
+        if kind == WRITE:
+            self.keys[path] = value
+        elif kind in (DIRECTORY, READ, RM) and not below:
+            return ERROR, b"ENOENT\0", b""
+        elif kind == READ:
+            return kind, self.keys.get(path, b""), b""
+        elif kind == DIRECTORY:
+            names = {k[len(path) + 1:].partition("/")[0] for k in below} - {""}
+            return kind, b"".join(n.encode() + b"\0" for n in sorted(names)), b""
+        elif kind == GET_PERMS:
+            return kind, b"n0\0", b""
+        elif kind == RM:
+            for k in below:
+                del self.keys[k]
+        return kind, b"OK\0", b""
+
+    def close(self):
+        for s in [self.listener, *self.clients]:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+            s.close()
+        self.clients.clear()
 
 
 class Restart(unittest.TestCase):
@@ -66,6 +143,67 @@ class Restart(unittest.TestCase):
                                env={**env.guest_env(), "PVGPU_SOCKET": "/nonexistent/sock"})
             self.assertNotEqual(p.returncode, 0)
             self.assertIn(b"CUDA_ERROR_NO_DEVICE", p.stderr)
+
+
+class XenstoreLost(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.TemporaryDirectory(prefix="pvgpu-")
+        self.addCleanup(self.dir.cleanup)
+        self.path = os.path.join(self.dir.name, "xenstored")
+        self.start()
+        env = mock.patch.dict(os.environ, XENSTORED_PATH=self.path)
+        env.start()
+        self.addCleanup(env.stop)
+
+    def start(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.store = Store(self.path)
+        self.addCleanup(self.store.close)
+
+    def test_ends_and_sessions_go_on(self):
+        with PvgpuEnv(settings={"xen": "on"}) as env:
+            wait_for("keys in xenstore", lambda: "/local/domain/0/data/pvgpu/version" in self.store.keys)
+            s = raw.Session(env.socket())
+            s.start()
+            worker, = env.workers()
+            self.store.close()
+            self.assertEqual(env.daemon.wait(30), 1)
+            self.assertIn("xenstore is lost", env.log())
+            self.assertTrue(alive(worker))
+            s.mem_info()
+            self.start()
+            env.start()
+            wait_for("adoption", lambda: [v["state"] for v in env.sessions().values()] == ["running"])
+            self.assertEqual(env.workers(), [worker])
+            wait_for("keys in xenstore", lambda: "/local/domain/0/data/pvgpu/version" in self.store.keys)
+            s.mem_info()
+            s.close()
+
+    def test_attachd_ends(self):
+        with subprocess.Popen([program("pvgpu-attachd")], stderr=subprocess.PIPE, text=True) as p:
+            self.addCleanup(p.kill)
+            for line in p.stderr:
+                if "watching over" in line:
+                    break
+            self.store.close()
+            self.assertRegex(p.stderr.read(), "xenstored has ended|reading xenstore")
+            self.assertEqual(p.wait(30), 1)
+
+    def test_lost_while_it_drains(self):
+        """It waits for its workers, for which it needs no xenstore."""
+        with PvgpuEnv(settings={"xen": "on", "shutdown_grace_ms": 60000}) as env:
+            s = raw.Session(env.socket())
+            s.start()
+            env.daemon.terminate()
+            wait_for("it drains", lambda: "stopping: 1 sessions" in env.log())
+            self.store.close()
+            wait_for("it sees", lambda: "xenstore is lost" in env.log())
+            s.mem_info()
+            s.close()
+            self.assertEqual(env.daemon.wait(60), 0)
+            self.start()
+            env.start()
 
 
 def stopped_asleep(pid):

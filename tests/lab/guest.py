@@ -22,12 +22,15 @@ on_reboot = "destroy"
 
 
 class Guest:
-    def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config="", paused=False):
+    def __init__(self, machine, name, kind="pv", memory=160, vcpus=1, payload=False, extra="", config="", paused=False,
+                 service=False):
         """kind: pv or pvh; memory in MiB; payload: with pvgpu's programs under /opt/pvgpu; extra: more of the
-        kernel's command line; config: more lines of xl's configuration; paused: not started before start_running()."""
+        kernel's command line; config: more lines of xl's configuration; paused: not started before start_running();
+        service: with pvgpu's programs, and with systemd as process 1 and pvgpu as installed."""
         if debug_kernel.CHOSEN:
             kind, memory = "pvh", memory + debug_kernel.MEMORY
-        self.machine, self.name, self.kind, self.payload, self.paused = machine, name, kind, payload, paused
+        self.machine, self.name, self.kind, self.paused = machine, name, kind, paused
+        self.archives = ["guest"] + ["payload"] * (payload or service) + ["service"] * service
         self.keys = {"name": name, "kind": kind, "memory": memory, "vcpus": vcpus, "extra": extra, "config": config}
         self.domid = None
         self.wire = None
@@ -39,10 +42,10 @@ class Guest:
 
     def create(self):
         dom0 = self.machine.dom0
-        ramdisk = "/boot/guest.img"
-        if self.payload:
-            ramdisk = "/boot/payload-guest.img"
-            dom0.run(f"[ -e {ramdisk} ] || cat /boot/guest.img /boot/payload.img >{ramdisk}")
+        ramdisk = f"/boot/{'-'.join(reversed(self.archives))}.img"
+        if len(self.archives) > 1:
+            parts = " ".join(f"/boot/{name}.img" for name in self.archives)
+            dom0.run(f"[ -e {ramdisk} ] || cat {parts} >{ramdisk}")
         path = f"/run/{self.name}.cfg"
         dom0.put_file(path, CONFIG.format(ramdisk=ramdisk, **self.keys).encode())
         self.machine.guests[self.name] = self

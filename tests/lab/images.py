@@ -4,7 +4,8 @@
 
     BUILD/lab/cache    the packages, and which versions they are; kept until --refresh
     BUILD/lab/root     the packages unpacked, and pvgpu.ko built for their kernel
-    BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these)
+    BUILD/lab/images   xen, vmlinux, guest.img, payload.img (pvgpu's programs), initrd.img (dom0, with all of these),
+                       initrd-service.img (dom0, also with what a guest needs to boot systemd)
 
 The images are uncompressed cpio archives, because unpacking is slow in the emulated machine. The same packages and the
 same build give the same bytes. Nothing outside BUILD is written.
@@ -25,10 +26,11 @@ import tempfile
 
 import cpio
 import debug_kernel
+import service_image
 
 HERE = pathlib.Path(__file__).resolve().parent
 ARCH = "x86_64-linux-gnu"
-LIB_DIRS = [f"usr/lib/{ARCH}", "usr/lib", "usr/lib64"]
+LIB_DIRS = [f"usr/lib/{ARCH}", "usr/lib", "usr/lib64", f"usr/lib/{ARCH}/systemd"]
 
 BUSYBOX = "usr/bin/busybox"
 XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper", "lsevtchn", "xen-diag", "xenstore-control",
@@ -234,6 +236,11 @@ def needed_libraries(path):
     return libs, [i.lstrip("/") for i in interpreter]
 
 
+def write(path, data):
+    if not path.is_file() or path.read_bytes() != data:
+        path.write_bytes(data)
+
+
 class Tree:
     """An image that is being built: files of the unpacked packages and their libraries."""
 
@@ -301,9 +308,7 @@ class Tree:
         self.archive.file("etc/modules", "".join(f"{n}\n" for n in names))
 
     def write(self, path):
-        data = self.archive.bytes()
-        if not path.is_file() or path.read_bytes() != data:
-            path.write_bytes(data)
+        write(path, self.archive.bytes())
 
 
 def unpacked_kernel(image):
@@ -386,8 +391,15 @@ def payload_tree(root, build, base):
     return t
 
 
-def build_images(build, refresh=False):
-    """All images; returns their folder."""
+def service_tree(root, build, base):
+    """systemd and an installed pvgpu on top of a guest's image with pvgpu's programs."""
+    t = Tree(root, base)
+    service_image.add_service_manager(t, build, fail)
+    return t
+
+
+def build_images(build, refresh=False, service=False):
+    """All images, with those for systemd if they are wanted; returns their folder."""
     build = pathlib.Path(build).resolve()
     lab = build / "lab"
     images = lab / ("images-debug" if debug_kernel.CHOSEN else "images")
@@ -415,12 +427,17 @@ def build_images(build, refresh=False):
             guest_kernel = found.image
             debug_module(guest, build, found)
         guest.write(images / "guest.img")
-        payload_tree(root, build, guest).write(images / "payload.img")
+        programs = payload_tree(root, build, guest)
+        programs.write(images / "payload.img")
         dom0 = dom0_tree(root, build)
         dom0.archive.file("boot/vmlinux", guest_kernel.read_bytes())
         for name in ("guest.img", "payload.img"):
             dom0.archive.file(f"boot/{name}", (images / name).read_bytes())
         dom0.write(images / "initrd.img")
+        if service:
+            more = Tree(root)
+            more.archive.file("boot/service.img", service_tree(root, build, programs).archive.bytes())
+            write(images / "initrd-service.img", (images / "initrd.img").read_bytes() + more.archive.bytes())
     return images
 
 
@@ -429,7 +446,7 @@ def main():
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     ap.add_argument("--refresh", action="store_true", help="download the newest versions again")
     args = ap.parse_args()
-    folder = build_images(args.build, args.refresh)
+    folder = build_images(args.build, args.refresh, service=True)
     for path in sorted(folder.iterdir()):
         print(f"{digest(path.read_bytes())[:16]}  {path.stat().st_size / 2**20:6.1f} MiB  {path}")
 

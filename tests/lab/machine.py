@@ -26,6 +26,7 @@ class Boot:
     dom0_vcpus: int = 1
     xen: str = ""              # more of Xen's command line
     dom0: str = ""             # more of dom0's kernel's
+    service: bool = False      # dom0 has systemd, and so have guests that are created with service=True
 
     def command(self, com1, agent):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
@@ -39,7 +40,7 @@ class Boot:
                 "-chardev", f"socket,id=com1,fd={com1}", "-serial", "chardev:com1",
                 "-chardev", f"socket,id=lab,fd={agent}", "-device", "virtio-serial-pci",
                 "-device", "virtserialport,chardev=lab,name=lab",
-                "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},initrd.img"]
+                "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},{'initrd-service.img' if self.service else 'initrd.img'}"]
 
 
 class XenStore:

@@ -330,8 +330,10 @@ def jobs_here():
     return max(1, min(2, os.cpu_count() or 1, int(gib / 5)))
 
 
-def run_all(build, folder, args):
-    queue = Queue(scenarios(args.scenario, args.quick), args.alone)
+def run_all(build, args):
+    todo = scenarios(args.scenario, args.quick)
+    folder = images.build_images(build, service=any(s.boot.service for s in todo))
+    queue = Queue(todo, args.alone)
     jobs = min(args.jobs or jobs_here(), len(queue.todo))
     workers = [threading.Thread(target=queue.work, args=(Runner(build, folder),), daemon=True) for _ in range(jobs)]
     for t in workers:
@@ -354,12 +356,12 @@ def main():
     args = ap.parse_args()
     if reason := machine.available():
         sys.exit(f"lab: {reason}")
-    folder = images.build_images(args.build)
     if args.shell:
+        folder = images.build_images(args.build, service=False)
         log = Log(pathlib.Path(args.build).resolve() / "lab" / "shell")
         with machine.Machine(folder, machine.Boot(), log) as m:
             return shell.interact(m, args.guest)
-    return run_all(args.build, folder, args)
+    return run_all(args.build, args)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,9 @@ class Pvgpud:
         later."""
         if self.process.status is not None:
             raise LabError(f"pvgpud ended with {self.process.status}: {self.log()[-500:]}")
+        return self.keys_are_there()
+
+    def keys_are_there(self):
         if self.read("/daemon/spare-workers") != self.settings["spare_workers"]:
             return False
         if self.settings["libnvml"] and self.read("/daemon/accounting") != "on":

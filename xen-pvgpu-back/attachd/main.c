@@ -10,13 +10,15 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/attachd/reconcile.h"
+#include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/contract/log.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
 #endif
 
-#define RETRY_S 5. /* between rounds while an attach waits for a change without a watch */
+#define RETRY_S  5. /* between rounds while an attach waits for a change without a watch */
+#define STANDS_S 1. /* between two looks whether xenstored is there: its fd does not tell */
 #define UNSEEN_STEPS                                                                               \
 	4 /* after these a guest that has not taken up its vGPU is looked at each 80 s */
 
@@ -27,7 +29,7 @@ struct attachd {
 	struct reconciler reconciler;
 	struct ev_loop *loop;
 	ev_io io;
-	ev_timer retry;
+	ev_timer retry, stands;
 	unsigned int unseen; /* rounds in a row that only looked at vGPUs not taken up */
 	int status;
 };
@@ -55,21 +57,31 @@ static void make_round(struct attachd *a)
 	}
 }
 
-static void on_event(struct ev_loop *loop, ev_io *io, int events)
+static void take_events(struct attachd *a)
 {
-	struct attachd *a = io->data;
 	bool news = false;
 
 	/* The start or end of a domain causes many events; one round serves them all. */
+	errno = 0;
 	while (store_event(&a->store))
 		news = true;
-	if (news) {
-		a->unseen = 0;
-		make_round(a);
-	} else if (!store_exists(&a->store, "/local/domain")) {
+	if (errno != EAGAIN) {
 		log_error("xenstored has ended");
 		stop(a, FAILED);
+	} else if (news) {
+		a->unseen = 0;
+		make_round(a);
 	}
+}
+
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	take_events(io->data);
+}
+
+static void on_stands(struct ev_loop *loop, ev_timer *t, int events)
+{
+	take_events(t->data);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
@@ -110,7 +122,8 @@ static int serve(struct attachd *a)
 	ev_signal_init(&term, on_term, SIGTERM);
 	ev_signal_init(&intr, on_term, SIGINT);
 	ev_signal_init(&hup, on_hup, SIGHUP);
-	a->retry.data = a->io.data = term.data = intr.data = hup.data = a;
+	ev_timer_init(&a->stands, on_stands, STANDS_S, STANDS_S);
+	a->retry.data = a->stands.data = a->io.data = term.data = intr.data = hup.data = a;
 	ev_io_start(a->loop, &a->io);
 	ev_signal_start(a->loop, &term);
 	ev_signal_start(a->loop, &intr);
@@ -122,8 +135,11 @@ static int serve(struct attachd *a)
 	} else {
 		log_info("watching over the VMs of %s", a->reconciler.dir);
 		make_round(a);
+		ev_timer_start(a->loop, &a->stands);
+		alive_start(a->loop);
 		if (a->status == DONE)
 			ev_run(a->loop, 0);
+		alive_stop(a->loop);
 	}
 	log_info("stopped");
 	ev_loop_destroy(a->loop);

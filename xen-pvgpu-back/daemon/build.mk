@@ -49,7 +49,7 @@ UNIT += $(B)/unit/budget_test
 $(B)/unit/budget_test: $(call obj,tests/unit/daemon/budget_test.c $(call daemon,rules/budget.c))
 LDLIBS_budget_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/alive_test
-$(B)/unit/alive_test: $(call obj,tests/unit/daemon/alive_test.c $(call daemon,core/alive.c)) $$(CONTRACT)
+$(B)/unit/alive_test: $(call obj,tests/unit/daemon/alive_test.c) $$(CONTRACT)
 LDLIBS_alive_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/worker_log_test
 $(B)/unit/worker_log_test: $(call obj,tests/unit/daemon/worker_log_test.c $(call daemon,workers/worker_log.c)) $$(CONTRACT)

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
-#include "xen-pvgpu-back/daemon/core/alive.h"
+#include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service manager's watchdog hears: core/alive.c. */
+/* What the service manager's watchdog hears: contract/alive.c. */
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
@@ -13,7 +13,7 @@
 
 #include "tests/unit/open_files.h"
 #include "xen-pvgpu-back/contract/log.h"
-#include "xen-pvgpu-back/daemon/core/alive.h"
+#include "xen-pvgpu-back/contract/alive.h"
 
 static struct ev_loop *loop;
 static char path[64];

@@ -257,6 +257,40 @@ START_TEST(what_goes_from_above_is_seen_by_all_below)
 }
 END_TEST
 
+START_TEST(a_lost_xenstore_ends_pvgpud_as_failed)
+{
+	attach_many();
+	fake_hang_up();
+	ev_run(d.loop, 0);
+	ck_assert_msg(d.failed, "pvgpud would exit with 0");
+}
+END_TEST
+
+/* In a driver domain `data` is dom0's: who has removed it cannot make it again. */
+START_TEST(what_others_made_stays)
+{
+	fake_set("/local/domain/0/data/pvgpu/version", "1");
+	fake_set("/local/domain/3/data/pvgpu/version", "1");
+	xenbus_remove(d.xen, "/local/domain/0/data/pvgpu");
+	ck_assert_ptr_null(fake_get("/local/domain/0/data"));
+	d.xen->domid = 3;
+	xenbus_remove(d.xen, "/local/domain/3/data/pvgpu");
+	ck_assert_ptr_null(fake_get("/local/domain/3/data/pvgpu"));
+	ck_assert_ptr_nonnull(fake_get("/local/domain/3/data"));
+}
+END_TEST
+
+/* Its workers must end first: xenstore is not needed for that. */
+START_TEST(a_pvgpud_that_drains_goes_on_without_xenstore)
+{
+	d.stopping = true;
+	fake_hang_up();
+	while (ev_is_active(&d.xen->io))
+		ev_run(d.loop, EVRUN_ONCE);
+	ck_assert(!d.failed);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xenbus_events");
@@ -269,6 +303,9 @@ int main(void)
 	tcase_add_test(t, one_more_costs_no_look_at_those_that_are_there);
 	tcase_add_test(t, an_event_leads_to_one_look_at_what_it_is_of);
 	tcase_add_test(t, what_goes_from_above_is_seen_by_all_below);
+	tcase_add_test(t, a_lost_xenstore_ends_pvgpud_as_failed);
+	tcase_add_test(t, a_pvgpud_that_drains_goes_on_without_xenstore);
+	tcase_add_test(t, what_others_made_stays);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

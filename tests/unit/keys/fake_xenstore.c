@@ -38,7 +38,7 @@ static struct {
 } watches[WATCHES], events[EVENTS];
 static size_t n_watches, n_events;
 static unsigned int conflicts, changes, requests;
-static bool in_transaction, waiting, mute;
+static bool in_transaction, waiting, mute, hung_up;
 static int absent;
 static void (*script)(void);
 
@@ -164,7 +164,7 @@ void fake_reset(void)
 	clear(&base);
 	clear(&copy);
 	n_watches = n_events = conflicts = requests = 0;
-	in_transaction = waiting = mute = false;
+	in_transaction = waiting = mute = hung_up = false;
 	script = NULL;
 	absent = 0;
 	if (handle.fd >= 0)
@@ -176,6 +176,11 @@ void fake_reset(void)
 void fake_mute(void)
 {
 	mute = true;
+}
+
+void fake_hang_up(void)
+{
+	hung_up = true;
 }
 
 void fake_absent(int err)
@@ -308,8 +313,8 @@ char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, u
 
 	requests++;
 	*num = 0;
-	if (!find(tree, path)) {
-		errno = ENOENT;
+	if (hung_up || !find(tree, path)) {
+		errno = hung_up ? EBADF : ENOENT;
 		return NULL;
 	}
 	for (size_t i = 0; i < tree->n; i++) {
@@ -341,8 +346,8 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 	char *text;
 
 	requests++;
-	if (!n) {
-		errno = ENOENT;
+	if (!n || hung_up) {
+		errno = n ? EBADF : ENOENT;
 		return NULL;
 	}
 	text = malloc(n->len + 1);
@@ -477,6 +482,10 @@ char **xs_check_watch(struct xs_handle *h)
 	char **out;
 	size_t n;
 
+	if (hung_up) {
+		errno = EINVAL;
+		return NULL;
+	}
 	/* The script runs when the caller waits, not when it takes pending events. */
 	if (!n_events && script && !waiting) {
 		waiting = true;
@@ -508,6 +517,10 @@ char **xs_check_watch(struct xs_handle *h)
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
 {
 	requests++;
+	if (hung_up) {
+		errno = EBADF;
+		return 0;
+	}
 	if (in_transaction)
 		abort();
 	in_transaction = true;

@@ -32,6 +32,9 @@ void fake_conflicts(unsigned int n);
 void fake_script(void (*step)(void));
 /* Permissions of special watches can be set but not read, as with xenstored 4.17. */
 void fake_mute(void);
+/* The connection ends, as libxenstore shows it: requests fail, there is an error instead of an
+ * event, and the fd says nothing. */
+void fake_hang_up(void);
 /* xs_open fails with this errno, or works. */
 void fake_absent(int err);
 /* Adds a domain: /local/domain/N with name, vm and the nodes that a vGPU needs in a guest. */

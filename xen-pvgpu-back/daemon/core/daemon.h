@@ -210,7 +210,8 @@ struct daemon {
 	SLIST_HEAD(, fault_record) fault_records;
 	ev_timer watchdog;
 	bool stopping, hand_over;
-	bool failed; /* the configuration promises more memory than the GPU has */
+	bool failed; /* exit status 1: the configuration promises more memory than the GPU has, or
+			xenstore is lost */
 	ev_timer stop_limit;
 	struct health *health; /* pvgpu-health; NULL: out of memory */
 	struct admin *admin;

@@ -32,6 +32,7 @@
 #define LOOK_MS     20u   /* between two looks that a frontend causes */
 #define AGAIN_MS    1000u /* until the next look after xenstore has refused a request */
 #define FRONTS      64u   /* watches on frontends outside dom0 */
+#define ALIVE_S     1.    /* between two looks whether the connection stands */
 
 void xenbus_schedule(struct xenbus *b)
 {
@@ -232,6 +233,25 @@ static void work(struct xenbus *b)
 	}
 }
 
+/* xenstored cannot be connected to anew with the old watches. The next pvgpud reads everything and
+ * adopts the workers. One that drains only waits for its workers, and needs no xenstore for that.
+ */
+static void lost(struct xenbus *b, int err)
+{
+	struct daemon *d = b->d;
+
+	log_error("xenstore is lost (%s): %s", strerror(-err),
+		  d->stopping ? "vGPUs keep their states"
+			      : "pvgpud ends, and sessions go on for the next one");
+	ev_io_stop(d->loop, &b->io);
+	ev_timer_stop(d->loop, &b->alive);
+	b->stopping = true;
+	if (d->stopping)
+		return;
+	d->failed = true;
+	ev_break(d->loop, EVBREAK_ALL);
+}
+
 /* Handles events and the work that they marked. */
 static void run(struct xenbus *b)
 {
@@ -243,14 +263,8 @@ static void run(struct xenbus *b)
 		rescan(b);
 		err = take_events(b);
 	}
-	if (err) {
-		log_error(
-			"xenstored has hung up (%s): vGPUs keep their states; restart pvgpud, its "
-			"sessions go on",
-			strerror(-err));
-		ev_io_stop(b->d->loop, &b->io);
-		b->stopping = true;
-	}
+	if (err)
+		lost(b, err);
 	if (!b->stopping)
 		work(b);
 }
@@ -369,7 +383,8 @@ int xenbus_start(struct daemon *d)
 	ev_io_init(&b->io, on_event, xs_fileno(b->xs), EV_READ);
 	ev_timer_init(&b->work, on_work, 0., 0.);
 	ev_timer_init(&b->later, on_work, 0., 0.);
-	b->io.data = b->work.data = b->later.data = b;
+	ev_timer_init(&b->alive, on_work, ALIVE_S, ALIVE_S);
+	b->io.data = b->work.data = b->later.data = b->alive.data = b;
 	xenbus_host_find(b);
 	b->starting = true;
 	rescan(b);
@@ -389,6 +404,7 @@ void xenbus_run(struct daemon *d)
 	TAILQ_FOREACH(x, &b->vgpus, link)
 	x->live = x->v && x->v->sessions;
 	ev_io_start(d->loop, &b->io);
+	ev_timer_start(d->loop, &b->alive);
 	xenbus_schedule(b);
 }
 

@@ -97,7 +97,9 @@ int xenbus_put(struct xenbus *b, const char *dir, const char *there, const struc
 	return -EAGAIN;
 }
 
-/* Cuts the last part of path in place. False: the domain's own directory is reached. */
+/* Cuts the last part of path in place. False: what is left is not ours to remove. Outside dom0 that
+ * is all that dom0 has made directly below the domain's own directory, where we can make nothing.
+ */
 static bool go_up(const struct xenbus *b, char *path)
 {
 	char *slash = strrchr(path, '/');
@@ -107,7 +109,9 @@ static bool go_up(const struct xenbus *b, char *path)
 		return false;
 	*slash = '\0';
 	snprintf(own, sizeof(own), "/local/domain/%u", b->domid);
-	return strlen(path) > strlen(own);
+	if (strlen(path) <= strlen(own))
+		return false;
+	return !b->domid || strchr(path + strlen(own) + 1, '/');
 }
 
 void xenbus_remove(struct xenbus *b, const char *path)

@@ -26,6 +26,7 @@ struct xenbus {
 	ev_io io;       /* watch events */
 	ev_timer work;  /* soon: work that events have marked */
 	ev_timer later; /* later: delayed looks and statistics */
+	ev_timer alive; /* libxenstore's fd does not tell of a connection that has ended */
 	bool rescan;    /* a directory above the vGPUs has changed */
 	bool deaths;    /* a domain has ended */
 	bool leveled;   /* a setting in data/pvgpu has changed */

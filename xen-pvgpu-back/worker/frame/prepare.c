@@ -5,8 +5,10 @@
  */
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ATTR_PAGEABLE_MEMORY_ACCESS 88
 
@@ -44,12 +46,26 @@ static int check_isolation(struct worker *w, char *reason, size_t cap)
 	return -1;
 }
 
+/* A unit of systemd may have told the kernel to spare pvgpud when memory runs out. Workers
+ * are not spared. */
+static void be_not_spared(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char now = 0;
+
+	if (fd >= 0 && read(fd, &now, 1) == 1 && now == '-' && pwrite(fd, "0", 1, 0) != 1)
+		perror("pvgpu-worker: oom_score_adj");
+	if (fd >= 0)
+		close(fd);
+}
+
 int prepare(struct worker *w, char *reason, size_t cap)
 {
 	struct far *f = &w->far;
 	CUresult r;
 	int count;
 
+	be_not_spared();
 	if (far_load(f, w->opt.libcuda, reason, cap) < 0)
 		return -1;
 	/* Loaded lazily, code would be loaded, and the device waited for, on the decoding thread.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "xen-pvgpu-back/daemon/core/alive.h"
+#include "xen-pvgpu-back/contract/alive.h"
 
 #include <errno.h>
 #include <ev.h>

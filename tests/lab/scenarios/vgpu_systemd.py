@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""dom0 and a driver domain that boot systemd run pvgpu-attachd and pvgpud as the installed units. A guest's program goes on, with right
+results, while pvgpud is restarted, hangs until the watchdog ends it, and is killed; a stop drains it. The hardened units leave the
+programs what they need, and workers' sandboxes are closed as without them."""
+import re
+
+import machine
+import service
+import vgpu
+
+BOOT = machine.Boot(service=True)
+LIMIT = 1800
+LONG = True
+VM = """[vm]
+name = {name}
+[vgpu 0]
+uuid = {uuid}
+backend = {backend}
+memory = 256M
+kernel-limit = 0
+"""
+# Nothing but a pvgpud that stands still may be too slow for it in the emulator.
+WATCHDOG = "[Service]\nWatchdogSec=60\n"
+
+
+def check_goes_on(p, c, interrupt, line):
+    """A program computes while interrupt() replaces pvgpud by another, which adopts its worker."""
+    before, pid = p.wait_workers(1), p.pid
+    c.tell("copy 500000 30")
+    assert c.answer("copy") == "1"
+    interrupt()
+    assert p.pid != pid
+    assert p.wait_workers(1) == before, "the worker was not adopted"
+    assert c.answer("copy", 600) == "right"
+    c.want("check", "right")
+    p.wait_log(line)
+
+
+def hang(p):
+    pid = p.pid
+    p.place.run(f"kill -STOP {pid}")
+    p.next(pid)
+
+
+def check_sandbox(p):
+    """As the unit's restrictions leave it: every door shut, and the worker what it must be."""
+    bad = [line for line in p.log().splitlines() if "sandbox" in line and "absent here" not in line]
+    assert not bad, bad
+    worker, = p.wait_workers(1)
+    status = dict(re.findall(r"^(\w+):\s*(.*)$", p.place.run(f"cat /proc/{worker}/status").out, re.M))
+    assert status["Uid"].split()[0] != "0" and status["CapBnd"] == "0" * 16 and status["Seccomp"] == "2", status
+    spared = p.place.run(f"cat /proc/{p.pid}/oom_score_adj /proc/{worker}/oom_score_adj").out.split()
+    assert int(spared[0]) < 0 == int(spared[1]), spared
+
+
+def check_stop(p, v, c):
+    c.want("spin", "CUDA_SUCCESS")
+    p.stop()
+    c.is_lost()
+    c.quit()
+    assert p.show("ActiveState", "Result") == ["inactive", "success"]
+    assert p.place.run("pidof pvgpu-worker pvgpu-health", check=False).out == ""
+    p.start()
+    v.wait_connected()
+    assert vgpu.run_program(v.guest, "vecadd").status == 0
+
+
+def start_attachd(lab, v, backend):
+    """pvgpu-attachd attaches the vGPU of its configuration."""
+    lab.dom0.run("mkdir -p /etc/pvgpu/vms.d; systemctl start pvgpu-attachd")
+    lab.dom0.put_file(f"/etc/pvgpu/vms.d/{v.guest.name}.conf",
+                      VM.format(name=v.guest.name, uuid=v.uuid, backend=backend.name).encode())
+    lab.dom0.run("systemctl reload pvgpu-attachd")
+    v.wait_connected()
+
+
+def stop_attachd(lab):
+    lab.dom0.run("rm -r /etc/pvgpu/vms.d; systemctl stop pvgpu-attachd")
+    log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd").out
+    lab.log.save("attachd", log)
+    assert not re.search("error|warning|denied", log), log
+    assert service.failed_units(lab.dom0) == []
+
+
+def run(lab):
+    d = lab.create("gpu", "pvh", memory=512, service=True)
+    guest = lab.create("guest", "pv", memory=256, payload=True)
+    p = service.Service(lab, d, drop_in=WATCHDOG)
+    p.systemctl("enable")
+    p.start()
+    v = vgpu.Vgpu(p, guest, 0)
+    start_attachd(lab, v, d)
+    c = vgpu.Cuda(guest)
+    check_sandbox(p)
+    p.systemctl("reload")
+    p.wait_log("SIGHUP: log_level is info")
+    check_goes_on(p, c, p.restart, "handing over: 1 sessions go on")
+    check_goes_on(p, c, lambda: hang(p), r"Watchdog timeout")
+    check_goes_on(p, c, p.kill, r"status=9/KILL")
+    assert p.show("NRestarts") == ["2"]
+    check_stop(p, v, c)
+    verified = d.run(f"systemd-analyze verify --man=no {service.PREFIX}/lib/systemd/system/{service.UNIT}")
+    assert not verified.err, verified.err
+    assert service.failed_units(d) == []
+    v.detach()
+    stop_attachd(lab)
+    p.stop()
+    p.keep_logs()
+    lab.keepers.remove(p)
