@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
@@ -287,6 +288,9 @@ static void daemon_up(void)
 	TAILQ_INIT(&d->openings);
 	d->loop = ev_loop_new(EVFLAG_AUTO);
 	d->workers_dir = open(fake.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d->held = held_open(fake.dir);
+	if (!d->held)
+		abort();
 	d->cfg.pools = &pool;
 	d->cfg.pool_n = 1;
 	if (pool_start(d) < 0)
@@ -317,8 +321,10 @@ static void daemon_down(void)
 		if (w->log >= 0)
 			close(w->log);
 		TAILQ_REMOVE(&d->workers, w, link);
+		held_leave(w->held);
 		free(w);
 	}
+	held_close(d->held, fake.dir, false);
 	vgpu_close(fake.v);
 	free(fake.v);
 	fake.v = NULL;
@@ -382,7 +388,7 @@ void fake_down(void)
 
 void fake_restart(void)
 {
-	uint32_t numbers[FAKE_WORKERS];
+	uint32_t numbers[FAKE_WORKERS], ids[FAKE_WORKERS], next = fake.d.next_id;
 	unsigned int n = 0;
 	const unsigned int old = fake.worker_n;
 	struct fake_worker kept[FAKE_WORKERS];
@@ -392,6 +398,7 @@ void fake_restart(void)
 
 		if (k->w && k->w->number) {
 			numbers[n] = k->w->number;
+			ids[n] = k->w->id;
 			kept[n++] = *k;
 		} else if (k->w) {
 			close(k->control);
@@ -401,25 +408,20 @@ void fake_restart(void)
 	}
 	daemon_down();
 	daemon_up();
+	fake.d.next_id = next;
 	fake.worker_n = 0;
 	/* As adopt.c does. */
 	for (unsigned int i = 0; i < n; i++) {
-		struct worker *w = supervise_new(fake.d.pools[0], fake.d.next_id++);
+		struct worker *w = adopt_recorded(fake.v, ids[i], numbers[i]);
 		struct fake_worker *k = &fake.workers[fake.worker_n++];
 		int pair[2];
 
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 			abort();
 		close(kept[i].control);
-		w->state = CHECK_ADOPTING;
-		w->adopted = true;
 		w->pid = 1;
 		w->pidfd = fcntl(kept[i].death, F_DUPFD_CLOEXEC, 3);
 		w->control = pair[0];
-		w->vgpu = fake.v;
-		w->number = numbers[i];
-		fake.v->sessions++;
-		fake.d.session_n++;
 		*k = (struct fake_worker){.w = w, .control = pair[1], .death = kept[i].death};
 		supervise_watch(w);
 	}

@@ -38,6 +38,8 @@
 struct daemon;
 struct fault_record;
 struct gate;
+struct held;
+struct held_file;
 struct opening;
 struct schedule;
 struct tenant;
@@ -172,6 +174,7 @@ struct worker {
 	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
 	uint32_t grants;         /* grants that it may have mapped */
 	uint64_t leased;
+	struct held *held; /* the record of what it holds; NULL while spare */
 	unsigned int claims; /* in its vGPU's list */
 	uint64_t told;       /* free bytes plus its own, as last sent */
 	pid_t guest_pid;
@@ -195,6 +198,7 @@ struct daemon {
 	struct config cfg;
 	int lock;        /* of the run directory */
 	int workers_dir; /* O_PATH of <run_dir>/workers */
+	struct held_file *held;
 	struct pool **pools;
 	unsigned int pool_n; /* at least one */
 	TAILQ_HEAD(, pool_group) groups;
