@@ -17,6 +17,7 @@ class Stage:
 
 def stages(full=False):
     fuzz = 600 if full else 3
+    runs = 10 ** 6  # of the fuzzers of what is hostile: see FUZZ_MANY
     kills = 200 if full else 20
     san = {"asan": "address,undefined", "tsan": "thread"}
     out = [
@@ -63,7 +64,8 @@ def stages(full=False):
     out.insert(4 if full else 2, lab)
     # Nothing waits for it: of the long one hours, beside all others and a little behind them.
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
-                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, beside=True)
+                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else "")],
+                    limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 600, beside=True)
     out.insert(1 if full else len(out) - 1, fuzzing)
     if full:
         out.append(Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",

@@ -344,7 +344,9 @@ void fake_up(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
 	memset(&fake, 0, sizeof(fake));
-	strcpy(fake.dir, "/tmp/xenctl-XXXXXX");
+	/* In memory: a fuzzer makes thousands in a second. */
+	snprintf(fake.dir, sizeof(fake.dir), "%s/xenctl-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(fake.dir))
 		abort();
 	fake.pages = calloc(FAKE_REFS, 4096);
@@ -413,12 +415,18 @@ void fake_restart(void)
 	/* As adopt.c does. */
 	for (unsigned int i = 0; i < n; i++) {
 		struct worker *w = adopt_recorded(fake.v, ids[i], numbers[i]);
-		struct fake_worker *k = &fake.workers[fake.worker_n++];
+		struct fake_worker *k;
 		int pair[2];
 
+		close(kept[i].control);
+		if (!w) {
+			/* Its record is gone: it is ended. */
+			close(kept[i].death);
+			continue;
+		}
+		k = &fake.workers[fake.worker_n++];
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 			abort();
-		close(kept[i].control);
 		w->pid = 1;
 		w->pidfd = fcntl(kept[i].death, F_DUPFD_CLOEXEC, 3);
 		w->control = pair[0];

@@ -18,6 +18,10 @@
 #define PLACES 8192u                 /* the file is sparse: unused places take no memory */
 #define WORD   64u
 
+/* Above all that is ever granted: a record with more is damaged. */
+#define PAGES_MAX  (1u << 16)
+#define LEASED_MAX (1ull << 50)
+
 /* On file, one after the other: the magic number, then a place for each session. */
 #define PLACE_BYTES (4096u + HELD_CHUNKS * (unsigned int)sizeof(struct held_chunk))
 #define FIRST       4096u
@@ -181,9 +185,32 @@ struct held *held_begin(struct held_file *f, const struct held_session *s)
 	return h;
 }
 
+/* False: it is damaged. */
+static bool read_place(struct held *h)
+{
+	struct held_chunk c[WORD];
+	int fd = h->f->fd;
+
+	if (!get(fd, &h->s, sizeof(h->s), place_at(h->place)) || h->s.ring_pages > PAGES_MAX ||
+	    h->s.leased > LEASED_MAX)
+		return false;
+	for (unsigned int i = 0; i < HELD_CHUNKS / WORD; i++) {
+		/* Behind the end of the file there are none. */
+		memset(c, 0, sizeof(c));
+		if (pread(fd, c, sizeof(c), chunk_at(h, i * WORD)) <= 0)
+			break;
+		for (unsigned int k = 0; k < WORD; k++) {
+			if (c[k].pages > PAGES_MAX)
+				return false;
+			if (c[k].pages)
+				h->used[i] |= 1ull << k;
+		}
+	}
+	return true;
+}
+
 struct held *held_take(struct held_file *f, uint32_t id)
 {
-	struct held_chunk c;
 	unsigned int i = 0;
 	struct held *h;
 
@@ -192,15 +219,11 @@ struct held *held_take(struct held_file *f, uint32_t id)
 	h = id && i < f->n ? make(f, i) : NULL;
 	if (!h)
 		return NULL;
-	if (!get(f->fd, &h->s, sizeof(h->s), place_at(i))) {
-		free(h);
-		return NULL;
-	}
-	/* Behind the end of the file there are none. */
-	for (unsigned int k = 0; k < HELD_CHUNKS && get(f->fd, &c, sizeof(c), chunk_at(h, k)); k++)
-		if (c.pages)
-			h->used[k / WORD] |= 1ull << k % WORD;
-	return h;
+	if (read_place(h))
+		return h;
+	clear(f, i);
+	free(h);
+	return NULL;
 }
 
 void held_drop_rest(struct held_file *f)
