@@ -39,14 +39,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Nothing when the ring is full of answers. */
+static void request(uint32_t op, uint32_t session, const void *u, size_t len)
+{
+	struct pvgpu_ctl_msg m = {.op = op, .id = ++fake.g.next_id, .session = session};
+
+	memcpy(&m.u, u, len);
+	fake_put(&m);
+	fake_settle();
+}
+
 static void open_session(uint32_t number)
 {
 	struct pvgpu_ctl_open o = {
 		.cmd_size = PVGPU_RING_MIN, .rep_size = PVGPU_RING_MIN, .dir = DIR_REF};
 	struct fake_worker *k;
 
-	fake_request(PVGPU_CTL_SESSION_OPEN, number, &o, sizeof(o));
-	fake_settle();
+	request(PVGPU_CTL_SESSION_OPEN, number, &o, sizeof(o));
 	k = fake_serving(number);
 	if (k)
 		fake_seal(k);
@@ -64,8 +73,7 @@ static void hold(struct says *in, uint32_t number)
 	fake_say(k, &m);
 	for (unsigned int i = says_take(in, 1) % (CHUNKS + 1); i; i--) {
 		c.address = 0x300000000000 + 0x10000ull * i;
-		fake_request(PVGPU_CTL_CHUNK_ADD, number, &c, sizeof(c));
-		fake_settle();
+		request(PVGPU_CTL_CHUNK_ADD, number, &c, sizeof(c));
 		if (says_take(in, 1) & 1)
 			says_answer(in, k);
 	}
@@ -114,7 +122,7 @@ static void name(struct says *in)
 	fd = openat(fake.d.workers_dir, text, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		close(fd);
-	/* Also forgets records that nobody has taken: adopted workers have theirs. */
+	/* Also forgets records of no adopted worker. */
 	adopt_scan(&fake.d);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker says of itself to the next pvgpud is a claim: what the last one recorded counts. */
+/* What a worker says of itself to the next pvgpud is a claim: what the last one recorded counts.
+ * That the GPU is at fault is one, too. */
 #include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/guard/xid.h"
 
 #define MIB (1ull << 20)
 #define PIB (1ull << 50)
@@ -160,6 +162,97 @@ START_TEST(chunks_are_on_record)
 }
 END_TEST
 
+/* ---- the GPU is to blame ---- */
+
+static void blames(uint32_t session)
+{
+	struct fake_worker *k = opened(session);
+	struct pvgpu_ctl_msg m;
+
+	fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_ENDED,
+					.a = PVGPU_END_FAILED,
+					.b = 214,
+					.c = 1,
+					.reason = "not me"});
+	fake_settle();
+	fake_die(k);
+	fake_settle();
+	while (fake_answer(&m))
+		; /* the session's end */
+}
+
+/* The canary, answered: true when there was one. */
+static bool canary(uint64_t result)
+{
+	for (unsigned int i = 0; i < fake.worker_n; i++) {
+		struct fake_worker *k = &fake.workers[i];
+
+		if (!k->w || !k->w->canary || k->w->state != CHECK_CANARY)
+			continue;
+		fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_CANARIED, .a = result, .b = 9});
+		fake_settle();
+		fake_die(k);
+		fake_settle();
+		return true;
+	}
+	return false;
+}
+
+START_TEST(blame_of_a_gpu_that_works)
+{
+	blames(SESSION);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 0);
+	ck_assert(canary(0));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	/* No other spare worker is taken for it. */
+	for (uint32_t i = 1; i < 6; i++) {
+		blames(SESSION + i);
+		ck_assert(!canary(0));
+		ck_assert_uint_eq(fake.v->quarantine.faults, 1 + i);
+	}
+	/* Some time later one is. */
+	fake_pass(120000);
+	blames(SESSION + 6);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 6);
+	ck_assert(canary(0));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 7);
+}
+END_TEST
+
+START_TEST(blame_of_a_gpu_that_fails)
+{
+	fake.d.cfg.canary_tries = 1;
+	blames(SESSION);
+	ck_assert(canary(1000));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 0);
+	ck_assert(fake.d.pools[0]->canary.unhealthy);
+}
+END_TEST
+
+/* Only an Xid that no program can cause. */
+START_TEST(blame_with_an_xid)
+{
+	static const struct {
+		uint32_t xid;
+		bool believed;
+	} cases[] = {{48, true}, {94, true}, {31, false}, {13, false}, {45, false}};
+
+	for (unsigned int late = 0; late < 2; late++) {
+		const uint64_t before = fake.v->quarantine.faults;
+
+		fake_pass(120000);
+		if (!late)
+			xid_seen(fake.d.pools[0], cases[_i].xid, 0);
+		blames(SESSION + late);
+		if (late)
+			xid_seen(fake.d.pools[0], cases[_i].xid, 0);
+		while (canary(0))
+			;
+		ck_assert_uint_eq(fake.v->quarantine.faults, before + !cases[_i].believed);
+	}
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, the_record_counts);
@@ -168,6 +261,9 @@ static void add(TCase *t)
 	tcase_add_test(t, killed_at_once);
 	tcase_add_test(t, without_a_record);
 	tcase_add_test(t, chunks_are_on_record);
+	tcase_add_test(t, blame_of_a_gpu_that_works);
+	tcase_add_test(t, blame_of_a_gpu_that_fails);
+	LOOP(blame_with_an_xid, 5);
 }
 
 int main(void)

@@ -39,7 +39,7 @@ void held_close(struct held_file *f, const char *run_dir, bool remove);
 struct held *held_begin(struct held_file *f, const struct held_session *s);
 /* The record that a former pvgpud wrote; NULL: none. Each is taken once. */
 struct held *held_take(struct held_file *f, uint32_t id);
-/* Forgets records that nobody has taken. */
+/* Forgets records that held_take has not returned. */
 void held_drop_rest(struct held_file *f);
 /* The session is over. */
 void held_end(struct held *h);

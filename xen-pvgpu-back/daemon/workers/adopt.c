@@ -312,7 +312,7 @@ static void find_guest(struct worker *w)
 		pulse_start(w);
 }
 
-/* What the worker claims beyond what is on record; false: nothing. */
+/* Ends a worker whose STATE differs from the record in what an honest one cannot; false: none. */
 static bool claims_more(struct worker *w, const struct pvgpu_sup *m)
 {
 	const uint64_t guest = held_session(w->held)->guest;
