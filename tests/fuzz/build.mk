@@ -7,12 +7,15 @@
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= $(or $(SECONDS),60)
+# So many executions of each of FUZZ_MANY, instead of the seconds.
+FUZZ_RUNS ?= 0
+FUZZ_MANY ?= worker xenctl messages adopt
 FUZZ_SAN := address,undefined
 FUZZ_CFLAGS = -std=c11 -g -O1 $(WARN) -Wno-missing-prototypes -pthread -fsanitize=fuzzer-no-link,$(FUZZ_SAN) \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # fuzz_said,NAME,WORD -> what its comment says after WORD:
-fuzz_said = $(shell awk 'NR > 20 { exit } /$(2):/ { on = 1; sub(/.*$(2):/, "") } \
+fuzz_said = $(shell awk 'NR > 24 { exit } /$(2):/ { on = 1; sub(/.*$(2):/, "") } \
 	on { end = sub(/\*\/.*/, ""); sub(/^[ \t]*\*/, ""); print; if (end) exit }' tests/fuzz/fuzz_$(1).c)
 
 define fuzz_rule
@@ -33,4 +36,5 @@ $(B)/obj/fuzz/gen/%.o: $(B)/gen/%.c | $$(GEN)
 .PHONY: fuzzers
 fuzzers: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 fuzz: fuzzers
-	$(Q)$(PYTHON) tests/fuzz/run.py --build $(B) --seconds $(FUZZ_SECONDS) $(if $(FUZZ_JSON),--json $(FUZZ_JSON)) $(FUZZ_NAMES)
+	$(Q)$(PYTHON) tests/fuzz/run.py --build $(B) --seconds $(FUZZ_SECONDS) --runs $(FUZZ_RUNS) \
+		--many "$(FUZZ_MANY)" $(if $(FUZZ_JSON),--json $(FUZZ_JSON)) $(FUZZ_NAMES)

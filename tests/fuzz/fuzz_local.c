@@ -82,7 +82,7 @@ static void fuzz_worker(const uint8_t *data, size_t size)
 		if (m.kind == PVGPU_SUP_RETURN)
 			ledger_give(&l, &leased, m.a);
 		if (m.kind == PVGPU_SUP_STATE)
-			ledger_adopt(&l, &leased, m.a, 1ull << 40);
+			ledger_adopt(&l, &leased, m.a >> 24);
 		MUST(l.used == (1ull << 31) + leased);
 	}
 	ledger_end(&l, &leased);

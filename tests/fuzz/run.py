@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run fuzzers from their corpora, two at a time; a line for each; exit status 1 if one of them broke something.
+"""Run fuzzers from their corpora, for some time or so many executions, two at a time; a line for each; exit status 1 if one of them broke something.
 
 What it found on the way is in BUILD/fuzz/scratch/NAME, its output in BUILD/fuzz/NAME.log, what broke it in BUILD/fuzz/crashes:
 `tests/fuzz/corpus.py add NAME FILE` keeps such a file.
@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 import corpus  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SLOW = 100  # executions a second of a fuzzer that is too slow
 SLACK = 180  # seconds for starting, reading the corpus and stopping
 
 
@@ -28,8 +29,8 @@ def corpora(build, name):
     return [d for d in (kept, made) if d and os.path.isdir(d)]
 
 
-def run(build, name, seconds):
-    """(passed, line, row for make results)"""
+def run(build, name, seconds, runs):
+    """(passed, line, row for make results); runs: so many executions instead of the seconds."""
     folder = os.path.join(build, "fuzz")
     crashes, scratch = os.path.join(folder, "crashes"), os.path.join(folder, "scratch", name)
     log = os.path.join(folder, name + ".log")
@@ -37,21 +38,26 @@ def run(build, name, seconds):
     for path in (crashes, scratch):
         os.makedirs(path, exist_ok=True)
     before = set(glob.glob(os.path.join(crashes, name + "-*")))
-    command = [os.path.join(folder, name), scratch, *corpora(build, name), "-max_total_time=%d" % seconds, "-rss_limit_mb=2048",
+    how_long = "-runs=%d" % runs if runs else "-max_total_time=%d" % seconds
+    limit = max(seconds, runs // SLOW) + SLACK
+    command = [os.path.join(folder, name), scratch, *corpora(build, name), how_long, "-rss_limit_mb=2048",
                "-timeout=20", "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (crashes, name)]
-    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+    # What is freed is looked after for some executions: the default's 256 MiB are always new memory.
+    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1", ASAN_OPTIONS="quarantine_size_mb=16")
     with open(log, "wb") as out:
         try:
             status = subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, cwd=ROOT,
-                                    timeout=seconds + SLACK, check=False).returncode
+                                    timeout=limit, check=False).returncode
         except subprocess.TimeoutExpired:
-            status = "no end after %d s" % (seconds + SLACK)
+            status = "no end after %d s" % limit
     with open(log, encoding="utf-8", errors="replace") as stream:
         text = stream.read()
     execs = re.findall(r"number_of_executed_units:\s*(\d+)", text) or re.findall(r"^#(\d+)", text, re.M) or ["0"]
     cover = re.findall(r"cov: (\d+)", text) or ["0"]
     row = {"fuzzer": name, "executions": int(execs[-1]), "edges": int(cover[-1])}
     line = "%-14s %10s execs, %6s edges  " % (name, execs[-1], cover[-1])
+    if status == 0 and int(execs[-1]) < runs:
+        return False, line + "FAILED: fewer than %d" % runs, row
     if status == 0:
         return True, line + "ok", row
     found = sorted(set(glob.glob(os.path.join(crashes, name + "-*"))) - before)
@@ -63,12 +69,14 @@ def main():
     p.add_argument("--build", default="build")
     p.add_argument("--seconds", type=int, default=60)
     p.add_argument("--json", metavar="FILE", help="write the counts to FILE, for make results")
+    p.add_argument("--runs", type=int, default=0, help="executions of those of --many, instead of the seconds")
+    p.add_argument("--many", default="", help="names")
     p.add_argument("names", nargs="+")
     args = p.parse_args()
     build = os.path.abspath(args.build)
     bad, rows = 0, []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for passed, line, row in pool.map(lambda name: run(build, name, args.seconds), args.names):
+        for passed, line, row in pool.map(lambda name: run(build, name, args.seconds, args.runs if name in args.many.split() else 0), args.names):
             print(line, flush=True)
             bad += not passed
             rows.append(row)

@@ -94,6 +94,20 @@ class Lease(Cheat):
             self.assertNotIn("killed", env.log())
 
 
+class Strangers(Cheat):
+    def test_a_process_that_is_no_worker(self):
+        with self.env() as env:
+            self.wait_accounting(env)
+            self.assertEqual(env.read("/pool/default/unknown-processes"), "0")
+            p = env.popen([program(env, "occupy"), MANY, "500", "8", "1"], direct=True, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
+            wait_for("the alarm", lambda: env.read("/pool/default/unknown-processes") == "1", LIMIT)
+            self.assertIn(f"process {p.pid} (occupy) is on its GPU and is no worker", env.log())
+            finish(p)
+            wait_for("its end", lambda: env.read("/pool/default/unknown-processes") == "0", LIMIT)
+            self.assertNotIn("killed", env.log())
+
+
 class Gate(Cheat):
     def launches(self, env, vgpu):
         return number(env, f"/vgpu/{vgpu}/launches")

@@ -285,17 +285,37 @@ class Canary(unittest.TestCase):
         self.assertEqual(e.exception.error, errno.ENODEV)
         return e.exception.reason
 
+    def blames(self, env):
+        r = env.run([hang(env), "delay", "1", "3"])
+        self.assertEqual(r.returncode, 1)
+        self.assertIn(b"CUDA_ERROR_ECC_UNCORRECTABLE", r.stderr)
+
     def test_a_memory_error_is_looked_into(self):
+        """An error of the hardware, of which the GPU tells by an Xid, is not the vGPU's fault."""
         # The second launch of each process fails: a canary launches once.
-        with PvgpuEnv(sim={"SIMCUDA_FAULT": "ecc:2"}, settings={"quarantine_faults": 1, **NO_XIDS}) as env:
-            r = env.run([hang(env), "delay", "1", "3"])
-            self.assertEqual(r.returncode, 1)
-            self.assertIn(b"CUDA_ERROR_ECC_UNCORRECTABLE", r.stderr)
+        with PvgpuEnv(sim={"SIMCUDA_FAULT": "ecc:2"}, settings={"quarantine_faults": 1}) as env:
+            wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            for _ in range(3):
+                self.blames(env)
             wait_for("the canary", lambda: "canary kernel succeeded" in env.log())
-            self.assertIn("after CUresult 214 of session", env.log())
-            # It does not count as the vGPU's fault.
+            wait_for("the Xid", lambda: "Xid 48" in env.log())
+            env.wait_sessions(0)
             self.assertEqual(env.read("/vgpu/vgpu0/faults"), "0")
             self.assertEqual(env.read("/pool/default/health"), "ok")
+
+    def test_blame_of_a_gpu_that_works(self):
+        """Neither an Xid nor a canary knows of the error: it is a fault, and there is one canary for many of them."""
+        with PvgpuEnv(sim={"SIMCUDA_FAULT": "ecc:2"}, settings={"quarantine_faults": 3, **NO_XIDS}) as env:
+            self.blames(env)
+            wait_for("the verdict", lambda: env.read("/vgpu/vgpu0/faults") == "1")
+            self.assertIn("after CUresult 214 of session", env.log())
+            self.blames(env)
+            self.blames(env)
+            wait_for("quarantine", lambda: env.read("/vgpu/vgpu0/faults") == "3")
+            self.assertEqual(len(re.findall("canary kernel succeeded", env.log())), 1)
+            self.assertEqual(env.read("/pool/default/health"), "ok")
+            self.assertIn("blamed the GPU, which works", env.read("/vgpu/vgpu0/last-reason"))
+            env.write("/vgpu/vgpu0/pardon", "1")
 
     def test_a_lost_device(self):
         with PvgpuEnv(settings={**SHORT, "canary_tries": 2, **NO_XIDS}) as env:

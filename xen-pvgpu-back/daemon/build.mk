@@ -35,6 +35,9 @@ $(B)/unit/xenbus_vgpu_test: $(call obj,tests/unit/daemon/xenbus_vgpu_test.c test
 	$$(CONTRACT)
 LDLIBS_xenbus_vgpu_test = $(CHECK_LIBS) -lev
 
+UNIT += $(B)/unit/held_test
+$(B)/unit/held_test: $(call obj,tests/unit/daemon/held_test.c $(call daemon,core/held.c))
+LDLIBS_held_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/uids_test
 $(B)/unit/uids_test: $(call obj,tests/unit/daemon/uids_test.c $(call daemon,rules/uids.c))
 LDLIBS_uids_test = $(CHECK_LIBS)
@@ -58,7 +61,7 @@ $(B)/unit/judge_test: $(call obj,tests/unit/daemon/judge_test.c $(call daemon,ru
 LDLIBS_judge_test = $(CHECK_LIBS)
 $(B)/unit/account_check_test: $(call obj,tests/unit/daemon/account_check_test.c $(call daemon,rules/account_check.c))
 LDLIBS_account_check_test = $(CHECK_LIBS)
-$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c rules/account_check.c rules/judge.c))
+$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c guard/strangers.c rules/account_check.c rules/judge.c))
 LDLIBS_account_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/schedule_test
@@ -82,19 +85,20 @@ $(B)/unit/usage_test: $(call obj,tests/unit/daemon/usage_test.c $(call daemon,di
 LDLIBS_usage_test = $(CHECK_LIBS)
 
 # The control rings' side with a guest in memory and workers that the test plays.
-XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/overrides.c core/pools.c core/worker.c \
+XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/held.c core/overrides.c core/pools.c core/worker.c \
 	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/lease.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
 	workers/supervise.c workers/vgpu.c workers/worker_log.c)
-UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test)
-$(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
+UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test adopt_test)
+$(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test adopt_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
 	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
 LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
 LDLIBS_control_flood_test = $(CHECK_LIBS) -lev
+LDLIBS_adopt_test = $(CHECK_LIBS) -lev
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
 $(B)/unit/admission_test: $(call obj,tests/unit/daemon/admission_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
-	$(CONFIG_SRCS) $(call daemon,core/pools.c rules/ledger.c workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
+	$(CONFIG_SRCS) $(call daemon,core/held.c core/pools.c rules/ledger.c workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
 	$$(PLACE_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_admission_test = $(CHECK_LIBS) -lev -linih

@@ -24,6 +24,7 @@
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
 #include "xen-pvgpu-back/contract/alive.h"
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
@@ -244,6 +245,11 @@ static int make_run_dir(struct daemon *d)
 		fprintf(stderr, "pvgpud: %s: %s\n", path, strerror(errno));
 		return -1;
 	}
+	d->held = held_open(d->cfg.run_dir);
+	if (!d->held) {
+		fprintf(stderr, "pvgpud: %s/held: %s\n", d->cfg.run_dir, strerror(errno));
+		return -1;
+	}
 	return 0;
 }
 
@@ -377,6 +383,7 @@ static int start(struct daemon *d)
 /* Frees what this process holds. Running workers only see their control socket hang up. */
 static void finish(struct daemon *d)
 {
+	const bool last = !d->worker_n;
 	struct worker *w;
 
 	health_stop(d);
@@ -394,7 +401,7 @@ static void finish(struct daemon *d)
 	}
 	free(d->vgpus);
 	pool_stop(d);
-	if (!d->worker_n)
+	if (last)
 		remove_run_dir(d);
 	while ((w = TAILQ_FIRST(&d->workers))) {
 		const int fds[] = {w->pidfd, w->control, w->log, w->guest_pidfd};
@@ -405,8 +412,10 @@ static void finish(struct daemon *d)
 		if (!w->vgpu)
 			unlinkat(d->workers_dir, w->sock, 0);
 		TAILQ_REMOVE(&d->workers, w, link);
+		held_leave(w->held);
 		free(w);
 	}
+	held_close(d->held, d->cfg.run_dir, last);
 	close(d->workers_dir);
 	sandbox_stop(d);
 	ev_loop_destroy(d->loop);

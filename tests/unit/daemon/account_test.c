@@ -2,18 +2,23 @@
 /* Samples of pvgpu-health, and the account that each is charged to. The test counts the actions. */
 #include <check.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 
 #define MS 1000000ull
 
 static unsigned int kills, warnings;
+static bool is_device;
 static uint64_t charged;
 
 void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
@@ -37,13 +42,17 @@ void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 {
 }
 
+void canary_round(struct pool *p)
+{
+}
+
 void health_uuid(struct daemon *d, unsigned int index, const char uuid[41])
 {
 }
 
 bool health_is_device(const struct daemon *d, unsigned int index, const char *device)
 {
-	return false;
+	return is_device;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -183,6 +192,127 @@ START_TEST(judged_late)
 }
 END_TEST
 
+/* ---- processes that are no workers ---- */
+
+static struct pool gpu, *gpus[] = {&gpu};
+
+/* A process that waits, and one that it has made; both end with the first. */
+static pid_t family(pid_t *child, int *end)
+{
+	int p[2], up[2];
+	pid_t pid;
+
+	ck_assert(!pipe(p) && !pipe(up));
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		pid_t mine = fork();
+		char c;
+
+		close(p[1]);
+		if (mine && write(up[1], &mine, sizeof(mine)) < 0)
+			_exit(1);
+		_exit(read(p[0], &c, 1) < 0);
+	}
+	ck_assert_int_eq(read(up[0], child, sizeof(*child)), sizeof(*child));
+	close(p[0]);
+	close(up[0]);
+	close(up[1]);
+	*end = p[1];
+	return pid;
+}
+
+static void over(pid_t pid, int end)
+{
+	close(end);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+static void round_with(pid_t pid)
+{
+	struct health_msg m[] = {
+		{.kind = HEALTH_PROCESS, .pid = (uint32_t)pid, .process.memory = HEALTH_UNKNOWN},
+		{.kind = HEALTH_ROUND},
+	};
+	char why[100];
+
+	ck_assert_int_eq(account_take(&d, m, 2, why, sizeof(why)), 0);
+}
+
+static void with_a_gpu(void)
+{
+	gpu = (struct pool){.d = &d};
+	d.pools = gpus;
+	d.pool_n = 1;
+	is_device = true;
+}
+
+/* One alarm for a process that stays, none for one that is hardly there. */
+START_TEST(strangers)
+{
+	pid_t child, pid;
+	int end;
+
+	with_a_gpu();
+	pid = family(&child, &end);
+	for (unsigned int i = 0; i < 10; i++)
+		round_with(child);
+	ck_assert_uint_eq(warnings, 1);
+	ck_assert_uint_eq(kills, 0);
+	ck_assert_uint_eq(strangers_count(&gpu), 1);
+	over(pid, end);
+	for (unsigned int i = 0; i < 10; i++)
+		round_with(77);
+	ck_assert_uint_eq(strangers_count(&gpu), 0);
+	/* A worker, with a session or spare, and a child of pvgpud are none. */
+	w.vgpu = NULL;
+	for (unsigned int i = 0; i < 10; i++)
+		round_with(77);
+	pid = family(&child, &end);
+	for (unsigned int i = 0; i < 10; i++)
+		round_with(pid);
+	over(pid, end);
+	ck_assert_uint_eq(warnings, 1);
+	/* One that the driver lists a moment after its end. */
+	for (unsigned int i = 0; i < 10; i++)
+		round_with(pid);
+	ck_assert_uint_eq(warnings, 1);
+}
+END_TEST
+
+START_TEST(children_of_a_worker)
+{
+	pid_t child;
+	int end;
+
+	with_a_gpu();
+	w.pid = family(&child, &end);
+	for (unsigned int i = 0; i < 10 && !kills; i++)
+		round_with(child);
+	ck_assert_uint_eq(kills, 1);
+	ck_assert_uint_eq(warnings, 0);
+	over(w.pid, end);
+}
+END_TEST
+
+/* More of them than are told apart are no more trouble. */
+START_TEST(crowd_of_strangers)
+{
+	with_a_gpu();
+	for (unsigned int i = 0; i < 1000; i++) {
+		struct health_msg m = {.kind = HEALTH_PROCESS,
+				       .pid = 4000000 + i,
+				       .process.memory = HEALTH_UNKNOWN};
+		char why[100];
+
+		ck_assert_int_eq(account_take(&d, &m, 1, why, sizeof(why)), 0);
+	}
+	round_with(77);
+	ck_assert_uint_eq(strangers_count(&gpu), 0);
+	ck_assert_uint_eq(warnings + kills, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("account");
@@ -194,6 +324,9 @@ int main(void)
 	tcase_add_test(t, who_cheats_is_ended);
 	tcase_add_test(t, the_judge_only_observes);
 	tcase_add_test(t, judged_late);
+	tcase_add_test(t, strangers);
+	tcase_add_test(t, children_of_a_worker);
+	tcase_add_test(t, crowd_of_strangers);
 	tcase_add_test(t, who_has_ended_is_charged);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

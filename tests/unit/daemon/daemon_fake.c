@@ -8,6 +8,7 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 struct daemon_fake daemon_fake;
@@ -64,6 +65,11 @@ void canary_clear(struct pool *p)
 void canary_health(const struct pool *p, char *out, size_t cap)
 {
 	snprintf(out, cap, "ok");
+}
+
+unsigned int strangers_count(const struct pool *p)
+{
+	return 0;
 }
 
 void share_policy(struct vgpu *v)

@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
@@ -108,6 +110,11 @@ void xenbus_host_changed(struct daemon *d)
 
 void faults_save(struct daemon *d)
 {
+}
+
+const char *health_state(const struct daemon *d)
+{
+	return "off";
 }
 
 void watchdog_wake(struct daemon *d)
@@ -282,11 +289,16 @@ static void daemon_up(void)
 				 .open_ms = 600000,
 				 .start_ms = 600000,
 				 .adopt_ms = 600000,
+				 .canary_limit_ms = 600000,
+				 .canary_tries = 3,
 				 .xen_max_grants = 1 << 20};
 	TAILQ_INIT(&d->workers);
 	TAILQ_INIT(&d->openings);
 	d->loop = ev_loop_new(EVFLAG_AUTO);
 	d->workers_dir = open(fake.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d->held = held_open(fake.dir);
+	if (!d->held)
+		abort();
 	d->cfg.pools = &pool;
 	d->cfg.pool_n = 1;
 	if (pool_start(d) < 0)
@@ -317,8 +329,10 @@ static void daemon_down(void)
 		if (w->log >= 0)
 			close(w->log);
 		TAILQ_REMOVE(&d->workers, w, link);
+		held_leave(w->held);
 		free(w);
 	}
+	held_close(d->held, fake.dir, false);
 	vgpu_close(fake.v, false);
 	free(fake.v);
 	fake.v = NULL;
@@ -338,7 +352,9 @@ void fake_up(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
 	memset(&fake, 0, sizeof(fake));
-	strcpy(fake.dir, "/tmp/xenctl-XXXXXX");
+	/* In memory: a fuzzer makes thousands in a second. */
+	snprintf(fake.dir, sizeof(fake.dir), "%s/xenctl-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (!mkdtemp(fake.dir))
 		abort();
 	fake.pages = calloc(FAKE_REFS, 4096);
@@ -382,7 +398,7 @@ void fake_down(void)
 
 void fake_restart(void)
 {
-	uint32_t numbers[FAKE_WORKERS];
+	uint32_t numbers[FAKE_WORKERS], ids[FAKE_WORKERS], next = fake.d.next_id;
 	unsigned int n = 0;
 	const unsigned int old = fake.worker_n;
 	struct fake_worker kept[FAKE_WORKERS];
@@ -392,6 +408,7 @@ void fake_restart(void)
 
 		if (k->w && k->w->number) {
 			numbers[n] = k->w->number;
+			ids[n] = k->w->id;
 			kept[n++] = *k;
 		} else if (k->w) {
 			close(k->control);
@@ -401,25 +418,26 @@ void fake_restart(void)
 	}
 	daemon_down();
 	daemon_up();
+	fake.d.next_id = next;
 	fake.worker_n = 0;
 	/* As adopt.c does. */
 	for (unsigned int i = 0; i < n; i++) {
-		struct worker *w = supervise_new(fake.d.pools[0], fake.d.next_id++);
-		struct fake_worker *k = &fake.workers[fake.worker_n++];
+		struct worker *w = adopt_recorded(fake.v, ids[i], numbers[i]);
+		struct fake_worker *k;
 		int pair[2];
 
+		close(kept[i].control);
+		if (!w) {
+			/* Its record is gone: it is ended. */
+			close(kept[i].death);
+			continue;
+		}
+		k = &fake.workers[fake.worker_n++];
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 			abort();
-		close(kept[i].control);
-		w->state = CHECK_ADOPTING;
-		w->adopted = true;
 		w->pid = 1;
 		w->pidfd = fcntl(kept[i].death, F_DUPFD_CLOEXEC, 3);
 		w->control = pair[0];
-		w->vgpu = fake.v;
-		w->number = numbers[i];
-		fake.v->sessions++;
-		fake.d.session_n++;
 		*k = (struct fake_worker){.w = w, .control = pair[1], .death = kept[i].death};
 		supervise_watch(w);
 	}

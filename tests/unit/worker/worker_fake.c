@@ -20,6 +20,9 @@
 	} while (0)
 
 static const struct far *real_far; /* or NULL: fake_far */
+/* Of the worker before: making them anew would cost a fuzzer most of its time. */
+static struct fake_sent *kept;
+static void *kept_arena;
 
 void worker_send(struct worker *w, const void *rec, uint32_t len)
 {
@@ -170,13 +173,17 @@ struct worker *fake_open(bool with_ctx)
 	fake_far_init();
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->sent_more, NULL);
-	w->sent = calloc(FAKE_SENT, sizeof(*w->sent));
+	w->sent = kept ? kept : calloc(FAKE_SENT, sizeof(*w->sent));
+	kept = NULL;
 	w->quota = 1ull << 30;
 	w->info.zero_copy = true;
 	w->info.window_size = 8ull << 30;
 	w->arena_size = FAKE_ARENA;
-	w->arena_base = (uintptr_t)mmap(NULL, FAKE_ARENA, PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!kept_arena)
+		kept_arena = mmap(NULL, FAKE_ARENA, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	w->arena_base = (uintptr_t)kept_arena;
+	kept_arena = NULL;
 	FAKE_CHECK(gpu_check(worker_far(w), reason, sizeof(reason)) == 0);
 	FAKE_CHECK(gpu_open(w, &w->gpu, reason, sizeof(reason)) == 0);
 	FAKE_SUBMIT(w, SESSION_WINDOWS, 1, win);
@@ -205,9 +212,12 @@ void fake_close(struct worker *w)
 	FAKE_CHECK(f->reserved == 0);
 	FAKE_CHECK(f->registered == 0);
 	FAKE_CHECK(w->leased == 0);
-	munmap((void *)(uintptr_t)w->arena_base, FAKE_ARENA);
+	if (kept_arena)
+		munmap(kept_arena, FAKE_ARENA);
+	kept_arena = (void *)(uintptr_t)w->arena_base;
 	free(w->gpu);
-	free(w->sent);
+	free(kept);
+	kept = w->sent;
 	free(w);
 }
 

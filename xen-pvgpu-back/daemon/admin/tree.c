@@ -13,6 +13,7 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
@@ -185,6 +186,7 @@ static void put_pool(json_t *o, const struct pool *p)
 	canary_health(p, health, sizeof(health));
 	put(o, "health", "%s", health);
 	put(o, "canaries", "%" PRIu64, p->canary.runs);
+	put(o, "unknown-processes", "%u", strangers_count(p));
 }
 
 /* Shows parts per million as percent, without trailing zeros. */

@@ -48,8 +48,10 @@ void xenbus_memory_changed(struct daemon *d);
 void xenctl_ended(struct worker *w);
 /* The worker has answered a request about a chunk. */
 void xenctl_chunked(struct worker *w, const struct pvgpu_sup *m);
-/* An adopted worker has sent its STATE, in which m->b equals w->number. */
-void xenctl_adopted(struct worker *w, const struct pvgpu_sup *m);
+/* A worker of a former pvgpud: counts the grants on record, with a ring of so many pages. */
+void xenctl_found(struct worker *w, uint32_t ring_pages);
+/* That worker has sent its STATE. */
+void xenctl_adopted(struct worker *w);
 /* A worker of this session of the vGPU died while there was no pvgpud. */
 void xenctl_lost(struct vgpu *v, uint32_t number);
 

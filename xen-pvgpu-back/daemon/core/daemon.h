@@ -38,6 +38,8 @@
 struct daemon;
 struct fault_record;
 struct gate;
+struct held;
+struct held_file;
 struct opening;
 struct schedule;
 struct tenant;
@@ -61,8 +63,11 @@ struct canary {
 	uint64_t runs;
 	/* Waits for a ready worker; polls the time of a run; waits for the next try. */
 	ev_timer timer;
+	ev_timer verdict;        /* after a success: time for an Xid to be heard of */
+	unsigned int rounds;     /* of pvgpu-health until the verdict */
 	uint64_t looked;         /* time of the last poll, ns */
 	uint64_t ran_ns;         /* GPU time of the run, without the part that others had */
+	uint64_t xid_ms;         /* time of the last Xid of the GPU itself; 0: none */
 	char after[CANARY_WHY];  /* the event that asked for the run */
 	char reason[CANARY_WHY]; /* why the GPU is unhealthy */
 };
@@ -72,6 +77,14 @@ struct pool_group {
 	struct config_group cfg; /* current settings */
 	unsigned int users; /* references: vGPUs in it, its section in the configuration, `live` */
 	bool live;          /* set by group_live */
+};
+
+/* guard/strangers.c: a process on a pool's GPU that is no worker. */
+#define STRANGERS_MAX 16u /* of one pool that are told apart */
+struct stranger {
+	uint32_t pid; /* 0: a free place */
+	unsigned int rounds;
+	bool here, told;
 };
 
 struct pool {
@@ -95,6 +108,7 @@ struct pool {
 	struct canary canary;
 	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
+	struct stranger strangers[STRANGERS_MAX];
 };
 
 /* guard/account.c, of a worker. */
@@ -142,7 +156,10 @@ struct vgpu {
 	struct xen_vgpu *xen;        /* NULL: a vGPU of the local link */
 	bool xen_ending;             /* between xenctl_disconnect and xenbus_idle */
 	SLIST_HEAD(, xen_lost) lost; /* sessions of a former pvgpud whose workers died */
-	uint64_t breach_ms;     /* faults.c: time of the last counted breach outside a session */
+	uint64_t breach_ms;  /* faults.c: time of the last counted breach outside a session */
+	struct pool *blamed; /* faults.c: whose GPU its sessions blame, until the canary's answer */
+	unsigned int blames; /* sessions that did */
+	uint64_t blamed_ms;  /* time of the last blame that a canary was asked for; 0: none */
 	struct log_bound noise; /* for log lines that guests cause without a session */
 };
 
@@ -172,6 +189,7 @@ struct worker {
 	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
 	uint32_t grants;         /* grants that it may have mapped */
 	uint64_t leased;
+	struct held *held;   /* the record of what it holds; NULL while spare */
 	unsigned int claims; /* in its vGPU's list */
 	uint64_t told;       /* free bytes plus its own, as last sent */
 	pid_t guest_pid;
@@ -195,6 +213,7 @@ struct daemon {
 	struct config cfg;
 	int lock;        /* of the run directory */
 	int workers_dir; /* O_PATH of <run_dir>/workers */
+	struct held_file *held;
 	struct pool **pools;
 	unsigned int pool_n; /* at least one */
 	TAILQ_HEAD(, pool_group) groups;

@@ -9,11 +9,13 @@
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 
-/* Workers with a session, sorted by pid: a round may have hundreds of records. */
+/* Workers sorted by pid: a round may have hundreds of records. */
 struct by_pid {
 	uint32_t pid;
 	struct worker *w;
@@ -37,7 +39,7 @@ static struct by_pid *sort_workers(const struct daemon *d, size_t *n)
 		return NULL;
 	TAILQ_FOREACH(w, &d->workers, link)
 	{
-		if (w->vgpu && *n < d->worker_n)
+		if (*n < d->worker_n)
 			all[(*n)++] = (struct by_pid){(uint32_t)w->pid, w};
 	}
 	qsort(all, *n, sizeof(*all), compare);
@@ -49,10 +51,20 @@ static struct worker *find(const struct by_pid *all, size_t n, uint32_t pid)
 	const struct by_pid key = {.pid = pid};
 	const struct by_pid *p = n ? bsearch(&key, all, n, sizeof(*all), compare) : NULL;
 
-	/* A worker that has reported the end of its session counts until it has exited. */
-	return p && (p->w->state == CHECK_SERVING || p->w->state == CHECK_ENDED) && !p->w->killed
-		       ? p->w
-		       : NULL;
+	return p ? p->w : NULL;
+}
+
+/* A worker that has reported the end of its session counts until it has exited. */
+static bool counts(const struct worker *w)
+{
+	return w->vgpu && (w->state == CHECK_SERVING || w->state == CHECK_ENDED) && !w->killed;
+}
+
+static void stranger(struct daemon *d, const struct health_msg *m)
+{
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if (health_is_device(d, m->device, d->pools[i]->cfg.device))
+			strangers_seen(d->pools[i], m->pid);
 }
 
 /* Ends the worker or, with test_judge_observes, logs each finding once. */
@@ -139,7 +151,9 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 		break;
 	case HEALTH_PROCESS:
 		w = find(all, n, m->pid);
-		if (!w)
+		if (!w && all)
+			stranger(d, m);
+		if (!w || !counts(w))
 			break;
 		w->account.known = true;
 		if (m->process.memory != HEALTH_UNKNOWN)
@@ -153,6 +167,10 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 	case HEALTH_ROUND:
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
 			charge(d->vgpus[i]);
+		for (unsigned int i = 0; i < d->pool_n; i++) {
+			canary_round(d->pools[i]);
+			strangers_round(d->pools[i]);
+		}
 		break;
 	}
 }

@@ -10,12 +10,15 @@
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 
-#define EXIT_MS  2000u /* from a worker's answer to its exit */
+#define EXIT_MS  2000u  /* from a worker's answer to its exit */
+#define XID_MS   60000u /* an Xid explains the errors of sessions that end within this time */
 #define MS       UINT64_C(1000000)
 #define STEP_MAX 0.25 /* seconds between polls of its time */
+#define ROUNDS   3u   /* one may have begun before the event, and one before its report */
 
 static void changed(struct pool *p)
 {
@@ -52,6 +55,7 @@ static void fail(struct canary *c, const char *reason)
 	c->wanted = false;
 	c->runs++;
 	c->failures++;
+	faults_blame_settled(p, true);
 	log_line(c->unhealthy ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		 "pool %s: canary kernel failed (%u of %u): %s; it was run %s", p->cfg.name,
 		 c->failures, d->cfg.canary_tries, reason, c->after);
@@ -126,6 +130,15 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 		want(c);
 }
 
+/* It works, and no Xid was seen. A later run gives a verdict of its own. */
+static void on_verdict(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct canary *c = t->data;
+
+	if (!c->w && !c->wanted && !c->again)
+		faults_blame_settled(c->p, false);
+}
+
 void canary_init(struct pool *p)
 {
 	struct canary *c = &p->canary;
@@ -133,12 +146,14 @@ void canary_init(struct pool *p)
 	memset(c, 0, sizeof(*c));
 	c->p = p;
 	ev_timer_init(&c->timer, on_timer, 0., 0.);
-	c->timer.data = c;
+	ev_timer_init(&c->verdict, on_verdict, 0., 0.);
+	c->timer.data = c->verdict.data = c;
 }
 
 void canary_stop(struct pool *p)
 {
 	ev_timer_stop(p->d->loop, &p->canary.timer);
+	ev_timer_stop(p->d->loop, &p->canary.verdict);
 	p->canary.wanted = false;
 }
 
@@ -183,6 +198,19 @@ void canary_serve(struct pool *p)
 		      (uint64_t)cfg->canary_limit_ms * (cfg->max_sessions + 1));
 }
 
+/* Blame of the GPU was wrong if no Xid comes in the next rounds of pvgpu-health. Without that
+ * process, or when it does not answer, a time must do. */
+static void wait_for_xids(struct canary *c)
+{
+	struct daemon *d = c->p->d;
+	const bool heard = !strcmp(health_state(d), "on");
+
+	c->rounds = heard ? ROUNDS : 0;
+	ev_timer_stop(d->loop, &c->verdict);
+	ev_timer_set(&c->verdict, (heard ? d->cfg.health_silent_ms : 0) / 1e3, 0.);
+	ev_timer_start(d->loop, &c->verdict);
+}
+
 static void succeed(struct canary *c, uint64_t us)
 {
 	struct pool *p = c->p;
@@ -192,6 +220,7 @@ static void succeed(struct canary *c, uint64_t us)
 	c->failures = 0;
 	log_info("pool %s: canary kernel succeeded in %" PRIu64 " us; it was run %s", p->cfg.name,
 		 us, c->after);
+	wait_for_xids(c);
 	if (!healed)
 		return;
 	c->unhealthy = false;
@@ -272,6 +301,29 @@ void canary_lock(struct pool *p, const char *fmt, ...)
 		  p->cfg.name, c->reason, p->cfg.name);
 	open_refuse_pool(p, ENODEV, canary_refuses(p));
 	changed(p);
+}
+
+void canary_round(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	if (!c->rounds || --c->rounds)
+		return;
+	ev_timer_stop(p->d->loop, &c->verdict);
+	on_verdict(p->d->loop, &c->verdict, 0);
+}
+
+void canary_xid(struct pool *p)
+{
+	p->canary.xid_ms = now_ms();
+	faults_blame_settled(p, true);
+}
+
+bool canary_suspects(const struct pool *p)
+{
+	const struct canary *c = &p->canary;
+
+	return c->unhealthy || (c->xid_ms && now_ms() - c->xid_ms < XID_MS);
 }
 
 void canary_clear(struct pool *p)

@@ -32,6 +32,12 @@ void canary_answered(struct worker *w, const struct pvgpu_sup *m);
 void canary_gone(struct worker *w);
 /* A worker of this pool could not be started. */
 void canary_no_worker(struct pool *p, const char *reason);
+/* pvgpu-health has reported all that it has seen so far. */
+void canary_round(struct pool *p);
+/* An Xid of the GPU itself was seen: not of an application. */
+void canary_xid(struct pool *p);
+/* The GPU is known to be at fault: unhealthy, or an Xid was seen within the last minute. */
+bool canary_suspects(const struct pool *p);
 /* The GPU is unhealthy until an operator clears it, whatever a canary answers. */
 void canary_lock(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* An operator declares the GPU healthy: accepted, then checked by a canary. */

@@ -12,6 +12,9 @@
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 
 #define BREACH_MS 1000u
+#define BLAME_MS  60000u /* a vGPU has one canary in this time for what its sessions say */
+
+static const char blamed_wrongly[] = "its worker blamed the GPU, which works";
 
 static struct quarantine_rule rule(const struct vgpu *v)
 {
@@ -81,6 +84,57 @@ void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
 	worker_kill(w, "%s", why);
 }
 
+/*
+ * A worker says that the GPU is at fault. That is believed when the GPU says so, too: by an Xid, or
+ * to a canary. Otherwise it is a fault of the vGPU. A canary takes a spare worker, so a vGPU whose
+ * blame was refuted a moment ago gets no other one.
+ */
+static void blame(struct worker *w)
+{
+	struct vgpu *v = w->vgpu;
+	uint64_t now = now_ms();
+
+	if (canary_suspects(w->pool)) {
+		canary_want(w->pool, "after CUresult %u of %s", w->device_error, worker_name(w));
+		return;
+	}
+	if (v->blamed_ms && now - v->blamed_ms < BLAME_MS && !v->blames) {
+		log_warning("%s: blames the GPU, which a canary has found to work: a fault of its "
+			    "vGPU",
+			    worker_name(w));
+		faults_count(v, FAULT_CHEAT, blamed_wrongly);
+		return;
+	}
+	v->blamed = w->pool;
+	v->blames++;
+	if (v->blames > 1)
+		return; /* that canary has not answered yet */
+	v->blamed_ms = now;
+	canary_want(w->pool, "after CUresult %u of %s", w->device_error, worker_name(w));
+}
+
+void faults_blame_settled(struct pool *p, bool right)
+{
+	for (unsigned int i = 0; i < p->d->vgpu_n; i++) {
+		struct vgpu *v = p->d->vgpus[i];
+		unsigned int n = v->blamed == p ? v->blames : 0;
+
+		if (!n)
+			continue;
+		v->blames = 0;
+		v->blamed = NULL;
+		if (right) {
+			v->blamed_ms = 0;
+			continue;
+		}
+		log_warning("vgpu %s: %u of its sessions blamed the GPU, which works: faults of "
+			    "the vGPU",
+			    v->cfg.name, n);
+		for (n = n < QUARANTINE_FAULTS_MAX ? n : QUARANTINE_FAULTS_MAX; n; n--)
+			faults_count(v, FAULT_CHEAT, blamed_wrongly);
+	}
+}
+
 void faults_session_ended(struct worker *w)
 {
 	enum fault kind = w->fault;
@@ -93,8 +147,8 @@ void faults_session_ended(struct worker *w)
 		log_info("%s: its first device error was CUresult %u", worker_name(w),
 			 w->device_error);
 	faults_count(w->vgpu, kind, w->reason);
-	if (w->hardware)
-		canary_want(w->pool, "after CUresult %u of %s", w->device_error, worker_name(w));
+	if (w->hardware && kind == FAULT_NONE)
+		blame(w);
 	else if (kind == FAULT_WATCHDOG || kind == FAULT_CHEAT)
 		canary_want(w->pool, "after %s was ended", worker_name(w));
 }
@@ -149,6 +203,9 @@ void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 	const struct xid *x = xid_find(number);
 	struct worker *w = worker_of(p->d, pid);
 	bool bad = x->action >= XID_WATCH;
+
+	if (xid_is_of_gpu(x))
+		canary_xid(p);
 
 	log_line(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "pool %s: Xid %" PRIu32 " (%s)%s%s: %s",
 		 p->cfg.name, number, x->what, w ? " of " : "", w ? worker_name(w) : "",

@@ -15,6 +15,7 @@
 #include "xen-pvgpu-back/contract/local_check.h"
 
 struct daemon;
+struct pool;
 struct vgpu;
 struct worker;
 
@@ -36,6 +37,9 @@ void faults_count(struct vgpu *v, enum fault kind, const char *why);
 void faults_breach(struct vgpu *v, const char *why);
 /* The session has ended; w->reason says why. */
 void faults_session_ended(struct worker *w);
+/* Whether the pool's GPU is at fault has become known: sessions that blamed it were right, or each
+ * of them was a fault of its vGPU. */
+void faults_blame_settled(struct pool *p, bool right);
 /* True: the vGPU is quarantined, with the reason for a refusal. */
 bool faults_refuse(const struct vgpu *v, char reason[CHECK_REASON]);
 /* The policy's `pardon` has this value now. */

@@ -41,6 +41,13 @@ const struct xid *xid_find(uint32_t number)
 	return &unknown;
 }
 
+bool xid_is_of_gpu(const struct xid *x)
+{
+	/* A row was remapped, a memory error was contained: the GPU goes on, its programs do not.
+	 */
+	return x->action >= XID_WATCH || x->number == 63 || x->number == 94;
+}
+
 const char *xid_advice(enum xid_action action)
 {
 	static const char *const advice[XID_ACTIONS] = {

@@ -7,6 +7,7 @@
 #ifndef PVGPU_XID_H
 #define PVGPU_XID_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -32,6 +33,8 @@ struct xid {
 
 /* Never NULL: an unknown Xid has number 0 and action XID_CHECK. */
 const struct xid *xid_find(uint32_t number);
+/* An error of the GPU itself, which no program of a guest can cause. */
+bool xid_is_of_gpu(const struct xid *x);
 /* A text for the log, to follow the description. */
 const char *xid_advice(enum xid_action action);
 

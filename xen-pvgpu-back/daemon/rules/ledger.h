@@ -22,8 +22,7 @@ bool ledger_take(struct ledger *l, uint64_t *leased, uint64_t bytes);
 int ledger_give(struct ledger *l, uint64_t *leased, uint64_t bytes);
 /* The session has ended: returns all that it leased. */
 void ledger_end(struct ledger *l, uint64_t *leased);
-/* Takes over the lease of an adopted session, as its worker reports it; more than limit is refused.
- * 0 or -EPROTO. */
-int ledger_adopt(struct ledger *l, uint64_t *leased, uint64_t bytes, uint64_t limit);
+/* Takes over the lease of an adopted session, as a former pvgpud recorded it. */
+void ledger_adopt(struct ledger *l, uint64_t *leased, uint64_t bytes);
 
 #endif

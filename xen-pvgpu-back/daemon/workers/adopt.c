@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Adopts the workers of a former pvgpud. The names of their adoption sockets, given by that pvgpud,
- * tell session and vGPU; the worker's own STATE must agree with them. */
+/*
+ * Adopts the workers of a former pvgpud. The names of their adoption sockets tell session and vGPU,
+ * that pvgpud's records (core/held.h) tell what each session holds, and that counts from the start.
+ * A worker's own STATE decides nothing: one that claims more than is on record has broken the
+ * protocol. It may have less: memory that it gave back, or a lease that it never heard of, while
+ * there was no pvgpud. It learns of the difference by MEMINFO and returns it.
+ */
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #include <dirent.h>
@@ -17,11 +22,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
-
-#define LEASED_MAX (1ull << 50)
 
 /* The parts of a socket's name. */
 struct named {
@@ -151,7 +155,7 @@ static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool 
 	return v;
 }
 
-/* Ends a worker whose vGPU or pool does not exist any more. */
+/* Ends a worker whose vGPU, pool or record does not exist any more. */
 static void end_orphan(const char *file, const struct msg_peer *peer, const char *what)
 {
 	log_warning("workers/%s: its %s does not exist any more: the worker is ended", file, what);
@@ -181,6 +185,32 @@ static struct vgpu *owner(struct daemon *d, const char *file, const struct named
 	return v ? v : former_vgpu(d, n->vgpu, p);
 }
 
+struct worker *adopt_recorded(struct vgpu *v, unsigned int id, uint32_t number)
+{
+	struct held *h = held_take(v->d->held, id);
+	struct worker *w = h ? supervise_new(v->pool, id) : NULL;
+	const struct held_session *s = h ? held_session(h) : NULL;
+
+	if (!w) {
+		held_end(h);
+		return NULL;
+	}
+	w->state = CHECK_ADOPTING;
+	w->adopted = true;
+	w->held = h;
+	w->vgpu = v;
+	w->number = number;
+	w->started_ms = s->started_ms;
+	w->guest_pid = number || s->guest > INT32_MAX ? 0 : (pid_t)s->guest;
+	ledger_adopt(&v->ledger, &w->leased, s->leased);
+	if (w->number)
+		xenctl_found(w, s->ring_pages);
+	v->sessions++;
+	v->total++;
+	v->d->session_n++;
+	return w;
+}
+
 static void adopt(struct daemon *d, const char *file, const struct named *n)
 {
 	struct vgpu *v = NULL;
@@ -194,7 +224,9 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 		log_warning("workers/%s: uid %" PRIu32 " is another worker's, too", file, uid);
 	if (fd >= 0 && msg_peer(fd, &peer) == 0 && is_ours(&peer)) {
 		v = owner(d, file, n, &peer);
-		w = v ? supervise_new(v->pool, n->id) : NULL;
+		w = v ? adopt_recorded(v, n->id, n->number) : NULL;
+		if (v && !w)
+			end_orphan(file, &peer, "record");
 	} else if (peer.pidfd >= 0) {
 		log_warning("workers/%s: not adopted: its uid is %u, pvgpud's is %u", file,
 			    peer.uid, geteuid());
@@ -211,17 +243,10 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 		unlinkat(d->workers_dir, file, 0);
 		return;
 	}
-	w->state = CHECK_ADOPTING;
-	w->adopted = true;
 	w->uid = uid;
 	w->pid = peer.pid;
 	w->pidfd = peer.pidfd;
 	w->control = fd;
-	w->vgpu = v;
-	w->number = n->number;
-	v->sessions++;
-	v->total++;
-	d->session_n++;
 	share_await(w);
 	snprintf(w->sock, sizeof(w->sock), "%.95s", file);
 	supervise_watch(w);
@@ -256,6 +281,7 @@ void adopt_scan(struct daemon *d)
 		n++;
 	}
 	closedir(dir);
+	held_drop_rest(d->held);
 	if (n)
 		log_info("found %u sessions of a former pvgpud", d->session_n);
 }
@@ -286,33 +312,47 @@ static void find_guest(struct worker *w)
 		pulse_start(w);
 }
 
+/* Ends a worker whose STATE differs from the record in what an honest one cannot; false: none. */
+static bool claims_more(struct worker *w, const struct pvgpu_sup *m)
+{
+	const uint64_t guest = held_session(w->held)->guest;
+	const uint32_t chunks = w->grants - held_session(w->held)->ring_pages;
+
+	if (m->session != w->id || strcmp(m->vgpu, w->vgpu->cfg.name) != 0)
+		faults_kill(w, FAULT_PROTOCOL, "claims to be session %" PRIu32 " of %s", m->session,
+			    m->vgpu);
+	else if (m->b != guest)
+		faults_kill(w, FAULT_PROTOCOL, "claims the guest's %s %" PRIu64 ", not %" PRIu64,
+			    w->number ? "session" : "process", m->b, guest);
+	else if (m->a > w->leased)
+		faults_kill(w, FAULT_PROTOCOL,
+			    "claims a lease of %" PRIu64 " bytes, of which %" PRIu64
+			    " are on record",
+			    m->a, w->leased);
+	else if (m->id > chunks)
+		faults_kill(w, FAULT_PROTOCOL,
+			    "claims %" PRIu32 " grants, of which %" PRIu32 " are on record", m->id,
+			    chunks);
+	else
+		return false;
+	return true;
+}
+
 void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct daemon *d = w->d;
 	struct vgpu *v = w->vgpu;
-	uint64_t limit = w->pool->device_memory ? w->pool->device_memory : LEASED_MAX;
 
-	if (m->session != w->id || strcmp(m->vgpu, v->cfg.name) != 0 ||
-	    (w->number && m->b != w->number)) {
-		faults_kill(w, FAULT_PROTOCOL, "claims to be session %" PRIu32 " of %s", m->session,
-			    m->vgpu);
+	if (claims_more(w, m))
 		return;
-	}
-	if (ledger_adopt(&v->ledger, &w->leased, m->a, limit) < 0) {
-		faults_kill(w, FAULT_PROTOCOL, "claims a lease of %" PRIu64 " bytes", m->a);
-		return;
-	}
 	w->state = CHECK_SERVING;
 	w->ready = w->sealed = true;
-	if (!w->number)
-		w->guest_pid = m->b && m->b <= INT32_MAX ? (pid_t)m->b : 0;
-	w->started_ms = m->c <= now_ms() ? m->c : now_ms();
 	worker_deadline(w, 0, NULL);
 	watchdog_wake(d);
 	find_guest(w);
 	give_log(w);
-	if (v->ledger.quota)
-		supervise_meminfo(w);
+	/* At once, with what is on record: the worker compares it with its STATE. */
+	supervise_meminfo(w);
 	vgpu_changed(v);
 	if (v->drain)
 		supervise_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
@@ -320,5 +360,5 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 		 (int)w->pid, w->number ? "session" : "pid", m->b, w->leased);
 	share_worker(w, true);
 	if (w->number)
-		xenctl_adopted(w, m);
+		xenctl_adopted(w);
 }

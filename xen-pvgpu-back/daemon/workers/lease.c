@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "ring/poll.h"
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
@@ -51,9 +52,17 @@ static uint64_t available(const struct vgpu *v)
 	return spare < n ? spare : n;
 }
 
-static bool take(struct vgpu *v, uint64_t *leased, uint64_t bytes)
+/* Recorded before the worker hears of it. */
+static bool take(struct worker *w, uint64_t bytes)
 {
-	return bytes <= available(v) && ledger_take(&v->ledger, leased, bytes);
+	struct vgpu *v = w->vgpu;
+
+	if (bytes > available(v) || !ledger_take(&v->ledger, &w->leased, bytes))
+		return false;
+	if (held_set_leased(w->held, w->leased) == 0)
+		return true;
+	ledger_give(&v->ledger, &w->leased, bytes);
+	return false;
 }
 
 uint64_t lease_free(const struct vgpu *v)
@@ -85,7 +94,7 @@ static void serve_claims(struct vgpu *v)
 	struct claim *c, *next;
 
 	for (c = TAILQ_FIRST(&v->claims); c; c = next) {
-		bool granted = take(v, &c->w->leased, c->bytes);
+		bool granted = take(c->w, c->bytes);
 
 		next = TAILQ_NEXT(c, link);
 		if (!granted && c->bytes <= available(v) + coming)
@@ -111,7 +120,7 @@ void lease_quota_known(struct vgpu *v)
 void lease_asked(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct vgpu *v = w->vgpu;
-	bool granted = take(v, &w->leased, m->a);
+	bool granted = take(w, m->a);
 	struct claim *c = NULL;
 
 	/* Without a quota, no worker has reported the GPU's memory yet: an adopted session must
@@ -143,6 +152,7 @@ void lease_returned(struct worker *w, const struct pvgpu_sup *m)
 			    m->a, w->leased);
 		return;
 	}
+	held_set_leased(w->held, w->leased);
 	serve_claims(w->vgpu);
 	vgpu_changed(w->vgpu);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ring/ring.h"
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 
@@ -38,6 +40,26 @@ static int rename_socket(struct worker *w, const struct opening *o)
 	return 0;
 }
 
+/* 0, or -errno with a reason. On the Xen link the ring is all that has grants so far. */
+static int record(struct worker *w, const struct opening *o, const struct pvgpu_sup_assign *m,
+		  char reason[CHECK_REASON])
+{
+	const uint64_t ring = pvgpu_ring_bytes(o->cmd_size, o->rep_size);
+	const struct held_session s = {
+		.id = w->id,
+		.ring_pages =
+			m->link == PVGPU_SUP_LINK_XEN ? (uint32_t)(ring / PVGPU_RING_PAGE_SIZE) : 0,
+		.guest = m->guest_pid,
+		.started_ms = now_ms(),
+	};
+
+	w->held = held_begin(w->d->held, &s);
+	if (w->held)
+		return 0;
+	snprintf(reason, CHECK_REASON, "the backend cannot record the session");
+	return -ENOSPC;
+}
+
 int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON])
 {
 	struct vgpu *v = o->vgpu;
@@ -53,6 +75,11 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 
 	if (n < 0)
 		return n;
+	n = record(w, o, &m, reason) < 0 ? -ENOSPC : n;
+	if (n < 0) {
+		o->ops->unmake(o);
+		return n;
+	}
 	memcpy(m.head.vgpu, v->cfg.name, sizeof(m.head.vgpu));
 	if (rename_socket(w, o) < 0 ||
 	    msg_send(w->control, &m, sizeof(m), fds, (unsigned int)n) < 0) {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "ring/poll.h"
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
@@ -243,6 +244,7 @@ void supervise_gone(struct worker *w)
 		spare_gone(w);
 	if (w->sock[0])
 		unlinkat(d->workers_dir, w->sock, 0);
+	held_end(w->held);
 	close(w->pidfd);
 	if (w->control >= 0)
 		close(w->control);

@@ -116,6 +116,9 @@ void worker_log_read(struct worker *w);
 
 /* adopt.c */
 void adopt_scan(struct daemon *d);
+/* The worker of a session of a former pvgpud, with all that is on record, without its files; NULL:
+ * nothing is. */
+struct worker *adopt_recorded(struct vgpu *v, unsigned int id, uint32_t number);
 void adopt_state(struct worker *w, const struct pvgpu_sup *m);
 
 #endif

@@ -27,7 +27,9 @@
 struct xen_chunk {
 	TAILQ_ENTRY(xen_chunk) link;
 	uint64_t address, size;
-	enum { XEN_CHUNK_ADDING, XEN_CHUNK_THERE, XEN_CHUNK_REMOVING } state;
+	int place; /* in the session's record */
+	/* UNSURE: a former pvgpud had no answer about it. */
+	enum { XEN_CHUNK_ADDING, XEN_CHUNK_THERE, XEN_CHUNK_REMOVING, XEN_CHUNK_UNSURE } state;
 };
 
 enum xen_session_state {
@@ -56,7 +58,6 @@ struct xen_session {
 	TAILQ_HEAD(, xen_chunk) chunks;
 	unsigned int chunk_n, asked; /* asked: requests that the worker has not answered */
 	uint64_t arena;              /* bytes of chunks */
-	uint64_t unlisted;           /* part of `arena` in chunks that a former pvgpud added */
 	enum pvgpu_end end;
 };
 
@@ -72,7 +73,7 @@ struct xen_slot {
 	enum xen_slot_state state;
 	struct pvgpu_ctl_msg m, answer;
 	uint32_t asked;          /* id of the message to the worker; 0: none */
-	struct xen_chunk *chunk; /* the chunk concerned; NULL: one that a former pvgpud added */
+	struct xen_chunk *chunk; /* the chunk concerned */
 };
 
 struct xenctl {
@@ -132,6 +133,8 @@ void xenctl_session_free(struct xen_session *s);
 bool xenctl_chunk_add(struct xenctl *c, struct xen_slot *slot);
 void xenctl_chunk_remove(struct xenctl *c, struct xen_slot *slot);
 void xenctl_chunks_free(struct xen_session *s);
+/* The chunks on record of an adopted session. */
+void xenctl_chunks_adopt(struct xen_session *s);
 
 /* xenctl_grants.c: the grant references in a directory, for the caller to free, or NULL with an
  * error and a reason. pages is at most XEN_MAP_MAX. */

@@ -12,12 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/xen/xenctl.h"
 
 #define PAGE   4096u
 #define ASK_MS 30000u /* for the worker's answer */
 
 _Static_assert(PVGPU_CTL_CHUNK_MAX / PAGE <= XEN_MAP_MAX, "a chunk is one mapping");
+_Static_assert(XEN_CHUNKS_MAX <= HELD_CHUNKS, "all are on record");
 
 void xenctl_chunks_free(struct xen_session *s)
 {
@@ -28,7 +30,7 @@ void xenctl_chunks_free(struct xen_session *s)
 		free(k);
 	}
 	s->chunk_n = 0;
-	s->arena = s->unlisted = 0;
+	s->arena = 0;
 }
 
 static bool same(const struct xen_chunk *k, const struct pvgpu_ctl_chunk *m)
@@ -77,9 +79,38 @@ static void uncount(struct xen_session *s, uint64_t bytes)
 static void chunk_free(struct xen_session *s, struct xen_chunk *k)
 {
 	uncount(s, k->size);
+	held_remove(s->w->held, k->place);
 	TAILQ_REMOVE(&s->chunks, k, link);
 	s->chunk_n--;
 	free(k);
+}
+
+static void list(struct xen_session *s, struct xen_chunk *k)
+{
+	TAILQ_INSERT_TAIL(&s->chunks, k, link);
+	s->chunk_n++;
+}
+
+void xenctl_chunks_adopt(struct xen_session *s)
+{
+	struct held_chunk c;
+
+	for (unsigned int i = 0; i < HELD_CHUNKS; i++) {
+		struct xen_chunk *k;
+
+		if (!held_chunk(s->w->held, i, &c))
+			continue;
+		s->arena += (uint64_t)c.pages * PAGE;
+		/* Without memory for it the chunk counts, and cannot be removed. */
+		k = calloc(1, sizeof(*k));
+		if (!k)
+			continue;
+		*k = (struct xen_chunk){.address = c.address,
+					.size = (uint64_t)c.pages * PAGE,
+					.place = (int)i,
+					.state = c.sure ? XEN_CHUNK_THERE : XEN_CHUNK_UNSURE};
+		list(s, k);
+	}
 }
 
 /* Sends the request to the worker; 0, or -1. */
@@ -134,14 +165,21 @@ static int add(struct xen_session *s, struct xen_slot *slot, char reason[CHECK_R
 	struct xen_chunk *k;
 	uint64_t offset;
 	uint32_t *refs;
-	int err, fd;
+	int err, fd, place;
 
 	refs = xenctl_directory(c, m->dir, pages, &err, reason);
 	if (!refs)
 		return err;
+	place = held_add(s->w->held, m->address, pages);
+	if (place < 0) {
+		free(refs);
+		snprintf(reason, CHECK_REASON, "the backend cannot record the chunk");
+		return ENOMEM;
+	}
 	fd = c->ops->grants(c->x->domid, refs, pages, &offset);
 	free(refs);
 	if (fd < 0) {
+		held_remove(s->w->held, place);
 		snprintf(reason, CHECK_REASON, "cannot map %u grants: %s", pages, strerror(-fd));
 		return -fd;
 	}
@@ -153,14 +191,15 @@ static int add(struct xen_session *s, struct xen_slot *slot, char reason[CHECK_R
 		snprintf(reason, CHECK_REASON,
 			 k ? "the session is ending" : "the backend is out of memory");
 		err = k ? EPIPE : ENOMEM;
+		held_remove(s->w->held, place);
 		free(k);
 		return err;
 	}
 	k->address = m->address;
 	k->size = m->size;
+	k->place = place;
 	k->state = XEN_CHUNK_ADDING;
-	TAILQ_INSERT_TAIL(&s->chunks, k, link);
-	s->chunk_n++;
+	list(s, k);
 	count(s, k->size);
 	return 0;
 }
@@ -184,6 +223,11 @@ bool xenctl_chunk_add(struct xenctl *c, struct xen_slot *slot)
 	if (k && same(k, m) && k->state == XEN_CHUNK_THERE) {
 		xenctl_answer(c, slot, 0, "%s", "");
 		return false;
+	}
+	if (k && same(k, m) && k->state == XEN_CHUNK_UNSURE) {
+		/* The worker takes it once, whether it has heard of it before or not. */
+		chunk_free(s, k);
+		k = NULL;
 	}
 	if (k) {
 		xenctl_answer(c, slot, same(k, m) ? EBUSY : EEXIST,
@@ -209,22 +253,29 @@ void xenctl_chunk_remove(struct xenctl *c, struct xen_slot *slot)
 	if (s && s->state == XEN_ENDING)
 		return; /* answered when its worker has gone */
 	k = s && s->state == XEN_OPEN ? overlapping(s, m) : NULL;
-	if (!k && (!s || s->state != XEN_OPEN || !s->unlisted)) {
+	if (!k) {
 		xenctl_answer(c, slot, 0, "%s", "");
 		return;
 	}
-	if (k && !same(k, m)) {
+	if (!same(k, m)) {
 		xenctl_answer(c, slot, EINVAL, "chunk at %#" PRIx64 " has %#" PRIx64 " bytes",
 			      k->address, k->size);
 		return;
 	}
-	if (k && k->state != XEN_CHUNK_THERE) {
+	if (k->state != XEN_CHUNK_THERE && k->state != XEN_CHUNK_UNSURE) {
 		xenctl_answer(c, slot, EBUSY, "chunk at %#" PRIx64 " is being changed", k->address);
 		return;
 	}
 	/* A worker that cannot take the request is about to die, which answers the guest. */
-	if (ask(s, slot, k, 0, -1) == 0 && k)
+	held_sure(s->w->held, k->place, false);
+	if (ask(s, slot, k, 0, -1) == 0)
 		k->state = XEN_CHUNK_REMOVING;
+}
+
+static void is_there(struct xen_session *s, struct xen_chunk *k)
+{
+	held_sure(s->w->held, k->place, true);
+	k->state = XEN_CHUNK_THERE;
 }
 
 static void added(struct xen_session *s, struct xen_chunk *k, int error)
@@ -232,21 +283,15 @@ static void added(struct xen_session *s, struct xen_chunk *k, int error)
 	if (error)
 		chunk_free(s, k);
 	else
-		k->state = XEN_CHUNK_THERE;
+		is_there(s, k);
 }
 
-static void removed(struct xen_session *s, struct xen_chunk *k, uint64_t size, int error)
+static void removed(struct xen_session *s, struct xen_chunk *k, int error)
 {
-	uint64_t n = size < s->unlisted ? size : s->unlisted;
-
-	if (k && error) {
-		k->state = XEN_CHUNK_THERE;
-	} else if (k) {
+	if (error)
+		is_there(s, k);
+	else
 		chunk_free(s, k);
-	} else if (!error) {
-		s->unlisted -= n;
-		uncount(s, n);
-	}
 }
 
 /* The guest's request for a message id to the worker. */
@@ -278,7 +323,7 @@ void xenctl_chunked(struct worker *w, const struct pvgpu_sup *m)
 	if (slot->m.op == PVGPU_CTL_CHUNK_ADD)
 		added(s, slot->chunk, error);
 	else
-		removed(s, slot->chunk, slot->m.u.chunk.size, error);
+		removed(s, slot->chunk, error);
 	xenctl_answer(s->c, slot, error, "%s", m->reason[0] ? m->reason : strerror(error));
 	if (!--s->asked && s->state == XEN_OPEN)
 		worker_deadline(w, 0, NULL);

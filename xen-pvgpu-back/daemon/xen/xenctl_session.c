@@ -8,12 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/xen/xenctl.h"
 
 #define PAGE    4096u
 #define EXIT_MS 2000u /* for a worker to exit, in addition to libcuda's time to stop */
-#define RING_PAGES                                                                                 \
-	(uint32_t)(pvgpu_ring_bytes(PVGPU_RING_CMD_DEFAULT, PVGPU_RING_REP_DEFAULT) / PAGE)
 
 static struct xen_session *of(struct opening *o)
 {
@@ -359,25 +358,21 @@ void xenctl_forget_all(struct xenctl *c)
 
 /* ---- restart of pvgpud ---- */
 
-static void set_arena(struct xen_session *s)
+void xenctl_found(struct worker *w, uint32_t ring_pages)
 {
-	const uint32_t grants = s->w->grants;
+	struct held_chunk c;
 
-	/* Only the worker knows the single chunks. */
-	s->arena = s->unlisted = grants > RING_PAGES ? (uint64_t)(grants - RING_PAGES) * PAGE : 0;
+	xenctl_count(w, ring_pages);
+	for (unsigned int i = 0; i < HELD_CHUNKS; i++)
+		if (held_chunk(w->held, i, &c))
+			xenctl_count(w, c.pages);
 }
 
-void xenctl_adopted(struct worker *w, const struct pvgpu_sup *m)
+void xenctl_adopted(struct worker *w)
 {
-	const uint64_t most = w->vgpu->cfg.policy.arena_limit / PAGE;
-
-	/* The worker's own number, at most its limit, and a ring of the default size: nothing
-	 * better is known. */
-	xenctl_count(w, RING_PAGES + (uint32_t)(m->id < most ? m->id : most));
 	if (!w->xs)
 		return;
 	w->xs->state = XEN_OPEN;
-	set_arena(w->xs);
 	xenctl_again(w->xs->c);
 }
 
@@ -393,8 +388,7 @@ static void adopt_one(struct xenctl *c, struct worker *w)
 	}
 	s->w = w;
 	w->xs = s;
-	if (w->sealed)
-		set_arena(s);
+	xenctl_chunks_adopt(s);
 }
 
 void xenctl_adopt_all(struct xenctl *c)

@@ -48,6 +48,9 @@ struct lease {
 	uint64_t leased;                          /* granted and not given back */
 	uint64_t owed;                            /* given back, pvgpud not told yet */
 	uint64_t heard_free, heard_leased, total; /* of pvgpud's last word */
+	/* Since a successor's adoption until its first MEMINFO; the lease that STATE said. */
+	bool unsettled;
+	uint64_t stated;
 	struct lease_wait *waits;
 	atomic_uint waiting; /* callers of lease_get: the decoding thread looks at the control
 				socket more often */

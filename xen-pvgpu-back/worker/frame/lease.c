@@ -2,8 +2,9 @@
 /*
  * Device memory leased from pvgpud, to the byte: nothing is held in advance, so that all of a
  * vGPU's sessions can have all of its quota. While pvgpud is away leases stand, callers wait a
- * while for its successor, and what is given back is simply missing from the STATE that the
- * successor hears.
+ * while for its successor. What is given back meanwhile is missing from the STATE that the
+ * successor hears. It says what is on record in its first MEMINFO, and the difference is returned
+ * then.
  */
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
@@ -217,6 +218,20 @@ static void granted(struct worker *w, const struct pvgpu_sup *m)
 	tell(w);
 }
 
+/* A successor's first answer to STATE: returns what is on record there and was not stated. */
+static void settle(struct worker *w, const struct pvgpu_sup *m)
+{
+	struct lease *l = &w->lease;
+
+	if (!l->unsettled || m->kind != PVGPU_SUP_MEMINFO)
+		return;
+	l->unsettled = false;
+	if (m->c <= l->stated)
+		return;
+	l->owed += m->c - l->stated;
+	tell(w);
+}
+
 void lease_heard(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct lease *l = &w->lease;
@@ -224,10 +239,14 @@ void lease_heard(struct worker *w, const struct pvgpu_sup *m)
 	pthread_mutex_lock(&l->lock);
 	if (m->kind == PVGPU_SUP_LEASED)
 		granted(w, m);
-	else
+	else if (m->a)
 		l->total = m->a;
-	l->heard_free = m->b;
-	l->heard_leased = m->c;
+	/* Without a quota it does not know the GPU's memory yet: what was heard before stands. */
+	if (m->a || m->kind == PVGPU_SUP_LEASED) {
+		l->heard_free = m->b;
+		l->heard_leased = m->c;
+	}
+	settle(w, m);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -241,6 +260,7 @@ void lease_down(struct worker *w)
 	leased = l->leased;
 	/* The successor hears of all this in STATE, or is asked again. */
 	l->owed = 0;
+	l->unsettled = false;
 	for (struct lease_wait *x = l->waits; x; x = x->next)
 		x->sent = false;
 	pthread_mutex_unlock(&l->lock);
@@ -261,10 +281,10 @@ int lease_up(struct worker *w)
 
 	memcpy(m.vgpu, w->info.vgpu, sizeof(m.vgpu));
 	pthread_mutex_lock(&l->lock);
-	m.a = l->leased;
+	m.a = l->stated = l->leased;
 	err = msg_send(PVGPU_SUP_CONTROL_FD, &m, sizeof(m), NULL, 0);
 	if (!err) {
-		l->up = true;
+		l->up = l->unsettled = true;
 		tell(w);
 	}
 	pthread_mutex_unlock(&l->lock);

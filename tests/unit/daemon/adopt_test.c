@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker says of itself to the next pvgpud is a claim: what the last one recorded counts.
+ * That the GPU is at fault is one, too. */
+#include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/guard/xid.h"
+
+#define MIB (1ull << 20)
+#define PIB (1ull << 50)
+
+static void state(struct fake_worker *k, uint64_t leased, uint32_t chunk_pages)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_STATE,
+			      .session = k->w->id,
+			      .id = chunk_pages,
+			      .a = leased,
+			      .b = SESSION};
+
+	strcpy(m.vgpu, fake.v->cfg.name);
+	fake_say(k, &m);
+	fake_settle();
+}
+
+static void lease(struct fake_worker *k, uint32_t kind, uint64_t bytes)
+{
+	fake_say(k, &(struct pvgpu_sup){.kind = kind, .id = 1, .a = bytes});
+	fake_settle();
+}
+
+/* An open session with a lease of 64 MiB, of a pvgpud that was killed. */
+static struct fake_worker *left(void)
+{
+	lease(opened(SESSION), PVGPU_SUP_LEASE, 64 * MIB);
+	fake_restart();
+	return fake_serving(SESSION);
+}
+
+/* What it holds counts before it has said anything. */
+START_TEST(the_record_counts)
+{
+	struct fake_worker *k = left();
+
+	ck_assert_uint_eq(fake.v->ledger.used, 64 * MIB);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
+	state(k, 64 * MIB, 0);
+	ck_assert(!k->w->killed);
+	ck_assert_uint_eq(fake.v->ledger.used, 64 * MIB);
+	lease(k, PVGPU_SUP_RETURN, 64 * MIB);
+	ck_assert_uint_eq(fake.v->ledger.used, 0);
+	ck_assert_uint_eq(k->w->leased, 0);
+	fake_die(k);
+	fake_settle();
+	ck_assert_uint_eq(fake.d.xen_grants, 0);
+}
+END_TEST
+
+/* A claim of more is a breach, and nobody else has less for it in the meantime. */
+START_TEST(claims_of_more)
+{
+	static const struct {
+		uint64_t leased;
+		uint32_t pages;
+	} lies[] = {{PIB, 0}, {UINT64_MAX, 0}, {64 * MIB + 1, 0}, {64 * MIB, 1}, {0, UINT32_MAX}};
+	struct fake_worker *k = left();
+
+	fake.d.cfg.quarantine_faults = 1;
+	fake.d.cfg.quarantine_window_s = fake.d.cfg.quarantine_time_s = 600;
+	{
+		struct pvgpu_sup m = {.kind = PVGPU_SUP_STATE,
+				      .session = k->w->id,
+				      .id = lies[_i].pages,
+				      .a = lies[_i].leased,
+				      .b = SESSION};
+
+		strcpy(m.vgpu, fake.v->cfg.name);
+		ck_assert_int_eq(msg_send(k->control, &m, sizeof(m), NULL, 0), 0);
+	}
+	for (unsigned int i = 0; i < 8; i++)
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	ck_assert(k->w->killed);
+	ck_assert_ptr_nonnull(strstr(k->w->reason, "on record"));
+	ck_assert_uint_eq(fake.v->ledger.used, 64 * MIB);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
+	fake_settle();
+	ck_assert_uint_eq(fake.v->ledger.used, 0);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+}
+END_TEST
+
+/* An honest worker may have less. A claim of it changes nothing; it learns what is on record. */
+START_TEST(claims_of_less)
+{
+	struct fake_worker *k = left();
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+
+	state(k, _i ? 16 * MIB : 0, 0);
+	ck_assert(!k->w->killed);
+	ck_assert_uint_eq(fake.v->ledger.used, 64 * MIB);
+	ck_assert(fake_hear(k, PVGPU_SUP_MEMINFO, &m, &fds));
+	ck_assert_uint_eq(m.head.c, 64 * MIB);
+	lease(k, PVGPU_SUP_LEASE, fake.v->ledger.quota - 63 * MIB);
+	ck_assert(fake_hear(k, PVGPU_SUP_LEASED, &m, &fds));
+	ck_assert_uint_eq(m.head.a, 0);
+	lease(k, PVGPU_SUP_RETURN, 48 * MIB);
+	ck_assert_uint_eq(fake.v->ledger.used, 16 * MIB);
+}
+END_TEST
+
+/* What is granted is on record before the worker hears of it. */
+START_TEST(killed_at_once)
+{
+	struct fake_worker *k = opened(SESSION);
+	const struct pvgpu_sup m = {.kind = PVGPU_SUP_LEASE, .id = 1, .a = 8 * MIB};
+
+	ck_assert_int_eq(msg_send(k->control, &m, sizeof(m), NULL, 0), 0);
+	ev_run(fake.d.loop, EVRUN_NOWAIT);
+	ck_assert_uint_eq(k->w->leased, 8 * MIB);
+	fake_restart();
+	ck_assert_uint_eq(fake.v->ledger.used, 8 * MIB);
+}
+END_TEST
+
+/* Nobody has the record of it: it is not a session. */
+START_TEST(without_a_record)
+{
+	struct fake_worker *k = left();
+
+	ck_assert_ptr_null(adopt_recorded(fake.v, k->w->id, SESSION)); /* taken */
+	ck_assert_ptr_null(adopt_recorded(fake.v, k->w->id + 1, SESSION));
+	ck_assert_ptr_null(adopt_recorded(fake.v, 0, SESSION));
+}
+END_TEST
+
+/* A removal of a chunk that never was uncounts nothing. */
+START_TEST(chunks_are_on_record)
+{
+	struct fake_worker *k = opened(SESSION);
+	uint32_t id;
+
+	added(k, SESSION, BASE, 8192);
+	added(k, SESSION, BASE + 0x10000, 4096);
+	fake_restart();
+	k = fake_serving(SESSION);
+	ck_assert_uint_eq(k->w->grants, FAKE_RING_PAGES + 3);
+	ck_assert_int_eq(fake_connect(true), 0);
+	state(k, 0, 3);
+	for (unsigned int i = 0; i < 8; i++) {
+		id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE + 0x20000 + 4096 * i, 4096);
+		answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
+	}
+	ck_assert_uint_eq(k->w->grants, FAKE_RING_PAGES + 3);
+	ck_assert_uint_eq(k->w->xs->arena, 3 * 4096);
+	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 4096);
+	answer(PVGPU_CTL_CHUNK_REMOVE, id, EINVAL);
+	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 8192);
+	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
+	answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
+	ck_assert_uint_eq(k->w->grants, FAKE_RING_PAGES + 1);
+	id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE + 0x10000, 4096);
+	answer(PVGPU_CTL_CHUNK_ADD, id, 0); /* it is there */
+	ck_assert_uint_eq(k->w->grants, FAKE_RING_PAGES + 1);
+}
+END_TEST
+
+/* ---- the GPU is to blame ---- */
+
+static void blames(uint32_t session)
+{
+	struct fake_worker *k = opened(session);
+	struct pvgpu_ctl_msg m;
+
+	fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_ENDED,
+					.a = PVGPU_END_FAILED,
+					.b = 214,
+					.c = 1,
+					.reason = "not me"});
+	fake_settle();
+	fake_die(k);
+	fake_settle();
+	while (fake_answer(&m))
+		; /* the session's end */
+}
+
+/* The canary, answered: true when there was one. */
+static bool canary(uint64_t result)
+{
+	for (unsigned int i = 0; i < fake.worker_n; i++) {
+		struct fake_worker *k = &fake.workers[i];
+
+		if (!k->w || !k->w->canary || k->w->state != CHECK_CANARY)
+			continue;
+		fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_CANARIED, .a = result, .b = 9});
+		fake_settle();
+		fake_die(k);
+		fake_settle();
+		return true;
+	}
+	return false;
+}
+
+START_TEST(blame_of_a_gpu_that_works)
+{
+	blames(SESSION);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 0);
+	ck_assert(canary(0));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	/* No other spare worker is taken for it. */
+	for (uint32_t i = 1; i < 6; i++) {
+		blames(SESSION + i);
+		ck_assert(!canary(0));
+		ck_assert_uint_eq(fake.v->quarantine.faults, 1 + i);
+	}
+	/* Some time later one is. */
+	fake_pass(120000);
+	blames(SESSION + 6);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 6);
+	ck_assert(canary(0));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 7);
+}
+END_TEST
+
+START_TEST(blame_of_a_gpu_that_fails)
+{
+	fake.d.cfg.canary_tries = 1;
+	blames(SESSION);
+	ck_assert(canary(1000));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 0);
+	ck_assert(fake.d.pools[0]->canary.unhealthy);
+}
+END_TEST
+
+/* Only an Xid that no program can cause. */
+START_TEST(blame_with_an_xid)
+{
+	static const struct {
+		uint32_t xid;
+		bool believed;
+	} cases[] = {{48, true}, {94, true}, {31, false}, {13, false}, {45, false}};
+
+	for (unsigned int late = 0; late < 2; late++) {
+		const uint64_t before = fake.v->quarantine.faults;
+
+		fake_pass(120000);
+		if (!late)
+			xid_seen(fake.d.pools[0], cases[_i].xid, 0);
+		blames(SESSION + late);
+		if (late)
+			xid_seen(fake.d.pools[0], cases[_i].xid, 0);
+		while (canary(0))
+			;
+		ck_assert_uint_eq(fake.v->quarantine.faults, before + !cases[_i].believed);
+	}
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_test(t, the_record_counts);
+	LOOP(claims_of_more, 5);
+	LOOP(claims_of_less, 2);
+	tcase_add_test(t, killed_at_once);
+	tcase_add_test(t, without_a_record);
+	tcase_add_test(t, chunks_are_on_record);
+	tcase_add_test(t, blame_of_a_gpu_that_works);
+	tcase_add_test(t, blame_of_a_gpu_that_fails);
+	LOOP(blame_with_an_xid, 5);
+}
+
+int main(void)
+{
+	return run_xenctl_tests("adopt", add);
+}

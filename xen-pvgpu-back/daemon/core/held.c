@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/daemon/core/held.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/daemon/config/config.h"
+
+#define NAME   "held"
+#define MAGIC  0x31444c4548475650ull /* "PVGHELD1" */
+#define PLACES 8192u                 /* the file is sparse: unused places take no memory */
+#define WORD   64u
+
+/* Above all that is ever granted: a record with more is damaged. */
+#define PAGES_MAX  (1u << 16)
+#define LEASED_MAX (1ull << 50)
+
+/* On file, one after the other: the magic number, then a place for each session. */
+#define PLACE_BYTES (4096u + HELD_CHUNKS * (unsigned int)sizeof(struct held_chunk))
+#define FIRST       4096u
+
+static_assert(sizeof(struct held_session) == 32 && sizeof(struct held_chunk) == 16, "on file");
+
+struct held_file {
+	int fd;
+	uint32_t id[PLACES]; /* as on file */
+	bool taken[PLACES];
+	unsigned int n; /* places that were ever used */
+};
+
+struct held {
+	struct held_file *f;
+	unsigned int place;
+	struct held_session s;
+	uint64_t used[HELD_CHUNKS / WORD];
+};
+
+static off_t place_at(unsigned int place)
+{
+	return FIRST + (off_t)place * PLACE_BYTES;
+}
+
+static off_t chunk_at(const struct held *h, unsigned int i)
+{
+	return place_at(h->place) + 4096 + (off_t)i * (off_t)sizeof(struct held_chunk);
+}
+
+static int put(int fd, const void *from, size_t n, off_t at)
+{
+	const ssize_t r = pwrite(fd, from, n, at);
+
+	if (r == (ssize_t)n)
+		return 0;
+	return r < 0 ? -errno : -ENOSPC;
+}
+
+static bool get(int fd, void *to, size_t n, off_t at)
+{
+	return pread(fd, to, n, at) == (ssize_t)n;
+}
+
+/* A place's chunks are gone from the file, too. */
+static void clear(struct held_file *f, unsigned int place)
+{
+	const struct held_session none = {0};
+
+	f->id[place] = 0;
+	f->taken[place] = false;
+	put(f->fd, &none, sizeof(none), place_at(place));
+	fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place_at(place), PLACE_BYTES);
+}
+
+static void read_all(struct held_file *f, off_t size)
+{
+	struct held_session s;
+
+	for (unsigned int i = 0; i < PLACES && place_at(i) < size; i++) {
+		if (!get(f->fd, &s, sizeof(s), place_at(i)))
+			break;
+		f->id[i] = s.id;
+		f->n = i + 1;
+	}
+}
+
+/* 0 or -errno. A file of another layout begins anew. */
+static int begin(struct held_file *f)
+{
+	const uint64_t magic = MAGIC;
+	struct stat st;
+	uint64_t there;
+
+	if (fstat(f->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (get(f->fd, &there, sizeof(there), 0) && there == MAGIC) {
+		read_all(f, st.st_size);
+		return 0;
+	}
+	if (ftruncate(f->fd, 0) < 0)
+		return -errno;
+	return put(f->fd, &magic, sizeof(magic), 0);
+}
+
+static void path_of(const char *run_dir, char out[CONFIG_PATH + 16])
+{
+	snprintf(out, CONFIG_PATH + 16, "%.250s/" NAME, run_dir);
+}
+
+struct held_file *held_open(const char *run_dir)
+{
+	struct held_file *f = calloc(1, sizeof(*f));
+	char path[CONFIG_PATH + 16];
+	int err;
+
+	if (!f)
+		return NULL;
+	path_of(run_dir, path);
+	f->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	err = f->fd < 0 ? -errno : begin(f);
+	if (!err)
+		return f;
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f);
+	errno = -err;
+	return NULL;
+}
+
+void held_close(struct held_file *f, const char *run_dir, bool remove)
+{
+	char path[CONFIG_PATH + 16];
+
+	if (!f)
+		return;
+	close(f->fd);
+	free(f);
+	path_of(run_dir, path);
+	if (remove)
+		unlink(path);
+}
+
+/* ---- sessions ---- */
+
+static struct held *make(struct held_file *f, unsigned int place)
+{
+	struct held *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->f = f;
+	h->place = place;
+	f->taken[place] = true;
+	return h;
+}
+
+struct held *held_begin(struct held_file *f, const struct held_session *s)
+{
+	unsigned int i = 0;
+	struct held *h;
+
+	while (i < f->n && f->id[i])
+		i++;
+	if (i == PLACES)
+		return NULL;
+	h = make(f, i);
+	if (!h)
+		return NULL;
+	h->s = *s;
+	if (put(f->fd, s, sizeof(*s), place_at(i))) {
+		clear(f, i);
+		free(h);
+		return NULL;
+	}
+	f->id[i] = s->id;
+	if (i == f->n)
+		f->n++;
+	return h;
+}
+
+/* False: it is damaged. */
+static bool read_place(struct held *h)
+{
+	struct held_chunk c[WORD];
+	int fd = h->f->fd;
+
+	if (!get(fd, &h->s, sizeof(h->s), place_at(h->place)) || h->s.ring_pages > PAGES_MAX ||
+	    h->s.leased > LEASED_MAX)
+		return false;
+	for (unsigned int i = 0; i < HELD_CHUNKS / WORD; i++) {
+		/* Behind the end of the file there are none. */
+		memset(c, 0, sizeof(c));
+		if (pread(fd, c, sizeof(c), chunk_at(h, i * WORD)) <= 0)
+			break;
+		for (unsigned int k = 0; k < WORD; k++) {
+			if (c[k].pages > PAGES_MAX)
+				return false;
+			if (c[k].pages)
+				h->used[i] |= 1ull << k;
+		}
+	}
+	return true;
+}
+
+struct held *held_take(struct held_file *f, uint32_t id)
+{
+	unsigned int i = 0;
+	struct held *h;
+
+	while (i < f->n && (f->id[i] != id || f->taken[i]))
+		i++;
+	h = id && i < f->n ? make(f, i) : NULL;
+	if (!h)
+		return NULL;
+	if (read_place(h))
+		return h;
+	clear(f, i);
+	free(h);
+	return NULL;
+}
+
+void held_drop_rest(struct held_file *f)
+{
+	for (unsigned int i = 0; f && i < f->n; i++)
+		if (f->id[i] && !f->taken[i])
+			clear(f, i);
+}
+
+void held_end(struct held *h)
+{
+	if (!h)
+		return;
+	clear(h->f, h->place);
+	free(h);
+}
+
+void held_leave(struct held *h)
+{
+	free(h);
+}
+
+const struct held_session *held_session(const struct held *h)
+{
+	return &h->s;
+}
+
+int held_set_leased(struct held *h, uint64_t bytes)
+{
+	int err;
+
+	if (!h)
+		return 0;
+	err = put(h->f->fd, &bytes, sizeof(bytes),
+		  place_at(h->place) + (off_t)offsetof(struct held_session, leased));
+	if (!err)
+		h->s.leased = bytes;
+	return err;
+}
+
+/* ---- chunks ---- */
+
+int held_add(struct held *h, uint64_t address, uint32_t pages)
+{
+	const struct held_chunk c = {.address = address, .pages = pages};
+	unsigned int i = 0;
+	int err;
+
+	if (!h)
+		return 0;
+	while (i < HELD_CHUNKS / WORD && !~h->used[i])
+		i++;
+	if (i == HELD_CHUNKS / WORD)
+		return -ENOSPC;
+	i = i * WORD + (unsigned int)__builtin_ctzll(~h->used[i]);
+	err = put(h->f->fd, &c, sizeof(c), chunk_at(h, i));
+	if (err)
+		return err;
+	h->used[i / WORD] |= 1ull << i % WORD;
+	return (int)i;
+}
+
+void held_sure(struct held *h, int place, bool sure)
+{
+	const uint32_t v = sure;
+
+	if (h)
+		put(h->f->fd, &v, sizeof(v),
+		    chunk_at(h, (unsigned int)place) + (off_t)offsetof(struct held_chunk, sure));
+}
+
+void held_remove(struct held *h, int place)
+{
+	const struct held_chunk none = {0};
+
+	if (!h)
+		return;
+	put(h->f->fd, &none, sizeof(none), chunk_at(h, (unsigned int)place));
+	h->used[place / (int)WORD] &= ~(1ull << place % (int)WORD);
+}
+
+bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out)
+{
+	return h && place < HELD_CHUNKS && h->used[place / WORD] >> place % WORD & 1 &&
+	       get(h->f->fd, out, sizeof(*out), chunk_at(h, place)) && out->pages;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * <run_dir>/held: what each session holds, as pvgpud has granted it: device memory, the grants of
+ * its ring and its arena's chunks. Every change is written before it takes effect, so that the next
+ * pvgpud knows without asking the workers. A write to the file survives the end of the process; the
+ * file is of one boot of the machine, as the sessions are.
+ */
+#ifndef PVGPU_HELD_H
+#define PVGPU_HELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HELD_CHUNKS 4096u /* of one session */
+
+struct held_file;
+struct held; /* the record of one session; NULL in the functions below: not recorded */
+
+struct held_session {
+	uint32_t id;         /* the session's number; 0: a free place */
+	uint32_t ring_pages; /* grants of its ring; 0: local link */
+	uint64_t guest;      /* the guest's pid; on the Xen link its number of the session */
+	uint64_t started_ms; /* CLOCK_BOOTTIME */
+	uint64_t leased;     /* bytes of device memory */
+};
+
+struct held_chunk {
+	uint64_t address;
+	uint32_t pages; /* 0: a free place */
+	uint32_t sure;  /* 0: a request about it was not answered yet */
+};
+
+/* NULL: it cannot be made; errno says why. */
+struct held_file *held_open(const char *run_dir);
+/* remove: no later pvgpud will need it. */
+void held_close(struct held_file *f, const char *run_dir, bool remove);
+
+/* NULL: it cannot be written. */
+struct held *held_begin(struct held_file *f, const struct held_session *s);
+/* The record that a former pvgpud wrote; NULL: none. Each is taken once. */
+struct held *held_take(struct held_file *f, uint32_t id);
+/* Forgets records that held_take has not returned. */
+void held_drop_rest(struct held_file *f);
+/* The session is over. */
+void held_end(struct held *h);
+/* This pvgpud ends, the record stays. */
+void held_leave(struct held *h);
+const struct held_session *held_session(const struct held *h);
+/* 0, or -errno with nothing changed. */
+int held_set_leased(struct held *h, uint64_t bytes);
+/* The chunk's place, or -errno. */
+int held_add(struct held *h, uint64_t address, uint32_t pages);
+void held_sure(struct held *h, int place, bool sure);
+void held_remove(struct held *h, int place);
+/* The chunk at that place; false: none. */
+bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out);
+
+#endif
