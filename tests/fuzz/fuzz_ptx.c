@@ -8,7 +8,8 @@
  * tests/simcuda/ptx/exec_compare.c tests/simcuda/ptx/exec_cvt.c tests/simcuda/ptx/exec_float.c
  * tests/simcuda/ptx/exec_half.c tests/simcuda/ptx/exec_int.c tests/simcuda/ptx/exec_mem.c
  * tests/simcuda/ptx/exec_special.c tests/simcuda/ptx/exec_warp.c tests/simcuda/ptx/format.c
- * tests/simcuda/ptx/image.c tests/simcuda/ptx/lex.c tests/simcuda/ptx/module.c
+ * tests/simcuda/ptx/image.c tests/simcuda/ptx/isa.c tests/simcuda/ptx/lex.c
+ * tests/simcuda/ptx/module.c
  * tests/simcuda/ptx/operand.c tests/simcuda/ptx/parse.c tests/simcuda/ptx/symbols.c
  * tests/simcuda/ptx/variable.c tests/simcuda/ptx/warp.c */
 /* FUZZ_LIBS: -lm */

@@ -214,6 +214,9 @@ static void parse_instruction(struct parser *p)
 		r.mods[r.mod_count++] = (struct word){p->t.s, p->t.len};
 		next(p);
 	}
+	/* before the operands: those of an unknown instruction may be of a kind of their own */
+	if (!isa_allows(&r))
+		unknown_instruction(p, &r);
 	p->group_is_list = word_is(r.op.s, r.op.len, "call");
 	while (!is_punct(p, ';')) {
 		if (r.op_count == MAX_OPERANDS)

@@ -33,3 +33,11 @@ endef
 $(foreach t,$(PTX_TESTS),$(eval $(call ptx_test,$(t))))
 include tests/kernels/engine/build.mk
 CFLAGS_ptx_kernel_test := -ffp-contract=off
+
+# docs/simcuda-ptx.md is made from the table of instructions.
+.PHONY: simcuda-docs check-docs check-docs-simcuda
+simcuda-docs:
+	$(Q)$(PYTHON) $(SIMCUDA_PTX_DIR)/tool/isa_docs.py
+check-docs: check-docs-simcuda
+check-docs-simcuda:
+	$(Q)$(PYTHON) $(SIMCUDA_PTX_DIR)/tool/isa_docs.py --check

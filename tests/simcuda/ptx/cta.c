@@ -4,7 +4,12 @@
 
 #include <stdlib.h>
 
-#define TURN     512u    /* instructions before the next warp has its turn */
+/*
+ * Instructions before the next warp has its turn. Nothing promises more than barriers do, but a
+ * GPU's warps keep pace, and compiled code lives off it (LLVM 16 leaves a barrier out where a
+ * loop of a team clears what the last round has summed up). So turns are short.
+ */
+#define TURN     8u
 #define STUCK_NS 1000000 /* interval of checks of a block whose threads wait for each other */
 
 static const struct func *kernel_func(const struct ptx_module *m, const struct ptx_kernel *k)

@@ -2,6 +2,7 @@
 /* Common parts of the instruction decoders: modifiers, operands, the table of opcodes. */
 #include "tests/simcuda/ptx/parser.h"
 #include "tests/simcuda/ptx/exec.h"
+#include "tests/simcuda/ptx/isa.h"
 
 #include <stdio.h>
 
@@ -52,6 +53,8 @@ void unknown_instruction(struct parser *p, const struct raw *r)
 	char text[256];
 
 	spell(r, text, sizeof(text));
+	if (isa_is_refused(r->op.s, r->op.len))
+		parse_fail(p, r->line, "instruction '%s' is not supported", text);
 	parse_fail(p, r->line, "unknown instruction '%s'", text);
 }
 

@@ -114,7 +114,6 @@ static void decode_slct(struct parser *p, struct raw *r, int arg)
 	enum type t = need_type(p, r), ct = need_type(p, r);
 	uint32_t d, a, b, c;
 
-	(void)ftz; /* a flushed operand compares with zero as before */
 	done_mods(p, r);
 	need_operands(p, r, 4, 4);
 	if (t == TY_PRED || type_info[t].bytes < 2 || (ct != TY_S32 && ct != TY_F32))
@@ -123,7 +122,8 @@ static void decode_slct(struct parser *p, struct raw *r, int arg)
 	a = src(p, r, 1, t);
 	b = src(p, r, 2, t);
 	c = src(p, r, 3, ct);
-	emit3(p, slct_fn((enum cls)type_info[t].cls, ct == TY_F32), d, a, b, c);
+	emit3(p, slct_fn((enum cls)type_info[t].cls, ct == TY_F32), d, a, b, c)->x =
+		ftz ? FLOAT_FTZ : 0;
 }
 
 static void fill_pack(struct parser *p, struct raw *r, struct operand *v, enum type t, bool is_dst,

@@ -208,9 +208,11 @@ int op_add_cc(struct warp *w, const struct insn *i, uint32_t mask)
 	{                                                                                          \
 		const uint##BITS##_t *a = row(w, i->a), *b = row(w, i->b);                         \
 		const float *c = row(w, i->c);                                                     \
+		/* what flushing makes a zero: the subnormals */                                   \
+		const float least = i->x & FLOAT_FTZ ? -0x1.fffffcp-127f : 0;                      \
 		uint##BITS##_t t[LANES];                                                           \
 		for (int l = 0; l < LANES; l++)                                                    \
-			t[l] = c[l] >= 0 ? a[l] : b[l];                                            \
+			t[l] = c[l] >= least ? a[l] : b[l];                                        \
 		put##BITS(row(w, i->d), t, mask);                                                  \
 		return STEP_NEXT;                                                                  \
 	}

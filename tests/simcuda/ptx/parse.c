@@ -143,6 +143,13 @@ static void parse_version(struct parser *p)
 	next(p);
 }
 
+/* map_f64_to_f32 would change what instructions compute. */
+static bool is_target_option(const struct token *t)
+{
+	return word_is(t->s, t->len, "debug") || word_is(t->s, t->len, "texmode_independent") ||
+	       word_is(t->s, t->len, "texmode_unified");
+}
+
 static void parse_target(struct parser *p)
 {
 	do {
@@ -165,6 +172,9 @@ static void parse_target(struct parser *p)
 				parse_fail(p, p->t.line, "target sm_%u is above the device's sm_%u",
 					   sm, p->sm);
 			}
+		} else if (!is_target_option(&p->t)) {
+			parse_fail(p, p->t.line, "unknown target '%.*s'",
+				   (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
 		}
 		next(p);
 	} while (accept(p, ','));

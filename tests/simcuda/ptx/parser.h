@@ -195,6 +195,9 @@ void parse_operand(struct parser *p, struct operand *o);
 /* Special registers: id and class by name, -1 if unknown. */
 int special_by_name(const char *s, size_t len, const char *field, size_t field_len);
 
+/* isa.c: is the statement, as written, in the table of instructions? */
+bool isa_allows(const struct raw *r);
+
 /* decode.c: helpers of the instruction decoders */
 void opcodes_init(struct parser *p);
 void decode(struct parser *p, struct raw *r);

@@ -320,16 +320,6 @@ static uint32_t parse_align(struct parser *p)
 	return (uint32_t)a;
 }
 
-static void skip_attribute(struct parser *p)
-{
-	while (accept_dot(p, "attribute")) {
-		expect(p, '(');
-		while (!is_punct(p, ')') && p->t.kind != TOK_EOF)
-			next(p);
-		expect(p, ')');
-	}
-}
-
 static uint32_t vector_count(struct parser *p)
 {
 	if (accept_dot(p, "v2"))
@@ -356,9 +346,7 @@ struct var *parse_variable(struct parser *p, enum space space, bool is_extern, b
 	uint32_t align, count, line;
 	struct name *n;
 
-	skip_attribute(p);
 	align = parse_align(p);
-	skip_attribute(p);
 	count = vector_count(p);
 	if (!align)
 		align = parse_align(p);

@@ -224,6 +224,10 @@ START_TEST(comparisons)
 		{"slct.b64.s32 %d3, %d0, %d1, %w2;", 5, 1, 0, 5, 'd'},
 		{"slct.f32.f32 %w3, %w0, %w1, %w2;", 5, 1, 0x7fc00000, 1, 'w'},
 		{"slct.b32.f32 %w3, %w0, %w1, %w2;", 5, 1, 0x80000000, 5, 'w'},
+		{"slct.b32.f32 %w3, %w0, %w1, %w2;", 5, 1, 0x80000001, 1, 'w'},
+		{"slct.ftz.b32.f32 %w3, %w0, %w1, %w2;", 5, 1, 0x807fffff, 5, 'w'},
+		{"slct.ftz.b64.f32 %d3, %d0, %d1, %w2;", 5, 1, 0x80800000, 1, 'd'},
+		{"slct.ftz.b16.f32 %h3, %h0, %h1, %w2;", 5, 1, 0x7fc00000, 1, 'h'},
 	};
 
 	run_insn_cases(cases, CASE_COUNT(cases));

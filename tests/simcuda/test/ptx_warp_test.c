@@ -148,6 +148,28 @@ START_TEST(barrier_in_a_loop)
 }
 END_TEST
 
+static void check_pace(const uint32_t *out, uint32_t n)
+{
+	for (uint32_t t = 0; t < n; t++)
+		ck_assert_uint_eq(out[t], 55);
+}
+
+/*
+ * Each round's sum is cleared by one thread while the others may still have to read the last one:
+ * nothing orders the two but the pace of the warps. LLVM 16 compiles OpenMP's reductions to this.
+ */
+START_TEST(warps_keep_pace_after_a_barrier)
+{
+	run_body("mov.u32 %r1, 0;\nsetp.ne.u32 %p0, %r0, 0;\nmov.u32 %r2, 0;\n"
+		 "L: @!%p0 st.shared.u32 [sm], %r2;\nbar.sync 0;\nadd.u32 %r1, %r1, 1;\n"
+		 "@!%p0 st.shared.u32 [sm], %r1;\nbar.sync 0;\nmul.wide.u32 %d3, %r1, 8;\n"
+		 "add.u64 %d3, %d3, %d0;\nld.shared.u32 %r3, [sm];\nadd.u32 %r9, %r9, %r3;\n"
+		 "st.global.u32 [%d3+1024], %r3;\nst.global.u32 [%d3+1028], %r3;\n"
+		 "setp.ne.u32 %p1, %r1, 10;\n@%p1 bra L;\n" STORE "ret;\n",
+		 128, check_pace);
+}
+END_TEST
+
 static void check_divergent_barrier(const uint32_t *out, uint32_t n)
 {
 	for (uint32_t t = 0; t < n; t++)
@@ -464,6 +486,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, spin_lock);
 	tcase_add_test(t, lanes_wait_for_each_other);
 	tcase_add_test(t, barrier_in_a_loop);
+	tcase_add_test(t, warps_keep_pace_after_a_barrier);
 	tcase_add_test(t, barriers_on_both_sides);
 	tcase_add_test(t, named_barrier_with_arrive);
 	tcase_add_test(t, barrier_reduction);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of instructions, and whether a statement is in it. */
+#include "tests/simcuda/ptx/isa.h"
+#include "tests/simcuda/ptx/parser.h"
+
+#define FORM(name, mods)
+#define REFUSED(name)
+#define SET(name, words) {name, words},
+static const struct {
+	const char *name, *words;
+} sets[] = {
+#include "tests/simcuda/ptx/isa.def"
+};
+#undef SET
+#undef FORM
+#define SET(name, words)
+#define FORM(name, mods) {name, mods},
+const struct isa_form isa_forms[] = {
+#include "tests/simcuda/ptx/isa.def"
+};
+#undef FORM
+#undef REFUSED
+#define FORM(name, mods)
+#define REFUSED(name) name,
+static const char *const refused[] = {
+#include "tests/simcuda/ptx/isa.def"
+};
+
+const size_t isa_form_count = sizeof(isa_forms) / sizeof(isa_forms[0]);
+
+bool isa_is_refused(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		if (word_is(name, len, refused[i]))
+			return true;
+	}
+	return false;
+}
+
+static const char *set_words(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		if (word_is(name, len, sets[i].name))
+			return sets[i].words;
+	}
+	return "";
+}
+
+static void add_words(struct isa_groups *g, const char *s, const char *end)
+{
+	uint32_t n = g->count - 1;
+
+	while (s < end && g->of[n].count < ISA_MAX_GROUP) {
+		const char *bar = memchr(s, '|', (size_t)(end - s));
+		size_t len = (size_t)((bar ? bar : end) - s);
+
+		g->of[n].words[g->of[n].count].s = s;
+		g->of[n].words[g->of[n].count++].len = (uint8_t)len;
+		s += len + 1;
+	}
+}
+
+void isa_split(const char *mods, struct isa_groups *g)
+{
+	g->count = 0;
+	while (*mods && g->count < ISA_MAX_MODS) {
+		const char *end = mods + strcspn(mods, " "), *stop = end;
+
+		g->of[g->count].count = 0;
+		g->of[g->count].optional = end[-1] == '?';
+		stop -= end[-1] == '?';
+		g->count++;
+		if (*mods == '$') {
+			const char *words = set_words(mods + 1, (size_t)(stop - mods - 1));
+
+			add_words(g, words, words + strlen(words));
+		} else {
+			add_words(g, mods, stop);
+		}
+		mods = end + (*end == ' ');
+	}
+}
+
+static bool group_has(const struct isa_groups *g, uint32_t n, const struct word *w)
+{
+	for (uint32_t i = 0; i < g->of[n].count; i++) {
+		if (g->of[n].words[i].len == w->len && !memcmp(g->of[n].words[i].s, w->s, w->len))
+			return true;
+	}
+	return false;
+}
+
+/* Compilers do not all keep to the manual's order; that of types has a meaning and is kept. */
+static bool fits(const struct isa_groups *g, const struct raw *r)
+{
+	uint32_t filled = 0, type_from = 0;
+
+	for (uint32_t i = 0; i < r->mod_count; i++) {
+		bool is_type = type_by_name(r->mods[i].s, r->mods[i].len) != TY_NONE;
+		uint32_t n = is_type ? type_from : 0;
+
+		while (n < g->count && (filled >> n & 1 || !group_has(g, n, &r->mods[i])))
+			n++;
+		if (n == g->count)
+			return false;
+		filled |= 1u << n;
+		if (is_type)
+			type_from = n + 1;
+	}
+	for (uint32_t n = 0; n < g->count; n++) {
+		if (!(filled >> n & 1) && !g->of[n].optional)
+			return false;
+	}
+	return true;
+}
+
+bool isa_allows(const struct raw *r)
+{
+	struct isa_groups g;
+
+	for (size_t i = 0; i < isa_form_count; i++) {
+		if (!word_is(r->op.s, r->op.len, isa_forms[i].name))
+			continue;
+		isa_split(isa_forms[i].mods, &g);
+		if (fits(&g, r))
+			return true;
+	}
+	return false;
+}

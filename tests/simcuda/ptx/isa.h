@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of instructions with their types and modifiers: what is not in it is refused. */
+#ifndef PVGPU_SIMCUDA_PTX_ISA_H
+#define PVGPU_SIMCUDA_PTX_ISA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct isa_form {
+	const char *name, *mods;
+};
+extern const struct isa_form isa_forms[];
+extern const size_t isa_form_count;
+
+/* In the manual, not in the engine. */
+bool isa_is_refused(const char *name, size_t len);
+
+#define ISA_MAX_MODS  16
+#define ISA_MAX_GROUP 24
+
+/* A form's modifiers: the words of each place; sets are resolved. */
+struct isa_groups {
+	uint32_t count;
+	struct {
+		uint32_t count;
+		bool optional;
+		struct {
+			const char *s;
+			uint8_t len;
+		} words[ISA_MAX_GROUP];
+	} of[ISA_MAX_MODS];
+};
+void isa_split(const char *mods, struct isa_groups *g);
+
+#endif
