@@ -20,6 +20,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
 
 #define LEASED_MAX (1ull << 50)
 
@@ -219,6 +220,7 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	w->control = fd;
 	w->vgpu = v;
 	w->number = n->number;
+	cgroup_adopt(w);
 	v->sessions++;
 	v->total++;
 	d->session_n++;
