@@ -122,6 +122,54 @@ static void *in_thread(void *arg)
 	return NULL;
 }
 
+/* More than any limit of a test, touched; 0 when there was no end of it. */
+static int take_memory(void)
+{
+	const size_t piece = 16 << 20;
+
+	for (int i = 0; i < 4096; i++) {
+		void *p = mmap(NULL, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+
+		if (p == MAP_FAILED)
+			return -1;
+		memset(p, 1, piece);
+	}
+	return 0;
+}
+
+static void *wait_for_ever(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int make_threads(void)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 65536);
+	for (int i = 0; i < 8192; i++) {
+		err = pthread_create(&t, &attr, wait_for_ever, NULL);
+		if (err) {
+			errno = err;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Its other threads go on, and it answers nobody any more. */
+static int hang(void)
+{
+	wait_for_ever(NULL);
+	return 0;
+}
+
 static int open_in_thread(void)
 {
 	pthread_t t;
@@ -137,13 +185,23 @@ static int open_in_thread(void)
 static const struct {
 	const char *how;
 	int (*go)(void);
-} ways[] = {{"open", open_file},          {"open-in-thread", open_in_thread},
-	    {"connect", connect_admin},   {"exec", run_shell},
-	    {"fork", make_child},         {"ptrace", trace_pvgpud},
-	    {"signal", signal_pvgpud},    {"signal-all", signal_all},
-	    {"nonblock", clear_nonblock}, {"listen", listen_anew},
-	    {"root", become_root},        {"limit", more_files},
-	    {"code", new_code},           {"evtchn", bind_events}};
+} ways[] = {{"open", open_file},
+	    {"open-in-thread", open_in_thread},
+	    {"connect", connect_admin},
+	    {"exec", run_shell},
+	    {"fork", make_child},
+	    {"ptrace", trace_pvgpud},
+	    {"signal", signal_pvgpud},
+	    {"signal-all", signal_all},
+	    {"nonblock", clear_nonblock},
+	    {"listen", listen_anew},
+	    {"root", become_root},
+	    {"limit", more_files},
+	    {"code", new_code},
+	    {"evtchn", bind_events},
+	    {"memory", take_memory},
+	    {"threads", make_threads},
+	    {"hang", hang}};
 
 void __wrap_loop_run(struct worker *w)
 {

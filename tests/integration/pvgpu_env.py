@@ -8,6 +8,7 @@
 On leaving, pvgpud must have no session and no leased memory, and after it has stopped there must be no
 process, socket, or shared memory of it.
 """
+import glob
 import json
 import os
 import shutil
@@ -77,6 +78,12 @@ def marked_processes(mark):
         except OSError:
             continue
     return found
+
+
+def cgroups(mark):
+    """Cgroups that a pvgpud with that run directory has made, those below others first."""
+    top = [p for where in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") for p in glob.glob(f"{where}/pvgpu-*{mark}*")]
+    return [p for t in top for p in (*glob.glob(f"{t}/*/"), t)]
 
 
 class PvgpuEnv:
@@ -276,12 +283,20 @@ class PvgpuEnv:
                os.path.join("/dev/shm", f) != self.gpu_file]
         if shm:
             raise Leftover(f"shared memory: {shm}")
+        if cgroups(self.mark):
+            raise Leftover(f"cgroups: {cgroups(self.mark)}")
 
     def remove(self):
         for pid in marked_processes(self.mark):
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
+                pass
+        for path in cgroups(self.mark):
+            try:
+                wait_for("an empty cgroup", lambda: not open(f"{path}/cgroup.procs").read(), 10)
+                os.rmdir(path)
+            except (OSError, TimeoutError):
                 pass
         if os.path.exists(self.gpu_file):
             os.unlink(self.gpu_file)

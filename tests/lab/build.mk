@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. host-packages lists the packages that it needs besides .ci/packages.
 LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-device tests/lab-cuda \
-	tests/simcuda-top tests/pvgpu-worker-cheat bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
+	tests/simcuda-top tests/pvgpu-worker-cheat tests/pvgpu-worker-escape bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
 	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1)
 
 $(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/uevents.c tests/lab/wire.c)

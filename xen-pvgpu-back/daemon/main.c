@@ -31,6 +31,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/scrub.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
@@ -369,6 +370,7 @@ static int start(struct daemon *d)
 	}
 	/* Before guests connect: session numbers and leased memory must be known. */
 	adopt_scan(d);
+	cgroup_run(d);
 	xenbus_run(d);
 	if (admin_open(d) < 0)
 		return -1;
@@ -404,7 +406,7 @@ static void finish(struct daemon *d)
 	if (last)
 		remove_run_dir(d);
 	while ((w = TAILQ_FIRST(&d->workers))) {
-		const int fds[] = {w->pidfd, w->control, w->log, w->guest_pidfd};
+		const int fds[] = {w->pidfd, w->control, w->log, w->guest_pidfd, w->cgroup};
 
 		for (unsigned int i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 			if (fds[i] >= 0)
@@ -417,6 +419,7 @@ static void finish(struct daemon *d)
 	}
 	held_close(d->held, d->cfg.run_dir, last);
 	close(d->workers_dir);
+	cgroup_stop(d);
 	sandbox_stop(d);
 	ev_loop_destroy(d->loop);
 	config_free(&d->cfg);
@@ -447,7 +450,7 @@ int main(int argc, char **argv)
 	log_set_level(d.cfg.log_level);
 	/* The run directory last: what fails before it leaves nothing there. */
 	if (scrub_check(SCRUB_PARAMS) < 0 || find_programs(&d.cfg) < 0 || sandbox_start(&d) < 0 ||
-	    sandbox_check(&d) < 0 || make_run_dir(&d) < 0)
+	    cgroup_start(&d) < 0 || sandbox_check(&d) < 0 || make_run_dir(&d) < 0)
 		return 1;
 	if (o.simulated)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);

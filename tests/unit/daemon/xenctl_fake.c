@@ -17,6 +17,7 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
@@ -136,6 +137,27 @@ static struct fake_worker *unused(void)
 		if (!fake.workers[i].w && fake.workers[i].control < 0)
 			return &fake.workers[i];
 	return fake.worker_n < FAKE_WORKERS ? &fake.workers[fake.worker_n++] : NULL;
+}
+
+void cgroup_kill(struct worker *w)
+{
+}
+
+void cgroup_adopt(struct worker *w)
+{
+}
+
+bool cgroup_was_full(const struct worker *w, char *reason, size_t cap)
+{
+	return false;
+}
+
+void cgroup_gone(struct worker *w)
+{
+}
+
+void cgroup_weigh(struct vgpu *v)
+{
 }
 
 int spawn_worker(struct worker *w)

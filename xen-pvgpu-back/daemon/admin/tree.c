@@ -14,6 +14,7 @@
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
@@ -222,6 +223,7 @@ json_t *tree_make(struct daemon *d)
 	put(o, "spare-workers", "%u", spares(d, NULL));
 	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
 	put(o, "accounting", "%s", health_state(d));
+	put(o, "cgroups", "%s", cgroup_state(d));
 	put(o, "test-overrides", "%s", config_overrides(&d->cfg));
 	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
 	o = inside(root, "pool");

@@ -63,6 +63,9 @@ static const struct key daemon_keys[] = {
 	{"sandbox_files", TEXT, D(sandbox_files), 0, CONFIG_LIST},
 	{"sandbox_preload", TEXT, D(sandbox_preload), 0, CONFIG_LIST},
 	{"sandbox_allow_open", TEXT, D(sandbox_allow_open), 0, CONFIG_LIST},
+	{"cgroup", CGROUP, D(cgroup), 0, CONFIG_PATH},
+	{"worker_memory", SIZE, D(worker_memory), 0, SIZE_LIMIT},
+	{"worker_pids", NUMBER, D(worker_pids), 64, 4096},
 	{"test_allow_hmm", NUMBER, D(test_allow_hmm), 0, 1},
 	{"test_judge_observes", NUMBER, D(test_judge_observes), 0, 1},
 	{"placement", PLACEMENT, D(placement), 0, 0},
@@ -132,11 +135,13 @@ void config_init(struct config *c)
 		.xen_max_grants = XEN_GRANTS,
 		.sandbox = CONFIG_SANDBOX_FULL,
 		.worker_uids = {WORKER_UIDS, WORKER_UIDS + 65535},
+		.worker_pids = 1024,
 	};
 	strcpy(c->run_dir, "/run/pvgpu");
 	strcpy(c->libcuda, "libcuda.so.1");
 	strcpy(c->libnvml, "libnvidia-ml.so.1");
 	strcpy(c->health_user, "nobody");
+	strcpy(c->cgroup, "auto");
 	strcpy(c->sandbox_files, "/dev/nvidiactl,/dev/nvidia-uvm,/dev/nvidia[0-9]*,"
 				 "/dev/nvidia-caps/nvidia-cap[0-9]*");
 }

@@ -82,6 +82,9 @@ struct config {
 	char sandbox_files[CONFIG_LIST];      /* patterns, with commas between them */
 	char sandbox_preload[CONFIG_LIST];    /* libraries, likewise */
 	char sandbox_allow_open[CONFIG_LIST]; /* doors, likewise */
+	char cgroup[CONFIG_PATH]; /* "auto", "off", or the directory that they are below */
+	uint64_t worker_memory;   /* of the machine's, bytes; 0: cgroup.c decides */
+	unsigned int worker_pids; /* processes and threads */
 	/* overrides.h */
 	unsigned int test_allow_hmm;
 	unsigned int test_judge_observes;

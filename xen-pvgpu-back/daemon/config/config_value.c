@@ -291,6 +291,15 @@ static int set_gpu(const struct key *k, char *field, const char *value, const ch
 	return 0;
 }
 
+static int set_cgroup(const struct key *k, char *field, const char *value)
+{
+	if ((strcmp(value, "auto") && strcmp(value, "off") && value[0] != '/') ||
+	    strlen(value) >= k->max)
+		return -1;
+	strcpy(field, value);
+	return 0;
+}
+
 int config_value_set(struct config *c, const struct key *k, void *base, const char *value,
 		     char *want, size_t cap)
 {
@@ -325,6 +334,10 @@ int config_value_set(struct config *c, const struct key *k, void *base, const ch
 		break;
 	case GPU:
 		r = set_gpu(k, field, value, &text);
+		break;
+	case CGROUP:
+		text = "must be auto, off or the absolute path of a cgroup's directory";
+		r = set_cgroup(k, field, value);
 		break;
 	case UIDS:
 		text = "must be FIRST-LAST, unused users' numbers of 1000 or more, such "

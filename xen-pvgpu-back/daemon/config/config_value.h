@@ -12,6 +12,7 @@ enum kind {
 	SIZE,   /* uint64_t, bytes */
 	NUMBER, /* unsigned int */
 	PATH,
+	CGROUP, /* auto, off or a path */
 	MODE,
 	LEVEL,
 	XEN,

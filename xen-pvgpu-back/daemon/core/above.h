@@ -33,6 +33,12 @@ void pool_evacuate(struct pool *p);
 struct worker *supervise_take_spare(struct pool *p);
 int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);
 
+/* ---- workers/, for core/ ---- */
+
+/* cgroup.c */
+/* Ends whatever is in the worker's cgroup, if it has one. */
+void cgroup_kill(struct worker *w);
+
 /* ---- xen/, for dispatch/, guard/ and workers/ ---- */
 
 /* xenbus.c, xenbus_keys.c */

@@ -35,6 +35,7 @@
 #define CANARY_WHY  160
 #define POOL_REASON 192
 
+struct cgroups;
 struct daemon;
 struct fault_record;
 struct gate;
@@ -174,6 +175,8 @@ struct worker {
 	pid_t pid;
 	uint32_t uid; /* that it becomes, its own; 0: pvgpud's */
 	int pidfd, control, log, guest_pidfd;
+	int cgroup;              /* its directory; -1: none of its own */
+	unsigned int cpu_weight; /* as last written there */
 	ev_io pidfd_io, control_io, log_io, guest_io;
 	ev_timer deadline; /* for its start, its STATE or its exit, as `why` says */
 	struct budget budget;
@@ -223,7 +226,11 @@ struct daemon {
 	TAILQ_HEAD(, opening) openings;
 	unsigned int session_n, worker_n;
 	unsigned int next_id;
-	struct uids uids; /* of workers */
+	struct uids uids;        /* of workers */
+	struct cgroups *cgroups; /* of workers; NULL: absent */
+	char cgroup_why[160];    /* cgroup_state */
+	char cgroup_path[512];   /* that they are below */
+	bool cgroup_made;        /* it is not pvgpud's own, but made by it */
 	uint64_t started_ms;
 	struct share *share;
 	SLIST_HEAD(, fault_record) fault_records;

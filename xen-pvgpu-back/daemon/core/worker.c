@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/pidfd.h>
 
+#include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 
 const char *worker_name(const struct worker *w)
@@ -34,6 +35,7 @@ void worker_kill(struct worker *w, const char *fmt, ...)
 	w->state = CHECK_ENDED;
 	if (w->pidfd >= 0)
 		pidfd_send_signal(w->pidfd, SIGKILL, NULL, 0);
+	cgroup_kill(w);
 }
 
 void worker_deadline(struct worker *w, unsigned int ms, const char *why)

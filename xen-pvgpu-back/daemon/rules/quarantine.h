@@ -20,6 +20,7 @@ enum fault {
 	FAULT_WATCHDOG, /* work longer than the kernel limit */
 	FAULT_PROTOCOL, /* its guest or worker broke a protocol */
 	FAULT_CHEAT,    /* its worker used GPU time or memory without right */
+	FAULT_ESCAPE,   /* its worker tried to leave its sandbox */
 	FAULT_KERNEL,   /* one of its kernels failed: harms no other vGPU, counted if configured */
 	FAULTS
 };

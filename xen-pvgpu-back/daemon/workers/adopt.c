@@ -26,6 +26,7 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
 
 /* The parts of a socket's name. */
 struct named {
@@ -247,6 +248,7 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	w->pid = peer.pid;
 	w->pidfd = peer.pidfd;
 	w->control = fd;
+	cgroup_adopt(w);
 	share_await(w);
 	snprintf(w->sock, sizeof(w->sock), "%.95s", file);
 	supervise_watch(w);

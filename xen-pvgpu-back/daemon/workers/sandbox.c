@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/workers/process.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define CHECK_BYTES 8192
@@ -79,30 +80,27 @@ int sandbox_record(const struct worker *w)
 }
 
 /* Its output, up to its end; a pid or -1. */
-static pid_t spawn_check(const struct daemon *d, uint32_t uid, int out)
+static pid_t spawn_check(const struct daemon *d, uint32_t uid, int out, int cgroup)
 {
 	const struct config *c = &d->cfg;
 	char number[16], run_dir[CONFIG_PATH + 16];
 	const char *argv[SANDBOX_ARGS + 3] = {"pvgpu-worker", "--sandbox-check"};
 	const char *const env[] = {run_dir, NULL};
-	posix_spawn_file_actions_t fa;
+	const int own[] = {-1, out, out};
+	struct process p = {.path = c->worker,
+			    .argv = argv,
+			    .env = env,
+			    .fds = own,
+			    .fd_n = 3,
+			    .cgroup = cgroup};
 	unsigned int n = 2;
 	pid_t pid;
-	int err;
 
 	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
 	n += sandbox_args(c, uid, number, argv + n);
 	argv[n] = NULL;
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, out, 1);
-	posix_spawn_file_actions_adddup2(&fa, out, 2);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	err = posix_spawn(&pid, c->worker, &fa, NULL, (char *const *)(uintptr_t)argv,
-			  (char *const *)(uintptr_t)env);
-	posix_spawn_file_actions_destroy(&fa);
-	errno = err;
-	return err ? -1 : pid;
+	errno = process_spawn(&p, &pid);
+	return errno ? -1 : pid;
 }
 
 static void read_all(int fd, pid_t pid, char text[CHECK_BYTES])
@@ -171,11 +169,11 @@ static unsigned int judge(const struct config *c, char *text)
 	return open;
 }
 
-int sandbox_check(const struct daemon *d)
+int sandbox_check(struct daemon *d)
 {
 	const uint32_t uid = d->uids.used ? d->cfg.worker_uids[1] : 0;
 	char text[CHECK_BYTES];
-	int out[2], status;
+	int out[2], up, cgroup, status;
 	unsigned int open;
 	pid_t pid;
 
@@ -185,9 +183,13 @@ int sandbox_check(const struct daemon *d)
 		log_error("sandbox: %s", strerror(errno));
 		return -1;
 	}
-	pid = spawn_check(d, uid, out[1]);
+	up = fcntl(out[1], F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
 	close(out[1]);
+	cgroup = cgroup_for_check(d);
+	pid = spawn_check(d, uid, up, cgroup);
+	close(up);
 	if (pid < 0) {
+		cgroup_check_over(d, cgroup);
 		log_error("sandbox: cannot start %s: %s", d->cfg.worker, strerror(errno));
 		close(out[0]);
 		return -1;
@@ -196,6 +198,7 @@ int sandbox_check(const struct daemon *d)
 	close(out[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	cgroup_check_over(d, cgroup);
 	open = judge(&d->cfg, text);
 	if (open) {
 		log_error("sandbox: %u open doors: not serving; sandbox_allow_open in [daemon] "

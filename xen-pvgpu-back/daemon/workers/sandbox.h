@@ -15,7 +15,7 @@ unsigned int sandbox_args(const struct config *c, uint32_t uid, char text[16],
 int sandbox_start(struct daemon *d);
 void sandbox_stop(struct daemon *d);
 /* -1, logged: a door is open that the configuration does not name, or the check failed. */
-int sandbox_check(const struct daemon *d);
+int sandbox_check(struct daemon *d);
 /* The worker's socket, by whose owner a later pvgpud knows the worker's user. 0 or -errno. */
 int sandbox_record(const struct worker *w);
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +15,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/workers/process.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
 
-#define MIB   ((uint64_t)1 << 20)
-#define ABOVE 10 /* fds are moved above the range 0 to 5 before they are copied into it */
+#define MIB ((uint64_t)1 << 20)
 
 enum { CONTROL, CONTROL_WORKER, ADOPT, LOG, LOG_WORKER, FILES };
 
 static int move_up(int fd)
 {
-	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
 	int err = errno;
 
 	if (fd >= 0)
@@ -118,9 +118,13 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 					       "--context-mib",
 					       context,
 					       c->test_allow_hmm ? "--test-allow-hmm" : NULL};
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	sigset_t set;
+	const int own[] = {-1,         fds[LOG_WORKER], fds[LOG_WORKER], fds[CONTROL_WORKER],
+			   fds[ADOPT], fds[LOG_WORKER]};
+	struct process p = {.path = c->worker,
+			    .argv = argv,
+			    .fds = own,
+			    .fd_n = PVGPU_SUP_LOG_FD + 1,
+			    .cgroup = w->cgroup};
 	unsigned int n = 0;
 	const char **env;
 	int err;
@@ -139,25 +143,8 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 	env = make_env(c, run_dir, gpu);
 	if (!env)
 		return ENOMEM;
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], 1);
-	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], 2);
-	posix_spawn_file_actions_adddup2(&fa, fds[CONTROL_WORKER], PVGPU_SUP_CONTROL_FD);
-	posix_spawn_file_actions_adddup2(&fa, fds[ADOPT], PVGPU_SUP_ADOPT_FD);
-	posix_spawn_file_actions_adddup2(&fa, fds[LOG_WORKER], PVGPU_SUP_LOG_FD);
-	posix_spawn_file_actions_addclosefrom_np(&fa, PVGPU_SUP_LOG_FD + 1);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-						POSIX_SPAWN_SETSIGMASK);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&attr, &set);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&attr, &set);
-	err = posix_spawn(pid, c->worker, &fa, &attr, (char *const *)(uintptr_t)argv,
-			  (char *const *)(uintptr_t)env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
+	p.env = env;
+	err = process_spawn(&p, pid);
 	free(env);
 	return err;
 }
@@ -178,6 +165,8 @@ int spawn_worker(struct worker *w)
 	else
 		err = -sandbox_record(w);
 	if (!err)
+		err = -cgroup_make(w);
+	if (!err)
 		err = run(&d->cfg, w, fds, &w->pid);
 	close(fds[CONTROL_WORKER]);
 	close(fds[ADOPT]);
@@ -197,6 +186,7 @@ int spawn_worker(struct worker *w)
 				: strerror(err));
 	snprintf(w->pool->failure, sizeof(w->pool->failure), "cannot start a worker: %s",
 		 strerror(err));
+	cgroup_gone(w);
 	uids_put(&d->uids, w->uid);
 	close(fds[CONTROL]);
 	close(fds[LOG]);

@@ -20,6 +20,7 @@
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define LAST_WORDS  1024u /* more messages than its socket holds */
@@ -74,6 +75,14 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 		make_pause(w, now);
 }
 
+static void tried_to_leave(struct worker *w)
+{
+	if (w->fault == FAULT_NONE)
+		w->fault = FAULT_ESCAPE;
+	snprintf(w->reason, sizeof(w->reason),
+		 "the worker tried to leave its sandbox: a system call that none makes");
+}
+
 /* Finds out how a child ended. Adopted workers are not children of this pvgpud. */
 static void reap(struct worker *w)
 {
@@ -84,7 +93,7 @@ static void reap(struct worker *w)
 		r = -1;
 	else
 		r = waitid(P_PID, (id_t)w->pid, &si, WEXITED | WNOHANG);
-	if (w->reason[0])
+	if (w->reason[0] || cgroup_was_full(w, w->reason, sizeof(w->reason)))
 		return;
 	if (r < 0 || !si.si_pid)
 		snprintf(w->reason, sizeof(w->reason), "the worker died");
@@ -92,8 +101,7 @@ static void reap(struct worker *w)
 		snprintf(w->reason, sizeof(w->reason), "the worker exited with status %d",
 			 si.si_status);
 	else if (si.si_status == SIGSYS)
-		snprintf(w->reason, sizeof(w->reason),
-			 "the worker tried to leave its sandbox: a system call that none makes");
+		tried_to_leave(w);
 	else
 		snprintf(w->reason, sizeof(w->reason), "the worker was ended by signal %d (%s)",
 			 si.si_status, strsignal(si.si_status));
@@ -109,6 +117,7 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 	if (w->log >= 0)
 		worker_log_read(w);
 	reap(w);
+	cgroup_gone(w);
 	supervise_gone(w);
 }
 
@@ -132,7 +141,7 @@ struct worker *supervise_new(struct pool *p, unsigned int id)
 	w->pool = p;
 	w->id = id;
 	w->state = CHECK_STARTING;
-	w->pidfd = w->control = w->log = w->guest_pidfd = -1;
+	w->pidfd = w->control = w->log = w->guest_pidfd = w->cgroup = -1;
 	w->end = -1;
 	ev_timer_init(&w->deadline, on_deadline, 0., 0.);
 	ev_timer_init(&w->pause, on_pause_over, 0., 0.);
@@ -174,6 +183,7 @@ static void end_session(struct worker *w)
 	share_worker_gone(w);
 	v->sessions--;
 	w->d->session_n--;
+	cgroup_weigh(v);
 	v->failed += failed;
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", worker_name(w),
@@ -329,6 +339,7 @@ void supervise_assigned(struct worker *w, struct vgpu *v)
 	v->sessions++;
 	v->total++;
 	w->d->session_n++;
+	cgroup_weigh(v);
 	if (v->xen)
 		xenbus_changed(v->xen);
 	worker_deadline(w, w->d->cfg.start_ms, takes_long);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Into a cgroup with clone3: a process that is moved later has been elsewhere, and to move one
+ * takes 10 ms in which no process of the machine forks. posix_spawn cannot yet (glibc 2.39).
+ */
+#include "xen-pvgpu-back/daemon/workers/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int spawn(const struct process *p, pid_t *pid)
+{
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	sigset_t set;
+	int err;
+
+	posix_spawn_file_actions_init(&fa);
+	for (unsigned int i = 0; i < p->fd_n; i++) {
+		if (p->fds[i] < 0)
+			posix_spawn_file_actions_addopen(&fa, (int)i, "/dev/null", O_RDONLY, 0);
+		else
+			posix_spawn_file_actions_adddup2(&fa, p->fds[i], (int)i);
+	}
+	posix_spawn_file_actions_addclosefrom_np(&fa, (int)p->fd_n);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETSIGMASK);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&attr, &set);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&attr, &set);
+	err = posix_spawn(pid, p->path, &fa, &attr, (char *const *)(uintptr_t)p->argv,
+			  (char *const *)(uintptr_t)p->env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&fa);
+	return err;
+}
+
+/* Only what a signal handler may do: the parent may have threads. */
+static void __attribute__((noreturn)) become(const struct process *p, int err_fd)
+{
+	const struct sigaction plain = {.sa_handler = SIG_DFL};
+	sigset_t none;
+	int err;
+
+	for (int s = 1; s < NSIG; s++)
+		sigaction(s, &plain, NULL);
+	setsid();
+	for (unsigned int i = 0; i < p->fd_n; i++) {
+		int fd = p->fds[i] < 0 ? open("/dev/null", O_RDONLY) : p->fds[i];
+
+		if (fd < 0 || (fd != (int)i && dup2(fd, (int)i) < 0))
+			goto failed;
+	}
+	if (dup3(err_fd, (int)p->fd_n, O_CLOEXEC) < 0)
+		goto failed;
+	err_fd = (int)p->fd_n;
+	closefrom(err_fd + 1);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execve(p->path, (char *const *)(uintptr_t)p->argv, (char *const *)(uintptr_t)p->env);
+failed:
+	err = errno;
+	if (write(err_fd, &err, sizeof(err)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* A fork: 0 in the child, else its pid or -1. Our handlers must not run in it. */
+static pid_t clone_into(int cgroup)
+{
+	struct clone_args args = {.flags = CLONE_INTO_CGROUP | CLONE_VFORK,
+				  .exit_signal = SIGCHLD,
+				  .cgroup = (uint64_t)cgroup};
+	sigset_t all, old;
+	pid_t pid;
+	int err;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		return 0;
+	err = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = err;
+	return pid;
+}
+
+int process_try(int cgroup)
+{
+	const pid_t pid = clone_into(cgroup);
+
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		return errno;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+int process_spawn(const struct process *p, pid_t *pid)
+{
+	int ends[2], up, err = 0;
+
+	if (p->cgroup < 0)
+		return spawn(p, pid);
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return errno;
+	up = fcntl(ends[1], F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
+	err = up < 0 ? errno : 0;
+	close(ends[1]);
+	if (!err) {
+		*pid = clone_into(p->cgroup);
+		if (*pid == 0)
+			become(p, up);
+		err = *pid < 0 ? errno : 0;
+		close(up);
+		/* CLONE_VFORK: it runs its program now, or is dead. */
+		if (!err && read(ends[0], &err, sizeof(err)) == (ssize_t)sizeof(err))
+			waitpid(*pid, NULL, 0);
+	}
+	close(ends[0]);
+	return err;
+}

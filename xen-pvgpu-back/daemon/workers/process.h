@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts a process, in a cgroup from its birth on where one is given. */
+#ifndef PVGPU_DAEMON_PROCESS_H
+#define PVGPU_DAEMON_PROCESS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Above the numbers that a process of ours is given. */
+#define PROCESS_FDS_ABOVE 10
+
+struct process {
+	const char *path;
+	const char *const *argv, *const *env;
+	/* It has these as 0, 1, ... and no others; -1: nothing. They must be PROCESS_FDS_ABOVE or
+	 * more. */
+	const int *fds;
+	unsigned int fd_n;
+	int cgroup; /* a directory; -1: ours */
+};
+
+/* In a session of its own, with no signal blocked or ignored. 0 or an errno. */
+int process_spawn(const struct process *p, pid_t *pid);
+/* Does this kernel let processes be born in a cgroup? 0 or an errno. */
+int process_try(int cgroup);
+
+#endif
