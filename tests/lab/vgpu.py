@@ -16,6 +16,8 @@ WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1"
               "SIMCUDA_NVML_LOOK_MS": "900"}
 # Scenarios kill workers and run endless kernels on purpose: no quarantine.
 QUIET = {"quarantine_faults": "0"}
+# Workers and pvgpud share one slow processor with all guests.
+PATIENT = {"adopt_timeout_ms": "120000", "worker_start_timeout_ms": "300000"}
 # The accounting is on in every scenario, so that each shows that it ends no honest worker.
 ACCOUNTING = {"health": f"{TOP}/bin/pvgpu-health", "health_user": "", "libnvml": f"{TOP}/simcuda/libnvidia-ml.so.1",
               "health_period_ms": "1000", "health_timeout_ms": "60000"}
@@ -34,7 +36,7 @@ class Pvgpud:
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
-        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **ACCOUNTING, **settings}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **PATIENT, **ACCOUNTING, **settings}
         self.process = None
         self.pid = None
         self.earlier = ""      # logs from before a restart

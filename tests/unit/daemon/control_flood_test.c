@@ -137,11 +137,54 @@ START_TEST(a_flood_ends)
 }
 END_TEST
 
+/* Its answer has come in time and pvgpud, starved of CPU, reads it after the deadline. */
+START_TEST(pvgpud_reads_late)
+{
+	const struct pvgpu_sup says = {.kind = PVGPU_SUP_MEMINFO};
+	struct fake_worker *k = opened(SESSION);
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+
+	lease_quota_known(fake.v);
+	worker_deadline(k->w, 1, "did not answer");
+	for (unsigned int i = 0; i < 8; i++)
+		ck_assert_int_eq(msg_send(k->control, &says, sizeof(says), NULL, 0), 0);
+	usleep(20000);
+	for (unsigned int heard = 0; heard < 8;) {
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+		ck_assert(!k->w->killed);
+		heard += fake_hear(k, PVGPU_SUP_MEMINFO, &m, &fds);
+	}
+	/* Without a word it is over. */
+	worker_deadline(k->w, 1, "did not answer");
+	while (!k->w->killed)
+		ev_run(fake.d.loop, EVRUN_ONCE);
+	ck_assert_str_eq(k->w->reason, "did not answer");
+}
+END_TEST
+
+/* It cannot put it off for ever by saying something all the time. */
+START_TEST(a_deadline_comes)
+{
+	struct fake_worker *k = opened(SESSION);
+
+	lease_quota_known(fake.v);
+	worker_deadline(k->w, 1, "did not answer");
+	while (!k->w->killed) {
+		fill(k);
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	}
+	ck_assert_str_eq(k->w->reason, "did not answer");
+}
+END_TEST
+
 static void add(TCase *t)
 {
 	tcase_add_test(t, neighbours_are_answered);
 	tcase_add_test(t, what_one_may_say);
 	tcase_add_test(t, a_flood_ends);
+	tcase_add_test(t, pvgpud_reads_late);
+	tcase_add_test(t, a_deadline_comes);
 }
 
 int main(void)

@@ -179,6 +179,7 @@ struct worker {
 	unsigned int cpu_weight; /* as last written there */
 	ev_io pidfd_io, control_io, log_io, guest_io;
 	ev_timer deadline; /* for its start, its STATE or its exit, as `why` says */
+	unsigned int late; /* times that the deadline waited for what was unread */
 	struct budget budget;
 	ev_timer pulse;      /* pulse.c */
 	unsigned int missed; /* rings in a row that it has not taken */

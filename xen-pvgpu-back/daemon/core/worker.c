@@ -42,8 +42,10 @@ void worker_deadline(struct worker *w, unsigned int ms, const char *why)
 {
 	ev_timer_stop(w->d->loop, &w->deadline);
 	w->why = why;
+	w->late = 0;
 	if (!why)
 		return;
+	ev_now_update(w->d->loop); /* the loop may not have turned for long */
 	ev_timer_set(&w->deadline, ms / 1e3, 0.);
 	ev_timer_start(w->d->loop, &w->deadline);
 }

@@ -27,15 +27,33 @@
 #define EXIT_MS     2000u /* from a hang-up to the exit */
 #define RETRY_S     0.25  /* after the first worker that failed to start; doubles */
 #define RETRY_MAX_S 30.
+#define LATE_S      0.02 /* after a deadline, for what is unread; LATE_MOST times */
+#define LATE_MOST   64u
 
 static const char takes_long[] = "did not take its session in time";
 
 static void on_message(struct worker *w);
 
+static size_t unread(const struct worker *w)
+{
+	int bytes = 0;
+
+	if (w->control < 0 || ioctl(w->control, SIOCINQ, &bytes) < 0)
+		return 0;
+	return (size_t)bytes / sizeof(struct pvgpu_sup);
+}
+
+/* Timers run before sockets: where pvgpud was late, what the worker has sent is read first. */
 static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct worker *w = t->data;
 
+	if (unread(w) && w->late < LATE_MOST) {
+		w->late++;
+		ev_timer_set(t, LATE_S, 0.);
+		ev_timer_start(loop, t);
+		return;
+	}
 	worker_kill(w, "%s", w->why);
 }
 
@@ -50,11 +68,7 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
 /* The worker's budget is used up. Its death is seen on its pidfd all the same. */
 static void make_pause(struct worker *w, uint64_t now)
 {
-	int unread = 0;
-
-	if (ioctl(w->control, SIOCINQ, &unread) < 0)
-		unread = 0;
-	if (budget_flooded(&w->budget, (size_t)unread / sizeof(struct pvgpu_sup), now))
+	if (budget_flooded(&w->budget, unread(w), now))
 		faults_kill(w, FAULT_PROTOCOL,
 			    "floods its control socket: over %u messages a second for %llu s",
 			    BUDGET_A_SECOND, BUDGET_OVER_NS / 1000000000u);
