@@ -28,7 +28,7 @@ import vgpu  # noqa: E402
 from channel import PATIENCE, LabError  # noqa: E402
 from run import Log  # noqa: E402
 
-LIMIT = 1200
+LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
 BUSY = "occupy 1000000000 20000 32 1 20000"  # kernels that sleep for 20 ms each, at one go, 32 of them queued
 STRETCH = 1.5               # seconds between two looks at what everybody got
 COUNTED = 10_000_000        # microseconds of GPU time in which shares are compared
