@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 from unittest import mock
 
@@ -17,6 +18,7 @@ import rawclient as raw
 from pvgpu_env import PvgpuEnv, alive, program, state_of, wait_for
 
 NANOSLEEP = "35"  # x86-64
+RESTART_S = 5     # RESTART_MS of libpvgpu/link/local.c
 # xen/io/xs_wire.h
 DIRECTORY, READ, GET_PERMS, WATCH, UNWATCH, START, END = 1, 2, 3, 4, 5, 6, 7
 WRITE, MKDIR, RM, SET_PERMS, WATCH_EVENT, ERROR = 11, 12, 13, 14, 15, 16
@@ -101,6 +103,23 @@ class Restart(unittest.TestCase):
             env.start()
             p.send_signal(signal.SIGCONT)
             out, err = p.communicate(timeout=240)
+            self.assertEqual(p.returncode, 0, err)
+
+    def test_gone_while_it_waits(self):
+        """The time for which a program waits for a restarted pvgpud begins when that goes, not with its own first try."""
+        with PvgpuEnv() as env, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as slow:
+            env.kill_daemon()
+            os.unlink(env.socket())
+            slow.bind(env.socket())
+            slow.listen()
+            p = env.popen([os.path.join(env.build, "programs", "vecadd")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            asked, _ = slow.accept()
+            asked.recv(4096)
+            time.sleep(RESTART_S + 0.1)  # as long as a worker may need to start on a busy machine
+            slow.close()
+            asked.close()
+            env.start()
+            out, err = p.communicate(timeout=60)
             self.assertEqual(p.returncode, 0, err)
 
     def test_the_socket_stays(self):
