@@ -169,7 +169,7 @@ def main():
     try:
         rows = run_all(todo, args.logs)
     except KeyboardInterrupt:
-        # The commands have sessions of their own: the terminal's key reached nobody else.
+        # The commands have sessions of their own: the terminal's key reached no other process.
         for group in list(running):
             with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
                 os.killpg(group, signal.SIGTERM)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Run unit tests, two at a time, each with a generous limit, and so has each case that sets none; show the output of those
-# that fail. What measures how two sides that poll meet each other has the processors for itself.
+# that fail. A test that measures how two polling sides meet runs alone.
 export CK_DEFAULT_TIMEOUT=120
 # Thread sanitizer waits for other threads at the end of each process, and each case is one.
 export TSAN_OPTIONS="${TSAN_OPTIONS:-atexit_sleep_ms=0}"
