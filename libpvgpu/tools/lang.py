@@ -3,7 +3,7 @@
 
 One statement a line: words separated by blanks, texts in "quotes", numbers such as 12, 0xff, 64M; `#` starts a comment. A
 statement may open a block, which ends with `end`. A language is a Line that says what its words and names look like, and a Reader
-with a method for each statement. Whatever is wrong raises DescriptionError, which prints as "file:line: message".
+with a method for each statement. An error raises DescriptionError, which prints as "file:line: message".
 """
 import re
 from collections import namedtuple

@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 from pvgpu_env import PvgpuEnv  # noqa: E402
 from share_test import Sharing, jain  # noqa: E402
 
-# Long enough that nobody sleeps between two calls, short enough that a worker does not spin beside the reference.
+# Long enough that neither side sleeps between two calls, short enough that a worker does not spin beside the reference.
 POLL_LONG = "20000"
 POLL_FOR_EVER = "2000000000"
 
@@ -176,7 +176,7 @@ class Bench:
                  "ratio >= 0.97")
 
     def tenant(self, daemon, name, *args, direct=False):
-        """A pvbench of that vGPU's, or on simcuda directly, that has said that it is ready."""
+        """A pvbench of that vGPU's, or on simcuda directly, that has reported that it is ready."""
         env = self.env(os.path.join(self.build, "simcuda"), None) if direct else \
             self.env(os.path.join(self.build, "lib"), daemon.socket(name))
         if direct:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the gate costs while it is open: launches that the worker's GPU side takes, checks and hands
+ * The cost of an open gate: launches that the worker's GPU side takes, checks and hands
  * to a far end that does nothing, by a session that has pvgpud's pages and one that has none. The
  * two take turns. Prints "name value" lines for tests/bench/bench.py.
  */
@@ -81,7 +81,7 @@ static int page_of(void **at)
 	return fd;
 }
 
-/* Open, nobody else there. */
+/* The gate is open, and no other vGPU has work. */
 static void give_pages(struct worker *w)
 {
 	void *gate, *report;

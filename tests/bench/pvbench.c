@@ -63,7 +63,7 @@ static double median(double *v, size_t n)
 
 /*
  * Round trips in batches, of which the median counts: on a machine with few processors a mean would
- * tell how often somebody else had the processor.
+ * tell how often another thread had the processor.
  */
 #define TRIPS 50
 struct batches {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the scheduler costs: pools of vGPUs that all have work, with weights, classes, minima and
+ * The cost of the scheduler: pools of vGPUs that all have work, with weights, classes, minima and
  * maxima, a slice each time: charge, decide, hand over, and some that stop and begin to have work.
  * Prints the nanoseconds and the comparisons of one such decision for each number of vGPUs.
  */

@@ -3,7 +3,7 @@
 """Check who includes what, against the table "Who may include what" of docs/developing.md.
 
 A row has folders and the folders that they may include, those beside them by their last name. `X/...` is X with all
-folders below it, as one. Headers of other places stand for folders, see OUTSIDE. What a folder includes of itself is free, as are the system's headers.
+folders below it, as one. Headers of other places stand for folders, see OUTSIDE. A folder may include its own headers and the system's.
 Fails on a folder that no row has, an include that its row does not allow, a header that is not there, two folders that
 may include each other, and a longer circle. Usage: include_rules.py [ROOT].
 """

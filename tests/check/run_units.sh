@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Run unit tests, two at a time, each with a generous limit, and so has each case, whether it sets one or not: what is
-# instrumented, on a machine that is busy, is slow. Show the output of those that fail. What measures how two sides that
-# poll meet each other has the processors for itself.
+# instrumented, on a machine that is busy, is slow. Show the output of those that fail. A test that measures how two
+# polling sides meet runs alone.
 export CK_DEFAULT_TIMEOUT=60 CK_TIMEOUT_MULTIPLIER=5
 # Thread sanitizer waits for other threads at the end of each process, and each case is one.
 export TSAN_OPTIONS="${TSAN_OPTIONS:-atexit_sleep_ms=0}"

@@ -61,7 +61,7 @@ void row(const char *name, double value, const char *unit, enum compare how, dou
 /* Shown and judged, but what a busy machine makes of it is no failure where that is not wanted. */
 void row_timed(const char *name, double value, const char *unit, enum compare how, double target,
 	       json_t *details);
-/* What is worth knowing of a run: latencies by load, Jain, switches, waste. */
+/* The details of a run: latencies by load, Jain, switches, waste. */
 json_t *details_of(const struct bench *b, const struct sim_result *r);
 json_t *rows_take(void);
 size_t rows_failed(void);

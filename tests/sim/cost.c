@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the scheduling library costs: time and comparisons of a decision, by number of vGPUs. */
+/* The cost of the scheduling library: time and comparisons of a decision, by number of vGPUs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static uint64_t draw(uint64_t *state)
 	return *state >> 33;
 }
 
-/* A turn: the holder is charged, somebody else begins or ends to want the GPU, a decision. */
+/* A turn: the holder is charged, another vGPU begins or ends to want the GPU, a decision. */
 static void turn(struct sched *s, struct sched_vgpu **v, size_t n, uint64_t *st, uint64_t *now,
 		 struct sched_decision *d)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the scheduler has to show, as far as a model can show it: a row for each, with its target.
+/* The scheduler's promises, as far as a model can show them: a row for each, with its target.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #define KERNEL (100.0 * SIM_US)
 
-/* GPU time that one saturating vGPU gets with nobody else there. */
+/* GPU time that one saturating vGPU gets alone. */
 static double alone(double kernel_ns)
 {
 	struct load_alone {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads pvgpu.schema and checks it; the language is described in ../README.md.
 
-parse_file() gives a Schema. Whatever is wrong raises DescriptionError.
+parse_file() gives a Schema. An error raises DescriptionError.
 """
 import os
 import re

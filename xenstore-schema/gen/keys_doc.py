@@ -13,8 +13,8 @@ pvgpuctl and pvgpu.ko share, and the checks of `pvgpuctl check` are made from it
 
 A vGPU has %(keys)d keys, of at most %(keys_max)d. Of these %(own)d belong to the backend domain and count, with their directory, against its
 quota in xenstored: %(nodes)d nodes a vGPU, of at most %(backend_max)d. An unprivileged driver domain has 1,000 nodes by default, so it can
-serve %(room)d vGPUs before xenstored's quota has to be raised. What the toolstack writes in the backend's directory belongs to dom0: it costs
-the driver domain nothing, and the driver domain cannot change it.
+serve %(room)d vGPUs before xenstored's quota has to be raised. Keys that the toolstack writes in the backend's directory belong to dom0: they cost
+the driver domain nothing, and the driver domain cannot change them.
 
 ## Example
 One vGPU of domain %(fe)d, served by domain 0, in use. Check such a tree with `xenstore-ls -fp | pvgpuctl check -`.

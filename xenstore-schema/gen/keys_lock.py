@@ -3,7 +3,7 @@
 
     KIND NAME SINCE SHAPE   KIND: tree, key, field (of a record), value (of an enumeration or flag set)
 
-A shape is everything that the other end relies on: type, range, default, number. What an old guest or toolstack writes so keeps
+A shape is everything that the other end relies on: type, range, default, number. So a value that an old guest or toolstack writes keeps
 its meaning.
 """
 from lock import Fact, Kind

@@ -15,7 +15,7 @@ HEAD = """#ifndef PVGPU_DECODE_H
 
 struct worker;
 
-/* What a session's records are checked against. */
+/* The limits that a session's records are checked against. */
 struct pvgpu_decode {
 	uint64_t arena_base, arena_size;
 	/* The object behind a handle, NULL if there is none (any more). */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads the *.api descriptions and checks them; the language is described in ../README.md.
 
-parse_files() gives an Api whose commands already know their wire layout. Whatever is wrong raises DescriptionError.
+parse_files() gives an Api whose commands already know their wire layout. An error raises DescriptionError.
 """
 import os
 import sys

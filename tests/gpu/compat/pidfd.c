@@ -3,7 +3,7 @@
  * Preloaded into a pvgpud on a kernel without pidfds, which gVisor's can be: pidfd_open and
  * pidfd_send_signal made of what there is. A "pidfd" is the reading end of a pipe, into which a
  * thread writes when the process has ended. So it can be polled, duplicated and sent to others, and
- * is known by its inode; who has been sent one hears nothing any more once this process has ended.
+ * is known by its inode; a process that was sent one gets no event once this process has ended.
  * Hosts that serve guests have pidfds and do not need this.
  *
  * GPU_COMPAT_PIDFD=1: as if the kernel knew of no pidfds, for tests.
@@ -81,7 +81,7 @@ static bool lives(const struct process *p)
 	       state != 'X';
 }
 
-/* Does anybody still have the reading end? Waits for so long that nobody has. */
+/* Does any process still have the reading end? Waits until none has. */
 static bool wanted(const struct process *p, int ms)
 {
 	struct pollfd f = {.fd = p->write_end};
@@ -120,7 +120,7 @@ static void *watch(void *arg)
 	p->dead = true;
 	pthread_mutex_unlock(&lock);
 	if (write(p->write_end, "", 1) < 0) {
-		/* Nobody wants to know any more. */
+		/* No process waits for it any more. */
 	}
 	while (wanted(p, 1000))
 		;
@@ -235,7 +235,7 @@ EXPORT int pidfd_open(pid_t pid, unsigned int flags)
 	return fd < 0 && errno == ENOSYS ? emulate(pid) : fd;
 }
 
-/* What stands behind a pidfd of ours: 0, with a copy; -1: it is the kernel's. */
+/* The state behind a pidfd of ours: 0, with a copy; -1: it is the kernel's. */
 static int find(int fd, struct process *out)
 {
 	const struct process *p;

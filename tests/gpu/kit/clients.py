@@ -130,7 +130,7 @@ def client(script, module, extra, refused, ctx):
 
 
 def guest(env):
-    """What PvgpuEnv gives a guest beyond what everybody has."""
+    """The variables that PvgpuEnv adds to a guest's environment."""
     return {k: v for k, v in env.guest_env().items() if os.environ.get(k) != v and k != "LD_LIBRARY_PATH"}
 
 

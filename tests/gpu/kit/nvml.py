@@ -77,7 +77,7 @@ class Nvml:
         try:
             rows = self.listed("nvmlDeviceGetProcessUtilization", Sample, ctypes.c_ulonglong(since_us))
         except NvmlError as e:
-            if e.code == NOT_FOUND:  # nobody used it
+            if e.code == NOT_FOUND:  # no process used it
                 return []
             raise
         return [(r.pid, r.at_us, r.sm) for r in rows]

@@ -20,7 +20,7 @@ import suite  # noqa: E402
 BASE = ["base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "diffutils", "findutils", "grep", "gzip", "hostname",
         "libc-bin", "mawk", "sed", "tar", "util-linux"]
 DRIVER = "usr/local/nvidia/lib64"
-# A place that only root may enter, as somebody's home.
+# A place that only root may enter, like a user's home.
 KIT = "root/somewhere/gpu-kit"
 # Runs by the name of their folder: settings of the simulated GPU and words for the kit. The first has copies of 1 GiB, and many
 # tenants. What the stage risky does over and over is to read all memory, which takes long here.

@@ -45,7 +45,7 @@ def broken(why):
 
 
 def show(text):
-    """For who watches; the run goes on when nobody does any more."""
+    """Print progress; the run continues when its reader is gone."""
     try:
         print(text, flush=True)
     except OSError:
@@ -146,7 +146,7 @@ class Run:
         log = os.path.join(self.folder, f"{name or 'kit'}-{item.name.replace('/', '_')}.log")
         gpu = f"/dev/shm/pvgpu-kit-{os.getpid()}"
         if self.simulated:
-            # A GPU of its own for each item, which nobody else of this machine uses.
+            # A GPU of its own for each item, which no other program of this machine uses.
             os.environ["SIMCUDA_GPU"] = gpu
         wanted = Item(item.name, item.function, limit_s, [*stage.needs, *item.needs])
         try:

@@ -111,7 +111,7 @@ static CUresult busy_events(struct busy *b)
 	CUresult r;
 
 	TRY(own_stream(&b->stream));
-	/* Who waits sleeps: there may be more tenants than processors. */
+	/* Waiting threads sleep: there may be more tenants than processors. */
 	TRY(cuEventCreate(&b->first, CU_EVENT_BLOCKING_SYNC));
 	for (uint64_t i = 0; i < b->inflight; i++)
 		TRY(cuEventCreate(&b->event[i], CU_EVENT_BLOCKING_SYNC));

@@ -79,7 +79,7 @@ static CUresult take_buffers(size_t bytes, bool pinned)
 	if (!kept.host)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	say_int("host_alloc_ns", (int64_t)(now_ns() - t));
-	/* Touched by now: what Linux does at the first touch is nobody's copy. */
+	/* Touched by now: Linux's work at the first touch must not count as copying. */
 	memset(kept.host, 0, bytes);
 	TRY(cuMemAlloc(&kept.device, bytes));
 	return CUDA_SUCCESS;

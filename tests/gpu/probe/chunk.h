@@ -6,7 +6,7 @@
 
 #include "tests/gpu/probe/parts.h"
 
-/* What the worker registers its arena with. */
+/* The flags with which the worker registers its arena. */
 #define CHUNK_FLAGS (CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP)
 
 #define WINDOW_AT   ((char *)0x200000000000) /* the worker's first choice */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What main.c, say.c and role.c share; steps need none of it. */
+/* Shared by main.c, say.c and role.c; steps need none of it. */
 #ifndef PVGPU_PROBE_CORE_H
 #define PVGPU_PROBE_CORE_H
 
@@ -11,7 +11,7 @@
 enum {
 	FACTS_FD = 3, /* a pipe: one JSON object a line for each fact */
 	NOTE_FD = 4,  /* a page that is shared with the parent: the call that is being made */
-	ALIVE_FD = 5, /* of a role: a pipe that nobody else holds open */
+	ALIVE_FD = 5, /* of a role: a pipe that no other process holds open */
 };
 #define NOTE_BYTES 4096u
 
@@ -22,8 +22,8 @@ extern const struct row rows[]; /* of assumptions.def */
 
 /* ---- say.c ---- */
 void say_open(const char *prefix);
-/* What was counted and not yet said. The exit status: 1 where nothing was said, or after
- * say_lacking. */
+/* Print the counts that are still to be printed. The exit status: 1 where nothing was said, or
+ * after say_lacking. */
 int say_close(void);
 /* The call that is being made, for the parent to name when it never returns. */
 void say_note(const char *call);

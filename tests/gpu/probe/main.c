@@ -329,7 +329,7 @@ static json_t *run(const struct step *s, struct running *r)
 	await(r, &f, r->began + limit_ns(s));
 	r->took = now_ns() - r->began;
 	r->killed = !r->ended;
-	/* What it has started ends with it. */
+	/* Its children end with it. */
 	kill(-r->pid, SIGKILL);
 	if (r->killed)
 		await(r, &f, now_ns() + DIE_NS);

@@ -27,7 +27,7 @@ struct part {
 };
 /* In the step's process: run all of them, one after the other; in a part's: run that one. The list
  * ends with a NULL name; where `run` is NULL, the next one's is run: it tells by opt.role. The step
- * has failed when a part crashes, hangs or has said nothing. */
+ * has failed when a part crashes, hangs or prints nothing. */
 void parts_run(const struct part *parts);
 
 /* With the device's primary context current; false: said why. */

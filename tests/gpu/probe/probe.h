@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a step of the probe is, and how it says what it found. Each step runs in a process of its
- * own with a time limit; what it has said before it crashes or hangs is kept.
+ * A step of the probe, and its findings. Each step runs in a process of its own with a time limit;
+ * the findings that it has printed before it crashes or hangs are kept.
  */
 #ifndef PVGPU_PROBE_H
 #define PVGPU_PROBE_H
@@ -76,8 +76,8 @@ bool cuda_occupy(CUstream stream, unsigned int ms);
  * A step that needs another process (another environment, a first context, an owner that exits)
  * runs itself once more: the step's function is called in a new process, with opt.role set, and
  * tells by it what to do there. Keys that it says begin with `prefix`. `env` is a list of
- * NAME=VALUE that replace or join the environment, NULL at its end; or NULL. What a role has said
- * is kept when it crashes or hangs, and that costs the step nothing.
+ * NAME=VALUE that replace or join the environment, NULL at its end; or NULL. A role's findings
+ * are kept when it crashes or hangs, and that costs the step nothing.
  */
 struct role {
 	pid_t pid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the kernel says of this process. */
+/* The kernel's view of this process. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -184,7 +184,7 @@ static int heard(struct role *r, uint64_t end)
 void role_ready(void)
 {
 	if (write(ALIVE_FD, "", 1) < 0)
-		_exit(1); /* nobody waits any more */
+		_exit(1); /* the parent no longer waits */
 }
 
 bool role_pause(void)

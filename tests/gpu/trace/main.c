@@ -10,8 +10,8 @@
  * were any, and what table.c's row_json says. What is too much for a list is its row "other". A
  * process is in the second phase from its own seal, or its parent's, on.
  *
- * COMMAND runs in this very process, whose pid somebody may know, with all of its files as they
- * are: the tracer is a grandchild, in a session of its own, that shares no file with it.
+ * COMMAND runs in this very process, whose pid another process may know, with all of its files as
+ * they are: the tracer is a grandchild, in a session of its own, that shares no file with it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 
 #include "tests/gpu/trace/trace.h"
 
-#define ID_DIGITS 16 /* so many hexadecimal digits, dashes among them, are somebody's number */
+#define ID_DIGITS 16 /* so many hexadecimal digits, dashes among them, are an identifier */
 
 struct text {
 	char *at, *end; /* room for the NUL is kept */
@@ -123,7 +123,7 @@ static void put_elsewhere(struct text *t, const char *path)
 	const char *dot = strrchr(base, '.');
 
 	put(t, "<elsewhere>/", 12);
-	/* Names of libraries and of NVIDIA's own cache are not anybody's. */
+	/* Names of libraries and of NVIDIA's own cache identify no user. */
 	if (nv)
 		put_masked(t, nv + 1);
 	else if (strstr(base, ".so"))

@@ -74,7 +74,7 @@ static uint64_t now_ns(void)
 }
 
 static uint64_t granted; /* 0: closed all the time */
-static uint64_t late_ns; /* pvgpud is starved of CPU for so long */
+static uint64_t late_ns; /* how long pvgpud is starved of CPU */
 
 uint64_t gate_granted_time(struct gate *g, uint64_t *now)
 {

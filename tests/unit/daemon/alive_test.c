@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the service manager's watchdog hears: contract/alive.c. */
+/* The messages to the service manager's watchdog: contract/alive.c. */
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
@@ -94,12 +94,12 @@ END_TEST
 
 static const struct {
 	const char *usec, *pid;
-} nobody[] = {{NULL, NULL},     {"", NULL}, {"0", NULL},  {"-5", NULL},
-	      {"20000x", NULL}, {"1", "1"}, {"1", "abc"}, {"99999999999999999999", NULL}};
+} unasked[] = {{NULL, NULL},     {"", NULL}, {"0", NULL},  {"-5", NULL},
+	       {"20000x", NULL}, {"1", "1"}, {"1", "abc"}, {"99999999999999999999", NULL}};
 
 START_TEST(nobody_wants_to_know)
 {
-	setup("/tmp/", nobody[_i].usec, nobody[_i].pid);
+	setup("/tmp/", unasked[_i].usec, unasked[_i].pid);
 	/* No timer: nothing to wait for. */
 	ck_assert_int_eq(ev_run(loop, 0), 0);
 	ck_assert(!heard());
@@ -146,7 +146,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, while_the_loop_turns, 0, 2);
-	tcase_add_loop_test(t, nobody_wants_to_know, 0, sizeof(nobody) / sizeof(nobody[0]));
+	tcase_add_loop_test(t, nobody_wants_to_know, 0, sizeof(unasked) / sizeof(unasked[0]));
 	tcase_add_loop_test(t, never_waits, 0, 2);
 	tcase_add_loop_test(t, no_such_socket, 0, 2);
 	suite_add_tcase(suite, t);

@@ -220,7 +220,7 @@ START_TEST(adopted_may_be_busy)
 }
 END_TEST
 
-/* Where its new page has not been read yet, it has not changed what it says: it has said nothing.
+/* A worker whose new page has not been read yet has reported nothing.
  */
 START_TEST(adopted_and_not_heard_of)
 {

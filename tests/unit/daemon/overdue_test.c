@@ -27,7 +27,7 @@ static enum overdue_do look(uint64_t later_ms)
 	return overdue_look(&w, &v, &again);
 }
 
-/* As the timer does: look whenever it is asked for, for so long or until something is to be done
+/* As the timer does: look whenever it is due, for that time or until there is something to do
  * other than asking the worker. */
 static enum overdue_do run(uint64_t ms)
 {
@@ -201,7 +201,7 @@ START_TEST(what_waits_blocks_an_exclusive_pool)
 	v.used_known = true;
 	v.exclusive = true;
 	v.oldest = v.now;
-	ck_assert_int_eq(run(100000), OVERDUE_NOTHING); /* nobody waits for it */
+	ck_assert_int_eq(run(100000), OVERDUE_NOTHING); /* no other vGPU waits for it */
 	v.closed = v.now;
 	ck_assert_int_eq(run(999), OVERDUE_NOTHING);
 	/* Also when the worker reports nothing in flight, but not that it has drained. */

@@ -231,7 +231,7 @@ START_TEST(one_more_costs_no_look_at_those_that_are_there)
 	ck_assert_msg(keys_read == MANY, "the keys of %u vGPUs were read %u times", MANY,
 		      keys_read);
 	n = looks_for(stranger_comes);
-	ck_assert_msg(n <= 2, "%u looks for a directory of somebody else", n);
+	ck_assert_msg(n <= 2, "%u looks for a directory of another domain", n);
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What pvgpud decides about a Xen guest's vGPU: every view of one, and whole lives. */
+/* pvgpud's decisions about a Xen guest's vGPU: every view of one, and whole lives. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

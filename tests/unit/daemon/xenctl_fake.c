@@ -178,7 +178,7 @@ int spawn_worker(struct worker *w)
 	w->control = pair[0];
 	w->pidfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->pid = 1;
-	w->adopted = true; /* nobody's child: it is not reaped */
+	w->adopted = true; /* not a child of this process: it is not reaped */
 	k->control = pair[1];
 	k->death = fcntl(w->pidfd, F_DUPFD_CLOEXEC, 3);
 	k->w = w;

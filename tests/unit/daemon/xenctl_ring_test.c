@@ -275,7 +275,7 @@ START_TEST(restart)
 	ids[4] = ask_open(SESSION + 3);
 	come_back();
 	ck_assert_ptr_nonnull(fake_serving(SESSION + 3));
-	no_answer(); /* before the workers have said what they are */
+	no_answer(); /* before the workers have reported their state */
 	say_state(SESSION + 2, 0);
 	answer(PVGPU_CTL_SESSION_OPEN, ids[0], 0);
 	say_state(SESSION, 3);
@@ -320,7 +320,7 @@ START_TEST(restart_lost)
 		opened(SESSION + i);
 	fake_die(fake_serving(SESSION));
 	fake_restart();
-	/* As adopt.c does for a socket that nobody listens on. */
+	/* As adopt.c does for a socket without a listener. */
 	xenctl_lost(fake.v, SESSION);
 	fake_die(fake_serving(SESSION + 1));
 	fake_settle();

@@ -47,7 +47,7 @@ static void drop_bell(struct worker *w)
 {
 	if (w->gate_bell < 0)
 		return;
-	/* Closing does not unwatch it: whoever sent it may still have it open. */
+	/* Closing does not unwatch it: its sender may still have it open. */
 	epoll_ctl(w->epoll, EPOLL_CTL_DEL, w->gate_bell, NULL);
 	close(w->gate_bell);
 	w->gate_bell = -1;

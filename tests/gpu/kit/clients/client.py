@@ -2,8 +2,8 @@
 """What the clients share: how one says what it has found, and the driver API by ctypes.
 
 A client prints what is the same on every run and every device. It ends with 0 when its results are right, with ABSENT when
-this host lacks what it is about, and else with another status. On standard error it says which libcuda it has used: whoever
-runs it has to know that it was the one that was meant."""
+this host lacks what it is about, and else with another status. On standard error it prints the libcuda that it has used,
+so that its caller can check that it was the right one."""
 import atexit
 import ctypes
 import sys

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a first JIT brings into the process, and whether it works where nothing can be opened any
+ * The libraries and files of a first JIT, and whether it works where nothing can be opened any
  * more, as in a sealed worker: cold, with the compiler's library loaded before, and when one JIT
  * has been done.
  */

@@ -66,7 +66,7 @@ static void CUDA_CB do_nothing(void *arg)
 }
 CALL(host_behind, ASK(cuLaunchHostFunc, it.held, do_nothing, NULL))
 
-/* What pvgpu does in its side lane, or not at all. */
+/* Calls that pvgpu makes in its side lane, or not at all. */
 CALL(copy_large_pageable, ASK(cuMemcpyHtoDAsync_v2, it.device, it.heap, BYTES, it.held))
 CALL(copy_dtoh_pageable, ASK(cuMemcpyDtoHAsync_v2, it.heap, it.device, 1024, it.held))
 CALL(copy_sync_other, ASK(cuMemcpyHtoD_v2, it.device, it.heap, 1024))

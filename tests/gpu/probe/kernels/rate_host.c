@@ -133,7 +133,7 @@ static void beside(struct streams *s)
 	if (begin_waiting(s, &seen)) {
 		other.word = s->pinned;
 		CU(cuLaunchHostFunc, s->b, set_word, &other);
-		/* What the worker does: one at a time, in the order asked. */
+		/* As in the worker: one at a time, in the order of the requests. */
 		meets(s, &seen, "two_run_at_once");
 		say_int("threads", 1 + (atomic_load(&seen.thread) != atomic_load(&other.thread)));
 	}

@@ -84,7 +84,7 @@ static int load_logged(const char *ptx, struct logged *l, CUmodule *module)
 	uint32_t bits;
 	int r;
 
-	/* What the driver does not write is seen. */
+	/* Bytes that the driver does not write keep this pattern. */
 	memset(l, UNWRITTEN, sizeof(*l));
 	r = ASK(cuModuleLoadDataEx, module, ptx, sizeof(option) / sizeof(option[0]), option, value);
 	bits = (uint32_t)(uintptr_t)value[0];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the driver says of a kernel's parameters, which forms of launch it takes, and which mistakes
+ * The driver's answers about a kernel's parameters, the forms of launch it takes, and the mistakes
  * it reports at once: pvgpu packs parameters by the first, and reports the last itself.
  */
 #include "tests/gpu/probe/parts.h"

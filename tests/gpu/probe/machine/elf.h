@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a shared library exports, read from its file: it is not loaded. */
+/* A shared library's exports, read from its file: it is not loaded. */
 #ifndef PVGPU_PROBE_ELF_H
 #define PVGPU_PROBE_ELF_H
 

@@ -31,7 +31,7 @@ static bool next(const char **at, struct export *e)
 	return false;
 }
 
-/* What the driver has more; its symbols that are no calls of the API begin otherwise. */
+/* Symbols that only the driver has; those that are no calls of the API begin otherwise. */
 static json_t *theirs_alone(const json_t *symbols)
 {
 	json_t *list = json_array(), *ours = json_object(), *s;

@@ -109,7 +109,8 @@ static void worker(void)
 }
 
 /* ---- the step ---- */
-/* What make_env of spawn.c makes, and the simulated driver's own settings; `more` joins them. */
+/* The environment of spawn.c's make_env, and the simulated driver's own settings; `more` joins
+ * them. */
 static void make_env(const char *env[ENV_MAX], const char *more)
 {
 	size_t n = 0;

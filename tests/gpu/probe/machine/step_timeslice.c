@@ -107,7 +107,7 @@ static bool launch(const struct load *l, uint32_t iterations)
 	       CUDA_SUCCESS;
 }
 
-/* How many iterations take KERNEL_NS while nobody else is there; 0: they cannot be run. */
+/* How many iterations take KERNEL_NS on an idle GPU; 0: they cannot be run. */
 static uint32_t calibrate(const struct load *l)
 {
 	for (uint32_t n = 64;; n *= 2) {
@@ -204,8 +204,8 @@ static void say_status(const char *setting, int64_t status)
 	say_int(key, status);
 }
 
-/* What the driver does not allow, or does not have, holds. Another failure may be ours: the result
- * has its status, and nothing is concluded. */
+/* A control that the driver does not allow, or does not have, holds. Another failure may be ours:
+ * the result has its status, and nothing is concluded. */
 static void judge_refusal(enum assumption a, int64_t status)
 {
 	if (status == TSG_NOT_PERMITTED || status == TSG_NOT_SUPPORTED)
@@ -275,7 +275,7 @@ static int64_t with_value(const struct load *l, const struct groups *g, const ch
 		if (!get(&g->of[0], &now))
 			say_int(key, (int64_t)now);
 	}
-	/* What was not known ends with this process. */
+	/* A value that could not be read is not put back: it ends with this process. */
 	for (size_t i = 0; i < g->n; i++)
 		if (!known[i])
 			set(&g->of[i], before[i]);
@@ -405,7 +405,7 @@ static void try_all(struct load *l, const struct groups *g)
 	try_preempt(l, g, usual);
 	try_slices(l, g, usual);
 	try_off(l, g, usual);
-	/* Whatever was set is what it was. */
+	/* Every setting has its former value again. */
 	window(l, "again");
 }
 

@@ -18,7 +18,7 @@ struct tsg {
 	int fd;
 };
 
-/* What libcuda itself asked of the driver so far. */
+/* libcuda's own requests to the driver so far. */
 struct tsg_seen {
 	uint64_t allocs, controls; /* objects made, controls of any kind */
 	uint64_t slices;           /* time-slices that it set; the last of them in us */

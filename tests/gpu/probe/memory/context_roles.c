@@ -86,7 +86,7 @@ static int64_t left_after_kernel(void)
 	return (int64_t)left;
 }
 
-/* What limits.c reckons for a value, against what the device has less then. */
+/* The cost that limits.c computes for a value, compared with the device's loss of free memory. */
 static void try_limit(CUlimit limit, const char *name, size_t value, int64_t each)
 {
 	const int64_t before = left_after_kernel();

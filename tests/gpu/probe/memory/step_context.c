@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 5: contexts: time, device and host memory, threads and files. What a process takes is seen by
- * another one, in which the step runs: by the free memory of its own context, and by NVML.
+ * 5: contexts: time, device and host memory, threads and files. The cost of a process is measured
+ * by another one, in which the step runs: by the free memory of its own context, and by NVML.
  */
 #include <stdio.h>
 #include <stdlib.h>

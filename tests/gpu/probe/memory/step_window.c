@@ -98,7 +98,7 @@ static void say_seen(CUdeviceptr base, size_t bytes)
 		in_maps ? "" : "not ", taken ? "put elsewhere" : "granted");
 }
 
-/* What the worker does in window_reserve: 256 GiB, or half of it, and so on. */
+/* As in the worker's window_reserve: 256 GiB, or half of it, and so on. */
 static CUresult reserve(CUdeviceptr *base, size_t *bytes)
 {
 	CUresult r = CUDA_ERROR_UNKNOWN;

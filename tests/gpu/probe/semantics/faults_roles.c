@@ -97,7 +97,7 @@ void faults_neighbour(void)
 
 /* ---- the tenant ---- */
 
-/* Mark much memory, so that who comes next can be asked whether it sees it. */
+/* Mark much memory, so that the next process can check whether it sees the marks. */
 static void mark_memory(struct shared *s)
 {
 	for (int i = 0; i < PIECES; i++) {
@@ -204,7 +204,7 @@ static void recover(const struct after *a)
 	say_int("works_again_result", r);
 }
 
-/* What libcuda prints of it. */
+/* Catch libcuda's own output. */
 static int catch_output(void)
 {
 	const int fd = memfd_create("output", MFD_CLOEXEC);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What works while no context is current: in a thread that has dropped it, in one that never had
- * one, and after the primary context is reset or released. Frameworks free like this at their end.
+ * Calls that work while no context is current: in a thread that has dropped it, in one that never
+ * had one, and after the primary context is reset or released. Frameworks free like this at their
+ * end.
  */
 #include "tests/gpu/probe/semantics/step_semantics.h"
 
@@ -88,7 +89,7 @@ static void work(void)
 	SAY("alloc", ASK(cuMemAlloc_v2, &p, 4096));
 }
 
-/* What frees. */
+/* Calls that free. */
 static void drop(void)
 {
 	const bool judge = !strcmp(opt.role, "current");
@@ -124,7 +125,7 @@ static void *in_thread(void *arg)
 	return NULL;
 }
 
-/* What is left of the old handle, and a new context. */
+/* The old handle afterwards, and a new context. */
 static void handle_afterwards(void)
 {
 	CUcontext again = NULL;

@@ -11,7 +11,7 @@
 
 #define UNTOUCHED 0xeeeeeeeeeeeeeeeeull
 
-/* What a call with addresses of results has written: not at all, 32 bits or 64. */
+/* How much a call with addresses of results has written: nothing, 32 bits or 64. */
 static const char *written(uint64_t word)
 {
 	if (word == UNTOUCHED)
@@ -85,7 +85,7 @@ void semantics_old(void)
 		fn ? fn(device) : -1;
 	});
 	say_int("mem_free_result", r);
-	/* Last: cut to 32 bits, the address is nobody's. */
+	/* Last: cut to 32 bits, the address belongs to no allocation. */
 	r = ({
 		int (*const fn)(CUdeviceptr, const void *, uint64_t) =
 			(int (*)(CUdeviceptr, const void *, uint64_t))cuda_symbol("cuMemcpyHtoD");

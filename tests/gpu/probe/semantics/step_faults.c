@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What becomes of others when a process's work goes wrong or is killed: how long the neighbour
+ * The effect on others when a process's work fails or is killed: how long the neighbour
  * stands still, how soon a new process gets a context, and whether it finds what was there. The
  * harmless kinds come first; the step ends when a new process gets none.
  */
@@ -157,7 +157,7 @@ static bool run_tenant(const struct fault *f)
 	return true;
 }
 
-/* false: the GPU gives nobody a context any more, or so it seems. */
+/* false: the GPU seems to give no process a context any more. */
 static bool run_next(const struct fault *f)
 {
 	struct role next;

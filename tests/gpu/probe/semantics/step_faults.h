@@ -18,7 +18,7 @@ struct shared {
 	_Atomic int stop, result;
 	/* the tenant */
 	_Atomic uint64_t marked_bytes;
-	/* who comes next */
+	/* the next process */
 	_Atomic uint64_t context_ns, found, scanned_bytes;
 	_Atomic int next_result;
 };
