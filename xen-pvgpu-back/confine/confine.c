@@ -2,6 +2,7 @@
 #include "xen-pvgpu-back/confine/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -47,6 +48,19 @@ int confine_limit(int what, rlim_t most)
 		r.rlim_max = most;
 	r.rlim_cur = r.rlim_max;
 	return setrlimit((__rlimit_resource_t)what, &r);
+}
+
+void confine_goes_first(void)
+{
+	static const char score[] = "500";
+	const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	/* Without it, the kernel chooses by size. */
+	if (write(fd, score, sizeof(score) - 1) < 0)
+		errno = 0;
+	close(fd);
 }
 
 /* The kernel does not have it, or this process may not. */

@@ -33,5 +33,7 @@ bool confine_is_absent(int err);
 int confine_drop_bounds(void);
 int confine_drop_capabilities(void);
 int confine_limit(int what, rlim_t most);
+/* It goes before the services of its machine when memory is short, whatever its parent is. */
+void confine_goes_first(void);
 
 #endif

@@ -244,6 +244,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	confine_goes_first();
 	if (o.closed && geteuid() == 0)
 		confine_spaces();
 	if (drop(o.user, o.closed) < 0) {

@@ -117,6 +117,7 @@ int sandbox_prepare(struct sandbox *s, char *reason, size_t cap)
 {
 	int err;
 
+	confine_goes_first();
 	if (s->preload && load(s->preload, reason, cap) < 0)
 		return -1;
 	if (s->mode == SANDBOX_OFF)
