@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker that a guest has taken over and that wants out: the worker's own objects, with what
- * begins after the seal replaced (ld --wrap). PVGPU_ESCAPE, of the form HOW:VGPU, says what it
- * tries, once, for which vGPU; then it serves on. What came of it is in the log: "escape HOW: 0" or
- * an errno.
+ * begins after the seal replaced (ld --wrap). PVGPU_ESCAPE, of the form HOW:VGPU,...,
+ * says what it tries, once, for which vGPU; then it serves on. What came of it is in the log:
+ * "escape HOW: 0" or an errno.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -203,14 +203,27 @@ static const struct {
 	    {"threads", make_threads},
 	    {"hang", hang}};
 
+/* "HOW:VGPU" or several of them with commas; what it tries for this vGPU, NULL: nothing. */
+static const char *wanted(const char *text, const char *vgpu, size_t *n)
+{
+	for (; text && *text; text += strcspn(text, ","), text += *text == ',') {
+		const size_t all = strcspn(text, ","), how = strcspn(text, ":");
+
+		*n = how;
+		if (how < all && strlen(vgpu) == all - how - 1 &&
+		    !strncmp(text + how + 1, vgpu, all - how - 1))
+			return text;
+	}
+	return NULL;
+}
+
 void __wrap_loop_run(struct worker *w)
 {
-	const char *text = getenv("PVGPU_ESCAPE"), *vgpu = text ? strchr(text, ':') : NULL;
+	size_t n = 0;
+	const char *text = wanted(getenv("PVGPU_ESCAPE"), worker_info(w)->vgpu, &n);
 
-	for (size_t i = 0; vgpu && i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (strlen(ways[i].how) != (size_t)(vgpu - text) ||
-		    strncmp(text, ways[i].how, (size_t)(vgpu - text)) != 0 ||
-		    strcmp(vgpu + 1, worker_info(w)->vgpu) != 0)
+	for (size_t i = 0; text && i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strlen(ways[i].how) != n || strncmp(text, ways[i].how, n) != 0)
 			continue;
 		worker_log(w, "escape %s: begins", ways[i].how);
 		errno = 0;

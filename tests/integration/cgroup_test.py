@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 from pvgpu_env import PvgpuEnv, alive, build_dir, cgroups, program, wait_for
-from sandbox_test import LACKS, finish, occupy, vecadd
+from sandbox_test import LACKS, finish, occupy, status, vecadd
 
 
 def missing():
@@ -67,6 +67,8 @@ class Cgroup(unittest.TestCase):
                 guests = [occupy(env, "a") for _ in range(2)]
                 env.wait_sessions(2, "a")
                 env.wait_spare()
+                # What is not given to its guest yet is not adopted.
+                wait_for("the seals", lambda: LACKS or all(status(p)["Seccomp"] == "2" for p in env.workers()))
                 before = {pid: cgroup_of(pid) for pid in env.workers()}
                 env.restart(sig)
                 wait_for("their adoption", lambda: env.log().count("adopted worker") == 2)

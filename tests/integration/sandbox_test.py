@@ -90,6 +90,8 @@ class Seen(unittest.TestCase):
         for fd in os.listdir(f"/proc/{pid}/fd"):
             self.assertFalse(os.path.isdir(f"/proc/{pid}/fd/{fd}") and
                              os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/"), fd)
+        # Before any service of the machine, when its memory is short.
+        self.assertEqual(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text().strip(), "500")
         return uid
 
     def test_two_workers(self):

@@ -2,8 +2,8 @@
 ATTACHD_SRCS := $(sort $(wildcard xen-pvgpu-back/attachd/*.c))
 
 PROGS += $(B)/bin/pvgpu-attachd
-$(B)/bin/pvgpu-attachd: $$(call obj,$(ATTACHD_SRCS) $$(TOOLSTACK_SRCS)) $$(KEYS_OBJS) $$(CONTRACT)
-LDLIBS_pvgpu-attachd := -lxenstore -lev -linih -ljansson
+$(B)/bin/pvgpu-attachd: $$(call obj,$(ATTACHD_SRCS) $$(TOOLSTACK_SRCS)) $$(KEYS_OBJS) $$(CONTRACT) $$(CONFINE)
+LDLIBS_pvgpu-attachd := -lseccomp -lxenstore -lev -linih -ljansson
 
 UNIT += $(B)/unit/attachd_test
 $(B)/unit/attachd_test: $$(call obj,tests/unit/ctl/attachd_test.c $(filter-out %/main.c,$(ATTACHD_SRCS)) $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) $$(KEYS_OBJS) $$(CONTRACT)

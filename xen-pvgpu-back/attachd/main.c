@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "xen-pvgpu-back/attachd/reconcile.h"
+#include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/contract/log.h"
 
@@ -21,6 +23,8 @@
 #define STANDS_S 1. /* between two looks whether xenstored is there: its fd does not tell */
 #define UNSEEN_STEPS                                                                               \
 	4 /* after these a guest that has not taken up its vGPU is looked at each 80 s */
+
+#define FILES 256 /* that may be open */
 
 enum { DONE, FAILED, USAGE };
 
@@ -211,6 +215,40 @@ static int parse(struct options *o, int argc, char **argv)
 	return -1;
 }
 
+/* The process keeps its connection to xenstore and reads files of the folder above that of the VMs'
+ * files, which may be made, or made anew, while it runs. */
+static int close_sandbox(const char *dir)
+{
+	static const char *const calls[] = {"open",       "openat",     "access", "faccessat",
+					    "faccessat2", "getdents64", "stat",   "lstat",
+					    "statx",      "readlink"};
+	char above[256], reason[160];
+	const char *const read[] = {above, NULL};
+	size_t n = (size_t)snprintf(above, sizeof(above), "%s", dir);
+
+	if (n >= sizeof(above)) {
+		log_error("--config-dir %s: too long", dir);
+		return -1;
+	}
+	do {
+		char *slash = strrchr(above, '/');
+
+		if (!slash || slash == above)
+			strcpy(above, slash ? "/" : ".");
+		else
+			*slash = '\0';
+	} while (access(above, F_OK) < 0 && strcmp(above, "/") != 0 && strcmp(above, ".") != 0);
+	confine_spaces();
+	if (confine_close(&(struct confine){.read = read,
+					    .calls = calls,
+					    .call_n = sizeof(calls) / sizeof(calls[0]),
+					    .files = FILES},
+			  reason, sizeof(reason)) == 0)
+		return 0;
+	log_error("%s", reason);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct attachd a;
@@ -226,6 +264,10 @@ int main(int argc, char **argv)
 	if (err) {
 		log_error("no xenstore to manage here (%s): run it as root in Xen's dom0",
 			  strerror(-err));
+		return FAILED;
+	}
+	if (close_sandbox(o.dir) < 0) {
+		store_close(&a.store);
 		return FAILED;
 	}
 	a.reconciler.store = &a.store;

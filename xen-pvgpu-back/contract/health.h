@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records that pvgpu-health sends pvgpud on a pipe: all of one size, a round in one write. Each
+/* Records that pvgpu-health sends pvgpud on a socket: all of one size, a round in one write. Each
  * round ends with HEALTH_ROUND, which is also the sign of life. pvgpud checks every field. */
 #ifndef PVGPU_HEALTH_H
 #define PVGPU_HEALTH_H

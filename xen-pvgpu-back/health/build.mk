@@ -2,8 +2,8 @@
 HEALTH_SRCS := $(sort $(wildcard xen-pvgpu-back/health/*.c))
 
 PROGS += $(B)/bin/pvgpu-health
-$(B)/bin/pvgpu-health: $(call obj,$(HEALTH_SRCS)) $$(CONTRACT)
-LDLIBS_pvgpu-health := -ldl
+$(B)/bin/pvgpu-health: $(call obj,$(HEALTH_SRCS)) $$(CONTRACT) $$(CONFINE)
+LDLIBS_pvgpu-health := -ldl -lseccomp
 
 UNIT += $(B)/unit/health_sample_test
 $(B)/unit/health_sample_test: $(call obj,tests/unit/daemon/health_sample_test.c $(filter-out %/main.c,$(HEALTH_SRCS))) $$(CONTRACT)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpu-health: reads the use of the GPUs by process from NVML and sends it to pvgpud on a pipe
- * that is its standard output. pvgpud starts it. NVML can hang: then only this process hangs, and
- * pvgpud, which hears no more of it, ends it and starts another.
+ * pvgpu-health: reads the use of the GPUs by process from NVML and sends it to pvgpud on a
+ * socket that is its standard output. pvgpud starts it. NVML can hang: then only this process
+ * hangs, and pvgpud, which hears no more of it, ends it and starts another.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <glob.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/health/sample.h"
 
@@ -27,32 +29,39 @@
 
 #define PERIOD_MIN 10u
 #define PERIOD_MAX 10000u
+#define FILES      256 /* that may be open */
 
 static const char usage[] =
 	"Usage: pvgpu-health --nvml LIBRARY [option]...\n"
-	"Tells pvgpud what each process does on the GPUs. pvgpud starts it, with a pipe as "
+	"Tells pvgpud what each process does on the GPUs. pvgpud starts it, with a socket as "
 	"standard output.\n"
 	"\n"
 	"  --nvml LIBRARY   NVIDIA's management library, a path or a name\n"
 	"  --period-ms N    a round each N ms (default 100)\n"
 	"  --user NAME      become this user if started as root\n"
+	"  --sandbox MODE   full (default), no-seccomp or off, as pvgpud.conf(5) has it; the "
+	"latter two close none\n"
 	"  --help, --version\n";
 
 struct options {
 	const char *nvml, *user;
 	unsigned int period_ms;
+	bool closed;
 };
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"nvml", required_argument, NULL, 'n'}, {"period-ms", required_argument, NULL, 'p'},
-		{"user", required_argument, NULL, 'u'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {{"nvml", required_argument, NULL, 'n'},
+					      {"period-ms", required_argument, NULL, 'p'},
+					      {"user", required_argument, NULL, 'u'},
+					      {"help", no_argument, NULL, 'h'},
+					      {"sandbox", required_argument, NULL, 's'},
+					      {"version", no_argument, NULL, 'v'},
+					      {NULL, 0, NULL, 0}};
 	char *end = NULL;
 	int c;
 
-	*o = (struct options){.period_ms = 100};
+	*o = (struct options){.period_ms = 100, .closed = true};
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'n':
@@ -60,6 +69,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'u':
 			o->user = optarg;
+			break;
+		case 's':
+			o->closed = !strcmp(optarg, "full");
 			break;
 		case 'p':
 			o->period_ms = (unsigned int)strtoul(optarg, &end, 10);
@@ -132,11 +144,14 @@ static void __attribute__((noreturn)) trouble(const char *reason)
 }
 
 /* Drops the privileges that NVML does not need. 0 or -1 with errno. */
-static int drop(const char *user)
+static int drop(const char *user, bool bounds)
 {
 	const struct rlimit none = {0, 0};
 	const struct passwd *pw;
 
+	/* A later user could not. */
+	if (bounds && geteuid() == 0 && confine_drop_bounds() < 0 && errno != EPERM)
+		return -1;
 	if (user && geteuid() == 0) {
 		errno = 0;
 		pw = getpwnam(user);
@@ -155,11 +170,41 @@ static int drop(const char *user)
 	return setrlimit(RLIMIT_CORE, &none);
 }
 
-static bool has_pipe(void)
+static bool has_socket(void)
 {
 	struct stat st;
 
-	return fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
+	return fstat(STDOUT_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* After NVML has done once all that it will be asked for. The needs of NVIDIA's library after that
+ * are not proven: it may read files that every user may, and talk to its devices. */
+static void close_sandbox(void)
+{
+	static const char *const read[] = {"/proc", "/sys", "/dev", "/usr", "/lib", "/lib64", NULL};
+	static const char *const calls[] = {"open",       "openat",    "access",     "faccessat",
+					    "faccessat2", "readlink",  "readlinkat", "stat",
+					    "lstat",      "statx",     "statfs",     "getdents64",
+					    "getppid",    "getresuid", "getresgid"};
+	const char *write[FILES + 1];
+	glob_t devices;
+	char reason[160];
+	size_t n = 0;
+
+	if (glob("/dev/nvidia*", 0, NULL, &devices) == 0)
+		for (; n < devices.gl_pathc && n < FILES; n++)
+			write[n] = devices.gl_pathv[n];
+	write[n] = NULL;
+	if (confine_close(&(struct confine){.read = read,
+					    .write = write,
+					    .calls = calls,
+					    .call_n = sizeof(calls) / sizeof(calls[0]),
+					    .ioctls = 'F',
+					    .files = FILES},
+			  reason, sizeof(reason)) < 0)
+		trouble(reason);
+	if (n)
+		globfree(&devices);
 }
 
 static void run(struct sample *s, unsigned int period_ms)
@@ -192,13 +237,17 @@ int main(int argc, char **argv)
 
 	log_set_program("pvgpu-health");
 	parse(&o, argc, argv);
-	if (!has_pipe()) {
-		fputs("pvgpu-health: standard output is no pipe: pvgpud must start this program\n",
+	if (!has_socket()) {
+		fputs("pvgpu-health: standard output is no socket: pvgpud must start this "
+		      "program\n",
 		      stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	if (drop(o.user) < 0) {
+	confine_goes_first();
+	if (o.closed && geteuid() == 0)
+		confine_spaces();
+	if (drop(o.user, o.closed) < 0) {
 		snprintf(reason, sizeof(reason), "cannot become user %s: %s",
 			 o.user ? o.user : "(none)", strerror(errno));
 		trouble(reason);
@@ -209,5 +258,9 @@ int main(int argc, char **argv)
 		trouble(reason);
 	tell_text(HEALTH_HELLO, HEALTH_VERSION, nvml.device_n, nvml.driver);
 	tell(sample.out, sample.out_n * sizeof(*sample.out));
+	if (sample_round(&sample) < 0)
+		trouble(nvml_text(sample.why));
+	if (o.closed)
+		close_sandbox();
 	run(&sample, o.period_ms);
 }

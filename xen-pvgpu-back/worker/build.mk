@@ -3,7 +3,7 @@
 WORKER_SRCS := $(sort $(wildcard xen-pvgpu-back/worker/*.c xen-pvgpu-back/worker/*/*.c)) $(if $(NEXT),tests/protocol/next/worker.c)
 
 PROGS += $(B)/bin/pvgpu-worker
-$(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) libpvgpu/image/fatbin.c) $(B)/obj/gen/pvgpu_decode.o $$(CONTRACT)
+$(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) libpvgpu/image/fatbin.c) $(B)/obj/gen/pvgpu_decode.o $$(CONTRACT) $$(CONFINE)
 LDLIBS_pvgpu-worker := -ldl -lseccomp
 
 # The GPU side's tests: without a frame, and with a far end that does as the test says.

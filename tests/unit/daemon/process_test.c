@@ -3,11 +3,16 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,6 +124,37 @@ START_TEST(born_in_it)
 }
 END_TEST
 
+/* As under RestrictNamespaces=. */
+static void forbid_clone3(void)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+	const struct sock_fprog prog = {.len = 4, .filter = f};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog), 0);
+}
+
+START_TEST(without_clone3)
+{
+	char script[200];
+
+	if (cgroup < 0)
+		return;
+	forbid_clone3();
+	ck_assert_int_eq(process_try(cgroup), 0);
+	snprintf(script, sizeof(script),
+		 "grep -q '^0::.*/pvgpu-test-%d$' /proc/self/cgroup && test \"$A\" = b && "
+		 "test -e /proc/self/fd/3 && test ! -e /proc/self/fd/4",
+		 (int)getpid());
+	ck_assert_int_eq(run(script, "/bin/sh", cgroup), 0);
+	ck_assert_int_eq(run("", "/nowhere/sh", cgroup), 127);
+}
+END_TEST
+
 START_TEST(no_cgroup)
 {
 	int other = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -141,6 +177,7 @@ int main(void)
 	tcase_add_test(t, files_and_environment);
 	tcase_add_test(t, no_program);
 	tcase_add_test(t, born_in_it);
+	tcase_add_test(t, without_clone3);
 	tcase_add_test(t, no_cgroup);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

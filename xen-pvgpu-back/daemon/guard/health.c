@@ -16,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/contract/msg.h"
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
@@ -32,8 +34,8 @@
 struct health {
 	struct daemon *d;
 	pid_t pid;
-	int pidfd, pipe; /* -1: not running */
-	ev_io exit_io, pipe_io;
+	int pidfd, socket; /* -1: not running */
+	ev_io exit_io, socket_io;
 	ev_timer silent, again;
 	unsigned int rounds; /* rounds of this process */
 	double wait_s;       /* before the next restart */
@@ -116,10 +118,10 @@ static void take(struct health *h)
 	}
 }
 
-static void on_pipe(struct ev_loop *loop, ev_io *io, int events)
+static void on_socket(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct health *h = io->data;
-	ssize_t n = read(h->pipe, h->buf + h->have, sizeof(h->buf) - h->have);
+	ssize_t n = recv(h->socket, h->buf + h->have, sizeof(h->buf) - h->have, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -137,13 +139,13 @@ static void close_it(struct health *h)
 	struct ev_loop *loop = h->d->loop;
 
 	ev_io_stop(loop, &h->exit_io);
-	ev_io_stop(loop, &h->pipe_io);
+	ev_io_stop(loop, &h->socket_io);
 	ev_timer_stop(loop, &h->silent);
 	if (h->pidfd >= 0)
 		close(h->pidfd);
-	if (h->pipe >= 0)
-		close(h->pipe);
-	h->pidfd = h->pipe = -1;
+	if (h->socket >= 0)
+		close(h->socket);
+	h->pidfd = h->socket = -1;
 }
 
 static void try_later(struct health *h)
@@ -160,7 +162,7 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 
 	/* Records that it wrote before its exit. */
 	for (ssize_t n = 1; n > 0;) {
-		n = read(h->pipe, h->buf + h->have, sizeof(h->buf) - h->have);
+		n = recv(h->socket, h->buf + h->have, sizeof(h->buf) - h->have, MSG_DONTWAIT);
 		if (n > 0) {
 			h->have += (size_t)n;
 			take(h);
@@ -205,9 +207,16 @@ static int run(struct health *h, const char *program, int out)
 {
 	const struct config *c = &h->d->cfg;
 	char period[16];
-	const char *argv[] = {"pvgpu-health", "--nvml", c->libnvml,
-			      "--period-ms",  period,   c->health_user[0] ? "--user" : NULL,
-			      c->health_user, NULL};
+	const char *argv[] = {"pvgpu-health",
+			      "--nvml",
+			      c->libnvml,
+			      "--period-ms",
+			      period,
+			      "--sandbox",
+			      config_sandbox_name(c->sandbox),
+			      c->health_user[0] ? "--user" : NULL,
+			      c->health_user,
+			      NULL};
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t set;
@@ -241,10 +250,10 @@ static void watch(struct health *h)
 	struct ev_loop *loop = h->d->loop;
 
 	ev_io_init(&h->exit_io, on_exit_, h->pidfd, EV_READ);
-	ev_io_init(&h->pipe_io, on_pipe, h->pipe, EV_READ);
-	h->exit_io.data = h->pipe_io.data = h;
+	ev_io_init(&h->socket_io, on_socket, h->socket, EV_READ);
+	h->exit_io.data = h->socket_io.data = h;
 	ev_io_start(loop, &h->exit_io);
-	ev_io_start(loop, &h->pipe_io);
+	ev_io_start(loop, &h->socket_io);
 	ev_timer_again(loop, &h->silent);
 }
 
@@ -256,18 +265,19 @@ static void start(struct health *h)
 	h->why[0] = '\0';
 	h->rounds = 0;
 	h->have = 0;
-	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0) {
+	/* Not a pipe: its lock is held while its writer's memory is waited for. */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p) < 0) {
 		set_off(h, strerror(errno));
 		try_later(h);
 		return;
 	}
-	/* The process's end of the pipe blocks; ours does not. */
-	fcntl(p[1], F_SETFL, 0);
+	msg_refuse_fds(p[0]);
+	shutdown(p[0], SHUT_WR);
 	err = run(h, h->d->cfg.health, p[1]);
 	close(p[1]);
 	if (!err) {
 		h->pidfd = pidfd_open(h->pid, 0);
-		err = h->pidfd < 0 ? errno : 0; /* the process ends when the pipe hangs up */
+		err = h->pidfd < 0 ? errno : 0; /* the process ends when the socket hangs up */
 	}
 	if (err) {
 		close(p[0]);
@@ -276,7 +286,7 @@ static void start(struct health *h)
 		try_later(h);
 		return;
 	}
-	h->pipe = p[0];
+	h->socket = p[0];
 	watch(h);
 }
 
@@ -288,7 +298,7 @@ void health_start(struct daemon *d)
 		return;
 	d->health = h;
 	h->d = d;
-	h->pidfd = h->pipe = -1;
+	h->pidfd = h->socket = -1;
 	h->wait_s = AGAIN_S;
 	ev_init(&h->silent, on_silent);
 	h->silent.repeat = d->cfg.health_silent_ms / 1e3;

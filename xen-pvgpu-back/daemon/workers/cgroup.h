@@ -4,7 +4,7 @@
  * processors; it is ended as a whole. Below pvgpud's own cgroup, which systemd has given away
  * (Delegate=), or another directory.
  *
- * Not one for each vGPU with those below it: a spare worker is nobody's yet, and to move a process
+ * Not one for each vGPU with those below it: a spare worker belongs to no vGPU yet, and to move a process
  * later takes 10 ms in which no process of the machine forks. The sessions of a vGPU share its
  * weight instead.
  */
@@ -13,10 +13,10 @@
 
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 
-/* What there is, or is not, is logged. Without cgroups the others do nothing. 0, or -1: the
+/* Logs which of it is there. Without cgroups the other functions do nothing. 0, or -1: the
  * configuration names a directory, and it cannot be used. */
 int cgroup_start(struct daemon *d);
-/* After adoption: what is left of others is ended, and workers are looked at from now on. */
+/* After adoption: cgroups of dead workers are removed, and workers are looked at from now on. */
 void cgroup_run(struct daemon *d);
 void cgroup_stop(struct daemon *d);
 /* For keys: "on", "on, without memory", "absent: WHY". */
@@ -28,7 +28,7 @@ int cgroup_make(struct worker *w);
 void cgroup_adopt(struct worker *w);
 /* It was ended for its memory limit: true, with the reason. */
 bool cgroup_was_full(const struct worker *w, char *reason, size_t cap);
-/* It is dead. What is left of it is ended. */
+/* It is dead. Processes that it left behind are ended. */
 void cgroup_gone(struct worker *w);
 /* The number of the vGPU's sessions, or its weight, has changed. */
 void cgroup_weigh(struct vgpu *v);

@@ -148,8 +148,8 @@ static void end(pid_t pid, void *arg)
 		kill(pid, SIGKILL);
 }
 
-/* Frozen, nobody forks while we look who is there; and a frozen process can be killed. Linux before
- * 5.14 has no cgroup.kill. */
+/* Frozen processes do not fork while we look which there are, and can be killed. Linux before 5.14
+ * has no cgroup.kill. */
 int cgroup_kill_all(int dir)
 {
 	int r = cgroup_write(dir, "cgroup.kill", "1");

@@ -9,7 +9,7 @@
 
 int cgroup_write(int dir, const char *file, const char *text);
 int cgroup_write_number(int dir, const char *file, uint64_t n);
-/* What fits, with a NUL; its length. */
+/* As much as fits, with a NUL; its length. */
 int cgroup_read(int dir, const char *file, char *text, size_t cap);
 /* UINT64_MAX: "max", or it cannot be read. */
 uint64_t cgroup_read_number(int dir, const char *file);

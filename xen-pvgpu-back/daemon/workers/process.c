@@ -10,6 +10,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -45,13 +46,31 @@ static int spawn(const struct process *p, pid_t *pid)
 	return err;
 }
 
-/* Only what a signal handler may do: the parent may have threads. */
-static void __attribute__((noreturn)) become(const struct process *p, int err_fd)
+static int join(int cgroup)
 {
+	const int fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : write(fd, "0", 1);
+
+	if (fd >= 0)
+		close(fd);
+	return n == 1 ? 0 : -1;
+}
+
+/* Only what a signal handler may do: the parent may have threads. Errors go to the file `tell`; -1:
+ * it is to move to its cgroup first, and says so in its log. */
+static void __attribute__((noreturn)) become(const struct process *p, int tell)
+{
+	static const char cannot[] = "cannot be run\n";
 	const struct sigaction plain = {.sa_handler = SIG_DFL};
+	const int extra = (int)p->fd_n;
+	/* Out of the way of the others. */
+	const int kept = fcntl(tell < 0 ? p->cgroup : tell, F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
 	sigset_t none;
+	ssize_t n;
 	int err;
 
+	if (kept < 0)
+		goto failed;
 	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &plain, NULL);
 	setsid();
@@ -61,18 +80,21 @@ static void __attribute__((noreturn)) become(const struct process *p, int err_fd
 		if (fd < 0 || (fd != (int)i && dup2(fd, (int)i) < 0))
 			goto failed;
 	}
-	if (dup3(err_fd, (int)p->fd_n, O_CLOEXEC) < 0)
+	if (dup3(kept, extra, O_CLOEXEC) < 0)
 		goto failed;
-	err_fd = (int)p->fd_n;
-	closefrom(err_fd + 1);
+	closefrom(extra + 1);
+	if (tell >= 0)
+		tell = extra;
+	else if (join(extra) < 0)
+		goto failed;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(p->path, (char *const *)(uintptr_t)p->argv, (char *const *)(uintptr_t)p->env);
 failed:
 	err = errno;
-	if (write(err_fd, &err, sizeof(err)) < 0)
-		_exit(126);
-	_exit(127);
+	n = tell < 0 ? write(STDERR_FILENO, cannot, sizeof(cannot) - 1)
+		     : write(tell, &err, sizeof(err));
+	_exit(n < 0 ? 126 : 127);
 }
 
 /* A fork: 0 in the child, else its pid or -1. Our handlers must not run in it. */
@@ -96,17 +118,48 @@ static pid_t clone_into(int cgroup)
 	return pid;
 }
 
-int process_try(int cgroup)
+static bool joins; /* there is no clone3: a child moves to its cgroup itself */
+
+static int try_once(int cgroup)
 {
-	const pid_t pid = clone_into(cgroup);
+	const pid_t pid = joins ? fork() : clone_into(cgroup);
+	int status;
 
 	if (pid == 0)
-		_exit(0);
+		_exit(joins && join(cgroup) < 0 ? errno : 0);
 	if (pid < 0)
 		return errno;
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+int process_try(int cgroup)
+{
+	int err;
+
+	joins = false;
+	err = try_once(cgroup);
+	if (err != ENOSYS && err != EINVAL && err != EPERM)
+		return err;
+	joins = true;
+	return try_once(cgroup);
+}
+
+/* It takes 10 ms, for which pvgpud does not wait: why it failed is in the child's log. */
+static int spawn_joining(const struct process *p, pid_t *pid)
+{
+	sigset_t all, old;
+	int err = 0;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	*pid = fork();
+	if (*pid == 0)
+		become(p, -1);
+	err = *pid < 0 ? errno : 0;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return err;
 }
 
 int process_spawn(const struct process *p, pid_t *pid)
@@ -115,6 +168,8 @@ int process_spawn(const struct process *p, pid_t *pid)
 
 	if (p->cgroup < 0)
 		return spawn(p, pid);
+	if (joins)
+		return spawn_joining(p, pid);
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return errno;
 	up = fcntl(ends[1], F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);

@@ -21,7 +21,8 @@ struct process {
 
 /* In a session of its own, with no signal blocked or ignored. 0 or an errno. */
 int process_spawn(const struct process *p, pid_t *pid);
-/* Does this kernel let processes be born in a cgroup? 0 or an errno. */
+/* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or an
+ * errno. */
 int process_try(int cgroup);
 
 #endif

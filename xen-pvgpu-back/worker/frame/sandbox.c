@@ -5,16 +5,16 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
-#include <linux/capability.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "xen-pvgpu-back/confine/calls.h"
+#include "xen-pvgpu-back/confine/confine.h"
 
 #define THREADS 1024 /* of a worker: the far end's, and a few of our own */
 
@@ -117,6 +117,7 @@ int sandbox_prepare(struct sandbox *s, char *reason, size_t cap)
 {
 	int err;
 
+	confine_goes_first();
 	if (s->preload && load(s->preload, reason, cap) < 0)
 		return -1;
 	if (s->mode == SANDBOX_OFF)
@@ -133,25 +134,6 @@ int sandbox_prepare(struct sandbox *s, char *reason, size_t cap)
 	return failed("the filter of system calls", reason, cap);
 }
 
-/* What execve, if it were allowed, could give. It takes the capability that goes last. */
-static int drop_bounds(void)
-{
-	for (unsigned long c = 0; c < 64; c++)
-		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
-			return c && errno == EINVAL ? 0 : -1;
-	return 0;
-}
-
-static int drop_capabilities(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	const struct __user_cap_data_struct none[2] = {0};
-
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
-		return -1;
-	return (int)syscall(SYS_capset, &head, none);
-}
-
 /* libc does these for all threads. */
 static int become(uid_t uid)
 {
@@ -160,25 +142,13 @@ static int become(uid_t uid)
 	return 0;
 }
 
-static int limit(int what, rlim_t most)
-{
-	struct rlimit r;
-
-	if (getrlimit((__rlimit_resource_t)what, &r) < 0)
-		return -1;
-	if (r.rlim_max > most)
-		r.rlim_max = most;
-	r.rlim_cur = r.rlim_max;
-	return setrlimit((__rlimit_resource_t)what, &r);
-}
-
 /* Threads are counted by user: those of a user that others are, too, are not ours to limit. */
 static int set_limits(const struct sandbox *s)
 {
-	if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_MSGQUEUE, 0) < 0 ||
-	    limit(RLIMIT_NICE, 0) < 0 || limit(RLIMIT_RTPRIO, 0) < 0)
+	if (confine_limit(RLIMIT_CORE, 0) < 0 || confine_limit(RLIMIT_MSGQUEUE, 0) < 0 ||
+	    confine_limit(RLIMIT_NICE, 0) < 0 || confine_limit(RLIMIT_RTPRIO, 0) < 0)
 		return -1;
-	return s->uid ? limit(RLIMIT_NPROC, THREADS) : 0;
+	return s->uid ? confine_limit(RLIMIT_NPROC, THREADS) : 0;
 }
 
 int sandbox_close(struct sandbox *s, char *reason, size_t cap)
@@ -202,14 +172,14 @@ int sandbox_close(struct sandbox *s, char *reason, size_t cap)
 		return failed("landlock", reason, cap);
 	if (took(s, SANDBOX_LIMITS, set_limits(s), reason, cap) < 0)
 		return -1;
-	if (root && drop_bounds() < 0 && errno != EPERM)
+	if (root && confine_drop_bounds() < 0 && errno != EPERM)
 		return failed("capabilities", reason, cap);
 	if (root && s->uid) {
 		if (become(s->uid) < 0)
 			return failed("user and group", reason, cap);
 		s->parts |= SANDBOX_UID;
 	}
-	if (took(s, SANDBOX_CAPS, drop_capabilities(), reason, cap) < 0)
+	if (took(s, SANDBOX_CAPS, confine_drop_capabilities(), reason, cap) < 0)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return failed("no_new_privs", reason, cap);
@@ -219,12 +189,7 @@ int sandbox_close(struct sandbox *s, char *reason, size_t cap)
 
 int sandbox_close_calls(struct sandbox *s, char *reason, size_t cap)
 {
-	long r;
-
 	if (!s->filter)
 		return 0;
-	/* More than 0 is a thread that has a filter of its own. */
-	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, s->filter);
-	errno = r > 0 ? EBUSY : errno;
-	return took(s, SANDBOX_CALLS, r ? -1 : 0, reason, cap);
+	return took(s, SANDBOX_CALLS, calls_close(s->filter), reason, cap);
 }

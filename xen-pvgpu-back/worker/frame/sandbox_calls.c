@@ -1,130 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which system calls are left after the seal. The lists are what gpu-trace (tests/gpu/trace) saw
- * workers on the simulated GPU ask for, with what libc asks for in cases that did not arise; what
- * NVIDIA's libcuda needs beside that is known from public sources only and was never run: FAR.
- *
- * A call that no worker ever makes and that only serves to get out ends the process, so that an
- * attempt is seen. Any other answers EPERM: a library that tries something harmless goes on without
- * it. clone3 answers ENOSYS, since its flags lie in memory, where a filter cannot look; libc then
- * uses clone.
+ * Which system calls are left after the seal: those that all processes of ours may do
+ * (confine/calls.c), of ioctls hardly any, and what NVIDIA's libcuda needs beside that, which is
+ * known from public sources only and was never run: FAR.
  */
 #include "xen-pvgpu-back/worker/frame/sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/sockios.h>
-#include <sched.h>
-#include <seccomp.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
-#endif
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
+#include "xen-pvgpu-back/confine/calls.h"
 
 /* xen/evtchn.h: IOCTL_EVTCHN_NOTIFY. Binding and unbinding are pvgpud's. */
 #define EVTCHN_NOTIFY _IOC(_IOC_NONE, 'E', 4, sizeof(unsigned int))
 
 #define COUNT(a)      (sizeof(a) / sizeof((a)[0]))
-
-static const char *const always[] = {"read",
-				     "readv",
-				     "pread64",
-				     "write",
-				     "writev",
-				     "pwrite64",
-				     "close",
-				     "close_range",
-				     "fstat",
-				     "newfstatat",
-				     "lseek",
-				     "fallocate",
-				     "ftruncate",
-				     "memfd_create",
-				     "dup",
-				     "dup2",
-				     "dup3",
-				     "pipe2",
-				     "eventfd2",
-				     "epoll_create1",
-				     "epoll_ctl",
-				     "epoll_wait",
-				     "epoll_pwait",
-				     "epoll_pwait2",
-				     "poll",
-				     "ppoll",
-				     "select",
-				     "pselect6",
-				     "timerfd_create",
-				     "timerfd_settime",
-				     "timerfd_gettime",
-				     "sendmsg",
-				     "recvmsg",
-				     "sendto",
-				     "recvfrom",
-				     "accept4",
-				     "getsockopt",
-				     "getsockname",
-				     "getpeername",
-				     "shutdown",
-				     "brk",
-				     "munmap",
-				     "mremap",
-				     "madvise",
-				     "mincore",
-				     "msync",
-				     "mlock",
-				     "munlock",
-				     "futex",
-				     "set_robust_list",
-				     "get_robust_list",
-				     "rseq",
-				     "membarrier",
-				     "set_tid_address",
-				     "sched_yield",
-				     "sched_getaffinity",
-				     "sched_getparam",
-				     "sched_getscheduler",
-				     "getcpu",
-				     "getpid",
-				     "gettid",
-				     "getuid",
-				     "geteuid",
-				     "getgid",
-				     "getegid",
-				     "getrandom",
-				     "getrusage",
-				     "getrlimit",
-				     "sysinfo",
-				     "uname",
-				     "times",
-				     "nanosleep",
-				     "clock_nanosleep",
-				     "clock_gettime",
-				     "clock_getres",
-				     "gettimeofday",
-				     "time",
-				     "alarm",
-				     "setitimer",
-				     "restart_syscall",
-				     "rt_sigaction",
-				     "rt_sigprocmask",
-				     "rt_sigreturn",
-				     "rt_sigtimedwait",
-				     "rt_sigpending",
-				     "rt_sigsuspend",
-				     "sigaltstack",
-				     "exit",
-				     "exit_group"};
 
 /* Where the root holds files, their driver's library may open them. Unproven. */
 static const char *const far[] = {
@@ -133,149 +25,13 @@ static const char *const far[] = {
 	"getdents64", "mbind",      "get_mempolicy", "set_mempolicy", "sched_setaffinity",
 	"mlock2",     "getppid",    "getresuid",     "getresgid"};
 
-static const char *const never[] = {"execve",
-				    "execveat",
-				    "fork",
-				    "vfork",
-				    "ptrace",
-				    "process_vm_readv",
-				    "process_vm_writev",
-				    "process_madvise",
-				    "pidfd_getfd",
-				    "kcmp",
-				    "open_by_handle_at",
-				    "mount",
-				    "umount2",
-				    "pivot_root",
-				    "chroot",
-				    "unshare",
-				    "setns",
-				    "move_mount",
-				    "open_tree",
-				    "fsopen",
-				    "fsmount",
-				    "fsconfig",
-				    "fspick",
-				    "mount_setattr",
-				    "bpf",
-				    "perf_event_open",
-				    "userfaultfd",
-				    "add_key",
-				    "request_key",
-				    "keyctl",
-				    "init_module",
-				    "finit_module",
-				    "delete_module",
-				    "kexec_load",
-				    "kexec_file_load",
-				    "reboot",
-				    "swapon",
-				    "swapoff",
-				    "iopl",
-				    "ioperm",
-				    "modify_ldt",
-				    "personality",
-				    "acct",
-				    "quotactl",
-				    "syslog",
-				    "sethostname",
-				    "setdomainname",
-				    "settimeofday",
-				    "clock_settime",
-				    "adjtimex",
-				    "clock_adjtime",
-				    "setuid",
-				    "setgid",
-				    "setreuid",
-				    "setregid",
-				    "setresuid",
-				    "setresgid",
-				    "setgroups",
-				    "setfsuid",
-				    "setfsgid",
-				    "capset",
-				    "mknod",
-				    "mknodat"};
-
-/* An action of a call where it is known here, under up to two conditions. */
-static int rule(scmp_filter_ctx f, uint32_t action, const char *name, unsigned int n,
-		struct scmp_arg_cmp a, struct scmp_arg_cmp b)
-{
-	const struct scmp_arg_cmp args[] = {a, b};
-	const int call = seccomp_syscall_resolve_name(name);
-
-	return call == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(f, action, call, n, args);
-}
-
-static int list(scmp_filter_ctx f, uint32_t action, const char *const *names, size_t n)
-{
-	const struct scmp_arg_cmp none = {0};
-	int r = 0;
-
-	for (size_t i = 0; i < n && !r; i++)
-		r = rule(f, action, names[i], 0, none, none);
-	return r;
-}
-
-static struct scmp_arg_cmp masked(unsigned int arg, uint64_t mask, uint64_t value)
-{
-	return (struct scmp_arg_cmp){
-		.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
-}
-
-/* Of an int, of which the kernel takes no more. */
-static struct scmp_arg_cmp is(unsigned int arg, unsigned int value)
-{
-	return masked(arg, UINT32_MAX, value);
-}
-
-static int when(scmp_filter_ctx f, const char *name, struct scmp_arg_cmp a)
-{
-	return rule(f, SCMP_ACT_ALLOW, name, 1, a, a);
-}
-
 static int files(scmp_filter_ctx f)
 {
-	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
-				       F_GETFL, F_GET_SEALS,     F_ADD_SEALS, F_GETPIPE_SZ};
 	static const unsigned int controls[] = {EVTCHN_NOTIFY, SIOCOUTQ, FIONREAD};
 	int r = 0;
 
-	for (size_t i = 0; i < COUNT(commands) && !r; i++)
-		r = when(f, "fcntl", is(1, (unsigned int)commands[i]));
-	/* What others have open, too, cannot be made to block them. */
-	if (!r)
-		r = rule(f, SCMP_ACT_ALLOW, "fcntl", 2, is(1, F_SETFL),
-			 masked(2, O_NONBLOCK, O_NONBLOCK));
 	for (size_t i = 0; i < COUNT(controls) && !r; i++)
-		r = when(f, "ioctl", is(1, controls[i]));
-	return r;
-}
-
-static int processes(scmp_filter_ctx f)
-{
-	const uint64_t thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
-	const uint64_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-				CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
-	const struct scmp_arg_cmp none = {0};
-	const unsigned int self = (unsigned int)getpid();
-	static const int options[] = {PR_SET_NAME,     PR_GET_NAME,         PR_SET_VMA,
-				      PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP};
-	int r = when(f, "clone", masked(0, thread | (spaces & ~(uint64_t)CLONE_NEWTIME), thread));
-
-	if (!r)
-		r = rule(f, SCMP_ACT_KILL_PROCESS, "clone", 1, masked(0, CLONE_THREAD, 0), none);
-	if (!r)
-		r = rule(f, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, none, none);
-	if (!r)
-		r = when(f, "kill", is(0, self));
-	if (!r)
-		r = when(f, "tgkill", is(0, self));
-	/* To ask, not to set. */
-	if (!r)
-		r = when(f, "prlimit64", masked(2, UINT64_MAX, 0));
-	for (size_t i = 0; i < COUNT(options) && !r; i++)
-		r = when(f, "prctl", is(0, (unsigned int)options[i]));
+		r = calls_when(f, "ioctl", calls_is(1, controls[i]));
 	return r;
 }
 
@@ -286,53 +42,27 @@ static int memory(scmp_filter_ctx f, bool opens)
 	int r;
 
 	if (opens) {
-		r = rule(f, SCMP_ACT_ALLOW, "mmap", 0, none, none);
-		return r ? r : rule(f, SCMP_ACT_ALLOW, "mprotect", 0, none, none);
+		r = calls_rule(f, SCMP_ACT_ALLOW, "mmap", 0, none, none);
+		return r ? r : calls_rule(f, SCMP_ACT_ALLOW, "mprotect", 0, none, none);
 	}
-	r = when(f, "mmap", masked(2, PROT_EXEC, 0));
-	return r ? r : when(f, "mprotect", masked(2, PROT_EXEC, 0));
+	r = calls_when(f, "mmap", calls_masked(2, PROT_EXEC, 0));
+	return r ? r : calls_when(f, "mprotect", calls_masked(2, PROT_EXEC, 0));
 }
 
 /* Of NVIDIA's device files: their ioctls are of type 'F', those of nvidia-uvm plain small numbers
  * (linux/uvm_linux_ioctl.h of its open modules). Unproven. */
 static int driver(scmp_filter_ctx f)
 {
-	int r = list(f, SCMP_ACT_ALLOW, far, COUNT(far));
+	int r = calls_list(f, SCMP_ACT_ALLOW, far, COUNT(far));
 
 	if (!r)
-		r = when(f, "ioctl", masked(1, 0xff00, 'F' << 8));
+		r = calls_when(f, "ioctl", calls_masked(1, 0xff00, 'F' << 8));
 	if (!r)
-		r = when(f, "ioctl", masked(1, UINT32_MAX & ~0xffu, 0));
+		r = calls_when(f, "ioctl", calls_masked(1, UINT32_MAX & ~0xffu, 0));
 	/* UVM_INITIALIZE and UVM_DEINITIALIZE. */
 	if (!r)
-		r = when(f, "ioctl", is(1, 0x30000001));
-	return r ? r : when(f, "ioctl", is(1, 0x30000002));
-}
-
-/* To be loaded by the system call itself: libseccomp makes the program anew each time, which takes
- * longer than all the rest of the seal. */
-static int export(struct sandbox *s, scmp_filter_ctx f)
-{
-	int fd = memfd_create("seccomp", MFD_CLOEXEC), r;
-	struct sock_fprog *p = NULL;
-	off_t bytes;
-
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(f, fd);
-	bytes = r ? 0 : lseek(fd, 0, SEEK_END);
-	if (bytes > 0)
-		p = malloc(sizeof(*p) + (size_t)bytes);
-	if (p) {
-		p->filter = (struct sock_filter *)(p + 1);
-		p->len = (unsigned short)((size_t)bytes / sizeof(*p->filter));
-		if (pread(fd, p->filter, (size_t)bytes, 0) == bytes)
-			s->filter = p;
-		else
-			free(p);
-	}
-	close(fd);
-	return r ? r : s->filter ? 0 : -EIO;
+		r = calls_when(f, "ioctl", calls_is(1, 0x30000001));
+	return r ? r : calls_when(f, "ioctl", calls_is(1, 0x30000002));
 }
 
 int sandbox_make_calls(struct sandbox *s)
@@ -342,24 +72,15 @@ int sandbox_make_calls(struct sandbox *s)
 
 	if (!f)
 		return -ENOMEM;
-	r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (!r)
-		r = list(f, SCMP_ACT_ALLOW, always, COUNT(always));
-	if (!r)
-		r = list(f, SCMP_ACT_KILL_PROCESS, never, COUNT(never));
+	r = calls_common(f);
 	if (!r)
 		r = files(f);
-	if (!r)
-		r = processes(f);
 	if (!r)
 		r = memory(f, s->opens);
 	if (!r && s->opens)
 		r = driver(f);
-	/* A tree instead of a list; older libraries cannot. */
 	if (!r)
-		seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (!r)
-		r = export(s, f);
+		r = calls_export(f, &s->filter);
 	seccomp_release(f);
 	return r;
 }
