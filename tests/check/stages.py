@@ -79,7 +79,8 @@ def stages(full=False):
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
         *(waiters if full else []),
-        Stage("hostile", "a hostile guest on the ring, the sockets and in images", [f"{MAKE} check-hostile"]),
+        Stage("hostile", "a hostile guest on the ring, the sockets and in images",
+              [f"{MAKE} check-hostile"] + ([f"{MAKE} check-hostile-tame"] if full else []), limit=1800 if full else 900),
         Stage("valgrind", "workers, pvgpud, the guest's side and unit tests under valgrind" if full else
               "workers and pvgpud under valgrind",
               [f"{MAKE} check-valgrind" + (" FULL=1" if full else "")], limit=7200 if full else 900),

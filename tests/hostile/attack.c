@@ -5,11 +5,15 @@
  *   attack --list                     names and expected outcomes
  *   attack SOCKET NAME [SEED]         run one; 0 when the outcome is the expected one
  *
+ * ATTACK_TAME=1: all but the attack itself, which its test must notice. ATTACK_WAIT=1: a byte is
+ * awaited on stdin when the session is there.
+ *
  * The last line on stdout is JSON: the session's outcome, which the test compares with the
  * backend's.
  */
 #include "tests/hostile/attack.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +31,10 @@ static const char *const outcomes[] = {"ends", "lives", "either", "leaves", "non
 extern const char ptx_fault[];
 
 int attack_arg;
-static unsigned int wrong;
+unsigned int attack_checks;
+static unsigned int wrong, acts_before;
+static struct guest guest = {.ring_fd = -1, .to_worker = -1, .to_guest = -1, .sock = -1};
+static const struct attack *attack;
 static uint32_t state = 1;
 
 void attack_wrong(const char *file, int line, const char *format, ...)
@@ -85,10 +92,17 @@ static void set_up(struct guest *g, enum stage stage)
 		guest_module(g, ptx_fault);
 }
 
+static bool is_set(const char *name)
+{
+	return getenv(name) && !strcmp(getenv(name), "1");
+}
+
 /* Compare the outcome with the expected one; returns the backend's reason from the ring page. */
 static const char *judge(struct guest *g, enum outcome want)
 {
-	const unsigned int wait = want == ENDS ? STEP_LIMIT_S * 1000 : 0;
+	/* Of a tame one no end will come. */
+	const unsigned int wait = want == ENDS && !is_set("ATTACK_TAME") ? STEP_LIMIT_S * 1000 : 0;
+	const unsigned int checks = attack_checks;
 	bool over;
 
 	if (want == LEAVES || want == NONE)
@@ -108,10 +122,12 @@ static const char *judge(struct guest *g, enum outcome want)
 	} else {
 		WANT(want != ENDS, "the session goes on");
 	}
+	attack_checks = checks; /* of the attack itself */
 	return over ? "ended" : "lives";
 }
 
-static void report(const struct attack *a, const struct guest *g, const char *came)
+static void report(const struct attack *a, const struct guest *g, const char *came,
+		   unsigned int acts)
 {
 	char text[120] = "";
 	uint32_t reason = 0;
@@ -124,15 +140,23 @@ static void report(const struct attack *a, const struct guest *g, const char *ca
 		if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
 			*c = '?';
 	printf("{\"attack\": \"%s\", \"session\": %u, \"outcome\": \"%s\", \"cause\": %u, "
-	       "\"text\": \"%s\"}\n",
-	       a->name, g->session, came, reason, text);
+	       "\"text\": \"%s\", \"checks\": %u, \"acts\": %u}\n",
+	       a->name, g->session, came, reason, text, attack_checks, acts);
 	fflush(stdout);
+}
+
+void attack_leave(void)
+{
+	report(attack, &guest, "left", guest_acts - acts_before + 1);
+	_exit(wrong ? 1 : 0);
 }
 
 int main(int argc, char **argv)
 {
-	static struct guest g = {.ring_fd = -1, .to_worker = -1, .to_guest = -1, .sock = -1};
+	struct guest *const g = &guest;
 	const struct attack *a;
+	unsigned int acts;
+	char go;
 
 	if (argc == 2 && !strcmp(argv[1], "--list")) {
 		list();
@@ -140,7 +164,7 @@ int main(int argc, char **argv)
 	}
 	if (argc != 3 && argc != 4)
 		die("usage: attack --list | attack SOCKET NAME [SEED]");
-	a = find(argv[2]);
+	a = attack = find(argv[2]);
 	if (argc == 4)
 		state = (uint32_t)strtoul(argv[3], NULL, 0);
 	for (const char *c = a->name; *c; c++)
@@ -149,11 +173,16 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	alarm(LIMIT_S);
 	attack_arg = a->arg;
-	g.path = argv[1];
-	set_up(&g, a->stage);
+	g->path = argv[1];
+	set_up(g, a->stage);
 	/* Reported before the attack, too: an attacker may end itself. */
-	report(a, &g, "left");
-	a->run(&g);
-	report(a, &g, judge(&g, a->outcome));
+	report(a, g, "left", 0);
+	acts_before = guest_acts;
+	if (is_set("ATTACK_WAIT") && read(STDIN_FILENO, &go, 1) < 0)
+		die("stdin: %s", strerror(errno));
+	if (!is_set("ATTACK_TAME"))
+		a->run(g);
+	acts = guest_acts - acts_before;
+	report(a, g, judge(g, a->outcome), acts);
 	return wrong ? 1 : 0;
 }

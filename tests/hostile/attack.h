@@ -28,9 +28,13 @@ extern int attack_arg;
 /* A condition that must hold; otherwise a line on stderr, and the attack counts as failed. */
 #define WANT(cond, ...)                                                                            \
 	do {                                                                                       \
+		attack_checks++;                                                                   \
 		if (!(cond))                                                                       \
 			attack_wrong(__FILE__, __LINE__, __VA_ARGS__);                             \
 	} while (0)
+extern unsigned int attack_checks;
+/* For an attacker that leaves before the end: the outcome of its WANTs, and exit. */
+NORETURN void attack_leave(void);
 void attack_wrong(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
 /* Pseudo-random, from the seed on the command line. */
 uint32_t attack_random(void);

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #define FLOOD_MS 700
+#define PARKED   65536u     /* commands that a worker parks at most */
+#define PARKED_B (8u << 20) /* bytes of them */
 
 static uint64_t stream(uint32_t index)
 {
@@ -61,18 +63,60 @@ static void hold_up(struct guest *g)
 	launch(g, 0, f, &g->memory[1], 8, 1, 1);
 }
 
+#define REFUSED 3 /* all but two of these frees */
+
+/* What the worker has taken of a flood, and what is in the ring. */
+struct flood {
+	uint64_t until, commands, bytes;
+	uint32_t first; /* where it begins */
+};
+
+static struct flood flood_begins(struct guest *g)
+{
+	g->deaf = true;
+	g->patience_ms = 300;
+	return (struct flood){.until = now_ms() + STEP_LIMIT_S * 1000, .first = g->prod};
+}
+
+/* One more was posted, or there was no room for it. False: no more are taken, and that is so
+ * because so many wait, or so many bytes. */
+static bool flood_goes_on(struct guest *g, struct flood *f, bool posted)
+{
+	const uint64_t room = g->cmd_size / 16;
+	const bool full = f->commands >= PARKED || f->bytes >= PARKED_B;
+
+	f->commands += posted;
+	/* What is refused at once does not wait: no bound, and nothing to bound. */
+	if (attack_arg == REFUSED && f->commands > 2 * PARKED)
+		return false;
+	f->bytes = f->commands ? (g->prod - f->first) : 0;
+	if ((attack_arg != REFUSED && f->commands > PARKED + room) ||
+	    f->bytes > 2 * PARKED_B + g->cmd_size) {
+		WANT(false, "%llu commands were taken: no bound", (unsigned long long)f->commands);
+		return false;
+	}
+	if (!posted && full)
+		return false;
+	WANT(!guest_over(g), "the session has ended");
+	if (guest_over(g) || now_ms() < f->until)
+		return !guest_over(g);
+	WANT(false, "%llu commands, %llu bytes: the bound was not reached",
+	     (unsigned long long)f->commands, (unsigned long long)f->bytes);
+	return false;
+}
+
 /* Commands behind it, until no more are taken. */
 static void parked(struct guest *g)
 {
 	static const unsigned char bytes[4096];
-	const uint64_t until = now_ms() + 2 * FLOOD_MS;
 	const uint64_t f = guest_function(g, 1, "nothing");
-	bool more = true;
+	struct flood flood;
+	bool more;
+	uint32_t i = 0;
 
 	hold_up(g);
-	g->deaf = true;
-	g->patience_ms = 300;
-	for (uint32_t i = 0; more && now_ms() < until; i++) {
+	flood = flood_begins(g);
+	do {
 		struct pvgpu_wire_copy_inline c = {HDR(copy_inline, COPY_INLINE), .ctx = g->ctx,
 						   .dst = g->memory[0], .data_len = 4096};
 
@@ -83,14 +127,15 @@ static void parked(struct guest *g)
 		else if (attack_arg == 2)
 			more = POST(g, copy_fetch, COPY_FETCH, .ctx = g->ctx, .src = g->memory[0],
 				    .size = 4096);
-		else if (attack_arg == 3)
+		else if (attack_arg == REFUSED)
 			more = POST(g, mem_free, MEM_FREE, .ctx = g->ctx,
 				    .address = g->memory[i % 2]);
 		else
 			more = POST(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx);
-	}
+		i++;
+	} while (flood_goes_on(g, &flood, more));
 	/* The end of the process must free all of it in time. */
-	_exit(0);
+	attack_leave();
 }
 
 /* Parked commands on many streams, each behind a kernel of its own. */
@@ -109,7 +154,7 @@ static void parked_streams(struct guest *g)
 	for (uint32_t i = 0; now_ms() < until; i++)
 		if (!launch(g, stream(i % 64), f, &g->memory[1], 8, 1, 1))
 			break;
-	_exit(0);
+	attack_leave();
 }
 
 /* Two streams that wait for each other, and the work behind that. */
@@ -152,7 +197,7 @@ static void callbacks(struct guest *g)
 		if (!POST(g, host_func, HOST_FUNC, .ctx = g->ctx,
 			  .stream = stream((uint32_t)id % 200), .id = id, .always = id & 1))
 			break;
-	_exit(0);
+	attack_leave();
 }
 
 /* A count of host functions run that is wrong: none was called, too many, backwards. */
@@ -186,7 +231,7 @@ static void side_lane(struct guest *g)
 			  .image_len = attack_arg ? CHUNK_SIZE : 64, .info_log_size = 4096,
 			  .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, i >> 16, i & 0xffff)))
 			break;
-	_exit(0);
+	attack_leave();
 }
 
 /* Sessions, one after the other and many at once. */
@@ -200,7 +245,7 @@ static void sessions(struct guest *g)
 	}
 	for (unsigned int i = 0; i < 24; i++)
 		guest_hello(&all[i]);
-	_exit(0);
+	attack_leave();
 }
 
 const struct attack attacks_flood[] = {
@@ -211,7 +256,7 @@ const struct attack attacks_flood[] = {
 	{"flood_parked_launches", KERNELS, LEAVES, parked, 0},
 	{"flood_parked_bytes", KERNELS, LEAVES, parked, 1},
 	{"flood_parked_fetches", KERNELS, LEAVES, parked, 2},
-	{"flood_parked_frees", KERNELS, LEAVES, parked, 3},
+	{"flood_parked_frees", KERNELS, LEAVES, parked, REFUSED},
 	{"flood_parked_waits", KERNELS, LEAVES, parked, 4},
 	{"flood_parked_streams", KERNELS, LEAVES, parked_streams, 0},
 	{"flood_deadlock", CONTEXT, LIVES, deadlock, 0},

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NOT_READY 600
+
 struct shape {
 	uint32_t grid[3], block[3], shared;
 };
@@ -182,18 +184,22 @@ static void print(struct guest *g)
 {
 	const uint64_t f = guest_function(g, 0, "hello");
 	const struct shape wide = {{100000, 1, 1}, {256, 1, 1}, 0};
-	const uint64_t until = now_ms() + 1500;
+	const uint64_t begin = now_ms();
 	const uint32_t n = ~0u;
+	unsigned int asked = 0, got = 0;
 
 	WANT(f, "no kernel");
 	launch(g, f, &wide, 0, &n, sizeof(n));
-	while (now_ms() < until && !guest_over(g)) {
+	/* For some time, and until the kernel is seen at work. */
+	while (!guest_over(g) && now_ms() - begin < (got ? 1500u : 20000u)) {
 		if (attack_arg)
-			CALL(g, output_pull, OUTPUT_PULL);
-		else
-			CALL(g, stream_query, STREAM_QUERY, .ctx = g->ctx);
+			WANT(!CALL(g, output_pull, OUTPUT_PULL), "no answer");
+		got += CALL(g, stream_query, STREAM_QUERY, .ctx = g->ctx) == NOT_READY;
+		asked++;
 	}
-	_exit(0);
+	WANT(!guest_over(g), "the session has ended");
+	WANT(got, "%u times the kernel was not at work", asked);
+	attack_leave();
 }
 
 static void print_often(struct guest *g)
@@ -223,8 +229,13 @@ static void endless(struct guest *g)
 	if (attack_arg == 3)
 		POST(g, module_unload, MODULE_UNLOAD, .module = g->module);
 	WANT(guest_answers(g), "an endless kernel stops queries");
+	/* It runs, and what was to wait for it waits: a later answer is not there before that. */
+	WANT(CALL(g, stream_query, STREAM_QUERY, .ctx = g->ctx) == NOT_READY || attack_arg == 1,
+	     "the kernel does not run");
 	nap_ms(200);
-	_exit(0);
+	WANT(guest_answers(g), "an endless kernel stops queries after a while");
+	WANT(!guest_over(g), "the session has ended");
+	attack_leave();
 }
 
 const struct attack attacks_kernel[] = {

@@ -108,10 +108,18 @@ static void name(struct guest *g)
 static void twice(struct guest *g)
 {
 	for (int i = 0; i < 5; i++) {
-		int sock = guest_connect(g->path);
+		struct guest first = {0}, second = {0};
+		int sock = guest_connect(g->path), err;
 
 		send(sock, &good, sizeof(good), MSG_NOSIGNAL);
 		send(sock, &good, sizeof(good), MSG_NOSIGNAL);
+		err = guest_ask(&first, sock, NULL);
+		WANT(err == 0 || err == EPROTO || err == EAGAIN || err == EUSERS,
+		     "the request was answered %d", err);
+		WANT(guest_ask(&second, sock, NULL), "a second session on one connection");
+		WANT(err || first.session, "a session without a number");
+		if (!err)
+			close(first.sock);
 		close(sock);
 	}
 }
@@ -179,7 +187,7 @@ static void ask_and_go(struct guest *g)
 
 static void leave(struct guest *g)
 {
-	_exit(0);
+	attack_leave();
 }
 
 static void die_now(struct guest *g)
@@ -217,7 +225,7 @@ static void hang_up(struct guest *g)
 	else
 		close(g->sock);
 	nap_ms(300);
-	_exit(0);
+	attack_leave();
 }
 
 /* A guest that stops in the middle of a record, with all that it holds, disturbs no other. */

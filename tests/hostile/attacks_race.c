@@ -14,7 +14,9 @@
 extern const char ptx_fault[];
 extern const uint64_t ptx_fault_size;
 
-#define RACE_MS 500
+#define RACE_MS  500
+#define ROUND_MS 50
+#define LANDS_MS 20000 /* until a change has come between the worker's looks */
 
 struct field {
 	uint32_t at, bytes;
@@ -57,13 +59,14 @@ static void *flip_records(void *arg)
 	return NULL;
 }
 
-static void race(struct guest *g, const void *recs)
+static void race_once(struct guest *g, const void *recs)
 {
-	const uint64_t until = now_ms() + RACE_MS;
+	const uint64_t until = now_ms() + ROUND_MS;
 	pthread_t t;
 
 	target = g;
 	first = g->prod;
+	atomic_store(&stop, false);
 	if (pthread_create(&t, NULL, flip_records, NULL))
 		die("no thread");
 	while (!guest_over(g) && now_ms() < until) {
@@ -79,6 +82,24 @@ static void race(struct guest *g, const void *recs)
 	}
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
+}
+
+/*
+ * For some time, and until a change has landed: the worker has taken a record for what it was not
+ * posted as. Then the session has ended, or the next synchronising call tells of the error.
+ */
+static void race(struct guest *g, const void *recs)
+{
+	const uint64_t begin = now_ms();
+	unsigned int landed = 0;
+
+	do {
+		race_once(g, recs);
+		landed += guest_over(g) ||
+			  CALL(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = g->ctx) != 0;
+	} while (!guest_over(g) &&
+		 now_ms() - begin < (landed ? (uint64_t)RACE_MS : (uint64_t)LANDS_MS));
+	WANT(landed, "no change has landed");
 }
 
 static void race_copy(struct guest *g)
@@ -123,7 +144,7 @@ static void race_part(struct guest *g)
 	_Static_assert(sizeof(r) == UNIT, "what is posted");
 	r.c.hdr.len = sizeof(r);
 	field = (struct field){offsetof(struct pvgpu_wire_copy_inline, data_len), 4, 80,
-			       attack_arg ? 4096 : 73};
+			       attack_arg ? 4096 : 65};
 	race(g, &r);
 }
 
@@ -146,21 +167,25 @@ static void *flip_image(void *arg)
 
 static void race_image(struct guest *g)
 {
-	const uint64_t until = now_ms() + RACE_MS;
-	uint32_t index = 1;
+	const uint64_t begin = now_ms();
+	uint32_t index = 1, bad = 0;
 	pthread_t t;
 
 	target = g;
 	if (pthread_create(&t, NULL, flip_image, NULL))
 		die("no thread");
-	while (now_ms() < until && !guest_over(g)) {
+	while (!guest_over(g) &&
+	       now_ms() - begin < (bad ? (uint64_t)RACE_MS : (uint64_t)LANDS_MS)) {
 		if (!guest_load(g, index, ptx_fault_size + 1))
 			POST(g, module_unload, MODULE_UNLOAD,
 			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, 0, index));
+		else
+			bad++;
 		index++;
 	}
 	atomic_store(&stop, true);
 	pthread_join(t, NULL);
+	WANT(bad, "no change has landed");
 }
 
 const struct attack attacks_race[] = {

@@ -269,7 +269,7 @@ static void attempt_65(struct guest *g)
  * its flags is shared with the worker. */
 static void bells(struct guest *g)
 {
-	const uint64_t most = ~0ull - 1;
+	const uint64_t most = ~0ull - 1, until = now_ms() + STEP_LIMIT_S * 1000;
 	uint64_t count;
 
 	WANT(write(g->to_guest, &most, sizeof(most)) > 0, "cannot fill the eventfd");
@@ -278,8 +278,12 @@ static void bells(struct guest *g)
 		fcntl(g->to_worker, F_SETFL, fcntl(g->to_worker, F_GETFL) & ~O_NONBLOCK);
 		pvgpu_store(&g->page->rep_sleeping.v, 1u);
 		POST(g, device_snapshot, DEVICE_SNAPSHOT, .device = 0);
+		/* The answer is there: the worker rings for it, and waits. */
+		while (pvgpu_load_acquire(&g->page->rep_prod.v) == g->cons && now_ms() < until)
+			nap_ms(1);
+		WANT(pvgpu_load_acquire(&g->page->rep_prod.v) != g->cons, "no answer");
 		nap_ms(100);
-		_exit(0);
+		attack_leave();
 	}
 	pvgpu_store(&g->page->rep_sleeping.v, 1u);
 	WANT(guest_answers(g), "no answer with a full eventfd");

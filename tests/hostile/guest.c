@@ -26,6 +26,8 @@ void die(const char *format, ...)
 	exit(2);
 }
 
+unsigned int guest_acts;
+
 uint64_t now_ms(void)
 {
 	struct timespec t;
@@ -47,6 +49,7 @@ int guest_connect(const char *path)
 	struct timeval limit = {.tv_sec = STEP_LIMIT_S};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
+	guest_acts++;
 	if (fd < 0)
 		die("socket: %s", strerror(errno));
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
@@ -227,12 +230,14 @@ void guest_ring_bell(struct guest *g)
 {
 	const uint64_t one = 1;
 
+	guest_acts++;
 	if (write(g->to_worker, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		die("doorbell: %s", strerror(errno));
 }
 
 void guest_publish(struct guest *g, uint32_t len)
 {
+	guest_acts++;
 	g->prod += len;
 	pvgpu_store_release(&g->page->cmd_prod.v, g->prod);
 	pvgpu_full_barrier();
@@ -353,6 +358,7 @@ int guest_send(struct guest *g, const void *msg, size_t len, const int *fds, uns
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = len};
 	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
 
+	guest_acts++;
 	if (n) {
 		struct cmsghdr *c;
 

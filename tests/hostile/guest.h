@@ -77,6 +77,8 @@ uint64_t guest_function(struct guest *g, uint32_t index, const char *name);
 void guest_put(struct guest *g, uint32_t off, const void *bytes, uint32_t len);
 void guest_publish(struct guest *g, uint32_t len);
 void guest_ring_bell(struct guest *g);
+/* Messages, records, rings and connections so far. */
+extern unsigned int guest_acts;
 /* Post a record of hdr.len bytes with a sequence number. False: no room, or the session ended. */
 bool guest_post(struct guest *g, void *rec);
 /* The same with bytes behind the fixed part, padded with zeros. */

@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: MIT
 """A hostile guest against a real pvgpud and real workers, beside two ordinary programs.
 
-    tests/hostile/hostile_test.py [--build DIR] [--seed N] [--only REGEX]
+    tests/hostile/hostile_test.py [--build DIR] [--seed N] [--only REGEX] [--tame]
 
 Each attack of the program `attack` is a test. It must come out as its table says, and:
-  - the session has ended with a reason in pvgpud's log, and not by a signal or a failed worker;
-  - the worker's and pvgpud's memory stayed bounded;
+  - the session has ended with a reason in pvgpud's log, the one that reasons.txt has for it, and not by a signal or a
+    failed worker;
+  - the worker's memory was looked at and stayed bounded, pvgpud's too;
   - the next session is served;
   - the witnesses, one on the same vGPU and one on another, saw nothing of it.
 At the end nothing may be left: no session, memory, process, file or fd. Sanitizers must have reported nothing.
+
+With --tame all is as ever but for the attack itself, and each test must fail: one that does not would prove nothing.
 """
 import argparse
+import contextlib
 import glob
 import json
 import os
@@ -35,7 +39,7 @@ NORMAL = ("the guest closed the session", "the guest process ended")
 FAILED = re.compile(r"by signal|exited with status|the worker died|closed its control socket|broke the protocol|"
                     r"returns \d+ bytes of a lease|did not exit|did not become|did not take")
 # A guest that blocks its own worker for good has it killed when it goes.
-KILLED = {"bells_block": "killed|guest"}
+KILLED = ("bells_block",)
 # Attacks whose images legitimately need more memory.
 LARGE = {"image_zstd_bombs": 320 * MIB, "image_lz4_bombs": 320 * MIB}
 
@@ -58,6 +62,7 @@ class Watch(threading.Thread):
         self.daemon_pid = daemon
         self.peak = {}
         self.stop = threading.Event()
+        self.lock = threading.Lock()
 
     def run(self):
         while not self.stop.wait(0.02):
@@ -67,10 +72,12 @@ class Watch(threading.Thread):
             except OSError:
                 continue
             for pid in pids:
-                try:
-                    self.peak[pid] = max(self.peak.get(pid, 0), kib(pid, "RssAnon"))
-                except OSError:
-                    pass
+                self.look(pid)
+
+    def look(self, pid):
+        if pid:
+            with contextlib.suppress(OSError), self.lock:
+                self.peak[pid] = max(self.peak.get(pid, 0), kib(pid, "RssAnon"))
 
 
 class Witness:
@@ -184,24 +191,42 @@ class Hostile(unittest.TestCase):
     @classmethod
     def run_attack(cls, name):
         begin = time.monotonic()
-        p = subprocess.run([cls.attack, cls.env.socket("bad"), name, str(opts.seed)],
-                           env=cls.env.guest_env("bad", extra={"OTHER_SOCKET": cls.env.socket("good")}),
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
+        extra = {"OTHER_SOCKET": cls.env.socket("good"), "ATTACK_WAIT": "1"}
+        if opts.tame and name != "probe":
+            extra["ATTACK_TAME"] = "1"
+        p = subprocess.Popen([cls.attack, cls.env.socket("bad"), name, str(opts.seed)],
+                             env=cls.env.guest_env("bad", extra=extra), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        try:
+            first = p.stdout.readline()
+            if first.startswith("{"):
+                cls.watch.look(cls.worker_of(json.loads(first)["session"]))
+            out, err = p.communicate("!", timeout=240)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, err = p.communicate()
         cls.times[name] = time.monotonic() - begin
-        lines = [json.loads(line) for line in p.stdout.splitlines() if line.startswith("{")]
-        return p, lines[-1] if lines else None
+        lines = [json.loads(line) for line in (first + out).splitlines() if line.startswith("{")]
+        return subprocess.CompletedProcess(name, p.returncode, first + out, err), lines[-1] if lines else None
 
     def end_of(self, number):
         found = re.compile(rf"session {number} bad: ended: (.*)")
         return wait_for(f"the end of session {number}", lambda: found.search(self.env.log()), END_LIMIT).group(1)
 
-    def worker_of(self, number):
-        m = re.search(rf"session {number} bad: pid \d+ uid \d+ \(.*\), worker (\d+)", self.env.log())
+    @classmethod
+    def worker_of(cls, number):
+        m = re.search(rf"session {number} bad: pid \d+ uid \d+ \(.*\), worker (\d+)", cls.env.log())
         return int(m.group(1)) if m else None
 
     def check_session(self, name, said, expected):
         number = said["session"]
         reason = self.end_of(number)
+        if opts.reasons:
+            print(f"{name} {expected} {said['outcome']} checks={said['checks']} {reason}", flush=True)
+        if expected == "ends" or name in reasons:
+            self.assertIn(name, reasons, "no reason is expected in reasons.txt")
+            if said["outcome"] != "lives":
+                self.assertRegex(reason, f"^(?:{reasons[name]})$")
         if name in KILLED:
             return
         self.assertNotRegex(reason, FAILED, f"session {number}")
@@ -213,7 +238,8 @@ class Hostile(unittest.TestCase):
 
     def check_memory(self, name, number):
         pid = self.worker_of(number)
-        peak = self.watch.peak.get(pid, 0)
+        self.assertIn(pid, self.watch.peak, "its worker's memory was not looked at")
+        peak = self.watch.peak[pid]
         limit = LARGE.get(name, WORKER_LIMIT) * (4 if self.san else 1)
         self.assertLess(peak, limit, f"the worker used {peak >> 20} MiB")
 
@@ -229,11 +255,21 @@ class Hostile(unittest.TestCase):
         time.sleep(0.1)
         self.assertTrue(self.witnesses[1].fine(), self.witnesses[1].said())
 
+    def tame(self, name, expected):
+        """Without its attack the test fails. `probe` is none."""
+        if name == "probe":
+            return
+        with self.assertRaises(AssertionError):
+            self.one(name, expected)
+
     def one(self, name, expected):
         failed = int(self.env.read("/vgpu/bad/sessions-failed"))
         p, said = self.run_attack(name)
         self.assertIn(p.returncode, (0, -9) if expected == "leaves" else (0,), f"{p.stdout}{p.stderr}")
         self.assertIsNotNone(said)
+        # Its outcome, or what it has checked itself, shows that it took place.
+        self.assertTrue(said["outcome"] == "ended" or said["checks"] or said["acts"] or p.returncode == -9,
+                        "nothing shows that it took place")
         if said["session"]:
             self.check_session(name, said, expected)
             self.check_memory(name, said["session"])
@@ -247,13 +283,27 @@ class Hostile(unittest.TestCase):
         self.assertNotRegex(self.env.log(), r"(?m)^pvgpud: forged")
 
 
+def read_reasons():
+    """name -> pattern of the reason for which its session must have ended"""
+    found = {}
+    with open(os.path.join(HERE, "reasons.txt")) as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                name, _, pattern = line.rstrip("\n").partition(" ")
+                found[name] = pattern.strip()
+    return found
+
+
+reasons = read_reasons()
+
+
 def add_tests():
     listing = subprocess.run([os.path.join(opts.build, "tests/attack"), "--list"], capture_output=True, text=True,
                              check=True).stdout
     for line in listing.splitlines():
         name, expected = line.split()
         if not opts.only or re.search(opts.only, name):
-            setattr(Hostile, f"test_{name}", lambda self, n=name, e=expected: self.one(n, e))
+            setattr(Hostile, f"test_{name}", lambda self, n=name, e=expected: self.one(n, e) if not opts.tame else self.tame(n, e))
 
 
 def main():
@@ -261,6 +311,8 @@ def main():
     parser.add_argument("--build", default=build_dir())
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"))
     parser.add_argument("--only", help="attacks whose names match")
+    parser.add_argument("--tame", action="store_true", help="without the attacks: every test must fail")
+    parser.add_argument("--reasons", action="store_true", help="print why each session has ended")
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.parse_args(namespace=opts)
     opts.build = os.path.abspath(opts.build)
