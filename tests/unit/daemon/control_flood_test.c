@@ -97,7 +97,8 @@ START_TEST(what_one_may_say)
 		while (fake_hear(k, PVGPU_SUP_MEMINFO, &m, &fds))
 			heard++;
 	}
-	most = BUDGET_BURST + (pvgpu_poll_now() - begin) / 1000 * BUDGET_A_SECOND / 1000000 + 16;
+	most = budget_worker.burst +
+	       (pvgpu_poll_now() - begin) / 1000 * budget_worker.a_second / 1000000 + 16;
 	ck_assert_uint_le(heard, most);
 	ck_assert(!k->w->killed);
 	/* Its end is seen at once: that is not read from there. */
@@ -121,7 +122,7 @@ START_TEST(a_flood_ends)
 		hear_all(good);
 		ev_run(fake.d.loop, EVRUN_NOWAIT);
 	}
-	ck_assert_uint_ge(pvgpu_poll_now() - begin, BUDGET_OVER_NS / 2);
+	ck_assert_uint_ge(pvgpu_poll_now() - begin, budget_worker.over_ns / 2);
 	ck_assert_ptr_nonnull(strstr(k->w->reason, "floods its control socket"));
 	ck_assert_int_eq(k->w->fault, FAULT_PROTOCOL);
 	fake_settle();
