@@ -91,6 +91,10 @@ $(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test control_flood_test):
 LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
 LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
 LDLIBS_control_flood_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/gate_flood_test
+$(B)/unit/gate_flood_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/gate_flood_test.c $(XENCTL_TEST_SRCS) $(SCHEDULE_SRCS)) \
+	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
+LDLIBS_gate_flood_test = $(CHECK_LIBS) -lev
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
