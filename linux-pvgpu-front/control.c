@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The control ring and event channels. Requests wait in `queued` for a slot, then in `sent` for
- * their answer. The backend is not trusted: an answer must fit a request that was sent, and an
- * impossible index ends the connection.
+ * The control ring and event channels. Requests wait in `queued` for a slot and for the units that
+ * they cost (ring/control.h), then in `sent` for their answer. The backend is not trusted: an
+ * answer must fit a request that was sent, and an impossible index ends the connection.
  */
 #include <linux/interrupt.h>
 #include <linux/slab.h>
@@ -144,6 +144,30 @@ static u32 pvgpu_ctl_new_id(struct pvgpu_vgpu *v)
 	return v->last_id;
 }
 
+/*
+ * Under ctl_lock: take the units that a request costs, or false: the pump runs again when they are
+ * there. A little slower than the backend allows, whose clock is another one.
+ */
+static bool pvgpu_ctl_pay(struct pvgpu_vgpu *v, struct pvgpu_req *req)
+{
+	const u64 each = NSEC_PER_SEC / (PVGPU_CTL_A_SECOND - PVGPU_CTL_A_SECOND / 16);
+	const u64 cost = pvgpu_ctl_cost(&req->msg) * each, burst = PVGPU_CTL_BURST * each;
+	const u64 now = ktime_get_ns();
+
+	if (req->paid)
+		return true;
+	if (now > burst && v->paid_until < now - burst)
+		v->paid_until = now - burst;
+	if (v->paid_until + cost > now) {
+		mod_delayed_work(pvgpu_wq, &v->pump_work,
+				 nsecs_to_jiffies(v->paid_until + cost - now) + 1);
+		return false;
+	}
+	v->paid_until += cost;
+	req->paid = true;
+	return true;
+}
+
 /* Under ctl_lock: publish what fits. True: ring the backend. */
 static bool pvgpu_ctl_pump(struct pvgpu_vgpu *v)
 {
@@ -153,7 +177,10 @@ static bool pvgpu_ctl_pump(struct pvgpu_vgpu *v)
 		struct pvgpu_req *req = list_first_entry(&v->queued, struct pvgpu_req, node);
 		int ret;
 
+		if (!pvgpu_ctl_pay(v, req))
+			break;
 		req->msg.id = pvgpu_ctl_new_id(v);
+		req->index = v->ctl.prod;
 		ret = pvgpu_ctl_put(&v->ctl, &req->msg);
 		if (ret == -EAGAIN)
 			break;
@@ -207,10 +234,31 @@ static struct pvgpu_req *pvgpu_ctl_answered(struct pvgpu_vgpu *v, const struct p
 	return req;
 }
 
+/* A new backend daemon: the former one has taken requests that it will not answer any more. */
+static void pvgpu_ctl_send_again(struct pvgpu_vgpu *v, u32 before)
+{
+	struct pvgpu_req *req, *next;
+	LIST_HEAD(again);
+
+	spin_lock(&v->ctl_lock);
+	list_for_each_entry_safe(req, next, &v->sent, node) {
+		if ((s32)(req->index - before) >= 0)
+			continue;
+		req->paid = false;
+		list_move_tail(&req->node, &again);
+	}
+	if (list_empty(&again))
+		pvgpu_count(&v->stats.answers_dropped);
+	list_splice(&again, &v->queued);
+	spin_unlock(&v->ctl_lock);
+}
+
 static void pvgpu_ctl_take_event(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
 {
 	if (m->op == PVGPU_CTL_SESSION_ENDED)
 		pvgpu_session_ended(v, m);
+	else if (m->op == PVGPU_CTL_AGAIN)
+		pvgpu_ctl_send_again(v, m->u.again.before);
 	else
 		pvgpu_count(&v->stats.answers_dropped);
 }
@@ -276,6 +324,18 @@ void pvgpu_event_work(struct work_struct *w)
 		pvgpu_channel_eoi(v, &v->channel, !useful);
 }
 
+void pvgpu_pump_work(struct work_struct *w)
+{
+	struct pvgpu_vgpu *v = container_of(to_delayed_work(w), struct pvgpu_vgpu, pump_work);
+	bool ring;
+
+	spin_lock(&v->ctl_lock);
+	ring = pvgpu_ctl_pump(v);
+	spin_unlock(&v->ctl_lock);
+	if (ring)
+		pvgpu_channel_notify(v, &v->channel);
+}
+
 static irqreturn_t pvgpu_ctl_interrupt(int irq, void *data)
 {
 	struct pvgpu_vgpu *v = data;
@@ -325,6 +385,7 @@ void pvgpu_ctl_disconnect(struct pvgpu_vgpu *v, struct list_head *reqs)
 	spin_unlock(&v->ctl_lock);
 	pvgpu_channel_close(v, &v->channel, v);
 	cancel_work_sync(&v->event_work);
+	cancel_delayed_work_sync(&v->pump_work);
 	if (v->ctl_mem)
 		list_add_tail(&v->ctl_mem->node, &v->limbo);
 	v->ctl_mem = NULL;

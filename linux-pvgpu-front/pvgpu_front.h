@@ -122,6 +122,8 @@ void pvgpu_channel_eoi(struct pvgpu_vgpu *v, struct pvgpu_channel *c, bool spuri
 struct pvgpu_req {
 	struct list_head node;
 	struct pvgpu_ctl_msg msg, answer;
+	u32 index; /* in the page */
+	bool paid;
 	int result;
 	void (*done)(struct pvgpu_req *req);
 };
@@ -129,6 +131,7 @@ struct pvgpu_req {
 /* gen: the connection that the request is meant for. -EPIPE: it has ended. */
 int pvgpu_submit(struct pvgpu_vgpu *v, struct pvgpu_req *req, u32 gen);
 void pvgpu_event_work(struct work_struct *w);
+void pvgpu_pump_work(struct work_struct *w);
 /* State work only. A disconnected ring's page goes to v->limbo. */
 int pvgpu_ctl_connect(struct pvgpu_vgpu *v, struct pvgpu_why *why);
 void pvgpu_ctl_disconnect(struct pvgpu_vgpu *v, struct list_head *reqs);
@@ -278,6 +281,8 @@ struct pvgpu_vgpu {
 	struct list_head queued, sent;
 	struct pvgpu_channel channel;
 	struct work_struct event_work;
+	struct delayed_work pump_work; /* when there are units for the next request */
+	u64 paid_until;                /* ns; a burst before now at the earliest */
 
 	struct pvgpu_statistics stats;
 };

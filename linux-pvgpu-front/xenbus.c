@@ -148,6 +148,7 @@ static struct pvgpu_vgpu *pvgpu_vgpu_new(struct xenbus_device *dev)
 	pvgpu_channel_init(&v->channel);
 	INIT_DELAYED_WORK(&v->state_work, pvgpu_state_work);
 	INIT_WORK(&v->event_work, pvgpu_event_work);
+	INIT_DELAYED_WORK(&v->pump_work, pvgpu_pump_work);
 	get_device(&dev->dev);
 	v->xdev = dev;
 	v->retry_at = v->limbo_until = jiffies;

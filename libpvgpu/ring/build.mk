@@ -3,4 +3,7 @@
 UNIT += $(B)/unit/ring_test $(B)/unit/ring_stress_test
 $(B)/unit/ring_test: $(call obj,tests/unit/guest/ring_test.c)
 LDLIBS_ring_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/ring_copy_test
+$(B)/unit/ring_copy_test: $(call obj,tests/unit/guest/ring_copy_test.c)
+LDLIBS_ring_copy_test = $(CHECK_LIBS)
 $(B)/unit/ring_stress_test: $(call obj,tests/unit/guest/ring_stress_test.c)

@@ -2,6 +2,9 @@
 /*
  * The environment of ring.h, in user space (compiler builtins) and in the kernel: types, memcpy,
  * ordered access to shared words, a full barrier.
+ *
+ * pvgpu_copied() follows each copy out of shared memory. From then on the compiler may not read the
+ * source again in place of the copy, which was or will be checked.
  */
 #ifndef PVGPU_RING_COMPAT_H
 #define PVGPU_RING_COMPAT_H
@@ -20,6 +23,7 @@
 #define pvgpu_store_release(p, v) smp_store_release(p, v)
 #define pvgpu_exchange(p, v)      xchg(p, v)
 #define pvgpu_full_barrier()      smp_mb()
+#define pvgpu_copied()            barrier()
 
 #else
 
@@ -34,6 +38,11 @@
 #define pvgpu_store(p, v)         __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #define pvgpu_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define pvgpu_exchange(p, v)      __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL)
+
+/* A test defines it, to be the other side. */
+#ifndef pvgpu_copied
+#define pvgpu_copied() __asm__ __volatile__("" ::: "memory")
+#endif
 
 /*
  * gcc warns that thread sanitizer does not model a fence. That is harmless here: data is ordered by

@@ -9,10 +9,11 @@
  * The other side may be hostile. Each side keeps its own index privately. It reads the other's
  * index once and checks it (-EPROTO: disconnect). It copies a message out once and checks the copy.
  *
- * A request survives a restart of pvgpud at any moment: pvgpud releases a request's slot
- * (pvgpu_ctl_release) only when the answer is in to_front, in the order of the slots, and a
- * restarted pvgpud begins at the indices in the page. So a request can be executed, and answered,
- * twice:
+ * pvgpud releases a request's slot (pvgpu_ctl_release) when it has copied the request, so that no
+ * request waits for another one's answer. A request survives a restart of pvgpud at any moment: the
+ * frontend keeps it until it is answered. A restarted pvgpud begins at the indices in the page and
+ * sends PVGPU_CTL_AGAIN with its index of to_back: the frontend sends each request before that
+ * index again that has no answer, with a new id. So a request can be executed, and answered, twice:
  *   - every request is idempotent. SESSION_OPEN of a session that is open, CHUNK_ADD of a chunk
  *     that is there with the same size, CHUNK_REMOVE of a chunk and SESSION_CLOSE of a session
  *     that do not exist: error 0.
@@ -39,9 +40,10 @@ enum pvgpu_ctl_op {
 					   the session is mapped any more */
 	PVGPU_CTL_CHUNK_ADD = 0x12,     /* chunk; answered when the worker has mapped it */
 	PVGPU_CTL_CHUNK_REMOVE = 0x13,  /* chunk, dir 0; answered when it is not mapped any more */
-	/* Events of pvgpud: id 0. */
+	/* Events of pvgpud: id 0, session 0 where it is of none. */
 	PVGPU_CTL_SESSION_ENDED = 0x80, /* ended; the worker is gone, nothing is mapped; the
 					   frontend still closes the session */
+	PVGPU_CTL_AGAIN = 0x81, /* again; a new pvgpud: earlier requests are to be sent again */
 };
 
 /*
@@ -73,6 +75,11 @@ struct pvgpu_ctl_ended {
 	char text[44];
 };
 
+struct pvgpu_ctl_again {
+	uint32_t before; /* index of to_back: the first request that the new pvgpud finds itself */
+	uint32_t pad;
+};
+
 struct pvgpu_ctl_msg {
 	uint32_t op;      /* enum pvgpu_ctl_op */
 	uint32_t id;      /* of the request; 0 in an event */
@@ -83,10 +90,31 @@ struct pvgpu_ctl_msg {
 		struct pvgpu_ctl_opened opened;
 		struct pvgpu_ctl_chunk chunk;
 		struct pvgpu_ctl_ended ended;
+		struct pvgpu_ctl_again again;
 		char text[48]; /* of an answer with an error; may fill it without a NUL */
 	} u;
 };
 _Static_assert(sizeof(struct pvgpu_ctl_msg) == 64, "control message");
+
+/*
+ * What a vGPU's frontend may ask for: each request costs units, of which it has PVGPU_CTL_BURST,
+ * and PVGPU_CTL_A_SECOND more each second. pvgpud executes no request beyond that before the units
+ * are there, and disconnects a frontend that has requests waiting for them for many seconds. A
+ * frontend that sends no request before it has the units is never close to that.
+ */
+#define PVGPU_CTL_BURST      16384u
+#define PVGPU_CTL_A_SECOND   4096u
+#define PVGPU_CTL_OPEN_COST  32u /* grants and an event channel, and a worker's start */
+#define PVGPU_CTL_UNIT_PAGES 64u /* pages to map for a unit */
+
+static inline uint32_t pvgpu_ctl_cost(const struct pvgpu_ctl_msg *m)
+{
+	if (m->op == PVGPU_CTL_SESSION_OPEN)
+		return PVGPU_CTL_OPEN_COST;
+	if (m->op == PVGPU_CTL_CHUNK_ADD && m->u.chunk.size <= PVGPU_CTL_CHUNK_MAX)
+		return 1 + (uint32_t)(m->u.chunk.size / 4096 / PVGPU_CTL_UNIT_PAGES);
+	return 1;
+}
 
 /*
  * A directory of granted pages, itself in granted pages: how many references there are follows from
@@ -179,6 +207,7 @@ static inline int pvgpu_ctl_peek(const struct pvgpu_ctl *c, uint32_t at, struct 
 	if (at >= fill)
 		return 0;
 	memcpy(m, &c->in_msg[(c->cons + at) % PVGPU_CTL_SLOTS], sizeof(*m));
+	pvgpu_copied();
 	return 1;
 }
 

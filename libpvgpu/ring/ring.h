@@ -246,10 +246,11 @@ static inline void pvgpu_ring_get(const struct pvgpu_ring *r, uint32_t off, void
 
 	if (len <= first) {
 		memcpy(dst, r->data + at, len);
-		return;
+	} else {
+		memcpy(dst, r->data + at, first);
+		memcpy((unsigned char *)dst + first, r->data, len - first);
 	}
-	memcpy(dst, r->data + at, first);
-	memcpy((unsigned char *)dst + first, r->data, len - first);
+	pvgpu_copied();
 }
 
 /*

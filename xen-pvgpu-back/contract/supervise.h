@@ -28,7 +28,9 @@
 
 #define PVGPU_SUP_CONTROL_FD 3
 #define PVGPU_SUP_ADOPT_FD   4
-#define PVGPU_SUP_LOG_FD     5 /* the log; after the seal 1 and 2 are device output */
+/* Bytes of a chunk that pvgpud maps at a time: those of one directory page. */
+#define PVGPU_SUP_SLICE  (1022u * 4096u)
+#define PVGPU_SUP_LOG_FD 5 /* the log; after the seal 1 and 2 are device output */
 
 enum pvgpu_sup_kind {
 	PVGPU_SUP_READY = 1, /* worker: prepared; a = driver version, b = device memory in bytes,
@@ -56,8 +58,9 @@ enum pvgpu_sup_kind {
 		11, /* pvgpud, after STATE: the worker logs to the socket alongside from now on */
 	/* On the Xen link, where pvgpud forwards the guest's requests: */
 	PVGPU_SUP_CHUNK_ADD =
-		12, /* pvgpud: map the chunk of b bytes at a from the gntdev fd alongside, once, at
-		       offset c; id = a number to match the answer */
+		12, /* pvgpud: map the chunk of b bytes at a from the gntdev fd alongside, from
+		       offset c on; each PVGPU_SUP_SLICE bytes once and by an mmap of their own;
+		       id = a number to match the answer */
 	PVGPU_SUP_CHUNK_REMOVE =
 		13,             /* pvgpud: unmap the chunk of b bytes at a; id as for CHUNK_ADD */
 	PVGPU_SUP_CHUNKED = 14, /* worker: id of the request, a = 0 or an errno value; a repeated

@@ -10,7 +10,7 @@ LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 # Groups that tests link: a folder, or a part of one.
 CONFIG_SRCS   := $(filter xen-pvgpu-back/daemon/config/%,$(DAEMON_SRCS))
 RULES_SRCS    := $(filter xen-pvgpu-back/daemon/rules/%,$(DAEMON_SRCS))
-XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS))
+XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS)) xen-pvgpu-back/daemon/rules/budget.c
 XENCTL_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenctl%,$(DAEMON_SRCS))
 # The scheduler's driver, without its link to vGPUs and workers.
 SCHEDULE_SRCS := $(filter-out %/share.c %/usage.c,$(filter xen-pvgpu-back/daemon/dispatch/%,$(DAEMON_SRCS)))
@@ -27,7 +27,7 @@ LDLIBS_xenbus_test = $(CHECK_LIBS)
 # xenstore's events, with vGPUs that the test counts looks at.
 UNIT += $(B)/unit/xenbus_events_test
 $(B)/unit/xenbus_events_test: $(call obj,tests/unit/daemon/xenbus_events_test.c tests/unit/keys/fake_xenstore.c \
-	$(call daemon,xen/xenbus.c xen/xenbus_store.c xen/xenbus_rules.c)) $$(KEYS_OBJS)
+	$(call daemon,xen/xenbus.c xen/xenbus_store.c xen/xenbus_rules.c rules/budget.c)) $$(KEYS_OBJS)
 LDLIBS_xenbus_events_test = $(CHECK_LIBS) -lev
 # The whole of it, without what it is for.
 UNIT += $(B)/unit/xenbus_vgpu_test
@@ -102,6 +102,10 @@ LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
 LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
 LDLIBS_control_flood_test = $(CHECK_LIBS) -lev
 LDLIBS_adopt_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/gate_flood_test
+$(B)/unit/gate_flood_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/gate_flood_test.c $(XENCTL_TEST_SRCS) $(SCHEDULE_SRCS)) \
+	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
+LDLIBS_gate_flood_test = $(CHECK_LIBS) -lev
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test

@@ -46,4 +46,4 @@ UNIT += $(B)/unit/link_xen_test
 $(B)/unit/link_xen_test: $(call obj,tests/unit/worker/link_xen_test.c \
 	$(addprefix xen-pvgpu-back/worker/frame/,link.c link_local.c link_xen.c arena.c control.c) \
 	xen-pvgpu-back/worker/gpu/chunks.c) $$(CONTRACT)
-LDLIBS_link_xen_test = $(CHECK_LIBS)
+LDLIBS_link_xen_test = $(CHECK_LIBS) -Wl,--wrap=mmap

@@ -13,6 +13,7 @@
 #include "tests/unit/daemon/daemon_fake.h"
 #include "tests/unit/keys/fake_xenstore.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
@@ -67,6 +68,14 @@ void xenctl_disconnect(struct xen_vgpu *x, bool guest_gone)
 }
 
 void xenctl_leave(struct xen_vgpu *x)
+{
+}
+
+void xenctl_maps_stop(struct daemon *all)
+{
+}
+
+void faults_breach(struct vgpu *v, const char *why)
 {
 }
 

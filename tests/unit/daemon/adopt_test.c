@@ -143,6 +143,8 @@ START_TEST(chunks_are_on_record)
 	k = fake_serving(SESSION);
 	ck_assert_uint_eq(k->w->grants, FAKE_RING_PAGES + 3);
 	ck_assert_int_eq(fake_connect(true), 0);
+	fake_settle();
+	fake_again();
 	state(k, 0, 3);
 	for (unsigned int i = 0; i < 8; i++) {
 		id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE + 0x20000 + 4096 * i, 4096);

@@ -98,9 +98,10 @@ START_TEST(what_one_may_say)
 		while (fake_hear(k, PVGPU_SUP_MEMINFO, &m, &fds))
 			heard++;
 	}
-	most = BUDGET_BURST + (pvgpu_poll_now() - begin) / 1000 * BUDGET_A_SECOND / 1000000 + 16;
+	most = budget_worker.burst +
+	       (pvgpu_poll_now() - begin) / 1000 * budget_worker.a_second / 1000000 + 16;
 	ck_assert_uint_le(heard, most);
-	ck_assert(!k->w->killed || pvgpu_poll_now() - begin >= BUDGET_OVER_NS);
+	ck_assert(!k->w->killed || pvgpu_poll_now() - begin >= budget_worker.over_ns);
 	/* Its end is seen at once, since the pidfd shows it, not the socket. */
 	fake_die(k);
 	fake_settle();
@@ -121,14 +122,14 @@ START_TEST(a_flood_ends)
 		const uint64_t now = pvgpu_poll_now();
 
 		/* A while in which this side does not come to look counts for little, there too. */
-		looked += now - before < BUDGET_PAUSE_NS ? now - before : BUDGET_PAUSE_NS;
+		looked += now - before < budget_worker.pause_ns ? now - before : budget_worker.pause_ns;
 		before = now;
 		ck_assert_uint_lt(looked, 50 * S);
 		fill(k);
 		hear_all(good);
 		ev_run(fake.d.loop, EVRUN_NOWAIT);
 	}
-	ck_assert_uint_ge(pvgpu_poll_now() - begin, BUDGET_OVER_NS / 2);
+	ck_assert_uint_ge(pvgpu_poll_now() - begin, budget_worker.over_ns / 2);
 	ck_assert_ptr_nonnull(strstr(k->w->reason, "floods its control socket"));
 	ck_assert_int_eq(k->w->fault, FAULT_PROTOCOL);
 	fake_settle();

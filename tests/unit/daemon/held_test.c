@@ -50,7 +50,7 @@ START_TEST(all_is_there_again)
 	ck_assert_int_eq(held_set_leased(b, 1 << 20), 0);
 	for (int i = 0; i < 3; i++)
 		place[i] = held_add(b, 4096u * (unsigned int)i, (uint32_t)i + 1);
-	held_sure(b, place[2], true);
+	held_mark(b, place[2], HELD_THERE);
 	held_remove(b, place[1]);
 	held_leave(a);
 	held_leave(b);
@@ -60,9 +60,9 @@ START_TEST(all_is_there_again)
 	ck_assert_uint_eq(held_session(b)->leased, 1 << 20);
 	ck_assert_uint_eq(held_session(b)->ring_pages, 33);
 	ck_assert_uint_eq(held_session(b)->guest, 7);
-	ck_assert(held_chunk(b, (unsigned int)place[0], &c) && c.pages == 1 && !c.sure);
+	ck_assert(held_chunk(b, (unsigned int)place[0], &c) && c.pages == 1 && c.state == HELD_UNSURE);
 	ck_assert(!held_chunk(b, (unsigned int)place[1], &c));
-	ck_assert(held_chunk(b, (unsigned int)place[2], &c) && c.address == 8192 && c.sure);
+	ck_assert(held_chunk(b, (unsigned int)place[2], &c) && c.address == 8192 && c.state == HELD_THERE);
 	ck_assert_int_eq(held_add(b, 4096, 1), place[1]);
 	held_end(b);
 }

@@ -9,6 +9,7 @@
 
 #include "tests/unit/keys/fake_xenstore.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 
 #define MANY   150u
@@ -17,14 +18,17 @@
 
 static struct daemon d;
 static unsigned int looks, found, keys_read;
-static uint64_t clock_ms;
+static unsigned int breaches;
+static uint64_t clock_ms, clock_step;
+static bool moves; /* a look writes the state */
+static char fatal[96];
 static uint32_t looked_at;
 
 /* ---- the rest of pvgpud ---- */
 
 uint64_t now_ms(void)
 {
-	return clock_ms += 1000; /* nothing is too soon */
+	return clock_ms += clock_step;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -64,6 +68,17 @@ void xenbus_look(struct xen_vgpu *x)
 	keys_read += x->keyed;
 	x->dirty = x->keyed = false;
 	x->counted = true;
+	if (moves && !x->broken) {
+		struct xenbus_write w = {"state", looks % 2 ? "4" : "5"};
+
+		ck_assert_int_eq(xenbus_put(x->bus, x->path, "state", &w, 1), 0);
+	}
+}
+
+void faults_breach(struct vgpu *v, const char *why)
+{
+	breaches++;
+	snprintf(fatal, sizeof(fatal), "%s", why);
 }
 
 unsigned int xenbus_count(struct xen_vgpu *x)
@@ -114,6 +129,10 @@ void xenbus_host_level(struct xenbus *b)
 }
 
 void xenctl_leave(struct xen_vgpu *x)
+{
+}
+
+void xenctl_maps_stop(struct daemon *all)
 {
 }
 
@@ -171,7 +190,10 @@ static void setup(void)
 	fake_set("/local/domain/0/domid", "0");
 	for (unsigned int g = 1; g <= GUESTS; g++)
 		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
-	looks = found = keys_read = 0;
+	looks = found = keys_read = breaches = 0;
+	clock_ms = 3600000;
+	clock_step = 1000; /* nothing is too soon */
+	moves = false;
 	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON}};
 	d.loop = ev_loop_new(EVFLAG_AUTO);
 	ck_assert_int_eq(xenbus_start(&d), 0);
@@ -291,6 +313,105 @@ START_TEST(a_pvgpud_that_drains_goes_on_without_xenstore)
 }
 END_TEST
 
+static unsigned int most_requests; /* of a turn of the loop */
+
+/* A guest writes its state as often as it can, for ms; each turn of the loop takes one. */
+static unsigned int storm(uint64_t ms)
+{
+	const unsigned int before = looks;
+
+	clock_step = 0;
+	for (const uint64_t end = clock_ms + ms; clock_ms < end; clock_ms++) {
+		frontend_moves();
+		ev_timer_stop(d.loop, &d.xen->later); /* its time is the clock's above */
+		xenbus_schedule(d.xen);
+		fake_requests();
+		ev_run(d.loop, EVRUN_NOWAIT);
+		const unsigned int n = fake_requests();
+
+		most_requests = n > most_requests ? n : most_requests;
+	}
+	return looks - before;
+}
+
+/* Looks at it are as many as it may cause, and what pvgpud writes then leads to one more each. */
+START_TEST(a_storm_has_its_limit)
+{
+	const uint64_t ms = 10000;
+	unsigned int n;
+
+	attach_many();
+	moves = _i;
+	n = storm(ms);
+	ck_assert_msg(n >= 128, "%u", n);
+	ck_assert_msg(n <= (_i ? 2 : 1) * (128 + 16 * ms / 1000 + 1), "%u looks", n);
+	ck_assert_msg(n <= ms / 20 + 1, "%u looks, LOOK_MS does not bind", n);
+	ck_assert_uint_eq(breaches, 0);
+	/* The toolstack is heard at once, whatever the guest does. */
+	policy_changes();
+	n = looks;
+	ev_run(d.loop, EVRUN_NOWAIT);
+	ev_run(d.loop, EVRUN_NOWAIT);
+	ck_assert_uint_ge(looks, n + 1);
+}
+END_TEST
+
+/* It never stops: its vGPU is disconnected, and it is a fault. */
+START_TEST(a_storm_without_end)
+{
+	struct xen_vgpu *x;
+	struct vgpu v;
+
+	attach(2, 7);
+	settle();
+	x = TAILQ_FIRST(&d.xen->vgpus);
+	x->v = &v;
+	moves = true;
+	storm(60000);
+	x->v = NULL;
+	ck_assert(x->broken);
+	ck_assert_str_eq(x->fault, "frontend: its keys change without end");
+	ck_assert_str_eq(fatal, x->fault);
+	ck_assert_uint_ge(breaches, 1);
+	ck_assert_uint_le(breaches, 2);
+}
+END_TEST
+
+/* What a turn asks xenstored does not grow with the vGPUs that something has happened to. */
+START_TEST(turns_are_short)
+{
+	unsigned int few, before;
+
+	attach(2, 7);
+	settle();
+	most_requests = 0;
+	frontend_moves();
+	storm(1000);
+	few = most_requests;
+	attach_many();
+	clock_step = 0;
+	most_requests = 0;
+	before = looks;
+	for (unsigned int i = 0; i < 3 * MANY; i++) {
+		if (!i)
+			fake_fire("@releaseDomain");
+		clock_ms += 50;
+		for (unsigned int g = 1; g <= GUESTS; g++)
+			fake_set(g == 1   ? "/local/domain/1/device/pvgpu/3/state"
+				 : g == 2 ? "/local/domain/2/device/pvgpu/4/state"
+					  : "/local/domain/3/device/pvgpu/5/state",
+				 "4");
+		fake_requests();
+		ev_run(d.loop, EVRUN_NOWAIT);
+		const unsigned int n = fake_requests();
+
+		most_requests = n > most_requests ? n : most_requests;
+	}
+	ck_assert_uint_ge(looks, before + MANY);
+	ck_assert_msg(most_requests <= few + 6, "%u and %u requests", most_requests, few);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xenbus_events");
@@ -306,6 +427,9 @@ int main(void)
 	tcase_add_test(t, a_lost_xenstore_ends_pvgpud_as_failed);
 	tcase_add_test(t, a_pvgpud_that_drains_goes_on_without_xenstore);
 	tcase_add_test(t, what_others_made_stays);
+	tcase_add_loop_test(t, a_storm_has_its_limit, 0, 2);
+	tcase_add_test(t, a_storm_without_end);
+	tcase_add_test(t, turns_are_short);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

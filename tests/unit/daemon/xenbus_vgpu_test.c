@@ -158,6 +158,14 @@ void xenctl_leave(struct xen_vgpu *x)
 {
 }
 
+void xenctl_maps_stop(struct daemon *all)
+{
+}
+
+void faults_breach(struct vgpu *v, const char *why)
+{
+}
+
 /* ---- the toolstack and the guest ---- */
 
 static void put(xs_transaction_t t, const char *dir, const char *key, const char *value)

@@ -27,16 +27,28 @@ struct fake fake;
 
 /* ---- what pvgpud's other files would do ---- */
 
-static uint64_t clock_ms;
+static uint64_t clock_ms = 3600000;
 
 uint64_t now_ms(void)
 {
-	return ++clock_ms;
+	clock_ms += !fake.clock_stands;
+	return clock_ms;
 }
 
 void fake_pass(uint64_t ms)
 {
 	clock_ms += ms;
+}
+
+void fake_pause(void)
+{
+	ev_timer *t = &fake.x.ctl->pause;
+
+	if (!ev_is_active(t))
+		return;
+	fake_pass(20);
+	ev_timer_stop(fake.d.loop, t);
+	ev_feed_event(fake.d.loop, t, EV_TIMER);
 }
 
 void daemon_check_stopped(struct daemon *d)
@@ -259,7 +271,7 @@ static int some_file(void)
 	return open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
-static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, uint64_t *offset)
+static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd, uint64_t *offset)
 {
 	/* The sanitizer sees whether there are so many. */
 	for (uint32_t i = 0; i < count; i++)
@@ -267,10 +279,25 @@ static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, uint64_t
 			abort();
 	if (domid != FAKE_DOMID || !count || count > XEN_MAP_MAX)
 		abort();
+	if (fake.fail_map)
+		return -fake.fail_map;
 	fake.maps++;
 	fake.map_count = count;
-	*offset = 0;
-	return fake.fail_map ? -fake.fail_map : some_file();
+	if (*fd < 0) {
+		*fd = some_file();
+		fake.held = 0;
+	}
+	*offset = fake.held * 4096ull;
+	fake.held += count;
+	return 0;
+}
+
+static void ungrant(int fd, uint64_t offset, uint32_t count)
+{
+	if (offset != (fake.held - count) * 4096ull || fcntl(fd, F_GETFD) < 0)
+		abort();
+	fake.held -= count;
+	fake.unmaps++;
 }
 
 static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
@@ -291,6 +318,7 @@ static const struct xen_ops ops = {
 	.port_ring = port_ring,
 	.port_close = port_close,
 	.grants = grants,
+	.ungrant = ungrant,
 	.channel = channel,
 };
 
@@ -341,6 +369,7 @@ static void daemon_down(void)
 	struct worker *w;
 
 	xenctl_leave(&fake.x);
+	xenctl_maps_stop(d);
 	while ((w = TAILQ_FIRST(&d->workers))) {
 		ev_timer_stop(d->loop, &w->deadline);
 		ev_timer_stop(d->loop, &w->pause);
@@ -499,9 +528,36 @@ int fake_put(const struct pvgpu_ctl_msg *m)
 {
 	int r = pvgpu_ctl_put(&fake.g.ctl, m);
 
-	if (!r)
-		fake_ring();
-	return r;
+	if (r)
+		return r;
+	fake.g.sent[(fake.g.ctl.prod - 1) % FAKE_SENT] = *m;
+	fake_ring();
+	return 0;
+}
+
+void fake_again(void)
+{
+	const uint32_t prod = fake.g.ctl.prod;
+	struct pvgpu_ctl_msg m;
+
+	if (pvgpu_ctl_peek(&fake.g.ctl, 0, &m) != 1 || m.op != PVGPU_CTL_AGAIN)
+		abort();
+	pvgpu_ctl_release(&fake.g.ctl, 1);
+	for (uint32_t i = 0; i < FAKE_SENT; i++) {
+		const uint32_t at = m.u.again.before - FAKE_SENT + i;
+
+		/* Not one that took its place in the list since. */
+		if (fake.g.sent[at % FAKE_SENT].id && (int32_t)(at + FAKE_SENT - prod) >= 0)
+			fake_put(&fake.g.sent[at % FAKE_SENT]);
+	}
+	fake_settle();
+}
+
+static void answered(uint32_t id)
+{
+	for (uint32_t i = 0; id && i < FAKE_SENT; i++)
+		if (fake.g.sent[i].id == id)
+			fake.g.sent[i].id = 0;
 }
 
 uint32_t fake_request(uint32_t op, uint32_t session, const void *u, size_t len)
@@ -519,6 +575,7 @@ bool fake_answer(struct pvgpu_ctl_msg *m)
 {
 	if (pvgpu_ctl_peek(&fake.g.ctl, 0, m) != 1)
 		return false;
+	answered(m->id);
 	if (pvgpu_ctl_release(&fake.g.ctl, 1))
 		fake_ring();
 	return true;

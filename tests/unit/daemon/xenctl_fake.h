@@ -22,11 +22,14 @@ struct fake_worker {
 	int control, death;
 };
 
+#define FAKE_SENT 64u /* a power of two, of which no more are without an answer */
+
 struct fake_guest {
 	struct pvgpu_ctl_page *page;
 	struct pvgpu_ctl ctl;
 	uint32_t next_id;
-	unsigned int rung; /* by pvgpud */
+	struct pvgpu_ctl_msg sent[FAKE_SENT]; /* by index; id 0: answered */
+	unsigned int rung;                    /* by pvgpud */
 };
 
 struct fake {
@@ -40,13 +43,15 @@ struct fake {
 	unsigned char (*pages)[4096]; /* by reference */
 	bool connected, masked;
 	int port_fd;
-	unsigned int maps, channels, copies; /* calls */
-	uint32_t map_count;                  /* of the last */
-	int fail_map, fail_channel;          /* errno */
+	unsigned int maps, unmaps, channels, copies; /* calls */
+	uint32_t map_count;                          /* of the last */
+	uint32_t held;                               /* grants of the last file */
+	int fail_map, fail_channel;                  /* errno */
 	unsigned int idle, changed;
 	unsigned int asked; /* how often a worker was rung */
 	bool unheard;       /* the worker does not take the ring */
 	char fatal[CHECK_REASON];
+	bool clock_stands;
 	char dir[64];
 };
 
@@ -58,14 +63,18 @@ void fake_down(void);
 int fake_connect(bool adopting);
 /* Another pvgpud: this one's state is freed, sockets of workers and the guest's page stay. */
 void fake_restart(void);
-/* Advance the clock by that many milliseconds; each reading advances it by one, too. */
+/* Advance the clock by that many milliseconds; unless it stands, each reading advances it by one, too. */
 void fake_pass(uint64_t ms);
+/* The control ring's pause, if there is one, takes its 20 ms by that clock and no time of ours. */
+void fake_pause(void);
 /* Let everything happen. Workers that were killed die. */
 void fake_settle(void);
 
 /* The guest. */
 uint32_t fake_request(uint32_t op, uint32_t session, const void *u, size_t len);
 int fake_put(const struct pvgpu_ctl_msg *m);
+/* Takes PVGPU_CTL_AGAIN, which is there, and does what it asks. */
+void fake_again(void);
 bool fake_answer(struct pvgpu_ctl_msg *m); /* the next one; false: none */
 void fake_ring(void);
 /* Directory pages from reference dir on that name refs from first on; how many pages it took. */

@@ -36,17 +36,24 @@ START_TEST(full_rings)
 {
 	struct fake_worker *k[2] = {opened(SESSION), opened(SESSION + 1)};
 	struct pvgpu_ctl_msg m;
-	uint32_t first = ask_full(0x77, SESSION);
+	uint32_t first = ask_full(0x77, SESSION), n = PVGPU_CTL_SLOTS;
 
 	fake_settle();
-	ask_full(0x77, SESSION);
-	m = (struct pvgpu_ctl_msg){.op = 0x77, .id = 1};
-	ck_assert_int_eq(fake_put(&m), -EAGAIN);
+	m = (struct pvgpu_ctl_msg){.op = 0x77, .session = SESSION};
+	for (int r = 0; !r; n += !r) {
+		m.id = ++fake.g.next_id;
+		r = fake_put(&m);
+		if (r)
+			break;
+		fake_settle();
+	}
+	/* In the page, and as many as pvgpud keeps. */
+	ck_assert_uint_eq(n, 2 * PVGPU_CTL_SLOTS + 16 + 2 * 8);
 	fake_die(k[0]);
 	fake_die(k[1]);
 	fake_settle();
 	ck_assert_int_eq(fake_put(&m), -EAGAIN);
-	answers(0x77, first, 2 * PVGPU_CTL_SLOTS, ENOSYS);
+	answers(0x77, first, n, ENOSYS);
 	answer(PVGPU_CTL_SESSION_ENDED, 0, 0);
 	answer(PVGPU_CTL_SESSION_ENDED, 0, 0);
 	no_answer();
@@ -257,6 +264,7 @@ static void come_back(void)
 {
 	ck_assert_int_eq(fake_connect(true), 0);
 	fake_settle();
+	fake_again();
 }
 
 /* pvgpud is killed with requests in flight: the next one executes them again. */
@@ -283,10 +291,10 @@ START_TEST(restart)
 	/* There was no chunk: the worker need not be asked. */
 	answer(PVGPU_CTL_CHUNK_REMOVE, ids[3], 0);
 	k = fake_serving(SESSION);
-	chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
-	answer(PVGPU_CTL_CHUNK_ADD, ids[1], 0);
 	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
 	answer(PVGPU_CTL_CHUNK_REMOVE, ids[2], 0);
+	chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
+	answer(PVGPU_CTL_CHUNK_ADD, ids[1], 0);
 	ck_assert_uint_eq(k->w->grants, FAKE_RING_PAGES + 1);
 	fake_seal(fake_serving(SESSION + 3));
 	answer(PVGPU_CTL_SESSION_OPEN, ids[4], 0);
@@ -371,8 +379,136 @@ START_TEST(leave)
 }
 END_TEST
 
+/* Workers that do not end hold up nobody else: more of them than the page has slots. */
+START_TEST(closing_holds_up_nobody)
+{
+	const unsigned int n = PVGPU_CTL_SLOTS + 4;
+	struct fake_worker *good;
+	uint32_t id;
+
+	fake.v->cfg.policy.max_sessions = n + 1;
+	for (uint32_t i = 0; i <= n; i++)
+		opened(SESSION + i);
+	for (uint32_t i = 0; i < n; i++) {
+		fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION + i, NULL, 0);
+		fake_settle();
+	}
+	no_answer();
+	good = fake_serving(SESSION + n);
+	added(good, SESSION + n, BASE, 4096);
+	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION + n, BASE, 4096);
+	chunked(good, PVGPU_SUP_CHUNK_REMOVE, 0);
+	answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
+	for (uint32_t i = 0; i < n; i++)
+		fake_die(fake_serving(SESSION + i));
+	fake_settle();
+}
+END_TEST
+
+/* The answers of those that were asked about before are in any order, and none is lost. */
+START_TEST(restart_with_all_closing)
+{
+	const unsigned int n = 8;
+	struct pvgpu_ctl_msg m;
+	unsigned int closed = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		opened(SESSION + i);
+	for (uint32_t i = 0; i < n; i++) {
+		fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION + i, NULL, 0);
+		fake_settle();
+	}
+	no_answer();
+	fake_restart();
+	come_back();
+	for (uint32_t i = 0; i < n; i++)
+		say_state(SESSION + i, 0);
+	for (uint32_t i = 0; i < n; i++)
+		fake_die(fake_serving(SESSION + i));
+	fake_settle();
+	while (fake_answer(&m)) {
+		ck_assert_uint_eq(m.op, PVGPU_CTL_SESSION_CLOSE);
+		ck_assert_int_eq(m.error, 0);
+		closed++;
+	}
+	ck_assert_uint_eq(closed, n);
+}
+END_TEST
+
+/* As fast as it can, what costs little: it waits, and is disconnected when it never stops. */
+START_TEST(a_flood_of_requests)
+{
+	struct pvgpu_ctl_msg m = {.op = 0x77, .id = 1, .session = SESSION};
+	uint64_t begin, most, heard = 0;
+
+	fake.clock_stands = true;
+	begin = now_ms();
+	while (!fake.fatal[0]) {
+		struct pvgpu_ctl_msg got;
+
+		while (!fake_put(&m))
+			;
+		fake_pause();
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+		while (fake_answer(&got))
+			heard++;
+		most = PVGPU_CTL_BURST + (now_ms() - begin) * PVGPU_CTL_A_SECOND / 1000;
+		ck_assert_uint_le(heard, most);
+	}
+	ck_assert_ptr_nonnull(strstr(fake.fatal, "more requests than"));
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	ck_assert_uint_ge(heard, PVGPU_CTL_BURST);
+	ck_assert_uint_ge(now_ms() - begin, 5000);
+}
+END_TEST
+
+/* A guest that keeps to what ring/control.h says is never near. */
+START_TEST(who_keeps_to_the_budget)
+{
+	struct pvgpu_ctl_msg m = {.op = 0x77, .id = 1, .session = SESSION}, got;
+
+	fake.clock_stands = true;
+	for (unsigned int i = 0; i < 1000; i++) {
+		for (unsigned int n = 0; n < PVGPU_CTL_A_SECOND / 50; n++) {
+			ck_assert_int_eq(fake_put(&m), 0);
+			ev_run(fake.d.loop, EVRUN_NOWAIT);
+			while (fake_answer(&got))
+				;
+		}
+		ck_assert(!ev_is_active(&fake.x.ctl->pause));
+		fake_pass(20);
+	}
+	ck_assert_str_eq(fake.fatal, "");
+	ck_assert_uint_eq(fake.x.requests.over, 0);
+}
+END_TEST
+
+/* Rings without a request are turns for nothing. */
+START_TEST(a_flood_of_rings)
+{
+	unsigned int n = 0;
+
+	fake.clock_stands = true;
+	for (; !fake.masked && n < 100000; n++) {
+		fake_ring();
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	}
+	ck_assert_uint_ge(n, 10000);
+	ck_assert_uint_lt(n, 100000);
+	fake_pause();
+	ev_run(fake.d.loop, EVRUN_NOWAIT);
+	ck_assert(!fake.masked);
+	ck_assert_str_eq(fake.fatal, "");
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_test(t, closing_holds_up_nobody);
+	tcase_add_test(t, restart_with_all_closing);
+	tcase_add_test(t, a_flood_of_requests);
+	tcase_add_test(t, who_keeps_to_the_budget);
+	tcase_add_test(t, a_flood_of_rings);
 	tcase_add_test(t, full_rings);
 	tcase_add_test(t, unheard_ends);
 	LOOP(impossible_indices, 2);

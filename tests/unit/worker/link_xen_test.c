@@ -320,6 +320,54 @@ static int64_t drop(uint64_t at, uint64_t size)
 	return answer(id);
 }
 
+static struct {
+	bool watched;
+	unsigned int n, refused; /* the one that is refused; 0: none */
+	uint64_t next, most;
+} maps;
+
+void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	if (maps.watched && (flags & MAP_SHARED)) {
+		ck_assert(!maps.n++ || (uint64_t)(uintptr_t)addr == maps.next);
+		maps.next = (uint64_t)(uintptr_t)addr + len;
+		maps.most = len > maps.most ? len : maps.most;
+		if (maps.n == maps.refused) {
+			errno = EINVAL;
+			return MAP_FAILED;
+		}
+	}
+	return __real_mmap(addr, len, prot, flags, fd, offset);
+}
+
+/* Each piece that pvgpud has mapped is mmapped once, by itself; a small file is one piece. */
+START_TEST(large_chunks_in_slices)
+{
+	const uint64_t size = 2 * (uint64_t)PVGPU_SUP_SLICE + 8 * KIB;
+	const unsigned char *p;
+
+	w->info.arena_limit = 2 * size;
+	open_session();
+	settle();
+	maps.watched = true;
+	ck_assert_int_eq(add(0, size), 0);
+	ck_assert_uint_eq(maps.n, 3);
+	ck_assert_uint_eq(maps.most, PVGPU_SUP_SLICE);
+	p = (const unsigned char *)(uintptr_t)w->arena.base;
+	for (uint64_t i = 0; i < size / KIB; i++)
+		ck_assert_uint_eq(p[i * KIB], (unsigned char)i);
+	ck_assert_int_eq(drop(0, size), 0);
+	ck_assert(reserved(w->arena.base) && reserved(w->arena.base + size - 4096));
+	/* The last piece cannot be had: nothing is left of the others. */
+	maps.n = 0;
+	maps.refused = 3;
+	ck_assert_int_eq(add(0, size), EINVAL);
+	ck_assert(reserved(w->arena.base) && reserved(w->arena.base + size - 4096));
+}
+END_TEST
+
 START_TEST(chunks_come_and_go)
 {
 	const unsigned char *p;
@@ -603,6 +651,7 @@ int main(void)
 	tcase_add_test(t, a_ring_that_cannot_be_mapped);
 	tcase_add_test(t, doorbells);
 	tcase_add_test(t, an_event_channel_that_breaks);
+	tcase_add_test(t, large_chunks_in_slices);
 	tcase_add_test(t, chunks_come_and_go);
 	tcase_add_test(t, chunks_in_each_others_way);
 	tcase_add_test(t, chunks_beyond_the_limit);

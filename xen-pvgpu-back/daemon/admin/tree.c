@@ -161,6 +161,7 @@ static void put_pool(json_t *o, const struct pool *p)
 {
 	const struct daemon *d = p->d;
 	unsigned int vgpus = 0, sessions = 0;
+	uint64_t waits, turns;
 	char health[CANARY_WHY + 16];
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
@@ -175,6 +176,9 @@ static void put_pool(json_t *o, const struct pool *p)
 	put(o, "handovers", "%" PRIu64, schedule_handovers(p->schedule));
 	put(o, "handover-time", "%" PRIu64, schedule_handover_ns(p->schedule) / 1000);
 	put(o, "wakeups", "%" PRIu64, schedule_wakeups(p->schedule));
+	waits = schedule_waits(p->schedule, &turns);
+	put(o, "grant-waits", "%" PRIu64, waits);
+	put(o, "grant-wait-turns", "%" PRIu64, turns);
 	put(o, "mode", "%s", p->cfg.exclusive ? "exclusive" : "shared");
 	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
 	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));

@@ -245,7 +245,8 @@ struct daemon {
 	struct xenbus *xen; /* NULL: no Xen link */
 	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
 	const struct xen_ops *xen_ops;
-	uint64_t xen_grants; /* grants that workers of all guests may have mapped */
+	struct xen_maps *xen_maps; /* chunks that are being mapped; NULL: none yet */
+	uint64_t xen_grants;       /* grants that workers of all guests may have mapped */
 };
 
 /* daemon.c */

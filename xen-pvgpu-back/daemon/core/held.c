@@ -200,7 +200,7 @@ static bool read_place(struct held *h)
 		if (pread(fd, c, sizeof(c), chunk_at(h, i * WORD)) <= 0)
 			break;
 		for (unsigned int k = 0; k < WORD; k++) {
-			if (c[k].pages > PAGES_MAX)
+			if (c[k].pages > PAGES_MAX || c[k].state > HELD_LOST)
 				return false;
 			if (c[k].pages)
 				h->used[i] |= 1ull << k;
@@ -286,13 +286,13 @@ int held_add(struct held *h, uint64_t address, uint32_t pages)
 	return (int)i;
 }
 
-void held_sure(struct held *h, int place, bool sure)
+void held_mark(struct held *h, int place, enum held_state state)
 {
-	const uint32_t v = sure;
+	const uint32_t v = state;
 
 	if (h)
 		put(h->f->fd, &v, sizeof(v),
-		    chunk_at(h, (unsigned int)place) + (off_t)offsetof(struct held_chunk, sure));
+		    chunk_at(h, (unsigned int)place) + (off_t)offsetof(struct held_chunk, state));
 }
 
 void held_remove(struct held *h, int place)

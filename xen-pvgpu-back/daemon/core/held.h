@@ -24,10 +24,16 @@ struct held_session {
 	uint64_t leased;     /* bytes of device memory */
 };
 
+enum held_state {
+	HELD_UNSURE, /* a request about it was not answered yet */
+	HELD_THERE,
+	HELD_LOST, /* the worker says it could not map it: its grants count while the worker lives */
+};
+
 struct held_chunk {
 	uint64_t address;
 	uint32_t pages; /* 0: a free place */
-	uint32_t sure;  /* 0: a request about it was not answered yet */
+	uint32_t state; /* enum held_state */
 };
 
 /* NULL: it cannot be made; errno says why. */
@@ -50,7 +56,7 @@ const struct held_session *held_session(const struct held *h);
 int held_set_leased(struct held *h, uint64_t bytes);
 /* The chunk's place, or -errno. */
 int held_add(struct held *h, uint64_t address, uint32_t pages);
-void held_sure(struct held *h, int place, bool sure);
+void held_mark(struct held *h, int place, enum held_state state);
 void held_remove(struct held *h, int place);
 /* The chunk at that place; false: none. */
 bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out);

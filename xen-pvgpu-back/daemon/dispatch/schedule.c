@@ -174,6 +174,7 @@ static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_
 			return;
 	}
 	t->wants = wants;
+	t->want_turn = ev_iteration(s->loop);
 	s->wanting += wants ? 1u : -1u;
 	sched_wants(t->v, wants, now);
 }
@@ -302,6 +303,7 @@ static void take_grant(struct schedule *s, uint64_t now)
 	struct gate *g;
 
 	s->holder = NULL;
+	t->want_turn = ev_iteration(s->loop);
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		inflight += g->last.inflight_ns < DRAIN_NS ? g->last.inflight_ns : DRAIN_NS;
@@ -345,6 +347,8 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 	if (!t)
 		return;
 	schedule_set_undrained(t, false);
+	s->waits += t->wants;
+	s->wait_turns += t->wants ? ev_iteration(s->loop) - t->want_turn : 0;
 	t->count->slices++;
 	t->on_gpu = true;
 	tell_holder(s);
@@ -573,6 +577,12 @@ void schedule_group_remove(struct schedule *s, struct sched_group *g)
 uint64_t schedule_handover_ns(const struct schedule *s)
 {
 	return s->cost_ns;
+}
+
+uint64_t schedule_waits(const struct schedule *s, uint64_t *turns)
+{
+	*turns = s->wait_turns;
+	return s->waits;
 }
 
 uint64_t schedule_wakeups(const struct schedule *s)

@@ -65,6 +65,8 @@ uint64_t schedule_handover_ns(const struct schedule *s);
 uint64_t schedule_handovers(const struct schedule *s);
 /* Number of wake-ups by bells and the timer. */
 uint64_t schedule_wakeups(const struct schedule *s);
+/* Grants that a vGPU waited for, and turns of pvgpud's loop from its wish to the grant, of all. */
+uint64_t schedule_waits(const struct schedule *s, uint64_t *turns);
 
 /* group NULL: none. count: where its statistics are kept, continued from the values there; NULL: in
  * the tenant. Returns NULL when out of memory. */

@@ -71,6 +71,7 @@ struct tenant {
 	unsigned int bells;      /* in the window */
 	uint64_t window_end;
 	bool muted;
+	unsigned int want_turn; /* the loop's, in which it began to wait for the grant */
 };
 
 struct schedule {
@@ -107,6 +108,7 @@ struct schedule {
 	uint64_t cost_ns;    /* average cost of a hand-over */
 	uint64_t told_ns;    /* the cost as told to the library */
 	uint64_t handovers, wakeups;
+	uint64_t waits, wait_turns; /* grants that were waited for; turns of the loop meanwhile */
 };
 
 uint64_t schedule_now(void);

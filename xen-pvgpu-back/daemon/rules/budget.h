@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The budget of one worker's messages on its control socket: a burst, and a rate. Further messages
- * stay unread in the socket until the budget has refilled. An honest worker waits for its answers,
- * so it never has many messages unread. A worker floods if it has many unread while its budget is
- * used up, for OVER_NS more than it has few. Numbers in, a verdict out; times are CLOCK_MONOTONIC
- * ns.
+ * Budgets for the work that others ask of pvgpud: a burst, and a rate. Work beyond that waits until
+ * the budget has refilled. A sender whose work waits for `over_ns` more than it does not wait is
+ * flooding. Numbers in, a verdict out; times are ns of one clock.
  */
 #ifndef PVGPU_BUDGET_H
 #define PVGPU_BUDGET_H
@@ -13,21 +11,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUDGET_BURST    8192u
-#define BUDGET_A_SECOND 4096u
-#define BUDGET_PAUSE_NS 20000000u /* used up: the socket is not read for this time */
-#define BUDGET_UNREAD   64u       /* messages */
-#define BUDGET_OVER_NS  5000000000ull
+struct budget_rule {
+	uint32_t burst, a_second; /* units */
+	uint32_t pause_ns;        /* used up: it is asked again after this time */
+	uint64_t over_ns;
+};
+
+/*
+ * Messages of a worker on its control socket. They stay unread in the socket. An honest worker
+ * waits for its answers, so it never has many messages unread.
+ */
+extern const struct budget_rule budget_worker;
+#define BUDGET_UNREAD 64u /* messages: more are many */
 
 struct budget {
 	uint64_t since; /* when it was full, or would have been; 0: never used */
-	uint64_t over;  /* time with many messages unread, less the time with few */
+	uint64_t over;  /* time with work waiting, less the time without */
 	uint64_t at;    /* when `over` was updated */
 };
 
-/* One more message: false when there is no room for it. */
-bool budget_take(struct budget *b, uint64_t now);
-/* It is used up, with so many messages unread: true when that is a flood. */
-bool budget_flooded(struct budget *b, size_t unread, uint64_t now);
+/* n more units, at most a burst: false when there is no room for them, and nothing is taken. */
+bool budget_take(struct budget *b, const struct budget_rule *r, uint32_t n, uint64_t now);
+/* It is used up, and work waits or does not: true when that is a flood. */
+bool budget_flooded(struct budget *b, const struct budget_rule *r, bool waits, uint64_t now);
 
 #endif

@@ -68,12 +68,13 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
 /* The worker's budget is used up. Its death is seen on its pidfd all the same. */
 static void make_pause(struct worker *w, uint64_t now)
 {
-	if (budget_flooded(&w->budget, unread(w), now))
+	if (budget_flooded(&w->budget, &budget_worker, unread(w) >= BUDGET_UNREAD, now))
 		faults_kill(w, FAULT_PROTOCOL,
-			    "floods its control socket: over %u messages a second for %llu s",
-			    BUDGET_A_SECOND, BUDGET_OVER_NS / 1000000000u);
+			    "floods its control socket: over %u messages a second for %" PRIu64
+			    " s",
+			    budget_worker.a_second, budget_worker.over_ns / 1000000000u);
 	ev_io_stop(w->d->loop, &w->control_io);
-	ev_timer_set(&w->pause, BUDGET_PAUSE_NS / 1e9, 0.);
+	ev_timer_set(&w->pause, budget_worker.pause_ns / 1e9, 0.);
 	ev_timer_start(w->d->loop, &w->pause);
 }
 
@@ -83,7 +84,7 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 	struct worker *w = io->data;
 	uint64_t now = pvgpu_poll_now();
 
-	if (budget_take(&w->budget, now))
+	if (budget_take(&w->budget, &budget_worker, 1, now))
 		on_message(w);
 	else
 		make_pause(w, now);

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The most grants of one mmap. */
-#define XEN_MAP_MAX 65536u
+/* The most grants of one call and one mmap: those of a directory page. More take milliseconds. */
+#define XEN_MAP_MAX 1022u
 
 struct xen_port;
 
@@ -33,11 +33,15 @@ struct xen_ops {
 	void (*port_close)(struct xen_port *port);
 
 	/*
-	 * Return an fd to send to a worker, or -errno. grants: can be mmapped once, count pages at
-	 * offset; invalid references are detected then. channel: a bound event channel, restricted
-	 * to that domain.
+	 * For an fd to send to a worker. grants: 0, or -errno; count more pages, which can be
+	 * mmapped once, at offset; invalid references are detected then. *fd -1: a new one, which
+	 * stays -1 with an error. ungrant: takes those back that no process has mapped; closing a
+	 * file with many takes long.
 	 */
-	int (*grants)(uint32_t domid, const uint32_t *refs, uint32_t count, uint64_t *offset);
+	int (*grants)(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd,
+		      uint64_t *offset);
+	void (*ungrant)(int fd, uint64_t offset, uint32_t count);
+	/* An fd, or -errno: a bound event channel, restricted to that domain. */
 	int (*channel)(uint32_t domid, uint32_t remote, uint32_t *port);
 };
 

@@ -132,33 +132,47 @@ static void port_close(struct xen_port *p)
 	free(p);
 }
 
-static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, uint64_t *offset)
+static int map_more(int fd, uint32_t domid, const uint32_t *refs, uint32_t count, uint64_t *offset)
 {
-	const size_t at = offsetof(struct ioctl_gntdev_map_grant_ref, refs);
-	struct ioctl_gntdev_grant_ref *list;
-	struct ioctl_gntdev_map_grant_ref *m;
-	int fd, err = 0;
+	static union {
+		struct ioctl_gntdev_map_grant_ref m;
+		char bytes[offsetof(struct ioctl_gntdev_map_grant_ref, refs) +
+			   XEN_MAP_MAX * sizeof(struct ioctl_gntdev_grant_ref)];
+	} u;
+	struct ioctl_gntdev_grant_ref *list =
+		(void *)(u.bytes + offsetof(struct ioctl_gntdev_map_grant_ref, refs));
 
-	if (!count || count > XEN_MAP_MAX)
-		return -EINVAL;
-	m = calloc(1, at + (count + 1) * sizeof(*list));
-	fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
-	if (!m || fd < 0) {
-		err = m ? -errno : -ENOMEM;
-		goto out;
-	}
-	m->count = count;
-	list = (struct ioctl_gntdev_grant_ref *)(void *)((char *)m + at);
+	memset(&u, 0, sizeof(u));
+	u.m.count = count;
 	for (uint32_t i = 0; i < count; i++)
 		list[i] = (struct ioctl_gntdev_grant_ref){.domid = domid, .ref = refs[i]};
-	if (ioctl(fd, IOCTL_GNTDEV_MAP_GRANT_REF, m) < 0)
-		err = -errno;
-	*offset = m->index;
-out:
-	free(m);
-	if (err && fd >= 0)
-		close(fd);
-	return err ? err : fd;
+	if (ioctl(fd, IOCTL_GNTDEV_MAP_GRANT_REF, &u.m) < 0)
+		return -errno;
+	*offset = u.m.index;
+	return 0;
+}
+
+static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd, uint64_t *offset)
+{
+	const int file = *fd >= 0 ? *fd : open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
+	int err;
+
+	if (file < 0)
+		return -errno;
+	err = count && count <= XEN_MAP_MAX ? map_more(file, domid, refs, count, offset) : -EINVAL;
+	if (!err)
+		*fd = file;
+	else if (*fd < 0)
+		close(file);
+	return err;
+}
+
+static void ungrant(int fd, uint64_t offset, uint32_t count)
+{
+	struct ioctl_gntdev_unmap_grant_ref m = {.index = offset, .count = count};
+
+	/* The error is ignored: closing the file does it, too. */
+	ioctl(fd, IOCTL_GNTDEV_UNMAP_GRANT_REF, &m);
 }
 
 static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
@@ -188,5 +202,6 @@ const struct xen_ops xen_ops_real = {
 	.port_ring = port_ring,
 	.port_close = port_close,
 	.grants = grants,
+	.ungrant = ungrant,
 	.channel = channel,
 };

@@ -2,9 +2,11 @@
 /*
  * pvgpud and xenstore: the connection, watches, discovery, start and stop.
  *
- * An event only marks the vGPUs that it touches. Marked vGPUs are read once, later in the same turn
- * of the loop. So a guest that writes its keys in a storm costs one look for many writes and no
- * queue.
+ * An event only marks the vGPUs that it touches. So a guest that writes its keys in a storm costs
+ * one look for many writes and no queue. Each request to xenstored is a round trip that the loop
+ * waits for: a turn looks at one vGPU and writes one's statistics, of each the one that waits
+ * longest. Looks that a guest causes have a budget; those at what we wrote ourselves wait for
+ * LOOK_MS and cost it nothing. Keys that the toolstack writes are read at once.
  *
  * Watches: on our own backend/pvgpu and data/pvgpu, and on each frontend's state, which also fires
  * when the toolstack removes a dead guest's directory. A domain other than dom0 has 128 watches for
@@ -23,16 +25,20 @@
 #include <xenstore.h>
 
 #include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 
 #define ALL_DOMAINS "/local/domain"
 #define DEATHS      "@releaseDomain"
-#define EVENTS      4096u /* events taken before the marked vGPUs are read */
-#define LOOK_MS     20u   /* between two looks that a frontend causes */
-#define AGAIN_MS    1000u /* until the next look after xenstore has refused a request */
-#define FRONTS      64u   /* watches on frontends outside dom0 */
-#define ALIVE_S     1.    /* between two looks whether the connection stands */
+#define EVENTS      256u /* events taken before a marked vGPU is read */
+#define LOOK_MS     20u  /* between two looks that a frontend, or our own state, causes */
+#define FRONTS      64u  /* watches on frontends outside dom0 */
+#define ALIVE_S     1.   /* between two looks whether the connection stands */
+
+/* Looks that a frontend causes. A connection takes six, at most. */
+static const struct budget_rule budget_looks = {
+	.burst = 128, .a_second = 16, .pause_ns = 62500000, .over_ns = 30000000000ull};
 
 void xenbus_schedule(struct xenbus *b)
 {
@@ -92,7 +98,7 @@ static void event(struct xenbus *b, const char *path)
 {
 	const char *below = xenbus_below(b->dir, path);
 	struct xen_vgpu *x;
-	bool known = false;
+	bool known = false, key;
 
 	if (!strcmp(path, DEATHS)) {
 		b->deaths = true;
@@ -105,8 +111,13 @@ static void event(struct xenbus *b, const char *path)
 		const char *ours = xenbus_below(x->path, path);
 
 		known |= ours && (below && *below);
-		x->dirty |= ours && !own_key(ours);
-		x->keyed |= ours && !own_key(ours) && strcmp(ours, "state") != 0;
+		key = ours && !own_key(ours) && strcmp(ours, "state") != 0;
+		if (key) {
+			x->dirty = x->keyed = true;
+			x->retry_ms = 0;
+		}
+		/* Mostly we wrote it. */
+		x->echoed |= ours && !strcmp(ours, "state");
 		x->stirred |= xenbus_below(x->front, path) != NULL;
 	}
 	b->rescan |= below && !known;
@@ -169,17 +180,10 @@ static void deaths(struct xenbus *b)
 	struct xen_vgpu *x;
 
 	b->deaths = false;
+	/* A domain that may not query others notices the death by the frontend's keys, if at all.
+	 */
 	TAILQ_FOREACH(x, &b->vgpus, link)
-	{
-		/* A domain that may not query others notices the death by the frontend's keys, if
-		 * at all. */
-		x->dirty = true;
-		if (!x->dead && xenbus_domain_gone(x)) {
-			x->dead = x->gone = true;
-			log_info("domain %" PRIu32 " has ended: its vGPU %" PRIu32 " is removed",
-				 x->domid, x->devid);
-		}
-	}
+	x->dirty = x->doubted = true;
 }
 
 /* The shorter of two waits; 0: no wait. */
@@ -188,43 +192,102 @@ static unsigned int shorter(unsigned int a, unsigned int b)
 	return !a || (b && b < a) ? b : a;
 }
 
-/* 0 after a look, which may have freed it, or ms until the look is due. */
-static unsigned int look(struct xen_vgpu *x)
+/* Its frontend has gone on for half a minute. */
+static void flooded(struct xen_vgpu *x)
 {
-	uint64_t age = now_ms() - x->looked_ms;
+	static const char why[] = "frontend: its keys change without end";
 
-	if (!x->dirty && age < LOOK_MS)
+	x->looks.over = 0;
+	xenbus_fatal(x, why);
+	if (x->v)
+		faults_breach(x->v, why);
+}
+
+/* A marked vGPU: 0 when it is to be looked at now, or ms until then. */
+static unsigned int due(struct xen_vgpu *x, uint64_t now)
+{
+	const uint64_t age = now - x->looked_ms;
+
+	if (x->dirty)
+		return now < x->retry_ms ? (unsigned int)(x->retry_ms - now) : 0;
+	if (age < LOOK_MS)
 		return (unsigned int)(LOOK_MS - age);
-	x->looked_ms = now_ms();
-	x->stirred = false;
+	if (!x->stirred || budget_take(&x->looks, &budget_looks, 1, now * 1000000u))
+		return 0;
+	if (budget_flooded(&x->looks, &budget_looks, true, now * 1000000u))
+		flooded(x);
+	return budget_looks.pause_ns / 1000000u;
+}
+
+/* It may be freed. */
+static void look(struct xen_vgpu *x, uint64_t now)
+{
+	x->looked_ms = now;
+	x->dirty |= x->echoed;
+	x->stirred = x->echoed = false;
+	if (x->doubted && !x->dead && xenbus_domain_gone(x)) {
+		x->dead = x->gone = true;
+		log_info("domain %" PRIu32 " has ended: its vGPU %" PRIu32 " is removed", x->domid,
+			 x->devid);
+	}
+	x->doubted = false;
 	xenbus_look(x);
-	return 0;
+}
+
+/* Those that were served go to the end of the list. True: there was one. */
+static bool look_at_one(struct xenbus *b, unsigned int *wait)
+{
+	const uint64_t now = now_ms();
+	struct xen_vgpu *x;
+	unsigned int ms;
+
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		if (!x->dirty && !x->stirred && !x->echoed)
+			continue;
+		ms = due(x, now);
+		*wait = shorter(*wait, ms);
+		if (ms)
+			continue;
+		TAILQ_REMOVE(&b->vgpus, x, link);
+		TAILQ_INSERT_TAIL(&b->vgpus, x, link);
+		look(x, now);
+		return true;
+	}
+	return false;
+}
+
+static bool count_one(struct xenbus *b, unsigned int *wait)
+{
+	struct xen_vgpu *x;
+	unsigned int ms;
+
+	TAILQ_FOREACH(x, &b->vgpus, link)
+	{
+		if (!x->counted)
+			continue;
+		ms = xenbus_count(x);
+		*wait = shorter(*wait, ms);
+		if (!ms)
+			return true;
+	}
+	return false;
 }
 
 static void work(struct xenbus *b)
 {
-	struct xen_vgpu *x, *next;
 	unsigned int wait = 0;
+	bool more;
 
 	if (b->leveled)
 		xenbus_host_level(b);
 	if (b->deaths)
 		deaths(b);
-	for (x = TAILQ_FIRST(&b->vgpus); x; x = next) {
-		next = TAILQ_NEXT(x, link);
-		if (x->dirty || x->stirred)
-			wait = shorter(wait, look(x));
-	}
-	TAILQ_FOREACH(x, &b->vgpus, link)
-	{
-		if (x->counted)
-			wait = shorter(wait, xenbus_count(x));
-		if (x->dirty)
-			wait = shorter(wait, AGAIN_MS);
-	}
+	more = look_at_one(b, &wait);
+	more |= count_one(b, &wait);
 	if (b->hosted)
 		xenbus_host_write(b);
-	if (b->rescan)
+	if (b->rescan || more)
 		xenbus_schedule(b);
 	ev_timer_stop(b->d->loop, &b->later);
 	if (wait) {
@@ -277,6 +340,12 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 static void on_work(struct ev_loop *loop, ev_timer *t, int events)
 {
 	run(t->data);
+}
+
+/* Not now: events may have been handled in this turn of the loop already. */
+static void on_alive(struct ev_loop *loop, ev_timer *t, int events)
+{
+	xenbus_schedule(t->data);
 }
 
 bool xenbus_present(void)
@@ -383,7 +452,7 @@ int xenbus_start(struct daemon *d)
 	ev_io_init(&b->io, on_event, xs_fileno(b->xs), EV_READ);
 	ev_timer_init(&b->work, on_work, 0., 0.);
 	ev_timer_init(&b->later, on_work, 0., 0.);
-	ev_timer_init(&b->alive, on_work, ALIVE_S, ALIVE_S);
+	ev_timer_init(&b->alive, on_alive, ALIVE_S, ALIVE_S);
 	b->io.data = b->work.data = b->later.data = b->alive.data = b;
 	xenbus_host_find(b);
 	b->starting = true;
@@ -422,6 +491,7 @@ void xenbus_stop(struct daemon *d, bool leave)
 		xenctl_leave(x);
 		xenbus_free(x);
 	}
+	xenctl_maps_stop(d);
 	if (!leave)
 		xenbus_host_remove(b);
 	ev_io_stop(d->loop, &b->io);

@@ -19,6 +19,7 @@
 #include "pvgpu_keys.h"
 #include "xen-pvgpu-back/contract/local_check.h"
 #include "xen-pvgpu-back/daemon/core/above.h"
+#include "xen-pvgpu-back/daemon/rules/budget.h"
 
 struct daemon;
 struct vgpu;
@@ -41,6 +42,7 @@ struct xen_vgpu {
 	enum pvgpu_state front_state;               /* the frontend's, as last read */
 	uint64_t features;                          /* features that both ends support */
 	uint32_t version;                           /* the frontend's protocol version */
+	struct budget requests, rings; /* of the control ring; those of all connections */
 
 	/* xenbus*.c only */
 	struct pvgpu_uuid uuid;
@@ -52,12 +54,15 @@ struct xen_vgpu {
 	uint64_t lacks;                /* memory that was refused; 0: none */
 	bool waits;                    /* waits for a worker to report the GPU's memory */
 	uint64_t looked_ms;            /* time of the last look */
-	bool dirty, stirred,
-		counted;  /* look now; look, but at most each LOOK_MS; statistics to be written */
-	bool keyed;       /* the toolstack's keys must be read */
-	bool watched;     /* the frontend's state has a watch */
-	bool seen;        /* its domain has existed */
-	bool gone, dead;  /* directory or domain is gone; domain is gone */
+	uint64_t retry_ms;             /* no look before; xenstore has refused a request */
+	struct budget looks;           /* that its frontend causes */
+	bool dirty, stirred, echoed;   /* look now; its frontend's state, or its own, has changed */
+	bool counted;                  /* statistics to be written */
+	bool doubted;                  /* a domain has ended, maybe its own */
+	bool keyed;                    /* the toolstack's keys must be read */
+	bool watched;                  /* the frontend's state has a watch */
+	bool seen;                     /* its domain has existed */
+	bool gone, dead;               /* directory or domain is gone; domain is gone */
 	bool live;        /* has a connection or workers for xenctl_disconnect to end */
 	bool ending;      /* between xenctl_disconnect and xenbus_idle */
 	bool broken;      /* xenbus_fatal was called */
@@ -84,6 +89,8 @@ void xenctl_disconnect(struct xen_vgpu *x, bool guest_gone);
 /* pvgpud exits and sessions go on: frees pvgpud's own resources without a message to guest or
  * worker. */
 void xenctl_leave(struct xen_vgpu *x);
+/* After all of them have been left. */
+void xenctl_maps_stop(struct daemon *d);
 
 /* ---- xenbus*.c, called by xenctl*.c and main.c; for the rest of pvgpud see core/above.h ---- */
 

@@ -21,6 +21,7 @@
 
 #define STEPS      16u   /* steps of one look */
 #define COUNT_MS   1000u /* between two writes of statistics */
+#define AGAIN_MS   1000u /* until the next look after xenstore has refused a request */
 #define STATE_TEXT 8
 
 static const struct pvgpu_range versions = {1, PVGPU_PROTOCOL_VERSION};
@@ -357,13 +358,19 @@ static bool starts(struct xenbus_step s)
 	       (s.what == XENBUS_MOVE && s.to == PVGPU_STATE_INITWAIT);
 }
 
+static void retry(struct xen_vgpu *x)
+{
+	x->dirty = true;
+	x->retry_ms = x->gone ? 0 : now_ms() + AGAIN_MS;
+}
+
 void xenbus_look(struct xen_vgpu *x)
 {
 	bool told = x->dirty;
 
 	x->dirty = false;
 	if (!x->gone && take_all(x, told) < 0) {
-		x->dirty = true; /* retried later */
+		retry(x);
 		return;
 	}
 	if (x->bus->starting || (x->waits && !x->gone))
@@ -378,7 +385,7 @@ void xenbus_look(struct xen_vgpu *x)
 			return;
 		case XENBUS_MOVE:
 			if (move(x, s.to) < 0) {
-				x->dirty = true;
+				retry(x);
 				return;
 			}
 			break;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A vGPU's control ring. The guest may be hostile: pvgpu_ctl_* check its indices, and a message is
- * copied once and used from the slot. It cannot monopolise pvgpud: its event channel is masked
- * until it was served, and a turn takes at most the messages that the page holds and ends with the
- * first request that maps grants.
+ * copied once. It cannot monopolise pvgpud: its event channel is masked until it was served, a turn
+ * takes at most the messages that the page holds and ends with the first request that reads a
+ * directory of grants, and all that it asks for has a budget (ring/control.h).
  */
 #include "xen-pvgpu-back/daemon/xen/xenctl.h"
 
@@ -15,9 +15,19 @@
 
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 
-static struct xen_slot *slot_at(struct xenctl *c, uint32_t i)
+#define KEPT_MIN 16u /* requests of a vGPU without an answer; and two for each session */
+
+static const struct budget_rule budget_requests = {.burst = PVGPU_CTL_BURST,
+						   .a_second = PVGPU_CTL_A_SECOND,
+						   .pause_ns = 20000000,
+						   .over_ns = 10000000000ull};
+/* Without disconnecting: rings do not add up. */
+static const struct budget_rule budget_rings = {
+	.burst = 16384, .a_second = 8192, .pause_ns = 20000000, .over_ns = UINT64_MAX};
+
+static uint64_t now_ns(void)
 {
-	return &c->slots[(c->ctl.cons + i) % PVGPU_CTL_SLOTS];
+	return now_ms() * 1000000u;
 }
 
 void xenctl_again(struct xenctl *c)
@@ -28,7 +38,7 @@ void xenctl_again(struct xenctl *c)
 	}
 }
 
-void xenctl_answer(struct xenctl *c, struct xen_slot *s, int error, const char *fmt, ...)
+void xenctl_answer(struct xenctl *c, struct xen_request *s, int error, const char *fmt, ...)
 {
 	char text[CHECK_REASON];
 	va_list ap;
@@ -50,19 +60,20 @@ void xenctl_answer(struct xenctl *c, struct xen_slot *s, int error, const char *
 		if (error == EPROTO && !c->breach[0])
 			memcpy(c->breach, text, sizeof(c->breach));
 	}
-	s->state = XEN_SLOT_ANSWERED;
+	s->state = XEN_REQ_ANSWERED;
 	s->asked = 0;
 	xenctl_again(c);
 }
 
-struct xen_slot *xenctl_slot(struct xenctl *c, enum xen_slot_state state, uint32_t session,
-			     uint32_t op)
+struct xen_request *xenctl_request(struct xenctl *c, enum xen_request_state state, uint32_t session,
+				   uint32_t op)
 {
-	for (uint32_t i = 0; i < c->taken; i++) {
-		struct xen_slot *s = slot_at(c, i);
+	struct xen_request *r;
 
-		if (s->state == state && s->m.session == session && (!op || s->m.op == op))
-			return s;
+	TAILQ_FOREACH(r, &c->requests, link)
+	{
+		if (r->state == state && r->m.session == session && (!op || r->m.op == op))
+			return r;
 	}
 	return NULL;
 }
@@ -85,6 +96,7 @@ static void fatal(struct xenctl *c, const char *what)
 	c->broken = true;
 	ev_io_stop(c->d->loop, &c->io);
 	ev_timer_stop(c->d->loop, &c->again);
+	ev_timer_stop(c->d->loop, &c->pause);
 	xenbus_fatal(c->x, what);
 	faults_breach(c->v, what);
 }
@@ -104,18 +116,37 @@ static int publish(struct xenctl *c, const struct pvgpu_ctl_msg *m)
 	return 1;
 }
 
+static void forget_request(struct xenctl *c, struct xen_request *r)
+{
+	TAILQ_REMOVE(&c->requests, r, link);
+	c->request_n--;
+	free(r);
+}
+
+/* The guest sends again what the former pvgpud has copied and not answered. */
+static int send_again(struct xenctl *c)
+{
+	struct pvgpu_ctl_msg m = {.op = PVGPU_CTL_AGAIN, .u.again.before = c->before};
+	int r = c->adopted ? publish(c, &m) : 1;
+
+	c->adopted &= r <= 0;
+	return r;
+}
+
 static int send_answers(struct xenctl *c)
 {
-	for (uint32_t i = 0; i < c->taken; i++) {
-		struct xen_slot *s = slot_at(c, i);
+	struct xen_request *req, *next;
+
+	for (req = TAILQ_FIRST(&c->requests); req; req = next) {
 		int r;
 
-		if (s->state != XEN_SLOT_ANSWERED)
+		next = TAILQ_NEXT(req, link);
+		if (req->state != XEN_REQ_ANSWERED)
 			continue;
-		r = publish(c, &s->answer);
+		r = publish(c, &req->answer);
 		if (r <= 0)
 			return r;
-		s->state = XEN_SLOT_DONE;
+		forget_request(c, req);
 	}
 	return 1;
 }
@@ -143,75 +174,106 @@ static int send_ends(struct xenctl *c)
 	return 1;
 }
 
-static void release(struct xenctl *c)
-{
-	uint32_t n = 0;
-
-	while (n < c->taken && slot_at(c, n)->state == XEN_SLOT_DONE)
-		slot_at(c, n++)->state = XEN_SLOT_FREE;
-	if (!n)
-		return;
-	c->taken -= n;
-	c->ring |= pvgpu_ctl_release(&c->ctl, n);
-}
-
 /* False: fatal. */
 static bool flush(struct xenctl *c)
 {
-	int r = send_answers(c);
+	int r = send_again(c);
 
 	if (r > 0)
+		r = send_answers(c);
+	if (r > 0)
 		r = send_ends(c);
-	if (r < 0)
-		return false;
-	release(c);
+	return r >= 0;
+}
+
+static bool may_keep(const struct xenctl *c)
+{
+	return c->request_n < KEPT_MIN + 2 * c->v->cfg.policy.max_sessions;
+}
+
+/* Copies as many as the page holds. False: fatal. */
+static bool take(struct xenctl *c)
+{
+	struct xen_request *req;
+
+	c->full = true;
+	for (unsigned int i = 0; i < PVGPU_CTL_SLOTS && may_keep(c); i++) {
+		int r;
+
+		req = calloc(1, sizeof(*req));
+		r = req ? pvgpu_ctl_peek(&c->ctl, 0, &req->m) : 0;
+		if (r <= 0) {
+			c->full = !req;
+			free(req);
+			if (r < 0)
+				fatal(c, "control ring: invalid index of the queue of requests");
+			return r == 0;
+		}
+		c->ring |= pvgpu_ctl_release(&c->ctl, 1);
+		req->state = XEN_REQ_HELD;
+		TAILQ_INSERT_TAIL(&c->requests, req, link);
+		c->request_n++;
+	}
 	return true;
 }
 
-static bool take(struct xenctl *c)
+static void make_pause(struct xenctl *c)
 {
-	while (c->taken < PVGPU_CTL_SLOTS) {
-		struct xen_slot *s = slot_at(c, c->taken);
-		int r = pvgpu_ctl_peek(&c->ctl, c->taken, &s->m);
+	if (ev_is_active(&c->pause))
+		return;
+	ev_timer_set(&c->pause, budget_requests.pause_ns / 1e9, 0.);
+	ev_timer_start(c->d->loop, &c->pause);
+}
 
-		if (r < 0) {
-			fatal(c, "control ring: invalid index of the queue of requests");
-			return false;
-		}
-		if (!r)
-			break;
-		s->state = XEN_SLOT_HELD;
-		s->asked = 0;
-		c->taken++;
-	}
-	return true;
+/* False: the request waits, or its sender was disconnected. */
+static bool pay(struct xenctl *c, struct xen_request *req)
+{
+	struct budget *b = &c->x->requests;
+	const uint64_t now = now_ns();
+
+	req->paid = req->paid || budget_take(b, &budget_requests, pvgpu_ctl_cost(&req->m), now);
+	if (req->paid)
+		return true;
+	if (budget_flooded(b, &budget_requests, true, now))
+		fatal(c, "control ring: more requests than PVGPU_CTL_A_SECOND allows");
+	else
+		make_pause(c);
+	return false;
 }
 
 /* True: the turn ends. */
-static bool execute(struct xenctl *c, struct xen_slot *s)
+static bool execute(struct xenctl *c, struct xen_request *req)
 {
-	struct xen_session *about = xenctl_session(c, s->m.session);
+	struct xen_session *about = xenctl_session(c, req->m.session);
 
 	if (about && about->state == XEN_ADOPTING)
 		return false;
-	s->state = XEN_SLOT_RUNNING;
-	if (!s->m.session) {
-		xenctl_answer(c, s, EPROTO, "request of session 0");
+	if (req->m.op == PVGPU_CTL_CHUNK_ADD && c->map)
+		return true; /* its end starts another turn */
+	if (!pay(c, req))
+		return true;
+	req->state = XEN_REQ_RUNNING;
+	if (!req->m.session) {
+		xenctl_answer(c, req, EPROTO, "request of session 0");
 		return false;
 	}
-	switch (s->m.op) {
+	switch (req->m.op) {
 	case PVGPU_CTL_SESSION_OPEN:
-		return xenctl_open(c, s);
+		if (!xenctl_open(c, req))
+			return false;
+		xenctl_again(c);
+		return true;
 	case PVGPU_CTL_SESSION_CLOSE:
-		xenctl_close(c, s);
+		xenctl_close(c, req);
 		return false;
 	case PVGPU_CTL_CHUNK_ADD:
-		return xenctl_chunk_add(c, s);
+		xenctl_chunk_add(c, req);
+		return false;
 	case PVGPU_CTL_CHUNK_REMOVE:
-		xenctl_chunk_remove(c, s);
+		xenctl_chunk_remove(c, req);
 		return false;
 	default:
-		xenctl_answer(c, s, ENOSYS, "unknown request %#x", s->m.op);
+		xenctl_answer(c, req, ENOSYS, "unknown request %#x", req->m.op);
 		return false;
 	}
 }
@@ -226,29 +288,50 @@ static void count_breach(struct xenctl *c)
 
 static void turn(struct xenctl *c)
 {
+	struct xen_request *req;
+
 	if (c->broken)
 		return;
 	count_breach(c);
 	if (!flush(c) || !take(c))
 		return;
-	for (uint32_t i = 0; i < c->taken; i++) {
-		struct xen_slot *s = slot_at(c, i);
-
-		if (s->state != XEN_SLOT_HELD || !execute(c, s))
-			continue;
-		xenctl_again(c);
-		break;
+	TAILQ_FOREACH(req, &c->requests, link)
+	{
+		if (req->state == XEN_REQ_HELD && execute(c, req))
+			break;
 	}
+	if (c->broken)
+		return;
 	count_breach(c);
 	if (flush(c) && c->ring) {
 		c->ring = false;
 		c->ops->port_ring(c->port);
 	}
+	if (c->full && may_keep(c))
+		xenctl_again(c);
 }
 
 static void on_again(struct ev_loop *loop, ev_timer *t, int events)
 {
 	turn(t->data);
+}
+
+static void unmask(struct xenctl *c)
+{
+	/* Requests published from now on ring again. Those published during the turn rang while the
+	 * port was masked, and were seen. */
+	c->masked = false;
+	if (!c->broken)
+		c->ops->port_unmask(c->port);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct xenctl *c = t->data;
+
+	turn(c);
+	if (c->masked)
+		unmask(c);
 }
 
 static void on_rung(struct ev_loop *loop, ev_io *io, int events)
@@ -257,11 +340,13 @@ static void on_rung(struct ev_loop *loop, ev_io *io, int events)
 
 	if (!c->ops->port_take(c->port))
 		return;
+	if (!budget_take(&c->x->rings, &budget_rings, 1, now_ns())) {
+		c->masked = true;
+		make_pause(c);
+		return;
+	}
 	turn(c);
-	/* Requests published from now on ring again. Those published during the turn rang while the
-	 * port was masked, and were seen. */
-	if (!c->broken)
-		c->ops->port_unmask(c->port);
+	unmask(c);
 }
 
 static int map(struct xenctl *c, uint32_t ring_ref, uint32_t port, char reason[CHECK_REASON])
@@ -323,17 +408,21 @@ int xenctl_connect(struct xen_vgpu *x, uint32_t ring_ref, uint32_t port, bool ad
 	c->d = x->d;
 	c->ops = x->d->xen_ops;
 	TAILQ_INIT(&c->sessions);
+	TAILQ_INIT(&c->requests);
 	err = map(c, ring_ref, port, reason);
 	if (err) {
 		free(c);
 		return err;
 	}
 	pvgpu_ctl_init_back(&c->ctl, c->page);
+	c->adopted = adopting;
+	c->before = c->ctl.cons;
 	ev_io_init(&c->io, on_rung, c->ops->port_fd(c->port), EV_READ);
 	c->io.data = c;
 	ev_io_start(c->d->loop, &c->io);
 	ev_timer_init(&c->again, on_again, 0., 0.);
-	c->again.data = c;
+	ev_timer_init(&c->pause, on_pause_over, 0., 0.);
+	c->again.data = c->pause.data = c;
 	x->ctl = c;
 	if (adopting)
 		xenctl_adopt_all(c);
@@ -351,8 +440,11 @@ int xenctl_connect(struct xen_vgpu *x, uint32_t ring_ref, uint32_t port, bool ad
 static void let_go(struct xenctl *c)
 {
 	ev_io_stop(c->d->loop, &c->io);
-	ev_timer_stop(c->d->loop, &c->again);
 	xenctl_forget_all(c);
+	ev_timer_stop(c->d->loop, &c->again);
+	ev_timer_stop(c->d->loop, &c->pause);
+	while (!TAILQ_EMPTY(&c->requests))
+		forget_request(c, TAILQ_FIRST(&c->requests));
 	c->ops->port_close(c->port);
 	c->ops->page_unmap(c->page);
 	c->x->ctl = NULL;

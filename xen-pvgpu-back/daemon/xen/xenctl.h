@@ -6,10 +6,12 @@
  *   xenctl.c          the ring: requests in, answers and events out
  *   xenctl_session.c  sessions: opening, closing, end, adoption
  *   xenctl_chunk.c    arena chunks
+ *   xenctl_map.c      the mapping of chunks, in slices
  *   xenctl_grants.c   directories of grants
  *
- * A request occupies a slot from its copy until its answer is in the page; slots are released in
- * order. A request about a session of a former pvgpud is held until the worker has sent its STATE.
+ * A request is copied, its slot released, and kept here until its answer is in the page. It waits,
+ * and those after it, while its vGPU's budget is used up or another chunk of it is being mapped.
+ * One about a session of a former pvgpud is held until the worker has sent its STATE.
  *
  * All grants that a worker may have mapped are counted in the worker until it is dead.
  */
@@ -57,20 +59,21 @@ struct xen_session {
 	/* Its arena. */
 	TAILQ_HEAD(, xen_chunk) chunks;
 	unsigned int chunk_n, asked; /* asked: requests that the worker has not answered */
-	uint64_t arena;              /* bytes of chunks */
+	uint64_t arena;              /* bytes of chunks, with those in the next */
+	uint64_t failed;             /* in chunks that the worker may have mapped in part */
 	enum pvgpu_end end;
 };
 
-enum xen_slot_state {
-	XEN_SLOT_FREE,
-	XEN_SLOT_HELD,     /* copied, to be executed */
-	XEN_SLOT_RUNNING,  /* being executed */
-	XEN_SLOT_ANSWERED, /* waits for room for the answer */
-	XEN_SLOT_DONE,     /* answered; waits for the slots before it */
+enum xen_request_state {
+	XEN_REQ_HELD,     /* to be executed */
+	XEN_REQ_RUNNING,  /* being executed */
+	XEN_REQ_ANSWERED, /* waits for room for the answer */
 };
 
-struct xen_slot {
-	enum xen_slot_state state;
+struct xen_request {
+	TAILQ_ENTRY(xen_request) link;
+	enum xen_request_state state;
+	bool paid; /* its cost was taken from the budget */
 	struct pvgpu_ctl_msg m, answer;
 	uint32_t asked;          /* id of the message to the worker; 0: none */
 	struct xen_chunk *chunk; /* the chunk concerned */
@@ -84,13 +87,19 @@ struct xenctl {
 	void *page;
 	struct xen_port *port;
 	struct pvgpu_ctl ctl;
-	struct xen_slot slots[PVGPU_CTL_SLOTS]; /* by index in the page */
-	uint32_t taken;                         /* occupied slots from ctl.cons on */
-	bool broken;                            /* the ring is not used any more */
-	char breach[CHECK_REASON];              /* a breach that is not counted yet; "": none */
-	bool ring;                              /* answers were published: ring the guest */
+	TAILQ_HEAD(, xen_request) requests;
+	unsigned int request_n;
+	bool full;                 /* there may be requests that were not copied */
+	bool adopted;              /* the guest is not told yet that this is a new pvgpud */
+	uint32_t before;           /* whose first request has this index */
+	bool broken;               /* the ring is not used any more */
+	char breach[CHECK_REASON]; /* a breach that is not counted yet; "": none */
+	bool ring;                 /* answers were published: ring the guest */
+	bool masked;               /* its event channel is, until `pause` ends */
+	struct xen_map *map;       /* the chunk that is being mapped; NULL: none */
 	ev_io io;
 	ev_timer again; /* another turn, from the loop */
+	ev_timer pause; /* another turn, when the budget has room again */
 	uint32_t next_id;
 	TAILQ_HEAD(, xen_session) sessions;
 	unsigned int session_n;
@@ -107,18 +116,18 @@ struct xen_lost {
 /* Starts another turn soon, from the loop. */
 void xenctl_again(struct xenctl *c);
 /* Answers a request. error 0: fmt is not used. */
-void xenctl_answer(struct xenctl *c, struct xen_slot *s, int error, const char *fmt, ...)
+void xenctl_answer(struct xenctl *c, struct xen_request *s, int error, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* The first slot of this state, session and op; op 0: any. */
-struct xen_slot *xenctl_slot(struct xenctl *c, enum xen_slot_state state, uint32_t session,
-			     uint32_t op);
+/* The first request of this state, session and op; op 0: any. */
+struct xen_request *xenctl_request(struct xenctl *c, enum xen_request_state state, uint32_t session,
+				   uint32_t op);
 struct xen_session *xenctl_session(struct xenctl *c, uint32_t number);
 /* Calls xenbus_idle when the disconnect is complete. */
 void xenctl_check_idle(struct xen_vgpu *x);
 
-/* xenctl_session.c. xenctl_open returns true when grants were mapped, which takes time. */
-bool xenctl_open(struct xenctl *c, struct xen_slot *slot);
-void xenctl_close(struct xenctl *c, struct xen_slot *slot);
+/* xenctl_session.c. xenctl_open returns true when a directory was read, which takes time. */
+bool xenctl_open(struct xenctl *c, struct xen_request *req);
+void xenctl_close(struct xenctl *c, struct xen_request *req);
 void xenctl_adopt_all(struct xenctl *c);
 /* Refuses sessions that are opening and kills the workers that prepare for them. */
 void xenctl_refuse_all(struct xenctl *c);
@@ -130,16 +139,25 @@ void xenctl_tell_close(struct worker *w, const char *otherwise);
 void xenctl_session_free(struct xen_session *s);
 
 /* xenctl_chunk.c */
-bool xenctl_chunk_add(struct xenctl *c, struct xen_slot *slot);
-void xenctl_chunk_remove(struct xenctl *c, struct xen_slot *slot);
+void xenctl_chunk_add(struct xenctl *c, struct xen_request *req);
+void xenctl_chunk_remove(struct xenctl *c, struct xen_request *req);
 void xenctl_chunks_free(struct xen_session *s);
 /* The chunks on record of an adopted session. */
 void xenctl_chunks_adopt(struct xen_session *s);
+/* A chunk's grants are on fd, from offset on: true when the worker has it. Or: they are not. */
+bool xenctl_chunk_mapped(struct xen_session *s, struct xen_request *req, int fd, uint64_t offset);
+void xenctl_chunk_not_mapped(struct xen_session *s, struct xen_request *req, int error,
+			     const char *reason);
 
-/* xenctl_grants.c: the grant references in a directory, for the caller to free, or NULL with an
- * error and a reason. pages is at most XEN_MAP_MAX. */
-uint32_t *xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t pages, int *error,
-			   char reason[CHECK_REASON]);
+/* xenctl_map.c: -ENOMEM, or 0: one of the two above follows, from the loop, or the next. */
+int xenctl_map_start(struct xen_session *s, struct xen_request *req);
+/* The session's chunk that is being mapped, if any, is given up and its request answered. */
+void xenctl_map_cancel(struct xen_session *s);
+
+/* xenctl_grants.c: a directory page with at least n grant references: 0, or an errno with a reason.
+ * at: that many were in the pages before. */
+int xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t n, uint32_t at,
+		     struct pvgpu_dir_page *out, char reason[CHECK_REASON]);
 /* May `pages` more grants be mapped? 0, or -ENOMEM with a reason. */
 int xenctl_room(const struct xenctl *c, uint32_t pages, char reason[CHECK_REASON]);
 void xenctl_count(struct worker *w, uint32_t pages);

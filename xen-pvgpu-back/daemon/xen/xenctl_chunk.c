@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arena chunks of Xen guests' sessions: pvgpud maps the grants on an fd that the worker mmaps. A
- * worker's answer is trusted as far as a false one can only harm its own guest: pages of a chunk
- * that it did not unmap stay in use until the worker ends.
+ * Arena chunks of Xen guests' sessions: pvgpud maps the grants on an fd that the worker mmaps, and
+ * has each on record for the next pvgpud. A worker's answer is a claim: grants of a chunk that it
+ * says it could not map count until it is dead.
  */
 
 #include <errno.h>
@@ -13,12 +13,14 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/held.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/xen/xenctl.h"
 
 #define PAGE   4096u
 #define ASK_MS 30000u /* for the worker's answer */
+/* Bytes of chunks that a worker may fail to map in its life: they count all the same. */
+#define FAILED_MAX ((uint64_t)PVGPU_CTL_CHUNK_MAX)
 
-_Static_assert(PVGPU_CTL_CHUNK_MAX / PAGE <= XEN_MAP_MAX, "a chunk is one mapping");
 _Static_assert(XEN_CHUNKS_MAX <= HELD_CHUNKS, "all are on record");
 
 void xenctl_chunks_free(struct xen_session *s)
@@ -51,15 +53,15 @@ static struct xen_chunk *overlapping(struct xen_session *s, const struct pvgpu_c
 	return NULL;
 }
 
-static bool good(struct xenctl *c, struct xen_slot *slot)
+static bool good(struct xenctl *c, struct xen_request *req)
 {
-	const struct pvgpu_ctl_chunk *m = &slot->m.u.chunk;
+	const struct pvgpu_ctl_chunk *m = &req->m.u.chunk;
 
 	if (m->size && m->size % PAGE == 0 && m->size <= PVGPU_CTL_CHUNK_MAX &&
 	    m->address % PAGE == 0 && m->address <= UINT64_MAX - m->size &&
-	    (slot->m.op == PVGPU_CTL_CHUNK_ADD || !m->dir))
+	    (req->m.op == PVGPU_CTL_CHUNK_ADD || !m->dir))
 		return true;
-	xenctl_answer(c, slot, EPROTO, "chunk of %#" PRIx64 " bytes at %#" PRIx64, m->size,
+	xenctl_answer(c, req, EPROTO, "chunk of %#" PRIx64 " bytes at %#" PRIx64, m->size,
 		      m->address);
 	return false;
 }
@@ -76,19 +78,24 @@ static void uncount(struct xen_session *s, uint64_t bytes)
 	xenctl_uncount(s->w, (uint32_t)(bytes / PAGE));
 }
 
-static void chunk_free(struct xen_session *s, struct xen_chunk *k)
+static void list(struct xen_session *s, struct xen_chunk *k)
 {
-	uncount(s, k->size);
-	held_remove(s->w->held, k->place);
+	TAILQ_INSERT_TAIL(&s->chunks, k, link);
+	s->chunk_n++;
+}
+
+static void unlist(struct xen_session *s, struct xen_chunk *k)
+{
 	TAILQ_REMOVE(&s->chunks, k, link);
 	s->chunk_n--;
 	free(k);
 }
 
-static void list(struct xen_session *s, struct xen_chunk *k)
+static void chunk_free(struct xen_session *s, struct xen_chunk *k)
 {
-	TAILQ_INSERT_TAIL(&s->chunks, k, link);
-	s->chunk_n++;
+	uncount(s, k->size);
+	held_remove(s->w->held, k->place);
+	unlist(s, k);
 }
 
 void xenctl_chunks_adopt(struct xen_session *s)
@@ -101,27 +108,29 @@ void xenctl_chunks_adopt(struct xen_session *s)
 		if (!held_chunk(s->w->held, i, &c))
 			continue;
 		s->arena += (uint64_t)c.pages * PAGE;
+		if (c.state == HELD_LOST)
+			s->failed += (uint64_t)c.pages * PAGE;
 		/* Without memory for it the chunk counts, and cannot be removed. */
-		k = calloc(1, sizeof(*k));
+		k = c.state == HELD_LOST ? NULL : calloc(1, sizeof(*k));
 		if (!k)
 			continue;
 		*k = (struct xen_chunk){.address = c.address,
 					.size = (uint64_t)c.pages * PAGE,
 					.place = (int)i,
-					.state = c.sure ? XEN_CHUNK_THERE : XEN_CHUNK_UNSURE};
+					.state = c.state == HELD_THERE ? XEN_CHUNK_THERE : XEN_CHUNK_UNSURE};
 		list(s, k);
 	}
 }
 
 /* Sends the request to the worker; 0, or -1. */
-static int ask(struct xen_session *s, struct xen_slot *slot, struct xen_chunk *k, uint64_t offset,
+static int ask(struct xen_session *s, struct xen_request *req, struct xen_chunk *k, uint64_t offset,
 	       int fd)
 {
 	struct xenctl *c = s->c;
 	struct pvgpu_sup m = {
 		.kind = fd >= 0 ? PVGPU_SUP_CHUNK_ADD : PVGPU_SUP_CHUNK_REMOVE,
-		.a = slot->m.u.chunk.address,
-		.b = slot->m.u.chunk.size,
+		.a = req->m.u.chunk.address,
+		.b = req->m.u.chunk.size,
 		.c = offset,
 		.session = s->w->id,
 	};
@@ -131,8 +140,8 @@ static int ask(struct xen_session *s, struct xen_slot *slot, struct xen_chunk *k
 	m.id = c->next_id;
 	if (supervise_tell(s->w, &m, fd) < 0)
 		return -1;
-	slot->asked = m.id;
-	slot->chunk = k;
+	req->asked = m.id;
+	req->chunk = k;
 	if (!s->asked++)
 		worker_deadline(s->w, ASK_MS, "did not answer about a chunk of its arena");
 	return 0;
@@ -156,44 +165,23 @@ static int check_add(struct xen_session *s, const struct pvgpu_ctl_chunk *m,
 	return -xenctl_room(s->c, (uint32_t)(m->size / PAGE), reason);
 }
 
-/* Maps the grants and sends them to the worker. 0, or an errno with a reason. */
-static int add(struct xen_session *s, struct xen_slot *slot, char reason[CHECK_REASON])
+/* Begins to map the grants. 0, or an errno with a reason. */
+static int add(struct xen_session *s, struct xen_request *req, char reason[CHECK_REASON])
 {
-	const struct pvgpu_ctl_chunk *m = &slot->m.u.chunk;
-	const uint32_t pages = (uint32_t)(m->size / PAGE);
-	struct xenctl *c = s->c;
-	struct xen_chunk *k;
-	uint64_t offset;
-	uint32_t *refs;
-	int err, fd, place;
+	const struct pvgpu_ctl_chunk *m = &req->m.u.chunk;
+	const int place = held_add(s->w->held, m->address, (uint32_t)(m->size / PAGE));
+	struct xen_chunk *k = place < 0 ? NULL : calloc(1, sizeof(*k));
 
-	refs = xenctl_directory(c, m->dir, pages, &err, reason);
-	if (!refs)
-		return err;
-	place = held_add(s->w->held, m->address, pages);
 	if (place < 0) {
-		free(refs);
 		snprintf(reason, CHECK_REASON, "the backend cannot record the chunk");
 		return ENOMEM;
 	}
-	fd = c->ops->grants(c->x->domid, refs, pages, &offset);
-	free(refs);
-	if (fd < 0) {
-		held_remove(s->w->held, place);
-		snprintf(reason, CHECK_REASON, "cannot map %u grants: %s", pages, strerror(-fd));
-		return -fd;
-	}
-	k = calloc(1, sizeof(*k));
-	err = k ? ask(s, slot, k, offset, fd) : -1;
-	/* Only the worker has the fd from now on. */
-	close(fd);
-	if (err) {
-		snprintf(reason, CHECK_REASON,
-			 k ? "the session is ending" : "the backend is out of memory");
-		err = k ? EPIPE : ENOMEM;
+	req->chunk = k;
+	if (!k || xenctl_map_start(s, req) < 0) {
 		held_remove(s->w->held, place);
 		free(k);
-		return err;
+		snprintf(reason, CHECK_REASON, "the backend is out of memory");
+		return ENOMEM;
 	}
 	k->address = m->address;
 	k->size = m->size;
@@ -204,25 +192,39 @@ static int add(struct xen_session *s, struct xen_slot *slot, char reason[CHECK_R
 	return 0;
 }
 
-bool xenctl_chunk_add(struct xenctl *c, struct xen_slot *slot)
+bool xenctl_chunk_mapped(struct xen_session *s, struct xen_request *req, int fd, uint64_t offset)
 {
-	const struct pvgpu_ctl_chunk *m = &slot->m.u.chunk;
-	struct xen_session *s = xenctl_session(c, slot->m.session);
+	if (ask(s, req, req->chunk, offset, fd) == 0)
+		return true;
+	xenctl_chunk_not_mapped(s, req, EPIPE, "the session is ending");
+	return false;
+}
+
+void xenctl_chunk_not_mapped(struct xen_session *s, struct xen_request *req, int error,
+			     const char *reason)
+{
+	chunk_free(s, req->chunk);
+	xenctl_answer(s->c, req, error, "%s", reason);
+}
+
+void xenctl_chunk_add(struct xenctl *c, struct xen_request *req)
+{
+	const struct pvgpu_ctl_chunk *m = &req->m.u.chunk;
+	struct xen_session *s = xenctl_session(c, req->m.session);
 	char reason[CHECK_REASON];
 	struct xen_chunk *k;
 	int err;
 
-	if (!good(c, slot))
-		return false;
+	if (!good(c, req))
+		return;
 	if (!s || s->state != XEN_OPEN) {
-		xenctl_answer(c, slot, s ? EPIPE : ENOENT, "session %u is not open",
-			      slot->m.session);
-		return false;
+		xenctl_answer(c, req, s ? EPIPE : ENOENT, "session %u is not open", req->m.session);
+		return;
 	}
 	k = overlapping(s, m);
 	if (k && same(k, m) && k->state == XEN_CHUNK_THERE) {
-		xenctl_answer(c, slot, 0, "%s", "");
-		return false;
+		xenctl_answer(c, req, 0, "%s", "");
+		return;
 	}
 	if (k && same(k, m) && k->state == XEN_CHUNK_UNSURE) {
 		/* The worker takes it once, whether it has heard of it before or not. */
@@ -230,58 +232,73 @@ bool xenctl_chunk_add(struct xenctl *c, struct xen_slot *slot)
 		k = NULL;
 	}
 	if (k) {
-		xenctl_answer(c, slot, same(k, m) ? EBUSY : EEXIST,
-			      "chunk at %#" PRIx64 " is there", k->address);
-		return false;
+		xenctl_answer(c, req, same(k, m) ? EBUSY : EEXIST, "chunk at %#" PRIx64 " is there",
+			      k->address);
+		return;
 	}
 	err = check_add(s, m, reason);
 	if (!err)
-		err = add(s, slot, reason);
+		err = add(s, req, reason);
 	if (err)
-		xenctl_answer(c, slot, err, "%s", reason);
-	return true;
+		xenctl_answer(c, req, err, "%s", reason);
 }
 
-void xenctl_chunk_remove(struct xenctl *c, struct xen_slot *slot)
+void xenctl_chunk_remove(struct xenctl *c, struct xen_request *req)
 {
-	const struct pvgpu_ctl_chunk *m = &slot->m.u.chunk;
-	struct xen_session *s = xenctl_session(c, slot->m.session);
+	const struct pvgpu_ctl_chunk *m = &req->m.u.chunk;
+	struct xen_session *s = xenctl_session(c, req->m.session);
 	struct xen_chunk *k;
 
-	if (!good(c, slot))
+	if (!good(c, req))
 		return;
 	if (s && s->state == XEN_ENDING)
 		return; /* answered when its worker has gone */
 	k = s && s->state == XEN_OPEN ? overlapping(s, m) : NULL;
 	if (!k) {
-		xenctl_answer(c, slot, 0, "%s", "");
+		xenctl_answer(c, req, 0, "%s", "");
 		return;
 	}
 	if (!same(k, m)) {
-		xenctl_answer(c, slot, EINVAL, "chunk at %#" PRIx64 " has %#" PRIx64 " bytes",
+		xenctl_answer(c, req, EINVAL, "chunk at %#" PRIx64 " has %#" PRIx64 " bytes",
 			      k->address, k->size);
 		return;
 	}
 	if (k->state != XEN_CHUNK_THERE && k->state != XEN_CHUNK_UNSURE) {
-		xenctl_answer(c, slot, EBUSY, "chunk at %#" PRIx64 " is being changed", k->address);
+		xenctl_answer(c, req, EBUSY, "chunk at %#" PRIx64 " is being changed", k->address);
 		return;
 	}
 	/* A worker that cannot take the request is about to die, which answers the guest. */
-	held_sure(s->w->held, k->place, false);
-	if (ask(s, slot, k, 0, -1) == 0)
+	held_mark(s->w->held, k->place, HELD_UNSURE);
+	if (ask(s, req, k, 0, -1) == 0)
 		k->state = XEN_CHUNK_REMOVING;
 }
 
 static void is_there(struct xen_session *s, struct xen_chunk *k)
 {
-	held_sure(s->w->held, k->place, true);
+	held_mark(s->w->held, k->place, HELD_THERE);
 	k->state = XEN_CHUNK_THERE;
+}
+
+/*
+ * A worker that says it could not map a chunk may have mapped a part, or lie. The chunk is gone for
+ * the guest. EINVAL of the kernel means bad grants: there is room for all that pvgpud counts.
+ */
+static void not_added(struct xen_session *s, struct xen_chunk *k, int error)
+{
+	s->failed += k->size;
+	held_mark(s->w->held, k->place, HELD_LOST);
+	unlist(s, k);
+	if (error == EINVAL)
+		faults_breach(s->c->v, "grants of a chunk that cannot be mapped");
+	if (s->failed > FAILED_MAX)
+		faults_kill(s->w, FAULT_PROTOCOL, "could not map %" PRIu64 " MiB of chunks",
+			    s->failed >> 20);
 }
 
 static void added(struct xen_session *s, struct xen_chunk *k, int error)
 {
 	if (error)
-		chunk_free(s, k);
+		not_added(s, k, error);
 	else
 		is_there(s, k);
 }
@@ -295,14 +312,15 @@ static void removed(struct xen_session *s, struct xen_chunk *k, int error)
 }
 
 /* The guest's request for a message id to the worker. */
-static struct xen_slot *asked_for(struct xen_session *s, uint32_t id)
+static struct xen_request *asked_for(struct xen_session *s, uint32_t id)
 {
-	for (uint32_t i = 0; id && i < PVGPU_CTL_SLOTS; i++) {
-		struct xen_slot *slot = &s->c->slots[i];
+	struct xen_request *req;
 
-		if (slot->state == XEN_SLOT_RUNNING && slot->asked == id &&
-		    slot->m.session == s->number)
-			return slot;
+	TAILQ_FOREACH(req, &s->c->requests, link)
+	{
+		if (id && req->state == XEN_REQ_RUNNING && req->asked == id &&
+		    req->m.session == s->number)
+			return req;
 	}
 	return NULL;
 }
@@ -310,21 +328,21 @@ static struct xen_slot *asked_for(struct xen_session *s, uint32_t id)
 void xenctl_chunked(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct xen_session *s = w->xs;
-	struct xen_slot *slot = s ? asked_for(s, m->id) : NULL;
+	struct xen_request *req = s ? asked_for(s, m->id) : NULL;
 	const int error = (int)m->a;
 
-	if (!slot) {
+	if (!req) {
 		/* A worker of a vGPU that was disconnected in the meantime may answer an earlier
 		 * request. */
 		if (s || !w->number || !w->vgpu->xen_ending)
 			worker_kill(w, "answered a request about a chunk that was not sent");
 		return;
 	}
-	if (slot->m.op == PVGPU_CTL_CHUNK_ADD)
-		added(s, slot->chunk, error);
+	if (req->m.op == PVGPU_CTL_CHUNK_ADD)
+		added(s, req->chunk, error);
 	else
-		removed(s, slot->chunk, error);
-	xenctl_answer(s->c, slot, error, "%s", m->reason[0] ? m->reason : strerror(error));
+		removed(s, req->chunk, error);
+	xenctl_answer(s->c, req, error, "%s", m->reason[0] ? m->reason : strerror(error));
 	if (!--s->asked && s->state == XEN_OPEN)
 		worker_deadline(w, 0, NULL);
 }

@@ -11,56 +11,28 @@
 
 #define TELL_MS 60000u /* between two of these warnings */
 
-static int copy_refs(struct xenctl *c, uint32_t dir, uint32_t pages, uint32_t *refs,
-		     char reason[CHECK_REASON])
+int xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t n, uint32_t at,
+		     struct pvgpu_dir_page *out, char reason[CHECK_REASON])
 {
-	struct pvgpu_dir_page d;
+	int err;
 
-	/* The number of pages follows from the size, so the loop ends even if the chain is
-	 * circular. */
-	for (uint32_t at = 0; at < pages;) {
-		uint32_t n = pages - at < PVGPU_DIR_REFS ? pages - at : PVGPU_DIR_REFS;
-		int err;
-
-		if (!dir) {
-			snprintf(reason, CHECK_REASON, "directory ends after %u of %u grants", at,
-				 pages);
+	if (!dir) {
+		snprintf(reason, CHECK_REASON, "directory ends after %u of %u grants", at, at + n);
+		return EPROTO;
+	}
+	err = c->ops->page_copy(c->x->domid, dir, out);
+	if (err) {
+		snprintf(reason, CHECK_REASON, "grant %u: directory unreadable: %s", dir,
+			 strerror(-err));
+		return EPROTO;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (!out->ref[i]) {
+			snprintf(reason, CHECK_REASON, "grant 0 for page %u", at + i);
 			return EPROTO;
 		}
-		err = c->ops->page_copy(c->x->domid, dir, &d);
-		if (err) {
-			snprintf(reason, CHECK_REASON, "grant %u: directory unreadable: %s", dir,
-				 strerror(-err));
-			return EPROTO;
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			if (!d.ref[i]) {
-				snprintf(reason, CHECK_REASON, "grant 0 for page %u", at + i);
-				return EPROTO;
-			}
-		}
-		memcpy(refs + at, d.ref, n * sizeof(refs[0]));
-		at += n;
-		dir = d.next;
 	}
 	return 0;
-}
-
-uint32_t *xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t pages, int *error,
-			   char reason[CHECK_REASON])
-{
-	uint32_t *refs = calloc(pages, sizeof(*refs));
-
-	if (!refs) {
-		snprintf(reason, CHECK_REASON, "the backend is out of memory");
-		*error = ENOMEM;
-		return NULL;
-	}
-	*error = copy_refs(c, dir, pages, refs, reason);
-	if (!*error)
-		return refs;
-	free(refs);
-	return NULL;
 }
 
 /* Limited in time, so that a guest cannot fill the log. */

@@ -47,6 +47,7 @@ static void close_files(struct xen_session *s)
 
 void xenctl_session_free(struct xen_session *s)
 {
+	xenctl_map_cancel(s);
 	if (s->w)
 		s->w->xs = NULL;
 	close_files(s);
@@ -57,11 +58,11 @@ void xenctl_session_free(struct xen_session *s)
 	free(s);
 }
 
-static void answer_opened(struct xen_session *s, struct xen_slot *slot)
+static void answer_opened(struct xen_session *s, struct xen_request *req)
 {
-	xenctl_answer(s->c, slot, 0, "%s", "");
-	slot->answer.u.opened.number = s->w->id;
-	slot->answer.u.opened.arena_limit = s->c->v->cfg.policy.arena_limit;
+	xenctl_answer(s->c, req, 0, "%s", "");
+	req->answer.u.opened.number = s->w->id;
+	req->answer.u.opened.arena_limit = s->c->v->cfg.policy.arena_limit;
 }
 
 /* ---- opening (struct opening_ops) ---- */
@@ -75,9 +76,8 @@ static int make(struct opening *o, struct pvgpu_sup_assign *m, int fds[MSG_FDS_M
 
 	if (err)
 		return err;
-	s->ring_fd = c->ops->grants(c->x->domid, s->refs, s->pages, &m->ring_offset);
-	if (s->ring_fd < 0) {
-		err = s->ring_fd;
+	err = c->ops->grants(c->x->domid, s->refs, s->pages, &s->ring_fd, &m->ring_offset);
+	if (err) {
 		snprintf(reason, CHECK_REASON, "cannot map %u grants: %s", s->pages,
 			 strerror(-err));
 		return err;
@@ -125,19 +125,19 @@ static void assigned(struct opening *o)
 static void given(struct opening *o)
 {
 	struct xen_session *s = of(o);
-	struct xen_slot *slot =
-		xenctl_slot(s->c, XEN_SLOT_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
+	struct xen_request *req =
+		xenctl_request(s->c, XEN_REQ_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
 
 	s->state = XEN_OPEN;
-	if (slot)
-		answer_opened(s, slot);
+	if (req)
+		answer_opened(s, req);
 }
 
 static void refused(struct opening *o, int error, const char *reason)
 {
 	struct xen_session *s = of(o);
-	struct xen_slot *slot =
-		xenctl_slot(s->c, XEN_SLOT_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
+	struct xen_request *req =
+		xenctl_request(s->c, XEN_REQ_RUNNING, s->number, PVGPU_CTL_SESSION_OPEN);
 
 	if (log_room(&o->vgpu->noise, now_ms(), o->vgpu->cfg.name))
 		log_info("vgpu %s: refused session %u (%s): %s", o->vgpu->cfg.name, s->number,
@@ -150,8 +150,8 @@ static void refused(struct opening *o, int error, const char *reason)
 		worker_kill(o->w, "its guest was refused the session: %s", reason);
 		return;
 	}
-	if (slot)
-		xenctl_answer(s->c, slot, error, "%s", reason);
+	if (req)
+		xenctl_answer(s->c, req, error, "%s", reason);
 }
 
 static void free_opening(struct opening *o)
@@ -176,18 +176,18 @@ static const struct opening_ops xen_opening = {.make = make,
 /* ---- requests ---- */
 
 /* Answers a request for a known session number; false: the number is new. */
-static bool open_again(struct xenctl *c, struct xen_slot *slot)
+static bool open_again(struct xenctl *c, struct xen_request *req)
 {
-	struct xen_session *s = xenctl_session(c, slot->m.session);
+	struct xen_session *s = xenctl_session(c, req->m.session);
 
 	if (!s)
 		return false;
 	if (s->state == XEN_OPEN)
-		answer_opened(s, slot);
+		answer_opened(s, req);
 	else if (s->state == XEN_ENDED)
-		xenctl_answer(c, slot, ENODEV, "%s", s->why);
+		xenctl_answer(c, req, ENODEV, "%s", s->why);
 	else
-		xenctl_answer(c, slot, EBUSY, "session %u is opening or closing", s->number);
+		xenctl_answer(c, req, EBUSY, "session %u is opening or closing", s->number);
 	return true;
 }
 
@@ -200,6 +200,11 @@ static int check_open_request(struct xenctl *c, const struct pvgpu_ctl_open *m, 
 		return -EPROTO;
 	}
 	*pages = (uint32_t)(pvgpu_ring_bytes(m->cmd_size, m->rep_size) / PAGE);
+	if (*pages > XEN_MAP_MAX) {
+		snprintf(reason, CHECK_REASON, "a ring of %u pages: at most %u", *pages,
+			 XEN_MAP_MAX);
+		return -EINVAL;
+	}
 	/* Ended sessions count until the guest has been told. */
 	if (c->session_n >= c->v->cfg.policy.max_sessions) {
 		snprintf(reason, CHECK_REASON, "the vGPU's max_sessions is reached");
@@ -216,25 +221,44 @@ static void set_comm(struct xen_session *s, const char comm[16])
 			*p = '?';
 }
 
-bool xenctl_open(struct xenctl *c, struct xen_slot *slot)
+/* The ring's grants, for the caller to free, or NULL with an errno and a reason. */
+static uint32_t *ring_refs(struct xenctl *c, uint32_t dir, uint32_t pages, int *error,
+			   char reason[CHECK_REASON])
 {
-	const struct pvgpu_ctl_open *m = &slot->m.u.open;
+	const size_t bytes = pages * sizeof(uint32_t);
+	struct pvgpu_dir_page d;
+	uint32_t *refs;
+
+	*error = xenctl_directory(c, dir, pages, 0, &d, reason);
+	refs = *error ? NULL : malloc(bytes);
+	if (refs) {
+		memcpy(refs, d.ref, bytes);
+	} else if (!*error) {
+		*error = ENOMEM;
+		snprintf(reason, CHECK_REASON, "the backend is out of memory");
+	}
+	return refs;
+}
+
+bool xenctl_open(struct xenctl *c, struct xen_request *req)
+{
+	const struct pvgpu_ctl_open *m = &req->m.u.open;
 	char reason[CHECK_REASON];
 	struct xen_session *s;
 	uint32_t pages, *refs;
 	int err;
 
-	if (open_again(c, slot))
+	if (open_again(c, req))
 		return false;
 	err = -check_open_request(c, m, &pages, reason);
 	if (err) {
-		xenctl_answer(c, slot, err, "%s", reason);
+		xenctl_answer(c, req, err, "%s", reason);
 		return false;
 	}
-	refs = xenctl_directory(c, m->dir, pages, &err, reason);
-	s = refs ? session_new(c, slot->m.session, XEN_OPENING) : NULL;
+	refs = ring_refs(c, m->dir, pages, &err, reason);
+	s = refs ? session_new(c, req->m.session, XEN_OPENING) : NULL;
 	if (!s) {
-		xenctl_answer(c, slot, err ? err : ENOMEM, "%s",
+		xenctl_answer(c, req, err ? err : ENOMEM, "%s",
 			      err ? reason : "the backend is out of memory");
 		free(refs);
 		return true;
@@ -262,15 +286,16 @@ void xenctl_tell_close(struct worker *w, const char *otherwise)
 	worker_deadline(w, w->d->cfg.worker_ms + EXIT_MS, otherwise);
 }
 
-void xenctl_close(struct xenctl *c, struct xen_slot *slot)
+void xenctl_close(struct xenctl *c, struct xen_request *req)
 {
-	struct xen_session *s = xenctl_session(c, slot->m.session);
+	struct xen_session *s = xenctl_session(c, req->m.session);
 
 	if (s && s->state == XEN_OPENING) {
 		open_refuse(&s->o, ESHUTDOWN, "closed by the guest");
-		s = xenctl_session(c, slot->m.session);
+		s = xenctl_session(c, req->m.session);
 	} else if (s && s->state == XEN_OPEN) {
 		s->state = XEN_ENDING;
+		xenctl_map_cancel(s);
 		xenctl_tell_close(s->w, "did not end after its guest closed the session");
 	} else if (s && s->state == XEN_ENDED) {
 		xenctl_session_free(s);
@@ -278,7 +303,7 @@ void xenctl_close(struct xenctl *c, struct xen_slot *slot)
 	}
 	/* Otherwise the answer follows when its worker has gone. */
 	if (!s)
-		xenctl_answer(c, slot, 0, "%s", "");
+		xenctl_answer(c, req, 0, "%s", "");
 }
 
 /* ---- ends ---- */
@@ -287,15 +312,15 @@ void xenctl_close(struct xenctl *c, struct xen_slot *slot)
 static void answer_all(struct xen_session *s)
 {
 	struct xenctl *c = s->c;
-	struct xen_slot *slot;
+	struct xen_request *req;
 
-	while ((slot = xenctl_slot(c, XEN_SLOT_RUNNING, s->number, 0))) {
-		if (slot->m.op == PVGPU_CTL_SESSION_OPEN)
-			xenctl_answer(c, slot, s->refused ? s->refused : ENODEV, "%s", s->why);
-		else if (slot->m.op == PVGPU_CTL_CHUNK_ADD)
-			xenctl_answer(c, slot, EPIPE, "the session has ended");
+	while ((req = xenctl_request(c, XEN_REQ_RUNNING, s->number, 0))) {
+		if (req->m.op == PVGPU_CTL_SESSION_OPEN)
+			xenctl_answer(c, req, s->refused ? s->refused : ENODEV, "%s", s->why);
+		else if (req->m.op == PVGPU_CTL_CHUNK_ADD)
+			xenctl_answer(c, req, EPIPE, "the session has ended");
 		else
-			xenctl_answer(c, slot, 0, "%s", "");
+			xenctl_answer(c, req, 0, "%s", "");
 	}
 }
 
@@ -322,6 +347,8 @@ void xenctl_ended(struct worker *w)
 {
 	struct vgpu *v = w->vgpu;
 
+	if (w->xs)
+		xenctl_map_cancel(w->xs);
 	xenctl_uncount(w, w->grants);
 	if (w->xs)
 		session_over(w->xs, w);

@@ -94,19 +94,28 @@ static int reserve_again(struct worker *w, uint64_t address, uint64_t size)
 	return err;
 }
 
-int arena_add(struct worker *w, uint64_t address, uint64_t size, int fd, off_t offset)
+/* Each `slice` bytes of the file by an mmap of their own. */
+static int map_slices(uint64_t address, uint64_t size, int fd, off_t offset, uint64_t slice)
 {
-	int err;
+	for (uint64_t at = 0; at < size; at += slice) {
+		const uint64_t n = size - at < slice ? size - at : slice;
 
-	if (mmap((void *)(uintptr_t)address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		 fd, offset) == MAP_FAILED) {
-		err = -errno;
-		/* A driver may refuse after the reservation has gone. */
-		reserve_again(w, address, size);
-		return err;
+		if (mmap((void *)(uintptr_t)(address + at), n, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fd, offset + (off_t)at) == MAP_FAILED)
+			return -errno;
 	}
-	err = gpu_arena_add(w, address, size);
+	return 0;
+}
+
+int arena_add(struct worker *w, uint64_t address, uint64_t size, int fd, off_t offset,
+	      uint64_t slice)
+{
+	int err = map_slices(address, size, fd, offset, slice);
+
+	if (!err)
+		err = gpu_arena_add(w, address, size);
 	if (err) {
+		/* A driver may refuse after the reservation has gone. */
 		reserve_again(w, address, size);
 		return err;
 	}
@@ -130,7 +139,8 @@ static int do_message(struct worker *w, const struct pvgpu_local_chunk *m, int f
 	const enum gpu_arena_found found = gpu_arena_find(w, m->address, m->size);
 
 	if (m->op == PVGPU_CHUNK_ADD)
-		return found == GPU_ARENA_FREE ? arena_add(w, m->address, m->size, fd, 0) : -EEXIST;
+		return found == GPU_ARENA_FREE ? arena_add(w, m->address, m->size, fd, 0, m->size)
+					       : -EEXIST;
 	return found == GPU_ARENA_SAME ? arena_remove(w, m->address, m->size) : -ENOENT;
 }
 

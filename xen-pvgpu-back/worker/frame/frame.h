@@ -208,7 +208,8 @@ bool lease_behind(struct worker *w); /* there are unreported changes */
 /* arena.c */
 struct check_arena arena_window(const struct worker *w);
 /* Map a free range, once; unmap a chunk. 0 or a negative errno. */
-int arena_add(struct worker *w, uint64_t address, uint64_t size, int fd, off_t offset);
+int arena_add(struct worker *w, uint64_t address, uint64_t size, int fd, off_t offset,
+	      uint64_t slice);
 int arena_remove(struct worker *w, uint64_t address, uint64_t size);
 void arena_message(struct worker *w); /* the session socket is readable */
 

@@ -101,7 +101,7 @@ static int chunk_add(struct worker *w, const struct pvgpu_sup *m, int fd)
 	case GPU_ARENA_FREE:
 		break;
 	}
-	return -arena_add(w, m->a, m->b, fd, (off_t)m->c);
+	return -arena_add(w, m->a, m->b, fd, (off_t)m->c, PVGPU_SUP_SLICE);
 }
 
 static int chunk_remove(struct worker *w, const struct pvgpu_sup *m)
