@@ -256,18 +256,18 @@ static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd,
 	fake.map_count = count;
 	if (*fd < 0) {
 		*fd = some_file();
-		fake.held = 0;
+		fake.of_file[*fd % FAKE_FILES] = 0;
 	}
-	*offset = fake.held * 4096ull;
-	fake.held += count;
+	*offset = fake.of_file[*fd % FAKE_FILES] * 4096ull;
+	fake.held = fake.of_file[*fd % FAKE_FILES] += count;
 	return 0;
 }
 
 static void ungrant(int fd, uint64_t offset, uint32_t count)
 {
-	if (offset != (fake.held - count) * 4096ull || fcntl(fd, F_GETFD) < 0)
+	fake.held = fake.of_file[fd % FAKE_FILES] -= count;
+	if (offset != fake.held * 4096ull || fcntl(fd, F_GETFD) < 0)
 		abort();
-	fake.held -= count;
 	fake.unmaps++;
 }
 

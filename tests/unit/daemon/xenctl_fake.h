@@ -12,6 +12,7 @@
 #define FAKE_DOMID    7u
 #define FAKE_REFS     256u /* grant references from 1 on, each of a page */
 #define FAKE_WORKERS  32u
+#define FAKE_FILES    1024u /* more than are ever open */
 #define FAKE_RING_REF 1u
 #define FAKE_PORT     9u
 /* Ring of the smallest streams: page, 64 KiB, 64 KiB. */
@@ -45,7 +46,7 @@ struct fake {
 	int port_fd;
 	unsigned int maps, unmaps, channels, copies; /* calls */
 	uint32_t map_count;                          /* of the last */
-	uint32_t held;                               /* grants of the last file */
+	uint32_t of_file[FAKE_FILES], held;          /* grants of each file; of the last one */
 	int fail_map, fail_channel;                  /* errno */
 	unsigned int idle, changed;
 	unsigned int asked; /* a worker was rung */
