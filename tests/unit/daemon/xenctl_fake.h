@@ -53,6 +53,7 @@ struct fake {
 	bool unheard;       /* and does not take it */
 	char fatal[CHECK_REASON];
 	bool clock_stands;
+	bool slow; /* workers are not ready until the test says so */
 	char dir[64];
 };
 
