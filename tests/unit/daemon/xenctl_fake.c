@@ -64,6 +64,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 
 void open_accept(struct vgpu *v, int fd)
 {
+	fake.accepted++;
 	close(fd);
 }
 

@@ -52,6 +52,7 @@ struct fake {
 	unsigned int asked; /* a worker was rung */
 	bool unheard;       /* and does not take it */
 	char fatal[CHECK_REASON];
+	unsigned int accepted; /* connections of local guests */
 	bool clock_stands;
 	bool slow; /* workers are not ready until the test says so */
 	char dir[64];

@@ -128,6 +128,8 @@ struct vgpu {
 	ev_io io;
 	ev_timer tell; /* delays the report of changed memory to sessions, so that many changes make
 			  one report */
+	struct budget connections; /* of local guests */
+	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
