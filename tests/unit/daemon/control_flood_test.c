@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "ring/poll.h"
@@ -179,8 +180,36 @@ START_TEST(a_deadline_comes)
 }
 END_TEST
 
+/* A local guest connects and leaves, as fast as it can: each is accepted, at a rate. */
+START_TEST(connections)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	uint64_t begin, most;
+
+	snprintf(fake.v->cfg.socket, sizeof(fake.v->cfg.socket), "%s/v.sock", fake.dir);
+	fake.v->cfg.mode = 0600;
+	ck_assert_int_eq(vgpu_listen(fake.v), 0);
+	strcpy(a.sun_path, fake.v->cfg.socket);
+	begin = pvgpu_poll_now();
+	while (pvgpu_poll_now() < begin + S / 2 || fake.accepted < 512) {
+		int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		ck_assert_int_ge(fd, 0);
+		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+			ck_assert_int_eq(errno, EAGAIN);
+		close(fd);
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	}
+	/* And one more for each pause of 20 ms. */
+	most = 512 + (pvgpu_poll_now() - begin) / 1000000 * (128 + 50) / 1000 + 2;
+	ck_assert_uint_le(fake.accepted, most);
+	ck_assert(ev_is_active(&fake.v->pause) || ev_is_active(&fake.v->io));
+}
+END_TEST
+
 static void add(TCase *t)
 {
+	tcase_add_test(t, connections);
 	tcase_add_test(t, neighbours_are_answered);
 	tcase_add_test(t, what_one_may_say);
 	tcase_add_test(t, a_flood_ends);

@@ -67,6 +67,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 
 void open_accept(struct vgpu *v, int fd)
 {
+	fake.accepted++;
 	close(fd);
 }
 
@@ -194,7 +195,8 @@ int spawn_worker(struct worker *w)
 	k->control = pair[1];
 	k->death = fcntl(w->pidfd, F_DUPFD_CLOEXEC, 3);
 	k->w = w;
-	msg_send(k->control, &ready, sizeof(ready), NULL, 0);
+	if (!fake.slow)
+		msg_send(k->control, &ready, sizeof(ready), NULL, 0);
 	return 0;
 }
 
@@ -285,18 +287,18 @@ static int grants(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd,
 	fake.map_count = count;
 	if (*fd < 0) {
 		*fd = some_file();
-		fake.held = 0;
+		fake.of_file[*fd % FAKE_FILES] = 0;
 	}
-	*offset = fake.held * 4096ull;
-	fake.held += count;
+	*offset = fake.of_file[*fd % FAKE_FILES] * 4096ull;
+	fake.held = fake.of_file[*fd % FAKE_FILES] += count;
 	return 0;
 }
 
 static void ungrant(int fd, uint64_t offset, uint32_t count)
 {
-	if (offset != (fake.held - count) * 4096ull || fcntl(fd, F_GETFD) < 0)
+	fake.held = fake.of_file[fd % FAKE_FILES] -= count;
+	if (offset != fake.held * 4096ull || fcntl(fd, F_GETFD) < 0)
 		abort();
-	fake.held -= count;
 	fake.unmaps++;
 }
 

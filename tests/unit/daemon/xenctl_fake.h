@@ -12,6 +12,7 @@
 #define FAKE_DOMID    7u
 #define FAKE_REFS     256u /* grant references from 1 on, each of a page */
 #define FAKE_WORKERS  32u
+#define FAKE_FILES    1024u /* more than are ever open */
 #define FAKE_RING_REF 1u
 #define FAKE_PORT     9u
 /* Ring of the smallest streams: page, 64 KiB, 64 KiB. */
@@ -45,13 +46,15 @@ struct fake {
 	int port_fd;
 	unsigned int maps, unmaps, channels, copies; /* calls */
 	uint32_t map_count;                          /* of the last */
-	uint32_t held;                               /* grants of the last file */
+	uint32_t of_file[FAKE_FILES], held;          /* grants of each file; of the last one */
 	int fail_map, fail_channel;                  /* errno */
 	unsigned int idle, changed;
 	unsigned int asked; /* how often a worker was rung */
 	bool unheard;       /* the worker does not take the ring */
 	char fatal[CHECK_REASON];
+	unsigned int accepted; /* connections of local guests */
 	bool clock_stands;
+	bool slow; /* workers are not ready until the test says so */
 	char dir[64];
 };
 

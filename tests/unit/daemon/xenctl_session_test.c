@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The control rings' side of pvgpud: what a guest asks about sessions and their chunks. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "tests/unit/daemon/xenctl_case.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
@@ -330,6 +331,79 @@ START_TEST(open_again)
 }
 END_TEST
 
+static unsigned int starting(void)
+{
+	const struct worker *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, &fake.d.workers, link)
+	n += w->state == CHECK_STARTING;
+	return n;
+}
+
+static void one_is_ready(void)
+{
+	for (unsigned int i = 0; i < fake.worker_n; i++) {
+		struct fake_worker *k = &fake.workers[i];
+
+		if (!k->w || k->w->state != CHECK_STARTING)
+			continue;
+		fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_READY, .b = 1 << 30});
+		return;
+	}
+	ck_abort_msg("none starts");
+}
+
+static unsigned int before_other;
+
+static int other_make(struct opening *o, struct pvgpu_sup_assign *m, int fds[MSG_FDS_MAX],
+		      char reason[CHECK_REASON])
+{
+	before_other = fake.v->sessions;
+	strcpy(reason, "seen");
+	return -EIO;
+}
+
+static void other_refused(struct opening *o, int error, const char *reason)
+{
+	ck_assert_int_eq(error, EIO);
+}
+
+static void other_free(struct opening *o)
+{
+}
+
+/* Many openings of one vGPU start one worker at a time, and another vGPU's is next after the first.
+ */
+START_TEST(openings_take_turns)
+{
+	static const struct opening_ops ops = {
+		.make = other_make, .refused = other_refused, .free = other_free};
+	const struct config_vgpu cfg = {.name = "other", .policy = {.max_sessions = 8}};
+	struct vgpu *other = calloc(1, sizeof(*other));
+	struct opening o = {0};
+	char reason[CHECK_REASON];
+
+	fake.slow = true;
+	for (uint32_t i = 0; i < 7; i++)
+		ask_open(SESSION + i);
+	ck_assert_uint_eq(fake.v->sessions, 1); /* by the spare one */
+	ck_assert_uint_le(starting(), 2);
+	vgpu_init(other, &fake.d, &cfg, fake.d.pools[0]);
+	open_init(&o, &ops, other);
+	ck_assert_int_eq(open_ask(&o, reason), 0);
+	ck_assert_uint_le(starting(), 3);
+	while (fake.v->sessions < 7) {
+		one_is_ready();
+		ck_assert_uint_le(starting(), 3);
+	}
+	ck_assert_uint_eq(before_other, 1);
+	ck_assert_uint_eq(starting(), 1);
+	vgpu_close(other);
+	free(other);
+}
+END_TEST
+
 /* Workers that die before they serve: three tries, each with grants mapped anew. */
 START_TEST(workers_that_die_early)
 {
@@ -578,6 +652,7 @@ static void add(TCase *t)
 	LOOP(failed_chunks_count, 2);
 	tcase_add_test(t, many_failed_chunks);
 	tcase_add_test(t, open_again);
+	tcase_add_test(t, openings_take_turns);
 	tcase_add_test(t, workers_that_die_early);
 	tcase_add_test(t, worker_that_refuses);
 	tcase_add_test(t, close_while_opening);

@@ -143,10 +143,14 @@ struct vgpu {
 	ev_io io;
 	ev_timer tell; /* delays the report of changed memory to sessions, so that many changes make
 			  one report */
+	struct budget connections; /* of local guests */
+	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
 	unsigned int openings;  /* guests waiting for a session */
+	uint64_t served;        /* number of the last opening that got a worker; 0: none */
+	uint64_t counted;       /* of the last count of those that wait */
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
 	bool drain;             /* takes no new session */
 	char last_reason[160];  /* why the last session ended */
@@ -225,6 +229,7 @@ struct daemon {
 	unsigned int vgpu_n;
 	TAILQ_HEAD(, worker) workers;
 	TAILQ_HEAD(, opening) openings;
+	uint64_t served, counts; /* openings that got a worker; counts of vGPUs that wait */
 	unsigned int session_n, worker_n;
 	unsigned int next_id;
 	struct uids uids;        /* of workers */

@@ -75,13 +75,25 @@ void open_refuse_pool(struct pool *p, int error, const char *reason)
 	}
 }
 
+static bool waits(const struct opening *o)
+{
+	return o->asked && !o->w;
+}
+
 unsigned int open_waiting(const struct pool *p)
 {
+	struct daemon *d = p->d;
 	const struct opening *o;
 	unsigned int n = 0;
 
-	TAILQ_FOREACH(o, &p->d->openings, link)
-	n += o->asked && !o->w && o->vgpu->pool == p;
+	d->counts++;
+	TAILQ_FOREACH(o, &d->openings, link)
+	{
+		if (!waits(o) || o->vgpu->pool != p || o->vgpu->counted == d->counts)
+			continue;
+		o->vgpu->counted = d->counts;
+		n++;
+	}
 	return n;
 }
 
@@ -131,39 +143,59 @@ static const char *full(const struct vgpu *v, int *error)
 	return NULL;
 }
 
+/* One for which there is a worker: of the vGPU that was served the longest time ago. */
+static struct opening *next_waiting(struct daemon *d)
+{
+	struct opening *o, *best = NULL;
+
+	TAILQ_FOREACH(o, &d->openings, link)
+	{
+		if (waits(o) && (!best || o->vgpu->served < best->vgpu->served) &&
+		    supervise_take_spare(o->vgpu->pool))
+			best = o;
+	}
+	return best;
+}
+
+static void serve(struct opening *o)
+{
+	struct worker *w = supervise_take_spare(o->vgpu->pool);
+	char reason[CHECK_REASON];
+	int error;
+
+	o->vgpu->served = ++o->vgpu->d->served;
+	error = session_start(o, w, reason);
+	/* The worker is at fault: the guest gets the next one. */
+	if (error == -EOWNERDEAD)
+		worker_kill(w, "cannot be given a session");
+	else if (error)
+		open_refuse(o, -error, reason);
+}
+
+static bool refuse_if_full(struct opening *o)
+{
+	int error;
+	const char *why = full(o->vgpu, &error);
+
+	if (why)
+		open_refuse(o, error, why);
+	return why;
+}
+
 void open_serve(struct daemon *d)
 {
 	struct opening *o, *next;
-	char reason[CHECK_REASON];
 
 	for (unsigned int i = 0; i < d->pool_n; i++)
 		canary_serve(d->pools[i]);
 	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
-		struct worker *w;
-		const char *why;
-		int error;
-
 		next = TAILQ_NEXT(o, link);
-		if (!o->asked || o->w)
-			continue;
-		why = full(o->vgpu, &error);
-		if (why) {
-			open_refuse(o, error, why);
-			continue;
-		}
-		w = supervise_take_spare(o->vgpu->pool);
-		if (!w)
-			continue;
-		error = session_start(o, w, reason);
-		if (error == -EOWNERDEAD) {
-			/* The worker is at fault: the guest gets the next one. */
-			worker_kill(w, "cannot be given a session");
-			next = o;
-			continue;
-		}
-		if (error)
-			open_refuse(o, -error, reason);
+		if (waits(o))
+			refuse_if_full(o);
 	}
+	while ((o = next_waiting(d)))
+		if (!refuse_if_full(o))
+			serve(o);
 	supervise_keep_spares(d);
 }
 

@@ -15,11 +15,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define TELL_AFTER_S 0.002
 #define AT_ONCE      16
+
+/* Connections of local guests. Beyond that they wait in the socket's line. */
+static const struct budget_rule budget_connections = {
+	.burst = 512, .a_second = 128, .pause_ns = 20000000, .over_ns = UINT64_MAX};
 
 uint64_t vgpu_quota(const struct vgpu *v)
 {
@@ -41,6 +46,13 @@ static void on_tell(struct ev_loop *loop, ev_timer *t, int events)
 	}
 }
 
+static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct vgpu *v = t->data;
+
+	ev_io_start(loop, &v->io);
+}
+
 void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
 {
 	v->d = d;
@@ -52,7 +64,8 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, 
 	SLIST_INIT(&v->lost);
 	v->ledger.quota = vgpu_quota(v);
 	ev_timer_init(&v->tell, on_tell, 0., 0.);
-	v->tell.data = v;
+	ev_timer_init(&v->pause, on_pause_over, 0., 0.);
+	v->tell.data = v->pause.data = v;
 }
 
 void vgpu_tell(struct vgpu *v)
@@ -199,6 +212,12 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 			return;
 		}
 		open_accept(v, fd);
+		if (budget_take(&v->connections, &budget_connections, 1, pvgpu_poll_now()))
+			continue;
+		ev_io_stop(loop, io);
+		ev_timer_set(&v->pause, budget_connections.pause_ns / 1e9, 0.);
+		ev_timer_start(loop, &v->pause);
+		return;
 	}
 }
 
@@ -316,6 +335,7 @@ int vgpu_listen(struct vgpu *v)
 void vgpu_close(struct vgpu *v, bool stays)
 {
 	ev_timer_stop(v->d->loop, &v->tell);
+	ev_timer_stop(v->d->loop, &v->pause);
 	if (v->fd < 0)
 		return;
 	ev_io_stop(v->d->loop, &v->io);
