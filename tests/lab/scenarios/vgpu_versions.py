@@ -5,6 +5,7 @@ import vgpu
 import world
 
 LIMIT = 300
+LONG = True
 NEXT = f"{vgpu.TOP}/next-version"
 
 
