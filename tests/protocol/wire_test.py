@@ -26,10 +26,11 @@ CFLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-W
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
 import cases  # noqa: E402
+import forked  # noqa: E402
 
 
 def wire(*args):
-    return subprocess.run([sys.executable, WIRE, *args], capture_output=True, text=True, timeout=60, check=False)
+    return forked.run(WIRE, *args)
 
 
 def generate(folder):

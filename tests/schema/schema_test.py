@@ -29,6 +29,7 @@ sys.path.insert(0, os.path.dirname(SCHEMA))
 sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
 import cases  # noqa: E402
 import describe  # noqa: E402
+import forked  # noqa: E402
 import values  # noqa: E402
 
 
@@ -37,7 +38,7 @@ def run(command, **more):
 
 
 def schema(*args):
-    return run([sys.executable, SCHEMA, *args])
+    return forked.run(SCHEMA, *args)
 
 
 def generate(folder):

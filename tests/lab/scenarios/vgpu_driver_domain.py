@@ -11,7 +11,7 @@ SECOND = "PVGPU_DEVICE=/dev/pvgpu1"
 
 def start_driver_domain(lab, kind):
     d = lab.create(f"gpu-{kind}", kind, memory=320, payload=True)
-    return d, vgpu.Pvgpud(lab, d).start()
+    return d, vgpu.Pvgpud(lab, d, **world.CHEAP).start()
 
 
 def serve(p, guests):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""pvgpu.ko is unloaded and loaded again twenty times (in make check ten), with a program after every fifth; while a program has the device
+"""pvgpu.ko is unloaded and loaded again twenty times, with a program after every fifth; while a program has the device
 open it cannot be unloaded, and the attempt does not affect the program."""
 import vgpu
 import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
+LONG = True
 ROUNDS = 20
-QUICK = {"ROUNDS": 10}
 
 
 def check(lab, w, g, rounds):

@@ -8,8 +8,13 @@ WORLD = world.TwoGuests
 LIMIT = 420
 
 
+PAUSED = ("pv", "pvh")
+QUICK = {"PAUSED": ("pvh",)}
+
+
 def run(lab, w):
-    for g, other in ((w.pv, w.pvh), (w.pvh, w.pv)):
+    for kind in PAUSED:
+        g, other = w.guests[kind], w.guests["pv" if kind == "pvh" else "pvh"]
         copies, kernel = vgpu.Cuda(g), vgpu.Cuda(g)
         copies.tell("copy 300000 60")
         assert copies.answer("copy") == "1"

@@ -5,6 +5,7 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
+LONG = True
 PROGRAMS = ["threads", "streams", "perthread"]
 
 

@@ -2,8 +2,10 @@
 """Versions: a backend and a guest library that announce the next version, with one new call, against this one, in both
 directions and with each other. The new call works where both know it and is refused cleanly elsewhere."""
 import vgpu
+import world
 
 LIMIT = 300
+LONG = True
 NEXT = f"{vgpu.TOP}/next-version"
 
 
@@ -22,7 +24,7 @@ def announced(lab, v):
 def run(lab):
     guest = lab.create("pv", "pv", memory=256, payload=True)
     for top, wanted, new in ((vgpu.TOP, "not supported", "1"), (NEXT, "echo", "1-2")):
-        daemon = vgpu.Pvgpud(lab, top=top).start()
+        daemon = vgpu.Pvgpud(lab, top=top, **world.CHEAP).start()
         v = daemon.attach(guest)
         # pvgpu.ko takes the highest version that both know.
         assert announced(lab, v) == (new, "1"), announced(lab, v)
