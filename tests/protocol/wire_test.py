@@ -12,7 +12,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -25,7 +24,7 @@ CFLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-W
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
-import cases  # noqa: E402
+import description_case  # noqa: E402
 import forked  # noqa: E402
 
 
@@ -59,21 +58,7 @@ def tree(folder):
     return found
 
 
-class Scratch(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="wire-test-")
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def write(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8") as stream:
-            stream.write(text)
-        return self.path(name)
-
-
-class Golden(Scratch):
+class Golden(description_case.Scratch):
     def test_outputs(self):
         self.maxDiff = None
         generate(self.folder)
@@ -118,65 +103,24 @@ class Golden(Scratch):
         self.assertEqual(seed, want.hex())
 
 
-class Bad(Scratch):
-    """Every case of bad.txt says in its first line at which line it must fail, and how."""
+class Bad(description_case.Bad):
+    GENERATOR, SUFFIX, BAD, LEAST = WIRE, ".api", os.path.join(HERE, "bad.txt"), 91
 
-    def test_bad(self):
-        bad = cases.read(os.path.join(HERE, "bad.txt"))
-        self.assertGreaterEqual(len(bad), 91)
-        for name, text in bad.items():
-            with self.subTest(name):
-                path = self.write(name + ".api", text)
-                m = re.match(r"# expect: (\d+): (.*)\n", text)
-                self.assertTrue(m, "no expectation")
-                run = wire("--no-lock", path)
-                self.assertEqual(run.returncode, 1, run.stderr)
-                self.assertEqual(run.stdout, "")
-                self.assertEqual(run.stderr.count("\n"), 1, run.stderr)
-                where = "%s:%s: " % ("description" if m[1] == "0" else path, m[1])
-                self.assertTrue(run.stderr.startswith(where + m[2]), run.stderr)
-
-    def test_missing_file(self):
-        run = wire("--no-lock", "/nonexistent/a.api")
-        self.assertEqual((run.returncode, run.stderr), (1, "/nonexistent/a.api:0: No such file or directory\n"))
+    def place(self, path, line):
+        return super().place("description" if line == "0" else path, line)
 
 
-class Locked(Scratch):
+class Locked(description_case.Locked):
     """What may change, by a copy of the small description."""
-
-    def setUp(self):
-        super().setUp()
-        with open(SMALL, encoding="utf-8") as stream:
-            self.text = stream.read()
-        self.lock = self.path("numbers.lock")
-        self.ok(self.text, "--relock")
-
-    def run_with(self, text, *args):
-        return wire("--lock", self.lock, *args, self.write("a.api", text))
-
-    def ok(self, text, *args):
-        run = self.run_with(text, *args)
-        self.assertEqual((run.returncode, run.stderr), (0, ""))
+    GENERATOR, SUFFIX, SMALL = WIRE, ".api", SMALL
 
     def refused(self, text, message, *args, at=None):
-        with open(self.lock, encoding="utf-8") as stream:
-            before = stream.read()
-        run = self.run_with(text, *args)
-        self.assertEqual(run.returncode, 1, message)
-        self.assertIn(message, run.stderr)
-        where = text.split(self.line_of(message, text))[0].count("\n") + 1 if at is None else at
-        self.assertRegex(run.stderr, r"\A[^:]+:%s: " % where)
-        with open(self.lock, encoding="utf-8") as stream:
-            self.assertEqual(stream.read(), before)
+        super().refused(text, message, *args, at=self.line_of(message, text) if at is None else at)
 
     @staticmethod
     def line_of(message, text):
         name = re.search(r"'(\w+)'", message)[1]
         return re.search(r"^(command|const|handle|struct) %s\b" % name, text, re.M)[0]
-
-    def changed(self, old, new):
-        self.assertIn(old, self.text)
-        return self.text.replace(old, new)
 
     def test_same(self):
         self.ok(self.text)
@@ -254,13 +198,13 @@ class Locked(Scratch):
 
     def test_broken_lock(self):
         for line in ("7 x", "const X 1", "handle x 1 y", "command x 1 7 now oneway", "handle x 1 1\nhandle y 1 1"):
-            self.write("numbers.lock", "released 0\n%s\n" % line)
+            self.write("the.lock", "released 0\n%s\n" % line)
             run = self.run_with(self.text)
             bad = line.split("\n")
             self.assertEqual((run.returncode, run.stderr), (1, "%s:%d: cannot read '%s'\n" % (self.lock, len(bad) + 1, bad[-1])))
 
 
-class Docs(Scratch):
+class Docs(description_case.Scratch):
     def test_check(self):
         where = ("--no-lock", "--docs-file", self.path("p.md"))
         self.assertEqual(wire(*where, "--check-docs", SMALL).returncode, 1)

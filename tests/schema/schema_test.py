@@ -8,11 +8,9 @@
 import json
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,7 +25,7 @@ CFLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-W
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(SCHEMA))
 sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
-import cases  # noqa: E402
+import description_case  # noqa: E402
 import describe  # noqa: E402
 import forked  # noqa: E402
 import values  # noqa: E402
@@ -55,22 +53,7 @@ def tree(folder):
     return found
 
 
-class Scratch(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="schema-test-")
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def write(self, name, text):
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
-        with open(self.path(name), "w", encoding="utf-8") as stream:
-            stream.write(text)
-        return self.path(name)
-
-
-class Golden(Scratch):
+class Golden(description_case.Scratch):
     def test_outputs(self):
         self.maxDiff = None
         generate(self.folder)
@@ -127,58 +110,13 @@ class Golden(Scratch):
         self.assertIn("[*] --> Initialising: attach", out["xenstore.md"])
 
 
-class Bad(Scratch):
-    """Every case of bad.txt says in its first line at which line it must fail, and how."""
-
-    def test_bad(self):
-        bad = cases.read(os.path.join(HERE, "bad.txt"))
-        self.assertGreaterEqual(len(bad), 103)
-        for name, text in bad.items():
-            with self.subTest(name):
-                path = self.write(name + ".schema", text)
-                m = re.match(r"# expect: (\d+): (.*)\n", text)
-                self.assertTrue(m, "no expectation")
-                done = schema("--no-lock", path)
-                self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
-                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-                self.assertTrue(done.stderr.startswith("%s:%s: %s" % (path, m[1], m[2])), done.stderr)
-
-    def test_missing_file(self):
-        done = schema("--no-lock", "/nonexistent/a.schema")
-        self.assertEqual((done.returncode, done.stderr), (1, "/nonexistent/a.schema:0: No such file or directory\n"))
+class Bad(description_case.Bad):
+    GENERATOR, SUFFIX, BAD, LEAST = SCHEMA, ".schema", os.path.join(HERE, "bad.txt"), 103
 
 
-class Locked(Scratch):
+class Locked(description_case.Locked):
     """What may change, by a copy of the small description."""
-
-    def setUp(self):
-        super().setUp()
-        with open(SMALL, encoding="utf-8") as stream:
-            self.text = stream.read()
-        self.lock = self.path("keys.lock")
-        self.ok(self.text, "--relock")
-
-    def run_with(self, text, *args):
-        return schema("--lock", self.lock, *args, self.write("a.schema", text))
-
-    def ok(self, text, *args):
-        done = self.run_with(text, *args)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-
-    def refused(self, text, message, *args, at):
-        with open(self.lock, encoding="utf-8") as stream:
-            before = stream.read()
-        done = self.run_with(text, *args)
-        self.assertEqual(done.returncode, 1, message)
-        self.assertIn(message, done.stderr)
-        where = at if isinstance(at, int) else text.split(at)[0].count("\n") + 1
-        self.assertRegex(done.stderr, r"\A[^:]+:%d: " % where)
-        with open(self.lock, encoding="utf-8") as stream:
-            self.assertEqual(stream.read(), before)
-
-    def changed(self, old, new):
-        self.assertIn(old, self.text)
-        return self.text.replace(old, new, 1)
+    GENERATOR, SUFFIX, SMALL = SCHEMA, ".schema", SMALL
 
     def lock_line(self, start):
         with open(self.lock, encoding="utf-8") as stream:
@@ -237,13 +175,13 @@ class Locked(Scratch):
 
     def test_broken_lock(self):
         for text in ("released 0\nx\n", "released x\n", "key a/b 1\n", "key a/b x y\n", "key a/b 1 y\nkey a/b 1 y\n", "lamp a 1 y\n"):
-            self.write("keys.lock", text)
+            self.write("the.lock", text)
             done = self.run_with(self.text)
             self.assertEqual(done.returncode, 1)
-            self.assertRegex(done.stderr, r"keys\.lock:[12]: cannot read '")
+            self.assertRegex(done.stderr, r"the\.lock:[12]: cannot read '")
 
 
-class Docs(Scratch):
+class Docs(description_case.Scratch):
     def test_check(self):
         where = ("--no-lock", "--docs-file", self.path("x.md"))
         self.assertEqual(schema(*where, "--check-docs", SMALL).returncode, 1)
@@ -273,7 +211,7 @@ class Arrows(unittest.TestCase):
             self.assertEqual(used, {folder, "libpvgpu/tools"}, done.stderr)
 
 
-class Opinions(Scratch):
+class Opinions(description_case.Scratch):
     """gen/values.py and values.c were written apart: they must take the same texts."""
 
     PIECES = ("0", "1", "7", "9", "40", "60", "61", "64", "100", "65535", "65536", "32751", "32752", "4294967295", "4294967296", "18446744073709551615",

@@ -115,17 +115,10 @@ START_TEST(a_flood_ends)
 {
 	struct fake_worker *k = opened(SESSION), *good = opened(SESSION + 1);
 	const uint64_t begin = pvgpu_poll_now();
-	uint64_t before = begin, looked = 0;
 
 	fake.d.cfg.quarantine_faults = 3;
 	fake.d.cfg.quarantine_window_s = 3600;
 	while (!k->w->killed) {
-		const uint64_t now = pvgpu_poll_now();
-
-		/* A while in which this side does not come to look counts for little, there too. */
-		looked += now - before < budget_worker.pause_ns ? now - before : budget_worker.pause_ns;
-		before = now;
-		ck_assert_uint_lt(looked, 50 * S);
 		fill(k);
 		hear_all(good);
 		ev_run(fake.d.loop, EVRUN_NOWAIT);
