@@ -272,25 +272,42 @@ START_TEST(without_a_controller)
 }
 END_TEST
 
+static bool all_weigh_150(void)
+{
+	for (unsigned int i = 1; i <= 2; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "worker-%u", i);
+		if (strcmp(text_of(name, "cpu.weight"), "150") != 0)
+			return false;
+	}
+	return true;
+}
+
 START_TEST(weights)
 {
 	struct worker *w[3];
 
 	ck_assert_int_eq(cgroup_start(&d), 0);
+	cgroup_run(&d);
 	vgpu.cfg.policy.weight = 300;
 	for (unsigned int i = 0; i < 3; i++) {
 		w[i] = worker(i + 1, 0);
 		ck_assert_int_eq(cgroup_make(w[i]), 0);
 	}
-	vgpu.sessions = 3;
-	cgroup_weigh(&vgpu);
-	ck_assert_str_eq(text_of("worker-2", "cpu.weight"), "100");
 	vgpu.sessions = 1;
-	cgroup_weigh(&vgpu);
-	ck_assert_str_eq(text_of("worker-2", "cpu.weight"), "300");
+	cgroup_weigh(w[0]);
+	ck_assert_str_eq(text_of("worker-1", "cpu.weight"), "300");
+	/* Of those that were there before, soon. */
+	vgpu.sessions = 2;
+	cgroup_weigh(w[1]);
+	ck_assert_str_eq(text_of("worker-1", "cpu.weight"), "300");
+	ck_assert_str_eq(text_of("worker-2", "cpu.weight"), "150");
+	turn_until(all_weigh_150);
+	/* The least that there is. */
 	vgpu.sessions = 1000;
-	cgroup_weigh(&vgpu);
-	ck_assert_int_eq(atoi(text_of("worker-3", "cpu.weight")), 1);
+	cgroup_weigh(w[2]);
+	ck_assert_str_eq(text_of("worker-3", "cpu.weight"), "1");
 	for (unsigned int i = 0; i < 3; i++) {
 		cgroup_gone(w[i]);
 		forget(w[i]);

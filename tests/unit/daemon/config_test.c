@@ -145,6 +145,10 @@ static const struct {
 	{"[vgpu a]\npool = /\n", "must be POOL, POOL/GROUP or /GROUP"},
 	{"[vgpu a]\npool = sixteen-letters-\n", "must be POOL, POOL/GROUP or /GROUP"},
 	{"[daemon]\nsandbox = on\n", "x.conf:2: sandbox = on: must be off, no-seccomp or full"},
+	{"[daemon]\ncgroup = here\n",
+	 "x.conf:2: cgroup = here: must be auto, off or the absolute path of a cgroup's directory"},
+	{"[daemon]\nworker_pids = 8\n",
+	 "x.conf:2: worker_pids = 8: must be a number from 64 to 4096"},
 	{"[daemon]\nworker_uids = 5000\n", "must be FIRST-LAST"},
 	{"[daemon]\nworker_uids = 999-2000\n", "must be FIRST-LAST"},
 	{"[daemon]\nworker_uids = 0-2000\n", "must be FIRST-LAST"},
@@ -342,6 +346,9 @@ START_TEST(sandbox)
 	ck_assert_uint_eq(c.worker_uids[0], 1900000000);
 	ck_assert_uint_eq(c.worker_uids[1], 1900065535);
 	ck_assert_msg(strstr(c.sandbox_files, "/dev/nvidiactl,") != NULL, "%s", c.sandbox_files);
+	ck_assert_str_eq(c.cgroup, "auto");
+	ck_assert_uint_eq(c.worker_memory, 0);
+	ck_assert_uint_eq(c.worker_pids, 1024);
 	ck_assert_str_eq(c.sandbox_allow_open, "");
 	ck_assert_int_eq(parse("[daemon]\nsandbox = no-seccomp\nworker_uids = 70000-70099\n"
 			       "sandbox_files =\nsandbox_preload = liba.so.1,libb.so\n"

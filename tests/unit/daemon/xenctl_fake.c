@@ -169,7 +169,7 @@ void cgroup_gone(struct worker *w)
 {
 }
 
-void cgroup_weigh(struct vgpu *v)
+void cgroup_weigh(struct worker *w)
 {
 }
 

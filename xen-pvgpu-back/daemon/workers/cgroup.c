@@ -230,7 +230,7 @@ static void on_sweep(struct ev_loop *loop, ev_timer *t, int events)
 
 /* ---- a look at workers that serve ---- */
 
-static void weigh(struct worker *w)
+void cgroup_weigh(struct worker *w)
 {
 	const struct cgroups *g = w->d->cgroups;
 	unsigned int weight;
@@ -249,7 +249,7 @@ static void look(struct worker *w)
 	pid_t other = 0;
 	unsigned int n;
 
-	weigh(w);
+	cgroup_weigh(w);
 	if (w->cgroup < 0 || !w->sealed || w->killed)
 		return;
 	n = cgroup_others(w->cgroup, w->pid, &other);
@@ -405,19 +405,6 @@ void cgroup_gone(struct worker *w)
 	name_of(w->id, name);
 	if (take_away(g, name) < 0)
 		sweep_later(g);
-}
-
-void cgroup_weigh(struct vgpu *v)
-{
-	struct worker *w;
-
-	if (!v->d->cgroups)
-		return;
-	TAILQ_FOREACH(w, &v->d->workers, link)
-	{
-		if (w->vgpu == v)
-			weigh(w);
-	}
 }
 
 /* ---- start and stop ---- */

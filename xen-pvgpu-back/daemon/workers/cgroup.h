@@ -4,9 +4,9 @@
  * processors; it is ended as a whole. Below pvgpud's own cgroup, which systemd has given away
  * (Delegate=), or another directory.
  *
- * Not one for each vGPU with those below it: a spare worker belongs to no vGPU yet, and to move a process
- * later takes 10 ms in which no process of the machine forks. The sessions of a vGPU share its
- * weight instead.
+ * Not one for each vGPU with those below it: a spare worker belongs to no vGPU yet, and to move a
+ * process later takes 10 ms in which no process of the machine forks. The sessions of a vGPU share
+ * its weight instead.
  */
 #ifndef PVGPU_DAEMON_CGROUP_H
 #define PVGPU_DAEMON_CGROUP_H
@@ -30,8 +30,9 @@ void cgroup_adopt(struct worker *w);
 bool cgroup_was_full(const struct worker *w, char *reason, size_t cap);
 /* It is dead. Processes that it left behind are ended. */
 void cgroup_gone(struct worker *w);
-/* The number of the vGPU's sessions, or its weight, has changed. */
-void cgroup_weigh(struct vgpu *v);
+/* It has a session now: its part of its vGPU's weight. Those of other sessions follow within 2 s,
+ * so that the start of a session costs the same whatever their number is. */
+void cgroup_weigh(struct worker *w);
 
 /* For the check of the sandbox: a directory; -1: none. */
 int cgroup_for_check(struct daemon *d);

@@ -198,7 +198,6 @@ static void end_session(struct worker *w)
 	share_worker_gone(w);
 	v->sessions--;
 	w->d->session_n--;
-	cgroup_weigh(v);
 	v->failed += failed;
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", worker_name(w),
@@ -354,7 +353,7 @@ void supervise_assigned(struct worker *w, struct vgpu *v)
 	v->sessions++;
 	v->total++;
 	w->d->session_n++;
-	cgroup_weigh(v);
+	cgroup_weigh(w);
 	if (v->xen)
 		xenbus_changed(v->xen);
 	worker_deadline(w, w->d->cfg.start_ms, takes_long);

@@ -64,6 +64,9 @@ int sandbox_landlock(int rules);
 /* sandbox_calls.c: the filter into s->filter; 0 or a negative errno. */
 int sandbox_make_calls(struct sandbox *s);
 
+/* sandbox_cgroup.c: prints what is absent of its limits; while there is a /proc. */
+void sandbox_say_cgroup(void);
+
 /* sandbox_check.c: tries each door; the exit status. */
 int sandbox_check(struct sandbox *s);
 

@@ -364,6 +364,7 @@ int sandbox_check(struct sandbox *s)
 	int open = 0;
 
 	starter = getppid();
+	sandbox_say_cgroup();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) < 0 ||
 	    sandbox_prepare(s, reason, sizeof(reason)) < 0 ||
 	    sandbox_close(s, reason, sizeof(reason)) < 0) {
