@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker that a guest has taken over and that wants out: the worker's own objects, with what
- * begins after the seal replaced (ld --wrap). PVGPU_ESCAPE, of the form HOW:VGPU, says what it
- * tries, once, for which vGPU; then it serves on. What came of it is in the log: "escape HOW: 0" or
- * an errno.
+ * begins after the seal replaced (ld --wrap). The name of its vGPU says what it tries, once; then
+ * it serves on. For `try-HOW` what came of it is in the log: "escape HOW: 0" or an errno. A name of
+ * lies.def is a lie to pvgpud. `stays` never looks at guest or pvgpud again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -145,18 +145,56 @@ static const struct {
 	    {"root", become_root},        {"limit", more_files},
 	    {"code", new_code},           {"evtchn", bind_events}};
 
+/* ---- lies ---- */
+
+static const struct lie {
+	const char *name;
+	size_t bytes; /* 0: all */
+	struct pvgpu_sup m;
+} lies[] = {
+#define LIE(name, kind_, bytes, reason, ...) {name, bytes, {.kind = kind_, __VA_ARGS__}},
+#include "tests/hostile/lies.def"
+#undef LIE
+};
+
+static void lie(struct worker *w)
+{
+	static unsigned char bytes[4096];
+	const char *vgpu = worker_info(w)->vgpu;
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		if (strcmp(lies[i].name, vgpu) != 0)
+			continue;
+		memcpy(bytes, &lies[i].m, sizeof(lies[i].m));
+		worker_log(w, "lie %s", vgpu);
+		/* Twice: what is said once more is a lie, too. */
+		for (unsigned int n = 0; n < 2; n++)
+			send(PVGPU_SUP_CONTROL_FD, bytes,
+			     lies[i].bytes ? lies[i].bytes : sizeof(lies[i].m),
+			     MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	while (!strcmp(vgpu, "stays"))
+		usleep(10000);
+}
+
+static void try_out(struct worker *w)
+{
+	const char *vgpu = worker_info(w)->vgpu;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		const char *how = ways[i].how;
+
+		if (strncmp(vgpu, "try-", 4) != 0 || strcmp(vgpu + 4, how) != 0)
+			continue;
+		worker_log(w, "escape %s: begins", how);
+		errno = 0;
+		worker_log(w, "escape %s: %d", how, ways[i].go() < 0 ? errno : 0);
+	}
+}
+
 void __wrap_loop_run(struct worker *w)
 {
-	const char *text = getenv("PVGPU_ESCAPE"), *vgpu = text ? strchr(text, ':') : NULL;
-
-	for (size_t i = 0; vgpu && i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (strlen(ways[i].how) != (size_t)(vgpu - text) ||
-		    strncmp(text, ways[i].how, (size_t)(vgpu - text)) != 0 ||
-		    strcmp(vgpu + 1, worker_info(w)->vgpu) != 0)
-			continue;
-		worker_log(w, "escape %s: begins", ways[i].how);
-		errno = 0;
-		worker_log(w, "escape %s: %d", ways[i].how, ways[i].go() < 0 ? errno : 0);
-	}
+	lie(w);
+	try_out(w);
 	__real_loop_run(w);
 }
