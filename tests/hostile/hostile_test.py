@@ -245,6 +245,8 @@ class Hostile(unittest.TestCase):
 
     def test_worker_that_sleeps(self):
         """A worker that does not get to read for a while is told of its vGPU's memory later: it did nothing wrong."""
+        if opts.tame:
+            return
         self.env.wait_sessions(1, "bad")
         (worker,) = [int(s["pid"]) for s in self.env.sessions("bad").values()]
         os.kill(worker, signal.SIGSTOP)

@@ -194,36 +194,49 @@ class Tried(unittest.TestCase):
 
 @unittest.skipIf(LACKS, LACKS)
 class Escape(unittest.TestCase):
-    """A worker that wants out harms nobody."""
+    """A worker that wants out harms nobody. The name of a vGPU is what its worker tries."""
+
+    WAYS = ("open", "open-in-thread", "connect", "exec", "fork", "ptrace", "signal", "signal-all", "nonblock", "listen", "root",
+            "limit", "code", "evtchn")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.env = PvgpuEnv(vgpus={"good": "64M", **{f"try-{how}": "16M" for how in cls.WAYS}},
+                           worker=os.path.join(build_dir(), "tests", "pvgpu-worker-escape"))
+        cls.env.__enter__()
+        cls.beside = occupy(cls.env, "good")
+        cls.env.wait_sessions(1, "good")
+        cls.neighbour = cls.env.workers()[0]
+        cls.files = len(os.listdir(f"/proc/{cls.env.pid}/fd"))
+
+    @classmethod
+    def tearDownClass(cls):
+        finish(cls.beside)
+        cls.env.__exit__(None, None, None)
 
     def attempt(self, how, expected):
         """expected: an errno; None: it is ended for it."""
-        with PvgpuEnv(vgpus={"bad": "64M", "good": "64M"}, worker_env={"PVGPU_ESCAPE": f"{how}:bad"},
-                      worker=os.path.join(build_dir(), "tests", "pvgpu-worker-escape")) as env:
-            beside = occupy(env, "good")
-            env.wait_sessions(1, "good")
-            neighbour = env.workers()[0]
-            files = len(os.listdir(f"/proc/{env.pid}/fd"))
-            bad = vecadd(env, "bad")
-            env.wait_sessions(0, "bad")
-            wait_for("its words", lambda: f"escape {how}: begins" in env.log())
-            if expected is None:
-                self.assertNotEqual(bad.returncode, 0)
-                self.assertIn("tried to leave its sandbox", env.read("/vgpu/bad/last-reason"))
-                self.assertNotRegex(env.log(), f"escape {how}: \\d")
-            else:
-                self.assertEqual(bad.returncode, 0, bad.stderr)
-                said = int(re.search(f"escape {how}: (\\d+)", env.log())[1])
-                self.assertEqual(said, expected, f"{how}: {os.strerror(said)}")
-            # pvgpud is the same one, the neighbour goes on, and his next results are right.
-            self.assertIsNone(env.daemon.poll())
-            self.assertIsNone(beside.poll())
-            self.assertEqual(env.workers(), [neighbour])
-            self.assertNotIn(state_of(neighbour), (None, "Z", "T", "t"))
-            good = vecadd(env, "good")
-            self.assertEqual((good.returncode, int(env.read("/vgpu/good/sessions-failed"))), (0, 0), good.stderr)
-            self.assertLessEqual(len(os.listdir(f"/proc/{env.pid}/fd")), files + 8)
-            finish(beside)
+        env = self.env
+        bad = vecadd(env, f"try-{how}")
+        env.wait_sessions(0, f"try-{how}")
+        wait_for("its words", lambda: f"escape {how}: begins" in env.log())
+        if expected is None:
+            self.assertNotEqual(bad.returncode, 0)
+            self.assertIn("tried to leave its sandbox", env.read(f"/vgpu/try-{how}/last-reason"))
+            self.assertNotRegex(env.log(), f"escape {how}: \\d")
+        else:
+            self.assertEqual(bad.returncode, 0, bad.stderr)
+            said = int(re.search(f"escape {how}: (\\d+)", env.log())[1])
+            self.assertEqual(said, expected, f"{how}: {os.strerror(said)}")
+        # pvgpud is the same one, the neighbour goes on, and his next results are right.
+        self.assertIsNone(env.daemon.poll())
+        self.assertIsNone(self.beside.poll())
+        self.assertEqual(env.workers(), [self.neighbour])
+        self.assertNotIn(state_of(self.neighbour), (None, "Z", "T", "t"))
+        good = vecadd(env, "good")
+        self.assertEqual((good.returncode, int(env.read("/vgpu/good/sessions-failed"))), (0, 0), good.stderr)
+        wait_for("its end", lambda: env.read("/vgpu/good/sessions") == "1")
+        self.assertLessEqual(len(os.listdir(f"/proc/{env.pid}/fd")), self.files + 8)
 
     def test_opens_a_file(self):
         self.attempt("open", errno.EPERM)
