@@ -37,7 +37,7 @@ LIMIT = 2400  # seconds, for one program or unit test
 
 # No unit test is left out. These tests cannot succeed under valgrind, but it must report no error in them: it always rounds
 # to nearest, whatever the rounding mode, and converts a 64-bit integer to float by way of double.
-CANNOT = {"ptx_float_test": {"single", "double_precision", "to_floats"}}
+CANNOT = {"ptx_float_test": {"single", "double_precision", "to_floats"}, "ptx_value_test": {"rounded", "conversions"}}
 # PVGPU_STRESS: of ring_stress_test's records, which take long where threads take turns.
 UNIT_ENV = {"CK_TIMEOUT_MULTIPLIER": "200", "PVGPU_STRESS": "0.1"}
 

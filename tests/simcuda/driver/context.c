@@ -70,6 +70,16 @@ static uint64_t env_time(void *arg)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t env_malloc(void *arg, uint64_t size)
+{
+	return heap_malloc(arg, size);
+}
+
+static bool env_free(void *arg, uint64_t addr)
+{
+	return heap_free(arg, addr);
+}
+
 CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 {
 	struct sim_ctx *c;
@@ -89,11 +99,14 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 	c->limit[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64;
 	c->shared = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
 	print_init(&c->print);
+	heap_init(&c->heap);
 	c->env = (struct ptx_env){
 		.arg = c,
 		.mem_check = env_check,
 		.print = env_print,
 		.globaltimer_ns = env_time,
+		.malloc = env_malloc,
+		.free = env_free,
 		.clock_khz = 1000000,
 		.sm_count = sim_config.sms,
 	};
@@ -116,6 +129,7 @@ void ctx_delete(struct sim_ctx *c)
 	print_flush(c);
 	atomic_store(&c->dying, true);
 	module_drop_ctx(c);
+	heap_close(c);
 	memory_free_all(c);
 	event_drop_ctx(c);
 	exec_ctx_close(c);

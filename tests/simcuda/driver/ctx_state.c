@@ -124,6 +124,8 @@ API(cuCtxSetLimit, CUlimit limit, size_t value)
 			return CUDA_ERROR_INVALID_VALUE; /* fixed once a kernel has printed */
 		break;
 	case CU_LIMIT_MALLOC_HEAP_SIZE:
+		if (value > (64ull << 30) || heap_is_open(&ctx->heap))
+			return CUDA_ERROR_INVALID_VALUE; /* fixed once a kernel may use it */
 		break;
 	case CU_LIMIT_MAX_L2_FETCH_GRANULARITY:
 		if (value > 128)

@@ -100,6 +100,8 @@ static CUresult launch(CUfunction handle, const struct request *q, CUstream stre
 	if (f->module->ctx != s->ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
 	TRY(check_shape(q, f));
+	if (f->k->uses_heap)
+		TRY(heap_open(s->ctx));
 	op = op_new(OP_KERNEL, s, f->k->param_bytes);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -163,6 +163,21 @@ static inline uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* heap.c: device-side malloc and free, a heap for each context */
+struct device_heap {
+	pthread_mutex_t lock;
+	uint64_t base;
+	uint32_t *block; /* at a block's first unit: its units, and whether it is in use */
+	uint32_t units, next;
+};
+struct sim_ctx;
+void heap_init(struct device_heap *h);
+CUresult heap_open(struct sim_ctx *ctx); /* before the first kernel that uses it */
+bool heap_is_open(struct device_heap *h);
+void heap_close(struct sim_ctx *ctx);
+uint64_t heap_malloc(struct sim_ctx *ctx, uint64_t size);
+bool heap_free(struct sim_ctx *ctx, uint64_t addr);
+
 /* context.c */
 struct print_fifo {
 	pthread_mutex_t lock;
@@ -185,6 +200,7 @@ struct sim_ctx {
 	_Atomic CUfunc_cache cache;
 	CUsharedconfig shared;
 	struct print_fifo print;
+	struct device_heap heap;
 	struct ptx_env env;
 };
 extern struct pool ctx_pool;

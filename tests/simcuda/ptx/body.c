@@ -215,7 +215,7 @@ static void parse_instruction(struct parser *p)
 		next(p);
 	}
 	/* before the operands: those of an unknown instruction may be of a kind of their own */
-	if (!isa_allows(&r))
+	if (!isa_allows(p, &r))
 		unknown_instruction(p, &r);
 	p->group_is_list = word_is(r.op.s, r.op.len, "call");
 	while (!is_punct(p, ';')) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions that the device provides: vprintf and __assertfail. */
+/* The functions that the device provides: vprintf, __assertfail, malloc and free. */
 #include "tests/simcuda/ptx/exec.h"
 
 #include <stdio.h>
@@ -45,6 +45,8 @@ static int assert_failed(struct warp *w, const struct call_site *s, uint32_t lan
 
 int call_builtin(struct warp *w, const struct call_site *s, const struct func *f, uint32_t mask)
 {
+	const struct ptx_env *env = w->cta->env;
+
 	for (uint32_t m = mask; m; m &= m - 1) {
 		uint32_t lane = (uint32_t)__builtin_ctz(m);
 		int32_t count = 0;
@@ -52,6 +54,19 @@ int call_builtin(struct warp *w, const struct call_site *s, const struct func *f
 
 		if (f->builtin == BUILTIN_ASSERTFAIL)
 			return assert_failed(w, s, lane);
+		if (f->builtin == BUILTIN_MALLOC) {
+			uint64_t size = argument(w, &s->params[0], lane);
+
+			result(w, &s->rets[0], lane, env->malloc ? env->malloc(env->arg, size) : 0);
+			continue;
+		}
+		if (f->builtin == BUILTIN_FREE) {
+			uint64_t at = argument(w, &s->params[0], lane);
+
+			if (at && (!env->free || !env->free(env->arg, at)))
+				return fault(w, lane, PTX_FAULT_ADDRESS, at);
+			continue;
+		}
 		r = device_printf(w, lane, argument(w, &s->params[0], lane),
 				  argument(w, &s->params[1], lane), &count);
 		if (r != STEP_NEXT)

@@ -28,6 +28,7 @@ static void add_opcodes(struct parser *p, const struct opcode *o)
 
 void opcodes_init(struct parser *p)
 {
+	isa_init(p);
 	add_opcodes(p, opcodes_int);
 	add_opcodes(p, opcodes_float);
 	add_opcodes(p, opcodes_compare);

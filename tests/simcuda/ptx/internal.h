@@ -139,7 +139,13 @@ struct var {
 	struct var *next;
 };
 
-enum builtin { BUILTIN_NONE, BUILTIN_VPRINTF, BUILTIN_ASSERTFAIL };
+enum builtin {
+	BUILTIN_NONE,
+	BUILTIN_VPRINTF,
+	BUILTIN_ASSERTFAIL,
+	BUILTIN_MALLOC,
+	BUILTIN_FREE,
+};
 
 /* A reference of a function's body, for the layout of shared memory and local sizes. */
 struct use {

@@ -114,13 +114,46 @@ static bool fits(const struct isa_groups *g, const struct raw *r)
 	return true;
 }
 
-bool isa_allows(const struct raw *r)
+static uint32_t slot(const char *s, size_t len)
 {
-	struct isa_groups g;
+	uint32_t h = 5381;
 
+	for (size_t i = 0; i < len; i++)
+		h = h * 33 ^ (uint8_t)s[i];
+	return h & (OPCODE_SLOTS - 1);
+}
+
+static bool has_name(size_t row, const struct word *op)
+{
+	return row < isa_form_count && word_is(op->s, op->len, isa_forms[row].name);
+}
+
+/* Rows of one name follow each other; a slot has the number of the first, plus one. */
+void isa_init(struct parser *p)
+{
 	for (size_t i = 0; i < isa_form_count; i++) {
-		if (!word_is(r->op.s, r->op.len, isa_forms[i].name))
+		const char *name = isa_forms[i].name;
+		uint32_t at = slot(name, strlen(name));
+
+		if (i && !strcmp(isa_forms[i - 1].name, name))
 			continue;
+		while (p->isa_first[at])
+			at = (at + 1) & (OPCODE_SLOTS - 1);
+		p->isa_first[at] = (uint16_t)(i + 1);
+	}
+}
+
+bool isa_allows(const struct parser *p, const struct raw *r)
+{
+	uint32_t at = slot(r->op.s, r->op.len);
+	struct isa_groups g;
+	size_t i;
+
+	while (p->isa_first[at] && !has_name(p->isa_first[at] - 1u, &r->op))
+		at = (at + 1) & (OPCODE_SLOTS - 1);
+	if (!p->isa_first[at])
+		return false;
+	for (i = p->isa_first[at] - 1u; has_name(i, &r->op); i++) {
 		isa_split(isa_forms[i].mods, &g);
 		if (fits(&g, r))
 			return true;

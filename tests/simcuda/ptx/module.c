@@ -186,6 +186,9 @@ static void fill_kernel(struct parser *p, struct func *f, struct ptx_kernel *k, 
 	layout_shared(p, r, f, k);
 	k->local_bytes = local_estimate(r);
 	k->registers = register_estimate(f);
+	for (uint32_t i = 0; i < r->count; i++)
+		k->uses_heap |= r->list[i]->builtin == BUILTIN_MALLOC ||
+				r->list[i]->builtin == BUILTIN_FREE;
 	memcpy(k->maxntid, f->maxntid, sizeof(k->maxntid));
 	memcpy(k->reqntid, f->reqntid, sizeof(k->reqntid));
 	const uint32_t *dims = f->reqntid[0] ? f->reqntid : f->maxntid;

@@ -300,6 +300,11 @@ static struct func *make_function(struct parser *p, struct func *proto, struct n
 		f->builtin = BUILTIN_VPRINTF;
 	else if (word_is(n->s, n->len, "__assertfail") && takes(f, "88488"))
 		f->builtin = BUILTIN_ASSERTFAIL;
+	else if (word_is(n->s, n->len, "malloc") && takes(f, "8") && f->ret_count &&
+		 f->rets[0]->size == 8)
+		f->builtin = BUILTIN_MALLOC;
+	else if (word_is(n->s, n->len, "free") && takes(f, "8") && !f->ret_count)
+		f->builtin = BUILTIN_FREE;
 	return f;
 }
 

@@ -145,6 +145,7 @@ struct parser {
 	uint32_t *const_hash;
 	uint32_t const_hash_cap;
 	const struct opcode *opcodes[OPCODE_SLOTS];
+	uint16_t isa_first[OPCODE_SLOTS];
 	uint32_t nesting;
 };
 
@@ -196,7 +197,8 @@ void parse_operand(struct parser *p, struct operand *o);
 int special_by_name(const char *s, size_t len, const char *field, size_t field_len);
 
 /* isa.c: is the statement, as written, in the table of instructions? */
-bool isa_allows(const struct raw *r);
+void isa_init(struct parser *p);
+bool isa_allows(const struct parser *p, const struct raw *r);
 
 /* decode.c: helpers of the instruction decoders */
 void opcodes_init(struct parser *p);

@@ -48,6 +48,7 @@ struct ptx_kernel {
 	uint32_t maxntid[3], reqntid[3]; /* 0 = not given */
 	uint32_t max_threads;            /* product of .maxntid or .reqntid, else 1024 */
 	uint32_t version, target;        /* PTX version (e.g. 75 for 7.5) and sm (e.g. 70) */
+	bool uses_heap;                  /* it can reach malloc or free */
 };
 
 /* One module-scope variable in .global or .const space. */
@@ -115,6 +116,10 @@ struct ptx_env {
 	/* Text of device printf / assert messages; called whole per thread's call. */
 	void (*print)(void *arg, const char *text, size_t len);
 	uint64_t (*globaltimer_ns)(void *arg);
+	/* The device's heap; malloc gives 0 when there is no room. free: false if there is no such
+	 * block. Without the two there is no heap. */
+	uint64_t (*malloc)(void *arg, uint64_t size);
+	bool (*free)(void *arg, uint64_t addr);
 	uint32_t clock_khz; /* rate of %clock against globaltimer */
 	uint32_t sm_count;
 };

@@ -97,9 +97,9 @@ static const struct {
 	{PTX_HEAD ".global .align 3 .u64 x;\n", "alignment 3"},
 	{PTX_HEAD ".shared .u32 x = 1;\n", "cannot have an initial value"},
 	{PTX_HEAD ".section .debug {\n.b8 1\n", "line 4: '{' without '}'"},
-	{PTX_HEAD ".extern .func (.param .b64 r) malloc(.param .b64 n);\n.visible .entry k()\n{\n"
-		  ".reg .b64 %d;\n{ .param .b64 n; .param .b64 r; call (r), malloc, (n); }\n}\n",
-	 "line 4: unresolved extern function 'malloc'"},
+	{PTX_HEAD ".extern .func (.param .b64 r) getmem(.param .b64 n);\n.visible .entry k()\n{\n"
+		  ".reg .b64 %d;\n{ .param .b64 n; .param .b64 r; call (r), getmem, (n); }\n}\n",
+	 "line 4: unresolved extern function 'getmem'"},
 	{PTX_HEAD ".visible .entry k(.param .b8 x[40000])\n{\n}\n", "is too big"},
 };
 

@@ -399,7 +399,7 @@ START_TEST(openings_take_turns)
 	}
 	ck_assert_uint_eq(before_other, 1);
 	ck_assert_uint_eq(starting(), 1);
-	vgpu_close(other);
+	vgpu_close(other, false);
 	free(other);
 }
 END_TEST

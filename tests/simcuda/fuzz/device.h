@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Generated kernels for the GPU: the statements are what they look like. */
+#define FN  static __attribute__((device)) inline __attribute__((always_inline))
+#define DEV static __attribute__((device)) __attribute__((noinline))
+#include "tests/simcuda/fuzz/common.h"
+
+#define V(x)           x
+#define TID            ((u32)__nvvm_read_ptx_sreg_tid_x())
+#define LANE           (TID & 31)
+
+#define mulhi_u(a, b)  ((u32)__nvvm_mulhi_ui(a, b))
+#define mulhi_s(a, b)  ((u32)__nvvm_mulhi_i((s32)(a), (s32)(b)))
+#define mul24_u(a, b)  ((u32)__nvvm_mul24_ui(a, b))
+#define sad_u(a, b, c) ((u32)__nvvm_sad_ui(a, b, c))
+#define prmt(a, b, c)  ((u32)__nvvm_prmt(a, b, c))
+#define popc(a)        ((u32)__builtin_popcount(a))
+#define popc64(a)      ((u32)__builtin_popcountll(a))
+#define clz(a)         ((a) ? (u32)__builtin_clz(a) : 32u)
+#define brev(a)        ((u32)__builtin_bitreverse32(a))
+#define ffma(a, b, c)  __nvvm_fma_rn_f(a, b, c)
+#define dfma(a, b, c)  __nvvm_fma_rn_d(a, b, c)
+#define fsqrt(a)       __nvvm_sqrt_rn_f(a)
+#define ffmin(a, b)    pick_min(a, b)
+#define ffmax(a, b)    pick_max(a, b)
+#define add_rz(a, b)   __nvvm_add_rz_f(a, b)
+#define mul_rp(a, b)   __nvvm_mul_rp_f(a, b)
+#define mul_rm(a, b)   __nvvm_mul_rm_f(a, b)
+#define f2i(a)         convert_f2i(a)
+#define f2u(a)         convert_f2u(a)
+#define f2i_rn(a)      convert_f2i_rn(a)
+#define d2i(a)         convert_d2i(a)
+#define sat(a)         __nvvm_saturate_f(a)
+
+/* Spelled out: LLVM takes what is out of range for undefined, and PTX defines it. */
+#define CONVERT(name, type, letter, insn)                                                          \
+	FN u32 convert_##name(type v)                                                              \
+	{                                                                                          \
+		u32 r;                                                                             \
+		__asm__("cvt." insn " %0, %1;" : "=r"(r) : letter(v));                             \
+		return r;                                                                          \
+	}
+CONVERT(f2i, float, "f", "rzi.s32.f32")
+CONVERT(f2u, float, "f", "rzi.u32.f32")
+CONVERT(f2i_rn, float, "f", "rni.s32.f32")
+CONVERT(d2i, double, "d", "rzi.s32.f64")
+
+/* LLVM takes one zero for the other. */
+#define PICK(name)                                                                                 \
+	FN float pick_##name(float a, float b)                                                     \
+	{                                                                                          \
+		float r;                                                                           \
+		__asm__(#name ".f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));                      \
+		return r;                                                                          \
+	}
+PICK(min)
+PICK(max)
+
+#define ballot(m, c) ((u32)__nvvm_vote_ballot_sync(m, c))
+
+#define KERNEL(n, t)                                                                               \
+	extern "C" __attribute__((global)) void k##n(u32 *out, const u32 *in)                      \
+	{                                                                                          \
+		enum { T = t };                                                                    \
+		static __attribute__((shared)) u32 sh[THREADS_MAX], acc[ACC_WORDS];                \
+		u32 m_0 = (u32)__nvvm_activemask_like();                                           \
+		u32 a = in[TID * IN_WORDS], b = in[TID * IN_WORDS + 1],                            \
+		    c = in[TID * IN_WORDS + 2], d = TID;                                           \
+		u64 p = (u64)a << 32 | b, q = in[TID * IN_WORDS + 3] * 0x9e3779b97f4a7c15ull;      \
+		float x = number(b), y = number(c);                                                \
+		double z = (double)x * 3;                                                          \
+		sh[TID] = a ^ b;                                                                   \
+		if (TID < ACC_WORDS) {                                                             \
+			const u32 init[] = ACC_INIT;                                               \
+			acc[TID] = init[TID];                                                      \
+		}                                                                                  \
+		__syncthreads();
+#define END_KERNEL                                                                                 \
+	(void)m_0;                                                                                 \
+	STORE(out + TID * OUT_WORDS);                                                              \
+	}
+static __attribute__((device)) inline u32 __nvvm_activemask_like(void)
+{
+	u32 m;
+
+	__asm__ volatile("activemask.b32 %0;" : "=r"(m));
+	return m;
+}
+
+#define SET(v, e) v = (e);
+#define IF(k, p, c)                                                                                \
+	{                                                                                          \
+		const int c_##k = (c) ? 1 : 0;                                                     \
+		const u32 t_##k = ballot(m_##p, c_##k), n_##k = m_##p & ~t_##k;                    \
+		(void)n_##k;                                                                       \
+		if (c_##k) {                                                                       \
+			const u32 m_##k = t_##k;                                                   \
+			(void)m_##k;
+#define ELSE(k)                                                                                    \
+	}                                                                                          \
+	else                                                                                       \
+	{                                                                                          \
+		const u32 m_##k = n_##k;                                                           \
+		(void)m_##k;
+#define PIF(k, c)                                                                                  \
+	{                                                                                          \
+		if (c) {
+#define PELSE(k)                                                                                   \
+	}                                                                                          \
+	else                                                                                       \
+	{
+#define END_IF                                                                                     \
+	}                                                                                          \
+	}
+#define LOOP(k, p, n)                                                                              \
+	{                                                                                          \
+		const u32 q_##k = (n);                                                             \
+		u32 m_##k = m_##p;                                                                 \
+		for (u32 i_##k = 0;; i_##k++) {                                                    \
+			const int g_##k = i_##k < q_##k;                                           \
+			m_##k = ballot(m_##k, g_##k);                                              \
+			if (!g_##k)                                                                \
+				break;
+#define PLOOP(k, n)                                                                                \
+	{                                                                                          \
+		const u32 q_##k = (n);                                                             \
+		for (u32 i_##k = 0; i_##k < q_##k; i_##k++) {
+#define END_LOOP                                                                                   \
+	}                                                                                          \
+	}
+#define BREAK_IF(k, c)                                                                             \
+	if (c)                                                                                     \
+		break;
+#define CONTINUE_IF(k, c)                                                                          \
+	if (c)                                                                                     \
+		continue;
+#define RET_IF(c)                                                                                  \
+	{                                                                                          \
+		const int r_ = (c) ? 1 : 0;                                                        \
+		m_0 = ballot(m_0, !r_);                                                            \
+		if (r_) {                                                                          \
+			STORE(out + TID * OUT_WORDS);                                              \
+			return;                                                                    \
+		}                                                                                  \
+	}
+
+#define BALLOT(v, k, c)     v = ballot(m_##k, (c) ? 1 : 0);
+#define VOTE(v, k, kind, c) v = v * 2 + (u32)__nvvm_vote_##kind##_sync(m_##k, (c) ? 1 : 0);
+#define MASK(v, k)          v = m_##k;
+#define MATCH(v, k, e)      v = (u32)__nvvm_match_any_sync_i32(m_##k, e);
+#define REDUX(v, k, op, e)  v = (u32)__nvvm_redux_sync_##op((s32)(e), m_##k);
+#define WSYNC(k)            __nvvm_bar_warp_sync(m_##k);
+/* What a lane outside the mask would give is not defined: the own value instead. */
+#define SHFL(v, k, mode, e, s, w)                                                                  \
+	{                                                                                          \
+		const u32 e_ = (e), s_ = (s)&31;                                                   \
+		const s32 j_ = shfl_lane(shfl_##mode, (s32)LANE, (s32)s_, w);                      \
+		const u32 r_ = (u32)__nvvm_shfl_sync_##mode##_i32(                                 \
+			m_##k, (s32)e_, (s32)s_, ((32 - w) << 8) | (shfl_##mode ? 31 : 0));        \
+		v = j_ < 0 || m_##k >> j_ & 1 ? r_ : e_;                                           \
+	}
+enum { shfl_up, shfl_down, shfl_bfly, shfl_idx };
+FN s32 shfl_lane(int mode, s32 lane, s32 by, s32 width)
+{
+	s32 first = lane & -width, j;
+
+	j = mode == shfl_up     ? lane - by
+	    : mode == shfl_down ? lane + by
+	    : mode == shfl_bfly ? lane ^ by
+				: first + (by & (width - 1));
+	return j < (mode == shfl_up ? first : 0) || j >= first + width ? -1 : j;
+}
+
+#define SYNC   __syncthreads();
+#define PUT(e) sh[TID] = (e);
+#define GET(v, e)                                                                                  \
+	SYNC v = sh[(e) % T];                                                                      \
+	SYNC
+#define BARRED(v, kind, c) v += (u32)__nvvm_bar0_##kind((c) ? 1 : 0);
+#define ATOM(op, e)        atom_##op((e));
+#define SUM(v, n)                                                                                  \
+	SYNC v ^= acc[n];                                                                          \
+	SYNC
+#define atom_add(e)  __nvvm_atom_add_gen_i((s32 *)&acc[0], (s32)(e))
+#define atom_umin(e) __nvvm_atom_min_gen_ui(&acc[1], e)
+#define atom_umax(e) __nvvm_atom_max_gen_ui(&acc[2], e)
+#define atom_and(e)  __nvvm_atom_and_gen_i((s32 *)&acc[3], (s32)(e))
+#define atom_or(e)   __nvvm_atom_or_gen_i((s32 *)&acc[4], (s32)(e))
+#define atom_xor(e)  __nvvm_atom_xor_gen_i((s32 *)&acc[5], (s32)(e))
+#define atom_smin(e) __nvvm_atom_min_gen_i((s32 *)&acc[6], (s32)(e))
+#define atom_smax(e) __nvvm_atom_max_gen_i((s32 *)&acc[7], (s32)(e))
