@@ -8,7 +8,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 PREFIX = "usr/local"
-LIBRARIES = "usr/lib/x86_64-linux-gnu/systemd"
+NOT_TO_RUN = ("/include/", "/share/", "/pkgconfig/", "/src/")
 PROGRAMS = ["usr/lib/systemd/systemd", "usr/lib/systemd/systemd-journald", "usr/bin/systemctl", "usr/bin/journalctl",
             "usr/bin/systemd-analyze"]
 UNITS = ["basic.target", "local-fs.target", "local-fs-pre.target", "modprobe@.service", "multi-user.target", "paths.target",
@@ -50,7 +50,7 @@ def add_installed(tree, build, fail):
     with tempfile.TemporaryDirectory() as temporary:
         for path in sorted(folder.rglob("*")):
             name = str(path.relative_to(folder))
-            if path.is_dir() or "/include/" in name or "/share/" in name or "/pkgconfig/" in name:
+            if path.is_dir() or any(part in name for part in NOT_TO_RUN):
                 continue
             if path.is_symlink():
                 tree.archive.link(name, str(path.readlink()))
