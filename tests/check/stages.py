@@ -54,7 +54,7 @@ def stages(full=False):
                 ["LAB_PATIENCE=6 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
                 limit=7200 if full else 3600, lane="" if full else "lab")
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
-                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 600, lane="fuzz" if full else "")
+                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}"], limit=fuzz * 20 + 1800, lane="fuzz" if full else "")
     early = [
         # The lab is the longest of all: it begins with what it needs.
         Stage("build-lab", "what the lab boots", [f"{MAKE} -j2 lab-built"], needed=True),
