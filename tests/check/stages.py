@@ -56,7 +56,7 @@ def stages(full=False):
                 limit=7200 if full else 3600, lane="" if full else "lab")
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
                     [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else "")],
-                    limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 600, lane="fuzz" if full else "")
+                    limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 1800, lane="fuzz" if full else "")
     early = [
         # The lab is the longest of all: it begins with what it needs.
         Stage("build-lab", "what the lab boots", [f"{MAKE} -j2 lab-built"], needed=True),

@@ -13,7 +13,7 @@ PV, PVH = 100, 50       # the emulator is slower with a PVH guest
 FEW = 4                 # files that pvgpud opens with its first vGPU and keeps
 CONF = "/run/vms.d"
 LIMITS = {}             # of xenstored, for each domain; as they are
-QUICK = {"PV": 12, "PVH": 6, "LIMITS": {"nodes": (180, 1000), "watches": (24, 128)}}
+QUICK = {"PV": 12, "PVH": 6, "LIMITS": {"nodes": (220, 1000), "watches": (36, 128)}}
 
 
 def attach_all(lab, guests, backend):

@@ -9,12 +9,12 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 420
+LONG = True
 # Kernels and slices are long compared with a launch in the emulator.
 POOLS = "/local/domain/0/data/pvgpu/pools"
 CHEAT = f"{vgpu.TOP}/tests/pvgpu-worker-cheat"
 LOAD = "occupy 1000000000 10000 8"
 COUNTED = 6_000_000     # microseconds of GPU time in which shares are compared
-QUICK = {"COUNTED": 3_000_000}
 NEAR = 0.05             # of the GPU
 
 
