@@ -30,8 +30,8 @@ PARTS = ("defects", "worker", "guest", "pvgpud", "unit")
 DEFECTS = {"none": "", "leak": "definitely lost", "error": "uninitialised", "fd": "leave_open"}  # what is reported
 # One program of each kind of command.
 QUICK = ["vecadd", "copies", "callbacks", "streams", "fatbin", "errors"]
-# Without restart_test's test_start_in_the_gap: its guest waits 5 s for a pvgpud that is restarted, in which one under
-# valgrind need not be up again on a busy machine. kill_test has pvgpud killed and restarted, too.
+# Without restart_test's tests in which pvgpud is restarted: a guest waits 5 s for it, in which one under valgrind need not
+# be up again on a busy machine. kill_test has pvgpud killed and restarted, too.
 LIFECYCLE = ["lifecycle_test", "restart_test.Restart.test_never_there", "growth_test", "kill_test"]
 LIMIT = 2400  # seconds, for one program or unit test
 

@@ -3,13 +3,16 @@
 """A program that starts while pvgpud is being restarted waits for it."""
 import os
 import signal
+import socket
 import subprocess
 import threading
+import time
 import unittest
 
 from pvgpu_env import PvgpuEnv, wait_for
 
 NANOSLEEP = "35"  # x86-64
+RESTART_S = 5     # RESTART_MS of libpvgpu/link/local.c
 
 
 class Restart(unittest.TestCase):
@@ -20,6 +23,23 @@ class Restart(unittest.TestCase):
                           stderr=subprocess.PIPE)
             # It waits for pvgpud once it sleeps between two tries.
             wait_for("the program's first try", lambda: p.poll() is not None or sleeps(p.pid))
+            env.start()
+            out, err = p.communicate(timeout=60)
+            self.assertEqual(p.returncode, 0, err)
+
+    def test_gone_while_it_waits(self):
+        """The time for which a program waits for a restarted pvgpud begins when that goes, not with its own first try."""
+        with PvgpuEnv() as env, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as slow:
+            env.kill_daemon()
+            os.unlink(env.socket())
+            slow.bind(env.socket())
+            slow.listen()
+            p = env.popen([os.path.join(env.build, "programs", "vecadd")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            asked, _ = slow.accept()
+            asked.recv(4096)
+            time.sleep(RESTART_S + 0.1)  # as long as a worker may need to start on a busy machine
+            slow.close()
+            asked.close()
             env.start()
             out, err = p.communicate(timeout=60)
             self.assertEqual(p.returncode, 0, err)
