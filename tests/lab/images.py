@@ -182,7 +182,9 @@ def depmod(root, release):
 
 def front_module(root, build, headers, release):
     """Build pvgpu.ko for a kernel, among the modules under root, without debug information."""
-    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}", f"KDIR={headers}"],
+    # Type information (BTF) would need pahole, which the headers' package would install with it.
+    done = subprocess.run(["make", "--no-print-directory", "module", f"B={build}", f"KDIR={headers}",
+                           "CONFIG_DEBUG_INFO_BTF_MODULES="],
                           cwd=HERE.parent.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=600)
     if done.returncode:
@@ -276,6 +278,8 @@ class Tree:
         for line in (self.root / base / "modules.dep").read_text().splitlines():
             path, _, rest = line.partition(":")
             depends[module_name(path)] = [path] + rest.split()
+        built_in = {module_name(line) for line in (self.root / base / "modules.builtin").read_text().splitlines()}
+        names = [n for n in names if module_name(n) not in built_in]
         taken = []
         for name in [*names, *later]:
             for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):
