@@ -8,8 +8,9 @@ while its guest uses it, and one worker is killed. The emulated machine has no G
 one (PTX on the CPU).
 
 The shares are the scheduler's work, not that of the emulator's one CPU: while they are counted the four programs pause, the
-GPU's time is taken by kernels that sleep (device time, hardly any CPU time), with many of them queued, and what is counted are
-only stretches of time in which each guest had work queued or running, by what pvgpud says of each: GPU time and waiting time.
+GPU's time is taken by kernels that sleep (device time, hardly any CPU time), with many of them queued, the GPU is exclusive, so
+that a guest whose kernels end late delays the others and does not overlap with them, and what is counted are only stretches of
+time in which each guest had work queued or running, by what pvgpud says of each: GPU time and waiting time.
 """
 import argparse
 import os
@@ -27,12 +28,15 @@ import vgpu  # noqa: E402
 from channel import PATIENCE, LabError  # noqa: E402
 from run import Log  # noqa: E402
 
-LIMIT = 1200
-BUSY = "occupy 1000000000 10000 64"  # kernels that sleep for 10 ms each, 64 of them queued
+LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
+BUSY = "occupy 1000000000 20000 32 1 20000"  # kernels that sleep for 20 ms each, at one go, 32 of them queued
 STRETCH = 1.5               # seconds between two looks at what everybody got
 COUNTED = 10_000_000        # microseconds of GPU time in which shares are compared
 QUEUED = 0.95               # of a stretch that counts, the part in which each guest had work queued or running
 NEAR = 0.02                 # of the GPU: how near to its share by weight each guest's must be
+# pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.
+PATIENT = {"open_timeout_ms": "60000", "worker_start_timeout_ms": "300000", "worker_grace_ms": "15000",
+           "lease_wait_ms": "60000", "canary_limit_ms": "120000"}
 CTL = f"{vgpu.TOP}/bin/pvgpuctl"
 CLIENTS = [  # guest, kind, weight, memory, program with its arguments, what it is
     ("alice", "pv", 100, "128M", "matmul 32", "tiled matrix product"),
@@ -116,9 +120,8 @@ def attach_all(story, lab, clients):
         story.say(f"$ pvgpuctl {words}")
         pvgpuctl(lab, words + " --timeout 120")
     for c in clients:
-        node = c.guest.run("ls -l /dev/pvgpu0 && cat /proc/modules | grep -o '^pvgpu '").out.split("\n")
-        story.say(f"in {c.guest.name}, a {c.guest.kind.upper()} guest, the driver pvgpu.ko has loaded by itself: "
-                  f"programs there now have {node[0].split()[-1]}")
+        c.guest.run("ls /dev/pvgpu0 && grep '^pvgpu ' /proc/modules")
+    story.say("in each guest the driver pvgpu.ko has loaded by itself, and there is /dev/pvgpu0 now")
 
 
 def wait_runs(lab, clients, more):
@@ -173,15 +176,20 @@ def share(story, lab, clients):
     """All keep the GPU busy: who gets how much of it, as pvgpud charges it, and what xenstore shows meanwhile."""
     pools = "/local/domain/0/data/pvgpu/pools"
     pause(lab, clients, True)
-    lab.store.write(pools, "default slice_ms=30")    # the emulator is slow: long turns
+    lab.store.write(pools, "default mode=exclusive slice_ms=30")    # the emulator is slow: long turns
     loads = [vgpu.Load(c.guest, BUSY) for c in clients]
     first = times(lab)
-    lab.wait("all to use the GPU", lambda: all(gpu > first[d][0] for d, (gpu, _) in times(lab).items()), 180)
+
+    def begun():
+        for load in loads:
+            load.check()
+        return all(gpu > first[d][0] for d, (gpu, _) in times(lab).items())
+    lab.wait("all to use the GPU", begun, 180)
     got = count_shares(lab, loads)
     total, weights = sum(got.values()), sum(c.weight for c in clients)
     story.say("$ pvgpuctl list")
     story.say(pvgpuctl(lab, "list"))
-    story.say(f"while all four had work queued, in {total / 1e6:.0f} s of GPU time:")
+    story.say(f"{total / 1e6:.0f} s of GPU time in which all four had work:")
     story.say(f"{'guest':8}{'weight':>8}{'promised':>14}{'got':>14}")
     for c in clients:
         story.say(f"{c.guest.name:8}{c.weight:8}{c.weight / weights:14.1%}{got[c.guest.domid] / total:14.1%}")
@@ -202,11 +210,20 @@ def detach_one(story, lab, client, others):
     story.say(f"$ pvgpuctl detach {client.guest.name}")
     pvgpuctl(lab, f"detach {client.guest.name} --timeout 120")
     lab.wait(f"{client.guest.name}'s program to notice", lambda: client.wrong > before, 120)
-    story.say(f"{client.guest.name}'s program did not hang but ended with an error:")
-    story.say("    " + client.lines("wrong")[before].partition(": ")[2])
+    story.say(f"{client.guest.name}'s program ended with an error: {client.lines('wrong')[before].partition(': ')[2]}")
     client.stop()
     wait_runs(lab, others, 1)
-    return all(c.wrong == seen[c] for c in others)
+    return unmoved(story, seen)
+
+
+def unmoved(story, seen):
+    """Say whether other guests' programs, with their number of errors before, have had none since."""
+    bad = [c.guest.name for c, wrong in seen.items() if c.wrong > wrong]
+    if bad:
+        story.say(f"a program of {', '.join(bad)} failed, too: {', '.join(seen_error(c) for c in seen if c.guest.name in bad)}")
+    else:
+        story.say(f"the programs of {', '.join(c.guest.name for c in seen)} went on with right results")
+    return not bad
 
 
 def workers(lab, client):
@@ -233,34 +250,34 @@ def kill_worker(story, lab, client, others):
     lab.wait(f"a run of {client.guest.name} that lost its worker", killed, 240)
     story.say(f"{client.guest.name}'s program ended with an error: {client.lines('wrong')[before].partition(': ')[2]}")
     wait_runs(lab, [client, *others], 1)
-    story.say(f"{client.guest.name}'s next run got a new worker and right results; the other guests' programs noticed nothing")
-    return all(c.wrong == seen[c] for c in others)
+    story.say("its next run got a new worker, and right results")
+    return unmoved(story, seen)
 
 
 def play(story, lab):
     story.step("real Xen, dom0 and four guests start")
-    story.say(lab.dom0.run("xl info | grep -E '^xen_version|^release' | sed 's/ *: */: /'").out.replace("\n", ", ") + "dom0 is up")
-    daemon = vgpu.Pvgpud(lab).start()
-    story.say("pvgpud runs in dom0 and serves the GPU, a simulated one: this emulated machine has no other")
+    xen, linux = (lab.dom0.run(f"xl info {key}").out.strip() for key in ("xen_version", "release"))
+    story.say(f"Xen {xen} runs, and dom0, the domain that controls it, with Linux {linux}")
+    daemon = vgpu.Pvgpud(lab, **PATIENT).start()
+    story.say("pvgpud, pvgpu's daemon, runs in dom0 and serves the GPU")
     guests = lab.create_all([c[0] for c in CLIENTS], [c[1] for c in CLIENTS], payload=True)
     clients = [Client(g, *c[2:]) for g, c in zip(guests, CLIENTS)]
     for c in clients:
-        story.say(f"{c.guest.name:6} is a {c.guest.kind.upper()} guest, Xen's domain {c.guest.domid}; "
-                  f"its CUDA program: {c.what} ('{c.program}')")
+        story.say(f"{c.guest.name + ',':6} a {c.guest.kind.upper() + ' guest,':10} will run the CUDA program "
+                  f"'{c.program}': {c.what}")
     story.step("each guest gets a vGPU of its own, while it runs")
     attach_all(story, lab, clients)
     story.step("each guest runs its program again and again, all four at once")
     for c in clients:
         c.start()
-    for _ in range(2):
-        wait_runs(lab, clients, 1)
-        show(story, lab, clients)
-    story.step("now each guest wants the whole GPU all the time: it is shared by their weights")
+    wait_runs(lab, clients, 1)
+    show(story, lab, clients)
+    story.step("each guest has work for the whole GPU, all the time: it is shared by their weights")
     fair = share(story, lab, clients)
     story.step(f"{clients[2].guest.name}'s vGPU is detached while a program uses it")
     calm = detach_one(story, lab, clients[2], [c for c in clients if c is not clients[2]])
     rest = [c for c in clients if c is not clients[2]]
-    story.step(f"the process in dom0 that works for {rest[0].guest.name}'s program, its worker, is killed")
+    story.step(f"{rest[0].guest.name}'s worker, the process in dom0 that does its program's work on the GPU, is killed")
     calm &= kill_worker(story, lab, rest[0], rest[1:])
     show(story, lab, rest)
     story.step("the end: programs stop, vGPUs are detached, nothing stays")
@@ -276,9 +293,17 @@ def play(story, lab):
     daemon.stop()
     left = [p for p in lab.processes() if "pvgpu" in p and "agent" not in p]
     story.say(f"left behind in dom0: {len(left)} processes, {memory:.0f} MiB of GPU memory, 0 vGPUs")
-    if not calm:
-        story.say("a program of another guest failed, too: see the log")
     return clients, calm and fair and not left and not lab.complaints
+
+
+def keep_logs(lab):
+    lab.clock.deadline = time.monotonic() + 60 * PATIENCE
+    try:
+        for keeper in [*lab.guests.values(), *lab.keepers]:
+            keeper.keep_logs()
+    except LabError as e:
+        lab.say(f"not all logs could be kept: {e}")
+    lab.log.save("console", bytes(lab.console).decode(errors="replace"))
 
 
 def main():
@@ -288,14 +313,19 @@ def main():
     if reason := machine.available():
         sys.exit(f"demo: {reason}")
     story = Story(8)
-    print("pvgpu demo: four Xen guests, one GPU")
+    print("pvgpu demo: four Xen guests share one GPU\n"
+          "The machine that runs Xen is emulated (QEMU), and its GPU is simulated: neither is needed here. "
+          "The seconds are those since the start.")
     story.step("images of Xen, dom0 and guests, from Debian packages (kept for the next time)")
     folder = images.build_images(args.build)
     log = Log(pathlib.Path(args.build).resolve() / "lab" / "demo")
     try:
         with machine.Machine(folder, machine.Boot(), log) as lab:
             lab.clock.deadline = time.monotonic() + LIMIT
-            clients, good = play(story, lab)
+            try:
+                clients, good = play(story, lab)
+            finally:
+                keep_logs(lab)
     except (LabError, AssertionError) as e:
         sys.exit(f"\ndemo failed: {e}\nsee {log.folder}")
     total = sum(c.right for c in clients)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * occupy [LAUNCHES|0] [MICROSECONDS] [DEEP] [MIB]: keep the GPU busy with kernels of that length
- * that compute nothing, DEEP of them in flight, with MIB of device memory allocated; 0: until
- * killed. Prints the number of finished launches after every 100.
+ * occupy [LAUNCHES|0] [MICROSECONDS] [DEEP] [MIB] [NAP]: keep the GPU busy with kernels of that
+ * length that compute nothing, DEEP of them in flight, with MIB of device memory allocated; 0: until
+ * killed. A kernel sleeps for at most NAP microseconds at a time: a real GPU knows no more than
+ * 1000, and the simulated one uses less CPU time with more. Prints the number of finished launches
+ * after every 100.
  */
 #include "tests/programs/common.h"
 
@@ -13,10 +15,11 @@ PTX(ptx_occupy);
 int main(int argc, char **argv)
 {
 	uint64_t launches = argument(argc, argv, 1, 200);
-	uint32_t us = (uint32_t)argument(argc, argv, 2, 100), naps = (us + 999) / 1000;
-	uint32_t nanoseconds = us * 1000 / naps;
+	uint32_t us = (uint32_t)argument(argc, argv, 2, 100);
 	uint64_t deep = argument(argc, argv, 3, 8);
 	uint64_t mib = argument(argc, argv, 4, 1);
+	uint32_t nap = (uint32_t)argument(argc, argv, 5, 1000);
+	uint32_t naps = (us + nap - 1) / nap, nanoseconds = us * 1000 / naps;
 	CUevent done[DEEP_MAX];
 	CUdeviceptr word, memory;
 	CUfunction fn;
