@@ -5,9 +5,15 @@ import errno
 import os
 import pathlib
 import re
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
 import unittest
 
-from pvgpu_env import PvgpuEnv, build_dir, wait_for
+from pvgpu_env import PvgpuEnv, build_dir, program, wait_for
 from sandbox_test import FIRST, LACKS, check, status, vecadd
 
 LIBRARY = os.path.join(build_dir(), "tests", "nvml-escape.so")
@@ -95,6 +101,87 @@ class Health(unittest.TestCase):
                 wait_for("its end", lambda: "ended by signal 31" in env.log())
                 self.assertNotIn(how, self.said(env))
                 self.assertEqual(vecadd(env, "vgpu0").returncode, 0)
+
+
+class Xenstore(threading.Thread):
+    """As much of a xenstored as pvgpu-attachd needs where there is one domain, web1: xs_wire.h."""
+    DIRECTORY, READ, WATCH, EVENT, ERROR = 1, 2, 4, 15, 16
+    KEYS = {(DIRECTORY, "/local/domain"): b"5\0", (READ, "/local/domain/5/name"): b"web1",
+            (READ, "/local/domain/5/vm"): b"/vm/5c3a1a6e-0f6b-4a3b-9d27-3f1f3a1d2b11"}
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen(4)
+        self.asked = 0
+
+    def take(self, c, n):
+        data = b""
+        while len(data) < n:
+            part = c.recv(n - len(data))
+            if not part:
+                raise ConnectionError
+            data += part
+        return data
+
+    def answer(self, c):
+        kind, req, tx, n = struct.unpack("<4I", self.take(c, 16))
+        body = self.take(c, n)
+        self.asked += 1
+        path = body.rstrip(b"\0").decode()
+        if (kind, path) in self.KEYS:
+            out = self.KEYS[kind, path]
+        elif kind == self.READ:
+            kind, out = self.ERROR, b"ENOENT\0"
+        else:
+            out = b"" if kind == self.DIRECTORY else b"1\0" if kind == 6 else b"OK\0"
+        c.sendall(struct.pack("<4I", kind, req, tx, len(out)) + out)
+        if kind == self.WATCH:
+            c.sendall(struct.pack("<4I", self.EVENT, 0, 0, len(body)) + body)
+
+    def run(self):
+        c, _ = self.server.accept()
+        try:
+            while True:
+                self.answer(c)
+        except OSError:
+            pass
+
+
+@unittest.skipIf(LACKS, LACKS)
+class Attachd(unittest.TestCase):
+    def test_seen(self):
+        """It serves in its sandbox, and ends well: libc loads a library for the end of xenstore's thread."""
+        with tempfile.TemporaryDirectory() as folder:
+            store = Xenstore(f"{folder}/xenstored")
+            store.start()
+            os.mkdir(f"{folder}/vms.d")
+            log = open(f"{folder}/log", "w+")
+            p = subprocess.Popen([program("pvgpu-attachd"), "--config-dir", f"{folder}/vms.d"], stdin=subprocess.DEVNULL,
+                                 stderr=log, env={**os.environ, "XENSTORED_PATH": f"{folder}/xenstored"})
+            try:
+                wait_for("its watches", lambda: p.poll() is not None or "watching over" in pathlib.Path(log.name).read_text())
+                wait_for("a round", lambda: p.poll() is not None or store.asked > 4)
+                self.assertIsNone(p.poll(), pathlib.Path(log.name).read_text())
+                for task in os.listdir(f"/proc/{p.pid}/task"):
+                    s = status(f"{p.pid}/task/{task}")
+                    self.assertEqual((s["Seccomp"], s["NoNewPrivs"]), ("2", "1"))
+                    for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
+                        self.assertEqual(int(s[caps], 16), 0, caps)
+                for space in ("mnt", "net", "ipc", "uts"):
+                    self.assertNotEqual(os.readlink(f"/proc/{p.pid}/ns/{space}"), os.readlink(f"/proc/self/ns/{space}"), space)
+                # It reads its files still, those that are made now.
+                pathlib.Path(f"{folder}/vms.d/web1.conf").write_text("not a setting\n")
+                p.send_signal(signal.SIGHUP)
+                wait_for("the file's error", lambda: p.poll() is not None or "web1" in pathlib.Path(log.name).read_text())
+                self.assertIn("web1", pathlib.Path(log.name).read_text())
+                p.send_signal(signal.SIGTERM)
+                self.assertEqual(p.wait(30), 0, pathlib.Path(log.name).read_text())
+            finally:
+                p.kill()
+                p.wait()
+                log.close()
 
 
 if __name__ == "__main__":

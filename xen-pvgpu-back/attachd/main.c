@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pvgpu-attachd: keeps VMs' vGPUs across restarts of the VMs, and removes the keys of ended VMs. It
  * runs in dom0 and uses only xenstore and pvgpu-vms.conf(5). */
+#include <dlfcn.h>
 #include <errno.h>
 #include <ev.h>
 #include <getopt.h>
@@ -238,6 +239,8 @@ static int close_sandbox(const char *dir)
 		else
 			*slash = '\0';
 	} while (access(above, F_OK) < 0 && strcmp(above, "/") != 0 && strcmp(above, ".") != 0);
+	/* libc loads it, or aborts, when libxenstore ends its thread. */
+	dlopen("libgcc_s.so.1", RTLD_NOW);
 	confine_spaces();
 	if (confine_close(&(struct confine){.read = read,
 					    .calls = calls,

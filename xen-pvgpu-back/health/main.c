@@ -4,6 +4,7 @@
  * socket that is its standard output. pvgpud starts it. NVML can hang: then only this process
  * hangs, and pvgpud, which hears no more of it, ends it and starts another.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
 #include <glob.h>
@@ -260,6 +261,8 @@ int main(int argc, char **argv)
 	tell(sample.out, sample.out_n * sizeof(*sample.out));
 	if (sample_round(&sample) < 0)
 		trouble(nvml_text(sample.why));
+	/* libc loads it late, or aborts, when a thread is cancelled. */
+	dlopen("libgcc_s.so.1", RTLD_NOW);
 	if (o.closed)
 		close_sandbox();
 	run(&sample, o.period_ms);
