@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: gen/pvgpu_decode.c tests/unit/worker/worker_fake.c tests/unit/worker/worker_fake_far.c
  *   tests/unit/worker/worker_fake_mem.c
- *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c xen-pvgpu-back/worker/gpu/bounce.c
- * xen-pvgpu-back/worker/gpu/callback.c xen-pvgpu-back/worker/gpu/chunks.c
- * xen-pvgpu-back/worker/gpu/complete.c xen-pvgpu-back/worker/gpu/context.c
- * xen-pvgpu-back/worker/gpu/copy.c xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
+ *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
+ * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
+ * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
+ * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
+ * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
  * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
- * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gpu.c
- * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
- * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c xen-pvgpu-back/worker/gpu/module.c
- * xen-pvgpu-back/worker/gpu/objects.c xen-pvgpu-back/worker/gpu/output.c xen-pvgpu-back/worker/gpu/side.c
- * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c xen-pvgpu-back/worker/gpu/stream.c
- * xen-pvgpu-back/worker/gpu/suballoc.c xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
+ * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
+ * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/image.c
+ * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
+ * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
+ * xen-pvgpu-back/worker/gpu/module.c xen-pvgpu-back/worker/gpu/objects.c
+ * xen-pvgpu-back/worker/gpu/output.c xen-pvgpu-back/worker/gpu/side.c
+ * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c
+ * xen-pvgpu-back/worker/gpu/stream.c xen-pvgpu-back/worker/gpu/suballoc.c
+ * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
  * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
  * tests/fuzz/threads.c */
 /* FUZZ_LIBS: -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */
@@ -276,6 +280,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in.left = size;
 	atomic_store(&fail_every, 0);
 	fake_far.fail = fail_some;
+	/* An event outlives its context when another context's stream waits for it. */
+	fake_ctx_takes_events = true;
 	memcpy((void *)(uintptr_t)w->arena_base, image, sizeof(image));
 	for (unsigned int i = 0; i < STEPS_MAX && in.left && step(w); i++)
 		;

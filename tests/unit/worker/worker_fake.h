@@ -57,6 +57,8 @@ struct worker {
 };
 
 extern struct fake_far fake_far;
+/* As CUDA does: events that are left go with their context. Without it they count as leaked. */
+extern bool fake_ctx_takes_events;
 void fake_far_init(void);
 
 /* A session with both windows and one context (handle FAKE_CTX), or without the context. */

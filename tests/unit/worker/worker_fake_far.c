@@ -2,6 +2,7 @@
 /* The far end of worker_fake.h. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "tests/unit/worker/worker_fake_far.h"
 
@@ -9,9 +10,17 @@ struct fake_far fake_far;
 
 /* An event: where and after how many operations it was recorded; 0: never. */
 struct fake_event {
+	LIST_ENTRY(fake_event) link;
+	CUcontext ctx;
 	int stream;
 	uint64_t at;
 };
+
+bool fake_ctx_takes_events;
+static LIST_HEAD(, fake_event) all_events = LIST_HEAD_INITIALIZER(all_events);
+static pthread_mutex_t events_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local CUcontext current;
+static CUcontext primary; /* the device has one */
 
 static void *handle(unsigned long long n)
 {
@@ -84,7 +93,7 @@ static CUresult f_retain(CUcontext *c, CUdevice d)
 {
 	ENTER("retain");
 	fake_count(&F->ctxs, 1);
-	*c = handle(0x500);
+	*c = primary = handle(0x500);
 	return CUDA_SUCCESS;
 }
 
@@ -97,9 +106,28 @@ static void hosts_end(void)
 	pthread_mutex_unlock(&F->lock);
 }
 
+static void events_of(CUcontext c)
+{
+	struct fake_event *e, *next;
+
+	if (!fake_ctx_takes_events)
+		return;
+	pthread_mutex_lock(&events_lock);
+	for (e = LIST_FIRST(&all_events); e; e = next) {
+		next = LIST_NEXT(e, link);
+		if (e->ctx != c)
+			continue;
+		LIST_REMOVE(e, link);
+		fake_count(&F->events, -1);
+		free(e);
+	}
+	pthread_mutex_unlock(&events_lock);
+}
+
 static CUresult f_release(CUdevice d)
 {
 	hosts_end();
+	events_of(primary);
 	fake_count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
@@ -120,6 +148,7 @@ static CUresult f_ctx_create(CUcontext *c, unsigned int flags, CUdevice d)
 static CUresult f_ctx_destroy(CUcontext c)
 {
 	hosts_end();
+	events_of(c);
 	fake_count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
@@ -131,6 +160,7 @@ static CUresult f_ctx_pop(CUcontext *c)
 
 static CUresult f_ctx_set(CUcontext c)
 {
+	current = c;
 	return CUDA_SUCCESS;
 }
 
@@ -424,14 +454,24 @@ static CUresult f_wait_event(CUstream s, CUevent e, unsigned int flags)
 
 static CUresult f_event_create(CUevent *e, unsigned int flags)
 {
+	struct fake_event *n;
+
 	ENTER("event_create");
-	*e = (CUevent)calloc(1, sizeof(struct fake_event));
+	n = calloc(1, sizeof(*n));
+	n->ctx = current;
+	pthread_mutex_lock(&events_lock);
+	LIST_INSERT_HEAD(&all_events, n, link);
+	pthread_mutex_unlock(&events_lock);
+	*e = (CUevent)n;
 	fake_count(&F->events, 1);
 	return CUDA_SUCCESS;
 }
 
 static CUresult f_event_destroy(CUevent e)
 {
+	pthread_mutex_lock(&events_lock);
+	LIST_REMOVE((struct fake_event *)e, link);
+	pthread_mutex_unlock(&events_lock);
 	fake_count(&F->events, -1);
 	free(e);
 	return CUDA_SUCCESS;
