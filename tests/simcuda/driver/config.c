@@ -105,4 +105,5 @@ void sim_config_read(void)
 	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
 	c->hmm = setting("SIMCUDA_HMM", 0, 0, 1);
 	c->slice_us = (uint32_t)setting("SIMCUDA_SLICE_US", 2000, 100, 10000000);
+	c->turn = (uint32_t)setting("SIMCUDA_TURN", 0, 0, 1 << 20);
 }

@@ -109,6 +109,9 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 		.free = env_free,
 		.clock_khz = 1000000,
 		.sm_count = sim_config.sms,
+		.turn = sim_config.turn     ? sim_config.turn
+			: sim_fault.no_pace ? 512
+					    : 0,
 	};
 	if (stream_create(c, 0, 0, &c->legacy) != CUDA_SUCCESS)
 		goto out_ctx;

@@ -51,6 +51,9 @@ static bool read_mutation(const char *what, uint64_t n)
 			*switches[i].flag = true;
 			return true;
 		}
+	/* a GPU may let a warp run ahead; one that keeps pace would hide that a barrier is missing
+	 */
+	sim_fault.no_pace |= !strcmp(what, "bar");
 	return mutate_select(what, n);
 }
 

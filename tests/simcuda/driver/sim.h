@@ -123,7 +123,7 @@ struct sim_config {
 	char gpu[4096];
 	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
-	uint32_t sms, cc, speed, threads, slice_us;
+	uint32_t sms, cc, speed, threads, slice_us, turn;
 	bool hmm; /* claim that kernels reach pageable memory, which they do not */
 };
 extern struct sim_config sim_config;
@@ -476,7 +476,7 @@ struct sim_fault {
 	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
-		printf_dropped, global_init;
+		printf_dropped, global_init, no_pace;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);

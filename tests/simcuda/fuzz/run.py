@@ -23,7 +23,7 @@ import generate  # noqa: E402
 
 ROOT = HERE.parents[2]
 BATCH = 100
-FAULTS = ["add", "sub", "mul", "fma", "cmp", "shared", "atom", "shfl"]
+FAULTS = ["add", "sub", "mul", "fma", "cmp", "shared", "bar", "atom", "shfl"]
 DEVICE = ["-x", "cuda", "--cuda-device-only", "--cuda-gpu-arch=sm_80", "--cuda-path=/nonexistent", "-nocudainc", "-nocudalib",
           "-Xclang", "-target-feature", "-Xclang", "+ptx71", "-include", "tests/simcuda/fuzz/device.h", "-S"]
 # Not optimised: the model shall not share the GPU compiler's view.
@@ -48,7 +48,9 @@ class Fuzz:
 
     def differ(self, at, fault=""):
         """The lines about kernels that differ."""
-        env = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(self.build / "simcuda"), "SIMCUDA_GPU": f"{at}.gpu",
+        # Whose turn it is must not matter: 0 is what programs get.
+        turn = (0, 1, 33, 512)[int(at.name) // BATCH % 4] if not fault else 0
+        env = {"SIMCUDA_TURN": str(turn), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(self.build / "simcuda"), "SIMCUDA_GPU": f"{at}.gpu",
                "SIMCUDA_FAULT": fault, "SIMCUDA_MEMORY": "64M", "SIMCUDA_THREADS": "1"}
         try:
             done = subprocess.run([self.build / "tests/differ", f"{at}.ptx", f"{at}.so", at.name, str(BATCH)], env=env,

@@ -153,7 +153,7 @@ static bool next_warp(struct ptx_cta *c)
 			continue;
 		if (w->cur || warp_pick(w) || (sync_together(w) && warp_pick(w))) {
 			c->turn = n;
-			c->slice = TURN;
+			c->slice = c->env->turn ? c->env->turn : TURN;
 			return true;
 		}
 	}

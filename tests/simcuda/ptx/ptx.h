@@ -122,6 +122,7 @@ struct ptx_env {
 	bool (*free)(void *arg, uint64_t addr);
 	uint32_t clock_khz; /* rate of %clock against globaltimer */
 	uint32_t sm_count;
+	uint32_t turn; /* instructions of a warp before the next one has its turn; 0: as usual */
 };
 
 struct ptx_launch {

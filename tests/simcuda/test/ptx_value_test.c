@@ -525,6 +525,127 @@ START_TEST(float_comparisons)
 }
 END_TEST
 
+/* ---- bits, written as the manual explains them ---- */
+static uint64_t reversed(uint64_t v, uint32_t n)
+{
+	uint64_t r = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		r |= (v >> i & 1) << (n - 1 - i);
+	return r;
+}
+
+/* The highest bit that differs from the sign; all ones if there is none. */
+static uint64_t found(uint64_t v, uint32_t n, bool is_signed)
+{
+	uint64_t sign = is_signed && v >> (n - 1) & 1;
+
+	for (uint32_t i = n; i-- > 0;) {
+		if ((v >> i & 1) != sign)
+			return i;
+	}
+	return 0xffffffff;
+}
+
+static uint64_t extracted(uint64_t v, uint32_t pos, uint32_t len, uint32_t n, bool is_signed)
+{
+	uint64_t r = 0, sign;
+	uint32_t last = pos + len - 1 < n - 1 ? pos + len - 1 : n - 1;
+
+	sign = is_signed && len ? v >> last & 1 : 0;
+	for (uint32_t i = 0; i < n; i++)
+		r |= (i < len && pos + i < n ? v >> (pos + i) & 1 : sign) << i;
+	return r;
+}
+
+static uint64_t inserted(uint64_t a, uint64_t b, uint32_t pos, uint32_t len, uint32_t n)
+{
+	for (uint32_t i = 0; i < len && pos + i < n; i++)
+		b = (b & ~(1ull << (pos + i))) | (a >> i & 1) << (pos + i);
+	return b;
+}
+
+#define REF(name, expr)                                                                            \
+	static uint64_t name(uint64_t a, uint64_t b, uint64_t c)                                   \
+	{                                                                                          \
+		uint32_t w = (uint32_t)a, v = (uint32_t)b, u = (uint32_t)c;                        \
+                                                                                                   \
+		(void)w, (void)v, (void)u;                                                         \
+		return (uint64_t)(expr);                                                           \
+	}
+REF(popc32, __builtin_popcount(w))
+REF(popc64, __builtin_popcountll(a))
+REF(clz32, found(w, 32, false) == 0xffffffff ? 32 : 31 - found(w, 32, false))
+REF(clz64, found(a, 64, false) == 0xffffffff ? 64 : 63 - found(a, 64, false))
+REF(brev32, reversed(w, 32))
+REF(brev64, reversed(a, 64))
+REF(bfind_u32, found(w, 32, false))
+REF(bfind_s32, found(w, 32, true))
+REF(bfind_u64, found(a, 64, false))
+REF(bfind_s64, found(a, 64, true))
+REF(bfe_u32, extracted(w, v & 255, u & 255, 32, false))
+REF(bfe_s32, extracted(w, v & 255, u & 255, 32, true))
+REF(bfe_u64, extracted(a, v & 255, u & 255, 64, false))
+REF(bfe_s64, extracted(a, v & 255, u & 255, 64, true))
+REF(bfi_b32, inserted(w, ~w, v & 255, u & 255, 32))
+REF(bfi_b64, inserted(a, ~a, v & 255, u & 255, 64))
+REF(shl16, v > 15 ? 0 : (w << v) & 0xffff)
+REF(shl32, v > 31 ? 0 : (uint32_t)(w << v))
+REF(shl64, v > 63 ? 0 : a << v)
+REF(shf_l_wrap, (uint32_t)((((uint64_t)v << 32 | w) << (u & 31)) >> 32))
+REF(shf_r_clamp, (uint32_t)(((uint64_t)v << 32 | w) >> (u > 32 ? 32 : u)))
+REF(cnot32, w == 0)
+REF(lop3_e8, (w & v) | (w & u) | (v & u))
+REF(below_s16, (int16_t)w < (int16_t)v)
+REF(below_u64, a < b)
+REF(least_s32, (int32_t)w >= (int32_t)v && c != 0)
+
+START_TEST(bits)
+{
+	static const struct {
+		const char *insn;
+		char result;
+		uint64_t (*ref)(uint64_t a, uint64_t b, uint64_t c);
+	} forms[] = {
+		{"popc.b32 %w3, %w0;", 'w', popc32},
+		{"popc.b64 %w3, %d0;", 'w', popc64},
+		{"clz.b32 %w3, %w0;", 'w', clz32},
+		{"clz.b64 %w3, %d0;", 'w', clz64},
+		{"brev.b32 %w3, %w0;", 'w', brev32},
+		{"brev.b64 %d3, %d0;", 'd', brev64},
+		{"bfind.u32 %w3, %w0;", 'w', bfind_u32},
+		{"bfind.s32 %w3, %w0;", 'w', bfind_s32},
+		{"bfind.u64 %w3, %d0;", 'w', bfind_u64},
+		{"bfind.s64 %w3, %d0;", 'w', bfind_s64},
+		{"bfe.u32 %w3, %w0, %w1, %w2;", 'w', bfe_u32},
+		{"bfe.s32 %w3, %w0, %w1, %w2;", 'w', bfe_s32},
+		{"bfe.u64 %d3, %d0, %w1, %w2;", 'd', bfe_u64},
+		{"bfe.s64 %d3, %d0, %w1, %w2;", 'd', bfe_s64},
+		{"not.b32 %w4, %w0; bfi.b32 %w3, %w0, %w4, %w1, %w2;", 'w', bfi_b32},
+		{"not.b64 %d4, %d0; bfi.b64 %d3, %d0, %d4, %w1, %w2;", 'd', bfi_b64},
+		{"shl.b16 %h3, %h0, %w1;", 'h', shl16},
+		{"shl.b32 %w3, %w0, %w1;", 'w', shl32},
+		{"shl.b64 %d3, %d0, %w1;", 'd', shl64},
+		{"shf.l.wrap.b32 %w3, %w0, %w1, %w2;", 'w', shf_l_wrap},
+		{"shf.r.clamp.b32 %w3, %w0, %w1, %w2;", 'w', shf_r_clamp},
+		{"cnot.b32 %w3, %w0;", 'w', cnot32},
+		{"lop3.b32 %w3, %w0, %w1, %w2, 0xe8;", 'w', lop3_e8},
+		{"setp.lt.s16 %p3, %h0, %h1;", 'p', below_s16},
+		{"setp.lo.u64 %p3, %d0, %d1;", 'p', below_u64},
+		{"setp.ge.and.s32 %p3, %w0, %w1, %p0;", 'p', least_s32},
+	};
+	static uint64_t in[INTS * INTS][3], out[INTS * INTS];
+	uint32_t n = pairs_of_ints(in);
+
+	for (size_t k = 0; k < CASE_COUNT(forms); k++) {
+		run_form(forms[k].insn, forms[k].result, (const uint64_t(*)[3])in, out, n);
+		for (uint32_t i = 0; i < n; i++)
+			expect(forms[k].insn, in[i], out[i],
+			       forms[k].ref(in[i][0], in[i][1], in[i][2]));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ptx_value");
@@ -536,6 +657,7 @@ int main(void)
 	tcase_add_loop_test(t, rounded, 0, 8);
 	tcase_add_loop_test(t, conversions, 0, 8);
 	tcase_add_loop_test(t, float_comparisons, 0, 14);
+	tcase_add_test(t, bits);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
