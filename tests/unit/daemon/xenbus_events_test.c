@@ -204,6 +204,9 @@ static void setup(void)
 
 static void teardown(void)
 {
+	clock_step = 1000;
+	settle();
+	ck_assert(!ev_is_active(&d.xen->work)); /* nothing is to be done again and again */
 	xenbus_stop(&d, true);
 	ev_loop_destroy(d.loop);
 	fake_reset();

@@ -28,6 +28,9 @@ static void up(void)
 
 static void down(void)
 {
+	/* Nothing is to be done again and again. */
+	fake_settle();
+	ck_assert(!fake.x.ctl || !ev_is_active(&fake.x.ctl->again));
 	fake_down();
 	ck_assert_uint_eq(open_files(), files_before);
 }
