@@ -7,7 +7,7 @@ from unittest import mock
 
 import cheat_test
 import lifecycle_test
-from pvgpu_env import PvgpuEnv, build_dir
+from pvgpu_env import PvgpuEnv, build_dir, files_of
 
 PRELOAD = ["env", "LD_PRELOAD=" + os.path.join(build_dir(), "tests", "gpu-compat.so"), "GPU_COMPAT_PIDFD=1"]
 
@@ -48,7 +48,7 @@ class Preloaded(unittest.TestCase):
         """pvgpud has no pidfd of the kernel."""
         with preloaded() as env:
             env.wait_spare()
-            links = [os.readlink(f"/proc/{env.pid}/fd/{n}") for n in os.listdir(f"/proc/{env.pid}/fd")]
+            links = files_of(env.pid)
             self.assertFalse([link for link in links if "pidfd" in link], links)
             with open(f"/proc/{env.pid}/maps") as f:
                 self.assertIn("gpu-compat.so", f.read())

@@ -8,6 +8,7 @@
 On leaving, pvgpud must have no session and no leased memory, and after it has stopped there must be no
 process, socket, or shared memory of it.
 """
+import contextlib
 import glob
 import json
 import os
@@ -48,6 +49,15 @@ def wait_for(what, condition, limit=LIMIT):
         if time.monotonic() > end:
             raise TimeoutError(f"waited {limit} s for {what}")
         time.sleep(0.005)
+
+
+def files_of(pid):
+    """What the process's open files are; one that it closes meanwhile is not among them."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return found
 
 
 def state_of(pid):

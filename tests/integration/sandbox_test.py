@@ -4,6 +4,7 @@ over (tests/hostile/escape.c), with a neighbour beside them whose results are ch
 
 Of a kernel or a container that lacks a part, and of a pvgpud that is not root, nothing of this is true: it is skipped there.
 """
+import contextlib
 import errno
 import os
 import pathlib
@@ -75,7 +76,10 @@ class Seen(unittest.TestCase):
         self.assertEqual(s["Groups"].strip(), "")
         self.assertTrue(FIRST <= uid < FIRST + 65536, uid)
         for task in os.listdir(f"/proc/{pid}/task"):
-            t = status(f"{pid}/task/{task}")
+            try:
+                t = status(f"{pid}/task/{task}")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # a thread that has ended
             for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
                 self.assertEqual(int(t[caps], 16), 0, f"{caps} of thread {task}")
             self.assertEqual(t["NoNewPrivs"], "1", task)
@@ -88,8 +92,9 @@ class Seen(unittest.TestCase):
             self.assertNotEqual(os.readlink(f"/proc/{pid}/ns/{space}"), os.readlink(f"/proc/self/ns/{space}"), space)
         self.assertEqual(os.readlink(f"/proc/{pid}/ns/pid"), os.readlink("/proc/self/ns/pid"))
         for fd in os.listdir(f"/proc/{pid}/fd"):
-            self.assertFalse(os.path.isdir(f"/proc/{pid}/fd/{fd}") and
-                             os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/"), fd)
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                self.assertFalse(os.path.isdir(f"/proc/{pid}/fd/{fd}") and
+                                 os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/"), fd)
         # Before any service of the machine, when its memory is short.
         self.assertEqual(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text().strip(), "500")
         return uid

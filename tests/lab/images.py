@@ -33,7 +33,7 @@ ARCH = "x86_64-linux-gnu"
 LIB_DIRS = [f"usr/lib/{ARCH}", "usr/lib", "usr/lib64", f"usr/lib/{ARCH}/systemd"]
 
 BUSYBOX = "usr/bin/busybox"
-XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper", "lsevtchn", "xen-diag", "xenstore-control",
+XEN_TOOLS = ["xl", "xenstored", "xenconsoled", "xen-init-dom0", "libxl-save-helper", "lsevtchn", "xen-diag",
              "xentrace", "xenctx"]
 STORE_TOOLS = [f"usr/bin/xenstore-{t}" for t in ("chmod", "exists", "list", "ls", "read", "rm", "watch", "write")]
 # Loaded with dlopen: no program names it as a dependency.
