@@ -31,7 +31,7 @@ void worker_log(struct worker *w, const char *fmt, ...)
 	/* One write, so that lines of several threads do not mix; a full or broken pipe loses the
 	 * line. */
 	if (write(PVGPU_SUP_LOG_FD, line, (size_t)n + 1) < 0) {
-		/* Nobody listens. */
+		/* No pvgpud reads the log. */
 	}
 }
 

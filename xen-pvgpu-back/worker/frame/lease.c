@@ -181,7 +181,7 @@ void lease_info(struct worker *w, uint64_t *free_bytes, uint64_t *total)
 	uint64_t have;
 
 	pthread_mutex_lock(&l->lock);
-	/* What changed here since pvgpud spoke is known better here. */
+	/* Leases that changed since pvgpud's last message are known better here. */
 	have = l->heard_free + l->heard_leased;
 	*free_bytes = have > l->leased ? have - l->leased : 0;
 	if (*free_bytes > l->total)
@@ -211,7 +211,7 @@ static void granted(struct worker *w, const struct pvgpu_sup *m)
 		pthread_cond_broadcast(&l->answered);
 		return;
 	}
-	/* Nobody waits for it any more. */
+	/* The thread that asked no longer waits: return the lease. */
 	l->leased -= m->a;
 	l->owed += m->a;
 	tell(w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What both links' ends in the worker have in common. */
+/* The common part of both links' ends in the worker. */
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The decoding thread: one record after the other, copied, checked, handed to the GPU side; it
- * never waits for anything but new work. What sleeps here is woken through one epoll: the guest's
+ * never waits for anything but new work. It sleeps in one epoll, which wakes it for the guest's
  * doorbell, the session socket and the guest's pidfd (of a local session), whose end is the
  * session's, pvgpud's socket, and the kick of other threads.
  */
@@ -57,7 +57,7 @@ static bool take_record(struct worker *w, const void *buf, uint32_t len)
 		end_malformed(w, h, d->name);
 		return false;
 	}
-	/* What all others mean depends on the version that it settles. */
+	/* The meaning of all other commands depends on the version that it settles. */
 	if ((h->op == PVGPU_OP_SESSION_HELLO) == w->greeted) {
 		end_malformed(w, h,
 			      w->greeted ? "a second session_hello" : "not a session_hello first");
@@ -174,7 +174,7 @@ static void look_at_gate(struct worker *w, uint64_t now)
 	gpu_gate_look(w, false);
 }
 
-/* While busy: the sockets every few milliseconds; pvgpud's at once when somebody waits for memory.
+/* While busy: the sockets every few milliseconds; pvgpud's at once when a thread waits for memory.
  */
 static void look_around(struct worker *w)
 {
@@ -209,8 +209,8 @@ static int sleep_limit_ms(struct worker *w)
 	const int look = gpu_gate_look_ms(w);
 	uint64_t now, ms;
 
-	/* What pvgpud could not be told is tried again; the socket's room is no event of this
-	 * epoll. */
+	/* A message that found pvgpud's socket full is tried again; room in the socket is no
+	 * event of this epoll. */
 	if (lease_behind(w))
 		return 5;
 	if (!w->drain_ns)

@@ -192,7 +192,7 @@ static void parse(struct options *o, int argc, char **argv)
 	}
 }
 
-/* What pvgpud has set up for us, and nothing else. 0 or -1. */
+/* Check that exactly the files that pvgpud passes are open. 0 or -1. */
 static int check_fds(struct worker *w)
 {
 	struct ucred peer;
@@ -239,8 +239,8 @@ static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
 	w->started_ms = boottime_ms();
 }
 
-/* The GPU is in doubt, and what hangs there hangs this process: pvgpud ends it, and if that is gone
- * the alarm does. */
+/* The GPU may be broken, and a call that hangs there hangs this process. pvgpud ends it then, or
+ * the alarm where pvgpud is gone. */
 static int check_gpu(struct worker *w, const struct pvgpu_sup *m)
 {
 	uint64_t begin = pvgpu_poll_now();

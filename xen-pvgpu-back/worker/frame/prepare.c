@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The prepare phase: load and initialise the far end before there is a guest. What libcuda opens,
- * it opens here.
+ * The prepare phase: load and initialise the far end before there is a guest. libcuda opens its
+ * files here.
  */
 #include "xen-pvgpu-back/worker/frame/frame.h"
 

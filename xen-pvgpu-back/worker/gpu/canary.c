@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The canary: after somebody's work had to be ended, a worker without a session runs this kernel,
- * and the GPU is trusted again when the result is right. It uses what any application needs:
- * loading code, several blocks, shared memory, a barrier, arithmetic, global memory and a copy.
+ * The canary: after a session had to be ended for its work, a worker without a session runs this
+ * kernel, and the GPU is trusted again when the result is right. It uses what any application
+ * needs: loading code, several blocks, shared memory, a barrier, arithmetic, global memory and a
+ * copy.
  */
 #include "xen-pvgpu-back/worker/gpu/canary.h"
 

@@ -70,7 +70,7 @@ static void destroy_all(struct gpu *g, struct event_pool *p)
 
 void pool_empty(struct gpu *g, struct ctx *c)
 {
-	/* Nobody else uses the context any more. */
+	/* No other thread uses the context any more. */
 	destroy_all(g, &c->pool);
 	destroy_all(g, &c->timers);
 }
@@ -275,7 +275,7 @@ static int serve(struct gpu *g, struct waitq *q)
 		pthread_cond_wait(&k->gone, &k->lock);
 	w->pins--;
 	if (w->taken) {
-		/* Somebody finished it for us; the last one out clears up. */
+		/* Another thread has finished this wait; the last one that leaves it frees it. */
 		if (w->finished && !w->pins) {
 			pthread_mutex_unlock(&k->lock);
 			wait_drop(g, w);

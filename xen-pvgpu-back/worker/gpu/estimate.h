@@ -27,7 +27,7 @@ struct function;
 #define ESTIMATE_UNKNOWN_NS 1000000u              /* a kernel of which nothing is known */
 #define ESTIMATE_LEAST_NS   500u                  /* as fine as events tell */
 #define ESTIMATE_MOST_NS    (600ull * 1000000000) /* the most that an estimate says */
-#define ESTIMATE_EVERY_NS   2000000u              /* measure once in so much estimated time */
+#define ESTIMATE_EVERY_NS   2000000u              /* measure once in this much estimated time */
 #define ESTIMATE_SMALL      65536u                /* bytes: below, size matters little */
 #define ESTIMATE_SETS       256u
 #define ESTIMATE_WAYS       4u
@@ -101,7 +101,7 @@ void estimates_free(struct gpu *g);
 void estimates_leave(struct gpu *g, struct ctx *c);
 /* Learn from measurements that have ended. */
 void estimates_poll(struct gpu *g);
-/* So much of a stream's work took `took` ns, waits and others' work included. */
+/* Work of a stream with the estimate `cost` took `took` ns, waits and others' work included. */
 void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took);
 
 void work_kernel(struct work *k, struct stream *s, struct function *f,

@@ -28,7 +28,7 @@ static int fev_new(struct gpu *g, struct ctx *c, uint32_t flags, struct fev **ou
 
 	if (!f)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	/* Nobody may burn the worker's processor while waiting. */
+	/* Waiting for the event must not use the processor. */
 	r = ctx_enter(c);
 	if (!r)
 		r = (int)g->far->cuEventCreate(&f->ev, flags | CU_EVENT_BLOCKING_SYNC);

@@ -61,8 +61,8 @@ static int area_map(struct gpu *g, struct area *a)
 
 /*
  * Nothing is cleared here: the far end's kernel driver clears memory before another process gets
- * it, and must, for a worker that was killed, or that its guest owns, would not have. What is kept
- * in this process never leaves its tenant.
+ * it. It must, since a worker that was killed, or that its guest owns, would not have. Memory that
+ * this process keeps never leaves its tenant.
  */
 static void area_unmap(struct gpu *g, struct area *a)
 {
@@ -389,7 +389,7 @@ static void freeing(struct memory *m, struct area *a)
 	m->freeing += a->size;
 }
 
-/* Decoding thread: the allocation that begins at addr is nobody's any more. The area to release, or
+/* Decoding thread: forget the allocation that begins at addr. The area to release, or
  * NULL with *block of a slab to put back; false: no such allocation. */
 bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *block)
 {

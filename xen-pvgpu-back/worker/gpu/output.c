@@ -63,7 +63,7 @@ static void drain(struct text *t)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (!n || (errno != EAGAIN && errno != EWOULDBLOCK))
-			t->fd = -1; /* nobody can write it any more */
+			t->fd = -1; /* no thread can write it any more */
 		return;
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The side lane: what may block inside CUDA, on one thread, in order. What must wait for GPU work
- * first stands behind a barrier and joins the queue when that work has ended, so that an endless
- * kernel holds up nothing else.
+ * The side lane: calls that may block inside CUDA, on one thread, in order. A call that must wait
+ * for GPU work stands behind a barrier and joins the queue when that work has ended, so that an
+ * endless kernel holds up nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>
