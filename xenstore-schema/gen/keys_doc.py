@@ -7,7 +7,7 @@ INTRO = """<!-- SPDX-License-Identifier: MIT -->
 <!-- Made by xenstore-schema/gen/schema.py --docs; do not edit. -->
 # pvgpu in xenstore, version %(version)d
 
-xenstore carries every vGPU's life: who serves it, its policy, its state at both ends, its statistics. It carries no CUDA call: those
+xenstore carries every vGPU's life: its backend, its policy, its state at both ends, its statistics. It carries no CUDA call: those
 travel in shared memory. The keys are described once, in `xenstore-schema/pvgpu.schema`; this page, the C accessors that pvgpud,
 pvgpuctl and pvgpu.ko share, and the checks of `pvgpuctl check` are made from it.
 
@@ -27,14 +27,14 @@ One vGPU of domain %(fe)d, served by domain 0, in use. Check such a tree with `x
 RULES = """## Rules
 - Numbers are decimal, without sign, spaces or leading zeros. A size is bytes, or a number with K, M, G or T; programs write plain bytes.
   A version range is `LOW-HIGH` or one number; it is compared as numbers, and both ends speak the highest version that they have in common.
-- Flags and records may hold names that a reader does not know: it passes over them. So an older end lives with a newer one.
+- Flags and records may hold names that a reader does not know: it ignores them. So an older end works with a newer one.
 - A key that is missing has its default. A key without a default must be there in the states that the table names.
 - A reader checks each key by the generated accessor, also its own side's keys. A value that is refused is never used in part.
 - Attach: the toolstack creates both directories in one transaction, `state` last, with the permissions below. Detach: it writes `online` = 0,
   then waits for the backend's Closed, then removes both directories. If the guest is gone, it removes them at once; pvgpud, which sees the
-  backend's directory vanish or hears @releaseDomain, ends the guest's workers in either case. Another backend domain is a new vGPU: both
+  backend's directory vanish or hears @releaseDomain, ends the guest's workers in either case. A vGPU on another backend domain is a new vGPU: both
   directories are removed and made anew, because a frontend follows no change of `backend`.
-- The directories above a vGPU's (`backend/pvgpu`, `backend/pvgpu/<fe>`, `device/pvgpu`) are made by the toolstack and stay dom0's.
+- The directories above a vGPU's (`backend/pvgpu`, `backend/pvgpu/<fe>`, `device/pvgpu`) are made by the toolstack and still belong to dom0.
 - A new protocol, field, flag or key raises the version. Released keys are locked (`xenstore-schema/keys.lock`): never renamed, retyped
   or removed.
 

@@ -6,8 +6,8 @@ INTRO = """<!-- SPDX-License-Identifier: MIT -->
 <!-- Made by libpvgpu/protocol/gen/wire.py --docs; do not edit. -->
 # The wire protocol, version %d
 
-What a guest process and its worker say to each other over the session's two byte streams. How records travel, what handles and
-marks are, and how this is described and generated: `libpvgpu/protocol/README.md`. All numbers are little-endian; records and
+The records that a guest process and its worker exchange over the session's two byte streams. `libpvgpu/protocol/README.md` explains how
+they travel, handles and marks, and how this page is described and generated. All numbers are little-endian; records and
 their variable parts are multiples of 8 bytes long; padding and bytes named zero must be zero.
 
 ## Headers
@@ -19,7 +19,7 @@ their variable parts are multiples of 8 bytes long; padding and bytes named zero
 | 8 | u32 seq | u32 seq of the command, 0 for a callback |
 | 12 | u32 zero | i32 result: a CUresult |
 
-A callback goes on with u64 id (16), u32 status (24) and u32 zero (28).
+A callback has, behind its header, u64 id (16), u32 status (24) and u32 zero (28).
 """
 
 
