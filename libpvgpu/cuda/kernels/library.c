@@ -92,12 +92,11 @@ static int check_options(unsigned int n, const CUlibraryOption *options, void *c
 	return 0;
 }
 
-PUBLIC CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jit_options,
-				  void **jit_values, unsigned int num_jit, CUlibraryOption *options,
-				  void **values, unsigned int num_options)
+/* All arguments of a load but the image. */
+static int begin_load(const CUlibrary *library, CUjit_option *jit_options, void **jit_values,
+		      unsigned int num_jit, CUlibraryOption *options, void **values,
+		      unsigned int num_options, struct jit *jit)
 {
-	struct image image;
-	struct jit jit;
 	int r = guest_enter();
 
 	if (r)
@@ -105,8 +104,18 @@ PUBLIC CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_op
 	if (!library)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = check_options(num_options, options, values);
-	if (!r)
-		r = jit_parse(num_jit, jit_options, jit_values, &jit);
+	return r ? r : jit_parse(num_jit, jit_options, jit_values, jit);
+}
+
+PUBLIC CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jit_options,
+				  void **jit_values, unsigned int num_jit, CUlibraryOption *options,
+				  void **values, unsigned int num_options)
+{
+	struct image image;
+	struct jit jit;
+	int r = begin_load(library, jit_options, jit_values, num_jit, options, values, num_options,
+			   &jit);
+
 	if (!r)
 		r = image_from_memory(code, &image);
 	return r ? r : load(&image, &jit, library);
@@ -119,15 +128,9 @@ PUBLIC CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path,
 {
 	struct image image;
 	struct jit jit;
-	int r = guest_enter();
+	int r = begin_load(library, jit_options, jit_values, num_jit, options, values, num_options,
+			   &jit);
 
-	if (r)
-		return r;
-	if (!library)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = check_options(num_options, options, values);
-	if (!r)
-		r = jit_parse(num_jit, jit_options, jit_values, &jit);
 	if (!r)
 		r = image_from_file(path, &image);
 	return r ? r : load(&image, &jit, library);
