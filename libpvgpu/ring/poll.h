@@ -51,6 +51,15 @@ static inline uint64_t pvgpu_poll_now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* `ns` from now, as a wait for a condition variable with that clock takes it. */
+static inline struct timespec pvgpu_poll_after(uint64_t ns)
+{
+	const uint64_t at = pvgpu_poll_now() + ns;
+
+	return (struct timespec){.tv_sec = (time_t)(at / 1000000000u),
+				 .tv_nsec = (long)(at % 1000000000u)};
+}
+
 /* Rounds in PVGPU_POLL_NS: a pause takes 10 to 150 cycles, depending on the processor. */
 static inline uint32_t pvgpu_poll_calibrate(void)
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "ring/poll.h"
 #include "xen-pvgpu-back/contract/msg.h"
 
 struct lease_wait {
@@ -95,20 +96,6 @@ bool lease_behind(struct worker *w)
 	return behind;
 }
 
-static struct timespec deadline(unsigned int ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_nsec -= 1000000000;
-		t.tv_sec++;
-	}
-	return t;
-}
-
 bool lease_try(struct worker *w, uint64_t bytes)
 {
 	(void)w;
@@ -124,7 +111,7 @@ bool lease_get(struct worker *w, uint64_t bytes)
 {
 	struct lease *l = &w->lease;
 	struct lease_wait me = {.bytes = bytes};
-	struct timespec until = deadline(w->opt.lease_wait_ms);
+	struct timespec until = pvgpu_poll_after(1000000ull * w->opt.lease_wait_ms);
 	struct lease_wait **p;
 
 	if (!bytes)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ring/poll.h"
 #include "state.h"
 
 #define SPARES_MAX 256
@@ -293,14 +294,8 @@ static int serve(struct gpu *g, struct waitq *q)
 
 static void nap(struct complete *k)
 {
-	struct timespec t;
+	const struct timespec t = pvgpu_poll_after(LOOK_US * 1000);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += LOOK_US * 1000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
 	pthread_cond_timedwait(&k->more, &k->lock, &t);
 }
 
@@ -454,13 +449,7 @@ bool complete_stop(struct gpu *g, unsigned int ms)
 	struct timespec until;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	until = pvgpu_poll_after(ms * 1000000ull);
 	pthread_mutex_lock(&k->lock);
 	k->stop = true;
 	pthread_cond_broadcast(&k->more);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "ring/poll.h"
 #include "state.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 
@@ -248,13 +249,7 @@ bool side_stop(struct gpu *g, unsigned int ms)
 
 	if (!s->started)
 		return true;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	until = pvgpu_poll_after(ms * 1000000ull);
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	pthread_cond_broadcast(&s->more);
