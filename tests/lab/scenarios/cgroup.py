@@ -12,7 +12,7 @@ LONG = True
 RUN = f"{vgpu.CTL} --run-dir {vgpu.RUN_DIR}"
 WORKER = f"{vgpu.TOP}/tests/pvgpu-worker-escape"
 PARENT = "/sys/fs/cgroup/pvgpu-run-pvgpu"
-MEMORY, PIDS = 256, 128
+MEMORY, PIDS = 160, 128
 
 
 class Dom0:
