@@ -8,10 +8,11 @@ from errno import EAGAIN
 import vgpu
 
 LIMIT = 420
+LONG = True
 RUN = f"{vgpu.CTL} --run-dir {vgpu.RUN_DIR}"
 WORKER = f"{vgpu.TOP}/tests/pvgpu-worker-escape"
 PARENT = "/sys/fs/cgroup/pvgpu-run-pvgpu"
-MEMORY, PIDS = 256, 128
+MEMORY, PIDS = 160, 128
 
 
 class Dom0:
@@ -124,6 +125,7 @@ WAYS = {"memory": memory, "threads": threads, "hang": hang}
 
 
 def run(lab):
+    lab.dom0.run("mount -t cgroup2 cgroup2 /sys/fs/cgroup")
     p = Local(lab)
     try:
         assert p.read("/daemon/cgroups") == "on", p.log()
@@ -139,3 +141,4 @@ def run(lab):
     finally:
         lab.log.save("pvgpud", p.log())
     p.end()
+    lab.dom0.run("umount /sys/fs/cgroup")
