@@ -571,6 +571,26 @@ class Adoption(unittest.TestCase):
             self.assertEqual(s.alloc(100 * MIB)[0], 0)
             s.close()
 
+    def test_memory_given_back_meanwhile(self):
+        """The next pvgpud counts what is on record; the worker returns what it has not any more, and no byte twice."""
+        with PvgpuEnv({"vgpu0": "256M"}) as env:
+            s = raw.Session(env.socket())
+            s.start()
+            used = int(env.read("/vgpu/vgpu0/memory-used"))
+            kept, gone = s.alloc(40 * MIB), s.alloc(100 * MIB)
+            self.assertEqual((kept[0], gone[0]), (0, 0))
+            env.kill_daemon()
+            s.free(gone[1])
+            s.mem_info()  # it is done
+            env.start()
+            env.wait_used(used + 40 * MIB)
+            env.restart()
+            wait_for("adoption", lambda: [v["state"] for v in env.sessions().values()] == ["running"])
+            env.wait_used(used + 40 * MIB)
+            self.assertEqual(s.alloc(150 * MIB)[0], 0)
+            s.close()
+            self.assertNotIn("on record", env.log())
+
     def test_liars(self):
         """Listeners in the run directory that claim another worker's session, or too much memory."""
         lies = {"901.vgpu0.sock": (902, b"vgpu0", 0), "903.vgpu0.sock": (903, b"vgpu1", 0),

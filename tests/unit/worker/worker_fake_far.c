@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The far end of worker_fake.h. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -21,6 +22,7 @@ static LIST_HEAD(, fake_event) all_events = LIST_HEAD_INITIALIZER(all_events);
 static pthread_mutex_t events_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local CUcontext current;
 static CUcontext primary; /* the device has one */
+static atomic_int primary_refs;
 
 static void *handle(unsigned long long n)
 {
@@ -93,6 +95,7 @@ static CUresult f_retain(CUcontext *c, CUdevice d)
 {
 	ENTER("retain");
 	fake_count(&F->ctxs, 1);
+	atomic_fetch_add(&primary_refs, 1);
 	*c = primary = handle(0x500);
 	return CUDA_SUCCESS;
 }
@@ -127,7 +130,8 @@ static void events_of(CUcontext c)
 static CUresult f_release(CUdevice d)
 {
 	hosts_end();
-	events_of(primary);
+	if (atomic_fetch_sub(&primary_refs, 1) == 1)
+		events_of(primary);
 	fake_count(&F->ctxs, -1);
 	return CUDA_SUCCESS;
 }
