@@ -8,6 +8,8 @@ import vgpu
 PREFIX = "/usr/local"
 CONFIG = "/etc/pvgpu/pvgpud.conf"
 UNIT = "pvgpud.service"
+# systemd's tools take seconds in the emulator, and much longer where it has little of a processor.
+SLOW = 300
 
 
 class Service(vgpu.Pvgpud):
@@ -21,14 +23,14 @@ class Service(vgpu.Pvgpud):
         place.run(f"mkdir -p {CONFIG.rpartition('/')[0]} /etc/systemd/system/{UNIT}.d")
         place.put_file(CONFIG, "\n".join(["[daemon]", *keys, ""]).encode())
         place.put_file(f"/etc/systemd/system/{UNIT}.d/lab.conf", drop_in.encode())
-        place.run("systemctl daemon-reload")
+        place.run("systemctl daemon-reload", limit=SLOW)
 
-    def systemctl(self, words, limit=300):
+    def systemctl(self, words, limit=SLOW):
         return self.place.run(f"systemctl {words} {UNIT}", limit=limit)
 
     def show(self, *names):
         """Properties of the unit."""
-        out = self.place.run(f"systemctl show -p {','.join(names)} {UNIT}", quiet=True).out
+        out = self.place.run(f"systemctl show -p {','.join(names)} {UNIT}", limit=SLOW, quiet=True).out
         found = dict(line.split("=", 1) for line in out.splitlines())
         return [found[n] for n in names]
 
@@ -36,7 +38,7 @@ class Service(vgpu.Pvgpud):
         self.systemctl("start")
         if self not in self.lab.keepers:
             self.lab.keepers.append(self)
-        self.lab.wait("pvgpud to be ready", self.ready, 120)
+        self.lab.wait("pvgpud to be ready", self.ready, SLOW)
         return self
 
     def ready(self):
@@ -46,7 +48,7 @@ class Service(vgpu.Pvgpud):
         self.pid = int(pid)
         return state == "active" and self.pid and self.keys_are_there()
 
-    def next(self, pid, limit=300):
+    def next(self, pid, limit=2 * SLOW):
         """Wait for the pvgpud after the one with this pid."""
         self.lab.wait("the next pvgpud", lambda: self.ready() and self.pid != pid, limit)
         return self.pid
@@ -68,9 +70,9 @@ class Service(vgpu.Pvgpud):
         return self.next(pid)
 
     def log(self):
-        return self.place.run(f"journalctl -q --no-pager -o cat -u {UNIT}", quiet=True, check=False).out
+        return self.place.run(f"journalctl -q --no-pager -o cat -u {UNIT}", limit=SLOW, quiet=True, check=False).out
 
 
 def failed_units(place):
-    out = place.run("systemctl --failed --no-legend --plain", quiet=True).out
+    out = place.run("systemctl --failed --no-legend --plain", limit=SLOW, quiet=True).out
     return re.findall(r"^(\S+)", out, re.M)

@@ -9,7 +9,7 @@ import service
 import vgpu
 
 BOOT = machine.Boot(service=True)
-LIMIT = 1800
+LIMIT = 2400
 LONG = True
 VM = """[vm]
 name = {name}
@@ -25,15 +25,15 @@ WATCHDOG = "[Service]\nWatchdogSec=60\n"
 
 def check_goes_on(p, c, interrupt, line):
     """A program computes while interrupt() replaces pvgpud by another, which adopts its worker."""
-    before, pid = p.wait_workers(1), p.pid
+    before, pid = p.wait_workers(1, service.SLOW), p.pid
     c.tell("copy 500000 30")
     assert c.answer("copy") == "1"
     interrupt()
     assert p.pid != pid
-    assert p.wait_workers(1) == before, "the worker was not adopted"
+    assert p.wait_workers(1, service.SLOW) == before, "the worker was not adopted"
     assert c.answer("copy", 600) == "right"
     c.want("check", "right")
-    p.wait_log(line)
+    p.wait_log(line, service.SLOW)
 
 
 def hang(p):
@@ -46,7 +46,7 @@ def check_sandbox(p):
     """As the unit's restrictions leave it: every door shut, and the worker what it must be."""
     bad = [line for line in p.log().splitlines() if "sandbox" in line and "absent here" not in line]
     assert not bad, bad
-    worker, = p.wait_workers(1)
+    worker, = p.wait_workers(1, service.SLOW)
     status = dict(re.findall(r"^(\w+):\s*(.*)$", p.place.run(f"cat /proc/{worker}/status").out, re.M))
     assert status["Uid"].split()[0] != "0" and status["CapBnd"] == "0" * 16 and status["Seccomp"] == "2", status
     spared = p.place.run(f"cat /proc/{p.pid}/oom_score_adj /proc/{worker}/oom_score_adj").out.split()
@@ -59,24 +59,24 @@ def check_stop(p, v, c):
     c.is_lost()
     c.quit()
     assert p.show("ActiveState", "Result") == ["inactive", "success"]
-    assert p.place.run("pidof pvgpu-worker pvgpu-health", check=False).out == ""
+    assert p.place.run("pidof pvgpu-worker pvgpu-health", check=False, limit=service.SLOW).out == ""
     p.start()
-    v.wait_connected()
+    v.wait_connected(service.SLOW)
     assert vgpu.run_program(v.guest, "vecadd").status == 0
 
 
 def start_attachd(lab, v, backend):
     """pvgpu-attachd attaches the vGPU of its configuration."""
-    lab.dom0.run("mkdir -p /etc/pvgpu/vms.d; systemctl start pvgpu-attachd")
+    lab.dom0.run("mkdir -p /etc/pvgpu/vms.d; systemctl start pvgpu-attachd", limit=service.SLOW)
     lab.dom0.put_file(f"/etc/pvgpu/vms.d/{v.guest.name}.conf",
                       VM.format(name=v.guest.name, uuid=v.uuid, backend=backend.name).encode())
-    lab.dom0.run("systemctl reload pvgpu-attachd")
-    v.wait_connected()
+    lab.dom0.run("systemctl reload pvgpu-attachd", limit=service.SLOW)
+    v.wait_connected(service.SLOW)
 
 
 def stop_attachd(lab):
-    lab.dom0.run("rm -r /etc/pvgpu/vms.d; systemctl stop pvgpu-attachd")
-    log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd").out
+    lab.dom0.run("rm -r /etc/pvgpu/vms.d; systemctl stop pvgpu-attachd", limit=service.SLOW)
+    log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd", limit=service.SLOW).out
     lab.log.save("attachd", log)
     assert not re.search("error|warning|denied", log), log
     assert service.failed_units(lab.dom0) == []
@@ -93,13 +93,13 @@ def run(lab):
     c = vgpu.Cuda(guest)
     check_sandbox(p)
     p.systemctl("reload")
-    p.wait_log("SIGHUP: log_level is info")
+    p.wait_log("SIGHUP: log_level is info", service.SLOW)
     check_goes_on(p, c, p.restart, "handing over: 1 sessions go on")
     check_goes_on(p, c, lambda: hang(p), r"Watchdog timeout")
     check_goes_on(p, c, p.kill, r"status=9/KILL")
     assert p.show("NRestarts") == ["2"]
     check_stop(p, v, c)
-    verified = d.run(f"systemd-analyze verify --man=no {service.PREFIX}/lib/systemd/system/{service.UNIT}")
+    verified = d.run(f"systemd-analyze verify --man=no {service.PREFIX}/lib/systemd/system/{service.UNIT}", limit=service.SLOW)
     assert not verified.err, verified.err
     assert service.failed_units(d) == []
     v.detach()
