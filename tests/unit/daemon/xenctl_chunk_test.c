@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* The control rings' side of pvgpud: large chunks, in slices, and chunks that fail. */
+#include <errno.h>
+
+#include "tests/unit/daemon/xenctl_case.h"
+
+/* A chain that leads back to itself gives as many references as were wanted, and ends. */
+START_TEST(chain_that_is_a_ring)
+{
+	const uint32_t pages = 5 * PVGPU_DIR_REFS + 7;
+	struct fake_worker *k = opened(SESSION);
+	struct pvgpu_ctl_chunk m = {.address = BASE, .size = pages * 4096ull, .dir = DIR_REF};
+	const unsigned int copies = fake.copies, maps = fake.maps;
+
+	fake_directory(DIR_REF, RING_REF, PVGPU_DIR_REFS);
+	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->next = DIR_REF;
+	fake_request(PVGPU_CTL_CHUNK_ADD, SESSION, &m, sizeof(m));
+	fake_settle();
+	ck_assert_uint_eq(fake.copies, copies + 6);
+	ck_assert_uint_eq(fake.maps, maps + 6);
+	ck_assert_uint_eq(fake.map_count, 7);
+	ck_assert_uint_eq(fake.held, pages);
+	chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
+	answer(PVGPU_CTL_CHUNK_ADD, fake.g.next_id, 0);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + pages);
+	ck_assert_uint_eq(fake.unmaps, 0);
+}
+END_TEST
+
+static void ask_large(uint32_t session, uint32_t pages)
+{
+	struct pvgpu_ctl_chunk m = {.address = BASE, .size = pages * 4096ull, .dir = DIR_REF};
+
+	fake_directory(DIR_REF, RING_REF, PVGPU_DIR_REFS);
+	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->next = DIR_REF;
+	fake_request(PVGPU_CTL_CHUNK_ADD, session, &m, sizeof(m));
+}
+
+/* However large a chunk is, a turn of the loop maps one slice of it, and others go on meanwhile. */
+START_TEST(large_chunks_in_slices)
+{
+	const uint32_t pages = 15 * PVGPU_DIR_REFS;
+	struct fake_worker *k = opened(SESSION);
+	unsigned int maps = fake.maps, turns = 0, id;
+
+	opened(SESSION + 1);
+	maps = fake.maps;
+	ask_large(SESSION, pages);
+	while (fake.maps < maps + 15) {
+		const unsigned int before = fake.maps + fake.copies;
+
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+		ck_assert_uint_le(fake.maps + fake.copies, before + 2);
+		if (++turns == 5) { /* answered at once, in the middle of it */
+			id = fake_request(0x77, SESSION + 1, NULL, 0);
+			ev_run(fake.d.loop, EVRUN_NOWAIT);
+			ev_run(fake.d.loop, EVRUN_NOWAIT);
+			answer(0x77, id, ENOSYS);
+			break;
+		}
+	}
+	ck_assert_uint_eq(turns, 5);
+	fake_settle();
+	ck_assert_uint_eq(fake.maps, maps + 15);
+	chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
+	answer(PVGPU_CTL_CHUNK_ADD, fake.g.next_id - 1, 0);
+}
+END_TEST
+
+/* What is given up in the middle is taken back in slices, too: nothing is closed with many. */
+START_TEST(given_up_in_the_middle)
+{
+	const uint32_t pages = 12 * PVGPU_DIR_REFS;
+	unsigned int unmaps, files;
+	struct pvgpu_ctl_msg m;
+
+	opened(SESSION);
+	files = open_files();
+	ask_large(SESSION, pages);
+	while (fake.held < 6 * PVGPU_DIR_REFS)
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	if (_i == 0) /* by its own end */
+		((struct pvgpu_dir_page *)fake.pages[DIR_REF])->ref[3] = 0;
+	else if (_i == 1)
+		fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION, NULL, 0);
+	else
+		fake_die(fake_serving(SESSION));
+	while (fake.held) {
+		unmaps = fake.unmaps;
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+		ck_assert_uint_le(fake.unmaps, unmaps + 1);
+	}
+	fake_settle();
+	ck_assert(fake_answer(&m));
+	ck_assert_uint_eq(m.op, PVGPU_CTL_CHUNK_ADD);
+	ck_assert_int_eq(m.error, _i == 0 ? EPROTO : EPIPE);
+	ck_assert_uint_eq(fake.v->quarantine.faults, _i == 0);
+	if (_i != 2) {
+		ck_assert_uint_eq(open_files(), files);
+		ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
+	}
+}
+END_TEST
+
+/* Large chunks without end: their sender waits for its budget, and nobody is to blame for one. */
+START_TEST(large_chunks_cost)
+{
+	const uint32_t pages = 16384;
+	struct fake_worker *k = opened(SESSION);
+	unsigned int n = 0;
+	uint64_t begin;
+
+	fake.clock_stands = true;
+	begin = now_ms();
+	while (now_ms() - begin < 4000) {
+		uint32_t id;
+
+		ask_large(SESSION, pages);
+		id = fake.g.next_id;
+		for (struct pvgpu_ctl_msg m; !pvgpu_ctl_peek(&fake.g.ctl, 0, &m);) {
+			struct pvgpu_sup_assign heard;
+			unsigned int fds;
+
+			fake_pause();
+			ev_run(fake.d.loop, EVRUN_NOWAIT);
+			if (fake_hear(k, PVGPU_SUP_CHUNK_ADD, &heard, &fds))
+				msg_send(k->control,
+					 &(struct pvgpu_sup){.kind = PVGPU_SUP_CHUNKED,
+							     .id = heard.head.id},
+					 sizeof(struct pvgpu_sup), NULL, 0);
+		}
+		answer(PVGPU_CTL_CHUNK_ADD, id, 0);
+		id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, pages * 4096ull);
+		fake_pause();
+		fake_settle();
+		chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
+		answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
+		n++;
+	}
+	ck_assert_uint_ge(n, PVGPU_CTL_BURST / (pages / PVGPU_CTL_UNIT_PAGES + 2));
+	ck_assert_uint_le(n,
+			  (PVGPU_CTL_BURST + (now_ms() - begin + 1) * PVGPU_CTL_A_SECOND / 1000) /
+				  (pages / PVGPU_CTL_UNIT_PAGES));
+	ck_assert_str_eq(fake.fatal, "");
+}
+END_TEST
+
+/* A worker says that it could not map. It may have: they count while it lives. */
+START_TEST(failed_chunks_count)
+{
+	struct fake_worker *k = opened(SESSION);
+	uint32_t id;
+
+	for (unsigned int i = 1; i <= 3; i++) {
+		id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, 5 * 4096);
+		chunked(k, PVGPU_SUP_CHUNK_ADD, _i ? EINVAL : ENOMEM);
+		answer(PVGPU_CTL_CHUNK_ADD, id, _i ? EINVAL : ENOMEM);
+		ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + i * 5);
+		fake_pass(2000);
+		/* Grants that cannot be mapped are the guest's fault. */
+		ck_assert_uint_eq(fake.v->quarantine.faults, _i ? i : 0);
+	}
+	fake_die(k);
+	fake_settle();
+	ck_assert_uint_eq(fake.d.xen_grants, 0);
+}
+END_TEST
+
+/* Not without end: its worker goes, and everything that it may have mapped. */
+START_TEST(many_failed_chunks)
+{
+	struct fake_worker *k = opened(SESSION);
+	unsigned int n = 0;
+
+	fake.v->cfg.policy.arena_limit = 8ull << 30;
+	while (!k->w->killed) {
+		ask_large(SESSION, 16384);
+		fake_settle();
+		chunked(k, PVGPU_SUP_CHUNK_ADD, ENOMEM);
+		answer(PVGPU_CTL_CHUNK_ADD, fake.g.next_id, ENOMEM);
+		fake_pass(2000);
+		if (++n == 5)
+			break;
+	}
+	ck_assert_uint_eq(n, 5);
+	fake_settle();
+	answer(PVGPU_CTL_SESSION_ENDED, 0, 0);
+	ck_assert_uint_eq(fake.d.xen_grants, 0);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+	tcase_add_test(t, chain_that_is_a_ring);
+	tcase_add_test(t, large_chunks_in_slices);
+	LOOP(given_up_in_the_middle, 3);
+	tcase_add_test(t, large_chunks_cost);
+	LOOP(failed_chunks_count, 2);
+	tcase_add_test(t, many_failed_chunks);
+}
+
+int main(void)
+{
+	return run_xenctl_tests("xenctl_chunk", add);
+}
