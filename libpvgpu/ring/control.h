@@ -97,7 +97,7 @@ struct pvgpu_ctl_msg {
 _Static_assert(sizeof(struct pvgpu_ctl_msg) == 64, "control message");
 
 /*
- * What a vGPU's frontend may ask for: each request costs units, of which it has PVGPU_CTL_BURST,
+ * The budget of a vGPU's frontend: each request costs units, of which it has PVGPU_CTL_BURST,
  * and PVGPU_CTL_A_SECOND more each second. pvgpud executes no request beyond that before the units
  * are there, and disconnects a frontend that has requests waiting for them for many seconds. A
  * frontend that sends no request before it has the units is never close to that.

@@ -203,7 +203,7 @@ def summary(rows, seconds):
     for name, p, f, k, secs, cpu, _ in rows:
         print(f"{name:16}{p:8}{f:8}{k:9}{secs:9.0f}{cpu:9.0f}")
     print(f"{'total':16}{passed:8}{failed:8}{skipped:9}{seconds:9.0f}{sum(r[5] for r in rows):9.0f}\n")
-    # Last, for whoever has only the end of this.
+    # Last: a reader may have only the end of this.
     for name, *_, bad in rows:
         for f in bad[:SHOWN]:
             print(f"FAILED {name}: {f.name}\n" + "".join(f"    {line[:400]}\n" for line in failures.brief(f)), end="")

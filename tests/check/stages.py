@@ -22,7 +22,7 @@ LESS = "ptx_%_test sched_%_test sim_test sizing_test place_test entitle_test jud
 
 
 def sanitized(full):
-    """Stages under sanitizers. What is instrumented is slow; the long versions are for the build without."""
+    """Stages under sanitizers. Instrumented code is slow; the long versions are for the build without."""
     stress = "" if full else "PVGPU_STRESS=0.1 "
     # Address sanitizer's code takes as long to optimise as it then saves.
     for name, kinds, flags in ("asan", "address,undefined", "-O0"), ("tsan", "thread", "-O1"):
@@ -93,8 +93,8 @@ def stages(full=False):
         *([] if full else [fuzzing]),
     ]
     if not full:
-        # The lab has a processor for itself, and what waits has one as soon as it wants it. Tests only a little less: beside
-        # somebody else's load they would starve.
+        # The lab has a processor for itself, and stages that wait have one as soon as they want it. Tests are only a little
+        # nicer: beside another load they would starve.
         for s in out:
             if not s.lane and s is not early[0]:
                 s.commands = [f"nice -n {5 if '-j2' in c else 2} env {c}" for c in s.commands]

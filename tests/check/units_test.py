@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The units of systemd: clean, and open no more than they were (systemd-analyze). What they leave open must be enough, too, which
+"""The units of systemd: clean, and open no more than they were (systemd-analyze). Whether they leave enough open
 only their programs can tell: the lab's scenario vgpu-systemd.
 
 The score is systemd 252's; other versions weigh differently, and only their complaints count."""

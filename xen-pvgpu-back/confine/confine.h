@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
-/* What is left to a process that has no guest in it, but reads what others wrote. Lists of paths
- * end with NULL; what is not there is left out. */
+/* The rights left to a process that has no guest in it, but reads what others wrote. Lists of paths
+ * end with NULL; a path that does not exist is left out. */
 struct confine {
 	const char *const *read;  /* files and folders that it may read, with all below */
 	const char *const *write; /* and write, but make none */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker says of itself to the next pvgpud is a claim: what the last one recorded counts.
- * That the GPU is at fault is one, too. */
+/* A worker's answers to the next pvgpud are claims: the last one's record counts. Blame of the GPU
+ * is a claim, too. */
 #include "tests/unit/daemon/xenctl_case.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 
@@ -34,7 +34,7 @@ static struct fake_worker *left(void)
 	return fake_serving(SESSION);
 }
 
-/* What it holds counts before it has said anything. */
+/* Its memory and grants count before its first message. */
 START_TEST(the_record_counts)
 {
 	struct fake_worker *k = left();
@@ -106,7 +106,7 @@ START_TEST(claims_of_less)
 }
 END_TEST
 
-/* What is granted is on record before the worker hears of it. */
+/* A grant is on record before the worker hears of it. */
 START_TEST(killed_at_once)
 {
 	struct fake_worker *k = opened(SESSION);

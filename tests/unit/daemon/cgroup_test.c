@@ -36,7 +36,7 @@ int __wrap_unlinkat(int at, const char *name, int flags);
 int __real_cgroup_write(int dir, const char *file, const char *text);
 int __wrap_cgroup_write(int dir, const char *file, const char *text);
 
-/* What can be switched on is on. */
+/* Each controller that can be switched on is on. */
 int __wrap_cgroup_write(int dir, const char *file, const char *text)
 {
 	return !strcmp(file, "cgroup.subtree_control") ? 0 : __real_cgroup_write(dir, file, text);

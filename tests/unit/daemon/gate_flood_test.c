@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long others wait for the GPU while somebody floods pvgpud: turns of the loop from a worker's
+ * How long others wait for the GPU while a guest or worker floods pvgpud: turns of the loop from a worker's
  * wish to the open gate, at most twice as many as on a quiet machine, and what a turn does.
  */
 #include <errno.h>
@@ -73,7 +73,7 @@ static void turn(void (*flood)(void))
 	unsigned int before;
 	char rung[64];
 
-	/* Who is rung reports again. */
+	/* A worker that is rung reports again. */
 	for (unsigned int i = 0; i < 2; i++)
 		if (read(ends[i].fds[PVGPU_GATE_FD_TO_WORKER], rung, sizeof(rung)) > 0)
 			ring(&ends[i]);

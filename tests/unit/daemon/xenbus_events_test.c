@@ -380,7 +380,7 @@ START_TEST(a_storm_without_end)
 }
 END_TEST
 
-/* What a turn asks xenstored does not grow with the vGPUs that something has happened to. */
+/* A turn's requests to xenstored do not grow with the number of vGPUs that have changed. */
 START_TEST(turns_are_short)
 {
 	unsigned int few, before;

@@ -67,7 +67,7 @@ START_TEST(large_chunks_in_slices)
 }
 END_TEST
 
-/* What is given up in the middle is taken back in slices, too: nothing is closed with many. */
+/* A mapping that is given up in the middle is taken back in slices, too: no file is closed with many. */
 START_TEST(given_up_in_the_middle)
 {
 	const uint32_t pages = 12 * PVGPU_DIR_REFS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is copied out of shared memory is not read there again: each copy ends with pvgpu_copied(),
+ * Data copied out of shared memory is not read there again: each copy ends with pvgpu_copied(),
  * which here is the other side, overwriting everything at that moment.
  */
 #include <check.h>
