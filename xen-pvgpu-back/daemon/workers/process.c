@@ -125,8 +125,11 @@ static int try_once(int cgroup)
 	const pid_t pid = joins ? fork() : clone_into(cgroup);
 	int status;
 
-	if (pid == 0)
-		_exit(joins && join(cgroup) < 0 ? errno : 0);
+	if (pid == 0) {
+		status = joins && join(cgroup) < 0 ? errno : 0;
+		closefrom(STDERR_FILENO + 1);
+		_exit(status);
+	}
 	if (pid < 0)
 		return errno;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
