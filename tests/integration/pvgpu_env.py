@@ -12,6 +12,7 @@ import contextlib
 import glob
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -305,7 +306,7 @@ class PvgpuEnv:
                 pass
         for path in cgroups(self.mark):
             try:
-                wait_for("an empty cgroup", lambda: not open(f"{path}/cgroup.procs").read(), 10)
+                wait_for("an empty cgroup", lambda: not pathlib.Path(path, "cgroup.procs").read_text(), 10)
                 os.rmdir(path)
             except (OSError, TimeoutError):
                 pass

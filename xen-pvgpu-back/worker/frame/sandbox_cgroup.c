@@ -21,7 +21,7 @@ static bool find_line(const char *path, const char *part, char *line, size_t cap
 
 static bool is_limited(const char *folder, const char *file)
 {
-	char path[600], text[32];
+	char path[640], text[32];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, file);
 	return find_line(path, "", text, sizeof(text)) && strncmp(text, "max", 3) != 0;
