@@ -16,9 +16,10 @@ class Stage:
 
 
 # Of make check under a sanitizer: what has little to do with memory and threads, or is seen at work in the programs (the simulated
-# GPU's interpreter), and tools that only other stages use.
+# GPU's interpreter), floods that take seconds each, and tools that only other stages use.
 LESS = "ptx_%_test sched_%_test sim_test sizing_test place_test entitle_test judge_test overdue_test budget_test usage_test share_test " \
-       "schedule_clock_test pvsim schedbench gatebench pvbench attack witness pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
+       "schedule_clock_test xenbus_events_test control_flood_test " \
+       "pvsim schedbench gatebench pvbench attack witness pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
 
 
 def sanitized(full):
@@ -65,7 +66,7 @@ def stages(full=False):
         *([fuzzing] if full else waiters),  # the long one: beside all others and a little behind them
     ]
     out = early + [
-        Stage("unit", "unit tests", [f"{MAKE} run-unit"]),
+        Stage("unit", "unit tests", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit"]),
         Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
