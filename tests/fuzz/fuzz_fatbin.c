@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c */
+/* FUZZ_OBJS: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c
+ * libpvgpu/image/ptx_text.c */
 /* FUZZ_LIBS: -lzstd -llz4 */
-/* Images from a hostile program: sizes, entries and decompression stay within the given bytes. */
+/* Images from a hostile program: sizes, entries, decompression and the search for variables stay
+ * within the given bytes. */
 #include <stdlib.h>
 
+#include "libpvgpu/image/declared.h"
 #include "libpvgpu/image/fatbin.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,8 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* an honest header may ask for up to 64 MiB; a few are enough for one input */
 		if (e.unpacked > (1 << 20) || ++entries > 64)
 			continue;
-		if (!fatbin_unpack(&e, &out, &len))
+		if (!fatbin_unpack(&e, &out, &len)) {
+			declared_ptx(out, len);
+			declared_elf(out, len);
 			free(out);
+		}
 	}
+	declared_ptx((const char *)data, size);
+	declared_elf(data, size);
 	return 0;
 }

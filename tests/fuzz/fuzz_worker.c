@@ -17,8 +17,9 @@
  * xen-pvgpu-back/worker/gpu/stream.c xen-pvgpu-back/worker/gpu/suballoc.c
  * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
  * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
+ * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
  * tests/fuzz/threads.c */
-/* FUZZ_LIBS: -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */
+/* FUZZ_LIBS: -lzstd -llz4 -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */
 /*
  * Hostile guests, beyond the decoder: sessions of records go through the whole of the worker's GPU
  * side, with a far end that has no memory and whose work ends when the input says so. At the end

@@ -74,6 +74,25 @@ class Lease(Cheat):
             # Nothing is left behind.
             env.check_idle()
 
+    def test_sessions_together(self):
+        """Each has no more than a session may have beside its lease; together they have more than their vGPU."""
+        with self.env("lease", vgpus={"bad": "128M", "good": "256M"}, context_memory="64M", context_charge="1M") as env:
+            self.wait_accounting(env)
+            good = occupy(env, "good", mib=200)
+            wait_for("its memory", lambda: number(env, "/vgpu/good/memory-used") >= 200 << 20)
+            bad = [occupy(env, "bad", mib=60) for _ in range(4)]
+            wait_for("the end of one", lambda: any(p.poll() is not None for p in bad), LIMIT)
+            env.wait_sessions(3, "bad")
+            self.assertRegex(env.read("/vgpu/bad/last-reason"),
+                             r"has 6\d MiB of device memory, of which it leased 0 MiB: its vGPU has 2\d\d MiB of 128")
+            self.assertEqual(number(env, "/vgpu/bad/faults"), 1)
+            # What was never leased counts, too.
+            wait_for("it to count", lambda: number(env, "/vgpu/bad/memory-used") >= 180 << 20, LIMIT)
+            self.assertIsNone(good.poll())
+            for p in (*bad, good):
+                finish(p)
+            env.check_idle()
+
     def test_within_the_allowance(self):
         """Memory of contexts is within the allowance: the worker is not ended."""
         with self.env("lease", context_memory="512M") as env:

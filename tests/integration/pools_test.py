@@ -3,6 +3,7 @@
 finds another's data, and tenants of an exclusive pool never use the GPU at the same time."""
 import glob
 import os
+import re
 import signal
 import subprocess
 import unittest
@@ -340,6 +341,45 @@ class Quota(unittest.TestCase):
             p = env.run([os.path.join(env.build, "programs", "meminfo")], "a")
             self.assertNotEqual(p.returncode, 0)
             self.assertIn(b"OUT_OF_MEMORY", p.stderr)
+
+    def test_variables_of_modules_count(self):
+        """900 MiB are one line of PTX."""
+        with PvgpuEnv({"a": "512M"}, sim={"SIMCUDA_MEMORY": "4G"}) as env:
+            with Tenant(env, "a") as t:
+                self.assertEqual(t.tell("variable", 900 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                left = t.do("memory")[0]
+                address, module = t.do("variable", 300 * MIB)
+                self.assertLessEqual(t.do("memory")[0], left - 300 * MIB)
+                for what in ("variable", "alloc"):
+                    self.assertEqual(t.tell(what, 250 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                t.do("fill", address + 299 * MIB, MIB, PATTERN)
+                # The ledger has at least what the GPU's own figures say, before any was measured.
+                worker = env.workers()[0]
+                self.assertLessEqual(far_end(env, 0)[worker]["memory"], int(env.read("/vgpu/a/memory-used")))
+                t.do("unload", module)
+                wait_for("its memory", lambda: t.do("memory")[0] == left)
+                t.do("alloc", 500 * MIB)
+
+    def test_contexts_count_as_measured(self):
+        """Nobody has said what a context takes: the first is counted, the next ones ask for as much before."""
+        with PvgpuEnv({"a": "256M", "b": "256M"}, sim={"SIMCUDA_MEMORY": "1G", "SIMCUDA_CONTEXT_MEMORY": "64M"}) as env:
+            with Tenant(env, "a") as t:
+                wait_for("its context to count", lambda: int(env.read("/vgpu/a/memory-used")) >= 64 * MIB)
+                wait_for("its memory to be less", lambda: t.do("memory")[0] <= 192 * MIB)
+                self.assertEqual(t.tell("alloc", 200 * MIB)[0], "CUDA_ERROR_OUT_OF_MEMORY")
+                wait_for("what a context takes", lambda: re.search("vgpu a: a context takes 6[0-9] MiB", env.log()))
+                t.do("alloc", 160 * MIB)
+                # There is no room for a second context.
+                p = env.run([os.path.join(env.build, "programs", "meminfo")], "a")
+                self.assertIn(b"OUT_OF_MEMORY", p.stderr)
+                # Another vGPU's figures are its own.
+                self.assertEqual(env.read("/vgpu/b/memory-used"), "0")
+                p = env.run([os.path.join(env.build, "programs", "meminfo")], "b")
+                self.assertEqual(p.returncode, 0, p.stderr)
+            env.wait_used(0, "a")
+            with Tenant(env, "a"):
+                self.assertGreaterEqual(int(env.read("/vgpu/a/memory-used")), 60 * MIB)
+            self.assertNotIn("killed", env.log())
 
 
 def far_end(env, device):

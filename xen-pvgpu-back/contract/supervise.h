@@ -124,7 +124,7 @@ struct pvgpu_sup_assign {
 	uint32_t port;        /* Xen link: our end of the session's event channel */
 	uint32_t link;        /* enum pvgpu_sup_link */
 	uint32_t flags;       /* PVGPU_SUP_NO_ZERO_COPY */
-	uint32_t pad;
+	uint32_t context_mib; /* device memory to be leased for each context */
 };
 
 #endif

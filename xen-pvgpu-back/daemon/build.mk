@@ -68,7 +68,8 @@ $(B)/unit/judge_test: $(call obj,tests/unit/daemon/judge_test.c $(call daemon,ru
 LDLIBS_judge_test = $(CHECK_LIBS)
 $(B)/unit/account_check_test: $(call obj,tests/unit/daemon/account_check_test.c $(call daemon,rules/account_check.c))
 LDLIBS_account_check_test = $(CHECK_LIBS)
-$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c guard/strangers.c rules/account_check.c rules/judge.c))
+$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c guard/strangers.c rules/account_check.c rules/judge.c \
+	rules/ledger.c))
 LDLIBS_account_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/schedule_test

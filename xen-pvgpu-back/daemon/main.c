@@ -449,8 +449,9 @@ int main(int argc, char **argv)
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
 	/* The run directory last: what fails before it leaves nothing there. */
-	if (scrub_check(SCRUB_PARAMS) < 0 || find_programs(&d.cfg) < 0 || sandbox_start(&d) < 0 ||
-	    cgroup_start(&d) < 0 || sandbox_check(&d) < 0 || make_run_dir(&d) < 0)
+	if (scrub_check(SCRUB_PARAMS, d.cfg.allow_no_scrub) < 0 || find_programs(&d.cfg) < 0 ||
+	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||
+	    make_run_dir(&d) < 0)
 		return 1;
 	if (o.simulated)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);

@@ -2,14 +2,18 @@
 # pvgpu-worker: the frame, the GPU's side, and what both see (worker.h, far.h).
 WORKER_SRCS := $(sort $(wildcard xen-pvgpu-back/worker/*.c xen-pvgpu-back/worker/*/*.c)) $(if $(NEXT),tests/protocol/next/worker.c)
 
+# What reads images, with its libraries.
+WORKER_IMAGE      := $(addprefix libpvgpu/image/,fatbin.c unpack.c declared.c ptx_text.c)
+WORKER_IMAGE_LIBS := -lzstd -llz4
+
 PROGS += $(B)/bin/pvgpu-worker
-$(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) libpvgpu/image/fatbin.c) $(B)/obj/gen/pvgpu_decode.o $$(CONTRACT) $$(CONFINE)
-LDLIBS_pvgpu-worker := -ldl -lseccomp
+$(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) $(WORKER_IMAGE)) $(B)/obj/gen/pvgpu_decode.o $$(CONTRACT) $$(CONFINE)
+LDLIBS_pvgpu-worker := -ldl -lseccomp $(WORKER_IMAGE_LIBS)
 
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
 WORKER_FAR       := xen-pvgpu-back/worker/far.c
 WORKER_CANARY    := xen-pvgpu-back/worker/gpu/canary.c
-WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) libpvgpu/image/fatbin.c
+WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) $(WORKER_IMAGE)
 WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o
 WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c))
 WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test worker_output_test worker_sim_test worker_gate_test \
@@ -17,7 +21,7 @@ WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test wor
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/worker/%.o $(WORKER_FAKE_OBJS) $(WORKER_GPU_OBJS)
 $(B)/unit/worker_gate_test $(B)/unit/worker_gate_pages_test $(B)/unit/worker_estimate_test: $(call obj,tests/unit/worker/gate_side.c)
-$(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS)))
+$(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS) $$(WORKER_IMAGE_LIBS)))
 LDLIBS_worker_estimate_test += -Wl,--wrap=clock_gettime
 CPPFLAGS_worker_sim_test = -DSIMCUDA='"$(abspath $(B))/simcuda/libcuda.so.1"'
 $(B)/unit/worker_sim_test: $(call obj,$(WORKER_FAR)) | $(B)/simcuda/libcuda.so.1
@@ -39,7 +43,7 @@ LDLIBS_canary_test = $(CHECK_LIBS) -ldl
 # What the gate costs, for tests/bench.
 TESTPROGS += $(B)/tests/gatebench
 $(B)/tests/gatebench: $(call obj,tests/bench/gatebench.c $(WORKER_FAR)) $(WORKER_FAKE_OBJS) $(WORKER_GPU_OBJS)
-LDLIBS_gatebench = -ldl
+LDLIBS_gatebench = -ldl $(WORKER_IMAGE_LIBS)
 
 # The Xen link's end, with what it needs of the frame.
 UNIT += $(B)/unit/link_xen_test
@@ -47,3 +51,8 @@ $(B)/unit/link_xen_test: $(call obj,tests/unit/worker/link_xen_test.c \
 	$(addprefix xen-pvgpu-back/worker/frame/,link.c link_local.c link_xen.c arena.c control.c) \
 	xen-pvgpu-back/worker/gpu/chunks.c) $$(CONTRACT)
 LDLIBS_link_xen_test = $(CHECK_LIBS) -Wl,--wrap=mmap
+
+# What images declare.
+UNIT += $(B)/unit/declared_test
+$(B)/unit/declared_test: $(call obj,tests/unit/worker/declared_test.c $(WORKER_IMAGE))
+LDLIBS_declared_test = $(CHECK_LIBS) $(WORKER_IMAGE_LIBS)

@@ -62,6 +62,7 @@ struct worker_info {
 	uint64_t quota;       /* bytes of device memory of the vGPU */
 	uint64_t arena_limit; /* bytes */
 	uint64_t window_size; /* of the device window, bytes */
+	uint64_t context;     /* bytes to be leased for each context */
 	uint64_t guest_pid;   /* for the log only; on the Xen link the guest's session number */
 	bool zero_copy;       /* the arena may be registered with CUDA */
 	char vgpu[40];

@@ -17,6 +17,7 @@ PACKAGES = ["torch", "triton", "numba", "numba-cuda", "jax", "jaxlib", "jax-cuda
             "nvidia-nvjitlink", "nvidia-nvjitlink-cu12", "nvidia-cublas", "nvidia-cublas-cu12"]
 COMPUTE_MODES = ["default", "exclusive thread", "prohibited", "exclusive process"]
 PAGEABLE_MEMORY_ACCESS = 88
+ECC_ENABLED = 32
 PIDFD_SEND_SIGNAL, PIDFD_OPEN = 424, 434
 COMPAT = "tests/gpu-compat.so"
 
@@ -128,12 +129,16 @@ def overrides(ctx):
         why["LD_PRELOAD"] = f"this kernel has no pidfds, which pvgpud cannot be without: it runs with {COMPAT}"
     ctx.keep(settings=settings, daemon_preload=preload, why=why)
     lib, device = ctypes.CDLL(ctx.libcuda), ctypes.c_int()
-    hmm = reaches_all_memory(lib, device)
+    hmm = attribute(lib, device, PAGEABLE_MEMORY_ACCESS)
     if hmm:
         settings["test_allow_hmm"] = "1"
         why["test_allow_hmm"] = f"device attribute 88 is {hmm}: kernels reach all memory of their process (HMM); " \
             "pvgpu would not serve here: workers are started all the same"
-    ctx.keep(settings=settings, why=why, pageable_memory_access=hmm)
+    ecc = attribute(lib, device, ECC_ENABLED)
+    if not ecc:
+        settings["allow_no_ecc"] = "1"
+        why["allow_no_ecc"] = "device attribute 32 is 0: the memory has no error correction; pvgpu would not serve here as it is"
+    ctx.keep(settings=settings, why=why, pageable_memory_access=hmm, ecc=ecc)
     context = ctypes.c_void_p()
     code = lib.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
     if code:
@@ -148,10 +153,10 @@ def overrides(ctx):
     return {"nvml_sees_process_ids": bool(named), "settings": settings, "why": why}
 
 
-def reaches_all_memory(lib, device):
+def attribute(lib, device, which):
     value = ctypes.c_int()
     for name, code in (("cuInit", lib.cuInit(0)), ("cuDeviceGet", lib.cuDeviceGet(ctypes.byref(device), 0)),
-                       ("cuDeviceGetAttribute", lib.cuDeviceGetAttribute(ctypes.byref(value), PAGEABLE_MEMORY_ACCESS, device))):
+                       ("cuDeviceGetAttribute", lib.cuDeviceGetAttribute(ctypes.byref(value), which, device))):
         if code:
             raise Failed(f"{name} gives {code}")
     return value.value

@@ -47,6 +47,12 @@ static const struct command {
 	{"fill", do_fill, 3, "ADDRESS BYTES N", "every byte becomes N"},
 	{"scan", do_scan, 3, "ADDRESS BYTES N", "how many bytes are not 0, and how many are N"},
 	{"scanpin", do_scanpin, 3, "ADDRESS BYTES N", "the same of pinned memory"},
+	{"variable", do_variable, 1, "BYTES",
+	 "a module with a variable of that size: the variable's address, the module"},
+	{"unload", do_unload, 1, "MODULE", "of variable"},
+	{"stain", do_stain, 1, "N", "every byte of a kernel's shared and local memory becomes N"},
+	{"look", do_look, 1, "N",
+	 "bytes of them, before a kernel writes any, that are not 0, and that are N"},
 	{"limit", do_limit, 2, "stack|NUMBER VALUE", "cuCtxSetLimit, and what the limit is then"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -59,16 +59,20 @@ static void say_found(const unsigned char *p, size_t n, unsigned char what)
 	say_int("equal", (int64_t)equal);
 }
 
-CUresult do_scan(const struct words *w)
+CUresult scan(CUdeviceptr at, size_t n, unsigned char what)
 {
-	const size_t n = number(w, 1, 0);
 	unsigned char *copy = malloc(n);
-	CUresult r = copy ? cuMemcpyDtoH(copy, number(w, 0, 0), n) : CUDA_ERROR_OUT_OF_MEMORY;
+	CUresult r = copy ? cuMemcpyDtoH(copy, at, n) : CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (r == CUDA_SUCCESS)
-		say_found(copy, n, (unsigned char)number(w, 2, 0));
+		say_found(copy, n, what);
 	free(copy);
 	return r;
+}
+
+CUresult do_scan(const struct words *w)
+{
+	return scan(number(w, 0, 0), number(w, 1, 0), (unsigned char)number(w, 2, 0));
 }
 
 CUresult do_scanpin(const struct words *w)

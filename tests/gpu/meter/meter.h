@@ -52,12 +52,17 @@ CUresult launch_empty(CUstream s);
 CUresult launch_work(CUstream s, uint64_t us, uint32_t iterations);
 CUresult launch_iterations(CUstream s, uint32_t iterations);
 
+/* ---- memory.c ---- */
+/* Says how many of n bytes are not 0, and how many are `what`. */
+CUresult scan(CUdeviceptr at, size_t n, unsigned char what);
+
 /* ---- the commands; main.c says what they do ---- */
 command_fn do_open, do_again, do_where, do_close;     /* session.c */
 command_fn do_launch, do_awaited, do_sync, do_event;  /* rate.c */
 command_fn do_copy, do_d2d, do_hostreg, do_release;   /* copy.c */
 command_fn do_calibrate, do_busy, do_latency, do_nap; /* busy.c */
 command_fn do_memory, do_alloc, do_pin, do_free, do_fill, do_scan, do_scanpin,
-	do_limit; /* memory.c */
+	do_limit;                                     /* memory.c */
+command_fn do_variable, do_unload, do_stain, do_look; /* module.c */
 
 #endif

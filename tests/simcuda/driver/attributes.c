@@ -28,7 +28,6 @@ static const struct attribute fixed[] = {
 	{20, 0},                                         /* compute mode: default */
 	{30, 512},                                       /* surface alignment */
 	{31, 1},                                         /* concurrent kernels */
-	{32, 0},                                         /* no ECC */
 	{34, 0},          {35, 0},                       /* PCI device, no TCC */
 	{36, 1000000},                                   /* memory clock, kHz */
 	{37, 64},                                        /* memory bus, bits */
@@ -82,6 +81,9 @@ CUresult device_attribute(int what, int *value)
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_PCI_BUS_ID:
 		*value = sim_config.device + 1;
+		return CUDA_SUCCESS;
+	case CU_DEVICE_ATTRIBUTE_ECC_ENABLED:
+		*value = sim_config.ecc;
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS:
 		*value = sim_config.hmm;

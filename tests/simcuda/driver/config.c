@@ -103,6 +103,7 @@ void sim_config_read(void)
 	c->cc = compute_capability();
 	c->speed = (uint32_t)setting("SIMCUDA_SPEED", 100, 1, 100);
 	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
+	c->ecc = setting("SIMCUDA_ECC", 1, 0, 1);
 	c->hmm = setting("SIMCUDA_HMM", 0, 0, 1);
 	c->slice_us = (uint32_t)setting("SIMCUDA_SLICE_US", 2000, 100, 10000000);
 	c->turn = (uint32_t)setting("SIMCUDA_TURN", 0, 0, 1 << 20);

@@ -124,6 +124,7 @@ struct sim_config {
 	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
 	uint32_t sms, cc, speed, threads, slice_us, turn;
+	bool ecc; /* claim that memory has error correction */
 	bool hmm; /* claim that kernels reach pageable memory, which they do not */
 };
 extern struct sim_config sim_config;

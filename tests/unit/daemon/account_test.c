@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
@@ -17,7 +18,8 @@
 
 #define MS 1000000ull
 
-static unsigned int kills, warnings;
+static unsigned int kills, ends, warnings;
+static uint64_t most; /* that the vGPU may have */
 static bool is_device;
 static uint64_t charged;
 
@@ -26,6 +28,22 @@ void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
 	ck_assert_int_eq(kind, FAULT_CHEAT);
 	w->killed = true;
 	kills++;
+}
+
+void worker_kill(struct worker *w, const char *fmt, ...)
+{
+	w->killed = true;
+	ends++;
+}
+
+void lease_measured(struct worker *w, uint64_t beyond)
+{
+	ledger_measured(&w->vgpu->ledger, &w->account.beyond, beyond);
+}
+
+uint64_t lease_most(const struct vgpu *t)
+{
+	return most;
 }
 
 void tenant_stats(struct tenant *t, struct tenant_stats *out)
@@ -96,7 +114,8 @@ static void setup(void)
 	d = (struct daemon){.vgpus = vgpus, .vgpu_n = 1, .worker_n = 1};
 	TAILQ_INIT(&d.workers);
 	TAILQ_INSERT_TAIL(&d.workers, &w, link);
-	charged = kills = warnings = granted = late_ns = 0;
+	charged = kills = ends = warnings = granted = late_ns = 0;
+	most = UINT64_MAX;
 	told = now_ns();
 }
 
@@ -162,6 +181,90 @@ START_TEST(the_judge_only_observes)
 	for (unsigned int i = 0; i < 8; i++)
 		used(100);
 	ck_assert_uint_eq(warnings, 3);
+}
+END_TEST
+
+/* ---- memory of all sessions of a vGPU ---- */
+
+#define MIB 1048576ull
+
+static struct worker second;
+
+/* Rounds in which the two have so much, 60 ms apart, until one is ended. */
+static unsigned int rounds_with(uint64_t a, uint64_t b)
+{
+	struct health_msg m[] = {
+		{.kind = HEALTH_PROCESS, .pid = 77, .process.memory = a},
+		{.kind = HEALTH_PROCESS, .pid = 78, .process.memory = b},
+		{.kind = HEALTH_ROUND},
+	};
+	struct timespec step = {.tv_nsec = 60 * MS};
+	unsigned int n = 0;
+	char why[100];
+
+	for (; n < 12 && !kills && !ends; n++) {
+		nanosleep(&step, NULL);
+		for (unsigned int i = 0; i < 3; i++)
+			m[i].at_ns = now_ns();
+		ck_assert_int_eq(account_take(&d, m, 3, why, sizeof(why)), 0);
+	}
+	return n;
+}
+
+static void with_two(void)
+{
+	second = (struct worker){.d = &d, .vgpu = &v, .pid = 78, .state = CHECK_SERVING};
+	TAILQ_INSERT_TAIL(&d.workers, &second, link);
+	d.worker_n = 2;
+	d.cfg.context_memory = 100 * MIB;
+	most = 150 * MIB;
+}
+
+/* Memory that a session has beside its lease counts against the quota. */
+START_TEST(contexts_count)
+{
+	with_two();
+	w.leased = v.ledger.used = 50 * MIB;
+	rounds_with(60 * MIB, 30 * MIB);
+	ck_assert_uint_eq(kills + ends, 0);
+	ck_assert_uint_eq(w.account.beyond, 10 * MIB);
+	ck_assert_uint_eq(second.account.beyond, 30 * MIB);
+	ck_assert_uint_eq(ledger_used(&v.ledger), 90 * MIB);
+	ck_assert_uint_eq(v.context_bytes, 30 * MIB);
+	/* A process that is not there any more. */
+	second.pid = 79;
+	rounds_with(50 * MIB, 30 * MIB);
+	ck_assert_uint_eq(ledger_used(&v.ledger), 50 * MIB);
+}
+END_TEST
+
+/* Each is within what a session may have; together they are not. */
+START_TEST(sessions_together)
+{
+	with_two();
+	rounds_with(100 * MIB, 90 * MIB);
+	ck_assert_uint_eq(kills + ends, 0);
+	most = 80 * MIB;
+	ck_assert_uint_ge(rounds_with(100 * MIB, 90 * MIB), 3);
+	/* Nobody had told it what a context takes. */
+	ck_assert_uint_eq(ends, 1);
+	ck_assert(w.killed && !second.killed);
+	ends = 0;
+	rounds_with(100 * MIB, 90 * MIB);
+	ck_assert_uint_eq(ends + kills, 0);
+}
+END_TEST
+
+START_TEST(sessions_that_were_told)
+{
+	with_two();
+	most = 80 * MIB;
+	w.context_bytes = 20 * MIB;
+	w.leased = 70 * MIB;
+	second.context_bytes = 20 * MIB;
+	rounds_with(100 * MIB, 90 * MIB);
+	ck_assert_uint_eq(kills, 1);
+	ck_assert(second.killed);
 }
 END_TEST
 
@@ -328,6 +431,9 @@ int main(void)
 	tcase_add_test(t, children_of_a_worker);
 	tcase_add_test(t, crowd_of_strangers);
 	tcase_add_test(t, who_has_ended_is_charged);
+	tcase_add_test(t, contexts_count);
+	tcase_add_test(t, sessions_together);
+	tcase_add_test(t, sessions_that_were_told);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -199,6 +199,49 @@ START_TEST(memory_kept_after_return)
 }
 END_TEST
 
+/* Beside leases: contexts, or memory that was never asked for. */
+START_TEST(memory_beside_leases)
+{
+	uint64_t n = 7;
+
+	judge_lease(&j, GIB, 1 * MS);
+	ck_assert(!judge_beyond(&j, 1 * MS, 3 * GIB, &n));
+	ck_assert_uint_eq(n, 7);
+	judge_lease(&j, GIB, 150 * MS);
+	ck_assert(judge_beyond(&j, 149 * MS, 3 * GIB, &n));
+	ck_assert_uint_eq(n, 2 * GIB);
+	ck_assert(judge_beyond(&j, 149 * MS, GIB / 2, &n));
+	ck_assert_uint_eq(n, 0);
+	/* It was leased when it was read. */
+	judge_lease(&j, 0, 160 * MS);
+	ck_assert(judge_beyond(&j, 149 * MS, GIB, &n));
+	ck_assert_uint_eq(n, 0);
+	judge_lease(&j, 0, 300 * MS);
+	judge_lease(&j, 0, 450 * MS);
+	ck_assert(judge_beyond(&j, 440 * MS, GIB, &n));
+	ck_assert_uint_eq(n, GIB);
+	ck_assert(!judge_beyond(&j, 100 * MS, GIB, &n));
+}
+END_TEST
+
+START_TEST(memory_of_all_sessions)
+{
+	uint64_t t = 0;
+
+	for (; t < 1000; t += 100)
+		ck_assert(!judge_total(&j, t * MS, 5 * GIB, 4 * GIB, GIB, (t + 3) * MS));
+	while (t < 3000 && !judge_total(&j, t * MS, 5 * GIB + 1, 4 * GIB, GIB, (t + 3) * MS))
+		t += 100;
+	ck_assert_uint_ge(t, 1000 + JUDGE_MEMORY_NS / MS);
+	ck_assert_uint_le(t, 1400);
+	/* The quota was lowered: what was leased before may stay. */
+	t += 1000;
+	ck_assert(!judge_total(&j, t * MS, 5 * GIB, 4 * GIB, GIB, (t + 3) * MS));
+	/* No number is too large. */
+	ck_assert(!judge_total(&j, t * MS, UINT64_MAX, UINT64_MAX, GIB, (t + 3) * MS));
+}
+END_TEST
+
 START_TEST(memory_unsteady)
 {
 	/* One reading above the lease proves nothing. */
@@ -224,6 +267,8 @@ int main(void)
 	tcase_add_test(tc, memory_returned_meanwhile);
 	tcase_add_test(tc, memory_beyond_lease);
 	tcase_add_test(tc, memory_kept_after_return);
+	tcase_add_test(tc, memory_beside_leases);
+	tcase_add_test(tc, memory_of_all_sessions);
 	tcase_add_test(tc, memory_unsteady);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

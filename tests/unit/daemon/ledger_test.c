@@ -77,6 +77,32 @@ START_TEST(adopts_a_damaged_record)
 }
 END_TEST
 
+/* Memory that processes have beside their leases counts, and is not granted to others. */
+START_TEST(measured_counts)
+{
+	struct ledger l = {.quota = 1000};
+	uint64_t a = 0, x = 0, y = 0;
+
+	ledger_take(&l, &a, 300);
+	ledger_measured(&l, &x, 400);
+	ledger_measured(&l, &y, 200);
+	ck_assert_uint_eq(ledger_used(&l), 900);
+	ck_assert(!ledger_take(&l, &a, 101));
+	ledger_measured(&l, &x, 50);
+	ck_assert_uint_eq(ledger_free(&l), 450);
+	ck_assert(ledger_take(&l, &a, 450));
+	/* More than there is: nothing is free, and what was leased can be returned. */
+	ledger_measured(&l, &y, 5000);
+	ck_assert_uint_eq(ledger_free(&l), 0);
+	ck_assert_int_eq(ledger_give(&l, &a, 750), 0);
+	ledger_measured(&l, &y, UINT64_MAX);
+	ck_assert_uint_eq(ledger_used(&l), UINT64_MAX);
+	ledger_measured(&l, &y, 0);
+	ledger_measured(&l, &x, 0);
+	ck_assert_uint_eq(ledger_used(&l), 0);
+}
+END_TEST
+
 /* The ledger's total is always the sum over its sessions. */
 START_TEST(sums_hold_at_random)
 {
@@ -121,6 +147,7 @@ int main(void)
 	tcase_add_test(t, a_death_gives_everything_back);
 	tcase_add_test(t, adopts_more_than_a_lowered_quota);
 	tcase_add_test(t, adopts_a_damaged_record);
+	tcase_add_test(t, measured_counts);
 	tcase_add_test(t, sums_hold_at_random);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

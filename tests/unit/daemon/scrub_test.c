@@ -49,13 +49,14 @@ START_TEST(checks_a_file)
 	int fd = mkstemp(path);
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(scrub_check(path), 0);
+	ck_assert_int_eq(scrub_check(path, false), 0);
 	ck_assert_int_gt(write(fd, cases[3].text, strlen(cases[3].text)), 0);
 	close(fd);
 	log_set_level(LOG_LEVEL_ERROR);
-	ck_assert_int_eq(scrub_check(path), -1);
+	ck_assert_int_eq(scrub_check(path, false), -1);
+	ck_assert_int_eq(scrub_check(path, true), 0);
 	unlink(path);
-	ck_assert_int_eq(scrub_check(path), 0);
+	ck_assert_int_eq(scrub_check(path, false), 0);
 }
 END_TEST
 

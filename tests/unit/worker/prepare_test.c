@@ -21,13 +21,15 @@ void worker_log(struct worker *w, const char *fmt, ...)
 }
 
 static struct worker w;
+static bool no_ecc;
 
 static int begin(bool hmm, bool allowed)
 {
 	setenv("SIMCUDA_GPU", gpu_file, 1);
 	if (hmm)
 		setenv("SIMCUDA_HMM", "1", 1);
-	w.opt = (struct options){.libcuda = SIMCUDA, .id = 1, .allow_hmm = allowed};
+	w.opt = (struct options){
+		.libcuda = SIMCUDA, .id = 1, .allow_hmm = allowed, .allow_no_ecc = no_ecc};
 	return prepare(&w, reason, sizeof(reason));
 }
 
@@ -52,6 +54,23 @@ START_TEST(hmm_is_allowed)
 {
 	ck_assert_msg(begin(true, true) == 0, "%s", reason);
 	ck_assert_ptr_nonnull(strstr(said, "TEST OVERRIDE test_allow_hmm"));
+}
+END_TEST
+
+START_TEST(memory_without_correction)
+{
+	setenv("SIMCUDA_ECC", "0", 1);
+	ck_assert_int_eq(begin(false, false), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "no error correction"));
+	ck_assert_ptr_nonnull(strstr(reason, "allow_no_ecc"));
+}
+END_TEST
+
+START_TEST(memory_without_correction_is_allowed)
+{
+	setenv("SIMCUDA_ECC", "0", 1);
+	no_ecc = true;
+	ck_assert_msg(begin(false, false) == 0, "%s", reason);
 }
 END_TEST
 
@@ -100,6 +119,8 @@ int main(void)
 	tcase_add_loop_test(t, an_isolated_gpu, 0, 2);
 	tcase_add_test(t, hmm_is_refused);
 	tcase_add_test(t, hmm_is_allowed);
+	tcase_add_test(t, memory_without_correction);
+	tcase_add_test(t, memory_without_correction_is_allowed);
 	tcase_add_test(t, no_device);
 	tcase_add_test(t, a_call_is_missing);
 	tcase_add_test(t, no_library);

@@ -112,7 +112,7 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 		put(o, "socket", "%s", v->cfg.socket);
 	}
 	put(o, "memory", "%" PRIu64, vgpu_quota(v));
-	put(o, "memory-used", "%" PRIu64, v->ledger.used);
+	put(o, "memory-used", "%" PRIu64, ledger_used(&v->ledger));
 	put(o, "sessions", "%u", v->sessions);
 	put(o, "sessions-total", "%" PRIu64, v->total);
 	put(o, "sessions-failed", "%" PRIu64, v->failed);

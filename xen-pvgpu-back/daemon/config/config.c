@@ -66,6 +66,8 @@ static const struct key daemon_keys[] = {
 	{"cgroup", CGROUP, D(cgroup), 0, CONFIG_PATH},
 	{"worker_memory", SIZE, D(worker_memory), 0, SIZE_LIMIT},
 	{"worker_pids", NUMBER, D(worker_pids), 64, 4096},
+	{"allow_no_ecc", NUMBER, D(allow_no_ecc), 0, 1},
+	{"allow_no_scrub", NUMBER, D(allow_no_scrub), 0, 1},
 	{"test_allow_hmm", NUMBER, D(test_allow_hmm), 0, 1},
 	{"test_judge_observes", NUMBER, D(test_judge_observes), 0, 1},
 	{"placement", PLACEMENT, D(placement), 0, 0},

@@ -85,6 +85,8 @@ struct config {
 	char cgroup[CONFIG_PATH]; /* "auto", "off", or the directory that they are below */
 	uint64_t worker_memory;   /* of the machine's, bytes; 0: cgroup.c decides */
 	unsigned int worker_pids; /* processes and threads */
+	/* Of the GPU's properties that isolation needs, those that may be missing. */
+	unsigned int allow_no_ecc, allow_no_scrub;
 	/* overrides.h */
 	unsigned int test_allow_hmm;
 	unsigned int test_judge_observes;

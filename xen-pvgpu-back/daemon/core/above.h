@@ -29,6 +29,12 @@ void open_refuse_pool(struct pool *p, int error, const char *reason);
  * unhealthy. */
 void pool_evacuate(struct pool *p);
 
+/* lease.c */
+/* The worker has so many bytes of device memory beside its lease, by the driver's count. */
+void lease_measured(struct worker *w, uint64_t beyond);
+/* Bytes of device memory that the vGPU's sessions together may have. */
+uint64_t lease_most(const struct vgpu *v);
+
 /* supervise.c */
 struct worker *supervise_take_spare(struct pool *p);
 int supervise_say(struct worker *w, uint32_t kind, uint32_t id, uint64_t a);

@@ -118,7 +118,10 @@ struct account {
 	unsigned int spared; /* test_judge_observes: enum guilt that it was not ended for */
 	bool known;          /* the driver has reported it */
 	uint64_t used_ns;    /* GPU time */
-	uint64_t memory;     /* bytes, as last reported */
+	uint64_t memory;     /* bytes of device memory, as last reported */
+	bool seen;           /* it was, since the last round */
+	uint64_t beyond;     /* bytes of it that count beside the lease */
+	uint64_t steady;     /* the same at the last round */
 };
 
 /* A request for memory that an ending session still holds. */
@@ -157,6 +160,8 @@ struct vgpu {
 	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
 	struct quarantine quarantine;
 	struct account_vgpu account;
+	struct judge judge;          /* account.c: of the memory of all its sessions */
+	uint64_t context_bytes;      /* account.c: that a context takes, as measured; 0: not yet */
 	bool is_long;                /* watchdog.c: has long work on the GPU */
 	struct xen_vgpu *xen;        /* NULL: a vGPU of the local link */
 	bool xen_ending;             /* between xenctl_disconnect and xenbus_idle */
@@ -197,9 +202,10 @@ struct worker {
 	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
 	uint32_t grants;         /* grants that it may have mapped */
 	uint64_t leased;
-	struct held *held;   /* the record of what it holds; NULL while spare */
-	unsigned int claims; /* in its vGPU's list */
-	uint64_t told;       /* free bytes plus its own, as last sent */
+	uint64_t context_bytes; /* that it leases for a context, as it was told; 0: nothing */
+	struct held *held;      /* the record of what it holds; NULL while spare */
+	unsigned int claims;    /* in its vGPU's list */
+	uint64_t told;          /* free bytes plus its own, as last sent */
 	pid_t guest_pid;
 	uint64_t started_ms;       /* start of the session, CLOCK_BOOTTIME */
 	int end;                   /* enum pvgpu_end; -1: not reported */

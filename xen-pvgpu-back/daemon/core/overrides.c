@@ -5,6 +5,9 @@
 
 void overrides_say(const struct daemon *d)
 {
+	if (d->cfg.allow_no_ecc)
+		log_warning("allow_no_ecc: GPUs serve whose memory has no error correction: a "
+			    "guest may change bits of others");
 	if (d->cfg.test_allow_hmm)
 		log_warning("TEST OVERRIDE test_allow_hmm: kernels of a guest may reach memory of "
 			    "others and of this host: never serve guests like this");

@@ -2,10 +2,12 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "ring/poll.h"
+#include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
@@ -14,6 +16,8 @@
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/guard/xid.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
+
+#define CONTEXT_MIN (16ull << 20) /* a driver takes less for other ends */
 
 /* Workers sorted by pid: a round may have hundreds of records. */
 struct by_pid {
@@ -103,15 +107,103 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 		guilty(w, GUILTY_OF_USE, why);
 }
 
+/* Contexts, and what the driver takes for itself, count as it counts them. */
 static void memory(struct worker *w, const struct health_msg *m, uint64_t now)
 {
+	struct account *a = &w->account;
+	uint64_t beyond;
 	char why[128];
 
-	w->account.memory = m->process.memory;
+	a->memory = m->process.memory;
+	a->seen = true;
 	if (w->state == CHECK_SERVING &&
-	    judge_memory(&w->account.judge, m->at_ns, m->process.memory, w->leased,
+	    judge_memory(&a->judge, m->at_ns, m->process.memory, w->leased,
 			 w->d->cfg.context_memory, now, why, sizeof(why)))
 		guilty(w, GUILTY_OF_MEMORY, why);
+	judge_lease(&a->judge, w->leased, now);
+	if (judge_beyond(&a->judge, m->at_ns, m->process.memory, &beyond))
+		lease_measured(w, beyond);
+}
+
+/*
+ * Only the driver knows the size of a context. The memory that a session has beside its lease, if
+ * it is the same in two rounds, is taken for that, and the least of all sessions counts. It is the
+ * vGPU's own figure: a worker that has more makes its own vGPU's contexts dear.
+ */
+static void learn_context(struct worker *w)
+{
+	struct account *a = &w->account;
+	struct vgpu *v = w->vgpu;
+
+	if (a->beyond >= CONTEXT_MIN && a->beyond == a->steady && !w->context_bytes &&
+	    (!v->context_bytes || a->beyond < v->context_bytes)) {
+		v->context_bytes = a->beyond;
+		log_info("vgpu %s: a context takes %" PRIu64 " MiB of device memory, as measured",
+			 v->cfg.name, a->beyond >> 20);
+	}
+	a->steady = a->beyond;
+}
+
+/* The session that has most beside its lease. */
+static struct worker *largest(const struct vgpu *v)
+{
+	struct worker *w, *most = NULL;
+	uint64_t n = 0;
+
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		if (w->vgpu != v || w->state != CHECK_SERVING || w->killed ||
+		    w->account.memory <= w->leased || w->account.memory - w->leased <= n)
+			continue;
+		n = w->account.memory - w->leased;
+		most = w;
+	}
+	return most;
+}
+
+/*
+ * The sessions of a vGPU together have more than it may: the one with most beside its lease is
+ * ended, then the next. It cheats if it was told what a context takes. Otherwise honest sessions
+ * may have made contexts at the same time, before one was measured, and it is no fault.
+ */
+static void too_much(struct vgpu *v, uint64_t total, uint64_t most)
+{
+	struct worker *w = largest(v);
+	char why[160];
+
+	if (!w)
+		return;
+	snprintf(why, sizeof(why),
+		 "has %" PRIu64 " MiB of device memory, of which it leased %" PRIu64
+		 " MiB: its vGPU has %" PRIu64 " MiB of %" PRIu64,
+		 w->account.memory >> 20, w->leased >> 20, total >> 20, most >> 20);
+	if (w->context_bytes || w->d->cfg.test_judge_observes)
+		guilty(w, GUILTY_OF_MEMORY, why);
+	else
+		worker_kill(w, "%s", why);
+}
+
+/* A round is over. Processes that were not in it are not on the GPU. */
+static void memory_round(struct vgpu *v, const struct health_msg *m, uint64_t now)
+{
+	const uint64_t most = lease_most(v);
+	uint64_t total = 0;
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		if (w->vgpu != v || !counts(w))
+			continue;
+		if (!w->account.seen) {
+			w->account.memory = 0;
+			lease_measured(w, 0);
+		}
+		w->account.seen = false;
+		total += w->account.memory;
+		learn_context(w);
+	}
+	if (judge_total(&v->judge, m->at_ns, total, most, v->d->cfg.context_memory, now))
+		too_much(v, total, most);
 }
 
 static void xid(struct daemon *d, const struct health_msg *m)
@@ -165,8 +257,10 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 		xid(d, m);
 		break;
 	case HEALTH_ROUND:
-		for (unsigned int i = 0; i < d->vgpu_n; i++)
+		for (unsigned int i = 0; i < d->vgpu_n; i++) {
+			memory_round(d->vgpus[i], m, now);
 			charge(d->vgpus[i]);
+		}
 		for (unsigned int i = 0; i < d->pool_n; i++) {
 			canary_round(d->pools[i]);
 			strangers_round(d->pools[i]);

@@ -38,7 +38,7 @@ bool scrub_disabled(FILE *params)
 	return found;
 }
 
-int scrub_check(const char *path)
+int scrub_check(const char *path, bool allowed)
 {
 	FILE *f = fopen(path, "re");
 	bool bad;
@@ -49,8 +49,16 @@ int scrub_check(const char *path)
 	fclose(f);
 	if (!bad)
 		return 0;
-	log_error("%s: " KEY " is set: tenants would find each other's memory; take it out of "
-		  "NVreg_RegistryDwords and load the nvidia module again",
-		  path);
+	if (allowed) {
+		log_warning("%s: " KEY " is set: tenants find each other's memory; allowed by "
+			    "allow_no_scrub",
+			    path);
+		return 0;
+	}
+	log_error(
+		"%s: " KEY " is set: tenants would find each other's memory; take it out of "
+		"NVreg_RegistryDwords and load the nvidia module again, or set allow_no_scrub = 1 "
+		"where all of them may",
+		path);
 	return -1;
 }

@@ -11,8 +11,8 @@
 
 /* Is the setting in the text of the driver's parameters? */
 bool scrub_disabled(FILE *params);
-/* 0, or -1 with an error logged when clearing is disabled. Without the file: 0, the driver is not
- * loaded. */
-int scrub_check(const char *path);
+/* 0, or -1 with an error logged when clearing is disabled and that is not `allowed`. Without the
+ * file: 0, the driver is not loaded. */
+int scrub_check(const char *path, bool allowed);
 
 #endif

@@ -77,24 +77,42 @@ void judge_lease(struct judge *j, uint64_t leased, uint64_t now)
 		j->high[0] = leased;
 }
 
-bool judge_memory(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t leased,
-		  uint64_t allowance, uint64_t now, char *why, size_t cap)
+bool judge_beyond(const struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t *beyond)
 {
-	uint64_t may;
+	const uint64_t may = j->high[0] > j->high[1] ? j->high[0] : j->high[1];
 
-	judge_lease(j, leased, now);
 	/* Without both epochs the lease at the time of the reading is not known. */
 	if (!j->epoch_ns[1] || at_ns < j->epoch_ns[1])
 		return false;
-	may = j->high[0] > j->high[1] ? j->high[0] : j->high[1];
-	if (memory < allowance || memory - allowance <= may) {
+	*beyond = memory > may ? memory - may : 0;
+	return true;
+}
+
+bool judge_total(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t may, uint64_t allowance,
+		 uint64_t now)
+{
+	uint64_t beyond;
+
+	judge_lease(j, may, now);
+	if (!judge_beyond(j, at_ns, memory, &beyond))
+		return false;
+	if (beyond <= allowance) {
 		j->over = 0;
 		return false;
 	}
 	if (!j->over++)
 		j->over_ns = at_ns;
-	if (j->over < JUDGE_MEMORY_N || at_ns < j->over_ns + JUDGE_MEMORY_NS)
+	return j->over >= JUDGE_MEMORY_N && at_ns >= j->over_ns + JUDGE_MEMORY_NS;
+}
+
+bool judge_memory(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t leased,
+		  uint64_t allowance, uint64_t now, char *why, size_t cap)
+{
+	uint64_t may;
+
+	if (!judge_total(j, at_ns, memory, leased, allowance, now))
 		return false;
+	may = j->high[0] > j->high[1] ? j->high[0] : j->high[1];
 	snprintf(why, cap,
 		 "has %" PRIu64 " MiB of device memory, of which it leased %" PRIu64
 		 " MiB (%" PRIu64 " MiB more are tolerated)",

@@ -47,8 +47,14 @@ bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t bus
 	       uint64_t entitled, uint64_t now, char *why, size_t cap);
 /* Records the current lease. To be called before a lease shrinks. */
 void judge_lease(struct judge *j, uint64_t leased, uint64_t now);
+/* The bytes that the worker had at at_ns beyond the largest lease around that time; false: not
+ * known. To be called after judge_lease. */
+bool judge_beyond(const struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t *beyond);
 /* The worker had `memory` bytes at at_ns. allowance: bytes that it may have beside its lease. */
 bool judge_memory(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t leased,
 		  uint64_t allowance, uint64_t now, char *why, size_t cap);
+/* The same for all workers of a vGPU together, which may have `may` bytes. */
+bool judge_total(struct judge *j, uint64_t at_ns, uint64_t memory, uint64_t may, uint64_t allowance,
+		 uint64_t now);
 
 #endif

@@ -5,7 +5,19 @@
 
 uint64_t ledger_free(const struct ledger *l)
 {
-	return l->used < l->quota ? l->quota - l->used : 0;
+	const uint64_t used = ledger_used(l);
+
+	return used < l->quota ? l->quota - used : 0;
+}
+
+void ledger_measured(struct ledger *l, uint64_t *beyond, uint64_t bytes)
+{
+	l->beyond -= *beyond;
+	/* The driver's numbers are far below, but the sum must not wrap. */
+	if (bytes > UINT64_MAX - l->beyond)
+		bytes = UINT64_MAX - l->beyond;
+	l->beyond += bytes;
+	*beyond = bytes;
 }
 
 bool ledger_take(struct ledger *l, uint64_t *leased, uint64_t bytes)

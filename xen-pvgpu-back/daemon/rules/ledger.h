@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pvgpud's account of device memory: the bytes leased by a vGPU's sessions together and by each
- * session. Numbers come from workers, which may be hostile: no count can become negative, wrap, or
- * exceed the quota.
+ * session, and those that the driver counts for their processes beyond that (contexts, what the
+ * driver takes for itself). Both count against the quota. Leases are asked for by workers, which
+ * may be hostile: no count of them can become negative, wrap, or exceed the quota.
  */
 #ifndef PVGPU_LEDGER_H
 #define PVGPU_LEDGER_H
@@ -12,10 +13,18 @@
 
 struct ledger {
 	uint64_t quota,
-		used; /* bytes; used may exceed a quota that was lowered while sessions ran */
+		used;    /* bytes leased; may exceed a quota that was lowered while sessions ran */
+	uint64_t beyond; /* bytes that processes have beside their leases */
 };
 
 uint64_t ledger_free(const struct ledger *l);
+/* All bytes that count. */
+static inline uint64_t ledger_used(const struct ledger *l)
+{
+	return l->beyond > UINT64_MAX - l->used ? UINT64_MAX : l->used + l->beyond;
+}
+/* The session's process has so much beside its lease; *beyond is what counted before. */
+void ledger_measured(struct ledger *l, uint64_t *beyond, uint64_t bytes);
 /* Takes all of it or nothing. *leased is the session's part. */
 bool ledger_take(struct ledger *l, uint64_t *leased, uint64_t bytes);
 /* 0, or -EPROTO with nothing changed when the session has not leased that much. */

@@ -34,8 +34,8 @@ static uint64_t ending_bytes(const struct vgpu *v)
 
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{
-		if (w->vgpu == v && w->leased && is_ending(w))
-			n += w->leased;
+		if (w->vgpu == v && is_ending(w))
+			n += w->leased + w->account.beyond;
 	}
 	return n;
 }
@@ -157,6 +157,30 @@ void lease_returned(struct worker *w, const struct pvgpu_sup *m)
 	vgpu_changed(w->vgpu);
 }
 
+void lease_measured(struct worker *w, uint64_t beyond)
+{
+	struct vgpu *v = w->vgpu;
+
+	if (beyond == w->account.beyond)
+		return;
+	ledger_measured(&v->ledger, &w->account.beyond, beyond);
+	log_debug("%s: %" PRIu64 " MiB beside its lease count", worker_name(w), beyond >> 20);
+	serve_claims(v);
+	vgpu_changed(v);
+	/* The worker itself does not know. */
+	vgpu_tell(v);
+}
+
+uint64_t lease_most(const struct vgpu *v)
+{
+	const uint64_t most = v->cfg.memory ? v->ledger.quota : pool_room(v);
+
+	/* Before the GPU's memory is known nothing is too much. */
+	if (!v->ledger.quota)
+		return UINT64_MAX;
+	return most > v->ledger.used ? most : v->ledger.used;
+}
+
 void lease_died(struct worker *w)
 {
 	struct vgpu *v = w->vgpu;
@@ -168,6 +192,7 @@ void lease_died(struct worker *w)
 			drop(v, c);
 	}
 	ledger_end(&v->ledger, &w->leased);
+	ledger_measured(&v->ledger, &w->account.beyond, 0);
 	serve_claims(v);
 	vgpu_changed(v);
 }

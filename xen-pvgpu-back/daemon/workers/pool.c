@@ -148,7 +148,9 @@ void group_put(struct daemon *d, struct pool_group *g)
 /* The memory that v takes from what can be promised. */
 static uint64_t counts(const struct vgpu *v)
 {
-	return v->cfg.memory > v->ledger.used ? v->cfg.memory : v->ledger.used;
+	const uint64_t used = ledger_used(&v->ledger);
+
+	return v->cfg.memory > used ? v->cfg.memory : used;
 }
 
 static uint64_t sum(const struct pool *p, const struct vgpu *but)
@@ -192,6 +194,13 @@ uint64_t pool_spare_memory(const struct pool *p)
 	uint64_t n = sum(p, NULL);
 
 	return n < p->device_memory ? p->device_memory - n : 0;
+}
+
+uint64_t pool_room(const struct vgpu *v)
+{
+	const uint64_t n = sum(v->pool, v);
+
+	return n < v->pool->device_memory ? v->pool->device_memory - n : 0;
 }
 
 void pool_changed(struct pool *p)

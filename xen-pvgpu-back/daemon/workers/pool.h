@@ -53,5 +53,7 @@ int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
 uint64_t pool_promised(const struct pool *p);
 uint64_t pool_free(const struct pool *p);
 uint64_t pool_spare_memory(const struct pool *p);
+/* The GPU's memory without what its other vGPUs were promised or use. */
+uint64_t pool_room(const struct vgpu *v);
 
 #endif

@@ -11,6 +11,7 @@
 #include "xen-pvgpu-back/daemon/core/overrides.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 
+#define MIB ((uint64_t)1 << 20)
 #define GIB (1ull << 30)
 
 /* The device window is twice the quota by default, so that a fragmented window still has gaps. */
@@ -60,6 +61,12 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 	return -ENOSPC;
 }
 
+/* The price of a context: as configured, or as measured. */
+static uint64_t context_bytes(const struct vgpu *v)
+{
+	return v->d->cfg.context_charge ? v->d->cfg.context_charge : v->context_bytes;
+}
+
 int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON])
 {
 	struct vgpu *v = o->vgpu;
@@ -70,6 +77,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 		.quota = vgpu_quota(v),
 		.arena_limit = v->cfg.policy.arena_limit,
 		.window_size = window_size(v),
+		.context_mib = (uint32_t)((context_bytes(v) + MIB - 1) / MIB),
 	};
 	int fds[MSG_FDS_MAX], n = o->ops->make(o, &m, fds, reason);
 
@@ -87,6 +95,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 		return -EOWNERDEAD;
 	}
 	o->w = w;
+	w->context_bytes = context_bytes(v);
 	w->opening = o;
 	w->number = o->number;
 	supervise_assigned(w, v);

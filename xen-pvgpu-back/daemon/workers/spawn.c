@@ -117,7 +117,7 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 					       far,
 					       "--context-mib",
 					       context,
-					       c->test_allow_hmm ? "--test-allow-hmm" : NULL};
+					       NULL};
 	const int own[] = {-1,         fds[LOG_WORKER], fds[LOG_WORKER], fds[CONTROL_WORKER],
 			   fds[ADOPT], fds[LOG_WORKER]};
 	struct process p = {.path = c->worker,
@@ -132,6 +132,10 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
 	while (argv[n])
 		n++;
+	if (c->test_allow_hmm)
+		argv[n++] = "--test-allow-hmm";
+	if (c->allow_no_ecc)
+		argv[n++] = "--allow-no-ecc";
 	n += sandbox_args(c, w->uid, uid, argv + n);
 	argv[n] = NULL;
 	snprintf(ids, sizeof(ids), "%u", w->id);

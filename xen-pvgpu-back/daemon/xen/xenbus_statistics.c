@@ -32,7 +32,7 @@ void xenbus_statistics(const struct vgpu *v, struct pvgpu_backend_statistics *s)
 
 	share_stats(v, &n);
 	*s = (struct pvgpu_backend_statistics){
-		.memory_used = v->ledger.used,
+		.memory_used = ledger_used(&v->ledger),
 		.sessions = v->sessions,
 		.sessions_total = v->total,
 		.sessions_failed = v->failed,

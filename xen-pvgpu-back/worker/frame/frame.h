@@ -33,6 +33,7 @@ struct options {
 	unsigned int far_fds;       /* files that the far end may still open after the seal */
 	uint64_t context_charge;    /* bytes leased for each context */
 	bool no_zero_copy;
+	bool allow_no_ecc;
 	bool allow_hmm; /* an override for tests: guests are not isolated */
 	bool check;     /* try the sandbox's doors, and nothing else */
 	struct sandbox sandbox;

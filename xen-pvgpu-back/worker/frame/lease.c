@@ -105,7 +105,7 @@ bool lease_try(struct worker *w, uint64_t bytes)
 
 uint64_t lease_of_context(struct worker *w)
 {
-	return w->opt.context_charge;
+	return w->opt.context_charge > w->info.context ? w->opt.context_charge : w->info.context;
 }
 
 bool lease_get(struct worker *w, uint64_t bytes)

@@ -130,6 +130,7 @@ static void parse(struct options *o, int argc, char **argv)
 					      {"sandbox-preload", required_argument, NULL, 'P'},
 					      {"sandbox-check", no_argument, NULL, 'C'},
 					      {"no-zero-copy", no_argument, NULL, 'n'},
+					      {"allow-no-ecc", no_argument, NULL, 'e'},
 					      {"test-allow-hmm", no_argument, NULL, 'H'},
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'v'},
@@ -165,6 +166,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'n':
 			o->no_zero_copy = true;
+			break;
+		case 'e':
+			o->allow_no_ecc = true;
 			break;
 		case 'H':
 			o->allow_hmm = true;
@@ -233,6 +237,7 @@ static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
 				       .arena_limit = m->arena_limit,
 				       .window_size = m->window_size,
 				       .guest_pid = m->guest_pid,
+				       .context = (uint64_t)m->context_mib << 20,
 				       .zero_copy = !(m->flags & PVGPU_SUP_NO_ZERO_COPY) &&
 						    !w->opt.no_zero_copy};
 	memcpy(w->info.vgpu, m->head.vgpu, sizeof(w->info.vgpu));

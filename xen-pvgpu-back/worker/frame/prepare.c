@@ -18,18 +18,24 @@ static int far_failed(struct worker *w, const char *call, CUresult r, char *reas
 	return -1;
 }
 
+static int attribute(struct worker *w, CUdevice_attribute which, int *value, char *reason,
+		     size_t cap)
+{
+	CUresult r = w->far.cuDeviceGetAttribute(value, which, w->far.dev);
+
+	return r ? far_failed(w, "cuDeviceGetAttribute", r, reason, cap) : 0;
+}
+
 /*
  * With heterogeneous memory management a kernel reaches all of this process's memory, which is more
  * than its guest may have.
  */
-static int check_isolation(struct worker *w, char *reason, size_t cap)
+static int check_hmm(struct worker *w, char *reason, size_t cap)
 {
 	int pageable = -1;
-	CUresult r =
-		w->far.cuDeviceGetAttribute(&pageable, ATTR_PAGEABLE_MEMORY_ACCESS, w->far.dev);
 
-	if (r)
-		return far_failed(w, "cuDeviceGetAttribute", r, reason, cap);
+	if (attribute(w, ATTR_PAGEABLE_MEMORY_ACCESS, &pageable, reason, cap) < 0)
+		return -1;
 	if (!pageable)
 		return 0;
 	if (w->opt.allow_hmm) {
@@ -43,6 +49,22 @@ static int check_isolation(struct worker *w, char *reason, size_t cap)
 		 "the GPU reaches pageable memory (attribute 88 is %d): load nvidia-uvm with "
 		 "uvm_disable_hmm=1",
 		 pageable);
+	return -1;
+}
+
+/* Without error correction a guest that reads its own memory often enough can change a bit of its
+ * neighbour's (row hammering, shown on GPUs with GDDR6). */
+static int check_ecc(struct worker *w, char *reason, size_t cap)
+{
+	int on = 0;
+
+	if (attribute(w, CU_DEVICE_ATTRIBUTE_ECC_ENABLED, &on, reason, cap) < 0)
+		return -1;
+	if (on || w->opt.allow_no_ecc)
+		return 0;
+	snprintf(reason, cap,
+		 "the GPU's memory has no error correction (attribute 32 is 0): switch it on "
+		 "(nvidia-smi -e 1), or set allow_no_ecc = 1");
 	return -1;
 }
 
@@ -94,5 +116,7 @@ int prepare(struct worker *w, char *reason, size_t cap)
 	r = f->cuDeviceGetName(f->model, sizeof(f->model), f->dev);
 	if (r)
 		return far_failed(w, "cuDeviceGetName", r, reason, cap);
-	return check_isolation(w, reason, cap);
+	if (check_hmm(w, reason, cap) < 0)
+		return -1;
+	return check_ecc(w, reason, cap);
 }

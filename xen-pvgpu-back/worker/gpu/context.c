@@ -327,6 +327,7 @@ static void run_destroy(struct gpu *g, struct job *job)
 		lease_put(g->w, c->limit[i].charge);
 	output_sync(g);
 	unmake_far(g, c);
+	image_unuse(g, c);
 	if (j->next) {
 		if (!ctx_enter(j->next))
 			arena_map_register(g, j->next);

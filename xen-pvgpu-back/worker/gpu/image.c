@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "image.h"
+#include "image/declared.h"
 #include "image/fatbin.h"
 
 #define OPTIONS_MAX 64
@@ -113,28 +114,125 @@ static int check_fatbin(const char *bytes, size_t len)
 	return r ? CUDA_ERROR_INVALID_IMAGE : 0;
 }
 
-int image_fetch(struct gpu *g, struct image_job *j)
+static uint64_t pages(const struct gpu *g, uint64_t bytes)
 {
+	const uint64_t page = g->mem.win.page;
+
+	return bytes > UINT64_MAX - page ? UINT64_MAX : (bytes + page - 1) / page * page;
+}
+
+int image_charge(struct gpu *g, uint64_t bytes)
+{
+	uint64_t all, more;
+
+	if (__builtin_add_overflow(g->images.bytes, bytes, &all))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	more = pages(g, all) - pages(g, g->images.bytes);
+	if (!lease_get(g->w, more))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	g->images.bytes = all;
+	return 0;
+}
+
+void image_uncharge(struct gpu *g, uint64_t bytes)
+{
+	const uint64_t all = g->images.bytes - bytes;
+
+	lease_put(g->w, pages(g, g->images.bytes) - pages(g, all));
+	g->images.bytes = all;
+}
+
+/* A library's variables in a context other than the first, for which its own charge stands. */
+struct image_use {
+	LIST_ENTRY(image_use) link;
+	const struct library *l;
+	const struct ctx *c;
+	uint64_t bytes;
+};
+
+int image_use(struct gpu *g, const struct library *l, const struct ctx *c)
+{
+	struct image_use *u;
+	bool first = true;
 	int r;
 
-	j->bytes = malloc(j->len + 1);
-	if (j->bytes) {
+	if (!l->declared)
+		return 0;
+	LIST_FOREACH(u, &g->images.uses, link)
+	{
+		if (u->l == l && u->c == c)
+			return 0;
+		if (u->l == l && !u->bytes)
+			first = false;
+	}
+	u = calloc(1, sizeof(*u));
+	if (!u)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*u = (struct image_use){.l = l, .c = c, .bytes = first ? 0 : l->declared};
+	r = image_charge(g, u->bytes);
+	if (r)
+		free(u);
+	else
+		LIST_INSERT_HEAD(&g->images.uses, u, link);
+	return r;
+}
+
+void image_unuse(struct gpu *g, const void *gone)
+{
+	struct image_use *u, *next;
+
+	for (u = LIST_FIRST(&g->images.uses); u; u = next) {
+		next = LIST_NEXT(u, link);
+		if (u->l != gone && u->c != gone)
+			continue;
+		image_uncharge(g, u->bytes);
+		LIST_REMOVE(u, link);
+		free(u);
+	}
+}
+
+static int charge(struct gpu *g, struct image_job *j, uint64_t bytes)
+{
+	const int r = image_charge(g, bytes);
+
+	if (!r)
+		j->charge += bytes;
+	return r;
+}
+
+/* Variables take device memory that the image's length says nothing of. */
+static int charge_declared(struct gpu *g, struct image_job *j)
+{
+	if (image_declared(j->bytes, j->len, &j->declared))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	return charge(g, j, j->declared);
+}
+
+int image_fetch(struct gpu *g, struct image_job *j)
+{
+	/* Before this process takes memory for the copy: a guest has no more of it than its vGPU
+	 * has of the GPU's. */
+	int r = charge(g, j, j->len);
+
+	if (!r) {
+		j->bytes = malloc(j->len + 1);
+		if (!j->bytes)
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (!r) {
 		memcpy(j->bytes, (const void *)(uintptr_t)j->addr, j->len);
 		j->bytes[j->len] = '\0';
 	}
 	chunks_unpin(&g->arena.chunks, j->addr, j->len);
-	if (!j->bytes)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = check(j->bytes, j->len);
+	if (!r)
+		r = check(j->bytes, j->len);
 	if (!r)
 		r = check_fatbin(j->bytes, j->len);
-	if (!r && !lease_get(g->w, j->len))
-		r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (r)
-		return r;
-	j->charge = j->len;
-	logs_add(j);
-	return 0;
+	if (!r)
+		r = charge_declared(g, j);
+	if (!r)
+		logs_add(j);
+	return r;
 }
 
 float image_time(const struct image_job *j)

@@ -11,7 +11,8 @@ struct image_job {
 	uint32_t seq;
 	uint64_t addr, len; /* in the arena, pinned until image_fetch */
 	char *bytes;
-	uint64_t charge; /* leased for it */
+	uint64_t charge;   /* by image_charge */
+	uint64_t declared; /* image_declared() */
 	unsigned int options;
 	int time_at; /* the option that asks for the time, or -1 */
 	CUjit_option option[72];
@@ -24,8 +25,15 @@ struct image_job {
 struct image_job *image_job_new(struct gpu *g, uint32_t seq, uint64_t addr, uint64_t len,
 				uint32_t info, uint32_t error);
 int image_options(struct image_job *j, const void *bytes, uint32_t len);
-/* Side lane: copy, check, lease; CUresult. The pin is gone after it. */
+/* Side lane: lease, copy, check; CUresult. The pin is gone after it; j->charge is the caller's to
+ * give back, also when it fails. */
 int image_fetch(struct gpu *g, struct image_job *j);
+/* Side lane. Images of a session and their variables are leased together, in whole pages: the far
+ * end puts many small ones into a page. CUresult. */
+int image_charge(struct gpu *g, uint64_t bytes);
+void image_uncharge(struct gpu *g, uint64_t bytes);
+/* A library is about to be loaded into a context: its variables count in each. CUresult. */
+int image_use(struct gpu *g, const struct library *l, const struct ctx *c);
 float image_time(const struct image_job *j);
 uint32_t image_log(const char *log, uint32_t size);
 void image_job_free(struct image_job *j);

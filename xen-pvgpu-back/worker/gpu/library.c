@@ -15,10 +15,12 @@ static void run_load(struct gpu *g, struct job *job)
 	if (!r)
 		r = (int)g->far->cuLibraryLoadData(&l->far, j->bytes, j->option, j->value,
 						   j->options, NULL, NULL, 0);
-	if (r)
-		lease_put(g->w, j->charge);
-	else
+	if (r) {
+		image_uncharge(g, j->charge);
+	} else {
 		l->charge = j->charge;
+		l->declared = j->declared;
+	}
 	out.info_log = j->info;
 	out.info_log_len = image_log(j->info, j->info_size);
 	out.error_log = j->error;
@@ -73,7 +75,8 @@ static void run_unload(struct gpu *g, struct job *job)
 
 	if (!r)
 		r = (int)g->far->cuLibraryUnload(j->l->far);
-	lease_put(g->w, j->l->charge);
+	image_unuse(g, j->l);
+	image_uncharge(g, j->l->charge);
 	while ((o = obj_take_dead(&j->dead)))
 		obj_unref(o);
 	if (j->reply)
@@ -236,10 +239,18 @@ static struct part_job *part_new(const struct pvgpu_cmd_hdr *hdr, struct ctx *c,
 	return j;
 }
 
+/* Its context is current, and its variables are paid for. */
+static int part_enter(struct gpu *g, const struct part_job *j, const struct library *l)
+{
+	const int r = ctx_enter(j->c);
+
+	return r ? r : image_use(g, l, j->c);
+}
+
 static void run_module(struct gpu *g, struct job *job)
 {
 	struct part_job *j = (struct part_job *)job;
-	int r = ctx_enter(j->c);
+	int r = part_enter(g, j, j->l);
 
 	if (!r)
 		r = ctx_result(j->c, (int)g->far->cuLibraryGetModule(&j->m->far, j->l->far));
@@ -281,7 +292,7 @@ static void run_global(struct gpu *g, struct job *job)
 	struct pvgpu_out_library_get_global out = {0};
 	CUdeviceptr addr = 0;
 	size_t size = 0;
-	int r = ctx_enter(j->c);
+	int r = part_enter(g, j, j->l);
 
 	if (!r)
 		r = ctx_result(j->c,
@@ -323,7 +334,8 @@ static void run_function(struct gpu *g, struct job *job)
 	struct part_job *j = (struct part_job *)job;
 	struct pvgpu_out_kernel_get_function out = {0};
 	unsigned char *info = malloc(INFO_MAX);
-	int r = info ? ctx_enter(j->c) : CUDA_ERROR_OUT_OF_MEMORY;
+	int r = info ? part_enter(g, j, (const struct library *)j->kernel->holder)
+		     : CUDA_ERROR_OUT_OF_MEMORY;
 
 	if (!r)
 		r = ctx_result(j->c, (int)g->far->cuKernelGetFunction(&j->f->far.fn,

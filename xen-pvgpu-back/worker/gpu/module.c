@@ -19,7 +19,7 @@ static void run_load(struct gpu *g, struct job *job)
 			       (int)g->far->cuModuleLoadDataEx(&m->far, j->bytes, j->options,
 							       j->option, j->value));
 	if (r)
-		lease_put(g->w, j->charge);
+		image_uncharge(g, j->charge);
 	else
 		m->charge = j->charge;
 	out.info_log = j->info;
@@ -66,7 +66,7 @@ void module_retire(struct gpu *g, struct module *m)
 {
 	if (!obj_error(m) && !m->borrowed && m->far && !ctx_enter(m->o.ctx))
 		g->far->cuModuleUnload(m->far);
-	lease_put(g->w, m->charge);
+	image_uncharge(g, m->charge);
 	m->charge = 0;
 	m->far = NULL;
 }

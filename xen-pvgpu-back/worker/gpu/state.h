@@ -90,13 +90,13 @@ struct module {
 	struct obj o;
 	CUmodule far;
 	bool borrowed;   /* a library's: goes with it */
-	uint64_t charge; /* leased bytes */
+	uint64_t charge; /* by image_charge */
 };
 
 struct library {
 	struct obj o;
 	CUlibrary far;
-	uint64_t charge;
+	uint64_t charge, declared; /* as in image.h */
 };
 
 struct function { /* functions and kernels */
@@ -270,6 +270,8 @@ void event_retire(struct event *e);
 /* launch.c */
 int launch_attrs(const void *bytes, uint32_t len, CUlaunchAttribute *to, unsigned int cap,
 		 unsigned int *count);
+/* image.c: the library or the context is gone. Side lane. */
+void image_unuse(struct gpu *g, const void *gone);
 /* module.c */
 void module_retire(struct gpu *g, struct module *m);
 
@@ -533,6 +535,10 @@ struct gpu {
 	struct complete complete;
 	struct side side;
 	struct memory mem;
+	struct {
+		uint64_t bytes; /* of all that are loaded, as charged */
+		LIST_HEAD(, image_use) uses;
+	} images; /* image.c; side lane */
 	struct arena_map arena;
 	struct bounce bounce;
 	struct callbacks cb;
