@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pools of several simulated GPUs: placement of vGPUs and sessions, promises of memory, a program's view of them. No tenant
 finds another's data, and tenants of an exclusive pool never use the GPU at the same time."""
+import contextlib
 import glob
 import os
 import re
@@ -393,12 +394,16 @@ def far_end(env, device):
     return found
 
 
-class Residue(unittest.TestCase):
-    """No data of a tenant reaches another one, however the first one ended."""
-
+class Tenants(unittest.TestCase):
     SIZE = 64 * MIB
+    FAULT = ""
+
+    def env(self):
+        # 150 of 160 MiB: some of b's memory must have been a's.
+        return PvgpuEnv({"a": "88M", "b": "148M"}, sim={"SIMCUDA_MEMORY": "240M", "SIMCUDA_FAULT": self.FAULT})
 
     def write(self, env, name):
+        """A tenant with a pattern in all kinds of memory."""
         t = Tenant(env, name)
         address, = t.do("alloc", self.SIZE)
         t.do("fill", address, self.SIZE, PATTERN)
@@ -406,24 +411,62 @@ class Residue(unittest.TestCase):
         back = t.do("scan", address, 8 * MIB, PATTERN)
         self.assertEqual(back, [8 * MIB, 8 * MIB])
         self.assertTrue(pinned)
+        variable, _ = t.do("variable", 4 * MIB)
+        t.do("fill", variable, 4 * MIB, PATTERN)
+        t.do("stain", PATTERN)
         return t
 
-    def look(self, env, name):
-        """Read all the memory that it can get, and its arena, before writing to it."""
+    def traces(self, env, name):
+        """Bytes of the pattern in the memory that another one can get, by its kind, before it writes there."""
+        found = {}
         with Tenant(env, name) as t:
-            for _ in range(2):
+            found["kernels"] = t.do("look", PATTERN)
+            for kind in ("fresh", "more"):
                 address, = t.do("alloc", self.SIZE)
-                self.assertEqual(t.do("scan", address, self.SIZE, PATTERN), [0, 0])
+                found[kind] = t.do("scan", address, self.SIZE, PATTERN)
+            t.do("free", address)
+            address, = t.do("alloc", self.SIZE)
+            found["after free"] = t.do("scan", address, self.SIZE, PATTERN)
+            variable, _ = t.do("variable", 4 * MIB)
+            found["variable"] = t.do("scan", variable, 4 * MIB, PATTERN)
             pinned, = t.do("pin", 8 * MIB)
-            self.assertEqual(t.do("scanpin", pinned, 8 * MIB, PATTERN), [0, 0])
+            found["pinned"] = t.do("scanpin", pinned, 8 * MIB, PATTERN)
+        return found
 
-    def run_with(self, end):
-        # 150 of 160 MiB: some of b's memory must have been a's.
-        with PvgpuEnv({"a": "80M", "b": "140M"}, sim={"SIMCUDA_MEMORY": "224M"}) as env:
+    def after(self, end):
+        with self.env() as env:
             t = self.write(env, "a")
             end(env, t)
             env.wait_used(0, "a")
-            self.look(env, "b")
+            found = self.traces(env, "b")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(env.gpu_file + ".dirt")
+        return found
+
+
+class Scrub(Tenants):
+    """Control: where the driver does not clear memory, the search finds the data of others."""
+
+    FAULT = "mutate:scrub"
+
+    def test_not_cleared(self):
+        found = self.after(lambda env, t: t.close())
+        for kind in ("fresh", "more", "after free", "variable", "kernels"):
+            self.assertGreater(found[kind][1], 0, kind)
+        # That memory is the guest's own.
+        self.assertEqual(found["pinned"], [0, 0])
+
+
+class Residue(Tenants):
+    """No data of a tenant reaches another one, however the first one ended."""
+
+    def look(self, env, name):
+        for kind, found in self.traces(env, name).items():
+            self.assertEqual(found, [0, 0], kind)
+
+    def run_with(self, end):
+        for kind, found in self.after(end).items():
+            self.assertEqual(found, [0, 0], kind)
 
     def test_after_an_exit(self):
         self.run_with(lambda env, t: t.close())
@@ -440,11 +483,14 @@ class Residue(unittest.TestCase):
 
     def test_after_a_free(self):
         """Memory that a running tenant has freed reaches another without its data."""
-        with PvgpuEnv({"a": "80M", "b": "140M"}, sim={"SIMCUDA_MEMORY": "224M"}) as env:
+        with self.env() as env:
             t = Tenant(env, "a")
             address, = t.do("alloc", self.SIZE)
             t.do("fill", address, self.SIZE, PATTERN)
             t.do("free", address)
+            variable, module = t.do("variable", 4 * MIB)
+            t.do("fill", variable, 4 * MIB, PATTERN)
+            t.do("unload", module)
             self.look(env, "b")
             t.close()
 
@@ -463,7 +509,7 @@ class Residue(unittest.TestCase):
 
     def test_sessions_of_one_vgpu(self):
         """Two processes of one guest may belong to two users."""
-        with PvgpuEnv({"a": "140M"}, sim={"SIMCUDA_MEMORY": "160M"}) as env:
+        with PvgpuEnv({"a": "148M"}, sim={"SIMCUDA_MEMORY": "168M"}) as env:
             self.write(env, "a").kill()
             env.wait_used(0, "a")
             self.look(env, "a")

@@ -107,6 +107,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 		.globaltimer_ns = env_time,
 		.malloc = env_malloc,
 		.free = env_free,
+		.private = sim_fault.scrub ? dirt_private : NULL,
 		.clock_khz = 1000000,
 		.sm_count = sim_config.sms,
 		.turn = sim_config.turn     ? sim_config.turn

@@ -75,7 +75,7 @@ static CUresult start(void)
 	if (pthread_key_create(&thread_key, thread_exit) ||
 	    pthread_atfork(NULL, NULL, in_forked_child))
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (arbiter_open() || vmm_open() || exec_start() || engine_start() || compute_start())
+	if (arbiter_open() || vmm_open() || dirt_open() || exec_start() || engine_start() || compute_start())
 		return CUDA_ERROR_OPERATING_SYSTEM;
 	return CUDA_SUCCESS;
 }

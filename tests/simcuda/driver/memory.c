@@ -170,6 +170,7 @@ static CUresult large_alloc(size_t size, uint64_t *addr)
 
 static void release(uint64_t addr, size_t size)
 {
+	dirt_keep((const void *)addr, size);
 	if (size < LARGE) {
 		small_free(addr, size);
 		return;
@@ -184,6 +185,7 @@ CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 	CUresult result;
 
 	TRY(size < LARGE ? small_alloc(ctx, size, addr) : large_alloc(size, addr));
+	dirt_give((void *)*addr, size);
 	r.base = *addr;
 	r.ctx_id = ctx->id;
 	r.owner_base = *addr;

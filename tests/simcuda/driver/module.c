@@ -43,8 +43,12 @@ static CUresult place_globals(struct sim_module *m)
 
 static void write_initial(void *arg, uint64_t addr, const void *bytes, size_t len)
 {
+	const char *p = bytes;
+
 	if (sim_fault.global_init)
 		memset((void *)addr, 0, len);
+	else if (sim_fault.scrub && len && !*p && !memcmp(p, p + 1, len - 1))
+		return; /* as if memory had been cleared before */
 	else
 		memcpy((void *)addr, bytes, len);
 }

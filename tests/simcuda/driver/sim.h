@@ -384,6 +384,12 @@ void *memory_map(size_t size, size_t align); /* anonymous, aligned */
 /* vmm.c */
 int vmm_open(void);
 
+/* dirt.c: the fault mutate:scrub; without it all of this does nothing */
+int dirt_open(void);
+void dirt_keep(const void *memory, size_t size); /* it is given back */
+void dirt_give(void *memory, size_t size);       /* it is new */
+void dirt_private(void *arg, enum ptx_private which, bool is_new, void *memory, size_t size);
+
 /* stream.c, event.c */
 CUresult stream_get(CUstream handle, struct sim_stream **out); /* resolves NULL, 1 and 2 */
 CUresult stream_create(struct sim_ctx *ctx, uint32_t flags, int priority, struct sim_stream **out);
@@ -477,7 +483,7 @@ struct sim_fault {
 	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
-		printf_dropped, global_init, no_pace;
+		printf_dropped, global_init, no_pace, scrub;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);

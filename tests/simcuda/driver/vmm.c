@@ -19,6 +19,7 @@ struct physical {
 	struct handle h;
 	uint64_t offset, size;
 	uint32_t refs, maps;
+	bool mapped; /* it was, ever */
 	CUmemAllocationProp prop;
 };
 struct reservation {
@@ -235,6 +236,9 @@ static CUresult map_locked(uint64_t addr, uint64_t size, struct physical *p)
 		free(m);
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
+	if (!p->mapped)
+		dirt_give((void *)addr, size);
+	p->mapped = true;
 	m->base = addr;
 	m->size = size;
 	m->physical = p;
@@ -292,6 +296,7 @@ static void unmap_one(struct mapping *m)
 		p = &(*p)->next;
 	*p = m->next;
 	range_remove(m->base, NULL);
+	dirt_keep((const void *)m->base, m->size);
 	mmap((void *)m->base, m->size, PROT_NONE,
 	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	m->physical->maps--;

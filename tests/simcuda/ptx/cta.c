@@ -47,6 +47,8 @@ static bool start(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_
 	c->live_warps = c->warp_count;
 	memset(&c->fault, 0, sizeof(c->fault));
 	memset(c->shared, 0, c->shared_bytes);
+	if (c->env->private)
+		c->env->private(c->env->arg, PTX_SHARED, true, c->shared, c->shared_bytes);
 	memset(c->arrivals, 0, BARRIERS * c->warp_count * sizeof(*c->arrivals));
 	for (int k = 0; k < BARRIERS; k++) {
 		c->barriers[k].busy = false;
@@ -107,8 +109,23 @@ struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, 
 	return c;
 }
 
+/* Its memory is about to be another block's, or nobody's. */
+static void leave(struct ptx_cta *c)
+{
+	const struct ptx_env *env = c->env;
+
+	if (!env->private || !c->shared)
+		return;
+	env->private(env->arg, PTX_SHARED, false, c->shared, c->shared_bytes);
+	for (uint32_t k = 0; k < c->warp_count; k++)
+		if (c->warps[k].local)
+			env->private(env->arg, PTX_LOCAL, false, c->warps[k].local,
+				     (size_t)c->warps[k].local_bytes * LANES);
+}
+
 void ptx_cta_reset(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_t smid)
 {
+	leave(c);
 	/* cannot fail: the first start has allocated everything */
 	start(c, x, y, z, smid);
 }
@@ -117,6 +134,7 @@ void ptx_cta_free(struct ptx_cta *c)
 {
 	if (!c)
 		return;
+	leave(c);
 	while (c->frames) {
 		struct frame *f = c->frames;
 

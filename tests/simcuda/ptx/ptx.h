@@ -106,6 +106,8 @@ struct ptx_fault {
  * The environment of a launch. A device address is a host address of this process that mem_check
  * (or the quick ranges) has allowed.
  */
+enum ptx_private { PTX_SHARED, PTX_LOCAL };
+
 struct ptx_env {
 	void *arg;
 	/* May [addr, addr+len) be accessed? Called for global/generic accesses that miss the
@@ -120,6 +122,9 @@ struct ptx_env {
 	 * block. Without the two there is no heap. */
 	uint64_t (*malloc)(void *arg, uint64_t size);
 	bool (*free)(void *arg, uint64_t addr);
+	/* Shared or local memory of a block is new, and zero, or not used any more. NULL: nobody
+	 * wants to know. */
+	void (*private)(void *arg, enum ptx_private which, bool is_new, void *memory, size_t size);
 	uint32_t clock_khz; /* rate of %clock against globaltimer */
 	uint32_t sm_count;
 	uint32_t turn; /* instructions of a warp before the next one has its turn; 0: as usual */

@@ -264,6 +264,10 @@ bool grow_local(struct warp *w, uint32_t bytes)
 		return false;
 	memset(rows + (size_t)w->local_bytes / 4 * LANES, 0,
 	       ((size_t)(want - w->local_bytes) / 4 + 2) * LANES * 4);
+	if (w->cta->env->private)
+		w->cta->env->private(w->cta->env->arg, PTX_LOCAL, true,
+				     rows + (size_t)w->local_bytes / 4 * LANES,
+				     (size_t)(want - w->local_bytes) * LANES);
 	w->cta->memory += (uint64_t)(want - w->local_bytes) * LANES;
 	w->local = rows;
 	w->local_bytes = want;
