@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Programs against real daemons and workers, on the simulated GPU.
+TESTPROGS += $(B)/tests/closed
+$(B)/tests/closed: $(call obj,tests/integration/closed.c) $(B)/stubs/libcuda.so
+LDLIBS_closed = $(B)/stubs/libcuda.so -ldl
 TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so
 $(B)/tests/defect: $(call obj,tests/integration/defect.c)
 $(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)
@@ -26,7 +29,7 @@ check-lifecycle: tests
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test
 check-pools: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test closed_test
 # FULL=1: every part, every program; PART="guest unit": these parts.
 check-valgrind: tests
 	$(Q)$(PYTHON) tests/integration/check_valgrind.py --build $(B) $(if $(FULL),--full) $(addprefix --part ,$(PART)) \

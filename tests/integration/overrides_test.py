@@ -44,6 +44,24 @@ class Hmm(unittest.TestCase):
                 self.assertNotIn("overrides", r.stdout)
 
 
+class Ecc(unittest.TestCase):
+    """A GPU whose memory has no error correction. To serve it is the operator's choice, not an override for tests."""
+
+    def test_refused(self):
+        with PvgpuEnv(sim={"SIMCUDA_ECC": "0"}) as env:
+            r = env.run([program(env, "vecadd")])
+            self.assertNotEqual(r.returncode, 0)
+            self.assertIn("no error correction", env.log())
+            self.assertIn("allow_no_ecc", env.log())
+
+    def test_served_and_told(self):
+        with PvgpuEnv(sim={"SIMCUDA_ECC": "0"}, settings={"allow_no_ecc": 1}) as env:
+            self.assertIn("pvgpud: warning: allow_no_ecc", env.log())
+            r = env.run([program(env, "vecadd")])
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertEqual(env.read("/daemon/test-overrides"), "")
+
+
 class Judge(Cheat):
     """Workers that a guest has taken over are reported, but not ended."""
 
