@@ -498,6 +498,13 @@ START_TEST(what_is_used_without_a_promise_counts)
 	ck_assert_str_eq(get(2, "state"), ADMITTED);
 	/* Memory promised by now is not free for it. */
 	ck_assert_uint_eq(lease_free(vgpu_of(1)), 256 * MIB);
+	/* Neither is memory that its processes have beside their leases, which is no more than it
+	 * may have. */
+	ledger_measured(&vgpu_of(1)->ledger, &leased, 300 * MIB);
+	ck_assert_uint_eq(lease_free(vgpu_of(1)), 0);
+	ck_assert_uint_eq(lease_most(vgpu_of(1)), 256 * MIB);
+	ck_assert_uint_eq(lease_most(vgpu_of(2)), 768 * MIB);
+	ledger_measured(&vgpu_of(1)->ledger, &leased, 0);
 }
 END_TEST
 
