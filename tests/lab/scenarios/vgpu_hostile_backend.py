@@ -185,6 +185,19 @@ def no_arena(b):
     b.end_session(session)
 
 
+def lost(b):
+    """A process that holds the device after its session was lost does not keep others from a backend that begins anew."""
+    job, session = b.device("grow")
+    assert b.take(ADD)[1] == session
+    b.tell("disconnect")
+    b.connect()
+    job.wait_output("^grow 32 ")
+    c, ident, session, _ = b.opening()
+    b.tell(f"answer {OPEN} {ident} {session} 1 no")
+    b.refused(c)
+    job.kill(9)
+
+
 def ends_early(b):
     """The backend ends at each step of a connection, in order or by removing its state."""
     back, front = b.v.back, b.v.front
@@ -281,6 +294,7 @@ def check(lab, kind):
     b.tell("disconnect")
     lab.store.write(f"{b.v.back}/features", "arena-grow")
     b.begin_again()
+    lost(b)
     flips(b)
     noise(b)
     silence(b)
