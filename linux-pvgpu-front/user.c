@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Limits of one user of the guest: sessions, granted pages, breaches of the protocol. Without limits
- * one user takes all of the vGPU from the others, and the backend puts the whole vGPU in quarantine
- * for what one did. Users with CAP_SYS_RESOURCE are not counted.
+ * Limits of one user of the guest: sessions, granted pages, breaches of the protocol. Without
+ * limits one user takes all of the vGPU from the others, and the backend puts the whole vGPU in
+ * quarantine for what one did. Users with CAP_SYS_RESOURCE are not counted.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
