@@ -44,7 +44,6 @@ class Kernel:
             self.release = self.suite.release()
         except suite.Missing as e:
             refuse(e, SKIPPED)
-        self.image = self.root / "boot" / f"vmlinuz-{self.release}"
         self.module()
 
     def module(self):

@@ -217,7 +217,15 @@ def debug_module(tree, build, kernel):
 
 def kernel_release(root):
     found = [p.name.removeprefix("vmlinuz-") for p in (root / "boot").glob("vmlinuz-*")]
-    return found[0] if len(found) == 1 else fail(f"one kernel expected under {root}/boot, found {found}")
+    found = found or [p.parent.name for p in (root / "usr/lib/modules").glob("*/vmlinuz")]
+    return found[0] if len(found) == 1 else fail(f"one kernel expected in {root}, found {found}")
+
+
+def kernel_image(root):
+    """The kernel, beside its modules in packages after Debian 13's."""
+    release = kernel_release(root)
+    path = root / "boot" / f"vmlinuz-{release}"
+    return path if path.is_file() else root / "usr/lib/modules" / release / "vmlinuz"
 
 
 def inside(root, path):
@@ -409,7 +417,7 @@ def add_guest_kernel(guest, build, own):
         depmod(other.root, other.release)
         guest.modules(XEN_MODULES, GUEST_MODULES, other.root)
         say(f"guests have Linux {other.release}")
-        return unpacked_kernel(other.image.read_bytes())
+        return unpacked_kernel(kernel_image(other.root).read_bytes())
     guest.modules(XEN_MODULES, GUEST_MODULES)
     if not debug_kernel.CHOSEN:
         return own.read_bytes()
@@ -438,8 +446,7 @@ def build_images(build, refresh=False, service=False):
         front_module(root, build, root / f"usr/src/linux-headers-{release}", release)
         xen = next((root / "boot").glob("xen-4.*.gz"), None) or fail("no hypervisor in the packages")
         (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
-        kernel = root / "boot" / f"vmlinuz-{release}"
-        (images / "vmlinux").write_bytes(unpacked_kernel(kernel.read_bytes()))
+        (images / "vmlinux").write_bytes(unpacked_kernel(kernel_image(root).read_bytes()))
         guest = base_tree(root, build, "init-guest")
         kernel_of_guests = add_guest_kernel(guest, build, images / "vmlinux")
         guest.write(images / "guest.img")
