@@ -11,7 +11,7 @@ LONG = True
 OPEN, CLOSE, ADD, ENDED = 16, 17, 18, 128
 # What no key of a backend may be; None: no such key.
 BAD_KEYS = [("protocol-version", None), ("protocol-version", "99"), ("protocol-version", "9" * 1500), ("uuid", None),
-            ("uuid", "not-a-uuid"), ("memory", "1G"), ("memory", "9" * 40), ("features", "arena-grow,arena-grow"),
+            ("uuid", "not-a-uuid"), ("memory", "much"), ("memory", "9" * 40), ("features", "arena-grow,arena-grow"),
             ("features", "x" * 1500)]
 FLIPS = ["4", "2", "4", "6", "4", "5", "1", "4", "7", "8", "0", "", "x", "99999999999", "4 4", "3", "4"]
 STATISTICS = "/sys/bus/xen/devices/pvgpu-0/statistics"
