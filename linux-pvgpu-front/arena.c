@@ -3,6 +3,7 @@
  * Chunks of arena. The addition or removal of a chunk goes on when the process that waits for it is
  * interrupted; the process asks again and finds the chunk.
  */
+#include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -51,8 +52,10 @@ static struct pvgpu_mem *pvgpu_chunk_take_out(struct chunk *c, int error)
 {
 	struct pvgpu_mem *m = c->mem;
 
+	lockdep_assert_held(&c->s->lock);
 	c->mem = NULL;
 	c->error = error;
+	/* All releases of the state: with the acquire in pvgpu_chunk_settled(). */
 	smp_store_release(&c->state, REMOVED);
 	xa_erase(&c->s->chunks, c->at);
 	c->s->arena -= c->size;
@@ -66,6 +69,7 @@ void pvgpu_chunks_drop(struct pvgpu_session *s, struct list_head *list)
 	struct chunk *c;
 	unsigned long i;
 
+	lockdep_assert_held(&s->lock);
 	xa_for_each(&s->chunks, i, c) {
 		m = pvgpu_chunk_take_out(c, -EPIPE);
 		list_add_tail(&m->node, list);
@@ -77,6 +81,7 @@ struct pvgpu_mem *pvgpu_chunk_at(struct pvgpu_session *s, u64 offset)
 	const u64 place = offset >> PLACE_SHIFT;
 	struct chunk *c = NULL;
 
+	lockdep_assert_held(&s->lock);
 	if (place >= FIRST && place < FIRST + PVGPU_CHUNKS_MAX &&
 	    !(offset & ((1ull << PLACE_SHIFT) - 1)))
 		c = xa_load(&s->chunks, place - FIRST);
@@ -89,6 +94,7 @@ static struct chunk *pvgpu_chunk_overlapping(struct pvgpu_session *s, u64 addres
 	struct chunk *c;
 	unsigned long i;
 
+	lockdep_assert_held(&s->lock);
 	xa_for_each(&s->chunks, i, c)
 		if (address < c->address + c->size && c->address < address + size)
 			return c;
@@ -179,7 +185,7 @@ static int pvgpu_chunk_send(struct chunk *c, u32 op)
 
 static bool pvgpu_chunk_settled(const struct chunk *c)
 {
-	const enum chunk_state state = smp_load_acquire(&c->state);
+	const enum chunk_state state = smp_load_acquire(&c->state); /* with the releases */
 
 	return state == READY || state == REMOVED;
 }
@@ -248,6 +254,7 @@ static int pvgpu_chunk_enter(struct pvgpu_session *s, struct chunk *c, struct pv
 {
 	int ret;
 
+	lockdep_assert_held(&s->lock);
 	if (c->size > s->arena_limit || s->arena > s->arena_limit - c->size) {
 		pvgpu_say(why, "the session's limit is %llu KiB of arena, %llu are used",
 			  s->arena_limit >> 10, s->arena >> 10);
@@ -284,7 +291,7 @@ static int pvgpu_chunk_new(struct pvgpu_session *s, const struct pvgpu_ioc_chunk
 	c->address = want->address;
 	c->size = want->size;
 	c->state = ADDING;
-	ret = pvgpu_mem_new(s->vgpu->backend, c->size, true, &c->mem, why);
+	ret = pvgpu_mem_new(s->backend, c->size, true, s->user, &c->mem, why);
 	if (ret) {
 		pvgpu_chunk_put(c);
 		return ret;
@@ -302,6 +309,10 @@ long pvgpu_grow(struct pvgpu_session *s, struct pvgpu_ioc_chunk *want, struct pv
 		pvgpu_say(why, "a chunk is of whole pages, at most %u MiB",
 			  PVGPU_CTL_CHUNK_MAX >> 20);
 		return -EINVAL;
+	}
+	if (!(s->features & PVGPU_FEATURES_ARENA_GROW)) {
+		pvgpu_say(why, "the backend takes no arena memory (feature arena-grow)");
+		return -EOPNOTSUPP;
 	}
 	mutex_lock(&s->lock);
 	c = pvgpu_chunk_resumed(s, want, why);

@@ -36,20 +36,36 @@ static inline void pvgpu_end_access(grant_ref_t ref, struct page *page)
 #endif
 }
 
+/*
+ * True: the grant has ended; the page is the caller's. False: the backend has mapped it. A kernel
+ * that cannot tell takes a reference to the page and ends the grant when it can.
+ */
+static inline bool pvgpu_try_end_access(grant_ref_t ref, struct page *page)
+{
+#if PVGPU_HAS_TRY_END_ACCESS
+	return gnttab_try_end_foreign_access(ref);
+#else
+	get_page(page);
+	pvgpu_end_access(ref, page);
+	return true;
+#endif
+}
+
 /* ---- event channels ---- */
 
 /*
  * The interrupt number, or a negative errno. The handler, or work that it starts, ends each
  * interrupt with pvgpu_eoi(); no other comes before. Without lateeoi the next one may come at any
  * time after the handler, and a hostile backend can keep a CPU busy.
+ *
+ * Not bind_evtchn_to_irqhandler(): when it fails, the port may be closed or not.
  */
-static inline int pvgpu_bind_evtchn(evtchn_port_t port, irq_handler_t handler, const char *name,
-				    void *data)
+static inline int pvgpu_bind_evtchn(evtchn_port_t port)
 {
 #if PVGPU_HAS_LATEEOI
-	return bind_evtchn_to_irqhandler_lateeoi(port, handler, 0, name, data);
+	return bind_evtchn_to_irq_lateeoi(port);
 #else
-	return bind_evtchn_to_irqhandler(port, handler, 0, name, data);
+	return bind_evtchn_to_irq(port);
 #endif
 }
 
@@ -87,6 +103,14 @@ static inline void pvgpu_not_essential(struct xenbus_driver *drv)
 }
 
 /* ---- memory, sysfs ---- */
+
+/* For pages that processes map. Where it matters that they are charged to a memory cgroup, they are
+ * not: user.c limits them. */
+#if PVGPU_HAS_KMEMCG_TYPE
+#define PVGPU_GFP_MAPPED GFP_KERNEL
+#else
+#define PVGPU_GFP_MAPPED GFP_KERNEL_ACCOUNT
+#endif
 
 static inline void pvgpu_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {

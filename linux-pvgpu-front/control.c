@@ -5,11 +5,13 @@
  * answer must fit a request that was sent, and an impossible index ends the connection.
  */
 #include <linux/interrupt.h>
+#include <linux/lockdep.h>
 #include <linux/slab.h>
 #include <xen/page.h>
 
 #include "compat.h"
 #include "pvgpu_front.h"
+#include "pvgpu_trace.h"
 
 #define BUDGET    64  /* messages at a time, so that other work is not blocked */
 #define ERRNO_MAX 133 /* of the generic table: ERFKILL, EHWPOISON */
@@ -44,32 +46,56 @@ static void pvgpu_ctl_close_port(struct pvgpu_vgpu *v, evtchn_port_t port)
 		dev_warn(&v->xdev->dev, "cannot close event channel %u: it stays in use\n", port);
 }
 
+/* The port's interrupt, without a handler. On an error the port is closed. */
+static int pvgpu_ctl_bind_port(struct pvgpu_vgpu *v, evtchn_port_t port)
+{
+	struct evtchn_status status = {.dom = DOMID_SELF, .port = port};
+	int irq;
+
+	pvgpu_count(&v->stats.hypercalls); /* the kernel binds it to a CPU */
+	irq = pvgpu_bind_evtchn(port);
+	if (irq > 0)
+		return irq;
+	/* The kernel has closed it or not, depending on where it failed. */
+	pvgpu_count(&v->stats.hypercalls);
+	if (!HYPERVISOR_event_channel_op(EVTCHNOP_status, &status) &&
+	    status.status == EVTCHNSTAT_unbound)
+		pvgpu_ctl_close_port(v, port);
+	return irq ? irq : -EINVAL;
+}
+
 /*
- * An unbound port for the backend and its interrupt. Not xenbus_alloc_evtchn(), which closes the
+ * An unbound port for the domain and its interrupt. Not xenbus_alloc_evtchn(), which closes the
  * whole device when there is no port.
  */
-int pvgpu_channel_open(struct pvgpu_vgpu *v, struct pvgpu_channel *c, irq_handler_t handler,
-		       void *data, struct pvgpu_why *why)
+int pvgpu_channel_open(struct pvgpu_vgpu *v, struct pvgpu_channel *c, domid_t to,
+		       irq_handler_t handler, void *data, struct pvgpu_why *why)
 {
-	struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = v->backend};
+	struct evtchn_alloc_unbound alloc = {.dom = DOMID_SELF, .remote_dom = to};
 	unsigned long flags;
-	int ret;
+	int irq, ret;
 
 	pvgpu_count(&v->stats.hypercalls);
 	ret = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
 	if (ret)
 		return pvgpu_ctl_no_channel(v, ret, why);
-	c->port = alloc.port;
-	pvgpu_count(&v->stats.hypercalls); /* the kernel binds it to a CPU */
-	ret = pvgpu_bind_evtchn(alloc.port, handler, c->name, data);
-	if (ret <= 0) {
-		pvgpu_ctl_close_port(v, alloc.port);
-		return pvgpu_ctl_no_channel(v, ret ? ret : -EINVAL, why);
-	}
+	irq = pvgpu_ctl_bind_port(v, alloc.port);
+	if (irq < 0)
+		return pvgpu_ctl_no_channel(v, irq, why);
+	/* Before the handler may run, which needs it. */
 	spin_lock_irqsave(&c->lock, flags);
-	c->irq = ret;
+	c->port = alloc.port;
+	c->irq = irq;
 	spin_unlock_irqrestore(&c->lock, flags);
-	return 0;
+	ret = request_irq(irq, handler, 0, c->name, data);
+	if (!ret)
+		return 0;
+	spin_lock_irqsave(&c->lock, flags);
+	c->irq = 0;
+	spin_unlock_irqrestore(&c->lock, flags);
+	pvgpu_count(&v->stats.hypercalls);
+	evtchn_put(alloc.port); /* unbinds the interrupt and closes the port */
+	return pvgpu_ctl_no_channel(v, ret, why);
 }
 
 /* Closes the port, too. No handler runs afterwards. */
@@ -154,6 +180,7 @@ static bool pvgpu_ctl_pay(struct pvgpu_vgpu *v, struct pvgpu_req *req)
 	const u64 cost = pvgpu_ctl_cost(&req->msg) * each, burst = PVGPU_CTL_BURST * each;
 	const u64 now = ktime_get_ns();
 
+	lockdep_assert_held(&v->ctl_lock);
 	if (req->paid)
 		return true;
 	if (now > burst && v->paid_until < now - burst)
@@ -173,6 +200,7 @@ static bool pvgpu_ctl_pump(struct pvgpu_vgpu *v)
 {
 	bool published = false;
 
+	lockdep_assert_held(&v->ctl_lock);
 	while (v->live && !list_empty(&v->queued)) {
 		struct pvgpu_req *req = list_first_entry(&v->queued, struct pvgpu_req, node);
 		int ret;
@@ -190,6 +218,7 @@ static bool pvgpu_ctl_pump(struct pvgpu_vgpu *v)
 			break;
 		}
 		list_move_tail(&req->node, &v->sent);
+		trace_pvgpu_request(v->index, req->msg.op, req->msg.id, req->msg.session, 0);
 		pvgpu_count(&v->stats.requests);
 		published = true;
 	}
@@ -221,6 +250,7 @@ static struct pvgpu_req *pvgpu_ctl_answered(struct pvgpu_vgpu *v, const struct p
 {
 	struct pvgpu_req *req = pvgpu_ctl_sent_with(v, m->id);
 
+	lockdep_assert_held(&v->ctl_lock);
 	if (!req) {
 		pvgpu_count(&v->stats.answers_dropped);
 		return NULL;
@@ -275,6 +305,7 @@ static int pvgpu_ctl_take_one(struct pvgpu_vgpu *v)
 	if (v->live)
 		ret = pvgpu_ctl_peek(&v->ctl, 0, &m);
 	if (ret > 0) {
+		trace_pvgpu_answer(v->index, m.op, m.id, m.session, m.error);
 		if (m.id)
 			req = pvgpu_ctl_answered(v, &m, &bad);
 		ring = pvgpu_ctl_release(&v->ctl, 1);
@@ -347,23 +378,25 @@ static irqreturn_t pvgpu_ctl_interrupt(int irq, void *data)
 
 /* ---- the connection ---- */
 
-int pvgpu_ctl_connect(struct pvgpu_vgpu *v, struct pvgpu_why *why)
+int pvgpu_ctl_connect(struct pvgpu_vgpu *v, u64 features, struct pvgpu_why *why)
 {
+	const domid_t backend = v->xdev->otherend_id;
 	struct pvgpu_mem *m;
 	int ret;
 
-	v->backend = v->xdev->otherend_id;
-	ret = pvgpu_mem_new(v->backend, PVGPU_CTL_PAGE_SIZE, false, &m, why);
+	ret = pvgpu_mem_new(backend, PVGPU_CTL_PAGE_SIZE, false, NULL, &m, why);
 	if (ret)
 		return ret;
 	spin_lock(&v->ctl_lock);
+	v->backend = backend;
+	v->features = features;
 	v->ctl_mem = m;
 	pvgpu_ctl_init_front(&v->ctl, pvgpu_mem_first(m));
 	clear_bit(PVGPU_BROKEN, &v->flags);
 	v->gen++;
 	v->live = true;
 	spin_unlock(&v->ctl_lock);
-	ret = pvgpu_channel_open(v, &v->channel, pvgpu_ctl_interrupt, v, why);
+	ret = pvgpu_channel_open(v, &v->channel, backend, pvgpu_ctl_interrupt, v, why);
 	if (ret) {
 		spin_lock(&v->ctl_lock);
 		v->live = false;

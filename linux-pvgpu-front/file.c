@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* /dev/pvgpuN: see uapi/pvgpu.h. */
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
@@ -38,7 +39,6 @@ static int pvgpu_file_open(struct inode *inode, struct file *file)
 	spin_lock_init(&f->slock);
 	f->vgpu = v;
 	kref_get(&v->ref);
-	atomic_inc(&v->opens);
 	file->private_data = f;
 	return nonseekable_open(inode, file);
 }
@@ -54,13 +54,10 @@ static void pvgpu_file_drop(struct pvgpu_session *s)
 static int pvgpu_file_release(struct inode *inode, struct file *file)
 {
 	struct pvgpu_file *f = file->private_data;
-	struct pvgpu_vgpu *v = f->vgpu;
 
 	pvgpu_file_drop(f->opening);
 	pvgpu_file_drop(f->session);
-	if (atomic_dec_and_test(&v->opens))
-		pvgpu_kick(v);
-	pvgpu_vgpu_put(v);
+	pvgpu_vgpu_put(f->vgpu);
 	kfree(f);
 	return 0;
 }
@@ -107,6 +104,10 @@ static long pvgpu_file_check_open(struct pvgpu_ioc_open *o, struct pvgpu_why *wh
 			  PVGPU_UAPI_VERSION, o->version);
 		return -EINVAL;
 	}
+	if (o->flags || o->pad) {
+		pvgpu_say(why, "flags 0x%x of OPEN are not known", o->flags);
+		return -EINVAL;
+	}
 	if (!o->cmd_size)
 		o->cmd_size = PVGPU_RING_CMD_DEFAULT;
 	if (!o->rep_size)
@@ -126,6 +127,7 @@ static long pvgpu_file_await_open(struct pvgpu_file *f, struct pvgpu_ioc_open *o
 	struct pvgpu_session *s = f->opening;
 	long ret;
 
+	lockdep_assert_held(&f->lock);
 	ret = wait_event_interruptible(s->wait, pvgpu_session_life(s) != PVGPU_OPENING);
 	if (ret)
 		return ret;
@@ -194,7 +196,7 @@ static long pvgpu_ioctl_wait(struct pvgpu_session *s, void __user *arg)
 
 	if (copy_from_user(&w, arg, sizeof(w)))
 		return -EFAULT;
-	if (w.pad || (w.what & ~(PVGPU_GOT_RUNG | PVGPU_GOT_KICKED | PVGPU_GOT_HANGUP)))
+	if (w.flags || (w.what & ~(PVGPU_GOT_RUNG | PVGPU_GOT_KICKED | PVGPU_GOT_HANGUP)))
 		return -EINVAL;
 	left = w.timeout_ms > 0 ? msecs_to_jiffies(w.timeout_ms) : 0;
 	/* Another thread may take the event first. */
@@ -215,6 +217,14 @@ static long pvgpu_ioctl_wait(struct pvgpu_session *s, void __user *arg)
 	return copy_to_user(arg, &w, sizeof(w)) ? -EFAULT : 0;
 }
 
+static long pvgpu_file_check_chunk(const struct pvgpu_ioc_chunk *c, struct pvgpu_why *why)
+{
+	if (!c->flags && !c->pad)
+		return 0;
+	pvgpu_say(why, "flags 0x%x of a chunk are not known", c->flags);
+	return -EINVAL;
+}
+
 static long pvgpu_ioctl_chunk(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
 {
 	struct pvgpu_ioc_chunk c;
@@ -224,7 +234,9 @@ static long pvgpu_ioctl_chunk(struct pvgpu_session *s, unsigned int cmd, void __
 	if (copy_from_user(&c, arg, sizeof(c)))
 		return -EFAULT;
 	c.offset = 0;
-	ret = cmd == PVGPU_IOC_GROW ? pvgpu_grow(s, &c, &why) : pvgpu_shrink(s, &c, &why);
+	ret = pvgpu_file_check_chunk(&c, &why);
+	if (!ret)
+		ret = cmd == PVGPU_IOC_GROW ? pvgpu_grow(s, &c, &why) : pvgpu_shrink(s, &c, &why);
 	if (ret == -ERESTARTSYS)
 		return ret;
 	memcpy(c.reason, why.text, sizeof(c.reason));
@@ -233,17 +245,36 @@ static long pvgpu_ioctl_chunk(struct pvgpu_session *s, unsigned int cmd, void __
 
 static long pvgpu_ioctl_finish(struct pvgpu_session *s, void __user *arg)
 {
-	u32 ms;
+	struct pvgpu_ioc_finish m;
 	long ret;
 
-	if (copy_from_user(&ms, arg, sizeof(ms)))
+	if (copy_from_user(&m, arg, sizeof(m)))
 		return -EFAULT;
+	if (m.flags)
+		return -EINVAL;
 	pvgpu_session_close(s);
 	ret = wait_event_interruptible_timeout(s->wait, pvgpu_session_life(s) == PVGPU_GONE,
-					       msecs_to_jiffies(min_t(u32, ms, INT_MAX)));
+					       msecs_to_jiffies(min_t(u32, m.timeout_ms, INT_MAX)));
 	if (ret < 0)
 		return -EINTR;
 	return ret || pvgpu_session_life(s) == PVGPU_GONE ? 0 : -ETIME;
+}
+
+/* Those of a session. One that takes no argument gets 0, so that it may take one some day. */
+static long pvgpu_ioctl_check(unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case PVGPU_IOC_DOORBELL:
+	case PVGPU_IOC_KICK:
+	case PVGPU_IOC_HANGUP:
+		return arg ? -EINVAL : 0;
+	case PVGPU_IOC_WAIT:
+	case PVGPU_IOC_GROW:
+	case PVGPU_IOC_SHRINK:
+	case PVGPU_IOC_FINISH:
+		return 0;
+	}
+	return -ENOTTY;
 }
 
 static long pvgpu_ioctl_session(struct pvgpu_session *s, unsigned int cmd, void __user *arg)
@@ -282,9 +313,12 @@ static long pvgpu_file_ioctl(struct file *file, unsigned int cmd, unsigned long 
 		return pvgpu_ioctl_info(f, (void __user *)arg);
 	if (cmd == PVGPU_IOC_OPEN)
 		return pvgpu_ioctl_open(f, (void __user *)arg);
+	ret = pvgpu_ioctl_check(cmd, arg);
+	if (ret)
+		return ret;
 	s = pvgpu_file_session(f);
 	if (!s)
-		return _IOC_TYPE(cmd) == PVGPU_IOC_MAGIC ? -EINVAL : -ENOTTY;
+		return -EINVAL;
 	ret = pvgpu_ioctl_session(s, cmd, (void __user *)arg);
 	pvgpu_session_put(s);
 	return ret;
@@ -339,6 +373,7 @@ static int pvgpu_file_map_area(struct pvgpu_session *s, struct vm_area_struct *v
 	const struct pvgpu_mem *m;
 	int ret;
 
+	lockdep_assert_held(&s->lock);
 	if (pvgpu_session_life(s) != PVGPU_OPEN || !s->ring)
 		return -EPIPE;
 	m = offset ? pvgpu_chunk_at(s, offset) : s->ring;

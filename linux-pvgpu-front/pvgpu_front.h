@@ -3,10 +3,11 @@
  * The internal interfaces of pvgpu.ko. Sections are named after the file that implements them.
  *
  * Threads:
- *   state work   one for each vGPU: only it changes the vGPU's state (state.c). Events only queue
- * it (pvgpu_kick), and it examines everything again event work   one for each vGPU: takes the
- * control ring's answers and events (control.c) callers      processes in open, ioctl, mmap, poll,
- * release; the end of a ring's mapping
+ * - state work, one for each vGPU: only it changes the vGPU's state (state.c). Events only queue it
+ *   (pvgpu_kick), and it examines everything again.
+ * - event work, one for each vGPU: takes the control ring's answers and events (control.c).
+ * - retry work: ends grants that the backend had mapped when they were to end (memory.c).
+ * - callers: processes in open, ioctl, mmap, poll, release; the end of a ring's mapping.
  *
  * Locks, in the order in which they may be taken. Except for the first, which is taken and waited
  * under interruptibly, none is held while a thread waits for the backend, copies to or from a
@@ -17,7 +18,8 @@
  *   session.life    the session's state
  *   vgpu.ctl_lock   the control ring and its requests
  *   session.chan    the session's interrupt
- * vgpus_lock (xenbus.c) comes before vgpu.kick_lock. The interrupt handlers take none of them.
+ * vgpus_lock (xenbus.c) comes before vgpu.kick_lock. The locks of users and of held memory (user.c,
+ * memory.c) are the last ones. The interrupt handlers take none of them.
  */
 #ifndef PVGPU_FRONT_H
 #define PVGPU_FRONT_H
@@ -44,10 +46,7 @@
 #define PVGPU_SESSIONS_MAX 4096u /* of a vGPU */
 #define PVGPU_CHUNKS_MAX   4096u /* of a session */
 
-/* Reason in the ring page of a session that the frontend declares lost: enum pvgpu_end, FAILED. */
-#define PVGPU_LOST_REASON 3u
-
-#define PVGPU_RETRY_MIN   HZ /* before the first retry */
+#define PVGPU_RETRY_MIN    HZ /* before the first retry */
 
 struct pvgpu_vgpu;
 struct pvgpu_session;
@@ -68,11 +67,33 @@ struct pvgpu_statistics {
 	atomic64_t sessions_total, sessions_lost;
 };
 
+/* ---- user.c: limits of the guest's users. NULL: a user without limits ---- */
+
+struct pvgpu_user;
+extern unsigned int pvgpu_sessions_limit; /* of all users */
+extern unsigned int pvgpu_user_grants, pvgpu_user_sessions, pvgpu_user_breaches,
+	pvgpu_user_breach_seconds;
+
+/* Of the current process, with a reference. */
+int pvgpu_user_get(struct pvgpu_user **out);
+struct pvgpu_user *pvgpu_user_hold(struct pvgpu_user *u);
+void pvgpu_user_put(struct pvgpu_user *u);
+/* 0, or a negative errno with a reason. */
+int pvgpu_user_take_session(struct pvgpu_user *u, struct pvgpu_why *why);
+void pvgpu_user_drop_session(struct pvgpu_user *u);
+int pvgpu_user_take_grants(struct pvgpu_user *u, unsigned int n, struct pvgpu_why *why);
+void pvgpu_user_drop_grants(struct pvgpu_user *u, unsigned int n);
+/* A session of the user broke the protocol. True: it must have no more sessions for now. */
+bool pvgpu_user_breach(struct pvgpu_user *u);
+void pvgpu_users_exit(void);
+
 /* ---- memory.c: pages that the backend domain may map ---- */
 
 struct pvgpu_mem {
-	struct list_head node; /* of those whose grants end later */
-	unsigned int pages, granted;
+	struct list_head node;       /* of those whose grants end later */
+	unsigned int pages, granted; /* the first ones are granted */
+	unsigned int counted;        /* in the limits */
+	struct pvgpu_user *user;     /* who pays; NULL: the module, or a user without limits */
 	struct page **page;
 	grant_ref_t *ref;
 	struct pvgpu_mem *dir; /* the directory, until it has been read */
@@ -81,9 +102,15 @@ struct pvgpu_mem {
 extern unsigned int pvgpu_grants_limit;
 
 void pvgpu_grants_init(void);
+void pvgpu_grants_exit(void);
+/* Counted grants: all, and those that the backend has mapped though they were to end. */
+unsigned int pvgpu_grants_in_use(void);
+unsigned int pvgpu_grants_held(void);
+/* Try to end the latter: how many are left. They are also tried from time to time. */
+unsigned int pvgpu_held_try(void);
 /* Zeroed pages, granted to a domain; 0, or a negative errno with a reason. */
-int pvgpu_mem_new(domid_t to, size_t bytes, bool directory, struct pvgpu_mem **out,
-		  struct pvgpu_why *why);
+int pvgpu_mem_new(domid_t to, size_t bytes, bool directory, struct pvgpu_user *user,
+		  struct pvgpu_mem **out, struct pvgpu_why *why);
 static inline void *pvgpu_mem_first(const struct pvgpu_mem *m)
 {
 	return page_address(m->page[0]);
@@ -92,8 +119,8 @@ static inline void *pvgpu_mem_first(const struct pvgpu_mem *m)
 u32 pvgpu_mem_dir(const struct pvgpu_mem *m);
 void pvgpu_mem_end_dir(struct pvgpu_mem *m);
 /*
- * End the grants and free the pages. Pages that the backend still maps are freed by the kernel when
- * it has unmapped them. Mappings of processes stay valid.
+ * End the grants and free the pages. Those that the backend has mapped count, and stay, until it
+ * has unmapped them. Mappings of processes stay valid.
  */
 void pvgpu_mem_end(struct pvgpu_mem *m);
 void pvgpu_mem_end_list(struct list_head *list);
@@ -109,8 +136,9 @@ struct pvgpu_channel {
 };
 
 void pvgpu_channel_init(struct pvgpu_channel *c);
-int pvgpu_channel_open(struct pvgpu_vgpu *v, struct pvgpu_channel *c, irq_handler_t handler,
-		       void *data, struct pvgpu_why *why);
+/* For the domain `to` to bind to. */
+int pvgpu_channel_open(struct pvgpu_vgpu *v, struct pvgpu_channel *c, domid_t to,
+		       irq_handler_t handler, void *data, struct pvgpu_why *why);
 void pvgpu_channel_close(struct pvgpu_vgpu *v, struct pvgpu_channel *c, void *data);
 void pvgpu_channel_notify(struct pvgpu_vgpu *v, struct pvgpu_channel *c);
 void pvgpu_channel_eoi(struct pvgpu_vgpu *v, struct pvgpu_channel *c, bool spurious);
@@ -133,7 +161,7 @@ int pvgpu_submit(struct pvgpu_vgpu *v, struct pvgpu_req *req, u32 gen);
 void pvgpu_event_work(struct work_struct *w);
 void pvgpu_pump_work(struct work_struct *w);
 /* State work only. A disconnected ring's page goes to v->limbo. */
-int pvgpu_ctl_connect(struct pvgpu_vgpu *v, struct pvgpu_why *why);
+int pvgpu_ctl_connect(struct pvgpu_vgpu *v, u64 features, struct pvgpu_why *why);
 void pvgpu_ctl_disconnect(struct pvgpu_vgpu *v, struct list_head *reqs);
 void pvgpu_ctl_fail(struct list_head *reqs);
 bool pvgpu_ctl_void(struct pvgpu_vgpu *v);
@@ -158,8 +186,11 @@ enum pvgpu_session_flag {
 struct pvgpu_session {
 	struct kref ref;
 	struct pvgpu_vgpu *vgpu;
-	struct list_head node; /* vgpu.sessions; holds a reference */
+	struct pvgpu_user *user; /* who opened it */
+	struct list_head node;   /* vgpu.sessions; holds a reference */
 	u32 number, gen;
+	domid_t backend; /* of the connection gen, as are the features */
+	u64 features;
 	u32 cmd_size, rep_size;
 	unsigned long flags; /* enum pvgpu_session_flag, atomic */
 	wait_queue_head_t wait;
@@ -188,15 +219,15 @@ int pvgpu_session_start(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size,
 void pvgpu_session_put(struct pvgpu_session *s);
 /* End it; never blocks. */
 void pvgpu_session_close(struct pvgpu_session *s);
-/* Tell the process that it is lost; only the first reason counts. */
-void pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, size_t len);
+/* Tell the process that it is lost; only the first reason counts, for which it returns true. */
+bool pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, size_t len);
 /* The event SESSION_ENDED. */
 void pvgpu_session_ended(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m);
 /* The connection has ended: all of them are lost; their memory goes to the list. */
 void pvgpu_sessions_end(struct pvgpu_vgpu *v, const char *text, struct list_head *limbo);
 static inline enum pvgpu_session_life pvgpu_session_life(struct pvgpu_session *s)
 {
-	return smp_load_acquire(&s->life);
+	return smp_load_acquire(&s->life); /* with the releases in session.c */
 }
 /* The events of `what` that have happened, each reported once; a hang-up is always reported. */
 unsigned int pvgpu_session_take(struct pvgpu_session *s, unsigned int what);
@@ -252,7 +283,6 @@ struct pvgpu_vgpu {
 	char name[16];
 	bool published;
 	unsigned long flags; /* enum pvgpu_vgpu_flag, atomic */
-	atomic_t opens;      /* open files */
 
 	struct list_head node; /* of all of them */
 	spinlock_t kick_lock;
@@ -275,7 +305,8 @@ struct pvgpu_vgpu {
 	bool live;  /* requests may be sent */
 	bool ready; /* sessions may be opened */
 	u32 gen, last_id;
-	domid_t backend;
+	domid_t backend; /* of the connection gen, as are the features */
+	u64 features;
 	struct pvgpu_ctl ctl;
 	struct pvgpu_mem *ctl_mem;
 	struct list_head queued, sent;
@@ -289,6 +320,7 @@ struct pvgpu_vgpu {
 
 extern struct workqueue_struct *pvgpu_wq;
 extern ushort pvgpu_mode;
+extern bool pvgpu_going_down; /* the guest shuts down: nothing connects any more */
 
 int pvgpu_xenbus_init(void);
 void pvgpu_xenbus_exit(void);

@@ -5,11 +5,13 @@
  * has answered, or until the connection ends.
  */
 #include <linux/interrupt.h>
+#include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "pvgpu_front.h"
+#include "pvgpu_trace.h"
 
 void pvgpu_printable(char *to, size_t cap, const char *from, size_t len)
 {
@@ -27,7 +29,9 @@ static irqreturn_t pvgpu_session_doorbell(int irq, void *data)
 	struct pvgpu_session *s = data;
 
 	pvgpu_count(&s->vgpu->stats.doorbells);
-	/* The thread that takes the doorbell ends the interrupt; no other comes before. */
+	/* The thread that takes the doorbell ends the interrupt; no other comes before. A thread
+	 * that sees RUNG sees EOI: test_and_clear_bit() in pvgpu_session_take() is the barrier's
+	 * pair. */
 	set_bit(PVGPU_EOI, &s->flags);
 	smp_mb__after_atomic();
 	set_bit(PVGPU_RUNG, &s->flags);
@@ -71,6 +75,7 @@ static void pvgpu_session_free(struct kref *ref)
 	struct pvgpu_session *s = container_of(ref, struct pvgpu_session, ref);
 
 	xa_destroy(&s->chunks);
+	pvgpu_user_put(s->user);
 	pvgpu_vgpu_put(s->vgpu);
 	kfree(s);
 }
@@ -99,6 +104,7 @@ static void pvgpu_session_finish(struct pvgpu_session *s, struct list_head *limb
 		return;
 	pvgpu_session_hang_up(s);
 	pvgpu_channel_close(v, &s->channel, s);
+	pvgpu_user_drop_session(s->user);
 	mutex_lock(&s->lock);
 	if (s->ring)
 		list_add_tail(&s->ring->node, &now);
@@ -110,28 +116,33 @@ static void pvgpu_session_finish(struct pvgpu_session *s, struct list_head *limb
 	else
 		pvgpu_mem_end_list(&now);
 	spin_lock(&s->life_lock);
+	/* All releases of `life`: with the acquire in pvgpu_session_life(). */
 	smp_store_release(&s->life, PVGPU_GONE);
 	spin_unlock(&s->life_lock);
+	trace_pvgpu_session(v->index, s->number, "gone", s->error);
 	wake_up_all(&s->wait);
 	pvgpu_session_put(s);
 }
 
-void pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, size_t len)
+bool pvgpu_session_lost(struct pvgpu_session *s, u32 reason, const char *text, size_t len)
 {
 	struct pvgpu_ring_page *page;
 
 	if (test_and_set_bit(PVGPU_LOST, &s->flags))
-		return;
+		return false;
 	mutex_lock(&s->lock);
 	if (s->ring) {
 		page = pvgpu_mem_first(s->ring);
 		pvgpu_printable(page->text, sizeof(page->text), text, len);
 		pvgpu_store(&page->reason, reason);
+		/* With the acquire of libcuda's look at the status: it finds text and reason. */
 		pvgpu_store_release(&page->status, (u32)PVGPU_RING_ENDED);
 	}
 	mutex_unlock(&s->lock);
+	trace_pvgpu_session(s->vgpu->index, s->number, "lost", reason);
 	pvgpu_count(&s->vgpu->stats.sessions_lost);
 	pvgpu_session_hang_up(s);
+	return true;
 }
 
 /* ---- close ---- */
@@ -140,7 +151,7 @@ static void pvgpu_session_closed(struct pvgpu_req *req)
 {
 	struct pvgpu_session *s = container_of(req, struct pvgpu_session, close_req);
 
-	/* The result does not matter. The kernel keeps pages that the backend still maps. When the
+	/* The result does not matter. Pages that the backend still maps are kept. When the
 	 * connection has ended, the session is finished already. */
 	pvgpu_session_finish(s, NULL);
 	pvgpu_session_put(s);
@@ -175,24 +186,66 @@ void pvgpu_session_close(struct pvgpu_session *s)
 		pvgpu_session_send_close(s);
 }
 
-void pvgpu_session_ended(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
+static struct pvgpu_session *pvgpu_session_numbered(struct pvgpu_vgpu *v, u32 number)
+{
+	struct pvgpu_session *s;
+
+	lockdep_assert_held(&v->lock);
+	list_for_each_entry(s, &v->sessions, node)
+		if (s->number == number)
+			return s;
+	return NULL;
+}
+
+/* With a reference; a session of the user that is not closing yet. */
+static struct pvgpu_session *pvgpu_session_of(struct pvgpu_vgpu *v, const struct pvgpu_user *user)
 {
 	struct pvgpu_session *s, *found = NULL;
 
 	spin_lock(&v->lock);
-	list_for_each_entry(s, &v->sessions, node)
-		if (s->number == m->session && kref_get_unless_zero(&s->ref)) {
-			found = s;
-			break;
-		}
+	list_for_each_entry(s, &v->sessions, node) {
+		if (s->user != user || READ_ONCE(s->close))
+			continue;
+		kref_get(&s->ref);
+		found = s;
+		break;
+	}
 	spin_unlock(&v->lock);
-	if (!found) {
+	return found;
+}
+
+/* Its other sessions end before they break the protocol, too, and bring quarantine on all users. */
+static void pvgpu_session_end_others(struct pvgpu_vgpu *v, const struct pvgpu_user *user)
+{
+	static const char text[] = "other sessions of this user broke the protocol";
+	struct pvgpu_session *s;
+
+	while ((s = pvgpu_session_of(v, user))) {
+		pvgpu_session_lost(s, PVGPU_END_FAILED, text, sizeof(text));
+		pvgpu_session_close(s);
+		pvgpu_session_put(s);
+	}
+}
+
+void pvgpu_session_ended(struct pvgpu_vgpu *v, const struct pvgpu_ctl_msg *m)
+{
+	struct pvgpu_session *s;
+	bool first;
+
+	spin_lock(&v->lock);
+	s = pvgpu_session_numbered(v, m->session);
+	if (s)
+		kref_get(&s->ref);
+	spin_unlock(&v->lock);
+	if (!s) {
 		pvgpu_count(&v->stats.answers_dropped);
 		return;
 	}
-	pvgpu_session_lost(found, m->u.ended.reason, m->u.ended.text, sizeof(m->u.ended.text));
-	pvgpu_session_close(found);
-	pvgpu_session_put(found);
+	first = pvgpu_session_lost(s, m->u.ended.reason, m->u.ended.text, sizeof(m->u.ended.text));
+	pvgpu_session_close(s);
+	if (first && m->u.ended.reason == PVGPU_END_PROTOCOL && pvgpu_user_breach(s->user))
+		pvgpu_session_end_others(v, s->user);
+	pvgpu_session_put(s);
 }
 
 void pvgpu_sessions_end(struct pvgpu_vgpu *v, const char *text, struct list_head *limbo)
@@ -207,7 +260,7 @@ void pvgpu_sessions_end(struct pvgpu_vgpu *v, const char *text, struct list_head
 		spin_unlock(&v->lock);
 		if (!s)
 			return;
-		pvgpu_session_lost(s, PVGPU_LOST_REASON, text, strlen(text));
+		pvgpu_session_lost(s, PVGPU_END_FAILED, text, strlen(text));
 		pvgpu_session_finish(s, limbo);
 		pvgpu_session_put(s);
 	}
@@ -245,6 +298,7 @@ static void pvgpu_session_opened(struct pvgpu_req *req)
 		pvgpu_session_finish(s, NULL);
 	} else {
 		pvgpu_count(&s->vgpu->stats.sessions_total);
+		trace_pvgpu_session(s->vgpu->index, s->number, "open", 0);
 		if (close)
 			pvgpu_session_send_close(s);
 	}
@@ -256,17 +310,13 @@ static void pvgpu_session_opened(struct pvgpu_req *req)
 static int pvgpu_session_enlist(struct pvgpu_session *s)
 {
 	struct pvgpu_vgpu *v = s->vgpu;
-	struct pvgpu_session *o;
 	int ret = -EUSERS;
 
 	spin_lock(&v->lock);
 	if (v->n_sessions < PVGPU_SESSIONS_MAX) {
-	again:
-		if (!++v->last_number)
-			++v->last_number;
-		list_for_each_entry(o, &v->sessions, node)
-			if (o->number == v->last_number)
-				goto again;
+		do
+			v->last_number++;
+		while (!v->last_number || pvgpu_session_numbered(v, v->last_number));
 		s->number = v->last_number;
 		list_add_tail(&s->node, &v->sessions);
 		v->n_sessions++;
@@ -277,7 +327,9 @@ static int pvgpu_session_enlist(struct pvgpu_session *s)
 	return ret;
 }
 
-static struct pvgpu_session *pvgpu_session_new(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size)
+/* The reference to the user is the session's. */
+static struct pvgpu_session *pvgpu_session_new(struct pvgpu_vgpu *v, struct pvgpu_user *user,
+					       u32 cmd_size, u32 rep_size)
 {
 	struct pvgpu_session *s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 
@@ -287,6 +339,7 @@ static struct pvgpu_session *pvgpu_session_new(struct pvgpu_vgpu *v, u32 cmd_siz
 	kref_get(&v->ref);
 	s->vgpu = v;
 	INIT_LIST_HEAD(&s->node);
+	s->user = user;
 	s->cmd_size = cmd_size;
 	s->rep_size = rep_size;
 	init_waitqueue_head(&s->wait);
@@ -322,56 +375,71 @@ static int pvgpu_session_send_open(struct pvgpu_session *s)
 static int pvgpu_session_make_ring(struct pvgpu_session *s, struct pvgpu_why *why)
 {
 	struct pvgpu_vgpu *v = s->vgpu;
-	domid_t backend;
 	bool ready;
 	int ret;
 
 	spin_lock(&v->ctl_lock);
 	ready = v->ready;
 	s->gen = v->gen;
-	backend = v->backend;
+	s->backend = v->backend;
+	s->features = v->features;
 	spin_unlock(&v->ctl_lock);
 	if (!ready) {
 		pvgpu_say(why, "the vGPU is not connected to its backend at present");
 		return -ENODEV;
 	}
-	ret = pvgpu_mem_new(backend, pvgpu_ring_bytes(s->cmd_size, s->rep_size), true, &s->ring,
-			    why);
+	ret = pvgpu_mem_new(s->backend, pvgpu_ring_bytes(s->cmd_size, s->rep_size), true, s->user,
+			    &s->ring, why);
 	if (ret)
 		return ret;
 	pvgpu_ring_format(pvgpu_mem_first(s->ring), s->cmd_size, s->rep_size);
 	snprintf(s->channel.name, sizeof(s->channel.name), "%s-session", v->name);
-	return pvgpu_channel_open(v, &s->channel, pvgpu_session_doorbell, s, why);
+	return pvgpu_channel_open(v, &s->channel, s->backend, pvgpu_session_doorbell, s, why);
 }
 
-int pvgpu_session_start(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size,
-			struct pvgpu_session **out, struct pvgpu_why *why)
+/* Make it and let the backend know; on an error nothing of it is left but the session itself. */
+static int pvgpu_session_begin(struct pvgpu_session *s, struct pvgpu_why *why)
 {
-	struct pvgpu_session *s = pvgpu_session_new(v, cmd_size, rep_size);
-	int ret;
+	int ret = pvgpu_session_make_ring(s, why);
 
-	if (!s) {
-		pvgpu_say(why, "out of memory");
-		return -ENOMEM;
-	}
-	ret = pvgpu_session_make_ring(s, why);
 	if (!ret) {
 		ret = pvgpu_session_enlist(s);
 		if (ret)
 			pvgpu_say(why, "the vGPU has %u sessions, the maximum", PVGPU_SESSIONS_MAX);
 	}
-	if (!ret) {
-		ret = pvgpu_session_send_open(s);
-		if (ret) {
-			pvgpu_say(why, "the connection to the backend has just ended");
-			pvgpu_session_finish(s, NULL);
-		}
-	} else {
-		pvgpu_channel_close(v, &s->channel, s);
+	if (ret) {
+		pvgpu_channel_close(s->vgpu, &s->channel, s);
 		if (s->ring)
 			pvgpu_mem_end(s->ring);
 		s->ring = NULL;
+		pvgpu_user_drop_session(s->user);
+		return ret;
 	}
+	ret = pvgpu_session_send_open(s);
+	if (ret) {
+		pvgpu_say(why, "the connection to the backend has just ended");
+		pvgpu_session_finish(s, NULL);
+	}
+	return ret;
+}
+
+int pvgpu_session_start(struct pvgpu_vgpu *v, u32 cmd_size, u32 rep_size,
+			struct pvgpu_session **out, struct pvgpu_why *why)
+{
+	struct pvgpu_session *s = NULL;
+	struct pvgpu_user *user;
+	int ret = pvgpu_user_get(&user);
+
+	if (!ret)
+		s = pvgpu_session_new(v, user, cmd_size, rep_size);
+	if (!s) {
+		pvgpu_user_put(user);
+		pvgpu_say(why, "out of memory");
+		return -ENOMEM;
+	}
+	ret = pvgpu_user_take_session(user, why);
+	if (!ret)
+		ret = pvgpu_session_begin(s, why);
 	if (ret)
 		pvgpu_session_put(s);
 	else

@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "pvgpu_front.h"
+#include "pvgpu_trace.h"
 
 #define LIMBO_MAX   (10 * HZ) /* how long a closing backend may take to unmap quietly */
 #define RETRY_STEPS 6
@@ -33,6 +34,7 @@ static bool pvgpu_state_move(struct pvgpu_vgpu *v, enum pvgpu_state to, enum pvg
 			 xenbus_strstate((enum xenbus_state)other));
 		return false;
 	}
+	trace_pvgpu_state(v->index, v->xdev->state, to, other);
 	if (to == PVGPU_STATE_CLOSED)
 		xenbus_frontend_closed(v->xdev); /* wakes a shutdown that waits for it */
 	else
@@ -40,12 +42,12 @@ static bool pvgpu_state_move(struct pvgpu_vgpu *v, enum pvgpu_state to, enum pvg
 	return pvgpu_state_mine(v) == to;
 }
 
-static void pvgpu_state_publish(struct pvgpu_vgpu *v)
+static int pvgpu_state_publish(struct pvgpu_vgpu *v)
 {
 	int ret;
 
 	if (v->published)
-		return;
+		return 0;
 	v->misc = (struct miscdevice){
 		.minor = MISC_DYNAMIC_MINOR,
 		.name = v->name,
@@ -57,6 +59,7 @@ static void pvgpu_state_publish(struct pvgpu_vgpu *v)
 	if (ret)
 		xenbus_dev_error(v->xdev, ret, "cannot make /dev/%s", v->name);
 	v->published = !ret;
+	return ret;
 }
 
 void pvgpu_unpublish(struct pvgpu_vgpu *v)
@@ -121,7 +124,7 @@ static bool pvgpu_state_connect(struct pvgpu_vgpu *v, enum pvgpu_state other)
 	spin_lock(&v->lock);
 	v->id = id;
 	spin_unlock(&v->lock);
-	ret = pvgpu_ctl_connect(v, &why);
+	ret = pvgpu_ctl_connect(v, id.features, &why);
 	if (ret) {
 		pvgpu_state_refuse(v, other, ret, true, why.text);
 		return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
@@ -142,10 +145,16 @@ static bool pvgpu_state_accept(struct pvgpu_vgpu *v, enum pvgpu_state other)
 		return false;
 	v->connected_at = jiffies;
 	v->refused = v->retry = false;
+	if (pvgpu_state_publish(v)) {
+		/* Without its device it would be of no use, and look as if it were. */
+		pvgpu_disconnect(v, "");
+		v->failures++;
+		v->retry = true;
+		return pvgpu_state_move(v, PVGPU_STATE_CLOSING, other, false);
+	}
 	spin_lock(&v->ctl_lock);
 	v->ready = v->live;
 	spin_unlock(&v->ctl_lock);
-	pvgpu_state_publish(v);
 	dev_info(&v->xdev->dev, "/dev/%s: vGPU %s, served by domain %u\n", v->name, v->id.uuid,
 		 v->backend);
 	return true;
@@ -155,19 +164,25 @@ static bool pvgpu_state_accept(struct pvgpu_vgpu *v, enum pvgpu_state other)
 
 static bool pvgpu_when_initialising(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
+	if (READ_ONCE(pvgpu_going_down))
+		return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
 	return other == PVGPU_STATE_INITWAIT && pvgpu_state_connect(v, other);
 }
 
 static bool pvgpu_when_initialised(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
+	const bool down = READ_ONCE(pvgpu_going_down);
+
 	if (other == PVGPU_STATE_CONNECTED)
 		return pvgpu_state_accept(v, other);
-	if (other != PVGPU_STATE_CLOSING && other != PVGPU_STATE_CLOSED &&
+	if (!down && other != PVGPU_STATE_CLOSING && other != PVGPU_STATE_CLOSED &&
 	    other != PVGPU_STATE_UNKNOWN)
 		return false;
 	pvgpu_disconnect(v, "");
-	pvgpu_state_refuse(v, other, -ECONNREFUSED, true,
-			   "the backend refused the vGPU: its last-reason in xenstore says why");
+	if (!down)
+		pvgpu_state_refuse(v, other, -ECONNREFUSED, true,
+				   "the backend refused the vGPU: its last-reason in xenstore says "
+				   "why");
 	return pvgpu_state_move(v, PVGPU_STATE_CLOSING, other, false);
 }
 
@@ -175,27 +190,28 @@ static bool pvgpu_when_connected(struct pvgpu_vgpu *v, enum pvgpu_state other)
 {
 	const bool broken = test_bit(PVGPU_BROKEN, &v->flags);
 	const char *why = "the backend has gone";
+	const bool down = READ_ONCE(pvgpu_going_down);
 	enum pvgpu_state to;
 
-	if (other == PVGPU_STATE_CONNECTED && !broken)
+	if (other == PVGPU_STATE_CONNECTED && !broken && !down)
 		return false;
 	if (other == PVGPU_STATE_CONNECTED) {
-		why = "the backend broke the control ring";
+		why = broken ? "the backend broke the control ring" : "the guest shuts down";
 		to = PVGPU_STATE_CLOSING;
 	} else if (other == PVGPU_STATE_CLOSING ||
 		   (other == PVGPU_STATE_CLOSED && !pvgpu_read_online(v))) {
 		why = "the vGPU is being detached";
 		to = PVGPU_STATE_CLOSING;
-	} else if (pvgpu_frontend_may_move(PVGPU_STATE_CONNECTED, PVGPU_STATE_RECONFIGURING, other,
+	} else if (pvgpu_frontend_may_move(PVGPU_STATE_CONNECTED, PVGPU_STATE_INITIALISING, other,
 					   false)) {
-		to = PVGPU_STATE_RECONFIGURING;
+		/* Processes that hold the device have lost their sessions. They do not hold up
+		 * those that open it anew. */
+		to = PVGPU_STATE_INITIALISING;
 	} else {
 		return false;
 	}
 	dev_info(&v->xdev->dev, "/dev/%s: %s\n", v->name, why);
 	pvgpu_disconnect(v, why);
-	if (to == PVGPU_STATE_RECONFIGURING && !atomic_read(&v->opens))
-		to = PVGPU_STATE_INITIALISING;
 	if (broken)
 		v->failures++;
 	v->retry = broken;
@@ -217,6 +233,8 @@ static bool pvgpu_when_closed(struct pvgpu_vgpu *v, enum pvgpu_state other, bool
 	const bool due = time_after_eq(jiffies, v->retry_at);
 
 	pvgpu_unpublish(v);
+	if (READ_ONCE(pvgpu_going_down))
+		return false;
 	if (fresh)
 		set_bit(PVGPU_FRESH, &v->flags); /* kept until the vGPU leaves this state */
 	if (v->refused && other != v->refused_in)
@@ -237,15 +255,6 @@ static bool pvgpu_when_closed(struct pvgpu_vgpu *v, enum pvgpu_state other, bool
 	return pvgpu_state_move(v, PVGPU_STATE_INITIALISING, other, false);
 }
 
-static bool pvgpu_when_reconfiguring(struct pvgpu_vgpu *v, enum pvgpu_state other)
-{
-	if (other == PVGPU_STATE_CLOSING || (other == PVGPU_STATE_CLOSED && !pvgpu_read_online(v)))
-		return pvgpu_state_move(v, PVGPU_STATE_CLOSING, other, false);
-	if (atomic_read(&v->opens) || other == PVGPU_STATE_CONNECTED)
-		return false;
-	return pvgpu_state_move(v, PVGPU_STATE_INITIALISING, other, false);
-}
-
 static bool pvgpu_state_step(struct pvgpu_vgpu *v, enum pvgpu_state other, bool fresh)
 {
 	switch (pvgpu_state_mine(v)) {
@@ -259,8 +268,6 @@ static bool pvgpu_state_step(struct pvgpu_vgpu *v, enum pvgpu_state other, bool 
 		return pvgpu_when_closing(v, other);
 	case PVGPU_STATE_CLOSED:
 		return pvgpu_when_closed(v, other, fresh);
-	case PVGPU_STATE_RECONFIGURING:
-		return pvgpu_when_reconfiguring(v, other);
 	default:
 		return false;
 	}

@@ -173,15 +173,17 @@ static int pvgpu_store_put_keys(struct xenbus_transaction t, const char *dir, u3
 int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct pvgpu_identity *id)
 {
 	struct xenbus_transaction t;
+	unsigned int tries = 0;
 	int ret, end;
 
+	/* A toolstack that writes to the same keys without end must not keep this thread. */
 	do {
 		ret = xenbus_transaction_start(&t);
 		if (ret)
 			return ret;
 		ret = pvgpu_store_put_keys(t, v->xdev->nodename, ref, port, id);
 		end = xenbus_transaction_end(t, ret != 0);
-	} while (!ret && end == -EAGAIN);
+	} while (!ret && end == -EAGAIN && ++tries < 100);
 	return ret ? ret : end;
 }
 

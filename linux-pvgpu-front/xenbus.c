@@ -11,6 +11,7 @@
  */
 #include <linux/idr.h>
 #include <linux/module.h>
+#include <linux/reboot.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -271,6 +272,50 @@ static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)
 	PVGPU_REMOVE_RETURN;
 }
 
+/* ---- shutdown, kexec ---- */
+
+bool pvgpu_going_down;
+
+static bool pvgpu_all_closed(void)
+{
+	struct pvgpu_vgpu *v;
+	bool closed = true;
+
+	spin_lock(&pvgpu_vgpus_lock);
+	list_for_each_entry(v, &pvgpu_vgpus, node)
+		if (READ_ONCE(v->xdev->state) != XenbusStateClosed)
+			closed = false;
+	spin_unlock(&pvgpu_vgpus_lock);
+	return closed;
+}
+
+/*
+ * Close all vGPUs and do not connect again: after a kexec the next kernel uses the memory that the
+ * backend would have mapped still.
+ */
+static int pvgpu_go_down(struct notifier_block *nb, unsigned long action, void *data)
+{
+	const unsigned long end = jiffies + REMOVE_MAX;
+	struct pvgpu_vgpu *v;
+
+	WRITE_ONCE(pvgpu_going_down, true);
+	spin_lock(&pvgpu_vgpus_lock);
+	list_for_each_entry(v, &pvgpu_vgpus, node)
+		pvgpu_kick(v);
+	spin_unlock(&pvgpu_vgpus_lock);
+	while (!pvgpu_all_closed() || (pvgpu_held_try(), pvgpu_grants_in_use())) {
+		if (time_after(jiffies, end)) {
+			pr_warn("pvgpu: the backend keeps %u pages of this guest mapped\n",
+				pvgpu_grants_in_use());
+			break;
+		}
+		schedule_timeout_uninterruptible(REMOVE_LOOK);
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block pvgpu_reboot = {.notifier_call = pvgpu_go_down};
+
 /* ---- driver ---- */
 
 static const struct xenbus_device_id pvgpu_no_ids[] = {{""}};
@@ -307,6 +352,8 @@ int pvgpu_xenbus_init(void)
 	pvgpu_driver.ids = pvgpu_ids;
 	ret = driver_attach(&pvgpu_driver.driver);
 	if (!ret)
+		ret = register_reboot_notifier(&pvgpu_reboot);
+	if (!ret)
 		return 0;
 	xenbus_unregister_driver(&pvgpu_driver);
 out_watch:
@@ -316,6 +363,7 @@ out_watch:
 
 void pvgpu_xenbus_exit(void)
 {
+	unregister_reboot_notifier(&pvgpu_reboot);
 	xenbus_unregister_driver(&pvgpu_driver);
 	unregister_xenbus_watch(&pvgpu_watch);
 }

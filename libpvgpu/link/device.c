@@ -89,9 +89,9 @@ static void dev_hangup(struct pvgpu_link *l)
 
 static void dev_finish(struct pvgpu_link *l, int ms)
 {
-	uint32_t limit = ms < 0 ? 0 : (uint32_t)ms;
+	struct pvgpu_ioc_finish m = {.timeout_ms = ms < 0 ? 0 : (uint32_t)ms};
 
-	ioctl_retried(device(l)->fd, PVGPU_IOC_FINISH, &limit);
+	ioctl_retried(device(l)->fd, PVGPU_IOC_FINISH, &m);
 }
 
 static void dev_close(struct pvgpu_link *l)

@@ -64,6 +64,14 @@ enum pvgpu_ring_status {
 	PVGPU_RING_ENDED = 1, /* the backend has ended the session: reason and text say why */
 };
 
+enum pvgpu_end {
+	PVGPU_END_GUEST_GONE = 0, /* normal: the application exited or closed its device */
+	PVGPU_END_DRAINED = 1,
+	PVGPU_END_PROTOCOL = 2, /* the guest broke the protocol */
+	PVGPU_END_FAILED = 3,   /* the far end or the worker failed */
+	PVGPU_ENDS
+};
+
 struct pvgpu_ring_page {
 	uint32_t magic, layout; /* informative, as all of this line */
 	uint32_t cmd_size, rep_size;

@@ -14,6 +14,9 @@
  * Every wait can be killed: a signal ends it with -EINTR (or restarts it). An OPEN or GROW that is
  * repeated after that continues the one that was interrupted.
  *
+ * Bytes that are not "in" may have any value; flags and pad are 0, or -EINVAL. A call without an
+ * argument gets 0. A number that is not here: -ENOTTY.
+ *
  * poll(): POLLIN: the doorbell rang; POLLPRI: kicked; POLLHUP: lost or hung up; POLLERR: no
  * session.
  */
@@ -43,6 +46,8 @@ struct pvgpu_ioc_open {
 	__u32 session; /* out: the backend's number, for people */
 	__u32 cmd_size,
 		rep_size;  /* in: of the streams, powers of two, 0: the default; out: as granted */
+	__u32 flags;       /* in: 0 */
+	__u32 pad;         /* in: 0 */
 	__u64 arena_limit; /* out: bytes of arena that the session may have */
 	__u64 chunk_max;   /* out: bytes of the largest chunk that one GROW may ask for */
 	char reason[PVGPU_REASON]; /* out, also when the call fails: why, for people */
@@ -57,7 +62,7 @@ struct pvgpu_ioc_wait {
 	__u32 what;       /* in: events to sleep for; a hang-up always counts */
 	__u32 got;        /* out */
 	__s32 timeout_ms; /* in: negative: none; 0: only look */
-	__u32 pad;        /* in: 0 */
+	__u32 flags;      /* in: 0 */
 };
 
 /*
@@ -65,12 +70,20 @@ struct pvgpu_ioc_wait {
  * then mmap(address, size, ..., MAP_SHARED | MAP_FIXED, fd, offset) maps it here. SHRINK takes
  * it back (munmap or map over it before or after); a chunk that does not exist is no error. Only
  * whole chunks can be mapped, also after a part was unmapped.
- * -ENOSPC: out of grant references; -ENOMEM; -EBUSY: in use (SHRINK); -EPIPE: lost.
+ * -ENOSPC: out of grant references, or of those of this user; -ENOMEM; -EBUSY: in use (SHRINK);
+ * -EOPNOTSUPP: the backend takes no chunks; -EPIPE: lost.
  */
 struct pvgpu_ioc_chunk {
 	__u64 address, size;       /* in */
 	__u64 offset;              /* out of GROW: for mmap */
+	__u32 flags;               /* in: 0 */
+	__u32 pad;                 /* in: 0 */
 	char reason[PVGPU_REASON]; /* out, also when the call fails: why, for people */
+};
+
+struct pvgpu_ioc_finish {
+	__u32 timeout_ms; /* in */
+	__u32 flags;      /* in: 0 */
 };
 
 #define PVGPU_IOC_MAGIC    'v'
@@ -82,7 +95,7 @@ struct pvgpu_ioc_chunk {
 #define PVGPU_IOC_GROW     _IOWR(PVGPU_IOC_MAGIC, 0x85, struct pvgpu_ioc_chunk)
 #define PVGPU_IOC_SHRINK   _IOWR(PVGPU_IOC_MAGIC, 0x86, struct pvgpu_ioc_chunk)
 #define PVGPU_IOC_HANGUP   _IO(PVGPU_IOC_MAGIC, 0x87) /* end the session: every wait sees it */
-/* End the session; returns when the worker has gone, or -ETIME after this many ms. */
-#define PVGPU_IOC_FINISH _IOW(PVGPU_IOC_MAGIC, 0x88, __u32)
+/* End the session; returns when the worker has gone, or -ETIME. */
+#define PVGPU_IOC_FINISH _IOW(PVGPU_IOC_MAGIC, 0x88, struct pvgpu_ioc_finish)
 
 #endif

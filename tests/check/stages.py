@@ -73,6 +73,8 @@ def stages(full=False):
                "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
         *([lab] if full else []),
+        *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
+                 limit=7200)] if full else []),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next",
               [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),

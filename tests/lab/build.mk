@@ -35,6 +35,17 @@ lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS)) $(SCENARIO)
 
+# The basic scenarios with each of the kernels that guests may have; a kernel that cannot be had is skipped.
+LAB_BASIC := vgpu-boot vgpu-device vgpu-memcg vgpu-processes vgpu-module
+LAB_KERNELS := 5.10 6.12 newest
+.PHONY: lab-kernels
+lab-kernels: lab-packages
+	$(Q)$(MAKE) --no-print-directory lab-built
+	$(Q)failed=; for k in $(LAB_KERNELS); do \
+		LAB_GUEST_KERNEL=$$k $(PYTHON) tests/lab/run.py --build $(B) $(LAB_BASIC); status=$$?; \
+		case $$status in 0) ;; 77) echo "skip $$k" ;; *) failed="$$failed $$k" ;; esac; done; \
+	[ -z "$$failed" ] || { echo "failed with Linux$$failed" >&2; exit 1; }
+
 # A shell in dom0; GUEST=pv or GUEST=pvh: one in a new guest.
 lab-shell: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built

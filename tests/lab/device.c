@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile or buggy user of /dev/pvgpu0, in a guest whose vGPU is served. A failed check prints
- * one line; the last line is "device N checks", and the status 0 if all passed.
+ * A hostile or buggy user of /dev/pvgpu0, in a guest whose vGPU is served; with the word "users",
+ * several users, as root; with "grow", a process that asks for a chunk and waits. A failed check
+ * prints one line; the last line is "device N checks", and the status 0 if all passed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,9 +81,9 @@ static void *map(int fd, uint64_t offset, size_t size)
 
 static int finish(int fd)
 {
-	uint32_t ms = 60000;
+	struct pvgpu_ioc_finish m = {.timeout_ms = 60000};
 
-	return ask(fd, PVGPU_IOC_FINISH, &ms);
+	return ask(fd, PVGPU_IOC_FINISH, &m);
 }
 
 /* ---- before and around a session ---- */
@@ -105,6 +106,9 @@ static void no_session(void)
 	CHECK(ask(fd, PVGPU_IOC_HANGUP, NULL) == EINVAL);
 	CHECK(finish(fd) == EINVAL);
 	CHECK(ask(fd, _IO('x', 1), NULL) == ENOTTY);
+	CHECK(ask(fd, _IO(PVGPU_IOC_MAGIC, 0x7f), NULL) == ENOTTY);
+	CHECK(ask(fd, _IO(PVGPU_IOC_MAGIC, 0x89), NULL) == ENOTTY);
+	CHECK(ask(fd, _IOWR(PVGPU_IOC_MAGIC, 0x85, uint32_t), &info) == ENOTTY);
 	CHECK(ask(fd, PVGPU_IOC_INFO, (void *)1) == EFAULT);
 	CHECK(map(fd, 0, 4096) == MAP_FAILED);
 	p = (struct pollfd){.fd = fd, .events = POLLIN};
@@ -126,6 +130,10 @@ static void bad_opens(void)
 		CHECK(ask(fd, PVGPU_IOC_OPEN, &o) == EINVAL && o.reason[0]);
 	}
 	CHECK(ask(fd, PVGPU_IOC_OPEN, (void *)1) == EFAULT);
+	o = (struct pvgpu_ioc_open){.version = 1, .flags = 1};
+	CHECK(ask(fd, PVGPU_IOC_OPEN, &o) == EINVAL && o.reason[0]);
+	o = (struct pvgpu_ioc_open){.version = 1, .pad = 1};
+	CHECK(ask(fd, PVGPU_IOC_OPEN, &o) == EINVAL && o.reason[0]);
 	/* After these errors a valid request succeeds. */
 	o = open_session(fd);
 	CHECK(o.cmd_size == PVGPU_RING_CMD_DEFAULT && o.rep_size == PVGPU_RING_REP_DEFAULT);
@@ -227,8 +235,13 @@ static void waits(void)
 	CHECK(poll(&p, 1, 0) == 0 || !(p.revents & POLLPRI));
 	w = (struct pvgpu_ioc_wait){.what = 0x80, .timeout_ms = 0};
 	CHECK(ask(fd, PVGPU_IOC_WAIT, &w) == EINVAL);
-	w = (struct pvgpu_ioc_wait){.what = 1, .timeout_ms = 0, .pad = 1};
+	w = (struct pvgpu_ioc_wait){.what = 1, .timeout_ms = 0, .flags = 1};
 	CHECK(ask(fd, PVGPU_IOC_WAIT, &w) == EINVAL);
+	CHECK(ask(fd, PVGPU_IOC_DOORBELL, &w) == EINVAL);
+	CHECK(ask(fd, PVGPU_IOC_KICK, &w) == EINVAL);
+	CHECK(ask(fd, PVGPU_IOC_HANGUP, &w) == EINVAL);
+	CHECK(ask(fd, PVGPU_IOC_FINISH, &(struct pvgpu_ioc_finish){.flags = 1}) == EINVAL);
+	CHECK(ask(fd, _IO(PVGPU_IOC_MAGIC, 0x89), NULL) == ENOTTY);
 	/* Signals without SA_RESTART: a wait ends; a repeated OPEN or GROW continues. */
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
@@ -267,9 +280,14 @@ static void bad_chunks(void)
 {
 	int fd = open_device();
 	struct pvgpu_ioc_open o = open_session(fd);
+	struct pvgpu_ioc_chunk c = {.address = WINDOW, .size = MIB, .flags = 1};
 	uint64_t at;
 
 	(void)o;
+	CHECK(ask(fd, PVGPU_IOC_GROW, &c) == EINVAL && c.reason[0]);
+	CHECK(ask(fd, PVGPU_IOC_SHRINK, &c) == EINVAL && c.reason[0]);
+	c = (struct pvgpu_ioc_chunk){.address = WINDOW, .size = MIB, .pad = 1};
+	CHECK(ask(fd, PVGPU_IOC_GROW, &c) == EINVAL && c.reason[0]);
 	CHECK(grow(fd, WINDOW, 0, &at) == EINVAL);
 	CHECK(grow(fd, WINDOW, 4095, &at) == EINVAL);
 	CHECK(grow(fd, WINDOW + 1, 4096, &at) == EINVAL);
@@ -330,9 +348,209 @@ static void killed(void)
 	}
 }
 
-int main(void)
+/* ---- users ---- */
+
+#define PARAMETERS "/sys/module/pvgpu/parameters/"
+
+static unsigned int parameter(const char *name)
+{
+	char path[96];
+	unsigned int n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	f = fopen(path, "r");
+	CHECK(f && fscanf(f, "%u", &n) == 1);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void set_parameter(const char *name, unsigned int n)
+{
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	f = fopen(path, "w");
+	CHECK(f && fprintf(f, "%u\n", n) > 0);
+	if (f)
+		CHECK(!fclose(f));
+}
+
+/* Run it as this user, in a child; `between` is run while the child waits in pause_here(). */
+static int here[2], go_on[2];
+
+static void pause_here(void)
+{
+	char c = 0;
+
+	CHECK(write(here[1], &c, 1) == 1);
+	CHECK(read(go_on[0], &c, 1) == 1);
+}
+
+static void as_user(uid_t uid, void (*run)(void), void (*between)(void))
+{
+	int mine[2][2], status;
+	char c = 0;
+	pid_t pid;
+
+	CHECK(!pipe(here) && !pipe(go_on));
+	memcpy(mine[0], here, sizeof(here));
+	memcpy(mine[1], go_on, sizeof(go_on));
+	pid = fork();
+	if (!pid) {
+		failures = 0;
+		CHECK(!setresuid(uid, uid, uid));
+		run();
+		_exit(failures != 0);
+	}
+	close(mine[0][1]);
+	if (between && read(mine[0][0], &c, 1) == 1) {
+		between();
+		CHECK(write(mine[1][1], &c, 1) == 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	close(mine[0][0]);
+	close(mine[1][0]);
+	close(mine[1][1]);
+}
+
+static int open_error(int fd, char *reason)
+{
+	struct pvgpu_ioc_open o = {.version = PVGPU_UAPI_VERSION};
+	int err = ask(fd, PVGPU_IOC_OPEN, &o);
+
+	memcpy(reason, o.reason, sizeof(o.reason));
+	return err;
+}
+
+static void one_session(void)
+{
+	int fd = open_device();
+
+	open_session(fd);
+	CHECK(!finish(fd));
+	close(fd);
+}
+
+/* Root, and another user, while one has all sessions that it may have. */
+static void others(void)
+{
+	one_session();
+	as_user(1001, one_session, NULL);
+}
+
+static void too_many(void)
+{
+	int fd[3], last = open_device();
+	char reason[PVGPU_REASON];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		fd[i] = open_device();
+		open_session(fd[i]);
+	}
+	CHECK(open_error(last, reason) == EUSERS && strstr(reason, "user_sessions"));
+	pause_here();
+	CHECK(!finish(fd[0]));
+	CHECK(open_error(last, reason) == 0);
+	CHECK(!finish(last));
+	for (unsigned int i = 1; i < 3; i++)
+		CHECK(!finish(fd[i]));
+}
+
+static void too_much(void)
+{
+	int fd = open_device(), more = open_device();
+	char reason[PVGPU_REASON];
+
+	open_session(fd);
+	CHECK(open_error(more, reason) == ENOSPC && strstr(reason, "user_grants"));
+	pause_here();
+	CHECK(!finish(fd));
+	CHECK(open_error(more, reason) == 0);
+	CHECK(!finish(more));
+}
+
+/* Break the protocol in a session; returns when the backend has ended it. */
+static void breach(void)
+{
+	struct pvgpu_ioc_wait w = {.what = PVGPU_GOT_RUNG, .timeout_ms = -1};
+	int fd = open_device();
+	struct pvgpu_ioc_open o = open_session(fd);
+	struct pvgpu_ring_page *page = map(fd, 0, ring_bytes(&o));
+
+	CHECK(page != MAP_FAILED);
+	pvgpu_store_release(&page->cmd_prod.v, 0xfffffff0u);
+	do {
+		CHECK(!ask(fd, PVGPU_IOC_DOORBELL, NULL) || errno == EPIPE);
+		CHECK(!ask(fd, PVGPU_IOC_WAIT, &w));
+	} while (!(w.got & PVGPU_GOT_HANGUP));
+	CHECK(pvgpu_load_acquire(&page->status) == PVGPU_RING_ENDED);
+	CHECK(page->reason == PVGPU_END_PROTOCOL);
+	close(fd);
+}
+
+static void breaches(void)
+{
+	struct pvgpu_ioc_wait w = {.what = PVGPU_GOT_RUNG, .timeout_ms = -1};
+	int honest = open_device(), more = open_device();
+	char reason[PVGPU_REASON];
+
+	open_session(honest);
+	breach();
+	breach();
+	/* Its other session has ended, and it gets no new one. */
+	CHECK(!ask(honest, PVGPU_IOC_WAIT, &w) && (w.got & PVGPU_GOT_HANGUP));
+	CHECK(!finish(honest));
+	CHECK(open_error(more, reason) == EPERM && strstr(reason, "protocol"));
+}
+
+static void users(void)
+{
+	const unsigned int used = parameter("grants_used");
+
+	set_parameter("user_sessions", 3);
+	as_user(1000, too_many, others);
+	set_parameter("user_sessions", 128);
+	set_parameter("user_grants", 400); /* a ring and a bit */
+	as_user(1000, too_much, others);
+	set_parameter("user_grants", 0);
+	as_user(1000, breaches, NULL);
+	others();
+	set_parameter("user_breach_seconds", 0);
+	as_user(1000, one_session, NULL);
+	set_parameter("user_breach_seconds", 600);
+	/* Closed sessions end by and by. */
+	for (unsigned int i = 0; i < 1200 && parameter("grants_used") != used; i++)
+		usleep(100000);
+	CHECK(parameter("grants_used") == used && !parameter("grants_held"));
+}
+
+/* For a scenario that plays the backend. */
+static int grow_and_wait(void)
+{
+	struct pvgpu_ioc_chunk c = {.address = WINDOW, .size = MIB};
+	int fd = open_device(), err;
+
+	open_session(fd);
+	puts("open");
+	err = ask(fd, PVGPU_IOC_GROW, &c);
+	printf("grow %d %s\n", err, c.reason);
+	pause();
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 && !strcmp(argv[1], "users")) {
+		users();
+		printf("device %u checks\n", checks);
+		return failures != 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "grow"))
+		return grow_and_wait();
 	no_session();
 	bad_opens();
 	mappings();

@@ -3,6 +3,7 @@
 import re
 
 import debug_kernel
+import guest_kernel
 from channel import Channel, LabError
 
 # Messages of a kernel that fail every scenario.
@@ -12,7 +13,7 @@ CONFIG = """name = "{name}"
 type = "{kind}"
 kernel = "/boot/vmlinux"
 ramdisk = "{ramdisk}"
-extra = "console=hvc0 loglevel=1 mitigations=off {extra}"
+extra = "console=hvc0 loglevel=1 mitigations=off grant_table.dyndbg=+p {extra}"
 memory = {memory}
 vcpus = {vcpus}
 on_crash = "preserve"
@@ -29,6 +30,7 @@ class Guest:
         service: with pvgpu's programs, and with systemd as process 1 and pvgpu as installed."""
         if debug_kernel.CHOSEN:
             kind, memory = "pvh", memory + debug_kernel.MEMORY
+        memory += guest_kernel.MEMORY
         self.machine, self.name, self.kind, self.paused = machine, name, kind, paused
         self.archives = ["guest"] + ["payload"] * (payload or service) + ["service"] * service
         self.keys = {"name": name, "kind": kind, "memory": memory, "vcpus": vcpus, "extra": extra, "config": config}

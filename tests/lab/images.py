@@ -26,6 +26,7 @@ import tempfile
 
 import cpio
 import debug_kernel
+import guest_kernel
 import service_image
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -216,7 +217,15 @@ def debug_module(tree, build, kernel):
 
 def kernel_release(root):
     found = [p.name.removeprefix("vmlinuz-") for p in (root / "boot").glob("vmlinuz-*")]
-    return found[0] if len(found) == 1 else fail(f"one kernel expected under {root}/boot, found {found}")
+    found = found or [p.parent.name for p in (root / "usr/lib/modules").glob("*/vmlinuz")]
+    return found[0] if len(found) == 1 else fail(f"one kernel expected in {root}, found {found}")
+
+
+def kernel_image(root):
+    """The kernel, beside its modules in packages after Debian 13's."""
+    release = kernel_release(root)
+    path = root / "boot" / f"vmlinuz-{release}"
+    return path if path.is_file() else root / "usr/lib/modules" / release / "vmlinuz"
 
 
 def inside(root, path):
@@ -278,32 +287,34 @@ class Tree:
         if name != "libcuda.so.1":
             fail(f"{user} needs {name}, which no package of tests/lab/packages has")
 
-    def modules(self, names, later=()):
-        """Kernel modules with their dependencies, and modprobe's tables. init loads the modules of `names`."""
-        base = f"usr/lib/modules/{kernel_release(self.root)}"
+    def modules(self, names, later=(), root=None):
+        """Kernel modules with their dependencies, and modprobe's tables. init loads the modules of `names`. root: of another
+        kernel's packages."""
+        root = root or self.root
+        base = f"usr/lib/modules/{kernel_release(root)}"
         depends = {}
-        for line in (self.root / base / "modules.dep").read_text().splitlines():
+        for line in (root / base / "modules.dep").read_text().splitlines():
             path, _, rest = line.partition(":")
             depends[module_name(path)] = [path] + rest.split()
-        built_in = {module_name(line) for line in (self.root / base / "modules.builtin").read_text().splitlines()}
+        built_in = {module_name(line) for line in (root / base / "modules.builtin").read_text().splitlines()}
         names = [n for n in names if module_name(n) not in built_in]
         taken = []
         for name in [*names, *later]:
             for path in depends.get(module_name(name)) or fail(f"no kernel module {name}"):
-                data = (self.root / base / path).read_bytes()
+                data = (root / base / path).read_bytes()
                 if path.endswith(".xz"):
                     data = lzma.decompress(data)
                 path = path.removesuffix(".xz")
                 taken.append(path)
                 self.archive.file(f"{base}/{path}", data)
         lines = {}
-        for line in (self.root / base / "modules.dep").read_text().splitlines():
+        for line in (root / base / "modules.dep").read_text().splitlines():
             path, _, rest = line.replace(".ko.xz", ".ko").partition(":")
             if path in taken:
                 lines[path] = f"{path}:{rest}\n"
         self.archive.file(f"{base}/modules.dep", "".join(v for _, v in sorted(lines.items())))
         kept = {module_name(p) for p in taken}
-        alias = (self.root / base / "modules.alias").read_text().splitlines()
+        alias = (root / base / "modules.alias").read_text().splitlines()
         self.archive.file(f"{base}/modules.alias", "".join(f"{a}\n" for a in alias if a.rpartition(" ")[2] in kept))
         self.archive.file("etc/modules", "".join(f"{n}\n" for n in names))
 
@@ -398,11 +409,30 @@ def service_tree(root, build, base):
     return t
 
 
+def add_guest_kernel(guest, build, own):
+    """Add the modules of the guests' kernel to their image; returns the kernel's bytes."""
+    if guest_kernel.CHOSEN and not debug_kernel.CHOSEN:
+        other = guest_kernel.Kernel(build)
+        other.make()
+        depmod(other.root, other.release)
+        guest.modules(XEN_MODULES, GUEST_MODULES, other.root)
+        say(f"guests have Linux {other.release}")
+        return unpacked_kernel(kernel_image(other.root).read_bytes())
+    guest.modules(XEN_MODULES, GUEST_MODULES)
+    if not debug_kernel.CHOSEN:
+        return own.read_bytes()
+    found = debug_kernel.Kernel(build)
+    found.make()
+    debug_module(guest, build, found)
+    return found.image.read_bytes()
+
+
 def build_images(build, refresh=False, service=False):
     """All images, with those for systemd if they are wanted; returns their folder."""
     build = pathlib.Path(build).resolve()
     lab = build / "lab"
-    images = lab / ("images-debug" if debug_kernel.CHOSEN else "images")
+    special = "debug" if debug_kernel.CHOSEN else guest_kernel.CHOSEN
+    images = lab / (f"images-{special}" if special else "images")
     images.mkdir(parents=True, exist_ok=True)
     # Two concurrent makes take turns.
     with open(lab / "lock", "w") as lock:
@@ -416,21 +446,14 @@ def build_images(build, refresh=False, service=False):
         front_module(root, build, root / f"usr/src/linux-headers-{release}", release)
         xen = next((root / "boot").glob("xen-4.*.gz"), None) or fail("no hypervisor in the packages")
         (images / "xen").write_bytes(gzip.decompress(xen.read_bytes()))
-        kernel = root / "boot" / f"vmlinuz-{release}"
-        (images / "vmlinux").write_bytes(unpacked_kernel(kernel.read_bytes()))
+        (images / "vmlinux").write_bytes(unpacked_kernel(kernel_image(root).read_bytes()))
         guest = base_tree(root, build, "init-guest")
-        guest.modules(XEN_MODULES, GUEST_MODULES)
-        guest_kernel = images / "vmlinux"
-        if debug_kernel.CHOSEN:
-            found = debug_kernel.Kernel(build)
-            found.make()
-            guest_kernel = found.image
-            debug_module(guest, build, found)
+        kernel_of_guests = add_guest_kernel(guest, build, images / "vmlinux")
         guest.write(images / "guest.img")
         programs = payload_tree(root, build, guest)
         programs.write(images / "payload.img")
         dom0 = dom0_tree(root, build)
-        dom0.archive.file("boot/vmlinux", guest_kernel.read_bytes())
+        dom0.archive.file("boot/vmlinux", kernel_of_guests)
         for name in ("guest.img", "payload.img"):
             dom0.archive.file(f"boot/{name}", (images / name).read_bytes())
         dom0.write(images / "initrd.img")

@@ -59,7 +59,8 @@ class TwoGuests(World):
                   sorted(vgpu.active_grants(self.lab).items())]
         domids = {0, *(g.domid for g in self.guests.values())}
         channels = [f"channels of {d}: {c}" for d in sorted(domids) for c in sorted(self.lab.channels(d).values())]
-        users = [f"{g.name}: pvgpu in use {g.run('cat /sys/module/pvgpu/refcnt', quiet=True).out.strip()}"
+        module = "cd /sys/module/pvgpu && echo $(cat refcnt parameters/grants_used parameters/grants_held)"
+        users = [f"{g.name}: pvgpu's users, grants, and those held {g.run(module, quiet=True).out.strip()}"
                  for g in self.guests.values()]
         return grants + channels + users + self.pvgpud.held()
 

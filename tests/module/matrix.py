@@ -21,17 +21,21 @@ import suite
 
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 # The first of these kernels that has what a probe looks for.
-SINCE = {"baseline": "5.10", "lateeoi": "5.10", "sysfs_emit": "5.10", "end_access_page": "6.1", "remove_void": "6.1",
+SINCE = {"baseline": "5.10", "lateeoi": "5.10", "sysfs_emit": "5.10", "try_end_access": "5.10", "kmemcg_type": "5.10",
+         "end_access_page": "6.1", "remove_void": "6.1",
          "not_essential": "6.1", "vm_flags_set": "6.12"}
+# The last of them that has it.
+UNTIL = {"kmemcg_type": "5.10"}
 # What older kernels lack, and what builds with the fallback on these, too.
-OLD = ["lateeoi", "sysfs_emit", "not_essential"]
+OLD = ["lateeoi", "sysfs_emit", "not_essential", "try_end_access"]
 STRICT = "PVGPU_STRICT=1 W=1 C=2 CF=-Wsparse-error"
 DKMS = "var/lib/dkms"
 
 
 def expected(kernel):
     order = list(SUITES)
-    return {name for name, since in SINCE.items() if order.index(since) <= order.index(kernel)}
+    at = order.index(kernel)
+    return {name for name, since in SINCE.items() if order.index(since) <= at <= order.index(UNTIL.get(name, order[-1]))}
 
 
 def build(s, tree, name, extra):

@@ -26,6 +26,8 @@
 
 #include <stdint.h>
 
+#include "ring/ring.h" /* enum pvgpu_end */
+
 #define PVGPU_SUP_CONTROL_FD 3
 #define PVGPU_SUP_ADOPT_FD   4
 /* Bytes of a chunk that pvgpud maps at a time: those of one directory page. */
@@ -72,14 +74,6 @@ enum pvgpu_sup_kind {
 	PVGPU_SUP_CANARIED = 18, /* worker, which then exits: a = 0, or the CUresult (2: the GPU's
 				    memory is full, which says nothing about the GPU), or 1000 for a
 				    wrong result; b = microseconds that the kernel took; reason */
-};
-
-enum pvgpu_end {
-	PVGPU_END_GUEST_GONE, /* normal: the application exited or closed its device */
-	PVGPU_END_DRAINED,
-	PVGPU_END_PROTOCOL, /* the guest broke the protocol */
-	PVGPU_END_FAILED,   /* the far end or the worker failed */
-	PVGPU_ENDS
 };
 
 /* Alongside ASSIGN, in this order. The pidfd is missing for a guest process in another pid

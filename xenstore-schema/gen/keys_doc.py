@@ -143,9 +143,9 @@ SEQUENCES = """## How it goes
  toolstack frontend backend     toolstack backend frontend     backend       frontend
  creates both, Initialising     online=0                       (gone)        Connected
            │      InitWait                Closing                │           sticky errors
-           │         │ features, versions    │   Closing         │           Reconfiguring, while
-           Initialised                       │   sessions end    │             processes hold it
-           │ ring-ref, event-channel         │   Closed        starts anew   Initialising
+           │         │ features, versions    │   Closing         │           Initialising
+           Initialised                       │   sessions end    │             │
+           │ ring-ref, event-channel         │   Closed        starts anew     │
            │      Connected              workers end           InitWait        │
            Connected                      Closed                 │           Initialised
                                 removes both                   Connected     Connected

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""A hostile backend: impossible indices, unexpected answers, storms of events, silence, memory that it never unmaps.
-Processes get errors and can always be killed, the guest lives, and it connects again to an honest backend."""
+"""A hostile backend: impossible indices, unexpected answers, storms of events, silence, memory that it never unmaps, keys that
+are missing, huge or no keys at all, states that flip, an end at each step. Processes get errors and can always be killed, the guest
+lives, and it connects again to an honest backend."""
 import types
 
 import vgpu
 
-LIMIT = 500
+LIMIT = 900
 LONG = True
-OPEN, CLOSE, ENDED = 16, 17, 128
+OPEN, CLOSE, ADD, ENDED = 16, 17, 18, 128
+# What no key of a backend may be; None: no such key.
+BAD_KEYS = [("protocol-version", None), ("protocol-version", "99"), ("protocol-version", "9" * 1500), ("uuid", None),
+            ("uuid", "not-a-uuid"), ("memory", "much"), ("memory", "9" * 40), ("features", "arena-grow,arena-grow"),
+            ("features", "x" * 1500)]
+FLIPS = ["4", "2", "4", "6", "4", "5", "1", "4", "7", "8", "0", "", "x", "99999999999", "4 4", "3", "4"]
 STATISTICS = "/sys/bus/xen/devices/pvgpu-0/statistics"
 
 
@@ -70,6 +76,13 @@ class Backend:
         self.wait_front(4)
         self.lab.wait("/dev/pvgpu0", lambda: not self.g.run("test -c /dev/pvgpu0", check=False, quiet=True).status)
 
+    def begin_again(self):
+        """From any state to Connected."""
+        self.state(6)
+        self.state(1)
+        self.wait_front(1)
+        self.connect()
+
     def reconnect(self):
         """The frontend has closed after an error. The vGPU is still online, so it connects again."""
         self.wait_front(6)
@@ -85,11 +98,22 @@ class Backend:
     def counter(self, name):
         return int(self.g.run(f"cat {STATISTICS}/{name}", quiet=True).out)
 
+    def parameter(self, name):
+        return int(self.g.run(f"cat /sys/module/pvgpu/parameters/{name}", quiet=True).out)
+
     def wait_counter(self, name, n):
         self.lab.wait(f"{name} to be {n}", lambda: self.counter(name) == n)
 
     def wait_sessions(self, n):
         self.lab.wait(f"{n} sessions", lambda: int(self.g.run(f"cat {STATISTICS}/../sessions", quiet=True).out) == n)
+
+    def device(self, words):
+        """Start lab-device, which opens a session and says that it is open; returns it with the session's number."""
+        job = self.g.start(f"exec {vgpu.TOP}/tests/lab-device {words}")
+        ident, session, _ = self.take(OPEN)
+        self.tell(f"opened {ident} {session} {2 ** 30}")
+        job.wait_output("^open")
+        return job, session
 
     def opening(self):
         """Start a process that waits for its session; returns it with id, session and directory of the request."""
@@ -125,6 +149,86 @@ def silence(b):
     b.wait_sessions(1)
     b.tell(f"opened {ident} {session} 4096")
     b.end_session(session)
+    # The same while it waits for memory.
+    used = b.parameter("grants_used")
+    job, session = b.device("grow")
+    assert b.take(ADD)[1] == session
+    job.kill(15)
+    assert job.wait().status == 128 + 15
+    b.end_session(session)
+    b.lab.wait("the grants to end", lambda: b.parameter("grants_used") == used)
+
+
+def bad_keys(b):
+    """The frontend refuses each, says why, and looks again when the backend begins anew."""
+    for name, text in BAD_KEYS:
+        good = b.lab.store.read(f"{b.v.back}/{name}")
+        path = f"{b.v.back}/{name}"
+        b.lab.dom0.run(f"xenstore-rm {path}" if text is None else f"xenstore-write {path} '{text}'", quiet=True)
+        b.state(2)
+        b.wait_front(6)
+        why = b.lab.store.read(f"/local/domain/{b.g.domid}/error/device/pvgpu/0/error") or ""
+        assert name in why, f"{name} = {text}: the frontend says '{why}'"
+        if good is None:
+            b.lab.dom0.run(f"xenstore-rm {path}")
+        else:
+            b.lab.store.write(path, good)
+        b.state(1)
+        b.wait_front(1)
+
+
+def no_arena(b):
+    """A backend without the feature arena-grow is not asked for chunks."""
+    job, session = b.device("grow")
+    job.wait_output("^grow 95 ")
+    job.kill(9)
+    b.end_session(session)
+
+
+def lost(b):
+    """A process that holds the device after its session was lost does not keep others from a backend that begins anew."""
+    job, session = b.device("grow")
+    assert b.take(ADD)[1] == session
+    b.tell("disconnect")
+    b.connect()
+    job.wait_output("^grow 32 ")
+    c, ident, session, _ = b.opening()
+    b.tell(f"answer {OPEN} {ident} {session} 1 no")
+    b.refused(c)
+    job.kill(9)
+
+
+def ends_early(b):
+    """The backend ends at each step of a connection, in order or by removing its state."""
+    back, front = b.v.back, b.v.front
+    for end in ("state 6", "state 5", "gone"):
+        for connected in (False, True):
+            if connected:
+                b.connect()
+                b.tell("disconnect")
+            else:
+                b.state(2)
+                b.wait_front(3)
+            if end == "gone":
+                b.lab.dom0.run(f"xenstore-rm {back}/state")
+            else:
+                b.state(int(end.split()[1]))
+            b.lab.store.wait(f"{front}/state", lambda s: s not in ("3", "4"), 120)
+            b.state(6)
+            b.state(1)
+            b.wait_front(1)
+
+
+def flips(b):
+    """States that flip, and texts that are none, while a process waits for its session."""
+    c = b.opening()[0]
+    b.tell("disconnect")
+    b.lab.dom0.run(f"for i in 1 2 3 4 5; do {'; '.join(f'xenstore-write {b.v.back}/state {chr(39)}{s}{chr(39)}' for s in FLIPS)}; done",
+                   quiet=True, limit=120)
+    b.state(6)
+    b.refused(c)
+    b.begin_again()
+    b.wait_sessions(0)
 
 
 def strange_errors(b):
@@ -142,6 +246,7 @@ def strange_errors(b):
 
 def kept(b):
     """A page that the backend keeps mapped is not reused by the guest, and blocks nothing."""
+    used = b.parameter("grants_used")
     c, ident, session, directory = b.opening()
     b.tell(f"map {directory}")
     held = vgpu.active_grants(b.lab)[b.g.domid, 0]
@@ -149,7 +254,10 @@ def kept(b):
     c.kill()
     b.end_session(session)
     assert vgpu.active_grants(b.lab)[b.g.domid, 0] == held
+    # It counts until it is unmapped, and not longer.
+    assert (b.parameter("grants_held"), b.parameter("grants_used")) == (1, used + 1)
     b.tell("unmap")
+    b.lab.wait("the grant to end", lambda: (b.parameter("grants_held"), b.parameter("grants_used")) == (0, used))
     silence(b)
 
 
@@ -178,8 +286,16 @@ def check(lab, kind):
     g = lab.create(kind, kind, payload=True)
     b = Backend(lab, g)
     b.attach()
-    b.connect()
     before = g.run("dmesg | wc -l").out.strip()
+    bad_keys(b)
+    ends_early(b)
+    b.connect()
+    no_arena(b)
+    b.tell("disconnect")
+    lab.store.write(f"{b.v.back}/features", "arena-grow")
+    b.begin_again()
+    lost(b)
+    flips(b)
     noise(b)
     silence(b)
     strange_errors(b)

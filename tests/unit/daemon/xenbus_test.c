@@ -289,6 +289,22 @@ START_TEST(features)
 }
 END_TEST
 
+START_TEST(no_service_in_an_old_pv_domain)
+{
+	static const char *const old[] = {"4.19.0+1", "5.9.16", "nonsense"};
+	char why[256] = "";
+
+	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++) {
+		ck_assert(!xenbus_can_serve("PV", old[i], why, sizeof(why)));
+		ck_assert_msg(strstr(why, old[i]) && strstr(why, "driver domain"), "%s", why);
+		ck_assert(!xenbus_can_serve(NULL, old[i], why, sizeof(why)));
+		ck_assert(xenbus_can_serve("PVH", old[i], why, sizeof(why)));
+	}
+	ck_assert(xenbus_can_serve("PV", "5.10.0-34-amd64", why, sizeof(why)));
+	ck_assert(xenbus_can_serve(NULL, "6.1.0", why, sizeof(why)));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xenbus");
@@ -305,6 +321,7 @@ int main(void)
 	tcase_add_test(t, paths);
 	tcase_add_test(t, names);
 	tcase_add_test(t, features);
+	tcase_add_test(t, no_service_in_an_old_pv_domain);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -435,6 +435,9 @@ int xenbus_start(struct daemon *d)
 
 	if (d->cfg.xen == CONFIG_XEN_OFF || (!need && !xenbus_present()))
 		return 0;
+	err = xenbus_host_fits();
+	if (err)
+		return err;
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return -ENOMEM;

@@ -30,19 +30,40 @@ static const char *const own_keys[OWN_KEYS] = {"version",    "protocol-version",
 					       "health"};
 _Static_assert(OWN_KEYS == XENBUS_HOST_KEYS, "struct xenbus keeps the texts of all");
 
-void xenbus_host_find(struct xenbus *b)
+/* NULL: the kernel does not say. */
+static const char *guest_type(char type[16])
 {
 	int fd = open(GUEST_TYPE, O_RDONLY | O_CLOEXEC);
-	char type[16] = "", why[160];
-	struct utsname u;
-	ssize_t n = fd < 0 ? -1 : read(fd, type, sizeof(type) - 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, type, 15);
 
 	if (fd >= 0)
 		close(fd);
-	if (n > 0)
-		type[strcspn(type, "\n")] = '\0';
+	if (n <= 0)
+		return NULL;
+	type[n] = '\0';
+	type[strcspn(type, "\n")] = '\0';
+	return type;
+}
+
+int xenbus_host_fits(void)
+{
+	char type[16], why[256];
+	struct utsname u;
+
 	uname(&u);
-	b->features = xenbus_features(n > 0 ? type : NULL, u.release, why, sizeof(why));
+	if (xenbus_can_serve(guest_type(type), u.release, why, sizeof(why)))
+		return 0;
+	log_error("xen: %s; xen = off in [daemon] serves the local link without Xen", why);
+	return -EOPNOTSUPP;
+}
+
+void xenbus_host_find(struct xenbus *b)
+{
+	char type[16], why[160];
+	struct utsname u;
+
+	uname(&u);
+	b->features = xenbus_features(guest_type(type), u.release, why, sizeof(why));
 	b->d->xen_zero_copy = b->features & PVGPU_FEATURES_ZERO_COPY;
 	log_info("xen: backend domain %" PRIu32 ", %s", b->domid, why);
 }

@@ -104,18 +104,40 @@ const char *xenbus_below(const char *dir, const char *path)
 	return rest(path, dir) ? "" : rest(dir, path);
 }
 
-uint64_t xenbus_features(const char *guest_type, const char *release, char *why, size_t cap)
+static bool new_enough(const char *release)
 {
 	unsigned int major = 0, minor = 0;
-	bool new_enough = sscanf(release, "%u.%u", &major, &minor) == 2 &&
-			  (major > 5 || (major == 5 && minor >= 10));
 
-	if (!new_enough) {
+	return sscanf(release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 10));
+}
+
+static bool auto_translated(const char *guest_type)
+{
+	return guest_type && (!strcmp(guest_type, "HVM") || !strcmp(guest_type, "PVH"));
+}
+
+bool xenbus_can_serve(const char *guest_type, const char *release, char *why, size_t cap)
+{
+	if (new_enough(release) || auto_translated(guest_type))
+		return true;
+	snprintf(why, cap,
+		 "a PV domain with Linux %.32s cannot serve guests, 5.10 is needed: put the GPU "
+		 "into "
+		 "a driver domain (docs/xen-link.md, \"A driver domain\"); this domain then needs "
+		 "pvgpuctl and pvgpu-attachd only",
+		 release);
+	return false;
+}
+
+uint64_t xenbus_features(const char *guest_type, const char *release, char *why, size_t cap)
+{
+	if (!new_enough(release)) {
 		snprintf(why, cap, "no zero-copy, no arena-grow: Linux %.32s, 5.10 is needed",
 			 release);
 		return 0;
 	}
-	if (!guest_type || (strcmp(guest_type, "HVM") != 0 && strcmp(guest_type, "PVH") != 0)) {
+	if (!auto_translated(guest_type)) {
 		snprintf(why, cap, "arena-grow, no zero-copy: %s",
 			 guest_type && !strcmp(guest_type, "PV")
 				 ? "a PV domain's kernel cannot pin what it has mapped"

@@ -51,6 +51,11 @@ void xenbus_name(uint32_t domid, uint32_t devid, const struct pvgpu_uuid *uuid, 
  * for dir itself and directories above it. */
 const char *xenbus_below(const char *dir, const char *path);
 
+/* May pvgpud serve guests in this domain? False with the reason: in a PV domain before Linux 5.10 a
+ * worker cannot map what pvgpud has opened for it, and mapping by itself would undo its sandbox;
+ * there are no pidfds either. The arguments are those of xenbus_features(). */
+bool xenbus_can_serve(const char *guest_type, const char *release, char *why, size_t cap);
+
 /* The features of this domain, PVGPU_FEATURES_*, with the reason for the log. guest_type: from
  * /sys/hypervisor/guest_type, NULL without it; release: the kernel's. */
 uint64_t xenbus_features(const char *guest_type, const char *release, char *why, size_t cap);

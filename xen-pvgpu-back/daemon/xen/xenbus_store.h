@@ -74,6 +74,7 @@ void xenbus_restore(struct vgpu *v, const struct pvgpu_backend_statistics *s);
 void xenbus_statistics(const struct vgpu *v, struct pvgpu_backend_statistics *s);
 
 /* xenbus_host.c */
+int xenbus_host_fits(void);              /* 0, or a negative errno after a line in the log */
 void xenbus_host_find(struct xenbus *b); /* features */
 void xenbus_host_write(struct xenbus *b);
 void xenbus_host_remove(struct xenbus *b);
