@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: gen/pvgpu_decode.c */
 /* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_stubs.c gen/pvgpu_wire_test.c tests/fuzz/wire_end.c */
 /*
  * Hostile guests: a record goes through the dispatch table to its decoder and, when that accepts

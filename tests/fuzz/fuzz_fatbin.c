@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c */
 /* FUZZ_OBJS: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c
  * libpvgpu/image/ptx_text.c */
 /* FUZZ_LIBS: -lzstd -llz4 */
@@ -15,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fatbin_entry e;
 	size_t n, offset = 0, len;
+	uint64_t bytes;
 	int entries = 0;
 	char *out;
 
@@ -26,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (offset > size)
 			abort();
 		/* an honest header may ask for up to 64 MiB; a few are enough for one input */
-		if (e.unpacked > (1 << 20) || ++entries > 64)
+		if (++entries > 64 || e.unpacked > (1 << 20))
 			continue;
 		if (!fatbin_unpack(&e, &out, &len)) {
 			declared_ptx(out, len);
@@ -34,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			free(out);
 		}
 	}
+	if (entries <= 4)
+		image_declared(data, size, &bytes);
 	declared_ptx((const char *)data, size);
 	declared_elf(data, size);
 	return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: xen-pvgpu-back/daemon/rules/account_check.c */
 /* FUZZ_OBJS: xen-pvgpu-back/daemon/rules/account_check.c xen-pvgpu-back/daemon/rules/judge.c */
 /*
  * Records of pvgpu-health, which an NVML library that has been taken over may write. What is let
@@ -23,6 +24,7 @@ static void must(int ok)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct judge j = {0};
+	struct account_vgpu account = {0};
 	uint64_t now = 100 * SECOND, entitled = 0;
 	char why[128], text[41];
 
@@ -47,6 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (m.process.end_ns)
 			judge_use(&j, m.process.begin_ns, m.process.end_ns, m.process.busy_ns,
 				  entitled, now, why, sizeof(why));
+		account_add(&account, m.process.busy_ns, m.process.end_ns, now);
+		if (m.pid % 3 == 0)
+			account_settle(&account, entitled);
 		judge_memory(&j, m.at_ns, m.process.memory, 1 << 20, 1 << 30, now, why,
 			     sizeof(why));
 		now += m.code % SECOND;

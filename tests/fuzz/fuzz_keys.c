@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/validate.c xenstore-schema/dump.c */
 /* FUZZ_OBJS: xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/validate.c
  * xenstore-schema/dump.c gen/pvgpu_keys.c */
 /*

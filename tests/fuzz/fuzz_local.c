@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: xen-pvgpu-back/contract/local_check.c */
 /* FUZZ_OBJS: xen-pvgpu-back/contract/local_check.c xen-pvgpu-back/daemon/rules/ledger.c */
 /*
  * What a guest sends on the local link's sockets and what a worker and pvgpud send each other. The

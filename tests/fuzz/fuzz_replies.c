@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: libpvgpu/link/replies.c libpvgpu/link/results.c */
 /* FUZZ_OBJS: libpvgpu/link/session.c libpvgpu/link/windows.c libpvgpu/link/post.c
  *	libpvgpu/link/replies.c libpvgpu/link/wait.c libpvgpu/link/thread.c libpvgpu/link/results.c
  *	libpvgpu/link/handles.c libpvgpu/link/arena.c libpvgpu/link/pages.c libpvgpu/link/choose.c

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: libpvgpu/ring/ring.h */
 /* FUZZ_OBJS: */
 /*
  * A hostile peer on the ring page: it changes every shared word and the stream's bytes between the

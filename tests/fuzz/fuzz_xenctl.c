@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* FUZZ_DECODES: xen-pvgpu-back/daemon/xen/xenctl.c */
 /* FUZZ_OBJS: tests/unit/daemon/xenctl_fake.c xen-pvgpu-back/daemon/xen/xenctl.c
  * xen-pvgpu-back/daemon/core/held.c xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/daemon/core/worker.c
  * xen-pvgpu-back/daemon/xen/xenctl_session.c xen-pvgpu-back/daemon/xen/xenctl_chunk.c

@@ -29,8 +29,8 @@ def corpora(build, name):
     return [d for d in (kept, made) if d and os.path.isdir(d)]
 
 
-def run(build, name, seconds, runs):
-    """(passed, line, row for make results); runs: so many executions instead of the seconds."""
+def run(build, name, seconds, runs, more=None):
+    """(passed, line, row for make results); runs: so many executions instead of the seconds; more: in its environment."""
     folder = os.path.join(build, "fuzz")
     crashes, scratch = os.path.join(folder, "crashes"), os.path.join(folder, "scratch", name)
     log = os.path.join(folder, name + ".log")
@@ -43,7 +43,7 @@ def run(build, name, seconds, runs):
     command = [os.path.join(folder, name), scratch, *corpora(build, name), how_long, "-rss_limit_mb=2048",
                "-timeout=20", "-print_final_stats=1", "-artifact_prefix=%s/%s-" % (crashes, name)]
     # What is freed is looked after for some executions: the default's 256 MiB are always new memory.
-    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1", ASAN_OPTIONS="quarantine_size_mb=16")
+    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1", ASAN_OPTIONS="quarantine_size_mb=16", **(more or {}))
     with open(log, "wb") as out:
         try:
             status = subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, cwd=ROOT,
