@@ -8,6 +8,7 @@
 #include <linux/cred.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "compat.h"
 #include "pvgpu_front.h"
@@ -67,6 +68,18 @@ static struct pvgpu_user *pvgpu_user_find(kuid_t uid)
 	return NULL;
 }
 
+/* Of the current process. All uids of a user namespace count as its owner: a user can have any
+ * number of them there. */
+static kuid_t pvgpu_user_uid(void)
+{
+	const struct user_namespace *ns;
+	kuid_t uid = current_uid();
+
+	for (ns = current_user_ns(); ns != &init_user_ns; ns = ns->parent)
+		uid = ns->owner;
+	return uid;
+}
+
 int pvgpu_user_get(struct pvgpu_user **out)
 {
 	struct pvgpu_user *u, *new;
@@ -77,7 +90,7 @@ int pvgpu_user_get(struct pvgpu_user **out)
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return -ENOMEM;
-	new->uid = current_uid();
+	new->uid = pvgpu_user_uid();
 	spin_lock(&pvgpu_users_lock);
 	pvgpu_user_sweep();
 	u = pvgpu_user_find(new->uid);
