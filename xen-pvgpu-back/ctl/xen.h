@@ -8,10 +8,13 @@
 struct host {
 	struct store store;
 	struct domains domains;
+	double opened; /* time of store_now() */
 };
 
 /* Returns an exit status. */
 int host_open(struct host *h);
+/* What is left of --timeout, in seconds; below 0: no limit. */
+double host_left(const struct host *h);
 void host_close(struct host *h);
 /* The VM that an argument names. A domain that is gone can be named by number while it has keys
  * left. */
