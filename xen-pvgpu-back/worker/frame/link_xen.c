@@ -49,8 +49,9 @@ static int xen_take(struct worker *w, const struct pvgpu_sup_assign *m, const in
 	close(ring);
 	w->evtchn = fds[PVGPU_SUP_XEN_FD_EVTCHN];
 	w->port = m->port;
+	/* The kernel says so of grants that are no grants to this domain. */
 	if (err)
-		return -1;
+		return err == -EINVAL ? -EPROTO : -1;
 	/* Should an event be spurious, no read waits for the next one. */
 	if (fcntl(w->evtchn, F_SETFL, O_NONBLOCK) < 0 ||
 	    link_watch(w, w->evtchn, EPOLLIN, FROM_GUEST) < 0) {
