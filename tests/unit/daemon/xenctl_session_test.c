@@ -155,6 +155,21 @@ static unsigned int starting(void)
 	return n;
 }
 
+/* Those that are starting fail, at most n of them. */
+static void fail_starts(unsigned int n)
+{
+	for (unsigned int i = 0; i < fake.worker_n && n; i++) {
+		struct worker *w = fake.workers[i].w;
+
+		if (!w || w->state != CHECK_STARTING)
+			continue;
+		w->adopted = false;
+		worker_kill(w, "did not become ready in time");
+		n--;
+	}
+	fake_settle();
+}
+
 static void one_is_ready(void)
 {
 	for (unsigned int i = 0; i < fake.worker_n; i++) {
@@ -215,6 +230,133 @@ START_TEST(openings_take_turns)
 	ck_assert_uint_eq(starting(), 1);
 	vgpu_close(other, false);
 	free(other);
+}
+END_TEST
+
+static unsigned int spares(void)
+{
+	const struct worker *w;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(w, &fake.d.workers, link)
+	n += w->state == CHECK_STARTING || w->state == CHECK_SPARE;
+	return n;
+}
+
+static void surplus_is_over(void)
+{
+	ev_timer *t = &fake.d.pools[0]->surplus;
+
+	while (ev_is_active(t)) {
+		ev_timer_stop(fake.d.loop, t);
+		ev_feed_event(fake.d.loop, t, EV_TIMER);
+		fake_settle();
+	}
+}
+
+/* Openings that are taken back leave spare workers, which end; their number is as it was. */
+START_TEST(spares_return_to_their_number)
+{
+	const unsigned int before = spares();
+	struct config_vgpu cfg = {.policy = {.max_sessions = 8}};
+	static const struct opening_ops ops = {
+		.make = other_make, .refused = other_refused, .free = other_free};
+	struct vgpu others[4] = {0};
+	struct opening o[4] = {0};
+	char reason[CHECK_REASON];
+
+	fake.slow = true;
+	ask_open(SESSION); /* takes the spare one */
+	for (unsigned int i = 0; i < 4; i++) {
+		snprintf(cfg.name, sizeof(cfg.name), "other%u", i);
+		vgpu_init(&others[i], &fake.d, &cfg, fake.d.pools[0]);
+		open_init(&o[i], &ops, &others[i]);
+		ck_assert_int_eq(open_ask(&o[i], reason), 0);
+	}
+	ck_assert_uint_eq(starting(), before + 4);
+	for (unsigned int i = 0; i < 4; i++) {
+		open_drop(&o[i]);
+		vgpu_close(&others[i], false);
+	}
+	while (starting())
+		one_is_ready();
+	ck_assert_uint_eq(spares(), before + 4);
+	surplus_is_over();
+	ck_assert_uint_eq(spares(), before);
+	/* They were not missed. */
+	ck_assert(!ev_is_active(&fake.d.pools[0]->retry));
+	ck_assert_uint_eq(fake.v->sessions, 1);
+}
+END_TEST
+
+/* One start that fails or takes too long refuses nobody else; a second one in a row does. */
+START_TEST(one_slow_start)
+{
+	uint32_t id[3];
+
+	fake.slow = true;
+	for (unsigned int i = 0; i < 3; i++)
+		id[i] = ask_open(SESSION + i);
+	fail_starts(1);
+	ck_assert_uint_eq(fake.d.pools[0]->failures, 1);
+	no_answer();
+	if (_i) {
+		one_is_ready();
+		ck_assert_uint_eq(fake.d.pools[0]->failures, 0);
+		ck_assert_uint_eq(fake.v->sessions, 2);
+		no_answer();
+		return;
+	}
+	fail_starts(8);
+	ck_assert_uint_ge(fake.d.pools[0]->failures, 2);
+	answer(PVGPU_CTL_SESSION_OPEN, id[1], ENODEV);
+	answer(PVGPU_CTL_SESSION_OPEN, id[2], ENODEV);
+	no_answer();
+}
+END_TEST
+
+/* A ring whose grants are none: the session's worker says so before it has read a byte of the
+ * guest's. */
+START_TEST(bogus_rings_are_faults)
+{
+	for (uint32_t i = 1; i <= 3; i++) {
+		uint32_t id = ask_open(SESSION);
+		struct fake_worker *k = fake_serving(SESSION);
+
+		fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_ENDED,
+						.a = PVGPU_END_PROTOCOL,
+						.reason = "cannot map the ring"});
+		fake_die(k);
+		fake_settle();
+		answer(PVGPU_CTL_SESSION_OPEN, id, ENODEV);
+		ck_assert_uint_eq(fake.v->quarantine.faults, i);
+		fake_pass(2000);
+	}
+}
+END_TEST
+
+/* Each vGPU is sure of one session, and of its event channels. */
+START_TEST(another_vgpus_session)
+{
+	struct xen_vgpu x = {.d = &fake.d};
+	struct vgpu other = {.d = &fake.d, .xen = &x};
+	struct vgpu *both[2] = {fake.v, &other};
+
+	fake.d.vgpus = both;
+	fake.d.vgpu_n = 2;
+	if (_i)
+		fake.d.cfg.xen_max_channels = 5;
+	else
+		fake.d.cfg.max_sessions = 3;
+	opened(SESSION);
+	opened(SESSION + 1);
+	answer(PVGPU_CTL_SESSION_OPEN, ask_open(SESSION + 2), EUSERS);
+	other.sessions = 1;
+	fake.d.session_n++;
+	answer(PVGPU_CTL_SESSION_OPEN, ask_open(SESSION + 2), EUSERS);
+	fake.d.session_n--;
+	fake.d.vgpus = fake.vgpus;
+	fake.d.vgpu_n = 1;
 }
 END_TEST
 
@@ -377,13 +519,13 @@ START_TEST(chunks)
 	id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE + 0x10000, 4096);
 	chunked(k, PVGPU_SUP_CHUNK_ADD, ENOMEM);
 	answer(PVGPU_CTL_CHUNK_ADD, id, ENOMEM);
-	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 3 + 1);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 3);
 	/* Not twice at once. */
 	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 3 * 4096);
 	chunk_gives(PVGPU_CTL_CHUNK_REMOVE, BASE, 3 * 4096, EBUSY);
 	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
 	answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
-	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 1);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
 	chunk_gives(PVGPU_CTL_CHUNK_REMOVE, BASE, 3 * 4096, 0);
 	ck_assert(!ev_is_active(&k->w->deadline));
 }
@@ -461,6 +603,10 @@ static void add(TCase *t)
 	LOOP(refused_opens, COUNT(bad_opens));
 	tcase_add_test(t, open_again);
 	tcase_add_test(t, openings_take_turns);
+	tcase_add_test(t, spares_return_to_their_number);
+	LOOP(one_slow_start, 2);
+	tcase_add_test(t, bogus_rings_are_faults);
+	LOOP(another_vgpus_session, 2);
 	tcase_add_test(t, workers_that_die_early);
 	tcase_add_test(t, worker_that_refuses);
 	tcase_add_test(t, close_while_opening);

@@ -11,6 +11,7 @@
 
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/rules/portion.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
@@ -97,13 +98,59 @@ static struct pool *admit(struct xen_vgpu *x, const struct config_vgpu *cfg)
 	return NULL;
 }
 
+/* Xen guests' vGPUs that are there. */
+static unsigned int guests(const struct daemon *d)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		n += d->vgpus[i]->xen != NULL;
+	return n;
+}
+
+/* Each vGPU is promised grants, event channels and a session: false when there are not enough for
+ * one more. Running sessions of a former pvgpud need no promise. */
+static bool promise(struct xen_vgpu *x, const struct config_vgpu *cfg)
+{
+	const struct config *c = &x->d->cfg;
+	const struct portion_rule grants = {.total = c->xen_max_grants, .each = c->xen_vgpu_grants};
+	const struct portion_rule channels = {.total = c->xen_max_channels,
+					      .each = XEN_VGPU_CHANNELS};
+	const unsigned int n = guests(x->d);
+
+	if (x->adopt)
+		return true;
+	if (!portion_fits(&grants, n + 1))
+		snprintf(x->refusal, sizeof(x->refusal),
+			 "%u vGPUs are promised %u grants each (xen_vgpu_grants) of %u "
+			 "(xen_max_grants): detach one, lower the promise, or raise the domain's "
+			 "max_maptrack_frames",
+			 n, c->xen_vgpu_grants, c->xen_max_grants);
+	else if (channels.total && !portion_fits(&channels, n + 1))
+		snprintf(x->refusal, sizeof(x->refusal),
+			 "%u vGPUs are promised %u event channels each of %u (xen_max_channels): "
+			 "detach one, or raise the domain's event_channels",
+			 n, XEN_VGPU_CHANNELS, c->xen_max_channels);
+	else if (x->d->vgpu_n >= c->max_sessions)
+		snprintf(
+			x->refusal, sizeof(x->refusal),
+			"%u vGPUs are promised a session each of %u (max_sessions): detach one, or "
+			"raise it",
+			x->d->vgpu_n, c->max_sessions);
+	else
+		return true;
+	/* It is tried again when a vGPU goes. */
+	x->lacks = cfg->memory ? cfg->memory : 1;
+	return false;
+}
+
 static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 {
 	struct config_vgpu cfg = {.policy = k->policy};
 	struct pool *pool;
 
 	xenbus_name(x->domid, x->devid, &k->uuid, cfg.name);
-	if (!configure_place(x, &cfg, k))
+	if (!configure_place(x, &cfg, k) || !promise(x, &cfg))
 		return;
 	pool = admit(x, &cfg);
 	if (!pool)
