@@ -13,7 +13,7 @@ struct host {
 
 /* Returns an exit status. */
 int host_open(struct host *h);
-/* What is left of --timeout, in seconds; below 0: no limit. */
+/* The rest of --timeout, in seconds; below 0: no limit. */
 double host_left(const struct host *h);
 void host_close(struct host *h);
 /* The VM that an argument names. A domain that is gone can be named by number while it has keys

@@ -242,7 +242,7 @@ START_TEST(what_fits_is_admitted)
 }
 END_TEST
 
-/* What is promised to each vGPU must be there, whatever memory is free. */
+/* The promises to all vGPUs must fit, whatever memory is free. */
 START_TEST(promises_must_fit)
 {
 	static const char *const why[] = {

@@ -72,7 +72,7 @@ START_TEST(all_but_one_are_greedy)
 }
 END_TEST
 
-/* What is kept comes out of the surplus, never out of a guarantee. */
+/* The surplus pays for it, never a guarantee. */
 START_TEST(some_is_kept)
 {
 	const struct portion_rule r = {.total = 1000, .each = 50};

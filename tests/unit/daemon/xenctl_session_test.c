@@ -74,6 +74,10 @@ static void hole(struct pvgpu_ctl_open *o)
 {
 	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->ref[FAKE_RING_PAGES - 1] = 0;
 }
+static void twice(struct pvgpu_ctl_open *o)
+{
+	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->ref[FAKE_RING_PAGES - 1] = RING_REF + 3;
+}
 static void short_chain(struct pvgpu_ctl_open *o)
 {
 	o->dir = 0;
@@ -107,10 +111,11 @@ static const struct {
 	void (*how)(struct pvgpu_ctl_open *o);
 	int error;
 } bad_opens[] = {
-	{wrong_sizes, EPROTO},   {no_sizes, EPROTO},    {no_directory, EPROTO},
-	{bad_directory, EPROTO}, {hole, EPROTO},        {short_chain, EPROTO},
-	{long_ring, EINVAL},     {no_maps, ENOSPC},     {no_channel, EINVAL},
-	{budget, ENOMEM},        {draining, ESHUTDOWN}, {full_vgpu, EUSERS},
+	{wrong_sizes, EPROTO},   {no_sizes, EPROTO},  {no_directory, EPROTO},
+	{bad_directory, EPROTO}, {hole, EPROTO},      {short_chain, EPROTO},
+	{twice, EPROTO},         {long_ring, EINVAL}, {no_maps, ENOSPC},
+	{no_channel, EINVAL},    {budget, ENOMEM},    {draining, ESHUTDOWN},
+	{full_vgpu, EUSERS},
 };
 
 START_TEST(refused_opens)

@@ -159,6 +159,18 @@ void xenctl_map_cancel(struct xen_session *s);
  * at: that many were in the pages before. */
 int xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t n, uint32_t at,
 		     struct pvgpu_dir_page *out, char reason[CHECK_REASON]);
+/* References that were listed, of which none may be listed again. */
+struct xen_refs {
+	uint32_t *slots; /* 0: free */
+	uint32_t mask;
+	uint64_t key; /* random: no guest can choose references that share a place */
+};
+/* For at most n. -ENOMEM, or 0. */
+int xenctl_refs_begin(struct xen_refs *r, uint32_t n);
+/* 0, or EPROTO with a reason. */
+int xenctl_refs_add(struct xen_refs *r, const uint32_t *refs, uint32_t n,
+		    char reason[CHECK_REASON]);
+void xenctl_refs_end(struct xen_refs *r);
 /* May `pages` more grants be mapped, for a ring or a chunk? 0, or -ENOMEM with a reason. */
 int xenctl_room(const struct xenctl *c, uint32_t pages, bool ring, char reason[CHECK_REASON]);
 /* May the vGPU have one more event channel? 0, or -EUSERS with a reason. */

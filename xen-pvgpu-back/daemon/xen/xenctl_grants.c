@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "xen-pvgpu-back/daemon/rules/portion.h"
 #include "xen-pvgpu-back/daemon/xen/xenctl.h"
@@ -40,6 +41,44 @@ int xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t n, uint32_t at,
 		}
 	}
 	return 0;
+}
+
+int xenctl_refs_begin(struct xen_refs *r, uint32_t n)
+{
+	uint32_t size = 16;
+
+	while (size < 2 * n)
+		size *= 2;
+	r->mask = size - 1;
+	r->slots = calloc(size, sizeof(uint32_t));
+	if (!r->slots)
+		return -ENOMEM;
+	if (getrandom(&r->key, sizeof(r->key), 0) != sizeof(r->key))
+		r->key = (uint64_t)(uintptr_t)r->slots * now_ms();
+	r->key |= 1;
+	return 0;
+}
+
+int xenctl_refs_add(struct xen_refs *r, const uint32_t *refs, uint32_t n, char reason[CHECK_REASON])
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = (uint32_t)(refs[i] * r->key >> 32) & r->mask;
+
+		while (r->slots[at] && r->slots[at] != refs[i])
+			at = (at + 1) & r->mask;
+		if (r->slots[at]) {
+			snprintf(reason, CHECK_REASON, "grant %u is listed twice", refs[i]);
+			return EPROTO;
+		}
+		r->slots[at] = refs[i];
+	}
+	return 0;
+}
+
+void xenctl_refs_end(struct xen_refs *r)
+{
+	free(r->slots);
+	r->slots = NULL;
 }
 
 /* Limited in time, so that a guest cannot fill the log. */

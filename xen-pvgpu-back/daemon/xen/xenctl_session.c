@@ -228,11 +228,15 @@ static uint32_t *ring_refs(struct xenctl *c, uint32_t dir, uint32_t pages, int *
 			   char reason[CHECK_REASON])
 {
 	const size_t bytes = pages * sizeof(uint32_t);
+	struct xen_refs once = {0};
 	struct pvgpu_dir_page d;
 	uint32_t *refs;
 
 	*error = xenctl_directory(c, dir, pages, 0, &d, reason);
-	refs = *error ? NULL : malloc(bytes);
+	if (!*error && xenctl_refs_begin(&once, pages) == 0)
+		*error = xenctl_refs_add(&once, d.ref, pages, reason);
+	refs = *error || !once.slots ? NULL : malloc(bytes);
+	xenctl_refs_end(&once);
 	if (refs) {
 		memcpy(refs, d.ref, bytes);
 	} else if (!*error) {
