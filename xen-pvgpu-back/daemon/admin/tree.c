@@ -58,10 +58,12 @@ static const char *state_name(const struct worker *w)
 static void put_session(json_t *o, const struct worker *w)
 {
 	put(o, "pid", "%d", (int)w->pid);
-	if (w->number)
+	if (w->number) {
 		put(o, "guest-session", "%u", w->number);
-	else
+		put(o, "grants", "%" PRIu32, w->grants);
+	} else {
 		put(o, "guest-pid", "%d", (int)w->guest_pid);
+	}
 	put(o, "leased", "%" PRIu64, w->leased);
 	put(o, "age", "%" PRIu64, w->started_ms ? (now_ms() - w->started_ms) / 1000 : 0);
 	put(o, "state", "%s", state_name(w));
