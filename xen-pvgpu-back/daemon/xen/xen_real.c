@@ -198,12 +198,13 @@ static int mark(int fd, uint64_t number)
 /* In doubt it is. */
 static bool marked(uint64_t number)
 {
-	static int fd = -1;
+	const int fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
 	struct flock l = lock_of(number);
+	const bool free = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK;
 
-	if (fd < 0)
-		fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
-	return fd < 0 || fcntl(fd, F_OFD_GETLK, &l) < 0 || l.l_type != F_UNLCK;
+	if (fd >= 0)
+		close(fd);
+	return !free;
 }
 
 static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
