@@ -152,8 +152,8 @@ struct link_ops {
 	void (*ring_guest)(const struct worker *w);
 	/* The guest's doorbell rang; called before the ring is looked at. */
 	void (*rung)(struct worker *w);
-	/* pvgpud's words of which check_from_daemon() says that this link hears them; fds are
-	 * closed by the caller. */
+	/* pvgpud's words of which check_from_daemon() says that this link hears them. The fds are
+	 * the link's from here on. */
 	void (*control)(struct worker *w, const struct pvgpu_sup *m, const int *fds);
 	enum check_serves serves;
 };
