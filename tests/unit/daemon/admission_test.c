@@ -246,9 +246,12 @@ END_TEST
 START_TEST(promises_must_fit)
 {
 	static const char *const why[] = {
-		"2 vGPUs are promised 700 grants each (xen_vgpu_grants) of 2000",
-		"2 vGPUs are promised 2 event channels each of 5 (xen_max_channels)",
-		"2 vGPUs are promised a session each of 2 (max_sessions)"};
+		"2 vGPUs are promised 700 of 2000 grants each: detach one, lower xen_vgpu_grants "
+		"or raise xen_max_grants",
+		"2 vGPUs are promised 2 of 5 event channels each: detach one or raise "
+		"xen_max_channels",
+		"2 vGPUs are promised a session each, and max_sessions is 2: detach one or raise "
+		"it"};
 
 	if (_i == 0)
 		max_grants = 2000, each_grants = 700;

@@ -120,23 +120,22 @@ static bool promise(struct xen_vgpu *x, const struct config_vgpu *cfg)
 
 	if (x->adopt)
 		return true;
+	/* last-reason has 127 characters. */
 	if (!portion_fits(&grants, n + 1))
 		snprintf(x->refusal, sizeof(x->refusal),
-			 "%u vGPUs are promised %u grants each (xen_vgpu_grants) of %u "
-			 "(xen_max_grants): detach one, lower the promise, or raise the domain's "
-			 "max_maptrack_frames",
+			 "%u vGPUs are promised %u of %u grants each: detach one, lower "
+			 "xen_vgpu_grants or raise xen_max_grants",
 			 n, c->xen_vgpu_grants, c->xen_max_grants);
 	else if (channels.total && !portion_fits(&channels, n + 1))
 		snprintf(x->refusal, sizeof(x->refusal),
-			 "%u vGPUs are promised %u event channels each of %u (xen_max_channels): "
-			 "detach one, or raise the domain's event_channels",
+			 "%u vGPUs are promised %u of %u event channels each: detach one or raise "
+			 "xen_max_channels",
 			 n, XEN_VGPU_CHANNELS, c->xen_max_channels);
 	else if (x->d->vgpu_n >= c->max_sessions)
-		snprintf(
-			x->refusal, sizeof(x->refusal),
-			"%u vGPUs are promised a session each of %u (max_sessions): detach one, or "
-			"raise it",
-			x->d->vgpu_n, c->max_sessions);
+		snprintf(x->refusal, sizeof(x->refusal),
+			 "%u vGPUs are promised a session each, and max_sessions is %u: detach one "
+			 "or raise it",
+			 x->d->vgpu_n, c->max_sessions);
 	else
 		return true;
 	/* It is tried again when a vGPU goes. */
