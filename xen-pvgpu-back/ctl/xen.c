@@ -9,7 +9,7 @@
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
 
-#define AT_LEAST_S 2.0 /* for transactions that conflict, with a shorter --timeout */
+#define AT_LEAST_S 2.0 /* for transactions that conflict, after the time is over */
 
 int host_open(struct host *h)
 {
@@ -17,7 +17,8 @@ int host_open(struct host *h)
 
 	h->opened = store_now();
 	if (ctl.limit_s >= 0)
-		h->store.until = h->opened + (ctl.limit_s > AT_LEAST_S ? ctl.limit_s : AT_LEAST_S);
+		h->store.until = h->opened + ctl.limit_s;
+	host_grace(h);
 	h->domains = (struct domains){0};
 	if (err == -EACCES || err == -EPERM)
 		return ctl_fail(EXIT_NOT_THERE,
@@ -41,6 +42,14 @@ double host_left(const struct host *h)
 	if (ctl.limit_s < 0)
 		return -1;
 	return spent < ctl.limit_s ? ctl.limit_s - spent : 0;
+}
+
+void host_grace(struct host *h)
+{
+	const double least = store_now() + AT_LEAST_S;
+
+	if (ctl.limit_s >= 0 && h->store.until < least)
+		h->store.until = least;
 }
 
 void host_close(struct host *h)

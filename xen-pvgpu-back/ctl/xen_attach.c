@@ -75,6 +75,7 @@ static int follow(struct host *h, const struct pvgpu_ids *ids)
 		return ctl_fail(EXIT_TIMEOUT,
 				"%s is not connected after %g s: %s. It stays attached", label,
 				ctl.limit_s, reason);
+	host_grace(h);
 	attach_remove(&h->store, ids);
 	return ctl_fail(EXIT_REFUSED, "%s: %s", label, reason);
 }
@@ -175,6 +176,7 @@ static int detach(struct host *h, const struct vgpu *v, bool told)
 		if (end != AWAIT_DONE)
 			return ctl_fail(EXIT_REFUSED, "%s: xenstore does not answer", label);
 	}
+	host_grace(h);
 	err = attach_remove(&h->store, &v->ids);
 	if (err)
 		return ctl_fail(err == -ETIMEDOUT ? EXIT_TIMEOUT : EXIT_REFUSED,
