@@ -90,8 +90,8 @@ static void tell_room(const struct xenctl *c, const char *what, const char *key)
 	if (told && now - told < TELL_MS)
 		return;
 	told = now;
-	log_warning("vgpu %s: %s refused: of all that %s allows, the rest is other vGPUs', or "
-		    "promised to them; raise it, and with it what Xen allows this domain",
+	log_warning("vgpu %s: %s refused: its own maximum is reached, or the rest of %s is used by "
+		    "other vGPUs or promised to them; pvgpud.conf(5) says what to raise with it",
 		    c->v->cfg.name, what, key);
 }
 
