@@ -37,7 +37,7 @@ def waiting(full):
     kills = 200 if full else 20
     return [
         Stage("lifecycle", f"start, drain, hand-over, garbage, {kills} kills",
-              [f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 1800),
+              [("PVGPU_MANY=1000,100 " if full else "") + f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 1800),
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
         Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),

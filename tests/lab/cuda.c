@@ -6,7 +6,8 @@
  *
  *   open              initialise, make device 0's primary context current, load the kernels
  *   alloc BYTES       device memory, kept to the end
- *   pin BYTES         host memory of the arena, kept to the end
+ *   pin BYTES         host memory of the arena, kept until the next unpin, or to the end
+ *   unpin
  *   check             bytes there, a kernel on them, bytes back, compared
  *   load N            check N times (0: until one fails); says "load 1" after the first
  *   copy BYTES N      pageable memory there and back N times (0: until one fails), compared; says
@@ -286,8 +287,8 @@ static void memory(void)
 
 static bool obey(const char *word, size_t a, size_t b)
 {
+	static void *host;
 	CUdeviceptr p;
-	void *host;
 	const char *bad;
 
 	if (!strcmp(word, "open"))
@@ -296,6 +297,8 @@ static bool obey(const char *word, size_t a, size_t b)
 		say("alloc %s", name_of(cuMemAlloc(&p, a)));
 	else if (!strcmp(word, "pin"))
 		say("pin %s", name_of(cuMemHostAlloc(&host, a, 0)));
+	else if (!strcmp(word, "unpin"))
+		say("unpin %s", name_of(cuMemFreeHost(host)));
 	else if (!strcmp(word, "check"))
 		say("check %s", (bad = check(12345u)) ? bad : "right");
 	else if (!strcmp(word, "load"))

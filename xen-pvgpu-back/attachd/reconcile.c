@@ -11,6 +11,17 @@
 static const char token[] = "attachd";
 static const char released[] = "@releaseDomain";
 
+/* For the transactions about one vGPU: a guest can make those conflict that touch its own
+ * directory, and the other guests wait meanwhile. */
+#define ONE_S 2.0
+/* The same where a guest that makes it conflict needs it no more. */
+#define TOUCHES 3
+
+static void one_begins(struct reconciler *k)
+{
+	k->store->until = store_now() + ONE_S;
+}
+
 /* The state of the host as one round sees it. */
 struct round {
 	struct reconciler *k;
@@ -95,6 +106,7 @@ static void remove_leftovers(struct round *r)
 			r->vgpus.v[n++] = *v;
 			continue;
 		}
+		one_begins(r->k);
 		err = attach_remove(r->k->store, &v->ids);
 		if (err)
 			log_warning("removing what is left of vGPU %u of domain %u: %s", v->ids.id,
@@ -262,6 +274,7 @@ static int try_attach(struct round *r, const struct domain *d, const struct vgpu
 	char name[DOMAIN_NAME];
 	int ret = find_backend(r, w, &ids.be, err);
 
+	one_begins(r->k);
 	if (!ret && orphan)
 		ret = attach_possible(s, w, &ids, force, err);
 	/* A frontend does not follow a change of its backend: its keys are written anew once a
@@ -312,7 +325,7 @@ static void touch_unseen(struct round *r, const struct vgpu *v)
 		return;
 	r->k->unseen++;
 	if (v->state == PVGPU_STATE_INITWAIT)
-		store_atomically(r->k->store, touch, &ids);
+		store_try(r->k->store, touch, &ids, TOUCHES);
 }
 
 static void reconcile_one(struct round *r, const struct domain *d, const struct vm_conf *c,

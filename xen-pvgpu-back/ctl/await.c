@@ -5,19 +5,18 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* Time for the guest to close its end after the backend's. A guest may fail to do so. */
 #define GUEST_S 10.0
+/* Looks after the limit, for what was there before it. Each write of a guest to its own keys brings
+ * an event, so events have no end of their own. */
+#define LATE_LOOKS 8u
 
 static const char token[] = "await";
 
 double await_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return store_now();
 }
 
 bool await_event(struct store *s, double end)
@@ -71,6 +70,11 @@ static bool settled(struct store *s, const struct vgpu *v, enum await_goal goal,
 	return v->state == PVGPU_STATE_CLOSED || v->guest_state == PVGPU_STATE_CLOSED;
 }
 
+static bool is_late(double until, unsigned int *late)
+{
+	return until >= 0 && await_now() >= until && ++*late > LATE_LOOKS;
+}
+
 enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum await_goal goal,
 			  double limit_s, await_progress *progress, void *arg, struct vgpu *last)
 {
@@ -78,6 +82,7 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 	enum await_end end = AWAIT_FAILED;
 	char paths[2][STORE_PATH];
 	struct vgpu before = {.ids = *ids};
+	unsigned int late = 0;
 	bool fine;
 
 	vgpu_path(PVGPU_TREE_FRONTEND, ids, pvgpu_keys[PVGPU_KEY_FRONTEND_STATE].name, paths[0]);
@@ -99,11 +104,11 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 				guest_until = await_now() + GUEST_S;
 			if (until >= 0 && until < guest_until)
 				guest_until = until;
-			if (!await_event(s, guest_until))
+			if (is_late(guest_until, &late) || !await_event(s, guest_until))
 				break;
 			continue;
 		}
-		if (!await_event(s, until)) {
+		if (is_late(until, &late) || !await_event(s, until)) {
 			end = AWAIT_TIMEOUT;
 			break;
 		}

@@ -9,10 +9,16 @@
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
 
+#define AT_LEAST_S 2.0 /* for transactions that conflict, after the time is over */
+
 int host_open(struct host *h)
 {
 	int err = store_open(&h->store);
 
+	h->opened = store_now();
+	if (ctl.limit_s >= 0)
+		h->store.until = h->opened + ctl.limit_s;
+	host_grace(h);
 	h->domains = (struct domains){0};
 	if (err == -EACCES || err == -EPERM)
 		return ctl_fail(EXIT_NOT_THERE,
@@ -27,6 +33,23 @@ int host_open(struct host *h)
 		return EXIT_DONE;
 	host_close(h);
 	return ctl_fail(EXIT_REFUSED, "reading the domains from xenstore: %s", strerror(-err));
+}
+
+double host_left(const struct host *h)
+{
+	const double spent = store_now() - h->opened;
+
+	if (ctl.limit_s < 0)
+		return -1;
+	return spent < ctl.limit_s ? ctl.limit_s - spent : 0;
+}
+
+void host_grace(struct host *h)
+{
+	const double least = store_now() + AT_LEAST_S;
+
+	if (ctl.limit_s >= 0 && h->store.until < least)
+		h->store.until = least;
 }
 
 void host_close(struct host *h)

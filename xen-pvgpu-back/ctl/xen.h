@@ -8,10 +8,15 @@
 struct host {
 	struct store store;
 	struct domains domains;
+	double opened; /* time of store_now() */
 };
 
 /* Returns an exit status. */
 int host_open(struct host *h);
+/* The rest of --timeout, in seconds; below 0: no limit. */
+double host_left(const struct host *h);
+/* After a wait that took long: what follows it has two seconds for transactions that conflict. */
+void host_grace(struct host *h);
 void host_close(struct host *h);
 /* The VM that an argument names. A domain that is gone can be named by number while it has keys
  * left. */

@@ -60,7 +60,7 @@ static int follow(struct host *h, const struct pvgpu_ids *ids)
 	char reason[REASON], label[VGPU_LABEL];
 	struct vgpu v;
 	enum await_end end =
-		await_vgpu(&h->store, ids, AWAIT_CONNECTED, ctl.limit_s, progress(), h, &v);
+		await_vgpu(&h->store, ids, AWAIT_CONNECTED, host_left(h), progress(), h, &v);
 
 	vgpu_label(h, &v, label);
 	if (end == AWAIT_DONE) {
@@ -75,6 +75,7 @@ static int follow(struct host *h, const struct pvgpu_ids *ids)
 		return ctl_fail(EXIT_TIMEOUT,
 				"%s is not connected after %g s: %s. It stays attached", label,
 				ctl.limit_s, reason);
+	host_grace(h);
 	attach_remove(&h->store, ids);
 	return ctl_fail(EXIT_REFUSED, "%s: %s", label, reason);
 }
@@ -164,7 +165,7 @@ static int detach(struct host *h, const struct vgpu *v, bool told)
 		err = told ? 0 : attach_offline(&h->store, &v->ids);
 		if (err && err != -ENOENT)
 			return ctl_fail(EXIT_REFUSED, "%s: %s", label, strerror(-err));
-		end = await_vgpu(&h->store, &v->ids, AWAIT_CLOSED, ctl.limit_s, progress(), h,
+		end = await_vgpu(&h->store, &v->ids, AWAIT_CLOSED, host_left(h), progress(), h,
 				 &last);
 		if (end == AWAIT_TIMEOUT) {
 			await_explain(&h->store, &h->domains, &last, AWAIT_CLOSED, reason,
@@ -175,9 +176,11 @@ static int detach(struct host *h, const struct vgpu *v, bool told)
 		if (end != AWAIT_DONE)
 			return ctl_fail(EXIT_REFUSED, "%s: xenstore does not answer", label);
 	}
+	host_grace(h);
 	err = attach_remove(&h->store, &v->ids);
 	if (err)
-		return ctl_fail(EXIT_REFUSED, "%s: removing its keys: %s", label, strerror(-err));
+		return ctl_fail(err == -ETIMEDOUT ? EXIT_TIMEOUT : EXIT_REFUSED,
+				"%s: removing its keys: %s", label, strerror(-err));
 	printf("%s: detached\n", label);
 	return EXIT_DONE;
 }

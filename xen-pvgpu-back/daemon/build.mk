@@ -10,7 +10,7 @@ LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 # Groups that tests link: a folder, or a part of one.
 CONFIG_SRCS   := $(filter xen-pvgpu-back/daemon/config/%,$(DAEMON_SRCS))
 RULES_SRCS    := $(filter xen-pvgpu-back/daemon/rules/%,$(DAEMON_SRCS))
-XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS)) xen-pvgpu-back/daemon/rules/budget.c
+XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS)) xen-pvgpu-back/daemon/rules/budget.c xen-pvgpu-back/daemon/rules/portion.c
 XENCTL_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenctl%,$(DAEMON_SRCS))
 # The scheduler's driver, without its link to vGPUs and workers.
 SCHEDULE_SRCS := $(filter-out %/share.c %/usage.c,$(filter xen-pvgpu-back/daemon/dispatch/%,$(DAEMON_SRCS)))
@@ -55,6 +55,9 @@ $(B)/unit/overdue_test: $(call obj,tests/unit/daemon/overdue_test.c $(call daemo
 LDLIBS_overdue_test = $(CHECK_LIBS)
 $(B)/unit/entitle_test: $(call obj,tests/unit/daemon/entitle_test.c $(call daemon,dispatch/entitle.c))
 LDLIBS_entitle_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/portion_test
+$(B)/unit/portion_test: $(call obj,tests/unit/daemon/portion_test.c $(call daemon,rules/portion.c))
+LDLIBS_portion_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/budget_test
 $(B)/unit/budget_test: $(call obj,tests/unit/daemon/budget_test.c $(call daemon,rules/budget.c))
 LDLIBS_budget_test = $(CHECK_LIBS)
@@ -96,10 +99,11 @@ LDLIBS_usage_test = $(CHECK_LIBS)
 XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/held.c core/overrides.c core/pools.c core/worker.c \
 	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/lease.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
 	workers/supervise.c workers/vgpu.c workers/worker_log.c)
-UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test)
-$(addprefix $(B)/unit/,xenctl_session_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
+UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test)
+$(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
 	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
+LDLIBS_xenctl_open_test = $(CHECK_LIBS) -lev
 LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
 LDLIBS_xenctl_chunk_test = $(CHECK_LIBS) -lev
 LDLIBS_control_flood_test = $(CHECK_LIBS) -lev

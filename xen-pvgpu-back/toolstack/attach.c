@@ -313,12 +313,28 @@ int attach_offline(struct store *s, const struct pvgpu_ids *ids)
 	return store_atomically(s, offline, &at);
 }
 
-/* Removes the guest's directory, unless it has been made anew for another backend. */
+/* The directory above the guest's vGPUs is dom0's. */
+static int remove_guest_parent(struct store *s, void *arg)
+{
+	const struct pvgpu_ids *ids = arg;
+	char path[STORE_PATH];
+	bool removed;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", ids->fe);
+	return store_remove_if_empty(s, path, &removed);
+}
+
+/*
+ * Removes the guest's directory, unless it has been made anew for another backend. No transaction:
+ * each write of the guest to its own keys would make one conflict.
+ */
 static int remove_guest_end(struct store *s, const struct pvgpu_ids *ids)
 {
 	struct pvgpu_ids other;
 	char path[STORE_PATH], *text;
-	bool elsewhere, removed;
+	struct pvgpu_ids at = *ids;
+	struct names left;
+	bool elsewhere;
 	size_t len;
 	int err;
 
@@ -337,7 +353,13 @@ static int remove_guest_end(struct store *s, const struct pvgpu_ids *ids)
 	vgpu_path(PVGPU_TREE_FRONTEND, ids, NULL, path);
 	err = store_remove(s, path);
 	snprintf(path, sizeof(path), "/local/domain/%u/device/pvgpu", ids->fe);
-	return err ? err : store_remove_if_empty(s, path, &removed);
+	if (err || store_list(s, path, &left) < 0)
+		return err;
+	/* When it stays it harms no other vGPU. */
+	if (!left.n)
+		store_atomically(s, remove_guest_parent, &at);
+	names_free(&left);
+	return 0;
 }
 
 /* Removes the directories above the vGPU's that are empty now, up to the one that a toolstack
@@ -356,7 +378,7 @@ static int remove_backend_parents(struct store *s, const struct pvgpu_ids *ids)
 	return err;
 }
 
-static int remove_both(struct store *s, void *arg)
+static int remove_backend_end(struct store *s, void *arg)
 {
 	const struct pvgpu_ids *ids = arg;
 	char path[STORE_PATH];
@@ -364,16 +386,16 @@ static int remove_both(struct store *s, void *arg)
 
 	vgpu_path(PVGPU_TREE_BACKEND, ids, NULL, path);
 	err = store_remove(s, path);
-	if (!err)
-		err = remove_backend_parents(s, ids);
-	return err ? err : remove_guest_end(s, ids);
+	return err ? err : remove_backend_parents(s, ids);
 }
 
 int attach_remove(struct store *s, const struct pvgpu_ids *ids)
 {
 	struct pvgpu_ids at = *ids;
 
-	return store_atomically(s, remove_both, &at);
+	int err = store_atomically(s, remove_backend_end, &at);
+
+	return err ? err : remove_guest_end(s, ids);
 }
 
 bool attach_served(struct store *s, const struct vgpu *v)

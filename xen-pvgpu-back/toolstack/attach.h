@@ -26,8 +26,9 @@ int attach_possible(struct store *s, const struct vgpu_spec *w, const struct pvg
 /* Asks for the end of a vGPU: online = 0. 0, or -ENOENT where the backend's directory is missing.
  */
 int attach_offline(struct store *s, const struct pvgpu_ids *ids);
-/* Removes both directories, and those above them that become empty. The guest's directory stays
- * when it names another backend. */
+/* Removes both directories, and those above them that become empty: the backend's first, in a
+ * transaction that no guest can disturb, then the guest's, by one request. That one stays when it
+ * names another backend. */
 int attach_remove(struct store *s, const struct pvgpu_ids *ids);
 /* Is there a running backend that may have memory of the vGPU mapped and will close it? */
 bool attach_served(struct store *s, const struct vgpu *v);

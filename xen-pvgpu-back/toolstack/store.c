@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <xenstore.h>
 
 #define TRIES     200 /* of a transaction that conflicts with other writers */
@@ -14,6 +15,14 @@
 static int bad(bool ok)
 {
 	return ok ? 0 : errno ? -errno : -EIO;
+}
+
+double store_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 int store_open(struct store *s)
@@ -260,9 +269,9 @@ int store_let_hear(struct store *s, const char *event, const uint32_t *domids, s
 	return bad(xs_set_permissions(s->xs, 0, event, p, n));
 }
 
-int store_atomically(struct store *s, store_work *work, void *arg)
+int store_try(struct store *s, store_work *work, void *arg, int tries)
 {
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		int err;
 
 		s->t = xs_transaction_start(s->xs);
@@ -278,8 +287,15 @@ int store_atomically(struct store *s, store_work *work, void *arg)
 			return err;
 		if (errno != EAGAIN)
 			return bad(false);
+		if (s->until > 0 && store_now() >= s->until)
+			return -ETIMEDOUT;
 	}
 	return -EAGAIN;
+}
+
+int store_atomically(struct store *s, store_work *work, void *arg)
+{
+	return store_try(s, work, arg, TRIES);
 }
 
 int store_watch(struct store *s, const char *path, const char *token)

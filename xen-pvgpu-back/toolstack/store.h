@@ -17,8 +17,11 @@ struct xs_handle;
 
 struct store {
 	struct xs_handle *xs;
-	uint32_t t; /* the transaction in progress, or 0 */
+	uint32_t t;   /* the transaction in progress, or 0 */
+	double until; /* no transaction is repeated after this time of store_now(); 0: no limit */
 };
+
+double store_now(void); /* seconds of CLOCK_MONOTONIC */
 
 /* -ENOENT: this machine has no xenstore; -EACCES: this domain may not manage it. */
 int store_open(struct store *s);
@@ -59,10 +62,15 @@ int store_remove_if_empty(struct store *s, const char *path, bool *removed);
 int store_let_hear(struct store *s, const char *event, const uint32_t *domids, size_t n,
 		   bool (*gone)(void *arg, uint32_t domid), void *arg);
 
-/* Runs the work in a transaction and repeats it after a conflict with another writer. -EAGAIN: too
- * many conflicts. */
+/*
+ * Runs the work in a transaction and repeats it after a conflict with another writer. -EAGAIN: too
+ * many conflicts; -ETIMEDOUT: conflicts up to s->until. A guest can make each transaction conflict
+ * that reads or writes in its own directory.
+ */
 typedef int store_work(struct store *s, void *arg);
 int store_atomically(struct store *s, store_work *work, void *arg);
+/* With so many tries. */
+int store_try(struct store *s, store_work *work, void *arg, int tries);
 
 int store_watch(struct store *s, const char *path, const char *token);
 void store_unwatch(struct store *s, const char *path, const char *token);

@@ -245,6 +245,30 @@ START_TEST(bad_files)
 }
 END_TEST
 
+/* A guest that writes to its own keys without end: what is left of its vGPU goes, and the others
+ * are served in the same round. */
+START_TEST(a_guest_that_writes_on)
+{
+	unsigned int requests;
+
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	fake_set(BE "/online", "0");
+	fake_set(BE "/state", "6");
+	fake_set(FE "/state", "6");
+	fake_domain(4, "web2", UUID7);
+	put("web2.conf", "[vgpu 0]\n");
+	fake_writer(FE);
+	fake_requests();
+	ck_assert_uint_eq(round_of(), 0);
+	requests = fake_requests();
+	ck_assert(!fake_get(BE));
+	ck_assert(!fake_get(FE));
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/4/0/uuid"));
+	ck_assert_msg(requests < 200, "%u requests", requests);
+}
+END_TEST
+
 START_TEST(watches)
 {
 	ck_assert_int_eq(reconcile_watch(&k), 0);
@@ -278,6 +302,7 @@ int main(void)
 	tcase_add_test(t, operators_detach_counts);
 	tcase_add_test(t, hand_made_ones_are_left_alone);
 	tcase_add_test(t, bad_files);
+	tcase_add_test(t, a_guest_that_writes_on);
 	tcase_add_test(t, watches);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);

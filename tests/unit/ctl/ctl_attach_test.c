@@ -218,6 +218,38 @@ START_TEST(conflicts)
 }
 END_TEST
 
+/* The guest writes to its own keys without end: both directories go all the same, and ours is not
+ * the guest's to keep. */
+START_TEST(removal_while_the_guest_writes)
+{
+	size_t before = fake_nodes();
+
+	must_attach();
+	fake_writer(FE);
+	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	ck_assert(!fake_get(BE));
+	ck_assert(!fake_get(FE));
+	ck_assert_uint_eq(fake_nodes(), before);
+}
+END_TEST
+
+/* Where a transaction conflicts without end, the time limit ends it. */
+START_TEST(conflicts_have_a_time_limit)
+{
+	must_attach();
+	fake_conflicts(1000000);
+	fake_requests();
+	s.until = store_now();
+	ck_assert_int_eq(attach_remove(&s, &ids), -ETIMEDOUT);
+	ck_assert_uint_le(fake_requests(), 12);
+	ck_assert_int_eq(attach_offline(&s, &ids), -ETIMEDOUT);
+	ck_assert_ptr_nonnull(fake_get(BE));
+	fake_conflicts(0);
+	s.until = 0;
+	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+}
+END_TEST
+
 /* ---- the other ends ---- */
 
 static unsigned int at;
@@ -361,6 +393,26 @@ START_TEST(closes)
 }
 END_TEST
 
+/* Each event is followed by the next one. */
+static void writes_on(void)
+{
+	fake_set(FE "/state", "4");
+}
+
+/* A guest whose writes never end does not prolong a wait. */
+START_TEST(waits_end_while_the_guest_writes)
+{
+	struct vgpu v;
+
+	must_attach();
+	fake_set(BE "/state", _i ? "6" : "4");
+	fake_script(writes_on);
+	ck_assert_int_eq(await_vgpu(&s, &ids, AWAIT_CLOSED, 0.05, NULL, NULL, &v),
+			 _i ? AWAIT_DONE : AWAIT_TIMEOUT);
+	fake_script(NULL);
+}
+END_TEST
+
 START_TEST(another_backend_is_left_alone)
 {
 	must_attach();
@@ -483,6 +535,9 @@ int main(void)
 	tcase_add_test(t, numbers);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, conflicts);
+	tcase_add_test(t, removal_while_the_guest_writes);
+	tcase_add_test(t, conflicts_have_a_time_limit);
+	tcase_add_loop_test(t, waits_end_while_the_guest_writes, 0, 2);
 	tcase_add_test(t, requests);
 	tcase_add_test(t, connects);
 	tcase_add_test(t, refused);

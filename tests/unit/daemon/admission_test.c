@@ -162,6 +162,7 @@ static struct vgpu *vgpu_of(uint32_t domid)
 /* ---- up and down ---- */
 
 static struct config_pool pools[2];
+static unsigned int max_grants, each_grants, max_channels; /* 0: the default */
 
 static void known(unsigned int i, uint64_t memory)
 {
@@ -178,7 +179,13 @@ static void up(unsigned int n, uint64_t memory)
 	log_set_level(LOG_LEVEL_ERROR);
 	pools[0] = (struct config_pool){.name = "first", .device = "0", .overcommit = 1000};
 	pools[1] = (struct config_pool){.name = "second", .device = "1", .overcommit = 1000};
-	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON, .pools = pools, .pool_n = n}};
+	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON,
+				    .pools = pools,
+				    .pool_n = n,
+				    .max_sessions = 64,
+				    .xen_max_grants = max_grants,
+				    .xen_vgpu_grants = each_grants,
+				    .xen_max_channels = max_channels}};
 	d.loop = ev_loop_new(EVFLAG_AUTO);
 	TAILQ_INIT(&d.workers);
 	ck_assert_int_eq(pool_start(&d), 0);
@@ -197,6 +204,7 @@ static void setup(void)
 	for (unsigned int g = 1; g <= 4; g++)
 		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
 	daemon_fake = (struct daemon_fake){0};
+	max_grants = each_grants = max_channels = 0;
 }
 
 static void teardown(void)
@@ -231,6 +239,54 @@ START_TEST(what_fits_is_admitted)
 	ck_assert_str_eq(get(3, "state"), REFUSED);
 	ck_reason(3, "pool has room: memory 1 MiB, but 0 MiB are free: lower it, detach a vGPU or "
 		     "raise overcommit");
+}
+END_TEST
+
+/* The promises to all vGPUs must fit, whatever memory is free. */
+START_TEST(promises_must_fit)
+{
+	static const char *const why[] = {
+		"2 vGPUs are promised 700 of 2000 grants each: detach one, lower xen_vgpu_grants "
+		"or raise xen_max_grants",
+		"2 vGPUs are promised 2 of 5 event channels each: detach one or raise "
+		"xen_max_channels",
+		"2 vGPUs are promised a session each, and max_sessions is 2: detach one or raise "
+		"it"};
+
+	if (_i == 0)
+		max_grants = 2000, each_grants = 700;
+	else if (_i == 1)
+		max_channels = 5;
+	up(1, 1024 * MIB);
+	if (_i == 2)
+		d.cfg.max_sessions = 2;
+	attach(1, "1048576");
+	attach(2, "0");
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	attach(3, "1048576");
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+	ck_reason(3, why[_i]);
+	/* When another goes there is room. */
+	detach(1);
+	ck_assert_str_eq(get(3, "state"), ADMITTED);
+}
+END_TEST
+
+/* With Xen's defaults there are enough for more vGPUs than are promised to work at a time. */
+START_TEST(default_promises)
+{
+	up(1, 1024 * MIB);
+	ck_assert_uint_eq(d.cfg.xen_max_grants, 114688);
+	ck_assert_uint_ge(d.cfg.xen_vgpu_grants, 321 + 256);
+	ck_assert_uint_ge(d.cfg.xen_max_grants / d.cfg.xen_vgpu_grants, 192);
+	ck_assert_uint_ge(d.cfg.xen_max_channels, 2 * 192);
+	xenbus_stop(&d, true);
+	pool_stop(&d);
+	ev_loop_destroy(d.loop);
+	fake_set("platform/max_maptrack_frames", "4096");
+	up(1, 1024 * MIB);
+	ck_assert_uint_eq(d.cfg.xen_max_grants, 4 * 114688);
 }
 END_TEST
 
@@ -538,6 +594,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, what_fits_is_admitted);
+	tcase_add_loop_test(t, promises_must_fit, 0, 3);
+	tcase_add_test(t, default_promises);
 	tcase_add_test(t, tried_again_when_memory_is_free);
 	tcase_add_test(t, tried_again_when_another_goes);
 	tcase_add_test(t, tried_again_when_it_asks_for_less);

@@ -209,8 +209,7 @@ static void chunks(void)
 	struct pvgpu_sup_assign heard;
 	unsigned int fds;
 
-	fake_directory(DIR_REF, RING_REF, PVGPU_DIR_REFS);
-	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->next = DIR_REF;
+	fake_directory(DIR_REF, RING_REF, PAGES);
 	for (unsigned int i = 0; i < BAD; i++) {
 		m[i] = (struct pvgpu_ctl_msg){
 			.op = PVGPU_CTL_CHUNK_ADD, .id = i + 1, .session = SESSION + i};

@@ -305,6 +305,30 @@ START_TEST(no_service_in_an_old_pv_domain)
 }
 END_TEST
 
+START_TEST(limits)
+{
+	struct xenbus_limits l = {0}, set = {1000, 10, 20, 30}, small = {0};
+
+	xenbus_limits(&l, 0, true, true);
+	ck_assert_uint_eq(l.grants, 114688);
+	ck_assert_uint_eq(l.each, 597);
+	ck_assert_uint_eq(l.most, 57344);
+	ck_assert_uint_eq(l.channels, 3584);
+	l = (struct xenbus_limits){0};
+	xenbus_limits(&l, 1024, false, false);
+	ck_assert_uint_eq(l.grants, 229376);
+	ck_assert_uint_eq(l.channels, 896);
+	xenbus_limits(&set, 1024, false, false);
+	ck_assert_uint_eq(set.grants, 1000);
+	ck_assert_uint_eq(set.each, 10);
+	ck_assert_uint_eq(set.most, 20);
+	ck_assert_uint_eq(set.channels, 30);
+	/* Nonsense gives no sum that wraps. */
+	xenbus_limits(&small, UINT32_MAX, false, false);
+	ck_assert_uint_eq(small.grants, UINT32_MAX);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xenbus");
@@ -322,6 +346,7 @@ int main(void)
 	tcase_add_test(t, names);
 	tcase_add_test(t, features);
 	tcase_add_test(t, no_service_in_an_old_pv_domain);
+	tcase_add_test(t, limits);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -266,7 +266,8 @@ static void setup(void)
 	pool = (struct pool){.device_memory = 1ull << 40, .driver_version = 13000};
 	strcpy(pool.cfg.name, "default");
 	strcpy(pool.model, "a GPU");
-	d = (struct daemon){.cfg = {.xen = CONFIG_XEN_ON}, .pools = pools, .pool_n = 1};
+	d = (struct daemon){
+		.cfg = {.xen = CONFIG_XEN_ON, .max_sessions = 64}, .pools = pools, .pool_n = 1};
 	d.loop = ev_loop_new(EVFLAG_AUTO);
 	ck_assert_int_eq(xenbus_start(&d), 0);
 	xenbus_run(&d);

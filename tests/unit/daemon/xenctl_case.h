@@ -112,8 +112,10 @@ static void chunked(struct fake_worker *k, uint32_t kind, int error)
 
 	ck_assert(fake_hear(k, kind, &m, &fds));
 	ck_assert_uint_eq(fds, kind == PVGPU_SUP_CHUNK_ADD);
+	fake.drops = (kind == PVGPU_SUP_CHUNK_ADD) == (error != 0);
 	fake_say(k, &(struct pvgpu_sup){
 			    .kind = PVGPU_SUP_CHUNKED, .id = m.head.id, .a = (uint64_t)error});
+	fake.drops = false;
 }
 
 static inline void added(struct fake_worker *k, uint32_t session, uint64_t address, uint64_t size)

@@ -4,26 +4,26 @@
 
 #include "tests/unit/daemon/xenctl_case.h"
 
-/* A chain that leads back to itself gives as many references as were wanted, and ends. */
+/* A chain that leads back to itself lists references twice, and ends there. */
 START_TEST(chain_that_is_a_ring)
 {
 	const uint32_t pages = 5 * PVGPU_DIR_REFS + 7;
-	struct fake_worker *k = opened(SESSION);
 	struct pvgpu_ctl_chunk m = {.address = BASE, .size = pages * 4096ull, .dir = DIR_REF};
-	const unsigned int copies = fake.copies, maps = fake.maps;
+	unsigned int copies, maps;
 
+	opened(SESSION);
+	copies = fake.copies;
+	maps = fake.maps;
 	fake_directory(DIR_REF, RING_REF, PVGPU_DIR_REFS);
 	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->next = DIR_REF;
 	fake_request(PVGPU_CTL_CHUNK_ADD, SESSION, &m, sizeof(m));
 	fake_settle();
-	ck_assert_uint_eq(fake.copies, copies + 6);
-	ck_assert_uint_eq(fake.maps, maps + 6);
-	ck_assert_uint_eq(fake.map_count, 7);
-	ck_assert_uint_eq(fake.held, pages);
-	chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
-	answer(PVGPU_CTL_CHUNK_ADD, fake.g.next_id, 0);
-	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + pages);
-	ck_assert_uint_eq(fake.unmaps, 0);
+	ck_assert_uint_eq(fake.copies, copies + 2);
+	ck_assert_uint_eq(fake.maps, maps + 1);
+	answer(PVGPU_CTL_CHUNK_ADD, fake.g.next_id, EPROTO);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
+	ck_assert_uint_eq(fake.held, 0);
 }
 END_TEST
 
@@ -31,8 +31,7 @@ static void ask_large(uint32_t session, uint32_t pages)
 {
 	struct pvgpu_ctl_chunk m = {.address = BASE, .size = pages * 4096ull, .dir = DIR_REF};
 
-	fake_directory(DIR_REF, RING_REF, PVGPU_DIR_REFS);
-	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->next = DIR_REF;
+	fake_directory(DIR_REF, RING_REF, pages);
 	fake_request(PVGPU_CTL_CHUNK_ADD, session, &m, sizeof(m));
 }
 
@@ -80,7 +79,7 @@ START_TEST(given_up_in_the_middle)
 	while (fake.held < 6 * PVGPU_DIR_REFS)
 		ev_run(fake.d.loop, EVRUN_NOWAIT);
 	if (_i == 0) /* by its own end */
-		((struct pvgpu_dir_page *)fake.pages[DIR_REF])->ref[3] = 0;
+		((struct pvgpu_dir_page *)fake.pages[DIR_REF + 11])->ref[3] = 0;
 	else if (_i == 1)
 		fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION, NULL, 0);
 	else
@@ -145,11 +144,13 @@ START_TEST(large_chunks_cost)
 }
 END_TEST
 
-/* A worker says that it could not map. It may have: they count while it lives. */
+/* A worker says that it could not map, and has the file: they count while it lives. */
 START_TEST(failed_chunks_count)
 {
 	struct fake_worker *k = opened(SESSION);
 	uint32_t id;
+
+	fake.keeps = true;
 
 	for (unsigned int i = 1; i <= 3; i++) {
 		id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, 5 * 4096);
@@ -166,6 +167,122 @@ START_TEST(failed_chunks_count)
 }
 END_TEST
 
+/* One that it could not map, and of which the file is gone, is gone. */
+START_TEST(failed_chunks_that_are_gone)
+{
+	struct fake_worker *k = opened(SESSION);
+	uint32_t id;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, 5 * 4096);
+		chunked(k, PVGPU_SUP_CHUNK_ADD, EINVAL);
+		answer(PVGPU_CTL_CHUNK_ADD, id, EINVAL);
+		ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
+		ck_assert_uint_eq(k->w->xs->arena, 0);
+	}
+	added(k, SESSION, BASE, 5 * 4096);
+}
+END_TEST
+
+/* A worker says that it has removed chunks, and still has them: they count while it lives, and it
+ * may not have many. */
+START_TEST(removed_chunks_that_stay)
+{
+	const uint32_t pages = 8192;
+	struct fake_worker *k = opened(SESSION);
+	unsigned int n = 0;
+	uint32_t id;
+
+	fake.v->cfg.policy.arena_limit = 8ull << 30;
+	while (!k->w->killed) {
+		ask_large(SESSION, pages);
+		fake_settle();
+		chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
+		answer(PVGPU_CTL_CHUNK_ADD, fake.g.next_id, 0);
+		fake.keeps = true;
+		id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, pages * 4096ull);
+		chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
+		answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
+		fake.keeps = false;
+		if (++n == 9)
+			break;
+		ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + n * pages);
+		ck_assert_uint_eq(k->w->xs->chunk_n, 0);
+		fake_pass(2000);
+	}
+	ck_assert_uint_eq(n, 9);
+	fake_settle();
+	answer(PVGPU_CTL_SESSION_ENDED, 0, 0);
+	ck_assert_uint_eq(fake.d.xen_grants, 0);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 1);
+}
+END_TEST
+
+/* Nor does a restart of pvgpud help: it finds the mark. Without one, nothing can be seen to go. */
+START_TEST(removed_chunks_that_stay_after_a_restart)
+{
+	struct fake_worker *k = opened(SESSION);
+	uint32_t id;
+
+	added(k, SESSION, BASE, 5 * 4096);
+	fake.drops = _i == 2; /* a former pvgpud knew no marks */
+	fake_restart();
+	k = fake_serving(SESSION);
+	ck_assert_int_eq(fake_connect(true), 0);
+	fake_settle();
+	fake.drops = false;
+	fake_again();
+	fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_STATE,
+					.session = k->w->id,
+					.b = SESSION,
+					.id = 5,
+					.vgpu = "xen-7-0-9c1b7a52"});
+	fake.keeps = _i == 1;
+	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 5 * 4096);
+	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
+	answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + (_i ? 5 : 0));
+	ck_assert_uint_eq(k->w->xs->failed, _i == 1 ? 5 * 4096 : 0);
+	ck_assert(!k->w->killed);
+	fake_die(k);
+	fake_settle();
+	ck_assert_uint_eq(fake.d.xen_grants, 0);
+}
+END_TEST
+
+/* The part of another vGPU cannot be taken, and some of the surplus is left to rings. */
+START_TEST(another_vgpus_part)
+{
+	struct xen_vgpu x = {.d = &fake.d};
+	struct vgpu other = {.d = &fake.d, .xen = &x};
+	struct vgpu *both[2] = {fake.v, &other};
+	struct fake_worker *k = opened(SESSION);
+	uint32_t id;
+
+	fake.d.vgpus = both;
+	fake.d.vgpu_n = 2;
+	x.v = &other;
+	fake.d.cfg.xen_max_grants = 1600;
+	fake.d.cfg.xen_vgpu_grants = 500;
+	/* 1,600 less 500 of the other one's, the ring and a sixteenth of all. */
+	id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, (1001 - FAKE_RING_PAGES) * 4096ull);
+	answer(PVGPU_CTL_CHUNK_ADD, id, ENOMEM);
+	added(k, SESSION, BASE, (1000 - FAKE_RING_PAGES) * 4096ull);
+	opened(SESSION + 1);
+	opened(SESSION + 2);
+	opened(SESSION + 3);
+	answer(PVGPU_CTL_SESSION_OPEN, ask_open(SESSION + 4), ENOMEM);
+	/* A maximum. */
+	fake.d.cfg.xen_max_grants = 100000;
+	fake.d.cfg.xen_vgpu_max_grants = fake.v->xen_grants + 10;
+	id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE + (1ull << 30), 11 * 4096);
+	answer(PVGPU_CTL_CHUNK_ADD, id, ENOMEM);
+	added(k, SESSION, BASE + (1ull << 30), 10 * 4096);
+	fake.d.vgpus = fake.vgpus;
+	fake.d.vgpu_n = 1;
+}
+END_TEST
+
 /* Not without end: its worker goes, and everything that it may have mapped. */
 START_TEST(many_failed_chunks)
 {
@@ -173,6 +290,7 @@ START_TEST(many_failed_chunks)
 	unsigned int n = 0;
 
 	fake.v->cfg.policy.arena_limit = 8ull << 30;
+	fake.keeps = true;
 	while (!k->w->killed) {
 		ask_large(SESSION, 16384);
 		fake_settle();
@@ -197,6 +315,10 @@ static void add(TCase *t)
 	LOOP(given_up_in_the_middle, 3);
 	tcase_add_test(t, large_chunks_cost);
 	LOOP(failed_chunks_count, 2);
+	tcase_add_test(t, failed_chunks_that_are_gone);
+	tcase_add_test(t, removed_chunks_that_stay);
+	LOOP(removed_chunks_that_stay_after_a_restart, 3);
+	tcase_add_test(t, another_vgpus_part);
 	tcase_add_test(t, many_failed_chunks);
 }
 

@@ -302,6 +302,26 @@ static void ungrant(int fd, uint64_t offset, uint32_t count)
 	fake.unmaps++;
 }
 
+/* A session's files have the marks of its place on record. */
+static unsigned char marks[64 * 4096];
+
+static int mark(int fd, uint64_t number)
+{
+	if (number >= sizeof(marks))
+		abort();
+	marks[number] = 1;
+	return 0;
+}
+
+static bool marked(uint64_t number)
+{
+	if (number >= sizeof(marks))
+		abort();
+	if (fake.drops && !fake.keeps)
+		marks[number] = 0;
+	return marks[number];
+}
+
 static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
 {
 	fake.channels++;
@@ -321,6 +341,8 @@ static const struct xen_ops ops = {
 	.port_close = port_close,
 	.grants = grants,
 	.ungrant = ungrant,
+	.mark = mark,
+	.marked = marked,
 	.channel = channel,
 };
 

@@ -48,6 +48,8 @@ struct fake {
 	uint32_t map_count;                          /* of the last */
 	uint32_t of_file[FAKE_FILES], held;          /* grants of each file; of the last one */
 	int fail_map, fail_channel;                  /* errno */
+	bool drops; /* the worker's next answer is one after which an honest one has no such file */
+	bool keeps; /* but it has */
 	unsigned int idle, changed;
 	unsigned int asked; /* how often a worker was rung */
 	bool unheard;       /* the worker does not take the ring */

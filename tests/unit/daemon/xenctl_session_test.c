@@ -74,6 +74,10 @@ static void hole(struct pvgpu_ctl_open *o)
 {
 	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->ref[FAKE_RING_PAGES - 1] = 0;
 }
+static void twice(struct pvgpu_ctl_open *o)
+{
+	((struct pvgpu_dir_page *)fake.pages[DIR_REF])->ref[FAKE_RING_PAGES - 1] = RING_REF + 3;
+}
 static void short_chain(struct pvgpu_ctl_open *o)
 {
 	o->dir = 0;
@@ -107,10 +111,11 @@ static const struct {
 	void (*how)(struct pvgpu_ctl_open *o);
 	int error;
 } bad_opens[] = {
-	{wrong_sizes, EPROTO},   {no_sizes, EPROTO},    {no_directory, EPROTO},
-	{bad_directory, EPROTO}, {hole, EPROTO},        {short_chain, EPROTO},
-	{long_ring, EINVAL},     {no_maps, ENOSPC},     {no_channel, EINVAL},
-	{budget, ENOMEM},        {draining, ESHUTDOWN}, {full_vgpu, EUSERS},
+	{wrong_sizes, EPROTO},   {no_sizes, EPROTO},  {no_directory, EPROTO},
+	{bad_directory, EPROTO}, {hole, EPROTO},      {short_chain, EPROTO},
+	{twice, EPROTO},         {long_ring, EINVAL}, {no_maps, ENOSPC},
+	{no_channel, EINVAL},    {budget, ENOMEM},    {draining, ESHUTDOWN},
+	{full_vgpu, EUSERS},
 };
 
 START_TEST(refused_opens)
@@ -142,79 +147,6 @@ START_TEST(open_again)
 	fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION, NULL, 0);
 	answer(PVGPU_CTL_SESSION_OPEN, ask_open(SESSION), EBUSY);
 	ck_assert_ptr_eq(fake_serving(SESSION), k);
-}
-END_TEST
-
-static unsigned int starting(void)
-{
-	const struct worker *w;
-	unsigned int n = 0;
-
-	TAILQ_FOREACH(w, &fake.d.workers, link)
-	n += w->state == CHECK_STARTING;
-	return n;
-}
-
-static void one_is_ready(void)
-{
-	for (unsigned int i = 0; i < fake.worker_n; i++) {
-		struct fake_worker *k = &fake.workers[i];
-
-		if (!k->w || k->w->state != CHECK_STARTING)
-			continue;
-		fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_READY, .b = 1 << 30});
-		return;
-	}
-	ck_abort_msg("none starts");
-}
-
-static unsigned int before_other;
-
-static int other_make(struct opening *o, struct pvgpu_sup_assign *m, int fds[MSG_FDS_MAX],
-		      char reason[CHECK_REASON])
-{
-	before_other = fake.v->sessions;
-	strcpy(reason, "seen");
-	return -EIO;
-}
-
-static void other_refused(struct opening *o, int error, const char *reason)
-{
-	ck_assert_int_eq(error, EIO);
-}
-
-static void other_free(struct opening *o)
-{
-}
-
-/* Many openings of one vGPU start one worker at a time, and another vGPU's is next after the first.
- */
-START_TEST(openings_take_turns)
-{
-	static const struct opening_ops ops = {
-		.make = other_make, .refused = other_refused, .free = other_free};
-	const struct config_vgpu cfg = {.name = "other", .policy = {.max_sessions = 8}};
-	struct vgpu *other = calloc(1, sizeof(*other));
-	struct opening o = {0};
-	char reason[CHECK_REASON];
-
-	fake.slow = true;
-	for (uint32_t i = 0; i < 7; i++)
-		ask_open(SESSION + i);
-	ck_assert_uint_eq(fake.v->sessions, 1); /* by the spare one */
-	ck_assert_uint_le(starting(), 2);
-	vgpu_init(other, &fake.d, &cfg, fake.d.pools[0]);
-	open_init(&o, &ops, other);
-	ck_assert_int_eq(open_ask(&o, reason), 0);
-	ck_assert_uint_le(starting(), 3);
-	while (fake.v->sessions < 7) {
-		one_is_ready();
-		ck_assert_uint_le(starting(), 3);
-	}
-	ck_assert_uint_eq(before_other, 1);
-	ck_assert_uint_eq(starting(), 1);
-	vgpu_close(other, false);
-	free(other);
 }
 END_TEST
 
@@ -377,13 +309,13 @@ START_TEST(chunks)
 	id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE + 0x10000, 4096);
 	chunked(k, PVGPU_SUP_CHUNK_ADD, ENOMEM);
 	answer(PVGPU_CTL_CHUNK_ADD, id, ENOMEM);
-	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 3 + 1);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 3);
 	/* Not twice at once. */
 	id = ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 3 * 4096);
 	chunk_gives(PVGPU_CTL_CHUNK_REMOVE, BASE, 3 * 4096, EBUSY);
 	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
 	answer(PVGPU_CTL_CHUNK_REMOVE, id, 0);
-	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 1);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
 	chunk_gives(PVGPU_CTL_CHUNK_REMOVE, BASE, 3 * 4096, 0);
 	ck_assert(!ev_is_active(&k->w->deadline));
 }
@@ -460,7 +392,6 @@ static void add(TCase *t)
 	tcase_add_test(t, open_and_close);
 	LOOP(refused_opens, COUNT(bad_opens));
 	tcase_add_test(t, open_again);
-	tcase_add_test(t, openings_take_turns);
 	tcase_add_test(t, workers_that_die_early);
 	tcase_add_test(t, worker_that_refuses);
 	tcase_add_test(t, close_while_opening);

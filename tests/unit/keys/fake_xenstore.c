@@ -41,10 +41,19 @@ static unsigned int conflicts, changes, requests;
 static bool in_transaction, waiting, mute, hung_up;
 static int absent;
 static void (*script)(void);
+static const char *writer; /* who writes here makes transactions conflict */
+static bool met;           /* the transaction has touched it */
 
 static struct tree *tree_of(xs_transaction_t t)
 {
 	return t ? &copy : &base;
+}
+
+static bool below(const char *parent, const char *path);
+
+static void touch(xs_transaction_t t, const char *path)
+{
+	met |= t && writer && below(writer, path);
 }
 
 static void clear(struct tree *t)
@@ -166,6 +175,7 @@ void fake_reset(void)
 	n_watches = n_events = conflicts = requests = 0;
 	in_transaction = waiting = mute = hung_up = false;
 	script = NULL;
+	writer = NULL;
 	absent = 0;
 	if (handle.fd >= 0)
 		close(handle.fd);
@@ -249,6 +259,11 @@ char *fake_dump(void)
 	return text;
 }
 
+void fake_writer(const char *path)
+{
+	writer = path;
+}
+
 void fake_conflicts(unsigned int n)
 {
 	conflicts = n;
@@ -312,6 +327,7 @@ char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, u
 	char **out, *at;
 
 	requests++;
+	touch(t, path);
 	*num = 0;
 	if (hung_up || !find(tree, path)) {
 		errno = hung_up ? EBADF : ENOENT;
@@ -346,6 +362,7 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 	char *text;
 
 	requests++;
+	touch(t, path);
 	if (!n || hung_up) {
 		errno = n ? EBADF : ENOENT;
 		return NULL;
@@ -360,6 +377,7 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const v
 	      unsigned int len)
 {
 	requests++;
+	touch(t, path);
 	if (len > VALUE) {
 		errno = ENOSPC;
 		return false;
@@ -373,6 +391,7 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const v
 bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
 {
 	requests++;
+	touch(t, path);
 	make(tree_of(t), path);
 	if (!t)
 		fake_fire(path);
@@ -382,6 +401,7 @@ bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
 bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
 {
 	requests++;
+	touch(t, path);
 	if (!find(tree_of(t), path)) {
 		errno = ENOENT;
 		return false;
@@ -524,6 +544,7 @@ xs_transaction_t xs_transaction_start(struct xs_handle *h)
 	if (in_transaction)
 		abort();
 	in_transaction = true;
+	met = false;
 	clear(&copy);
 	copy.n = base.n;
 	for (size_t i = 0; i < base.n; i++) {
@@ -557,8 +578,8 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abandon)
 	in_transaction = false;
 	if (abandon)
 		return true;
-	if (conflicts) {
-		conflicts--;
+	if (conflicts || met) {
+		conflicts -= conflicts > 0;
 		errno = EAGAIN;
 		return false;
 	}

@@ -28,6 +28,9 @@ size_t fake_nodes(void);
 unsigned int fake_requests(void);
 /* The next n commits fail with EAGAIN, as after a conflicting change. */
 void fake_conflicts(unsigned int n);
+/* Commits that have touched this path or what is below it fail with EAGAIN, as after a change of
+ * another writer who does not stop. */
+void fake_writer(const char *path);
 /* step() is called when a wait for events finds none: it plays the other ends. */
 void fake_script(void (*step)(void));
 /* Permissions of special watches can be set but not read, as with xenstored 4.17. */

@@ -235,7 +235,8 @@ START_TEST(a_ring_that_cannot_be_mapped)
 	struct pvgpu_sup_assign m = assignment();
 
 	m.ring_offset = 100;
-	ck_assert_int_eq(take(&m, file_of(4096)), -1);
+	/* As gntdev answers to grants that are none. */
+	ck_assert_int_eq(take(&m, file_of(4096)), -EPROTO);
 	ck_assert_ptr_ne(strstr(reason, "cannot map the ring"), NULL);
 	ck_assert_ptr_eq(w->page, NULL);
 }
@@ -453,6 +454,44 @@ START_TEST(chunks_that_fail)
 }
 END_TEST
 
+/* Does a process have the file open or mapped? As pvgpud asks (xen_real.c). */
+static bool marked(const char *path)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 7, .l_len = 1};
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(fcntl(fd, F_OFD_GETLK, &l), 0);
+	close(fd);
+	return l.l_type != F_UNLCK;
+}
+
+/* The mark of a chunk's file is there as long as something of it is mapped, and gone when the
+ * worker answers that it is not. */
+START_TEST(marks_go_with_the_last_mapping)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 7, .l_len = 1};
+	char path[64] = "/tmp/link_xen.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+	const uint64_t size = 2 * PVGPU_SUP_SLICE;
+
+	w->info.arena_limit = 1 << 30;
+	open_session();
+	settle();
+	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &l), 0);
+	tell(PVGPU_SUP_CHUNK_ADD, 3, w->arena.base, size, 0, fd);
+	ck_assert_int_eq(answer(3), 0);
+	ck_assert(marked(path));
+	/* A part. */
+	ck_assert_int_eq(munmap((void *)(uintptr_t)w->arena.base, 4096), 0);
+	ck_assert(marked(path));
+	tell(PVGPU_SUP_CHUNK_REMOVE, 4, w->arena.base, size, 0, -1);
+	ck_assert_int_eq(answer(4), 0);
+	ck_assert(!marked(path));
+	unlink(path);
+}
+END_TEST
+
 /* The guest named these addresses: its session ends, and pvgpud is told of the end only. */
 static const struct {
 	uint64_t at, size;
@@ -656,6 +695,7 @@ int main(void)
 	tcase_add_test(t, chunks_in_each_others_way);
 	tcase_add_test(t, chunks_beyond_the_limit);
 	tcase_add_test(t, chunks_that_fail);
+	tcase_add_test(t, marks_go_with_the_last_mapping);
 	tcase_add_loop_test(t, addresses_that_cannot_be, 0,
 			    2 * (int)(sizeof(lies) / sizeof(lies[0])));
 	tcase_add_test(t, chunks_before_the_window);

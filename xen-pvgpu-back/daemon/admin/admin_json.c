@@ -93,7 +93,7 @@ static json_t *run(struct daemon *d, json_t *req)
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		if (strcmp(op, ops[i].name) != 0)
 			continue;
-		tree = tree_make(d);
+		tree = tree_make(d, path);
 		answer = ops[i].run(d, tree, path, value);
 		json_decref(tree);
 		return answer;

@@ -58,10 +58,12 @@ static const char *state_name(const struct worker *w)
 static void put_session(json_t *o, const struct worker *w)
 {
 	put(o, "pid", "%d", (int)w->pid);
-	if (w->number)
+	if (w->number) {
 		put(o, "guest-session", "%u", w->number);
-	else
+		put(o, "grants", "%" PRIu32, w->grants);
+	} else {
 		put(o, "guest-pid", "%d", (int)w->guest_pid);
+	}
 	put(o, "leased", "%" PRIu64, w->leased);
 	put(o, "age", "%" PRIu64, w->started_ms ? (now_ms() - w->started_ms) / 1000 : 0);
 	put(o, "state", "%s", state_name(w));
@@ -213,7 +215,19 @@ static void put_group(json_t *o, const struct pool_group *g)
 	put_percent(o, "max-share", g->cfg.max_ppm ? g->cfg.max_ppm : SCHED_PPM);
 }
 
-json_t *tree_make(struct daemon *d)
+/* A thousand vGPUs take tens of milliseconds to describe. */
+static bool is_asked_for(const struct vgpu *v, const char *path)
+{
+	static const char all[] = "/vgpu";
+	const size_t n = strlen(v->cfg.name);
+
+	if (!strcmp(path, "/") || !strcmp(path, all))
+		return true;
+	path += strncmp(path, all, strlen(all)) ? 0 : strlen(all) + 1;
+	return !strncmp(path, v->cfg.name, n) && (!path[n] || path[n] == '/');
+}
+
+json_t *tree_make(struct daemon *d, const char *path)
 {
 	json_t *root = json_object();
 	json_t *o = inside(root, "daemon");
@@ -238,7 +252,8 @@ json_t *tree_make(struct daemon *d)
 	put_group(inside(o, g->cfg.name), g);
 	o = inside(root, "vgpu");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);
+		if (is_asked_for(d->vgpus[i], path))
+			put_vgpu(inside(o, d->vgpus[i]->cfg.name), d->vgpus[i]);
 	return root;
 }
 

@@ -22,8 +22,9 @@
 
 struct daemon;
 
-/* Objects within objects, strings at the leaves. A new reference, NULL when out of memory. */
-json_t *tree_make(struct daemon *d);
+/* Objects within objects, strings at the leaves, with all that tree_find needs for the path. A new
+ * reference, NULL when out of memory. */
+json_t *tree_make(struct daemon *d, const char *path);
 /* The node at a path, a borrowed reference; NULL: none. "/" is the root. */
 json_t *tree_find(json_t *tree, const char *path);
 /* 0, or an errno value: ENOENT, EACCES (read-only), EINVAL (value not allowed, with a reason where

@@ -13,13 +13,10 @@
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/local_check.h"
 
-#define VGPUS_MAX  256u
+#define VGPUS_MAX  4096u
 #define POOLS_MAX  64u
 #define GROUPS_MAX 256u
 #define SIZE_LIMIT (1ull << 50)
-/* Grants that workers may have mapped. A domain has 1,024 maptrack frames of 256 entries by
- * default, and a PV domain needs two entries for each grant; an eighth is left for other users. */
-#define XEN_GRANTS (1024u * 256u / 2u / 8u * 7u)
 /* Far from users, from systemd's, from those of containers and of other device models. */
 #define WORKER_UIDS 1900000000u
 
@@ -56,7 +53,10 @@ static const struct key daemon_keys[] = {
 	{"context_charge", SIZE, D(context_charge), 0, SIZE_LIMIT >> 1},
 	{"context_memory", SIZE, D(context_memory), 0, SIZE_LIMIT},
 	{"log_level", LEVEL, D(log_level), 0, 0},
-	{"xen_max_grants", NUMBER, D(xen_max_grants), 1024, 1u << 30},
+	{"xen_max_grants", NUMBER, D(xen_max_grants), 0, 1u << 30},
+	{"xen_vgpu_grants", NUMBER, D(xen_vgpu_grants), 0, 1u << 30},
+	{"xen_vgpu_max_grants", NUMBER, D(xen_vgpu_max_grants), 0, 1u << 30},
+	{"xen_max_channels", NUMBER, D(xen_max_channels), 0, 131071},
 	{"xen", XEN, D(xen), 0, 0},
 	{"sandbox", SANDBOX, D(sandbox), 0, 0},
 	{"worker_uids", UIDS, D(worker_uids), 1000, INT32_MAX},
@@ -112,7 +112,7 @@ void config_init(struct config *c)
 {
 	*c = (struct config){
 		.spares = 1,
-		.max_sessions = 256,
+		.max_sessions = 1024,
 		.max_opening = 64,
 		.open_ms = 2000,
 		.start_ms = 60000,
@@ -134,7 +134,6 @@ void config_init(struct config *c)
 		.context_memory = 1ull << 30,
 		.log_level = LOG_LEVEL_INFO,
 		.xen = CONFIG_XEN_AUTO,
-		.xen_max_grants = XEN_GRANTS,
 		.sandbox = CONFIG_SANDBOX_FULL,
 		.worker_uids = {WORKER_UIDS, WORKER_UIDS + 65535},
 		.worker_pids = 1024,

@@ -23,6 +23,9 @@
 enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_NO_SECCOMP, CONFIG_SANDBOX_FULL };
 #define CONFIG_LIST 512
 
+/* Event channels that each Xen guest's vGPU is sure to get: its own and a session's. */
+#define XEN_VGPU_CHANNELS 2u
+
 enum config_xen { CONFIG_XEN_OFF, CONFIG_XEN_ON, CONFIG_XEN_AUTO };
 
 /* A GPU or a MIG instance, and how its time is shared. */
@@ -76,7 +79,11 @@ struct config {
 	uint64_t context_charge; /* charged to a vGPU's memory for each context */
 	unsigned int log_level;
 	enum config_xen xen;
-	unsigned int xen_max_grants;
+	/* 0: from what Xen allows this domain (xenbus_host.c). */
+	unsigned int xen_max_grants;      /* of all Xen guests' vGPUs */
+	unsigned int xen_vgpu_grants;     /* guaranteed to each */
+	unsigned int xen_vgpu_max_grants; /* of one */
+	unsigned int xen_max_channels;    /* event channels of all */
 	enum config_sandbox sandbox;
 	uint32_t worker_uids[2];              /* first and last */
 	char sandbox_files[CONFIG_LIST];      /* patterns, with commas between them */

@@ -96,6 +96,17 @@ static int check_names(const struct config *c, char *error)
 	return 0;
 }
 
+static int check_sessions(const struct config *c, char *error)
+{
+	if (c->vgpu_n <= c->max_sessions)
+		return 0;
+	snprintf(error, CONFIG_ERROR,
+		 "max_sessions = %u: there are %u vGPUs, and each is sure of one session: raise "
+		 "max_sessions",
+		 c->max_sessions, c->vgpu_n);
+	return -1;
+}
+
 int config_finish(struct config *c, char error[CONFIG_ERROR])
 {
 	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
@@ -106,7 +117,7 @@ int config_finish(struct config *c, char error[CONFIG_ERROR])
 		return -1;
 	}
 	if (finish_pools(c, error) < 0 || config_check_groups(c, error) < 0 ||
-	    check_names(c, error) < 0)
+	    check_names(c, error) < 0 || check_sessions(c, error) < 0)
 		return -1;
 	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {
 		snprintf(error, CONFIG_ERROR,

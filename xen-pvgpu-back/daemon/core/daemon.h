@@ -106,6 +106,7 @@ struct pool {
 	unsigned int failures; /* in a row */
 	ev_timer retry;
 	char failure[128];
+	ev_timer surplus; /* runs while there are more spare workers than wanted */
 	struct canary canary;
 	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
@@ -164,6 +165,7 @@ struct vgpu {
 	uint64_t context_bytes;      /* account.c: that a context takes, as measured; 0: not yet */
 	bool is_long;                /* watchdog.c: has long work on the GPU */
 	struct xen_vgpu *xen;        /* NULL: a vGPU of the local link */
+	uint32_t xen_grants;         /* that its workers may have mapped */
 	bool xen_ending;             /* between xenctl_disconnect and xenbus_idle */
 	SLIST_HEAD(, xen_lost) lost; /* sessions of a former pvgpud whose workers died */
 	uint64_t breach_ms;  /* faults.c: time of the last counted breach outside a session */
@@ -181,6 +183,7 @@ struct worker {
 	enum check_worker_state state;
 	bool ready; /* sent READY, or was adopted */
 	bool sealed, adopted, killed;
+	bool surplus; /* it was ended because it was one too many */
 	pid_t pid;
 	uint32_t uid; /* that it becomes, its own; 0: pvgpud's */
 	int pidfd, control, log, guest_pidfd;

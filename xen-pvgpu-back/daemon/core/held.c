@@ -305,6 +305,11 @@ void held_remove(struct held *h, int place)
 	h->used[place / (int)WORD] &= ~(1ull << place % (int)WORD);
 }
 
+uint64_t held_number(const struct held *h, int place)
+{
+	return h ? (uint64_t)h->place * HELD_CHUNKS + (unsigned int)place : UINT32_MAX;
+}
+
 bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out)
 {
 	return h && place < HELD_CHUNKS && h->used[place / WORD] >> place % WORD & 1 &&

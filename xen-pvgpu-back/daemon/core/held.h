@@ -58,6 +58,8 @@ int held_set_leased(struct held *h, uint64_t bytes);
 int held_add(struct held *h, uint64_t address, uint32_t pages);
 void held_mark(struct held *h, int place, enum held_state state);
 void held_remove(struct held *h, int place);
+/* A number that no other chunk on record has, and that the next pvgpud gives it, too. */
+uint64_t held_number(const struct held *h, int place);
 /* The chunk at that place; false: none. */
 bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out);
 

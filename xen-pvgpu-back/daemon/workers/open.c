@@ -8,6 +8,8 @@
 
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/rules/portion.h"
+#include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define TRIES 3u /* workers that a guest is given one after the other when they die */
 
@@ -80,6 +82,17 @@ static bool waits(const struct opening *o)
 	return o->asked && !o->w;
 }
 
+void open_refuse_waiting(struct pool *p, int error, const char *reason)
+{
+	struct opening *o, *next;
+
+	for (o = TAILQ_FIRST(&p->d->openings); o; o = next) {
+		next = TAILQ_NEXT(o, link);
+		if (o->vgpu->pool == p && waits(o))
+			open_refuse(o, error, reason);
+	}
+}
+
 unsigned int open_waiting(const struct pool *p)
 {
 	struct daemon *d = p->d;
@@ -118,6 +131,21 @@ void open_failed(struct worker *w)
 		open_refuse(o, ENODEV, w->reason);
 }
 
+/* Each vGPU is sure of one. */
+static bool may_have_session(const struct vgpu *v)
+{
+	const struct daemon *d = v->d;
+	const struct portion_rule r = {.total = d->cfg.max_sessions, .each = 1};
+	struct portion_sum others = {0};
+
+	if (d->session_n + d->vgpu_n < r.total)
+		return true;
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		if (d->vgpus[i] != v)
+			portion_other(&others, &r, d->vgpus[i]->sessions);
+	return portion_room(&others, &r, v->sessions, 0) > 0;
+}
+
 /* NULL, or why the vGPU may not have one more session. */
 static const char *full(const struct vgpu *v, int *error)
 {
@@ -138,8 +166,8 @@ static const char *full(const struct vgpu *v, int *error)
 	*error = EUSERS;
 	if (v->sessions >= v->cfg.policy.max_sessions)
 		return "the vGPU's max_sessions is reached";
-	if (d->session_n >= d->cfg.max_sessions)
-		return "pvgpud's max_sessions is reached";
+	if (!may_have_session(v))
+		return "pvgpud's max_sessions is reached: the rest is promised to other vGPUs";
 	return NULL;
 }
 
@@ -206,7 +234,7 @@ int open_ask(struct opening *o, char reason[CHECK_REASON])
 	int error;
 	const char *why = full(o->vgpu, &error);
 
-	if (!why && p->failures && ev_is_active(&p->retry)) {
+	if (!why && pool_starts_fail(p) && ev_is_active(&p->retry)) {
 		error = ENODEV;
 		why = p->failure[0] ? p->failure : "workers do not start";
 	}

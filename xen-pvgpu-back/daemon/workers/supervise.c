@@ -27,6 +27,7 @@
 #define EXIT_MS     2000u /* from a hang-up to the exit */
 #define RETRY_S     0.25  /* after the first worker that failed to start; doubles */
 #define RETRY_MAX_S 30.
+#define SURPLUS_S   2.   /* from more spare workers than wanted to their end */
 #define LATE_S      0.02 /* after a deadline, for what is unread; LATE_MOST times */
 #define LATE_MOST   64u
 
@@ -210,7 +211,11 @@ static void end_session(struct worker *w)
 	vgpu_settle(v);
 }
 
-/* A worker died before it was ready: the next one is started after a time that doubles. */
+/*
+ * A worker died before it was ready, or was not ready in time: the next one is started after a time
+ * that doubles. Openings go on waiting for one until a second start fails in a row: one slow
+ * start on a busy machine refuses no other guest.
+ */
 static void start_failed(struct worker *w)
 {
 	struct pool *p = w->pool;
@@ -224,7 +229,9 @@ static void start_failed(struct worker *w)
 	ev_timer_stop(w->d->loop, &p->retry);
 	ev_timer_set(&p->retry, wait, 0.);
 	ev_timer_start(w->d->loop, &p->retry);
-	open_refuse_pool(p, ENODEV, p->failure);
+	if (!pool_starts_fail(p))
+		return;
+	open_refuse_waiting(p, ENODEV, p->failure);
 	canary_no_worker(p, p->failure);
 	pool_evacuate(p);
 	xenbus_memory_changed(w->d);
@@ -236,9 +243,9 @@ static void spare_gone(struct worker *w)
 	struct daemon *d = w->d;
 	struct pool *p = w->pool;
 
-	log_line(d->stopping ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s: spare worker died: %s",
-		 worker_name(w), w->reason);
-	if (d->stopping || ev_is_active(&p->retry))
+	log_line(d->stopping || w->surplus ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+		 "%s: spare worker died: %s", worker_name(w), w->reason);
+	if (d->stopping || w->surplus || ev_is_active(&p->retry))
 		return;
 	ev_timer_set(&p->retry, RETRY_S, 0.);
 	ev_timer_start(d->loop, &p->retry);
@@ -313,21 +320,59 @@ static int start_one(struct pool *p)
 	return 0;
 }
 
+static unsigned int wanted(const struct pool *p)
+{
+	const struct daemon *d = p->d;
+	const unsigned int want = d->cfg.spares + open_waiting(p) + canary_waits(p);
+
+	/* Adopted sessions and the toolstack need the GPU's memory, which only a worker can
+	 * report. */
+	if (!want && !p->device_memory && (d->session_n || d->xen))
+		return 1;
+	return want;
+}
+
+/* Guests that took their openings back have left spare workers. */
+static void on_surplus(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+	const unsigned int want = wanted(p);
+	struct worker *w;
+
+	for (unsigned int have = count(p); have > want; have--) {
+		w = supervise_take_spare(p);
+		if (!w)
+			return;
+		w->surplus = true;
+		worker_kill(w, "one spare worker too many");
+	}
+}
+
+static void watch_surplus(struct pool *p, bool on)
+{
+	if (on == ev_is_active(&p->surplus))
+		return;
+	ev_timer_stop(p->d->loop, &p->surplus);
+	if (!on)
+		return;
+	ev_timer_init(&p->surplus, on_surplus, SURPLUS_S, 0.);
+	p->surplus.data = p;
+	ev_timer_start(p->d->loop, &p->surplus);
+}
+
 void supervise_keep_spares(struct daemon *d)
 {
 	if (d->stopping)
 		return;
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		struct pool *p = d->pools[i];
-		unsigned int want = d->cfg.spares + open_waiting(p) + canary_waits(p);
+		const unsigned int want = wanted(p);
+		unsigned int have = count(p);
 
-		/* Adopted sessions and the toolstack need the GPU's memory, which only a worker can
-		 * report. */
-		if (!want && !p->device_memory && (d->session_n || d->xen))
-			want = 1;
+		watch_surplus(p, have > want);
 		if (ev_is_active(&p->retry))
 			continue;
-		for (unsigned int have = count(p); have < want; have++)
+		for (; have < want; have++)
 			if (start_one(p) < 0)
 				break;
 	}

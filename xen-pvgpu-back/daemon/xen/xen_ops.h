@@ -41,6 +41,12 @@ struct xen_ops {
 	int (*grants)(uint32_t domid, const uint32_t *refs, uint32_t count, int *fd,
 		      uint64_t *offset);
 	void (*ungrant)(int fd, uint64_t offset, uint32_t count);
+	/*
+	 * Proof that nothing of a file is mapped: mark gives it a number, which no other one has,
+	 * and marked is true until the last copy and the last mapping of it are gone. 0, or -errno.
+	 */
+	int (*mark)(int fd, uint64_t number);
+	bool (*marked)(uint64_t number);
 	/* An fd, or -errno: a bound event channel, restricted to that domain. */
 	int (*channel)(uint32_t domid, uint32_t remote, uint32_t *port);
 };

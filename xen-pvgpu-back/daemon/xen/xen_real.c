@@ -175,6 +175,38 @@ static void ungrant(int fd, uint64_t offset, uint32_t count)
 	ioctl(fd, IOCTL_GNTDEV_UNMAP_GRANT_REF, &m);
 }
 
+/*
+ * A lock of the open file description: it ends with that, whose last reference may be a mapping,
+ * and the kernel has unmapped the grants before munmap() returns. The worker's list of system calls
+ * has no lock in it, so it cannot end it in another way.
+ */
+static struct flock lock_of(uint64_t number)
+{
+	return (struct flock){.l_type = F_WRLCK,
+			      .l_whence = SEEK_SET,
+			      .l_start = (off_t)(number & INT64_MAX),
+			      .l_len = 1};
+}
+
+static int mark(int fd, uint64_t number)
+{
+	struct flock l = lock_of(number);
+
+	return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
+}
+
+/* In doubt it is. */
+static bool marked(uint64_t number)
+{
+	const int fd = open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC);
+	struct flock l = lock_of(number);
+	const bool free = fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK;
+
+	if (fd >= 0)
+		close(fd);
+	return !free;
+}
+
 static int channel(uint32_t domid, uint32_t remote, uint32_t *port)
 {
 	struct xen_port p;
@@ -203,5 +235,7 @@ const struct xen_ops xen_ops_real = {
 	.port_close = port_close,
 	.grants = grants,
 	.ungrant = ungrant,
+	.mark = mark,
+	.marked = marked,
 	.channel = channel,
 };

@@ -30,6 +30,38 @@ static const char *const own_keys[OWN_KEYS] = {"version",    "protocol-version",
 					       "health"};
 _Static_assert(OWN_KEYS == XENBUS_HOST_KEYS, "struct xenbus keeps the texts of all");
 
+/* XAPI's toolstack has it in a domain's platform keys; Xen itself does not tell. */
+static uint32_t maptrack_frames(struct xenbus *b)
+{
+	unsigned int len;
+	char *text = xs_read(b->xs, XBT_NULL, "platform/max_maptrack_frames", &len), *end;
+	unsigned long n = text ? strtoul(text, &end, 10) : 0;
+
+	if (text && (*end || n > UINT32_MAX))
+		n = 0;
+	free(text);
+	return (uint32_t)n;
+}
+
+static void find_limits(struct xenbus *b, bool pv)
+{
+	struct config *c = &b->d->cfg;
+	struct xenbus_limits l = {.grants = c->xen_max_grants,
+				  .each = c->xen_vgpu_grants,
+				  .most = c->xen_vgpu_max_grants,
+				  .channels = c->xen_max_channels};
+	const uint32_t frames = maptrack_frames(b);
+
+	xenbus_limits(&l, frames, pv, !b->domid);
+	c->xen_max_grants = l.grants;
+	c->xen_vgpu_grants = l.each;
+	c->xen_vgpu_max_grants = l.most;
+	c->xen_max_channels = l.channels;
+	log_info("xen: %u grants for all vGPUs (max_maptrack_frames %s), of which each is sure of "
+		 "%u and has at most %u; %u event channels",
+		 l.grants, frames ? "as in platform" : "not known", l.each, l.most, l.channels);
+}
+
 /* NULL: the kernel does not say. */
 static const char *guest_type(char type[16])
 {
@@ -59,13 +91,15 @@ int xenbus_host_fits(void)
 
 void xenbus_host_find(struct xenbus *b)
 {
-	char type[16], why[160];
+	char text[16], why[160];
+	const char *type = guest_type(text);
 	struct utsname u;
 
 	uname(&u);
-	b->features = xenbus_features(guest_type(type), u.release, why, sizeof(why));
+	b->features = xenbus_features(type, u.release, why, sizeof(why));
 	b->d->xen_zero_copy = b->features & PVGPU_FEATURES_ZERO_COPY;
 	log_info("xen: backend domain %" PRIu32 ", %s", b->domid, why);
+	find_limits(b, !type || !strcmp(type, "PV"));
 }
 
 /* The memory of all pools whose GPU is known. */

@@ -11,6 +11,7 @@
 
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/rules/portion.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_rules.h"
@@ -97,13 +98,58 @@ static struct pool *admit(struct xen_vgpu *x, const struct config_vgpu *cfg)
 	return NULL;
 }
 
+/* Xen guests' vGPUs that are there. */
+static unsigned int guests(const struct daemon *d)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		n += d->vgpus[i]->xen != NULL;
+	return n;
+}
+
+/* Each vGPU is promised grants, event channels and a session: false when there are not enough for
+ * one more. Running sessions of a former pvgpud need no promise. */
+static bool promise(struct xen_vgpu *x, const struct config_vgpu *cfg)
+{
+	const struct config *c = &x->d->cfg;
+	const struct portion_rule grants = {.total = c->xen_max_grants, .each = c->xen_vgpu_grants};
+	const struct portion_rule channels = {.total = c->xen_max_channels,
+					      .each = XEN_VGPU_CHANNELS};
+	const unsigned int n = guests(x->d);
+
+	if (x->adopt)
+		return true;
+	/* last-reason has 127 characters. */
+	if (!portion_fits(&grants, n + 1))
+		snprintf(x->refusal, sizeof(x->refusal),
+			 "%u vGPUs are promised %u of %u grants each: detach one, lower "
+			 "xen_vgpu_grants or raise xen_max_grants",
+			 n, c->xen_vgpu_grants, c->xen_max_grants);
+	else if (channels.total && !portion_fits(&channels, n + 1))
+		snprintf(x->refusal, sizeof(x->refusal),
+			 "%u vGPUs are promised %u of %u event channels each: detach one or raise "
+			 "xen_max_channels",
+			 n, XEN_VGPU_CHANNELS, c->xen_max_channels);
+	else if (x->d->vgpu_n >= c->max_sessions)
+		snprintf(x->refusal, sizeof(x->refusal),
+			 "%u vGPUs are promised a session each, and max_sessions is %u: detach one "
+			 "or raise it",
+			 x->d->vgpu_n, c->max_sessions);
+	else
+		return true;
+	/* It is tried again when a vGPU goes. */
+	x->lacks = cfg->memory ? cfg->memory : 1;
+	return false;
+}
+
 static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 {
 	struct config_vgpu cfg = {.policy = k->policy};
 	struct pool *pool;
 
 	xenbus_name(x->domid, x->devid, &k->uuid, cfg.name);
-	if (!configure_place(x, &cfg, k))
+	if (!configure_place(x, &cfg, k) || !promise(x, &cfg))
 		return;
 	pool = admit(x, &cfg);
 	if (!pool)

@@ -5,6 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Xen's defaults: maptrack frames of a domain, of 4 KiB, in which a mapping has 16 bytes, and in a
+ * PV domain two of those; xl's limit of event channels, and Linux' without the FIFO ABI in dom0. */
+#define FRAMES        1024u
+#define FRAME_ENTRIES 256u
+#define CHANNELS      1024u
+#define CHANNELS_DOM0 4096u
+/* As many have a guaranteed part: in a PV domain with Xen's defaults 597 grants, enough for a ring
+ * (321) and 1 MiB. */
+#define VGPUS 192u
+
 static struct xenbus_step act(enum xenbus_do what)
 {
 	return (struct xenbus_step){what, PVGPU_STATE_UNKNOWN};
@@ -102,6 +112,21 @@ static const char *rest(const char *dir, const char *path)
 const char *xenbus_below(const char *dir, const char *path)
 {
 	return rest(path, dir) ? "" : rest(dir, path);
+}
+
+void xenbus_limits(struct xenbus_limits *l, uint32_t frames, bool pv, bool dom0)
+{
+	const uint64_t entries = (uint64_t)(frames ? frames : FRAMES) * FRAME_ENTRIES;
+	const uint64_t grants = (pv ? entries / 2 : entries) / 8 * 7;
+
+	if (!l->grants)
+		l->grants = grants < UINT32_MAX ? (unsigned int)grants : UINT32_MAX;
+	if (!l->each)
+		l->each = l->grants / VGPUS;
+	if (!l->most)
+		l->most = l->grants / 2;
+	if (!l->channels)
+		l->channels = (dom0 ? CHANNELS_DOM0 : CHANNELS) / 8 * 7;
 }
 
 static bool new_enough(const char *release)

@@ -60,4 +60,15 @@ bool xenbus_can_serve(const char *guest_type, const char *release, char *why, si
  * /sys/hypervisor/guest_type, NULL without it; release: the kernel's. */
 uint64_t xenbus_features(const char *guest_type, const char *release, char *why, size_t cap);
 
+/*
+ * The grants and event channels that Xen allows this domain, less an eighth for its disks, its
+ * networks and our control rings. frames: its max_maptrack_frames, 0: not known. Numbers that are
+ * set already stay.
+ */
+struct xenbus_limits {
+	unsigned int grants, each, most; /* of all vGPUs, guaranteed to one, of one */
+	unsigned int channels;
+};
+void xenbus_limits(struct xenbus_limits *l, uint32_t frames, bool pv, bool dom0);
+
 #endif

@@ -30,6 +30,7 @@ struct xen_chunk {
 	TAILQ_ENTRY(xen_chunk) link;
 	uint64_t address, size;
 	int place; /* in the session's record */
+	bool known; /* its file is marked: that it is gone can be seen */
 	/* UNSURE: a former pvgpud had no answer about it. */
 	enum { XEN_CHUNK_ADDING, XEN_CHUNK_THERE, XEN_CHUNK_REMOVING, XEN_CHUNK_UNSURE } state;
 };
@@ -158,8 +159,22 @@ void xenctl_map_cancel(struct xen_session *s);
  * at: that many were in the pages before. */
 int xenctl_directory(struct xenctl *c, uint32_t dir, uint32_t n, uint32_t at,
 		     struct pvgpu_dir_page *out, char reason[CHECK_REASON]);
-/* May `pages` more grants be mapped? 0, or -ENOMEM with a reason. */
-int xenctl_room(const struct xenctl *c, uint32_t pages, char reason[CHECK_REASON]);
+/* References that were listed, of which none may be listed again. */
+struct xen_refs {
+	uint32_t *slots; /* 0: free */
+	uint32_t mask;
+	uint64_t key; /* random: no guest can choose references that share a place */
+};
+/* For at most n. -ENOMEM, or 0. */
+int xenctl_refs_begin(struct xen_refs *r, uint32_t n);
+/* 0, or EPROTO with a reason. */
+int xenctl_refs_add(struct xen_refs *r, const uint32_t *refs, uint32_t n,
+		    char reason[CHECK_REASON]);
+void xenctl_refs_end(struct xen_refs *r);
+/* May `pages` more grants be mapped, for a ring or a chunk? 0, or -ENOMEM with a reason. */
+int xenctl_room(const struct xenctl *c, uint32_t pages, bool ring, char reason[CHECK_REASON]);
+/* May the vGPU have one more event channel? 0, or -EUSERS with a reason. */
+int xenctl_room_channel(const struct xenctl *c, char reason[CHECK_REASON]);
 void xenctl_count(struct worker *w, uint32_t pages);
 void xenctl_uncount(struct worker *w, uint32_t pages);
 

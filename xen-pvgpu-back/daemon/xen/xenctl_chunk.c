@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Arena chunks of Xen guests' sessions: pvgpud maps the grants on an fd that the worker mmaps, and
- * has each on record for the next pvgpud. A worker's answer is a claim: grants of a chunk that it
- * says it could not map count until it is dead.
+ * has each on record for the next pvgpud. A worker's answer is a claim. Grants of a chunk are
+ * uncounted when the mark of its file is gone (xen_ops.h): no process has it open or mapped. Where
+ * that cannot be seen they count until the worker is dead.
  */
 
 #include <errno.h>
@@ -91,6 +92,16 @@ static void unlist(struct xen_session *s, struct xen_chunk *k)
 	free(k);
 }
 
+static uint64_t number(const struct xen_session *s, const struct xen_chunk *k)
+{
+	return held_number(s->w->held, k->place);
+}
+
+static bool is_marked(const struct xen_session *s, const struct xen_chunk *k)
+{
+	return s->c->ops->marked(number(s, k));
+}
+
 static void chunk_free(struct xen_session *s, struct xen_chunk *k)
 {
 	uncount(s, k->size);
@@ -118,6 +129,7 @@ void xenctl_chunks_adopt(struct xen_session *s)
 					.size = (uint64_t)c.pages * PAGE,
 					.place = (int)i,
 					.state = c.state == HELD_THERE ? XEN_CHUNK_THERE : XEN_CHUNK_UNSURE};
+		k->known = is_marked(s, k);
 		list(s, k);
 	}
 }
@@ -162,7 +174,7 @@ static int check_add(struct xen_session *s, const struct pvgpu_ctl_chunk *m,
 		snprintf(reason, CHECK_REASON, "more than %u chunks", XEN_CHUNKS_MAX);
 		return ENOMEM;
 	}
-	return -xenctl_room(s->c, (uint32_t)(m->size / PAGE), reason);
+	return -xenctl_room(s->c, (uint32_t)(m->size / PAGE), false, reason);
 }
 
 /* Begins to map the grants. 0, or an errno with a reason. */
@@ -194,7 +206,11 @@ static int add(struct xen_session *s, struct xen_request *req, char reason[CHECK
 
 bool xenctl_chunk_mapped(struct xen_session *s, struct xen_request *req, int fd, uint64_t offset)
 {
-	if (ask(s, req, req->chunk, offset, fd) == 0)
+	struct xen_chunk *k = req->chunk;
+
+	/* The file of a former pvgpud for the same chunk may have the mark. */
+	k->known = s->c->ops->mark(fd, number(s, k)) == 0;
+	if (ask(s, req, k, offset, fd) == 0)
 		return true;
 	xenctl_chunk_not_mapped(s, req, EPIPE, "the session is ending");
 	return false;
@@ -273,26 +289,47 @@ void xenctl_chunk_remove(struct xenctl *c, struct xen_request *req)
 		k->state = XEN_CHUNK_REMOVING;
 }
 
+/* The worker has answered: an honest one has closed the file, and unmapped it if it is to. */
+static bool is_gone(const struct xen_session *s, const struct xen_chunk *k)
+{
+	return k->known && !is_marked(s, k);
+}
+
 static void is_there(struct xen_session *s, struct xen_chunk *k)
 {
+	k->known = is_marked(s, k);
 	held_mark(s->w->held, k->place, HELD_THERE);
 	k->state = XEN_CHUNK_THERE;
 }
 
-/*
- * A worker that says it could not map a chunk may have mapped a part, or lie. The chunk is gone for
- * the guest. EINVAL of the kernel means bad grants: there is room for all that pvgpud counts.
- */
-static void not_added(struct xen_session *s, struct xen_chunk *k, int error)
+/* The guest has no such chunk any more, but it counts. */
+static void lose(struct xen_session *s, struct xen_chunk *k)
 {
-	s->failed += k->size;
 	held_mark(s->w->held, k->place, HELD_LOST);
 	unlist(s, k);
+}
+
+/* The worker still has what it says it has not. */
+static void kept(struct xen_session *s, const struct xen_chunk *k)
+{
+	s->failed += k->size;
+	if (s->failed > FAILED_MAX)
+		faults_kill(s->w, FAULT_PROTOCOL,
+			    "has %" PRIu64 " MiB of chunks that it says it has not",
+			    s->failed >> 20);
+}
+
+/* EINVAL of the kernel means bad grants: there is room for all that pvgpud counts. */
+static void not_added(struct xen_session *s, struct xen_chunk *k, int error)
+{
 	if (error == EINVAL)
 		faults_breach(s->c->v, "grants of a chunk that cannot be mapped");
-	if (s->failed > FAILED_MAX)
-		faults_kill(s->w, FAULT_PROTOCOL, "could not map %" PRIu64 " MiB of chunks",
-			    s->failed >> 20);
+	if (is_gone(s, k)) {
+		chunk_free(s, k);
+		return;
+	}
+	kept(s, k);
+	lose(s, k);
 }
 
 static void added(struct xen_session *s, struct xen_chunk *k, int error)
@@ -305,10 +342,18 @@ static void added(struct xen_session *s, struct xen_chunk *k, int error)
 
 static void removed(struct xen_session *s, struct xen_chunk *k, int error)
 {
-	if (error)
+	if (error) {
 		is_there(s, k);
-	else
+		return;
+	}
+	if (is_gone(s, k)) {
 		chunk_free(s, k);
+		return;
+	}
+	/* That a former pvgpud mapped a chunk without a mark is no lie of the worker's. */
+	if (k->known)
+		kept(s, k);
+	lose(s, k);
 }
 
 /* The guest's request for a message id to the worker. */

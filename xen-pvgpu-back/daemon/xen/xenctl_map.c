@@ -25,6 +25,7 @@ struct xen_map {
 	struct xen_session *s; /* NULL: given up */
 	struct xen_request *req;
 	uint32_t dir, pages, done;
+	struct xen_refs refs;
 	int fd; /* -1: none yet */
 	uint64_t offset;
 };
@@ -49,6 +50,8 @@ static int map_slice(struct xen_map *m, char reason[CHECK_REASON])
 	int err;
 
 	err = xenctl_directory(c, m->dir, n, m->done, &d, reason);
+	if (!err)
+		err = xenctl_refs_add(&m->refs, d.ref, n, reason);
 	if (err)
 		return err;
 	err = -m->ops->grants(c->x->domid, d.ref, n, &m->fd, &at);
@@ -102,6 +105,7 @@ static bool back(struct xen_map *m)
 
 static void map_free(struct xen_map *m)
 {
+	xenctl_refs_end(&m->refs);
 	if (m->fd >= 0)
 		close(m->fd);
 	free(m);
@@ -149,6 +153,10 @@ int xenctl_map_start(struct xen_session *s, struct xen_request *req)
 			      .dir = req->m.u.chunk.dir,
 			      .pages = (uint32_t)(req->m.u.chunk.size / PAGE),
 			      .fd = -1};
+	if (xenctl_refs_begin(&m->refs, m->pages) < 0) {
+		free(m);
+		return -ENOMEM;
+	}
 	s->c->map = m;
 	TAILQ_INSERT_TAIL(&all->list, m, link);
 	if (!ev_is_active(&all->turn)) {

@@ -72,8 +72,10 @@ static int make(struct opening *o, struct pvgpu_sup_assign *m, int fds[MSG_FDS_M
 {
 	struct xen_session *s = of(o);
 	struct xenctl *c = s->c;
-	int err = xenctl_room(c, s->pages, reason);
+	int err = xenctl_room(c, s->pages, true, reason);
 
+	if (!err)
+		err = xenctl_room_channel(c, reason);
 	if (err)
 		return err;
 	err = c->ops->grants(c->x->domid, s->refs, s->pages, &s->ring_fd, &m->ring_offset);
@@ -210,7 +212,7 @@ static int check_open_request(struct xenctl *c, const struct pvgpu_ctl_open *m, 
 		snprintf(reason, CHECK_REASON, "the vGPU's max_sessions is reached");
 		return -EUSERS;
 	}
-	return xenctl_room(c, *pages, reason);
+	return xenctl_room(c, *pages, true, reason);
 }
 
 static void set_comm(struct xen_session *s, const char comm[16])
@@ -226,11 +228,15 @@ static uint32_t *ring_refs(struct xenctl *c, uint32_t dir, uint32_t pages, int *
 			   char reason[CHECK_REASON])
 {
 	const size_t bytes = pages * sizeof(uint32_t);
+	struct xen_refs once = {0};
 	struct pvgpu_dir_page d;
 	uint32_t *refs;
 
 	*error = xenctl_directory(c, dir, pages, 0, &d, reason);
-	refs = *error ? NULL : malloc(bytes);
+	if (!*error && xenctl_refs_begin(&once, pages) == 0)
+		*error = xenctl_refs_add(&once, d.ref, pages, reason);
+	refs = *error || !once.slots ? NULL : malloc(bytes);
+	xenctl_refs_end(&once);
 	if (refs) {
 		memcpy(refs, d.ref, bytes);
 	} else if (!*error) {

@@ -128,7 +128,7 @@ static bool read_one(struct worker *w)
 		break;
 	default:
 		w->link->control(w, &m.head, in.fds);
-		break;
+		return true;
 	}
 	msg_close_fds(&in);
 	return true;

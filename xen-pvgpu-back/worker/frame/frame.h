@@ -132,28 +132,29 @@ enum source {
 };
 
 /*
- * link.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0 or -1 with a reason.
+ * link.c: take what came with ASSIGN; make the kick, epoll and output pipes. 0, -EPROTO when the
+ * guest is to blame, or -1, with a reason.
  */
 int link_take(struct worker *w, const struct pvgpu_sup_assign *m, const int *fds, unsigned int n,
 	      char *reason, size_t cap);
 void link_ring_guest(const struct worker *w); /* any thread */
 /* Tell the guest that the session has ended. */
 void link_say_ended(struct worker *w, int end, const char *reason);
-/* For the links: map the ring, whose fd stays the caller's. 0 or -1 with a reason. */
+/* For the links: map the ring, whose fd stays the caller's. 0 or -errno with a reason. */
 int link_map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, off_t offset,
 		  char *reason, size_t cap);
 int link_watch(struct worker *w, int fd, uint32_t events, enum source source);
 
 /* link_local.c, link_xen.c: the session's way to its guest. */
 struct link_ops {
-	/* The fds are the link's from here on. */
+	/* As link_take. The fds are the link's from here on. */
 	int (*take)(struct worker *w, const struct pvgpu_sup_assign *m, const int *fds,
 		    unsigned int n, char *reason, size_t cap);
 	void (*ring_guest)(const struct worker *w);
 	/* The guest's doorbell rang; called before the ring is looked at. */
 	void (*rung)(struct worker *w);
-	/* pvgpud's words of which check_from_daemon() says that this link hears them; fds are
-	 * closed by the caller. */
+	/* pvgpud's words of which check_from_daemon() says that this link hears them. The fds are
+	 * the link's from here on. */
 	void (*control)(struct worker *w, const struct pvgpu_sup *m, const int *fds);
 	enum check_serves serves;
 };

@@ -26,8 +26,10 @@ int link_map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, of
 	w->ring_bytes = pvgpu_ring_bytes(m->cmd_size, m->rep_size);
 	p = mmap(NULL, w->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 	if (p == MAP_FAILED) {
-		snprintf(reason, cap, "cannot map the ring: %s", strerror(errno));
-		return -1;
+		const int err = -errno;
+
+		snprintf(reason, cap, "cannot map the ring: %s", strerror(-err));
+		return err;
 	}
 	w->page = p;
 	pvgpu_ring_init_consumer(&w->cmd, w->page, PVGPU_RING_CMD, m->cmd_size, m->rep_size);
@@ -66,13 +68,16 @@ static int redirect(int target, int *read_end)
 int link_take(struct worker *w, const struct pvgpu_sup_assign *m, const int *fds, unsigned int n,
 	      char *reason, size_t cap)
 {
+	int err;
+
 	w->link = m->link == PVGPU_SUP_LINK_XEN ? &link_xen : &link_local;
 	if (make_files(w) < 0) {
 		snprintf(reason, cap, "cannot set up epoll: %s", strerror(errno));
 		return -1;
 	}
-	if (w->link->take(w, m, fds, n, reason, cap) < 0)
-		return -1;
+	err = w->link->take(w, m, fds, n, reason, cap);
+	if (err)
+		return err;
 	fflush(NULL);
 	if (redirect(STDOUT_FILENO, &w->out_fd) < 0 || redirect(STDERR_FILENO, &w->err_fd) < 0) {
 		snprintf(reason, cap, "cannot make the output pipes: %s", strerror(errno));

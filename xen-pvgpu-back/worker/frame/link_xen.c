@@ -49,8 +49,9 @@ static int xen_take(struct worker *w, const struct pvgpu_sup_assign *m, const in
 	close(ring);
 	w->evtchn = fds[PVGPU_SUP_XEN_FD_EVTCHN];
 	w->port = m->port;
+	/* The kernel says so of grants that are no grants to this domain. */
 	if (err)
-		return -1;
+		return err == -EINVAL ? -EPROTO : -1;
 	/* Should an event be spurious, no read waits for the next one. */
 	if (fcntl(w->evtchn, F_SETFL, O_NONBLOCK) < 0 ||
 	    link_watch(w, w->evtchn, EPOLLIN, FROM_GUEST) < 0) {
@@ -117,7 +118,8 @@ static int chunk_remove(struct worker *w, const struct pvgpu_sup *m)
 	return 0;
 }
 
-static void answer_chunk(struct worker *w, const struct pvgpu_sup *m, const int *fds)
+/* The file is closed before the answer: pvgpud looks whether anything of it is left. */
+static void answer_chunk(struct worker *w, const struct pvgpu_sup *m, int fd)
 {
 	const bool adding = m->kind == PVGPU_SUP_CHUNK_ADD;
 	const uint32_t op = adding ? PVGPU_CHUNK_ADD : PVGPU_CHUNK_REMOVE;
@@ -125,18 +127,22 @@ static void answer_chunk(struct worker *w, const struct pvgpu_sup *m, const int 
 		.kind = PVGPU_SUP_CHUNKED, .id = m->id, .session = w->info.session};
 	struct check_arena window = arena_window(w);
 	char reason[CHECK_REASON];
+	bool breach;
 	int err;
 
 	/* A chunk that is mapped already takes nothing more of the limit. */
 	if (adding && gpu_arena_find(w, m->a, m->b) == GPU_ARENA_SAME)
 		window.used = 0;
 	err = -check_chunk_place(op, m->a, m->b, &window, reason);
-	if (err == EPROTO) {
+	breach = err == EPROTO;
+	if (!err)
+		err = adding ? chunk_add(w, m, fd) : chunk_remove(w, m);
+	if (fd >= 0)
+		close(fd);
+	if (breach) {
 		worker_end(w, PVGPU_END_PROTOCOL, "%s", reason);
 		return;
 	}
-	if (!err)
-		err = adding ? chunk_add(w, m, fds[0]) : chunk_remove(w, m);
 	answer.a = (uint64_t)err;
 	/* If this answer is lost, the next pvgpud asks again. */
 	err = msg_send(PVGPU_SUP_CONTROL_FD, &answer, sizeof(answer), NULL, 0);
@@ -150,7 +156,7 @@ static void xen_control(struct worker *w, const struct pvgpu_sup *m, const int *
 	if (m->kind == PVGPU_SUP_CLOSE)
 		worker_end(w, PVGPU_END_GUEST_GONE, "the guest closed the session");
 	else
-		answer_chunk(w, m, fds);
+		answer_chunk(w, m, m->kind == PVGPU_SUP_CHUNK_ADD ? fds[0] : -1);
 }
 
 const struct link_ops link_xen = {

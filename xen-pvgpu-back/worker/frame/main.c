@@ -215,11 +215,16 @@ static int check_fds(struct worker *w)
 	return 0;
 }
 
-static int fail(struct worker *w, const char *reason)
+static int fail_as(struct worker *w, int end, const char *reason)
 {
 	worker_log(w, "%s", reason);
-	end_tell(w, PVGPU_END_FAILED, reason);
+	end_tell(w, end, reason);
 	return 1;
+}
+
+static int fail(struct worker *w, const char *reason)
+{
+	return fail_as(w, PVGPU_END_FAILED, reason);
 }
 
 static uint64_t boottime_ms(void)
@@ -272,8 +277,10 @@ static int serve(struct worker *w)
 		return r < 0;
 	take_info(w, &m);
 	lease_init(w, w->info.quota);
-	if (link_take(w, &m, fds, n, reason, sizeof(reason)) < 0 ||
-	    gpu_open(w, &w->gpu, reason, sizeof(reason)) < 0 ||
+	r = link_take(w, &m, fds, n, reason, sizeof(reason));
+	if (r == -EPROTO)
+		return fail_as(w, PVGPU_END_PROTOCOL, reason);
+	if (r < 0 || gpu_open(w, &w->gpu, reason, sizeof(reason)) < 0 ||
 	    seal(w, reason, sizeof(reason)) < 0) {
 		if (w->page)
 			link_say_ended(w, PVGPU_END_FAILED, reason);
