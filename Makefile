@@ -13,6 +13,7 @@
 B      ?= build
 SAN    ?=
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 V      ?=
 Q      := $(if $(V),,@)
 
@@ -102,6 +103,7 @@ BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/pvgpu
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib/pvgpu
+SITEDIR := $(DESTDIR)$(SYSCONFDIR)/pvgpu
 VERSION := 0.1.0
 
 $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
@@ -123,6 +125,9 @@ install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \
 		$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u .in); done
+	$(Q)$(INSTALL) -d $(SITEDIR)
+	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
+		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
 	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 

@@ -15,6 +15,7 @@
 #include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/contract/log.h"
+#include "xen-pvgpu-back/toolstack/site.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
@@ -157,6 +158,8 @@ static void print_usage(FILE *f)
 	      "Give VMs their vGPUs whenever they start, and remove the keys that ended VMs "
 	      "leave.\n\n"
 	      "  --config-dir DIR   folder of the VMs' files (default " VMS_DIR ")\n"
+	      "  --site-dir DIR     folder of profiles.conf and tenants.conf (default " SITE_DIR
+	      ")\n"
 	      "  --log-level LEVEL  error, warning, info (default) or debug\n"
 	      "  --once             do one round, then exit\n"
 	      "  --help, --version\n\n"
@@ -166,7 +169,7 @@ static void print_usage(FILE *f)
 }
 
 struct options {
-	const char *dir;
+	const char *dir, *site_dir;
 	bool once;
 };
 
@@ -174,6 +177,7 @@ struct options {
 static int parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"config-dir", required_argument, NULL, 'c'},
+					      {"site-dir", required_argument, NULL, 's'},
 					      {"log-level", required_argument, NULL, 'l'},
 					      {"once", no_argument, NULL, 'o'},
 					      {"help", no_argument, NULL, 'h'},
@@ -181,11 +185,14 @@ static int parse(struct options *o, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c, level;
 
-	*o = (struct options){.dir = VMS_DIR};
+	*o = (struct options){.dir = VMS_DIR, .site_dir = SITE_DIR};
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			o->dir = optarg;
+			break;
+		case 's':
+			o->site_dir = optarg;
 			break;
 		case 'l':
 			level = log_parse_level(optarg);
@@ -218,13 +225,13 @@ static int parse(struct options *o, int argc, char **argv)
 
 /* The process keeps its connection to xenstore and reads files of the folder above that of the VMs'
  * files, which may be made, or made anew, while it runs. */
-static int close_sandbox(const char *dir)
+static int close_sandbox(const char *dir, const char *site_dir)
 {
 	static const char *const calls[] = {"open",       "openat",     "access", "faccessat",
 					    "faccessat2", "getdents64", "stat",   "lstat",
 					    "statx",      "readlink"};
 	char above[256], reason[160];
-	const char *const read[] = {above, NULL};
+	const char *const read[] = {above, access(site_dir, F_OK) == 0 ? site_dir : NULL, NULL};
 	size_t n = (size_t)snprintf(above, sizeof(above), "%s", dir);
 
 	if (n >= sizeof(above)) {
@@ -269,12 +276,13 @@ int main(int argc, char **argv)
 			  strerror(-err));
 		return FAILED;
 	}
-	if (close_sandbox(o.dir) < 0) {
+	if (close_sandbox(o.dir, o.site_dir) < 0) {
 		store_close(&a.store);
 		return FAILED;
 	}
 	a.reconciler.store = &a.store;
 	a.reconciler.dir = o.dir;
+	a.reconciler.site_dir = o.site_dir;
 	if (o.once) {
 		err = reconcile_round(&a.reconciler, &waiting);
 		if (err)

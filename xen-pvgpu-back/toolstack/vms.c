@@ -198,6 +198,10 @@ static void print_vgpu(FILE *f, const struct vgpu_spec *w)
 		fprintf(f, "uuid = %s\n", uuid);
 	if (w->backend[0])
 		fprintf(f, "backend = %s\n", w->backend);
+	if (w->profile.len)
+		fprintf(f, "%s = %s\n", w->made ? "made-from" : "profile", w->profile.s);
+	if (w->tenant[0])
+		fprintf(f, "tenant = %s\n", w->tenant);
 	if (w->memory)
 		fprintf(f, "memory = %" PRIu64 "\n", w->memory);
 	if (w->model.len)

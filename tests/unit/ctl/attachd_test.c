@@ -43,7 +43,7 @@ static void setup(void)
 	fake_set("/local/domain/0/data/pvgpu/gpu-memory-free", "1073741824");
 	fake_set("/vm", "");
 	ck_assert_int_eq(store_open(&s), 0);
-	k = (struct reconciler){.store = &s, .dir = dir};
+	k = (struct reconciler){.store = &s, .dir = dir, .site_dir = dir};
 	empty = fake_nodes();
 	put("web1.conf", "[vgpu 0]\nmemory = 512M\nweight = 200\nuuid = " VGPU "\n");
 }
