@@ -138,7 +138,7 @@ static void keep_place(struct vgpu_spec *w, const struct vgpu_spec *had, const s
 	}
 }
 
-/* What the vGPU is to have: *w. */
+/* Makes *w, the settings that the vGPU is to have. */
 static int wish(struct setting *x, struct vgpu_spec *w)
 {
 	char why[VGPU_SPEC_ERROR];

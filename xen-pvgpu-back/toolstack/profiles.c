@@ -148,7 +148,7 @@ static int merge_policy(struct vgpu_spec *w, const struct vgpu_spec *own, char e
 	return 0;
 }
 
-/* What w does not say is as in `from`. */
+/* Settings that w lacks come from `from`. */
 static int inherit(struct vgpu_spec *w, const struct vgpu_spec *from, char err[VGPU_SPEC_ERROR])
 {
 	const struct vgpu_spec own = *w;

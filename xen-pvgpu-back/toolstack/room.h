@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What still fits: the GPUs of a backend domain, what this host's vGPUs hold, and the limits of
- * profiles and tenants. */
+/* The room for more vGPUs: the GPUs of a backend domain, the holdings of this host's vGPUs, and the
+ * limits of profiles and tenants. */
 #ifndef PVGPU_ROOM_H
 #define PVGPU_ROOM_H
 
@@ -24,7 +24,7 @@ struct gpus {
 int gpus_read(struct store *s, uint32_t be, struct gpus *out);
 void gpus_free(struct gpus *g);
 
-/* What a vGPU has been given, whether it is used or not. */
+/* The settings of a vGPU that count against limits, used or not. */
 struct holding {
 	struct pvgpu_ids ids;
 	struct pvgpu_text profile, pool;

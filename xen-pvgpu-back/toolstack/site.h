@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a site has decided for its vGPUs: profiles and tenants. */
+/* The site's decisions about vGPUs: profiles and tenants. */
 #ifndef PVGPU_SITE_H
 #define PVGPU_SITE_H
 

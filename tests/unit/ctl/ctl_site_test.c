@@ -102,7 +102,7 @@ START_TEST(a_profile_is_what_the_vgpu_gets)
 	ck_assert_str_eq(key(1, "policy"), "max-sessions=8 weight=25");
 	ck_assert_str_eq(key(1, "profile"), "small");
 	ck_assert_str_eq(key(1, "pool"), "(none)");
-	/* What is said for the vGPU itself counts more. */
+	/* The vGPU's own options take precedence. */
 	ck_assert_int_eq(ATTACH("web2", "--profile", "small", "--memory", "2G", "--weight", "30"),
 			 EXIT_DONE);
 	ck_assert_str_eq(key(2, "memory"), "2147483648");
