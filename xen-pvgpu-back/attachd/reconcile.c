@@ -8,6 +8,7 @@
 
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/toolstack/site.h"
+#include "xen-pvgpu-back/toolstack/xl_config.h"
 
 static const char token[] = "attachd";
 static const char released[] = "@releaseDomain";
@@ -172,6 +173,10 @@ static int read_files(struct round *r)
 
 	if (err < 0)
 		snprintf(all, sizeof(all), "%s: %s", r->k->dir, strerror(-err));
+	/* Behind the others: a VM of both has what its own file says. */
+	if (err != -ENOMEM && r->k->xl_dir &&
+	    xl_configs_add(&r->vms, r->k->xl_dir, complain, all) == -ENOMEM)
+		err = -ENOMEM;
 	if (all[0] && strcmp(all, r->k->complaint) != 0)
 		log_error("%s", all);
 	memcpy(r->k->complaint, all, sizeof(all));

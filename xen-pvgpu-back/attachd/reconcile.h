@@ -24,6 +24,7 @@ struct attachment {
 struct reconciler {
 	struct store *store;
 	const char *dir;
+	const char *xl_dir;   /* of xl's configuration files; NULL: none */
 	const char *site_dir; /* of profiles.conf and tenants.conf */
 	struct attachment *attachments;
 	size_t n;
