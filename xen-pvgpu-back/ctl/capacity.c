@@ -120,7 +120,7 @@ static void ask_profile(const struct asking *k, const struct backend *b, const s
 		return;
 	}
 	for (size_t i = 0; i < b->gpus.n; i++) {
-		room_on_gpu(&ask, &b->gpus, &b->gpus.v[i], &k->holdings, &r);
+		room_on_gpu(&ask, &b->gpus.v[i], &k->holdings, &r);
 		add_gpu(a, &b->gpus.v[i], &r);
 	}
 	with_tenant(k, &ask, a);

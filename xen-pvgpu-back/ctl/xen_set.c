@@ -165,17 +165,16 @@ static int wish(struct setting *x, struct vgpu_spec *w)
 	return 0;
 }
 
-/* Limits are looked at where something is asked for that they limit. */
 static int check_limits(struct store *s, struct setting *x, struct vgpu_spec *w)
 {
-	const struct room_ask ask = {.w = w, .be = x->ids->be, .except = x->ids};
+	struct vgpu_spec had;
+	const struct room_ask ask = {.w = w, .be = x->ids->be, .except = x->ids, .had = &had};
 	struct holdings all;
 	const struct gpu *on;
 	int err;
 
-	if (!x->profile)
-		w->from = NULL;
-	if (!room_matters(w))
+	spec_of(&x->old, &had);
+	if (!room_matters(&ask))
 		return 0;
 	err = holdings_read(s, &all);
 	if (err)

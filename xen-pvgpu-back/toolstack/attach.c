@@ -262,7 +262,7 @@ static int check_room(struct store *s, struct making *m)
 	int err;
 
 	m->pool = m->w->pool;
-	if (!room_matters(m->w))
+	if (!room_matters(&ask))
 		return 0;
 	err = holdings_read(s, &all);
 	if (err)
@@ -305,7 +305,7 @@ int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *id
 	r = check_ends(s, &m);
 	if (!r)
 		r = check_memory(s, &m);
-	if (!r && room_matters(w))
+	if (!r && room_matters(&(struct room_ask){.w = w}))
 		r = gpus_read(s, ids->be, &m.gpus);
 	if (!r)
 		r = store_atomically(s, make, &m);

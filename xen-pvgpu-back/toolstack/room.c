@@ -72,18 +72,33 @@ static struct on_gpu count(const struct room_ask *a, const struct gpu *g, const 
 	return n;
 }
 
-static uint64_t min_share(const struct vgpu_spec *w)
+static struct pvgpu_backend_policy policy_of(const struct vgpu_spec *w)
 {
 	struct pvgpu_backend_policy p = {0};
 
 	pvgpu_backend_policy_parse(w->policy, strlen(w->policy), &p, NULL);
-	return p.min_share;
+	return p;
 }
 
-/* Does the vGPU depend on the GPU that it is on? */
-static bool needs_place(const struct vgpu_spec *w)
+/* Its guaranteed share, if that is more than it has. */
+static uint64_t new_share(const struct room_ask *a)
 {
-	return w->from && (w->from->per_gpu || w->from->gpus[0] || min_share(w));
+	uint64_t share = policy_of(a->w).min_share;
+
+	return a->had && share <= policy_of(a->had).min_share ? 0 : share;
+}
+
+static bool new_profile(const struct room_ask *a)
+{
+	return !a->had || strcmp(a->had->profile.s, a->w->profile.s) != 0;
+}
+
+/* Does it depend on the GPU that the vGPU is on? */
+static bool needs_place(const struct room_ask *a)
+{
+	const struct profile *p = a->w->from;
+
+	return p && ((new_profile(a) && (p->per_gpu || p->gpus[0])) || new_share(a));
 }
 
 void room_pool(struct pvgpu_text *pool, const struct gpu *on)
@@ -94,9 +109,9 @@ void room_pool(struct pvgpu_text *pool, const struct gpu *on)
 	pvgpu_text_set(pool, text, strlen(text));
 }
 
-bool room_matters(const struct vgpu_spec *w)
+bool room_matters(const struct room_ask *a)
 {
-	return w->owner || needs_place(w);
+	return a->w->owner || needs_place(a);
 }
 
 static void by_memory(const struct room_ask *a, const struct gpu *g, struct room *out)
@@ -110,23 +125,23 @@ static void by_memory(const struct room_ask *a, const struct gpu *g, struct room
 	      g->room.memory_free >> 20, g->room.memory >> 20, a->w->memory >> 20);
 }
 
-void room_on_gpu(const struct room_ask *a, const struct gpus *all, const struct gpu *g,
-		 const struct holdings *h, struct room *out)
+void room_on_gpu(const struct room_ask *a, const struct gpu *g, const struct holdings *h,
+		 struct room *out)
 {
 	const struct profile *p = a->w->from;
 	struct on_gpu n = count(a, g, h);
-	uint64_t share = min_share(a->w), left = n.min_share < ALL ? ALL - n.min_share : 0;
+	uint64_t share = new_share(a), left = n.min_share < ALL ? ALL - n.min_share : 0;
 
 	*out = (struct room){.fits = ROOM_UNLIMITED};
 	if (strcspn(a->w->pool.s, "/") && !named(&a->w->pool, &g->name))
 		lower(out, 0, ROOM_POOL, "the vGPU is for pool %.*s",
 		      (int)strcspn(a->w->pool.s, "/"), a->w->pool.s);
-	if (p && !profile_allows(p, g->model.s))
+	if (p && new_profile(a) && !profile_allows(p, g->model.s))
 		lower(out, 0, ROOM_MODEL, "is a '%s', the profile is for %s", g->model.s, p->gpus);
 	if (!g->room.healthy && !a->except)
 		lower(out, 0, ROOM_HEALTH,
 		      "the GPU is unhealthy: see pvgpud's log, then write ok to data/pvgpu/health");
-	if (p && p->per_gpu)
+	if (p && new_profile(a) && p->per_gpu)
 		lower(out, n.of_profile < p->per_gpu ? p->per_gpu - n.of_profile : 0, ROOM_PER_GPU,
 		      "it has %u of at most %u vGPUs of this profile", n.of_profile, p->per_gpu);
 	if (p && share)
@@ -158,45 +173,60 @@ static struct of_tenant held(const struct room_ask *a, const struct holdings *h)
 	return n;
 }
 
+/* One amount that a tenant's vGPUs have together. */
+struct amount {
+	enum room_limit limit;
+	const char *name;
+	uint64_t most, have; /* of the tenant; of its other vGPUs */
+	uint64_t want, had;  /* 0: without a bound */
+};
+
 /* A vGPU without a bound of its own would go around its tenant's. */
-static void bounded(struct room *out, const char *group, enum room_limit limit, const char *name,
-		    uint64_t most, uint64_t have, uint64_t more)
+static void bounded(struct room *out, const char *group, const struct amount *m)
 {
-	if (!most)
+	if (!m->most || (m->had && m->want && m->want <= m->had))
 		return;
-	if (!more)
-		lower(out, 0, limit,
-		      "tenant %s has a limit of %s, so each of its vGPUs needs one: "
-		      "give --%s or a profile that has it",
-		      group, name, name);
+	if (!m->want)
+		lower(out, 0, m->limit,
+		      "tenant %s has a limit of %s, so each of its vGPUs needs one: give --%s or a "
+		      "profile that has it",
+		      group, m->name, m->name);
 	else
-		lower(out, have < most ? (most - have) / more : 0, limit,
+		lower(out, m->have < m->most ? (m->most - m->have) / m->want : 0, m->limit,
 		      "tenant %s has %s %" PRIu64 " of at most %" PRIu64 ", one more takes %" PRIu64
 		      ": raise it in " TENANTS_FILE ", or take less",
-		      group, name, have, most, more);
+		      group, m->name, m->have, m->most, m->want);
 }
 
 void room_of_tenant(const struct room_ask *a, const struct holdings *h, struct room *out)
 {
 	const struct tenant_limits *t = a->w->owner;
 	const char *group = pool_group(&a->w->pool);
-	struct pvgpu_backend_policy p = {0};
+	const struct pvgpu_backend_policy p = policy_of(a->w);
+	bool stays = a->had && !strcmp(pool_group(&a->had->pool), group);
+	struct pvgpu_backend_policy had = {0};
 	struct of_tenant n;
 
 	*out = (struct room){.fits = ROOM_UNLIMITED};
 	if (!t)
 		return;
 	n = held(a, h);
-	pvgpu_backend_policy_parse(a->w->policy, strlen(a->w->policy), &p, NULL);
-	if (t->vgpus)
+	if (stays)
+		had = policy_of(a->had);
+	if (t->vgpus && !stays)
 		lower(out, n.vgpus < t->vgpus ? t->vgpus - n.vgpus : 0, ROOM_VGPUS,
 		      "tenant %s has %" PRIu64 " of at most %u vGPUs: detach one, or raise vgpus "
 		      "in " TENANTS_FILE,
 		      group, n.vgpus, t->vgpus);
-	bounded(out, group, ROOM_MEMORY, "memory", t->memory, n.memory, a->w->memory);
-	bounded(out, group, ROOM_RATE, "rate-commands", t->rate_commands, n.commands,
-		p.rate_commands);
-	bounded(out, group, ROOM_RATE, "rate-bytes", t->rate_bytes, n.bytes, p.rate_bytes);
+	bounded(out, group,
+		&(struct amount){ROOM_MEMORY, "memory", t->memory, n.memory, a->w->memory,
+				 stays ? a->had->memory : 0});
+	bounded(out, group,
+		&(struct amount){ROOM_RATE, "rate-commands", t->rate_commands, n.commands,
+				 p.rate_commands, had.rate_commands});
+	bounded(out, group,
+		&(struct amount){ROOM_RATE, "rate-bytes", t->rate_bytes, n.bytes, p.rate_bytes,
+				 had.rate_bytes});
 }
 
 int room_check(const struct room_ask *a, const struct gpus *all, const struct holdings *h,
@@ -212,14 +242,14 @@ int room_check(const struct room_ask *a, const struct gpus *all, const struct ho
 		snprintf(err, cap, "%s", r.why);
 		return -ENOSPC;
 	}
-	if (!needs_place(a->w) || !all->n)
+	if (!needs_place(a) || !all->n)
 		return 0;
 	at = (size_t)snprintf(err, cap, "profile %s fits on no GPU of domain %u", a->w->profile.s,
 			      a->be);
 	for (size_t i = 0; i < all->n; i++) {
 		const struct gpu *g = &all->v[i];
 
-		room_on_gpu(a, all, g, h, &r);
+		room_on_gpu(a, g, h, &r);
 		if (r.fits && (!best || g->room.vgpus < best->room.vgpus))
 			best = g;
 		if (!r.fits && at < cap)

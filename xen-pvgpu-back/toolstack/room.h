@@ -62,23 +62,26 @@ struct room {
 /* A word for programs. */
 const char *room_word(enum room_limit limit);
 
-/* A vGPU that is to be, or to be changed. */
+/* A vGPU that is to be, or to be changed. Limits are checked for what it does not have yet: one
+ * that was lowered takes nothing away, and keeps nothing else from being changed. */
 struct room_ask {
 	const struct vgpu_spec *w; /* resolved, see site.h */
 	uint32_t be;
-	const struct pvgpu_ids *except; /* it exists: it is not counted, and its memory is pvgpud's
-					   to check; NULL: it is new */
-	bool force;                     /* memory is not checked */
+	bool force; /* memory is not checked */
+	/* It exists: it is not counted, and its GPU's memory is pvgpud's to check. NULL: it is new.
+	 */
+	const struct pvgpu_ids *except;
+	const struct vgpu_spec *had; /* its settings until now */
 };
 
-void room_on_gpu(const struct room_ask *a, const struct gpus *all, const struct gpu *g,
-		 const struct holdings *h, struct room *out);
+void room_on_gpu(const struct room_ask *a, const struct gpu *g, const struct holdings *h,
+		 struct room *out);
 void room_of_tenant(const struct room_ask *a, const struct holdings *h, struct room *out);
 
 /* Names the GPU in a key "pool"; the group stays. */
 void room_pool(struct pvgpu_text *pool, const struct gpu *on);
 /* Is there anything to be checked? */
-bool room_matters(const struct vgpu_spec *w);
+bool room_matters(const struct room_ask *a);
 /* 0, and *gpu: the GPU that it must be on, NULL: any; or -ENOSPC with an error. */
 int room_check(const struct room_ask *a, const struct gpus *all, const struct holdings *h,
 	       const struct gpu **gpu, char *err, size_t cap);

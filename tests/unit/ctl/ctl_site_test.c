@@ -237,6 +237,31 @@ START_TEST(tenants_have_limits_over_all_their_vms)
 }
 END_TEST
 
+START_TEST(a_lowered_limit_takes_nothing_away)
+{
+	put("tenants.conf", "[tenant a]\nvgpus = 2\nmemory = 4G\n");
+	ck_assert_int_eq(ATTACH("web1", "--profile", "small", "--tenant", "a"), EXIT_DONE);
+	ck_assert_int_eq(ATTACH("web2", "--profile", "small", "--tenant", "a"), EXIT_DONE);
+	put("tenants.conf", "[tenant a]\nvgpus = 1\nmemory = 1G\nweight = 7\n");
+	put("profiles.conf", "[profile small]\nmemory = 1G\nper-gpu = 1\ngpus = none\n");
+	/* What has nothing to do with the limits can be changed. */
+	ck_assert_int_eq(RUN("set", "web1", "weight=3", "--site-dir", dir), EXIT_DONE);
+	ck_assert_int_eq(RUN("set", "web1", "memory=512M", "--site-dir", dir), EXIT_DONE);
+	ck_assert_int_eq(RUN("set", "web1", "memory=600M", "--site-dir", dir), EXIT_REFUSED);
+	ck_assert_int_eq(RUN("set", "web1", "memory=0", "--site-dir", dir), EXIT_REFUSED);
+	ck_assert_int_eq(RUN("refresh", "--site-dir", dir), EXIT_REFUSED);
+	HAS(errors, "vGPU 0 of web1: tenant a has memory 1073741824 of at most 1073741824");
+	ck_assert_str_eq(key(1, "memory"), "536870912");
+	ck_assert_str_eq(key(2, "group-policy"), "weight=7");
+	ck_assert_int_eq(ATTACH("web3", "--tenant", "a", "--memory", "1M"), EXIT_REFUSED);
+	/* Another profile is new to the vGPU. */
+	put("profiles.conf", "[profile small]\nmemory = 1G\n"
+			     "[profile fine]\nmemory = 1M\ngpus = none\n");
+	ck_assert_int_eq(RUN("set", "web2", "--profile", "fine", "--site-dir", dir), EXIT_REFUSED);
+	HAS(errors, "is a 'NVIDIA H200', the profile is for none");
+}
+END_TEST
+
 START_TEST(tenants_are_shown_and_refreshed)
 {
 	json_t *o, *t;
@@ -446,6 +471,7 @@ int main(void)
 	tcase_add_test(t, at_most_so_many_on_a_gpu);
 	tcase_add_test(t, the_gpu_that_has_room);
 	tcase_add_test(t, tenants_have_limits_over_all_their_vms);
+	tcase_add_test(t, a_lowered_limit_takes_nothing_away);
 	tcase_add_test(t, tenants_are_shown_and_refreshed);
 	tcase_add_test(t, capacity);
 	tcase_add_test(t, faults_of_the_files);
