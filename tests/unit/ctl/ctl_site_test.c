@@ -244,7 +244,7 @@ START_TEST(a_lowered_limit_takes_nothing_away)
 	ck_assert_int_eq(ATTACH("web2", "--profile", "small", "--tenant", "a"), EXIT_DONE);
 	put("tenants.conf", "[tenant a]\nvgpus = 1\nmemory = 1G\nweight = 7\n");
 	put("profiles.conf", "[profile small]\nmemory = 1G\nper-gpu = 1\ngpus = none\n");
-	/* What has nothing to do with the limits can be changed. */
+	/* Settings that the limits do not concern can be changed. */
 	ck_assert_int_eq(RUN("set", "web1", "weight=3", "--site-dir", dir), EXIT_DONE);
 	ck_assert_int_eq(RUN("set", "web1", "memory=512M", "--site-dir", dir), EXIT_DONE);
 	ck_assert_int_eq(RUN("set", "web1", "memory=600M", "--site-dir", dir), EXIT_REFUSED);
@@ -438,6 +438,30 @@ START_TEST(two_at_the_same_time)
 }
 END_TEST
 
+/* Limits cost a bounded number of requests for each vGPU that is there. */
+START_TEST(the_cost_of_limits)
+{
+	unsigned int plain, limited;
+
+	put("tenants.conf", "[tenant a]\nvgpus = 3\n");
+	for (unsigned int i = 10; i < 110; i++) {
+		char name[16], path[96];
+
+		snprintf(name, sizeof(name), "vm%u", i);
+		fake_domain(i, name, UUID0);
+		snprintf(path, sizeof(path), "/local/domain/0/backend/pvgpu/%u/0/memory", i);
+		fake_set(path, "1");
+	}
+	fake_requests();
+	ck_assert_int_eq(ATTACH("web1", "--memory", "1M"), EXIT_DONE);
+	plain = fake_requests();
+	ck_assert_int_eq(ATTACH("web2", "--memory", "1M", "--tenant", "a"), EXIT_DONE);
+	limited = fake_requests();
+	/* Of each domain one directory, of each vGPU another and four keys. */
+	ck_assert_uint_le(limited, plain + 110 + 101 * 5 + 10);
+}
+END_TEST
+
 START_TEST(hundreds_of_tenants)
 {
 	static char text[65536];
@@ -478,6 +502,7 @@ int main(void)
 	tcase_add_test(t, the_file_that_is_installed);
 	tcase_add_test(t, kept_as_it_was_made);
 	tcase_add_test(t, two_at_the_same_time);
+	tcase_add_test(t, the_cost_of_limits);
 	tcase_add_test(t, hundreds_of_tenants);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
