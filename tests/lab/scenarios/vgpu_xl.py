@@ -7,6 +7,7 @@ import json
 import vgpu
 
 LIMIT = 420
+LONG = True
 
 SITE = "/run/site"
 PROFILES = """[profile small]
