@@ -193,39 +193,41 @@ static void print_profiles(const struct asking *k, const struct backend *b)
 
 /* ---- backends ---- */
 
-static int open_backend(struct asking *k, const struct domain *d, struct backend *b)
+static bool runs_pvgpud(struct asking *k, uint32_t domid)
 {
-	char path[STORE_PATH], name[DOMAIN_NAME];
+	char path[STORE_PATH];
 
-	*b = (struct backend){.d = d};
-	snprintf(b->name, sizeof(b->name), "%s", domain_label(&k->h.domains, d->domid, name));
-	vgpu_path(PVGPU_TREE_HOST, &(struct pvgpu_ids){.be = d->domid},
+	vgpu_path(PVGPU_TREE_HOST, &(struct pvgpu_ids){.be = domid},
 		  pvgpu_keys[PVGPU_KEY_HOST_VERSION].name, path);
-	b->runs = store_exists(&k->h.store, path);
-	return gpus_read(&k->h.store, d->domid, &b->gpus);
+	return store_exists(&k->h.store, path);
 }
 
-static bool of_interest(const struct asking *k, const struct backend *b, bool others)
+/* Domains with a pvgpud; dom0 is named where there is none. */
+static bool of_interest(struct asking *k, uint32_t domid, size_t running)
 {
 	if (k->has_only)
-		return b->d->domid == k->only.domid;
-	/* dom0 is named where nothing else serves. */
-	return b->runs || (!b->d->domid && !others);
+		return domid == k->only.domid;
+	return runs_pvgpud(k, domid) || (!domid && !running);
 }
 
 static int each(struct asking *k, void (*show)(const struct asking *k, const struct backend *b))
 {
-	bool others = false;
+	size_t running = 0;
 
-	for (size_t i = k->h.domains.n; i-- > 0;) {
-		struct backend b;
+	for (size_t i = 0; i < k->h.domains.n; i++)
+		running += runs_pvgpud(k, k->h.domains.v[i].domid);
+	for (size_t i = 0; i < k->h.domains.n; i++) {
+		const struct domain *d = &k->h.domains.v[i];
+		struct backend b = {.d = d};
+		char name[DOMAIN_NAME];
 
-		if (open_backend(k, &k->h.domains.v[i], &b) < 0)
+		if (!of_interest(k, d->domid, running))
+			continue;
+		snprintf(b.name, sizeof(b.name), "%s", domain_label(&k->h.domains, d->domid, name));
+		b.runs = runs_pvgpud(k, d->domid);
+		if (gpus_read(&k->h.store, d->domid, &b.gpus) < 0)
 			return ctl_fail(EXIT_REFUSED, "out of memory");
-		if (of_interest(k, &b, others)) {
-			others = true;
-			show(k, &b);
-		}
+		show(k, &b);
 		gpus_free(&b.gpus);
 	}
 	return EXIT_DONE;
