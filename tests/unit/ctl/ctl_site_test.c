@@ -205,22 +205,22 @@ START_TEST(tenants_have_limits_over_all_their_vms)
 	ck_assert_int_eq(ATTACH("web1", "--tenant", TENANT, "--memory", "1G"), EXIT_REFUSED);
 	HAS(errors, "has a limit of rate-commands, so each of its vGPUs needs one: give "
 		    "--rate-commands");
-	ck_assert_int_eq(ATTACH("web1", "--tenant", TENANT, "--memory", "4G", "--rate-commands",
-				"600"),
-			 EXIT_DONE);
+	ck_assert_int_eq(
+		ATTACH("web1", "--tenant", TENANT, "--memory", "4G", "--rate-commands", "600"),
+		EXIT_DONE);
 	ck_assert_str_eq(key(1, "pool"), "/" TENANT);
 	ck_assert_str_eq(key(1, "group-policy"), "weight=300 max-share=60%");
-	ck_assert_int_eq(ATTACH("web2", "--tenant", TENANT, "--memory", "2G", "--rate-commands",
-				"100"),
-			 EXIT_REFUSED);
+	ck_assert_int_eq(
+		ATTACH("web2", "--tenant", TENANT, "--memory", "2G", "--rate-commands", "100"),
+		EXIT_REFUSED);
 	HAS(errors, "has memory 4294967296 of at most 5368709120, one more takes 2147483648");
-	ck_assert_int_eq(ATTACH("web2", "--pool", "/" TENANT, "--memory", "1G", "--rate-commands",
-				"500"),
-			 EXIT_REFUSED);
+	ck_assert_int_eq(
+		ATTACH("web2", "--pool", "/" TENANT, "--memory", "1G", "--rate-commands", "500"),
+		EXIT_REFUSED);
 	HAS(errors, "has rate-commands 600 of at most 1000");
-	ck_assert_int_eq(ATTACH("web2", "--pool", "/" TENANT, "--memory", "512M",
-				"--rate-commands", "400"),
-			 EXIT_DONE);
+	ck_assert_int_eq(
+		ATTACH("web2", "--pool", "/" TENANT, "--memory", "512M", "--rate-commands", "400"),
+		EXIT_DONE);
 	ck_assert_int_eq(RUN("set", "web2", "memory=2G", "--site-dir", dir), EXIT_REFUSED);
 	HAS(errors, "of at most 5368709120");
 	ck_assert_str_eq(key(2, "memory"), "536870912");
@@ -348,6 +348,32 @@ START_TEST(capacity)
 	ck_assert_int_eq(RUN("capacity", "--json", "--site-dir", dir), EXIT_DONE);
 	fits("small", 0, "");
 	HAS(out, "no pvgpud runs there: start it");
+}
+END_TEST
+
+START_TEST(a_driver_domain)
+{
+	json_t *o, *all;
+
+	put("profiles.conf", "[profile here]\nmemory = 1G\n"
+			     "[profile there]\nmemory = 1G\nbackend = web9\nper-gpu = 3\n");
+	fake_set("/local/domain/9/data/pvgpu/version", "0.1.0");
+	fake_set("/local/domain/9/data/pvgpu/gpu-0/name", "default");
+	fake_set("/local/domain/9/data/pvgpu/gpu-0/room",
+		 "memory=8589934592 memory-free=8589934592");
+	ck_assert_int_eq(ATTACH("web1", "--profile", "there"), EXIT_DONE);
+	ck_assert_str_eq(fake_get("/local/domain/9/backend/pvgpu/1/0/profile"), "there");
+	ck_assert_int_eq(RUN("capacity", "--json", "--site-dir", dir), EXIT_DONE);
+	o = json_loads(out, 0, NULL);
+	all = json_object_get(o, "backends");
+	ck_assert_uint_eq(json_array_size(all), 2);
+	ck_assert_uint_eq(json_array_size(json_object_get(json_array_get(all, 0), "profiles")), 1);
+	json_decref(o);
+	fits("here", 8, "memory");
+	ck_assert_int_eq(RUN("capacity", "--json", "--backend", "web9", "--site-dir", dir),
+			 EXIT_DONE);
+	fits("there", 2, "per-gpu");
+	fits("here", 8, "memory");
 }
 END_TEST
 
@@ -498,6 +524,7 @@ int main(void)
 	tcase_add_test(t, a_lowered_limit_takes_nothing_away);
 	tcase_add_test(t, tenants_are_shown_and_refreshed);
 	tcase_add_test(t, capacity);
+	tcase_add_test(t, a_driver_domain);
 	tcase_add_test(t, faults_of_the_files);
 	tcase_add_test(t, the_file_that_is_installed);
 	tcase_add_test(t, kept_as_it_was_made);
