@@ -127,7 +127,8 @@ class Plugin(unittest.TestCase):
                 ("PVGPU_WRONG_USE", "--memory lots: ", "attach", {"vm_uuid": WEB1, "memory": "lots"}),
                 ("PVGPU_WRONG_USE", "unrecognized option '--speed=4'", "attach", {"vm_uuid": WEB1, "speed": "4"}),
                 ("PVGPU_WRONG_USE", "attach does not know args:config-dir", "attach", {"vm_uuid": WEB1, "config_dir": "/tmp"}),
-                ("PVGPU_WRONG_USE", "is not well-formed", "set", {"vm_uuid": WEB1, "weight": "1\n2"}),
+                ("PVGPU_WRONG_USE", "args:weight=1?2: is not well-formed", "set", {"vm_uuid": WEB1, "weight": "1\n2"}),
+                ("PVGPU_WRONG_USE", "args:weight=12?: is not well-formed", "set", {"vm_uuid": WEB1, "weight": "12\n"}),
                 ("PVGPU_WRONG_USE", "list does not know args:memory; it takes vm-uuid, vm-name", "list", {"memory": "1"}),
                 ("PVGPU_WRONG_USE", "args:force=perhaps: must be yes or no", "detach", {"vm_uuid": WEB1, "force": "perhaps"}),
                 ("UNKNOWN_XENAPI_PLUGIN_FUNCTION", "dance; there are attach, capacity, check", "dance", {})):
