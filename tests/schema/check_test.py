@@ -57,7 +57,7 @@ class Check(unittest.TestCase):
     def test_json(self):
         self.good(json.dumps(nested(example())), "1 vGPUs, 35 keys: 0 errors, 0 warnings")
         flat = dict(re.findall(r'^(\S+) = "(.*)"$', example(), re.M))
-        self.good(json.dumps(flat), "1 vGPUs, 30 keys: 0 errors")
+        self.good(json.dumps(flat), "1 vGPUs, 35 keys: 0 errors")
         flat[FRONTEND + "/state"] = "4\0"
         self.wrong(json.dumps(flat), FRONTEND + "/state: error: frontend/state '4?': must be 1 (Initialising)")
 

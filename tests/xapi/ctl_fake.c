@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pvgpuctl over a xenstore that is a file: PVGPU_FAKE_XENSTORE names it, in the form of xenstore-ls -fp.
- * pvgpud and guests do what they should, or with PVGPU_FAKE_ASLEEP nothing. For the tests of what calls pvgpuctl.
+ * pvgpuctl over a xenstore that is a file: PVGPU_FAKE_XENSTORE names it, in the form of xenstore-ls
+ * -fp. pvgpud and guests do what they should, or with PVGPU_FAKE_ASLEEP nothing. For the tests of
+ * what calls pvgpuctl.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -252,19 +252,19 @@ START_TEST(xl_configuration)
 	struct vm_conf c;
 	struct vms v = {0};
 
-	ck_assert_int_eq(
-		xl_config_read(&c,
-			       put("web1.cfg", "# pvgpu = [ 'no' ]\n"
-					       "name = \"web1\" ; memory = 512\n"
-					       "disk = [ 'phy:/dev/a,xvda,w', # ]\n"
-					       "         \"phy:/dev/b,xvdb,w\" ]\n"
-					       "uuid='" UUID3 "'\n"
-					       "pvgpu = [ \"profile=pvgpu-8g,backend=gpu\", # first\n"
-					       "  'id=4, memory=1G,pool=fast/a',\n"
-					       "  'weight=7', ]\n"
-					       "vif = ['mac=00:16:3e:00:00:01']"),
-			       err),
-		1);
+	ck_assert_int_eq(xl_config_read(&c,
+					put("web1.cfg",
+					    "# pvgpu = [ 'no' ]\n"
+					    "name = \"web1\" ; memory = 512\n"
+					    "disk = [ 'phy:/dev/a,xvda,w', # ]\n"
+					    "         \"phy:/dev/b,xvdb,w\" ]\n"
+					    "uuid='" UUID3 "'\n"
+					    "pvgpu = [ \"profile=pvgpu-8g,backend=gpu\", # first\n"
+					    "  'id=4, memory=1G,pool=fast/a',\n"
+					    "  'weight=7', ]\n"
+					    "vif = ['mac=00:16:3e:00:00:01']"),
+					err),
+			 1);
 	ck_assert_str_eq(c.name, "web1");
 	ck_assert_str_eq(c.uuid, UUID3);
 	ck_assert_uint_eq(c.n, 3);
