@@ -13,6 +13,7 @@
 B      ?= build
 SAN    ?=
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 V      ?=
 Q      := $(if $(V),,@)
 
@@ -102,6 +103,9 @@ BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/pvgpu
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib/pvgpu
+SITEDIR := $(DESTDIR)$(SYSCONFDIR)/pvgpu
+# Where xapi looks for plugins; a host without xapi has no such folder.
+XAPI_PLUGINS := $(DESTDIR)$(SYSCONFDIR)/xapi.d/plugins
 VERSION := 0.1.0
 
 $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
@@ -123,6 +127,13 @@ install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \
 		$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u .in); done
+	$(Q)$(INSTALL) -d $(LIBEXEC)/xapi
+	$(Q)sed -e 's|/usr/local/bin/pvgpuctl|$(PREFIX)/bin/pvgpuctl|' xen-pvgpu-back/xapi/pvgpu | $(INSTALL) -m 755 /dev/stdin $(LIBEXEC)/xapi/pvgpu
+	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/xapi/answers.schema.json $(LIBEXEC)/xapi/
+	$(Q)[ ! -d $(XAPI_PLUGINS) ] || $(INSTALL) -m 755 $(LIBEXEC)/xapi/pvgpu $(XAPI_PLUGINS)/
+	$(Q)$(INSTALL) -d $(SITEDIR)
+	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
+		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
 	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 

@@ -55,5 +55,33 @@ class Simulated(unittest.TestCase):
                 self.assertEqual(daemon.returncode, 0)
 
 
+class Profiles(unittest.TestCase):
+    """Profiles and tenants at the local link's door: pvgpuctl set."""
+    TENANT = "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
+
+    def test_set(self):
+        with PvgpuEnv() as env, tempfile.TemporaryDirectory() as site:
+            env.wait_spare()
+            with open(os.path.join(site, "profiles.conf"), "w") as f:
+                f.write("[profile small]\nmemory = 128M\nweight = 50\n[profile large]\nmemory = 256M\nmax-share = 50%\n[profile bad]\nx = 1\n")
+            r = pvgpuctl(env.run_dir, "set", "vgpu0", "--profile", "small", "--tenant", self.TENANT, "--site-dir", site)
+            self.assertEqual((r.returncode, r.stderr), (0, ""))
+            now = {k: env.read("/vgpu/vgpu0/" + k) for k in ("memory", "weight", "max-share", "pool")}
+            self.assertEqual(now, {"memory": str(128 << 20), "weight": "50", "max-share": "100%", "pool": "default/" + self.TENANT})
+            r = env.run([os.path.join(build_dir(), "programs", "vecadd")])
+            self.assertEqual(r.returncode, 0, r.stderr)
+            # All of it is replaced, but for what stands beside it.
+            r = pvgpuctl(env.run_dir, "set", "vgpu0", "--profile", "large", "queue-depth=7", "--site-dir", site)
+            self.assertEqual((r.returncode, r.stderr), (0, ""))
+            now = {k: env.read("/vgpu/vgpu0/" + k) for k in ("memory", "weight", "max-share", "queue-depth", "pool")}
+            self.assertEqual(now, {"memory": str(256 << 20), "weight": "100", "max-share": "50%", "queue-depth": "7",
+                                   "pool": "default/" + self.TENANT})
+            r = pvgpuctl(env.run_dir, "set", "vgpu0", "--profile", "bad", "--site-dir", site)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn("profile 'bad' cannot be used: ", r.stderr)
+            r = pvgpuctl(env.run_dir, "set", "vgpu0")
+            self.assertEqual(r.returncode, 2)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -15,6 +15,8 @@
 #include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/contract/log.h"
+#include "xen-pvgpu-back/toolstack/site.h"
+#include "xen-pvgpu-back/toolstack/xl_config.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
@@ -157,6 +159,10 @@ static void print_usage(FILE *f)
 	      "Give VMs their vGPUs whenever they start, and remove the keys that ended VMs "
 	      "leave.\n\n"
 	      "  --config-dir DIR   folder of the VMs' files (default " VMS_DIR ")\n"
+	      "  --site-dir DIR     folder of profiles.conf and tenants.conf (default " SITE_DIR
+	      ")\n"
+	      "  --xl-dir DIR       folder of xl's *.cfg, for their line pvgpu (default " XL_DIR
+	      ")\n"
 	      "  --log-level LEVEL  error, warning, info (default) or debug\n"
 	      "  --once             do one round, then exit\n"
 	      "  --help, --version\n\n"
@@ -166,7 +172,7 @@ static void print_usage(FILE *f)
 }
 
 struct options {
-	const char *dir;
+	const char *dir, *site_dir, *xl_dir;
 	bool once;
 };
 
@@ -174,6 +180,8 @@ struct options {
 static int parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"config-dir", required_argument, NULL, 'c'},
+					      {"site-dir", required_argument, NULL, 's'},
+					      {"xl-dir", required_argument, NULL, 'x'},
 					      {"log-level", required_argument, NULL, 'l'},
 					      {"once", no_argument, NULL, 'o'},
 					      {"help", no_argument, NULL, 'h'},
@@ -181,11 +189,17 @@ static int parse(struct options *o, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c, level;
 
-	*o = (struct options){.dir = VMS_DIR};
+	*o = (struct options){.dir = VMS_DIR, .site_dir = SITE_DIR, .xl_dir = XL_DIR};
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			o->dir = optarg;
+			break;
+		case 'x':
+			o->xl_dir = optarg;
+			break;
+		case 's':
+			o->site_dir = optarg;
 			break;
 		case 'l':
 			level = log_parse_level(optarg);
@@ -218,14 +232,14 @@ static int parse(struct options *o, int argc, char **argv)
 
 /* The process keeps its connection to xenstore and reads files of the folder above that of the VMs'
  * files, which may be made, or made anew, while it runs. */
-static int close_sandbox(const char *dir)
+static int close_sandbox(const char *dir, const struct options *o)
 {
 	static const char *const calls[] = {"open",       "openat",     "access", "faccessat",
 					    "faccessat2", "getdents64", "stat",   "lstat",
 					    "statx",      "readlink"};
 	char above[256], reason[160];
-	const char *const read[] = {above, NULL};
-	size_t n = (size_t)snprintf(above, sizeof(above), "%s", dir);
+	const char *read[] = {above, NULL, NULL, NULL};
+	size_t n = (size_t)snprintf(above, sizeof(above), "%s", dir), more = 1;
 
 	if (n >= sizeof(above)) {
 		log_error("--config-dir %s: too long", dir);
@@ -239,6 +253,10 @@ static int close_sandbox(const char *dir)
 		else
 			*slash = '\0';
 	} while (access(above, F_OK) < 0 && strcmp(above, "/") != 0 && strcmp(above, ".") != 0);
+	if (access(o->site_dir, F_OK) == 0)
+		read[more++] = o->site_dir;
+	if (access(o->xl_dir, F_OK) == 0)
+		read[more++] = o->xl_dir;
 	/* libc loads it, or aborts, when libxenstore ends its thread. */
 	dlopen("libgcc_s.so.1", RTLD_NOW);
 	confine_spaces();
@@ -269,12 +287,14 @@ int main(int argc, char **argv)
 			  strerror(-err));
 		return FAILED;
 	}
-	if (close_sandbox(o.dir) < 0) {
+	if (close_sandbox(o.dir, &o) < 0) {
 		store_close(&a.store);
 		return FAILED;
 	}
 	a.reconciler.store = &a.store;
 	a.reconciler.dir = o.dir;
+	a.reconciler.site_dir = o.site_dir;
+	a.reconciler.xl_dir = o.xl_dir;
 	if (o.once) {
 		err = reconcile_round(&a.reconciler, &waiting);
 		if (err)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/contract/log.h"
+#include "xen-pvgpu-back/toolstack/site.h"
+#include "xen-pvgpu-back/toolstack/xl_config.h"
 
 static const char token[] = "attachd";
 static const char released[] = "@releaseDomain";
@@ -183,6 +185,10 @@ static int read_files(struct round *r)
 
 	if (err < 0)
 		snprintf(all, sizeof(all), "%s: %s", r->k->dir, strerror(-err));
+	/* Behind the others: a VM of both has what its own file says. */
+	if (err != -ENOMEM && r->k->xl_dir &&
+	    xl_configs_add(&r->vms, r->k->xl_dir, complain, all) == -ENOMEM)
+		err = -ENOMEM;
 	if (all[0] && strcmp(all, r->k->complaint) != 0)
 		log_error("%s", all);
 	memcpy(r->k->complaint, all, sizeof(all));
@@ -264,9 +270,8 @@ static int find_backend(struct round *r, const struct vgpu_spec *w, uint32_t *be
 	return 0;
 }
 
-/* 0 when the vGPU is attached; otherwise err says why it cannot be attached yet. */
-static int try_attach(struct round *r, const struct domain *d, const struct vgpu_spec *w,
-		      const struct vgpu *orphan, char err[ATTACH_ERROR])
+static int attach_resolved(struct round *r, const struct domain *d, const struct vgpu_spec *w,
+			   const struct vgpu *orphan, char err[ATTACH_ERROR])
 {
 	struct store *s = r->k->store;
 	struct pvgpu_ids ids = {.fe = d->domid, .id = w->id};
@@ -291,6 +296,29 @@ static int try_attach(struct round *r, const struct domain *d, const struct vgpu
 		log_info("attached vGPU %u of %s (domain %u), served by domain %u", w->id,
 			 domain_label(&r->domains, d->domid, name), d->domid, ids.be);
 	}
+	return ret;
+}
+
+static void ignore(void *arg, const char *text)
+{
+}
+
+/* 0 when the vGPU is attached; otherwise err says why it cannot be attached yet. The site's files
+ * are read each time: what they say now is what counts. */
+static int try_attach(struct round *r, const struct domain *d, const struct vgpu_spec *from_file,
+		      const struct vgpu *orphan, char err[ATTACH_ERROR])
+{
+	struct vgpu_spec w = *from_file;
+	struct site site = {0};
+	int ret = 0;
+
+	if (w.profile.len || w.tenant[0] || pool_group(&w.pool)[0]) {
+		site_read(&site, r->k->site_dir, ignore, NULL);
+		ret = site_resolve(&site, &w, err);
+	}
+	if (!ret)
+		ret = attach_resolved(r, d, &w, orphan, err);
+	site_free(&site);
 	return ret;
 }
 

@@ -24,6 +24,8 @@ struct attachment {
 struct reconciler {
 	struct store *store;
 	const char *dir;
+	const char *xl_dir;   /* of xl's configuration files; NULL: none */
+	const char *site_dir; /* of profiles.conf and tenants.conf */
 	struct attachment *attachments;
 	size_t n;
 	bool watched[PVGPU_DOMID_MAX + 1];   /* backends that are waited for */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/toolstack/site.h"
 
 #define WAIT_STEP_MS 20
 #define ANSWER_S     10
@@ -265,8 +266,73 @@ int local_write(int argc, char **argv)
 	return status;
 }
 
+static int write_key(const char *vgpu, const char *key, const char *value)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/vgpu/%.60s/%.100s", vgpu, key);
+	return local_write(2, (char *[]){path, (char *)value, NULL});
+}
+
+/* A field that the profile does not name returns to its default. */
+static int write_policy(const char *vgpu, const char *policy)
+{
+	const struct pvgpu_key *k = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
+	uint64_t v[PVGPU_FIELDS_MAX];
+	int status = EXIT_DONE;
+
+	if (pvgpu_record_parse(k, policy, strlen(policy), v, NULL) < 0)
+		return EXIT_REFUSED;
+	for (uint32_t i = 0; i < k->nfields && !status; i++) {
+		char text[PVGPU_KEY_TEXT];
+
+		if (k->fields[i].live)
+			continue;
+		pvgpu_field_format(k, &k->fields[i], v[i], text, sizeof(text), NULL);
+		status = write_key(vgpu, k->fields[i].name, text);
+	}
+	return status;
+}
+
+static void ignore(void *arg, const char *text)
+{
+}
+
+/* --profile and --tenant; the limits on vGPUs of one profile or tenant are those of Xen's guests.
+ */
+static int set_profile(const char *vgpu)
+{
+	struct vgpu_spec w = {.profile = ctl.spec.profile};
+	char err[VGPU_SPEC_ERROR], memory[PVGPU_KEY_TEXT];
+	struct site site;
+	int status = EXIT_DONE;
+
+	strcpy(w.tenant, ctl.spec.tenant);
+	site_read(&site, ctl.site_dir, ignore, NULL);
+	if (site_resolve(&site, &w, err) < 0)
+		status = ctl_fail(EXIT_REFUSED, "%s: %s", vgpu, err);
+	if (!status && w.profile.len) {
+		pvgpu_backend_memory_format(w.memory, memory, sizeof(memory), NULL);
+		status = write_key(vgpu, "memory", memory);
+		if (!status)
+			status = write_policy(vgpu, w.policy);
+	}
+	if (!status && w.pool.len)
+		status = write_key(vgpu, "pool", w.pool.s);
+	site_free(&site);
+	return status;
+}
+
 int local_set(int argc, char **argv)
 {
+	if (ctl.spec.profile.len || ctl.spec.tenant[0]) {
+		int status = set_profile(argv[0]);
+
+		if (status)
+			return status;
+	} else if (argc < 2) {
+		return ctl_fail(EXIT_USAGE, "say what to set: KEY=VALUE, --profile or --tenant");
+	}
 	for (int i = 1; i < argc; i++) {
 		const char *value = strchr(argv[i], '=');
 		char path[256];

@@ -14,6 +14,7 @@
 
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
+#include "xen-pvgpu-back/toolstack/profiles.h"
 #include "xen-pvgpu-back/toolstack/store.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
 
@@ -254,6 +255,7 @@ int ctl_main(int argc, char **argv)
 
 	ctl = (struct ctl){.run_dir = DEFAULT_RUN_DIR,
 			   .config_dir = VMS_DIR,
+			   .site_dir = SITE_DIR,
 			   .limit_s = DEFAULT_LIMIT_S,
 			   .spec = {.any_id = true}};
 	sizing_reset();

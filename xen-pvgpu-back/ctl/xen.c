@@ -143,6 +143,25 @@ int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus 
 			vm->domid, vm->name, has_any(h, vm->domid) ? "such " : "");
 }
 
+static void ignore(void *arg, const char *text)
+{
+}
+
+bool host_keeps(struct host *h, const struct vgpu *v)
+{
+	const struct domain *d = domains_find(&h->domains, v->ids.fe);
+	struct vm_conf *c = NULL;
+	struct vms all;
+	bool kept;
+
+	if (d && vms_read(&all, ctl.config_dir, ignore, NULL) >= 0)
+		c = vms_find(&all, d);
+	kept = c && vm_conf_vgpu(c, v->ids.id);
+	if (d)
+		vms_free(&all);
+	return kept;
+}
+
 /* A domain keeps its name across restarts, but not its number. */
 static void name_backend(struct host *h, uint32_t be, char out[VGPU_SPEC_BACKEND])
 {
@@ -161,8 +180,12 @@ static void name_backend(struct host *h, uint32_t be, char out[VGPU_SPEC_BACKEND
 int host_keep(struct host *h, const struct vgpu *v)
 {
 	const struct domain *d = domains_find(&h->domains, v->ids.fe);
-	struct vgpu_spec w = {
-		.id = v->ids.id, .memory = v->memory, .model = v->model, .pool = v->pool};
+	struct vgpu_spec w = {.id = v->ids.id,
+			      .memory = v->memory,
+			      .model = v->model,
+			      .pool = v->pool,
+			      .profile = v->profile,
+			      .made = true};
 	char err[VMS_ERROR], *text;
 	size_t len;
 

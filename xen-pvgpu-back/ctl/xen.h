@@ -29,5 +29,7 @@ int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus 
 const char *vgpu_label(const struct host *h, const struct vgpu *v, char buf[VGPU_LABEL]);
 /* For --persistent: writes the vGPU as it is now to its VM's file. Returns an exit status. */
 int host_keep(struct host *h, const struct vgpu *v);
+/* Is it in its VM's file? */
+bool host_keeps(struct host *h, const struct vgpu *v);
 
 #endif

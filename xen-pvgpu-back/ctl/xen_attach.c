@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pvgpuctl attach, detach and set. */
+/* pvgpuctl attach and detach. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "xen-pvgpu-back/toolstack/attach.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/toolstack/site.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
 #include "xen-pvgpu-back/ctl/xen.h"
 
@@ -96,7 +97,7 @@ static int find_backend(struct host *h, uint32_t *be)
 	return EXIT_DONE;
 }
 
-static int attach(struct host *h, const char *word)
+static int give(struct host *h, const char *word)
 {
 	struct pvgpu_ids ids = {0};
 	char err[ATTACH_ERROR];
@@ -124,6 +125,29 @@ static int attach(struct host *h, const char *word)
 
 		return status ? status : kept;
 	}
+	return status;
+}
+
+static void ignore(void *arg, const char *text)
+{
+}
+
+/* The site's files are read by those that refer to them only. A fault matters where it is in what
+ * is referred to. */
+static int attach(struct host *h, const char *word)
+{
+	struct vgpu_spec *w = &ctl.spec;
+	char err[VGPU_SPEC_ERROR];
+	struct site site = {0};
+	int status, r = 0;
+
+	if (w->profile.len || w->tenant[0] || pool_group(&w->pool)[0]) {
+		site_read(&site, ctl.site_dir, ignore, NULL);
+		r = site_resolve(&site, w, err);
+	}
+	status = r ? ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s: %s", word, err)
+		   : give(h, word);
+	site_free(&site);
 	return status;
 }
 
@@ -254,117 +278,4 @@ int xen_detach(int argc, char **argv)
 		status = detach_all(&h, argv[0]);
 	host_close(&h);
 	return status;
-}
-
-/* ---- set ---- */
-
-struct setting {
-	const struct pvgpu_ids *ids;
-	char **pairs;
-	int n;
-	char err[VGPU_SPEC_ERROR];
-};
-
-static int apply(struct vgpu_spec *w, struct setting *x)
-{
-	for (int i = 0; i < x->n; i++) {
-		char name[64];
-		const char *value = strchr(x->pairs[i], '=');
-
-		if (!value || value - x->pairs[i] >= (long)sizeof(name)) {
-			snprintf(x->err, sizeof(x->err), "'%s' must be KEY=VALUE", x->pairs[i]);
-			return -EINVAL;
-		}
-		snprintf(name, sizeof(name), "%.*s", (int)(value - x->pairs[i]), x->pairs[i]);
-		if (!strcmp(name, "uuid") || !strcmp(name, "backend") || !strcmp(name, "model")) {
-			snprintf(x->err, sizeof(x->err),
-				 "%s is for the vGPU's whole life: detach it and attach it anew",
-				 name);
-			return -EINVAL;
-		}
-		if (vgpu_spec_set(w, name, value + 1, x->err) < 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-/* Runs in a transaction: pvgpud sees all changed keys or none. */
-static int change(struct store *s, void *arg)
-{
-	struct setting *x = arg;
-	char old_memory[PVGPU_KEY_TEXT], memory[PVGPU_KEY_TEXT], old[PVGPU_KEY_TEXT] = "", *text;
-	struct pvgpu_text pool;
-	struct vgpu_spec w = {0};
-	size_t len;
-	int err;
-
-	text = store_key(s, PVGPU_KEY_BACKEND_POLICY, x->ids, &len);
-	if (text && pvgpu_key_check(&pvgpu_keys[PVGPU_KEY_BACKEND_POLICY], text, len, NULL) == 0)
-		snprintf(old, sizeof(old), "%s", text);
-	strcpy(w.policy, old);
-	free(text);
-	text = store_key(s, PVGPU_KEY_BACKEND_MEMORY, x->ids, &len);
-	pvgpu_backend_memory_parse(text, len, &w.memory, NULL);
-	free(text);
-	pvgpu_backend_memory_format(w.memory, old_memory, sizeof(old_memory), NULL);
-	text = store_key(s, PVGPU_KEY_BACKEND_POOL, x->ids, &len);
-	pvgpu_backend_pool_parse(text, len, &w.pool, NULL);
-	free(text);
-	pool = w.pool;
-	err = apply(&w, x);
-	if (err)
-		return err;
-	pvgpu_backend_memory_format(w.memory, memory, sizeof(memory), NULL);
-	if (strcmp(memory, old_memory) != 0)
-		err = store_put(s, PVGPU_KEY_BACKEND_MEMORY, x->ids, memory);
-	if (!err && strcmp(w.policy, old) != 0)
-		err = store_put(s, PVGPU_KEY_BACKEND_POLICY, x->ids, w.policy);
-	if (!err && strcmp(w.pool.s, pool.s) != 0)
-		err = store_put(s, PVGPU_KEY_BACKEND_POOL, x->ids, w.pool.s);
-	return err;
-}
-
-static int set_one(struct host *h, struct vgpu *v, char **pairs, int n)
-{
-	struct setting x = {.ids = &v->ids, .pairs = pairs, .n = n};
-	char label[VGPU_LABEL];
-	int err;
-
-	vgpu_label(h, v, label);
-	if (!v->backend_there)
-		return ctl_fail(EXIT_NOT_THERE, "%s: its backend domain is gone", label);
-	err = store_atomically(&h->store, change, &x);
-	if (err)
-		return ctl_fail(err == -EINVAL ? EXIT_USAGE : EXIT_REFUSED, "%s: %s", label,
-				x.err[0] ? x.err : strerror(-err));
-	if (!ctl.persistent)
-		return EXIT_DONE;
-	vgpu_read(&h->store, &v->ids, v);
-	return host_keep(h, v);
-}
-
-int xen_set(int argc, char **argv)
-{
-	struct vgpus all = {0};
-	struct domain vm;
-	struct host h;
-	int status = host_open(&h);
-
-	if (status)
-		return status;
-	status = host_vm(&h, argv[0], &vm);
-	if (!status)
-		status = host_vgpus(&h, &vm, ctl.all, &all);
-	for (size_t i = 0; i < all.n && !status; i++)
-		status = set_one(&h, &all.v[i], argv + 1, argc - 1);
-	vgpus_free(&all);
-	host_close(&h);
-	return status;
-}
-
-int xen_pardon(int argc, char **argv)
-{
-	char raise[] = "pardon=+1";
-
-	return xen_set(2, (char *[]){argv[0], raise, NULL});
 }

@@ -8,10 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/toolstack/room.h"
+
 struct making {
 	const struct vgpu_spec *w;
 	struct pvgpu_ids *ids;
 	bool force;
+	struct gpus gpus;       /* of the backend, if the vGPU's limits depend on them */
+	struct pvgpu_text pool; /* as it is written */
 	char *err;
 };
 
@@ -180,8 +184,10 @@ static int make_directories(struct store *s, const struct pvgpu_ids *ids)
 	return err ? err : make_directory(s, PVGPU_TREE_BACKEND, PVGPU_KEY_BACKEND_ONLINE, ids);
 }
 
-static int put_policy(struct store *s, const struct vgpu_spec *w, const struct pvgpu_ids *ids)
+static int put_policy(struct store *s, const struct making *m)
 {
+	const struct vgpu_spec *w = m->w;
+	const struct pvgpu_ids *ids = m->ids;
 	char text[PVGPU_KEY_TEXT];
 	struct pvgpu_uuid uuid = w->uuid;
 	int err = w->has_uuid ? 0 : uuid_random(&uuid);
@@ -192,8 +198,12 @@ static int put_policy(struct store *s, const struct vgpu_spec *w, const struct p
 		err = store_add(s, PVGPU_KEY_BACKEND_UUID, ids, text);
 	if (!err && w->model.len)
 		err = store_add(s, PVGPU_KEY_BACKEND_MODEL, ids, w->model.s);
-	if (!err && w->pool.len)
-		err = store_add(s, PVGPU_KEY_BACKEND_POOL, ids, w->pool.s);
+	if (!err && m->pool.len)
+		err = store_add(s, PVGPU_KEY_BACKEND_POOL, ids, m->pool.s);
+	if (!err && w->group_policy)
+		err = store_add(s, PVGPU_KEY_BACKEND_GROUP_POLICY, ids, w->group_policy);
+	if (!err && w->profile.len)
+		err = store_add(s, PVGPU_KEY_BACKEND_PROFILE, ids, w->profile.s);
 	if (!err)
 		err = pvgpu_backend_memory_format(w->memory, text, sizeof(text), NULL);
 	if (!err)
@@ -201,9 +211,9 @@ static int put_policy(struct store *s, const struct vgpu_spec *w, const struct p
 	return err ? err : store_add(s, PVGPU_KEY_BACKEND_POLICY, ids, w->policy);
 }
 
-static int put_toolstack_keys(struct store *s, const struct vgpu_spec *w,
-			      const struct pvgpu_ids *ids)
+static int put_toolstack_keys(struct store *s, const struct making *m)
 {
+	const struct pvgpu_ids *ids = m->ids;
 	char other[STORE_PATH], number[16];
 	int err;
 
@@ -214,7 +224,7 @@ static int put_toolstack_keys(struct store *s, const struct vgpu_spec *w,
 		err = store_add(s, PVGPU_KEY_BACKEND_FRONTEND_ID, ids, number);
 	if (!err)
 		err = store_add(s, PVGPU_KEY_BACKEND_ONLINE, ids, "1");
-	return err ? err : put_policy(s, w, ids);
+	return err ? err : put_policy(s, m);
 }
 
 /*
@@ -222,10 +232,11 @@ static int put_toolstack_keys(struct store *s, const struct vgpu_spec *w,
  * of an attach, so the toolstack's keys are written first and then the directory is given to its
  * domain.
  */
-static int put_keys(struct store *s, const struct vgpu_spec *w, const struct pvgpu_ids *ids)
+static int put_keys(struct store *s, const struct making *m)
 {
+	const struct pvgpu_ids *ids = m->ids;
 	char other[STORE_PATH], number[16];
-	int err = put_toolstack_keys(s, w, ids);
+	int err = put_toolstack_keys(s, m);
 
 	if (!err)
 		err = make_directory(s, PVGPU_TREE_BACKEND, PVGPU_KEY_BACKEND_STATE, ids);
@@ -242,6 +253,27 @@ static int put_keys(struct store *s, const struct vgpu_spec *w, const struct pvg
 	return err ? err : store_add(s, PVGPU_KEY_FRONTEND_STATE, ids, number);
 }
 
+/* In the transaction, so that two that are made at the same time do not take the same place. */
+static int check_room(struct store *s, struct making *m)
+{
+	const struct room_ask ask = {.w = m->w, .be = m->ids->be, .force = m->force};
+	struct holdings all;
+	const struct gpu *on;
+	int err;
+
+	m->pool = m->w->pool;
+	if (!room_matters(&ask))
+		return 0;
+	err = holdings_read(s, &all);
+	if (err)
+		return refuse(m, err, "reading what other vGPUs have: %s", strerror(-err));
+	err = room_check(&ask, &m->gpus, &all, &on, m->err, ATTACH_ERROR);
+	if (!err && on)
+		room_pool(&m->pool, on);
+	holdings_free(&all);
+	return err;
+}
+
 static int make(struct store *s, void *arg)
 {
 	struct making *m = arg;
@@ -249,11 +281,13 @@ static int make(struct store *s, void *arg)
 
 	if (!err)
 		err = choose_id(s, m);
+	if (!err)
+		err = check_room(s, m);
 	if (err)
 		return err;
 	err = make_directories(s, m->ids);
 	if (!err)
-		err = put_keys(s, m->w, m->ids);
+		err = put_keys(s, m);
 	return err ? refuse(m, err, "writing the keys of vGPU %u of domain %u: %s", m->ids->id,
 			    m->ids->fe, strerror(-err))
 		   : 0;
@@ -271,8 +305,11 @@ int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *id
 	r = check_ends(s, &m);
 	if (!r)
 		r = check_memory(s, &m);
+	if (!r && room_matters(&(struct room_ask){.w = w}))
+		r = gpus_read(s, ids->be, &m.gpus);
 	if (!r)
 		r = store_atomically(s, make, &m);
+	gpus_free(&m.gpus);
 	if (r && !err[0])
 		refuse(&m, r, "xenstore did not take the keys of vGPU %u of domain %u: %s", ids->id,
 		       ids->fe, strerror(-r));

@@ -10,12 +10,12 @@
 #define ATTACH_ERROR 1024
 
 /*
- * Makes both directories in one transaction. ids->fe and ids->be are given, ids->id is set. force:
- * the backend's free memory is not checked. Errors, with a text in err:
+ * Makes both directories in one transaction. w is resolved (site.h). ids->fe and ids->be are given,
+ * ids->id is set. force: the backend's free memory is not checked. Errors, with a text in err:
  * -ENOENT  the VM or the backend domain is gone
  * -ENODEV  no pvgpud runs in the backend domain
  * -EEXIST  the number is in use
- * -ENOSPC  not enough memory is free there
+ * -ENOSPC  not enough memory is free there, or a limit of its profile or tenant is reached
  * -EAGAIN  too many conflicts with other writers
  */
 int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *ids, bool force,

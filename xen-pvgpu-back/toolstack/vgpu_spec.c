@@ -16,17 +16,24 @@ static int refuse(char err[VGPU_SPEC_ERROR], const char *name, const char *why)
 	return -EINVAL;
 }
 
-static const struct pvgpu_field *find_field(const char *name)
+static const struct pvgpu_field *find_field(const struct pvgpu_key *k, const char *name)
 {
-	for (uint32_t i = 0; i < policy_key->nfields; i++)
-		if (!strcmp(policy_key->fields[i].name, name))
-			return &policy_key->fields[i];
+	for (uint32_t i = 0; i < k->nfields; i++)
+		if (!strcmp(k->fields[i].name, name))
+			return &k->fields[i];
 	return NULL;
 }
 
 bool policy_has(const char *name)
 {
-	return find_field(name);
+	return find_field(policy_key, name);
+}
+
+bool policy_is_live(const char *name)
+{
+	const struct pvgpu_field *f = find_field(policy_key, name);
+
+	return f && f->live;
 }
 
 /* Resolves "+N" of `pardon`, a number that only counts up. Other values are returned unchanged. */
@@ -47,35 +54,73 @@ static const char *raised(const char policy[PVGPU_KEY_TEXT], const struct pvgpu_
 	return sum;
 }
 
-int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
-	       char err[VGPU_SPEC_ERROR])
+int record_set(const struct pvgpu_key *k, char text[PVGPU_KEY_TEXT], const char *name,
+	       const char *value, char err[VGPU_SPEC_ERROR])
 {
-	const struct pvgpu_field *f = find_field(name);
+	const struct pvgpu_field *f = find_field(k, name);
 	char why[PVGPU_KEY_ERROR], one[PVGPU_KEY_TEXT], next[2 * PVGPU_KEY_TEXT], *rest, *word;
-	char old[PVGPU_KEY_TEXT], sum[24];
+	char old[PVGPU_KEY_TEXT];
 	uint64_t v[PVGPU_FIELDS_MAX];
 	size_t n = strlen(name), at = 0;
 
 	if (!f)
-		return refuse(err, name, "not a field of policy");
-	value = raised(policy, f, value, sum);
+		return refuse(err, name, "not a field of this record");
 	/* Parsed as a value from xenstore, then written in its normal form. */
 	if (strchr(value, ' ') ||
 	    (size_t)snprintf(one, sizeof(one), "%s=%s", name, value) >= sizeof(one))
 		return refuse(err, name, "must be one value");
-	if (pvgpu_record_parse(policy_key, one, strlen(one), v, why) < 0)
+	if (pvgpu_record_parse(k, one, strlen(one), v, why) < 0)
 		return refuse(err, name, why);
-	snprintf(old, sizeof(old), "%s", policy);
+	snprintf(old, sizeof(old), "%s", text);
 	for (word = strtok_r(old, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 		if (strncmp(word, name, n) != 0 || word[n] != '=')
 			at += (size_t)snprintf(next + at, sizeof(next) - at, "%s ", word);
-	pvgpu_field_format(policy_key, f, v[f - policy_key->fields], one, sizeof(one), NULL);
+	pvgpu_field_format(k, f, v[f - k->fields], one, sizeof(one), NULL);
 	snprintf(next + at, sizeof(next) - at, "%s=%s", name, one);
-	if (strlen(next) >= PVGPU_KEY_TEXT ||
-	    pvgpu_key_check(policy_key, next, strlen(next), why) < 0)
+	if (strlen(next) >= PVGPU_KEY_TEXT || pvgpu_key_check(k, next, strlen(next), why) < 0)
 		return refuse(err, name, "the policy would get too long");
-	strcpy(policy, next);
+	strcpy(text, next);
 	return 0;
+}
+
+int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
+	       char err[VGPU_SPEC_ERROR])
+{
+	const struct pvgpu_field *f = find_field(policy_key, name);
+	char sum[24];
+
+	if (!f)
+		return refuse(err, name, "not a field of policy");
+	return record_set(policy_key, policy, name, raised(policy, f, value, sum), err);
+}
+
+bool tenant_name_ok(const char *name)
+{
+	static const char good[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+	return name[0] && name[0] != '-' && strlen(name) < TENANT_NAME && !name[strspn(name, good)];
+}
+
+static int set_tenant(struct vgpu_spec *w, const char *value, char err[VGPU_SPEC_ERROR])
+{
+	if (!tenant_name_ok(value))
+		return refuse(
+			err, "tenant",
+			"must be 1 to 39 letters, digits, '-' or '_', and not begin with '-'");
+	strcpy(w->tenant, value);
+	return 0;
+}
+
+bool vgpu_spec_knows(const char *name)
+{
+	static const char *const names[] = {"backend", "uuid",    "model", "memory",
+					    "pool",    "profile", "tenant"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return policy_has(name);
 }
 
 int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
@@ -93,10 +138,18 @@ int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
 	}
 	if (!strcmp(name, "memory")) {
 		r = pvgpu_backend_memory_parse(value, n, &w->memory, why);
+		w->has_memory = w->has_memory || r == 0;
 	} else if (!strcmp(name, "model")) {
 		r = pvgpu_backend_model_parse(value, n, &w->model, why);
 	} else if (!strcmp(name, "pool")) {
 		r = pvgpu_backend_pool_parse(value, n, &w->pool, why);
+	} else if (!strcmp(name, "profile")) {
+		r = pvgpu_backend_profile_parse(value, n, &w->profile, why);
+	} else if (!strcmp(name, "made-from")) {
+		r = pvgpu_backend_profile_parse(value, n, &w->profile, why);
+		w->made = w->made || r == 0;
+	} else if (!strcmp(name, "tenant")) {
+		return set_tenant(w, value, err);
 	} else if (!strcmp(name, "uuid")) {
 		r = pvgpu_backend_uuid_parse(value, n, &w->uuid, why);
 		w->has_uuid = w->has_uuid || r == 0;
@@ -115,7 +168,9 @@ int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
 
 void vgpu_spec_names(char *buf, size_t cap)
 {
-	size_t at = (size_t)snprintf(buf, cap, "backend, uuid, model, memory, pool");
+	size_t at = (size_t)snprintf(buf, cap,
+				     "backend, uuid, model, memory, pool, profile, "
+				     "tenant");
 
 	for (uint32_t i = 0; i < policy_key->nfields && at < cap; i++)
 		at += (size_t)snprintf(buf + at, cap - at, ", %s", policy_key->fields[i].name);

@@ -8,17 +8,29 @@
 
 #define VGPU_SPEC_ERROR   512
 #define VGPU_SPEC_BACKEND 128
+#define TENANT_NAME       40 /* with its NUL: as long as a UUID */
+
+struct profile;
+struct tenant_limits;
 
 struct vgpu_spec {
 	bool any_id; /* choose the lowest free id */
 	uint32_t id;
 	char backend[VGPU_SPEC_BACKEND]; /* a domain; empty: dom0 */
+	bool has_memory;                 /* it was named */
 	uint64_t memory;
 	bool has_uuid;
 	struct pvgpu_uuid uuid;
 	struct pvgpu_text model; /* empty: the GPU's own */
 	struct pvgpu_text pool;  /* empty: the backend decides */
 	char policy[PVGPU_KEY_TEXT];
+	struct pvgpu_text profile; /* the profile's name; empty: none */
+	bool made;                 /* it has the profile's settings already, as they once were */
+	char tenant[TENANT_NAME];  /* the owner's name; empty: none */
+	/* Set by site_resolve, see site.h; NULL: there are none. */
+	const struct profile *from;
+	const struct tenant_limits *owner;
+	const char *group_policy;
 };
 
 /* Sets one property: a key's name in xenstore, a field of "policy", or "backend". 0, or -EINVAL
@@ -30,8 +42,16 @@ void vgpu_spec_names(char *buf, size_t cap);
 /* Changes a field in the text of a policy; unknown fields are kept. "+N" adds N to pardon. */
 int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
 	       char err[VGPU_SPEC_ERROR]);
-/* Is it a field of policy? */
+/* The same for any record; without "+N". */
+int record_set(const struct pvgpu_key *k, char text[PVGPU_KEY_TEXT], const char *name,
+	       const char *value, char err[VGPU_SPEC_ERROR]);
+/* Is it a field of policy? Is it one that only a vGPU that exists can have? */
 bool policy_has(const char *name);
+bool policy_is_live(const char *name);
+/* Does vgpu_spec_set know the name? */
+bool vgpu_spec_knows(const char *name);
+/* The rules of a group's name in pvgpud. */
+bool tenant_name_ok(const char *name);
 
 /* A random uuid; 0 or a negative errno. */
 int uuid_random(struct pvgpu_uuid *u);

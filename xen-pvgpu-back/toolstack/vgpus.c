@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/toolstack/tenants.h"
+
 void vgpu_path(enum pvgpu_tree_id tree, const struct pvgpu_ids *ids, const char *name,
 	       char path[STORE_PATH])
 {
@@ -58,6 +60,7 @@ void vgpu_read(struct store *s, const struct pvgpu_ids *ids, struct vgpu *v)
 	READ(s, ids, PVGPU_KEY_BACKEND_UUID, pvgpu_backend_uuid_parse, &uuid);
 	READ(s, ids, PVGPU_KEY_BACKEND_MODEL, pvgpu_backend_model_parse, &v->model);
 	READ(s, ids, PVGPU_KEY_BACKEND_POOL, pvgpu_backend_pool_parse, &v->pool);
+	READ(s, ids, PVGPU_KEY_BACKEND_PROFILE, pvgpu_backend_profile_parse, &v->profile);
 	READ(s, ids, PVGPU_KEY_BACKEND_LAST_REASON, pvgpu_backend_last_reason_parse, &v->reason);
 	READ(s, ids, PVGPU_KEY_BACKEND_MEMORY, pvgpu_backend_memory_parse, &v->memory);
 	READ(s, ids, PVGPU_KEY_BACKEND_POLICY, pvgpu_backend_policy_parse, &v->policy);
@@ -264,9 +267,9 @@ json_t *vgpu_json(const struct vgpu *v, const struct domains *d)
 	if (pvgpu_backend_statistics_format(&v->statistics, statistics, sizeof(statistics), NULL))
 		statistics[0] = '\0';
 	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:o, s:o, s:s}", "id",
-		(int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "pool", v->pool.s, "online",
-		(int)v->online, "connected",
+		"{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:o, s:o, s:s}", "id",
+		(int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "pool", v->pool.s, "profile",
+		v->profile.s, "tenant", pool_group(&v->pool), "online", (int)v->online, "connected",
 		v->state == PVGPU_STATE_CONNECTED && v->guest_state == PVGPU_STATE_CONNECTED, "vm",
 		end_json(d, v->ids.fe, v->guest_state), "backend", end_json(d, v->ids.be, v->state),
 		"memory", (json_int_t)v->memory, "policy",

@@ -13,7 +13,7 @@ struct vgpu {
 	bool online;
 	enum pvgpu_state state, guest_state; /* Unknown: missing or malformed */
 	char uuid[PVGPU_UUID_TEXT];          /* empty: none */
-	struct pvgpu_text model, pool, reason;
+	struct pvgpu_text model, pool, profile, reason;
 	uint64_t memory;
 	struct pvgpu_backend_policy policy;
 	struct pvgpu_backend_statistics statistics;

@@ -38,7 +38,7 @@ struct vgpu_spec *vm_conf_vgpu(struct vm_conf *c, uint32_t id)
 	return NULL;
 }
 
-static struct vgpu_spec *add_vgpu(struct vm_conf *c, uint32_t id)
+struct vgpu_spec *vm_conf_add(struct vm_conf *c, uint32_t id)
 {
 	struct vgpu_spec *more =
 		c->n < VMS_VGPUS ? reallocarray(c->vgpus, c->n + 1, sizeof(*more)) : NULL;
@@ -67,7 +67,7 @@ static struct vgpu_spec *of_section(struct reading *r, const char *section)
 	}
 	w = vm_conf_vgpu(r->c, (uint32_t)id);
 	if (!w)
-		w = add_vgpu(r->c, (uint32_t)id);
+		w = vm_conf_add(r->c, (uint32_t)id);
 	if (!w)
 		complain(r, "too many vGPUs");
 	return w;
@@ -198,6 +198,10 @@ static void print_vgpu(FILE *f, const struct vgpu_spec *w)
 		fprintf(f, "uuid = %s\n", uuid);
 	if (w->backend[0])
 		fprintf(f, "backend = %s\n", w->backend);
+	if (w->profile.len)
+		fprintf(f, "%s = %s\n", w->made ? "made-from" : "profile", w->profile.s);
+	if (w->tenant[0])
+		fprintf(f, "tenant = %s\n", w->tenant);
 	if (w->memory)
 		fprintf(f, "memory = %" PRIu64 "\n", w->memory);
 	if (w->model.len)
@@ -369,7 +373,7 @@ int vms_keep(const char *dir, const struct domain *d, const struct vgpu_spec *ma
 	if (!r) {
 		w = vm_conf_vgpu(c, made->id);
 		if (!w)
-			w = add_vgpu(c, made->id);
+			w = vm_conf_add(c, made->id);
 		if (w)
 			*w = *made;
 		else

@@ -30,6 +30,8 @@ void vm_conf_free(struct vm_conf *c);
 /* Replaces the file atomically. Comments in it are lost. */
 int vm_conf_write(const struct vm_conf *c, char err[VMS_ERROR]);
 struct vgpu_spec *vm_conf_vgpu(struct vm_conf *c, uint32_t id);
+/* A new one; NULL: too many, or out of memory. */
+struct vgpu_spec *vm_conf_add(struct vm_conf *c, uint32_t id);
 
 /*
  * All *.conf of a folder, in the order of their names; a missing folder has none. A file with an

@@ -13,7 +13,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 from lang import Block, DescriptionError, Line, Reader, U32_MAX, U64_MAX  # noqa: E402
 import values  # noqa: E402
 
-KEYS_MAX = 20     # of one vGPU, over all trees
+KEYS_MAX = 24     # of one vGPU, over all trees
 BACKEND_MAX = 8   # of one vGPU in the backend domain's quota, its directory included
 REFS_MAX = 8
 TEXT_MAX = 127
@@ -82,7 +82,7 @@ class Tree:
 
     @property
     def per_vgpu(self):
-        return "<id>" in self.path
+        return "<fe>" in self.path
 
     def others(self, owner):
         """Who reads what belongs to owner here."""
@@ -219,7 +219,7 @@ class SchemaReader(Reader):
         if name in self.schema.trees:
             line.fail("tree '%s' is already taken" % name)
         parts = PARTS.findall(path)
-        if not re.fullmatch(r"(/([a-z]+|<[a-z]+>))+", path) or set(parts) - {"<fe>", "<be>", "<id>"}:
+        if not re.fullmatch(r"(/([a-z]+-)?([a-z]+|<[a-z]+>))+", path) or set(parts) - {"<fe>", "<be>", "<id>"}:
             line.fail("'%s' is not a path of names, <fe>, <be> and <id>" % path)
         if len(parts) != len(set(parts)):
             line.fail("'%s' has the same part twice" % path)

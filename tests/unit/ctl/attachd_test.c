@@ -43,7 +43,7 @@ static void setup(void)
 	fake_set("/local/domain/0/data/pvgpu/gpu-memory-free", "1073741824");
 	fake_set("/vm", "");
 	ck_assert_int_eq(store_open(&s), 0);
-	k = (struct reconciler){.store = &s, .dir = dir};
+	k = (struct reconciler){.store = &s, .dir = dir, .site_dir = dir};
 	empty = fake_nodes();
 	put("web1.conf", "[vgpu 0]\nmemory = 512M\nweight = 200\nuuid = " VGPU "\n");
 }
@@ -287,6 +287,62 @@ START_TEST(watches)
 }
 END_TEST
 
+START_TEST(profiles_count_from_the_next_start)
+{
+	put("web1.conf", "[vgpu 0]\nprofile = small\nweight = 7\ntenant = a\n");
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 1);
+	ck_assert_ptr_nonnull(strstr(k.attachments[0].why_not, "profile 'small': "));
+	put("profiles.conf", "[profile small]\nmemory = 256M\nweight = 50\nmax-sessions = 3\n");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/memory"), "268435456");
+	ck_assert_str_eq(fake_get(BE "/policy"), "max-sessions=3 weight=7");
+	ck_assert_str_eq(fake_get(BE "/profile"), "small");
+	ck_assert_str_eq(fake_get(BE "/pool"), "/a");
+	/* A change of the profile reaches no vGPU that is there. */
+	put("profiles.conf", "[profile small]\nmemory = 128M\nper-gpu = 1\n");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/memory"), "268435456");
+	fake_domain_gone(3);
+	fake_domain(5, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/5/0/memory"), "134217728");
+}
+END_TEST
+
+START_TEST(made_from_a_profile_it_stays_as_it_was)
+{
+	put("web1.conf", "[vgpu 0]\nmade-from = small\nmemory = 512M\n");
+	put("profiles.conf", "[profile small]\nmemory = 256M\nweight = 50\n");
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/memory"), "536870912");
+	ck_assert_str_eq(fake_get(BE "/policy"), "");
+	ck_assert_str_eq(fake_get(BE "/profile"), "small");
+}
+END_TEST
+
+START_TEST(a_line_of_xl)
+{
+	k.xl_dir = dir;
+	put("profiles.conf", "[profile small]\nmemory = 256M\n");
+	put("web7.cfg", "name = 'web7'\npvgpu = [ 'profile=small', 'memory=1M' ]\n");
+	put("web1.cfg", "name = 'web1'\npvgpu = [ 'memory=1M' ]\n");
+	fake_domain(7, "web7", UUID7);
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/7/0/profile"), "small");
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/7/1/memory"), "1048576");
+	/* Its own file takes precedence. */
+	ck_assert_str_eq(fake_get(BE "/memory"), "536870912");
+	/* Started again: xl gives it another uuid. */
+	fake_domain_gone(7);
+	fake_domain(8, "web7", VGPU);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/8/0/profile"), "small");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("attachd");
@@ -304,6 +360,9 @@ int main(void)
 	tcase_add_test(t, bad_files);
 	tcase_add_test(t, a_guest_that_writes_on);
 	tcase_add_test(t, watches);
+	tcase_add_test(t, profiles_count_from_the_next_start);
+	tcase_add_test(t, made_from_a_profile_it_stays_as_it_was);
+	tcase_add_test(t, a_line_of_xl);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -131,7 +131,7 @@ START_TEST(requests)
 	ck_assert_uint_eq(all.v[0].ids.id, 20);
 	ck_assert_uint_eq(all.v[0].ids.be, 7);
 	/* Three domains that may serve it, the guest itself, the keys. */
-	ck_assert_uint_le(fake_requests(), 4 + 12);
+	ck_assert_uint_le(fake_requests(), 4 + 13);
 	vgpus_free(&all);
 	ck_assert_int_eq(vgpus_read_guest(&s, &d, 3, NULL, &all), 0);
 	ck_assert_uint_eq(all.n, 21);

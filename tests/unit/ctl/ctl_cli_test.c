@@ -2,13 +2,13 @@
 /* pvgpuctl's command line in dom0: options, subcommands, what is printed, exit status. */
 #include <check.h>
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/ctl/ctl_run.h"
 #include "tests/unit/keys/fake_xenstore.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 
@@ -18,7 +18,7 @@
 #define UUID3 "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
 #define VGPU  "0a8d5e0c-3a51-4f4e-b1d4-6f3a9f6f7a11"
 
-static char out[16384], errors[16384], dir[64];
+static char dir[64];
 
 static void setup(void)
 {
@@ -40,51 +40,6 @@ static void teardown(void)
 	ck_assert_int_eq(system(cmd), 0);
 	fake_reset();
 }
-
-static void redirect(int fd, FILE *f, int *kept)
-{
-	*kept = dup(fd);
-	dup2(fileno(f), fd);
-}
-
-static void take(int fd, FILE *f, int kept, char *buf, size_t cap)
-{
-	size_t n;
-
-	fflush(fd == 1 ? stdout : stderr);
-	dup2(kept, fd);
-	close(kept);
-	rewind(f);
-	n = fread(buf, 1, cap - 1, f);
-	buf[n] = '\0';
-	fclose(f);
-}
-
-/* The words of a command, up to NULL: the exit status. */
-static int ctl_run(const char *first, ...)
-{
-	char *argv[32] = {(char *)"pvgpuctl", (char *)first};
-	int argc = 2, kept[2], status;
-	FILE *o = tmpfile(), *e = tmpfile();
-	va_list ap;
-
-	va_start(ap, first);
-	while ((argv[argc] = va_arg(ap, char *)))
-		argc++;
-	va_end(ap);
-	fflush(stdout);
-	fflush(stderr);
-	redirect(1, o, &kept[0]);
-	redirect(2, e, &kept[1]);
-	optind = 0;
-	status = ctl_main(argc, argv);
-	take(1, o, kept[0], out, sizeof(out));
-	take(2, e, kept[1], errors, sizeof(errors));
-	return status;
-}
-#define RUN(...) ctl_run(__VA_ARGS__, NULL)
-#define HAS(text, part)                                                                            \
-	ck_assert_msg(strstr(text, part), "'%s' is not in '%s' (errors '%s')", part, text, errors)
 
 /* Both ends as they should be: each looks at the other's state. */
 static void behave(void)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/toolstack/vms.h"
+#include "xen-pvgpu-back/toolstack/xl_config.h"
 
 #define UUID3 "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
 #define UUID4 "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b91"
@@ -139,6 +140,11 @@ START_TEST(finds)
 }
 END_TEST
 
+static void take_fault(void *arg, const char *text)
+{
+	snprintf(err, sizeof(err), "%s", text);
+}
+
 static struct vgpu_spec some_spec(uint32_t id)
 {
 	struct vgpu_spec w = {.id = id};
@@ -241,6 +247,82 @@ START_TEST(policy_text)
 }
 END_TEST
 
+START_TEST(xl_configuration)
+{
+	struct vm_conf c;
+	struct vms v = {0};
+
+	ck_assert_int_eq(xl_config_read(&c,
+					put("web1.cfg",
+					    "# pvgpu = [ 'no' ]\n"
+					    "name = \"web1\" ; memory = 512\n"
+					    "disk = [ 'phy:/dev/a,xvda,w', # ]\n"
+					    "         \"phy:/dev/b,xvdb,w\" ]\n"
+					    "uuid='" UUID3 "'\n"
+					    "pvgpu = [ \"profile=pvgpu-8g,backend=gpu\", # first\n"
+					    "  'id=4, memory=1G,pool=fast/a',\n"
+					    "  'weight=7', ]\n"
+					    "vif = ['mac=00:16:3e:00:00:01']"),
+					err),
+			 1);
+	ck_assert_str_eq(c.name, "web1");
+	ck_assert_str_eq(c.uuid, UUID3);
+	ck_assert_uint_eq(c.n, 3);
+	ck_assert_uint_eq(c.vgpus[0].id, 0);
+	ck_assert_str_eq(c.vgpus[0].profile.s, "pvgpu-8g");
+	ck_assert_str_eq(c.vgpus[0].backend, "gpu");
+	ck_assert_uint_eq(c.vgpus[1].id, 4);
+	ck_assert_uint_eq(c.vgpus[1].memory, 1ull << 30);
+	ck_assert_str_eq(c.vgpus[1].pool.s, "fast/a");
+	ck_assert_uint_eq(c.vgpus[2].id, 5);
+	ck_assert_str_eq(c.vgpus[2].policy, "weight=7");
+	vm_conf_free(&c);
+	/* Others are not looked at, and one with an error keeps no other from being read. */
+	put("a.cfg", "name = 'a'\nthis is = [ not xl's\n");
+	put("b.cfg", "name = 'b'\npvgpu = ['speed=3']\n");
+	put("c.cfg", "name = 'pvgpu-c'\npvgpu = []\n");
+	put("bad.conf", "hello\n");
+	faults = 0;
+	ck_assert_int_eq(vms_read(&v, dir, count, NULL), 1);
+	ck_assert_int_eq(xl_configs_add(&v, dir, take_fault, NULL), 1);
+	ck_assert(strstr(err, "/b.cfg:2: speed: a vGPU has no such property"));
+	ck_assert_uint_eq(v.n, 1);
+	ck_assert_str_eq(v.v[0].name, "web1");
+	vms_free(&v);
+	ck_assert_int_eq(xl_configs_add(&v, "/nonexistent", take_fault, NULL), 0);
+}
+END_TEST
+
+START_TEST(xl_configuration_complains)
+{
+	static const struct {
+		const char *text, *says;
+	} wrong[] = {
+		{"pvgpu = 'x'\n", ":2: pvgpu: must be [\"KEY=VALUE,...\", ...]"},
+		{"pvgpu = [\n'x']\n", ":3: pvgpu: a vGPU is KEY=VALUE"},
+		{"pvgpu = ['id=x']\n", ":2: pvgpu: id: must be a number"},
+		{"pvgpu = ['id=1', 'id=1']\n", "two vGPUs have the same id"},
+		{"pvgpu = ['id=1' 'id=2']\n", "',' or ']' expected"},
+		{"pvgpu = ['memory=1G\n", "the text has no end"},
+		{"pvgpu = [", "a text in quotes expected"},
+		{"pvgpu = [x]", "a text in quotes expected"},
+		{"pvgpu = ['memory=lots']", "memory: "},
+	};
+	struct vm_conf c;
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(text, sizeof(text), "name = 'a'\n%s", wrong[i].text);
+		ck_assert_int_eq(xl_config_read(&c, put("a.cfg", text), err), -EINVAL);
+		ck_assert_msg(strstr(err, wrong[i].says), "'%s' not in '%s'", wrong[i].says, err);
+	}
+	ck_assert_int_eq(xl_config_read(&c, put("a.cfg", "pvgpu = ['id=1']"), err), -EINVAL);
+	ck_assert(strstr(err, "has no name"));
+	ck_assert_int_eq(xl_config_read(&c, put("a.cfg", "name = 'pvgpu\nx = ["), err), -EINVAL);
+	ck_assert_int_eq(xl_config_read(&c, "/nonexistent", err), -ENOENT);
+}
+END_TEST
+
 START_TEST(uuids)
 {
 	struct pvgpu_uuid a, b;
@@ -274,6 +356,8 @@ int main(void)
 	tcase_add_test(t, keeps_and_forgets);
 	tcase_add_test(t, odd_names);
 	tcase_add_test(t, policy_text);
+	tcase_add_test(t, xl_configuration);
+	tcase_add_test(t, xl_configuration_complains);
 	tcase_add_test(t, uuids);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);

@@ -585,6 +585,64 @@ START_TEST(groups_live)
 }
 END_TEST
 
+START_TEST(groups_told_by_the_toolstack)
+{
+	static const char tenant[] = "/9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90";
+
+	up(1, 1024 * MIB);
+	put(1, "pool", tenant);
+	put(1, "group-policy", "weight=300 max-share=60%");
+	attach(1, "1048576");
+	settle();
+	ck_assert_str_eq(vgpu_of(1)->group->cfg.name, tenant + 1);
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.max_ppm, 600000);
+	/* A vGPU that says nothing of its group leaves it as it is. */
+	put(2, "pool", tenant);
+	attach(2, "1048576");
+	settle();
+	ck_assert_uint_eq(vgpu_of(2)->group->cfg.weight, 300);
+	put(2, "group-policy", "weight=50");
+	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 50);
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.max_ppm, 0);
+	/* The key data/pvgpu/groups takes precedence while it is there. */
+	fake_set("/local/domain/0/data/pvgpu/groups",
+		 "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90 weight=7");
+	settle();
+	put(2, "group-policy", "weight=70");
+	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 7);
+	fake_remove("/local/domain/0/data/pvgpu/groups");
+	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 70);
+	detach(1);
+	detach(2);
+	ck_assert(TAILQ_EMPTY(&d.groups));
+}
+END_TEST
+
+START_TEST(what_each_gpu_has_left)
+{
+	fake_set("/local/domain/0/data/pvgpu/gpu-7/name", "old");
+	up(2, 1024 * MIB);
+	settle();
+	ck_assert_ptr_null(fake_get("/local/domain/0/data/pvgpu/gpu-7"));
+	put(1, "pool", "second");
+	attach(1, "268435456");
+	settle();
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-1/name"), "second");
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-1/room"),
+			 "memory=1073741824 memory-free=805306368 vgpus=1 healthy=1");
+	/* One that is promised nothing is seen, too. */
+	put(2, "pool", "first");
+	attach(2, "0");
+	settle();
+	ck_assert_str_eq(fake_get("/local/domain/0/data/pvgpu/gpu-0/room"),
+			 "memory=1073741824 memory-free=1073741824 vgpus=1 healthy=1");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("admission");
@@ -612,6 +670,8 @@ int main(void)
 	tcase_add_test(t, away_from_an_unsound_gpu);
 	tcase_add_test(t, what_is_used_without_a_promise_counts);
 	tcase_add_test(t, groups_live);
+	tcase_add_test(t, groups_told_by_the_toolstack);
+	tcase_add_test(t, what_each_gpu_has_left);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -144,6 +144,8 @@ static const struct {
 	{"[vgpu a]\npool = b/\n", "must be POOL, POOL/GROUP or /GROUP"},
 	{"[vgpu a]\npool = /\n", "must be POOL, POOL/GROUP or /GROUP"},
 	{"[vgpu a]\npool = sixteen-letters-\n", "must be POOL, POOL/GROUP or /GROUP"},
+	{"[group forty-letters-are-more-than-a-uuid-has.]\n", "a name is 1 to 39"},
+	{"[vgpu a]\npool = /forty-letters-are-more-than-a-uuid--has-\n", "up to 39 of a group"},
 	{"[daemon]\nsandbox = on\n", "x.conf:2: sandbox = on: must be off, no-seccomp or full"},
 	{"[daemon]\ncgroup = here\n",
 	 "x.conf:2: cgroup = here: must be auto, off or the absolute path of a cgroup's directory"},

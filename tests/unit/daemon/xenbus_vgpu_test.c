@@ -25,7 +25,7 @@
 
 /* From an attach to two ends that are connected, and from there to nothing. */
 #define REQUESTS_UP   41u
-#define REQUESTS_DOWN 29u
+#define REQUESTS_DOWN 30u
 
 static struct daemon d;
 static struct pool pool, *pools[] = {&pool};
@@ -87,6 +87,10 @@ int pool_live(struct daemon *dm, const char *text, char error[CONFIG_ERROR])
 int group_live(struct daemon *dm, const char *text, char error[CONFIG_ERROR])
 {
 	return 0;
+}
+
+void group_told(struct daemon *dm, struct pool_group *g, const struct pvgpu_backend_group_policy *p)
+{
 }
 
 int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_ERROR])

@@ -297,7 +297,7 @@ START_TEST(quotas)
 		vgpu += pvgpu_keys[i].tree->per_vgpu;
 		own += pvgpu_keys[i].tree->per_vgpu && pvgpu_keys[i].owner == PVGPU_BACKEND;
 	}
-	ck_assert_uint_le(vgpu, 20);
+	ck_assert_uint_le(vgpu, 24);
 	ck_assert_uint_le(own, 8);
 }
 END_TEST

@@ -15,7 +15,7 @@
 
 #define VGPUS_MAX  4096u
 #define POOLS_MAX  64u
-#define GROUPS_MAX 256u
+#define GROUPS_MAX 1024u
 #define SIZE_LIMIT (1ull << 50)
 /* Far from users, from systemd's, from those of containers and of other device models. */
 #define WORKER_UIDS 1900000000u
@@ -271,14 +271,14 @@ static void *grow(void **all, unsigned int *n, unsigned int max, size_t size)
 	return memset(a + (*n)++ * size, 0, size);
 }
 
-static int bad_name(const char *what, const char *name, const char *place, char *error)
+static int bad_name(const char *what, const char *name, size_t cap, const char *place, char *error)
 {
-	if (config_check_name(name) == 0)
+	if (config_check_name(name, cap) == 0)
 		return 0;
 	snprintf(error, CONFIG_ERROR,
-		 "%s%s %s: a name is 1 to %d letters, digits, '-' or '_', and does not begin "
+		 "%s%s %s: a name is 1 to %zu letters, digits, '-' or '_', and does not begin "
 		 "with '-'",
-		 place, what, name, CONFIG_POOL - 1);
+		 place, what, name, cap - 1);
 	return -1;
 }
 
@@ -289,7 +289,7 @@ struct config_pool *config_pool(struct config *c, const char *name, const char *
 	for (unsigned int i = 0; i < c->pool_n; i++)
 		if (!strcmp(c->pools[i].name, name))
 			return &c->pools[i];
-	if (bad_name("pool", name, place, error) < 0)
+	if (bad_name("pool", name, CONFIG_POOL, place, error) < 0)
 		return NULL;
 	p = grow((void **)&c->pools, &c->pool_n, POOLS_MAX, sizeof(*p));
 	if (!p) {
@@ -310,7 +310,7 @@ static struct config_group *add_group(struct config *c, const char *name, const 
 	for (unsigned int i = 0; i < c->group_n; i++)
 		if (!strcmp(c->groups[i].name, name))
 			return &c->groups[i];
-	if (bad_name("group", name, place, error) < 0)
+	if (bad_name("group", name, CONFIG_GROUP, place, error) < 0)
 		return NULL;
 	g = grow((void **)&c->groups, &c->group_n, GROUPS_MAX, sizeof(*g));
 	if (!g) {

@@ -14,7 +14,8 @@
 
 #define CONFIG_ERROR 1536
 #define CONFIG_PATH  256
-#define CONFIG_POOL  16 /* a pool's or group's name with its NUL */
+#define CONFIG_POOL  16 /* a pool's name with its NUL */
+#define CONFIG_GROUP 40 /* a group's: as long as a UUID */
 #define CONFIG_GPU   64
 /* The prefix of the names of Xen guests' vGPUs; no other vGPU may have it. */
 #define CONFIG_XEN_NAME "xen-"
@@ -41,7 +42,7 @@ struct config_pool {
 
 /* The vGPUs of one project, in any pools. */
 struct config_group {
-	char name[CONFIG_POOL];
+	char name[CONFIG_GROUP];
 	unsigned int weight;
 	unsigned int min_ppm, max_ppm; /* as sched.h's */
 };
@@ -54,7 +55,7 @@ struct config_vgpu {
 	char owner[64];                     /* user[:group], empty: pvgpud's own */
 	struct pvgpu_backend_policy policy; /* the fields of xenstore's key, with their bounds */
 	char pool[CONFIG_POOL];             /* empty: the placement decides */
-	char group[CONFIG_POOL]; /* empty: none; must follow pool, since a value sets both */
+	char group[CONFIG_GROUP]; /* empty: none; must follow pool, since a value sets both */
 };
 
 struct config {
@@ -122,8 +123,8 @@ int config_vgpu_key(struct config *c, struct config_vgpu *v, const char *key, co
 		    char error[CONFIG_ERROR]);
 const char *config_sandbox_name(enum config_sandbox sandbox);
 const char *config_policy_name(enum sched_policy policy);
-/* Is it a valid name of a pool or group? 0 or -1. */
-int config_check_name(const char *name);
+/* Is it a valid name of a pool or group (cap CONFIG_POOL or CONFIG_GROUP)? 0 or -1. */
+int config_check_name(const char *name, size_t cap);
 /* Sets a vGPU's pool and group from "POOL", "POOL/GROUP", "/GROUP" or "". */
 int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_ERROR]);
 /* Applies "NAME KEY=VALUE...; NAME..." to the pools or groups (kind) of c. Pools must exist. */

@@ -224,11 +224,11 @@ static int set_decimal(const struct key *k, void *field, const char *value, char
 	return 0;
 }
 
-int config_check_name(const char *name)
+int config_check_name(const char *name, size_t cap)
 {
 	size_t n = strlen(name);
 
-	if (!n || n >= CONFIG_POOL)
+	if (!n || n >= cap)
 		return -1;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
 				       n &&
@@ -237,21 +237,25 @@ int config_check_name(const char *name)
 		       : -1;
 }
 
-/* field[0] is the pool's name, field[1] the group's. */
-static int set_pool(char (*field)[CONFIG_POOL], const char *value, const char **want)
+/* The group's name is behind the pool's. */
+static int set_pool(char *pool, const char *value, const char **want)
 {
+	char *group = pool + CONFIG_POOL;
 	const char *slash = strchr(value, '/');
 	size_t n = slash ? (size_t)(slash - value) : strlen(value);
 
-	*want = "must be POOL, POOL/GROUP or /GROUP: names of up to 15 letters, digits, '-' or '_'";
-	if (n >= CONFIG_POOL || (slash && config_check_name(slash + 1) < 0))
+	*want = "must be POOL, POOL/GROUP or /GROUP: names of letters, digits, '-' or '_', up to "
+		"15 "
+		"of a pool, up to 39 of a group";
+	if (n >= CONFIG_POOL || (slash && config_check_name(slash + 1, CONFIG_GROUP) < 0))
 		return -1;
-	memset(field, 0, 2 * sizeof(*field));
-	memcpy(field[0], value, n);
-	if ((n || !slash) && config_check_name(field[0]) < 0)
+	memset(pool, 0, CONFIG_POOL);
+	memset(group, 0, CONFIG_GROUP);
+	memcpy(pool, value, n);
+	if ((n || !slash) && config_check_name(pool, CONFIG_POOL) < 0)
 		return -1;
 	if (slash)
-		strcpy(field[1], slash + 1);
+		strcpy(group, slash + 1);
 	return 0;
 }
 

@@ -75,7 +75,8 @@ struct canary {
 
 struct pool_group {
 	TAILQ_ENTRY(pool_group) link;
-	struct config_group cfg; /* current settings */
+	struct config_group cfg;  /* current settings */
+	struct config_group told; /* those that its vGPUs' keys brought */
 	unsigned int users; /* references: vGPUs in it, its section in the configuration, `live` */
 	bool live;          /* set by group_live */
 };

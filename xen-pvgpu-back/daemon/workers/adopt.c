@@ -62,7 +62,7 @@ static const char *parse_pool(const char *s, char pool[CONFIG_POOL])
 		return NULL;
 	memcpy(pool, s + 1, n);
 	pool[n] = '\0';
-	return config_check_name(pool) < 0 ? NULL : s + 1 + n;
+	return config_check_name(pool, CONFIG_POOL) < 0 ? NULL : s + 1 + n;
 }
 
 /*

@@ -77,6 +77,8 @@ static struct pool_group *group_new(struct daemon *d, const struct config_group 
 	if (!g)
 		return NULL;
 	g->cfg = *cfg;
+	g->told = (struct config_group){.weight = 100};
+	memcpy(g->told.name, cfg->name, sizeof(g->told.name));
 	g->users = 1;
 	TAILQ_INSERT_TAIL(&d->groups, g, link);
 	return g;

@@ -53,6 +53,9 @@ void pool_used(struct pool *p);
 /* Apply settings while pvgpud runs: "NAME KEY=VALUE...; NAME..."; 0, or -1 with an error. */
 int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
 int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
+/* Settings that the toolstack has written for the group in a vGPU's keys. Those of pvgpud.conf and
+ * of group_live take precedence. */
+void group_told(struct daemon *d, struct pool_group *g, const struct pvgpu_backend_group_policy *p);
 
 /* Bytes that are promised to its vGPUs; that can still be promised; that vGPUs without a promise
  * can have in addition. */

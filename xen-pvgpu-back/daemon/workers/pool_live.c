@@ -96,12 +96,10 @@ int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 		g->live = true;
 	}
 	for (g = TAILQ_FIRST(&d->groups); g; g = next) {
-		struct config_group usual = {.weight = 100};
 		const struct config_group *to = find(&c, g->cfg.name);
 
 		next = TAILQ_NEXT(g, link);
-		memcpy(usual.name, g->cfg.name, sizeof(usual.name));
-		set_group(d, g, to ? to : &usual);
+		set_group(d, g, to ? to : &g->told);
 		if (to || !g->live)
 			continue;
 		g->live = false;
@@ -109,4 +107,16 @@ int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 	}
 	config_free(&c);
 	return 0;
+}
+
+void group_told(struct daemon *d, struct pool_group *g, const struct pvgpu_backend_group_policy *p)
+{
+	g->told.weight = p->weight;
+	g->told.min_ppm = p->min_share;
+	g->told.max_ppm = p->max_share == SCHED_PPM ? 0 : p->max_share;
+	for (unsigned int i = 0; i < d->cfg.group_n; i++)
+		if (!strcmp(d->cfg.groups[i].name, g->cfg.name))
+			return;
+	if (!g->live)
+		set_group(d, g, &g->told);
 }

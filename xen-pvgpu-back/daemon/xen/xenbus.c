@@ -502,5 +502,6 @@ void xenbus_stop(struct daemon *d, bool leave)
 	ev_timer_stop(d->loop, &b->later);
 	xs_close(b->xs);
 	d->xen = NULL;
+	free(b->gpus);
 	free(b);
 }

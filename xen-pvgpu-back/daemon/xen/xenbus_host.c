@@ -177,28 +177,42 @@ static void describe(const struct daemon *d, const struct pool *p,
 	health(d, texts[HEALTH]);
 }
 
-/* Writes keys that have changed, and all of them once the GPU is known. The version is written
- * last: a reader that sees it finds the rest. */
+/* The GPUs' keys before the host's own: the version is written last, and a reader that sees it
+ * finds the rest. */
+static int write_changes(struct xenbus *b, char texts[OWN_KEYS][XENBUS_HOST_TEXT],
+			 struct xenbus_write *w)
+{
+	unsigned int n = 0;
+	int err = b->published ? 0 : make_dir(b);
+
+	if (!err)
+		err = xenbus_gpus_changes(b, w, &n);
+	for (int i = OWN_KEYS - 1; i >= 0; i--)
+		if (texts[i][0] && (!b->published || strcmp(texts[i], b->host_texts[i]) != 0))
+			w[n++] = (struct xenbus_write){own_keys[i], texts[i]};
+	if (!err && n)
+		err = xenbus_put(b, b->host, "", w, n);
+	if (!err)
+		xenbus_gpus_written(b);
+	return err;
+}
+
+/* Writes keys that have changed, and all of them once the GPU is known. */
 void xenbus_host_write(struct xenbus *b)
 {
 	char texts[OWN_KEYS][XENBUS_HOST_TEXT] = {""};
 	const struct pool *p = known_pool(b->d);
-	struct xenbus_write w[OWN_KEYS];
-	unsigned int n = 0;
-	int err;
+	struct xenbus_write *w;
+	int err = -ENOMEM;
 
 	b->hosted = false;
 	if (!p)
 		return;
 	describe(b->d, p, texts);
-	for (int i = OWN_KEYS - 1; i >= 0; i--)
-		if (texts[i][0] && (!b->published || strcmp(texts[i], b->host_texts[i]) != 0))
-			w[n++] = (struct xenbus_write){own_keys[i], texts[i]};
-	if (!n)
-		return;
-	err = b->published ? 0 : make_dir(b);
-	if (!err)
-		err = xenbus_put(b, b->host, "", w, n);
+	w = calloc(OWN_KEYS + b->d->pool_n * XENBUS_GPU_KEYS, sizeof(*w));
+	if (w)
+		err = write_changes(b, texts, w);
+	free(w);
 	if (err)
 		log_warning("xenstore: %s: %s", b->host, strerror(-err));
 	b->published = !err;
@@ -213,6 +227,7 @@ void xenbus_host_remove(struct xenbus *b)
 
 	for (unsigned int i = 0; i < OWN_KEYS; i++)
 		w[i] = (struct xenbus_write){own_keys[i], NULL};
+	xenbus_gpus_remove(b);
 	if (xenbus_put(b, b->host, "", w, OWN_KEYS) < 0 || xenbus_list(b, b->host, &names, &n) < 0)
 		return;
 	free(names);

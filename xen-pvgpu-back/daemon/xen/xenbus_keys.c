@@ -27,7 +27,19 @@ struct keys {
 	uint64_t memory;
 	struct pvgpu_text pool;
 	struct pvgpu_backend_policy policy;
+	bool grouped; /* group is there */
+	struct pvgpu_backend_group_policy group;
 };
+
+static bool has_key(struct xen_vgpu *x, const char *key)
+{
+	char *text;
+	size_t len;
+	bool there = xenbus_read(x->bus, x->path, key, &text, &len) == 0;
+
+	free(text);
+	return there;
+}
 
 static void read_keys(struct xen_vgpu *x, struct keys *k, char fault[PVGPU_KEY_ERROR])
 {
@@ -40,6 +52,10 @@ static void read_keys(struct xen_vgpu *x, struct keys *k, char fault[PVGPU_KEY_E
 	TAKE(x, x->path, "memory", pvgpu_backend_memory_parse, &k->memory, fault);
 	TAKE(x, x->path, "pool", pvgpu_backend_pool_parse, &k->pool, fault);
 	TAKE(x, x->path, "policy", pvgpu_backend_policy_parse, &k->policy, fault);
+	k->grouped = strchr(k->pool.s, '/') && has_key(x, "group-policy");
+	if (k->grouped)
+		TAKE(x, x->path, "group-policy", pvgpu_backend_group_policy_parse, &k->group,
+		     fault);
 	if (!fault[0] &&
 	    (k->frontend.fe != x->domid || k->frontend.id != x->devid || k->domid != x->domid))
 		snprintf(fault, PVGPU_KEY_ERROR,
@@ -69,6 +85,12 @@ static bool configure_place(struct xen_vgpu *x, struct config_vgpu *cfg, const s
 	snprintf(x->refusal, sizeof(x->refusal), "%.*s", (int)sizeof(x->refusal) - 1, error);
 	xenbus_vgpu_tell(x, x->refusal);
 	return false;
+}
+
+static void take_group(struct xen_vgpu *x, const struct keys *k)
+{
+	if (x->v->group && k->grouped)
+		group_told(x->d, x->v->group, &k->group);
 }
 
 /* Admits a vGPU to a pool; NULL: refused, or not decided yet. A vGPU with running sessions of a
@@ -166,6 +188,7 @@ static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 	snprintf(x->v->ctl_name, sizeof(x->v->ctl_name), "%" PRIu32 " --id %" PRIu32, x->domid,
 		 x->devid);
 	x->counted = true;
+	take_group(x, k);
 	log_info("vgpu %s: of domain %" PRIu32 ", memory %" PRIu64 " MiB%s", cfg.name, x->domid,
 		 cfg.memory >> 20, cfg.memory ? "" : " (all of the GPU's)");
 }
@@ -185,6 +208,7 @@ static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 		log_warning("vgpu %s: not changed: %s", v->cfg.name, reason);
 		xenbus_vgpu_tell(x, reason);
 	}
+	take_group(x, k);
 	if (x->drain != k->policy.drain) {
 		x->drain = k->policy.drain;
 		vgpu_drain(v, x->drain);

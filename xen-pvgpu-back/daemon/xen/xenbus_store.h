@@ -14,6 +14,7 @@
 
 struct config_vgpu;
 struct vgpu;
+struct xenbus_gpu;
 struct xs_handle;
 
 struct xenbus {
@@ -33,9 +34,10 @@ struct xenbus {
 	bool hosted;    /* data/pvgpu must be written */
 	bool published; /* data/pvgpu was written completely, with host_texts */
 	char host_texts[XENBUS_HOST_KEYS][XENBUS_HOST_TEXT];
-	bool wide;            /* one watch serves all frontends without their own */
-	unsigned int watches; /* of frontends */
-	bool told;            /* xenstored reports ends of domains */
+	struct xenbus_gpu *gpus; /* of each pool, as written; NULL: nothing yet */
+	bool wide;               /* one watch serves all frontends without their own */
+	unsigned int watches;    /* of frontends */
+	bool told;               /* xenstored reports ends of domains */
 	bool starting, stopping;
 	uint64_t features;
 };
@@ -80,6 +82,13 @@ void xenbus_host_write(struct xenbus *b);
 void xenbus_host_remove(struct xenbus *b);
 /* Applies the toolstack's settings: log-level, pools, groups, health. */
 void xenbus_host_level(struct xenbus *b);
+
+/* xenbus_gpus.c: data/pvgpu/gpu-N. */
+#define XENBUS_GPU_KEYS 3 /* of one GPU */
+/* Adds the keys that are to be written to w, which has room for those of all GPUs. */
+int xenbus_gpus_changes(struct xenbus *b, struct xenbus_write *w, unsigned int *n);
+void xenbus_gpus_written(struct xenbus *b);
+void xenbus_gpus_remove(struct xenbus *b);
 
 /* xenbus.c */
 /* Sets or removes the watch on its frontend's state. */
