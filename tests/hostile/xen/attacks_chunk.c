@@ -133,6 +133,8 @@ static void circle(struct front *f)
 /* The directory says that it ends before the chunk does. */
 static void short_directory(struct front *f)
 {
+	for (unsigned int i = CHUNK_PAGES; i < PVGPU_DIR_REFS; i++)
+		dir_page(&attack_seat->chunk_dir)->ref[i] = attack_seat->chunk.ref[i % CHUNK_PAGES];
 	add(f, base() + SIZE, 8ull << 20, EPROTO);
 	WANT(seat_answers(attack_seat), "the session was ended");
 }
@@ -207,8 +209,8 @@ static void closed_growing(struct front *f)
 	attack_said(f);
 }
 
-#define OUTSIDE "answer "
-#define NO_MAP  "answer "
+#define OUTSIDE "log ended: chunk of 262144 bytes at [0-9a-fx]+ outside the arena window"
+#define NO_MAP  "log its guest broke the protocol: grants of a chunk that cannot be mapped"
 
 const struct attack attacks_chunk[] = {
 	{"chunk_overlap", CHUNKED, LIVES, overlap, 0, NULL, "answer chunk at 0x[0-9a-f]+ is there"},

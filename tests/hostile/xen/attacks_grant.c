@@ -185,7 +185,7 @@ static void largest(struct front *f)
 }
 
 #define UNREADABLE "answer grant [0-9]+: directory unreadable: "
-#define NO_RING    "answer "
+#define NO_RING    "answer cannot map the ring: "
 #define NO_PORT    "answer cannot bind event channel [0-9]+: "
 
 const struct attack attacks_grant[] = {

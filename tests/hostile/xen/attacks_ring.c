@@ -289,6 +289,6 @@ const struct attack attacks_ring[] = {
 	{"record_odd", SETTLED, LIVES, record_length, 17, NULL, NO_RECORD},
 	{"record_beyond", SETTLED, LIVES, record_length, 64, NULL, NO_RECORD},
 	{"record_sign", SETTLED, LIVES, record_length, INT32_MIN, NULL, NO_RECORD},
-	{"record_soup", SETTLED, LIVES, record_soup, 0, NULL, "log ended: "},
+	{"record_soup", SETTLED, LIVES, record_soup, 0, NULL, NO_RECORD},
 	{"whole_ring", CHUNKED, LIVES, whole_ring, 0, NULL, NO_RECORD},
 	{0}};
