@@ -78,6 +78,7 @@ class Attacker:
         self.lab, self.pvgpud, self.neighbour, self.env = lab, pvgpud, neighbour, env
         self.name, self.kind = name, kind
         self.steady = vgpu.Cuda(neighbour, env=env)    # a session that lives through all
+        self.steady.want("check", "right")             # its memory is there
 
     def create(self):
         self.guest = self.lab.create(self.name, self.kind)
@@ -86,7 +87,6 @@ class Attacker:
         self.guest.run("rm /lib/modules/*/extra/pvgpu.ko")
         self.vgpu = self.pvgpud.attach(self.guest, policy=POLICY, wait=False)
         self.attacks = {a.name: a for a in map(Attack, self.guest.run("lab-frontend --list").out.splitlines())}
-        self.steady.want("check", "right")         # its memory is there
         self.one("probe")
         assert not self.guest.run("ls /sys/module/pvgpu", check=False).out
         self.clean = self.seen()
@@ -285,11 +285,20 @@ def attack_by_two(lab, w, names):
 def destroy_attacker(lab, w, kind):
     """A guest that is destroyed in the middle leaves nothing either."""
     a = Attacker(lab, w.pvgpud, w.pv, f"bad-{kind}", kind)
+    lab.wait("a spare worker", a.ready, 120)
     held = w.pvgpud.held()
     a.create()
     a.one(DESTROYED)
     lab.wait("its vGPU to be removed", lambda: lab.store.read(f"{a.vgpu.back}/state") is None, 120)
     a.vgpu.remove()
     a.serve_neighbour()
-    lab.wait("pvgpud to hold what it held", lambda: w.pvgpud.held() == held, 60)
+    left = []
+
+    def same():
+        left[:] = [d for d in difflib.ndiff(held, w.pvgpud.held()) if d[0] in "+-"]
+        return a.ready() and not left
+    try:
+        lab.wait("pvgpud to hold what it held", same, 60)
+    except LabError as e:
+        raise AssertionError(f"{e}: {'; '.join(left)}") from None
     a.steady.quit()

@@ -11,7 +11,6 @@ import world
 
 WORLD = world.TwoGuests
 LIMIT = 3600
-LONG = True
 CHOSEN = os.environ.get("LAB_ATTACKS", "").split()
 ONLY = None             # None: all attacks
 EVERY = int(os.environ.get("LAB_EVERY", "1"))
