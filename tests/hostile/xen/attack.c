@@ -168,11 +168,13 @@ static void judge(struct front *f, enum outcome want)
 {
 	const unsigned int checks = attack_checks;
 
+	if (want == CLOSES && tame) {
+		WANT(front_back_state(f) > PVGPU_STATE_CONNECTED, "the vGPU was not closed");
+		return;
+	}
 	if (want == LEAVES)
 		return;
-	if (want == CLOSES && tame)
-		WANT(front_back_state(f) > PVGPU_STATE_CONNECTED, "the vGPU was not closed");
-	else if (want == CLOSES)
+	if (want == CLOSES)
 		front_wait_state(f, STATE_BIT(CLOSING) | STATE_BIT(CLOSED));
 	else
 		serve_one(f);
