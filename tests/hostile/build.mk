@@ -32,3 +32,8 @@ check-hostile: tests
 # Each test must notice that its attack did not take place.
 check-hostile-tame: tests
 	$(Q)$(PYTHON) tests/hostile/hostile_test.py --build $(B) --tame
+
+# A hostile frontend in a guest's user space, for the lab: static, and without pvgpu.ko.
+TESTPROGS += $(B)/tests/lab-frontend
+$(B)/tests/lab-frontend: $(call obj,$(wildcard tests/hostile/xen/*.c) tests/hostile/guest.c) $$(KEYS_OBJS)
+LDLIBS_lab-frontend := -static

@@ -234,7 +234,9 @@ void guest_ring_bell(struct guest *g)
 	const uint64_t one = 1;
 
 	guest_acts++;
-	if (write(g->to_worker, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (g->bell)
+		g->bell(g);
+	else if (write(g->to_worker, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		die("doorbell: %s", strerror(errno));
 }
 
@@ -325,7 +327,7 @@ unsigned int guest_drain(struct guest *g)
 
 int guest_wait(struct guest *g, uint32_t seq)
 {
-	uint64_t until = now_ms() + STEP_LIMIT_S * 1000;
+	uint64_t until = now_ms() + (g->limit_s ? g->limit_s : STEP_LIMIT_S) * 1000;
 	unsigned int spins = 0;
 
 	while (now_ms() < until) {

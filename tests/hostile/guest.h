@@ -39,6 +39,8 @@ struct guest {
 	unsigned char *chunk;            /* at arena_base in this process, too */
 	bool deaf;                       /* drain no replies while waiting for room */
 	unsigned int patience_ms;        /* for room; 0: STEP_LIMIT_S */
+	unsigned int limit_s;            /* for an answer; 0: STEP_LIMIT_S */
+	void (*bell)(struct guest *g);   /* rings the worker; NULL: by to_worker */
 	union {
 		struct pvgpu_rep_hdr hdr;
 		unsigned char bytes[PVGPU_REP_MAX];

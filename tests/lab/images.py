@@ -358,7 +358,7 @@ def base_tree(root, build, init):
         t.archive.link(f"usr/bin/{name}", "busybox")
     for tool in STORE_TOOLS + LOADED_LATER:
         t.take(tool)
-    for tool in ("lab-agent", "lab-grants", "lab-backend"):
+    for tool in ("lab-agent", "lab-grants", "lab-backend", "lab-frontend"):
         t.take(f"usr/bin/{tool}", build / "tests" / tool)
     t.take("init", HERE / init)
     t.archive.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")

@@ -340,9 +340,14 @@ class Load:
 
 def active_grants(lab):
     """Mapped grants in Xen's tables: {(owner, mapper): number}."""
+    return counted_grants(lab.hypervisor_log("g"))
+
+
+def counted_grants(text):
+    """The same from the text of Xen's debug key "g"."""
     found = {}
     owner = None
-    for line in lab.hypervisor_log("g").splitlines():
+    for line in text.splitlines():
         if m := re.search(r"grant-table for remote d(\d+)", line):
             owner = int(m[1])
         elif m := re.match(r"\(XEN\) \[0x[0-9a-f]+\] +(\d+) 0x", line):

@@ -239,6 +239,8 @@ json_t *tree_make(struct daemon *d, const char *path)
 	put(o, "log-level", "%s", log_level_name(log_get_level()));
 	put(o, "stopping", "%d", d->stopping);
 	put(o, "spare-workers", "%u", spares(d, NULL));
+	put(o, "workers-started", "%" PRIu64, d->workers_started);
+	put(o, "loop-turns", "%u", ev_iteration(d->loop));
 	put(o, "gpu-memory", "%" PRIu64, gpu_memory(d));
 	put(o, "accounting", "%s", health_state(d));
 	put(o, "cgroups", "%s", cgroup_state(d));

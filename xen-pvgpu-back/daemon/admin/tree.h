@@ -2,8 +2,8 @@
 /*
  * pvgpud's keys: a tree of strings, made from the state for each request.
  *
- *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,gpu-memory,accounting,
- *   test-overrides,driver-version}
+ *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,workers-started,loop-turns,
+ *   gpu-memory,accounting,test-overrides,driver-version}
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,pool,drain}
  *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,load,vgpus,sessions,
  *   spare-workers,failure,health,canaries}, /group/NAME/{weight,min-share,max-share}

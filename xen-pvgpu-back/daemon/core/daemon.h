@@ -241,6 +241,7 @@ struct daemon {
 	TAILQ_HEAD(, opening) openings;
 	uint64_t served, counts; /* openings that got a worker; counts of vGPUs that wait */
 	unsigned int session_n, worker_n;
+	uint64_t workers_started; /* by this pvgpud */
 	unsigned int next_id;
 	struct uids uids;        /* of workers */
 	struct cgroups *cgroups; /* of workers; NULL: absent */

@@ -314,6 +314,7 @@ static int start_one(struct pool *p)
 		free(w);
 		return -1;
 	}
+	d->workers_started++;
 	supervise_watch(w);
 	worker_deadline(w, d->cfg.start_ms, "did not become ready in time");
 	log_debug("worker %u: pid %d, pool %s", w->id, (int)w->pid, p->cfg.name);

@@ -188,6 +188,8 @@ static int move(struct xen_vgpu *x, enum pvgpu_state to)
 	bool counts_too = x->counted && new_counts(x, counts);
 	bool why_too = (to == PVGPU_STATE_CLOSING || to == PVGPU_STATE_CLOSED) &&
 		       new_reason(x, why, &reason);
+	/* The key has it already when the guest did the same thing before. */
+	bool why_told = why_too || (to == PVGPU_STATE_CLOSING && why && why[0]);
 
 	if (to == PVGPU_STATE_INITWAIT) {
 		pvgpu_backend_protocol_version_format(&versions, range, sizeof(range), NULL);
@@ -208,9 +210,9 @@ static int move(struct xen_vgpu *x, enum pvgpu_state to)
 	if (counts_too)
 		keep_counts(x, counts);
 	if (!x->v || log_room(&x->v->noise, now_ms(), x->v->cfg.name))
-		log_line(why_too ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s",
-			 xenbus_vgpu_name(x), state_name(to), why_too ? ": " : "",
-			 why_too ? reason.s : "");
+		log_line(why_told ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "vgpu %s: %s%s%s",
+			 xenbus_vgpu_name(x), state_name(to), why_told ? ": " : "",
+			 why_told ? reason.s : "");
 	x->state = to;
 	if (to == PVGPU_STATE_INITWAIT)
 		x->offer = false;

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: MIT
+"""A hostile frontend against pvgpud, beside a neighbour: runs the attacks of tests/hostile/xen and checks after each that its
+reason was seen, that the neighbour's results are right, what its new session costs, and that nothing is left."""
+import difflib
+import json
+import os
+import re
+
+import vgpu
+from channel import LabError
+
+# What pvgpud may do from the neighbour's request for a session to its answer, in counts: while an attack goes on, too.
+STARTS = 2            # the session's worker and the next spare one; and one more for each attacker
+TURNS = 1000
+ATTACK_TURNS = 3000   # in an attack, with what the neighbour does meanwhile
+POLICY = "--arena-limit 256M --max-sessions 8"
+LIMIT = 300
+DESTROYED = "guest_destroyed"
+# Changes with each connection or event.
+MOVING = re.compile(r"/(?:statistics|last-reason|ring-ref|event-channel|protocol-version|features) = ")
+TAME = bool(os.environ.get("LAB_TAME"))
+
+
+class Attack:
+    def __init__(self, line):
+        self.name, self.outcome, reason = line.split(" ", 2)
+        self.where, _, self.pattern = reason.partition(" ")
+
+
+class Play:
+    """A run of lab-frontend."""
+
+    def __init__(self, attacker, name):
+        self.attacker, self.name = attacker, name
+        env = "ATTACK_TAME=1 " if TAME and name != "probe" else ""
+        self.process = attacker.guest.start(
+            f"{env}lab-frontend {attacker.neighbour.domid} {attacker.vgpu.number} {name}")
+        self.lines = 0          # of its output that were obeyed
+        self.over = False
+        self.said = None        # its report; None when its guest was destroyed
+
+    def stirs(self):
+        return not self.over and (self.process.status is not None or self.process.out.count(b"\n") > self.lines)
+
+    def go_on(self):
+        """Do what it asks for, or take its report."""
+        p, lines = self.process, self.process.out.decode().splitlines()
+        if len(lines) > self.lines and lines[self.lines].startswith("scene "):
+            scene = lines[self.lines].split()[1]
+            self.attacker.lab.say(f"{self.name}: {scene}")
+            getattr(self.attacker, f"scene_{scene}")()
+            self.over = scene == "destroy"
+            if not self.over:
+                p.write("done\n")
+        elif p.status is not None:
+            assert p.status == 0, f"{self.name} ended with {p.status}: {p.err.decode().strip()}"
+            self.said = json.loads(lines[-1])
+            self.over = True
+        self.lines += 1
+
+
+def play_all(plays):
+    """Run attacks at the same time to their ends, with their scenes; what they report."""
+    first = plays[0].attacker.guest.channel
+    while not all(p.over for p in plays):
+        first.wait(f"{' and '.join(p.name for p in plays)} to go on", lambda: any(p.stirs() for p in plays), LIMIT)
+        for p in plays:
+            if p.stirs():
+                p.go_on()
+    return [p.said for p in plays]
+
+
+class Attacker:
+    """A guest without pvgpu.ko, whose vGPU lab-frontend speaks for."""
+
+    def __init__(self, lab, pvgpud, neighbour, name, kind, env=""):
+        """env: of the neighbour's programs."""
+        self.lab, self.pvgpud, self.neighbour, self.env = lab, pvgpud, neighbour, env
+        self.name, self.kind, self.attackers = name, kind, 1
+        self.steady = vgpu.Cuda(neighbour, env=env)    # a session that lives through all
+        self.steady.want("check", "right")             # its memory is there
+
+    def create(self):
+        self.guest = self.lab.create(self.name, self.kind)
+        # Its kernel may keep pages that the backend still maps.
+        self.guest.allowed = r"still in use|deferring|g\.e\."
+        self.guest.run("rm /lib/modules/*/extra/pvgpu.ko")
+        self.vgpu = self.pvgpud.attach(self.guest, policy=POLICY, wait=False)
+        self.attacks = {a.name: a for a in map(Attack, self.guest.run("lab-frontend --list").out.splitlines())}
+        self.one("probe")
+        assert not self.guest.run("ls /sys/module/pvgpu", check=False).out
+        self.clean = self.seen()
+
+    def end(self):
+        self.steady.quit()
+        self.vgpu.detach()
+        self.guest.destroy()
+
+    # what it costs, and what it leaves
+
+    def counts(self):
+        """Of pvgpud: workers that it has started, turns of its loop."""
+        keys = self.daemon_keys()
+        return int(keys["workers-started"]), int(keys["loop-turns"])
+
+    def daemon_keys(self):
+        tree = self.pvgpud.place.run(f"{vgpu.CTL} --run-dir {vgpu.RUN_DIR} tree /daemon", quiet=True).out
+        return dict(re.findall(r"/([\w-]+) = \"?([^\"\n]*)", tree))
+
+    def ready(self):
+        """A spare worker waits, so that none is being started."""
+        keys = self.daemon_keys()
+        return keys["spare-workers"] == self.pvgpud.settings["spare_workers"] and keys["accounting"] == "on"
+
+    def serve_neighbour(self):
+        """A new session of the neighbour, its results, and its cost."""
+        starts, turns = self.counts()
+        c = vgpu.Cuda(self.neighbour, env=self.env)
+        new_starts, new_turns = self.counts()
+        c.want("check", "right")
+        c.quit()
+        self.steady.want("check", "right")
+        cost = f"{new_starts - starts} worker starts, {new_turns - turns} turns"
+        self.lab.say(f"the neighbour's session: {cost}")
+        assert new_starts - starts <= STARTS + self.attackers and new_turns - turns <= TURNS, f"the neighbour's session took {cost}"
+
+    def seen(self):
+        """Lines that an attack must not change: what pvgpud and its workers hold, keys, event channels of pvgpud's domain,
+        mapped grants. One shell makes them, since each process takes long in the emulator."""
+        self.lab.wait("a spare worker", self.ready, 120)
+        dom0 = self.lab.dom0
+        out = dom0.run(f"for d in {' '.join(self.vgpu.directories())}; do xenstore-ls -fp $d; done; echo =; "
+                       f"lsevtchn {self.pvgpud.domid}; echo =; xl dmesg -c >/dev/null; xl debug-keys g; xl dmesg -c", quiet=True).out
+        keys, channels, grants = out.split("=\n", 2)
+        lines = [x for x in keys.splitlines() if not MOVING.search(x)]
+        lines += sorted(re.sub(r",? Port \d+", "", x) for x in re.findall(r"VCPU \d+: (.*)$", channels, re.M))
+        lines += [f"grants of {owner} to {mapper}: {n}" for (owner, mapper), n in sorted(vgpu.counted_grants(grants).items())]
+        return lines + self.pvgpud.held()
+
+    def check_clean(self):
+        left = []
+
+        def same():
+            left[:] = [d for d in difflib.ndiff(self.clean, self.seen()) if d[0] in "+-"]
+            return not left
+        try:
+            self.lab.wait("all to be as before", same, 60)
+        except LabError:
+            if not left:
+                raise
+            raise AssertionError("left behind: " + "; ".join(left)) from None
+
+    # scenes: what only dom0 can do while an attack goes on
+
+    def scene_neighbour(self):
+        self.serve_neighbour()
+
+    def scene_kill(self):
+        self.pvgpud.restart()
+
+    def scene_restart(self):
+        assert self.pvgpud.end("USR1") == 0
+        self.pvgpud.start()
+
+    def scene_kill_only(self):
+        self.pvgpud.kill()
+
+    def scene_start(self):
+        self.pvgpud.start()
+
+    def scene_destroy(self):
+        self.guest.destroy()
+
+    def scene_pause(self):
+        self.guest.pause()
+        self.serve_neighbour()
+        self.guest.unpause()
+
+    # one attack
+
+    def play(self, name):
+        return play_all([Play(self, name)])[0]
+
+    def one(self, name):
+        """An attack, and the reason that pvgpud had."""
+        a = self.attacks[name]
+        begun = len(self.pvgpud.log())
+        said = self.play(name)
+        self.judge(a, said, begun)
+
+    def judge(self, a, said, begun):
+        name = a.name
+        assert said is None or said["checks"] or said["acts"], f"{name}: nothing shows that it took place"
+        if a.where == "log":
+            self.pvgpud_logs(begun, a)
+        elif a.where == "answer":
+            assert re.search(a.pattern, said["said"]), f"{name}: the answers are '{said['said']}', not /{a.pattern}/"
+
+    def pvgpud_logs(self, begun, a):
+        try:
+            self.lab.wait(f"pvgpud's log to show /{a.pattern}/",
+                          lambda: re.search(a.pattern, self.pvgpud.log()[begun:], re.M), 1 if TAME else 20)
+        except LabError:
+            raise AssertionError(f"{a.name}: pvgpud's log is '{self.pvgpud.log()[begun:]}', not /{a.pattern}/") from None
+
+    def check(self, name, full=True):
+        begun, pid, (starts, turns) = self.lab.clock.now(), self.pvgpud.pid, self.counts()
+        self.one(name)
+        if pid == self.pvgpud.pid:
+            new_starts, new_turns = self.counts()
+            cost = f"{new_starts - starts} worker starts, {new_turns - turns} turns"
+            self.lab.say(f"{name} cost pvgpud {cost}")
+            assert new_turns - turns <= ATTACK_TURNS, f"{name} cost pvgpud {cost}"
+        if self.attacks[name].outcome == "leaves":
+            self.one("probe")
+        if full:
+            self.serve_neighbour()
+            self.check_clean()
+        self.lab.say(f"attack {name}: {self.lab.clock.now() - begun:.1f} s")
+
+    def check_all(self, names, every=1):
+        """All of them, also after one has failed. every: after how many the neighbour and what is left are looked at."""
+        failed = []
+        for i, name in enumerate(names, 1):
+            try:
+                self.check(name, i % every == 0 or i == len(names))
+            except (AssertionError, LabError) as e:
+                failed.append(f"{name}: {e}")
+                self.lab.say(f"FAILED {failed[-1]}")
+                self.lab.clock.check()
+                self.recover()
+        assert not failed, f"{len(failed)} of {len(names)} attacks: " + " | ".join(failed)
+
+    def check_tame(self, names):
+        """Without its attack each must fail: one that does not would prove nothing."""
+        passed = []
+        for name in names:
+            try:
+                self.one(name)
+            except AssertionError as e:
+                self.lab.say(f"tame {name}: {e}")
+            else:
+                passed.append(name)
+        self.one("probe")
+        assert not passed, f"these pass without their attacks: {' '.join(passed)}"
+
+    def recover(self):
+        self.guest.run("kill -9 $(pidof lab-frontend)", check=False)
+        self.one("probe")
+        self.clean = self.seen()
+
+
+def attack_all(lab, w, kind, only=None, every=1):
+    """All attacks, or some, by one guest on the world's pvgpud; every as in check_all."""
+    a = Attacker(lab, w.pvgpud, w.pv, f"bad-{kind}", kind)
+    a.create()
+    names = only or [n for n in a.attacks if n not in ("probe", DESTROYED)]
+    if TAME:
+        a.check_tame(names)
+    else:
+        a.check_all(names, every)
+    a.end()
+
+
+def attack_by_two(lab, w, names):
+    """Two hostile guests at the same time."""
+    both = [Attacker(lab, w.pvgpud, w.pv, f"bad-{kind}", kind) for kind in ("pv", "pvh")]
+    for a in both:
+        a.create()
+    # With both there.
+    for a in both:
+        a.attackers, a.clean = 2, a.seen()
+    for name in names:
+        begun = len(w.pvgpud.log())
+        for a, said in zip(both, play_all([Play(a, name) for a in both])):
+            a.judge(a.attacks[name], said, begun)
+            if a.attacks[name].outcome == "leaves":
+                a.one("probe")
+        both[0].serve_neighbour()
+        both[0].check_clean()
+    for a in both:
+        a.end()
+
+
+def destroy_attacker(lab, w, kind):
+    """A guest that is destroyed in the middle leaves nothing either."""
+    a = Attacker(lab, w.pvgpud, w.pv, f"bad-{kind}", kind)
+    lab.wait("a spare worker", a.ready, 120)
+    held = w.pvgpud.held()
+    a.create()
+    a.one(DESTROYED)
+    lab.wait("its vGPU to be removed", lambda: lab.store.read(f"{a.vgpu.back}/state") is None, 120)
+    a.vgpu.remove()
+    a.serve_neighbour()
+    left = []
+
+    def same():
+        left[:] = [d for d in difflib.ndiff(held, w.pvgpud.held()) if d[0] in "+-"]
+        return a.ready() and not left
+    try:
+        lab.wait("pvgpud to hold what it held", same, 60)
+    except LabError as e:
+        raise AssertionError(f"{e}: {'; '.join(left)}") from None
+    a.steady.quit()
