@@ -99,6 +99,9 @@ int guest_ask(struct guest *g, int sock, const struct pvgpu_local_open *ask)
 	if (ask && send(sock, ask, sizeof(*ask), MSG_NOSIGNAL) < 0)
 		return -1;
 	n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
+	/* pvgpud closed with a request unread: the kernel says so before it gives the answer. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
 	if (n < 0 && errno == EAGAIN)
 		die("pvgpud does not answer");
 	if (n != sizeof(m))
