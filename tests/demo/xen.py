@@ -9,7 +9,7 @@ one (PTX on the CPU).
 
 The shares are the scheduler's work, not that of the emulator's one CPU: while they are counted the four programs pause, the
 GPU's time is taken by kernels that sleep (device time, hardly any CPU time), with many of them queued, the GPU is exclusive, so
-that a guest whose kernels end late delays the others and does not overlap with them, and what is counted are only stretches of
+that a guest whose kernels end late delays the others and does not overlap with them, and what is counted is the first stretch of
 time in which each guest had work queued or running, by what pvgpud says of each: GPU time and waiting time.
 """
 import argparse
@@ -29,10 +29,11 @@ from channel import PATIENCE, LabError  # noqa: E402
 from run import Log  # noqa: E402
 
 LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
-BUSY = "occupy 1000000000 20000 32 1 20000"  # kernels that sleep for 20 ms each, at one go, 32 of them queued
-STRETCH = 1.5               # seconds between two looks at what everybody got
-COUNTED = 10_000_000        # microseconds of GPU time in which shares are compared
-QUEUED = 0.95               # of a stretch that counts, the part in which each guest had work queued or running
+BUSY = "occupy 1000000000 25000 64 1 25000"  # kernels that sleep for 25 ms each, at one go, 64 of them queued
+STRETCH = 1.0               # seconds between two looks at what everybody got
+SETTLING = 3_000_000        # microseconds of GPU time before that: who came first was alone
+COUNTED = 12_000_000        # microseconds of GPU time in which shares are compared
+QUEUED = 0.97               # of that time, the part in which each guest had work queued or running
 NEAR = 0.02                 # of the GPU: how near to its share by weight each guest's must be
 # pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.
 PATIENT = {"open_timeout_ms": "60000", "worker_start_timeout_ms": "300000", "worker_grace_ms": "15000",
@@ -152,24 +153,30 @@ def times(lab):
 
 
 def count_shares(lab, loads):
-    """domid -> microseconds of GPU time in stretches of time in which each of them had work queued or running."""
-    got, before = {}, times(lab)
+    """domid -> microseconds of GPU time in the first stretch of time that is long enough and in which each of them had work
+    queued or running."""
+    looks, begun = [], times(lab)
     end = lab.clock.now() + 180 * PATIENCE
-    while sum(got.values()) < COUNTED:
-        if lab.clock.now() > end:
-            raise LabError("not all four guests had work queued at the same time: this machine is too busy")
+    while lab.clock.now() < end:
         lab.pause(STRETCH)
         for load in loads:
             load.check()
         now = times(lab)
-        gpu = {d: now[d][0] - before[d][0] for d in now}
-        active = {d: sum(now[d]) - sum(before[d]) for d in now}
-        before = now
+        if sum(us - begun[d][0] for d, (us, _) in now.items()) < SETTLING:
+            continue
+        looks.append(now)
+        for first in reversed(looks):
+            gpu = {d: us - first[d][0] for d, (us, _) in looks[-1].items()}
+            if sum(gpu.values()) >= COUNTED:
+                break
+        else:
+            continue
+        active = {d: sum(looks[-1][d]) - sum(first[d]) for d in first}
         counts = min(active.values()) >= QUEUED * max(active.values())
         lab.say(f"GPU time {gpu}, with work {active}: {'counts' if counts else 'does not count'}")
         if counts:
-            got = {d: got.get(d, 0) + us for d, us in gpu.items()}
-    return got
+            return gpu
+    raise LabError("not all four guests had work queued at the same time: this machine is too busy")
 
 
 def share(story, lab, clients):
