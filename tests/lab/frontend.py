@@ -11,8 +11,9 @@ from channel import LabError
 
 # What pvgpud may do from the neighbour's request for a session to its answer, in counts: while an attack goes on, too.
 STARTS = 2            # the session's worker and the next spare one; and one more for each attacker
-TURNS = 1000
-ATTACK_TURNS = 3000   # in an attack, with what the neighbour does meanwhile
+# Generous: under a flood turns come at the rate of its budget for as long as a slow machine takes.
+TURNS = 5000
+ATTACK_TURNS = 20000  # in an attack, with what the neighbour does meanwhile
 POLICY = "--arena-limit 256M --max-sessions 8"
 LIMIT = 300
 DESTROYED = "guest_destroyed"
