@@ -33,7 +33,6 @@ check-hostile: tests
 check-hostile-tame: tests
 	$(Q)$(PYTHON) tests/hostile/hostile_test.py --build $(B) --tame
 
-# A hostile frontend in a guest's user space, for the lab: static, and without pvgpu.ko.
-TESTPROGS += $(B)/tests/lab-frontend
+# A hostile frontend in a guest's user space, for the lab (LAB_BUILT): static, and without pvgpu.ko.
 $(B)/tests/lab-frontend: $(call obj,$(wildcard tests/hostile/xen/*.c) tests/hostile/guest.c) $$(KEYS_OBJS)
 LDLIBS_lab-frontend := -static

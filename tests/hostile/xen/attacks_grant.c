@@ -186,6 +186,7 @@ static void largest(struct front *f)
 
 #define UNREADABLE "answer grant [0-9]+: directory unreadable: "
 #define NO_RING    "answer cannot map the ring: "
+#define TWICE      "answer grant [0-9]+ is listed twice"
 #define NO_PORT    "answer cannot bind event channel [0-9]+: "
 
 const struct attack attacks_grant[] = {
@@ -199,9 +200,9 @@ const struct attack attacks_grant[] = {
 	{"ring_revoked", CONNECTED, LIVES, reference, REVOKED, NULL, NO_RING},
 	{"ring_foreign", CONNECTED, LIVES, reference, FOREIGN, NULL, NO_RING},
 	{"ring_read_only", CONNECTED, LIVES, reference, UNWRITABLE, NULL, NO_RING},
-	{"ring_same", CONNECTED, LIVES, same_page, SAME, NULL, NULL},
-	{"ring_control", CONNECTED, LIVES, same_page, OF_CONTROL, NULL, NULL},
-	{"ring_directory", CONNECTED, LIVES, same_page, OF_DIRECTORY, NULL, NULL},
+	{"ring_same", CONNECTED, LIVES, same_page, SAME, NULL, TWICE},
+	{"ring_control", CONNECTED, LIVES, same_page, OF_CONTROL, NULL, TWICE},
+	{"ring_directory", CONNECTED, LIVES, same_page, OF_DIRECTORY, NULL, TWICE},
 	{"ring_scattered", CONNECTED, LIVES, scattered, 0, NULL, NULL},
 	{"ring_shared", SETTLED, LIVES, shared_ring, 0, NULL, NULL},
 	{"ring_revoked_open", SETTLED, LIVES, revoked_open, 0, NULL, NULL},
