@@ -56,14 +56,14 @@ def stages(full=False):
                 ["LAB_PATIENCE=6 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
                 limit=7200 if full else 3600, lane="" if full else "lab")
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
-                    [("nice -n 5 " if full else "") + f"{MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else "")],
-                    limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 1800, lane="fuzz" if full else "")
+                    [f"nice -n 5 {MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else "")],
+                    limit=fuzz * 20 + (4 * runs // 100 if full else 0) + 1800, lane="fuzz" if full else "waiting")
     early = [
         # The lab is the longest of all: it begins with what it needs.
         Stage("build-lab", "what the lab boots", [f"{MAKE} -j2 lab-built"], needed=True),
         *([] if full else [lab]),
         Stage("build", "everything, with the default compiler", [f"{MAKE} -j2 tests"], needed=True),
-        *([fuzzing] if full else waiters),  # the long one: beside all others and a little behind them
+        *([fuzzing] if full else [*waiters, fuzzing]),  # check-full: beside all others and a little behind them
     ]
     out = early + [
         Stage("unit", "unit tests", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit"]),
@@ -93,7 +93,6 @@ def stages(full=False):
         Stage("clang", "everything, with clang, for its warnings",
               [f"{MAKE} -j2 tests B=build-clang " + ("CC=clang CFLAGS=-O0" if full else "CC=tests/check/clang_syntax.sh")]),
         *sanitized(full),
-        *([] if full else [fuzzing]),
     ]
     if not full:
         # The lab has a processor for itself, and stages that wait have one as soon as they want it. Tests are only a little

@@ -29,10 +29,10 @@ from channel import PATIENCE, LabError  # noqa: E402
 from run import Log  # noqa: E402
 
 LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
-BUSY = "occupy 1000000000 25000 64 1 25000"  # kernels that sleep for 25 ms each, at one go, 64 of them queued
+BUSY = "occupy 1000000000 50000 64 1 50000"  # kernels that sleep for 50 ms each, at one go, 64 of them queued
 STRETCH = 1.0               # seconds between two looks at what everybody got
-SETTLING = 3_000_000        # microseconds of GPU time before that: who came first was alone
-COUNTED = 12_000_000        # microseconds of GPU time in which shares are compared
+SETTLING = 5_000_000        # microseconds of GPU time before that: who came first was alone
+COUNTED = 20_000_000        # microseconds of GPU time in which shares are compared
 QUEUED = 0.97               # of that time, the part in which each guest had work queued or running
 NEAR = 0.02                 # of the GPU: how near to its share by weight each guest's must be
 # pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.

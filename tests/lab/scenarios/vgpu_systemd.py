@@ -65,19 +65,27 @@ def check_stop(p, v, c):
     assert vgpu.run_program(v.guest, "vecadd").status == 0
 
 
+def keep_attachd_log(lab):
+    log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd", limit=service.SLOW).out
+    lab.log.save("attachd", log)
+    return log
+
+
 def start_attachd(lab, v, backend):
     """pvgpu-attachd attaches the vGPU of its configuration."""
     lab.dom0.run("mkdir -p /etc/pvgpu/vms.d; systemctl start pvgpu-attachd", limit=service.SLOW)
     lab.dom0.put_file(f"/etc/pvgpu/vms.d/{v.guest.name}.conf",
                       VM.format(name=v.guest.name, uuid=v.uuid, backend=backend.name).encode())
-    lab.dom0.run("systemctl reload pvgpu-attachd", limit=service.SLOW)
-    v.wait_connected(service.SLOW)
+    try:
+        lab.dom0.run("systemctl reload pvgpu-attachd", limit=service.SLOW)
+        v.wait_connected(service.SLOW)
+    finally:
+        keep_attachd_log(lab)
 
 
 def stop_attachd(lab):
     lab.dom0.run("rm -r /etc/pvgpu/vms.d; systemctl stop pvgpu-attachd", limit=service.SLOW)
-    log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd", limit=service.SLOW).out
-    lab.log.save("attachd", log)
+    log = keep_attachd_log(lab)
     assert not re.search("error|warning|denied", log), log
     assert service.failed_units(lab.dom0) == []
 
