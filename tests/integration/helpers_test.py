@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -149,16 +150,33 @@ class Xenstore(threading.Thread):
             pass
 
 
+# What the unit leaves it: no capability, and capset refused.
+AS_UNIT = """import ctypes, os, sys
+s = ctypes.CDLL("libseccomp.so.2")
+s.seccomp_init.restype = ctypes.c_void_p
+f = ctypes.c_void_p(s.seccomp_init(ctypes.c_uint32(0x7fff0000)))
+assert s.seccomp_rule_add(f, ctypes.c_uint32(0x00050001), s.seccomp_syscall_resolve_name(b"capset"), 0) == 0
+assert s.seccomp_load(f) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @unittest.skipIf(LACKS, LACKS)
 class Attachd(unittest.TestCase):
     def test_seen(self):
+        self.serves([], ("mnt", "net", "ipc", "uts"))
+
+    def test_as_unit(self):
+        self.serves(["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", AS_UNIT], ())
+
+    def serves(self, wrap, spaces):
         """It serves in its sandbox, and ends well: libc loads a library for the end of xenstore's thread."""
         with tempfile.TemporaryDirectory() as folder:
             store = Xenstore(f"{folder}/xenstored")
             store.start()
             os.mkdir(f"{folder}/vms.d")
             log = open(f"{folder}/log", "w+")
-            p = subprocess.Popen([program("pvgpu-attachd"), "--config-dir", f"{folder}/vms.d"], stdin=subprocess.DEVNULL,
+            p = subprocess.Popen([*wrap, program("pvgpu-attachd"), "--config-dir", f"{folder}/vms.d"], stdin=subprocess.DEVNULL,
                                  stderr=log, env={**os.environ, "XENSTORED_PATH": f"{folder}/xenstored"})
             try:
                 wait_for("its watches", lambda: p.poll() is not None or "watching over" in pathlib.Path(log.name).read_text())
@@ -169,7 +187,7 @@ class Attachd(unittest.TestCase):
                     self.assertEqual((s["Seccomp"], s["NoNewPrivs"]), ("2", "1"))
                     for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"):
                         self.assertEqual(int(s[caps], 16), 0, caps)
-                for space in ("mnt", "net", "ipc", "uts"):
+                for space in spaces:
                     self.assertNotEqual(os.readlink(f"/proc/{p.pid}/ns/{space}"), os.readlink(f"/proc/self/ns/{space}"), space)
                 # It reads its files still, those that are made now.
                 pathlib.Path(f"{folder}/vms.d/web1.conf").write_text("not a setting\n")
