@@ -37,6 +37,13 @@ class Units(unittest.TestCase):
     def test_all_are_known(self):
         self.assertEqual({p.name for p in self.folder.iterdir()}, set(MOST))
 
+    def test_programs_can_close_sandboxes(self):
+        """@system-service lacks what their own sandboxes are closed with."""
+        for name in MOST:
+            allowed = re.findall(r"^SystemCallFilter=([^~].*)$", (self.folder / name).read_text(), re.M)
+            for call in ("seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"):
+                self.assertIn(call, " ".join(allowed).split(), name)
+
     def test_scores(self):
         if systemd_version() != MEASURED_BY:
             self.skipTest(f"the scores are of systemd {MEASURED_BY}")
