@@ -50,7 +50,7 @@ def check_sandbox(p):
     status = dict(re.findall(r"^(\w+):\s*(.*)$", p.place.run(f"cat /proc/{worker}/status").out, re.M))
     assert status["Uid"].split()[0] != "0" and status["CapBnd"] == "0" * 16 and status["Seccomp"] == "2", status
     spared = p.place.run(f"cat /proc/{p.pid}/oom_score_adj /proc/{worker}/oom_score_adj").out.split()
-    assert int(spared[0]) < 0 == int(spared[1]), spared
+    assert int(spared[0]) < 0 < int(spared[1]), spared
 
 
 def check_stop(p, v, c):
