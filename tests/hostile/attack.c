@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,34 +30,9 @@ static const char *const outcomes[] = {"ends", "lives", "either", "leaves", "non
 extern const char ptx_fault[];
 
 int attack_arg;
-unsigned int attack_checks;
-static unsigned int wrong, acts_before;
+static unsigned int acts_before;
 static struct guest guest = {.ring_fd = -1, .to_worker = -1, .to_guest = -1, .sock = -1};
 static const struct attack *attack;
-static uint32_t state = 1;
-
-void attack_wrong(const char *file, int line, const char *format, ...)
-{
-	const char *slash = strrchr(file, '/');
-	va_list args;
-
-	if (wrong++ > 20)
-		return;
-	fprintf(stderr, "%s:%d: ", slash ? slash + 1 : file, line);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
-uint32_t attack_random(void)
-{
-	/* xorshift32 */
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return state;
-}
 
 static void list(void)
 {
@@ -148,7 +122,7 @@ static void report(const struct attack *a, const struct guest *g, const char *ca
 void attack_leave(void)
 {
 	report(attack, &guest, "left", guest_acts - acts_before + 1);
-	_exit(wrong ? 1 : 0);
+	_exit(attack_wrongs ? 1 : 0);
 }
 
 int main(int argc, char **argv)
@@ -166,10 +140,10 @@ int main(int argc, char **argv)
 		die("usage: attack --list | attack SOCKET NAME [SEED]");
 	a = attack = find(argv[2]);
 	if (argc == 4)
-		state = (uint32_t)strtoul(argv[3], NULL, 0);
+		attack_seed = (uint32_t)strtoul(argv[3], NULL, 0);
 	for (const char *c = a->name; *c; c++)
-		state = state * 31 + (unsigned char)*c;
-	state |= 1;
+		attack_seed = attack_seed * 31 + (unsigned char)*c;
+	attack_seed |= 1;
 	signal(SIGPIPE, SIG_IGN);
 	alarm(LIMIT_S);
 	attack_arg = a->arg;
@@ -184,5 +158,5 @@ int main(int argc, char **argv)
 		a->run(g);
 	acts = guest_acts - acts_before;
 	report(a, g, judge(g, a->outcome), acts);
-	return wrong ? 1 : 0;
+	return attack_wrongs ? 1 : 0;
 }

@@ -4,6 +4,7 @@
 #define PVGPU_HOSTILE_ATTACK_H
 
 #include "tests/hostile/guest.h"
+#include "tests/hostile/want.h"
 
 /* The state of the set-up in which an attack begins. */
 enum stage { NOTHING, OPENED, SAID_HELLO, SETTLED, CONTEXT, MEMORY, KERNELS };
@@ -25,19 +26,8 @@ struct attack {
 };
 
 extern int attack_arg;
-/* A condition that must hold; otherwise a line on stderr, and the attack counts as failed. */
-#define WANT(cond, ...)                                                                            \
-	do {                                                                                       \
-		attack_checks++;                                                                   \
-		if (!(cond))                                                                       \
-			attack_wrong(__FILE__, __LINE__, __VA_ARGS__);                             \
-	} while (0)
-extern unsigned int attack_checks;
 /* For an attacker that leaves before the end: the outcome of its WANTs, and exit. */
 NORETURN void attack_leave(void);
-void attack_wrong(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
-/* Pseudo-random, from the seed on the command line. */
-uint32_t attack_random(void);
 
 /* Every table ends with a row without a name. */
 extern const struct attack attacks_open[], attacks_ring[], attacks_race[], attacks_handle[],

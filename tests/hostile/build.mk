@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A hostile guest against a real daemon and real workers on the simulated GPU, with witnesses beside it.
-HOSTILE_SRCS := $(wildcard tests/hostile/attack*.c) tests/hostile/guest.c
+HOSTILE_SRCS := $(wildcard tests/hostile/attack*.c) tests/hostile/guest.c tests/hostile/want.c
 TESTPROGS += $(B)/tests/attack $(B)/tests/witness
 $(B)/tests/attack: $(call obj,$(HOSTILE_SRCS)) $(B)/obj/kernels/kernels.a
 LDLIBS_attack := -llz4 -lzstd
@@ -34,5 +34,5 @@ check-hostile-tame: tests
 	$(Q)$(PYTHON) tests/hostile/hostile_test.py --build $(B) --tame
 
 # A hostile frontend in a guest's user space, for the lab (LAB_BUILT): static, and without pvgpu.ko.
-$(B)/tests/lab-frontend: $(call obj,$(wildcard tests/hostile/xen/*.c) tests/hostile/guest.c) $$(KEYS_OBJS)
+$(B)/tests/lab-frontend: $(call obj,$(wildcard tests/hostile/xen/*.c) tests/hostile/guest.c tests/hostile/want.c) $$(KEYS_OBJS)
 LDLIBS_lab-frontend := -static

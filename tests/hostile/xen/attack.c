@@ -13,7 +13,6 @@
 #include "tests/hostile/xen/attack.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,34 +25,9 @@ static const char *const outcomes[] = {"lives", "closes", "leaves"};
 
 const struct attack *attack;
 struct seat *attack_seat;
-unsigned int attack_checks;
-static unsigned int wrong, acts_before;
+static unsigned int acts_before;
 static bool tame;
-static uint32_t state = 1;
 static char texts[1024];
-
-void attack_wrong(const char *file, int line, const char *format, ...)
-{
-	const char *slash = strrchr(file, '/');
-	va_list args;
-
-	if (wrong++ > 20)
-		return;
-	fprintf(stderr, "%s:%d: ", slash ? slash + 1 : file, line);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
-uint32_t attack_random(void)
-{
-	/* xorshift32 */
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return state;
-}
 
 void attack_said(struct front *f)
 {
@@ -205,7 +179,7 @@ int main(int argc, char **argv)
 		die("usage: lab-frontend --list | lab-frontend OTHER NUMBER NAME [SEED]");
 	attack = find(argv[3]);
 	tame = getenv("ATTACK_TAME") && !strcmp(getenv("ATTACK_TAME"), "1");
-	state = argc == 5 ? (uint32_t)strtoul(argv[4], NULL, 0) | 1 : 1;
+	attack_seed = argc == 5 ? (uint32_t)strtoul(argv[4], NULL, 0) | 1 : 1;
 	front_init(&front, (uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[1]));
 	set_up(&front, attack->stage);
 	acts_before = guest_acts;
@@ -214,5 +188,5 @@ int main(int argc, char **argv)
 	acts = guest_acts - acts_before;
 	judge(&front, attack->outcome);
 	report(acts);
-	return wrong ? 1 : 0;
+	return attack_wrongs ? 1 : 0;
 }

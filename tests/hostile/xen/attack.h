@@ -6,6 +6,7 @@
 #ifndef PVGPU_HOSTILE_XEN_ATTACK_H
 #define PVGPU_HOSTILE_XEN_ATTACK_H
 
+#include "tests/hostile/want.h"
 #include "tests/hostile/xen/front.h"
 
 /* The state of the set-up in which an attack begins. */
@@ -42,16 +43,6 @@ struct attack {
 extern const struct attack *attack;
 extern struct seat *attack_seat; /* from the stage OPENED on */
 
-/* A condition that must hold; otherwise a line on stderr, and the attack counts as failed. */
-#define WANT(cond, ...)                                                                            \
-	do {                                                                                       \
-		attack_checks++;                                                                   \
-		if (!(cond))                                                                       \
-			attack_wrong(__FILE__, __LINE__, __VA_ARGS__);                             \
-	} while (0)
-extern unsigned int attack_checks;
-void attack_wrong(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
-uint32_t attack_random(void);
 /* The text of an answer, for the comparison with the expected reason. */
 void attack_said(struct front *f);
 /* Have the scenario do something now: "neighbour" (a new session of the neighbour), "restart" and
