@@ -141,6 +141,9 @@ EXPORT int cuDeviceGetAttribute(int *value, int attribute)
 	case 10: /* warp size */
 		*value = 32;
 		break;
+	case 32: /* memory with error correction: a worker refuses a GPU without it */
+		*value = 1;
+		break;
 	case 75: /* compute capability */
 		*value = 9;
 		break;

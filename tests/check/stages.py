@@ -66,7 +66,7 @@ def stages(full=False):
         *([fuzzing] if full else [*waiters, fuzzing]),  # check-full: beside all others and a little behind them
     ]
     out = early + [
-        Stage("unit", "unit tests", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit"]),
+        Stage("unit", "unit tests, short benchmarks", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit", f"{MAKE} check-bench"]),
         Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
