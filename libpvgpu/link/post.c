@@ -4,6 +4,19 @@
 
 enum { MARKS_DRAIN = 32 };
 
+/* Initial-exec: the path of a launch must not reach the allocator through lazy TLS. */
+static _Thread_local uint64_t posted __attribute__((tls_model("initial-exec")));
+
+uint64_t pvgpu_posted(void)
+{
+	return posted;
+}
+
+uint64_t pvgpu_worked(struct pvgpu_session *s)
+{
+	return pvgpu_load(&s->worked);
+}
+
 struct pvgpu_call_slot *pvgpu_take_call(struct pvgpu_session *s, uint32_t seq)
 {
 	struct pvgpu_call_slot **at = &s->calls[seq % PVGPU_CALL_BUCKETS];
@@ -124,7 +137,10 @@ static int post(struct pvgpu_session *s, struct pvgpu_call_slot *call, struct pv
 	if (reserve(s, len))
 		return PVGPU_DEAD_RESULT;
 
-	hdr.seq = ++s->seq;
+	posted = ++s->number;
+	hdr.seq = (uint32_t)posted;
+	if (!call)
+		pvgpu_store(&s->worked, posted);
 	if (call) {
 		call->seq = hdr.seq;
 		call->next = s->calls[hdr.seq % PVGPU_CALL_BUCKETS];
@@ -195,8 +211,12 @@ int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 		return err;
 	pvgpu_wait(s, &w);
 	*rep_len = call.len;
-	if (pvgpu_unlikely(call.flags & PVGPU_REP_OUTPUT))
+	if (pvgpu_unlikely(call.flags & PVGPU_REP_OUTPUT)) {
+		const uint64_t number = posted;
+
 		tell_output(s);
+		posted = number; /* fetching posts, too */
+	}
 	return call.result;
 }
 

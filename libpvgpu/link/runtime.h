@@ -7,7 +7,7 @@
  *   turn_lock   held by the one thread that waits for ring space
  *   arena.grow  one thread at a time adds or removes chunks
  *   lead_lock   the leading thread and its followers
- *   post_lock   command stream, sequence numbers, tables of pending calls and marks
+ *   post_lock   command stream, numbers of commands, tables of pending calls and marks
  *   cb.lock, handles.lock, arena.lock: leaves
  * A mark's fn runs under post_lock and must not wait for the worker.
  *
@@ -107,7 +107,8 @@ struct pvgpu_session {
 	/* post.c */
 	_Alignas(64) pthread_mutex_t post_lock;
 	struct pvgpu_ring cmd;
-	uint32_t seq;        /* of the last command */
+	uint64_t number;     /* of the last command; its lower half is the record's seq */
+	uint64_t worked;     /* of the last one-way command; atomic, written under post_lock */
 	bool crowded;        /* a thread waits for space: others queue on turn_lock */
 	uint32_t space_want; /* bytes that it waits for, or 0; atomic, written under post_lock */
 	struct pvgpu_call_slot *calls[PVGPU_CALL_BUCKETS];

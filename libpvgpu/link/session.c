@@ -123,8 +123,9 @@ void pvgpu_session_free(struct pvgpu_session *s)
 static int negotiate(struct pvgpu_session *s)
 {
 	struct pvgpu_session_info *i = &s->info;
-	int err = pvgpu_do_session_hello(s, 1, PVGPU_PROTOCOL_VERSION, 0, &i->version,
-					 &i->device_count, &i->features, &i->driver_version);
+	int err = pvgpu_do_session_hello(s, 1, PVGPU_PROTOCOL_VERSION, PVGPU_FEATURE_ENDED,
+					 &i->version, &i->device_count, &i->features,
+					 &i->driver_version);
 
 	if (err)
 		return err;

@@ -86,6 +86,34 @@ int pvgpu_broken(struct pvgpu_session *s, const char *what);
 int pvgpu_mark_wait(struct pvgpu_session *s, struct pvgpu_mark *m);
 bool pvgpu_mark_poll(struct pvgpu_session *s, struct pvgpu_mark *m);
 
+/*
+ * Commands are numbered from 1, in the order posted. pvgpu_posted: the number of this thread's last
+ * one. pvgpu_worked: of the session's last one-way command; what an awaited one does has ended when
+ * it returns.
+ */
+uint64_t pvgpu_posted(void);
+uint64_t pvgpu_worked(struct pvgpu_session *s);
+/* The slot of a stream by its handle, of a context's default stream by the context's; not below
+ * PVGPU_SLOTS: it has none. */
+enum { PVGPU_SLOTS = 384 };
+uint32_t pvgpu_slot(uint64_t handle);
+/*
+ * Has all ended that was posted to the stream of this slot, up to this number, and have
+ * its marks been done? Asks nobody: false when it is not known.
+ */
+bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t number);
+/* Can pvgpu_ended() become true without a question? */
+bool pvgpu_tells_ends(const struct pvgpu_session *s);
+/* No context has had a fault, and the worker is there: what was known of it still holds. */
+bool pvgpu_sound(const struct pvgpu_session *s);
+
+/*
+ * How this thread's calls wait from now on: as it pays, on the processor for longer, or asleep.
+ * Returns how they waited before.
+ */
+enum pvgpu_patience { PVGPU_ADAPT, PVGPU_SPIN, PVGPU_SLEEP };
+enum pvgpu_patience pvgpu_wait_so(enum pvgpu_patience how);
+
 /* Handles that the guest chooses: index and generation per type. 0 when all PVGPU_HANDLES_MAX are
  * in use. */
 uint64_t pvgpu_handle_new(struct pvgpu_session *s, uint32_t type, uint32_t vgpu);

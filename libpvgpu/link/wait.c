@@ -109,6 +109,43 @@ static bool may_sleep(struct pvgpu_session *s)
 	return yes && !pvgpu_is_dead(s);
 }
 
+/* A spinning wait that lasted so long may as well sleep: waking up costs little beside it. */
+#define SPIN_NS 10000000u
+
+static _Thread_local enum pvgpu_patience patience __attribute__((tls_model("initial-exec")));
+
+enum pvgpu_patience pvgpu_wait_so(enum pvgpu_patience how)
+{
+	const enum pvgpu_patience before = patience;
+
+	patience = how;
+	return before;
+}
+
+static bool spin(struct watch *watch)
+{
+	const uint64_t end = pvgpu_poll_now() + SPIN_NS;
+
+	do {
+		for (unsigned int i = 0; i < 64; i++) {
+			if (moved(watch))
+				return true;
+			pvgpu_relax();
+		}
+	} while (pvgpu_poll_now() < end);
+	return false;
+}
+
+/* True: something has moved. With one processor, or where polling is switched off, nobody polls. */
+static bool poll_for(struct pvgpu_session *s, struct watch *watch)
+{
+	if (patience == PVGPU_SPIN && s->poll.max)
+		return spin(watch);
+	if (patience == PVGPU_SLEEP)
+		return moved(watch);
+	return pvgpu_poll(&s->poll, moved, watch);
+}
+
 /* No record: poll for a while, then sleep. */
 static void idle(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 {
@@ -128,14 +165,14 @@ static void idle(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 			if (satisfied(s, w))
 				return;
 		}
-		if (pvgpu_poll(&s->poll, moved, &watch))
+		if (poll_for(s, &watch))
 			return;
 	}
 	t = pvgpu_poll_now();
 	if (may_sleep(s))
 		got = s->link->ops->wait(s->link, what);
 	pvgpu_ring_sleep_end(&s->rep);
-	if (w->kind != PVGPU_WAIT_CALLBACK)
+	if (w->kind != PVGPU_WAIT_CALLBACK && patience == PVGPU_ADAPT)
 		pvgpu_poll_slept(&s->poll, pvgpu_poll_now() - t);
 	if (got & PVGPU_LINK_HANGUP) {
 		pvgpu_drain_last(s);

@@ -53,6 +53,20 @@
 #define PVGPU_RING_REP_DEFAULT (256u << 10)
 #define PVGPU_RECORD_HDR       16u /* of either kind; begins with the record's length */
 
+/* Slots of streams, by their handles' indices: the contexts' default streams, then the others.
+ * Those beyond have none. */
+#define PVGPU_ENDED_SLOTS 384u
+#define PVGPU_ENDED_CTXS  32u
+#define PVGPU_ENDED_NONE  0xffffu
+
+static inline uint32_t pvgpu_ended_slot(bool is_default, uint32_t index)
+{
+	if (is_default)
+		return index < PVGPU_ENDED_CTXS ? index : PVGPU_ENDED_NONE;
+	return index < PVGPU_ENDED_SLOTS - PVGPU_ENDED_CTXS ? PVGPU_ENDED_CTXS + index
+							    : PVGPU_ENDED_NONE;
+}
+
 /* A shared word on a cache line of its own. */
 struct pvgpu_ring_word {
 	uint32_t v;
@@ -89,10 +103,19 @@ struct pvgpu_ring_page {
 	struct pvgpu_ring_word cb_done;      /* guest: host functions run so far */
 	uint32_t status;                     /* backend: enum pvgpu_ring_status */
 	uint32_t reason;                     /* backend: why it ended (enum pvgpu_end) */
-	char text[120]; /* backend: the same for people; written before status */
-	unsigned char rest[4096 - 64 * 12];
+	char text[120];                /* backend: the same for people; written before status */
+	struct pvgpu_ring_word faults; /* worker: not 0 once a fault has spoilt a context */
+	unsigned char rest[1024 - 64 * 13];
+	/*
+	 * Worker, when session_hello's reply says PVGPU_FEATURE_ENDED: by slot of a stream, the
+	 * number of the last of its commands up to which all have ended, and their marks are in
+	 * the reply stream. Commands are numbered from 1, all of the session together; a record's
+	 * seq is the lower half of its number.
+	 */
+	uint64_t ended[PVGPU_ENDED_SLOTS];
 };
 _Static_assert(sizeof(struct pvgpu_ring_page) == PVGPU_RING_PAGE_SIZE, "ring page");
+_Static_assert(offsetof(struct pvgpu_ring_page, ended) == 1024, "ring page layout");
 _Static_assert(offsetof(struct pvgpu_ring_page, status) == 640, "ring page layout");
 
 enum pvgpu_ring_stream { PVGPU_RING_CMD, PVGPU_RING_REP };

@@ -71,6 +71,15 @@ class Bench:
             self.row("post_syscalls", c["post_syscalls_per_10000"], "per 10,000", "counted by a tracer", None, "0")
             self.row("post_mallocs", c["post_mallocs_per_10000"], "per 10,000", "counted in malloc()", None, "0")
 
+    def calls(self):
+        """Calls that need no message; an end that was seen by a wait is known."""
+        with self.pvgpu("nullcuda", POLL_LONG) as d:
+            r = self.run(self.through(d, POLL_LONG), program="callbench")
+        for n, of in (("idle_sync_ns", "cuMemGetInfo"), ("set_ask_launch_ns", "the launch alone")):
+            ref = r[n + "_reference"]
+            self.row(n, r[n], "ns", f"{of}, {ref:.0f} ns", r[n] / ref, f"<= {ref + 100:.0f} ns")
+        self.row("event_query_ns", r["event_query_ns"], "ns", "each event asked for once", None, "<= 100 ns")
+
     def awaited(self):
         with self.pvgpu("nullcuda", POLL_LONG) as d:
             r = self.run(self.through(d, POLL_LONG), "polling")
@@ -313,10 +322,10 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", help="post awaited drain pageable pinned sessions idle session_start sched gate one_busy shares latency endless")
+    ap.add_argument("only", nargs="*", help="post calls awaited drain pageable pinned sessions idle session_start sched gate one_busy shares latency endless")
     args = ap.parse_args()
     b = Bench(args.build, args.quick)
-    names = args.only or ["post", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched",
+    names = args.only or ["post", "calls", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched",
                           "gate", "one_busy", "shares", "latency", "endless"]
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:

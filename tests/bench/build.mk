@@ -2,6 +2,9 @@
 TESTPROGS += $(B)/tests/pvbench $(B)/nullcuda/libcuda.so.1
 $(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c tests/bench/naps.c) | $(B)/stubs/libcuda.so
 LDLIBS_pvbench = -L$(B)/stubs -lcuda -lm
+TESTPROGS += $(B)/tests/callbench
+$(B)/tests/callbench: $(call obj,tests/bench/callbench.c) | $(B)/stubs/libcuda.so
+LDLIBS_callbench = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/schedbench
 $(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
 $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
@@ -23,7 +26,7 @@ bench-loops: packages
 .PHONY: check-bench
 check-bench:
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) --quick --out $(B)/bench-quick.json post awaited drain gate idle
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) --quick --out $(B)/bench-quick.json post calls awaited drain gate idle
 
 # docs/results/RELEASE.md, from the runs in docs/results/RELEASE. With RUN, FILE and MACHINE a run is recorded first:
 # make results RUN=bench FILE=build/bench.json MACHINE="2 cores, simulated GPU"

@@ -7,6 +7,7 @@
  * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
  * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
+ * xen-pvgpu-back/worker/gpu/find.c
  * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/image.c
  * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c

@@ -110,9 +110,17 @@ static void check_primary(void)
 	CU(cuDevicePrimaryCtxRelease(0));
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK(active == 1, "a retained context is gone");
+	CU(cuDevicePrimaryCtxRetain(&again, 0));
 	CU(cuDevicePrimaryCtxReset(0));
 	CU(cuDevicePrimaryCtxGetState(0, &flags, &active));
 	CHECK(active == 0, "a reset context is active");
+	WANT(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxPushCurrent(ctx));
+	WANT(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSetCurrent(ctx));
+	WANT(CUDA_ERROR_CONTEXT_IS_DESTROYED, cuCtxSynchronize());
+	/* A reset takes no retain back. */
+	CU(cuDevicePrimaryCtxRelease(0));
+	CU(cuDevicePrimaryCtxRelease(0));
+	WANT(CUDA_ERROR_INVALID_CONTEXT, cuDevicePrimaryCtxRelease(0));
 	/* It comes back when it is retained, empty. */
 	CU(cuCtxSetCurrent(NULL));
 	CU(cuDevicePrimaryCtxSetFlags(0, CU_CTX_SCHED_BLOCKING_SYNC));

@@ -10,11 +10,25 @@ struct symbol {
 	const char *name;
 	size_t offset; /* in struct far */
 	bool needed;
+	const char *since; /* the first driver that has it, where that is known */
 };
 
-#define NEEDED(f)   {#f, offsetof(struct far, f), true},
-#define OPTIONAL(f) {#f, offsetof(struct far, f), false},
-static const struct symbol symbols[] = {FAR_NEEDED(NEEDED) FAR_OPTIONAL(OPTIONAL)};
+#define NEEDED(f)   {#f, offsetof(struct far, f), true, NULL},
+#define PARAMS(f)   {#f, offsetof(struct far, f), true, FAR_PARAMS_SINCE},
+#define OPTIONAL(f) {#f, offsetof(struct far, f), false, NULL},
+static const struct symbol symbols[] = {FAR_NEEDED(NEEDED) FAR_PARAMS(PARAMS)
+						FAR_OPTIONAL(OPTIONAL)};
+
+static void lacks(const struct symbol *s, const char *path, char *reason, size_t cap)
+{
+	if (s->since)
+		snprintf(reason, cap, "no symbol %s: install driver %s or later: %s", s->name,
+			 s->since, path);
+	else
+		snprintf(reason, cap,
+			 "no symbol %s: the driver is too old, or this is no libcuda: %s", s->name,
+			 path);
+}
 
 /* The dynamic linker's text begins with the path, which can be long: cut there, since the reason is
  * at the end. */
@@ -41,9 +55,7 @@ int far_load(struct far *far, const char *path, char *reason, size_t cap)
 		void *fn = dlsym(far->dl, symbols[i].name);
 
 		if (!fn && symbols[i].needed) {
-			snprintf(reason, cap,
-				 "no symbol %s: the driver is too old, or this is no libcuda: %s",
-				 symbols[i].name, path);
+			lacks(&symbols[i], path, reason, cap);
 			return -1;
 		}
 		memcpy((char *)far + symbols[i].offset, &fn, sizeof(fn));

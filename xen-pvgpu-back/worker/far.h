@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The far end: libcuda, loaded by dlopen of a configured path in the prepare phase. Everything that
- * the worker calls stands in the two lists below, by the exact symbol that the library exports; a
- * missing one of FAR_NEEDED refuses the library, a missing one of FAR_OPTIONAL is NULL.
+ * the worker calls stands in the lists below, by the exact symbol that the library exports; a
+ * missing one of FAR_NEEDED or FAR_PARAMS refuses the library, a missing one of FAR_OPTIONAL is
+ * NULL.
  */
 #ifndef PVGPU_FAR_H
 #define PVGPU_FAR_H
@@ -99,11 +100,16 @@
 	X(cuStreamAddCallback)                                                                     \
 	X(cuThreadExchangeStreamCaptureMode)
 
+/* How a kernel's parameters lie: drivers from FAR_PARAMS_SINCE on say it. */
+#define FAR_PARAMS_SINCE "550 (CUDA 12.4)"
+#define FAR_PARAMS(X)                                                                              \
+	X(cuFuncGetParamInfo)                                                                      \
+	X(cuKernelGetParamInfo)
+
 /* Newer than the oldest driver that is served, or not on every kind of GPU. */
 #define FAR_OPTIONAL(X)                                                                            \
-	X(cuFuncGetParamInfo)                                                                      \
-	X(cuKernelGetParamInfo)                                                                    \
 	X(cuFuncGetName)                                                                           \
+	X(cuFuncLoad)                                                                              \
 	X(cuKernelGetName)                                                                         \
 	X(cuModuleGetFunctionCount)                                                                \
 	X(cuModuleEnumerateFunctions)                                                              \
@@ -116,6 +122,7 @@
 #define FAR_MEMBER(name) __typeof__(name) *name;
 struct far {
 	FAR_NEEDED(FAR_MEMBER)
+	FAR_PARAMS(FAR_MEMBER)
 	FAR_OPTIONAL(FAR_MEMBER)
 	void *dl;     /* of dlopen */
 	CUdevice dev; /* the GPU that this worker serves */

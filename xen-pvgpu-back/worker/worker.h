@@ -24,6 +24,11 @@ struct pvgpu_cmd_hdr;
 /* loop.c: called by the generated code and by every part; thread-safe. */
 void worker_send(struct worker *w, const void *rec, uint32_t len);
 void worker_mark(struct worker *w, uint32_t seq, int32_t result);
+/* All commands up to this number have ended in the stream of this slot (ring.h), and their marks
+ * were sent. */
+void worker_ended(struct worker *w, uint32_t slot, uint64_t number);
+/* A fault has spoilt a context: the guest is to ask, whatever it was told to have ended. */
+void worker_faulted(struct worker *w);
 /* Keep the first error of one-way work for the context's next synchronising call (NULL: the
  * session). */
 void worker_deferred(struct worker *w, void *ctx, int result);

@@ -218,9 +218,31 @@ PUBLIC CUresult cuCtxDetach(CUcontext ctx)
 	return left || c->primary ? CUDA_SUCCESS : cuCtxDestroy_v2(ctx);
 }
 
+enum pvgpu_patience ctx_patience(const struct ctx *c)
+{
+	switch (atomic_load(&c->flags) & CU_CTX_SCHED_MASK) {
+	case CU_CTX_SCHED_SPIN:
+		return PVGPU_SPIN;
+	case CU_CTX_SCHED_BLOCKING_SYNC:
+		return PVGPU_SLEEP;
+	default: /* YIELD, too: polling yields to no one, and ends soon */
+		return PVGPU_ADAPT;
+	}
+}
+
 static int synchronize(struct ctx *c)
 {
-	return ctx_result(c, pvgpu_do_ctx_synchronize(session(), c->o.wire));
+	enum pvgpu_patience before;
+	int r;
+
+	if (done_ctx_at_rest(c))
+		return 0;
+	before = pvgpu_wait_so(ctx_patience(c));
+	r = ctx_result(c, pvgpu_do_ctx_synchronize(session(), c->o.wire));
+	pvgpu_wait_so(before);
+	if (!r)
+		done_wait_ctx(c);
+	return r;
 }
 
 PUBLIC CUresult cuCtxSynchronize(void)

@@ -45,6 +45,14 @@ static CUcontext ref_handle(const struct ctx_ref *r)
 	return object_handle(&o);
 }
 
+/* The context to be made current; NULL: it is gone. A primary context's handle outlives it. */
+static struct ctx *find_usable(CUcontext h)
+{
+	struct ctx *c = ctx_find(h);
+
+	return c && atomic_load(&c->state) != CUDA_ERROR_CONTEXT_IS_DESTROYED ? c : NULL;
+}
+
 int ctx_push(struct ctx *c)
 {
 	if (self.current.ctx) {
@@ -87,7 +95,7 @@ PUBLIC CUresult cuCtxPushCurrent_v2(CUcontext ctx)
 		return r;
 	if (!ctx)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	c = ctx_find(ctx);
+	c = find_usable(ctx);
 	return c ? ctx_push(c) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
@@ -126,7 +134,7 @@ PUBLIC CUresult cuCtxSetCurrent(CUcontext ctx)
 		pop();
 		return CUDA_SUCCESS;
 	}
-	c = ctx_find(ctx);
+	c = find_usable(ctx);
 	if (!c)
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	self.current = ref_to(c);
@@ -227,80 +235,4 @@ PUBLIC CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
 	if (greatest)
 		*greatest = c->priority_greatest;
 	return CUDA_SUCCESS;
-}
-
-PUBLIC CUresult cuCtxSetLimit(CUlimit limit, size_t value)
-{
-	struct ctx *c;
-	const int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	return ctx_result(c, pvgpu_do_ctx_set_limit(session(), c->o.wire, limit, value));
-}
-
-PUBLIC CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
-{
-	uint64_t v = 0;
-	struct ctx *c;
-	int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	if (!value)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = ctx_result(c, pvgpu_do_ctx_get_limit(session(), c->o.wire, limit, &v));
-	if (!r)
-		*value = v;
-	return r;
-}
-
-PUBLIC CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
-{
-	uint32_t v = 0;
-	struct ctx *c;
-	int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	if (!config)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = ctx_result(c, pvgpu_do_ctx_get_cache_config(session(), c->o.wire, &v));
-	if (!r)
-		*config = v;
-	return r;
-}
-
-PUBLIC CUresult cuCtxSetCacheConfig(CUfunc_cache config)
-{
-	struct ctx *c;
-	const int r = ctx_enter(&c);
-
-	return r ? r : ctx_result(c, pvgpu_do_ctx_set_cache_config(session(), c->o.wire, config));
-}
-
-/* Since compute capability 5 bank sizes are fixed: settings are accepted and change nothing. */
-PUBLIC CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
-{
-	struct ctx *c;
-	const int r = ctx_current(&c);
-
-	if (r)
-		return r;
-	if (!config)
-		return CUDA_ERROR_INVALID_VALUE;
-	*config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
-	return CUDA_SUCCESS;
-}
-
-PUBLIC CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
-{
-	struct ctx *c;
-	const int r = ctx_current(&c);
-
-	if (r)
-		return r;
-	return (unsigned int)config <= CU_SHARED_MEM_CONFIG_EIGHT_BYTE_BANK_SIZE
-		       ? CUDA_SUCCESS
-		       : CUDA_ERROR_INVALID_VALUE;
 }

@@ -149,6 +149,20 @@ uint64_t guest_next_id(void);
 
 /* context.c */
 
+enum { CTX_LIMITS = 8 };
+
+/* Settings that the worker has set or reported: it is asked for them once. */
+struct ctx_settings {
+	struct {
+		bool known, set;       /* value; asked */
+		uint64_t value, asked; /* as it is; as it was set last */
+	} limit[CTX_LIMITS];
+	struct {
+		bool known, set;
+		CUfunc_cache value, asked;
+	} cache;
+};
+
 struct ctx {
 	struct object o;
 	_Atomic int state; /* 0: usable; else the result of every call in it */
@@ -159,8 +173,10 @@ struct ctx {
 	uint64_t id;
 	unsigned int api_version;
 	int priority_least, priority_greatest;
+	_Atomic uint64_t waited; /* number of the last call that waited for all its work */
 	pthread_mutex_t lock;
-	struct object *objects; /* those that live in it; under lock */
+	struct object *objects;       /* those that live in it; under lock */
+	struct ctx_settings settings; /* under lock */
 };
 
 struct ctx_ref {
@@ -236,6 +252,10 @@ static inline int ctx_enter(struct ctx **out)
 
 /* Wait for all work of all contexts. */
 void ctx_synchronize_all(void);
+/* How calls wait for the context's work, by the flags that it was made with or given since. */
+enum pvgpu_patience ctx_patience(const struct ctx *c);
+/* The worker has made it anew. */
+void ctx_settings_forget(struct ctx *c);
 /* Keep a sticky result for the context; returns r. */
 int ctx_result(struct ctx *c, int r);
 /* A context was destroyed or reset: forget everything in it. */
@@ -250,7 +270,8 @@ struct device {
 	char pci_bus_id[32];
 	struct pvgpu_device_attr attr[PVGPU_ATTRS_MAX];
 	pthread_mutex_t lock; /* of the primary context's life */
-	struct ctx *primary;  /* permanent object, active while retained > 0 */
+	struct ctx *primary;  /* permanent object */
+	bool active;          /* the worker has it */
 	unsigned int retained;
 	unsigned int primary_flags;
 	struct launch_limits {
@@ -301,7 +322,34 @@ struct event {
 	unsigned int flags;
 	_Atomic uint32_t records;   /* how often it was recorded */
 	_Atomic uint32_t completed; /* value of records that is known to be done */
+	_Atomic uint32_t waited;    /* the same, known by a call that waits */
+	_Atomic uint64_t place;     /* of the last record, see done.c */
+	_Atomic uint64_t asked;     /* the place that the worker has reported as not done */
+	_Atomic uint32_t unasked;   /* queries since then that were answered here */
 };
+
+/*
+ * done.c: what is known to have ended, so that nobody need be asked. A place is a stream and a
+ * command in it.
+ */
+/* The stream's slot is its own from this thread's last command on. */
+void done_stream_made(const struct stream *s);
+/* Of this thread's last command, which went to t. */
+uint64_t done_place(const struct target *t);
+/* Will the worker say when it has ended, once it was asked? */
+bool done_told(uint64_t place);
+/* All of the stream up to the place has ended. */
+bool done_known(uint64_t place);
+/* The same, and a call has waited for it: device output and errors have come. c: the stream's. */
+bool done_waited(uint64_t place, const struct ctx *c);
+/* This thread's last command has waited for all work of the context, of the stream. */
+void done_wait_ctx(struct ctx *c);
+void done_wait_stream(const struct target *t);
+/* Nothing was posted since. */
+bool done_ctx_at_rest(struct ctx *c);
+bool done_stream_at_rest(const struct target *t);
+/* All work of the stream has ended. */
+bool done_stream_ended(const struct target *t);
 
 /* found.c: functions of a module or kernels of a library that were asked for. Under the owner's
  * lock. */
@@ -316,6 +364,8 @@ struct found {
 	struct function *first; /* all, chained by next */
 	struct function **at;   /* the first n in the worker's order */
 	uint32_t n, room;
+	struct function **by_name; /* hashed; names_room is a power of two, or 0 */
+	uint32_t names, names_room;
 };
 int found_named(struct found *l, const char *name, struct function **out);
 /* The handles of the first count. */
@@ -383,10 +433,14 @@ struct function {
 	struct function *instances; /* kernels: their functions in contexts; under library_lock */
 	char *name;
 	_Atomic int attr[FUNCTION_ATTRS];
+	/* Bits by attribute: attr is its value, though -1; it was set to that by the application.
+	 */
+	_Atomic uint32_t attr_known, attr_set;
+	_Atomic uint32_t cache_set; /* 1 + the cache configuration that was set last */
+	struct occupancy *_Atomic occupancy;
 	bool params_known;
 	uint32_t param_count, param_bytes;
 	struct pvgpu_param_info *params;
-	_Atomic uint64_t coop_fit; /* of the last cooperative size; launch.c has its bits */
 };
 
 /* A func_info, its parameters and a name, as in a reply. */
@@ -408,7 +462,16 @@ static inline int function_attr(const struct function *f, CUfunction_attribute a
 
 int function_get_attribute(struct function *f, CUfunction_attribute attr, int *value);
 int function_set_attribute(struct function *f, CUfunction_attribute attr, int value);
+int function_set_cache_config(struct function *f, CUfunc_cache config);
 int function_param_info(const struct function *f, size_t index, size_t *offset, size_t *size);
+
+/* occupancy.c: how many blocks fit, asked once for each size of blocks. */
+int occupancy_blocks(struct ctx *c, struct function *f, int threads, uint64_t shared,
+		     unsigned int flags, int *blocks);
+/* A setting that it may depend on has changed, of one function, of any. */
+void occupancy_forget(struct function *f);
+void occupancy_forget_all(void);
+void occupancy_free(struct function *f);
 
 /* library.c */
 
@@ -426,11 +489,13 @@ void library_forget_module(struct module *m);
 /* The library's module in a context. */
 int library_module(struct library *l, struct ctx *c, CUmodule *out);
 
-/* launch.c: launch attributes in the protocol's form; *cooperative is set when one of them is
- * CU_LAUNCH_ATTRIBUTE_COOPERATIVE. */
-enum { LAUNCH_ATTRS_MAX = 2048 / sizeof(struct pvgpu_launch_attr) };
+/* launch.c: launch attributes in the protocol's form, and what they ask of the launch. */
+struct launch_needs {
+	bool cooperative;
+	unsigned int cluster[3]; /* [0] 0: none */
+};
 int launch_attrs(const CUlaunchConfig *config, struct pvgpu_launch_attr *out, unsigned int *n,
-		 bool *cooperative);
+		 struct launch_needs *needs);
 
 /* memory_map.c: address ranges with a meaning to CUDA; all other memory is pageable */
 

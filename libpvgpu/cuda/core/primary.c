@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A device's primary context. Its object is made at the first retain and lives as long as the
- * session, so that every retain returns the same handle. It is usable while it is retained.
+ * session, so that every retain returns the same handle. It is usable from a retain to the last
+ * release or to a reset. A reset takes no retain back: each is still to be released.
  */
 #include "cuda/core/guest.h"
 #include "cuda/core/context.h"
@@ -40,7 +41,9 @@ static int activate(struct device *d, int ordinal)
 	atomic_store(&c->flags, d->primary_flags);
 	if (!atomic_load(&c->o.generation))
 		object_publish(&c->o);
+	ctx_settings_forget(c);
 	atomic_store(&c->state, 0);
+	d->active = true;
 	return 0;
 }
 
@@ -49,7 +52,7 @@ static void deactivate(struct device *d)
 {
 	struct ctx *c = d->primary;
 
-	d->retained = 0;
+	d->active = false;
 	ctx_forget_objects(c);
 	pvgpu_handle_free(session(), c->o.wire);
 	c->o.wire = 0;
@@ -75,7 +78,7 @@ PUBLIC CUresult cuDevicePrimaryCtxRetain(CUcontext *ctx, CUdevice dev)
 	if (!ctx)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&d->lock);
-	if (!d->retained)
+	if (!d->active)
 		r = activate(d, dev);
 	else
 		r = atomic_load(&d->primary->state);
@@ -97,7 +100,7 @@ PUBLIC CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
 	pthread_mutex_lock(&d->lock);
 	if (!d->retained) {
 		r = CUDA_ERROR_INVALID_CONTEXT;
-	} else if (!--d->retained) {
+	} else if (!--d->retained && d->active) {
 		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 		range_remove_ctx_device(d->primary);
 		r = pvgpu_do_ctx_destroy(session(), d->primary->o.wire);
@@ -120,7 +123,7 @@ PUBLIC CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
 	if (r)
 		return r;
 	pthread_mutex_lock(&d->lock);
-	if (d->retained) {
+	if (d->active) {
 		atomic_store(&d->primary->state, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 		range_remove_ctx_device(d->primary);
 		r = pvgpu_do_ctx_primary_reset(session(), d->wire);
@@ -145,7 +148,7 @@ PUBLIC CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, in
 	if (!flags || !active)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&d->lock);
-	*active = d->retained > 0;
+	*active = d->active;
 	*flags = d->primary_flags;
 	pthread_mutex_unlock(&d->lock);
 	return CUDA_SUCCESS;
@@ -162,7 +165,7 @@ PUBLIC CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&d->lock);
 	d->primary_flags = flags;
-	if (d->retained)
+	if (d->active)
 		atomic_store(&d->primary->flags, flags);
 	pthread_mutex_unlock(&d->lock);
 	return CUDA_SUCCESS;

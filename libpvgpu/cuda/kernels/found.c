@@ -9,13 +9,48 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint32_t hash(const char *name)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return h;
+}
+
+/* The place of a name among by_name, which has free ones. */
+static struct function **place(const struct found *l, const char *name)
+{
+	uint32_t i = hash(name);
+
+	while (l->by_name[i & (l->names_room - 1)] &&
+	       strcmp(l->by_name[i & (l->names_room - 1)]->name, name))
+		i++;
+	return &l->by_name[i & (l->names_room - 1)];
+}
+
 static struct function *known(const struct found *l, const char *name)
 {
-	struct function *f = l->first;
+	return l->names_room ? *place(l, name) : NULL;
+}
 
-	while (f && strcmp(f->name, name))
-		f = f->next;
-	return f;
+/* Room for one more name; half of the places stay free. */
+static int names_extend(struct found *l)
+{
+	struct found grown = {.names_room = l->names_room ? 2 * l->names_room : 16};
+
+	if (2 * l->names < l->names_room)
+		return 0;
+	grown.by_name = calloc(grown.names_room, sizeof(*grown.by_name));
+	if (!grown.by_name)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	for (uint32_t i = 0; i < l->names_room; i++)
+		if (l->by_name[i])
+			*place(&grown, l->by_name[i]->name) = l->by_name[i];
+	free(l->by_name);
+	l->by_name = grown.by_name;
+	l->names_room = grown.names_room;
+	return 0;
 }
 
 /* name NULL asks for the index-th one. */
@@ -27,7 +62,9 @@ static int ask(struct found *l, const char *name, uint32_t index, struct functio
 
 	if (!f)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = l->ask(l, name, index, f->o.wire, &info);
+	r = names_extend(l);
+	if (!r)
+		r = l->ask(l, name, index, f->o.wire, &info);
 	if (!r)
 		r = function_fill(f, &info, name);
 	same = !r && !name ? known(l, f->name) : NULL;
@@ -39,6 +76,8 @@ static int ask(struct found *l, const char *name, uint32_t index, struct functio
 	l->adopt(l, f);
 	f->next = l->first;
 	l->first = f;
+	*place(l, f->name) = f;
+	l->names++;
 	object_publish(&f->o);
 	*out = f;
 	return 0;
@@ -88,8 +127,9 @@ struct function *found_take(struct found *l)
 	struct function *f = l->first;
 
 	free(l->at);
-	l->at = NULL;
-	l->n = l->room = 0;
+	free(l->by_name);
+	l->at = l->by_name = NULL;
+	l->n = l->room = l->names = l->names_room = 0;
 	if (f)
 		l->first = f->next;
 	return f;

@@ -39,6 +39,7 @@ void function_free(struct function *f)
 {
 	free(f->name);
 	free(f->params);
+	occupancy_free(f);
 	f->name = NULL;
 	f->params = NULL;
 	object_free(&f->o);
@@ -64,24 +65,48 @@ static int enter(CUfunction h, struct function **f)
 	return (*f)->o.ctx ? atomic_load(&(*f)->o.ctx->state) : 0;
 }
 
+static uint32_t bit_of(CUfunction_attribute attr)
+{
+	return (unsigned int)attr < FUNCTION_ATTRS ? 1u << attr : 0;
+}
+
+static bool has_bit(const _Atomic uint32_t *bits, CUfunction_attribute attr)
+{
+	return atomic_load(bits) & bit_of(attr);
+}
+
+static void cache_attribute(struct function *f, CUfunction_attribute attr, int value)
+{
+	if ((unsigned int)attr >= FUNCTION_ATTRS)
+		return;
+	atomic_store_explicit(&f->attr[attr], value, memory_order_relaxed);
+	atomic_fetch_or(&f->attr_known, bit_of(attr));
+}
+
+/* The application has set it: f has this value until it is set otherwise. */
+static void attribute_set(struct function *f, CUfunction_attribute attr, int value)
+{
+	occupancy_forget(f);
+	cache_attribute(f, attr, value);
+	atomic_fetch_or(&f->attr_set, bit_of(attr));
+}
+
 int function_get_attribute(struct function *f, CUfunction_attribute attr, int *value)
 {
-	int cached;
+	int cached, r;
 
 	if (!value || (unsigned int)attr >= CU_FUNC_ATTRIBUTE_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
 	cached = (unsigned int)attr < FUNCTION_ATTRS ? function_attr(f, attr) : -1;
 	/* -1: unknown, or the driver refused. Ask it, for its result code. */
-	if (cached == -1)
-		return pvgpu_do_func_get_attribute(session(), f->o.wire, attr, value);
+	if (cached == -1 && !has_bit(&f->attr_known, attr)) {
+		r = pvgpu_do_func_get_attribute(session(), f->o.wire, attr, value);
+		if (!r)
+			cache_attribute(f, attr, *value);
+		return r;
+	}
 	*value = cached;
 	return 0;
-}
-
-static void cache_attribute(struct function *f, CUfunction_attribute attr, int value)
-{
-	if ((unsigned int)attr < FUNCTION_ATTRS)
-		atomic_store_explicit(&f->attr[attr], value, memory_order_relaxed);
 }
 
 int function_set_attribute(struct function *f, CUfunction_attribute attr, int value)
@@ -90,16 +115,40 @@ int function_set_attribute(struct function *f, CUfunction_attribute attr, int va
 
 	if ((unsigned int)attr >= CU_FUNC_ATTRIBUTE_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (has_bit(&f->attr_set, attr) && function_attr(f, attr) == value)
+		return 0;
 	r = pvgpu_do_func_set_attribute(session(), f->o.wire, attr, value);
 	if (r)
 		return r;
-	cache_attribute(f, attr, value);
-	/* A kernel's attribute holds for its functions in all contexts. */
+	attribute_set(f, attr, value);
+	/* A kernel's attribute holds for its functions in all contexts, until one is set itself. */
 	pthread_mutex_lock(&library_lock);
 	for (struct function *i = f->instances; i; i = i->next)
-		cache_attribute(i, attr, value);
+		attribute_set(i, attr, value);
+	if (f->kernel)
+		atomic_fetch_and(&f->kernel->attr_set, ~bit_of(attr));
 	pthread_mutex_unlock(&library_lock);
-	atomic_store(&f->coop_fit, 0);
+	return 0;
+}
+
+int function_set_cache_config(struct function *f, CUfunc_cache config)
+{
+	const uint32_t set = (uint32_t)config + 1;
+	int r;
+
+	if (atomic_load(&f->cache_set) == set)
+		return 0;
+	r = pvgpu_do_func_set_cache_config(session(), f->o.wire, config);
+	if (r)
+		return r;
+	occupancy_forget_all();
+	atomic_store(&f->cache_set, set);
+	pthread_mutex_lock(&library_lock);
+	for (struct function *i = f->instances; i; i = i->next)
+		atomic_store(&i->cache_set, set);
+	if (f->kernel)
+		atomic_store(&f->kernel->cache_set, 0);
+	pthread_mutex_unlock(&library_lock);
 	return 0;
 }
 
@@ -136,7 +185,7 @@ PUBLIC CUresult cuFuncSetCacheConfig(CUfunction fn, CUfunc_cache config)
 	struct function *f;
 	const int r = enter(fn, &f);
 
-	return r ? r : pvgpu_do_func_set_cache_config(session(), f->o.wire, config);
+	return r ? r : function_set_cache_config(f, config);
 }
 
 PUBLIC CUresult cuFuncSetSharedMemConfig(CUfunction fn, CUsharedconfig config)

@@ -108,7 +108,7 @@ PUBLIC CUresult cuKernelSetCacheConfig(CUkernel kernel, CUfunc_cache config, CUd
 	struct function *k;
 	const int r = enter_on(kernel, dev, &k);
 
-	return r ? r : pvgpu_do_func_set_cache_config(session(), k->o.wire, config);
+	return r ? r : function_set_cache_config(k, config);
 }
 
 PUBLIC CUresult cuKernelGetName(const char **name, CUkernel kernel)

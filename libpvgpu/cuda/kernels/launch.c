@@ -6,12 +6,13 @@
  */
 #include "cuda/core/guest.h"
 
+#include <pvgpu_cuda_launch.h>
 #include <string.h>
 
 struct request {
 	unsigned int grid[3], block[3];
 	unsigned int shared;
-	bool cooperative;
+	struct launch_needs needs;
 	const struct pvgpu_launch_attr *attrs;
 	unsigned int n_attrs;
 };
@@ -32,40 +33,46 @@ static int find_function(CUfunction h, const struct target *t, struct function *
 	return 0;
 }
 
-/* The low bits of a function's coop_fit: blocks for each multiprocessor. Above them are the threads
- * of a block and the bytes of shared memory that they hold for. Threads that launch the function
- * in different sizes at once share the word, so it is written and read as one. */
-#define COOP_FIT 0xffffull
-
 static int check_cooperative(const struct target *t, struct function *f, const struct request *q,
 			     uint64_t threads)
 {
 	const uint64_t sms = (unsigned int)device_value(t->ctx->device,
 							CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-	const uint64_t key = (uint64_t)q->shared << 32 | threads << 16;
-	const uint64_t known = atomic_load(&f->coop_fit);
 	uint64_t blocks = q->grid[0];
 	int fit = 0, r;
 
 	if (!device_value(t->ctx->device, CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if ((known & ~COOP_FIT) == key && threads <= COOP_FIT) {
-		fit = (int)(known & COOP_FIT);
-	} else {
-		r = pvgpu_do_func_occupancy(session(), t->ctx->o.wire, f->o.wire, (int)threads,
-					    q->shared, 0, &fit);
-		if (r)
-			return ctx_result(t->ctx, r);
-		if (fit < 0) /* the backend is not trusted */
-			fit = 0;
-		if (threads <= COOP_FIT && (uint64_t)fit <= COOP_FIT)
-			atomic_store(&f->coop_fit, key | (uint64_t)fit);
-	}
+	r = occupancy_blocks(t->ctx, f, (int)threads, q->shared, 0, &fit);
+	if (r)
+		return r;
 	if (__builtin_mul_overflow(blocks, (uint64_t)q->grid[1], &blocks) ||
 	    __builtin_mul_overflow(blocks, (uint64_t)q->grid[2], &blocks) ||
 	    blocks > (uint64_t)fit * sms)
 		return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
 	return 0;
+}
+
+/* Clusters of up to so many blocks run on every device that has clusters; more only when the
+ * function allows it. */
+enum { CLUSTER_PORTABLE = 8, CLUSTER_MOST = 16 };
+
+static int check_cluster(const struct target *t, const struct function *f, const struct request *q)
+{
+	const unsigned int *c = q->needs.cluster;
+	const uint64_t most =
+		function_attr(f, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED) == 1
+			? CLUSTER_MOST
+			: CLUSTER_PORTABLE;
+
+	if (c[0] == 1 && c[1] == 1 && c[2] == 1)
+		return 0;
+	if (device_value(t->ctx->device, CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) != 1)
+		return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	for (int i = 0; i < 3; i++)
+		if (c[i] > most || q->grid[i] % c[i])
+			return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	return (uint64_t)c[0] * c[1] * c[2] > most ? CUDA_ERROR_INVALID_CLUSTER_SIZE : 0;
 }
 
 static int check(const struct target *t, struct function *f, const struct request *q)
@@ -84,7 +91,13 @@ static int check(const struct target *t, struct function *f, const struct reques
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
 	if (unlikely(shared >= 0 && q->shared > (unsigned int)shared))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (unlikely(q->cooperative))
+	if (unlikely(q->needs.cluster[0])) {
+		const int r = check_cluster(t, f, q);
+
+		if (r)
+			return r;
+	}
+	if (unlikely(q->needs.cooperative))
 		return check_cooperative(t, f, q, threads);
 	return 0;
 }
@@ -139,7 +152,7 @@ static int post(const struct target *t, const struct function *f, const struct r
 			(uint32_t)(q->n_attrs * sizeof(q->attrs[0])), params, size);
 	return pvgpu_do_launch(session(), t->ctx->o.wire, t->stream, f->o.wire, q->grid[0],
 			       q->grid[1], q->grid[2], q->block[0], q->block[1], q->block[2],
-			       q->shared, q->cooperative, params, size);
+			       q->shared, q->needs.cooperative, params, size);
 }
 
 static __attribute__((noinline)) int pack_large(const struct target *t, const struct function *f,
@@ -184,52 +197,44 @@ static int launch(CUfunction h, const struct request *q, CUstream stream, bool p
 	return r ? r : post(&t, f, q, packed, f->param_bytes);
 }
 
-/* One attribute in the protocol's form; those that name objects of this process have none. */
-static int attr_to_wire(const CUlaunchAttribute *a, struct pvgpu_launch_attr *out)
+/* A window of memory that the device has, and of a size that it can keep. */
+static bool window_fits(const CUaccessPolicyWindow *w)
 {
-	switch (a->id) {
-	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
-	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
-	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
-		return CUDA_ERROR_NOT_SUPPORTED;
-	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-		if (a->value.accessPolicyWindow.num_bytes &&
-		    !range_on_device((uintptr_t)a->value.accessPolicyWindow.base_ptr,
-				     a->value.accessPolicyWindow.num_bytes))
-			return CUDA_ERROR_INVALID_VALUE;
-		break;
-	case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY: /* a stream's only */
-		return CUDA_ERROR_INVALID_VALUE;
-	default:
-		if ((unsigned int)a->id > CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING)
-			return CUDA_ERROR_INVALID_VALUE;
-		break;
-	}
-	_Static_assert(sizeof(out->value) == sizeof(a->value), "a value is sent unchanged");
-	*out = (struct pvgpu_launch_attr){.id = a->id};
-	memcpy(out->value, &a->value, sizeof(out->value));
-	return 0;
+	const int most = device_value(0, CU_DEVICE_ATTRIBUTE_MAX_ACCESS_POLICY_WINDOW_SIZE);
+
+	return most > 0 && w->num_bytes <= (size_t)most &&
+	       range_on_device((uintptr_t)w->base_ptr, w->num_bytes);
 }
 
 int launch_attrs(const CUlaunchConfig *config, struct pvgpu_launch_attr *out, unsigned int *n,
-		 bool *cooperative)
+		 struct launch_needs *needs)
 {
 	unsigned int used = 0;
+	bool sent;
 	int r;
 
+	*needs = (struct launch_needs){0};
 	if (config->numAttrs && !config->attrs)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (unsigned int i = 0; i < config->numAttrs; i++) {
-		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_IGNORE)
-			continue;
-		if (used == LAUNCH_ATTRS_MAX)
-			return CUDA_ERROR_INVALID_VALUE;
-		r = attr_to_wire(&config->attrs[i], &out[used]);
+		const CUlaunchAttribute *a = &config->attrs[i];
+
+		_Static_assert(sizeof(out->value) == sizeof(a->value), "a value is sent unchanged");
+		r = pvgpu_launch_attr_check(a, &sent);
 		if (r)
 			return r;
-		if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
-			*cooperative = config->attrs[i].value.cooperative != 0;
-		used++;
+		if (a->id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
+			sent = sent && window_fits(&a->value.accessPolicyWindow);
+		if (!sent)
+			continue;
+		if (used == PVGPU_LAUNCH_ATTRS_MAX)
+			return CUDA_ERROR_INVALID_VALUE;
+		if (a->id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+			needs->cooperative = a->value.cooperative != 0;
+		if (a->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+			memcpy(needs->cluster, &a->value.clusterDim, sizeof(needs->cluster));
+		out[used] = (struct pvgpu_launch_attr){.id = a->id};
+		memcpy(out[used++].value, &a->value, sizeof(out->value));
 	}
 	*n = used;
 	return 0;
@@ -238,7 +243,7 @@ int launch_attrs(const CUlaunchConfig *config, struct pvgpu_launch_attr *out, un
 static int launch_ex(const CUlaunchConfig *c, CUfunction h, bool per_thread, void **params,
 		     void **extra)
 {
-	struct pvgpu_launch_attr attrs[LAUNCH_ATTRS_MAX];
+	struct pvgpu_launch_attr attrs[PVGPU_LAUNCH_ATTRS_MAX];
 	struct request q;
 	int r;
 
@@ -248,7 +253,7 @@ static int launch_ex(const CUlaunchConfig *c, CUfunction h, bool per_thread, voi
 			     .block = {c->blockDimX, c->blockDimY, c->blockDimZ},
 			     .shared = c->sharedMemBytes,
 			     .attrs = attrs};
-	r = launch_attrs(c, attrs, &q.n_attrs, &q.cooperative);
+	r = launch_attrs(c, attrs, &q.n_attrs, &q.needs);
 	return r ? r : launch(h, &q, c->hStream, per_thread, params, extra);
 }
 
@@ -256,7 +261,7 @@ static int launch_ex(const CUlaunchConfig *c, CUfunction h, bool per_thread, voi
 	(&(const struct request){.grid = {grid_x, grid_y, grid_z},                                 \
 				 .block = {block_x, block_y, block_z},                             \
 				 .shared = shared_bytes,                                           \
-				 .cooperative = is_cooperative})
+				 .needs = {.cooperative = is_cooperative}})
 
 CU_PTSZ(cuLaunchKernel,
 	(CUfunction fn, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z,

@@ -2,7 +2,96 @@
 /* Occupancy: the worker knows how many blocks fit; the search for the best size is made here. */
 #include "cuda/core/guest.h"
 
+#include <pvgpu_cuda_launch.h>
+#include <stdlib.h>
+
 enum { BLOCKS_MAX = 4096 }; /* per multiprocessor: beyond any real one, and no product overflows */
+
+/*
+ * The worker's answers for one function. An entry's place follows from the question. It is one
+ * word, so that threads need no lock: bit 0 marks an entry, then 13 bits of blocks, 6 unused, the
+ * flag, 11 bits of threads, 32 of shared memory.
+ */
+enum { ENTRIES = 64, BLOCKS_SHIFT = 1, FLAG_SHIFT = 20, THREADS_SHIFT = 21, SHARED_SHIFT = 32 };
+enum { THREADS_MAX = (1 << (SHARED_SHIFT - THREADS_SHIFT)) - 1, BLOCKS_MASK = 0x1fff };
+
+struct occupancy {
+	_Atomic uint32_t age; /* of the settings that the entries hold for */
+	_Atomic uint64_t entry[ENTRIES];
+};
+
+static _Atomic uint32_t settings_age;
+
+void occupancy_forget_all(void)
+{
+	atomic_fetch_add(&settings_age, 1);
+}
+
+void occupancy_forget(struct function *f)
+{
+	struct occupancy *o = atomic_load(&f->occupancy);
+
+	for (int i = 0; o && i < ENTRIES; i++)
+		atomic_store_explicit(&o->entry[i], 0, memory_order_relaxed);
+}
+
+void occupancy_free(struct function *f)
+{
+	free(atomic_exchange(&f->occupancy, NULL));
+}
+
+static struct occupancy *table_of(struct function *f)
+{
+	const uint32_t age = atomic_load(&settings_age);
+	struct occupancy *o = atomic_load(&f->occupancy), *none = NULL;
+
+	if (!o) {
+		o = calloc(1, sizeof(*o));
+		if (!o)
+			return NULL;
+		atomic_init(&o->age, age);
+		if (!atomic_compare_exchange_strong(&f->occupancy, &none, o)) {
+			free(o);
+			o = none;
+		}
+	}
+	if (atomic_load(&o->age) != age) {
+		occupancy_forget(f);
+		atomic_store(&o->age, age);
+	}
+	return o;
+}
+
+int occupancy_blocks(struct ctx *c, struct function *f, int threads, uint64_t shared,
+		     unsigned int flags, int *blocks)
+{
+	const uint64_t key = shared << SHARED_SHIFT | (uint64_t)threads << THREADS_SHIFT |
+			     (uint64_t) !!flags << FLAG_SHIFT | 1;
+	const uint64_t place = (uint64_t)threads >> 5 ^ (uint64_t)threads ^ shared >> 8;
+	_Atomic uint64_t *e = NULL;
+	struct occupancy *o;
+	uint64_t known;
+	int r;
+
+	/* The sizes of real launches; others are not worth a place. */
+	o = threads <= THREADS_MAX && shared <= UINT32_MAX ? table_of(f) : NULL;
+	if (o) {
+		e = &o->entry[place % ENTRIES];
+		known = atomic_load_explicit(e, memory_order_relaxed);
+		if ((known & ~((uint64_t)BLOCKS_MASK << BLOCKS_SHIFT)) == key) {
+			*blocks = (int)(known >> BLOCKS_SHIFT & BLOCKS_MASK);
+			return 0;
+		}
+	}
+	r = ctx_result(c, pvgpu_do_func_occupancy(session(), c->o.wire, f->o.wire, threads, shared,
+						  flags, blocks));
+	if (!r && (*blocks < 0 || *blocks > BLOCKS_MAX))
+		r = pvgpu_broken(session(), "func_occupancy");
+	if (!r && e)
+		atomic_store_explicit(e, key | (uint64_t)*blocks << BLOCKS_SHIFT,
+				      memory_order_relaxed);
+	return r;
+}
 
 static int enter(CUfunction h, struct ctx **c, struct function **f)
 {
@@ -26,11 +115,7 @@ static int active_blocks(int *blocks, CUfunction fn, int block_size, size_t shar
 	if (!blocks || block_size <= 0 ||
 	    flags & ~(unsigned int)CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = ctx_result(c, pvgpu_do_func_occupancy(session(), c->o.wire, f->o.wire, block_size,
-						  shared_bytes, flags, blocks));
-	if (!r && (*blocks < 0 || *blocks > BLOCKS_MAX))
-		r = pvgpu_broken(session(), "func_occupancy");
-	return r;
+	return occupancy_blocks(c, f, block_size, shared_bytes, flags, blocks);
 }
 
 PUBLIC CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fn,
@@ -132,8 +217,8 @@ enum { LARGEST_CLUSTER = 0, ACTIVE_CLUSTERS = 1 };
 
 static int clusters(int *value, CUfunction fn, const CUlaunchConfig *config, uint32_t what)
 {
-	struct pvgpu_launch_attr attrs[LAUNCH_ATTRS_MAX];
-	bool cooperative = false;
+	struct pvgpu_launch_attr attrs[PVGPU_LAUNCH_ATTRS_MAX];
+	struct launch_needs needs;
 	unsigned int n;
 	struct function *f;
 	struct ctx *c;
@@ -143,7 +228,7 @@ static int clusters(int *value, CUfunction fn, const CUlaunchConfig *config, uin
 		return r;
 	if (!value || !config)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = launch_attrs(config, attrs, &n, &cooperative);
+	r = launch_attrs(config, attrs, &n, &needs);
 	if (r)
 		return r;
 	return ctx_result(c, pvgpu_do_func_clusters(

@@ -4,6 +4,9 @@
 
 enum { EVENT_FLAGS = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING };
 
+/* Queries of an event that runs: one in so many asks the worker. */
+enum { ASK_EVERY = 64 };
+
 static int enter(CUevent h, struct event **e)
 {
 	const int r = guest_enter();
@@ -78,9 +81,11 @@ static int record(CUevent event, CUstream stream, unsigned int flags, bool per_t
 	if (!e || e->o.ctx != t.ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = pvgpu_do_event_record(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
-	if (!r)
-		atomic_fetch_add(&e->records, 1);
-	return r;
+	if (r)
+		return r;
+	atomic_store(&e->place, done_place(&t));
+	atomic_fetch_add(&e->records, 1);
+	return 0;
 }
 
 CU_PTSZ(cuEventRecord, (CUevent event, CUstream stream), record(event, stream, 0, per_thread))
@@ -95,32 +100,62 @@ static int completed(struct event *e, uint32_t records, int r)
 	return ctx_result(e->o.ctx, r);
 }
 
+/*
+ * May a query be answered with "not ready" here? The worker has reported that for this place, and
+ * writes its end to the ring page. Now and then it is asked all the same: it may be gone, or have
+ * been short of memory.
+ */
+static bool still_runs(struct event *e, uint64_t place)
+{
+	return done_told(place) && pvgpu_sound(session()) && atomic_load(&e->asked) == place &&
+	       atomic_fetch_add(&e->unasked, 1) % ASK_EVERY != ASK_EVERY - 1;
+}
+
 PUBLIC CUresult cuEventQuery(CUevent event)
 {
 	uint32_t records;
+	uint64_t place;
 	struct event *e;
-	const int r = enter(event, &e);
+	int r = enter(event, &e);
 
 	if (r)
 		return r;
 	records = atomic_load(&e->records);
 	if (atomic_load(&e->completed) == records)
 		return CUDA_SUCCESS;
-	return completed(e, records, pvgpu_do_event_query(session(), e->o.wire));
+	place = atomic_load(&e->place);
+	if (done_known(place))
+		return completed(e, records, 0);
+	if (still_runs(e, place))
+		return CUDA_ERROR_NOT_READY;
+	r = pvgpu_do_event_query(session(), e->o.wire);
+	if (r == CUDA_ERROR_NOT_READY)
+		atomic_store(&e->asked, place);
+	return completed(e, records, r);
 }
 
 PUBLIC CUresult cuEventSynchronize(CUevent event)
 {
+	enum pvgpu_patience before;
 	uint32_t records;
 	struct event *e;
-	const int r = enter(event, &e);
+	int r = enter(event, &e);
 
 	if (r)
 		return r;
 	records = atomic_load(&e->records);
 	if (!records)
 		return CUDA_SUCCESS;
-	return completed(e, records, pvgpu_do_event_synchronize(session(), e->o.wire));
+	if ((atomic_load(&e->waited) == records && pvgpu_sound(session())) ||
+	    done_waited(atomic_load(&e->place), e->o.ctx))
+		return completed(e, records, 0);
+	before = pvgpu_wait_so(e->flags & CU_EVENT_BLOCKING_SYNC ? PVGPU_SLEEP
+								 : ctx_patience(e->o.ctx));
+	r = completed(e, records, pvgpu_do_event_synchronize(session(), e->o.wire));
+	pvgpu_wait_so(before);
+	if (!r)
+		atomic_store(&e->waited, records);
+	return r;
 }
 
 PUBLIC CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent end)

@@ -26,6 +26,7 @@ static int create(struct ctx *c, unsigned int flags, int priority, struct stream
 		object_free(&s->o);
 		return r;
 	}
+	done_stream_made(s);
 	object_publish(&s->o);
 	*out = s;
 	return 0;
@@ -149,8 +150,17 @@ int stream_enter(CUstream h, bool per_thread, struct target *t)
 
 int stream_drain(const struct target *t)
 {
-	return ctx_result(t->ctx,
-			  pvgpu_do_stream_synchronize(session(), t->ctx->o.wire, t->stream));
+	enum pvgpu_patience before;
+	int r;
+
+	if (done_stream_at_rest(t))
+		return 0;
+	before = pvgpu_wait_so(ctx_patience(t->ctx));
+	r = ctx_result(t->ctx, pvgpu_do_stream_synchronize(session(), t->ctx->o.wire, t->stream));
+	pvgpu_wait_so(before);
+	if (!r)
+		done_wait_stream(t);
+	return r;
 }
 
 PUBLIC CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned int flags, int priority)
@@ -210,6 +220,8 @@ static int query(CUstream h, bool per_thread)
 
 	if (r)
 		return r;
+	if (done_stream_ended(&t))
+		return CUDA_SUCCESS;
 	return ctx_result(t.ctx, pvgpu_do_stream_query(session(), t.ctx->o.wire, t.stream));
 }
 

@@ -313,7 +313,8 @@ API(cuDevicePrimaryCtxRelease_v2, CUdevice dev)
 	return r;
 }
 
-/* Handles of the context become invalid, also for other users that retained it. */
+/* Handles of the context become invalid, also for other users that retained it; each of them still
+ * has its use to release. */
 API(cuDevicePrimaryCtxReset_v2, CUdevice dev)
 {
 	ENTER();
@@ -324,7 +325,6 @@ API(cuDevicePrimaryCtxReset_v2, CUdevice dev)
 	if (primary)
 		ctx_delete(primary);
 	primary = NULL;
-	primary_users = 0;
 	pthread_mutex_unlock(&sim_life);
 	return CUDA_SUCCESS;
 }

@@ -2,6 +2,7 @@
 /* Modules: parsed code bound to a context, with its global variables in device memory. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tests/simcuda/driver/sim.h"
 
@@ -229,12 +230,16 @@ API(cuModuleUnload, CUmodule handle)
 	return CUDA_SUCCESS;
 }
 
+/* What the environment asks for; the simulated GPU loads the same either way. */
 API(cuModuleGetLoadingMode, CUmoduleLoadingMode *mode)
 {
+	const char *wish = getenv("CUDA_MODULE_LOADING");
+
 	ENTER();
 	if (!mode)
 		return CUDA_ERROR_INVALID_VALUE;
-	*mode = CU_MODULE_EAGER_LOADING;
+	*mode = wish && !strcasecmp(wish, "EAGER") ? CU_MODULE_EAGER_LOADING
+						   : CU_MODULE_LAZY_LOADING;
 	return CUDA_SUCCESS;
 }
 

@@ -222,7 +222,33 @@ START_TEST(primary_context)
 	ck_assert_ptr_eq(a, b);
 	ck_assert_int_eq(cuCtxSynchronize(), 0);
 	ck_assert_int_eq(cuMemFree_v2(p), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuDevicePrimaryCtxRetain(&b, 0), 0);
 	ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
+	ck_assert_int_eq(cuDevicePrimaryCtxGetState(0, &flags, &active), 0);
+	ck_assert_int_eq(active, 0);
+	/* The handle stays, and is of no use until the next retain; both retains are to be
+	 * released.
+	 */
+	ck_assert_int_eq(cuCtxPushCurrent_v2(b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	ck_assert_int_eq(cuCtxSetCurrent(b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_CTX_PRIMARY_RESET], 1);
+	ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
+	ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_CTX_DESTROY], 1);
+	ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), CUDA_ERROR_INVALID_CONTEXT);
+	/* Reset while it is retained, and retained again: three uses. */
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(cuDevicePrimaryCtxRetain(&b, 0), 0);
+	ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
+	ck_assert_int_eq(cuDevicePrimaryCtxRetain(&b, 0), 0);
+	ck_assert_ptr_eq(a, b);
+	ck_assert_int_eq(cuCtxPushCurrent_v2(b), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(cuDevicePrimaryCtxGetState(0, &flags, &active), 0);
+		ck_assert_int_eq(active, 1);
+		ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
+	}
 	ck_assert_int_eq(cuDevicePrimaryCtxGetState(0, &flags, &active), 0);
 	ck_assert_int_eq(active, 0);
 }

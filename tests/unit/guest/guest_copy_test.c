@@ -114,6 +114,7 @@ START_TEST(registered_waits_for_its_turn)
 	ck_assert_int_eq(cuMemHostRegister_v2(host, BIG, 0), 0);
 	ck_assert_int_eq(cuMemHostRegister_v2(host + 100, 10, 0),
 			 CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+	ck_assert_int_eq(cuMemsetD8Async(dev, 0, BIG, NULL), 0);
 	ck_assert_int_eq(cuMemcpyHtoDAsync_v2(dev, host, BIG, NULL), 0);
 	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_SYNCHRONIZE], 1);
 	ck_assert_mem_eq((void *)(uintptr_t)dev, host, BIG);

@@ -60,6 +60,48 @@ void pvgpu_session_abandon(struct pvgpu_session *s)
 	fake.abandoned++;
 }
 
+static uint64_t number, worked;
+static _Thread_local uint64_t posted;
+static _Thread_local enum pvgpu_patience patience;
+
+enum pvgpu_patience pvgpu_wait_so(enum pvgpu_patience how)
+{
+	const enum pvgpu_patience before = patience;
+
+	patience = how;
+	return before;
+}
+
+uint64_t pvgpu_posted(void)
+{
+	return posted;
+}
+
+uint64_t pvgpu_worked(struct pvgpu_session *s)
+{
+	return __atomic_load_n(&worked, __ATOMIC_RELAXED);
+}
+
+uint32_t pvgpu_slot(uint64_t handle)
+{
+	return (PVGPU_HANDLE_TYPE(handle) == PVGPU_H_CTX ? 0 : 32) + PVGPU_HANDLE_INDEX(handle);
+}
+
+bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t upto)
+{
+	return slot < PVGPU_SLOTS && fake.ended >= upto && !fake.unsound;
+}
+
+bool pvgpu_tells_ends(const struct pvgpu_session *s)
+{
+	return !fake.old_worker;
+}
+
+bool pvgpu_sound(const struct pvgpu_session *s)
+{
+	return !fake.unsound;
+}
+
 const struct pvgpu_session_info *pvgpu_session_info(const struct pvgpu_session *s)
 {
 	return &session_info;
@@ -72,7 +114,15 @@ int pvgpu_session_status(const struct pvgpu_session *s)
 
 uint64_t pvgpu_handle_new(struct pvgpu_session *s, uint32_t type, uint32_t vgpu)
 {
-	return PVGPU_HANDLE(type, vgpu, 1, __atomic_fetch_add(&handle_next, 1, __ATOMIC_RELAXED));
+	static uint64_t last_stream;
+	uint64_t h;
+
+	if (fake.same_stream && type == PVGPU_H_STREAM)
+		return last_stream;
+	h = PVGPU_HANDLE(type, vgpu, 1, __atomic_fetch_add(&handle_next, 1, __ATOMIC_RELAXED));
+	if (type == PVGPU_H_STREAM)
+		__atomic_store_n(&last_stream, h, __ATOMIC_RELAXED);
+	return h;
 }
 
 void pvgpu_handle_free(struct pvgpu_session *s, uint64_t handle)
@@ -131,6 +181,7 @@ static const struct pvgpu_cmd_hdr *note(const struct pvgpu_piece *p, unsigned in
 	if (h->len != fake.last_len || h->op >= FAKE_OPS)
 		abort();
 	fake.count[h->op]++;
+	posted = ++number;
 	return h;
 }
 
@@ -195,6 +246,7 @@ int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 		return fake.dead;
 	pthread_mutex_lock(&lock);
 	execute(note(p, n));
+	__atomic_store_n(&worked, posted, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
@@ -207,6 +259,7 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 	pthread_mutex_lock(&lock);
 	fake.marked++;
 	execute(note(p, n));
+	__atomic_store_n(&worked, posted, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&lock);
 	m->result = 0;
 	m->done = !fake.hold_marks;
@@ -376,6 +429,7 @@ int pvgpu_call(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 		return fake.dead;
 	pthread_mutex_lock(&lock);
 	h = note(p, n);
+	fake.patience = patience;
 	len = reply_size[h->op] ? reply_size[h->op] : sizeof(*r);
 	memset(rep, 0, len);
 	if (fake.fail_result && h->op == fake.fail_op)

@@ -37,7 +37,12 @@ struct fake {
 	/* Changes a reply before it is delivered, as a hostile backend could. */
 	void (*twist)(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t *len);
 	bool early_output;    /* device output is announced while the session opens */
+	int patience;         /* with which the last awaited command waited */
 	unsigned int devices; /* of the session; 0: one */
+	uint64_t ended;       /* all commands up to this number, in every stream */
+	bool unsound;         /* a context had a fault, or the worker is gone */
+	bool same_stream;     /* a new stream has the handle of the last one */
+	bool old_worker;      /* says nothing in the ring page */
 };
 extern struct fake fake;
 

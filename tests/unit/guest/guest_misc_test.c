@@ -230,6 +230,7 @@ START_TEST(events)
 	CUevent a, b;
 	float ms;
 
+	fake.old_worker = true; /* guest_calls_test.c has others */
 	ck_assert_int_eq(cuEventCreate(&a, 0), 0);
 	ck_assert_int_eq(cuEventCreate(&b, CU_EVENT_DISABLE_TIMING), 0);
 	ck_assert_int_eq(cuEventCreate(&b, 0x80), CUDA_ERROR_INVALID_VALUE);

@@ -184,10 +184,9 @@ START_TEST(addresses_are_forgotten_before_they_are_free)
 		ck_assert_int_eq(cuDevicePrimaryCtxRetain(&primary, 0), 0);
 		ck_assert_int_eq(cuCtxSetCurrent(primary), 0);
 		ck_assert_int_eq(cuMemAlloc_v2(&watched, 4096), 0);
-		if (i)
-			ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
-		else
+		if (!i)
 			ck_assert_int_eq(cuDevicePrimaryCtxReset_v2(0), 0);
+		ck_assert_int_eq(cuDevicePrimaryCtxRelease_v2(0), 0);
 	}
 	ck_assert_uint_eq(ended, 4);
 }

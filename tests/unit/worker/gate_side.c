@@ -127,15 +127,23 @@ struct worker *gate_session(uint32_t streams)
 	return w;
 }
 
-int gate_launch(struct worker *w, uint64_t stream, uint32_t blocks)
+int gate_launch(struct worker *w, uint64_t stream, uint32_t shape)
+{
+	/* Far enough apart to be different kinds of work. */
+	const uint32_t grid[3] = {1u << shape % 28, 1u << shape / 28 % 15, 1u << shape / 420 % 15};
+
+	return gate_launch_grid(w, stream, grid);
+}
+
+int gate_launch_grid(struct worker *w, uint64_t stream, const uint32_t grid[3])
 {
 	struct pvgpu_wire_launch l = {
 		.ctx = FAKE_CTX,
 		.stream = stream,
 		.function = GATE_FUNCTION,
-		.grid_x = blocks,
-		.grid_y = 1,
-		.grid_z = 1,
+		.grid_x = grid[0],
+		.grid_y = grid[1],
+		.grid_z = grid[2],
 		.block_x = 1,
 		.block_y = 1,
 		.block_z = 1,

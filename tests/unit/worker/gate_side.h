@@ -37,8 +37,9 @@ void gate_side_ring(struct worker *w);
  */
 #define GATE_KNOWN_NS 10000u
 struct worker *gate_session(uint32_t streams);
-/* One kernel; its shape is that many blocks. */
-int gate_launch(struct worker *w, uint64_t stream, uint32_t blocks);
+/* One kernel, of a shape by number; of a grid. */
+int gate_launch(struct worker *w, uint64_t stream, uint32_t shape);
+int gate_launch_grid(struct worker *w, uint64_t stream, const uint32_t grid[3]);
 /* From the arena's start to the device, in stream 1. */
 void gate_copy_to(struct worker *w, uint64_t device, uint64_t size);
 /* Kernels that the far end was given. */

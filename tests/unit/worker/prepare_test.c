@@ -91,6 +91,16 @@ START_TEST(a_call_is_missing)
 }
 END_TEST
 
+/* Without it no kernel could be launched: said at the start, and with the way out. */
+START_TEST(parameters_are_not_told)
+{
+	setenv("SIMCUDA_FAULT", "absent:cuFuncGetParamInfo", 1);
+	ck_assert_int_eq(begin(false, false), -1);
+	ck_assert_ptr_nonnull(strstr(reason, "cuFuncGetParamInfo"));
+	ck_assert_ptr_nonnull(strstr(reason, "driver 550 (CUDA 12.4) or later"));
+}
+END_TEST
+
 /* The end of the reason stays, however long the path is. */
 START_TEST(no_library)
 {
@@ -123,6 +133,7 @@ int main(void)
 	tcase_add_test(t, memory_without_correction_is_allowed);
 	tcase_add_test(t, no_device);
 	tcase_add_test(t, a_call_is_missing);
+	tcase_add_test(t, parameters_are_not_told);
 	tcase_add_test(t, no_library);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

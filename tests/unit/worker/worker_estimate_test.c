@@ -211,6 +211,26 @@ START_TEST(many_shapes)
 }
 END_TEST
 
+/* A grid that grows with every launch is measured now and then, not each time. */
+START_TEST(shapes_that_grow)
+{
+	unsigned int before;
+
+	open_session(true);
+	gate_run_freely();
+	fake_far.elapsed_ms = 0.02f;
+	before = elapsed;
+	for (uint32_t i = 1000; i < 2000; i++) {
+		gate_launch_grid(w, GATE_STREAM(1), (const uint32_t[3]){i, 1, 1});
+		fake_kicked(w);
+		w->gpu->est.unmeasured = 0;
+	}
+	ck_assert_uint_le(elapsed - before, 2 * 5);
+	ck_assert_uint_ge(elapsed - before, 2);
+	close_session();
+}
+END_TEST
+
 /* Work that took much longer than estimated is measured again, however short its estimate is. */
 START_TEST(doubts)
 {
@@ -605,6 +625,7 @@ int main(void)
 			    (int)(sizeof(nonsense) / sizeof(nonsense[0])));
 	tcase_add_test(t, extremes_are_bounded);
 	tcase_add_test(t, many_shapes);
+	tcase_add_test(t, shapes_that_grow);
 	tcase_add_test(t, doubts);
 	tcase_add_test(t, doubts_find_the_one);
 	tcase_add_test(t, doubts_are_bounded);

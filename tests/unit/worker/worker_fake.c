@@ -72,6 +72,22 @@ void worker_log(struct worker *w, const char *fmt, ...)
 {
 }
 
+void worker_ended(struct worker *w, uint32_t slot, uint64_t number)
+{
+	if (slot >= PVGPU_ENDED_SLOTS)
+		return;
+	pthread_mutex_lock(&w->lock);
+	if (w->told[slot] < number)
+		w->told[slot] = number;
+	pthread_cond_broadcast(&w->sent_more);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void worker_faulted(struct worker *w)
+{
+	atomic_store(&w->faulted, true);
+}
+
 void worker_kick(struct worker *w)
 {
 	atomic_store(&w->kicked, true);

@@ -53,6 +53,8 @@ struct worker {
 	int ended; /* times */
 	char why[160];
 	atomic_bool kicked;
+	uint64_t told[PVGPU_ENDED_SLOTS]; /* the greatest that worker_ended() said */
+	atomic_bool faulted;
 	uint64_t arena_base, arena_size;
 };
 

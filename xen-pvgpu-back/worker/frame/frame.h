@@ -71,6 +71,9 @@ struct send {
 	unsigned char *queue; /* replies that the guest has left no room for */
 	uint32_t head, tail, cap;
 	atomic_uint queued; /* tail - head */
+	/* What the guest is told to have ended; late: told when the queue is empty. */
+	uint64_t ended[PVGPU_ENDED_SLOTS];
+	bool late;
 };
 
 struct worker {

@@ -90,9 +90,9 @@ int prepare(struct worker *w, char *reason, size_t cap)
 	be_not_spared();
 	if (far_load(f, w->opt.libcuda, reason, cap) < 0)
 		return -1;
-	/* Loaded lazily, code would be loaded, and the device waited for, on the decoding thread.
-	 */
-	setenv("CUDA_MODULE_LOADING", "EAGER", 1);
+	/* Functions are asked for in the side lane (find.c): their code is loaded there, and that
+	 * of functions that nobody asks for is not. */
+	setenv("CUDA_MODULE_LOADING", "LAZY", 1);
 	r = f->cuInit(0);
 	if (r)
 		return far_failed(w, "cuInit", r, reason, cap);

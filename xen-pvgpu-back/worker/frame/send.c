@@ -105,6 +105,39 @@ void worker_mark(struct worker *w, uint32_t seq, int32_t result)
 	worker_send(w, &m, sizeof(m));
 }
 
+void worker_ended(struct worker *w, uint32_t slot, uint64_t number)
+{
+	struct send *s = &w->send;
+
+	if (slot >= PVGPU_ENDED_SLOTS || !w->page)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (s->ended[slot] < number) {
+		s->ended[slot] = number;
+		/* Not before the marks that wait in the queue. */
+		if (s->head == s->tail)
+			pvgpu_store_release(&w->page->ended[slot], number);
+		else
+			s->late = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void worker_faulted(struct worker *w)
+{
+	/* The canary's worker has no guest. */
+	if (w->page)
+		pvgpu_store_release(&w->page->faults.v, 1u);
+}
+
+/* send.lock is held; the queue is empty. */
+static void tell_late(struct worker *w)
+{
+	for (uint32_t i = 0; w->send.late && i < PVGPU_ENDED_SLOTS; i++)
+		pvgpu_store_release(&w->page->ended[i], w->send.ended[i]);
+	w->send.late = false;
+}
+
 void send_queued(struct worker *w)
 {
 	struct send *s = &w->send;
@@ -125,6 +158,7 @@ void send_queued(struct worker *w)
 		s->head += hdr.len;
 	}
 	if (s->head == s->tail) {
+		tell_late(w);
 		s->head = s->tail = 0;
 		if (s->cap > QUEUE_MIN) {
 			free(s->queue);

@@ -20,7 +20,12 @@
 
 #define SPARES_MAX 256
 #define SPINS      32
-#define LOOK_US    100 /* between two looks at queues that no thread can block for */
+/* Work estimated at no more is waited for on the processor: to sleep and be woken costs a GPU's
+ * interrupt and two switches, some tens of microseconds. */
+#define SPIN_COST_NS  100000u
+#define SPIN_MORE_NS  10000u
+#define SPIN_ASKED_NS 1000000u /* where the context's flags ask for it */
+#define LOOK_US       100      /* between two looks at queues that no thread can block for */
 
 int pool_get(struct gpu *g, struct ctx *c, CUevent *ev)
 {
@@ -174,6 +179,8 @@ static void finish_head(struct gpu *g, struct waitq *q, int result)
 	vouch(w);
 	pthread_mutex_unlock(&k->lock);
 	w->done(g, w, result);
+	if (!result && w->number)
+		worker_ended(g->w, w->s->slot, w->number);
 	pthread_mutex_lock(&k->lock);
 	q->running--;
 	if (!q->running)
@@ -202,15 +209,29 @@ static void finish_before(struct gpu *g, struct wait *w, int result)
 	}
 }
 
-/* Has its event ended? Block for it when the thread may. */
-static int look(struct gpu *g, struct wait *w, bool block)
+/* How long a call that waits for so much estimated work looks before it sleeps. Decoding thread. */
+static uint64_t spin_ns(struct gpu *g, const struct ctx *c, uint64_t cost)
 {
+	if (!g->complete.may_spin || c->sched == CU_CTX_SCHED_BLOCKING_SYNC)
+		return 0;
+	if (c->sched == CU_CTX_SCHED_SPIN)
+		return SPIN_ASKED_NS;
+	/* Beside other vGPUs' work the estimate says nothing of the end. */
+	if (cost > SPIN_COST_NS || gate_word(&g->gate.page->contended))
+		return 0;
+	return cost + cost / 2 + SPIN_MORE_NS;
+}
+
+/* Has its event ended? Block for it when the thread may. */
+static int look(struct gpu *g, struct wait *w, bool block, bool spin)
+{
+	const uint64_t until = spin ? pvgpu_poll_now() + w->spin_ns : 0;
 	int r;
 
 	if (!w->ev)
 		return 0;
 	r = ctx_enter(w->ctx);
-	for (unsigned int i = 0; !r && i < SPINS; i++) {
+	for (unsigned int i = 0; !r && (i < SPINS || (spin && pvgpu_poll_now() < until)); i++) {
 		r = (int)g->far->cuEventQuery(w->ev);
 		if (!r && w->flush)
 			break; /* device output comes with the blocking call */
@@ -261,17 +282,22 @@ static int serve(struct gpu *g, struct waitq *q)
 	struct complete *k = &g->complete;
 	const bool block = k->blocked < COMPLETE_THREADS - 1;
 	struct wait *w = q->head;
+	bool spin;
 	int r;
 
 	if (!w)
 		return 0;
+	spin = block && w->spin_ns && !k->spins;
+	k->spins |= spin;
 	w->pins++;
 	k->blocked += block;
 	staff(g);
 	pthread_mutex_unlock(&k->lock);
-	r = look(g, w, block);
+	r = look(g, w, block, spin);
 	pthread_mutex_lock(&k->lock);
 	k->blocked -= block;
+	if (spin)
+		k->spins = false;
 	while (q->running)
 		pthread_cond_wait(&k->gone, &k->lock);
 	w->pins--;
@@ -373,6 +399,9 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
+	w->number = g->number;
+	if (w->flush)
+		w->spin_ns = spin_ns(g, w->ctx, s->load.cost - s->done.cost);
 	atomic_fetch_add(&s->waits, 1);
 	if (r)
 		wait_now(g, w, r);
@@ -385,6 +414,7 @@ void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
+	w->number = g->number;
 	atomic_fetch_add(&s->waits, 1);
 	enqueue(g, &s->q, w);
 }
@@ -394,6 +424,9 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 	w->s = obj_ref(e->s);
 	w->at = e->at;
 	w->load = e->load;
+	w->number = e->number;
+	if (w->flush && e->load.cost > e->s->done.cost)
+		w->spin_ns = spin_ns(g, w->ctx, e->load.cost - e->s->done.cost);
 	w->e = obj_ref(e);
 	if (!ended) {
 		w->fev = fev_get(e->far);
@@ -414,6 +447,14 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 	enqueue(g, &s->fenceq, w);
 }
 
+void stream_tell(struct stream *s)
+{
+	struct gpu *g = s->o.gpu;
+
+	if (!atomic_load(&s->waits))
+		worker_ended(g->w, s->slot, g->number);
+}
+
 void ctx_waits_drain(struct gpu *g, struct ctx *c)
 {
 	struct complete *k = &g->complete;
@@ -428,6 +469,7 @@ int complete_init(struct gpu *g)
 {
 	struct complete *k = &g->complete;
 	pthread_condattr_t attr;
+	cpu_set_t cpus;
 
 	pthread_mutex_init(&k->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -436,6 +478,8 @@ int complete_init(struct gpu *g)
 	pthread_cond_init(&k->gone, &attr);
 	pthread_condattr_destroy(&attr);
 	k->run_tail = &k->run;
+	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
+		k->may_spin = CPU_COUNT(&cpus) > 1;
 	/* One at least, or nothing would ever be answered. */
 	if (pthread_create(&k->thread[0], NULL, complete_thread, g))
 		return -1;

@@ -77,8 +77,10 @@ int ctx_result(struct ctx *c, int r)
 	const bool sticky = result_is_sticky(r);
 	int none = 0;
 
-	if (sticky)
+	if (sticky) {
 		atomic_store(&c->sticky, r);
+		worker_faulted(c->o.gpu->w);
+	}
 	if (sticky || is_hardware(r))
 		atomic_compare_exchange_strong(&c->o.gpu->fault, &none, r);
 	return r;
@@ -183,6 +185,7 @@ static int make_legacy(struct gpu *g, struct ctx *c)
 	if (!s)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	stream_init(s);
+	s->slot = pvgpu_ended_slot(true, PVGPU_HANDLE_INDEX(c->o.handle));
 	c->legacy = s;
 	obj_ready(s, 0);
 	return 0;
@@ -248,6 +251,7 @@ static int make(struct worker *w, uint32_t seq, uint32_t device, uint32_t flags,
 	}
 	c->serial = atomic_fetch_add(&serials, 1) + 1;
 	c->primary = primary;
+	c->sched = flags & CU_CTX_SCHED_MASK;
 	TAILQ_INIT(&c->streams);
 	j->c = obj_ref(c);
 	j->seq = seq;

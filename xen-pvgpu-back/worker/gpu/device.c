@@ -17,7 +17,7 @@ int handle_session_hello(struct worker *w, const struct pvgpu_in_session_hello *
 		in->version_max < PVGPU_PROTOCOL_VERSION ? in->version_max : PVGPU_PROTOCOL_VERSION;
 	worker_gpu(w)->version = out->version;
 	out->device_count = 1;
-	out->features = 0;
+	out->features = in->features & PVGPU_FEATURE_ENDED;
 	out->driver_version =
 		far->driver_version < DRIVER_VERSION_MAX ? far->driver_version : DRIVER_VERSION_MAX;
 	return 0;

@@ -103,6 +103,26 @@ int handle_event_destroy(struct worker *w, const struct pvgpu_in_event_destroy *
 	return 0;
 }
 
+static void watch_done(struct gpu *g, struct wait *w, int result)
+{
+	ctx_result(w->ctx, result); /* finish_head() tells the guest of the end */
+}
+
+void event_watch(struct gpu *g, struct event *e)
+{
+	struct wait *w;
+
+	e->wanted = false;
+	if (!e->s || e->watched == e->number || e->s->slot == PVGPU_ENDED_NONE || !waits_room(g))
+		return;
+	w = wait_new(g, e->o.ctx);
+	if (!w)
+		return;
+	e->watched = e->number;
+	w->done = watch_done;
+	wait_event(g, w, e, false);
+}
+
 int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in,
 			struct pvgpu_out_event_record *out)
 {
@@ -146,6 +166,9 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 	e->s = s;
 	e->at = s->issued;
 	e->load = s->load;
+	e->number = g->number;
+	if (e->wanted && !e->parked)
+		event_watch(g, e);
 	return 0;
 }
 

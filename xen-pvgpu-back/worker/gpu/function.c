@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions and kernels: their parameters, attributes, occupancy. */
+#include <pvgpu_cuda_launch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,8 +33,6 @@ static int learn_params(struct gpu *g, struct function *f)
 	const struct far *far = g->far;
 	uint32_t cap = 0;
 
-	if (f->o.type == PVGPU_H_KERNEL ? !far->cuKernelGetParamInfo : !far->cuFuncGetParamInfo)
-		return 0;
 	for (;; f->params++) {
 		size_t offset, size;
 		const int r = param_get(far, f, f->params, &offset, &size);
@@ -61,6 +60,12 @@ static int learn_params(struct gpu *g, struct function *f)
 	}
 	f->known = true;
 	return 0;
+}
+
+/* Now, in the side lane, and not with its first launch, which the decoding thread makes. */
+int function_load(struct gpu *g, struct function *f)
+{
+	return g->far->cuFuncLoad ? (int)g->far->cuFuncLoad(f->far.fn) : 0;
 }
 
 int function_info(struct gpu *g, struct function *f, const char *name, void *buf, uint32_t cap,
@@ -184,7 +189,7 @@ int handle_func_clusters(struct worker *w, const struct pvgpu_in_func_clusters *
 {
 	const struct far *far = worker_gpu(w)->far;
 	struct function *f = in->function;
-	CUlaunchAttribute attrs[16];
+	CUlaunchAttribute attrs[PVGPU_LAUNCH_ATTRS_MAX];
 	CUlaunchConfig config = {
 		.gridDimX = in->grid_x,
 		.gridDimY = in->grid_y,
@@ -198,7 +203,7 @@ int handle_func_clusters(struct worker *w, const struct pvgpu_in_func_clusters *
 	int r = both(in->ctx, f);
 
 	if (!r)
-		r = launch_attrs(in->attrs, in->attrs_len, attrs, 16, &config.numAttrs);
+		r = launch_attrs(worker_gpu(w), in->attrs, in->attrs_len, attrs, &config.numAttrs);
 	if (r)
 		return r;
 	if (in->what ? !far->cuOccupancyMaxActiveClusters

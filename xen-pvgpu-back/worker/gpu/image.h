@@ -38,6 +38,8 @@ float image_time(const struct image_job *j);
 uint32_t image_log(const char *log, uint32_t size);
 void image_job_free(struct image_job *j);
 
+/* function.c: load its code; a CUresult. Side lane. */
+int function_load(struct gpu *g, struct function *f);
 /* function.c: learn everything about f and write func_info, its parameters and the name. */
 int function_info(struct gpu *g, struct function *f, const char *name, void *buf, uint32_t cap,
 		  uint32_t *len);

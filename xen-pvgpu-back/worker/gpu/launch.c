@@ -3,14 +3,13 @@
  * Launches: the hot path. No allocation, no lock, no system call of ours. The parameters' layout is
  * the far end's own, never the guest's word; the values lie in the private copy of the record.
  */
+#include <pvgpu_cuda_launch.h>
 #include <string.h>
 
 #include "state.h"
 
 #define PARAMS_ON_STACK 1400 /* more than an info reply can describe */
-#define ATTRS_MAX       16
 
-_Static_assert(sizeof(struct pvgpu_launch_attr) == sizeof(CUlaunchAttribute), "launch attribute");
 _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "launch attribute's value");
 
 /* A kernel's time depends on these. */
@@ -106,44 +105,42 @@ int handle_launch(struct worker *w, const struct pvgpu_in_launch *in, struct pvg
 	return 0;
 }
 
-/* Attributes that hold numbers only, and nothing of the host's. */
-static bool attr_allowed(uint32_t id)
+/* A window is a hint: one over memory that is not the guest's any more is left out. */
+static bool attr_sent(struct gpu *g, const CUlaunchAttribute *a, bool sent)
 {
-	switch (id) {
-	case CU_LAUNCH_ATTRIBUTE_IGNORE:
-	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-		return true;
-	default:
-		return false;
-	}
+	const CUaccessPolicyWindow *w = &a->value.accessPolicyWindow;
+
+	if (!sent || a->id != CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
+		return sent;
+	return mem_where(g, (uintptr_t)w->base_ptr, w->num_bytes) == AT_DEVICE;
 }
 
-int launch_attrs(const void *bytes, uint32_t len, CUlaunchAttribute *to, unsigned int cap,
+int launch_attrs(struct gpu *g, const void *bytes, uint32_t len, CUlaunchAttribute *to,
 		 unsigned int *count)
 {
 	const uint32_t n = len / sizeof(struct pvgpu_launch_attr);
+	bool sent;
+	int r;
 
-	if (len % sizeof(struct pvgpu_launch_attr) || n > cap)
+	_Static_assert(sizeof(struct pvgpu_launch_attr) == sizeof(*to), "launch attribute");
+	if (len % sizeof(struct pvgpu_launch_attr) || n > PVGPU_LAUNCH_ATTRS_MAX)
 		return CUDA_ERROR_INVALID_VALUE;
+	*count = 0;
 	for (uint32_t i = 0; i < n; i++) {
+		CUlaunchAttribute *a = &to[*count];
 		struct pvgpu_launch_attr at;
 
 		memcpy(&at, (const char *)bytes + i * sizeof(at), sizeof(at));
-		if (at.pad || !attr_allowed(at.id))
+		if (at.pad)
 			return CUDA_ERROR_INVALID_VALUE;
-		memset(&to[i], 0, sizeof(to[i]));
-		to[i].id = (CUlaunchAttributeID)at.id;
-		memcpy(&to[i].value, at.value, sizeof(at.value));
+		memset(a, 0, sizeof(*a));
+		a->id = (CUlaunchAttributeID)at.id;
+		memcpy(&a->value, at.value, sizeof(at.value));
+		r = pvgpu_launch_attr_check(a, &sent);
+		if (r)
+			return r;
+		*count += attr_sent(g, a, sent);
 	}
-	*count = n;
 	return 0;
 }
 
@@ -152,7 +149,7 @@ int handle_launch_ex(struct worker *w, const struct pvgpu_in_launch_ex *in,
 {
 	struct gpu *g = worker_gpu(w);
 	struct function *f = in->function;
-	CUlaunchAttribute attrs[ATTRS_MAX];
+	CUlaunchAttribute attrs[PVGPU_LAUNCH_ATTRS_MAX];
 	CUlaunchConfig config = {
 		.gridDimX = in->grid_x,
 		.gridDimY = in->grid_y,
@@ -174,7 +171,7 @@ int handle_launch_ex(struct worker *w, const struct pvgpu_in_launch_ex *in,
 		return r;
 	r = usable(f, s);
 	if (!r)
-		r = launch_attrs(in->attrs, in->attrs_len, attrs, ATTRS_MAX, &config.numAttrs);
+		r = launch_attrs(g, in->attrs, in->attrs_len, attrs, &config.numAttrs);
 	if (!r)
 		r = args_make(&a, f, in->params, in->params_len, &params, &extra);
 	if (r)

@@ -125,36 +125,6 @@ int handle_library_unload(struct worker *w, const struct pvgpu_in_library_unload
 	return r ? r : library_drop(worker_gpu(w), in->library, in->hdr->seq, true);
 }
 
-static int add_kernel(struct gpu *g, struct library *l, uint64_t handle, CUkernel kernel,
-		      const char *name, const void **info, uint32_t *info_len)
-{
-	struct function *f;
-	int r;
-
-	f = obj_new(g, PVGPU_H_KERNEL, handle, sizeof(*f), NULL, &l->o, &r);
-	if (!f)
-		return r;
-	f->far.kernel = kernel;
-	f->holder = obj_ref(l);
-	r = function_info(g, f, name, g->scratch, INFO_MAX, info_len);
-	obj_ready(f, r);
-	*info = g->scratch;
-	return r;
-}
-
-int handle_library_get_kernel(struct worker *w, const struct pvgpu_in_library_get_kernel *in,
-			      struct pvgpu_out_library_get_kernel *out)
-{
-	struct gpu *g = worker_gpu(w);
-	struct library *l = in->library;
-	CUkernel kernel;
-	int r = obj_error(l);
-
-	if (!r)
-		r = (int)g->far->cuLibraryGetKernel(&kernel, l->far, in->name);
-	return r ? r : add_kernel(g, l, in->kernel_h, kernel, NULL, &out->info, &out->info_len);
-}
-
 int handle_library_kernel_count(struct worker *w, const struct pvgpu_in_library_kernel_count *in,
 				struct pvgpu_out_library_kernel_count *out)
 {
@@ -167,36 +137,6 @@ int handle_library_kernel_count(struct worker *w, const struct pvgpu_in_library_
 	if (!far->cuLibraryGetKernelCount)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	return (int)far->cuLibraryGetKernelCount(&out->count, l->far);
-}
-
-int handle_library_kernel_at(struct worker *w, const struct pvgpu_in_library_kernel_at *in,
-			     struct pvgpu_out_library_kernel_at *out)
-{
-	struct gpu *g = worker_gpu(w);
-	const struct far *far = g->far;
-	struct library *l = in->library;
-	CUkernel *all, kernel;
-	const char *name = NULL;
-	unsigned int count;
-	int r = obj_error(l);
-
-	if (r)
-		return r;
-	if (!far->cuLibraryGetKernelCount || !far->cuLibraryEnumerateKernels ||
-	    !far->cuKernelGetName)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	r = (int)far->cuLibraryGetKernelCount(&count, l->far);
-	if (r || in->index >= count)
-		return r ? r : CUDA_ERROR_INVALID_VALUE;
-	all = calloc(in->index + 1ul, sizeof(*all));
-	if (!all)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = (int)far->cuLibraryEnumerateKernels(all, in->index + 1, l->far);
-	kernel = all[in->index];
-	free(all);
-	if (!r)
-		r = (int)far->cuKernelGetName(&name, kernel);
-	return r ? r : add_kernel(g, l, in->kernel_h, kernel, name, &out->info, &out->info_len);
 }
 
 /* A library's module or function in one context is made in the side lane: that may load code. */
@@ -340,6 +280,8 @@ static void run_function(struct gpu *g, struct job *job)
 	if (!r)
 		r = ctx_result(j->c, (int)g->far->cuKernelGetFunction(&j->f->far.fn,
 								      j->kernel->far.kernel));
+	if (!r)
+		r = function_load(g, j->f);
 	if (!r)
 		r = function_info(g, j->f, NULL, info, INFO_MAX, &out.info_len);
 	if (r)

@@ -126,38 +126,6 @@ static int module_enter(struct module *m)
 	return r ? r : ctx_enter(m->o.ctx);
 }
 
-/* A new handle for a function of a module; info (and the name, when it is given) in the scratch. */
-static int add(struct gpu *g, struct module *m, uint64_t handle, CUfunction fn, const char *name,
-	       const void **info, uint32_t *info_len)
-{
-	struct function *f;
-	int r;
-
-	f = obj_new(g, PVGPU_H_FUNCTION, handle, sizeof(*f), m->o.ctx, &m->o, &r);
-	if (!f)
-		return r;
-	f->far.fn = fn;
-	r = function_info(g, f, name, g->scratch, INFO_MAX, info_len);
-	obj_ready(f, r);
-	*info = g->scratch;
-	return r;
-}
-
-int handle_module_get_function(struct worker *w, const struct pvgpu_in_module_get_function *in,
-			       struct pvgpu_out_module_get_function *out)
-{
-	struct gpu *g = worker_gpu(w);
-	struct module *m = in->module;
-	CUfunction fn;
-	int r = module_enter(m);
-
-	if (!r)
-		r = (int)g->far->cuModuleGetFunction(&fn, m->far, in->name);
-	if (r)
-		return ctx_result(m->o.ctx, r);
-	return add(g, m, in->function_h, fn, NULL, &out->info, &out->info_len);
-}
-
 int handle_module_get_global(struct worker *w, const struct pvgpu_in_module_get_global *in,
 			     struct pvgpu_out_module_get_global *out)
 {
@@ -190,34 +158,4 @@ int handle_module_function_count(struct worker *w, const struct pvgpu_in_module_
 	if (!far->cuModuleGetFunctionCount)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	return (int)far->cuModuleGetFunctionCount(&out->count, m->far);
-}
-
-int handle_module_function_at(struct worker *w, const struct pvgpu_in_module_function_at *in,
-			      struct pvgpu_out_module_function_at *out)
-{
-	struct gpu *g = worker_gpu(w);
-	const struct far *far = g->far;
-	struct module *m = in->module;
-	const char *name = NULL;
-	unsigned int count;
-	CUfunction *all, fn;
-	int r = module_enter(m);
-
-	if (r)
-		return r;
-	if (!far->cuModuleGetFunctionCount || !far->cuModuleEnumerateFunctions ||
-	    !far->cuFuncGetName)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	r = (int)far->cuModuleGetFunctionCount(&count, m->far);
-	if (r || in->index >= count)
-		return r ? r : CUDA_ERROR_INVALID_VALUE;
-	all = calloc(in->index + 1ul, sizeof(*all));
-	if (!all)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = (int)far->cuModuleEnumerateFunctions(all, in->index + 1, m->far);
-	fn = all[in->index];
-	free(all);
-	if (!r)
-		r = (int)far->cuFuncGetName(&name, fn);
-	return r ? r : add(g, m, in->function_h, fn, name, &out->info, &out->info_len);
 }

@@ -130,6 +130,10 @@ static void obj_free(struct obj *o)
 		if (f->holder)
 			obj_unref(f->holder);
 	}
+	if (o->type == PVGPU_H_MODULE)
+		listing_free(&((struct module *)o)->all);
+	if (o->type == PVGPU_H_LIBRARY)
+		listing_free(&((struct library *)o)->all);
 	if (o->type == PVGPU_H_EVENT) {
 		struct event *e = (struct event *)o;
 

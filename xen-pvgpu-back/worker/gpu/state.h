@@ -19,6 +19,7 @@
 
 #include "chunks.h"
 #include "estimate.h"
+#include "ring/ring.h"
 #include "xen-pvgpu-back/worker/far.h"
 #include "gate.h"
 #include "gpu.h"
@@ -68,6 +69,7 @@ struct ctx {
 	uint64_t serial; /* never used again; compared with that of the context current on a thread
 			  */
 	bool primary;
+	uint32_t sched;               /* CU_CTX_SCHED_*: how its calls are to wait */
 	atomic_bool gone;             /* destroyed at the far end */
 	struct stream *legacy;        /* stream 0 */
 	TAILQ_HEAD(, stream) streams; /* by in_ctx: all, those being destroyed too */
@@ -86,9 +88,19 @@ struct ctx {
 	uint64_t charge;                  /* leased for the context itself; side lane only */
 };
 
+/* find.c: the functions of a module or the kernels of a library, in the far end's order. Side lane.
+ */
+struct listing {
+	void **handle;
+	unsigned int count;
+	bool made;
+};
+void listing_free(struct listing *l);
+
 struct module {
 	struct obj o;
 	CUmodule far;
+	struct listing all;
 	bool borrowed;   /* a library's: goes with it */
 	uint64_t charge; /* by image_charge */
 };
@@ -96,6 +108,7 @@ struct module {
 struct library {
 	struct obj o;
 	CUlibrary far;
+	struct listing all;
 	uint64_t charge, declared; /* as in image.h */
 };
 
@@ -154,6 +167,7 @@ struct stream {
 		uint64_t at;
 		struct load load;
 	} fence[FENCES];
+	uint32_t slot;  /* in the ring page's list of what has ended */
 	bool full;      /* too much in flight: its commands park */
 	bool destroyed; /* the guest has; it goes when its work has ended */
 	uint32_t parked;
@@ -178,6 +192,9 @@ struct event {
 	struct stream *s; /* referenced: where it was recorded last, or NULL */
 	uint64_t at;      /* s->issued after that */
 	struct load load; /* s->load then */
+	uint64_t number;  /* of the command that recorded it */
+	uint64_t watched; /* the record whose end the guest will be told of, by number */
+	bool wanted;      /* the guest asked while a record was parked: watch that one */
 	uint32_t flags;
 	struct waitq q;
 	atomic_uint waits;
@@ -267,8 +284,12 @@ void fev_put(struct fev *f);
 /* Destroyed by the guest, or with its context: at the far end, too. Side lane. */
 void event_retire(struct event *e);
 
+/* Tell the guest when its last record has ended. Decoding thread. */
+void event_watch(struct gpu *g, struct event *e);
+
 /* launch.c */
-int launch_attrs(const void *bytes, uint32_t len, CUlaunchAttribute *to, unsigned int cap,
+/* A command's attributes, up to PVGPU_LAUNCH_ATTRS_MAX of them; a CUresult. */
+int launch_attrs(struct gpu *g, const void *bytes, uint32_t len, CUlaunchAttribute *to,
 		 unsigned int *count);
 /* image.c: the library or the context is gone. Side lane. */
 void image_unuse(struct gpu *g, const void *gone);
@@ -295,6 +316,7 @@ struct wait {
 	struct event *e;  /* referenced, or NULL */
 	uint64_t at;      /* s->issued when it was recorded */
 	struct load load; /* s->load then */
+	uint64_t number;  /* commands of s up to this one have ended then; 0: not said */
 	/* On a completion thread, without locks, or at once when recording failed. */
 	void (*done)(struct gpu *g, struct wait *w, int result);
 	uint32_t seq;
@@ -304,6 +326,7 @@ struct wait {
 	int slot;                 /* of staging */
 	uint32_t size;            /* of a reply's bytes; the slot's kind */
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
+	uint64_t spin_ns;         /* it ends soon: look so long before the thread sleeps */
 	bool flush;               /* a synchronising call: get device output */
 	uint32_t pins;            /* complete.lock: threads that look at the event */
 	bool taken, finished;     /* complete.lock */
@@ -317,6 +340,8 @@ struct complete {
 	pthread_cond_t more, gone;
 	struct waitq *run, **run_tail;
 	unsigned int threads, idle, blocked, runs, exited;
+	bool spins;    /* a thread spins: one is enough */
+	bool may_spin; /* there is a processor to do it on */
 	pthread_t thread[COMPLETE_THREADS];
 	struct wait *spare;
 	uint32_t spares;
@@ -339,6 +364,9 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended);
 /* Call w->done when a fence of the stream, given away with it, has ended. */
 void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at,
 		const struct load *load);
+/* The guest's commands up to the one that runs have ended in s, and no wait for them is left: say
+ * so. Decoding thread. */
+void stream_tell(struct stream *s);
 /* A pooled event without timing. */
 int pool_get(struct gpu *g, struct ctx *c, CUevent *ev);
 void pool_put(struct gpu *g, struct ctx *c, CUevent ev);
@@ -468,6 +496,7 @@ struct parked {
 	struct ctx *ctx;       /* referenced, or NULL */
 	struct stream *stream; /* referenced, or NULL */
 	struct event *event;   /* referenced, or NULL: recorded by it */
+	uint64_t number;
 	uint32_t len;
 	uint64_t rec[];
 };
@@ -521,6 +550,8 @@ struct gpu {
 	struct tables tables;
 	struct obj root;  /* contexts and libraries hang below it */
 	uint32_t version; /* of the protocol, once session_hello has settled it */
+	uint64_t taken;   /* number of the last command taken from the ring, see ring.h */
+	uint64_t number;  /* of the one that runs */
 	bool settled;     /* something has been made: the windows stay where they are */
 	atomic_int deferred;
 	atomic_int fault; /* the first device fault of any context */

@@ -313,6 +313,7 @@ int handle_stream_create(struct worker *w, const struct pvgpu_in_stream_create *
 	if (!s)
 		return err;
 	stream_init(s);
+	s->slot = pvgpu_ended_slot(false, PVGPU_HANDLE_INDEX(in->stream_h));
 	r = obj_error(c);
 	if (!r)
 		r = ctx_enter(c);

@@ -117,9 +117,13 @@ static bool starts(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *re
 	return occupies(d) ? gate_begin(&g->gate, &q) : request_room(&q);
 }
 
-static int run_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
+static int run_record(struct gpu *g, const struct pvgpu_cmd_desc *d, uint64_t number,
+		      const void *rec, uint32_t len)
 {
-	const int r = d->run(g->w, &g->decode, rec, len);
+	int r;
+
+	g->number = number;
+	r = d->run(g->w, &g->decode, rec, len);
 
 	gate_abort(&g->gate);
 	if (r != PVGPU_FATAL)
@@ -152,6 +156,7 @@ static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void
 	n->ctx = t.ctx ? obj_ref(t.ctx) : NULL;
 	n->stream = t.stream ? obj_ref(t.stream) : NULL;
 	n->event = t.event ? obj_ref(t.event) : NULL;
+	n->number = g->taken;
 	n->len = len;
 	memcpy(n->rec, rec, len);
 	if (n->ctx)
@@ -208,16 +213,18 @@ static void parked_free(struct gpu *g, struct parked *n)
 
 int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
 {
+	const struct pvgpu_cmd_hdr *hdr = rec;
 	struct gpu *g = worker_gpu(w);
 
+	g->taken += (uint32_t)(hdr->seq - (uint32_t)g->taken);
 	/* A guest that uses a command of a version it has not negotiated breaks the protocol. */
 	if (d->since > 1 && d->since > g->version)
 		return PVGPU_FATAL;
 	if (d->lane == PVGPU_LANE_NOW)
-		return run_record(g, d, rec, len);
+		return run_record(g, d, g->taken, rec, len);
 	if (g->park.head || !starts(g, d, rec))
 		return park_record(g, d, rec, len);
-	return run_record(g, d, rec, len);
+	return run_record(g, d, g->taken, rec, len);
 }
 
 int gpu_kicked(struct worker *w)
@@ -231,7 +238,7 @@ int gpu_kicked(struct worker *w)
 	while (!r && p->head && starts(g, p->head->d, p->head->rec)) {
 		struct parked *n = unpark(g);
 
-		r = run_record(g, n->d, n->rec, n->len);
+		r = run_record(g, n->d, n->number, n->rec, n->len);
 		parked_free(g, n);
 	}
 	gate_settle(g);

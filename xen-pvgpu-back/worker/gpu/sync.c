@@ -78,6 +78,7 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 		stream_ended(s);
 	if (!r && !atomic_load(&s->waits)) {
 		output_sync(g);
+		stream_tell(s);
 		return held;
 	}
 	wait = sync_wait(g, s->o.ctx, in->hdr);
@@ -105,6 +106,8 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 	if (s == s->o.ctx->legacy ? s->o.ctx->parked : s->parked)
 		return CUDA_ERROR_NOT_READY;
 	r = (int)g->far->cuStreamQuery(s->far);
+	if (!r)
+		stream_tell(s);
 	if (r || !atomic_load(&s->waits))
 		return ctx_result(s->o.ctx, r);
 	/* Marks of its copies have not been sent yet. */
@@ -125,13 +128,21 @@ int handle_event_query(struct worker *w, const struct pvgpu_in_event_query *in,
 
 	if (r)
 		return r;
-	if (e->parked)
+	if (e->parked) {
+		e->wanted = true;
 		return CUDA_ERROR_NOT_READY;
+	}
 	r = ctx_enter(e->o.ctx);
 	if (!r)
 		r = (int)g->far->cuEventQuery(e->far->ev);
-	if (r || !e->s || !atomic_load(&e->s->waits))
+	if (r == CUDA_ERROR_NOT_READY)
+		event_watch(g, e);
+	if (r || !e->s)
 		return ctx_result(e->o.ctx, r);
+	if (!atomic_load(&e->s->waits)) {
+		worker_ended(g->w, e->s->slot, e->number);
+		return 0;
+	}
 	wait = sync_wait(g, e->o.ctx, in->hdr);
 	if (!wait)
 		return CUDA_ERROR_NOT_READY;
@@ -207,8 +218,10 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s)
 	const bool idle = stream_idle(s);
 
 	y->busy |= !idle;
-	if (idle && !atomic_load(&s->waits))
+	if (idle && !atomic_load(&s->waits)) {
+		stream_tell(s);
 		return 0;
+	}
 	w = wait_new(g, s->o.ctx);
 	if (!w)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -221,6 +234,27 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s)
 	else
 		wait_stream(g, w, s);
 	return 0;
+}
+
+static bool at_rest(struct stream *s)
+{
+	if (!stream_idle(s) || atomic_load(&s->waits))
+		return false;
+	stream_tell(s);
+	return true;
+}
+
+/* Nothing runs in it, and nothing is to be answered before. */
+static bool ctx_at_rest(struct ctx *c)
+{
+	struct stream *s;
+
+	TAILQ_FOREACH(s, &c->streams, in_ctx)
+	{
+		if (!at_rest(s))
+			return false;
+	}
+	return at_rest(c->legacy);
 }
 
 int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchronize *in,
@@ -236,6 +270,14 @@ int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchroni
 		r = ctx_enter(c);
 	if (r)
 		return r;
+	if (ctx_at_rest(c)) {
+		const int held = deferred_take(g, c);
+
+		/* Device output and faults. */
+		r = ctx_result(c, (int)g->far->cuCtxSynchronize());
+		output_sync(g);
+		return r ? r : held;
+	}
 	y = calloc(1, sizeof(*y));
 	if (!y)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attributes of a launch: what pvgpu does with each. The guest's libcuda and the worker both ask
+ * here, so that nothing that one lets pass is refused by the other: such a launch would be lost,
+ * and its error seen at the next synchronising call only.
+ */
+#ifndef PVGPU_CUDA_LAUNCH_H
+#define PVGPU_CUDA_LAUNCH_H
+
+#include <cuda.h>
+#include <stdbool.h>
+
+/* Of one launch, those left out not counted: as many as its command can carry. */
+enum { PVGPU_LAUNCH_ATTRS_MAX = 28 };
+
+static inline bool pvgpu_launch_window_ok(const CUaccessPolicyWindow *w)
+{
+	return w->num_bytes && w->hitRatio >= 0 && w->hitRatio <= 1 &&
+	       (unsigned int)w->hitProp <= CU_ACCESS_PROPERTY_PERSISTING &&
+	       (unsigned int)w->missProp <= CU_ACCESS_PROPERTY_STREAMING;
+}
+
+/*
+ * 0, or the result of a launch with this attribute. *sent: it goes to the driver; a hint that has
+ * no meaning there is left out. What depends on the device or on memory is checked by the caller.
+ */
+static inline CUresult pvgpu_launch_attr_check(const CUlaunchAttribute *a, bool *sent)
+{
+	const CUlaunchAttributeValue *v = &a->value;
+
+	*sent = true;
+	switch ((unsigned int)a->id) {
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+		return v->clusterDim.x && v->clusterDim.y && v->clusterDim.z
+			       ? CUDA_SUCCESS
+			       : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+		*sent = pvgpu_launch_window_ok(&v->accessPolicyWindow);
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+		*sent = (unsigned int)v->clusterSchedulingPolicyPreference <=
+			CU_CLUSTER_SCHEDULING_POLICY_LOAD_BALANCING;
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+		*sent = (unsigned int)v->memSyncDomain <= CU_LAUNCH_MEM_SYNC_DOMAIN_REMOTE;
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+		*sent = v->sharedMemCarveout <= 100;
+		return CUDA_SUCCESS;
+	case CU_LAUNCH_ATTRIBUTE_IGNORE:
+	case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING: /* unknown to older drivers */
+		*sent = false;
+		return CUDA_SUCCESS;
+	/* These name objects of the guest's process. */
+	case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	default: /* CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY is a stream's only */
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What has ended, as far as it is known without a question. A place is a stream's slot (session.h)
+ * and the number of a command in it. The slot goes to another stream when its stream
+ * is destroyed: places of earlier streams are told by their numbers.
+ */
+#include "cuda/core/guest.h"
+
+enum { SLOT_SHIFT = 48 };
+#define NUMBER_MASK (((uint64_t)1 << SLOT_SHIFT) - 1)
+
+/* By slot: the command that made its stream; the last call that waited for the stream. */
+static _Atomic uint64_t made[PVGPU_SLOTS], waited[PVGPU_SLOTS];
+
+static uint32_t slot_of(const struct target *t)
+{
+	return pvgpu_slot(t->stream ? t->stream : t->ctx->o.wire);
+}
+
+/* Keep the greatest. */
+static void raise_to(_Atomic uint64_t *at, uint64_t number)
+{
+	uint64_t now = atomic_load(at);
+
+	while (now < number && !atomic_compare_exchange_weak(at, &now, number))
+		;
+}
+
+void done_stream_made(const struct stream *s)
+{
+	const uint32_t slot = pvgpu_slot(s->o.wire);
+
+	if (slot < PVGPU_SLOTS)
+		raise_to(&made[slot], pvgpu_posted());
+}
+
+uint64_t done_place(const struct target *t)
+{
+	return (uint64_t)slot_of(t) << SLOT_SHIFT | (pvgpu_posted() & NUMBER_MASK);
+}
+
+bool done_told(uint64_t place)
+{
+	return pvgpu_tells_ends(session()) && place >> SLOT_SHIFT < PVGPU_SLOTS;
+}
+
+bool done_known(uint64_t place)
+{
+	const uint32_t slot = (uint32_t)(place >> SLOT_SHIFT);
+	const uint64_t number = place & NUMBER_MASK;
+
+	/* In this order: what the slot says may be of a stream that was made after this place. */
+	return slot < PVGPU_SLOTS && pvgpu_ended(session(), slot, number) &&
+	       number > atomic_load(&made[slot]);
+}
+
+bool done_waited(uint64_t place, const struct ctx *c)
+{
+	const uint32_t slot = (uint32_t)(place >> SLOT_SHIFT);
+	const uint64_t number = place & NUMBER_MASK;
+
+	if (!pvgpu_sound(session()))
+		return false;
+	return number <= atomic_load(&c->waited) ||
+	       (slot < PVGPU_SLOTS && number <= atomic_load(&waited[slot]) &&
+		number > atomic_load(&made[slot]));
+}
+
+void done_wait_ctx(struct ctx *c)
+{
+	raise_to(&c->waited, pvgpu_posted());
+}
+
+bool done_ctx_at_rest(struct ctx *c)
+{
+	return pvgpu_sound(session()) && pvgpu_worked(session()) <= atomic_load(&c->waited);
+}
+
+void done_wait_stream(const struct target *t)
+{
+	const uint32_t slot = slot_of(t);
+
+	if (slot < PVGPU_SLOTS)
+		raise_to(&waited[slot], pvgpu_posted());
+}
+
+bool done_stream_at_rest(const struct target *t)
+{
+	const uint32_t slot = slot_of(t);
+
+	if (done_ctx_at_rest(t->ctx))
+		return true;
+	return slot < PVGPU_SLOTS && pvgpu_sound(session()) &&
+	       pvgpu_worked(session()) <= atomic_load(&waited[slot]);
+}
+
+bool done_stream_ended(const struct target *t)
+{
+	return done_stream_at_rest(t) ||
+	       pvgpu_ended(session(), slot_of(t), pvgpu_worked(session()));
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What has ended, as the worker says it in the ring page: no message, no lock. */
+#include "link/runtime.h"
+
+_Static_assert(PVGPU_SLOTS == PVGPU_ENDED_SLOTS, "slots");
+
+uint32_t pvgpu_slot(uint64_t handle)
+{
+	return pvgpu_ended_slot(PVGPU_HANDLE_TYPE(handle) == PVGPU_H_CTX,
+				PVGPU_HANDLE_INDEX(handle));
+}
+
+bool pvgpu_tells_ends(const struct pvgpu_session *s)
+{
+	return s->info.features & PVGPU_FEATURE_ENDED;
+}
+
+bool pvgpu_sound(const struct pvgpu_session *s)
+{
+	const struct pvgpu_ring_page *p = s->link->page;
+
+	return !pvgpu_load(&p->faults.v) && pvgpu_load(&p->status) == PVGPU_RING_RUNNING;
+}
+
+/* Is every record done that the worker has sent? Looked at after the number of an end: marks are
+ * sent before it. */
+static bool drained(struct pvgpu_session *s)
+{
+	const struct pvgpu_ring_page *p = s->link->page;
+
+	return pvgpu_load_acquire(&p->rep_prod.v) == pvgpu_load_acquire(&p->rep_cons.v);
+}
+
+bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t number)
+{
+	if (slot >= PVGPU_ENDED_SLOTS || !pvgpu_tells_ends(s) ||
+	    pvgpu_load_acquire(&s->link->page->ended[slot]) < number || !pvgpu_sound(s))
+		return false;
+	if (!drained(s))
+		pvgpu_try_drain(s, false);
+	return drained(s);
+}

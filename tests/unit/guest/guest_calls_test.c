@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that programs make all the time: how many commands they cost. */
+#define __CUDA_API_VERSION_INTERNAL
+#include <check.h>
+#include <cuda.h>
+#include <stdlib.h>
+
+#include "guest_fake.h"
+#include "link/session.h"
+
+static CUcontext ctx;
+static CUmodule module;
+static CUfunction fn;
+
+static void setup(void)
+{
+	for (int i = 0; i < 16; i++)
+		fake.info.attr[i] = -1;
+	fake.info.attr[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK] = 1024;
+	fake.info.params_known = 1;
+	ck_assert_int_eq(cuInit(0), CUDA_SUCCESS);
+	ck_assert_int_eq(cuCtxCreate_v2(&ctx, 0, 0), CUDA_SUCCESS);
+	ck_assert_int_eq(cuModuleLoadData(&module, ".version 7.0\n"), 0);
+	ck_assert_int_eq(cuModuleGetFunction(&fn, module, "f"), 0);
+}
+
+/* What the calls cost in commands. */
+#define COSTS(n, ...)                                                                              \
+	do {                                                                                       \
+		const unsigned int commands_ = fake_commands();                                    \
+		__VA_ARGS__;                                                                       \
+		ck_assert_uint_eq(fake_commands() - commands_, n);                                 \
+	} while (0)
+#define OK(call)     ck_assert_int_eq(call, CUDA_SUCCESS)
+#define ASKS(call)   COSTS(1, OK(call))
+#define SILENT(call) COSTS(0, OK(call))
+
+START_TEST(attributes)
+{
+	const CUfunction_attribute shared = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+				   carveout = CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+	int v = 0;
+
+	ASKS(cuFuncSetAttribute(fn, shared, 4096));
+	SILENT(cuFuncSetAttribute(fn, shared, 4096));
+	ASKS(cuFuncSetAttribute(fn, shared, 8192));
+	SILENT(cuFuncGetAttribute(&v, shared, fn));
+	ck_assert_int_eq(v, 8192);
+	/* -1, as most functions have it, is known once it was said. */
+	ASKS(cuFuncGetAttribute(&v, carveout, fn));
+	SILENT(cuFuncGetAttribute(&v, carveout, fn));
+	ASKS(cuFuncSetAttribute(fn, carveout, -1));
+	SILENT(cuFuncSetAttribute(fn, carveout, -1));
+	SILENT(cuFuncGetAttribute(&v, carveout, fn));
+	ck_assert_int_eq(v, -1);
+	/* What was refused is not taken for set. */
+	fake.fail_op = PVGPU_OP_FUNC_SET_ATTRIBUTE;
+	fake.fail_result = CUDA_ERROR_INVALID_VALUE;
+	for (int i = 0; i < 2; i++)
+		COSTS(1, ck_assert_int_eq(cuFuncSetAttribute(fn, shared, 1 << 20),
+					  CUDA_ERROR_INVALID_VALUE));
+	SILENT(cuFuncGetAttribute(&v, shared, fn));
+	ck_assert_int_eq(v, 8192);
+	ASKS(cuFuncSetCacheConfig(fn, CU_FUNC_CACHE_PREFER_L1));
+	SILENT(cuFuncSetCacheConfig(fn, CU_FUNC_CACHE_PREFER_L1));
+}
+END_TEST
+
+/* A kernel's attribute is set in all contexts; one of its functions may differ later. */
+START_TEST(attributes_of_kernels)
+{
+	const CUfunction_attribute shared = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+	CUlibrary l;
+	CUkernel k;
+	CUfunction f;
+	int v;
+
+	OK(cuLibraryLoadData(&l, ".version 7.0\n", NULL, NULL, 0, NULL, NULL, 0));
+	OK(cuLibraryGetKernel(&k, l, "k"));
+	OK(cuKernelGetFunction(&f, k));
+	ASKS(cuKernelSetAttribute(shared, 100, k, 0));
+	SILENT(cuFuncSetAttribute(f, shared, 100));
+	ASKS(cuFuncSetAttribute(f, shared, 200));
+	ASKS(cuKernelSetAttribute(shared, 100, k, 0));
+	SILENT(cuFuncGetAttribute(&v, shared, f));
+	ck_assert_int_eq(v, 100);
+}
+END_TEST
+
+START_TEST(occupancy)
+{
+	const CUfunction_attribute shared = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+	int blocks, grid, block;
+
+	ASKS(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, 100));
+	SILENT(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, 100));
+	ck_assert_int_eq(blocks, 4);
+	ASKS(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 128, 100));
+	ck_assert_int_eq(blocks, 8);
+	ASKS(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, 101));
+	ASKS(cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+		&blocks, fn, 256, 100, CU_OCCUPANCY_DISABLE_CACHING_OVERRIDE));
+	SILENT(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 128, 100));
+	/* More shared memory is not what was asked before, whatever its lower half. */
+	COSTS(1, cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, (1ull << 32) + 100));
+	OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, fn, NULL, 0, 0));
+	SILENT(cuOccupancyMaxPotentialBlockSize(&grid, &block, fn, NULL, 0, 0));
+	/* Settings that it may depend on. */
+	OK(cuFuncSetAttribute(fn, shared, 4096));
+	ASKS(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, 100));
+	OK(cuCtxSetCacheConfig(CU_FUNC_CACHE_PREFER_L1));
+	ASKS(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, 100));
+	SILENT(cuCtxSetCacheConfig(CU_FUNC_CACHE_PREFER_L1));
+	SILENT(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 256, 100));
+}
+END_TEST
+
+/* What ggml does for each launch of one kernel: one command. */
+START_TEST(attribute_occupancy_launch)
+{
+	const CUfunction_attribute shared = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+	int blocks;
+
+	for (int i = 0; i < 2; i++) {
+		const unsigned int before = fake_commands();
+
+		OK(cuFuncSetAttribute(fn, shared, 65536));
+		OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fn, 128, 65536));
+		OK(cuLaunchKernel(fn, 1, 1, 1, 128, 1, 1, 65536, NULL, NULL, NULL));
+		ck_assert_uint_eq(fake_commands() - before, i ? 1 : 3);
+	}
+}
+END_TEST
+
+START_TEST(limits)
+{
+	CUfunc_cache cache;
+	size_t v;
+
+	ASKS(cuCtxGetLimit(&v, CU_LIMIT_STACK_SIZE));
+	SILENT(cuCtxGetLimit(&v, CU_LIMIT_STACK_SIZE));
+	ASKS(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 5000));
+	SILENT(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 5000));
+	ASKS(cuCtxGetLimit(&v, CU_LIMIT_STACK_SIZE)); /* it may have been rounded */
+	SILENT(cuCtxGetLimit(&v, CU_LIMIT_STACK_SIZE));
+	/* Once a kernel has printed, the driver refuses even what is set. */
+	ASKS(cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, 1 << 20));
+	ASKS(cuCtxSetLimit(CU_LIMIT_PRINTF_FIFO_SIZE, 1 << 20));
+	ASKS(cuCtxGetCacheConfig(&cache));
+	SILENT(cuCtxGetCacheConfig(&cache));
+	ASKS(cuCtxSetCacheConfig(CU_FUNC_CACHE_PREFER_SHARED));
+	SILENT(cuCtxSetCacheConfig(CU_FUNC_CACHE_PREFER_SHARED));
+	ASKS(cuCtxGetCacheConfig(&cache));
+	fake.fail_op = PVGPU_OP_CTX_GET_LIMIT;
+	fake.fail_result = CUDA_ERROR_UNSUPPORTED_LIMIT;
+	for (int i = 0; i < 2; i++)
+		COSTS(1, ck_assert_int_eq(cuCtxGetLimit(&v, CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH),
+					  CUDA_ERROR_UNSUPPORTED_LIMIT));
+	COSTS(0, ck_assert_int_eq(cuCtxGetLimit(&v, (CUlimit)1000), CUDA_ERROR_INVALID_VALUE));
+}
+END_TEST
+
+static void launch(CUstream s)
+{
+	OK(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, s, NULL, NULL));
+}
+
+static void runs_still(bool yes)
+{
+	fake.fail_op = PVGPU_OP_EVENT_QUERY;
+	fake.fail_result = yes ? CUDA_ERROR_NOT_READY : 0;
+}
+
+START_TEST(queries_of_events)
+{
+	unsigned int before;
+	CUevent e;
+
+	OK(cuEventCreate(&e, 0));
+	launch(NULL);
+	OK(cuEventRecord(e, NULL));
+	runs_still(true);
+	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
+	/* The worker tells when it ends; now and then it is asked whether it is still there. */
+	COSTS(0, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
+	before = fake_commands();
+	for (int i = 0; i < 640; i++)
+		ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY);
+	ck_assert_uint_eq(fake_commands() - before, 10);
+	fake.ended = UINT64_MAX;
+	SILENT(cuEventQuery(e));
+	/* Its end was seen, and nothing waited: output and errors come with a call. */
+	ASKS(cuEventSynchronize(e));
+	SILENT(cuEventSynchronize(e));
+	SILENT(cuEventQuery(e));
+	/* A new record is another matter. */
+	fake.ended = 0;
+	OK(cuEventRecord(e, NULL));
+	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
+	runs_still(false);
+	ASKS(cuEventSynchronize(e));
+	SILENT(cuEventQuery(e));
+}
+END_TEST
+
+START_TEST(a_fault_is_found_out)
+{
+	CUevent e;
+
+	OK(cuEventCreate(&e, 0));
+	OK(cuEventRecord(e, NULL));
+	OK(cuCtxSynchronize());
+	runs_still(true);
+	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
+	fake.unsound = true;
+	for (int i = 0; i < 2; i++)
+		COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
+	ASKS(cuCtxSynchronize());
+	ASKS(cuEventSynchronize(e));
+	ASKS(cuStreamQuery(NULL));
+}
+END_TEST
+
+START_TEST(an_old_worker_is_asked)
+{
+	CUevent e;
+
+	fake.old_worker = true;
+	OK(cuEventCreate(&e, 0));
+	OK(cuEventRecord(e, NULL));
+	runs_still(true);
+	for (int i = 0; i < 2; i++)
+		COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
+}
+END_TEST
+
+START_TEST(waits_with_nothing_to_wait_for)
+{
+	CUevent e;
+	CUstream s;
+	size_t mem;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuEventCreate(&e, 0));
+	launch(s);
+	OK(cuEventRecord(e, s));
+	ASKS(cuCtxSynchronize());
+	SILENT(cuCtxSynchronize());
+	SILENT(cuStreamSynchronize(s));
+	SILENT(cuStreamSynchronize(NULL));
+	SILENT(cuStreamQuery(s));
+	SILENT(cuEventSynchronize(e));
+	OK(cuMemGetInfo_v2(&mem, &mem));
+	SILENT(cuCtxSynchronize());
+	launch(s);
+	ASKS(cuCtxSynchronize());
+	launch(s);
+	ASKS(cuStreamSynchronize(s));
+	SILENT(cuStreamSynchronize(s));
+	/* Of one stream the other streams know nothing. */
+	ASKS(cuStreamSynchronize(NULL));
+	ASKS(cuCtxSynchronize());
+}
+END_TEST
+
+/* The context's flags and the event's say how a call waits. */
+START_TEST(flags_say_how_to_wait)
+{
+	static const struct {
+		unsigned int flags;
+		int how;
+	} rows[] = {{CU_CTX_SCHED_AUTO, PVGPU_ADAPT},
+		    {CU_CTX_SCHED_SPIN, PVGPU_SPIN},
+		    {CU_CTX_SCHED_YIELD, PVGPU_ADAPT},
+		    {CU_CTX_SCHED_BLOCKING_SYNC, PVGPU_SLEEP}};
+	CUevent e, blocking;
+	size_t mem;
+
+	OK(cuEventCreate(&e, 0));
+	OK(cuEventCreate(&blocking, CU_EVENT_BLOCKING_SYNC));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		OK(cuCtxSetFlags(rows[i].flags));
+		launch(NULL);
+		ASKS(cuCtxSynchronize());
+		ck_assert_int_eq(fake.patience, rows[i].how);
+		launch(NULL);
+		ASKS(cuStreamSynchronize(NULL));
+		ck_assert_int_eq(fake.patience, rows[i].how);
+		OK(cuEventRecord(e, NULL));
+		ASKS(cuEventSynchronize(e));
+		ck_assert_int_eq(fake.patience, rows[i].how);
+		OK(cuEventRecord(blocking, NULL));
+		ASKS(cuEventSynchronize(blocking));
+		ck_assert_int_eq(fake.patience, PVGPU_SLEEP);
+		ASKS(cuMemGetInfo_v2(&mem, &mem));
+		ck_assert_int_eq(fake.patience, PVGPU_ADAPT);
+	}
+}
+END_TEST
+
+/* A stream's slot goes to another one: what that one did says nothing of the first one's events. */
+START_TEST(streams_use_slots_in_turn)
+{
+	CUevent e;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuEventCreate(&e, 0));
+	OK(cuEventRecord(e, s));
+	OK(cuStreamDestroy_v2(s));
+	fake.same_stream = true;
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamSynchronize(s));
+	fake.ended = UINT64_MAX;
+	ASKS(cuEventQuery(e));
+	OK(cuEventRecord(e, s));
+	SILENT(cuEventQuery(e));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("guest_calls");
+	TCase *t = tcase_create("calls");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, attributes);
+	tcase_add_test(t, attributes_of_kernels);
+	tcase_add_test(t, occupancy);
+	tcase_add_test(t, attribute_occupancy_launch);
+	tcase_add_test(t, limits);
+	tcase_add_test(t, queries_of_events);
+	tcase_add_test(t, a_fault_is_found_out);
+	tcase_add_test(t, an_old_worker_is_asked);
+	tcase_add_test(t, waits_with_nothing_to_wait_for);
+	tcase_add_test(t, flags_say_how_to_wait);
+	tcase_add_test(t, streams_use_slots_in_turn);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
