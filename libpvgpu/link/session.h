@@ -86,6 +86,10 @@ int pvgpu_broken(struct pvgpu_session *s, const char *what);
 int pvgpu_mark_wait(struct pvgpu_session *s, struct pvgpu_mark *m);
 bool pvgpu_mark_poll(struct pvgpu_session *s, struct pvgpu_mark *m);
 
+/* Wait until *count, which fn of marks changes atomically, is not `seen` any more, or the session
+ * is dead. */
+void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t seen);
+
 /* Handles that the guest chooses: index and generation per type. 0 when all PVGPU_HANDLES_MAX are
  * in use. */
 uint64_t pvgpu_handle_new(struct pvgpu_session *s, uint32_t type, uint32_t vgpu);

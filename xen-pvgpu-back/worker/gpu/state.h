@@ -458,6 +458,19 @@ int bounce_copy(struct gpu *g, struct stream *s, const struct bounce_copy *c);
 void bounce_forget(struct gpu *g, struct ctx *c);
 void bounce_free(struct gpu *g);
 
+/* hold.c: the words of the arena that streams wait for. Decoding thread. */
+#define HOLD_WORDS 256u
+
+struct holds {
+	struct {
+		uint64_t addr; /* 0: none */
+		uint32_t value;
+	} word[HOLD_WORDS];
+};
+
+/* The guest is gone: let all streams pass. */
+void holds_end(struct gpu *g);
+
 /* submit.c: parked records. */
 #define PARK_BYTES_MAX   (8u << 20)
 #define PARK_RECORDS_MAX 65536u
@@ -541,6 +554,7 @@ struct gpu {
 	} images; /* image.c; side lane */
 	struct arena_map arena;
 	struct bounce bounce;
+	struct holds holds;
 	struct callbacks cb;
 	struct output out;
 	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */
