@@ -181,6 +181,38 @@ static void check_not_waiting(void)
 	CU(cuStreamDestroy(beside));
 }
 
+/* A host function that waits holds up no copy of another stream. */
+static void check_beside_host_function(void)
+{
+	CUdeviceptr d = device_alloc(LARGE);
+	CUstream s, beside;
+	struct gate gate;
+	uint8_t *a, *b;
+
+	CU(cuMemHostAlloc((void **)&a, LARGE, 0));
+	CU(cuMemHostAlloc((void **)&b, LARGE, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&beside, CU_STREAM_NON_BLOCKING));
+	gate_close(&gate, s);
+	random_fill(a, LARGE, 3);
+	memset(b, 0, LARGE);
+	CU(cuMemcpyHtoDAsync(d, a, LARGE, beside));
+	CU(cuMemcpyDtoHAsync(b, d, LARGE, beside));
+	CU(cuStreamSynchronize(beside));
+	CHECK(!memcmp(a, b, LARGE), "beside a host function: other bytes");
+	memset(b, 0, LARGE);
+	CU(cuMemcpyAsync((CUdeviceptr)b, (CUdeviceptr)a, LARGE, beside));
+	CU(cuStreamSynchronize(beside));
+	CHECK(!memcmp(a, b, LARGE), "beside a host function: other bytes in pinned memory");
+	gate_open(&gate);
+	CU(cuStreamSynchronize(s));
+	CU(cuMemFreeHost(a));
+	CU(cuMemFreeHost(b));
+	CU(cuMemFree(d));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(beside));
+}
+
 /* Many of them, more than there are pieces of memory to stage them in, in two streams. */
 static void check_many(void)
 {
@@ -243,6 +275,7 @@ int main(void)
 	if (mapped)
 		check_not_waiting();
 	check_many();
+	check_beside_host_function();
 	p = device_alloc(8192);
 	check_attributes(p, CU_MEMORYTYPE_DEVICE, "device memory");
 	CU(cuMemFree(p));
