@@ -215,3 +215,46 @@ int fatbin_next(const void *fatbin, size_t size, size_t *offset, struct fatbin_e
 	*offset = at + head + (size_t)payload;
 	return 1;
 }
+
+/* Code for one device runs there only, or on later ones of its family; PTX on all later ones. */
+static bool may_serve(const struct fatbin_entry *e, unsigned int sm)
+{
+	const bool exact = e->flags & FATBIN_ARCH_SPECIFIC;
+
+	switch (e->kind) {
+	case FATBIN_PTX:
+		return exact ? e->sm == sm : e->sm <= sm;
+	case FATBIN_ELF:
+		return exact ? e->sm == sm : e->sm <= sm && e->sm / 10 == sm / 10;
+	default:
+		return true;
+	}
+}
+
+size_t fatbin_select(const void *fatbin, size_t size, unsigned int sm, void *to)
+{
+	const unsigned char *from = fatbin;
+	size_t at = 0, next = 0, used = HEADER_BYTES;
+	unsigned char *out = to;
+	struct fatbin_entry e;
+	int r;
+
+	while ((r = fatbin_next(fatbin, size, &next, &e)) > 0) {
+		at = at ? at : HEADER_BYTES;
+		if (may_serve(&e, sm)) {
+			if (out)
+				memmove(out + used, from + at, next - at);
+			used += next - at;
+		}
+		at = next;
+	}
+	if (r || used == HEADER_BYTES)
+		return 0;
+	if (out) {
+		const uint64_t body = used - HEADER_BYTES;
+
+		memmove(out, from, HEADER_BYTES);
+		memcpy(out + 8, &body, sizeof(body));
+	}
+	return used;
+}

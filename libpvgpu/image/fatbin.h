@@ -71,6 +71,13 @@ struct fatbin_entry {
 int fatbin_next(const void *fatbin, size_t size, size_t *offset, struct fatbin_entry *entry);
 
 /*
+ * The fatbin with those entries alone that may serve a device of this compute capability (90 is
+ * 9.0): bytes of it, written to `to`, which may be the fatbin itself, unless that is NULL. 0: there
+ * are none, or it is malformed.
+ */
+size_t fatbin_select(const void *fatbin, size_t size, unsigned int sm, void *to);
+
+/*
  * The entry's contents in fresh memory with a NUL after them (not counted in *len). Returns 0,
  * -EFBIG above FATBIN_MAX_UNPACKED, -ENOMEM, or -EINVAL when it does not unpack to its stated size.
  */

@@ -190,7 +190,8 @@ int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct 
 {
 	int err;
 
-	m->done = false;
+	/* The owner's other threads may look at it already. */
+	pvgpu_store(&m->done, false);
 	m->result = 0;
 	err = post(s, NULL, m, p, n);
 	/* A program that posts and never waits must not let marks pile up in the reply stream. */
@@ -248,4 +249,12 @@ int pvgpu_mark_wait(struct pvgpu_session *s, struct pvgpu_mark *m)
 	if (pvgpu_unlikely(pvgpu_load(&s->output)) && pvgpu_exchange(&s->output, false))
 		tell_output(s);
 	return m->result;
+}
+
+void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t seen)
+{
+	struct pvgpu_waiter w = {.kind = PVGPU_WAIT_COUNT, .count = count, .seen = seen};
+
+	if (pvgpu_load_acquire(count) == seen)
+		pvgpu_wait(s, &w);
 }

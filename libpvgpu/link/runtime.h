@@ -45,7 +45,13 @@ struct pvgpu_call_slot {
 	bool done; /* atomic; the slot is the caller's again */
 };
 
-enum pvgpu_wait_kind { PVGPU_WAIT_CALL, PVGPU_WAIT_MARK, PVGPU_WAIT_SPACE, PVGPU_WAIT_CALLBACK };
+enum pvgpu_wait_kind {
+	PVGPU_WAIT_CALL,
+	PVGPU_WAIT_MARK,
+	PVGPU_WAIT_SPACE,
+	PVGPU_WAIT_CALLBACK,
+	PVGPU_WAIT_COUNT
+};
 
 /* A thread that waits, on its stack. */
 struct pvgpu_waiter {
@@ -54,7 +60,9 @@ struct pvgpu_waiter {
 	enum pvgpu_wait_kind kind;
 	struct pvgpu_call_slot *call;
 	struct pvgpu_mark *mark;
-	uint32_t len; /* of space */
+	uint32_t len;          /* of space */
+	const uint32_t *count; /* atomic */
+	uint32_t seen;         /* of count */
 };
 
 struct pvgpu_callback {

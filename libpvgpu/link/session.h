@@ -114,6 +114,10 @@ bool pvgpu_sound(const struct pvgpu_session *s);
 enum pvgpu_patience { PVGPU_ADAPT, PVGPU_SPIN, PVGPU_SLEEP };
 enum pvgpu_patience pvgpu_wait_so(enum pvgpu_patience how);
 
+/* Wait until *count, which fn of marks changes atomically, is not `seen` any more, or the session
+ * is dead. */
+void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t seen);
+
 /* Handles that the guest chooses: index and generation per type. 0 when all PVGPU_HANDLES_MAX are
  * in use. */
 uint64_t pvgpu_handle_new(struct pvgpu_session *s, uint32_t type, uint32_t vgpu);

@@ -54,6 +54,8 @@ static bool satisfied(struct pvgpu_session *s, const struct pvgpu_waiter *w)
 	case PVGPU_WAIT_CALLBACK:
 		return pvgpu_callback_waits(s) || pvgpu_load_acquire(&s->closing) ||
 		       pvgpu_is_dead(s) || !pvgpu_load_acquire(&s->cb.expected);
+	case PVGPU_WAIT_COUNT:
+		return pvgpu_load_acquire(w->count) != w->seen || pvgpu_is_dead(s);
 	case PVGPU_WAIT_SPACE:
 		break;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_DECODES: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c */
+/* FUZZ_DECODES: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c
+ * libpvgpu/image/ptx_text.c */
 /* FUZZ_OBJS: libpvgpu/image/fatbin.c libpvgpu/image/unpack.c libpvgpu/image/declared.c
  * libpvgpu/image/ptx_text.c */
 /* FUZZ_LIBS: -lzstd -llz4 */
@@ -24,6 +25,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!image_size(data, size, &n) && n > size)
 		abort();
+	n = fatbin_select(data, size, 90, NULL);
+	if (n) {
+		out = malloc(n);
+		if (!out || n > size || fatbin_select(data, size, 90, out) != n ||
+		    fatbin_select(out, n, 90, out) != n)
+			abort();
+		free(out);
+	}
 	while (fatbin_next(data, size, &offset, &e) == 1) {
 		if (offset > size)
 			abort();

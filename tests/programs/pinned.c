@@ -109,6 +109,139 @@ static void check_allocated(CUmodule module, bool mapped)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemHostAlloc((void **)&host, 100, 0x80));
 }
 
+/* As documented, CU_MEMHOSTREGISTER_DEVICEMAP is taken everywhere, and cuMemHostGetDevicePointer
+ * says whether memory is mapped. Where the device uses the host's addresses for it, it is. */
+static void check_mapping(uint32_t *host, size_t bytes, CUmodule module)
+{
+	static const unsigned int flags[] = {CU_MEMHOSTREGISTER_DEVICEMAP,
+					     CU_MEMHOSTREGISTER_DEVICEMAP |
+						     CU_MEMHOSTREGISTER_PORTABLE};
+	CUdeviceptr p = 0;
+	int same;
+	CUresult r;
+
+	CU(cuDeviceGetAttribute(&same, CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
+				0));
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		CU(cuMemHostRegister(host, bytes, flags[i]));
+		r = cuMemHostGetDevicePointer(&p, host, 0);
+		CHECK(r == CUDA_SUCCESS || r == CUDA_ERROR_INVALID_VALUE, "%s", result_name(r));
+		CHECK(r == CUDA_SUCCESS || !same,
+		      "the host's address is the device's, and is not mapped");
+		CHECK(!same || p == (CUdeviceptr)host, "the device's address is %llx, not %p", p,
+		      (void *)host);
+		check_use(host, (uint32_t)(bytes / 4), r == CUDA_SUCCESS, module,
+			  "registered and mapped where possible");
+		CU(cuMemHostUnregister(host));
+	}
+}
+
+enum { LARGE = (9 << 20) + 4096 };
+
+/* Neither direction waits for what stands before it in its stream, and each byte moves when the
+ * copy's turn has come. Another stream's copies go on meanwhile. */
+static void check_not_waiting(void)
+{
+	uint8_t *a = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *b = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CUdeviceptr held = device_alloc(LARGE), other = device_alloc(LARGE);
+	CUstream s, beside;
+	struct gate gate;
+
+	CHECK(a != MAP_FAILED && b != MAP_FAILED, "no memory");
+	CU(cuMemHostRegister(a, LARGE, 0));
+	CU(cuMemHostRegister(b, LARGE, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&beside, CU_STREAM_NON_BLOCKING));
+	memset(a, 1, LARGE);
+	memset(b, 2, LARGE);
+	gate_close(&gate, s);
+	CU(cuMemcpyHtoDAsync(held, a, LARGE, s));
+	CU(cuMemcpyDtoHAsync(a + 4096, held, 8192, s));
+	CU(cuMemcpyHtoDAsync(other, b, LARGE, beside));
+	CU(cuMemsetD8Async(other + 5, 3, 1, beside));
+	CU(cuMemcpyDtoHAsync(b, other, LARGE, beside));
+	CU(cuStreamSynchronize(beside));
+	CHECK(b[4] == 2 && b[5] == 3 && b[LARGE - 1] == 2, "beside: %u %u %u", b[4], b[5],
+	      b[LARGE - 1]);
+	WANT(CUDA_ERROR_NOT_READY, cuStreamQuery(s));
+	memset(a, 4, LARGE);
+	gate_open(&gate);
+	CU(cuStreamSynchronize(s));
+	CU(cuMemcpyDtoH(b, held, LARGE));
+	for (size_t i = 0; i < LARGE; i++)
+		CHECK(b[i] == 4 && a[i] == 4, "byte %zu: %u on the device, %u here", i, b[i], a[i]);
+	CU(cuMemHostUnregister(a));
+	CU(cuMemHostUnregister(b));
+	munmap(a, LARGE);
+	munmap(b, LARGE);
+	CU(cuMemFree(held));
+	CU(cuMemFree(other));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(beside));
+}
+
+/* A host function that waits holds up no copy of another stream. */
+static void check_beside_host_function(void)
+{
+	CUdeviceptr d = device_alloc(LARGE);
+	CUstream s, beside;
+	struct gate gate;
+	uint8_t *a, *b;
+
+	CU(cuMemHostAlloc((void **)&a, LARGE, 0));
+	CU(cuMemHostAlloc((void **)&b, LARGE, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&beside, CU_STREAM_NON_BLOCKING));
+	gate_close(&gate, s);
+	random_fill(a, LARGE, 3);
+	memset(b, 0, LARGE);
+	CU(cuMemcpyHtoDAsync(d, a, LARGE, beside));
+	CU(cuMemcpyDtoHAsync(b, d, LARGE, beside));
+	CU(cuStreamSynchronize(beside));
+	CHECK(!memcmp(a, b, LARGE), "beside a host function: other bytes");
+	memset(b, 0, LARGE);
+	CU(cuMemcpyAsync((CUdeviceptr)b, (CUdeviceptr)a, LARGE, beside));
+	CU(cuStreamSynchronize(beside));
+	CHECK(!memcmp(a, b, LARGE), "beside a host function: other bytes in pinned memory");
+	gate_open(&gate);
+	CU(cuStreamSynchronize(s));
+	CU(cuMemFreeHost(a));
+	CU(cuMemFreeHost(b));
+	CU(cuMemFree(d));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(beside));
+}
+
+/* Many of them, more than there are pieces of memory to stage them in, in two streams. */
+static void check_many(void)
+{
+	enum { COPIES = 200, EACH = 20000 };
+	uint8_t *in = host_alloc(COPIES * EACH), *out = host_alloc(COPIES * EACH);
+	CUdeviceptr d = device_alloc(COPIES * EACH);
+	CUstream s[2];
+
+	random_fill(in, COPIES * EACH, 4);
+	memset(out, 0, COPIES * EACH);
+	CU(cuMemHostRegister(in, COPIES * EACH, 0));
+	CU(cuMemHostRegister(out, COPIES * EACH, 0));
+	for (int i = 0; i < 2; i++)
+		CU(cuStreamCreate(&s[i], CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < COPIES; i++) {
+		CU(cuMemcpyHtoDAsync(d + i * EACH, in + i * EACH, EACH, s[i % 2]));
+		CU(cuMemcpyDtoHAsync(out + i * EACH, d + i * EACH, EACH, s[i % 2]));
+	}
+	CU(cuStreamSynchronize(s[0]));
+	CU(cuMemHostUnregister(out)); /* waits for the other stream */
+	CHECK(!memcmp(in, out, COPIES * EACH), "many copies: other bytes");
+	CU(cuMemHostUnregister(in));
+	for (int i = 0; i < 2; i++)
+		CU(cuStreamDestroy(s[i]));
+	CU(cuMemFree(d));
+	free(in);
+	free(out);
+}
+
 static void check_registered(CUmodule module)
 {
 	size_t bytes = 5 * 4096;
@@ -121,6 +254,7 @@ static void check_registered(CUmodule module)
 	check_use(host, (uint32_t)(bytes / 4), false, module, "registered");
 	CU(cuMemHostUnregister(host));
 	WANT(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, cuMemHostUnregister(host));
+	check_mapping(host, bytes, module);
 	host[0] = 12; /* still the program's */
 	munmap(host, bytes);
 }
@@ -138,6 +272,10 @@ int main(void)
 	check_verify(module);
 	check_allocated(module, mapped);
 	check_registered(module);
+	if (mapped)
+		check_not_waiting();
+	check_many();
+	check_beside_host_function();
 	p = device_alloc(8192);
 	check_attributes(p, CU_MEMORYTYPE_DEVICE, "device memory");
 	CU(cuMemFree(p));

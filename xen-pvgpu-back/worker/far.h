@@ -117,7 +117,8 @@
 	X(cuLibraryEnumerateKernels)                                                               \
 	X(cuOccupancyMaxPotentialClusterSize)                                                      \
 	X(cuOccupancyMaxActiveClusters)                                                            \
-	X(cuEventRecordWithFlags)
+	X(cuEventRecordWithFlags)                                                                  \
+	X(cuStreamWaitValue32_v2)
 
 #define FAR_MEMBER(name) __typeof__(name) *name;
 struct far {

@@ -68,7 +68,7 @@ void ctx_forget_objects(struct ctx *c)
 	}
 	library_forget_ctx(c);
 	hostfunc_forget_ctx(c);
-	range_remove_ctx_host(c, host_free_pinned);
+	range_remove_ctx_host(c, host_free);
 }
 
 /* Flags of contexts of both kinds. */

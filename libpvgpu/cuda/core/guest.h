@@ -250,6 +250,15 @@ static inline int ctx_enter(struct ctx **out)
 	return atomic_load_explicit(&c->state, memory_order_relaxed);
 }
 
+/* For a call that finds its context by an address: one that is current must be usable, but none
+ * need be. */
+static inline int ctx_enter_any(void)
+{
+	struct ctx *c;
+
+	return self.current.ctx ? ctx_enter(&c) : guest_enter();
+}
+
 /* Wait for all work of all contexts. */
 void ctx_synchronize_all(void);
 /* How calls wait for the context's work, by the flags that it was made with or given since. */
@@ -395,8 +404,9 @@ struct image {
 	void *mem;
 	uint64_t size;
 };
-int image_from_memory(const void *data, struct image *out);
-int image_from_file(const char *path, struct image *out);
+/* sm: the device's compute capability, 90 is 9.0: code for others is left out. 0: nothing is. */
+int image_from_memory(const void *data, unsigned int sm, struct image *out);
+int image_from_file(const char *path, unsigned int sm, struct image *out);
 void image_free(struct image *i);
 
 /* jit.c */
@@ -414,6 +424,8 @@ struct jit {
 	float wall_time;
 };
 int jit_parse(unsigned int n, const CUjit_option *options, void **values, struct jit *jit);
+/* The compute capability to load for; 0 when the application names another target. */
+unsigned int jit_sm(const struct jit *jit, int device);
 /* Bytes of log to ask for when the application's buffer has this size. */
 uint32_t jit_log_room(uint32_t size);
 /* Write the logs' lengths and the time back into the application's values. */
@@ -504,6 +516,8 @@ enum range_kind {
 	RANGE_DEVICE,
 	RANGE_GLOBAL, /* a module's variable */
 	RANGE_PINNED, /* arena memory */
+	RANGE_STAGED, /* pinned, but beyond the arena: ordinary memory, which kernels cannot reach
+		       */
 	RANGE_REGISTERED,
 };
 
@@ -522,7 +536,7 @@ struct range {
 int range_add(const struct range *r);
 /* The range that holds a device address: device memory, a variable, pinned memory. */
 bool range_find_device(uint64_t addr, struct range *out);
-/* The range that holds a host address: pinned or registered memory. */
+/* The range that holds a host address: pinned, staged or registered memory. */
 bool range_find_host(uint64_t addr, struct range *out);
 /* Remove the range of this kind that begins at addr. */
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out);
@@ -536,16 +550,25 @@ void range_remove_owner(const struct object *owner);
  * no lock held. */
 void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r));
 
-/* Is [addr, addr+len) wholly device memory, a variable or pinned memory? */
+/* Bytes from the range's begin that copies and fills may touch: what is mapped for it, as with the
+ * driver, which rounds sizes. */
+uint64_t range_mapped(const struct range *r);
+/* Does [addr, addr+len) begin in the range and end in what is mapped for it? */
+static inline bool range_holds(const struct range *r, uint64_t addr, uint64_t len)
+{
+	return len <= range_mapped(r) - (addr - r->base);
+}
+
+/* Is [addr, addr+len) device memory, a variable or pinned memory? */
 static inline bool range_on_device(uint64_t addr, uint64_t len)
 {
 	struct range r;
 
-	return range_find_device(addr, &r) && len <= r.size - (addr - r.base);
+	return range_find_device(addr, &r) && range_holds(&r, addr, len);
 }
 
-/* host.c */
-void host_free_pinned(const struct range *r);
+/* host.c: the range is gone: give the memory back that is the library's. */
+void host_free(const struct range *r);
 
 /* staging.c: copies between pageable memory and the device through pieces of the arena */
 
@@ -568,6 +591,9 @@ struct staging {
 	unsigned int depth;
 };
 
+/* Have one piece at least, before pinned memory takes all of the arena: without any, copies travel
+ * in records of 4 KiB. */
+void staging_reserve(void);
 /* Reserve the next piece; returns how many pieces this copy has to use in turn. */
 unsigned int staging_hold(struct staging *st);
 /* The next piece, free for use; NULL when there is no arena memory or the session is dead. Post it
@@ -587,6 +613,21 @@ int staging_failure(void);
 int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait);
 /* Returns when dst is filled; src is device memory. */
 int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len);
+
+/* The size of a copy's pieces. */
+uint64_t staging_piece(uint64_t len);
+/* Pieces for a copy that nobody waits for, up to n; returns how many. Never waits. */
+unsigned int staging_lend(struct slot **slot, unsigned int n);
+void staging_return(struct slot *const *slot, unsigned int n);
+
+/* move.c: asynchronous copies from and to memory that the worker does not reach. MOVE_BUSY: not
+ * now, or not with this worker. */
+enum { MOVE_BUSY = -1 };
+int move_async(const struct target *t, uint64_t dev, void *user, uint64_t len, bool to_device);
+/* Has any of them not ended? */
+bool move_pending(void);
+/* The application's memory goes: none touches it from here on. */
+void move_forget(uint64_t base, uint64_t len);
 
 /* hostfunc.c */
 void hostfunc_run(void *arg, uint64_t id, uint32_t status);

@@ -26,9 +26,16 @@ static int image_alloc(uint64_t size, struct image *out)
 	return 0;
 }
 
-int image_from_memory(const void *data, struct image *out)
+/* Of a fatbin for many devices only what may serve this one goes to the worker, which charges the
+ * vGPU for an image's bytes. */
+static size_t selected(const void *data, size_t size, unsigned int sm, void *to)
 {
-	size_t size;
+	return sm && image_kind(data, size) == IMAGE_FATBIN ? fatbin_select(data, size, sm, to) : 0;
+}
+
+int image_from_memory(const void *data, unsigned int sm, struct image *out)
+{
+	size_t size, less;
 	int r;
 
 	if (!data)
@@ -36,8 +43,11 @@ int image_from_memory(const void *data, struct image *out)
 	data = image_unwrap(data);
 	if (!data || image_size(data, SIZE_MAX, &size))
 		return CUDA_ERROR_INVALID_IMAGE;
-	r = image_alloc(size, out);
-	if (!r)
+	less = selected(data, size, sm, NULL);
+	r = image_alloc(less ? less : size, out);
+	if (!r && less)
+		selected(data, size, sm, out->mem);
+	else if (!r)
 		memcpy(out->mem, data, size);
 	return r;
 }
@@ -57,9 +67,10 @@ static int read_all(int fd, char *to, size_t size)
 	return 0;
 }
 
-static int load_file(const char *path, struct image *out)
+static int load_file(const char *path, unsigned int sm, struct image *out)
 {
 	struct stat st;
+	size_t less;
 	int fd, r;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -78,16 +89,19 @@ static int load_file(const char *path, struct image *out)
 		r = CUDA_ERROR_INVALID_IMAGE;
 	if (r)
 		image_free(out);
+	less = r ? 0 : selected(out->mem, out->size, sm, out->mem);
+	if (less)
+		out->size = less;
 out:
 	if (fd >= 0)
 		close(fd);
 	return r;
 }
 
-int image_from_file(const char *path, struct image *out)
+int image_from_file(const char *path, unsigned int sm, struct image *out)
 {
 	const int cancel = pvgpu_cancel_off();
-	const int r = path ? load_file(path, out) : CUDA_ERROR_INVALID_VALUE;
+	const int r = path ? load_file(path, sm, out) : CUDA_ERROR_INVALID_VALUE;
 
 	pvgpu_cancel_back(cancel);
 	return r;

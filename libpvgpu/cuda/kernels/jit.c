@@ -98,6 +98,16 @@ int jit_parse(unsigned int n, const CUjit_option *options, void **values, struct
 	return 0;
 }
 
+unsigned int jit_sm(const struct jit *jit, int device)
+{
+	for (uint32_t i = 0; i < jit->scalars; i++)
+		if (jit->scalar[i].id == CU_JIT_TARGET)
+			return 0;
+	return (unsigned int)(10 * device_value(device,
+						CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
+			      device_value(device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR));
+}
+
 uint32_t jit_log_room(uint32_t size)
 {
 	if (!size)

@@ -117,7 +117,7 @@ PUBLIC CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_op
 			   &jit);
 
 	if (!r)
-		r = image_from_memory(code, &image);
+		r = image_from_memory(code, jit_sm(&jit, 0), &image);
 	return r ? r : load(&image, &jit, library);
 }
 
@@ -132,7 +132,7 @@ PUBLIC CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path,
 			   &jit);
 
 	if (!r)
-		r = image_from_file(path, &image);
+		r = image_from_file(path, jit_sm(&jit, 0), &image);
 	return r ? r : load(&image, &jit, library);
 }
 

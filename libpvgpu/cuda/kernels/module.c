@@ -94,7 +94,7 @@ static int load_data(CUmodule *module, const void *data, unsigned int n, CUjit_o
 		return CUDA_ERROR_INVALID_VALUE;
 	r = jit_parse(n, options, values, &jit);
 	if (!r)
-		r = image_from_memory(data, &image);
+		r = image_from_memory(data, jit_sm(&jit, c->device), &image);
 	return r ? r : load(c, &image, &jit, module);
 }
 
@@ -126,7 +126,7 @@ PUBLIC CUresult cuModuleLoad(CUmodule *module, const char *path)
 	if (!module)
 		return CUDA_ERROR_INVALID_VALUE;
 	jit_parse(0, NULL, NULL, &jit);
-	r = image_from_file(path, &image);
+	r = image_from_file(path, jit_sm(&jit, c->device), &image);
 	return r ? r : load(c, &image, &jit, module);
 }
 

@@ -19,9 +19,15 @@ int side_of_device(uint64_t addr, uint64_t len, enum side *side)
 {
 	struct range r;
 
-	if (!range_find_device(addr, &r) || len > r.size - (addr - r.base))
+	/* With unified addresses host memory that CUDA knows is device memory, too. */
+	if (!range_find_device(addr, &r) && !range_find_host(addr, &r))
 		return CUDA_ERROR_INVALID_VALUE;
-	*side = r.kind == RANGE_PINNED ? SIDE_PINNED : SIDE_DEVICE;
+	if (!range_holds(&r, addr, len))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (r.kind == RANGE_REGISTERED || r.kind == RANGE_STAGED)
+		*side = SIDE_REGISTERED;
+	else
+		*side = r.kind == RANGE_PINNED ? SIDE_PINNED : SIDE_DEVICE;
 	return 0;
 }
 
@@ -34,7 +40,8 @@ int side_of_host(uint64_t addr, uint64_t len, enum side *side)
 	/* The windows hold CUDA's memory only. */
 	if (in_arena_window(addr) || in_device_window(addr))
 		return side_of_device(addr, len, side);
-	*side = range_find_host(addr, &r) ? SIDE_REGISTERED : SIDE_PAGEABLE;
+	*side = range_find_host(addr, &r) && range_holds(&r, addr, len) ? SIDE_REGISTERED
+									: SIDE_PAGEABLE;
 	return 0;
 }
 
@@ -45,6 +52,15 @@ int side_of_any(uint64_t addr, uint64_t len, enum side *side)
 	if (range_find_device(addr, &r))
 		return side_of_device(addr, len, side);
 	return side_of_host(addr, len, side);
+}
+
+static int copy_registered(const struct target *t, const struct copy *c)
+{
+	if (c->dst_side == SIDE_DEVICE)
+		return move_async(t, c->dst, (void *)(uintptr_t)c->src, c->len, true);
+	if (c->src_side == SIDE_DEVICE)
+		return move_async(t, c->src, (void *)(uintptr_t)c->dst, c->len, false);
+	return MOVE_BUSY;
 }
 
 int copy_between(const struct target *t, const struct copy *c)
@@ -60,8 +76,12 @@ int copy_between(const struct target *t, const struct copy *c)
 			r = stream_drain(t);
 		return r;
 	}
-	/* Registered memory is read when the copy's turn in the stream comes, not now. */
-	if (c->async && c->src_side == SIDE_REGISTERED) {
+	/* Registered memory is read and written when the copy's turn in the stream comes, not now.
+	 */
+	if (c->async && (c->src_side == SIDE_REGISTERED || c->dst_side == SIDE_REGISTERED)) {
+		r = copy_registered(t, c);
+		if (r != MOVE_BUSY)
+			return r;
 		r = stream_drain(t);
 		if (r)
 			return r;

@@ -10,7 +10,8 @@ enum side {
 	SIDE_DEVICE, /* device memory or a variable */
 	SIDE_PINNED, /* arena memory, mapped in the worker, too */
 	SIDE_PAGEABLE,
-	SIDE_REGISTERED, /* staged like pageable memory, but not before the copy's turn comes */
+	SIDE_REGISTERED, /* or pinned beyond the arena: staged like pageable memory, but not before
+			  * the copy's turn comes */
 };
 
 static inline bool side_is_mapped(enum side s)

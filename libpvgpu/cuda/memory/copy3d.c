@@ -140,11 +140,25 @@ static int post_part(const struct target *t, const struct box *b, const struct p
 				     p->depth);
 }
 
+static int copy_rows(const struct target *t, const struct box *b);
+
+/* Without a piece of the arena: row by row, which travels inside records. */
+static int without_piece(const struct target *t, const struct box *b)
+{
+	const int r = pvgpu_session_status(session());
+
+	return r ? r : copy_rows(t, b);
+}
+
 static int write_box(const struct target *t, const struct box *b)
 {
 	struct staging st = {.next = 0};
 	struct part p = {.rows = 0};
 	int r = 0;
+
+	staging_hold(&st);
+	if (!st.slot[0])
+		return without_piece(t, b);
 
 	while (!r && next_part(b, &p)) {
 		struct slot *s = staging_next(&st);
@@ -173,6 +187,9 @@ static int read_box(const struct target *t, const struct box *b)
 	bool more = next_part(b, &p);
 	int r = 0, done;
 
+	staging_hold(&st);
+	if (!st.slot[0])
+		return without_piece(t, b);
 	while ((more && !r) || taken < posted) {
 		const unsigned int i = posted % STAGING_DEPTH, j = taken % STAGING_DEPTH;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Page-locked host memory. Memory from cuMemHostAlloc() lies in the arena: the worker maps it at
- * the same address, so asynchronous copies need no staging. Memory that the application registers
- * is only remembered: copies from and to it are staged, in stream order.
+ * the same address, so asynchronous copies need no staging. The arena is small in a Xen guest; what
+ * does not fit is ordinary memory that counts as pinned. Copies from and to it, and to memory that
+ * the application registers, are staged, in stream order; kernels cannot reach it.
  */
 #include "cuda/core/guest.h"
 
@@ -16,28 +17,61 @@ enum {
 			 CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY,
 };
 
+/* From so many pinned bytes on a piece is kept for staging. */
+enum { RESERVE_ABOVE = 1024 * 1024 };
+
+static void reserve(uint64_t bytes)
+{
+	static _Atomic uint64_t asked;
+
+	if (atomic_load(&asked) <= RESERVE_ABOVE &&
+	    atomic_fetch_add(&asked, bytes) + bytes > RESERVE_ABOVE)
+		staging_reserve();
+}
+
+/* Memory for the range, in the arena or, when that is full, of the system. Not populated then: how
+ * much there is, is known to the system alone, as with any of the application's memory. */
+static int find_memory(struct range *range)
+{
+	const uint64_t bytes = range_mapped(range);
+	void *p;
+	int r;
+
+	if (bytes < range->size)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	reserve(bytes);
+	p = pvgpu_arena_alloc(session(), bytes, false);
+	if (!p) {
+		r = pvgpu_session_status(session());
+		if (r)
+			return r;
+		range->kind = RANGE_STAGED;
+		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	range->base = (uintptr_t)p;
+	return 0;
+}
+
 static int alloc(void **host, size_t bytes, unsigned int flags)
 {
 	struct range range = {.size = bytes, .kind = RANGE_PINNED, .flags = flags};
-	void *p;
 	int r = ctx_enter(&range.ctx);
 
 	if (r)
 		return r;
 	if (!host || !bytes || flags & ~(unsigned int)ALLOC_FLAGS)
 		return CUDA_ERROR_INVALID_VALUE;
-	p = pvgpu_arena_alloc(session(), bytes, false);
-	if (!p) {
-		r = pvgpu_session_status(session());
-		return r ? r : CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	range.base = (uintptr_t)p;
+	r = find_memory(&range);
+	if (r)
+		return r;
 	r = range_add(&range);
 	if (r) {
-		pvgpu_arena_free(session(), p);
+		host_free(&range);
 		return r;
 	}
-	*host = p;
+	*host = (void *)(uintptr_t)range.base;
 	return 0;
 }
 
@@ -52,27 +86,43 @@ PUBLIC CUresult cuMemAllocHost_v2(void **host, size_t bytes)
 	return alloc(host, bytes, 0);
 }
 
-void host_free_pinned(const struct range *r)
+void host_free(const struct range *r)
 {
 	if (r->kind == RANGE_PINNED)
 		pvgpu_arena_free(session(), (void *)(uintptr_t)r->base);
+	else
+		move_forget(r->base, range_mapped(r));
+	if (r->kind == RANGE_STAGED)
+		munmap((void *)(uintptr_t)r->base, range_mapped(r));
+}
+
+/* The registered, or the allocated, range that begins at a host address; otherwise is the result
+ * where there is none. Its own context decides, whichever is current: frameworks free at their end,
+ * and in threads without one. */
+static int find_to_free(const void *host, bool registered, int otherwise, struct range *range)
+{
+	if (!range_find_host((uintptr_t)host, range) || range->base != (uintptr_t)host ||
+	    (range->kind == RANGE_REGISTERED) != registered)
+		return otherwise;
+	return atomic_load(&range->ctx->state);
 }
 
 PUBLIC CUresult cuMemFreeHost(void *host)
 {
 	struct range range;
-	struct ctx *c;
-	const int r = ctx_enter(&c);
+	int r = ctx_enter_any();
 
+	if (!r)
+		r = find_to_free(host, false, CUDA_ERROR_INVALID_VALUE, &range);
 	if (r)
 		return r;
-	if (!host || !range_remove((uintptr_t)host, RANGE_PINNED, &range))
+	if (!range_remove(range.base, range.kind, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	/* Work in flight of any context may use it, kernels too. A fault that this reveals stays
 	 * with its context. */
 	ctx_synchronize_all();
-	host_free_pinned(&range);
-	return atomic_load(&c->state);
+	host_free(&range);
+	return ctx_enter_any();
 }
 
 PUBLIC CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *addr, void *host, unsigned int flags)
@@ -100,11 +150,12 @@ PUBLIC CUresult cuMemHostGetFlags(unsigned int *flags, void *host)
 
 	if (r)
 		return r;
-	if (!flags || !range_find_host((uintptr_t)host, &range) || range.kind != RANGE_PINNED)
+	if (!flags || !range_find_host((uintptr_t)host, &range) || range.kind == RANGE_REGISTERED)
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = range.flags;
 	/* As documented: pinned memory is always mapped on a device that can map it. */
-	if (device_value(c->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY))
+	if (range.kind == RANGE_PINNED &&
+	    device_value(c->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY))
 		*flags |= CU_MEMHOSTALLOC_DEVICEMAP;
 	return CUDA_SUCCESS;
 }
@@ -131,7 +182,9 @@ PUBLIC CUresult cuMemHostRegister_v2(void *host, size_t bytes, unsigned int flag
 	if (!host || !bytes || flags & ~(unsigned int)REGISTER_FLAGS ||
 	    range.base + bytes < range.base)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags & (CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_IOMEMORY))
+	/* As documented for CU_MEMHOSTREGISTER_DEVICEMAP: where memory cannot be mapped,
+	 * cuMemHostGetDevicePointer() says so. */
+	if (flags & CU_MEMHOSTREGISTER_IOMEMORY)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (range_find_host(range.base, &other))
 		return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
@@ -148,14 +201,20 @@ PUBLIC CUresult cuMemHostRegister(void *host, size_t bytes, unsigned int flags)
 PUBLIC CUresult cuMemHostUnregister(void *host)
 {
 	struct range range;
-	struct ctx *c;
-	const int r = ctx_enter(&c);
+	int r = ctx_enter_any();
 
 	if (r)
 		return r;
 	if (!host)
 		return CUDA_ERROR_INVALID_VALUE;
-	return range_remove((uintptr_t)host, RANGE_REGISTERED, &range)
-		       ? CUDA_SUCCESS
-		       : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	r = find_to_free(host, true, CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, &range);
+	if (r)
+		return r;
+	if (!range_remove(range.base, RANGE_REGISTERED, &range))
+		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	/* As the driver does it waits for work that may use the memory. */
+	if (move_pending())
+		ctx_synchronize_all();
+	move_forget(range.base, range.size);
+	return CUDA_SUCCESS;
 }

@@ -63,13 +63,18 @@ PUBLIC CUresult cuMemAllocPitch_v2(CUdeviceptr *addr, size_t *pitch, size_t widt
 PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct range range;
-	struct ctx *c;
-	const int r = ctx_enter(&c);
+	int r = ctx_enter_any();
 
 	if (r)
 		return r;
 	if (!addr)
 		return CUDA_SUCCESS;
+	/* Its own context decides: frameworks free at their end, and in threads without one. */
+	if (!range_find_device(addr, &range) || range.kind != RANGE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = atomic_load(&range.ctx->state);
+	if (r)
+		return r;
 	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	/* One-way: the worker frees it when the work before is done. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Address ranges in two treaps: addresses that are valid on the device (device memory, variables,
- * pinned memory), and registered host memory. Two, because a variable's address is chosen by the
- * worker's driver and may equal any address of this process.
+ * pinned memory), and ordinary memory with a meaning to CUDA (registered, staged). Two, because a
+ * variable's address is chosen by the worker's driver and may equal any address of this process.
  */
 #include "cuda/core/guest.h"
 
@@ -20,11 +20,11 @@ struct map {
 };
 
 static struct map device_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
-static struct map registered_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+static struct map host_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 
 static struct map *map_of(enum range_kind kind)
 {
-	return kind == RANGE_REGISTERED ? &registered_map : &device_map;
+	return kind == RANGE_REGISTERED || kind == RANGE_STAGED ? &host_map : &device_map;
 }
 
 static uint32_t next_weight(void)
@@ -136,7 +136,7 @@ int range_add(const struct range *r)
 	free(n);
 	if (known)
 		return 0;
-	return r->kind == RANGE_REGISTERED
+	return m == &host_map
 		       ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
 		       : pvgpu_broken(session(), "the worker placed memory over other memory");
 }
@@ -155,6 +155,25 @@ static bool find(struct map *m, uint64_t addr, struct range *out)
 	return found;
 }
 
+static uint64_t round_up(uint64_t n, uint64_t unit)
+{
+	return (n + unit - 1) & ~(unit - 1);
+}
+
+uint64_t range_mapped(const struct range *r)
+{
+	switch (r->kind) {
+	case RANGE_DEVICE:
+		return round_up(r->size,
+				r->size < PVGPU_ALLOC_LARGE ? PVGPU_ALLOC_UNIT : PVGPU_ALLOC_PAGE);
+	case RANGE_PINNED:
+	case RANGE_STAGED:
+		return round_up(r->size, PVGPU_ALLOC_UNIT);
+	default:
+		return r->size;
+	}
+}
+
 bool range_find_device(uint64_t addr, struct range *out)
 {
 	return find(&device_map, addr, out);
@@ -164,7 +183,7 @@ bool range_find_host(uint64_t addr, struct range *out)
 {
 	if (addr >= guest.arena_base && addr < guest.arena_end)
 		return find(&device_map, addr, out);
-	return find(&registered_map, addr, out);
+	return find(&host_map, addr, out);
 }
 
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out)
@@ -194,7 +213,7 @@ struct filter {
 
 static bool belongs(const struct range *r, const struct filter *f)
 {
-	const bool host = r->kind == RANGE_PINNED || r->kind == RANGE_REGISTERED;
+	const bool host = r->kind == RANGE_PINNED || map_of(r->kind) == &host_map;
 
 	return f->ctx ? r->ctx == f->ctx && host == f->host : r->owner == f->owner;
 }
@@ -241,7 +260,7 @@ void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r
 	const struct filter f = {.ctx = c, .host = true};
 
 	remove_all(&device_map, &f, fn);
-	remove_all(&registered_map, &f, fn);
+	remove_all(&host_map, &f, fn);
 }
 
 void range_remove_owner(const struct object *owner)

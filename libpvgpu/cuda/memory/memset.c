@@ -3,6 +3,8 @@
 #include "cuda/core/guest.h"
 #include "cuda/memory/copy.h"
 
+#include <string.h>
+
 struct fill {
 	uint64_t dst, pitch; /* bytes */
 	uint32_t value, element;
@@ -16,6 +18,21 @@ static bool extent(const struct fill *f, uint64_t row, uint64_t *out)
 
 	return !__builtin_mul_overflow(f->height - 1, f->pitch, &before) &&
 	       !__builtin_add_overflow(before, row, out);
+}
+
+/* Memory that the GPU does not reach: the CPU fills it, when the fill's turn in the stream
+ * comes. */
+static int fill_here(const struct fill *f, const struct target *t)
+{
+	const int r = stream_drain(t);
+
+	for (uint64_t y = 0; y < f->height && !r; y++) {
+		char *row = (char *)(uintptr_t)(f->dst + y * f->pitch);
+
+		for (uint64_t x = 0; x < f->width; x++)
+			memcpy(row + x * f->element, &f->value, f->element);
+	}
+	return r;
 }
 
 static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
@@ -37,6 +54,10 @@ static int fill(struct fill f, CUstream stream, bool per_thread, bool async)
 	r = side_of_device(f.dst, bytes, &side);
 	if (r)
 		return r;
+	if (side == SIDE_REGISTERED ||
+	    (side == SIDE_PINNED &&
+	     !device_value(t.ctx->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY)))
+		return fill_here(&f, &t);
 	r = pvgpu_do_memset(session(), t.ctx->o.wire, t.stream, f.dst, f.pitch, f.value, f.element,
 			    f.width, f.height);
 	/* The caller may read pinned memory as soon as a synchronous call returns. */

@@ -21,6 +21,7 @@ static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
 static struct slot *free_slots;
 static struct slot *posted, **posted_end = &posted; /* oldest first */
 static unsigned int slots;
+static unsigned int lent; /* of these, to copies that nobody waits for: half at most */
 
 /* Under lock: a posted slot whose mark is done. */
 static struct slot *reap(void)
@@ -111,6 +112,63 @@ static void slot_put(struct slot *s, bool in_flight)
 	pthread_mutex_unlock(&lock);
 }
 
+void staging_reserve(void)
+{
+	struct slot *s;
+	bool first;
+
+	pthread_mutex_lock(&lock);
+	first = !slots;
+	slots += first;
+	pthread_mutex_unlock(&lock);
+	s = first ? slot_make() : NULL;
+	if (s) {
+		slot_put(s, false);
+	} else if (first) {
+		pthread_mutex_lock(&lock);
+		slots--;
+		pthread_mutex_unlock(&lock);
+	}
+}
+
+unsigned int staging_lend(struct slot **slot, unsigned int n)
+{
+	unsigned int got = 0;
+
+	pthread_mutex_lock(&lock);
+	while (got < n && lent < SLOTS_MAX / 2) {
+		struct slot *s = free_slots;
+
+		if (s)
+			free_slots = s->next;
+		else
+			s = reap();
+		if (!s && slots < SLOTS_MAX) {
+			slots++;
+			pthread_mutex_unlock(&lock);
+			s = slot_make();
+			pthread_mutex_lock(&lock);
+			slots -= !s;
+		}
+		if (!s)
+			break;
+		s->mark = (struct pvgpu_mark){.fn = NULL};
+		slot[got++] = s;
+		lent++;
+	}
+	pthread_mutex_unlock(&lock);
+	return got;
+}
+
+void staging_return(struct slot *const *slot, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		slot_put(slot[i], false);
+	pthread_mutex_lock(&lock);
+	lent -= n;
+	pthread_mutex_unlock(&lock);
+}
+
 static unsigned int depth_of(const struct staging *st)
 {
 	return st->depth ? st->depth : STAGING_DEPTH;
@@ -181,7 +239,7 @@ int staging_failure(void)
 }
 
 /* A short copy has several pieces, too, so that the two sides overlap. */
-static uint64_t piece_size(uint64_t len)
+uint64_t staging_piece(uint64_t len)
 {
 	uint64_t piece = (len / 4 + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 
@@ -227,7 +285,7 @@ static int read_inline(const struct target *t, char *to, uint64_t src, uint64_t 
 
 int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait)
 {
-	const uint64_t piece = piece_size(len);
+	const uint64_t piece = staging_piece(len);
 	struct staging st = {.next = 0};
 	const char *from = src;
 	int r = 0;
@@ -309,7 +367,7 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 	staging_hold(&rd.st);
 	if (!*place(&rd.st, 0))
 		return ctx_result(t->ctx, read_inline(t, dst, src, len));
-	rd.piece = piece_size(rd.len);
+	rd.piece = staging_piece(rd.len);
 	while (!r && !fetched) {
 		while (!r && rd.posted < rd.len && rd.st.next - rd.first < staging_hold(&rd.st))
 			r = reading_post(&rd);

@@ -35,6 +35,13 @@ CUresult ctx_current(struct sim_ctx **out)
 	return r == CUDA_SUCCESS ? ctx_status(*out) : r;
 }
 
+CUresult ctx_current_if_any(void)
+{
+	struct sim_ctx *ctx;
+
+	return top() ? ctx_current(&ctx) : CUDA_SUCCESS;
+}
+
 CUresult ctx_status(struct sim_ctx *ctx)
 {
 	CUresult r = ctx_error(ctx);

@@ -21,9 +21,7 @@ static size_t extent(const struct copy_op *c, size_t pitch, size_t slice)
 
 static bool known(const void *p, size_t len, bool write)
 {
-	uint64_t lo, hi;
-
-	return range_check((uintptr_t)p, len, write, &lo, &hi);
+	return range_check_copy((uintptr_t)p, len, write);
 }
 
 /* Stages the source of a host-to-device copy, packed. */

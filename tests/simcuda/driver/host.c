@@ -55,10 +55,10 @@ API(cuMemFreeHost, void *p)
 {
 	struct range r;
 
-	ENTER();
-	CURRENT(ctx);
+	ENTER_ANY();
 	if (!p || !range_find((uintptr_t)p, &r) || r.base != (uintptr_t)p || r.kind != RANGE_HOST)
 		return CUDA_ERROR_INVALID_VALUE;
+	TRY(ctx_status(r.ctx));
 	exec_all_wait();
 	if (!range_remove(r.base, &r))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -89,12 +89,12 @@ API(cuMemHostUnregister, void *p)
 {
 	struct range r;
 
-	ENTER();
-	CURRENT(ctx);
+	ENTER_ANY();
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!range_find((uintptr_t)p, &r) || r.base != (uintptr_t)p || r.kind != RANGE_REGISTERED)
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	TRY(ctx_status(r.ctx));
 	exec_all_wait();
 	return range_remove(r.base, &r) ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }

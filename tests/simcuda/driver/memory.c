@@ -151,6 +151,11 @@ static size_t large_size(size_t size)
 	return (size + SEGMENT - 1) & ~(size_t)(SEGMENT - 1);
 }
 
+size_t memory_mapped(size_t size)
+{
+	return size < LARGE ? (size + UNIT - 1) / UNIT * UNIT : large_size(size);
+}
+
 static CUresult large_alloc(size_t size, uint64_t *addr)
 {
 	size_t whole = large_size(size);
@@ -197,7 +202,7 @@ CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr)
 }
 
 /* Waits for work that may still use the memory, as the real call does. */
-CUresult memory_free(struct sim_ctx *ctx, uint64_t addr)
+CUresult memory_free(uint64_t addr)
 {
 	struct range r;
 
@@ -263,11 +268,14 @@ API(cuMemAllocPitch_v2, CUdeviceptr *dptr, size_t *pitch, size_t width, size_t h
 
 API(cuMemFree_v2, CUdeviceptr dptr)
 {
-	ENTER();
-	CURRENT(ctx);
+	struct range r;
+
+	ENTER_ANY();
 	if (!dptr)
 		return CUDA_SUCCESS;
-	return memory_free(ctx, dptr);
+	if (range_find(dptr, &r) && r.kind == RANGE_DEVICE)
+		TRY(ctx_status(r.ctx));
+	return memory_free(dptr);
 }
 
 API(cuMemGetInfo_v2, size_t *free_bytes, size_t *total)

@@ -8,7 +8,6 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 		     size_t width, size_t height, bool sync)
 {
 	struct sim_stream *s;
-	uint64_t lo, hi;
 	size_t row = width * size, len;
 	struct op *op;
 
@@ -21,7 +20,7 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	if (height > 1 && height - 1 > (SIZE_MAX - row) / pitch)
 		return CUDA_ERROR_INVALID_VALUE;
 	len = (height - 1) * pitch + row;
-	if (!range_check(dst, len, true, &lo, &hi))
+	if (!range_check_copy(dst, len, true))
 		return CUDA_ERROR_INVALID_VALUE;
 	op = op_new(OP_MEMSET, s, 0);
 	if (!op)

@@ -115,7 +115,7 @@ void module_delete(struct sim_module *m)
 	if (m->image)
 		ptx_image_free(m->image);
 	if (m->memory)
-		memory_free(m->ctx, m->memory);
+		memory_free(m->memory);
 	free(m->addr);
 	if (m->owns_ptx)
 		ptx_module_free(m->ptx);
@@ -219,9 +219,9 @@ API(cuModuleUnload, CUmodule handle)
 {
 	struct sim_module *m;
 
-	ENTER();
-	CURRENT(ctx);
+	ENTER_ANY();
 	TRY(module_get(handle, &m));
+	TRY(ctx_status(m->ctx));
 	if (m->library)
 		return CUDA_ERROR_NOT_PERMITTED; /* goes with its library */
 	exec_ctx_wait(m->ctx);

@@ -236,6 +236,17 @@ static bool look(uint64_t addr, uint64_t end, uint32_t access, uint64_t *lo, uin
 	}
 }
 
+bool range_check_copy(uint64_t addr, uint64_t len, bool write)
+{
+	uint64_t lo, hi;
+	struct range r;
+
+	if (range_check(addr, len, write, &lo, &hi))
+		return true;
+	return range_find(addr, &r) && r.kind == RANGE_DEVICE &&
+	       len <= memory_mapped(r.size) - (addr - r.base);
+}
+
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi)
 {
 	uint32_t before, access = write ? 3 : 1;

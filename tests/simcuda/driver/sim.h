@@ -89,6 +89,13 @@
 		if (unlikely(try_ != CUDA_SUCCESS))                                                \
 			return try_;                                                               \
 	} while (0)
+/* For calls that find the context by an address or a handle: one that is current must be usable,
+ * but none need be. */
+#define ENTER_ANY()                                                                                \
+	do {                                                                                       \
+		ENTER();                                                                           \
+		TRY(ctx_current_if_any());                                                         \
+	} while (0)
 /* The current context, usable and without a sticky error. */
 #define CURRENT(var)                                                                               \
 	struct sim_ctx *var = NULL;                                                                \
@@ -207,6 +214,7 @@ struct sim_ctx {
 extern struct pool ctx_pool;
 CUresult ctx_current(struct sim_ctx **out);
 CUresult ctx_current_or_none(struct sim_ctx **out); /* may be sticky; INVALID_CONTEXT if none */
+CUresult ctx_current_if_any(void);
 CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out);
 void ctx_delete(struct sim_ctx *ctx);
 void ctx_fail(struct sim_ctx *ctx, CUresult error); /* first error sticks */
@@ -373,11 +381,14 @@ bool range_find(uint64_t addr, struct range *out);
 bool range_update(uint64_t base, uint32_t access, int sync_memops);
 bool range_any(uint64_t base, uint64_t size); /* does a range overlap it? */
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
+/* The same for copies and fills, which the driver checks by what is mapped: with the rounding. */
+bool range_check_copy(uint64_t addr, uint64_t len, bool write);
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
 
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
-CUresult memory_free(struct sim_ctx *ctx, uint64_t addr);
+CUresult memory_free(uint64_t addr);
+size_t memory_mapped(size_t size); /* what is mapped for an allocation of this size */
 void memory_free_all(struct sim_ctx *ctx);
 void *memory_map(size_t size, size_t align); /* anonymous, aligned */
 

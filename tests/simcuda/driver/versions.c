@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * First revisions of calls whose arguments never changed: the same as the newest. Those that took
- * 32-bit addresses are refused (refused.c): no address of this device fits in 32 bits.
+ * 32-bit addresses are in twins.c.
  */
 #include "tests/simcuda/driver/sim.h"
 

@@ -142,6 +142,65 @@ START_TEST(entries)
 }
 END_TEST
 
+/* Of code for many devices what one of them may take, in order; in place, too. */
+START_TEST(selection)
+{
+	static const struct {
+		unsigned int kind, sm;
+		uint64_t flags;
+		bool for_90, for_86;
+	} all[] = {
+		{FATBIN_ELF, 75, 0, false, false},
+		{FATBIN_ELF, 80, 0, false, true},
+		{FATBIN_ELF, 86, 0, false, true},
+		{FATBIN_ELF, 89, 0, false, false},
+		{FATBIN_ELF, 90, 0, true, false},
+		{FATBIN_ELF, 90, FATBIN_ARCH_SPECIFIC, true, false},
+		{FATBIN_ELF, 100, 0, false, false},
+		{FATBIN_PTX, 70, FATBIN_ZSTD, true, true},
+		{FATBIN_PTX, 80, FATBIN_ARCH_SPECIFIC, false, false},
+		{FATBIN_PTX, 90, 0, true, false},
+		{FATBIN_PTX, 120, 0, false, false},
+		{FATBIN_LTO, 90, 0, true, true},
+	};
+	static const unsigned int sms[] = {90, 86};
+	static struct builder b, some;
+	struct fatbin_entry e;
+	size_t at = 0, n;
+
+	begin(&b);
+	for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		entry(&b, all[i].kind, all[i].sm, all[i].flags, text, 8 + i, sizeof(text));
+	for (unsigned int k = 0; k < 2; k++) {
+		n = fatbin_select(b.bytes, b.len, sms[k], NULL);
+		ck_assert_uint_gt(n, 16);
+		ck_assert_uint_lt(n, b.len);
+		ck_assert_uint_eq(fatbin_select(b.bytes, b.len, sms[k], some.bytes), n);
+		at = 0;
+		for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+			if (!(k ? all[i].for_86 : all[i].for_90))
+				continue;
+			ck_assert_int_eq(fatbin_next(some.bytes, n, &at, &e), 1);
+			ck_assert_uint_eq(e.kind, all[i].kind);
+			ck_assert_uint_eq(e.sm, all[i].sm);
+			ck_assert_uint_eq(e.stored, all[i].flags == FATBIN_ZSTD
+							    ? 8 + i
+							    : (8 + i + 7) / 8 * 8);
+			ck_assert_mem_eq(e.payload, text, 8 + i);
+		}
+		ck_assert_int_eq(fatbin_next(some.bytes, n, &at, &e), 0);
+	}
+	n = fatbin_select(b.bytes, b.len, 86, b.bytes);
+	ck_assert_mem_eq(b.bytes, some.bytes, n);
+	/* Nothing for it; cut short; not a fatbin. */
+	begin(&b);
+	entry(&b, FATBIN_ELF, 75, 0, text, 8, 8);
+	ck_assert_uint_eq(fatbin_select(b.bytes, b.len, 90, NULL), 0);
+	ck_assert_uint_eq(fatbin_select(some.bytes, n - 8, 86, NULL), 0);
+	ck_assert_uint_eq(fatbin_select(text, sizeof(text), 90, NULL), 0);
+}
+END_TEST
+
 START_TEST(lies_about_sizes)
 {
 	static struct builder b;
@@ -228,6 +287,7 @@ int main(void)
 	tcase_add_test(t, kinds);
 	tcase_add_test(t, sizes);
 	tcase_add_test(t, entries);
+	tcase_add_test(t, selection);
 	tcase_add_test(t, lies_about_sizes);
 	tcase_add_test(t, every_prefix_and_every_byte);
 	tcase_add_test(t, wrappers);

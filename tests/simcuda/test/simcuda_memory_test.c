@@ -97,8 +97,9 @@ START_TEST(linear_copies)
 	OK(cuStreamSynchronize(CU_STREAM_PER_THREAD));
 	OK(cuMemcpyDtoH(b, d, n));
 	ck_assert_mem_eq(a, b, n);
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD(d, a, n + 1));
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoH(b, d + 1, n));
+	/* What is mapped may be copied, and no more. */
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD(d, a, ((n >> 21) + 1) << 21 | 1));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoH(b, d + 1, ((n >> 21) + 1) << 21));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoD(d, 0x1000, 16));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoH(b, (CUdeviceptr)(uintptr_t)a, 16));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemcpyHtoD(d, NULL, 16));
@@ -214,7 +215,7 @@ START_TEST(memsets)
 		ck_assert_uint_eq(out[i], (i - 16) % 8 < 2 && i < 34 ? 7 : 0xdeadbeef);
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD32(p + 2, 0, 1));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD16(p + 1, 0, 1));
-	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD8(p, 0, sizeof(out) + 1));
+	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD8(p, 0, (sizeof(out) + 511) / 512 * 512 + 1));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD2D8(p, 4, 0, 8, 2));
 	FAILS(CUDA_ERROR_INVALID_VALUE, cuMemsetD32(p, 0, SIZE_MAX / 2));
 	OK(cuMemsetD8(p, 0, 0));

@@ -74,6 +74,7 @@ static const struct {
 	STREAM_OF(STREAM_SYNCHRONIZE, stream_synchronize, NOT),
 	STREAM_OF(STREAM_WAIT_EVENT, stream_wait_event, NOT),
 	STREAM_OF(HOST_FUNC, host_func, NOT),
+	STREAM_OF(HOLD, hold, NOT),
 	{PVGPU_OP_EVENT_RECORD, PVGPU_GATED_NOT, AT(event_record, ctx), AT(event_record, stream),
 	 AT(event_record, event)},
 	{PVGPU_OP_CTX_SYNCHRONIZE, PVGPU_GATED_NOT, AT(ctx_synchronize, ctx), 0, 0},

@@ -34,6 +34,16 @@ static void setup(void)
 	memcpy(host, noise, BIG);
 }
 
+static void setup_unpinned(void)
+{
+	ck_assert_int_eq(cuInit(0), CUDA_SUCCESS);
+	ck_assert_int_eq(cuCtxCreate_v2(&ctx, 0, 0), CUDA_SUCCESS);
+	ck_assert_int_eq(cuMemAlloc_v2(&dev, BIG), CUDA_SUCCESS);
+	host = malloc(BIG);
+	back = malloc(BIG);
+	memcpy(host, noise, BIG);
+}
+
 static void teardown(void)
 {
 	free(host);
@@ -89,7 +99,56 @@ START_TEST(no_memory_to_stage_in)
 	ck_assert_int_eq(cuMemcpyDtoH_v2(back, dev, BIG), 0);
 	ck_assert_mem_eq(back, host, BIG);
 	ck_assert_uint_eq(fake.count[PVGPU_OP_COPY], 0);
-	ck_assert_int_eq(cuMemAllocHost_v2((void **)&pinned, 4096), CUDA_ERROR_OUT_OF_MEMORY);
+}
+END_TEST
+
+/* Pinned memory goes on beyond the arena, and leaves a piece of it to staging. */
+START_TEST(pinned_beyond_the_arena)
+{
+	unsigned char *more;
+	unsigned int flags = 0;
+	CUdeviceptr p;
+
+	ck_assert_int_eq(cuMemAllocHost_v2((void **)&pinned, BIG), 0);
+	fake.arena_full = true;
+	ck_assert_int_eq(cuMemHostAlloc((void **)&more, BIG, CU_MEMHOSTALLOC_PORTABLE), 0);
+	memcpy(more, noise, BIG);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(dev, more, BIG), 0);
+	ck_assert_mem_eq((void *)(uintptr_t)dev, noise, BIG);
+	ck_assert_uint_gt(fake.count[PVGPU_OP_COPY], 1);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_COPY_INLINE], 0);
+	ck_assert_int_eq(cuMemHostGetFlags(&flags, more), 0);
+	ck_assert_uint_eq(flags, CU_MEMHOSTALLOC_PORTABLE);
+	ck_assert_int_eq(cuMemHostGetDevicePointer_v2(&p, more, 0), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemsetD32_v2((uintptr_t)more, 0x01020304, BIG / 4), 0);
+	ck_assert_int_eq(more[0] | more[BIG / 4 * 4 - 1] << 8, 0x0104);
+	ck_assert_int_eq(cuMemcpyDtoD_v2((uintptr_t)more, dev, BIG), 0);
+	ck_assert_mem_eq(more, noise, BIG);
+	ck_assert_int_eq(cuMemFreeHost(more + 4096), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemFreeHost(more), 0);
+	ck_assert_int_eq(cuMemFreeHost(more), CUDA_ERROR_INVALID_VALUE);
+	/* The system has less than that. */
+	ck_assert_int_eq(cuMemAllocHost_v2((void **)&more, 1ull << 46), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_int_eq(cuMemAllocHost_v2((void **)&more, SIZE_MAX - 5), CUDA_ERROR_OUT_OF_MEMORY);
+}
+END_TEST
+
+/* The driver maps more than the size, and copies may reach as far. */
+START_TEST(sizes_are_rounded)
+{
+	CUdeviceptr small, large;
+
+	ck_assert_int_eq(cuMemAlloc_v2(&small, 100), 0);
+	ck_assert_int_eq(cuMemAlloc_v2(&large, (1 << 20) + 1), 0);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(small, host, 512), 0);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(small, host, 513), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(small + 99, host, 414), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemsetD8_v2(small + 99, 1, 413), 0);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(large, host, 2 << 20), 0);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(large, host, (2 << 20) + 1), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemAllocHost_v2((void **)&pinned, 100), 0);
+	ck_assert_int_eq(cuMemcpyDtoH_v2(pinned, dev, 512), 0);
+	ck_assert_int_eq(cuMemcpyDtoH_v2(pinned + 1, dev, 512), CUDA_ERROR_INVALID_VALUE);
 }
 END_TEST
 
@@ -109,15 +168,23 @@ END_TEST
 
 START_TEST(registered_waits_for_its_turn)
 {
-	ck_assert_int_eq(cuMemHostRegister_v2(host, BIG, CU_MEMHOSTREGISTER_DEVICEMAP),
+	CUdeviceptr p;
+
+	ck_assert_int_eq(cuMemHostRegister_v2(host, BIG, CU_MEMHOSTREGISTER_IOMEMORY),
 			 CUDA_ERROR_NOT_SUPPORTED);
-	ck_assert_int_eq(cuMemHostRegister_v2(host, BIG, 0), 0);
+	ck_assert_int_eq(cuMemHostRegister_v2(host, BIG, CU_MEMHOSTREGISTER_DEVICEMAP), 0);
+	ck_assert_int_eq(cuMemHostGetDevicePointer_v2(&p, host, 0), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemHostRegister_v2(host + 100, 10, 0),
 			 CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
 	ck_assert_int_eq(cuMemsetD8Async(dev, 0, BIG, NULL), 0);
 	ck_assert_int_eq(cuMemcpyHtoDAsync_v2(dev, host, BIG, NULL), 0);
-	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_SYNCHRONIZE], 1);
 	ck_assert_mem_eq((void *)(uintptr_t)dev, host, BIG);
+	ck_assert_uint_ge(fake.count[PVGPU_OP_HOLD], 2);
+	memset(host, 0, BIG);
+	ck_assert_int_eq(cuMemcpyDtoHAsync_v2(host, dev, BIG, NULL), 0);
+	ck_assert_mem_eq(host, noise, BIG);
+	/* Neither of them waits for the stream. */
+	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_SYNCHRONIZE], 0);
 	ck_assert_int_eq(cuMemHostUnregister(host), 0);
 	ck_assert_int_eq(cuMemHostUnregister(host), CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
 }
@@ -142,7 +209,7 @@ END_TEST
 
 START_TEST(bad_ranges)
 {
-	ck_assert_int_eq(cuMemcpyHtoD_v2(dev + 1, host, BIG), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemcpyHtoD_v2(dev + 1, host, 4 << 20), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemcpyHtoD_v2(dev - 1, host, 1), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemcpyHtoD_v2(0, host, 1), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemcpyHtoD_v2(dev, NULL, 1), CUDA_ERROR_INVALID_VALUE);
@@ -291,7 +358,7 @@ START_TEST(fills)
 	ck_assert_uint_eq(d[6], 0xab);
 	ck_assert_int_eq(cuMemsetD32_v2(dev + 2, 0, 1), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemsetD2D8_v2(dev, 9, 0, 10, 2), CUDA_ERROR_INVALID_VALUE);
-	ck_assert_int_eq(cuMemsetD8_v2(dev, 0, BIG + 1), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(cuMemsetD8_v2(dev, 0, (4 << 20) + 1), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuMemsetD8_v2(dev, 0, 0), 0);
 }
 END_TEST
@@ -355,7 +422,6 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, pageable_there_and_back, 0, sizeof(sizes) / sizeof(sizes[0]));
 	tcase_add_test(t, pieces_are_used_again);
-	tcase_add_test(t, no_memory_to_stage_in);
 	tcase_add_test(t, pinned_is_not_staged);
 	tcase_add_test(t, registered_waits_for_its_turn);
 	tcase_add_test(t, unified_finds_out);
@@ -366,6 +432,14 @@ int main(void)
 	tcase_add_test(t, fills);
 	tcase_add_test(t, what_is_known_of_addresses);
 	tcase_add_test(t, many_allocations);
+	suite_add_tcase(s, t);
+	t = tcase_create("nothing pinned");
+	tcase_add_unchecked_fixture(t, make_noise, NULL);
+	tcase_add_checked_fixture(t, setup_unpinned, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, no_memory_to_stage_in);
+	tcase_add_test(t, pinned_beyond_the_arena);
+	tcase_add_test(t, sizes_are_rounded);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

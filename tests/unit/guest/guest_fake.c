@@ -2,6 +2,7 @@
 #include "guest_fake.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,12 @@ bool pvgpu_mark_poll(struct pvgpu_session *s, struct pvgpu_mark *m)
 	return m->done;
 }
 
+void pvgpu_count_wait(struct pvgpu_session *s, const uint32_t *count, uint32_t seen)
+{
+	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) == seen && !fake.dead)
+		sched_yield();
+}
+
 int pvgpu_broken(struct pvgpu_session *s, const char *what)
 {
 	if (!fake.expect_broken) {
@@ -214,6 +221,15 @@ static void run_memset(const struct pvgpu_wire_memset *m)
 			memcpy(at(m->dst + y * m->pitch + x * m->element), &m->value, m->element);
 }
 
+/* The stream's thread is this one. */
+static void run_hold(const struct pvgpu_wire_hold *h)
+{
+	const uint32_t *word = at(h->word);
+
+	while ((int32_t)(__atomic_load_n(word, __ATOMIC_ACQUIRE) - h->value) < 0)
+		sched_yield();
+}
+
 static void execute(const struct pvgpu_cmd_hdr *h)
 {
 	const struct pvgpu_wire_copy *copy = (const void *)h;
@@ -231,6 +247,9 @@ static void execute(const struct pvgpu_cmd_hdr *h)
 		break;
 	case PVGPU_OP_MEMSET:
 		run_memset((const void *)h);
+		break;
+	case PVGPU_OP_HOLD:
+		run_hold((const void *)h);
 		break;
 	case PVGPU_OP_HOST_FUNC:
 		fake.callback_id = ((const struct pvgpu_wire_host_func *)h)->id;
@@ -251,18 +270,33 @@ int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned in
 	return 0;
 }
 
+static void mark_done(struct pvgpu_mark *m)
+{
+	__atomic_store_n(&m->done, true, __ATOMIC_RELEASE);
+	if (m->fn)
+		m->fn(m);
+}
+
 int pvgpu_post_mark(struct pvgpu_session *s, struct pvgpu_mark *m, const struct pvgpu_piece *p,
 		    unsigned int n)
 {
+	const struct pvgpu_cmd_hdr *h;
+
+	m->result = 0;
+	__atomic_store_n(&m->done, false, __ATOMIC_RELAXED);
 	if (fake.dead)
 		return fake.dead;
 	pthread_mutex_lock(&lock);
 	fake.marked++;
-	execute(note(p, n));
+	h = note(p, n);
+	/* A hold's mark comes first. */
+	if (h->op == PVGPU_OP_HOLD)
+		mark_done(m);
+	execute(h);
 	__atomic_store_n(&worked, posted, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&lock);
-	m->result = 0;
-	m->done = !fake.hold_marks;
+	if (h->op != PVGPU_OP_HOLD && (m->fn || !fake.hold_marks))
+		mark_done(m);
 	return 0;
 }
 

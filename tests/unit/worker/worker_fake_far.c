@@ -456,6 +456,12 @@ static CUresult f_wait_event(CUstream s, CUevent e, unsigned int flags)
 	return CUDA_SUCCESS;
 }
 
+static CUresult f_wait_value(CUstream s, CUdeviceptr addr, cuuint32_t value, unsigned int flags)
+{
+	ENTER("wait_value");
+	return CUDA_SUCCESS;
+}
+
 static CUresult f_event_create(CUevent *e, unsigned int flags)
 {
 	struct fake_event *n;
@@ -672,6 +678,7 @@ void fake_far_init(void)
 		.cuStreamQuery = f_stream_query,
 		.cuStreamSynchronize = f_stream_sync,
 		.cuStreamWaitEvent = f_wait_event,
+		.cuStreamWaitValue32_v2 = f_wait_value,
 		.cuEventCreate = f_event_create,
 		.cuEventDestroy_v2 = f_event_destroy,
 		.cuEventRecord = f_event_record,

@@ -435,7 +435,7 @@ START_TEST(fetch)
 	body = fake_body(w, PVGPU_REP_REPLY, 100);
 	ck_assert_uint_eq(body[0], 16);
 	ck_assert_uint_eq(body[8], 0x5a);
-	f.size = 17;
+	f.src = a + 512 - 15; /* behind what is mapped */
 	FAKE_SUBMIT(w, COPY_FETCH, 99, f);
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 99), CUDA_ERROR_INVALID_VALUE);
 	fake_close(w);
@@ -470,8 +470,8 @@ START_TEST(boxes_are_checked)
 	a = fake_alloc(w, 10, FAKE_CTX, 1000);
 	copy_box(w, 11, a, 100, 100, 10, 0);
 	copy_box(w, 12, a, 110, 10, 10, 0);
-	copy_box(w, 13, a, 111, 1, 10, 0);
-	copy_box(w, 14, a, 111, 2, 10, CUDA_ERROR_INVALID_VALUE);
+	copy_box(w, 13, a, 113, 7, 10, 0);
+	copy_box(w, 14, a, 113, 8, 10, CUDA_ERROR_INVALID_VALUE);
 	copy_box(w, 15, a, UINT64_MAX / 2, 10, 3, CUDA_ERROR_INVALID_VALUE);
 	copy_box(w, 16, a, 5, 10, 2, CUDA_ERROR_INVALID_VALUE);
 	copy_box(w, 17, a, 0, 1000, 1, 0);

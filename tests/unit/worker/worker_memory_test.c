@@ -135,16 +135,21 @@ START_TEST(map_knows_allocations)
 	const uint64_t large = fake_alloc(w, 12, FAKE_CTX, 5u << 20);
 
 	ck_assert(small && other && large);
-	ck_assert_uint_eq(small % 256, 0);
+	ck_assert_uint_eq(small % 512, 0);
 	ck_assert_int_eq(mem_where(g, small, 1000), AT_DEVICE);
 	ck_assert_int_eq(mem_where(g, small + 999, 1), AT_DEVICE);
-	ck_assert_int_eq(mem_where(g, small + 999, 2), AT_NOWHERE);
+	/* Each is mapped to a multiple of 512 bytes, or of pages. */
+	ck_assert_int_eq(mem_where(g, small, 1024), AT_DEVICE);
+	ck_assert_int_eq(mem_where(g, small + 999, 25), AT_DEVICE);
+	ck_assert_int_eq(mem_where(g, small + 999, 26), AT_NOWHERE);
 	ck_assert_int_eq(mem_where(g, small, 1025), AT_NOWHERE);
 	ck_assert_int_eq(mem_where(g, large, 5u << 20), AT_DEVICE);
-	ck_assert_int_eq(mem_where(g, large + 1, 5u << 20), AT_NOWHERE);
+	ck_assert_int_eq(mem_where(g, large + 1, 5u << 20), AT_DEVICE);
+	ck_assert_int_eq(mem_where(g, large, 6u << 20), AT_DEVICE);
+	ck_assert_int_eq(mem_where(g, large + 1, 6u << 20), AT_NOWHERE);
 	ck_assert_int_eq(mem_where(g, large - 1, 1), AT_NOWHERE);
 	ck_assert_int_eq(mem_where(g, large + 1, UINT64_MAX), AT_NOWHERE);
-	ck_assert_int_eq(mem_where(g, large + (5u << 20), 1), AT_NOWHERE);
+	ck_assert_int_eq(mem_where(g, large + (6u << 20), 1), AT_NOWHERE);
 	ck_assert_int_eq(mem_where(g, (uintptr_t)&w, 8), AT_NOWHERE);
 	ck_assert_int_eq(mem_where(g, UINT64_MAX, 1), AT_NOWHERE);
 	/* Whole pages are leased: one for small ones, three for the large. */

@@ -220,6 +220,57 @@ START_TEST(bad_image)
 }
 END_TEST
 
+/* A held stream waits for the guest's word; the mark says that its turn has come, and a host
+ * function of another stream that does not end is not in the way. */
+START_TEST(holds_wait_for_the_word)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_host_func f = {.ctx = FAKE_CTX, .id = 7};
+	struct pvgpu_wire_hold h = {.hdr = {.flags = PVGPU_CMD_MARK},
+				    .ctx = FAKE_CTX,
+				    .stream = STREAM,
+				    .word = w->arena_base + DATA_AT,
+				    .value = 2};
+	struct pvgpu_wire_stream_create s = {
+		.ctx = FAKE_CTX, .stream = PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 2), .flags = 1};
+	uint32_t *word = (uint32_t *)(uintptr_t)h.word;
+	const uint64_t d = fake_alloc(w, 10, FAKE_CTX, 4096);
+
+	if (_i)
+		w->info.zero_copy = false; /* then a thread looks */
+	else
+		FAKE_SUBMIT(w, STREAM_CREATE, 11, s);
+	f.stream = s.stream;
+	if (!_i)
+		FAKE_SUBMIT(w, HOST_FUNC, 0, f);
+	*word = 0;
+	FAKE_SUBMIT(w, HOLD, 20, h);
+	copy(w, 21, d, h.word, 4096);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 20), 0);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_MARK, 21));
+	__atomic_store_n(word, 1, __ATOMIC_RELEASE);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_MARK, 21));
+	__atomic_store_n(word, 2, __ATOMIC_RELEASE);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 21), 0);
+	/* Reached, over the overflow too: they do not wait. */
+	h.value = 0xfffffff0;
+	FAKE_SUBMIT(w, HOLD, 22, h);
+	ck_assert_int_eq(sync_stream(w, 23), 0);
+	/* Not a word of the arena. */
+	h.word += 2;
+	FAKE_SUBMIT(w, HOLD, 24, h);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 24), CUDA_ERROR_INVALID_VALUE);
+	h.word = d;
+	FAKE_SUBMIT(w, HOLD, 25, h);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 25), CUDA_ERROR_INVALID_VALUE);
+	/* A guest that is gone holds nothing up. */
+	h.word = w->arena_base + DATA_AT;
+	h.value = 100;
+	FAKE_SUBMIT(w, HOLD, 26, h);
+	fake_close(w);
+}
+END_TEST
+
 /* ---- an arena that is not registered ---- */
 
 static struct worker *open_copying(void)
@@ -384,6 +435,7 @@ int main(void)
 	tcase_add_test(t, vectors);
 	tcase_add_test(t, many_launches);
 	tcase_add_test(t, wild_pointer);
+	tcase_add_loop_test(t, holds_wait_for_the_word, 0, 2);
 	tcase_add_test(t, bad_image);
 	tcase_add_test(t, copies_wait_in_the_stream);
 	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));

@@ -2,8 +2,11 @@
 /*
  * Copies from and to an arena that is not registered with CUDA. It would copy such memory while its
  * caller waits, and the decoding thread must not: the stream itself may wait for the guest. So
- * the bytes go through page-locked slots, and host functions in the stream move them between slot
- * and arena. Other work of the stream finds the arena as if the copy were one operation.
+ * the bytes go through page-locked slots. A completion thread moves them between slot and arena
+ * when the work before has ended; the stream waits for the slot's word, which that thread raises.
+ * Other work of the stream finds the arena as if the copy were one operation. A far end without
+ * waits for words runs a host function in the stream instead, and the guest's host functions are in
+ * its way.
  *
  * A copy has one slot, which all its pieces use in turn.
  */
@@ -12,7 +15,7 @@
 
 #include "state.h"
 
-/* The work of one host function: move lines of `width` bytes. */
+/* One move of lines of `width` bytes. */
 struct move {
 	LIST_ENTRY(move) all;
 	struct gpu *g;
@@ -23,6 +26,7 @@ struct move {
 	uint64_t to_pitch, to_slice, from_pitch, from_slice;
 	uint64_t width, height, depth;
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
+	uint32_t *word, value;    /* the slot's; to be raised to that. NULL: a host function */
 };
 
 static void move_lines(const struct move *m)
@@ -59,6 +63,22 @@ static void CUDA_CB run_move(void *arg)
 	}
 	move_free(m);
 	pthread_mutex_unlock(&b->lock);
+}
+
+/* On a completion thread: the work before it has ended, or failed. */
+static void moved(struct gpu *g, struct wait *w, int result)
+{
+	struct move *m = w->p;
+	uint32_t *const word = m->word, value = m->value;
+
+	if (!ctx_result(w->ctx, result)) {
+		run_move(m);
+	} else {
+		pthread_mutex_lock(&g->bounce.lock);
+		move_free(m);
+		pthread_mutex_unlock(&g->bounce.lock);
+	}
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
 void bounce_init(struct gpu *g)
@@ -126,12 +146,48 @@ static void pin(struct move *m, unsigned int i, const struct place *p)
 	m->len[i] = len;
 }
 
+static void drop(struct gpu *g, struct move *m)
+{
+	pthread_mutex_lock(&g->bounce.lock);
+	move_free(m);
+	pthread_mutex_unlock(&g->bounce.lock);
+}
+
+/* A CUresult. m is given away. */
+static int issue(struct gpu *g, struct stream *s, struct move *m, int slot)
+{
+	uint32_t value, *const word = staging_word(s->o.ctx, STAGING_COPIES, slot, &value);
+	struct wait *w;
+	int r;
+
+	if (!word || !g->far->cuStreamWaitValue32_v2) {
+		r = (int)g->far->cuLaunchHostFunc(s->far, run_move, m);
+		if (r)
+			drop(g, m);
+	} else {
+		w = wait_new(g, s->o.ctx);
+		if (!w) {
+			drop(g, m);
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		}
+		m->word = word;
+		m->value = value;
+		w->p = m;
+		w->done = moved;
+		wait_stream(g, w, s);
+		r = (int)g->far->cuStreamWaitValue32_v2(s->far, (uintptr_t)word, value,
+							CU_STREAM_WAIT_VALUE_GEQ);
+	}
+	if (!r)
+		stream_issued(s);
+	return r;
+}
+
 /* A CUresult. */
 static int move_later(struct gpu *g, struct stream *s, const struct place *to,
-		      const struct place *from, const uint64_t size[3])
+		      const struct place *from, const uint64_t size[3], int slot)
 {
 	struct move *m = calloc(1, sizeof(*m));
-	int r;
 
 	if (!m)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -151,15 +207,7 @@ static int move_later(struct gpu *g, struct stream *s, const struct place *to,
 	pthread_mutex_lock(&g->bounce.lock);
 	LIST_INSERT_HEAD(&g->bounce.all, m, all);
 	pthread_mutex_unlock(&g->bounce.lock);
-	r = (int)g->far->cuLaunchHostFunc(s->far, run_move, m);
-	if (r) {
-		pthread_mutex_lock(&g->bounce.lock);
-		move_free(m);
-		pthread_mutex_unlock(&g->bounce.lock);
-		return r;
-	}
-	stream_issued(s);
-	return 0;
+	return issue(g, s, m, slot);
 }
 
 static void plane(CUDA_MEMCPY3D *p, bool to, const struct place *at)
@@ -221,43 +269,44 @@ static void piece_size(const struct bounce_copy *c, uint64_t x, uint64_t y, uint
 		size[2] = c->depth - z < slices ? c->depth - z : slices;
 }
 
-static int piece(struct gpu *g, struct stream *s, const struct bounce_copy *c, void *slot,
+static int piece(struct gpu *g, struct stream *s, const struct bounce_copy *c, int slot,
 		 const uint64_t at[3], const uint64_t size[3])
 {
 	const struct place to = place_at(&c->dst, at[0], at[1], at[2]);
 	const struct place from = place_at(&c->src, at[0], at[1], at[2]);
 	const struct place mid = {.at = AT_NOWHERE,
-				  .addr = (uintptr_t)slot,
+				  .addr = (uintptr_t)staging_at(s->o.ctx, STAGING_COPIES, slot),
 				  .pitch = size[0],
 				  .slice = size[0] * size[1]};
 	int r;
 
 	if (to.at == AT_DEVICE) {
-		r = move_later(g, s, &mid, &from, size);
+		r = move_later(g, s, &mid, &from, size, slot);
 		return r ? r : copy_later(g, s, &to, &mid, size);
 	}
 	r = copy_later(g, s, &mid, &from, size);
-	return r ? r : move_later(g, s, &to, &mid, size);
+	return r ? r : move_later(g, s, &to, &mid, size, slot);
 }
 
 int bounce_copy(struct gpu *g, struct stream *s, const struct bounce_copy *c)
 {
 	const uint64_t all[3] = {c->width, c->height, c->depth};
 	uint64_t at[3] = {0, 0, 0}, size[3];
+	const bool inside = c->dst.at == AT_ARENA && c->src.at == AT_ARENA;
 	int slot, r = 0;
 
-	if (c->dst.at == AT_ARENA && c->src.at == AT_ARENA) {
-		const struct place to = place_at(&c->dst, 0, 0, 0);
-		const struct place from = place_at(&c->src, 0, 0, 0);
-
-		return move_later(g, s, &to, &from, all);
-	}
 	slot = staging_take(g, s->o.ctx, STAGING_COPIES, s);
 	if (slot < 0)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	while (at[2] < c->depth && !r) {
+	if (inside) {
+		const struct place to = place_at(&c->dst, 0, 0, 0);
+		const struct place from = place_at(&c->src, 0, 0, 0);
+
+		r = move_later(g, s, &to, &from, all, slot);
+	}
+	while (!inside && at[2] < c->depth && !r) {
 		piece_size(c, at[0], at[1], at[2], size);
-		r = piece(g, s, c, staging_at(s->o.ctx, STAGING_COPIES, slot), at, size);
+		r = piece(g, s, c, slot, at, size);
 		at[0] += size[0];
 		if (at[0] == c->width) {
 			at[0] = 0;

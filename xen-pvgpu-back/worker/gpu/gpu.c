@@ -117,6 +117,7 @@ void gpu_shutdown(struct worker *w)
 		return;
 	atomic_store(&g->ended, true);
 	callbacks_end(g);
+	holds_end(g);
 	park_free(g);
 	/* Contexts that are still being made can be dropped when they are. */
 	if (!side_done(g, STOP_MS))

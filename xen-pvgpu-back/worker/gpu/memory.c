@@ -23,7 +23,7 @@ int mem_init(struct gpu *g)
 		return r;
 	if (!granularity || granularity & (granularity - 1) || granularity > 1u << 30)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	m->win.page = granularity > 2u << 20 ? granularity : 2u << 20;
+	m->win.page = granularity > PVGPU_ALLOC_PAGE ? granularity : PVGPU_ALLOC_PAGE;
 	m->waiting_tail = &m->waiting;
 	pthread_mutex_init(&m->lock, NULL);
 	return 0;
@@ -272,22 +272,23 @@ static struct area *area_at(const struct memory *m, uint64_t addr)
 	return m->win.at[(addr - m->win.base) / m->win.page];
 }
 
-/* mem.lock held: the live allocation that begins at or before an address. */
+/* mem.lock held: the live allocation that begins at or before an address, and what is mapped for
+ * it, which is more than was asked for: CUDA lets copies reach as far. */
 static bool alloc_at(const struct area *a, uint64_t addr, uint64_t *start, uint64_t *len)
 {
 	uint64_t block;
 
 	if (!a->slab) {
 		*start = a->addr;
-		*len = a->len;
+		*len = a->size;
 		return a->len != 0;
 	}
 	block = (addr - a->addr) / a->slab->block;
 	if (block >= a->slab->count)
 		return false;
 	*start = a->addr + block * a->slab->block;
-	*len = a->slab->len[block];
-	return *len != 0;
+	*len = a->slab->block;
+	return a->slab->len[block] != 0;
 }
 
 static bool inside(uint64_t addr, uint64_t len, uint64_t start, uint64_t size)

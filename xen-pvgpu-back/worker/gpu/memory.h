@@ -15,13 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pvgpu_wire.h"
+
 struct gpu;
 struct ctx;
 struct job;
 
 /* suballoc.c: blocks of one size in one page; no far end, no lock. */
-#define SLAB_UNIT    256u
-#define SLAB_LARGE   (1u << 20) /* from here on: own pages */
+#define SLAB_UNIT    PVGPU_ALLOC_UNIT
+#define SLAB_LARGE   PVGPU_ALLOC_LARGE /* from here on: own pages */
 #define SLAB_CLASSES 48
 
 struct slab {

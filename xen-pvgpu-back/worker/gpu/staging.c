@@ -5,6 +5,8 @@
 
 #include "state.h"
 
+#define WORD_STEP 64u /* of the slots' words, which lie behind the slots */
+
 static const struct {
 	uint32_t slots, size;
 } kinds[STAGING_KINDS] = {
@@ -14,7 +16,7 @@ static const struct {
 
 static struct staging *make(struct gpu *g, enum staging_kind kind)
 {
-	const size_t bytes = (size_t)kinds[kind].slots * kinds[kind].size;
+	const size_t bytes = (size_t)kinds[kind].slots * (kinds[kind].size + WORD_STEP);
 	struct staging *t = calloc(1, sizeof(*t) + kinds[kind].slots * sizeof(t->slot[0]));
 
 	if (!t)
@@ -26,7 +28,8 @@ static struct staging *make(struct gpu *g, enum staging_kind kind)
 		free(t);
 		return NULL;
 	}
-	t->registered = !g->far->cuMemHostRegister_v2(t->base, bytes, CU_MEMHOSTREGISTER_PORTABLE);
+	t->registered = !g->far->cuMemHostRegister_v2(
+		t->base, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
 	return t;
 }
 
@@ -139,6 +142,17 @@ bool staging_room(struct gpu *g, struct ctx *c, enum staging_kind kind, const st
 void *staging_at(struct ctx *c, enum staging_kind kind, int slot)
 {
 	return c->staging[kind]->base + (size_t)slot * kinds[kind].size;
+}
+
+uint32_t *staging_word(struct ctx *c, enum staging_kind kind, int slot, uint32_t *value)
+{
+	struct staging *t = c->staging[kind];
+	const size_t at = (size_t)t->slots * kinds[kind].size + (size_t)slot * WORD_STEP;
+
+	if (!t->registered)
+		return NULL;
+	*value = ++t->slot[slot].word;
+	return (uint32_t *)(void *)(t->base + at);
 }
 
 void staging_put(struct ctx *c, enum staging_kind kind, int slot)

@@ -438,6 +438,7 @@ struct staging {
 	atomic_bool watched; /* a wait for one of the events is under way */
 	struct {
 		atomic_bool used;
+		uint32_t word;    /* the highest value that a stream waits for */
 		CUevent ev;       /* when not NULL: used until it has ended */
 		struct stream *s; /* referenced: where it was recorded */
 		uint64_t at;      /* s->issued then */
@@ -453,6 +454,9 @@ bool staging_room(struct gpu *g, struct ctx *c, enum staging_kind kind, const st
 /* A slot, or -1 when there is none. Decoding thread. */
 int staging_take(struct gpu *g, struct ctx *c, enum staging_kind kind, const struct stream *s);
 void *staging_at(struct ctx *c, enum staging_kind kind, int slot);
+/* A word of the slot's that the GPU can look at, and the value that it does not have yet: values
+ * only grow. NULL: it cannot. */
+uint32_t *staging_word(struct ctx *c, enum staging_kind kind, int slot, uint32_t *value);
 /* It is free again: at once (any thread), or when the stream's work so far has ended. */
 void staging_put(struct ctx *c, enum staging_kind kind, int slot);
 void staging_put_after(struct gpu *g, struct ctx *c, enum staging_kind kind, int slot,
@@ -463,7 +467,7 @@ void staging_free(struct gpu *g, struct ctx *c);
 struct bounce {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;  /* none is inside */
-	LIST_HEAD(, move) all; /* host functions that have not run */
+	LIST_HEAD(, move) all; /* that have not run */
 	unsigned int inside;   /* that move bytes now */
 };
 
@@ -485,6 +489,19 @@ int bounce_copy(struct gpu *g, struct stream *s, const struct bounce_copy *c);
 /* The context's slots go; its work has ended, or never will. */
 void bounce_forget(struct gpu *g, struct ctx *c);
 void bounce_free(struct gpu *g);
+
+/* hold.c: the words of the arena that streams wait for. Decoding thread. */
+#define HOLD_WORDS 256u
+
+struct holds {
+	struct {
+		uint64_t addr; /* 0: none */
+		uint32_t value;
+	} word[HOLD_WORDS];
+};
+
+/* The guest is gone: let all streams pass. */
+void holds_end(struct gpu *g);
 
 /* submit.c: parked records. */
 #define PARK_BYTES_MAX   (8u << 20)
@@ -572,6 +589,7 @@ struct gpu {
 	} images; /* image.c; side lane */
 	struct arena_map arena;
 	struct bounce bounce;
+	struct holds holds;
 	struct callbacks cb;
 	struct output out;
 	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */

@@ -73,6 +73,32 @@ static void under_copies(struct work *w, const struct words *words)
 		words_verify(words, w->device, w->bytes, 21));
 }
 
+/* A stream is held by a word in registered memory, and goes on when the processor has written it.
+ */
+static void word_waits(struct work *w)
+{
+	uint32_t *word = (uint32_t *)(void *)w->chunk;
+	uint64_t begin;
+	CUstream s;
+	int r, held, passed;
+
+	*word = 5;
+	if (CU(cuStreamCreate, &s, CU_STREAM_NON_BLOCKING))
+		return;
+	r = ASK(cuStreamWaitValue32_v2, s, (uintptr_t)word, 7, CU_STREAM_WAIT_VALUE_GEQ);
+	if (!r)
+		r = ASK(cuMemsetD8Async, w->device, 3, 64, s);
+	held = ASK(cuStreamQuery, s);
+	begin = now_ns();
+	__atomic_store_n(word, 7, __ATOMIC_RELEASE);
+	do
+		passed = ASK(cuStreamQuery, s);
+	while (passed == CUDA_ERROR_NOT_READY && now_ns() - begin < AT_ONCE_MS * 1000000ull);
+	say_int("word_wait_ended_after_ns", (int64_t)(now_ns() - begin));
+	verdict(ASSUME_word_waits, !r && held == CUDA_ERROR_NOT_READY && !passed,
+		"cuStreamWaitValue32 %d, before the write %d, then %d", r, held, passed);
+}
+
 void register_beside(void)
 {
 	struct work w = {.bytes = opt.quick ? MIB : 64 * MIB};
@@ -95,6 +121,7 @@ void register_beside(void)
 	verdict(ASSUME_registered_async, to && from, "to the device: %s, from it: %s",
 		to ? "at once" : "waits", from ? "at once" : "waits");
 	under_copies(&w, &words);
+	word_waits(&w);
 }
 
 /* ---- the maker exits ---- */

@@ -109,8 +109,7 @@ static void drop(void)
 	SAY("stream_destroy", r[5]);
 	if (!judge)
 		return;
-	verdict(ASSUME_free_needs_context,
-		r[0] == CUDA_ERROR_INVALID_CONTEXT && r[1] == r[0] && r[2] == r[0],
+	verdict(ASSUME_free_needs_none, !r[0] && !r[1] && !r[2],
 		"cuMemFree %d, cuMemFreeHost %d, cuMemHostUnregister %d", r[0], r[1], r[2]);
 	verdict(ASSUME_unload_needs_none, !r[3], "cuModuleUnload %d", r[3]);
 	verdict(ASSUME_destroy_needs_none, !r[4] && !r[5], "cuEventDestroy %d, cuStreamDestroy %d",

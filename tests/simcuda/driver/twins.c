@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls by the names that they had before addresses had 64 bits: they do what _v2 does. */
+#include "tests/simcuda/driver/sim.h"
+
+#define TWIN(name, params, args)                                                                   \
+	SIM_EXPORT CUresult CUDAAPI name params;                                                   \
+	CUresult CUDAAPI name params                                                               \
+	{                                                                                          \
+		return name##_v2 args;                                                             \
+	}
+
+TWIN(cuDeviceTotalMem, (size_t * bytes, CUdevice dev), (bytes, dev))
+TWIN(cuModuleGetGlobal, (CUdeviceptr * addr, size_t *bytes, CUmodule module, const char *name),
+     (addr, bytes, module, name))
+TWIN(cuMemGetInfo, (size_t * free_bytes, size_t *total_bytes), (free_bytes, total_bytes))
+TWIN(cuMemAlloc, (CUdeviceptr * addr, size_t bytes), (addr, bytes))
+TWIN(cuMemAllocPitch,
+     (CUdeviceptr * addr, size_t *pitch, size_t width, size_t height, unsigned int element_bytes),
+     (addr, pitch, width, height, element_bytes))
+TWIN(cuMemFree, (CUdeviceptr addr), (addr))
+TWIN(cuMemGetAddressRange, (CUdeviceptr * base, size_t *bytes, CUdeviceptr addr),
+     (base, bytes, addr))
+TWIN(cuMemAllocHost, (void **host, size_t bytes), (host, bytes))
+TWIN(cuMemHostGetDevicePointer, (CUdeviceptr * addr, void *host, unsigned int flags),
+     (addr, host, flags))
+TWIN(cuMemcpyHtoD, (CUdeviceptr dst, const void *src, size_t bytes), (dst, src, bytes))
+TWIN(cuMemcpyDtoH, (void *dst, CUdeviceptr src, size_t bytes), (dst, src, bytes))
+TWIN(cuMemcpyDtoD, (CUdeviceptr dst, CUdeviceptr src, size_t bytes), (dst, src, bytes))
+TWIN(cuMemcpyHtoDAsync, (CUdeviceptr dst, const void *src, size_t bytes, CUstream stream),
+     (dst, src, bytes, stream))
+TWIN(cuMemcpyDtoHAsync, (void *dst, CUdeviceptr src, size_t bytes, CUstream stream),
+     (dst, src, bytes, stream))
+TWIN(cuMemcpyDtoDAsync, (CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream),
+     (dst, src, bytes, stream))
+TWIN(cuMemcpy2D, (const CUDA_MEMCPY2D *c), (c))
+TWIN(cuMemcpy2DUnaligned, (const CUDA_MEMCPY2D *c), (c))
+TWIN(cuMemcpy2DAsync, (const CUDA_MEMCPY2D *c, CUstream stream), (c, stream))
+TWIN(cuMemcpy3D, (const CUDA_MEMCPY3D *c), (c))
+TWIN(cuMemcpy3DAsync, (const CUDA_MEMCPY3D *c, CUstream stream), (c, stream))
+TWIN(cuMemsetD8, (CUdeviceptr dst, unsigned char value, size_t count), (dst, value, count))
+TWIN(cuMemsetD16, (CUdeviceptr dst, unsigned short value, size_t count), (dst, value, count))
+TWIN(cuMemsetD32, (CUdeviceptr dst, unsigned int value, size_t count), (dst, value, count))
+TWIN(cuMemsetD2D8,
+     (CUdeviceptr dst, size_t pitch, unsigned char value, size_t width, size_t height),
+     (dst, pitch, value, width, height))
+TWIN(cuMemsetD2D16,
+     (CUdeviceptr dst, size_t pitch, unsigned short value, size_t width, size_t height),
+     (dst, pitch, value, width, height))
+TWIN(cuMemsetD2D32,
+     (CUdeviceptr dst, size_t pitch, unsigned int value, size_t width, size_t height),
+     (dst, pitch, value, width, height))
