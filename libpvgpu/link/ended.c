@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What has ended, as the worker says it in the ring page: no message, no lock. */
+/* Ends that the worker has written to the ring page: no message, no lock. */
 #include "link/runtime.h"
 
 _Static_assert(PVGPU_SLOTS == PVGPU_ENDED_SLOTS, "slots");

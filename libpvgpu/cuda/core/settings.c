@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A context's limits and cache configuration. What the worker has said is remembered, and setting
- * what is set already asks nothing.
+ * A context's limits and cache configuration. The worker's answers are remembered, and a setting
+ * that is set already is not sent again.
  */
 #include "cuda/core/guest.h"
 #include "cuda/core/context.h"

@@ -22,7 +22,7 @@ static inline bool pvgpu_launch_window_ok(const CUaccessPolicyWindow *w)
 
 /*
  * 0, or the result of a launch with this attribute. *sent: it goes to the driver; a hint that has
- * no meaning there is left out. What depends on the device or on memory is checked by the caller.
+ * no meaning there is left out. The caller checks values that depend on the device or on memory.
  */
 static inline CUresult pvgpu_launch_attr_check(const CUlaunchAttribute *a, bool *sent)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What has ended, as far as it is known without a question. A place is a stream's slot (session.h)
- * and the number of a command in it. The slot goes to another stream when its stream
- * is destroyed: places of earlier streams are told by their numbers.
+ * Ends that are known without a question. A place is a stream's slot (session.h) and the number of
+ * a command in it. The slot goes to another stream when its stream is destroyed: places of earlier
+ * streams are told by their numbers.
  */
 #include "cuda/core/guest.h"
 

@@ -63,6 +63,44 @@ START_TEST(endless_work_is_ended_in_time)
 }
 END_TEST
 
+/* A simulated GPU on a busy machine: only what the worker ran counts. */
+START_TEST(a_simulated_gpu_has_its_own_time)
+{
+	const uint64_t begin = v.now;
+
+	v.simulated = true;
+	v.ran_ns = 77 * MS;
+	v.oldest = begin;
+	/* It gets a tenth of the time; the first look comes after 50 ms. */
+	while (v.now - begin < 8000 * MS) {
+		look(50);
+		ck_assert_uint_eq(w.held, 0);
+		v.ran_ns += 5 * MS;
+	}
+	ck_assert_uint_ge(overdue_age(&w, v.now), 800 * MS);
+	ck_assert_uint_le(overdue_age(&w, v.now), 850 * MS);
+	/* Nothing at all: not a moment older. */
+	look(0);
+	look(100000);
+	ck_assert_uint_le(overdue_age(&w, v.now), 850 * MS);
+	/* On two processors time passes no faster than the clock. */
+	v.ran_ns += 200 * MS;
+	look(100);
+	ck_assert_uint_le(overdue_age(&w, v.now), 950 * MS);
+	v.ran_ns += 200 * MS;
+	ck_assert_int_eq(look(200), OVERDUE_HOLD);
+}
+END_TEST
+
+/* In an exclusive pool others wait for it: the clock counts. */
+START_TEST(an_exclusive_simulated_gpu)
+{
+	v.simulated = v.exclusive = true;
+	v.oldest = v.now;
+	ck_assert_int_eq(run(100000), OVERDUE_HOLD);
+}
+END_TEST
+
 START_TEST(the_worker_is_asked_before_it_is_judged)
 {
 	v.oldest = v.now;
@@ -234,6 +272,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, idle_is_nothing);
 	tcase_add_test(t, endless_work_is_ended_in_time);
+	tcase_add_test(t, a_simulated_gpu_has_its_own_time);
+	tcase_add_test(t, an_exclusive_simulated_gpu);
 	tcase_add_test(t, the_worker_is_asked_before_it_is_judged);
 	tcase_add_test(t, work_that_goes_on_is_never_too_long);
 	tcase_add_test(t, what_ends_in_the_grace_is_forgiven);

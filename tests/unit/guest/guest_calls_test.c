@@ -24,7 +24,7 @@ static void setup(void)
 	ck_assert_int_eq(cuModuleGetFunction(&fn, module, "f"), 0);
 }
 
-/* What the calls cost in commands. */
+/* The calls post so many commands. */
 #define COSTS(n, ...)                                                                              \
 	do {                                                                                       \
 		const unsigned int commands_ = fake_commands();                                    \
@@ -53,7 +53,7 @@ START_TEST(attributes)
 	SILENT(cuFuncSetAttribute(fn, carveout, -1));
 	SILENT(cuFuncGetAttribute(&v, carveout, fn));
 	ck_assert_int_eq(v, -1);
-	/* What was refused is not taken for set. */
+	/* A value that was refused is not taken for set. */
 	fake.fail_op = PVGPU_OP_FUNC_SET_ATTRIBUTE;
 	fake.fail_result = CUDA_ERROR_INVALID_VALUE;
 	for (int i = 0; i < 2; i++)
@@ -115,7 +115,7 @@ START_TEST(occupancy)
 }
 END_TEST
 
-/* What ggml does for each launch of one kernel: one command. */
+/* ggml makes these calls for each launch of one kernel: one command. */
 START_TEST(attribute_occupancy_launch)
 {
 	const CUfunction_attribute shared = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;

@@ -173,6 +173,62 @@ START_TEST(marks_complete)
 }
 END_TEST
 
+static bool mark_is_there(void)
+{
+	struct pvgpu_ring_page *p = session->link->page;
+
+	return pvgpu_load(&p->rep_prod.v) != pvgpu_load(&p->rep_cons.v);
+}
+
+/* An end that the ring page tells of is known when the marks before it are done, and while no
+ * context has had a fault. */
+START_TEST(ends_in_the_ring_page)
+{
+	struct pvgpu_ring_page *p;
+	struct pvgpu_mark m = {0};
+	uint64_t number;
+
+	open_session();
+	p = session->link->page;
+	echo(1);
+	pvgpu_store(&p->ended[40], (uint64_t)10);
+	ck_assert(!pvgpu_ended(session, 40, 10)); /* this worker does not tell */
+	session->info.features = PVGPU_FEATURE_ENDED;
+	ck_assert(pvgpu_ended(session, 40, 10));
+	ck_assert(!pvgpu_ended(session, 40, 11));
+	ck_assert(!pvgpu_ended(session, 41, 1));
+	ck_assert(!pvgpu_ended(session, PVGPU_SLOTS, 1));
+	ck_assert(!pvgpu_ended(session, UINT32_MAX, 1));
+	/* A mark that nobody has taken yet. */
+	ck_assert_int_eq(post_mark(&m, FAKE_NOP, 0), 0);
+	number = pvgpu_posted();
+	ck_assert_uint_eq(pvgpu_worked(session), number);
+	ck_assert(comes(mark_is_there));
+	pvgpu_store(&p->ended[40], number);
+	ck_assert(pvgpu_ended(session, 40, number));
+	ck_assert(m.done);
+	echo(2);
+	ck_assert_uint_eq(pvgpu_worked(session), number);
+	ck_assert_uint_eq(pvgpu_posted(), number + 1);
+	pvgpu_store(&p->faults.v, 1u);
+	ck_assert(!pvgpu_ended(session, 40, number));
+	ck_assert(!pvgpu_sound(session));
+	pvgpu_store(&p->faults.v, 0u);
+	ck_assert(pvgpu_sound(session));
+	close_session();
+}
+END_TEST
+
+START_TEST(slots_of_streams)
+{
+	ck_assert_uint_eq(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_CTX, 0, 7, 3)), 3);
+	ck_assert_uint_eq(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 3)), 35);
+	ck_assert_uint_eq(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 351)), 383);
+	ck_assert_uint_ge(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 352)), PVGPU_SLOTS);
+	ck_assert_uint_ge(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_CTX, 0, 7, 32)), PVGPU_SLOTS);
+}
+END_TEST
+
 START_TEST(thousands_of_marks_and_nobody_waits)
 {
 	struct pvgpu_mark *m = calloc(20000, sizeof(*m));
@@ -338,6 +394,8 @@ static void add(TCase *t)
 	tcase_add_test(t, replies_out_of_order);
 	tcase_add_test(t, signals_interrupt_nothing);
 	tcase_add_test(t, marks_complete);
+	tcase_add_test(t, ends_in_the_ring_page);
+	tcase_add_test(t, slots_of_streams);
 	tcase_add_test(t, thousands_of_marks_and_nobody_waits);
 	tcase_add_test(t, threads_wait_for_marks);
 	tcase_add_test(t, full_ring);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the worker says to have ended, for queries that ask nothing. Commands ascend by seq. */
+/* Ends that the worker tells the guest of. Commands ascend by seq. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -133,7 +133,7 @@ START_TEST(in_flight_is_bounded)
 	}
 	ck_assert_uint_ge(launches(), 256);
 	ck_assert_uint_le(launches(), 700);
-	/* A record behind a parked one parks, too, whatever its stream. */
+	/* Work of streams that wait for each other parks behind it, whatever its stream. */
 	launch(w, STREAM(2));
 	ck_assert_uint_eq(w->gpu->park.count, 2);
 	ck_assert_int_eq(query(w, 10, STREAM(2)), CUDA_ERROR_NOT_READY);
@@ -144,6 +144,144 @@ START_TEST(in_flight_is_bounded)
 	fake_complete(-1, UINT64_MAX);
 	ck_assert_int_eq(sync_ctx(w, 12), 0);
 	ck_assert_int_eq(query(w, 13, STREAM(2)), 0);
+	fake_close(w);
+}
+END_TEST
+
+static void make_apart(struct worker *w, uint32_t i)
+{
+	struct pvgpu_wire_stream_create c = {
+		.ctx = FAKE_CTX, .stream = STREAM(i), .flags = CU_STREAM_NON_BLOCKING};
+
+	FAKE_SUBMIT(w, STREAM_CREATE, 0, c);
+}
+
+static void record_event(struct worker *w, uint32_t event, uint32_t stream)
+{
+	struct pvgpu_wire_event_record r = {
+		.ctx = FAKE_CTX, .stream = STREAM(stream), .event = EVENT(event)};
+
+	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
+}
+
+static void wait_for_event(struct worker *w, uint32_t event, uint32_t stream)
+{
+	struct pvgpu_wire_stream_wait_event r = {
+		.ctx = FAKE_CTX, .stream = STREAM(stream), .event = EVENT(event)};
+
+	FAKE_SUBMIT(w, STREAM_WAIT_EVENT, 0, r);
+}
+
+/* Streams 1, 2 and 3 are non-blocking, 1 is full; how many were launched there. */
+static uint32_t fill_one(struct worker *w)
+{
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX, .event = EVENT(1)};
+	uint32_t n = 0;
+
+	load(w);
+	for (uint32_t i = 1; i <= 3; i++)
+		make_apart(w, i);
+	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+	fake_far.manual = true;
+	while (!w->gpu->park.head && n < 5000) {
+		ck_assert_int_eq(launch(w, STREAM(1)), 0);
+		n++;
+	}
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	return n;
+}
+
+/* A full stream holds its own work, and no other non-blocking stream's. */
+START_TEST(a_full_stream_holds_itself)
+{
+	struct worker *w = fake_open(true);
+	const uint32_t n = fill_one(w);
+
+	for (uint32_t i = 0; i < 10; i++)
+		launch(w, STREAM(2));
+	launch(w, STREAM(1));
+	ck_assert_uint_eq(w->gpu->park.count, 2);
+	ck_assert_uint_eq(launches(), n - 1 + 10);
+	post_sync(w, 20, STREAM(2));
+	fake_complete(fake_number(w, FAKE_CTX, STREAM(2)), UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), 0);
+	ck_assert_int_eq(query(w, 21, STREAM(1)), CUDA_ERROR_NOT_READY);
+	/* The context's default stream waits for blocking streams only. */
+	launch(w, 0);
+	ck_assert_uint_eq(w->gpu->park.count, 2);
+	run_freely();
+	ck_assert_int_eq(sync_ctx(w, 22), 0);
+	ck_assert_uint_eq(launches(), n + 12);
+	fake_close(w);
+}
+END_TEST
+
+/* Two full streams: each goes on as soon as it may itself. */
+START_TEST(two_full_streams)
+{
+	struct worker *w = fake_open(true);
+	uint32_t n = fill_one(w), parked = 1;
+
+	while (w->gpu->park.count == parked && n < 10000) {
+		launch(w, STREAM(2));
+		n++;
+	}
+	for (; parked < 20; parked++, n++)
+		launch(w, STREAM(2));
+	launch(w, STREAM(1));
+	n++;
+	/* The second ends; the first is as full as before. */
+	for (int i = 0; i < 10000 && w->gpu->park.count > 2; i++) {
+		fake_complete(fake_number(w, FAKE_CTX, STREAM(2)), UINT64_MAX);
+		gpu_kicked(w);
+		usleep(1000);
+	}
+	ck_assert_uint_eq(w->gpu->park.count, 2);
+	run_freely();
+	ck_assert_int_eq(sync_ctx(w, 20), 0);
+	ck_assert_uint_eq(launches(), n);
+	fake_close(w);
+}
+END_TEST
+
+/* An event that parked work records or waits for orders what names it. */
+START_TEST(events_order_parked_work)
+{
+	struct worker *w = fake_open(true);
+	const uint32_t n = fill_one(w);
+
+	record_event(w, 1, 1);
+	wait_for_event(w, 1, 2);
+	launch(w, STREAM(2));
+	launch(w, STREAM(3));
+	ck_assert_uint_eq(w->gpu->park.count, 4);
+	ck_assert_uint_eq(launches(), n - 1 + 1);
+	/* A new record must not be taken for the one that the second stream waits for. */
+	record_event(w, 1, 3);
+	ck_assert_uint_eq(w->gpu->park.count, 5);
+	gpu_kicked(w);
+	ck_assert_uint_eq(w->gpu->park.count, 5);
+	run_freely();
+	ck_assert_int_eq(sync_ctx(w, 20), 0);
+	ck_assert_uint_eq(launches(), n + 2);
+	fake_close(w);
+}
+END_TEST
+
+/* A command of no stream, or of a stream that waits for others, is overtaken by nothing. */
+START_TEST(other_commands_hold)
+{
+	struct worker *w = fake_open(true);
+	struct pvgpu_wire_event_destroy d = {.event = EVENT(1)};
+	const uint32_t n = fill_one(w);
+
+	FAKE_SUBMIT(w, EVENT_DESTROY, 0, d);
+	launch(w, STREAM(2));
+	ck_assert_uint_eq(w->gpu->park.count, 3);
+	ck_assert_uint_eq(launches(), n - 1);
+	run_freely();
+	ck_assert_int_eq(sync_ctx(w, 20), 0);
+	ck_assert_uint_eq(launches(), n + 1);
 	fake_close(w);
 }
 END_TEST
@@ -614,6 +752,10 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, in_flight_is_bounded);
+	tcase_add_test(t, a_full_stream_holds_itself);
+	tcase_add_test(t, two_full_streams);
+	tcase_add_test(t, events_order_parked_work);
+	tcase_add_test(t, other_commands_hold);
 	tcase_add_test(t, parked_work_keeps_its_order);
 	tcase_add_test(t, parking_is_bounded);
 	tcase_add_test(t, replies_in_stream_order);

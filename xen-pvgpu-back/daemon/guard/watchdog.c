@@ -14,6 +14,22 @@
 #define MS      UINT64_C(1000000)
 #define FIRST_S 0.01
 
+/* The simulated GPU's name, tests/simcuda. Each worker says what its GPU is before it has a guest.
+ */
+#define SIMULATED "pvgpu simulated GPU"
+
+static bool is_simulated(struct worker *w, uint64_t *ran_ns)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (strcmp(w->vgpu->pool->model, SIMULATED) || clock_getcpuclockid(w->pid, &clock) ||
+	    clock_gettime(clock, &t))
+		return false;
+	*ran_ns = (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+	return true;
+}
+
 /* False: the worker has no session to watch. */
 static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 {
@@ -35,6 +51,7 @@ static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
 	v->used_known = account_used(w, &v->used_ns);
+	v->simulated = is_simulated(w, &v->ran_ns);
 	return true;
 }
 

@@ -33,8 +33,10 @@ static void begin(struct overdue_clock *c, uint64_t at)
 
 void overdue_take(struct overdue *w, const struct overdue_view *v)
 {
-	if (!w->oldest.begin && !w->closed.begin)
+	if (!w->oldest.begin && !w->closed.begin) {
 		w->looked = v->now;
+		w->ran_ns = v->ran_ns;
+	}
 	begin(&w->oldest, oldest_of(v));
 	begin(&w->closed, v->closed);
 }
@@ -66,11 +68,16 @@ bool overdue_is_long(const struct overdue *w, uint64_t now)
 
 /* Adds the others' part of the time since the last look, or since the clock began if that is later.
  */
-static void share(struct overdue_clock *c, uint64_t looked, const struct overdue_view *v)
+static void share(struct overdue_clock *c, const struct overdue *w, const struct overdue_view *v)
 {
-	if (c->begin)
-		c->shared_ns +=
-			least(v->now - looked, passed(c, v->now)) / (v->others + 1) * v->others;
+	const uint64_t time = least(v->now - w->looked, passed(c, v->now));
+
+	if (!c->begin)
+		return;
+	if (v->simulated && !v->exclusive)
+		c->shared_ns += time - least(time, v->ran_ns - w->ran_ns);
+	else
+		c->shared_ns += time / (v->others + 1) * v->others;
 }
 
 /* Does the overdue work really run? Without reports of use it counts as running. Reports lag, so
@@ -125,9 +132,10 @@ enum overdue_do overdue_look(struct overdue *w, const struct overdue_view *v, ui
 	uint64_t all = v->limit_ns * IN_FLIGHT;
 	bool is_late, asked;
 
-	share(&w->oldest, w->looked, v);
-	share(&w->closed, w->looked, v);
+	share(&w->oldest, w, v);
+	share(&w->closed, w, v);
 	w->looked = v->now;
+	w->ran_ns = v->ran_ns;
 	if (step < STEP_MIN)
 		step = STEP_MIN;
 	*again = v->limit_ns ? least(step, STEP_MAX) : STEP_NONE;

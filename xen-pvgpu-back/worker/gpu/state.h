@@ -167,9 +167,11 @@ struct stream {
 		uint64_t at;
 		struct load load;
 	} fence[FENCES];
-	uint32_t slot;  /* in the ring page's list of what has ended */
-	bool full;      /* too much in flight: its commands park */
-	bool destroyed; /* the guest has; it goes when its work has ended */
+	uint32_t slot;   /* in the ring page's list of what has ended */
+	bool apart;      /* non-blocking: no other stream's work is in order with it */
+	uint64_t passed; /* submit.c: the last look that left work of it parked */
+	bool full;       /* too much in flight: its commands park */
+	bool destroyed;  /* the guest has; it goes when its work has ended */
 	uint32_t parked;
 	/* any thread */
 	atomic_bool gone;      /* dying, and its work has ended */
@@ -199,6 +201,8 @@ struct event {
 	struct waitq q;
 	atomic_uint waits;
 	uint32_t parked; /* records of it */
+	uint32_t held;   /* parked commands that record or wait for it */
+	uint64_t passed; /* submit.c: the last look that left one of them parked */
 };
 
 struct tables {
@@ -506,6 +510,7 @@ void holds_end(struct gpu *g);
 /* submit.c: parked records. */
 #define PARK_BYTES_MAX   (8u << 20)
 #define PARK_RECORDS_MAX 65536u
+#define PARK_LOOK        256u /* records that a look for one that may run passes by */
 
 struct parked {
 	struct parked *next;
@@ -513,6 +518,8 @@ struct parked {
 	struct ctx *ctx;       /* referenced, or NULL */
 	struct stream *stream; /* referenced, or NULL */
 	struct event *event;   /* referenced, or NULL: recorded by it */
+	struct event *uses;    /* referenced, or NULL: recorded or waited for by it */
+	bool firm;             /* nothing overtakes it */
 	uint64_t number;
 	uint32_t len;
 	uint64_t rec[];
@@ -522,6 +529,8 @@ struct park {
 	struct parked *head, **tail;
 	uint32_t count, bytes;
 	uint32_t work; /* of these, commands that occupy the GPU */
+	uint32_t firm; /* of these, those that nothing overtakes */
+	uint64_t look; /* number of looks for a record that may run */
 };
 
 void park_free(struct gpu *g);

@@ -314,6 +314,7 @@ int handle_stream_create(struct worker *w, const struct pvgpu_in_stream_create *
 		return err;
 	stream_init(s);
 	s->slot = pvgpu_ended_slot(false, PVGPU_HANDLE_INDEX(in->stream_h));
+	s->apart = in->flags & CU_STREAM_NON_BLOCKING;
 	r = obj_error(c);
 	if (!r)
 		r = ctx_enter(c);

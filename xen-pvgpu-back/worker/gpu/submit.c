@@ -4,7 +4,12 @@
  * much is in flight on a stream or of the session, or a queue behind it is full, work parks here,
  * in order, with all that comes after it. Commands of the `now` lane go on: a query about parked
  * work answers that it is not ready.
+ *
+ * One full stream holds no others. Work of a stream may overtake parked work of non-blocking
+ * streams, which wait for no stream but by events: an event that parked work records or waits for
+ * holds what names it. Nothing overtakes parked commands of other kinds, and nothing a closed gate.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +27,7 @@ struct target {
 	struct ctx *ctx;
 	struct stream *stream;
 	struct event *event; /* that it records */
+	struct event *uses;  /* that it records or waits for */
 };
 
 static uint64_t handle_at(const void *rec, uint16_t offset)
@@ -47,6 +53,11 @@ static struct target target_of(struct gpu *g, const struct pvgpu_cmd_desc *d, co
 		t.stream = t.ctx->legacy;
 	if (d->event)
 		t.event = obj_lookup(&g->tables, PVGPU_H_EVENT, handle_at(rec, d->event));
+	t.uses = t.event;
+	if (d->op == PVGPU_OP_STREAM_WAIT_EVENT)
+		t.uses = obj_lookup(
+			&g->tables, PVGPU_H_EVENT,
+			handle_at(rec, offsetof(struct pvgpu_wire_stream_wait_event, event)));
 	return t;
 }
 
@@ -140,6 +151,12 @@ static bool full(struct gpu *g)
 	return p->count >= PARK_RECORDS_MAX || p->bytes >= PARK_BYTES_MAX;
 }
 
+/* May other streams' work overtake it? */
+static bool is_firm(const struct pvgpu_cmd_desc *d, const struct target *t)
+{
+	return d->lane != PVGPU_LANE_GPU || !t->stream || !t->stream->apart;
+}
+
 static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
 {
 	struct park *p = &g->park;
@@ -156,6 +173,8 @@ static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void
 	n->ctx = t.ctx ? obj_ref(t.ctx) : NULL;
 	n->stream = t.stream ? obj_ref(t.stream) : NULL;
 	n->event = t.event ? obj_ref(t.event) : NULL;
+	n->uses = t.uses ? obj_ref(t.uses) : NULL;
+	n->firm = is_firm(d, &t);
 	n->number = g->taken;
 	n->len = len;
 	memcpy(n->rec, rec, len);
@@ -165,6 +184,9 @@ static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void
 		n->stream->parked++;
 	if (n->event)
 		n->event->parked++;
+	if (n->uses)
+		n->uses->held++;
+	p->firm += n->firm;
 	/* Allocations that lack memory wait for it. */
 	if (d->flags & PVGPU_DESC_FREES)
 		atomic_fetch_add(&g->mem.pending, 1);
@@ -176,15 +198,16 @@ static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void
 	return full(g);
 }
 
-static struct parked *unpark(struct gpu *g)
+static struct parked *unpark(struct gpu *g, struct parked **at)
 {
 	struct park *p = &g->park;
-	struct parked *n = p->head;
+	struct parked *n = *at;
 
-	p->head = n->next;
-	if (!p->head)
-		p->tail = &p->head;
+	*at = n->next;
+	if (!n->next)
+		p->tail = at;
 	p->count--;
+	p->firm -= n->firm;
 	p->bytes -= n->len;
 	p->work -= occupies(n->d);
 	if (n->ctx)
@@ -193,6 +216,8 @@ static struct parked *unpark(struct gpu *g)
 		n->stream->parked--;
 	if (n->event)
 		n->event->parked--;
+	if (n->uses)
+		n->uses->held--;
 	return n;
 }
 
@@ -208,7 +233,58 @@ static void parked_free(struct gpu *g, struct parked *n)
 		obj_unref(n->stream);
 	if (n->event)
 		obj_unref(n->event);
+	if (n->uses)
+		obj_unref(n->uses);
 	free(n);
+}
+
+/* Is it held back by its stream, and not by the gate? */
+static bool stream_holds(const struct parked *n)
+{
+	return n->stream && n->stream->full;
+}
+
+/* Work is parked: may this go before it? */
+static bool may_overtake(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	struct target t;
+
+	if (g->park.firm || d->lane != PVGPU_LANE_GPU || !stream_holds(g->park.head))
+		return false;
+	t = target_of(g, d, rec);
+	return t.stream && !obj_error(t.stream) && !t.stream->parked && (!t.uses || !t.uses->held);
+}
+
+/* Commands behind it in its stream, and those that name its event, stay behind it. */
+static void pass_by(struct park *p, struct parked *n)
+{
+	n->stream->passed = p->look;
+	if (n->uses)
+		n->uses->passed = p->look;
+}
+
+/* The next parked record that may run: the first, or one of another stream when its own holds that
+ * one back. NULL: none. It has begun its transaction with the gate. */
+static struct parked **next_parked(struct gpu *g)
+{
+	struct park *p = &g->park;
+	struct parked **at = &p->head, *n = p->head;
+
+	if (!n || starts(g, n->d, n->rec))
+		return n ? at : NULL;
+	p->look++;
+	for (unsigned int i = 0; i < PARK_LOOK && !n->firm && stream_holds(n); i++) {
+		do {
+			pass_by(p, n);
+			at = &n->next;
+			n = *at;
+			if (!n || n->firm || ++i >= PARK_LOOK)
+				return NULL;
+		} while (n->stream->passed == p->look || (n->uses && n->uses->passed == p->look));
+		if (starts(g, n->d, n->rec))
+			return at;
+	}
+	return NULL;
 }
 
 int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
@@ -222,7 +298,7 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 		return PVGPU_FATAL;
 	if (d->lane == PVGPU_LANE_NOW)
 		return run_record(g, d, g->taken, rec, len);
-	if (g->park.head || !starts(g, d, rec))
+	if ((g->park.head && !may_overtake(g, d, rec)) || !starts(g, d, rec))
 		return park_record(g, d, rec, len);
 	return run_record(g, d, g->taken, rec, len);
 }
@@ -230,13 +306,13 @@ int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec
 int gpu_kicked(struct worker *w)
 {
 	struct gpu *g = worker_gpu(w);
-	struct park *p = &g->park;
+	struct parked **at;
 	int r = 0;
 
 	if (g->zombies)
 		streams_reap(g);
-	while (!r && p->head && starts(g, p->head->d, p->head->rec)) {
-		struct parked *n = unpark(g);
+	while (!r && (at = next_parked(g))) {
+		struct parked *n = unpark(g, at);
 
 		r = run_record(g, n->d, n->number, n->rec, n->len);
 		parked_free(g, n);
@@ -248,5 +324,5 @@ int gpu_kicked(struct worker *w)
 void park_free(struct gpu *g)
 {
 	while (g->park.head)
-		parked_free(g, unpark(g));
+		parked_free(g, unpark(g, &g->park.head));
 }
