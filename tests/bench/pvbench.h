@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What pvbench's files share. */
+/* Shared by pvbench's files. */
 #ifndef PVBENCH_H
 #define PVBENCH_H
 

@@ -362,7 +362,7 @@ static void watch_surplus(struct pool *p, bool on)
 	ev_timer_start(p->d->loop, &p->surplus);
 }
 
-/* Of the workers that a pool lacks, those that nobody waits for. */
+/* Starts a worker that the pool lacks and no opening waits for. */
 static void on_refill(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct pool *p = t->data;
@@ -372,7 +372,7 @@ static void on_refill(struct ev_loop *loop, ev_timer *t, int events)
 	supervise_keep_spares(p->d);
 }
 
-/* One at a time: a start takes a millisecond, in which pvgpud serves nobody. */
+/* One at a time: a start takes a millisecond, in which pvgpud serves no session. */
 static void refill_soon(struct pool *p)
 {
 	if (ev_is_active(&p->refill))
