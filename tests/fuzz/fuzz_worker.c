@@ -159,8 +159,8 @@ static void chunk(struct worker *w, uint16_t n)
 
 	if (chunks_contain(&w->gpu->arena.chunks, at, CHUNK))
 		gpu_arena_remove(w, at, CHUNK);
-	else
-		gpu_arena_add(w, at, CHUNK);
+	else if (!gpu_arena_add(w, at, CHUNK))
+		gpu_arena_register(w, NULL);
 }
 
 /* ---- pvgpud's side of the gate ---- */

@@ -29,8 +29,8 @@ FAULTS = {
     "mutate:shfl": ["reduce"],
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
-                         "churn", "crowd"],
-    "mutate:memset": ["memsets", "meminfo"],
+                         "churn", "crowd", "names", "pinned_many"],
+    "mutate:memset": ["memsets", "meminfo", "release"],
     "mutate:event-zero": ["streams"],
     "mutate:event-negative": ["streams"],
     "mutate:wait-event": ["streams"],
@@ -44,6 +44,7 @@ FAULTS = {
     "fail:cuDeviceGetUuid:1:1": ["procaddr"],
     "fail:cuMemcpyDtoH_v2:1:1": ["errors"],
     "fail:cuMemAlloc_v2:1:2": ["meminfo"],
+    "fail:cuMemFreeHost:3:201": ["release"],
     "fail:cuEventElapsedTime_v2:2:1": ["streams"],
 }
 LIMIT = 20  # seconds; a program that hangs counts as failed

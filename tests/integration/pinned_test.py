@@ -19,6 +19,9 @@ class Pinned(unittest.TestCase):
     def test_beyond_the_arena(self):
         self.check("16M", "48M")
 
+    def test_ends_with_copies_under_way(self):
+        self.check("64M", "held")
+
     def test_hardly_any_arena(self):
         self.check("1M", "9M")
 

@@ -5,7 +5,11 @@
  * their stream's order.
  *
  *   pinned_many [BYTES]
+ *   pinned_many held      end with copies in a stream that a host function holds for ever
  */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "tests/programs/common.h"
 
 PTX(ptx_vector);
@@ -98,13 +102,39 @@ static void check_kinds(uint32_t *a, uint32_t *b, CUdeviceptr dev)
 	CHECK(!memcmp(a, b, PIECE), "copies between device and pinned memory differ");
 }
 
-int main(int argc, char **argv)
+/* The process ends before the copies' turn comes: nothing waits for them. */
+static NORETURN void end_held(void)
 {
-	const size_t bytes = argument(argc, argv, 1, 4 * PIECE);
-	CUmodule module;
+	void *memory =
+		mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static struct gate gate;
 	CUdeviceptr dev;
 	CUstream s;
 
+	start();
+	dev = device_alloc(PIECE);
+	CHECK(memory != MAP_FAILED, "no memory");
+	CU(cuMemHostRegister(memory, PIECE, 0));
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuMemcpyHtoDAsync(dev, memory, PIECE, s));
+	gate_close(&gate, s);
+	CU(cuMemcpyDtoHAsync(memory, dev, PIECE, s));
+	CU(cuMemcpyHtoDAsync(dev, memory, PIECE, s));
+	printf("copies under way\n");
+	fflush(stdout);
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	CUmodule module;
+	CUdeviceptr dev;
+	size_t bytes;
+	CUstream s;
+
+	if (argc > 1 && !strcmp(argv[1], "held"))
+		end_held();
+	bytes = argument(argc, argv, 1, 4 * PIECE);
 	start();
 	module = load(ptx_vector);
 	dev = device_alloc(PIECE);

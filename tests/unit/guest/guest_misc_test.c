@@ -132,6 +132,47 @@ START_TEST(fatbin_image)
 }
 END_TEST
 
+/* Code for other devices stays here: the vGPU is charged for what is sent. */
+START_TEST(fatbin_for_many)
+{
+	struct {
+		uint32_t magic;
+		uint16_t version, header;
+		uint64_t size;
+		struct {
+			uint16_t kind, version;
+			uint32_t head;
+			uint64_t payload;
+			uint32_t packed, options, ptx, sm;
+			uint64_t more[4];
+			char bytes[16];
+		} entry[3];
+	} f = {.magic = 0xBA55ED50, .version = 1, .header = 16, .size = sizeof(f.entry)};
+	static const uint32_t sm[] = {80, 90, 100};
+	CUjit_option target = CU_JIT_TARGET;
+	void *value = (void *)(uintptr_t)80;
+	CUlibrary l;
+	CUmodule m;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		f.entry[i].kind = 2;
+		f.entry[i].head = 64;
+		f.entry[i].payload = 16;
+		f.entry[i].sm = sm[i];
+	}
+	ck_assert_int_eq(cuModuleLoadData(&m, &f), 0);
+	ck_assert_uint_eq(fake.image_len, 16 + 80);
+	ck_assert_mem_eq(fake.image + 16, &f.entry[1], sizeof(fake.image) - 16);
+	ck_assert_int_eq(cuLibraryLoadData(&l, &f, NULL, NULL, 0, NULL, NULL, 0), 0);
+	/* For another target, and with nothing for this device, the driver is to judge. */
+	ck_assert_int_eq(cuModuleLoadDataEx(&m, &f, 1, &target, &value), 0);
+	ck_assert_uint_eq(fake.image_len, sizeof(f));
+	f.entry[1].sm = 75;
+	ck_assert_int_eq(cuModuleLoadData(&m, &f), 0);
+	ck_assert_uint_eq(fake.image_len, sizeof(f));
+}
+END_TEST
+
 START_TEST(image_file)
 {
 	static const char ptx[] = ".version 7.0\n";
@@ -380,6 +421,7 @@ int main(void)
 	tcase_add_test(t, proc_address_says_what_is_missing);
 	tcase_add_test(t, text_image);
 	tcase_add_test(t, fatbin_image);
+	tcase_add_test(t, fatbin_for_many);
 	tcase_add_test(t, image_file);
 	tcase_add_test(t, jit_options_travel_as_numbers);
 	tcase_add_test(t, host_functions);

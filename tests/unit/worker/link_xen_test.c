@@ -52,6 +52,11 @@ int gpu_arena_add(struct worker *v, uint64_t addr, uint64_t size)
 	return seen.add_error ? seen.add_error : chunks_add(&chunks, addr, size);
 }
 
+void gpu_arena_register(struct worker *v, struct gpu_arena_then *then)
+{
+	then->fn(v, then);
+}
+
 int gpu_arena_remove(struct worker *v, uint64_t addr, uint64_t size)
 {
 	struct chunk was;

@@ -371,4 +371,5 @@ uint64_t fake_alloc(struct worker *w, uint32_t seq, uint64_t ctx, uint64_t size)
 void fake_chunk(struct worker *w, uint64_t at, uint64_t size)
 {
 	FAKE_CHECK(gpu_arena_add(w, w->arena_base + at, size) == 0);
+	gpu_arena_register(w, NULL);
 }

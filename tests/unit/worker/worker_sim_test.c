@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,57 @@ START_TEST(holds_wait_for_the_word)
 }
 END_TEST
 
+/* ---- page-locking ---- */
+
+static sem_t locking, may_lock, locked;
+
+static CUresult CUDAAPI slow_register(void *p, size_t bytes, unsigned int flags)
+{
+	sem_post(&locking);
+	sem_wait(&may_lock);
+	return CUDA_SUCCESS;
+}
+
+static CUresult CUDAAPI slow_unregister(void *p)
+{
+	return CUDA_SUCCESS;
+}
+
+static void told(struct worker *w, struct gpu_arena_then *then)
+{
+	sem_post(&locked);
+}
+
+/* The decoding thread goes on while a chunk is page-locked; what is to be told is told afterwards,
+ * and a context that ends waits for it. */
+START_TEST(locking_pages_waits_elsewhere)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+	struct gpu_arena_then then = {told};
+	int n;
+
+	sem_init(&locking, 0, 0);
+	sem_init(&may_lock, 0, 0);
+	sem_init(&locked, 0, 0);
+	far.cuMemHostRegister_v2 = slow_register;
+	far.cuMemHostUnregister = slow_unregister;
+	ck_assert_int_eq(gpu_arena_add(w, w->arena_base + (4u << 20), 4u << 20), 0);
+	gpu_arena_register(w, &then);
+	sem_wait(&locking);
+	ck_assert(fake_alloc(w, 10, FAKE_CTX, 4096));
+	ck_assert_int_eq(sync_stream(w, 11), 0);
+	FAKE_SUBMIT(w, CTX_DESTROY, 12, d);
+	ck_assert_int_eq(gpu_arena_remove(w, w->arena_base + (4u << 20), 4u << 20), -EBUSY);
+	sem_getvalue(&locked, &n);
+	ck_assert_int_eq(n, 0);
+	sem_post(&may_lock);
+	sem_wait(&locked);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), 0);
+	fake_close(w);
+}
+END_TEST
+
 /* ---- an arena that is not registered ---- */
 
 static struct worker *open_copying(void)
@@ -435,6 +487,7 @@ int main(void)
 	tcase_add_test(t, vectors);
 	tcase_add_test(t, many_launches);
 	tcase_add_test(t, wild_pointer);
+	tcase_add_test(t, locking_pages_waits_elsewhere);
 	tcase_add_loop_test(t, holds_wait_for_the_word, 0, 2);
 	tcase_add_test(t, bad_image);
 	tcase_add_test(t, copies_wait_in_the_stream);

@@ -6,6 +6,7 @@
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -144,10 +145,27 @@ static int do_message(struct worker *w, const struct pvgpu_local_chunk *m, int f
 	return found == GPU_ARENA_SAME ? arena_remove(w, m->address, m->size) : -ENOENT;
 }
 
+/* The guest may use the chunk from here on. */
+struct answer {
+	struct gpu_arena_then then; /* first: is the answer */
+	struct pvgpu_local_chunked body;
+};
+
+/* Any thread. */
+static void send_answer(struct worker *w, struct gpu_arena_then *then)
+{
+	struct answer *a = (struct answer *)then;
+
+	if (msg_send(w->session, &a->body, sizeof(a->body), NULL, 0) == -EAGAIN)
+		worker_end(w, PVGPU_END_PROTOCOL,
+			   "the guest does not read the answers on its session socket");
+	free(a);
+}
+
 /* False: nothing more to read, or the end. */
 static bool one_message(struct worker *w)
 {
-	struct pvgpu_local_chunked answer = {.magic = PVGPU_LOCAL_MAGIC};
+	struct answer *answer;
 	const struct check_arena window = arena_window(w);
 	char reason[CHECK_REASON];
 	struct pvgpu_local_chunk m;
@@ -173,14 +191,20 @@ static bool one_message(struct worker *w)
 	if (!err)
 		err = do_message(w, &m, in.fds[0]);
 	msg_close_fds(&in);
-	answer.error = -err;
-	answer.address = m.address;
-	if (msg_send(w->session, &answer, sizeof(answer), NULL, 0) == -EAGAIN) {
-		worker_end(w, PVGPU_END_PROTOCOL,
-			   "the guest does not read the answers on its session socket");
+	answer = malloc(sizeof(*answer));
+	if (!answer) {
+		worker_end(w, PVGPU_END_FAILED, "out of memory");
 		return false;
 	}
-	return true;
+	*answer = (struct answer){
+		.then.fn = send_answer,
+		.body = {.magic = PVGPU_LOCAL_MAGIC, .error = -err, .address = m.address},
+	};
+	if (!err && m.op == PVGPU_CHUNK_ADD)
+		gpu_arena_register(w, &answer->then);
+	else
+		send_answer(w, &answer->then);
+	return !has_ended(w);
 }
 
 void arena_message(struct worker *w)

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -118,13 +119,29 @@ static int chunk_remove(struct worker *w, const struct pvgpu_sup *m)
 	return 0;
 }
 
+struct answer {
+	struct gpu_arena_then then; /* first: is the answer */
+	struct pvgpu_sup body;
+};
+
+/* Any thread. If this answer is lost, the next pvgpud asks again. */
+static void send_answer(struct worker *w, struct gpu_arena_then *then)
+{
+	struct answer *a = (struct answer *)then;
+	const int err = msg_send(PVGPU_SUP_CONTROL_FD, &a->body, sizeof(a->body), NULL, 0);
+
+	if (err && err != -EPIPE)
+		worker_log(w, "pvgpud does not take an answer about arena memory: %s",
+			   strerror(-err));
+	free(a);
+}
+
 /* The file is closed before the answer: pvgpud looks whether anything of it is left. */
 static void answer_chunk(struct worker *w, const struct pvgpu_sup *m, int fd)
 {
 	const bool adding = m->kind == PVGPU_SUP_CHUNK_ADD;
 	const uint32_t op = adding ? PVGPU_CHUNK_ADD : PVGPU_CHUNK_REMOVE;
-	struct pvgpu_sup answer = {
-		.kind = PVGPU_SUP_CHUNKED, .id = m->id, .session = w->info.session};
+	struct answer *answer;
 	struct check_arena window = arena_window(w);
 	char reason[CHECK_REASON];
 	bool breach;
@@ -143,12 +160,22 @@ static void answer_chunk(struct worker *w, const struct pvgpu_sup *m, int fd)
 		worker_end(w, PVGPU_END_PROTOCOL, "%s", reason);
 		return;
 	}
-	answer.a = (uint64_t)err;
-	/* If this answer is lost, the next pvgpud asks again. */
-	err = msg_send(PVGPU_SUP_CONTROL_FD, &answer, sizeof(answer), NULL, 0);
-	if (err && err != -EPIPE)
-		worker_log(w, "pvgpud does not take an answer about arena memory: %s",
-			   strerror(-err));
+	answer = malloc(sizeof(*answer));
+	if (!answer) {
+		worker_end(w, PVGPU_END_FAILED, "out of memory");
+		return;
+	}
+	*answer = (struct answer){
+		.then.fn = send_answer,
+		.body = {.kind = PVGPU_SUP_CHUNKED,
+			 .id = m->id,
+			 .session = w->info.session,
+			 .a = (uint64_t)err},
+	};
+	if (adding && !err)
+		gpu_arena_register(w, &answer->then);
+	else
+		send_answer(w, &answer->then);
 }
 
 static void xen_control(struct worker *w, const struct pvgpu_sup *m, const int *fds)

@@ -3,8 +3,15 @@
  * Registration of the arena's chunks with CUDA: page-locked through one context, usable in all.
  * Where the far end cannot register them, or must not, copies go through slots that are registered
  * (bounce.c).
+ *
+ * Page-locking a large chunk takes long, so a thread of its own does it, and what is to be told is
+ * told then: not the decoding thread, which must not wait, nor the side lane, where it would stand
+ * behind loads.
  */
 #include <errno.h>
+#include <stdlib.h>
+
+#include "ring/poll.h"
 
 #include "state.h"
 
@@ -113,13 +120,121 @@ enum gpu_arena_found gpu_arena_find(struct worker *w, uint64_t addr, uint64_t si
 
 int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size)
 {
+	return chunks_add(&worker_gpu(w)->arena.chunks, addr, size);
+}
+
+struct enrolment {
+	struct enrolment *next;
+	struct wait *wait; /* the context stays meanwhile */
+	struct gpu_arena_then *then;
+};
+
+static void *enrol_thread(void *arg)
+{
+	struct gpu *g = arg;
+	struct arena_map *m = &g->arena;
+
+	pthread_mutex_lock(&m->lock);
+	while (!m->stop || m->head) {
+		struct enrolment *e = m->head;
+
+		if (!e) {
+			pthread_cond_wait(&m->more, &m->lock);
+			continue;
+		}
+		m->head = e->next;
+		if (!m->head)
+			m->tail = &m->head;
+		pthread_mutex_unlock(&m->lock);
+		if (!ctx_enter(e->wait->ctx))
+			arena_map_register(g, e->wait->ctx);
+		e->then->fn(g->w, e->then);
+		wait_drop(g, e->wait);
+		free(e);
+		pthread_mutex_lock(&m->lock);
+	}
+	m->exited = true;
+	pthread_cond_broadcast(&m->more);
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+/* False: no memory, or no thread. */
+static bool enrol_later(struct gpu *g, struct ctx *c, struct gpu_arena_then *then)
+{
+	struct arena_map *m = &g->arena;
+	struct enrolment *e;
+
+	if (!m->started && pthread_create(&m->thread, NULL, enrol_thread, g))
+		return false;
+	m->started = true;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return false;
+	e->wait = wait_new(g, c);
+	if (!e->wait) {
+		free(e);
+		return false;
+	}
+	e->then = then;
+	pthread_mutex_lock(&m->lock);
+	*m->tail = e;
+	m->tail = &e->next;
+	pthread_cond_signal(&m->more);
+	pthread_mutex_unlock(&m->lock);
+	return true;
+}
+
+void gpu_arena_register(struct worker *w, struct gpu_arena_then *then)
+{
 	struct gpu *g = worker_gpu(w);
 	struct ctx *c = any_context(g);
-	const int err = chunks_add(&g->arena.chunks, addr, size);
 
-	if (!err && c && !ctx_enter(c))
-		arena_map_register(g, c);
-	return err;
+	if (c && worker_info(w)->zero_copy) {
+		if (then && enrol_later(g, c, then))
+			return;
+		if (!ctx_enter(c))
+			arena_map_register(g, c);
+	}
+	if (then)
+		then->fn(w, then);
+}
+
+void arena_map_init(struct gpu *g)
+{
+	struct arena_map *m = &g->arena;
+	pthread_condattr_t attr;
+
+	chunks_init(&m->chunks);
+	m->tail = &m->head;
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&m->more, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+bool arena_map_stop(struct gpu *g, unsigned int ms)
+{
+	struct arena_map *m = &g->arena;
+	const struct timespec until = pvgpu_poll_after(ms * 1000000ull);
+	bool exited;
+	int r = 0;
+
+	if (!m->started)
+		return true;
+	pthread_mutex_lock(&m->lock);
+	m->stop = true;
+	pthread_cond_broadcast(&m->more);
+	while (!m->exited && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&m->more, &m->lock, &until);
+	exited = m->exited;
+	pthread_mutex_unlock(&m->lock);
+	if (!exited)
+		return false;
+	pthread_join(m->thread, NULL);
+	m->started = false;
+	return true;
 }
 
 int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size)

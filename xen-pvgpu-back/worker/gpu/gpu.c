@@ -32,7 +32,7 @@ static void init(struct gpu *g, struct worker *w)
 	TAILQ_INIT(&g->root.owned);
 	LIST_INIT(&g->cb.all);
 	g->park.tail = &g->park.head;
-	chunks_init(&g->arena.chunks);
+	arena_map_init(g);
 	pthread_mutex_init(&g->cb.lock, NULL);
 	pthread_cond_init(&g->cb.moved, NULL);
 	bounce_init(g);
@@ -123,7 +123,8 @@ void gpu_shutdown(struct worker *w)
 	if (!side_done(g, STOP_MS))
 		return;
 	drop_all(g);
-	if (!side_done(g, STOP_MS) || !complete_stop(g, STOP_MS) || !side_stop(g, STOP_MS))
+	if (!side_done(g, STOP_MS) || !arena_map_stop(g, STOP_MS) || !complete_stop(g, STOP_MS) ||
+	    !side_stop(g, STOP_MS))
 		return;
 	output_stop(g);
 	gate_free(g);

@@ -22,6 +22,16 @@ enum gpu_arena_found { GPU_ARENA_FREE, GPU_ARENA_SAME, GPU_ARENA_OVERLAPS };
 enum gpu_arena_found gpu_arena_find(struct worker *w, uint64_t addr, uint64_t size);
 
 /*
+ * arena_map.c, decoding thread: page-lock the chunk that gpu_arena_add() took, if chunks are. then
+ * (NULL: this thread waits) is called when that is done or cannot be, on any thread, perhaps before
+ * this returns; it is the callee's to free.
+ */
+struct gpu_arena_then {
+	void (*fn)(struct worker *w, struct gpu_arena_then *then);
+};
+void gpu_arena_register(struct worker *w, struct gpu_arena_then *then);
+
+/*
  * gate.c, decoding thread: pvgpud's pages (contract/gate.h) have come: check and map them; the fds
  * stay the caller's. 0, or -1 with a reason for people, and the pages before it stay.
  * gpu_gate_await: they will come, and until then the gate is closed. gpu_gate_lost: pvgpud is gone.
