@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <xenstore.h>
 
-#define NODES   2048
+#define NODES   4096
 #define WATCHES 256
 #define EVENTS  4096
 #define VALUE   2048
