@@ -164,9 +164,12 @@ class Plugin(unittest.TestCase):
         self.assertIn("xe host-call-plugin plugin=pvgpu", done.stderr)
 
 
-@unittest.skipUnless(python2(), "no Python 2 here: only its syntax is checked")
+PYTHON2 = python2()
+
+
+@unittest.skipUnless(PYTHON2, "no Python 2 here: only its syntax is checked")
 class PluginByPython2(Plugin):
-    python = python2()
+    python = PYTHON2
 
 
 class Double(unittest.TestCase):

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""pvgpu-xapi, pvgpu-attachd and the hooks as they are, on the hosts of a pool that are doubles: double.py says of what.
+
+PVGPU_BUILD: the build folder with pvgpu-attachd and pvgpuctl. PYTHON2: as in plugin_test.py.
+"""
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import plugin_test
+from double import Pool
+from host import PROGRAMS, Programs
+from xapi import ApiError
+
+UUID = "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
+CYCLES = 10
+
+
+class Case(unittest.TestCase):
+    hosts = ("host1",)
+    python = sys.executable
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="xcpng-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.pool = Pool(self.folder, self.hosts)
+        self.addCleanup(self.pool.close)
+        self.on = [Programs(h, self.python) for h in self.pool.hosts]
+        for p in self.on:
+            self.addCleanup(p.close)
+        self.before = [h.xenstore.paths() for h in self.pool.hosts]
+
+    def residue(self):
+        """What the hosts' xenstores have more than at the beginning, but for the folders above all vGPUs: xenopsd empties them, and leaves them."""
+        stay = {"/local/domain/0/backend", "/local/domain/0/backend/pvgpu"}
+        return [sorted(set(h.xenstore.paths()) - set(before) - stay) for h, before in zip(self.pool.hosts, self.before)]
+
+    def set(self, vm, value):
+        config = dict(self.pool.vms[vm]["other_config"])
+        config.pop("pvgpu", None)
+        self.pool.vm_set_other_config(vm, config if value is None else {**config, "pvgpu": value})
+
+    def refused(self, text, call, *args):
+        with self.assertRaises(ApiError) as e:
+            call(*args)
+        self.assertEqual(e.exception.code, "XAPI_HOOK_FAILED")
+        self.assertIn(text, e.exception.params[2])
+        return e.exception.params
+
+
+class OneHost(Case):
+    def setUp(self):
+        super().setUp()
+        self.host = self.on[0]
+
+    def test_toggle(self):
+        vm = self.pool.add_vm("web1", uuid=UUID)
+        self.host.start()
+        self.pool.start(vm)
+        self.host.expect(UUID)
+        self.set(vm, "pvgpu-2g")
+        uuid, = self.host.expect(UUID, "pvgpu-2g")
+        self.set(vm, "pvgpu-2g count:3")
+        self.assertIn(uuid, self.host.expect(UUID, "pvgpu-2g", "pvgpu-2g", "pvgpu-2g"))
+        self.set(vm, "pvgpu-2g count:1")
+        self.assertEqual(self.host.expect(UUID, "pvgpu-2g"), [uuid])
+        self.set(vm, "off")
+        self.host.expect_nothing()
+        self.set(vm, "pvgpu-2g")
+        self.assertEqual(self.host.expect(UUID, "pvgpu-2g"), [uuid])
+        self.set(vm, None)
+        self.host.expect_nothing()
+        self.pool.ends(vm)
+        self.assertEqual(self.residue(), [[]])
+
+    def test_lives(self):
+        """Start, reboot, suspend and resume: the same vGPU each time."""
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.host.start()
+        self.pool.start(vm)
+        uuid = self.host.expect(UUID, "pvgpu-2g")
+        self.pool.reboot(vm)
+        self.assertEqual(self.host.expect(UUID, "pvgpu-2g"), uuid)
+        self.pool.suspend(vm)
+        self.host.expect_nothing()
+        self.pool.resume(vm)
+        self.assertEqual(self.host.expect(UUID, "pvgpu-2g"), uuid)
+        self.pool.ends(vm)
+        self.host.expect_nothing()
+
+    def test_cloudstack_makes_the_vm_anew(self):
+        self.host.start()
+        for n in range(CYCLES):
+            vm = self.pool.add_vm("i-2-100-VM", {"pvgpu": "pvgpu-4g"})
+            uuid = self.pool.vms[vm]["uuid"]
+            self.pool.start(vm)
+            self.host.expect(uuid, "pvgpu-4g")
+            self.pool.vm_hard_shutdown(vm)
+            self.pool.vm_destroy(vm)
+            self.host.until(lambda u=uuid: not (self.host.xapi_dir / (u + ".conf")).exists(), "cycle %d: the file is gone" % n)
+        self.host.expect_nothing()
+        self.assertEqual(self.residue(), [[]])
+        self.assertEqual(sorted(p.name for p in self.host.xapi_dir.iterdir()), ["synced"])
+
+    def test_tenants(self):
+        (self.host.folder / "pvgpu" / "tenants.conf").write_text("[tenant alice]\nvgpus = 1\n[tenant bob]\n")
+        self.host.start()
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g tenant:bob"}, UUID, tags=["pvgpu-tenant:alice"])
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+        domid = self.pool.vms[vm]["domid"]
+        self.assertEqual(self.host.store.get("/local/domain/0/backend/pvgpu/%s/0/pool" % domid), "/alice")
+        other = self.pool.add_vm("web2", {"pvgpu": "pvgpu-2g tenant:alice"})
+        self.refused("has 1 of at most 1 vGPUs", self.pool.start, other)
+
+    def test_xapi_is_away(self):
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        gone = self.pool.add_vm("web2", {"pvgpu": "off"})
+        self.host.start()
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+        self.pool.hosts[0].stop_xapi()
+        self.pool.sessions.clear()
+        with self.pool.changed:
+            self.pool.changed.notify_all()
+        # The toolstack is restarted; meanwhile values change and VMs go.
+        self.set(vm, "off")
+        self.pool.vm_destroy(gone)
+        self.assertTrue(self.host.vgpus(UUID))
+        self.pool.hosts[0].start()
+        self.host.expect_nothing()
+        self.host.until(lambda: len(list(self.host.xapi_dir.glob("*.conf"))) == 1, "the VM that is gone has no file")
+
+    def test_values_without_a_meaning(self):
+        self.host.start()
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+        for value, text in (("", "is empty"), ("off count:1", "off: is no profile's name"), ("a/b", "a/b: is no profile's name"),
+                            ("pvgpu-2g count:0", "must be count:1 to count:16"), ("pvgpu-2g count:17", "must be count:1"),
+                            ("pvgpu-2g speed:3", "there are count:N and tenant:NAME"), ("pvgpu-2g tenant:-x", "a tenant's name is")):
+            self.set(vm, value)
+            self.host.until(lambda t=text: t in self.host.log("pvgpu-xapi"), "the log says '%s'" % text)
+        # It runs on as it was; but it would not start.
+        self.assertTrue(self.host.vgpus(UUID))
+        self.pool.ends(vm)
+        self.refused("pvgpu: other_config:pvgpu=pvgpu-2g tenant:-x: tenant:-x: a tenant's name is", self.pool.start, vm)
+        once = subprocess.run([sys.executable, str(PROGRAMS / "pvgpu-xapi"), "--once", "--socket", self.pool.hosts[0].socket, "--dir",
+                               str(self.host.xapi_dir)], capture_output=True, text=True, check=False)
+        self.assertEqual(once.returncode, 1, once.stderr)
+
+    def test_a_start_that_cannot_be_served(self):
+        self.host.start()
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-9g"}, UUID)
+        params = self.refused("this host has no profile pvgpu-9g; it has pvgpu-2g, pvgpu-4g, far", self.pool.start, vm)
+        self.assertEqual((params[0], params[3]), ("vm-pre-start/50-pvgpu", "3"))
+        self.set(vm, "pvgpu-4g count:2")
+        self.refused("profile pvgpu-4g: 2 wanted, 1 fit on this host", self.pool.start, vm)
+        self.set(vm, "pvgpu-2g")
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+
+    def test_a_start_never_waits(self):
+        """No driver domain, no pvgpud, no xapi, no pvgpuctl: the VM starts, and has its vGPU as soon as that is served."""
+        vm = self.pool.add_vm("web1", {"pvgpu": "far"}, UUID)
+        self.host.start()
+        self.pool.start(vm)
+        self.host.until(lambda: "no domain here has that name" in self.host.log("pvgpu-attachd"), "pvgpu-attachd waits for the backend")
+        self.pool.ends(vm)
+        self.set(vm, "pvgpu-2g")
+        self.host.store.remove("/local/domain/0/data/pvgpu")
+        self.pool.start(vm)
+        self.host.expect(UUID)
+        self.host.publish(8 << 30)
+        self.host.expect(UUID, "pvgpu-2g")
+        for name in ("PVGPUCTL", "PVGPU_XAPI_SOCKET"):
+            self.pool.ends(vm)
+            self.pool.hosts[0].env[name] = "/nonexistent"
+            self.pool.start(vm)
+            self.host.expect(UUID, "pvgpu-2g")
+
+    def test_programs_in_use_do_not_migrate(self):
+        self.host.busy = 2
+        self.host.start()
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+        params = self.refused("programs use its vGPUs and would fail", self.pool.migrate, vm, self.pool.hosts[0])
+        self.assertEqual(params[0], "vm-pre-migrate/50-pvgpu")
+        self.assertIn("2 of vGPU 0", params[2])
+        self.pool.vms[vm]["other_config"]["pvgpu-migrate"] = "yes"
+        self.pool.migrate(vm, self.pool.hosts[0])  # within the host
+        self.host.expect(UUID, "pvgpu-2g")
+
+    def test_killed_between_steps(self):
+        """pvgpu-attachd killed at each of its requests to xenstore: the next one makes it good."""
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.host.start("pvgpu-xapi")
+        self.pool.start(vm)
+        asked = []
+        for steps in range(3, 60, 4):
+            value = "pvgpu-2g" if len(asked) % 2 == 0 else "off"
+            self.set(vm, value)
+            self.host.until(lambda v=value: ("profile" in (self.host.xapi_dir / (UUID + ".conf")).read_text()) == (v != "off"), "the file says " + value)
+            self.host.store.hang_up_after(steps)
+            self.host.start("pvgpu-attachd")
+            self.host.until(lambda: self.host.store.hung_up() or self.settled(value), "killed, or done")
+            asked.append(self.host.store.hung_up())
+            self.host.end("pvgpu-attachd", how=signal.SIGKILL)
+            self.host.store.hang_up_after(0)
+            self.host.start("pvgpu-attachd")
+            self.host.expect(UUID, *(() if value == "off" else (value,)))
+            self.host.end("pvgpu-attachd", how=signal.SIGKILL)
+        self.assertTrue(asked[0])
+        self.host.start("pvgpu-attachd")
+        self.pool.ends(vm)
+        self.host.expect_nothing()
+        self.assertEqual(self.residue(), [[]])
+
+    def settled(self, value):
+        return bool(self.host.vgpus(UUID)) == (value != "off") and (value != "off" or not self.host.store.get("/local/domain/0/backend/pvgpu"))
+
+    def test_pvgpu_xapi_is_killed(self):
+        """With half a file, with a stale file, and while values change: the next one makes the files true, and touches no other."""
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.host.start()
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+        file = self.host.xapi_dir / (UUID + ".conf")
+        made = file.stat().st_ino
+        self.host.end("pvgpu-xapi", how=signal.SIGKILL)
+        (self.host.xapi_dir / "..half.conf").write_text("[vm")
+        (self.host.xapi_dir / "5f2c9a34-0b1e-4c6d-9a57-2d8e1f3b4c60.conf").write_text("[vm]\n")
+        self.host.start("pvgpu-xapi")
+        self.host.until(lambda: sorted(p.name for p in self.host.xapi_dir.iterdir()) == sorted([file.name, "synced"]), "the files are true")
+        self.assertEqual(file.stat().st_ino, made)
+        self.host.end("pvgpu-xapi", how=signal.SIGKILL)
+        self.set(vm, "off")
+        self.host.start("pvgpu-xapi")
+        self.host.expect_nothing()
+
+    def test_concurrent_toggles(self):
+        vms = [self.pool.add_vm("web%d" % n) for n in range(6)]
+        self.host.publish(64 << 30)
+        self.host.start()
+        for vm in vms:
+            self.pool.start(vm)
+        for n in range(5):
+            for i, vm in enumerate(vms):
+                self.set(vm, ("off", "pvgpu-2g", "pvgpu-2g count:2")[(n + i) % 3])
+        for i, vm in enumerate(vms):
+            self.host.expect(self.pool.vms[vm]["uuid"], *["pvgpu-2g"] * ((4 + i) % 3))
+        for vm in vms:
+            self.pool.ends(vm)
+        self.host.expect_nothing()
+        self.assertEqual(self.residue(), [[]])
+
+    def test_the_plugin_by_xapi(self):
+        vm = self.pool.add_vm("web1", uuid=UUID)
+        self.pool.start(vm)
+        call = self.pool.host_call_plugin
+        made = json.loads(call(self.pool.hosts[0].ref, "pvgpu", "attach", {"vm-uuid": UUID, "profile": "pvgpu-2g"}))
+        self.assertTrue(made["connected"])
+        call(self.pool.hosts[0].ref, "pvgpu", "detach", {"vm-uuid": UUID})
+        self.pool.ends(vm)
+        self.assertEqual(self.residue(), [[]])
+
+
+class TwoHosts(Case):
+    hosts = ("host1", "host2")
+
+    def test_migration(self):
+        for p in self.on:
+            p.start()
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.pool.start(vm)
+        uuid = self.on[0].expect(UUID, "pvgpu-2g")
+        for to in (1, 0, 1):
+            self.pool.migrate(vm, self.pool.hosts[to])
+            self.assertEqual(self.on[to].expect(UUID, "pvgpu-2g"), uuid)
+            self.on[1 - to].expect_nothing()
+        # A value that is set on the master reaches the member.
+        self.set(vm, "off")
+        self.on[1].expect_nothing()
+        self.pool.ends(vm)
+        self.assertEqual(self.residue(), [[], []])
+
+    def test_a_host_crashes(self):
+        for p in self.on:
+            p.start()
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.pool.start(vm, self.pool.hosts[1])
+        self.on[1].expect(UUID, "pvgpu-2g")
+        self.on[1].end(how=signal.SIGKILL)
+        self.pool.vms[vm].update(power_state="Halted", resident_on="OpaqueRef:NULL", domid="-1")
+        self.pool.touch(vm)
+        self.pool.start(vm, self.pool.hosts[0])
+        self.on[0].expect(UUID, "pvgpu-2g")
+
+
+@unittest.skipUnless(plugin_test.PYTHON2, "no Python 2 here: only its syntax is checked")
+class ByPython2(OneHost):
+    python = plugin_test.PYTHON2
+    test_killed_between_steps = test_concurrent_toggles = test_a_start_never_waits = None
+
+
+class Syntax(unittest.TestCase):
+    MODULES = {"getopt", "json", "os", "re", "signal", "socket", "struct", "subprocess", "sys", "time", "zlib", "http.client", "httplib", "xmlrpc.client",
+               "xmlrpclib", "pvgpu_xapi"}
+
+    def test_programs(self):
+        for path in sorted(PROGRAMS.iterdir()):
+            if path.name != "pvgpu" and path.is_file() and (path.suffix == ".py" or path.read_text().startswith("#!/usr/bin/env python")):
+                found = [f for f in plugin_test.Syntax.faults(path.read_text()) if f.replace("import ", "") not in self.MODULES]
+                self.assertEqual(found, [], path.name)
+
+    def test_usage(self):
+        for words, status, text in ((["--help"], 0, "Exit status"), (["--version"], 0, "pvgpu-xapi 0.1.0"), (["--speed"], 2, "try --help"), (["x"], 2, "options only"),
+                                    (["--once", "--socket", "/nonexistent", "--dir", tempfile.gettempdir() + "/pvgpu-none"], 1, "/nonexistent: ")):
+            done = subprocess.run([sys.executable, str(PROGRAMS / "pvgpu-xapi")] + words, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn(text, done.stdout + done.stderr)
+        shutil.rmtree(pathlib.Path(tempfile.gettempdir(), "pvgpu-none"), ignore_errors=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
