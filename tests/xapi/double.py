@@ -3,7 +3,7 @@
 
 Shapes and rules are those of xen-api (github.com/xapi-project/xen-api, read at e2ee48d6; the files named are below ocaml/):
 - xapi/api_server.ml: a call on a member's local socket is forwarded to the master; over the network a member answers HOST_IS_SLAVE.
-- xapi/xapi_session.ml: whoever comes by the local socket is root, whatever the password; others are authenticated.
+- xapi/xapi_session.ml: a call by the local socket is root's, with any password; others are authenticated.
 - xapi/xapi_event.ml, xapi-types/event_types.ml: event.from answers {events, valid_ref_counts, token}; an empty token asks for everything;
   it waits for the timeout and then answers with no event; classes are in lower case; del has no snapshot.
 - xenopsd/lib/xenops_hooks.ml, xenops_server.ml: hooks below /etc/xapi.d, their arguments, 1 is logged, another status ends the operation with

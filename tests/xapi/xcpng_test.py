@@ -5,13 +5,16 @@
 PVGPU_BUILD: the build folder with pvgpu-attachd and pvgpuctl. PYTHON2: as in plugin_test.py.
 """
 import json
+import os
 import pathlib
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import unittest
+import xmlrpc.client as rpc
 
 import plugin_test
 from double import Pool
@@ -261,6 +264,35 @@ class OneHost(Case):
         self.host.expect_nothing()
         self.assertEqual(self.residue(), [[]])
 
+    def test_check(self):
+        def ask(*more):
+            done = subprocess.run([sys.executable, str(PROGRAMS / "pvgpu-xapi"), "--check", "--socket", self.pool.hosts[0].socket] + list(more),
+                                  env={**os.environ, **self.host.env}, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout + done.stderr
+
+        self.assertEqual(ask(), (0, ""))
+        vm = self.pool.add_vm("web1", {"pvgpu": "far", "auto_poweron": "true"}, UUID)
+        self.pool.add_vm("web2", {"pvgpu": "pvgpu-9g"})
+        self.pool.add_vm("web3", {"pvgpu": "a/b"})
+        self.pool.add_vm("web4", {"pvgpu": "off"})
+        self.pool.add_vm("web5", {"pvgpu": "pvgpu-2g"})
+        status, out = ask("--json")
+        said = json.loads(out)
+        self.assertEqual((status, said["good"], len(said["faults"])), (1, False, 3))
+        for text in ("backend gpu: the pool has no such VM", "(web2): this host has no profile pvgpu-9g", "a/b: is no profile's name"):
+            self.assertIn(text, out)
+        self.pool.add_vm("gpu")
+        out = ask()[1]
+        self.assertIn("VM gpu: serves vGPUs and has no platform:max_maptrack_frames", out)
+        self.assertIn("VM web1: starts with its host (auto_poweron), and gpu, which serves it, does not", out)
+        for r, v in list(self.pool.vms.items()):
+            if r != vm and v["name_label"] in ("gpu", "web2", "web3"):
+                self.pool.vm_destroy(r)
+        self.pool.add_vm("gpu", {"auto_poweron": "true"}, platform={"max_maptrack_frames": "1024"})
+        self.assertEqual(ask(), (0, ""))
+        self.host.env["PVGPUCTL"] = "/nonexistent"
+        self.assertEqual(ask()[0], 1)
+
     def test_the_plugin_by_xapi(self):
         vm = self.pool.add_vm("web1", uuid=UUID)
         self.pool.start(vm)
@@ -304,8 +336,62 @@ class TwoHosts(Case):
         self.on[0].expect(UUID, "pvgpu-2g")
 
 
+@unittest.skipUnless(shutil.which("openssl"), "no openssl to make a certificate with")
+class Network(Case):
+    """The double over HTTPS, as other programs of ours use it."""
+    hosts = ("host1", "host2")
+
+    def setUp(self):
+        super().setUp()
+        key, cert = self.folder + "/key", self.folder + "/cert"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        self.trusted = ssl.create_default_context(cafile=cert)
+        self.ports = [self.pool.listen(cert, key, h) for h in self.pool.hosts]
+
+    def call(self, port, method, *params):
+        with rpc.ServerProxy("https://127.0.0.1:%d/" % port, context=self.trusted) as server:
+            answer = getattr(server, method)(*params)
+        if answer["Status"] == "Failure":
+            raise ApiError(*answer["ErrorDescription"])
+        return answer["Value"]
+
+    def fails(self, code, *words):
+        with self.assertRaises(ApiError) as e:
+            self.call(*words)
+        self.assertEqual(e.exception.code, code)
+
+    def test_calls(self):
+        master, member = self.ports
+        self.fails("HOST_IS_SLAVE", member, "session.login_with_password", "root", "secret", "1.0", "test")
+        self.fails("SESSION_AUTHENTICATION_FAILED", master, "session.login_with_password", "root", "wrong", "1.0", "test")
+        self.fails("SESSION_INVALID", master, "VM.get_all", "OpaqueRef:NULL")
+        session = self.call(master, "session.login_with_password", "root", "secret", "1.0", "test")
+        self.fails("MESSAGE_METHOD_UNKNOWN", master, "VM.dance", session)
+        self.fails("MESSAGE_PARAMETER_COUNT_MISMATCH", master, "VM.get_record", session)
+        self.fails("HANDLE_INVALID", master, "VM.get_record", session, "OpaqueRef:NULL")
+        self.fails("EVENT_FROM_TOKEN_PARSE_FAILURE", master, "event.from", session, ["vm"], "x", 0.0)
+        batch = self.call(master, "event.from", session, ["vm"], "", 30.0)
+        self.assertEqual([e["operation"] for e in batch["events"]], ["add", "add"])  # the hosts' control domains
+        vm = self.pool.add_vm("web1", uuid=UUID)
+        again = self.call(master, "event.from", session, ["vm"], batch["token"], 30.0)
+        self.assertEqual([(e["operation"], e["class"], e["snapshot"]["name_label"]) for e in again["events"]], [("add", "vm", "web1")])
+        self.pool.vm_destroy(vm)
+        last = self.call(master, "event.from", session, ["vm"], again["token"], 30.0)
+        self.assertEqual([(e["operation"], "snapshot" in e) for e in last["events"]], [("del", False)])
+        self.assertEqual(self.call(master, "event.from", session, ["vm"], last["token"], 0.0)["events"], [])
+        self.assertEqual(len(json.loads(self.call(master, "host.call_plugin", session, self.pool.hosts[1].ref, "pvgpu", "list", {}))), 0)
+        self.fails("XENAPI_MISSING_PLUGIN", master, "host.call_plugin", session, self.pool.hosts[1].ref, "none", "list", {})
+        self.call(master, "session.logout", session)
+        self.fails("SESSION_INVALID", master, "VM.get_all", session)
+        with self.assertRaises(ssl.SSLError):
+            self.trusted = ssl.create_default_context()
+            self.call(master, "VM.get_all", session)
+
+
 @unittest.skipUnless(plugin_test.PYTHON2, "no Python 2 here: only its syntax is checked")
 class ByPython2(OneHost):
+    """The same with Python 2.7, but for tests that are mostly about pvgpu-attachd."""
     python = plugin_test.PYTHON2
     test_killed_between_steps = test_concurrent_toggles = test_a_start_never_waits = None
 

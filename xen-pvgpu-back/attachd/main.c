@@ -25,9 +25,10 @@
 #endif
 
 #define RETRY_S  5. /* between rounds while an attach waits for a change without a watch */
-#define LEAVES_S 1. /* between rounds while a vGPU is taken away */
-#define ECHO_S   2. /* a toolstack removes the keys of a domain after xenstored has told of its end \
-		     */
+#define LEAVES_S .1 /* between the first rounds while a vGPU is taken away; then longer */
+#define ECHO_S                                                                                     \
+	2. /* a toolstack removes the keys of a domain after xenstored has told of its end         \
+	    */
 #define SWEEP_S  60. /* after domains have come or gone: then everything is looked at */
 #define STANDS_S 1.  /* between two looks whether xenstored is there: its fd does not tell */
 #define UNSEEN_STEPS                                                                               \
@@ -45,6 +46,7 @@ struct attachd {
 	ev_timer retry, stands, sweep;
 	int notify;          /* inotify of xapi's folder; -1: none */
 	bool echo;           /* the domains are to be listed once more */
+	unsigned int leaves; /* rounds in a row while vGPUs are taken away */
 	unsigned int unseen; /* rounds in a row that only looked at vGPUs not taken up */
 	int status;
 };
@@ -55,13 +57,14 @@ static void stop(struct attachd *a, int status)
 	ev_break(a->loop, EVBREAK_ALL);
 }
 
-static double next_round(const struct attachd *a, unsigned int waiting)
+static double next_round(struct attachd *a, unsigned int waiting)
 {
 	const struct reconciler *k = &a->reconciler;
 	double s = 0;
 
+	a->leaves = !k->leaving ? 0 : a->leaves < UNSEEN_STEPS ? a->leaves + 1 : a->leaves;
 	if (k->leaving)
-		s = LEAVES_S;
+		s = LEAVES_S * (1 << (a->leaves - 1));
 	else if (waiting)
 		s = RETRY_S;
 	else if (k->unseen)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What xapi says of its VMs: pvgpu-xapi keeps a folder with a file UUID.conf for each VM that has
+ * xapi's values for its VMs: pvgpu-xapi keeps a folder with a file UUID.conf for each VM that has
  * other_config:pvgpu, in the form of pvgpu-vms.conf(5). A file without a vGPU says off. The file
  * `synced` says that no VM without a file has the key.
  */

@@ -2,7 +2,7 @@
 """What pvgpu's programs for xapi share: calls over xapi's local socket, and the meaning of VM.other_config:pvgpu. For Python 2.7 and 3; needs
 nothing beside them.
 
-xapi trusts whoever can open its local socket, which is root, and on a pool's member forwards the calls to the master.
+xapi trusts each process that can open its local socket, which is root's, and on a pool's member forwards the calls to the master.
 """
 import re
 import socket
