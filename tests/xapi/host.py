@@ -38,8 +38,19 @@ class Programs:
         self.publish(8 * GIB)
         self.store.listen(self.play)
         for hook in ("vm-pre-start", "vm-pre-migrate"):
-            os.symlink(PROGRAMS / "pvgpu-hook", self.folder / "hooks" / hook / "50-pvgpu")
+            self.install_hook(hook)
         shutil.copy(PROGRAMS / "pvgpu", self.folder / "plugins")
+
+    def install_hook(self, hook):
+        """As make install does; for another Python with a program before it that names this one."""
+        script = self.folder / "hooks" / hook / "50-pvgpu"
+        if self.python == sys.executable:
+            script.symlink_to(PROGRAMS / "pvgpu-hook")
+            return
+        (self.folder / hook).mkdir()
+        (self.folder / hook / "hook").symlink_to(PROGRAMS / "pvgpu-hook")
+        script.write_text('#!/bin/sh\nexec %s %s/%s/hook "$@"\n' % (self.python, self.folder, hook))
+        script.chmod(0o755)
 
     def publish(self, memory):
         base = "/local/domain/0/data/pvgpu/"

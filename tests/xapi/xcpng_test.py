@@ -7,6 +7,7 @@ PVGPU_BUILD: the build folder with pvgpu-attachd and pvgpuctl. PYTHON2: as in pl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import ssl
@@ -405,6 +406,15 @@ class Syntax(unittest.TestCase):
             if path.name != "pvgpu" and path.is_file() and (path.suffix == ".py" or path.read_text().startswith("#!/usr/bin/env python")):
                 found = [f for f in plugin_test.Syntax.faults(path.read_text()) if f.replace("import ", "") not in self.MODULES]
                 self.assertEqual(found, [], path.name)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is missing")
+    def test_units(self):
+        with tempfile.TemporaryDirectory(prefix="xcpng-") as folder:
+            for source in PROGRAMS.glob("*.service.in"):
+                path = pathlib.Path(folder, source.stem)
+                path.write_text(re.sub(r"@PREFIX@/[a-z/-]+", "/bin/true", source.read_text()))
+                done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False)
+                self.assertEqual([line for line in (done.stdout + done.stderr).splitlines() if path.name in line], [])
 
     def test_usage(self):
         for words, status, text in ((["--help"], 0, "Exit status"), (["--version"], 0, "pvgpu-xapi 0.1.0"), (["--speed"], 2, "try --help"), (["x"], 2, "options only"),
