@@ -23,7 +23,7 @@ from host import PROGRAMS, Programs
 from xapi import ApiError
 
 UUID = "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
-CYCLES = 10
+CYCLES = int(os.environ.get("PVGPU_CYCLES", "10"))
 
 
 class Case(unittest.TestCase):
@@ -73,6 +73,9 @@ class OneHost(Case):
         self.set(vm, "pvgpu-2g count:3")
         self.assertIn(uuid, self.host.expect(UUID, "pvgpu-2g", "pvgpu-2g", "pvgpu-2g"))
         self.set(vm, "pvgpu-2g count:1")
+        self.assertEqual(self.host.expect(UUID, "pvgpu-2g"), [uuid])
+        self.set(vm, "pvgpu-4g")  # it counts from the next start
+        self.host.until(lambda: "pvgpuctl set changes it now" in self.host.log("pvgpu-attachd"), "the log says when it counts")
         self.assertEqual(self.host.expect(UUID, "pvgpu-2g"), [uuid])
         self.set(vm, "off")
         self.host.expect_nothing()

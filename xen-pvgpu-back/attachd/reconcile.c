@@ -331,12 +331,28 @@ static bool is_there(struct round *r, struct attachment *a, const struct vgpu *v
 	return true;
 }
 
+/* Each change of xapi's value counts as a start does, but for a vGPU that is there. */
+static void take_revision(struct round *r, struct attachment *a, const struct vgpu *v,
+			  uint32_t revision)
+{
+	char name[DOMAIN_NAME];
+
+	a->revision = revision;
+	if (v && v->backend_there)
+		log_info("xapi has another profile or tenant for vGPU %u of %s (domain %u): it "
+			 "counts "
+			 "from the VM's next start; pvgpuctl set changes it now",
+			 a->id, domain_label(&r->k->domains, a->domid, name), a->domid);
+	else
+		a->done = false;
+}
+
 /* c is the VM's file, by_xapi: one of xapi's. */
 static void reconcile_one(struct round *r, const struct domain *d, const struct vm_conf *c,
 			  const struct vgpu_spec *from_file, bool by_xapi)
 {
 	const struct vgpu *v = find_vgpu(&r->vgpus, d->domid, from_file->id);
-	const uint32_t revision = by_xapi ? xapi_revision(c) : 0;
+	const uint32_t revision = by_xapi ? xapi_revision(from_file) : 0;
 	struct attachment *a = remember(r->k, d, from_file->id, revision);
 	struct vgpu_spec w = *from_file;
 	char err[ATTACH_ERROR] = "the one before is being taken away";
@@ -344,10 +360,8 @@ static void reconcile_one(struct round *r, const struct domain *d, const struct 
 	if (!a)
 		return;
 	a->seen = true;
-	/* Each change of xapi's value counts as a start does. */
-	if (a->revision != revision && (!v || !v->backend_there))
-		a->done = false;
-	a->revision = revision;
+	if (a->revision != revision)
+		take_revision(r, a, v, revision);
 	if (is_there(r, a, v, by_xapi))
 		return;
 	/* An operator has detached it, unless its backend domain has ended. */

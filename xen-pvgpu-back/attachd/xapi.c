@@ -23,19 +23,17 @@ int xapi_conf(const struct reconciler *k, const struct domain *d, struct vm_conf
 	return r ? r : 1;
 }
 
-uint32_t xapi_revision(const struct vm_conf *c)
+static uint32_t hash(uint32_t h, const char *text)
 {
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < c->n; i++) {
-		for (const char *p = c->vgpus[i].profile.s; *p; p++)
-			h = (h ^ (uint8_t)*p) * 16777619u;
-		h = (h ^ '/') * 16777619u;
-		for (const char *p = c->vgpus[i].tenant; *p; p++)
-			h = (h ^ (uint8_t)*p) * 16777619u;
-		h = (h ^ ' ') * 16777619u;
-	}
+	do
+		h = (h ^ (uint8_t)*text) * 16777619u;
+	while (*text++);
 	return h;
+}
+
+uint32_t xapi_revision(const struct vgpu_spec *w)
+{
+	return hash(hash(2166136261u, w->profile.s), w->tenant);
 }
 
 void xapi_uuid(const struct domain *d, uint32_t id, struct pvgpu_uuid *uuid)

@@ -12,8 +12,8 @@
 /* 1 with *c, to be freed; 0: xapi says nothing of the VM; negative: its file cannot be read, which
  * is logged, and the VM stays as it is. */
 int xapi_conf(const struct reconciler *k, const struct domain *d, struct vm_conf *c);
-/* Tells one content of a file from another. */
-uint32_t xapi_revision(const struct vm_conf *c);
+/* Tells one content of a vGPU's section from another. */
+uint32_t xapi_revision(const struct vgpu_spec *w);
 /* The identity of a vGPU that was made because xapi says so. */
 void xapi_uuid(const struct domain *d, uint32_t id, struct pvgpu_uuid *uuid);
 /* Takes away what the VM is to have no longer. said: what xapi says, or NULL; c: what counts. */
