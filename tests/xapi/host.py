@@ -52,8 +52,9 @@ class Programs:
         script.write_text('#!/bin/sh\nexec %s %s/%s/hook "$@"\n' % (self.python, self.folder, hook))
         script.chmod(0o755)
 
-    def publish(self, memory):
-        base = "/local/domain/0/data/pvgpu/"
+    def publish(self, memory, domid=0):
+        """As pvgpud does in that domain."""
+        base = "/local/domain/%s/data/pvgpu/" % domid
         self.store.write("/local/domain/0/name", "Domain-0")
         for name, value in (("version", "0.1.0"), ("gpu-memory-free", memory), ("gpu-0/name", "default"), ("gpu-0/model", "pvgpu simulated GPU"),
                             ("gpu-0/room", "memory=%d memory-free=%d" % (memory, memory))):
@@ -69,7 +70,8 @@ class Programs:
         self.changed.set()
 
     def step(self, fe, number):
-        front, back = "/local/domain/%s/device/pvgpu/%s/state" % (fe, number), "/local/domain/0/backend/pvgpu/%s/%s/" % (fe, number)
+        front = "/local/domain/%s/device/pvgpu/%s/" % (fe, number)
+        front, back = front + "state", (self.store.get(front + "backend") or "/none") + "/"
         f, b, online = self.store.get(front), self.store.get(back + "state"), self.store.get(back + "online")
         if f is None or b is None:
             return
@@ -132,8 +134,8 @@ class Programs:
     def vgpus(self, uuid):
         """The connected vGPUs of a VM that runs here: their profiles and uuids, by number."""
         out = {}
-        for path in self.store.paths("/local/domain/0/backend/pvgpu/"):
-            found = re.match(r"^/local/domain/0/backend/pvgpu/(\d+)/(\d+)/state$", path)
+        for path in self.store.paths("/local/domain"):
+            found = re.match(r"^/local/domain/\d+/backend/pvgpu/(\d+)/(\d+)/state$", path)
             if not found or self.store.get("/local/domain/%s/vm" % found[1]) != "/vm/" + uuid:
                 continue
             back = path[:-len("state")]

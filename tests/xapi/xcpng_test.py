@@ -192,6 +192,28 @@ class OneHost(Case):
             self.pool.start(vm)
             self.host.expect(UUID, "pvgpu-2g")
 
+    def test_a_driver_domain_is_restarted(self):
+        """Its users have started before it, live through its restart, and leave nothing there, which xenopsd does not clean."""
+        gpu, vm = self.pool.add_vm("gpu"), self.pool.add_vm("web1", {"pvgpu": "far"}, UUID)
+        self.host.start()
+        self.pool.start(vm)
+        uuids = []
+        for _ in range(3):
+            self.pool.start(gpu)
+            self.host.expect(UUID)
+            self.host.publish(8 << 30, self.pool.vms[gpu]["domid"])
+            uuids.append(self.host.expect(UUID, "far"))
+            self.assertTrue(self.host.store.paths("/local/domain/%s/backend/pvgpu" % self.pool.vms[gpu]["domid"]))
+            self.pool.ends(gpu)
+        self.assertEqual(uuids, [uuids[0]] * 3)
+        self.pool.start(gpu)
+        self.host.publish(8 << 30, self.pool.vms[gpu]["domid"])
+        self.host.expect(UUID, "far")
+        self.pool.ends(vm)
+        self.host.expect_nothing()
+        self.pool.ends(gpu)
+        self.assertEqual(self.residue(), [[]])
+
     def test_programs_in_use_do_not_migrate(self):
         self.host.busy = 2
         self.host.start()
