@@ -2,7 +2,8 @@
 """A double of xapi: a pool of hosts, its database, XML-RPC over each host's local socket and over HTTPS, events, hooks and plugins.
 
 Shapes and rules are those of xen-api (github.com/xapi-project/xen-api, read at e2ee48d6; the files named are below ocaml/):
-- xapi/api_server.ml: a call on a member's local socket is forwarded to the master; over the network a member answers HOST_IS_SLAVE.
+- xapi/api_server.ml, idl/datamodel.ml (whitelist): a call on a member's local socket is forwarded to the master, but for the login, which makes its
+  session in the master's database; over the network a member answers HOST_IS_SLAVE.
 - xapi/xapi_session.ml: a call by the local socket is root's, with any password; others are authenticated.
 - xapi/xapi_event.ml, xapi-types/event_types.ml: event.from answers {events, valid_ref_counts, token}; an empty token asks for everything;
   it waits for the timeout and then answers with no event; classes are in lower case; del has no snapshot.
