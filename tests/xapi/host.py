@@ -25,7 +25,7 @@ class Programs:
     def __init__(self, host, python=sys.executable):
         self.host, self.python, self.store = host, python, host.xenstore
         self.folder = pathlib.Path(host.folder)
-        self.xapi_dir, self.processes, self.busy = self.folder / "xapi.d", {}, 0
+        self.xapi_dir, self.processes, self.busy, self.grace = self.folder / "xapi.d", {}, 0, 0
         (self.folder / "pvgpu").mkdir()
         (self.folder / "pvgpu" / "profiles.conf").write_text(PROFILES)
         ctl = self.folder / "pvgpuctl"
@@ -97,7 +97,8 @@ class Programs:
     def start(self, *names):
         for name in names or ("pvgpu-xapi", "pvgpu-attachd"):
             if name == "pvgpu-xapi":
-                words = [self.python, str(PROGRAMS / name), "--socket", self.host.socket, "--dir", str(self.xapi_dir)]
+                words = [self.python, str(PROGRAMS / name), "--socket", self.host.socket, "--dir", str(self.xapi_dir),
+                         "--grace", str(self.grace)]
             else:
                 words = [str(BUILD / "bin" / name), "--config-dir", str(self.folder / "pvgpu" / "vms.d"), "--site-dir", str(self.folder / "pvgpu"),
                          "--xl-dir", str(self.folder / "none"), "--xapi-dir", str(self.xapi_dir)]

@@ -86,6 +86,22 @@ class OneHost(Case):
         self.pool.ends(vm)
         self.assertEqual(self.residue(), [[]])
 
+    def test_a_key_that_is_changed_by_removing_and_adding(self):
+        """As xe does: no vGPU goes in between."""
+        self.host.grace = 600
+        vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
+        self.host.start()
+        self.pool.start(vm)
+        self.host.expect(UUID, "pvgpu-2g")
+        for n in (2, 3):
+            asked = self.pool.calls.count("event.from")
+            self.pool.vm_remove_from_other_config(vm, "pvgpu")
+            self.host.until(lambda a=asked: self.pool.calls.count("event.from") > a, "pvgpu-xapi has heard of it")
+            self.pool.vm_add_to_other_config(vm, "pvgpu", "pvgpu-2g count:%d" % n)
+            self.host.expect(UUID, *["pvgpu-2g"] * n)
+        self.assertNotIn("detaching", self.host.log("pvgpu-attachd"))
+        self.assertNotIn("any more", self.host.log("pvgpu-xapi"))
+
     def test_lives(self):
         """Start, reboot, suspend and resume: the same vGPU each time."""
         vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)
@@ -442,7 +458,7 @@ class Syntax(unittest.TestCase):
                 self.assertEqual([line for line in (done.stdout + done.stderr).splitlines() if path.name in line], [])
 
     def test_usage(self):
-        for words, status, text in ((["--help"], 0, "Exit status"), (["--version"], 0, "pvgpu-xapi 0.1.0"), (["--speed"], 2, "try --help"), (["x"], 2, "options only"),
+        for words, status, text in ((["--help"], 0, "Exit status"), (["--version"], 0, "pvgpu-xapi 0.1.0"), (["--speed"], 2, "try --help"), (["--grace", "soon"], 2, "must be a number of seconds"), (["x"], 2, "options only"),
                                     (["--once", "--socket", "/nonexistent", "--dir", tempfile.gettempdir() + "/pvgpu-none"], 1, "/nonexistent: ")):
             done = subprocess.run([sys.executable, str(PROGRAMS / "pvgpu-xapi")] + words, capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, status, done.stderr)
