@@ -32,7 +32,7 @@ class Programs:
         ctl.write_text('#!/bin/sh\ncase $1 in attach|set|capacity|profiles|tenants) set -- "$@" --site-dir %s/pvgpu;; esac\n'
                        'exec %s/bin/pvgpuctl "$@"\n' % (self.folder, BUILD))
         ctl.chmod(0o755)
-        self.env = {"XENSTORED_PATH": self.store.path, "PVGPUCTL": str(ctl), "PVGPU_XAPI_SOCKET": host.socket}
+        self.env = {"XENSTORED_PATH": self.store.path, "PVGPUCTL": str(ctl), "PVGPU_XAPI_SOCKET": host.socket, "PVGPU_HOOK_ROOM_S": "0"}
         host.env.update(self.env)
         self.changed = threading.Event()
         self.publish(8 * GIB)

@@ -14,12 +14,13 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 import xmlrpc.client as rpc
 
 import plugin_test
 from double import Pool
-from host import PROGRAMS, Programs
+from host import PATIENCE_S, PROGRAMS, Programs
 from xapi import ApiError
 
 UUID = "9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90"
@@ -188,6 +189,22 @@ class OneHost(Case):
         self.set(vm, "pvgpu-2g")
         self.pool.start(vm)
         self.host.expect(UUID, "pvgpu-2g")
+
+    def test_a_start_just_after_a_stop(self):
+        """The hook waits for the room that a VM leaves which has just ended."""
+        self.host.start()
+        old, new = [self.pool.add_vm("i-2-100-VM", {"pvgpu": "pvgpu-4g"}) for _ in range(2)]
+        self.pool.start(old)
+        self.host.expect(self.pool.vms[old]["uuid"], "pvgpu-4g")
+        self.pool.hosts[0].env["PVGPU_HOOK_ROOM_S"] = "600"
+        asked = len(self.pool.calls)
+        start = threading.Thread(target=self.pool.start, args=(new,))
+        start.start()
+        self.host.until(lambda: "VM.get_tags" in self.pool.calls[asked:], "the hook has looked at the VM")
+        self.pool.ends(old)
+        start.join(PATIENCE_S)
+        self.assertFalse(start.is_alive())
+        self.host.expect(self.pool.vms[new]["uuid"], "pvgpu-4g")
 
     def test_a_start_never_waits(self):
         """No driver domain, no pvgpud, no xapi, no pvgpuctl: the VM starts, and has its vGPU as soon as that is served."""
