@@ -29,7 +29,7 @@
 #define ECHO_S                                                                                     \
 	2. /* a toolstack removes the keys of a domain after xenstored has told of its end         \
 	    */
-#define SWEEP_S  60. /* after domains have come or gone: then everything is looked at */
+#define SWEEP_S  60. /* after news: then everything is looked at */
 #define STANDS_S 1.  /* between two looks whether xenstored is there: its fd does not tell */
 #define UNSEEN_STEPS                                                                               \
 	4 /* after these a guest that has not taken up its vGPU is looked at each 80 s */
@@ -107,13 +107,11 @@ static void take_events(struct attachd *a)
 		stop(a, FAILED);
 	} else if (news) {
 		a->unseen = 0;
-		if (a->reconciler.listing) {
-			a->echo = true;
-			/* It is not put off: domains may come and go without end. */
-			if (!ev_is_active(&a->sweep)) {
-				ev_timer_set(&a->sweep, SWEEP_S, 0.);
-				ev_timer_start(a->loop, &a->sweep);
-			}
+		a->echo = a->echo || a->reconciler.listing;
+		/* It is not put off: there may be news without end. */
+		if (!ev_is_active(&a->sweep)) {
+			ev_timer_set(&a->sweep, SWEEP_S, 0.);
+			ev_timer_start(a->loop, &a->sweep);
 		}
 		make_round(a);
 	}

@@ -2,6 +2,7 @@
 #include "xen-pvgpu-back/attachd/reconcile.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,41 @@ void round_one_begins(struct reconciler *k)
 void round_next(struct round *r, uint32_t domid)
 {
 	r->k->dirty[domid] = true;
+}
+
+/* ---- backends ---- */
+
+/* An operator may attach a vGPU to any domain at any time: one watch tells of the first. */
+static void other_path(uint32_t domid, char path[STORE_PATH])
+{
+	snprintf(path, STORE_PATH, "/local/domain/%u/backend/pvgpu", domid);
+}
+
+static void watch_other(struct reconciler *k, uint32_t domid)
+{
+	char path[STORE_PATH];
+
+	if (k->backends[domid] || k->others[domid])
+		return;
+	other_path(domid, path);
+	k->others[domid] = store_watch(k->store, path, token) == 0;
+}
+
+static void unwatch_other(struct reconciler *k, uint32_t domid)
+{
+	char path[STORE_PATH];
+
+	if (!k->others[domid])
+		return;
+	other_path(domid, path);
+	store_unwatch(k->store, path, token);
+	k->others[domid] = false;
+}
+
+void round_backend(struct reconciler *k, uint32_t be)
+{
+	k->backends[be] = true;
+	unwatch_other(k, be);
 }
 
 /* ---- what has changed ---- */
@@ -56,6 +92,16 @@ void reconcile_event(struct reconciler *k, const char *path)
 {
 	const size_t skip = sizeof(vm_tree); /* with a slash */
 
+	uint32_t be, fe;
+
+	/* The event that follows the watch itself has no guest in its path. */
+	if (sscanf(path, "/local/domain/%" SCNu32 "/backend/pvgpu/%" SCNu32, &be, &fe) == 2) {
+		if (be <= PVGPU_DOMID_MAX && fe <= PVGPU_DOMID_MAX) {
+			round_backend(k, be);
+			k->dirty[fe] = true;
+		}
+		return;
+	}
 	/* The other watches are those of backends, and who waits for one is looked at anyway. */
 	if (path[0] && path[0] != '@' && strncmp(path, vm_tree, skip - 1) != 0)
 		return;
@@ -197,7 +243,7 @@ static int find_backend(struct round *r, const struct vgpu_spec *w, uint32_t *be
 		*be = d->domid;
 	}
 	watch_backend(r->k, *be);
-	r->k->backends[*be] = true;
+	round_backend(r->k, *be);
 	return 0;
 }
 
@@ -322,7 +368,7 @@ static bool is_there(struct round *r, struct attachment *a, const struct vgpu *v
 	if (!v || !v->backend_there)
 		return false;
 	a->be = v->ids.be;
-	r->k->backends[v->ids.be] = true;
+	round_backend(r->k, v->ids.be);
 	/* Taken away a moment ago, and xapi has it again. */
 	if (by_xapi && !v->online && !a->done)
 		return false;
@@ -439,6 +485,7 @@ static void went(void *arg, uint32_t domid)
 		if (k->attachments[i].be == domid)
 			k->dirty[k->attachments[i].domid] = true;
 	unwatch(k, domid);
+	unwatch_other(k, domid);
 	k->backends[domid] = false;
 	k->dirty[domid] = false;
 }
@@ -472,7 +519,10 @@ static int make_round(struct round *r)
 		return err;
 	for (size_t i = 0; i < r->vgpus.n; i++)
 		if (r->vgpus.v[i].backend_there)
-			k->backends[r->vgpus.v[i].ids.be] = true;
+			round_backend(k, r->vgpus.v[i].ids.be);
+	for (size_t i = 0; i < k->domains.n; i++)
+		if (r->visit[k->domains.v[i].domid])
+			watch_other(k, k->domains.v[i].domid);
 	leftovers_remove(r);
 	leftovers_forget_hearing(k);
 	reconcile_all(r);

@@ -47,6 +47,7 @@ struct reconciler {
 	bool listing;                       /* domains have come or gone */
 	bool dirty[PVGPU_DOMID_MAX + 1];    /* domains to look at in the next round */
 	bool backends[PVGPU_DOMID_MAX + 1]; /* domains that have had vGPUs to serve */
+	bool others[PVGPU_DOMID_MAX + 1];   /* domains that are watched for their first one */
 };
 
 /* 0, or a negative errno when xenstore does not answer. *waiting: number of vGPUs that cannot be

@@ -17,6 +17,8 @@ struct round {
 /* For the transactions about one vGPU: a guest can make those conflict that touch its own
  * directory, and the other guests wait meanwhile. */
 void round_one_begins(struct reconciler *k);
+/* The domain has, or had, a vGPU to serve: its directory is looked at from now on. */
+void round_backend(struct reconciler *k, uint32_t be);
 /* Look at the domain again in the next round, too. */
 void round_next(struct round *r, uint32_t domid);
 

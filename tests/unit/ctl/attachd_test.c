@@ -532,10 +532,10 @@ START_TEST(a_round_does_not_grow_with_domains)
 	/* One more, without a vGPU: the list, its name and uuid, and where it could have a vGPU. */
 	fake_domain(3, "web1", UUID3);
 	ck_assert_uint_eq(changes(), 0);
-	ck_assert_uint_le(fake_requests(), 6);
+	ck_assert_uint_le(fake_requests(), 7);
 	fake_domain_gone(3);
 	ck_assert_uint_eq(changes(), 0);
-	ck_assert_uint_le(fake_requests(), 3);
+	ck_assert_uint_le(fake_requests(), 4);
 	/* With one. */
 	say(UUID3, ONE);
 	fake_domain(4, "web1", UUID3);
@@ -584,6 +584,29 @@ START_TEST(changes_follow_a_driver_domain)
 }
 END_TEST
 
+/* pvgpud in a driver domain learns of a guest's end when its keys go, and by xenstored if it may.
+ */
+START_TEST(changes_follow_vgpus_made_by_hand)
+{
+	struct vgpu_spec w = {.any_id = true};
+	struct pvgpu_ids ids = {.fe = 3, .be = 7};
+	char err[ATTACH_ERROR];
+
+	k.dir = "/nonexistent";
+	ck_assert_int_eq(reconcile_watch(&k), 0);
+	fake_domain(3, "web1", UUID3);
+	fake_domain(7, "gpu", UUID7);
+	fake_set("/local/domain/7/data/pvgpu/version", "0.1.0");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_int_eq(attach_make(&s, &w, &ids, false, err), 0);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7");
+	fake_domain_gone(3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/7/backend"));
+}
+END_TEST
+
 START_TEST(a_name_that_comes_late)
 {
 	ck_assert_int_eq(reconcile_watch(&k), 0);
@@ -618,6 +641,7 @@ int main(void)
 	tcase_add_test(t, made_from_a_profile_it_stays_as_it_was);
 	tcase_add_test(t, a_line_of_xl);
 	tcase_add_test(t, changes_follow_a_driver_domain);
+	tcase_add_test(t, changes_follow_vgpus_made_by_hand);
 	tcase_add_test(t, a_name_that_comes_late);
 	suite_add_tcase(suite, t);
 	tcase_add_checked_fixture(x, setup_xapi, teardown);

@@ -10,7 +10,7 @@
 #include <xenstore.h>
 
 #define NODES   4096
-#define WATCHES 256
+#define WATCHES 1024
 #define EVENTS  4096
 #define VALUE   2048
 
