@@ -104,8 +104,7 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/pvgpu
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib/pvgpu
 SITEDIR := $(DESTDIR)$(SYSCONFDIR)/pvgpu
-# Where xapi looks for plugins; a host without xapi has no such folder.
-XAPI_PLUGINS := $(DESTDIR)$(SYSCONFDIR)/xapi.d/plugins
+include xen-pvgpu-back/xapi/install.mk
 VERSION := 0.1.0
 
 $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
@@ -127,10 +126,7 @@ install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \
 		$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u .in); done
-	$(Q)$(INSTALL) -d $(LIBEXEC)/xapi
-	$(Q)sed -e 's|/usr/local/bin/pvgpuctl|$(PREFIX)/bin/pvgpuctl|' xen-pvgpu-back/xapi/pvgpu | $(INSTALL) -m 755 /dev/stdin $(LIBEXEC)/xapi/pvgpu
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/xapi/answers.schema.json $(LIBEXEC)/xapi/
-	$(Q)[ ! -d $(XAPI_PLUGINS) ] || $(INSTALL) -m 755 $(LIBEXEC)/xapi/pvgpu $(XAPI_PLUGINS)/
+	$(install_xapi)
 	$(Q)$(INSTALL) -d $(SITEDIR)
 	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
 		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done

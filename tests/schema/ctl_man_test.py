@@ -22,7 +22,7 @@ def told(ctl):
 
     options = re.compile(r"^  --([a-z0-9-]+)", re.M)
     whole = ask()
-    names = re.findall(r"^  ([a-z]+)\b", whole, re.M)
+    names = re.findall(r"^  ([a-z][a-z-]*)\b", whole, re.M)
     return {name: set(options.findall(ask(name))) for name in names}, set(options.findall(whole)) - ALWAYS
 
 
@@ -36,13 +36,13 @@ def documented(page):
         if line.startswith(".El"):
             depth -= 1
             command = command if depth else None
-        item = re.match(r"\.It Cm ([a-z]+)", line) if depth == 1 and section == "DESCRIPTION" else None
+        item = re.match(r"\.It Cm ([a-z][a-z-]*)", line) if depth == 1 and section == "DESCRIPTION" else None
         if item:
             command = commands.setdefault(item[1], set())
         found = set(re.findall(r"\bFl -([a-z][a-z0-9-]*)", line))
         (beside if command is None else command).update(found)
     text = page.split(".Sh EXAMPLES")[1].replace("\\e\n", " ") if ".Sh EXAMPLES" in page else ""
-    examples = re.findall(r"^pvgpuctl ([a-z]+)(.*)", text, re.M)
+    examples = re.findall(r"^pvgpuctl ([a-z][a-z-]*)(.*)", text, re.M)
     return commands, beside - ALWAYS, [(name, set(re.findall(r" --([a-z0-9-]+)", rest))) for name, rest in examples]
 
 

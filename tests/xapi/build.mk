@@ -6,5 +6,7 @@ $(B)/tests/pvgpuctl-fake: $$(call obj,tests/xapi/ctl_fake.c $$(filter-out %/main
 LDLIBS_pvgpuctl-fake = -linih -ljansson -lm
 
 .PHONY: check-xapi
-check-xapi: $(B)/tests/pvgpuctl-fake
+check-xapi: $(B)/tests/pvgpuctl-fake $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/plugin_test.py
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/xcpng_test.py
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/rrdd_test.py

@@ -114,6 +114,17 @@ class Plugin(unittest.TestCase):
         self.assertIn("profiles.conf:2: 'lots': memory: ", said["faults"][0])
         self.assertEqual(said["faults"][1:], ["Domain-0: GPU default is unhealthy"])
 
+    def test_drain(self):
+        self.assertEqual(self.call("drain", timeout=0), {"clear": True, "vms": [], "backends": []})
+        self.call("attach", vm_uuid=WEB1, profile="pvgpu-2g")
+        said = self.call("drain", timeout=0)
+        self.assertEqual((said["clear"], [(v["uuid"], v["by-hand"]) for v in said["vms"]]), (False, [(WEB1, 1)]))
+        self.assertTrue(self.call("list")[0]["policy"]["drain"])
+        self.call("drain", undo="yes")
+        self.assertFalse(self.call("list")[0]["policy"]["drain"])
+        self.call("drain", dry_run="yes")
+        self.assertFalse(self.call("list")[0]["policy"]["drain"])
+
     def test_refusals(self):
         for code, text, fn, args in (
                 ("PVGPU_NOT_THERE", "VM '5f2c9a34-0b1e-4c6d-9a57-2d8e1f3b4c60': no domain here", "attach", {"vm_uuid": TENANT}),
@@ -164,9 +175,12 @@ class Plugin(unittest.TestCase):
         self.assertIn("xe host-call-plugin plugin=pvgpu", done.stderr)
 
 
-@unittest.skipUnless(python2(), "no Python 2 here: only its syntax is checked")
+PYTHON2 = python2()
+
+
+@unittest.skipUnless(PYTHON2, "no Python 2 here: only its syntax is checked")
 class PluginByPython2(Plugin):
-    python = python2()
+    python = PYTHON2
 
 
 class Double(unittest.TestCase):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pvgpu-attachd: keeps VMs' vGPUs across restarts of the VMs, and removes the keys of ended VMs. It
- * runs in dom0 and uses only xenstore and pvgpu-vms.conf(5). */
+ * runs in dom0 and uses only xenstore, pvgpu-vms.conf(5) and what pvgpu-xapi keeps. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <ev.h>
@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "xen-pvgpu-back/attachd/reconcile.h"
+#include "xen-pvgpu-back/attachd/xapi.h"
 #include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/contract/log.h"
@@ -23,7 +25,12 @@
 #endif
 
 #define RETRY_S  5. /* between rounds while an attach waits for a change without a watch */
-#define STANDS_S 1. /* between two looks whether xenstored is there: its fd does not tell */
+#define LEAVES_S .1 /* between the first rounds while a vGPU is taken away; then longer */
+#define ECHO_S                                                                                     \
+	2. /* a toolstack removes the keys of a domain after xenstored has told of its end         \
+	    */
+#define SWEEP_S  60. /* after news: then everything is looked at */
+#define STANDS_S 1.  /* between two looks whether xenstored is there: its fd does not tell */
 #define UNSEEN_STEPS                                                                               \
 	4 /* after these a guest that has not taken up its vGPU is looked at each 80 s */
 
@@ -35,8 +42,11 @@ struct attachd {
 	struct store store;
 	struct reconciler reconciler;
 	struct ev_loop *loop;
-	ev_io io;
-	ev_timer retry, stands;
+	ev_io io, files;
+	ev_timer retry, stands, sweep;
+	int notify;          /* inotify of xapi's folder; -1: none */
+	bool echo;           /* the domains are to be listed once more */
+	unsigned int leaves; /* rounds in a row while vGPUs are taken away */
 	unsigned int unseen; /* rounds in a row that only looked at vGPUs not taken up */
 	int status;
 };
@@ -47,10 +57,26 @@ static void stop(struct attachd *a, int status)
 	ev_break(a->loop, EVBREAK_ALL);
 }
 
+static double next_round(struct attachd *a, unsigned int waiting)
+{
+	const struct reconciler *k = &a->reconciler;
+	double s = 0;
+
+	a->leaves = !k->leaving ? 0 : a->leaves < UNSEEN_STEPS ? a->leaves + 1 : a->leaves;
+	if (k->leaving)
+		s = LEAVES_S * (1 << (a->leaves - 1));
+	else if (waiting)
+		s = RETRY_S;
+	else if (k->unseen)
+		s = RETRY_S * (1 << a->unseen);
+	return a->echo && (!s || s > ECHO_S) ? ECHO_S : s;
+}
+
 static void make_round(struct attachd *a)
 {
 	unsigned int waiting;
-	int err = reconcile_round(&a->reconciler, &waiting);
+	int err = reconcile_changes(&a->reconciler, &waiting);
+	double s;
 
 	if (err) {
 		log_error("reading xenstore: %s", strerror(-err));
@@ -58,25 +84,35 @@ static void make_round(struct attachd *a)
 		return;
 	}
 	ev_timer_stop(a->loop, &a->retry);
-	if (waiting || a->reconciler.unseen) {
-		ev_timer_set(&a->retry, RETRY_S * (waiting ? 1 : 1 << a->unseen), 0.);
+	s = next_round(a, waiting);
+	if (s > 0) {
+		ev_timer_set(&a->retry, s, 0.);
 		ev_timer_start(a->loop, &a->retry);
 	}
 }
 
 static void take_events(struct attachd *a)
 {
+	char path[STORE_PATH];
 	bool news = false;
 
 	/* The start or end of a domain causes many events; one round serves them all. */
 	errno = 0;
-	while (store_event(&a->store))
+	while (store_event_path(&a->store, path)) {
+		reconcile_event(&a->reconciler, path);
 		news = true;
+	}
 	if (errno != EAGAIN) {
 		log_error("xenstored has ended");
 		stop(a, FAILED);
 	} else if (news) {
 		a->unseen = 0;
+		a->echo = a->echo || a->reconciler.listing;
+		/* It is not put off: there may be news without end. */
+		if (!ev_is_active(&a->sweep)) {
+			ev_timer_set(&a->sweep, SWEEP_S, 0.);
+			ev_timer_start(a->loop, &a->sweep);
+		}
 		make_round(a);
 	}
 }
@@ -95,8 +131,36 @@ static void on_retry(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct attachd *a = t->data;
 
-	if (a->unseen < UNSEEN_STEPS)
+	if (a->echo)
+		a->reconciler.listing = true;
+	else if (a->unseen < UNSEEN_STEPS)
 		a->unseen++;
+	a->echo = false;
+	make_round(a);
+}
+
+static void on_sweep(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct attachd *a = t->data;
+
+	a->reconciler.known = false;
+	make_round(a);
+}
+
+static void on_files(struct ev_loop *loop, ev_io *io, int events)
+{
+	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	struct attachd *a = io->data;
+	ssize_t n = read(a->notify, buf, sizeof(buf));
+
+	if (n <= 0)
+		return;
+	for (char *p = buf; p < buf + n;) {
+		const struct inotify_event *e = (const struct inotify_event *)p;
+
+		reconcile_file(&a->reconciler, e->len ? e->name : NULL);
+		p += sizeof(*e) + e->len;
+	}
 	make_round(a);
 }
 
@@ -130,8 +194,13 @@ static int serve(struct attachd *a)
 	ev_signal_init(&intr, on_term, SIGINT);
 	ev_signal_init(&hup, on_hup, SIGHUP);
 	ev_timer_init(&a->stands, on_stands, STANDS_S, STANDS_S);
+	ev_timer_init(&a->sweep, on_sweep, SWEEP_S, 0.);
+	ev_io_init(&a->files, on_files, a->notify, EV_READ);
+	a->sweep.data = a->files.data = a;
 	a->retry.data = a->stands.data = a->io.data = term.data = intr.data = hup.data = a;
 	ev_io_start(a->loop, &a->io);
+	if (a->notify >= 0)
+		ev_io_start(a->loop, &a->files);
 	ev_signal_start(a->loop, &term);
 	ev_signal_start(a->loop, &intr);
 	ev_signal_start(a->loop, &hup);
@@ -140,7 +209,9 @@ static int serve(struct attachd *a)
 		log_error("watching xenstore: %s", strerror(-err));
 		a->status = FAILED;
 	} else {
-		log_info("watching over the VMs of %s", a->reconciler.dir);
+		log_info("watching over the VMs of %s%s%s", a->reconciler.dir,
+			 a->notify >= 0 ? " and of xapi, by " : "",
+			 a->notify >= 0 ? a->reconciler.xapi_dir : "");
 		make_round(a);
 		ev_timer_start(a->loop, &a->stands);
 		alive_start(a->loop);
@@ -163,6 +234,7 @@ static void print_usage(FILE *f)
 	      ")\n"
 	      "  --xl-dir DIR       folder of xl's *.cfg, for their line pvgpu (default " XL_DIR
 	      ")\n"
+	      "  --xapi-dir DIR     folder of pvgpu-xapi(8) (default " XAPI_DIR ")\n"
 	      "  --log-level LEVEL  error, warning, info (default) or debug\n"
 	      "  --once             do one round, then exit\n"
 	      "  --help, --version\n\n"
@@ -172,7 +244,7 @@ static void print_usage(FILE *f)
 }
 
 struct options {
-	const char *dir, *site_dir, *xl_dir;
+	const char *dir, *site_dir, *xl_dir, *xapi_dir;
 	bool once;
 };
 
@@ -182,6 +254,7 @@ static int parse(struct options *o, int argc, char **argv)
 	static const struct option longs[] = {{"config-dir", required_argument, NULL, 'c'},
 					      {"site-dir", required_argument, NULL, 's'},
 					      {"xl-dir", required_argument, NULL, 'x'},
+					      {"xapi-dir", required_argument, NULL, 'a'},
 					      {"log-level", required_argument, NULL, 'l'},
 					      {"once", no_argument, NULL, 'o'},
 					      {"help", no_argument, NULL, 'h'},
@@ -189,7 +262,8 @@ static int parse(struct options *o, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c, level;
 
-	*o = (struct options){.dir = VMS_DIR, .site_dir = SITE_DIR, .xl_dir = XL_DIR};
+	*o = (struct options){
+		.dir = VMS_DIR, .site_dir = SITE_DIR, .xl_dir = XL_DIR, .xapi_dir = XAPI_DIR};
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -200,6 +274,9 @@ static int parse(struct options *o, int argc, char **argv)
 			break;
 		case 's':
 			o->site_dir = optarg;
+			break;
+		case 'a':
+			o->xapi_dir = optarg;
 			break;
 		case 'l':
 			level = log_parse_level(optarg);
@@ -238,7 +315,7 @@ static int close_sandbox(const char *dir, const struct options *o)
 					    "faccessat2", "getdents64", "stat",   "lstat",
 					    "statx",      "readlink"};
 	char above[256], reason[160];
-	const char *read[] = {above, NULL, NULL, NULL};
+	const char *read[] = {above, NULL, NULL, NULL, NULL};
 	size_t n = (size_t)snprintf(above, sizeof(above), "%s", dir), more = 1;
 
 	if (n >= sizeof(above)) {
@@ -257,6 +334,8 @@ static int close_sandbox(const char *dir, const struct options *o)
 		read[more++] = o->site_dir;
 	if (access(o->xl_dir, F_OK) == 0)
 		read[more++] = o->xl_dir;
+	if (access(o->xapi_dir, F_OK) == 0)
+		read[more++] = o->xapi_dir;
 	/* libc loads it, or aborts, when libxenstore ends its thread. */
 	dlopen("libgcc_s.so.1", RTLD_NOW);
 	confine_spaces();
@@ -267,6 +346,20 @@ static int close_sandbox(const char *dir, const struct options *o)
 			  reason, sizeof(reason)) == 0)
 		return 0;
 	log_error("%s", reason);
+	return -1;
+}
+
+/* The folder is there from pvgpu-xapi's first start on. Without it no xapi is followed. */
+static int watch_files(const char *dir)
+{
+	int fd = access(dir, F_OK) == 0 ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
+
+	if (fd < 0)
+		return -1;
+	if (inotify_add_watch(fd, dir, IN_MOVED_TO | IN_DELETE) >= 0)
+		return fd;
+	log_warning("%s: %s", dir, strerror(errno));
+	close(fd);
 	return -1;
 }
 
@@ -287,6 +380,7 @@ int main(int argc, char **argv)
 			  strerror(-err));
 		return FAILED;
 	}
+	a.notify = watch_files(o.xapi_dir);
 	if (close_sandbox(o.dir, &o) < 0) {
 		store_close(&a.store);
 		return FAILED;
@@ -295,6 +389,7 @@ int main(int argc, char **argv)
 	a.reconciler.dir = o.dir;
 	a.reconciler.site_dir = o.site_dir;
 	a.reconciler.xl_dir = o.xl_dir;
+	a.reconciler.xapi_dir = access(o.xapi_dir, F_OK) == 0 ? o.xapi_dir : NULL;
 	if (o.once) {
 		err = reconcile_round(&a.reconciler, &waiting);
 		if (err)

@@ -256,6 +256,7 @@ int ctl_main(int argc, char **argv)
 	ctl = (struct ctl){.run_dir = DEFAULT_RUN_DIR,
 			   .config_dir = VMS_DIR,
 			   .site_dir = SITE_DIR,
+			   .xapi_dir = XAPI_DIR,
 			   .limit_s = DEFAULT_LIMIT_S,
 			   .spec = {.any_id = true}};
 	sizing_reset();

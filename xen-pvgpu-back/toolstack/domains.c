@@ -27,31 +27,60 @@ static void read_uuid(struct store *s, uint32_t domid, char uuid[PVGPU_UUID_TEXT
 		pvgpu_backend_uuid_format(&u, uuid, PVGPU_UUID_TEXT, NULL);
 }
 
-int domains_read(struct store *s, struct domains *out)
+static void read_one(struct store *s, uint32_t domid, struct domain *d)
 {
+	char path[STORE_PATH];
+
+	*d = (struct domain){.domid = domid};
+	snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
+	store_text(s, path, d->name, sizeof(d->name));
+	read_uuid(s, domid, d->uuid);
+}
+
+int domains_update(struct store *s, struct domains *d, bool again[PVGPU_DOMID_MAX + 1],
+		   void (*gone)(void *arg, uint32_t domid), void *arg)
+{
+	struct domain *v;
 	uint32_t *ids;
-	size_t n;
+	size_t n, old = 0;
 	int err = store_numbers(s, "/local/domain", PVGPU_DOMID_MAX, &ids, &n);
 
-	*out = (struct domains){0};
 	if (err)
 		return err;
-	out->v = calloc(n ? n : 1, sizeof(*out->v));
-	if (!out->v) {
+	v = calloc(n ? n : 1, sizeof(*v));
+	if (!v) {
 		free(ids);
 		return -ENOMEM;
 	}
+	/* Both are in order. */
 	for (size_t i = 0; i < n; i++) {
-		struct domain *d = &out->v[out->n++];
-		char path[STORE_PATH];
+		const struct domain *had;
 
-		d->domid = ids[i];
-		snprintf(path, sizeof(path), "/local/domain/%u/name", ids[i]);
-		store_text(s, path, d->name, sizeof(d->name));
-		read_uuid(s, ids[i], d->uuid);
+		for (; old < d->n && d->v[old].domid < ids[i]; old++)
+			gone(arg, d->v[old].domid);
+		had = old < d->n && d->v[old].domid == ids[i] ? &d->v[old++] : NULL;
+		if (had && had->name[0] && had->uuid[0] && !again[ids[i]]) {
+			v[i] = *had;
+			continue;
+		}
+		read_one(s, ids[i], &v[i]);
+		if (!had || strcmp(had->name, v[i].name) != 0 || strcmp(had->uuid, v[i].uuid) != 0)
+			again[ids[i]] = true;
 	}
+	for (; old < d->n; old++)
+		gone(arg, d->v[old].domid);
 	free(ids);
+	free(d->v);
+	*d = (struct domains){.v = v, .n = n};
 	return 0;
+}
+
+int domains_read(struct store *s, struct domains *out)
+{
+	static bool marks[PVGPU_DOMID_MAX + 1];
+
+	*out = (struct domains){0};
+	return domains_update(s, out, marks, NULL, NULL);
 }
 
 void domains_free(struct domains *d)

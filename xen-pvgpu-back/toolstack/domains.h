@@ -20,6 +20,13 @@ struct domains {
 };
 
 int domains_read(struct store *s, struct domains *out);
+/*
+ * Lists the domains again. Of those in d only these are read again: the ones marked in `again`, and
+ * those that had no name or uuid yet. Marks the new ones, and reports the ones that are gone. d may
+ * be empty at first.
+ */
+int domains_update(struct store *s, struct domains *d, bool again[PVGPU_DOMID_MAX + 1],
+		   void (*gone)(void *arg, uint32_t domid), void *arg);
 void domains_free(struct domains *d);
 const struct domain *domains_find(const struct domains *d, uint32_t domid);
 /* For messages: the name, or "domain N". */

@@ -313,11 +313,21 @@ int store_fd(struct store *s)
 	return xs_fileno(s->xs);
 }
 
-bool store_event(struct store *s)
+bool store_event_path(struct store *s, char path[STORE_PATH])
 {
 	char **event = xs_check_watch(s->xs);
 	bool fired = event;
 
+	path[0] = '\0';
+	if (event && strlen(event[XS_WATCH_PATH]) < STORE_PATH)
+		strcpy(path, event[XS_WATCH_PATH]);
 	free(event);
 	return fired;
+}
+
+bool store_event(struct store *s)
+{
+	char path[STORE_PATH];
+
+	return store_event_path(s, path);
 }

@@ -78,6 +78,8 @@ void store_unwatch(struct store *s, const char *path, const char *token);
 int store_fd(struct store *s);
 /* Takes one event of a watch; false: there is none. */
 bool store_event(struct store *s);
+/* The same with the path that has changed; empty where it is longer than any in use. */
+bool store_event_path(struct store *s, char path[STORE_PATH]);
 
 /* Replaces control and non-ASCII characters by '?'. */
 void store_printable(char *text);

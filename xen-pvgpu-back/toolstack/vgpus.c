@@ -201,6 +201,17 @@ int vgpus_read_guest(struct store *s, const struct domains *d, uint32_t fe, cons
 	return finish(out, err);
 }
 
+int vgpus_add_guest(struct store *s, const struct domains *backends, uint32_t fe, vgpu_reader *read,
+		    struct vgpus *out)
+{
+	const struct reading r = {.s = s, .read = read, .out = out};
+	int err = 0;
+
+	for (size_t i = 0; i < backends->n && !err; i++)
+		err = backends_for(&r, backends->v[i].domid, fe);
+	return err ? err : orphans_of(&r, fe, out->n);
+}
+
 bool vgpu_guest_closes(const struct vgpu *v)
 {
 	return v->guest_there && v->guest_state != PVGPU_STATE_CLOSED &&

@@ -35,6 +35,10 @@ int vgpus_read(struct store *s, const struct domains *d, vgpu_reader *read, stru
 /* The same for one guest, which may be gone. id: only this vGPU; NULL: all. */
 int vgpus_read_guest(struct store *s, const struct domains *d, uint32_t fe, const uint32_t *id,
 		     struct vgpus *out);
+/* Adds those of one guest that is there, on these backends or on none; out is zeroed or has
+ * others. */
+int vgpus_add_guest(struct store *s, const struct domains *backends, uint32_t fe, vgpu_reader *read,
+		    struct vgpus *out);
 void vgpus_free(struct vgpus *v);
 /* The guest has taken the vGPU up and has not closed it yet. A caller that removes the directories
  * now may later find this guest's "Closed" in those of the next vGPU of the number. */

@@ -183,6 +183,16 @@ int vm_conf_read(struct vm_conf *c, const char *path, char err[VMS_ERROR])
 	return 0;
 }
 
+int vm_conf_of_xapi(struct vm_conf *c, const char *dir, const char *uuid, char err[VMS_ERROR])
+{
+	char path[VMS_PATH];
+
+	if (!uuid[0])
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%.300s/%s%s", dir, uuid, suffix);
+	return vm_conf_read(c, path, err);
+}
+
 void vm_conf_free(struct vm_conf *c)
 {
 	free(c->vgpus);

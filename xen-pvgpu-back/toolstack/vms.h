@@ -7,6 +7,7 @@
 #include "xen-pvgpu-back/toolstack/vgpu_spec.h"
 
 #define VMS_DIR   "/etc/pvgpu/vms.d"
+#define XAPI_DIR  "/run/pvgpu-xapi" /* of pvgpu-xapi(8) */
 #define VMS_ERROR 1280
 #define VMS_PATH  512
 #define VMS_VGPUS 128
@@ -26,6 +27,9 @@ struct vms {
 
 /* One file. 0, or a negative errno with an error that names file, line, key and value. */
 int vm_conf_read(struct vm_conf *c, const char *path, char err[VMS_ERROR]);
+/* The file that pvgpu-xapi keeps of a VM; one without a vGPU says that the VM has none. -ENOENT:
+ * xapi says nothing of it. */
+int vm_conf_of_xapi(struct vm_conf *c, const char *dir, const char *uuid, char err[VMS_ERROR]);
 void vm_conf_free(struct vm_conf *c);
 /* Replaces the file atomically. Comments in it are lost. */
 int vm_conf_write(const struct vm_conf *c, char err[VMS_ERROR]);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* pvgpu-attachd's rounds over xenstore in memory. */
+/* pvgpu-attachd's rounds over xenstore in memory, and what xapi says as files. */
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/keys/fake_xenstore.h"
 #include "xen-pvgpu-back/attachd/reconcile.h"
@@ -343,10 +344,286 @@ START_TEST(a_line_of_xl)
 }
 END_TEST
 
+/* ---- what xapi says ---- */
+
+static void say(const char *uuid, const char *vgpus)
+{
+	char name[64], text[256];
+
+	snprintf(name, sizeof(name), "%s.conf", uuid);
+	snprintf(text, sizeof(text), "[vm]\nuuid = %s\n%s", uuid, vgpus);
+	put(name, text);
+	reconcile_file(&k, name);
+}
+
+static void say_nothing(const char *uuid)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s.conf", dir, uuid);
+	ck_assert_int_eq(unlink(path), 0);
+	reconcile_file(&k, strrchr(path, '/') + 1);
+}
+
+static unsigned int changes(void)
+{
+	unsigned int waiting;
+	char path[STORE_PATH];
+
+	while (store_event_path(&s, path))
+		reconcile_event(&k, path);
+	ck_assert_int_eq(reconcile_changes(&k, &waiting), 0);
+	return waiting;
+}
+
+static void setup_xapi(void)
+{
+	setup();
+	k.dir = "/nonexistent";
+	k.xapi_dir = dir;
+	put("profiles.conf", "[profile small]\nmemory = 1M\n[profile big]\nmemory = 64M\n");
+	ck_assert_int_eq(reconcile_watch(&k), 0);
+}
+
+#define ONE "[vgpu 0]\nprofile = small\n"
+#define TWO ONE "[vgpu 1]\nprofile = small\n"
+
+START_TEST(xapi_toggles)
+{
+	char uuid[PVGPU_UUID_TEXT];
+
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get(BE));
+	/* On, while it runs. */
+	say(UUID3, ONE);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/profile"), "small");
+	snprintf(uuid, sizeof(uuid), "%s", fake_get(BE "/uuid"));
+	fake_set(BE "/state", "4");
+	fake_set(FE "/state", "4");
+	/* One more, */
+	say(UUID3, TWO);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/3/1"));
+	/* which nobody has taken up: it goes at once, and the first one stays. */
+	fake_set("/local/domain/0/backend/pvgpu/3/1/state", "6");
+	say(UUID3, ONE);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend/pvgpu/3/1"));
+	ck_assert_str_eq(fake_get(BE "/online"), "1");
+	/* Off: asked to close, and removed when both ends have. */
+	say(UUID3, "");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_eq(k.leaving, 1);
+	ck_assert_str_eq(fake_get(BE "/online"), "0");
+	ck_assert_str_eq(fake_get(BE "/state"), "4");
+	/* On again in the meantime: the next one waits for the end of the first. */
+	say(UUID3, ONE);
+	ck_assert_uint_eq(changes(), 1);
+	fake_set(BE "/state", "6");
+	fake_set(FE "/state", "6");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/online"), "1");
+	ck_assert_str_eq(fake_get(BE "/uuid"), uuid);
+	/* The VM ends while it is on. */
+	fake_domain_gone(3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_eq(fake_nodes(), empty);
+	ck_assert_uint_eq(k.n, 0);
+}
+END_TEST
+
+START_TEST(xapi_counts_more)
+{
+	struct vgpu_spec w = {.any_id = true};
+	struct pvgpu_ids ids = {.fe = 3};
+	char err[ATTACH_ERROR];
+
+	/* Off counts more than a file, and is for vGPUs made by hand, too. */
+	k.dir = dir;
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/uuid"), VGPU);
+	w.any_id = false;
+	ids.id = w.id = 5;
+	ck_assert_int_eq(attach_make(&s, &w, &ids, false, err), 0);
+	fake_set(BE "/state", "6");
+	fake_set("/local/domain/0/backend/pvgpu/3/5/state", "6");
+	say(UUID3, "");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend"));
+	/* A profile: those of other numbers that were made by hand stay. */
+	ck_assert_int_eq(attach_make(&s, &w, &ids, false, err), 0);
+	say(UUID3, ONE);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/profile"), "small");
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/3/5"));
+}
+END_TEST
+
+START_TEST(xapi_says_nothing_any_more)
+{
+	fake_domain(3, "web1", UUID3);
+	say(UUID3, ONE);
+	ck_assert_uint_eq(changes(), 0);
+	fake_set(BE "/state", "6");
+	/* pvgpu-xapi has not seen all VMs: a file that is not there means nothing. */
+	say_nothing(UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/online"), "1");
+	/* It has, while pvgpu-attachd was away. */
+	reconcile_free(&k);
+	put("synced", "");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get(BE));
+	/* A vGPU of a file stays. */
+	fake_domain(4, "other", UUID7);
+	k.dir = dir;
+	put("other.conf", "[vgpu 0]\n");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/4/0"));
+}
+END_TEST
+
+START_TEST(xapi_and_an_operators_detach)
+{
+	struct pvgpu_ids ids = {.fe = 3};
+
+	fake_domain(3, "web1", UUID3);
+	say(UUID3, ONE);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_int_eq(attach_remove(&s, &ids), 0);
+	reconcile_file(&k, UUID3 ".conf");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get(BE));
+	/* Another word of xapi's counts as a start does. */
+	say(UUID3, "[vgpu 0]\nprofile = big\n");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/profile"), "big");
+	/* A file that is broken changes nothing. */
+	say(UUID3, "[vgpu x]\n");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/online"), "1");
+}
+END_TEST
+
+/* ---- only what changed is read again ---- */
+
+#define MANY 500
+
+START_TEST(a_round_does_not_grow_with_domains)
+{
+	char name[32], uuid[PVGPU_UUID_TEXT];
+	unsigned int n;
+
+	for (unsigned int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "vm%u", i);
+		snprintf(uuid, sizeof(uuid), "00000000-0000-4000-8000-%012u", i);
+		fake_domain(10 + i, name, uuid);
+	}
+	fake_requests();
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_gt(fake_requests(), MANY);
+	/* Nothing has happened. */
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_eq(fake_requests(), 0);
+	/* One more, without a vGPU: the list, its name and uuid, and where it could have a vGPU. */
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_le(fake_requests(), 7);
+	fake_domain_gone(3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_uint_le(fake_requests(), 4);
+	/* With one. */
+	say(UUID3, ONE);
+	fake_domain(4, "web1", UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	n = fake_requests();
+	ck_assert_msg(n < 70, "%u requests to attach", n);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/0/backend/pvgpu/4/0"));
+	fake_set("/local/domain/0/backend/pvgpu/4/0/state", "4");
+	fake_set("/local/domain/4/device/pvgpu/0/state", "4");
+	changes();
+	fake_requests();
+	fake_domain_gone(4);
+	ck_assert_uint_eq(changes(), 0);
+	n = fake_requests();
+	ck_assert_msg(n < 25, "%u requests to remove", n);
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend"));
+	/* Another name is seen. */
+	fake_set("/vm/00000000-0000-4000-8000-000000000007/name", "web1");
+	fake_set("/local/domain/17/name", "web1");
+	k.dir = dir;
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/17/0/uuid"), VGPU);
+}
+END_TEST
+
+START_TEST(changes_follow_a_driver_domain)
+{
+	put("web1.conf", "[vgpu 0]\nbackend = gpu\n");
+	ck_assert_int_eq(reconcile_watch(&k), 0);
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(changes(), 1);
+	fake_domain(7, "gpu", UUID7);
+	fake_set("/local/domain/7/data/pvgpu/version", "0.1.0");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_nonnull(fake_get("/local/domain/7/backend/pvgpu/3/0"));
+	fake_domain_gone(7);
+	ck_assert_uint_eq(changes(), 1);
+	fake_domain(8, "gpu", UUID7);
+	fake_set("/local/domain/8/data/pvgpu/version", "0.1.0");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(FE "/backend"), "/local/domain/8/backend/pvgpu/3/0");
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r8");
+	fake_domain_gone(3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/8/backend"));
+}
+END_TEST
+
+/* pvgpud in a driver domain learns of a guest's end when its keys go, and by xenstored if it may.
+ */
+START_TEST(changes_follow_vgpus_made_by_hand)
+{
+	struct vgpu_spec w = {.any_id = true};
+	struct pvgpu_ids ids = {.fe = 3, .be = 7};
+	char err[ATTACH_ERROR];
+
+	k.dir = "/nonexistent";
+	ck_assert_int_eq(reconcile_watch(&k), 0);
+	fake_domain(3, "web1", UUID3);
+	fake_domain(7, "gpu", UUID7);
+	fake_set("/local/domain/7/data/pvgpu/version", "0.1.0");
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_int_eq(attach_make(&s, &w, &ids, false, err), 0);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_perms("@releaseDomain"), "n0,r7");
+	fake_domain_gone(3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/7/backend"));
+}
+END_TEST
+
+START_TEST(a_name_that_comes_late)
+{
+	ck_assert_int_eq(reconcile_watch(&k), 0);
+	ck_assert_uint_eq(changes(), 0);
+	fake_set("/local/domain/3", "");
+	fake_set("/vm/" UUID3 "/uuid", UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(changes(), 0);
+	ck_assert_str_eq(fake_get(BE "/uuid"), VGPU);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("attachd");
-	TCase *t = tcase_create("rounds");
+	TCase *t = tcase_create("rounds"), *x = tcase_create("xapi");
 	SRunner *r;
 	int failed;
 
@@ -363,7 +640,17 @@ int main(void)
 	tcase_add_test(t, profiles_count_from_the_next_start);
 	tcase_add_test(t, made_from_a_profile_it_stays_as_it_was);
 	tcase_add_test(t, a_line_of_xl);
+	tcase_add_test(t, changes_follow_a_driver_domain);
+	tcase_add_test(t, changes_follow_vgpus_made_by_hand);
+	tcase_add_test(t, a_name_that_comes_late);
 	suite_add_tcase(suite, t);
+	tcase_add_checked_fixture(x, setup_xapi, teardown);
+	tcase_add_test(x, xapi_toggles);
+	tcase_add_test(x, xapi_counts_more);
+	tcase_add_test(x, xapi_says_nothing_any_more);
+	tcase_add_test(x, xapi_and_an_operators_detach);
+	tcase_add_test(x, a_round_does_not_grow_with_domains);
+	suite_add_tcase(suite, x);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <xenstore.h>
 
-#define NODES   2048
-#define WATCHES 256
+#define NODES   4096
+#define WATCHES 1024
 #define EVENTS  4096
 #define VALUE   2048
 

@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: MIT
+"""A double of xapi: a pool of hosts, its database, XML-RPC over each host's local socket and over HTTPS, events, hooks and plugins.
+
+Shapes and rules are those of xen-api (github.com/xapi-project/xen-api, read at e2ee48d6; the files named are below ocaml/):
+- xapi/api_server.ml, idl/datamodel.ml (whitelist): a call on a member's local socket is forwarded to the master, but for the login, which makes its
+  session in the master's database; over the network a member answers HOST_IS_SLAVE.
+- xapi/xapi_session.ml: a call by the local socket is root's, with any password; others are authenticated.
+- xapi/xapi_event.ml, xapi-types/event_types.ml: event.from answers {events, valid_ref_counts, token}; an empty token asks for everything;
+  it waits for the timeout and then answers with no event; classes are in lower case; del has no snapshot.
+- xenopsd/lib/xenops_hooks.ml, xenops_server.ml: hooks below /etc/xapi.d, their arguments, 1 is logged, another status ends the operation with
+  XAPI_HOOK_FAILED [script, reason, stdout, status]; vm-pre-start comes before there is a domain, vm-pre-migrate runs on the source alone.
+- xapi/xapi_plugins.ml: see xapi.py.
+Each host has a xenstored (xenstored.py) in which domains come and go as xenopsd makes them.
+"""
+import http.server
+import os
+import socket
+import socketserver
+import ssl
+import subprocess
+import threading
+import time
+import uuid as uuids
+import xmlrpc.client as rpc
+
+from xapi import ApiError, Host as PluginHost
+from xenstored import Xenstored
+
+VM_FIELDS = {"name_description": "", "tags": [], "is_a_template": False, "is_a_snapshot": False, "is_control_domain": False, "order": "0",
+             "platform": {}, "xenstore_data": {}, "HVM_boot_params": {}, "allowed_operations": []}
+
+
+def ref():
+    return "OpaqueRef:" + str(uuids.uuid4())
+
+
+class Host:
+    def __init__(self, pool, folder, name):
+        self.pool, self.folder, self.name, self.ref, self.uuid = pool, str(folder), name, ref(), str(uuids.uuid4())
+        for part in ("hooks/vm-pre-start", "hooks/vm-pre-migrate", "plugins"):
+            os.makedirs(os.path.join(self.folder, part), exist_ok=True)
+        self.socket = os.path.join(self.folder, "xapi")
+        self.xenstore = Xenstored(os.path.join(self.folder, "xenstored"))
+        self.env, self.next_domid, self.server, self.enabled = {}, 1, None, True
+
+    def record(self):
+        return {"uuid": self.uuid, "name_label": self.name, "hostname": self.name, "address": "127.0.0.1", "enabled": self.enabled, "other_config": {},
+                "tags": [], "resident_VMs": [r for r, v in self.pool.vms.items() if v["resident_on"] == self.ref]}
+
+    def start(self):
+        self.server = listen_local(self)
+
+    def stop_xapi(self):
+        self.server.shutdown()
+        self.server.server_close()
+        os.unlink(self.socket)
+
+    def close(self):
+        if os.path.exists(self.socket):
+            self.stop_xapi()
+        self.xenstore.close()
+
+    def hooks(self, name, uuid, reason, domid=None):
+        folder = os.path.join(self.folder, "hooks", name)
+        for script in sorted(os.listdir(folder)):
+            words = [os.path.join(folder, script), "-vmuuid", uuid, "-reason", reason] + (["-vmdomid", str(domid)] if domid else [])
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+                                  env={"PATH": "/usr/bin:/bin", **self.env})
+            if done.returncode not in (0, 1):
+                raise ApiError("XAPI_HOOK_FAILED", "%s/%s" % (name, script), reason, done.stdout, str(done.returncode))
+
+    # Domains, as xenopsd makes and removes them.
+    def make_domain(self, vm):
+        domid, store, base = self.next_domid, self.xenstore, "/local/domain/%d" % self.next_domid
+        self.next_domid += 1
+        store.write("/vm/%s/uuid" % vm["uuid"], vm["uuid"])
+        store.write("/vm/%s/name" % vm["uuid"], vm["name_label"])
+        store.write(base)
+        store.chmod(base, ["n0", "r%d" % domid])
+        store.write(base + "/vm", "/vm/" + vm["uuid"])
+        store.write(base + "/name", vm["name_label"])
+        store.write(base + "/device")
+        store.write("/vm/%s/domains/%d" % (vm["uuid"], domid), base)
+        store.fire("@introduceDomain")
+        return domid
+
+    def end_domain(self, vm, domid):
+        # Domain.destroy of xenopsd removes the backends of domain 0, of any kind; xenstored has told of the end before.
+        store = self.xenstore
+        store.fire("@releaseDomain")
+        store.remove("/local/domain/%d" % domid)
+        store.remove("/vm/%s/domains/%d" % (vm["uuid"], domid))
+        store.remove("/local/domain/0/backend/pvgpu/%d" % domid)
+        if not store.paths("/vm/%s/domains/" % vm["uuid"])[1:]:
+            store.remove("/vm/" + vm["uuid"])
+
+
+class Pool:
+    """The first host is the master. Use it as a context."""
+
+    def __init__(self, folder, names=("host1",), password="secret"):
+        self.folder, self.password, self.ref, self.uuid = str(folder), password, ref(), str(uuids.uuid4())
+        self.changed, self.generation, self.log = threading.Condition(threading.RLock()), 1, {}
+        self.vms, self.sessions, self.https, self.calls = {}, set(), [], []
+        self.hosts = []
+        for name in names:
+            os.makedirs(os.path.join(self.folder, name))
+            self.hosts.append(Host(self, os.path.join(self.folder, name), name))
+        for h in self.hosts:
+            self.add_vm("Control domain on host: " + h.name, is_control_domain=True, power_state="Running", resident_on=h.ref, domid="0")
+            h.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for server in self.https:
+            server.shutdown()
+            server.server_close()
+        with self.changed:
+            self.sessions.clear()
+            self.changed.notify_all()
+        for h in self.hosts:
+            h.close()
+
+    def host(self, reference):
+        for h in self.hosts:
+            if h.ref == reference:
+                return h
+        raise ApiError("HANDLE_INVALID", "host", reference)
+
+    def vm(self, reference):
+        if reference not in self.vms:
+            raise ApiError("HANDLE_INVALID", "VM", reference)
+        return self.vms[reference]
+
+    # ---- the database
+
+    def touch(self, reference, op="mod"):
+        """log: when a VM was made, and last changed or removed."""
+        with self.changed:
+            self.generation += 1
+            made = self.generation if op == "add" else self.log[reference][0]
+            self.log[reference] = (made, self.generation, op == "del")
+            self.changed.notify_all()
+
+    def add_vm(self, name, other_config=None, uuid=None, **more):
+        reference = ref()
+        with self.changed:
+            self.vms[reference] = {**VM_FIELDS, "uuid": uuid or str(uuids.uuid4()), "name_label": name, "other_config": dict(other_config or {}),
+                                   "power_state": "Halted", "resident_on": "OpaqueRef:NULL", "domid": "-1", **more}
+            self.touch(reference, "add")
+        return reference
+
+    def events(self, since):
+        out = []
+        for reference, (made, last, gone) in sorted(self.log.items(), key=lambda i: i[1][1]):
+            if last <= since or (gone and made > since):
+                continue
+            event = {"id": str(last), "timestamp": "0.0", "class": "vm", "ref": reference,
+                     "operation": "del" if gone else "add" if made > since else "mod"}
+            if not gone:
+                event["snapshot"] = dict(self.vms[reference])
+            out.append(event)
+        return out
+
+    def event_from(self, session, classes, token, timeout):
+        try:
+            since = int(token.split(",")[0]) if token else 0
+        except ValueError:
+            raise ApiError("EVENT_FROM_TOKEN_PARSE_FAILURE", token) from None
+        end = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                if session not in self.sessions:
+                    raise ApiError("SESSION_INVALID", session)
+                found = self.events(since) if "vm" in [c.lower() for c in classes] or "*" in classes else []
+                if found or time.monotonic() >= end:
+                    return {"events": found, "valid_ref_counts": {"vm": len(self.vms), "host": len(self.hosts), "pool": 1},
+                            "token": "%020d,%020d" % (self.generation, 0)}
+                self.changed.wait(end - time.monotonic())
+
+    # ---- lives of VMs
+
+    def demand(self, reference, *states):
+        vm = self.vm(reference)
+        if vm["power_state"] not in states:
+            raise ApiError("VM_BAD_POWER_STATE", reference, "/".join(states).lower(), vm["power_state"].lower())
+        return vm
+
+    def begins(self, reference, host):
+        vm = self.vms[reference]
+        vm.update(power_state="Running", resident_on=host.ref, domid=str(host.make_domain(vm)))
+        self.touch(reference)
+
+    def ends(self, reference, state="Halted"):
+        vm = self.vms[reference]
+        self.host(vm["resident_on"]).end_domain(vm, int(vm["domid"]))
+        vm.update(power_state=state, resident_on="OpaqueRef:NULL", domid="-1")
+        self.touch(reference)
+
+    def start(self, reference, host=None):
+        vm, host = self.demand(reference, "Halted"), host or self.hosts[0]
+        host.hooks("vm-pre-start", vm["uuid"], "none")
+        self.begins(reference, host)
+
+    def reboot(self, reference):
+        host = self.host(self.demand(reference, "Running")["resident_on"])
+        self.ends(reference)
+        self.begins(reference, host)
+
+    def suspend(self, reference):
+        self.demand(reference, "Running")
+        self.ends(reference, "Suspended")
+
+    def resume(self, reference, host=None):
+        self.demand(reference, "Suspended")
+        self.begins(reference, host or self.hosts[0])
+
+    def migrate(self, reference, to):
+        vm = self.demand(reference, "Running")
+        source, domid = self.host(vm["resident_on"]), int(vm["domid"])
+        source.hooks("vm-pre-migrate", vm["uuid"], "source", domid)
+        there = to.make_domain(vm)  # it receives memory while the source still runs
+        source.end_domain(vm, domid)
+        vm.update(resident_on=to.ref, domid=str(there))
+        self.touch(reference)
+
+    # ---- calls
+
+    def call(self, host, local, method, params):
+        """host: on which it arrives; local: by its local socket."""
+        self.calls.append(method)
+        if host is not self.hosts[0] and not local:
+            raise ApiError("HOST_IS_SLAVE", "127.0.0.1")
+        if method == "session.login_with_password":
+            if not local and tuple(params[:2]) != ("root", self.password):
+                raise ApiError("SESSION_AUTHENTICATION_FAILED", params[0], "Authentication failure")
+            session = ref()
+            self.sessions.add(session)
+            return session
+        session, params = params[0], params[1:]
+        if session not in self.sessions:
+            raise ApiError("SESSION_INVALID", session)
+        if method == "session.logout":
+            self.sessions.discard(session)
+            return ""
+        if method == "event.from":
+            return self.event_from(session, *params)
+        kind, _, name = method.partition(".")
+        handler = getattr(self, "%s_%s" % (kind.lower(), name), None)
+        if handler is None:
+            raise ApiError("MESSAGE_METHOD_UNKNOWN", method)
+        try:
+            return handler(*params)
+        except TypeError as e:
+            raise ApiError("MESSAGE_PARAMETER_COUNT_MISMATCH", method, str(e)) from None
+
+    def vm_get_all(self):
+        return list(self.vms)
+
+    def vm_get_all_records(self):
+        return {r: dict(v) for r, v in self.vms.items()}
+
+    def vm_get_record(self, reference):
+        return dict(self.vm(reference))
+
+    def vm_get_by_uuid(self, uuid):
+        for r, v in self.vms.items():
+            if v["uuid"] == uuid:
+                return r
+        raise ApiError("UUID_INVALID", "VM", uuid)
+
+    def vm_get_by_name_label(self, name):
+        return [r for r, v in self.vms.items() if v["name_label"] == name]
+
+    def vm_get_uuid(self, reference):
+        return self.vm(reference)["uuid"]
+
+    def vm_get_other_config(self, reference):
+        return self.vm(reference)["other_config"]
+
+    def vm_get_tags(self, reference):
+        return self.vm(reference)["tags"]
+
+    def vm_get_resident_on(self, reference):
+        return self.vm(reference)["resident_on"]
+
+    def vm_get_power_state(self, reference):
+        return self.vm(reference)["power_state"]
+
+    def vm_set_other_config(self, reference, value):
+        self.vm(reference)["other_config"] = dict(value)
+        self.touch(reference)
+
+    def vm_add_to_other_config(self, reference, key, value):
+        config = self.vm(reference)["other_config"]
+        if key in config:
+            raise ApiError("MAP_DUPLICATE_KEY", "VM", "other_config", reference, key, value)
+        config[key] = value
+        self.touch(reference)
+
+    def vm_remove_from_other_config(self, reference, key):
+        self.vm(reference)["other_config"].pop(key, None)
+        self.touch(reference)
+
+    def vm_add_tags(self, reference, tag):
+        vm = self.vm(reference)
+        vm["tags"] = vm["tags"] + [tag]
+        self.touch(reference)
+
+    def vm_start(self, reference, _paused, _force):
+        self.start(reference)
+
+    def vm_start_on(self, reference, host, _paused, _force):
+        self.start(reference, self.host(host))
+
+    def vm_hard_shutdown(self, reference):
+        self.demand(reference, "Running")
+        self.ends(reference)
+
+    vm_clean_shutdown = vm_hard_shutdown
+
+    def vm_hard_reboot(self, reference):
+        self.reboot(reference)
+
+    vm_clean_reboot = vm_hard_reboot
+
+    def vm_suspend(self, reference):
+        self.suspend(reference)
+
+    def vm_resume_on(self, reference, host, _paused, _force):
+        self.resume(reference, self.host(host))
+
+    def vm_pool_migrate(self, reference, host, _options):
+        self.migrate(reference, self.host(host))
+
+    def vm_destroy(self, reference):
+        self.demand(reference, "Halted")
+        with self.changed:
+            del self.vms[reference]
+            self.touch(reference, "del")
+
+    def host_get_all(self):
+        return [h.ref for h in self.hosts]
+
+    def host_get_all_records(self):
+        return {h.ref: h.record() for h in self.hosts}
+
+    def host_get_record(self, reference):
+        return self.host(reference).record()
+
+    def host_get_uuid(self, reference):
+        return self.host(reference).uuid
+
+    def host_get_name_label(self, reference):
+        return self.host(reference).name
+
+    def host_get_by_uuid(self, uuid):
+        for h in self.hosts:
+            if h.uuid == uuid:
+                return h.ref
+        raise ApiError("UUID_INVALID", "host", uuid)
+
+    def host_disable(self, reference):
+        self.host(reference).enabled = False
+
+    def host_call_plugin(self, reference, plugin, fn, args):
+        host = self.host(reference)
+        return PluginHost(os.path.join(host.folder, "plugins"), host.env).call_plugin(plugin, fn, args)
+
+    def pool_get_all(self):
+        return [self.ref]
+
+    def pool_get_all_records(self):
+        return {self.ref: {"uuid": self.uuid, "name_label": "pool", "master": self.hosts[0].ref, "other_config": {}}}
+
+    def pool_get_master(self, _reference):
+        return self.hosts[0].ref
+
+    # ---- HTTPS
+
+    def listen(self, certificate, key, host=None):
+        """The port; host: which one answers there (default the master)."""
+        server = Threaded(("127.0.0.1", 0), handler(host or self.hosts[0], False))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.https.append(server)
+        return server.server_address[1]
+
+
+# ---- servers
+
+class Threaded(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass  # a client that is killed
+
+
+class LocalServer(Threaded):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self):
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
+
+
+def handler(host, local):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                params, method = rpc.loads(body)
+                answer = {"Status": "Success", "Value": host.pool.call(host, local, method, list(params))}
+                if answer["Value"] is None:
+                    answer["Value"] = ""
+            except ApiError as e:
+                answer = {"Status": "Failure", "ErrorDescription": [e.code] + [str(p) for p in e.params]}
+            out = rpc.dumps((answer,), methodresponse=True).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(out)))
+            self.end_headers()
+            self.wfile.write(out)
+
+        def address_string(self):
+            return "local"
+
+        def log_message(self, *_):
+            pass
+    return Handler
+
+
+def listen_local(host):
+    server = LocalServer(host.socket, handler(host, True))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    return server
