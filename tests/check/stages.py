@@ -75,8 +75,10 @@ def stages(full=False):
         *([lab] if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),
-        Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin",
-              [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions", f"{MAKE} check-xapi"]),
+        Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin, "
+              "CloudStack",
+              [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions", f"{MAKE} check-xapi",
+               f"{MAKE} check-cloudstack"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
