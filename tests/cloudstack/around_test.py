@@ -6,14 +6,18 @@ import csv
 import http.client
 import http.server
 import io
+import os
+import pathlib
+import re
 import signal
 import ssl
 import subprocess
+import threading
 import unittest
 
 from cloudstack import ApiError, Cloud, serve
 from pool import Pool
-from world import ALICE, BUILD, PROJECT, TOP, World
+from world import ALICE, BUILD, PATIENCE, PROJECT, TOP, World
 from pvgpu_cloudstack import site, toggle, usage
 
 T2 = "other_config:pvgpu=pvgpu-2g tenant:" + ALICE
@@ -201,6 +205,33 @@ class Usage(World):
         self.ask("usage", "collect", schema="collect")
         row, = self.report("--interval", "month")
         self.assertEqual(row["gpu-seconds"], "3.000000")
+
+    def test_samplers_take_turns(self):
+        """One has read the counters and not written them when they go on and another begins."""
+        if not os.path.exists("/proc/locks"):
+            self.skipTest("/proc/locks does not show who waits")
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.run_vm(v, 1_000_000)
+        plain, reached, go = self.pool.call_plugin, threading.Event(), threading.Event()
+
+        def slow(ref, plugin, fn, args):
+            out = plain(ref, plugin, fn, args)
+            if not reached.is_set():
+                reached.set()
+                go.wait(PATIENCE)
+            return out
+        self.pool.call_plugin = slow
+        first = self.start("usage", "collect")
+        reached.wait(PATIENCE)
+        self.run_vm(v, 2_000_000)
+        second = self.start("usage", "collect")
+        waits = re.compile(r"^\d+: -> POSIX .* %d " % second.pid, re.M)
+        self.until(lambda: second.ended() or waits.search(pathlib.Path("/proc/locks").read_text()))
+        go.set()
+        self.assertEqual((first.wait().status, second.wait().status), (0, 0))
+        row, = self.report("--interval", "month")
+        self.assertEqual(row["gpu-seconds"], "2.000000")
 
     def test_spread_keeps_sums(self):
         for amount, start, end in ((1, 0, 7200), (7, 3599, 3601), (10 ** 12 + 1, 100, 86400 * 3 + 5), (5, 50, 50), (0, 0, 10)):

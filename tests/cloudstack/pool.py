@@ -108,6 +108,7 @@ class Pool:
         self.hosts, self.vms, self.sessions, self.calls, self.refuse = {}, {}, set(), [], {}
         self.user, self.password, self.master = "operator", "a password & <more>", None
         self.lock = threading.RLock()
+        self.attachd = None       # called with the VM when its other_config has changed, as pvgpu-attachd learns it
         self.server = serve(type("PoolHandler", (Handler,), {"pool": self}), context)
         self.url = "%s://127.0.0.1:%d" % ("https" if context else "http", self.server.server_address[1])
 
@@ -209,6 +210,8 @@ class Pool:
         if key in self.record(ref)["other_config"]:
             raise ApiError("MAP_DUPLICATE_KEY", "VM", "other_config", ref, key)
         self.record(ref)["other_config"][key] = value
+        if self.attachd:
+            self.attachd(self.record(ref))
         return ""
 
     def VM_remove_from_other_config(self, ref, key):

@@ -123,6 +123,11 @@ class Toggle(World):
         self.assertEqual({e["name"]: e["fault"] for e in found if not e["fault"]}, {"web1": "", "web2": ""})
         self.assertIn("profile 'none-such'", next(e["fault"] for e in found if e["vm"] == bad["id"]))
         self.assertEqual((self.live(good), self.live(off), self.live(none)), ([("pvgpu-2g", ALICE)], [], []))
+        del self.cloud.vms[bad["id"]]
+        n, m = len(self.cloud.calls), len(self.pool.calls)
+        self.ask("sync", "--all", schema="sync-all")  # nothing to do: a question to each host, none about single VMs
+        self.assertEqual([p for c, p in self.cloud.calls[n:] if "id" in p], [])
+        self.assertEqual([p[3] if len(p) > 3 else c for c, p in self.pool.calls[m:] if c.startswith(("VM.", "host.call"))], ["list"])
 
     def test_pools_that_do_not_answer_and_slaves(self):
         v = self.vm()
@@ -134,6 +139,30 @@ class Toggle(World):
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
         self.refused(3, "pool p1: 127.0.0.1:9: Connection refused", "status", "web1", conf=self.write_conf("none.conf", pool_p1={"url": "http://127.0.0.1:9"}))
         self.assertEqual(self.pool.sessions, set())
+
+    def test_attachd_does_the_same_at_the_same_time(self):
+        v = self.vm()
+
+        def attach(vm):
+            value = vm["other_config"]["pvgpu"]
+            if value != "off":
+                self.pool.host_of(vm).call_plugin("attach", {"vm-uuid": vm["uuid"], "profile": value.split()[0], "tenant": ALICE, "id": "0"})
+        self.pool.attachd = attach
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
+        self.ask("disable", "web1")
+        # Between the tool's look and its own attach:
+        self.pool.attachd = None
+        plain = self.pool.call_plugin
+
+        def late(ref, plugin, fn, args):
+            if fn == "attach":
+                self.pool.call_plugin = plain
+                attach(self.pool.of("i-2-100-VM"))
+            return plain(ref, plugin, fn, args)
+        self.pool.call_plugin = late
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
 
     def test_it_is_a_program(self):
         v = self.vm()

@@ -65,8 +65,15 @@ class Child:
 
     def wait(self):
         if self.status is None:
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            status = os.waitpid(self.pid, 0)[1]
+            self.status = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return Done(self.status, self.out.read_text(), self.err.read_text())
+
+    def ended(self):
+        if self.status is None:
+            with open("/proc/%d/stat" % self.pid) as f:
+                return f.read().rpartition(")")[2].split()[0] == "Z"
+        return True
 
     def kill(self, sig=signal.SIGKILL):
         if self.status is None:

@@ -124,12 +124,12 @@ def sync(tool, o):
         return one_vm(tool, o)
     worst, out = 0, []
     for vm, result in tool.sync_all(wait=o.wait):
-        entry = {"vm": vm.id, "name": vm.name, "instance": vm.instance, "fault": result.text if isinstance(result, Failure) else ""}
+        entry = {"vm": vm.id, "name": vm.name, "instance": vm.instance, "fault": result.text if result else ""}
         out.append(entry)
         if entry["fault"]:
             worst = max(worst, complain(result))
         elif not o.json:
-            print(safe("%s (%s): %s" % (vm.name, vm.instance, result["toggle"])))
+            print(safe("%s: as its toggle says" % vm))
     if o.json:
         put_json(out)
     return worst

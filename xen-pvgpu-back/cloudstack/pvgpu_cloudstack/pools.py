@@ -60,7 +60,7 @@ class Pool:
         server = rpc.ServerProxy("%s://%s/" % (u.scheme, u.netloc), transport=transport, allow_none=False)
         self.at = u.netloc
         session = self.raw(server, "session.login_with_password", self.user, self.password, "1.0", NAME)
-        self.server, self.session = server, session
+        self.server, self.session, self.transport = server, session, transport
 
     def raw(self, server, method, *params):
         try:
@@ -128,7 +128,12 @@ class Pool:
         return found[0] if found else None
 
     def plugin(self, host, fn, **args):
+        if not self.server:
+            self.connect()
+        # detach of all waits for each.
+        self.transport.patience(self.section["timeout"] + 16 * args.get("timeout", 0))
         out = self.call("host.call_plugin", host, KEY, fn, {k.replace("_", "-"): str(v) for k, v in args.items()})
+        self.transport.patience(self.section["timeout"])
         try:
             return json.loads(out)
         except ValueError:

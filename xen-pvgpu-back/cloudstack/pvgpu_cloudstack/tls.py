@@ -39,3 +39,12 @@ class Transport(xmlrpc.client.SafeTransport):
         if not self._connection[1]:
             self._connection = host, connection(*self.made)
         return self._connection[1]
+
+    def patience(self, seconds):
+        """For the calls that follow: some wait for a guest."""
+        self.made = self.made[:2] + (seconds,) + self.made[3:]
+        link = self._connection[1]
+        if link:
+            link.timeout = seconds
+            if link.sock:
+                link.sock.settimeout(seconds)

@@ -11,7 +11,7 @@ import os
 from .api import Api
 from .failure import Failure, REFUSED, TIMED_OUT, not_there
 from .pools import KEY, Pools
-from .vms import GONE, OFF, RUNNING, Toggle, Vms, read_toggle
+from .vms import GONE, OFF, RUNNING, STOPPED, Toggle, Vms, read_toggle
 
 ROUNDS = 4  # looks at a live part that others change, too
 
@@ -256,13 +256,13 @@ class Tool:
                            % (failure.text, want, e.text, vm.id), failure.status, failure.code)
 
     def live_back(self, live, had, config):
+        live.other_config(config)  # first, or pvgpu-attachd would attach again
         for v in live.vgpus():
             old = next((h for h in had if h["uuid"] == v["uuid"]), None)
             if old is None:
                 live.step("detach", {"id": v["id"]}, self.waits(None), False)
             elif (old["profile"], old["tenant"]) != (v["profile"], v["tenant"]) and old["profile"]:
                 live.step("set", {"id": v["id"], "profile": old["profile"], **({"tenant": old["tenant"]} if old["tenant"] else {})}, 0, False)
-        live.other_config(config)
 
     def ended(self, vm, want, live):
         """The last look: another may have toggled meanwhile, elsewhere; then the live part follows what is written now."""
@@ -307,7 +307,11 @@ class Tool:
             vm = self.vms.settled(vm)
             if vm.state in GONE:
                 return self.view(vm)
-            want = self.follow(vm)
+            want = self.wish(vm)
+            if want is not None and str(want) != vm.value():
+                if vm.toggle() is None or vm.toggle().kind() != want.kind():
+                    self.check_profile(want)
+                self.vms.write(vm, want)
             if want is None or vm.state not in RUNNING:
                 return self.view(self.vms.get(vm.id) if want else vm)
             live = Live(self.pools, vm)
@@ -321,31 +325,49 @@ class Tool:
             vm = now
         raise Failure("VM %s: its toggle changes again and again; sync it later" % vm)
 
-    def follow(self, vm):
-        """The toggle, with the VM's owner of now; where the site follows offerings, it is written as they say, unless it is off."""
+    def wish(self, vm):
+        """The toggle that the VM should have: its own with the owner of now; where the site follows offerings, theirs, unless it is off."""
         toggle, offered = vm.toggle(), self.vms.offered(vm)
         if toggle is not None and not toggle.profile:
             return toggle
         want = offered or toggle
         if want is None:
             return None
-        want = want.of(self.vms.owner(vm) or (toggle.tenant if toggle else ""))
-        if toggle is None or toggle.kind() != want.kind():
-            self.check_profile(want)
-        self.vms.write(vm, want)
-        return want
+        return want.of(self.vms.owner(vm) or (toggle.tenant if toggle else ""))
+
+    def glance(self):
+        """{instance name: its vGPUs} of all hosts, one question each; None where a host does not answer."""
+        out = {}
+        try:
+            for pool in self.pools.all:
+                for host in sorted(pool.hosts()):
+                    for v in pool.plugin(host, "list"):
+                        out.setdefault(v["vm"]["name"], []).append(v)
+        except Failure:
+            return None
+        return out
+
+    def steady(self, vm, seen):
+        """Nothing of the VM is in motion, and both parts are as they should be."""
+        want = self.wish(vm)
+        if seen is None or str(want) != vm.value() or vm.record.get("jobstatus") == 0:
+            return False
+        have = sorted(seen.get(vm.instance, []), key=lambda v: v["id"])
+        return vm.state in STOPPED or vm.state in RUNNING and not steps(have, want)
 
     def sync_all(self, **how):
-        """[(VM, view or Failure)] of each VM with a toggle or such an offering."""
-        out = []
+        """[(VM, Failure or None)] of each VM with a toggle or such an offering."""
+        out, seen = [], self.glance()
         for vm in self.vms.every():
             if vm.record.get("hypervisor") != "XenServer" or vm.state in GONE:
                 continue
             try:
                 if vm.toggle() is None and self.vms.offered(vm) is None:
                     continue
-                with self.locked(vm):
-                    out.append((vm, self.sync_vm(self.vms.get(vm.id), **how)))
+                if not self.steady(vm, seen):
+                    with self.locked(vm):
+                        self.sync_vm(self.vms.get(vm.id), **how)
+                out.append((vm, None))
             except Failure as e:
                 out.append((vm, e))
         return out

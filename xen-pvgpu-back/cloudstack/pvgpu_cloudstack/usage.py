@@ -205,7 +205,12 @@ class Sampler:
         return out
 
     def take(self, ledger, now=None):
-        """One sample. Returns {"at", "vms", "vgpus", "faults"}."""
+        """One sample. Returns {"at", "vms", "vgpus", "faults"}. Samplers take turns: a counter that was read before another's and written after
+        it would look as if it had begun anew."""
+        with self.tool.lock(0):
+            return self.taken(ledger, now)
+
+    def taken(self, ledger, now):
         vms = [v for v in self.tool.vms.every() if v.record.get("hypervisor") == "XenServer" and v.instance]
         counters, have, hosts, faults = self.counters({v.instance: v for v in vms})
         now, memories, held = int(time.time() if now is None else now), None, {}

@@ -23,6 +23,7 @@ from .usage import Ledger, Sampler
 from .vms import UUID
 
 MOST = 1 << 20   # bytes of an event
+PLACES = 32      # connections at a time, each at most 10 s without a byte
 TRIES, AGAIN, LONGEST = 6, 1.0, 60.0
 WAIT = 2         # seconds for a guest: the other VMs wait, too
 VM_ENTITIES = ("VirtualMachine", "com.cloud.vm.VirtualMachine")
@@ -155,7 +156,7 @@ class Consumer:
                 if self.site.webhook["every"]:
                     self.work.due.setdefault("round", time.monotonic() + self.site.webhook["every"])
             for vm, result in self.tool.sync_all(wait=WAIT):
-                if isinstance(result, Failure):
+                if result:
                     log("VM %s: %s" % (vm, result.text))
             self.work.add("tags", "sample")
         elif name == "tags":
@@ -199,11 +200,23 @@ class Consumer:
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads, allow_reuse_address, request_queue_size, context = True, True, 64, None
+    block_on_close = False
 
     def __init__(self, where, consumer):
-        self.consumer = consumer
+        self.consumer, self.places = consumer, threading.BoundedSemaphore(PLACES)
         self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
         super().__init__(where, Handler)
+
+    def process_request(self, request, client_address):
+        """A thread each, up to a number: those beyond wait in the queue of the socket."""
+        self.places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.places.release()
 
     def handle_error(self, request, client_address):
         log("%s: %s" % (client_address[0], sys.exc_info()[1]))
