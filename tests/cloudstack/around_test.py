@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -18,7 +19,7 @@ import unittest
 from cloudstack import ApiError, Cloud, serve
 from pool import Pool
 from world import ALICE, BUILD, PATIENCE, PROJECT, TOP, World
-from pvgpu_cloudstack import site, toggle, usage
+from pvgpu_cloudstack import site, toggle, usage, webhook
 
 T2 = "other_config:pvgpu=pvgpu-2g tenant:" + ALICE
 GIB = 1 << 30
@@ -129,6 +130,7 @@ class Usage(World):
         first = self.run_tool(*words).out
         self.assertEqual(first, self.run_tool(*words).out)
         row, = csv.DictReader(io.StringIO(first))
+        self.assertEqual(row["name"], "web1")
         self.assertEqual((row["account"], row["project"], row["vm"], row["profile"], row["gpu-seconds"], row["complete"]),
                          ("ROOT/alice", "", v["id"], "pvgpu-2g", "100.000000", "no"))
 
@@ -161,14 +163,16 @@ class Usage(World):
         self.assertEqual(self.rows()[3][:4], ("04", "0.000000", "4.000000", 7200))
 
     def test_owners_and_disable(self):
-        v = self.vm()
-        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        v = self.vm("=1+1")
+        self.ask("enable", "=1+1", "--profile", "pvgpu-2g")
         self.collect(0)
         v.update(projectid=PROJECT)
         self.collect(1)
-        self.ask("disable", "web1")
+        self.ask("disable", "=1+1")
         self.collect(2)
         self.collect(5)
+        rows = csv.DictReader(io.StringIO(self.run_tool("usage", "report", "--csv", "--to", "2030-01-01").out))
+        self.assertEqual({r["name"] for r in rows}, {"'=1+1"})
         found = [(r["from"][11:13], r["account"], r["project"], r["allocated-seconds"]) for r in self.report("--interval", "hour")]
         self.assertEqual(found, [("00", "ROOT/alice", "", 3600), ("01", "", PROJECT, 3600)])
 
@@ -416,6 +420,26 @@ class Tls(World):
         self.assertEqual((cloud.calls[-1][0], pool.calls), ("listVirtualMachines", []))
         self.ask("enable", "web1", "--profile", "pvgpu-2g", conf=conf("e.conf", good, named, "xcp1.example.org"))
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
+
+
+    def test_webhooks(self):
+        cert, _ = self.certificate("hook", "IP:127.0.0.1")
+        self.conf["webhook"] = {"listen": "127.0.0.1:0", "secret": self.secret("hook", "hook secret\n"), "every": "0", "certificate": cert,
+                                "key": cert.replace(".pem", ".key")}
+        self.write_conf()
+        child = self.start("serve")
+        self.until(lambda: "listening on " in child.err.read_text())
+        port = int(child.err.read_text().split("127.0.0.1:")[1].split()[0])
+        body = b'{ "CloudStack": "works!" }'
+        idle = socket.create_connection(("127.0.0.1", port))  # begins no handshake, and holds up no other
+        for _ in range(2):
+            link = http.client.HTTPSConnection("127.0.0.1", port, context=ssl.create_default_context(cafile=cert), timeout=PATIENCE)
+            link.request("POST", "/", body, {"X-CS-Signature": webhook.signature("hook secret", body)})
+            self.assertEqual(link.getresponse().status, 200)
+            link.close()
+        idle.close()
+        child.kill(signal.SIGTERM)
+        self.assertEqual(child.wait().status, 0)
 
 
 class Old(unittest.TestCase):

@@ -79,6 +79,11 @@ def safe(text):
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def plain(name):
+    """Users choose names: a spreadsheet must not take one for a formula."""
+    return "'" + safe(name) if name.startswith(("=", "+", "-", "@")) else safe(name)
+
+
 def put_view(v):
     where = " on %s (pool %s)" % (v["host"], v["pool"]) if v["host"] else ""
     print(safe("%s (%s) is %s%s" % (v["name"], v["instance"], v["state"], where)))
@@ -173,7 +178,7 @@ def show_usage(o, place):
         out = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n") if o.csv else None
         if out:
             out.writeheader()
-            out.writerows(dict(r, complete="yes" if r["complete"] else "no") for r in rows)
+            out.writerows(dict(r, name=plain(r["name"]), complete="yes" if r["complete"] else "no") for r in rows)
         for r in rows if not out else []:
             print(safe("%s  %s  %s  %s  %s s GPU, %s GiB h, %d s allocated%s" % (
                 r["from"], r["project"] or r["account"], r["name"], r["profile"], r["gpu-seconds"], r["memory-gib-hours"],

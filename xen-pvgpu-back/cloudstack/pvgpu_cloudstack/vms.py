@@ -9,9 +9,10 @@ import re
 import time
 import urllib.parse
 
-from .failure import Failure, not_there, timed_out, usage
+from .failure import Failure, NOT_THERE, not_there, timed_out, usage
 
 KEY = "other_config:pvgpu"
+NO_VM = "no VM"  # code of a Failure
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 PROFILE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,30}\Z")
 TENANT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,38}\Z")
@@ -113,7 +114,7 @@ class Vms:
         """Every call asks anew."""
         found = self.api.list("listVirtualMachines", "virtualmachine", id=vm_id, listall="true")
         if not found:
-            raise not_there("VM %s: CloudStack has none with this id" % vm_id)
+            raise Failure("VM %s: CloudStack has none with this id" % vm_id, NOT_THERE, NO_VM)
         return self.served(Vm(found[0]))
 
     def served(self, vm):

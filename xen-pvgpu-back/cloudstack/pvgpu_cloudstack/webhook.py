@@ -15,12 +15,12 @@ import sys
 import threading
 import time
 
-from .failure import Failure, NOT_THERE, usage
+from .failure import Failure, usage
 from .site import LOOPBACK, secret_text
 from .tags import capacity
 from .toggle import Late
 from .usage import Ledger, Sampler
-from .vms import UUID
+from .vms import NO_VM, UUID
 
 MOST = 1 << 20   # bytes of an event
 PLACES = 32      # connections at a time, each at most 10 s without a byte
@@ -100,7 +100,7 @@ class Work:
 
     def failed(self, name, e):
         n = self.tries[name] = self.tries.get(name, 0) + 1
-        gives_up = n >= TRIES or e.status == NOT_THERE and UUID.match(name)
+        gives_up = n >= TRIES or e.code == NO_VM
         log("%s: %s%s" % (name, e.text, "" if not gives_up else "; the next round looks again"))
         if gives_up:
             del self.tries[name]
@@ -232,6 +232,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.request.settimeout(self.timeout)
             self.request = self.server.context.wrap_socket(self.request, server_side=True)
         super().setup()
+
+    def finish(self):
+        super().finish()
+        if self.server.context:
+            self.request.close()  # the server closes what it accepted, which is not this any more
 
     def do_POST(self):
         length = self.headers.get("Content-Length", "")
