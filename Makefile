@@ -130,16 +130,16 @@ install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -d $(LIBEXEC)/xapi
 	$(Q)sed -e 's|/usr/local/bin/pvgpuctl|$(PREFIX)/bin/pvgpuctl|' xen-pvgpu-back/xapi/pvgpu | $(INSTALL) -m 755 /dev/stdin $(LIBEXEC)/xapi/pvgpu
 	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/xapi/answers.schema.json $(LIBEXEC)/xapi/
-	$(Q)$(INSTALL) -d $(LIBEXEC)/cloudstack/pvgpu_cloudstack
-	$(Q)$(INSTALL) -m 755 xen-pvgpu-back/cloudstack/pvgpu-cloudstack $(BINDIR)/
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/answers.schema.json xen-pvgpu-back/cloudstack/cloudstack.conf $(LIBEXEC)/cloudstack/
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/pvgpu_cloudstack/*.py $(LIBEXEC)/cloudstack/pvgpu_cloudstack/
 	$(Q)[ ! -d $(XAPI_PLUGINS) ] || $(INSTALL) -m 755 $(LIBEXEC)/xapi/pvgpu $(XAPI_PLUGINS)/
 	$(Q)$(INSTALL) -d $(SITEDIR)
 	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
 		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
 	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
+	$(Q)$(INSTALL) -d $(LIBEXEC)/cloudstack/pvgpu_cloudstack
+	$(Q)$(INSTALL) -m 755 xen-pvgpu-back/cloudstack/pvgpu-cloudstack $(BINDIR)/
+	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/answers.schema.json xen-pvgpu-back/cloudstack/cloudstack.conf $(LIBEXEC)/cloudstack/
+	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/pvgpu_cloudstack/*.py $(LIBEXEC)/cloudstack/pvgpu_cloudstack/
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | grep -v -E 'golden|^tests/fuzz/|^tests/kernels/' | xargs clang-format -i
