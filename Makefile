@@ -132,6 +132,10 @@ install: all $(B)/pvgpu.pc
 		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
 	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
+	$(Q)$(INSTALL) -d $(LIBEXEC)/cloudstack/pvgpu_cloudstack
+	$(Q)$(INSTALL) -m 755 xen-pvgpu-back/cloudstack/pvgpu-cloudstack $(BINDIR)/
+	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/answers.schema.json xen-pvgpu-back/cloudstack/cloudstack.conf $(LIBEXEC)/cloudstack/
+	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/pvgpu_cloudstack/*.py $(LIBEXEC)/cloudstack/pvgpu_cloudstack/
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | grep -v -E 'golden|^tests/fuzz/|^tests/kernels/' | xargs clang-format -i

@@ -78,6 +78,7 @@ def stages(full=False):
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin",
               [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions", ("PVGPU_CYCLES=50 " if full else "") + f"{MAKE} check-xapi"]),
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
+        Stage("cloudstack", "pvgpu-cloudstack between doubles of CloudStack and of a pool", [f"{MAKE} check-cloudstack"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
         Stage("mutation", "faults switched on in simcuda must make the programs fail",

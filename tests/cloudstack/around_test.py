@@ -1,0 +1,459 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Around pvgpu-cloudstack's toggle: host tags, usage, webhooks, check, configuration and secrets, TLS."""
+import ast
+import csv
+import http.client
+import http.server
+import io
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import unittest
+
+from cloudstack import ApiError, Cloud, serve
+from pool import Pool
+from world import ALICE, BUILD, PATIENCE, PROJECT, TOP, World
+from pvgpu_cloudstack import site, toggle, usage, webhook
+
+T2 = "other_config:pvgpu=pvgpu-2g tenant:" + ALICE
+GIB = 1 << 30
+
+
+class Tags(World):
+    def tags(self, name="xcp1"):
+        return next(h["hosttags"] for h in self.cloud.hosts.values() if h["name"] == name)
+
+    def test_come_and_go(self):
+        self.hosts[0].update(hosttags="ssd,pvgpu-stale", explicithosttags="ssd,pvgpu-stale")
+        self.vm()
+        h, = self.ask("capacity")
+        self.assertEqual((h["wanted"], h["tags"], h["changed"], self.tags()), (["pvgpu-2g", "pvgpu-4g"], ["pvgpu-stale"], False, "ssd,pvgpu-stale"))
+        self.assertEqual([(p["name"], p["fits"]) for p in h["profiles"]], [("big", 0), ("pvgpu-2g", 4), ("pvgpu-4g", 2)])
+        self.ask("capacity", "--apply")
+        self.assertEqual(self.tags(), "pvgpu-2g,pvgpu-4g,ssd")
+        self.ask("enable", "web1", "--profile", "pvgpu-2g", "--count", 3)
+        self.ask("capacity", "--apply")
+        self.assertEqual(self.tags(), "pvgpu-2g,ssd")
+        self.ask("enable", "web1", "--profile", "pvgpu-4g", "--count", 2)
+        h, = self.ask("capacity", "--apply")
+        self.assertEqual(self.tags(), "ssd")
+        self.assertIn("0 of 8192 MiB are not promised yet", h["profiles"][1]["why"])
+        self.ask("disable", "web1")
+        self.ask("capacity", "--apply")
+        n = len(self.cloud.calls)
+        self.ask("capacity", "--apply")
+        self.assertEqual(self.tags(), "pvgpu-2g,pvgpu-4g,ssd")
+        self.assertNotIn("updateHost", [c for c, _ in self.cloud.calls[n:]])
+
+    def test_most_room_and_keep_free(self):
+        self.vm()
+        for n, gib in ((2, 16), (3, 16)):
+            self.hosts.append(self.cloud.add_host("xcp%d" % n, "10.0.0.%d" % n))
+            self.pool.add_host("xcp%d" % n, "10.0.0.%d" % n, gib)
+        conf = self.write_conf("most.conf", tags={"most-room": "1"})
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.ask("capacity", "--apply", conf=conf)
+        self.assertEqual([self.tags("xcp%d" % n) for n in (1, 2, 3)], ["", "pvgpu-2g,pvgpu-4g", ""])
+        self.ask("capacity", "--apply", conf=self.write_conf("keep.conf", tags={"keep-free": "3", "prefix": "gpu-"}))
+        self.assertEqual([self.tags("xcp%d" % n) for n in (1, 2, 3)], ["", "gpu-pvgpu-2g,gpu-pvgpu-4g,pvgpu-2g,pvgpu-4g", "gpu-pvgpu-2g,gpu-pvgpu-4g"])
+
+    def test_hosts_that_cannot_be_asked_keep_their_tags(self):
+        self.hosts[0].update(hosttags="pvgpu-2g", explicithosttags="pvgpu-2g")
+        self.pool.hosts["xcp1"].down = True
+        self.refused(1, "host xcp1: pool p1: host.call_plugin: HOST_OFFLINE", "capacity", "--apply")
+        self.pool.hosts["xcp1"].down = False
+        self.hosts[0]["istagarule"] = True
+        self.refused(1, "its tags are a rule", "capacity", "--apply")
+        self.hosts[0].update(istagarule=False, ipaddress="10.9.9.9", name="elsewhere")
+        self.refused(1, "has a host with the address 10.9.9.9", "capacity", "--apply")
+        self.assertEqual(self.hosts[0]["hosttags"], "pvgpu-2g")
+        self.hosts[0].update(ipaddress="10.0.0.1", name="xcp1")
+        self.cloud.refuse["updateHost"] = [ApiError(530, "Failed to update host")]
+        self.refused(1, "Failed to update host", "capacity", "--apply")
+
+    def test_implicit_tags_are_not_written(self):
+        self.hosts[0].update(hosttags="a,agent", explicithosttags="a", implicithosttags="agent")
+        self.ask("capacity", "--apply")
+        self.assertEqual(self.hosts[0]["explicithosttags"], "a,pvgpu-2g,pvgpu-4g")
+
+
+class Usage(World):
+    """Times are told to the ledger; nothing waits."""
+
+    def setUp(self):
+        super().setUp()
+        self.at = 1_800_000_000 - 1_800_000_000 % 86400
+
+    def collect(self, hours):
+        place = site.Site(str(self.folder / "cloudstack.conf"))
+        tool, ledger = toggle.Tool(place), usage.Ledger(place.state_file("usage.db"))
+        try:
+            return usage.Sampler(tool).take(ledger, int(self.at + hours * 3600))
+        finally:
+            ledger.close()
+            tool.close()
+
+    def report(self, *words):
+        return self.ask("usage", "report", "--from", "2020-01-01", "--to", "2030-01-01", *words, schema="report")
+
+    def rows(self, interval="hour"):
+        return [(r["from"][11:13], r["gpu-seconds"], r["memory-gib-hours"], r["allocated-seconds"], r["complete"])
+                for r in self.report("--interval", interval)]
+
+    def run_vm(self, v, us, vgpu=0):
+        vm = self.pool.of(v["instancename"])
+        self.pool.host_of(vm).use(int(vm["domid"]), vgpu, us)
+
+    def test_hours_sums_and_again(self):
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.collect(0.5)
+        self.run_vm(v, 90_000_001)
+        self.collect(2)
+        want = [("00", "30.000000", "1.000000", 1800, True), ("01", "60.000001", "2.000000", 3600, True)]
+        self.assertEqual(self.rows(), want)
+        for _ in range(3):
+            self.collect(2)
+        self.assertEqual(self.rows(), want)
+        self.run_vm(v, 100_000_000)
+        self.collect(2.25)
+        self.assertEqual(self.rows()[2], ("02", "9.999999", "0.500000", 900, False))
+        day, = self.rows("day")
+        self.assertEqual(day[1:], ("100.000000", "3.500000", 6300, False))  # the counter, as xenstore has it
+        words = ("usage", "report", "--csv", "--to", "2030-01-01")
+        first = self.run_tool(*words).out
+        self.assertEqual(first, self.run_tool(*words).out)
+        row, = csv.DictReader(io.StringIO(first))
+        self.assertEqual(row["name"], "web1")
+        self.assertEqual((row["account"], row["project"], row["vm"], row["profile"], row["gpu-seconds"], row["complete"]),
+                         ("ROOT/alice", "", v["id"], "pvgpu-2g", "100.000000", "no"))
+
+    def test_stop_start_and_detach_on_stop(self):
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g", "--count", 2)
+        self.collect(0)
+        self.run_vm(v, 5_000_000)
+        self.run_vm(v, 7_000_000, 1)
+        self.collect(1)
+        self.cloud.stop(v)
+        self.collect(1)           # the webhook's
+        self.collect(2)           # stopped and allocated: two vGPUs
+        self.cloud.domain_settings[("gpu.detach.on.stop", "d1")] = "true"
+        self.collect(2)
+        self.collect(3)           # stopped and not allocated
+        self.cloud.start(v, self.hosts[0], polls=0)
+        self.ask("sync", "web1")
+        self.run_vm(v, 1_000_000)  # a domain with counters of its own
+        self.collect(3)
+        self.collect(4)
+        self.assertEqual([r[:4] for r in self.rows()], [("00", "12.000000", "4.000000", 7200), ("01", "0.000000", "4.000000", 7200),
+                                                        ("03", "1.000000", "4.000000", 7200)])
+        conf = {"detach-on-stop": "no", "wait": "5"}
+        self.cloud.stop(v)
+        self.conf["toggle"] = conf
+        self.write_conf()
+        self.collect(4)
+        self.collect(5)
+        self.assertEqual(self.rows()[3][:4], ("04", "0.000000", "4.000000", 7200))
+
+    def test_owners_and_disable(self):
+        v = self.vm("=1+1")
+        self.ask("enable", "=1+1", "--profile", "pvgpu-2g")
+        self.collect(0)
+        v.update(projectid=PROJECT)
+        self.collect(1)
+        self.ask("disable", "=1+1")
+        self.collect(2)
+        self.collect(5)
+        rows = csv.DictReader(io.StringIO(self.run_tool("usage", "report", "--csv", "--to", "2030-01-01").out))
+        self.assertEqual({r["name"] for r in rows}, {"'=1+1"})
+        found = [(r["from"][11:13], r["account"], r["project"], r["allocated-seconds"]) for r in self.report("--interval", "hour")]
+        self.assertEqual(found, [("00", "ROOT/alice", "", 3600), ("01", "", PROJECT, 3600)])
+
+    def test_a_host_that_does_not_answer(self):
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.collect(0)
+        self.pool.hosts["xcp1"].down = True
+        self.assertIn("HOST_OFFLINE", self.collect(1)["faults"][0])
+        self.pool.hosts["xcp1"].down = False
+        self.run_vm(v, 8_000_000)
+        self.collect(2)
+        self.assertEqual([r[1:4] for r in self.rows()], [("4.000000", "2.000000", 3600)] * 2)
+
+    def test_a_clock_that_goes_back(self):
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.collect(1)
+        self.run_vm(v, 1_000_000)
+        self.collect(0)
+        self.collect(2)
+        self.assertEqual([r[:4] for r in self.rows()], [("01", "1.000000", "2.000000", 3600)])
+
+    def test_killed_on_the_way(self):
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.run_vm(v, 3_000_000)
+        self.killer.aim(4, "after")
+        child = self.start("usage", "collect")
+        self.killer.child = child
+        self.killer.set.set()
+        self.assertEqual(child.wait().status, -signal.SIGKILL)
+        self.killer.aim(0, "")
+        self.ask("usage", "collect", schema="collect")
+        row, = self.report("--interval", "month")
+        self.assertEqual(row["gpu-seconds"], "3.000000")
+
+    def test_samplers_take_turns(self):
+        """One has read the counters and not written them when they go on and another begins."""
+        if not os.path.exists("/proc/locks"):
+            self.skipTest("/proc/locks does not show who waits")
+        v = self.vm()
+        self.ask("enable", "web1", "--profile", "pvgpu-2g")
+        self.run_vm(v, 1_000_000)
+        plain, reached, go = self.pool.call_plugin, threading.Event(), threading.Event()
+
+        def slow(ref, plugin, fn, args):
+            out = plain(ref, plugin, fn, args)
+            if not reached.is_set():
+                reached.set()
+                go.wait(PATIENCE)
+            return out
+        self.pool.call_plugin = slow
+        first = self.start("usage", "collect")
+        reached.wait(PATIENCE)
+        self.run_vm(v, 2_000_000)
+        second = self.start("usage", "collect")
+        waits = re.compile(r"^\d+: -> POSIX .* %d " % second.pid, re.M)
+        self.until(lambda: second.ended() or waits.search(pathlib.Path("/proc/locks").read_text()))
+        go.set()
+        self.assertEqual((first.wait().status, second.wait().status), (0, 0))
+        row, = self.report("--interval", "month")
+        self.assertEqual(row["gpu-seconds"], "2.000000")
+
+    def test_spread_keeps_sums(self):
+        for amount, start, end in ((1, 0, 7200), (7, 3599, 3601), (10 ** 12 + 1, 100, 86400 * 3 + 5), (5, 50, 50), (0, 0, 10)):
+            parts = usage.spread(amount, start, end)
+            self.assertEqual(sum(p for _, p in parts), amount)
+            self.assertTrue(all(p >= 0 and h % 3600 == 0 for h, p in parts))
+
+    def test_wrong_use(self):
+        self.refused(2, "--from x: must be a day or a full hour of UTC", "usage", "report", "--from", "x")
+        self.refused(2, "must be after --from", "usage", "report", "--from", "2026-02-01", "--to", "2026-01-01T05:00Z")
+        self.refused(2, "--csv or --json, not both", "usage", "report", "--csv", "--json")
+        self.refused(2, "usage collect takes none of", "usage", "collect", "--csv")
+        (self.folder / "state" / "usage.db").write_bytes(b"no database at all" * 100)
+        self.refused(1, "it is the usage ledger; move it away", "usage", "report")
+
+
+class Webhook(World):
+    def setUp(self):
+        super().setUp()
+        self.conf["webhook"] = {"listen": "127.0.0.1:0", "secret": self.secret("hook", "hook secret\n"), "every": "0"}
+        self.write_conf()
+        self.children = []
+
+    def serve(self):
+        child = self.start("serve")
+        self.addCleanup(self.end, child)
+        self.until(lambda: "listening on 127.0.0.1:" in child.err.read_text() or child.out.read_text())
+        self.url = "http://127.0.0.1:%s/pvgpu" % child.err.read_text().split("127.0.0.1:")[1].split()[0]
+        return child
+
+    def end(self, child):
+        if child.status is None:
+            child.kill(signal.SIGTERM)
+            self.assertEqual(child.wait().status, 0, child.err.read_text())
+
+    def event(self, name, status, v, **more):
+        return self.cloud.deliver(self.url, "hook secret", name, status, v["id"], **more)
+
+    def test_events(self):
+        v = self.vm(running=False, details={"extraconfig-1": T2})
+        child = self.serve()
+        self.cloud.start(v, self.hosts[0], polls=0)
+        self.assertEqual(self.event("VM.START", "Completed", v)[0], 200)
+        self.until(lambda: self.live(v) == [("pvgpu-2g", ALICE)])
+        self.until(lambda: "pvgpu-2g,pvgpu-4g" in [h["hosttags"] for h in self.cloud.hosts.values()])
+        for _ in range(3):  # CloudStack delivers again what it thinks is lost
+            self.assertEqual(self.event("VM.START", "Completed", v)[0], 200)
+        # The counters are read when the VM is about to stop.
+        vm = self.pool.of("i-2-100-VM")
+        self.pool.host_of(vm).use(int(vm["domid"]), 0, 42_000_000)
+        self.event("VM.STOP", "Started", v)
+        self.until(lambda: any(r["gpu-seconds"] == "42.000000" for r in self.ask("usage", "report", schema="report")))
+        self.cloud.stop(v)
+        self.event("VM.STOP", "Completed", v)
+        del self.cloud.vms[v["id"]]
+        self.event("VM.EXPUNGE", "Completed", v)
+        self.until(lambda: "CloudStack has none with this id" in child.err.read_text())
+        self.assertNotIn("Traceback", child.err.read_text())
+
+    def test_what_is_not_taken(self):
+        v = self.vm(details={"extraconfig-1": T2})
+        child = self.serve()
+        self.until(lambda: "updateHost" in [c for c, _ in list(self.cloud.calls)])  # the first round
+        n = len(self.cloud.calls)
+        for status, more in ((401, {"signature": ""}), (401, {"signature": "bm8="}), (401, {"signature": "\u00e9".encode().decode("latin-1")}),
+                             (400, {"body": b"no json"}), (200, {"body": b'{ "CloudStack": "works!" }'}), (200, {"body": b"[1]"}),
+                             (200, {"body": b'{"event":"VM.START","status":"Completed","entity":"VirtualMachine","entityuuid":"../x"}'})):
+            self.assertEqual(self.event("VM.START", "Completed", v, **more)[0], status, more)
+        self.assertEqual(self.event("VOLUME.CREATE", "Completed", v)[0], 200)
+        self.assertEqual(self.event("VM.START", "Scheduled", v)[0], 200)
+        link = http.client.HTTPConnection("127.0.0.1", int(self.url.split(":")[2].split("/")[0]), timeout=60)
+        link.putrequest("POST", "/pvgpu")
+        link.putheader("Content-Length", str(1 + (1 << 20)))
+        link.endheaders()
+        self.assertEqual(link.getresponse().status, 413)
+        link.close()
+        self.end(child)
+        self.assertEqual([c for c, p in self.cloud.calls[n:] if p.get("id") == v["id"]], [])
+
+    def test_rounds_repair_what_no_event_told(self):
+        v = self.vm()
+        self.conf["webhook"]["every"] = "1"
+        self.write_conf()
+        child = self.serve()
+        v["details"]["extraconfig-1"] = T2
+        self.until(lambda: self.live(v) == [("pvgpu-2g", ALICE)])
+        self.cloud.refuse["listVirtualMachines"] = [ApiError(530, "out of order")] * 2
+        self.until(lambda: "out of order" in child.err.read_text())
+        v["details"]["extraconfig-1"] = "other_config:pvgpu=off"
+        self.until(lambda: self.live(v) == [])
+
+    def test_refusals(self):
+        self.refused(2, "[webhook]: secret is missing", "serve", conf=self.write_conf("a.conf", webhook={"secret": None}))
+        self.refused(2, "(the webhook's secret): is empty", "serve", conf=self.write_conf("b.conf", webhook={"secret": self.secret("empty", "\n")}))
+        self.refused(2, "needs certificate and key", "serve", conf=self.write_conf("c.conf", webhook={"listen": "0.0.0.0:0"}))
+
+
+class Check(World):
+    def test_check(self):
+        found = self.ask("check", status=0)
+        self.assertEqual(found["faults"], [])
+        self.assertIn("vm.strict.host.tags lacks pvgpu-2g: ", " ".join(found["notes"]))
+        self.cloud.settings.update({"allow.additional.vm.configuration.list.xenserver": "", "enable.additional.vm.configuration": "false",
+                                    "vm.strict.host.tags": "pvgpu-2g, pvgpu-4g,pvgpu-big"})
+        del self.cloud.settings["gpu.detach.on.stop"]
+        (self.pool.hosts["xcp1"].folder / "tenants.conf").write_text("[tenant a]\nvgpus = lots\n")
+        found = self.ask("check", status=1)
+        self.assertIn("lacks other_config:pvgpu: no toggle can be written", found["faults"][0])
+        self.assertIn("xcp1: ", found["faults"][1])
+        self.assertEqual(len(found["faults"]), 2)
+        self.assertIn("must be for each account", found["notes"][0])
+        self.assertIn("has no gpu.detach.on.stop", found["notes"][1])
+        self.assertEqual(len(found["notes"]), 2)
+
+
+class Configuration(World):
+    def test_faults(self):
+        for sections, text in (
+                ({"cloudstack": {"url": "http://cs.example.org/client/api"}}, "url = http://cs.example.org/client/api: must be https://HOST"),
+                ({"cloudstack": {"url": "https://me:secret@cs.example.org/"}}, "must not have a user or a password"),
+                ({"cloudstack": {"url": None}}, "[cloudstack]: url is missing"),
+                ({"cloudstack": {"timeout": "soon"}}, "timeout = soon: must be a number from 1 to 3600"),
+                ({"cloudstack": {"verify": "no"}}, "verify: not known; there are ca, job-timeout, "),
+                ({"cloudstack": {"keys": "/none"}}, "/none (CloudStack's keys): No such file"),
+                ({"cloudstack": {"keys": str(self.folder)}}, "Is a directory"),
+                ({"cloudstack": {"keys": self.secret("k1", "api-key = x\nsecret-key = y\n", 0o640)}}, "mode 0640 lets other users read it: chmod 600 "),
+                ({"cloudstack": {"keys": self.secret("k2", "api-key = x\n")}}, "has no `secret-key = ...`"),
+                ({"cloudstack": {"keys": self.secret("k3", "api-key = x\na~secret*key/+\n")}}, "k3:2 (CloudStack's keys): is neither"),
+                ({"cloudstack": {"ca": "/none", "url": "https://127.0.0.1/"}}, "ca = /none: "),
+                ({"cloudstacks": {}}, "[cloudstacks]: there are [cloudstack], [pool NAME]"),
+                ({"pool": {"url": "https://x"}}, "[pool]: there are "),
+                ({"toggle": {"tenant": "me"}}, "tenant = me: must be account or none"),
+                ({"tags": {"prefix": "a b"}}, "prefix = a b: must be 1 to 40 letters"),
+                ({"webhook": {"listen": "8095"}}, "listen = 8095: must be ADDRESS:PORT")):
+            with self.subTest(sections=sections):
+                self.refused(2, text, "status", "web1", conf=self.write_conf("bad.conf", **sections))
+        self.refused(2, "none.conf: No such file or directory; --config names another", "status", "web1", conf="none.conf")
+        (self.folder / "odd.conf").write_text("x = y\n")
+        self.refused(2, "odd.conf: ", "status", "web1", conf="odd.conf")
+        del self.conf["pool p1"]
+        self.refused(2, "there is no [pool NAME]", "status", "web1", conf=self.write_conf("nopool.conf"))
+
+    def test_not_a_cloudstack(self):
+        self.refused(3, "Connection refused", "status", "web1", conf=self.write_conf("a.conf", cloudstack={"url": "http://127.0.0.1:9/client/api"}))
+        self.refused(3, "HTTP status 501 and no JSON", "status", "web1",
+                     conf=self.write_conf("b.conf", cloudstack={"url": self.html()}))
+
+    def html(self):
+        server = serve(type("Nothing", (http.server.BaseHTTPRequestHandler,), {"log_message": lambda *_: None}))
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return "http://127.0.0.1:%d/client/api" % server.server_address[1]
+
+
+class Tls(World):
+    """Both connections verify chain and name; there is no switch that would not."""
+
+    def certificate(self, name, san):
+        key, cert = self.folder / (name + ".key"), self.folder / (name + ".pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=x",
+                        "-addext", "subjectAltName=" + san, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(str(cert), str(key))
+        return str(cert), context
+
+    def test_chain_and_name(self):
+        good, context = self.certificate("good", "IP:127.0.0.1")
+        named, other = self.certificate("named", "DNS:xcp1.example.org")
+        cloud, pool = Cloud(context), Pool(self.folder, BUILD, other)
+        self.addCleanup(cloud.close)
+        self.addCleanup(pool.close)
+        cloud.vms, cloud.accounts, pool.hosts, pool.vms = self.cloud.vms, self.cloud.accounts, self.pool.hosts, self.pool.vms
+        v = self.vm()
+
+        def conf(name, cs_ca, pool_ca, tls_name):
+            return self.write_conf(name, cloudstack={"url": cloud.url, "ca": cs_ca},
+                                   pool_p1={"url": pool.url, "ca": pool_ca, "tls-name": tls_name})
+        self.refused(3, "TLS: ", "status", "web1", conf=conf("a.conf", None, named, "xcp1.example.org"))
+        self.refused(3, "TLS: ", "status", "web1", conf=conf("b.conf", named, named, "xcp1.example.org"))
+        self.refused(3, "ca names the authority, tls-name the certificate's name", "status", "web1", conf=conf("c.conf", good, named, None))
+        self.refused(3, "pool p1: ", "status", "web1", conf=conf("d.conf", good, good, "xcp1.example.org"))
+        self.assertEqual((cloud.calls[-1][0], pool.calls), ("listVirtualMachines", []))
+        self.ask("enable", "web1", "--profile", "pvgpu-2g", conf=conf("e.conf", good, named, "xcp1.example.org"))
+        self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
+
+
+    def test_webhooks(self):
+        cert, _ = self.certificate("hook", "IP:127.0.0.1")
+        self.conf["webhook"] = {"listen": "127.0.0.1:0", "secret": self.secret("hook", "hook secret\n"), "every": "0", "certificate": cert,
+                                "key": cert.replace(".pem", ".key")}
+        self.write_conf()
+        child = self.start("serve")
+        self.until(lambda: "listening on " in child.err.read_text())
+        port = int(child.err.read_text().split("127.0.0.1:")[1].split()[0])
+        body = b'{ "CloudStack": "works!" }'
+        idle = socket.create_connection(("127.0.0.1", port))  # begins no handshake, and holds up no other
+        for _ in range(2):
+            link = http.client.HTTPSConnection("127.0.0.1", port, context=ssl.create_default_context(cafile=cert), timeout=PATIENCE)
+            link.request("POST", "/", body, {"X-CS-Signature": webhook.signature("hook secret", body)})
+            self.assertEqual(link.getresponse().status, 200)
+            link.close()
+        idle.close()
+        child.kill(signal.SIGTERM)
+        self.assertEqual(child.wait().status, 0)
+
+
+class Old(unittest.TestCase):
+    """The management hosts that are oldest have Python 3.6."""
+
+    def test_syntax(self):
+        folder = TOP / "xen-pvgpu-back" / "cloudstack"
+        for path in [folder / "pvgpu-cloudstack", *sorted((folder / "pvgpu_cloudstack").glob("*.py"))]:
+            tree = ast.parse(path.read_text(), str(path), feature_version=(3, 6))
+            names = {n.names[0].name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import)}
+            self.assertLessEqual(names, {"argparse", "base64", "calendar", "configparser", "contextlib", "csv", "fcntl", "hashlib", "hmac", "http",
+                                         "json", "os", "re", "signal", "socket", "socketserver", "sqlite3", "ssl", "stat", "sys", "threading", "time",
+                                         "urllib", "xmlrpc"}, path)
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")
