@@ -156,9 +156,10 @@ class Soak:
     # pvgpud's own ends
 
     def restart(self):
-        """Killed, or told to hand over; not while an honest program opens its session, which may fail then."""
+        """Killed, or told to hand over; not while an honest program opens its session, which may fail then, nor while a worker is
+        stopped, which the next one would wait for."""
         self.until(lambda: "a session for each program",
-                   lambda: not any(kind == "honest" and v.opening() for kind, v in self.visits))
+                   lambda: not any(kind == "honest" and v.opening() or kind == "killed" and v.halted for kind, v in self.visits))
         self.remember()
         self.env.restart(self.rng.choice((signal.SIGKILL, signal.SIGUSR1)))
         self.total["restarts"] += 1

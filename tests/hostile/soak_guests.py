@@ -208,6 +208,7 @@ class Killed(Honest):
         self.how = soak.rng.choice(self.HOWS)
         self.due = self.begun + soak.rng.expovariate(1 / soak.rng.choice((0.03, 0.3, 2)))
         self.mine = False      # it was killed itself
+        self.halted = False    # its worker was stopped
 
     def kill(self, sig):
         if "worker" in self.how:
@@ -224,6 +225,7 @@ class Killed(Honest):
             return
         if self.how.startswith("stopped"):
             if self.kill(signal.SIGSTOP):
+                self.halted = self.how == "stopped worker"
                 self.how, self.due = "program", time.monotonic() + 1
         elif self.kill(signal.SIGKILL):
             self.how, self.due = "program", time.monotonic() + 60
