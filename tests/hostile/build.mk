@@ -33,6 +33,12 @@ check-hostile: tests
 check-hostile-tame: tests
 	$(Q)$(PYTHON) tests/hostile/hostile_test.py --build $(B) --tame
 
+# 100 sessions for a long time, and hostile guests beside them; SOAK_SECONDS, SOAK_SEED, SOAK_JSON=FILE for make results.
+.PHONY: soak check-soak
+soak check-soak: tests
+	$(Q)$(PYTHON) tests/hostile/soak.py --build $(B) --seconds $(or $(SOAK_SECONDS),$(if $(filter check-soak,$@),60,1800)) \
+		$(if $(filter check-soak,$@),--rate 3) $(if $(SOAK_SEED),--seed $(SOAK_SEED)) $(if $(SOAK_JSON),--json $(SOAK_JSON))
+
 # A hostile frontend in a guest's user space, for the lab (LAB_BUILT): static, and without pvgpu.ko.
 $(B)/tests/lab-frontend: $(call obj,$(wildcard tests/hostile/xen/*.c) tests/hostile/guest.c tests/hostile/want.c) $$(KEYS_OBJS)
 LDLIBS_lab-frontend := -static

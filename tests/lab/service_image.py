@@ -17,7 +17,7 @@ UNITS = ["basic.target", "local-fs.target", "local-fs-pre.target", "modprobe@.se
 WANTS = ["sockets.target.wants/systemd-journald.socket", "sockets.target.wants/systemd-journald-dev-log.socket",
          "sysinit.target.wants/systemd-journald.service"]
 # The console is the agent's.
-CONF = {"system.conf": "[Manager]\nShowStatus=no\nLogTarget=journal\nLogLevel=info\nDefaultTimeoutStartSec=300\n"
+CONF = {"system.conf": "[Manager]\nShowStatus=no\nLogTarget=journal\nLogLevel=info\nDefaultTimeoutStartSec=1800\n"
                        "DefaultTimeoutStopSec=300\n",
         "journald.conf": "[Journal]\nStorage=volatile\nRateLimitBurst=0\nForwardToConsole=no\nForwardToWall=no\n"}
 AGENT = """[Unit]

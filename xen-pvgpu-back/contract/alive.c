@@ -51,32 +51,46 @@ static int dial(const char *path)
 	return -1;
 }
 
+static void say(const char *what)
+{
+	/* Full: it has enough of them to read. */
+	if (send(sock, what, strlen(what), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return;
+}
+
 static void on_time(struct ev_loop *loop, ev_timer *t, int events)
 {
-	static const char alive[] = "WATCHDOG=1";
+	say("WATCHDOG=1");
+}
 
-	/* Full: it has enough of them to read. */
-	if (send(sock, alive, sizeof(alive) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return;
+/* Microseconds; 0: this process is not watched. */
+static unsigned long long watched(void)
+{
+	const unsigned long long us = number("WATCHDOG_USEC");
+
+	if (getenv("WATCHDOG_PID") && number("WATCHDOG_PID") != (unsigned long long)getpid())
+		return 0;
+	return us > MOST_US ? 0 : us;
 }
 
 void alive_start(struct ev_loop *loop)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	unsigned long long us = number("WATCHDOG_USEC");
+	const unsigned long long us = watched();
 
-	if (!path || !us || us > MOST_US)
-		return;
-	if (getenv("WATCHDOG_PID") && number("WATCHDOG_PID") != (unsigned long long)getpid())
+	if (!path)
 		return;
 	sock = dial(path);
 	if (sock < 0) {
-		log_warning("NOTIFY_SOCKET = %.100s: %s: systemd's watchdog gets no signs of life",
-			    path, strerror(errno));
+		log_warning("NOTIFY_SOCKET = %.100s: %s: systemd gets no signs of life", path,
+			    strerror(errno));
 		return;
 	}
-	ev_timer_init(&timer, on_time, 0., (double)us / 2e6);
-	ev_timer_start(loop, &timer);
+	say("READY=1");
+	if (us) {
+		ev_timer_init(&timer, on_time, 0., (double)us / 2e6);
+		ev_timer_start(loop, &timer);
+	}
 }
 
 void alive_stop(struct ev_loop *loop)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tell the service manager that the loop turns, as sd_notify(3) says: while WATCHDOG_USEC is set
- * for this process, a datagram to NOTIFY_SOCKET twice in that time. A program that hangs is ended
- * and started again.
+ * Tell the service manager, as sd_notify(3) says, that the program is ready, and that its loop
+ * turns: while WATCHDOG_USEC is set for this process, a datagram to NOTIFY_SOCKET twice in that
+ * time. A program that hangs is ended and started again.
  */
 #ifndef PVGPU_ALIVE_H
 #define PVGPU_ALIVE_H

@@ -478,9 +478,10 @@ int main(int argc, char **argv)
 	ev_signal_start(d.loop, &usr1);
 	ev_signal_start(d.loop, &hup);
 	r = start(&d);
-	alive_start(d.loop);
-	if (r == 0)
+	if (r == 0) {
+		alive_start(d.loop);
 		ev_run(d.loop, 0);
+	}
 	alive_stop(d.loop);
 	log_info("stopped");
 	finish(&d);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A hostile frontend in a guest's user space, without pvgpu.ko, speaks wrongly at every step: handshake, keys, references,
-indices, requests, chunks, sessions, restarts of pvgpud; then two guests at once, and one that is destroyed in the middle.
+indices, requests, chunks, sessions, restarts of pvgpud; it is saved and destroyed in the middle; then two guests at once.
 Each attack has its reason; a neighbour computes right and its new sessions cost few worker starts; nothing is left.
 
 LAB_ATTACKS="NAME..." runs these alone, from a PV guest or one of LAB_KIND."""
@@ -23,12 +23,8 @@ QUICK = {"ONLY": ("stay_chunked", "anew_settled", "state_word", "ref_missing", "
 
 
 def run(lab, w):
-    if CHOSEN:
-        frontend.attack_all(lab, w, os.environ.get("LAB_KIND", "pv"), CHOSEN, EVERY)
-        return
-    for kind in KINDS:
-        frontend.attack_all(lab, w, kind, ONLY, EVERY)
-    if BOTH:
-        for kind in KINDS:
-            frontend.destroy_attacker(lab, w, kind)
+    kinds = (os.environ.get("LAB_KIND", "pv"),) if CHOSEN else KINDS
+    for kind in kinds:
+        frontend.attack_all(lab, w.pvgpud, w.pv, kind, CHOSEN or ONLY, EVERY)
+    if BOTH and not CHOSEN:
         frontend.attack_by_two(lab, w, BOTH)

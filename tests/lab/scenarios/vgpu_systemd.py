@@ -7,6 +7,7 @@ import re
 import machine
 import service
 import vgpu
+from channel import PATIENCE
 
 BOOT = machine.Boot(service=True)
 LIMIT = 2400
@@ -20,7 +21,7 @@ memory = 256M
 kernel-limit = 0
 """
 # Nothing but a pvgpud that stands still may be too slow for it in the emulator.
-WATCHDOG = "[Service]\nWatchdogSec=60\n"
+WATCHDOG = f"[Service]\nWatchdogSec={60 * PATIENCE:.0f}\n"
 
 
 def check_goes_on(p, c, interrupt, line):
@@ -102,7 +103,7 @@ def run(lab):
     check_sandbox(p)
     p.systemctl("reload")
     p.wait_log("SIGHUP: log_level is info", service.SLOW)
-    check_goes_on(p, c, p.restart, "handing over: 1 sessions go on")
+    check_goes_on(p, c, p.restart, "handing over: 1 sessions continue")
     check_goes_on(p, c, lambda: hang(p), r"Watchdog timeout")
     check_goes_on(p, c, p.kill, r"status=9/KILL")
     assert p.show("NRestarts") == ["2"]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The messages to the service manager's watchdog: contract/alive.c. */
+/* The messages to the service manager: contract/alive.c. */
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
@@ -35,6 +35,17 @@ static int bound(void)
 	return fd;
 }
 
+static bool heard(const char *what)
+{
+	char said[64] = "";
+	ssize_t n = recv(manager, said, sizeof(said) - 1, 0);
+
+	if (n < 0)
+		return false;
+	ck_assert_str_eq(said, what);
+	return true;
+}
+
 static void setup(const char *place, const char *usec, const char *pid)
 {
 	log_set_level(LOG_LEVEL_ERROR);
@@ -50,6 +61,7 @@ static void setup(const char *place, const char *usec, const char *pid)
 	if (pid)
 		setenv("WATCHDOG_PID", pid, 1);
 	alive_start(loop);
+	ck_assert(heard("READY=1"));
 }
 
 static void teardown(void)
@@ -62,17 +74,6 @@ static void teardown(void)
 	ck_assert_uint_eq(open_files(), files_before);
 }
 
-static bool heard(void)
-{
-	char said[64] = "";
-	ssize_t n = recv(manager, said, sizeof(said) - 1, 0);
-
-	if (n < 0)
-		return false;
-	ck_assert_str_eq(said, "WATCHDOG=1");
-	return true;
-}
-
 /* The first ping comes at once, so that a short start limit holds; more follow only while the loop
  * turns. */
 START_TEST(while_the_loop_turns)
@@ -81,13 +82,13 @@ START_TEST(while_the_loop_turns)
 
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	setup(_i ? "@" : "/tmp/", "20000", _i ? pid : NULL);
-	ck_assert(!heard());
+	ck_assert(!heard("WATCHDOG=1"));
 	for (unsigned int i = 0; i < 5; i++) {
-		while (!heard())
+		while (!heard("WATCHDOG=1"))
 			ev_run(loop, EVRUN_ONCE);
 	}
 	usleep(50000);
-	ck_assert(!heard());
+	ck_assert(!heard("WATCHDOG=1"));
 	teardown();
 }
 END_TEST
@@ -102,7 +103,7 @@ START_TEST(nobody_wants_to_know)
 	setup("/tmp/", unasked[_i].usec, unasked[_i].pid);
 	/* No timer: nothing to wait for. */
 	ck_assert_int_eq(ev_run(loop, 0), 0);
-	ck_assert(!heard());
+	ck_assert(!heard("WATCHDOG=1"));
 	teardown();
 }
 END_TEST

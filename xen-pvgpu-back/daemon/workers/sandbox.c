@@ -22,7 +22,6 @@
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define CHECK_BYTES 8192
-#define CHECK_MS    60000
 
 unsigned int sandbox_args(const struct config *c, uint32_t uid, char text[16],
 			  const char *args[SANDBOX_ARGS])
@@ -103,9 +102,9 @@ static pid_t spawn_check(const struct daemon *d, uint32_t uid, int out, int cgro
 	return errno ? -1 : pid;
 }
 
-static void read_all(int fd, pid_t pid, char text[CHECK_BYTES])
+static void read_all(int fd, pid_t pid, uint64_t ms, char text[CHECK_BYTES])
 {
-	const uint64_t end = now_ms() + CHECK_MS;
+	const uint64_t end = now_ms() + ms;
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	size_t n = 0;
 	ssize_t r = 1;
@@ -194,7 +193,7 @@ int sandbox_check(struct daemon *d)
 		close(out[0]);
 		return -1;
 	}
-	read_all(out[0], pid, text);
+	read_all(out[0], pid, d->cfg.start_ms, text);
 	close(out[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
