@@ -221,6 +221,12 @@ START_TEST(bad_image)
 }
 END_TEST
 
+static CUresult CUDAAPI no_wait_value(CUstream s, CUdeviceptr addr, cuuint32_t value,
+				      unsigned int flags)
+{
+	return CUDA_ERROR_NOT_SUPPORTED;
+}
+
 /* A held stream waits for the guest's word; the mark says that its turn has come, and a host
  * function of another stream that does not end is not in the way. */
 START_TEST(holds_wait_for_the_word)
@@ -237,13 +243,16 @@ START_TEST(holds_wait_for_the_word)
 	uint32_t *word = (uint32_t *)(uintptr_t)h.word;
 	const uint64_t d = fake_alloc(w, 10, FAKE_CTX, 4096);
 
-	if (_i)
-		w->info.zero_copy = false; /* then a thread looks */
-	else
-		FAKE_SUBMIT(w, STREAM_CREATE, 11, s);
 	f.stream = s.stream;
-	if (!_i)
+	if (!_i) {
+		FAKE_SUBMIT(w, STREAM_CREATE, 11, s);
 		FAKE_SUBMIT(w, HOST_FUNC, 0, f);
+	}
+	/* Then a thread looks. */
+	if (_i == 1)
+		w->info.zero_copy = false;
+	if (_i == 2)
+		far.cuStreamWaitValue32_v2 = no_wait_value;
 	*word = 0;
 	FAKE_SUBMIT(w, HOLD, 20, h);
 	copy(w, 21, d, h.word, 4096);
@@ -345,6 +354,8 @@ START_TEST(copies_wait_in_the_stream)
 	unsigned char *bytes = (unsigned char *)(uintptr_t)at;
 	uint64_t d;
 
+	if (_i)
+		far.cuStreamWaitValue32_v2 = no_wait_value;
 	/* More than the slots hold: 1 MiB of a first chunk, and another. */
 	fake_chunk(w, 4u << 20, 12u << 20);
 	d = fake_alloc(w, 10, FAKE_CTX, BYTES);
@@ -488,9 +499,9 @@ int main(void)
 	tcase_add_test(t, many_launches);
 	tcase_add_test(t, wild_pointer);
 	tcase_add_test(t, locking_pages_waits_elsewhere);
-	tcase_add_loop_test(t, holds_wait_for_the_word, 0, 2);
+	tcase_add_loop_test(t, holds_wait_for_the_word, 0, 3);
 	tcase_add_test(t, bad_image);
-	tcase_add_test(t, copies_wait_in_the_stream);
+	tcase_add_loop_test(t, copies_wait_in_the_stream, 0, 2);
 	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));
 	tcase_add_test(t, fault_before_copies);
 	tcase_set_timeout(t, 120);

@@ -3,10 +3,8 @@
  * Copies from and to an arena that is not registered with CUDA. It would copy such memory while its
  * caller waits, and the decoding thread must not: the stream itself may wait for the guest. So
  * the bytes go through page-locked slots. A completion thread moves them between slot and arena
- * when the work before has ended; the stream waits for the slot's word, which that thread raises.
- * Other work of the stream finds the arena as if the copy were one operation. A far end without
- * waits for words runs a host function in the stream instead, and the guest's host functions are in
- * its way.
+ * when the work before has ended; the stream is held by the slot's word, which that thread raises
+ * (hold.c). Other work of the stream finds the arena as if the copy were one operation.
  *
  * A copy has one slot, which all its pieces use in turn.
  */
@@ -26,7 +24,7 @@ struct move {
 	uint64_t to_pitch, to_slice, from_pitch, from_slice;
 	uint64_t width, height, depth;
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
-	uint32_t *word, value;    /* the slot's; to be raised to that. NULL: a host function */
+	uint32_t *word, value;    /* the slot's; to be raised to that */
 };
 
 static void move_lines(const struct move *m)
@@ -47,9 +45,8 @@ static void move_free(struct move *m)
 	free(m);
 }
 
-static void CUDA_CB run_move(void *arg)
+static void run_move(struct move *m)
 {
-	struct move *m = arg;
 	struct bounce *b = &m->g->bounce;
 
 	pthread_mutex_lock(&b->lock);
@@ -146,41 +143,25 @@ static void pin(struct move *m, unsigned int i, const struct place *p)
 	m->len[i] = len;
 }
 
-static void drop(struct gpu *g, struct move *m)
-{
-	pthread_mutex_lock(&g->bounce.lock);
-	move_free(m);
-	pthread_mutex_unlock(&g->bounce.lock);
-}
-
 /* A CUresult. m is given away. */
 static int issue(struct gpu *g, struct stream *s, struct move *m, int slot)
 {
 	uint32_t value, *const word = staging_word(s->o.ctx, STAGING_COPIES, slot, &value);
-	struct wait *w;
-	int r;
+	struct wait *w = wait_new(g, s->o.ctx);
 
-	if (!word || !g->far->cuStreamWaitValue32_v2) {
-		r = (int)g->far->cuLaunchHostFunc(s->far, run_move, m);
-		if (r)
-			drop(g, m);
-	} else {
-		w = wait_new(g, s->o.ctx);
-		if (!w) {
-			drop(g, m);
-			return CUDA_ERROR_OUT_OF_MEMORY;
-		}
-		m->word = word;
-		m->value = value;
-		w->p = m;
-		w->done = moved;
-		wait_stream(g, w, s);
-		r = (int)g->far->cuStreamWaitValue32_v2(s->far, (uintptr_t)word, value,
-							CU_STREAM_WAIT_VALUE_GEQ);
+	if (!w) {
+		pthread_mutex_lock(&g->bounce.lock);
+		move_free(m);
+		pthread_mutex_unlock(&g->bounce.lock);
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	}
-	if (!r)
-		stream_issued(s);
-	return r;
+	m->word = word;
+	m->value = value;
+	w->p = m;
+	w->done = moved;
+	wait_stream(g, w, s);
+	return hold_stream(g, s, (uintptr_t)word, value,
+			   staging_registered(s->o.ctx, STAGING_COPIES));
 }
 
 /* A CUresult. */

@@ -47,12 +47,20 @@ void holds_end(struct gpu *g)
 	}
 }
 
-/* Where the GPU cannot look at the arena. */
+/* Where the GPU cannot look at the word, or the far end has no such waits. */
 struct looking {
 	struct gpu *g;
 	uint64_t addr;
 	uint32_t value;
+	bool pinned; /* of the arena */
 };
+
+static void looking_free(struct looking *k)
+{
+	if (k->pinned)
+		chunks_unpin(&k->g->arena.chunks, k->addr, 4);
+	free(k);
+}
 
 static void CUDA_CB run_look(void *arg)
 {
@@ -61,8 +69,7 @@ static void CUDA_CB run_look(void *arg)
 
 	while (!reached(k->addr, k->value) && !atomic_load(&k->g->ended))
 		nanosleep(&t, NULL);
-	chunks_unpin(&k->g->arena.chunks, k->addr, 4);
-	free(k);
+	looking_free(k);
 }
 
 static int look_later(struct gpu *g, struct stream *s, uint64_t addr, uint32_t value)
@@ -72,31 +79,30 @@ static int look_later(struct gpu *g, struct stream *s, uint64_t addr, uint32_t v
 
 	if (!k)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	*k = (struct looking){g, addr, value};
-	if (!chunks_pin(&g->arena.chunks, addr, 4)) {
-		free(k);
-		return CUDA_ERROR_INVALID_VALUE;
-	}
+	*k = (struct looking){g, addr, value, chunks_pin(&g->arena.chunks, addr, 4)};
 	r = (int)g->far->cuLaunchHostFunc(s->far, run_look, k);
-	if (r) {
-		chunks_unpin(&g->arena.chunks, addr, 4);
-		free(k);
-	}
+	if (r)
+		looking_free(k);
 	return r;
+}
+
+int hold_stream(struct gpu *g, struct stream *s, uint64_t addr, uint32_t value, bool gpu_sees)
+{
+	int r = CUDA_ERROR_NOT_SUPPORTED;
+
+	if (g->far->cuStreamWaitValue32_v2 && gpu_sees)
+		r = (int)g->far->cuStreamWaitValue32_v2(s->far, addr, value,
+							CU_STREAM_WAIT_VALUE_GEQ);
+	if (r && !result_is_sticky(r))
+		r = look_later(g, s, addr, value);
+	if (!r)
+		stream_issued(s);
+	return ctx_result(s->o.ctx, r);
 }
 
 static int hold(struct gpu *g, struct stream *s, const struct pvgpu_in_hold *in)
 {
-	int r;
-
-	if (g->far->cuStreamWaitValue32_v2 && !bounce_needed(g))
-		r = (int)g->far->cuStreamWaitValue32_v2(s->far, in->word, in->value,
-							CU_STREAM_WAIT_VALUE_GEQ);
-	else
-		r = look_later(g, s, in->word, in->value);
-	if (!r)
-		stream_issued(s);
-	return ctx_result(s->o.ctx, r);
+	return hold_stream(g, s, in->word, in->value, !bounce_needed(g));
 }
 
 static void turn_has_come(struct gpu *g, struct wait *w, int result)

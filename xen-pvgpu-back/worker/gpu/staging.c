@@ -149,10 +149,13 @@ uint32_t *staging_word(struct ctx *c, enum staging_kind kind, int slot, uint32_t
 	struct staging *t = c->staging[kind];
 	const size_t at = (size_t)t->slots * kinds[kind].size + (size_t)slot * WORD_STEP;
 
-	if (!t->registered)
-		return NULL;
 	*value = ++t->slot[slot].word;
 	return (uint32_t *)(void *)(t->base + at);
+}
+
+bool staging_registered(const struct ctx *c, enum staging_kind kind)
+{
+	return c->staging[kind]->registered;
 }
 
 void staging_put(struct ctx *c, enum staging_kind kind, int slot)

@@ -467,9 +467,10 @@ bool staging_room(struct gpu *g, struct ctx *c, enum staging_kind kind, const st
 /* A slot, or -1 when there is none. Decoding thread. */
 int staging_take(struct gpu *g, struct ctx *c, enum staging_kind kind, const struct stream *s);
 void *staging_at(struct ctx *c, enum staging_kind kind, int slot);
-/* A word of the slot's that the GPU can look at, and the value that it does not have yet: values
- * only grow. NULL: it cannot. */
+/* A word of the slot's, and the value that it does not have yet: values only grow. */
 uint32_t *staging_word(struct ctx *c, enum staging_kind kind, int slot, uint32_t *value);
+/* Are the slots and their words page-locked? */
+bool staging_registered(const struct ctx *c, enum staging_kind kind);
 /* It is free again: at once (any thread), or when the stream's work so far has ended. */
 void staging_put(struct ctx *c, enum staging_kind kind, int slot);
 void staging_put_after(struct gpu *g, struct ctx *c, enum staging_kind kind, int slot,
@@ -513,6 +514,9 @@ struct holds {
 	} word[HOLD_WORDS];
 };
 
+/* Hold the stream until the word has reached the value, compared over the overflow; gpu_sees: it is
+ * page-locked. A CUresult. */
+int hold_stream(struct gpu *g, struct stream *s, uint64_t addr, uint32_t value, bool gpu_sees);
 /* The guest is gone: let all streams pass. */
 void holds_end(struct gpu *g);
 
