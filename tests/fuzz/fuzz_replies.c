@@ -56,7 +56,7 @@ static void prepare(struct pvgpu_session *s, struct pvgpu_call_slot *calls,
 	for (unsigned int i = 0; i < CALLS; i++) {
 		struct pvgpu_call_slot *c = &calls[i];
 
-		*c = (struct pvgpu_call_slot){.seq = ++s->seq, .cap = cap, .rep = malloc(cap)};
+		*c = (struct pvgpu_call_slot){.seq = (uint32_t)++s->number, .cap = cap, .rep = malloc(cap)};
 		must(c->rep != NULL);
 		c->next = s->calls[c->seq % PVGPU_CALL_BUCKETS];
 		s->calls[c->seq % PVGPU_CALL_BUCKETS] = c;
