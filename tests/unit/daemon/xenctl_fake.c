@@ -439,6 +439,7 @@ void fake_up(void)
 	if (fake_connect(false) < 0)
 		abort();
 	supervise_keep_spares(&fake.d);
+	fake_settle();
 }
 
 static void workers_gone(void)
@@ -519,10 +520,22 @@ void fake_restart(void)
 	supervise_keep_spares(&fake.d);
 }
 
+/* Spare workers are started a moment after they were taken. */
+static bool refilled(void)
+{
+	ev_timer *t = &fake.d.pools[0]->refill;
+
+	if (!ev_is_active(t))
+		return false;
+	ev_timer_stop(fake.d.loop, t);
+	ev_feed_event(fake.d.loop, t, EV_TIMER);
+	return true;
+}
+
 void fake_settle(void)
 {
 	for (unsigned int quiet = 0; quiet < 3;) {
-		quiet++;
+		quiet = refilled() ? 0 : quiet + 1;
 		for (unsigned int i = 0; i < fake.worker_n; i++) {
 			struct fake_worker *k = &fake.workers[i];
 
