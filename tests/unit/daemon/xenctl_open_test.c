@@ -136,6 +136,7 @@ START_TEST(spares_return_to_their_number)
 		open_init(&o[i], &ops, &others[i]);
 		ck_assert_int_eq(open_ask(&o[i], reason), 0);
 	}
+	fake_settle();
 	ck_assert_uint_eq(starting(), before + 4);
 	for (unsigned int i = 0; i < 4; i++) {
 		open_drop(&o[i]);
