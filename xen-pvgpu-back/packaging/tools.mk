@@ -3,14 +3,16 @@
 # `make dom0-source` makes, by dom0/Makefile; both set the places, TOOLS_BIN, TOOLS_UNIT, TOOLS_MAN and the functions.
 #
 # Where xapi looks for plugins; a host without xapi has no such folder.
-XAPI_PLUGINS := $(DESTDIR)$(SYSCONFDIR)/xapi.d/plugins
+XAPI_PLUGINS  := $(DESTDIR)$(SYSCONFDIR)/xapi.d/plugins
+XAPI_PROGRAMS := $(filter-out %.py %.in %.json,$(notdir $(wildcard xen-pvgpu-back/xapi/pvgpu*)))
 
 install-tools:
 	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC)/xapi $(SITEDIR)
 	$(Q)$(INSTALL) -m 755 $(TOOLS_BIN)/pvgpuctl $(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(TOOLS_BIN)/pvgpu-attachd $(SBINDIR)/
-	$(Q)sed -e 's|/usr/local/bin/pvgpuctl|$(PREFIX)/bin/pvgpuctl|' xen-pvgpu-back/xapi/pvgpu | $(INSTALL) -m 755 /dev/stdin $(LIBEXEC)/xapi/pvgpu
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/xapi/answers.schema.json $(LIBEXEC)/xapi/
+	$(Q)for p in $(XAPI_PROGRAMS); do sed -e 's|/usr/local/bin/pvgpuctl|$(PREFIX)/bin/pvgpuctl|' xen-pvgpu-back/xapi/$$p | \
+		$(INSTALL) -m 755 /dev/stdin $(LIBEXEC)/xapi/$$p; done
+	$(Q)$(INSTALL) -m 644 $(wildcard xen-pvgpu-back/xapi/*.json xen-pvgpu-back/xapi/*.py) $(LIBEXEC)/xapi/
 	$(Q)[ ! -d $(XAPI_PLUGINS) ] || $(INSTALL) -m 755 $(LIBEXEC)/xapi/pvgpu $(XAPI_PLUGINS)/
 	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
 		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
