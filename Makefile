@@ -97,45 +97,66 @@ RUN_UNITS = $(filter-out $(if $(findstring thread,$(SAN)),$(ONE_THREAD)) $(addpr
 run-unit: tests
 	$(Q)tests/check/run_units.sh $(RUN_UNITS)
 
-# ---- install ----
+# ---- install: by parts, which are the packages of xen-pvgpu-back/packaging ----
 INSTALL ?= install
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/pvgpu
 LIBDIR  := $(DESTDIR)$(PREFIX)/lib/pvgpu
+MANDIR  := $(DESTDIR)$(PREFIX)/share/man
 SITEDIR := $(DESTDIR)$(SYSCONFDIR)/pvgpu
-include xen-pvgpu-back/xapi/install.mk
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+PKGCONFIGDIR ?= $(PREFIX)/lib/pkgconfig
 VERSION := 0.1.0
+
+.PHONY: install-back install-tools install-cloudstack install-guest install-dev
+install: install-back install-tools install-cloudstack install-guest install-dev
+
+# Man pages that are not of the tools.
+MAN_BACK := docs/man/pvgpud.8 docs/man/pvgpud.conf.5 docs/man/pvgpu-worker.8 docs/man/pvgpu-health.8
+MAN_CLOUDSTACK := docs/man/pvgpu-cloudstack.8 docs/man/pvgpu-cloudstack.conf.5
+include xen-pvgpu-back/packaging/install.mk
+
+install-back: all
+	$(Q)$(INSTALL) -d $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
+	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+	$(call install_unit,xen-pvgpu-back/systemd/pvgpud.service.in)
+	$(call install_man,$(MAN_BACK))
+
+# install-tools is in xen-pvgpu-back/packaging/tools.mk, which an old dom0 uses, too.
+TOOLS_BIN  := $(B)/bin
+TOOLS_UNIT := xen-pvgpu-back/systemd/pvgpu-attachd.service.in
+TOOLS_MAN  := $(filter-out $(MAN_BACK) $(MAN_CLOUDSTACK),$(wildcard docs/man/*.[158]))
+install-tools: all
+include xen-pvgpu-back/packaging/tools.mk
+
+# On the host that talks to CloudStack, which need not be one of Xen's.
+CLOUDSTACK := xen-pvgpu-back/cloudstack
+install-cloudstack:
+	$(Q)$(INSTALL) -d $(BINDIR) $(LIBEXEC)/cloudstack/pvgpu_cloudstack
+	$(Q)$(INSTALL) -m 755 $(CLOUDSTACK)/pvgpu-cloudstack $(BINDIR)/
+	$(Q)$(INSTALL) -m 644 $(CLOUDSTACK)/answers.schema.json $(CLOUDSTACK)/cloudstack.conf $(LIBEXEC)/cloudstack/
+	$(Q)$(INSTALL) -m 644 $(CLOUDSTACK)/pvgpu_cloudstack/*.py $(LIBEXEC)/cloudstack/pvgpu_cloudstack/
+	$(call install_unit,xen-pvgpu-back/systemd/pvgpu-cloudstack.service.in)
+	$(call install_man,$(MAN_CLOUDSTACK))
+
+# What a guest loads: every library of ours that has the name of one of NVIDIA's, and (linux-pvgpu-front/build.mk) the module's source.
+GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(LIBS)),$(if $(findstring .so.,$(l)),$(l)))
+install-guest: all install-module-source
+	$(Q)$(INSTALL) -d $(LIBDIR)
+	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
 
 $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
-install: all $(B)/pvgpu.pc
-	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-		$(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8 \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(B)/bin/pvgpu-attachd $(SBINDIR)/
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpuctl $(BINDIR)/
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
-	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(LIBDIR)/
-	$(Q)ln -sf libcuda.so.1 $(LIBDIR)/libcuda.so
-	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+install-dev: all $(B)/pvgpu.pc
+	$(Q)$(INSTALL) -d $(LIBDIR) $(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PKGCONFIGDIR)
+	$(Q)cp -P $(filter $(B)/lib/%.so,$(LIBS)) $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
-	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
-	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \
-		$(INSTALL) -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$u .in); done
-	$(install_xapi)
-	$(Q)$(INSTALL) -d $(SITEDIR)
-	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
-		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
-	$(Q)for s in 1 5 8; do for m in docs/man/*.$$s; do [ ! -e $$m ] || \
-		$(INSTALL) -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
-	$(Q)$(INSTALL) -d $(LIBEXEC)/cloudstack/pvgpu_cloudstack
-	$(Q)$(INSTALL) -m 755 xen-pvgpu-back/cloudstack/pvgpu-cloudstack $(BINDIR)/
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/answers.schema.json xen-pvgpu-back/cloudstack/cloudstack.conf $(LIBEXEC)/cloudstack/
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/cloudstack/pvgpu_cloudstack/*.py $(LIBEXEC)/cloudstack/pvgpu_cloudstack/
+	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PKGCONFIGDIR)/
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | grep -v -E 'golden|^tests/fuzz/|^tests/kernels/' | xargs clang-format -i

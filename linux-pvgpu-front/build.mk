@@ -25,7 +25,6 @@ module-install: module
 	$(Q)$(INSTALL) -D -m 644 $(module-folder)/pvgpu.ko $(DESTDIR)/lib/modules/$(kernel-version)/extra/pvgpu.ko
 	$(Q)[ -n "$(DESTDIR)" ] || depmod -a $(kernel-version)
 
-install: install-module-source
 install-module-source: $$(KEYS_GEN)
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/src/pvgpu-$(VERSION)
 	$(Q)linux-pvgpu-front/assemble $(abspath $(B))/gen $(abspath $(DESTDIR)$(PREFIX)/src/pvgpu-$(VERSION)) $(VERSION)

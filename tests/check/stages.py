@@ -69,11 +69,11 @@ def stages(full=False):
     ]
     out = early + [
         Stage("unit", "unit tests, short benchmarks", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit", f"{MAKE} check-bench"]),
-        Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts",
+        Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts, packages' files",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
                "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
-               f"{MAKE} check-docs", f"{MAKE} check-kernels"]),
+               f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
         *([lab] if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),
@@ -106,4 +106,6 @@ def stages(full=False):
     if full:
         out.append(Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",
                          [f"{MAKE} check-module"], limit=1800))
+        out.append(Stage("packages", "Debian packages and the RPM: built, installed in clean systems, used, purged",
+                         [f"{MAKE} check-packages"], limit=5400))
     return out

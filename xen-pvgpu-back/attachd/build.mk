@@ -2,7 +2,8 @@
 ATTACHD_SRCS := $(sort $(wildcard xen-pvgpu-back/attachd/*.c))
 
 PROGS += $(B)/bin/pvgpu-attachd
-$(B)/bin/pvgpu-attachd: $$(call obj,$(ATTACHD_SRCS) $$(TOOLSTACK_SRCS)) $$(KEYS_OBJS) $$(CONTRACT) $$(CONFINE)
+ATTACHD_OBJS = $(call obj,$(ATTACHD_SRCS) $(TOOLSTACK_SRCS)) $(KEYS_OBJS)
+$(B)/bin/pvgpu-attachd: $$(ATTACHD_OBJS) $$(CONTRACT) $$(CONFINE)
 LDLIBS_pvgpu-attachd := -ldl -lseccomp -lxenstore -lev -linih -ljansson
 
 UNIT += $(B)/unit/attachd_test

@@ -313,7 +313,7 @@ static int close_sandbox(const char *dir, const struct options *o)
 {
 	static const char *const calls[] = {"open",       "openat",     "access", "faccessat",
 					    "faccessat2", "getdents64", "stat",   "lstat",
-					    "statx",      "readlink"};
+					    "statx",      "readlink",   "getdents"};
 	char above[256], reason[160];
 	const char *read[] = {above, NULL, NULL, NULL, NULL};
 	size_t n = (size_t)snprintf(above, sizeof(above), "%s", dir), more = 1;

@@ -2,7 +2,8 @@
 CTL_SRCS := $(sort $(wildcard xen-pvgpu-back/ctl/*.c))
 
 PROGS += $(B)/bin/pvgpuctl
-$(B)/bin/pvgpuctl: $$(call obj,$(CTL_SRCS) $$(TOOLSTACK_SRCS)) $$(CHECK_OBJS) $$(KEYS_OBJS) $$(SIM_OBJS) $$(SIZING_OBJS)
+PVGPUCTL_OBJS = $(call obj,$(CTL_SRCS) $(TOOLSTACK_SRCS)) $(CHECK_OBJS) $(KEYS_OBJS) $(SIM_OBJS) $(SIZING_OBJS)
+$(B)/bin/pvgpuctl: $$(PVGPUCTL_OBJS)
 LDLIBS_pvgpuctl := -lxenstore -linih -ljansson -lm
 
 UNIT += $(addprefix $(B)/unit/,ctl_attach_test ctl_vms_test ctl_cli_test ctl_site_test ctl_drain_test)

@@ -10,8 +10,9 @@ static uint64_t scaled(uint64_t memory, uint32_t ppm)
 {
 	uint64_t whole = memory / PLACE_PPM, rest = memory % PLACE_PPM, big;
 
-	if (__builtin_mul_overflow(whole, ppm, &big))
+	if (ppm && whole > UINT64_MAX / ppm)
 		return UINT64_MAX;
+	big = whole * ppm;
 	rest = rest * ppm / PLACE_PPM;
 	return big > UINT64_MAX - rest ? UINT64_MAX : big + rest;
 }

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What ini_parse_stream makes of standard input, which it reads as pvgpu's tools do. Linked with
+ * inih, and with what an old dom0's tools have in its place. */
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+
+static char *next_line(char *buf, int cap, void *arg)
+{
+	if (!fgets(buf, cap, arg))
+		return NULL;
+	memmove(buf, buf + strspn(buf, " \t"), strlen(buf + strspn(buf, " \t")) + 1);
+	return buf;
+}
+
+static int on_value(void *arg, const char *section, const char *name, const char *value)
+{
+	printf("[%s] <%s> = <%s>\n", section, name, value);
+	return strcmp(name, "refused") != 0;
+}
+
+int main(void)
+{
+	printf("%d\n", ini_parse_stream(next_line, stdin, on_value, NULL));
+	return 0;
+}

@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: MIT */
+/* glibc 2.25 has the header; getrandom is in compat.h. */
