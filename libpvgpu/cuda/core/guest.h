@@ -333,8 +333,6 @@ struct event {
 	_Atomic uint32_t completed; /* value of records that is known to be done */
 	_Atomic uint32_t waited;    /* the same, known by a call that waits */
 	_Atomic uint64_t place;     /* of the last record, see done.c */
-	_Atomic uint64_t asked;     /* the place that the worker has reported as not done */
-	_Atomic uint32_t unasked;   /* queries since then that were answered here */
 };
 
 /*
@@ -345,8 +343,6 @@ struct event {
 void done_stream_made(const struct stream *s);
 /* Of this thread's last command, which went to t. */
 uint64_t done_place(const struct target *t);
-/* Will the worker say when it has ended, once it was asked? */
-bool done_told(uint64_t place);
 /* All of the stream up to the place has ended. */
 bool done_known(uint64_t place);
 /* The same, and a call has waited for it: device output and errors have come. c: the stream's. */

@@ -39,11 +39,6 @@ uint64_t done_place(const struct target *t)
 	return (uint64_t)slot_of(t) << SLOT_SHIFT | (pvgpu_posted() & NUMBER_MASK);
 }
 
-bool done_told(uint64_t place)
-{
-	return pvgpu_tells_ends(session()) && place >> SLOT_SHIFT < PVGPU_SLOTS;
-}
-
 bool done_known(uint64_t place)
 {
 	const uint32_t slot = (uint32_t)(place >> SLOT_SHIFT);

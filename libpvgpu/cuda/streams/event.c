@@ -4,9 +4,6 @@
 
 enum { EVENT_FLAGS = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING };
 
-/* Queries of an event that runs: one in so many asks the worker. */
-enum { ASK_EVERY = 64 };
-
 static int enter(CUevent h, struct event **e)
 {
 	const int r = guest_enter();
@@ -100,21 +97,9 @@ static int completed(struct event *e, uint32_t records, int r)
 	return ctx_result(e->o.ctx, r);
 }
 
-/*
- * May a query be answered with "not ready" here? The worker has reported that for this place, and
- * writes its end to the ring page. Now and then it is asked all the same: it may be gone, or have
- * been short of memory.
- */
-static bool still_runs(struct event *e, uint64_t place)
-{
-	return done_told(place) && pvgpu_sound(session()) && atomic_load(&e->asked) == place &&
-	       atomic_fetch_add(&e->unasked, 1) % ASK_EVERY != ASK_EVERY - 1;
-}
-
 PUBLIC CUresult cuEventQuery(CUevent event)
 {
 	uint32_t records;
-	uint64_t place;
 	struct event *e;
 	int r = enter(event, &e);
 
@@ -123,15 +108,11 @@ PUBLIC CUresult cuEventQuery(CUevent event)
 	records = atomic_load(&e->records);
 	if (atomic_load(&e->completed) == records)
 		return CUDA_SUCCESS;
-	place = atomic_load(&e->place);
-	if (done_known(place))
+	if (done_known(atomic_load(&e->place)))
 		return completed(e, records, 0);
-	if (still_runs(e, place))
-		return CUDA_ERROR_NOT_READY;
-	r = pvgpu_do_event_query(session(), e->o.wire);
-	if (r == CUDA_ERROR_NOT_READY)
-		atomic_store(&e->asked, place);
-	return completed(e, records, r);
+	/* That it still runs is asked each time: the program may have learnt of its end by something
+	 * else, a wait or a word in memory, before the ring page says so. */
+	return completed(e, records, pvgpu_do_event_query(session(), e->o.wire));
 }
 
 PUBLIC CUresult cuEventSynchronize(CUevent event)

@@ -173,7 +173,6 @@ static void runs_still(bool yes)
 
 START_TEST(queries_of_events)
 {
-	unsigned int before;
 	CUevent e;
 
 	OK(cuEventCreate(&e, 0));
@@ -181,12 +180,8 @@ START_TEST(queries_of_events)
 	OK(cuEventRecord(e, NULL));
 	runs_still(true);
 	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
-	/* The worker tells when it ends; now and then it is asked whether it is still there. */
-	COSTS(0, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
-	before = fake_commands();
-	for (int i = 0; i < 640; i++)
-		ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY);
-	ck_assert_uint_eq(fake_commands() - before, 10);
+	/* Its end may be known by something else, which the ring page is behind: it is asked again. */
+	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
 	fake.ended = UINT64_MAX;
 	SILENT(cuEventQuery(e));
 	/* Its end was seen, and nothing waited: output and errors come with a call. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
@@ -18,16 +20,36 @@
  */
 #define SIMULATED "pvgpu simulated GPU"
 
-static bool is_simulated(struct worker *w, uint64_t *ran_ns)
+static bool is_simulated(const struct worker *w)
 {
-	struct timespec t;
-	clockid_t clock;
+	return !strcmp(w->vgpu->pool->model, SIMULATED);
+}
 
-	if (strcmp(w->vgpu->pool->model, SIMULATED) || clock_getcpuclockid(w->pid, &clock) ||
-	    clock_gettime(clock, &t))
-		return false;
-	*ran_ns = (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-	return true;
+/* Time for which the worker's threads waited for a processor, all together: the second number of each
+ * one's schedstat (proc(5)). */
+static uint64_t starved(const struct worker *w)
+{
+	unsigned long long ran, waited;
+	uint64_t all = 0;
+	char path[64 + NAME_MAX];
+	struct dirent *e;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)w->pid);
+	tasks = opendir(path);
+	while (tasks && (e = readdir(tasks))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)w->pid, e->d_name);
+		f = e->d_name[0] != '.' ? fopen(path, "re") : NULL;
+		if (f && fscanf(f, "%llu %llu", &ran, &waited) == 2)
+			all += waited;
+		if (f)
+			fclose(f);
+	}
+	if (tasks)
+		closedir(tasks);
+	return all;
 }
 
 /* False: the worker has no session to watch. */
@@ -51,7 +73,8 @@ static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
 	v->used_known = account_used(w, &v->used_ns);
-	v->simulated = is_simulated(w, &v->ran_ns);
+	if (is_simulated(w))
+		v->starved_ns = starved(w);
 	return true;
 }
 

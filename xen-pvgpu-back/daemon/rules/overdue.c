@@ -35,7 +35,7 @@ void overdue_take(struct overdue *w, const struct overdue_view *v)
 {
 	if (!w->oldest.begin && !w->closed.begin) {
 		w->looked = v->now;
-		w->ran_ns = v->ran_ns;
+		w->starved_ns = v->starved_ns;
 	}
 	begin(&w->oldest, oldest_of(v));
 	begin(&w->closed, v->closed);
@@ -71,13 +71,13 @@ bool overdue_is_long(const struct overdue *w, uint64_t now)
 static void share(struct overdue_clock *c, const struct overdue *w, const struct overdue_view *v)
 {
 	const uint64_t time = least(v->now - w->looked, passed(c, v->now));
+	const uint64_t others = time / (v->others + 1) * v->others;
+	uint64_t starved = v->starved_ns > w->starved_ns ? v->starved_ns - w->starved_ns : 0;
 
 	if (!c->begin)
 		return;
-	if (v->simulated && !v->exclusive)
-		c->shared_ns += time - least(time, v->ran_ns - w->ran_ns);
-	else
-		c->shared_ns += time / (v->others + 1) * v->others;
+	starved = v->exclusive ? 0 : least(time, starved);
+	c->shared_ns += others > starved ? others : starved;
 }
 
 /* Does the overdue work really run? Without reports of use it counts as running. Reports lag, so
@@ -135,7 +135,7 @@ enum overdue_do overdue_look(struct overdue *w, const struct overdue_view *v, ui
 	share(&w->oldest, w, v);
 	share(&w->closed, w, v);
 	w->looked = v->now;
-	w->ran_ns = v->ran_ns;
+	w->starved_ns = v->starved_ns;
 	if (step < STEP_MIN)
 		step = STEP_MIN;
 	*again = v->limit_ns ? least(step, STEP_MAX) : STEP_NONE;

@@ -13,8 +13,8 @@
  * has drained. Its limit is doubled, since two kernels may have been in flight, and no report but
  * `drained` resets it. A false `drained` shows up in the driver's accounting.
  *
- * A simulated GPU has the time that its processors give it: time in which the worker had none does
- * not count either, or work would be ended because the machine is busy.
+ * A simulated GPU has the time that its processors give it: time in which the worker's threads wait
+ * for one does not count either, or work would be ended because the machine is busy.
  *
  * Old work may only be waiting for a host function or an event. Where the driver counts use by
  * process, the work of a worker without use is left alone. In an exclusive pool it is ended all the
@@ -39,7 +39,7 @@ struct overdue_clock {
 struct overdue {
 	struct overdue_clock oldest, closed;
 	uint64_t looked; /* last */
-	uint64_t ran_ns; /* then */
+	uint64_t starved_ns; /* then */
 	uint64_t held;   /* over the limit since; 0: not over it */
 };
 
@@ -54,8 +54,8 @@ struct overdue_view {
 	bool exclusive;      /* no other vGPU gets the GPU until this one has drained */
 	bool used_known;     /* the driver's accounting knows the worker */
 	uint64_t used_ns;    /* its GPU time in that accounting */
-	bool simulated;      /* the GPU is simulated, by the worker's own threads */
-	uint64_t ran_ns;     /* processor time of the worker, when it is */
+	uint64_t starved_ns; /* on a simulated GPU: time for which the worker's threads waited for
+				a processor; else 0 */
 };
 
 enum overdue_do {
