@@ -45,7 +45,7 @@ FAULTS = {
     "fail:cuMemcpyDtoH_v2:1:1": ["errors"],
     "fail:cuMemAlloc_v2:1:2": ["meminfo"],
     "fail:cuMemFreeHost:3:201": ["release"],
-    "fail:cuFuncSetAttribute:1:1": ["calls"],
+    "fail:cuEventQuery:1:1": ["calls"],
     "fail:cuEventElapsedTime_v2:2:1": ["streams"],
 }
 LIMIT = 20  # seconds; a program that hangs counts as failed
