@@ -80,6 +80,8 @@ def stages(full=False):
         Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"]),
+        Stage("offload", "OpenMP and OpenACC programs that GCC offloads, directly on simcuda and through pvgpu",
+              [f"{MAKE} check-offload"]),
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
         Stage("simcuda-fuzz", "random kernels on simcuda against a model on the CPU; planted faults are found",

@@ -101,6 +101,10 @@
 
 /* Newer than the oldest driver that is served, or not on every kind of GPU. */
 #define FAR_OPTIONAL(X)                                                                            \
+	X(cuLinkCreate_v2)                                                                         \
+	X(cuLinkAddData_v2)                                                                        \
+	X(cuLinkComplete)                                                                          \
+	X(cuLinkDestroy)                                                                           \
 	X(cuFuncGetParamInfo)                                                                      \
 	X(cuKernelGetParamInfo)                                                                    \
 	X(cuFuncGetName)                                                                           \

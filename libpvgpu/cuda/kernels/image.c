@@ -42,6 +42,18 @@ int image_from_memory(const void *data, struct image *out)
 	return r;
 }
 
+int image_from_bytes(const void *data, uint64_t size, struct image *out)
+{
+	int r;
+
+	if (size > PVGPU_CHUNK_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = image_alloc(size, out);
+	if (!r && data)
+		memcpy(out->mem, data, size);
+	return r;
+}
+
 static int read_all(int fd, char *to, size_t size)
 {
 	while (size) {
@@ -57,7 +69,7 @@ static int read_all(int fd, char *to, size_t size)
 	return 0;
 }
 
-static int load_file(const char *path, struct image *out)
+static int load_file(const char *path, bool any, struct image *out)
 {
 	struct stat st;
 	int fd, r;
@@ -74,7 +86,7 @@ static int load_file(const char *path, struct image *out)
 	if (r)
 		goto out;
 	r = read_all(fd, out->mem, out->size);
-	if (!r && image_kind(out->mem, out->size) == IMAGE_UNKNOWN)
+	if (!r && !any && image_kind(out->mem, out->size) == IMAGE_UNKNOWN)
 		r = CUDA_ERROR_INVALID_IMAGE;
 	if (r)
 		image_free(out);
@@ -84,13 +96,23 @@ out:
 	return r;
 }
 
-int image_from_file(const char *path, struct image *out)
+static int from_file(const char *path, bool any, struct image *out)
 {
 	const int cancel = pvgpu_cancel_off();
-	const int r = path ? load_file(path, out) : CUDA_ERROR_INVALID_VALUE;
+	const int r = path ? load_file(path, any, out) : CUDA_ERROR_INVALID_VALUE;
 
 	pvgpu_cancel_back(cancel);
 	return r;
+}
+
+int image_from_file(const char *path, struct image *out)
+{
+	return from_file(path, false, out);
+}
+
+int image_from_any_file(const char *path, struct image *out)
+{
+	return from_file(path, true, out);
 }
 
 void image_free(struct image *i)
