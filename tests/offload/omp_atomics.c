@@ -14,7 +14,9 @@ int main(void)
 	double d = 0;
 	float f = 0;
 
-#pragma omp target teams distribute parallel for map(tofrom : count, slots, byte, wide, d, f)
+#pragma omp target teams distribute parallel for num_teams(8)                                      \
+	map(tofrom                                                                                 \
+	    : count, slots, byte, wide, d, f)
 	for (int i = 0; i < N; i++) {
 		int mine;
 

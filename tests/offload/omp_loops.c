@@ -2,7 +2,7 @@
 /* Loops over all threads of all teams: schedules, collapsed loops, strides, empty ranges. */
 #include "tests/offload/check.h"
 
-enum { N = 5000, ROWS = 37, COLUMNS = 53 };
+enum { N = 2000, ROWS = 37, COLUMNS = 53 };
 
 static int a[N], b[N], grid[ROWS][COLUMNS];
 

@@ -14,7 +14,7 @@ int main(void)
 
 	for (int i = 0; i < N; i++)
 		v[i] = (i * 7919) % 1009 + 1;
-#pragma omp target teams distribute parallel for map(to : v) map(tofrom : sum, low, high)         \
+#pragma omp target teams distribute parallel for num_teams(4) map(to : v) map(tofrom : sum, low, high)         \
 	reduction(+ : sum) reduction(min : low) reduction(max : high)
 	for (int i = 0; i < N; i++) {
 		sum += v[i];
@@ -26,7 +26,7 @@ int main(void)
 		CHECK(v[i] >= low && v[i] <= high, "%d not in %d to %d", v[i], low, high);
 	}
 	SAME("sum", sum, 0);
-#pragma omp target teams distribute parallel for map(to : v) map(tofrom : all, any, bits, common, odd) \
+#pragma omp target teams distribute parallel for num_teams(4) map(to : v) map(tofrom : all, any, bits, common, odd) \
 	reduction(&& : all) reduction(|| : any) reduction(| : bits) reduction(& : common)          \
 	reduction(^ : odd)
 	for (int i = 0; i < N; i++) {
@@ -43,7 +43,7 @@ int main(void)
 	SAME("bits", bits, 1023);
 	SAME("common", common, 0x1000);
 	SAME("odd", odd, 0);
-#pragma omp target teams distribute parallel for map(to : v) map(tofrom : big, d, f)              \
+#pragma omp target teams distribute parallel for num_teams(4) map(to : v) map(tofrom : big, d, f)              \
 	reduction(+ : big, d, f)
 	for (int i = 0; i < N; i++) {
 		big += 1000000007LL * i;

@@ -2,7 +2,7 @@
 /* A heat equation in steps: data stays on the device, two arrays take turns. */
 #include "tests/offload/check.h"
 
-enum { N = 64, STEPS = 12 };
+enum { N = 32, STEPS = 8 };
 
 static double a[N][N], b[N][N], c[N][N], d[N][N];
 

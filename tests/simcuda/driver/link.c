@@ -74,8 +74,7 @@ static CUresult check_units(const struct sim_link *l, size_t from, char *log, si
 	return CUDA_SUCCESS;
 }
 
-/* What kind of image an input is must be so; machine code and intermediate code are none of ours.
- */
+/* The input must be of the kind that is said; machine code and intermediate code are refused. */
 static CUresult add_input(struct sim_link *l, CUjitInputType type, const void *data, size_t size,
 			  const char *name, char *log, size_t log_size)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Links: inputs, logs, the image, what the vGPU pays, and guests that ask for what is not there. */
+/* Links: inputs, logs, the image, what the vGPU pays, and reads beyond the image. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
