@@ -11,10 +11,13 @@ $(B)/offload/%: tests/offload/%.c tests/offload/check.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(OFFLOAD_GCC) $(OFFLOAD_CFLAGS) $(OFFLOAD_FLAGS_$(firstword $(subst _, ,$*))) -o $@ $< -lm
 
-.PHONY: offload-programs check-offload
+.PHONY: offload-programs check-offload check-libgomp
 offload-programs:
 	$(Q)[ -n "$(OFFLOAD_GCC)" ] || { echo "no GCC that offloads to nvptx: install gcc-12-offload-nvptx (make packages)"; exit 1; }
 	$(Q)$(MAKE) --no-print-directory $(OFFLOAD_NAMES:%=$(B)/offload/%)
 # OpenMP's programs must not fall back to the CPU.
 check-offload: tests offload-programs
 	$(Q)OMP_TARGET_OFFLOAD=mandatory ACC_DEVICE_TYPE=nvidia $(PYTHON) tests/integration/run_programs.py --build $(B) --folder offload
+# libgomp's own tests, from Debian's source of the compiler.
+check-libgomp: tests
+	$(Q)$(PYTHON) tests/offload/libgomp.py --build $(B) --fetch $(if $(SOURCE),--source $(SOURCE)) --jobs 4
