@@ -50,8 +50,11 @@ class Test:
             elif word == "additional-sources":
                 self.sources += [path.parent / s for s in shlex.split(rest.strip('"'))]
 
-    def compile(self, gcc, to):
+    def compile(self, gcc, build, to):
         flags = ["-fopenacc", "-DACC_DEVICE_TYPE_nvidia=1", "-DACC_MEM_SHARED=0"] if self.openacc else ["-fopenmp"]
+        # some call the driver, too: with our cuda.h
+        flags += ["-I", str(self.path.parents[3] / "include"), "-I", str(programs.TREE / "libpvgpu/cuda/include"),
+                  "-L", str(build / "stubs")]
         options = [o for o in self.options if "-foffload=" not in o]
         command = [gcc, "-O2", "-w", "-no-pie", "-foffload=nvptx-none", "-foffload-options=-lm", "-foffload-options=-latomic",
                    "-foffload-options=-Wa,--no-verify", *flags, *options, "-o", str(to), str(self.path),
@@ -79,7 +82,7 @@ def environment(env):
 def run_one(pvgpu, gcc, folder, test):
     """(directly, through pvgpu)"""
     program = pathlib.Path(folder) / test.name.replace("/", "-")
-    if not test.compile(gcc, program):
+    if not test.compile(gcc, pathlib.Path(pvgpu.build), program):
         return "compile", "compile"
     ways = [test.outcome(programs.run([program], environment(pvgpu.guest_env(direct=direct)), RUN_LIMIT))
             for direct in (True, False)]
@@ -106,7 +109,7 @@ def fetch(folder):
     archive = next(folder.glob(f"{package}_*.orig.tar.*"))
     inner = next(n for n in subprocess.run(["tar", "tf", archive], capture_output=True, text=True, check=True).stdout.split()
                  if re.search(r"/gcc-[\d.]+-dfsg\.tar\.xz$", n))
-    subprocess.run(f"tar xOf {archive} {inner} | tar xJ -C {folder} --wildcards '*/libgomp/testsuite/*'", shell=True, check=True)
+    subprocess.run(f"tar xOf {archive} {inner} | tar xJ -C {folder} --wildcards '*/libgomp/testsuite/*' '*/include/gomp-constants.h'", shell=True, check=True)
 
 
 def compiler():
