@@ -36,7 +36,7 @@ class Test:
     def __init__(self, path, suite):
         self.path, self.name = path, f"{path.parent.name}/{path.name}"
         self.openacc = "oacc" in suite
-        self.runs, self.should_fail, self.options, self.sources = True, False, [], []
+        self.runs, self.should_fail, self.options, self.sources, self.env = True, False, [], [], {}
         for word, rest in DIRECTIVE.findall(path.read_text(errors="replace")):
             selector = re.search(r"\{\s*(?:target|xfail)?(.*)\}", rest)
             if selector and FOR_ANOTHER.search(selector[1]) and "!" not in selector[1]:
@@ -44,7 +44,10 @@ class Test:
             if word == "do":
                 self.runs = rest.split()[0] == "run"
             elif word == "shouldfail":
-                self.should_fail = True
+                self.should_fail = "this-really-should-fail" not in rest
+            elif word == "set-target-env-var":
+                name, value = shlex.split(rest)[:2]
+                self.env[name] = value
             elif word in ("additional-options", "options"):
                 self.options += shlex.split(re.match(r'"((?:[^"\\]|\\.)*)"', rest)[1]) if rest.startswith('"') else []
             elif word == "additional-sources":
@@ -75,8 +78,8 @@ def collect(source, patterns):
     return [t for t in found if not patterns or any(fnmatch.fnmatch(t.name, f"*{p}*") for p in patterns)]
 
 
-def environment(env):
-    return {**env, "OMP_TARGET_OFFLOAD": "mandatory", "ACC_DEVICE_TYPE": "nvidia"}
+def environment(env, test):
+    return {**env, "OMP_TARGET_OFFLOAD": "mandatory", "ACC_DEVICE_TYPE": "nvidia", **test.env}
 
 
 def run_one(pvgpu, gcc, folder, test):
@@ -84,7 +87,7 @@ def run_one(pvgpu, gcc, folder, test):
     program = pathlib.Path(folder) / test.name.replace("/", "-")
     if not test.compile(gcc, pathlib.Path(pvgpu.build), program):
         return "compile", "compile"
-    ways = [test.outcome(programs.run([program], environment(pvgpu.guest_env(direct=direct)), RUN_LIMIT))
+    ways = [test.outcome(programs.run([program], environment(pvgpu.guest_env(direct=direct), test), RUN_LIMIT))
             for direct in (True, False)]
     program.unlink()
     return tuple(ways)
