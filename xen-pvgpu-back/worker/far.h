@@ -108,6 +108,10 @@
 
 /* Newer than the oldest driver that is served, or not on every kind of GPU. */
 #define FAR_OPTIONAL(X)                                                                            \
+	X(cuLinkCreate_v2)                                                                         \
+	X(cuLinkAddData_v2)                                                                        \
+	X(cuLinkComplete)                                                                          \
+	X(cuLinkDestroy)                                                                           \
 	X(cuFuncGetName)                                                                           \
 	X(cuFuncLoad)                                                                              \
 	X(cuKernelGetName)                                                                         \

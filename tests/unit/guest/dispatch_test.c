@@ -81,8 +81,9 @@ static const struct {
 };
 enum { TARGETS = sizeof(targets) / sizeof(targets[0]) };
 
-static const uint16_t frees[] = {PVGPU_OP_MEM_FREE, PVGPU_OP_MODULE_UNLOAD, PVGPU_OP_LIBRARY_UNLOAD,
-				 PVGPU_OP_CTX_DESTROY, PVGPU_OP_CTX_PRIMARY_RESET};
+static const uint16_t frees[] = {PVGPU_OP_MEM_FREE,       PVGPU_OP_MODULE_UNLOAD,
+				 PVGPU_OP_LIBRARY_UNLOAD, PVGPU_OP_LINK_DESTROY,
+				 PVGPU_OP_CTX_DESTROY,    PVGPU_OP_CTX_PRIMARY_RESET};
 
 START_TEST(gate_and_targets)
 {

@@ -296,6 +296,8 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 	while ((o = obj_take_dead(dead))) {
 		if (o->type == PVGPU_H_MODULE)
 			module_retire(g, (struct module *)o);
+		if (o->type == PVGPU_H_LINK)
+			link_retire(g, (struct link *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
 		obj_unref(o);
