@@ -14,7 +14,8 @@ struct symbol {
 
 #define NEEDED(f)   {#f, offsetof(struct far, f), true},
 #define OPTIONAL(f) {#f, offsetof(struct far, f), false},
-static const struct symbol symbols[] = {FAR_NEEDED(NEEDED) FAR_OPTIONAL(OPTIONAL)};
+static const struct symbol symbols[] = {FAR_NEEDED(NEEDED) FAR_CALLS_NEEDED(NEEDED)
+					FAR_OPTIONAL(OPTIONAL) FAR_CALLS_OPTIONAL(OPTIONAL)};
 
 /* The dynamic linker's text begins with the path, which can be long: cut there, since the reason is
  * at the end. */

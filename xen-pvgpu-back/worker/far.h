@@ -14,6 +14,8 @@
 #include <cuda.h>
 #include <stddef.h>
 
+#include "pvgpu_far.h"
+
 #define FAR_NEEDED(X)                                                                              \
 	X(cuInit)                                                                                  \
 	X(cuDriverGetVersion)                                                                      \
@@ -38,9 +40,6 @@
 	X(cuCtxGetApiVersion)                                                                      \
 	X(cuCtxGetStreamPriorityRange)                                                             \
 	X(cuCtxSetLimit)                                                                           \
-	X(cuCtxGetLimit)                                                                           \
-	X(cuCtxSetCacheConfig)                                                                     \
-	X(cuCtxGetCacheConfig)                                                                     \
 	X(cuModuleLoadDataEx)                                                                      \
 	X(cuModuleUnload)                                                                          \
 	X(cuModuleGetFunction)                                                                     \
@@ -105,9 +104,7 @@
 	X(cuKernelGetParamInfo)                                                                    \
 	X(cuFuncGetName)                                                                           \
 	X(cuKernelGetName)                                                                         \
-	X(cuModuleGetFunctionCount)                                                                \
 	X(cuModuleEnumerateFunctions)                                                              \
-	X(cuLibraryGetKernelCount)                                                                 \
 	X(cuLibraryEnumerateKernels)                                                               \
 	X(cuOccupancyMaxPotentialClusterSize)                                                      \
 	X(cuOccupancyMaxActiveClusters)                                                            \
@@ -117,6 +114,9 @@
 struct far {
 	FAR_NEEDED(FAR_MEMBER)
 	FAR_OPTIONAL(FAR_MEMBER)
+	FAR_CALLS_NEEDED(FAR_MEMBER)
+	FAR_CALLS_OPTIONAL(FAR_MEMBER)
+	struct far_libraries lib;
 	void *dl;     /* of dlopen */
 	CUdevice dev; /* the GPU that this worker serves */
 	int driver_version;

@@ -229,56 +229,6 @@ PUBLIC CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest)
 	return CUDA_SUCCESS;
 }
 
-PUBLIC CUresult cuCtxSetLimit(CUlimit limit, size_t value)
-{
-	struct ctx *c;
-	const int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	return ctx_result(c, pvgpu_do_ctx_set_limit(session(), c->o.wire, limit, value));
-}
-
-PUBLIC CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
-{
-	uint64_t v = 0;
-	struct ctx *c;
-	int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	if (!value)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = ctx_result(c, pvgpu_do_ctx_get_limit(session(), c->o.wire, limit, &v));
-	if (!r)
-		*value = v;
-	return r;
-}
-
-PUBLIC CUresult cuCtxGetCacheConfig(CUfunc_cache *config)
-{
-	uint32_t v = 0;
-	struct ctx *c;
-	int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	if (!config)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = ctx_result(c, pvgpu_do_ctx_get_cache_config(session(), c->o.wire, &v));
-	if (!r)
-		*config = v;
-	return r;
-}
-
-PUBLIC CUresult cuCtxSetCacheConfig(CUfunc_cache config)
-{
-	struct ctx *c;
-	const int r = ctx_enter(&c);
-
-	return r ? r : ctx_result(c, pvgpu_do_ctx_set_cache_config(session(), c->o.wire, config));
-}
-
 /* Since compute capability 5 bank sizes are fixed: settings are accepted and change nothing. */
 PUBLIC CUresult cuCtxGetSharedMemConfig(CUsharedconfig *config)
 {

@@ -13,8 +13,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[2]
 sys.dont_write_bytecode = True
-sys.path.append(str(TREE / "libpvgpu" / "tools"))
+sys.path += [str(HERE), str(TREE / "libpvgpu" / "tools")]
 
+import calls  # noqa: E402
 import generator  # noqa: E402
 from lang import DescriptionError, Reader  # noqa: E402
 
@@ -256,9 +257,21 @@ def write_if_changed(path, text):
         path.write_text(text)
 
 
+def forward(symbols, described):
+    """A call with a block in the wire's description is forwarded, whatever was said of it before."""
+    for s in symbols:
+        call = described.get(s.name[:-len(s.mark) - 1] if s.mark else s.name)
+        if not call or (s.mark and call.form != s.mark):
+            continue
+        if s.disposition == "local":
+            raise DescriptionError(s.where, f"{s.name} is local, and has a block at {call.where[0]}:{call.where[1]}")
+        s.disposition, s.result = "forward", None
+
+
 def work(args):
     results = read_results()
     symbols = parse(args.api, results)
+    forward(symbols, calls.parse_files(args.calls).calls)
     if args.out:
         out = pathlib.Path(args.out)
         out.mkdir(parents=True, exist_ok=True)
@@ -279,6 +292,7 @@ def work(args):
 def main(argv=None):
     args = generator.arguments(__doc__, str(TREE / "docs" / "cuda-symbols.md"))
     args.add_argument("--api", default=API, help="the description")
+    args.add_argument("--calls", nargs="*", default=[str(p) for p in HERE.parent.glob("[0-9]*.api")], help="the wire's, with calls")
     return generator.status(work, args.parse_args(argv))
 
 

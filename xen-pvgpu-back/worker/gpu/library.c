@@ -155,20 +155,6 @@ int handle_library_get_kernel(struct worker *w, const struct pvgpu_in_library_ge
 	return r ? r : add_kernel(g, l, in->kernel_h, kernel, NULL, &out->info, &out->info_len);
 }
 
-int handle_library_kernel_count(struct worker *w, const struct pvgpu_in_library_kernel_count *in,
-				struct pvgpu_out_library_kernel_count *out)
-{
-	const struct far *far = worker_gpu(w)->far;
-	struct library *l = in->library;
-	const int r = obj_error(l);
-
-	if (r)
-		return r;
-	if (!far->cuLibraryGetKernelCount)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return (int)far->cuLibraryGetKernelCount(&out->count, l->far);
-}
-
 int handle_library_kernel_at(struct worker *w, const struct pvgpu_in_library_kernel_at *in,
 			     struct pvgpu_out_library_kernel_at *out)
 {

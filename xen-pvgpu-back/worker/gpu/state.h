@@ -185,7 +185,7 @@ struct event {
 };
 
 struct tables {
-	struct table of[PVGPU_H_KERNEL + 1];
+	struct table of[PVGPU_H_END];
 };
 
 /* Make an object for a handle that the guest chose and put it into its table and its owner's list.
