@@ -127,5 +127,8 @@ struct far {
 
 /* Load and resolve; 0, or -1 with a reason for people that names the path or the symbol. */
 int far_load(struct far *far, const char *path, char *reason, size_t cap);
+/* The same for another library, by its name in the description. Its calls that are not there are
+ * NULL. */
+int far_library(struct far *far, const char *name, const char *path, char *reason, size_t cap);
 
 #endif

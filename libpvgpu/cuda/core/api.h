@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What generated public functions are made of (docs/calls.md), inside libcuda. Other libraries have
+ * The parts of generated public functions (docs/calls.md), inside libcuda. Other libraries have
  * the same names from client/client.h. All but those that return an object return a CUresult.
  */
 #ifndef PVGPU_CUDA_API_H

@@ -31,6 +31,13 @@ def prototypes_h(api, library):
     return "\n".join(lines + ["", "#endif"]) + "\n"
 
 
+def symbols_map(api, library):
+    """The version script of a library whose every symbol has a block."""
+    names = "".join("\t\t%s;\n" % c.name for c in api.calls.values() if c.library is library)
+    return "/* Made by libpvgpu/protocol/gen/wire.py from *.api; do not edit. */\n%s {\n\tglobal:\n%s\tlocal:\n\t\t*;\n};\n" % (
+        library.soname or library.name, names)
+
+
 def object_h(api, library):
     upper = library.name.upper()
     lines = [BANNER, "#ifndef PVGPU_CALLS_%s_H" % upper, "#define PVGPU_CALLS_%s_H" % upper, "", "#include \"%s\"" % include(library),

@@ -49,6 +49,7 @@ OF_LIBRARY = {
     "pvgpu_calls_%s.h": c_guest.object_h,
     "pvgpu_calls_%s.c": c_guest.calls_c,
     "pvgpu_%s.h": c_guest.prototypes_h,
+    "%s.map": c_guest.symbols_map,
 }
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the default handlers of described calls are made of (docs/calls.md). A handler stops at the
+ * The parts of default handlers of described calls (docs/calls.md). A handler stops at the
  * first step that does not answer 0.
  */
 #ifndef PVGPU_WORKER_CALLS_H
@@ -49,7 +49,7 @@ void call_retire(struct gpu *g, struct lib_object *o);
 /* Generated: the library's own call. */
 int call_destroy(const struct far *far, uint32_t type, void *object);
 
-/* What of an object the far end must be told before work: asked, then noted. */
+/* An object's settings at the far end, looked at before work and noted when they were told. */
 static inline bool call_bind_stream(const struct lib_object *o, const struct stream *s)
 {
 	return o->stream_set && o->stream == s->far;
