@@ -12,9 +12,6 @@ FAR_HEAD = """#ifndef PVGPU_FAR_CALLS_H
 #include <cuda.h>
 """
 
-# The far end's object behind one of the driver's handle types.
-DRIVER_OBJECT = {"module": "struct module", "library": "struct library"}
-
 
 def forwarded(api, library):
     return [c for c in api.calls.values() if c.library is library and c.op is not None and not c.own]
@@ -62,10 +59,7 @@ class Handler:
         return self.api.objects.get(p.handle.name)
 
     def far_object(self, p):
-        thing = self.thing(p)
-        if thing and self.lib.number:
-            return "(%s)((struct lib_object *)in->%s)->far" % (thing.ctype, p.name)
-        return "((%s *)in->%s)->far" % (DRIVER_OBJECT[p.handle.name], p.name)
+        return "(%s)call_far(in->%s)" % (p.ctype, p.name)
 
     def enter(self):
         """r is 0 when the objects can be used and their context is current on this thread."""
@@ -114,8 +108,7 @@ class Handler:
         for part in p.record.parts:
             at = "%s[i].%s" % (p.name, part.name)
             if part.role == "object":
-                kind = DRIVER_OBJECT.get(part.handle.name)
-                far = "((%s *)%s_object)->far" % (kind, part.name) if kind else "call_far(%s_object)" % part.name
+                far = "call_far(%s_object)" % part.name
                 self.lines += ["\t\tif (!r)", "\t\t\tr = call_lookup(g, PVGPU_H_%s, %s.%s, &%s_object);" % (
                     part.handle.name.upper(), name, part.name, part.name), "\t\tif (!r)", "\t\t\t%s = %s;" % (at, far)]
                 continue

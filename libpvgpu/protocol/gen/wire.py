@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import c_conform  # noqa: E402
 import c_decode  # noqa: E402
 import c_stubs  # noqa: E402
 import c_test  # noqa: E402
@@ -50,6 +51,7 @@ OF_LIBRARY = {
     "pvgpu_calls_%s.c": c_guest.calls_c,
     "pvgpu_%s.h": c_guest.prototypes_h,
     "%s.map": c_guest.symbols_map,
+    "pvgpu_conform_%s.h": c_conform.conform_h,
 }
 
 

@@ -264,6 +264,8 @@ PUBLIC cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t transa,
 {
 	if (!h)
 		return CUBLAS_STATUS_NOT_INITIALIZED;
+	if ((int)algo < -1 || (int)algo > 115)
+		return CUBLAS_STATUS_INVALID_VALUE;
 	if (Atype == CUDA_R_32F && Btype == Atype && Ctype == Atype &&
 	    computeType == CUBLAS_COMPUTE_32F)
 		return cublasSgemm_v2(h, transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C,

@@ -34,6 +34,30 @@ int call_lookup(struct gpu *g, uint32_t type, uint64_t handle, void **object)
 	return *object ? obj_error(*object) : CUDA_ERROR_INVALID_HANDLE;
 }
 
+void *call_far(void *object)
+{
+	struct obj *o = object;
+
+	switch (o->type) {
+	case PVGPU_H_CTX:
+		return ((struct ctx *)o)->far;
+	case PVGPU_H_MODULE:
+		return ((struct module *)o)->far;
+	case PVGPU_H_STREAM:
+		return ((struct stream *)o)->far;
+	case PVGPU_H_EVENT:
+		return ((struct event *)o)->far->ev;
+	case PVGPU_H_FUNCTION:
+		return ((struct function *)o)->far.fn;
+	case PVGPU_H_LIBRARY:
+		return ((struct library *)o)->far;
+	case PVGPU_H_KERNEL:
+		return ((struct function *)o)->far.kernel;
+	default:
+		return ((struct lib_object *)o)->far;
+	}
+}
+
 int call_memory(struct gpu *g, uint64_t addr, uint64_t bytes, bool optional)
 {
 	if (!bytes || (optional && !addr))

@@ -27,6 +27,9 @@ int call_object_in(void *object, void *ctx);
 /* An object inside an array. Decoding thread. */
 int call_lookup(struct gpu *g, uint32_t type, uint64_t handle, void **object);
 
+/* The far end's object behind one that is usable. */
+void *call_far(void *object);
+
 /* So many bytes of device memory or of the arena lie behind an address. None need lie behind an
  * address of which nothing is used. */
 int call_memory(struct gpu *g, uint64_t addr, uint64_t bytes, bool optional);
