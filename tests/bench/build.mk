@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 TESTPROGS += $(B)/tests/pvbench $(B)/nullcuda/libcuda.so.1
-$(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c) | $(B)/stubs/libcuda.so
+$(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c tests/bench/naps.c) | $(B)/stubs/libcuda.so
 LDLIBS_pvbench = -L$(B)/stubs -lcuda -lm
 TESTPROGS += $(B)/tests/schedbench
 $(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
@@ -12,6 +12,12 @@ $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
 bench: packages
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) $(if $(BENCH_JSON),--out $(BENCH_JSON))
+
+# Tenants that wait for their results: what each gets of what it is due, and all of them against the far end alone.
+.PHONY: bench-loops
+bench-loops: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) $(LOOPS)
 
 # Their figures mean nothing here: that each of these comes to its end does.
 .PHONY: check-bench

@@ -22,38 +22,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/pvbench.h"
+
 #define ROUNDS     15
 #define BATCH      64
 #define COPY_BYTES (64u << 20)
-
-#define CU(call)                                                                                   \
-	do {                                                                                       \
-		CUresult cu_result_ = (call);                                                      \
-		if (cu_result_ != CUDA_SUCCESS) {                                                  \
-			fprintf(stderr, "pvbench: %s: error %d\n", #call, (int)cu_result_);        \
-			exit(1);                                                                   \
-		}                                                                                  \
-	} while (0)
 
 static const char kernel_ptx[] =
 	".version 6.0\n.target sm_70\n.address_size 64\n"
 	".visible .entry four(.param .u64 a, .param .u64 b, .param .u64 c, .param .u32 n)\n"
 	"{\n\tret;\n}\n";
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 static double median(double *v, size_t n)
 {
@@ -382,106 +360,6 @@ static void bench_rate(double seconds)
 	printf("launches_per_s %.0f\n", (double)done * 1e9 / (double)(now_ns() - begun));
 }
 
-/* ---- several vGPUs: kernels that keep the GPU for a time and compute nothing ---- */
-
-static const char nap_ptx[] = ".version 6.3\n.target sm_70\n.address_size 64\n"
-			      ".visible .entry nap(.param .u32 n)\n"
-			      "{\n\t.reg .u32 %r<2>;\n\tld.param.u32 %r1, [n];\n"
-			      "\tnanosleep.u32 %r1;\n\tret;\n}\n";
-
-static CUfunction napper(void)
-{
-	CUmodule module;
-	CUfunction f;
-
-	CU(cuModuleLoadData(&module, nap_ptx));
-	CU(cuModuleGetFunction(&f, module, "nap"));
-	return f;
-}
-
-static void nap(CUfunction f, CUstream s, uint32_t us)
-{
-	uint32_t ns = us * 1000;
-	void *params[] = {&ns};
-
-	CU(cuLaunchKernel(f, 1, 1, 1, 1, 1, 1, 0, s, params, NULL));
-}
-
-static void say_ready(void)
-{
-	puts("ready");
-	fflush(stdout);
-}
-
-/* naps US SECONDS: so many kernels a second from the first byte on standard input on, always some
- * in the queue; 0 seconds: until it is killed. */
-static void bench_naps(uint32_t us, double seconds)
-{
-	enum { DEEP = 64 };
-	CUfunction f = napper();
-	CUevent done[DEEP];
-	uint64_t begun, end, n;
-	CUstream s;
-	char go;
-
-	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
-	for (int i = 0; i < DEEP; i++)
-		CU(cuEventCreate(&done[i], CU_EVENT_DISABLE_TIMING));
-	nap(f, s, us);
-	CU(cuStreamSynchronize(s));
-	say_ready();
-	if (read(0, &go, 1) != 1)
-		exit(1);
-	begun = now_ns();
-	end = seconds > 0 ? begun + (uint64_t)(seconds * 1e9) : UINT64_MAX;
-	for (n = 0; now_ns() < end; n++) {
-		if (n >= DEEP)
-			CU(cuEventSynchronize(done[n % DEEP]));
-		nap(f, s, us);
-		CU(cuEventRecord(done[n % DEEP], s));
-	}
-	CU(cuStreamSynchronize(s));
-	printf("naps_per_s %.1f\n", (double)n * 1e9 / (double)(now_ns() - begun));
-}
-
-/* latency US EVERY_US COUNT: one such kernel and its end, every so often; times of the requests. */
-static void bench_latency(uint32_t us, uint64_t every_us, uint32_t count)
-{
-	CUfunction f = napper();
-	double *v = calloc(count, sizeof(*v));
-	uint64_t at;
-	CUstream s;
-	char go;
-
-	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
-	for (int i = 0; i < 20; i++) {
-		nap(f, s, us);
-		CU(cuStreamSynchronize(s));
-	}
-	say_ready();
-	if (!v || read(0, &go, 1) != 1)
-		exit(1);
-	at = now_ns();
-	for (uint32_t i = 0; i < count; i++) {
-		struct timespec t;
-		uint64_t begun;
-
-		/* Never at the same place of a slice. */
-		at += every_us * 1000 + i % 7 * every_us * 100;
-		t.tv_sec = (time_t)(at / 1000000000u);
-		t.tv_nsec = (long)(at % 1000000000u);
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-		begun = now_ns();
-		nap(f, s, us);
-		CU(cuStreamSynchronize(s));
-		v[i] = (double)(now_ns() - begun) * 1e-6;
-	}
-	qsort(v, count, sizeof(*v), by_value);
-	printf("latency_p50_ms %.4f\n", v[count / 2]);
-	printf("latency_p99_ms %.4f\n", v[count * 99 / 100]);
-	free(v);
-}
-
 static void bench_idle(void)
 {
 	char c;
@@ -599,6 +477,12 @@ int main(int argc, char **argv)
 		bench_naps((uint32_t)atoi(argv[2]), atof(argv[3]));
 		return 0;
 	}
+	if (!strcmp(what, "loop") && argc > 5) {
+		start();
+		bench_loop((uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]),
+			   (uint32_t)atoi(argv[4]), atof(argv[5]));
+		return 0;
+	}
 	if (!strcmp(what, "latency") && argc > 4) {
 		start();
 		bench_latency((uint32_t)atoi(argv[2]), (uint64_t)atoi(argv[3]),
@@ -615,6 +499,7 @@ int main(int argc, char **argv)
 	fprintf(stderr, "usage: pvbench "
 			"post|polling|sleeping|drain|pageable|pinned|pinned-mapped|idle|start|"
 			"count|rate [SECONDS]\n"
-			"       pvbench naps US SECONDS | latency US EVERY_US COUNT\n");
+			"       pvbench naps US SECONDS | loop US BURST THINK_US SECONDS |\n"
+			"               latency US EVERY_US COUNT\n");
 	return 2;
 }

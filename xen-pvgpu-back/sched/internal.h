@@ -48,6 +48,10 @@ struct level {
 					    wait began */
 	struct heap owed;                /* members with a guarantee, by its clock */
 	uint64_t clock[SCHED_CLASSES];   /* the virtual time */
+	/* The virtual time a half to a whole `credit_ns` ago, and later. */
+	struct past {
+		uint64_t at, clock;
+	} past[SCHED_CLASSES][2];
 };
 
 struct sched_group {
@@ -75,12 +79,13 @@ struct sched_vgpu {
 	struct pace max, min;
 	struct node turn, wait, owed, timer;
 	bool wants;
-	bool held;     /* held back by its maximum until `timer` */
-	bool queued;   /* wants the GPU and is not held back */
-	bool fresh;    /* no maximum was set yet */
-	bool cut;      /* lost its last grant to a higher class before the end of the slice */
-	uint64_t mark; /* kept[] of its class when its wait began */
-	int64_t lead;  /* saved during a change of policy */
+	bool held;        /* held back by its maximum until `timer` */
+	bool queued;      /* wants the GPU and is not held back */
+	bool fresh;       /* no maximum was set yet */
+	bool interrupted; /* lost its last grant to a vGPU of its class that had come back */
+	bool cut;         /* lost its last grant to a higher class before the end of the slice */
+	uint64_t mark;    /* kept[] of its class when its wait began */
+	int64_t lead;     /* saved during a change of policy */
 	/* Its last grant: */
 	enum reason reason;
 	uint64_t slice_used; /* ns charged since its slice began */
@@ -131,7 +136,8 @@ struct sched {
 	struct sched_vgpu *chosen;  /* shall have the grant, by the last decision */
 	enum reason reason;         /* the reason for `chosen` */
 	uint64_t slice_from, slice_ns;
-	bool slice_over; /* the slice has ended before its time */
+	bool slice_over;       /* the slice has ended before its time */
+	uint64_t interrupt_at; /* the next slice may be ended for a vGPU that comes back */
 
 	/* Total time for which each class was kept from the GPU by other classes and guarantees. */
 	uint64_t kept[SCHED_CLASSES];
@@ -145,11 +151,16 @@ struct sched {
 /* sched.c */
 void sched_clock(struct sched *s, uint64_t now);
 uint64_t sched_slice(const struct sched *s, uint32_t wanting);
+/* A vGPU that comes back is credited with the GPU time that it was due in the last credit_ns of its
+ * pause, and with credit_ns of GPU time at most. */
+uint64_t sched_credit(const struct sched *s);
 /* The minimum charge for a grant in virtual time. */
 uint64_t sched_grant_least(const struct sched *s, uint64_t slice);
 
 /* queue.c */
 void queue_level_init(struct sched *s, struct level *l);
+/* Its virtual time begins again at 0, as all tags do. */
+void queue_restart(struct level *l, enum sched_class c);
 void queue_enter(struct sched_vgpu *v);
 void queue_leave(struct sched_vgpu *v);
 /* Its tag or its guarantee's clock has changed, or its group's. */
@@ -189,7 +200,8 @@ void maximum_group_free(struct sched_group *g);
 uint64_t vtime_of(uint64_t ns, uint32_t weight);
 void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others,
 		 enum sched_class c);
-void vtime_begin(struct tag *t, const struct sched *s, uint64_t clock, uint32_t weight);
+void vtime_begin(struct tag *t, const struct sched *s, const struct level *l, enum sched_class c,
+		 uint32_t weight);
 void vtime_use(struct tag *t, uint32_t weight, uint64_t ns);
 /* For use outside its turn: the tag gets at most a slice ahead of the clock. */
 void vtime_use_beside(struct tag *t, uint32_t weight, uint64_t ns, uint64_t clock, uint64_t slice);

@@ -147,7 +147,7 @@ void maximum_group_free(struct sched_group *g)
 	heap_take(&s->timers, &g->timer.h);
 	for (int c = 0; c < SCHED_CLASSES; c++)
 		if (heap_first(&g->level.turn[c]))
-			vtime_begin(&g->tag[c], s, s->level.clock[c], settings_group_weight(g));
+			vtime_begin(&g->tag[c], s, &s->level, c, settings_group_weight(g));
 	queue_group_all(g);
 }
 

@@ -45,12 +45,23 @@ static void put_for_first(struct heap *pool, struct node *n, const struct heap *
 }
 
 /* Virtual time is the least tag of the queue, and never goes back. */
-static void advance(struct level *l, enum sched_class c)
+static void advance(struct sched *s, struct level *l, enum sched_class c)
 {
 	struct heap_node *first = heap_first(&l->turn[c]);
+	struct past *past = l->past[c];
 
+	if (s->now - past[1].at >= sched_credit(s) / 2) {
+		past[0] = past[1];
+		past[1] = (struct past){s->now, l->clock[c]};
+	}
 	if (first && heap_before(l->clock[c], first->key))
 		l->clock[c] = first->key;
+}
+
+void queue_restart(struct level *l, enum sched_class c)
+{
+	l->clock[c] = 0;
+	l->past[c][0] = l->past[c][1] = (struct past){0};
 }
 
 void queue_group(struct sched_group *g, enum sched_class c)
@@ -92,7 +103,7 @@ static void begin_group(struct sched_group *g, enum sched_class c)
 	if (!g->queued)
 		begin_guarantee(&g->min, s->now);
 	if (!heap_first(&g->level.turn[c]))
-		vtime_begin(&g->tag[c], s, s->level.clock[c], settings_group_weight(g));
+		vtime_begin(&g->tag[c], s, &s->level, c, settings_group_weight(g));
 }
 
 void queue_enter(struct sched_vgpu *v)
@@ -151,9 +162,9 @@ void queue_moved(struct sched_vgpu *v)
 		queue_group(v->group, c);
 	/* Not in queue_leave: a vGPU whose settings change must find the same virtual time when it
 	 * returns. */
-	advance(l, c);
+	advance(s, l, c);
 	if (v->group)
-		advance(&s->level, c);
+		advance(s, &s->level, c);
 }
 
 void queue_waits(struct sched_vgpu *v)

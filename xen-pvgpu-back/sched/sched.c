@@ -10,6 +10,14 @@
 #define FEW          8
 #define HANDOVER_PER 100        /* a hand-over takes at most this part of a slice, */
 #define ROUND_MOST   (128 * MS) /* or twice that where a round would take longer */
+#define CREDIT       (30 * MS)
+/* A vGPU that comes back may end the holder's slice if it is behind by so many hand-overs and by
+ * this part of a slice; hand-overs for that take at most this part of the time, of which some may
+ * be saved up. */
+#define WORTH          4
+#define WORTH_PER      8
+#define INTERRUPT_PER  20
+#define INTERRUPT_SAVE (20 * MS)
 
 /* Lengthens a slice until a hand-over is a hundredth of it. Where a round of all vGPUs would take
  * too long, only until it is a fiftieth: shares must be right within a second. */
@@ -28,13 +36,18 @@ uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 {
 	uint64_t slice = s->params.slice_ns, handover = s->params.handover_ns;
 
-	if (!slice)
-		slice = wanting > FEW ? SLICE_MANY : SLICE_FEW;
+	if (slice)
+		return slice < SLICE_LEAST ? SLICE_LEAST : slice > SLICE_MOST ? SLICE_MOST : slice;
 	if (handover > SLICE_MOST)
 		return SLICE_MOST;
-	if (slice < handover * HANDOVER_PER)
-		slice = longer(slice, handover, wanting);
-	return slice < SLICE_LEAST ? SLICE_LEAST : slice > SLICE_MOST ? SLICE_MOST : slice;
+	return longer(wanting > FEW ? SLICE_MANY : SLICE_FEW, handover, wanting);
+}
+
+uint64_t sched_credit(const struct sched *s)
+{
+	const uint64_t credit = s->params.credit_ns ? s->params.credit_ns : CREDIT;
+
+	return credit < s->slice_ns ? s->slice_ns : credit;
 }
 
 uint64_t sched_grant_least(const struct sched *s, uint64_t slice)
@@ -57,6 +70,53 @@ void sched_clock(struct sched *s, uint64_t now)
 		if (!own_turn || s->granted->share.class != (enum sched_class)c)
 			s->kept[c] += now - s->now;
 	s->now = now;
+}
+
+static bool slice_done(const struct sched *s)
+{
+	return s->slice_over || s->now - s->slice_from >= s->slice_ns ||
+	       s->granted->slice_used >= s->slice_ns;
+}
+
+/* GPU time by which v is behind the holder in the order of their turns. */
+static int64_t behind(const struct sched_vgpu *h, const struct sched_vgpu *v)
+{
+	const enum sched_class c = v->share.class;
+	const struct sched *s = v->s;
+	const struct tag *to = &h->tag, *from = &v->tag;
+	uint32_t weight = s->policy->weight(v);
+
+	if (s->policy->groups && h->group != v->group) {
+		to = h->group ? &h->group->tag[c] : to;
+		from = v->group ? &v->group->tag[c] : from;
+		weight = v->group ? settings_group_weight(v->group) : weight;
+	}
+	return -vtime_lead(from, to->at, weight);
+}
+
+/* v has come back. Should the holder's slice end for it? */
+static void interrupt(struct sched_vgpu *v)
+{
+	struct sched *s = v->s;
+	struct sched_vgpu *h = s->granted;
+	const uint64_t cost = 2 * INTERRUPT_PER * s->params.handover_ns;
+	uint64_t worth = WORTH * s->params.handover_ns;
+
+	worth = worth < s->slice_ns / WORTH_PER ? s->slice_ns / WORTH_PER : worth;
+	if (!h || h == v || h != s->chosen || !h->queued || !v->queued || slice_done(s))
+		return;
+	if (h->reason != REASON_SHARE || h->share.class != v->share.class ||
+	    !s->policy->virtual_time)
+		return;
+	if (behind(h, v) <= (int64_t)worth)
+		return;
+	if (s->interrupt_at > s->now)
+		return;
+	if (s->interrupt_at + INTERRUPT_SAVE < s->now)
+		s->interrupt_at = s->now - INTERRUPT_SAVE;
+	s->interrupt_at += cost;
+	s->slice_over = true;
+	h->interrupted = true;
 }
 
 void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now)
@@ -82,6 +142,7 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now)
 		queue_enter(v);
 	else
 		maximum_waiting(v);
+	interrupt(v);
 }
 
 void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now)
@@ -103,12 +164,6 @@ void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now)
 	if (v->queued && v != s->chosen)
 		maximum_waiting(v);
 	queue_moved(v);
-}
-
-static bool slice_done(const struct sched *s)
-{
-	return s->slice_over || s->now - s->slice_from >= s->slice_ns ||
-	       s->granted->slice_used >= s->slice_ns;
 }
 
 /* Does the holder keep the grant without a comparison with others? */
@@ -223,7 +278,7 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 {
 	struct sched_vgpu *was = s->granted;
-	uint64_t waited, least;
+	uint64_t waited, least, paid;
 
 	sched_clock(s, now);
 	if (v != s->chosen)
@@ -249,9 +304,11 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	if (v->wants && waited > v->stats.longest_wait_ns)
 		v->stats.longest_wait_ns = waited;
 	/* The minimum charge: a hand-over costs the others this much even if the slice is hardly
-	 * used. */
+	 * used. A vGPU that was interrupted has paid already. */
 	least = sched_grant_least(s, s->slice_ns);
-	s->policy->use(v, least);
+	paid = !v->interrupted ? 0 : v->prepaid < least ? v->prepaid : least;
+	v->interrupted = false;
+	s->policy->use(v, least - paid);
 	v->prepaid = least;
 	queue_moved(v);
 }

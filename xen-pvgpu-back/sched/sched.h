@@ -48,10 +48,12 @@ enum sched_class { SCHED_HIGH, SCHED_MEDIUM, SCHED_LOW, SCHED_CLASSES };
 struct sched_params {
 	enum sched_policy policy;
 	bool exclusive;       /* the driver waits for a drain at each hand-over, which costs more */
-	uint64_t slice_ns;    /* 1 to 30 ms; 0: 2 ms for up to 8 vGPUs with work, 1 ms for more */
-	uint64_t handover_ns; /* cost of a hand-over, as the driver measures it: slices are
-				 lengthened, up to 30 ms, until it is 1 % of them */
-	uint64_t starve_ns;   /* the longest wait for higher classes; 0: 1 s */
+	uint64_t slice_ns;    /* 1 to 30 ms; 0: 2 ms for up to 8 vGPUs with work, 1 ms for more, and
+				 longer, up to 30 ms, until a hand-over is 1 % of it */
+	uint64_t handover_ns; /* cost of a hand-over, as the driver measures it */
+	uint64_t credit_ns; /* a vGPU that comes back is owed what it was due in the last credit_ns
+			       of its pause; 0: 30 ms; at least a slice */
+	uint64_t starve_ns; /* the longest wait for higher classes; 0: 1 s */
 };
 
 struct sched_share {

@@ -232,9 +232,9 @@ static void change_policy(struct sched *s, const struct sched_params *p)
 	for (int c = 0; c < SCHED_CLASSES; c++) {
 		for (struct sched_group *g = s->groups; g; g = g->next) {
 			g->tag[c] = (struct tag){.at = 0};
-			g->level.clock[c] = 0;
+			queue_restart(&g->level, c);
 		}
-		s->level.clock[c] = 0;
+		queue_restart(&s->level, c);
 	}
 	set_params(s, p);
 	for (struct sched_vgpu *v = s->vgpus; v; v = v->next)

@@ -60,14 +60,19 @@ void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others
 }
 
 /*
- * A vGPU that returns starts one slice before the clock, however long it was idle. One that was
- * idle for less than a slice keeps its lag: otherwise a queue that runs dry for an instant would
- * cost the others' lead, which can be several slices for a vGPU of great weight.
+ * A vGPU that returns keeps what it is behind by, up to what it was due in the last credit_ns, and
+ * a slice at least. One that was idle for less than a slice keeps its lag: otherwise a queue that
+ * runs dry for an instant would cost the others' lead, which can be several slices for a vGPU of
+ * great weight.
  */
-void vtime_begin(struct tag *t, const struct sched *s, uint64_t clock, uint32_t weight)
+void vtime_begin(struct tag *t, const struct sched *s, const struct level *l, enum sched_class c,
+		 uint32_t weight)
 {
-	uint64_t credit = vtime_of(s->slice_ns, weight);
+	const uint64_t clock = l->clock[c], slice = vtime_of(s->slice_ns, weight);
+	uint64_t credit = vtime_of(sched_credit(s), weight), due = clock - l->past[c][0].clock;
 
+	credit = credit < due ? credit : due;
+	credit = credit > slice ? credit : slice;
 	if (s->now - t->left <= s->slice_ns && t->lag > credit)
 		credit = t->lag;
 	if (heap_before(t->at, clock - credit))
@@ -107,7 +112,9 @@ static void use(struct sched_vgpu *v, struct tag *t, uint64_t clock, uint32_t we
 
 void vtime_policy_begin(struct sched_vgpu *v)
 {
-	vtime_begin(&v->tag, v->s, vtime_level(v)->clock[v->share.class], v->s->policy->weight(v));
+	const enum sched_class c = v->share.class;
+
+	vtime_begin(&v->tag, v->s, vtime_level(v), c, v->s->policy->weight(v));
 }
 
 void vtime_policy_use(struct sched_vgpu *v, uint64_t ns)

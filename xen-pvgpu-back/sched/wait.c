@@ -23,16 +23,20 @@ static uint64_t slice_most(const struct sched *s)
 }
 
 /* GPU time that a vGPU of weight w can get while another, of weight `of`, gets ns and waits for its
- * next slice. s: length of slices; least: the least weight. */
-static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, uint64_t s, uint64_t least)
+ * next slice. least: the least weight. */
+static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, const struct sched *s, uint64_t least)
 {
-	return add(add(times(ns, w, of), times(s, w, least)), s);
+	const uint64_t slice = slice_most(s), credit = sched_credit(s);
+	const uint64_t lag = times(slice, w, least);
+
+	return add(add(times(ns, w, of), lag < credit ? credit : lag), slice);
 }
 
-/* Adds the most hand-overs that ns of GPU time can be spread over. */
+/* Adds the most hand-overs that ns of GPU time can be spread over. Each grant may interrupt another
+ * one, which then takes a hand-over more. */
 static uint64_t with_handovers(const struct sched *s, uint64_t ns)
 {
-	uint64_t h = s->params.handover_ns,
+	uint64_t h = 2 * s->params.handover_ns,
 		 least = sched_grant_least(s, sched_slice(s, UINT32_MAX));
 
 	return add(add(ns, times(ns, h, least)), h);
@@ -49,7 +53,7 @@ uint64_t wait_flat(const struct sched_vgpu *v, uint64_t more)
 	for (const struct sched_vgpu *o = v->s->vgpus; o; o = o->next)
 		if (o != v && o->share.class == v->share.class)
 			sum = add(sum, with_handovers(v->s, before(p->weight(o), p->weight(v),
-								   slice, slice, least)));
+								   slice, v->s, least)));
 	return sum;
 }
 
@@ -74,12 +78,12 @@ static uint64_t inside(const struct sched_vgpu *v, const struct sched_group *g, 
 {
 	uint64_t least = least_in(v, g);
 	const struct sched *s = v->s;
-	uint64_t slice = slice_most(s), sum = 0;
+	uint64_t sum = 0;
 
 	for (const struct sched_vgpu *o = s->vgpus; o; o = o->next)
 		if (o != v && o->group == g && o->share.class == v->share.class)
-			sum = add(sum, with_handovers(s, before(o->share.weight, weight, own, slice,
-								least)));
+			sum = add(sum, with_handovers(
+					       s, before(o->share.weight, weight, own, s, least)));
 	return sum;
 }
 
@@ -98,8 +102,8 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 	least = least_in(v, NULL);
 	for (const struct sched_group *g = s->groups; g; g = g->next)
 		if (g != v->group && g->class_n[v->share.class])
-			sum = add(sum, with_handovers(s, before(g->share.weight, weight, own, slice,
-								least)));
+			sum = add(sum, with_handovers(
+					       s, before(g->share.weight, weight, own, s, least)));
 	return sum;
 }
 

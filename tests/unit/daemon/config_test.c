@@ -128,6 +128,7 @@ static const struct {
 	{"[pool a]\novercommit = 1.5x\n", "must be a ratio"},
 	{"[pool a]\novercommit = 99999999999999999999\n", "must be a ratio"},
 	{"[pool a]\nslice_ms = 31\n", "must be a number from 0 to 30"},
+	{"[pool a]\ncredit_ms = 1001\n", "must be a number from 0 to 1000"},
 	{"[pool sixteen-letters!]\n", "x.conf:1: pool sixteen-letters!: a name is 1 to 15"},
 	{"[pool a@b]\n", "a name is"},
 	{"[pool a.b]\n", "a name is"},
@@ -224,6 +225,7 @@ static const char two_pools[] = "[daemon]\n"
 				"policy = best-effort\n"
 				"mode = exclusive\n"
 				"slice_ms = 5\n"
+				"credit_ms = 40\n"
 				"starvation-ms = 200\n"
 				"overcommit = 1.25\n"
 				"[pool b_2]\n"
@@ -249,6 +251,7 @@ START_TEST(pools_and_groups)
 	ck_assert_int_eq(c.pools[0].policy, SCHED_BEST_EFFORT);
 	ck_assert(c.pools[0].exclusive);
 	ck_assert_uint_eq(c.pools[0].slice_ms, 5);
+	ck_assert_uint_eq(c.pools[0].credit_ms, 40);
 	ck_assert_uint_eq(c.pools[0].starvation_ms, 200);
 	ck_assert_uint_eq(c.pools[0].overcommit, 1250);
 	ck_assert_str_eq(c.pools[1].device, "MIG-9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90");

@@ -36,8 +36,7 @@ START_TEST(slices)
 	sched_set(d.s, &d.params, d.now);
 	drive_run(&d, 20 * MS);
 	ck_assert_uint_eq(d.d.slice_ns, 30 * MS);
-	d.params.handover_ns = 0;
-	d.params.slice_ns = 5 * MS;
+	d.params.slice_ns = 5 * MS; /* what is set is not lengthened */
 	sched_set(d.s, &d.params, d.now);
 	drive_run(&d, 20 * MS);
 	ck_assert_uint_eq(d.d.slice_ns, 5 * MS);
@@ -296,6 +295,55 @@ START_TEST(time_that_goes_back_is_ignored)
 }
 END_TEST
 
+/* Does b have the grant when it comes back, `used` after a has begun to use it, alone before? */
+static bool interrupts(struct two *t, uint64_t *now, uint64_t used)
+{
+	*now += used;
+	sched_charge(t->a, used, *now);
+	sched_wants(t->b, true, *now);
+	sched_decide(t->s, *now, &t->d);
+	if (t->d.holder != t->b) {
+		sched_wants(t->b, false, *now);
+		return false;
+	}
+	sched_granted(t->s, t->b, *now);
+	*now += MS;
+	sched_charge(t->b, MS, *now);
+	sched_wants(t->b, false, *now);
+	sched_decide(t->s, *now, &t->d);
+	ck_assert_ptr_eq(t->d.holder, t->a);
+	sched_granted(t->s, t->a, *now);
+	return true;
+}
+
+/* A third vGPU has work all the time, so that a's slice of 10 ms would run. */
+START_TEST(interruptions_are_paid_from_a_budget)
+{
+	struct sched_params p = {
+		.policy = SCHED_FAIR, .slice_ns = 10 * MS, .handover_ns = 100 * US};
+	struct sched_share light = {.class = SCHED_MEDIUM, .weight = 1};
+	struct two t = two(&FULL);
+	uint64_t now = 100 * MS;
+	struct sched_vgpu *c;
+	unsigned int n = 0;
+
+	c = sched_add(t.s, NULL, &light, NULL, 0);
+	sched_wants(c, true, 0);
+	sched_charge(c, 100 * MS, 0);
+	sched_set(t.s, &p, now);
+	sched_decide(t.s, now, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.a);
+	/* Less behind than a hand-over is worth. */
+	ck_assert(!interrupts(&t, &now, MS));
+	/* The saved time, and a twentieth of the time since. */
+	while (n < 100 && interrupts(&t, &now, 2 * MS))
+		n++;
+	ck_assert_uint_ge(n, 5);
+	ck_assert_uint_le(n, 30);
+	sched_free(t.s);
+}
+END_TEST
+
 START_TEST(bounds_are_told)
 {
 	struct sched_params p = {.policy = SCHED_FAIR};
@@ -306,8 +354,11 @@ START_TEST(bounds_are_told)
 
 	/* Alone in its class: the slice and the hand-over that are under way. */
 	ck_assert_uint_eq(sched_wait_bound(a), 4 * MS);
-	/* And three slices of another with the same weight. */
+	/* And two slices of another with the same weight, and its credit. */
 	b = sched_add(s, NULL, &FULL, NULL, 0);
+	ck_assert_uint_eq(sched_wait_bound(a), 38 * MS);
+	p.credit_ns = 1;
+	sched_set(s, &p, 0);
 	ck_assert_uint_eq(sched_wait_bound(a), 10 * MS);
 	group.max_ppm = 500000;
 	g = sched_group_add(s, &group, NULL, 0);
@@ -338,6 +389,7 @@ int main(void)
 	tcase_add_test(t, the_idle_holder_keeps_the_grant);
 	tcase_add_test(t, a_maximum_takes_the_grant_and_gives_it_back);
 	tcase_add_test(t, time_that_goes_back_is_ignored);
+	tcase_add_test(t, interruptions_are_paid_from_a_budget);
 	tcase_add_test(t, bounds_are_told);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

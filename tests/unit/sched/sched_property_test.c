@@ -39,6 +39,13 @@ static uint64_t slice_of(const struct drive *d)
 	return slice > 100 * d->handover ? slice : 100 * d->handover;
 }
 
+static uint64_t credit_of(const struct drive *d)
+{
+	uint64_t credit = d->params.credit_ns ? d->params.credit_ns : 30 * MS;
+
+	return credit > slice_of(d) ? credit : slice_of(d);
+}
+
 static void change(struct drive *d)
 {
 	int i = drive_random(d, d->n);
@@ -186,11 +193,12 @@ struct rival {
 };
 
 /* Between vGPUs that always have work, use by weight differs by no more than a slice of each. A
- * vGPU with work now and then, in whatever pattern, is never further ahead than its credit (a slice
- * of the least weight), a slice and its overrun. */
+ * vGPU with work now and then, in whatever pattern, is never further ahead than its credit (or a
+ * slice of the least weight), a slice and its overrun. */
 static void check_rivals(const struct drive *d, const struct rival *r, int n)
 {
 	double slice = slice_of(d), least = slice / 100 + d->handover + 1000, weight = 1e9;
+	double credit = credit_of(d);
 
 	for (int i = 0; i < n; i++)
 		weight = r[i].weight < weight ? r[i].weight : weight;
@@ -201,7 +209,9 @@ static void check_rivals(const struct drive *d, const struct rival *r, int n)
 			if (i == j || !r[i].always)
 				continue;
 			if (!r[j].always)
-				most += slice / weight;
+				most += slice / weight > credit / r[j].weight
+						? slice / weight
+						: credit / r[j].weight;
 			most += r[j].more / r[j].weight;
 			must_say(r[j].used / r[j].weight - (r[i].used + r[i].costs) / r[i].weight <=
 					 most,
@@ -212,7 +222,9 @@ static void check_rivals(const struct drive *d, const struct rival *r, int n)
 
 static void use_follows_weights(struct drive *d)
 {
-	struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = any(d, 1, 3) * MS};
+	struct sched_params p = {.policy = SCHED_FAIR,
+				 .slice_ns = any(d, 1, 3) * MS,
+				 .credit_ns = any(d, 0, 30) * MS};
 	struct rival pool[32], group[32];
 	int n, pooled = 0, grouped;
 	struct sched_stats st;
@@ -370,17 +382,22 @@ static void fixed_shares_hold(struct drive *d)
 
 /* Weighted fair queueing plainly reckoned: one queue, no heaps. Times are ns by weight. */
 struct plain {
-	double tag[8], weight[8], lag[8], clock;
-	uint64_t left[8];
+	double tag[8], weight[8], lag[8], clock, past[2];
+	uint64_t left[8], past_at, credit;
 	bool wants[8];
 	int n;
 };
 
-static void plain_advance(struct plain *r)
+static void plain_advance(struct plain *r, uint64_t now)
 {
 	double least = 0;
 	bool any_wants = false;
 
+	if (now - r->past_at >= r->credit / 2) {
+		r->past[0] = r->past[1];
+		r->past[1] = r->clock;
+		r->past_at = now;
+	}
 	for (int i = 0; i < r->n; i++)
 		if (r->wants[i] && (!any_wants || r->tag[i] < least)) {
 			least = r->tag[i];
@@ -390,10 +407,10 @@ static void plain_advance(struct plain *r)
 		r->clock = least;
 }
 
-static void plain_use(struct plain *r, int i, double ns)
+static void plain_use(struct plain *r, int i, double ns, uint64_t now)
 {
 	r->tag[i] += ns / r->weight[i];
-	plain_advance(r);
+	plain_advance(r, now);
 }
 
 /* How far the first of the others is ahead, up to its slice. */
@@ -414,7 +431,7 @@ static double plain_lag(const struct plain *r, int i, double slice)
 
 static void plain_wants(struct plain *r, int i, double slice, uint64_t now)
 {
-	double credit = slice / r->weight[i];
+	double credit = r->credit / r->weight[i], due = r->clock - r->past[0];
 
 	r->wants[i] = !r->wants[i];
 	if (!r->wants[i]) {
@@ -422,16 +439,19 @@ static void plain_wants(struct plain *r, int i, double slice, uint64_t now)
 		r->left[i] = now;
 		return;
 	}
+	credit = credit < due ? credit : due;
+	credit = credit > slice / r->weight[i] ? credit : slice / r->weight[i];
 	if (now - r->left[i] <= slice && r->lag[i] > credit)
 		credit = r->lag[i];
 	if (r->tag[i] < r->clock - credit)
 		r->tag[i] = r->clock - credit;
-	plain_advance(r);
+	plain_advance(r, now);
 }
 
 static void same_as_plainly_reckoned(struct drive *d)
 {
-	struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = MS};
+	struct sched_params p = {
+		.policy = SCHED_FAIR, .slice_ns = MS, .credit_ns = any(d, 1, 30) * MS};
 	struct sched_share share = FULL;
 	struct plain r = {.n = any(d, 2, 8)};
 	struct sched_decision dec;
@@ -440,7 +460,8 @@ static void same_as_plainly_reckoned(struct drive *d)
 	uint64_t step, slice;
 
 	begin(d, &p);
-	slice = d->handover > MS / 100 ? 100 * d->handover : MS;
+	slice = MS;
+	r.credit = p.credit_ns;
 	for (int i = 0; i < r.n; i++) {
 		r.weight[i] = share.weight = any(d, 1, 1000);
 		v[i] = sched_add(d->s, NULL, &share, (void *)(intptr_t)i, d->now);
@@ -450,7 +471,7 @@ static void same_as_plainly_reckoned(struct drive *d)
 		d->now += step;
 		if (held >= 0 && r.wants[held]) {
 			sched_charge(v[held], step, d->now);
-			plain_use(&r, held, step);
+			plain_use(&r, held, step, d->now);
 		}
 		at = drive_random(d, r.n);
 		plain_wants(&r, at, slice, d->now);
@@ -463,11 +484,12 @@ static void same_as_plainly_reckoned(struct drive *d)
 		for (int i = 0; i < r.n; i++)
 			must_say(!r.wants[i] || r.tag[held] <= r.tag[i] + 200,
 				 "chosen at %f, another is at %f", r.tag[held], r.tag[i]);
-		/* Granted at once; that costs a hundredth of a slice, which we use. */
+		/* Granted at once; that costs a hundredth of a slice or a hand-over, which we use.
+		 */
 		sched_granted(d->s, v[held], d->now);
-		step = slice / 100;
+		step = d->handover > slice / 100 ? d->handover : slice / 100;
 		sched_charge(v[held], step, d->now);
-		plain_use(&r, held, step);
+		plain_use(&r, held, step, d->now);
 	}
 }
 

@@ -36,6 +36,7 @@ struct config_pool {
 	enum sched_policy policy;
 	bool exclusive;
 	unsigned int slice_ms;      /* 0: by the number of vGPUs with work */
+	unsigned int credit_ms;     /* 0: sched.h's */
 	unsigned int starvation_ms; /* 0: sched.h's */
 	unsigned int overcommit; /* the most that may be promised, in thousandths of its memory */
 };

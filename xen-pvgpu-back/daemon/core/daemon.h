@@ -108,6 +108,7 @@ struct pool {
 	ev_timer retry;
 	char failure[128];
 	ev_timer surplus; /* runs while there are more spare workers than wanted */
+	ev_timer refill;  /* runs while there are fewer */
 	struct canary canary;
 	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */

@@ -106,6 +106,7 @@ void pool_stop(struct daemon *d)
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		ev_timer_stop(d->loop, &d->pools[i]->retry);
 		ev_timer_stop(d->loop, &d->pools[i]->surplus);
+		ev_timer_stop(d->loop, &d->pools[i]->refill);
 		canary_stop(d->pools[i]);
 		ev_timer_stop(d->loop, &d->pools[i]->load_timer);
 		ev_timer_stop(d->loop, &d->pools[i]->used_timer);

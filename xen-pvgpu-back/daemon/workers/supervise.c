@@ -27,8 +27,9 @@
 #define EXIT_MS     2000u /* from a hang-up to the exit */
 #define RETRY_S     0.25  /* after the first worker that failed to start; doubles */
 #define RETRY_MAX_S 30.
-#define SURPLUS_S   2.   /* from more spare workers than wanted to their end */
-#define LATE_S      0.02 /* after a deadline, for what is unread; LATE_MOST times */
+#define SURPLUS_S   2.    /* from more spare workers than wanted to their end */
+#define REFILL_S    0.003 /* the session that took the last spare worker is under way by then */
+#define LATE_S      0.02  /* after a deadline, for what is unread; LATE_MOST times */
 #define LATE_MOST   64u
 
 static const char takes_long[] = "did not take its session in time";
@@ -361,21 +362,43 @@ static void watch_surplus(struct pool *p, bool on)
 	ev_timer_start(p->d->loop, &p->surplus);
 }
 
+/* Starts a worker that the pool lacks and no opening waits for. */
+static void on_refill(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+
+	if (count(p) < wanted(p) && !ev_is_active(&p->retry))
+		start_one(p);
+	supervise_keep_spares(p->d);
+}
+
+/* One at a time: a start takes a millisecond, in which pvgpud serves no session. */
+static void refill_soon(struct pool *p)
+{
+	if (ev_is_active(&p->refill))
+		return;
+	ev_timer_init(&p->refill, on_refill, REFILL_S, 0.);
+	p->refill.data = p;
+	ev_timer_start(p->d->loop, &p->refill);
+}
+
 void supervise_keep_spares(struct daemon *d)
 {
 	if (d->stopping)
 		return;
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		struct pool *p = d->pools[i];
-		const unsigned int want = wanted(p);
+		const unsigned int want = wanted(p), now = open_waiting(p) + canary_waits(p);
 		unsigned int have = count(p);
 
 		watch_surplus(p, have > want);
 		if (ev_is_active(&p->retry))
 			continue;
-		for (; have < want; have++)
+		for (; have < now; have++)
 			if (start_one(p) < 0)
 				break;
+		if (have < want && !ev_is_active(&p->retry))
+			refill_soon(p);
 	}
 }
 

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Closed loops: tenants that launch a burst of kernels, wait for its end, think, and begin again.
+
+A load is written WEIGHT:US:BURST:THINK_US, one for each tenant, with commas; a load may be repeated with xN. For each
+load the same clients run through pvgpu, directly on the simulated GPU beside each other, and each of them alone there.
+  fair   of a tenant: kernels/s times their length against what it is due: as much of the GPU's time as all of them use
+         there beside each other is dealt out by weight, and nobody is dealt more than it uses alone. 1 is right; the
+         least of all tenants' counts.
+  total  of all tenants through pvgpu against the same clients beside each other on the simulated GPU directly.
+  jain   of the tenants' parts of what each is due.
+Runs take turns; the medians count. --busy N: with so many busy processes beside.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+from pvgpu_env import PvgpuEnv  # noqa: E402
+from share_test import jain  # noqa: E402
+
+LOADS = ["1:100:1:0x2", "1:100:1:0x4", "1:500:1:0x2", "1:500:1:0x4", "1:500:8:0x4", "1:500:8:0x8", "1:2000:1:0x4"]
+WEIGHTS = [f"1:{us}:{burst}:{think},2:{us}:{burst}:{think},1:{us}:{burst}:{think},4:{us}:{burst}:{think}"
+           for us, burst, think in ((100, 1, 0), (500, 1, 0), (500, 4, 3000), (2000, 10, 5000), (100, 20, 2000),
+                                    (500, 64, 10000), (20000, 1, 1000))]
+POLICY_WEIGHT = 100
+
+
+def parse(text):
+    tenants = []
+    for part in text.split(","):
+        spec, _, times = part.partition("x")
+        tenants += [tuple(int(x) for x in spec.split(":"))] * int(times or 1)
+    return tenants
+
+
+def dealt(left, weights, most):
+    """Parts of `left` by weight, nobody more than `most` of its own: what it leaves goes to the others."""
+    due, open_ = [0.0] * len(weights), set(range(len(weights)))
+    while open_:
+        unit = left / sum(weights[i] for i in open_)
+        full = [i for i in open_ if most[i] <= unit * weights[i]]
+        if not full:
+            for i in open_:
+                due[i] = unit * weights[i]
+            break
+        for i in full:
+            due[i] = most[i]
+            left -= most[i]
+            open_.remove(i)
+    return due
+
+
+class Loops:
+    def __init__(self, build, seconds):
+        self.build, self.seconds = os.path.abspath(build), seconds
+
+    def start(self, env, tenant):
+        _, us, burst, think = tenant
+        p = subprocess.Popen([os.path.join(self.build, "tests", "pvbench"), "loop", str(us), str(burst), str(think),
+                              str(self.seconds)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if p.stdout.readline().strip() != "ready":
+            raise SystemExit("loops: a client did not start")
+        return p
+
+    @staticmethod
+    def finish(procs):
+        """Kernels a second of each."""
+        for p in procs:
+            p.stdin.write("g")
+            p.stdin.flush()
+        return [float(p.communicate(timeout=300)[0].split()[-1]) for p in procs]
+
+    def direct(self, d, tenants):
+        env = dict(os.environ, LD_LIBRARY_PATH=os.path.join(self.build, "simcuda"), **d.sim)
+        return self.finish([self.start(env, t) for t in tenants])
+
+    def through(self, d, tenants):
+        env = dict(os.environ, LD_LIBRARY_PATH=os.path.join(self.build, "lib"))
+        return self.finish([self.start(dict(env, PVGPU_SOCKET=d.socket(f"t{i}")), t) for i, t in enumerate(tenants)])
+
+    def run(self, tenants, rounds):
+        vgpus = {f"t{i}": f"memory=64M,weight={t[0] * POLICY_WEIGHT}" for i, t in enumerate(tenants)}
+        kinds = {t: None for t in tenants}
+        native, ours = [], []
+        with PvgpuEnv(vgpus, build=self.build, settings={"spare_workers": len(tenants)}) as d:
+            for t in kinds:
+                kinds[t] = statistics.median(self.direct(d, [t])[0] for _ in range(2))
+            for _ in range(rounds):
+                native.append(self.direct(d, tenants))
+                ours.append(self.through(d, tenants))
+            with open(d.log_path, encoding="utf-8") as f:
+                bad = [line for line in f if "quarantine" in line or "error" in line]
+        us = [t[1] * 1e-6 for t in tenants]
+        attainable = statistics.median(sum(r * u for r, u in zip(n, us)) for n in native)
+        due = dealt(attainable, [t[0] for t in tenants], [kinds[t] * u for t, u in zip(tenants, us)])
+        got = [statistics.median(r[i] for r in ours) * u for i, u in enumerate(us)]
+        parts = [g / x for g, x in zip(got, due)]
+        return {"fair": min(parts), "jain": jain(parts), "got": got, "due": due,
+                "total": statistics.median(sum(o) / sum(n) for o, n in zip(ours, native)), "bad": bad}
+
+
+def busy(n):
+    return [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", default="build")
+    ap.add_argument("--seconds", type=float, default=2)
+    ap.add_argument("--rounds", type=int, default=5)
+    ap.add_argument("--busy", type=int, default=0, help="busy processes beside")
+    ap.add_argument("--out", help="the table as JSON")
+    ap.add_argument("loads", nargs="*", help="WEIGHT:US:BURST:THINK_US[xN],... (default: a table)")
+    args = ap.parse_args()
+    beside, rows = busy(args.busy), []
+    try:
+        b = Loops(args.build, args.seconds)
+        print(f"{'load':56} {'fair':>6} {'total':>6} {'jain':>6}  got (due), % of the GPU's time")
+        for load in args.loads or LOADS + WEIGHTS:
+            r = b.run(parse(load), args.rounds)
+            shares = " ".join(f"{g * 100:.1f} ({x * 100:.1f})" for g, x in zip(r["got"], r["due"]))
+            print(f"{load:56} {r['fair']:6.3f} {r['total']:6.3f} {r['jain']:6.4f}  {shares}", flush=True)
+            for line in r.pop("bad"):
+                print("    " + line.rstrip(), flush=True)
+            rows.append({"load": load, **r})
+    finally:
+        for p in beside:
+            p.kill()
+            p.wait()
+    if args.out:
+        with open(args.out, "w", encoding="utf-8") as f:
+            json.dump(rows, f, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
