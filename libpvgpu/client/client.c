@@ -95,7 +95,7 @@ int api_fetch(const struct target *t, uint64_t from, void *to, uint32_t bytes)
 	return api_result(t->ctx, r ? r : got == bytes ? 0 : CUDA_ERROR_UNKNOWN);
 }
 
-/* What the generated stubs call, see link/session.h. */
+/* Called by the generated stubs, see link/session.h. */
 int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n)
 {
 	return client->post(s, p, n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the description's expressions about cuBLAS ask for; guest and worker use the same. */
+/* Sizes for the description's expressions about cuBLAS; guest and worker use the same. */
 #ifndef PVGPU_CUBLAS_SIZES_H
 #define PVGPU_CUBLAS_SIZES_H
 

@@ -80,7 +80,7 @@ struct pvgpu_handle_table {
 	uint32_t n_free, used, cap;
 };
 
-enum { PVGPU_HANDLE_TYPES = 16 };
+enum { PVGPU_HANDLE_TYPES = 32 };
 
 struct pvgpu_handles {
 	pthread_mutex_t lock;

@@ -95,6 +95,7 @@ class Calls(description_case.Scratch):
                 ("array  steps step count count", "array  steps leap count count", "array  steps", "unknown record 'leap'"),
                 ("each S D oneway", "each oneway", "call example@sum", "a family has '@' in its name and 'each' with letters"),
                 ("    state   depth i32", "    state   depth i33", "state   depth", "unknown type 'i33'"),
+                ("    charge  1M\n", "    charge  1M\n    load 3\n", "    load 3", "unknown statement 'load' in object 'tool'"),
                 ("call exampleSteps = 4", "call exampleSteps = 1024", "call exampleSteps", "call number 1024 is not between 1 and 1023"),
                 ("call exampleSteps", "call otherSteps", "call otherSteps", "'otherSteps' is a call of no library that is described above"),
                 ("in     count u32 max 8\n", "in     rec u32 max 8\n", "in     rec", "'rec' is a reserved name")):

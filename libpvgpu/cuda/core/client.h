@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What pvgpu's other libraries in the guest (libcublas.so.12) use of its libcuda: one function that
- * returns a table. Both are built from one tree; `size` says whether they were.
+ * The table by which pvgpu's other libraries in the guest (libcublas.so.12) use its libcuda: a function
+ * returns it. Both are built from one tree; `size` says whether they were.
  */
 #ifndef PVGPU_CUDA_CLIENT_H
 #define PVGPU_CUDA_CLIENT_H

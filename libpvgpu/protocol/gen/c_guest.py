@@ -305,6 +305,6 @@ def calls_c(api, library):
                   for t in mine(api.objects, library)]
         lines += ["}", ""]
     for call in api.calls.values():
-        if call.library is library and not call.by_hand:
+        if call.library is library and not call.by_hand and "guest" not in call.own:
             lines += function(api, call)
     return "\n".join(lines).rstrip() + "\n"

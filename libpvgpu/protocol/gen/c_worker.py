@@ -14,7 +14,7 @@ FAR_HEAD = """#ifndef PVGPU_FAR_CALLS_H
 
 
 def forwarded(api, library):
-    return [c for c in api.calls.values() if c.library is library and c.op is not None and not c.own]
+    return [c for c in api.calls.values() if c.library is library and c.op is not None and "worker" not in c.own]
 
 
 def far_h(api):

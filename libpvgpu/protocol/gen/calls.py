@@ -13,6 +13,7 @@ from parse import Command, Field, SCALARS
 
 OPS_PER_LIBRARY = 1 << parse.OP_BITS
 LIBRARY_MAX = 63
+FIRST_HANDLE = 16  # below: the driver's
 # A type of the description: its scalar on the wire and in C.
 TYPES = {
     "u32": ("u32", "unsigned int"), "i32": ("i32", "int"), "u64": ("u64", "uint64_t"), "i64": ("i64", "int64_t"),
@@ -131,7 +132,7 @@ class Call:
     frees: bool = False
     needed: bool = False
     returns: str = None  # of one that is written by hand, when it is no status
-    own: bool = False  # the worker's handler is written by hand
+    own: set = field(default_factory=set)  # written by hand: "guest", "worker"
     form: str = None    # ptds, ptsz
     sets: str = None    # of a pair: the state's name
     gets: str = None
@@ -261,6 +262,8 @@ class CallReader(parse.ApiReader):
             line.fail("unknown statement '%s' in object '%s'" % (word, block.handle.name))
 
     def end_object(self, block, line):
+        if block.handle.number < FIRST_HANDLE:
+            line.fail("handle type '%s' is a library's: its number is at least %d" % (block.handle.name, FIRST_HANDLE))
         if not block.destroy:
             line.fail("object '%s' has no 'destroy'" % block.handle.name)
 
@@ -423,8 +426,13 @@ class CallReader(parse.ApiReader):
             if call.doc:
                 line.fail("call '%s' has two docs" % call.name)
             call.doc = line.text("documentation")
-        elif word in ("current", "frees", "own"):
+        elif word in ("current", "frees"):
             setattr(call, word, True)
+        elif word == "own":
+            side = line.take("'guest' or 'worker'")
+            if side not in ("guest", "worker"):
+                line.fail("'guest' or 'worker' expected, not '%s'" % side)
+            call.own.add(side)
         elif word == "returns":
             call.returns = line.quoted("a C type")
         elif word == "form":

@@ -294,7 +294,7 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			module_retire(g, (struct module *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
-		if (o->type > PVGPU_H_KERNEL)
+		if (o->type >= PVGPU_H_LIBRARIES)
 			call_retire(g, (struct lib_object *)o);
 		obj_unref(o);
 	}
