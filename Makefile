@@ -119,9 +119,9 @@ install: all $(B)/pvgpu.pc
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(B)/bin/pvgpu-attachd $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpuctl $(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
-	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(LIBDIR)/
+	$(Q)$(INSTALL) -m 644 $(B)/lib/libcuda.so.1 $(B)/lib/libcublas.so.12 $(LIBDIR)/
 	$(Q)ln -sf libcuda.so.1 $(LIBDIR)/libcuda.so
-	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
 	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	$(Q)for u in xen-pvgpu-back/systemd/*.in; do sed -e 's|@PREFIX@|$(PREFIX)|g' $$u | \

@@ -73,7 +73,7 @@ struct object {
 };
 
 enum { OBJECT_CHUNK = 256, OBJECT_CHUNKS = PVGPU_HANDLES_MAX / OBJECT_CHUNK };
-enum { OBJECT_TYPES = PVGPU_H_LINK + 1, OBJECT_INDEX_SHIFT = 4 };
+enum { OBJECT_TYPES = PVGPU_H_END, OBJECT_INDEX_SHIFT = 4 };
 
 struct object_table {
 	_Atomic(char *) chunk[OBJECT_CHUNKS];
@@ -103,12 +103,13 @@ static inline void *object_handle(const struct object *o)
 				   (uint64_t)o->index << OBJECT_INDEX_SHIFT);
 }
 
-static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
+static inline void *object_in(const struct object_table *tables, enum pvgpu_handle_type type,
+			      const void *handle)
 {
 	const uint64_t h = (uintptr_t)handle;
 	const uint32_t index = (uint32_t)h >> OBJECT_INDEX_SHIFT;
 	const uint32_t generation = (uint32_t)(h >> 32) & 0xffffff;
-	const struct object_table *t = &object_tables[type];
+	const struct object_table *t = &tables[type];
 	struct object *o;
 	char *chunk;
 
@@ -120,6 +121,11 @@ static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
 		return NULL;
 	o = (struct object *)(chunk + index % OBJECT_CHUNK * t->size);
 	return atomic_load_explicit(&o->generation, memory_order_acquire) == generation ? o : NULL;
+}
+
+static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
+{
+	return object_in(object_tables, type, handle);
 }
 
 /* init.c */

@@ -243,18 +243,6 @@ PUBLIC CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const ch
 	return r;
 }
 
-PUBLIC CUresult cuLibraryGetKernelCount(unsigned int *count, CUlibrary library)
-{
-	struct library *l;
-	const int r = enter(library, &l);
-
-	if (r)
-		return r;
-	if (!count)
-		return CUDA_ERROR_INVALID_VALUE;
-	return pvgpu_do_library_kernel_count(session(), l->o.wire, count);
-}
-
 PUBLIC CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int max, CUlibrary library)
 {
 	unsigned int count;

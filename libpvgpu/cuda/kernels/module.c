@@ -181,18 +181,6 @@ PUBLIC CUresult cuModuleGetFunction(CUfunction *fn, CUmodule module, const char 
 	return r;
 }
 
-PUBLIC CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule module)
-{
-	struct module *m;
-	const int r = enter(module, &m);
-
-	if (r)
-		return r;
-	if (!count)
-		return CUDA_ERROR_INVALID_VALUE;
-	return ctx_result(m->o.ctx, pvgpu_do_module_function_count(session(), m->o.wire, count));
-}
-
 PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CUmodule module)
 {
 	unsigned int count;

@@ -288,6 +288,11 @@ int handle_link_read(struct worker *w, const struct pvgpu_in_link_read *in,
 	return PVGPU_PENDING;
 }
 
+CUlinkState link_far(const struct link *l)
+{
+	return l->far;
+}
+
 void link_retire(struct gpu *g, struct link *l)
 {
 	if (l->far && !obj_error(l) && !ctx_enter(l->o.ctx))

@@ -206,7 +206,7 @@ struct event {
 };
 
 struct tables {
-	struct table of[PVGPU_H_LINK + 1];
+	struct table of[PVGPU_H_END];
 };
 
 /* Make an object for a handle that the guest chose and put it into its table and its owner's list.
@@ -303,6 +303,7 @@ void module_retire(struct gpu *g, struct module *m);
 struct link;
 void link_retire(struct gpu *g, struct link *l);
 void link_free(struct link *l);
+CUlinkState link_far(const struct link *l);
 
 /*
  * sync.c: the result of a synchronising call that need not wait any more, noted and with the
