@@ -121,7 +121,7 @@ install-back: all
 	$(Q)$(INSTALL) -d $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
-	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpud.service.in)
 	$(call install_man,$(MAN_BACK))
 
@@ -143,10 +143,12 @@ install-cloudstack:
 	$(call install_man,$(MAN_CLOUDSTACK))
 
 # What a guest loads: every library of ours that has the name of one of NVIDIA's, and (linux-pvgpu-front/build.mk) the module's source.
-GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(LIBS)),$(if $(findstring .so.,$(l)),$(l)))
+GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(filter-out %/libcublas.so.12,$(LIBS))),$(if $(findstring .so.,$(l)),$(l)))
+# libcublas has a part of cuBLAS's calls: not where programs find it unasked.
 install-guest: all install-module-source
-	$(Q)$(INSTALL) -d $(LIBDIR)
+	$(Q)$(INSTALL) -d $(LIBDIR)/cublas
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
+	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 
 $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
 	$(Q)mkdir -p $(@D)

@@ -174,6 +174,15 @@ const void *image_unwrap(const void *data)
 	return (const void *)inner;
 }
 
+const void *const *image_prelinked(const void *data)
+{
+	const unsigned char *p = data;
+
+	if (!data || image_kind(data, SIZE_MAX) != IMAGE_WRAPPER || get32(p + 4) != 2)
+		return NULL;
+	return (const void *const *)(uintptr_t)get64(p + 16);
+}
+
 int fatbin_next(const void *fatbin, size_t size, size_t *offset, struct fatbin_entry *entry)
 {
 	const unsigned char *p = fatbin;

@@ -44,6 +44,13 @@ int image_size(const void *data, size_t limit, size_t *size);
  * Any other image is returned unchanged. */
 const void *image_unwrap(const void *data);
 
+/*
+ * A program that was compiled to be linked (version 2 of the wrapper) has beside the fatbin of its
+ * linked code those that it was linked from, for a device that the linked code is not for: a list
+ * that ends with NULL. NULL for any other image.
+ */
+const void *const *image_prelinked(const void *data);
+
 enum fatbin_kind { FATBIN_PTX = 1, FATBIN_ELF = 2, FATBIN_LTO = 8 };
 
 enum fatbin_flags {

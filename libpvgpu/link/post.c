@@ -143,6 +143,7 @@ static int post(struct pvgpu_session *s, struct pvgpu_call_slot *call, struct pv
 		pvgpu_store(&s->worked, posted);
 	if (call) {
 		call->seq = hdr.seq;
+		call->library = (uint32_t)hdr.op >> PVGPU_OP_BITS;
 		call->next = s->calls[hdr.seq % PVGPU_CALL_BUCKETS];
 		s->calls[hdr.seq % PVGPU_CALL_BUCKETS] = call;
 	} else if (mark) {

@@ -9,7 +9,7 @@ _Thread_local bool pvgpu_in_mark;
 
 static void complete_call(struct pvgpu_call_slot *c, const struct pvgpu_rep_hdr *hdr)
 {
-	c->result = pvgpu_result_check(hdr->result);
+	c->result = pvgpu_result_of(c->library, hdr->result);
 	c->flags = hdr->flags;
 	c->len = hdr->len;
 	memcpy(c->rep, hdr, hdr->len < c->cap ? hdr->len : c->cap);

@@ -19,3 +19,10 @@ int pvgpu_result_check(int32_t result)
 			return result;
 	return 999; /* CUDA_ERROR_UNKNOWN */
 }
+
+int pvgpu_result_of(uint32_t library, int32_t result)
+{
+	if (library && result > 0 && (uint32_t)result >> 16 == library && result & 0xffff)
+		return result;
+	return pvgpu_result_check(result);
+}

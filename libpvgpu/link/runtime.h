@@ -36,6 +36,7 @@ enum { PVGPU_CALL_BUCKETS = 64, PVGPU_MARK_BUCKETS = 1024 };
 
 /* An awaited command, on its caller's stack; found by seq, under post_lock, until it is done. */
 struct pvgpu_call_slot {
+	uint32_t library; /* of the command: its statuses are results, too */
 	struct pvgpu_call_slot *next;
 	uint32_t seq;
 	uint32_t cap, len; /* of rep; len: of the reply as received, 0: the session was lost */
@@ -87,7 +88,7 @@ struct pvgpu_handle_table {
 	uint32_t n_free, used, cap;
 };
 
-enum { PVGPU_HANDLE_TYPES = 16 };
+enum { PVGPU_HANDLE_TYPES = 32 };
 
 struct pvgpu_handles {
 	pthread_mutex_t lock;
@@ -193,6 +194,8 @@ void pvgpu_complete_mark(struct pvgpu_session *s, struct pvgpu_mark *m, int resu
 
 /* results.c: a CUresult that the driver API knows, or CUDA_ERROR_UNKNOWN. */
 int pvgpu_result_check(int32_t result);
+/* The same for a command of a library, whose statuses travel as PVGPU_STATUS(). */
+int pvgpu_result_of(uint32_t library, int32_t result);
 
 /* wait.c */
 /* Returns when w is served or the session is dead. No lock held. */

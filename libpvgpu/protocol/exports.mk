@@ -4,7 +4,7 @@ EXPORTS_GEN := $(addprefix $(B)/gen/,libcuda.map cuda_refused.c cuda_procaddr.h 
 GEN += $(EXPORTS_GEN)
 
 # Files that did not change keep their time; the stamp says that they are current.
-$(B)/gen/.exports: libpvgpu/protocol/gen/exports.py libpvgpu/protocol/exports.api \
+$(B)/gen/.exports: libpvgpu/protocol/gen/exports.py libpvgpu/protocol/exports.api $(WIRE_API) $(WIRE_PY) \
 		libpvgpu/cuda/include/pvgpu_cuda_result.h $(wildcard libpvgpu/tools/*.py)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) $< --out $(@D)

@@ -9,13 +9,14 @@
  * tests/simcuda/ptx/exec_half.c tests/simcuda/ptx/exec_int.c tests/simcuda/ptx/exec_mem.c
  * tests/simcuda/ptx/exec_special.c tests/simcuda/ptx/exec_warp.c tests/simcuda/ptx/format.c
  * tests/simcuda/ptx/image.c tests/simcuda/ptx/isa.c tests/simcuda/ptx/lex.c
- * tests/simcuda/ptx/module.c
+ * tests/simcuda/ptx/link.c tests/simcuda/ptx/module.c
  * tests/simcuda/ptx/operand.c tests/simcuda/ptx/parse.c tests/simcuda/ptx/symbols.c
- * tests/simcuda/ptx/variable.c tests/simcuda/ptx/warp.c */
+ * tests/simcuda/ptx/variable.c tests/simcuda/ptx/video.c tests/simcuda/ptx/warp.c */
 /* FUZZ_LIBS: -lm */
 /*
- * The bytes are a PTX text. What parses is bound to a small buffer, and the first kernels run for a
- * while with the buffer's address in every parameter; nothing else may be touched.
+ * The bytes are a PTX text, or several that are linked, with a NUL between them. What parses is
+ * bound to a small buffer, and the first kernels run for a while with the buffer's address in every
+ * parameter; nothing else may be touched.
  */
 #include "tests/simcuda/ptx/ptx.h"
 
@@ -24,6 +25,7 @@
 
 #define BUFFER  65536u
 #define KERNELS 4
+#define UNITS   3u
 #define STEPS   40
 
 static _Alignas(256) uint8_t buffer[BUFFER];
@@ -94,15 +96,34 @@ static void run(const struct ptx_image *img, const struct ptx_kernel *k)
 	free(params);
 }
 
+static size_t split(const char *text, size_t size, struct ptx_unit unit[UNITS])
+{
+	size_t n = 0;
+
+	while (n < UNITS) {
+		const char *end = n + 1 < UNITS ? memchr(text, 0, size) : NULL;
+		size_t len = end ? (size_t)(end - text) : size;
+
+		unit[n++] = (struct ptx_unit){.name = "unit", .text = text, .len = len};
+		if (!end)
+			break;
+		text += len + 1;
+		size -= len + 1;
+	}
+	return n;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct ptx_unit unit[UNITS];
 	struct ptx_module *m;
 	struct ptx_image *img;
 	uint64_t addr[64], used = 4096;
 	char log[512];
 	bool fits = true;
 
-	if (ptx_parse((const char *)data, size, 90, &m, log, sizeof(log)) != PTX_OK)
+	if (ptx_link(unit, split((const char *)data, size, unit), 90, &m, log, sizeof(log)) !=
+	    PTX_OK)
 		return 0;
 	for (size_t i = 0; i < ptx_global_count(m) && fits; i++) {
 		const struct ptx_global *g = ptx_global_at(m, i);

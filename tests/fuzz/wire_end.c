@@ -72,6 +72,7 @@ static void check_value(const struct wt_field *f, const struct wt_value *v)
 			abort();
 		break;
 	case WT_I32:
+	case WT_I64:
 		if ((int64_t)v->u < (int64_t)f->min || (int64_t)v->u > (int64_t)f->max)
 			abort();
 		break;

@@ -11,13 +11,13 @@ LDLIBS_witness = -L$(B)/stubs -lcuda
 # A worker that a guest has taken over: it takes the GPU and memory without asking pvgpud.
 TESTPROGS += $(B)/tests/pvgpu-worker-cheat
 $(B)/tests/pvgpu-worker-cheat: $$(call obj,tests/hostile/cheat.c $$(WORKER_SRCS) $$(WORKER_IMAGE)) \
-	$(B)/obj/gen/pvgpu_decode.o $$(CONTRACT) $$(CONFINE)
+	$$(WORKER_GEN) $$(CONTRACT) $$(CONFINE)
 LDLIBS_pvgpu-worker-cheat = -ldl -lseccomp $(WORKER_IMAGE_LIBS) -Wl,--wrap=gpu_gate_take -Wl,--wrap=gate_commit -Wl,--wrap=lease_get -Wl,--wrap=lease_put
 
 # One that wants out of its sandbox.
 TESTPROGS += $(B)/tests/pvgpu-worker-escape
 $(B)/tests/pvgpu-worker-escape: $$(call obj,tests/hostile/escape.c $$(WORKER_SRCS) $$(WORKER_IMAGE)) \
-	$(B)/obj/gen/pvgpu_decode.o $$(CONTRACT) $$(CONFINE)
+	$$(WORKER_GEN) $$(CONTRACT) $$(CONFINE)
 LDLIBS_pvgpu-worker-escape = -ldl -lseccomp $(WORKER_IMAGE_LIBS) -Wl,--wrap=loop_run
 
 # A management library that has been taken over.

@@ -43,10 +43,10 @@ def run(command, env, seconds):
         return Result(status, out.read(), err.read(), time.monotonic() - begin)
 
 
-def names(build):
+def names(build, programs="programs"):
     """Built programs that have a source in this tree."""
-    folder = pathlib.Path(build) / "programs"
-    sources = {p.stem for p in (TREE / "tests" / "programs").glob("*.c")}
+    folder = pathlib.Path(build) / programs
+    sources = {p.stem for p in (TREE / "tests" / programs).glob("*.c")}
     return sorted(p.name for p in folder.iterdir() if p.name in sources) if folder.is_dir() else []
 
 

@@ -129,6 +129,10 @@ class PvgpuEnv:
                              "health": os.path.join(self.build, "bin", "pvgpu-health"), **self.settings}
         if worker:
             self.settings["worker"] = worker
+        # The libraries that lie beside libcuda.
+        cublas = os.path.join(os.path.dirname(self.libcuda), "libcublas.so.12")
+        if os.path.exists(cublas):
+            self.settings = {"libcublas": cublas, **self.settings}
         self.wrap = wrap or []
         self.pvgpud = os.path.join(bin_dir, "pvgpud") if bin_dir else program("pvgpud", self.build)
         self.log_path = os.path.join(self.dir, "pvgpud.log")

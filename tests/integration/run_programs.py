@@ -44,12 +44,12 @@ def gpu_library(asked):
     return next((p for p in places if (pathlib.Path(p) / "libcuda.so.1").exists()), None)
 
 
-def direct_only(build, names, library, limit):
+def direct_only(folder_of, names, library, limit):
     failed = []
     with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
         env = programs.direct_env(library, {"SIMCUDA_GPU": f"{folder}/gpu"})
         for name in names:
-            result = programs.run([build / "programs" / name], env, limit)
+            result = programs.run([folder_of / name], env, limit)
             if result.status == 0:
                 print(f"ok   {name} ({result.seconds:.1f} s)", flush=True)
             else:
@@ -58,9 +58,9 @@ def direct_only(build, names, library, limit):
     return failed
 
 
-def both(env, build, name, limit, guest=None):
+def both(env, build, name, limit, guest=None, folder="programs"):
     """Run one program both ways; returns problems and results."""
-    command = [build / "programs" / name]
+    command = [build / folder / name]
     direct = programs.run(command, env.guest_env(direct=True), limit)
     through = programs.run([*(guest(name) if guest else []), *command], env.guest_env(), limit)
     problems = [] if direct.status == 0 else ["fails directly"]
@@ -76,12 +76,12 @@ def both(env, build, name, limit, guest=None):
     return problems, {"directly": direct, "through pvgpu": through}
 
 
-def through_pvgpu(build, names, limit, library, guest=None, **env):
+def through_pvgpu(build, names, limit, library, guest=None, folder="programs", **env):
     """Returns names of failed programs. guest: name -> words before the program that goes through pvgpu."""
     failed = []
     with PvgpuEnv(build=build, libcuda=f"{library}/libcuda.so.1", **env) as pvgpu:
         for name in names:
-            problems, results = both(pvgpu, build, name, limit, guest)
+            problems, results = both(pvgpu, build, name, limit, guest, folder)
             if problems:
                 failed.append(name)
                 report(name, problems, results)
@@ -102,6 +102,7 @@ def parse_args():
     args.add_argument("--libcuda-dir", default="", help="with --gpu: where it is")
     args.add_argument("--direct-only", action="store_true", help="on the far end only, not through pvgpu")
     args.add_argument("--limit", type=float, default=0, help="seconds for one run")
+    args.add_argument("--folder", default="programs", help="the build's folder that has them, and tests' that has their sources")
     args.add_argument("programs", nargs="*", help="only these")
     args = args.parse_args()
     args.build = args.build.resolve()
@@ -122,17 +123,17 @@ def main():
         os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
         os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
         os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0")
-    names = args.programs or programs.names(args.build)
-    missing = [n for n in names if not (args.build / "programs" / n).exists()]
+    names = args.programs or programs.names(args.build, args.folder)
+    missing = [n for n in names if not (args.build / args.folder / n).exists()]
     if not names or missing:
-        print(f"no programs in {args.build}/programs: {' '.join(missing)}", file=sys.stderr)
+        print(f"no programs in {args.build}/{args.folder}: {' '.join(missing)}", file=sys.stderr)
         return 1
     if args.direct_only:
-        failed = direct_only(args.build, names, library, args.limit)
+        failed = direct_only(args.build / args.folder, names, library, args.limit)
     else:
         with tempfile.TemporaryDirectory(prefix="pvgpu-programs-") as folder:
             worker = copying_worker(args.build, folder) if args.no_zero_copy else None
-            failed = through_pvgpu(args.build, names, args.limit, library, worker=worker)
+            failed = through_pvgpu(args.build, names, args.limit, library, folder=args.folder, worker=worker)
     print(f"{len(names) - len(set(failed) & set(names))} of {len(names)} programs are right"
           + (f"; failed: {' '.join(failed)}" if failed else ""))
     return 1 if failed else 0

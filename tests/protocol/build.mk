@@ -15,6 +15,7 @@ LDLIBS_dispatch_test := $(CHECK_LIBS)
 .PHONY: check-protocol check-wire
 check-wire:
 	$(Q)$(PYTHON) tests/protocol/wire_test.py
+	$(Q)$(PYTHON) tests/protocol/calls_test.py
 check-protocol: check-wire
 
 # The records of the current version, until it is released; then a new file begins.

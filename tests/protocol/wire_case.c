@@ -22,7 +22,7 @@ static uint64_t number(const struct wt_field *f, enum wc_variant variant, uint32
 		return variant == WC_MIN ? 0 : variant == WC_MAX ? f->bits : f->bits & -f->bits;
 	if (variant != WC_TYPICAL)
 		return variant == WC_MIN ? f->min : f->max;
-	if (f->kind != WT_I32)
+	if (f->kind != WT_I32 && f->kind != WT_I64)
 		return clamp(3 + index, f->min, f->max);
 
 	int64_t min = (int64_t)f->min, max = (int64_t)f->max, value = 3 + (int64_t)index;
@@ -75,6 +75,15 @@ static uint64_t float_bits(enum wc_variant variant, uint32_t index)
 	return word;
 }
 
+static uint64_t double_bits(enum wc_variant variant, uint32_t index)
+{
+	double f = variant == WC_MIN ? 0.0 : variant == WC_MAX ? -0x1p100 : 1.5 + (double)index;
+	uint64_t word;
+
+	memcpy(&word, &f, sizeof(word));
+	return word;
+}
+
 void wc_values(const struct wt_field *f, uint32_t n, enum wc_variant variant, struct wt_value *v)
 {
 	memset(v, 0, n * sizeof(*v));
@@ -96,6 +105,9 @@ void wc_values(const struct wt_field *f, uint32_t n, enum wc_variant variant, st
 			break;
 		case WT_F32:
 			v->u = float_bits(variant, i);
+			break;
+		case WT_F64:
+			v->u = double_bits(variant, i);
 			break;
 		default:
 			v->u = number(f, variant, i);

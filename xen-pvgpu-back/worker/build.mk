@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: MIT
 # pvgpu-worker: the frame, the GPU's side, and what both see (worker.h, far.h).
 WORKER_SRCS := $(sort $(wildcard xen-pvgpu-back/worker/*.c xen-pvgpu-back/worker/*/*.c)) $(if $(NEXT),tests/protocol/next/worker.c)
+# The wire's half, and the default handlers of described calls.
+WORKER_GEN  := $(addprefix $(B)/obj/gen/,pvgpu_decode.o pvgpu_handlers.o)
 
 # What reads images, with its libraries.
 WORKER_IMAGE      := $(addprefix libpvgpu/image/,fatbin.c unpack.c declared.c ptx_text.c)
 WORKER_IMAGE_LIBS := -lzstd -llz4
 
 PROGS += $(B)/bin/pvgpu-worker
-$(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) $(WORKER_IMAGE)) $(B)/obj/gen/pvgpu_decode.o $$(CONTRACT) $$(CONFINE)
+$(B)/bin/pvgpu-worker: $(call obj,$(WORKER_SRCS) $(WORKER_IMAGE)) $(WORKER_GEN) $$(CONTRACT) $$(CONFINE)
 LDLIBS_pvgpu-worker := -ldl -lseccomp $(WORKER_IMAGE_LIBS)
 
 # The GPU side's tests: without a frame, and with a far end that does as the test says.
 WORKER_FAR       := xen-pvgpu-back/worker/far.c
 WORKER_CANARY    := xen-pvgpu-back/worker/gpu/canary.c
 WORKER_GPU_SRCS  := $(filter-out $(WORKER_CANARY),$(filter xen-pvgpu-back/worker/gpu/%,$(WORKER_SRCS))) $(WORKER_IMAGE)
-WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(B)/obj/gen/pvgpu_decode.o
+WORKER_GPU_OBJS  := $(call obj,$(WORKER_GPU_SRCS)) $(WORKER_GEN)
 WORKER_FAKE_OBJS := $(call obj,$(addprefix tests/unit/worker/,worker_fake.c worker_fake_far.c worker_fake_mem.c))
 WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test worker_ended_test worker_output_test worker_sim_test worker_gate_test \
-	worker_gate_pages_test worker_estimate_test worker_images_test
+	worker_gate_pages_test worker_estimate_test worker_images_test worker_link_test
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/worker/%.o $(WORKER_FAKE_OBJS) $(WORKER_GPU_OBJS)
 $(B)/unit/worker_gate_test $(B)/unit/worker_gate_pages_test $(B)/unit/worker_estimate_test: $(call obj,tests/unit/worker/gate_side.c)

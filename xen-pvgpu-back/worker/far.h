@@ -15,6 +15,8 @@
 #include <cuda.h>
 #include <stddef.h>
 
+#include "pvgpu_far.h"
+
 #define FAR_NEEDED(X)                                                                              \
 	X(cuInit)                                                                                  \
 	X(cuDriverGetVersion)                                                                      \
@@ -39,9 +41,6 @@
 	X(cuCtxGetApiVersion)                                                                      \
 	X(cuCtxGetStreamPriorityRange)                                                             \
 	X(cuCtxSetLimit)                                                                           \
-	X(cuCtxGetLimit)                                                                           \
-	X(cuCtxSetCacheConfig)                                                                     \
-	X(cuCtxGetCacheConfig)                                                                     \
 	X(cuModuleLoadDataEx)                                                                      \
 	X(cuModuleUnload)                                                                          \
 	X(cuModuleGetFunction)                                                                     \
@@ -108,12 +107,14 @@
 
 /* Newer than the oldest driver that is served, or not on every kind of GPU. */
 #define FAR_OPTIONAL(X)                                                                            \
+	X(cuLinkCreate_v2)                                                                         \
+	X(cuLinkAddData_v2)                                                                        \
+	X(cuLinkComplete)                                                                          \
+	X(cuLinkDestroy)                                                                           \
 	X(cuFuncGetName)                                                                           \
 	X(cuFuncLoad)                                                                              \
 	X(cuKernelGetName)                                                                         \
-	X(cuModuleGetFunctionCount)                                                                \
 	X(cuModuleEnumerateFunctions)                                                              \
-	X(cuLibraryGetKernelCount)                                                                 \
 	X(cuLibraryEnumerateKernels)                                                               \
 	X(cuOccupancyMaxPotentialClusterSize)                                                      \
 	X(cuOccupancyMaxActiveClusters)                                                            \
@@ -125,6 +126,9 @@ struct far {
 	FAR_NEEDED(FAR_MEMBER)
 	FAR_PARAMS(FAR_MEMBER)
 	FAR_OPTIONAL(FAR_MEMBER)
+	FAR_CALLS_NEEDED(FAR_MEMBER)
+	FAR_CALLS_OPTIONAL(FAR_MEMBER)
+	struct far_libraries lib;
 	void *dl;     /* of dlopen */
 	CUdevice dev; /* the GPU that this worker serves */
 	int driver_version;
@@ -135,5 +139,8 @@ struct far {
 
 /* Load and resolve; 0, or -1 with a reason for people that names the path or the symbol. */
 int far_load(struct far *far, const char *path, char *reason, size_t cap);
+/* The same for another library, by its name in the description. Its calls that are not there are
+ * NULL. */
+int far_library(struct far *far, const char *name, const char *path, char *reason, size_t cap);
 
 #endif

@@ -46,6 +46,9 @@ static void forget(struct object *o)
 	case PVGPU_H_MODULE:
 		module_forget((struct module *)o);
 		break;
+	case PVGPU_H_LINK:
+		link_forget((struct link *)o);
+		break;
 	default:
 		object_free(o);
 	}

@@ -73,7 +73,7 @@ struct object {
 };
 
 enum { OBJECT_CHUNK = 256, OBJECT_CHUNKS = PVGPU_HANDLES_MAX / OBJECT_CHUNK };
-enum { OBJECT_TYPES = PVGPU_H_KERNEL + 1, OBJECT_INDEX_SHIFT = 4 };
+enum { OBJECT_TYPES = PVGPU_H_END, OBJECT_INDEX_SHIFT = 4 };
 
 struct object_table {
 	_Atomic(char *) chunk[OBJECT_CHUNKS];
@@ -103,12 +103,13 @@ static inline void *object_handle(const struct object *o)
 				   (uint64_t)o->index << OBJECT_INDEX_SHIFT);
 }
 
-static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
+static inline void *object_in(const struct object_table *tables, enum pvgpu_handle_type type,
+			      const void *handle)
 {
 	const uint64_t h = (uintptr_t)handle;
 	const uint32_t index = (uint32_t)h >> OBJECT_INDEX_SHIFT;
 	const uint32_t generation = (uint32_t)(h >> 32) & 0xffffff;
-	const struct object_table *t = &object_tables[type];
+	const struct object_table *t = &tables[type];
 	struct object *o;
 	char *chunk;
 
@@ -120,6 +121,11 @@ static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
 		return NULL;
 	o = (struct object *)(chunk + index % OBJECT_CHUNK * t->size);
 	return atomic_load_explicit(&o->generation, memory_order_acquire) == generation ? o : NULL;
+}
+
+static inline void *object_find(enum pvgpu_handle_type type, const void *handle)
+{
+	return object_in(object_tables, type, handle);
 }
 
 /* init.c */
@@ -403,6 +409,9 @@ struct image {
 /* sm: the device's compute capability, 90 is 9.0: code for others is left out. 0: nothing is. */
 int image_from_memory(const void *data, unsigned int sm, struct image *out);
 int image_from_file(const char *path, unsigned int sm, struct image *out);
+/* size bytes at data as they are, whatever they are; data NULL: just the room. */
+int image_from_bytes(const void *data, uint64_t size, struct image *out);
+int image_from_any_file(const char *path, struct image *out);
 void image_free(struct image *i);
 
 /* jit.c */
@@ -426,6 +435,24 @@ unsigned int jit_sm(const struct jit *jit, int device);
 uint32_t jit_log_room(uint32_t size);
 /* Write the logs' lengths and the time back into the application's values. */
 void jit_finish(struct jit *jit);
+
+/* link.c */
+
+/* A CUlinkState. The application's option values and logs are filled after each call; only one
+ * thread may use it at a time, as with the driver's. */
+struct link {
+	struct object o;
+	struct jit jit;
+	void *image; /* what it was linked to, for the application */
+	size_t size;
+};
+/* It is retired. */
+void link_forget(struct link *l);
+/* The image of a program that was compiled to be linked and whose linked code is not for this
+ * device: linked from its parts, in arena memory. False: it is no such program, or the link failed;
+ * then *result is why, and jit has the logs. */
+bool link_prelinked(const void *data, struct ctx *c, struct jit *jit, struct image *out,
+		    int *result);
 
 /* function.c */
 

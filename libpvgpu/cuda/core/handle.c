@@ -12,7 +12,7 @@ struct object_table object_tables[OBJECT_TYPES] = {
 	TABLE(PVGPU_H_CTX, ctx),           TABLE(PVGPU_H_MODULE, module),
 	TABLE(PVGPU_H_STREAM, stream),     TABLE(PVGPU_H_EVENT, event),
 	TABLE(PVGPU_H_FUNCTION, function), TABLE(PVGPU_H_LIBRARY, library),
-	TABLE(PVGPU_H_KERNEL, function),
+	TABLE(PVGPU_H_KERNEL, function),   TABLE(PVGPU_H_LINK, link),
 };
 
 /* Under t->lock: a free slot, made when there is none. */

@@ -131,6 +131,24 @@ CUresult CUDAAPI cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, C
 CUresult CUDAAPI cuModuleGetGlobal_v2(CUdeviceptr *addr, size_t *bytes, CUmodule module,
 				      const char *name);
 
+/* Linking: several inputs become one image */
+CUresult CUDAAPI cuLinkCreate(unsigned int num_options, CUjit_option *options, void **values,
+			      CUlinkState *state);
+CUresult CUDAAPI cuLinkCreate_v2(unsigned int num_options, CUjit_option *options, void **values,
+				 CUlinkState *state);
+CUresult CUDAAPI cuLinkAddData(CUlinkState state, CUjitInputType type, void *data, size_t size,
+			       const char *name, unsigned int num_options, CUjit_option *options,
+			       void **values);
+CUresult CUDAAPI cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t size,
+				  const char *name, unsigned int num_options, CUjit_option *options,
+				  void **values);
+CUresult CUDAAPI cuLinkAddFile(CUlinkState state, CUjitInputType type, const char *path,
+			       unsigned int num_options, CUjit_option *options, void **values);
+CUresult CUDAAPI cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *path,
+				  unsigned int num_options, CUjit_option *options, void **values);
+CUresult CUDAAPI cuLinkComplete(CUlinkState state, void **image, size_t *size);
+CUresult CUDAAPI cuLinkDestroy(CUlinkState state);
+
 /* Libraries: modules that belong to no context; kernels are their functions */
 CUresult CUDAAPI cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_option *jit_options,
 				   void **jit_values, unsigned int num_jit,

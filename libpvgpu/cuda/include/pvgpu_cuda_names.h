@@ -30,6 +30,9 @@
 #define cuEventDestroy             cuEventDestroy_v2
 #define cuEventElapsedTime         cuEventElapsedTime_v2
 #define cuGetProcAddress           cuGetProcAddress_v2
+#define cuLinkAddData              cuLinkAddData_v2
+#define cuLinkAddFile              cuLinkAddFile_v2
+#define cuLinkCreate               cuLinkCreate_v2
 #define cuMemAlloc                 cuMemAlloc_v2
 #define cuMemAllocHost             cuMemAllocHost_v2
 #define cuMemAllocPitch            cuMemAllocPitch_v2

@@ -52,6 +52,18 @@ int image_from_memory(const void *data, unsigned int sm, struct image *out)
 	return r;
 }
 
+int image_from_bytes(const void *data, uint64_t size, struct image *out)
+{
+	int r;
+
+	if (size > PVGPU_CHUNK_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = image_alloc(size, out);
+	if (!r && data)
+		memcpy(out->mem, data, size);
+	return r;
+}
+
 static int read_all(int fd, char *to, size_t size)
 {
 	while (size) {
@@ -67,7 +79,7 @@ static int read_all(int fd, char *to, size_t size)
 	return 0;
 }
 
-static int load_file(const char *path, unsigned int sm, struct image *out)
+static int load_file(const char *path, bool any, unsigned int sm, struct image *out)
 {
 	struct stat st;
 	size_t less;
@@ -85,7 +97,7 @@ static int load_file(const char *path, unsigned int sm, struct image *out)
 	if (r)
 		goto out;
 	r = read_all(fd, out->mem, out->size);
-	if (!r && image_kind(out->mem, out->size) == IMAGE_UNKNOWN)
+	if (!r && !any && image_kind(out->mem, out->size) == IMAGE_UNKNOWN)
 		r = CUDA_ERROR_INVALID_IMAGE;
 	if (r)
 		image_free(out);
@@ -98,13 +110,23 @@ out:
 	return r;
 }
 
-int image_from_file(const char *path, unsigned int sm, struct image *out)
+static int from_file(const char *path, bool any, unsigned int sm, struct image *out)
 {
 	const int cancel = pvgpu_cancel_off();
-	const int r = path ? load_file(path, sm, out) : CUDA_ERROR_INVALID_VALUE;
+	const int r = path ? load_file(path, any, sm, out) : CUDA_ERROR_INVALID_VALUE;
 
 	pvgpu_cancel_back(cancel);
 	return r;
+}
+
+int image_from_file(const char *path, unsigned int sm, struct image *out)
+{
+	return from_file(path, false, sm, out);
+}
+
+int image_from_any_file(const char *path, struct image *out)
+{
+	return from_file(path, true, 0, out);
 }
 
 void image_free(struct image *i)

@@ -112,13 +112,22 @@ PUBLIC CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_op
 				  void **values, unsigned int num_options)
 {
 	struct image image;
+	struct ctx *c;
 	struct jit jit;
 	int r = begin_load(library, jit_options, jit_values, num_jit, options, values, num_options,
 			   &jit);
 
+	if (r)
+		return r;
+	r = image_from_memory(code, jit_sm(&jit, 0), &image);
 	if (!r)
-		r = image_from_memory(code, jit_sm(&jit, 0), &image);
-	return r ? r : load(&image, &jit, library);
+		r = load(&image, &jit, library);
+	if (r != CUDA_ERROR_NO_BINARY_FOR_GPU && r != CUDA_ERROR_INVALID_IMAGE)
+		return r;
+	/* A link needs a context; a library's load without one has no place for it. */
+	if (!ctx_enter(&c) && link_prelinked(code, c, &jit, &image, &r))
+		r = load(&image, &jit, library);
+	return r;
 }
 
 PUBLIC CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path,
@@ -232,18 +241,6 @@ PUBLIC CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const ch
 	if (!r)
 		*kernel = object_handle(&f->o);
 	return r;
-}
-
-PUBLIC CUresult cuLibraryGetKernelCount(unsigned int *count, CUlibrary library)
-{
-	struct library *l;
-	const int r = enter(library, &l);
-
-	if (r)
-		return r;
-	if (!count)
-		return CUDA_ERROR_INVALID_VALUE;
-	return pvgpu_do_library_kernel_count(session(), l->o.wire, count);
 }
 
 PUBLIC CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int max, CUlibrary library)

@@ -93,9 +93,16 @@ static int load_data(CUmodule *module, const void *data, unsigned int n, CUjit_o
 	if (!module)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = jit_parse(n, options, values, &jit);
+	if (r)
+		return r;
+	r = image_from_memory(data, jit_sm(&jit, c->device), &image);
 	if (!r)
-		r = image_from_memory(data, jit_sm(&jit, c->device), &image);
-	return r ? r : load(c, &image, &jit, module);
+		r = load(c, &image, &jit, module);
+	if (r != CUDA_ERROR_NO_BINARY_FOR_GPU && r != CUDA_ERROR_INVALID_IMAGE)
+		return r;
+	if (link_prelinked(data, c, &jit, &image, &r))
+		r = load(c, &image, &jit, module);
+	return r;
 }
 
 PUBLIC CUresult cuModuleLoadData(CUmodule *module, const void *image)
@@ -172,18 +179,6 @@ PUBLIC CUresult cuModuleGetFunction(CUfunction *fn, CUmodule module, const char 
 	if (!r)
 		*fn = object_handle(&f->o);
 	return r;
-}
-
-PUBLIC CUresult cuModuleGetFunctionCount(unsigned int *count, CUmodule module)
-{
-	struct module *m;
-	const int r = enter(module, &m);
-
-	if (r)
-		return r;
-	if (!count)
-		return CUDA_ERROR_INVALID_VALUE;
-	return ctx_result(m->o.ctx, pvgpu_do_module_function_count(session(), m->o.wire, count));
 }
 
 PUBLIC CUresult cuModuleEnumerateFunctions(CUfunction *fns, unsigned int max, CUmodule module)

@@ -81,24 +81,6 @@ PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 	return pvgpu_do_mem_free(session(), range.ctx->o.wire, addr);
 }
 
-PUBLIC CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
-{
-	uint64_t available = 0, total = 0;
-	struct ctx *c;
-	int r = ctx_enter(&c);
-
-	if (r)
-		return r;
-	if (!free_bytes || !total_bytes)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = ctx_result(c, pvgpu_do_mem_info(session(), c->o.wire, &available, &total));
-	if (r)
-		return r;
-	*free_bytes = available;
-	*total_bytes = total;
-	return CUDA_SUCCESS;
-}
-
 PUBLIC CUresult cuMemGetAddressRange_v2(CUdeviceptr *base, size_t *bytes, CUdeviceptr addr)
 {
 	struct range range;

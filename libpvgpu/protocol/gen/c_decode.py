@@ -2,7 +2,7 @@
 """pvgpu_decode.h and .c: what the worker makes of a record, the dispatch table and the replies."""
 from c_stubs import bounds
 from c_wire import BANNER, number
-from parse import SCALARS, TARGETS, U64_MAX
+from parse import OP_BITS, SCALARS, TARGETS, U64_MAX
 
 HEAD = """#ifndef PVGPU_DECODE_H
 #define PVGPU_DECODE_H
@@ -181,16 +181,24 @@ static inline uint32_t put(void *buf, uint32_t at, const void *base, uint32_t le
 FIND = """
 const unsigned pvgpu_cmd_count = sizeof(pvgpu_cmds) / sizeof(pvgpu_cmds[0]);
 
-/* By number: index into pvgpu_cmds plus one. */
-static const uint16_t by_op[] = {
+/* By library and number: index into pvgpu_cmds plus one. */
+%s
+
+static const struct {
+	const uint16_t *op;
+	uint32_t count;
+} by_library[] = {
 %s
 };
 
 const struct pvgpu_cmd_desc *pvgpu_cmd_find(uint32_t op)
 {
-	if (op >= sizeof(by_op) / sizeof(by_op[0]) || !by_op[op])
+	const uint32_t library = op >> PVGPU_OP_BITS, i = op & ((1u << PVGPU_OP_BITS) - 1);
+
+	if (library >= sizeof(by_library) / sizeof(by_library[0]) || i >= by_library[library].count ||
+	    !by_library[library].op[i])
 		return NULL;
-	return &pvgpu_cmds[by_op[op] - 1];
+	return &pvgpu_cmds[by_library[library].op[i] - 1];
 }
 """
 
@@ -366,8 +374,13 @@ def table(api):
         lines.append("\t{\"%s\", PVGPU_OP_%s, %d, PVGPU_LANE_%s, %s, PVGPU_GATED_%s, %s, %d, %d, run_%s}," % (
             c.name, c.name.upper(), c.since, c.lane.upper(), " | ".join(flags) or "0", (c.gate or "not").upper(),
             ", ".join("%d" % at.get(c.target.get(t), 0) for t in TARGETS), c.request.smallest, c.request.largest, c.name))
-    index = ["\t[PVGPU_OP_%s] = %d," % (c.name.upper(), i + 1) for i, c in enumerate(api.by_op())]
-    return lines + ["};", FIND % "\n".join(index)]
+    found = {}
+    for i, c in enumerate(api.by_op()):
+        found.setdefault(c.op >> OP_BITS, []).append("\t[PVGPU_OP_%s - %d] = %d," % (
+            c.name.upper(), c.op >> OP_BITS << OP_BITS, i + 1))
+    tables = "\n".join("static const uint16_t ops_%d[] = {\n%s\n};" % (n, "\n".join(rows)) for n, rows in found.items())
+    index = "\n".join("\t[%d] = {ops_%d, sizeof(ops_%d) / sizeof(ops_%d[0])}," % (n, n, n, n) for n in found)
+    return lines + ["};", FIND % (tables, index)]
 
 
 def decode_c(api):

@@ -133,7 +133,7 @@ def wrap(head, words):
 def bounds(name, f):
     """C conditions under which the value is refused."""
     tests = []
-    if f.kind in ("u32", "i32", "u64"):
+    if f.kind in ("u32", "i32", "u64", "i64"):
         low, high = f.limits()
         kind_low, kind_high = SCALARS[f.kind][2:]
         if low > kind_low:
@@ -146,8 +146,9 @@ def bounds(name, f):
 
 
 def c_int(f, value):
-    if f.kind == "i32":
-        return "%d" % value if value > -(1 << 31) else "INT32_MIN"
+    if f.kind in ("i32", "i64"):
+        bits = SCALARS[f.kind][1] * 8
+        return "INT%d_C(%d)" % (bits, value) if value > -(1 << bits - 1) else "INT%d_MIN" % bits
     return number(value) if value >= 1 << 31 else "%d%s" % (value, "u")
 
 

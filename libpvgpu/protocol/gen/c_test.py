@@ -10,7 +10,7 @@ HEAD = """#ifndef PVGPU_WIRE_TEST_H
 #include "pvgpu_decode.h"
 #include "pvgpu_stubs.h"
 
-enum wt_kind { WT_U32, WT_U64, WT_I32, WT_F32, WT_HANDLE, WT_NEW, WT_BYTES, WT_STRING, WT_ARENA };
+enum wt_kind { WT_U32, WT_U64, WT_I32, WT_I64, WT_F32, WT_F64, WT_HANDLE, WT_NEW, WT_BYTES, WT_STRING, WT_ARENA };
 
 struct wt_field {
 	const char *name;
@@ -23,7 +23,7 @@ struct wt_field {
 	uint64_t bits; /* 0: any */
 };
 
-/* One value: i32 sign-extended and f32 as its bits in u; a range's address in u; bytes in p and len. */
+/* One value: i32 sign-extended, f32 and f64 as their bits in u; a range's address in u; bytes in p and len. */
 struct wt_value {
 	uint64_t u;
 	uint64_t len;
@@ -79,12 +79,30 @@ static inline uint64_t from_float(float f)
 	return word;
 }
 
+static inline double to_double(uint64_t u)
+{
+	double f;
+
+	memcpy(&f, &u, sizeof(f));
+	return f;
+}
+
+static inline uint64_t from_double(double f)
+{
+	uint64_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	return u;
+}
+
 /* Not every description needs all of them. */
 void wt_unused(void);
 void wt_unused(void)
 {
 	(void)to_float;
 	(void)from_float;
+	(void)to_double;
+	(void)from_double;
 }
 """
 
@@ -118,6 +136,8 @@ def pads(name, layout):
 
 def to_c(f, i, v):
     """Expression of a C value from a wt_value."""
+    if f.kind == "f64":
+        return "to_double(%s[%d].u)" % (v, i)
     if f.kind == "f32":
         return "to_float(%s[%d].u)" % (v, i)
     if f.scalar:
@@ -126,9 +146,9 @@ def to_c(f, i, v):
 
 
 def from_c(f, expression):
-    if f.kind == "f32":
-        return "from_float(%s)" % expression
-    return "(uint64_t)%s" % expression if f.kind != "i32" else "(uint64_t)(int64_t)%s" % expression
+    if f.kind in ("f32", "f64"):
+        return "from_%s(%s)" % (SCALARS[f.kind][0], expression)
+    return "(uint64_t)%s" % expression if f.kind not in ("i32", "i64") else "(uint64_t)(int64_t)%s" % expression
 
 
 def call(c):

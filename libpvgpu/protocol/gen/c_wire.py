@@ -18,6 +18,15 @@ HEAD = """#ifndef PVGPU_WIRE_H
 /* Flag of a reply: device output waits to be pulled. */
 #define PVGPU_REP_OUTPUT 0x1
 
+/* A command's number: the library's, then this many bits of its own. */
+#define PVGPU_OP_BITS 10
+
+/* A status of a library other than the driver, as a result on the wire; results of the driver and of the worker are CUresults. */
+#define PVGPU_STATUS(library, status) ((status) ? (library) << 16 | (status) : 0)
+
+/* Handle types from here on are those of libraries, not of the driver. */
+#define PVGPU_H_LIBRARIES 16
+
 /* A variable part or a whole record of n bytes takes that many on the wire. */
 #define PVGPU_PAD8(n) (((n) + 7u) & ~7u)
 
@@ -103,7 +112,8 @@ def wire_h(api):
         lines += ["/* %s */" % c.doc, "#define PVGPU_%s %s" % (c.name, number(c.value))]
     lines += ["", "enum pvgpu_handle_type {"]
     lines += ["\tPVGPU_H_%s = %d, /* %s */" % (h.name.upper(), h.number, h.doc) for h in api.handles.values()]
-    lines += ["};", ""] if api.handles else ["\tPVGPU_H_NONE = 0,", "};", ""]
+    lines += ["\tPVGPU_H_END = %d," % (max([h.number for h in api.handles.values()] or [0]) + 1)]
+    lines += ["};", ""]
     lines += ["enum pvgpu_op {"]
     lines += ["\tPVGPU_OP_%s = %d," % (c.name.upper(), c.op) for c in api.by_op()]
     lines += ["};", ""]

@@ -12,14 +12,17 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 from lang import Block, DescriptionError, Line, Reader, U32_MAX, U64_MAX  # noqa: E402
 
 HDR_SIZE = 16
-OP_MAX = 4095
+OP_BITS = 10  # of a command's number; above them: the library's
+OP_MAX = 65535
 HANDLE_TYPE_MAX = 255
 
 SCALARS = {  # name: (C type, bytes, lowest, highest)
     "u32": ("uint32_t", 4, 0, U32_MAX),
     "u64": ("uint64_t", 8, 0, U64_MAX),
     "i32": ("int32_t", 4, -(1 << 31), (1 << 31) - 1),
+    "i64": ("int64_t", 8, -(1 << 63), (1 << 63) - 1),
     "f32": ("float", 4, None, None),
+    "f64": ("double", 8, None, None),
 }
 LANES = ("now", "gpu", "side")
 GATED = ("kernel", "copy", "memset")
@@ -35,7 +38,7 @@ CONST_NAME = "[A-Z][A-Z0-9_]*"
 
 
 class ApiLine(Line):
-    WORD = r"(?:-?0x[0-9a-fA-F]+|-?[0-9]+[KMGT]?)(?![A-Za-z0-9_])|[A-Za-z_][A-Za-z0-9_]*"
+    WORD = r"(?:-?0x[0-9a-fA-F]+|-?[0-9]+[KMGT]?)(?![A-Za-z0-9_])|[A-Za-z_][A-Za-z0-9_@]*"
     NAME = "[a-z][a-z0-9_]*"
 
 
@@ -78,7 +81,7 @@ class Field:
     where: tuple
     way: str  # in, new, out
     name: str
-    kind: str  # u32 u64 i32 f32 handle bytes string arena
+    kind: str  # of SCALARS, handle bytes string arena
     lo: int = None
     hi: int = None
     bits: int = None
@@ -156,6 +159,11 @@ class Api:
     handles: dict = field(default_factory=dict)
     structs: dict = field(default_factory=dict)
     commands: dict = field(default_factory=dict)
+    # Of the second layer, calls.py.
+    libraries: dict = field(default_factory=dict)
+    objects: dict = field(default_factory=dict)
+    records: dict = field(default_factory=dict)
+    calls: dict = field(default_factory=dict)
 
     def const(self, name, default):
         return self.consts[name].value if name in self.consts else default
@@ -354,7 +362,7 @@ class ApiReader(Reader):
         elif f.variable:
             self.options(f, line, ("max", "min"), ("max",))
         elif f.scalar:
-            allowed = {"f32": (), "i32": ("min", "max")}.get(kind, ("min", "max", "bits"))
+            allowed = {"f32": (), "f64": (), "i32": ("min", "max"), "i64": ("min", "max")}.get(kind, ("min", "max", "bits"))
             self.options(f, line, allowed if way == "in" else ())
         else:
             line.fail("unknown type '%s'" % kind)
@@ -471,8 +479,7 @@ def layout(fields):
     return Layout(slots, at, at + sum(f.part_min() for f in fields), at + sum(f.part_max() for f in fields))
 
 
-def parse_files(paths):
-    reader = ApiReader()
+def parse_files(paths, reader):
     for path in sorted(paths, key=os.path.basename):
         reader.read(path)
     return reader.finish()

@@ -47,7 +47,7 @@ def value(f, variant, index):
             return ARENA_BASE + 4096, min(100 + index, f.hi)
         size = min(f.hi, ARENA_SIZE)
         return ARENA_BASE + ARENA_SIZE - size, size
-    if f.kind == "f32":
+    if f.kind in ("f32", "f64"):
         return {"min": 0.0, "typical": 1.5 + index, "max": -2.0 ** 100}[variant]
     return number(f, variant, index)
 
@@ -63,7 +63,7 @@ def body(layout, fields, variant):
             v = len(v)
         elif f and f.kind == "arena":
             v = v[s.name != f.name]
-        fixed += struct.pack({"uint32_t": "<I", "int32_t": "<i", "uint64_t": "<Q", "float": "<f"}[s.ctype], v)
+        fixed += struct.pack({"uint32_t": "<I", "int32_t": "<i", "uint64_t": "<Q", "int64_t": "<q", "float": "<f", "double": "<d"}[s.ctype], v)
     for f in fields:
         if f.variable:
             parts += values[id(f)].ljust(part_size(f, len(values[id(f)])), b"\0")

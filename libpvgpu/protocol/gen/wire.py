@@ -16,12 +16,16 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import c_conform  # noqa: E402
 import c_decode  # noqa: E402
 import c_stubs  # noqa: E402
 import c_test  # noqa: E402
 import c_wire  # noqa: E402
 import docs  # noqa: E402
-import parse  # noqa: E402
+import calls  # noqa: E402
+import c_guest  # noqa: E402
+import c_valid  # noqa: E402
+import c_worker  # noqa: E402
 import seeds  # noqa: E402
 import wire_lock  # noqa: E402
 import generator  # noqa: E402
@@ -35,6 +39,19 @@ OUTPUTS = {
     "pvgpu_decode.c": c_decode.decode_c,
     "pvgpu_wire_test.h": c_test.test_h,
     "pvgpu_wire_test.c": c_test.test_c,
+}
+# Where calls of libraries are described, and for each library.
+OF_CALLS = {
+    "pvgpu_far.h": c_worker.far_h,
+    "pvgpu_handlers.c": c_worker.handlers_c,
+}
+OF_LIBRARY = {
+    "pvgpu_valid_%s.h": c_valid.valid_h,
+    "pvgpu_calls_%s.h": c_guest.object_h,
+    "pvgpu_calls_%s.c": c_guest.calls_c,
+    "pvgpu_%s.h": c_guest.prototypes_h,
+    "%s.map": c_guest.symbols_map,
+    "pvgpu_conform_%s.h": c_conform.conform_h,
 }
 
 
@@ -50,11 +67,14 @@ def arguments():
 
 
 def work(args):
-    api = parse.parse_files(args.files)
+    api = calls.parse_files(args.files)
     generator.keep_lock(args, wire_lock.facts(api), api.const("PROTOCOL_VERSION", 0), **wire_lock.LOCK)
     if args.out:
-        for name, make in OUTPUTS.items():
+        for name, make in {**OUTPUTS, **(OF_CALLS if api.libraries else {})}.items():
             write(os.path.join(args.out, name), make(api))
+        for library in api.libraries.values():
+            for name, make in OF_LIBRARY.items():
+                write(os.path.join(args.out, name % library.name), make(api, library))
         seeds.write(os.path.join(args.out, "corpus", "decode"), seeds.records(api))
         seeds.write(os.path.join(args.out, "corpus", "reply"), seeds.replies(api))
     if args.docs:

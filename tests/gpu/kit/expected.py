@@ -8,7 +8,6 @@ NOT_SHOWN = {
     "nvml_period": ("does not hold", "it samples every 50 ms, as tests want it"),
     "flags_fixed": ("does not hold", "it lets flags of an active primary context be changed"),
     "unmap_does_not_wait": ("does not hold", "it unmaps when all kernels have ended"),
-    "unload_needs_none": ("does not hold", "it wants a current context for cuModuleUnload"),
     "cubin_loads": ("not seen", "it runs no machine code"),
     "slices_equal": ("not seen", "it has no resource manager to ask"),
     "slice_not_ours": ("not seen", "the same"),

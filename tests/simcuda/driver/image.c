@@ -11,15 +11,8 @@
 #include "libpvgpu/image/fatbin.h"
 #include "tests/simcuda/driver/sim.h"
 
-static CUresult parse_text(const char *text, size_t len, struct ptx_module **out, char *log,
-			   size_t log_size)
+CUresult image_status(enum ptx_result r)
 {
-	size_t new_len = len;
-	char *mutant = fault_mutate(text, len, &new_len);
-	enum ptx_result r =
-		ptx_parse(mutant ? mutant : text, new_len, sim_config.cc, out, log, log_size);
-
-	free(mutant);
 	switch (r) {
 	case PTX_OK:
 		return CUDA_SUCCESS;
@@ -40,8 +33,14 @@ static bool runs_here(const struct fatbin_entry *e)
 	return e->flags & FATBIN_ARCH_SPECIFIC ? e->sm == sim_config.cc : e->sm <= sim_config.cc;
 }
 
-static CUresult parse_fatbin(const void *image, size_t size, struct ptx_module **out, char *log,
-			     size_t log_size)
+static CUresult explain(CUresult r, char *log, size_t size, const char *why)
+{
+	snprintf(log, size, "%s\n", why);
+	return r;
+}
+
+static CUresult fatbin_units(const void *image, size_t size, const char *name,
+			     struct unit_list *out, char *log, size_t log_size)
 {
 	struct fatbin_entry e, best = {0};
 	size_t offset = 0, len;
@@ -53,46 +52,84 @@ static CUresult parse_fatbin(const void *image, size_t size, struct ptx_module *
 		if (runs_here(&e) && (!best.payload || e.sm > best.sm))
 			best = e;
 	if (more < 0)
-		return CUDA_ERROR_INVALID_IMAGE;
-	if (!best.payload)
+		return explain(CUDA_ERROR_INVALID_IMAGE, log, log_size, "the fatbin is damaged");
+	if (!best.payload) {
+		snprintf(log, log_size, "the fatbin has no PTX for sm_%u or an older device\n",
+			 sim_config.cc);
 		return CUDA_ERROR_NO_BINARY_FOR_GPU;
+	}
 	switch (fatbin_unpack(&best, &text, &len)) {
 	case 0:
 		break;
 	case -ENOMEM:
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return explain(CUDA_ERROR_OUT_OF_MEMORY, log, log_size, "out of memory");
 	default:
-		return CUDA_ERROR_INVALID_IMAGE;
+		return explain(CUDA_ERROR_INVALID_IMAGE, log, log_size,
+			       "the fatbin's PTX does not unpack to its stated size");
 	}
-	r = parse_text(text, strnlen(text, len), out, log, log_size);
+	r = units_add(out, name, text, strnlen(text, len));
 	free(text);
 	return r;
 }
 
-CUresult image_parse(const void *image, struct ptx_module **out, char *log, size_t log_size)
+CUresult image_units(const void *image, size_t limit, const char *name, struct unit_list *out,
+		     char *log, size_t log_size)
 {
 	size_t size;
 
-	image = image_unwrap(image);
-	if (!image || image_size(image, SIZE_MAX, &size))
-		return CUDA_ERROR_INVALID_IMAGE;
-	switch (image_kind(image, SIZE_MAX)) {
+	if (image_size(image, limit, &size))
+		return explain(CUDA_ERROR_INVALID_IMAGE, log, log_size,
+			       "this is no PTX, cubin or fatbin, or it is cut short");
+	switch (image_kind(image, size)) {
 	case IMAGE_PTX:
-		return parse_text(image, strnlen(image, size), out, log, log_size);
+		return units_add(out, name, image, strnlen(image, size));
 	case IMAGE_FATBIN:
-		return parse_fatbin(image, size, out, log, log_size);
-	case IMAGE_ELF:
-		snprintf(log, log_size, "%s",
-			 "the simulated GPU runs PTX; a cubin holds machine code\n");
-		return CUDA_ERROR_NO_BINARY_FOR_GPU;
+		return fatbin_units(image, size, name, out, log, log_size);
 	default:
-		return CUDA_ERROR_INVALID_IMAGE;
+		if (linked_read(image, size, out) == CUDA_SUCCESS)
+			return CUDA_SUCCESS;
+		return explain(CUDA_ERROR_NO_BINARY_FOR_GPU, log, log_size,
+			       "the simulated GPU runs PTX; a cubin holds machine code");
 	}
+}
+
+/* The parts of a program that was compiled to be linked, where its linked code is not for this
+ * device. */
+static CUresult prelinked_units(const void *const *part, struct unit_list *out, char *log,
+				size_t log_size)
+{
+	char name[32];
+
+	for (unsigned int i = 0; part[i]; i++) {
+		snprintf(name, sizeof(name), "part %u", i + 1);
+		TRY(image_units(part[i], SIZE_MAX, name, out, log, log_size));
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult image_parse(const void *image, struct ptx_module **out, char *log, size_t log_size)
+{
+	const void *const *parts = image_prelinked(image);
+	const void *linked = image_unwrap(image);
+	CUresult r = CUDA_ERROR_NO_BINARY_FOR_GPU;
+	struct unit_list units = {0};
+
+	if (linked || !parts)
+		r = linked ? image_units(linked, SIZE_MAX, NULL, &units, log, log_size)
+			   : explain(CUDA_ERROR_INVALID_IMAGE, log, log_size,
+				     "the wrapper points to no fatbin");
+	if (r == CUDA_ERROR_NO_BINARY_FOR_GPU && parts)
+		r = prelinked_units(parts, &units, log, log_size);
+	if (r == CUDA_SUCCESS)
+		r = image_status(
+			ptx_link(units.unit, units.count, sim_config.cc, out, log, log_size));
+	units_free(&units);
+	return r;
 }
 
 /* The whole file with a NUL after it; its claims about its own size are checked against its length.
  */
-CUresult image_read_file(const char *path, void **data)
+CUresult image_read_file(const char *path, void **data, size_t *length)
 {
 	size_t have = 0, size;
 	struct stat st;
@@ -125,6 +162,8 @@ CUresult image_read_file(const char *path, void **data)
 		return CUDA_ERROR_INVALID_IMAGE;
 	}
 	*data = p;
+	if (length)
+		*length = have;
 	return CUDA_SUCCESS;
 }
 
@@ -169,7 +208,7 @@ CUresult jit_options(unsigned int n, CUjit_option *options, void **values, struc
 	return CUDA_SUCCESS;
 }
 
-static void put_log(char *log, size_t size, void **used, const char *text)
+void jit_log(char *log, size_t size, void **used, const char *text)
 {
 	size_t n = 0;
 
@@ -186,18 +225,20 @@ static void put_log(char *log, size_t size, void **used, const char *text)
 
 CUresult jit_parse(const void *image, struct jit_request *jit, struct ptx_module **out)
 {
-	char log[8192] = "", info[96];
+	char log[JIT_LOG] = "", info[96];
 	CUresult r;
 
 	if (!image)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = image_parse(image, out, log, sizeof(log));
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && !*log)
+		explain(r, log, sizeof(log), "out of memory");
 	if (r == CUDA_SUCCESS)
 		snprintf(info, sizeof(info), "simcuda: %zu kernels for sm_%u\n",
 			 ptx_kernel_count(*out), sim_config.cc);
 	else
 		info[0] = 0;
-	put_log(jit->info_log, jit->info_size, jit->info_used, info);
-	put_log(jit->error_log, jit->error_size, jit->error_used, r == CUDA_SUCCESS ? "" : log);
+	jit_log(jit->info_log, jit->info_size, jit->info_used, info);
+	jit_log(jit->error_log, jit->error_size, jit->error_used, r == CUDA_SUCCESS ? "" : log);
 	return r;
 }

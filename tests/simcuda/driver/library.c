@@ -110,7 +110,7 @@ API(cuLibraryLoadFromFile, CUlibrary *out, const char *path, CUjit_option *jit_o
 		return CUDA_ERROR_INVALID_VALUE;
 	TRY(jit_options(n_jit, jit_opts, jit_values, &jit));
 	TRY(check_options(options, values, n));
-	TRY(image_read_file(path, &image));
+	TRY(image_read_file(path, &image, NULL));
 	r = library_new(image, &jit, out);
 	free(image);
 	return r;

@@ -26,8 +26,6 @@ static CUresult place_globals(struct sim_module *m)
 	for (size_t i = 0; i < n; i++) {
 		const struct ptx_global *g = ptx_global_at(m->ptx, i);
 
-		if (g->is_extern)
-			return CUDA_ERROR_INVALID_PTX;
 		if (g->size > sim_config.memory || total > sim_config.memory)
 			return CUDA_ERROR_OUT_OF_MEMORY;
 		total = align_up(total, g->align > 256 ? g->align : 256);
@@ -199,7 +197,7 @@ API(cuModuleLoad, CUmodule *out, const char *path)
 	CURRENT(ctx);
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
-	TRY(image_read_file(path, &image));
+	TRY(image_read_file(path, &image, NULL));
 	r = load(ctx, image, &jit, out);
 	free(image);
 	return r;
@@ -287,18 +285,21 @@ API(cuModuleEnumerateFunctions, CUfunction *out, unsigned int n, CUmodule handle
 
 CUresult module_find_global(struct sim_module *m, const char *name, CUdeviceptr *addr, size_t *size)
 {
+	const struct ptx_global *found = NULL;
+
+	/* of those of one name, the one that all texts of the module see */
 	for (size_t i = 0; i < ptx_global_count(m->ptx); i++) {
 		const struct ptx_global *g = ptx_global_at(m->ptx, i);
 
-		if (strcmp(g->name, name))
+		if (strcmp(g->name, name) || (found && g->is_local))
 			continue;
+		found = g;
 		if (addr)
 			*addr = m->addr[i];
 		if (size)
 			*size = g->size;
-		return CUDA_SUCCESS;
 	}
-	return CUDA_ERROR_NOT_FOUND;
+	return found ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
 API(cuModuleGetGlobal_v2, CUdeviceptr *addr, size_t *size, CUmodule handle, const char *name)

@@ -449,7 +449,21 @@ struct sim_library {
 extern struct pool module_pool, func_pool, library_pool, kernel_pool;
 /* Parse any kind of image. log (may be NULL) gets the JIT's errors. */
 CUresult image_parse(const void *image, struct ptx_module **out, char *log, size_t log_size);
-CUresult image_read_file(const char *path, void **data);
+/* Its texts, under a name for messages. */
+struct unit_list;
+CUresult image_units(const void *image, size_t limit, const char *name, struct unit_list *out,
+		     char *log, size_t log_size);
+CUresult image_status(enum ptx_result r);
+CUresult image_read_file(const char *path, void **data, size_t *size);
+/* linked.c: texts that become one module, and the ELF file that stands for such a module. */
+struct unit_list {
+	struct ptx_unit *unit;
+	size_t count, room;
+};
+CUresult units_add(struct unit_list *l, const char *name, const char *text, size_t len);
+void units_free(struct unit_list *l);
+CUresult linked_write(const struct unit_list *l, uint64_t variables, void **elf, size_t *size);
+CUresult linked_read(const void *elf, size_t size, struct unit_list *out); /* adds its texts */
 CUresult module_create(struct sim_ctx *ctx, struct ptx_module *ptx, bool owns,
 		       struct sim_module **out);
 void module_delete(struct sim_module *m);
@@ -463,6 +477,8 @@ struct jit_request {
 };
 CUresult jit_options(unsigned int n, CUjit_option *options, void **values, struct jit_request *out);
 CUresult jit_parse(const void *image, struct jit_request *jit, struct ptx_module **out);
+#define JIT_LOG 8192
+void jit_log(char *log, size_t size, void **used, const char *text);
 CUresult func_get(CUfunction handle, struct sim_func **out); /* also of a CUkernel */
 CUresult library_module(struct sim_library *lib, struct sim_ctx *ctx, struct sim_module **out);
 CUresult kernel_func(struct sim_kernel *k, struct sim_ctx *ctx, struct sim_func **out);

@@ -3,6 +3,8 @@
 #include "tests/simcuda/ptx/parser.h"
 #include "tests/simcuda/ptx/exec.h"
 
+#include <stdio.h>
+
 struct var **parse_parameter_list(struct parser *p, uint32_t *count, bool anonymous)
 {
 	struct var *list[MAX_ARGS], **v;
@@ -23,19 +25,53 @@ struct var **parse_parameter_list(struct parser *p, uint32_t *count, bool anonym
 	return v;
 }
 
+static void place_call_parameter(struct parser *p, struct var *v)
+{
+	uint64_t align = v->align > 4 ? v->align : 4;
+
+	v->offset = (p->param_top + align - 1) & ~(align - 1);
+	if (v->offset + v->size > MAX_PARAM_BYTES)
+		parse_fail(p, v->line, "the parameters of a call are too big");
+	p->param_top = (uint32_t)(v->offset + v->size);
+	if (p->param_top > p->fn->frame_params)
+		p->fn->frame_params = p->param_top;
+}
+
+/* name<3> stands for name0, name1 and name2; name itself is none. */
+static void call_parameter_range(struct parser *p, const struct var *v)
+{
+	struct name *base = intern(p, v->name, strlen(v->name));
+	uint64_t count = expect_int(p);
+
+	expect(p, '>');
+	if (!count || count > MAX_ARGS)
+		parse_fail(p, v->line, "'%.100s' has none or more than %d parameters", v->name,
+			   MAX_ARGS);
+	p->scopes[p->scope] = base->sym->scope_next;
+	base->sym = base->sym->shadowed;
+	for (uint32_t i = 0; i < count; i++) {
+		struct var *one = parse_alloc(p, sizeof(*one));
+		char text[64];
+		struct name *n;
+
+		n = intern(p, text, (size_t)snprintf(text, sizeof(text), "%.40s%u", v->name, i));
+		*one = *v;
+		one->name = n->s;
+		declare(p, n, SYM_VAR, v->line)->var = one;
+		place_call_parameter(p, one);
+	}
+}
+
 /* .param variables that are not formal parameters: they hold arguments and results of calls. */
 static void call_parameters(struct parser *p)
 {
 	do {
-		struct var *v = parse_variable(p, SPACE_PARAM, false, true);
-		uint64_t align = v->align > 4 ? v->align : 4;
+		struct var *v = parse_variable(p, SPACE_PARAM, LINK_LOCAL, true);
 
-		v->offset = (p->param_top + align - 1) & ~(align - 1);
-		if (v->offset + v->size > MAX_PARAM_BYTES)
-			parse_fail(p, v->line, "the parameters of a call are too big");
-		p->param_top = (uint32_t)(v->offset + v->size);
-		if (p->param_top > p->fn->frame_params)
-			p->fn->frame_params = p->param_top;
+		if (strlen(v->name) <= 40 && accept(p, '<'))
+			call_parameter_range(p, v);
+		else
+			place_call_parameter(p, v);
 	} while (accept(p, ','));
 	expect(p, ';');
 }
@@ -45,7 +81,7 @@ static void local_variables(struct parser *p)
 	struct func *f = p->fn;
 
 	do {
-		struct var *v = parse_variable(p, SPACE_LOCAL, false, true);
+		struct var *v = parse_variable(p, SPACE_LOCAL, LINK_LOCAL, true);
 		uint64_t align = v->align > 4 ? v->align : 4;
 		uint64_t at = (f->local_bytes + align - 1) & ~(align - 1);
 
@@ -60,7 +96,7 @@ static void local_variables(struct parser *p)
 static void static_variables(struct parser *p, enum space space)
 {
 	do
-		parse_variable(p, space, false, true);
+		parse_variable(p, space, LINK_LOCAL, true);
 	while (accept(p, ','));
 	expect(p, ';');
 }
@@ -145,7 +181,7 @@ static void call_targets(struct parser *p, struct sym *s)
 	do {
 		if (p->t.kind != TOK_NAME)
 			parse_fail(p, p->t.line, "expected a function's name");
-		f = intern(p, p->t.s, p->t.len)->sym;
+		f = lookup(p, intern(p, p->t.s, p->t.len));
 		if (!f || f->kind != SYM_FUNC)
 			parse_fail(p, p->t.line, "unknown function '%.*s'",
 				   (int)(p->t.len < 100 ? p->t.len : 100), p->t.s);

@@ -36,6 +36,7 @@ void opcodes_init(struct parser *p)
 	add_opcodes(p, opcodes_mem);
 	add_opcodes(p, opcodes_control);
 	add_opcodes(p, opcodes_warp);
+	add_opcodes(p, opcodes_video);
 }
 
 static void spell(const struct raw *r, char *to, size_t size)

@@ -161,14 +161,43 @@ static void decode_mov_vector(struct parser *p, struct raw *r, enum type t)
 	emit3(p, unpack ? op_unpack : op_pack, d, a, OPERAND_NONE, OPERAND_NONE)->ptr = op;
 }
 
+/* mov.v2.type {a, b}, {c, d}: all elements are read before the first is written. */
+static void decode_mov_elements(struct parser *p, struct raw *r, enum type t, uint32_t count)
+{
+	struct operand *to = r->ops[0].elems, *from = r->ops[1].elems;
+	enum cls cls = (enum cls)type_info[t].cls;
+	uint32_t rows[MAX_VECTOR];
+
+	for (uint32_t n = 0; n < 2; n++)
+		if (r->ops[n].kind != OPK_VECTOR || r->ops[n].count != count)
+			bad_operand(p, r, n);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t a = src_operand(p, r, &from[i], t);
+
+		rows[i] = a;
+		if (i + 1 < count && !(a & OPERAND_CONST)) {
+			rows[i] = new_row(p, cls);
+			emit3(p, mov_fn(cls), rows[i], a, OPERAND_NONE, OPERAND_NONE);
+		}
+	}
+	for (uint32_t i = count; i-- > 0;)
+		emit3(p, mov_fn(cls), dst_operand(p, r, &to[i], t), rows[i], OPERAND_NONE,
+		      OPERAND_NONE);
+}
+
 static void decode_mov(struct parser *p, struct raw *r, int arg)
 {
+	uint32_t count = take(r, "v2") ? 2 : take(r, "v4") ? 4 : 1;
 	enum type t = need_type(p, r);
 	uint32_t d, a;
 	struct insn *i;
 
 	done_mods(p, r);
 	need_operands(p, r, 2, 2);
+	if (count > 1) {
+		decode_mov_elements(p, r, t, count);
+		return;
+	}
 	if (r->ops[0].kind == OPK_VECTOR || r->ops[1].kind == OPK_VECTOR) {
 		if (t == TY_PRED)
 			unknown_instruction(p, r);

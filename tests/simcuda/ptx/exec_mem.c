@@ -291,6 +291,20 @@ static int param_access(struct warp *w, const struct mem_op *m, u64 *at, u32 mas
 	return STEP_NEXT;
 }
 
+/*
+ * What all lanes store at one address is one write: between two of them another block might write
+ * there, which has seen the first one. Which lane's value it is the manual does not say.
+ */
+static u32 one_writer(const u64 at[LANES], u32 mask)
+{
+	const u32 last = 31 - (u32)__builtin_clz(mask);
+	u64 others = 0;
+
+	for (u32 l = 0; l < LANES; l++)
+		others |= mask >> l & 1 ? at[l] ^ at[last] : 0;
+	return others ? mask : 1u << last;
+}
+
 static int access_space(struct warp *w, const struct mem_op *m, enum space space, u64 *at, u32 mask,
 			bool store)
 {
@@ -319,6 +333,8 @@ static int access_space(struct warp *w, const struct mem_op *m, enum space space
 		if (!check_global(w, at, mask, bytes, bytes, store))
 			return STEP_FAULT;
 	}
+	if (store)
+		mask = one_writer(at, mask);
 	for (u32 k = 0; k < m->count; k++) {
 		if (store) {
 			get_element(w, m, m->regs[k], &e);

@@ -122,8 +122,14 @@ struct reloc {
 	uint8_t bytes, shift; /* number of bytes of address >> shift */
 };
 
+/* How other texts of a module see a name. */
+enum linkage { LINK_LOCAL, LINK_VISIBLE, LINK_WEAK, LINK_COMMON, LINK_EXTERN };
+
 struct var {
 	const char *name;
+	enum linkage linkage;
+	const char *unit; /* the text that it is from, or NULL */
+	uint32_t unit_number;
 	enum space space;
 	enum type type;
 	uint64_t size, align;
@@ -160,6 +166,9 @@ struct func {
 	const char *name;
 	struct func *next;
 	uint32_t index, line;
+	enum linkage linkage; /* of the definition */
+	const char *unit;     /* the text that it is from, or NULL */
+	uint32_t unit_number;
 	bool is_entry, defined, referenced, address_taken;
 	bool calls_indirectly;
 	enum builtin builtin;
@@ -172,6 +181,7 @@ struct func {
 	uint32_t local_bytes;
 	uint32_t reg_words, max_registers;
 	uint32_t maxntid[3], reqntid[3];
+	uint32_t version, target; /* of its text */
 	struct use *uses;
 	const struct func *noted_in;
 	struct ptx_kernel *kernel;
@@ -236,7 +246,6 @@ void arena_free(struct arena *a);
 
 struct ptx_module {
 	struct arena arena;
-	uint32_t version, target;
 	struct insn *code;
 	uint32_t *lines;
 	uint32_t code_count, code_cap;

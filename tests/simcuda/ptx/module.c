@@ -179,8 +179,8 @@ static void fill_kernel(struct parser *p, struct func *f, struct ptx_kernel *k, 
 	uint64_t threads = 1;
 
 	k->name = f->name;
-	k->version = p->m->version;
-	k->target = p->m->target;
+	k->version = f->version;
+	k->target = f->target;
 	fill_parameters(p, f, k);
 	reach_from(p, r, f);
 	layout_shared(p, r, f, k);
@@ -257,7 +257,7 @@ static void make_globals(struct parser *p)
 			.align = v->align,
 			.init = v->init ? v->init : m->zeros,
 			.is_const = v->space == SPACE_CONST,
-			.is_extern = v->is_extern,
+			.is_local = v->linkage == LINK_LOCAL,
 		};
 		if (v->space == SPACE_CONST)
 			const_bytes += v->size;
@@ -269,14 +269,7 @@ static void make_globals(struct parser *p)
 
 void module_finish(struct parser *p)
 {
-	struct ptx_module *m = p->m;
-
-	for (uint32_t i = 0; i < m->func_count; i++) {
-		struct func *f = m->funcs[i];
-
-		if (f->referenced && !f->defined && f->builtin == BUILTIN_NONE)
-			parse_fail(p, f->line, "unresolved extern function '%.100s'", f->name);
-	}
+	link_check(p);
 	make_kernels(p);
 	make_globals(p);
 }

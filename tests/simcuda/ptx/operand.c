@@ -93,6 +93,34 @@ static bool special_operand(struct parser *p, struct operand *o, struct token wo
 	return true;
 }
 
+/* A vector register: all its elements, or one of them: %r.x, %r.y, %r.z, %r.w */
+static void vector_operand(struct parser *p, struct operand *o, const struct sym *s)
+{
+	static const uint16_t bytes[] = {0, 64, 128, 256};
+	const uint32_t each = bytes[type_info[s->type].cls];
+	const char *at;
+
+	if (p->t.kind == TOK_DOT) {
+		static const char names[] = "xyzwrgba";
+
+		at = p->t.len == 1 ? memchr(names, *p->t.s, 8) : NULL;
+		if (!at || (uint32_t)(at - names) % 4 >= s->vector)
+			parse_fail(p, p->t.line, "vector register '%.100s' has no element '.%.*s'",
+				   s->name->s, (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
+		o->kind = OPK_REG;
+		o->type = s->type;
+		o->row = s->row + (uint32_t)(at - names) % 4 * each;
+		next(p);
+		return;
+	}
+	o->kind = OPK_VECTOR;
+	o->count = s->vector;
+	o->elems = parse_alloc(p, sizeof(*o->elems) * s->vector);
+	for (uint32_t i = 0; i < s->vector; i++)
+		o->elems[i] = (struct operand){
+			.kind = OPK_REG, .type = s->type, .row = s->row + i * each};
+}
+
 static void name_operand(struct parser *p, struct operand *o)
 {
 	struct token word = p->t;
@@ -114,6 +142,10 @@ static void name_operand(struct parser *p, struct operand *o)
 	}
 	switch (s->kind) {
 	case SYM_REG:
+		if (s->vector) {
+			vector_operand(p, o, s);
+			break;
+		}
 		o->kind = OPK_REG;
 		o->type = s->type;
 		o->row = s->row;

@@ -9,35 +9,52 @@
 
 #define MAX_TEXT (64u << 20)
 
-static void log_line(struct parser *p, uint32_t line, const char *text)
+static void log_line(struct parser *p, const char *unit, uint32_t line, const char *text)
 {
 	int n;
 
 	if (p->log_used + 1 >= p->log_size)
 		return;
-	n = snprintf(p->log + p->log_used, p->log_size - p->log_used, "line %u: %s\n", line, text);
+	n = snprintf(p->log + p->log_used, p->log_size - p->log_used, "%.100s%sline %u: %s\n",
+		     unit ? unit : "", unit ? ", " : "", line, text);
 	if (n > 0)
 		p->log_used += (size_t)n;
 	if (p->log_used >= p->log_size)
 		p->log_used = p->log_size - 1;
 }
 
-void parse_fail(struct parser *p, uint32_t line, const char *fmt, ...)
+__attribute__((format(printf, 4, 0))) static void note(struct parser *p, const char *unit,
+						       uint32_t line, const char *fmt, va_list ap)
 {
 	char text[512];
-	va_list ap;
 
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	for (char *c = text; *c; c++) {
 		if ((unsigned char)*c < 32 || (unsigned char)*c > 126)
 			*c = '?';
 	}
-	log_line(p, line, text);
+	log_line(p, unit, line, text);
 	p->errors++;
 	if (p->result == PTX_OK)
 		p->result = PTX_INVALID;
+}
+
+void parse_note(struct parser *p, const char *unit, uint32_t line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(p, unit, line, fmt, ap);
+	va_end(ap);
+}
+
+void parse_fail(struct parser *p, uint32_t line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(p, p->unit, line, fmt, ap);
+	va_end(ap);
 	longjmp(*p->recover, 1);
 }
 
@@ -139,7 +156,7 @@ static void parse_version(struct parser *p)
 	memcpy(&v, &p->t.value, sizeof(v));
 	if (!(v >= 1 && v < 100))
 		parse_fail(p, p->t.line, "unknown PTX version");
-	p->m->version = (uint32_t)(v * 10 + 0.5);
+	p->version = (uint32_t)(v * 10 + 0.5);
 	next(p);
 }
 
@@ -166,7 +183,7 @@ static void parse_target(struct parser *p)
 			if (!sm || i != p->t.len)
 				parse_fail(p, p->t.line, "unknown target '%.*s'",
 					   (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
-			p->m->target = sm;
+			p->target = sm;
 			if (sm > p->sm) {
 				p->result = PTX_UNSUPPORTED;
 				parse_fail(p, p->t.line, "target sm_%u is above the device's sm_%u",
@@ -178,36 +195,6 @@ static void parse_target(struct parser *p)
 		}
 		next(p);
 	} while (accept(p, ','));
-}
-
-/* A call may have been made by the first declaration, so the second must agree to the byte. */
-static bool same_parameters(struct var **a, struct var **b, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		if (a[i]->size != b[i]->size || a[i]->is_row != b[i]->is_row ||
-		    a[i]->row_cls != b[i]->row_cls)
-			return false;
-	}
-	return true;
-}
-
-static void merge_function(struct parser *p, struct func *f, struct name *n, uint32_t line)
-{
-	struct func *old = n->sym->func;
-
-	if (n->sym->kind != SYM_FUNC || old->defined || old->is_entry != f->is_entry ||
-	    old->param_count != f->param_count || old->ret_count != f->ret_count ||
-	    !same_parameters(old->params, f->params, f->param_count) ||
-	    !same_parameters(old->rets, f->rets, f->ret_count))
-		parse_fail(p, line, "'%.100s' is declared twice", n->s);
-	old->params = f->params;
-	old->rets = f->rets;
-	old->frame_params = f->frame_params;
-	old->row_bytes = f->row_bytes;
-	old->p_next = f->p_next;
-	old->p_rows = f->p_rows;
-	old->reg_words = f->reg_words;
-	old->line = line;
 }
 
 /* Kernel parameters lie in the launch's buffer, a function's in its frame. */
@@ -259,63 +246,17 @@ static void tuning_directives(struct parser *p, struct func *f)
 	}
 }
 
-static bool takes(const struct func *f, const char *sizes)
+static struct func *function_head(struct parser *p, bool is_entry, enum linkage linkage,
+				  struct func *proto)
 {
-	if (f->param_count != strlen(sizes) || f->ret_count > 1 ||
-	    (f->ret_count && f->rets[0]->size > 8))
-		return false;
-	for (uint32_t i = 0; i < f->param_count; i++) {
-		if (f->params[i]->size != (uint32_t)(sizes[i] - '0') || f->params[i]->is_row ||
-		    type_info[f->params[i]->type].bytes != f->params[i]->size)
-			return false;
-	}
-	return !f->ret_count ||
-	       (type_info[f->rets[0]->type].bytes == f->rets[0]->size && !f->rets[0]->is_row);
-}
-
-static struct func *make_function(struct parser *p, struct func *proto, struct name *n,
-				  uint32_t line)
-{
-	struct ptx_module *m = p->m;
-	struct func *f;
-
-	if (n->sym) {
-		merge_function(p, proto, n, line);
-		return n->sym->func;
-	}
-	f = parse_alloc(p, sizeof(*f));
-	*f = *proto;
-	f->index = m->func_count;
-	if (m->func_count >= m->func_cap) {
-		uint32_t cap = m->func_cap ? m->func_cap * 2 : 16;
-		struct func **t = realloc(m->funcs, cap * sizeof(*t));
-
-		if (!t)
-			parse_no_memory(p);
-		m->funcs = t;
-		m->func_cap = cap;
-	}
-	m->funcs[m->func_count++] = f;
-	if (word_is(n->s, n->len, "vprintf") && takes(f, "88"))
-		f->builtin = BUILTIN_VPRINTF;
-	else if (word_is(n->s, n->len, "__assertfail") && takes(f, "88488"))
-		f->builtin = BUILTIN_ASSERTFAIL;
-	else if (word_is(n->s, n->len, "malloc") && takes(f, "8") && f->ret_count &&
-		 f->rets[0]->size == 8)
-		f->builtin = BUILTIN_MALLOC;
-	else if (word_is(n->s, n->len, "free") && takes(f, "8") && !f->ret_count)
-		f->builtin = BUILTIN_FREE;
-	return f;
-}
-
-static struct func *function_head(struct parser *p, bool is_entry)
-{
-	struct func *proto = parse_alloc(p, sizeof(*proto)), *f;
 	uint32_t line = p->t.line;
 	struct name *n;
 
+	/* a kernel is for the host: it has a name even where it is not .visible */
+	proto->linkage = is_entry && linkage == LINK_LOCAL ? LINK_VISIBLE : linkage;
 	proto->is_entry = is_entry;
 	proto->line = line;
+	proto->unit = p->unit;
 	p->fn = proto;
 	accept_dot(p, "noreturn");
 	scope_open(p);
@@ -330,20 +271,13 @@ static struct func *function_head(struct parser *p, bool is_entry)
 		proto->params = parse_parameter_list(p, &proto->param_count, false);
 	place_parameters(p, proto, proto->rets, proto->ret_count);
 	place_parameters(p, proto, proto->params, proto->param_count);
-	f = make_function(p, proto, n, line);
-	if (!n->sym) {
-		uint32_t inner = p->scope;
-
-		p->scope = 0; /* the name belongs to the module, the parameters to the function */
-		declare(p, n, SYM_FUNC, line)->func = f;
-		p->scope = inner;
-	}
-	return f;
+	return link_function(p, proto, n);
 }
 
-static void parse_function(struct parser *p, bool is_entry)
+static void parse_function(struct parser *p, bool is_entry, enum linkage linkage)
 {
-	struct func *f = function_head(p, is_entry);
+	struct func *proto = parse_alloc(p, sizeof(*proto));
+	struct func *f = function_head(p, is_entry, linkage, proto);
 
 	p->fn = f;
 	tuning_directives(p, f);
@@ -354,11 +288,10 @@ static void parse_function(struct parser *p, bool is_entry)
 	}
 	if (!is_punct(p, '{'))
 		parse_fail(p, p->t.line, "expected the body of '%.100s'", f->name);
-	if (f->defined)
-		parse_fail(p, p->t.line, "'%.100s' is defined twice", f->name);
-	f->defined = true;
-	f->builtin = BUILTIN_NONE;
-	parse_body(p);
+	if (link_body(p, f, proto))
+		parse_body(p);
+	else
+		skip_braces(p);
 	scope_close(p);
 	p->fn = NULL;
 }
@@ -378,23 +311,28 @@ static bool variable_space(struct parser *p, enum space *space)
 
 static void parse_declaration(struct parser *p)
 {
-	bool is_extern = false;
+	enum linkage linkage = LINK_LOCAL;
 	enum space space;
 
 	for (;;) {
 		if (accept_dot(p, "extern"))
-			is_extern = true;
-		else if (!accept_dot(p, "visible") && !accept_dot(p, "weak") &&
-			 !accept_dot(p, "common"))
+			linkage = LINK_EXTERN;
+		else if (accept_dot(p, "visible"))
+			linkage = LINK_VISIBLE;
+		else if (accept_dot(p, "weak"))
+			linkage = LINK_WEAK;
+		else if (accept_dot(p, "common"))
+			linkage = LINK_COMMON;
+		else
 			break;
 	}
 	if (accept_dot(p, "entry")) {
-		parse_function(p, true);
+		parse_function(p, true, linkage);
 	} else if (accept_dot(p, "func")) {
-		parse_function(p, false);
+		parse_function(p, false, linkage);
 	} else if (variable_space(p, &space)) {
 		do
-			parse_variable(p, space, is_extern, false);
+			parse_variable(p, space, linkage, false);
 		while (is_punct(p, ',') && (next(p), true));
 		expect(p, ';');
 	} else {
@@ -427,13 +365,34 @@ static void parse_directive(struct parser *p)
 			next(p);
 		expect(p, ';');
 	} else {
-		if (!p->m->version || !p->m->target)
+		if (!p->version || !p->target)
 			parse_fail(p, p->t.line, "expected .version and .target first");
 		parse_declaration(p);
 	}
 }
 
-static void parse_module(struct parser *p)
+static void parse_unit(struct parser *p, const struct ptx_unit *unit)
+{
+	size_t len = unit->len;
+
+	while (len && !unit->text[len - 1])
+		len--;
+	p->lx = (struct lexer){.p = unit->text, .end = unit->text + len, .line = 1};
+	p->unit = NULL;
+	if (unit->name && *unit->name)
+		p->unit = strcpy(parse_alloc(p, strlen(unit->name) + 1), unit->name);
+	p->unit_number++;
+	p->version = p->target = 0;
+	scope_open(p);
+	next(p);
+	while (p->t.kind != TOK_EOF && p->errors < MAX_ERRORS)
+		parse_directive(p);
+	if (!p->version || !p->target)
+		parse_fail(p, p->t.line, "expected .version and .target first");
+	scope_close(p);
+}
+
+static void parse_module(struct parser *p, const struct ptx_unit *units, size_t count)
 {
 	jmp_buf recover;
 
@@ -441,11 +400,8 @@ static void parse_module(struct parser *p)
 	if (setjmp(recover))
 		return;
 	opcodes_init(p);
-	next(p);
-	while (p->t.kind != TOK_EOF && p->errors < MAX_ERRORS)
-		parse_directive(p);
-	if (!p->m->version || !p->m->target)
-		parse_fail(p, p->t.line, "expected .version and .target first");
+	for (size_t i = 0; i < count && !p->errors; i++)
+		parse_unit(p, &units[i]);
 	if (!p->errors)
 		module_finish(p);
 }
@@ -459,39 +415,64 @@ static void parser_free(struct parser *p)
 	free(p);
 }
 
-enum ptx_result ptx_parse(const char *text, size_t len, unsigned int sm, struct ptx_module **out,
-			  char *log, size_t log_size)
+static enum ptx_result parse_all(struct parser *p, const struct ptx_unit *units, size_t count)
+{
+	uint64_t len = 0;
+
+	p->m = calloc(1, sizeof(*p->m));
+	if (!p->m)
+		return PTX_NO_MEMORY;
+	for (size_t i = 0; i < count; i++)
+		len += units[i].len;
+	p->m->arena.limit = (64u << 20) + 128 * len;
+	p->m->vars_tail = &p->m->vars;
+	if (len > MAX_TEXT)
+		p->result = PTX_NO_MEMORY;
+	else
+		parse_module(p, units, count);
+	return p->result;
+}
+
+static enum ptx_result parse_units(const struct ptx_unit *units, size_t count, unsigned int sm,
+				   struct ptx_module **out, char *log, size_t log_size)
 {
 	struct parser *p = calloc(1, sizeof(*p));
 	enum ptx_result result;
 
-	*out = NULL;
 	if (log_size)
 		log[0] = 0;
 	if (!p)
 		return PTX_NO_MEMORY;
-	p->m = calloc(1, sizeof(*p->m));
-	if (!p->m) {
-		free(p);
-		return PTX_NO_MEMORY;
-	}
-	p->m->arena.limit = (64u << 20) + 128 * len;
-	p->m->vars_tail = &p->m->vars;
-	while (len && !text[len - 1])
-		len--;
-	p->lx = (struct lexer){.p = text, .end = text + len, .line = 1};
 	p->sm = sm;
 	p->log = log;
 	p->log_size = log_size;
-	if (len > MAX_TEXT)
-		p->result = PTX_NO_MEMORY;
-	else
-		parse_module(p);
-	result = p->result;
-	if (result == PTX_OK)
+	p->relocatable = !out;
+	result = parse_all(p, units, count);
+	if (result == PTX_OK && out)
 		*out = p->m;
 	else
 		ptx_module_free(p->m);
 	parser_free(p);
 	return result;
+}
+
+enum ptx_result ptx_parse(const char *text, size_t len, unsigned int sm, struct ptx_module **out,
+			  char *log, size_t log_size)
+{
+	const struct ptx_unit unit = {.text = text, .len = len};
+
+	*out = NULL;
+	return parse_units(&unit, 1, sm, out, log, log_size);
+}
+
+enum ptx_result ptx_link(const struct ptx_unit *units, size_t count, unsigned int sm,
+			 struct ptx_module **out, char *log, size_t log_size)
+{
+	*out = NULL;
+	return parse_units(units, count, sm, out, log, log_size);
+}
+
+enum ptx_result ptx_check(const struct ptx_unit *unit, unsigned int sm, char *log, size_t log_size)
+{
+	return parse_units(unit, 1, sm, NULL, log, log_size);
 }

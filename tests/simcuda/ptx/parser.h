@@ -37,8 +37,10 @@ struct sym {
 	struct name *name;
 	struct sym *shadowed, *scope_next;
 	uint32_t scope;
+	uint32_t unit; /* in SCOPE_MODULE: the last text that has declared it */
 	enum type type;
 	uint32_t row;       /* register; label: pc */
+	uint32_t vector;    /* elements of a vector register, whose rows follow each other; or 0 */
 	uint32_t count, id; /* register range */
 	struct var *var;
 	struct func *func;
@@ -103,6 +105,10 @@ struct raw {
 	uint32_t line;
 };
 
+/* Names that all texts of a module share, and those of one text alone. */
+#define SCOPE_MODULE 0u
+#define SCOPE_UNIT   1u
+
 struct parser;
 typedef void (*decode_fn)(struct parser *p, struct raw *r, int arg);
 struct opcode {
@@ -118,6 +124,10 @@ struct parser {
 	struct token t;
 	struct ptx_module *m;
 	unsigned int sm;
+	const char *unit; /* the name of the text, or NULL */
+	uint32_t unit_number;
+	uint32_t version, target; /* of the text */
+	bool relocatable;         /* other texts may define what is missing */
 	jmp_buf *recover;
 	char *log;
 	size_t log_size, log_used;
@@ -154,6 +164,9 @@ _Noreturn void parse_fail(struct parser *p, uint32_t line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 _Noreturn void parse_no_memory(struct parser *p);
 void *parse_alloc(struct parser *p, size_t n);
+/* Note an error and go on. */
+void parse_note(struct parser *p, const char *unit, uint32_t line, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 void next(struct parser *p);
 bool is_punct(const struct parser *p, char c);
 bool accept(struct parser *p, char c);
@@ -168,6 +181,8 @@ void skip_braces(struct parser *p);
 struct name *intern(struct parser *p, const char *s, size_t len);
 struct sym *declare(struct parser *p, struct name *n, enum sym_kind kind, uint32_t line);
 struct sym *lookup(struct parser *p, struct name *n);
+struct sym *declare_at(struct parser *p, uint32_t scope, struct name *n, enum sym_kind kind,
+		       uint32_t line);
 uint32_t range_row(struct parser *p, struct sym *range, uint32_t number);
 void scope_open(struct parser *p);
 void scope_close(struct parser *p);
@@ -179,10 +194,22 @@ void add_fixup(struct parser *p, struct name *label, uint32_t *target, uint32_t 
 void note_use(struct parser *p, struct func *func, struct var *var);
 void resolve_labels(struct parser *p);
 
+/* link.c: what names of module scope mean in the text that is read, and to the others */
+struct sym *module_symbol(struct parser *p, struct name *n, enum linkage linkage);
+/* The function of that name, new or known, for a head that was read. */
+struct func *link_function(struct parser *p, struct func *proto, struct name *n);
+/* A body follows. False: it is not used, since there is a better definition. */
+bool link_body(struct parser *p, struct func *f, const struct func *proto);
+/* The variable to be used for a declaration at module scope; v itself when that is not used. */
+struct var *link_variable(struct parser *p, struct var *v, struct name *n);
+/* Is anything that is used defined nowhere? Notes each. */
+void link_check(struct parser *p);
+
 /* variable.c */
 bool parse_type(struct parser *p, enum type *t);
 enum type type_by_name(const char *s, size_t len);
-struct var *parse_variable(struct parser *p, enum space space, bool is_extern, bool in_body);
+/* in_body: linkage is LINK_LOCAL. */
+struct var *parse_variable(struct parser *p, enum space space, enum linkage linkage, bool in_body);
 struct var *parse_parameter(struct parser *p, bool anonymous);
 int64_t parse_expression(struct parser *p);
 void parse_registers(struct parser *p);
@@ -221,6 +248,6 @@ uint32_t pred_src(struct parser *p, struct raw *r, struct operand *o);
 struct insn *emit3(struct parser *p, exec_fn fn, uint32_t d, uint32_t a, uint32_t b, uint32_t c);
 
 extern const struct opcode opcodes_int[], opcodes_float[], opcodes_cvt[], opcodes_mem[],
-	opcodes_control[], opcodes_warp[], opcodes_compare[];
+	opcodes_control[], opcodes_warp[], opcodes_compare[], opcodes_video[];
 
 #endif

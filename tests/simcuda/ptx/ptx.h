@@ -57,7 +57,7 @@ struct ptx_global {
 	uint64_t size, align; /* bytes */
 	const void *init;     /* size bytes of initial contents (zero filled), never NULL */
 	bool is_const;
-	bool is_extern; /* declared only: the module cannot be loaded */
+	bool is_local; /* of one text alone, where a module has several */
 };
 
 /*
@@ -67,6 +67,17 @@ struct ptx_global {
  */
 enum ptx_result ptx_parse(const char *text, size_t len, unsigned int sm, struct ptx_module **out,
 			  char *log, size_t log_size);
+/* One text of a module that is linked from several. */
+struct ptx_unit {
+	const char *name; /* for messages, NULL: none */
+	const char *text;
+	size_t len;
+};
+/* One module from several texts: .extern names of one are those that another defines. */
+enum ptx_result ptx_link(const struct ptx_unit *units, size_t count, unsigned int sm,
+			 struct ptx_module **out, char *log, size_t log_size);
+/* Could it be part of a link? What other texts must define may be missing. */
+enum ptx_result ptx_check(const struct ptx_unit *unit, unsigned int sm, char *log, size_t log_size);
 void ptx_module_free(struct ptx_module *m);
 size_t ptx_kernel_count(const struct ptx_module *m);
 const struct ptx_kernel *ptx_kernel_at(const struct ptx_module *m, size_t i);

@@ -59,21 +59,28 @@ struct name *intern(struct parser *p, const char *s, size_t len)
 	return n;
 }
 
-struct sym *declare(struct parser *p, struct name *n, enum sym_kind kind, uint32_t line)
+struct sym *declare_at(struct parser *p, uint32_t scope, struct name *n, enum sym_kind kind,
+		       uint32_t line)
 {
 	struct sym *s;
 
-	if (n->sym && n->sym->scope == p->scope)
+	if (n->sym && n->sym->scope == scope)
 		parse_fail(p, line, "'%.100s' is declared twice", n->s);
 	s = parse_alloc(p, sizeof(*s));
 	s->kind = kind;
 	s->name = n;
-	s->scope = p->scope;
+	s->scope = scope;
+	s->unit = p->unit_number;
 	s->shadowed = n->sym;
-	s->scope_next = p->scopes[p->scope];
-	p->scopes[p->scope] = s;
+	s->scope_next = p->scopes[scope];
+	p->scopes[scope] = s;
 	n->sym = s;
 	return s;
+}
+
+struct sym *declare(struct parser *p, struct name *n, enum sym_kind kind, uint32_t line)
+{
+	return declare_at(p, p->scope, n, kind, line);
 }
 
 void scope_open(struct parser *p)
@@ -182,7 +189,8 @@ struct sym *lookup(struct parser *p, struct name *n)
 	struct name *base;
 	struct sym *s;
 
-	if (n->sym)
+	/* what only other texts have declared has no meaning here */
+	if (n->sym && (n->sym->scope != SCOPE_MODULE || n->sym->unit == p->unit_number))
 		return n->sym;
 	if (!split_number(n, &prefix, &number))
 		return NULL;

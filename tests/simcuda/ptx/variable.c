@@ -192,7 +192,7 @@ static void init_address(struct parser *p, struct var *v, uint64_t at, uint32_t 
 	if (p->t.kind != TOK_NAME)
 		parse_fail(p, p->t.line, "expected a variable in the initial value of '%s'",
 			   v->name);
-	s = intern(p, p->t.s, p->t.len)->sym;
+	s = lookup(p, intern(p, p->t.s, p->t.len));
 	if (!s || (s->kind != SYM_VAR && s->kind != SYM_FUNC) ||
 	    (s->kind == SYM_VAR && s->var->space != SPACE_GLOBAL && s->var->space != SPACE_CONST))
 		parse_fail(p, p->t.line, "initial value of '%s' refers to unknown '%.*s'", v->name,
@@ -340,9 +340,10 @@ static struct name *expect_name(struct parser *p)
 }
 
 /* [.attribute] [.align n] [.v2|.v4] .type name[dims] [= value], the space already read. */
-struct var *parse_variable(struct parser *p, enum space space, bool is_extern, bool in_body)
+struct var *parse_variable(struct parser *p, enum space space, enum linkage linkage, bool in_body)
 {
 	struct var *v = parse_alloc(p, sizeof(*v));
+	bool is_extern = linkage == LINK_EXTERN;
 	uint32_t align, count, line;
 	struct name *n;
 
@@ -362,19 +363,14 @@ struct var *parse_variable(struct parser *p, enum space space, bool is_extern, b
 	v->align = align ? align : v->size;
 	parse_dimensions(p, v);
 	v->is_extern = is_extern;
+	v->linkage = linkage;
+	v->unit = p->unit;
+	v->unit_number = p->unit_number;
 	if (v->is_dynamic && !(space == SPACE_SHARED && is_extern) && !is_extern &&
 	    !is_punct(p, '='))
 		parse_fail(p, line, "'%s' has no size", v->name);
-	if (!in_body && n->sym && n->sym->kind == SYM_VAR && n->sym->var->is_extern &&
-	    n->sym->scope == 0) {
-		struct sym *s = n->sym; /* the definition after an extern declaration */
-
-		v->next = s->var->next;
-		v->index = s->var->index;
-		if (s->var->size && v->size != s->var->size)
-			parse_fail(p, line, "'%s' is declared twice", v->name);
-		*s->var = *v;
-		v = s->var;
+	if (!in_body) {
+		v = link_variable(p, v, n);
 	} else {
 		declare(p, n, SYM_VAR, line)->var = v;
 		if (space != SPACE_PARAM) {
@@ -434,12 +430,22 @@ struct var *parse_parameter(struct parser *p, bool anonymous)
 	return v;
 }
 
-/* After .reg: .type %a, %b<10>; */
+static uint32_t vector_rows(struct parser *p, enum type t, uint32_t count)
+{
+	uint32_t row = new_row(p, type_info[t].cls);
+
+	for (uint32_t i = 1; i < count; i++)
+		new_row(p, type_info[t].cls);
+	return row;
+}
+
+/* After .reg: [.v2|.v4] .type %a, %b<10>; */
 void parse_registers(struct parser *p)
 {
+	uint32_t vector = vector_count(p);
 	enum type t;
 
-	if (!parse_type(p, &t))
+	if (!parse_type(p, &t) || (vector > 1 && t == TY_PRED))
 		parse_fail(p, p->t.line, "expected a register type at '.%.*s'",
 			   (int)(p->t.len < 40 ? p->t.len : 40), p->t.s);
 	do {
@@ -447,6 +453,9 @@ void parse_registers(struct parser *p)
 		struct name *n = expect_name(p);
 		struct sym *s;
 
+		if (vector > 1 && is_punct(p, '<'))
+			parse_fail(p, line, "a range of vector registers '%.100s<' is not known",
+				   n->s);
 		if (accept(p, '<')) {
 			s = declare(p, n, SYM_RANGE, line);
 			s->count = (uint32_t)expect_int(p);
@@ -454,7 +463,8 @@ void parse_registers(struct parser *p)
 			expect(p, '>');
 		} else {
 			s = declare(p, n, SYM_REG, line);
-			s->row = new_row(p, type_info[t].cls);
+			s->row = vector_rows(p, t, vector);
+			s->vector = vector > 1 ? vector : 0;
 		}
 		s->type = t;
 	} while (accept(p, ','));

@@ -170,6 +170,38 @@ START_TEST(kernels_of_streams_run_together)
 }
 END_TEST
 
+/* All lanes store 0 to the lock, as GCC's library does: if they did so one after the other, late
+ * ones would open it for a third block while another block has it. */
+static const char locked[] =
+	PTX_HEAD ".visible .entry locked(.param .u64 p)\n{\n"
+		 ".reg .pred %p<4>; .reg .b32 %r<8>; .reg .b64 %d<2>;\n"
+		 "ld.param.u64 %d1, [p];\nmov.u32 %r1, %laneid;\nsetp.eq.u32 %p1, %r1, 0;\n"
+		 "mov.u32 %r5, 0;\nAGAIN:\n"
+		 "TRY:\n@%p1 atom.global.exch.b32 %r2, [%d1], 1;\nmembar.sys;\n"
+		 "shfl.sync.idx.b32 %r2, %r2, 0, 31, -1;\nsetp.ne.u32 %p2, %r2, 0;\n@%p2 bra TRY;\n"
+		 "ld.global.u32 %r3, [%d1+64];\nmov.u32 %r6, 0;\n"
+		 "WORK:\nadd.u32 %r6, %r6, 1;\nsetp.lt.u32 %p3, %r6, 30;\n@%p3 bra WORK;\n"
+		 "add.u32 %r3, %r3, 1;\nst.global.u32 [%d1+64], %r3;\n"
+		 "membar.sys;\nmov.u32 %r4, 0;\nst.global.u32 [%d1], %r4;\n"
+		 "add.u32 %r5, %r5, 1;\nsetp.lt.u32 %p3, %r5, 400;\n@%p3 bra AGAIN;\nret;\n}\n";
+
+START_TEST(a_warp_gives_a_lock_back_once)
+{
+	uint32_t count = 0;
+	CUdeviceptr p;
+	CUmodule m;
+
+	setenv("SIMCUDA_THREADS", "8", 1);
+	start();
+	OK(cuModuleLoadData(&m, locked));
+	OK(cuMemAlloc(&p, 128));
+	OK(cuMemsetD8(p, 0, 128));
+	OK(run1(get(m, "locked"), 64, 32, NULL, (void *[]){&p}));
+	OK(cuMemcpyDtoH(&count, p + 64, 4));
+	ck_assert_uint_eq(count, 64 * 400);
+}
+END_TEST
+
 START_TEST(shared_memory)
 {
 	enum { B = 128, G = 10 };
@@ -518,6 +550,7 @@ int main(void)
 	tcase_add_test(t, blocks_run_together);
 	tcase_add_test(t, kernels_of_streams_run_together);
 	tcase_add_test(t, shared_memory);
+	tcase_add_test(t, a_warp_gives_a_lock_back_once);
 	tcase_add_test(t, module_contents);
 	tcase_add_test(t, function_attributes);
 	tcase_add_test(t, bad_images);

@@ -279,8 +279,11 @@ static void try_number(const struct wt_cmd *c, uint32_t i, uint64_t u, int ok)
 static void check_number(const struct wt_cmd *c, uint32_t i)
 {
 	const struct wt_field *f = &c->in[i];
-	const uint64_t lowest = f->kind == WT_I32 ? (uint64_t)INT32_MIN : 0;
+	const uint64_t lowest = f->kind == WT_I32   ? (uint64_t)INT32_MIN
+				: f->kind == WT_I64 ? (uint64_t)INT64_MIN
+						    : 0;
 	const uint64_t highest = f->kind == WT_U64   ? UINT64_MAX
+				 : f->kind == WT_I64 ? INT64_MAX
 				 : f->kind == WT_U32 ? UINT32_MAX
 						     : INT32_MAX;
 
@@ -387,6 +390,7 @@ START_TEST(bounds)
 		case WT_U32:
 		case WT_U64:
 		case WT_I32:
+		case WT_I64:
 			check_number(c, i);
 			break;
 		case WT_BYTES:
@@ -401,6 +405,7 @@ START_TEST(bounds)
 			check_handle(c, i);
 			break;
 		case WT_F32:
+		case WT_F64:
 			break;
 		}
 	}

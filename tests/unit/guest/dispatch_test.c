@@ -81,8 +81,9 @@ static const struct {
 };
 enum { TARGETS = sizeof(targets) / sizeof(targets[0]) };
 
-static const uint16_t frees[] = {PVGPU_OP_MEM_FREE, PVGPU_OP_MODULE_UNLOAD, PVGPU_OP_LIBRARY_UNLOAD,
-				 PVGPU_OP_CTX_DESTROY, PVGPU_OP_CTX_PRIMARY_RESET};
+static const uint16_t frees[] = {PVGPU_OP_MEM_FREE,       PVGPU_OP_MODULE_UNLOAD,
+				 PVGPU_OP_LIBRARY_UNLOAD, PVGPU_OP_LINK_DESTROY,
+				 PVGPU_OP_CTX_DESTROY,    PVGPU_OP_CTX_PRIMARY_RESET};
 
 START_TEST(gate_and_targets)
 {
@@ -104,6 +105,12 @@ START_TEST(gate_and_targets)
 		freeing += !!(pvgpu_cmd_find(frees[i])->flags & PVGPU_DESC_FREES);
 	ck_assert_uint_eq(freeing, sizeof(frees) / sizeof(frees[0]));
 	for (unsigned int i = 0; i < pvgpu_cmd_count; i++) {
+		/* A library's are generated: all work has a context and a stream. */
+		if (pvgpu_cmds[i].op >> PVGPU_OP_BITS) {
+			ck_assert(!pvgpu_cmds[i].gated ||
+				  (pvgpu_cmds[i].ctx && pvgpu_cmds[i].stream));
+			continue;
+		}
 		gated -= pvgpu_cmds[i].gated != PVGPU_GATED_NOT;
 		with_ctx -= pvgpu_cmds[i].ctx != 0;
 		freeing -= !!(pvgpu_cmds[i].flags & PVGPU_DESC_FREES);

@@ -53,6 +53,12 @@ START_TEST(results_are_those_of_the_header)
 		ck_assert_int_eq(pvgpu_result_check(i), known[i] ? i : 999);
 	ck_assert_int_eq(pvgpu_result_check(-1), 999);
 	ck_assert_int_eq(pvgpu_result_check(1000), 999);
+	/* A library's status comes with its own commands alone. */
+	ck_assert_int_eq(pvgpu_result_of(1, PVGPU_STATUS(1, 8)), PVGPU_STATUS(1, 8));
+	ck_assert_int_eq(pvgpu_result_of(1, PVGPU_STATUS(2, 8)), 999);
+	ck_assert_int_eq(pvgpu_result_of(1, 1 << 16), 999);
+	ck_assert_int_eq(pvgpu_result_of(1, 400), 400);
+	ck_assert_int_eq(pvgpu_result_of(0, PVGPU_STATUS(1, 8)), 999);
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The far end of worker_fake.h. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -260,6 +261,54 @@ static CUresult f_fn_all(CUfunction *f, unsigned int n, CUmodule m)
 static CUresult f_fn_name(const char **name, CUfunction f)
 {
 	*name = "kernel";
+	return CUDA_SUCCESS;
+}
+
+/* A link writes to the log that it was given as long as it lives. */
+static struct {
+	char *log;
+	size_t room;
+} f_link;
+
+static CUresult f_link_create(unsigned int n, CUjit_option *o, void **v, CUlinkState *l)
+{
+	ENTER("link_create");
+	f_link.log = NULL;
+	for (unsigned int i = 0; i < n; i++) {
+		if (o[i] == CU_JIT_ERROR_LOG_BUFFER)
+			f_link.log = v[i];
+		if (o[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)
+			f_link.room = (size_t)v[i];
+	}
+	fake_count(&F->links, 1);
+	*l = handle(fake_fresh());
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_link_add(CUlinkState l, CUjitInputType type, void *data, size_t size,
+			   const char *name, unsigned int n, CUjit_option *o, void **v)
+{
+	ENTER("link_add");
+	if (!size || !strstr(data, "bad"))
+		return CUDA_SUCCESS;
+	if (f_link.log)
+		snprintf(f_link.log, f_link.room, "%s is bad", name);
+	return CUDA_ERROR_INVALID_PTX;
+}
+
+static CUresult f_link_complete(CUlinkState l, void **image, size_t *size)
+{
+	static char linked[] = "0123456789";
+
+	ENTER("link_complete");
+	*image = linked;
+	*size = 10;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_link_destroy(CUlinkState l)
+{
+	fake_count(&F->links, -1);
 	return CUDA_SUCCESS;
 }
 
@@ -650,6 +699,10 @@ void fake_far_init(void)
 		.cuModuleGetFunctionCount = f_fn_count,
 		.cuModuleEnumerateFunctions = f_fn_all,
 		.cuFuncGetName = f_fn_name,
+		.cuLinkCreate_v2 = f_link_create,
+		.cuLinkAddData_v2 = f_link_add,
+		.cuLinkComplete = f_link_complete,
+		.cuLinkDestroy = f_link_destroy,
 		.cuLibraryLoadData = f_lib_load,
 		.cuLibraryUnload = f_lib_unload,
 		.cuLibraryGetKernel = f_lib_kernel,

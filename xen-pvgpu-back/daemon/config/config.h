@@ -73,6 +73,7 @@ struct config {
 	unsigned int quarantine_faults, quarantine_window_s, quarantine_time_s;
 	unsigned int quarantine_kernel_faults; /* 1: a failed kernel counts as a fault */
 	unsigned int canary_limit_ms, canary_pause_ms, canary_tries, canary_every_s;
+	char libcublas[CONFIG_PATH]; /* empty: not offered to guests */
 	char libnvml[CONFIG_PATH]; /* empty: no accounting of workers' use */
 	char health[CONFIG_PATH];  /* pvgpu-health; empty: beside pvgpud itself */
 	char health_user[64];      /* empty: pvgpud's own */

@@ -102,7 +102,7 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 {
 	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], lease[16], far[16], context[16];
 	char gpu[CONFIG_GPU + 24], uid[16];
-	const char *argv[SANDBOX_ARGS + 20] = {"pvgpu-worker",
+	const char *argv[SANDBOX_ARGS + 22] = {"pvgpu-worker",
 					       "--id",
 					       ids,
 					       "--libcuda",
@@ -132,6 +132,10 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 	snprintf(run_dir, sizeof(run_dir), "PVGPU_RUN_DIR=%s", c->run_dir);
 	while (argv[n])
 		n++;
+	if (c->libcublas[0]) {
+		argv[n++] = "--libcublas";
+		argv[n++] = c->libcublas;
+	}
 	if (c->test_allow_hmm)
 		argv[n++] = "--test-allow-hmm";
 	if (c->allow_no_ecc)

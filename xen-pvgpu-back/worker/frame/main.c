@@ -48,6 +48,7 @@ static const char usage[] =
 	"Runs one guest process's GPU commands. pvgpud starts it, with its sockets as fds 3 to 5.\n"
 	"\n"
 	"  --libcuda PATH      the driver library to run them on\n"
+	"  --libcublas PATH    offer the guest this libcublas.so.12 (default: none)\n"
 	"  --id N              number of the worker and of its session\n"
 	"  --device N          ordinal of the GPU (default 0)\n"
 	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
@@ -118,6 +119,7 @@ static bool take_sandbox(struct options *o, int c)
 static void parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"libcuda", required_argument, NULL, 'l'},
+					      {"libcublas", required_argument, NULL, 'b'},
 					      {"id", required_argument, NULL, 'i'},
 					      {"device", required_argument, NULL, 'd'},
 					      {"grace-ms", required_argument, NULL, 'g'},
@@ -145,6 +147,9 @@ static void parse(struct options *o, int argc, char **argv)
 		switch (c) {
 		case 'l':
 			o->libcuda = optarg;
+			break;
+		case 'b':
+			o->libcublas = optarg;
 			break;
 		case 'i':
 			o->id = number("id", optarg);

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "state.h"
+#include "calls.h"
 
 #define FLAGS_PASSED  (CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX)
 #define FLAGS_ALLOWED (CU_CTX_SCHED_MASK | FLAGS_PASSED)
@@ -296,8 +296,12 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 	while ((o = obj_take_dead(dead))) {
 		if (o->type == PVGPU_H_MODULE)
 			module_retire(g, (struct module *)o);
+		if (o->type == PVGPU_H_LINK)
+			link_retire(g, (struct link *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
+		if (o->type >= PVGPU_H_LIBRARIES)
+			call_retire(g, (struct lib_object *)o);
 		obj_unref(o);
 	}
 }

@@ -69,13 +69,18 @@ static uint32_t step_of(uint32_t v)
 	return log << 2 | (v >> (log - 2) & 3);
 }
 
-static uint64_t tag_of(const struct function *f, const uint32_t shape[WORK_SHAPE])
+static uint64_t tag_from(uint64_t what, const uint32_t shape[WORK_SHAPE])
 {
-	uint64_t h = mix(0, f->o.handle);
+	uint64_t h = mix(0, what);
 
 	for (unsigned int i = 0; i < WORK_SHAPE; i++)
 		h = mix(h, step_of(shape[i]));
 	return h | 1;
+}
+
+static uint64_t tag_of(const struct function *f, const uint32_t shape[WORK_SHAPE])
+{
+	return tag_from(f->o.handle, shape);
 }
 
 static struct estimate *seek(struct estimates *x, uint64_t tag)
@@ -312,9 +317,9 @@ static void maybe_measure(struct work *k, struct stream *s, uint32_t used)
 }
 
 /* The estimate of other shapes of the function, or of unknown work. */
-static uint64_t guess(struct estimates *x, const struct function *f)
+static uint64_t guess(struct estimates *x, uint64_t any)
 {
-	struct estimate *whole = seek(x, tag_of(f, any_shape));
+	struct estimate *whole = seek(x, any);
 
 	if (!whole)
 		return ESTIMATE_UNKNOWN_NS;
@@ -329,30 +334,42 @@ static inline bool same(const uint32_t *a, const uint32_t *b)
 	       a[5] == b[5] && a[6] == b[6];
 }
 
+/* Work of this entry is about to begin; what: the function or the call. */
+static inline void expect(struct work *k, struct stream *s, struct estimate *e, uint64_t what)
+{
+	struct estimates *x = &s->o.gpu->est;
+	const uint32_t used = e->used;
+
+	k->kind = WORK_KERNEL;
+	k->bytes = 0;
+	k->timer = -1;
+	k->e = e;
+	e->used = ++x->clock;
+	if (!e->samples && x->timers)
+		poll_timers(s);
+	k->unsure = !e->samples;
+	k->ns = k->unsure ? guess(x, tag_from(what, any_shape)) : e->ns;
+	maybe_measure(k, s, used);
+	if (k->timer >= 0)
+		x->timer[k->timer].whole = tag_from(what, any_shape);
+}
+
 void work_kernel(struct work *k, struct stream *s, struct function *f,
 		 const uint32_t shape[WORK_SHAPE])
 {
 	struct estimates *x = &s->o.gpu->est;
-	uint32_t used;
 
 	if (!f->shape.e || f->shape.e->tag != f->shape.tag || !same(f->shape.last, shape)) {
 		memcpy(f->shape.last, shape, sizeof(f->shape.last));
 		f->shape.tag = tag_of(f, shape);
 		f->shape.e = find(x, f->shape.tag);
 	}
-	k->kind = WORK_KERNEL;
-	k->bytes = 0;
-	k->timer = -1;
-	k->e = f->shape.e;
-	used = k->e->used;
-	k->e->used = ++x->clock;
-	if (!k->e->samples && x->timers)
-		poll_timers(s);
-	k->unsure = !k->e->samples;
-	k->ns = k->unsure ? guess(x, f) : k->e->ns;
-	maybe_measure(k, s, used);
-	if (k->timer >= 0)
-		x->timer[k->timer].whole = tag_of(f, any_shape);
+	expect(k, s, f->shape.e, f->o.handle);
+}
+
+void work_call(struct work *k, struct stream *s, uint32_t op, const uint32_t shape[WORK_SHAPE])
+{
+	expect(k, s, find(&s->o.gpu->est, tag_from(op, shape)), op);
 }
 
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,

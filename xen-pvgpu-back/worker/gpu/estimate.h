@@ -106,6 +106,8 @@ void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took);
 
 void work_kernel(struct work *k, struct stream *s, struct function *f,
 		 const uint32_t shape[WORK_SHAPE]);
+/* A library's call: known by its number and what its cost depends on. */
+void work_call(struct work *k, struct stream *s, uint32_t op, const uint32_t shape[WORK_SHAPE]);
 /* Not measured: it is more than one operation. */
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured);

@@ -70,7 +70,7 @@ static void option_add(struct image_job *j, CUjit_option id, void *value)
 	j->value[j->options++] = value;
 }
 
-static void logs_add(struct image_job *j)
+void image_logs(struct image_job *j)
 {
 	if (j->info_size) {
 		option_add(j, CU_JIT_INFO_LOG_BUFFER, j->info);
@@ -208,7 +208,7 @@ static int charge_declared(struct gpu *g, struct image_job *j)
 	return charge(g, j, j->declared);
 }
 
-int image_fetch(struct gpu *g, struct image_job *j)
+int image_copy(struct gpu *g, struct image_job *j)
 {
 	/* Before this process takes memory for the copy: a guest has no more of it than its vGPU
 	 * has of the GPU's. */
@@ -224,14 +224,26 @@ int image_fetch(struct gpu *g, struct image_job *j)
 		j->bytes[j->len] = '\0';
 	}
 	chunks_unpin(&g->arena.chunks, j->addr, j->len);
+	return r;
+}
+
+int image_check(const struct image_job *j)
+{
+	const int r = check(j->bytes, j->len);
+
+	return r ? r : check_fatbin(j->bytes, j->len);
+}
+
+int image_fetch(struct gpu *g, struct image_job *j)
+{
+	int r = image_copy(g, j);
+
 	if (!r)
-		r = check(j->bytes, j->len);
-	if (!r)
-		r = check_fatbin(j->bytes, j->len);
+		r = image_check(j);
 	if (!r)
 		r = charge_declared(g, j);
 	if (!r)
-		logs_add(j);
+		image_logs(j);
 	return r;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* image.c, for module.c and library.c */
+/* image.c, for module.c, library.c and link.c */
 #ifndef PVGPU_WORKER_IMAGE_H
 #define PVGPU_WORKER_IMAGE_H
 
@@ -28,6 +28,10 @@ int image_options(struct image_job *j, const void *bytes, uint32_t len);
 /* Side lane: lease, copy, check; CUresult. The pin is gone after it; j->charge is the caller's to
  * give back, also when it fails. */
 int image_fetch(struct gpu *g, struct image_job *j);
+/* Its parts: lease and copy; check; the options that ask for logs. */
+int image_copy(struct gpu *g, struct image_job *j);
+int image_check(const struct image_job *j);
+void image_logs(struct image_job *j);
 /* Side lane. Images of a session and their variables are leased together, in whole pages: the far
  * end puts many small ones into a page. CUresult. */
 int image_charge(struct gpu *g, uint64_t bytes);

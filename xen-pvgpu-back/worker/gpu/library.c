@@ -125,20 +125,6 @@ int handle_library_unload(struct worker *w, const struct pvgpu_in_library_unload
 	return r ? r : library_drop(worker_gpu(w), in->library, in->hdr->seq, true);
 }
 
-int handle_library_kernel_count(struct worker *w, const struct pvgpu_in_library_kernel_count *in,
-				struct pvgpu_out_library_kernel_count *out)
-{
-	const struct far *far = worker_gpu(w)->far;
-	struct library *l = in->library;
-	const int r = obj_error(l);
-
-	if (r)
-		return r;
-	if (!far->cuLibraryGetKernelCount)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return (int)far->cuLibraryGetKernelCount(&out->count, l->far);
-}
-
 /* A library's module or function in one context is made in the side lane: that may load code. */
 struct part_job {
 	struct job job;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A context's limits and cache configuration. Limits that make the far end take memory are leased.
- */
+/* A context's limits. Those that make the far end take memory are leased. */
 #include <stdlib.h>
 
 #include "state.h"
@@ -96,43 +95,4 @@ int handle_ctx_set_limit(struct worker *w, const struct pvgpu_in_ctx_set_limit *
 	/* It may wait for the device. */
 	side_push(g, &j->job);
 	return PVGPU_PENDING;
-}
-
-static int enter(void *ctx)
-{
-	const int r = obj_error(ctx);
-
-	return r ? r : ctx_enter(ctx);
-}
-
-int handle_ctx_get_limit(struct worker *w, const struct pvgpu_in_ctx_get_limit *in,
-			 struct pvgpu_out_ctx_get_limit *out)
-{
-	size_t value = 0;
-	int r = enter(in->ctx);
-
-	if (!r)
-		r = (int)worker_gpu(w)->far->cuCtxGetLimit(&value, (CUlimit)in->limit);
-	out->value = value;
-	return r;
-}
-
-int handle_ctx_set_cache_config(struct worker *w, const struct pvgpu_in_ctx_set_cache_config *in,
-				struct pvgpu_out_ctx_set_cache_config *out)
-{
-	const int r = enter(in->ctx);
-
-	return r ? r : (int)worker_gpu(w)->far->cuCtxSetCacheConfig((CUfunc_cache)in->config);
-}
-
-int handle_ctx_get_cache_config(struct worker *w, const struct pvgpu_in_ctx_get_cache_config *in,
-				struct pvgpu_out_ctx_get_cache_config *out)
-{
-	CUfunc_cache config = CU_FUNC_CACHE_PREFER_NONE;
-	int r = enter(in->ctx);
-
-	if (!r)
-		r = (int)worker_gpu(w)->far->cuCtxGetCacheConfig(&config);
-	out->config = (uint32_t)config;
-	return r;
 }

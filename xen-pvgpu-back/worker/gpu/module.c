@@ -145,17 +145,3 @@ int handle_module_get_global(struct worker *w, const struct pvgpu_in_module_get_
 	out->size = size;
 	return 0;
 }
-
-int handle_module_function_count(struct worker *w, const struct pvgpu_in_module_function_count *in,
-				 struct pvgpu_out_module_function_count *out)
-{
-	const struct far *far = worker_gpu(w)->far;
-	struct module *m = in->module;
-	const int r = module_enter(m);
-
-	if (r)
-		return r;
-	if (!far->cuModuleGetFunctionCount)
-		return CUDA_ERROR_NOT_SUPPORTED;
-	return (int)far->cuModuleGetFunctionCount(&out->count, m->far);
-}

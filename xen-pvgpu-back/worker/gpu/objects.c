@@ -25,7 +25,7 @@ void *obj_lookup(void *tables, uint32_t type, uint64_t handle)
 	struct obj **slot;
 	struct obj *o;
 
-	if (type < PVGPU_H_CTX || type > PVGPU_H_KERNEL)
+	if (type < PVGPU_H_CTX || type >= PVGPU_H_END)
 		return NULL;
 	slot = slot_of(&t->of[type], PVGPU_HANDLE_INDEX(handle), false);
 	for (o = slot ? *slot : NULL; o; o = o->older) {
@@ -142,6 +142,8 @@ static void obj_free(struct obj *o)
 		if (e->s)
 			obj_unref(e->s);
 	}
+	if (o->type == PVGPU_H_LINK)
+		link_free((struct link *)o);
 	if (o->type == PVGPU_H_CTX) {
 		free(((struct ctx *)o)->pool.ev);
 		free(((struct ctx *)o)->timers.ev);
@@ -206,7 +208,7 @@ void tables_free(struct gpu *g)
 		obj_remove_tree(g, TAILQ_FIRST(&g->root.owned), &dead);
 	while ((o = obj_take_dead(&dead)))
 		obj_unref(o);
-	for (unsigned int type = 0; type <= PVGPU_H_KERNEL; type++) {
+	for (unsigned int type = 0; type < PVGPU_H_END; type++) {
 		for (unsigned int i = 0; i < PVGPU_HANDLES_MAX / PAGE_SLOTS; i++)
 			free(g->tables.of[type].page[i]);
 	}

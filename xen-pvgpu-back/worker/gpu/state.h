@@ -206,7 +206,7 @@ struct event {
 };
 
 struct tables {
-	struct table of[PVGPU_H_KERNEL + 1];
+	struct table of[PVGPU_H_END];
 };
 
 /* Make an object for a handle that the guest chose and put it into its table and its owner's list.
@@ -299,6 +299,11 @@ int launch_attrs(struct gpu *g, const void *bytes, uint32_t len, CUlaunchAttribu
 void image_unuse(struct gpu *g, const void *gone);
 /* module.c */
 void module_retire(struct gpu *g, struct module *m);
+/* link.c: the same; and its memory, after the last reference */
+struct link;
+void link_retire(struct gpu *g, struct link *l);
+void link_free(struct link *l);
+CUlinkState link_far(const struct link *l);
 
 /*
  * sync.c: the result of a synchronising call that need not wait any more, noted and with the

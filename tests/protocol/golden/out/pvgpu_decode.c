@@ -192,9 +192,9 @@ int pvgpu_decode_room_open(const struct pvgpu_decode *d, const void *rec, uint32
 		return -EPROTO;
 	if (r->kind > 5u)
 		return -EPROTO;
-	if (r->depth < -3)
+	if (r->depth < INT32_C(-3))
 		return -EPROTO;
-	if (r->depth > 10)
+	if (r->depth > INT32_C(10))
 		return -EPROTO;
 	if (r->flags & ~(uint64_t)0x8000000000000001)
 		return -EPROTO;
@@ -329,17 +329,27 @@ const struct pvgpu_cmd_desc pvgpu_cmds[] = {
 
 const unsigned pvgpu_cmd_count = sizeof(pvgpu_cmds) / sizeof(pvgpu_cmds[0]);
 
-/* By number: index into pvgpu_cmds plus one. */
-static const uint16_t by_op[] = {
-	[PVGPU_OP_ROOM_LIST] = 1,
-	[PVGPU_OP_KNOCK] = 2,
-	[PVGPU_OP_ROOM_OPEN] = 3,
-	[PVGPU_OP_ROOM_PAINT] = 4,
+/* By library and number: index into pvgpu_cmds plus one. */
+static const uint16_t ops_0[] = {
+	[PVGPU_OP_ROOM_LIST - 0] = 1,
+	[PVGPU_OP_KNOCK - 0] = 2,
+	[PVGPU_OP_ROOM_OPEN - 0] = 3,
+	[PVGPU_OP_ROOM_PAINT - 0] = 4,
+};
+
+static const struct {
+	const uint16_t *op;
+	uint32_t count;
+} by_library[] = {
+	[0] = {ops_0, sizeof(ops_0) / sizeof(ops_0[0])},
 };
 
 const struct pvgpu_cmd_desc *pvgpu_cmd_find(uint32_t op)
 {
-	if (op >= sizeof(by_op) / sizeof(by_op[0]) || !by_op[op])
+	const uint32_t library = op >> PVGPU_OP_BITS, i = op & ((1u << PVGPU_OP_BITS) - 1);
+
+	if (library >= sizeof(by_library) / sizeof(by_library[0]) || i >= by_library[library].count ||
+	    !by_library[library].op[i])
 		return NULL;
-	return &pvgpu_cmds[by_op[op] - 1];
+	return &pvgpu_cmds[by_library[library].op[i] - 1];
 }

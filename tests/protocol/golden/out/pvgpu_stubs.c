@@ -123,9 +123,9 @@ int pvgpu_do_room_open(struct pvgpu_session *s, uint64_t door, const char *name,
 		return INVALID_VALUE;
 	if (kind > 5u)
 		return INVALID_VALUE;
-	if (depth < -3)
+	if (depth < INT32_C(-3))
 		return INVALID_VALUE;
-	if (depth > 10)
+	if (depth > INT32_C(10))
 		return INVALID_VALUE;
 	if (flags & ~(uint64_t)0x8000000000000001)
 		return INVALID_VALUE;

@@ -14,6 +14,15 @@
 /* Flag of a reply: device output waits to be pulled. */
 #define PVGPU_REP_OUTPUT 0x1
 
+/* A command's number: the library's, then this many bits of its own. */
+#define PVGPU_OP_BITS 10
+
+/* A status of a library other than the driver, as a result on the wire; results of the driver and of the worker are CUresults. */
+#define PVGPU_STATUS(library, status) ((status) ? (library) << 16 | (status) : 0)
+
+/* Handle types from here on are those of libraries, not of the driver. */
+#define PVGPU_H_LIBRARIES 16
+
 /* A variable part or a whole record of n bytes takes that many on the wire. */
 #define PVGPU_PAD8(n) (((n) + 7u) & ~7u)
 
@@ -77,6 +86,7 @@ _Static_assert(sizeof(struct pvgpu_wire_callback) == 32, "callback");
 enum pvgpu_handle_type {
 	PVGPU_H_ROOM = 1, /* A room */
 	PVGPU_H_DOOR = 2, /* A door */
+	PVGPU_H_END = 3,
 };
 
 enum pvgpu_op {

@@ -22,12 +22,30 @@ static inline uint64_t from_float(float f)
 	return word;
 }
 
+static inline double to_double(uint64_t u)
+{
+	double f;
+
+	memcpy(&f, &u, sizeof(f));
+	return f;
+}
+
+static inline uint64_t from_double(double f)
+{
+	uint64_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	return u;
+}
+
 /* Not every description needs all of them. */
 void wt_unused(void);
 void wt_unused(void)
 {
 	(void)to_float;
 	(void)from_float;
+	(void)to_double;
+	(void)from_double;
 }
 
 static const struct wt_field in_room_list[] = {

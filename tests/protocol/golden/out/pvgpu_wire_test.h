@@ -7,7 +7,7 @@
 #include "pvgpu_decode.h"
 #include "pvgpu_stubs.h"
 
-enum wt_kind { WT_U32, WT_U64, WT_I32, WT_F32, WT_HANDLE, WT_NEW, WT_BYTES, WT_STRING, WT_ARENA };
+enum wt_kind { WT_U32, WT_U64, WT_I32, WT_I64, WT_F32, WT_F64, WT_HANDLE, WT_NEW, WT_BYTES, WT_STRING, WT_ARENA };
 
 struct wt_field {
 	const char *name;
@@ -20,7 +20,7 @@ struct wt_field {
 	uint64_t bits; /* 0: any */
 };
 
-/* One value: i32 sign-extended and f32 as its bits in u; a range's address in u; bytes in p and len. */
+/* One value: i32 sign-extended, f32 and f64 as their bits in u; a range's address in u; bytes in p and len. */
 struct wt_value {
 	uint64_t u;
 	uint64_t len;

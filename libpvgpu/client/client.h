@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of generated public functions of libraries beside libcuda (docs/calls.md): the same
+ * names as in cuda/core/api.h, over the table of the libcuda.so.1 that is loaded.
+ */
+#ifndef PVGPU_CLIENT_H
+#define PVGPU_CLIENT_H
+
+#include <string.h>
+
+#include "cuda/core/client.h"
+
+/* NULL: there is no pvgpu libcuda here, or it is of another version; said once on stderr. */
+extern const struct pvgpu_client *client;
+int client_open(const char *library, void (*objects)(void));
+
+static inline struct pvgpu_session *api_session(void)
+{
+	return client->session();
+}
+
+static inline int api_result(struct ctx *c, int r)
+{
+	return c ? client->result(c, r) : r;
+}
+
+static inline int api_stream(CUstream stream, bool per_thread, struct target *t)
+{
+	return client->stream(stream, per_thread, t);
+}
+
+/* client.c */
+int api_enter(void);
+int api_current(struct ctx **c);
+int api_find(enum pvgpu_handle_type type, const void *handle, void **object);
+/* Where the work of an object goes whose stream this is: the legacy default stream is that of the
+ * object's context. */
+int api_object_stream(struct object *o, CUstream stream, struct target *t);
+void api_object_size(enum pvgpu_handle_type type, size_t size);
+
+static inline void *api_new(enum pvgpu_handle_type type)
+{
+	return client->object_new(type);
+}
+
+static inline void api_publish(struct object *o)
+{
+	client->object_publish(o);
+}
+
+static inline bool api_retire(struct object *o)
+{
+	return client->object_retire(o);
+}
+
+static inline void api_free(struct object *o)
+{
+	client->object_free(o);
+}
+
+/* A number by pointer: its bytes, or (mode 1) its address. */
+static inline void api_scalar(uint32_t mode, const void *number, uint64_t bytes, uint64_t value[2])
+{
+	if (mode)
+		value[0] = (uintptr_t)number;
+	else
+		memcpy(value, number, bytes <= 16 ? bytes : 16);
+}
+
+/* Device memory of the object's own for a number that comes back. */
+int api_scratch(struct object *o, uint64_t *scratch, uint64_t *address);
+/* Wait for the stream's work so far and read so many bytes. */
+int api_fetch(const struct target *t, uint64_t from, void *to, uint32_t bytes);
+
+#endif

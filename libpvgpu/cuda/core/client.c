@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuda/core/client.h"
+
+static struct pvgpu_session *client_session(void)
+{
+	return session();
+}
+
+static int client_enter(void)
+{
+	return guest_enter();
+}
+
+static int client_current(struct ctx **c)
+{
+	return ctx_enter(c);
+}
+
+PUBLIC const struct pvgpu_client *pvgpuClient(void)
+{
+	static const struct pvgpu_client client = {
+		.size = sizeof(client),
+		.session = client_session,
+		.enter = client_enter,
+		.current = client_current,
+		.stream = stream_enter,
+		.result = ctx_result,
+		.tables = object_tables,
+		.object_new = object_new,
+		.object_publish = object_publish,
+		.object_retire = object_retire,
+		.object_free = object_free,
+		.post = pvgpu_post,
+		.post_mark = pvgpu_post_mark,
+		.call = pvgpu_call,
+		.broken = pvgpu_broken,
+		.info = pvgpu_session_info,
+	};
+
+	return &client;
+}

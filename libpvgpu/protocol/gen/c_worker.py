@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: MIT
+"""pvgpu_far.h: which functions of the far end's libraries are called; pvgpu_handlers.c: the default handler of each call."""
+from c_decode import proto_handler
+from c_stubs import wrap
+from c_valid import has_values, header
+from c_wire import BANNER
+from parse import SCALARS
+
+FAR_HEAD = """#ifndef PVGPU_FAR_CALLS_H
+#define PVGPU_FAR_CALLS_H
+
+#include <cuda.h>
+"""
+
+
+def forwarded(api, library):
+    return [c for c in api.calls.values() if c.library is library and c.op is not None and "worker" not in c.own]
+
+
+def far_h(api):
+    lines = [BANNER + FAR_HEAD]
+    libraries = [lib for lib in api.libraries.values() if lib.number]
+    lines += ["#include \"%s\"" % header(lib) for lib in libraries]
+    driver = [c for lib in api.libraries.values() if not lib.number for c in forwarded(api, lib)]
+    for name, some in (("NEEDED", [c for c in driver if c.needed]), ("OPTIONAL", [c for c in driver if not c.needed])):
+        lines += ["", "/* Of the driver: calls with a block in the description. */",
+                  "#define FAR_CALLS_%s(X) %s" % (name, " ".join("X(%s)" % c.name for c in some))]
+    for lib in libraries:
+        names = {c.name: None for c in forwarded(api, lib)}
+        for thing in api.objects.values():
+            if thing.library is lib:
+                names.update({n: None for n in (thing.destroy, thing.stream, thing.mode) if n})
+        lines += ["", "#define FAR_CALLS_%s(X) \\" % lib.name.upper(), " \\\n".join("\tX(%s, %s)" % (lib.name, n) for n in names)]
+    lines += ["", "#define FAR_LIBRARIES(L) %s" % " ".join("L(%s, FAR_CALLS_%s, \"%s\")" % (
+        lib.name, lib.name.upper(), lib.soname) for lib in libraries), "",
+              "#define FAR_LIBRARY_MEMBER(library, name) __typeof__(name) *name;", "struct far_libraries {"]
+    for lib in libraries:
+        lines += ["\tstruct {", "\t\tvoid *dl; /* NULL: not offered here */", "\t\tFAR_CALLS_%s(FAR_LIBRARY_MEMBER)" % lib.name.upper(),
+                  "\t} %s;" % lib.name]
+    if not libraries:
+        lines.append("\tint none;")
+    return "\n".join(lines + ["};", "", "#endif"]) + "\n"
+
+
+def far_of(lib, name):
+    return "far->lib.%s.%s" % (lib.name, name) if lib.number else "far->%s" % name
+
+
+class Handler:
+    def __init__(self, api, call):
+        self.api, self.call, self.lib = api, call, call.library
+        self.locals = ["struct gpu *g = worker_gpu(w);", "const struct far *far = g->far;"]
+        self.lines = []
+
+    def step(self, expression):
+        self.lines += ["\tif (!r)", "\t\tr = %s;" % expression]
+
+    def thing(self, p):
+        return self.api.objects.get(p.handle.name)
+
+    def far_object(self, p):
+        return "(%s)call_far(in->%s)" % (p.ctype, p.name)
+
+    def enter(self):
+        """r is 0 when the objects can be used and their context is current on this thread."""
+        call = self.call
+        first = call.object
+        if call.in_stream:
+            self.locals += ["struct stream *s;", "int r;"]
+            self.lines.append("\ts = stream_of(in->ctx, in->stream, &r);")
+        elif call.current or call.of("new"):
+            self.locals.append("int r = call_context(in->ctx);")
+        elif first:
+            self.locals.append("int r = call_object(in->%s);" % first.name)
+        else:
+            self.locals.append("int r = 0;")
+        for p in call.of("object", "drop"):
+            if call.in_stream or call.current or p is not first:
+                self.step("call_object_in(in->%s, in->ctx)" % p.name if call.in_stream or call.current else "call_object(in->%s)" % p.name)
+        if not call.needed:
+            self.step("%s ? 0 : CUDA_ERROR_NOT_SUPPORTED" % far_of(self.lib, call.name))
+
+    def check(self):
+        call = self.call
+        if has_values(call):
+            fields = [".%s = in->%s" % (p.name, p.name) for p in call.values()] or [".none = 0"]
+            self.locals.append(wrap("const struct args_%s a = {" % call.wire_name, fields) + "};")
+            self.step("%s(valid_%s(&a))" % (self.status(), call.wire_name))
+        for p in call.of("memory"):
+            self.step("call_memory(g, in->%s, bytes_%s_%s(&a), %d)" % (p.name, call.wire_name, p.name, p.optional))
+        for p in call.of("result"):
+            self.step("call_memory(g, in->%s, bytes_%s_%s(&a), 0)" % (p.name, call.wire_name, p.name))
+        for p in call.of("scalar"):
+            self.step("call_scalar(g, in->mode, in->%s, bytes_%s_%s(&a))" % (p.name, call.wire_name, p.name))
+        for p in call.of("array"):
+            self.array(p)
+
+    def array(self, p):
+        kind = "pvgpu_" + p.record.name
+        self.locals += ["struct %s %s_wire;" % (kind, p.name), "%s %s[%d];" % (p.ctype, p.name, p.hi)]
+        self.step("in->%s_len == (uint64_t)a.%s * sizeof(%s_wire) ? 0 : CUDA_ERROR_INVALID_VALUE" % (p.name, p.count, p.name))
+        name = "%s_wire" % p.name
+        self.lines += ["\tfor (uint32_t i = 0; !r && i < in->%s_len / sizeof(%s); i++) {" % (p.name, name)]
+        self.lines += ["\t\tvoid *%s_object = NULL;" % part.name for part in p.record.parts if part.role == "object"]
+        self.lines += ["", "\t\tmemcpy(&%s, (const char *)in->%s + i * sizeof(%s), sizeof(%s));" % (name, p.name, name, name),
+                       "\t\tmemset(&%s[i], 0, sizeof(%s[i]));" % (p.name, p.name),
+                       "\t\tr = %s(valid_%s(&%s));" % (self.status(), p.record.name, name)]
+        for part in p.record.parts:
+            at = "%s[i].%s" % (p.name, part.name)
+            if part.role == "object":
+                far = "call_far(%s_object)" % part.name
+                self.lines += ["\t\tif (!r)", "\t\t\tr = call_lookup(g, PVGPU_H_%s, %s.%s, &%s_object);" % (
+                    part.handle.name.upper(), name, part.name, part.name), "\t\tif (!r)", "\t\t\t%s = %s;" % (at, far)]
+                continue
+            if part.role == "memory":
+                self.lines += ["\t\tif (!r)", "\t\t\tr = call_memory(g, %s.%s, bytes_%s_%s(&%s), 0);" % (
+                    name, part.name, p.record.name, part.name, name)]
+            self.lines.append("\t\t%s = (__typeof__(%s))%s.%s;" % (at, at, name, part.name))
+        self.lines.append("\t}")
+
+    def status(self):
+        """Wraps a status of the library's: what the handler returns."""
+        if not self.lib.number:
+            return ""
+        return "call_status" if self.call.awaited else "call_deferred"
+
+    def arguments(self):
+        words = []
+        for p in self.call.params:
+            if p.role in ("object", "drop"):
+                words.append(self.far_object(p))
+            elif p.role == "stream":
+                words.append("s->far")
+            elif p.role == "in":
+                words.append("(%s)in->%s" % (p.ctype, p.name))
+            elif p.role == "out":
+                self.locals.append("%s %s = 0;" % (p.ctype, p.name))
+                words.append("&%s" % p.name)
+            elif p.role == "scalar":
+                words.append("call_number(in->mode, &in->%s)" % p.name)
+            elif p.role == "array":
+                words.append(p.name)
+            elif p.role == "memory" and p.ctype == "CUdeviceptr":
+                words.append("in->%s" % p.name)
+            else:
+                words.append("(void *)(uintptr_t)in->%s" % p.name)
+        return words
+
+    def far_call(self):
+        text = wrap("%s(" % far_of(self.lib, self.call.name), self.arguments()) + ")"
+        if not self.lib.number:
+            return "(int)" + text
+        # The status of a one-way call is the next synchronising call's CUresult.
+        return "%s((int)%s)" % (self.status(), text)
+
+    def bind(self):
+        """The object's stream and where its numbers lie: set when they differ from the last call's."""
+        p = self.call.object
+        thing = self.thing(p) if p else None
+        if not thing or not self.call.in_stream:
+            return
+        if thing.stream:
+            self.step("call_bind_stream(in->%s, s) ? 0 : %s((int)%s(%s, s->far))" % (
+                p.name, self.status(), far_of(self.lib, thing.stream), self.far_object(p)))
+            self.lines += ["\tif (!r)", "\t\tcall_bound_stream(in->%s, s);" % p.name]
+        if thing.mode and (self.call.of("scalar", "result")):
+            mode = "1" if self.call.of("result") else "in->mode"
+            self.step("call_bind_mode(in->%s, %s) ? 0 : %s((int)%s(%s, %s))" % (
+                p.name, mode, self.status(), far_of(self.lib, thing.mode), self.far_object(p), mode))
+            self.lines += ["\tif (!r)", "\t\tcall_bound_mode(in->%s, %s);" % (p.name, mode)]
+
+    def simple(self):
+        self.enter()
+        self.check()
+        self.bind()
+        call = self.far_call()
+        self.lines += ["\tif (!r)", "\t\tr = %s;" % call]
+        self.lines += ["\tout->%s = (%s)%s;" % (p.name, SCALARS[p.kind][0], p.name) for p in self.call.of("out")]
+        ctx = self.context()
+        self.lines.append("\treturn %s;" % ("ctx_result(%s, r)" % ctx if ctx else "r"))
+
+    def context(self):
+        if self.call.in_stream:
+            return None
+        return "in->ctx" if self.call.current else None
+
+    def work(self):
+        self.enter()
+        self.check()
+        self.bind()
+        cost = ["(uint32_t)in->%s" % w if any(p.name == w for p in self.call.params) else w for w in self.call.cost]
+        shape = ", ".join(cost + ["0"] * (7 - len(cost)))
+        self.locals.append("struct work k;")
+        text = self.far_call()
+        self.lines += ["\tif (r)", "\t\treturn r;", "\twork_call(&k, s, PVGPU_OP_%s, (const uint32_t[WORK_SHAPE]){%s});" % (
+            self.call.wire.upper(), shape), "\tr = %s;" % text, "\tif (r)", "\t\twork_abort(&k, s);", "\telse", "\t\twork_commit(&k, s);",
+                       "\treturn ctx_result(s->o.ctx, r);"]
+
+    def whole(self):
+        if self.call.works:
+            self.work()
+        else:
+            self.simple()
+        return self.text()
+
+    def text(self):
+        """Without the locals that nothing uses."""
+        lines, head = "\n".join(self.lines + self.locals[2:]), self.locals[2:]
+        if "far->" in lines:
+            head = [self.locals[1] if "(g," in lines else "const struct far *far = worker_gpu(w)->far;"] + head
+        if "(g," in lines:
+            head = [self.locals[0]] + head
+        return ["{"] + ["\t" + line for line in head] + [""] + self.lines + ["}", ""]
+
+
+def side(api, call):
+    """In the side lane: what may block inside CUDA."""
+    c = call.command
+    n = c.name
+    refs = [f.name for f in c.ins if f.kind == "handle" and f.way == "in"]
+    lines = ["struct job_%s {" % n, "\tstruct job job;", "\tstruct pvgpu_in_%s in;" % n, "\tvoid *made;", "\tuint64_t rec[];", "};", ""]
+    made = call.of("new")
+    gone = call.of("drop")
+    proto = proto_handler(c).replace("int handle_", "static int do_", 1)
+    if made:
+        proto = proto.replace("\t\tstruct pvgpu_out_%s *out)" % n, "\t\tstruct lib_object *made)")
+        lines += [proto] + make_body(api, call)
+    elif gone:
+        lines += [proto] + drop_body(api, call)
+    else:
+        lines += [proto] + Handler(api, call).whole()
+    lines += ["static void run_%s(struct gpu *g, struct job *job)" % n, "{", "\tstruct job_%s *j = (struct job_%s *)job;" % (n, n),
+              "\tstruct pvgpu_out_%s out = {0};" % n]
+    lines += ["\tconst int r = do_%s(g->w, &j->in, %s);" % (n, "j->made" if made else "&out"), ""]
+    if call.awaited:
+        lines += ["\tworker_reply_%s(g->w, j->in.hdr->seq, r, &out);" % n]
+    else:
+        lines += ["\tif (r)", "\t\tworker_deferred(g->w, %s, r);" % ("j->in.ctx" if "ctx" in refs else "NULL")]
+    lines += ["\tobj_unref(j->in.%s);" % r for r in refs]
+    lines += ["\tobj_unref(j->made);"] if made else []
+    lines += ["\tfree(j);", "}", "", proto_handler(c), "{", "\tstruct gpu *g = worker_gpu(w);",
+              "\tstruct job_%s *j = malloc(sizeof(*j) + in->hdr->len);" % n]
+    if made:
+        lines += ["\tint err;"]
+    lines += ["", "\tif (!j)", "\t\treturn CUDA_ERROR_OUT_OF_MEMORY;", "\tj->in = *in;", "\tmemcpy(j->rec, in->hdr, in->hdr->len);",
+              "\tj->in.hdr = (const struct pvgpu_cmd_hdr *)j->rec;", "\tj->job.run = run_%s;" % n]
+    for f in c.ins:
+        if f.variable:
+            lines.append("\tj->in.%s = (const char *)j->rec + ((const char *)in->%s - (const char *)in->hdr);" % (f.name, f.name))
+    if made:
+        lines += ["\tj->made = call_new(g, PVGPU_H_%s, in->%s_h, in->ctx, &err);" % (made[0].handle.name.upper(), made[0].name),
+                  "\tif (!j->made) {", "\t\tfree(j);", "\t\treturn err;", "\t}"]
+    if gone:
+        # The table's reference becomes the job's.
+        lines += ["\tobj_remove(g, in->%s);" % gone[0].name]
+        refs = [r for r in refs if r != gone[0].name]
+    lines += ["\tobj_ref(in->%s);" % r for r in refs]
+    lines += ["\tside_after_work(g, ((struct obj *)in->%s)->ctx, &j->job);" % gone[0].name if gone else "\tside_push(g, &j->job);",
+              "\treturn PVGPU_PENDING;", "}", ""]
+    return lines
+
+
+def make_body(api, call):
+    h = Handler(api, call)
+    p = call.of("new")[0]
+    thing = api.objects[p.handle.name]
+    h.enter()
+    h.locals.append("%s object = NULL;" % thing.ctype)
+    h.step("call_charge(g, made, %d)" % thing.charge)
+    words = ["&object" if q is p else "(%s)in->%s" % (q.ctype, q.name) for q in call.params]
+    h.step("call_status_of(%d, (int)%s(%s))" % (call.library.number, far_of(call.library, call.name), ", ".join(words)))
+    h.lines += ["\tcall_made(g, made, object, r);", "\treturn ctx_result(in->ctx, r);"]
+    return h.text()
+
+
+def drop_body(api, call):
+    p = call.of("drop")[0]
+    return ["{", "\tcall_retire(worker_gpu(w), in->%s);" % p.name, "\treturn obj_error(in->%s);" % p.name, "}", ""]
+
+
+def handlers_c(api):
+    lines = [BANNER, "#include <stdlib.h>", "#include <string.h>", "", "#include \"xen-pvgpu-back/worker/gpu/calls.h\""]
+    lines += ["#include \"pvgpu_valid_%s.h\"" % lib.name for lib in api.libraries.values() if forwarded(api, lib)]
+    lines.append("")
+    for lib in api.libraries.values():
+        for call in forwarded(api, lib):
+            text = side(api, call) if call.lane == "side" else [proto_handler(call.command)] + Handler(api, call).whole()
+            line = "\n".join(text)
+            if lib.number:
+                line = line.replace("call_status(", "call_status_of(%d, " % lib.number)
+                line = line.replace("call_deferred(", "call_deferred_of(%s, " % lib.invalid)
+            lines.append(line)
+    lines += destroy(api)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def destroy(api):
+    lines = ["/* An object's end, by its destroy call or with its context. */",
+             "int call_destroy(const struct far *far, uint32_t type, void *object)", "{", "\tswitch (type) {"]
+    for thing in api.objects.values():
+        lines += ["\tcase PVGPU_H_%s:" % thing.handle.name.upper(), "\t\treturn (int)%s((%s)object);" % (
+            far_of(thing.library, thing.destroy), thing.ctype)]
+    return lines + ["\tdefault:", "\t\treturn 0;", "\t}", "}"]

@@ -1,0 +1,632 @@
+# SPDX-License-Identifier: MIT
+"""The second layer: calls of a library, one block each; docs/calls.md describes the language.
+
+A forwarded call becomes a command of the wire with the same generated halves as any other, so that this file is what knows of
+both: Reader reads blocks and lowers them, and parse_files() gives an Api with libraries, objects, records and calls.
+"""
+import re
+from dataclasses import dataclass, field
+
+import parse
+from lang import Block, DescriptionError
+from parse import Command, Field, SCALARS
+
+OPS_PER_LIBRARY = 1 << parse.OP_BITS
+LIBRARY_MAX = 63
+FIRST_HANDLE = 16  # below: the driver's
+# A type of the description: its scalar on the wire and in C.
+TYPES = {
+    "u32": ("u32", "unsigned int"), "i32": ("i32", "int"), "u64": ("u64", "uint64_t"), "i64": ("i64", "int64_t"),
+    "f32": ("f32", "float"), "f64": ("f64", "double"), "size": ("u64", "size_t"), "address": ("u64", "CUdeviceptr"),
+}
+LETTERS = {"S": "f32", "D": "f64", "s": "f32", "d": "f64"}  # of families: the element's type
+BYTES = {"f32": 4, "f64": 8, "u32": 4, "i32": 4, "u64": 8, "i64": 8}
+OWN_WORDS = parse.OWN_WORDS - {"m", "n"} | {"a", "c", "h", "t", "g", "far", "per_thread"}  # locals of generated functions
+FUNCTIONS = ("span", "matrix", "batch")  # that expressions have, see c_valid.py
+ARRAY_MAX = 256
+
+
+def limits(value):
+    """Of a number, given or of its type."""
+    low, high = SCALARS[value.kind][2:]
+    return (low if value.lo is None else value.lo, high if value.hi is None else value.hi)
+
+
+@dataclass
+class Library:
+    where: tuple
+    name: str
+    number: int
+    doc: str
+    status: str = "CUresult"
+    invalid: str = "CUDA_ERROR_INVALID_VALUE"
+    header: str = "cuda.h"
+    soname: str = None
+
+
+@dataclass
+class State:  # of an object, kept in the guest
+    where: tuple
+    name: str
+    kind: str   # stream, mode, or a key of TYPES
+    ctype: str
+    lo: int = None
+    hi: int = None
+
+
+@dataclass
+class Object:  # a handle type that a library hands out
+    where: tuple
+    handle: parse.Handle
+    library: Library
+    ctype: str
+    destroy: str = None
+    charge: int = 0
+    stream: str = None  # the far end's call that sets the stream of its work
+    mode: str = None    # and the one that says where its numbers by pointer lie
+    states: dict = field(default_factory=dict)
+
+
+@dataclass
+class Part:  # a field of a record
+    where: tuple
+    name: str
+    role: str  # in, object, memory, pad
+    kind: str
+    ctype: str = None
+    lo: int = None
+    hi: int = None
+    handle: parse.Handle = None
+    bytes: str = None
+    bits: int = None
+
+    def limits(self):
+        return limits(self)
+
+
+@dataclass
+class Record:  # a structure that applications hand over in arrays
+    where: tuple
+    name: str
+    ctype: str
+    parts: list = field(default_factory=list)
+
+
+@dataclass
+class Param:
+    where: tuple
+    role: str  # object new drop in out scalar result memory array stream
+    name: str
+    kind: str = None   # a key of TYPES
+    ctype: str = None
+    lo: int = None
+    hi: int = None
+    bits: int = None
+    optional: bool = False
+    typical: int = None
+    handle: parse.Handle = None
+    bytes: str = None  # expression: bytes of a scalar, or of memory
+    write: bool = False
+    record: Record = None
+    count: str = None  # parameter that counts an array's elements
+
+    def limits(self):
+        return limits(self)
+
+
+@dataclass
+class Call:
+    where: tuple
+    name: str
+    library: Library
+    doc: str = None
+    op: int = None      # None: answered in the guest
+    since: int = 1
+    awaited: bool = False
+    lane: str = "now"
+    wire: str = None
+    params: list = field(default_factory=list)
+    checks: list = field(default_factory=list)  # (expression, status)
+    cost: list = None   # expressions
+    current: bool = False
+    frees: bool = False
+    needed: bool = False
+    returns: str = None  # of one that is written by hand, when it is no status
+    own: set = field(default_factory=set)  # written by hand: "guest", "worker"
+    form: str = None    # ptds, ptsz
+    sets: str = None    # of a pair: the state's name
+    gets: str = None
+    command: Command = None
+
+    def of(self, *roles):
+        return [p for p in self.params if p.role in roles]
+
+    @property
+    def wire_name(self):
+        """In names of generated C."""
+        return self.wire or snake(self.name)
+
+    @property
+    def by_hand(self):
+        """Only documented here: its function is written in C."""
+        return self.op is None and not self.sets and not self.gets
+
+    @property
+    def object(self):
+        """The library's object that the call works on."""
+        found = self.of("object", "drop")
+        return found[0] if found else None
+
+    @property
+    def works(self):
+        """It issues GPU work in a stream."""
+        return self.cost is not None
+
+    @property
+    def in_stream(self):
+        return self.op is not None and self.lane == "gpu"
+
+    @property
+    def mode(self):
+        return any(p.role == "scalar" for p in self.params)
+
+    def values(self):
+        """What the validator sees: every number by value."""
+        return [p for p in self.params if p.role == "in" and p.kind]
+
+
+def snake(name):
+    name = re.sub(r"_v\d+$", "", name)
+    name = re.sub(r"^cu(?=[A-Z])", "", name)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+class CallReader(parse.ApiReader):
+    STATEMENTS = parse.ApiReader.STATEMENTS + ("library", "object", "record", "call", "pair")
+    C_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+
+    # ---- library
+
+    def start_library(self, line):
+        name = line.name("a library")
+        line.expect("=")
+        number = line.number("number")
+        doc = line.text("documentation")
+        self.fresh(self.api.libraries, name, "library", line)
+        if not 0 <= number <= LIBRARY_MAX:
+            line.fail("library number %d is not between 0 and %d" % (number, LIBRARY_MAX))
+        for other in self.api.libraries.values():
+            if other.number == number:
+                line.fail("library number %d is already '%s'" % (number, other.name))
+        library = self.api.libraries[name] = Library(line.where, name, number, doc)
+        return Block("library '%s'" % name, line.where, library, self.in_library, lambda block, end: None)
+
+    def in_library(self, block, word, line):
+        self.once(word, line)
+        if word == "status":
+            block.status = line.name("a C type", self.C_NAME)
+        elif word == "invalid":
+            block.invalid = line.name("a status", self.C_NAME)
+        elif word == "header":
+            block.header = line.quoted("a header")
+        elif word == "soname":
+            block.soname = line.quoted("a soname")
+        else:
+            line.fail("unknown statement '%s' in library '%s'" % (word, block.name))
+
+    def library_of(self, name, line):
+        """By the prefix of a call's name."""
+        for library in self.api.libraries.values():
+            prefix = "cu" if library.number == 0 else library.name
+            if name.startswith(prefix) and (library.number or name[2:3].isupper()):
+                return library
+        line.fail("'%s' is a call of no library that is described above" % name)
+
+    # ---- object
+
+    def start_object(self, line):
+        name = line.name("a handle type")
+        if name not in self.api.handles:
+            line.fail("unknown handle type '%s'" % name)
+        line.expect("of")
+        library = line.name("a library")
+        if library not in self.api.libraries:
+            line.fail("unknown library '%s'" % library)
+        line.expect("type")
+        thing = Object(line.where, self.api.handles[name], self.api.libraries[library], line.name("a C type", self.C_NAME))
+        self.fresh(self.api.objects, name, "object", line)
+        self.api.objects[name] = thing
+        return Block("object '%s'" % name, line.where, thing, self.in_object, self.end_object)
+
+    def in_object(self, block, word, line):
+        if word == "state":
+            name = line.name("a state", self.C_NAME)
+            if name in block.states:
+                line.fail("state '%s' is already defined" % name)
+            kind = line.take("type")
+            if kind in ("stream", "mode"):
+                block.states[name] = State(line.where, name, kind, {"stream": "CUstream", "mode": None}[kind])
+                if kind == "mode":
+                    block.states[name].ctype = line.name("a C type", self.C_NAME)
+                return
+            kind, ctype = self.number_type(kind, line)
+            found = line.options(("min", "max"))
+            block.states[name] = State(line.where, name, kind, ctype, found.get("min"), found.get("max"))
+            return
+        self.once(word, line)
+        if word == "charge":
+            block.charge = line.number("bytes")
+        elif word in ("destroy", "stream", "mode"):
+            setattr(block, word, line.name("a call", self.C_NAME))
+        else:
+            line.fail("unknown statement '%s' in object '%s'" % (word, block.handle.name))
+
+    def end_object(self, block, line):
+        if block.handle.number < FIRST_HANDLE:
+            line.fail("handle type '%s' is a library's: its number is at least %d" % (block.handle.name, FIRST_HANDLE))
+        if not block.destroy:
+            line.fail("object '%s' has no 'destroy'" % block.handle.name)
+
+    # ---- record
+
+    def start_record(self, line):
+        name = line.name("a record")
+        line.expect("of")
+        record = Record(line.where, name, line.name("a C type", self.C_NAME))
+        self.fresh(self.api.records, name, "record", line)
+        self.fresh(self.api.structs, name, "structure", line)
+        self.api.records[name] = record
+        return Block("record '%s'" % name, line.where, record, self.in_record, self.end_record)
+
+    def in_record(self, block, word, line):
+        if word not in ("in", "object", "memory"):
+            line.fail("'in', 'object', 'memory' or 'end' expected in record '%s', not '%s'" % (block.name, word))
+        part = Part(line.where, line.name("a field", self.C_NAME), word, "u64")
+        if word == "in":
+            part.kind, part.ctype = self.number_type(line.take("type"), line)
+            found = line.options(("min", "max"))
+            part.lo, part.hi = found.get("min"), found.get("max")
+        elif word == "object":
+            part.handle = self.handle_type(line)
+        else:
+            line.expect("bytes")
+            part.bytes = line.quoted("an expression")
+        block.parts.append(part)
+
+    def end_record(self, block, line):
+        struct = parse.Struct(block.where, block.name)
+        if not block.parts:
+            line.fail("record '%s' has no field" % block.name)
+        pads = 0
+
+        def add(name, ctype, size):
+            struct.members.append(parse.Member(block.where, name, ctype, size, 0, struct.size))
+            struct.size += size
+
+        for part in block.parts:
+            ctype, size = SCALARS[part.kind][:2]
+            if struct.size % size:
+                add("zero%d" % pads, "uint32_t", 4)
+                pads += 1
+            add(part.name, ctype, size)
+        if struct.size % 8:
+            add("zero%d" % pads, "uint32_t", 4)
+        self.api.structs[block.name] = struct
+
+    # ---- pair: a setter and a getter, shadowed in the guest
+
+    def start_pair(self, line):
+        names = [line.name("a setter", self.C_NAME), line.name("a getter", self.C_NAME)]
+        library = self.library_of(names[0], line)
+        op = since = None
+        if line.take_if("="):
+            op, since = self.number_of(library, line)
+        pair = {"names": names, "library": library, "op": op, "since": since, "doc": None, "object": None, "state": None}
+        return Block("pair '%s'" % names[0], line.where, pair, self.in_pair, self.end_pair)
+
+    def in_pair(self, block, word, line):
+        self.once(word, line)
+        if word == "doc":
+            block["doc"] = line.text("documentation")
+        elif word == "object":
+            block["object"] = line.name("a parameter"), line.name("a handle type")
+        elif word == "state":
+            block["state"] = line.name("a state", self.C_NAME)
+        else:
+            line.fail("unknown statement '%s' in a pair" % word)
+
+    def end_pair(self, block, line):
+        for word in ("doc", "object", "state"):
+            if not block[word]:
+                line.fail("pair '%s' has no '%s'" % (block["names"][0], word))
+        name, kind = block["object"]
+        thing = self.api.objects.get(kind)
+        if not thing or block["state"] not in thing.states:
+            line.fail("object '%s' has no state '%s'" % (kind, block["state"]))
+        state = thing.states[block["state"]]
+        where = line.where
+        if state.kind in ("stream", "mode") and block["op"] is not None:
+            line.fail("a %s travels with each call: the pair has no number" % state.kind)
+        for getter, called in enumerate(block["names"]):
+            call = Call(where, called, block["library"], block["doc"], None if getter else block["op"], block["since"] or 1,
+                        lane="gpu")
+            call.params.append(Param(where, "object", name, ctype=thing.ctype, handle=thing.handle))
+            kind = {"stream": None, "mode": "u32"}.get(state.kind, state.kind)
+            call.params.append(Param(where, "out" if getter else "in", state.name, kind, state.ctype, state.lo, state.hi))
+            if state.kind == "mode":
+                call.params[-1].hi = 1
+            call.sets, call.gets = (None, state.name) if getter else (state.name, None)
+            self.keep(call, line)
+
+    # ---- call
+
+    def start_call(self, line):
+        family = line.name("a call", "[A-Za-z_][A-Za-z0-9_@]*")
+        library = self.library_of(family.replace("@", "S"), line)
+        op, since = None, 1
+        if line.take_if("="):
+            op, since = self.number_of(library, line)
+        letters = [None]
+        if line.take_if("each"):
+            letters = []
+            while line.peek() in LETTERS:
+                letters.append(line.take("letter"))
+        if ("@" in family) != (letters != [None]) or not letters:
+            line.fail("a family has '@' in its name and 'each' with letters: %s" % " ".join(LETTERS))
+        head = {"awaited": False, "lane": "now", "needed": False, "wire": None}
+        if op is not None:
+            way = line.take("'oneway' or 'awaited'")
+            if way not in ("oneway", "awaited"):
+                line.fail("'oneway' or 'awaited' expected, not '%s'" % way)
+            head["awaited"] = way == "awaited"
+            line.expect("lane")
+            head["lane"] = line.take("lane")
+            if head["lane"] not in parse.LANES:
+                line.fail("unknown lane '%s'" % head["lane"])
+            head["needed"] = line.take_if("needed")
+            if line.take_if("as"):
+                head["wire"] = line.name("a command")
+        block = {"family": family, "library": library, "op": op, "since": since, "letters": letters, "head": head, "lines": []}
+        return Block("call '%s'" % family, line.where, block, self.note_line, self.end_call)
+
+    def number_of(self, library, line):
+        number = line.number("number")
+        if not 1 <= number < OPS_PER_LIBRARY:
+            line.fail("call number %d is not between 1 and %d" % (number, OPS_PER_LIBRARY - 1))
+        since = 1
+        if line.take_if("since"):
+            since = line.number("since-version")
+        return library.number * OPS_PER_LIBRARY + number, since
+
+    @staticmethod
+    def note_line(block, word, line):
+        """A family's block is read once for each letter."""
+        block["lines"].append((word, list(line.words), line.where))
+        line.words = []
+
+    def end_call(self, block, end):
+        for i, letter in enumerate(block["letters"]):
+            name = block["family"].replace("@", letter or "")
+            head = dict(block["head"])
+            if head["wire"] and letter:
+                end.fail("a family's commands are named after its calls")
+            call = Call(end.where, name, block["library"], None, block["op"] + i if block["op"] is not None else None,
+                        block["since"], **head)
+            for word, words, where in block["lines"]:
+                line = self.LINE(where, "")
+                line.words = [LETTERS[letter] if letter and w == "T" else w for w in words]
+                line.words = [w.replace("sizeof(T)", str(BYTES[LETTERS[letter]])) if letter else w for w in line.words]
+                line.words = [w.replace("@", letter) if letter else w for w in line.words]
+                self.in_call(call, word, line)
+                line.done()
+            self.keep(call, end)
+
+    def in_call(self, call, word, line):
+        if word == "doc":
+            if call.doc:
+                line.fail("call '%s' has two docs" % call.name)
+            call.doc = line.text("documentation")
+        elif word in ("current", "frees"):
+            setattr(call, word, True)
+        elif word == "own":
+            side = line.take("'guest' or 'worker'")
+            if side not in ("guest", "worker"):
+                line.fail("'guest' or 'worker' expected, not '%s'" % side)
+            call.own.add(side)
+        elif word == "returns":
+            call.returns = line.quoted("a C type")
+        elif word == "form":
+            call.form = line.take("ptds or ptsz")
+            if call.form not in ("ptds", "ptsz"):
+                line.fail("'ptds' or 'ptsz' expected, not '%s'" % call.form)
+        elif word == "check":
+            expression = line.quoted("an expression")
+            line.expect("else")
+            call.checks.append((expression, line.name("a status", self.C_NAME)))
+        elif word == "cost":
+            call.cost = []
+            while line.more():
+                call.cost.append(line.take("expression").strip('"'))
+            if len(call.cost) > 7:
+                line.fail("a cost has up to 7 numbers")
+        else:
+            self.param(call, word, line)
+
+    ROLES = ("object", "new", "drop", "in", "out", "scalar", "result", "memory", "array", "stream")
+
+    def param(self, call, role, line):
+        if role not in self.ROLES:
+            line.fail("unknown statement '%s' in call '%s'" % (role, call.name))
+        p = Param(line.where, role, line.name("a parameter", self.C_NAME))
+        if p.name in parse.C_WORDS or p.name in OWN_WORDS:
+            line.fail("'%s' is a reserved name" % p.name)
+        if any(o.name == p.name for o in call.params):
+            line.fail("parameter '%s' is already defined" % p.name)
+        getattr(self, "role_" + role, self.role_object)(p, call, line)
+        call.params.append(p)
+
+    def handle_type(self, line):
+        name = line.name("a handle type")
+        if name not in self.api.handles:
+            line.fail("unknown handle type '%s'" % name)
+        return self.api.handles[name]
+
+    def role_object(self, p, call, line):
+        p.handle = self.handle_type(line)
+        p.ctype = self.api.objects[p.handle.name].ctype if p.handle.name in self.api.objects else "CU" + p.handle.name
+        if p.role in ("new", "drop") and p.handle.name not in self.api.objects:
+            line.fail("'%s' needs an 'object' block for handle type '%s'" % (p.role, p.handle.name))
+
+    def role_stream(self, p, call, line):
+        p.ctype = "CUstream"
+
+    def number_type(self, word, line):
+        if word == "enum":
+            ctype = line.name("a C type", self.C_NAME)
+            return "i32" if line.take_if("signed") else "u32", ctype
+        if word not in TYPES:
+            line.fail("unknown type '%s'" % word)
+        return TYPES[word]
+
+    def role_in(self, p, call, line):
+        p.kind, p.ctype = self.number_type(line.take("type"), line)
+        found = line.options(("min", "max", "bits", "typical"))
+        p.lo, p.hi, p.bits, p.typical = (found.get(w) for w in ("min", "max", "bits", "typical"))
+        if line.take_if("as"):
+            p.ctype = line.quoted("a C type")
+
+    def role_out(self, p, call, line):
+        p.kind, p.ctype = self.number_type(line.take("type"), line)
+        p.optional = line.take_if("optional")
+        if not call.awaited and call.op is not None:
+            line.fail("'out' in the one-way call '%s'" % call.name)
+
+    def element(self, p, line, must=True):
+        """TYPE, or void: the type behind a pointer; its bytes."""
+        word = line.take("type")
+        if word == "void":
+            p.ctype = "void"
+            return None
+        p.kind, p.ctype = self.number_type(word, line)
+        return BYTES[p.kind]
+
+    def role_scalar(self, p, call, line):
+        size = self.element(p, line)
+        if size is None:
+            line.expect("bytes")
+            p.bytes = line.quoted("an expression")
+        else:
+            p.bytes = str(size)
+        p.typical = line.options(("typical",)).get("typical")
+
+    def role_result(self, p, call, line):
+        size = self.element(p, line)
+        if size is None:
+            line.fail("a result has a type")
+        p.bytes = str(size)
+        p.write = True
+
+    def role_memory(self, p, call, line):
+        mode = line.take("'read' or 'write'")
+        if mode not in ("read", "write"):
+            line.fail("'read' or 'write' expected, not '%s'" % mode)
+        p.write = mode == "write"
+        size = self.element(p, line)
+        if line.take_if("count"):
+            if size is None:
+                line.fail("'count' needs a type")
+            p.bytes = "%d * (%s)" % (size, line.quoted("an expression"))
+        else:
+            line.expect("bytes")
+            p.bytes = line.quoted("an expression")
+        p.optional = line.take_if("optional")
+
+    def role_array(self, p, call, line):
+        name = line.name("a record")
+        if name not in self.api.records:
+            line.fail("unknown record '%s'" % name)
+        p.record = self.api.records[name]
+        p.ctype = p.record.ctype
+        line.expect("count")
+        p.count = line.name("a parameter", self.C_NAME)
+        p.hi = line.options(("max",)).get("max")
+        if not p.hi or p.hi > ARRAY_MAX:
+            line.fail("an array needs 'max', up to %d" % ARRAY_MAX)
+
+    # ---- a whole call
+
+    def keep(self, call, line):
+        if not call.doc:
+            line.fail("call '%s' has no doc" % call.name)
+        self.fresh(self.api.calls, call.name, "call", line)
+        self.api.calls[call.name] = call
+        counts = {p.count for p in call.of("array")}
+        for name in counts - {p.name for p in call.of("in")}:
+            line.fail("'%s' is no number of call '%s'" % (name, call.name))
+        if call.op is None:
+            return
+        if call.works and (call.lane != "gpu" or not (call.object or call.of("stream"))):
+            line.fail("'cost' is for lane gpu and a call with a stream or an object")
+        if call.of("scalar", "result") and not (call.object and call.works):
+            line.fail("numbers by pointer need an object and 'cost'")
+        call.wire = call.wire or snake(call.name)
+        call.command = self.lower(call, line)
+
+    def lower(self, call, line):
+        """The command that carries the call."""
+        c = Command(call.where, call.wire, call.op, call.since, call.awaited, False, call.lane, doc=call.doc, frees=call.frees)
+        self.fresh(self.api.commands, c.name, "command", line)
+        if c.op in self.ops:
+            line.fail("number %d is already the command '%s'" % (c.op, self.ops[c.op]))
+        if c.since < 1:
+            line.fail("since-version %d is not positive" % c.since)
+        self.ops[c.op] = c.name
+
+        def add(way, name, kind, **more):
+            c.fields.append(Field(call.where, way, name, kind, **more))
+
+        handles = self.api.handles
+        # Work, and what must keep its place among work, names its context and stream.
+        if call.in_stream or call.current or call.of("new"):
+            add("in", "ctx", "handle", types=[handles["ctx"]])
+        if call.in_stream:
+            add("in", "stream", "handle", types=[handles["stream"]], optional=True)
+            c.target = {"ctx": "ctx", "stream": "stream"}
+            c.gate = "kernel" if call.works else None
+        if call.mode:
+            add("in", "mode", "u32", hi=1)
+        for p in call.params:
+            if p.role in ("object", "drop"):
+                add("in", p.name, "handle", types=[p.handle])
+            elif p.role == "in":
+                add("in", p.name, p.kind, lo=p.lo, hi=p.hi, bits=p.bits)
+            elif p.role == "scalar":
+                add("in", p.name, "u64")
+                add("in", p.name + "_high", "u64")
+            elif p.role in ("memory", "result"):
+                add("in", p.name, "u64")
+            elif p.role == "array":
+                add("in", p.name, "bytes", hi=p.hi * self.api.structs[p.record.name].size)
+        for p in call.of("new"):
+            add("new", p.name, "handle", types=[p.handle])
+        for p in call.of("out"):
+            add("out", p.name, p.kind)
+        c.request = parse.layout(c.ins)
+        c.reply = parse.layout(c.outs) if c.awaited else None
+        self.api.commands[c.name] = c
+        return c
+
+
+def parse_files(paths):
+    return parse.parse_files(paths, CallReader())
+
+
+def expression(text, names, of="a->", where=None):
+    """A C expression over parameters, in numbers so wide that no product of them wraps round."""
+    def replace(m):
+        if m[0] in FUNCTIONS:
+            return "pvgpu_" + m[0]
+        return "W(%s%s)" % (of, m[0]) if m[0] in names else m[0]
+    if re.search(r"[;{}\"'=](?!=)", re.sub(r"[=!<>]=", "", text)):
+        raise DescriptionError(where, "'%s' is no expression" % text)
+    return re.sub(r"\b[A-Za-z_][A-Za-z0-9_]*\b", replace, text)

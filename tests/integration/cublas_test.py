@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Calls of cuBLAS through pvgpu: each status of the far end arrives, and a handle is in the vGPU's books."""
+import os
+import unittest
+
+from pvgpu_env import PvgpuEnv, build_dir
+
+PROGRAM = os.path.join(build_dir(), "programs", "cublas")
+
+
+class Cublas(unittest.TestCase):
+    def lines(self, memory="256M", **env):
+        with PvgpuEnv(vgpus={"vgpu0": memory}, **env) as pvgpu:
+            done = pvgpu.run([PROGRAM, "create"])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            out = done.stdout
+            return (out.decode() if isinstance(out, bytes) else out).splitlines()
+
+    def test_a_handle_is_charged(self):
+        self.assertEqual(self.lines(), ["create 0", "version 0", "a handle costs 32 MiB, and 0 when it is gone"])
+
+    def test_quota_holds_for_handles(self):
+        self.assertEqual(self.lines(memory="24M"), ["create 3"])
+
+    def test_not_offered(self):
+        self.assertEqual(self.lines(settings={"libcublas": ""}), ["create 15"])
+
+    def test_status_of_a_call(self):
+        for status in (1, 3, 7, 8, 11, 13, 14, 15, 16):
+            with self.subTest(status):
+                out = self.lines(worker_env={"SIMCUBLAS_STATUS": f"cublasGetVersion_v2:{status}"})
+                self.assertEqual(out[1], f"version {status}")
+
+    def test_status_of_create(self):
+        self.assertEqual(self.lines(worker_env={"SIMCUBLAS_STATUS": "cublasCreate_v2:8"}), ["create 8"])

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each described call with right and with wrong arguments: the arguments are generated from the
+ * description (gen/c_conform.py). It prints each status, the numbers that come back and a digest of
+ * the memory that the call may write, so that a run on the far end's library and one through pvgpu
+ * can be compared.
+ */
+#include <dlfcn.h>
+
+#include "pvgpu_cublas.h"
+#include "tests/programs/common.h"
+
+PTX(ptx_vector);
+
+enum { BYTES = 64 << 10 };
+
+struct conform {
+	CUmodule module;
+	CUlibrary library;
+	cublasHandle_t cublas; /* NULL: the library is not here */
+	CUdeviceptr memory;
+};
+
+static void *libraries[2];
+
+static void *symbol(const char *name)
+{
+	void *p = dlsym(libraries[!strncmp(name, "cublas", 6)], name);
+
+	CHECK(p, "no %s", name);
+	return p;
+}
+#define CALL(name) ((__typeof__(name) *)symbol(#name))
+
+/* The same small numbers every time: floats of 1, 2, 3, ... */
+static void conform_begin(const struct conform *k)
+{
+	static float numbers[BYTES / sizeof(float)];
+
+	for (size_t i = 0; i < BYTES / sizeof(float); i++)
+		numbers[i] = (float)(i % 97 + 1);
+	CU(cuMemcpyHtoD(k->memory, numbers, BYTES));
+}
+
+/* One-way work may fail later: that shows here. */
+static void conform_status(const struct conform *k, const char *call, int status)
+{
+	printf("%s: %d, then %d\n", call, status, (int)cuCtxSynchronize());
+}
+
+static void conform_number(const char *name, double number)
+{
+	printf("  %s %.17g\n", name, number);
+}
+
+static void conform_memory(const struct conform *k)
+{
+	static char bytes[BYTES];
+
+	download(bytes, k->memory, BYTES);
+	printf("  memory %016llx\n", (unsigned long long)digest(bytes, BYTES));
+}
+
+#include "pvgpu_conform_cuda.h"
+#include "pvgpu_conform_cublas.h"
+
+int main(void)
+{
+	struct conform k = {0};
+
+	libraries[0] = dlopen("libcuda.so.1", RTLD_NOW);
+	libraries[1] = dlopen("libcublas.so.12", RTLD_NOW);
+	start();
+	k.module = load(ptx_vector);
+	CU(cuLibraryLoadData(&k.library, ptx_vector, NULL, NULL, 0, NULL, NULL, 0));
+	k.memory = device_alloc(BYTES);
+	conform_cuda_all(&k);
+	if (libraries[1] && !CALL(cublasCreate_v2)(&k.cublas)) {
+		conform_cublas_all(&k);
+		CHECK(!CALL(cublasDestroy_v2)(k.cublas), "cublasDestroy");
+	}
+	CU(cuMemFree(k.memory));
+	CU(cuLibraryUnload(k.library));
+	CU(cuModuleUnload(k.module));
+	finish();
+	return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parts of default handlers of described calls (docs/calls.md). A handler stops at the
+ * first step that does not answer 0.
+ */
+#ifndef PVGPU_WORKER_CALLS_H
+#define PVGPU_WORKER_CALLS_H
+
+#include "state.h"
+
+/* An object of a library other than the driver. */
+struct lib_object {
+	struct obj o;
+	void *far;
+	uint64_t charge; /* leased for what the library allocates for it; side lane only */
+	/* As the far end has them; decoding thread only. */
+	CUstream stream;
+	bool stream_set;
+	uint32_t mode;
+};
+
+/* It is usable, and its context is current on this thread. */
+int call_context(void *ctx);
+int call_object(void *object);
+/* The same for an object that must live in this context, which is current already. */
+int call_object_in(void *object, void *ctx);
+/* An object inside an array. Decoding thread. */
+int call_lookup(struct gpu *g, uint32_t type, uint64_t handle, void **object);
+
+/* The far end's object behind one that is usable. */
+void *call_far(void *object);
+
+/* So many bytes of device memory or of the arena lie behind an address. None need lie behind an
+ * address of which nothing is used. */
+int call_memory(struct gpu *g, uint64_t addr, uint64_t bytes, bool optional);
+/* A number: in the record, or (mode 1) in device memory behind the address that the record has. */
+int call_scalar(struct gpu *g, uint32_t mode, uint64_t value, uint64_t bytes);
+static inline const void *call_number(uint32_t mode, const uint64_t *value)
+{
+	return mode ? (const void *)(uintptr_t)*value : value;
+}
+
+/* A library's status: as a result on the wire, and as a CUresult of one-way work. */
+int call_status_of(int library, int status);
+int call_deferred_of(int invalid, int status);
+
+/* Objects. call_new: decoding thread; the others: side lane. */
+struct lib_object *call_new(struct gpu *g, uint32_t type, uint64_t handle, void *ctx, int *err);
+int call_charge(struct gpu *g, struct lib_object *o, uint64_t bytes);
+void call_made(struct gpu *g, struct lib_object *o, void *far, int result);
+void call_retire(struct gpu *g, struct lib_object *o);
+/* Generated: the library's own call. */
+int call_destroy(const struct far *far, uint32_t type, void *object);
+
+/* An object's settings at the far end, looked at before work and noted when they were told. */
+static inline bool call_bind_stream(const struct lib_object *o, const struct stream *s)
+{
+	return o->stream_set && o->stream == s->far;
+}
+
+static inline void call_bound_stream(struct lib_object *o, const struct stream *s)
+{
+	o->stream = s->far;
+	o->stream_set = true;
+}
+
+static inline bool call_bind_mode(const struct lib_object *o, uint32_t mode)
+{
+	return o->mode == mode;
+}
+
+static inline void call_bound_mode(struct lib_object *o, uint32_t mode)
+{
+	o->mode = mode;
+}
+
+#endif
