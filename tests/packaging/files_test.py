@@ -78,7 +78,8 @@ class Files(unittest.TestCase):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}
         self.assertIn("usr/lib/pvgpu/libcuda.so.1", libraries)
-        self.assertEqual({str(pathlib.Path(f).parent) for f in libraries}, {"usr/lib/pvgpu"})
+        self.assertEqual({str(pathlib.Path(f).parent) for f in libraries}, {"usr/lib/pvgpu", "usr/lib/pvgpu/cublas"})
+        self.assertEqual([f for f in libraries if "cublas" in f], ["usr/lib/pvgpu/cublas/libcublas.so.12"])
         source = f"usr/src/pvgpu-{VERSION}"
         self.assertLessEqual({f"{source}/{n}" for n in ("dkms.conf", "Kbuild", "main.c", "pvgpu_keys.c", "include/pvgpu_keys.h")}, files)
         conf = (self.top / "pvgpu-guest" / source / "dkms.conf").read_text()
