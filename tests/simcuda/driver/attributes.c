@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
- * Features that the simulated GPU lacks (textures, managed memory, pools, sharing) are reported as
+ * Features that the simulated GPU lacks (mipmaps, managed memory, pools, sharing) are reported as
  * absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
@@ -21,6 +21,17 @@ static const struct attribute fixed[] = {
 	{12, 65536},                                     /* registers per block */
 	{13, 1000000},                                   /* clock, kHz */
 	{14, 512},                                       /* texture alignment */
+	{21, 131072},     {22, 131072}, {23, 65536},     /* textures of 1, 2 */
+	{24, 16384},      {25, 16384},  {26, 16384},     /* and 3 dimensions */
+	{27, 32768},      {28, 32768},  {29, 2048},      /* layered ones of 2 */
+	{42, 32768},      {43, 2048},                    /* and of 1 */
+	{47, 16384},      {48, 16384},  {49, 16384},     /* 3, another way */
+	{55, 32768},      {56, 131072}, {57, 65536},     /* surfaces, the same */
+	{58, 16384},      {59, 16384},  {60, 16384},
+	{61, 32768},      {62, 2048},   {63, 32768},
+	{64, 32768},      {65, 2048},
+	{69, 268435456},  {70, 131072}, {71, 65000},     /* from linear memory */
+	{72, 2097120},                                   /* its pitch */
 	{15, 1},                                         /* copies overlap kernels */
 	{17, 0},                                         /* no run-time limit */
 	{18, 0},                                         /* not integrated */
@@ -59,6 +70,7 @@ static const struct attribute fixed[] = {
 	{113, 1},                      /* read-only host register */
 	{115, 0},                      /* no memory pools */
 	{120, 0},                      /* no clusters */
+	{121, 1},                      /* arrays to be mapped later */
 	{122, 1},                      /* 64-bit stream memory operations */
 	{123, 1},         {126, 1},    /* memory synchronisation domains */
 	{130, 0},                      /* no NUMA node of its own */
