@@ -70,7 +70,7 @@ typedef enum CUfilter_mode_enum {
 #define CU_TRSF_DISABLE_TRILINEAR_OPTIMIZATION 0x20
 #define CU_TRSF_SEAMLESS_CUBEMAP               0x40
 
-/* What a texture or surface is made of: an array, or linear memory. */
+/* The texels of a texture or surface: an array, or linear memory. */
 typedef struct CUDA_RESOURCE_DESC_st {
 	CUresourcetype resType;
 	union {

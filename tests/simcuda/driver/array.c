@@ -64,8 +64,8 @@ static CUresult check_size(const CUDA_ARRAY3D_DESCRIPTOR *d)
 			       : CUDA_SUCCESS;
 	}
 	if (layered || !d->Depth)
-		return d->Width > limit(layered ? 27 : 22) || d->Height > limit(layered ? 28 : 23) ||
-				       d->Depth > limit(29)
+		return d->Width > limit(layered ? 27 : 22) ||
+				       d->Height > limit(layered ? 28 : 23) || d->Depth > limit(29)
 			       ? CUDA_ERROR_INVALID_VALUE
 			       : CUDA_SUCCESS;
 	return d->Width > limit(24) || d->Height > limit(25) || d->Depth > limit(26)

@@ -230,9 +230,9 @@ static CUresult resolve_array(const struct side *s, const struct copy_op *c, cha
 	struct sim_array *a;
 
 	TRY(array_get(s->array, &a));
-	if (!a->addr || s->x % a->texel_bytes || c->width % a->texel_bytes ||
-	    s->x > a->row_bytes || c->width > a->row_bytes - s->x || s->y > a->rows ||
-	    c->height > a->rows - s->y || s->z > a->slices || c->depth > a->slices - s->z)
+	if (!a->addr || s->x % a->texel_bytes || c->width % a->texel_bytes || s->x > a->row_bytes ||
+	    c->width > a->row_bytes - s->x || s->y > a->rows || c->height > a->rows - s->y ||
+	    s->z > a->slices || c->depth > a->slices - s->z)
 		return CUDA_ERROR_INVALID_VALUE;
 	*pitch = a->pitch;
 	*slice = a->slice;
@@ -302,10 +302,12 @@ static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, bool sync)
 
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
-	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, p->srcXInBytes,
-			    p->srcY,          0,          p->srcPitch,  0};
-	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes,
-			    p->dstY,          0,          p->dstPitch,  0};
+	src = (struct side){
+		p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, p->srcXInBytes, p->srcY, 0,
+		p->srcPitch,      0};
+	dst = (struct side){
+		p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes, p->dstY, 0,
+		p->dstPitch,      0};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, 1, sync);
 }
 
@@ -394,8 +396,7 @@ API_PTDS(cuMemcpyAtoA_v2, (CUarray dst, size_t to, CUarray src, size_t from, siz
 	return array_copy(stream, IN_ARRAY(dst, to), IN_ARRAY(src, from), n, true);
 }
 
-API_PTSZ(cuMemcpyHtoAAsync_v2,
-	 (CUarray dst, size_t at, const void *src, size_t n, CUstream stream),
+API_PTSZ(cuMemcpyHtoAAsync_v2, (CUarray dst, size_t at, const void *src, size_t n, CUstream stream),
 	 (dst, at, src, n, stream))
 {
 	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, false);

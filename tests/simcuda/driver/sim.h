@@ -530,7 +530,7 @@ struct sim_fault {
 	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
-		printf_dropped, global_init, no_pace, scrub;
+		printf_dropped, global_init, no_pace, scrub, filter, surface_row;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);

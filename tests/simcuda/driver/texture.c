@@ -250,7 +250,7 @@ static CUresult how_it_is_read(const CUDA_TEXTURE_DESC *d, struct ptx_texture *t
 		return CUDA_ERROR_INVALID_VALUE;
 	if (d->flags & FLAGS_REFUSED)
 		return CUDA_ERROR_NOT_SUPPORTED;
-	t->is_linear = d->filterMode == CU_TR_FILTER_MODE_LINEAR;
+	t->is_linear = d->filterMode == CU_TR_FILTER_MODE_LINEAR && !sim_fault.filter;
 	t->is_normalized = d->flags & CU_TRSF_NORMALIZED_COORDINATES;
 	t->as_integer = d->flags & CU_TRSF_READ_AS_INTEGER;
 	for (int i = 0; i < 4; i++)
@@ -292,6 +292,8 @@ API(cuSurfObjectCreate, CUsurfObject *surface, const CUDA_RESOURCE_DESC *resourc
 	if (!(a->desc.Flags & CUDA_ARRAY3D_SURFACE_LDST))
 		return CUDA_ERROR_INVALID_VALUE;
 	TRY(from_resource(resource, &x.t));
+	if (sim_fault.surface_row && x.t.dims > 1)
+		x.t.size[1]--;
 	x.resource = *resource;
 	x.ctx = ctx;
 	*surface = publish(&x);

@@ -278,9 +278,10 @@ int op_surface(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct tex_op *op = i->ptr;
 	const uint64_t *handle = row(w, i->a);
+	const uint32_t count = op->count < 4 ? op->count : 4;
 	uint64_t v[4][LANES] = {0}, addr;
 
-	for (uint32_t c = 0; c < op->count && op->store; c++)
+	for (uint32_t c = 0; c < count && op->store; c++)
 		get_wide(w, op->regs[c], (enum cls)op->cls, v[c]);
 	for (uint32_t m = mask; m; m &= m - 1) {
 		const uint32_t l = (uint32_t)__builtin_ctz(m);
@@ -290,7 +291,7 @@ int op_surface(struct warp *w, const struct insn *i, uint32_t mask)
 			return fault(w, l, PTX_FAULT_ADDRESS, handle[l]);
 		if (!surface_place(w, op, t, l, &addr))
 			return STEP_FAULT;
-		for (uint32_t c = 0; c < op->count && addr; c++) {
+		for (uint32_t c = 0; c < count && addr; c++) {
 			void *at = (void *)(uintptr_t)(addr + c * op->bytes);
 
 			if (op->store)
@@ -299,7 +300,7 @@ int op_surface(struct warp *w, const struct insn *i, uint32_t mask)
 				memcpy(&v[c][l], at, op->bytes);
 		}
 	}
-	for (uint32_t c = 0; c < op->count && !op->store; c++)
+	for (uint32_t c = 0; c < count && !op->store; c++)
 		put_wide(w, op->regs[c], (enum cls)op->cls, v[c], mask);
 	return STEP_NEXT;
 }

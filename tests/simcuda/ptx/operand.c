@@ -231,8 +231,9 @@ static void address_operand(struct parser *p, struct operand *o)
 		o->at = parse_alloc(p, sizeof(*o->at));
 		parse_operand(p, o->at);
 		if (is_punct(p, ','))
-			parse_fail(p, p->t.line, "a sampler beside a texture (independent mode) is "
-						 "not supported");
+			parse_fail(p, p->t.line,
+				   "a sampler beside a texture (independent mode) is "
+				   "not supported");
 	}
 	expect(p, ']');
 }

@@ -153,8 +153,8 @@ START_TEST(fetches_of_two_dimensions)
 		}
 		world_run_ok(&w);
 		for (unsigned int l = 0; l < LANES; l++) {
-			const double want = expect_2d(&objects.tex, (double)in[4 * l],
-						      (double)in[4 * l + 1]);
+			const double want =
+				expect_2d(&objects.tex, (double)in[4 * l], (double)in[4 * l + 1]);
 			float got;
 
 			memcpy(&got, &out[4 * l], 4);
@@ -256,7 +256,8 @@ START_TEST(geometries)
 	t->as_integer = false; /* 32-bit integers stay as they are */
 	t->channels = 2;
 	t->is_linear = true;
-	WORDS("tex.2d.v4.u32.f32 " D "[%d2, {%f0, %f1}];", 1, 0, 0, 0, 0x0b0a0908, 0x0f0e0d0c, 0, 1);
+	WORDS("tex.2d.v4.u32.f32 " D "[%d2, {%f0, %f1}];", 1, 0, 0, 0, 0x0b0a0908, 0x0f0e0d0c, 0,
+	      1);
 	t->texel = PTX_HALF;
 	t->is_linear = false;
 	memcpy(mem, "\x00\x38\x00\xbc", 4);
