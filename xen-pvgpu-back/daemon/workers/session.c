@@ -84,6 +84,8 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 
 	if (n < 0)
 		return n;
+	if (v->pool->cfg.mode == POOL_CONFIDENTIAL)
+		m.flags |= PVGPU_SUP_CONFIDENTIAL;
 	n = record(w, o, &m, reason) < 0 ? -ENOSPC : n;
 	if (n < 0) {
 		o->ops->unmake(o);
