@@ -31,7 +31,7 @@ static const struct attribute fixed[] = {
 	{34, 0},          {35, 0},                       /* PCI device, no TCC */
 	{36, 1000000},                                   /* memory clock, kHz */
 	{37, 64},                                        /* memory bus, bits */
-	{38, 4194304},                                   /* L2, bytes */
+	{38, SIM_L2},                                    /* L2, bytes */
 	{39, 2048},                                      /* threads per multiprocessor */
 	{40, 2},                                         /* copy engines */
 	{41, 1},                                         /* unified addressing */

@@ -360,6 +360,9 @@ void arbiter_give_memory(uint64_t bytes);
 void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
 /* This process has work on the device, or one less: see simgpu_process.busy. */
 void arbiter_work(bool more);
+/* It uses the L2 cache; cleared: bytes of a memset. */
+#define SIM_L2 4194304
+void arbiter_cache(uint64_t cleared);
 void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
 

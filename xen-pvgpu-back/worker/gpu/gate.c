@@ -131,6 +131,8 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 
 	if (s->load.work == s->done.work)
 		begin(t, s);
+	if (g->evict.on && g->evict.ctx != s->o.ctx)
+		evict_needed_slow(&g->evict, s->o.ctx);
 	s->load.work++;
 	s->load.cost += cost;
 	s->load.copy += copy;
@@ -321,7 +323,7 @@ static bool refuse(struct gpu *g, bool copies)
 
 	if (!t->sleeps) {
 		poll_all(g);
-		tell_state(t, true, !t->flying.work, true);
+		tell_state(t, true, !t->flying.work && evict_done(g), true);
 		if (!shut(t, copies))
 			return false;
 		take_mode(t);
@@ -452,7 +454,7 @@ void gate_settle(struct gpu *g)
 	t->look = t->rung = false;
 	fence_all(g);
 	poll_all(g);
-	if (t->flying.work) {
+	if (t->flying.work || !evict_done(g)) {
 		if (t->exact)
 			watch(g);
 		return;
