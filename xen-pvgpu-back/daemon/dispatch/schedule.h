@@ -43,6 +43,10 @@ struct tenant_stats {
 	uint64_t slices;                         /* number of grants */
 	uint64_t inflight_ns;                    /* estimated GPU time in flight now */
 	uint64_t longest_wait_ns;                /* since pvgpud's start */
+	uint64_t rate_ns;                        /* of throttled_ns, by rate limits */
+	uint64_t parked;                         /* commands that wait in its workers now */
+	struct pvgpu_latency grant_wait;         /* from wanting the GPU to getting it */
+	struct pvgpu_latency command_wait, kernels; /* as reported by its workers, clamped */
 };
 
 /* NULL: out of memory or file descriptors. The name is for the log. */

@@ -539,6 +539,7 @@ struct parked {
 	struct event *uses;    /* referenced, or NULL: recorded or waited for by it */
 	bool firm;             /* nothing overtakes it */
 	uint64_t number;
+	uint64_t since; /* when it was parked, if it occupies the GPU */
 	uint32_t len;
 	uint64_t rec[];
 };
