@@ -395,6 +395,26 @@ size_t memory_mapped(size_t size); /* what is mapped for an allocation of this s
 void memory_free_all(struct sim_ctx *ctx);
 void *memory_map(size_t size, size_t align); /* anonymous, aligned */
 
+CUresult memory_free_now(uint64_t addr); /* the same, when no work uses it any more */
+
+/* array.c: arrays lie in rows, slices and layers like any other memory */
+struct sim_array {
+	struct handle h;
+	struct sim_ctx *ctx;
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	uint64_t addr;                       /* 0: to be mapped later, which nobody can */
+	size_t pitch, slice, rows, slices;   /* slices: or layers; at least 1 */
+	size_t row_bytes, texel_bytes, size; /* size: of all of it */
+};
+CUresult array_get(CUarray handle, struct sim_array **out);
+void array_drop_ctx(struct sim_ctx *ctx);
+/* Of an element's one channel; 0 for formats that are not known. */
+size_t array_channel_bytes(CUarray_format format);
+
+/* texture.c */
+const struct ptx_texture *texture_find(uint64_t handle, bool is_surface);
+void texture_drop_ctx(struct sim_ctx *ctx);
+
 /* vmm.c */
 int vmm_open(void);
 
@@ -513,7 +533,7 @@ struct sim_fault {
 	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
-		printf_dropped, global_init, no_pace, scrub;
+		printf_dropped, global_init, no_pace, scrub, filter, surface_row;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);

@@ -490,10 +490,13 @@ struct bounce {
 	unsigned int inside;   /* that move bytes now */
 };
 
-/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice. */
+/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice; or a place in
+ * an array: bytes, rows, slices. */
 struct bounce_side {
 	int at; /* enum where */
 	uint64_t addr, pitch, rows;
+	CUarray array;
+	uint64_t origin[3];
 };
 struct bounce_copy {
 	struct bounce_side dst, src; /* at least one in the arena */
