@@ -22,7 +22,7 @@ FAULTS = {
     "mutate:sub": ["nbody", "math"],
     "mutate:mul": ["matmul", "globals"],
     "mutate:fma": ["math"],
-    "mutate:store": ["vecadd", "perthread", "hang", "occupy"],
+    "mutate:store": ["vecadd", "perthread", "hang", "occupy", "pools"],
     "mutate:shared": ["matmul", "launch"],
     "mutate:bar": ["matmul", "scan", "histogram"],
     "mutate:atom": ["histogram", "streams"],
@@ -45,6 +45,7 @@ FAULTS = {
     "fail:cuMemcpyDtoH_v2:1:1": ["errors"],
     "fail:cuMemAlloc_v2:1:2": ["meminfo"],
     "fail:cuMemFreeHost:3:201": ["release"],
+    "fail:cuMemFreeAsync:3:1": ["pools"],
     "fail:cuEventQuery:1:1": ["calls"],
     "fail:cuEventElapsedTime_v2:2:1": ["streams"],
 }
