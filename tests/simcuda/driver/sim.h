@@ -245,7 +245,7 @@ enum {
 };
 
 /* exec.c: a graph of operations; a stream is a chain in it. */
-enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE };
+enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE, OP_FREE };
 struct edge {
 	struct edge *next;
 	struct op *op;
@@ -299,6 +299,7 @@ struct op {
 		struct kernel_op kernel;
 		struct host_op host;
 		struct value_op value;
+		uint64_t free_addr;
 	};
 	_Alignas(16) char params[];
 };
@@ -391,6 +392,7 @@ void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const s
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
 CUresult memory_free(uint64_t addr);
+void memory_free_now(uint64_t addr); /* its turn in a stream has come */
 size_t memory_mapped(size_t size); /* what is mapped for an allocation of this size */
 void memory_free_all(struct sim_ctx *ctx);
 void *memory_map(size_t size, size_t align); /* anonymous, aligned */
@@ -414,6 +416,10 @@ size_t array_channel_bytes(CUarray_format format);
 /* texture.c */
 const struct ptx_texture *texture_find(uint64_t handle, bool is_surface);
 void texture_drop_ctx(struct sim_ctx *ctx);
+
+/* mempool.c */
+CUmemoryPool mempool_of(uint64_t addr); /* NULL: of none */
+void mempool_gone(uint64_t addr);       /* memory, of a pool or not, is freed */
 
 /* vmm.c */
 int vmm_open(void);
