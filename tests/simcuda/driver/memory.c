@@ -209,13 +209,6 @@ CUresult memory_free(uint64_t addr)
 	if (!range_find(addr, &r) || r.base != addr || r.kind != RANGE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	exec_all_wait();
-	return memory_free_now(addr);
-}
-
-CUresult memory_free_now(uint64_t addr)
-{
-	struct range r;
-
 	if (!range_remove(addr, &r))
 		return CUDA_ERROR_INVALID_VALUE;
 	mempool_gone(addr);

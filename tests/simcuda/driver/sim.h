@@ -392,12 +392,10 @@ void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const s
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
 CUresult memory_free(uint64_t addr);
-void memory_free_now(uint64_t addr); /* its turn in a stream has come */
-size_t memory_mapped(size_t size); /* what is mapped for an allocation of this size */
+void memory_free_now(uint64_t addr); /* no work uses it any more */
+size_t memory_mapped(size_t size);   /* what is mapped for an allocation of this size */
 void memory_free_all(struct sim_ctx *ctx);
 void *memory_map(size_t size, size_t align); /* anonymous, aligned */
-
-CUresult memory_free_now(uint64_t addr); /* the same, when no work uses it any more */
 
 /* array.c: arrays lie in rows, slices and layers like any other memory */
 struct sim_array {
