@@ -53,6 +53,7 @@ struct gate {
 	uint64_t commands, launches,
 		bytes;             /* issued since the session began; commands also tried */
 	uint64_t busy_ns, copy_ns; /* of work that has ended */
+	uint64_t full;             /* times without room in flight */
 	struct load flying;        /* in flight, over all streams */
 	uint64_t oldest;           /* since when the oldest of it runs; 0 */
 	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
