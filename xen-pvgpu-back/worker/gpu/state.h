@@ -336,6 +336,7 @@ struct wait {
 	uint32_t size;            /* of a reply's bytes; the slot's kind */
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
 	uint64_t spin_ns;         /* it ends soon: look so long before the thread sleeps */
+	bool soon;                /* look a few times in any case */
 	bool flush;               /* a synchronising call: get device output */
 	uint32_t pins;            /* complete.lock: threads that look at the event */
 	bool taken, finished;     /* complete.lock */
