@@ -118,12 +118,10 @@ MAN_CLOUDSTACK := docs/man/pvgpu-cloudstack.8 docs/man/pvgpu-cloudstack.conf.5
 include xen-pvgpu-back/packaging/install.mk
 
 install-back: all
-	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda $(DESTDIR)$(PREFIX)/share/pvgpu/monitoring \
-		$(DESTDIR)$(PREFIX)/lib/sysusers.d
+	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda $(DESTDIR)$(PREFIX)/share/pvgpu/monitoring
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-exporter $(BINDIR)/
 	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/exporter/monitoring/alerts.yml $(wildcard xen-pvgpu-back/exporter/monitoring/grafana-*.json) \
 		$(DESTDIR)$(PREFIX)/share/pvgpu/monitoring/
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/systemd/pvgpu-back.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pvgpu-back.conf
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/

@@ -93,7 +93,7 @@ static void put_vgpu(const struct vgpu *v, struct pvgpu_vgpu_record *out)
 	memcpy(out->latency, n.latency, sizeof(out->latency));
 }
 
-/* What vGPUs and workers add up to for their GPU. */
+/* Adds vGPUs and workers to their GPU. */
 static void add_up(const struct daemon *d, struct pvgpu_gpu_record *gpus)
 {
 	const struct worker *w;
