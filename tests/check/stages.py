@@ -40,6 +40,7 @@ def waiting(full):
               [("PVGPU_MANY=1000,100 " if full else "") + f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 1800),
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
+        Stage("exporter", "statistics over HTTP, a real Prometheus", [f"{MAKE} check-exporter"]),
         Stage("soak", f"100 sessions, and hostile guests beside them, for {'30 minutes' if full else 'a minute'}",
               [f"{MAKE} {'soak' if full else 'check-soak'}"], limit=10800 if full else 1800),
         Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),

@@ -15,6 +15,10 @@ $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so:
 check-shares: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v share_test
 
+.PHONY: check-exporter
+check-exporter: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
+
 .PHONY: check-programs check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
 
 check-programs: tests

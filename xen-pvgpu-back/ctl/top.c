@@ -124,14 +124,23 @@ static const struct column *sorting(const struct column *c, size_t n)
 	return NULL;
 }
 
-static void print_gpus(const struct statistics *s)
+/* From one pvgpud: its counters of GPUs begin anew when it does. */
+static void print_gpus(const struct sample *before, const struct sample *now)
 {
+	const struct statistics *s = &now->s, *was = &before->s;
+	const double passed = (now->at - before->at) * 1e4; /* us of a percent */
+
 	for (uint32_t i = 0; s->header && i < s->header->gpus; i++) {
 		const struct pvgpu_gpu_record *g = &s->gpus[i];
+		const uint64_t us = g->value[PVGPU_GPU_GPU_TIME];
+		uint64_t then = us;
 
+		if (was->header && i < was->header->gpus &&
+		    was->gpus[i].value[PVGPU_GPU_GPU_TIME] <= us)
+			then = was->gpus[i].value[PVGPU_GPU_GPU_TIME];
 		printf("%-15s %5.1f%% busy, %" PRIu64 " of %" PRIu64 " vGPUs active, %" PRIu64
 		       " of %" PRIu64 " MiB left, %.20s\n",
-		       g->name, (double)g->value[PVGPU_GPU_BUSY] / 1e4,
+		       g->name, passed > 0 ? (double)(us - then) / passed : 0,
 		       g->value[PVGPU_GPU_ACTIVE_VGPUS], g->value[PVGPU_GPU_VGPUS],
 		       g->value[PVGPU_GPU_MEMORY_FREE] >> 20, g->value[PVGPU_GPU_MEMORY] >> 20,
 		       g->health);
@@ -146,7 +155,7 @@ static int print_top(const struct sample *before, const struct sample *now, cons
 
 	if (!lines)
 		return ctl_fail(EXIT_REFUSED, "out of memory");
-	print_gpus(&now->s);
+	print_gpus(before, now);
 	for (size_t i = 0; i < n; i++)
 		name -= c[i].width;
 	printf("%-*s", name, "vGPU");

@@ -119,7 +119,7 @@ def fields(scopes):
     found = []
     for s in scopes["vgpu"].values:
         if s.field:
-            found.append((s.name, s.field, s.since, s.doc, s.where))
+            found.append((s.name, s.field, s.since, s.doc + (", in microseconds" if s.unit == "us" else ""), s.where))
     for s in scopes["vgpu"].histograms:
         for part, what in PARTS if s.field else ():
             found.append(("%s-%s" % (s.name, part), "u64", s.since, "%s of %s, in microseconds" % (what, s.doc), s.where))

@@ -53,7 +53,7 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_MEMORY] = p->device_memory;
 	n[PVGPU_GPU_MEMORY_FREE] = pool_free(p);
 	n[PVGPU_GPU_MEMORY_PROMISED] = pool_promised(p);
-	n[PVGPU_GPU_BUSY] = p->load_ppm;
+	n[PVGPU_GPU_GPU_TIME] = schedule_charged_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_HANDOVERS] = schedule_handovers(p->schedule);
 	n[PVGPU_GPU_HANDOVER_TIME] = schedule_handover_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_WAKEUPS] = schedule_wakeups(p->schedule);
@@ -93,9 +93,8 @@ static void put_vgpu(const struct vgpu *v, struct pvgpu_vgpu_record *out)
 	memcpy(out->latency, n.latency, sizeof(out->latency));
 }
 
-/* What vGPUs and workers add up to for their GPU. */
-static void add_up(const struct daemon *d, struct pvgpu_gpu_record *gpus,
-		   const struct pvgpu_vgpu_record *vgpus)
+/* Adds vGPUs and workers to their GPU. */
+static void add_up(const struct daemon *d, struct pvgpu_gpu_record *gpus)
 {
 	const struct worker *w;
 
@@ -105,7 +104,6 @@ static void add_up(const struct daemon *d, struct pvgpu_gpu_record *gpus,
 		n[PVGPU_GPU_VGPUS]++;
 		n[PVGPU_GPU_SESSIONS] += d->vgpus[i]->sessions;
 		n[PVGPU_GPU_ACTIVE_VGPUS] += d->vgpus[i]->sessions > 0;
-		n[PVGPU_GPU_GPU_TIME] += vgpus[i].value[PVGPU_VGPU_GPU_TIME];
 	}
 	TAILQ_FOREACH(w, &d->workers, link)
 	gpus[w->pool->index].value[PVGPU_GPU_SPARE_WORKERS] += w->state == CHECK_SPARE;
@@ -141,7 +139,7 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 		put_gpu(d->pools[i], &gpus[i]);
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		put_vgpu(d->vgpus[i], &vgpus[i]);
-	add_up(d, gpus, vgpus);
+	add_up(d, gpus);
 	s->made++;
 	put_daemon(d, s, own);
 	s->took_ns += clock_ns(CLOCK_MONOTONIC) - began;

@@ -67,6 +67,8 @@ void schedule_group_remove(struct schedule *s, struct sched_group *g);
 /* The measured cost of a hand-over, and the number of hand-overs. */
 uint64_t schedule_handover_ns(const struct schedule *s);
 uint64_t schedule_handovers(const struct schedule *s);
+/* GPU time charged to all its tenants. */
+uint64_t schedule_charged_ns(const struct schedule *s);
 /* Number of wake-ups by bells and the timer. */
 uint64_t schedule_wakeups(const struct schedule *s);
 /* Grants that a vGPU waited for, and turns of pvgpud's loop from its wish to the grant, of all. */

@@ -138,6 +138,11 @@ int tenant_move(struct tenant *t, struct schedule *to, struct sched_group *group
 	return 0;
 }
 
+uint64_t schedule_charged_ns(const struct schedule *s)
+{
+	return s->charged_ns;
+}
+
 struct schedule *tenant_schedule(const struct tenant *t)
 {
 	return t->s;
@@ -146,6 +151,7 @@ struct schedule *tenant_schedule(const struct tenant *t)
 void tenant_charge(struct tenant *t, uint64_t ns)
 {
 	t->count->gpu_ns += ns;
+	t->s->charged_ns += ns;
 	if (t == t->s->holder && !t->s->exact && !t->joint)
 		t->ahead_ns += ns;
 	sched_charge(t->v, ns, schedule_now());

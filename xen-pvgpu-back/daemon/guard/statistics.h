@@ -16,7 +16,7 @@ struct statistics_vgpu {
 };
 
 void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out);
-/* What a field of xenstore's key `statistics` has. */
+/* The value of a field of xenstore's key `statistics`. */
 uint64_t statistics_field(const struct statistics_vgpu *s, unsigned int field);
 
 #endif
