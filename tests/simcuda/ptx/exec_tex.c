@@ -3,7 +3,8 @@
  * Textures and surfaces. What a fetch gives is the CUDA programming guide's, "Texture Fetching":
  * filtered fetches weigh texels with 8 bits of fraction. What no document says is done like this:
  * an object of another geometry than the instruction's, or of none, is a fault; channels that the
- * texels lack are 0, 0 and 1; a filter is not applied where integers come back.
+ * texels lack are 0, 0 and 1; integers of 8 and 16 bits that come back as such are filtered like
+ * others and rounded, which FFmpeg's scalers rely on (unproven), those of 32 bits are not filtered.
  */
 #include "tests/simcuda/ptx/exec.h"
 
@@ -161,10 +162,14 @@ static bool filtered(const struct fetch *f, uint32_t lane, const float x[3], int
 		if (!read_texel(f, lane, at, dims, v))
 			return false;
 		for (uint32_t c = 0; c < 4; c++)
-			sum[c] += part * v[c].f;
+			sum[c] += part * (f->to_float ? v[c].f : (float)(int32_t)v[c].u);
 	}
-	for (uint32_t c = 0; c < 4; c++)
-		out[c].f = sum[c];
+	for (uint32_t c = 0; c < 4; c++) {
+		if (f->to_float)
+			out[c].f = sum[c];
+		else
+			out[c].u = (uint32_t)(int32_t)floorf(sum[c] + 0.5f);
+	}
 	return true;
 }
 
@@ -197,7 +202,8 @@ static bool sample(struct warp *w, const struct tex_op *op, const struct ptx_tex
 			x[i] *= (float)t->size[i];
 		at[i] = to_number(x[i]);
 	}
-	if (op->is_float && t->is_linear && f.to_float && !t->is_buffer)
+	if (op->is_float && t->is_linear && t->texel != PTX_U32 && t->texel != PTX_S32 &&
+	    !t->is_buffer)
 		return filtered(&f, lane, x, at, op->dims, out);
 	return read_texel(&f, lane, at, op->dims, out);
 }

@@ -258,6 +258,15 @@ START_TEST(geometries)
 	t->is_linear = true;
 	WORDS("tex.2d.v4.u32.f32 " D "[%d2, {%f0, %f1}];", 1, 0, 0, 0, 0x0b0a0908, 0x0f0e0d0c, 0,
 	      1);
+	t->texel = PTX_U8;
+	t->as_integer = true; /* (0x80 + 3 * 8) / 4 */
+	t->channels = 1;
+	mem[0] = 0x80;
+	mem[1] = 8;
+	WORDS("tex.2d.v4.u32.f32 " D "[%d2, {%f0, %f1}];", 1.25f, 0.5f, 0, 0, 38, 0, 0, 1);
+	mem[1] = 0x7f;
+	t->as_integer = false;
+	t->channels = 2;
 	t->texel = PTX_HALF;
 	t->is_linear = false;
 	memcpy(mem, "\x00\x38\x00\xbc", 4);
