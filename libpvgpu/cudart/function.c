@@ -116,9 +116,12 @@ RT_API(cudaFuncGetParamInfo, const void *fn, size_t index, size_t *offset, size_
 
 RT_API(cudaGetKernel, cudaKernel_t *kernel, const void *fn)
 {
+	cudaError_t e;
 	CUkernel k;
-	const cudaError_t e = kernel ? enter(fn, &k) : cudaErrorInvalidValue;
 
+	e = kernel ? rt_enter() : cudaErrorInvalidValue;
+	if (!e)
+		e = rt_kernel_handle(fn, &k);
 	if (!e)
 		*kernel = k;
 	return rt_fail(e);

@@ -244,6 +244,22 @@ cudaError_t rt_kernel(const void *host, CUkernel *kernel)
 	return cudaSuccess;
 }
 
+cudaError_t rt_kernel_handle(const void *host, CUkernel *kernel)
+{
+	const cudaError_t e = rt_kernel(host, kernel);
+	struct name *n, *alias;
+
+	if (e || find(*kernel))
+		return e;
+	n = find(host);
+	alias = add((void **)n->image, *kernel, n->device, 0);
+	if (!alias)
+		return cudaErrorMemoryAllocation;
+	atomic_store(&alias->handle, *kernel);
+	alias->kernel = true;
+	return cudaSuccess;
+}
+
 /* Its image is one without a wrapper, which has the library's kernels. */
 static struct image *image_of(CUlibrary library)
 {
@@ -323,7 +339,7 @@ static bool is(const struct name *n, CUkernel kernel, CUfunction fn)
 	CUkernel own = atomic_load(&n->handle);
 	CUfunction f;
 
-	if (!n->kernel || !own)
+	if (!n->kernel || !own || atomic_load(&n->host) == own)
 		return false;
 	return own == kernel || (fn && !rt_cu.cuKernelGetFunction(&f, own) && f == fn);
 }

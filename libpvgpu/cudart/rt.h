@@ -100,6 +100,8 @@ cudaError_t rt_kernel(const void *host, CUkernel *kernel);
 cudaError_t rt_variable(const void *host, CUdeviceptr *addr, size_t *bytes);
 /* The host's name of a kernel that the driver names by either; or that. */
 const void *rt_kernel_host(CUkernel kernel, CUfunction fn);
+/* Its handle, which then names it, too. */
+cudaError_t rt_kernel_handle(const void *host, CUkernel *kernel);
 /* A kernel of a library that the program loaded: its handle is its name. */
 bool rt_kernel_known(CUkernel kernel, CUlibrary library);
 void rt_kernels_forget(CUlibrary library);

@@ -45,10 +45,12 @@
 #define cudaMemcpyAsync       cudaMemcpyAsync_ptsz
 #define cudaMemset            cudaMemset_ptds
 #define cudaMemsetAsync       cudaMemsetAsync_ptsz
-#define cudaLaunchKernel      cudaLaunchKernel_ptsz
 #define cudaStreamSynchronize cudaStreamSynchronize_ptsz
 #define cudaStreamQuery       cudaStreamQuery_ptsz
 #define cudaEventRecord       cudaEventRecord_ptsz
+#if !defined(__clang__) || !defined(__CUDA__) /* clang wants the plain name, or has an option for it */
+#define cudaLaunchKernel cudaLaunchKernel_ptsz
+#endif
 #endif
 #if PVGPU_CUDART == 12 && !defined(PVGPU_CUDART_INTERNAL)
 #define cudaGetDeviceProperties cudaGetDeviceProperties_v2
