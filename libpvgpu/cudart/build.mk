@@ -8,7 +8,7 @@ $(B)/gen/.cudart: libpvgpu/cudart/gen/rt_symbols.py libpvgpu/cudart/symbols.api 
 	$(Q)touch $@
 $(CUDART_GEN): $(B)/gen/.cudart ;
 
-cudart_objs = $(call obj,$(sort $(wildcard libpvgpu/cudart/*.c libpvgpu/cudart/v$(1)/*.c))) $(B)/obj/gen/cudart_refused$(1).o
+cudart_objs = $(call obj,$(sort $(wildcard $(addprefix libpvgpu/cudart/,*.c graphs/*.c memory/*.c v$(1)/*.c)))) $(B)/obj/gen/cudart_refused$(1).o
 
 define cudart_library
 LIBS += $(B)/lib/libcudart.so.$(1)

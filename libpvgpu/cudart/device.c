@@ -67,7 +67,8 @@ cudaError_t rt_enter(void)
 
 	if (e)
 		return e;
-	if (!rt_cu.cuCtxGetCurrent(&c) && c && (c != self.ctx || self.resets == atomic_load(&resets)))
+	if (!rt_cu.cuCtxGetCurrent(&c) && c &&
+	    (c != self.ctx || self.resets == atomic_load(&resets)))
 		return cudaSuccess;
 	return attach(self.device);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The driver: libcuda.so.1 is loaded when the first call needs it, so a program starts without one. */
+/* The driver: libcuda.so.1 is loaded when the first call needs it, so a program starts without one.
+ */
 #include "cudart/rt.h"
 
 #include <dlfcn.h>

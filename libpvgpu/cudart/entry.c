@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Versions, the driver's entry points, the profiler's switches, calls that have had no effect for long. */
+/* Versions, the driver's entry points, the profiler's switches, calls that have had no effect for
+ * long. */
 #include "cudart/rt.h"
 
 RT_API(cudaDriverGetVersion, int *version)

@@ -9,7 +9,8 @@ static cudaError_t enter(const void *host, CUkernel *k)
 	return e ? e : rt_kernel(host, k);
 }
 
-/* An attribute that the driver does not know is 0; the first tells whether the kernel can be loaded. */
+/* An attribute that the driver does not know is 0; the first tells whether the kernel can be
+ * loaded. */
 static int ask(CUkernel k, int attr, CUdevice dev)
 {
 	int value;
@@ -62,8 +63,9 @@ RT_API(cudaFuncSetAttribute, const void *fn, enum cudaFuncAttribute attr, int va
 	CUkernel k;
 	const cudaError_t e = enter(fn, &k);
 
-	return rt_fail(e ? e : rt_error(rt_cu.cuKernelSetAttribute((int)attr, value, k,
-								   rt_current_device())));
+	return rt_fail(
+		e ? e
+		  : rt_error(rt_cu.cuKernelSetAttribute((int)attr, value, k, rt_current_device())));
 }
 
 RT_API(cudaKernelSetAttributeForDevice, cudaKernel_t kernel, enum cudaFuncAttribute attr, int value,
@@ -81,8 +83,9 @@ RT_API(cudaFuncSetCacheConfig, const void *fn, enum cudaFuncCache config)
 	CUkernel k;
 	const cudaError_t e = enter(fn, &k);
 
-	return rt_fail(e ? e : rt_error(rt_cu.cuKernelSetCacheConfig(k, (int)config,
-								     rt_current_device())));
+	return rt_fail(
+		e ? e
+		  : rt_error(rt_cu.cuKernelSetCacheConfig(k, (int)config, rt_current_device())));
 }
 
 RT_API(cudaFuncSetSharedMemConfig, const void *fn, enum cudaSharedMemConfig config)
@@ -113,9 +116,12 @@ RT_API(cudaFuncGetParamInfo, const void *fn, size_t index, size_t *offset, size_
 
 RT_API(cudaGetKernel, cudaKernel_t *kernel, const void *fn)
 {
+	cudaError_t e;
 	CUkernel k;
-	const cudaError_t e = kernel ? enter(fn, &k) : cudaErrorInvalidValue;
 
+	e = kernel ? rt_enter() : cudaErrorInvalidValue;
+	if (!e)
+		e = rt_kernel_handle(fn, &k);
 	if (!e)
 		*kernel = k;
 	return rt_fail(e);
@@ -144,16 +150,16 @@ RT_API(cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags, int *blocks, cons
 
 	r = rt_function(fn, &f, &e);
 	if (!r)
-		r = rt_cu.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, f, block_size,
-									       shared, flags);
+		r = rt_cu.cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+			blocks, f, block_size, shared, flags);
 	return rt_fail(e ? e : rt_error(r));
 }
 
 RT_API(cudaOccupancyMaxActiveBlocksPerMultiprocessor, int *blocks, const void *fn, int block_size,
        size_t shared)
 {
-	return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size, shared,
-								      0);
+	return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, fn, block_size,
+								      shared, 0);
 }
 
 RT_API(cudaOccupancyAvailableDynamicSMemPerBlock, size_t *bytes, const void *fn, int blocks,

@@ -44,7 +44,8 @@ static bool within(unsigned int value, int attr, CUdevice dev)
 {
 	int most;
 
-	return value && (rt_cu.cuDeviceGetAttribute(&most, attr, dev) || value <= (unsigned int)most);
+	return value &&
+	       (rt_cu.cuDeviceGetAttribute(&most, attr, dev) || value <= (unsigned int)most);
 }
 
 static bool fits(dim3 grid, dim3 block)
@@ -154,7 +155,8 @@ static CUlaunchConfig driver_config(const cudaLaunchConfig_t *c, cudaStream_t st
 	};
 }
 
-static cudaError_t launch_ex(const cudaLaunchConfig_t *config, const void *fn, void **args, bool own)
+static cudaError_t launch_ex(const cudaLaunchConfig_t *config, const void *fn, void **args,
+			     bool own)
 {
 	CUlaunchConfig c;
 	cudaError_t e;
@@ -206,7 +208,8 @@ RT_API(cudaOccupancyMaxActiveClusters, int *clusters, const void *fn,
 		return rt_fail(cudaErrorInvalidValue);
 	r = rt_function(fn, &f, &e);
 	c = driver_config(config, config->stream);
-	return rt_fail(e ? e : rt_error(r ? r : rt_cu.cuOccupancyMaxActiveClusters(clusters, f, &c)));
+	return rt_fail(e ? e
+			 : rt_error(r ? r : rt_cu.cuOccupancyMaxActiveClusters(clusters, f, &c)));
 }
 
 RT_API(cudaOccupancyMaxPotentialClusterSize, int *size, const void *fn,
@@ -221,5 +224,6 @@ RT_API(cudaOccupancyMaxPotentialClusterSize, int *size, const void *fn,
 		return rt_fail(cudaErrorInvalidValue);
 	r = rt_function(fn, &f, &e);
 	c = driver_config(config, config->stream);
-	return rt_fail(e ? e : rt_error(r ? r : rt_cu.cuOccupancyMaxPotentialClusterSize(size, f, &c)));
+	return rt_fail(e ? e
+			 : rt_error(r ? r : rt_cu.cuOccupancyMaxPotentialClusterSize(size, f, &c)));
 }

@@ -30,7 +30,8 @@ static cudaError_t head(struct prop12 *p, CUdevice dev)
 	return rt_error(r);
 }
 
-_Static_assert(offsetof(struct prop12, totalGlobalMem) == offsetof(struct prop13, totalGlobalMem), "");
+_Static_assert(offsetof(struct prop12, totalGlobalMem) == offsetof(struct prop13, totalGlobalMem),
+	       "");
 
 #define ASK(member, attr) p->member = ask(dev, CU_DEVICE_ATTRIBUTE_##attr);
 #define SKIP(member, attr)
@@ -45,8 +46,7 @@ static void fill12(struct prop12 *p, CUdevice dev)
 #undef NEW
 }
 
-static void fill13(struct prop13 *p, CUdevice dev)
-{
+static void fill13(struct prop13 *p, CUdevice dev){
 #define OLD SKIP
 #define NEW ASK
 #include "cudart/properties.def"

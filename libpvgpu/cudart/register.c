@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registration by the compiler's constructors: fat binaries, and the host's name (an address) of each
- * kernel and variable in them. A fat binary is loaded when something in it is first used; libraries
- * and kernels of the driver belong to no context, so one load serves all.
+ * Registration by the compiler's constructors: fat binaries, and the host's name (an address) of
+ * each kernel and variable in them. A fat binary is loaded when something in it is first used;
+ * libraries and kernels of the driver belong to no context, so one load serves all.
  */
 #include "cudart/rt.h"
 
@@ -22,7 +22,7 @@ struct name {
 	_Atomic(const void *) host;
 	struct image *image;
 	const char *device;
-	size_t bytes;		   /* of a variable */
+	size_t bytes; /* of a variable */
 	bool kernel, managed;
 	_Atomic(CUkernel) handle; /* of a kernel, once it was used */
 	struct name *next;
@@ -244,6 +244,22 @@ cudaError_t rt_kernel(const void *host, CUkernel *kernel)
 	return cudaSuccess;
 }
 
+cudaError_t rt_kernel_handle(const void *host, CUkernel *kernel)
+{
+	const cudaError_t e = rt_kernel(host, kernel);
+	struct name *n, *alias;
+
+	if (e || find(*kernel))
+		return e;
+	n = find(host);
+	alias = add((void **)n->image, *kernel, n->device, 0);
+	if (!alias)
+		return cudaErrorMemoryAllocation;
+	atomic_store(&alias->handle, *kernel);
+	alias->kernel = true;
+	return cudaSuccess;
+}
+
 /* Its image is one without a wrapper, which has the library's kernels. */
 static struct image *image_of(CUlibrary library)
 {
@@ -318,14 +334,24 @@ RT_VISIBLE void __cudaUnregisterFatBinary(void **handle)
 		rt_cu.cuLibraryUnload(library);
 }
 
-const void *rt_kernel_host(CUkernel kernel)
+static bool is(const struct name *n, CUkernel kernel, CUfunction fn)
 {
-	const void *found = kernel;
+	CUkernel own = atomic_load(&n->handle);
+	CUfunction f;
+
+	if (!n->kernel || !own || atomic_load(&n->host) == own)
+		return false;
+	return own == kernel || (fn && !rt_cu.cuKernelGetFunction(&f, own) && f == fn);
+}
+
+const void *rt_kernel_host(CUkernel kernel, CUfunction fn)
+{
+	const void *found = fn ? (const void *)fn : (const void *)kernel;
 
 	pthread_mutex_lock(&lock);
 	for (struct image *i = images; i; i = i->next)
 		for (struct name *n = i->names; n; n = n->next)
-			if (n->kernel && atomic_load(&n->handle) == kernel)
+			if (is(n, kernel, fn))
 				found = atomic_load(&n->host);
 	pthread_mutex_unlock(&lock);
 	return found;

@@ -28,7 +28,10 @@
  */
 #define RT_STREAM(name, params, args)                                                              \
 	static cudaError_t name##_on params;                                                       \
-	RT_API(name, RT_PLAIN params) { return name##_on args; }                                   \
+	RT_API(name, RT_PLAIN params)                                                              \
+	{                                                                                          \
+		return name##_on args;                                                             \
+	}                                                                                          \
 	RT_API(name##_ptsz, RT_PLAIN params)                                                       \
 	{                                                                                          \
 		stream = rt_own(stream);                                                           \
@@ -39,8 +42,14 @@
 /* A call without a stream that works on the default one; the body has `own` for name_ptds. */
 #define RT_DEFAULT(name, params, args)                                                             \
 	static cudaError_t name##_by(bool own, RT_PLAIN params);                                   \
-	RT_API(name, RT_PLAIN params) { return name##_by(false, RT_PLAIN args); }                  \
-	RT_API(name##_ptds, RT_PLAIN params) { return name##_by(true, RT_PLAIN args); }            \
+	RT_API(name, RT_PLAIN params)                                                              \
+	{                                                                                          \
+		return name##_by(false, RT_PLAIN args);                                            \
+	}                                                                                          \
+	RT_API(name##_ptds, RT_PLAIN params)                                                       \
+	{                                                                                          \
+		return name##_by(true, RT_PLAIN args);                                             \
+	}                                                                                          \
 	static cudaError_t name##_by(bool own, RT_PLAIN params)
 
 static inline cudaStream_t rt_own(cudaStream_t s)
@@ -65,15 +74,16 @@ void *rt_driver_symbol(const char *name);
 extern const unsigned int rt_version;
 
 /* error.c */
-cudaError_t rt_fail(cudaError_t e);  /* record it; returns it */
-cudaError_t rt_error(CUresult r);    /* as the runtime names it */
-cudaError_t rt_result(CUresult r);   /* both */
-cudaError_t rt_not_supported(void);  /* what a call that is not offered answers */
+cudaError_t rt_fail(cudaError_t e); /* record it; returns it */
+cudaError_t rt_error(CUresult r);   /* as the runtime names it */
+cudaError_t rt_result(CUresult r);  /* both */
+cudaError_t rt_not_supported(void); /* what a call that is not offered answers */
 
-/* device.c: the calling thread gets a current context, its device's primary one unless it has one. */
+/* device.c: the calling thread gets a current context, its device's primary one unless it has one.
+ */
 cudaError_t rt_enter(void);
 cudaError_t rt_device(int ordinal, CUdevice *dev); /* checks the ordinal */
-CUdevice rt_current_device(void);		   /* after rt_enter() */
+CUdevice rt_current_device(void);                  /* after rt_enter() */
 CUresult rt_primary(CUdevice dev, CUcontext *ctx);
 CUcontext rt_context(void);
 
@@ -84,10 +94,14 @@ CUcontext rt_context(void);
 			return rt_fail(entered_);                                                  \
 	} while (0)
 
-/* register.c: what the program's host code names. NULL handles or a record of an error otherwise. */
+/* register.c: what the program's host code names. NULL handles or a record of an error otherwise.
+ */
 cudaError_t rt_kernel(const void *host, CUkernel *kernel);
 cudaError_t rt_variable(const void *host, CUdeviceptr *addr, size_t *bytes);
-const void *rt_kernel_host(CUkernel kernel); /* the host's name of it, or itself */
+/* The host's name of a kernel that the driver names by either; or that. */
+const void *rt_kernel_host(CUkernel kernel, CUfunction fn);
+/* Its handle, which then names it, too. */
+cudaError_t rt_kernel_handle(const void *host, CUkernel *kernel);
 /* A kernel of a library that the program loaded: its handle is its name. */
 bool rt_kernel_known(CUkernel kernel, CUlibrary library);
 void rt_kernels_forget(CUlibrary library);
@@ -95,8 +109,9 @@ void rt_kernels_forget(CUlibrary library);
 /* launch.c */
 CUresult rt_function(const void *host, CUfunction *fn, cudaError_t *error);
 
-/* copy.c */
-cudaError_t rt_copy(bool own, CUdeviceptr dst, CUdeviceptr src, size_t bytes, enum cudaMemcpyKind kind);
+/* memory/copy.c */
+cudaError_t rt_copy(bool own, CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+		    enum cudaMemcpyKind kind);
 cudaError_t rt_copy_async(CUdeviceptr dst, CUdeviceptr src, size_t bytes, enum cudaMemcpyKind kind,
 			  cudaStream_t stream);
 static inline CUdeviceptr rt_addr(const void *p)
@@ -104,10 +119,10 @@ static inline CUdeviceptr rt_addr(const void *p)
 	return (uintptr_t)p;
 }
 
-/* copy3d.c: the driver's form of a box; cudaSuccess or what is wrong with it. */
+/* memory/copy3d.c: the driver's form of a box; cudaSuccess or what is wrong with it. */
 cudaError_t rt_box(const struct cudaMemcpy3DParms *from, CUDA_MEMCPY3D *to);
 void rt_unbox(const CUDA_MEMCPY3D *from, struct cudaMemcpy3DParms *to);
-/* array.c: bytes of an element */
+/* memory/array.c: bytes of an element */
 cudaError_t rt_array_element(cudaArray_const_t array, size_t *bytes);
 
 /* The body of a call that only hands its arguments to the driver. */

@@ -18,11 +18,25 @@ $(B)/obj/cudart/%.fatbin: $(B)/obj/cudart/%.ptx tests/cudart/fatbin.py
 $(B)/obj/cudart/%.o: tests/cudart/%.cu $(B)/obj/cudart/%.fatbin
 	$(Q)$(CUDART_CC) $(CUDART_FLAGS) --cuda-host-only -fPIC -Xclang -fcuda-include-gpubinary -Xclang $(B)/obj/cudart/$*.fatbin -c -o $@ $<
 
+CUDART_LINK = $(Q)$(CC) -o $@ $^ -Wl,-rpath,$(abspath $(B)/lib) -pthread -lm -ldl
 $(CUDART_PROGRAMS): $(B)/cudart/%: $(B)/obj/cudart/%.o $(B)/lib/libcudart.so.12
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ -Wl,-rpath,$(abspath $(B)/lib) -pthread -lm
+	$(CUDART_LINK)
 
-.SECONDARY: $(foreach x,ptx fatbin o,$(CUDART_TESTS:%=$(B)/obj/cudart/%.$(x)))
+# Some also with the static runtime, and with both kinds of CUDA 13's.
+CUDART_STATICS := $(if $(CUDART_TESTS),vecadd errors device fork functions)
+CUDART_NEWER   := $(if $(CUDART_TESTS),device memory errors)
+TESTPROGS += $(CUDART_STATICS:%=$(B)/cudart/%-static) $(CUDART_NEWER:%=$(B)/cudart/%-13) $(CUDART_NEWER:%=$(B)/cudart/%-13static)
+$(CUDART_STATICS:%=$(B)/cudart/%-static): $(B)/cudart/%-static: $(B)/obj/cudart/%.o $(B)/cudart/12/libcudart_static.a
+	$(CUDART_LINK)
+$(B)/obj/cudart/%-13.o: tests/cudart/%.cu $(B)/obj/cudart/%.fatbin
+	$(Q)$(CUDART_CC) $(CUDART_FLAGS) -DPVGPU_CUDART=13 --cuda-host-only -fPIC -Xclang -fcuda-include-gpubinary -Xclang $(B)/obj/cudart/$*.fatbin -c -o $@ $<
+$(CUDART_NEWER:%=$(B)/cudart/%-13): $(B)/cudart/%-13: $(B)/obj/cudart/%-13.o $(B)/lib/libcudart.so.13
+	$(CUDART_LINK)
+$(CUDART_NEWER:%=$(B)/cudart/%-13static): $(B)/cudart/%-13static: $(B)/obj/cudart/%-13.o $(B)/cudart/13/libcudart_static.a
+	$(CUDART_LINK)
+
+.SECONDARY: $(foreach x,ptx fatbin o,$(CUDART_TESTS:%=$(B)/obj/cudart/%.$(x))) $(CUDART_NEWER:%=$(B)/obj/cudart/%-13.o)
 -include $(CUDART_TESTS:%=$(B)/obj/cudart/%.ptx.d)
 
 # A unit test is a program that exits with 0.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The CUDA language for clang without an SDK, over the runtime API: what kernels are marked with,
- * a few device functions, and the C++ forms of calls. See docs/cudart.md for the compiler's options.
+ * a few device functions, and the C++ forms of calls. See docs/cudart.md for the compiler's
+ * options.
  */
 #ifndef PVGPU_CUDA_RUNTIME_H
 #define PVGPU_CUDA_RUNTIME_H
@@ -10,13 +11,13 @@
 
 #if defined(__CUDA__) && defined(__clang__)
 
-#define __host__          __attribute__((host))
-#define __device__        __attribute__((device))
-#define __global__        __attribute__((global))
-#define __shared__        __attribute__((shared))
-#define __constant__      __attribute__((constant))
+#define __host__               __attribute__((host))
+#define __device__             __attribute__((device))
+#define __global__             __attribute__((global))
+#define __shared__             __attribute__((shared))
+#define __constant__           __attribute__((constant))
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
-#define __forceinline__   inline __attribute__((always_inline))
+#define __forceinline__        inline __attribute__((always_inline))
 
 #include <__clang_cuda_builtin_vars.h>
 
@@ -149,9 +150,8 @@ static inline cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attrs
 }
 
 template <class F>
-static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, F *fn,
-									int block_size,
-									size_t shared)
+static inline cudaError_t
+cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, F *fn, int block_size, size_t shared)
 {
 	return ::cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, (const void *)fn, block_size,
 							       shared);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CUDA runtime API, as much of it as pvgpu's libcudart.so.12, .13 and libcudart_static.a offer to
- * programs that are compiled without an SDK; written from public facts. PVGPU_CUDART (12 or 13) says
- * which library the program is linked with: some names mean another revision in each.
+ * The CUDA runtime API, as much of it as pvgpu's libcudart.so.12, .13 and libcudart_static.a offer
+ * to programs that are compiled without an SDK; written from public facts. PVGPU_CUDART (12 or 13)
+ * says which library the program is linked with: some names mean another revision in each.
  */
 #ifndef PVGPU_CUDA_RUNTIME_API_H
 #define PVGPU_CUDA_RUNTIME_API_H
@@ -21,34 +21,36 @@
 #undef PVGPU_PROP
 #undef PVGPU_PROP_13
 
-#define cudaEventDefault            0x0
-#define cudaEventBlockingSync       0x1
-#define cudaEventDisableTiming      0x2
-#define cudaEventInterprocess       0x4
-#define cudaStreamDefault           0x0
-#define cudaStreamNonBlocking       0x1
-#define cudaHostAllocDefault        0x0
-#define cudaHostAllocPortable       0x1
-#define cudaHostAllocMapped         0x2
-#define cudaHostAllocWriteCombined  0x4
-#define cudaHostRegisterDefault     0x0
-#define cudaMemAttachGlobal         0x1
-#define cudaDeviceScheduleAuto      0x0
-#define cudaDeviceScheduleSpin      0x1
+#define cudaEventDefault               0x0
+#define cudaEventBlockingSync          0x1
+#define cudaEventDisableTiming         0x2
+#define cudaEventInterprocess          0x4
+#define cudaStreamDefault              0x0
+#define cudaStreamNonBlocking          0x1
+#define cudaHostAllocDefault           0x0
+#define cudaHostAllocPortable          0x1
+#define cudaHostAllocMapped            0x2
+#define cudaHostAllocWriteCombined     0x4
+#define cudaHostRegisterDefault        0x0
+#define cudaMemAttachGlobal            0x1
+#define cudaDeviceScheduleAuto         0x0
+#define cudaDeviceScheduleSpin         0x1
 #define cudaDeviceScheduleBlockingSync 0x4
-#define cudaDeviceMapHost           0x8
-#define cudaCpuDeviceId             (-1)
+#define cudaDeviceMapHost              0x8
+#define cudaCpuDeviceId                (-1)
 
 /* Calls on the default stream: with CUDA_API_PER_THREAD_DEFAULT_STREAM it is the thread's own. */
 #ifdef CUDA_API_PER_THREAD_DEFAULT_STREAM
-#define cudaMemcpy              cudaMemcpy_ptds
-#define cudaMemcpyAsync         cudaMemcpyAsync_ptsz
-#define cudaMemset              cudaMemset_ptds
-#define cudaMemsetAsync         cudaMemsetAsync_ptsz
-#define cudaLaunchKernel        cudaLaunchKernel_ptsz
-#define cudaStreamSynchronize   cudaStreamSynchronize_ptsz
-#define cudaStreamQuery         cudaStreamQuery_ptsz
-#define cudaEventRecord         cudaEventRecord_ptsz
+#define cudaMemcpy            cudaMemcpy_ptds
+#define cudaMemcpyAsync       cudaMemcpyAsync_ptsz
+#define cudaMemset            cudaMemset_ptds
+#define cudaMemsetAsync       cudaMemsetAsync_ptsz
+#define cudaStreamSynchronize cudaStreamSynchronize_ptsz
+#define cudaStreamQuery       cudaStreamQuery_ptsz
+#define cudaEventRecord       cudaEventRecord_ptsz
+#if !defined(__clang__) || !defined(__CUDA__) /* clang wants the plain name, or has an option for it */
+#define cudaLaunchKernel cudaLaunchKernel_ptsz
+#endif
 #endif
 #if PVGPU_CUDART == 12 && !defined(PVGPU_CUDART_INTERNAL)
 #define cudaGetDeviceProperties cudaGetDeviceProperties_v2

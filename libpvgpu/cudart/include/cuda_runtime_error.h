@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Results of the runtime's calls: name, number, text. Included by cuda_runtime_api.h and by the library. */
+/* Results of the runtime's calls: name, number, text. Included by cuda_runtime_api.h and by the
+ * library. */
 #ifndef PVGPU_CUDA_RUNTIME_ERROR_H
 #define PVGPU_CUDA_RUNTIME_ERROR_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The answer of cudaGetDeviceProperties, in the layout of the runtime's version: CUDA 13 left members
- * out and gave names to reserved ones. Included by cuda_runtime_api.h, twice by the library itself.
+ * The answer of cudaGetDeviceProperties, in the layout of the runtime's version: CUDA 13 left
+ * members out and gave names to reserved ones. Included by cuda_runtime_api.h, twice by the library
+ * itself.
  *
  * PVGPU_PROP names the structure, PVGPU_PROP_13 says whether the layout is that of CUDA 13.
  */

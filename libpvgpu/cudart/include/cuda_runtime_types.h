@@ -35,7 +35,7 @@ struct dim3 {
 	unsigned int x, y, z;
 #ifdef __cplusplus
 	PVGPU_BOTH constexpr dim3(unsigned int a = 1, unsigned int b = 1, unsigned int c = 1)
-		: x(a), y(b), z(c)
+	    : x(a), y(b), z(c)
 	{
 	}
 #endif

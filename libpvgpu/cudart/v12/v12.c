@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names that mean something else in CUDA 13. */
-#include "cudart/managed.h"
+#include "cudart/memory/managed.h"
 #include "cudart/properties.h"
 
 #include <string.h>
@@ -30,8 +30,7 @@ RT_API(cudaChooseDevice, int *device, const struct prop12 *prop)
 	return rt_fail(rt_choose(device, prop->totalGlobalMem, prop->major, prop->minor));
 }
 
-RT_STREAM(cudaMemPrefetchAsync,
-	  (const void *ptr, size_t bytes, int device, cudaStream_t stream),
+RT_STREAM(cudaMemPrefetchAsync, (const void *ptr, size_t bytes, int device, cudaStream_t stream),
 	  (ptr, bytes, device, stream))
 {
 	return rt_prefetch(ptr, bytes, device, stream);

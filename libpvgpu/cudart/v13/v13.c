@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names that mean something else in CUDA 12: here they are the newest revision. */
-#include "cudart/managed.h"
+#include "cudart/memory/managed.h"
 #include "cudart/properties.h"
 
 const unsigned int rt_version = 13000;

@@ -9,9 +9,11 @@ cudaError_t rt_copy_async(CUdeviceptr dst, CUdeviceptr src, size_t bytes, enum c
 		return cudaSuccess;
 	switch (kind) {
 	case cudaMemcpyHostToDevice:
-		return rt_error(rt_cu.cuMemcpyHtoDAsync_v2(dst, (void *)(uintptr_t)src, bytes, stream));
+		return rt_error(
+			rt_cu.cuMemcpyHtoDAsync_v2(dst, (void *)(uintptr_t)src, bytes, stream));
 	case cudaMemcpyDeviceToHost:
-		return rt_error(rt_cu.cuMemcpyDtoHAsync_v2((void *)(uintptr_t)dst, src, bytes, stream));
+		return rt_error(
+			rt_cu.cuMemcpyDtoHAsync_v2((void *)(uintptr_t)dst, src, bytes, stream));
 	case cudaMemcpyDeviceToDevice:
 		return rt_error(rt_cu.cuMemcpyDtoDAsync_v2(dst, src, bytes, stream));
 	case cudaMemcpyHostToHost:
@@ -33,7 +35,8 @@ static cudaError_t copy_own(CUdeviceptr dst, CUdeviceptr src, size_t bytes,
 	return rt_error(rt_cu.cuStreamSynchronize(cudaStreamPerThread));
 }
 
-cudaError_t rt_copy(bool own, CUdeviceptr dst, CUdeviceptr src, size_t bytes, enum cudaMemcpyKind kind)
+cudaError_t rt_copy(bool own, CUdeviceptr dst, CUdeviceptr src, size_t bytes,
+		    enum cudaMemcpyKind kind)
 {
 	if (own)
 		return copy_own(dst, src, bytes, kind);
@@ -101,6 +104,6 @@ RT_API(cudaMemcpyPeerAsync, void *dst, int dst_device, const void *src, int src_
 
 	if (e || !bytes)
 		return rt_fail(e);
-	return rt_result(rt_cu.cuMemcpyPeerAsync(rt_addr(dst), to, rt_addr(src), from, bytes,
-						 stream));
+	return rt_result(
+		rt_cu.cuMemcpyPeerAsync(rt_addr(dst), to, rt_addr(src), from, bytes, stream));
 }

@@ -129,12 +129,13 @@ RT_API(cudaPointerGetAttributes, struct cudaPointerAttributes *attrs, const void
 	RT_ENTER();
 	if (!attrs)
 		return rt_fail(cudaErrorInvalidValue);
-	r = rt_cu.cuPointerGetAttributes(
-		ASKED, which, (void *[ASKED]){&type, &dev, &host, &managed, &ordinal}, rt_addr(ptr));
+	r = rt_cu.cuPointerGetAttributes(ASKED, which,
+					 (void *[ASKED]){&type, &dev, &host, &managed, &ordinal},
+					 rt_addr(ptr));
 	if (r)
 		return rt_result(r);
 	*attrs = (struct cudaPointerAttributes){
-		.type = managed & 0xff		      ? cudaMemoryTypeManaged
+		.type = managed & 0xff                 ? cudaMemoryTypeManaged
 			: type == CU_MEMORYTYPE_HOST   ? cudaMemoryTypeHost
 			: type == CU_MEMORYTYPE_DEVICE ? cudaMemoryTypeDevice
 						       : cudaMemoryTypeUnregistered,

@@ -150,7 +150,8 @@ void rt_unbox(const CUDA_MEMCPY3D *c, struct cudaMemcpy3DParms *p)
 
 	*p = (struct cudaMemcpy3DParms){
 		.srcArray = (cudaArray_t)c->srcArray,
-		.srcPtr = {from_host ? (void *)(uintptr_t)c->srcHost : (void *)(uintptr_t)c->srcDevice,
+		.srcPtr = {from_host ? (void *)(uintptr_t)c->srcHost
+				     : (void *)(uintptr_t)c->srcDevice,
 			   c->srcPitch, c->srcPitch, c->srcHeight},
 		.dstArray = (cudaArray_t)c->dstArray,
 		.dstPtr = {to_host ? c->dstHost : (void *)(uintptr_t)c->dstDevice, c->dstPitch,
@@ -211,10 +212,11 @@ static cudaError_t peer(const struct cudaMemcpy3DPeerParms *p, bool async, cudaS
 	if (e)
 		return rt_fail(e);
 	out = (CUDA_MEMCPY3D_PEER){
-		c.srcXInBytes, c.srcY, c.srcZ, 0, c.srcMemoryType, c.srcHost, c.srcDevice,
-		c.srcArray, NULL, c.srcPitch, c.srcHeight, c.dstXInBytes, c.dstY, c.dstZ, 0,
-		c.dstMemoryType, c.dstHost, c.dstDevice, c.dstArray, NULL, c.dstPitch, c.dstHeight,
-		c.WidthInBytes, c.Height, c.Depth,
+		c.srcXInBytes,   c.srcY,        c.srcZ,         0,          c.srcMemoryType,
+		c.srcHost,       c.srcDevice,   c.srcArray,     NULL,       c.srcPitch,
+		c.srcHeight,     c.dstXInBytes, c.dstY,         c.dstZ,     0,
+		c.dstMemoryType, c.dstHost,     c.dstDevice,    c.dstArray, NULL,
+		c.dstPitch,      c.dstHeight,   c.WidthInBytes, c.Height,   c.Depth,
 	};
 	e = rt_error(rt_primary(a, &out.srcContext));
 	if (!e)

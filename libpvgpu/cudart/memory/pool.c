@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stream-ordered allocation and its pools. Properties and attributes have the driver's shapes and numbers. */
+/* Stream-ordered allocation and its pools. Properties and attributes have the driver's shapes and
+ * numbers. */
 #include "cudart/rt.h"
 
 _Static_assert(sizeof(struct cudaMemPoolProps) == 88, "the driver's properties have this size");

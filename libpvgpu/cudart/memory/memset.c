@@ -9,9 +9,9 @@ RT_DEFAULT(cudaMemset, (void *dst, int value, size_t bytes), (dst, value, bytes)
 	RT_ENTER();
 	if (!bytes)
 		return cudaSuccess;
-	return rt_result(own ? rt_cu.cuMemsetD8Async(at, (unsigned char)value, bytes,
-						     cudaStreamPerThread)
-			     : rt_cu.cuMemsetD8_v2(at, (unsigned char)value, bytes));
+	return rt_result(
+		own ? rt_cu.cuMemsetD8Async(at, (unsigned char)value, bytes, cudaStreamPerThread)
+		    : rt_cu.cuMemsetD8_v2(at, (unsigned char)value, bytes));
 }
 
 RT_STREAM(cudaMemsetAsync, (void *dst, int value, size_t bytes, cudaStream_t stream),
@@ -31,10 +31,10 @@ RT_DEFAULT(cudaMemset2D, (void *dst, size_t pitch, int value, size_t width, size
 	RT_ENTER();
 	if (!width || !height)
 		return cudaSuccess;
-	return rt_result(own ? rt_cu.cuMemsetD2D8Async(at, pitch, (unsigned char)value, width,
-						       height, cudaStreamPerThread)
-			     : rt_cu.cuMemsetD2D8_v2(at, pitch, (unsigned char)value, width,
-						     height));
+	return rt_result(
+		own ? rt_cu.cuMemsetD2D8Async(at, pitch, (unsigned char)value, width, height,
+					      cudaStreamPerThread)
+		    : rt_cu.cuMemsetD2D8_v2(at, pitch, (unsigned char)value, width, height));
 }
 
 RT_STREAM(cudaMemset2DAsync,
@@ -49,8 +49,8 @@ RT_STREAM(cudaMemset2DAsync,
 }
 
 /* Slice by slice: rows between slices belong to nobody's box and stay. */
-static cudaError_t slices(struct cudaPitchedPtr dst, int value, struct cudaExtent extent, bool async,
-			  cudaStream_t stream)
+static cudaError_t slices(struct cudaPitchedPtr dst, int value, struct cudaExtent extent,
+			  bool async, cudaStream_t stream)
 {
 	const size_t slice = dst.pitch * dst.ysize;
 	CUdeviceptr at = rt_addr(dst.ptr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Managed memory. */
-#include "cudart/managed.h"
+#include "cudart/memory/managed.h"
 
 RT_API(cudaMallocManaged, void **ptr, size_t bytes, unsigned int flags)
 {

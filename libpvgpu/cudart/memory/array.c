@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays and their elements. A runtime array is the driver's. */
-#include "cudart/rt.h"
+#include "cudart/memory/array.h"
 
 static size_t component(CUarray_format f)
 {
@@ -41,8 +41,8 @@ RT_VISIBLE struct cudaChannelFormatDesc cudaCreateChannelDesc(int x, int y, int 
 	return (struct cudaChannelFormatDesc){x, y, z, w, f};
 }
 
-static bool driver_format(const struct cudaChannelFormatDesc *c, CUarray_format *format,
-			  unsigned int *channels)
+bool rt_array_format(const struct cudaChannelFormatDesc *c, CUarray_format *format,
+		     unsigned int *channels)
 {
 	static const CUarray_format of[3][3] = {
 		{CU_AD_FORMAT_SIGNED_INT8, CU_AD_FORMAT_SIGNED_INT16, CU_AD_FORMAT_SIGNED_INT32},
@@ -73,8 +73,9 @@ static cudaError_t describe(const struct cudaChannelFormatDesc *desc, struct cud
 	};
 	if (!desc)
 		return cudaErrorInvalidValue;
-	return driver_format(desc, &d->Format, &d->NumChannels) ? cudaSuccess
-								: cudaErrorInvalidChannelDescriptor;
+	return rt_array_format(desc, &d->Format, &d->NumChannels)
+		       ? cudaSuccess
+		       : cudaErrorInvalidChannelDescriptor;
 }
 
 static cudaError_t create(cudaArray_t *array, const struct cudaChannelFormatDesc *desc,
