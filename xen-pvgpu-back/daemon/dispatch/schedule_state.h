@@ -29,18 +29,6 @@ struct gate {
 	struct pvgpu_gate_report last; /* as last taken */
 	struct entitle entitle;
 	uint64_t taken_at;
-	bool adopted;              /* its first report is the baseline of its counters */
-	bool open, kept;           /* kept: closed even while the tenant has the grant */
-	bool closing;              /* closed, and not known to have drained */
-	uint64_t closed_at;        /* while closing */
-	uint64_t opened_commands;  /* as reported then */
-	uint64_t former_closed_at; /* the former closed_at, if it was opened without a grant before
-			       it had drained */
-	uint64_t commands, bytes;  /* allowances, as in *word */
-	/* latency.c: as last taken */
-	struct pvgpu_latency waits, kernels;
-	uint64_t waits_commands, waits_at;
-
 	bool counts_full, was_full; /* it counts when it has no room in flight; it has */
 	bool adopted;               /* its first report is the baseline of its counters */
 	bool open, kept;            /* kept: closed even while the tenant has the grant */
@@ -50,6 +38,9 @@ struct gate {
 	uint64_t former_closed_at;  /* the former closed_at, if it was opened without a grant before
 				it had drained */
 	uint64_t commands, bytes;   /* allowances, as in *word */
+	/* latency.c: as last taken */
+	struct pvgpu_latency waits, kernels;
+	uint64_t waits_commands, waits_at;
 };
 
 struct tenant {
@@ -141,7 +132,7 @@ struct schedule {
 	uint64_t cost_ns;    /* average cost of a hand-over */
 	uint64_t told_ns;    /* the cost as told to the library */
 	uint64_t handovers, wakeups;
-	uint64_t charged_ns; /* to all its tenants */
+	uint64_t charged_ns;        /* to all its tenants */
 	uint64_t waits, wait_turns; /* grants that were waited for; turns of the loop meanwhile */
 };
 
