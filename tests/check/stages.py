@@ -40,6 +40,7 @@ def waiting(full):
               [("PVGPU_MANY=1000,100 " if full else "") + f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 1800),
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
+        Stage("exporter", "statistics over HTTP, a real Prometheus", [f"{MAKE} check-exporter"]),
         Stage("soak", f"100 sessions, and hostile guests beside them, for {'30 minutes' if full else 'a minute'}",
               [f"{MAKE} {'soak' if full else 'check-soak'}"], limit=10800 if full else 1800),
         Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),
@@ -74,7 +75,8 @@ def stages(full=False):
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
                "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
-        *([lab] if full else []),
+        *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, which the lab runs, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
+          if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin",

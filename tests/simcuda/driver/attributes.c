@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
- * Features that the simulated GPU lacks (mipmaps, managed memory, pools, sharing) are reported as
+ * Features that the simulated GPU lacks (mipmaps, managed memory, sharing) are reported as
  * absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
@@ -42,7 +42,7 @@ static const struct attribute fixed[] =
 		{34, 0},          {35, 0},                   /* PCI device, no TCC */
 		{36, 1000000},                               /* memory clock, kHz */
 		{37, 64},                                    /* memory bus, bits */
-		{38, 4194304},                               /* L2, bytes */
+		{38, SIM_L2},                                /* L2, bytes */
 		{39, 2048},                                  /* threads per multiprocessor */
 		{40, 2},                                     /* copy engines */
 		{41, 1},                                     /* unified addressing */
@@ -68,7 +68,7 @@ static const struct attribute fixed[] =
 		{107, 0},         {108, 0},     {109, 0},        {110, 0},
 		{111, 1024},                /* shared memory reserved per block */
 		{113, 1},                   /* read-only host register */
-		{115, 0},                   /* no memory pools */
+		{115, 1},                   /* memory pools */
 		{120, 0},                   /* no clusters */
 		{121, 1},                   /* arrays to be mapped later */
 		{122, 1},                   /* 64-bit stream memory operations */

@@ -116,6 +116,7 @@ struct ctx_job {
 	struct ctx *c, *next; /* next: where the arena's registrations go */
 	uint32_t seq, flags;
 	bool reply;
+	bool evict; /* the last one takes its traces along */
 	struct obj_list dead;
 	struct area *areas;
 };
@@ -206,6 +207,8 @@ static void run_make(struct gpu *g, struct job *job)
 		r = (int)g->far->cuCtxGetApiVersion(c->far, &out.api_version);
 	if (!r)
 		r = (int)g->far->cuCtxGetStreamPriorityRange(&least, &greatest);
+	if (!r)
+		r = evict_make(g);
 	if (!r)
 		r = make_legacy(g, c);
 	if (r)
@@ -318,6 +321,8 @@ static void run_destroy(struct gpu *g, struct job *job)
 	struct stream *s;
 
 	ctx_waits_drain(g, c);
+	if (j->evict)
+		evict_now(g, c);
 	TAILQ_FOREACH(s, &c->streams, in_ctx)
 	{
 		gate_gone(g, s);
@@ -403,6 +408,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	j->areas = mem_detach(g, c);
 	globals_remove(g, c);
 	j->next = successor(g);
+	j->evict = evict_leave(g, c, j->next);
 	j->c = c;
 	j->seq = seq;
 	j->reply = reply;
