@@ -224,7 +224,7 @@ START_TEST(one_hangs)
 }
 END_TEST
 
-/* What a worker reports is taken with the rate that the driver's account gives. */
+/* A worker's report is taken with the rate that the driver's account gives. */
 START_TEST(measured)
 {
 	uint64_t since = schedule_now(), was, busy;

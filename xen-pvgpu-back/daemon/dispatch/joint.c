@@ -98,7 +98,7 @@ static bool is_brief(const struct tenant *t)
 
 static bool may_be(const struct schedule *s, const struct tenant *t)
 {
-	/* What is in flight of them all would be in the way of a higher class. */
+	/* All of their work in flight would be in the way of a higher class. */
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		if (s->inhabited[c])
 			return false;
