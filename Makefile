@@ -86,6 +86,7 @@ $(B)/lib/%:
 check: packages
 	$(Q)$(PYTHON) tests/check/run.py $(if $(CHECK_JSON),--json $(CHECK_JSON))
 check-full: packages
+	$(Q).ci/install-packages tests/clients/host-packages
 	$(Q)$(PYTHON) tests/check/run.py --full $(if $(CHECK_JSON),--json $(CHECK_JSON))
 # Thread sanitizer has nothing to see where there is one thread: pvgpud and pvgpuctl have no other.
 ONE_THREAD := $(addprefix $(B)/unit/,ptx_%_test sched_%_test sched_test sim_test sizing_test place_test keys_%test config_test \
