@@ -45,6 +45,11 @@ $(B)/cudart/plugin.so: $(B)/obj/cudart/plugin.o $(B)/lib/libcudart.so.12
 -include $(CUDART_TESTS:%=$(B)/obj/cudart/%.ptx.d)
 
 # A unit test is a program that exits with 0.
+UNIT += $(B)/unit/cudart_header_test
+$(B)/unit/cudart_header_test: tests/cudart/header_test.py $(wildcard libpvgpu/cudart/include/*.h)
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '#!/bin/sh\nexec $(PYTHON) %s\n' $(abspath $<) >$@
+	$(Q)chmod +x $@
 UNIT += $(B)/unit/cudart_symbols_test
 $(B)/unit/cudart_symbols_test: tests/cudart/symbols_test.py $(B)/lib/libcudart.so.12 $(B)/lib/libcudart.so.13 $(CUDART_STATIC)
 	$(Q)mkdir -p $(@D)
