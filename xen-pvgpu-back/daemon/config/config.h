@@ -86,6 +86,7 @@ struct config {
 	char libnvml[CONFIG_PATH];   /* empty: no accounting of workers' use */
 	char health[CONFIG_PATH];    /* pvgpu-health; empty: beside pvgpud itself */
 	char health_user[64];        /* empty: pvgpud's own */
+	char statistics_group[64];   /* that may read statistics.sock; empty: none */
 	unsigned int health_period_ms, health_silent_ms;
 	uint64_t context_memory; /* device memory that a session may use beside its leases */
 	uint64_t context_charge; /* charged to a vGPU's memory for each context */

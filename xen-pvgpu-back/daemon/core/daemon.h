@@ -46,6 +46,7 @@ struct schedule;
 struct tenant;
 struct share;
 struct share_group;
+struct snapshot_server;
 struct worker;
 struct xen_lost;
 struct xen_session;
@@ -158,6 +159,7 @@ struct vgpu {
 	uint64_t served;        /* number of the last opening that got a worker; 0: none */
 	uint64_t counted;       /* of the last count of those that wait */
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
+	uint64_t kills;         /* of these, ended by pvgpud */
 	bool drain;             /* takes no new session */
 	char last_reason[160];  /* why the last session ended */
 	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
@@ -261,6 +263,11 @@ struct daemon {
 	ev_timer stop_limit;
 	struct health *health; /* pvgpu-health; NULL: out of memory */
 	struct admin *admin;
+	struct {
+		uid_t uid;
+		pid_t pid;
+	} asks; /* who has sent the request to the admin socket that is being answered */
+	struct snapshot_server *snapshots; /* NULL: it does not listen */
 	struct xenbus *xen; /* NULL: no Xen link */
 	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
 	const struct xen_ops *xen_ops;

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "array.h"
 #include "calls.h"
 
 #define FLAGS_PASSED  (CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX)
@@ -301,6 +302,10 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			module_retire(g, (struct module *)o);
 		if (o->type == PVGPU_H_LINK)
 			link_retire(g, (struct link *)o);
+		if (o->type == PVGPU_H_TEXTURE)
+			texture_retire(g, (struct texture *)o);
+		if (o->type == PVGPU_H_ARRAY)
+			array_retire(g, (struct array *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
 		if (o->type >= PVGPU_H_LIBRARIES)

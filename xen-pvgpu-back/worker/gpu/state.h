@@ -336,6 +336,7 @@ struct wait {
 	uint32_t size;            /* of a reply's bytes; the slot's kind */
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
 	uint64_t spin_ns;         /* it ends soon: look so long before the thread sleeps */
+	bool soon;                /* look a few times in any case */
 	bool flush;               /* a synchronising call: get device output */
 	uint32_t pins;            /* complete.lock: threads that look at the event */
 	bool taken, finished;     /* complete.lock */
@@ -490,10 +491,13 @@ struct bounce {
 	unsigned int inside;   /* that move bytes now */
 };
 
-/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice. */
+/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice; or a place in
+ * an array: bytes, rows, slices. */
 struct bounce_side {
 	int at; /* enum where */
 	uint64_t addr, pitch, rows;
+	CUarray array;
+	uint64_t origin[3];
 };
 struct bounce_copy {
 	struct bounce_side dst, src; /* at least one in the arena */
@@ -539,6 +543,7 @@ struct parked {
 	struct event *uses;    /* referenced, or NULL: recorded or waited for by it */
 	bool firm;             /* nothing overtakes it */
 	uint64_t number;
+	uint64_t since; /* when it was parked, if it occupies the GPU */
 	uint32_t len;
 	uint64_t rec[];
 };
