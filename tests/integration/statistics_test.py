@@ -227,6 +227,23 @@ class Readers(unittest.TestCase):
             p.kill()
             p.wait()
 
+    def test_doctor(self):
+        with Env() as env:
+            wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            done = env.ctl("doctor", "--json")
+            self.assertEqual(done.returncode, 0, done.stdout)
+            found = {f["what"]: f for f in json.loads(done.stdout)}
+            for what in "kernel", "versions", "isolation", "GPU default", "the driver's accounting":
+                self.assertEqual(found[what]["verdict"], "ok", found[what])
+            env.write("/vgpu/vgpu0/drain", "1")
+            self.assertRegex(env.ctl("doctor").stdout, r"WARN +vGPU vgpu0: it drains: no new session\n +-> pvgpuctl set")
+            self.assertIn("audit: uid 0 pid" if os.getuid() == 0 else "audit: uid", env.log())
+            self.assertRegex(env.log(), r"audit: uid \d+ pid \d+: /vgpu/vgpu0/drain: '0' -> '1'")
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.dir], capture_output=True, text=True, timeout=120,
+                                  check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, r"BAD +pvgpud: it does not answer")
+
     def test_stats_text(self):
         with Env() as env:
             out = env.ctl("stats").stdout

@@ -15,6 +15,7 @@
 
 #define PVGPU_SNAPSHOT_MAGIC  0x31544154535650ull /* "PVSTAT1" */
 #define PVGPU_SNAPSHOT_SOCKET "statistics.sock"
+#define PVGPU_UNKNOWN         UINT64_MAX /* a value without a source */
 #define PVGPU_NO_DOMAIN       UINT32_MAX
 
 struct pvgpu_snapshot_header {

@@ -227,7 +227,10 @@ int xen_top(int argc, char **argv)
 static void print_values(const struct pvgpu_statistic *s, unsigned int n, const uint64_t *value)
 {
 	for (unsigned int i = 0; i < n; i++)
-		printf("  %-22s %20" PRIu64 " %s\n", s[i].name, value[i], s[i].doc);
+		if (value[i] == PVGPU_UNKNOWN)
+			printf("  %-22s %20s %s\n", s[i].name, "unknown", s[i].doc);
+		else
+			printf("  %-22s %20" PRIu64 " %s\n", s[i].name, value[i], s[i].doc);
 }
 
 static void print_row(const struct sample_row *r)

@@ -22,11 +22,24 @@ static void value(struct text *t, const struct pvgpu_statistic *s, const char *l
 {
 	const bool labelled = labels[0] != '\0';
 
+	if (n == PVGPU_UNKNOWN)
+		return;
+
 	text_add(t, "%s%s%s%s ", s->metric, labelled ? "{" : "", labels, labelled ? "}" : "");
-	if (s->unit == PVGPU_UNIT_US || s->unit == PVGPU_UNIT_PPM)
+	switch (s->unit) {
+	case PVGPU_UNIT_US:
+	case PVGPU_UNIT_PPM:
 		text_add(t, "%" PRIu64 ".%06" PRIu64 "\n", n / 1000000, n % 1000000);
-	else
+		break;
+	case PVGPU_UNIT_MW:
+		text_add(t, "%" PRIu64 ".%03" PRIu64 "\n", n / 1000, n % 1000);
+		break;
+	case PVGPU_UNIT_MHZ:
+		text_add(t, "%" PRIu64 "000000\n", n);
+		break;
+	default:
 		text_add(t, "%" PRIu64 "\n", n);
+	}
 }
 
 static void histogram(struct text *t, const struct pvgpu_statistic *s, const char *labels,

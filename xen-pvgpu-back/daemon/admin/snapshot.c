@@ -43,6 +43,27 @@ static void put_daemon(const struct daemon *d, const struct snapshots *s,
 	n[PVGPU_DAEMON_SNAPSHOT_TIME] = s->took_ns / 1000;
 }
 
+static uint64_t known(uint32_t n)
+{
+	return n == UINT32_MAX ? PVGPU_UNKNOWN : n;
+}
+
+static void put_sensors(const struct pool *p, uint64_t *n)
+{
+	const struct health_msg *m = &p->sensors;
+	const bool there = m->kind == HEALTH_STATE;
+
+	n[PVGPU_GPU_MEMORY_USED] = there ? p->driver_used : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_TEMPERATURE] = there ? known(m->state.celsius) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_POWER] = there ? known(m->state.milliwatts) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_SM_CLOCK] = there ? known(m->state.sm_mhz) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_MEMORY_CLOCK] = there ? known(m->state.memory_mhz) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_ECC_CORRECTED] = there ? m->state.corrected : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_ECC_UNCORRECTED] = there ? m->state.uncorrected : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_XIDS] = p->xids;
+	n[PVGPU_GPU_LAST_XID] = p->last_xid;
+}
+
 static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 {
 	uint64_t *n = out->value;
@@ -61,6 +82,7 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_CANARIES] = p->canary.runs;
 	n[PVGPU_GPU_START_FAILURES] = p->failures;
 	n[PVGPU_GPU_UNKNOWN_PROCESSES] = strangers_count(p);
+	put_sensors(p, n);
 }
 
 static void put_state(const struct vgpu *v, struct pvgpu_vgpu_record *out)
