@@ -284,6 +284,7 @@ class StatusPage(unittest.TestCase):
             self.assertFalse(page.styled)
             self.assertEqual(page.links, {"style.css", "metrics", "statistics.json"})
             self.assertIn("web1", text)
+            self.assertRegex(text, r"<td class=\"text\">vgpu web1: ")  # an event
             self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
             self.assertNotIn("unsafe", headers["Content-Security-Policy"])
             self.assertEqual(headers["X-Content-Type-Options"], "nosniff")

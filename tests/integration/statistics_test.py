@@ -227,6 +227,29 @@ class Readers(unittest.TestCase):
             p.kill()
             p.wait()
 
+    def test_events(self):
+        with Env() as env:
+            done = env.ctl("events")
+            self.assertRegex(done.stdout, r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ info    vgpu vgpu0: ")
+            follow = subprocess.Popen([program("pvgpuctl", env.build), "events", "--follow", "--json", "--run-dir", env.run_dir],
+                                      stdout=subprocess.PIPE, text=True)
+            lines = iter(follow.stdout.readline, "")
+            first = next(lines)
+            env.write("/vgpu/vgpu0/weight", "300")
+            seen = next(json.loads(line) for line in lines if "audit" in line)
+            self.assertRegex(seen["text"], r"^audit: uid \d+ pid \d+: /vgpu/vgpu0/weight: '100' -> '300'$")
+            self.assertGreater(seen["number"], json.loads(first)["number"])
+            follow.kill()
+            follow.wait()
+            follow.stdout.close()
+            # More than it remembers: the oldest are gone, the newest are there.
+            for i in range(300):
+                env.write("/vgpu/vgpu0/weight", str(1 + i))
+            events = [json.loads(line) for line in env.ctl("events", "--json").stdout.splitlines()]
+            self.assertEqual(len(events), 512)
+            self.assertEqual([e["number"] for e in events], list(range(events[0]["number"], events[0]["number"] + 512)))
+            self.assertTrue(events[-1]["text"].endswith("-> '300'"))
+
     def test_doctor(self):
         with Env() as env:
             wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")

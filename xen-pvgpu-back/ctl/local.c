@@ -47,7 +47,7 @@ static FILE *reach(void)
 
 /* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
  * exit status in *status. */
-static json_t *ask(json_t *req, int *status)
+json_t *local_ask(json_t *req, int *status)
 {
 	FILE *f = reach();
 	char *text = json_dumps(req, JSON_COMPACT), *line = NULL;
@@ -85,7 +85,7 @@ static json_t *ask(json_t *req, int *status)
 
 json_t *local_ask_tree(const char *path, json_t **answer, int *status)
 {
-	*answer = ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
+	*answer = local_ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
 	return *answer ? json_object_get(*answer, "tree") : NULL;
 }
 
@@ -330,7 +330,7 @@ int local_tree(int argc, char **argv)
 int local_read(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer = ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+	json_t *answer = local_ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
 
 	if (answer)
 		puts(local_text(answer, "value"));
@@ -342,9 +342,9 @@ int local_write(int argc, char **argv)
 {
 	int status = EXIT_DONE;
 
-	json_decref(
-		ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
-		    &status));
+	json_decref(local_ask(
+		json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
+		&status));
 	return status;
 }
 
@@ -455,7 +455,7 @@ int local_wait(int argc, char **argv)
 	for (;;) {
 		int status = EXIT_DONE;
 		json_t *answer =
-			ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+			local_ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
 
 		if (!answer)
 			return status;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
+#include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
@@ -451,6 +452,7 @@ int main(int argc, char **argv)
 		return r > 0 ? 0 : r ? 2 : 0;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
+	events_start();
 	/* The run directory last: what fails before it leaves nothing there. */
 	if (scrub_check(SCRUB_PARAMS, d.cfg.allow_no_scrub) < 0 || find_programs(&d.cfg) < 0 ||
 	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||

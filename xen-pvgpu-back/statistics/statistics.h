@@ -14,6 +14,7 @@ struct statistics {
 	const struct pvgpu_daemon_record *own;
 	const struct pvgpu_gpu_record *gpus;
 	const struct pvgpu_vgpu_record *vgpus;
+	const struct pvgpu_event_record *events; /* the oldest first */
 };
 
 /* read.c: from the socket in a run directory, within limit_ms. 0, or a negative errno with a text

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
+#include "xen-pvgpu-back/daemon/admin/events.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
+
+#define EVENTS 24u /* in a snapshot */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -138,8 +141,11 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 	struct pvgpu_daemon_record *own;
 	struct pvgpu_gpu_record *gpus;
 	struct pvgpu_vgpu_record *vgpus;
+	struct pvgpu_event_record events[EVENTS];
+	const unsigned int event_n = events_last(events, EVENTS);
 
-	*size = sizeof(*h) + sizeof(*own) + d->pool_n * sizeof(*gpus) + d->vgpu_n * sizeof(*vgpus);
+	*size = sizeof(*h) + sizeof(*own) + d->pool_n * sizeof(*gpus) + d->vgpu_n * sizeof(*vgpus) +
+		event_n * sizeof(events[0]);
 	h = calloc(1, *size);
 	if (!h)
 		return NULL;
@@ -151,6 +157,8 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 		.layout = PVGPU_STATISTICS_LAYOUT,
 		.gpus = d->pool_n,
 		.vgpus = d->vgpu_n,
+		.events = event_n,
+		.event_size = sizeof(events[0]),
 		.daemon_size = sizeof(*own),
 		.gpu_size = sizeof(*gpus),
 		.vgpu_size = sizeof(*vgpus),
@@ -162,6 +170,7 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		put_vgpu(d->vgpus[i], &vgpus[i]);
 	add_up(d, gpus);
+	memcpy(vgpus + d->vgpu_n, events, event_n * sizeof(events[0]));
 	s->made++;
 	put_daemon(d, s, own);
 	s->took_ns += clock_ns(CLOCK_MONOTONIC) - began;
