@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -249,6 +250,31 @@ class Readers(unittest.TestCase):
             self.assertEqual(len(events), 512)
             self.assertEqual([e["number"] for e in events], list(range(events[0]["number"], events[0]["number"] + 512)))
             self.assertTrue(events[-1]["text"].endswith("-> '300'"))
+
+    def test_drain_a_gpu(self):
+        with Env() as env:
+            p = env.occupy(launches=1000000000)
+            wait_for("work", lambda: env.vgpu()["launches"] > 0)
+            done = env.ctl("gpu", "drain", "default", "--timeout", "0.1")
+            self.assertEqual(done.returncode, 4)
+            self.assertIn("vGPU vgpu0 has 1 sessions", done.stderr)
+            done = env.run([os.path.join(env.build, "programs", "occupy"), "1"])
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIsNone(p.poll())
+            p.kill()
+            p.wait()
+            self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
+            gpu = env.statistics()["gpus"][0]
+            self.assertEqual((gpu["healthy"], gpu["drained"]), (0, 1))
+            env.restart(signal.SIGTERM)
+            wait_for("the same after a restart", lambda: env.statistics()["gpus"][0]["drained"] == 1)
+            done = env.ctl("gpu", "admit", "default", "--timeout", "100")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("is in use again", done.stdout)
+            self.assertEqual(env.statistics()["gpus"][0]["drained"], 0)
+            self.assertEqual(env.run([os.path.join(env.build, "programs", "occupy"), "1"]).returncode, 0)
+            self.assertEqual(env.ctl("gpu", "paint", "default").returncode, 2)
+            self.assertEqual(env.ctl("gpu", "drain", "none").returncode, 1)
 
     def test_doctor(self):
         with Env() as env:
