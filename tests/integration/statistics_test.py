@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -170,6 +171,23 @@ class Counts(unittest.TestCase):
             self.assertGreaterEqual(v["gpu-time"], before["gpu-time"])
             p.kill()
             p.wait()
+
+
+class Check(unittest.TestCase):
+    def test_every_fault(self):
+        """pvgpud --check names each fault of the file with its line, not the first alone."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+            f.write("[daemon]\nlog_level = loud\nmax_sessions = 0\nspare_workers = 2\ncolour = red\n[vgpu a]\nweight = 0\n[nothing]\nx = 1\n")
+            f.flush()
+            done = subprocess.run([program("pvgpud"), "--check", "--config", f.name], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual([int(n) for n in re.findall(r"\.conf:(\d+): ", done.stderr)], [2, 3, 5, 7, 8, 9], done.stderr)
+            f.seek(0)
+            f.truncate()
+            f.write("[vgpu a]\nweight = 300\n")
+            f.flush()
+            done = subprocess.run([program("pvgpud"), "--check", "--config", f.name], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 class Readers(unittest.TestCase):

@@ -70,6 +70,14 @@ static int bad(const char *error)
 	return -1;
 }
 
+static unsigned int faults_said; /* of --check */
+
+static void say_fault(const char *error)
+{
+	faults_said++;
+	bad(error);
+}
+
 /* Finds a file where a build or an installation has it, relative to pvgpud; 0, or -1 and errno. */
 static int find_near(char path[CONFIG_PATH], const char *const places[2], const char *name,
 		     int mode)
@@ -136,9 +144,11 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad("takes options only; try pvgpud --help");
+	if (o->check)
+		c->each_fault = say_fault;
 	if ((o->config_given || access(o->config, F_OK) == 0) &&
 	    config_file(c, o->config, error) < 0)
-		return bad(error);
+		return faults_said ? -1 : bad(error);
 	if (o->simulated && use_simulated(c) < 0)
 		return -1;
 	optind = 1;
