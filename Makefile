@@ -159,9 +159,11 @@ $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
 install-dev: all $(B)/pvgpu.pc
-	$(Q)$(INSTALL) -d $(LIBDIR) $(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PKGCONFIGDIR)
+	$(Q)$(INSTALL) -d $(LIBDIR)/cuda12 $(LIBDIR)/cuda13 $(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PKGCONFIGDIR)
 	$(Q)cp -P $(filter $(B)/lib/%.so,$(LIBS)) $(LIBDIR)/
-	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
+	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h libpvgpu/cudart/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
+	$(Q)$(INSTALL) -m 644 $(B)/cudart/12/libcudart_static.a $(LIBDIR)/cuda12/
+	$(Q)$(INSTALL) -m 644 $(B)/cudart/13/libcudart_static.a $(LIBDIR)/cuda13/
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PKGCONFIGDIR)/
 
 format:

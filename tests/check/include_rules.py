@@ -17,7 +17,7 @@ HEADING = "## Who may include what"
 TOPS = ("libpvgpu", "linux-pvgpu-front", "tests", "xen-pvgpu-back", "xenstore-schema")
 SKIPPED = ("golden",)  # what generators are to write: not compiled
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
-SEARCHED = ("", "libpvgpu", "libpvgpu/cuda/include")  # as the compiler does, after the file's own folder
+SEARCHED = ("", "libpvgpu", "libpvgpu/cuda/include", "libpvgpu/cudart/include")  # as the compiler does, after the file's own folder
 # Headers that are not in the tree, and what they count as. None: of the folder that includes them.
 OUTSIDE = (
     (re.compile(r"(xen[a-z]*\.h|xen/.*|xenstore\.h)$"), "Xen"),

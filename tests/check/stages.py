@@ -75,7 +75,8 @@ def stages(full=False):
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
                "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
-        *([lab] if full else []),
+        *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, which the lab runs, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
+          if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin",
@@ -86,6 +87,8 @@ def stages(full=False):
               [f"{MAKE} check-programs"]),
         Stage("offload", "OpenMP and OpenACC programs that GCC offloads, directly on simcuda and through pvgpu",
               [f"{MAKE} check-offload"] + ([f"{MAKE} check-libgomp"] if full else []), limit=7200 if full else 1800),
+        Stage("clients", "FFmpeg's CUDA filters, directly on simcuda and through pvgpu, against those of the CPU",
+              [f"{MAKE} check-clients"]),
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
         Stage("simcuda-fuzz", "random kernels on simcuda against a model on the CPU; planted faults are found",

@@ -81,6 +81,10 @@ LDLIBS_schedule_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/bells_test
 $(B)/unit/bells_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/bells_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_bells_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/schedule_joint_test
+$(B)/unit/schedule_joint_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_joint_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_joint_test = $(CHECK_LIBS) -lev
+
 UNIT += $(B)/unit/schedule_hang_test
 $(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_hang_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_hang_test = $(CHECK_LIBS) -lev

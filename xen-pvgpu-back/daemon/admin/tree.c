@@ -181,7 +181,7 @@ static void put_pool(json_t *o, const struct pool *p)
 	waits = schedule_waits(p->schedule, &turns);
 	put(o, "grant-waits", "%" PRIu64, waits);
 	put(o, "grant-wait-turns", "%" PRIu64, turns);
-	put(o, "mode", "%s", p->cfg.exclusive ? "exclusive" : "shared");
+	put(o, "mode", "%s", config_mode_name(p->cfg.mode));
 	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
 	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));
 	put(o, "promised", "%" PRIu64, pool_promised(p));

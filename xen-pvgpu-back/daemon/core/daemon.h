@@ -178,8 +178,9 @@ struct vgpu {
 	SLIST_HEAD(, xen_lost) lost; /* sessions of a former pvgpud whose workers died */
 	uint64_t breach_ms;  /* faults.c: time of the last counted breach outside a session */
 	struct pool *blamed; /* faults.c: whose GPU its sessions blame, until the canary's answer */
-	unsigned int blames; /* sessions that did */
-	uint64_t blamed_ms;  /* time of the last blame that a canary was asked for; 0: none */
+	unsigned int blames; /* sessions that did, and their users */
+	uint32_t blame_user[QUARANTINE_FAULTS_MAX];
+	uint64_t blamed_ms;     /* time of the last blame that a canary was asked for; 0: none */
 	struct log_bound noise; /* for log lines that guests cause without a session */
 };
 
@@ -210,6 +211,7 @@ struct worker {
 	bool awaited;            /* adopted, without a gate yet (share.c) */
 	struct opening *opening; /* the guest that waits until it is sealed */
 	uint32_t number;         /* the guest's number of the session; 0: local link */
+	uint32_t user;           /* of the guest, as in rules/quarantine.h */
 	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
 	uint32_t grants;         /* grants that it may have mapped */
 	uint64_t leased;

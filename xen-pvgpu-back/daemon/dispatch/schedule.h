@@ -90,6 +90,8 @@ void tenant_restore(struct tenant *t, const struct tenant_stats *before);
 struct schedule *tenant_schedule(const struct tenant *t);
 /* Charges GPU time that the driver has counted beyond the charges. */
 void tenant_charge(struct tenant *t, uint64_t ns);
+/* The driver has counted so much use of its workers more. */
+void tenant_measured(struct tenant *t, uint64_t used_ns);
 /* The statistics up to now. */
 void tenant_stats(struct tenant *t, struct tenant_stats *out);
 

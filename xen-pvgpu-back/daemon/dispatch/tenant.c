@@ -52,6 +52,7 @@ static void leave(struct tenant *t, uint64_t now)
 		TAILQ_REMOVE(&s->looks, t, look_link);
 	schedule_set_undrained(t, false);
 	hang_leave(t);
+	joint_leave(t);
 	s->wanting -= t->wants;
 	s->muted -= t->muted;
 	t->wants = t->on_gpu = t->look = t->muted = false;
@@ -70,7 +71,7 @@ struct tenant *tenant_new(struct schedule *s, struct sched_group *group,
 		return NULL;
 	TAILQ_INIT(&t->gates);
 	t->policy = *p;
-	t->drain_q8 = 256;
+	t->drain_q8 = t->rate_q8 = 256;
 	t->users = 1;
 	t->count = count ? count : &t->own;
 	rate_limits_set(t, now);
@@ -151,7 +152,7 @@ void tenant_charge(struct tenant *t, uint64_t ns)
 {
 	t->count->gpu_ns += ns;
 	t->s->charged_ns += ns;
-	if (t == t->s->holder && !t->s->exact)
+	if (t == t->s->holder && !t->s->exact && !t->joint)
 		t->ahead_ns += ns;
 	sched_charge(t->v, ns, schedule_now());
 	schedule_think(t->s);

@@ -96,6 +96,8 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 
 	a->used_ns += busy;
 	account_add(&w->vgpu->account, busy, m->process.end_ns, now);
+	if (w->vgpu->tenant)
+		tenant_measured(w->vgpu->tenant, busy);
 	/* At the end of a session the driver itself causes use: it is charged but not judged. */
 	if (w->state == CHECK_ENDED)
 		return;

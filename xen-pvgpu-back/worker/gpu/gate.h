@@ -54,6 +54,7 @@ struct gate {
 		bytes;             /* issued since the session began; commands also tried */
 	uint64_t busy_ns, copy_ns; /* of work that has ended */
 	struct pvgpu_latency waits, kernels;
+	uint64_t full;                        /* times without room in flight */
 	struct load flying;                   /* in flight, over all streams */
 	uint64_t oldest;                      /* since when the oldest of it runs; 0 */
 	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
