@@ -32,7 +32,8 @@
  * than a slice. */
 static uint64_t brief_ns(const struct schedule *s)
 {
-	return s->slice_ns / 2;
+	/* Slices grow with the cost of a hand-over, and here is none. */
+	return s->slice_ns < 2ull * PVGPU_GATE_ALONE_NS ? s->slice_ns / 2 : PVGPU_GATE_ALONE_NS;
 }
 
 static uint64_t in_flight(const struct tenant *t)
@@ -98,7 +99,7 @@ static bool is_brief(const struct tenant *t)
 
 static bool may_be(const struct schedule *s, const struct tenant *t)
 {
-	/* What is in flight of them all would be in the way of a higher class. */
+	/* Work of several in flight would be in the way of a higher class. */
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		if (s->inhabited[c])
 			return false;
