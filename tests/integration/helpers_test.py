@@ -176,12 +176,19 @@ class Attachd(unittest.TestCase):
             store.start()
             os.mkdir(f"{folder}/vms.d")
             log = open(f"{folder}/log", "w+")
+            manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            manager.bind(f"{folder}/notify")
+            manager.settimeout(20)
             p = subprocess.Popen([*wrap, program("pvgpu-attachd"), "--config-dir", f"{folder}/vms.d"], stdin=subprocess.DEVNULL,
-                                 stderr=log, env={**os.environ, "XENSTORED_PATH": f"{folder}/xenstored"})
+                                 stderr=log, env={**os.environ, "XENSTORED_PATH": f"{folder}/xenstored",
+                                                     "NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "100000"})
             try:
                 wait_for("its watches", lambda: p.poll() is not None or "watching over" in pathlib.Path(log.name).read_text())
                 wait_for("a round", lambda: p.poll() is not None or store.asked > 4)
                 self.assertIsNone(p.poll(), pathlib.Path(log.name).read_text())
+                # systemd hears of it, or would end it after a minute.
+                for said in (b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"):
+                    self.assertEqual(manager.recv(64), said)
                 for task in os.listdir(f"/proc/{p.pid}/task"):
                     s = status(f"{p.pid}/task/{task}")
                     self.assertEqual((s["Seccomp"], s["NoNewPrivs"]), ("2", "1"))
@@ -200,6 +207,7 @@ class Attachd(unittest.TestCase):
                 p.kill()
                 p.wait()
                 log.close()
+                manager.close()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ TEST_PROGRAMS := $(PROGRAM_NAMES:%=$(B)/programs/%)
 TESTPROGS     += $(TEST_PROGRAMS)
 PROGRAM_LIBS_fatbin := -llz4 -lzstd
 PROGRAM_LIBS_math   := -lm
+PROGRAM_LIBS_textures := -lm
 PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
 PROGRAM_LIBS_nbody  := -lm

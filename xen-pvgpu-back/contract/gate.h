@@ -45,6 +45,8 @@
 
 #include <stdint.h>
 
+#include "xen-pvgpu-back/contract/latency.h"
+
 /* Alongside PVGPU_SUP_GATE, in this order. */
 enum pvgpu_gate_fd {
 	PVGPU_GATE_FD_GATE,      /* memfd of struct pvgpu_gate, a page */
@@ -88,6 +90,11 @@ struct pvgpu_gate_report {
 			       worker can tell; 0: nothing is in flight. A report that stays 0
 			       without `drained` is not believed (entitle.h) */
 	uint64_t full;      /* times that there was no room in flight for a command */
+	uint64_t parked;    /* GPU commands that wait in the worker */
+	/* Of parked commands, how long they were; the rest of `commands` was not. Nothing reads
+	 * these when it decides. */
+	struct pvgpu_latency waits;
+	struct pvgpu_latency kernels; /* GPU time of launches, as estimated */
 };
 
 #endif

@@ -24,7 +24,8 @@ struct ctl {
 	const char *run_dir;
 	bool has_id;
 	uint32_t id;
-	double limit_s;
+	double limit_s, interval_s;
+	unsigned int times; /* 0: not given */
 	struct vgpu_spec spec; /* for attach; the uuid also selects a vGPU for other commands */
 #define FLAG(member, name, group, what)      bool member;
 #define TEXT(member, name, arg, group, what) const char *member;

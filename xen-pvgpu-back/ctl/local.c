@@ -229,6 +229,84 @@ int local_show(int argc, char **argv)
 	return status;
 }
 
+static void print_sessions(const char *vgpu, json_t *v)
+{
+	const char *id, *text;
+	json_t *s;
+
+	json_object_foreach(json_object_get(v, "session"), id, s)
+	{
+		text = text_of(s, "guest-session");
+		printf("%-24s %8s %10s %8s", vgpu, id, text[0] ? text : text_of(s, "guest-pid"),
+		       text_of(s, "pid"));
+		print_mib(s, "leased");
+		printf(" %8s %s\n", text_of(s, "age"), text_of(s, "state"));
+	}
+}
+
+int local_sessions(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+	json_t *answer, *vgpus = ask_tree("/vgpu", &answer, &status), *v, *all = json_object();
+	const char *name;
+
+	if (vgpus && argc && !json_object_get(vgpus, argv[0]))
+		status = ctl_fail(EXIT_NOT_THERE, "%s: no such vGPU; pvgpuctl list shows them",
+				  argv[0]);
+	if (vgpus && !status && !ctl.json)
+		printf("%-24s %8s %10s %8s %10s %8s %s\n", "vGPU", "session", "guest", "worker",
+		       "leased MiB", "age s", "state");
+	json_object_foreach(status ? NULL : vgpus, name, v)
+	{
+		if (argc && strcmp(name, argv[0]) != 0)
+			continue;
+		if (ctl.json)
+			json_object_set(all, name, json_object_get(v, "session"));
+		else
+			print_sessions(name, v);
+	}
+	if (ctl.json && !status)
+		print_json(all);
+	json_decref(all);
+	json_decref(answer);
+	return status;
+}
+
+int local_kill(int argc, char **argv)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "/vgpu/%.60s/session/%.20s/kill", argv[0], argv[1]);
+	return local_write(2, (char *[]){path, (char *)"1", NULL});
+}
+
+int local_pools(int argc, char **argv)
+{
+	int status = EXIT_DONE;
+	json_t *answer, *pools = ask_tree("/pool", &answer, &status), *p;
+	const char *name;
+
+	if (!pools)
+		return status;
+	if (ctl.json) {
+		print_json(pools);
+	} else {
+		printf("%-16s %-11s %-9s %6s %10s %10s %6s %8s %s\n", "pool", "policy", "mode",
+		       "load %", "memory MiB", "free MiB", "vGPUs", "sessions", "health");
+		json_object_foreach(pools, name, p)
+		{
+			printf("%-16s %-11s %-9s %6.1f", name, text_of(p, "policy"),
+			       text_of(p, "mode"), atof(text_of(p, "load")) / 1e4);
+			print_mib(p, "gpu-memory");
+			print_mib(p, "gpu-memory-free");
+			printf(" %6s %8s %s\n", text_of(p, "vgpus"), text_of(p, "sessions"),
+			       text_of(p, "health"));
+		}
+	}
+	json_decref(answer);
+	return status;
+}
+
 int local_tree(int argc, char **argv)
 {
 	int status = EXIT_DONE;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
+#include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
@@ -375,6 +376,7 @@ static int start(struct daemon *d)
 	xenbus_run(d);
 	if (admin_open(d) < 0)
 		return -1;
+	snapshot_open(d);
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
 		if (vgpu_listen(d->vgpus[i]) < 0)
 			return -1;
@@ -391,6 +393,7 @@ static void finish(struct daemon *d)
 
 	health_stop(d);
 	admin_close(d);
+	snapshot_close(d);
 	/* First, so that Xen guests whose sessions go on get no refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");

@@ -54,6 +54,13 @@ static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const c
 	return json_pack("{s:b, s:O}", "ok", 1, "value", at);
 }
 
+/* One line for each change that an administrator makes: who, what, from, to. */
+static void audit(const struct daemon *d, const char *path, const char *from, const char *to)
+{
+	log_info("audit: uid %u pid %d: %.200s: '%.200s' -> '%.200s'", d->asks.uid,
+		 (int)d->asks.pid, path, from ? from : "", to);
+}
+
 static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const char *value)
 {
 	char why[TREE_WHY] = "";
@@ -62,6 +69,7 @@ static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const 
 		return refuse("EINVAL", "%.200s: write needs a value", path);
 	switch (tree_write(d, path, value, why)) {
 	case 0:
+		audit(d, path, json_string_value(tree_find(tree, path)), value);
 		return json_pack("{s:b}", "ok", 1);
 	case EINVAL:
 		if (why[0])

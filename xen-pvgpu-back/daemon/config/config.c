@@ -49,6 +49,7 @@ static const struct key daemon_keys[] = {
 	{"libnvml", TEXT, D(libnvml), 0, CONFIG_PATH},
 	{"health", PATH, D(health), 0, CONFIG_PATH},
 	{"health_user", TEXT, D(health_user), 0, 64},
+	{"statistics_group", TEXT, D(statistics_group), 0, 64},
 	{"health_period_ms", NUMBER, D(health_period_ms), 10, 10000},
 	{"health_timeout_ms", NUMBER, D(health_silent_ms), 500, 600000},
 	{"context_charge", SIZE, D(context_charge), 0, SIZE_LIMIT >> 1},
@@ -80,7 +81,7 @@ static const struct key daemon_keys[] = {
 static const struct key pool_keys[] = {
 	{"device", GPU, P(device), 0, CONFIG_GPU},
 	{"policy", POLICY, P(policy), 0, 0},
-	{"mode", SHARING, P(exclusive), 0, 0},
+	{"mode", SHARING, P(mode), 0, 0},
 	{"slice_ms", NUMBER, P(slice_ms), 0, 30},
 	{"credit_ms", NUMBER, P(credit_ms), 0, 1000},
 	{"starvation_ms", NUMBER, P(starvation_ms), 0, 60000},
@@ -144,6 +145,7 @@ void config_init(struct config *c)
 	strcpy(c->libcuda, "libcuda.so.1");
 	strcpy(c->libnvml, "libnvidia-ml.so.1");
 	strcpy(c->health_user, "nobody");
+	strcpy(c->statistics_group, "pvgpu-statistics");
 	strcpy(c->cgroup, "auto");
 	strcpy(c->sandbox_files, "/dev/nvidiactl,/dev/nvidia-uvm,/dev/nvidia[0-9]*,"
 				 "/dev/nvidia-caps/nvidia-cap[0-9]*");

@@ -17,6 +17,7 @@ static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
 	if (!ns)
 		return;
 	t->count->gpu_ns += ns;
+	t->s->charged_ns += ns;
 	sched_charge(t->v, ns, now);
 }
 

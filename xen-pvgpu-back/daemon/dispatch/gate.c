@@ -171,6 +171,7 @@ void gate_free(struct gate *g)
 	struct tenant *t = g->tenant;
 
 	gate_take(g, schedule_now());
+	latency_take(g, schedule_now());
 	ev_io_stop(t->s->loop, &g->io);
 	TAILQ_REMOVE(&t->gates, g, link);
 	schedule_uncount(t);
@@ -245,6 +246,7 @@ void gate_take(struct gate *g, uint64_t now)
 		count(g, &r, now - g->taken_at);
 	} else if (r.commands || r.drained || r.wants) {
 		/* The first report of an adopted worker: a former pvgpud has counted it. */
+		latency_take(g, now);
 		g->adopted = false;
 		rate_limits_based(g, &r);
 	}

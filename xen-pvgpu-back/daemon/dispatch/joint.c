@@ -132,6 +132,8 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 		t->count->slices += t != t->s->holder;
 		t->s->waits += t->wants;
 		t->s->wait_turns += t->wants ? ev_iteration(t->s->loop) - t->want_turn : 0;
+		if (t->wants)
+			pvgpu_latency_add(&t->count->grant_wait, now - t->want_at);
 	}
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
@@ -145,6 +147,7 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 	if (open)
 		return;
 	t->want_turn = ev_iteration(t->s->loop);
+	t->want_at = now;
 	t->undrained_since = now;
 	t->drain_ns = 0;
 	t->paid = undrained;

@@ -98,6 +98,7 @@ static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_
 	}
 	t->wants = wants;
 	t->want_turn = ev_iteration(s->loop);
+	t->want_at = now;
 	s->wanting += wants ? 1u : -1u;
 	sched_wants(t->v, wants, now);
 }
@@ -238,6 +239,7 @@ static void take_grant(struct schedule *s, uint64_t now)
 
 	s->holder = NULL;
 	t->want_turn = ev_iteration(s->loop);
+	t->want_at = now;
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		inflight += g->last.inflight_ns < DRAIN_NS ? g->last.inflight_ns : DRAIN_NS;
@@ -283,6 +285,8 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 	schedule_set_undrained(t, false);
 	s->waits += t->wants;
 	s->wait_turns += t->wants ? ev_iteration(s->loop) - t->want_turn : 0;
+	if (t->wants)
+		pvgpu_latency_add(&t->count->grant_wait, now - t->want_at);
 	t->count->slices++;
 	t->on_gpu = true;
 	tell_holder(s);

@@ -38,6 +38,9 @@ struct gate {
 	uint64_t former_closed_at;  /* the former closed_at, if it was opened without a grant before
 				it had drained */
 	uint64_t commands, bytes;   /* allowances, as in *word */
+	/* latency.c: as last taken */
+	struct pvgpu_latency waits, kernels;
+	uint64_t waits_commands, waits_at;
 };
 
 struct tenant {
@@ -88,6 +91,7 @@ struct tenant {
 	uint64_t window_end;
 	bool muted;
 	unsigned int want_turn; /* the loop's, in which it began to wait for the grant */
+	uint64_t want_at;       /* the time of that */
 };
 
 struct schedule {
@@ -128,6 +132,7 @@ struct schedule {
 	uint64_t cost_ns;    /* average cost of a hand-over */
 	uint64_t told_ns;    /* the cost as told to the library */
 	uint64_t handovers, wakeups;
+	uint64_t charged_ns;        /* to all its tenants */
 	uint64_t waits, wait_turns; /* grants that were waited for; turns of the loop meanwhile */
 };
 
@@ -147,6 +152,12 @@ void gate_set_exclusive(struct gate *g, bool exclusive);
 bool gate_sleeps(const struct gate *g);
 /* Has it work that it could issue with the grant? */
 bool gate_wants(const struct gate *g);
+
+/* latency.c */
+/* Adds what the worker has reported since the last call to the vGPU's histograms. */
+void latency_take(struct gate *g, uint64_t now);
+/* The worker's commands that wait. */
+uint64_t latency_parked(const struct gate *g);
 
 /* charge.c */
 /* Charges the time since the last charge. */

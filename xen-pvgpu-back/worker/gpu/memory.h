@@ -115,6 +115,9 @@ void mem_put(struct gpu *g, struct area *a, uint32_t block);
 /* Take a context's memory out of the map; to be given to mem_release when its work has ended. */
 struct area *mem_detach(struct gpu *g, struct ctx *c);
 void mem_release(struct gpu *g, struct area *list);
+/* Pages of the worker's own: no address of the guest's. Side lane. A CUresult. */
+int mem_own(struct gpu *g, uint64_t size, struct area **out);
+void mem_own_free(struct gpu *g, struct area *a); /* NULL: nothing */
 /* Give spare pages back. Side lane. */
 void mem_trim(struct gpu *g);
 /* Leased bytes that no allocation has: spare pages, and allocations being freed. */
