@@ -22,6 +22,12 @@ bench-loops: packages
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) $(LOOPS)
 
+# A program that computes: a decoder in each of several tenants.
+.PHONY: bench-decoder
+bench-decoder: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) --decoders $(LOOPS)
+
 # One hand-over: which thread wakes which, and when. Needs root and tracefs.
 .PHONY: bench-handover
 bench-handover: packages

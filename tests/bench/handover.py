@@ -203,7 +203,7 @@ def main():
     ap.add_argument("load", nargs="?", default="1:500:1:0x2", help="as in loops.py: WEIGHT:US:BURST:THINK_US[xN],... (1:500:1:0x2)")
     args = ap.parse_args()
     tenants, b = loops.parse(args.load), loops.Loops(args.build, 4 * args.seconds + 1)
-    vgpus = {f"t{i}": f"memory=64M,weight={t[0] * loops.POLICY_WEIGHT}" for i, t in enumerate(tenants)}
+    vgpus = {f"t{i}": loops.policy(t) for i, t in enumerate(tenants)}
     result = {"load": args.load}
     with Trace() as trace, PvgpuEnv(vgpus, build=b.build, settings={"spare_workers": len(tenants)}) as d:
         for title, native in (("natively", True), ("through pvgpu", False)):

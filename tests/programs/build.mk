@@ -9,8 +9,10 @@ PROGRAM_LIBS_textures := -lm
 PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
 PROGRAM_LIBS_nbody  := -lm
-# A double must round after each operation, as the kernels' do.
+PROGRAM_LIBS_decoder := -lm
+# A number must round after each operation, as the kernels' do.
 CFLAGS_nbody        := -ffp-contract=off
+CFLAGS_decoder      := -ffp-contract=off
 
 $(B)/programs/errors: $(call obj,tests/programs/errors_calls.c tests/programs/errors_faults.c)
 

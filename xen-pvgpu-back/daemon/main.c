@@ -40,6 +40,7 @@
 #include "xen-pvgpu-back/daemon/xen/xen_ops.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
 
+#define FIRST_NICE     (-10)
 #define DEFAULT_CONFIG "/etc/pvgpu/pvgpud.conf"
 
 static const char usage[] =
@@ -449,6 +450,14 @@ static void raise_files_limit(void)
 	}
 }
 
+/* A hand-over waits for it, and it has little to do. The unit sets it, too: this is for a pvgpud
+ * that an operator starts, and has no effect without the right to. */
+static void come_first(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) > FIRST_NICE)
+		setpriority(PRIO_PROCESS, 0, FIRST_NICE);
+}
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -472,6 +481,7 @@ int main(int argc, char **argv)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);
 	overrides_say(&d);
 	raise_files_limit();
+	come_first();
 	signal(SIGPIPE, SIG_IGN);
 	d.next_id = 1;
 	d.started_ms = now_ms();

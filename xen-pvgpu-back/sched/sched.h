@@ -130,6 +130,8 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
  * group, guarantee or maximum. sched_lead: by how much GPU time v is ahead of the first in turn.
  * sched_beside: v has the GPU now, or not any more; until then it does not count as waiting.
  */
+#define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
+
 bool sched_may_join(const struct sched_vgpu *v);
 int64_t sched_lead(const struct sched_vgpu *v);
 void sched_beside(struct sched_vgpu *v, bool on, uint64_t now);

@@ -224,7 +224,7 @@ START_TEST(one_hangs)
 }
 END_TEST
 
-/* What a worker reports is taken with the rate that the driver's account gives. */
+/* The rate that the account of the driver gives changes what is charged. */
 START_TEST(measured)
 {
 	uint64_t since = schedule_now(), was, busy;

@@ -2,7 +2,7 @@
 /*
  * The GPU for several vGPUs at once. Programs that launch little and wait for it leave the GPU idle
  * at each turn's end: a hand-over wakes several processes one after the other. So while all vGPUs
- * that want the GPU are brief ones, which run dry before half a slice is used, their gates are open
+ * that want the GPU are brief ones, which never have more than 2 ms in flight, their gates are open
  * together, and the GPU itself queues their work. Nothing is woken then: pvgpud looks at their
  * reports every few milliseconds and charges what each has issued. One that is ahead of the first
  * in turn by more than half a slice is held until the others have caught up.
@@ -22,17 +22,16 @@
 	2u /* looks at which one has issued nothing, before it is asked: some may wait for others  \
 	    */
 #define LINGER_NS     20000000u
-#define SHOWN         4u         /* so many times brief_ns() are issued before it counts as brief */
+#define SHOWN_NS      8000000u   /* so much is issued before a vGPU counts as brief */
 #define RATE_NS       100000000u /* estimated use between two comparisons with the driver's account */
 #define RATE_LEAST_Q8 64u
 #define RATE_MOST_Q8  1024u
 #define OLD_NS        100000000u /* work that is older does not end, or waits for something */
 
-/* The most that a brief one uses at a time; half a slice, so that with it none is further ahead
- * than a slice. */
-static uint64_t brief_ns(const struct schedule *s)
+/* The most by which one may be ahead. Slices grow with the cost of a hand-over; here is none. */
+static uint64_t ahead_ns(const struct schedule *s)
 {
-	return s->slice_ns / 2;
+	return s->slice_ns < 2ull * SCHED_BESIDE_NS ? s->slice_ns / 2 : SCHED_BESIDE_NS;
 }
 
 static uint64_t in_flight(const struct tenant *t)
@@ -79,7 +78,7 @@ static bool is_old(const struct tenant *t, uint64_t now)
 
 void joint_seen(struct tenant *t, bool full)
 {
-	if (full || in_flight(t) > brief_ns(t->s) + brief_ns(t->s) / 4)
+	if (full || in_flight(t) > SCHED_BESIDE_NS + SCHED_BESIDE_NS / 4)
 		t->full_from = t->issued;
 }
 
@@ -93,12 +92,12 @@ static bool is_brief(const struct tenant *t)
 		if (!g->counts_full)
 			return false;
 	}
-	return t->issued - t->full_from >= SHOWN * brief_ns(t->s);
+	return t->issued - t->full_from >= SHOWN_NS;
 }
 
 static bool may_be(const struct schedule *s, const struct tenant *t)
 {
-	/* What is in flight of them all would be in the way of a higher class. */
+	/* Work of several in flight would be in the way of a higher class. */
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		if (s->inhabited[c])
 			return false;
@@ -139,7 +138,7 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		if (open)
-			gate_tell(g, t->asked, false, brief_ns(t->s));
+			gate_tell(g, t->asked, false, SCHED_BESIDE_NS);
 		gate_set_open(g, open, now);
 		undrained |= g->closing;
 	}
@@ -161,7 +160,7 @@ void joint_join(struct gate *g, uint64_t now)
 
 	if (!t->joint_open)
 		return;
-	gate_tell(g, t->asked, false, brief_ns(t->s));
+	gate_tell(g, t->asked, false, SCHED_BESIDE_NS);
 	gate_set_open(g, true, now);
 }
 
@@ -221,7 +220,10 @@ static bool may_go_on(const struct schedule *s, const struct tenant *next)
 {
 	const struct tenant *t;
 
-	if (!next || s->joints < 2 || s->params.exclusive || s->awaited || !sched_may_join(next->v))
+	if (!next || s->joints < 2 || s->params.exclusive || s->awaited)
+		return false;
+	/* Without work it keeps the grant until another one begins. */
+	if (next->wants && !sched_may_join(next->v))
 		return false;
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
@@ -252,7 +254,7 @@ static struct tenant *least_ahead(struct schedule *s, const struct tenant *first
 
 static bool may_run(const struct tenant *t, const struct tenant *first, const struct tenant *second)
 {
-	const int64_t most = (int64_t)brief_ns(t->s);
+	const int64_t most = (int64_t)ahead_ns(t->s);
 	const int64_t lead = t->wants ? sched_lead(t->v) : 0;
 
 	if (!t->wants || t == first)
