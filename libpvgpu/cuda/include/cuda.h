@@ -23,6 +23,7 @@
 
 #include "pvgpu_cuda_structs.h"
 
+#include "pvgpu_cuda_graphs.h"
 #include "pvgpu_cuda_pools.h"
 
 #ifdef __cplusplus

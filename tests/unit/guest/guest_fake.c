@@ -93,6 +93,15 @@ bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t upto)
 	return slot < PVGPU_SLOTS && fake.ended >= upto && !fake.unsound;
 }
 
+bool pvgpu_expect_hosts(struct pvgpu_session *s, uint32_t n)
+{
+	return true;
+}
+
+void pvgpu_expected_hosts(struct pvgpu_session *s)
+{
+}
+
 bool pvgpu_tells_ends(const struct pvgpu_session *s)
 {
 	return !fake.old_worker;
