@@ -65,9 +65,9 @@ class Tags(World):
 
     def test_hosts_that_cannot_be_asked_keep_their_tags(self):
         self.hosts[0].update(hosttags="pvgpu-2g", explicithosttags="pvgpu-2g")
-        self.pool.hosts["xcp1"].down = True
+        self.pool.named("xcp1").down = True
         self.refused(1, "host xcp1: pool p1: host.call_plugin: HOST_OFFLINE", "capacity", "--apply")
-        self.pool.hosts["xcp1"].down = False
+        self.pool.named("xcp1").down = False
         self.hosts[0]["istagarule"] = True
         self.refused(1, "its tags are a rule", "capacity", "--apply")
         self.hosts[0].update(istagarule=False, ipaddress="10.9.9.9", name="elsewhere")
@@ -180,9 +180,9 @@ class Usage(World):
         v = self.vm()
         self.ask("enable", "web1", "--profile", "pvgpu-2g")
         self.collect(0)
-        self.pool.hosts["xcp1"].down = True
+        self.pool.named("xcp1").down = True
         self.assertIn("HOST_OFFLINE", self.collect(1)["faults"][0])
-        self.pool.hosts["xcp1"].down = False
+        self.pool.named("xcp1").down = False
         self.run_vm(v, 8_000_000)
         self.collect(2)
         self.assertEqual([r[1:4] for r in self.rows()], [("4.000000", "2.000000", 3600)] * 2)
@@ -217,7 +217,7 @@ class Usage(World):
         v = self.vm()
         self.ask("enable", "web1", "--profile", "pvgpu-2g")
         self.run_vm(v, 1_000_000)
-        plain, reached, go = self.pool.call_plugin, threading.Event(), threading.Event()
+        plain, reached, go = self.pool.host_call_plugin, threading.Event(), threading.Event()
 
         def slow(ref, plugin, fn, args):
             out = plain(ref, plugin, fn, args)
@@ -225,7 +225,7 @@ class Usage(World):
                 reached.set()
                 go.wait(PATIENCE)
             return out
-        self.pool.call_plugin = slow
+        self.pool.host_call_plugin = slow
         first = self.start("usage", "collect")
         reached.wait(PATIENCE)
         self.run_vm(v, 2_000_000)
@@ -341,7 +341,7 @@ class Check(World):
         self.cloud.settings.update({"allow.additional.vm.configuration.list.xenserver": "", "enable.additional.vm.configuration": "false",
                                     "vm.strict.host.tags": "pvgpu-2g, pvgpu-4g,pvgpu-big"})
         del self.cloud.settings["gpu.detach.on.stop"]
-        (self.pool.hosts["xcp1"].folder / "tenants.conf").write_text("[tenant a]\nvgpus = lots\n")
+        (self.pool.named("xcp1").folder / "tenants.conf").write_text("[tenant a]\nvgpus = lots\n")
         found = self.ask("check", status=1)
         self.assertIn("lacks other_config:pvgpu: no toggle can be written", found["faults"][0])
         self.assertIn("xcp1: ", found["faults"][1])
@@ -404,20 +404,19 @@ class Tls(World):
     def test_chain_and_name(self):
         good, context = self.certificate("good", "IP:127.0.0.1")
         named, other = self.certificate("named", "DNS:xcp1.example.org")
-        cloud, pool = Cloud(context), Pool(self.folder, BUILD, other)
+        cloud, pool_url = Cloud(context), "https://127.0.0.1:%d" % self.pool.serve(other)
         self.addCleanup(cloud.close)
-        self.addCleanup(pool.close)
-        cloud.vms, cloud.accounts, pool.hosts, pool.vms = self.cloud.vms, self.cloud.accounts, self.pool.hosts, self.pool.vms
+        cloud.vms, cloud.accounts = self.cloud.vms, self.cloud.accounts
         v = self.vm()
 
         def conf(name, cs_ca, pool_ca, tls_name):
             return self.write_conf(name, cloudstack={"url": cloud.url, "ca": cs_ca},
-                                   pool_p1={"url": pool.url, "ca": pool_ca, "tls-name": tls_name})
+                                   pool_p1={"url": pool_url, "ca": pool_ca, "tls-name": tls_name})
         self.refused(3, "TLS: ", "status", "web1", conf=conf("a.conf", None, named, "xcp1.example.org"))
         self.refused(3, "TLS: ", "status", "web1", conf=conf("b.conf", named, named, "xcp1.example.org"))
         self.refused(3, "ca names the authority, tls-name the certificate's name", "status", "web1", conf=conf("c.conf", good, named, None))
         self.refused(3, "pool p1: ", "status", "web1", conf=conf("d.conf", good, good, "xcp1.example.org"))
-        self.assertEqual((cloud.calls[-1][0], pool.calls), ("listVirtualMachines", []))
+        self.assertEqual((cloud.calls[-1][0], self.pool.calls), ("listVirtualMachines", []))
         self.ask("enable", "web1", "--profile", "pvgpu-2g", conf=conf("e.conf", good, named, "xcp1.example.org"))
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
 

@@ -19,12 +19,17 @@ import hmac
 import http.client
 import http.server
 import json
+import pathlib
 import re
 import socketserver
+import sys
 import threading
 import time
 import urllib.parse
 import uuid
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "xapi"))
+import xapi  # noqa: E402
 
 JAVA_SAFE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-*_")
 
@@ -197,13 +202,19 @@ class Cloud:
 
         def end(job):
             vm.pop("jobid"), vm.pop("jobstatus")
-            job["jobstatus"] = 2 if error else 1
-            if error:
-                job.update(jobresultcode=530, jobresult={"errorcode": 530, "errortext": error})
+            said = dict(x.split(":", 1)[1].split("=", 1) for x in lines if x.startswith("other_config:"))
+            reason = error
+            try:
+                if not error:
+                    self.pool.create(vm["instancename"], host["name"], said)
+            except xapi.ApiError as e:
+                reason = "Unable to start a VM due to %s" % e
+            job["jobstatus"] = 2 if reason else 1
+            if reason:
+                job.update(jobresultcode=530, jobresult={"errorcode": 530, "errortext": reason})
                 vm["state"] = "Stopped"
                 return
             vm["state"], vm["hostid"], vm["hostname"] = "Running", host["id"], host["name"]
-            self.pool.create(vm["instancename"], host["name"], dict(x.split(":", 1)[1].split("=", 1) for x in lines if x.startswith("other_config:")))
         with self.lock:
             vm["state"] = "Starting"
             job = self.new_job("StartVMCmdByAdmin", vm, polls, end)

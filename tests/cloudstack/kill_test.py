@@ -56,8 +56,8 @@ class Kill(World):
             self.v["details"] = {} if toggle is None else {"extraconfig-1": "other_config:pvgpu=" + toggle}
             self.cloud.start(self.v, self.hosts[0], polls=0)
             if toggle and toggle != "off":
-                host = self.pool.hosts["xcp1"]
-                host.call_plugin("attach", {"vm-uuid": self.pool.of("i-2-100-VM")["uuid"], "profile": toggle.split()[0], "tenant": ALICE, "id": 0})
+                host = self.pool.named("xcp1")
+                host.call_plugin("pvgpu", "attach", {"vm-uuid": self.pool.of("i-2-100-VM")["uuid"], "profile": toggle.split()[0], "tenant": ALICE, "id": 0})
             return self.v
         return prepare
 

@@ -146,21 +146,21 @@ class Toggle(World):
         def attach(vm):
             value = vm["other_config"]["pvgpu"]
             if value != "off":
-                self.pool.host_of(vm).call_plugin("attach", {"vm-uuid": vm["uuid"], "profile": value.split()[0], "tenant": ALICE, "id": "0"})
+                self.pool.host_of(vm).call_plugin("pvgpu", "attach", {"vm-uuid": vm["uuid"], "profile": value.split()[0], "tenant": ALICE, "id": "0"})
         self.pool.attachd = attach
         self.ask("enable", "web1", "--profile", "pvgpu-2g")
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
         self.ask("disable", "web1")
         # Between the tool's look and its own attach:
         self.pool.attachd = None
-        plain = self.pool.call_plugin
+        plain = self.pool.host_call_plugin
 
         def late(ref, plugin, fn, args):
             if fn == "attach":
-                self.pool.call_plugin = plain
+                self.pool.host_call_plugin = plain
                 attach(self.pool.of("i-2-100-VM"))
             return plain(ref, plugin, fn, args)
-        self.pool.call_plugin = late
+        self.pool.host_call_plugin = late
         self.ask("enable", "web1", "--profile", "pvgpu-2g")
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
 
@@ -208,9 +208,9 @@ class Both(World):
             for fn in ("list", "attach"):
                 self.pool.refuse[fn] = [order]
                 self.neither(v, status, text)
-        self.pool.hosts["xcp1"].down = True
+        self.pool.named("xcp1").down = True
         self.refused(1, "HOST_OFFLINE", "enable", "web1", "--profile", "pvgpu-2g")
-        self.pool.hosts["xcp1"].down = False
+        self.pool.named("xcp1").down = False
         self.assertEqual((self.toggle(v), self.live(v)), ("off", []))
         self.pool.destroy("i-2-100-VM")
         self.refused(3, "CloudStack says that it is Running, and no pool (p1) has a running VM of that name-label", "enable", "web1",
@@ -252,7 +252,7 @@ class Both(World):
 
     def test_a_guest_that_does_not_answer(self):
         v = self.vm()
-        self.pool.hosts["xcp1"].asleep.touch()
+        self.pool.named("xcp1").asleep.touch()
         done = self.run_tool("enable", "web1", "--profile", "pvgpu-2g", "--wait", 0)
         self.assertEqual(done.status, 4)
         self.assertIn("the toggle is %s and acts, but the guest lags: " % T2, done.err)

@@ -185,7 +185,7 @@ class World(unittest.TestCase):
     def live(self, v):
         """[(profile, tenant)] of what its domain has, as the plugin says."""
         vm = self.pool.of(v["instancename"])
-        found = json.loads(self.pool.host_of(vm).call_plugin("list", {"vm-uuid": vm["uuid"]}))
+        found = json.loads(self.pool.host_of(vm).call_plugin("pvgpu", "list", {"vm-uuid": vm["uuid"]}))
         return [(g["profile"], g["tenant"]) for g in found if g["online"]]
 
     def other_config(self, v):

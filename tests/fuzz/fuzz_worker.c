@@ -2,6 +2,7 @@
 /* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_handlers.c tests/unit/worker/worker_fake.c tests/unit/worker/worker_fake_far.c
  *   tests/unit/worker/worker_fake_mem.c
  *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
+ *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/texture.c
  * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
  * xen-pvgpu-back/worker/gpu/calls.c
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
@@ -9,7 +10,7 @@
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
  * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
  * xen-pvgpu-back/worker/gpu/graph_params.c
- * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
+ * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c xen-pvgpu-back/worker/gpu/evict.c
  * xen-pvgpu-back/worker/gpu/find.c
  * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c xen-pvgpu-back/worker/gpu/image.c

@@ -33,7 +33,7 @@ def exports():
 
 def operations():
     text = "".join(read(os.path.relpath(p, SOURCE)) for p in glob.glob(os.path.join(SOURCE, "libpvgpu/protocol/[0-9]*.api")))
-    return {int(number): name for name, number in re.findall(r"^command (\w+) = (\d+)", text, re.M)}
+    return {int(number): name for name, number in re.findall(r"^(?:command|call) (\w+) = (\d+)", text, re.M)}
 
 
 class Library(unittest.TestCase):

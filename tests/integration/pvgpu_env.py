@@ -97,6 +97,15 @@ def cgroups(mark):
     return [p for t in top for p in (*glob.glob(f"{t}/*/"), t)]
 
 
+def cached_library(name):
+    """Where the dynamic linker's cache has a library, None where it does not."""
+    try:
+        said = subprocess.run(["/sbin/ldconfig", "-p"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return None
+    return next((line.split(" => ")[1] for line in said.splitlines() if line.split(" ")[0].strip() == name and "x86-64" in line), None)
+
+
 class PvgpuEnv:
     def __init__(self, vgpus=None, sim=None, settings=None, build=None, libcuda=None, worker_env=None,
                  max_sessions=None, wrap=None, worker=None, bin_dir=None):
@@ -129,9 +138,9 @@ class PvgpuEnv:
                              "health": os.path.join(self.build, "bin", "pvgpu-health"), **self.settings}
         if worker:
             self.settings["worker"] = worker
-        # The libraries that lie beside libcuda.
+        # Workers have the libraries that a program finds which runs directly: beside libcuda, and where the dynamic linker's cache says.
         cublas = os.path.join(os.path.dirname(self.libcuda), "libcublas.so.12")
-        if os.path.exists(cublas):
+        if os.path.exists(cublas) or (cublas := cached_library("libcublas.so.12")):
             self.settings = {"libcublas": cublas, **self.settings}
         self.wrap = wrap or []
         self.pvgpud = os.path.join(bin_dir, "pvgpud") if bin_dir else program("pvgpud", self.build)

@@ -82,6 +82,7 @@ class Machine:
         self.world = None             # of world.py, kept from scenario to scenario
         self.keepers = []             # objects with logs besides the guests
         self.complaints = []          # complaints of kernels
+        self.sending = threading.Lock()
         self.store = XenStore(self)
         self.dom0 = Channel("dom0", self.clock, self.put, self.say)
         self.qemu = None
@@ -93,7 +94,8 @@ class Machine:
 
     def put(self, data):
         try:
-            self.agent.sendall(data)
+            with self.sending:
+                self.agent.sendall(data)
         except OSError as e:
             raise LabError(f"the machine does not listen: {e}") from None
 

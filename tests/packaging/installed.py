@@ -86,7 +86,8 @@ class Debian(unittest.TestCase):
                     name = pathlib.Path(f).name
                     said = run(f"systemd-analyze verify --man=no {f}", good=(0, 1))
                     self.assertEqual([line for line in said.splitlines() if name in line], [])
-                    self.assertTrue((self.system.root / "etc/systemd/system/multi-user.target.wants" / name).is_symlink(), name)
+                    wanted = (self.system.root / "etc/systemd/system/multi-user.target.wants" / name).is_symlink()
+                    self.assertEqual(wanted, name != "pvgpu-exporter.service", name)  # the site makes its group first
         self.assertEqual(run("dpkg --audit"), "")
 
     def purge(self, *packages):
@@ -182,10 +183,23 @@ class Rpm(unittest.TestCase):
         for f in "usr/bin/pvgpuctl", "usr/sbin/pvgpu-attachd":
             self.assertEqual(names.missing(self.tree / f), [], f)
 
-    def test_unit(self):
-        text = (self.tree / "usr/lib/systemd/system/pvgpu-attachd.service").read_text()
-        self.assertEqual(list(Unit().faults(text)), [])
-        self.assertTrue((self.tree / re.search(r"^ExecStart=/(\S+)", text, re.M)[1]).is_file())
+    def test_units(self):
+        units = sorted((self.tree / "usr/lib/systemd/system").iterdir())
+        self.assertEqual([u.name for u in units], ["pvgpu-attachd.service", "pvgpu-rrdd.service", "pvgpu-xapi.service"])
+        for unit in units:
+            text = unit.read_text()
+            self.assertEqual(list(Unit().faults(text)), [], unit.name)
+            self.assertTrue((self.tree / re.search(r"^ExecStart=/(\S+)", text, re.M)[1]).is_file(), unit.name)
+
+    def test_hooks_and_programs(self):
+        for hook in "vm-pre-start", "vm-pre-migrate":
+            link = self.tree / "etc/xapi.d" / hook / "50-pvgpu"
+            self.assertTrue(os.access(link, os.X_OK), link)
+            self.assertEqual(link.resolve(), (self.tree / "usr/libexec/pvgpu/xapi/pvgpu-hook").resolve())
+        for program in "pvgpu-hook", "pvgpu-xapi", "pvgpu-rrdd":
+            text = (self.tree / "usr/libexec/pvgpu/xapi" / program).read_text()
+            self.assertEqual(text.splitlines()[0], "#!/usr/bin/python3", program)
+            self.assertNotIn("/usr/local", text, program)
 
     def test_plugin(self):
         plugin = self.tree / "etc/xapi.d/plugins/pvgpu"

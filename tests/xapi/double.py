@@ -10,7 +10,8 @@ Shapes and rules are those of xen-api (github.com/xapi-project/xen-api, read at 
 - xenopsd/lib/xenops_hooks.ml, xenops_server.ml: hooks below /etc/xapi.d, their arguments, 1 is logged, another status ends the operation with
   XAPI_HOOK_FAILED [script, reason, stdout, status]; vm-pre-start comes before there is a domain, vm-pre-migrate runs on the source alone.
 - xapi/xapi_plugins.ml: see xapi.py.
-Each host has a xenstored (xenstored.py) in which domains come and go as xenopsd makes them.
+Each host has a xenstored (xenstored.py) in which domains come and go as xenopsd makes them. tests/cloudstack/pool.py has hosts whose xenstore is a file,
+and tests/lab/xcpng.py hosts that are real Xen.
 """
 import http.server
 import os
@@ -40,8 +41,11 @@ class Host:
         for part in ("hooks/vm-pre-start", "hooks/vm-pre-migrate", "plugins"):
             os.makedirs(os.path.join(self.folder, part), exist_ok=True)
         self.socket = os.path.join(self.folder, "xapi")
-        self.xenstore = Xenstored(os.path.join(self.folder, "xenstored"))
         self.env, self.next_domid, self.server, self.enabled = {}, 1, None, True
+        self.xenstore = self.open_xenstore()
+
+    def open_xenstore(self):
+        return Xenstored(os.path.join(self.folder, "xenstored"))
 
     def record(self):
         return {"uuid": self.uuid, "name_label": self.name, "hostname": self.name, "address": "127.0.0.1", "enabled": self.enabled, "other_config": {},
@@ -58,7 +62,8 @@ class Host:
     def close(self):
         if os.path.exists(self.socket):
             self.stop_xapi()
-        self.xenstore.close()
+        if self.xenstore:
+            self.xenstore.close()
 
     def hooks(self, name, uuid, reason, domid=None):
         folder = os.path.join(self.folder, "hooks", name)
@@ -68,6 +73,9 @@ class Host:
                                   env={"PATH": "/usr/bin:/bin", **self.env})
             if done.returncode not in (0, 1):
                 raise ApiError("XAPI_HOOK_FAILED", "%s/%s" % (name, script), reason, done.stdout, str(done.returncode))
+
+    def call_plugin(self, plugin, fn, args):
+        return PluginHost(os.path.join(self.folder, "plugins"), self.env).call_plugin(plugin, fn, args)
 
     # Domains, as xenopsd makes and removes them.
     def make_domain(self, vm):
@@ -96,19 +104,23 @@ class Host:
 
 
 class Pool:
-    """The first host is the master. Use it as a context."""
+    """The first host is the master. Use it as a context. refuse[method or function of the plugin] = [(code, parameter...), ...]: failures to order, one
+    a call. gate(when, name): true where the caller has been ended."""
 
-    def __init__(self, folder, names=("host1",), password="secret"):
-        self.folder, self.password, self.ref, self.uuid = str(folder), password, ref(), str(uuids.uuid4())
+    def __init__(self, folder, names=("host1",), user="root", password="secret", gate=lambda *_: False):
+        self.folder, self.user, self.password, self.ref, self.uuid = str(folder), user, password, ref(), str(uuids.uuid4())
         self.changed, self.generation, self.log = threading.Condition(threading.RLock()), 1, {}
-        self.vms, self.sessions, self.https, self.calls = {}, set(), [], []
+        self.vms, self.sessions, self.servers, self.calls, self.refuse, self.gate = {}, set(), [], [], {}, gate
         self.hosts = []
         for name in names:
             os.makedirs(os.path.join(self.folder, name))
-            self.hosts.append(Host(self, os.path.join(self.folder, name), name))
-        for h in self.hosts:
-            self.add_vm("Control domain on host: " + h.name, is_control_domain=True, power_state="Running", resident_on=h.ref, domid="0")
-            h.start()
+            self.add(Host(self, os.path.join(self.folder, name), name))
+
+    def add(self, host):
+        self.hosts.append(host)
+        self.add_vm("Control domain on host: " + host.name, is_control_domain=True, power_state="Running", resident_on=host.ref, domid="0")
+        host.start()
+        return host
 
     def __enter__(self):
         return self
@@ -117,7 +129,7 @@ class Pool:
         self.close()
 
     def close(self):
-        for server in self.https:
+        for server in self.servers:
             server.shutdown()
             server.server_close()
         with self.changed:
@@ -131,6 +143,12 @@ class Pool:
             if h.ref == reference:
                 return h
         raise ApiError("HANDLE_INVALID", "host", reference)
+
+    def named(self, name):
+        return next(h for h in self.hosts if h.name == name)
+
+    def called(self, method):
+        return sum(m == method for m, _ in self.calls)
 
     def vm(self, reference):
         if reference not in self.vms:
@@ -229,15 +247,43 @@ class Pool:
         vm.update(resident_on=to.ref, domid=str(there))
         self.touch(reference)
 
+    # ---- as CloudStack does: another VM for each start
+
+    def create(self, name, host, other_config):
+        reference = self.add_vm(name, other_config)
+        try:
+            self.start(reference, self.named(host))
+        except ApiError:
+            self.vm_destroy(reference)
+            raise
+
+    def destroy(self, name):
+        for reference, vm in list(self.vms.items()):
+            if vm["name_label"] == name and vm["power_state"] == "Running":
+                self.ends(reference)
+                self.vm_destroy(reference)
+
+    def of(self, name):
+        return next(v for v in self.vms.values() if v["name_label"] == name and v["power_state"] == "Running")
+
+    def host_of(self, vm):
+        return self.host(vm["resident_on"])
+
     # ---- calls
+
+    def ordered(self, name):
+        with self.changed:
+            if self.refuse.get(name):
+                raise ApiError(*self.refuse[name].pop(0))
 
     def call(self, host, local, method, params):
         """host: on which it arrives; local: by its local socket."""
-        self.calls.append(method)
+        self.calls.append((method, params))
+        self.ordered(method)
         if host is not self.hosts[0] and not local:
             raise ApiError("HOST_IS_SLAVE", "127.0.0.1")
         if method == "session.login_with_password":
-            if not local and tuple(params[:2]) != ("root", self.password):
+            if not local and tuple(params[:2]) != (self.user, self.password):
                 raise ApiError("SESSION_AUTHENTICATION_FAILED", params[0], "Authentication failure")
             session = ref()
             self.sessions.add(session)
@@ -369,8 +415,8 @@ class Pool:
         self.host(reference).enabled = False
 
     def host_call_plugin(self, reference, plugin, fn, args):
-        host = self.host(reference)
-        return PluginHost(os.path.join(host.folder, "plugins"), host.env).call_plugin(plugin, fn, args)
+        self.ordered(fn)
+        return self.host(reference).call_plugin(plugin, fn, args)
 
     def pool_get_all(self):
         return [self.ref]
@@ -381,16 +427,20 @@ class Pool:
     def pool_get_master(self, _reference):
         return self.hosts[0].ref
 
-    # ---- HTTPS
+    # ---- over the network
 
     def listen(self, certificate, key, host=None):
-        """The port; host: which one answers there (default the master)."""
-        server = Threaded(("127.0.0.1", 0), handler(host or self.hosts[0], False))
+        """HTTPS. The port; host: which one answers there (default the master)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.https.append(server)
+        return self.serve(context, host)
+
+    def serve(self, context=None, host=None):
+        server = Threaded(("127.0.0.1", 0), handler(host or self.hosts[0], False))
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.servers.append(server)
         return server.server_address[1]
 
 
@@ -414,22 +464,30 @@ class LocalServer(Threaded):
 def handler(host, local):
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = not local
 
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            params, method = rpc.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            name = method if method != "host.call_plugin" else "plugin %s" % params[3]
+            if host.pool.gate("before", name):
+                return
             try:
-                params, method = rpc.loads(body)
                 answer = {"Status": "Success", "Value": host.pool.call(host, local, method, list(params))}
                 if answer["Value"] is None:
                     answer["Value"] = ""
             except ApiError as e:
                 answer = {"Status": "Failure", "ErrorDescription": [e.code] + [str(p) for p in e.params]}
+            if host.pool.gate("after", name):
+                return
             out = rpc.dumps((answer,), methodresponse=True).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(out)))
-            self.end_headers()
-            self.wfile.write(out)
+            try:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/xml")
+                self.send_header("Content-Length", str(len(out)))
+                self.end_headers()
+                self.wfile.write(out)
+            except OSError:
+                self.close_connection = True
 
         def address_string(self):
             return "local"

@@ -436,6 +436,7 @@ static void reconcile_domain(struct round *r, const struct domain *d)
 	struct vm_conf said = {0};
 	const struct vm_conf *c = vms_find(&r->vms, d);
 	int by_xapi = xapi_conf(r->k, d, &said);
+	bool left[VMS_VGPUS] = {false};
 
 	if (by_xapi < 0) {
 		keep(r->k, d->domid);
@@ -444,8 +445,11 @@ static void reconcile_domain(struct round *r, const struct domain *d)
 	if (by_xapi)
 		c = &said;
 	xapi_withdraw(r, d, by_xapi ? &said : NULL, c);
+	if (c && !by_xapi)
+		libxl_leave(r, d, c, left);
 	for (size_t i = 0; c && i < c->n; i++)
-		reconcile_one(r, d, c, &c->vgpus[i], by_xapi);
+		if (!left[i])
+			reconcile_one(r, d, c, &c->vgpus[i], by_xapi);
 	vm_conf_free(&said);
 }
 

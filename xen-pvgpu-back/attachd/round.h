@@ -22,6 +22,12 @@ void round_backend(struct reconciler *k, uint32_t be);
 /* Look at the domain again in the next round, too. */
 void round_next(struct round *r, uint32_t domid);
 
+/* ---- libxl.c: domains whose toolstack attaches vGPUs itself ---- */
+
+/* left: which vGPUs of the file are the toolstack's to attach. */
+void libxl_leave(struct round *r, const struct domain *d, const struct vm_conf *c,
+		 bool left[VMS_VGPUS]);
+
 /* ---- leftovers.c: keys of ended VMs, and who hears of ends ---- */
 
 /* Removes keys that are left over from r->vgpus and from xenstore. */

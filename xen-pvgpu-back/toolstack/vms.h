@@ -16,6 +16,7 @@ struct vm_conf {
 	char path[VMS_PATH];
 	char name[DOMAIN_NAME];     /* empty: the uuid identifies the VM */
 	char uuid[PVGPU_UUID_TEXT]; /* empty: the name identifies the VM */
+	bool by_xl;                 /* a configuration of xl */
 	struct vgpu_spec *vgpus;    /* each with its id */
 	size_t n;
 };

@@ -224,6 +224,7 @@ int xl_config_read(struct vm_conf *c, const char *path, char err[VMS_ERROR])
 		return r;
 	}
 	snprintf(c->path, sizeof(c->path), "%.500s", path);
+	c->by_xl = true;
 	p.at = text;
 	for (skip(&p, true); *p.at && !r; skip(&p, true)) {
 		if (*p.at == ';')

@@ -49,6 +49,9 @@ static void forget(struct object *o)
 	case PVGPU_H_LINK:
 		link_forget((struct link *)o);
 		break;
+	case PVGPU_H_TEXTURE:
+		texture_forget((struct texture *)o);
+		break;
 	default:
 		object_free(o);
 	}

@@ -723,6 +723,23 @@ uint64_t staging_piece(uint64_t len);
 unsigned int staging_lend(struct slot **slot, unsigned int n);
 void staging_return(struct slot *const *slot, unsigned int n);
 
+/* array.c, texture.c: the object is retired. array.h has what the folder shares. */
+struct array {
+	struct object o;
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	uint64_t texel_bytes, row_bytes, rows, slices; /* slices: or layers; at least 1 */
+};
+/* A CUtexObject or a CUsurfObject: the application holds the driver's number. */
+struct texture {
+	struct object o;
+	uint64_t number;
+	bool is_surface;
+	struct texture *next; /* of all; under a lock of texture.c */
+	CUDA_RESOURCE_DESC resource;
+	CUDA_TEXTURE_DESC desc;
+};
+void texture_forget(struct texture *t);
+
 /* move.c: asynchronous copies from and to memory that the worker does not reach. MOVE_BUSY: not
  * now, or not with this worker. */
 enum { MOVE_BUSY = -1 };

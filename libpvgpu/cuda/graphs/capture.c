@@ -369,7 +369,7 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 	return 0;
 }
 
-/* What the last query of this thread gave out. */
+/* The nodes that this thread's last query gave out. */
 static _Thread_local struct {
 	CUgraphNode *node;
 	size_t room;

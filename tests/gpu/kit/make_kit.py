@@ -15,7 +15,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[2]
 MOST = 40 << 20
-BINARIES = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "lib/libcuda.so.1"]
+BINARIES = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "lib/libcuda.so.1", "lib/libcublas.so.12"]
 # Where the build has none of these, the stages that want it say so.
 TESTS = ["tests/gpu-probe", "tests/gpu-trace", "tests/gpu-meter", "tests/gpu-compat.so"]
 PYTHON = ["pvgpu_env.py", "programs.py", "run_programs.py", "meter.py"]

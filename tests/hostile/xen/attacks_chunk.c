@@ -76,7 +76,7 @@ static void shapes(struct front *f)
 static void elsewhere(struct front *f)
 {
 	const struct guest *g = &attack_seat->g;
-	const uint64_t at[] = {0, PAGE, g->device_base, g->arena_base - PAGE,
+	const uint64_t at[] = {0, PAGE, g->device_base, g->arena_base - SIZE,
 			       g->arena_base + g->arena_size};
 
 	add(f, at[attack->arg], SIZE, ANY_ERROR);

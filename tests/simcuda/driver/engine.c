@@ -183,6 +183,7 @@ void op_run(struct op *op)
 		slow_down(now_ns() - begin);
 	end_copying(place, begin);
 	arbiter_add(&arbiter_self->copy_bytes, bytes_of(op));
+	arbiter_cache(op->kind == OP_MEMSET ? bytes_of(op) : 0);
 	arbiter_work(false);
 }
 

@@ -344,6 +344,31 @@ START_TEST(a_line_of_xl)
 }
 END_TEST
 
+START_TEST(a_libxl_that_attaches_leads)
+{
+	k.xl_dir = dir;
+	put("web7.cfg", "name = 'web7'\npvgpu = [ 'memory=1M', 'memory=2M' ]\n");
+	put("web1.conf", "[vgpu 0]\nmemory = 512M\n[vgpu 1]\nmemory = 1M\n[vgpu 10]\n");
+	/* Before it has attached anything: what xl's file says is its own, all of it. */
+	fake_domain(7, "web7", UUID7);
+	fake_set("/libxl/7/pvgpu", "");
+	fake_domain(3, "web1", UUID3);
+	fake_set("/libxl/3/pvgpu", "0 10");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend/pvgpu/7"));
+	/* The VM's own file: but for the numbers that libxl has. */
+	ck_assert_ptr_null(fake_get(BE "/memory"));
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/3/1/memory"), "1048576");
+	ck_assert_ptr_null(fake_get("/local/domain/0/backend/pvgpu/3/10/memory"));
+	/* The same files, started by a libxl without the patches. */
+	fake_domain_gone(7);
+	fake_remove("/libxl/7");
+	fake_domain(8, "web7", VGPU);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get("/local/domain/0/backend/pvgpu/8/1/memory"), "2097152");
+}
+END_TEST
+
 /* ---- what xapi says ---- */
 
 static void say(const char *uuid, const char *vgpus)
@@ -640,6 +665,7 @@ int main(void)
 	tcase_add_test(t, profiles_count_from_the_next_start);
 	tcase_add_test(t, made_from_a_profile_it_stays_as_it_was);
 	tcase_add_test(t, a_line_of_xl);
+	tcase_add_test(t, a_libxl_that_attaches_leads);
 	tcase_add_test(t, changes_follow_a_driver_domain);
 	tcase_add_test(t, changes_follow_vgpus_made_by_hand);
 	tcase_add_test(t, a_name_that_comes_late);

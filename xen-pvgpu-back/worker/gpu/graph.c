@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Graphs: their nodes, which the guest knows by numbers, and what is made of them. What a node does
- * is checked when it is made or changed (graph_params.c), since a launch names the graph alone.
+ * Graphs: their nodes, which the guest knows by numbers, and their instances. A node's parameters
+ * are checked when it is made or changed (graph_params.c), since a launch names the graph alone.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -22,7 +22,7 @@ struct graph_exec {
 	uint64_t charge;
 };
 
-/* What a node does, as the far end's calls take it. */
+/* A node's parameters, as the far end's calls take them. */
 struct node_params {
 	struct pvgpu_graph_node is;
 	CUDA_KERNEL_NODE_PARAMS kernel;

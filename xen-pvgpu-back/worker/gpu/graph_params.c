@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a graph's node does, between the wire and the far end. Addresses and handles are checked
- * here, once: a launch of the graph does not name them.
+ * Parameters of nodes, between the wire and the far end. Addresses and handles are checked here,
+ * once: a launch of the graph does not name them.
  */
 #include <string.h>
 
