@@ -86,6 +86,7 @@ $(B)/lib/%:
 check: packages
 	$(Q)$(PYTHON) tests/check/run.py $(if $(CHECK_JSON),--json $(CHECK_JSON))
 check-full: packages
+	$(Q).ci/install-packages tests/clients/host-packages
 	$(Q)$(PYTHON) tests/check/run.py --full $(if $(CHECK_JSON),--json $(CHECK_JSON))
 # Thread sanitizer has nothing to see where there is one thread: pvgpud and pvgpuctl have no other.
 ONE_THREAD := $(addprefix $(B)/unit/,ptx_%_test sched_%_test sched_test sim_test sizing_test place_test keys_%test config_test \
@@ -113,16 +114,20 @@ VERSION := 0.1.0
 install: install-back install-tools install-cloudstack install-guest install-dev
 
 # Man pages that are not of the tools.
-MAN_BACK := docs/man/pvgpud.8 docs/man/pvgpud.conf.5 docs/man/pvgpu-worker.8 docs/man/pvgpu-health.8
+MAN_BACK := docs/man/pvgpud.8 docs/man/pvgpud.conf.5 docs/man/pvgpu-worker.8 docs/man/pvgpu-health.8 docs/man/pvgpu-exporter.8
 MAN_CLOUDSTACK := docs/man/pvgpu-cloudstack.8 docs/man/pvgpu-cloudstack.conf.5
 include xen-pvgpu-back/packaging/install.mk
 
 install-back: all
-	$(Q)$(INSTALL) -d $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda
+	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda $(DESTDIR)$(PREFIX)/share/pvgpu/monitoring
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-exporter $(BINDIR)/
+	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/exporter/monitoring/alerts.yml $(wildcard xen-pvgpu-back/exporter/monitoring/grafana-*.json) \
+		$(DESTDIR)$(PREFIX)/share/pvgpu/monitoring/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpud.service.in)
+	$(call install_unit,xen-pvgpu-back/systemd/pvgpu-exporter.service.in)
 	$(call install_man,$(MAN_BACK))
 
 # install-tools is in xen-pvgpu-back/packaging/tools.mk, which an old dom0 uses, too.
@@ -146,7 +151,9 @@ install-cloudstack:
 GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(filter-out %/libcublas.so.12,$(LIBS))),$(if $(findstring .so.,$(l)),$(l)))
 # libcublas has a part of cuBLAS's calls: not where programs find it unasked.
 install-guest: all install-module-source
-	$(Q)$(INSTALL) -d $(LIBDIR)/cublas
+	$(Q)$(INSTALL) -d $(LIBDIR)/cublas $(BINDIR)
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-run $(BINDIR)/
+	$(call install_man,libpvgpu/run/pvgpu-run.1)
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 
@@ -155,9 +162,11 @@ $(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
 
 install-dev: all $(B)/pvgpu.pc
-	$(Q)$(INSTALL) -d $(LIBDIR) $(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PKGCONFIGDIR)
+	$(Q)$(INSTALL) -d $(LIBDIR)/cuda12 $(LIBDIR)/cuda13 $(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PKGCONFIGDIR)
 	$(Q)cp -P $(filter $(B)/lib/%.so,$(LIBS)) $(LIBDIR)/
-	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
+	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h libpvgpu/cudart/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
+	$(Q)$(INSTALL) -m 644 $(B)/cudart/12/libcudart_static.a $(LIBDIR)/cuda12/
+	$(Q)$(INSTALL) -m 644 $(B)/cudart/13/libcudart_static.a $(LIBDIR)/cuda13/
 	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PKGCONFIGDIR)/
 
 format:

@@ -85,6 +85,7 @@ int pvgpu_user_take_grants(struct pvgpu_user *u, unsigned int n, struct pvgpu_wh
 void pvgpu_user_drop_grants(struct pvgpu_user *u, unsigned int n);
 /* A session of the user broke the protocol. True: it must have no more sessions for now. */
 bool pvgpu_user_breach(struct pvgpu_user *u);
+u32 pvgpu_user_number(const struct pvgpu_user *u);
 void pvgpu_users_exit(void);
 
 /* ---- memory.c: pages that the backend domain may map ---- */

@@ -363,6 +363,7 @@ static int pvgpu_session_send_open(struct pvgpu_session *s)
 	open->rep_size = s->rep_size;
 	open->dir = pvgpu_mem_dir(s->ring);
 	open->port = s->channel.port;
+	open->user = pvgpu_user_number(s->user);
 	get_task_comm(open->comm, current);
 	kref_get(&s->ref);
 	ret = pvgpu_submit(s->vgpu, &s->open_req, s->gen);

@@ -228,6 +228,12 @@ bool pvgpu_user_breach(struct pvgpu_user *u)
 	return true;
 }
 
+/* For the backend, which counts more than breaches against a user. */
+u32 pvgpu_user_number(const struct pvgpu_user *u)
+{
+	return u ? from_kuid(&init_user_ns, u->uid) + 1 : 0;
+}
+
 void pvgpu_users_exit(void)
 {
 	struct pvgpu_user *u, *next;

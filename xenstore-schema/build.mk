@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
 # The xenstore keys: accessors, table and documentation, all made from pvgpu.schema.
 KEYS_PY  := $(wildcard xenstore-schema/gen/*.py libpvgpu/tools/*.py)
-KEYS_GEN := $(addprefix $(B)/gen/pvgpu_keys.,h c json)
+KEYS_GEN := $(addprefix $(B)/gen/pvgpu_keys.,h c json) $(addprefix $(B)/gen/pvgpu_statistics.,h c)
 GEN += $(KEYS_GEN)
 
 # Tests of the generator bring a description of their own.
 SCHEMA ?= xenstore-schema/pvgpu.schema
-$(KEYS_GEN) &: $(SCHEMA) xenstore-schema/keys.lock $(KEYS_PY)
+$(KEYS_GEN) &: $(SCHEMA) xenstore-schema/pvgpu.statistics xenstore-schema/keys.lock $(KEYS_PY)
 	$(Q)$(PYTHON) xenstore-schema/gen/schema.py $(if $(filter file,$(origin SCHEMA)),,--no-lock) --out $(B)/gen $(SCHEMA)
 
 # Linked by programs that read or write keys; CHECK_OBJS only by those that check whole trees.
-KEYS_OBJS  := $(call obj,xenstore-schema/values.c xenstore-schema/records.c) $(B)/obj/gen/pvgpu_keys.o
+KEYS_OBJS  := $(call obj,xenstore-schema/values.c xenstore-schema/records.c) $(B)/obj/gen/pvgpu_keys.o $(B)/obj/gen/pvgpu_statistics.o
 CHECK_OBJS := $(call obj,xenstore-schema/validate.c xenstore-schema/dump.c)
 
 UNIT += $(B)/unit/keys_test $(B)/unit/keys_values_test $(B)/unit/keys_tree_test
@@ -38,6 +38,7 @@ check-schema-docs:
 check-protocol: check-schema
 check-schema: $(B)/bin/pvgpuctl
 	$(Q)$(PYTHON) tests/schema/schema_test.py
+	$(Q)$(PYTHON) tests/schema/statistics_test.py
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/schema/check_test.py
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/schema/ctl_man_test.py
 # It runs the simulated GPU, so it comes after the build.

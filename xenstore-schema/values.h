@@ -22,10 +22,10 @@
 #endif
 
 #define PVGPU_KEY_ERROR  240 /* bytes of an error's text */
-#define PVGPU_KEY_TEXT   513 /* bytes of the longest value with its NUL */
+#define PVGPU_KEY_TEXT   2049 /* bytes of the longest value with its NUL */
 #define PVGPU_REFS_MAX   8
 #define PVGPU_TEXT_MAX   127
-#define PVGPU_FIELDS_MAX 24
+#define PVGPU_FIELDS_MAX 40
 #define PVGPU_DOMID_MAX  0x7fef
 #define PVGPU_DEVID_MAX  65535
 #define PVGPU_UUID_TEXT  37

@@ -56,8 +56,9 @@ struct pvgpu_ctl_open {
 	uint32_t cmd_size, rep_size; /* of the streams; the granted memory is pvgpu_ring_bytes() */
 	uint32_t dir;                /* grant of the first directory page of the ring's memory */
 	uint32_t port;               /* the frontend's unbound event channel of the session */
-	uint64_t pad;
-	char comm[16]; /* of the process, for logs */
+	uint32_t user;               /* of the process: its uid and 1; 0: root, or not told apart */
+	uint32_t pad;
+	char comm[16]; /* for logs */
 };
 struct pvgpu_ctl_opened {
 	uint32_t number; /* the backend's session number, for people */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 TESTPROGS += $(B)/tests/pvbench $(B)/nullcuda/libcuda.so.1
-$(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c tests/bench/naps.c) | $(B)/stubs/libcuda.so
+$(B)/tests/pvbench: $(call obj,tests/bench/pvbench.c tests/bench/naps.c tests/bench/hops.c) | $(B)/stubs/libcuda.so
 LDLIBS_pvbench = -L$(B)/stubs -lcuda -lm
 TESTPROGS += $(B)/tests/callbench
 $(B)/tests/callbench: $(call obj,tests/bench/callbench.c) | $(B)/stubs/libcuda.so
@@ -21,6 +21,18 @@ bench: packages
 bench-loops: packages
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) $(LOOPS)
+
+# A program that computes: a decoder in each of several tenants.
+.PHONY: bench-decoder
+bench-decoder: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) --decoders $(LOOPS)
+
+# One hand-over: which thread wakes which, and when. Needs root and tracefs.
+.PHONY: bench-handover
+bench-handover: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/handover.py --build $(B) $(HANDOVER)
 
 # Their figures mean nothing here: that each of these comes to its end does.
 .PHONY: check-bench

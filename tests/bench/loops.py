@@ -4,6 +4,8 @@
 
 A load is written WEIGHT:US:BURST:THINK_US, one for each tenant, with commas; a load may be repeated with xN. For each
 load the same clients run through pvgpu, directly on the simulated GPU beside each other, and each of them alone there.
+WEIGHT:decoder:1:CPU_US is a transformer decoder (tests/programs/decoder.c) that computes for CPU_US after each token;
+"high" or "low" as a fifth field is the tenant's priority.
   fair   of a tenant: kernels/s times their length against what it is due: as much of the GPU's time as all of them use
          there beside each other is dealt out by weight, and nobody is dealt more than it uses alone. 1 is right; the
          least of all tenants' counts.
@@ -23,6 +25,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 from pvgpu_env import PvgpuEnv  # noqa: E402
 from share_test import jain  # noqa: E402
 
+DECODERS = ["1:decoder:1:2000,2:decoder:1:2000,1:decoder:1:2000,4:decoder:1:2000", "1:decoder:1:2000x8",
+            "1:decoder:1:2000:high,1:decoder:1:2000:lowx7"]
 LOADS = ["1:100:1:0x2", "1:100:1:0x4", "1:500:1:0x2", "1:500:1:0x4", "1:500:8:0x4", "1:500:8:0x8", "1:2000:1:0x4"]
 WEIGHTS = [f"1:{us}:{burst}:{think},2:{us}:{burst}:{think},1:{us}:{burst}:{think},4:{us}:{burst}:{think}"
            for us, burst, think in ((100, 1, 0), (500, 1, 0), (500, 4, 3000), (2000, 10, 5000), (100, 20, 2000),
@@ -34,8 +38,17 @@ def parse(text):
     tenants = []
     for part in text.split(","):
         spec, _, times = part.partition("x")
-        tenants += [tuple(int(x) for x in spec.split(":"))] * int(times or 1)
+        tenants += [tuple(int(x) if x.isdigit() else x for x in spec.split(":"))] * int(times or 1)
     return tenants
+
+
+def unit(tenant):
+    """Seconds of the GPU's time that one kernel takes; a decoder's tokens count as they are."""
+    return 1 if tenant[1] == "decoder" else tenant[1] * 1e-6
+
+
+def policy(tenant):
+    return f"memory=64M,weight={tenant[0] * POLICY_WEIGHT}" + "".join(f",priority={p}" for p in tenant[4:])
 
 
 def dealt(left, weights, most):
@@ -60,9 +73,11 @@ class Loops:
         self.build, self.seconds = os.path.abspath(build), seconds
 
     def start(self, env, tenant):
-        _, us, burst, think = tenant
-        p = subprocess.Popen([os.path.join(self.build, "tests", "pvbench"), "loop", str(us), str(burst), str(think),
-                              str(self.seconds)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _, us, burst, think = tenant[:4]
+        argv = [os.path.join(self.build, "tests", "pvbench"), "loop", str(us), str(burst), str(think), str(self.seconds)]
+        if us == "decoder":
+            argv = [os.path.join(self.build, "programs", "decoder"), "bench", str(self.seconds), str(think)]
+        p = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if p.stdout.readline().strip() != "ready":
             raise SystemExit("loops: a client did not start")
         return p
@@ -84,7 +99,7 @@ class Loops:
         return self.finish([self.start(dict(env, PVGPU_SOCKET=d.socket(f"t{i}")), t) for i, t in enumerate(tenants)])
 
     def run(self, tenants, rounds):
-        vgpus = {f"t{i}": f"memory=64M,weight={t[0] * POLICY_WEIGHT}" for i, t in enumerate(tenants)}
+        vgpus = {f"t{i}": policy(t) for i, t in enumerate(tenants)}
         kinds = {t: None for t in tenants}
         native, ours = [], []
         with PvgpuEnv(vgpus, build=self.build, settings={"spare_workers": len(tenants)}) as d:
@@ -95,12 +110,15 @@ class Loops:
                 ours.append(self.through(d, tenants))
             with open(d.log_path, encoding="utf-8") as f:
                 bad = [line for line in f if "quarantine" in line or "error" in line]
-        us = [t[1] * 1e-6 for t in tenants]
+        us = [unit(t) for t in tenants]
         attainable = statistics.median(sum(r * u for r, u in zip(n, us)) for n in native)
         due = dealt(attainable, [t[0] for t in tenants], [kinds[t] * u for t, u in zip(tenants, us)])
         got = [statistics.median(r[i] for r in ours) * u for i, u in enumerate(us)]
         parts = [g / x for g, x in zip(got, due)]
-        return {"fair": min(parts), "jain": jain(parts), "got": got, "due": due,
+        if "decoder" in tenants[0]:  # parts of all tokens
+            got, due = [g / sum(got) for g in got], [x / sum(due) for x in due]
+        return {"alone": [kinds[t] for t in tenants], "each": [statistics.median(r[i] for r in ours) for i in range(len(tenants))],
+                "fair": min(parts), "jain": jain(parts), "got": got, "due": due,
                 "total": statistics.median(sum(o) / sum(n) for o, n in zip(ours, native)), "bad": bad}
 
 
@@ -115,16 +133,19 @@ def main():
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--busy", type=int, default=0, help="busy processes beside")
     ap.add_argument("--out", help="the table as JSON")
+    ap.add_argument("--decoders", action="store_true", help="the table of decoders")
     ap.add_argument("loads", nargs="*", help="WEIGHT:US:BURST:THINK_US[xN],... (default: a table)")
     args = ap.parse_args()
     beside, rows = busy(args.busy), []
     try:
         b = Loops(args.build, args.seconds)
         print(f"{'load':56} {'fair':>6} {'total':>6} {'jain':>6}  got (due), % of the GPU's time")
-        for load in args.loads or LOADS + WEIGHTS:
+        for load in args.loads or (DECODERS if args.decoders else LOADS + WEIGHTS):
             r = b.run(parse(load), args.rounds)
             shares = " ".join(f"{g * 100:.1f} ({x * 100:.1f})" for g, x in zip(r["got"], r["due"]))
             print(f"{load:56} {r['fair']:6.3f} {r['total']:6.3f} {r['jain']:6.4f}  {shares}", flush=True)
+            if "decoder" in load:
+                print("    tokens/s (alone): " + " ".join(f"{e:.1f} ({a:.1f})" for e, a in zip(r["each"], r["alone"])), flush=True)
             for line in r.pop("bad"):
                 print("    " + line.rstrip(), flush=True)
             rows.append({"load": load, **r})

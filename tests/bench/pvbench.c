@@ -472,6 +472,10 @@ int main(int argc, char **argv)
 		bench_rate(argc > 2 ? atof(argv[2]) : 2);
 		return 0;
 	}
+	if (!strcmp(what, "hops") && argc > 2) {
+		bench_hops((uint32_t)atoi(argv[2]));
+		return 0;
+	}
 	if (!strcmp(what, "naps") && argc > 3) {
 		start();
 		bench_naps((uint32_t)atoi(argv[2]), atof(argv[3]));
@@ -500,6 +504,6 @@ int main(int argc, char **argv)
 			"post|polling|sleeping|drain|pageable|pinned|pinned-mapped|idle|start|"
 			"count|rate [SECONDS]\n"
 			"       pvbench naps US SECONDS | loop US BURST THINK_US SECONDS |\n"
-			"               latency US EVERY_US COUNT\n");
+			"               latency US EVERY_US COUNT | hops N\n");
 	return 2;
 }

@@ -45,4 +45,7 @@ void bench_loop(uint32_t us, uint32_t burst, uint32_t think_us, double seconds);
 /* One such kernel and its end, every so often: times of the requests. */
 void bench_latency(uint32_t us, uint64_t every_us, uint32_t count);
 
+/* hops.c: microseconds of one wake-up, in a chain of so many sleeping processes. */
+void bench_hops(uint32_t hops);
+
 #endif

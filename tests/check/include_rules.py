@@ -17,12 +17,12 @@ HEADING = "## Who may include what"
 TOPS = ("libpvgpu", "linux-pvgpu-front", "tests", "xen-pvgpu-back", "xenstore-schema")
 SKIPPED = ("golden",)  # what generators are to write: not compiled
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
-SEARCHED = ("", "libpvgpu", "libpvgpu/cuda/include")  # as the compiler does, after the file's own folder
+SEARCHED = ("", "libpvgpu", "libpvgpu/cuda/include", "libpvgpu/cudart/include")  # as the compiler does, after the file's own folder
 # Headers that are not in the tree, and what they count as. None: of the folder that includes them.
 OUTSIDE = (
     (re.compile(r"(xen[a-z]*\.h|xen/.*|xenstore\.h)$"), "Xen"),
     (re.compile(r"(pvgpu_(wire|stubs|decode|wire_test|far|cublas|valid_\w+|calls_\w+|conform_\w+)|cuda_\w+)\.h$"), "libpvgpu/protocol"),
-    (re.compile(r"pvgpu_keys\.h$"), "xenstore-schema"),
+    (re.compile(r"pvgpu_(keys|statistics)\.h$"), "xenstore-schema"),
     (re.compile(r"(pvgpu_(probed|version)|trace_calls)\.h$"), None),
 )
 NAMES = {"Xen", "libpvgpu/protocol"}  # of OUTSIDE, without C files of their own

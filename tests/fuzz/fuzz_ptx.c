@@ -3,6 +3,7 @@
  * tests/simcuda/ptx/builtin.c tests/simcuda/ptx/call.c tests/simcuda/ptx/cta.c
  * tests/simcuda/ptx/decode.c tests/simcuda/ptx/decode_compare.c
  * tests/simcuda/ptx/decode_control.c tests/simcuda/ptx/decode_cvt.c
+ * tests/simcuda/ptx/decode_tex.c tests/simcuda/ptx/exec_tex.c
  * tests/simcuda/ptx/decode_float.c tests/simcuda/ptx/decode_int.c tests/simcuda/ptx/decode_mem.c
  * tests/simcuda/ptx/decode_warp.c tests/simcuda/ptx/exec_atom.c tests/simcuda/ptx/exec_bits.c
  * tests/simcuda/ptx/exec_compare.c tests/simcuda/ptx/exec_cvt.c tests/simcuda/ptx/exec_float.c
@@ -30,6 +31,28 @@
 
 static _Alignas(256) uint8_t buffer[BUFFER];
 static uint64_t now;
+
+/* One of each kind, by the handle's lowest bits; some reach beyond the buffer. */
+static const struct ptx_texture *texture(void *arg, uint64_t handle, bool is_surface)
+{
+	static struct ptx_texture t;
+	const bool is_layered = handle >> 2 & 1;
+
+	t = (struct ptx_texture){.base = (uintptr_t)buffer,
+				 .pitch = 256,
+				 .slice = 4096,
+				 .size = {60, 15, handle & 128 ? 20 : 7},
+				 .dims = (uint32_t)(1 + handle % 3),
+				 .layered = is_layered && handle % 3 < 2,
+				 .is_buffer = !is_surface && !is_layered && handle & 64,
+				 .texel = (enum ptx_texel)(handle >> 3 & 7),
+				 .channels = handle & 256 ? 4 : 1,
+				 .wrap = {(enum ptx_wrap)(handle >> 6 & 3), PTX_CLAMP, PTX_BORDER},
+				 .is_linear = handle & 512,
+				 .is_normalized = handle & 1024,
+				 .as_integer = handle & 2048};
+	return &t;
+}
 
 static bool check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi)
 {
@@ -64,6 +87,7 @@ static void run(const struct ptx_image *img, const struct ptx_kernel *k)
 	static const struct ptx_env env = {.mem_check = check,
 					   .print = print,
 					   .globaltimer_ns = timer,
+					   .texture = texture,
 					   .clock_khz = 1000000,
 					   .sm_count = 2};
 	struct ptx_launch l = {.image = img,

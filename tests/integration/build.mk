@@ -15,11 +15,16 @@ $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so:
 check-shares: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v share_test
 
+.PHONY: check-exporter
+check-exporter: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
+
 .PHONY: check-programs check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
 
 check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --no-zero-copy
+	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --folder cudart
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test
 check-programs-san: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN)
@@ -28,7 +33,7 @@ check-mutation: tests
 check-lifecycle: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test restart_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test
 check-watchdog: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test statistics_test
 check-pools: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test closed_test
 # FULL=1: every part, every program; PART="guest unit": these parts.

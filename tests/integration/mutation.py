@@ -29,7 +29,9 @@ FAULTS = {
     "mutate:shfl": ["reduce"],
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
-                         "churn", "crowd", "names", "pinned_many", "cublas"],
+                         "churn", "crowd", "names", "pinned_many", "cublas", "arrays", "pools"],
+    "mutate:filter": ["textures"],
+    "mutate:surface-row": ["textures"],
     "mutate:memset": ["memsets", "meminfo", "release"],
     "mutate:event-zero": ["streams"],
     "mutate:event-negative": ["streams"],
@@ -45,6 +47,7 @@ FAULTS = {
     "fail:cuMemcpyDtoH_v2:1:1": ["errors", "conform"],
     "fail:cuMemAlloc_v2:1:2": ["meminfo"],
     "fail:cuMemFreeHost:3:201": ["release"],
+    "fail:cuMemFreeAsync:3:1": ["pools"],
     "fail:cuEventQuery:1:1": ["calls"],
     "fail:cuEventElapsedTime_v2:2:1": ["streams"],
 }

@@ -390,7 +390,8 @@ def far_end(env, device):
                          timeout=120, check=True).stdout
     found = {}
     for row in (line.split() for line in out.splitlines()[2:]):
-        found[int(row[0])] = {"memory": int(float(row[2]) * MIB), "launches": int(row[6]), "overlaps": int(row[8])}
+        found[int(row[0])] = {"memory": int(float(row[2]) * MIB), "launches": int(row[6]), "overlaps": int(row[8]),
+                              "traces": int(row[9])}
     return found
 
 
@@ -515,11 +516,15 @@ class Residue(Tenants):
             self.look(env, "a")
 
 
-class Exclusive(unittest.TestCase):
+class HandOvers(unittest.TestCase):
     NAMES = ("a", "b", "c")
 
     def overlaps(self, env, device, direct=False, rounds=12):
-        """With tenants that all want the GPU: how often work began while another's was running."""
+        """How often work began while another's was running."""
+        return self.counts(env, device, direct, rounds)["overlaps"]
+
+    def counts(self, env, device, direct=False, rounds=12):
+        """With tenants that all want the GPU: what the simulated GPU has counted."""
         tenants = [Tenant(env, n, direct) for n in self.NAMES]
         addresses = [t.do("alloc", MIB)[0] for t in tenants]
         before = far_end(env, device)
@@ -543,8 +548,10 @@ class Exclusive(unittest.TestCase):
         self.assertGreaterEqual(launches, rounds * 8 * len(tenants))
         for t in tenants:
             t.close()
-        return sum(row["overlaps"] for row in after.values())
+        return {key: sum(row[key] for row in after.values()) for key in ("overlaps", "traces")}
 
+
+class Exclusive(HandOvers):
     def test_no_two_tenants_at_once(self):
         with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}, mode="exclusive") as env:
             self.assertEqual(self.overlaps(env, 1), 0)
@@ -576,6 +583,51 @@ class Exclusive(unittest.TestCase):
         """Control: without pvgpu the tenants' work overlaps."""
         with Pools({n: "memory=16M,pool=slow" for n in self.NAMES}) as env:
             self.assertGreater(self.overlaps(env, 0, direct=True), 0)
+
+
+class Confidential(HandOvers):
+    """An exclusive pool of which nothing is left in the GPU's cache at a hand-over, either."""
+
+    VGPUS = {n: "memory=32M,pool=slow" for n in HandOvers.NAMES}
+
+    def test_no_traces(self):
+        with Pools(self.VGPUS, mode="confidential") as env:
+            self.assertEqual(self.counts(env, 1), {"overlaps": 0, "traces": 0})
+
+    def test_traces_are_seen_elsewhere(self):
+        """Control: an exclusive pool clears no cache."""
+        with Pools(self.VGPUS, mode="exclusive") as env:
+            self.assertGreater(self.counts(env, 1)["traces"], 0)
+
+    def test_of_sessions_that_end(self):
+        """The last work of a session that ends leaves none, nor does that of one whose guest is killed."""
+        with Pools(self.VGPUS, mode="confidential") as env:
+            with Tenant(env, "b") as other:
+                for kill in (False, True):
+                    t = Tenant(env, "a")
+                    t.do("nap", 500, 4)
+                    t.kill() if kill else t.close()
+                    env.wait_sessions(0, "a")
+                    other.do("nap", 500, 4)
+                    self.assertEqual(sum(row["traces"] for row in far_end(env, 1).values()), 0)
+
+    def test_nothing_is_told_of_others(self):
+        status, log = refused(("d", "memory=0,pool=slow"), mode="confidential")
+        self.assertEqual(status, 1)
+        self.assertIn("pool slow: confidential, and memory is 0", log)
+        status, log = refused(("a", "memory=200M,pool=slow"), ("b", "memory=100M,pool=slow"), mode="confidential")
+        self.assertEqual(status, 1)
+        self.assertIn("vgpu b: pool slow: not so much memory is free", log)
+        self.assertNotIn("but 56 MiB", log)
+
+    def test_times_are_coarse(self):
+        """Tenths of a millisecond; and what is cleared is of the vGPU's memory."""
+        with Pools(self.VGPUS, mode="confidential") as env, Tenant(env, "a") as t:
+            t.start("busy", 137, 0.05, 2)
+            tenths = Meter.end(t)["event_span_ms"] * 10
+            self.assertGreater(tenths, 1)
+            self.assertAlmostEqual(tenths, round(tenths), 3)
+            self.assertLessEqual(t.do("memory")[0], 24 * MIB)
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def run(command, env, seconds):
 
 
 def names(build, programs="programs"):
-    """Built programs that have a source in this tree."""
+    """Built programs that have a source in this tree; NAME-VARIANT is made from NAME's."""
     folder = pathlib.Path(build) / programs
-    sources = {p.stem for p in (TREE / "tests" / programs).glob("*.c")}
-    return sorted(p.name for p in folder.iterdir() if p.name in sources) if folder.is_dir() else []
+    sources = {p.stem for p in (TREE / "tests" / programs).glob("*.c*")}
+    return sorted(p.name for p in folder.iterdir() if p.name.split("-")[0] in sources) if folder.is_dir() else []
 
 
 def direct_env(library, extra=None):

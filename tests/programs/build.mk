@@ -5,11 +5,14 @@ TEST_PROGRAMS := $(PROGRAM_NAMES:%=$(B)/programs/%)
 TESTPROGS     += $(TEST_PROGRAMS)
 PROGRAM_LIBS_fatbin := -llz4 -lzstd
 PROGRAM_LIBS_math   := -lm
+PROGRAM_LIBS_textures := -lm
 PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
 PROGRAM_LIBS_nbody  := -lm
-# A double must round after each operation, as the kernels' do.
+PROGRAM_LIBS_decoder := -lm
+# A number must round after each operation, as the kernels' do.
 CFLAGS_nbody        := -ffp-contract=off
+CFLAGS_decoder      := -ffp-contract=off
 
 $(B)/programs/errors: $(call obj,tests/programs/errors_calls.c tests/programs/errors_faults.c)
 

@@ -45,14 +45,16 @@ static void print_process(const struct simgpu *g, uint32_t i)
 {
 	const struct simgpu_process *p = &g->slot[i];
 
-	printf("%7u %s %9.1f %11.3f %9.3f %10.1f %9" PRIu64 " %8" PRIu64 " %8" PRIu64 "\n", p->pid,
+	printf("%7u %s %9.1f %11.3f %9.3f %10.1f %9" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+	       "\n",
+	       p->pid,
 	       g->owner == i + 1 ? "run "
 	       : p->ticket       ? "wait"
 				 : "idle",
 	       (double)simgpu_load64(&p->memory) / 1048576,
 	       (double)simgpu_compute(p, now_ns()) / 1e9, (double)simgpu_copies(p, now_ns()) / 1e9,
 	       (double)simgpu_load64(&p->copy_bytes) / 1048576, simgpu_load64(&p->launches),
-	       simgpu_load64(&p->slices), simgpu_load64(&p->overlaps));
+	       simgpu_load64(&p->slices), simgpu_load64(&p->overlaps), simgpu_load64(&p->traces));
 }
 
 int main(int argc, char **argv)
@@ -71,8 +73,8 @@ int main(int argc, char **argv)
 	if (!g)
 		return EXIT_FAILURE;
 	printf("%s: %.0f MiB\n", path, (double)g->memory / 1048576);
-	printf("%7s %s %9s %11s %9s %10s %9s %8s %8s\n", "PID", "NOW ", "MEM MiB", "COMPUTE s",
-	       "COPY s", "COPY MiB", "LAUNCHES", "SLICES", "OVERLAPS");
+	printf("%7s %s %9s %11s %9s %10s %9s %8s %8s %8s\n", "PID", "NOW ", "MEM MiB", "COMPUTE s",
+	       "COPY s", "COPY MiB", "LAUNCHES", "SLICES", "OVERLAPS", "TRACES");
 	for (uint32_t i = 0; i < SIMGPU_SLOTS; i++)
 		if (simgpu_alive(&g->slot[i]))
 			print_process(g, i);

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define SIMGPU_MAGIC   0x5550475056534d31ull
-#define SIMGPU_VERSION 6u
+#define SIMGPU_VERSION 7u
 #define SIMGPU_SLOTS   256
 #define SIMGPU_XIDS    16
 #define SIMGPU_COPIES  4 /* copies in flight whose begin is recorded */
@@ -41,6 +41,7 @@ struct simgpu_process {
 	uint32_t turn;     /* futex: moves when the device is given to this slot */
 	uint32_t busy;     /* kernels, copies and memsets of it that are not done */
 	uint64_t overlaps; /* times that it began to be busy while another living process was */
+	uint64_t traces;   /* works of it that found the cache as another process had left it */
 	union {
 		pthread_mutex_t life; /* robust; held by a thread of the process while it lives */
 		uint64_t life_space[8];
@@ -61,6 +62,9 @@ struct simgpu {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
 		uint64_t lock_space[8];
 	};
+	uint32_t cached; /* the process whose work is in the L2 cache; 0: none, a memset as large as
+			  * the cache has emptied it */
+	uint32_t pad;
 	uint64_t xids;             /* errors that the device has reported, ever */
 	uint64_t xid[SIMGPU_XIDS]; /* the last of them, number n at n % SIMGPU_XIDS: the code, and
 				    * above 32 bits the process that it is about */
@@ -68,7 +72,7 @@ struct simgpu {
 };
 
 static_assert(sizeof(pthread_mutex_t) <= 64, "room for a mutex");
-static_assert(sizeof(struct simgpu_process) == 192, "a slot's layout is read by other programs");
+static_assert(sizeof(struct simgpu_process) == 200, "a slot's layout is read by other programs");
 
 static inline uint64_t simgpu_load64(const uint64_t *p)
 {

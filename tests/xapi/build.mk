@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The xe plugin, called as xapi calls it, over pvgpuctl with a xenstore that is a file.
 TESTPROGS += $(B)/tests/pvgpuctl-fake
-$(B)/tests/pvgpuctl-fake: $$(call obj,tests/xapi/ctl_fake.c $$(filter-out %/main.c,$$(CTL_SRCS)) $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) \
+$(B)/tests/pvgpuctl-fake: $$(call obj,tests/xapi/ctl_fake.c $$(filter-out %/main.c,$$(CTL_SRCS)) $$(TOOLSTACK_SRCS) $$(STATISTICS_SRCS)) $$(FAKE_XENSTORE) \
 	$$(CHECK_OBJS) $$(KEYS_OBJS) $$(SIM_OBJS) $$(SIZING_OBJS)
 LDLIBS_pvgpuctl-fake = -linih -ljansson -lm
 

@@ -381,6 +381,8 @@ int main(int argc, char **argv)
 		return FAILED;
 	}
 	a.notify = watch_files(o.xapi_dir);
+	if (!o.once)
+		alive_open();
 	if (close_sandbox(o.dir, &o) < 0) {
 		store_close(&a.store);
 		return FAILED;

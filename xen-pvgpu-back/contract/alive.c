@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define MOST_US (24ull * 3600 * 1000000)
 
 static int sock = -1;
+static bool opened;
 static ev_timer timer;
 
 /* 0: no watchdog, or not for this process. */
@@ -73,19 +75,26 @@ static unsigned long long watched(void)
 	return us > MOST_US ? 0 : us;
 }
 
-void alive_start(struct ev_loop *loop)
+void alive_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	const unsigned long long us = watched();
 
-	if (!path)
+	if (opened || !path)
 		return;
+	opened = true;
 	sock = dial(path);
-	if (sock < 0) {
+	if (sock < 0)
 		log_warning("NOTIFY_SOCKET = %.100s: %s: systemd gets no signs of life", path,
 			    strerror(errno));
+}
+
+void alive_start(struct ev_loop *loop)
+{
+	const unsigned long long us = watched();
+
+	alive_open();
+	if (sock < 0)
 		return;
-	}
 	say("READY=1");
 	if (us) {
 		ev_timer_init(&timer, on_time, 0., (double)us / 2e6);
@@ -99,4 +108,5 @@ void alive_stop(struct ev_loop *loop)
 	if (sock >= 0)
 		close(sock);
 	sock = -1;
+	opened = false;
 }

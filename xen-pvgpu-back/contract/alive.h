@@ -9,6 +9,9 @@
 
 struct ev_loop;
 
+/* Connects to it, before a sandbox is closed that allows no new socket. */
+void alive_open(void);
+/* The program is ready. Connects if alive_open() was not called. */
 void alive_start(struct ev_loop *loop);
 void alive_stop(struct ev_loop *loop);
 

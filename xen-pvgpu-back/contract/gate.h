@@ -17,6 +17,11 @@
  * the worker when it opens the gate while `sleeps` is 1, when it raises `contended` (an idle worker
  * must then say that it is idle), and when it raises an allowance that the worker has used up.
  *
+ * Several vGPUs may have the GPU at once (daemon/dispatch/joint.c): each uses little at a time and
+ * waits for it. Their gates are open and `contended` is 0, so that no worker rings. A vGPU is known
+ * for that by `full`, which its workers count up when a command does not fit into the work in
+ * flight.
+ *
  * A worker announces GPU work before it issues it: drained = 0, commands and oldest_ns, then a last
  * look at `open`, then the work. So work of a worker that is starved of CPU between these steps has
  * always been announced.
@@ -40,6 +45,8 @@
 
 #include <stdint.h>
 
+#include "xen-pvgpu-back/contract/latency.h"
+
 /* Alongside PVGPU_SUP_GATE, in this order. */
 enum pvgpu_gate_fd {
 	PVGPU_GATE_FD_GATE,      /* memfd of struct pvgpu_gate, a page */
@@ -55,7 +62,7 @@ enum pvgpu_gate_fd {
 
 struct pvgpu_gate {
 	uint32_t open;        /* 1: GPU work may be issued */
-	uint32_t contended;   /* 1: other vGPUs want the GPU */
+	uint32_t contended;   /* 1: other vGPUs want the GPU, and every change must be reported */
 	uint32_t exclusive;   /* 1: closed while pvgpud is away */
 	uint32_t learn;       /* 1: no other vGPU's work is on the GPU: times measured now are the
 				 worker's own */
@@ -69,10 +76,10 @@ struct pvgpu_gate {
 };
 
 struct pvgpu_gate_report {
-	uint32_t wants;   /* 1: has GPU work parked or in flight */
-	uint32_t sleeps;  /* 1: parked for the gate or an allowance: ring when it changes */
-	uint32_t drained; /* 1: none of its work is on the GPU */
-	uint32_t pad;
+	uint32_t wants;       /* 1: has GPU work parked or in flight */
+	uint32_t sleeps;      /* 1: parked for the gate or an allowance: ring when it changes */
+	uint32_t drained;     /* 1: none of its work is on the GPU */
+	uint32_t counts_full; /* 1: `full` counts */
 	uint64_t inflight_ns; /* estimated GPU time of what is in flight */
 	uint64_t busy_ns;     /* GPU time of what has ended, as estimated or measured */
 	uint64_t copy_ns;     /* of that, on the copy path */
@@ -82,6 +89,12 @@ struct pvgpu_gate_report {
 	uint64_t oldest_ns; /* CLOCK_MONOTONIC when the oldest unfinished work began, as far as the
 			       worker can tell; 0: nothing is in flight. A report that stays 0
 			       without `drained` is not believed (entitle.h) */
+	uint64_t full;      /* times that there was no room in flight for a command */
+	uint64_t parked;    /* GPU commands that wait in the worker */
+	/* Of parked commands, how long they were; the rest of `commands` was not. Nothing reads
+	 * these when it decides. */
+	struct pvgpu_latency waits;
+	struct pvgpu_latency kernels; /* GPU time of launches, as estimated */
 };
 
 #endif

@@ -177,7 +177,7 @@ static int check_assign(const struct pvgpu_sup_assign *m, size_t len, enum check
 	if (m->link == PVGPU_SUP_LINK_XEN ? fds != PVGPU_SUP_XEN_FDS
 					  : fds != PVGPU_SUP_FDS && fds != PVGPU_SUP_FDS - 1)
 		return REFUSE(EPROTO, "ASSIGN with %u fds", fds);
-	if (m->flags & ~PVGPU_SUP_NO_ZERO_COPY)
+	if (m->flags & ~(PVGPU_SUP_NO_ZERO_COPY | PVGPU_SUP_CONFIDENTIAL))
 		return REFUSE(EPROTO, "ASSIGN with flags %#" PRIx32, m->flags);
 	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size))
 		return REFUSE(EPROTO, "ASSIGN with ring sizes %" PRIu32 " and %" PRIu32,

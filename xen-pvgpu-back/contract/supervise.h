@@ -96,6 +96,7 @@ enum pvgpu_sup_xen_fd {
 
 enum pvgpu_sup_link { PVGPU_SUP_LINK_LOCAL, PVGPU_SUP_LINK_XEN };
 #define PVGPU_SUP_NO_ZERO_COPY 1u /* the arena must not be registered with libcuda */
+#define PVGPU_SUP_CONFIDENTIAL 2u /* no traces in the GPU's caches for other vGPUs */
 
 #define PVGPU_SUP_NO_MEMORY    2 /* CUDA_ERROR_OUT_OF_MEMORY, of CANARIED */
 
@@ -117,7 +118,7 @@ struct pvgpu_sup_assign {
 	uint64_t ring_offset; /* Xen link */
 	uint32_t port;        /* Xen link: our end of the session's event channel */
 	uint32_t link;        /* enum pvgpu_sup_link */
-	uint32_t flags;       /* PVGPU_SUP_NO_ZERO_COPY */
+	uint32_t flags;       /* PVGPU_SUP_NO_ZERO_COPY, PVGPU_SUP_CONFIDENTIAL */
 	uint32_t context_mib; /* device memory to be leased for each context */
 };
 

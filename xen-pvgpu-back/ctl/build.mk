@@ -2,7 +2,7 @@
 CTL_SRCS := $(sort $(wildcard xen-pvgpu-back/ctl/*.c))
 
 PROGS += $(B)/bin/pvgpuctl
-PVGPUCTL_OBJS = $(call obj,$(CTL_SRCS) $(TOOLSTACK_SRCS)) $(CHECK_OBJS) $(KEYS_OBJS) $(SIM_OBJS) $(SIZING_OBJS)
+PVGPUCTL_OBJS = $(call obj,$(CTL_SRCS) $(TOOLSTACK_SRCS) $(STATISTICS_SRCS)) $(CHECK_OBJS) $(KEYS_OBJS) $(SIM_OBJS) $(SIZING_OBJS)
 $(B)/bin/pvgpuctl: $$(PVGPUCTL_OBJS)
 LDLIBS_pvgpuctl := -lxenstore -linih -ljansson -lm
 
@@ -13,7 +13,7 @@ LDLIBS_ctl_attach_test = $(CHECK_LIBS) -linih -ljansson
 $(B)/unit/ctl_vms_test: $$(call obj,tests/unit/ctl/ctl_vms_test.c $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) $$(KEYS_OBJS)
 LDLIBS_ctl_vms_test = $(CHECK_LIBS) -linih -ljansson
 $(B)/unit/ctl_cli_test $(B)/unit/ctl_site_test $(B)/unit/ctl_drain_test: $(B)/unit/%: $(B)/obj/tests/unit/ctl/%.o \
-	$$(call obj,tests/unit/ctl/ctl_run.c $(filter-out %/main.c,$(CTL_SRCS)) $$(TOOLSTACK_SRCS)) $$(FAKE_XENSTORE) \
+	$$(call obj,tests/unit/ctl/ctl_run.c $(filter-out %/main.c,$(CTL_SRCS)) $$(TOOLSTACK_SRCS) $$(STATISTICS_SRCS)) $$(FAKE_XENSTORE) \
 	$$(CHECK_OBJS) $$(KEYS_OBJS) $$(SIM_OBJS) $$(SIZING_OBJS)
 LDLIBS_ctl_site_test = $(CHECK_LIBS) -linih -ljansson -lm
 LDLIBS_ctl_drain_test = $(CHECK_LIBS) -linih -ljansson -lm

@@ -24,7 +24,8 @@ struct ctl {
 	const char *run_dir;
 	bool has_id;
 	uint32_t id;
-	double limit_s;
+	double limit_s, interval_s;
+	unsigned int times; /* 0: not given */
 	struct vgpu_spec spec; /* for attach; the uuid also selects a vGPU for other commands */
 #define FLAG(member, name, group, what)      bool member;
 #define TEXT(member, name, arg, group, what) const char *member;
@@ -36,6 +37,9 @@ extern struct ctl ctl;
 int ctl_main(int argc, char **argv);
 
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The cases of completion.c: "" has the subcommands, each of these its options. */
+void ctl_complete(void);
 
 /* The subcommands' functions. */
 #define XEN_COMMAND(name, args, what, min, max, groups, xen)     int xen(int argc, char **argv);

@@ -24,6 +24,7 @@
 
 #define DEFAULT_RUN_DIR "/run/pvgpu"
 #define DEFAULT_LIMIT_S 30
+#define DEFAULT_INTERVAL_S 2
 
 struct ctl ctl;
 
@@ -48,6 +49,28 @@ static int set_limit(const char *name, const char *value)
 	ctl.limit_s = strtod(value, &end);
 	if (end == value || *end || !(ctl.limit_s >= 0))
 		return ctl_fail(EXIT_USAGE, "--timeout %s: must be a number of seconds", value);
+	return 0;
+}
+
+static int set_interval(const char *name, const char *value)
+{
+	char *end;
+
+	ctl.interval_s = strtod(value, &end);
+	if (end == value || *end || !(ctl.interval_s >= 0.1 && ctl.interval_s <= 3600))
+		return ctl_fail(EXIT_USAGE, "--interval %s: must be 0.1 to 3600 seconds", value);
+	return 0;
+}
+
+static int set_times(const char *name, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || n < 1 || n > 1000000)
+		return ctl_fail(EXIT_USAGE, "--count %s: must be a number from 1 to 1000000",
+				value);
+	ctl.times = (unsigned int)n;
 	return 0;
 }
 
@@ -105,8 +128,7 @@ static const struct opt {
 #include "xen-pvgpu-back/ctl/cli.def"
 };
 #define TABLE    (sizeof(table) / sizeof(table[0]))
-#define OPTS_MAX 64 /* a bit each */
-_Static_assert(TABLE + PVGPU_FIELDS_MAX <= OPTS_MAX, "a bit each");
+#define OPTS_MAX (TABLE + PVGPU_FIELDS_MAX)
 
 static struct opt opts[OPTS_MAX];
 static size_t opts_n;
@@ -198,6 +220,24 @@ static void print_usage(FILE *f, const struct command *only)
 	      f);
 }
 
+static void complete_words(const char *command, unsigned int groups)
+{
+	printf("\t%s) COMPREPLY=($(compgen -W \"", *command ? command : "\"\"");
+	for (size_t i = 0; !*command && i < COMMANDS; i++)
+		printf("%s ", commands[i].name);
+	for (size_t i = 0; *command && i < opts_n; i++)
+		if (opts[i].group & groups)
+			printf("--%s ", opts[i].name);
+	printf("--help\" -- \"$word\")) ;;\n");
+}
+
+void ctl_complete(void)
+{
+	complete_words("", 0);
+	for (size_t i = 0; i < COMMANDS; i++)
+		complete_words(commands[i].name, commands[i].groups);
+}
+
 /* xenstore is used in dom0, unless --local or --run-dir asks for the admin socket. */
 static bool use_xen(const struct command *c)
 {
@@ -211,10 +251,10 @@ static bool use_xen(const struct command *c)
 	return true;
 }
 
-static int run(const struct command *c, int argc, char **argv, uint64_t used)
+static int run(const struct command *c, int argc, char **argv, const bool *used)
 {
 	for (size_t i = 0; i < opts_n; i++)
-		if ((used & 1ull << i) && !(opts[i].group & c->groups))
+		if (used[i] && !(opts[i].group & c->groups))
 			return ctl_fail(EXIT_USAGE, "--%s is no option of %s", opts[i].name,
 					c->name);
 	if (argc < c->min || argc > c->max) {
@@ -248,7 +288,7 @@ static const struct command *find_command(const char *name)
 int ctl_main(int argc, char **argv)
 {
 	struct option longs[OPTS_MAX + 3];
-	uint64_t used = 0; /* options */
+	bool used[OPTS_MAX] = {false};
 	bool help = false;
 	const struct command *command;
 	int c;
@@ -258,6 +298,7 @@ int ctl_main(int argc, char **argv)
 			   .site_dir = SITE_DIR,
 			   .xapi_dir = XAPI_DIR,
 			   .limit_s = DEFAULT_LIMIT_S,
+			   .interval_s = DEFAULT_INTERVAL_S,
 			   .spec = {.any_id = true}};
 	sizing_reset();
 	make_options();
@@ -275,7 +316,7 @@ int ctl_main(int argc, char **argv)
 		} else if (!o) {
 			return EXIT_USAGE;
 		} else {
-			used |= 1ull << (c - OPT_TABLE);
+			used[c - OPT_TABLE] = true;
 			if (o->flag)
 				*o->flag = true;
 			else if (o->text)

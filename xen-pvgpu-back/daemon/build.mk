@@ -10,7 +10,7 @@ LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 # Groups that tests link: a folder, or a part of one.
 CONFIG_SRCS   := $(filter xen-pvgpu-back/daemon/config/%,$(DAEMON_SRCS))
 RULES_SRCS    := $(filter xen-pvgpu-back/daemon/rules/%,$(DAEMON_SRCS))
-XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS)) xen-pvgpu-back/daemon/rules/budget.c xen-pvgpu-back/daemon/rules/portion.c
+XENBUS_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenbus%,$(DAEMON_SRCS)) xen-pvgpu-back/daemon/guard/statistics.c xen-pvgpu-back/daemon/rules/budget.c xen-pvgpu-back/daemon/rules/portion.c
 XENCTL_SRCS   := $(filter xen-pvgpu-back/daemon/xen/xenctl%,$(DAEMON_SRCS))
 # The scheduler's driver, without its link to vGPUs and workers.
 SCHEDULE_SRCS := $(filter-out %/share.c %/usage.c,$(filter xen-pvgpu-back/daemon/dispatch/%,$(DAEMON_SRCS)))
@@ -81,6 +81,10 @@ LDLIBS_schedule_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/bells_test
 $(B)/unit/bells_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/bells_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_bells_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/schedule_joint_test
+$(B)/unit/schedule_joint_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_joint_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_joint_test = $(CHECK_LIBS) -lev
+
 UNIT += $(B)/unit/schedule_hang_test
 $(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_hang_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_hang_test = $(CHECK_LIBS) -lev

@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
+#include "xen-pvgpu-back/daemon/admin/events.h"
+#include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
@@ -38,6 +40,7 @@
 #include "xen-pvgpu-back/daemon/xen/xen_ops.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
 
+#define FIRST_NICE     (-10)
 #define DEFAULT_CONFIG "/etc/pvgpu/pvgpud.conf"
 
 static const char usage[] =
@@ -66,6 +69,14 @@ static int bad(const char *error)
 {
 	fprintf(stderr, "pvgpud: %s\n", error);
 	return -1;
+}
+
+static unsigned int faults_said; /* of --check */
+
+static void say_fault(const char *error)
+{
+	faults_said++;
+	bad(error);
 }
 
 /* Finds a file where a build or an installation has it, relative to pvgpud; 0, or -1 and errno. */
@@ -134,9 +145,11 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad("takes options only; try pvgpud --help");
+	if (o->check)
+		c->each_fault = say_fault;
 	if ((o->config_given || access(o->config, F_OK) == 0) &&
 	    config_file(c, o->config, error) < 0)
-		return bad(error);
+		return faults_said ? -1 : bad(error);
 	if (o->simulated && use_simulated(c) < 0)
 		return -1;
 	optind = 1;
@@ -374,6 +387,7 @@ static int start(struct daemon *d)
 	xenbus_run(d);
 	if (admin_open(d) < 0)
 		return -1;
+	snapshot_open(d);
 	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
 		if (vgpu_listen(d->vgpus[i]) < 0)
 			return -1;
@@ -390,6 +404,7 @@ static void finish(struct daemon *d)
 
 	health_stop(d);
 	admin_close(d);
+	snapshot_close(d);
 	/* First, so that Xen guests whose sessions go on get no refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
@@ -435,6 +450,14 @@ static void raise_files_limit(void)
 	}
 }
 
+/* A hand-over waits for it, and it has little to do. The unit sets it, too: this is for a pvgpud
+ * that an operator starts, and has no effect without the right to. */
+static void come_first(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) > FIRST_NICE)
+		setpriority(PRIO_PROCESS, 0, FIRST_NICE);
+}
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -448,6 +471,7 @@ int main(int argc, char **argv)
 		return r > 0 ? 0 : r ? 2 : 0;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
+	events_start();
 	/* The run directory last: what fails before it leaves nothing there. */
 	if (scrub_check(SCRUB_PARAMS, d.cfg.allow_no_scrub) < 0 || find_programs(&d.cfg) < 0 ||
 	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||
@@ -457,6 +481,7 @@ int main(int argc, char **argv)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);
 	overrides_say(&d);
 	raise_files_limit();
+	come_first();
 	signal(SIGPIPE, SIG_IGN);
 	d.next_id = 1;
 	d.started_ms = now_ms();

@@ -173,7 +173,7 @@ void queue_waits(struct sched_vgpu *v)
 	struct level *l = level_of(v);
 	struct sched *s = v->s;
 
-	if (v->queued && s->granted != v) {
+	if (v->queued && s->granted != v && !v->beside) {
 		/* A grant that a higher class cut short does not reset the wait. */
 		if (!v->cut)
 			v->mark = s->kept[c];

@@ -103,7 +103,8 @@ static void interrupt(struct sched_vgpu *v)
 	uint64_t worth = WORTH * s->params.handover_ns;
 
 	worth = worth < s->slice_ns / WORTH_PER ? s->slice_ns / WORTH_PER : worth;
-	if (!h || h == v || h != s->chosen || !h->queued || !v->queued || slice_done(s))
+	if (!h || h == v || v->beside || h != s->chosen || !h->queued || !v->queued ||
+	    slice_done(s))
 		return;
 	if (h->reason != REASON_SHARE || h->share.class != v->share.class ||
 	    !s->policy->virtual_time)
@@ -275,10 +276,60 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 	};
 }
 
+bool sched_may_join(const struct sched_vgpu *v)
+{
+	const struct sched *s = v->s;
+	const struct sched_vgpu *h = s->granted ? s->granted : s->chosen;
+	const struct heap_node *owed = heap_first(&s->level.owed);
+
+	if (!v->queued || !h || !s->policy->virtual_time || s->params.exclusive)
+		return false;
+	if (v->group || maximum_any(v) || h->reason != REASON_SHARE ||
+	    (owed && !heap_before(s->now, owed->key)))
+		return false;
+	for (int c = 0; c < (int)v->share.class; c++)
+		if (heap_first(&s->level.turn[c]))
+			return false;
+	return true;
+}
+
+int64_t sched_lead(const struct sched_vgpu *v)
+{
+	const struct heap_node *first = heap_first(&v->s->level.turn[v->share.class]);
+
+	return first ? vtime_lead(&v->tag, first->key, v->s->policy->weight(v)) : 0;
+}
+
+static void waited(struct sched_vgpu *v)
+{
+	const uint64_t ns = v->s->now - v->waits_since;
+
+	if (v->wants && ns > v->stats.longest_wait_ns)
+		v->stats.longest_wait_ns = ns;
+}
+
+void sched_beside(struct sched_vgpu *v, bool on, uint64_t now)
+{
+	struct sched *s = v->s;
+
+	sched_clock(s, now);
+	if (v->beside == on)
+		return;
+	stats_count(v);
+	v->beside = on;
+	if (on && s->granted != v) {
+		waited(v);
+		v->stats.slices++;
+	} else if (!on) {
+		v->waits_since = s->now;
+	}
+	queue_waits(v);
+}
+
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 {
 	struct sched_vgpu *was = s->granted;
-	uint64_t waited, least, paid;
+	uint64_t least, paid;
 
 	sched_clock(s, now);
 	if (v != s->chosen)
@@ -299,10 +350,11 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	if (v == was)
 		return;
 	queue_waits(v);
+	/* There is no hand-over: it has the GPU. */
+	if (v->beside)
+		return;
 	v->stats.slices++;
-	waited = s->now - v->waits_since;
-	if (v->wants && waited > v->stats.longest_wait_ns)
-		v->stats.longest_wait_ns = waited;
+	waited(v);
 	/* The minimum charge: a hand-over costs the others this much even if the slice is hardly
 	 * used. A vGPU that was interrupted has paid already. */
 	least = sched_grant_least(s, s->slice_ns);

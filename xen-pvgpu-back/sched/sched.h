@@ -123,6 +123,19 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
 /* The decision's holder (NULL: none) has the grant from now on: its slice begins. */
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 
+/*
+ * The GPU for several at once: vGPUs that use little at a time and wait for it, which the driver
+ * knows. They have it beside the holder, and each is charged what it uses. sched_may_join: v wants
+ * the GPU, and nothing but its turn in the holder's class decides when it has it: no class above,
+ * group, guarantee or maximum. sched_lead: by how much GPU time v is ahead of the first in turn.
+ * sched_beside: v has the GPU now, or not any more; until then it does not count as waiting.
+ */
+#define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
+
+bool sched_may_join(const struct sched_vgpu *v);
+int64_t sched_lead(const struct sched_vgpu *v);
+void sched_beside(struct sched_vgpu *v, bool on, uint64_t now);
+
 /* Counters since sched_add. */
 struct sched_stats {
 	uint64_t used_ns;         /* charged */

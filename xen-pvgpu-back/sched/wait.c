@@ -92,6 +92,9 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 	const struct sched *s = v->s;
 	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0, least;
 
+	/* v may be further ahead where several have the GPU at once. */
+	if (!s->params.exclusive)
+		own += SCHED_BESIDE_NS;
 	/* The pool sees the time until v's turn in its group like a slice of v. */
 	if (v->group) {
 		sum = inside(v, v->group, own, weight);

@@ -111,6 +111,13 @@
 	X(cuLinkAddData_v2)                                                                        \
 	X(cuLinkComplete)                                                                          \
 	X(cuLinkDestroy)                                                                           \
+	X(cuArray3DCreate_v2)                                                                      \
+	X(cuArrayDestroy)                                                                          \
+	X(cuArrayGetMemoryRequirements)                                                            \
+	X(cuTexObjectCreate)                                                                       \
+	X(cuTexObjectDestroy)                                                                      \
+	X(cuSurfObjectCreate)                                                                      \
+	X(cuSurfObjectDestroy)                                                                     \
 	X(cuFuncGetName)                                                                           \
 	X(cuFuncLoad)                                                                              \
 	X(cuKernelGetName)                                                                         \

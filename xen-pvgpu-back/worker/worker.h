@@ -70,6 +70,7 @@ struct worker_info {
 	uint64_t context;     /* bytes to be leased for each context */
 	uint64_t guest_pid;   /* for the log only; on the Xen link the guest's session number */
 	bool zero_copy;       /* the arena may be registered with CUDA */
+	bool confidential;    /* of a pool whose vGPUs leave no traces for each other (evict.c) */
 	char vgpu[40];
 };
 const struct worker_info *worker_info(const struct worker *w);

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "libpvgpu", "tools"))
 
 from lang import Block, DescriptionError, Line, Reader, U32_MAX, U64_MAX  # noqa: E402
+import statistics_read  # noqa: E402
 import values  # noqa: E402
 
 KEYS_MAX = 24     # of one vGPU, over all trees
 BACKEND_MAX = 8   # of one vGPU in the backend domain's quota, its directory included
 REFS_MAX = 8
 TEXT_MAX = 127
-RECORD_MAX = 512  # characters
-FIELDS_MAX = 24
+FIELDS_MAX = 40
 NAMES_MAX = 32    # of an enumeration or a flag set
 DOMID_MAX = 0x7FEF
 ID_MAX = 65535
@@ -150,6 +150,7 @@ class Schema:
     trees: dict = field(default_factory=dict)
     keys: dict = field(default_factory=dict)  # by full name
     machines: dict = field(default_factory=dict)  # tree's name: list of Move
+    statistics: dict = None  # scope: statistics_read.Scope
 
     def of_tree(self, name):
         return [k for k in self.keys.values() if k.tree.name == name]
@@ -282,6 +283,9 @@ class SchemaReader(Reader):
         if word == "field":
             key.fields.append(self.key_field(key, line))
             return
+        if word == "fields":
+            self.key_statistics(key, line)
+            return
         self.once(word, line)
         if word == "doc":
             key.doc = line.text("documentation")
@@ -362,6 +366,19 @@ class SchemaReader(Reader):
         if len(key.fields) == FIELDS_MAX:
             line.fail("more than %d fields" % FIELDS_MAX)
         return f
+
+    def key_statistics(self, key, line):
+        """fields FILE: those that a description of statistics gives to this record."""
+        if key.type != "record" or key.fields or self.schema.statistics:
+            line.fail("'fields' in a key that is no record, has fields, or is not the first")
+        path = os.path.join(os.path.dirname(line.where[0]), line.take("file"))
+        if not os.path.exists(path):
+            line.fail("there is no file '%s'" % path)
+        self.schema.statistics = statistics_read.parse_file(path)
+        for name, kind, since, doc, where in statistics_read.fields(self.schema.statistics):
+            if len(key.fields) == FIELDS_MAX:
+                line.fail("more than %d fields" % FIELDS_MAX)
+            key.fields.append(Field(where, name, kind, 0, NUMBERS[kind], "0", since, doc))
 
     def field_names(self, line):
         name = line.take("name")

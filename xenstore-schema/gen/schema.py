@@ -22,15 +22,21 @@ import keys_c  # noqa: E402
 import keys_doc  # noqa: E402
 import keys_lock  # noqa: E402
 import policy_man  # noqa: E402
+import statistics_c  # noqa: E402
+import statistics_doc  # noqa: E402
 import generator  # noqa: E402
 from generator import check_current, write  # noqa: E402
 
+STATISTICS = {"pvgpu_statistics.h": statistics_c.statistics_h, "pvgpu_statistics.c": statistics_c.statistics_c}
 OUTPUTS = {"pvgpu_keys.h": keys_c.keys_h, "pvgpu_keys.c": keys_c.keys_c, "pvgpu_keys.json": keys_c.keys_json}
 
 
 def documents(schema, docs_file):
     """{path: text} of what is documented: the page, and the man pages beside it that have made parts."""
     found = {docs_file: keys_doc.xenstore_md(schema)}
+    if schema.statistics:
+        for name, make in statistics_doc.PAGES.items():
+            found[os.path.join(os.path.dirname(docs_file), name)] = make(schema.statistics)
     for name in policy_man.PAGES:
         path = os.path.join(os.path.dirname(docs_file), "man", name)
         if os.path.exists(path) and "backend/policy" in schema.keys:
@@ -53,6 +59,8 @@ def work(args):
     if args.out:
         for name, make in OUTPUTS.items():
             write(os.path.join(args.out, name), make(schema))
+        for name, make in STATISTICS.items() if schema.statistics else ():
+            write(os.path.join(args.out, name), make(schema.statistics))
     if args.docs or args.check_docs:
         for path, text in documents(schema, args.docs_file).items():
             (write if args.docs else check_current)(path, text)

@@ -2,6 +2,7 @@
 """Which texts a key takes: checks defaults and examples, and is the tests' second opinion on values.c."""
 import re
 
+RECORD_MAX = 2048  # characters
 SUFFIX = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -73,7 +74,7 @@ def good_record(key, text):
             return False
         found[name] = value
     fields = {f.name: f for f in key.fields}
-    return len(text) <= 512 and all(n not in fields or valid(fields[n], v) for n, v in found.items())
+    return len(text) <= RECORD_MAX and all(n not in fields or valid(fields[n], v) for n, v in found.items())
 
 
 CHECKS = {
@@ -106,7 +107,7 @@ def allowed(key):
         "path": lambda: "a path %s" % key.of.path,
         "enum": lambda: choice(key),
         "flags": lambda: "names separated by commas, none twice",
-        "record": lambda: "fields NAME=VALUE separated by single spaces, none twice, %d characters at most" % 512,
+        "record": lambda: "fields NAME=VALUE separated by single spaces, none twice, %d characters at most" % RECORD_MAX,
     }[key.type]()
 
 

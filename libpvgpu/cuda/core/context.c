@@ -49,6 +49,9 @@ static void forget(struct object *o)
 	case PVGPU_H_LINK:
 		link_forget((struct link *)o);
 		break;
+	case PVGPU_H_TEXTURE:
+		texture_forget((struct texture *)o);
+		break;
 	default:
 		object_free(o);
 	}
@@ -248,12 +251,20 @@ static int synchronize(struct ctx *c)
 	return r;
 }
 
+/* After a wait of the application's. */
+static int rest(int r)
+{
+	if (!r)
+		pool_rest();
+	return r;
+}
+
 PUBLIC CUresult cuCtxSynchronize(void)
 {
 	struct ctx *c;
 	const int r = ctx_enter(&c);
 
-	return r ? r : synchronize(c);
+	return r ? r : rest(synchronize(c));
 }
 
 PUBLIC CUresult cuCtxSynchronize_v2(CUcontext ctx)
@@ -263,7 +274,7 @@ PUBLIC CUresult cuCtxSynchronize_v2(CUcontext ctx)
 
 	if (!r)
 		r = atomic_load(&c->state);
-	return r ? r : synchronize(c);
+	return r ? r : rest(synchronize(c));
 }
 
 void ctx_synchronize_all(void)

@@ -55,6 +55,7 @@ struct function;
 struct library;
 struct module;
 struct stream;
+struct block;
 
 /* handle.c */
 
@@ -356,6 +357,8 @@ bool done_waited(uint64_t place, const struct ctx *c);
 /* This thread's last command has waited for all work of the context, of the stream. */
 void done_wait_ctx(struct ctx *c);
 void done_wait_stream(const struct target *t);
+/* Of the session's last one-way command, for work that any thread has sent to t. */
+uint64_t done_end(const struct target *t);
 /* Nothing was posted since. */
 bool done_ctx_at_rest(struct ctx *c);
 bool done_stream_at_rest(const struct target *t);
@@ -551,6 +554,7 @@ struct range {
 	uint64_t id;        /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 	struct ctx *ctx;
 	const struct object *owner; /* RANGE_GLOBAL: module or library */
+	struct block *block;        /* of a pool, see pool.h; NULL: of none */
 };
 
 /* id is filled in. CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED for registered memory that overlaps
@@ -567,7 +571,7 @@ bool range_remove(uint64_t addr, enum range_kind kind, struct range *out);
  * Remove the device ranges of a context or an owner (a module, a library). Called before the worker
  * is told to end it: afterwards the addresses may be reused for other memory at any time.
  */
-void range_remove_ctx_device(const struct ctx *c);
+void range_remove_ctx_device(struct ctx *c);
 void range_remove_owner(const struct object *owner);
 /* Remove a context's host ranges, when the worker no longer uses them; fn is called with each, with
  * no lock held. */
@@ -588,6 +592,22 @@ static inline bool range_on_device(uint64_t addr, uint64_t len)
 	struct range r;
 
 	return range_find_device(addr, &r) && range_holds(&r, addr, len);
+}
+
+/* pool_calls.c, pool_alloc.c: memory pools, see pool.h */
+CUmemoryPool pool_of_block(const struct block *b);
+/* The block's use has ended: cuMemFree(). */
+void pool_free(struct block *b);
+/* Give back what pools keep unused. False: nothing. */
+bool pool_reclaim(void);
+void pool_forget_ctx(struct ctx *c);
+/* After a call that has waited: pools give back what is above their thresholds. */
+void pool_rest_slow(void);
+extern _Atomic bool pool_excess;
+static inline void pool_rest(void)
+{
+	if (unlikely(atomic_load_explicit(&pool_excess, memory_order_relaxed)))
+		pool_rest_slow();
 }
 
 /* host.c: the range is gone: give the memory back that is the library's. */
@@ -642,6 +662,23 @@ uint64_t staging_piece(uint64_t len);
 /* Pieces for a copy that nobody waits for, up to n; returns how many. Never waits. */
 unsigned int staging_lend(struct slot **slot, unsigned int n);
 void staging_return(struct slot *const *slot, unsigned int n);
+
+/* array.c, texture.c: the object is retired. array.h has what the folder shares. */
+struct array {
+	struct object o;
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	uint64_t texel_bytes, row_bytes, rows, slices; /* slices: or layers; at least 1 */
+};
+/* A CUtexObject or a CUsurfObject: the application holds the driver's number. */
+struct texture {
+	struct object o;
+	uint64_t number;
+	bool is_surface;
+	struct texture *next; /* of all; under a lock of texture.c */
+	CUDA_RESOURCE_DESC resource;
+	CUDA_TEXTURE_DESC desc;
+};
+void texture_forget(struct texture *t);
 
 /* move.c: asynchronous copies from and to memory that the worker does not reach. MOVE_BUSY: not
  * now, or not with this worker. */

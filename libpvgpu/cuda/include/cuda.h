@@ -22,6 +22,9 @@
 #define CUDA_CB
 
 #include "pvgpu_cuda_structs.h"
+#include "pvgpu_cuda_tex.h"
+
+#include "pvgpu_cuda_pools.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -277,6 +280,39 @@ PVGPU_CU_PTSZ(cuMemcpyDtoDAsync_v2,
 PVGPU_CU_PTSZ(cuMemcpy2DAsync_v2, (const CUDA_MEMCPY2D *copy, CUstream stream));
 PVGPU_CU_PTSZ(cuMemcpy3DAsync_v2, (const CUDA_MEMCPY3D *copy, CUstream stream));
 PVGPU_CU_PTSZ(cuMemcpy3DPeerAsync, (const CUDA_MEMCPY3D_PEER *copy, CUstream stream));
+
+/* Copies from and to the beginning of arrays, or from an offset of bytes on */
+PVGPU_CU_PTDS(cuMemcpyHtoA_v2, (CUarray dst, size_t offset, const void *src, size_t bytes));
+PVGPU_CU_PTDS(cuMemcpyAtoH_v2, (void *dst, CUarray src, size_t offset, size_t bytes));
+PVGPU_CU_PTDS(cuMemcpyDtoA_v2, (CUarray dst, size_t offset, CUdeviceptr src, size_t bytes));
+PVGPU_CU_PTDS(cuMemcpyAtoD_v2, (CUdeviceptr dst, CUarray src, size_t offset, size_t bytes));
+PVGPU_CU_PTDS(cuMemcpyAtoA_v2,
+	      (CUarray dst, size_t dst_offset, CUarray src, size_t src_offset, size_t bytes));
+PVGPU_CU_PTSZ(cuMemcpyHtoAAsync_v2,
+	      (CUarray dst, size_t offset, const void *src, size_t bytes, CUstream stream));
+PVGPU_CU_PTSZ(cuMemcpyAtoHAsync_v2,
+	      (void *dst, CUarray src, size_t offset, size_t bytes, CUstream stream));
+
+/* Arrays */
+CUresult CUDAAPI cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *desc);
+CUresult CUDAAPI cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR *desc, CUarray array);
+CUresult CUDAAPI cuArray3DCreate_v2(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *desc);
+CUresult CUDAAPI cuArray3DGetDescriptor_v2(CUDA_ARRAY3D_DESCRIPTOR *desc, CUarray array);
+CUresult CUDAAPI cuArrayDestroy(CUarray array);
+CUresult CUDAAPI cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUarray array,
+					      CUdevice dev);
+
+/* Textures and surfaces */
+CUresult CUDAAPI cuTexObjectCreate(CUtexObject *tex, const CUDA_RESOURCE_DESC *resource,
+				   const CUDA_TEXTURE_DESC *texture,
+				   const CUDA_RESOURCE_VIEW_DESC *view);
+CUresult CUDAAPI cuTexObjectDestroy(CUtexObject tex);
+CUresult CUDAAPI cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUtexObject tex);
+CUresult CUDAAPI cuTexObjectGetTextureDesc(CUDA_TEXTURE_DESC *texture, CUtexObject tex);
+CUresult CUDAAPI cuTexObjectGetResourceViewDesc(CUDA_RESOURCE_VIEW_DESC *view, CUtexObject tex);
+CUresult CUDAAPI cuSurfObjectCreate(CUsurfObject *surface, const CUDA_RESOURCE_DESC *resource);
+CUresult CUDAAPI cuSurfObjectDestroy(CUsurfObject surface);
+CUresult CUDAAPI cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUsurfObject surface);
 
 /* Fills; count, width are in elements, pitch in bytes */
 PVGPU_CU_PTDS(cuMemsetD8_v2, (CUdeviceptr dst, unsigned char value, size_t count));

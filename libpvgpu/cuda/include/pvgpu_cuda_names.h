@@ -18,6 +18,10 @@
 #endif
 
 /* Newest revisions */
+#define cuArray3DCreate            cuArray3DCreate_v2
+#define cuArray3DGetDescriptor     cuArray3DGetDescriptor_v2
+#define cuArrayCreate              cuArrayCreate_v2
+#define cuArrayGetDescriptor       cuArrayGetDescriptor_v2
 #define cuCtxCreate                cuCtxCreate_v4
 #define cuCtxDestroy               cuCtxDestroy_v2
 #define cuCtxPopCurrent            cuCtxPopCurrent_v2
@@ -57,13 +61,23 @@
 #define cuMemcpy2DUnaligned       __CUDA_API_PTDS(cuMemcpy2DUnaligned_v2)
 #define cuMemcpy3D                __CUDA_API_PTDS(cuMemcpy3D_v2)
 #define cuMemcpy3DAsync           __CUDA_API_PTSZ(cuMemcpy3DAsync_v2)
+#define cuMemAllocAsync           __CUDA_API_PTSZ(cuMemAllocAsync)
+#define cuMemAllocFromPoolAsync   __CUDA_API_PTSZ(cuMemAllocFromPoolAsync)
+#define cuMemFreeAsync            __CUDA_API_PTSZ(cuMemFreeAsync)
 #define cuMemcpy3DPeer            __CUDA_API_PTDS(cuMemcpy3DPeer)
 #define cuMemcpy3DPeerAsync       __CUDA_API_PTSZ(cuMemcpy3DPeerAsync)
 #define cuMemcpyAsync             __CUDA_API_PTSZ(cuMemcpyAsync)
+#define cuMemcpyAtoA              __CUDA_API_PTDS(cuMemcpyAtoA_v2)
+#define cuMemcpyAtoD              __CUDA_API_PTDS(cuMemcpyAtoD_v2)
+#define cuMemcpyAtoH              __CUDA_API_PTDS(cuMemcpyAtoH_v2)
+#define cuMemcpyAtoHAsync         __CUDA_API_PTSZ(cuMemcpyAtoHAsync_v2)
+#define cuMemcpyDtoA              __CUDA_API_PTDS(cuMemcpyDtoA_v2)
 #define cuMemcpyDtoD              __CUDA_API_PTDS(cuMemcpyDtoD_v2)
 #define cuMemcpyDtoDAsync         __CUDA_API_PTSZ(cuMemcpyDtoDAsync_v2)
 #define cuMemcpyDtoH              __CUDA_API_PTDS(cuMemcpyDtoH_v2)
 #define cuMemcpyDtoHAsync         __CUDA_API_PTSZ(cuMemcpyDtoHAsync_v2)
+#define cuMemcpyHtoA              __CUDA_API_PTDS(cuMemcpyHtoA_v2)
+#define cuMemcpyHtoAAsync         __CUDA_API_PTSZ(cuMemcpyHtoAAsync_v2)
 #define cuMemcpyHtoD              __CUDA_API_PTDS(cuMemcpyHtoD_v2)
 #define cuMemcpyHtoDAsync         __CUDA_API_PTSZ(cuMemcpyHtoDAsync_v2)
 #define cuMemcpyPeer              __CUDA_API_PTDS(cuMemcpyPeer)

@@ -91,22 +91,6 @@ typedef struct CUDA_MEMCPY3D_PEER_st {
 } CUDA_MEMCPY3D_PEER_v1;
 typedef CUDA_MEMCPY3D_PEER_v1 CUDA_MEMCPY3D_PEER;
 
-/* Arrays are not offered by pvgpu yet; the shapes are here for programs that mention them. */
-typedef struct CUDA_ARRAY_DESCRIPTOR_st {
-	size_t Width, Height;
-	CUarray_format Format;
-	unsigned int NumChannels;
-} CUDA_ARRAY_DESCRIPTOR_v2;
-typedef CUDA_ARRAY_DESCRIPTOR_v2 CUDA_ARRAY_DESCRIPTOR;
-
-typedef struct CUDA_ARRAY3D_DESCRIPTOR_st {
-	size_t Width, Height, Depth;
-	CUarray_format Format;
-	unsigned int NumChannels;
-	unsigned int Flags;
-} CUDA_ARRAY3D_DESCRIPTOR_v2;
-typedef CUDA_ARRAY3D_DESCRIPTOR_v2 CUDA_ARRAY3D_DESCRIPTOR;
-
 /* Creating a context */
 typedef struct CUexecAffinitySmCount_st {
 	unsigned int val;

@@ -2,14 +2,18 @@
 /* Two- and three-dimensional copies: checks, then one strided command, or pieces through the arena.
  */
 #include "cuda/core/guest.h"
+#include "cuda/memory/array.h"
 #include "cuda/memory/copy.h"
 
 #include <string.h>
 
-/* One operand: addr is the box's first byte, slices are pitch * height apart. */
+/* One operand: addr is the box's first byte, slices are pitch * height apart; or an array, and
+ * where in it the box begins. */
 struct place {
 	uint64_t addr, pitch, height;
 	enum side side;
+	const struct array *array;
+	uint64_t x, y, z;
 };
 
 struct box {
@@ -23,6 +27,7 @@ struct operand {
 	CUmemorytype type;
 	const void *host;
 	CUdeviceptr device;
+	CUarray array;
 	size_t x, y, z, lod, pitch, height;
 };
 
@@ -37,13 +42,26 @@ static bool extent(const struct box *b, const struct place *p, uint64_t *out)
 	       !__builtin_add_overflow(*out, b->width, out);
 }
 
+static int place_array(const struct operand *o, const struct box *b, struct place *p)
+{
+	const struct array *a;
+	const int r = array_enter(o->array, &a);
+
+	if (r)
+		return r;
+	if (o->lod || !array_holds(a, o->x, b->width, o->y, b->rows, o->z, b->depth))
+		return CUDA_ERROR_INVALID_VALUE;
+	*p = (struct place){.side = SIDE_DEVICE, .array = a, .x = o->x, .y = o->y, .z = o->z};
+	return 0;
+}
+
 static int place_operand(const struct operand *o, const struct box *b, uint64_t max_pitch,
 			 struct place *p)
 {
 	uint64_t right, bottom, len, rows;
 
 	if (o->type == CU_MEMORYTYPE_ARRAY)
-		return CUDA_ERROR_INVALID_HANDLE; /* there are no arrays */
+		return place_array(o, b, p);
 	if (o->lod || __builtin_add_overflow(o->x, b->width, &right) ||
 	    __builtin_add_overflow(o->y, b->rows, &bottom))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -73,6 +91,8 @@ static int place_operand(const struct operand *o, const struct box *b, uint64_t 
 
 static bool is_linear(const struct box *b, const struct place *p)
 {
+	if (p->array)
+		return false;
 	return (b->rows == 1 && b->depth == 1) ||
 	       (p->pitch == b->width && (b->depth == 1 || p->height == b->rows));
 }
@@ -124,30 +144,66 @@ static void pack(const struct box *b, const struct part *p, char *mem, bool gath
 		}
 }
 
+/* The place from a row of a slice on. */
+static struct place from(const struct place *p, uint64_t slice, uint64_t row)
+{
+	struct place q = *p;
+
+	if (p->array) {
+		q.y += row;
+		q.z += slice;
+	} else {
+		q.addr = at(p, slice, row);
+	}
+	return q;
+}
+
+static uint64_t wire(const struct place *p)
+{
+	return p->array ? p->array->o.wire : 0;
+}
+
+/* Both ends are places that the worker knows; m may be NULL. */
+static int post(const struct target *t, struct pvgpu_mark *m, const struct place *d,
+		const struct place *s, uint64_t width, uint64_t rows, uint64_t depth)
+{
+	struct pvgpu_session *const to = session();
+	const uint64_t ctx = t->ctx->o.wire;
+
+	if (!d->array && !s->array)
+		return m ? pvgpu_do_copy_3d_mark(to, m, ctx, t->stream, d->addr, d->pitch,
+						 d->height, s->addr, s->pitch, s->height, width,
+						 rows, depth)
+			 : pvgpu_do_copy_3d(to, ctx, t->stream, d->addr, d->pitch, d->height,
+					    s->addr, s->pitch, s->height, width, rows, depth);
+	return m ? pvgpu_do_copy_array_mark(to, m, ctx, t->stream, wire(d), d->addr, d->x, d->y,
+					    d->z, d->pitch, d->height, wire(s), s->addr, s->x, s->y,
+					    s->z, s->pitch, s->height, width, rows, depth)
+		 : pvgpu_do_copy_array(to, ctx, t->stream, wire(d), d->addr, d->x, d->y, d->z,
+				       d->pitch, d->height, wire(s), s->addr, s->x, s->y, s->z,
+				       s->pitch, s->height, width, rows, depth);
+}
+
 static int post_part(const struct target *t, const struct box *b, const struct part *p,
 		     struct slot *s, bool to_device)
 {
-	const uint64_t mem = (uintptr_t)s->mem;
-	const struct place *d = to_device ? &b->dst : &b->src;
-	const uint64_t dev = at(d, p->slice, p->row);
+	const struct place mem = {.addr = (uintptr_t)s->mem, .pitch = b->width, .height = p->rows};
+	const struct place dev = from(to_device ? &b->dst : &b->src, p->slice, p->row);
 
-	if (to_device)
-		return pvgpu_do_copy_3d_mark(session(), &s->mark, t->ctx->o.wire, t->stream, dev,
-					     d->pitch, d->height, mem, b->width, p->rows, b->width,
-					     p->rows, p->depth);
-	return pvgpu_do_copy_3d_mark(session(), &s->mark, t->ctx->o.wire, t->stream, mem, b->width,
-				     p->rows, dev, d->pitch, d->height, b->width, p->rows,
-				     p->depth);
+	return post(t, &s->mark, to_device ? &dev : &mem, to_device ? &mem : &dev, b->width,
+		    p->rows, p->depth);
 }
 
 static int copy_rows(const struct target *t, const struct box *b);
 
-/* Without a piece of the arena: row by row, which travels inside records. */
+/* Without a piece of the arena: row by row, which travels inside records; not to arrays. */
 static int without_piece(const struct target *t, const struct box *b)
 {
 	const int r = pvgpu_session_status(session());
 
-	return r ? r : copy_rows(t, b);
+	if (r)
+		return r;
+	return b->dst.array || b->src.array ? CUDA_ERROR_OUT_OF_MEMORY : copy_rows(t, b);
 }
 
 static int write_box(const struct target *t, const struct box *b)
@@ -246,9 +302,7 @@ static int copy_box(const struct target *t, const struct box *b)
 		return copy_between(t, &c);
 	}
 	if (side_is_mapped(d->side) && side_is_mapped(s->side)) {
-		r = pvgpu_do_copy_3d(session(), t->ctx->o.wire, t->stream, d->addr, d->pitch,
-				     d->height, s->addr, s->pitch, s->height, b->width, b->rows,
-				     b->depth);
+		r = post(t, NULL, d, s, b->width, b->rows, b->depth);
 		if (!r && !b->async && (d->side == SIDE_PINNED || s->side == SIDE_PINNED))
 			r = stream_drain(t);
 		return r;
@@ -290,12 +344,14 @@ static int copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool per_thread, boo
 	dst = (struct operand){.type = c->dstMemoryType,
 			       .host = c->dstHost,
 			       .device = c->dstDevice,
+			       .array = c->dstArray,
 			       .x = c->dstXInBytes,
 			       .y = c->dstY,
 			       .pitch = c->dstPitch};
 	src = (struct operand){.type = c->srcMemoryType,
 			       .host = c->srcHost,
 			       .device = c->srcDevice,
+			       .array = c->srcArray,
 			       .x = c->srcXInBytes,
 			       .y = c->srcY,
 			       .pitch = c->srcPitch};
@@ -314,6 +370,7 @@ static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, boo
 	dst = (struct operand){.type = c->dstMemoryType,
 			       .host = c->dstHost,
 			       .device = c->dstDevice,
+			       .array = c->dstArray,
 			       .x = c->dstXInBytes,
 			       .y = c->dstY,
 			       .z = c->dstZ,
@@ -323,6 +380,7 @@ static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, boo
 	src = (struct operand){.type = c->srcMemoryType,
 			       .host = c->srcHost,
 			       .device = c->srcDevice,
+			       .array = c->srcArray,
 			       .x = c->srcXInBytes,
 			       .y = c->srcY,
 			       .z = c->srcZ,
@@ -353,6 +411,61 @@ static int copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool per_t
 	return copy_3d(&c, stream, per_thread, async);
 }
 
+static struct operand on_host(const void *host)
+{
+	return (struct operand){.type = CU_MEMORYTYPE_HOST, .host = host};
+}
+
+static struct operand on_device(CUdeviceptr addr)
+{
+	return (struct operand){.type = CU_MEMORYTYPE_DEVICE, .device = addr};
+}
+
+static struct operand in_array(CUarray array, size_t offset)
+{
+	return (struct operand){.type = CU_MEMORYTYPE_ARRAY, .array = array, .x = offset};
+}
+
+static int check_line(const struct operand *o)
+{
+	const struct array *a;
+	int r;
+
+	if (o->type != CU_MEMORYTYPE_ARRAY)
+		return 0;
+	r = array_enter(o->array, &a);
+	return !r && (a->desc.Height || a->desc.Depth) ? CUDA_ERROR_INVALID_VALUE : r;
+}
+
+/* Arrays in it have one dimension. */
+static int copy_line(struct operand dst, struct operand src, size_t bytes, CUstream stream,
+		     bool per_thread, bool async)
+{
+	struct box b = {.width = bytes, .rows = 1, .depth = 1, .async = async};
+	int r = guest_enter();
+
+	if (!r)
+		r = check_line(&dst);
+	if (!r)
+		r = check_line(&src);
+	return r ? r : copy(&dst, &src, &b, stream, per_thread);
+}
+
+CU_PTDS(cuMemcpyHtoA_v2, (CUarray dst, size_t to, const void *src, size_t bytes),
+	copy_line(in_array(dst, to), on_host(src), bytes, NULL, per_thread, false))
+CU_PTDS(cuMemcpyAtoH_v2, (void *dst, CUarray src, size_t from, size_t bytes),
+	copy_line(on_host(dst), in_array(src, from), bytes, NULL, per_thread, false))
+CU_PTDS(cuMemcpyDtoA_v2, (CUarray dst, size_t to, CUdeviceptr src, size_t bytes),
+	copy_line(in_array(dst, to), on_device(src), bytes, NULL, per_thread, false))
+CU_PTDS(cuMemcpyAtoD_v2, (CUdeviceptr dst, CUarray src, size_t from, size_t bytes),
+	copy_line(on_device(dst), in_array(src, from), bytes, NULL, per_thread, false))
+CU_PTDS(cuMemcpyAtoA_v2, (CUarray dst, size_t to, CUarray src, size_t from, size_t bytes),
+	copy_line(in_array(dst, to), in_array(src, from), bytes, NULL, per_thread, false))
+CU_PTSZ(cuMemcpyHtoAAsync_v2,
+	(CUarray dst, size_t to, const void *src, size_t bytes, CUstream stream),
+	copy_line(in_array(dst, to), on_host(src), bytes, stream, per_thread, true))
+CU_PTSZ(cuMemcpyAtoHAsync_v2, (void *dst, CUarray src, size_t from, size_t bytes, CUstream stream),
+	copy_line(on_host(dst), in_array(src, from), bytes, stream, per_thread, true))
 CU_PTDS(cuMemcpy2D_v2, (const CUDA_MEMCPY2D *c), copy_2d(c, NULL, per_thread, false))
 CU_PTDS(cuMemcpy2DUnaligned_v2, (const CUDA_MEMCPY2D *c), copy_2d(c, NULL, per_thread, false))
 CU_PTSZ(cuMemcpy2DAsync_v2, (const CUDA_MEMCPY2D *c, CUstream stream),

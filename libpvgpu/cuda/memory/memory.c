@@ -11,7 +11,10 @@ static int alloc(struct ctx *c, uint64_t bytes, CUdeviceptr *out)
 	struct range range = {.size = bytes, .kind = RANGE_DEVICE, .ctx = c};
 	int r;
 
-	r = ctx_result(c, pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base));
+	r = pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim())
+		r = pvgpu_do_mem_alloc(session(), c->o.wire, bytes, &range.base);
+	r = ctx_result(c, r);
 	if (r)
 		return r;
 	r = range_add(&range);
@@ -77,6 +80,11 @@ PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 		return r;
 	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
+	/* A pool's: the caller has waited for its last use, as with the driver. */
+	if (range.block) {
+		pool_free(range.block);
+		return CUDA_SUCCESS;
+	}
 	/* One-way: the worker frees it when the work before is done. */
 	return pvgpu_do_mem_free(session(), range.ctx->o.wire, addr);
 }

@@ -162,6 +162,8 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
 
 uint64_t range_mapped(const struct range *r)
 {
+	if (r->block)
+		return round_up(r->size, PVGPU_ALLOC_UNIT);
 	switch (r->kind) {
 	case RANGE_DEVICE:
 		return round_up(r->size,
@@ -250,9 +252,10 @@ static void remove_all(struct map *m, const struct filter *f, void (*fn)(const s
 	}
 }
 
-void range_remove_ctx_device(const struct ctx *c)
+void range_remove_ctx_device(struct ctx *c)
 {
 	remove_all(&device_map, &(const struct filter){.ctx = c}, NULL);
+	pool_forget_ctx(c);
 }
 
 void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r))

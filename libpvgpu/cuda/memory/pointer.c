@@ -65,7 +65,7 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
 		GIVE(unsigned int, ACCESS_READ_WRITE);
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
-		GIVE(CUmemoryPool, NULL);
+		GIVE(CUmemoryPool, r->block ? pool_of_block(r->block) : NULL);
 	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
 		GIVE(unsigned long long, r->id);
 	default:

@@ -53,3 +53,17 @@ TWIN(cuMemsetD2D16,
 TWIN(cuMemsetD2D32,
      (CUdeviceptr dst, size_t pitch, unsigned int value, size_t width, size_t height),
      (dst, pitch, value, width, height))
+TWIN(cuArrayCreate, (CUarray * array, const CUDA_ARRAY_DESCRIPTOR *desc), (array, desc))
+TWIN(cuArrayGetDescriptor, (CUDA_ARRAY_DESCRIPTOR * desc, CUarray array), (desc, array))
+TWIN(cuArray3DCreate, (CUarray * array, const CUDA_ARRAY3D_DESCRIPTOR *desc), (array, desc))
+TWIN(cuArray3DGetDescriptor, (CUDA_ARRAY3D_DESCRIPTOR * desc, CUarray array), (desc, array))
+TWIN(cuMemcpyHtoA, (CUarray dst, size_t at, const void *src, size_t bytes), (dst, at, src, bytes))
+TWIN(cuMemcpyAtoH, (void *dst, CUarray src, size_t at, size_t bytes), (dst, src, at, bytes))
+TWIN(cuMemcpyDtoA, (CUarray dst, size_t at, CUdeviceptr src, size_t bytes), (dst, at, src, bytes))
+TWIN(cuMemcpyAtoD, (CUdeviceptr dst, CUarray src, size_t at, size_t bytes), (dst, src, at, bytes))
+TWIN(cuMemcpyAtoA, (CUarray dst, size_t to, CUarray src, size_t from, size_t bytes),
+     (dst, to, src, from, bytes))
+TWIN(cuMemcpyHtoAAsync, (CUarray dst, size_t at, const void *src, size_t bytes, CUstream stream),
+     (dst, at, src, bytes, stream))
+TWIN(cuMemcpyAtoHAsync, (void *dst, CUarray src, size_t at, size_t bytes, CUstream stream),
+     (dst, src, at, bytes, stream))

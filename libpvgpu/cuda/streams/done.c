@@ -39,6 +39,11 @@ uint64_t done_place(const struct target *t)
 	return (uint64_t)slot_of(t) << SLOT_SHIFT | (pvgpu_posted() & NUMBER_MASK);
 }
 
+uint64_t done_end(const struct target *t)
+{
+	return (uint64_t)slot_of(t) << SLOT_SHIFT | (pvgpu_worked(session()) & NUMBER_MASK);
+}
+
 bool done_known(uint64_t place)
 {
 	const uint32_t slot = (uint32_t)(place >> SLOT_SHIFT);

@@ -128,14 +128,18 @@ PUBLIC CUresult cuEventSynchronize(CUevent event)
 	if (!records)
 		return CUDA_SUCCESS;
 	if ((atomic_load(&e->waited) == records && pvgpu_sound(session())) ||
-	    done_waited(atomic_load(&e->place), e->o.ctx))
+	    done_waited(atomic_load(&e->place), e->o.ctx)) {
+		pool_rest();
 		return completed(e, records, 0);
+	}
 	before = pvgpu_wait_so(e->flags & CU_EVENT_BLOCKING_SYNC ? PVGPU_SLEEP
 								 : ctx_patience(e->o.ctx));
 	r = completed(e, records, pvgpu_do_event_synchronize(session(), e->o.wire));
 	pvgpu_wait_so(before);
-	if (!r)
+	if (!r) {
 		atomic_store(&e->waited, records);
+		pool_rest();
+	}
 	return r;
 }
 

@@ -228,9 +228,13 @@ static int query(CUstream h, bool per_thread)
 static int synchronize(CUstream h, bool per_thread)
 {
 	struct target t;
-	const int r = stream_enter(h, per_thread, &t);
+	int r = stream_enter(h, per_thread, &t);
 
-	return r ? r : stream_drain(&t);
+	if (!r)
+		r = stream_drain(&t);
+	if (!r)
+		pool_rest();
+	return r;
 }
 
 static int wait_event(CUstream h, CUevent event, unsigned int flags, bool per_thread)

@@ -69,6 +69,17 @@ void arbiter_work(bool more)
 	}
 }
 
+void arbiter_cache(uint64_t cleared)
+{
+	struct simgpu_process *self = arbiter_self;
+	const uint32_t pid = self->pid;
+	const uint32_t was =
+		__atomic_exchange_n(&gpu->cached, cleared >= SIM_L2 ? 0 : pid, __ATOMIC_SEQ_CST);
+
+	if (was && was != pid)
+		arbiter_add(&self->traces, 1);
+}
+
 static void give_next(void);
 
 /* lock held: slots of dead processes become free, and with them memory and the device. */

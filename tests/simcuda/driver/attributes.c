@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
- * Features that the simulated GPU lacks (textures, managed memory, pools, sharing) are reported as
+ * Features that the simulated GPU lacks (mipmaps, managed memory, sharing) are reported as
  * absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
@@ -10,59 +10,71 @@ struct attribute {
 	int number, value;
 };
 
-static const struct attribute fixed[] = {
-	{1, 1024},                                       /* threads per block */
-	{2, 1024},                                       /* block x, y, z */
-	{3, 1024},        {4, 64},      {5, 2147483647}, /* grid x, y, z */
-	{6, 65535},       {7, 65535},   {8, 49152},      /* shared memory per block */
-	{9, 65536},                                      /* constant memory */
-	{10, 32},                                        /* warp */
-	{11, 2147483647},                                /* pitch */
-	{12, 65536},                                     /* registers per block */
-	{13, 1000000},                                   /* clock, kHz */
-	{14, 512},                                       /* texture alignment */
-	{15, 1},                                         /* copies overlap kernels */
-	{17, 0},                                         /* no run-time limit */
-	{18, 0},                                         /* not integrated */
-	{19, 1},                                         /* maps host memory */
-	{20, 0},                                         /* compute mode: default */
-	{30, 512},                                       /* surface alignment */
-	{31, 1},                                         /* concurrent kernels */
-	{34, 0},          {35, 0},                       /* PCI device, no TCC */
-	{36, 1000000},                                   /* memory clock, kHz */
-	{37, 64},                                        /* memory bus, bits */
-	{38, 4194304},                                   /* L2, bytes */
-	{39, 2048},                                      /* threads per multiprocessor */
-	{40, 2},                                         /* copy engines */
-	{41, 1},                                         /* unified addressing */
-	{44, 0},          {50, 0},                       /* PCI domain */
-	{51, 32},                                        /* texture pitch alignment */
-	{78, 1},                                         /* stream priorities */
-	{79, 1},                                         /* global, local L1 */
-	{80, 1},          {81, 233472},                  /* shared memory per multiprocessor */
-	{82, 65536},                                     /* registers per multiprocessor */
-	{83, 0},                                         /* no managed memory */
-	{84, 0},                                         /* not on a board with others */
-	{85, 0},          {86, 1},                       /* host atomics: the device is the host */
-	{87, 2},                                         /* float to double speed */
-	{89, 0},          {90, 1},                       /* preemption */
-	{91, 1},                                   /* host pointers work for registered memory */
-	{92, 1},                                   /* stream memory operations */
-	{93, 1},          {94, 1},      {95, 1},   /* cooperative launch */
-	{96, 0},          {97, 232448},            /* shared memory per block, opt-in */
-	{98, 0},          {99, 1},                 /* host register */
-	{100, 0},         {101, 0},     {102, 1},  /* virtual memory management */
-	{103, 0},                                  /* no shareable handles */
-	{104, 0},         {105, 0},     {106, 32}, /* blocks per multiprocessor */
-	{107, 0},         {108, 0},     {109, 0},
-	{110, 0},         {111, 1024}, /* shared memory reserved per block */
-	{113, 1},                      /* read-only host register */
-	{115, 0},                      /* no memory pools */
-	{120, 0},                      /* no clusters */
-	{122, 1},                      /* 64-bit stream memory operations */
-	{123, 1},         {126, 1},    /* memory synchronisation domains */
-	{130, 0},                      /* no NUMA node of its own */
-	{131, -1},        {134, 0},    /* the host's node */
+static const struct attribute fixed[] =
+	{
+		{1, 1024},                                       /* threads per block */
+		{2, 1024},                                       /* block x, y, z */
+		{3, 1024},        {4, 64},      {5, 2147483647}, /* grid x, y, z */
+		{6, 65535},       {7, 65535},   {8, 49152},      /* shared memory per block */
+		{9, 65536},                                      /* constant memory */
+		{10, 32},                                        /* warp */
+		{11, 2147483647},                                /* pitch */
+		{12, 65536},                                     /* registers per block */
+		{13, 1000000},                                   /* clock, kHz */
+		{14, 512},                                       /* texture alignment */
+		{21, 131072},     {22, 131072}, {23, 65536},     /* textures of 1, 2 */
+		{24, 16384},      {25, 16384},  {26, 16384},     /* and 3 dimensions */
+		{27, 32768},      {28, 32768},  {29, 2048},      /* layered ones of 2 */
+		{42, 32768},      {43, 2048},                    /* and of 1 */
+		{47, 16384},      {48, 16384},  {49, 16384},     /* 3, another way */
+		{55, 32768},      {56, 131072}, {57, 65536},     /* surfaces, the same */
+		{58, 16384},      {59, 16384},  {60, 16384},     {61, 32768},
+		{62, 2048},       {63, 32768},  {64, 32768},     {65, 2048},
+		{69, 268435456},  {70, 131072}, {71, 65000}, /* from linear memory */
+		{72, 2097120},                               /* its pitch */
+		{15, 1},                                     /* copies overlap kernels */
+		{17, 0},                                     /* no run-time limit */
+		{18, 0},                                     /* not integrated */
+		{19, 1},                                     /* maps host memory */
+		{20, 0},                                     /* compute mode: default */
+		{30, 512},                                   /* surface alignment */
+		{31, 1},                                     /* concurrent kernels */
+		{34, 0},          {35, 0},                   /* PCI device, no TCC */
+		{36, 1000000},                               /* memory clock, kHz */
+		{37, 64},                                    /* memory bus, bits */
+		{38, SIM_L2},                                /* L2, bytes */
+		{39, 2048},                                  /* threads per multiprocessor */
+		{40, 2},                                     /* copy engines */
+		{41, 1},                                     /* unified addressing */
+		{44, 0},          {50, 0},                   /* PCI domain */
+		{51, 32},                                    /* texture pitch alignment */
+		{78, 1},                                     /* stream priorities */
+		{79, 1},                                     /* global, local L1 */
+		{80, 1},          {81, 233472},              /* shared memory per multiprocessor */
+		{82, 65536},                                 /* registers per multiprocessor */
+		{83, 0},                                     /* no managed memory */
+		{84, 0},                                     /* not on a board with others */
+		{85, 0},          {86, 1}, /* host atomics: the device is the host */
+		{87, 2},                   /* float to double speed */
+		{89, 0},          {90, 1}, /* preemption */
+		{91, 1},                   /* host pointers work for registered memory */
+		{92, 1},                   /* stream memory operations */
+		{93, 1},          {94, 1},      {95, 1},   /* cooperative launch */
+		{96, 0},          {97, 232448},            /* shared memory per block, opt-in */
+		{98, 0},          {99, 1},                 /* host register */
+		{100, 0},         {101, 0},     {102, 1},  /* virtual memory management */
+		{103, 0},                                  /* no shareable handles */
+		{104, 0},         {105, 0},     {106, 32}, /* blocks per multiprocessor */
+		{107, 0},         {108, 0},     {109, 0},        {110, 0},
+		{111, 1024},                /* shared memory reserved per block */
+		{113, 1},                   /* read-only host register */
+		{115, 1},                   /* memory pools */
+		{120, 0},                   /* no clusters */
+		{121, 1},                   /* arrays to be mapped later */
+		{122, 1},                   /* 64-bit stream memory operations */
+		{123, 1},         {126, 1}, /* memory synchronisation domains */
+		{130, 0},                   /* no NUMA node of its own */
+		{131, -1},        {134, 0}, /* the host's node */
 };
 
 CUresult device_attribute(int what, int *value)

@@ -87,6 +87,11 @@ static bool env_free(void *arg, uint64_t addr)
 	return heap_free(arg, addr);
 }
 
+static const struct ptx_texture *env_texture(void *arg, uint64_t handle, bool is_surface)
+{
+	return texture_find(handle, is_surface);
+}
+
 CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 {
 	struct sim_ctx *c;
@@ -114,6 +119,7 @@ CUresult ctx_new(uint32_t flags, bool primary, struct sim_ctx **out)
 		.globaltimer_ns = env_time,
 		.malloc = env_malloc,
 		.free = env_free,
+		.texture = env_texture,
 		.private = sim_fault.scrub ? dirt_private : NULL,
 		.clock_khz = 1000000,
 		.sm_count = sim_config.sms,
@@ -141,6 +147,8 @@ void ctx_delete(struct sim_ctx *c)
 	atomic_store(&c->dying, true);
 	module_drop_ctx(c);
 	heap_close(c);
+	texture_drop_ctx(c);
+	array_drop_ctx(c);
 	memory_free_all(c);
 	event_drop_ctx(c);
 	exec_ctx_close(c);

@@ -220,8 +220,25 @@ struct side {
 	CUmemorytype type;
 	const void *host;
 	CUdeviceptr device;
+	CUarray array;
 	size_t x, y, z, pitch, height;
 };
+
+static CUresult resolve_array(const struct side *s, const struct copy_op *c, char **start,
+			      size_t *pitch, size_t *slice)
+{
+	struct sim_array *a;
+
+	TRY(array_get(s->array, &a));
+	if (!a->addr || s->x % a->texel_bytes || c->width % a->texel_bytes || s->x > a->row_bytes ||
+	    c->width > a->row_bytes - s->x || s->y > a->rows || c->height > a->rows - s->y ||
+	    s->z > a->slices || c->depth > a->slices - s->z)
+		return CUDA_ERROR_INVALID_VALUE;
+	*pitch = a->pitch;
+	*slice = a->slice;
+	*start = (char *)a->addr + s->z * a->slice + s->y * a->pitch + s->x;
+	return CUDA_SUCCESS;
+}
 
 /* The first byte of one side of a box copy, its pitch and slice; checks the side. */
 static CUresult resolve(const struct side *s, const struct copy_op *c, bool write, char **start,
@@ -230,6 +247,10 @@ static CUresult resolve(const struct side *s, const struct copy_op *c, bool writ
 	size_t p = s->pitch, rows = s->height, len;
 	char *base = (char *)(s->type == CU_MEMORYTYPE_HOST ? s->host : (void *)s->device);
 
+	if (s->type == CU_MEMORYTYPE_ARRAY) {
+		*device = true;
+		return resolve_array(s, c, start, pitch, slice);
+	}
 	if (s->type != CU_MEMORYTYPE_HOST && s->type != CU_MEMORYTYPE_DEVICE &&
 	    s->type != CU_MEMORYTYPE_UNIFIED)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -281,10 +302,12 @@ static CUresult copy_2d(CUstream stream, const CUDA_MEMCPY2D *p, bool sync)
 
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
-	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
-			    p->srcY,          0,          p->srcPitch,  0};
-	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
-			    p->dstY,          0,          p->dstPitch,  0};
+	src = (struct side){
+		p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, p->srcXInBytes, p->srcY, 0,
+		p->srcPitch,      0};
+	dst = (struct side){
+		p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes, p->dstY, 0,
+		p->dstPitch,      0};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, 1, sync);
 }
 
@@ -294,9 +317,9 @@ static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D *p, bool sync)
 
 	if (!p || p->srcLOD || p->dstLOD)
 		return CUDA_ERROR_INVALID_VALUE;
-	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, p->srcXInBytes,
 			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};
-	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes,
 			    p->dstY,          p->dstZ,    p->dstPitch,  p->dstHeight};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
 }
@@ -310,11 +333,79 @@ static CUresult copy_3d_peer(CUstream stream, const CUDA_MEMCPY3D_PEER *p, bool 
 	if ((p->srcMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->srcContext)) ||
 	    (p->dstMemoryType == CU_MEMORYTYPE_DEVICE && !ctx_is_valid(p->dstContext)))
 		return CUDA_ERROR_INVALID_CONTEXT;
-	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcXInBytes,
+	src = (struct side){p->srcMemoryType, p->srcHost, p->srcDevice, p->srcArray, p->srcXInBytes,
 			    p->srcY,          p->srcZ,    p->srcPitch,  p->srcHeight};
-	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstXInBytes,
+	dst = (struct side){p->dstMemoryType, p->dstHost, p->dstDevice, p->dstArray, p->dstXInBytes,
 			    p->dstY,          p->dstZ,    p->dstPitch,  p->dstHeight};
 	return box(stream, &src, &dst, p->WidthInBytes, p->Height, p->Depth, sync);
+}
+
+/* One side is an array of one dimension, and so may be the other. */
+static CUresult array_copy(CUstream stream, struct side dst, struct side src, size_t n, bool sync)
+{
+	struct sim_array *a;
+
+	for (int i = 0; i < 2; i++) {
+		const struct side *s = i ? &src : &dst;
+
+		if (s->type != CU_MEMORYTYPE_ARRAY)
+			continue;
+		TRY(array_get(s->array, &a));
+		if (a->desc.Height || a->desc.Depth)
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	return box(stream, &src, &dst, n, 1, 1, sync);
+}
+
+#define IN_ARRAY(a, offset) ((struct side){.type = CU_MEMORYTYPE_ARRAY, .array = a, .x = offset})
+#define ON_HOST(p)          ((struct side){.type = CU_MEMORYTYPE_HOST, .host = p})
+#define ON_DEVICE(p)        ((struct side){.type = CU_MEMORYTYPE_DEVICE, .device = p})
+
+API_PTDS(cuMemcpyHtoA_v2, (CUarray dst, size_t at, const void *src, size_t n),
+	 (CUarray dst, size_t at, const void *src, size_t n, CUstream stream),
+	 (dst, at, src, n, CU_STREAM_LEGACY), (dst, at, src, n, CU_STREAM_PER_THREAD))
+{
+	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, true);
+}
+
+API_PTDS(cuMemcpyAtoH_v2, (void *dst, CUarray src, size_t at, size_t n),
+	 (void *dst, CUarray src, size_t at, size_t n, CUstream stream),
+	 (dst, src, at, n, CU_STREAM_LEGACY), (dst, src, at, n, CU_STREAM_PER_THREAD))
+{
+	return array_copy(stream, ON_HOST(dst), IN_ARRAY(src, at), n, true);
+}
+
+API_PTDS(cuMemcpyDtoA_v2, (CUarray dst, size_t at, CUdeviceptr src, size_t n),
+	 (CUarray dst, size_t at, CUdeviceptr src, size_t n, CUstream stream),
+	 (dst, at, src, n, CU_STREAM_LEGACY), (dst, at, src, n, CU_STREAM_PER_THREAD))
+{
+	return array_copy(stream, IN_ARRAY(dst, at), ON_DEVICE(src), n, true);
+}
+
+API_PTDS(cuMemcpyAtoD_v2, (CUdeviceptr dst, CUarray src, size_t at, size_t n),
+	 (CUdeviceptr dst, CUarray src, size_t at, size_t n, CUstream stream),
+	 (dst, src, at, n, CU_STREAM_LEGACY), (dst, src, at, n, CU_STREAM_PER_THREAD))
+{
+	return array_copy(stream, ON_DEVICE(dst), IN_ARRAY(src, at), n, true);
+}
+
+API_PTDS(cuMemcpyAtoA_v2, (CUarray dst, size_t to, CUarray src, size_t from, size_t n),
+	 (CUarray dst, size_t to, CUarray src, size_t from, size_t n, CUstream stream),
+	 (dst, to, src, from, n, CU_STREAM_LEGACY), (dst, to, src, from, n, CU_STREAM_PER_THREAD))
+{
+	return array_copy(stream, IN_ARRAY(dst, to), IN_ARRAY(src, from), n, true);
+}
+
+API_PTSZ(cuMemcpyHtoAAsync_v2, (CUarray dst, size_t at, const void *src, size_t n, CUstream stream),
+	 (dst, at, src, n, stream))
+{
+	return array_copy(stream, IN_ARRAY(dst, at), ON_HOST(src), n, false);
+}
+
+API_PTSZ(cuMemcpyAtoHAsync_v2, (void *dst, CUarray src, size_t at, size_t n, CUstream stream),
+	 (dst, src, at, n, stream))
+{
+	return array_copy(stream, ON_HOST(dst), IN_ARRAY(src, at), n, false);
 }
 
 #define BOX_SYNC(name, type, fn)                                                                   \

@@ -38,7 +38,7 @@ static size_t bytes_of(const struct op *op)
 
 bool op_is_small(const struct op *op)
 {
-	if (op->kind == OP_WRITE)
+	if (op->kind == OP_WRITE || op->kind == OP_FREE)
 		return true;
 	return (op->kind == OP_COPY || op->kind == OP_MEMSET) && bytes_of(op) <= SMALL &&
 	       !sim_fault.copy_us && !sim_fault.hang_copy;
@@ -164,6 +164,10 @@ void op_run(struct op *op)
 		run_write(op);
 		return;
 	}
+	if (op->kind == OP_FREE) {
+		memory_free_now(op->free_addr);
+		return;
+	}
 	if (unwanted(op))
 		return;
 	arbiter_work(true); /* a synchronous one was not pushed */
@@ -179,6 +183,7 @@ void op_run(struct op *op)
 		slow_down(now_ns() - begin);
 	end_copying(place, begin);
 	arbiter_add(&arbiter_self->copy_bytes, bytes_of(op));
+	arbiter_cache(op->kind == OP_MEMSET ? bytes_of(op) : 0);
 	arbiter_work(false);
 }
 

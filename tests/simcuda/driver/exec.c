@@ -172,6 +172,8 @@ static void finish(struct op *op, struct work *w)
 	struct edge *e = &op->out;
 
 	op->done_ns = now_ns();
+	if (op->kind == OP_KERNEL)
+		arbiter_cache(0);
 	if (is_work(op))
 		arbiter_work(false);
 	while (e && e->op) {

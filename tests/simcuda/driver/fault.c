@@ -46,6 +46,8 @@ static const struct {
 	{"callback", &sim_fault.callback_dropped},
 	{"printf", &sim_fault.printf_dropped},
 	{"global-init", &sim_fault.global_init},
+	{"filter", &sim_fault.filter},
+	{"surface-row", &sim_fault.surface_row},
 	{"scrub", &sim_fault.scrub},
 };
 

@@ -211,8 +211,17 @@ CUresult memory_free(uint64_t addr)
 	exec_all_wait();
 	if (!range_remove(addr, &r))
 		return CUDA_ERROR_INVALID_VALUE;
+	mempool_gone(addr);
 	release(r.base, r.size);
 	return CUDA_SUCCESS;
+}
+
+void memory_free_now(uint64_t addr)
+{
+	struct range r;
+
+	if (range_remove(addr, &r))
+		release(r.base, r.size);
 }
 
 static void drop(const struct range *r)
@@ -221,9 +230,10 @@ static void drop(const struct range *r)
 
 	if (!range_remove(r->base, &gone))
 		return;
-	if (r->kind == RANGE_DEVICE)
+	if (r->kind == RANGE_DEVICE) {
+		mempool_gone(r->base);
 		release(r->base, r->size);
-	else if (r->kind == RANGE_HOST)
+	} else if (r->kind == RANGE_HOST)
 		munmap((void *)r->base, r->size);
 }
 

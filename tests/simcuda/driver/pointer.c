@@ -59,8 +59,10 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 		*(unsigned int *)out = !a->known ? 0 : r->access;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
-	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
 		*(unsigned long long *)out = 0;
+		return CUDA_SUCCESS;
+	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+		*(CUmemoryPool *)out = a->known ? mempool_of(p) : NULL;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
 		*(size_t *)out = a->known ? r->size : 0;

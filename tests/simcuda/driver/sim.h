@@ -245,7 +245,7 @@ enum {
 };
 
 /* exec.c: a graph of operations; a stream is a chain in it. */
-enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE };
+enum op_kind { OP_NOP, OP_KERNEL, OP_COPY, OP_MEMSET, OP_HOST, OP_WRITE, OP_WAIT_VALUE, OP_FREE };
 struct edge {
 	struct edge *next;
 	struct op *op;
@@ -299,6 +299,7 @@ struct op {
 		struct kernel_op kernel;
 		struct host_op host;
 		struct value_op value;
+		uint64_t free_addr;
 	};
 	_Alignas(16) char params[];
 };
@@ -360,6 +361,9 @@ void arbiter_give_memory(uint64_t bytes);
 void arbiter_memory(uint64_t *free_bytes, uint64_t *total);
 /* This process has work on the device, or one less: see simgpu_process.busy. */
 void arbiter_work(bool more);
+/* It uses the L2 cache; cleared: bytes of a memset. */
+#define SIM_L2 4194304
+void arbiter_cache(uint64_t cleared);
 void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
 
@@ -388,9 +392,32 @@ void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const s
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);
 CUresult memory_free(uint64_t addr);
-size_t memory_mapped(size_t size); /* what is mapped for an allocation of this size */
+void memory_free_now(uint64_t addr); /* no work uses it any more */
+size_t memory_mapped(size_t size);   /* what is mapped for an allocation of this size */
 void memory_free_all(struct sim_ctx *ctx);
 void *memory_map(size_t size, size_t align); /* anonymous, aligned */
+
+/* array.c: arrays lie in rows, slices and layers like any other memory */
+struct sim_array {
+	struct handle h;
+	struct sim_ctx *ctx;
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	uint64_t addr;                       /* 0: to be mapped later, which nobody can */
+	size_t pitch, slice, rows, slices;   /* slices: or layers; at least 1 */
+	size_t row_bytes, texel_bytes, size; /* size: of all of it */
+};
+CUresult array_get(CUarray handle, struct sim_array **out);
+void array_drop_ctx(struct sim_ctx *ctx);
+/* Of an element's one channel; 0 for formats that are not known. */
+size_t array_channel_bytes(CUarray_format format);
+
+/* texture.c */
+const struct ptx_texture *texture_find(uint64_t handle, bool is_surface);
+void texture_drop_ctx(struct sim_ctx *ctx);
+
+/* mempool.c */
+CUmemoryPool mempool_of(uint64_t addr); /* NULL: of none */
+void mempool_gone(uint64_t addr);       /* memory, of a pool or not, is freed */
 
 /* vmm.c */
 int vmm_open(void);
@@ -510,7 +537,7 @@ struct sim_fault {
 	uint64_t xid_launch, xid; /* number of the launch, code */
 	uint64_t copy_us, hang_copy;
 	bool copy_tail, memset_value, event_zero, event_negative, wait_ignored, callback_dropped,
-		printf_dropped, global_init, no_pace, scrub;
+		printf_dropped, global_init, no_pace, scrub, filter, surface_row;
 };
 extern struct sim_fault sim_fault;
 void fault_read(void);

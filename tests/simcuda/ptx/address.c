@@ -78,7 +78,7 @@ static bool in_range(const struct range *r, uint64_t addr, uint32_t bytes, bool 
 	return addr >= r->lo && addr < r->hi && r->hi - addr >= bytes && (r->write || !write);
 }
 
-static bool allowed(struct ptx_cta *c, uint64_t addr, uint32_t bytes, bool write)
+bool address_allowed(struct ptx_cta *c, uint64_t addr, uint32_t bytes, bool write)
 {
 	struct range r = {.write = write};
 
@@ -111,7 +111,7 @@ bool check_global(struct warp *w, const uint64_t addr[LANES], uint32_t mask, uin
 			fault(w, l, PTX_FAULT_MISALIGNED, addr[l]);
 			return false;
 		}
-		if (!allowed(c, addr[l], bytes, write)) {
+		if (!address_allowed(c, addr[l], bytes, write)) {
 			fault(w, l, PTX_FAULT_ADDRESS, addr[l]);
 			return false;
 		}
@@ -165,7 +165,7 @@ uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t 
 		*at = (const uint8_t *)(w->local + offset / 4 * LANES + lane) + (offset & 3);
 		return 4 - (offset & 3) < max ? 4 - (uint32_t)(offset & 3) : max;
 	case SPACE_GLOBAL:
-		if (!allowed(c, addr, 1, false))
+		if (!address_allowed(c, addr, 1, false))
 			break;
 		*at = (const uint8_t *)(uintptr_t)addr;
 		for (int k = 0; k < RANGES; k++) {

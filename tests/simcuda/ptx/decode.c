@@ -37,6 +37,7 @@ void opcodes_init(struct parser *p)
 	add_opcodes(p, opcodes_control);
 	add_opcodes(p, opcodes_warp);
 	add_opcodes(p, opcodes_video);
+	add_opcodes(p, opcodes_tex);
 }
 
 static void spell(const struct raw *r, char *to, size_t size)

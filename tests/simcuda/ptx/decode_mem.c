@@ -65,7 +65,7 @@ static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct m
 	struct operand *o = &r->ops[n];
 	const struct var *v = o->var;
 
-	if (o->kind != OPK_ADDR)
+	if (o->kind != OPK_ADDR || o->at)
 		bad_operand(p, r, n);
 	if (o->base == OPK_REG || (o->base == OPK_VAR && v->is_row)) {
 		m->base_cls = o->base == OPK_REG ? type_info[o->type].cls : v->row_cls;
@@ -236,6 +236,8 @@ static void decode_prefetch(struct parser *p, struct raw *r, int arg)
 {
 	r->mods_used = (1u << r->mod_count) - 1;
 	need_operands(p, r, 1, 2);
+	if (r->ops[0].at)
+		bad_operand(p, r, 0);
 	emit(p, op_nop);
 }
 

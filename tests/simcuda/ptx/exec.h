@@ -233,6 +233,7 @@ uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t 
 void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m, uint32_t mask,
 	       uint64_t addr[LANES]);
 bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align);
+bool address_allowed(struct ptx_cta *c, uint64_t addr, uint32_t bytes, bool write);
 bool check_global(struct warp *w, const uint64_t addr[LANES], uint32_t mask, uint32_t bytes,
 		  uint32_t align, bool write);
 uint64_t local_get(const uint32_t *rows, uint32_t lane, uint32_t at, uint32_t bytes);
@@ -401,6 +402,9 @@ OP(bar_arrive);
 OP(bar_red);
 OP(sync);
 OP(activemask);
+OP(tex);
+OP(surface);
+OP(query);
 #undef OP
 
 /* A .sync instruction: publishes each lane's value, then computes from all lanes' values. */

@@ -217,6 +217,22 @@ struct mem_op {
 	uint32_t regs[4];
 };
 
+/* tex, suld, sust, txq, suq: the object is operand a. */
+struct tex_op {
+	uint8_t dims, layered; /* of the geometry */
+	uint8_t is_float;      /* the coordinates, not the layer */
+	uint8_t bytes, cls;    /* surfaces: of one element, of its register */
+	uint8_t count;         /* elements */
+	uint8_t store;
+	uint8_t outside;    /* surfaces: enum tex_outside */
+	uint8_t is_surface; /* txq or suq */
+	uint8_t what;       /* txq: number of the size, 3: layers */
+	uint32_t layer;     /* row */
+	uint32_t at[3];     /* rows */
+	uint32_t regs[4];
+};
+enum tex_outside { OUTSIDE_TRAP, OUTSIDE_CLAMP, OUTSIDE_ZERO };
+
 struct pack_op {
 	uint8_t count, cls, whole_cls, bytes;
 	uint32_t regs[8];

@@ -212,7 +212,7 @@ static void parse_group(struct parser *p, struct operand *o, char close, uint32_
 	p->nesting--;
 }
 
-/* [reg], [reg+n], [name], [name+n], [n] */
+/* [reg], [reg+n], [name], [name+n], [n], [object, coordinates] */
 static void address_operand(struct parser *p, struct operand *o)
 {
 	if (p->t.kind == TOK_NAME && !word_is(p->t.s, p->t.len, "WARP_SZ")) {
@@ -227,6 +227,14 @@ static void address_operand(struct parser *p, struct operand *o)
 		o->value = (uint64_t)parse_expression(p);
 	}
 	o->kind = OPK_ADDR;
+	if (accept(p, ',')) {
+		o->at = parse_alloc(p, sizeof(*o->at));
+		parse_operand(p, o->at);
+		if (is_punct(p, ','))
+			parse_fail(p, p->t.line,
+				   "a sampler beside a texture (independent mode) is "
+				   "not supported");
+	}
 	expect(p, ']');
 }
 

@@ -88,6 +88,7 @@ struct operand {
 	uint32_t count;
 	struct operand *elems;
 	struct operand *pair; /* the q of p|q */
+	struct operand *at;   /* the coordinates of [object, at] */
 };
 
 struct word {
@@ -248,6 +249,6 @@ uint32_t pred_src(struct parser *p, struct raw *r, struct operand *o);
 struct insn *emit3(struct parser *p, exec_fn fn, uint32_t d, uint32_t a, uint32_t b, uint32_t c);
 
 extern const struct opcode opcodes_int[], opcodes_float[], opcodes_cvt[], opcodes_mem[],
-	opcodes_control[], opcodes_warp[], opcodes_compare[], opcodes_video[];
+	opcodes_control[], opcodes_warp[], opcodes_compare[], opcodes_video[], opcodes_tex[];
 
 #endif

@@ -119,6 +119,23 @@ struct ptx_fault {
  */
 enum ptx_private { PTX_SHARED, PTX_LOCAL };
 
+/* What a texture or surface object stands for: texels of an array or of linear memory. */
+enum ptx_texel { PTX_U8, PTX_U16, PTX_U32, PTX_S8, PTX_S16, PTX_S32, PTX_HALF, PTX_FLOAT };
+enum ptx_wrap { PTX_WRAP, PTX_CLAMP, PTX_MIRROR, PTX_BORDER };
+struct ptx_texture {
+	uint64_t base, pitch, slice; /* bytes; between rows, between slices or layers */
+	uint32_t size[3];            /* texels; [dims] of a layered one: its layers */
+	uint32_t dims;               /* 1 to 3, without layers */
+	bool layered;
+	bool is_buffer; /* linear memory, read by number; zeros outside */
+	enum ptx_texel texel;
+	uint32_t channels;
+	/* Textures: how coordinates are taken, and what comes back. */
+	enum ptx_wrap wrap[3];
+	bool is_linear, is_normalized, as_integer;
+	float border[4];
+};
+
 struct ptx_env {
 	void *arg;
 	/* May [addr, addr+len) be accessed? Called for global/generic accesses that miss the
@@ -133,6 +150,9 @@ struct ptx_env {
 	 * block. Without the two there is no heap. */
 	uint64_t (*malloc)(void *arg, uint64_t size);
 	bool (*free)(void *arg, uint64_t addr);
+	/* A texture or surface object, which stays as it is until the launch has ended; NULL: there
+	 * is none. Without the function there are no such objects. */
+	const struct ptx_texture *(*texture)(void *arg, uint64_t handle, bool is_surface);
 	/* Shared or local memory of a block is new, and zero, or not used any more. NULL: nobody
 	 * wants to know. */
 	void (*private)(void *arg, enum ptx_private which, bool is_new, void *memory, size_t size);

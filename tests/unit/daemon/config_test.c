@@ -117,7 +117,8 @@ static const struct {
 	{"memory = 1G\n", "no such section"},
 	{"[pool a]\npolicy = unfair\n",
 	 "x.conf:2: policy = unfair: must be fair, equal, fixed or best-effort"},
-	{"[pool a]\nmode = alone\n", "x.conf:2: mode = alone: must be shared or exclusive"},
+	{"[pool a]\nmode = alone\n",
+	 "x.conf:2: mode = alone: must be shared, exclusive or confidential"},
 	{"[pool a]\ndevice = 256\n", "x.conf:2: device = 256: must be a GPU's number"},
 	{"[pool a]\ndevice = 01\n", "must be a GPU's number"},
 	{"[pool a]\ndevice = 0,1\n", "must be a GPU's number"},
@@ -212,7 +213,7 @@ START_TEST(one_pool_without_a_section)
 	ck_assert_str_eq(c.pools[0].name, "default");
 	ck_assert_str_eq(c.pools[0].device, "3");
 	ck_assert_int_eq(c.pools[0].policy, SCHED_FAIR);
-	ck_assert(!c.pools[0].exclusive);
+	ck_assert_uint_eq(c.pools[0].mode, POOL_SHARED);
 	ck_assert_uint_eq(c.pools[0].overcommit, 1000);
 	ck_assert_int_eq(c.placement, PLACE_BREADTH);
 }
@@ -249,7 +250,7 @@ START_TEST(pools_and_groups)
 	ck_assert_int_eq(c.placement, PLACE_LOAD);
 	ck_assert_uint_eq(c.pool_n, 2);
 	ck_assert_int_eq(c.pools[0].policy, SCHED_BEST_EFFORT);
-	ck_assert(c.pools[0].exclusive);
+	ck_assert_uint_eq(c.pools[0].mode, POOL_EXCLUSIVE);
 	ck_assert_uint_eq(c.pools[0].slice_ms, 5);
 	ck_assert_uint_eq(c.pools[0].credit_ms, 40);
 	ck_assert_uint_eq(c.pools[0].starvation_ms, 200);
@@ -284,6 +285,8 @@ static const struct {
 	 "group g: min_share is above max_share"},
 	{"[daemon]\nenv = CUDA_VISIBLE_DEVICES=1\n[vgpu x]\n",
 	 "env = CUDA_VISIBLE_DEVICES is pvgpud's own"},
+	{"[pool a]\ndevice = 0\nmode = confidential\novercommit = 1.5\n[vgpu x]\n",
+	 "pool a: overcommit is above 1.0, and mode is confidential"},
 };
 
 START_TEST(what_does_not_go_together)
@@ -304,11 +307,17 @@ START_TEST(live_settings)
 		      "%s", error);
 	ck_assert_int_eq(c.pools[1].policy, SCHED_EQUAL);
 	ck_assert_uint_eq(c.pools[1].overcommit, 2000);
-	ck_assert(!c.pools[0].exclusive);
+	ck_assert_uint_eq(c.pools[0].mode, POOL_SHARED);
 	ck_assert_int_eq(config_live(&c, "pool", "", error), 0);
 	ck_assert_int_eq(config_live(&c, "pool", "none policy=fair", error), -1);
 	ck_assert_msg(strstr(error, "pool none: no such pool") != NULL, "%s", error);
 	ck_assert_int_eq(config_live(&c, "pool", "a device=2", error), -1);
+	ck_assert_int_eq(config_live(&c, "pool", "a mode=confidential", error), -1);
+	ck_assert_msg(strstr(error, "in pvgpud.conf only") != NULL, "%s", error);
+	c.pools[0].mode = POOL_CONFIDENTIAL;
+	ck_assert_int_eq(config_live(&c, "pool", "a mode=shared", error), -1);
+	ck_assert_int_eq(config_live(&c, "pool", "a overcommit=2", error), -1);
+	c.pools[0].mode = POOL_SHARED;
 	ck_assert_int_eq(config_live(&c, "pool", "a policy", error), -1);
 	ck_assert_int_eq(config_live(&c, "pool", "a policy=unfair", error), -1);
 	ck_assert_int_eq(config_live(&c, "group", "team weight=7; fresh max-share=5%", error), 0);

@@ -136,6 +136,10 @@ void open_refuse_all(struct daemon *dm, struct vgpu *v, int error, const char *r
 {
 }
 
+void open_refuse_user(struct vgpu *v, uint32_t user, int error, const char *reason)
+{
+}
+
 const char *cgroup_state(const struct daemon *d)
 {
 	return "on";

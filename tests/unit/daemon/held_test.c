@@ -34,7 +34,7 @@ static void again(void)
 
 static struct held *begun(uint32_t id)
 {
-	const struct held_session s = {.id = id, .ring_pages = 33, .guest = 7, .started_ms = 5};
+	const struct held_session s = {.id = id, .ring_pages = 33, .guest = 7, .started_ms = 5, .user = 12};
 	struct held *h = held_begin(f, &s);
 
 	ck_assert_ptr_nonnull(h);
@@ -60,6 +60,7 @@ START_TEST(all_is_there_again)
 	ck_assert_uint_eq(held_session(b)->leased, 1 << 20);
 	ck_assert_uint_eq(held_session(b)->ring_pages, 33);
 	ck_assert_uint_eq(held_session(b)->guest, 7);
+	ck_assert_uint_eq(held_session(b)->user, 12);
 	ck_assert(held_chunk(b, (unsigned int)place[0], &c) && c.pages == 1 && c.state == HELD_UNSURE);
 	ck_assert(!held_chunk(b, (unsigned int)place[1], &c));
 	ck_assert(held_chunk(b, (unsigned int)place[2], &c) && c.address == 8192 && c.state == HELD_THERE);

@@ -215,7 +215,9 @@ START_TEST(words_of_pvgpud)
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason), 0);
 	m.flags = PVGPU_SUP_NO_ZERO_COPY;
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason), 0);
-	m.flags = 2 * PVGPU_SUP_NO_ZERO_COPY;
+	m.flags = PVGPU_SUP_NO_ZERO_COPY | PVGPU_SUP_CONFIDENTIAL;
+	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason), 0);
+	m.flags = 2 * PVGPU_SUP_CONFIDENTIAL;
 	ck_assert_int_eq(check_from_daemon(&m, sizeof(m), none, PVGPU_SUP_XEN_FDS, reason),
 			 -EPROTO);
 	m.flags = 0;

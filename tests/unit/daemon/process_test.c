@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -99,6 +100,20 @@ START_TEST(files_and_environment)
 }
 END_TEST
 
+/* A tenant's worker does not have the priority that pvgpud has. */
+START_TEST(usual_priority)
+{
+	if (setpriority(PRIO_PROCESS, 0, -5) < 0)
+		return; /* no right to */
+	BOTH(in)
+	ck_assert_int_eq(run("while :; do set -- $(cat /proc/$$/stat); test ${19} = 0 && exit 0; "
+			     "done",
+			     "/bin/sh", in),
+			 0);
+	setpriority(PRIO_PROCESS, 0, 0);
+}
+END_TEST
+
 START_TEST(no_program)
 {
 	BOTH(in)
@@ -175,6 +190,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, files_and_environment);
+	tcase_add_test(t, usual_priority);
 	tcase_add_test(t, no_program);
 	tcase_add_test(t, born_in_it);
 	tcase_add_test(t, without_clone3);

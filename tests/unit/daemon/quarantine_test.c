@@ -14,7 +14,7 @@ static const struct quarantine_rule three = {.faults = 3, .window_ms = 600 * S, 
 
 static bool fault(struct quarantine *q, uint64_t s)
 {
-	return quarantine_fault(q, &three, s * S, "a reason");
+	return quarantine_fault(q, &three, s * S, QUARANTINE_NOBODY, "a reason");
 }
 
 START_TEST(three_faults_are_too_many)
@@ -71,9 +71,9 @@ START_TEST(more_than_can_be_remembered)
 	struct quarantine q = {0};
 
 	for (unsigned int i = 0; i < QUARANTINE_FAULTS_MAX - 1; i++)
-		ck_assert(!quarantine_fault(&q, &many, i, "x"));
+		ck_assert(!quarantine_fault(&q, &many, i, 0, "x"));
 	for (unsigned int i = 0; i < 1000; i++)
-		ck_assert(quarantine_fault(&q, &many, 100 + i, "x"));
+		ck_assert(quarantine_fault(&q, &many, 100 + i, 0, "x"));
 	ck_assert_uint_eq(q.n, QUARANTINE_FAULTS_MAX);
 	ck_assert_uint_eq(q.at[0], 1100 - QUARANTINE_FAULTS_MAX);
 }
@@ -85,13 +85,75 @@ START_TEST(nothing_is_too_many_when_it_is_off)
 	struct quarantine q = {0};
 
 	for (int i = 0; i < 200; i++)
-		ck_assert(!quarantine_fault(&q, &off, 1, "x"));
+		ck_assert(!quarantine_fault(&q, &off, 1, 0, "x"));
 	ck_assert(!quarantine_holds(&q, &off, 1));
 	ck_assert(!quarantine_matters(&q, &off, 1));
 	ck_assert_uint_eq(q.faults, 200);
 	/* A quarantine of a former configuration ends, too. */
 	q.until_ms = 1000;
 	ck_assert(!quarantine_holds(&q, &off, 1));
+}
+END_TEST
+
+static bool fault_of(struct quarantine *q, uint32_t user, uint64_t s)
+{
+	return quarantine_fault(q, &three, s * S, user, "a reason");
+}
+
+/* However many faults a user has, one more of another user's is needed. */
+START_TEST(one_user_is_not_all)
+{
+	struct quarantine q = {0};
+
+	for (uint64_t s = 1; s < 400; s++)
+		ck_assert(!fault_of(&q, 7, s));
+	ck_assert_uint_eq(quarantine_count(&q, &three, 400 * S), 2);
+	ck_assert_uint_eq(quarantine_user_ms(&q, &three, 400 * S, 7), 299 * S);
+	ck_assert_uint_eq(quarantine_user_ms(&q, &three, 400 * S, 8), 0);
+	ck_assert_uint_eq(quarantine_user_ms(&q, &three, 400 * S, QUARANTINE_NOBODY), 0);
+	ck_assert_uint_eq(quarantine_user_ms(&q, &three, 699 * S, 7), 0);
+	ck_assert(_i ? fault_of(&q, 8, 401) : fault(&q, 401));
+	ck_assert(quarantine_holds(&q, &three, 402 * S));
+	/* That one is what the first does not prolong. */
+	ck_assert(!fault_of(&q, 7, 500));
+	ck_assert(!quarantine_holds(&q, &three, 701 * S));
+	ck_assert(quarantine_user_ms(&q, &three, 701 * S, 7));
+	ck_assert(quarantine_matters(&q, &three, 701 * S));
+}
+END_TEST
+
+/* A kernel that has a new user for each session is quarantined as one that tells of none. */
+START_TEST(many_users_are_all)
+{
+	struct quarantine q = {0};
+
+	ck_assert(!fault_of(&q, 1, 1));
+	ck_assert(!fault_of(&q, 2, 2));
+	ck_assert(fault_of(&q, 3, 3));
+}
+END_TEST
+
+/* A user's many faults push out none of others'. */
+START_TEST(faults_of_others_stay)
+{
+	struct quarantine q = {0};
+
+	fault(&q, 1);
+	for (unsigned int i = 0; i < 2 * QUARANTINE_FAULTS_MAX; i++)
+		fault_of(&q, 7, 2);
+	ck_assert_uint_eq(q.n, 3);
+	ck_assert_uint_eq(q.user[0], QUARANTINE_NOBODY);
+}
+END_TEST
+
+/* Where one fault is enough, it is for all. */
+START_TEST(one_fault_is_enough)
+{
+	const struct quarantine_rule one = {.faults = 1, .window_ms = 600 * S, .time_ms = S};
+	struct quarantine q = {0};
+
+	ck_assert(quarantine_fault(&q, &one, 5, 7, "x"));
+	ck_assert(quarantine_fault(&q, &one, 6, 7, "x"));
 }
 END_TEST
 
@@ -186,6 +248,10 @@ int main(void)
 	tcase_add_test(t, a_fault_in_quarantine_makes_it_longer);
 	tcase_add_test(t, more_than_can_be_remembered);
 	tcase_add_test(t, nothing_is_too_many_when_it_is_off);
+	tcase_add_loop_test(t, one_user_is_not_all, 0, 2);
+	tcase_add_test(t, many_users_are_all);
+	tcase_add_test(t, faults_of_others_stay);
+	tcase_add_test(t, one_fault_is_enough);
 	tcase_add_test(t, a_pardon_forgets);
 	tcase_add_test(t, it_says_why_until_when_and_what_to_do);
 	tcase_add_test(t, who_is_remembered);

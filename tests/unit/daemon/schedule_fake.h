@@ -127,7 +127,7 @@ static inline void turn(void)
 	} while (0)
 
 /* A vGPU that always wants the GPU: its worker's actions at each look. */
-static void saturate(struct fake *f)
+static inline void saturate(struct fake *f)
 {
 	if (is_open(f)) {
 		f->says->sleeps = f->says->drained = 0;

@@ -45,13 +45,21 @@ static struct pvgpu_ctl_open good_open(void)
 				       .comm = "vecadd"};
 }
 
-static uint32_t ask_open(uint32_t session)
+/* user: its uid and 1. */
+static uint32_t ask_open_as(uint32_t session, uint32_t user)
 {
 	struct pvgpu_ctl_open o = good_open();
-	uint32_t id = fake_request(PVGPU_CTL_SESSION_OPEN, session, &o, sizeof(o));
+	uint32_t id;
 
+	o.user = user;
+	id = fake_request(PVGPU_CTL_SESSION_OPEN, session, &o, sizeof(o));
 	fake_settle();
 	return id;
+}
+
+static inline uint32_t ask_open(uint32_t session)
+{
+	return ask_open_as(session, 0);
 }
 
 static uint32_t ask_chunk(uint32_t op, uint32_t session, uint64_t address, uint64_t size)
@@ -88,9 +96,9 @@ static void no_answer(void)
 }
 
 /* An open session. */
-static struct fake_worker *opened(uint32_t session)
+static struct fake_worker *opened_as(uint32_t session, uint32_t user)
 {
-	uint32_t id = ask_open(session);
+	uint32_t id = ask_open_as(session, user);
 	struct fake_worker *k = fake_serving(session);
 	struct pvgpu_ctl_msg m;
 
@@ -102,6 +110,11 @@ static struct fake_worker *opened(uint32_t session)
 	ck_assert_uint_eq(m.u.opened.number, k->w->id);
 	ck_assert_uint_eq(m.u.opened.arena_limit, 64 << 20);
 	return k;
+}
+
+static inline struct fake_worker *opened(uint32_t session)
+{
+	return opened_as(session, 0);
 }
 
 /* The worker's next question, answered. */

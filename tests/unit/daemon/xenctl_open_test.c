@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/daemon/xenctl_case.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 static unsigned int starting(void)
@@ -199,6 +200,55 @@ START_TEST(bogus_rings_are_faults)
 }
 END_TEST
 
+static void fault_of(uint32_t session)
+{
+	struct fake_worker *k = fake_serving(session);
+
+	ck_assert_ptr_nonnull(k);
+	faults_kill(k->w, FAULT_WATCHDOG, "had work that is too long");
+	fake_die(k);
+	fake_settle();
+	answer(PVGPU_CTL_SESSION_ENDED, 0, 0);
+}
+
+/* One user's faults bring quarantine on this user, also those of sessions that a former pvgpud
+ * opened. Those of two users bring it on all. */
+START_TEST(one_user_is_not_all)
+{
+	const uint32_t user = QUARANTINE_USER(1000), other = QUARANTINE_USER(1001);
+	struct pvgpu_ctl_msg m;
+
+	for (uint32_t i = 0; i < 4; i++)
+		opened_as(SESSION + i, user);
+	opened_as(SESSION + 4, other);
+	if (_i) {
+		fake_restart();
+		ck_assert_int_eq(fake_connect(true), 0);
+		fake_settle();
+		fake_again();
+	}
+	fake.d.cfg.quarantine_faults = 3;
+	fake.d.cfg.quarantine_window_s = fake.d.cfg.quarantine_time_s = 600;
+	fault_of(SESSION);
+	if (!_i)
+		opened_as(SESSION + 5, user);
+	for (uint32_t i = 1; i < 4; i++)
+		fault_of(SESSION + i);
+	ck_assert_uint_eq(fake.v->quarantine.faults, 4);
+	ck_assert_uint_eq(faults_left_s(fake.v), 0);
+	m = answer(PVGPU_CTL_SESSION_OPEN, ask_open_as(SESSION + 6, user), EPERM);
+	ck_assert_msg(!strncmp(m.u.text, "this user is quarantined", 24), "%.48s", m.u.text);
+	opened_as(SESSION + 7, other);
+	opened(SESSION + 8);
+	fault_of(SESSION + 4);
+	ck_assert_uint_gt(faults_left_s(fake.v), 0);
+	m = answer(PVGPU_CTL_SESSION_OPEN, ask_open(SESSION + 9), EPERM);
+	ck_assert_msg(!strncmp(m.u.text, "quarantined for", 15), "%.48s", m.u.text);
+	faults_pardon(fake.v, 1);
+	opened_as(SESSION + 6, user);
+}
+END_TEST
+
 /* Each vGPU is sure of one session, and of its event channels. */
 START_TEST(another_vgpus_session)
 {
@@ -230,6 +280,7 @@ static void add(TCase *t)
 	tcase_add_test(t, spares_return_to_their_number);
 	LOOP(one_slow_start, 2);
 	tcase_add_test(t, bogus_rings_are_faults);
+	LOOP(one_user_is_not_all, 2);
 	LOOP(another_vgpus_session, 2);
 }
 

@@ -70,6 +70,7 @@ static const struct {
 	STREAM_OF(COPY_INLINE, copy_inline, COPY),
 	STREAM_OF(COPY_FETCH, copy_fetch, COPY),
 	STREAM_OF(COPY_3D, copy_3d, COPY),
+	STREAM_OF(COPY_ARRAY, copy_array, COPY),
 	STREAM_OF(MEMSET, memset, MEMSET),
 	STREAM_OF(STREAM_SYNCHRONIZE, stream_synchronize, NOT),
 	STREAM_OF(STREAM_WAIT_EVENT, stream_wait_event, NOT),
@@ -83,7 +84,8 @@ enum { TARGETS = sizeof(targets) / sizeof(targets[0]) };
 
 static const uint16_t frees[] = {PVGPU_OP_MEM_FREE,       PVGPU_OP_MODULE_UNLOAD,
 				 PVGPU_OP_LIBRARY_UNLOAD, PVGPU_OP_LINK_DESTROY,
-				 PVGPU_OP_CTX_DESTROY,    PVGPU_OP_CTX_PRIMARY_RESET};
+				 PVGPU_OP_CTX_DESTROY,    PVGPU_OP_CTX_PRIMARY_RESET,
+				 PVGPU_OP_ARRAY_DESTROY};
 
 START_TEST(gate_and_targets)
 {

@@ -313,6 +313,71 @@ START_TEST(streams_use_slots_in_turn)
 }
 END_TEST
 
+/* A pool that is warm asks nothing, whatever is freed and allocated in which order. */
+START_TEST(a_warm_pool)
+{
+	CUdeviceptr p[16] = {0};
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	ASKS(cuMemAllocAsync(&p[0], 512, s));
+	for (int i = 1; i < 16; i++)
+		SILENT(cuMemAllocAsync(&p[i], 60000, s));
+	COSTS(0, for (unsigned int i = 0; i < 10000; i++) {
+		const unsigned int at = i * 7 % 16;
+
+		OK(cuMemFreeAsync(p[at], s));
+		OK(cuMemAllocAsync(&p[at], 1 + i * 977 % 60000, s));
+	});
+}
+END_TEST
+
+/* Memory that one stream freed is another's when the work before the free is known to have ended. */
+START_TEST(a_pool_between_streams)
+{
+	CUdeviceptr p, q, third;
+	CUstream s, t;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	ASKS(cuMemAllocAsync(&p, 2 << 20, s));
+	OK(cuMemsetD8Async(p, 0, 1, s));
+	SILENT(cuMemFreeAsync(p, s));
+	ASKS(cuMemAllocAsync(&q, 2 << 20, t));
+	ck_assert_uint_ne(p, q);
+	fake.ended = UINT64_MAX;
+	SILENT(cuMemAllocAsync(&third, 2 << 20, t));
+	ck_assert_uint_eq(third, p);
+}
+END_TEST
+
+/* A wait gives back what a pool keeps above its threshold, and no more. */
+START_TEST(a_pool_at_rest)
+{
+	cuuint64_t keep = 4 << 20;
+	CUmemoryPool pool;
+	CUdeviceptr p;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuDeviceGetDefaultMemPool(&pool, 0));
+	OK(cuMemAllocAsync(&p, 2 << 20, s));
+	OK(cuMemFreeAsync(p, s));
+	OK(cuCtxSynchronize());
+	ck_assert_uint_eq(fake.count[PVGPU_OP_MEM_FREE], 1);
+	OK(cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep));
+	OK(cuMemAllocAsync(&p, 2 << 20, s));
+	OK(cuMemFreeAsync(p, s));
+	OK(cuCtxSynchronize());
+	ck_assert_uint_eq(fake.count[PVGPU_OP_MEM_FREE], 1);
+	/* An allocation that finds no memory has pools give back theirs. */
+	fake.fail_op = PVGPU_OP_MEM_ALLOC;
+	fake.fail_result = CUDA_ERROR_OUT_OF_MEMORY;
+	ck_assert_int_eq(cuMemAlloc_v2(&p, 1 << 20), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_MEM_FREE], 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_calls");
@@ -332,6 +397,9 @@ int main(void)
 	tcase_add_test(t, waits_with_nothing_to_wait_for);
 	tcase_add_test(t, flags_say_how_to_wait);
 	tcase_add_test(t, streams_use_slots_in_turn);
+	tcase_add_test(t, a_warm_pool);
+	tcase_add_test(t, a_pool_between_streams);
+	tcase_add_test(t, a_pool_at_rest);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -35,7 +35,7 @@ static void set_open(bool open)
 }
 
 /* For fake_until(). */
-static bool not_parked(struct worker *v, void *arg)
+static inline bool not_parked(struct worker *v, void *arg)
 {
 	return !v->gpu->park.head;
 }

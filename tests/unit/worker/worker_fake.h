@@ -32,8 +32,8 @@ struct fake_far {
 	atomic_bool manual; /* work ends by fake_complete() */
 	struct fake_stream stream[FAKE_STREAMS];
 	/* Counts of what exists: all must be zero at the end. */
-	int ctxs, streams, events, modules, libraries, links, reserved, physical, mapped,
-		registered;
+	int ctxs, streams, events, modules, libraries, links, arrays, textures, reserved, physical,
+		mapped, registered;
 	int hosts; /* host functions that have not returned */
 	/* The result that a call fails with, by the call's name. */
 	CUresult (*_Atomic fail)(const char *call);

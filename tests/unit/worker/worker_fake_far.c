@@ -461,7 +461,8 @@ static CUresult f_stream_create(CUstream *s, unsigned int flags, int priority)
 		if (!atomic_compare_exchange_strong(&F->stream[i].live, &no, true))
 			continue;
 		pthread_mutex_lock(&F->lock);
-		F->stream[i].issued = F->stream[i].done = 0;
+		/* Not from 0: events of the stream before it have ended, too, and are asked for. */
+		F->stream[i].done = F->stream[i].issued;
 		F->streams++;
 		pthread_mutex_unlock(&F->lock);
 		*s = handle(i);

@@ -139,8 +139,60 @@ static CUresult f_set2d32(CUdeviceptr d, size_t p, unsigned int v, size_t w, siz
 	return f_set8(d, 0, w, st);
 }
 
+/* Arrays that wait for memory count as others. */
+static CUresult f_array(CUarray *a, const CUDA_ARRAY3D_DESCRIPTOR *d)
+{
+	ENTER("array");
+	fake_count(&F->arrays, 1);
+	*a = (CUarray)(uintptr_t)fake_fresh();
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_array_destroy(CUarray a)
+{
+	fake_count(&F->arrays, -1);
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_array_needs(CUDA_ARRAY_MEMORY_REQUIREMENTS *needs, CUarray a, CUdevice dev)
+{
+	ENTER("array_needs");
+	needs->size = 3u << 20;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_texture(CUtexObject *t, const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *d,
+			  const CUDA_RESOURCE_VIEW_DESC *v)
+{
+	ENTER("texture");
+	fake_count(&F->textures, 1);
+	*t = 77;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_surface(CUsurfObject *t, const CUDA_RESOURCE_DESC *r)
+{
+	ENTER("surface");
+	fake_count(&F->textures, 1);
+	*t = 78;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_texture_destroy(CUtexObject t)
+{
+	fake_count(&F->textures, -1);
+	return CUDA_SUCCESS;
+}
+
 void fake_far_memory(struct far *far)
 {
+	far->cuArray3DCreate_v2 = f_array;
+	far->cuArrayDestroy = f_array_destroy;
+	far->cuArrayGetMemoryRequirements = f_array_needs;
+	far->cuTexObjectCreate = f_texture;
+	far->cuTexObjectDestroy = f_texture_destroy;
+	far->cuSurfObjectCreate = f_surface;
+	far->cuSurfObjectDestroy = f_texture_destroy;
 	far->cuMemAddressReserve = f_reserve;
 	far->cuMemAddressFree = f_unreserve;
 	far->cuMemCreate = f_create;

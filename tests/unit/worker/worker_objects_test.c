@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "tests/unit/worker/worker_fake_far.h"
 
 #define STREAM(gen, index) PVGPU_HANDLE(PVGPU_H_STREAM, 0, gen, index)
 #define EVENT(gen, index)  PVGPU_HANDLE(PVGPU_H_EVENT, 0, gen, index)
@@ -196,6 +197,28 @@ START_TEST(context_takes_all_along)
 END_TEST
 
 /* A stream of another context is refused, whatever the guest says. */
+/* Of the fake itself: a thread may ask for an event when its stream has gone, and another one has
+ * come in its place. */
+START_TEST(ended_with_its_stream)
+{
+	struct worker *v = fake_open(false);
+	const struct far *f = &fake_far.far;
+	CUstream s;
+	CUevent e;
+
+	ck_assert_int_eq(f->cuStreamCreateWithPriority(&s, 0, 0), 0);
+	ck_assert_int_eq(f->cuEventCreate(&e, 0), 0);
+	fake_issue(s);
+	ck_assert_int_eq(f->cuEventRecord(e, s), 0);
+	ck_assert_int_eq(f->cuStreamDestroy_v2(s), 0);
+	ck_assert_int_eq(f->cuStreamCreateWithPriority(&s, 0, 0), 0);
+	ck_assert_int_eq(f->cuEventQuery(e), 0);
+	f->cuStreamDestroy_v2(s);
+	f->cuEventDestroy_v2(e);
+	fake_close(v);
+}
+END_TEST
+
 START_TEST(strangers)
 {
 	struct worker *w = fake_open(true);
@@ -227,6 +250,7 @@ int main(void)
 	tcase_add_test(t, as_many_as_allowed);
 	tcase_add_test(t, context_takes_all_along);
 	tcase_add_test(t, strangers);
+	tcase_add_test(t, ended_with_its_stream);
 	tcase_set_timeout(t, 60);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

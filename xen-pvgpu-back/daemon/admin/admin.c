@@ -34,6 +34,8 @@ struct client {
 	TAILQ_ENTRY(client) link;
 	struct admin *a;
 	int fd;
+	uid_t uid;
+	pid_t pid;
 	ev_io io;
 	ev_timer idle;
 	char in[ADMIN_LINE_MAX];
@@ -104,6 +106,8 @@ static bool take_line(struct client *c)
 		return false;
 	}
 	len = (size_t)(end - c->in);
+	c->a->d->asks.uid = c->uid;
+	c->a->d->asks.pid = c->pid;
 	c->out = admin_answer(c->a->d, c->in, len);
 	memmove(c->in, end + 1, c->in_n - len - 1);
 	c->in_n -= len + 1;
@@ -161,6 +165,8 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 	}
 	c->a = a;
 	c->fd = fd;
+	c->uid = peer.uid;
+	c->pid = peer.pid;
 	ev_io_init(&c->io, on_ready, fd, EV_READ);
 	c->io.data = c;
 	ev_io_start(loop, &c->io);

@@ -2,6 +2,7 @@
 /*
  * {"op":"tree"}, {"op":"list","path":P}, {"op":"read","path":P}, {"op":"write","path":P,"value":V}
  * -> {"ok":true,"tree":…}, {"ok":true,"list":[…]}, {"ok":true,"value":V}, {"ok":true},
+ * {"op":"events","from":N} -> {"ok":true,"log":{"next":N,"lost":N,"events":[…]}}
  *    {"ok":false,"error":"ENOENT","reason":"for people"}
  */
 #include "xen-pvgpu-back/daemon/admin/admin_json.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/tree.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 
@@ -54,6 +56,13 @@ static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const c
 	return json_pack("{s:b, s:O}", "ok", 1, "value", at);
 }
 
+/* One line for each change that an administrator makes: who, what, from, to. */
+static void audit(const struct daemon *d, const char *path, const char *from, const char *to)
+{
+	log_info("audit: uid %u pid %d: %.200s: '%.200s' -> '%.200s'", d->asks.uid,
+		 (int)d->asks.pid, path, from ? from : "", to);
+}
+
 static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const char *value)
 {
 	char why[TREE_WHY] = "";
@@ -62,6 +71,7 @@ static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const 
 		return refuse("EINVAL", "%.200s: write needs a value", path);
 	switch (tree_write(d, path, value, why)) {
 	case 0:
+		audit(d, path, json_string_value(tree_find(tree, path)), value);
 		return json_pack("{s:b}", "ok", 1);
 	case EINVAL:
 		if (why[0])
@@ -88,6 +98,12 @@ static json_t *run(struct daemon *d, json_t *req)
 
 	if (!op)
 		return refuse("EINVAL", "%s", "a request is an object with an op");
+	if (!strcmp(op, "events")) {
+		const json_int_t from = json_integer_value(json_object_get(req, "from"));
+
+		return json_pack("{s:b, s:o}", "ok", 1, "log",
+				 events_json(from > 0 ? (uint64_t)from : 0));
+	}
 	if (!path)
 		path = "/";
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {

@@ -181,7 +181,7 @@ static void put_pool(json_t *o, const struct pool *p)
 	waits = schedule_waits(p->schedule, &turns);
 	put(o, "grant-waits", "%" PRIu64, waits);
 	put(o, "grant-wait-turns", "%" PRIu64, turns);
-	put(o, "mode", "%s", p->cfg.exclusive ? "exclusive" : "shared");
+	put(o, "mode", "%s", config_mode_name(p->cfg.mode));
 	put(o, "gpu-memory", "%" PRIu64, p->device_memory);
 	put(o, "gpu-memory-free", "%" PRIu64, pool_free(p));
 	put(o, "promised", "%" PRIu64, pool_promised(p));
@@ -335,6 +335,31 @@ static int write_place(struct vgpu *v, const char *key, const char *value, char 
 	return vgpu_change(v, &cfg, why) < 0 ? EINVAL : 0;
 }
 
+/* SESSION/kill: ends the session. */
+static int write_session(struct vgpu *v, const char *path, const char *value)
+{
+	char id[PART_MAX], key[PART_MAX];
+	struct worker *w;
+
+	path = next_part(path, id);
+	path = path ? next_part(path, key) : NULL;
+	if (!path || *path || strcmp(key, "kill") != 0)
+		return EACCES;
+	if (strcmp(value, "1") != 0)
+		return EINVAL;
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		char own[16];
+
+		snprintf(own, sizeof(own), "%u", w->id);
+		if (w->vgpu != v || strcmp(own, id) != 0)
+			continue;
+		worker_kill(w, "ended by an operator");
+		return 0;
+	}
+	return ENOENT;
+}
+
 static int write_vgpu(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
 {
 	uint64_t n;
@@ -360,9 +385,12 @@ static int write_pool(struct pool *p, const char *key, const char *value)
 {
 	if (strcmp(key, "health") != 0)
 		return EACCES;
-	if (strcmp(value, "ok") != 0)
+	if (!strcmp(value, "drain"))
+		canary_drain(p);
+	else if (!strcmp(value, "ok"))
+		canary_clear(p);
+	else
 		return EINVAL;
-	canary_clear(p);
 	return 0;
 }
 
@@ -386,6 +414,9 @@ int tree_write(struct daemon *d, const char *path, const char *value, char why[T
 	if (rest && !*rest && !strcmp(top, "daemon") && !strcmp(name, "groups"))
 		return group_live(d, value, why) < 0 ? EINVAL : 0;
 	rest = rest ? next_part(rest, key) : NULL;
+	if (rest && *rest && !strcmp(top, "vgpu") && !strcmp(key, "session"))
+		return daemon_vgpu(d, name) ? write_session(daemon_vgpu(d, name), rest, value)
+					    : ENOENT;
 	if (!rest || *rest)
 		return EACCES;
 	if (!strcmp(top, "pool"))

@@ -49,6 +49,7 @@ static const struct key daemon_keys[] = {
 	{"libnvml", TEXT, D(libnvml), 0, CONFIG_PATH},
 	{"health", PATH, D(health), 0, CONFIG_PATH},
 	{"health_user", TEXT, D(health_user), 0, 64},
+	{"statistics_group", TEXT, D(statistics_group), 0, 64},
 	{"health_period_ms", NUMBER, D(health_period_ms), 10, 10000},
 	{"health_timeout_ms", NUMBER, D(health_silent_ms), 500, 600000},
 	{"context_charge", SIZE, D(context_charge), 0, SIZE_LIMIT >> 1},
@@ -80,7 +81,7 @@ static const struct key daemon_keys[] = {
 static const struct key pool_keys[] = {
 	{"device", GPU, P(device), 0, CONFIG_GPU},
 	{"policy", POLICY, P(policy), 0, 0},
-	{"mode", SHARING, P(exclusive), 0, 0},
+	{"mode", SHARING, P(mode), 0, 0},
 	{"slice_ms", NUMBER, P(slice_ms), 0, 30},
 	{"credit_ms", NUMBER, P(credit_ms), 0, 1000},
 	{"starvation_ms", NUMBER, P(starvation_ms), 0, 60000},
@@ -144,6 +145,7 @@ void config_init(struct config *c)
 	strcpy(c->libcuda, "libcuda.so.1");
 	strcpy(c->libnvml, "libnvidia-ml.so.1");
 	strcpy(c->health_user, "nobody");
+	strcpy(c->statistics_group, "pvgpu-statistics");
 	strcpy(c->cgroup, "auto");
 	strcpy(c->sandbox_files, "/dev/nvidiactl,/dev/nvidia-uvm,/dev/nvidia[0-9]*,"
 				 "/dev/nvidia-caps/nvidia-cap[0-9]*");
@@ -396,6 +398,15 @@ int config_key(struct config *c, const char *section, const char *name, const ch
 	return base ? apply(c, keys, n, base, section, name, value, place, error) : -1;
 }
 
+/* There is a fault: is the rest of the file read, too? */
+static bool goes_on(struct reading *r)
+{
+	r->failed = true;
+	if (r->c->each_fault)
+		r->c->each_fault(r->error);
+	return r->c->each_fault;
+}
+
 /*
  * inih reports no section without keys, but here such a section makes a vGPU, a pool or a group. It
  * would take an indented line as the continuation of a value; the blanks are removed, so that it is
@@ -424,7 +435,7 @@ static char *read_line(char *buf, int cap, void *arg)
 	struct reading *r = arg;
 	size_t n;
 
-	if (r->failed || !fgets(buf, cap, r->f))
+	if ((r->failed && !r->c->each_fault) || !fgets(buf, cap, r->f))
 		return NULL;
 	r->line++;
 	n = strlen(buf);
@@ -434,10 +445,8 @@ static char *read_line(char *buf, int cap, void *arg)
 		r->failed = true;
 		return NULL;
 	}
-	if (look_at_line(r, buf) < 0) {
-		r->failed = true;
+	if (look_at_line(r, buf) < 0 && !goes_on(r))
 		return NULL;
-	}
 	return buf;
 }
 
@@ -446,11 +455,10 @@ static int on_value(void *arg, const char *section, const char *name, const char
 	struct reading *r = arg;
 	char place[CONFIG_PATH + 20];
 
-	if (r->failed)
+	if (r->failed && !r->c->each_fault)
 		return 0;
 	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	r->failed = config_key(r->c, section, name, value, place, r->error) < 0;
-	return !r->failed;
+	return config_key(r->c, section, name, value, place, r->error) == 0 || goes_on(r);
 }
 
 int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG_ERROR])

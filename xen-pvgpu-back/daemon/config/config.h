@@ -29,12 +29,19 @@ enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_NO_SECCOMP, CONFIG_SAND
 
 enum config_xen { CONFIG_XEN_OFF, CONFIG_XEN_ON, CONFIG_XEN_AUTO };
 
+/* How far a pool keeps its vGPUs apart on the GPU. */
+enum pool_mode {
+	POOL_SHARED,
+	POOL_EXCLUSIVE,    /* work of one */
+	POOL_CONFIDENTIAL, /* the same, and no traces in its caches of the one before */
+};
+
 /* A GPU or a MIG instance, and how its time is shared. */
 struct config_pool {
 	char name[CONFIG_POOL];
 	char device[CONFIG_GPU]; /* in the form of CUDA_VISIBLE_DEVICES */
 	enum sched_policy policy;
-	bool exclusive;
+	unsigned int mode;          /* enum pool_mode */
 	unsigned int slice_ms;      /* 0: by the number of vGPUs with work */
 	unsigned int credit_ms;     /* 0: sched.h's */
 	unsigned int starvation_ms; /* 0: sched.h's */
@@ -59,7 +66,11 @@ struct config_vgpu {
 	char group[CONFIG_GROUP]; /* empty: none; must follow pool, since a value sets both */
 };
 
+const char *config_mode_name(unsigned int mode);
+
 struct config {
+	/* Gets each fault of the file, which is read to its end; NULL: the first fault ends it. */
+	void (*each_fault)(const char *error);
 	char run_dir[CONFIG_PATH];
 	char libcuda[CONFIG_PATH];
 	char worker[CONFIG_PATH]; /* empty: beside pvgpud itself */
@@ -74,9 +85,10 @@ struct config {
 	unsigned int quarantine_kernel_faults; /* 1: a failed kernel counts as a fault */
 	unsigned int canary_limit_ms, canary_pause_ms, canary_tries, canary_every_s;
 	char libcublas[CONFIG_PATH]; /* empty: not offered to guests */
-	char libnvml[CONFIG_PATH]; /* empty: no accounting of workers' use */
-	char health[CONFIG_PATH];  /* pvgpu-health; empty: beside pvgpud itself */
-	char health_user[64];      /* empty: pvgpud's own */
+	char libnvml[CONFIG_PATH];   /* empty: no accounting of workers' use */
+	char health[CONFIG_PATH];    /* pvgpu-health; empty: beside pvgpud itself */
+	char health_user[64];        /* empty: pvgpud's own */
+	char statistics_group[64];   /* that may read statistics.sock; empty: none */
 	unsigned int health_period_ms, health_silent_ms;
 	uint64_t context_memory; /* device memory that a session may use beside its leases */
 	uint64_t context_charge; /* charged to a vGPU's memory for each context */

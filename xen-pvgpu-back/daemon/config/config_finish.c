@@ -65,6 +65,23 @@ static const char *names_nothing(const struct config *c, const struct config_vgp
 	return !pool ? v->pool : !group ? v->group : NULL;
 }
 
+/* Memory that is free, or not, would tell what others use. */
+int config_check_pools(const struct config *c, char *error)
+{
+	for (unsigned int i = 0; i < c->pool_n; i++) {
+		const struct config_pool *p = &c->pools[i];
+
+		if (p->mode != POOL_CONFIDENTIAL || p->overcommit <= 1000)
+			continue;
+		snprintf(error, CONFIG_ERROR,
+			 "pool %s: overcommit is above 1.0, and mode is confidential: one vGPU "
+			 "would see what others use; lower overcommit",
+			 p->name);
+		return -1;
+	}
+	return 0;
+}
+
 int config_check_groups(const struct config *c, char *error)
 {
 	for (unsigned int i = 0; i < c->group_n; i++) {
@@ -116,8 +133,9 @@ int config_finish(struct config *c, char error[CONFIG_ERROR])
 			 "no vGPU and xen = off: add a [vgpu NAME] section or --vgpu NAME");
 		return -1;
 	}
-	if (finish_pools(c, error) < 0 || config_check_groups(c, error) < 0 ||
-	    check_names(c, error) < 0 || check_sessions(c, error) < 0)
+	if (finish_pools(c, error) < 0 || config_check_pools(c, error) < 0 ||
+	    config_check_groups(c, error) < 0 || check_names(c, error) < 0 ||
+	    check_sessions(c, error) < 0)
 		return -1;
 	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {
 		snprintf(error, CONFIG_ERROR,

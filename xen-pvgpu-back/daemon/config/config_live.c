@@ -23,16 +23,24 @@ int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_
 	return -1;
 }
 
-static bool is_pool(const struct config *c, const char *name)
+static const struct config_pool *pool_of(const struct config *c, const char *name)
 {
 	for (unsigned int i = 0; i < c->pool_n; i++)
 		if (!strcmp(c->pools[i].name, name))
-			return true;
-	return false;
+			return &c->pools[i];
+	return NULL;
 }
 
-/* "KEY=VALUE" of "pool NAME" or "group NAME". */
-static int set_one(struct config *c, const char *section, char *word, char *error)
+/* Sessions that began in another mode leave traces. */
+static bool is_confidential(const struct config_pool *p, const char *mode)
+{
+	return p &&
+	       (p->mode == POOL_CONFIDENTIAL || !strcmp(mode, config_mode_name(POOL_CONFIDENTIAL)));
+}
+
+/* "KEY=VALUE" of "pool NAME" or "group NAME"; p: the pool, or NULL. */
+static int set_one(struct config *c, const struct config_pool *p, const char *section, char *word,
+		   char *error)
 {
 	char *value = strchr(word, '=');
 
@@ -48,16 +56,26 @@ static int set_one(struct config *c, const char *section, char *word, char *erro
 			 section);
 		return -1;
 	}
+	if (!strcmp(word, "mode") && is_confidential(p, value)) {
+		snprintf(error, CONFIG_ERROR,
+			 "%s: mode can become, or cease to be, confidential in pvgpud.conf only, "
+			 "which is read at start",
+			 section);
+		return -1;
+	}
 	return config_key(c, section, word, value, "", error);
 }
 
 static int set_all(struct config *c, const char *kind, char *text, char *error)
 {
 	char section[80], *rest, *word = strtok_r(text, BLANKS, &rest);
+	const struct config_pool *p = NULL;
 
 	if (!word)
 		return 0;
-	if (!strcmp(kind, "pool") && !is_pool(c, word)) {
+	if (!strcmp(kind, "pool"))
+		p = pool_of(c, word);
+	if (!strcmp(kind, "pool") && !p) {
 		snprintf(error, CONFIG_ERROR,
 			 "pool %s: no such pool; pools are defined in pvgpud.conf", word);
 		return -1;
@@ -66,7 +84,7 @@ static int set_all(struct config *c, const char *kind, char *text, char *error)
 	if (config_section(c, section, error) < 0)
 		return -1;
 	while ((word = strtok_r(NULL, BLANKS, &rest)))
-		if (set_one(c, section, word, error) < 0)
+		if (set_one(c, p, section, word, error) < 0)
 			return -1;
 	return 0;
 }
@@ -87,5 +105,7 @@ int config_live(struct config *c, const char *kind, const char *text, char error
 		r = set_all(c, kind, s, error);
 	}
 	free(copy);
+	if (!r)
+		r = config_check_pools(c, error);
 	return r < 0 ? r : config_check_groups(c, error);
 }

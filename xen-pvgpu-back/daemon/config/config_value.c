@@ -139,7 +139,15 @@ static const char *const sandboxes[] = {[CONFIG_SANDBOX_OFF] = "off",
 					[CONFIG_SANDBOX_NO_SECCOMP] = "no-seccomp",
 					[CONFIG_SANDBOX_FULL] = "full",
 					[CONFIG_SANDBOX_FULL + 1] = NULL};
-static const char *const sharings[] = {"shared", "exclusive", NULL};
+static const char *const sharings[] = {[POOL_SHARED] = "shared",
+				       [POOL_EXCLUSIVE] = "exclusive",
+				       [POOL_CONFIDENTIAL] = "confidential",
+				       [POOL_CONFIDENTIAL + 1] = NULL};
+
+const char *config_mode_name(unsigned int mode)
+{
+	return sharings[mode];
+}
 
 const char *config_sandbox_name(enum config_sandbox sandbox)
 {
@@ -178,10 +186,7 @@ static int set_word(const struct key *k, void *field, const char *value, char *w
 
 	if (i < 0)
 		return -1;
-	if (k->kind == SHARING)
-		*(bool *)field = i;
-	else
-		*(unsigned int *)field = (unsigned int)i;
+	*(unsigned int *)field = (unsigned int)i;
 	return 0;
 }
 

@@ -21,7 +21,7 @@ enum kind {
 	PLACEMENT,
 	POLICY,
 	/* the enums of config.h and sched.h, by their names */
-	SHARING, /* bool: shared, exclusive */
+	SHARING, /* enum pool_mode */
 	SHARE,   /* unsigned int, ppm; "12.5%" */
 	RATIO,   /* unsigned int, thousandths; "1.5" */
 	POOL, /* char[CONFIG_POOL]; POOL, POOL/GROUP or /GROUP: the group is in the array behind it
@@ -47,6 +47,7 @@ int config_section(struct config *c, const char *section, char *error);
 int config_key(struct config *c, const char *section, const char *name, const char *value,
 	       const char *place, char *error);
 int config_check_groups(const struct config *c, char *error);
+int config_check_pools(const struct config *c, char *error);
 
 /* The pool of that name, made if it is new; NULL with an error that begins with `place`. */
 struct config_pool *config_pool(struct config *c, const char *name, const char *place, char *error);

@@ -22,6 +22,7 @@ struct xen_vgpu;
 void open_serve(struct daemon *d); /* give waiting guests ready workers */
 void open_refuse_all(struct daemon *d, struct vgpu *v, int error,
 		     const char *reason); /* v NULL: all */
+void open_refuse_user(struct vgpu *v, uint32_t user, int error, const char *reason);
 void open_refuse_pool(struct pool *p, int error, const char *reason);
 
 /* pool.c */

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "xen-pvgpu-back/contract/health.h"
 #include "xen-pvgpu-back/contract/local_check.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
@@ -46,6 +47,7 @@ struct schedule;
 struct tenant;
 struct share;
 struct share_group;
+struct snapshot_server;
 struct worker;
 struct xen_lost;
 struct xen_session;
@@ -110,6 +112,9 @@ struct pool {
 	ev_timer surplus; /* runs while there are more spare workers than wanted */
 	ev_timer refill;  /* runs while there are fewer */
 	struct canary canary;
+	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
+	uint64_t driver_used;      /* bytes that the driver counts as used */
+	uint64_t xids, last_xid;   /* their number since pvgpud's start; 0: none */
 	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
@@ -158,6 +163,7 @@ struct vgpu {
 	uint64_t served;        /* number of the last opening that got a worker; 0: none */
 	uint64_t counted;       /* of the last count of those that wait */
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
+	uint64_t kills;         /* of these, ended by pvgpud */
 	bool drain;             /* takes no new session */
 	char last_reason[160];  /* why the last session ended */
 	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
@@ -172,8 +178,9 @@ struct vgpu {
 	SLIST_HEAD(, xen_lost) lost; /* sessions of a former pvgpud whose workers died */
 	uint64_t breach_ms;  /* faults.c: time of the last counted breach outside a session */
 	struct pool *blamed; /* faults.c: whose GPU its sessions blame, until the canary's answer */
-	unsigned int blames; /* sessions that did */
-	uint64_t blamed_ms;  /* time of the last blame that a canary was asked for; 0: none */
+	unsigned int blames; /* sessions that did, and their users */
+	uint32_t blame_user[QUARANTINE_FAULTS_MAX];
+	uint64_t blamed_ms;     /* time of the last blame that a canary was asked for; 0: none */
 	struct log_bound noise; /* for log lines that guests cause without a session */
 };
 
@@ -204,6 +211,7 @@ struct worker {
 	bool awaited;            /* adopted, without a gate yet (share.c) */
 	struct opening *opening; /* the guest that waits until it is sealed */
 	uint32_t number;         /* the guest's number of the session; 0: local link */
+	uint32_t user;           /* of the guest, as in rules/quarantine.h */
 	struct xen_session *xs;  /* Xen link; NULL: its vGPU is not connected */
 	uint32_t grants;         /* grants that it may have mapped */
 	uint64_t leased;
@@ -259,6 +267,11 @@ struct daemon {
 	ev_timer stop_limit;
 	struct health *health; /* pvgpu-health; NULL: out of memory */
 	struct admin *admin;
+	struct {
+		uid_t uid;
+		pid_t pid;
+	} asks; /* who has sent the request to the admin socket that is being answered */
+	struct snapshot_server *snapshots; /* NULL: it does not listen */
 	struct xenbus *xen; /* NULL: no Xen link */
 	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
 	const struct xen_ops *xen_ops;

@@ -26,7 +26,7 @@
 #define PLACE_BYTES (4096u + HELD_CHUNKS * (unsigned int)sizeof(struct held_chunk))
 #define FIRST       4096u
 
-static_assert(sizeof(struct held_session) == 32 && sizeof(struct held_chunk) == 16, "on file");
+static_assert(sizeof(struct held_session) == 40 && sizeof(struct held_chunk) == 16, "on file");
 
 struct held_file {
 	int fd;
@@ -66,6 +66,14 @@ static bool get(int fd, void *to, size_t n, off_t at)
 	return pread(fd, to, n, at) == (ssize_t)n;
 }
 
+/* A record of an earlier build has no user. */
+static bool get_session(const struct held_file *f, struct held_session *s, unsigned int place)
+{
+	memset(s, 0, sizeof(*s));
+	return pread(f->fd, s, sizeof(*s), place_at(place)) >=
+	       (ssize_t)offsetof(struct held_session, user);
+}
+
 /* A place's chunks are gone from the file, too. */
 static void clear(struct held_file *f, unsigned int place)
 {
@@ -82,7 +90,7 @@ static void read_all(struct held_file *f, off_t size)
 	struct held_session s;
 
 	for (unsigned int i = 0; i < PLACES && place_at(i) < size; i++) {
-		if (!get(f->fd, &s, sizeof(s), place_at(i)))
+		if (!get_session(f, &s, i))
 			break;
 		f->id[i] = s.id;
 		f->n = i + 1;
@@ -191,7 +199,7 @@ static bool read_place(struct held *h)
 	struct held_chunk c[WORD];
 	int fd = h->f->fd;
 
-	if (!get(fd, &h->s, sizeof(h->s), place_at(h->place)) || h->s.ring_pages > PAGES_MAX ||
+	if (!get_session(h->f, &h->s, h->place) || h->s.ring_pages > PAGES_MAX ||
 	    h->s.leased > LEASED_MAX)
 		return false;
 	for (unsigned int i = 0; i < HELD_CHUNKS / WORD; i++) {

@@ -22,12 +22,15 @@ struct held_session {
 	uint64_t guest;      /* the guest's pid; on the Xen link its number of the session */
 	uint64_t started_ms; /* CLOCK_BOOTTIME */
 	uint64_t leased;     /* bytes of device memory */
+	uint32_t user;       /* of the guest, as in rules/quarantine.h */
+	uint32_t pad;
 };
 
 enum held_state {
 	HELD_UNSURE, /* a request about it was not answered yet */
 	HELD_THERE,
-	HELD_LOST, /* the worker says it could not map it: its grants count while the worker lives */
+	HELD_LOST, /* the worker says it could not map it: its grants count while the worker lives
+		    */
 };
 
 struct held_chunk {

@@ -148,6 +148,12 @@ struct gate *gate_new(struct tenant *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	STORE(&g->word->inflight_ns, PVGPU_GATE_ALONE_NS);
 	STORE(&g->word->depth, t->policy.depth);
 	TAILQ_INSERT_TAIL(&t->gates, g, link);
+	if (!t->gate_n) {
+		/* Another program's kernels. */
+		t->rate_q8 = 256;
+		t->rate_from = t->issued;
+		t->rate_used = 0;
+	}
 	schedule_uncount(t);
 	t->gate_n++;
 	schedule_count(t);
@@ -165,6 +171,7 @@ void gate_free(struct gate *g)
 	struct tenant *t = g->tenant;
 
 	gate_take(g, schedule_now());
+	latency_take(g, schedule_now());
 	ev_io_stop(t->s->loop, &g->io);
 	TAILQ_REMOVE(&t->gates, g, link);
 	schedule_uncount(t);
@@ -188,6 +195,8 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 	out->copy_ns = LOAD(&r->copy_ns);
 	out->copy_bytes = LOAD(&r->copy_bytes);
 	out->launches = LOAD(&r->launches);
+	out->counts_full = LOAD(&r->counts_full);
+	out->full = LOAD(&r->full);
 	out->commands = LOAD(&r->commands);
 	out->oldest_ns = LOAD(&r->oldest_ns);
 	out->drained = LOAD(&r->drained) != 0;
@@ -201,19 +210,31 @@ static uint64_t grown(uint64_t then, uint64_t now, uint64_t most)
 	return n < most ? n : most;
 }
 
+/* GPU time of all that the session has issued, by its worker's estimates. */
+static uint64_t issued_ns(const struct pvgpu_gate_report *r)
+{
+	return (r->busy_ns < NEVER_NS ? r->busy_ns : NEVER_NS) +
+	       (r->inflight_ns < NEVER_NS ? r->inflight_ns : NEVER_NS);
+}
+
 static void count(struct gate *g, const struct pvgpu_gate_report *r, uint64_t passed)
 {
 	const struct pvgpu_gate_report *was = &g->last;
 	struct tenant *t = g->tenant;
 	uint64_t most = passed / 1000 * COMMANDS_A_US + COUNT_SLACK;
+	uint64_t issued = grown(issued_ns(was), issued_ns(r), NEVER_NS);
 
+	g->counts_full = r->counts_full;
+	g->was_full |= r->full != was->full;
 	t->count->launches += grown(was->launches, r->launches, most);
 	t->count->commands += grown(was->commands, r->commands, most);
 	t->count->copy_bytes += grown(was->copy_bytes, r->copy_bytes,
 				      passed * BYTES_A_NS + (uint64_t)COUNT_SLACK * COUNT_SLACK);
-	t->alone_ns += grown(was->busy_ns, r->busy_ns, UINT64_MAX / 4);
-	if (t->alone_ns > UINT64_MAX / 4)
-		t->alone_ns = UINT64_MAX / 4;
+	t->issued += issued;
+	t->alone_ns +=
+		t->joint ? issued / 256 * t->rate_q8 : grown(was->busy_ns, r->busy_ns, NEVER_NS);
+	if (t->alone_ns > NEVER_NS)
+		t->alone_ns = NEVER_NS;
 }
 
 void gate_take(struct gate *g, uint64_t now)
@@ -225,6 +246,7 @@ void gate_take(struct gate *g, uint64_t now)
 		count(g, &r, now - g->taken_at);
 	} else if (r.commands || r.drained || r.wants) {
 		/* The first report of an adopted worker: a former pvgpud has counted it. */
+		latency_take(g, now);
 		g->adopted = false;
 		rate_limits_based(g, &r);
 	}

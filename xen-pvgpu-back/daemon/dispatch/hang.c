@@ -59,6 +59,10 @@ void hang_join(struct gate *g, uint64_t now)
 {
 	struct tenant *t = g->tenant;
 
+	if (t->joint) {
+		joint_join(g, now);
+		return;
+	}
 	if (t != t->s->holder && !t->beside)
 		return;
 	if (t->s->together)
@@ -139,7 +143,7 @@ bool hang_look(struct schedule *s, uint64_t now, uint64_t *at)
 	}
 	any = s->with_hanging;
 	any |= any_hangs(s, now, at);
-	any = any && !s->params.exclusive && (s->together || !s->leaving);
+	any = any && !s->params.exclusive && !s->joint && (s->together || !s->leaving);
 	if (!any) {
 		if (s->together)
 			close_beside(s, false, now);

@@ -108,8 +108,10 @@ uint64_t rate_limits_run(struct tenant *t, uint64_t now)
 	if (again < t->s->limits_at)
 		t->s->limits_at = again;
 	if (throttled != t->throttled) {
-		if (t->throttled)
+		if (t->throttled) {
 			t->count->throttled_ns += now - t->throttled_at;
+			t->count->rate_ns += now - t->throttled_at;
+		}
 		t->throttled_at = now;
 		t->throttled = throttled;
 	}

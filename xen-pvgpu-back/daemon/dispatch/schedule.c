@@ -4,12 +4,6 @@
  * and after every change: it charges the time that has passed, takes the reports of workers,
  * decides, hands over, and sets the timer.
  *
- * Charging. While the holder's flags are exact (others want the GPU, or its share is limited) wall
- * time is charged: to the holder while it has work, and to vGPUs that have lost the grant and not
- * drained yet. The time is divided by the number of workers with work on the GPU, which serves
- * processes in turn. While a vGPU is alone its workers' reported use is charged, at most the time
- * that has passed.
- *
  * Hand-over. The holder's gates are closed. The next vGPU's open when the holder's work in flight
  * is nearly done, by its report and the accuracy of its former reports, or when it reports that it
  * has drained. An exclusive pool waits for the latter.
@@ -38,78 +32,7 @@ void schedule_set_undrained(struct tenant *t, bool undrained)
 	else if (!undrained && t->undrained)
 		TAILQ_REMOVE(&t->s->undrained, t, undrained_link);
 	t->undrained = undrained;
-}
-
-/* ---- charging ---- */
-
-static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
-{
-	if (!ns)
-		return;
-	t->count->gpu_ns += ns;
-	sched_charge(t->v, ns, now);
-}
-
-/* Charges the holder's use as its workers report it. */
-static void charge_alone(struct tenant *t, uint64_t passed, uint64_t now)
-{
-	uint64_t ns, ahead;
-
-	t->budget_ns += passed;
-	ns = t->alone_ns < t->budget_ns ? t->alone_ns : t->budget_ns;
-	t->alone_ns -= ns;
-	t->budget_ns -= ns;
-	/* A part may be charged already, after the driver's accounting reported it first. */
-	ahead = ns < t->ahead_ns ? ns : t->ahead_ns;
-	t->ahead_ns -= ahead;
-	charge_one(t, ns - ahead, now);
-}
-
-/* Charges the wall time since the last charge. */
-static void charge(struct schedule *s, uint64_t now)
-{
-	struct tenant *t, *h = s->holder;
-	uint64_t passed = now - s->charged_at;
-	uint64_t n = h && s->exact && h->on_gpu ? h->users : 0;
-
-	s->charged_at = now;
-	TAILQ_FOREACH(t, &s->undrained, undrained_link)
-	n += t->users;
-	if (s->besides) {
-		TAILQ_FOREACH(t, &s->tenants, link)
-		n += t->beside ? t->users : 0;
-		TAILQ_FOREACH(t, &s->tenants, link)
-		{
-			if (t->beside)
-				charge_one(t, passed * t->users / n, now);
-		}
-	}
-	TAILQ_FOREACH(t, &s->undrained, undrained_link)
-	charge_one(t, passed * t->users / n, now);
-	if (h && s->exact && h->on_gpu)
-		charge_one(h, passed * h->users / n, now);
-	else if (h && !s->exact)
-		charge_alone(h, passed, now);
-}
-
-/* From now on the holder's flags are exact and wall time is charged. Work begun before and not
- * reported yet is charged here. */
-static void become_exact(struct schedule *s, uint64_t now)
-{
-	struct tenant *t = s->holder;
-	struct gate *g;
-
-	if (!t || s->exact)
-		return;
-	TAILQ_FOREACH(g, &t->gates, link)
-	{
-		uint64_t since = g->last.oldest_ns;
-
-		if (since && since < now)
-			t->alone_ns += now - since;
-	}
-	charge_alone(t, 0, now);
-	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+	t->paid &= undrained;
 }
 
 /* ---- reports of workers ---- */
@@ -175,13 +98,14 @@ static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_
 	}
 	t->wants = wants;
 	t->want_turn = ev_iteration(s->loop);
+	t->want_at = now;
 	s->wanting += wants ? 1u : -1u;
 	sched_wants(t->v, wants, now);
 }
 
 static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *at)
 {
-	bool wants = false, on_gpu = false, closing = false;
+	bool wants = false, on_gpu = false, closing = false, full = false;
 	unsigned int users = 0;
 	struct gate *g;
 	uint64_t when;
@@ -195,6 +119,8 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 		wants |= gate_wants(g);
 		on_gpu |= g->open && (gate_wants(g) || !g->last.drained);
 		closing |= g->closing;
+		full |= g->was_full;
+		g->was_full = false;
 		users += g->open ? !g->last.drained : g->closing;
 	}
 	t->on_gpu = on_gpu;
@@ -205,9 +131,11 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 		t->undrained_since = now; /* adopted */
 		schedule_set_undrained(t, true);
 	}
-	if (s->exact)
+	if (s->exact && !t->joint)
 		t->alone_ns = 0;
-	tell_wants(s, t, wants, now);
+	joint_seen(t, full);
+	if (wants || !t->joint || joint_rests(t, now))
+		tell_wants(s, t, wants, now);
 }
 
 /* Looks at vGPUs whose allowances are due, and not at each bell of others. */
@@ -235,6 +163,13 @@ static void look_around(struct schedule *s, uint64_t now, uint64_t *at)
 
 	if (s->holder)
 		look(s, s->holder, now, at);
+	if (s->joint && now >= s->joint_at) {
+		TAILQ_FOREACH(t, &s->tenants, link)
+		{
+			if (t->joint && t != s->holder)
+				look(s, t, now, at);
+		}
+	}
 	for (t = TAILQ_FIRST(&s->undrained); t; t = next) {
 		next = TAILQ_NEXT(t, undrained_link);
 		look(s, t, now, at);
@@ -304,6 +239,7 @@ static void take_grant(struct schedule *s, uint64_t now)
 
 	s->holder = NULL;
 	t->want_turn = ev_iteration(s->loop);
+	t->want_at = now;
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		inflight += g->last.inflight_ns < DRAIN_NS ? g->last.inflight_ns : DRAIN_NS;
@@ -349,6 +285,8 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 	schedule_set_undrained(t, false);
 	s->waits += t->wants;
 	s->wait_turns += t->wants ? ev_iteration(s->loop) - t->want_turn : 0;
+	if (t->wants)
+		pvgpu_latency_add(&t->count->grant_wait, now - t->want_at);
 	t->count->slices++;
 	t->on_gpu = true;
 	tell_holder(s);
@@ -373,7 +311,7 @@ static struct tenant *ask(struct schedule *s, uint64_t now)
 
 	sched_decide(s->lib, now, &d);
 	if (d.contended)
-		become_exact(s, now);
+		charge_exactly(s, now);
 	s->exact = d.contended;
 	s->limited_share = d.contended && s->wanting < 2;
 	s->slice_ns = d.slice_ns;
@@ -383,13 +321,22 @@ static struct tenant *ask(struct schedule *s, uint64_t now)
 
 static void decide(struct schedule *s, uint64_t now)
 {
+	const struct tenant *was = s->holder;
+	const bool joint = s->joint;
 	struct tenant *next = ask(s, now);
 
+	if (joint_decide(s, next, now)) {
+		/* The slice begins with the grant: ask again for its end. */
+		if (s->holder != was)
+			ask(s, now);
+		return;
+	}
+	if (joint)
+		next = ask(s, now);
 	if (s->holder && next != s->holder)
 		take_grant(s, now);
 	if (!s->holder && (next || s->leaving) && may_give(s, now)) {
 		give_grant(s, next, now);
-		/* The slice begins with the grant: ask again for its end. */
 		ask(s, now);
 	}
 	tell_holder(s);
@@ -445,7 +392,9 @@ void schedule_think(struct schedule *s)
 
 	charge(s, now);
 	look_around(s, now, &at);
-	if (s->holder && !s->exact)
+	if (s->joint)
+		charge_joint(s, 0, now);
+	else if (s->holder && !s->exact)
 		charge_alone(s->holder, 0, now);
 	if (s->muted)
 		unmute(s, now, &at);
@@ -459,6 +408,7 @@ void schedule_think(struct schedule *s)
 	}
 	next = !s->leaving ? s->again : s->params.exclusive ? SCHED_NEVER : s->give_at;
 	at = next < at ? next : at;
+	at = s->joint && s->joint_at < at ? s->joint_at : at;
 	/* SOON_NS lets other events of the loop have their turn. */
 	arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
 }

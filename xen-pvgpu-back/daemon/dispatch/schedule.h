@@ -43,6 +43,10 @@ struct tenant_stats {
 	uint64_t slices;                         /* number of grants */
 	uint64_t inflight_ns;                    /* estimated GPU time in flight now */
 	uint64_t longest_wait_ns;                /* since pvgpud's start */
+	uint64_t rate_ns;                        /* of throttled_ns, by rate limits */
+	uint64_t parked;                         /* commands that wait in its workers now */
+	struct pvgpu_latency grant_wait;         /* from wanting the GPU to getting it */
+	struct pvgpu_latency command_wait, kernels; /* as reported by its workers, clamped */
 };
 
 /* NULL: out of memory or file descriptors. The name is for the log. */
@@ -63,6 +67,8 @@ void schedule_group_remove(struct schedule *s, struct sched_group *g);
 /* The measured cost of a hand-over, and the number of hand-overs. */
 uint64_t schedule_handover_ns(const struct schedule *s);
 uint64_t schedule_handovers(const struct schedule *s);
+/* GPU time charged to all its tenants. */
+uint64_t schedule_charged_ns(const struct schedule *s);
 /* Number of wake-ups by bells and the timer. */
 uint64_t schedule_wakeups(const struct schedule *s);
 /* Grants that a vGPU waited for, and turns of pvgpud's loop from its wish to the grant, of all. */
@@ -84,6 +90,8 @@ void tenant_restore(struct tenant *t, const struct tenant_stats *before);
 struct schedule *tenant_schedule(const struct tenant *t);
 /* Charges GPU time that the driver has counted beyond the charges. */
 void tenant_charge(struct tenant *t, uint64_t ns);
+/* The driver has counted so much use of its workers more. */
+void tenant_measured(struct tenant *t, uint64_t used_ns);
 /* The statistics up to now. */
 void tenant_stats(struct tenant *t, struct tenant_stats *out);
 

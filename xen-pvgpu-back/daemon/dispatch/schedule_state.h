@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of schedules, shared by schedule.c, tenant.c, gate.c, rate_limits.c and hang.c only.
+/* The state of schedules, shared by schedule.c, charge.c, joint.c, tenant.c, gate.c,
+ * rate_limits.c and hang.c only.
  * Times are CLOCK_MONOTONIC ns. */
 #ifndef PVGPU_SCHEDULE_STATE_H
 #define PVGPU_SCHEDULE_STATE_H
@@ -28,14 +29,18 @@ struct gate {
 	struct pvgpu_gate_report last; /* as last taken */
 	struct entitle entitle;
 	uint64_t taken_at;
-	bool adopted;              /* its first report is the baseline of its counters */
-	bool open, kept;           /* kept: closed even while the tenant has the grant */
-	bool closing;              /* closed, and not known to have drained */
-	uint64_t closed_at;        /* while closing */
-	uint64_t opened_commands;  /* as reported then */
-	uint64_t former_closed_at; /* the former closed_at, if it was opened without a grant before
-			       it had drained */
-	uint64_t commands, bytes;  /* allowances, as in *word */
+	bool counts_full, was_full; /* it counts when it has no room in flight; it has */
+	bool adopted;               /* its first report is the baseline of its counters */
+	bool open, kept;            /* kept: closed even while the tenant has the grant */
+	bool closing;               /* closed, and not known to have drained */
+	uint64_t closed_at;         /* while closing */
+	uint64_t opened_commands;   /* as reported then */
+	uint64_t former_closed_at;  /* the former closed_at, if it was opened without a grant before
+				it had drained */
+	uint64_t commands, bytes;   /* allowances, as in *word */
+	/* latency.c: as last taken */
+	struct pvgpu_latency waits, kernels;
+	uint64_t waits_commands, waits_at;
 };
 
 struct tenant {
@@ -65,6 +70,20 @@ struct tenant {
 	uint64_t limits_at; /* when its allowances are due; SCHED_NEVER: when it rings */
 	bool throttled;
 	uint64_t throttled_at;
+	/* joint.c */
+	bool joint;           /* has the GPU with others at once, or is held because it is ahead */
+	bool joint_open;      /* its gates are open */
+	bool asked;           /* its workers report every change */
+	unsigned int still;   /* looks since it issued something */
+	bool paid;            /* what drains was charged when it was issued */
+	uint64_t issued;      /* estimated GPU time of all that its workers have issued */
+	uint64_t issued_seen; /* at the last look at all */
+	uint64_t full_from;   /* as it was when it was last seen to fill its queue */
+	uint64_t idle_since;
+	/* Use as the driver counts it, divided by what was issued; 256 is 1. Between two
+	 * comparisons: issued by then, and use counted since. */
+	uint32_t rate_q8;
+	uint64_t rate_from, rate_used;
 	struct tenant_stats *count; /* &own, or the caller's */
 	struct tenant_stats own;
 	struct sched_stats seen; /* the library's counters, as last added to *count */
@@ -72,6 +91,7 @@ struct tenant {
 	uint64_t window_end;
 	bool muted;
 	unsigned int want_turn; /* the loop's, in which it began to wait for the grant */
+	uint64_t want_at;       /* the time of that */
 };
 
 struct schedule {
@@ -91,6 +111,10 @@ struct schedule {
 	struct tenant *leaving;    /* the former holder, while the next one waits for it to drain */
 	struct tenant *overlapped; /* a former holder that drains while the next has the grant */
 	uint64_t give_at;          /* when the drain of `leaving` is expected to be done */
+	/* joint.c */
+	bool joint; /* several vGPUs have the GPU at once */
+	unsigned int joints;
+	uint64_t joint_at; /* the next look at all of them */
 	/* hang.c */
 	bool together; /* all vGPUs that want the GPU have their gates open */
 	unsigned int besides;
@@ -108,8 +132,11 @@ struct schedule {
 	uint64_t cost_ns;    /* average cost of a hand-over */
 	uint64_t told_ns;    /* the cost as told to the library */
 	uint64_t handovers, wakeups;
+	uint64_t charged_ns;        /* to all its tenants */
 	uint64_t waits, wait_turns; /* grants that were waited for; turns of the loop meanwhile */
 };
+
+#define NEVER_NS (UINT64_MAX / 4) /* no counter grows so far */
 
 uint64_t schedule_now(void);
 
@@ -125,6 +152,36 @@ void gate_set_exclusive(struct gate *g, bool exclusive);
 bool gate_sleeps(const struct gate *g);
 /* Has it work that it could issue with the grant? */
 bool gate_wants(const struct gate *g);
+
+/* latency.c */
+/* Adds what the worker has reported since the last call to the vGPU's histograms. */
+void latency_take(struct gate *g, uint64_t now);
+/* The worker's commands that wait. */
+uint64_t latency_parked(const struct gate *g);
+
+/* charge.c */
+/* Charges the time since the last charge. */
+void charge(struct schedule *s, uint64_t now);
+/* Charges a vGPU's use as its workers report it; passed: time that is not charged yet. */
+void charge_alone(struct tenant *t, uint64_t passed, uint64_t now);
+/* Likewise, all that have the GPU at once. */
+void charge_joint(struct schedule *s, uint64_t passed, uint64_t now);
+/* From now on the holder's flags are exact and wall time is charged. */
+void charge_exactly(struct schedule *s, uint64_t now);
+
+/* joint.c */
+/* Decides whether several have the GPU at once, and which of them; next: the library's choice.
+ * False: they take turns. */
+bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now);
+/* A look at its workers; full: one has had no room for more in flight since the last. */
+void joint_seen(struct tenant *t, bool full);
+/* It has no work at this look: has it had none since the look before? To run dry for the time of a
+ * round trip is no pause: its place among the others would be lost. */
+bool joint_rests(const struct tenant *t, uint64_t now);
+/* A gate is new, or not kept closed any more. */
+void joint_join(struct gate *g, uint64_t now);
+/* The vGPU leaves the schedule. */
+void joint_leave(struct tenant *t);
 
 /* rate_limits.c */
 void rate_limits_set(struct tenant *t, uint64_t now);

@@ -36,7 +36,7 @@ static void fill_params(const struct pool *p, struct sched_params *out)
 {
 	*out = (struct sched_params){
 		.policy = p->cfg.policy,
-		.exclusive = p->cfg.exclusive,
+		.exclusive = p->cfg.mode != POOL_SHARED,
 		.slice_ns = p->cfg.slice_ms * 1000000ull,
 		.credit_ns = p->cfg.credit_ms * 1000000ull,
 		.starve_ns = p->cfg.starvation_ms * 1000000ull,

@@ -52,6 +52,7 @@ static void leave(struct tenant *t, uint64_t now)
 		TAILQ_REMOVE(&s->looks, t, look_link);
 	schedule_set_undrained(t, false);
 	hang_leave(t);
+	joint_leave(t);
 	s->wanting -= t->wants;
 	s->muted -= t->muted;
 	t->wants = t->on_gpu = t->look = t->muted = false;
@@ -70,7 +71,7 @@ struct tenant *tenant_new(struct schedule *s, struct sched_group *group,
 		return NULL;
 	TAILQ_INIT(&t->gates);
 	t->policy = *p;
-	t->drain_q8 = 256;
+	t->drain_q8 = t->rate_q8 = 256;
 	t->users = 1;
 	t->count = count ? count : &t->own;
 	rate_limits_set(t, now);
@@ -137,6 +138,11 @@ int tenant_move(struct tenant *t, struct schedule *to, struct sched_group *group
 	return 0;
 }
 
+uint64_t schedule_charged_ns(const struct schedule *s)
+{
+	return s->charged_ns;
+}
+
 struct schedule *tenant_schedule(const struct tenant *t)
 {
 	return t->s;
@@ -145,10 +151,17 @@ struct schedule *tenant_schedule(const struct tenant *t)
 void tenant_charge(struct tenant *t, uint64_t ns)
 {
 	t->count->gpu_ns += ns;
-	if (t == t->s->holder && !t->s->exact)
+	t->s->charged_ns += ns;
+	if (t == t->s->holder && !t->s->exact && !t->joint)
 		t->ahead_ns += ns;
 	sched_charge(t->v, ns, schedule_now());
 	schedule_think(t->s);
+}
+
+static void add_throttled(struct tenant_stats *n, uint64_t ns)
+{
+	n->throttled_ns += ns;
+	n->rate_ns += ns;
 }
 
 void tenant_stats(struct tenant *t, struct tenant_stats *out)
@@ -159,12 +172,17 @@ void tenant_stats(struct tenant *t, struct tenant_stats *out)
 	schedule_look(t);
 	now = schedule_now();
 	take_stats(t, now);
+	TAILQ_FOREACH(g, &t->gates, link)
+	latency_take(g, now);
 	*out = *t->count;
 	if (t->throttled)
-		out->throttled_ns += now - t->throttled_at;
-	out->inflight_ns = 0;
+		add_throttled(out, now - t->throttled_at);
+	out->inflight_ns = out->parked = 0;
 	TAILQ_FOREACH(g, &t->gates, link)
-	out->inflight_ns += g->last.inflight_ns < 1000000000000u ? g->last.inflight_ns : 0;
+	{
+		out->inflight_ns += g->last.inflight_ns < 1000000000000u ? g->last.inflight_ns : 0;
+		out->parked += latency_parked(g);
+	}
 }
 
 void tenant_restore(struct tenant *t, const struct tenant_stats *before)
@@ -178,4 +196,5 @@ void tenant_restore(struct tenant *t, const struct tenant_stats *before)
 	n->launches += before->launches;
 	n->commands += before->commands;
 	n->slices += before->slices;
+	n->rate_ns += before->rate_ns;
 }

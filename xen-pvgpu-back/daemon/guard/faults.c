@@ -38,16 +38,32 @@ static void changed(struct vgpu *v)
 		xenbus_changed(v->xen);
 }
 
-void faults_count(struct vgpu *v, enum fault kind, const char *why)
+static void user_quarantined(struct vgpu *v, uint32_t user, uint64_t left_ms, bool news,
+			     const char *why)
+{
+	char name[40];
+
+	ctl_name(v, name);
+	if (news || log_room(&v->noise, now_ms(), v->cfg.name))
+		log_warning("vgpu %s: user %u of its guest quarantined for %u s: no new sessions "
+			    "of this user; the last fault: %s; pvgpuctl pardon %s ends it",
+			    v->cfg.name, user - 1, (unsigned int)((left_ms + 999) / 1000), why,
+			    name);
+	snprintf(v->last_reason, sizeof(v->last_reason), "user %u quarantined: %s", user - 1, why);
+	open_refuse_user(v, user, EPERM, "this user was quarantined just now");
+}
+
+void faults_count(struct vgpu *v, uint32_t user, enum fault kind, const char *why)
 {
 	const struct quarantine_rule r = rule(v);
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), left;
 	const bool held = quarantine_holds(&v->quarantine, &r, now);
+	const bool user_held = quarantine_user_ms(&v->quarantine, &r, now, user);
 	char name[40];
 
 	if (kind == FAULT_NONE || (kind == FAULT_KERNEL && !v->d->cfg.quarantine_kernel_faults))
 		return;
-	if (quarantine_fault(&v->quarantine, &r, now, why)) {
+	if (quarantine_fault(&v->quarantine, &r, now, user, why)) {
 		ctl_name(v, name);
 		if (!held || log_room(&v->noise, now, v->cfg.name))
 			log_warning("vgpu %s: quarantined for %u s after %u faults: no new "
@@ -56,11 +72,18 @@ void faults_count(struct vgpu *v, enum fault kind, const char *why)
 				    quarantine_count(&v->quarantine, &r, now), why, name);
 		snprintf(v->last_reason, sizeof(v->last_reason), "quarantined: %s", why);
 		open_refuse_all(v->d, v, EPERM, "the vGPU was quarantined just now");
+	} else if ((left = quarantine_user_ms(&v->quarantine, &r, now, user))) {
+		user_quarantined(v, user, left, !user_held, why);
 	}
 	changed(v);
 }
 
 void faults_breach(struct vgpu *v, const char *why)
+{
+	faults_breach_of(v, QUARANTINE_NOBODY, why);
+}
+
+void faults_breach_of(struct vgpu *v, uint32_t user, const char *why)
 {
 	uint64_t now = now_ms();
 
@@ -68,7 +91,7 @@ void faults_breach(struct vgpu *v, const char *why)
 		return;
 	v->breach_ms = now;
 	log_warning("vgpu %s: its guest broke the protocol: %s", v->cfg.name, why);
-	faults_count(v, FAULT_PROTOCOL, why);
+	faults_count(v, user, FAULT_PROTOCOL, why);
 }
 
 void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
@@ -102,10 +125,11 @@ static void blame(struct worker *w)
 		log_warning("%s: blames the GPU, which a canary has found to work: a fault of its "
 			    "vGPU",
 			    worker_name(w));
-		faults_count(v, FAULT_CHEAT, blamed_wrongly);
+		faults_count(v, w->user, FAULT_CHEAT, blamed_wrongly);
 		return;
 	}
 	v->blamed = w->pool;
+	v->blame_user[v->blames % QUARANTINE_FAULTS_MAX] = w->user;
 	v->blames++;
 	if (v->blames > 1)
 		return; /* that canary has not answered yet */
@@ -131,7 +155,7 @@ void faults_blame_settled(struct pool *p, bool right)
 			    "the vGPU",
 			    v->cfg.name, n);
 		for (n = n < QUARANTINE_FAULTS_MAX ? n : QUARANTINE_FAULTS_MAX; n; n--)
-			faults_count(v, FAULT_CHEAT, blamed_wrongly);
+			faults_count(v, v->blame_user[n - 1], FAULT_CHEAT, blamed_wrongly);
 	}
 }
 
@@ -146,23 +170,26 @@ void faults_session_ended(struct worker *w)
 	if (w->device_error)
 		log_info("%s: its first device error was CUresult %u", worker_name(w),
 			 w->device_error);
-	faults_count(w->vgpu, kind, w->reason);
+	faults_count(w->vgpu, w->user, kind, w->reason);
 	if (w->hardware && kind == FAULT_NONE)
 		blame(w);
 	else if (kind == FAULT_WATCHDOG || kind == FAULT_CHEAT)
 		canary_want(w->pool, "after %s was ended", worker_name(w));
 }
 
-bool faults_refuse(const struct vgpu *v, char reason[CHECK_REASON])
+bool faults_refuse(const struct vgpu *v, uint32_t user, char reason[CHECK_REASON])
 {
 	const struct quarantine_rule r = rule(v);
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), left = quarantine_user_ms(&v->quarantine, &r, now, user);
 	char name[40];
 
-	if (!quarantine_holds(&v->quarantine, &r, now))
-		return false;
 	ctl_name(v, name);
-	quarantine_say(&v->quarantine, &r, now, name, reason, CHECK_REASON);
+	if (quarantine_holds(&v->quarantine, &r, now))
+		quarantine_say(&v->quarantine, &r, now, name, reason, CHECK_REASON);
+	else if (left)
+		quarantine_say_user(left, name, reason, CHECK_REASON);
+	else
+		return false;
 	return true;
 }
 
@@ -204,6 +231,8 @@ void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 	struct worker *w = worker_of(p->d, pid);
 	bool bad = x->action >= XID_WATCH;
 
+	p->xids++;
+	p->last_xid = number;
 	if (xid_is_of_gpu(x))
 		canary_xid(p);
 

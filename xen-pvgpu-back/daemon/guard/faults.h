@@ -31,17 +31,19 @@ struct fault_record {
 /* Kills a worker for a fault, which counts against its vGPU. */
 void faults_kill(struct worker *w, enum fault kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void faults_count(struct vgpu *v, enum fault kind, const char *why);
+/* user: as in rules/quarantine.h. */
+void faults_count(struct vgpu *v, uint32_t user, enum fault kind, const char *why);
 /* A guest broke a protocol outside a session. Breaches within a second count as one fault, so that
  * a guest cannot make pvgpud write the file more often. */
 void faults_breach(struct vgpu *v, const char *why);
+void faults_breach_of(struct vgpu *v, uint32_t user, const char *why);
 /* The session has ended; w->reason says why. */
 void faults_session_ended(struct worker *w);
 /* Whether the pool's GPU is at fault has become known: sessions that blamed it were right, or each
  * of them was a fault of its vGPU. */
 void faults_blame_settled(struct pool *p, bool right);
-/* True: the vGPU is quarantined, with the reason for a refusal. */
-bool faults_refuse(const struct vgpu *v, char reason[CHECK_REASON]);
+/* True: the vGPU is quarantined, or this user of its guest, with the reason for a refusal. */
+bool faults_refuse(const struct vgpu *v, uint32_t user, char reason[CHECK_REASON]);
 /* The policy's `pardon` has this value now. */
 void faults_pardon(struct vgpu *v, uint64_t number);
 /* Seconds until the quarantine ends; 0: not quarantined. */

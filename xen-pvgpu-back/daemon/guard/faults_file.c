@@ -43,17 +43,21 @@ static void add(json_t *vgpus, const struct daemon *d, const char *identity,
 		const struct quarantine *q)
 {
 	const struct quarantine_rule r = rule(d);
-	json_t *at;
+	json_t *at, *users;
 
 	if (!quarantine_matters(q, &r, now_ms()))
 		return;
 	at = json_array();
-	for (unsigned int i = 0; i < q->n; i++)
+	users = json_array();
+	for (unsigned int i = 0; i < q->n; i++) {
 		json_array_append_new(at, json_integer((json_int_t)q->at[i]));
+		json_array_append_new(users, json_integer(q->user[i]));
+	}
 	json_object_set_new(vgpus, identity,
-			    json_pack("{s:I, s:I, s:I, s:s, s:o}", "faults", (json_int_t)q->faults,
-				      "until", (json_int_t)q->until_ms, "pardon",
-				      (json_int_t)q->pardon, "why", q->why, "at", at));
+			    json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "faults",
+				      (json_int_t)q->faults, "until", (json_int_t)q->until_ms,
+				      "pardon", (json_int_t)q->pardon, "why", q->why, "at", at,
+				      "users", users));
 }
 
 static json_t *make_vgpus(const struct daemon *d)
@@ -116,7 +120,7 @@ static uint64_t number_of(json_t *o, const char *key)
 static void read_vgpu(struct daemon *d, const char *identity, json_t *o)
 {
 	struct fault_record *f = calloc(1, sizeof(*f));
-	json_t *at = json_object_get(o, "at");
+	json_t *at = json_object_get(o, "at"), *users = json_object_get(o, "users");
 	const char *why = json_string_value(json_object_get(o, "why"));
 
 	if (!f)
@@ -126,8 +130,10 @@ static void read_vgpu(struct daemon *d, const char *identity, json_t *o)
 	f->q.until_ms = number_of(o, "until");
 	f->q.pardon = number_of(o, "pardon");
 	snprintf(f->q.why, sizeof(f->q.why), "%s", why ? why : "");
-	for (size_t i = 0; i < json_array_size(at) && f->q.n < QUARANTINE_FAULTS_MAX; i++)
+	for (size_t i = 0; i < json_array_size(at) && f->q.n < QUARANTINE_FAULTS_MAX; i++) {
+		f->q.user[f->q.n] = (uint32_t)json_integer_value(json_array_get(users, i));
 		f->q.at[f->q.n++] = (uint64_t)json_integer_value(json_array_get(at, i));
+	}
 	SLIST_INSERT_HEAD(&d->fault_records, f, link);
 }
 

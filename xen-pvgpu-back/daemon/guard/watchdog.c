@@ -69,7 +69,7 @@ static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 		.oldest = r.inflight_ns ? r.oldest_ns : 0,
 		.closed = share_gate_closed_ns(w),
 		.limit_ns = w->vgpu->cfg.policy.kernel_limit * MS,
-		.exclusive = w->vgpu->pool->cfg.exclusive,
+		.exclusive = w->vgpu->pool->cfg.mode != POOL_SHARED,
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
 	v->used_known = account_used(w, &v->used_ns);

@@ -3,6 +3,12 @@
 
 #include <errno.h>
 
+static void count_peak(struct ledger *l)
+{
+	if (ledger_used(l) > l->peak)
+		l->peak = ledger_used(l);
+}
+
 uint64_t ledger_free(const struct ledger *l)
 {
 	const uint64_t used = ledger_used(l);
@@ -18,6 +24,7 @@ void ledger_measured(struct ledger *l, uint64_t *beyond, uint64_t bytes)
 		bytes = UINT64_MAX - l->beyond;
 	l->beyond += bytes;
 	*beyond = bytes;
+	count_peak(l);
 }
 
 bool ledger_take(struct ledger *l, uint64_t *leased, uint64_t bytes)
@@ -26,6 +33,7 @@ bool ledger_take(struct ledger *l, uint64_t *leased, uint64_t bytes)
 		return false;
 	l->used += bytes;
 	*leased += bytes;
+	count_peak(l);
 	return true;
 }
 
@@ -51,4 +59,5 @@ void ledger_adopt(struct ledger *l, uint64_t *leased, uint64_t bytes)
 		bytes = UINT64_MAX - l->used;
 	l->used += bytes;
 	*leased += bytes;
+	count_peak(l);
 }

@@ -15,6 +15,7 @@ struct ledger {
 	uint64_t quota,
 		used;    /* bytes leased; may exceed a quota that was lowered while sessions ran */
 	uint64_t beyond; /* bytes that processes have beside their leases */
+	uint64_t peak;   /* the most of both together */
 };
 
 uint64_t ledger_free(const struct ledger *l);

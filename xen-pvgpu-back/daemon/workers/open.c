@@ -27,6 +27,7 @@ void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
 
 	o->ops = ops;
 	o->vgpu = v;
+	o->user = 0;
 	o->asked = false;
 	o->w = NULL;
 	o->tries = 0;
@@ -62,6 +63,17 @@ void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *re
 	for (o = TAILQ_FIRST(&d->openings); o; o = next) {
 		next = TAILQ_NEXT(o, link);
 		if (!v || o->vgpu == v)
+			open_refuse(o, error, reason);
+	}
+}
+
+void open_refuse_user(struct vgpu *v, uint32_t user, int error, const char *reason)
+{
+	struct opening *o, *next;
+
+	for (o = TAILQ_FIRST(&v->d->openings); o; o = next) {
+		next = TAILQ_NEXT(o, link);
+		if (o->vgpu == v && o->user == user)
 			open_refuse(o, error, reason);
 	}
 }
@@ -146,8 +158,8 @@ static bool may_have_session(const struct vgpu *v)
 	return portion_room(&others, &r, v->sessions, 0) > 0;
 }
 
-/* NULL, or why the vGPU may not have one more session. */
-static const char *full(const struct vgpu *v, int *error)
+/* NULL, or why this user of the vGPU may not have one more session. */
+static const char *full(const struct vgpu *v, uint32_t user, int *error)
 {
 	static char reason[CHECK_REASON];
 	const struct daemon *d = v->d;
@@ -158,7 +170,7 @@ static const char *full(const struct vgpu *v, int *error)
 	if (v->drain)
 		return "the vGPU is draining";
 	*error = EPERM;
-	if (faults_refuse(v, reason))
+	if (faults_refuse(v, user, reason))
 		return reason;
 	*error = ENODEV;
 	if (canary_refuses(v->pool))
@@ -203,7 +215,7 @@ static void serve(struct opening *o)
 static bool refuse_if_full(struct opening *o)
 {
 	int error;
-	const char *why = full(o->vgpu, &error);
+	const char *why = full(o->vgpu, o->user, &error);
 
 	if (why)
 		open_refuse(o, error, why);
@@ -232,7 +244,7 @@ int open_ask(struct opening *o, char reason[CHECK_REASON])
 	struct daemon *d = o->vgpu->d;
 	const struct pool *p = o->vgpu->pool;
 	int error;
-	const char *why = full(o->vgpu, &error);
+	const char *why = full(o->vgpu, o->user, &error);
 
 	if (!why && pool_starts_fail(p) && ev_is_active(&p->retry)) {
 		error = ENODEV;

@@ -212,9 +212,11 @@ static void refuse(struct open_local *l, int error, const char *reason)
 {
 	struct vgpu *v = l->o.vgpu;
 
+	const uint32_t user = l->o.user;
+
 	open_refuse(&l->o, error, reason);
 	if (error == EPROTO)
-		faults_breach(v, reason);
+		faults_breach_of(v, user, reason);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
@@ -278,6 +280,9 @@ void open_accept(struct vgpu *v, int fd)
 	l->parts = none;
 	open_init(&l->o, &local_ops, v);
 	ev_io_init(&l->io, on_readable, fd, EV_READ);
+	/* The operator's own programs are not told apart. */
+	if (peer.uid && peer.uid != geteuid())
+		l->o.user = QUARANTINE_USER(peer.uid);
 	l->io.data = l;
 	ev_io_start(d->loop, &l->io);
 }

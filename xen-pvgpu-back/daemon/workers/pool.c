@@ -234,7 +234,14 @@ static bool is_bound(const struct pool *p, const struct vgpu *v)
 	return v && v->pool == p && (v->cfg.pool[0] || v->sessions || v->openings);
 }
 
-static void describe(const struct pool *p, const struct vgpu *v, struct place_gpu *g)
+/* Without a memory of its own it would see what the others use. */
+static bool tells_of_others(const struct pool *p, const struct config_vgpu *cfg)
+{
+	return p->cfg.mode == POOL_CONFIDENTIAL && !cfg->memory;
+}
+
+static void describe(const struct pool *p, const struct vgpu *v, const struct config_vgpu *cfg,
+		     struct place_gpu *g)
 {
 	const struct daemon *d = p->d;
 
@@ -245,7 +252,7 @@ static void describe(const struct pool *p, const struct vgpu *v, struct place_gp
 		.promised = sum(p, v),
 		.load_ppm = p->load_ppm,
 		.closed = (canary_refuses(p) && !is_bound(p, v)) ||
-			  (!p->device_memory && p->failures),
+			  (!p->device_memory && p->failures) || tells_of_others(p, cfg),
 	};
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		g->vgpus += d->vgpus[i]->pool == p && d->vgpus[i] != v;
@@ -266,6 +273,15 @@ static void refuse_all(const struct daemon *d, char reason[POOL_REASON])
 	}
 }
 
+/* The guest can read the reason. */
+static bool hides_figures(const struct daemon *d)
+{
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		if (d->pools[i]->cfg.mode == POOL_CONFIDENTIAL)
+			return true;
+	return false;
+}
+
 static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct place_want *w,
 		   char reason[POOL_REASON])
 {
@@ -273,7 +289,16 @@ static void refuse(struct daemon *d, const struct place_gpu *gpus, const struct 
 	struct place_refusal r;
 
 	place_explain(gpus, d->pool_n, w, &r);
-	if (r.short_of_memory)
+	if (one && !w->memory && d->pools[w->pool]->cfg.mode == POOL_CONFIDENTIAL)
+		snprintf(reason, POOL_REASON,
+			 "pool %s: confidential, and memory is 0: give the vGPU a memory",
+			 d->pools[w->pool]->cfg.name);
+	else if (r.short_of_memory && hides_figures(d))
+		snprintf(reason, POOL_REASON,
+			 "%s%s: not so much memory is free: lower it, or detach a vGPU",
+			 one ? "pool " : "no pool has room",
+			 one ? d->pools[w->pool]->cfg.name : "");
+	else if (r.short_of_memory)
 		snprintf(reason, POOL_REASON,
 			 "%s%s: memory %" PRIu64 " MiB, but %" PRIu64
 			 " MiB are free: lower it, detach a vGPU or raise overcommit",
@@ -308,7 +333,7 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 		return NULL;
 	}
 	for (i = 0; i < d->pool_n; i++)
-		describe(d->pools[i], v, &gpus[i]);
+		describe(d->pools[i], v, cfg, &gpus[i]);
 	if (named)
 		want.pool = named->index;
 	else if (v && place_free(&gpus[v->pool->index]) >= want.memory)

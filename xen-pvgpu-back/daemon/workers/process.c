@@ -13,9 +13,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* pvgpud has its processor first (main.c); its children, which may be tenants', have not. */
+static void be_usual(pid_t pid)
+{
+	if (getpriority(PRIO_PROCESS, 0) < 0)
+		setpriority(PRIO_PROCESS, (id_t)pid, 0);
+}
 
 static int spawn(const struct process *p, pid_t *pid)
 {
@@ -41,6 +49,8 @@ static int spawn(const struct process *p, pid_t *pid)
 	posix_spawnattr_setsigmask(&attr, &set);
 	err = posix_spawn(pid, p->path, &fa, &attr, (char *const *)(uintptr_t)p->argv,
 			  (char *const *)(uintptr_t)p->env);
+	if (!err)
+		be_usual(*pid);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
 	return err;
@@ -74,6 +84,7 @@ static void __attribute__((noreturn)) become(const struct process *p, int tell)
 	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &plain, NULL);
 	setsid();
+	be_usual(0);
 	for (unsigned int i = 0; i < p->fd_n; i++) {
 		int fd = p->fds[i] < 0 ? open("/dev/null", O_RDONLY) : p->fds[i];
 

@@ -52,6 +52,7 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 			m->link == PVGPU_SUP_LINK_XEN ? (uint32_t)(ring / PVGPU_RING_PAGE_SIZE) : 0,
 		.guest = m->guest_pid,
 		.started_ms = now_ms(),
+		.user = o->user,
 	};
 
 	w->held = held_begin(w->d->held, &s);
@@ -83,6 +84,8 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 
 	if (n < 0)
 		return n;
+	if (v->pool->cfg.mode == POOL_CONFIDENTIAL)
+		m.flags |= PVGPU_SUP_CONFIDENTIAL;
 	n = record(w, o, &m, reason) < 0 ? -ENOSPC : n;
 	if (n < 0) {
 		o->ops->unmake(o);
@@ -98,6 +101,7 @@ int session_start(struct opening *o, struct worker *w, char reason[CHECK_REASON]
 	w->context_bytes = context_bytes(v);
 	w->opening = o;
 	w->number = o->number;
+	w->user = o->user;
 	supervise_assigned(w, v);
 	o->ops->assigned(o);
 	overrides_say_session(w);

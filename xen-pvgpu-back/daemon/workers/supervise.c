@@ -201,6 +201,7 @@ static void end_session(struct worker *w)
 	v->sessions--;
 	w->d->session_n--;
 	v->failed += failed;
+	v->kills += w->killed;
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", worker_name(w),
 		 w->reason);

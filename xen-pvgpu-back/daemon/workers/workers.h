@@ -21,7 +21,7 @@ struct opening {
 	unsigned int tries;
 	ev_timer limit;
 	uint32_t cmd_size, rep_size;
-	uint32_t number; /* as in struct worker */
+	uint32_t number, user; /* as in struct worker */
 };
 
 struct opening_ops {

@@ -3,7 +3,7 @@
 
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
-#include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/statistics.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
 
 /* Converts microseconds from xenstore, which may hold any number. */
@@ -21,6 +21,8 @@ void xenbus_restore(struct vgpu *v, const struct pvgpu_backend_statistics *s)
 		.copy_bytes = s->copy_bytes,
 		.launches = s->launches,
 		.slices = s->slices,
+		.commands = s->commands,
+		.rate_ns = ns(s->rate_throttled_time),
 	};
 
 	share_restore(v, &n);
@@ -28,23 +30,15 @@ void xenbus_restore(struct vgpu *v, const struct pvgpu_backend_statistics *s)
 
 void xenbus_statistics(const struct vgpu *v, struct pvgpu_backend_statistics *s)
 {
-	struct tenant_stats n;
+	const struct pvgpu_key *key = &pvgpu_keys[PVGPU_KEY_BACKEND_STATISTICS];
+	struct statistics_vgpu n;
 
-	share_stats(v, &n);
-	*s = (struct pvgpu_backend_statistics){
-		.memory_used = ledger_used(&v->ledger),
-		.sessions = v->sessions,
-		.sessions_total = v->total,
-		.sessions_failed = v->failed,
-		.gpu_time = n.gpu_ns / 1000,
-		.wait_time = n.wait_ns / 1000,
-		.throttled_time = n.throttled_ns / 1000,
-		.copy_bytes = n.copy_bytes,
-		.launches = n.launches,
-		.slices = n.slices,
-		.inflight = n.inflight_ns / 1000,
-		.faults = v->quarantine.faults < UINT32_MAX ? (uint32_t)v->quarantine.faults
-							    : UINT32_MAX,
-		.quarantined = faults_left_s(v),
-	};
+	statistics_vgpu(v, &n);
+	for (uint32_t i = 0; i < PVGPU_STATISTIC_FIELDS; i++) {
+		uint64_t value = statistics_field(&n, i);
+
+		if (value > key->fields[i].max)
+			value = key->fields[i].max;
+		pvgpu_field_put(&key->fields[i], s, value);
+	}
 }

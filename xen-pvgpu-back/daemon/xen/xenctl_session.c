@@ -277,6 +277,7 @@ bool xenctl_open(struct xenctl *c, struct xen_request *req)
 	s->o.cmd_size = m->cmd_size;
 	s->o.rep_size = m->rep_size;
 	s->o.number = s->number;
+	s->o.user = m->user;
 	err = open_ask(&s->o, reason);
 	if (err)
 		open_refuse(&s->o, -err, reason);

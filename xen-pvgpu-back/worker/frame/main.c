@@ -249,7 +249,8 @@ static void take_info(struct worker *w, const struct pvgpu_sup_assign *m)
 				       .guest_pid = m->guest_pid,
 				       .context = (uint64_t)m->context_mib << 20,
 				       .zero_copy = !(m->flags & PVGPU_SUP_NO_ZERO_COPY) &&
-						    !w->opt.no_zero_copy};
+						    !w->opt.no_zero_copy,
+				       .confidential = m->flags & PVGPU_SUP_CONFIDENTIAL};
 	memcpy(w->info.vgpu, m->head.vgpu, sizeof(w->info.vgpu));
 	w->started_ms = boottime_ms();
 }

@@ -121,12 +121,19 @@ bool bounce_needed(struct gpu *g)
 struct place {
 	enum where at;
 	uint64_t addr, pitch, slice;
+	CUarray array;
+	uint64_t origin[3]; /* in the array */
 };
 
 static struct place place_at(const struct bounce_side *s, uint64_t x, uint64_t y, uint64_t z)
 {
 	const uint64_t slice = s->pitch * s->rows;
 
+	if (s->array)
+		return (struct place){
+			.at = s->at,
+			.array = s->array,
+			.origin = {s->origin[0] + x, s->origin[1] + y, s->origin[2] + z}};
 	return (struct place){.at = s->at,
 			      .addr = s->addr + z * slice + y * s->pitch + x,
 			      .pitch = s->pitch,
@@ -196,19 +203,30 @@ static void plane(CUDA_MEMCPY3D *p, bool to, const struct place *at)
 	const bool device = at->at == AT_DEVICE;
 	const uint64_t rows = at->pitch ? at->slice / at->pitch : 0;
 	void *host = device ? NULL : (void *)(uintptr_t)at->addr;
+	const CUmemorytype type = at->array ? CU_MEMORYTYPE_ARRAY
+				  : device  ? CU_MEMORYTYPE_DEVICE
+					    : CU_MEMORYTYPE_HOST;
 
 	if (to) {
-		p->dstMemoryType = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+		p->dstMemoryType = type;
 		p->dstDevice = device ? at->addr : 0;
 		p->dstHost = host;
+		p->dstArray = at->array;
 		p->dstPitch = at->pitch;
 		p->dstHeight = rows;
+		p->dstXInBytes = at->origin[0];
+		p->dstY = at->origin[1];
+		p->dstZ = at->origin[2];
 	} else {
-		p->srcMemoryType = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
+		p->srcMemoryType = type;
 		p->srcDevice = device ? at->addr : 0;
 		p->srcHost = host;
+		p->srcArray = at->array;
 		p->srcPitch = at->pitch;
 		p->srcHeight = rows;
+		p->srcXInBytes = at->origin[0];
+		p->srcY = at->origin[1];
+		p->srcZ = at->origin[2];
 	}
 }
 
@@ -219,7 +237,7 @@ static int copy_later(struct gpu *g, struct stream *s, const struct place *to,
 	CUDA_MEMCPY3D p = {.WidthInBytes = size[0], .Height = size[1], .Depth = size[2]};
 	int r;
 
-	if (size[1] * size[2] > 1) {
+	if (size[1] * size[2] > 1 || to->array || from->array) {
 		plane(&p, true, to);
 		plane(&p, false, from);
 		r = (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);

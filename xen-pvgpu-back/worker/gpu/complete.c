@@ -217,7 +217,8 @@ static uint64_t spin_ns(struct gpu *g, const struct ctx *c, uint64_t cost)
 	if (c->sched == CU_CTX_SCHED_SPIN)
 		return SPIN_ASKED_NS;
 	/* Beside other vGPUs' work the estimate says nothing of the end. */
-	if (cost > SPIN_COST_NS || gate_word(&g->gate.page->contended))
+	if (cost > SPIN_COST_NS || gate_word(&g->gate.page->contended) ||
+	    !gate_word(&g->gate.page->learn))
 		return 0;
 	return cost + cost / 2 + SPIN_MORE_NS;
 }
@@ -231,7 +232,8 @@ static int look(struct gpu *g, struct wait *w, bool block, bool spin)
 	if (!w->ev)
 		return 0;
 	r = ctx_enter(w->ctx);
-	for (unsigned int i = 0; !r && (i < SPINS || (spin && pvgpu_poll_now() < until)); i++) {
+	for (unsigned int i = 0;
+	     !r && (i < (w->soon ? SPINS : 1) || (spin && pvgpu_poll_now() < until)); i++) {
 		r = (int)g->far->cuEventQuery(w->ev);
 		if (!r && w->flush)
 			break; /* device output comes with the blocking call */
@@ -400,6 +402,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	w->at = s->issued;
 	w->load = s->load;
 	w->number = g->number;
+	w->soon = s->load.cost - s->done.cost <= SPIN_COST_NS;
 	if (w->flush)
 		w->spin_ns = spin_ns(g, w->ctx, s->load.cost - s->done.cost);
 	atomic_fetch_add(&s->waits, 1);
@@ -425,6 +428,7 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 	w->at = e->at;
 	w->load = e->load;
 	w->number = e->number;
+	w->soon = e->load.cost <= e->s->done.cost + SPIN_COST_NS;
 	if (w->flush && e->load.cost > e->s->done.cost)
 		w->spin_ns = spin_ns(g, w->ctx, e->load.cost - e->s->done.cost);
 	w->e = obj_ref(e);
@@ -442,6 +446,7 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 	w->s = obj_ref(s);
 	w->at = at;
 	w->load = *load;
+	w->soon = load->cost <= s->done.cost + SPIN_COST_NS;
 	w->ev = ev;
 	atomic_fetch_add(&s->waits, 1);
 	enqueue(g, &s->fenceq, w);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "array.h"
 #include "calls.h"
 
 #define FLAGS_PASSED  (CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX)
@@ -115,6 +116,7 @@ struct ctx_job {
 	struct ctx *c, *next; /* next: where the arena's registrations go */
 	uint32_t seq, flags;
 	bool reply;
+	bool evict; /* the last one takes its traces along */
 	struct obj_list dead;
 	struct area *areas;
 };
@@ -205,6 +207,8 @@ static void run_make(struct gpu *g, struct job *job)
 		r = (int)g->far->cuCtxGetApiVersion(c->far, &out.api_version);
 	if (!r)
 		r = (int)g->far->cuCtxGetStreamPriorityRange(&least, &greatest);
+	if (!r)
+		r = evict_make(g);
 	if (!r)
 		r = make_legacy(g, c);
 	if (r)
@@ -298,6 +302,10 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			module_retire(g, (struct module *)o);
 		if (o->type == PVGPU_H_LINK)
 			link_retire(g, (struct link *)o);
+		if (o->type == PVGPU_H_TEXTURE)
+			texture_retire(g, (struct texture *)o);
+		if (o->type == PVGPU_H_ARRAY)
+			array_retire(g, (struct array *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
 		if (o->type >= PVGPU_H_LIBRARIES)
@@ -313,6 +321,8 @@ static void run_destroy(struct gpu *g, struct job *job)
 	struct stream *s;
 
 	ctx_waits_drain(g, c);
+	if (j->evict)
+		evict_now(g, c);
 	TAILQ_FOREACH(s, &c->streams, in_ctx)
 	{
 		gate_gone(g, s);
@@ -398,6 +408,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	j->areas = mem_detach(g, c);
 	globals_remove(g, c);
 	j->next = successor(g);
+	j->evict = evict_leave(g, c, j->next);
 	j->c = c;
 	j->seq = seq;
 	j->reply = reply;

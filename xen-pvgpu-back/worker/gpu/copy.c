@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "array.h"
 
 static void *host(uint64_t addr)
 {
@@ -137,96 +137,170 @@ int handle_copy(struct worker *w, const struct pvgpu_in_copy *in, struct pvgpu_o
 	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
 }
 
-static void plane(CUDA_MEMCPY3D *p, bool to, const struct range *r, uint64_t pitch, uint64_t rows)
+/* One side of a strided copy: lines of memory, or a place in an array. */
+struct end {
+	struct range r;
+	uint64_t pitch, rows;
+	struct array *array;
+	uint64_t at[3];
+};
+
+static void plane(CUDA_MEMCPY3D *p, bool to, const struct end *e)
 {
-	const bool device = r->at == AT_DEVICE;
+	const bool device = e->r.at == AT_DEVICE;
+	const CUmemorytype type = e->array ? CU_MEMORYTYPE_ARRAY
+				  : device ? CU_MEMORYTYPE_DEVICE
+					   : CU_MEMORYTYPE_HOST;
 
 	if (to) {
-		p->dstMemoryType = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
-		p->dstDevice = device ? r->addr : 0;
-		p->dstHost = device ? NULL : host(r->addr);
-		p->dstPitch = pitch;
-		p->dstHeight = rows;
+		p->dstMemoryType = type;
+		p->dstDevice = device ? e->r.addr : 0;
+		p->dstHost = device ? NULL : host(e->r.addr);
+		p->dstArray = e->array ? e->array->far : NULL;
+		p->dstPitch = e->pitch;
+		p->dstHeight = e->rows;
+		p->dstXInBytes = e->at[0];
+		p->dstY = e->at[1];
+		p->dstZ = e->at[2];
 	} else {
-		p->srcMemoryType = device ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST;
-		p->srcDevice = device ? r->addr : 0;
-		p->srcHost = device ? NULL : host(r->addr);
-		p->srcPitch = pitch;
-		p->srcHeight = rows;
+		p->srcMemoryType = type;
+		p->srcDevice = device ? e->r.addr : 0;
+		p->srcHost = device ? NULL : host(e->r.addr);
+		p->srcArray = e->array ? e->array->far : NULL;
+		p->srcPitch = e->pitch;
+		p->srcHeight = e->rows;
+		p->srcXInBytes = e->at[0];
+		p->srcY = e->at[1];
+		p->srcZ = e->at[2];
 	}
 }
 
-/* Where a dimension is one, the gap between its elements does not matter: use one that fits. */
-static void plain(uint64_t *pitch, uint64_t *rows, const struct pvgpu_in_copy_3d *in)
+static struct bounce_side bounce_side(const struct end *e)
 {
-	if (in->height == 1 && in->depth == 1)
-		*pitch = in->width;
-	if (in->depth == 1)
-		*rows = in->height;
+	return (struct bounce_side){.at = e->r.at,
+				    .addr = e->r.addr,
+				    .pitch = e->pitch,
+				    .rows = e->rows,
+				    .array = e->array ? e->array->far : NULL,
+				    .origin = {e->at[0], e->at[1], e->at[2]}};
+}
+
+/* Where a dimension is one, the gap between its elements does not matter: use one that fits. */
+static bool memory_end(struct gpu *g, struct end *e, uint64_t addr, const uint64_t size[3])
+{
+	int64_t span;
+
+	if (size[1] == 1 && size[2] == 1)
+		e->pitch = size[0];
+	if (size[2] == 1)
+		e->rows = size[1];
+	span = span_3d(e->pitch, e->rows, size[0], size[1], size[2]);
+	return span >= 0 && range_find(g, &e->r, addr, (uint64_t)span);
+}
+
+static int issue_box(struct gpu *g, struct stream *s, const struct end *dst, const struct end *src,
+		     const uint64_t size[3])
+{
+	CUDA_MEMCPY3D p = {.WidthInBytes = size[0], .Height = size[1], .Depth = size[2]};
+	struct bounce_copy c;
+
+	if (!bounces(g, &dst->r, &src->r)) {
+		plane(&p, true, dst);
+		plane(&p, false, src);
+		return (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
+	}
+	c.dst = bounce_side(dst);
+	c.src = bounce_side(src);
+	c.width = size[0];
+	c.height = size[1];
+	c.depth = size[2];
+	return bounce_copy(g, s, &c);
+}
+
+/* Both ends are checked. */
+static int copy_box(struct worker *w, const struct pvgpu_cmd_hdr *hdr, struct stream *s,
+		    const struct end *dst, const struct end *src, const uint64_t size[3])
+{
+	struct gpu *g = worker_gpu(w);
+	struct wait *wait = NULL;
+	struct work k;
+	int r;
+
+	if (hdr->flags & PVGPU_CMD_MARK) {
+		wait = wait_new(g, s->o.ctx);
+		if (!wait)
+			return refuse_copy(w, hdr, CUDA_ERROR_OUT_OF_MEMORY);
+	}
+	work_bytes(&k, s, kind_of(&dst->r, &src->r), size[0] * size[1] * size[2],
+		   !bounces(g, &dst->r, &src->r));
+	r = issue_box(g, s, dst, src, size);
+	if (r) {
+		work_abort(&k, s);
+		if (wait)
+			wait_drop(g, wait);
+		return refuse_copy(w, hdr, ctx_result(s->o.ctx, r));
+	}
+	return mark_later(g, s, hdr, wait, &dst->r, &src->r, &k);
 }
 
 int handle_copy_3d(struct worker *w, const struct pvgpu_in_copy_3d *in,
 		   struct pvgpu_out_copy_3d *out)
 {
+	const uint64_t size[3] = {in->width, in->height, in->depth};
+	struct end dst = {.pitch = in->dst_pitch, .rows = in->dst_height};
+	struct end src = {.pitch = in->src_pitch, .rows = in->src_height};
 	struct gpu *g = worker_gpu(w);
-	uint64_t dst_pitch = in->dst_pitch, dst_rows = in->dst_height;
-	uint64_t src_pitch = in->src_pitch, src_rows = in->src_height;
-	struct wait *wait = NULL;
-	struct range dst, src;
-	CUDA_MEMCPY3D p = {0};
-	int64_t to, from;
 	struct stream *s;
-	struct work k;
 	int r;
 
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return refuse_copy(w, in->hdr, r);
-	plain(&dst_pitch, &dst_rows, in);
-	plain(&src_pitch, &src_rows, in);
-	to = span_3d(dst_pitch, dst_rows, in->width, in->height, in->depth);
-	from = span_3d(src_pitch, src_rows, in->width, in->height, in->depth);
-	if (to < 0 || from < 0 || !range_find(g, &dst, in->dst, (uint64_t)to) ||
-	    !range_find(g, &src, in->src, (uint64_t)from))
+	if (!memory_end(g, &dst, in->dst, size) || !memory_end(g, &src, in->src, size))
 		return refuse_copy(w, in->hdr, CUDA_ERROR_INVALID_VALUE);
-	plane(&p, true, &dst, dst_pitch, dst_rows);
-	plane(&p, false, &src, src_pitch, src_rows);
-	p.WidthInBytes = in->width;
-	p.Height = in->height;
-	p.Depth = in->depth;
-	if (in->hdr->flags & PVGPU_CMD_MARK) {
-		wait = wait_new(g, s->o.ctx);
-		if (!wait)
-			return refuse_copy(w, in->hdr, CUDA_ERROR_OUT_OF_MEMORY);
-	}
-	work_bytes(&k, s, kind_of(&dst, &src), in->width * in->height * in->depth,
-		   !bounces(g, &dst, &src));
-	if (bounces(g, &dst, &src)) {
-		const struct bounce_copy c = {
-			.dst = {.at = dst.at,
-				.addr = in->dst,
-				.pitch = dst_pitch,
-				.rows = dst_rows},
-			.src = {.at = src.at,
-				.addr = in->src,
-				.pitch = src_pitch,
-				.rows = src_rows},
-			.width = in->width,
-			.height = in->height,
-			.depth = in->depth,
-		};
+	return copy_box(w, in->hdr, s, &dst, &src, size);
+}
 
-		r = bounce_copy(g, s, &c);
-	} else {
-		r = (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
-	}
-	if (r) {
-		work_abort(&k, s);
-		if (wait)
-			wait_drop(g, wait);
-		return refuse_copy(w, in->hdr, ctx_result(s->o.ctx, r));
-	}
-	return mark_later(g, s, in->hdr, wait, &dst, &src, &k);
+/* A side of copy_array: a CUresult. */
+static int array_end(struct gpu *g, struct end *e, uint64_t addr, const uint64_t size[3])
+{
+	int r;
+
+	if (!e->array)
+		return !(e->at[0] | e->at[1] | e->at[2]) && memory_end(g, e, addr, size)
+			       ? 0
+			       : CUDA_ERROR_INVALID_VALUE;
+	r = obj_error(e->array);
+	if (r)
+		return r;
+	e->r.at = AT_DEVICE;
+	return !addr && array_holds(e->array, e->at, size) ? 0 : CUDA_ERROR_INVALID_VALUE;
+}
+
+int handle_copy_array(struct worker *w, const struct pvgpu_in_copy_array *in,
+		      struct pvgpu_out_copy_array *out)
+{
+	const uint64_t size[3] = {in->width, in->height, in->depth};
+	struct end dst = {.pitch = in->dst_pitch,
+			  .rows = in->dst_height,
+			  .array = in->dst_array,
+			  .at = {in->dst_x, in->dst_y, in->dst_z}};
+	struct end src = {.pitch = in->src_pitch,
+			  .rows = in->src_height,
+			  .array = in->src_array,
+			  .at = {in->src_x, in->src_y, in->src_z}};
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	int r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (s)
+		r = array_end(g, &dst, in->dst, size);
+	if (s && !r)
+		r = array_end(g, &src, in->src, size);
+	if (!s || r)
+		return refuse_copy(w, in->hdr, r);
+	return copy_box(w, in->hdr, s, &dst, &src, size);
 }
 
 static void bytes_done(struct gpu *g, struct wait *w, int result)

@@ -207,5 +207,7 @@ int handle_event_elapsed(struct worker *w, const struct pvgpu_in_event_elapsed *
 		r = ctx_enter(a->o.ctx);
 	if (!r)
 		r = (int)g->far->cuEventElapsedTime(&out->milliseconds, a->far->ev, b->far->ev);
+	if (!r)
+		out->milliseconds = evict_coarse(g, out->milliseconds);
 	return ctx_result(a->o.ctx, r);
 }

@@ -131,6 +131,8 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 
 	if (s->load.work == s->done.work)
 		begin(t, s);
+	if (g->evict.on && g->evict.ctx != s->o.ctx)
+		evict_needed_slow(&g->evict, s->o.ctx);
 	s->load.work++;
 	s->load.cost += cost;
 	s->load.copy += copy;
@@ -141,6 +143,7 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 	put_number(&r->inflight_ns, t->flying.cost);
 	if (kernel) {
 		put_number(&r->launches, ++t->launches);
+		latency_kernel(t, cost);
 	} else if (bytes) {
 		t->bytes += bytes;
 		put_number(&r->copy_bytes, t->bytes);
@@ -321,7 +324,7 @@ static bool refuse(struct gpu *g, bool copies)
 
 	if (!t->sleeps) {
 		poll_all(g);
-		tell_state(t, true, !t->flying.work, true);
+		tell_state(t, true, !t->flying.work && evict_done(g), true);
 		if (!shut(t, copies))
 			return false;
 		take_mode(t);
@@ -381,6 +384,7 @@ static bool room(struct gpu *g)
 	l = stalled(&g->gate);
 	if (fits(&g->gate, &l))
 		return true;
+	put_number(&g->gate.report->full, ++g->gate.full);
 	watch(g);
 	return false;
 }
@@ -452,7 +456,7 @@ void gate_settle(struct gpu *g)
 	t->look = t->rung = false;
 	fence_all(g);
 	poll_all(g);
-	if (t->flying.work) {
+	if (t->flying.work || !evict_done(g)) {
 		if (t->exact)
 			watch(g);
 		return;
@@ -573,6 +577,9 @@ int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason
 	put_number(&r->commands, t->commands);
 	put_number(&r->launches, t->launches);
 	put_number(&r->oldest_ns, t->oldest);
+	put_number(&r->full, t->full);
+	put_word(&r->counts_full, true);
+	latency_tell(g);
 	/* Parked work looks at the new page, and then says again that it waits. */
 	tell_state(t, t->wants, t->drained, false);
 	gpu_gate_look(w, true);

@@ -53,8 +53,10 @@ struct gate {
 	uint64_t commands, launches,
 		bytes;             /* issued since the session began; commands also tried */
 	uint64_t busy_ns, copy_ns; /* of work that has ended */
-	struct load flying;        /* in flight, over all streams */
-	uint64_t oldest;           /* since when the oldest of it runs; 0 */
+	struct pvgpu_latency waits, kernels;
+	uint64_t full;                        /* times without room in flight */
+	struct load flying;                   /* in flight, over all streams */
+	uint64_t oldest;                      /* since when the oldest of it runs; 0 */
 	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
 	struct busy_streams dying; /* likewise, but their contexts are going; referenced */
 	atomic_bool gone;          /* any thread: one of these has ended */
@@ -160,6 +162,14 @@ static inline void gate_abort(struct gate *t)
 	if (!t->flying.work)
 		gate_oldest(t);
 }
+
+/* latency.c: a command that occupies the GPU is parked; it leaves after so long; a kernel is
+ * issued. */
+void latency_parked(struct gpu *g);
+void latency_unparked(struct gpu *g, uint64_t since);
+void latency_kernel(struct gate *t, uint64_t cost);
+/* The report is a new one. */
+void latency_tell(struct gpu *g);
 
 /* After each run of parked work: report to pvgpud. */
 void gate_settle(struct gpu *g);

@@ -40,6 +40,7 @@ static void init(struct gpu *g, struct worker *w)
 	g->out.text[0].fd = g->out.text[1].fd = -1;
 	stream_limits(g);
 	gate_init(g);
+	evict_init(g);
 }
 
 int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
@@ -131,6 +132,7 @@ void gpu_shutdown(struct worker *w)
 	estimates_free(g);
 	callbacks_free(g);
 	bounce_free(g);
+	evict_free(g);
 	tables_free(g);
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);

@@ -509,6 +509,19 @@ void mem_release(struct gpu *g, struct area *list)
 	}
 }
 
+int mem_own(struct gpu *g, uint64_t size, struct area **out)
+{
+	const uint64_t page = g->mem.win.page;
+
+	return area_new(g, (size + page - 1) / page * page, true, out);
+}
+
+void mem_own_free(struct gpu *g, struct area *a)
+{
+	if (a)
+		area_unmap(g, a);
+}
+
 void mem_trim(struct gpu *g)
 {
 	struct memory *m = &g->mem;

@@ -336,6 +336,7 @@ struct wait {
 	uint32_t size;            /* of a reply's bytes; the slot's kind */
 	uint64_t addr[2], len[2]; /* of the arena, pinned */
 	uint64_t spin_ns;         /* it ends soon: look so long before the thread sleeps */
+	bool soon;                /* look a few times in any case */
 	bool flush;               /* a synchronising call: get device output */
 	uint32_t pins;            /* complete.lock: threads that look at the event */
 	bool taken, finished;     /* complete.lock */
@@ -419,6 +420,18 @@ void side_after_all(struct gpu *g, struct ctx *c, struct job *j);
 void side_poke(struct gpu *g);
 bool side_room(struct gpu *g);
 
+/*
+ * alloc.c: a request for memory that is made in the side lane, and waits there for frees that are
+ * under way before it is refused.
+ */
+struct mem_wait {
+	struct job job;
+	struct mem_wait *next;
+	/* Answer the guest and free it: always when `last`; else false when there is no memory. */
+	bool (*attempt)(struct gpu *g, struct mem_wait *w, bool last);
+};
+void mem_wait_push(struct gpu *g, struct mem_wait *w);
+
 /* arena_map.c: registration of the arena's chunks with CUDA. */
 struct enrolment;
 struct arena_map {
@@ -490,10 +503,13 @@ struct bounce {
 	unsigned int inside;   /* that move bytes now */
 };
 
-/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice. */
+/* One side: lines of a copy at addr, `pitch` bytes apart, `rows` of them in a slice; or a place in
+ * an array: bytes, rows, slices. */
 struct bounce_side {
 	int at; /* enum where */
 	uint64_t addr, pitch, rows;
+	CUarray array;
+	uint64_t origin[3];
 };
 struct bounce_copy {
 	struct bounce_side dst, src; /* at least one in the arena */
@@ -539,6 +555,7 @@ struct parked {
 	struct event *uses;    /* referenced, or NULL: recorded or waited for by it */
 	bool firm;             /* nothing overtakes it */
 	uint64_t number;
+	uint64_t since; /* when it was parked, if it occupies the GPU */
 	uint32_t len;
 	uint64_t rec[];
 };
@@ -587,6 +604,29 @@ void output_stop(struct gpu *g);
 void callbacks_end(struct gpu *g);
 void callbacks_free(struct gpu *g);
 
+/* evict.c: of a session in a confidential pool. Decoding thread, except where said. */
+struct evict {
+	bool on;           /* fixed for the session */
+	struct area *area; /* what is cleared; there before the first context is */
+	struct ctx
+		*ctx; /* referenced: where work was issued last; NULL: none since the last clear */
+	atomic_uint leaving; /* contexts that clear it as they go */
+};
+
+void evict_init(struct gpu *g);
+/* Before a context is made. Side lane. A CUresult. */
+int evict_make(struct gpu *g);
+void evict_needed_slow(struct evict *e, struct ctx *c);
+/* All work has ended: is nothing of it in the cache? If not, more work is under way now. */
+bool evict_done(struct gpu *g);
+/* The context goes, `next` (or NULL) stays. True: evict_now() is to be called in the side lane when
+ * its work has ended. */
+bool evict_leave(struct gpu *g, const struct ctx *c, struct ctx *next);
+void evict_now(struct gpu *g, struct ctx *c);
+void evict_free(struct gpu *g);
+/* The time between two events, as the guest may see it. */
+float evict_coarse(const struct gpu *g, float ms);
+
 struct gpu {
 	struct worker *w;
 	const struct far *far;
@@ -610,6 +650,7 @@ struct gpu {
 	struct complete complete;
 	struct side side;
 	struct memory mem;
+	struct evict evict;
 	struct {
 		uint64_t bytes; /* of all that are loaded, as charged */
 		LIST_HEAD(, image_use) uses;

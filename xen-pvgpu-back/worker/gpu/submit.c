@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ring/poll.h"
 #include "state.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 
@@ -195,6 +196,9 @@ static int park_record(struct gpu *g, const struct pvgpu_cmd_desc *d, const void
 	p->count++;
 	p->bytes += len;
 	p->work += occupies(d);
+	n->since = occupies(d) ? pvgpu_poll_now() : 0;
+	if (occupies(d))
+		latency_parked(g);
 	return full(g);
 }
 
@@ -210,6 +214,8 @@ static struct parked *unpark(struct gpu *g, struct parked **at)
 	p->firm -= n->firm;
 	p->bytes -= n->len;
 	p->work -= occupies(n->d);
+	if (occupies(n->d))
+		latency_unparked(g, n->since);
 	if (n->ctx)
 		n->ctx->parked--;
 	if (n->stream)

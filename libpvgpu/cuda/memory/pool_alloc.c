@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Stream-ordered allocation. */
+#include "cuda/memory/pool.h"
+
+_Atomic bool pool_excess;
+
+struct sum {
+	uint64_t reserved;
+};
+
+static void trim_all(struct pool *p, void *arg)
+{
+	struct sum *s = arg;
+	const uint64_t before = p->reserved;
+
+	pool_trim(p, 0);
+	s->reserved += before - p->reserved;
+}
+
+bool pool_reclaim(void)
+{
+	struct sum s = {0};
+
+	pthread_mutex_lock(&pools_lock);
+	pool_each(trim_all, &s);
+	pthread_mutex_unlock(&pools_lock);
+	return s.reserved;
+}
+
+static void rest(struct pool *p, void *arg)
+{
+	bool *left = arg;
+
+	if (p->dead) {
+		pool_collect(p);
+		return;
+	}
+	if (p->reserved > p->threshold && p->reserved > p->used)
+		pool_trim(p, p->threshold);
+	*left |= p->reserved > p->threshold && p->reserved > p->used;
+}
+
+void pool_rest_slow(void)
+{
+	bool left = false;
+
+	pthread_mutex_lock(&pools_lock);
+	pool_each(rest, &left);
+	atomic_store(&pool_excess, left);
+	pthread_mutex_unlock(&pools_lock);
+}
+
+static void forget(struct pool *p, void *arg)
+{
+	pool_drop_ctx(p, arg);
+}
+
+void pool_forget_ctx(struct ctx *c)
+{
+	pthread_mutex_lock(&pools_lock);
+	pool_each(forget, c);
+	pthread_mutex_unlock(&pools_lock);
+}
+
+static uint64_t key_of(const struct target *t)
+{
+	return t->stream ? t->stream : t->ctx->o.wire;
+}
+
+/* Device memory for a segment; memory that pools only keep goes first. */
+static int segment_get(struct ctx *c, uint64_t size, uint64_t *base)
+{
+	int r = pvgpu_do_mem_alloc(session(), c->o.wire, size, base);
+
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && pool_reclaim())
+		r = pvgpu_do_mem_alloc(session(), c->o.wire, size, base);
+	if (r == CUDA_ERROR_OUT_OF_MEMORY) {
+		ctx_synchronize_all();
+		if (pool_reclaim())
+			r = pvgpu_do_mem_alloc(session(), c->o.wire, size, base);
+	}
+	return ctx_result(c, r);
+}
+
+static uint64_t segment_size(uint64_t size)
+{
+	return (size + POOL_SEGMENT - 1) & ~(uint64_t)(POOL_SEGMENT - 1);
+}
+
+/* A block; the pool grows when it must. pools_lock is not held while the worker is asked. */
+static int take(CUmemoryPool handle, const struct target *t, uint64_t size, struct block **out)
+{
+	const uint64_t key = key_of(t);
+	uint64_t base = 0, more;
+	struct pool *p;
+	bool added;
+	int r = 0;
+
+	if (size > guest.device_end - guest.device_base)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_lock(&pools_lock);
+	p = pool_find(handle);
+	*out = p ? pool_take(p, t->ctx, key, size) : NULL;
+	more = segment_size(size);
+	if (!p)
+		r = CUDA_ERROR_INVALID_VALUE;
+	else if (!*out && p->most && (more > p->most || p->reserved > p->most - more))
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	pthread_mutex_unlock(&pools_lock);
+	if (*out || r)
+		return r;
+	r = segment_get(t->ctx, more, &base);
+	if (r)
+		return r;
+	if (base < guest.device_base || base >= guest.device_end ||
+	    more > guest.device_end - base || base % POOL_UNIT)
+		return pvgpu_broken(session(), "the worker placed memory at an impossible address");
+	pthread_mutex_lock(&pools_lock);
+	p = pool_find(handle);
+	added = p && pool_add(p, t->ctx, base, more);
+	*out = added ? pool_take(p, t->ctx, key, size) : NULL;
+	pthread_mutex_unlock(&pools_lock);
+	if (!added)
+		pvgpu_do_mem_free(session(), t->ctx->o.wire, base);
+	return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static void give(struct block *b, uint64_t stream, uint64_t place)
+{
+	struct pool *p;
+
+	pthread_mutex_lock(&pools_lock);
+	p = b->seg->pool;
+	pool_give(b, stream, place);
+	if (p->dead)
+		pool_collect(p);
+	if (p->dead || p->reserved > p->threshold)
+		atomic_store(&pool_excess, true);
+	pthread_mutex_unlock(&pools_lock);
+}
+
+void pool_free(struct block *b)
+{
+	give(b, 0, 0);
+}
+
+static int alloc_from(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, const struct target *t)
+{
+	struct range range = {.size = bytes, .kind = RANGE_DEVICE, .ctx = t->ctx};
+	int r;
+
+	if (!addr || !bytes)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (bytes > UINT64_MAX - POOL_SEGMENT)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = take(pool, t, (bytes + POOL_UNIT - 1) & ~(uint64_t)(POOL_UNIT - 1), &range.block);
+	if (r)
+		return r;
+	range.base = range.block->addr;
+	r = range_add(&range);
+	if (r) {
+		pool_free(range.block);
+		return r;
+	}
+	*addr = range.base;
+	return 0;
+}
+
+static int alloc(CUdeviceptr *addr, size_t bytes, CUstream stream, bool per_thread)
+{
+	CUmemoryPool pool = NULL;
+	struct target t;
+	struct pool *p;
+	const int r = stream_enter(stream, per_thread, &t);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&pools_lock);
+	p = pool_current(t.ctx->device);
+	if (p)
+		pool = pool_handle(p);
+	pthread_mutex_unlock(&pools_lock);
+	return p ? alloc_from(addr, bytes, pool, &t) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static int alloc_pool(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, CUstream stream,
+		      bool per_thread)
+{
+	struct target t;
+	const int r = stream_enter(stream, per_thread, &t);
+
+	return r ? r : alloc_from(addr, bytes, pool, &t);
+}
+
+/* A block that another context's stream frees is free when that stream's work so far has ended. */
+static int give_in(struct block *b, const struct target *t)
+{
+	int r = 0;
+
+	if (b->seg->ctx == t->ctx) {
+		give(b, key_of(t), done_end(t));
+		return 0;
+	}
+	r = stream_drain(t);
+	pool_free(b);
+	return r;
+}
+
+static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
+{
+	struct range range;
+	struct target t;
+	const int r = stream_enter(stream, per_thread, &t);
+
+	if (r)
+		return r;
+	if (!addr || !range_remove(addr, RANGE_DEVICE, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (range.block)
+		return give_in(range.block, &t);
+	/* Of cuMemAlloc(): the worker frees it when the work before is done. */
+	return pvgpu_do_mem_free(session(), range.ctx->o.wire, addr);
+}
+
+CU_PTSZ(cuMemAllocAsync, (CUdeviceptr *addr, size_t bytes, CUstream stream),
+	alloc(addr, bytes, stream, per_thread))
+CU_PTSZ(cuMemAllocFromPoolAsync,
+	(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, CUstream stream),
+	alloc_pool(addr, bytes, pool, stream, per_thread))
+CU_PTSZ(cuMemFreeAsync, (CUdeviceptr addr, CUstream stream), free_in(addr, stream, per_thread))

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Names that mean something else in CUDA 12: here they are the newest revision. */
+#include "cudart/memory/managed.h"
+#include "cudart/properties.h"
+
+const unsigned int rt_version = 13000;
+
+RT_API(cudaGetDeviceProperties_v2, struct prop13 *prop, int device)
+{
+	return rt_fail(rt_properties13(prop, device));
+}
+
+RT_VISIBLE cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
+{
+	return rt_fail(rt_properties13((struct prop13 *)prop, device));
+}
+
+RT_API(cudaChooseDevice, int *device, const struct prop13 *prop)
+{
+	if (!device || !prop)
+		return rt_fail(cudaErrorInvalidValue);
+	return rt_fail(rt_choose(device, prop->totalGlobalMem, prop->major, prop->minor));
+}
+
+RT_STREAM(cudaMemPrefetchAsync,
+	  (const void *ptr, size_t bytes, struct cudaMemLocation to, unsigned int flags,
+	   cudaStream_t stream),
+	  (ptr, bytes, to, flags, stream))
+{
+	return rt_prefetch_to(ptr, bytes, to, flags, stream);
+}
+
+RT_API(cudaMemAdvise, const void *ptr, size_t bytes, int advice, struct cudaMemLocation where)
+{
+	return rt_advise_for(ptr, bytes, advice, where);
+}
+
+RT_STREAM(cudaMemcpyBatchAsync,
+	  (void *const *dsts, const void *const *srcs, const size_t *sizes, size_t count,
+	   void *attrs, size_t *indexes, size_t num_attrs, cudaStream_t stream),
+	  (dsts, srcs, sizes, count, attrs, indexes, num_attrs, stream))
+{
+	RT_THROUGH(
+		cuMemcpyBatchAsync_v2(dsts, srcs, sizes, count, attrs, indexes, num_attrs, stream));
+}

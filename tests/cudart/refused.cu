@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/* Calls that are not offered answer so, whatever their arguments, and leave it as the last error. */
+#include "test.h"
+
+extern "C" {
+cudaError_t cudaIpcGetMemHandle(void *handle, void *ptr);
+cudaError_t cudaIpcOpenMemHandle(void **ptr, const void *handle, unsigned int flags);
+cudaError_t cudaGetExportTable(const void **table, const void *id);
+cudaError_t cudaGraphicsMapResources(int count, void *resources, cudaStream_t stream);
+cudaError_t cudaImportExternalMemory(void *memory, const void *desc);
+}
+
+int main()
+{
+	const void *table = NULL;
+	char handle[64];
+	void *p;
+
+	RT(cudaMalloc(&p, 64));
+	WANT(cudaErrorNotSupported, cudaIpcGetMemHandle(handle, p));
+	WANT(cudaErrorNotSupported, cudaGetLastError());
+	RT(cudaGetLastError());
+	WANT(cudaErrorNotSupported, cudaIpcOpenMemHandle(&p, handle, 0));
+	WANT(cudaErrorNotSupported, cudaGetExportTable(&table, handle));
+	CHECK(!table, "a private table");
+	WANT(cudaErrorNotSupported, cudaGraphicsMapResources(0, NULL, 0));
+	WANT(cudaErrorNotSupported, cudaImportExternalMemory(NULL, NULL));
+	WANT(cudaErrorNotSupported, cudaPeekAtLastError());
+	printf("refusals are right\n");
+	return 0;
+}

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: MIT
+"""Each statistic against a count made elsewhere: what programs have done, the simulated GPU's own accounting, pvgpud's other keys."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from pvgpu_env import PvgpuEnv, program, wait_for
+
+LAUNCHES, US = 400, 2000
+
+
+def bucket(us):
+    """The bound of the bucket that a time lies in."""
+    bound = 1
+    while bound < us:
+        bound *= 2
+    return bound
+
+
+class Env(PvgpuEnv):
+    def ctl(self, *args):
+        return subprocess.run([program("pvgpuctl", self.build), *args, "--run-dir", self.run_dir], capture_output=True, text=True,
+                              timeout=120, check=False)
+
+    def statistics(self):
+        """As of now: a snapshot is given out again to those who come within 100 ms."""
+        since = time.time()
+
+        def new():
+            found = json.loads(self.ctl("stats", "--json").stdout)
+            return found if found["time"] >= since else None
+
+        return wait_for("a new snapshot", new)
+
+    def vgpu(self, name="vgpu0"):
+        return next(v for v in self.statistics()["vgpus"] if v["name"] == name)
+
+    def occupy(self, name="vgpu0", launches=LAUNCHES, us=US, deep=8, **more):
+        return self.popen([os.path.join(self.build, "programs", "occupy"), str(launches), str(us), str(deep)], name,
+                          stdout=subprocess.DEVNULL, **more)
+
+    def accounted(self, pid):
+        """Microseconds of GPU time of a worker, by the simulated GPU's accounting."""
+        out = subprocess.run([os.path.join(self.build, "tests", "simcuda-top"), self.gpu_file], capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in out.splitlines()]
+        return next((float(r[3]) * 1e6 for r in rows if r and r[0] == str(pid)), 0)
+
+
+class Counts(unittest.TestCase):
+    def test_one_program(self):
+        """Launches and commands exactly, kernels' times in their bucket, GPU time as the simulated GPU has it."""
+        with Env() as env:
+            p = env.occupy(launches=1000000000)
+            worker = wait_for("a worker", env.workers)[0]
+            wait_for("a second of GPU time", lambda: env.vgpu()["gpu-time"] > 1_000_000)
+            from_least, before, from_most = env.vgpu()["gpu-time"], env.accounted(worker), env.vgpu()["gpu-time"]
+            wait_for("three more", lambda: env.vgpu()["gpu-time"] > from_most + 3_000_000)
+            to_least, after, to_most = env.vgpu()["gpu-time"], env.accounted(worker), env.vgpu()["gpu-time"]
+            # Both ends were read at one moment between two looks. Charged when work is known to have ended, at most 100 ms later.
+            self.assertGreaterEqual(after - before, (to_least - from_most) * 0.98 - 110_000)
+            self.assertLessEqual(after - before, (to_most - from_least) * 1.02 + 110_000)
+            v = env.vgpu()
+            self.assertEqual(v["sessions"], 1)
+            self.assertEqual(v["memory-used"], int(env.read("/vgpu/vgpu0/memory-used")))
+            p.kill()
+            p.wait()
+            env.wait_sessions(0)
+            was = env.vgpu()
+            self.assertEqual(env.occupy().wait(), 0)
+            env.wait_sessions(0)
+            v = env.vgpu()
+            self.assertEqual(v["launches"] - was["launches"], LAUNCHES)
+            self.assertEqual(v["kernel-time"]["count"] - was["kernel-time"]["count"], LAUNCHES)
+            self.assertEqual(v["copy-bytes"] - was["copy-bytes"], 4)  # the word that it reads back
+            commands = v["commands"] - was["commands"]
+            self.assertEqual(v["command-wait"]["count"] - was["command-wait"]["count"], commands)
+            self.assertIn(commands - LAUNCHES, range(1, 9))  # and what the allocations take
+            self.assertEqual((v["sessions-total"] - was["sessions-total"], v["sessions-failed"], v["kills"]), (1, was["sessions-failed"], 0))
+            self.assertGreaterEqual(v["memory-peak"], was["memory-used"])
+            self.assertEqual(v["parked"], 0)
+
+    def test_percentiles(self):
+        """Of kernels of one length, as long as the simulated GPU says that they took on average."""
+        with Env() as env:
+            p = env.occupy(launches=1000000000, us=8 * US)
+            wait_for("work", lambda: env.vgpu()["launches"] > 100)
+            worker, v = env.workers()[0], env.vgpu()
+            average = env.accounted(worker) / v["launches"]
+            self.assertGreaterEqual(average, 8 * US * 0.9)
+            for what in "avg", "p50", "p95":
+                # A percentile is the bound of a bucket; estimates follow a machine that becomes busy within a factor of two.
+                self.assertGreaterEqual(v["kernel-time"][what], average / 3, what)
+            self.assertLessEqual(v["kernel-time"]["p50"], bucket(average * 4))
+            self.assertEqual(v["kernel-time"]["count"], sum(v["kernel-time"]["buckets"]))
+            p.kill()
+            p.wait()
+
+    def test_waits(self):
+        """Two that share the GPU wait for each other; one alone does not. Waits add up to wait-time."""
+        with Env({"a": "64M", "b": "64M"}) as env:
+            alone = env.occupy("a", 1000000000)
+            wait_for("some work", lambda: env.vgpu("a")["launches"] > 100)
+            a = env.vgpu("a")
+            self.assertEqual(a["wait-time"], 0)
+            other = env.occupy("b", 1000000000)
+            wait_for("waits", lambda: env.vgpu("b")["wait-time"] > 1_000_000 and env.vgpu("a")["wait-time"] > 1_000_000)
+            for name in "ab":
+                v = env.vgpu(name)
+                self.assertGreater(v["grant-wait"]["count"], 10)
+                self.assertLessEqual(v["grant-wait"]["count"], v["slices"])
+                # Both count the time without the GPU; the key also what the present wait has taken so far.
+                self.assertGreaterEqual(v["grant-wait"]["sum"], v["wait-time"] * 0.8)
+                self.assertLessEqual(v["grant-wait"]["p50"], v["grant-wait"]["p95"])
+                self.assertLessEqual(v["grant-wait"]["p95"], v["grant-wait"]["p99"])
+                # Commands that are parked wait for whole slices.
+                self.assertGreater(v["command-wait"]["p99"], 1000)
+            gpu = env.statistics()["gpus"][0]
+            self.assertEqual((gpu["vgpus"], gpu["active-vgpus"], gpu["sessions"], gpu["healthy"]), (2, 2, 2, 1))
+            self.assertGreater(gpu["handovers"], 10)
+            for p in alone, other:
+                p.kill()
+                p.wait()
+
+    def test_throttled(self):
+        """What a rate holds back is told apart from what a maximum does."""
+        with Env({"rated": "memory=64M,rate_commands=200", "capped": "memory=64M,max_share=20%"}) as env:
+            programs = [env.occupy("rated", 1000000000, 100), env.occupy("capped", 1000000000)]
+            wait_for("throttling", lambda: all(env.vgpu(n)["throttled-time"] > 500_000 for n in ("rated", "capped")))
+            rated, capped = env.vgpu("rated"), env.vgpu("capped")
+            self.assertGreater(rated["rate-throttled-time"], 0.9 * rated["throttled-time"])
+            self.assertEqual(capped["rate-throttled-time"], 0)
+            for p in programs:
+                p.kill()
+                p.wait()
+
+    def test_killed(self):
+        with Env() as env:
+            p = env.occupy(launches=1000000000, stderr=subprocess.DEVNULL)
+            wait_for("work", lambda: env.vgpu()["launches"] > 0)
+            session, = env.sessions()
+            done = env.ctl("kill", "vgpu0", str(session))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertNotEqual(p.wait(), 0)
+            env.wait_sessions(0)
+            v = env.vgpu()
+            self.assertEqual((v["kills"], v["sessions-failed"], v["faults"]), (1, 1, 0))
+            self.assertIn("an operator", env.read("/vgpu/vgpu0/last-reason"))
+            self.assertIn(f"audit: uid {os.getuid()} ", env.log())
+            done = env.ctl("kill", "vgpu0", str(session))
+            self.assertEqual(done.returncode, 1)
+
+    def test_restart(self):
+        """Counters and histograms go on after pvgpud is killed; nothing is counted twice."""
+        with Env() as env:
+            self.assertEqual(env.occupy(launches=100).wait(), 0)
+            p = env.occupy(launches=1000000000)
+            wait_for("work", lambda: env.vgpu()["launches"] > 200)
+            before = env.vgpu()
+            env.restart()
+            wait_for("the session", lambda: env.vgpu()["sessions"] == 1)
+            wait_for("more work", lambda: env.vgpu()["launches"] > before["launches"] + 100)
+            v = env.vgpu()
+            self.assertGreaterEqual(v["kernel-time"]["count"], before["kernel-time"]["count"])
+            self.assertLessEqual(v["kernel-time"]["count"], v["launches"])
+            self.assertGreaterEqual(v["gpu-time"], before["gpu-time"])
+            p.kill()
+            p.wait()
+
+
+class Check(unittest.TestCase):
+    def test_every_fault(self):
+        """pvgpud --check names each fault of the file with its line, not the first alone."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+            f.write("[daemon]\nlog_level = loud\nmax_sessions = 0\nspare_workers = 2\ncolour = red\n[vgpu a]\nweight = 0\n[nothing]\nx = 1\n")
+            f.flush()
+            done = subprocess.run([program("pvgpud"), "--check", "--config", f.name], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual([int(n) for n in re.findall(r"\.conf:(\d+): ", done.stderr)], [2, 3, 5, 7, 8, 9], done.stderr)
+            f.seek(0)
+            f.truncate()
+            f.write("[vgpu a]\nweight = 300\n")
+            f.flush()
+            done = subprocess.run([program("pvgpud"), "--check", "--config", f.name], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+class Readers(unittest.TestCase):
+    def test_top(self):
+        with Env({"idle": "64M", "busy": "64M"}) as env:
+            p = env.occupy("busy", 1000000000)
+            wait_for("work", lambda: env.vgpu("busy")["launches"] > 0)
+            done = env.ctl("top", "--interval", "0.5", "--count", "2")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertNotIn("\033", done.stdout)
+            lines = done.stdout.splitlines()
+            self.assertLessEqual(max(map(len, lines)), 80)
+            rows = [line.split() for line in lines if line.startswith(("busy ", "idle "))]
+            self.assertEqual([r[0] for r in rows], ["busy", "idle"] * 2)
+            self.assertGreater(float(rows[2][3]), float(rows[3][3]))
+            self.assertEqual(float(rows[3][3]), 0)
+            done = env.ctl("top", "--sort", "colour")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("--sort colour: no column has that name", done.stderr)
+            p.kill()
+            p.wait()
+
+    def test_private(self):
+        """Without the group only pvgpud's own user and root may read; nobody may write."""
+        with Env(settings={"statistics_group": "there-is-no-such-group"}) as env:
+            path = os.path.join(env.run_dir, "statistics.sock")
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+            done = env.ctl("stats", "nobody")
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("nobody: no such vGPU", done.stderr)
+
+    def test_bad_readers(self):
+        """Readers that never read, that write, that come in crowds: sessions go on, and an honest reader is served."""
+        with Env({"v0": "64M", **{f"v{i}": "4M" for i in range(1, 300)}}) as env:
+            p = env.occupy("v0", 1000000000)
+            wait_for("work", lambda: env.vgpu("v0")["launches"] > 0)
+            crowd, refused = [], 0
+            for _ in range(1000):
+                s = socket.socket(socket.AF_UNIX)
+                s.setblocking(False)
+                try:
+                    s.connect(os.path.join(env.run_dir, "statistics.sock"))
+                    s.send(b"GET / HTTP/1.1\r\n\r\n" * 10)
+                    crowd.append(s)
+                except OSError:
+                    s.close()
+                    refused += 1
+            self.assertGreater(refused, 900)  # a few are served, a few wait
+            launches = int(env.read("/vgpu/v0/launches"))
+            wait_for("more work beside them", lambda: int(env.read("/vgpu/v0/launches")) > launches + 200)
+            self.assertIsNone(p.poll())
+            # They have five seconds; then it is others' turn.
+            wait_for("an honest reader's turn", lambda: env.ctl("stats", "v0").returncode == 0)
+            for s in crowd:
+                s.close()
+            p.kill()
+            p.wait()
+
+    def test_events(self):
+        with Env() as env:
+            done = env.ctl("events")
+            self.assertRegex(done.stdout, r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ info    vgpu vgpu0: ")
+            follow = subprocess.Popen([program("pvgpuctl", env.build), "events", "--follow", "--json", "--run-dir", env.run_dir],
+                                      stdout=subprocess.PIPE, text=True)
+            lines = iter(follow.stdout.readline, "")
+            first = next(lines)
+            env.write("/vgpu/vgpu0/weight", "300")
+            seen = next(json.loads(line) for line in lines if "audit" in line)
+            self.assertRegex(seen["text"], r"^audit: uid \d+ pid \d+: /vgpu/vgpu0/weight: '100' -> '300'$")
+            self.assertGreater(seen["number"], json.loads(first)["number"])
+            follow.kill()
+            follow.wait()
+            follow.stdout.close()
+            # More than it remembers: the oldest are gone, the newest are there.
+            for i in range(300):
+                env.write("/vgpu/vgpu0/weight", str(1 + i))
+            events = [json.loads(line) for line in env.ctl("events", "--json").stdout.splitlines()]
+            self.assertEqual(len(events), 512)
+            self.assertEqual([e["number"] for e in events], list(range(events[0]["number"], events[0]["number"] + 512)))
+            self.assertTrue(events[-1]["text"].endswith("-> '300'"))
+
+    def test_drain_a_gpu(self):
+        with Env() as env:
+            p = env.occupy(launches=1000000000)
+            wait_for("work", lambda: env.vgpu()["launches"] > 0)
+            done = env.ctl("gpu", "drain", "default", "--timeout", "0.1")
+            self.assertEqual(done.returncode, 4)
+            self.assertIn("vGPU vgpu0 has 1 sessions", done.stderr)
+            done = env.run([os.path.join(env.build, "programs", "occupy"), "1"])
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIsNone(p.poll())
+            p.kill()
+            p.wait()
+            self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
+            gpu = env.statistics()["gpus"][0]
+            self.assertEqual((gpu["healthy"], gpu["drained"]), (0, 1))
+            env.restart(signal.SIGTERM)
+            wait_for("the same after a restart", lambda: env.statistics()["gpus"][0]["drained"] == 1)
+            done = env.ctl("gpu", "admit", "default", "--timeout", "100")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("is in use again", done.stdout)
+            self.assertEqual(env.statistics()["gpus"][0]["drained"], 0)
+            self.assertEqual(env.run([os.path.join(env.build, "programs", "occupy"), "1"]).returncode, 0)
+            self.assertEqual(env.ctl("gpu", "paint", "default").returncode, 2)
+            self.assertEqual(env.ctl("gpu", "drain", "none").returncode, 1)
+
+    def test_doctor(self):
+        with Env() as env:
+            wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            done = env.ctl("doctor", "--json")
+            self.assertEqual(done.returncode, 0, done.stdout)
+            found = {f["what"]: f for f in json.loads(done.stdout)}
+            for what in "kernel", "versions", "isolation", "GPU default", "the driver's accounting":
+                self.assertEqual(found[what]["verdict"], "ok", found[what])
+            env.write("/vgpu/vgpu0/drain", "1")
+            self.assertRegex(env.ctl("doctor").stdout, r"WARN +vGPU vgpu0: it drains: no new session\n +-> pvgpuctl set")
+            self.assertIn("audit: uid 0 pid" if os.getuid() == 0 else "audit: uid", env.log())
+            self.assertRegex(env.log(), r"audit: uid \d+ pid \d+: /vgpu/vgpu0/drain: '0' -> '1'")
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.dir], capture_output=True, text=True, timeout=120,
+                                  check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, r"BAD +pvgpud: it does not answer")
+
+    def test_stats_text(self):
+        with Env() as env:
+            out = env.ctl("stats").stdout
+            for name in ("gpu-time", "uptime", "handovers", "command-wait"):
+                self.assertTrue(re.search(rf"^  {name} ", out, re.M), name)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory pools: allocation in the order of streams, right and wrong arguments, attributes, memory
+ * that is reused, kept and given back. With a number as argument: so many allocations and frees
+ * from a pool that is warm.
+ */
+#include "tests/programs/common.h"
+
+PTX(ptx_vector);
+
+enum { WORDS = 4096 };
+
+static const CUmemPoolProps plain = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+				     .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+
+static cuuint64_t number(CUmemoryPool pool, CUmemPool_attribute attr)
+{
+	cuuint64_t v = 77;
+
+	CU(cuMemPoolGetAttribute(pool, attr, &v));
+	return v;
+}
+
+static void set_number(CUmemoryPool pool, CUmemPool_attribute attr, cuuint64_t v)
+{
+	CU(cuMemPoolSetAttribute(pool, attr, &v));
+}
+
+static void fill_and_check(CUfunction fill, CUstream s, CUdeviceptr p, uint32_t seed)
+{
+	uint32_t n = WORDS, *got = host_alloc(WORDS * 4);
+
+	LAUNCH(fill, WORDS / 256, 256, 0, s, &p, &n, &seed);
+	CU(cuMemcpyDtoHAsync(got, p, WORDS * 4, s));
+	CU(cuStreamSynchronize(s));
+	for (uint32_t i = 0; i < WORDS; i++)
+		CHECK(got[i] == fill_value(seed, i), "word %u of pool memory is %u", i, got[i]);
+	free(got);
+}
+
+static void check_pools(CUdevice dev)
+{
+	CUmemoryPool standard, pool, other;
+	CUmemPoolProps props = plain;
+	CUmemLocation here = plain.location, host = {.type = CU_MEM_LOCATION_TYPE_HOST};
+	CUmemAccess_flags flags;
+	int supported;
+
+	CU(cuDeviceGetAttribute(&supported, CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, dev));
+	CHECK(supported == 1, "no pools");
+	CU(cuDeviceGetDefaultMemPool(&standard, dev));
+	CU(cuDeviceGetMemPool(&pool, dev));
+	CHECK(pool == standard, "the current pool is not the standard one");
+	CU(cuMemGetDefaultMemPool(&pool, &here, CU_MEM_ALLOCATION_TYPE_PINNED));
+	CHECK(pool == standard, "another default pool by location");
+	WANT(CUDA_ERROR_INVALID_DEVICE, cuDeviceGetDefaultMemPool(&pool, 77));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuDeviceGetDefaultMemPool(NULL, dev));
+	WANT(CUDA_ERROR_NOT_SUPPORTED,
+	     cuMemGetDefaultMemPool(&pool, &host, CU_MEM_ALLOCATION_TYPE_PINNED));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolDestroy(standard));
+	CU(cuMemPoolCreate(&other, &props));
+	CU(cuDeviceSetMemPool(dev, other));
+	CU(cuDeviceGetMemPool(&pool, dev));
+	CHECK(pool == other, "the pool that was set is not the current one");
+	CU(cuMemPoolGetAccess(&flags, other, &here));
+	CHECK(flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE, "access is %d", (int)flags);
+	CU(cuMemPoolSetAccess(other,
+			      &(CUmemAccessDesc){here, CU_MEM_ACCESS_FLAGS_PROT_READWRITE}, 1));
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolSetAccess(other, &(CUmemAccessDesc){here, CU_MEM_ACCESS_FLAGS_PROT_NONE}, 1));
+	CU(cuMemPoolDestroy(other));
+	CU(cuDeviceGetMemPool(&pool, dev));
+	CHECK(pool == standard, "a destroyed pool is current");
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolDestroy(other));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolTrimTo(other, 0));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuDeviceSetMemPool(dev, other));
+	props.handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+	WANT(CUDA_ERROR_NOT_SUPPORTED, cuMemPoolCreate(&pool, &props));
+	props = plain;
+	props.location.id = 9;
+	WANT(CUDA_ERROR_INVALID_DEVICE, cuMemPoolCreate(&pool, &props));
+	props = plain;
+	props.allocType = CU_MEM_ALLOCATION_TYPE_INVALID;
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolCreate(&pool, &props));
+	printf("pools: all right\n");
+}
+
+static void check_attributes(CUmemoryPool pool)
+{
+	int flag = 7;
+
+	for (int a = CU_MEMPOOL_ATTR_REUSE_FOLLOW_EVENT_DEPENDENCIES;
+	     a <= CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES; a++) {
+		CU(cuMemPoolGetAttribute(pool, (CUmemPool_attribute)a, &flag));
+		CHECK(flag == 1, "reuse %d is %d", a, flag);
+		flag = 0;
+		CU(cuMemPoolSetAttribute(pool, (CUmemPool_attribute)a, &flag));
+		CU(cuMemPoolGetAttribute(pool, (CUmemPool_attribute)a, &flag));
+		CHECK(!flag, "reuse %d stays %d", a, flag);
+	}
+	CHECK(!number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD), "a threshold at first");
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, UINT64_MAX);
+	CHECK(number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD) == UINT64_MAX, "the threshold");
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolGetAttribute(pool, (CUmemPool_attribute)0, &flag));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolGetAttribute(pool, (CUmemPool_attribute)99, &flag));
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, NULL));
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &(cuuint64_t){0}));
+	WANT(CUDA_ERROR_INVALID_VALUE,
+	     cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, &(cuuint64_t){1}));
+	printf("attributes: all right\n");
+}
+
+static void check_memory(CUfunction fill, CUmemoryPool pool)
+{
+	static const size_t sizes[] = {1, 511, 4096, 100000, 1 << 20, 3 << 20};
+	CUdeviceptr p[6], q;
+	CUmemoryPool of;
+	size_t bytes;
+	CUstream s, t;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	for (int i = 0; i < 6; i++) {
+		CU(cuMemAllocFromPoolAsync(&p[i], sizes[i], pool, s));
+		CU(cuMemGetAddressRange(&q, &bytes, p[i]));
+		CHECK(q == p[i] && bytes == sizes[i], "range %d has %zu bytes", i, bytes);
+		CU(cuPointerGetAttribute(&of, CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE, p[i]));
+		CHECK(of == pool, "the pool of %d", i);
+		for (int k = 0; k < i; k++)
+			CHECK(p[k] + sizes[k] <= p[i] || p[i] + sizes[i] <= p[k],
+			      "%d and %d overlap", k, i);
+	}
+	CHECK(number(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT) >= 4 << 20, "used");
+	CHECK(number(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT) >=
+		      number(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT),
+	      "reserved");
+	fill_and_check(fill, s, p[3], 1);
+	fill_and_check(fill, t, p[5], 2);
+	for (int i = 0; i < 6; i++)
+		CU(cuMemFreeAsync(p[i], i % 2 ? t : s));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(0, s));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemFreeAsync(0x1000, s));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemAllocFromPoolAsync(&q, 0, pool, s));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemAllocFromPoolAsync(NULL, 1, pool, s));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuMemAllocFromPoolAsync(&q, 1, NULL, s));
+	WANT(CUDA_ERROR_OUT_OF_MEMORY, cuMemAllocAsync(&q, (size_t)1 << 50, s));
+	CU(cuCtxSynchronize());
+	CHECK(!number(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT), "used after all frees");
+	CU(cuMemPoolTrimTo(pool, 0));
+	CHECK(!number(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), "reserved after a trim");
+	CHECK(number(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH) >= 4 << 20, "the high mark");
+	set_number(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, 0);
+	CHECK(!number(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH), "the high mark, set back");
+	/* The two ways to free cross. */
+	CU(cuMemAllocAsync(&p[0], 1000, s));
+	CU(cuMemAlloc(&p[1], 1000));
+	CU(cuStreamSynchronize(s));
+	CU(cuMemFree(p[0]));
+	CU(cuMemFreeAsync(p[1], s));
+	CU(cuStreamSynchronize(s));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(t));
+	printf("memory: all right\n");
+}
+
+/* What one stream still uses is not given to another. */
+static void check_order(CUfunction fill)
+{
+	uint32_t n = WORDS, one = 1, two = 2, *got = host_alloc(WORDS * 4);
+	CUdeviceptr p, q, keep = device_alloc(WORDS * 4);
+	CUstream s, t;
+	struct gate g;
+
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&t, CU_STREAM_NON_BLOCKING));
+	for (int round = 0; round < 8; round++) {
+		CU(cuMemAllocAsync(&p, WORDS * 4, s));
+		gate_close(&g, s);
+		LAUNCH(fill, WORDS / 256, 256, 0, s, &p, &n, &one);
+		CU(cuMemcpyDtoDAsync(keep, p, WORDS * 4, s));
+		CU(cuMemFreeAsync(p, s));
+		CU(cuMemAllocAsync(&q, WORDS * 4, t));
+		LAUNCH(fill, WORDS / 256, 256, 0, t, &q, &n, &two);
+		CU(cuStreamSynchronize(t));
+		gate_open(&g);
+		CU(cuStreamSynchronize(s));
+		CU(cuMemcpyDtoH(got, q, WORDS * 4));
+		CHECK(got[7] == fill_value(2, 7), "memory in use was given away");
+		download(got, keep, WORDS * 4);
+		CHECK(got[7] == fill_value(1, 7), "memory was given away too early");
+		CU(cuMemFreeAsync(q, t));
+	}
+	CU(cuCtxSynchronize());
+	CU(cuMemFree(keep));
+	CU(cuStreamDestroy(s));
+	CU(cuStreamDestroy(t));
+	free(got);
+	printf("order: all right\n");
+}
+
+static void churn(size_t rounds)
+{
+	struct random r = {5};
+	CUdeviceptr p[16] = {0};
+	CUmemoryPool pool;
+	CUstream s;
+
+	CU(cuDeviceGetDefaultMemPool(&pool, 0));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, UINT64_MAX);
+	CU(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	for (size_t i = 0; i < rounds; i++) {
+		CUdeviceptr *at = &p[random_next(&r) % 16];
+
+		if (*at)
+			CU(cuMemFreeAsync(*at, s));
+		CU(cuMemAllocAsync(at, 1 + random_next(&r) % 100000, s));
+	}
+	for (int i = 0; i < 16; i++)
+		if (p[i])
+			CU(cuMemFreeAsync(p[i], s));
+	CU(cuStreamSynchronize(s));
+	CU(cuStreamDestroy(s));
+	set_number(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, 0);
+	CU(cuMemPoolTrimTo(pool, 0));
+	printf("%zu allocations: all right\n", rounds);
+}
+
+int main(int argc, char **argv)
+{
+	const CUdevice dev = start();
+	CUmemPoolProps props = plain;
+	const CUfunction fill = function(load(ptx_vector), "fill");
+	CUmemoryPool pool;
+
+	if (argc == 1) {
+		check_pools(dev);
+		CU(cuMemPoolCreate(&pool, &props));
+		check_attributes(pool);
+		check_memory(fill, pool);
+		CU(cuMemPoolDestroy(pool));
+		check_order(fill);
+	}
+	churn(argument(argc, argv, 1, 2000));
+	finish();
+	return 0;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* Several vGPUs that have the GPU at once (joint.c), with workers that the test plays. */
+#include "tests/unit/daemon/schedule_fake.h"
+
+enum { N = 3 };
+
+static struct tenant *t[N];
+static struct fake f[N];
+
+/* It has shown that it uses little at a time, and wants the GPU. */
+static void brief(struct fake *w)
+{
+	w->says->counts_full = 1;
+	w->says->busy_ns += 100 * MS;
+	want(w);
+}
+
+static void setup_of(bool exclusive, const uint32_t weight[N])
+{
+	start(SCHED_FAIR, exclusive);
+	for (unsigned int i = 0; i < N; i++) {
+		t[i] = tenant(weight[i]);
+		f[i] = join(t[i], false);
+	}
+}
+
+static void teardown(void)
+{
+	for (unsigned int i = 0; i < N; i++) {
+		leave(&f[i]);
+		tenant_free(t[i]);
+	}
+	finish();
+}
+
+static const uint32_t alike[N] = {100, 100, 100};
+
+/* It has taken its gate's opening, and has work on the GPU. */
+static void run(struct fake *w)
+{
+	if (is_open(w))
+		w->says->sleeps = w->says->drained = 0;
+}
+
+/* The GPU serves those whose gates are open in turn: each has a part of the time. */
+static void serve(uint64_t *since)
+{
+	uint64_t now = schedule_now(), open = 0;
+
+	for (unsigned int i = 0; i < N; i++)
+		open += is_open(&f[i]) && f[i].says->wants;
+	for (unsigned int i = 0; i < N; i++) {
+		if (!is_open(&f[i]) && !f[i].says->drained)
+			want(&f[i]);
+		if (!is_open(&f[i]) || !f[i].says->wants)
+			continue;
+		run(&f[i]);
+		f[i].says->commands++;
+		f[i].says->busy_ns += (now - *since) / open;
+	}
+	*since = now;
+}
+
+static uint64_t charged(unsigned int i)
+{
+	struct tenant_stats n;
+
+	tenant_stats(t[i], &n);
+	return n.gpu_ns;
+}
+
+START_TEST(all_at_once)
+{
+	uint64_t since = schedule_now(), handovers;
+
+	setup_of(false, alike);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	handovers = schedule_handovers(s);
+	for (unsigned int i = 0; i < N; i++) {
+		run(&f[i]);
+		ck_assert_uint_eq(f[i].word->contended, 0);
+		ck_assert_uint_eq(f[i].word->learn, 0);
+		ck_assert_uint_le(f[i].word->inflight_ns, 15 * MS);
+		rung(&f[i]);
+	}
+	/* They work on, and nobody is woken. */
+	while (charged(0) + charged(1) + charged(2) < 60 * MS) {
+		turn();
+		serve(&since);
+	}
+	ck_assert_uint_eq(schedule_handovers(s), handovers);
+	teardown();
+}
+END_TEST
+
+/* Whatever makes turns necessary: two gates are never open together. */
+enum { EXCLUSIVE, FULL, DEEP, OLD_WORKER, MAXIMUM, CLASS, CASES };
+
+START_TEST(turns)
+{
+	struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100}};
+	uint64_t since = schedule_now();
+
+	setup_of(_i == EXCLUSIVE, alike);
+	if (_i == MAXIMUM)
+		p.share.max_ppm = SCHED_PPM / 2;
+	if (_i == CLASS)
+		p.share.class = SCHED_HIGH;
+	tenant_set(t[0], &p);
+	for (unsigned int i = 0; i < N; i++) {
+		f[i].says->busy_ns = 100 * MS;
+		f[i].says->counts_full = i || _i != OLD_WORKER;
+		f[i].says->full = !i && _i == FULL;
+		f[i].says->inflight_ns = !i && _i == DEEP ? 20 * MS : 0;
+		want(&f[i]);
+	}
+	for (unsigned int k = 0; k < 100; k++) {
+		turn();
+		for (unsigned int i = 1; i < N; i++)
+			ck_assert(!is_open(&f[0]) || !is_open(&f[i]));
+		if (is_open(&f[0]) && _i == FULL)
+			f[0].says->full++;
+		serve(&since);
+	}
+	teardown();
+}
+END_TEST
+
+/* One begins to fill its queue: turns begin, and the others' gates are closed meanwhile. */
+START_TEST(one_gets_greedy)
+{
+	setup_of(false, alike);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	for (unsigned int i = 0; i < N; i++)
+		run(&f[i]);
+	f[1].says->full++;
+	UNTIL(is_open(&f[0]) + is_open(&f[1]) + is_open(&f[2]) == 1);
+	teardown();
+}
+END_TEST
+
+START_TEST(by_weight)
+{
+	static const uint32_t weight[N] = {100, 400, 100};
+	uint64_t since = schedule_now(), sum = 0, least = 0;
+
+	setup_of(false, weight);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	while (sum < 600 * MS) {
+		turn();
+		serve(&since);
+		sum = charged(0) + charged(1) + charged(2);
+		least = charged(0) < charged(2) ? charged(0) : charged(2);
+	}
+	/* The part of each is right but for a few slices, of 30 ms at most. */
+	ck_assert_uint_gt(charged(1) + 60 * MS, sum * 4 / 6);
+	ck_assert_uint_lt(charged(1), sum * 4 / 6 + 60 * MS);
+	ck_assert_uint_gt(least + 60 * MS, sum / 6);
+	teardown();
+}
+END_TEST
+
+/* One without work is asked, its gate stays open for a while, and then it is not with them. */
+START_TEST(one_pauses)
+{
+	uint64_t since = schedule_now();
+
+	setup_of(false, alike);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	run(&f[2]);
+	while (!f[2].word->contended) {
+		uint64_t busy = f[2].says->busy_ns;
+
+		turn();
+		serve(&since);
+		f[2].says->busy_ns = busy;
+	}
+	f[2].says->wants = 0;
+	f[2].says->drained = 1;
+	ring(&f[2]);
+	ck_assert(is_open(&f[2]));
+	while (is_open(&f[2])) {
+		turn();
+		serve(&since);
+	}
+	ck_assert(is_open(&f[0]) || is_open(&f[1]));
+	want(&f[2]);
+	while (!is_open(&f[2])) {
+		turn();
+		serve(&since);
+	}
+	teardown();
+}
+END_TEST
+
+/* Work of one does not end: the others have their turns, and it has its limit. */
+START_TEST(one_hangs)
+{
+	uint64_t since = schedule_now();
+
+	setup_of(false, alike);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	run(&f[2]);
+	f[2].says->oldest_ns = schedule_now();
+	while (!gate_closing_since(f[2].g)) {
+		uint64_t busy = f[2].says->busy_ns;
+
+		turn();
+		serve(&since);
+		f[2].says->wants = 1;
+		f[2].says->drained = 0;
+		f[2].says->busy_ns = busy;
+	}
+	teardown();
+}
+END_TEST
+
+/* The rate that the account of the driver gives changes what is charged. */
+START_TEST(measured)
+{
+	uint64_t since = schedule_now(), was, busy;
+
+	setup_of(false, alike);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	while (f[0].says->busy_ns < 200 * MS) {
+		turn();
+		busy = f[0].says->busy_ns;
+		serve(&since);
+		/* The driver counts half of what it says. */
+		tenant_measured(t[0], (f[0].says->busy_ns - busy) / 2);
+	}
+	was = charged(0);
+	busy = f[0].says->busy_ns;
+	while (f[0].says->busy_ns < busy + 50 * MS) {
+		turn();
+		serve(&since);
+	}
+	ck_assert_uint_lt(charged(0) - was, 45 * MS);
+	teardown();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("schedule_joint");
+	TCase *c = tcase_create("joint");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(c, 300);
+	tcase_add_test(c, all_at_once);
+	tcase_add_loop_test(c, turns, 0, CASES);
+	tcase_add_test(c, one_gets_greedy);
+	tcase_add_test(c, by_weight);
+	tcase_add_test(c, one_pauses);
+	tcase_add_test(c, one_hangs);
+	tcase_add_test(c, measured);
+	suite_add_tcase(suite, c);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

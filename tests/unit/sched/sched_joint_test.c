@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* Several vGPUs have the GPU at once: who may, who is ahead, and what each gets over a second. */
+#include <stdlib.h>
+
+#include "tests/unit/sched/sched_drive.h"
+
+enum { MOST = 8, RUNS = 2000 };
+
+static const struct sched_share full = {.class = SCHED_MEDIUM, .weight = 100};
+static struct sched *s;
+static struct sched_vgpu *v[MOST];
+
+static void setup_of(int n, const struct sched_params *p, const struct sched_share *first)
+{
+	s = sched_new(p, 0);
+	for (int i = 0; i < n; i++) {
+		v[i] = sched_add(s, NULL, i ? &full : first, NULL, 0);
+		sched_wants(v[i], true, 0);
+	}
+}
+
+static void decide(uint64_t now)
+{
+	struct sched_decision d;
+
+	sched_decide(s, now, &d);
+	sched_granted(s, d.holder, now);
+}
+
+START_TEST(who_may)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_share share = full;
+	struct sched_group *g;
+
+	setup_of(2, &p, &full);
+	ck_assert(!sched_may_join(v[0])); /* nothing is decided yet */
+	decide(MS);
+	ck_assert(sched_may_join(v[0]) && sched_may_join(v[1]));
+	sched_wants(v[1], false, MS);
+	ck_assert(!sched_may_join(v[1]));
+	sched_wants(v[1], true, MS);
+	share.max_ppm = SCHED_PPM / 2;
+	sched_set_share(v[1], &share, MS);
+	ck_assert(sched_may_join(v[0]) && !sched_may_join(v[1]));
+	sched_set_share(v[1], &full, MS);
+	g = sched_group_add(s, &full, NULL, MS);
+	sched_move(v[1], g, MS);
+	ck_assert(!sched_may_join(v[1]));
+	sched_move(v[1], NULL, MS);
+	ck_assert(sched_may_join(v[1]));
+	share = full;
+	share.class = SCHED_HIGH;
+	sched_set_share(v[1], &share, MS);
+	ck_assert(!sched_may_join(v[0]));
+	sched_set_share(v[1], &full, MS);
+	/* A guarantee that is owed. */
+	share = full;
+	share.min_ppm = SCHED_PPM / 2;
+	sched_set_share(v[1], &share, MS);
+	ck_assert(!sched_may_join(v[0]) && !sched_may_join(v[1]));
+	sched_free(s);
+
+	for (int policy = SCHED_FAIR; policy < SCHED_POLICIES; policy++) {
+		p = (struct sched_params){.policy = policy, .exclusive = policy == SCHED_FAIR};
+		setup_of(2, &p, &full);
+		decide(MS);
+		ck_assert(!sched_may_join(v[0]) && !sched_may_join(v[1]));
+		sched_free(s);
+	}
+}
+END_TEST
+
+START_TEST(no_wait_while_it_has_the_gpu)
+{
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct sched_stats st;
+
+	setup_of(2, &p, &full);
+	decide(MS);
+	sched_beside(v[1], true, 2 * MS);
+	sched_stats(v[1], 50 * MS, &st);
+	ck_assert_uint_eq(st.waited_ns, 2 * MS);
+	ck_assert_uint_eq(st.longest_wait_ns, 2 * MS);
+	ck_assert_uint_eq(st.slices, 1);
+	sched_charge(v[0], 20 * MS, 50 * MS);
+	/* The grant changes, and no hand-over is paid: its use is all that counts. */
+	decide(50 * MS);
+	ck_assert_int_eq(sched_lead(v[1]), 0);
+	sched_charge(v[1], 20 * MS, 50 * MS);
+	ck_assert_int_le(llabs(sched_lead(v[0]) - sched_lead(v[1])), MS);
+	sched_beside(v[1], false, 60 * MS);
+	decide(60 * MS);
+	sched_free(s);
+}
+END_TEST
+
+/* The rule of daemon/dispatch/joint.c: the first in turn runs, the second up to a slice ahead, and
+ * the others up to half of one. */
+static int open_some(int n, bool open[MOST], int64_t slice)
+{
+	int first = 0, second = -1, count = 0;
+
+	for (int i = 1; i < n; i++)
+		first = sched_lead(v[i]) < sched_lead(v[first]) ? i : first;
+	for (int i = 0; i < n; i++)
+		if (i != first && (second < 0 || sched_lead(v[i]) < sched_lead(v[second])))
+			second = i;
+	for (int i = 0; i < n; i++) {
+		int64_t lead = sched_lead(v[i]);
+
+		open[i] = i == first || (i == second && lead <= slice) ||
+			  lead <= (open[i] ? slice / 2 : slice / 4);
+		count += open[i];
+	}
+	return count;
+}
+
+/* Whatever the weights and the lengths of kernels: none gets further ahead than a slice and what it
+ * does between two looks, and each has its part of two seconds. */
+START_TEST(shares_hold)
+{
+	for (unsigned int run = 0; run < RUNS; run++) {
+		struct sched_params p = {.policy = SCHED_FAIR};
+		uint64_t now = 0, used[MOST] = {0}, total = 0, sum = 0;
+		uint32_t weight[MOST];
+		bool open[MOST] = {false};
+		int n;
+
+		srand(run + 1);
+		n = 2 + rand() % (MOST - 1);
+		p.slice_ns = (uint64_t)(1 + rand() % 4) * MS;
+		setup_of(n, &p, &full);
+		for (int i = 0; i < n; i++) {
+			struct sched_share share = full;
+
+			weight[i] = share.weight = (uint32_t)(50 << rand() % 5);
+			sched_set_share(v[i], &share, 0);
+			sum += weight[i];
+		}
+		while (now < 2 * SEC) {
+			const uint64_t step = (uint64_t)(200 + rand() % 1800) * US;
+			int count;
+
+			decide(now);
+			count = open_some(n, open, (int64_t)p.slice_ns);
+			now += step;
+			for (int i = 0; i < n; i++) {
+				sched_beside(v[i], open[i], now - step);
+				if (!open[i])
+					continue;
+				sched_charge(v[i], step / (uint64_t)count, now);
+				used[i] += step / (uint64_t)count;
+				must_say(sched_lead(v[i]) <= (int64_t)(p.slice_ns + step),
+					 "run %u: vGPU %d is %lld ahead", run, i,
+					 (long long)sched_lead(v[i]));
+			}
+		}
+		for (int i = 0; i < n; i++)
+			total += used[i];
+		for (int i = 0; i < n; i++) {
+			double due = (double)total * weight[i] / (double)sum;
+			double within = (double)(p.slice_ns + 2 * MS) *
+					(1 + (double)weight[i] * n / (double)sum);
+
+			must_say((double)used[i] > due - within && (double)used[i] < due + within,
+				 "run %u: vGPU %d of weight %u has %.1f ms of %.1f", run, i,
+				 weight[i], (double)used[i] * 1e-6, due * 1e-6);
+		}
+		sched_free(s);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("sched_joint");
+	TCase *c = tcase_create("joint");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(c, 300);
+	tcase_add_test(c, who_may);
+	tcase_add_test(c, no_wait_while_it_has_the_gpu);
+	tcase_add_test(c, shares_hold);
+	suite_add_tcase(suite, c);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays and textures: what the vGPU pays, copies beyond an array, memory that is not the
+ * session's, objects that go before others. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/worker/worker_fake.h"
+
+#define MIB        (1ull << 20)
+#define ARRAY(i)   PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, i)
+#define TEXTURE(i) PVGPU_HANDLE(PVGPU_H_TEXTURE, 0, 0, i)
+
+static struct worker *w;
+
+static bool no_jobs(struct worker *at, void *arg)
+{
+	return !atomic_load(&at->gpu->side.jobs);
+}
+
+static void setup(void)
+{
+	w = fake_open(true);
+	w->quota = 16 * MIB;
+	fake_chunk(w, 0, 1u << 20);
+}
+
+static void teardown(void)
+{
+	fake_close(w);
+}
+
+/* 16 texels of 4 bytes, 8 rows, 4 slices */
+static int create(uint32_t seq, uint32_t i)
+{
+	struct pvgpu_wire_array_create c = {.ctx = FAKE_CTX,
+					    .width = 16,
+					    .height = 8,
+					    .depth = 4,
+					    .format = CU_AD_FORMAT_FLOAT,
+					    .channels = 1,
+					    .array = ARRAY(i)};
+
+	FAKE_SUBMIT(w, ARRAY_CREATE, seq, c);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static void destroy(uint32_t i)
+{
+	struct pvgpu_wire_array_destroy d = {.array = ARRAY(i)};
+
+	FAKE_SUBMIT(w, ARRAY_DESTROY, 0, d);
+	ck_assert(fake_until(w, no_jobs, NULL));
+}
+
+static int texture(uint32_t seq, uint32_t i, const struct pvgpu_wire_tex_create *how)
+{
+	struct pvgpu_wire_tex_create c = *how;
+
+	c.ctx = FAKE_CTX;
+	c.texture = TEXTURE(i);
+	FAKE_SUBMIT(w, TEX_CREATE, seq, c);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static int surface(uint32_t seq, uint32_t i, uint64_t array)
+{
+	struct pvgpu_wire_surf_create c = {.ctx = FAKE_CTX, .array = array, .texture = TEXTURE(i)};
+
+	FAKE_SUBMIT(w, SURF_CREATE, seq, c);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+START_TEST(an_array_is_paid_for)
+{
+	ck_assert_int_eq(create(11, 0), 0);
+	ck_assert_int_eq(fake_far.arrays, 1); /* the one that was measured is gone */
+	ck_assert_uint_eq(w->leased, 3 * MIB);
+	w->quota = 5 * MIB;
+	ck_assert_int_eq(create(12, 1), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_int_eq(fake_far.arrays, 1);
+	destroy(0);
+	ck_assert_int_eq(fake_far.arrays, 0);
+	ck_assert_uint_eq(w->leased, 0);
+	ck_assert_int_eq(create(14, 2), 0);
+	destroy(2);
+}
+END_TEST
+
+/* Quota comes back when the work that may use the array has ended: until then a request waits. */
+START_TEST(an_array_waits_for_frees)
+{
+	struct pvgpu_wire_array_destroy d = {.array = ARRAY(0)};
+	struct pvgpu_wire_array_create c = {.ctx = FAKE_CTX,
+					    .width = 16,
+					    .format = CU_AD_FORMAT_FLOAT,
+					    .channels = 1,
+					    .array = ARRAY(1)};
+	struct pvgpu_wire_copy_array copy = {.ctx = FAKE_CTX,
+					     .dst_array = ARRAY(0),
+					     .src = w->arena_base,
+					     .width = 4,
+					     .height = 1,
+					     .depth = 1};
+
+	w->quota = 5 * MIB;
+	ck_assert_int_eq(create(11, 0), 0);
+	fake_far.manual = true;
+	FAKE_SUBMIT(w, COPY_ARRAY, 12, copy);
+	FAKE_SUBMIT(w, ARRAY_DESTROY, 13, d);
+	FAKE_SUBMIT(w, ARRAY_CREATE, 14, c);
+	fake_far.manual = false;
+	fake_complete(-1, 100);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 14), 0);
+	ck_assert_int_eq(fake_far.arrays, 1);
+	ck_assert_uint_eq(w->leased, 3 * MIB);
+	destroy(1);
+}
+END_TEST
+
+static CUresult no_needs(const char *call)
+{
+	return strcmp(call, "array_needs") ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult no_array(const char *call)
+{
+	return strcmp(call, "array") ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+START_TEST(a_driver_that_cannot_measure)
+{
+	fake_far.fail = no_needs;
+	ck_assert_int_eq(create(11, 0), 0);
+	ck_assert_uint_eq(w->leased, 64u << 10);
+	fake_far.fail = no_array;
+	ck_assert_int_eq(create(12, 1), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_uint_eq(w->leased, 64u << 10);
+	fake_far.fail = NULL;
+	destroy(0);
+}
+END_TEST
+
+START_TEST(sizes_do_not_overflow)
+{
+	struct pvgpu_wire_array_create c = {.ctx = FAKE_CTX,
+					    .width = 1u << 30,
+					    .height = 1u << 30,
+					    .depth = 1u << 30,
+					    .format = CU_AD_FORMAT_FLOAT,
+					    .channels = 4,
+					    .array = ARRAY(0)};
+
+	fake_far.fail = no_needs;
+	FAKE_SUBMIT(w, ARRAY_CREATE, 11, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_eq(w->leased, 0);
+	c.channels = 3;
+	c.array = ARRAY(1);
+	FAKE_SUBMIT(w, ARRAY_CREATE, 12, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 12), CUDA_ERROR_INVALID_VALUE);
+	c.channels = 1;
+	c.format = 0x91;
+	FAKE_SUBMIT(w, ARRAY_CREATE, 13, c);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 13), CUDA_ERROR_INVALID_VALUE);
+	fake_far.fail = NULL;
+}
+END_TEST
+
+static int copy(uint32_t seq, const struct pvgpu_wire_copy_array *how)
+{
+	struct pvgpu_wire_copy_array c = *how;
+
+	c.ctx = FAKE_CTX;
+	fake_submit(w, &c, sizeof(c), PVGPU_OP_COPY_ARRAY, seq, NULL, 0);
+	return 0;
+}
+
+/* A copy of all of it from the arena, but for one field. */
+#define COPY(seq, want, ...)                                                                       \
+	do {                                                                                       \
+		struct pvgpu_wire_copy_array how = {.dst_array = ARRAY(0),                         \
+						    .src = w->arena_base,                          \
+						    .src_pitch = 64,                               \
+						    .src_height = 8,                               \
+						    .width = 64,                                   \
+						    .height = 8,                                   \
+						    .depth = 4};                                   \
+                                                                                                   \
+		__VA_ARGS__;                                                                       \
+		before = w->gpu->op_serial;                                                        \
+		copy(seq, &how);                                                                   \
+		ck_assert_msg((w->gpu->op_serial != before) == ((want) == 0), "copy %d", seq);     \
+	} while (0)
+
+START_TEST(copies_stay_in_the_array)
+{
+	uint64_t before;
+
+	ck_assert_int_eq(create(11, 0), 0);
+	ck_assert_int_eq(create(12, 1), 0);
+	COPY(20, 0, how.depth = 4);
+	COPY(21, 0, how.src_array = ARRAY(1), how.src = 0);
+	COPY(22, 1, how.depth = 5);
+	COPY(23, 1, how.height = 9);
+	COPY(24, 1, how.width = 68);
+	COPY(25, 1, how.width = 62); /* half a texel */
+	COPY(26, 1, how.dst_x = 2, how.width = 4);
+	COPY(27, 1, how.dst_x = 64, how.width = 4);
+	COPY(28, 1, how.dst_y = 1);
+	COPY(29, 1, how.dst_z = 1u << 30, how.depth = 1u << 30);
+	COPY(30, 1, how.dst = w->arena_base); /* both an array and an address */
+	COPY(31, 1, how.src_x = 4);           /* an address with a place */
+	COPY(32, 1, how.src = w->arena_base + (1u << 20) - 64);
+	COPY(33, 1, how.src = 0x1000);
+	COPY(34, 1, how.src_pitch = 63);
+	COPY(35, 1, how.src_array = ARRAY(1)); /* the other side with both */
+	fake_complete(-1, 100);
+	destroy(1);
+	COPY(36, 1, how.src_array = ARRAY(1), how.src = 0);
+	destroy(0);
+}
+END_TEST
+
+START_TEST(textures_read_what_is_the_sessions)
+{
+	struct pvgpu_wire_tex_create t = {.kind = CU_RESOURCE_TYPE_PITCH2D,
+					  .format = CU_AD_FORMAT_FLOAT,
+					  .channels = 4,
+					  .width = 64,
+					  .height = 64,
+					  .pitch = 1024};
+	struct pvgpu_wire_mem_alloc m = {.ctx = FAKE_CTX, .size = 65536};
+	struct pvgpu_wire_tex_destroy d = {.texture = TEXTURE(0)};
+	struct pvgpu_wire_mem_free f = {.ctx = FAKE_CTX};
+
+	FAKE_SUBMIT(w, MEM_ALLOC, 11, m);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 11), 0);
+	memcpy(&t.address, fake_body(w, PVGPU_REP_REPLY, 11), 8);
+	ck_assert_int_eq(texture(12, 0, &t), 0);
+	ck_assert_int_eq(fake_far.textures, 1);
+	t.height = 65;
+	ck_assert_int_eq(texture(13, 1, &t), CUDA_ERROR_INVALID_VALUE);
+	t.height = UINT64_MAX;
+	t.pitch = UINT64_MAX;
+	ck_assert_int_eq(texture(14, 1, &t), CUDA_ERROR_INVALID_VALUE);
+	t.kind = CU_RESOURCE_TYPE_LINEAR;
+	t.width = 65537;
+	ck_assert_int_eq(texture(15, 1, &t), CUDA_ERROR_INVALID_VALUE);
+	t.width = 65536;
+	t.channels = 3;
+	ck_assert_int_eq(texture(16, 1, &t), CUDA_ERROR_INVALID_VALUE);
+	t.channels = 1;
+	t.address = w->arena_base;
+	t.width = 64;
+	ck_assert_int_eq(texture(17, 1, &t), CUDA_ERROR_INVALID_VALUE);
+	t.address = 0x400000;
+	ck_assert_int_eq(texture(18, 1, &t), CUDA_ERROR_INVALID_VALUE);
+	t.kind = CU_RESOURCE_TYPE_ARRAY;
+	ck_assert_int_eq(texture(19, 1, &t), CUDA_ERROR_INVALID_HANDLE);
+	t.kind = CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+	ck_assert_int_eq(texture(20, 1, &t), CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(fake_far.textures, 1);
+	FAKE_SUBMIT(w, TEX_DESTROY, 0, d);
+	ck_assert(fake_until(w, no_jobs, NULL));
+	ck_assert_int_eq(fake_far.textures, 0);
+	memcpy(&f.address, fake_body(w, PVGPU_REP_REPLY, 11), 8);
+	FAKE_SUBMIT(w, MEM_FREE, 0, f);
+	ck_assert(fake_until(w, no_jobs, NULL));
+}
+END_TEST
+
+START_TEST(all_go_with_their_context)
+{
+	struct pvgpu_wire_tex_create t = {.kind = CU_RESOURCE_TYPE_ARRAY, .array = ARRAY(0)};
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+
+	ck_assert_int_eq(create(11, 0), 0);
+	ck_assert_int_eq(create(12, 1), 0);
+	ck_assert_int_eq(texture(13, 0, &t), 0);
+	ck_assert_int_eq(surface(14, 1, ARRAY(1)), 0);
+	ck_assert_int_eq(surface(15, 2, ARRAY(7)), CUDA_ERROR_INVALID_HANDLE);
+	destroy(1);
+	ck_assert_int_eq(surface(16, 3, ARRAY(1)), CUDA_ERROR_INVALID_HANDLE);
+	ck_assert_int_eq(fake_far.textures, 2);
+	FAKE_SUBMIT(w, CTX_DESTROY, 17, d);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 17), 0);
+	ck_assert_int_eq(fake_far.textures, 0);
+	ck_assert_int_eq(fake_far.arrays, 0);
+	ck_assert_uint_eq(w->leased, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("worker_array");
+	TCase *t = tcase_create("arrays");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, an_array_is_paid_for);
+	tcase_add_test(t, an_array_waits_for_frees);
+	tcase_add_test(t, a_driver_that_cannot_measure);
+	tcase_add_test(t, sizes_do_not_overflow);
+	tcase_add_test(t, copies_stay_in_the_array);
+	tcase_add_test(t, textures_read_what_is_the_sessions);
+	tcase_add_test(t, all_go_with_their_context);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

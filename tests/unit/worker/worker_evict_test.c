@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* A session of a confidential pool: pvgpud hears that its work has ended when nothing of it is in
+ * the GPU's cache. */
+#include <check.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tests/unit/worker/gate_case.h"
+#include "tests/unit/worker/worker_fake_far.h"
+
+static atomic_uint clears;
+
+static CUresult count(const char *call)
+{
+	clears += !strcmp(call, "memset");
+	return CUDA_SUCCESS;
+}
+
+static void open_confidential(void)
+{
+	open_session();
+	w->gpu->evict.on = true;
+	ck_assert_int_eq(evict_make(w->gpu), 0);
+	clears = 0;
+	fake_far.fail = count;
+	gate_side_set(&side.gate->contended, 1);
+	set_open(true);
+}
+
+static void close_confidential(void)
+{
+	fake_far.fail = NULL;
+	close_session();
+}
+
+static bool clears_are(struct worker *v, void *n)
+{
+	return clears == *(const unsigned int *)n;
+}
+
+static bool is_drained(struct worker *v, void *arg)
+{
+	return gate_side_word(&side.report->drained);
+}
+
+static void cleared(unsigned int n)
+{
+	ck_assert(fake_until(w, clears_are, &n));
+	state_is(gate_side_word(&side.report->wants), 0, gate_side_word(&side.report->sleeps));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, is_drained, NULL));
+	ck_assert_uint_eq(clears, n);
+}
+
+/* Once for all work since the last time, and again when there is new work only. */
+START_TEST(drained_after_the_clear)
+{
+	open_confidential();
+	for (unsigned int i = 1; i <= 3; i++) {
+		for (unsigned int k = 0; k < i; k++)
+			gate_launch(w, GATE_STREAM(k + 1), 1);
+		ck_assert_uint_eq(clears, i - 1);
+		fake_complete(-1, UINT64_MAX);
+		cleared(i);
+		gate_side_ring(w);
+		ck_assert_uint_eq(clears, i);
+	}
+	close_confidential();
+}
+END_TEST
+
+/* Its work has ended unnoticed when the gate closes, and the next command finds it closed. */
+START_TEST(a_command_finds_it_closed)
+{
+	open_confidential();
+	/* Nobody else wants the GPU: its work ends unseen, behind a fence. */
+	gate_side_set(&side.gate->contended, 0);
+	gate_launch(w, GATE_STREAM(1), 1);
+	gpu_gate_look(w, false);
+	fake_kicked(w);
+	fake_complete(-1, UINT64_MAX);
+	gate_side_set(&side.gate->open, 0);
+	gate_launch(w, GATE_STREAM(1), 1);
+	state_is(1, 0, 1);
+	cleared(1);
+	close_confidential();
+}
+END_TEST
+
+/* A context that a fault has spoilt clears nothing: nobody waits for it for ever. */
+START_TEST(nothing_runs_any_more)
+{
+	open_confidential();
+	gate_launch(w, GATE_STREAM(1), 1);
+	fake_far.stuck = CUDA_ERROR_ILLEGAL_ADDRESS;
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, is_drained, NULL));
+	fake_far.stuck = CUDA_SUCCESS;
+	close_confidential();
+}
+END_TEST
+
+START_TEST(times_are_coarse)
+{
+	static const struct {
+		float is, seen;
+	} times[] = {{0, 0},        {0.001f, 0.1f},  {0.1f, 0.1f},
+		     {1.25f, 1.3f}, {-0.55f, -0.5f}, {1e6f, 1e6f}};
+	struct gpu g = {.evict.on = true};
+
+	ck_assert_float_eq_tol(evict_coarse(&g, times[_i].is), times[_i].seen, 1e-6f);
+	g.evict.on = false;
+	ck_assert_float_eq(evict_coarse(&g, times[_i].is), times[_i].is);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("worker evict");
+	TCase *t = tcase_create("evict");
+	SRunner *r;
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_test(t, drained_after_the_clear);
+	tcase_add_test(t, a_command_finds_it_closed);
+	tcase_add_test(t, nothing_runs_any_more);
+	tcase_add_loop_test(t, times_are_coarse, 0, 6);
+	tcase_set_timeout(t, 120);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/ctl/sample.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/xen.h"
+
+#define ANSWER_MS 10000
+
+static void take_record(struct sample_row *r, const struct pvgpu_vgpu_record *v)
+{
+	snprintf(r->name, sizeof(r->name), "%s", v->name);
+	memcpy(r->value, v->value, sizeof(r->value));
+	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
+		const struct pvgpu_latency *l = &v->latency[k];
+
+		r->part[k][PVGPU_PART_AVG] = pvgpu_latency_average_us(l);
+		r->part[k][PVGPU_PART_P50] = pvgpu_latency_percentile_us(l, 50);
+		r->part[k][PVGPU_PART_P95] = pvgpu_latency_percentile_us(l, 95);
+		r->part[k][PVGPU_PART_P99] = pvgpu_latency_percentile_us(l, 99);
+	}
+}
+
+static int out_of_memory(void)
+{
+	return ctl_fail(EXIT_REFUSED, "out of memory");
+}
+
+int sample_local(struct sample *s, const char *word)
+{
+	char why[STATISTICS_WHY];
+
+	*s = (struct sample){0};
+	if (statistics_read(&s->s, ctl.run_dir, ANSWER_MS, why) < 0)
+		return ctl_fail(EXIT_NOT_THERE, "%s", why);
+	s->at = (double)s->s.header->monotonic_ns * 1e-9;
+	s->rows = calloc(s->s.header->vgpus + 1, sizeof(*s->rows));
+	if (!s->rows) {
+		sample_free(s);
+		return out_of_memory();
+	}
+	for (uint32_t i = 0; i < s->s.header->vgpus; i++)
+		if (!word || !strcmp(word, s->s.vgpus[i].name))
+			take_record(&s->rows[s->n++], &s->s.vgpus[i]);
+	if (!word || s->n)
+		return EXIT_DONE;
+	sample_free(s);
+	return ctl_fail(EXIT_NOT_THERE, "%s: no such vGPU; pvgpuctl list shows them", word);
+}
+
+static void take_keys(struct sample_row *r, const struct host *h, const struct vgpu *v)
+{
+	const struct pvgpu_key *key = &pvgpu_keys[PVGPU_KEY_BACKEND_STATISTICS];
+	char label[DOMAIN_NAME];
+
+	snprintf(r->name, sizeof(r->name), "%.50s:%u", domain_label(&h->domains, v->ids.fe, label),
+		 v->ids.id);
+	for (uint32_t i = 0; i < PVGPU_STATISTIC_FIELDS; i++) {
+		const struct pvgpu_statistic_field *f = &pvgpu_statistic_fields[i];
+		const uint64_t value = pvgpu_field_get(&key->fields[i], &v->statistics);
+
+		if (f->part == PVGPU_PART_VALUE)
+			r->value[f->of] = value;
+		else
+			r->part[f->of][f->part] = value;
+	}
+	r->value[PVGPU_VGPU_MEMORY_LIMIT] = v->memory;
+}
+
+static int collect(struct host *h, const char *word, struct vgpus *all)
+{
+	struct domain vm;
+	int err, status = word ? host_vm(h, word, &vm) : EXIT_DONE;
+
+	if (status)
+		return status;
+	err = word ? vgpus_read_guest(&h->store, &h->domains, vm.domid, NULL, all)
+		   : vgpus_read(&h->store, &h->domains, vgpu_read, all);
+	if (err)
+		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
+				strerror(-err));
+	return EXIT_DONE;
+}
+
+int sample_xen(struct sample *s, const char *word)
+{
+	struct vgpus all = {0};
+	struct timespec t;
+	struct host h;
+	int status = host_open(&h);
+
+	*s = (struct sample){0};
+	if (status)
+		return status;
+	status = collect(&h, word, &all);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	s->at = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	if (!status) {
+		s->rows = calloc(all.n + 1, sizeof(*s->rows));
+		status = s->rows ? EXIT_DONE : out_of_memory();
+	}
+	for (size_t i = 0; !status && i < all.n; i++)
+		take_keys(&s->rows[s->n++], &h, &all.v[i]);
+	vgpus_free(&all);
+	host_close(&h);
+	return status;
+}
+
+void sample_free(struct sample *s)
+{
+	free(s->rows);
+	statistics_free(&s->s);
+	*s = (struct sample){0};
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Charging. While the holder's flags are exact (others want the GPU, or its share is limited) wall
+ * time is charged: to the holder while it has work, and to vGPUs that have lost the grant and not
+ * drained yet. The time is divided by the number of workers with work on the GPU, which serves
+ * processes in turn. While a vGPU is alone its workers' reported use is charged, at most the time
+ * that has passed.
+ *
+ * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
+ * estimates, and at most the time that has passed. Work that drains after that is paid already. A worker
+ * that reports less than it uses is found by the driver's accounting, which charges the rest.
+ */
+#include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
+
+static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
+{
+	if (!ns)
+		return;
+	t->count->gpu_ns += ns;
+	t->s->charged_ns += ns;
+	sched_charge(t->v, ns, now);
+}
+
+/* Charges a vGPU's use as its workers report it. */
+void charge_alone(struct tenant *t, uint64_t passed, uint64_t now)
+{
+	uint64_t ns, ahead;
+
+	t->budget_ns += passed;
+	ns = t->alone_ns < t->budget_ns ? t->alone_ns : t->budget_ns;
+	t->alone_ns -= ns;
+	t->budget_ns -= ns;
+	/* A part may be charged already, after the driver's accounting reported it first. */
+	ahead = ns < t->ahead_ns ? ns : t->ahead_ns;
+	t->ahead_ns -= ahead;
+	charge_one(t, ns - ahead, now);
+}
+
+void charge_joint(struct schedule *s, uint64_t passed, uint64_t now)
+{
+	struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (t->joint)
+			charge_alone(t, passed, now);
+	}
+}
+
+void charge(struct schedule *s, uint64_t now)
+{
+	struct tenant *t, *h = s->joint ? NULL : s->holder;
+	uint64_t passed = now - s->charged_at;
+	uint64_t n = h && s->exact && h->on_gpu ? h->users : 0;
+
+	s->charged_at = now;
+	if (s->joint)
+		charge_joint(s, passed, now);
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	n += t->users;
+	if (s->besides) {
+		TAILQ_FOREACH(t, &s->tenants, link)
+		n += t->beside ? t->users : 0;
+		TAILQ_FOREACH(t, &s->tenants, link)
+		{
+			if (t->beside)
+				charge_one(t, passed * t->users / n, now);
+		}
+	}
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	charge_one(t, t->paid ? 0 : passed * t->users / n, now);
+	if (h && s->exact && h->on_gpu)
+		charge_one(h, passed * h->users / n, now);
+	else if (h && !s->exact)
+		charge_alone(h, passed, now);
+}
+
+/* Work begun before and not reported yet is charged here. */
+void charge_exactly(struct schedule *s, uint64_t now)
+{
+	struct tenant *t = s->holder;
+	struct gate *g;
+
+	if (!t || s->exact || s->joint)
+		return;
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		uint64_t since = g->last.oldest_ns;
+
+		if (since && since < now)
+			t->alone_ns += now - since;
+	}
+	charge_alone(t, 0, now);
+	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The GPU for several vGPUs at once. Programs that launch little and wait for it leave the GPU idle
+ * at each turn's end: a hand-over wakes several processes one after the other. So while all vGPUs
+ * that want the GPU are brief ones, which never have more than 2 ms in flight, their gates are open
+ * together, and the GPU itself queues their work. Nothing is woken then: pvgpud looks at their
+ * reports every few milliseconds and charges what each has issued. One that is ahead of the first
+ * in turn by more than half a slice is held until the others have caught up.
+ *
+ * Strict turns come back as soon as a vGPU wants the GPU that is not brief, or that only a class, a
+ * maximum or a guarantee decides about.
+ *
+ * A worker in such a turn does not ring when it runs dry. One that has issued nothing for a
+ * few looks is asked: it is told that others wait, and rings when it is idle. Its gate stays open
+ * for LINGER_NS, so that it begins again without a hand-over.
+ */
+#include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
+
+#define LOOK_NS     2000000u /* between two looks at all reports, */
+#define LOOK_PER_NS 50000u   /* and so much for each vGPU */
+#define STILL                                                                                      \
+	2u /* looks at which one has issued nothing, before it is asked: some may wait for others  \
+	    */
+#define LINGER_NS     20000000u
+#define SHOWN_NS      8000000u   /* so much is issued before a vGPU counts as brief */
+#define RATE_NS       100000000u /* estimated use between two comparisons with the driver's account */
+#define RATE_LEAST_Q8 64u
+#define RATE_MOST_Q8  1024u
+#define OLD_NS        100000000u /* work that is older does not end, or waits for something */
+
+/* The most by which one may be ahead. Slices grow with the cost of a hand-over; here is none. */
+static uint64_t ahead_ns(const struct schedule *s)
+{
+	return s->slice_ns < 2ull * SCHED_BESIDE_NS ? s->slice_ns / 2 : SCHED_BESIDE_NS;
+}
+
+static uint64_t in_flight(const struct tenant *t)
+{
+	const struct gate *g;
+	uint64_t ns = 0;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	ns += g->last.inflight_ns < OLD_NS ? g->last.inflight_ns : OLD_NS;
+	return ns;
+}
+
+void tenant_measured(struct tenant *t, uint64_t used_ns)
+{
+	const uint64_t issued = t->issued - t->rate_from;
+	uint64_t q8;
+
+	t->rate_used += used_ns < NEVER_NS ? used_ns : NEVER_NS;
+	if (issued < RATE_NS)
+		return;
+	q8 = t->rate_used / (issued / 256);
+	q8 = q8 < RATE_LEAST_Q8 ? RATE_LEAST_Q8 : q8 > RATE_MOST_Q8 ? RATE_MOST_Q8 : q8;
+	t->rate_q8 = (t->rate_q8 + (uint32_t)q8) / 2;
+	t->rate_from = t->issued;
+	t->rate_used = 0;
+}
+
+bool joint_rests(const struct tenant *t, uint64_t now)
+{
+	return now >= t->s->joint_at && t->issued == t->issued_seen;
+}
+
+static bool is_old(const struct tenant *t, uint64_t now)
+{
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (!g->last.drained && g->last.oldest_ns && g->last.oldest_ns + OLD_NS < now)
+			return true;
+	}
+	return false;
+}
+
+void joint_seen(struct tenant *t, bool full)
+{
+	if (full || in_flight(t) > SCHED_BESIDE_NS + SCHED_BESIDE_NS / 4)
+		t->full_from = t->issued;
+}
+
+/* It has not filled its queue with what it has issued last. */
+static bool is_brief(const struct tenant *t)
+{
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (!g->counts_full)
+			return false;
+	}
+	return t->issued - t->full_from >= SHOWN_NS;
+}
+
+static bool may_be(const struct schedule *s, const struct tenant *t)
+{
+	/* Work of several in flight would be in the way of a higher class. */
+	for (int c = 0; c < (int)t->policy.share.class; c++) {
+		if (s->inhabited[c])
+			return false;
+	}
+	return sched_may_join(t->v) && !t->hangs && is_brief(t);
+}
+
+static bool may_begin(const struct schedule *s)
+{
+	const struct tenant *t;
+
+	if (s->wanting < 2 || s->params.exclusive || s->limited_share || s->awaited || s->together)
+		return false;
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (t->wants && !may_be(s, t))
+			return false;
+	}
+	return true;
+}
+
+static void set_gates(struct tenant *t, bool open, uint64_t now)
+{
+	const bool opens = open && !t->joint_open;
+	bool undrained = false;
+	struct gate *g;
+
+	if (!open && !t->joint_open)
+		return;
+	if (opens) {
+		schedule_set_undrained(t, false);
+		t->count->slices += t != t->s->holder;
+		t->s->waits += t->wants;
+		t->s->wait_turns += t->wants ? ev_iteration(t->s->loop) - t->want_turn : 0;
+		if (t->wants)
+			pvgpu_latency_add(&t->count->grant_wait, now - t->want_at);
+	}
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (open)
+			gate_tell(g, t->asked, false, SCHED_BESIDE_NS);
+		gate_set_open(g, open, now);
+		undrained |= g->closing;
+	}
+	t->joint_open = open;
+	sched_beside(t->v, open, now);
+	if (open)
+		return;
+	t->want_turn = ev_iteration(t->s->loop);
+	t->want_at = now;
+	t->undrained_since = now;
+	t->drain_ns = 0;
+	t->paid = undrained;
+	schedule_set_undrained(t, undrained);
+}
+
+void joint_join(struct gate *g, uint64_t now)
+{
+	struct tenant *t = g->tenant;
+
+	if (!t->joint_open)
+		return;
+	gate_tell(g, t->asked, false, SCHED_BESIDE_NS);
+	gate_set_open(g, true, now);
+}
+
+static void add(struct tenant *t, uint64_t now)
+{
+	t->joint = true;
+	t->asked = false;
+	t->still = 0;
+	t->joint_open = t == t->s->holder;
+	t->idle_since = 0;
+	t->issued_seen = t->issued;
+	t->s->joints++;
+	if (t->joint_open)
+		sched_beside(t->v, true, now);
+	else
+		t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+}
+
+static void drop(struct tenant *t)
+{
+	t->joint = false;
+	t->s->joints--;
+}
+
+void joint_leave(struct tenant *t)
+{
+	if (t->joint)
+		drop(t);
+	t->joint_open = t->paid = false;
+}
+
+/* Takes a look's results: which of them must be asked. True: work of one takes too long. */
+static bool judge(struct schedule *s, uint64_t now)
+{
+	bool late = false;
+	struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->joint)
+			continue;
+		if ((t->asked && is_old(t, now)) ||
+		    (t->undrained && now - t->undrained_since > OLD_NS)) {
+			t->full_from = t->issued;
+			late = true;
+		}
+		t->still = t->issued == t->issued_seen ? t->still + 1 : 0;
+		t->asked = t->wants && t->still >= STILL + s->joints / 4;
+		t->issued_seen = t->issued;
+		if (t->wants || !t->idle_since)
+			t->idle_since = t->wants ? 0 : now;
+	}
+	return late;
+}
+
+static bool may_go_on(const struct schedule *s, const struct tenant *next)
+{
+	const struct tenant *t;
+
+	if (!next || s->joints < 2 || s->params.exclusive || s->awaited)
+		return false;
+	/* Without work it keeps the grant until another one begins. */
+	if (next->wants && !sched_may_join(next->v))
+		return false;
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (t->wants && !may_be(s, t))
+			return false;
+	}
+	return true;
+}
+
+/* The one that is least ahead, but for `first`. */
+static struct tenant *least_ahead(struct schedule *s, const struct tenant *first)
+{
+	struct tenant *t, *best = NULL;
+	int64_t lead, least = 0;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->joint || !t->wants || t == first)
+			continue;
+		lead = sched_lead(t->v);
+		if (best && lead >= least)
+			continue;
+		least = lead;
+		best = t;
+	}
+	return best;
+}
+
+static bool may_run(const struct tenant *t, const struct tenant *first, const struct tenant *second)
+{
+	const int64_t most = (int64_t)ahead_ns(t->s);
+	const int64_t lead = t->wants ? sched_lead(t->v) : 0;
+
+	if (!t->wants || t == first)
+		return true;
+	/* Two at least, so that one has work while the other's guest looks at its results. */
+	if (t == second)
+		return lead <= 2 * most;
+	return lead <= (t->joint_open ? most : most / 2);
+}
+
+static void open_and_hold(struct schedule *s, uint64_t now)
+{
+	const struct tenant *first, *second;
+	struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (t->wants && !t->joint)
+			add(t, now);
+	}
+	first = least_ahead(s, NULL);
+	second = least_ahead(s, first);
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->joint)
+			continue;
+		if (!t->wants && t != s->holder && t->idle_since &&
+		    now - t->idle_since > LINGER_NS) {
+			set_gates(t, false, now);
+			drop(t);
+			continue;
+		}
+		set_gates(t, may_run(t, first, second), now);
+	}
+}
+
+/* Back to turns. next keeps its gate if it is open; the others' work drains beside it. */
+static void end(struct schedule *s, struct tenant *next, uint64_t now)
+{
+	struct tenant *t, *last = NULL;
+	const bool stays = next && next->joint_open && !s->params.exclusive;
+	uint64_t in = 0;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->joint)
+			continue;
+		drop(t);
+		if (t == next && stays) {
+			sched_beside(t->v, false, now);
+		} else if (t->joint_open) {
+			in += in_flight(t);
+			set_gates(t, false, now);
+			last = t->undrained || !last ? t : last;
+		}
+		t->joint_open = t->asked = false;
+		t->ahead_ns = t == next ? in_flight(t) : 0;
+		t->alone_ns = t->budget_ns = 0;
+	}
+	s->joint = false;
+	s->holder = stays ? next : NULL;
+	s->leaving = stays ? NULL : last;
+	s->drained_at = last && last->undrained ? 0 : now;
+	in = in < OLD_NS ? in : OLD_NS;
+	s->give_at = now + (in > s->cost_ns ? in - s->cost_ns : s->cost_ns);
+	if (stays)
+		sched_granted(s->lib, next->v, now);
+}
+
+static void begin(struct schedule *s, uint64_t now)
+{
+	s->joint = true;
+	s->joint_at = now;
+	s->leaving = s->overlapped = NULL;
+}
+
+bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)
+{
+	bool due = s->joint && now >= s->joint_at;
+
+	if (s->joint && ((due && judge(s, now)) || !may_go_on(s, next))) {
+		end(s, next, now);
+		return false;
+	}
+	if (!s->joint) {
+		if (!next || !may_begin(s))
+			return false;
+		begin(s, now);
+		due = true;
+	}
+	if (s->holder != next) {
+		if (s->holder && !s->holder->joint)
+			add(s->holder, now);
+		s->holder = next;
+		next->count->slices++;
+		sched_granted(s->lib, next->v, now);
+	}
+	open_and_hold(s, now);
+	if (due)
+		s->joint_at = now + LOOK_NS + (uint64_t)s->joints * LOOK_PER_NS;
+	return true;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The HTTP side. libmicrohttpd reads what clients send; one thread serves them all. Who is slow is
+ * dropped after TIMEOUT_S, and there are CONNECTIONS at a time.
+ */
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/exporter/exporter.h"
+
+#define CONNECTIONS 64u
+#define TIMEOUT_S   10u
+#define MEMORY      (16u << 10) /* of one connection: no request that is answered is longer */
+
+#define METRICS     "text/plain; version=0.0.4; charset=utf-8"
+
+struct server {
+	struct MHD_Daemon *mhd;
+	struct source *source;
+	int fd;
+};
+
+static void metrics(struct source *s, struct text *t)
+{
+	const int up = source_look(s) == 0;
+
+	text_add(t,
+		 "# HELP pvgpu_up 1: pvgpud answers; 0: it does not, and there is nothing else\n"
+		 "# TYPE pvgpu_up gauge\npvgpu_up %d\n"
+		 "# HELP pvgpu_exporter_errors_total snapshots that could not be read\n"
+		 "# TYPE pvgpu_exporter_errors_total counter\npvgpu_exporter_errors_total %llu\n",
+		 up, (unsigned long long)s->errors);
+	if (up)
+		statistics_metrics(t, &s->now);
+}
+
+unsigned int server_answer(struct source *s, const char *path, struct text *t, const char **type)
+{
+	*type = "text/plain; charset=utf-8";
+	if (!strcmp(path, "/metrics")) {
+		*type = METRICS;
+		metrics(s, t);
+	} else if (!strcmp(path, "/")) {
+		*type = "text/html; charset=utf-8";
+		source_look(s);
+		page_make(t, s);
+	} else if (!strcmp(path, "/style.css")) {
+		*type = "text/css; charset=utf-8";
+		text_add(t, "%s", page_style);
+	} else if (!strcmp(path, "/statistics.json")) {
+		if (source_look(s) < 0) {
+			text_add(t, "%s\n", s->why);
+			return MHD_HTTP_SERVICE_UNAVAILABLE;
+		}
+		*type = "application/json";
+		statistics_json(t, &s->now, NULL);
+	} else {
+		text_add(t, "There are /, /metrics and /statistics.json.\n");
+		return MHD_HTTP_NOT_FOUND;
+	}
+	return MHD_HTTP_OK;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *c, unsigned int status, struct text *t,
+			     const char *type)
+{
+	static const char *const headers[][2] = {
+		{"Content-Security-Policy",
+		 "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+		 "frame-ancestors 'none'"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"Referrer-Policy", "no-referrer"},
+		{"Cache-Control", "no-store"},
+	};
+	struct MHD_Response *r;
+	enum MHD_Result done;
+
+	r = MHD_create_response_from_buffer(t->n, t->bytes, MHD_RESPMEM_MUST_FREE);
+	if (!r) {
+		text_free(t);
+		return MHD_NO;
+	}
+	MHD_add_response_header(r, "Content-Type", type);
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		MHD_add_response_header(r, headers[i][0], headers[i][1]);
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(r, "Allow", "GET, HEAD");
+	done = MHD_queue_response(c, status, r);
+	MHD_destroy_response(r);
+	return done;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url,
+				  const char *method, const char *version, const char *upload,
+				  size_t *upload_n, void **state)
+{
+	static char begun;
+	struct server *s = arg;
+	const char *type = "text/plain; charset=utf-8";
+	struct text t = {0};
+	unsigned int status;
+
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+		text_add(&t, "Only GET and HEAD are answered.\n");
+		return reply(c, MHD_HTTP_METHOD_NOT_ALLOWED, &t, type);
+	}
+	/* The first call comes when the header is read, before a body. */
+	if (*state != &begun) {
+		*state = &begun;
+		return MHD_YES;
+	}
+	if (*upload_n) { /* a body is thrown away */
+		*upload_n = 0;
+		return MHD_YES;
+	}
+	status = server_answer(s->source, url, &t, &type);
+	if (t.failed || !t.bytes) {
+		text_free(&t);
+		return MHD_NO;
+	}
+	return reply(c, status, &t, type);
+}
+
+/* ADDRESS:PORT, [ADDRESS]:PORT */
+static int listen_at(const char *where)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				       .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+	char address[80];
+	const char *port = strrchr(where, ':');
+	const int on = 1;
+	int fd = -1, err = EAI_NONAME;
+
+	if (port && snprintf(address, sizeof(address), "%.*s", (int)(port - where), where) <
+			    (int)sizeof(address)) {
+		size_t n = strlen(address);
+		char *start = address;
+
+		if (n > 1 && address[0] == '[' && address[n - 1] == ']') {
+			address[n - 1] = '\0';
+			start++;
+		}
+		err = getaddrinfo(*start ? start : NULL, port + 1, &hints, &found);
+	}
+	if (err) {
+		fprintf(stderr,
+			"pvgpu-exporter: --listen %s: %s; say ADDRESS:PORT, such as "
+			"127.0.0.1:9835\n",
+			where, gai_strerror(err));
+		return -1;
+	}
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 64) < 0) {
+		fprintf(stderr, "pvgpu-exporter: --listen %s: %s\n", where, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+struct server *server_start(const char *listen, struct source *source)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->source = source;
+	s->fd = listen_at(listen);
+	if (s->fd < 0) {
+		free(s);
+		return NULL;
+	}
+	s->mhd = MHD_start_daemon(
+		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request, s,
+		MHD_OPTION_LISTEN_SOCKET, s->fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)MEMORY, MHD_OPTION_END);
+	if (s->mhd)
+		return s;
+	fprintf(stderr, "pvgpu-exporter: libmicrohttpd does not start: %s\n", strerror(errno));
+	close(s->fd);
+	free(s);
+	return NULL;
+}
+
+void server_stop(struct server *s)
+{
+	MHD_stop_daemon(s->mhd); /* closes the socket */
+	free(s);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "xen-pvgpu-back/exporter/exporter.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1.0"
+#endif
+
+static void usage(FILE *f)
+{
+	fputs("Usage: pvgpu-exporter [option]...\n"
+	      "Give pvgpud's statistics to Prometheus (/metrics), to people (/) and to programs "
+	      "(/statistics.json).\n\n"
+	      "  --listen ADDRESS:PORT  default 127.0.0.1:9835\n"
+	      "  --run-dir DIR          of pvgpud (default /run/pvgpu)\n"
+	      "  --once                 print the metrics, and exit\n"
+	      "  --help, --version\n\n"
+	      "Exit status: 0 done, 1 it cannot listen, or with --once: pvgpud does not answer; 2 "
+	      "wrong use.\n",
+	      f);
+}
+
+static int once(struct source *s)
+{
+	struct text t = {0};
+	const char *type;
+	int up;
+
+	server_answer(s, "/metrics", &t, &type);
+	up = !s->why[0] && !t.failed;
+	if (up)
+		fwrite(t.bytes, 1, t.n, stdout);
+	else
+		fprintf(stderr, "pvgpu-exporter: %s\n", t.failed ? "out of memory" : s->why);
+	text_free(&t);
+	return up ? 0 : 1;
+}
+
+static int serve(const char *listen, struct source *s)
+{
+	struct server *server;
+	sigset_t stop;
+	int sig;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigprocmask(SIG_BLOCK, &stop, NULL); /* before the server's thread is made */
+	signal(SIGPIPE, SIG_IGN);
+	server = server_start(listen, s);
+	if (!server)
+		return 1;
+	fprintf(stderr, "pvgpu-exporter: listens at %s\n", listen);
+	sigwait(&stop, &sig);
+	server_stop(server);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"listen", required_argument, NULL, 'l'}, {"run-dir", required_argument, NULL, 'r'},
+		{"once", no_argument, NULL, 'o'},         {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+	};
+	struct source s = {.run_dir = "/run/pvgpu"};
+	const char *listen = "127.0.0.1:9835";
+	int c, status, just_once = 0;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			listen = optarg;
+			break;
+		case 'r':
+			s.run_dir = optarg;
+			break;
+		case 'o':
+			just_once = 1;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'v':
+			puts("pvgpu-exporter " PVGPU_VERSION);
+			return 0;
+		default:
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	status = just_once ? once(&s) : serve(listen, &s);
+	source_free(&s);
+	return status;
+}

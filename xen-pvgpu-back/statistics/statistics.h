@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What readers of pvgpud's snapshots share: reading one, and its forms as JSON and as metrics. */
+#ifndef PVGPU_STATISTICS_H
+#define PVGPU_STATISTICS_H
+
+#include <stddef.h>
+
+#include "xen-pvgpu-back/contract/snapshot.h"
+
+#define STATISTICS_WHY 200
+
+struct statistics {
+	struct pvgpu_snapshot_header *header; /* the memory of all; NULL: none */
+	const struct pvgpu_daemon_record *own;
+	const struct pvgpu_gpu_record *gpus;
+	const struct pvgpu_vgpu_record *vgpus;
+	const struct pvgpu_event_record *events; /* the oldest first */
+};
+
+/* read.c: from the socket in a run directory, within limit_ms. 0, or a negative errno with a text
+ * for people. */
+int statistics_read(struct statistics *s, const char *run_dir, int limit_ms,
+		    char why[STATISTICS_WHY]);
+/* From bytes that are s's then; freed on error, too. */
+int statistics_take(struct statistics *s, void *bytes, size_t size, char why[STATISTICS_WHY]);
+void statistics_free(struct statistics *s);
+
+/* A growing text; bytes NULL: empty, or out of memory when failed. */
+struct text {
+	char *bytes;
+	size_t n, cap;
+	int failed;
+};
+void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void text_free(struct text *t);
+
+/* metrics.c: Prometheus's text format. */
+void statistics_metrics(struct text *t, const struct statistics *s);
+/* Parts of it: the two lines before a metric; a line, without which a value is unknown;
+ * NAME="VALUE". */
+void metric_family(struct text *t, const struct pvgpu_statistic *s);
+void metric_value(struct text *t, const struct pvgpu_statistic *s, const char *labels, uint64_t n);
+void metric_label(struct text *t, const char *name, const char *text);
+/* json.c: as docs/statistics.schema.json says; for the vGPU of that name alone, NULL: all. */
+void statistics_json(struct text *t, const struct statistics *s, const char *vgpu);
+
+#endif

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""docs/statistics.md, and the JSON schema of what `pvgpuctl stats --json` prints."""
+import json
+
+from statistics_read import PARTS, SCOPES
+
+BUCKETS = 24  # of contract/latency.h
+
+INTRO = """<!-- SPDX-License-Identifier: MIT -->
+<!-- Made by xenstore-schema/gen/schema.py --docs; do not edit. -->
+# Statistics
+
+Each statistic is described once, in `xenstore-schema/pvgpu.statistics`. From there come the fields of the key `statistics` of each vGPU
+([xenstore.md](xenstore.md)), the metrics of pvgpu-exporter(8), the JSON of `pvgpuctl stats --json` ([its schema](statistics.schema.json)),
+the columns of `pvgpuctl top`, and this page.
+
+| measured by | what that means |
+|---|---|
+| pvgpud | pvgpud has measured or counted it. A bill, and an alert about a tenant, may use it. |
+| driver | NVIDIA's driver says so, asked through NVML. |
+| worker | The guest's worker claims it. A hostile guest may own its worker, so pvgpud clamps it to what the time allows, and nothing decides by it. |
+
+Times in xenstore and in JSON are integers of microseconds, as the unit says; metrics are in seconds, bytes and ratios of 0 to 1.
+A counter of a vGPU outlives pvgpud: counters in `statistics` and in the run directory are continued. Histograms outlive it in the run directory.
+
+## Histograms
+A histogram has %d buckets. The bounds are 1 us, 2 us, 4 us and so on to 4.2 s; the last bucket has no bound. Histograms of several vGPUs
+and hosts are merged by adding them up. A percentile is the upper bound of the bucket that it lies in, so it is at most twice the true value.
+The key `statistics` has of each the average and the percentiles, as fields `NAME-avg`, `NAME-p50`, `NAME-p95` and `NAME-p99`.
+
+`command-wait` counts a command that was never held back as one that waited no longer than the first bound.
+`kernel-time` takes the time that the worker has measured of launches of the same function and shape; a new shape is measured twice
+([architecture.md](architecture.md#the-gate)). A kernel whose time depends on its arguments is counted with what such launches took before.
+""" % BUCKETS
+
+TITLES = {"vgpu": "Of a vGPU", "gpu": "Of a GPU (a pool)", "daemon": "Of pvgpud"}
+LABELS = {"vgpu": "Labels: `vgpu`, its name in pvgpud, and `pool`. `pvgpu_vgpu_info` joins them to domain, device and group.",
+          "gpu": "Label: `pool`. `pvgpu_gpu_info` joins it to the model.",
+          "daemon": "No label. `pvgpu_daemon_info` has the version."}
+
+
+def statistics_md(scopes):
+    lines = [INTRO]
+    for scope in SCOPES:
+        lines += ["## " + TITLES[scope], LABELS[scope], "",
+                  "| name | kind | unit | measured by | metric | in xenstore | meaning |", "|---|---|---|---|---|---|---|"]
+        for s in scopes[scope].all():
+            key = "" if not s.field else "yes" if not s.histogram else ", ".join("`-%s`" % p for p, _ in PARTS)
+            lines.append("| `%s` | %s | %s | %s | `%s` | %s | %s |" % (s.name, s.kind, s.unit, s.by, s.full_metric, key, s.doc))
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def value_schema(s):
+    number = {"type": ["integer", "null"] if s.by == "driver" else "integer", "minimum": 0, "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
+    if not s.histogram:
+        return number
+    parts = {p: {"type": "integer", "minimum": 0} for p, _ in PARTS}
+    counts = {"type": "array", "minItems": BUCKETS, "maxItems": BUCKETS, "items": {"type": "integer", "minimum": 0}}
+    return {"type": "object", "description": number["description"], "required": ["count", "sum"] + list(parts) + ["buckets"],
+            "properties": {"count": {"type": "integer"}, "sum": {"type": "integer"}, **parts, "buckets": counts}}
+
+
+def object_schema(texts, things):
+    props = {t: {"type": "string"} for t in texts}
+    props.update({s.name: value_schema(s) for s in things})
+    return {"type": "object", "required": list(props), "properties": props}
+
+
+def schema_json(scopes):
+    tops = {"time": {"type": "number", "description": "seconds since 1970"},
+            "daemon": object_schema(["version"], scopes["daemon"].all()),
+            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all())},
+            "vgpus": {"type": "array", "items": object_schema(["name", "pool", "group", "state"], scopes["vgpu"].all())}}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pvgpuctl stats --json", "type": "object",
+              "required": list(tops), "properties": tops}
+    return json.dumps(schema, indent=1) + "\n"
+
+
+PAGES = {"statistics.md": statistics_md, "statistics.schema.json": schema_json}
