@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # libxl and xl with the patches of xen-pvgpu-back/xl. They are no part of `make`, nor of `make check`.
 #
-#   make xl-toolstack       BUILD/xl/SUITE/out, for the lab's scenario vgpu-xl-patched; SUITE=: of another suite of Debian than the machine's
+#   make xl-toolstack       BUILD/xl/SUITE/out: xl and its libraries; SUITE=: of another suite of Debian than the machine's
 #   make check-xl           both: Xen 4.17's, and the newest one's; and what the former does, without Xen
 XL_SUITES := bookworm trixie
 

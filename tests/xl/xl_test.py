@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """xl of Xen 4.17 with our patches, where there is no Xen: it reads configurations, and attaches, lists and detaches vGPUs of a domain that is made up,
-with pvgpuctl as it is built and the xenstored of tests/xapi. The lab's scenario vgpu-xl-patched has real Xen."""
+with pvgpuctl as it is built and the xenstored of tests/xapi."""
 import json
 import os
 import pathlib
