@@ -86,6 +86,7 @@ $(B)/lib/%:
 check: packages
 	$(Q)$(PYTHON) tests/check/run.py $(if $(CHECK_JSON),--json $(CHECK_JSON))
 check-full: packages
+	$(Q).ci/install-packages tests/clients/host-packages
 	$(Q)$(PYTHON) tests/check/run.py --full $(if $(CHECK_JSON),--json $(CHECK_JSON))
 # Thread sanitizer has nothing to see where there is one thread: pvgpud and pvgpuctl have no other.
 ONE_THREAD := $(addprefix $(B)/unit/,ptx_%_test sched_%_test sched_test sim_test sizing_test place_test keys_%test config_test \
@@ -150,7 +151,9 @@ install-cloudstack:
 GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(filter-out %/libcublas.so.12,$(LIBS))),$(if $(findstring .so.,$(l)),$(l)))
 # libcublas has a part of cuBLAS's calls: not where programs find it unasked.
 install-guest: all install-module-source
-	$(Q)$(INSTALL) -d $(LIBDIR)/cublas
+	$(Q)$(INSTALL) -d $(LIBDIR)/cublas $(BINDIR)
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-run $(BINDIR)/
+	$(call install_man,libpvgpu/run/pvgpu-run.1)
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 

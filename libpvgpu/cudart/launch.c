@@ -98,12 +98,19 @@ RT_STREAM(cudaLaunchKernel,
 	return e ? rt_fail(e) : launch(k, grid, block, args, shared, stream);
 }
 
-/* Stubs of newer compilers look the kernel up once. */
+/*
+ * Stubs of newer compilers look the kernel up once, and do not look at the result: where it fails,
+ * the host's name stands for the kernel, and the launch has the error.
+ */
 RT_API(__cudaGetKernel, cudaKernel_t *kernel, const void *fn)
 {
+	cudaError_t e;
 	CUkernel k;
-	const cudaError_t e = enter(fn, &k);
 
+	*kernel = (cudaKernel_t)(uintptr_t)rt_addr(fn);
+	e = rt_enter();
+	if (!e)
+		e = rt_kernel_handle(fn, &k);
 	if (!e)
 		*kernel = k;
 	return rt_fail(e);
@@ -114,8 +121,10 @@ RT_STREAM(__cudaLaunchKernel,
 	   cudaStream_t stream),
 	  (kernel, grid, block, args, shared, stream))
 {
-	RT_ENTER();
-	return launch(kernel, grid, block, args, shared, stream);
+	CUkernel k;
+	const cudaError_t e = enter(kernel, &k);
+
+	return e ? rt_fail(e) : launch(k, grid, block, args, shared, stream);
 }
 
 RT_STREAM(cudaLaunchCooperativeKernel,

@@ -87,8 +87,24 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 	X(nvmlEventSetWait_v2,                                                                     \
 	  (nvmlEventSet_t set, nvmlEventData_t * data, unsigned int timeout_ms))
 
-#define NVML_PROTOTYPE(name, parameters) nvmlReturn_t name parameters;
+/* Likewise, of what a GPU or a driver may not have. */
+#define NVML_OPTIONAL_CALLS(X)                                                                     \
+	X(nvmlDeviceGetTemperature, (nvmlDevice_t device, int sensor, unsigned int *celsius))      \
+	X(nvmlDeviceGetPowerUsage, (nvmlDevice_t device, unsigned int *milliwatts))                \
+	X(nvmlDeviceGetClockInfo, (nvmlDevice_t device, int clock, unsigned int *mhz))             \
+	X(nvmlDeviceGetTotalEccErrors,                                                             \
+	  (nvmlDevice_t device, int error, int counter, unsigned long long *count))
+
+#define NVML_TEMPERATURE_GPU               0
+#define NVML_CLOCK_SM                      1
+#define NVML_CLOCK_MEM                     2
+#define NVML_MEMORY_ERROR_TYPE_CORRECTED   0
+#define NVML_MEMORY_ERROR_TYPE_UNCORRECTED 1
+#define NVML_VOLATILE_ECC                  0 /* since the driver was loaded */
+
+#define NVML_PROTOTYPE(name, parameters)   nvmlReturn_t name parameters;
 NVML_CALLS(NVML_PROTOTYPE)
+NVML_OPTIONAL_CALLS(NVML_PROTOTYPE)
 #undef NVML_PROTOTYPE
 
 #endif

@@ -36,10 +36,20 @@ $(CUDART_NEWER:%=$(B)/cudart/%-13): $(B)/cudart/%-13: $(B)/obj/cudart/%-13.o $(B
 $(CUDART_NEWER:%=$(B)/cudart/%-13static): $(B)/cudart/%-13static: $(B)/obj/cudart/%-13.o $(B)/cudart/13/libcudart_static.a
 	$(CUDART_LINK)
 
+# A program's code as a library that it loads.
+TESTPROGS += $(if $(CUDART_TESTS),$(B)/cudart/plugin.so)
+$(B)/cudart/plugin.so: $(B)/obj/cudart/plugin.o $(B)/lib/libcudart.so.12
+	$(CUDART_LINK) -shared -Wl,-Bsymbolic
+
 .SECONDARY: $(foreach x,ptx fatbin o,$(CUDART_TESTS:%=$(B)/obj/cudart/%.$(x))) $(CUDART_NEWER:%=$(B)/obj/cudart/%-13.o)
 -include $(CUDART_TESTS:%=$(B)/obj/cudart/%.ptx.d)
 
 # A unit test is a program that exits with 0.
+UNIT += $(B)/unit/cudart_header_test
+$(B)/unit/cudart_header_test: tests/cudart/header_test.py $(wildcard libpvgpu/cudart/include/*.h)
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '#!/bin/sh\nexec $(PYTHON) %s\n' $(abspath $<) >$@
+	$(Q)chmod +x $@
 UNIT += $(B)/unit/cudart_symbols_test
 $(B)/unit/cudart_symbols_test: tests/cudart/symbols_test.py $(B)/lib/libcudart.so.12 $(B)/lib/libcudart.so.13 $(CUDART_STATIC)
 	$(Q)mkdir -p $(@D)

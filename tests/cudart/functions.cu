@@ -22,6 +22,30 @@ __global__ void fixed(int *out)
 	out[threadIdx.x] = some[99 - threadIdx.x];
 }
 
+extern "C" {
+cudaError_t __cudaGetKernel(cudaKernel_t *kernel, const void *fn);
+cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args,
+			       size_t shared, cudaStream_t stream);
+}
+
+/* As the stubs of newer compilers do it, which do not look at the first call's result. */
+static void by_handle()
+{
+	both<int> out(100);
+	void *args[] = {&out.dev};
+	cudaKernel_t kernel;
+	int want[100];
+
+	for (int i = 0; i < 100; i++)
+		want[i] = 99 - i;
+	RT(__cudaGetKernel(&kernel, (const void *)fixed));
+	RT(__cudaLaunchKernel(kernel, 1, 100, args, 0, 0));
+	out.same(want, "launched by handle");
+	WANT(cudaErrorInvalidDeviceFunction, __cudaGetKernel(&kernel, want));
+	WANT(cudaErrorInvalidDeviceFunction, __cudaLaunchKernel(kernel, 1, 100, args, 0, 0));
+	cudaGetLastError();
+}
+
 static void launch_config()
 {
 	both<int> out(100);
@@ -81,6 +105,7 @@ int main()
 	RT(cudaGetFuncBySymbol(&function, (const void *)fill));
 	CHECK(function, "no function of the driver");
 	launch_config();
+	by_handle();
 	WANT(cudaErrorInvalidDeviceFunction, cudaFuncGetAttributes(&a, &main));
 	cudaGetLastError();
 	free(want);

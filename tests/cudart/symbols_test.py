@@ -44,7 +44,7 @@ def main(build):
         bad += [f"{library}: {n} has the version node '{v}'" for n, v in have.items() if v != f"libcudart.so.{major}"]
         bad += [f"{library}: {n} of symbols.api is not there" for n in described(major) - set(have)]
         bad += [f"{library}: {n} is not in symbols.api" for n in set(have) - described(major)]
-        for wanted in "exports12.txt", "imports.txt":
+        for wanted in f"exports{major}.txt", "imports.txt":
             bad += [f"{library}: {n} of {wanted} is not there" for n in words(HERE / wanted) - set(have)]
         archive = f"{build}/cudart/{major}/libcudart_static.a"
         static = {line.split()[2] for line in nm(archive).splitlines() if len(line.split()) == 3 and line.split()[1] == "T"}

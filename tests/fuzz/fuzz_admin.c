@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin/admin_json.c xen-pvgpu-back/daemon/admin/tree.c
+/* FUZZ_OBJS: xen-pvgpu-back/daemon/admin/admin_json.c xen-pvgpu-back/daemon/admin/events.c xen-pvgpu-back/daemon/admin/tree.c
  * xen-pvgpu-back/daemon/core/held.c xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/contract/log.c
  * xen-pvgpu-back/daemon/workers/pool.c xen-pvgpu-back/daemon/workers/pool_live.c
  * xen-pvgpu-back/daemon/workers/vgpu.c xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c xen-pvgpu-back/daemon/rules/budget.c
@@ -23,6 +23,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct daemon d;
+
+void canary_drain(struct pool *p)
+{
+}
+
+void worker_kill(struct worker *w, const char *fmt, ...)
+{
+}
 static struct vgpu vgpus[2];
 static struct worker worker;
 static struct xen_vgpu guest;

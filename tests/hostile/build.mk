@@ -20,11 +20,14 @@ $(B)/tests/pvgpu-worker-escape: $$(call obj,tests/hostile/escape.c $$(WORKER_SRC
 	$$(WORKER_GEN) $$(CONTRACT) $$(CONFINE)
 LDLIBS_pvgpu-worker-escape = -ldl -lseccomp $(WORKER_IMAGE_LIBS) -Wl,--wrap=loop_run
 
-# A management library that has been taken over.
-TESTPROGS += $(B)/tests/nvml-escape.so
-$(B)/tests/nvml-escape.so: $(call obj,tests/hostile/nvml_escape.c) | $(B)/simcuda/libnvidia-ml.so.1
+# A management library that has been taken over, and the event loop of pvgpu-attachd.
+TESTPROGS += $(B)/tests/nvml-escape.so $(B)/tests/attachd-escape.so
+$(B)/tests/nvml-escape.so: $(call obj,tests/hostile/nvml_escape.c tests/hostile/ways_out.c) | $(B)/simcuda/libnvidia-ml.so.1
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../simcuda' -o $@ $< $(B)/simcuda/libnvidia-ml.so.1
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../simcuda' -o $@ $(filter %.o,$^) $(B)/simcuda/libnvidia-ml.so.1
+$(B)/tests/attachd-escape.so: $(call obj,tests/hostile/attachd_escape.c tests/hostile/ways_out.c)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -ldl
 
 .PHONY: check-hostile check-hostile-tame
 check-hostile: tests

@@ -96,7 +96,8 @@ class Soak:
                  for kind, group in names.items() for n in group}
         self.env = PvgpuEnv(vgpus, build=args.build, sim={"SIMCUDA_MEMORY": "16G", "SIMCUDA_THREADS": "2"},
                             worker=os.path.join(args.build, "tests", "pvgpu-worker-escape"),
-                            settings={"spare_workers": SPARES, "worker_grace_ms": 500})
+                            # On a busy machine a guest is slow to send its request.
+                            settings={"spare_workers": SPARES, "worker_grace_ms": 500, "open_timeout_ms": 1000 * PATIENCE})
         self.visits, self.free = [], {kind: list(names[kind]) for kind in PASSING}
         self.steady = []
         self.total = dict.fromkeys([*PASSING, "right", "restarts", "sessions at once"], 0)

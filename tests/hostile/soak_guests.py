@@ -297,6 +297,7 @@ class Garbage(threading.Thread):
 
     def noise(self):
         with raw.connect(self.path) as s:
+            s.settimeout(STAYS)  # pvgpud waits much longer for the rest of a request
             s.send(self.bytes)
             s.recv(raw.OPENED.size)
 

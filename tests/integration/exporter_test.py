@@ -193,6 +193,43 @@ class Metrics(unittest.TestCase):
             self.assertEqual(buckets, sorted(buckets))
 
 
+class Health(unittest.TestCase):
+    def test_sensors(self):
+        sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3"}
+        with Loaded(sim=sim) as env, Exporter(env) as e:
+            m = wait_for("sensors", lambda: (e.metrics() if 'pvgpu_gpu_power_watts{pool="default"}' in e.metrics() else None))
+            self.assertEqual({k: m[f'pvgpu_gpu_{k}{{pool="default"}}'] for k in ("temperature_celsius", "power_watts", "ecc_corrected_errors_total",
+                                                                                 "ecc_uncorrected_errors_total", "sm_clock_hertz")},
+                             {"temperature_celsius": 87, "power_watts": 654.321, "ecc_corrected_errors_total": 3,
+                              "ecc_uncorrected_errors_total": 0, "sm_clock_hertz": 1755e6})
+
+    def test_unknown(self):
+        """What nobody can tell is no number."""
+        with Loaded(settings={"libnvml": ""}) as env, Exporter(env) as e:
+            m = e.metrics()
+            self.assertEqual([k for k in m if "celsius" in k or "watts" in k], [])
+            self.assertEqual(m["pvgpu_daemon_accounting"], 0)
+            self.assertIsNone(json.loads(e.get("/statistics.json")[0])["gpus"][0]["temperature"])
+
+    def test_fault(self):
+        """An Xid that asks for a reset reaches log, metrics, page, doctor and, in Prometheus, the alerts."""
+        with Loaded(sim={"SIMCUDA_FAULT": "xid:95:2"}, settings={"canary_every_s": 0, "quarantine_faults": 0}) as env, Exporter(env) as e, \
+                Prometheus(e) as p:
+            wait_for("a scrape", lambda: p.query("pvgpu_gpu_xids_total == 0"))
+            env.popen([os.path.join(env.build, "programs", "occupy"), "10", "100"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait()
+            wait_for("the metric", lambda: e.metrics()['pvgpu_gpu_last_xid{pool="default"}'] == 95)
+            wait_for("the verdict", lambda: e.metrics()['pvgpu_gpu_healthy{pool="default"}'] == 0)
+            self.assertIn("Xid 95", env.log())
+            self.assertIn("unhealthy: Xid 95", e.get("/")[0])
+            for alert in "PvgpuXid", "PvgpuGpuUnhealthy":
+                wait_for(alert, lambda alert=alert: p.query(f'ALERTS{{alertname="{alert}",alertstate="firing"}}'))
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.run_dir], capture_output=True, text=True,
+                                  timeout=LIMIT, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, r"BAD +GPU default: unhealthy: Xid 95")
+            self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
+
+
 class Runbook(unittest.TestCase):
     def test_each_alert_has_one(self):
         alerts = re.findall(r"- alert: (\w+)", (MONITORING / "alerts.yml").read_text())
@@ -247,6 +284,7 @@ class StatusPage(unittest.TestCase):
             self.assertFalse(page.styled)
             self.assertEqual(page.links, {"style.css", "metrics", "statistics.json"})
             self.assertIn("web1", text)
+            self.assertRegex(text, r"<td class=\"text\">vgpu web1: ")  # an event
             self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
             self.assertNotIn("unsafe", headers["Content-Security-Policy"])
             self.assertEqual(headers["X-Content-Type-Options"], "nosniff")

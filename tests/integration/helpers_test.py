@@ -35,8 +35,8 @@ def health(env):
 @unittest.skipIf(LACKS, LACKS)
 class Health(unittest.TestCase):
     def setUp(self):
-        pathlib.Path("/tmp/pvgpu-health-was-here").unlink(missing_ok=True)
-        self.addCleanup(lambda: pathlib.Path("/tmp/pvgpu-health-was-here").unlink(missing_ok=True))
+        pathlib.Path("/tmp/pvgpu-was-here").unlink(missing_ok=True)
+        self.addCleanup(lambda: pathlib.Path("/tmp/pvgpu-was-here").unlink(missing_ok=True))
 
     def wait_on(self, env):
         wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
@@ -84,7 +84,7 @@ class Health(unittest.TestCase):
                 self.assertEqual(said[how], errno.EPERM, f"{how}: {os.strerror(said[how])}")
             for how in ("read", "make", "write"):
                 self.assertEqual(said[how], errno.EACCES if landlock else 0, f"{how}: {os.strerror(said[how])}")
-            self.assertFalse(os.path.exists("/tmp/pvgpu-health-was-here"))
+            self.assertFalse(os.path.exists("/tmp/pvgpu-was-here"))
             self.wait_on(env)
             self.assertEqual(vecadd(env, "vgpu0").returncode, 0)
 
@@ -169,19 +169,55 @@ class Attachd(unittest.TestCase):
     def test_as_unit(self):
         self.serves(["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", AS_UNIT], ())
 
+    def started(self, folder, log, wrap=(), **env):
+        """As root of a VM host starts it; xenstore says that there is one VM."""
+        store = Xenstore(f"{folder}/xenstored")
+        store.start()
+        os.mkdir(f"{folder}/vms.d")
+        return store, subprocess.Popen([*wrap, program("pvgpu-attachd"), "--config-dir", f"{folder}/vms.d"], stdin=subprocess.DEVNULL,
+                                       stderr=log, env={**os.environ, "XENSTORED_PATH": f"{folder}/xenstored", **env})
+
+    def tried(self, how=""):
+        """What its event loop says that came of its tries, and how it ended."""
+        with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "w+") as log:
+            escape = os.path.join(os.path.dirname(program("pvgpu-attachd")), "..", "tests", "attachd-escape.so")
+            _, p = self.started(folder, log, LD_PRELOAD=os.path.abspath(escape), **({"PVGPU_ESCAPE": how} if how else {}))
+            try:
+                wait_for("the tries", lambda: p.poll() is not None or pathlib.Path(log.name).read_text().count("escape code:") == 2)
+                if not how:
+                    p.send_signal(signal.SIGTERM)
+                status = p.wait(60)
+            finally:
+                p.kill()
+                p.wait()
+            text = pathlib.Path(log.name).read_text()
+        return status, {way: int(err) for way, err in re.findall(r"^escape (\w+): (\d+)$", text, re.M)}
+
+    def test_tried(self):
+        """What it tries is refused, and it serves on."""
+        pathlib.Path("/tmp/pvgpu-was-here").unlink(missing_ok=True)
+        status, said = self.tried()
+        self.assertEqual(status, 0)
+        landlock = "part landlock" not in check("--uid", str(FIRST)).stdout
+        for how in ("socket", "signal", "block", "limit", "code"):
+            self.assertEqual(said[how], errno.EPERM, f"{how}: {os.strerror(said[how])}")
+        for how in ("read", "make", "write"):
+            self.assertEqual(said[how], errno.EACCES if landlock else 0, f"{how}: {os.strerror(said[how])}")
+        self.assertEqual(os.path.exists("/tmp/pvgpu-was-here"), not landlock)
+
+    def test_ended(self):
+        for how in ("exec", "fork", "ptrace", "root"):
+            status, said = self.tried(how)
+            self.assertEqual((how, status, said), (how, -signal.SIGSYS, {}))
+
     def serves(self, wrap, spaces):
         """It serves in its sandbox, and ends well: libc loads a library for the end of xenstore's thread."""
         with tempfile.TemporaryDirectory() as folder:
-            store = Xenstore(f"{folder}/xenstored")
-            store.start()
-            os.mkdir(f"{folder}/vms.d")
             log = open(f"{folder}/log", "w+")
             manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             manager.bind(f"{folder}/notify")
             manager.settimeout(20)
-            p = subprocess.Popen([*wrap, program("pvgpu-attachd"), "--config-dir", f"{folder}/vms.d"], stdin=subprocess.DEVNULL,
-                                 stderr=log, env={**os.environ, "XENSTORED_PATH": f"{folder}/xenstored",
-                                                     "NOTIFY_SOCKET": f"{folder}/notify", "WATCHDOG_USEC": "100000"})
+            store, p = self.started(folder, log, wrap, NOTIFY_SOCKET=f"{folder}/notify", WATCHDOG_USEC="100000")
             try:
                 wait_for("its watches", lambda: p.poll() is not None or "watching over" in pathlib.Path(log.name).read_text())
                 wait_for("a round", lambda: p.poll() is not None or store.asked > 4)

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -171,6 +173,23 @@ class Counts(unittest.TestCase):
             p.wait()
 
 
+class Check(unittest.TestCase):
+    def test_every_fault(self):
+        """pvgpud --check names each fault of the file with its line, not the first alone."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+            f.write("[daemon]\nlog_level = loud\nmax_sessions = 0\nspare_workers = 2\ncolour = red\n[vgpu a]\nweight = 0\n[nothing]\nx = 1\n")
+            f.flush()
+            done = subprocess.run([program("pvgpud"), "--check", "--config", f.name], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual([int(n) for n in re.findall(r"\.conf:(\d+): ", done.stderr)], [2, 3, 5, 7, 8, 9], done.stderr)
+            f.seek(0)
+            f.truncate()
+            f.write("[vgpu a]\nweight = 300\n")
+            f.flush()
+            done = subprocess.run([program("pvgpud"), "--check", "--config", f.name], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 class Readers(unittest.TestCase):
     def test_top(self):
         with Env({"idle": "64M", "busy": "64M"}) as env:
@@ -226,6 +245,71 @@ class Readers(unittest.TestCase):
                 s.close()
             p.kill()
             p.wait()
+
+    def test_events(self):
+        with Env() as env:
+            done = env.ctl("events")
+            self.assertRegex(done.stdout, r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ info    vgpu vgpu0: ")
+            follow = subprocess.Popen([program("pvgpuctl", env.build), "events", "--follow", "--json", "--run-dir", env.run_dir],
+                                      stdout=subprocess.PIPE, text=True)
+            lines = iter(follow.stdout.readline, "")
+            first = next(lines)
+            env.write("/vgpu/vgpu0/weight", "300")
+            seen = next(json.loads(line) for line in lines if "audit" in line)
+            self.assertRegex(seen["text"], r"^audit: uid \d+ pid \d+: /vgpu/vgpu0/weight: '100' -> '300'$")
+            self.assertGreater(seen["number"], json.loads(first)["number"])
+            follow.kill()
+            follow.wait()
+            follow.stdout.close()
+            # More than it remembers: the oldest are gone, the newest are there.
+            for i in range(300):
+                env.write("/vgpu/vgpu0/weight", str(1 + i))
+            events = [json.loads(line) for line in env.ctl("events", "--json").stdout.splitlines()]
+            self.assertEqual(len(events), 512)
+            self.assertEqual([e["number"] for e in events], list(range(events[0]["number"], events[0]["number"] + 512)))
+            self.assertTrue(events[-1]["text"].endswith("-> '300'"))
+
+    def test_drain_a_gpu(self):
+        with Env() as env:
+            p = env.occupy(launches=1000000000)
+            wait_for("work", lambda: env.vgpu()["launches"] > 0)
+            done = env.ctl("gpu", "drain", "default", "--timeout", "0.1")
+            self.assertEqual(done.returncode, 4)
+            self.assertIn("vGPU vgpu0 has 1 sessions", done.stderr)
+            done = env.run([os.path.join(env.build, "programs", "occupy"), "1"])
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIsNone(p.poll())
+            p.kill()
+            p.wait()
+            self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
+            gpu = env.statistics()["gpus"][0]
+            self.assertEqual((gpu["healthy"], gpu["drained"]), (0, 1))
+            env.restart(signal.SIGTERM)
+            wait_for("the same after a restart", lambda: env.statistics()["gpus"][0]["drained"] == 1)
+            done = env.ctl("gpu", "admit", "default", "--timeout", "100")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("is in use again", done.stdout)
+            self.assertEqual(env.statistics()["gpus"][0]["drained"], 0)
+            self.assertEqual(env.run([os.path.join(env.build, "programs", "occupy"), "1"]).returncode, 0)
+            self.assertEqual(env.ctl("gpu", "paint", "default").returncode, 2)
+            self.assertEqual(env.ctl("gpu", "drain", "none").returncode, 1)
+
+    def test_doctor(self):
+        with Env() as env:
+            wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            done = env.ctl("doctor", "--json")
+            self.assertEqual(done.returncode, 0, done.stdout)
+            found = {f["what"]: f for f in json.loads(done.stdout)}
+            for what in "kernel", "versions", "isolation", "GPU default", "the driver's accounting":
+                self.assertEqual(found[what]["verdict"], "ok", found[what])
+            env.write("/vgpu/vgpu0/drain", "1")
+            self.assertRegex(env.ctl("doctor").stdout, r"WARN +vGPU vgpu0: it drains: no new session\n +-> pvgpuctl set")
+            self.assertIn("audit: uid 0 pid" if os.getuid() == 0 else "audit: uid", env.log())
+            self.assertRegex(env.log(), r"audit: uid \d+ pid \d+: /vgpu/vgpu0/drain: '0' -> '1'")
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.dir], capture_output=True, text=True, timeout=120,
+                                  check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, r"BAD +pvgpud: it does not answer")
 
     def test_stats_text(self):
         with Env() as env:

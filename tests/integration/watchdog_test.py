@@ -5,6 +5,7 @@ repeats it is quarantined, and a GPU that may be damaged is checked.
 Nothing here depends on the machine's speed: limits are short, so that endless work is found soon, and tests wait for
 effects.
 """
+import contextlib
 import errno
 import json
 import mmap
@@ -39,10 +40,24 @@ def ctl(env, *args):
                           text=True, timeout=240, check=False)
 
 
-def breach(env, name="vgpu0"):
+@contextlib.contextmanager
+def user(uid):
+    """Connects as this user."""
+    was = os.geteuid()
+    if uid:
+        os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+def breach(env, name="vgpu0", uid=0):
     """Open a session that breaks the protocol, and wait for its end."""
     faults = int(env.read(f"/vgpu/{name}/faults"))
-    with raw.Session(env.socket(name)) as s:
+    with user(uid):
+        session = raw.Session(env.socket(name))
+    with session as s:
         s.start()
         s.post(60000)
         s.wait_end()
@@ -219,6 +234,32 @@ class Quarantine(unittest.TestCase):
         self.assertEqual(ctl(env, "set", "vgpu0", "pardon=+4").returncode, 0)
         self.assertEqual(env.read("/vgpu/vgpu0/pardon"), "5")
         raw.Session(env.socket()).close()
+
+    @unittest.skipIf(os.geteuid(), "needs root, to connect as others")
+    def test_one_user(self):
+        """Faults of one user are not the others'; the next pvgpud knows whose they were."""
+        with PvgpuEnv({"vgpu0": "memory=256M,mode=0666"}, settings={"quarantine_faults": 3}) as env:
+            for folder in (env.dir, env.run_dir):
+                os.chmod(folder, 0o711)
+            for _ in range(2):
+                breach(env, uid=1000)
+            for sig in (None, signal.SIGKILL):
+                if sig:
+                    env.restart(sig)
+                with user(1000):
+                    e = self.refused(env)
+                self.assertEqual(e.error, errno.EPERM)
+                self.assertRegex(e.reason, r"^this user is quarantined for \d+ s more; pvgpuctl pardon vgpu0$")
+                with user(1001):
+                    raw.Session(env.socket()).close()
+                self.assertEqual(env.read("/vgpu/vgpu0/quarantined"), "0")
+            self.assertIn("vgpu0: user 1000 of its guest quarantined for 600 s", env.log())
+            breach(env, uid=1001)
+            with user(1001):
+                self.assertRegex(self.refused(env).reason, "^quarantined for")
+            self.assertEqual(ctl(env, "pardon", "vgpu0").returncode, 0)
+            with user(1000):
+                raw.Session(env.socket()).close()
 
     def test_breaches_without_a_session(self):
         """A malformed request counts as a fault; one of another version does not."""

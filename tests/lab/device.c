@@ -506,6 +506,16 @@ static void breaches(void)
 	CHECK(open_error(more, reason) == EPERM && strstr(reason, "protocol"));
 }
 
+/* Where pvgpu.ko lets it: pvgpud counts, too. */
+static void one_more(void)
+{
+	char reason[PVGPU_REASON];
+	int more = open_device();
+
+	breach();
+	CHECK(open_error(more, reason) == EPERM && strstr(reason, "this user is quarantined"));
+}
+
 static void users(void)
 {
 	const unsigned int used = parameter("grants_used");
@@ -520,6 +530,10 @@ static void users(void)
 	others();
 	set_parameter("user_breach_seconds", 0);
 	as_user(1000, one_session, NULL);
+	set_parameter("user_breaches", 0);
+	as_user(1000, one_more, NULL);
+	others();
+	set_parameter("user_breaches", 2);
 	set_parameter("user_breach_seconds", 600);
 	/* Closed sessions end by and by. */
 	for (unsigned int i = 0; i < 1200 && parameter("grants_used") != used; i++)

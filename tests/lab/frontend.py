@@ -17,7 +17,8 @@ ATTACK_TURNS = 20000  # in an attack, with what the neighbour does meanwhile
 POLICY = "--arena-limit 256M --max-sessions 8"
 LIMIT = 300
 # They end the attacker's domain.
-APART = ("guest_destroyed",)
+APART = ("guest_saved", "guest_destroyed")
+SAVED = "/run/saved"
 # Changes with each connection or event.
 MOVING = re.compile(r"/(?:statistics|last-reason|ring-ref|event-channel|protocol-version|features) = ")
 TAME = bool(os.environ.get("LAB_TAME"))
@@ -193,6 +194,12 @@ class Attacker:
         self.guest.destroy()
         self.check_ended()
 
+    def scene_save(self):
+        self.guest.save(SAVED)
+        self.check_ended()
+        self.guest.restore(SAVED, before=self.vgpu.attach)
+        self.lab.dom0.run(f"rm {SAVED}")
+
     def scene_pause(self):
         self.guest.pause()
         self.serve_neighbour()
@@ -289,6 +296,9 @@ def attack_all(lab, pvgpud, neighbour, kind, only=None, every=1, env=""):
         if not TAME and (not only or name in only):
             a = attacker()
             a.one(name)
+            if a.guest.name in lab.guests:
+                a.one("probe")
+                a.serve_neighbour()
             a.end()
     assert not failed, f"{len(failed)} attacks failed: " + " | ".join(failed)
 

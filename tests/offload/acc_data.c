@@ -6,6 +6,27 @@
 
 enum { N = 300 };
 
+static int fixed[N];
+
+/* Of variables of a `declare` GCC 12 compiles an update to a call without any: those stay as they
+ * are, on each kind of device. */
+static void check_static(void)
+{
+	for (int i = 0; i < N; i++)
+		fixed[i] = i;
+#pragma acc enter data create(fixed)
+#pragma acc update device(fixed)
+#pragma acc parallel loop present(fixed)
+	for (int i = 0; i < N; i++)
+		fixed[i] += 100;
+	fixed[7] = 0;
+#pragma acc update self(fixed)
+	SAME("fixed[0]", fixed[0], 100);
+	SAME("fixed[7]", fixed[7], 107);
+	SAME("fixed[299]", fixed[N - 1], 399);
+#pragma acc exit data delete (fixed)
+}
+
 int main(void)
 {
 	int a[N], b[N], *p;
@@ -43,5 +64,6 @@ int main(void)
 	acc_memcpy_from_device(b, p, sizeof(a));
 	acc_free(p);
 	SAME("b[2]", b[2], -3);
+	check_static();
 	return 0;
 }

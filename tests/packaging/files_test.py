@@ -77,9 +77,10 @@ class Files(unittest.TestCase):
     def test_guest(self):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}
-        self.assertIn("usr/lib/pvgpu/libcuda.so.1", libraries)
+        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13")}, libraries)
         self.assertEqual({str(pathlib.Path(f).parent) for f in libraries}, {"usr/lib/pvgpu", "usr/lib/pvgpu/cublas"})
         self.assertEqual([f for f in libraries if "cublas" in f], ["usr/lib/pvgpu/cublas/libcublas.so.12"])
+        self.assertIn("usr/bin/pvgpu-run", files)
         source = f"usr/src/pvgpu-{VERSION}"
         self.assertLessEqual({f"{source}/{n}" for n in ("dkms.conf", "Kbuild", "main.c", "pvgpu_keys.c", "include/pvgpu_keys.h")}, files)
         conf = (self.top / "pvgpu-guest" / source / "dkms.conf").read_text()
@@ -92,7 +93,8 @@ class Files(unittest.TestCase):
 
     def test_dev(self):
         files = self.files["libpvgpu-dev"]
-        self.assertLessEqual({"usr/include/pvgpu/cuda.h", "usr/lib/pkgconfig/pvgpu.pc", "usr/lib/pvgpu/libcuda.so"}, files)
+        self.assertLessEqual({"usr/include/pvgpu/cuda.h", "usr/include/pvgpu/cuda_runtime.h", "usr/lib/pkgconfig/pvgpu.pc", "usr/lib/pvgpu/libcuda.so",
+                              "usr/lib/pvgpu/cuda12/libcudart_static.a", "usr/lib/pvgpu/cuda13/libcudart_static.a"}, files)
         link = self.top / "libpvgpu-dev/usr/lib/pvgpu/libcuda.so"
         self.assertIn(f"usr/lib/pvgpu/{os.readlink(link)}", self.files["pvgpu-guest"])
         self.assertIn("prefix=/usr\n", (self.top / "libpvgpu-dev/usr/lib/pkgconfig/pvgpu.pc").read_text())

@@ -164,6 +164,43 @@ static void check_2d(const uint8_t *image)
 	CU(cuMemFree(mem));
 }
 
+/* Bytes that come back as integers are filtered, too: scalers of video rely on it. */
+static void check_integers(const uint8_t *image)
+{
+	const CUDA_TEXTURE_DESC t = {
+		.addressMode = {CU_TR_ADDRESS_MODE_CLAMP, CU_TR_ADDRESS_MODE_CLAMP},
+		.filterMode = CU_TR_FILTER_MODE_LINEAR,
+		.flags = CU_TRSF_READ_AS_INTEGER};
+	CUDA_RESOURCE_DESC r = {.resType = CU_RESOURCE_TYPE_ARRAY};
+	CUdeviceptr out = device_alloc((size_t)PLACES * 16), at;
+	static uint32_t got[PLACES][4];
+	float places[PLACES][2];
+	uint32_t n = PLACES;
+	CUtexObject tex;
+
+	for (int i = 0; i < PLACES; i++) {
+		places[i][0] = (float)(i * 97 % 592) / 16 + 1.0f / 32;
+		places[i][1] = (float)(i * 61 % 368) / 16 + 1.0f / 32;
+	}
+	r.res.array.hArray = image_array(image, 1, CU_AD_FORMAT_UNSIGNED_INT8, 1, 0);
+	tex = texture(&r, &t);
+	at = upload(places, sizeof(places));
+	LAUNCH(function(module, "tex_2d_words"), 4, 64, 0, NULL, &out, &tex, &at, &n);
+	download(got, out, sizeof(got));
+	for (int i = 0; i < PLACES; i++) {
+		const double want =
+			255 * sampled(image, (double)places[i][0], (double)places[i][1], &t);
+
+		CHECK(fabs(got[i][0] - want) < 2, "integers, (%g, %g): %u, not %g",
+		      (double)places[i][0], (double)places[i][1], got[i][0], want);
+	}
+	CU(cuTexObjectDestroy(tex));
+	CU(cuArrayDestroy(r.res.array.hArray));
+	CU(cuMemFree(at));
+	CU(cuMemFree(out));
+	printf("integers are filtered\n");
+}
+
 /* Texels of four bytes, by number, and what lies outside. */
 static void check_line(void)
 {
@@ -406,6 +443,7 @@ int main(void)
 	module = load(ptx_texture);
 	random_fill(image, sizeof(image), 1);
 	check_2d(image);
+	check_integers(image);
 	check_line();
 	check_box(0, "tex_3d");
 	check_box(CUDA_ARRAY3D_LAYERED, "tex_layers");

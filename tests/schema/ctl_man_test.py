@@ -81,5 +81,28 @@ class Page(unittest.TestCase):
             self.assertLessEqual(set(want), set(faults(self.ctl, page.replace(old, new))))
 
 
+class Completion(unittest.TestCase):
+    def completed(self, *words):
+        """What bash offers for the last of these words."""
+        line = "source <(%s completion bash); COMP_WORDS=(pvgpuctl %s); COMP_CWORD=%d; _pvgpuctl; printf '%%s\\n' \"${COMPREPLY[@]}\"" % (
+            BUILD / "bin" / "pvgpuctl", " ".join("'%s'" % w for w in words), len(words))
+        return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+    def test_bash(self):
+        commands, _ = told(BUILD / "bin" / "pvgpuctl")
+        self.assertEqual(set(self.completed("")), set(commands) | {"--help"})
+        self.assertEqual(self.completed("de"), ["detach"])
+        for name, options in commands.items():
+            self.assertEqual(set(self.completed(name, "--")), {"--" + o for o in options | {"help"}}, name)
+        self.assertEqual(self.completed("list", "--wa"), ["--watch"])
+
+    def test_other_shell(self):
+        done = subprocess.run([str(BUILD / "bin" / "pvgpuctl"), "completion", "fish"], capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("must be bash or zsh", done.stderr)
+        zsh = subprocess.run([str(BUILD / "bin" / "pvgpuctl"), "completion", "zsh"], capture_output=True, text=True, check=True, timeout=60).stdout
+        self.assertTrue(zsh.startswith("#compdef pvgpuctl\n"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -42,7 +42,7 @@ BAD = (
     ("statistic vgpu a", "statistic host a", 1, "vgpu or gpu or daemon expected, not 'host'"),
     ('doc "D"', "", 7, "statistic 'a' has no doc"),
     ("by pvgpud", "by rumour", 4, "pvgpud, driver, worker expected, not 'rumour'"),
-    ("kind counter us", "kind counter miles", 3, "count, bytes, us, seconds, ppm, bool expected, not 'miles'"),
+    ("kind counter us", "kind counter miles", 3, "count, bytes, us, seconds, ppm, bool, celsius, mw, mhz expected, not 'miles'"),
     ("kind counter us", "kind gauge us", 7, "metric 'a_seconds_total' of a gauge of us must end with '_seconds'"),
     ("metric a_seconds_total", "metric a_total", 7, "metric 'a_total' of a counter of us must end with '_seconds_total'"),
     ("metric a_seconds_total", "metric A", 5, "'A' is not a good name for a metric"),

@@ -116,8 +116,8 @@ class Toolstack:
                 run(["strip", "--strip-debug", "-o", self.out / (soname[1] if soname else path.name), path], self.out, self.log)
 
     def make(self, refresh=False):
-        """Unless it was made before with these patches."""
-        stamp, key = self.folder / "stamp", "".join(p.read_text() for p in SERIES)
+        """Unless it was made before with these patches and in this way."""
+        stamp, key = self.folder / "stamp", " ".join(CONFIGURE) + "\n" + "".join(p.read_text() for p in SERIES)
         if not refresh and stamp.is_file() and stamp.read_text() == key:
             return self.out
         stamp.unlink(missing_ok=True)

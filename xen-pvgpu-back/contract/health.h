@@ -20,6 +20,7 @@ enum health_kind {
 	HEALTH_PROCESS,   /* a process on a GPU */
 	HEALTH_XID,       /* code: an Xid that the GPU has reported */
 	HEALTH_ROUND,     /* the end of a round */
+	HEALTH_STATE,     /* a GPU's sensors and counters of errors, in some rounds */
 	HEALTH_KINDS
 };
 
@@ -41,6 +42,12 @@ struct health_msg {
 		struct {
 			uint64_t total, used; /* bytes */
 		} device_memory;
+		/* HEALTH_UNKNOWN: the GPU or the driver has none. */
+		struct {
+			uint32_t celsius, milliwatts, sm_mhz, memory_mhz; /* UINT32_MAX likewise */
+			uint64_t corrected,
+				uncorrected; /* memory errors since the driver was loaded */
+		} state;
 		char text[40]; /* without a NUL when all 40 bytes are used */
 	};
 };

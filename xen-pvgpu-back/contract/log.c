@@ -41,6 +41,13 @@ int log_parse_level(const char *name)
 	return -1;
 }
 
+static void (*tap_line)(enum log_level level, const char *text);
+
+void log_set_tap(void (*tap)(enum log_level level, const char *text))
+{
+	tap_line = tap;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[1024];
@@ -57,9 +64,11 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	if (m < 0)
 		return;
+	if (n + m > (int)sizeof(line) - 2)
+		m = (int)sizeof(line) - 2 - n;
+	if (tap_line)
+		tap_line(level, line + n);
 	n += m;
-	if (n > (int)sizeof(line) - 2)
-		n = (int)sizeof(line) - 2;
 	line[n] = '\n';
 	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0) {
 		/* There is no other place to report it. */

@@ -16,6 +16,9 @@ enum log_level log_get_level(void);
 int log_parse_level(const char *name);
 const char *log_level_name(enum log_level level);
 
+/* Gets each line of the chosen level, without the prefix. NULL: none. */
+void log_set_tap(void (*tap)(enum log_level level, const char *text));
+
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Bounds the lines that a guest or a worker can cause: a number in each window of time. */
 struct log_bound {

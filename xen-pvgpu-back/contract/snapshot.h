@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A snapshot of all statistics, which <run_dir>/statistics.sock sends to who connects, and then
- * hangs up: the header, a record of pvgpud, one of each pool, one of each vGPU. The values are in
- * the order of xenstore-schema/pvgpu.statistics. A reader checks `layout` and the sizes: it is of
- * the same build as pvgpud, or it refuses. Texts end with a NUL.
+ * hangs up: the header, a record of pvgpud, one of each pool, one of each vGPU, the last events.
+ * The values are in the order of xenstore-schema/pvgpu.statistics. A reader checks `layout` and the
+ * sizes: it is of the same build as pvgpud, or it refuses. Texts end with a NUL.
  */
 #ifndef PVGPU_SNAPSHOT_H
 #define PVGPU_SNAPSHOT_H
@@ -15,14 +15,15 @@
 
 #define PVGPU_SNAPSHOT_MAGIC  0x31544154535650ull /* "PVSTAT1" */
 #define PVGPU_SNAPSHOT_SOCKET "statistics.sock"
+#define PVGPU_UNKNOWN         UINT64_MAX /* a value without a source */
 #define PVGPU_NO_DOMAIN       UINT32_MAX
 
 struct pvgpu_snapshot_header {
 	uint64_t magic;
 	uint32_t layout; /* PVGPU_STATISTICS_LAYOUT */
-	uint32_t gpus, vgpus;
-	uint32_t daemon_size, gpu_size, vgpu_size; /* bytes of a record */
-	uint64_t realtime_ns, monotonic_ns;        /* when it was made */
+	uint32_t gpus, vgpus, events;
+	uint32_t daemon_size, gpu_size, vgpu_size, event_size; /* bytes of a record */
+	uint64_t realtime_ns, monotonic_ns;                    /* when it was made */
 };
 
 struct pvgpu_daemon_record {
@@ -44,6 +45,13 @@ struct pvgpu_vgpu_record {
 	uint32_t domain, device;  /* PVGPU_NO_DOMAIN: of the local link */
 	uint64_t value[PVGPU_VGPU_N];
 	struct pvgpu_latency latency[PVGPU_VGPU_HIST_N];
+};
+
+/* A line of pvgpud's log. */
+struct pvgpu_event_record {
+	uint64_t number, realtime_ns;
+	char level[8];
+	char text[232];
 };
 
 #endif

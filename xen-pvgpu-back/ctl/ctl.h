@@ -38,6 +38,9 @@ int ctl_main(int argc, char **argv);
 
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The cases of completion.c: "" has the subcommands, each of these its options. */
+void ctl_complete(void);
+
 /* The subcommands' functions. */
 #define XEN_COMMAND(name, args, what, min, max, groups, xen)     int xen(int argc, char **argv);
 #define LOCAL_COMMAND(name, args, what, min, max, groups, local) int local(int argc, char **argv);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/local.h"
 #include "xen-pvgpu-back/toolstack/site.h"
 
 #define WAIT_STEP_MS 20
@@ -46,7 +47,7 @@ static FILE *reach(void)
 
 /* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
  * exit status in *status. */
-static json_t *ask(json_t *req, int *status)
+json_t *local_ask(json_t *req, int *status)
 {
 	FILE *f = reach();
 	char *text = json_dumps(req, JSON_COMPACT), *line = NULL;
@@ -82,15 +83,15 @@ static json_t *ask(json_t *req, int *status)
 	return answer;
 }
 
-static json_t *ask_tree(const char *path, json_t **answer, int *status)
+json_t *local_ask_tree(const char *path, json_t **answer, int *status)
 {
-	*answer = ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
+	*answer = local_ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
 	return *answer ? json_object_get(*answer, "tree") : NULL;
 }
 
 /* ---- showing ---- */
 
-static const char *text_of(json_t *o, const char *key)
+const char *local_text(json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
@@ -99,7 +100,7 @@ static const char *text_of(json_t *o, const char *key)
 
 static void print_mib(json_t *o, const char *key)
 {
-	printf(" %10llu", strtoull(text_of(o, key), NULL, 10) >> 20);
+	printf(" %10llu", strtoull(local_text(o, key), NULL, 10) >> 20);
 }
 
 static void print_json(json_t *o)
@@ -127,7 +128,7 @@ static void print_tree(json_t *o, const char *path)
 /* On stderr: scripts read the output. */
 static void warn_of_overrides(json_t *daemon)
 {
-	const char *on = text_of(daemon, "test-overrides");
+	const char *on = local_text(daemon, "test-overrides");
 
 	if (on[0])
 		fprintf(stderr,
@@ -139,11 +140,11 @@ static void warn_of_overrides(json_t *daemon)
 /* Why no worker starts on the GPU of a vGPU; "" if workers start. */
 static const char *failure_of(json_t *tree, json_t *v)
 {
-	const char *pool = text_of(v, "pool");
+	const char *pool = local_text(v, "pool");
 	char name[64];
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(pool, "/"), pool);
-	return text_of(json_object_get(json_object_get(tree, "pool"), name), "failure");
+	return local_text(json_object_get(json_object_get(tree, "pool"), name), "failure");
 }
 
 /* ---- subcommands: argc and argv are what follows the name ---- */
@@ -151,9 +152,9 @@ static const char *failure_of(json_t *tree, json_t *v)
 /* Tells whether the vGPU takes new sessions. */
 static void print_state(json_t *v, const char *failure)
 {
-	if (!strcmp(text_of(v, "drain"), "1"))
+	if (!strcmp(local_text(v, "drain"), "1"))
 		puts("draining");
-	else if (atoll(text_of(v, "quarantined")) > 0)
+	else if (atoll(local_text(v, "quarantined")) > 0)
 		puts("quarantined");
 	else if (failure[0])
 		printf("no GPU: %s\n", failure);
@@ -164,7 +165,7 @@ static void print_state(json_t *v, const char *failure)
 int local_list(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer, *tree = ask_tree("/", &answer, &status), *vgpus, *v;
+	json_t *answer, *tree = local_ask_tree("/", &answer, &status), *vgpus, *v;
 	const char *name;
 
 	if (!tree)
@@ -182,10 +183,11 @@ int local_list(int argc, char **argv)
 			printf("%-24s", name);
 			print_mib(v, "memory");
 			print_mib(v, "memory-used");
-			printf(" %6s %-8s %9s %8s %8s %8s %10.1f ", text_of(v, "weight"),
-			       text_of(v, "priority"), text_of(v, "max-share"),
-			       text_of(v, "sessions"), text_of(v, "sessions-total"),
-			       text_of(v, "sessions-failed"), atof(text_of(v, "gpu-time")) / 1e6);
+			printf(" %6s %-8s %9s %8s %8s %8s %10.1f ", local_text(v, "weight"),
+			       local_text(v, "priority"), local_text(v, "max-share"),
+			       local_text(v, "sessions"), local_text(v, "sessions-total"),
+			       local_text(v, "sessions-failed"),
+			       atof(local_text(v, "gpu-time")) / 1e6);
 			print_state(v, failure_of(tree, v));
 		}
 	}
@@ -200,13 +202,13 @@ int local_show(int argc, char **argv)
 	const char *key;
 	char path[128];
 
-	v = ask_tree("/daemon", &answer, &status);
+	v = local_ask_tree("/daemon", &answer, &status);
 	if (!v)
 		return status;
 	warn_of_overrides(v);
 	json_decref(answer);
 	snprintf(path, sizeof(path), "/vgpu/%.60s", argv[0]);
-	v = ask_tree(path, &answer, &status);
+	v = local_ask_tree(path, &answer, &status);
 	if (!v)
 		return status;
 	if (ctl.json) {
@@ -220,9 +222,10 @@ int local_show(int argc, char **argv)
 			       "leased MiB", "age s", "state");
 		json_object_foreach(sessions, key, s)
 		{
-			printf("%8s %8s %8s", key, text_of(s, "guest-pid"), text_of(s, "pid"));
+			printf("%8s %8s %8s", key, local_text(s, "guest-pid"),
+			       local_text(s, "pid"));
 			print_mib(s, "leased");
-			printf(" %8s %s\n", text_of(s, "age"), text_of(s, "state"));
+			printf(" %8s %s\n", local_text(s, "age"), local_text(s, "state"));
 		}
 	}
 	json_decref(answer);
@@ -236,18 +239,19 @@ static void print_sessions(const char *vgpu, json_t *v)
 
 	json_object_foreach(json_object_get(v, "session"), id, s)
 	{
-		text = text_of(s, "guest-session");
-		printf("%-24s %8s %10s %8s", vgpu, id, text[0] ? text : text_of(s, "guest-pid"),
-		       text_of(s, "pid"));
+		text = local_text(s, "guest-session");
+		printf("%-24s %8s %10s %8s", vgpu, id, text[0] ? text : local_text(s, "guest-pid"),
+		       local_text(s, "pid"));
 		print_mib(s, "leased");
-		printf(" %8s %s\n", text_of(s, "age"), text_of(s, "state"));
+		printf(" %8s %s\n", local_text(s, "age"), local_text(s, "state"));
 	}
 }
 
 int local_sessions(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer, *vgpus = ask_tree("/vgpu", &answer, &status), *v, *all = json_object();
+	json_t *answer, *vgpus = local_ask_tree("/vgpu", &answer, &status), *v,
+			*all = json_object();
 	const char *name;
 
 	if (vgpus && argc && !json_object_get(vgpus, argv[0]))
@@ -283,7 +287,7 @@ int local_kill(int argc, char **argv)
 int local_pools(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer, *pools = ask_tree("/pool", &answer, &status), *p;
+	json_t *answer, *pools = local_ask_tree("/pool", &answer, &status), *p;
 	const char *name;
 
 	if (!pools)
@@ -295,12 +299,12 @@ int local_pools(int argc, char **argv)
 		       "load %", "memory MiB", "free MiB", "vGPUs", "sessions", "health");
 		json_object_foreach(pools, name, p)
 		{
-			printf("%-16s %-11s %-9s %6.1f", name, text_of(p, "policy"),
-			       text_of(p, "mode"), atof(text_of(p, "load")) / 1e4);
+			printf("%-16s %-11s %-9s %6.1f", name, local_text(p, "policy"),
+			       local_text(p, "mode"), atof(local_text(p, "load")) / 1e4);
 			print_mib(p, "gpu-memory");
 			print_mib(p, "gpu-memory-free");
-			printf(" %6s %8s %s\n", text_of(p, "vgpus"), text_of(p, "sessions"),
-			       text_of(p, "health"));
+			printf(" %6s %8s %s\n", local_text(p, "vgpus"), local_text(p, "sessions"),
+			       local_text(p, "health"));
 		}
 	}
 	json_decref(answer);
@@ -311,7 +315,7 @@ int local_tree(int argc, char **argv)
 {
 	int status = EXIT_DONE;
 	const char *path = argc ? argv[0] : "/";
-	json_t *answer, *tree = ask_tree(path, &answer, &status);
+	json_t *answer, *tree = local_ask_tree(path, &answer, &status);
 
 	if (!tree)
 		return status;
@@ -326,10 +330,10 @@ int local_tree(int argc, char **argv)
 int local_read(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer = ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+	json_t *answer = local_ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
 
 	if (answer)
-		puts(text_of(answer, "value"));
+		puts(local_text(answer, "value"));
 	json_decref(answer);
 	return status;
 }
@@ -338,9 +342,9 @@ int local_write(int argc, char **argv)
 {
 	int status = EXIT_DONE;
 
-	json_decref(
-		ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
-		    &status));
+	json_decref(local_ask(
+		json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
+		&status));
 	return status;
 }
 
@@ -451,11 +455,11 @@ int local_wait(int argc, char **argv)
 	for (;;) {
 		int status = EXIT_DONE;
 		json_t *answer =
-			ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
+			local_ask(json_pack("{s:s, s:s}", "op", "read", "path", argv[0]), &status);
 
 		if (!answer)
 			return status;
-		snprintf(last, sizeof(last), "%s", text_of(answer, "value"));
+		snprintf(last, sizeof(last), "%s", local_text(answer, "value"));
 		json_decref(answer);
 		if (!strcmp(last, argv[1]))
 			return EXIT_DONE;

@@ -220,6 +220,24 @@ static void print_usage(FILE *f, const struct command *only)
 	      f);
 }
 
+static void complete_words(const char *command, unsigned int groups)
+{
+	printf("\t%s) COMPREPLY=($(compgen -W \"", *command ? command : "\"\"");
+	for (size_t i = 0; !*command && i < COMMANDS; i++)
+		printf("%s ", commands[i].name);
+	for (size_t i = 0; *command && i < opts_n; i++)
+		if (opts[i].group & groups)
+			printf("--%s ", opts[i].name);
+	printf("--help\" -- \"$word\")) ;;\n");
+}
+
+void ctl_complete(void)
+{
+	complete_words("", 0);
+	for (size_t i = 0; i < COMMANDS; i++)
+		complete_words(commands[i].name, commands[i].groups);
+}
+
 /* xenstore is used in dom0, unless --local or --run-dir asks for the admin socket. */
 static bool use_xen(const struct command *c)
 {

@@ -227,7 +227,10 @@ int xen_top(int argc, char **argv)
 static void print_values(const struct pvgpu_statistic *s, unsigned int n, const uint64_t *value)
 {
 	for (unsigned int i = 0; i < n; i++)
-		printf("  %-22s %20" PRIu64 " %s\n", s[i].name, value[i], s[i].doc);
+		if (value[i] == PVGPU_UNKNOWN)
+			printf("  %-22s %20s %s\n", s[i].name, "unknown", s[i].doc);
+		else
+			printf("  %-22s %20" PRIu64 " %s\n", s[i].name, value[i], s[i].doc);
 }
 
 static void print_row(const struct sample_row *r)
@@ -263,6 +266,17 @@ static int print_stats(const struct sample *s, bool all)
 	return EXIT_DONE;
 }
 
+/* Prints the text and frees it. */
+static int print_text(struct text *t)
+{
+	const int status = t->failed ? ctl_fail(EXIT_REFUSED, "out of memory") : EXIT_DONE;
+
+	if (!status)
+		fwrite(t->bytes, 1, t->n, stdout);
+	text_free(t);
+	return status;
+}
+
 int local_stats(int argc, char **argv)
 {
 	const char *word = argc ? argv[0] : NULL;
@@ -272,12 +286,12 @@ int local_stats(int argc, char **argv)
 
 	if (status)
 		return status;
-	if (ctl.json) {
-		statistics_json(&t, &s.s, word);
-		status = t.failed ? ctl_fail(EXIT_REFUSED, "out of memory") : EXIT_DONE;
-		if (!status)
-			fputs(t.bytes, stdout);
-		text_free(&t);
+	if (ctl.json || ctl.metrics) {
+		if (ctl.json)
+			statistics_json(&t, &s.s, word);
+		else
+			statistics_metrics(&t, &s.s);
+		status = print_text(&t);
 	} else {
 		status = print_stats(&s, !word);
 	}
@@ -305,6 +319,60 @@ static void print_keys_json(const struct sample *s)
 	puts("]}");
 }
 
+/* A histogram's parts are quantiles of a summary; the key has no more of it. */
+static void add_quantiles(struct text *t, const struct pvgpu_statistic *s, const char *labels,
+			  const uint64_t part[SAMPLE_PARTS])
+{
+	static const char *const quantile[SAMPLE_PARTS] = {
+		[PVGPU_PART_P50] = "0.5", [PVGPU_PART_P95] = "0.95", [PVGPU_PART_P99] = "0.99"};
+
+	for (unsigned int i = 0; i < SAMPLE_PARTS; i++) {
+		char more[200];
+
+		if (!quantile[i])
+			continue;
+		snprintf(more, sizeof(more), "%s,quantile=\"%s\"", labels, quantile[i]);
+		metric_value(t, s, more, part[i]);
+	}
+}
+
+static const char *labels_of(const struct sample_row *r, char buf[180])
+{
+	struct text t = {0};
+
+	metric_label(&t, "vgpu", r->name);
+	snprintf(buf, 180, "%s", t.failed ? "" : t.bytes);
+	text_free(&t);
+	return buf;
+}
+
+static int print_keys_metrics(const struct sample *s)
+{
+	struct text t = {0};
+	char labels[180];
+
+	for (uint32_t k = 0; k < PVGPU_STATISTIC_FIELDS; k++) {
+		const struct pvgpu_statistic_field *f = &pvgpu_statistic_fields[k];
+
+		if (f->part != PVGPU_PART_VALUE)
+			continue;
+		metric_family(&t, &pvgpu_vgpu_statistics[f->of]);
+		for (size_t i = 0; i < s->n; i++)
+			metric_value(&t, &pvgpu_vgpu_statistics[f->of],
+				     labels_of(&s->rows[i], labels), s->rows[i].value[f->of]);
+	}
+	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
+		struct pvgpu_statistic summary = pvgpu_vgpu_histograms[k];
+
+		summary.kind = "summary";
+		metric_family(&t, &summary);
+		for (size_t i = 0; i < s->n; i++)
+			add_quantiles(&t, &summary, labels_of(&s->rows[i], labels),
+				      s->rows[i].part[k]);
+	}
+	return print_text(&t);
+}
+
 int xen_stats(int argc, char **argv)
 {
 	struct sample s;
@@ -314,8 +382,10 @@ int xen_stats(int argc, char **argv)
 		return status;
 	if (ctl.json)
 		print_keys_json(&s);
+	else if (ctl.metrics)
+		status = print_keys_metrics(&s);
 	else
-		print_stats(&s, false);
+		status = print_stats(&s, false);
 	sample_free(&s);
-	return EXIT_DONE;
+	return status;
 }

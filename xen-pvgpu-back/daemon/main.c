@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
+#include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/contract/alive.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
@@ -68,6 +69,14 @@ static int bad(const char *error)
 {
 	fprintf(stderr, "pvgpud: %s\n", error);
 	return -1;
+}
+
+static unsigned int faults_said; /* of --check */
+
+static void say_fault(const char *error)
+{
+	faults_said++;
+	bad(error);
 }
 
 /* Finds a file where a build or an installation has it, relative to pvgpud; 0, or -1 and errno. */
@@ -136,9 +145,11 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	}
 	if (optind < argc)
 		return bad("takes options only; try pvgpud --help");
+	if (o->check)
+		c->each_fault = say_fault;
 	if ((o->config_given || access(o->config, F_OK) == 0) &&
 	    config_file(c, o->config, error) < 0)
-		return bad(error);
+		return faults_said ? -1 : bad(error);
 	if (o->simulated && use_simulated(c) < 0)
 		return -1;
 	optind = 1;
@@ -460,6 +471,7 @@ int main(int argc, char **argv)
 		return r > 0 ? 0 : r ? 2 : 0;
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
+	events_start();
 	/* The run directory last: what fails before it leaves nothing there. */
 	if (scrub_check(SCRUB_PARAMS, d.cfg.allow_no_scrub) < 0 || find_programs(&d.cfg) < 0 ||
 	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||

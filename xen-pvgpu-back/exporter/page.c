@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "xen-pvgpu-back/exporter/exporter.h"
 
@@ -19,6 +20,7 @@ const char page_style[] =
 	"caption{text-align:left;font-weight:bold;padding:.5em 0}\n"
 	"th,td{padding:.25em .5em;text-align:right;border-bottom:1px solid #ddd}\n"
 	"th:first-child,td:first-child{text-align:left}\n"
+	".text{text-align:left}.time{white-space:nowrap}\n"
 	".bad{color:#b00020;font-weight:bold}\n"
 	"svg{vertical-align:middle}\n"
 	"polyline{fill:none;stroke:#06c;stroke-width:1.5}\n"
@@ -149,6 +151,26 @@ static void put_vgpu(struct text *t, const struct source *s, const struct pvgpu_
 	text_add(t, "</td><td class=\"wide\">%" PRIu64 "</td></tr>\n", n[PVGPU_VGPU_FAULTS]);
 }
 
+static void put_events(struct text *t, const struct statistics *s)
+{
+	text_add(t, "<div class=\"scroll\"><table><caption>Events</caption>\n");
+	for (uint32_t i = s->header->events; i-- > 0;) {
+		const struct pvgpu_event_record *e = &s->events[i];
+		const time_t at = (time_t)(e->realtime_ns / 1000000000u);
+		const bool bad = strcmp(e->level, "info") != 0;
+		char text[40];
+		struct tm tm;
+
+		gmtime_r(&at, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+		text_add(t, "<tr><td class=\"time\">%s</td><td class=\"%s\">", text,
+			 bad ? "text bad" : "text");
+		put(t, e->text);
+		text_add(t, "</td></tr>\n");
+	}
+	text_add(t, "</table></div>\n");
+}
+
 void page_make(struct text *t, const struct source *s)
 {
 	text_add(t, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -181,6 +203,7 @@ void page_make(struct text *t, const struct source *s)
 		for (uint32_t i = 0; i < s->now.header->vgpus; i++)
 			put_vgpu(t, s, &s->now.vgpus[i]);
 		text_add(t, "</table></div>\n");
+		put_events(t, &s->now);
 	}
 	text_add(t, "<p>Waits are since the vGPU's first use. For Prometheus: "
 		    "<a href=\"metrics\">metrics</a>; for programs: "

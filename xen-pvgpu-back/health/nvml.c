@@ -2,6 +2,7 @@
 #include "xen-pvgpu-back/health/nvml.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "xen-pvgpu-back/contract/health.h"
@@ -13,9 +14,13 @@ int nvml_load(struct nvml *n, const char *library, char *reason, size_t cap)
 	const struct {
 		const char *name;
 		void **call;
+		bool optional;
 	} calls[] = {
-#define NVML_PLACE(name, parameters) {#name, (void **)(void *)&n->name},
+#define NVML_PLACE(name, parameters) {#name, (void **)(void *)&n->name, false},
 		NVML_CALLS(NVML_PLACE)
+#undef NVML_PLACE
+#define NVML_PLACE(name, parameters) {#name, (void **)(void *)&n->name, true},
+			NVML_OPTIONAL_CALLS(NVML_PLACE)
 #undef NVML_PLACE
 	};
 	void *so = dlopen(library, RTLD_NOW | RTLD_LOCAL);
@@ -26,7 +31,7 @@ int nvml_load(struct nvml *n, const char *library, char *reason, size_t cap)
 	}
 	for (size_t i = 0; i < COUNT(calls); i++) {
 		*calls[i].call = dlsym(so, calls[i].name);
-		if (*calls[i].call)
+		if (*calls[i].call || calls[i].optional)
 			continue;
 		snprintf(reason, cap, "%s has no function %s: it is too old", library,
 			 calls[i].name);

@@ -10,6 +10,7 @@
 struct nvml {
 #define NVML_MEMBER(name, parameters) nvmlReturn_t(*name) parameters;
 	NVML_CALLS(NVML_MEMBER)
+	NVML_OPTIONAL_CALLS(NVML_MEMBER) /* NULL: the library has none */
 #undef NVML_MEMBER
 	unsigned int device_n;
 	char driver[NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE];

@@ -23,6 +23,7 @@
 #define SAME_US        20000ull /* stamps of one period differ by less */
 #define SAMPLES        (4 * SAMPLE_PROCESSES)
 #define CLOCK_TRIES    8u
+#define STATE_ROUNDS   10u /* sensors are read in one of so many rounds */
 #define CLOCK_APART_NS 1000000u
 
 static uint64_t clock_ns(clockid_t id)
@@ -97,7 +98,7 @@ static void add_uuid(struct sample *s, unsigned int i)
 int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 {
 	*s = (struct sample){.nvml = n};
-	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 1) + 2;
+	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 2) + 2;
 	s->gpu = calloc(n->device_n ? n->device_n : 1, sizeof(*s->gpu));
 	s->out = calloc(s->out_cap, sizeof(*s->out));
 	if (!s->gpu || !s->out) {
@@ -187,6 +188,43 @@ static void read_memory(struct sample *s, unsigned int device)
 		if (p)
 			p->msg.process.memory = info[i].usedGpuMemory;
 	}
+}
+
+/* The answer, or UINT32_MAX for what the GPU or the driver has not. */
+static uint32_t number(nvmlReturn_t r, const unsigned int *n)
+{
+	return r == NVML_SUCCESS ? *n : UINT32_MAX;
+}
+
+static uint64_t errors(struct nvml *n, nvmlDevice_t d, int type)
+{
+	unsigned long long count = 0;
+
+	if (!n->nvmlDeviceGetTotalEccErrors ||
+	    n->nvmlDeviceGetTotalEccErrors(d, type, NVML_VOLATILE_ECC, &count) != NVML_SUCCESS)
+		return HEALTH_UNKNOWN;
+	return count;
+}
+
+static void read_state(struct sample *s, unsigned int device)
+{
+	struct nvml *n = s->nvml;
+	const nvmlDevice_t d = s->gpu[device].device;
+	struct health_msg *m = add(s, HEALTH_STATE, device);
+	unsigned int v = 0;
+
+	m->state.celsius = m->state.milliwatts = m->state.sm_mhz = m->state.memory_mhz = UINT32_MAX;
+	if (n->nvmlDeviceGetTemperature)
+		m->state.celsius =
+			number(n->nvmlDeviceGetTemperature(d, NVML_TEMPERATURE_GPU, &v), &v);
+	if (n->nvmlDeviceGetPowerUsage)
+		m->state.milliwatts = number(n->nvmlDeviceGetPowerUsage(d, &v), &v);
+	if (n->nvmlDeviceGetClockInfo) {
+		m->state.sm_mhz = number(n->nvmlDeviceGetClockInfo(d, NVML_CLOCK_SM, &v), &v);
+		m->state.memory_mhz = number(n->nvmlDeviceGetClockInfo(d, NVML_CLOCK_MEM, &v), &v);
+	}
+	m->state.corrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_CORRECTED);
+	m->state.uncorrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_UNCORRECTED);
 }
 
 static int by_stamp(const void *a, const void *b)
@@ -303,6 +341,8 @@ int sample_round(struct sample *s)
 
 		read_utilisation(s, d);
 		read_memory(s, d);
+		if (s->round % STATE_ROUNDS == 1)
+			read_state(s, d);
 		forget(s, g);
 		for (unsigned int i = 0; i < g->n; i++)
 			*add(s, HEALTH_PROCESS, d) = g->process[i].msg;

@@ -23,5 +23,9 @@ install-tools:
 			ln -sf $(PREFIX)/libexec/pvgpu/xapi/pvgpu-hook $(DESTDIR)$(SYSCONFDIR)/xapi.d/$$h/50-pvgpu; done; }
 	$(Q)for f in profiles.conf tenants.conf; do [ -e $(SITEDIR)/$$f ] || \
 		$(INSTALL) -m 644 xen-pvgpu-back/toolstack/$$f $(SITEDIR)/; done
+	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+	$(Q)$(TOOLS_BIN)/pvgpuctl completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pvgpuctl
+	$(Q)$(TOOLS_BIN)/pvgpuctl completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_pvgpuctl
+	$(Q)chmod 644 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pvgpuctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_pvgpuctl
 	$(call install_unit,$(TOOLS_UNIT))
 	$(call install_man,$(TOOLS_MAN))

@@ -19,7 +19,10 @@ static void values(struct text *t, const struct pvgpu_statistic *s, unsigned int
 		   const uint64_t *value)
 {
 	for (unsigned int i = 0; i < n; i++)
-		text_add(t, ",\"%s\":%" PRIu64, s[i].name, value[i]);
+		if (value[i] == PVGPU_UNKNOWN)
+			text_add(t, ",\"%s\":null", s[i].name);
+		else
+			text_add(t, ",\"%s\":%" PRIu64, s[i].name, value[i]);
 }
 
 static void histogram(struct text *t, const char *name, const struct pvgpu_latency *l)

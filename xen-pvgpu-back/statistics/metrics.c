@@ -12,21 +12,34 @@
 
 #define LABELS 160
 
-static void family(struct text *t, const struct pvgpu_statistic *s)
+void metric_family(struct text *t, const struct pvgpu_statistic *s)
 {
 	text_add(t, "# HELP %s %s%s\n# TYPE %s %s\n", s->metric, s->doc,
 		 !strcmp(s->by, "worker") ? " (claimed by the worker)" : "", s->metric, s->kind);
 }
 
-static void value(struct text *t, const struct pvgpu_statistic *s, const char *labels, uint64_t n)
+void metric_value(struct text *t, const struct pvgpu_statistic *s, const char *labels, uint64_t n)
 {
 	const bool labelled = labels[0] != '\0';
 
+	if (n == PVGPU_UNKNOWN)
+		return;
+
 	text_add(t, "%s%s%s%s ", s->metric, labelled ? "{" : "", labels, labelled ? "}" : "");
-	if (s->unit == PVGPU_UNIT_US || s->unit == PVGPU_UNIT_PPM)
+	switch (s->unit) {
+	case PVGPU_UNIT_US:
+	case PVGPU_UNIT_PPM:
 		text_add(t, "%" PRIu64 ".%06" PRIu64 "\n", n / 1000000, n % 1000000);
-	else
+		break;
+	case PVGPU_UNIT_MW:
+		text_add(t, "%" PRIu64 ".%03" PRIu64 "\n", n / 1000, n % 1000);
+		break;
+	case PVGPU_UNIT_MHZ:
+		text_add(t, "%" PRIu64 "000000\n", n);
+		break;
+	default:
 		text_add(t, "%" PRIu64 "\n", n);
+	}
 }
 
 static void histogram(struct text *t, const struct pvgpu_statistic *s, const char *labels,
@@ -49,7 +62,7 @@ static void histogram(struct text *t, const struct pvgpu_statistic *s, const cha
 }
 
 /* A label's value, its quotes and backslashes escaped. */
-static void label(struct text *t, const char *name, const char *text)
+void metric_label(struct text *t, const char *name, const char *text)
 {
 	text_add(t, "%s=\"", name);
 	for (; *text; text++) {
@@ -70,12 +83,12 @@ static void infos(struct text *t, const struct statistics *s)
 {
 	text_add(t, "# HELP pvgpu_daemon_info the version of pvgpud\n"
 		    "# TYPE pvgpu_daemon_info gauge\npvgpu_daemon_info{");
-	label(t, "version", s->own->version);
+	metric_label(t, "version", s->own->version);
 	text_add(t, "} 1\n# HELP pvgpu_gpu_info the model of the GPU\n"
 		    "# TYPE pvgpu_gpu_info gauge\n");
 	for (uint32_t i = 0; i < s->header->gpus; i++) {
 		text_add(t, "pvgpu_gpu_info{pool=\"%s\",", s->gpus[i].name);
-		label(t, "model", s->gpus[i].model);
+		metric_label(t, "model", s->gpus[i].model);
 		text_add(t, "} 1\n");
 	}
 	text_add(t, "# HELP pvgpu_vgpu_info domain, device and group of the vGPU\n"
@@ -85,7 +98,7 @@ static void infos(struct text *t, const struct statistics *s)
 		char labels[LABELS];
 
 		text_add(t, "pvgpu_vgpu_info{%s,", vgpu_labels(v, labels));
-		label(t, "group", v->group);
+		metric_label(t, "group", v->group);
 		if (v->domain != PVGPU_NO_DOMAIN)
 			text_add(t, ",domain=\"%" PRIu32 "\",device=\"%" PRIu32 "\"", v->domain,
 				 v->device);
@@ -99,24 +112,24 @@ void statistics_metrics(struct text *t, const struct statistics *s)
 
 	infos(t, s);
 	for (unsigned int k = 0; k < PVGPU_DAEMON_N; k++) {
-		family(t, &pvgpu_daemon_statistics[k]);
-		value(t, &pvgpu_daemon_statistics[k], "", s->own->value[k]);
+		metric_family(t, &pvgpu_daemon_statistics[k]);
+		metric_value(t, &pvgpu_daemon_statistics[k], "", s->own->value[k]);
 	}
 	for (unsigned int k = 0; k < PVGPU_GPU_N; k++) {
-		family(t, &pvgpu_gpu_statistics[k]);
+		metric_family(t, &pvgpu_gpu_statistics[k]);
 		for (uint32_t i = 0; i < s->header->gpus; i++) {
 			snprintf(labels, sizeof(labels), "pool=\"%s\"", s->gpus[i].name);
-			value(t, &pvgpu_gpu_statistics[k], labels, s->gpus[i].value[k]);
+			metric_value(t, &pvgpu_gpu_statistics[k], labels, s->gpus[i].value[k]);
 		}
 	}
 	for (unsigned int k = 0; k < PVGPU_VGPU_N; k++) {
-		family(t, &pvgpu_vgpu_statistics[k]);
+		metric_family(t, &pvgpu_vgpu_statistics[k]);
 		for (uint32_t i = 0; i < s->header->vgpus; i++)
-			value(t, &pvgpu_vgpu_statistics[k], vgpu_labels(&s->vgpus[i], labels),
-			      s->vgpus[i].value[k]);
+			metric_value(t, &pvgpu_vgpu_statistics[k],
+				     vgpu_labels(&s->vgpus[i], labels), s->vgpus[i].value[k]);
 	}
 	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
-		family(t, &pvgpu_vgpu_histograms[k]);
+		metric_family(t, &pvgpu_vgpu_histograms[k]);
 		for (uint32_t i = 0; i < s->header->vgpus; i++)
 			histogram(t, &pvgpu_vgpu_histograms[k], vgpu_labels(&s->vgpus[i], labels),
 				  &s->vgpus[i].latency[k]);

@@ -74,6 +74,12 @@ static int read_all(int fd, long long until, char **bytes, size_t *n)
 static void end_texts(const struct pvgpu_snapshot_header *h, struct pvgpu_daemon_record *own,
 		      struct pvgpu_gpu_record *gpus, struct pvgpu_vgpu_record *vgpus)
 {
+	struct pvgpu_event_record *events = (void *)(vgpus + h->vgpus);
+
+	for (uint32_t i = 0; i < h->events; i++) {
+		END_TEXT(events[i].level);
+		END_TEXT(events[i].text);
+	}
 	END_TEXT(own->version);
 	for (uint32_t i = 0; i < h->gpus; i++) {
 		END_TEXT(gpus[i].name);
@@ -101,13 +107,15 @@ int statistics_take(struct statistics *s, void *bytes, size_t size, char why[STA
 		snprintf(why, STATISTICS_WHY, "what answers there is not pvgpud");
 		err = -EPROTO;
 	} else if (h->layout != PVGPU_STATISTICS_LAYOUT || h->daemon_size != sizeof(*own) ||
-		   h->gpu_size != sizeof(*gpus) || h->vgpu_size != sizeof(*vgpus)) {
+		   h->gpu_size != sizeof(*gpus) || h->vgpu_size != sizeof(*vgpus) ||
+		   h->event_size != sizeof(*s->events)) {
 		snprintf(why, STATISTICS_WHY,
 			 "pvgpud is of another version and has other statistics: use the programs "
 			 "of its package");
 		err = -EPROTO;
 	} else if (size != sizeof(*h) + sizeof(*own) + (uint64_t)h->gpus * sizeof(*gpus) +
-				   (uint64_t)h->vgpus * sizeof(*vgpus)) {
+				   (uint64_t)h->vgpus * sizeof(*vgpus) +
+				   (uint64_t)h->events * sizeof(*s->events)) {
 		snprintf(why, STATISTICS_WHY, "pvgpud's answer ended too early: try again");
 		err = -EPROTO;
 	}
@@ -117,7 +125,7 @@ int statistics_take(struct statistics *s, void *bytes, size_t size, char why[STA
 	}
 	vgpus = (void *)(gpus + h->gpus);
 	end_texts(h, own, gpus, vgpus);
-	*s = (struct statistics){h, own, gpus, vgpus};
+	*s = (struct statistics){h, own, gpus, vgpus, (const void *)(vgpus + h->vgpus)};
 	return 0;
 }
 

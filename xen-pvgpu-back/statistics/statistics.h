@@ -14,6 +14,7 @@ struct statistics {
 	const struct pvgpu_daemon_record *own;
 	const struct pvgpu_gpu_record *gpus;
 	const struct pvgpu_vgpu_record *vgpus;
+	const struct pvgpu_event_record *events; /* the oldest first */
 };
 
 /* read.c: from the socket in a run directory, within limit_ms. 0, or a negative errno with a text
@@ -35,6 +36,11 @@ void text_free(struct text *t);
 
 /* metrics.c: Prometheus's text format. */
 void statistics_metrics(struct text *t, const struct statistics *s);
+/* Parts of it: the two lines before a metric; a line, without which a value is unknown;
+ * NAME="VALUE". */
+void metric_family(struct text *t, const struct pvgpu_statistic *s);
+void metric_value(struct text *t, const struct pvgpu_statistic *s, const char *labels, uint64_t n);
+void metric_label(struct text *t, const char *name, const char *text);
 /* json.c: as docs/statistics.schema.json says; for the vGPU of that name alone, NULL: all. */
 void statistics_json(struct text *t, const struct statistics *s, const char *vgpu);
 

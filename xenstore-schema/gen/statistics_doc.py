@@ -52,7 +52,7 @@ def statistics_md(scopes):
 
 
 def value_schema(s):
-    number = {"type": "integer", "minimum": 0, "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
+    number = {"type": ["integer", "null"] if s.by == "driver" else "integer", "minimum": 0, "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
     if not s.histogram:
         return number
     parts = {p: {"type": "integer", "minimum": 0} for p, _ in PARTS}

@@ -16,7 +16,8 @@ SCOPES = ("vgpu", "gpu", "daemon")
 BY = ("pvgpud", "driver", "worker")
 KINDS = ("counter", "gauge")
 # Of each unit: what a metric's name ends with, and the factor that makes it a base unit.
-UNITS = {"count": ("", 1), "bytes": ("_bytes", 1), "us": ("_seconds", 1e-6), "seconds": ("_seconds", 1), "ppm": ("_ratio", 1e-6), "bool": ("", 1)}
+UNITS = {"count": ("", 1), "bytes": ("_bytes", 1), "us": ("_seconds", 1e-6), "seconds": ("_seconds", 1), "ppm": ("_ratio", 1e-6), "bool": ("", 1),
+         "celsius": ("_celsius", 1), "mw": ("_watts", 1e-3), "mhz": ("_hertz", 1e6)}
 FIELD_TYPES = ("u32", "u64", "size")
 # Of a histogram, in the key: microseconds.
 PARTS = (("avg", "average"), ("p50", "median"), ("p95", "95th percentile"), ("p99", "99th percentile"))

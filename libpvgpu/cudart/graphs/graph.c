@@ -169,6 +169,17 @@ RT_API(cudaGraphNodeGetEnabled, cudaGraphExec_t exec, cudaGraphNode_t node, unsi
 	RT_THROUGH(cuGraphNodeGetEnabled(exec, node, enabled));
 }
 
+RT_API(cudaGraphDebugDotPrint, cudaGraph_t graph, const char *path, unsigned int flags)
+{
+	RT_THROUGH(cuGraphDebugDotPrint(graph, path, flags));
+}
+
+RT_API(cudaGraphConditionalHandleCreate, unsigned long long *handle, cudaGraph_t graph,
+       unsigned int value, unsigned int flags)
+{
+	RT_THROUGH(cuGraphConditionalHandleCreate(handle, graph, rt_context(), value, flags));
+}
+
 RT_API(cudaUserObjectCreate, cudaUserObject_t *object, void *ptr, cudaHostFn_t destroy,
        unsigned int count, unsigned int flags)
 {

@@ -2,38 +2,7 @@
 /* Texture and surface objects. */
 #include "cudart/memory/array.h"
 
-enum { ARRAY, MIPMAPPED, LINEAR, PITCHED };
-
-/* The runtime's descriptions; CUDA 13 made the first longer at its end. */
-struct resource {
-	int type;
-	union {
-		cudaArray_t array;
-		cudaMipmappedArray_t mipmapped;
-		struct {
-			void *ptr;
-			struct cudaChannelFormatDesc desc;
-			size_t bytes;
-		} linear;
-		struct {
-			void *ptr;
-			struct cudaChannelFormatDesc desc;
-			size_t width, height, pitch;
-		} pitched;
-	};
-};
-
-struct texture {
-	int address[3], filter, read, srgb;
-	float border[4];
-	int normalized;
-	unsigned int anisotropy;
-	int mipmap_filter;
-	float bias, min_level, max_level;
-	int no_trilinear, seamless;
-};
-
-_Static_assert(sizeof(struct resource) == 64 && sizeof(struct texture) == 72,
+_Static_assert(sizeof(struct cudaResourceDesc) == 64 && sizeof(struct cudaTextureDesc) == 72,
 	       "the runtime's sizes");
 
 /* The driver's. */
@@ -70,29 +39,30 @@ struct driver_texture {
 _Static_assert(sizeof(struct driver_resource) == 144 && sizeof(struct driver_texture) == 104,
 	       "the driver's sizes");
 
-static cudaError_t to_driver(const struct resource *r, struct driver_resource *d)
+static cudaError_t to_driver(const struct cudaResourceDesc *r, struct driver_resource *d)
 {
 	bool good = true;
 
-	*d = (struct driver_resource){.type = r->type};
-	switch (r->type) {
-	case ARRAY:
-		d->array = (CUarray)r->array;
+	*d = (struct driver_resource){.type = (int)r->resType};
+	switch (r->resType) {
+	case cudaResourceTypeArray:
+		d->array = (CUarray)r->res.array.array;
 		break;
-	case MIPMAPPED:
-		d->mipmapped = (CUmipmappedArray)r->mipmapped;
+	case cudaResourceTypeMipmappedArray:
+		d->mipmapped = (CUmipmappedArray)r->res.mipmap.mipmap;
 		break;
-	case LINEAR:
-		d->linear.ptr = rt_addr(r->linear.ptr);
-		d->linear.bytes = r->linear.bytes;
-		good = rt_array_format(&r->linear.desc, &d->linear.format, &d->linear.channels);
+	case cudaResourceTypeLinear:
+		d->linear.ptr = rt_addr(r->res.linear.devPtr);
+		d->linear.bytes = r->res.linear.sizeInBytes;
+		good = rt_array_format(&r->res.linear.desc, &d->linear.format, &d->linear.channels);
 		break;
-	case PITCHED:
-		d->pitched.ptr = rt_addr(r->pitched.ptr);
-		d->pitched.width = r->pitched.width;
-		d->pitched.height = r->pitched.height;
-		d->pitched.pitch = r->pitched.pitch;
-		good = rt_array_format(&r->pitched.desc, &d->pitched.format, &d->pitched.channels);
+	case cudaResourceTypePitch2D:
+		d->pitched.ptr = rt_addr(r->res.pitch2D.devPtr);
+		d->pitched.width = r->res.pitch2D.width;
+		d->pitched.height = r->res.pitch2D.height;
+		d->pitched.pitch = r->res.pitch2D.pitchInBytes;
+		good = rt_array_format(&r->res.pitch2D.desc, &d->pitched.format,
+				       &d->pitched.channels);
 		break;
 	default:
 		return cudaErrorInvalidValue;
@@ -103,26 +73,29 @@ static cudaError_t to_driver(const struct resource *r, struct driver_resource *d
 /* Bits of the driver's flags */
 enum { AS_INTEGER = 0x1, NORMALIZED = 0x2, SRGB = 0x10, NO_TRILINEAR = 0x20, SEAMLESS = 0x40 };
 
-static struct driver_texture driver_form(const struct texture *t)
+static struct driver_texture driver_form(const struct cudaTextureDesc *t)
 {
 	return (struct driver_texture){
-		.address = {t->address[0], t->address[1], t->address[2]},
-		.filter = t->filter,
-		.flags = (t->read ? 0 : AS_INTEGER) | (t->normalized ? NORMALIZED : 0) |
-			 (t->srgb ? SRGB : 0) | (t->no_trilinear ? NO_TRILINEAR : 0) |
-			 (t->seamless ? SEAMLESS : 0),
-		.anisotropy = t->anisotropy,
-		.mipmap_filter = t->mipmap_filter,
-		.bias = t->bias,
-		.min_level = t->min_level,
-		.max_level = t->max_level,
-		.border = {t->border[0], t->border[1], t->border[2], t->border[3]},
+		.address = {t->addressMode[0], t->addressMode[1], t->addressMode[2]},
+		.filter = t->filterMode,
+		.flags = (t->readMode == cudaReadModeElementType ? AS_INTEGER : 0) |
+			 (t->normalizedCoords ? NORMALIZED : 0) | (t->sRGB ? SRGB : 0) |
+			 (t->disableTrilinearOptimization ? NO_TRILINEAR : 0) |
+			 (t->seamlessCubemap ? SEAMLESS : 0),
+		.anisotropy = t->maxAnisotropy,
+		.mipmap_filter = t->mipmapFilterMode,
+		.bias = t->mipmapLevelBias,
+		.min_level = t->minMipmapLevelClamp,
+		.max_level = t->maxMipmapLevelClamp,
+		.border = {t->borderColor[0], t->borderColor[1], t->borderColor[2],
+			   t->borderColor[3]},
 	};
 }
 
-/* A view of a resource begins alike in both; a NULL one, the usual case, is handed on. */
-RT_API(cudaCreateTextureObject, cudaTextureObject_t *object, const struct resource *resource,
-       const struct texture *texture, const void *view)
+/* Views of another format than the resource's are not offered. */
+RT_API(cudaCreateTextureObject, cudaTextureObject_t *object,
+       const struct cudaResourceDesc *resource, const struct cudaTextureDesc *texture,
+       const void *view)
 {
 	struct driver_resource r;
 	struct driver_texture t;
@@ -145,7 +118,8 @@ RT_API(cudaDestroyTextureObject, cudaTextureObject_t object)
 	RT_THROUGH(cuTexObjectDestroy(object));
 }
 
-RT_API(cudaCreateSurfaceObject, cudaSurfaceObject_t *object, const struct resource *resource)
+RT_API(cudaCreateSurfaceObject, cudaSurfaceObject_t *object,
+       const struct cudaResourceDesc *resource)
 {
 	struct driver_resource r;
 	cudaError_t e;

@@ -40,3 +40,12 @@ RT_API(cudaMemAdvise, const void *ptr, size_t bytes, int advice, int device)
 {
 	return rt_advise(ptr, bytes, advice, device);
 }
+
+RT_STREAM(cudaMemcpyBatchAsync,
+	  (void **dsts, void **srcs, size_t *sizes, size_t count, void *attrs, size_t *indexes,
+	   size_t num_attrs, size_t *failed, cudaStream_t stream),
+	  (dsts, srcs, sizes, count, attrs, indexes, num_attrs, failed, stream))
+{
+	RT_THROUGH(cuMemcpyBatchAsync(dsts, srcs, sizes, count, attrs, indexes, num_attrs, failed,
+				      stream));
+}

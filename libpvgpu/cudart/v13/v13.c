@@ -34,3 +34,12 @@ RT_API(cudaMemAdvise, const void *ptr, size_t bytes, int advice, struct cudaMemL
 {
 	return rt_advise_for(ptr, bytes, advice, where);
 }
+
+RT_STREAM(cudaMemcpyBatchAsync,
+	  (void *const *dsts, const void *const *srcs, const size_t *sizes, size_t count,
+	   void *attrs, size_t *indexes, size_t num_attrs, cudaStream_t stream),
+	  (dsts, srcs, sizes, count, attrs, indexes, num_attrs, stream))
+{
+	RT_THROUGH(
+		cuMemcpyBatchAsync_v2(dsts, srcs, sizes, count, attrs, indexes, num_attrs, stream));
+}

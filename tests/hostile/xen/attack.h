@@ -46,8 +46,9 @@ extern struct seat *attack_seat; /* from the stage OPENED on */
 /* The text of an answer, for the comparison with the expected reason. */
 void attack_said(struct front *f);
 /* Have the scenario do something now: "neighbour" (a new session of the neighbour), "restart" and
- * "kill" (pvgpud), "pause" (this guest, while the neighbour opens a session), "destroy" (this
- * guest). It returns when that is done. */
+ * "kill" (pvgpud), "pause" (this guest, while the neighbour opens a session), "save" (this guest,
+ * which is restored with its vGPU attached anew), "destroy" (this guest). It returns when that is
+ * done. */
 void attack_scene(const char *what);
 /* The same while `step` goes on, again and again. */
 void attack_scene_during(const char *what, void (*step)(struct front *f), struct front *f);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions: opened and cancelled, opened beyond the limit, opened and closed twice, across
- * restarts of pvgpud, and a guest that is paused or destroyed in the middle. */
+ * restarts of pvgpud, and a guest that is paused, saved or destroyed in the middle. */
 #include "tests/hostile/xen/attack.h"
 
 #include <errno.h>
@@ -171,6 +171,29 @@ static void destroyed(struct front *f)
 	attack_scene("destroy");
 }
 
+/* In the domain that it is restored to it offers the page and the port of before, which are
+ * nobody's there. */
+static void saved(struct front *f)
+{
+	const struct pages page = f->page;
+	const uint32_t port = f->port;
+	struct seat *s = seat_make(f);
+
+	send_open(s);
+	/* Linux's device for event channels ends with a BUG when ports that were bound before the
+	 * guest was saved are closed after it. */
+	port_end(port);
+	port_end(attack_seat->port);
+	port_end(s->port);
+	attack_scene("save");
+	front_init(f, f->ids.id, f->other);
+	f->page = page;
+	f->port = port;
+	front_begin(f);
+	front_offer(f);
+	front_wait_state(f, STATE_BIT(CLOSING) | STATE_BIT(CLOSED));
+}
+
 const struct attack attacks_session[] = {
 	{"open_cancelled", CONNECTED, LIVES, cancelled, 0, NULL,
 	 "answer (closed by the guest|the vGPU's max_sessions is reached)"},
@@ -189,4 +212,6 @@ const struct attack attacks_session[] = {
 	{"guest_paused", SETTLED, LIVES, paused, 0, NULL, NULL},
 	{"guest_destroyed", CHUNKED, LEAVES, destroyed, 0, NULL,
 	 "log ended: |domain [0-9]+ has ended"},
+	{"guest_saved", CHUNKED, LEAVES, saved, 0, NULL,
+	 "log Closing: cannot (map the control ring, grant|bind event channel) [0-9]+: "},
 	{0}};

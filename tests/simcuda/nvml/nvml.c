@@ -165,6 +165,45 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_
 	return NVML_SUCCESS;
 }
 
+/* Sensors: as configured, the same for all. */
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, int sensor,
+						 unsigned int *celsius)
+{
+	if (!find(device) || sensor != NVML_TEMPERATURE_GPU || !celsius)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	*celsius = (unsigned int)setting("SIMCUDA_NVML_CELSIUS", 41, 200);
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *milliwatts)
+{
+	if (!find(device) || !milliwatts)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	*milliwatts = (unsigned int)setting("SIMCUDA_NVML_MILLIWATTS", 97531, 2000000);
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, int clock, unsigned int *mhz)
+{
+	if (!find(device) || !mhz)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	if (clock != NVML_CLOCK_SM && clock != NVML_CLOCK_MEM)
+		return NVML_ERROR_NOT_SUPPORTED;
+	*mhz = clock == NVML_CLOCK_SM ? 1755 : 2619;
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, int error, int counter,
+						    unsigned long long *count)
+{
+	if (!find(device) || counter != NVML_VOLATILE_ECC || !count)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	*count = error == NVML_MEMORY_ERROR_TYPE_CORRECTED
+			 ? setting("SIMCUDA_NVML_ECC", 0, 1u << 30)
+			 : 0;
+	return NVML_SUCCESS;
+}
+
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
 								unsigned int *count,
 								nvmlProcessInfo_t *infos)

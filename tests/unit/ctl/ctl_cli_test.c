@@ -90,6 +90,35 @@ START_TEST(usage)
 }
 END_TEST
 
+/* Statistics from xenstore alone: a line in 80 columns, JSON, metrics with their names escaped. */
+START_TEST(statistics)
+{
+	const char *line;
+
+	fake_script(behave);
+	ck_assert_int_eq(RUN("attach", "web1"), EXIT_DONE);
+	fake_set(BE "/statistics", "sessions=2 gpu-time=1500000 launches=7 memory-used=1048576 "
+				   "command-wait-p99=2048 grant-wait-p50=4");
+	ck_assert_int_eq(RUN("top", "--interval", "0.1"), EXIT_DONE);
+	line = strstr(out, "web1:0 ");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_uint_le(strcspn(line, "\n"), 80);
+	HAS(line, "2.0ms\n");
+	ck_assert_int_eq(RUN("stats", "web1"), EXIT_DONE);
+	HAS(out, "gpu-time                            1500000 ");
+	ck_assert_int_eq(RUN("stats", "--json"), EXIT_DONE);
+	HAS(out, "{\"vgpus\":[{\"name\":\"web1:0\",\"memory-used\":1048576,\"sessions\":2,");
+	HAS(out, "\"command-wait-p99\":2048");
+	ck_assert_int_eq(RUN("stats", "--metrics"), EXIT_DONE);
+	HAS(out, "pvgpu_vgpu_gpu_seconds_total{vgpu=\"web1:0\"} 1.500000\n");
+	HAS(out, "pvgpu_vgpu_command_wait_seconds{vgpu=\"web1:0\",quantile=\"0.99\"} 0.002048\n");
+	ck_assert_int_eq(RUN("stats", "web2"), EXIT_NOT_THERE);
+	ck_assert_int_eq(RUN("top", "--sort", "colour"), EXIT_USAGE);
+	ck_assert_int_eq(RUN("top", "--interval", "0"), EXIT_USAGE);
+	ck_assert_int_eq(RUN("top", "--count", "0"), EXIT_USAGE);
+}
+END_TEST
+
 START_TEST(not_there)
 {
 	ck_assert_int_eq(RUN("attach", "web2"), EXIT_NOT_THERE);
@@ -363,6 +392,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, usage);
+	tcase_add_test(t, statistics);
 	tcase_add_test(t, not_there);
 	tcase_add_test(t, life);
 	tcase_add_test(t, json);

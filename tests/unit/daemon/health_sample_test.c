@@ -123,6 +123,47 @@ static const struct health_msg *of(uint32_t pid)
 	return NULL;
 }
 
+static nvmlReturn_t temperature(nvmlDevice_t d, int sensor, unsigned int *celsius)
+{
+	*celsius = 55;
+	return NVML_SUCCESS;
+}
+
+static nvmlReturn_t power(nvmlDevice_t d, unsigned int *milliwatts)
+{
+	return NVML_ERROR_NOT_SUPPORTED;
+}
+
+static nvmlReturn_t ecc(nvmlDevice_t d, int error, int counter, unsigned long long *count)
+{
+	*count = error == NVML_MEMORY_ERROR_TYPE_CORRECTED ? 7 : 8;
+	return NVML_SUCCESS;
+}
+
+/* Sensors: those that the library has and the GPU knows; not in each round. */
+START_TEST(sensors)
+{
+	const struct health_msg *m = &s.out[1];
+
+	nvml.nvmlDeviceGetTemperature = temperature;
+	nvml.nvmlDeviceGetPowerUsage = power;
+	nvml.nvmlDeviceGetTotalEccErrors = ecc;
+	ck_assert_int_eq(sample_round(&s), 0);
+	ck_assert_uint_eq(m->kind, HEALTH_STATE);
+	ck_assert_uint_eq(m->state.celsius, 55);
+	ck_assert_uint_eq(m->state.milliwatts, UINT32_MAX);
+	ck_assert_uint_eq(m->state.sm_mhz, UINT32_MAX);
+	ck_assert_uint_eq(m->state.corrected, 7);
+	ck_assert_uint_eq(m->state.uncorrected, 8);
+	for (unsigned int i = 1; i < 10; i++) {
+		ck_assert_int_eq(sample_round(&s), 0);
+		ck_assert_uint_ne(s.out[1].kind, HEALTH_STATE);
+	}
+	ck_assert_int_eq(sample_round(&s), 0);
+	ck_assert_uint_eq(s.out[1].kind, HEALTH_STATE);
+}
+END_TEST
+
 START_TEST(a_round)
 {
 	const struct health_msg *m;
@@ -135,10 +176,11 @@ START_TEST(a_round)
 	use[0] =
 		(nvmlProcessUtilizationSample_t){.pid = 5, .timeStamp = now - 300000, .smUtil = 90};
 	ck_assert_int_eq(sample_round(&s), 0);
-	ck_assert_uint_eq(s.out_n, 4);
+	ck_assert_uint_eq(s.out_n, 5);
 	ck_assert_uint_eq(s.out[0].kind, HEALTH_DEVICE);
 	ck_assert_uint_eq(s.out[0].device_memory.used, 40);
-	ck_assert_uint_eq(s.out[3].kind, HEALTH_ROUND);
+	ck_assert_uint_eq(s.out[1].kind, HEALTH_STATE);
+	ck_assert_uint_eq(s.out[4].kind, HEALTH_ROUND);
 	ck_assert_uint_eq(of(5)->process.memory, 77);
 	ck_assert_uint_eq(of(6)->process.memory, HEALTH_UNKNOWN);
 	/* The first sample has no beginning. */
@@ -288,6 +330,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
+	tcase_add_test(tc, sensors);
 	tcase_add_test(tc, a_round);
 	tcase_add_test(tc, after_a_pause);
 	tcase_add_test(tc, slow_driver);

@@ -66,6 +66,7 @@ static void *snapshot(uint32_t n, size_t *size)
 		.daemon_size = sizeof(*own),
 		.gpu_size = sizeof(*gpu),
 		.vgpu_size = sizeof(*v),
+		.event_size = sizeof(struct pvgpu_event_record),
 	};
 	strcpy(own->version, "1\"\\");
 	strcpy(gpu->name, "default");

@@ -87,6 +87,37 @@ START_TEST(an_array_is_paid_for)
 }
 END_TEST
 
+/* Quota comes back when the work that may use the array has ended: until then a request waits. */
+START_TEST(an_array_waits_for_frees)
+{
+	struct pvgpu_wire_array_destroy d = {.array = ARRAY(0)};
+	struct pvgpu_wire_array_create c = {.ctx = FAKE_CTX,
+					    .width = 16,
+					    .format = CU_AD_FORMAT_FLOAT,
+					    .channels = 1,
+					    .array = ARRAY(1)};
+	struct pvgpu_wire_copy_array copy = {.ctx = FAKE_CTX,
+					     .dst_array = ARRAY(0),
+					     .src = w->arena_base,
+					     .width = 4,
+					     .height = 1,
+					     .depth = 1};
+
+	w->quota = 5 * MIB;
+	ck_assert_int_eq(create(11, 0), 0);
+	fake_far.manual = true;
+	FAKE_SUBMIT(w, COPY_ARRAY, 12, copy);
+	FAKE_SUBMIT(w, ARRAY_DESTROY, 13, d);
+	FAKE_SUBMIT(w, ARRAY_CREATE, 14, c);
+	fake_far.manual = false;
+	fake_complete(-1, 100);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 14), 0);
+	ck_assert_int_eq(fake_far.arrays, 1);
+	ck_assert_uint_eq(w->leased, 3 * MIB);
+	destroy(1);
+}
+END_TEST
+
 static CUresult no_needs(const char *call)
 {
 	return strcmp(call, "array_needs") ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -270,6 +301,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_array_is_paid_for);
+	tcase_add_test(t, an_array_waits_for_frees);
 	tcase_add_test(t, a_driver_that_cannot_measure);
 	tcase_add_test(t, sizes_do_not_overflow);
 	tcase_add_test(t, copies_stay_in_the_array);

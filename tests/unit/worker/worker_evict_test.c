@@ -2,12 +2,13 @@
 /* A session of a confidential pool: pvgpud hears that its work has ended when nothing of it is in
  * the GPU's cache. */
 #include <check.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "tests/unit/worker/gate_case.h"
 #include "tests/unit/worker/worker_fake_far.h"
 
-static unsigned int clears;
+static atomic_uint clears;
 
 static CUresult count(const char *call)
 {

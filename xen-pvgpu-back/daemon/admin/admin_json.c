@@ -2,6 +2,7 @@
 /*
  * {"op":"tree"}, {"op":"list","path":P}, {"op":"read","path":P}, {"op":"write","path":P,"value":V}
  * -> {"ok":true,"tree":…}, {"ok":true,"list":[…]}, {"ok":true,"value":V}, {"ok":true},
+ * {"op":"events","from":N} -> {"ok":true,"log":{"next":N,"lost":N,"events":[…]}}
  *    {"ok":false,"error":"ENOENT","reason":"for people"}
  */
 #include "xen-pvgpu-back/daemon/admin/admin_json.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/tree.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 
@@ -96,6 +98,12 @@ static json_t *run(struct daemon *d, json_t *req)
 
 	if (!op)
 		return refuse("EINVAL", "%s", "a request is an object with an op");
+	if (!strcmp(op, "events")) {
+		const json_int_t from = json_integer_value(json_object_get(req, "from"));
+
+		return json_pack("{s:b, s:o}", "ok", 1, "log",
+				 events_json(from > 0 ? (uint64_t)from : 0));
+	}
 	if (!path)
 		path = "/";
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {

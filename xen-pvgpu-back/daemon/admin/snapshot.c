@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
+#include "xen-pvgpu-back/daemon/admin/events.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
+
+#define EVENTS 24u /* in a snapshot */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -43,6 +46,27 @@ static void put_daemon(const struct daemon *d, const struct snapshots *s,
 	n[PVGPU_DAEMON_SNAPSHOT_TIME] = s->took_ns / 1000;
 }
 
+static uint64_t known(uint32_t n)
+{
+	return n == UINT32_MAX ? PVGPU_UNKNOWN : n;
+}
+
+static void put_sensors(const struct pool *p, uint64_t *n)
+{
+	const struct health_msg *m = &p->sensors;
+	const bool there = m->kind == HEALTH_STATE;
+
+	n[PVGPU_GPU_MEMORY_USED] = there ? p->driver_used : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_TEMPERATURE] = there ? known(m->state.celsius) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_POWER] = there ? known(m->state.milliwatts) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_SM_CLOCK] = there ? known(m->state.sm_mhz) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_MEMORY_CLOCK] = there ? known(m->state.memory_mhz) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_ECC_CORRECTED] = there ? m->state.corrected : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_ECC_UNCORRECTED] = there ? m->state.uncorrected : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_XIDS] = p->xids;
+	n[PVGPU_GPU_LAST_XID] = p->last_xid;
+}
+
 static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 {
 	uint64_t *n = out->value;
@@ -58,9 +82,11 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_HANDOVER_TIME] = schedule_handover_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_WAKEUPS] = schedule_wakeups(p->schedule);
 	n[PVGPU_GPU_HEALTHY] = !p->canary.unhealthy;
+	n[PVGPU_GPU_DRAINED] = canary_drained(p);
 	n[PVGPU_GPU_CANARIES] = p->canary.runs;
 	n[PVGPU_GPU_START_FAILURES] = p->failures;
 	n[PVGPU_GPU_UNKNOWN_PROCESSES] = strangers_count(p);
+	put_sensors(p, n);
 }
 
 static void put_state(const struct vgpu *v, struct pvgpu_vgpu_record *out)
@@ -116,8 +142,11 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 	struct pvgpu_daemon_record *own;
 	struct pvgpu_gpu_record *gpus;
 	struct pvgpu_vgpu_record *vgpus;
+	struct pvgpu_event_record events[EVENTS];
+	const unsigned int event_n = events_last(events, EVENTS);
 
-	*size = sizeof(*h) + sizeof(*own) + d->pool_n * sizeof(*gpus) + d->vgpu_n * sizeof(*vgpus);
+	*size = sizeof(*h) + sizeof(*own) + d->pool_n * sizeof(*gpus) + d->vgpu_n * sizeof(*vgpus) +
+		event_n * sizeof(events[0]);
 	h = calloc(1, *size);
 	if (!h)
 		return NULL;
@@ -129,6 +158,8 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 		.layout = PVGPU_STATISTICS_LAYOUT,
 		.gpus = d->pool_n,
 		.vgpus = d->vgpu_n,
+		.events = event_n,
+		.event_size = sizeof(events[0]),
 		.daemon_size = sizeof(*own),
 		.gpu_size = sizeof(*gpus),
 		.vgpu_size = sizeof(*vgpus),
@@ -140,6 +171,7 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size)
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		put_vgpu(d->vgpus[i], &vgpus[i]);
 	add_up(d, gpus);
+	memcpy(vgpus + d->vgpu_n, events, event_n * sizeof(events[0]));
 	s->made++;
 	put_daemon(d, s, own);
 	s->took_ns += clock_ns(CLOCK_MONOTONIC) - began;

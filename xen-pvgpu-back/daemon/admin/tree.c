@@ -385,9 +385,12 @@ static int write_pool(struct pool *p, const char *key, const char *value)
 {
 	if (strcmp(key, "health") != 0)
 		return EACCES;
-	if (strcmp(value, "ok") != 0)
+	if (!strcmp(value, "drain"))
+		canary_drain(p);
+	else if (!strcmp(value, "ok"))
+		canary_clear(p);
+	else
 		return EINVAL;
-	canary_clear(p);
 	return 0;
 }
 

@@ -398,6 +398,15 @@ int config_key(struct config *c, const char *section, const char *name, const ch
 	return base ? apply(c, keys, n, base, section, name, value, place, error) : -1;
 }
 
+/* There is a fault: is the rest of the file read, too? */
+static bool goes_on(struct reading *r)
+{
+	r->failed = true;
+	if (r->c->each_fault)
+		r->c->each_fault(r->error);
+	return r->c->each_fault;
+}
+
 /*
  * inih reports no section without keys, but here such a section makes a vGPU, a pool or a group. It
  * would take an indented line as the continuation of a value; the blanks are removed, so that it is
@@ -426,7 +435,7 @@ static char *read_line(char *buf, int cap, void *arg)
 	struct reading *r = arg;
 	size_t n;
 
-	if (r->failed || !fgets(buf, cap, r->f))
+	if ((r->failed && !r->c->each_fault) || !fgets(buf, cap, r->f))
 		return NULL;
 	r->line++;
 	n = strlen(buf);
@@ -436,10 +445,8 @@ static char *read_line(char *buf, int cap, void *arg)
 		r->failed = true;
 		return NULL;
 	}
-	if (look_at_line(r, buf) < 0) {
-		r->failed = true;
+	if (look_at_line(r, buf) < 0 && !goes_on(r))
 		return NULL;
-	}
 	return buf;
 }
 
@@ -448,11 +455,10 @@ static int on_value(void *arg, const char *section, const char *name, const char
 	struct reading *r = arg;
 	char place[CONFIG_PATH + 20];
 
-	if (r->failed)
+	if (r->failed && !r->c->each_fault)
 		return 0;
 	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	r->failed = config_key(r->c, section, name, value, place, r->error) < 0;
-	return !r->failed;
+	return config_key(r->c, section, name, value, place, r->error) == 0 || goes_on(r);
 }
 
 int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG_ERROR])

@@ -69,6 +69,8 @@ struct config_vgpu {
 const char *config_mode_name(unsigned int mode);
 
 struct config {
+	/* Gets each fault of the file, which is read to its end; NULL: the first fault ends it. */
+	void (*each_fault)(const char *error);
 	char run_dir[CONFIG_PATH];
 	char libcuda[CONFIG_PATH];
 	char worker[CONFIG_PATH]; /* empty: beside pvgpud itself */

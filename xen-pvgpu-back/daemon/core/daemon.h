@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "xen-pvgpu-back/contract/health.h"
 #include "xen-pvgpu-back/contract/local_check.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
@@ -111,6 +112,9 @@ struct pool {
 	ev_timer surplus; /* runs while there are more spare workers than wanted */
 	ev_timer refill;  /* runs while there are fewer */
 	struct canary canary;
+	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
+	uint64_t driver_used;      /* bytes that the driver counts as used */
+	uint64_t xids, last_xid;   /* their number since pvgpud's start; 0: none */
 	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
 	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];

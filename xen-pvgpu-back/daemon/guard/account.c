@@ -215,6 +215,21 @@ static void xid(struct daemon *d, const struct health_msg *m)
 			xid_seen(d->pools[i], m->code, 0);
 }
 
+/* Keeps the driver's figures of the pools' GPUs, for statistics. */
+static void state(struct daemon *d, const struct health_msg *m)
+{
+	for (unsigned int i = 0; i < d->pool_n; i++) {
+		struct pool *p = d->pools[i];
+
+		if (!health_is_device(d, m->device, p->cfg.device))
+			continue;
+		if (m->kind == HEALTH_DEVICE)
+			p->driver_used = m->device_memory.used;
+		else
+			p->sensors = *m;
+	}
+}
+
 /* Charges use that the driver has counted and that was not charged. */
 static void charge(struct vgpu *v)
 {
@@ -254,6 +269,10 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 			memory(w, m, now);
 		if (m->process.end_ns && !w->killed)
 			use(w, m, now);
+		break;
+	case HEALTH_DEVICE:
+	case HEALTH_STATE:
+		state(d, m);
 		break;
 	case HEALTH_XID:
 		xid(d, m);

@@ -14,6 +14,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 
+#define DRAINED "drained by an operator"
 #define EXIT_MS  2000u  /* from a worker's answer to its exit */
 #define XID_MS   60000u /* an Xid explains the errors of sessions that end within this time */
 #define MS       UINT64_C(1000000)
@@ -338,6 +339,17 @@ void canary_clear(struct pool *p)
 	log_warning("pool %s: an operator has declared the GPU healthy", p->cfg.name);
 	changed(p);
 	canary_want(p, "after an operator declared the GPU healthy");
+}
+
+void canary_drain(struct pool *p)
+{
+	canary_lock(p, DRAINED);
+}
+
+/* By the reason, which the file of faults keeps for the next pvgpud. */
+bool canary_drained(const struct pool *p)
+{
+	return p->canary.unhealthy && !strcmp(p->canary.reason, DRAINED);
 }
 
 const char *canary_refuses(const struct pool *p)

@@ -42,6 +42,9 @@ bool canary_suspects(const struct pool *p);
 void canary_lock(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* An operator declares the GPU healthy: accepted, then checked by a canary. */
 void canary_clear(struct pool *p);
+/* An operator takes the GPU out of use: locked until canary_clear; is it so? */
+void canary_drain(struct pool *p);
+bool canary_drained(const struct pool *p);
 /* NULL, or why the pool takes nothing new. */
 const char *canary_refuses(const struct pool *p);
 /* "ok", or "unhealthy: why". */

@@ -231,6 +231,8 @@ void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 	struct worker *w = worker_of(p->d, pid);
 	bool bad = x->action >= XID_WATCH;
 
+	p->xids++;
+	p->last_xid = number;
 	if (xid_is_of_gpu(x))
 		canary_xid(p);
 

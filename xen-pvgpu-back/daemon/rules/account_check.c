@@ -47,6 +47,7 @@ static const char *fault(const struct health_msg *m, uint64_t now)
 			       : NULL;
 	case HEALTH_XID:
 		return m->code > XID_MAX ? "Xid" : NULL;
+	case HEALTH_STATE: /* shown only */
 	case HEALTH_GPU:
 	case HEALTH_TROUBLE:
 	case HEALTH_ROUND:

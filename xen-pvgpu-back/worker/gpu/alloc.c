@@ -9,8 +9,7 @@
 #include "state.h"
 
 struct alloc_job {
-	struct job job;
-	struct alloc_job *next;
+	struct mem_wait wait;
 	struct ctx *c;
 	uint32_t seq;
 	uint64_t size;
@@ -25,11 +24,9 @@ static void alloc_reply(struct gpu *g, struct alloc_job *j, int r, uint64_t addr
 	free(j);
 }
 
-/* Side lane. True: answered. */
-static bool alloc_try(struct gpu *g, struct alloc_job *j)
+static bool alloc_attempt(struct gpu *g, struct mem_wait *w, bool last)
 {
-	/* Before looking: a free that ends while we look is not missed. */
-	const bool hope = atomic_load(&g->mem.pending) && !atomic_load(&g->ended);
+	struct alloc_job *j = (struct alloc_job *)w;
 	uint64_t addr = 0;
 	int r = ctx_enter(j->c);
 
@@ -39,22 +36,37 @@ static bool alloc_try(struct gpu *g, struct alloc_job *j)
 		mem_trim(g);
 		r = mem_get(g, j->c, j->size, true, &addr);
 	}
-	if (r == CUDA_ERROR_OUT_OF_MEMORY && hope)
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && !last)
 		return false;
 	alloc_reply(g, j, ctx_result(j->c, r), addr);
 	return true;
 }
 
-static void run_alloc(struct gpu *g, struct job *job)
+/* Side lane. True: answered. */
+static bool attempt(struct gpu *g, struct mem_wait *w)
+{
+	/* Before looking: a free that ends while we look is not missed. */
+	const bool hope = atomic_load(&g->mem.pending) && !atomic_load(&g->ended);
+
+	return w->attempt(g, w, !hope);
+}
+
+static void run_wait(struct gpu *g, struct job *job)
 {
 	struct memory *m = &g->mem;
-	struct alloc_job *j = (struct alloc_job *)job;
+	struct mem_wait *w = (struct mem_wait *)job;
 
-	if (!m->waiting && alloc_try(g, j))
+	if (!m->waiting && attempt(g, w))
 		return;
-	j->next = NULL;
-	*m->waiting_tail = j;
-	m->waiting_tail = &j->next;
+	w->next = NULL;
+	*m->waiting_tail = w;
+	m->waiting_tail = &w->next;
+}
+
+void mem_wait_push(struct gpu *g, struct mem_wait *w)
+{
+	w->job.run = run_wait;
+	side_push(g, &w->job);
 }
 
 void mem_retry(struct gpu *g)
@@ -62,10 +74,10 @@ void mem_retry(struct gpu *g)
 	struct memory *m = &g->mem;
 
 	while (m->waiting) {
-		struct alloc_job *j = m->waiting;
-		struct alloc_job *next = j->next;
+		struct mem_wait *w = m->waiting;
+		struct mem_wait *next = w->next;
 
-		if (!alloc_try(g, j))
+		if (!attempt(g, w))
 			return;
 		m->waiting = next;
 		if (!next)
@@ -95,8 +107,8 @@ int handle_mem_alloc(struct worker *w, const struct pvgpu_in_mem_alloc *in,
 	j->c = obj_ref(c);
 	j->seq = in->hdr->seq;
 	j->size = in->size;
-	j->job.run = run_alloc;
-	side_push(g, &j->job);
+	j->wait.attempt = alloc_attempt;
+	mem_wait_push(g, &j->wait);
 	return PVGPU_PENDING;
 }
 

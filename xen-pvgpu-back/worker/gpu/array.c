@@ -15,8 +15,8 @@
 #define TOTAL_STEP (64u << 10)
 
 struct array_job {
-	struct job job;
-	struct array *a; /* referenced */
+	struct mem_wait wait; /* destroying one: a job, no more */
+	struct array *a;      /* referenced */
 	uint32_t seq;
 	CUDA_ARRAY3D_DESCRIPTOR desc;
 };
@@ -65,8 +65,13 @@ static int make(struct gpu *g, const struct array_job *j)
 	if (r)
 		return r;
 	bytes = measured(g, j);
-	if (!lease_get(g->w, bytes))
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (!lease_get(g->w, bytes)) {
+		if (!mem_free_bytes(g))
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		mem_trim(g);
+		if (!lease_get(g->w, bytes))
+			return CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	r = ctx_result(a->o.ctx, (int)g->far->cuArray3DCreate_v2(&a->far, &j->desc));
 	if (r)
 		lease_put(g->w, bytes);
@@ -81,14 +86,17 @@ static void job_free(struct array_job *j)
 	free(j);
 }
 
-static void run_create(struct gpu *g, struct job *job)
+static bool create_attempt(struct gpu *g, struct mem_wait *w, bool last)
 {
-	struct array_job *j = (struct array_job *)job;
+	struct array_job *j = (struct array_job *)w;
 	const int r = make(g, j);
 
+	if (r == CUDA_ERROR_OUT_OF_MEMORY && !last)
+		return false;
 	obj_ready(j->a, r);
 	worker_reply_array_create(g->w, j->seq, r, NULL);
 	job_free(j);
+	return true;
 }
 
 /* Has the far end all the calls? */
@@ -97,8 +105,7 @@ static bool far_arrays(const struct far *far)
 	return far->cuArray3DCreate_v2 && far->cuArrayDestroy;
 }
 
-static struct array_job *job_new(struct array *a, uint32_t seq,
-				 void (*run)(struct gpu *g, struct job *j))
+static struct array_job *job_new(struct array *a, uint32_t seq)
 {
 	struct array_job *j = calloc(1, sizeof(*j));
 
@@ -106,7 +113,6 @@ static struct array_job *job_new(struct array *a, uint32_t seq,
 		return NULL;
 	j->a = obj_ref(a);
 	j->seq = seq;
-	j->job.run = run;
 	return j;
 }
 
@@ -131,7 +137,7 @@ int handle_array_create(struct worker *w, const struct pvgpu_in_array_create *in
 	a->row_bytes = in->width * texel;
 	a->rows = in->height ? in->height : 1;
 	a->slices = in->depth ? in->depth : 1;
-	j = job_new(a, in->hdr->seq, run_create);
+	j = job_new(a, in->hdr->seq);
 	if (!j) {
 		obj_ready(a, CUDA_ERROR_OUT_OF_MEMORY);
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -142,7 +148,8 @@ int handle_array_create(struct worker *w, const struct pvgpu_in_array_create *in
 					    .Format = (CUarray_format)in->format,
 					    .NumChannels = in->channels,
 					    .Flags = in->flags};
-	side_push(g, &j->job);
+	j->wait.attempt = create_attempt;
+	mem_wait_push(g, &j->wait);
 	return PVGPU_PENDING;
 }
 
@@ -170,14 +177,15 @@ int handle_array_destroy(struct worker *w, const struct pvgpu_in_array_destroy *
 	struct gpu *g = worker_gpu(w);
 	struct array *a = in->array;
 	struct ctx *c = a->o.ctx;
-	struct array_job *j = job_new(a, in->hdr->seq, run_destroy);
+	struct array_job *j = job_new(a, in->hdr->seq);
 
 	if (!j)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	obj_remove(g, &a->o);
 	obj_unref(a);
 	atomic_fetch_add(&g->mem.pending, 1);
-	side_after_work(g, c, &j->job);
+	j->wait.job.run = run_destroy;
+	side_after_work(g, c, &j->wait.job);
 	return 0;
 }
 

@@ -25,8 +25,15 @@ int evict_make(struct gpu *g)
 		return 0;
 	r = (int)g->far->cuDeviceGetAttribute(&bytes, CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE,
 					      g->far->dev);
-	if (r || bytes <= 0)
+	if (!r && bytes <= 0)
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	if (r) {
+		worker_log(g->w,
+			   "the GPU does not say how large its L2 cache is (CUresult %d): "
+			   "no context in a confidential pool",
+			   r);
 		return r;
+	}
 	return mem_own(g, TIMES * (uint64_t)bytes, &e->area);
 }
 
@@ -50,9 +57,9 @@ static int issue(struct gpu *g, struct ctx *c)
 	const struct area *a = g->evict.area;
 	int r = obj_error(c);
 
-	if (!r && a)
+	if (!r)
 		r = ctx_enter(c);
-	return r || !a ? r : (int)g->far->cuMemsetD8Async(a->addr, 0, a->size, c->legacy->far);
+	return r ? r : (int)g->far->cuMemsetD8Async(a->addr, 0, a->size, c->legacy->far);
 }
 
 bool evict_done(struct gpu *g)
@@ -67,7 +74,7 @@ bool evict_done(struct gpu *g)
 	if (!e->ctx)
 		return true;
 	/* A context that is lost to a fault runs nothing any more. */
-	if (e->area && !issue(g, e->ctx)) {
+	if (!issue(g, e->ctx)) {
 		work_bytes(&k, e->ctx->legacy, WORK_MEMSET, e->area->size, false);
 		work_commit(&k, e->ctx->legacy);
 	}

@@ -82,7 +82,7 @@ struct global { /* of a module: known because the guest asked for it */
 	const struct ctx *ctx;
 };
 
-struct alloc_job;
+struct mem_wait;
 
 struct memory {
 	pthread_mutex_t lock;
@@ -93,8 +93,8 @@ struct memory {
 	uint64_t freeing; /* bytes */
 	struct global *global;
 	uint32_t globals, global_cap;
-	atomic_uint pending;                       /* frees that have not given their memory back */
-	struct alloc_job *waiting, **waiting_tail; /* side lane only */
+	atomic_uint pending;                      /* frees that have not given their memory back */
+	struct mem_wait *waiting, **waiting_tail; /* side lane only */
 };
 
 #define MEM_SPARES      2u
@@ -125,7 +125,7 @@ uint64_t mem_free_bytes(struct gpu *g);
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);
 /* Those of a module or library, or in a context. */
 void globals_remove(struct gpu *g, const void *which);
-/* Try again the allocations that wait for memory. Side lane. */
+/* Try again what waits for memory. Side lane. */
 void mem_retry(struct gpu *g);
 
 /* span.c: bytes from the first to the last of a strided range, -1 when the sizes are impossible. */

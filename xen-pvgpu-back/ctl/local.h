@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Common to the subcommands that ask this machine's pvgpud. */
+#ifndef PVGPU_CTL_LOCAL_H
+#define PVGPU_CTL_LOCAL_H
+
+#include <jansson.h>
+
+/* The keys below a path, which *answer owns. NULL: the reason is on stderr, the exit status in
+ * *status. */
+json_t *local_ask(json_t *req, int *status); /* the request is consumed; as below */
+json_t *local_ask_tree(const char *path, json_t **answer, int *status);
+/* "" where there is none. */
+const char *local_text(json_t *o, const char *key);
+
+#endif
