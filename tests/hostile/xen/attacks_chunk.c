@@ -133,10 +133,15 @@ static void circle(struct front *f)
 /* The directory says that it ends before the chunk does. */
 static void short_directory(struct front *f)
 {
-	for (unsigned int i = CHUNK_PAGES; i < PVGPU_DIR_REFS; i++)
-		dir_page(&attack_seat->chunk_dir)->ref[i] = attack_seat->chunk.ref[i % CHUNK_PAGES];
-	add(f, base() + SIZE, 8ull << 20, EPROTO);
+	struct pages set, dir;
+
+	pages_grant(&set, f->back, PVGPU_DIR_REFS, 0);
+	dir_make(f, &dir, &set);
+	WANT(send_chunk(f, PVGPU_CTL_CHUNK_ADD, base() + SIZE, 8ull << 20, dir.ref[0]) == EPROTO,
+	     "the chunk was not refused");
 	WANT(seat_answers(attack_seat), "the session was ended");
+	pages_end(&dir);
+	pages_end(&set);
 }
 
 /* Removals of chunks that never were, that were removed, and of parts. */
