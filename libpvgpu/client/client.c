@@ -66,7 +66,7 @@ int api_find(enum pvgpu_handle_type type, const void *handle, void **object)
 
 int api_object_stream(struct object *o, CUstream stream, struct target *t)
 {
-	*t = (struct target){o->ctx, 0};
+	*t = (struct target){.ctx = o->ctx};
 	return stream && stream != CU_STREAM_LEGACY ? client->stream(stream, false, t) : 0;
 }
 

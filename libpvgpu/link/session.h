@@ -107,6 +107,11 @@ bool pvgpu_tells_ends(const struct pvgpu_session *s);
 /* No context has had a fault, and the worker is there: what was known of it still holds. */
 bool pvgpu_sound(const struct pvgpu_session *s);
 
+/* A command is about to be posted that has the worker call so many kept host functions: make room.
+ * False: no memory. After it was posted: make sure that a thread listens. */
+bool pvgpu_expect_hosts(struct pvgpu_session *s, uint32_t n);
+void pvgpu_expected_hosts(struct pvgpu_session *s);
+
 /*
  * How this thread's calls wait from now on: as it pays, on the processor for longer, or asleep.
  * Returns how they waited before.

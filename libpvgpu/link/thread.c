@@ -37,6 +37,20 @@ bool pvgpu_callback_expect(struct pvgpu_session *s)
 	return ok;
 }
 
+bool pvgpu_expect_hosts(struct pvgpu_session *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!pvgpu_callback_expect(s))
+			return false;
+	}
+	return true;
+}
+
+void pvgpu_expected_hosts(struct pvgpu_session *s)
+{
+	pvgpu_callback_posted(s);
+}
+
 /* `expected` was raised before `leading` is read: a leader that leaves later sees it and kicks. */
 void pvgpu_callback_posted(struct pvgpu_session *s)
 {

@@ -5,6 +5,11 @@ LDLIBS_pvbench = -L$(B)/stubs -lcuda -lm
 TESTPROGS += $(B)/tests/callbench
 $(B)/tests/callbench: $(call obj,tests/bench/callbench.c) | $(B)/stubs/libcuda.so
 LDLIBS_callbench = -L$(B)/stubs -lcuda
+
+# Graphs, on a far end that has them.
+TESTPROGS += $(B)/tests/graphbench
+$(B)/tests/graphbench: $(call obj,tests/bench/graphbench.c) | $(B)/stubs/libcuda.so
+LDLIBS_graphbench = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/schedbench
 $(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
 $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)

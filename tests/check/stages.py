@@ -75,7 +75,7 @@ def stages(full=False):
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
                "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
-        *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, which the lab runs, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
+        *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, also what it does without Xen, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
           if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),

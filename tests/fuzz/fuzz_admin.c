@@ -24,6 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct daemon d;
 
+void canary_drain(struct pool *p)
+{
+}
+
 void worker_kill(struct worker *w, const char *fmt, ...)
 {
 }

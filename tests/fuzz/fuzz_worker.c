@@ -8,11 +8,13 @@
  * xen-pvgpu-back/worker/gpu/chunks.c xen-pvgpu-back/worker/gpu/complete.c
  * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
+ * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
+ * xen-pvgpu-back/worker/gpu/graph_params.c
  * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c xen-pvgpu-back/worker/gpu/evict.c
  * xen-pvgpu-back/worker/gpu/find.c
  * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c xen-pvgpu-back/worker/gpu/image.c
- * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
+ * xen-pvgpu-back/worker/gpu/latency.c xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
  * xen-pvgpu-back/worker/gpu/link.c
  * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
  * xen-pvgpu-back/worker/gpu/module.c xen-pvgpu-back/worker/gpu/objects.c

@@ -48,6 +48,14 @@ static int set(struct guest *g, uint64_t dst, uint64_t pitch, uint32_t element, 
 		       : ENDED;
 }
 
+/* A texture over a line (kind 2) or over two rows (kind 3) of bytes. */
+static int texture(struct guest *g, uint32_t kind, uint64_t at, uint64_t size)
+{
+	return CALL(g, tex_create, TEX_CREATE, .ctx = g->ctx, .kind = kind, .address = at,
+		    .format = 1, .channels = 1, .width = kind == 2 ? size : 1, .height = 2,
+		    .pitch = size, .texture = PVGPU_HANDLE(PVGPU_H_TEXTURE, 0, 0, 0));
+}
+
 /* Every way to read and to write `size` bytes there must fail. */
 static void all_ways(struct guest *g, uint64_t at, uint64_t size, const char *what)
 {
@@ -63,6 +71,8 @@ static void all_ways(struct guest *g, uint64_t at, uint64_t size, const char *wh
 	WANT(fetch(g, at, small), "%s: copy_fetch from %#" PRIx64, what, at);
 	WANT(set(g, at, 0, 1, size, 1), "%s: memset at %#" PRIx64, what, at);
 	WANT(set(g, at, size, 1, 1, 2), "%s: 2-D memset at %#" PRIx64, what, at);
+	WANT(texture(g, 2, at, size), "%s: texture at %#" PRIx64, what, at);
+	WANT(texture(g, 3, at, size), "%s: texture of rows at %#" PRIx64, what, at);
 }
 
 static void edges(struct guest *g)
@@ -163,6 +173,75 @@ static void workers_own(struct guest *g)
 	}
 	fclose(maps);
 	WANT(n > 10, "only %d mappings", n);
+}
+
+/* ---- arrays ---- */
+
+struct array_copy {
+	uint64_t x, y, z, pitch, rows, width, height, depth;
+};
+
+/* From memory to an array of 16 x 16 x 4 bytes, or back. */
+static int copy_array(struct guest *g, bool to, uint64_t memory, const struct array_copy *b)
+{
+	const uint64_t a = PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, 0);
+	struct pvgpu_wire_copy_array c = {HDR(copy_array, COPY_ARRAY),
+					  .ctx = g->ctx,
+					  .dst_array = to ? a : 0,
+					  .dst = to ? 0 : memory,
+					  .dst_x = to ? b->x : 0,
+					  .dst_y = to ? b->y : 0,
+					  .dst_z = to ? b->z : 0,
+					  .dst_pitch = to ? 0 : b->pitch,
+					  .dst_height = to ? 0 : b->rows,
+					  .src_array = to ? 0 : a,
+					  .src = to ? memory : 0,
+					  .src_x = to ? 0 : b->x,
+					  .src_y = to ? 0 : b->y,
+					  .src_z = to ? 0 : b->z,
+					  .src_pitch = to ? b->pitch : 0,
+					  .src_height = to ? b->rows : 0,
+					  .width = b->width,
+					  .height = b->height,
+					  .depth = b->depth};
+
+	c.hdr.flags = PVGPU_CMD_MARK;
+	return guest_post(g, &c) ? guest_wait(g, g->seq) : ENDED;
+}
+
+/* Beyond the array, and from and to memory that is not the session's. */
+static void arrays(struct guest *g)
+{
+	static const struct array_copy good = {0, 0, 0, 16, 16, 16, 16, 4};
+	static const struct array_copy bad[] = {
+		{1, 0, 0, 16, 16, 16, 16, 4},
+		{0, 1, 0, 16, 16, 16, 16, 4},
+		{0, 0, 1, 16, 16, 16, 16, 4},
+		{0, 0, 0, 32, 16, 17, 16, 4},
+		{1u << 30, 0, 0, 16, 16, 1, 1, 1},
+		{0, 1u << 30, 1u << 30, 16, 16, 1, 1, 1},
+		{0, 0, 0, 16, 1u << 30, 1, 1, 1u << 30},
+		{0, 0, 0, 1ull << 61, 16, 16, 16, 4},
+		{0, 0, 0, 15, 16, 16, 16, 4},
+	};
+	const uint64_t foreign[] = {8,
+				    g->device_base - 8,
+				    g->device_base + g->device_size / 2,
+				    g->arena_base - 8,
+				    (uintptr_t)bad,
+				    ~0ull - 7};
+
+	WANT(!CALL(g, array_create, ARRAY_CREATE, .ctx = g->ctx, .width = 16, .height = 16,
+		   .depth = 4, .format = 1, .channels = 1,
+		   .array = PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, 0)),
+	     "no array");
+	for (int to = 0; to < 2; to++) {
+		for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+			WANT(copy_array(g, to, g->memory[0], &bad[i]), "copy %u, %d", i, to);
+		for (unsigned int i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+			WANT(copy_array(g, to, foreign[i], &good), "memory %u, %d", i, to);
+		WANT(!copy_array(g, to, g->memory[0], &good), "a good copy, %d", to);
+	}
 }
 
 /* ---- pitches ---- */
@@ -317,6 +396,7 @@ static void leftovers(struct guest *g)
 const struct attack attacks_memory[] = {
 	{"memory_edges", MEMORY, LIVES, edges, 0},
 	{"memory_workers_own", MEMORY, LIVES, workers_own, 0},
+	{"memory_arrays", MEMORY, LIVES, arrays, 0},
 	{"memory_pitches", MEMORY, LIVES, pitches, 0},
 	{"memory_sizes", MEMORY, LIVES, sizes, 0},
 	{"memory_pieces_1", MEMORY, LIVES, pieces, 1},

@@ -33,7 +33,6 @@ lab-built: $$(LAB_BUILT) $$(TEST_PROGRAMS) $(B)/tests/next-echo next-version
 # make check, without those that are LONG. JOBS: machines at once.
 lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
-	$(Q)$(if $(QUICK),,$(if $(if $(SCENARIO),$(filter vgpu-xl-patched,$(SCENARIO)),all),$(MAKE) --no-print-directory xl-toolstack))
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS)) $(SCENARIO)
 
 # The basic scenarios with each of the kernels that guests may have; a kernel that cannot be had is skipped.

@@ -235,12 +235,16 @@ class Xenstored:
             return self.commit(client.transactions.pop(number), words[0] == b"T")
         if kind == IS_DOMAIN_INTRODUCED:
             return (b"T\0" if "/local/domain/" + path in self.tree.nodes else b"F\0"), None
+        if kind == GET_DOMAIN_PATH:
+            return b"/local/domain/" + words[0] + b"\0", None
         if number and number not in client.transactions:
             raise Refused("ENOENT")
         return self.on_node(client.transactions.get(number), kind, path, body)
 
     def on_node(self, transaction, kind, path, body):
         tree = transaction.tree if transaction else self.tree
+        if kind == READ and not path.startswith(("/", "@")):
+            path = "/local/domain/0/" + path  # libxl asks for its own domid so
         if transaction:
             transaction.touch(path)
         if kind == READ:

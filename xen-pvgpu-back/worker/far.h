@@ -105,6 +105,46 @@
 	X(cuFuncGetParamInfo)                                                                      \
 	X(cuKernelGetParamInfo)
 
+/* Graphs: all of these, or none is used (far_graphs()). */
+#define FAR_GRAPHS(X)                                                                              \
+	X(cuGraphCreate)                                                                           \
+	X(cuGraphDestroy)                                                                          \
+	X(cuGraphClone)                                                                            \
+	X(cuGraphAddKernelNode_v2)                                                                 \
+	X(cuGraphAddMemcpyNode)                                                                    \
+	X(cuGraphAddMemsetNode)                                                                    \
+	X(cuGraphAddHostNode)                                                                      \
+	X(cuGraphAddEmptyNode)                                                                     \
+	X(cuGraphAddChildGraphNode)                                                                \
+	X(cuGraphGetNodes)                                                                         \
+	X(cuGraphGetEdges)                                                                         \
+	X(cuGraphNodeGetType)                                                                      \
+	X(cuGraphNodeFindInClone)                                                                  \
+	X(cuGraphDestroyNode)                                                                      \
+	X(cuGraphAddDependencies)                                                                  \
+	X(cuGraphRemoveDependencies)                                                               \
+	X(cuGraphKernelNodeGetParams_v2)                                                           \
+	X(cuGraphKernelNodeSetParams_v2)                                                           \
+	X(cuGraphMemcpyNodeGetParams)                                                              \
+	X(cuGraphMemcpyNodeSetParams)                                                              \
+	X(cuGraphMemsetNodeGetParams)                                                              \
+	X(cuGraphMemsetNodeSetParams)                                                              \
+	X(cuGraphHostNodeGetParams)                                                                \
+	X(cuGraphHostNodeSetParams)                                                                \
+	X(cuGraphInstantiateWithParams)                                                            \
+	X(cuGraphExecDestroy)                                                                      \
+	X(cuGraphExecUpdate_v2)                                                                    \
+	X(cuGraphExecKernelNodeSetParams_v2)                                                       \
+	X(cuGraphExecMemcpyNodeSetParams)                                                          \
+	X(cuGraphExecMemsetNodeSetParams)                                                          \
+	X(cuGraphExecHostNodeSetParams)                                                            \
+	X(cuGraphLaunch)                                                                           \
+	X(cuGraphUpload)                                                                           \
+	X(cuStreamBeginCaptureToGraph)                                                             \
+	X(cuStreamEndCapture)                                                                      \
+	X(cuStreamGetCaptureInfo_v2)                                                               \
+	X(cuStreamUpdateCaptureDependencies)
+
 /* Newer than the oldest driver that is served, or not on every kind of GPU. */
 #define FAR_OPTIONAL(X)                                                                            \
 	X(cuLinkCreate_v2)                                                                         \
@@ -126,7 +166,8 @@
 	X(cuOccupancyMaxPotentialClusterSize)                                                      \
 	X(cuOccupancyMaxActiveClusters)                                                            \
 	X(cuEventRecordWithFlags)                                                                  \
-	X(cuStreamWaitValue32_v2)
+	X(cuStreamWaitValue32_v2)                                                                  \
+	FAR_GRAPHS(X)
 
 #define FAR_MEMBER(name) __typeof__(name) *name;
 struct far {

@@ -241,6 +241,11 @@ static int synchronize(struct ctx *c)
 	enum pvgpu_patience before;
 	int r;
 
+	if (capturing()) {
+		r = capture_wait_ctx(c);
+		if (r)
+			return r;
+	}
 	if (done_ctx_at_rest(c))
 		return 0;
 	before = pvgpu_wait_so(ctx_patience(c));

@@ -311,12 +311,14 @@ struct stream {
 	unsigned int flags;
 	int priority;
 	uint64_t id;
+	_Atomic uint64_t capture; /* number of the capture that it takes part in, or of an ended one */
 };
 
 /* Where a command goes: stream 0 is the context's legacy default stream. */
 struct target {
 	struct ctx *ctx;
 	uint64_t stream;
+	bool captured; /* it becomes a node of a graph */
 };
 
 /* The calling thread's own stream in c, made at its first use. */
@@ -340,6 +342,57 @@ struct event {
 	_Atomic uint32_t completed; /* value of records that is known to be done */
 	_Atomic uint32_t waited;    /* the same, known by a call that waits */
 	_Atomic uint64_t place;     /* of the last record, see done.c */
+	_Atomic uint64_t capture;   /* in which it was recorded last; 0: in none */
+};
+
+/* capture.c: the rules of capture, kept here: the worker captures in relaxed mode. */
+
+extern _Atomic unsigned int captures; /* under way */
+static inline bool capturing(void)
+{
+	return unlikely(atomic_load_explicit(&captures, memory_order_relaxed));
+}
+/* Work for a stream (NULL: the legacy one), while something is captured. */
+int capture_work(struct target *t, struct stream *s);
+/* A wait for it, or a query of it (NULL: the legacy one). */
+int capture_wait(const struct target *t, struct stream *s);
+int capture_wait_ctx(const struct ctx *c);
+/* A call that may wait for work, in this thread. */
+int capture_unsafe_slow(void);
+static inline int capture_unsafe(void)
+{
+	return capturing() ? capture_unsafe_slow() : 0;
+}
+/* The stream was asked for a thing that cannot be captured: its capture becomes invalid. */
+int capture_refuse(const struct target *t);
+/* Make a capture invalid; returns r. */
+int capture_spoil(uint64_t id, int r);
+/* The stream is to wait for the event, and one of them takes part in a capture. *join: post it. */
+int capture_event(struct target *t, struct stream *s, const struct event *e, bool *join);
+/* The number of the target's capture. */
+uint64_t capture_of(const struct target *t);
+/* Each launch of the graph that t is captured into will call so many more host functions. */
+void capture_hosts(const struct target *t, uint32_t n);
+
+/* graph.c */
+
+struct node_cache;
+struct held;
+
+struct graph {
+	struct object o;
+	uint32_t hosts; /* host functions that a launch calls */
+	pthread_mutex_t lock;
+	struct node_cache *cache; /* by node: what getters gave out; under lock */
+	uint32_t cached;
+	struct held *held; /* user objects; under lock */
+};
+
+struct graph_exec {
+	struct object o;
+	uint32_t hosts;
+	uint64_t flags;
+	struct held *held;
 };
 
 /*
@@ -527,6 +580,13 @@ void library_forget_module(struct module *m);
 /* The library's module in a context. */
 int library_module(struct library *l, struct ctx *c, CUmodule *out);
 
+/* launch.c: a launch's arguments, checked and packed for a node of a graph; out has room for
+ * PVGPU_PARAMS_MAX bytes. */
+int launch_pack(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *p, char *out, uint32_t *len,
+		struct function **f);
+/* copy3d.c: a copy, checked, as a node of a graph. */
+int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct pvgpu_graph_node *n);
+
 /* launch.c: launch attributes in the protocol's form, and what they ask of the launch. */
 struct launch_needs {
 	bool cooperative;
@@ -690,6 +750,11 @@ bool move_pending(void);
 void move_forget(uint64_t base, uint64_t len);
 
 /* hostfunc.c */
+
+/* A host function of a graph: kept until the process ends, and called by each launch. 0: no room. */
+uint64_t hostfunc_keep(CUhostFn fn, void *user_data, struct ctx *c);
+/* Which it is; false: none. */
+bool hostfunc_kept(uint64_t id, CUDA_HOST_NODE_PARAMS *out);
 void hostfunc_run(void *arg, uint64_t id, uint32_t status);
 void hostfunc_forget_ctx(struct ctx *c);
 

@@ -24,6 +24,7 @@
 #include "pvgpu_cuda_structs.h"
 #include "pvgpu_cuda_tex.h"
 
+#include "pvgpu_cuda_graphs.h"
 #include "pvgpu_cuda_pools.h"
 
 #ifdef __cplusplus

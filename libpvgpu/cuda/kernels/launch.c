@@ -197,6 +197,37 @@ static int launch(CUfunction h, const struct request *q, CUstream stream, bool p
 	return r ? r : post(&t, f, q, packed, f->param_bytes);
 }
 
+int launch_pack(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *p, char *out, uint32_t *len,
+		struct function **f)
+{
+	const struct target t = {.ctx = c};
+	const struct request q = {.grid = {p->gridDimX, p->gridDimY, p->gridDimZ},
+				  .block = {p->blockDimX, p->blockDimY, p->blockDimZ},
+				  .shared = p->sharedMemBytes};
+	const void *buffer;
+	int r = find_function(p->func, &t, f);
+
+	if (!r)
+		r = check(&t, *f, &q);
+	if (r)
+		return r;
+	*len = 0;
+	if (!(*f)->param_bytes && (*f)->params_known)
+		return p->kernelParams && p->extra ? CUDA_ERROR_INVALID_VALUE : 0;
+	if (!p->kernelParams == !p->extra)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (p->extra) {
+		r = find_buffer(*f, p->extra, &buffer, len);
+		if (!r)
+			memcpy(out, buffer, *len);
+		return r;
+	}
+	if (!(*f)->params_known)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	*len = (*f)->param_bytes;
+	return pack(*f, p->kernelParams, out);
+}
+
 /* A window of memory that the device has, and of a size that it can keep. */
 static bool window_fits(const CUaccessPolicyWindow *w)
 {

@@ -70,6 +70,10 @@ int copy_between(const struct target *t, const struct copy *c)
 	uint32_t got = 0;
 	int r;
 
+	/* A node names its memory: the worker must reach it at each launch. */
+	if (unlikely(t->captured) &&
+	    (!c->async || !side_is_mapped(c->dst_side) || !side_is_mapped(c->src_side)))
+		return capture_refuse(t);
 	if (side_is_mapped(c->dst_side) && side_is_mapped(c->src_side)) {
 		r = pvgpu_do_copy(session(), t->ctx->o.wire, t->stream, c->dst, c->src, c->len);
 		if (!r && !c->async && (c->dst_side == SIDE_PINNED || c->src_side == SIDE_PINNED))

@@ -301,6 +301,9 @@ static int copy_box(const struct target *t, const struct box *b)
 
 		return copy_between(t, &c);
 	}
+	if (unlikely(t->captured) &&
+	    (!b->async || !side_is_mapped(d->side) || !side_is_mapped(s->side)))
+		return capture_refuse(t);
 	if (side_is_mapped(d->side) && side_is_mapped(s->side)) {
 		r = post(t, NULL, d, s, b->width, b->rows, b->depth);
 		if (!r && !b->async && (d->side == SIDE_PINNED || s->side == SIDE_PINNED))
@@ -360,6 +363,34 @@ static int copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool per_thread, boo
 	return copy(&dst, &src, &b, stream, per_thread);
 }
 
+static void operands(const CUDA_MEMCPY3D *c, struct operand *dst, struct operand *src,
+		     struct box *b)
+{
+	*dst = (struct operand){.type = c->dstMemoryType,
+				.host = c->dstHost,
+				.device = c->dstDevice,
+				.array = c->dstArray,
+				.x = c->dstXInBytes,
+				.y = c->dstY,
+				.z = c->dstZ,
+				.lod = c->dstLOD,
+				.pitch = c->dstPitch,
+				.height = c->dstHeight};
+	*src = (struct operand){.type = c->srcMemoryType,
+				.host = c->srcHost,
+				.device = c->srcDevice,
+				.array = c->srcArray,
+				.x = c->srcXInBytes,
+				.y = c->srcY,
+				.z = c->srcZ,
+				.lod = c->srcLOD,
+				.pitch = c->srcPitch,
+				.height = c->srcHeight};
+	b->width = c->WidthInBytes;
+	b->rows = c->Height;
+	b->depth = c->Depth;
+}
+
 static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, bool async)
 {
 	struct operand dst, src;
@@ -367,30 +398,43 @@ static int copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool per_thread, boo
 
 	if (!c || c->reserved0 || c->reserved1)
 		return CUDA_ERROR_INVALID_VALUE;
-	dst = (struct operand){.type = c->dstMemoryType,
-			       .host = c->dstHost,
-			       .device = c->dstDevice,
-			       .array = c->dstArray,
-			       .x = c->dstXInBytes,
-			       .y = c->dstY,
-			       .z = c->dstZ,
-			       .lod = c->dstLOD,
-			       .pitch = c->dstPitch,
-			       .height = c->dstHeight};
-	src = (struct operand){.type = c->srcMemoryType,
-			       .host = c->srcHost,
-			       .device = c->srcDevice,
-			       .array = c->srcArray,
-			       .x = c->srcXInBytes,
-			       .y = c->srcY,
-			       .z = c->srcZ,
-			       .lod = c->srcLOD,
-			       .pitch = c->srcPitch,
-			       .height = c->srcHeight};
-	b.width = c->WidthInBytes;
-	b.rows = c->Height;
-	b.depth = c->Depth;
+	operands(c, &dst, &src, &b);
 	return copy(&dst, &src, &b, stream, per_thread);
+}
+
+int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct pvgpu_graph_node *n)
+{
+	uint64_t max_pitch = (uint64_t)device_value(c->device, CU_DEVICE_ATTRIBUTE_MAX_PITCH);
+	struct operand dst, src;
+	struct box b = {.async = true};
+	int r;
+
+	if (!copy || copy->reserved0 || copy->reserved1)
+		return CUDA_ERROR_INVALID_VALUE;
+	operands(copy, &dst, &src, &b);
+	if (!b.width || !b.rows || !b.depth)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!max_pitch)
+		max_pitch = INT32_MAX;
+	r = place_operand(&dst, &b, max_pitch, &b.dst);
+	if (!r)
+		r = place_operand(&src, &b, max_pitch, &b.src);
+	if (r)
+		return r;
+	/* A launch names no memory: what the worker does not reach at any time cannot be copied. */
+	if (b.dst.array || b.src.array || !side_is_mapped(b.dst.side) ||
+	    !side_is_mapped(b.src.side))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	n->dst = b.dst.addr;
+	n->dst_pitch = b.dst.pitch;
+	n->dst_height = b.dst.height;
+	n->src = b.src.addr;
+	n->src_pitch = b.src.pitch;
+	n->src_height = b.src.height;
+	n->width = b.width;
+	n->height = b.rows;
+	n->depth = b.depth;
+	return 0;
 }
 
 static int copy_3d_peer(const CUDA_MEMCPY3D_PEER *p, CUstream stream, bool per_thread, bool async)

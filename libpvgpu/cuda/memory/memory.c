@@ -35,7 +35,13 @@ PUBLIC CUresult cuMemAlloc_v2(CUdeviceptr *addr, size_t bytes)
 		return r;
 	if (!addr || !bytes)
 		return CUDA_ERROR_INVALID_VALUE;
-	return alloc(c, bytes, addr);
+	if (capturing()) {
+		const int unsafe = capture_unsafe();
+
+		if (unsafe)
+			return (CUresult)unsafe;
+	}
+	return (CUresult)alloc(c, bytes, addr);
 }
 
 PUBLIC CUresult cuMemAllocPitch_v2(CUdeviceptr *addr, size_t *pitch, size_t width, size_t height,

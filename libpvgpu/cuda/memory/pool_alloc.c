@@ -175,6 +175,8 @@ static int alloc(CUdeviceptr *addr, size_t bytes, CUstream stream, bool per_thre
 
 	if (r)
 		return r;
+	if (t.captured)
+		return capture_refuse(&t); /* memory nodes are not offered */
 	pthread_mutex_lock(&pools_lock);
 	p = pool_current(t.ctx->device);
 	if (p)
@@ -189,7 +191,9 @@ static int alloc_pool(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, CUstre
 	struct target t;
 	const int r = stream_enter(stream, per_thread, &t);
 
-	return r ? r : alloc_from(addr, bytes, pool, &t);
+	if (r)
+		return r;
+	return t.captured ? capture_refuse(&t) : alloc_from(addr, bytes, pool, &t);
 }
 
 /* A block that another context's stream frees is free when that stream's work so far has ended. */
@@ -214,6 +218,8 @@ static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 
 	if (r)
 		return r;
+	if (t.captured)
+		return capture_refuse(&t);
 	if (!addr || !range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.block)

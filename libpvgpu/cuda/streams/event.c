@@ -72,14 +72,17 @@ static int record(CUevent event, CUstream stream, unsigned int flags, bool per_t
 		return r;
 	if (flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags)
-		return CUDA_ERROR_ILLEGAL_STATE; /* only while a stream is captured */
+	if (flags) /* only while a stream is captured; and nodes for events are not offered */
+		return t.captured ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_ILLEGAL_STATE;
 	e = object_find(PVGPU_H_EVENT, event);
 	if (!e || e->o.ctx != t.ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = pvgpu_do_event_record(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
 	if (r)
 		return r;
+	atomic_store(&e->capture, t.captured ? capture_of(&t) : 0);
+	if (t.captured)
+		return 0;
 	atomic_store(&e->place, done_place(&t));
 	atomic_fetch_add(&e->records, 1);
 	return 0;
@@ -103,8 +106,12 @@ PUBLIC CUresult cuEventQuery(CUevent event)
 	struct event *e;
 	int r = enter(event, &e);
 
+	if (!r)
+		r = capture_unsafe();
 	if (r)
 		return r;
+	if (unlikely(atomic_load_explicit(&e->capture, memory_order_relaxed)))
+		return capture_spoil(atomic_load(&e->capture), CUDA_ERROR_CAPTURED_EVENT);
 	records = atomic_load(&e->records);
 	if (atomic_load(&e->completed) == records)
 		return CUDA_SUCCESS;
@@ -122,8 +129,12 @@ PUBLIC CUresult cuEventSynchronize(CUevent event)
 	struct event *e;
 	int r = enter(event, &e);
 
+	if (!r)
+		r = capture_unsafe();
 	if (r)
 		return r;
+	if (unlikely(atomic_load_explicit(&e->capture, memory_order_relaxed)))
+		return capture_spoil(atomic_load(&e->capture), CUDA_ERROR_CAPTURED_EVENT);
 	records = atomic_load(&e->records);
 	if (!records)
 		return CUDA_SUCCESS;

@@ -15,6 +15,7 @@ struct hostfunc {
 	struct ctx *ctx; /* NULL: free */
 	uint32_t generation;
 	uint32_t next_free;
+	bool kept; /* of a graph: called by each launch */
 };
 
 enum { HOSTFUNCS_MAX = 65536, NONE = UINT32_MAX };
@@ -84,8 +85,29 @@ static bool take(uint64_t id, struct hostfunc *out)
 	found = i < used && table[i].ctx && table[i].generation == id >> 32;
 	if (found) {
 		*out = table[i];
-		free_entry(i);
+		if (!out->kept)
+			free_entry(i);
 	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+uint64_t hostfunc_keep(CUhostFn fn, void *user_data, struct ctx *c)
+{
+	const struct hostfunc h = {.fn = fn, .user_data = user_data, .ctx = c, .kept = true};
+
+	return add(&h);
+}
+
+bool hostfunc_kept(uint64_t id, CUDA_HOST_NODE_PARAMS *out)
+{
+	const uint32_t i = (uint32_t)id - 1;
+	bool found;
+
+	pthread_mutex_lock(&lock);
+	found = i < used && table[i].ctx && table[i].generation == id >> 32 && table[i].kept;
+	if (found)
+		*out = (CUDA_HOST_NODE_PARAMS){table[i].fn, table[i].user_data};
 	pthread_mutex_unlock(&lock);
 	return found;
 }
@@ -124,9 +146,18 @@ static int post(struct hostfunc *h, bool per_thread, bool always)
 	if (!h->fn && !h->callback)
 		return CUDA_ERROR_INVALID_VALUE;
 	h->ctx = t.ctx;
+	if (t.captured && h->callback)
+		return capture_refuse(&t);
+	h->kept = t.captured;
 	id = add(h);
 	if (!id)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (t.captured) {
+		r = pvgpu_do_capture_host(session(), t.ctx->o.wire, t.stream, id);
+		if (!r)
+			capture_hosts(&t, 1);
+		return r;
+	}
 	r = pvgpu_do_host_func(session(), t.ctx->o.wire, t.stream, id, always);
 	if (r)
 		take(id, h);

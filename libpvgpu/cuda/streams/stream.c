@@ -113,7 +113,7 @@ static int enter_default(CUstream h, bool per_thread, struct target *t, struct s
 
 	if (r)
 		return r;
-	*t = (struct target){c, 0};
+	*t = (struct target){.ctx = c};
 	*real = NULL;
 	if (h == CU_STREAM_LEGACY || (!h && !per_thread))
 		return 0;
@@ -137,15 +137,18 @@ int stream_enter_any(CUstream h, bool per_thread, struct target *t, struct strea
 	if (unlikely(!s))
 		return CUDA_ERROR_INVALID_HANDLE;
 	*real = s;
-	*t = (struct target){s->o.ctx, s->o.wire};
+	*t = (struct target){.ctx = s->o.ctx, .stream = s->o.wire};
 	return atomic_load_explicit(&t->ctx->state, memory_order_relaxed);
 }
 
 int stream_enter(CUstream h, bool per_thread, struct target *t)
 {
 	struct stream *real;
+	const int r = stream_enter_any(h, per_thread, t, &real);
 
-	return stream_enter_any(h, per_thread, t, &real);
+	if (capturing() && !r)
+		return capture_work(t, real);
+	return r;
 }
 
 int stream_drain(const struct target *t)
@@ -215,9 +218,12 @@ PUBLIC CUresult cuStreamDestroy(CUstream stream)
 
 static int query(CUstream h, bool per_thread)
 {
+	struct stream *real;
 	struct target t;
-	const int r = stream_enter(h, per_thread, &t);
+	int r = stream_enter_any(h, per_thread, &t, &real);
 
+	if (!r && capturing())
+		r = capture_wait(&t, real);
 	if (r)
 		return r;
 	if (done_stream_ended(&t))
@@ -227,9 +233,12 @@ static int query(CUstream h, bool per_thread)
 
 static int synchronize(CUstream h, bool per_thread)
 {
+	struct stream *real;
 	struct target t;
-	int r = stream_enter(h, per_thread, &t);
+	int r = stream_enter_any(h, per_thread, &t, &real);
 
+	if (!r && capturing())
+		r = capture_wait(&t, real);
 	if (!r)
 		r = stream_drain(&t);
 	if (!r)
@@ -239,21 +248,30 @@ static int synchronize(CUstream h, bool per_thread)
 
 static int wait_event(CUstream h, CUevent event, unsigned int flags, bool per_thread)
 {
+	struct stream *real;
 	struct event *e;
 	struct target t;
-	const int r = stream_enter(h, per_thread, &t);
+	bool join = false;
+	int r = stream_enter_any(h, per_thread, &t, &real);
 
+	if (!r && capturing())
+		r = capture_work(&t, real);
 	if (r)
 		return r;
 	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags)
-		return CUDA_ERROR_ILLEGAL_STATE; /* only while a stream is captured */
+	if (flags) /* only while a stream is captured; and nodes for events are not offered */
+		return t.captured ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_ILLEGAL_STATE;
 	e = object_find(PVGPU_H_EVENT, event);
 	if (!e)
 		return CUDA_ERROR_INVALID_HANDLE;
-	if (!atomic_load_explicit(&e->records, memory_order_relaxed))
+	if (t.captured || atomic_load_explicit(&e->capture, memory_order_relaxed)) {
+		r = capture_event(&t, real, e, &join);
+		if (r || !join)
+			return r;
+	} else if (!atomic_load_explicit(&e->records, memory_order_relaxed)) {
 		return CUDA_SUCCESS;
+	}
 	return pvgpu_do_stream_wait_event(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
 }
 
@@ -342,16 +360,6 @@ static int get_device(CUstream h, CUdevice *dev, bool per_thread)
 	return r;
 }
 
-static int is_capturing(CUstream h, CUstreamCaptureStatus *status, bool per_thread)
-{
-	struct facts f;
-	const int r = facts(h, per_thread, status, &f);
-
-	if (!r)
-		*status = CU_STREAM_CAPTURE_STATUS_NONE;
-	return r;
-}
-
 CU_PTSZ(cuStreamQuery, (CUstream stream), query(stream, per_thread))
 CU_PTSZ(cuStreamSynchronize, (CUstream stream), synchronize(stream, per_thread))
 CU_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags),
@@ -365,16 +373,3 @@ CU_PTSZ(cuStreamGetCtx, (CUstream stream, CUcontext *ctx), get_ctx(stream, ctx, 
 CU_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green),
 	get_ctx_v2(stream, ctx, green, per_thread))
 CU_PTSZ(cuStreamGetDevice, (CUstream stream, CUdevice *dev), get_device(stream, dev, per_thread))
-CU_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status),
-	is_capturing(stream, status, per_thread))
-/* No stream is ever captured: outputs of a capture are left unchanged, as documented. */
-CU_PTSZ(cuStreamGetCaptureInfo, (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id),
-	is_capturing(stream, status, per_thread))
-CU_PTSZ(cuStreamGetCaptureInfo_v2,
-	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-	 const CUgraphNode **dependencies, size_t *num_dependencies),
-	is_capturing(stream, status, per_thread))
-CU_PTSZ(cuStreamGetCaptureInfo_v3,
-	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
-	 const CUgraphNode **dependencies, const CUgraphEdgeData **edges, size_t *num_dependencies),
-	is_capturing(stream, status, per_thread))

@@ -89,6 +89,7 @@ API(cuCtxSynchronize, void)
 {
 	ENTER();
 	CURRENT(ctx);
+	TRY(capture_wait_ctx(ctx));
 	exec_ctx_wait(ctx);
 	print_flush(ctx);
 	return ctx_error(ctx);
@@ -100,6 +101,7 @@ API(cuCtxSynchronize_v2, CUcontext handle)
 
 	ENTER();
 	TRY(ctx_of(handle, &ctx));
+	TRY(capture_wait_ctx(ctx));
 	exec_ctx_wait(ctx);
 	print_flush(ctx);
 	return ctx_error(ctx);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Events: a mark in a stream, the time at which it was passed, and waiting for it. */
-#include "tests/simcuda/driver/sim.h"
+#include <stdlib.h>
+
+#include "tests/simcuda/driver/graph.h"
 
 #define EVENT_FLAGS (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
 
@@ -12,6 +14,10 @@ struct sim_event {
 	bool recorded;
 	struct op *op;    /* the last record, unless it was passed at once; holds a reference */
 	uint64_t done_ns; /* of that */
+	/* graph_lock: the capture in which it was recorded last; 0: none */
+	uint64_t capture;
+	struct sim_node **dep;
+	uint32_t deps;
 };
 
 static struct pool event_pool = POOL(struct sim_event);
@@ -50,6 +56,7 @@ static void event_delete(struct sim_event *e)
 {
 	if (e->op)
 		op_put(e->op);
+	free(e->dep);
 	pool_free(&event_pool, e);
 }
 
@@ -76,26 +83,18 @@ void event_drop_ctx(struct sim_ctx *ctx)
 	pool_each(&event_pool, drop, ctx);
 }
 
-static CUresult record(CUevent handle, CUstream stream, unsigned int flags)
+static CUresult record_in(struct sim_event *e, struct sim_stream *s)
 {
 	struct op *op = NULL, *old;
-	struct sim_event *e;
-	struct sim_stream *s;
 
-	if (flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (flags) /* for captured streams only */
-		return CUDA_ERROR_ILLEGAL_STATE;
-	TRY(event_get(handle, &e));
-	TRY(stream_get(stream, &s));
-	if (s->ctx != e->ctx)
-		return CUDA_ERROR_INVALID_HANDLE;
 	if (!exec_idle(s)) {
 		op = op_new(OP_NOP, s, 0);
 		if (!op)
 			return CUDA_ERROR_OUT_OF_MEMORY;
+		op->of_graph = true;
 		exec_push(op, NULL, true);
 	}
+	e->capture = 0;
 	exec_lock();
 	old = e->op;
 	e->op = op;
@@ -105,6 +104,34 @@ static CUresult record(CUevent handle, CUstream stream, unsigned int flags)
 	if (old)
 		op_put(old);
 	return CUDA_SUCCESS;
+}
+
+static CUresult record(CUevent handle, CUstream stream, unsigned int flags)
+{
+	struct sim_event *e;
+	struct sim_stream *s;
+
+	if (flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(event_get(handle, &e));
+	TRY(stream_get(stream, &s));
+	TRY(capture_check(s));
+	if (flags && !s->capture)
+		return CUDA_ERROR_ILLEGAL_STATE;
+	if (s->ctx != e->ctx)
+		return CUDA_ERROR_INVALID_HANDLE;
+	if (s->capture)
+		return flags ? capture_event(s, CU_GRAPH_NODE_TYPE_EVENT_RECORD, handle)
+			     : capture_record(s, &e->capture, &e->dep, &e->deps);
+	return record_in(e, s);
+}
+
+CUresult event_record_node(CUevent event, struct sim_stream *s)
+{
+	struct sim_event *e;
+
+	TRY(event_get(event, &e));
+	return record_in(e, s);
 }
 
 API_PTSZ(cuEventRecord, (CUevent event, CUstream stream), (event, stream))
@@ -131,17 +158,10 @@ static struct op *pending_op(struct sim_event *e)
 	return op;
 }
 
-API_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags),
-	 (stream, event, flags))
+static CUresult wait_in(struct sim_event *e, struct sim_stream *s)
 {
-	struct sim_event *e;
-	struct sim_stream *s;
 	struct op *after, *op;
 
-	TRY(stream_get(stream, &s));
-	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
-		return CUDA_ERROR_INVALID_VALUE;
-	TRY(event_get(event, &e));
 	if (sim_fault.wait_ignored)
 		return CUDA_SUCCESS;
 	after = pending_op(e);
@@ -154,6 +174,33 @@ API_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags)
 	return op ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+CUresult event_wait_node(CUevent event, struct sim_stream *s)
+{
+	struct sim_event *e;
+
+	TRY(event_get(event, &e));
+	return wait_in(e, s);
+}
+
+API_PTSZ(cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned int flags),
+	 (stream, event, flags))
+{
+	struct sim_event *e;
+	struct sim_stream *s;
+
+	TRY(stream_get(stream, &s));
+	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
+		return CUDA_ERROR_INVALID_VALUE;
+	TRY(event_get(event, &e));
+	TRY(capture_check(s));
+	if (flags)
+		return s->capture ? capture_event(s, CU_GRAPH_NODE_TYPE_WAIT_EVENT, event)
+				  : CUDA_ERROR_ILLEGAL_STATE;
+	if (s->capture || e->capture)
+		return capture_join(s, e->recorded, e->capture, e->dep, e->deps);
+	return wait_in(e, s);
+}
+
 API(cuEventQuery, CUevent handle)
 {
 	struct sim_event *e;
@@ -161,6 +208,9 @@ API(cuEventQuery, CUevent handle)
 
 	ENTER();
 	TRY(event_get(handle, &e));
+	TRY(capture_unsafe());
+	if (e->capture)
+		return capture_spoil(e->capture, CUDA_ERROR_CAPTURED_EVENT);
 	op = pending_op(e);
 	if (!op)
 		return ctx_error(e->ctx);
@@ -177,6 +227,9 @@ API(cuEventSynchronize, CUevent handle)
 	ENTER();
 	TRY(event_get(handle, &e));
 	ctx = e->ctx;
+	TRY(capture_unsafe());
+	if (e->capture)
+		return capture_spoil(e->capture, CUDA_ERROR_CAPTURED_EVENT);
 	op = pending_op(e);
 	if (op) {
 		exec_wait(op);

@@ -59,6 +59,7 @@ struct op *op_new(enum op_kind kind, struct sim_stream *s, size_t params)
 	op->refs = 1;
 	op->stream = s;
 	op->ctx = s->ctx;
+	op->extra = (uint32_t)params;
 	return op;
 }
 
@@ -262,8 +263,17 @@ void exec_push(struct op *op, struct op *after, bool keep)
 	struct sim_stream *s = op->stream;
 	struct work w = {0};
 
+	if (unlikely(sim_collect)) {
+		*sim_collect = op;
+		return;
+	}
+	if (unlikely(s->capture)) {
+		capture_add(op);
+		return;
+	}
 	exec_lock();
-	if (unlikely(atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH))
+	if (unlikely(atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH) &&
+	    !op->of_graph)
 		wait_for_room(s);
 	if (keep)
 		op->refs++;
@@ -289,6 +299,8 @@ bool exec_idle(struct sim_stream *s)
 {
 	struct sim_ctx *c = s->ctx;
 
+	if (unlikely(sim_collect || s->capture))
+		return false;
 	if (s->legacy)
 		return !atomic_load_explicit(&c->blocking_pending, memory_order_acquire);
 	if (atomic_load_explicit(&s->pending, memory_order_acquire))

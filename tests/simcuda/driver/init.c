@@ -137,16 +137,3 @@ API(cuProfilerStop, void)
 	CURRENT(ctx);
 	return CUDA_SUCCESS;
 }
-
-API(cuThreadExchangeStreamCaptureMode, CUstreamCaptureMode *mode)
-{
-	static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-	CUstreamCaptureMode old = current;
-
-	ENTER();
-	if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-		return CUDA_ERROR_INVALID_VALUE;
-	current = *mode;
-	*mode = old;
-	return CUDA_SUCCESS;
-}

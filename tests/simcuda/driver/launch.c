@@ -121,6 +121,11 @@ static CUresult launch(CUfunction handle, const struct request *q, CUstream stre
 	k->launch.grid_id = atomic_fetch_add_explicit(&next_grid, 1, memory_order_relaxed);
 	k->total = (uint64_t)q->grid[0] * q->grid[1] * q->grid[2];
 	k->threads = q->block[0] * q->block[1] * q->block[2];
+	k->func = handle;
+	memcpy(k->grid, q->grid, sizeof(k->grid));
+	memcpy(k->block, q->block, sizeof(k->block));
+	k->shared = q->shared;
+	k->cooperative = q->cooperative;
 	k->priority = q->has_priority ? q->priority : s->priority;
 	exec_push(op, NULL, false);
 	return CUDA_SUCCESS;

@@ -252,6 +252,7 @@ API(cuMemAlloc_v2, CUdeviceptr *dptr, size_t size)
 	CURRENT(ctx);
 	if (!dptr || !size)
 		return CUDA_ERROR_INVALID_VALUE;
+	TRY(capture_unsafe());
 	TRY(memory_alloc(ctx, size, &addr));
 	*dptr = addr;
 	return CUDA_SUCCESS;

@@ -26,6 +26,10 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	op->set = (struct memset_op){(char *)dst, pitch, width, height, value, size};
+	if (sync && s->capture) {
+		free(op);
+		return capture_wait(s);
+	}
 	if (exec_idle(s) && (sync || op_is_small(op))) {
 		op_run(op);
 		free(op);

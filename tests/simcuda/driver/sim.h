@@ -268,6 +268,9 @@ struct kernel_op {
 	uint64_t total, next, done; /* blocks */
 	uint32_t resident;
 	uint32_t threads; /* per block */
+	CUfunction func;
+	uint32_t grid[3], block[3], shared; /* as asked for */
+	bool cooperative;
 	int priority;
 	_Atomic bool stop; /* faulted or cancelled: start nothing more */
 	struct op *next_launch;
@@ -293,6 +296,8 @@ struct op {
 	struct op *next;        /* in an engine's queue */
 	struct edge out, *more; /* operations that wait for this one */
 	uint64_t done_ns;
+	uint32_t extra; /* bytes of params */
+	bool of_graph;
 	union {
 		struct copy_op copy;
 		struct memset_op set;
@@ -312,6 +317,9 @@ struct sim_stream {
 	int priority;
 	bool legacy, per_thread;
 	bool gone;       /* destroyed, with work in flight */
+	struct sim_capture *capture; /* graph_lock */
+	struct sim_node **cap_dep;   /* what the next captured operation depends on */
+	uint32_t cap_deps;
 	struct op *tail; /* last operation, unless it is done; holds a reference */
 	_Atomic uint32_t pending;
 };
@@ -388,6 +396,21 @@ bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t
 /* The same for copies and fills, which the driver checks by what is mapped: with the rounding. */
 bool range_check_copy(uint64_t addr, uint64_t len, bool write);
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
+
+/* capture.c */
+extern _Atomic uint32_t sim_captures;       /* under way */
+extern __thread struct op **sim_collect;    /* where this thread's next operation goes, in place of a stream */
+CUresult capture_legacy(struct sim_ctx *ctx); /* the legacy stream is used: an error? */
+CUresult capture_check(struct sim_stream *s); /* work for it: has its capture become invalid? */
+CUresult capture_wait(struct sim_stream *s);  /* a wait or query of it: not while it is captured */
+CUresult capture_wait_ctx(struct sim_ctx *ctx);
+CUresult capture_unsafe_slow(void);
+void capture_add(struct op *op);
+static inline CUresult capture_unsafe(void)
+{
+	return atomic_load_explicit(&sim_captures, memory_order_relaxed) ? capture_unsafe_slow()
+									 : CUDA_SUCCESS;
+}
 
 /* memory.c */
 CUresult memory_alloc(struct sim_ctx *ctx, size_t size, uint64_t *addr);

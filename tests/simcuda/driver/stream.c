@@ -71,7 +71,11 @@ CUresult stream_get(CUstream handle, struct sim_stream **out)
 	if (!handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD) {
 		CURRENT(ctx);
 		*out = ctx->legacy;
-		return handle == CU_STREAM_PER_THREAD ? thread_stream(ctx, out) : CUDA_SUCCESS;
+		if (handle != CU_STREAM_PER_THREAD)
+			return unlikely(atomic_load_explicit(&sim_captures, memory_order_relaxed))
+				       ? capture_legacy(ctx)
+				       : CUDA_SUCCESS;
+		return thread_stream(ctx, out);
 	}
 	if (!pool_live(&stream_pool, s) || s->gone)
 		return CUDA_ERROR_INVALID_HANDLE;
@@ -122,6 +126,7 @@ API_PTSZ(cuStreamQuery, (CUstream stream), (stream))
 	struct sim_stream *s;
 
 	TRY(stream_get(stream, &s));
+	TRY(capture_wait(s));
 	return exec_busy(s) ? CUDA_ERROR_NOT_READY : ctx_error(s->ctx);
 }
 
@@ -132,6 +137,7 @@ API_PTSZ(cuStreamSynchronize, (CUstream stream), (stream))
 
 	TRY(stream_get(stream, &s));
 	ctx = s->ctx;
+	TRY(capture_wait(s));
 	exec_stream_wait(s);
 	print_flush(ctx);
 	return ctx_error(ctx);
@@ -202,17 +208,6 @@ API_PTSZ(cuStreamGetCtx_v2, (CUstream stream, CUcontext *ctx, CUgreenCtx *green)
 		return CUDA_ERROR_INVALID_VALUE;
 	*ctx = (CUcontext)s->ctx;
 	*green = NULL;
-	return CUDA_SUCCESS;
-}
-
-API_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status), (stream, status))
-{
-	struct sim_stream *s;
-
-	TRY(stream_get(stream, &s));
-	if (!status)
-		return CUDA_ERROR_INVALID_VALUE;
-	*status = CU_STREAM_CAPTURE_STATUS_NONE;
 	return CUDA_SUCCESS;
 }
 

@@ -252,7 +252,7 @@ START_TEST(what_is_not_supported_says_so)
 	CUuuid id = {{1}};
 
 	start();
-	*(void **)&graph = dlsym(self, "cuGraphCreate");
+	*(void **)&graph = dlsym(self, "cuImportExternalMemory");
 	ck_assert_ptr_nonnull((void *)graph);
 	ck_assert_int_eq(graph(NULL, 0), CUDA_ERROR_NOT_SUPPORTED);
 	FAILS(CUDA_ERROR_NOT_SUPPORTED, cuGetExportTable(&table, &id));

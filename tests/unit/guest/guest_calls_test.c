@@ -378,6 +378,67 @@ START_TEST(a_pool_at_rest)
 }
 END_TEST
 
+/* A launch of a graph is one small command; status and number of a capture are known here. */
+START_TEST(graphs)
+{
+	CUstreamCaptureStatus status;
+	CUgraphExec exec;
+	cuuint64_t id;
+	CUgraph g;
+	CUstream s;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	SILENT(cuStreamIsCapturing(s, &status));
+	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_ACTIVE);
+	SILENT(cuStreamGetCaptureInfo(s, &status, &id));
+	COSTS(0, ck_assert_int_eq(cuStreamSynchronize(s), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED));
+	SILENT(cuStreamIsCapturing(s, &status));
+	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_INVALIDATED);
+	ck_assert_int_eq(cuStreamEndCapture(s, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	for (int i = 0; i < 100; i++)
+		OK(cuLaunchKernel(fn, 1, 1, 1, 1, 1, 1, 0, s, NULL, NULL));
+	OK(cuStreamEndCapture(s, &g));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	ASKS(cuGraphLaunch(exec, s));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_LAUNCH], 1);
+	ck_assert_uint_le(fake.last_len, 64);
+	SILENT(cuStreamIsCapturing(s, &status));
+	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_NONE);
+}
+END_TEST
+
+static int ended;
+
+static void CUDA_CB note_end(void *arg)
+{
+	ended += arg == &ended;
+}
+
+/* A user object lives as long as the last graph that holds it. */
+START_TEST(user_objects)
+{
+	CUgraph g, clone;
+	CUuserObject u;
+
+	OK(cuGraphCreate(&g, 0));
+	ck_assert_int_eq(cuUserObjectCreate(&u, &ended, note_end, 1, 0), CUDA_ERROR_INVALID_VALUE);
+	OK(cuUserObjectCreate(&u, &ended, note_end, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC));
+	OK(cuGraphRetainUserObject(g, u, 1, CU_GRAPH_USER_OBJECT_MOVE));
+	OK(cuGraphClone(&clone, g));
+	OK(cuGraphDestroy(g));
+	ck_assert_int_eq(ended, 0);
+	OK(cuUserObjectRetain(u, 1));
+	OK(cuGraphReleaseUserObject(clone, u, 1));
+	ck_assert_int_eq(cuGraphReleaseUserObject(clone, u, 1), CUDA_ERROR_INVALID_VALUE);
+	ck_assert_int_eq(ended, 0);
+	OK(cuUserObjectRelease(u, 1));
+	ck_assert_int_eq(ended, 1);
+	OK(cuGraphDestroy(clone));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("guest_calls");
@@ -400,6 +461,8 @@ int main(void)
 	tcase_add_test(t, a_warm_pool);
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_at_rest);
+	tcase_add_test(t, graphs);
+	tcase_add_test(t, user_objects);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -93,6 +93,15 @@ bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t upto)
 	return slot < PVGPU_SLOTS && fake.ended >= upto && !fake.unsound;
 }
 
+bool pvgpu_expect_hosts(struct pvgpu_session *s, uint32_t n)
+{
+	return true;
+}
+
+void pvgpu_expected_hosts(struct pvgpu_session *s)
+{
+}
+
 bool pvgpu_tells_ends(const struct pvgpu_session *s)
 {
 	return !fake.old_worker;
@@ -326,6 +335,9 @@ static const uint32_t reply_size[FAKE_OPS] = {
 	REPLY(MEM_ALLOC, mem_alloc),
 	REPLY(COPY_FETCH, copy_fetch),
 	REPLY(EVENT_ELAPSED, event_elapsed),
+	REPLY(GRAPH_ADD, graph_add),
+	REPLY(GRAPH_INSTANTIATE, graph_instantiate),
+	REPLY(GRAPH_EXEC_UPDATE, graph_exec_update),
 #undef REPLY
 };
 

@@ -14,6 +14,7 @@ struct callback {
 	LIST_ENTRY(callback) all;
 	struct gpu *g;
 	uint64_t id;
+	bool kept; /* of a graph: called once for each launch, freed at the end of the session */
 };
 
 /* Ask the guest to run its function; the number of the request. Under the lock, so that the order
@@ -43,12 +44,14 @@ static void ask_and_wait(struct callback *k, uint32_t status)
 		while (!cb->ended && (int32_t)(cb->done - n) < 0)
 			pthread_cond_wait(&cb->moved, &cb->lock);
 	}
-	LIST_REMOVE(k, all);
-	cb->count--;
+	if (!k->kept) {
+		LIST_REMOVE(k, all);
+		cb->count--;
+		free(k);
+	}
 	cb->inside--;
 	pthread_cond_broadcast(&cb->moved);
 	pthread_mutex_unlock(&cb->lock);
-	free(k);
 }
 
 static void CUDA_CB run_host(void *arg)
@@ -83,22 +86,18 @@ static void forget(struct callbacks *cb, struct callback *k)
 	free(k);
 }
 
-static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
+/* NULL: there is no room. */
+static struct callback *callback_new(struct gpu *g, uint64_t id, bool kept)
 {
 	struct callbacks *cb = &g->cb;
-	struct callback *k;
-	struct stream *s;
+	struct callback *k = calloc(1, sizeof(*k));
 	bool room;
-	int r;
 
-	s = stream_of(in->ctx, in->stream, &r);
-	if (!s)
-		return r;
-	k = calloc(1, sizeof(*k));
 	if (!k)
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return NULL;
 	k->g = g;
-	k->id = in->id;
+	k->id = id;
+	k->kept = kept;
 	pthread_mutex_lock(&cb->lock);
 	room = cb->count < CALLBACKS_MAX && !cb->ended;
 	if (room) {
@@ -108,8 +107,41 @@ static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
 	pthread_mutex_unlock(&cb->lock);
 	if (!room) {
 		free(k);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return NULL;
 	}
+	return k;
+}
+
+void *callback_keep(struct gpu *g, uint64_t id)
+{
+	return callback_new(g, id, true);
+}
+
+CUhostFn callback_fn(void)
+{
+	return run_host;
+}
+
+uint64_t callback_id(const void *kept)
+{
+	return ((const struct callback *)kept)->id;
+}
+
+static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
+{
+	struct callbacks *cb = &g->cb;
+	struct callback *k;
+	struct stream *s;
+	int r;
+
+	s = stream_of(in->ctx, in->stream, &r);
+	if (!s)
+		return r;
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	k = callback_new(g, in->id, false);
+	if (!k)
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* However long it takes, the work before it ends when it ends. */
 	stream_fence(s);
 	if (in->always)

@@ -55,6 +55,9 @@ void *call_far(void *object)
 		return ((struct function *)o)->far.kernel;
 	case PVGPU_H_LINK:
 		return link_far((struct link *)o);
+	case PVGPU_H_GRAPH:
+	case PVGPU_H_GRAPH_EXEC:
+		return NULL; /* of no described call */
 	default:
 		return ((struct lib_object *)o)->far;
 	}

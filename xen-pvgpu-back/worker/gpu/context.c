@@ -308,6 +308,8 @@ static void destroy_objects(struct gpu *g, struct obj_list *dead)
 			array_retire(g, (struct array *)o);
 		if (o->type == PVGPU_H_EVENT)
 			event_retire((struct event *)o);
+		if (o->type == PVGPU_H_GRAPH_EXEC)
+			graph_retire(g, o);
 		if (o->type >= PVGPU_H_LIBRARIES)
 			call_retire(g, (struct lib_object *)o);
 		obj_unref(o);

@@ -59,6 +59,12 @@ static int mark_later(struct gpu *g, struct stream *s, const struct pvgpu_cmd_hd
 		      struct work *k)
 {
 	work_commit(k, s);
+	if (w && s->capture) { /* it would wait in the graph: the guest asks for no mark */
+		wait_drop(g, w);
+		w = NULL;
+		worker_mark(g->w, hdr->seq, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+		return PVGPU_PENDING;
+	}
 	if (!w)
 		return 0;
 	pin(g, w, dst, 0);
@@ -87,7 +93,7 @@ static int issue(struct gpu *g, const struct range *dst, const struct range *src
 	const struct far *far = g->far;
 	CUstream s = st->far;
 
-	if (bounces(g, dst, src)) {
+	if (!st->capture && bounces(g, dst, src)) {
 		const struct bounce_copy c = {
 			.dst = {.at = dst->at, .addr = dst->addr, .pitch = dst->len, .rows = 1},
 			.src = {.at = src->at, .addr = src->addr, .pitch = src->len, .rows = 1},
@@ -204,7 +210,7 @@ static int issue_box(struct gpu *g, struct stream *s, const struct end *dst, con
 	CUDA_MEMCPY3D p = {.WidthInBytes = size[0], .Height = size[1], .Depth = size[2]};
 	struct bounce_copy c;
 
-	if (!bounces(g, &dst->r, &src->r)) {
+	if (s->capture || !bounces(g, &dst->r, &src->r)) {
 		plane(&p, true, dst);
 		plane(&p, false, src);
 		return (int)g->far->cuMemcpy3DAsync_v2(&p, s->far);
@@ -352,6 +358,8 @@ int handle_copy_inline(struct worker *w, const struct pvgpu_in_copy_inline *in,
 		return r;
 	if (mem_where(g, in->dst, in->data_len) != AT_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; /* the bytes are in the record */
 	slot = staging_take(g, s->o.ctx, STAGING_RECORDS, NULL);
 	if (slot < 0)
 		return inline_slow(g, s, in);
@@ -403,6 +411,8 @@ int handle_copy_fetch(struct worker *w, const struct pvgpu_in_copy_fetch *in,
 		return r;
 	if (mem_where(g, in->src, in->size) != AT_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	slot = staging_take(g, s->o.ctx, STAGING_RECORDS, NULL);
 	to = slot >= 0 ? staging_at(s->o.ctx, STAGING_RECORDS, slot) : malloc(in->size);
 	wait = to ? wait_new(g, s->o.ctx) : NULL;

@@ -343,6 +343,9 @@ static inline void expect(struct work *k, struct stream *s, struct estimate *e, 
 	k->kind = WORK_KERNEL;
 	k->bytes = 0;
 	k->timer = -1;
+	k->unsure = false;
+	if (s->capture)
+		return; /* a node of a graph: nothing runs */
 	k->e = e;
 	e->used = ++x->clock;
 	if (!e->samples && x->timers)
@@ -372,12 +375,22 @@ void work_call(struct work *k, struct stream *s, uint32_t op, const uint32_t sha
 	expect(k, s, find(&s->o.gpu->est, tag_from(op, shape)), op);
 }
 
+void work_graph(struct work *k, struct stream *s, uint64_t exec)
+{
+	expect(k, s, find(&s->o.gpu->est, tag_from(exec, any_shape)), exec);
+}
+
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured)
 {
 	struct estimates *x = &s->o.gpu->est;
 	const bool small = bytes < ESTIMATE_SMALL;
 	uint32_t used;
+
+	k->timer = -1;
+	k->unsure = false;
+	if (s->capture)
+		return;
 
 	k->kind = kind;
 	k->bytes = bytes;
@@ -401,6 +414,8 @@ void work_commit(struct work *k, struct stream *s)
 {
 	struct gpu *g = s->o.gpu;
 
+	if (s->capture)
+		return;
 	if (k->timer >= 0) {
 		struct timer *m = &g->est.timer[k->timer];
 

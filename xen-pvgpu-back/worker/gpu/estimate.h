@@ -108,6 +108,8 @@ void work_kernel(struct work *k, struct stream *s, struct function *f,
 		 const uint32_t shape[WORK_SHAPE]);
 /* A library's call: known by its number and what its cost depends on. */
 void work_call(struct work *k, struct stream *s, uint32_t op, const uint32_t shape[WORK_SHAPE]);
+/* An instantiated graph, by its handle. */
+void work_graph(struct work *k, struct stream *s, uint64_t exec);
 /* Not measured: it is more than one operation. */
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured);

@@ -159,6 +159,9 @@ int handle_event_record(struct worker *w, const struct pvgpu_in_event_record *in
 	}
 	fev_put(e->far);
 	e->far = f;
+	e->capture = in->flags ? 0 : s->capture;
+	if (s->capture)
+		return 0; /* a place in a graph */
 	stream_issued(s);
 	obj_ref(s);
 	if (e->s)
@@ -187,6 +190,8 @@ int handle_stream_wait_event(struct worker *w, const struct pvgpu_in_stream_wait
 	if (!r)
 		r = ctx_result(s->o.ctx,
 			       (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, in->flags));
+	if (!r && e->capture)
+		capture_join(s, e);
 	if (!r)
 		stream_issued(s);
 	return r;

@@ -128,6 +128,8 @@ int handle_hold(struct worker *w, const struct pvgpu_in_hold *in, struct pvgpu_o
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return refuse(w, in->hdr, r);
+	if (s->capture)
+		return refuse(w, in->hdr, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	if (in->word % 4 || mem_where(g, in->word, 4) != AT_ARENA)
 		return refuse(w, in->hdr, CUDA_ERROR_INVALID_VALUE);
 	if (!note(&g->holds, in->word, in->value))

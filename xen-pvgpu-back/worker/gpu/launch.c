@@ -8,8 +8,6 @@
 
 #include "state.h"
 
-#define PARAMS_ON_STACK 1400 /* more than an info reply can describe */
-
 _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "launch attribute's value");
 
 /* A kernel's time depends on these. */
@@ -20,16 +18,10 @@ _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "launch attribute's value")
 			(in)->block_z, (in)->shared                                                \
 	}
 
-struct args {
-	void *param[PARAMS_ON_STACK];
-	void *extra[5];
-	size_t bytes;
-};
-
 /* How the values go to the far end: a pointer to each, or the packed buffer when the far end cannot
  * tell the layout. */
-static int args_make(struct args *a, const struct function *f, const void *params, uint32_t len,
-		     void ***by_pointer, void ***packed)
+int args_make(struct args *a, const struct function *f, const void *params, uint32_t len,
+	      void ***by_pointer, void ***packed)
 {
 	char *base = (char *)(uintptr_t)params;
 

@@ -144,6 +144,8 @@ static void obj_free(struct obj *o)
 	}
 	if (o->type == PVGPU_H_LINK)
 		link_free((struct link *)o);
+	if (o->type == PVGPU_H_GRAPH || o->type == PVGPU_H_GRAPH_EXEC)
+		graph_free(o);
 	if (o->type == PVGPU_H_CTX) {
 		free(((struct ctx *)o)->pool.ev);
 		free(((struct ctx *)o)->timers.ev);

@@ -173,6 +173,7 @@ struct stream {
 	bool full;       /* too much in flight: its commands park */
 	bool destroyed;  /* the guest has; it goes when its work has ended */
 	uint32_t parked;
+	uint64_t capture; /* number of the capture that it takes part in; 0: none */
 	/* any thread */
 	atomic_bool gone;      /* dying, and its work has ended */
 	atomic_bool full_wait; /* a wait that will kick the decoding thread is under way */
@@ -195,6 +196,7 @@ struct event {
 	uint64_t at;      /* s->issued after that */
 	struct load load; /* s->load then */
 	uint64_t number;  /* of the command that recorded it */
+	uint64_t capture; /* in which it was recorded last; 0: in none */
 	uint64_t watched; /* the record whose end the guest will be told of, by number */
 	bool wanted;      /* the guest asked while a record was parked: watch that one */
 	uint32_t flags;
@@ -299,6 +301,25 @@ int launch_attrs(struct gpu *g, const void *bytes, uint32_t len, CUlaunchAttribu
 void image_unuse(struct gpu *g, const void *gone);
 /* module.c */
 void module_retire(struct gpu *g, struct module *m);
+/* graph.c: of all kinds of objects that hold graphs, at the end of their lives */
+void graph_retire(struct gpu *g, struct obj *o);
+void graph_free(struct obj *o);
+/* capture.c */
+/* The stream waits for the event: it takes part in the event's capture. */
+void capture_join(struct stream *s, const struct event *e);
+/* callback.c: what the far end calls for each run of a host function that is kept; NULL: no room. */
+void *callback_keep(struct gpu *g, uint64_t id);
+CUhostFn callback_fn(void);
+uint64_t callback_id(const void *kept);
+/* launch.c: a kernel's parameters as the far end wants them; a CUresult. */
+#define PARAMS_ON_STACK 1400 /* more than an info reply can describe */
+struct args {
+	void *param[PARAMS_ON_STACK];
+	void *extra[5];
+	size_t bytes;
+};
+int args_make(struct args *a, const struct function *f, const void *params, uint32_t len,
+	      void ***by_pointer, void ***packed);
 /* link.c: the same; and its memory, after the last reference */
 struct link;
 void link_retire(struct gpu *g, struct link *l);
@@ -604,6 +625,7 @@ void output_stop(struct gpu *g);
 void callbacks_end(struct gpu *g);
 void callbacks_free(struct gpu *g);
 
+#define CAPTURES_MAX 64
 /* evict.c: of a session in a confidential pool. Decoding thread, except where said. */
 struct evict {
 	bool on;           /* fixed for the session */
@@ -640,6 +662,9 @@ struct gpu {
 	atomic_int deferred;
 	atomic_int fault; /* the first device fault of any context */
 	atomic_bool ended;
+	uint64_t captures;  /* begun so far: their numbers */
+	uint32_t capturing; /* of these, under way */
+	uint64_t active[CAPTURES_MAX];
 	uint64_t op_serial; /* operations issued on any stream */
 	uint32_t primaries; /* times that the primary context is retained; side lane */
 	uint32_t full_streams, live_streams, zombies;

@@ -135,13 +135,15 @@ void stream_recorded(struct stream *s)
 
 void stream_issued(struct stream *s)
 {
+	if (s->capture)
+		return;
 	s->o.gpu->op_serial++;
 	stream_recorded(s);
 }
 
 void stream_fence(struct stream *s)
 {
-	if (s->load.work > s->load_fenced.work && !ctx_enter(s->o.ctx))
+	if (s->load.work > s->load_fenced.work && !s->capture && !ctx_enter(s->o.ctx))
 		put_fence(s);
 }
 
@@ -205,6 +207,9 @@ bool stream_idle(struct stream *s)
 	poll_fences(s);
 	if (s->issued == s->ended)
 		return true;
+	/* A query would end a capture: its own, or any that the legacy stream would wait for. */
+	if (s->capture || (s->o.gpu->capturing && s == s->o.ctx->legacy))
+		return false;
 	if (s->o.gpu->far->cuStreamQuery(s->far) == CUDA_ERROR_NOT_READY)
 		return false;
 	stream_ended(s);

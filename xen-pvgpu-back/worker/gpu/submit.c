@@ -119,11 +119,25 @@ bool request_room(const struct request *q)
 	return slot_room(g, d, &t);
 }
 
+/* Commands that become nodes of a graph occupy nothing. */
+static bool captured(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
+{
+	struct target t;
+
+	if (!g->capturing || d->lane != PVGPU_LANE_GPU)
+		return false;
+	t = target_of(g, d, rec);
+	return t.stream && !obj_error(t.stream) && t.stream->capture && !t.stream->parked &&
+	       (!t.uses || !t.uses->held);
+}
+
 /* It may run; a command that occupies the GPU has begun its transaction with the gate. */
 static bool starts(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec)
 {
 	const struct request q = {g, d, rec};
 
+	if (captured(g, d, rec))
+		return waits_room(g);
 	if (d->lane == PVGPU_LANE_SIDE)
 		return side_room(g) && waits_room(g);
 	return occupies(d) ? gate_begin(&g->gate, &q) : request_room(&q);
@@ -255,6 +269,8 @@ static bool may_overtake(struct gpu *g, const struct pvgpu_cmd_desc *d, const vo
 {
 	struct target t;
 
+	if (captured(g, d, rec))
+		return true;
 	if (g->park.firm || d->lane != PVGPU_LANE_GPU || !stream_holds(g->park.head))
 		return false;
 	t = target_of(g, d, rec);

@@ -68,6 +68,8 @@ int handle_stream_synchronize(struct worker *w, const struct pvgpu_in_stream_syn
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	held = deferred_take(g, s->o.ctx);
 	r = (int)g->far->cuStreamQuery(s->far);
 	if (!r)
@@ -103,6 +105,8 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 	s = stream_of(in->ctx, in->stream, &r);
 	if (!s)
 		return r;
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	if (s == s->o.ctx->legacy ? s->o.ctx->parked : s->parked)
 		return CUDA_ERROR_NOT_READY;
 	r = (int)g->far->cuStreamQuery(s->far);

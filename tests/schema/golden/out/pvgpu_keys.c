@@ -184,7 +184,7 @@ const struct pvgpu_key pvgpu_keys[PVGPU_KEYS] = {
 	},
 	[PVGPU_KEY_BACKEND_BILL] = {
 		.tree = &pvgpu_trees[PVGPU_TREE_BACKEND], .name = "bill", .type = PVGPU_TYPE_RECORD, .since = 1,
-		.allowed = "fields NAME=VALUE separated by single spaces, none twice, 512 characters at most",
+		.allowed = "fields NAME=VALUE separated by single spaces, none twice, 2048 characters at most",
 		.def = "total=1",
 		.min = 0, .max = 0, .needed = 0,
 		.owner = PVGPU_BACKEND, .writers = PVGPU_DOMAIN_BIT(PVGPU_BACKEND), .readers = PVGPU_DOMAIN_BIT(PVGPU_FRONTEND),

@@ -105,7 +105,7 @@ int pvgpu_backend_frontend_format(const struct pvgpu_ids *v, char *buf, size_t c
 /* backend/price: bytes or a number with K, M, G or T, 1K to 1G */
 int pvgpu_backend_price_parse(const char *text, size_t len, uint64_t *out, char *err);
 int pvgpu_backend_price_format(uint64_t v, char *buf, size_t cap, char *err);
-/* backend/bill: fields NAME=VALUE separated by single spaces, none twice, 512 characters at most */
+/* backend/bill: fields NAME=VALUE separated by single spaces, none twice, 2048 characters at most */
 struct pvgpu_backend_bill {
 	uint64_t total; /* all of it */
 	bool paid; /* has it been paid? */

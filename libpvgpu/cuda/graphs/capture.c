@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Capture. The worker has its streams captured; the rules are kept here, where the application's
+ * threads and their modes are known: who may end a capture, which calls are not allowed meanwhile,
+ * what makes a capture invalid.
+ */
+#include "cuda/graphs/graph.h"
+
+#include <stdlib.h>
+
+enum { CAPTURES_MAX = 64 };
+
+struct capture {
+	uint64_t id; /* 0: none */
+	bool invalid, own_graph, blocking;
+	CUstreamCaptureMode mode;
+	struct stream *origin;
+	struct ctx *ctx;
+	pthread_t thread;
+	CUgraph graph;
+	uint32_t hosts;
+};
+
+_Atomic unsigned int captures;
+static struct capture table[CAPTURES_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Under lock. */
+static struct capture *by_id(uint64_t id)
+{
+	for (int i = 0; id && i < CAPTURES_MAX; i++) {
+		if (table[i].id == id)
+			return &table[i];
+	}
+	return NULL;
+}
+
+static struct capture *of_stream(struct stream *s)
+{
+	return s ? by_id(atomic_load(&s->capture)) : NULL;
+}
+
+static int done(int r)
+{
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int capture_spoil(uint64_t id, int r)
+{
+	struct capture *c;
+
+	pthread_mutex_lock(&lock);
+	c = by_id(id);
+	if (c)
+		c->invalid = true;
+	return done(r);
+}
+
+/* Under lock: the legacy stream waits for all blocking ones. */
+static int legacy(const struct ctx *ctx)
+{
+	int r = 0;
+
+	for (int i = 0; i < CAPTURES_MAX; i++) {
+		if (!table[i].id || table[i].ctx != ctx || !table[i].blocking)
+			continue;
+		table[i].invalid = true;
+		r = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+	}
+	return r;
+}
+
+int capture_work(struct target *t, struct stream *s)
+{
+	struct capture *c;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	if (!s)
+		r = legacy(t->ctx);
+	else if (c && c->invalid)
+		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	else if (c)
+		t->captured = true;
+	else
+		atomic_store(&s->capture, 0);
+	return done(r);
+}
+
+int capture_wait(const struct target *t, struct stream *s)
+{
+	struct capture *c;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	if (c) {
+		c->invalid = true;
+		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	} else if (!s) {
+		r = legacy(t->ctx);
+	}
+	pthread_mutex_unlock(&lock);
+	return r ? r : capture_unsafe();
+}
+
+int capture_wait_ctx(const struct ctx *ctx)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < CAPTURES_MAX; i++) {
+		if (!table[i].id || table[i].ctx != ctx)
+			continue;
+		table[i].invalid = true;
+		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	}
+	return done(r);
+}
+
+int capture_unsafe_slow(void)
+{
+	int r = 0;
+
+	if (self.capture_mode == CU_STREAM_CAPTURE_MODE_RELAXED)
+		return 0;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < CAPTURES_MAX; i++) {
+		struct capture *c = &table[i];
+
+		if (!c->id)
+			continue;
+		if (pthread_equal(c->thread, pthread_self())
+			    ? c->mode == CU_STREAM_CAPTURE_MODE_RELAXED
+			    : self.capture_mode != CU_STREAM_CAPTURE_MODE_GLOBAL ||
+				      c->mode != CU_STREAM_CAPTURE_MODE_GLOBAL)
+			continue;
+		c->invalid = true;
+		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	}
+	return done(r);
+}
+
+static struct stream *stream_by_wire(const struct target *t)
+{
+	struct object *o;
+
+	pthread_mutex_lock(&t->ctx->lock);
+	o = t->ctx->objects;
+	while (o && (o->type != PVGPU_H_STREAM || o->wire != t->stream))
+		o = o->next;
+	pthread_mutex_unlock(&t->ctx->lock);
+	return (struct stream *)o;
+}
+
+uint64_t capture_of(const struct target *t)
+{
+	struct stream *s = stream_by_wire(t);
+
+	return s ? atomic_load(&s->capture) : 0;
+}
+
+int capture_refuse(const struct target *t)
+{
+	return capture_spoil(capture_of(t), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+}
+
+void capture_hosts(const struct target *t, uint32_t n)
+{
+	const uint64_t id = capture_of(t);
+	struct capture *c;
+
+	pthread_mutex_lock(&lock);
+	c = by_id(id);
+	if (c)
+		c->hosts += n;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Earlier work of the stream ends before it is captured: the worker puts no events of its own into
+ * a capture, and so could not see that work's end. */
+static int settle(struct ctx *c, struct stream *s)
+{
+	const struct target own = {c, s->o.wire, false}, all = {c, 0, false};
+
+	return stream_drain(s->flags & CU_STREAM_NON_BLOCKING ? &own : &all);
+}
+
+int capture_event(struct target *t, struct stream *s, const struct event *e, bool *join)
+{
+	const uint64_t id = atomic_load(&e->capture);
+	struct capture *c, *own;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	c = by_id(id);
+	own = of_stream(s);
+	if (!id) {
+		/* From outside of the stream's capture; one that was never recorded is no matter. */
+		if (!atomic_load(&e->records))
+			return done(0);
+		own->invalid = true;
+		return done(CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+	}
+	if (!c)
+		return done(CUDA_ERROR_CAPTURED_EVENT);
+	if (!s) {
+		c->invalid = true;
+		return done(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+	}
+	if (own && own != c) {
+		own->invalid = c->invalid = true;
+		return done(CUDA_ERROR_STREAM_CAPTURE_MERGE);
+	}
+	if (c->invalid)
+		return done(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+	pthread_mutex_unlock(&lock);
+	if (!own) {
+		r = settle(t->ctx, s);
+		if (!r)
+			atomic_store(&s->capture, id);
+	}
+	*join = !r;
+	return r;
+}
+
+PUBLIC CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
+{
+	const int r = guest_enter();
+	CUstreamCaptureMode old = self.capture_mode;
+
+	if (r)
+		return r;
+	if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+		return CUDA_ERROR_INVALID_VALUE;
+	self.capture_mode = *mode;
+	*mode = old;
+	return CUDA_SUCCESS;
+}
+
+/* A place in the table for a capture that begins. */
+static bool enlist(const struct capture *c, struct stream *s)
+{
+	int i = 0;
+
+	pthread_mutex_lock(&lock);
+	while (i < CAPTURES_MAX && table[i].id)
+		i++;
+	if (i < CAPTURES_MAX) {
+		table[i] = *c;
+		atomic_store(&s->capture, c->id);
+		atomic_fetch_add(&captures, 1);
+	}
+	pthread_mutex_unlock(&lock);
+	return i < CAPTURES_MAX;
+}
+
+static int begin_in(struct ctx *ctx, struct stream *s, struct graph *g, const CUgraphNode *deps,
+		    size_t count, CUstreamCaptureMode mode)
+{
+	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX];
+	struct capture c = {.id = guest_next_id(),
+			    .own_graph = !g,
+			    .blocking = !(s->flags & CU_STREAM_NON_BLOCKING),
+			    .mode = mode,
+			    .origin = s,
+			    .ctx = ctx,
+			    .thread = pthread_self()};
+	int r = g ? node_numbers(g, deps, count, numbers) : 0;
+
+	if (!r)
+		r = settle(ctx, s);
+	if (!r && !g) {
+		g = graph_new();
+		r = g ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r)
+		return r;
+	c.graph = object_handle(&g->o);
+	r = pvgpu_do_capture_begin(session(), ctx->o.wire, s->o.wire, g->o.wire, numbers,
+				   (uint32_t)(count * sizeof(numbers[0])));
+	if (!r && !enlist(&c, s)) {
+		pvgpu_do_capture_end(session(), ctx->o.wire, s->o.wire, g->o.wire);
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	if (r && c.own_graph)
+		graph_drop(g);
+	return r;
+}
+
+static int begin(CUstream h, struct graph *g, const CUgraphNode *deps, size_t count,
+		 CUstreamCaptureMode mode, bool per_thread)
+{
+	struct stream *s;
+	struct target t;
+	struct capture *c;
+	const int r = stream_enter_any(h, per_thread, &t, &s);
+
+	if (r)
+		return r;
+	if ((unsigned int)mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!s)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	pthread_mutex_unlock(&lock);
+	return c ? CUDA_ERROR_ILLEGAL_STATE : begin_in(t.ctx, s, g, deps, count, mode);
+}
+
+static int begin_to(CUstream h, CUgraph graph, const CUgraphNode *deps, size_t count,
+		    CUstreamCaptureMode mode, bool per_thread)
+{
+	struct graph *g;
+	const int r = graph_enter(graph, &g);
+
+	return r ? r : begin(h, g, deps, count, mode, per_thread);
+}
+
+static int end_of(const struct capture *c)
+{
+	if (c->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(c->thread, pthread_self()))
+		return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+	return 0;
+}
+
+static int end(CUstream h, CUgraph *graph, bool per_thread)
+{
+	struct capture *c, was = {0};
+	struct graph *g;
+	struct stream *s;
+	struct target t;
+	int r = stream_enter_any(h, per_thread, &t, &s);
+
+	if (r)
+		return r;
+	if (!graph)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	r = !c ? CUDA_ERROR_ILLEGAL_STATE
+	    : c->origin != s ? CUDA_ERROR_STREAM_CAPTURE_UNMATCHED
+			     : end_of(c);
+	if (!r) {
+		was = *c;
+		c->id = 0;
+		atomic_store(&s->capture, 0);
+		atomic_fetch_sub(&captures, 1);
+	}
+	pthread_mutex_unlock(&lock);
+	if (r)
+		return r;
+	*graph = NULL;
+	g = graph_find(was.graph);
+	r = pvgpu_do_capture_end(session(), t.ctx->o.wire, s->o.wire, g ? g->o.wire : 0);
+	if (was.invalid)
+		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	if (!g)
+		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	if (r) {
+		if (was.own_graph)
+			graph_drop(g);
+		return r;
+	}
+	g->hosts += was.hosts;
+	*graph = was.graph;
+	return 0;
+}
+
+/* The nodes that this thread's last query gave out. */
+static _Thread_local struct {
+	CUgraphNode *node;
+	size_t room;
+} given;
+
+static int give_deps(const struct target *t, struct graph *g, const CUgraphNode **deps,
+		     size_t *count)
+{
+	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX], len = 0;
+	CUgraphNode *more;
+	int r = pvgpu_do_capture_get(session(), t->ctx->o.wire, t->stream, g->o.wire, numbers,
+				     sizeof(numbers), &len);
+
+	if (r)
+		return r;
+	len /= sizeof(numbers[0]);
+	if (len >= given.room) {
+		more = realloc(given.node, (len + 16) * sizeof(CUgraphNode));
+		if (!more)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		given.node = more;
+		given.room = len + 16;
+	}
+	for (uint32_t i = 0; i < len; i++)
+		given.node[i] = node_handle(g, numbers[i]);
+	if (deps)
+		*deps = given.node;
+	if (count)
+		*count = len;
+	return 0;
+}
+
+struct info {
+	cuuint64_t *id;
+	CUgraph *graph;
+	const CUgraphNode **deps;
+	const CUgraphEdgeData **edges;
+	size_t *count;
+};
+
+/* Status and number are known here: frameworks ask at every allocation. */
+static int info(CUstream h, CUstreamCaptureStatus *status, const struct info *out, bool per_thread)
+{
+	struct capture *c, is = {0};
+	struct stream *s;
+	struct graph *g;
+	struct target t;
+	int r = stream_enter_any(h, per_thread, &t, &s);
+
+	if (r)
+		return r;
+	if (!status)
+		return CUDA_ERROR_INVALID_VALUE;
+	*status = CU_STREAM_CAPTURE_STATUS_NONE;
+	if (!capturing())
+		return 0;
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	if (c)
+		is = *c;
+	else if (!s)
+		r = legacy(t.ctx);
+	pthread_mutex_unlock(&lock);
+	if (!c || r)
+		return r;
+	*status = is.invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
+			     : CU_STREAM_CAPTURE_STATUS_ACTIVE;
+	if (is.invalid)
+		return 0;
+	if (out->id)
+		*out->id = is.id;
+	if (out->graph)
+		*out->graph = is.graph;
+	if (out->edges)
+		*out->edges = NULL;
+	g = graph_find(is.graph);
+	return g && (out->deps || out->count) ? give_deps(&t, g, out->deps, out->count) : 0;
+}
+
+static int update(CUstream h, const CUgraphNode *deps, size_t count, unsigned int flags,
+		  bool per_thread)
+{
+	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX];
+	struct capture *c, is = {0};
+	struct graph *g = NULL;
+	struct stream *s;
+	struct target t;
+	int r = stream_enter_any(h, per_thread, &t, &s);
+
+	if (r)
+		return r;
+	if (flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
+		return CUDA_ERROR_INVALID_VALUE;
+	pthread_mutex_lock(&lock);
+	c = of_stream(s);
+	if (c)
+		is = *c;
+	pthread_mutex_unlock(&lock);
+	if (!c)
+		return CUDA_ERROR_ILLEGAL_STATE;
+	if (is.invalid)
+		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+	g = graph_find(is.graph);
+	r = g ? node_numbers(g, deps, count, numbers) : CUDA_ERROR_ILLEGAL_STATE;
+	return r ? r
+		 : pvgpu_do_capture_set(session(), t.ctx->o.wire, t.stream, g->o.wire, flags,
+					numbers, (uint32_t)(count * sizeof(numbers[0])));
+}
+
+CU_PTSZ(cuStreamBeginCapture, (CUstream stream),
+	begin(stream, NULL, NULL, 0, CU_STREAM_CAPTURE_MODE_GLOBAL, per_thread))
+CU_PTSZ(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode),
+	begin(stream, NULL, NULL, 0, mode, per_thread))
+CU_PTSZ(cuStreamBeginCaptureToGraph,
+	(CUstream stream, CUgraph graph, const CUgraphNode *deps, const CUgraphEdgeData *edges,
+	 size_t count, CUstreamCaptureMode mode),
+	begin_to(stream, graph, deps, count, mode, per_thread))
+CU_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), end(stream, graph, per_thread))
+CU_PTSZ(cuStreamIsCapturing, (CUstream stream, CUstreamCaptureStatus *status),
+	info(stream, status, &(const struct info){0}, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo, (CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id),
+	info(stream, status, &(const struct info){.id = id}, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo_v2,
+	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	 const CUgraphNode **deps, size_t *count),
+	info(stream, status, &(const struct info){id, graph, deps, NULL, count}, per_thread))
+CU_PTSZ(cuStreamGetCaptureInfo_v3,
+	(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+	 const CUgraphNode **deps, const CUgraphEdgeData **edges, size_t *count),
+	info(stream, status, &(const struct info){id, graph, deps, edges, count}, per_thread))
+CU_PTSZ(cuStreamUpdateCaptureDependencies,
+	(CUstream stream, CUgraphNode *deps, size_t count, unsigned int flags),
+	update(stream, deps, count, flags, per_thread))
+CU_PTSZ(cuStreamUpdateCaptureDependencies_v2,
+	(CUstream stream, CUgraphNode *deps, const CUgraphEdgeData *edges, size_t count,
+	 unsigned int flags),
+	update(stream, deps, count, flags, per_thread))

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* The shape of a graph: its nodes and edges, as the worker lists them. */
+#include "cuda/graphs/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE = 2048 };
+
+struct list {
+	uint32_t *number; /* of nodes; or pairs of them */
+	size_t count;     /* numbers */
+};
+
+/* All of the graph's nodes, or of its edges; the caller frees l->number. */
+static int list_all(const struct graph *g, bool edges, struct list *l)
+{
+	const uint32_t each = edges ? 2 : 1;
+	uint32_t page[PAGE], total = 0, len = 0;
+	int r;
+
+	*l = (struct list){NULL, 0};
+	do {
+		uint32_t *more;
+		const uint32_t first = (uint32_t)(l->count / each);
+
+		r = edges ? pvgpu_do_graph_edges(session(), g->o.wire, first, &total, page,
+						 sizeof(page), &len)
+			  : pvgpu_do_graph_nodes(session(), g->o.wire, first, &total, page,
+						 sizeof(page), &len);
+		len /= sizeof(page[0]);
+		if (r || !len)
+			break;
+		more = realloc(l->number, (l->count + len) * sizeof(*more));
+		if (!more) {
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+			break;
+		}
+		memcpy(more + l->count, page, len * sizeof(page[0]));
+		l->number = more;
+		l->count += len;
+	} while (l->count / each < total);
+	if (r)
+		free(l->number);
+	return r;
+}
+
+/* As documented: at most *count are written, the rest NULL; without a place, their number. */
+static void give(const struct graph *g, const struct list *l, CUgraphNode *out, size_t *count)
+{
+	for (size_t i = 0; out && i < *count; i++)
+		out[i] = i < l->count ? node_handle(g, l->number[i]) : NULL;
+	if (!out || *count > l->count)
+		*count = l->count;
+}
+
+PUBLIC CUresult cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+{
+	struct list l;
+	struct graph *g;
+	int r = graph_enter(graph, &g);
+
+	if (r)
+		return r;
+	if (!count)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = list_all(g, false, &l);
+	if (r)
+		return r;
+	give(g, &l, nodes, count);
+	free(l.number);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count)
+{
+	struct list l, e;
+	struct graph *g;
+	size_t kept = 0;
+	int r = graph_enter(graph, &g);
+
+	if (r)
+		return r;
+	if (!count)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = list_all(g, false, &l);
+	if (r)
+		return r;
+	r = list_all(g, true, &e);
+	if (r) {
+		free(l.number);
+		return r;
+	}
+	for (size_t i = 0; i < l.count; i++) {
+		bool root = true;
+
+		for (size_t k = 1; k < e.count && root; k += 2)
+			root = e.number[k] != l.number[i];
+		if (root)
+			l.number[kept++] = l.number[i];
+	}
+	l.count = kept;
+	give(g, &l, nodes, count);
+	free(l.number);
+	free(e.number);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphGetEdges_v2(CUgraph graph, CUgraphNode *from, CUgraphNode *to,
+				   CUgraphEdgeData *edges, size_t *count)
+{
+	struct list l;
+	struct graph *g;
+	size_t n;
+	int r = graph_enter(graph, &g);
+
+	if (r)
+		return r;
+	if (!count || !from != !to)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = list_all(g, true, &l);
+	if (r)
+		return r;
+	n = l.count / 2;
+	for (size_t i = 0; from && i < *count && i < n; i++) {
+		from[i] = node_handle(g, l.number[2 * i]);
+		to[i] = node_handle(g, l.number[2 * i + 1]);
+		if (edges)
+			memset(&edges[i], 0, sizeof(*edges));
+	}
+	if (!from || *count > n)
+		*count = n;
+	free(l.number);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphGetEdges(CUgraph graph, CUgraphNode *from, CUgraphNode *to, size_t *count)
+{
+	return cuGraphGetEdges_v2(graph, from, to, NULL, count);
+}
+
+/* The ends of the node's edges: those before it, or behind it. */
+static int neighbours(CUgraphNode node, bool before, CUgraphNode *nodes, CUgraphEdgeData *edges,
+		      size_t *count)
+{
+	struct list l;
+	struct graph *g;
+	uint32_t number;
+	size_t kept = 0;
+	int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!node_find(node, &g, &number) || !count)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = list_all(g, true, &l);
+	if (r)
+		return r;
+	for (size_t i = 0; i + 1 < l.count; i += 2) {
+		if (l.number[i + before] == number)
+			l.number[kept++] = l.number[i + !before];
+	}
+	l.count = kept;
+	if (edges && nodes)
+		memset(edges, 0, *count * sizeof(*edges));
+	give(g, &l, nodes, count);
+	free(l.number);
+	return 0;
+}
+
+PUBLIC CUresult cuGraphNodeGetDependencies(CUgraphNode node, CUgraphNode *deps, size_t *count)
+{
+	return neighbours(node, true, deps, NULL, count);
+}
+
+PUBLIC CUresult cuGraphNodeGetDependencies_v2(CUgraphNode node, CUgraphNode *deps,
+					      CUgraphEdgeData *edges, size_t *count)
+{
+	return neighbours(node, true, deps, edges, count);
+}
+
+PUBLIC CUresult cuGraphNodeGetDependentNodes(CUgraphNode node, CUgraphNode *nodes, size_t *count)
+{
+	return neighbours(node, false, nodes, NULL, count);
+}
+
+PUBLIC CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode node, CUgraphNode *nodes,
+						CUgraphEdgeData *edges, size_t *count)
+{
+	return neighbours(node, false, nodes, edges, count);
+}
+
+/* Ports of edges, by which kernels start before others end, are not offered. */
+static bool plain(const CUgraphEdgeData *edges, size_t count)
+{
+	for (size_t i = 0; edges && i < count; i++) {
+		if (edges[i].from_port || edges[i].to_port || edges[i].type)
+			return false;
+	}
+	return true;
+}
+
+static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
+		      const CUgraphEdgeData *edges, size_t count, bool on)
+{
+	uint32_t a[PVGPU_GRAPH_DEPS_MAX], b[PVGPU_GRAPH_DEPS_MAX], pairs[2 * PVGPU_GRAPH_DEPS_MAX];
+	struct graph *g;
+	int r = graph_enter(graph, &g);
+
+	if (!r)
+		r = node_numbers(g, from, count, a);
+	if (!r)
+		r = node_numbers(g, to, count, b);
+	if (r || !count)
+		return r;
+	if (!plain(edges, count))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	for (size_t i = 0; i < count; i++) {
+		pairs[2 * i] = a[i];
+		pairs[2 * i + 1] = b[i];
+	}
+	return pvgpu_do_graph_link(session(), g->o.wire, on, pairs,
+				   (uint32_t)(2 * count * sizeof(pairs[0])));
+}
+
+PUBLIC CUresult cuGraphAddDependencies(CUgraph graph, const CUgraphNode *from,
+				       const CUgraphNode *to, size_t count)
+{
+	return link_nodes(graph, from, to, NULL, count, true);
+}
+
+PUBLIC CUresult cuGraphAddDependencies_v2(CUgraph graph, const CUgraphNode *from,
+					  const CUgraphNode *to, const CUgraphEdgeData *edges,
+					  size_t count)
+{
+	return link_nodes(graph, from, to, edges, count, true);
+}
+
+PUBLIC CUresult cuGraphRemoveDependencies(CUgraph graph, const CUgraphNode *from,
+					  const CUgraphNode *to, size_t count)
+{
+	return link_nodes(graph, from, to, NULL, count, false);
+}
+
+PUBLIC CUresult cuGraphRemoveDependencies_v2(CUgraph graph, const CUgraphNode *from,
+					     const CUgraphNode *to, const CUgraphEdgeData *edges,
+					     size_t count)
+{
+	return link_nodes(graph, from, to, edges, count, false);
+}
+
+PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
+{
+	struct graph *g;
+	uint32_t number;
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	if (!node_find(node, &g, &number))
+		return CUDA_ERROR_INVALID_VALUE;
+	return pvgpu_do_graph_drop(session(), g->o.wire, number);
+}

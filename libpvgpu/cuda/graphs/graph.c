@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/* Graphs: their life, handles of their nodes, and what can be launched of them. */
+#include "cuda/graphs/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NODE_MARK = 0x4e };
+
+struct graph *graph_find(CUgraph h)
+{
+	return object_find(PVGPU_H_GRAPH, h);
+}
+
+struct graph_exec *exec_find(CUgraphExec h)
+{
+	return object_find(PVGPU_H_GRAPH_EXEC, h);
+}
+
+CUgraphNode node_handle(const struct graph *g, uint32_t node)
+{
+	return (CUgraphNode)(uintptr_t)((uint64_t)NODE_MARK << 56 | (uint64_t)g->o.index << 40 |
+					(uint64_t)(g->o.last_generation & 0xffff) << 24 | node);
+}
+
+bool node_find(CUgraphNode handle, struct graph **out, uint32_t *node)
+{
+	const struct object_table *t = &object_tables[PVGPU_H_GRAPH];
+	const uint64_t h = (uintptr_t)handle;
+	const uint32_t index = (uint32_t)(h >> 40) & 0xffff;
+	struct graph *g;
+	char *chunk;
+
+	if (h >> 56 != NODE_MARK)
+		return false;
+	chunk = atomic_load(&t->chunk[index / OBJECT_CHUNK]);
+	if (!chunk)
+		return false;
+	g = (struct graph *)(chunk + index % OBJECT_CHUNK * t->size);
+	*node = (uint32_t)h & 0xffffff;
+	*out = g;
+	return atomic_load(&g->o.generation) && node_handle(g, *node) == handle;
+}
+
+int node_numbers(const struct graph *g, const CUgraphNode *nodes, size_t count, uint32_t *out)
+{
+	struct graph *of;
+
+	if (count && !nodes)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (count > PVGPU_GRAPH_DEPS_MAX)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	for (size_t i = 0; i < count; i++) {
+		if (!node_find(nodes[i], &of, &out[i]) || of != g)
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	return 0;
+}
+
+int graph_enter(CUgraph h, struct graph **g)
+{
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	*g = graph_find(h);
+	return *g ? 0 : CUDA_ERROR_INVALID_VALUE;
+}
+
+int node_enter(CUgraphNode h, struct graph **g, uint32_t *node, struct ctx **c)
+{
+	const int r = ctx_enter(c);
+
+	if (r)
+		return r;
+	return node_find(h, g, node) ? 0 : CUDA_ERROR_INVALID_VALUE;
+}
+
+static struct graph *graph_object(void)
+{
+	struct graph *g = object_new(PVGPU_H_GRAPH);
+
+	if (g)
+		pthread_mutex_init(&g->lock, NULL);
+	return g;
+}
+
+struct graph *graph_new(void)
+{
+	struct graph *g = graph_object();
+
+	if (!g)
+		return NULL;
+	if (pvgpu_do_graph_create(session(), g->o.wire)) {
+		object_free(&g->o);
+		return NULL;
+	}
+	object_publish(&g->o);
+	return g;
+}
+
+void graph_drop(struct graph *g)
+{
+	if (!object_retire(&g->o))
+		return;
+	pvgpu_do_graph_destroy(session(), g->o.wire);
+	for (uint32_t i = 0; i < g->cached; i++) {
+		free(g->cache[i].pointers);
+		free(g->cache[i].packed);
+	}
+	free(g->cache);
+	held_release(g->held);
+	object_free(&g->o);
+}
+
+PUBLIC CUresult cuGraphCreate(CUgraph *graph, unsigned int flags)
+{
+	struct graph *g;
+	struct ctx *c;
+	const int r = ctx_enter(&c);
+
+	if (r)
+		return r;
+	if (!graph || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	g = graph_new();
+	if (!g)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	*graph = object_handle(&g->o);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphDestroy(CUgraph graph)
+{
+	struct graph *g;
+	const int r = graph_enter(graph, &g);
+
+	if (r)
+		return r;
+	graph_drop(g);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
+{
+	struct graph *g, *to;
+	int r = graph_enter(graph, &g);
+
+	if (r)
+		return r;
+	if (!clone)
+		return CUDA_ERROR_INVALID_VALUE;
+	to = graph_object();
+	if (!to)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = pvgpu_do_graph_clone(session(), g->o.wire, to->o.wire);
+	if (r) {
+		object_free(&to->o);
+		return r;
+	}
+	to->hosts = g->hosts;
+	to->held = held_copy(g->held);
+	object_publish(&to->o);
+	*clone = object_handle(&to->o);
+	return CUDA_SUCCESS;
+}
+
+/* Nodes of a clone have the numbers of those that they are copies of. */
+PUBLIC CUresult cuGraphNodeFindInClone(CUgraphNode *out, CUgraphNode original, CUgraph clone)
+{
+	struct graph *g, *to;
+	uint32_t node;
+	const int r = graph_enter(clone, &to);
+
+	if (r)
+		return r;
+	if (!out || !node_find(original, &g, &node))
+		return CUDA_ERROR_INVALID_VALUE;
+	*out = node_handle(to, node);
+	return CUDA_SUCCESS;
+}
+
+/* ---- what can be launched ---- */
+
+enum {
+	FLAGS = CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH |
+		CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD | CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY
+};
+
+static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_t *outcome)
+{
+	struct graph_exec *x;
+	struct graph *g;
+	struct ctx *c;
+	int r = ctx_enter(&c);
+
+	*outcome = CUDA_GRAPH_INSTANTIATE_ERROR;
+	if (r)
+		return r;
+	g = graph_find(graph);
+	if (!g || !exec || flags & ~(uint64_t)(FLAGS | CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH)
+		return CUDA_ERROR_NOT_SUPPORTED; /* kernels launch nothing past the gate */
+	x = object_new(PVGPU_H_GRAPH_EXEC);
+	if (!x)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	/* Uploaded by the launch. */
+	r = pvgpu_do_graph_instantiate(session(), c->o.wire, g->o.wire,
+				       flags & ~(uint64_t)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD,
+				       x->o.wire, outcome);
+	if (r) {
+		object_free(&x->o);
+		return ctx_result(c, r);
+	}
+	x->o.ctx = c;
+	x->hosts = g->hosts;
+	x->flags = flags;
+	x->held = held_copy(g->held);
+	object_publish(&x->o);
+	*outcome = CUDA_GRAPH_INSTANTIATE_SUCCESS;
+	*exec = object_handle(&x->o);
+	return 0;
+}
+
+PUBLIC CUresult cuGraphInstantiate_v2(CUgraphExec *exec, CUgraph graph, CUgraphNode *error_node,
+				      char *log, size_t log_size)
+{
+	uint32_t outcome;
+
+	if (error_node)
+		*error_node = NULL;
+	if (log && log_size)
+		*log = 0;
+	return instantiate(exec, graph, 0, &outcome);
+}
+
+PUBLIC CUresult cuGraphInstantiate(CUgraphExec *exec, CUgraph graph, CUgraphNode *error_node,
+				   char *log, size_t log_size)
+{
+	return cuGraphInstantiate_v2(exec, graph, error_node, log, log_size);
+}
+
+PUBLIC CUresult cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph,
+					    unsigned long long flags)
+{
+	uint32_t outcome;
+
+	return instantiate(exec, graph, flags, &outcome);
+}
+
+static int instantiate_with(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *p,
+			    bool per_thread)
+{
+	uint32_t outcome;
+	int r;
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = instantiate(exec, graph, p->flags, &outcome);
+	p->hErrNode_out = NULL;
+	p->result_out = (CUgraphInstantiateResult)outcome;
+	if (!r && p->flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD)
+		r = per_thread ? cuGraphUpload_ptsz(*exec, p->hUploadStream)
+			       : cuGraphUpload(*exec, p->hUploadStream);
+	return r;
+}
+
+CU_PTSZ(cuGraphInstantiateWithParams,
+	(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params),
+	instantiate_with(exec, graph, params, per_thread))
+
+PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
+{
+	struct graph_exec *x;
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	x = exec_find(exec);
+	if (!x || !object_retire(&x->o))
+		return CUDA_ERROR_INVALID_VALUE;
+	pvgpu_do_graph_exec_destroy(session(), x->o.wire);
+	held_release(x->held);
+	object_free(&x->o);
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t *flags)
+{
+	struct graph_exec *x;
+	const int r = guest_enter();
+
+	if (r)
+		return r;
+	x = exec_find(exec);
+	if (!x || !flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	*flags = x->flags;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
+				     CUgraphExecUpdateResultInfo *info)
+{
+	struct graph_exec *x;
+	uint32_t outcome = CU_GRAPH_EXEC_UPDATE_ERROR;
+	struct graph *g;
+	int r = graph_enter(graph, &g);
+
+	if (r)
+		return r;
+	x = exec_find(exec);
+	if (!x || !info)
+		return CUDA_ERROR_INVALID_VALUE;
+	memset(info, 0, sizeof(*info));
+	r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
+				       &outcome);
+	info->result = (CUgraphExecUpdateResult)outcome;
+	if (!r && outcome)
+		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+	if (!r)
+		x->hosts = g->hosts;
+	return r;
+}
+
+PUBLIC CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
+				  CUgraphExecUpdateResult *result)
+{
+	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
+	CUresult r;
+
+	if (!result)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = cuGraphExecUpdate_v2(exec, graph, &info);
+	if (error_node)
+		*error_node = info.errorNode;
+	*result = info.result;
+	return r;
+}
+
+/* The launch of a graph is one command, whatever its nodes. */
+static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
+{
+	struct graph_exec *x;
+	struct target t;
+	int r = stream_enter(stream, per_thread, &t);
+
+	if (r)
+		return r;
+	x = exec_find(exec);
+	if (!x)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (unlikely(x->o.ctx != t.ctx))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (t.captured) {
+		r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
+		if (!r)
+			capture_hosts(&t, x->hosts);
+		return r;
+	}
+	if (unlikely(x->hosts) && !pvgpu_expect_hosts(session(), x->hosts))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
+	if (unlikely(x->hosts) && !r)
+		pvgpu_expected_hosts(session());
+	return r;
+}
+
+static int upload(CUgraphExec exec, CUstream stream, bool per_thread)
+{
+	struct graph_exec *x;
+	struct target t;
+	const int r = stream_enter(stream, per_thread, &t);
+
+	if (r)
+		return r;
+	x = exec_find(exec);
+	if (!x)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (t.captured)
+		return capture_refuse(&t);
+	return pvgpu_do_graph_upload(session(), t.ctx->o.wire, t.stream, x->o.wire);
+}
+
+CU_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), launch(exec, stream, per_thread))
+CU_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream), upload(exec, stream, per_thread))

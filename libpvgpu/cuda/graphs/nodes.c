@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+/* Nodes: adding them, changing them, in a graph and in what was instantiated from it. */
+#include "cuda/graphs/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A node as it travels. */
+struct wire_node {
+	struct pvgpu_graph_node is;
+	uint32_t len; /* of params */
+	char params[PVGPU_PARAMS_MAX];
+};
+
+static int from_kernel(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *p, struct wire_node *n)
+{
+	struct function *f;
+	int r;
+
+	if (!p)
+		return CUDA_ERROR_INVALID_VALUE;
+	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_KERNEL,
+					  .shared = p->sharedMemBytes};
+	r = launch_pack(c, p, n->params, &n->len, &f);
+	if (r)
+		return r;
+	n->is.object = f->o.wire;
+	memcpy(n->is.grid, &p->gridDimX, sizeof(n->is.grid));
+	memcpy(n->is.block, &p->blockDimX, sizeof(n->is.block));
+	return 0;
+}
+
+static int from_memcpy(struct ctx *c, const CUDA_MEMCPY3D *p, struct wire_node *n)
+{
+	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_MEMCPY};
+	n->len = 0;
+	return copy_node(c, p, &n->is);
+}
+
+static int from_memset(const CUDA_MEMSET_NODE_PARAMS *p, struct wire_node *n)
+{
+	uint64_t row, span;
+
+	if (!p || !p->dst || !p->width || !p->height ||
+	    (p->elementSize != 1 && p->elementSize != 2 && p->elementSize != 4) ||
+	    p->dst % p->elementSize || __builtin_mul_overflow(p->width, p->elementSize, &row) ||
+	    (p->height > 1 && p->pitch < row) ||
+	    __builtin_mul_overflow(p->height - 1, p->height > 1 ? p->pitch : 0, &span) ||
+	    __builtin_add_overflow(span, row, &span) || !range_on_device(p->dst, span))
+		return CUDA_ERROR_INVALID_VALUE;
+	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_MEMSET,
+					  .dst = p->dst,
+					  .dst_pitch = p->pitch,
+					  .width = p->width,
+					  .height = p->height,
+					  .value = p->value,
+					  .element = p->elementSize};
+	n->len = 0;
+	return 0;
+}
+
+static int from_host(struct ctx *c, const CUDA_HOST_NODE_PARAMS *p, struct wire_node *n)
+{
+	if (!p || !p->fn)
+		return CUDA_ERROR_INVALID_VALUE;
+	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_HOST,
+					  .object = hostfunc_keep(p->fn, p->userData, c)};
+	n->len = 0;
+	return n->is.object ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+struct place { /* where a node is to be added */
+	struct ctx *ctx;
+	struct graph *g;
+	uint32_t deps[PVGPU_GRAPH_DEPS_MAX], count;
+};
+
+static int place(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+		 struct place *p)
+{
+	int r = ctx_enter(&p->ctx);
+
+	if (r)
+		return r;
+	p->g = graph_find(graph);
+	if (!p->g || !node)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = node_numbers(p->g, deps, count, p->deps);
+	p->count = (uint32_t)count;
+	return r;
+}
+
+static int add(CUgraphNode *node, const struct place *p, const struct wire_node *n)
+{
+	uint32_t number = 0;
+	const int r = pvgpu_do_graph_add(session(), p->ctx->o.wire, p->g->o.wire, &n->is,
+					 sizeof(n->is), n->params, n->len, p->deps,
+					 (uint32_t)(p->count * sizeof(p->deps[0])), &number);
+
+	if (!r)
+		*node = node_handle(p->g, number);
+	return r;
+}
+
+PUBLIC CUresult cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+					size_t count, const CUDA_KERNEL_NODE_PARAMS *params)
+{
+	struct wire_node n;
+	struct place p;
+	int r = place(node, graph, deps, count, &p);
+
+	if (!r)
+		r = from_kernel(p.ctx, params, &n);
+	return r ? r : add(node, &p, &n);
+}
+
+PUBLIC CUresult cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+				     size_t count, const CUDA_KERNEL_NODE_PARAMS *params)
+{
+	return cuGraphAddKernelNode_v2(node, graph, deps, count, params);
+}
+
+PUBLIC CUresult cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+				     size_t count, const CUDA_MEMCPY3D *params, CUcontext ctx)
+{
+	struct wire_node n;
+	struct place p;
+	int r = place(node, graph, deps, count, &p);
+
+	if (!r)
+		r = from_memcpy(p.ctx, params, &n);
+	return r ? r : add(node, &p, &n);
+}
+
+PUBLIC CUresult cuGraphAddMemsetNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+				     size_t count, const CUDA_MEMSET_NODE_PARAMS *params,
+				     CUcontext ctx)
+{
+	struct wire_node n;
+	struct place p;
+	int r = place(node, graph, deps, count, &p);
+
+	if (!r)
+		r = from_memset(params, &n);
+	return r ? r : add(node, &p, &n);
+}
+
+PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+				   size_t count, const CUDA_HOST_NODE_PARAMS *params)
+{
+	struct wire_node n;
+	struct place p;
+	int r = place(node, graph, deps, count, &p);
+
+	if (!r)
+		r = from_host(p.ctx, params, &n);
+	if (!r)
+		r = add(node, &p, &n);
+	if (!r)
+		p.g->hosts++;
+	return r;
+}
+
+PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+				    size_t count)
+{
+	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_EMPTY}};
+	struct place p;
+	const int r = place(node, graph, deps, count, &p);
+
+	return r ? r : add(node, &p, &n);
+}
+
+PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph,
+					 const CUgraphNode *deps, size_t count, CUgraph child)
+{
+	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_GRAPH}};
+	struct graph *of = graph_find(child);
+	struct place p;
+	int r = place(node, graph, deps, count, &p);
+
+	if (r)
+		return r;
+	if (!of)
+		return CUDA_ERROR_INVALID_VALUE;
+	n.is.object = of->o.wire;
+	r = add(node, &p, &n);
+	if (!r)
+		p.g->hosts += of->hosts;
+	return r;
+}
+
+/* ---- changes ---- */
+
+static int set(CUgraphNode node, const struct wire_node *n)
+{
+	struct graph *g;
+	uint32_t number;
+	struct ctx *c;
+	const int r = node_enter(node, &g, &number, &c);
+
+	return r ? r
+		 : pvgpu_do_graph_set(session(), c->o.wire, g->o.wire, number, &n->is,
+				      sizeof(n->is), n->params, n->len);
+}
+
+/* In the order of launches; what the worker finds wrong is the context's deferred error. */
+static int set_exec(CUgraphExec exec, CUgraphNode node, const struct wire_node *n)
+{
+	struct graph_exec *x = exec_find(exec);
+	struct graph *g;
+	uint32_t number;
+	struct ctx *c;
+	const int r = node_enter(node, &g, &number, &c);
+
+	if (r)
+		return r;
+	if (!x)
+		return CUDA_ERROR_INVALID_VALUE;
+	return pvgpu_do_graph_exec_set(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
+				       &n->is, sizeof(n->is), n->params, n->len);
+}
+
+/* The current context, for parameters that are to be checked in it. */
+static int current(CUgraphNode node, struct ctx **c)
+{
+	struct graph *g;
+	uint32_t number;
+
+	return node_enter(node, &g, &number, c);
+}
+
+#define SETTER(call, type, make)                                                                   \
+	PUBLIC CUresult cuGraph##call(CUgraphNode node, const type *params)                        \
+	{                                                                                          \
+		struct wire_node n;                                                                \
+		struct ctx *c;                                                                     \
+		int r = current(node, &c);                                                         \
+                                                                                                   \
+		if (!r)                                                                            \
+			r = make;                                                                  \
+		return (CUresult)(r ? r : set(node, &n));                                          \
+	}
+
+SETTER(KernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
+SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
+SETTER(MemcpyNodeSetParams, CUDA_MEMCPY3D, from_memcpy(c, params, &n))
+SETTER(MemsetNodeSetParams, CUDA_MEMSET_NODE_PARAMS, from_memset(params, &n))
+SETTER(HostNodeSetParams, CUDA_HOST_NODE_PARAMS, from_host(c, params, &n))
+
+static int exec_kernel(CUgraphExec exec, CUgraphNode node, const CUDA_KERNEL_NODE_PARAMS *params)
+{
+	struct wire_node n;
+	struct ctx *c;
+	int r = current(node, &c);
+
+	if (!r)
+		r = from_kernel(c, params, &n);
+	return r ? r : set_exec(exec, node, &n);
+}
+
+PUBLIC CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode node,
+						  const CUDA_KERNEL_NODE_PARAMS *params)
+{
+	return exec_kernel(exec, node, params);
+}
+
+PUBLIC CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
+					       const CUDA_KERNEL_NODE_PARAMS *params)
+{
+	return exec_kernel(exec, node, params);
+}
+
+PUBLIC CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node,
+					       const CUDA_MEMCPY3D *params, CUcontext ctx)
+{
+	struct wire_node n;
+	struct ctx *c;
+	int r = current(node, &c);
+
+	if (!r)
+		r = from_memcpy(c, params, &n);
+	return r ? r : set_exec(exec, node, &n);
+}
+
+PUBLIC CUresult cuGraphExecMemsetNodeSetParams(CUgraphExec exec, CUgraphNode node,
+					       const CUDA_MEMSET_NODE_PARAMS *params, CUcontext ctx)
+{
+	struct wire_node n;
+	const int r = from_memset(params, &n);
+
+	return r ? r : set_exec(exec, node, &n);
+}
+
+PUBLIC CUresult cuGraphExecHostNodeSetParams(CUgraphExec exec, CUgraphNode node,
+					     const CUDA_HOST_NODE_PARAMS *params)
+{
+	struct wire_node n;
+	struct ctx *c;
+	int r = current(node, &c);
+
+	if (!r)
+		r = from_host(c, params, &n);
+	return r ? r : set_exec(exec, node, &n);
+}
+
+/* ---- what a node does ---- */
+
+static int get(CUgraphNode node, CUgraphNodeType type, const void *out, struct graph **g,
+	       uint32_t *number, struct wire_node *n)
+{
+	uint32_t len = 0;
+	struct ctx *c;
+	int r = node_enter(node, g, number, &c);
+
+	if (r)
+		return r;
+	if (!out)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = pvgpu_do_graph_get(session(), c->o.wire, (*g)->o.wire, *number, &n->is, sizeof(n->is),
+			       &len, n->params, sizeof(n->params), &n->len);
+	if (!r && len != sizeof(n->is))
+		r = pvgpu_broken(session(), "the worker described a graph's node wrongly");
+	return r || n->is.kind == (uint32_t)type ? r : CUDA_ERROR_INVALID_VALUE;
+}
+
+PUBLIC CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
+{
+	struct wire_node n;
+	uint32_t number, len = 0;
+	struct graph *g;
+	struct ctx *c;
+	int r = node_enter(node, &g, &number, &c);
+
+	if (r)
+		return r;
+	if (!type)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = pvgpu_do_graph_get(session(), c->o.wire, g->o.wire, number, &n.is, sizeof(n.is), &len,
+			       n.params, sizeof(n.params), &n.len);
+	if (!r && len == sizeof(n.is))
+		*type = (CUgraphNodeType)n.is.kind;
+	return r;
+}
+
+static struct function *function_by_wire(uint64_t wire)
+{
+	const struct object_table *t = &object_tables[PVGPU_H_FUNCTION];
+
+	for (uint32_t i = 0; i < PVGPU_HANDLES_MAX; i++) {
+		char *chunk = atomic_load(&t->chunk[i / OBJECT_CHUNK]);
+		struct function *f;
+
+		if (!chunk)
+			break;
+		f = (struct function *)(chunk + i % OBJECT_CHUNK * t->size);
+		if (atomic_load(&f->o.generation) && f->o.wire == wire)
+			return f;
+	}
+	return NULL;
+}
+
+/* Pointers to the parameters, which stay valid as long as the graph, or until they are asked for
+ * again. */
+static int keep_params(struct graph *g, uint32_t number, const struct function *f,
+		       const struct wire_node *n, void ***out)
+{
+	struct node_cache *more, *k;
+
+	if (n->len != f->param_bytes)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	pthread_mutex_lock(&g->lock);
+	if (number >= g->cached) {
+		more = realloc(g->cache, (number + 16) * sizeof(*more));
+		if (!more) {
+			pthread_mutex_unlock(&g->lock);
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		}
+		memset(more + g->cached, 0, (number + 16 - g->cached) * sizeof(*more));
+		g->cache = more;
+		g->cached = number + 16;
+	}
+	k = &g->cache[number];
+	free(k->packed);
+	free(k->pointers);
+	k->packed = malloc(n->len + 1);
+	k->pointers = calloc(f->param_count + 1, sizeof(void *));
+	if (k->packed && k->pointers) {
+		memcpy(k->packed, n->params, n->len);
+		for (uint32_t i = 0; i < f->param_count; i++)
+			k->pointers[i] = k->packed + f->params[i].offset;
+	}
+	*out = k->packed ? k->pointers : NULL;
+	pthread_mutex_unlock(&g->lock);
+	return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static int get_kernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *out, size_t size)
+{
+	CUDA_KERNEL_NODE_PARAMS p = {0};
+	struct wire_node n;
+	struct function *f;
+	struct graph *g;
+	uint32_t number;
+	int r = get(node, CU_GRAPH_NODE_TYPE_KERNEL, out, &g, &number, &n);
+
+	if (r)
+		return r;
+	/* A kernel of a library in the backend has no handle here. */
+	f = n.is.object ? function_by_wire(n.is.object) : NULL;
+	if (!f)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	r = keep_params(g, number, f, &n, &p.kernelParams);
+	if (r)
+		return r;
+	p.func = object_handle(&f->o);
+	memcpy(&p.gridDimX, n.is.grid, sizeof(n.is.grid));
+	memcpy(&p.blockDimX, n.is.block, sizeof(n.is.block));
+	p.sharedMemBytes = n.is.shared;
+	memcpy(out, &p, size);
+	return 0;
+}
+
+PUBLIC CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *params)
+{
+	return get_kernel(node, params, sizeof(*params));
+}
+
+PUBLIC CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *params)
+{
+	return get_kernel(node, params, offsetof(CUDA_KERNEL_NODE_PARAMS, kern));
+}
+
+PUBLIC CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *p)
+{
+	struct wire_node n;
+	struct graph *g;
+	uint32_t number;
+	const int r = get(node, CU_GRAPH_NODE_TYPE_MEMCPY, p, &g, &number, &n);
+
+	if (r)
+		return r;
+	memset(p, 0, sizeof(*p));
+	p->dstMemoryType = p->srcMemoryType = CU_MEMORYTYPE_DEVICE;
+	if (n.is.dst >= guest.arena_base && n.is.dst < guest.arena_end) {
+		p->dstMemoryType = CU_MEMORYTYPE_HOST;
+		p->dstHost = (void *)(uintptr_t)n.is.dst;
+	} else {
+		p->dstDevice = n.is.dst;
+	}
+	if (n.is.src >= guest.arena_base && n.is.src < guest.arena_end) {
+		p->srcMemoryType = CU_MEMORYTYPE_HOST;
+		p->srcHost = (const void *)(uintptr_t)n.is.src;
+	} else {
+		p->srcDevice = n.is.src;
+	}
+	p->dstPitch = n.is.dst_pitch;
+	p->dstHeight = n.is.dst_height;
+	p->srcPitch = n.is.src_pitch;
+	p->srcHeight = n.is.src_height;
+	p->WidthInBytes = n.is.width;
+	p->Height = n.is.height;
+	p->Depth = n.is.depth;
+	return CUDA_SUCCESS;
+}
+
+PUBLIC CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARAMS *p)
+{
+	struct wire_node n;
+	struct graph *g;
+	uint32_t number;
+	const int r = get(node, CU_GRAPH_NODE_TYPE_MEMSET, p, &g, &number, &n);
+
+	if (!r)
+		*p = (CUDA_MEMSET_NODE_PARAMS){.dst = n.is.dst,
+					       .pitch = n.is.dst_pitch,
+					       .value = n.is.value,
+					       .elementSize = n.is.element,
+					       .width = n.is.width,
+					       .height = n.is.height};
+	return r;
+}
+
+PUBLIC CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PARAMS *p)
+{
+	struct wire_node n;
+	struct graph *g;
+	uint32_t number;
+	const int r = get(node, CU_GRAPH_NODE_TYPE_HOST, p, &g, &number, &n);
+
+	if (r)
+		return r;
+	return hostfunc_kept(n.is.object, p) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+}

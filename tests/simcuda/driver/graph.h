@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Graphs of the simulated GPU. A node is an operation that is not queued: a launch of the graph
+ * queues a copy of each, in an order that keeps the edges. Branches run one after the other.
+ */
+#ifndef PVGPU_SIMCUDA_GRAPH_H
+#define PVGPU_SIMCUDA_GRAPH_H
+
+#include "tests/simcuda/driver/sim.h"
+
+struct sim_node {
+	struct handle h;
+	struct sim_graph *graph;
+	CUgraphNodeType type;
+	struct op *op; /* kernel, memcpy, memset, host */
+	struct sim_graph *child;
+	CUevent event;
+	struct sim_node *clone_of;
+	struct sim_node **dep; /* that it depends on */
+	uint32_t deps, dep_room;
+	uint32_t mark;
+	void **params; /* as cuGraphKernelNodeGetParams gives them */
+};
+
+struct sim_graph {
+	struct handle h;
+	struct sim_node **node;
+	uint32_t nodes, room;
+	bool borrowed; /* a child's: not to be destroyed by itself */
+};
+
+struct sim_exec {
+	struct handle h;
+	uint64_t flags;
+	struct sim_graph *graph; /* a clone, in an order that keeps the edges */
+};
+
+struct sim_capture {
+	struct sim_graph *graph;
+	bool own; /* made for this capture */
+	CUstreamCaptureMode mode;
+	CUstreamCaptureStatus status;
+	struct sim_stream *origin;
+	pthread_t thread;
+	uint64_t id;
+	struct sim_capture *next;
+};
+
+extern pthread_mutex_t graph_lock;
+CUresult graph_get(CUgraph handle, struct sim_graph **out);
+CUresult node_get(CUgraphNode handle, struct sim_node **out);
+CUresult exec_get(CUgraphExec handle, struct sim_exec **out);
+struct sim_graph *graph_new(void);
+void graph_delete(struct sim_graph *g);
+/* A node with an operation (or NULL), behind others. NULL: out of memory. */
+struct sim_node *node_new(struct sim_graph *g, CUgraphNodeType type, struct op *op,
+			  struct sim_node *const *dep, size_t deps);
+bool node_depend(struct sim_node *n, struct sim_node *on);
+void node_delete(struct sim_node *n);
+struct sim_graph *graph_clone(const struct sim_graph *g);
+/* Sort so that each node comes after those that it depends on; false: there is a cycle. */
+bool graph_sort(struct sim_graph *g);
+struct op *op_copy(const struct op *op);
+CUresult graph_run(struct sim_graph *g, struct sim_stream *s);
+
+/* capture.c */
+CUresult capture_record(struct sim_stream *s, uint64_t *capture, struct sim_node ***dep,
+			uint32_t *deps);
+CUresult capture_join(struct sim_stream *s, bool recorded, uint64_t capture,
+		      struct sim_node *const *dep, uint32_t deps);
+CUresult capture_event(struct sim_stream *s, CUgraphNodeType type, CUevent event);
+/* The capture becomes invalid; returns the error. */
+CUresult capture_spoil(uint64_t capture, CUresult error);
+bool capture_child(struct sim_stream *s, struct sim_graph *child);
+
+/* event.c */
+CUresult event_record_node(CUevent event, struct sim_stream *s);
+CUresult event_wait_node(CUevent event, struct sim_stream *s);
+
+#endif

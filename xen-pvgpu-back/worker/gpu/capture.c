@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Capture: the far end captures, so that calls of its libraries can be nodes, too. The worker's
+ * threads capture relaxed; the guest's library keeps the application's rules. While a stream is
+ * captured nothing of the worker's own goes into it: no fence, no timer, no completion event. The
+ * guest waits for a stream's earlier work before it is captured.
+ */
+#include "graph.h"
+
+void capture_join(struct stream *s, const struct event *e)
+{
+	const struct gpu *g = s->o.gpu;
+
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (g->active[i] == e->capture)
+			s->capture = e->capture;
+	}
+}
+
+static int usable(void *ctx, void *stream, struct stream **s)
+{
+	int r;
+
+	*s = stream_of(ctx, stream, &r);
+	return r;
+}
+
+int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *in,
+			 struct pvgpu_out_capture_begin *out)
+{
+	CUgraphNode deps[PVGPU_GRAPH_DEPS_MAX];
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	uint32_t n;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(in->graph);
+	if (!r)
+		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
+	if (!r && s->capture)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (!r && g->capturing == CAPTURES_MAX)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r)
+		r = (int)g->far->cuStreamBeginCaptureToGraph(
+			s->far, ((struct graph *)in->graph)->far, n ? deps : NULL, NULL, n,
+			CU_STREAM_CAPTURE_MODE_RELAXED);
+	if (r)
+		return r;
+	s->capture = ++g->captures;
+	g->active[g->capturing++] = s->capture;
+	return 0;
+}
+
+/* No stream takes part in it any more. */
+static void forget(struct gpu *g, uint64_t capture)
+{
+	struct stream *s;
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		if (o->type != PVGPU_H_CTX || obj_error(o))
+			continue;
+		TAILQ_FOREACH(s, &((struct ctx *)o)->streams, in_ctx)
+		{
+			if (s->capture == capture)
+				s->capture = 0;
+		}
+	}
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (g->active[i] == capture)
+			g->active[i] = g->active[g->capturing - 1];
+	}
+	g->capturing--;
+}
+
+int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
+		       struct pvgpu_out_capture_end *out)
+{
+	struct gpu *g = worker_gpu(w);
+	CUgraph far = NULL;
+	struct stream *s;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(in->graph);
+	if (!r && !s->capture)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (r)
+		return r;
+	r = (int)g->far->cuStreamEndCapture(s->far, &far);
+	if (r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
+		forget(g, s->capture);
+	return r ? r : deferred_take(g, s->o.ctx);
+}
+
+int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
+		       struct pvgpu_out_capture_get *out)
+{
+	CUstreamCaptureStatus status;
+	struct gpu *g = worker_gpu(w);
+	const CUgraphNode *deps = NULL;
+	uint32_t *to = (uint32_t *)(void *)g->scratch;
+	struct graph *gr = in->graph;
+	size_t n = 0;
+	struct stream *s;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(gr);
+	if (!r)
+		r = (int)g->far->cuStreamGetCaptureInfo_v2(s->far, &status, NULL, NULL, &deps, &n);
+	if (!r && (status != CU_STREAM_CAPTURE_STATUS_ACTIVE || n > PVGPU_GRAPH_DEPS_MAX))
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	for (size_t i = 0; i < n && !r; i++)
+		r = graph_number(gr, deps[i], &to[i]);
+	if (r)
+		return r;
+	out->deps = to;
+	out->deps_len = (uint32_t)n * 4;
+	return 0;
+}
+
+int handle_capture_set(struct worker *w, const struct pvgpu_in_capture_set *in,
+		       struct pvgpu_out_capture_set *out)
+{
+	CUgraphNode deps[PVGPU_GRAPH_DEPS_MAX];
+	struct stream *s;
+	uint32_t n;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (!r)
+		r = obj_error(in->graph);
+	if (!r)
+		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
+	return r ? r
+		 : (int)worker_gpu(w)->far->cuStreamUpdateCaptureDependencies(s->far, deps, n,
+									      in->set);
+}
+
+int handle_capture_host(struct worker *w, const struct pvgpu_in_capture_host *in,
+			struct pvgpu_out_capture_host *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct stream *s;
+	void *kept;
+	int r = usable(in->ctx, in->stream, &s);
+
+	if (r)
+		return r;
+	if (!s->capture)
+		return CUDA_ERROR_ILLEGAL_STATE;
+	kept = callback_keep(g, in->id);
+	if (!kept)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	return (int)g->far->cuLaunchHostFunc(s->far, callback_fn(), kept);
+}

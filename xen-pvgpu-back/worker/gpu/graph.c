@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Graphs: their nodes, which the guest knows by numbers, and their instances. A node's parameters
+ * are checked when it is made or changed (graph_params.c), since a launch names the graph alone.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph.h"
+
+/* The far end keeps parameters in device memory, for each node. */
+#define CHARGE_EXEC (64u << 10)
+#define CHARGE_NODE 1024u
+
+bool far_graphs(const struct far *far)
+{
+#define HAS(name) &&far->name
+	return true FAR_GRAPHS(HAS);
+#undef HAS
+}
+
+static uint32_t hash_of(const void *node)
+{
+	return (uint32_t)((uintptr_t)node * 0x9e3779b97f4a7c15ull >> 32);
+}
+
+CUgraphNode graph_node(const struct graph *gr, uint32_t number)
+{
+	return number < gr->count ? gr->node[number] : NULL;
+}
+
+/* Where the node's number is, or would be. */
+static uint32_t *slot_of(const struct graph *gr, CUgraphNode node)
+{
+	uint32_t i = hash_of(node) & (gr->slots - 1);
+
+	while (gr->index[i] && gr->node[gr->index[i] - 1] != node)
+		i = (i + 1) & (gr->slots - 1);
+	return &gr->index[i];
+}
+
+/* Twice as many slots as nodes. */
+static bool grow(struct graph *gr)
+{
+	const uint32_t room = gr->room ? 2 * gr->room : 64;
+	CUgraphNode *node = realloc(gr->node, room * sizeof(CUgraphNode));
+	uint32_t *index;
+
+	if (!node)
+		return false;
+	gr->node = node;
+	index = calloc(2 * room, sizeof(*index));
+	if (!index)
+		return false;
+	free(gr->index);
+	gr->index = index;
+	gr->slots = 2 * room;
+	gr->room = room;
+	for (uint32_t i = 0; i < gr->count; i++) {
+		if (gr->node[i])
+			*slot_of(gr, gr->node[i]) = i + 1;
+	}
+	return true;
+}
+
+int graph_number(struct graph *gr, CUgraphNode node, uint32_t *number)
+{
+	uint32_t *slot = gr->slots ? slot_of(gr, node) : NULL;
+
+	if (!slot || !*slot) {
+		if (gr->count >= PVGPU_GRAPH_NODES_MAX)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		if (gr->count == gr->room && !grow(gr))
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		slot = slot_of(gr, node);
+		gr->node[gr->count++] = node;
+		*slot = gr->count;
+	}
+	*number = *slot - 1;
+	return 0;
+}
+
+/* A number is not used again; the far end may use the address. */
+static void forget_node(struct graph *gr, uint32_t number)
+{
+	gr->node[number] = NULL;
+	memset(gr->index, 0, gr->slots * sizeof(*gr->index));
+	for (uint32_t i = 0; i < gr->count; i++) {
+		if (gr->node[i])
+			*slot_of(gr, gr->node[i]) = i + 1;
+	}
+}
+
+int graph_deps(const struct graph *gr, const void *bytes, uint32_t len, CUgraphNode *to,
+	       uint32_t *count)
+{
+	uint32_t number;
+
+	*count = len / sizeof(number);
+	if (len % sizeof(number) || *count > PVGPU_GRAPH_DEPS_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (uint32_t i = 0; i < *count; i++) {
+		memcpy(&number, (const char *)bytes + i * sizeof(number), sizeof(number));
+		to[i] = graph_node(gr, number);
+		if (!to[i])
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	return 0;
+}
+
+void graph_free(struct obj *o)
+{
+	if (o->type == PVGPU_H_GRAPH) {
+		free(((struct graph *)o)->node);
+		free(((struct graph *)o)->index);
+	}
+}
+
+void graph_retire(struct gpu *g, struct obj *o)
+{
+	struct graph_exec *x = (struct graph_exec *)o;
+	struct graph *gr = (struct graph *)o;
+
+	if (o->type == PVGPU_H_GRAPH && gr->far) {
+		g->far->cuGraphDestroy(gr->far);
+		gr->far = NULL;
+	} else if (o->type == PVGPU_H_GRAPH_EXEC && x->far) {
+		if (!ctx_enter(o->ctx))
+			g->far->cuGraphExecDestroy(x->far);
+		x->far = NULL;
+		lease_put(g->w, x->charge);
+		x->charge = 0;
+	}
+}
+
+static struct graph *graph_make(struct gpu *g, uint64_t handle, int *err)
+{
+	return obj_new(g, PVGPU_H_GRAPH, handle, sizeof(struct graph), NULL, NULL, err);
+}
+
+int handle_graph_create(struct worker *w, const struct pvgpu_in_graph_create *in,
+			struct pvgpu_out_graph_create *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct graph *gr;
+	int err, r = CUDA_ERROR_NOT_SUPPORTED;
+
+	gr = graph_make(g, in->graph_h, &err);
+	if (!gr)
+		return err;
+	if (far_graphs(g->far))
+		r = (int)g->far->cuGraphCreate(&gr->far, 0);
+	obj_ready(gr, r);
+	return 0; /* the handle says it */
+}
+
+struct retire_job {
+	struct job job;
+	struct obj *o;
+};
+
+static void run_retire(struct gpu *g, struct job *job)
+{
+	struct retire_job *j = (struct retire_job *)job;
+
+	graph_retire(g, j->o);
+	obj_unref(j->o);
+	free(j);
+}
+
+/* In the side lane; after: when all work issued so far has ended. */
+static int retire_later(struct gpu *g, struct obj *o, bool after)
+{
+	struct retire_job *j = malloc(sizeof(*j));
+
+	obj_remove(g, o);
+	if (!j) {
+		obj_unref(o);
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	j->o = o;
+	j->job.run = run_retire;
+	if (after)
+		side_after_work(g, o->ctx, &j->job);
+	else
+		side_push(g, &j->job);
+	return 0;
+}
+
+int handle_graph_destroy(struct worker *w, const struct pvgpu_in_graph_destroy *in,
+			 struct pvgpu_out_graph_destroy *out)
+{
+	return retire_later(worker_gpu(w), in->graph, false);
+}
+
+int handle_graph_exec_destroy(struct worker *w, const struct pvgpu_in_graph_exec_destroy *in,
+			      struct pvgpu_out_graph_exec_destroy *out)
+{
+	return retire_later(worker_gpu(w), in->exec, true);
+}
+
+/* Nodes of a clone get the numbers of those that they are copies of. */
+static int number_clone(const struct far *far, const struct graph *gr, struct graph *to)
+{
+	CUgraphNode node;
+	uint32_t number;
+	int r = 0;
+
+	while (to->room < gr->count) {
+		if (!grow(to))
+			return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+	for (uint32_t i = 0; i < gr->count && !r; i++) {
+		to->count = i;
+		if (!gr->node[i]) {
+			to->node[i] = NULL;
+			continue;
+		}
+		r = (int)far->cuGraphNodeFindInClone(&node, gr->node[i], to->far);
+		if (!r)
+			r = graph_number(to, node, &number);
+	}
+	to->count = r ? 0 : gr->count;
+	return r;
+}
+
+int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
+		       struct pvgpu_out_graph_clone *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct graph *gr = in->graph, *to;
+	int err, r = obj_error(gr);
+
+	if (r)
+		return r;
+	to = graph_make(g, in->clone_h, &err);
+	if (!to)
+		return err;
+	r = (int)g->far->cuGraphClone(&to->far, gr->far);
+	if (!r)
+		r = number_clone(g->far, gr, to);
+	obj_ready(to, r);
+	return r;
+}
+
+static int add(const struct far *far, struct graph *gr, struct ctx *c, struct node_params *p,
+	       const CUgraphNode *deps, uint32_t n, CUgraphNode *node)
+{
+	switch (p->is.kind) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+		return (int)far->cuGraphAddKernelNode_v2(node, gr->far, deps, n, &p->kernel);
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		return (int)far->cuGraphAddMemcpyNode(node, gr->far, deps, n, &p->copy, c->far);
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+		return (int)far->cuGraphAddMemsetNode(node, gr->far, deps, n, &p->set, c->far);
+	case CU_GRAPH_NODE_TYPE_HOST:
+		return (int)far->cuGraphAddHostNode(node, gr->far, deps, n, &p->host);
+	case CU_GRAPH_NODE_TYPE_GRAPH:
+		return (int)far->cuGraphAddChildGraphNode(node, gr->far, deps, n, p->child->far);
+	case CU_GRAPH_NODE_TYPE_EMPTY:
+		return (int)far->cuGraphAddEmptyNode(node, gr->far, deps, n);
+	default:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+}
+
+/* The graph and the context of a command. */
+static int usable(void *graph, void *ctx)
+{
+	int r = obj_error(graph);
+
+	if (!r)
+		r = obj_error(ctx);
+	return r ? r : ctx_enter(ctx);
+}
+
+int handle_graph_add(struct worker *w, const struct pvgpu_in_graph_add *in,
+		     struct pvgpu_out_graph_add *out)
+{
+	CUgraphNode deps[PVGPU_GRAPH_DEPS_MAX], node;
+	struct gpu *g = worker_gpu(w);
+	struct graph *gr = in->graph;
+	struct node_params p;
+	uint32_t n = 0;
+	int r = usable(gr, in->ctx);
+
+	if (!r)
+		r = graph_deps(gr, in->deps, in->deps_len, deps, &n);
+	if (!r)
+		r = params_read(g, in->ctx, in->what, in->what_len, in->params, in->params_len, &p);
+	if (!r && gr->count >= PVGPU_GRAPH_NODES_MAX)
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r)
+		r = add(g->far, gr, in->ctx, &p, n ? deps : NULL, n, &node);
+	return r ? r : graph_number(gr, node, &out->node);
+}
+
+int handle_graph_set(struct worker *w, const struct pvgpu_in_graph_set *in,
+		     struct pvgpu_out_graph_set *out)
+{
+	struct gpu *g = worker_gpu(w);
+	const struct far *far = g->far;
+	struct node_params p;
+	CUgraphNode node;
+	int r = usable(in->graph, in->ctx);
+
+	if (r)
+		return r;
+	node = graph_node(in->graph, in->node);
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = params_read(g, in->ctx, in->what, in->what_len, in->params, in->params_len, &p);
+	if (r)
+		return r;
+	switch (p.is.kind) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+		return (int)far->cuGraphKernelNodeSetParams_v2(node, &p.kernel);
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		return (int)far->cuGraphMemcpyNodeSetParams(node, &p.copy);
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+		return (int)far->cuGraphMemsetNodeSetParams(node, &p.set);
+	case CU_GRAPH_NODE_TYPE_HOST:
+		return (int)far->cuGraphHostNodeSetParams(node, &p.host);
+	default:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+}
+
+int handle_graph_get(struct worker *w, const struct pvgpu_in_graph_get *in,
+		     struct pvgpu_out_graph_get *out)
+{
+	struct gpu *g = worker_gpu(w);
+	static struct pvgpu_graph_node is; /* decoding thread */
+	CUgraphNode node;
+	int r = usable(in->graph, in->ctx);
+
+	if (r)
+		return r;
+	node = graph_node(in->graph, in->node);
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = params_write(g, node, &is, &out->params_len);
+	out->params = g->scratch;
+	out->what = &is;
+	out->what_len = sizeof(is);
+	return r;
+}
+
+#define PAGE 2048u /* numbers in one reply */
+
+int handle_graph_nodes(struct worker *w, const struct pvgpu_in_graph_nodes *in,
+		       struct pvgpu_out_graph_nodes *out)
+{
+	struct gpu *g = worker_gpu(w);
+	uint32_t *to = (uint32_t *)(void *)g->scratch, n = 0;
+	struct graph *gr = in->graph;
+	CUgraphNode *list;
+	size_t total = 0;
+	int r = obj_error(gr);
+
+	if (!r)
+		r = (int)g->far->cuGraphGetNodes(gr->far, NULL, &total);
+	if (r)
+		return r;
+	list = calloc(total + 1, sizeof(CUgraphNode));
+	if (!list)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = (int)g->far->cuGraphGetNodes(gr->far, list, &total);
+	for (size_t i = in->first; i < total && n < PAGE && !r; i++)
+		r = graph_number(gr, list[i], &to[n++]);
+	free(list);
+	out->total = (uint32_t)total;
+	out->nodes = to;
+	out->nodes_len = r ? 0 : n * 4;
+	return r;
+}
+
+int handle_graph_edges(struct worker *w, const struct pvgpu_in_graph_edges *in,
+		       struct pvgpu_out_graph_edges *out)
+{
+	struct gpu *g = worker_gpu(w);
+	uint32_t *to = (uint32_t *)(void *)g->scratch, n = 0;
+	struct graph *gr = in->graph;
+	CUgraphNode *list;
+	size_t total = 0;
+	int r = obj_error(gr);
+
+	if (!r)
+		r = (int)g->far->cuGraphGetEdges(gr->far, NULL, NULL, &total);
+	if (r)
+		return r;
+	list = calloc(2 * total + 2, sizeof(CUgraphNode));
+	if (!list)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	if (total)
+		r = (int)g->far->cuGraphGetEdges(gr->far, list, list + total, &total);
+	for (size_t i = in->first; i < total && n < PAGE && !r; i++) {
+		r = graph_number(gr, list[i], &to[n++]);
+		if (!r)
+			r = graph_number(gr, list[total + i], &to[n++]);
+	}
+	free(list);
+	out->total = (uint32_t)total;
+	out->edges = to;
+	out->edges_len = r ? 0 : n * 4;
+	return r;
+}
+
+int handle_graph_link(struct worker *w, const struct pvgpu_in_graph_link *in,
+		      struct pvgpu_out_graph_link *out)
+{
+	CUgraphNode from[PVGPU_GRAPH_DEPS_MAX], to[PVGPU_GRAPH_DEPS_MAX];
+	const struct far *far = worker_gpu(w)->far;
+	struct graph *gr = in->graph;
+	const uint32_t n = in->edges_len / 8;
+	int r = obj_error(gr);
+
+	if (r)
+		return r;
+	if (in->edges_len % 8 || n > PVGPU_GRAPH_DEPS_MAX)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t pair[2];
+
+		memcpy(pair, (const char *)in->edges + i * sizeof(pair), sizeof(pair));
+		from[i] = graph_node(gr, pair[0]);
+		to[i] = graph_node(gr, pair[1]);
+		if (!from[i] || !to[i])
+			return CUDA_ERROR_INVALID_VALUE;
+	}
+	return (int)(in->on ? far->cuGraphAddDependencies(gr->far, from, to, n)
+			    : far->cuGraphRemoveDependencies(gr->far, from, to, n));
+}
+
+int handle_graph_drop(struct worker *w, const struct pvgpu_in_graph_drop *in,
+		      struct pvgpu_out_graph_drop *out)
+{
+	struct graph *gr = in->graph;
+	CUgraphNode node;
+	int r = obj_error(gr);
+
+	if (r)
+		return r;
+	node = graph_node(gr, in->node);
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = (int)worker_gpu(w)->far->cuGraphDestroyNode(node);
+	if (!r)
+		forget_node(gr, in->node);
+	return r;
+}
+
+struct exec_job {
+	struct job job;
+	struct graph_exec *x;
+	struct graph *gr; /* both referenced */
+	uint32_t seq;
+	uint64_t flags;
+};
+
+static int instantiate(struct gpu *g, struct exec_job *j, uint32_t *outcome)
+{
+	CUDA_GRAPH_INSTANTIATE_PARAMS p = {.flags = j->flags};
+	struct graph_exec *x = j->x;
+	size_t nodes = 0;
+	uint64_t charge;
+	int r = ctx_enter(x->o.ctx);
+
+	if (!r)
+		r = (int)g->far->cuGraphGetNodes(j->gr->far, NULL, &nodes);
+	if (r)
+		return r;
+	charge = CHARGE_EXEC + nodes * CHARGE_NODE;
+	if (!lease_get(g->w, charge))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = ctx_result(x->o.ctx,
+		       (int)g->far->cuGraphInstantiateWithParams(&x->far, j->gr->far, &p));
+	*outcome = (uint32_t)p.result_out;
+	if (r)
+		lease_put(g->w, charge);
+	else
+		x->charge = charge;
+	return r;
+}
+
+static void run_instantiate(struct gpu *g, struct job *job)
+{
+	struct exec_job *j = (struct exec_job *)job;
+	struct pvgpu_out_graph_instantiate out = {0};
+	const int r = instantiate(g, j, &out.outcome);
+
+	obj_ready(j->x, r);
+	worker_reply_graph_instantiate(g->w, j->seq, r, &out);
+	obj_unref(j->x);
+	obj_unref(j->gr);
+	free(j);
+}
+
+int handle_graph_instantiate(struct worker *w, const struct pvgpu_in_graph_instantiate *in,
+			     struct pvgpu_out_graph_instantiate *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct ctx *c = in->ctx;
+	struct graph_exec *x;
+	struct exec_job *j;
+	int err, r = usable(in->graph, c);
+
+	if (r)
+		return r;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	x = obj_new(g, PVGPU_H_GRAPH_EXEC, in->exec_h, sizeof(*x), c, &c->o, &err);
+	if (!x) {
+		free(j);
+		return err;
+	}
+	j->x = obj_ref(x);
+	j->gr = obj_ref(in->graph);
+	j->seq = in->hdr->seq;
+	j->flags = in->flags;
+	j->job.run = run_instantiate;
+	side_push(g, &j->job);
+	return PVGPU_PENDING;
+}
+
+int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_update *in,
+			     struct pvgpu_out_graph_exec_update *out)
+{
+	struct graph_exec *x = in->exec;
+	struct graph *gr = in->graph;
+	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
+	int r = usable(gr, in->ctx);
+
+	if (!r)
+		r = obj_error(x);
+	if (!r)
+		r = (int)worker_gpu(w)->far->cuGraphExecUpdate_v2(x->far, gr->far, &info);
+	/* Told by the outcome; a reply's numbers come with success alone. */
+	out->outcome = (uint32_t)info.result;
+	return r == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE && info.result ? 0 : r;
+}
+
+int handle_graph_exec_set(struct worker *w, const struct pvgpu_in_graph_exec_set *in,
+			  struct pvgpu_out_graph_exec_set *out)
+{
+	struct gpu *g = worker_gpu(w);
+	const struct far *far = g->far;
+	struct graph_exec *x = in->exec;
+	struct ctx *c = in->ctx;
+	struct node_params p;
+	CUgraphNode node;
+	int r = usable(in->graph, c);
+
+	if (!r)
+		r = obj_error(x);
+	if (r)
+		return r;
+	node = graph_node(in->graph, in->node);
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = params_read(g, c, in->what, in->what_len, in->params, in->params_len, &p);
+	if (r)
+		return r;
+	switch (p.is.kind) {
+	case CU_GRAPH_NODE_TYPE_KERNEL:
+		return (int)far->cuGraphExecKernelNodeSetParams_v2(x->far, node, &p.kernel);
+	case CU_GRAPH_NODE_TYPE_MEMCPY:
+		return (int)far->cuGraphExecMemcpyNodeSetParams(x->far, node, &p.copy, c->far);
+	case CU_GRAPH_NODE_TYPE_MEMSET:
+		return (int)far->cuGraphExecMemsetNodeSetParams(x->far, node, &p.set, c->far);
+	case CU_GRAPH_NODE_TYPE_HOST:
+		return (int)far->cuGraphExecHostNodeSetParams(x->far, node, &p.host);
+	default:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	}
+}
+
+/* The stream and the instantiated graph of a command. */
+static struct stream *exec_stream(void *ctx, void *stream, struct graph_exec *x, int *r)
+{
+	struct stream *s = stream_of(ctx, stream, r);
+
+	if (s)
+		*r = obj_error(x);
+	if (s && !*r && x->o.ctx->far != s->o.ctx->far)
+		*r = CUDA_ERROR_INVALID_CONTEXT;
+	return *r ? NULL : s;
+}
+
+int handle_graph_launch(struct worker *w, const struct pvgpu_in_graph_launch *in,
+			struct pvgpu_out_graph_launch *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct graph_exec *x = in->exec;
+	struct stream *s;
+	struct work k;
+	int r;
+
+	s = exec_stream(in->ctx, in->stream, x, &r);
+	if (!s)
+		return r;
+	work_graph(&k, s, x->o.handle);
+	r = ctx_result(s->o.ctx, (int)g->far->cuGraphLaunch(x->far, s->far));
+	if (r)
+		work_abort(&k, s);
+	else
+		work_commit(&k, s);
+	return r;
+}
+
+int handle_graph_upload(struct worker *w, const struct pvgpu_in_graph_upload *in,
+			struct pvgpu_out_graph_upload *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct graph_exec *x = in->exec;
+	struct stream *s;
+	int r;
+
+	s = exec_stream(in->ctx, in->stream, x, &r);
+	if (!s)
+		return r;
+	r = ctx_result(s->o.ctx, (int)g->far->cuGraphUpload(x->far, s->far));
+	if (!r)
+		stream_issued(s);
+	return r;
+}
