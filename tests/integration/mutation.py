@@ -21,7 +21,7 @@ FAULTS = {
     "mutate:add": ["vecadd", "scan", "nbody", "math"],
     "mutate:sub": ["nbody", "math"],
     "mutate:mul": ["matmul", "globals", "link"],
-    "mutate:fma": ["math"],
+    "mutate:fma": ["math", "decoder"],
     "mutate:store": ["vecadd", "perthread", "hang", "occupy"],
     "mutate:shared": ["matmul", "launch"],
     "mutate:bar": ["matmul", "scan", "histogram"],

@@ -209,7 +209,7 @@ class Placement(unittest.TestCase):
                 ("[pool a]\ndevice = 0\n[pool b]\ndevice = 0\n", "device = 0 is pool a's already"),
                 ("[pool a]\npolicy = fair\n", "pool a: no device"),
                 ("[pool a]\ndevice = 0\npolicy = unfair\n", "must be fair, equal, fixed or best-effort"),
-                ("[pool a]\ndevice = 0\nmode = alone\n", "must be shared or exclusive"),
+                ("[pool a]\ndevice = 0\nmode = alone\n", "must be shared, exclusive or confidential"),
                 ("[pool a]\ndevice = 0\novercommit = 0\n", "must be a ratio from 0.1 to 100"),
                 ("[daemon]\nenv = CUDA_VISIBLE_DEVICES=1\n", "CUDA_VISIBLE_DEVICES is pvgpud's own"),
                 ("[group g]\nmin_share = 50%\nmax_share = 25%\n", "group g: min_share is above max_share"),

@@ -40,6 +40,7 @@ class Planted(unittest.TestCase):
         text = (TOP / "xenstore-schema" / "pvgpu.schema").read_text()
         assert text.count(BEFORE) == 1
         cls.schema.write_text(text.replace(BEFORE, FIELD + BEFORE))
+        shutil.copy(TOP / "xenstore-schema" / "pvgpu.statistics", cls.folder.name)
         cls.build = BUILD / "planted"
         made = run("make", "--no-print-directory", "-j2", f"B={cls.build}", f"SCHEMA={cls.schema}", "CFLAGS=-O0",
                    *(cls.build / "bin" / p for p in ("pvgpuctl", "pvgpud", "pvgpu-worker", "pvgpu-health")))

@@ -30,6 +30,13 @@ static int from_kernel(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *p, struct w
 	return 0;
 }
 
+/* Of a node's parameters only those are read that the first revision has as well. */
+static const CUDA_KERNEL_NODE_PARAMS *as_v2(const CUDA_KERNEL_NODE_PARAMS_v1 *p)
+{
+	_Static_assert(offsetof(CUDA_KERNEL_NODE_PARAMS, kern) == sizeof(*p), "another layout");
+	return (const CUDA_KERNEL_NODE_PARAMS *)p;
+}
+
 static int from_memcpy(struct ctx *c, const CUDA_MEMCPY3D *p, struct wire_node *n)
 {
 	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_MEMCPY};
@@ -115,9 +122,9 @@ PUBLIC CUresult cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph, const 
 }
 
 PUBLIC CUresult cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
-				     size_t count, const CUDA_KERNEL_NODE_PARAMS *params)
+				     size_t count, const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return cuGraphAddKernelNode_v2(node, graph, deps, count, params);
+	return cuGraphAddKernelNode_v2(node, graph, deps, count, as_v2(params));
 }
 
 PUBLIC CUresult cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -171,8 +178,8 @@ PUBLIC CUresult cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgr
 	return r ? r : add(node, &p, &n);
 }
 
-PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph,
-					 const CUgraphNode *deps, size_t count, CUgraph child)
+PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+					 size_t count, CUgraph child)
 {
 	struct wire_node n = {.is = {.kind = CU_GRAPH_NODE_TYPE_GRAPH}};
 	struct graph *of = graph_find(child);
@@ -243,7 +250,7 @@ static int current(CUgraphNode node, struct ctx **c)
 	}
 
 SETTER(KernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
-SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
+SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS_v1, from_kernel(c, as_v2(params), &n))
 SETTER(MemcpyNodeSetParams, CUDA_MEMCPY3D, from_memcpy(c, params, &n))
 SETTER(MemsetNodeSetParams, CUDA_MEMSET_NODE_PARAMS, from_memset(params, &n))
 SETTER(HostNodeSetParams, CUDA_HOST_NODE_PARAMS, from_host(c, params, &n))
@@ -266,9 +273,9 @@ PUBLIC CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode 
 }
 
 PUBLIC CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
-					       const CUDA_KERNEL_NODE_PARAMS *params)
+					       const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return exec_kernel(exec, node, params);
+	return exec_kernel(exec, node, as_v2(params));
 }
 
 PUBLIC CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node,
@@ -395,7 +402,7 @@ static int keep_params(struct graph *g, uint32_t number, const struct function *
 	return *out ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-static int get_kernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *out, size_t size)
+static int get_kernel(CUgraphNode node, void *out, size_t size)
 {
 	CUDA_KERNEL_NODE_PARAMS p = {0};
 	struct wire_node n;
@@ -426,9 +433,9 @@ PUBLIC CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE
 	return get_kernel(node, params, sizeof(*params));
 }
 
-PUBLIC CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *params)
+PUBLIC CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return get_kernel(node, params, offsetof(CUDA_KERNEL_NODE_PARAMS, kern));
+	return get_kernel(node, params, sizeof(*params));
 }
 
 PUBLIC CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *p)

@@ -54,6 +54,16 @@ typedef enum CUgraphExecUpdateResult_enum {
 
 enum { CU_STREAM_ADD_CAPTURE_DEPENDENCIES = 0, CU_STREAM_SET_CAPTURE_DEPENDENCIES = 1 };
 
+typedef struct CUDA_KERNEL_NODE_PARAMS_st {
+	CUfunction func;
+	unsigned int gridDimX, gridDimY, gridDimZ;
+	unsigned int blockDimX, blockDimY, blockDimZ;
+	unsigned int sharedMemBytes;
+	void **kernelParams;
+	void **extra;
+} CUDA_KERNEL_NODE_PARAMS_v1;
+
+/* It begins as the first revision does. */
 typedef struct CUDA_KERNEL_NODE_PARAMS_v2_st {
 	CUfunction func;
 	unsigned int gridDimX, gridDimY, gridDimZ;
@@ -61,7 +71,7 @@ typedef struct CUDA_KERNEL_NODE_PARAMS_v2_st {
 	unsigned int sharedMemBytes;
 	void **kernelParams;
 	void **extra;
-	CUkernel kern; /* from here on not in the first revision's calls */
+	CUkernel kern;
 	CUcontext ctx;
 } CUDA_KERNEL_NODE_PARAMS_v2;
 typedef CUDA_KERNEL_NODE_PARAMS_v2 CUDA_KERNEL_NODE_PARAMS;
@@ -118,12 +128,12 @@ CUresult CUDAAPI cuGraphInstantiate(CUgraphExec *exec, CUgraph graph, CUgraphNod
 CUresult CUDAAPI cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
 				   CUgraphExecUpdateResult *result);
 CUresult CUDAAPI cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
-				      size_t count, const CUDA_KERNEL_NODE_PARAMS_v2 *params);
-CUresult CUDAAPI cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v2 *params);
+				      size_t count, const CUDA_KERNEL_NODE_PARAMS_v1 *params);
+CUresult CUDAAPI cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *params);
 CUresult CUDAAPI cuGraphKernelNodeSetParams(CUgraphNode node,
-					    const CUDA_KERNEL_NODE_PARAMS_v2 *params);
+					    const CUDA_KERNEL_NODE_PARAMS_v1 *params);
 CUresult CUDAAPI cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
-						const CUDA_KERNEL_NODE_PARAMS_v2 *params);
+						const CUDA_KERNEL_NODE_PARAMS_v1 *params);
 #endif
 
 /* Capture */

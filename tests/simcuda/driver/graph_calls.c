@@ -148,9 +148,10 @@ API(cuGraphAddKernelNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode
 }
 
 API(cuGraphAddKernelNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
-    const CUDA_KERNEL_NODE_PARAMS *params)
+    const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return cuGraphAddKernelNode_v2(node, graph, deps, count, params);
+	return cuGraphAddKernelNode_v2(node, graph, deps, count,
+				       (const CUDA_KERNEL_NODE_PARAMS *)params);
 }
 
 API(cuGraphAddMemcpyNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
@@ -524,8 +525,8 @@ API(cuGraphMemsetNodeGetParams, CUgraphNode node, CUDA_MEMSET_NODE_PARAMS *p)
 
 	TRY(of_type(node, CU_GRAPH_NODE_TYPE_MEMSET, p, &n));
 	m = &n->op->set;
-	*p = (CUDA_MEMSET_NODE_PARAMS){(CUdeviceptr)m->dst, m->pitch, m->value,
-				       m->size,             m->width, m->height};
+	*p = (CUDA_MEMSET_NODE_PARAMS){
+		(CUdeviceptr)m->dst, m->pitch, m->value, m->size, m->width, m->height};
 	return CUDA_SUCCESS;
 }
 
@@ -588,9 +589,9 @@ API(cuGraphExecKernelNodeSetParams_v2, CUgraphExec exec, CUgraphNode node,
 }
 
 API(cuGraphExecKernelNodeSetParams, CUgraphExec exec, CUgraphNode node,
-    const CUDA_KERNEL_NODE_PARAMS *p)
+    const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
-	return cuGraphExecKernelNodeSetParams_v2(exec, node, p);
+	return cuGraphExecKernelNodeSetParams_v2(exec, node, (const CUDA_KERNEL_NODE_PARAMS *)p);
 }
 
 API(cuGraphExecMemcpyNodeSetParams, CUgraphExec exec, CUgraphNode node, const CUDA_MEMCPY3D *p,

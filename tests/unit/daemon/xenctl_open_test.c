@@ -154,6 +154,22 @@ START_TEST(spares_return_to_their_number)
 }
 END_TEST
 
+/* A worker that starts then would hold up the end: nobody tells it to go. */
+START_TEST(none_starts_while_it_stops)
+{
+	unsigned int before;
+
+	ask_open(SESSION);
+	before = spares();
+	fake.d.cfg.spares++;
+	supervise_keep_spares(&fake.d);
+	ck_assert(ev_is_active(&fake.d.pools[0]->refill));
+	fake.d.stopping = true;
+	fake_settle();
+	ck_assert_uint_eq(spares(), before);
+}
+END_TEST
+
 /* One start that fails or takes too long refuses nobody else; a second one in a row does. */
 START_TEST(one_slow_start)
 {
@@ -278,6 +294,7 @@ static void add(TCase *t)
 {
 	tcase_add_test(t, openings_take_turns);
 	tcase_add_test(t, spares_return_to_their_number);
+	tcase_add_test(t, none_starts_while_it_stops);
 	LOOP(one_slow_start, 2);
 	tcase_add_test(t, bogus_rings_are_faults);
 	LOOP(one_user_is_not_all, 2);

@@ -368,6 +368,8 @@ static void on_refill(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct pool *p = t->data;
 
+	if (p->d->stopping)
+		return;
 	if (count(p) < wanted(p) && !ev_is_active(&p->retry))
 		start_one(p);
 	supervise_keep_spares(p->d);
