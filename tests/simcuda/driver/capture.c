@@ -218,7 +218,8 @@ CUresult capture_record(struct sim_stream *s, uint64_t *capture, struct sim_node
 	copy = malloc((s->cap_deps + 1) * sizeof(*copy));
 	if (!copy)
 		return unlock(CUDA_ERROR_OUT_OF_MEMORY);
-	memcpy(copy, s->cap_dep, s->cap_deps * sizeof(*copy));
+	if (s->cap_deps)
+		memcpy(copy, s->cap_dep, s->cap_deps * sizeof(*copy));
 	free(*dep);
 	*dep = copy;
 	*deps = s->cap_deps;
