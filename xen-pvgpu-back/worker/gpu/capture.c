@@ -12,9 +12,20 @@ void capture_join(struct stream *s, const struct event *e)
 	const struct gpu *g = s->o.gpu;
 
 	for (uint32_t i = 0; i < g->capturing; i++) {
-		if (g->active[i] == e->capture)
+		if (g->active[i].number == e->capture)
 			s->capture = e->capture;
 	}
+}
+
+bool capture_bars(const struct stream *s)
+{
+	const struct gpu *g = s->o.gpu;
+
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (s == s->o.ctx->legacy && g->active[i].bars == s->o.ctx)
+			return true;
+	}
+	return s->capture;
 }
 
 static int usable(void *ctx, void *stream, struct stream **s)
@@ -42,14 +53,21 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 		r = CUDA_ERROR_ILLEGAL_STATE;
 	if (!r && g->capturing == CAPTURES_MAX)
 		r = CUDA_ERROR_OUT_OF_MEMORY;
-	if (!r)
+	if (!r) {
+		/* The end of earlier work, which the guest has waited for, is seen now or at the
+		 * capture's end. */
+		stream_idle(s);
+		if (!s->apart)
+			stream_idle(s->o.ctx->legacy);
 		r = (int)g->far->cuStreamBeginCaptureToGraph(
 			s->far, ((struct graph *)in->graph)->far, n ? deps : NULL, NULL, n,
 			CU_STREAM_CAPTURE_MODE_RELAXED);
+	}
 	if (r)
 		return r;
 	s->capture = ++g->captures;
-	g->active[g->capturing++] = s->capture;
+	g->active[g->capturing].number = s->capture;
+	g->active[g->capturing++].bars = s->apart ? NULL : s->o.ctx;
 	return 0;
 }
 
@@ -70,7 +88,7 @@ static void forget(struct gpu *g, uint64_t capture)
 		}
 	}
 	for (uint32_t i = 0; i < g->capturing; i++) {
-		if (g->active[i] == capture)
+		if (g->active[i].number == capture)
 			g->active[i] = g->active[g->capturing - 1];
 	}
 	g->capturing--;

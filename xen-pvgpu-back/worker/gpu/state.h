@@ -307,6 +307,9 @@ void graph_free(struct obj *o);
 /* capture.c */
 /* The stream waits for the event: it takes part in the event's capture. */
 void capture_join(struct stream *s, const struct event *e);
+/* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
+ * which the legacy stream would wait? */
+bool capture_bars(const struct stream *s);
 /* callback.c: what the far end calls for each run of a host function that is kept; NULL: no room. */
 void *callback_keep(struct gpu *g, uint64_t id);
 CUhostFn callback_fn(void);
@@ -664,7 +667,10 @@ struct gpu {
 	atomic_bool ended;
 	uint64_t captures;  /* begun so far: their numbers */
 	uint32_t capturing; /* of these, under way */
-	uint64_t active[CAPTURES_MAX];
+	struct {
+		uint64_t number;
+		const struct ctx *bars; /* its legacy stream waits for the captured one; or NULL */
+	} active[CAPTURES_MAX];
 	uint64_t op_serial; /* operations issued on any stream */
 	uint32_t primaries; /* times that the primary context is retained; side lane */
 	uint32_t full_streams, live_streams, zombies;

@@ -129,8 +129,10 @@ void stream_recorded(struct stream *s)
 	s->issued++;
 	if (s->issued - s->fenced >= g->fence_every ||
 	    s->load.cost - s->load_fenced.cost >= g->gate.fence_cost ||
-	    s->load.work - s->load_fenced.work >= g->gate.fence_work)
-		put_fence(s);
+	    s->load.work - s->load_fenced.work >= g->gate.fence_work) {
+		if (!capture_bars(s))
+			put_fence(s);
+	}
 }
 
 void stream_issued(struct stream *s)
@@ -143,7 +145,7 @@ void stream_issued(struct stream *s)
 
 void stream_fence(struct stream *s)
 {
-	if (s->load.work > s->load_fenced.work && !s->capture && !ctx_enter(s->o.ctx))
+	if (s->load.work > s->load_fenced.work && !capture_bars(s) && !ctx_enter(s->o.ctx))
 		put_fence(s);
 }
 
@@ -207,8 +209,7 @@ bool stream_idle(struct stream *s)
 	poll_fences(s);
 	if (s->issued == s->ended)
 		return true;
-	/* A query would end a capture: its own, or any that the legacy stream would wait for. */
-	if (s->capture || (s->o.gpu->capturing && s == s->o.ctx->legacy))
+	if (capture_bars(s))
 		return false;
 	if (s->o.gpu->far->cuStreamQuery(s->far) == CUDA_ERROR_NOT_READY)
 		return false;
