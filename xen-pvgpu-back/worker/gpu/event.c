@@ -188,7 +188,7 @@ int handle_stream_wait_event(struct worker *w, const struct pvgpu_in_stream_wait
 		return r;
 	r = obj_error(e);
 	if (!r && e->capture)
-		stream_idle(s); /* nobody can ask once it takes part */
+		stream_idle(s); /* a query would end the capture once it takes part */
 	if (!r)
 		r = ctx_result(s->o.ctx,
 			       (int)g->far->cuStreamWaitEvent(s->far, e->far->ev, in->flags));
