@@ -52,14 +52,19 @@ static void fill13(struct prop13 *p, CUdevice dev){
 #include "cudart/properties.def"
 }
 
+static cudaError_t check(const void *p, int device, CUdevice *dev)
+{
+	const cudaError_t e = rt_device(device, dev);
+
+	return e || p ? e : cudaErrorInvalidValue;
+}
+
 cudaError_t rt_properties12(struct prop12 *p, int device)
 {
 	cudaError_t e;
 	CUdevice dev;
 
-	e = rt_device(device, &dev);
-	if (!e && !p)
-		e = cudaErrorInvalidValue;
+	e = check(p, device, &dev);
 	if (e)
 		return e;
 	memset(p, 0, sizeof(*p));
@@ -73,9 +78,7 @@ cudaError_t rt_properties13(struct prop13 *p, int device)
 	cudaError_t e;
 	CUdevice dev;
 
-	e = rt_device(device, &dev);
-	if (!e && !p)
-		e = cudaErrorInvalidValue;
+	e = check(p, device, &dev);
 	if (e)
 		return e;
 	memset(p, 0, sizeof(*p));

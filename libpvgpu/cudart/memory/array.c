@@ -2,24 +2,7 @@
 /* Arrays and their elements. A runtime array is the driver's. */
 #include "cudart/memory/array.h"
 
-static size_t component(CUarray_format f)
-{
-	switch (f) {
-	case CU_AD_FORMAT_UNSIGNED_INT8:
-	case CU_AD_FORMAT_SIGNED_INT8:
-		return 1;
-	case CU_AD_FORMAT_UNSIGNED_INT16:
-	case CU_AD_FORMAT_SIGNED_INT16:
-	case CU_AD_FORMAT_HALF:
-		return 2;
-	case CU_AD_FORMAT_UNSIGNED_INT32:
-	case CU_AD_FORMAT_SIGNED_INT32:
-	case CU_AD_FORMAT_FLOAT:
-		return 4;
-	default:
-		return 0;
-	}
-}
+#include "pvgpu_cuda_array.h"
 
 cudaError_t rt_array_element(cudaArray_const_t array, size_t *bytes)
 {
@@ -29,7 +12,7 @@ cudaError_t rt_array_element(cudaArray_const_t array, size_t *bytes)
 	r = rt_cu.cuArray3DGetDescriptor_v2(&d, (CUarray)(uintptr_t)array);
 	if (r)
 		return rt_error(r);
-	*bytes = component(d.Format) * d.NumChannels;
+	*bytes = pvgpu_channel_bytes(d.Format) * d.NumChannels;
 	return *bytes ? cudaSuccess : cudaErrorInvalidChannelDescriptor;
 }
 
@@ -152,7 +135,7 @@ RT_API(cudaArrayGetInfo, struct cudaChannelFormatDesc *desc, struct cudaExtent *
 	r = rt_cu.cuArray3DGetDescriptor_v2(&d, (CUarray)array);
 	if (r)
 		return rt_result(r);
-	bits = 8 * (int)component(d.Format);
+	bits = 8 * (int)pvgpu_channel_bytes(d.Format);
 	if (desc)
 		*desc = (struct cudaChannelFormatDesc){
 			.x = bits,

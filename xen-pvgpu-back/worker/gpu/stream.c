@@ -104,6 +104,8 @@ static void put_fence(struct stream *s)
 	const uint32_t i = (s->fence_head + s->fence_count) % FENCES;
 	CUevent ev;
 
+	if (capture_bars(s))
+		return;
 	s->fenced = s->issued;
 	poll_fences(s);
 	if (s->fence_count < FENCES && !pool_get(g, s->o.ctx, &ev)) {
@@ -129,10 +131,8 @@ void stream_recorded(struct stream *s)
 	s->issued++;
 	if (s->issued - s->fenced >= g->fence_every ||
 	    s->load.cost - s->load_fenced.cost >= g->gate.fence_cost ||
-	    s->load.work - s->load_fenced.work >= g->gate.fence_work) {
-		if (!capture_bars(s))
-			put_fence(s);
-	}
+	    s->load.work - s->load_fenced.work >= g->gate.fence_work)
+		put_fence(s);
 }
 
 void stream_issued(struct stream *s)
@@ -145,7 +145,7 @@ void stream_issued(struct stream *s)
 
 void stream_fence(struct stream *s)
 {
-	if (s->load.work > s->load_fenced.work && !capture_bars(s) && !ctx_enter(s->o.ctx))
+	if (s->load.work > s->load_fenced.work && !ctx_enter(s->o.ctx))
 		put_fence(s);
 }
 
