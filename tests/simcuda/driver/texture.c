@@ -5,6 +5,7 @@
  * again.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/simcuda/driver/sim.h"
 
@@ -17,8 +18,12 @@ struct texture {
 	CUDA_RESOURCE_DESC resource;
 	CUDA_TEXTURE_DESC desc;
 	struct sim_ctx *ctx;
-	bool is_surface, live;
-	uint32_t number, next; /* next free one, oldest first; numbers count from 1 */
+	bool is_surface;
+	/* Below: not copied from what is made. A thread that reads number or live sees all above.
+	 */
+	_Atomic bool live;
+	_Atomic uint32_t number; /* counts from 1 */
+	uint32_t next;           /* next free one, oldest first */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -73,9 +78,9 @@ static uint64_t publish(const struct texture *made)
 	x = take_place();
 	if (x) {
 		number = x->number ? x->number : used;
-		*x = *made;
-		x->live = true;
-		x->number = number;
+		memcpy(x, made, offsetof(struct texture, live));
+		atomic_store(&x->number, number);
+		atomic_store(&x->live, true);
 	}
 	pthread_mutex_unlock(&lock);
 	return number;
