@@ -385,6 +385,7 @@ struct plain {
 	double tag[8], weight[8], lag[8], clock, past[2];
 	uint64_t left[8], past_at, credit;
 	bool wants[8];
+	bool tied; /* two were first, of different weight: a lag up to either's slice is right */
 	int n;
 };
 
@@ -414,7 +415,7 @@ static void plain_use(struct plain *r, int i, double ns, uint64_t now)
 }
 
 /* How far the first of the others is ahead, up to its slice. */
-static double plain_lag(const struct plain *r, int i, double slice)
+static double plain_lag(struct plain *r, int i, double slice)
 {
 	double lag, most;
 	int first = -1;
@@ -424,6 +425,9 @@ static double plain_lag(const struct plain *r, int i, double slice)
 			first = j;
 	if (first < 0)
 		return 0;
+	for (int j = 0; j < r->n; j++)
+		r->tied |= j != i && r->wants[j] && r->tag[j] < r->tag[first] + 0.01 &&
+			   r->weight[j] != r->weight[first];
 	lag = r->tag[first] - r->tag[i];
 	most = slice / r->weight[first];
 	return lag < most ? lag : most;
@@ -466,7 +470,7 @@ static void same_as_plainly_reckoned(struct drive *d)
 		r.weight[i] = share.weight = any(d, 1, 1000);
 		v[i] = sched_add(d->s, NULL, &share, (void *)(intptr_t)i, d->now);
 	}
-	for (int k = 0; k < 60; k++) {
+	for (int k = 0; k < 60 && !r.tied; k++) {
 		step = any(d, 1, 1500) * US;
 		d->now += step;
 		if (held >= 0 && r.wants[held]) {
