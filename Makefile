@@ -82,7 +82,7 @@ $(B)/lib/%:
 	$(Q)$(CC) -shared $(LDFLAGS) $(LDFLAGS_$(notdir $@)) -o $@ $(filter %.o %.a,$^) $(LDLIBS_$(notdir $@)) $(LDLIBS)
 
 # ---- tests: the stages are listed in tests/check/stages.py ----
-.PHONY: run-unit check-stage
+.PHONY: run-unit check-starved check-stage
 check: packages
 	$(Q)$(PYTHON) tests/check/run.py $(if $(CHECK_JSON),--json $(CHECK_JSON))
 check-full: packages
@@ -97,6 +97,8 @@ ONE_THREAD := $(addprefix $(B)/unit/,ptx_%_test sched_%_test sched_test sim_test
 RUN_UNITS = $(filter-out $(if $(findstring thread,$(SAN)),$(ONE_THREAD)) $(addprefix $(B)/unit/,$(LESS)),$(UNIT))
 run-unit: tests
 	$(Q)tests/check/run_units.sh $(RUN_UNITS)
+check-starved: tests
+	$(Q)tests/check/starved.py tests/check/run_units.sh $(RUN_UNITS)
 
 # ---- install: by parts, which are the packages of xen-pvgpu-back/packaging ----
 INSTALL ?= install

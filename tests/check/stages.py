@@ -70,6 +70,8 @@ def stages(full=False):
     ]
     out = early + [
         Stage("unit", "unit tests, short benchmarks", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit", f"{MAKE} check-bench"]),
+        *([Stage("starved", "unit tests whose processes are stopped at random, as where processor time is short", [f"{MAKE} check-starved"], limit=3600)]
+          if full else []),
         Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts, packages' files",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
