@@ -56,6 +56,7 @@
 #define STEPS_MAX  512
 #define ALLOCS_MAX 64
 #define CHUNK      (1u << 20)
+#define PATIENCE   1000u
 
 static struct {
 	const uint8_t *at;
@@ -63,6 +64,7 @@ static struct {
 	uint64_t alloc[ALLOCS_MAX];
 	uint32_t allocs;
 	uint32_t seen; /* records sent that were looked at */
+	unsigned int patience;
 } in;
 
 /* At the arena's beginning, so that some loads succeed. */
@@ -152,9 +154,11 @@ static bool record(struct worker *w, uint16_t op)
 	return on;
 }
 
+/* A job may wait for what never comes: an input has so much patience in all, or on a busy machine it
+ * takes minutes. */
 static void side_time(struct worker *w)
 {
-	for (unsigned int i = 0; i < 1000 && atomic_load(&w->gpu->side.jobs); i++)
+	for (; in.patience && atomic_load(&w->gpu->side.jobs); in.patience--)
 		sched_yield();
 }
 
@@ -285,6 +289,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&in, 0, sizeof(in));
 	in.at = data;
 	in.left = size;
+	in.patience = PATIENCE;
 	atomic_store(&fail_every, 0);
 	fake_far.fail = fail_some;
 	/* An event outlives its context when another context's stream waits for it. */

@@ -244,14 +244,47 @@ END_TEST
 START_TEST(adopted_and_never_heard_of)
 {
 	entitle_init(&e, true, 0);
-	for (uint64_t t = 0; t < 20; t++) {
+	for (uint64_t t = 0; t < 80; t++) {
 		gate(t * 500 * MS + 200 * MS, true, 0, false);
 		gate(t * 500 * MS + 300 * MS, false, 0, false);
 	}
-	gate(20000 * MS, false, 0, false);
-	/* Two seconds, then the time for which the gate is open, then at the end 0.1 s more. */
-	ck_assert_uint_le(entitle_ns(&e, 20000 * MS), 2200 * MS + 16 * 100 * MS + 100 * MS);
-	ck_assert_uint_ge(entitle_ns(&e, 20000 * MS), 2000 * MS + 16 * 100 * MS);
+	gate(40000 * MS, false, 0, false);
+	/* 30 s, then the time for which the gate is open, then at the end 0.1 s more. */
+	ck_assert_uint_le(entitle_ns(&e, 40000 * MS), 30200 * MS + 20 * 100 * MS + 100 * MS);
+	ck_assert_uint_ge(entitle_ns(&e, 40000 * MS), 30000 * MS + 20 * 100 * MS);
+}
+END_TEST
+
+/* One that is starved of CPU after its adoption works on as if there were no pvgpud. */
+START_TEST(adopted_and_starved)
+{
+	entitle_init(&e, true, 0);
+	for (uint64_t t = 0; t <= 25000; t += 100)
+		gate(t * MS, false, 0, false);
+	ck_assert_uint_eq(entitle_ns(&e, 25000 * MS), 25000 * MS);
+	says(25000 * MS, false, 500, 24990 * MS);
+	gate(25100 * MS, false, 500, true);
+	ck_assert_uint_eq(entitle_ns(&e, 26000 * MS), 25100 * MS);
+	says(26000 * MS, true, 501, 26000 * MS);
+	says(26100 * MS, false, 502, 26000 * MS);
+	ck_assert_uint_eq(entitle_ns(&e, 26200 * MS), 25300 * MS);
+}
+END_TEST
+
+/* pvgpud is starved between its reads of `commands` and of `drained`, and the worker withdraws an
+ * announcement there: the command of that number comes with the next opening. */
+START_TEST(announced_withdrawn_and_drained)
+{
+	entitle_init(&e, false, 0);
+	gate(0, true, 0, true);
+	gate(10 * MS, false, 3, false);
+	gate(20 * MS, false, 4, true);
+	ck_assert_uint_eq(entitle_ns(&e, 30 * MS), 20 * MS);
+	gate(30 * MS, true, 3, true);
+	says(31 * MS, false, 4, 30 * MS);
+	ck_assert_uint_eq(entitle_ns(&e, 300 * MS), 290 * MS);
+	gate(331 * MS, false, 4, true);
+	ck_assert_uint_eq(entitle_ns(&e, 400 * MS), 321 * MS);
 }
 END_TEST
 
@@ -275,6 +308,8 @@ int main(void)
 	tcase_add_test(tc, adopted_may_be_busy);
 	tcase_add_test(tc, adopted_and_not_heard_of);
 	tcase_add_test(tc, adopted_and_never_heard_of);
+	tcase_add_test(tc, adopted_and_starved);
+	tcase_add_test(tc, announced_withdrawn_and_drained);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -122,6 +122,59 @@ START_TEST(no_credit)
 }
 END_TEST
 
+/* Of a period in milliseconds, with numbers that come at once. */
+static bool period(uint64_t *t, uint64_t ms, uint64_t busy, uint64_t *entitled, uint64_t open)
+{
+	const uint64_t begin = *t;
+
+	*t += ms;
+	*entitled += open;
+	return judge_use(&j, begin * MS, *t * MS, busy * MS, *entitled * MS, *t * MS, why,
+			 sizeof(why));
+}
+
+/* On a busy machine use is reported a period late, however often that happens. */
+START_TEST(use_of_the_period_before)
+{
+	uint64_t t = 0, entitled = 0;
+
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	for (int i = 0; i < 100; i++) {
+		ck_assert_msg(!period(&t, 100, 0, &entitled, 97), "round %d: %s", i, why);
+		ck_assert_msg(!period(&t, 105, 95, &entitled, 0), "round %d: %s", i, why);
+	}
+}
+END_TEST
+
+/* That is no licence: what was left unused counts once, and only in the next period. */
+START_TEST(credit_of_one_period)
+{
+	uint64_t t = 0, entitled = 0;
+
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	ck_assert(!period(&t, 100, 0, &entitled, 100));
+	ck_assert(!period(&t, 100, 100, &entitled, 0));
+	ck_assert(period(&t, 100, 100, &entitled, 0));
+	set_up();
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	ck_assert(!period(&t, 100, 0, &entitled, 100));
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	ck_assert(period(&t, 100, 100, &entitled, 0));
+	/* Out of its turn always, and never more than its turns: no more than its share. */
+	set_up();
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	for (int i = 0; i < 100; i++) {
+		ck_assert(!period(&t, 100, 0, &entitled, 50));
+		ck_assert(!period(&t, 100, 50, &entitled, 0));
+	}
+	for (int i = 0; i < 9; i++) {
+		if (period(&t, 100, 0, &entitled, 50) || period(&t, 100, 100, &entitled, 0))
+			break;
+	}
+	ck_assert_str_ne(why, "");
+}
+END_TEST
+
 START_TEST(an_excuse_that_was_none)
 {
 	ck_assert(!judge_use(&j, 0, 100 * MS, 0, 0, 100 * MS, why, sizeof(why)));
@@ -261,6 +314,8 @@ int main(void)
 	tcase_add_test(tc, honest_is_never_found);
 	tcase_add_test(tc, cheating_is_found_in_time);
 	tcase_add_test(tc, no_credit);
+	tcase_add_test(tc, use_of_the_period_before);
+	tcase_add_test(tc, credit_of_one_period);
 	tcase_add_test(tc, an_excuse_that_was_none);
 	tcase_add_test(tc, what_was_before);
 	tcase_add_test(tc, memory_within_lease);

@@ -348,6 +348,14 @@ static const struct xen_ops ops = {
 
 /* ---- up and down ---- */
 
+static unsigned int invoked; /* watchers, in a turn of the loop */
+
+static void invoke(struct ev_loop *loop)
+{
+	invoked += ev_pending_count(loop);
+	ev_invoke_pending(loop);
+}
+
 static void daemon_up(void)
 {
 	const struct config_vgpu cfg = {.name = NAME,
@@ -369,6 +377,7 @@ static void daemon_up(void)
 	TAILQ_INIT(&d->workers);
 	TAILQ_INIT(&d->openings);
 	d->loop = ev_loop_new(EVFLAG_AUTO);
+	ev_set_invoke_pending_cb(d->loop, invoke);
 	d->workers_dir = open(fake.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	d->held = held_open(fake.dir);
 	if (!d->held)
@@ -546,8 +555,11 @@ void fake_settle(void)
 		}
 		/* Timers of now, too. */
 		ev_now_update(fake.d.loop);
-		for (unsigned int i = 0; i < 2 * PVGPU_CTL_SLOTS; i++)
+		invoked = 1;
+		for (unsigned int i = 0; i < 2 * PVGPU_CTL_SLOTS && invoked; i++) {
+			invoked = 0;
 			ev_run(fake.d.loop, EVRUN_NOWAIT);
+		}
 	}
 }
 

@@ -17,6 +17,7 @@
 #define MAGIC  0x31444c4548475650ull /* "PVGHELD1" */
 #define PLACES 8192u                 /* the file is sparse: unused places take no memory */
 #define WORD   64u
+#define READ   1024u /* chunks read at once */
 
 /* Above all that is ever granted: a record with more is damaged. */
 #define PAGES_MAX  (1u << 16)
@@ -196,22 +197,22 @@ struct held *held_begin(struct held_file *f, const struct held_session *s)
 /* False: it is damaged. */
 static bool read_place(struct held *h)
 {
-	struct held_chunk c[WORD];
+	struct held_chunk c[READ];
 	int fd = h->f->fd;
 
 	if (!get_session(h->f, &h->s, h->place) || h->s.ring_pages > PAGES_MAX ||
 	    h->s.leased > LEASED_MAX)
 		return false;
-	for (unsigned int i = 0; i < HELD_CHUNKS / WORD; i++) {
+	for (unsigned int i = 0; i < HELD_CHUNKS; i += READ) {
 		/* Behind the end of the file there are none. */
 		memset(c, 0, sizeof(c));
-		if (pread(fd, c, sizeof(c), chunk_at(h, i * WORD)) <= 0)
+		if (pread(fd, c, sizeof(c), chunk_at(h, i)) <= 0)
 			break;
-		for (unsigned int k = 0; k < WORD; k++) {
+		for (unsigned int k = 0; k < READ; k++) {
 			if (c[k].pages > PAGES_MAX || c[k].state > HELD_LOST)
 				return false;
 			if (c[k].pages)
-				h->used[i] |= 1ull << k;
+				h->used[(i + k) / WORD] |= 1ull << k % WORD;
 		}
 	}
 	return true;

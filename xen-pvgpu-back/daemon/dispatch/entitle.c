@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/dispatch/entitle.h"
 
-#define SLIP_COMMANDS 2u          /* commands issued late in one closing that are tolerated */
-#define SLIPS         4u          /* closings with late commands that are tolerated in a burst */
-#define SLIP_NS       250000000u  /* time for one more such closing */
-#define FIRST_NS      100000000u  /* the longest that the issue of a command may take */
-#define BLANK_NS      200000000u  /* the longest that the report of ended work may take */
-#define UNKNOWN_NS    2000000000u /* the longest that an adopted worker may go without a report */
+#define SLIP_COMMANDS 2u         /* commands issued late in one closing that are tolerated */
+#define SLIPS         4u         /* closings with late commands that are tolerated in a burst */
+#define SLIP_NS       250000000u /* time for one more such closing */
+#define FIRST_NS      100000000u /* the longest that the issue of a command may take */
+#define BLANK_NS      200000000u /* the longest that the report of ended work may take */
+/* The longest that an adopted worker may go without a report: it works until it gets to read of its
+ * gate, which takes long on a machine where everything starts again at once. */
+#define UNKNOWN_NS 30000000000ull
 
 void entitle_init(struct entitle *e, bool busy, uint64_t now)
 {
@@ -117,8 +119,11 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 		e->late = e->slipped = false;
 		e->draining = !r->drained;
 		/* The first command since the last drain may be in the middle of its issue, and is
-		 * counted when it shows up. */
-		e->first = !e->unknown_ns && e->draining && r->commands <= e->at_drained;
+		 * counted when it shows up. at_drained may be one too high, when an announcement
+		 * was withdrawn between two reads of the report; then the command itself tells
+		 * since when it runs. */
+		e->first = !e->unknown_ns && e->draining && r->commands <= e->at_drained &&
+			   !r->oldest_ns;
 	} else if (!was_open && r->commands > e->at_close) {
 		e->late = !slip(e, r->commands, now);
 		e->first = false;

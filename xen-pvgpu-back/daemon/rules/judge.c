@@ -21,7 +21,7 @@ bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t bus
 	       uint64_t entitled, uint64_t now, char *why, size_t cap)
 {
 	uint64_t span = end_ns - begin_ns, lag = now > end_ns ? now - end_ns : 0;
-	int64_t granted;
+	int64_t granted, credit;
 
 	if (!j->started)
 		restart(j, entitled, now);
@@ -33,10 +33,13 @@ bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t bus
 	}
 	granted = (int64_t)(entitled - j->entitled);
 	j->entitled = entitled;
-	j->excess_ns +=
-		(int64_t)(busy_ns < span ? busy_ns : span) - granted - (int64_t)(span / SLACK);
-	if (j->excess_ns < -(int64_t)lag)
-		j->excess_ns = -(int64_t)lag;
+	busy_ns = busy_ns < span ? busy_ns : span;
+	j->excess_ns += (int64_t)busy_ns - granted - (int64_t)(span / SLACK);
+	credit = (int64_t)lag;
+	if (granted > (int64_t)busy_ns)
+		credit += granted - (int64_t)busy_ns;
+	if (j->excess_ns < -credit)
+		j->excess_ns = -credit;
 	if (j->excess_ns <= 0) {
 		j->since_ns = 0;
 		return false;

@@ -6,6 +6,10 @@
  * An honest worker must never be found guilty, so every inaccuracy counts in its favour:
  * - The driver's numbers are about the past, the entitlement is known up to now: the entitlement
  *   between the two is kept as credit.
+ * - Use may be reported a period late: the thread that keeps the account is starved of CPU between
+ *   a kernel's begin and its record. So what a worker left unused in one period is credit in the
+ *   next, and only in that. A worker that uses it outside its turns has no more than its turns
+ *   were.
  * - Percentages are rounded and clocks are read a little apart: a thirtieth of the time is
  *   tolerated.
  * - The rest must add up to JUDGE_LIMIT_NS before it counts.
