@@ -316,13 +316,14 @@ class Readers(unittest.TestCase):
             p.wait()
             self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
             gpu = env.statistics()["gpus"][0]
-            self.assertEqual((gpu["healthy"], gpu["drained"]), (0, 1))
+            self.assertEqual((gpu["healthy"], gpu["drained"], gpu["state"]), (0, 1, 4))
             env.restart(signal.SIGTERM)
             wait_for("the same after a restart", lambda: env.statistics()["gpus"][0]["drained"] == 1)
             done = env.ctl("gpu", "admit", "default", "--timeout", "100")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("is in use again", done.stdout)
-            self.assertEqual(env.statistics()["gpus"][0]["drained"], 0)
+            gpu = env.statistics()["gpus"][0]
+            self.assertEqual((gpu["drained"], gpu["state"], gpu["readmissions"]), (0, 0, 1))
             self.assertEqual(env.run([os.path.join(env.build, "programs", "occupy"), "1"]).returncode, 0)
             self.assertEqual(env.ctl("gpu", "paint", "default").returncode, 2)
             self.assertEqual(env.ctl("gpu", "drain", "none").returncode, 1)

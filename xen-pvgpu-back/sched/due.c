@@ -9,8 +9,8 @@
  * divided by the weights there. A member's part is its weight times the clock's advance, so an
  * event touches one vGPU and its group.
  *
- * Time of a vGPU that is alone counts as far as it is used: nothing tells whether it had work all
- * the time, as nobody waits for it.
+ * Time of a vGPU that is alone counts as far as it is used: pvgpud is not told whether it had work
+ * all the time, as no other one waits for it.
  */
 #include "xen-pvgpu-back/sched/internal.h"
 

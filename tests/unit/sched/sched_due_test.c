@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The time that vGPUs are entitled to, against a plain reckoning at each step. What they get of it
- * is sched_share_test's subject. */
+/* The time that vGPUs are entitled to, against a plain reckoning at each step. sched_share_test
+ * compares it with the time that they get. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>

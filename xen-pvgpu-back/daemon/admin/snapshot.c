@@ -84,6 +84,8 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_WAKEUPS] = schedule_wakeups(p->schedule);
 	n[PVGPU_GPU_HEALTHY] = !p->canary.unhealthy;
 	n[PVGPU_GPU_DRAINED] = canary_drained(p);
+	n[PVGPU_GPU_STATE] = canary_state(p);
+	n[PVGPU_GPU_READMISSIONS] = p->canary.readmitted;
 	n[PVGPU_GPU_CANARIES] = p->canary.runs;
 	n[PVGPU_GPU_START_FAILURES] = p->failures;
 	n[PVGPU_GPU_UNKNOWN_PROCESSES] = strangers_count(p);

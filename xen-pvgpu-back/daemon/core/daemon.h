@@ -64,6 +64,7 @@ struct canary {
 	bool locked;           /* unhealthy until an operator clears it */
 	unsigned int failures; /* in a row */
 	uint64_t runs;
+	uint64_t readmitted; /* times that it became healthy again */
 	/* Waits for a ready worker; polls the time of a run; waits for the next try. */
 	ev_timer timer;
 	ev_timer verdict;        /* after a success: time for an Xid to be heard of */
