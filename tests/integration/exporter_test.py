@@ -227,7 +227,12 @@ class Health(unittest.TestCase):
                                   timeout=LIMIT, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stdout, r"BAD +GPU default: unhealthy: Xid 95")
+            self.assertEqual(e.metrics()['pvgpu_gpu_state{pool="default"}'], 3)
             self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
+            # In use, and watched for an hour after an error of the GPU itself.
+            wait_for("degraded", lambda: e.metrics()['pvgpu_gpu_state{pool="default"}'] == 1)
+            self.assertEqual(e.metrics()['pvgpu_gpu_readmissions_total{pool="default"}'], 1)
+            wait_for("its alert", lambda: p.query('ALERTS{alertname="PvgpuGpuDegraded"}'))
 
 
 class Runbook(unittest.TestCase):
@@ -237,17 +242,31 @@ class Runbook(unittest.TestCase):
         self.assertEqual(re.findall(r"alerts\.md#(\w+)", (MONITORING / "alerts.yml").read_text()), [a.lower() for a in alerts])
 
     def test_commands(self):
-        blocks = re.findall(r"```sh\n(.*?)```", RUNBOOK.read_text(), re.S)
+        """Of the operators' pages that have commands for the machine of pvgpud: each of them works, and says something."""
+        for page, least in (("alerts", 8), ("health", 2), ("sizing", 2), ("policies", 9), ("troubleshooting", 6)):
+            with self.subTest(page=page):
+                self.run_commands(RUNBOOK.with_name(page + ".md"), least)
+
+    def run_commands(self, page, least):
+        blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
         commands = [c for b in blocks for c in b.splitlines()]
-        self.assertGreater(len(commands), 8)
-        with Loaded() as env:
+        self.assertGreaterEqual(len(commands), least)
+        with Loaded({"web1": "64M", "batch1": "64M"}) as env:
             for command in commands:
                 words = command.split()
                 self.assertEqual(words[0], "pvgpuctl")
-                done = subprocess.run([program("pvgpuctl", env.build), *words[1:], "--run-dir", env.run_dir], capture_output=True, text=True,
-                                      timeout=LIMIT, check=False)
+                where = [] if words[1] == "sizing" else ["--run-dir", env.run_dir]
+                done = subprocess.run([program("pvgpuctl", env.build), *words[1:], *where], capture_output=True, text=True, timeout=LIMIT,
+                                      check=False)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), command)
-                self.assertTrue(done.stdout, command)
+                self.assertTrue(done.stdout or words[1] == "set", command)
+
+    def test_xids(self):
+        """health.md has pvgpud's table."""
+        table = re.findall(r'\{([1-9]\d*), XID_(\w+), "([^"]+)"\}', pathlib.Path(ROOT, "xen-pvgpu-back/daemon/guard/xid.c").read_text())
+        rows = re.findall(r"^\| (\d+) \| (\w+) \| (.+) \|$", RUNBOOK.with_name("health.md").read_text(), re.M)
+        self.assertGreater(len(table), 20)
+        self.assertEqual(rows, [(n, action.lower(), what) for n, action, what in table])
 
 
 class Page(html.parser.HTMLParser):

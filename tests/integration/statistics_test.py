@@ -127,6 +127,39 @@ class Counts(unittest.TestCase):
                 p.kill()
                 p.wait()
 
+    def test_entitled(self):
+        """Alone: what is used; beside another: no more than the time that passes, as are use and what hand-overs lose."""
+        with Env({"a": "memory=64M,weight=300", "b": "memory=64M,weight=100"}) as env:
+            alone = env.occupy("a", 1000000000)
+            wait_for("some work", lambda: env.vgpu("a")["gpu-time"] > 300_000)
+            a, b = env.vgpu("a"), env.vgpu("b")
+            self.assertEqual((a["share"], b["share"]), (750_000, 250_000))
+            self.assertAlmostEqual(a["entitled-time"], a["gpu-time"], delta=0.02 * a["gpu-time"])
+            self.assertEqual(b["entitled-time"], 0)
+            other = env.occupy("b", 1000000000)
+            wait_for("work of both", lambda: env.vgpu("b")["gpu-time"] > 100_000)
+            before = env.statistics()
+            wait_for("two seconds", lambda: env.vgpu("b")["entitled-time"] > 700_000)
+            after = env.statistics()
+            grown = [{k: y[k] - x[k] for k in ("entitled-time", "gpu-time", "wait-time")} for x, y in zip(before["vgpus"], after["vgpus"])]
+            both = sum(g["entitled-time"] for g in grown)
+            # The clock's time, but for moments in which the one has run dry and the other is alone. sched_due_test has the parts.
+            self.assertLessEqual(both, (after["time"] - before["time"]) * 1e6 + 10_000)
+            self.assertGreater(both, 700_000)
+            waste = after["gpus"][0]["waste-time"] - before["gpus"][0]["waste-time"]
+            self.assertLessEqual(sum(g["gpu-time"] for g in grown) + waste, (after["time"] - before["time"]) * 1e6 + 110_000)
+            for p in alone, other:
+                p.kill()
+                p.wait()
+
+    def test_latency_goal(self):
+        with Env({"a": "memory=64M,latency_goal=20000", "b": "64M"}) as env:
+            wait_for("a prediction", lambda: env.vgpu("a")["latency-predicted"] > 0)
+            a = env.vgpu("a")
+            self.assertEqual(a["latency-goal"], 20000)
+            self.assertLess(a["latency-predicted"], 20000)
+            self.assertEqual((env.vgpu("b")["latency-goal"], env.vgpu("b")["latency-predicted"]), (0, 0))
+
     def test_throttled(self):
         """What a rate holds back is told apart from what a maximum does."""
         with Env({"rated": "memory=64M,rate_commands=200", "capped": "memory=64M,max_share=20%"}) as env:
@@ -283,13 +316,14 @@ class Readers(unittest.TestCase):
             p.wait()
             self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
             gpu = env.statistics()["gpus"][0]
-            self.assertEqual((gpu["healthy"], gpu["drained"]), (0, 1))
+            self.assertEqual((gpu["healthy"], gpu["drained"], gpu["state"]), (0, 1, 4))
             env.restart(signal.SIGTERM)
             wait_for("the same after a restart", lambda: env.statistics()["gpus"][0]["drained"] == 1)
             done = env.ctl("gpu", "admit", "default", "--timeout", "100")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("is in use again", done.stdout)
-            self.assertEqual(env.statistics()["gpus"][0]["drained"], 0)
+            gpu = env.statistics()["gpus"][0]
+            self.assertEqual((gpu["drained"], gpu["state"], gpu["readmissions"]), (0, 0, 1))
             self.assertEqual(env.run([os.path.join(env.build, "programs", "occupy"), "1"]).returncode, 0)
             self.assertEqual(env.ctl("gpu", "paint", "default").returncode, 2)
             self.assertEqual(env.ctl("gpu", "drain", "none").returncode, 1)

@@ -8,3 +8,6 @@ $(CONTRACT): $(call obj,$(sort $(wildcard xen-pvgpu-back/contract/*.c)))
 UNIT += $(B)/unit/local_check_test
 $(B)/unit/local_check_test: $(call obj,tests/unit/daemon/local_check_test.c) $(CONTRACT)
 LDLIBS_local_check_test = $(CHECK_LIBS) -Wl,--wrap=recvmsg
+UNIT += $(B)/unit/log_sink_test
+$(B)/unit/log_sink_test: $(call obj,tests/unit/daemon/log_sink_test.c) $(CONTRACT)
+LDLIBS_log_sink_test = $(CHECK_LIBS)

@@ -48,6 +48,13 @@ void log_set_tap(void (*tap)(enum log_level level, const char *text))
 	tap_line = tap;
 }
 
+static bool (*sink_line)(enum log_level level, const char *program, const char *text);
+
+void log_set_sink(bool (*sink)(enum log_level level, const char *program, const char *text))
+{
+	sink_line = sink;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[1024];
@@ -68,6 +75,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 		m = (int)sizeof(line) - 2 - n;
 	if (tap_line)
 		tap_line(level, line + n);
+	if (sink_line && sink_line(level, program, line + n))
+		return;
 	n += m;
 	line[n] = '\n';
 	if (write(STDERR_FILENO, line, (size_t)n + 1) < 0) {

@@ -19,6 +19,10 @@ const char *log_level_name(enum log_level level);
 /* Gets each line of the chosen level, without the prefix. NULL: none. */
 void log_set_tap(void (*tap)(enum log_level level, const char *text));
 
+/* Is given each line of the chosen level in place of standard error, unless it returns false. NULL:
+ * none. log_sink.h has two. */
+void log_set_sink(bool (*sink)(enum log_level level, const char *program, const char *text));
+
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Bounds the lines that a guest or a worker can cause: a number in each window of time. */
 struct log_bound {

@@ -45,7 +45,7 @@ static size_t columns_of(struct column out[COLUMNS])
 }
 
 /* A cell: counters of time as percent of the time between two samples, others of them a second,
- * bytes in MiB. */
+ * bytes in MiB, parts as percent. */
 static double cell(const struct column *c, const struct sample_row *now,
 		   const struct sample_row *before, double s)
 {
@@ -61,6 +61,8 @@ static double cell(const struct column *c, const struct sample_row *now,
 	}
 	if (c->what->unit == PVGPU_UNIT_BYTES)
 		return (double)(now->value[c->value] >> 20);
+	if (c->what->unit == PVGPU_UNIT_PPM)
+		return (double)now->value[c->value] * 1e-4;
 	return (double)now->value[c->value];
 }
 
@@ -82,7 +84,8 @@ static void print_cell(const struct column *c, double v)
 	if (c->latency >= 0) {
 		time_text(v, text);
 		printf("%*s", c->width, text);
-	} else if (c->what->unit == PVGPU_UNIT_US && !strcmp(c->what->kind, "counter")) {
+	} else if (c->what->unit == PVGPU_UNIT_PPM ||
+		   (c->what->unit == PVGPU_UNIT_US && !strcmp(c->what->kind, "counter"))) {
 		printf("%*.1f", c->width, v);
 	} else {
 		printf("%*.0f", c->width, v);

@@ -4,8 +4,8 @@ daemon = $(addprefix xen-pvgpu-back/daemon/,$(1))
 DAEMON_SRCS := $(sort $(wildcard xen-pvgpu-back/daemon/*.c xen-pvgpu-back/daemon/*/*.c))
 
 PROGS += $(B)/bin/pvgpud
-$(B)/bin/pvgpud: $(call obj,$(DAEMON_SRCS)) $$(SCHED_OBJS) $$(PLACE_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
-LDLIBS_pvgpud := -lev -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
+$(B)/bin/pvgpud: $(call obj,$(DAEMON_SRCS)) $$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
+LDLIBS_pvgpud := -lev -lm -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 
 # Groups that tests link: a folder, or a part of one.
 CONFIG_SRCS   := $(filter xen-pvgpu-back/daemon/config/%,$(DAEMON_SRCS))
@@ -101,25 +101,25 @@ LDLIBS_usage_test = $(CHECK_LIBS)
 
 # The control rings' side with a guest in memory and workers that the test plays.
 XENCTL_TEST_SRCS := tests/unit/daemon/xenctl_fake.c $(XENCTL_SRCS) $(RULES_SRCS) $(call daemon,config/config_value.c core/held.c core/overrides.c core/pools.c core/worker.c \
-	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/lease.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
+	guard/canary.c guard/faults.c guard/xid.c workers/adopt.c workers/goals.c workers/lease.c workers/open.c workers/pool.c workers/pulse.c workers/session.c \
 	workers/supervise.c workers/vgpu.c workers/worker_log.c)
 UNIT += $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test)
 $(addprefix $(B)/unit/,xenctl_session_test xenctl_open_test xenctl_ring_test xenctl_chunk_test control_flood_test adopt_test): $(B)/unit/%: $(B)/obj/tests/unit/daemon/%.o $(call obj,$(XENCTL_TEST_SRCS)) \
-	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
-LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev
-LDLIBS_xenctl_open_test = $(CHECK_LIBS) -lev
-LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev
-LDLIBS_xenctl_chunk_test = $(CHECK_LIBS) -lev
-LDLIBS_control_flood_test = $(CHECK_LIBS) -lev
-LDLIBS_adopt_test = $(CHECK_LIBS) -lev
+	$$(SIM_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
+LDLIBS_xenctl_session_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_xenctl_open_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_xenctl_ring_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_xenctl_chunk_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_control_flood_test = $(CHECK_LIBS) -lev -lm
+LDLIBS_adopt_test = $(CHECK_LIBS) -lev -lm
 UNIT += $(B)/unit/gate_flood_test
 $(B)/unit/gate_flood_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/gate_flood_test.c $(XENCTL_TEST_SRCS) $(SCHEDULE_SRCS)) \
-	$$(PLACE_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
-LDLIBS_gate_flood_test = $(CHECK_LIBS) -lev
+	$$(SIM_OBJS) $$(CONTRACT) $$(KEYS_OBJS)
+LDLIBS_gate_flood_test = $(CHECK_LIBS) -lev -lm
 
 # From the toolstack's keys to pools, with xenstore in memory and neither guests nor workers.
 UNIT += $(B)/unit/admission_test
 $(B)/unit/admission_test: $(call obj,tests/unit/daemon/admission_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
-	$(CONFIG_SRCS) $(call daemon,core/held.c core/pools.c rules/ledger.c workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
-	$$(PLACE_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
-LDLIBS_admission_test = $(CHECK_LIBS) -lev -linih
+	$(CONFIG_SRCS) $(call daemon,core/held.c core/pools.c rules/ledger.c workers/goals.c workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
+	$$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
+LDLIBS_admission_test = $(CHECK_LIBS) -lev -lm -linih

@@ -26,6 +26,7 @@
 #include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/contract/alive.h"
+#include "xen-pvgpu-back/contract/log_sink.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
@@ -472,6 +473,10 @@ int main(int argc, char **argv)
 	config_path = o.config;
 	log_set_level(d.cfg.log_level);
 	events_start();
+	r = log_open(d.cfg.log_syslog);
+	if (r < 0)
+		log_warning("the log stays on standard error: %s: %s",
+			    d.cfg.log_syslog ? "/dev/log" : "the journal", strerror(-r));
 	/* The run directory last: what fails before it leaves nothing there. */
 	if (scrub_check(SCRUB_PARAMS, d.cfg.allow_no_scrub) < 0 || find_programs(&d.cfg) < 0 ||
 	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||

@@ -141,6 +141,7 @@ static void put_vgpu(struct text *t, const struct source *s, const struct pvgpu_
 	put(t, v->state);
 	text_add(t, "</td>");
 	put_curve(t, s, history_of(s, v->name));
+	text_add(t, "<td class=\"wide\">%.1f%%</td>", (double)n[PVGPU_VGPU_SHARE] * 1e-4);
 	text_add(t,
 		 "<td>%" PRIu64 "</td><td>%" PRIu64 " of %" PRIu64 " MiB</td><td class=\"wide\">",
 		 n[PVGPU_VGPU_SESSIONS], n[PVGPU_VGPU_MEMORY_USED] >> 20,
@@ -198,7 +199,8 @@ void page_make(struct text *t, const struct source *s)
 		put_gpus(t, s);
 		text_add(t, "<div class=\"scroll\"><table><caption>vGPUs</caption><tr><th>vGPU</th>"
 			    "<th>state</th><th>GPU</th><th class=\"wide\">last minutes</th>"
-			    "<th>sessions</th><th>memory</th><th class=\"wide\">wait, median</th>"
+			    "<th class=\"wide\">share</th><th>sessions</th><th>memory</th><th "
+			    "class=\"wide\">wait, median</th>"
 			    "<th>wait, p99</th><th class=\"wide\">faults</th></tr>\n");
 		for (uint32_t i = 0; i < s->now.header->vgpus; i++)
 			put_vgpu(t, s, &s->now.vgpus[i]);

@@ -4,7 +4,7 @@ PLACE_SRCS := xen-pvgpu-back/sched/place.c
 SCHED_OBJS := $(call obj,$(filter-out $(PLACE_SRCS),$(sort $(wildcard xen-pvgpu-back/sched/*.c))))
 PLACE_OBJS := $(call obj,$(PLACE_SRCS))
 
-UNIT += $(addprefix $(B)/unit/,sched_test sched_share_test sched_minimum_test sched_api_test sched_joint_test sched_property_test sched_parts_test)
+UNIT += $(addprefix $(B)/unit/,sched_test sched_share_test sched_minimum_test sched_api_test sched_joint_test sched_due_test sched_property_test sched_parts_test)
 $(B)/unit/sched_test: $(call obj,tests/unit/sched/sched_test.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_test = $(CHECK_LIBS)
 $(B)/unit/sched_share_test: $(call obj,tests/unit/sched/sched_share_test.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
@@ -15,6 +15,8 @@ $(B)/unit/sched_api_test: $(call obj,tests/unit/sched/sched_api_test.c tests/uni
 LDLIBS_sched_api_test = $(CHECK_LIBS)
 $(B)/unit/sched_joint_test: $(call obj,tests/unit/sched/sched_joint_test.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_joint_test = $(CHECK_LIBS)
+$(B)/unit/sched_due_test: $(call obj,tests/unit/sched/sched_due_test.c) $(SCHED_OBJS)
+LDLIBS_sched_due_test = $(CHECK_LIBS)
 $(B)/unit/sched_parts_test: $(call obj,tests/unit/sched/sched_parts_test.c) $(SCHED_OBJS)
 LDLIBS_sched_parts_test = $(CHECK_LIBS)
 $(B)/unit/sched_property_test: $(call obj,tests/unit/sched/sched_property_test.c tests/unit/sched/sched_random.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)

@@ -4,7 +4,8 @@
  *   sched.c      events and the decision        queue.c    vGPUs with work, in their orders
  *   settings.c   vGPUs, groups, their settings  maximum.c  maxima, and vGPUs held back
  *   vtime.c      virtual time                   stats.c    counters
- *   wait.c       the longest wait               heap.c, pace.c
+ *   wait.c       the longest wait               due.c      the time each is entitled to
+ *   heap.c, pace.c, rate.c
  *   fair.c equal.c fixed.c best_effort.c        the policies
  */
 #ifndef PVGPU_SCHED_INTERNAL_H
@@ -41,6 +42,19 @@ struct tag {
 	uint64_t left; /* when it left */
 };
 
+/* due.c: a member's part of a level's time. weight 0: it has no work. */
+struct due {
+	uint64_t weight;
+	uint32_t least, most;   /* ppm */
+	unsigned __int128 mark; /* the clock when its part began, */
+	uint64_t since;         /* and shared_ns then */
+};
+
+struct due_level {
+	uint64_t weight[SCHED_CLASSES], most[SCHED_CLASSES]; /* sums over members with work */
+	unsigned __int128 clock[SCHED_CLASSES];
+};
+
 /* The queues of the pool or of a group: members that have work and are not held back. */
 struct level {
 	struct heap turn[SCHED_CLASSES]; /* by tag */
@@ -52,6 +66,7 @@ struct level {
 	struct past {
 		uint64_t at, clock;
 	} past[SCHED_CLASSES][2];
+	struct due_level due;
 };
 
 struct sched_group {
@@ -67,6 +82,8 @@ struct sched_group {
 	uint32_t queued;                 /* vGPUs queued in its level */
 	bool held;                       /* held back by its maximum until `timer` */
 	uint64_t held_ns, held_since;
+	uint64_t weights; /* sum of its vGPUs' */
+	struct due due[SCHED_CLASSES];
 };
 
 struct sched_vgpu {
@@ -95,6 +112,7 @@ struct sched_vgpu {
 	struct sched_stats stats;
 	uint64_t counted, group_held; /* group_held: the group's held_ns at `counted` */
 	uint64_t waits_since;
+	struct due due;
 };
 
 struct policy {
@@ -132,6 +150,7 @@ struct sched {
 		       slice */
 	uint64_t fixed_ppm,
 		weights; /* sums over vGPUs: fixed shares; weights of vGPUs without one */
+	uint64_t shares; /* sum of weights of groups with vGPUs, and of vGPUs without a group */
 
 	struct sched_vgpu *granted; /* has the grant */
 	struct sched_vgpu *chosen;  /* shall have the grant, by the last decision */
@@ -144,6 +163,11 @@ struct sched {
 	uint64_t kept[SCHED_CLASSES];
 	enum sched_class relief; /* the class that relief is considered for first */
 	bool relieved;           /* the last choice was for relief */
+
+	/* due.c */
+	uint32_t due_n;               /* vGPUs with work */
+	uint64_t due_at, shared_ns;   /* the time up to which clocks are; of it with several */
+	uint64_t lone_ns, lone_ended; /* time of one alone that it was not charged for; its end */
 
 	uint64_t turns; /* counter that orders equal keys: first come, first served */
 	uint64_t steps;
@@ -196,6 +220,16 @@ void maximum_use(struct sched_vgpu *v, uint64_t ns);
 /* Releases vGPUs and groups whose timers have expired. */
 void maximum_release(struct sched *s);
 void maximum_group_free(struct sched_group *g);
+
+/* due.c */
+/* It has work, or its settings have changed meanwhile; it has none any more. */
+void due_enter(struct sched_vgpu *v);
+void due_leave(struct sched_vgpu *v);
+/* Sets the group's share. */
+void due_group_set(struct sched_group *g, const struct sched_share *share);
+/* It is charged ns. */
+void due_used(struct sched_vgpu *v, uint64_t ns);
+uint64_t due_of(const struct sched_vgpu *v);
 
 /* vtime.c */
 uint64_t vtime_of(uint64_t ns, uint32_t weight);

@@ -133,12 +133,14 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now)
 	s->wanting += wants ? 1 : -1;
 	s->slice_ns = sched_slice(s, s->wanting);
 	if (!wants) {
+		due_leave(v);
 		queue_leave(v);
 		maximum_forget(v);
 		return;
 	}
 	v->waits_since = s->now;
 	v->cut = false;
+	due_enter(v);
 	if (v == s->chosen)
 		queue_enter(v);
 	else
@@ -158,6 +160,7 @@ void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now)
 	paid = ns < v->prepaid ? ns : v->prepaid;
 	v->prepaid -= paid;
 	v->stats.used_ns += ns;
+	due_used(v, ns);
 	s->policy->use(v, ns - paid);
 	settings_use_guarantees(v, ns);
 	maximum_use(v, ns);

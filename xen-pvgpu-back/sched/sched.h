@@ -144,8 +144,13 @@ struct sched_stats {
 	uint64_t capped_ns;       /* had work and was held back by its maximum */
 	uint64_t longest_wait_ns; /* from wanting the GPU to the grant */
 	uint64_t slices;          /* number of grants */
+	uint64_t due_ns;          /* what it was entitled to while it had work (due.c) */
 };
 void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *out);
+/* Its part of the GPU's time by its settings while every vGPU has work, classes left out; ppm. */
+uint32_t sched_promise(const struct sched_vgpu *v);
+/* Could a vGPU use the GPU? It has work, and no maximum holds it back. */
+bool sched_any_queued(const struct sched *s);
 
 /*
  * The longest wait of v for the grant, if it has work all the time from now on and is below its

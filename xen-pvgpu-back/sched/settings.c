@@ -108,6 +108,8 @@ void settings_refresh(struct sched *s)
 	s->stale = false;
 	for (struct sched_vgpu *v = s->vgpus; v; v = v->next) {
 		set_limit(v);
+		if (v->wants)
+			due_enter(v);
 		if (v->wants && v != s->chosen)
 			maximum_waiting(v);
 	}
@@ -118,6 +120,21 @@ void settings_refresh(struct sched *s)
 }
 
 /* ---- changes ---- */
+static void count_share(struct sched_vgpu *v, int by)
+{
+	const int64_t weight = (int64_t)by * v->share.weight;
+	struct sched_group *g = v->group;
+	const bool was = g && g->weights;
+
+	if (!g) {
+		v->s->shares += (uint64_t)weight;
+		return;
+	}
+	g->weights += (uint64_t)weight;
+	if (was != (g->weights != 0))
+		v->s->shares += (uint64_t)((int64_t)by * g->share.weight);
+}
+
 static void count_in(struct sched_vgpu *v, int by)
 {
 	struct sched *s = v->s;
@@ -125,6 +142,7 @@ static void count_in(struct sched_vgpu *v, int by)
 	s->class_n[v->share.class] += by;
 	if (v->group)
 		v->group->class_n[v->share.class] += by;
+	count_share(v, by);
 	if (v->share.fixed_ppm)
 		s->fixed_ppm += (int64_t)by * v->share.fixed_ppm;
 	else
@@ -154,6 +172,7 @@ static int64_t lead_of(const struct sched_vgpu *v, bool alone)
 static void out(struct sched_vgpu *v)
 {
 	stats_count(v);
+	due_leave(v);
 	queue_leave(v);
 	maximum_forget(v);
 }
@@ -186,6 +205,8 @@ static void back(struct sched_vgpu *v, int64_t lead, bool moved)
 	v->cut = false;
 	set_limit(v);
 	pace_set(&v->min, v->share.min_ppm, SCHED_PPM, s->now);
+	if (v->wants)
+		due_enter(v);
 	if (v->wants && v == s->chosen)
 		queue_enter(v);
 	else if (v->wants)
@@ -327,6 +348,7 @@ struct sched_group *sched_group_add(struct sched *s, const struct sched_share *s
 void sched_group_set(struct sched_group *g, const struct sched_share *share, uint64_t now)
 {
 	struct sched *s = g->s;
+	struct sched_share to;
 	int64_t lead;
 
 	sched_clock(s, now);
@@ -335,7 +357,10 @@ void sched_group_set(struct sched_group *g, const struct sched_share *share, uin
 		vtime_set_lead(&g->tag[c], s->level.clock[c], in_range(share).weight, lead,
 			       s->slice_ns);
 	}
-	g->share = in_range(share);
+	to = in_range(share);
+	if (g->weights)
+		s->shares += to.weight - (uint64_t)g->share.weight;
+	due_group_set(g, &to);
 	maximum_group_free(g);
 	set_group_limits(g);
 	maximum_group(g);

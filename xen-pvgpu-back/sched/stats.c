@@ -42,4 +42,5 @@ void sched_stats(const struct sched_vgpu *v, uint64_t now, struct sched_stats *o
 			at.stats.longest_wait_ns = waits;
 	}
 	*out = at.stats;
+	out->due_ns = due_of(v);
 }

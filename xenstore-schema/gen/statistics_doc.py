@@ -23,6 +23,13 @@ the columns of `pvgpuctl top`, and this page.
 Times in xenstore and in JSON are integers of microseconds, as the unit says; metrics are in seconds, bytes and ratios of 0 to 1.
 A counter of a vGPU outlives pvgpud: counters in `statistics` and in the run directory are continued. Histograms outlive it in the run directory.
 
+## What a vGPU is entitled to
+`entitled-time` is, of each moment in which it has work, its part by weight beside those of its class that have work, of what higher classes
+leave: at least its guarantee, at most its maximum. Time that the maximum of another vGPU leaves is given to no vGPU here, and the time of
+guarantees is not subtracted from the others. Time of a vGPU that is alone counts as far as it is used. So `gpu-time` well below `entitled-time` over some minutes
+means that others had what was this one's. `share` is the part that its settings promise while every vGPU of the GPU has work, classes left out.
+`waste-time` of a GPU is what the hand-overs cost; while several vGPUs have the GPU at once there are none.
+
 ## Histograms
 A histogram has %d buckets. The bounds are 1 us, 2 us, 4 us and so on to 4.2 s; the last bucket has no bound. Histograms of several vGPUs
 and hosts are merged by adding them up. A percentile is the upper bound of the bucket that it lies in, so it is at most twice the true value.

@@ -409,6 +409,38 @@ START_TEST(what_ran_is_not_asked)
 }
 END_TEST
 
+/* A vGPU is refused that would make another one wait longer than its goal, or itself. */
+START_TEST(latency_goals)
+{
+	up(1, 1024 * MIB);
+	put(1, "policy", "latency-goal=4000");
+	attach(1, "1048576");
+	ck_assert_str_eq(get(1, "state"), ADMITTED);
+	attach(2, "1048576");
+	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	put(3, "policy", "latency-goal=1000");
+	attach(3, "1048576");
+	ck_assert_str_eq(get(3, "state"), REFUSED);
+	ck_reason(3, "pool first: its latency-goal is 1.0 ms, ");
+	detach(3);
+	attach(4, "1048576");
+	ck_assert_str_eq(get(4, "state"), REFUSED);
+	ck_reason(4, "pool first: another vGPU's latency-goal is 4.0 ms, ");
+	/* There is room again; and a change of settings is not refused. */
+	detach(2);
+	ck_assert_str_eq(get(4, "state"), ADMITTED);
+	change(4, "policy", "latency-goal=1");
+	ck_assert_str_eq(get(4, "state"), ADMITTED);
+	while (!vgpu_of(4)->predicted_us)
+		ev_run(d.loop, EVRUN_ONCE);
+	ck_assert_uint_gt(vgpu_of(4)->predicted_us, 1);
+	ck_assert_uint_gt(vgpu_of(1)->predicted_us, 1);
+	change(4, "policy", "");
+	while (vgpu_of(4)->predicted_us)
+		ev_run(d.loop, EVRUN_ONCE);
+}
+END_TEST
+
 START_TEST(pools_by_name)
 {
 	up(2, 1024 * MIB);
@@ -662,6 +694,7 @@ int main(void)
 	tcase_add_test(t, a_gone_vgpu_waits_no_more);
 	tcase_add_test(t, a_raise_that_does_not_fit);
 	tcase_add_test(t, what_ran_is_not_asked);
+	tcase_add_test(t, latency_goals);
 	tcase_add_test(t, pools_by_name);
 	tcase_add_test(t, placed_where_there_is_room);
 	tcase_add_test(t, placed_by_load);

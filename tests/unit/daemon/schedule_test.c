@@ -157,6 +157,38 @@ START_TEST(taking_turns)
 }
 END_TEST
 
+/* A higher class comes while the former holder drains: the one that was chosen before gets the
+ * GPU, and loses it at the next look, which nobody's bell may bring. */
+START_TEST(higher_class_during_a_drain)
+{
+	const struct tenant_policy high = {.share = {.class = SCHED_HIGH, .weight = 100}};
+	struct tenant *t[3];
+	struct fake f[3];
+
+	start(SCHED_FAIR, false);
+	for (unsigned int i = 0; i < 3; i++) {
+		t[i] = tenant(100);
+		f[i] = join(t[i], false);
+	}
+	tenant_set(t[2], &high);
+	want(&f[0]);
+	UNTIL(is_open(&f[0]));
+	f[0].says->sleeps = f[0].says->drained = 0;
+	f[0].says->inflight_ns = 20 * MS;
+	want(&f[1]);
+	UNTIL(!is_open(&f[0]));
+	want(&f[2]);
+	UNTIL(is_open(&f[1]) || is_open(&f[2]));
+	ck_assert(is_open(&f[2]) || s->again != SCHED_NEVER);
+	UNTIL(is_open(&f[2]));
+	for (unsigned int i = 0; i < 3; i++) {
+		leave(&f[i]);
+		tenant_free(t[i]);
+	}
+	finish();
+}
+END_TEST
+
 START_TEST(dead_or_held)
 {
 	struct tenant *a, *b;
@@ -470,6 +502,7 @@ int main(void)
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_test(t, alone_with_idle_ones);
 	tcase_add_loop_test(t, taking_turns, 0, 2);
+	tcase_add_test(t, higher_class_during_a_drain);
 	tcase_add_test(t, dead_or_held);
 	tcase_add_test(t, pvgpud_leaves);
 	tcase_add_test(t, rates);

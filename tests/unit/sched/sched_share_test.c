@@ -19,6 +19,7 @@ struct who {
 	bool high;                /* its class */
 	bool idle;
 	uint32_t gets; /* ppm; 0: whatever is left */
+	uint32_t due;  /* what it is entitled to, if that is not what it gets */
 };
 
 struct row {
@@ -36,7 +37,7 @@ static const struct row rows[] = {
 	{"a maximum holds when alone", ANY_POLICY, .n = 1,
 	 .vgpu = {{.max = 250000, .gets = 250000}}},
 	{"maxima of 75 and 25", POLICY(FAIR), .handover = 5 * US, .n = 2,
-	 .vgpu = {{.max = 750000, .gets = 750000}, {.max = 250000, .gets = 250000}}},
+	 .vgpu = {{.max = 750000, .gets = 750000, .due = 500000}, {.max = 250000, .gets = 250000}}},
 	/* Four vGPUs, all of them, two and one with work: a quarter each. */
 	{"equal, all busy", POLICY(EQUAL), .n = 4,
 	 .vgpu = {{.gets = 250000}, {.gets = 250000}, {.gets = 250000}, {.gets = 250000}}},
@@ -104,6 +105,20 @@ static struct sched_share share_of(const struct who *w)
 	return s;
 }
 
+/* It was entitled to its share, without the time that the maximum of another leaves. */
+static void check_due(const struct drive *d, const struct row *r, int i)
+{
+	const uint32_t due = r->vgpu[i].due ? r->vgpu[i].due : r->vgpu[i].gets;
+	struct sched_stats n;
+	uint64_t ppm;
+
+	sched_stats(d->c[i].v, d->now, &n);
+	ppm = n.due_ns * 1000 / (MEASURED_NS / 1000);
+	must_say(!due || drive_is_near(ppm, due), "%s: vGPU %d was entitled to %llu ppm", r->rule,
+		 i, (unsigned long long)ppm);
+	must_say(!r->vgpu[i].idle || !n.due_ns, "%s: vGPU %d is idle", r->rule, i);
+}
+
 static void check_row(const struct row *r, enum sched_policy policy)
 {
 	static const struct load busy = {.burst = 3600 * SEC}, idle = {0};
@@ -131,6 +146,7 @@ static void check_row(const struct row *r, enum sched_policy policy)
 				 drive_is_near(drive_ppm(&d, i, MEASURED_NS), r->vgpu[i].gets),
 			 "%s: vGPU %d got %llu ppm", r->rule, i,
 			 (unsigned long long)drive_ppm(&d, i, MEASURED_NS));
+		check_due(&d, r, i);
 	}
 	/* Time above all maxima stays unused. */
 	if (known && all < SCHED_PPM)

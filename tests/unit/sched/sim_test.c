@@ -144,6 +144,29 @@ START_TEST(native_counts_contexts)
 }
 END_TEST
 
+/* One of class high beside saturating ones of class medium waits for what is in flight, and so
+ * does one that comes while a former holder drains. */
+START_TEST(higher_class)
+{
+	struct sim_result *r;
+
+	sim_model_default(&c.model);
+	closed(&loads[0], 20e6, 1, 100e3);
+	loads[0].arrival = SIM_OPEN;
+	loads[0].gap.kind = SIM_EXP;
+	closed(&loads[1], 0, 1e6, 1e6);
+	c.n_loads = 2;
+	c.n_vgpus = 4 + 4 * (size_t)_i;
+	for (size_t i = 1; i < c.n_vgpus; i++)
+		vgpus[i].load = 1;
+	vgpus[0].share.class = SCHED_HIGH;
+	r = run();
+	NEAR(r->vgpu[0].requests, 500, 0.2);
+	ck_assert_uint_lt(sim_hist_at(&r->load[0].latency, 0.99), 10 * SIM_MS);
+	sim_result_free(r);
+}
+END_TEST
+
 START_TEST(repeats)
 {
 	struct sim_result *a, *b;
@@ -328,6 +351,7 @@ int main(void)
 	tcase_add_test(t, open_queue);
 	tcase_add_test(t, switches_cost);
 	tcase_add_test(t, native_counts_contexts);
+	tcase_add_loop_test(t, higher_class, 0, 3);
 	tcase_add_test(t, repeats);
 	tcase_add_test(t, traces);
 	tcase_add_test(t, come_and_go);

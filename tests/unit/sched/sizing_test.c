@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 
+#include "xen-pvgpu-back/sched/sim/goal.h"
 #include "xen-pvgpu-back/sched/sim/sizing.h"
 
 #define GIB (1ull << 30)
@@ -171,6 +172,38 @@ START_TEST(goals)
 }
 END_TEST
 
+/* Waits of vGPUs with goals: alone; of two; of many, by class; too many; the same each time. */
+START_TEST(latency_goals)
+{
+	struct goal_vgpu v[64];
+	struct goal g = {.v = v, .n = 1};
+	uint64_t two, class;
+
+	for (size_t i = 0; i < 64; i++)
+		v[i] = (struct goal_vgpu){.share = {.class = SCHED_MEDIUM, .weight = 100}};
+	v[0].goal_ns = 1;
+	ck_assert_int_eq(goal_predict(&g), 0);
+	ck_assert_uint_lt(v[0].p99_ns, 100 * SIM_US);
+	g.n = 2;
+	ck_assert_int_eq(goal_predict(&g), 0);
+	two = v[0].p99_ns;
+	ck_assert_uint_gt(two, SIM_MS);
+	ck_assert_uint_lt(two, 10 * SIM_MS);
+	ck_assert_int_eq(goal_predict(&g), 0);
+	ck_assert_uint_eq(v[0].p99_ns, two);
+	ck_assert_uint_eq(v[1].p99_ns, 0);
+	g.n = 16;
+	v[0].share.class = SCHED_HIGH;
+	ck_assert_int_eq(goal_predict(&g), 0);
+	class = v[0].p99_ns;
+	v[0].share.class = SCHED_LOW;
+	ck_assert_int_eq(goal_predict(&g), 0);
+	ck_assert_uint_gt(v[0].p99_ns, 10 * class);
+	g.n = 0;
+	ck_assert_int_lt(goal_predict(&g), 0);
+}
+END_TEST
+
 START_TEST(nonsense)
 {
 	z.n_loads = 0;
@@ -206,6 +239,7 @@ int main(void)
 	tcase_add_test(t, most);
 	tcase_add_test(t, mixes);
 	tcase_add_test(t, goals);
+	tcase_add_test(t, latency_goals);
 	tcase_add_test(t, nonsense);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);

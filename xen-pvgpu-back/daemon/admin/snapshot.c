@@ -78,11 +78,14 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_MEMORY_FREE] = pool_free(p);
 	n[PVGPU_GPU_MEMORY_PROMISED] = pool_promised(p);
 	n[PVGPU_GPU_GPU_TIME] = schedule_charged_ns(p->schedule) / 1000;
+	n[PVGPU_GPU_WASTE_TIME] = schedule_waste_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_HANDOVERS] = schedule_handovers(p->schedule);
 	n[PVGPU_GPU_HANDOVER_TIME] = schedule_handover_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_WAKEUPS] = schedule_wakeups(p->schedule);
 	n[PVGPU_GPU_HEALTHY] = !p->canary.unhealthy;
 	n[PVGPU_GPU_DRAINED] = canary_drained(p);
+	n[PVGPU_GPU_STATE] = canary_state(p);
+	n[PVGPU_GPU_READMISSIONS] = p->canary.readmitted;
 	n[PVGPU_GPU_CANARIES] = p->canary.runs;
 	n[PVGPU_GPU_START_FAILURES] = p->failures;
 	n[PVGPU_GPU_UNKNOWN_PROCESSES] = strangers_count(p);

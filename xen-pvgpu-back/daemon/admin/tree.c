@@ -15,6 +15,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
+#include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
@@ -319,6 +320,7 @@ static int write_policy(struct vgpu *v, const char *key, const char *value, char
 		return EINVAL;
 	v->cfg = cfg;
 	share_policy(v);
+	goals_changed(v->pool);
 	log_info("vgpu %s: %s is %s now", v->cfg.name, key, value);
 	return 0;
 }

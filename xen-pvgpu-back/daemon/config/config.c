@@ -55,6 +55,7 @@ static const struct key daemon_keys[] = {
 	{"context_charge", SIZE, D(context_charge), 0, SIZE_LIMIT >> 1},
 	{"context_memory", SIZE, D(context_memory), 0, SIZE_LIMIT},
 	{"log_level", LEVEL, D(log_level), 0, 0},
+	{"log_syslog", NUMBER, D(log_syslog), 0, 1},
 	{"xen_max_grants", NUMBER, D(xen_max_grants), 0, 1u << 30},
 	{"xen_vgpu_grants", NUMBER, D(xen_vgpu_grants), 0, 1u << 30},
 	{"xen_vgpu_max_grants", NUMBER, D(xen_vgpu_max_grants), 0, 1u << 30},

@@ -93,6 +93,7 @@ struct config {
 	uint64_t context_memory; /* device memory that a session may use beside its leases */
 	uint64_t context_charge; /* charged to a vGPU's memory for each context */
 	unsigned int log_level;
+	unsigned int log_syslog; /* 1: to syslog, in place of standard error and the journal */
 	enum config_xen xen;
 	/* 0: from what Xen allows this domain (xenbus_host.c). */
 	unsigned int xen_max_grants;      /* of all Xen guests' vGPUs */

@@ -64,6 +64,7 @@ struct canary {
 	bool locked;           /* unhealthy until an operator clears it */
 	unsigned int failures; /* in a row */
 	uint64_t runs;
+	uint64_t readmitted; /* times that it became healthy again */
 	/* Waits for a ready worker; polls the time of a run; waits for the next try. */
 	ev_timer timer;
 	ev_timer verdict;        /* after a success: time for an Xid to be heard of */
@@ -101,6 +102,7 @@ struct pool {
 	uint64_t load_ms; /* time of the last sample */
 	ev_timer load_timer;
 	ev_timer used_timer; /* runs when pool_used was called */
+	ev_timer goals;      /* runs when goals_changed was called */
 	/* The GPU, as reported by its workers. */
 	uint64_t device_memory; /* bytes; 0: no report yet */
 	int driver_version;
@@ -165,6 +167,7 @@ struct vgpu {
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
 	uint64_t kills;         /* of these, ended by pvgpud */
 	bool drain;             /* takes no new session */
+	uint64_t predicted_us;  /* goals.c: 99 of 100 waits; 0: it has no latency goal */
 	char last_reason[160];  /* why the last session ended */
 	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
 	struct quarantine quarantine;

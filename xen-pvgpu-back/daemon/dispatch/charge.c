@@ -47,6 +47,16 @@ void charge_joint(struct schedule *s, uint64_t passed, uint64_t now)
 	}
 }
 
+/* A holder with work has the GPU, or has just got it. Of several at once the GPU has a queue. */
+static void count_waste(struct schedule *s, uint64_t passed)
+{
+	const bool used = s->holder && (s->holder->on_gpu || !s->exact);
+
+	if (!s->joint && !used && !s->besides && TAILQ_EMPTY(&s->undrained) &&
+	    sched_any_queued(s->lib))
+		s->waste_ns += passed;
+}
+
 void charge(struct schedule *s, uint64_t now)
 {
 	struct tenant *t, *h = s->joint ? NULL : s->holder;
@@ -54,6 +64,7 @@ void charge(struct schedule *s, uint64_t now)
 	uint64_t n = h && s->exact && h->on_gpu ? h->users : 0;
 
 	s->charged_at = now;
+	count_waste(s, passed);
 	if (s->joint)
 		charge_joint(s, passed, now);
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)

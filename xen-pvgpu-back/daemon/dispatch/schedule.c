@@ -337,7 +337,9 @@ static void decide(struct schedule *s, uint64_t now)
 		take_grant(s, now);
 	if (!s->holder && (next || s->leaving) && may_give(s, now)) {
 		give_grant(s, next, now);
-		ask(s, now);
+		/* One of a higher class may have come while the former holder drained. */
+		if (ask(s, now) != next)
+			s->again = now;
 	}
 	tell_holder(s);
 }

@@ -37,15 +37,17 @@ struct tenant_policy {
 /* The statistics of a vGPU, including those that a former pvgpud counted. */
 struct tenant_stats {
 	uint64_t gpu_ns;       /* charged */
+	uint64_t due_ns;       /* entitled to: sched_stats */
 	uint64_t wait_ns;      /* had work while another vGPU had the GPU */
 	uint64_t throttled_ns; /* had work but was held back by its maximum or rate limits */
-	uint64_t copy_bytes, launches, commands; /* as reported by its workers, clamped */
-	uint64_t slices;                         /* number of grants */
-	uint64_t inflight_ns;                    /* estimated GPU time in flight now */
-	uint64_t longest_wait_ns;                /* since pvgpud's start */
-	uint64_t rate_ns;                        /* of throttled_ns, by rate limits */
-	uint64_t parked;                         /* commands that wait in its workers now */
-	struct pvgpu_latency grant_wait;         /* from wanting the GPU to getting it */
+	uint64_t copy_bytes, launches, commands;    /* as reported by its workers, clamped */
+	uint64_t slices;                            /* number of grants */
+	uint64_t inflight_ns;                       /* estimated GPU time in flight now */
+	uint64_t longest_wait_ns;                   /* since pvgpud's start */
+	uint64_t rate_ns;                           /* of throttled_ns, by rate limits */
+	uint64_t promise_ppm;                       /* its part of the GPU while all have work */
+	uint64_t parked;                            /* commands that wait in its workers now */
+	struct pvgpu_latency grant_wait;            /* from wanting the GPU to getting it */
 	struct pvgpu_latency command_wait, kernels; /* as reported by its workers, clamped */
 };
 
@@ -69,6 +71,8 @@ uint64_t schedule_handover_ns(const struct schedule *s);
 uint64_t schedule_handovers(const struct schedule *s);
 /* GPU time charged to all its tenants. */
 uint64_t schedule_charged_ns(const struct schedule *s);
+/* Time in which a vGPU waited for the GPU and none had work there. */
+uint64_t schedule_waste_ns(const struct schedule *s);
 /* Number of wake-ups by bells and the timer. */
 uint64_t schedule_wakeups(const struct schedule *s);
 /* Grants that a vGPU waited for, and turns of pvgpud's loop from its wish to the grant, of all. */

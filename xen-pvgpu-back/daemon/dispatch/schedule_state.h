@@ -133,6 +133,7 @@ struct schedule {
 	uint64_t told_ns;    /* the cost as told to the library */
 	uint64_t handovers, wakeups;
 	uint64_t charged_ns;        /* to all its tenants */
+	uint64_t waste_ns;          /* one waited for the GPU while none had work there */
 	uint64_t waits, wait_turns; /* grants that were waited for; turns of the loop meanwhile */
 };
 

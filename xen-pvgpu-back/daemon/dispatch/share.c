@@ -32,42 +32,17 @@ struct share {
 	double wait;
 };
 
-static void fill_params(const struct pool *p, struct sched_params *out)
-{
-	*out = (struct sched_params){
-		.policy = p->cfg.policy,
-		.exclusive = p->cfg.mode != POOL_SHARED,
-		.slice_ns = p->cfg.slice_ms * 1000000ull,
-		.credit_ns = p->cfg.credit_ms * 1000000ull,
-		.starve_ns = p->cfg.starvation_ms * 1000000ull,
-	};
-}
-
 static void fill_policy(const struct config_vgpu *cfg, struct tenant_policy *out)
 {
 	const struct pvgpu_backend_policy *p = &cfg->policy;
 
 	*out = (struct tenant_policy){
-		.share = {.class = (enum sched_class)p->priority,
-			  .weight = p->weight,
-			  .min_ppm = p->min_share,
-			  .max_ppm = p->max_share,
-			  .fixed_ppm = p->fixed_share},
+		.share = share_of_vgpu(cfg),
 		.commands_per_s = (unsigned int)p->rate_commands,
 		.commands_burst = (unsigned int)p->burst_commands,
 		.bytes_per_s = p->rate_bytes,
 		.bytes_burst = p->burst_bytes,
 		.depth = p->queue_depth,
-	};
-}
-
-static void fill_group(const struct pool_group *g, struct sched_share *out)
-{
-	*out = (struct sched_share){
-		.class = SCHED_MEDIUM,
-		.weight = g->cfg.weight,
-		.min_ppm = g->cfg.min_ppm,
-		.max_ppm = g->cfg.max_ppm,
 	};
 }
 
@@ -92,7 +67,7 @@ static struct share_group *new_group(struct vgpu *v)
 
 	if (!sg)
 		return NULL;
-	fill_group(v->group, &share);
+	share = share_of_group(&v->group->cfg);
 	sg->p = v->pool;
 	sg->g = v->group;
 	sg->in = schedule_group_add(v->pool->schedule, &share);
@@ -136,7 +111,7 @@ void share_group_changed(struct daemon *d, struct pool_group *g)
 	struct sched_share share;
 	struct share_group *sg;
 
-	fill_group(g, &share);
+	share = share_of_group(&g->cfg);
 	TAILQ_FOREACH(sg, &d->share->groups, link)
 	{
 		if (sg->g == g)
@@ -150,7 +125,7 @@ void share_pool_changed(struct pool *p)
 {
 	struct sched_params params;
 
-	fill_params(p, &params);
+	params = share_params(&p->cfg);
 	schedule_set(p->schedule, &params);
 }
 
@@ -260,7 +235,7 @@ int share_start(struct daemon *d)
 		struct pool *p = d->pools[i];
 		struct sched_params params;
 
-		fill_params(p, &params);
+		params = share_params(&p->cfg);
 		p->schedule = schedule_new(d->loop, p->cfg.name, &params);
 		if (!p->schedule)
 			return -ENOMEM;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "xen-pvgpu-back/daemon/config/config.h"
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 
 struct daemon;
@@ -15,6 +16,41 @@ struct pool_group;
 struct vgpu;
 struct worker;
 struct share;
+
+/* The scheduler's form of settings. */
+static inline struct sched_params share_params(const struct config_pool *p)
+{
+	return (struct sched_params){
+		.policy = p->policy,
+		.exclusive = p->mode != POOL_SHARED,
+		.slice_ns = p->slice_ms * 1000000ull,
+		.credit_ns = p->credit_ms * 1000000ull,
+		.starve_ns = p->starvation_ms * 1000000ull,
+	};
+}
+
+static inline struct sched_share share_of_vgpu(const struct config_vgpu *cfg)
+{
+	const struct pvgpu_backend_policy *p = &cfg->policy;
+
+	return (struct sched_share){
+		.class = (enum sched_class)p->priority,
+		.weight = p->weight,
+		.min_ppm = p->min_share,
+		.max_ppm = p->max_share,
+		.fixed_ppm = p->fixed_share,
+	};
+}
+
+static inline struct sched_share share_of_group(const struct config_group *g)
+{
+	return (struct sched_share){
+		.class = SCHED_MEDIUM,
+		.weight = g->weight,
+		.min_ppm = g->min_ppm,
+		.max_ppm = g->max_ppm,
+	};
+}
 
 /* To be called after pools and before vGPUs are made: 0 or -ENOMEM. */
 int share_start(struct daemon *d);

@@ -15,6 +15,7 @@ static void take_stats(struct tenant *t, uint64_t now)
 	/* Time held back by its own maximum does not count as waiting for others. */
 	t->count->wait_ns += (n.waited_ns - n.capped_ns) - (was->waited_ns - was->capped_ns);
 	t->count->throttled_ns += n.capped_ns - was->capped_ns;
+	t->count->due_ns += n.due_ns - was->due_ns;
 	if (n.longest_wait_ns > t->count->longest_wait_ns)
 		t->count->longest_wait_ns = n.longest_wait_ns;
 	*was = n;
@@ -143,6 +144,11 @@ uint64_t schedule_charged_ns(const struct schedule *s)
 	return s->charged_ns;
 }
 
+uint64_t schedule_waste_ns(const struct schedule *s)
+{
+	return s->waste_ns;
+}
+
 struct schedule *tenant_schedule(const struct tenant *t)
 {
 	return t->s;
@@ -175,6 +181,7 @@ void tenant_stats(struct tenant *t, struct tenant_stats *out)
 	TAILQ_FOREACH(g, &t->gates, link)
 	latency_take(g, now);
 	*out = *t->count;
+	out->promise_ppm = sched_promise(t->v);
 	if (t->throttled)
 		add_throttled(out, now - t->throttled_at);
 	out->inflight_ns = out->parked = 0;
@@ -190,6 +197,7 @@ void tenant_restore(struct tenant *t, const struct tenant_stats *before)
 	struct tenant_stats *n = t->count;
 
 	n->gpu_ns += before->gpu_ns;
+	n->due_ns += before->due_ns;
 	n->wait_ns += before->wait_ns;
 	n->throttled_ns += before->throttled_ns;
 	n->copy_bytes += before->copy_bytes;

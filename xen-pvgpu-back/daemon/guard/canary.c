@@ -19,6 +19,7 @@
 #define XID_MS   60000u /* an Xid explains the errors of sessions that end within this time */
 #define MS       UINT64_C(1000000)
 #define STEP_MAX 0.25 /* seconds between polls of its time */
+#define WATCHED_MS 3600000u /* an Xid of the GPU makes it degraded for so long */
 #define ROUNDS   3u   /* one may have begun before the event, and one before its report */
 
 static void changed(struct pool *p)
@@ -225,6 +226,7 @@ static void succeed(struct canary *c, uint64_t us)
 	if (!healed)
 		return;
 	c->unhealthy = false;
+	c->readmitted++;
 	c->reason[0] = '\0';
 	log_warning("pool %s: GPU healthy again: takes sessions", p->cfg.name);
 	changed(p);
@@ -334,6 +336,7 @@ void canary_clear(struct pool *p)
 	if (!c->unhealthy)
 		return;
 	c->unhealthy = c->locked = false;
+	c->readmitted++;
 	c->failures = 0;
 	c->reason[0] = '\0';
 	log_warning("pool %s: an operator has declared the GPU healthy", p->cfg.name);
@@ -360,6 +363,17 @@ const char *canary_refuses(const struct pool *p)
 		return NULL;
 	snprintf(why, sizeof(why), "the GPU is unhealthy: %s", p->canary.reason);
 	return why;
+}
+
+enum canary_state canary_state(const struct pool *p)
+{
+	const struct canary *c = &p->canary;
+
+	if (canary_drained(p))
+		return CANARY_DRAINED;
+	if (c->unhealthy)
+		return c->locked ? CANARY_FAILED : CANARY_UNHEALTHY;
+	return c->xid_ms && now_ms() - c->xid_ms < WATCHED_MS ? CANARY_DEGRADED : CANARY_OK;
 }
 
 void canary_health(const struct pool *p, char *out, size_t cap)

@@ -49,5 +49,14 @@ bool canary_drained(const struct pool *p);
 const char *canary_refuses(const struct pool *p);
 /* "ok", or "unhealthy: why". */
 void canary_health(const struct pool *p, char *out, size_t cap);
+/* As a statistic; docs/operators/health.md has the moves between them. */
+enum canary_state {
+	CANARY_OK,
+	CANARY_DEGRADED,  /* in use; an error of the GPU itself was reported in the last hour */
+	CANARY_UNHEALTHY, /* the test fails, and is run again from time to time */
+	CANARY_FAILED,    /* until a repair and canary_clear */
+	CANARY_DRAINED,   /* by an operator, until canary_clear */
+};
+enum canary_state canary_state(const struct pool *p);
 
 #endif

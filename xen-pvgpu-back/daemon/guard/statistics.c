@@ -21,6 +21,10 @@ void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out)
 	n[PVGPU_VGPU_SESSIONS_FAILED] = v->failed;
 	n[PVGPU_VGPU_KILLS] = v->kills;
 	n[PVGPU_VGPU_GPU_TIME] = s.gpu_ns / 1000;
+	n[PVGPU_VGPU_ENTITLED_TIME] = s.due_ns / 1000;
+	n[PVGPU_VGPU_SHARE] = s.promise_ppm;
+	n[PVGPU_VGPU_LATENCY_GOAL] = v->cfg.policy.latency_goal;
+	n[PVGPU_VGPU_LATENCY_PREDICTED] = v->predicted_us;
 	n[PVGPU_VGPU_WAIT_TIME] = s.wait_ns / 1000;
 	n[PVGPU_VGPU_THROTTLED_TIME] = s.throttled_ns / 1000;
 	n[PVGPU_VGPU_RATE_THROTTLED_TIME] = s.rate_ns / 1000;

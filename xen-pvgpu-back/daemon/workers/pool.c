@@ -9,6 +9,7 @@
 
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define USED_S  0.2
@@ -59,6 +60,7 @@ static struct pool *pool_new(struct daemon *d, const struct config_pool *cfg)
 	ev_timer_init(&p->retry, on_retry, 0., 0.);
 	p->retry.data = p;
 	canary_init(p);
+	goals_init(p);
 	ev_timer_init(&p->used_timer, on_used, 0., 0.);
 	p->used_timer.data = p;
 	ev_timer_init(&p->load_timer, on_load, LOAD_S, LOAD_S);
@@ -108,6 +110,7 @@ void pool_stop(struct daemon *d)
 		ev_timer_stop(d->loop, &d->pools[i]->surplus);
 		ev_timer_stop(d->loop, &d->pools[i]->refill);
 		canary_stop(d->pools[i]);
+		goals_stop(d->pools[i]);
 		ev_timer_stop(d->loop, &d->pools[i]->load_timer);
 		ev_timer_stop(d->loop, &d->pools[i]->used_timer);
 		free(d->pools[i]);
@@ -318,6 +321,7 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 	struct place_want want = {.pool = PLACE_ANY_POOL, .memory = cfg->memory};
 	struct pool *named = cfg->pool[0] ? pool_find(d, cfg->pool) : NULL;
 	struct place_gpu *gpus;
+	bool missed = false;
 	size_t i;
 
 	if (cfg->pool[0] && !named) {
@@ -338,8 +342,10 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 		want.pool = named->index;
 	else if (v && place_free(&gpus[v->pool->index]) >= want.memory)
 		want.pool = v->pool->index;
-	i = place_pick(d->cfg.placement, gpus, d->pool_n, &want);
-	if (i == PLACE_NONE)
+	while ((i = place_pick(d->cfg.placement, gpus, d->pool_n, &want)) != PLACE_NONE &&
+	       !(v && v->pool == d->pools[i]) && goals_refuse(d->pools[i], cfg, v, reason))
+		gpus[i].closed = missed = true;
+	if (i == PLACE_NONE && !missed)
 		refuse(d, gpus, &want, reason);
 	free(gpus);
 	return i == PLACE_NONE ? NULL : d->pools[i];

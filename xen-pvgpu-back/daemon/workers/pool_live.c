@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 /* Copies the configuration's pools and groups. */
@@ -55,6 +56,7 @@ int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 		p->cfg = c.pools[i];
 		log_info("pool %s: settings have changed", p->cfg.name);
 		share_pool_changed(p);
+		goals_changed(p);
 		pool_changed(p);
 	}
 	config_free(&c);
@@ -77,6 +79,8 @@ static void set_group(struct daemon *d, struct pool_group *g, const struct confi
 	log_info("group %s: weight %u, %u to %u ppm", to->name, to->weight, to->min_ppm,
 		 to->max_ppm ? to->max_ppm : SCHED_PPM);
 	share_group_changed(d, g);
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		goals_changed(d->pools[i]);
 }
 
 int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])

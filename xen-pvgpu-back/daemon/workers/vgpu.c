@@ -17,6 +17,7 @@
 
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 #define TELL_AFTER_S 0.002
@@ -136,6 +137,7 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 	bool memory = had != cfg->memory;
 	struct pool *p = v->pool;
 
+	goals_changed(p);
 	if (change_group(v, cfg->group) < 0) {
 		snprintf(reason, POOL_REASON, "out of memory: it stays in its group");
 		return -1;
@@ -177,6 +179,8 @@ int vgpu_move(struct vgpu *v, struct pool *pool)
 		return -1;
 	}
 	log_info("vgpu %s: from pool %s to pool %s", v->cfg.name, old->cfg.name, pool->cfg.name);
+	goals_changed(old);
+	goals_changed(pool);
 	pool_changed(old);
 	lease_quota_known(v);
 	pool_changed(pool);

@@ -7,6 +7,7 @@
 
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
 struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, struct pool *pool)
@@ -28,6 +29,7 @@ struct vgpu *daemon_add_vgpu(struct daemon *d, const struct config_vgpu *cfg, st
 	}
 	d->vgpus[d->vgpu_n++] = v;
 	faults_known(v);
+	goals_changed(pool);
 	pool_changed(pool);
 	return v;
 }
@@ -45,6 +47,7 @@ void daemon_remove_vgpu(struct vgpu *v)
 		i++;
 	d->vgpu_n--;
 	memmove(&d->vgpus[i], &d->vgpus[i + 1], (d->vgpu_n - i) * sizeof(struct vgpu *));
+	goals_changed(v->pool);
 	pool_changed(v->pool);
 	free(v);
 }

@@ -16,6 +16,7 @@ void xenbus_restore(struct vgpu *v, const struct pvgpu_backend_statistics *s)
 {
 	const struct tenant_stats n = {
 		.gpu_ns = ns(s->gpu_time),
+		.due_ns = ns(s->entitled_time),
 		.wait_ns = ns(s->wait_time),
 		.throttled_ns = ns(s->throttled_time),
 		.copy_bytes = s->copy_bytes,

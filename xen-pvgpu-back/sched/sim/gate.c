@@ -347,9 +347,10 @@ static void decide(struct gpu *g)
 	if (g->holder || (!next && !g->leaving) || !may_give(g))
 		return;
 	give_grant(g, next);
-	/* The slice begins with the grant: ask for its end. */
-	if (next)
-		ask(g);
+	/* The slice begins with the grant: ask for its end. It is over already for one of a higher
+	 * class that came while the former holder drained. */
+	if (next && ask(g) != next)
+		g->again = g->s->now;
 }
 
 /*
@@ -514,7 +515,7 @@ void gate_init_vgpu(struct vgpu *v)
 	v->bell = (struct timer){.fire = on_bell, .arg = v};
 }
 
-void gate_free(struct gpu *g)
+void gate_end(struct gpu *g)
 {
 	if (g->sched)
 		sched_free(g->sched);

@@ -166,7 +166,7 @@ void device_kill(struct gpu *g, struct process *p);
 
 int gate_init(struct gpu *g);
 void gate_init_vgpu(struct vgpu *v);
-void gate_free(struct gpu *g);
+void gate_end(struct gpu *g);
 int gate_attach(struct vgpu *v);
 void gate_detach(struct vgpu *v);
 /* p got work: issues it as far as allowed, or rings. */

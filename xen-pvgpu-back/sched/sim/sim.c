@@ -362,7 +362,7 @@ static void loop(struct sim *s)
 static void end(struct sim *s)
 {
 	for (size_t i = 0; s->gpus && i < s->c->n_gpus; i++) {
-		gate_free(&s->gpus[i]);
+		gate_end(&s->gpus[i]);
 		free(s->gpus[i].vgpus);
 	}
 	for (size_t i = 0; s->vgpus && i < s->c->n_vgpus; i++)
