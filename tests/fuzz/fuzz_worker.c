@@ -146,7 +146,7 @@ static bool record(struct worker *w, uint16_t op)
 	hdr->len = len;
 	hdr->op = op;
 	hdr->zero = 0;
-	hdr->seq = (hdr->seq & 0x7fffffff) | 
+	hdr->seq = (hdr->seq & 0x7fffffff) |
 		   (op == PVGPU_OP_MEM_ALLOC || op == PVGPU_OP_MEM_RESERVE ? 1u << 31 : 0);
 	on = gpu_submit(w, d, rec, len) != PVGPU_FATAL;
 	free(rec);
