@@ -81,7 +81,7 @@ START_TEST(memory_goes_with_its_last_use)
 }
 END_TEST
 
-/* What the worker refuses leaves nothing here. */
+/* A call that the worker refuses leaves nothing here. */
 START_TEST(the_worker_refuses)
 {
 	CUdeviceptr other;
@@ -109,7 +109,7 @@ START_TEST(the_worker_refuses)
 }
 END_TEST
 
-/* What pools keep unused is given back before memory is refused. */
+/* Pools give back memory that they keep unused before memory is refused. */
 START_TEST(pools_give_way)
 {
 	CUmemGenericAllocationHandle h;
