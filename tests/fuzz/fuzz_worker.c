@@ -22,7 +22,7 @@
  * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c
  * xen-pvgpu-back/worker/gpu/stream.c xen-pvgpu-back/worker/gpu/suballoc.c
  * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
- * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
+ * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
  * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
  * tests/fuzz/threads.c */
 /* FUZZ_LIBS: -lzstd -llz4 -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */
@@ -148,7 +148,8 @@ static bool record(struct worker *w, uint16_t op)
 	hdr->len = len;
 	hdr->op = op;
 	hdr->zero = 0;
-	hdr->seq = (hdr->seq & 0x7fffffff) | (op == PVGPU_OP_MEM_ALLOC ? 1u << 31 : 0);
+	hdr->seq = (hdr->seq & 0x7fffffff) |
+		   (op == PVGPU_OP_MEM_ALLOC || op == PVGPU_OP_MEM_RESERVE ? 1u << 31 : 0);
 	on = gpu_submit(w, d, rec, len) != PVGPU_FATAL;
 	free(rec);
 	return on;

@@ -244,6 +244,90 @@ static void arrays(struct guest *g)
 	}
 }
 
+/* ---- memory that the guest maps itself ---- */
+
+#define PAGE     (2u << 20)
+#define PHYSICAL PVGPU_HANDLE(PVGPU_H_PHYSICAL, 0, 0, 0)
+#define RESERVED PVGPU_HANDLE(PVGPU_H_RESERVATION, 0, 0, 0)
+
+static int map(struct guest *g, uint64_t offset, uint64_t size)
+{
+	return CALL(g, mem_map, MEM_MAP, .reservation = RESERVED, .physical = PHYSICAL,
+		    .offset = offset, .size = size);
+}
+
+static int unmap(struct guest *g, uint64_t offset, uint64_t size)
+{
+	return CALL(g, mem_unmap, MEM_UNMAP, .reservation = RESERVED, .offset = offset,
+		    .size = size);
+}
+
+static int set_access(struct guest *g, uint64_t offset, uint64_t size, uint32_t flags)
+{
+	return CALL(g, mem_access, MEM_ACCESS, .reservation = RESERVED, .offset = offset,
+		    .size = size, .flags = flags);
+}
+
+/* Mappings beyond the reservation, over others' memory, used without access and when they are gone;
+ * more memory than the quota. */
+static void mappings(struct guest *g)
+{
+	const struct pvgpu_wire_mem_reserve_reply *m = (const void *)&g->reply;
+	const uint64_t bad[][2] = {{2 * PAGE, PAGE},
+				   {PAGE, 2 * PAGE},
+				   {512, PAGE},
+				   {0, 512},
+				   {g->memory[0], PAGE},
+				   {0 - (uint64_t)PAGE, PAGE},
+				   {PAGE, 0 - (uint64_t)PAGE}};
+	uint64_t at;
+
+	WANT(CALL(g, mem_create, MEM_CREATE, .size = 1ull << 46, .physical = PHYSICAL) == 2,
+	     "more memory than there is");
+	WANT(CALL(g, mem_create, MEM_CREATE, .size = 0 - (uint64_t)PAGE,
+		  .physical = PHYSICAL + (1ull << 32)) == 2,
+	     "all memory");
+	WANT(!CALL(g, mem_reserve, MEM_RESERVE, .size = 2 * PAGE, .wanted = g->memory[0],
+		   .reservation = RESERVED),
+	     "no addresses");
+	at = m->address;
+	WANT(at >= g->memory[0] + MEMORY_SIZE || at + 2 * PAGE <= g->memory[0],
+	     "addresses of other memory");
+	all_ways(g, at, 4096, "reserved addresses");
+	WANT(map(g, 0, PAGE), "no memory was mapped");
+	WANT(!CALL(g, mem_create, MEM_CREATE, .size = 2 * PAGE,
+		   .physical = PHYSICAL + (2ull << 32)),
+	     "no memory");
+	WANT(CALL(g, mem_map, MEM_MAP, .reservation = RESERVED, .physical = PHYSICAL + (1ull << 32),
+		  .size = PAGE),
+	     "memory that was refused is mapped");
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		WANT(CALL(g, mem_map, MEM_MAP, .reservation = RESERVED,
+			  .physical = PHYSICAL + (2ull << 32), .offset = bad[i][0],
+			  .size = bad[i][1]),
+		     "mapping %u", i);
+	WANT(!CALL(g, mem_map, MEM_MAP, .reservation = RESERVED,
+		   .physical = PHYSICAL + (2ull << 32), .size = PAGE),
+	     "a good mapping");
+	all_ways(g, at, 4096, "a mapping without access");
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		WANT(set_access(g, bad[i][0], bad[i][1], 3), "access %u", i);
+		WANT(unmap(g, bad[i][0], bad[i][1]), "unmapping %u", i);
+	}
+	WANT(set_access(g, 0, PAGE, 2), "access of no kind");
+	WANT(!set_access(g, 0, PAGE, 3), "good access");
+	WANT(!copy(g, at, g->memory[0], MEMORY_SIZE < PAGE ? MEMORY_SIZE : PAGE), "a good copy");
+	all_ways(g, at + PAGE - 8, 16, "over the end of a mapping");
+	POST(g, mem_free, MEM_FREE, .ctx = g->ctx, .address = at);
+	WANT(settle(g), "a mapping was freed");
+	POST(g, mem_unreserve, MEM_UNRESERVE, .reservation = RESERVED);
+	WANT(settle(g), "addresses in use were given back");
+	WANT(!CALL(g, mem_release, MEM_RELEASE, .physical = PHYSICAL + (2ull << 32)), "a release");
+	WANT(!fetch(g, at, 8), "the mapping holds the memory");
+	WANT(!unmap(g, 0, PAGE), "a good unmapping");
+	all_ways(g, at, 4096, "what was unmapped");
+}
+
 /* ---- pitches ---- */
 
 struct box {
@@ -397,6 +481,7 @@ const struct attack attacks_memory[] = {
 	{"memory_edges", MEMORY, LIVES, edges, 0},
 	{"memory_workers_own", MEMORY, LIVES, workers_own, 0},
 	{"memory_arrays", MEMORY, LIVES, arrays, 0},
+	{"memory_mappings", MEMORY, LIVES, mappings, 0},
 	{"memory_pitches", MEMORY, LIVES, pitches, 0},
 	{"memory_sizes", MEMORY, LIVES, sizes, 0},
 	{"memory_pieces_1", MEMORY, LIVES, pieces, 1},

@@ -29,7 +29,7 @@ FAULTS = {
     "mutate:shfl": ["reduce"],
     "mutate:cmp": ["reduce", "vecadd", "printf"],
     "mutate:copy-tail": ["copies", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
-                         "churn", "crowd", "names", "pinned_many", "cublas", "arrays", "pools"],
+                         "churn", "crowd", "names", "pinned_many", "cublas", "arrays", "pools", "vmm"],
     "mutate:filter": ["textures"],
     "mutate:surface-row": ["textures"],
     "mutate:memset": ["memsets", "meminfo", "release", "graphs"],

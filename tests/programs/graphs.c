@@ -346,6 +346,51 @@ static void check_nodes(CUstream s)
 }
 
 /* A launch into a capture, host functions, into a graph that is there. */
+/* A library's kernel in place of a function. */
+static void check_kernel_of_library(CUstream s)
+{
+	CUdeviceptr a = device_alloc(BYTES);
+	uint32_t n = WORDS, seed = 21, other = 22;
+	void *params[] = {&a, &n, &seed}, *changed[] = {&a, &n, &other};
+	CUDA_KERNEL_NODE_PARAMS p = {.gridDimX = WORDS / 256,
+				     .gridDimY = 1,
+				     .gridDimZ = 1,
+				     .blockDimX = 256,
+				     .blockDimY = 1,
+				     .blockDimZ = 1,
+				     .kernelParams = params},
+				got;
+	CUgraphExec exec;
+	CUlibrary lib;
+	CUgraphNode k;
+	CUfunction f;
+	CUgraph g;
+
+	CU(cuLibraryLoadData(&lib, ptx_vector, NULL, NULL, 0, NULL, NULL, 0));
+	CU(cuGraphCreate(&g, 0));
+	WANT(CUDA_ERROR_INVALID_HANDLE, cuGraphAddKernelNode(&k, g, NULL, 0, &p));
+	CU(cuLibraryGetKernel(&p.kern, lib, "fill"));
+	CU(cuKernelGetFunction(&f, p.kern));
+	CU(cuGraphAddKernelNode(&k, g, NULL, 0, &p));
+	CU(cuGraphKernelNodeGetParams(k, &got));
+	CHECK(got.func == f && *(uint32_t *)got.kernelParams[2] == 21, "another kernel");
+	CU(cuGraphInstantiate(&exec, g, 0));
+	CU(cuGraphLaunch(exec, s));
+	CU(cuStreamSynchronize(s));
+	check_filled(a, 21, "a library's kernel");
+	p.kernelParams = changed;
+	CU(cuGraphExecKernelNodeSetParams(exec, k, &p));
+	CU(cuGraphKernelNodeSetParams(k, &p));
+	CU(cuGraphLaunch(exec, s));
+	CU(cuStreamSynchronize(s));
+	check_filled(a, 22, "a library's kernel, changed");
+	CU(cuGraphExecDestroy(exec));
+	CU(cuGraphDestroy(g));
+	CU(cuLibraryUnload(lib));
+	CU(cuMemFree(a));
+	printf("a library's kernel: all right\n");
+}
+
 static void check_nested(CUstream s)
 {
 	CUdeviceptr a = device_alloc(BYTES);
@@ -423,6 +468,7 @@ int main(int argc, char **argv)
 		check_fork(s, t);
 		check_wrong(s, t);
 		check_nodes(s);
+		check_kernel_of_library(s);
 		check_nested(s);
 	}
 	launch_many(s, argument(argc, argv, 1, 20));

@@ -311,7 +311,8 @@ struct stream {
 	unsigned int flags;
 	int priority;
 	uint64_t id;
-	_Atomic uint64_t capture; /* number of the capture that it takes part in, or of an ended one */
+	_Atomic uint64_t
+		capture; /* number of the capture that it takes part in, or of an ended one */
 };
 
 /* Where a command goes: stream 0 is the context's legacy default stream. */
@@ -605,6 +606,8 @@ enum range_kind {
 	RANGE_STAGED, /* pinned, but beyond the arena: ordinary memory, which kernels cannot reach
 		       */
 	RANGE_REGISTERED,
+	RANGE_MAPPED,   /* physical memory at reserved addresses; flags: the device's access */
+	RANGE_RESERVED, /* addresses; in a map of its own */
 };
 
 struct range {
@@ -613,8 +616,9 @@ struct range {
 	unsigned int flags; /* as given to cuMemHostAlloc() or cuMemHostRegister() */
 	uint64_t id;        /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 	struct ctx *ctx;
-	const struct object *owner; /* RANGE_GLOBAL: module or library */
-	struct block *block;        /* of a pool, see pool.h; NULL: of none */
+	/* RANGE_GLOBAL: module or library; RANGE_MAPPED: its memory; RANGE_RESERVED: itself */
+	const struct object *owner;
+	struct block *block; /* of a pool, see pool.h; NULL: of none */
 };
 
 /* id is filled in. CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED for registered memory that overlaps
@@ -625,6 +629,14 @@ int range_add(const struct range *r);
 bool range_find_device(uint64_t addr, struct range *out);
 /* The range that holds a host address: pinned, staged or registered memory. */
 bool range_find_host(uint64_t addr, struct range *out);
+/* The reservation that holds an address. */
+bool range_find_reserved(uint64_t addr, struct range *out);
+/* Is nothing at [addr, addr+len) that is valid on the device? */
+bool range_is_free(uint64_t addr, uint64_t len);
+/* Is [addr, addr+len) made of whole mappings? */
+bool range_is_mapped(uint64_t addr, uint64_t len);
+/* Set the access of these. */
+void range_set_access(uint64_t addr, uint64_t len, unsigned int flags);
 /* Remove the range of this kind that begins at addr. */
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out);
 /*
@@ -640,9 +652,13 @@ void range_remove_ctx_host(const struct ctx *c, void (*fn)(const struct range *r
 /* Bytes from the range's begin that copies and fills may touch: what is mapped for it, as with the
  * driver, which rounds sizes. */
 uint64_t range_mapped(const struct range *r);
+/* Has the device access to all of [addr, addr+len), in mappings without a gap? */
+bool range_accessible(uint64_t addr, uint64_t len);
 /* Does [addr, addr+len) begin in the range and end in what is mapped for it? */
 static inline bool range_holds(const struct range *r, uint64_t addr, uint64_t len)
 {
+	if (unlikely(r->kind == RANGE_MAPPED))
+		return range_accessible(addr, len);
 	return len <= range_mapped(r) - (addr - r->base);
 }
 
@@ -740,6 +756,19 @@ struct texture {
 };
 void texture_forget(struct texture *t);
 
+/* vmm.c: physical memory and reserved addresses. Counts under its lock. */
+struct physical {
+	struct object o;
+	CUmemAllocationProp prop;
+	uint64_t size;
+	unsigned int refs, maps; /* uses of the handle; mappings: it goes when both are 0 */
+};
+struct reservation {
+	struct object o;
+	uint64_t base, size;
+	unsigned int maps;
+};
+
 /* move.c: asynchronous copies from and to memory that the worker does not reach. MOVE_BUSY: not
  * now, or not with this worker. */
 enum { MOVE_BUSY = -1 };
@@ -751,7 +780,8 @@ void move_forget(uint64_t base, uint64_t len);
 
 /* hostfunc.c */
 
-/* A host function of a graph: kept until the process ends, and called by each launch. 0: no room. */
+/* A host function of a graph: kept until the process ends, and called by each launch. 0: no room.
+ */
 uint64_t hostfunc_keep(CUhostFn fn, void *user_data, struct ctx *c);
 /* Which it is; false: none. */
 bool hostfunc_kept(uint64_t id, CUDA_HOST_NODE_PARAMS *out);

@@ -15,6 +15,7 @@ struct object_table object_tables[OBJECT_TYPES] = {
 	TABLE(PVGPU_H_KERNEL, function),   TABLE(PVGPU_H_LINK, link),
 	TABLE(PVGPU_H_GRAPH, graph),       TABLE(PVGPU_H_GRAPH_EXEC, graph_exec),
 	TABLE(PVGPU_H_ARRAY, array),       TABLE(PVGPU_H_TEXTURE, texture),
+	TABLE(PVGPU_H_PHYSICAL, physical), TABLE(PVGPU_H_RESERVATION, reservation),
 };
 
 /* Under t->lock: a free slot, made when there is none. */

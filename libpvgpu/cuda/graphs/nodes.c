@@ -12,13 +12,29 @@ struct wire_node {
 	char params[PVGPU_PARAMS_MAX];
 };
 
-static int from_kernel(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *p, struct wire_node *n)
+/* A library's kernel in place of a function: its function in the current context. */
+static int resolve_kernel(struct ctx *c, CUDA_KERNEL_NODE_PARAMS *p)
 {
+	if (p->func || !p->kern)
+		return 0;
+	if (p->ctx && ctx_find(p->ctx) != c)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return (int)cuKernelGetFunction(&p->func, p->kern);
+}
+
+static int from_kernel(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *params, struct wire_node *n)
+{
+	CUDA_KERNEL_NODE_PARAMS own;
+	const CUDA_KERNEL_NODE_PARAMS *p = &own;
 	struct function *f;
 	int r;
 
-	if (!p)
+	if (!params)
 		return CUDA_ERROR_INVALID_VALUE;
+	own = *params;
+	r = resolve_kernel(c, &own);
+	if (r)
+		return r;
 	n->is = (struct pvgpu_graph_node){.kind = CU_GRAPH_NODE_TYPE_KERNEL,
 					  .shared = p->sharedMemBytes};
 	r = launch_pack(c, p, n->params, &n->len, &f);
@@ -30,12 +46,18 @@ static int from_kernel(struct ctx *c, const CUDA_KERNEL_NODE_PARAMS *p, struct w
 	return 0;
 }
 
-/* Of a node's parameters only those are read that the first revision has as well. */
-static const CUDA_KERNEL_NODE_PARAMS *as_v2(const CUDA_KERNEL_NODE_PARAMS_v1 *p)
+/* The first revision's parameters, as the second has them: NULL stays NULL. */
+static const CUDA_KERNEL_NODE_PARAMS *widen(CUDA_KERNEL_NODE_PARAMS *to,
+					    const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
 	_Static_assert(offsetof(CUDA_KERNEL_NODE_PARAMS, kern) == sizeof(*p), "another layout");
-	return (const CUDA_KERNEL_NODE_PARAMS *)p;
+	if (!p)
+		return NULL;
+	memset(to, 0, sizeof(*to));
+	memcpy(to, p, sizeof(*p));
+	return to;
 }
+#define AS_V2(p) widen(&(CUDA_KERNEL_NODE_PARAMS){0}, p)
 
 static int from_memcpy(struct ctx *c, const CUDA_MEMCPY3D *p, struct wire_node *n)
 {
@@ -124,7 +146,7 @@ PUBLIC CUresult cuGraphAddKernelNode_v2(CUgraphNode *node, CUgraph graph, const 
 PUBLIC CUresult cuGraphAddKernelNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 				     size_t count, const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return cuGraphAddKernelNode_v2(node, graph, deps, count, as_v2(params));
+	return cuGraphAddKernelNode_v2(node, graph, deps, count, AS_V2(params));
 }
 
 PUBLIC CUresult cuGraphAddMemcpyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -250,7 +272,7 @@ static int current(CUgraphNode node, struct ctx **c)
 	}
 
 SETTER(KernelNodeSetParams_v2, CUDA_KERNEL_NODE_PARAMS, from_kernel(c, params, &n))
-SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS_v1, from_kernel(c, as_v2(params), &n))
+SETTER(KernelNodeSetParams, CUDA_KERNEL_NODE_PARAMS_v1, from_kernel(c, AS_V2(params), &n))
 SETTER(MemcpyNodeSetParams, CUDA_MEMCPY3D, from_memcpy(c, params, &n))
 SETTER(MemsetNodeSetParams, CUDA_MEMSET_NODE_PARAMS, from_memset(params, &n))
 SETTER(HostNodeSetParams, CUDA_HOST_NODE_PARAMS, from_host(c, params, &n))
@@ -275,7 +297,7 @@ PUBLIC CUresult cuGraphExecKernelNodeSetParams_v2(CUgraphExec exec, CUgraphNode 
 PUBLIC CUresult cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode node,
 					       const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return exec_kernel(exec, node, as_v2(params));
+	return exec_kernel(exec, node, AS_V2(params));
 }
 
 PUBLIC CUresult cuGraphExecMemcpyNodeSetParams(CUgraphExec exec, CUgraphNode node,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address ranges in two treaps: addresses that are valid on the device (device memory, variables,
+ * Address ranges in treaps: addresses that are valid on the device (device memory, variables,
  * pinned memory), and ordinary memory with a meaning to CUDA (registered, staged). Two, because a
- * variable's address is chosen by the worker's driver and may equal any address of this process.
+ * variable's address is chosen by the worker's driver and may equal any address of this process. A
+ * third has reserved addresses, in which mappings of the first lie.
  */
 #include "cuda/core/guest.h"
 
@@ -21,9 +22,12 @@ struct map {
 
 static struct map device_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 static struct map host_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+static struct map reserved_map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 
 static struct map *map_of(enum range_kind kind)
 {
+	if (kind == RANGE_RESERVED)
+		return &reserved_map;
 	return kind == RANGE_REGISTERED || kind == RANGE_STAGED ? &host_map : &device_map;
 }
 
@@ -104,7 +108,7 @@ static bool plausible(const struct range *r)
 
 	if (end < r->base)
 		return false;
-	if (r->kind == RANGE_DEVICE)
+	if (r->kind == RANGE_DEVICE || r->kind == RANGE_MAPPED || r->kind == RANGE_RESERVED)
 		return r->base >= guest.device_base && end <= guest.device_end;
 	return r->kind != RANGE_GLOBAL || end <= guest.arena_base || r->base >= guest.arena_end;
 }
@@ -186,6 +190,76 @@ bool range_find_host(uint64_t addr, struct range *out)
 	if (addr >= guest.arena_base && addr < guest.arena_end)
 		return find(&device_map, addr, out);
 	return find(&host_map, addr, out);
+}
+
+bool range_find_reserved(uint64_t addr, struct range *out)
+{
+	return find(&reserved_map, addr, out);
+}
+
+bool range_is_free(uint64_t addr, uint64_t len)
+{
+	struct node *n;
+	bool is_free;
+
+	pthread_rwlock_rdlock(&device_map.lock);
+	n = floor_of(device_map.root, addr + len - 1);
+	is_free = !n || addr >= n->r.base + n->r.size;
+	pthread_rwlock_unlock(&device_map.lock);
+	return is_free;
+}
+
+/* device_map.lock held: the mapping that holds an address. */
+static struct range *mapping_at(uint64_t addr)
+{
+	struct node *n = floor_of(device_map.root, addr);
+
+	return n && n->r.kind == RANGE_MAPPED && addr - n->r.base < n->r.size ? &n->r : NULL;
+}
+
+bool range_accessible(uint64_t addr, uint64_t len)
+{
+	bool ok = true;
+
+	pthread_rwlock_rdlock(&device_map.lock);
+	while (ok && len) {
+		const struct range *r = mapping_at(addr);
+		const uint64_t left = r ? r->size - (addr - r->base) : 0;
+		const uint64_t step = len < left ? len : left;
+
+		ok = r && r->flags;
+		addr += step;
+		len -= step;
+	}
+	pthread_rwlock_unlock(&device_map.lock);
+	return ok;
+}
+
+bool range_is_mapped(uint64_t addr, uint64_t len)
+{
+	bool ok = len != 0;
+
+	pthread_rwlock_rdlock(&device_map.lock);
+	while (ok && len) {
+		const struct range *r = mapping_at(addr);
+
+		ok = r && r->base == addr && r->size <= len;
+		addr += ok ? r->size : 0;
+		len -= ok ? r->size : 0;
+	}
+	pthread_rwlock_unlock(&device_map.lock);
+	return ok;
+}
+
+void range_set_access(uint64_t addr, uint64_t len, unsigned int flags)
+{
+	const uint64_t end = addr + len;
+	struct range *r;
+
+	pthread_rwlock_wrlock(&device_map.lock);
+	for (; addr < end && (r = mapping_at(addr)); addr = r->base + r->size)
+		r->flags = flags;
+	pthread_rwlock_unlock(&device_map.lock);
 }
 
 bool range_remove(uint64_t addr, enum range_kind kind, struct range *out)

@@ -11,7 +11,7 @@ static bool find(uint64_t addr, struct range *out)
 
 static bool on_device(const struct range *r)
 {
-	return r->kind == RANGE_DEVICE || r->kind == RANGE_GLOBAL;
+	return r->kind == RANGE_DEVICE || r->kind == RANGE_GLOBAL || r->kind == RANGE_MAPPED;
 }
 
 static bool mapped(const struct range *r)
@@ -63,7 +63,7 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 		GIVE(unsigned long long, 0);
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-		GIVE(unsigned int, ACCESS_READ_WRITE);
+		GIVE(unsigned int, r->kind == RANGE_MAPPED ? r->flags : ACCESS_READ_WRITE);
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
 		GIVE(CUmemoryPool, r->block ? pool_of_block(r->block) : NULL);
 	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:

@@ -79,15 +79,18 @@ static CUresult check_new(CUgraphNode *out, CUgraph graph, const CUgraphNode *de
 /* The operations that these parameters mean, made by the calls that would queue them. */
 static CUresult kernel_op(const CUDA_KERNEL_NODE_PARAMS *p, struct op **op)
 {
+	CUfunction func;
 	CUresult r;
 
 	*op = NULL;
 	if (!p)
 		return CUDA_ERROR_INVALID_VALUE;
+	func = p->func;
+	if (!func && p->kern)
+		TRY(cuKernelGetFunction(&func, p->kern));
 	sim_collect = op;
-	r = cuLaunchKernel(p->func, p->gridDimX, p->gridDimY, p->gridDimZ, p->blockDimX,
-			   p->blockDimY, p->blockDimZ, p->sharedMemBytes, NULL, p->kernelParams,
-			   p->extra);
+	r = cuLaunchKernel(func, p->gridDimX, p->gridDimY, p->gridDimZ, p->blockDimX, p->blockDimY,
+			   p->blockDimZ, p->sharedMemBytes, NULL, p->kernelParams, p->extra);
 	sim_collect = NULL;
 	return r;
 }
@@ -136,6 +139,17 @@ static CUresult host_op(const CUDA_HOST_NODE_PARAMS *p, struct op **op)
 	return r;
 }
 
+/* The first revision's parameters, as the second has them: NULL stays NULL. */
+static const CUDA_KERNEL_NODE_PARAMS *widen(CUDA_KERNEL_NODE_PARAMS *to,
+					    const CUDA_KERNEL_NODE_PARAMS_v1 *p)
+{
+	if (!p)
+		return NULL;
+	memset(to, 0, sizeof(*to));
+	memcpy(to, p, sizeof(*p));
+	return to;
+}
+
 API(cuGraphAddKernelNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
     size_t count, const CUDA_KERNEL_NODE_PARAMS *params)
 {
@@ -150,8 +164,9 @@ API(cuGraphAddKernelNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode
 API(cuGraphAddKernelNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
     const CUDA_KERNEL_NODE_PARAMS_v1 *params)
 {
-	return cuGraphAddKernelNode_v2(node, graph, deps, count,
-				       (const CUDA_KERNEL_NODE_PARAMS *)params);
+	CUDA_KERNEL_NODE_PARAMS wide;
+
+	return cuGraphAddKernelNode_v2(node, graph, deps, count, widen(&wide, params));
 }
 
 API(cuGraphAddMemcpyNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
@@ -591,7 +606,9 @@ API(cuGraphExecKernelNodeSetParams_v2, CUgraphExec exec, CUgraphNode node,
 API(cuGraphExecKernelNodeSetParams, CUgraphExec exec, CUgraphNode node,
     const CUDA_KERNEL_NODE_PARAMS_v1 *p)
 {
-	return cuGraphExecKernelNodeSetParams_v2(exec, node, (const CUDA_KERNEL_NODE_PARAMS *)p);
+	CUDA_KERNEL_NODE_PARAMS wide;
+
+	return cuGraphExecKernelNodeSetParams_v2(exec, node, widen(&wide, p));
 }
 
 API(cuGraphExecMemcpyNodeSetParams, CUgraphExec exec, CUgraphNode node, const CUDA_MEMCPY3D *p,

@@ -153,7 +153,8 @@ API(cuMemCreate, CUmemGenericAllocationHandle *handle, size_t size, const CUmemA
 		return CUDA_ERROR_INVALID_VALUE;
 	if (prop->location.id)
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (prop->requestedHandleTypes)
+	/* Asked for in case they are wanted later: nothing is exported. */
+	if (prop->requestedHandleTypes & ~CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	TRY(arbiter_take_memory(size));
 	p = pool_new(&physical_pool);

@@ -333,6 +333,7 @@ static const uint32_t reply_size[FAKE_OPS] = {
 	REPLY(FUNC_GET_ATTRIBUTE, func_get_attribute),
 	REPLY(FUNC_OCCUPANCY, func_occupancy),
 	REPLY(MEM_ALLOC, mem_alloc),
+	REPLY(MEM_RESERVE, mem_reserve),
 	REPLY(COPY_FETCH, copy_fetch),
 	REPLY(EVENT_ELAPSED, event_elapsed),
 	REPLY(GRAPH_ADD, graph_add),
@@ -343,9 +344,10 @@ static const uint32_t reply_size[FAKE_OPS] = {
 
 static const struct {
 	int attr, value;
-} device_attrs[] = {{1, 1024},  {2, 1024},  {3, 1024},  {4, 64},  {5, 0x7fffffff},
-		    {6, 65535}, {7, 65535}, {8, 49152}, {10, 32}, {11, 0x7fffffff},
-		    {16, 8},    {19, 1},    {39, 2048}, {75, 9},  {95, 1}};
+} device_attrs[] = {{1, 1024},       {2, 1024},        {3, 1024},  {4, 64},
+		    {5, 0x7fffffff}, {6, 65535},       {7, 65535}, {8, 49152},
+		    {10, 32},        {11, 0x7fffffff}, {16, 8},    {19, 1},
+		    {39, 2048},      {75, 9},          {95, 1},    {102, 1}};
 
 static uint32_t reply_snapshot(uint32_t device, struct pvgpu_wire_device_snapshot_reply *r)
 {
@@ -439,6 +441,11 @@ static uint32_t fill_reply(const struct pvgpu_cmd_hdr *h, void *rep, uint32_t le
 	case PVGPU_OP_MEM_ALLOC:
 		((struct pvgpu_wire_mem_alloc_reply *)rep)->address = device_next;
 		device_next += (alloc->size + 511) & ~511ull;
+		return len;
+	case PVGPU_OP_MEM_RESERVE:
+		device_next = (device_next + PVGPU_ALLOC_PAGE - 1) & ~(PVGPU_ALLOC_PAGE - 1ull);
+		((struct pvgpu_wire_mem_reserve_reply *)rep)->address = device_next;
+		device_next += ((const struct pvgpu_wire_mem_reserve *)h)->size;
 		return len;
 	case PVGPU_OP_MODULE_LOAD:
 		fake.image_len = load->image_len;

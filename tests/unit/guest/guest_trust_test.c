@@ -26,6 +26,8 @@ static void lie_about_addresses(const struct pvgpu_cmd_hdr *h, void *rep, uint32
 {
 	if (h->op == PVGPU_OP_MEM_ALLOC)
 		((struct pvgpu_wire_mem_alloc_reply *)rep)->address = lie;
+	if (h->op == PVGPU_OP_MEM_RESERVE)
+		((struct pvgpu_wire_mem_reserve_reply *)rep)->address = lie;
 	if (h->op == PVGPU_OP_MODULE_GET_GLOBAL)
 		((struct pvgpu_wire_module_get_global_reply *)rep)->address = lie;
 }
@@ -42,6 +44,26 @@ START_TEST(memory_lies_in_the_device_window)
 	fake.twist = lie_about_addresses;
 	lie = lies[_i];
 	ck_assert_int_eq(cuMemAlloc_v2(&p, 8192), CUDA_ERROR_DEVICE_UNAVAILABLE);
+	ck_assert_uint_eq(fake.broken, 1);
+	ck_assert_uint_eq(p, 0);
+}
+END_TEST
+
+/* Addresses outside of the window, and those of another reservation. */
+START_TEST(reservations_lie_in_the_device_window)
+{
+	static char own[4096];
+	CUdeviceptr in, p = 0;
+
+	ck_assert_int_eq(cuMemAddressReserve(&in, 2 * PVGPU_ALLOC_PAGE, 0, 0, 0), 0);
+	const uint64_t lies[] = {(uintptr_t)own, in + FAKE_WINDOW, UINT64_MAX - 4095, in - 1,
+				 in + PVGPU_ALLOC_PAGE};
+
+	fake.expect_broken = true;
+	fake.twist = lie_about_addresses;
+	lie = lies[_i];
+	ck_assert_int_eq(cuMemAddressReserve(&p, PVGPU_ALLOC_PAGE, 0, 0, 0),
+			 CUDA_ERROR_DEVICE_UNAVAILABLE);
 	ck_assert_uint_eq(fake.broken, 1);
 	ck_assert_uint_eq(p, 0);
 }
@@ -245,6 +267,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_loop_test(t, memory_lies_in_the_device_window, 0, 4);
+	tcase_add_loop_test(t, reservations_lie_in_the_device_window, 0, 5);
 	tcase_add_loop_test(t, variables_do_not_lie_in_the_arena, 0, 3);
 	tcase_add_test(t, copies_bring_all_bytes);
 	tcase_add_test(t, occupancy_has_a_bound);

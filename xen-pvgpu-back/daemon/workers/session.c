@@ -14,11 +14,14 @@
 #define MIB ((uint64_t)1 << 20)
 #define GIB (1ull << 30)
 
-/* The device window is twice the quota by default, so that a fragmented window still has gaps. */
+/* By default addresses for many times the quota: frameworks reserve more than the device's memory
+ * for each of their pools, and a fragmented window still has gaps. */
+#define WINDOW_QUOTAS 16
+
 static uint64_t window_size(const struct vgpu *v)
 {
-	uint64_t want =
-		v->cfg.policy.device_window ? v->cfg.policy.device_window : 2 * vgpu_quota(v);
+	uint64_t want = v->cfg.policy.device_window ? v->cfg.policy.device_window
+						    : WINDOW_QUOTAS * vgpu_quota(v);
 
 	return (want + GIB - 1) / GIB * GIB;
 }

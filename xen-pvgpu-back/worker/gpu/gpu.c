@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "state.h"
+#include "vmm.h"
 
 #define STOP_MS 5000 /* for the far end to stop; the frame's watchdog is stricter */
 
@@ -133,6 +133,7 @@ void gpu_shutdown(struct worker *w)
 	callbacks_free(g);
 	bounce_free(g);
 	evict_free(g);
+	vmm_end(g);
 	tables_free(g);
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);

@@ -130,14 +130,6 @@ out_free:
 }
 
 /* mem.lock is held in all of these. */
-static void at_set(struct memory *m, const struct area *a, struct area *to)
-{
-	const uint64_t first = (a->addr - m->win.base) / m->win.page;
-
-	for (uint64_t i = 0; i < a->size / m->win.page; i++)
-		m->win.at[first + i] = to;
-}
-
 static void open_add(struct heap *h, struct area *a)
 {
 	a->more = h->open[a->class];
@@ -171,7 +163,7 @@ static void heap_add(struct gpu *g, struct ctx *c, struct area *a)
 	if (a->next)
 		a->next->prev = a;
 	h->areas = a;
-	at_set(&g->mem, a, a);
+	window_fill(&g->mem.win, a->addr, a->size, a);
 	if (a->slab)
 		open_add(h, a);
 }
@@ -190,7 +182,7 @@ static void heap_del(struct gpu *g, struct area *a)
 		a->next->prev = a->prev;
 	a->next = a->prev = NULL;
 	a->ctx = NULL;
-	at_set(&g->mem, a, NULL);
+	window_fill(&g->mem.win, a->addr, a->size, NULL);
 }
 
 static uint64_t small_take(struct heap *h, unsigned int class, uint64_t size)
@@ -312,6 +304,24 @@ static int64_t global_before(const struct memory *m, uint64_t addr)
 	return (int64_t)lo - 1;
 }
 
+/* mem.lock held: does the guest's mapping at an address, with those that follow it without a gap,
+ * give the device access to all of the range? */
+static bool mappings_hold(const struct memory *m, uint64_t addr, uint64_t len)
+{
+	for (;;) {
+		const struct area *a = area_at(m, addr);
+		uint64_t left;
+
+		if (!a || !a->physical || !a->access)
+			return false;
+		left = a->addr + a->size - addr;
+		if (len <= left)
+			return true;
+		len -= left;
+		addr += left;
+	}
+}
+
 enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 {
 	struct memory *m = &g->mem;
@@ -324,7 +334,9 @@ enum where mem_where(struct gpu *g, uint64_t addr, uint64_t len)
 		return chunks_contain(&g->arena.chunks, addr, len) ? AT_ARENA : AT_NOWHERE;
 	pthread_mutex_lock(&m->lock);
 	a = area_at(m, addr);
-	if (a) {
+	if (a && a->physical) {
+		ok = mappings_hold(m, addr, len);
+	} else if (a) {
 		ok = alloc_at(a, addr, &start, &size) && inside(addr, len, start, size);
 	} else {
 		i = global_before(m, addr);

@@ -55,7 +55,13 @@ int window_reserve(struct gpu *g, uint32_t attempt, uint64_t size, char *reason,
 void window_release(struct gpu *g);
 /* n pages with an unmapped one before and after them; 0 when there are none. */
 uint64_t window_take(struct window *v, uint64_t n);
+/* The same, at a multiple of align bytes, a power of two or 0. */
+uint64_t window_take_aligned(struct window *v, uint64_t n, uint64_t align);
+/* The same, at this address; false when something is there or beside it. */
+bool window_take_at(struct window *v, uint64_t addr, uint64_t n);
 void window_put(struct window *v, uint64_t addr, uint64_t n);
+/* Pages of addr and after it are mapped by an area; NULL: by none. */
+void window_fill(struct window *v, uint64_t addr, uint64_t size, struct area *a);
 
 /* memory.c */
 struct area { /* pages mapped together */
@@ -68,7 +74,9 @@ struct area { /* pages mapped together */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
 	bool open, detached, freeing;
-	bool orphan; /* its context has gone, frees of its blocks have not come yet */
+	bool orphan;               /* its context has gone, frees of its blocks have not come yet */
+	struct physical *physical; /* mapped by the guest (vmm.c); referenced; NULL: it is not */
+	uint32_t access;           /* then, the device's: a CUmemAccess_flags */
 };
 
 struct heap { /* of a context; mem.lock */
@@ -83,6 +91,7 @@ struct global { /* of a module: known because the guest asked for it */
 };
 
 struct mem_wait;
+struct physical;
 
 struct memory {
 	pthread_mutex_t lock;

@@ -128,6 +128,41 @@ uint64_t window_take(struct window *v, uint64_t n)
 	return v->base + at * v->page;
 }
 
+uint64_t window_take_aligned(struct window *v, uint64_t n, uint64_t align)
+{
+	const uint64_t extra = align > v->page ? align / v->page - 1 : 0;
+	const uint64_t got = window_take(v, n + extra);
+	uint64_t first, skipped;
+
+	if (!got || !extra)
+		return got;
+	first = (got + align - 1) & ~(align - 1);
+	skipped = (first - got) / v->page;
+	window_put(v, got, skipped);
+	window_put(v, first + n * v->page, extra - skipped);
+	return first;
+}
+
+bool window_take_at(struct window *v, uint64_t addr, uint64_t n)
+{
+	const uint64_t at = (addr - v->base) / v->page;
+
+	if (addr <= v->base || addr % v->page || !n || at >= v->pages || n >= v->pages - at ||
+	    find(v, at - 1, at + n + 1, n + 2) != at - 1)
+		return false;
+	for (uint64_t p = at; p < at + n; p++)
+		v->taken[p / 64] |= 1ull << (p % 64);
+	return true;
+}
+
+void window_fill(struct window *v, uint64_t addr, uint64_t size, struct area *a)
+{
+	const uint64_t first = (addr - v->base) / v->page;
+
+	for (uint64_t i = 0; i < size / v->page; i++)
+		v->at[first + i] = a;
+}
+
 void window_put(struct window *v, uint64_t addr, uint64_t n)
 {
 	const uint64_t at = (addr - v->base) / v->page;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Physical memory and addresses that the guest maps itself: vmm.c. */
+#ifndef PVGPU_WORKER_VMM_H
+#define PVGPU_WORKER_VMM_H
+
+#include "state.h"
+
+struct reservation {
+	struct obj o;
+	uint64_t addr, size;
+	uint32_t areas; /* mem.lock: mapped in it, or to be mapped */
+};
+
+struct physical {
+	struct obj o;
+	unsigned long long far;
+	uint64_t size;
+	uint32_t users; /* side lane: its handle, and areas that map it; 0: the memory is gone */
+};
+
+/* At the end, when no thread is left: unmap and free all that the guest has left. */
+void vmm_end(struct gpu *g);
+
+#endif
