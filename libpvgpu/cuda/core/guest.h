@@ -18,6 +18,8 @@
 #endif
 #include <cuda.h>
 
+#include "cuda_public.h" /* what is defined here is what public functions go on to */
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
