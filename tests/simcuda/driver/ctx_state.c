@@ -17,6 +17,13 @@ static CUresult ctx_of(CUcontext handle, struct sim_ctx **out)
 	return ctx_status(*out);
 }
 
+/* Programs that look up names with _v2 first call with the arguments of before CUDA 13: what is no
+ * context, of none that ever was, is what a register held. */
+static CUresult ctx_of_new(CUcontext handle, struct sim_ctx **out)
+{
+	return ctx_of(pool_has(&ctx_pool, handle) ? handle : NULL, out);
+}
+
 API(cuCtxGetDevice, CUdevice *dev)
 {
 	struct sim_ctx *ctx;
@@ -34,7 +41,7 @@ API(cuCtxGetDevice_v2, CUdevice *dev, CUcontext handle)
 	struct sim_ctx *ctx;
 
 	ENTER();
-	TRY(ctx_of(handle, &ctx));
+	TRY(ctx_of_new(handle, &ctx));
 	if (!dev)
 		return CUDA_ERROR_INVALID_VALUE;
 	*dev = 0;
@@ -100,7 +107,7 @@ API(cuCtxSynchronize_v2, CUcontext handle)
 	struct sim_ctx *ctx;
 
 	ENTER();
-	TRY(ctx_of(handle, &ctx));
+	TRY(ctx_of_new(handle, &ctx));
 	TRY(capture_wait_ctx(ctx));
 	exec_ctx_wait(ctx);
 	print_flush(ctx);

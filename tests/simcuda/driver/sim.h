@@ -123,6 +123,8 @@ struct pool {
 void *pool_new(struct pool *p); /* zeroed but for the handle; NULL: out of memory */
 void pool_free(struct pool *p, void *obj);
 bool pool_live(struct pool *p, const void *obj);
+/* An object's place, whether it lives or not. */
+bool pool_has(struct pool *p, const void *obj);
 void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg);
 
 /* config.c */
