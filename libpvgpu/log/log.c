@@ -141,7 +141,7 @@ static void put_args(struct line *l, const struct pvgpu_log_entry *e, bool writt
 		put(l, "%s%.*s=", l->text[l->n - 1] == '(' ? "" : ", ", (int)name, p);
 		p += name + 2;
 		p += *p == ' ';
-		if (kind == 'f') {
+		if (kind == 'f' || kind == 'm') {
 			put(l, "?");
 			continue;
 		}

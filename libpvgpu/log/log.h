@@ -12,7 +12,8 @@
 /*
  * A public function. params: "name:kind" for each parameter, with a blank between. Kinds: u, i 32
  * bits; q 64 bits, shown as a number; x an address or a handle; s a string; I, Q, X a pointer to
- * one of these that the call writes to; f a number in a vector register, not shown.
+ * one of these that the call writes to; not shown: f a number in a vector register, m a structure
+ * of 64 bytes on the stack.
  */
 struct pvgpu_log_call {
 	const char *name;

@@ -11,6 +11,7 @@ SIGNED, UNSIGNED = {"int", "CUdevice"}, {"unsigned int", "unsigned char", "unsig
 WIDE = {"size_t", "cuuint64_t", "unsigned long long", "uint64_t", "int64_t", "long long"}
 ADDRESS = {"CUdeviceptr", "CUtexObject", "CUsurfObject", "CUmemGenericAllocationHandle", "CUhostFn", "CUstreamCallback", "CUoccupancyB2DSize"}
 FLOAT = {"float", "double"}
+BY_VALUE = {"CUmemLocation": "x", "CUipcMemHandle": "m", "CUipcEventHandle": "m"}  # structures: of 8 bytes, and of 64, which are on the stack
 INPUTS = {"params", "extra", "options", "values", "attrs"}  # arrays, though their types may be written to
 
 
@@ -49,7 +50,7 @@ class Headers:
         for kind, names in (("i", SIGNED), ("u", UNSIGNED), ("q", WIDE), ("x", ADDRESS), ("x", self.handles), ("f", FLOAT), ("i", self.enums)):
             if plain in names:
                 return kind
-        return None
+        return BY_VALUE.get(plain)
 
     def find(self, name):
         """[(name, kind)], or None where no header has it. A call's first name has what its second one takes."""
@@ -85,9 +86,10 @@ def source(calls):
     """calls: name -> (parameters, each (name, kind); whether a pointer is returned)."""
     rows = []
     for name, (params, pointer) in sorted(calls.items()):
-        words = sum(k != "f" for _, k in params)
+        words = sum(k not in "fm" for _, k in params)
+        stack = max(0, words - REGISTERS) + sum(8 * (k == "m") for _, k in params)
         rows.append("\t{\"%s\", pvgpu_%s, \"%s\", %d, %d},\n" % (
-            name, name, " ".join("%s:%s" % p for p in params), max(0, words - REGISTERS), pointer))
+            name, name, " ".join("%s:%s" % p for p in params), stack, pointer))
     return "".join([BANNER, "#include \"log/log.h\"\n\n#ifdef __x86_64__\n", *("void pvgpu_%s(void);\n" % n for n in sorted(calls)),
                     "\nconst struct pvgpu_log_call pvgpu_log_calls[] = {\n", *rows, "};\n\n",
                     "__asm__(\".text\\n.hidden pvgpu_log_on\\n.hidden pvgpu_log_enter\\n\");\n",

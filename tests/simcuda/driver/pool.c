@@ -85,8 +85,8 @@ bool pool_has(struct pool *p, const void *obj)
 
 bool pool_live(struct pool *p, const void *obj)
 {
-	return pool_has(p, obj) && atomic_load_explicit(&((const struct handle *)obj)->live,
-							memory_order_acquire);
+	return pool_has(p, obj) &&
+	       atomic_load_explicit(&((const struct handle *)obj)->live, memory_order_acquire);
 }
 
 void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg)
