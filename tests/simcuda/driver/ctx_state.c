@@ -237,14 +237,29 @@ API(cuCtxGetExecAffinity, CUexecAffinityParam *param, CUexecAffinityType type)
 
 API(cuCtxAttach, CUcontext *handle, unsigned int flags)
 {
+	struct sim_ctx *ctx;
+
 	ENTER();
-	return CUDA_ERROR_NOT_SUPPORTED;
+	TRY(ctx_current_or_none(&ctx));
+	if (!handle || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	atomic_fetch_add(&ctx->attached, 1);
+	*handle = (CUcontext)ctx;
+	return CUDA_SUCCESS;
 }
 
 API(cuCtxDetach, CUcontext handle)
 {
+	struct sim_ctx *ctx;
+
 	ENTER();
-	return CUDA_ERROR_NOT_SUPPORTED;
+	TRY(ctx_current_or_none(&ctx));
+	if ((struct sim_ctx *)handle != ctx)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!atomic_load(&ctx->attached)) /* its creation alone */
+		return ctx->primary ? CUDA_SUCCESS : cuCtxDestroy_v2(handle);
+	atomic_fetch_sub(&ctx->attached, 1);
+	return CUDA_SUCCESS;
 }
 
 API(cuCtxEnablePeerAccess, CUcontext peer, unsigned int flags)
