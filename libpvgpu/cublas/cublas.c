@@ -2,6 +2,8 @@
 /* The guest's libcublas.so.12: what is not generated from libpvgpu/protocol/60-cublas.api. */
 #include "pvgpu_calls_cublas.h"
 
+#include "log/log.h"
+
 static void __attribute__((constructor)) begin(void)
 {
 	client_open("libcublas.so.12", cublas_objects);
@@ -72,4 +74,9 @@ PUBLIC const char *cublasGetStatusString(cublasStatus_t status)
 		if (statuses[i].status == status)
 			return statuses[i].text;
 	return "unknown status";
+}
+
+const char *pvgpu_log_status(int status)
+{
+	return cublasGetStatusName((cublasStatus_t)status);
 }

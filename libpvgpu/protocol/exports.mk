@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # libcuda's symbols: version script, refused calls, the cuGetProcAddress table, a stub to link with.
-EXPORTS_GEN := $(addprefix $(B)/gen/,libcuda.map cuda_refused.c cuda_procaddr.h cuda_procaddr.c cuda_stub.c)
+EXPORTS_GEN := $(addprefix $(B)/gen/,libcuda.map cuda_public.h cuda_public.c cuda_refused.c cuda_procaddr.h cuda_procaddr.c cuda_stub.c)
 GEN += $(EXPORTS_GEN)
 
 # Files that did not change keep their time; the stamp says that they are current.
 $(B)/gen/.exports: libpvgpu/protocol/gen/exports.py libpvgpu/protocol/exports.api $(WIRE_API) $(WIRE_PY) \
-		libpvgpu/cuda/include/pvgpu_cuda_result.h $(wildcard libpvgpu/tools/*.py)
+		$(wildcard libpvgpu/cuda/include/*.h) $(wildcard libpvgpu/tools/*.py)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PYTHON) $< --out $(@D)
 	$(if $(NEXT),$(Q)sed -i 's/^	global:/&\n\t\tpvgpuNextEcho;/' $(@D)/libcuda.map)

@@ -25,7 +25,7 @@ check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --no-zero-copy
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --folder cudart
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test log_test
 check-programs-san: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN)
 check-mutation: tests

@@ -10,6 +10,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WIRE = os.path.join(ROOT, "libpvgpu", "protocol", "gen", "wire.py")
+EXPORTS = os.path.join(ROOT, "libpvgpu", "protocol", "gen", "exports.py")
 EXAMPLE = os.path.join(HERE, "calls", "example.api")
 DIFF = os.path.join(HERE, "calls", "more.diff")
 TYPES = """#ifndef EXAMPLE_TYPES_H
@@ -58,7 +59,7 @@ class Calls(description_case.Scratch):
                            ("pvgpu_wire.h", "struct pvgpu_wire_example_weight {"), ("pvgpu_stubs.c", "int pvgpu_do_example_weight("),
                            ("pvgpu_decode.c", "int pvgpu_decode_example_weight("), ("pvgpu_handlers.c", "int handle_example_weight("),
                            ("pvgpu_valid_example.h", "if (!(W(a->unit) != 1))\n\t\treturn EXAMPLE_HEAVY;"), ("pvgpu_far.h", "X(example, exampleWeight)"),
-                           ("pvgpu_conform_example.h", "conform_example_weight("), ("example.map", "exampleWeight;"),
+                           ("pvgpu_conform_example.h", "conform_example_weight("), ("example_public.c", "{\"exampleWeight\", "), ("example.map", "exampleWeight;"),
                            ("protocol.md", "2057 example_weight")):
             self.assertNotIn(what, before[name], name)
             self.assertIn(what, after[name], name)
@@ -81,9 +82,11 @@ class Calls(description_case.Scratch):
         tree = [os.path.join(base, n) for n in os.listdir(base) if re.match(r"\d.*\.api$", n)]
         run = forked.run(WIRE, "--no-lock", "--out", self.path("gen"), *tree, example)
         self.assertEqual((run.returncode, run.stderr), (0, ""))
+        run = forked.run(EXPORTS, "--out", self.path("gen"))
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
         flags = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes",
                  "-Wno-unused-parameter", "-fsyntax-only"] + ["-I" + os.path.join(ROOT, p) for p in ("", "libpvgpu", "libpvgpu/cuda/include")]
-        for name in ("pvgpu_calls_example.c", "pvgpu_handlers.c"):
+        for name in ("pvgpu_calls_example.c", "example_public.c", "pvgpu_handlers.c"):
             run = subprocess.run(["gcc", *flags, "-I" + self.path("gen"), "-I" + self.folder, self.path("gen/" + name)],
                                  capture_output=True, text=True, timeout=120, check=False)
             self.assertEqual(run.returncode, 0, run.stderr)

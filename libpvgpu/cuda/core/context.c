@@ -275,7 +275,7 @@ PUBLIC CUresult cuCtxSynchronize(void)
 PUBLIC CUresult cuCtxSynchronize_v2(CUcontext ctx)
 {
 	struct ctx *c;
-	int r = ctx_given(ctx, &c);
+	int r = ctx_given_or_current(ctx, &c);
 
 	if (!r)
 		r = atomic_load(&c->state);

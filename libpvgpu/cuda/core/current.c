@@ -31,6 +31,15 @@ int ctx_given(CUcontext ctx, struct ctx **out)
 	return *out ? 0 : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
+/* A program that looks names with _v2 up first, as Numba does, calls cuCtxGetDevice_v2 and
+ * cuCtxSynchronize_v2 with the arguments of before CUDA 13: ctx is then what a register held. */
+int ctx_given_or_current(CUcontext ctx, struct ctx **out)
+{
+	const bool ours = (uintptr_t)ctx >> OBJECT_TYPE_SHIFT == PVGPU_H_CTX;
+
+	return ctx_given(ours ? ctx : NULL, out);
+}
+
 static struct ctx_ref ref_to(struct ctx *c)
 {
 	return (struct ctx_ref){c, atomic_load(&c->o.generation)};
@@ -156,7 +165,7 @@ PUBLIC CUresult cuCtxGetCurrent(CUcontext *ctx)
 PUBLIC CUresult cuCtxGetDevice_v2(CUdevice *dev, CUcontext ctx)
 {
 	struct ctx *c;
-	const int r = ctx_given(ctx, &c);
+	const int r = ctx_given_or_current(ctx, &c);
 
 	if (r)
 		return r;

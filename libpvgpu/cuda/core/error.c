@@ -4,6 +4,8 @@
 
 #include <pvgpu_cuda_text.h>
 
+#include "log/log.h"
+
 static const struct result {
 	CUresult code;
 	const char *name, *text;
@@ -39,4 +41,11 @@ PUBLIC CUresult cuGetErrorString(CUresult error, const char **text)
 		return CUDA_ERROR_INVALID_VALUE;
 	*text = r ? r->text : NULL;
 	return r ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+const char *pvgpu_log_status(int status)
+{
+	const struct result *r = find((CUresult)status);
+
+	return r ? r->name : NULL;
 }

@@ -18,6 +18,8 @@
 #endif
 #include <cuda.h>
 
+#include "cuda_public.h" /* what is defined here is what public functions go on to */
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -74,7 +76,7 @@ struct object {
 };
 
 enum { OBJECT_CHUNK = 256, OBJECT_CHUNKS = PVGPU_HANDLES_MAX / OBJECT_CHUNK };
-enum { OBJECT_TYPES = PVGPU_H_END, OBJECT_INDEX_SHIFT = 4 };
+enum { OBJECT_TYPES = PVGPU_H_END, OBJECT_INDEX_SHIFT = 4, OBJECT_TYPE_SHIFT = 56 };
 
 struct object_table {
 	_Atomic(char *) chunk[OBJECT_CHUNKS];
@@ -100,7 +102,7 @@ static inline void *object_handle(const struct object *o)
 {
 	const uint64_t generation = atomic_load_explicit(&o->generation, memory_order_relaxed);
 
-	return (void *)(uintptr_t)((uint64_t)o->type << 56 | generation << 32 |
+	return (void *)(uintptr_t)((uint64_t)o->type << OBJECT_TYPE_SHIFT | generation << 32 |
 				   (uint64_t)o->index << OBJECT_INDEX_SHIFT);
 }
 
@@ -114,7 +116,7 @@ static inline void *object_in(const struct object_table *tables, enum pvgpu_hand
 	struct object *o;
 	char *chunk;
 
-	if (h >> 56 != type || !generation || index >= PVGPU_HANDLES_MAX ||
+	if (h >> OBJECT_TYPE_SHIFT != type || !generation || index >= PVGPU_HANDLES_MAX ||
 	    (h & ((1u << OBJECT_INDEX_SHIFT) - 1)))
 		return NULL;
 	chunk = atomic_load_explicit(&t->chunk[index / OBJECT_CHUNK], memory_order_acquire);

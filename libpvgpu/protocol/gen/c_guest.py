@@ -4,6 +4,7 @@ from c_stubs import wrap
 from c_valid import has_values, header
 from c_wire import BANNER
 from parse import SCALARS
+import public
 
 INVALID_HANDLE, NO_MEMORY = "CUDA_ERROR_INVALID_HANDLE", "CUDA_ERROR_OUT_OF_MEMORY"
 
@@ -38,11 +39,20 @@ def symbols_map(api, library):
         library.soname or library.name, names)
 
 
+def public_h(api, library):
+    return public.header([c.name for c in mine(api.calls, library)], "PVGPU_%s_PUBLIC_H" % library.name.upper())
+
+
+def public_c(api, library):
+    return public.source(public.of_blocks(mine(api.calls, library)))
+
+
 def object_h(api, library):
     upper = library.name.upper()
     lines = [BANNER, "#ifndef PVGPU_CALLS_%s_H" % upper, "#define PVGPU_CALLS_%s_H" % upper, "", "#include \"%s\"" % include(library),
              "#include \"%s\"" % header(library), ""]
     if library.number:
+        lines[-1:] = ["#include \"%s_public.h\"" % library.name, ""]
         lines += ["/* By hand: the library's status of a result on the wire. */", "%s %s_status(int result);" % (
             library.status, library.name), "/* Before the first object. */", "void %s_objects(void);" % library.name, ""]
     for thing in mine(api.objects, library):

@@ -53,6 +53,11 @@ OF_LIBRARY = {
     "%s.map": c_guest.symbols_map,
     "pvgpu_conform_%s.h": c_conform.conform_h,
 }
+# For each library but the driver, whose symbols are in exports.api.
+OF_OTHERS = {
+    "%s_public.h": c_guest.public_h,
+    "%s_public.c": c_guest.public_c,
+}
 
 
 def arguments():
@@ -74,6 +79,8 @@ def work(args):
             write(os.path.join(args.out, name), make(api))
         for library in api.libraries.values():
             for name, make in OF_LIBRARY.items():
+                write(os.path.join(args.out, name % library.name), make(api, library))
+            for name, make in OF_OTHERS.items() if library.number else ():
                 write(os.path.join(args.out, name % library.name), make(api, library))
         seeds.write(os.path.join(args.out, "corpus", "decode"), seeds.records(api))
         seeds.write(os.path.join(args.out, "corpus", "reply"), seeds.replies(api))

@@ -17,6 +17,13 @@ static CUresult ctx_of(CUcontext handle, struct sim_ctx **out)
 	return ctx_status(*out);
 }
 
+/* Programs that look up names with _v2 first call with the arguments of before CUDA 13: what is no
+ * context, of none that ever was, is what a register held. */
+static CUresult ctx_of_new(CUcontext handle, struct sim_ctx **out)
+{
+	return ctx_of(pool_has(&ctx_pool, handle) ? handle : NULL, out);
+}
+
 API(cuCtxGetDevice, CUdevice *dev)
 {
 	struct sim_ctx *ctx;
@@ -34,7 +41,7 @@ API(cuCtxGetDevice_v2, CUdevice *dev, CUcontext handle)
 	struct sim_ctx *ctx;
 
 	ENTER();
-	TRY(ctx_of(handle, &ctx));
+	TRY(ctx_of_new(handle, &ctx));
 	if (!dev)
 		return CUDA_ERROR_INVALID_VALUE;
 	*dev = 0;
@@ -100,7 +107,7 @@ API(cuCtxSynchronize_v2, CUcontext handle)
 	struct sim_ctx *ctx;
 
 	ENTER();
-	TRY(ctx_of(handle, &ctx));
+	TRY(ctx_of_new(handle, &ctx));
 	TRY(capture_wait_ctx(ctx));
 	exec_ctx_wait(ctx);
 	print_flush(ctx);
@@ -230,14 +237,29 @@ API(cuCtxGetExecAffinity, CUexecAffinityParam *param, CUexecAffinityType type)
 
 API(cuCtxAttach, CUcontext *handle, unsigned int flags)
 {
+	struct sim_ctx *ctx;
+
 	ENTER();
-	return CUDA_ERROR_NOT_SUPPORTED;
+	TRY(ctx_current_or_none(&ctx));
+	if (!handle || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	atomic_fetch_add(&ctx->attached, 1);
+	*handle = (CUcontext)ctx;
+	return CUDA_SUCCESS;
 }
 
 API(cuCtxDetach, CUcontext handle)
 {
+	struct sim_ctx *ctx;
+
 	ENTER();
-	return CUDA_ERROR_NOT_SUPPORTED;
+	TRY(ctx_current_or_none(&ctx));
+	if ((struct sim_ctx *)handle != ctx)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (!atomic_load(&ctx->attached)) /* its creation alone */
+		return ctx->primary ? CUDA_SUCCESS : cuCtxDestroy_v2(handle);
+	atomic_fetch_sub(&ctx->attached, 1);
+	return CUDA_SUCCESS;
 }
 
 API(cuCtxEnablePeerAccess, CUcontext peer, unsigned int flags)

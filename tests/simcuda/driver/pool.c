@@ -67,7 +67,7 @@ void pool_free(struct pool *p, void *obj)
 	pthread_mutex_unlock(&p->lock);
 }
 
-bool pool_live(struct pool *p, const void *obj)
+bool pool_has(struct pool *p, const void *obj)
 {
 	uintptr_t a = (uintptr_t)obj;
 
@@ -77,13 +77,16 @@ bool pool_live(struct pool *p, const void *obj)
 
 		if (!base)
 			return false;
-		if (a - base >= ((size_t)FIRST_CHUNK << i) * p->size)
-			continue;
-		return (a - base) % p->size == 0 &&
-		       atomic_load_explicit(&((const struct handle *)obj)->live,
-					    memory_order_acquire);
+		if (a - base < ((size_t)FIRST_CHUNK << i) * p->size)
+			return (a - base) % p->size == 0;
 	}
 	return false;
+}
+
+bool pool_live(struct pool *p, const void *obj)
+{
+	return pool_has(p, obj) &&
+	       atomic_load_explicit(&((const struct handle *)obj)->live, memory_order_acquire);
 }
 
 void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg)

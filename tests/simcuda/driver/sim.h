@@ -123,6 +123,8 @@ struct pool {
 void *pool_new(struct pool *p); /* zeroed but for the handle; NULL: out of memory */
 void pool_free(struct pool *p, void *obj);
 bool pool_live(struct pool *p, const void *obj);
+/* An object's place, whether it lives or not. */
+bool pool_has(struct pool *p, const void *obj);
 void pool_each(struct pool *p, void (*fn)(void *obj, void *arg), void *arg);
 
 /* config.c */
@@ -198,8 +200,9 @@ struct sim_ctx {
 	uint64_t id;
 	uint32_t flags, version;
 	bool primary;
-	_Atomic int error;  /* sticky CUresult */
-	_Atomic bool dying; /* being destroyed: queued work completes without running */
+	_Atomic uint32_t attached; /* cuCtxAttach without cuCtxDetach */
+	_Atomic int error;         /* sticky CUresult */
+	_Atomic bool dying;        /* being destroyed: queued work completes without running */
 	struct sim_stream *legacy;
 	struct sim_stream *streams;        /* exec.lock */
 	_Atomic uint32_t pending;          /* operations of all streams */
@@ -316,7 +319,7 @@ struct sim_stream {
 	uint32_t flags;
 	int priority;
 	bool legacy, per_thread;
-	bool gone;       /* destroyed, with work in flight */
+	bool gone;                   /* destroyed, with work in flight */
 	struct sim_capture *capture; /* graph_lock */
 	struct sim_node **cap_dep;   /* what the next captured operation depends on */
 	uint32_t cap_deps;
@@ -398,8 +401,9 @@ bool range_check_copy(uint64_t addr, uint64_t len, bool write);
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
 
 /* capture.c */
-extern _Atomic uint32_t sim_captures;       /* under way */
-extern __thread struct op **sim_collect;    /* where this thread's next operation goes, in place of a stream */
+extern _Atomic uint32_t sim_captures; /* under way */
+extern __thread struct op *
+	*sim_collect; /* where this thread's next operation goes, in place of a stream */
 CUresult capture_legacy(struct sim_ctx *ctx); /* the legacy stream is used: an error? */
 CUresult capture_check(struct sim_stream *s); /* work for it: has its capture become invalid? */
 CUresult capture_wait(struct sim_stream *s);  /* a wait or query of it: not while it is captured */

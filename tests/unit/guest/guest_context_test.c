@@ -165,6 +165,7 @@ END_TEST
 
 START_TEST(destroyed_context)
 {
+	CUdevice device = 1;
 	CUcontext a, b;
 	CUdeviceptr p;
 	CUstream s;
@@ -182,6 +183,12 @@ START_TEST(destroyed_context)
 	ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_INVALID_HANDLE);
 	ck_assert_int_eq(cuMemFree_v2(p), CUDA_ERROR_INVALID_VALUE);
 	ck_assert_int_eq(cuCtxDestroy_v2(b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	/* With the arguments of before CUDA 13 ctx is what a register held. */
+	ck_assert_int_eq(cuCtxGetDevice_v2(&device, b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	ck_assert_int_eq(cuCtxSynchronize_v2(b), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+	ck_assert_int_eq(cuCtxGetDevice_v2(&device, (CUcontext)&device), 0);
+	ck_assert_int_eq(device, 0);
+	ck_assert_int_eq(cuCtxSynchronize_v2((CUcontext)&device), 0);
 	ck_assert_int_eq(cuCtxPopCurrent_v2(NULL), 0);
 	/* b is still current below. */
 	ck_assert_int_eq(cuMemAlloc_v2(&p, 100), CUDA_ERROR_CONTEXT_IS_DESTROYED);
