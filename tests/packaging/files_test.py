@@ -77,7 +77,7 @@ class Files(unittest.TestCase):
     def test_guest(self):
         files = self.files["pvgpu-guest"]
         libraries = {f for f in files if ".so" in f}
-        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13")}, libraries)
+        self.assertLessEqual({f"usr/lib/pvgpu/{n}" for n in ("libcuda.so.1", "libcudart.so.12", "libcudart.so.13", "libnvidia-ml.so.1")}, libraries)
         self.assertEqual({str(pathlib.Path(f).parent) for f in libraries}, {"usr/lib/pvgpu", "usr/lib/pvgpu/cublas"})
         self.assertEqual([f for f in libraries if "cublas" in f], ["usr/lib/pvgpu/cublas/libcublas.so.12"])
         self.assertIn("usr/bin/pvgpu-run", files)
