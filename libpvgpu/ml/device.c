@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a device is: from the session that facts.c had. */
+/* A fixed description of the device: from the session that facts.c had. */
 #include "ml/ml.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What never changes. A session tells it, which ends at once. */
+/* Fixed facts of the vGPU: a session tells them, which ends at once. */
 #include "ml/ml.h"
 
 #include <stdio.h>
@@ -46,9 +46,14 @@ static int ask(struct pvgpu_session *s, struct ml_facts *f)
 static void fetch(struct ml_facts *f)
 {
 	char reason[PVGPU_LINK_REASON] = "";
+	struct ml_figures there;
 	struct pvgpu_session *s;
 	struct pvgpu_link *l;
 
+	/* A link waits for a pvgpud that is being started; a monitor had better say so. */
+	f->error = ml_figures(&there);
+	if (f->error == NVML_ERROR_GPU_IS_LOST)
+		return;
 	f->error = NVML_ERROR_UNKNOWN;
 	if (pvgpu_link_open(&l, reason)) {
 		if (pvgpu_link_debug())

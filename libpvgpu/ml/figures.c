@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What changes: asked anew each time, without a session. */
+/* Changing figures: asked anew each time, without a session. */
 #include "ml/ml.h"
 
 #include <errno.h>

@@ -2,10 +2,10 @@
 /*
  * The guest's libnvidia-ml.so.1: NVIDIA's management library as a vGPU can answer it. It shows the
  * one vGPU that libcuda.so.1 of the same process would use, with its own memory, use and processes.
- * What is not known of a vGPU is NOT_SUPPORTED.
+ * A figure that nobody has of a vGPU is NOT_SUPPORTED.
  *
  * Where the answers come from: figures.c asks pvgpud (local link) or the kernel module (Xen link),
- * without a session. facts.c opens a session for what never changes, such as the name, at the first
+ * without a session. facts.c opens a session for fixed facts, such as the name, at the first
  * question for it, and closes it at once. Nothing runs on the GPU, and nothing stays open.
  */
 #ifndef PVGPU_ML_H

@@ -7,9 +7,11 @@
 
 #include "link/link.h"
 
-/* pvgpud counts as it is asked. On the Xen link it writes the time at most once a second, so two
- * readings differ by as much as a second's use more or less than they should. */
-enum { SHORTEST_LOCAL = 100000, SHORTEST_XEN = 2500000, LONGEST = 4 };
+/*
+ * A charge is up to 0.1 s old, and on the Xen link it is written at most once a second: two
+ * readings tell of that much more or less than the time between them.
+ */
+enum { SHORTEST_LOCAL = 1000000, SHORTEST_XEN = 2500000, LONGEST = 3 };
 #define STALE_US 15000000u /* before that nothing is looked at */
 
 static struct ml_usage usage;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a vGPU has in use: memory, time, processes. */
+/* A vGPU in use: its memory, time, processes. */
 #include "ml/ml.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the guest's libnvidia-ml.so.1 answers beside the calls of nvml.h: names, numbers and layouts
+ * Calls of the guest's libnvidia-ml.so.1 beside those of nvml.h: names, numbers and layouts
  * as the library's ABI has them on 64-bit Linux.
  */
 #ifndef PVGPU_NVML_MORE_H

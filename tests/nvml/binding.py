@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The calls of a libnvidia-ml.so.1 for tests, by ctypes; and as a program: what the vGPU's answers are, in JSON.
 
-Usage: binding.py LIBRARY"""
+Usage: binding.py LIBRARY [--rates]; the rates take a second."""
 import ctypes
 import json
 import sys
@@ -75,7 +75,7 @@ def fields(s):
     return {n: getattr(s, n) for n, _ in s._fields_}
 
 
-def answers(path):
+def answers(path, rates):
     lib = Library(path).open()
     major, minor, cuda = u32(), u32(), ctypes.c_int()
     lib.call("nvmlDeviceGetCudaComputeCapability", lib.device, ctypes.byref(major), ctypes.byref(minor))
@@ -84,10 +84,12 @@ def answers(path):
     found = {"name": lib.string("nvmlDeviceGetName"), "uuid": lib.string("nvmlDeviceGetUUID"), "capability": [major.value, minor.value],
              "cuda": cuda.value, "pci": pci.id.decode(), "memory": fields(lib.ask("nvmlDeviceGetMemoryInfo", Memory())),
              "memory2": fields(lib.ask("nvmlDeviceGetMemoryInfo_v2", Memory2(version=0x02000028))),
-             "rates": fields(lib.ask("nvmlDeviceGetUtilizationRates", Rates())), "processes": lib.processes()}
+             "processes": lib.processes()}
+    if rates:
+        found["rates"] = fields(lib.ask("nvmlDeviceGetUtilizationRates", Rates()))
     lib.call("nvmlShutdown")
     return found
 
 
 if __name__ == "__main__":
-    json.dump(answers(sys.argv[1]), sys.stdout)
+    json.dump(answers(sys.argv[1], "--rates" in sys.argv), sys.stdout)

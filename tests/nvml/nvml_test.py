@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guest's libnvidia-ml.so.1 and pvgpu-smi on the local link, against what pvgpuctl says; and what a peer that lies can do to them."""
+"""The guest's libnvidia-ml.so.1 and pvgpu-smi on the local link, against what pvgpuctl says; and what a hostile peer can do to them."""
 import ctypes
 import json
 import os
@@ -31,8 +31,8 @@ class Env(PvgpuEnv):
         wait_for("its memory", lambda: int(self.read(f"/vgpu/{name}/memory-used")) >= mib * MIB)
         return p
 
-    def answers(self, name="vgpu0"):
-        done = self.run([sys.executable, str(HERE / "binding.py"), LIBRARY], name)
+    def answers(self, name="vgpu0", rates=False):
+        done = self.run([sys.executable, str(HERE / "binding.py"), LIBRARY, *(["--rates"] if rates else [])], name)
         assert not done.returncode and not done.stderr, done.stderr.decode()
         return json.loads(done.stdout)
 
@@ -55,7 +55,7 @@ class Values(unittest.TestCase):
         """pvgpuctl's figures and the library's are the same."""
         said, stats = env.answers(), env.ctl()
         same = said["memory"]["total"], said["memory"]["used"], said["processes"]
-        return same == (stats["memory-limit"], stats["memory-used"], {str(pid): stats["memory-used"]}) and said["rates"]["gpu"] > 0
+        return same == (stats["memory-limit"], stats["memory-used"], {str(pid): stats["memory-used"]})
 
     def test_in_use(self):
         """Memory, use and processes of the vGPU, nothing of the one beside it, and no session that stays."""
@@ -65,7 +65,8 @@ class Values(unittest.TestCase):
                 # Its own session may end late, and the driver may count later what a context takes.
                 wait_for("the same figures", lambda: self.agree(env, own.pid))
                 beside = wait_for("the other's process", lambda: self.only(env.answers("vgpu1"), other.pid))
-                said = env.answers()
+                # A busy machine may let the program do nothing for a second.
+                said = wait_for("some use", lambda: next((a for a in [env.answers(rates=True)] if a["rates"]["gpu"]), None))
             finally:
                 end(own)
                 end(other)
@@ -81,7 +82,8 @@ class Values(unittest.TestCase):
         with Env(vgpus={"vgpu0": "1G"}) as env:
             env.wait_spare()
             said = wait_for("no process", lambda: next((a for a in [env.answers()] if not a["processes"]), None))
-            self.assertEqual((said["memory"]["used"], said["rates"]), (0, {"gpu": 0, "memory": 0}))
+            self.assertEqual(said["memory"]["used"], 0)
+            self.assertEqual(env.answers(rates=True)["rates"], {"gpu": 0, "memory": 0})
 
     def test_asking_opens_no_session(self):
         """Figures cost no session, facts one."""
@@ -251,6 +253,84 @@ class Calls(unittest.TestCase):
                 lib.call("nvmlShutdown")
             finally:
                 end(p)
+
+
+class Smi(unittest.TestCase):
+    GOOD = (["-L"], ["--list-gpus", "-i", "0"], ["--query-gpu=count", "--format=csv"], ["-i", "0000:01:00.0", "-L"])
+    BAD = ((["-x"], 2), (["word"], 2), (["-l", "x"], 2), (["-l", "0"], 2), (["-lms", "-1"], 2), (["--query-gpu=name"], 2), (["--format=csv"], 2),
+           (["--query-gpu=name", "--format=xml"], 2), (["--query-gpu=name", "--format=noheader"], 2), (["-L", "--json"], 2),
+           (["--query-gpu=nothing", "--format=csv"], 2), (["--query-gpu=name,,index", "--format=csv"], 2), (["-i", "1", "-L"], 6),
+           (["-i", "GPU-1", "-L"], 6), (["-i", "0000:02:00.0", "-L"], 6))
+
+    def smi(self, env, *words, status=0):
+        done = env.run([program("pvgpu-smi", env.build), *words])
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(bool(done.stderr), bool(status), done.stderr)
+        return done.stdout.decode() if not status else done.stderr.decode()
+
+    def test_output(self):
+        with Env(vgpus={"vgpu0": "1G"}) as env:
+            p = env.occupy()
+            try:
+                # The driver may count later what a context takes.
+                said = wait_for("the same memory", lambda: next(
+                    (s for s in [json.loads(self.smi(env, "--json"))] if s["gpus"][0]["memory_used"] == env.ctl()["memory-used"]), None))
+                table = self.smi(env)
+                names = "index,name,uuid,memory.total,memory.used,memory.free,temperature.gpu"
+                csv = self.smi(env, f"--query-gpu={names}", "--format=csv").splitlines()
+                bare = self.smi(env, f"--query-gpu={names}", "--format=csv,noheader,nounits").splitlines()
+                apps = self.smi(env, "--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader").splitlines()
+                listed = self.smi(env, "-L")
+                for words in self.GOOD:
+                    self.assertTrue(self.smi(env, *words), words)
+                for words, status in self.BAD:
+                    self.assertIn("pvgpu-smi: ", self.smi(env, *words, status=status))
+                self.look_again(env)
+            finally:
+                end(p)
+            gpu = said["gpus"][0]
+            used = gpu["memory_used"] // MIB
+            self.assertEqual(gpu["processes"], [{"pid": p.pid, "name": p.args[0], "memory_used": gpu["memory_used"]}])
+            self.assertEqual(listed, f"GPU 0: {gpu['name']} (UUID: {gpu['uuid']})\n")
+            self.assertEqual(csv[0], "index, name, uuid, memory.total [MiB], memory.used [MiB], memory.free [MiB], temperature.gpu")
+            self.assertEqual(csv[1:], [f"0, {gpu['name']}, {gpu['uuid']}, 1024 MiB, {used} MiB, {1024 - used} MiB, [N/A]"])
+            self.assertEqual(bare, [f"0, {gpu['name']}, {gpu['uuid']}, 1024, {used}, {1024 - used}, [N/A]"])
+            self.assertEqual(apps, [f"{p.pid}, {p.args[0]}, {used} MiB"])
+            rows = [line for line in table.splitlines()[1:] if line]
+            self.assertEqual({len(line) for line in rows}, {79}, table)
+            for word in f"{used}MiB / 1024MiB", f" {p.pid} ", "CUDA Version: 13.0", gpu["name"], f" {used}MiB |":
+                self.assertIn(word, table)
+
+    def look_again(self, env):
+        """-lms prints until it is ended, the header once."""
+        p = env.popen([program("pvgpu-smi", env.build), "--query-gpu=index,memory.total", "--format=csv", "-lms", "1"], stdout=subprocess.PIPE)
+        lines = [p.stdout.readline() for _ in range(5)]
+        end(p)
+        p.stdout.close()
+        self.assertEqual(lines, [b"index, memory.total [MiB]\n"] + 4 * [b"0, 1024 MiB\n"])
+
+    def test_no_vgpu(self):
+        done = subprocess.run([program("pvgpu-smi")], capture_output=True, env={"PVGPU_SOCKET": "/nowhere/at/all"}, check=False)
+        self.assertEqual((done.returncode, done.stdout), (9, b""))
+        self.assertRegex(done.stderr, rb"^pvgpu-smi: no vGPU: .*\n$")
+
+    def test_nobody_answers(self):
+        """The socket of a pvgpud that is gone."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "s")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+                s.bind(path)
+            for words in [], ["--query-gpu=memory.used", "--format=csv,noheader"]:
+                done = subprocess.run([program("pvgpu-smi"), *words], capture_output=True, env={"PVGPU_SOCKET": path}, check=False)
+                self.assertEqual((done.returncode, done.stdout), (15, b""))
+                self.assertRegex(done.stderr, rb"^pvgpu-smi: GPU 0: its backend does not answer.*\n$")
+
+    def test_man_page(self):
+        """Its options are those of the help."""
+        said = subprocess.run([program("pvgpu-smi"), "--help"], capture_output=True, text=True, check=True).stdout
+        page = (HERE.parents[1] / "libpvgpu/smi/pvgpu-smi.1").read_text().replace(" -", " --")
+        for option in set(re.findall(r"--[a-z][a-z-]+", said)):
+            self.assertIn(option, page)
 
 
 class Symbols(unittest.TestCase):

@@ -142,7 +142,7 @@ START_TEST(figures_of_the_module)
 	ck_assert_uint_eq(m.total, 1073741824);
 	ck_assert_uint_eq(m.used, 4096);
 	ck_assert_uint_eq(m.free, 1073741824 - 4096);
-	/* Who has the device open; how much of the memory each has is not known. */
+	/* The process with the device open; its part of the memory is not known. */
 	ck_assert_int_eq(nvmlDeviceGetComputeRunningProcesses_v3(d, &n, p), NVML_SUCCESS);
 	ck_assert_uint_eq(n, 1);
 	ck_assert_uint_eq(p[0].pid, 12);
