@@ -154,8 +154,8 @@ GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(filter-out %/libcublas.so.12,$(LI
 # libcublas has a part of cuBLAS's calls: not where programs find it unasked.
 install-guest: all install-module-source
 	$(Q)$(INSTALL) -d $(LIBDIR)/cublas $(BINDIR)
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-run $(BINDIR)/
-	$(call install_man,libpvgpu/run/pvgpu-run.1)
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-run $(B)/bin/pvgpu-smi $(BINDIR)/
+	$(call install_man,libpvgpu/run/pvgpu-run.1 libpvgpu/smi/pvgpu-smi.1)
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 

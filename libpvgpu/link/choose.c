@@ -2,6 +2,7 @@
 /* Which link a process uses. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "link/link.h"
 #include "link/local.h"
@@ -19,6 +20,16 @@ static const char *named(const char *variable)
 	const char *path = secure_getenv(variable);
 
 	return path && *path ? path : NULL;
+}
+
+bool pvgpu_link_named(const char **path)
+{
+	const char *socket = named("PVGPU_SOCKET"), *device = named("PVGPU_DEVICE");
+
+	if (!socket && !device && !access(PVGPU_DEFAULT_DEVICE, F_OK))
+		device = PVGPU_DEFAULT_DEVICE;
+	*path = socket ? socket : device ? device : PVGPU_DEFAULT_SOCKET;
+	return !socket && device;
 }
 
 int pvgpu_link_open(struct pvgpu_link **out, char reason[PVGPU_LINK_REASON])

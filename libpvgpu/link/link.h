@@ -68,6 +68,8 @@ struct pvgpu_link {
  */
 #define PVGPU_DEFAULT_DEVICE "/dev/pvgpu0"
 int pvgpu_link_open(struct pvgpu_link **out, char reason[PVGPU_LINK_REASON]);
+/* Which it is, without opening it: true: a device of this path; false: a socket of pvgpud's. */
+bool pvgpu_link_named(const char **path);
 /* Is PVGPU_DEBUG set: are failures explained on stderr? */
 bool pvgpu_link_debug(void);
 

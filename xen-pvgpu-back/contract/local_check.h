@@ -4,6 +4,7 @@
 #ifndef PVGPU_LOCAL_CHECK_H
 #define PVGPU_LOCAL_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,9 @@
 
 /* An open request. Sizes of 0 become the defaults; comm ends with NUL. */
 int check_open(struct pvgpu_local_open *m, size_t len, char reason[CHECK_REASON]);
+
+/* Does it ask for figures in place of a session? */
+bool check_is_ask(const struct pvgpu_local_open *m, size_t len);
 
 /* The arena window and the bytes of it that are mapped, for chunk requests. */
 struct check_arena {

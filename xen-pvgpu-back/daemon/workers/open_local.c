@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "ring/ring.h"
+#include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -219,6 +220,32 @@ static void refuse(struct open_local *l, int error, const char *reason)
 		faults_breach_of(v, user, reason);
 }
 
+/* A process of the vGPU asks for its figures, and gets no session. */
+static void answer_figures(const struct open_local *l)
+{
+	const struct vgpu *v = l->o.vgpu;
+	struct pvgpu_local_figures m = {.magic = PVGPU_LOCAL_MAGIC,
+					.version = PVGPU_LOCAL_ASK,
+					.asker = l->pid,
+					.memory_limit = v->ledger.quota,
+					.memory_used = ledger_used(&v->ledger)};
+	const struct worker *w;
+	struct tenant_stats s;
+
+	share_stats(v, &s);
+	m.gpu_time = s.gpu_ns / 1000;
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		if (w->vgpu != v || w->state != CHECK_SERVING || w->guest_pid <= 0)
+			continue;
+		if (m.sessions == PVGPU_LOCAL_SESSIONS)
+			break;
+		m.session[m.sessions++] = (struct pvgpu_local_session){
+			.pid = w->guest_pid, .memory_used = w->leased + w->account.beyond};
+	}
+	msg_send(l->fd, &m, sizeof(m), NULL, 0);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct open_local *l = io->data;
@@ -234,6 +261,11 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	}
 	if (l->o.asked) {
 		refuse(l, EPROTO, "more than one request");
+		return;
+	}
+	if (!in.fds_lost && check_is_ask(&l->req, in.len)) {
+		answer_figures(l);
+		open_drop(&l->o);
 		return;
 	}
 	error = in.fds_lost ? -EPROTO : check_open(&l->req, in.len, reason);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* Changing figures: asked anew each time, without a session. */
+#include "ml/ml.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "link/cancel.h"
+#include "link/link.h"
+#include "link/local.h"
+
+enum { LIMIT_SECONDS = 10 };
+
+bool ml_there(void)
+{
+	const char *path;
+
+	pvgpu_link_named(&path);
+	return !access(path, F_OK);
+}
+
+/* -1: nobody listens. */
+static int connect_to(const char *path)
+{
+	const struct timeval limit = {.tv_sec = LIMIT_SECONDS};
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof(to.sun_path))
+		return -1;
+	strcpy(to.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	while (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		if (errno != EINTR) {
+			close(fd);
+			return -1;
+		}
+	return fd;
+}
+
+/* Without a control buffer the kernel drops files that a hostile peer attached. */
+static nvmlReturn_t ask(int fd, struct pvgpu_local_figures *m)
+{
+	const struct pvgpu_local_open question = {.magic = PVGPU_LOCAL_MAGIC,
+						  .version = PVGPU_LOCAL_ASK};
+	ssize_t n;
+
+	if (send(fd, &question, sizeof(question), MSG_NOSIGNAL) != sizeof(question))
+		return NVML_ERROR_UNKNOWN;
+	do
+		n = recv(fd, m, sizeof(*m), MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? NVML_ERROR_TIMEOUT : NVML_ERROR_UNKNOWN;
+	/* A pvgpud that refuses, or does not know the question. */
+	if (n != sizeof(*m) || m->magic != PVGPU_LOCAL_MAGIC || m->version != PVGPU_LOCAL_ASK)
+		return NVML_ERROR_NOT_SUPPORTED;
+	return NVML_SUCCESS;
+}
+
+static void take(const struct pvgpu_local_figures *m, struct ml_figures *out)
+{
+	const uint32_t n = m->sessions < ML_PROCESSES ? m->sessions : ML_PROCESSES;
+
+	out->memory_limit = m->memory_limit;
+	out->memory_used = m->memory_used;
+	out->used_known = true;
+	out->gpu_time = m->gpu_time;
+	/* Of another namespace the numbers would be other processes' here. */
+	out->processes_known = m->asker == getpid();
+	for (uint32_t i = 0; out->processes_known && i < n; i++)
+		if (m->session[i].pid > 0)
+			out->process[out->processes++] =
+				(struct ml_process){.pid = (unsigned int)m->session[i].pid,
+						    .memory = m->session[i].memory_used};
+}
+
+static nvmlReturn_t figures_local(const char *path, struct ml_figures *out)
+{
+	struct pvgpu_local_figures m;
+	nvmlReturn_t r;
+	const int fd = connect_to(path);
+
+	if (fd < 0)
+		return NVML_ERROR_GPU_IS_LOST;
+	r = ask(fd, &m);
+	close(fd);
+	if (!r)
+		take(&m, out);
+	return r;
+}
+
+nvmlReturn_t ml_figures(struct ml_figures *out)
+{
+	const int cancel = pvgpu_cancel_off();
+	const char *path;
+	nvmlReturn_t r;
+
+	memset(out, 0, sizeof(*out));
+	r = pvgpu_link_named(&path) ? ml_figures_xen(path, out) : figures_local(path, out);
+	pvgpu_cancel_back(cancel);
+	return r;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of the guest's libnvidia-ml.so.1 beside those of nvml.h: names, numbers and layouts
+ * as the library's ABI has them on 64-bit Linux.
+ */
+#ifndef PVGPU_NVML_MORE_H
+#define PVGPU_NVML_MORE_H
+
+#include "nvml/nvml.h"
+
+#define NVML_FEATURE_DISABLED              0
+#define NVML_FEATURE_ENABLED               1
+#define NVML_COMPUTEMODE_DEFAULT           0
+#define NVML_CLOCK_GRAPHICS                0
+#define NVML_MEMORY_V2                     0x02000028u
+#define NVML_NO_INSTANCE                   0xffffffffu
+
+#define NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE 32
+
+typedef struct {
+	unsigned int gpu, memory; /* percent */
+} nvmlUtilization_t;
+
+typedef struct {
+	unsigned int version; /* in: NVML_MEMORY_V2 */
+	unsigned long long total, reserved, free, used;
+} nvmlMemory_v2_t;
+
+/* Version 2 ends before busId, with four reserved words; version 1 with pciDeviceId. */
+typedef struct {
+	char busIdLegacy[16];
+	unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
+	char busId[NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE];
+} nvmlPciInfo_t;
+
+typedef struct {
+	unsigned int pid;
+	unsigned long long usedGpuMemory; /* bytes */
+} nvmlProcessInfo_v1_t;
+
+typedef struct {
+	unsigned int fieldId, scopeId; /* in */
+	long long timestamp, latencyUsec;
+	unsigned int valueType;
+	nvmlReturn_t nvmlReturn; /* of this field */
+	unsigned long long value;
+} nvmlFieldValue_t;
+
+static_assert(sizeof(nvmlMemory_v2_t) == (NVML_MEMORY_V2 & 0xffff), "as its version says");
+static_assert(sizeof(nvmlPciInfo_t) == 68, "as version 3 of the call has it");
+static_assert(sizeof(nvmlProcessInfo_v1_t) == 16, "as version 1 of the call has it");
+static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
+
+#define NVML_DEVICE      nvmlDevice_t device
+#define NVML_NUMBER(out) (NVML_DEVICE, unsigned int *out)
+#define NVML_TWO(a, b)   (NVML_DEVICE, unsigned int *a, unsigned int *b)
+
+/* X(name, (parameters)): each returns nvmlReturn_t. */
+#define NVML_MORE_CALLS(X)                                                                         \
+	X(nvmlInit, (void))                                                                        \
+	X(nvmlInitWithFlags, (unsigned int flags))                                                 \
+	X(nvmlSystemGetCudaDriverVersion, (int *version))                                          \
+	X(nvmlSystemGetCudaDriverVersion_v2, (int *version))                                       \
+	X(nvmlSystemGetProcessName, (unsigned int pid, char *name, unsigned int length))           \
+	X(nvmlDeviceGetCount, (unsigned int *count))                                               \
+	X(nvmlDeviceGetHandleByIndex, (unsigned int index, nvmlDevice_t *device))                  \
+	X(nvmlDeviceGetHandleByUUID, (const char *uuid, nvmlDevice_t *device))                     \
+	X(nvmlDeviceGetHandleByPciBusId, (const char *id, nvmlDevice_t *device))                   \
+	X(nvmlDeviceGetHandleByPciBusId_v2, (const char *id, nvmlDevice_t *device))                \
+	X(nvmlDeviceGetIndex, NVML_NUMBER(index))                                                  \
+	X(nvmlDeviceGetPciInfo, (NVML_DEVICE, nvmlPciInfo_t * pci))                                \
+	X(nvmlDeviceGetPciInfo_v2, (NVML_DEVICE, nvmlPciInfo_t * pci))                             \
+	X(nvmlDeviceGetPciInfo_v3, (NVML_DEVICE, nvmlPciInfo_t * pci))                             \
+	X(nvmlDeviceGetMemoryInfo_v2, (NVML_DEVICE, nvmlMemory_v2_t * memory))                     \
+	X(nvmlDeviceGetUtilizationRates, (NVML_DEVICE, nvmlUtilization_t * rates))                 \
+	X(nvmlDeviceGetComputeRunningProcesses,                                                    \
+	  (NVML_DEVICE, unsigned int *count, nvmlProcessInfo_v1_t *infos))                         \
+	X(nvmlDeviceGetComputeRunningProcesses_v2,                                                 \
+	  (NVML_DEVICE, unsigned int *count, nvmlProcessInfo_t *infos))                            \
+	X(nvmlDeviceGetGraphicsRunningProcesses, NVML_TWO(count, infos))                           \
+	X(nvmlDeviceGetGraphicsRunningProcesses_v2, NVML_TWO(count, infos))                        \
+	X(nvmlDeviceGetGraphicsRunningProcesses_v3, NVML_TWO(count, infos))                        \
+	X(nvmlDeviceGetMPSComputeRunningProcesses, NVML_TWO(count, infos))                         \
+	X(nvmlDeviceGetMPSComputeRunningProcesses_v2, NVML_TWO(count, infos))                      \
+	X(nvmlDeviceGetMPSComputeRunningProcesses_v3, NVML_TWO(count, infos))                      \
+	X(nvmlDeviceGetMaxClockInfo, (NVML_DEVICE, unsigned int clock, unsigned int *mhz))         \
+	X(nvmlDeviceGetComputeMode, NVML_NUMBER(mode))                                             \
+	X(nvmlDeviceGetDisplayMode, NVML_NUMBER(on))                                               \
+	X(nvmlDeviceGetDisplayActive, NVML_NUMBER(on))                                             \
+	X(nvmlDeviceGetCudaComputeCapability, (NVML_DEVICE, int *major, int *minor))               \
+	X(nvmlDeviceGetMemoryBusWidth, NVML_NUMBER(bits))                                          \
+	X(nvmlDeviceIsMigDeviceHandle, NVML_NUMBER(is))                                            \
+	X(nvmlDeviceGetMaxMigDeviceCount, NVML_NUMBER(count))                                      \
+	X(nvmlDeviceGetFieldValues, (NVML_DEVICE, int count, nvmlFieldValue_t *values))            \
+	X(nvmlEventSetWait, (nvmlEventSet_t set, nvmlEventData_t * data, unsigned int timeout_ms))
+
+#define NVML_PROTOTYPE(name, parameters) nvmlReturn_t name parameters;
+NVML_MORE_CALLS(NVML_PROTOTYPE)
+#undef NVML_PROTOTYPE
+const char *nvmlErrorString(nvmlReturn_t result);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "smi/smi.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static nvmlReturn_t facts(nvmlDevice_t d, struct smi_gpu *g)
+{
+	nvmlReturn_t r = nvmlDeviceGetName(d, g->name, sizeof(g->name));
+
+	if (!r)
+		r = nvmlDeviceGetUUID(d, g->uuid, sizeof(g->uuid));
+	if (!r)
+		r = nvmlDeviceGetPciInfo_v3(d, &g->pci);
+	if (!r)
+		r = nvmlDeviceGetCudaComputeCapability(d, &g->major, &g->minor);
+	if (!r)
+		r = nvmlSystemGetCudaDriverVersion_v2(&g->cuda);
+	if (r || nvmlDeviceGetMaxClockInfo(d, NVML_CLOCK_SM, &g->sm_mhz))
+		g->sm_mhz = 0;
+	if (r || nvmlDeviceGetMaxClockInfo(d, NVML_CLOCK_MEM, &g->memory_mhz))
+		g->memory_mhz = 0;
+	return r;
+}
+
+static nvmlReturn_t processes(nvmlDevice_t d, struct smi_gpu *g)
+{
+	nvmlProcessInfo_t found[SMI_PROCESSES];
+	unsigned int n = SMI_PROCESSES;
+	const nvmlReturn_t r = nvmlDeviceGetComputeRunningProcesses_v3(d, &n, found);
+
+	for (unsigned int i = 0; !r && i < n; i++) {
+		struct smi_process *p = &g->process[g->processes];
+
+		/* Its own session, which told the facts, may end late. */
+		if (found[i].pid == (unsigned int)getpid())
+			continue;
+		p->pid = found[i].pid;
+		p->memory = found[i].usedGpuMemory;
+		/* One that has ended meanwhile has no name. */
+		if (!nvmlSystemGetProcessName(p->pid, p->name, sizeof(p->name)))
+			g->processes++;
+	}
+	return r;
+}
+
+static bool is_trouble(nvmlReturn_t r)
+{
+	return r != NVML_SUCCESS && r != NVML_ERROR_NOT_SUPPORTED;
+}
+
+nvmlReturn_t smi_gather(nvmlDevice_t device, unsigned int what, struct smi_gpu *g)
+{
+	nvmlUtilization_t rates = {0};
+
+	memset(g, 0, sizeof(*g));
+	if (what & SMI_FACTS)
+		g->facts = facts(device, g);
+	if (what & SMI_MEMORY)
+		g->memory_known = nvmlDeviceGetMemoryInfo(device, &g->memory);
+	if (what & SMI_USE)
+		g->use_known = nvmlDeviceGetUtilizationRates(device, &rates);
+	g->use = rates.gpu;
+	if (what & SMI_PROCESS)
+		g->processes_known = processes(device, g);
+	if (is_trouble(g->memory_known))
+		return g->memory_known;
+	if (is_trouble(g->use_known))
+		return g->use_known;
+	if (is_trouble(g->processes_known))
+		return g->processes_known;
+	return is_trouble(g->facts) ? g->facts : NVML_SUCCESS;
+}
+
+const char *smi_absent(nvmlReturn_t r)
+{
+	return is_trouble(r) ? "[Unknown Error]" : "[N/A]";
+}
