@@ -37,7 +37,9 @@ def parts(words):
 def run(lab):
     p = service.Service(lab, None, env={"SIMCUDA_MEMORY": "16G"})
     g = lab.create("web1", "pv", memory=256, payload=True)
-    g.run(f"mkdir -p /usr/local/lib /work && ln -s {vgpu.TOP}/lib /usr/local/lib/pvgpu && cp {vgpu.TOP}/programs/vecadd /work/my-cuda-program")
+    # What packages would have put there.
+    g.put_file("/usr/bin/pvgpu-run", (pathlib.Path(lab.images).parent.parent / "bin/pvgpu-run").read_bytes())
+    g.run(f"chmod +x /usr/bin/pvgpu-run && mkdir -p /usr/lib /work && ln -s {vgpu.TOP}/lib /usr/lib/pvgpu && cp {vgpu.TOP}/programs/vecadd /work/my-cuda-program")
     said, seen = {}, []
     for place, words in lines():
         for part in parts(words):
@@ -54,7 +56,7 @@ def run(lab):
             if part.startswith("systemctl"):
                 lab.keepers.append(p)
                 lab.wait("pvgpud to be ready", p.ready, service.SLOW)
-    assert seen == ["systemctl"] + ["pvgpuctl"] * 5 + ["LD_LIBRARY_PATH=/usr/local/lib/pvgpu"], seen
+    assert seen == ["systemctl"] + ["pvgpuctl"] * 5 + ["pvgpu-run"], seen
     assert "pvgpu-8g" in said["pvgpuctl capacity"] and "web1" in said["pvgpuctl list"], said
     assert list(said.values())[-1].startswith("vecadd: 100003 sums"), said
     v = listed(lab)[0]
