@@ -64,6 +64,11 @@ def by_xl(lab, name):
     return {int(r[0]): (int(r[1]), r[5], r[6]) for r in rows}
 
 
+def device(g, number):
+    """The setting for a vGPU: devices are numbered in the order in which they come, and xl attaches several at once."""
+    return f"PVGPU_DEVICE=/dev/{g.run(f'ls /sys/bus/xen/devices/pvgpu-{number}/misc').out.strip()}"
+
+
 def refused(lab, command, *texts):
     r = lab.dom0.run(command, check=False, limit=120)
     assert r.status and all(t in r.err for t in texts), (command, vars(r))
@@ -109,7 +114,7 @@ def hotplug(lab, g, attachd_pid):
     lab.dom0.run("xl pvgpu-attach web1 memory=64M,weight=7")
     wait_connected(lab, 0, 1, 2, 4)
     assert sorted(by_xl(lab, "web1")) == [0, 2, 4]
-    c = vgpu.Cuda(g, env="PVGPU_DEVICE=/dev/pvgpu2")
+    c = vgpu.Cuda(g, env=device(g, 2))
     c.want("check", "right")
     lab.dom0.run("xl pvgpu-detach web1 2", limit=120)
     c.is_lost()
@@ -126,7 +131,7 @@ def save_and_restore(lab, g):
     lab.wait("nothing to be left of the vGPU", lambda: not listed(lab))
     g.restore("/run/saved")
     assert wait_connected(lab, 0)[0]["uuid"] == before
-    vgpu.run_program(g, "vecadd")
+    vgpu.run_program(g, "vecadd", env=device(g, 0))
     lab.dom0.run("rm /run/saved")
 
 
@@ -137,7 +142,7 @@ def driver_domain(lab, g):
     lab.dom0.run("xl pvgpu-attach web1 profile=far,backend=gpu", limit=120)
     wait_connected(lab, 0, 1)
     assert by_xl(lab, "web1")[1][:2] == (d.domid, "far")
-    vgpu.run_program(g, "vecadd")
+    vgpu.run_program(g, "vecadd", env=device(g, 1))
     lab.dom0.run("xl pvgpu-detach web1 1", limit=120)
     assert sorted(listed(lab)) == [0]
     assert not lab.dom0.run(f"xenstore-ls -f /local/domain/{d.domid} | grep pvgpu/{g.domid}", check=False).out
