@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,6 +66,18 @@ class Run(unittest.TestCase):
         self.assertEqual([line.split(" in ")[0] for line in found[:2]], ["no libcuda.so.1", "no libcudart.so.13"])
         self.assertIn("no\"ne, which is no socket", found[2])
         self.assertIn("no vGPU: /dev/none", self.run_it("--check", good, PVGPU_SOCKET="", PVGPU_DEVICE="/dev/none")[1])
+
+    def test_busybox(self):
+        """Its readlink has no -m."""
+        tools = self.top / "tools"
+        tools.mkdir()
+        (tools / "readlink").write_text(f'#!/bin/sh\n[ "$1" = -f ] || exit 1\nexec {shutil.which("readlink")} "$@"\n')
+        (tools / "readlink").chmod(0o755)
+        path = f"{tools}:{os.environ['PATH']}"
+        show = self.script("show", '#!/bin/sh\necho "$LD_LIBRARY_PATH"\n')
+        self.assertEqual(self.run_it(show, PATH=path), (0, f"{self.libraries}\n", ""))
+        gone = self.top / "no/such"
+        self.assertIn(f"no libcuda.so.1 in {gone}:", self.run_it("--check", show, PATH=path, PVGPU_LIBRARIES=str(gone))[1])
 
     def test_wrong_use(self):
         for words in ([], ["--cuda", "11", "true"], ["--cuda"], ["--what", "true"], ["--json", "true"]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""pvgpud as a service of systemd, in a guest that boots it (service=True)."""
+"""pvgpud as a service of systemd, in a guest that boots it (service=True), or in such a dom0."""
 import re
 
 from channel import LabError
@@ -19,6 +19,7 @@ class Service(vgpu.Pvgpud):
         libraries = f"{PREFIX}/lib/pvgpu/simcuda"
         super().__init__(lab, place, libcuda=f"{libraries}/libcuda.so.1", libnvml=f"{libraries}/libnvidia-ml.so.1",
                          health=f"{PREFIX}/libexec/pvgpu/pvgpu-health", **settings)
+        place = self.place
         keys = [f"env = {k}={v}" for k, v in self.env.items()] + [f"{k} = {v}" for k, v in self.settings.items()]
         place.run(f"mkdir -p {CONFIG.rpartition('/')[0]} /etc/systemd/system/{UNIT}.d")
         place.put_file(CONFIG, "\n".join(["[daemon]", *keys, ""]).encode())
