@@ -126,9 +126,12 @@ static CUresult destroy(uint64_t handle, bool is_surface)
 void texture_drop_ctx(struct sim_ctx *ctx)
 {
 	pthread_mutex_lock(&lock);
-	for (uint32_t i = 1; i <= used; i++)
-		if (at(i)->live && at(i)->ctx == ctx)
-			retire(at(i));
+	for (uint32_t i = 1; i <= used; i++) {
+		struct texture *x = at(i);
+
+		if (x && x->live && x->ctx == ctx)
+			retire(x);
+	}
 	pthread_mutex_unlock(&lock);
 }
 
