@@ -381,6 +381,7 @@ void capture_hosts(const struct target *t, uint32_t n);
 
 struct node_cache;
 struct held;
+struct mem_node;
 
 struct graph {
 	struct object o;
@@ -388,7 +389,8 @@ struct graph {
 	pthread_mutex_t lock;
 	struct node_cache *cache; /* by node: what getters gave out; under lock */
 	uint32_t cached;
-	struct held *held; /* user objects; under lock */
+	struct held *held;       /* user objects; under lock */
+	struct mem_node *memory; /* memory nodes; under lock */
 };
 
 struct graph_exec {
@@ -396,7 +398,12 @@ struct graph_exec {
 	uint32_t hosts;
 	uint64_t flags;
 	struct held *held;
+	bool memory; /* it has memory nodes */
 };
+
+/* memory.c of graphs: cuMemAllocAsync() and cuMemFreeAsync() in a captured stream. */
+int graph_memory_alloc(const struct target *t, uint64_t bytes, CUdeviceptr *out);
+int graph_memory_free(const struct target *t, uint64_t addr);
 
 /*
  * done.c: what is known to have ended, so that nobody need be asked. A place is a stream and a
@@ -611,6 +618,9 @@ enum range_kind {
 	RANGE_MAPPED,   /* physical memory at reserved addresses; flags: the device's access */
 	RANGE_RESERVED, /* addresses; in a map of its own */
 };
+
+/* Of a RANGE_DEVICE's flags: it goes with the graphs that allocate it. */
+enum { RANGE_OF_GRAPH = 1 };
 
 struct range {
 	uint64_t base, size;

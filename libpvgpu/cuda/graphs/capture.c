@@ -162,6 +162,20 @@ uint64_t capture_of(const struct target *t)
 	return s ? atomic_load(&s->capture) : 0;
 }
 
+struct graph *capture_graph(const struct target *t)
+{
+	const uint64_t id = capture_of(t);
+	struct capture *c;
+	CUgraph graph = NULL;
+
+	pthread_mutex_lock(&lock);
+	c = by_id(id);
+	if (c && !c->invalid)
+		graph = c->graph;
+	pthread_mutex_unlock(&lock);
+	return graph ? graph_find(graph) : NULL;
+}
+
 int capture_refuse(const struct target *t)
 {
 	return capture_spoil(capture_of(t), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);

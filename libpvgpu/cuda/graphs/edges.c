@@ -259,5 +259,7 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 		return r;
 	if (!node_find(node, &g, &number))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (memory_node_type(g, number, NULL))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	return pvgpu_do_graph_drop(session(), g->o.wire, number);
 }

@@ -109,6 +109,7 @@ void graph_drop(struct graph *g)
 		free(g->cache[i].packed);
 	}
 	free(g->cache);
+	memory_nodes_free(g);
 	held_release(g->held);
 	object_free(&g->o);
 }
@@ -150,6 +151,8 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 		return r;
 	if (!clone)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (g->memory)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	to = graph_object();
 	if (!to)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -217,6 +220,7 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	x->hosts = g->hosts;
 	x->flags = flags;
 	x->held = held_copy(g->held);
+	x->memory = g->memory;
 	object_publish(&x->o);
 	*outcome = CUDA_GRAPH_INSTANTIATE_SUCCESS;
 	*exec = object_handle(&x->o);
@@ -267,7 +271,7 @@ static int instantiate_with(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANT
 }
 
 CU_PTSZ(cuGraphInstantiateWithParams,
-	(CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params),
+	(CUgraphExec * exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params),
 	instantiate_with(exec, graph, params, per_thread))
 
 PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
@@ -314,8 +318,12 @@ PUBLIC CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
 	if (!x || !info)
 		return CUDA_ERROR_INVALID_VALUE;
 	memset(info, 0, sizeof(*info));
-	r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire,
-				       &outcome);
+	/* Its kernels name the old graph's memory. */
+	if (x->memory || g->memory) {
+		info->result = CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
+		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+	}
+	r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, &outcome);
 	info->result = (CUgraphExecUpdateResult)outcome;
 	if (!r && outcome)
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
@@ -353,6 +361,8 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (unlikely(x->o.ctx != t.ctx))
 		return CUDA_ERROR_INVALID_CONTEXT;
+	if (t.captured && x->memory)
+		return capture_refuse(&t);
 	if (t.captured) {
 		r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
 		if (!r)

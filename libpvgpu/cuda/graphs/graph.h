@@ -40,7 +40,16 @@ int node_enter(CUgraphNode h, struct graph **g, uint32_t *node, struct ctx **c);
 
 /* user.c */
 void held_release(struct held *h);
+/* An object with this one reference, for destroy() to be called with. Under the graph's lock. */
+bool held_add(struct held **list, CUhostFn destroy, void *what);
 /* The same objects once more; NULL when there are none. */
 struct held *held_copy(const struct held *h);
+
+/* capture.c: the graph that t is captured into; NULL: its capture is invalid. */
+struct graph *capture_graph(const struct target *t);
+
+/* memory.c: is the node a memory node, and which? type may be NULL. */
+bool memory_node_type(struct graph *g, uint32_t number, CUgraphNodeType *type);
+void memory_nodes_free(struct graph *g);
 
 #endif

@@ -212,6 +212,8 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 		return r;
 	if (!of)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (of->memory)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	n.is.object = of->o.wire;
 	r = add(node, &p, &n);
 	if (!r)
@@ -365,6 +367,8 @@ PUBLIC CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
 		return r;
 	if (!type)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (memory_node_type(g, number, type))
+		return 0;
 	r = pvgpu_do_graph_get(session(), c->o.wire, g->o.wire, number, &n.is, sizeof(n.is), &len,
 			       n.params, sizeof(n.params), &n.len);
 	if (!r && len == sizeof(n.is))

@@ -53,6 +53,20 @@ static bool hold(struct held **list, struct user_object *u, unsigned int count)
 	return true;
 }
 
+bool held_add(struct held **list, CUhostFn destroy, void *what)
+{
+	struct user_object *u = malloc(sizeof(*u));
+
+	if (!u)
+		return false;
+	*u = (struct user_object){.destroy = destroy, .what = what};
+	atomic_init(&u->references, 1);
+	if (hold(list, u, 1))
+		return true;
+	free(u);
+	return false;
+}
+
 struct held *held_copy(const struct held *h)
 {
 	struct held *copy = NULL;

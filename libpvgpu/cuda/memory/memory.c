@@ -84,6 +84,9 @@ PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 	r = atomic_load(&range.ctx->state);
 	if (r)
 		return r;
+	/* A graph's goes with the graph. */
+	if (range.flags & RANGE_OF_GRAPH)
+		return range.base == addr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	/* A pool's: the caller has waited for its last use, as with the driver. */

@@ -176,7 +176,7 @@ static int alloc(CUdeviceptr *addr, size_t bytes, CUstream stream, bool per_thre
 	if (r)
 		return r;
 	if (t.captured)
-		return capture_refuse(&t); /* memory nodes are not offered */
+		return graph_memory_alloc(&t, bytes, addr);
 	pthread_mutex_lock(&pools_lock);
 	p = pool_current(t.ctx->device);
 	if (p)
@@ -193,7 +193,9 @@ static int alloc_pool(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, CUstre
 
 	if (r)
 		return r;
-	return t.captured ? capture_refuse(&t) : alloc_from(addr, bytes, pool, &t);
+	if (t.captured)
+		return graph_memory_alloc(&t, bytes, addr);
+	return alloc_from(addr, bytes, pool, &t);
 }
 
 /* A block that another context's stream frees is free when that stream's work so far has ended. */
@@ -219,7 +221,11 @@ static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 	if (r)
 		return r;
 	if (t.captured)
-		return capture_refuse(&t);
+		return graph_memory_free(&t, addr);
+	/* A graph's goes with the graph. */
+	if (addr && range_find_device(addr, &range) && range.base == addr &&
+	    range.kind == RANGE_DEVICE && range.flags & RANGE_OF_GRAPH)
+		return 0;
 	if (!addr || !range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.block)
@@ -228,9 +234,9 @@ static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 	return pvgpu_do_mem_free(session(), range.ctx->o.wire, addr);
 }
 
-CU_PTSZ(cuMemAllocAsync, (CUdeviceptr *addr, size_t bytes, CUstream stream),
+CU_PTSZ(cuMemAllocAsync, (CUdeviceptr * addr, size_t bytes, CUstream stream),
 	alloc(addr, bytes, stream, per_thread))
 CU_PTSZ(cuMemAllocFromPoolAsync,
-	(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, CUstream stream),
+	(CUdeviceptr * addr, size_t bytes, CUmemoryPool pool, CUstream stream),
 	alloc_pool(addr, bytes, pool, stream, per_thread))
 CU_PTSZ(cuMemFreeAsync, (CUdeviceptr addr, CUstream stream), free_in(addr, stream, per_thread))

@@ -120,7 +120,7 @@ CUresult capture_unsafe_slow(void)
 
 		if (own ? c->mode == CU_STREAM_CAPTURE_MODE_RELAXED
 			: thread_mode != CU_STREAM_CAPTURE_MODE_GLOBAL ||
-				  c->mode != CU_STREAM_CAPTURE_MODE_GLOBAL)
+				    c->mode != CU_STREAM_CAPTURE_MODE_GLOBAL)
 			continue;
 		c->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
 		r = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -206,6 +206,21 @@ CUresult capture_event(struct sim_stream *s, CUgraphNodeType type, CUevent event
 	n = add(s, type, NULL);
 	if (n)
 		n->event = event;
+	return unlock(n ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+}
+
+CUresult capture_memory(struct sim_stream *s, struct graph_memory *m, uint64_t freed)
+{
+	struct sim_node *n;
+
+	lock();
+	if (freed && graph_frees(s->capture->graph, freed))
+		return unlock(CUDA_ERROR_INVALID_VALUE);
+	n = add(s, m ? CU_GRAPH_NODE_TYPE_MEM_ALLOC : CU_GRAPH_NODE_TYPE_MEM_FREE, NULL);
+	if (n) {
+		n->memory = m;
+		n->freed = freed;
+	}
 	return unlock(n ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 }
 
@@ -373,7 +388,7 @@ API_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
 	exec_lock();
 	lock();
 	c = s->capture;
-	r = !c ? CUDA_ERROR_ILLEGAL_STATE
+	r = !c               ? CUDA_ERROR_ILLEGAL_STATE
 	    : c->origin != s ? CUDA_ERROR_STREAM_CAPTURE_UNMATCHED
 			     : result_of(c);
 	if (!c || c->origin != s || r == CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD) {

@@ -76,6 +76,8 @@ static void node_free(struct sim_node *n)
 	free(n->op);
 	free(n->dep);
 	free(n->params);
+	if (n->memory)
+		graph_memory_put(n->memory);
 	if (n->child) {
 		n->child->borrowed = false;
 		graph_delete(n->child);
@@ -143,6 +145,8 @@ static struct sim_node *node_clone(struct sim_graph *to, struct sim_node *n)
 		return NULL;
 	}
 	c->event = n->event;
+	c->memory = n->memory ? graph_memory_ref(n->memory) : NULL;
+	c->freed = n->freed;
 	c->clone_of = n;
 	if (n->child) {
 		c->child = graph_clone(n->child);

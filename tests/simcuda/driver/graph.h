@@ -15,6 +15,8 @@ struct sim_node {
 	struct op *op; /* kernel, memcpy, memset, host */
 	struct sim_graph *child;
 	CUevent event;
+	struct graph_memory *memory; /* of an allocation */
+	uint64_t freed;              /* by it; 0: it frees nothing */
 	struct sim_node *clone_of;
 	struct sim_node **dep; /* that it depends on */
 	uint32_t deps, dep_room;
@@ -63,7 +65,21 @@ bool graph_sort(struct sim_graph *g);
 struct op *op_copy(const struct op *op);
 CUresult graph_run(struct sim_graph *g, struct sim_stream *s);
 
+/* graph_calls.c: a node without an operation */
+CUresult graph_add_node(CUgraphNode *out, CUgraph graph, const CUgraphNode *deps, size_t count,
+			CUgraphNodeType type);
+
+/* graph_memory.c */
+CUresult graph_memory_new(struct sim_ctx *ctx, size_t size, struct graph_memory **out);
+struct graph_memory *graph_memory_ref(struct graph_memory *m);
+void graph_memory_put(struct graph_memory *m);
+uint64_t graph_memory_addr(const struct graph_memory *m);
+bool graph_has_memory(const struct sim_graph *g);
+bool graph_frees(const struct sim_graph *g, uint64_t addr);
+
 /* capture.c */
+/* A node that allocates (m) or frees. */
+CUresult capture_memory(struct sim_stream *s, struct graph_memory *m, uint64_t freed);
 CUresult capture_record(struct sim_stream *s, uint64_t *capture, struct sim_node ***dep,
 			uint32_t *deps);
 CUresult capture_join(struct sim_stream *s, bool recorded, uint64_t capture,

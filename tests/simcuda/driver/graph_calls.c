@@ -34,6 +34,8 @@ API(cuGraphClone, CUgraph *out, CUgraph graph)
 	TRY(graph_get(graph, &g));
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (graph_has_memory(g))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	*out = (CUgraph)graph_clone(g);
 	return *out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -202,6 +204,13 @@ API(cuGraphAddHostNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *dep
 	return add(node, graph, deps, count, CU_GRAPH_NODE_TYPE_HOST, op);
 }
 
+CUresult graph_add_node(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count,
+			CUgraphNodeType type)
+{
+	TRY(check_new(node, graph, deps, count));
+	return add(node, graph, deps, count, type, NULL);
+}
+
 API(cuGraphAddEmptyNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t count)
 {
 	ENTER();
@@ -217,6 +226,8 @@ API(cuGraphAddChildGraphNode, CUgraphNode *node, CUgraph graph, const CUgraphNod
 	ENTER();
 	TRY(check_new(node, graph, deps, count));
 	TRY(graph_get(child, &g));
+	if (graph_has_memory(g))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	copy = graph_clone(g);
 	if (!copy)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -232,6 +243,8 @@ API(cuGraphDestroyNode, CUgraphNode node)
 
 	ENTER();
 	TRY(node_get(node, &n));
+	if (n->memory || n->freed)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	node_delete(n);
 	return CUDA_SUCCESS;
 }

@@ -108,6 +108,8 @@ API_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
 	TRY(exec_get(exec, &x));
 	TRY(stream_get(stream, &s));
 	TRY(capture_check(s));
+	if (s->capture && graph_has_memory(x->graph))
+		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	if (s->capture)
 		return capture_child(s, x->graph) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 	return graph_run(x->graph, s);
@@ -124,6 +126,8 @@ API_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream), (exec, stream))
 
 static CUgraphExecUpdateResult compare(const struct sim_graph *a, const struct sim_graph *b)
 {
+	if (graph_has_memory(a) || graph_has_memory(b))
+		return CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
 	if (a->nodes != b->nodes)
 		return CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
 	for (uint32_t i = 0; i < a->nodes; i++) {
@@ -183,6 +187,6 @@ API(cuGraphExecUpdate, CUgraphExec exec, CUgraph graph, CUgraphNode *error,
 	if (error)
 		*error = NULL;
 	*result = r && r != CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE ? CU_GRAPH_EXEC_UPDATE_ERROR
-								  : info.result;
+								 : info.result;
 	return r;
 }

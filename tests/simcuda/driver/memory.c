@@ -286,7 +286,7 @@ API(cuMemFree_v2, CUdeviceptr dptr)
 		return CUDA_SUCCESS;
 	if (range_find(dptr, &r) && r.kind == RANGE_DEVICE)
 		TRY(ctx_status(r.ctx));
-	return memory_free(dptr);
+	return graph_memory_is(dptr) ? CUDA_SUCCESS : memory_free(dptr);
 }
 
 API(cuMemGetInfo_v2, size_t *free_bytes, size_t *total)

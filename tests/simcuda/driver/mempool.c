@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "tests/simcuda/driver/sim.h"
+#include "tests/simcuda/driver/graph.h"
 
 struct mempool {
 	struct handle h;
@@ -47,7 +47,7 @@ static CUresult find(CUmemoryPool handle, struct mempool **out)
 {
 	*out = (struct mempool *)handle;
 	return handle && pool_live(&mempools, *out) && !(*out)->dead ? CUDA_SUCCESS
-								    : CUDA_ERROR_INVALID_VALUE;
+								     : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* lock held */
@@ -313,6 +313,21 @@ static CUresult lend(struct mempool *p, struct sim_ctx *ctx, size_t size, uint64
 	return r;
 }
 
+static CUresult captured(CUdeviceptr *out, size_t size, struct sim_stream *s)
+{
+	struct graph_memory *m;
+	CUresult r;
+
+	TRY(capture_check(s));
+	TRY(graph_memory_new(s->ctx, size, &m));
+	r = capture_memory(s, m, 0);
+	if (r)
+		graph_memory_put(m);
+	else
+		*out = graph_memory_addr(m);
+	return r;
+}
+
 static CUresult alloc(CUdeviceptr *out, size_t size, struct mempool *p, CUstream stream)
 {
 	struct sim_stream *s;
@@ -323,12 +338,14 @@ static CUresult alloc(CUdeviceptr *out, size_t size, struct mempool *p, CUstream
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (!out || !size)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (s->capture)
+		return captured(out, size, s);
 	TRY(lend(p, s->ctx, size, &addr));
 	*out = addr;
 	return CUDA_SUCCESS;
 }
 
-API_PTSZ(cuMemAllocAsync, (CUdeviceptr *out, size_t size, CUstream stream), (out, size, stream))
+API_PTSZ(cuMemAllocAsync, (CUdeviceptr * out, size_t size, CUstream stream), (out, size, stream))
 {
 	struct mempool *p;
 
@@ -339,7 +356,7 @@ API_PTSZ(cuMemAllocAsync, (CUdeviceptr *out, size_t size, CUstream stream), (out
 }
 
 API_PTSZ(cuMemAllocFromPoolAsync,
-	 (CUdeviceptr *out, size_t size, CUmemoryPool pool, CUstream stream),
+	 (CUdeviceptr * out, size_t size, CUmemoryPool pool, CUstream stream),
 	 (out, size, pool, stream))
 {
 	struct sim_stream *s;
@@ -359,6 +376,14 @@ API_PTSZ(cuMemFreeAsync, (CUdeviceptr addr, CUstream stream), (addr, stream))
 	TRY(stream_get(stream, &s));
 	if (!addr || !range_find(addr, &r) || r.base != addr || r.kind != RANGE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (s->capture) {
+		TRY(capture_check(s));
+		return graph_memory_is(addr) ? capture_memory(s, NULL, addr)
+					     : capture_spoil(s->capture->id,
+							     CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	}
+	if (graph_memory_is(addr))
+		return CUDA_SUCCESS;
 	op = op_new(OP_FREE, s, 0);
 	if (!op)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -444,6 +444,7 @@ void texture_drop_ctx(struct sim_ctx *ctx);
 
 /* mempool.c */
 CUmemoryPool mempool_of(uint64_t addr); /* NULL: of none */
+bool graph_memory_is(uint64_t addr);    /* graph_memory.c: it is freed with its graphs */
 void mempool_gone(uint64_t addr);       /* memory, of a pool or not, is freed */
 
 /* vmm.c */
