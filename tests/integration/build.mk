@@ -19,13 +19,16 @@ check-shares: tests
 check-exporter: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
 
-.PHONY: check-programs check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
+.PHONY: check-programs check-called check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
 
 check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --no-zero-copy
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --folder cudart
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test log_test
+# Which calls no program makes, or makes only in one way: the list of called.expected. Half a minute.
+check-called: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest called_test
 check-programs-san: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --san $(SAN)
 check-mutation: tests
