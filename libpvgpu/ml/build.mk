@@ -13,7 +13,7 @@ PVGPU_ML_OBJS = $(call obj,$(sort $(wildcard libpvgpu/ml/*.c))) $(PVGPU_LINK_OBJ
 
 LIBS += $(B)/lib/libnvidia-ml.so.1
 $(B)/lib/libnvidia-ml.so.1: $$(PVGPU_ML_OBJS) $(B)/obj/gen/nvml_refused.o | $(B)/gen/nvml.map
-LDFLAGS_libnvidia-ml.so.1 = -Wl,-soname,libnvidia-ml.so.1 $(if $(SAN),,-Wl,-z,defs) -Wl,--version-script=$(B)/gen/nvml.map
+LDFLAGS_libnvidia-ml.so.1 = -Wl,-soname,libnvidia-ml.so.1 -Wl,-z,nodelete $(if $(SAN),,-Wl,-z,defs) -Wl,--version-script=$(B)/gen/nvml.map
 
 .PHONY: docs-nvml check-docs-nvml
 docs-nvml:

@@ -18,6 +18,22 @@ struct nvmlDevice_st ml_device;
 pthread_mutex_t ml_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned int users;
 
+static void lock(void)
+{
+	pthread_mutex_lock(&ml_lock);
+}
+
+static void unlock(void)
+{
+	pthread_mutex_unlock(&ml_lock);
+}
+
+/* A forked child may ask, too, whatever the parent's other threads did. */
+static __attribute__((constructor)) void watch_fork(void)
+{
+	pthread_atfork(lock, unlock, unlock);
+}
+
 nvmlReturn_t ml_enter(void)
 {
 	return __atomic_load_n(&users, __ATOMIC_ACQUIRE) ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;

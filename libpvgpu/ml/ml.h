@@ -84,7 +84,7 @@ struct ml_usage {
 void ml_usage_add(struct ml_usage *u, struct ml_reading r);
 /* Percent of the time up to the last reading; -1: not yet, wait us longer and add one. */
 int ml_usage_percent(const struct ml_usage *u, uint64_t *us);
-/* Reads, and waits when it must. */
+/* Reads, and waits when it must: without the lock, which it takes itself. */
 nvmlReturn_t ml_usage(unsigned int *percent);
 /* A first reading, from which a later ml_usage() goes. */
 void ml_usage_begin(void);

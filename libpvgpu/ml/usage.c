@@ -89,14 +89,17 @@ void ml_usage_begin(void)
 nvmlReturn_t ml_usage(unsigned int *percent)
 {
 	for (;;) {
-		const nvmlReturn_t r = read_usage();
 		struct timespec pause;
-		uint64_t us;
+		uint64_t us = 0;
+		nvmlReturn_t r;
 		int p;
 
+		pthread_mutex_lock(&ml_lock);
+		r = read_usage();
+		p = ml_usage_percent(&usage, &us);
+		pthread_mutex_unlock(&ml_lock);
 		if (r)
 			return r;
-		p = ml_usage_percent(&usage, &us);
 		if (p >= 0) {
 			*percent = (unsigned int)p;
 			return NVML_SUCCESS;

@@ -66,9 +66,7 @@ nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&ml_lock);
 	r = ml_usage(&percent);
-	pthread_mutex_unlock(&ml_lock);
 	if (!r)
 		*rates = (nvmlUtilization_t){.gpu = percent};
 	return r;

@@ -90,7 +90,8 @@ def stages(full=False):
         Stage("offload", "OpenMP and OpenACC programs that GCC offloads, directly on simcuda and through pvgpu",
               [f"{MAKE} check-offload"] + ([f"{MAKE} check-libgomp"] if full else []), limit=7200 if full else 1800),
         Stage("clients", "FFmpeg's CUDA filters, directly on simcuda and through pvgpu, against those of the CPU; the guest's NVML",
-              [f"{MAKE} check-clients", f"{MAKE} check-nvml"] + ([f"{MAKE} check-halide", f"{MAKE} check-numba"] if full else [])),
+              [f"{MAKE} check-clients", f"{MAKE} check-nvml"] +
+              ([f"{MAKE} check-{what}" for what in ("halide", "numba", "monitors")] if full else [])),
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
         Stage("simcuda-fuzz", "random kernels on simcuda against a model on the CPU; planted faults are found",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs of Debian's that drive libcuda.so.1 by themselves, as they are: directly on the simulated GPU and through pvgpu.
-.PHONY: check-clients check-halide check-numba
+.PHONY: check-clients check-halide check-numba check-monitors
 check-clients: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v ffmpeg_test
 # A minute: pipelines in C++ are compiled first.
@@ -9,3 +9,6 @@ check-halide: tests
 # Numba's own tests; half a minute.
 check-numba: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v numba_test
+# gpustat, nvitop, nvtop and pynvml of Debian 13 in a chroot, which debootstrap makes: needs root.
+check-monitors: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v monitors_test

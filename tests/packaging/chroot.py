@@ -18,7 +18,9 @@ POLICY = "#!/bin/sh\nexit 101\n"
 
 
 class Chroot:
-    def __init__(self, folder, suite, packages):
+    def __init__(self, folder, suite, packages, components=""):
+        """components: of the archive, beside main."""
+        self.components = components
         self.folder, self.suite, self.packages = pathlib.Path(folder).resolve(), suite, packages
         self.root = self.folder / suite
         self.archive = self.folder / f"{suite}.tar"
@@ -28,7 +30,7 @@ class Chroot:
         stamp = self.folder / f"{self.suite}.packages"
         if self.archive.exists() and stamp.exists() and stamp.read_text() == " ".join(self.packages):
             return
-        lines = sources(self.suite).splitlines()
+        lines = [f"{line} {self.components}".rstrip() for line in sources(self.suite).splitlines()]
         self.remove()
         self.folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(["debootstrap", "--variant=minbase", self.suite, self.root, lines[0].split()[1]], capture_output=True,

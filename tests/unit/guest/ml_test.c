@@ -2,10 +2,12 @@
 /* The management library's arithmetic of use, and its end of the Xen link, on files that look like
  * the module's. */
 #include <check.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ml/ml.h"
@@ -179,6 +181,50 @@ START_TEST(figures_that_are_not_there)
 }
 END_TEST
 
+static bool enough;
+static unsigned int asked;
+
+static void *ask_on(void *handle)
+{
+	nvmlMemory_t m;
+
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+		__atomic_add_fetch(&asked, !nvmlDeviceGetMemoryInfo(handle, &m), __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* A child is forked while another thread asks: it asks, too. */
+START_TEST(forked_child)
+{
+	pthread_t thread;
+	nvmlDevice_t d;
+	int status;
+
+	put("memory", "1073741824\n");
+	put("usage", "memory-used=4096 gpu-time=12\n");
+	ck_assert_int_eq(nvmlInit_v2(), NVML_SUCCESS);
+	ck_assert_int_eq(nvmlDeviceGetHandleByIndex_v2(0, &d), NVML_SUCCESS);
+	ck_assert_int_eq(pthread_create(&thread, NULL, ask_on, d), 0);
+	for (int i = 0; i < 40; i++) {
+		const unsigned int before = __atomic_load_n(&asked, __ATOMIC_RELAXED);
+		nvmlMemory_t m;
+		pid_t pid;
+
+		while (__atomic_load_n(&asked, __ATOMIC_RELAXED) == before)
+			sched_yield();
+		pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (!pid)
+			_exit(nvmlDeviceGetMemoryInfo(d, &m) == NVML_SUCCESS ? 0 : 1);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+	}
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(nvmlShutdown(), NVML_SUCCESS);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ml");
@@ -192,6 +238,7 @@ int main(void)
 	tcase_set_timeout(xen, 120);
 	tcase_add_test(xen, figures_of_the_module);
 	tcase_add_loop_test(xen, figures_that_are_not_there, 0, sizeof(bad) / sizeof(bad[0]));
+	tcase_add_test(xen, forked_child);
 	suite_add_tcase(s, usage);
 	suite_add_tcase(s, xen);
 	r = srunner_create(s);
