@@ -98,7 +98,10 @@ int guest_ask(struct guest *g, int sock, const struct pvgpu_local_open *ask)
 
 	if (ask && send(sock, ask, sizeof(*ask), MSG_NOSIGNAL) < 0)
 		return -1;
-	n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
+	/* A process that is stopped and goes on is interrupted here, since the socket has a limit. */
+	do
+		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
 	/* pvgpud closed with a request unread: the kernel says so before it gives the answer. */
 	if (n < 0 && errno == ECONNRESET)
 		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
