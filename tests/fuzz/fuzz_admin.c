@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: xen-pvgpu-back/daemon/admin/admin_json.c xen-pvgpu-back/daemon/admin/events.c xen-pvgpu-back/daemon/admin/tree.c
  * xen-pvgpu-back/daemon/core/held.c xen-pvgpu-back/daemon/core/pools.c xen-pvgpu-back/contract/log.c
- * xen-pvgpu-back/daemon/workers/pool.c xen-pvgpu-back/daemon/workers/pool_live.c
+ * xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c xen-pvgpu-back/daemon/workers/pool_live.c
  * xen-pvgpu-back/daemon/workers/vgpu.c xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c xen-pvgpu-back/daemon/rules/budget.c
  * xen-pvgpu-back/daemon/config/config.c xen-pvgpu-back/daemon/config/config_value.c
  * xen-pvgpu-back/daemon/config/config_finish.c xen-pvgpu-back/daemon/config/config_live.c

@@ -9,7 +9,7 @@
  * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c
  * xen-pvgpu-back/daemon/rules/portion.c xen-pvgpu-back/daemon/workers/vgpu.c
  * xen-pvgpu-back/daemon/workers/worker_log.c xen-pvgpu-back/contract/log.c
- * xen-pvgpu-back/contract/msg.c xen-pvgpu-back/daemon/workers/pool.c
+ * xen-pvgpu-back/contract/msg.c xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c
  * xen-pvgpu-back/daemon/config/config_value.c xen-pvgpu-back/sched/place.c
  * xen-pvgpu-back/daemon/guard/faults.c xen-pvgpu-back/daemon/rules/quarantine.c
  * xen-pvgpu-back/daemon/guard/canary.c xen-pvgpu-back/daemon/guard/xid.c

@@ -270,7 +270,7 @@ PUBLIC CUresult cuGraphAddMemFreeNode(CUgraphNode *node, CUgraph graph, const CU
 	return r;
 }
 
-/* What is known of a node of that type. */
+/* Its memory, and which of the two it is; an error for nodes of other types. */
 static int get(CUgraphNode node, CUgraphNodeType type, const void *out, struct mem_node *is)
 {
 	struct mem_node *n;
