@@ -47,7 +47,7 @@ int guest_connect(const char *path)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	struct timeval limit = {.tv_sec = STEP_LIMIT_S};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), r;
 
 	guest_acts++;
 	if (fd < 0)
@@ -55,7 +55,10 @@ int guest_connect(const char *path)
 	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+	do
+		r = connect(fd, (struct sockaddr *)&to, sizeof(to));
+	while (r < 0 && errno == EINTR); /* stopped while it waited for pvgpud */
+	if (r < 0)
 		die("connect to %s: %s", path, strerror(errno));
 	return fd;
 }
@@ -98,7 +101,8 @@ int guest_ask(struct guest *g, int sock, const struct pvgpu_local_open *ask)
 
 	if (ask && send(sock, ask, sizeof(*ask), MSG_NOSIGNAL) < 0)
 		return -1;
-	/* A process that is stopped and goes on is interrupted here, since the socket has a limit. */
+	/* A process that is stopped and goes on is interrupted here, since the socket has a limit.
+	 */
 	do
 		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
