@@ -44,6 +44,20 @@ CONVERT(f2u, float, "f", "rzi.u32.f32")
 CONVERT(f2i_rn, float, "f", "rni.s32.f32")
 CONVERT(d2i, double, "d", "rzi.s32.f64")
 
+/*
+ * LLVM 14 makes mul.wide.s32 by -2^31 of a sign-extended value's shift by 31, and mul.wide.s16 by
+ * -2^15 of one by 15: right but for the sign.
+ */
+FN u32 amount(u32 n)
+{
+	u32 hidden = n;
+
+	if (__builtin_constant_p(n) && (n == 31 || n == 15))
+		__asm__("mov.u32 %0, %1;" : "=r"(hidden) : "r"(n));
+	return hidden;
+}
+#define AMOUNT(n) amount(n)
+
 /* LLVM takes one zero for the other. */
 #define PICK(name)                                                                                 \
 	FN float pick_##name(float a, float b)                                                     \

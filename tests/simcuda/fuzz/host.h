@@ -16,6 +16,7 @@
 #define EACH           for (int t = 0; t < T; t++)
 #define EACH_E         EACH if (e[t])
 
+#define AMOUNT(n)      (n)
 #define mulhi_u(a, b)  ((u32)((u64)(u32)(a) * (u32)(b) >> 32))
 #define mulhi_s(a, b)  ((u32)((s64)(s32)(a) * (s32)(b) >> 32))
 #define mul24_u(a, b)  (((a)&0xffffff) * ((b)&0xffffff))
