@@ -39,14 +39,14 @@ def run(lab):
     g = lab.create("web1", "pv", memory=256, payload=True)
     # What packages would have put there.
     g.put_file("/usr/bin/pvgpu-run", (pathlib.Path(lab.images).parent.parent / "bin/pvgpu-run").read_bytes())
-    g.run(f"chmod +x /usr/bin/pvgpu-run && mkdir -p /usr/lib /work && ln -s {vgpu.TOP}/lib /usr/lib/pvgpu && cp {vgpu.TOP}/programs/vecadd /work/my-cuda-program")
+    g.run(f"chmod +x /usr/bin/pvgpu-run && mkdir -p /usr/lib /home/tenant && ln -s {vgpu.TOP}/lib /usr/lib/pvgpu && cp {vgpu.TOP}/programs/vecadd /home/tenant/my-cuda-program")
     said, seen = {}, []
     for place, words in lines():
         for part in parts(words):
             seen.append(part.split()[0])
             if place == "guest":
                 # Its processor is the emulator's: a side that polls would block the other.
-                r = g.run(f"cd /work && export PVGPU_POLL_ITERATIONS=0; {part}", limit=service.SLOW)
+                r = g.run(f"cd /home/tenant && export PVGPU_POLL_ITERATIONS=0; {part}", limit=service.SLOW)
             else:
                 r = lab.dom0.run(part, check=False, limit=service.SLOW)
                 assert r.status == 0 or (" attach " in part and r.status == NOT_CONNECTED_YET), vars(r)
