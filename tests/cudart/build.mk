@@ -18,9 +18,8 @@ $(B)/obj/cudart/%.fatbin: $(B)/obj/cudart/%.ptx tests/cudart/fatbin.py
 $(B)/obj/cudart/%.o: tests/cudart/%.cu $(B)/obj/cudart/%.fatbin
 	$(Q)$(CUDART_CC) $(CUDART_FLAGS) --cuda-host-only -fPIC -Xclang -fcuda-include-gpubinary -Xclang $(B)/obj/cudart/$*.fatbin -c -o $@ $<
 
-CUDART_LINK = $(Q)$(CC) -o $@ $^ -Wl,-rpath,$(abspath $(B)/lib) -pthread -lm -ldl
+CUDART_LINK = $(Q)mkdir -p $(@D) && $(CC) -o $@ $^ -Wl,-rpath,$(abspath $(B)/lib) -pthread -lm -ldl
 $(CUDART_PROGRAMS): $(B)/cudart/%: $(B)/obj/cudart/%.o $(B)/lib/libcudart.so.12
-	$(Q)mkdir -p $(@D)
 	$(CUDART_LINK)
 
 # Some also with the static runtime, and with both kinds of CUDA 13's.
