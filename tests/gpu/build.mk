@@ -6,7 +6,7 @@
 TESTPROGS += $(if $(SAN),,$(B)/tests/gpu-probe)
 $(B)/tests/gpu-probe: $(call obj,$(wildcard tests/gpu/probe/*.c tests/gpu/probe/*/*.c) libpvgpu/cuda/core/error.c xen-pvgpu-back/contract/msg.c \
 	xen-pvgpu-back/health/nvml.c xen-pvgpu-back/worker/far.c) $(B)/obj/gen/exports_api.o $(B)/obj/kernels/kernels.a
-# What is defined in error.c are the functions proper, behind the public ones. Its ioctl (tsg.c) is to stand before the C library's, for libcuda, too.
+# error.c has the functions proper, which the public ones call. Its ioctl (tsg.c) is to stand before the C library's, for libcuda, too.
 LDLIBS_gpu-probe := -Wl,--defsym=cuGetErrorName=pvgpu_cuGetErrorName,--defsym=cuGetErrorString=pvgpu_cuGetErrorString -l:libjansson.a -l:liblz4.a -l:libzstd.a -ldl -Wl,--export-dynamic-symbol=ioctl
 
 $(B)/obj/gen/exports_api.o: libpvgpu/protocol/exports.api tests/kernels/embed.S

@@ -192,3 +192,13 @@ uint64_t digest(const void *bytes, size_t len)
 		h = (h ^ p[i]) * 1099511628211ull;
 	return h;
 }
+
+void check_filled(CUdeviceptr p, uint32_t words, uint32_t seed, const char *what)
+{
+	uint32_t *got = host_alloc((size_t)words * 4);
+
+	download(got, p, (size_t)words * 4);
+	for (uint32_t i = 0; i < words; i++)
+		CHECK(got[i] == fill_value(seed, i), "%s: word %u is %x", what, i, got[i]);
+	free(got);
+}

@@ -87,4 +87,7 @@ static inline uint32_t fill_value(uint32_t seed, uint32_t i)
 	return seed + i * 2654435761u;
 }
 
+/* Fails unless the words at p are those of fill(). */
+void check_filled(CUdeviceptr p, uint32_t words, uint32_t seed, const char *what);
+
 #endif

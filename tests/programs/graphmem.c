@@ -27,16 +27,6 @@ static void launch(CUstream s, CUdeviceptr p, uint32_t seed)
 	LAUNCH(fill, WORDS / 256, 256, 0, s, &p, &n, &seed);
 }
 
-static void check_filled(CUdeviceptr p, uint32_t seed, const char *what)
-{
-	uint32_t *got = host_alloc(BYTES);
-
-	download(got, p, BYTES);
-	for (uint32_t i = 0; i < WORDS; i++)
-		CHECK(got[i] == fill_value(seed, i), "%s: word %u is %u", what, i, got[i]);
-	free(got);
-}
-
 static void count_types(CUgraph g, int *allocs, int *frees)
 {
 	CUgraphNode node[16];
@@ -77,13 +67,13 @@ static void check_capture(CUstream s)
 		CU(cuMemsetD8(out, 0, BYTES));
 		CU(cuGraphLaunch(exec, s));
 		CU(cuStreamSynchronize(s));
-		check_filled(out, 1, "through the graph's memory");
-		check_filled(kept, 2, "memory that outlives a launch");
+		check_filled(out, WORDS, 1, "through the graph's memory");
+		check_filled(kept, WORDS, 2, "memory that outlives a launch");
 	}
 	CU(cuMemFreeAsync(kept, s));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(kept, 2, "memory that was freed and allocated again");
+	check_filled(kept, WORDS, 2, "memory that was freed and allocated again");
 	CU(cuMemFree(kept));
 	CHECK(attribute(CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH) >= BYTES, "the high mark");
 	CU(cuGraphExecDestroy(exec));
@@ -158,7 +148,7 @@ static void check_nodes(CUstream s)
 		CU(cuMemsetD8(out, 0, BYTES));
 		CU(cuGraphLaunch(exec, s));
 		CU(cuStreamSynchronize(s));
-		check_filled(out, 5, "by nodes");
+		check_filled(out, WORDS, 5, "by nodes");
 	}
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));

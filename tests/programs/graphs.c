@@ -19,16 +19,6 @@ static void launch(CUstream s, CUdeviceptr p, uint32_t seed)
 	LAUNCH(fill, WORDS / 256, 256, 0, s, &p, &n, &seed);
 }
 
-static void check_filled(CUdeviceptr p, uint32_t seed, const char *what)
-{
-	uint32_t *got = host_alloc(BYTES);
-
-	download(got, p, BYTES);
-	for (uint32_t i = 0; i < WORDS; i++)
-		CHECK(got[i] == fill_value(seed, i), "%s: word %u is %x", what, i, got[i]);
-	free(got);
-}
-
 static void clear(CUdeviceptr p)
 {
 	CU(cuMemsetD32(p, 0, WORDS));
@@ -76,7 +66,7 @@ static void check_line(CUstream s)
 		CU(cuMemsetD32Async(b, 0, WORDS, s));
 		CU(cuGraphLaunch(exec, s));
 		CU(cuStreamSynchronize(s));
-		check_filled(b, 3, "a captured copy");
+		check_filled(b, WORDS, 3, "a captured copy");
 		download(&word, a, 4);
 		CHECK(word == 9, "a captured memset: %u", word);
 	}
@@ -124,8 +114,8 @@ static void check_fork(CUstream s, CUstream t)
 	clear(b);
 	CU(cuGraphLaunch(exec, t));
 	CU(cuStreamSynchronize(t));
-	check_filled(a, 1, "behind the join");
-	check_filled(c, 2, "beside the fork");
+	check_filled(a, WORDS, 1, "behind the join");
+	check_filled(c, WORDS, 2, "beside the fork");
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));
 	CU(cuEventDestroy(fork));
@@ -312,23 +302,23 @@ static void check_nodes(CUstream s)
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
 	CHECK(counted == 2, "the host node ran %d times", counted);
-	check_filled(b, 4, "nodes by hand");
+	check_filled(b, WORDS, 4, "nodes by hand");
 	/* The instantiated graph is changed, the graph is not; then the other way round. */
 	kernel.kernelParams = changed;
 	CU(cuGraphExecKernelNodeSetParams(exec, k, &kernel));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(b, 5, "a changed node");
+	check_filled(b, WORDS, 5, "a changed node");
 	CU(cuGraphExecUpdate(exec, g, &info));
 	CHECK(info.result == CU_GRAPH_EXEC_UPDATE_SUCCESS, "update: %d", (int)info.result);
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(b, 4, "an updated graph");
+	check_filled(b, WORDS, 4, "an updated graph");
 	CU(cuGraphKernelNodeSetParams(nodes[0], &kernel));
 	CU(cuGraphExecUpdate(exec, clone, &info));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(b, 5, "an update from a clone");
+	check_filled(b, WORDS, 5, "an update from a clone");
 	CU(cuGraphRemoveDependencies(g, &h, &e, NULL, 1));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphRemoveDependencies(g, &h, &e, NULL, 1));
 	CU(cuGraphAddDependencies(g, &c, &e, NULL, 1));
@@ -377,13 +367,13 @@ static void check_kernel_of_library(CUstream s)
 	CU(cuGraphInstantiate(&exec, g, 0));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(a, 21, "a library's kernel");
+	check_filled(a, WORDS, 21, "a library's kernel");
 	p.kernelParams = changed;
 	CU(cuGraphExecKernelNodeSetParams(exec, k, &p));
 	CU(cuGraphKernelNodeSetParams(k, &p));
 	CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(a, 22, "a library's kernel, changed");
+	check_filled(a, WORDS, 22, "a library's kernel, changed");
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));
 	CU(cuLibraryUnload(lib));
@@ -414,7 +404,7 @@ static void check_nested(CUstream s)
 		CU(cuGraphLaunch(nested, s));
 	CU(cuStreamSynchronize(s));
 	CHECK(counted == 5, "a captured host function ran %d times", counted);
-	check_filled(a, 6, "a graph in a graph");
+	check_filled(a, WORDS, 6, "a graph in a graph");
 	CU(cuGraphExecDestroy(nested));
 	CU(cuGraphCreate(&to, 0));
 	CU(cuGraphAddEmptyNode(&empty, to, NULL, 0));
@@ -425,7 +415,7 @@ static void check_nested(CUstream s)
 	CU(cuGraphInstantiate(&nested, to, 0));
 	CU(cuGraphLaunch(nested, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(a, 7, "a capture to a graph");
+	check_filled(a, WORDS, 7, "a capture to a graph");
 	CU(cuGraphExecDestroy(nested));
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));
@@ -448,7 +438,7 @@ static void launch_many(CUstream s, size_t rounds)
 	for (size_t i = 0; i < rounds; i++)
 		CU(cuGraphLaunch(exec, s));
 	CU(cuStreamSynchronize(s));
-	check_filled(a, 99, "a hundred kernels");
+	check_filled(a, WORDS, 99, "a hundred kernels");
 	CU(cuGraphExecDestroy(exec));
 	CU(cuGraphDestroy(g));
 	CU(cuMemFree(a));
