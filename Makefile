@@ -82,7 +82,7 @@ $(B)/lib/%:
 	$(Q)$(CC) -shared $(LDFLAGS) $(LDFLAGS_$(notdir $@)) -o $@ $(filter %.o %.a,$^) $(LDLIBS_$(notdir $@)) $(LDLIBS)
 
 # ---- tests: the stages are listed in tests/check/stages.py ----
-.PHONY: run-unit check-starved check-stage
+.PHONY: run-unit check-starved check-mends check-stage
 check: packages
 	$(Q)$(PYTHON) tests/check/run.py $(if $(CHECK_JSON),--json $(CHECK_JSON))
 check-full: packages
@@ -99,6 +99,8 @@ run-unit: tests
 	$(Q)tests/check/run_units.sh $(RUN_UNITS)
 check-starved: tests
 	$(Q)tests/check/starved.py tests/check/run_units.sh $(RUN_UNITS)
+check-mends: tests
+	$(Q)$(PYTHON) tests/check/mends.py --build $(B)
 
 # ---- install: by parts, which are the packages of xen-pvgpu-back/packaging ----
 INSTALL ?= install
@@ -126,8 +128,9 @@ install-back: all
 	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/exporter/monitoring/alerts.yml $(wildcard xen-pvgpu-back/exporter/monitoring/grafana-*.json) \
 		$(DESTDIR)$(PREFIX)/share/pvgpu/monitoring/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
-	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(LIBEXEC)/
+	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(B)/bin/pvgpu-gpu-reset $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/
+	$(Q)$(INSTALL) -m 755 $(B)/simcuda/simcuda-reset $(LIBDIR)/simcuda/
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpud.service.in)
 	$(call install_unit,xen-pvgpu-back/systemd/pvgpu-exporter.service.in)
 	$(call install_man,$(MAN_BACK))
@@ -151,25 +154,29 @@ install-cloudstack:
 
 # What a guest loads: every library of ours that has the name of one of NVIDIA's, and (linux-pvgpu-front/build.mk) the module's source.
 GUEST_LIBS = $(foreach l,$(filter $(B)/lib/%,$(filter-out %/libcublas.so.12,$(LIBS))),$(if $(findstring .so.,$(l)),$(l)))
+# Programs that load the driver's library themselves (Halide's, LLVM's offloading) ask for libcuda.so, which NVIDIA's driver has, too.
 # libcublas has a part of cuBLAS's calls: not where programs find it unasked.
 install-guest: all install-module-source
 	$(Q)$(INSTALL) -d $(LIBDIR)/cublas $(BINDIR)
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-run $(B)/bin/pvgpu-smi $(BINDIR)/
 	$(call install_man,libpvgpu/run/pvgpu-run.1 libpvgpu/smi/pvgpu-smi.1)
 	$(Q)$(INSTALL) -m 644 $(GUEST_LIBS) $(LIBDIR)/
+	$(Q)cp -P $(B)/lib/libcuda.so $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 $(B)/lib/libcublas.so.12 $(LIBDIR)/cublas/
 
-$(B)/pvgpu.pc: libpvgpu/pvgpu.pc.in Makefile
-	$(Q)mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' $< > $@
+# For pvgpu-acceptance: where a tenant's programs run. No package has them.
+.PHONY: install-programs
+install-programs: $(TEST_PROGRAMS)
+	$(Q)$(INSTALL) -d $(LIBDIR)/programs
+	$(Q)$(INSTALL) -m 755 $(TEST_PROGRAMS) $(LIBDIR)/programs/
 
-install-dev: all $(B)/pvgpu.pc
+install-dev: all
 	$(Q)$(INSTALL) -d $(LIBDIR)/cuda12 $(LIBDIR)/cuda13 $(DESTDIR)$(PREFIX)/include/pvgpu $(DESTDIR)$(PKGCONFIGDIR)
-	$(Q)cp -P $(filter $(B)/lib/%.so,$(LIBS)) $(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 libpvgpu/cuda/include/*.h libpvgpu/cudart/include/*.h $(DESTDIR)$(PREFIX)/include/pvgpu/
 	$(Q)$(INSTALL) -m 644 $(B)/cudart/12/libcudart_static.a $(LIBDIR)/cuda12/
 	$(Q)$(INSTALL) -m 644 $(B)/cudart/13/libcudart_static.a $(LIBDIR)/cuda13/
-	$(Q)$(INSTALL) -m 644 $(B)/pvgpu.pc $(DESTDIR)$(PKGCONFIGDIR)/
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' libpvgpu/pvgpu.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/pvgpu.pc
+	$(Q)chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/pvgpu.pc
 
 format:
 	$(Q)git ls-files '*.c' '*.h' | grep -v -E 'golden|^tests/fuzz/|^tests/kernels/' | xargs clang-format -i

@@ -13,6 +13,7 @@
  * under interruptibly, none is held while a thread waits for the backend, copies to or from a
  * process, or unbinds an interrupt:
  *   file.lock       one OPEN at a time
+ *   vgpu.usage_lock what xenstore said of the vGPU's use; alone, and held while xenstore is asked
  *   session.lock    the session's memory: ring and chunks
  *   vgpu.lock       list of sessions, identity
  *   session.life    the session's state
@@ -47,6 +48,7 @@
 #define PVGPU_CHUNKS_MAX   4096u /* of a session */
 
 #define PVGPU_RETRY_MIN    HZ /* before the first retry */
+#define PVGPU_USAGE_FOR    (HZ / 10 + 1) /* xenstore is asked no more often */
 
 struct pvgpu_vgpu;
 struct pvgpu_session;
@@ -262,6 +264,15 @@ int pvgpu_read_state(struct pvgpu_vgpu *v, bool own, enum pvgpu_state *out);
 bool pvgpu_read_online(struct pvgpu_vgpu *v);
 /* 0, -EAGAIN, or another negative errno with the key and its error. */
 int pvgpu_read_backend(struct pvgpu_vgpu *v, struct pvgpu_identity *out, char *err);
+
+/* The vGPU's use, as the backend has written it, at most once a second. */
+struct pvgpu_usage {
+	u64 memory, sessions, gpu_us;
+};
+
+/* 0 or a negative errno. A process may ask as often as it likes: xenstore is asked from time to
+ * time. */
+int pvgpu_read_usage(struct pvgpu_vgpu *v, struct pvgpu_usage *out);
 int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct pvgpu_identity *id);
 /* Do the directories of both ends exist again? */
 bool pvgpu_plugged(struct pvgpu_vgpu *v);
@@ -317,6 +328,10 @@ struct pvgpu_vgpu {
 	u64 paid_until;                /* ns; a burst before now at the earliest */
 
 	struct pvgpu_statistics stats;
+
+	struct mutex usage_lock;
+	unsigned long usage_until; /* until then it is as it was read; 0: never read */
+	struct pvgpu_usage usage;
 };
 
 extern struct workqueue_struct *pvgpu_wq;

@@ -143,6 +143,56 @@ int pvgpu_read_backend(struct pvgpu_vgpu *v, struct pvgpu_identity *out, char *e
 	return ret;
 }
 
+/* The number in a word NAME=NUMBER of that name; else it stays as it is. */
+static int pvgpu_store_take(const char *word, const char *name, u64 *out)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(word, name, n) || word[n] != '=')
+		return 0;
+	return kstrtou64(word + n + 1, 10, out);
+}
+
+/* Under usage_lock. A vGPU that has had no session has no statistics. */
+static int pvgpu_store_ask_usage(struct pvgpu_vgpu *v)
+{
+	struct pvgpu_usage u = {0};
+	unsigned int len;
+	char *text, *at, *word;
+	int ret;
+
+	ret = pvgpu_store_read_key(v->xdev->otherend, "statistics", &text, &len);
+	at = text;
+	while (!ret && at) {
+		word = strsep(&at, " ");
+		ret = pvgpu_store_take(word, "memory-used", &u.memory);
+		if (!ret)
+			ret = pvgpu_store_take(word, "sessions", &u.sessions);
+		if (!ret)
+			ret = pvgpu_store_take(word, "gpu-time", &u.gpu_us);
+	}
+	kfree(text);
+	if (!ret)
+		v->usage = u;
+	return ret;
+}
+
+int pvgpu_read_usage(struct pvgpu_vgpu *v, struct pvgpu_usage *out)
+{
+	int ret = mutex_lock_interruptible(&v->usage_lock);
+
+	if (ret)
+		return ret;
+	if (!v->usage_until || time_after_eq(jiffies, v->usage_until)) {
+		ret = v->xdev->otherend ? pvgpu_store_ask_usage(v) : -ENODEV;
+		if (!ret)
+			v->usage_until = (jiffies + PVGPU_USAGE_FOR) | 1;
+	}
+	*out = v->usage;
+	mutex_unlock(&v->usage_lock);
+	return ret;
+}
+
 /* ---- the frontend's keys ---- */
 
 static int pvgpu_store_put_keys(struct xenbus_transaction t, const char *dir, u32 ref, u32 port,

@@ -50,12 +50,22 @@ static ssize_t sessions_show(struct device *dev, struct device_attribute *attr, 
 }
 static DEVICE_ATTR_RO(sessions);
 
+/* In the words of the backend's statistics. */
+static ssize_t usage_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct pvgpu_usage u;
+	int ret = pvgpu_read_usage(pvgpu_sysfs_vgpu(dev), &u);
+
+	if (ret)
+		return ret;
+	return pvgpu_sysfs_emit(buf, "memory-used=%llu sessions=%llu gpu-time=%llu\n", u.memory,
+				u.sessions, u.gpu_us);
+}
+static DEVICE_ATTR_RO(usage);
+
 static struct attribute *pvgpu_vgpu_attrs[] = {
-	&dev_attr_uuid.attr,
-	&dev_attr_model.attr,
-	&dev_attr_memory.attr,
-	&dev_attr_sessions.attr,
-	NULL,
+	&dev_attr_uuid.attr,     &dev_attr_model.attr, &dev_attr_memory.attr,
+	&dev_attr_sessions.attr, &dev_attr_usage.attr, NULL,
 };
 
 static const struct attribute_group pvgpu_vgpu_group = {.attrs = pvgpu_vgpu_attrs};

@@ -146,6 +146,7 @@ static struct pvgpu_vgpu *pvgpu_vgpu_new(struct xenbus_device *dev)
 	spin_lock_init(&v->kick_lock);
 	spin_lock_init(&v->lock);
 	spin_lock_init(&v->ctl_lock);
+	mutex_init(&v->usage_lock);
 	pvgpu_channel_init(&v->channel);
 	INIT_DELAYED_WORK(&v->state_work, pvgpu_state_work);
 	INIT_WORK(&v->event_work, pvgpu_event_work);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records, permissions and other functions that the kernel does not need. */
+/* Records, messages, permissions and other functions that the kernel does not need. */
 #include <errno.h>
 #include <string.h>
 
@@ -278,6 +278,90 @@ int pvgpu_record_format(const struct pvgpu_key *k, const uint64_t *v, char *buf,
 	return -ENOSPC;
 }
 
+/* ---- messages ---- */
+
+/* A number in its only spelling and the character behind it; NULL: there is none. */
+static const char *take_number(const char *at, const char *end, uint64_t max, char behind,
+			       uint64_t *out)
+{
+	const char *from = at;
+	uint64_t v = 0;
+
+	for (; at < end && *at >= '0' && *at <= '9'; at++) {
+		const uint64_t digit = (uint64_t)(*at - '0');
+
+		if (digit > max || v > (max - digit) / 10)
+			return NULL;
+		v = v * 10 + digit;
+	}
+	if (at == from || (*from == '0' && at - from > 1) || at == end || *at != behind)
+		return NULL;
+	*out = v;
+	return at + 1;
+}
+
+static bool read_message(const struct pvgpu_key *k, const char *text, size_t len,
+			 struct pvgpu_message *m)
+{
+	const char *end = text + len;
+	uint64_t number, page, pages;
+
+	*m = (struct pvgpu_message){0};
+	if (!len)
+		return true;
+	text = take_number(text, end, UINT64_MAX, ' ', &number);
+	text = text ? take_number(text, end, UINT32_MAX, '/', &page) : NULL;
+	text = text ? take_number(text, end, UINT32_MAX, ' ', &pages) : NULL;
+	if (!text || !number || (size_t)(end - text) > k->max || (pages && page >= pages))
+		return false;
+	for (const char *p = text; p < end; p++)
+		if (*p < ' ' || *p > '~')
+			return false;
+	m->number = number;
+	m->page = (uint32_t)page;
+	m->pages = (uint32_t)pages;
+	m->len = (uint32_t)(end - text);
+	memcpy(m->s, text, m->len);
+	return true;
+}
+
+int pvgpu_message_parse(const struct pvgpu_key *k, const char *text, size_t len,
+			struct pvgpu_message *out, char *err)
+{
+	struct pvgpu_message m;
+
+	if (!text) {
+		text = k->def ? k->def : "";
+		len = strlen(text);
+	}
+	if (!read_message(k, text, len, &m))
+		return refuse(k, text, len, err);
+	*out = m;
+	return 0;
+}
+
+int pvgpu_message_format(const struct pvgpu_key *k, const struct pvgpu_message *v, char *buf,
+			 size_t cap, char *err)
+{
+	struct say s = {buf, cap, 0};
+	struct pvgpu_message again;
+
+	if (v->len > k->max || strnlen(v->s, v->len + 1) != v->len)
+		return refuse(k, "", 0, err);
+	if (v->number) {
+		say_u64(&s, v->number);
+		say_char(&s, ' ');
+		say_u64(&s, v->page);
+		say_char(&s, '/');
+		say_u64(&s, v->pages);
+		say_char(&s, ' ');
+		say_str(&s, v->s);
+	}
+	if (!say_end(&s))
+		return -ENOSPC;
+	return read_message(k, buf, s.len, &again) ? 0 : refuse(k, buf, s.len, err);
+}
+
 int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, char *err)
 {
 	union {
@@ -287,6 +371,7 @@ int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, cha
 		struct pvgpu_text text;
 		struct pvgpu_refs refs;
 		struct pvgpu_ids ids;
+		struct pvgpu_message message;
 	} v;
 
 	switch ((enum pvgpu_key_type)k->type) {
@@ -304,6 +389,8 @@ int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, cha
 		return pvgpu_flags_parse(k, text, len, &v.number, err);
 	case PVGPU_TYPE_RECORD:
 		return pvgpu_record_parse(k, text, len, v.record, err);
+	case PVGPU_TYPE_MESSAGE:
+		return pvgpu_message_parse(k, text, len, &v.message, err);
 	case PVGPU_TYPE_U32:
 	case PVGPU_TYPE_U64:
 	case PVGPU_TYPE_SIZE:

@@ -21,14 +21,15 @@
 #include <stdint.h>
 #endif
 
-#define PVGPU_KEY_ERROR  240 /* bytes of an error's text */
-#define PVGPU_KEY_TEXT   2049 /* bytes of the longest value with its NUL */
-#define PVGPU_REFS_MAX   8
-#define PVGPU_TEXT_MAX   127
-#define PVGPU_FIELDS_MAX 40
-#define PVGPU_DOMID_MAX  0x7fef
-#define PVGPU_DEVID_MAX  65535
-#define PVGPU_UUID_TEXT  37
+#define PVGPU_KEY_ERROR   240  /* bytes of an error's text */
+#define PVGPU_KEY_TEXT    2049 /* bytes of the longest value with its NUL */
+#define PVGPU_REFS_MAX    8
+#define PVGPU_TEXT_MAX    127
+#define PVGPU_FIELDS_MAX  40
+#define PVGPU_DOMID_MAX   0x7fef
+#define PVGPU_DEVID_MAX   65535
+#define PVGPU_UUID_TEXT   37
+#define PVGPU_MESSAGE_MAX 1900 /* bytes of a page; 2,048 is all that a node of a guest may have */
 
 enum pvgpu_key_type {
 	PVGPU_TYPE_U32,
@@ -44,7 +45,8 @@ enum pvgpu_key_type {
 	PVGPU_TYPE_ENUM,
 	PVGPU_TYPE_FLAGS,
 	PVGPU_TYPE_RECORD,
-	PVGPU_TYPE_SHARE, /* of a record's field: "12.5%", in parts per million */
+	PVGPU_TYPE_SHARE,   /* of a record's field: "12.5%", in parts per million */
+	PVGPU_TYPE_MESSAGE, /* a page of a request or of its answer */
 };
 
 /* The owners and writers of keys. */
@@ -125,6 +127,16 @@ struct pvgpu_text {
 	char s[PVGPU_TEXT_MAX + 1];
 };
 
+#ifndef __KERNEL__
+/* "NUMBER PAGE/PAGES TEXT"; without text at all: number 0. */
+struct pvgpu_message {
+	uint64_t number;      /* of the request, which its answer repeats */
+	uint32_t page, pages; /* of the answer, from 0 on; pages is 0 in a request */
+	uint32_t len;
+	char s[PVGPU_MESSAGE_MAX + 1]; /* NUL-terminated */
+};
+#endif
+
 /* The numbers <fe>, <be> and <id> of a path; 0 where a tree's path does not have one. */
 struct pvgpu_ids {
 	uint32_t fe, be, id;
@@ -202,6 +214,10 @@ int pvgpu_field_parse(const struct pvgpu_key *k, const struct pvgpu_field *f, co
 		      size_t len, uint64_t *out, char *err);
 int pvgpu_field_format(const struct pvgpu_key *k, const struct pvgpu_field *f, uint64_t v,
 		       char *buf, size_t cap, char *err);
+int pvgpu_message_parse(const struct pvgpu_key *k, const char *text, size_t len,
+			struct pvgpu_message *out, char *err);
+int pvgpu_message_format(const struct pvgpu_key *k, const struct pvgpu_message *v, char *buf,
+			 size_t cap, char *err);
 /* Check a text against any type of key. */
 int pvgpu_key_check(const struct pvgpu_key *k, const char *text, size_t len, char *err);
 /* Permissions as the toolstack sets them: "n3,r0". */

@@ -29,6 +29,22 @@ static inline int api_stream(CUstream stream, bool per_thread, struct target *t)
 	return client->stream(stream, per_thread, t);
 }
 
+/* Numbers that travel together, see cuda/memory/numbers.c. */
+static inline int api_pack(struct numbers *k, uint64_t bytes)
+{
+	return client->pack(k, bytes);
+}
+
+static inline void api_packs(struct numbers *k, uint64_t at, const void *from, uint64_t bytes)
+{
+	client->packs(k, at, from, bytes);
+}
+
+static inline void api_packed(struct numbers *k, bool posted)
+{
+	client->packed(k, posted);
+}
+
 /* client.c */
 int api_enter(void);
 int api_current(struct ctx **c);

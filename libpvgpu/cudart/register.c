@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct image {
@@ -172,6 +173,18 @@ RT_VISIBLE void __cudaRegisterHostVar(void **handle, const char *device, char *h
 {
 }
 
+/* The program is about to use a null pointer. */
+static void say_unmanaged(const char *variable)
+{
+	static atomic_flag told = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&told))
+		fprintf(stderr,
+			"pvgpu: the driver offers no managed variables, as %s is: the CPU cannot "
+			"use it; take memory from cudaMallocManaged() (docs/cudart.md)\n",
+			variable);
+}
+
 /* Managed variables are reached through a pointer of the program's. */
 static void bind_managed(struct image *image, CUlibrary library)
 {
@@ -179,7 +192,11 @@ static void bind_managed(struct image *image, CUlibrary library)
 		CUdeviceptr addr;
 		size_t bytes;
 
-		if (n->managed && !rt_cu.cuLibraryGetManaged(&addr, &bytes, library, n->device))
+		if (!n->managed)
+			continue;
+		if (rt_cu.cuLibraryGetManaged(&addr, &bytes, library, n->device))
+			say_unmanaged(n->device);
+		else
 			*(void **)(uintptr_t)atomic_load(&n->host) = (void *)(uintptr_t)addr;
 	}
 }

@@ -69,18 +69,26 @@ static nvmlReturn_t ask(int fd, struct pvgpu_local_figures *m)
 static void take(const struct pvgpu_local_figures *m, struct ml_figures *out)
 {
 	const uint32_t n = m->sessions < ML_PROCESSES ? m->sessions : ML_PROCESSES;
+	const pid_t self = getpid();
 
 	out->memory_limit = m->memory_limit;
 	out->memory_used = m->memory_used;
 	out->used_known = true;
 	out->gpu_time = m->gpu_time;
-	/* Of another namespace the numbers would be other processes' here. */
-	out->processes_known = m->asker == getpid();
-	for (uint32_t i = 0; out->processes_known && i < n; i++)
-		if (m->session[i].pid > 0)
-			out->process[out->processes++] =
-				(struct ml_process){.pid = (unsigned int)m->session[i].pid,
-						    .memory = m->session[i].memory_used};
+	/*
+	 * In another namespace the numbers would be other processes' here: of them only the
+	 * caller's own is known. An error would end programs that list processes as their memory
+	 * runs out: NVIDIA's library gives an empty list in containers.
+	 */
+	out->processes_known = true;
+	for (uint32_t i = 0; i < n; i++) {
+		const int32_t pid = m->session[i].pid;
+
+		if (pid > 0 && (pid == m->asker || m->asker == self))
+			out->process[out->processes++] = (struct ml_process){
+				.pid = (unsigned int)(pid == m->asker ? self : pid),
+				.memory = m->session[i].memory_used};
+	}
 }
 
 static nvmlReturn_t figures_local(const char *path, struct ml_figures *out)

@@ -91,8 +91,7 @@ nvmlReturn_t ml_figures_xen(const char *device, struct ml_figures *out)
 	snprintf(folder, sizeof(folder), "%s/%.60s/device", ml_sysfs, name ? name + 1 : device);
 	if (read_file(folder, "memory", text))
 		out->memory_limit = strtoull(text, NULL, 10);
-	/* A module of an earlier release has no such file. A vGPU that has had no session has no
-	 * statistics. */
+	/* A module of an earlier release has no such file. */
 	if (read_file(folder, "usage", text))
 		out->used_known = field(text, "memory-used", &out->memory_used) &&
 				  field(text, "gpu-time", &out->gpu_time);

@@ -92,6 +92,8 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 #define NVML_OPTIONAL_CALLS(X)                                                                     \
 	X(nvmlDeviceGetTemperature, (nvmlDevice_t device, int sensor, unsigned int *celsius))      \
 	X(nvmlDeviceGetPowerUsage, (nvmlDevice_t device, unsigned int *milliwatts))                \
+	X(nvmlDeviceGetEnforcedPowerLimit, (nvmlDevice_t device, unsigned int *milliwatts))        \
+	X(nvmlDeviceGetPersistenceMode, (nvmlDevice_t device, int *mode))                          \
 	X(nvmlDeviceGetClockInfo, (nvmlDevice_t device, int clock, unsigned int *mhz))             \
 	X(nvmlDeviceGetTotalEccErrors,                                                             \
 	  (nvmlDevice_t device, int error, int counter, unsigned long long *count))

@@ -15,12 +15,16 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+from exporter_test import Exporter  # noqa: E402
 from pvgpu_env import PvgpuEnv  # noqa: E402
 from share_test import Sharing, jain  # noqa: E402
 
 # Long enough that neither side sleeps between two calls, short enough that a worker does not spin beside the reference.
 POLL_LONG = "20000"
 POLL_FOR_EVER = "2000000000"
+
+GROUPS = ("post", "calls", "awaited", "graphs", "allocations", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sandbox",
+          "sched", "gate", "one_busy", "shares", "modes", "latency", "endless", "setting", "scrape")
 
 
 class Bench:
@@ -92,6 +96,33 @@ class Bench:
         n = "awaited_sleeping_ns"
         self.row(n, r[n], "ns", f"two-process eventfd ping-pong on one CPU, {r[n + '_reference']:.0f} ns", r[n + "_ratio"],
                  "ratio <= 1.5")
+
+    def graphs(self):
+        """A graph of 100 kernels: what a launch costs the caller, and replays beside those on simcuda directly."""
+        direct = self.env(os.path.join(self.build, "simcuda"))
+        with self.pvgpu("simcuda") as d:
+            direct.update(d.sim)
+            turns = 1000
+            took = self.run(direct, str(turns), "20", program="graphbench")["graph_replay_us"] / 100
+            words = str(max(1, round(turns * 20 / took))), "50" if self.quick else "500"
+            pairs = [[self.run(env, *words, program="graphbench") for env in (direct, self.through(d))]
+                     for _ in range(1 if self.quick else 5)]
+        launch = statistics.median(own["graph_launch_ns"] for _, own in pairs)
+        self.row("graph_launch_ns", launch, "ns", "100 kernels, one command of 40 bytes", None, "<= 300 ns")
+        native, own = (statistics.median(p[i]["graph_replay_us"] for p in pairs) for i in (0, 1))
+        self.row("graph_replay_us", own, "us", f"on simcuda directly, {native:,.0f} us: {native / 100:.1f} us a kernel",
+                 statistics.median(n["graph_replay_us"] / p["graph_replay_us"] for n, p in pairs), "ratio >= 0.98")
+
+    def allocations(self):
+        """Small allocations that are freed at once, beside those on simcuda directly."""
+        direct = self.env(os.path.join(self.build, "simcuda"))
+        with self.pvgpu("simcuda", POLL_LONG) as d:
+            direct.update(d.sim)
+            pairs = [[self.run(env, program="allocbench") for env in (direct, self.through(d, POLL_LONG))]
+                     for _ in range(3 if self.quick else 9)]
+        for n, target in (("alloc_free_ns", "none: one awaited call"), ("pool_alloc_free_ns", "ratio <= 1")):
+            native, own = (statistics.median(p[i][n] for p in pairs) for i in (0, 1))
+            self.row(n, own, "ns", f"on simcuda directly, {native:,.0f} ns", statistics.median(p[1][n] / p[0][n] for p in pairs), target)
 
     def drain(self):
         with self.pvgpu("nullcuda") as d:
@@ -177,6 +208,27 @@ class Bench:
                     times.append(self.run(self.through(d), "start")["session_start_ms"])
             self.row(name, statistics.median(times), "ms", of, None, target)
 
+    def sandbox(self):
+        """What the workers' sandbox costs: the same runs with it and without, in turns, first the one, then the other."""
+        runs = {"post_launch_ns": ("post", POLL_FOR_EVER, ()), "drain_end_to_end_per_s": ("drain", None, ()),
+                "awaited_sleeping_ns": ("sleeping", "0", ("taskset", "-c", "0"))}
+        targets = {"post_launch_ns": "within the pairs' own spread", "drain_end_to_end_per_s": "within the pairs' own spread",
+                   "awaited_sleeping_ns": "ratio <= 1.1"}
+        with self.pvgpu("nullcuda", POLL_FOR_EVER) as d:
+            calls = self.run(self.through(d, POLL_FOR_EVER), "count")["post_syscalls_per_10000"]
+        with self.pvgpu("nullcuda", POLL_FOR_EVER, settings={"sandbox": "off"}) as d:
+            without = self.run(self.through(d, POLL_FOR_EVER), "count")["post_syscalls_per_10000"]
+        self.row("sandbox_post_syscalls", calls, "per 10,000", f"without a sandbox: {without:.0f}", None, "no more than without")
+        for name, (what, poll, wrap) in runs.items():
+            got = {"full": [], "off": []}
+            for i in range(3 if self.quick else 20):
+                for mode in ("full", "off") if i % 2 else ("off", "full"):
+                    with self.pvgpu("nullcuda", poll, wrap=list(wrap), settings={"sandbox": mode}) as d:
+                        got[mode].append(self.run(self.through(d, poll), what, wrap=wrap)[name])
+            ratios = sorted(f / o for f, o in zip(got["full"], got["off"]))
+            self.row("sandbox_" + name, statistics.median(got["full"]), "launches/s" if name.endswith("per_s") else "ns",
+                     f"without one, {statistics.median(got['off']):,.0f}; ratios {ratios[0]:.2f} to {ratios[-1]:.2f}",
+                     statistics.median(ratios), targets[name])
 
     # ---- several vGPUs ----
     def gate(self):
@@ -258,6 +310,31 @@ class Bench:
                 self.row(f"share_total_{n}", used * 100, "%", f"one vGPU alone, {alone * 100:.1f} % of the time", used / alone,
                          "ratio >= 0.97")
 
+    def mode_of(self, mode, us, seconds):
+        """Kernels a second of two vGPUs together that always have kernels queued, in a pool of that mode."""
+        vgpus = {n: "memory=64M" for n in ("a", "b")}
+        d = self.pvgpu("simcuda", vgpus=vgpus)
+        d.write_config(f"[pool gpu]\ndevice = 0\nmode = {mode}\n")
+        with d:
+            tenants = [self.tenant(d, n, "naps", str(us), str(seconds)) for n in vgpus]
+            for p in tenants:
+                self.go(p)
+            return sum(self.result(p, "naps_per_s") for p in tenants)
+
+    def modes(self):
+        """What an operator pays for a pool's mode: hand-overs that wait for the end of all work, and the clearing of the
+        cache, in confidential pools. The simulated GPU's memset is the processor's, of 8 MiB."""
+        got = {}
+        for us in (500, 5000):
+            for _ in range(1 if self.quick else 5):
+                for mode in ("shared", "exclusive", "confidential"):
+                    got.setdefault((mode, us), []).append(self.mode_of(mode, us, 1 if self.quick else 3))
+            for mode in ("exclusive", "confidential"):
+                name = f"mode_{mode}" + ("" if us == 500 else f"_{us // 1000}ms")
+                ratio = statistics.median(m / s for m, s in zip(got[mode, us], got["shared", us]))
+                self.row(name, statistics.median(got[mode, us]), "kernels/s",
+                         f"the same in a shared pool, {statistics.median(got['shared', us]):,.0f}/s", ratio, "none: the price")
+
     def latency_of(self, daemon, beside, direct=False):
         """Median and p99 in ms of one kernel of 500 us and its end, every 5 ms or so."""
         low = self.tenant(daemon, "low", "naps", "100", "0", direct=direct) if beside else None
@@ -305,6 +382,49 @@ class Bench:
             other.wait()
         self.row("endless_stop_ms", max(over), "ms", f"its kernel-limit of {limit} ms", None, "<= 1000 ms")
 
+    # ---- operating it ----
+    def setting(self):
+        """From `set` to the last kernel that the old value let through: a vGPU without a limit gets one of a kernel a second."""
+        def launches():
+            return int(d.read("/vgpu/vgpu0/launches"))
+
+        with PvgpuEnv({"vgpu0": "memory=64M,burst-commands=1"}, build=self.build) as d:
+            p = self.start(self.env(os.path.join(self.build, "lib"), d.socket()), "loop", "500", "8", "0", "600")
+            p.stdout.readline()
+            p.stdin.write("g")
+            p.stdin.flush()
+            took = []
+            for _ in range(5 if self.quick else 20):
+                seen = launches()
+                while launches() < seen + 100:
+                    pass
+                begin = last = time.monotonic()
+                d.write("/vgpu/vgpu0/rate-commands", "1")
+                seen = launches()
+                while time.monotonic() < last + 0.3:
+                    now = launches()
+                    if now > seen + 1:  # one is due each second
+                        seen, last = now, time.monotonic()
+                took.append((last - begin) * 1000)
+                d.write("/vgpu/vgpu0/rate-commands", "0")
+            p.kill()
+            p.communicate()
+        self.row("set_ms", max(took), "ms", f"most of {len(took)}; median {statistics.median(took):.1f} ms", None, "<= 100 ms")
+
+    def scrape(self):
+        with PvgpuEnv({f"tenant-with-a-name-{i:03}": "memory=4M" for i in range(100)}, build=self.build) as d, Exporter(d) as e:
+            took, spent = [], e.metrics()["pvgpu_daemon_cpu_seconds_total"]
+            for _ in range(10 if self.quick else 40):
+                time.sleep(0.15)  # the next snapshot
+                begin = time.monotonic()
+                size = len(e.get("/metrics")[0])
+                took.append((time.monotonic() - begin) * 1000)
+            time.sleep(0.15)
+            spent = e.metrics()["pvgpu_daemon_cpu_seconds_total"] - spent
+        self.row("scrape_ms", max(took), "ms", f"100 vGPUs; most of {len(took)}; median {statistics.median(took):.1f} ms", None, "<= 50 ms")
+        self.row("scrape_kib", size / 1024, "KiB", "100 vGPUs", None, "<= 1024 KiB")
+        self.row("scrape_core", 100 * spent / (len(took) + 1), "%", "a core of pvgpud, 100 vGPUs scraped each second", None, "<= 2 %")
+
 
 def pss(pid):
     """Proportional set size of a process in KiB, without ring, arena and the far end's library."""
@@ -325,11 +445,13 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", help="post calls awaited drain pageable pinned sessions idle session_start sched gate one_busy shares latency endless")
+    ap.add_argument("only", nargs="*", metavar="GROUP", help="of: " + " ".join(GROUPS))
     args = ap.parse_args()
+    names = args.only or GROUPS
+    unknown = set(names) - set(GROUPS)
+    if unknown:
+        ap.error(f"no such group: {' '.join(sorted(unknown))}; there are {' '.join(GROUPS)}")
     b = Bench(args.build, args.quick)
-    names = args.only or ["post", "calls", "awaited", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sched",
-                          "gate", "one_busy", "shares", "latency", "endless"]
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:
         getattr(b, n)()

@@ -10,6 +10,9 @@ LDLIBS_callbench = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/graphbench
 $(B)/tests/graphbench: $(call obj,tests/bench/graphbench.c) | $(B)/stubs/libcuda.so
 LDLIBS_graphbench = -L$(B)/stubs -lcuda
+TESTPROGS += $(B)/tests/allocbench
+$(B)/tests/allocbench: $(call obj,tests/bench/allocbench.c) | $(B)/stubs/libcuda.so
+LDLIBS_allocbench = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/schedbench
 $(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
 $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
@@ -31,7 +34,7 @@ bench-loops: packages
 .PHONY: bench-decoder
 bench-decoder: packages
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) --decoders $(LOOPS)
+	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) --table decoders $(LOOPS)
 
 # One hand-over: which thread wakes which, and when. Needs root and tracefs.
 .PHONY: bench-handover

@@ -32,6 +32,12 @@ WEIGHTS = [f"1:{us}:{burst}:{think},2:{us}:{burst}:{think},1:{us}:{burst}:{think
            for us, burst, think in ((100, 1, 0), (500, 1, 0), (500, 4, 3000), (2000, 10, 5000), (100, 20, 2000),
                                     (500, 64, 10000), (20000, 1, 1000))]
 POLICY_WEIGHT = 100
+# Equal tenants, with one that never waits among them, and many.
+WAITING = [f"1:{us}:{burst}:0x{n}" for n in (2, 4, 8) for us in (100, 500, 2000) for burst in (1, 8, 64)] + [
+    f"1:2000:64:0,1:{us}:{burst}:0x3" for us, burst in ((100, 1), (500, 8))] + ["1:500:8:0x100"]
+BY_WEIGHT = [",".join(f"{w}:{us}:{burst}:{think}" for w in (1, 2, 1, 4))
+             for us in (100, 500, 2000, 20000) for burst in (1, 8, 64) for think in (0, 1000, 3000, 10000)]
+TABLES = {"short": LOADS + WEIGHTS, "waiting": WAITING, "weights": BY_WEIGHT, "decoders": DECODERS}
 
 
 def parse(text):
@@ -132,30 +138,30 @@ def main():
     ap.add_argument("--seconds", type=float, default=2)
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--busy", type=int, default=0, help="busy processes beside")
-    ap.add_argument("--out", help="the table as JSON")
-    ap.add_argument("--decoders", action="store_true", help="the table of decoders")
-    ap.add_argument("loads", nargs="*", help="WEIGHT:US:BURST:THINK_US[xN],... (default: a table)")
+    ap.add_argument("--out", help="the table as JSON, for make results")
+    ap.add_argument("--table", choices=TABLES, default="short", help="where no loads are given (default %(default)s)")
+    ap.add_argument("loads", nargs="*", help="WEIGHT:US:BURST:THINK_US[xN],...")
     args = ap.parse_args()
     beside, rows = busy(args.busy), []
     try:
         b = Loops(args.build, args.seconds)
-        print(f"{'load':56} {'fair':>6} {'total':>6} {'jain':>6}  got (due), % of the GPU's time")
-        for load in args.loads or (DECODERS if args.decoders else LOADS + WEIGHTS):
+        print(f"{'load':56} {'fair':>6} {'total':>6} {'jain':>6}  got (due), % of the GPU's time, of the first eight")
+        for load in args.loads or TABLES[args.table]:
             r = b.run(parse(load), args.rounds)
-            shares = " ".join(f"{g * 100:.1f} ({x * 100:.1f})" for g, x in zip(r["got"], r["due"]))
+            shares = " ".join(f"{g * 100:.1f} ({x * 100:.1f})" for g, x in zip(r["got"][:8], r["due"]))
             print(f"{load:56} {r['fair']:6.3f} {r['total']:6.3f} {r['jain']:6.4f}  {shares}", flush=True)
             if "decoder" in load:
                 print("    tokens/s (alone): " + " ".join(f"{e:.1f} ({a:.1f})" for e, a in zip(r["each"], r["alone"])), flush=True)
             for line in r.pop("bad"):
                 print("    " + line.rstrip(), flush=True)
-            rows.append({"load": load, **r})
+            rows.append({"load": load, **{k: r[k] for k in ("fair", "total", "jain")}, "shares": shares})
     finally:
         for p in beside:
             p.kill()
             p.wait()
     if args.out:
         with open(args.out, "w", encoding="utf-8") as f:
-            json.dump(rows, f, indent=1)
+            json.dump({"rows": rows}, f, indent=1)
     return 0
 
 

@@ -40,7 +40,8 @@ def waiting(full):
               [("PVGPU_MANY=1000,100 " if full else "") + f"KILLS={kills} {MAKE} check-lifecycle"], limit=3600 if full else 1800),
         Stage("scheduler", "the simulator's targets, shares of GPU time, pools, watchdog",
               [f"{MAKE} check-{what}" for what in ("sim", "shares", "pools", "watchdog")]),
-        Stage("exporter", "statistics over HTTP, a real Prometheus", [f"{MAKE} check-exporter"]),
+        Stage("exporter", "statistics over HTTP, a real Prometheus", [f"{MAKE} check-exporter"] + ([f"{MAKE} check-page"] if full else [])),
+        *([Stage("acceptance", "pvgpu-acceptance, with all test programs", [f"{MAKE} check-acceptance"])] if full else []),
         Stage("soak", f"100 sessions, and hostile guests beside them, for {'30 minutes' if full else 'a minute'}",
               [f"{MAKE} {'soak' if full else 'check-soak'}"], limit=10800 if full else 1800),
         Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),
@@ -56,7 +57,7 @@ def stages(full=False):
     for s in waiters:
         s.lane = "" if full else "waiting"
     lab = Stage("lab", "real Xen in QEMU: " + ("every scenario, each on a machine of its own" if full else "scenarios"),
-                ["LAB_PATIENCE=6 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
+                ([f"{MAKE} lab-others"] if full else []) + ["LAB_PATIENCE=6 " + ("" if full else "LAB_SANDBOX=off ") + f"{MAKE} lab " + ("ALONE=1" if full else "QUICK=1 JOBS=1")],
                 limit=7200 if full else 3600, lane="" if full else "lab")
     fuzzing = Stage("fuzz", f"every fuzzer for {fuzz} s from its corpus",
                     [f"nice -n 5 {MAKE} fuzz FUZZ_SECONDS={fuzz}" + (f" FUZZ_RUNS={runs}" if full else "")],
@@ -69,29 +70,33 @@ def stages(full=False):
         *([fuzzing] if full else [*waiters, fuzzing]),  # check-full: beside all others and a little behind them
     ]
     out = early + [
-        Stage("unit", "unit tests, short benchmarks", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit", f"{MAKE} check-bench"]),
+        Stage("unit", "unit tests, short benchmarks", [("" if full else "PVGPU_STRESS=0.25 ") + f"{MAKE} run-unit", f"{MAKE} check-isa-values", f"{MAKE} check-bench"]),
         *([Stage("starved", "unit tests whose processes are stopped at random, as where processor time is short", [f"{MAKE} check-starved"], limit=3600)]
           if full else []),
+        *([Stage("mends", "mends after attacks on Xen, taken out one at a time: the test of each must fail", [f"{MAKE} check-mends"], limit=3600)] if full else []),
         Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts, packages' files",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
-               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py",
+               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py", "python3 tests/lab/clock_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
         *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, also what it does without Xen, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
           if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),
-        Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin",
-              [f"{MAKE} check-protocol", f"{MAKE} check-planted", f"{MAKE} check-versions", ("PVGPU_CYCLES=50 " if full else "") + f"{MAKE} check-xapi"]),
-        Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"]),
+        Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin, pvgpuctl's --json",
+              [f"{MAKE} check-protocol", *([f"{MAKE} check-planted"] if full else []), f"{MAKE} check-versions", ("PVGPU_CYCLES=50 " if full else "") + f"{MAKE} check-xapi", f"{MAKE} check-answers"]
+              + ([f"{MAKE} check-attachd", f"{MAKE} check-statistics-load"] if full else [])),
+        # The protocol of the ring has not changed for long, and the model takes its time.
+        *([Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"])] if full else []),
         Stage("cloudstack", "pvgpu-cloudstack between doubles of CloudStack and of a pool", [f"{MAKE} check-cloudstack"]),
         Stage("programs", "every test program, directly on simcuda and through pvgpu",
               [f"{MAKE} check-programs"] + ([f"{MAKE} check-called"] if full else [])),
         Stage("offload", "OpenMP and OpenACC programs that GCC offloads, directly on simcuda and through pvgpu",
-              [f"{MAKE} check-offload"] + ([f"{MAKE} check-libgomp"] if full else []), limit=7200 if full else 1800),
+              [f"{MAKE} check-offload"] + ([f"{MAKE} check-{what}" for what in ("libgomp", "offload-llvm", "libomptarget")] if full else []), limit=7200 if full else 1800),
         Stage("clients", "FFmpeg's CUDA filters, directly on simcuda and through pvgpu, against those of the CPU; the guest's NVML",
               [f"{MAKE} check-clients", f"{MAKE} check-nvml"] +
-              ([f"{MAKE} check-{what}" for what in ("halide", "numba", "monitors")] if full else [])),
+              ([f"{MAKE} check-{what}" for what in ("halide", "numba", "gstreamer", "monitors", "torch")] if full else []),
+              limit=5400 if full else 1800),  # the first time a chroot is filled from a mirror
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),
         Stage("simcuda-fuzz", "random kernels on simcuda against a model on the CPU; planted faults are found",

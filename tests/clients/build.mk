@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs of Debian's that drive libcuda.so.1 by themselves, as they are: directly on the simulated GPU and through pvgpu.
-.PHONY: check-clients check-halide check-numba check-monitors
+.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page
 check-clients: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v ffmpeg_test
 # A minute: pipelines in C++ are compiled first.
@@ -9,6 +9,15 @@ check-halide: tests
 # Numba's own tests; half a minute.
 check-numba: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v numba_test
+# GStreamer's plugin for CUDA; half a minute.
+check-gstreamer: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v gstreamer_test
 # gpustat, nvitop, nvtop and pynvml of Debian 13 in a chroot, which debootstrap makes: needs root.
 check-monitors: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v monitors_test
+# Debian 13's PyTorch for CUDA in a chroot: needs root, and downloads a gigabyte and more the first time.
+check-torch: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v torch_test
+# The status page in headless Chromium; its pictures are in $(B)/page.
+check-page: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v page_test

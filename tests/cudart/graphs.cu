@@ -134,6 +134,175 @@ static void by_hand(cudaStream_t s)
 	RT(cudaGraphDestroy(graph));
 }
 
+/* CUDA's one structure for nodes of every kind; here the parts for memory, by their offsets. */
+struct node_params {
+	int type, reserved[3];
+	union {
+		long long all[29];
+		struct {
+			cudaMemPoolProps pool;
+			const void *access;
+			size_t accesses, bytes;
+			void *ptr;
+		} alloc;
+		void *freed;
+	};
+	long long reserved_too;
+};
+static_assert(sizeof(struct node_params) == 256, "the size of a node's parameters");
+extern "C" cudaError_t cudaGraphAddNode_v2(cudaGraphNode_t *node, cudaGraph_t graph,
+					   const cudaGraphNode_t *dependencies, const void *edges,
+					   size_t count, struct node_params *params);
+
+/* Memory of the graph, used by kernels between its allocation and its free. */
+static void by_structure(cudaStream_t s)
+{
+	struct node_params alloc = {}, release = {};
+	cudaKernelNodeParams k = {};
+	cudaMemsetParams fill = {};
+	cudaGraphNode_t n[5];
+	cudaGraphExec_t exec;
+	cudaGraph_t graph;
+	both<int> v(N);
+	int two = 2;
+
+	alloc.type = 10;
+	alloc.alloc.pool.allocType = 1;
+	alloc.alloc.pool.location = {cudaMemLocationTypeDevice, 0};
+	alloc.alloc.bytes = N * sizeof(int);
+	RT(cudaGraphCreate(&graph, 0));
+	RT(cudaGraphAddNode_v2(&n[0], graph, NULL, NULL, 0, &alloc));
+	CHECK(alloc.alloc.ptr, "no address");
+	fill.dst = alloc.alloc.ptr;
+	fill.elementSize = 4;
+	fill.value = 20;
+	fill.width = N;
+	fill.height = 1;
+	RT(cudaGraphAddMemsetNode(&n[1], graph, n, 1, &fill));
+	void *params[] = {&alloc.alloc.ptr, &two};
+	k.func = (void *)add;
+	k.gridDim = dim3(2);
+	k.blockDim = dim3(N / 2);
+	k.kernelParams = params;
+	RT(cudaGraphAddKernelNode(&n[2], graph, n + 1, 1, &k));
+	RT(cudaGraphAddMemcpyNode1D(&n[3], graph, n + 2, 1, v.dev, alloc.alloc.ptr,
+				    N * sizeof(int), cudaMemcpyDeviceToDevice));
+	release.type = 11;
+	release.freed = alloc.alloc.ptr;
+	RT(cudaGraphAddNode_v2(&n[4], graph, n + 3, NULL, 1, &release));
+	release.type = 13;
+	WANT(cudaErrorNotSupported, cudaGraphAddNode_v2(&n[4], graph, NULL, NULL, 0, &release));
+	WANT(cudaErrorNotSupported, cudaGetLastError());
+	RT(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+	for (int i = 0; i < 2; i++) {
+		RT(cudaMemset(v.dev, 0, N * sizeof(int)));
+		RT(cudaGraphLaunch(exec, s));
+		RT(cudaStreamSynchronize(s));
+		all_are(v, 22, "memory of the graph");
+	}
+	RT(cudaGraphExecDestroy(exec));
+	RT(cudaGraphDestroy(graph));
+}
+
+/* A graph that waits for an event of another stream, and records one for a third. */
+static void by_events(cudaStream_t s)
+{
+	const unsigned int external = 1; /* cudaEventWaitExternal, cudaEventRecordExternal */
+	cudaStream_t feeder, reader;
+	cudaEvent_t before, behind;
+	cudaGraphExec_t exec;
+	cudaGraph_t graph;
+	both<int> v(N), w(N);
+
+	RT(cudaStreamCreateWithFlags(&feeder, cudaStreamNonBlocking));
+	RT(cudaStreamCreateWithFlags(&reader, cudaStreamNonBlocking));
+	RT(cudaEventCreateWithFlags(&before, cudaEventDisableTiming));
+	RT(cudaEventCreateWithFlags(&behind, cudaEventDisableTiming));
+	RT(cudaStreamBeginCapture(s, cudaStreamCaptureModeGlobal));
+	RT(cudaStreamWaitEvent(s, before, external));
+	multiply<<<N / 64, 64, 0, s>>>(v.dev, 2);
+	RT(cudaEventRecordWithFlags(behind, s, external));
+	RT(cudaStreamEndCapture(s, &graph));
+	RT(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+	for (int i = 0; i < 3; i++) {
+		RT(cudaMemset(v.dev, 0, N * sizeof(int)));
+		RT(cudaDeviceSynchronize());
+		add<<<N / 64, 64, 0, feeder>>>(v.dev, 3 + i);
+		RT(cudaEventRecord(before, feeder));
+		RT(cudaGraphLaunch(exec, s));
+		RT(cudaStreamWaitEvent(reader, behind, 0));
+		RT(cudaMemcpyAsync(w.dev, v.dev, N * sizeof(int), cudaMemcpyDeviceToDevice, reader));
+		RT(cudaStreamSynchronize(reader));
+		all_are(w, 2 * (3 + i), "behind the graph's event");
+	}
+	RT(cudaGraphExecDestroy(exec));
+	RT(cudaGraphDestroy(graph));
+	RT(cudaEventDestroy(before));
+	RT(cudaEventDestroy(behind));
+	RT(cudaStreamDestroy(feeder));
+	RT(cudaStreamDestroy(reader));
+}
+
+/* A priority, a node that is left out, the graph inside of a node, a text. */
+static void by_details(cudaStream_t s)
+{
+	cudaLaunchAttributeValue value = {};
+	cudaGraph_t graph, inner, inside;
+	cudaGraphNode_t first, second, child, node;
+	struct cudaKernelNodeParams p;
+	const char *path = "/dev/null";
+	cudaGraphExec_t exec;
+	unsigned int on = 7;
+	both<int> v(N);
+	int three = 3;
+	void *args[] = {&v.dev, &three};
+	size_t n = 1;
+
+	RT(cudaGraphCreate(&inner, 0));
+	p = node_params(add, args);
+	RT(cudaGraphAddKernelNode(&first, inner, NULL, 0, &p));
+	value.priority = -1;
+	RT(cudaGraphKernelNodeSetAttribute(first, cudaLaunchAttributePriority, &value));
+	RT(cudaGraphCreate(&graph, 0));
+	RT(cudaGraphAddChildGraphNode(&child, graph, NULL, 0, inner));
+	p = node_params(multiply, args);
+	RT(cudaGraphAddKernelNode(&second, graph, &child, 1, &p));
+	RT(cudaGraphKernelNodeCopyAttributes(second, first));
+	RT(cudaGraphChildGraphNodeGetGraph(child, &inside));
+	RT(cudaGraphGetNodes(inside, &node, &n));
+	const cudaGraphNode_t both_nodes[] = {second, node};
+	for (cudaGraphNode_t k : both_nodes) {
+		value.priority = 0;
+		RT(cudaGraphKernelNodeGetAttribute(k, cudaLaunchAttributePriority, &value));
+		CHECK(value.priority == -1, "priority %d", value.priority);
+	}
+	RT(cudaGraphInstantiateWithFlags(&exec, graph, 0));
+	RT(cudaMemset(v.dev, 0, N * sizeof(int)));
+	RT(cudaGraphLaunch(exec, s));
+	RT(cudaStreamSynchronize(s));
+	all_are(v, 9, "added and multiplied");
+	RT(cudaGraphNodeSetEnabled(exec, second, 0));
+	RT(cudaGraphNodeGetEnabled(exec, second, &on));
+	CHECK(on == 0, "enabled %u", on);
+	three = 5;
+	p = node_params(add, args);
+	RT(cudaGraphKernelNodeSetParams(first, &p));
+	RT(cudaGraphExecChildGraphNodeSetParams(exec, child, inner));
+	RT(cudaGraphLaunch(exec, s));
+	RT(cudaStreamSynchronize(s));
+	all_are(v, 14, "added alone");
+	RT(cudaGraphDebugDotPrint(graph, path, 0));
+	WANT(cudaErrorInvalidValue, cudaGraphDebugDotPrint(graph, NULL, 0));
+	WANT(cudaErrorInvalidValue, cudaGraphNodeSetEnabled(exec, child, 0));
+	WANT(cudaErrorInvalidValue, cudaGraphChildGraphNodeGetGraph(second, &inside));
+	WANT(cudaErrorInvalidValue,
+	     cudaGraphKernelNodeGetAttribute(child, cudaLaunchAttributePriority, &value));
+	WANT(cudaErrorInvalidValue, cudaGetLastError());
+	RT(cudaGraphExecDestroy(exec));
+	RT(cudaGraphDestroy(graph));
+	RT(cudaGraphDestroy(inner));
+}
+
 int main()
 {
 	cudaStream_t s;
@@ -152,6 +321,9 @@ int main()
 	RT(cudaGraphDestroy(graph));
 	by_capture(s);
 	by_hand(s);
+	by_structure(s);
+	by_events(s);
+	by_details(s);
 	RT(cudaStreamDestroy(s));
 	printf("graphs are right\n");
 	return 0;

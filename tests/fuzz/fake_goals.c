@@ -3,10 +3,10 @@
  * out of the fuzzers. */
 #include "xen-pvgpu-back/daemon/workers/goals.h"
 
-bool goals_refuse(const struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
-		  char reason[POOL_REASON])
+enum goals_verdict goals_ask(struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
+			     char reason[POOL_REASON])
 {
-	return false;
+	return GOALS_MET;
 }
 
 void goals_changed(struct pool *p)

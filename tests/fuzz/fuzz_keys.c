@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_DECODES: xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/validate.c xenstore-schema/dump.c */
+/* FUZZ_DECODES: xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/validate.c
+ * xenstore-schema/dump.c */
 /* FUZZ_OBJS: xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/validate.c
  * xenstore-schema/dump.c gen/pvgpu_keys.c */
 /*
@@ -43,6 +44,7 @@ ROUND(uuid, struct pvgpu_uuid, &)
 ROUND(text, struct pvgpu_text, &)
 ROUND(refs, struct pvgpu_refs, &)
 ROUND(path, struct pvgpu_ids, &)
+ROUND(message, struct pvgpu_message, &)
 
 static void round_record(const struct pvgpu_key *k, const char *text, size_t len)
 {
@@ -78,6 +80,9 @@ static void round_trip(const struct pvgpu_key *k, const char *text, size_t len)
 		break;
 	case PVGPU_TYPE_RECORD:
 		round_record(k, text, len);
+		break;
+	case PVGPU_TYPE_MESSAGE:
+		round_message(k, text, len);
 		break;
 	default:
 		round_number(k, text, len);

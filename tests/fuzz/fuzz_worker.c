@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_handlers.c tests/unit/worker/worker_fake.c tests/unit/worker/worker_fake_far.c
- *   tests/unit/worker/worker_fake_mem.c
+/* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_handlers.c tests/unit/worker/worker_fake.c
+ * tests/unit/worker/worker_fake_far.c tests/unit/worker/worker_fake_mem.c
  *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
  *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/texture.c
  * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
@@ -9,12 +9,15 @@
  * xen-pvgpu-back/worker/gpu/context.c xen-pvgpu-back/worker/gpu/copy.c
  * xen-pvgpu-back/worker/gpu/deferred.c xen-pvgpu-back/worker/gpu/device.c
  * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
- * xen-pvgpu-back/worker/gpu/graph_params.c
- * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c xen-pvgpu-back/worker/gpu/evict.c
- * xen-pvgpu-back/worker/gpu/find.c
+ * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
+ * xen-pvgpu-back/worker/gpu/graph_exec.c xen-pvgpu-back/worker/gpu/graph_params.c
+ * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
+ * xen-pvgpu-back/worker/gpu/evict.c xen-pvgpu-back/worker/gpu/find.c
  * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
- * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c xen-pvgpu-back/worker/gpu/image.c
- * xen-pvgpu-back/worker/gpu/latency.c xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
+ * xen-pvgpu-back/worker/gpu/gate_page.c
+ * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c
+ * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/latency.c
+ * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
  * xen-pvgpu-back/worker/gpu/link.c
  * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
  * xen-pvgpu-back/worker/gpu/module.c xen-pvgpu-back/worker/gpu/objects.c
@@ -51,12 +54,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "pvgpu_cublas.h"
 #include "tests/unit/worker/worker_fake.h"
 
 #define STEPS_MAX  512
 #define ALLOCS_MAX 64
 #define CHUNK      (1u << 20)
 #define PATIENCE   1000u
+#define GROUPS     1000u
+#define GROUPS_AT  65536u
 
 static struct {
 	const uint8_t *at;
@@ -155,8 +161,8 @@ static bool record(struct worker *w, uint16_t op)
 	return on;
 }
 
-/* A job may wait for what never comes: an input has so much patience in all, or on a busy machine it
- * takes minutes. */
+/* A job may wait for what never comes: an input has so much patience in all, or on a busy machine
+ * it takes minutes. */
 static void side_time(struct worker *w)
 {
 	for (; in.patience && atomic_load(&w->gpu->side.jobs); in.patience--)
@@ -171,6 +177,68 @@ static void chunk(struct worker *w, uint16_t n)
 		gpu_arena_remove(w, at, CHUNK);
 	else if (!gpu_arena_add(w, at, CHUNK))
 		gpu_arena_register(w, NULL);
+}
+
+/* ---- a library beside the driver, whose arrays are read to their ends ---- */
+
+static cublasStatus_t lib_create(cublasHandle_t *h)
+{
+	if (fail_some("cublasCreate"))
+		return CUBLAS_STATUS_ALLOC_FAILED;
+	*h = malloc(1);
+	return *h ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+}
+
+static cublasStatus_t lib_destroy(cublasHandle_t h)
+{
+	free(h);
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lib_stream(cublasHandle_t h, CUstream s)
+{
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lib_mode(cublasHandle_t h, cublasPointerMode_t m)
+{
+	if (m > 1)
+		abort();
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t lib_grouped(cublasHandle_t h, const cublasOperation_t *ta,
+				  const cublasOperation_t *tb, const int *m, const int *n,
+				  const int *k, const float *alpha, const uint64_t *a,
+				  const int *lda, const uint64_t *b, const int *ldb,
+				  const float *beta, const uint64_t *c, const int *ldc, int count,
+				  const int *size)
+{
+	float sum = 0;
+
+	for (int i = 0; i < count; i++) {
+		sum += alpha[i] * beta[i];
+		if (ta[i] > 2 || tb[i] > 2 || m[i] < 0 || n[i] < 0 || k[i] < 0 || size[i] < 0 ||
+		    lda[i] < (ta[i] ? k[i] : m[i]) || ldb[i] < (tb[i] ? n[i] : k[i]) ||
+		    ldc[i] < m[i] || ldc[i] < 1)
+			abort();
+	}
+	return sum != 0 || fail_some("cublas") ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+}
+
+/* Also the numbers of so many groups, as a guest would have them in the arena, all right. */
+static void library(struct worker *w)
+{
+	static const int value[] = {0, 0, 2, 2, 2, 0, 2, 2, 0, 2, 1};
+	char *at = (char *)(uintptr_t)w->arena_base + GROUPS_AT;
+
+	for (unsigned int i = 0; i < 11 * GROUPS; i++)
+		memcpy(at + 4 * i, &value[i / GROUPS], 4);
+	fake_far.far.lib.cublas.cublasCreate_v2 = lib_create;
+	fake_far.far.lib.cublas.cublasDestroy_v2 = lib_destroy;
+	fake_far.far.lib.cublas.cublasSetStream_v2 = lib_stream;
+	fake_far.far.lib.cublas.cublasSetPointerMode_v2 = lib_mode;
+	fake_far.far.lib.cublas.cublasSgemmGroupedBatched = lib_grouped;
 }
 
 /* ---- pvgpud's side of the gate ---- */
@@ -287,6 +355,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct worker *w = fake_open(true);
 
+	library(w);
 	memset(&in, 0, sizeof(in));
 	in.at = data;
 	in.left = size;

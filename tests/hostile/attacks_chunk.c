@@ -248,6 +248,8 @@ static void unread(struct guest *g)
 
 /* ---- chunks that come and go under commands that use them ---- */
 
+#define MODULES 256u
+
 static atomic_bool stop;
 
 static void *work(void *arg)
@@ -259,7 +261,9 @@ static void *work(void *arg)
 	while (!atomic_load(&stop) && !guest_over(g)) {
 		POST(g, copy, COPY, .ctx = g->ctx, .dst = a, .src = g->memory[0], .size = SIZE);
 		POST(g, copy, COPY, .ctx = g->ctx, .dst = g->memory[0], .src = a, .size = SIZE);
-		if (!(++n % 8))
+		/* Each that loads keeps its memory: as many as fit into what a worker may use, also
+		 * where the attack takes long on a busy machine. */
+		if (!(++n % 8) && n <= 8 * MODULES)
 			POST(g, module_load, MODULE_LOAD, .ctx = g->ctx, .image = a,
 			     .image_len = ptx_fault_size + 1,
 			     .module = PVGPU_HANDLE(PVGPU_H_MODULE, 0, n, 1));

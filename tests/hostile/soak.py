@@ -139,8 +139,21 @@ class Soak:
         limit = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > limit:
+                self.show_late()
                 raise Wrong(f"not within {PATIENCE} s: {what()}")
             self.tick(hurry)
+
+    def show_late(self):
+        """What those who have not ended wait for, and what pvgpud knows of them."""
+        vgpus = self.env.tree()["vgpu"]
+        for kind, v in self.visits:
+            print(f"--- {kind} on {v.vgpu}, since {time.monotonic() - v.begun:.0f} s: {' '.join(v.p.args)}")
+            for pid in (v.p.pid, *(s["pid"] for s in vgpus[v.vgpu].get("session", {}).values())):
+                for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+                    with contextlib.suppress(OSError):
+                        print(*(f"{n}: {(task / n).read_text(errors='replace').strip()}" for n in ("comm", "wchan", "syscall", "schedstat")))
+            print(json.dumps(vgpus[v.vgpu], indent=1))
+            print("\n".join(line for line in self.env.log().splitlines() if re.search(rf" {v.vgpu}\b", line)), flush=True)
 
     def churn(self, seconds):
         now = time.monotonic()

@@ -15,6 +15,16 @@ $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so:
 check-shares: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v share_test
 
+# pvgpu-acceptance, rehearsed with all test programs.
+.PHONY: check-acceptance
+check-acceptance: tests
+	$(Q)cd tests/integration && PVGPU_ACCEPTANCE=all PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v acceptance_test
+
+# What pvgpuctl prints with --json, against its schemas.
+.PHONY: check-answers
+check-answers: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest answers_test
+
 .PHONY: check-exporter
 check-exporter: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
@@ -25,7 +35,7 @@ check-programs: tests
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B)
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --no-zero-copy
 	$(Q)$(PYTHON) tests/integration/run_programs.py --build $(B) --folder cudart
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test log_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cublas_test log_test refused_test
 # Which calls no program makes, or makes only in one way: the list of called.expected. Half a minute.
 check-called: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest called_test
@@ -34,11 +44,11 @@ check-programs-san: tests
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test restart_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test restart_test reload_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test statistics_test
 check-pools: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test closed_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v pools_test closed_test reset_test
 # FULL=1: every part, every program; PART="guest unit": these parts.
 check-valgrind: tests
 	$(Q)$(PYTHON) tests/integration/check_valgrind.py --build $(B) $(if $(FULL),--full) $(addprefix --part ,$(PART)) \

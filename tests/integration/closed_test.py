@@ -13,7 +13,7 @@ from pvgpu_env import PvgpuEnv
 
 SOURCE = os.path.join(os.path.dirname(__file__), "..", "..")
 DOORS = re.compile(r"Ipc|PeerAccess|CanAccessPeer|P2P|Shareable|External|Multicast|HandleForAddressRange|Profiler|Coredump|Checkpoint|Logs|"
-                   r"DebugDot|ExportTable|Graphics|EGL|VDPAU|D3D|GL[A-Z]")
+                   r"ExportTable|Graphics|EGL|VDPAU|D3D|GL[A-Z]")
 # These answer, with what is true of a guest: there is one GPU, and nobody profiles.
 HARMLESS = {"cuProfilerStart": 0, "cuProfilerStop": 0}
 NOT_SUPPORTED, INVALID_VALUE = 801, 1

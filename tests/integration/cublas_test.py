@@ -22,6 +22,15 @@ class Cublas(unittest.TestCase):
     def test_quota_holds_for_handles(self):
         self.assertEqual(self.lines(memory="24M"), ["create 3"])
 
+    def test_what_the_library_takes_counts(self):
+        """More than a handle's charge: what is left of the quota is less, also for a second handle, which is refused."""
+        with PvgpuEnv(vgpus={"vgpu0": "260M"}, worker_env={"SIMCUBLAS_WORKSPACE": str(232 << 20)}) as pvgpu:
+            done = pvgpu.run([PROGRAM, "large"])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.split(), [b"alloc", b"2", b"second", b"3"])
+            self.assertNotIn("killed", pvgpu.log())
+            pvgpu.wait_used(0)
+
     def test_not_offered(self):
         self.assertEqual(self.lines(settings={"libcublas": ""}), ["create 15"])
 

@@ -198,10 +198,10 @@ class Health(unittest.TestCase):
         sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3"}
         with Loaded(sim=sim) as env, Exporter(env) as e:
             m = wait_for("sensors", lambda: (e.metrics() if 'pvgpu_gpu_power_watts{pool="default"}' in e.metrics() else None))
-            self.assertEqual({k: m[f'pvgpu_gpu_{k}{{pool="default"}}'] for k in ("temperature_celsius", "power_watts", "ecc_corrected_errors_total",
-                                                                                 "ecc_uncorrected_errors_total", "sm_clock_hertz")},
-                             {"temperature_celsius": 87, "power_watts": 654.321, "ecc_corrected_errors_total": 3,
-                              "ecc_uncorrected_errors_total": 0, "sm_clock_hertz": 1755e6})
+            self.assertEqual({k: m[f'pvgpu_gpu_{k}{{pool="default"}}'] for k in ("temperature_celsius", "power_watts", "power_limit_watts", "ecc_corrected_errors_total",
+                                                                                 "ecc_uncorrected_errors_total", "sm_clock_hertz", "memory_clock_hertz")},
+                             {"temperature_celsius": 87, "power_watts": 654.321, "power_limit_watts": 700, "ecc_corrected_errors_total": 3,
+                              "ecc_uncorrected_errors_total": 0, "sm_clock_hertz": 1755e6, "memory_clock_hertz": 2619e6})
 
     def test_unknown(self):
         """What nobody can tell is no number."""

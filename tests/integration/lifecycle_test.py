@@ -2,9 +2,11 @@
 """pvgpud and its workers from start to end, with a guest that speaks the protocol without libcuda. Every test has a
 pvgpud of its own, which must leave nothing behind."""
 import contextlib
+import ctypes
 import errno
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -32,6 +34,19 @@ def fds_of(pid):
     return n
 
 
+def linux():
+    """Its version, as numbers."""
+    return tuple(int(n) for n in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+
+
+def slice_ns(pid):
+    """What the thread asks for as its slice: sched_runtime of sched_getattr (number 315 on x86-64)."""
+    attr = ctypes.create_string_buffer(48)
+    if ctypes.CDLL(None, use_errno=True).syscall(315, pid, attr, len(attr), 0):
+        raise OSError(ctypes.get_errno(), f"sched_getattr of {pid}")
+    return struct.unpack_from("=Q", attr, 24)[0]
+
+
 class Bystander:
     """A session that must not be affected."""
 
@@ -55,6 +70,15 @@ class Sessions(unittest.TestCase):
         with PvgpuEnv() as env:
             self.assertEqual(env.read("/daemon/pid"), str(env.pid))
             self.assertEqual(env.read("/vgpu/vgpu0/sessions"), "0")
+
+    @unittest.skipUnless(linux() >= (6, 12), "Linux before 6.12 has no slices of threads")
+    def test_pvgpud_and_workers_have_short_slices(self):
+        with PvgpuEnv() as env:
+            env.wait_spare()
+            pids = [p for p, cmd in marked_processes(env.mark).items() if "pvgpu-worker" in cmd]
+            self.assertTrue(pids)
+            for pid in [env.pid, *pids]:
+                self.assertEqual(slice_ns(pid), 100000, pid)
 
     def test_one_pvgpud_in_a_run_directory(self):
         with PvgpuEnv() as env:

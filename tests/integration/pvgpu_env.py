@@ -136,6 +136,7 @@ class PvgpuEnv:
             nvml = os.path.join(self.build, "simcuda", "libnvidia-ml.so.1")
             self.settings = {"libnvml": nvml, "health_user": "",
                              "health": os.path.join(self.build, "bin", "pvgpu-health"), **self.settings}
+            self.settings.setdefault("gpu_reset", os.path.join(self.build, "simcuda", "simcuda-reset"))
         if worker:
             self.settings["worker"] = worker
         # Workers have the libraries that a program finds which runs directly: beside libcuda, and where the dynamic linker's cache says.

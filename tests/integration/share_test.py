@@ -267,6 +267,22 @@ class Shares(unittest.TestCase):
             self.assertGreater(s.number("a", "throttled-time"), 500_000)
             self.assertIn("a", first)
 
+    def test_rate_limit_of_a_group(self):
+        """Two vGPUs together have the group's rate, and one beside them has no limit."""
+        with Sharing({"a": "pool=/g", "b": "pool=/g", "c": ""}, "[group g]\nrate_commands = 200\n") as s:
+            s.load(["a", "b", "c"], us=100)
+
+            def together():
+                return s.number("a", "launches") + s.number("b", "launches")
+            t0, n0 = time.monotonic(), together()
+            wait_for("300 launches", lambda: together() >= n0 + 300, 60)
+            n, passed = together() - n0, time.monotonic() - t0
+            self.assertLessEqual(n, 200 * passed + 2 * 20 + 10)
+            for name in ("a", "b"):
+                self.assertGreater(s.number(name, "launches"), 0)
+            self.assertGreater(s.number("a", "throttled-time") + s.number("b", "throttled-time"), 0)
+            self.assertEqual(s.number("c", "throttled-time"), 0)
+
     def test_queue_depth(self):
         """Commands that wait for room in the queue, here for ever, do not block queries."""
         with Sharing({"a": "queue_depth=1", "b": "queue_depth=4"}) as s:

@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from pvgpu_env import PvgpuEnv, program, wait_for
+from pvgpu_env import LIMIT, PvgpuEnv, marked_processes, program, state_of, wait_for
 
 LAUNCHES, US = 400, 2000
 
@@ -172,6 +172,47 @@ class Counts(unittest.TestCase):
                 p.kill()
                 p.wait()
 
+    def cpu_us(self, pid):
+        """What the kernel says, in ticks of its own."""
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            words = f.read().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+    def test_configured(self):
+        """Memory as it was configured, and what there is none of."""
+        with Env({"a": "64M", "b": "128M"}, sim={"SIMCUDA_MEMORY": "1G"}) as env:
+            gpu = wait_for("the GPU", lambda: (g := env.statistics()["gpus"][0])["memory"] and g)
+            self.assertEqual({v["name"]: v["memory-limit"] for v in env.statistics()["vgpus"]}, {"a": 64 << 20, "b": 128 << 20})
+            self.assertEqual((gpu["memory"], gpu["memory-promised"], gpu["memory-free"]), (1 << 30, 192 << 20, (1 << 30) - (192 << 20)))
+            self.assertEqual((gpu["start-failures"], gpu["drained"], gpu["state"]), (0, 0, 0))
+            for v in env.statistics()["vgpus"]:
+                self.assertEqual((v["inflight"], v["parked"], v["quarantined"], v["memory-peak"]), (0, 0, 0, 0))
+            p = env.occupy("a", 1000000000)
+            wait_for("work in flight", lambda: env.vgpu("a")["inflight"] > 0)
+            self.assertGreaterEqual(env.vgpu("a")["memory-peak"], int(env.read("/vgpu/a/memory-used")))
+            self.assertEqual(env.vgpu("b")["inflight"], 0)
+            p.kill()
+            p.wait()
+
+    def test_daemon(self):
+        """pvgpud's own against the machine's: processes, CPU time, its age; and what only grows between two looks."""
+        began = time.monotonic()
+        with Env() as env:
+            wait_for("a spare worker", lambda: env.statistics()["daemon"]["workers"] ==
+                     sum("pvgpu-worker" in c for c in marked_processes(env.mark).values()) == env.statistics()["gpus"][0]["spare-workers"] > 0)
+            turns, cpu = int(env.read("/daemon/loop-turns")), self.cpu_us(env.pid)
+            d = env.statistics()["daemon"]
+            self.assertLessEqual(turns, d["loop-turns"])
+            self.assertLessEqual(d["loop-turns"], int(env.read("/daemon/loop-turns")))
+            self.assertLessEqual(cpu - 20_000, d["cpu-time"])
+            self.assertLessEqual(d["cpu-time"], self.cpu_us(env.pid) + 20_000)
+            self.assertLessEqual(d["uptime"], time.monotonic() - began)
+            self.assertEqual((d["version"], d["vgpus"], d["sessions"], d["stopping"]), (env.read("/daemon/version"), 1, 0, 0))
+            self.assertGreaterEqual(d["workers-started"], d["workers"])
+            later = env.statistics()["daemon"]
+            self.assertGreater(later["snapshots"], d["snapshots"])
+            self.assertGreater(later["snapshot-time"], 0)
+
     def test_killed(self):
         with Env() as env:
             p = env.occupy(launches=1000000000, stderr=subprocess.DEVNULL)
@@ -302,6 +343,37 @@ class Readers(unittest.TestCase):
             self.assertEqual([e["number"] for e in events], list(range(events[0]["number"], events[0]["number"] + 512)))
             self.assertTrue(events[-1]["text"].endswith("-> '300'"))
 
+    def test_late_answers(self):
+        """pvgpuctl waits as long as --timeout says, also when it is stopped meanwhile. A socket stands for a pvgpud that is slow."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder, socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.join(folder, "admin.sock"))
+            server.listen()
+            server.settimeout(LIMIT)
+
+            def start(limit):
+                return subprocess.Popen([program("pvgpuctl"), "read", "/daemon/version", "--run-dir", folder, "--timeout", limit], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+
+            p = start("0.2")
+            _, err = p.communicate(timeout=LIMIT)
+            self.assertEqual(p.returncode, 4)
+            self.assertIn("pvgpud has not answered in 0.2 s: it is busy or hangs; --timeout S waits longer", err)
+            server.accept()[0].close()
+            p = start(str(10 * LIMIT))
+            link = server.accept()[0]
+            link.recv(4096)
+
+            def comes(sig, state):
+                p.send_signal(sig)
+                return state_of(p.pid) == state
+
+            for _ in range(20):
+                wait_for("its stop", lambda: comes(signal.SIGSTOP, "T"))
+                wait_for("its wait", lambda: comes(signal.SIGCONT, "S"))
+            link.sendall(b'{"ok": true, "value": "7.5"}\n')
+            self.assertEqual((*p.communicate(timeout=LIMIT), p.returncode), ("7.5\n", "", 0))
+            link.close()
+
     def test_drain_a_gpu(self):
         with Env() as env:
             p = env.occupy(launches=1000000000)
@@ -331,11 +403,31 @@ class Readers(unittest.TestCase):
     def test_doctor(self):
         with Env() as env:
             wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            wait_for("the GPU's settings", lambda: env.read("/pool/default/persistence") != "unknown")
             done = env.ctl("doctor", "--json")
             self.assertEqual(done.returncode, 0, done.stdout)
-            found = {f["what"]: f for f in json.loads(done.stdout)}
-            for what in "kernel", "versions", "isolation", "GPU default", "the driver's accounting":
+            said = json.loads(done.stdout)
+            found = {f["what"]: f for f in said}
+            for what in "kernel", "versions", "isolation", "sandbox of workers", "memory between tenants", "the driver's accounting":
                 self.assertEqual(found[what]["verdict"], "ok", found[what])
+            gpu = [(f["verdict"], f["finding"]) for f in said if f["what"] == "GPU default"]
+            for finding in "ok", "persistence mode is on", "ECC is on":
+                self.assertIn(("ok", finding), gpu)
+            self.assertIn(("skip", "0 test kernels have run: pvgpuctl doctor --test runs one"), gpu)
+            self.assertEqual(env.read("/pool/default/test"), "")
+            # Beside a tenant's work.
+            p = env.occupy(launches=1000000000)
+            wait_for("work", lambda: env.vgpu()["launches"] > 0)
+            done = env.ctl("doctor", "--test", "--json", "--timeout", str(LIMIT))
+            self.assertEqual(done.returncode, 0, done.stdout)
+            tested, = [f for f in json.loads(done.stdout) if "test kernel" in f["finding"]]
+            self.assertEqual((tested["what"], tested["verdict"]), ("GPU default", "ok"))
+            self.assertRegex(tested["finding"], r"^the test kernel gave the right answer in \d+ us$")
+            self.assertRegex(env.read("/pool/default/test"), r"^right: \d+ us$")
+            self.assertIn("it was run for an operator", env.log())
+            self.assertIsNone(p.poll())
+            p.kill()
+            p.wait()
             env.write("/vgpu/vgpu0/drain", "1")
             self.assertRegex(env.ctl("doctor").stdout, r"WARN +vGPU vgpu0: it drains: no new session\n +-> pvgpuctl set")
             self.assertIn("audit: uid 0 pid" if os.getuid() == 0 else "audit: uid", env.log())
@@ -344,6 +436,17 @@ class Readers(unittest.TestCase):
                                   check=False)
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stdout, r"BAD +pvgpud: it does not answer")
+
+    def test_doctor_finds(self):
+        """What is not well in the GPU's settings and in pvgpud's."""
+        with Env(sim={"SIMCUDA_NVML_NO_PERSISTENCE": "1"}, settings={"sandbox": "off", "allow_no_ecc": 1, "allow_no_scrub": 1}) as env:
+            wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            wait_for("the GPU's settings", lambda: env.read("/pool/default/persistence") != "unknown")
+            done = env.ctl("doctor")
+            self.assertEqual(done.returncode, 1, done.stdout)
+            for line in (r"BAD +sandbox of workers: off\n +-> ", r"WARN +memory between tenants: not checked at the start: allow_no_ecc allow_no_scrub\n",
+                         r"WARN +GPU default: persistence mode is off\n +-> nvidia-smi -pm 1"):
+                self.assertRegex(done.stdout, line)
 
     def test_stats_text(self):
         with Env() as env:

@@ -108,6 +108,19 @@ INLINE double square_root(double v)
 			*to = by * sum + (old == 0 ? 0 : old * *to);                               \
 		}                                                                                  \
 	}                                                                                          \
+	/* An element of the product of one matrix with another. */                                \
+	INLINE void P##element(int transa, int transb, int m, int k, u32 at, T by, const T *a,     \
+			       int lda, const T *b, int ldb, T old, T *c, int ldc)                 \
+	{                                                                                          \
+		const int i = (int)at % m, j = (int)at / m;                                        \
+		T *const to = &c[(long)j * ldc + i];                                               \
+		T sum = 0;                                                                         \
+                                                                                                   \
+		for (int l = 0; l < k; l++)                                                        \
+			sum += a[transa ? (long)i * lda + l : (long)l * lda + i] *                 \
+			       b[transb ? (long)l * ldb + j : (long)j * ldb + l];                  \
+		*to = by * sum + (old == 0 ? 0 : old * *to);                                       \
+	}                                                                                          \
 	KERNEL P##gemm(int transa, int transb, int m, int n, int k, const T *alpha_at, T alpha,    \
 		       const T *a, int lda, long stride_a, const T *b, int ldb, long stride_b,     \
 		       const T *beta_at, T beta, T *c, int ldc, long stride_c, int batches)        \
@@ -117,16 +130,23 @@ INLINE double square_root(double v)
                                                                                                    \
 		for (u32 at = global_index(); at < each * (u32)batches; at += global_count()) {    \
 			const long batch = at / each;                                              \
-			const int i = (int)(at % each) % m, j = (int)(at % each) / m;              \
-			T *const to = &c[batch * stride_c + (long)j * ldc + i];                    \
-			const T *const am = a + batch * stride_a, *const bm =                      \
-									  b + batch * stride_b;    \
-			T sum = 0;                                                                 \
                                                                                                    \
-			for (int l = 0; l < k; l++)                                                \
-				sum += am[transa ? (long)i * lda + l : (long)l * lda + i] *        \
-				       bm[transb ? (long)l * ldb + j : (long)j * ldb + l];         \
-			*to = by * sum + (old == 0 ? 0 : old * *to);                               \
+			P##element(transa, transb, m, k, at % each, by, a + batch * stride_a, lda, \
+				   b + batch * stride_b, ldb, old, c + batch * stride_c, ldc);     \
+		}                                                                                  \
+	}                                                                                          \
+	KERNEL P##gemm_at(int transa, int transb, int m, int n, int k, const T *alpha_at, T alpha, \
+			  const T *const *a, int lda, const T *const *b, int ldb,                  \
+			  const T *beta_at, T beta, T *const *c, int ldc, int batches)             \
+	{                                                                                          \
+		const T by = alpha_at ? *alpha_at : alpha, old = beta_at ? *beta_at : beta;        \
+		const u32 each = (u32)m * (u32)n;                                                  \
+                                                                                                   \
+		for (u32 at = global_index(); at < each * (u32)batches; at += global_count()) {    \
+			const long batch = at / each;                                              \
+                                                                                                   \
+			P##element(transa, transb, m, k, at % each, by, a[batch], lda, b[batch],   \
+				   ldb, old, c[batch], ldc);                                       \
 		}                                                                                  \
 	}
 

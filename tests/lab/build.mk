@@ -2,7 +2,7 @@
 # Real Xen in an emulated machine: see docs/lab.md. host-packages lists the packages that it needs besides .ci/packages.
 LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-frontend tests/lab-device tests/lab-cuda \
 	tests/simcuda-top tests/pvgpu-worker-cheat tests/pvgpu-worker-escape bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
-	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1)
+	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1 simcuda/simcuda-reset bin/pvgpu-smi lib/libcudart.so.12 cudart/gemm cudart/fft)
 
 $(B)/tests/lab-agent: $(call obj,tests/lab/agent.c tests/lab/uevents.c tests/lab/wire.c)
 LDLIBS_lab-agent := -static -lutil
@@ -34,6 +34,13 @@ lab-built: $$(LAB_BUILT) $$(TEST_PROGRAMS) $(B)/tests/next-echo next-version
 lab: lab-packages
 	$(Q)$(MAKE) --no-print-directory lab-built
 	$(Q)$(PYTHON) tests/lab/run.py --build $(B) $(if $(ALONE),--alone) $(if $(QUICK),--quick) $(if $(JOBS),--jobs $(JOBS)) $(SCENARIO)
+
+# What vgpu-offload runs in guests: programs that GCC and Halide have compiled.
+.PHONY: lab-others
+lab-others:
+	$(Q).ci/install-packages tests/clients/host-packages
+	$(Q)$(MAKE) --no-print-directory offload-programs
+	$(Q)$(PYTHON) tests/clients/halide_build.py $(B)/lab/halide
 
 # The basic scenarios with each of the kernels that guests may have; a kernel that cannot be had is skipped.
 LAB_BASIC := vgpu-boot vgpu-device vgpu-memcg vgpu-processes vgpu-module

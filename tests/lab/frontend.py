@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A hostile frontend against pvgpud, beside a neighbour: runs the attacks of tests/hostile/xen and checks after each that its
 reason was seen, that the neighbour's results are right, what its new session costs, and that nothing is left."""
+import contextlib
 import difflib
 import json
 import os
@@ -110,8 +111,10 @@ class Attacker:
         return int(keys["workers-started"]), int(keys["loop-turns"])
 
     def daemon_keys(self):
-        tree = self.pvgpud.place.run(f"{vgpu.CTL} --run-dir {vgpu.RUN_DIR} tree /daemon", quiet=True).out
-        return dict(re.findall(r"/([\w-]+) = \"?([^\"\n]*)", tree))
+        """pvgpuctl waits some seconds for an answer, in which the emulator may get to nothing: it is asked again."""
+        tree = f"{vgpu.CTL} --run-dir {vgpu.RUN_DIR} tree /daemon"
+        out = self.lab.wait("pvgpud's answer", lambda: self.pvgpud.place.run(tree, check=False, quiet=True).out)
+        return dict(re.findall(r"/([\w-]+) = \"?([^\"\n]*)", out))
 
     def ready(self):
         """A spare worker waits, so that none is being started."""
@@ -280,8 +283,17 @@ class Attacker:
         self.clean = self.seen()
 
 
-def attack_all(lab, pvgpud, neighbour, kind, only=None, every=1, env=""):
-    """All attacks, or some, by one guest on pvgpud; every as in check_all, env of the neighbour's programs."""
+def attack_apart(a, name):
+    a.one(name)
+    if a.guest.name in a.lab.guests:
+        a.one("probe")
+        a.serve_neighbour()
+    a.end()
+
+
+def attack_all(lab, pvgpud, neighbour, kind, only=None, every=1, env="", apart=contextlib.nullcontext):
+    """All attacks, or some, by one guest on pvgpud; every as in check_all, env of the neighbour's programs; apart: what those that end
+    the attacker's domain need around them."""
     def attacker():
         a = Attacker(lab, pvgpud, neighbour, f"bad-{kind}", kind, env)
         a.create()
@@ -294,12 +306,8 @@ def attack_all(lab, pvgpud, neighbour, kind, only=None, every=1, env=""):
         a.end()
     for name in APART:
         if not TAME and (not only or name in only):
-            a = attacker()
-            a.one(name)
-            if a.guest.name in lab.guests:
-                a.one("probe")
-                a.serve_neighbour()
-            a.end()
+            with apart():
+                attack_apart(attacker(), name)
     assert not failed, f"{len(failed)} attacks failed: " + " | ".join(failed)
 
 

@@ -45,7 +45,8 @@ DOM0_MODULES = XEN_MODULES + ["virtio_pci", "virtio_console"]
 GUEST_MODULES = ["pvgpu"]
 # pvgpu's files for /opt/pvgpu; the test programs of PROGRAMS are added.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1",
-           "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top",
+           "bin/pvgpu-smi", "lib/libcudart.so.12", "cudart/gemm", "cudart/fft",
+           "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "simcuda/simcuda-reset", "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top",
            "tests/pvgpu-worker-cheat", "tests/pvgpu-worker-escape", "tests/lab-bench", "tests/lab-copies.so", "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
 PROGRAMS = HERE.parent / "programs"
 
@@ -283,8 +284,8 @@ class Tree:
             if (self.root / folder / name).exists():
                 self.take(f"{folder}/{name}")
                 return
-        # libcuda.so.1 is found by LD_LIBRARY_PATH.
-        if name != "libcuda.so.1":
+        # pvgpu's own are found by LD_LIBRARY_PATH.
+        if name not in ("libcuda.so.1", "libcudart.so.12"):
             fail(f"{user} needs {name}, which no package of tests/lab/packages has")
 
     def modules(self, names, later=(), root=None):

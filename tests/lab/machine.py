@@ -27,8 +27,9 @@ class Boot:
     xen: str = ""              # more of Xen's command line
     dom0: str = ""             # more of dom0's kernel's
     service: bool = False      # dom0 has systemd, and so have guests that are created with service=True
+    link: bool = False         # dom0 has a port "link" whose other end is Machine.link
 
-    def command(self, com1, agent):
+    def command(self, com1, agent, link):
         xen = (f"console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M "
                f"dom0_max_vcpus={self.dom0_vcpus} conring_size=2M bootscrub=no ucode=no spec-ctrl=no xpti=no loglvl=warning "
                f"guest_loglvl=warning noreboot {self.xen}").strip()
@@ -40,6 +41,7 @@ class Boot:
                 "-chardev", f"socket,id=com1,fd={com1}", "-serial", "chardev:com1",
                 "-chardev", f"socket,id=lab,fd={agent}", "-device", "virtio-serial-pci",
                 "-device", "virtserialport,chardev=lab,name=lab",
+                *(["-chardev", f"socket,id=link,fd={link}", "-device", "virtserialport,chardev=link,name=link"] if self.link else []),
                 "-kernel", "xen", "-append", xen, "-initrd", f"vmlinux {dom0},{'initrd-service.img' if self.service else 'initrd.img'}"]
 
 
@@ -71,6 +73,19 @@ class XenStore:
         return self.machine.wait(f"xenstore's {path}", there, limit)[0]
 
 
+def run_delay(pid):
+    """Seconds for which that thread of a process that has waited longest was ready and had no processor; 0 where the kernel does not
+    count them."""
+    longest = 0
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as f:
+                longest = max(longest, int(f.read().split()[1]))
+    except (OSError, IndexError):
+        pass  # a thread that has just ended is not the one that emulates
+    return longest / 1e9
+
+
 class Machine:
     """Starts on entry and is powered off on leaving, or killed when that fails."""
 
@@ -86,6 +101,8 @@ class Machine:
         self.store = XenStore(self)
         self.dom0 = Channel("dom0", self.clock, self.put, self.say)
         self.qemu = None
+        self.delay = 0.0
+        self.clock.starved = self.starved
 
     def say(self, text):
         self.log(f"[{self.clock.now():6.1f}] {text}")
@@ -127,8 +144,9 @@ class Machine:
     def start(self):
         com1, com1_qemu = socket.socketpair()
         self.agent, agent_qemu = socket.socketpair()
-        fds = (com1_qemu.fileno(), agent_qemu.fileno())
-        self.sockets = [com1, self.agent]
+        self.link, link_qemu = socket.socketpair()
+        fds = (com1_qemu.fileno(), agent_qemu.fileno(), link_qemu.fileno())
+        self.sockets = [com1, self.agent, self.link]
         self.agent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_LIMIT, 0))
         # The machine has its own group, so that a key that interrupts the runner leaves it to be powered off.
         self.qemu = subprocess.Popen(self.boot.command(*fds), cwd=self.images, stdin=subprocess.DEVNULL,
@@ -136,6 +154,7 @@ class Machine:
                                      start_new_session=True)
         com1_qemu.close()
         agent_qemu.close()
+        link_qemu.close()
         for source, take in ((com1, self.take_console), (self.agent, self.dom0.feed)):
             threading.Thread(target=self.read_from, args=(source, take), daemon=True).start()
         try:
@@ -183,6 +202,12 @@ class Machine:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def starved(self):
+        """Seconds for which the emulator wanted a processor and had none; they never become fewer."""
+        if self.qemu is not None:
+            self.delay = max(self.delay, run_delay(self.qemu.pid))
+        return self.delay
+
     def alive(self):
         return self.qemu is not None and self.qemu.poll() is None and not self.clock.ended
 
@@ -197,15 +222,14 @@ class Machine:
     def wait(self, what, condition, limit=60):
         """Wait until the condition, which may run commands, is true; returns its value. The machine has only one processor for
         the commands and for what they wait for: the pause between two evaluations is longer than an evaluation takes."""
-        end = self.clock.now() + limit * PATIENCE
+        end = self.clock.passed() + limit * PATIENCE
         while True:
             begun = self.clock.now()
             if value := condition():
                 return value
-            now = self.clock.now()
-            if now > end:
+            if self.clock.passed() > end:
                 raise LabError(f"{what}: not within {limit} s")
-            self.pause(max(0.1, min(3 * (now - begun), 5)))
+            self.pause(max(0.1, min(3 * (self.clock.now() - begun), 5)))
 
     def pause(self, seconds):
         """Sleep; raises an error at once when the machine or the scenario's time has ended."""

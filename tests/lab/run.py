@@ -152,7 +152,7 @@ class Runner:
     def boot(self, scenario, log):
         self.stop()
         self.machine = m = machine.Machine(self.images, scenario.boot, log)
-        log("$ " + " ".join(f"'{w}'" if " " in w else w for w in scenario.boot.command("COM1", "LAB")))
+        log("$ " + " ".join(f"'{w}'" if " " in w else w for w in scenario.boot.command("COM1", "LAB", "LINK")))
         self.console = 0
         m.start()
         self.clean = State(m)

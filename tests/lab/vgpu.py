@@ -27,6 +27,9 @@ CONNECTED, CLOSING, CLOSED = "4", "5", "6"
 CHEATS = re.compile(r"killed: (?:used the GPU for|issued GPU work with|has \d+ MiB of device memory)")
 
 
+RESET = {"gpu_reset": f"{TOP}/simcuda/simcuda-reset"}
+
+
 class Pvgpud:
     """pvgpud on the simulated GPU, in dom0 or, with place, in a guest that is a driver domain."""
 
@@ -36,7 +39,7 @@ class Pvgpud:
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
-        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **PATIENT, **ACCOUNTING, **settings}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "spare_workers": "1", **QUIET, **PATIENT, **ACCOUNTING, **RESET, **settings}
         self.process = None
         self.pid = None
         self.earlier = ""      # logs from before a restart
@@ -238,9 +241,14 @@ class Vgpu:
                                                           for k, v in wanted.items()))
 
 
+def path_of(name):
+    """NAME of tests/programs; cudart/NAME of tests/cudart."""
+    return f"{TOP}/{name}" if "/" in name else f"{TOP}/programs/{name}"
+
+
 def program(name, arguments="", env=""):
-    """The command that runs one of tests/programs in a guest, through pvgpu."""
-    return " ".join(f"{env} {GUEST_ENV} {TOP}/programs/{name} {arguments}".split())
+    """The command that runs one of the programs in a guest, through pvgpu."""
+    return " ".join(f"{env} {GUEST_ENV} {path_of(name)} {arguments}".split())
 
 
 def run_program(guest, name, arguments="", limit=180, env="", check=True):
@@ -256,8 +264,8 @@ def assert_kernel_well(guest, lines=0):
 
 def output_of(lab, name, arguments=""):
     """The output of such a program directly on the simulated GPU, in dom0."""
-    env = f"SIMCUDA_GPU=/dev/shm/direct SIMCUDA_THREADS=1 LD_LIBRARY_PATH={TOP}/simcuda"
-    return lab.dom0.run(f"{env} {TOP}/programs/{name} {arguments}; s=$?; rm -f /dev/shm/direct; exit $s", limit=180).out
+    env = f"SIMCUDA_GPU=/dev/shm/direct SIMCUDA_THREADS=1 LD_LIBRARY_PATH={TOP}/simcuda:{TOP}/lib"
+    return lab.dom0.run(f"{env} {path_of(name)} {arguments}; s=$?; rm -f /dev/shm/direct; exit $s", limit=180).out
 
 
 class Cuda:
@@ -323,9 +331,9 @@ class Cuda:
 class Load:
     """A program of tests/programs that runs until it is killed."""
 
-    def __init__(self, guest, words):
+    def __init__(self, guest, words, env=""):
         self.guest = guest
-        self.process = guest.start(f"echo pid $$; {GUEST_ENV} exec {TOP}/programs/{words}")
+        self.process = guest.start(" ".join(f"echo pid $$; {env} {GUEST_ENV} exec {TOP}/programs/{words}".split()))
         self.pid = int(self.process.wait_output(r"^pid (\d+)$")[1])
 
     def check(self):

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""A host of XCP-ng in the lab. The double of xapi (tests/xapi/double.py), pvgpu-xapi, the hook and the xe plugin run beside the emulated machine, since
+"""Hosts of XCP-ng in the lab, each an emulated machine. The double of xapi (tests/xapi/double.py), pvgpu-xapi, the hook and the xe plugin run beside the emulated machine, since
 its dom0 has no Python; pvgpuctl, pvgpu-attachd and pvgpud run in dom0, and the VMs are domains of real Xen."""
 import json
 import os
 import pathlib
-import shlex
 import shutil
-import socketserver
 import subprocess
 import sys
 import tempfile
 import threading
 
 import vgpu
-from channel import LabError
+from forward import Forward
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path += [str(TOP / "tests/xapi"), str(TOP / "tests/cloudstack")]
@@ -24,52 +22,23 @@ SITE, XAPI_DIR = "/etc/pvgpu", "/run/pvgpu-xapi"
 LIMIT = 600  # seconds for a call of pvgpuctl in dom0
 LOOK_S = 0.1
 
-# What the plugin and the hook run in place of pvgpuctl: the words go to the server below, and its answer comes back.
-FORWARD = """#!{python} -IS
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect({path!r})
-f = s.makefile("rw")
-f.write(json.dumps(sys.argv[1:]) + "\\n")
-f.flush()
-a = json.loads(f.readline())
-sys.stdout.write(a["out"])
-sys.stderr.write(a["err"])
-sys.exit(a["status"])
-"""
-
-
-class Forward(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-
-    def __init__(self, path, lab):
-        self.lab = lab
-        super().__init__(path, ForwardHandler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-
-class ForwardHandler(socketserver.StreamRequestHandler):
-    def handle(self):
-        words = json.loads(self.rfile.readline())
-        try:
-            r = self.server.lab.dom0.run(f"{vgpu.CTL} {shlex.join(words)}", check=False, limit=LIMIT)
-            answer = {"status": r.status, "out": r.out, "err": r.err}
-        except LabError as e:
-            answer = {"status": 70, "out": "", "err": f"{e}\n"}
-        self.wfile.write(json.dumps(answer).encode() + b"\n")
+# The two ends of a migration to another machine; see Boot.link.
+PORT = """for p in /sys/class/virtio-ports/*; do [ "$(cat $p/name)" = link ] && exec 3<>/dev/${p##*/}; done"""
+SEND = f"#!/bin/sh\n{PORT}\ncat <&3 &\ncat >&3\nkill $!\n"
+# The xl that stays to watch the domain must not keep the port.
+RECEIVE = f"{PORT}; exec xl migrate-receive <&3 >&3 3<&-"
 
 
 class Host(double.Host):
-    """VMs are guests of the lab, PVH, with pvgpu's programs."""
+    """VMs are guests of the lab with pvgpu's programs."""
+    kind = "pvh"
 
     def __init__(self, pool, lab, name):
         self.lab, self.guests, self.process = lab, {}, None
         super().__init__(pool, os.path.join(pool.folder, name), name)
-        self.forward = Forward(os.path.join(self.folder, "ctl"), lab)
-        ctl = pathlib.Path(self.folder) / "pvgpuctl"
-        ctl.write_text(FORWARD.format(python=sys.executable, path=self.forward.server_address))
-        ctl.chmod(0o755)
-        self.env.update(PVGPUCTL=str(ctl), PVGPU_XAPI_SOCKET=self.socket)
+        ctl = os.path.join(self.folder, "pvgpuctl")
+        self.forward = Forward(ctl, lab.dom0, vgpu.CTL, limit=LIMIT)
+        self.env.update(PVGPUCTL=ctl, PVGPU_XAPI_SOCKET=self.socket)
         for hook in ("vm-pre-start", "vm-pre-migrate"):
             (pathlib.Path(self.folder) / "hooks" / hook / "50-pvgpu").symlink_to(PROGRAMS / "pvgpu-hook")
         shutil.copy(PROGRAMS / "pvgpu", os.path.join(self.folder, "plugins"))
@@ -79,12 +48,26 @@ class Host(double.Host):
         return None  # it is Xen's
 
     def make_domain(self, vm):
-        g = self.lab.create(vm["name_label"], "pvh", payload=True, config=f'uuid = "{vm["uuid"]}"')
+        g = self.lab.create(vm["name_label"], self.kind, payload=True, config=f'uuid = "{vm["uuid"]}"')
         self.guests[vm["uuid"]] = g
         return g.domid
 
     def end_domain(self, vm, domid):
         self.guests.pop(vm["uuid"]).destroy()
+
+    def move_domain(self, vm, to):
+        """To another machine, as xenopsd does: live. Its number there."""
+        g, there = self.guests[vm["uuid"]], to.lab
+        self.lab.dom0.put_file("/run/send", SEND.encode())
+        receive = there.dom0.start(RECEIVE)
+        g.disconnect()
+        self.lab.dom0.run(f"chmod +x /run/send && xl migrate -s '' {g.name} /run/send && rm /run/send", limit=LIMIT)
+        assert receive.wait(LIMIT).status == 0, bytes(receive.err)
+        to.guests[vm["uuid"]] = self.guests.pop(vm["uuid"])
+        there.guests[g.name] = self.lab.guests.pop(g.name)
+        g.machine, g.channel.clock = there, there.clock
+        g.moved(None)
+        return g.domid
 
     # ---- what follows xapi
 
@@ -126,6 +109,11 @@ class Host(double.Host):
         self.lab.log.save("attachd", self.attachd.err.decode(errors="replace"))
         self.lab.dom0.run(f"rm -r {SITE} {XAPI_DIR}")
 
+    def lose_power(self):
+        self.over.set()
+        self.mirror.join()
+        self.lab.kill()
+
     def close(self):
         if self.process and self.process.poll() is None:
             self.over.set()
@@ -137,10 +125,20 @@ class Host(double.Host):
 
 
 class Pool(double.Pool):
-    def __init__(self, lab, user, password):
+    def __init__(self, lab, user, password, *more):
+        """more: the machines that are its other hosts."""
         super().__init__(tempfile.mkdtemp(prefix="lab-xcpng."), (), user, password)
-        os.makedirs(os.path.join(self.folder, "xcp1"))
-        self.only = self.add(Host(self, lab, "xcp1"))
+        for n, m in enumerate((lab, *more), 1):
+            os.makedirs(os.path.join(self.folder, f"xcp{n}"))
+            self.add(Host(self, m, f"xcp{n}"))
+        self.only = self.hosts[0]
+
+    def migrate(self, reference, to):
+        vm = self.demand(reference, "Running")
+        source = self.host(vm["resident_on"])
+        source.hooks("vm-pre-migrate", vm["uuid"], "source", int(vm["domid"]))
+        vm.update(domid=str(source.move_domain(vm, to)), resident_on=to.ref)
+        self.touch(reference)
 
     def close(self):
         super().close()

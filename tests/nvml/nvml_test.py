@@ -185,8 +185,10 @@ class Lies(unittest.TestCase):
         self.assertEqual(memory, {"total": 5, "free": 0, "used": 5})
 
     def test_other_namespace(self):
-        """Numbers of processes that are not ours are not shown."""
-        self.assertEqual(self.said(figures(asker=1, sessions=1, pids=(1,)))[1], binding.NOT_SUPPORTED)
+        """Numbers of another namespace are not shown: the list has the caller alone, by its number here, or nobody."""
+        self.assertEqual(self.said(figures(asker=1, sessions=3, pids=(2, 1, os.getpid())))[1], {os.getpid(): 4096})
+        self.assertEqual(self.said(figures(asker=1, sessions=1, pids=(2,)))[1], {})
+        self.assertEqual(self.said(figures(asker=0, sessions=2, pids=(0, 7)))[1], {})
 
     def test_older_backend(self):
         """A pvgpud that does not know the question refuses it as another version of the link's."""

@@ -18,9 +18,10 @@ POLICY = "#!/bin/sh\nexit 101\n"
 
 
 class Chroot:
-    def __init__(self, folder, suite, packages, components=""):
-        """components: of the archive, beside main."""
-        self.components = components
+    def __init__(self, folder, suite, packages, components="", first=None):
+        """components: of the archive, beside main. first: prepares the system before the packages are installed, and gives a command to run
+        in it."""
+        self.components, self.first = components, first
         self.folder, self.suite, self.packages = pathlib.Path(folder).resolve(), suite, packages
         self.root = self.folder / suite
         self.archive = self.folder / f"{suite}.tar"
@@ -42,6 +43,8 @@ class Chroot:
         (self.root / "usr/sbin/policy-rc.d").chmod(0o755)
         self.apt("update")
         self.apt("upgrade")
+        if self.first:
+            self.run(self.first(self.root))
         self.apt("install", *self.packages, limit=1800)
         self.apt("clean")
         subprocess.run(["tar", "-C", self.root, "--numeric-owner", "-cf", self.archive, "."], check=True)

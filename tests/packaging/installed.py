@@ -92,7 +92,8 @@ class Debian(unittest.TestCase):
 
     def purge(self, *packages):
         self.system.apt("purge", *packages)
-        self.system.apt("autoremove", "--purge")
+        # What another package only suggests goes, too: systemd of Debian 13 suggests libraries that pvgpu-exporter's server of HTTP brings.
+        self.system.apt("-o APT::AutoRemove::SuggestsImportant=false -o APT::AutoRemove::RecommendsImportant=false", "autoremove", "--purge")
         after = self.system.files()
         # depmod's own files of each kernel are written anew; deb-systemd-helper leaves the folder of its state.
         differ = {f for f in {*self.before, *after} if self.before.get(f) != after.get(f)}

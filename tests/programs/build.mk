@@ -10,6 +10,7 @@ PROGRAM_LIBS_cublas := -lm -ldl
 PROGRAM_LIBS_conform := -ldl
 PROGRAM_LIBS_forms := -ldl
 PROGRAM_LIBS_settings := -ldl
+PROGRAM_LIBS_refusals := -ldl
 PROGRAM_LIBS_nbody  := -lm
 PROGRAM_LIBS_decoder := -lm
 # A number must round after each operation, as the kernels' do.

@@ -42,6 +42,21 @@ static void conform_begin(const struct conform *k)
 	CU(cuMemcpyHtoD(k->memory, numbers, BYTES));
 }
 
+/* Addresses of matrices apart from each other, where the call's parameter of that index lies. */
+static void conform_addresses(const struct conform *k, unsigned int index, unsigned int table)
+{
+	CUdeviceptr at[32];
+
+	for (unsigned int i = 0; i < 32; i++)
+		at[i] = k->memory + (1 + table) * 4096 + (i % 16) * 256;
+	CU(cuMemcpyHtoD(k->memory + (index << 12), at, sizeof(at)));
+}
+
+static void conform_no_addresses(const struct conform *k, unsigned int index)
+{
+	CU(cuMemsetD8(k->memory + (index << 12), 0, 32 * sizeof(CUdeviceptr)));
+}
+
 /* One-way work may fail later: that shows here. */
 static void conform_status(const struct conform *k, const char *call, int status)
 {

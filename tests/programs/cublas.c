@@ -5,12 +5,13 @@
  */
 #include <dlfcn.h>
 #include <math.h>
+#include <unistd.h>
 
 #include "libpvgpu/cublas/cublas_types.h"
 #include "pvgpu_cublas.h"
 #include "tests/programs/common.h"
 
-enum { N = 37, LD = 40, ROOM = 4 * LD * LD };
+enum { N = 37, LD = 40, ROOM = 4 * LD * LD, GROUPS = 16384, EACH = 20 };
 
 static void *library;
 
@@ -192,6 +193,165 @@ static void single(struct data *d)
 	CHECK(c[0] == 34 && c[1] == 78, "sgemv: %g %g", (double)c[0], (double)c[1]);
 }
 
+/* What a call has of each group, in host memory, and of each matrix, in device memory. */
+struct groups {
+	cublasOperation_t ta[GROUPS], tb[GROUPS];
+	int m[GROUPS], n[GROUPS], k[GROUPS], lda[GROUPS], ldb[GROUPS], ldc[GROUPS], size[GROUPS];
+	double alpha[GROUPS], beta[GROUPS];
+	uint64_t a[GROUPS], b[GROUPS], c[GROUPS];
+	int matrices;
+};
+
+/* Groups of different shapes; most have no matrix, so that many groups are few products. */
+static void groups_fill(struct groups *g, struct data *d, int count, CUdeviceptr to)
+{
+	g->matrices = 0;
+	for (int i = 0; i < count; i++) {
+		g->ta[i] = (cublasOperation_t)(i & 1);
+		g->tb[i] = (cublasOperation_t)(i >> 1 & 1);
+		g->m[i] = 1 + i % 5;
+		g->n[i] = 1 + i % 4;
+		g->k[i] = 1 + i % 3;
+		g->lda[i] = g->ldb[i] = g->ldc[i] = 5;
+		g->alpha[i] = i % 7 - 3.5;
+		g->beta[i] = i % 2 ? 0 : 0.25;
+		g->size[i] = count < 500 && i % 8 == 0 ? 1 + i % 3 : i == count - 1;
+		for (int j = 0; j < g->size[i]; j++) {
+			const int at = g->matrices++;
+
+			g->a[at] = d->da + 8u * (unsigned int)(at % 100);
+			g->b[at] = d->db + 8u * (unsigned int)(at % 90);
+			g->c[at] = to + 8u * (unsigned int)(at * EACH);
+		}
+	}
+}
+
+static void groups_check(const struct groups *g, const struct data *d, int count, const double *got)
+{
+	int at = 0;
+
+	for (int i = 0; i < count; i++)
+		for (int x = 0; x < g->size[i]; x++, at++)
+			for (int j = 0; j < g->n[i]; j++)
+				for (int row = 0; row < g->m[i]; row++) {
+					const double *a = d->a + at % 100, *b = d->b + at % 90;
+					double sum = 0;
+
+					for (int l = 0; l < g->k[i]; l++)
+						sum += a[g->ta[i] ? row * 5 + l : l * 5 + row] *
+						       b[g->tb[i] ? l * 5 + j : j * 5 + l];
+					near(got[at * EACH + j * 5 + row],
+					     g->alpha[i] * sum + g->beta[i], "a group's product");
+				}
+}
+
+/* Few groups travel inside the record, many through the arena. */
+static void groups(struct data *d, int count, bool typed)
+{
+	struct groups *g = host_alloc(sizeof(*g));
+	const CUdeviceptr to = device_alloc(GROUPS * sizeof(double)),
+			  tables = device_alloc(3 * sizeof(g->a));
+	double *c = host_alloc(GROUPS * sizeof(double));
+	const uint64_t *table[3];
+
+	reset(d);
+	groups_fill(g, d, count, to);
+	CHECK(g->matrices * EACH <= GROUPS, "%d matrices", g->matrices);
+	for (int i = 0; i < GROUPS; i++)
+		c[i] = 1;
+	CU(cuMemcpyHtoD(to, c, GROUPS * sizeof(double)));
+	for (unsigned int i = 0; i < 3; i++) {
+		table[i] = (const uint64_t *)(uintptr_t)(tables + i * sizeof(g->a));
+		CU(cuMemcpyHtoD(tables + i * sizeof(g->a),
+				i == 0   ? g->a
+				: i == 1 ? g->b
+					 : g->c,
+				sizeof(g->a)));
+	}
+	if (typed)
+		OK(cublasGemmGroupedBatchedEx, d->h, g->ta, g->tb, g->m, g->n, g->k, g->alpha,
+		   table[0], CUDA_R_64F, g->lda, table[1], CUDA_R_64F, g->ldb, g->beta, table[2],
+		   CUDA_R_64F, g->ldc, count, g->size, CUBLAS_COMPUTE_64F);
+	else
+		OK(cublasDgemmGroupedBatched, d->h, g->ta, g->tb, g->m, g->n, g->k, g->alpha,
+		   table[0], g->lda, table[1], g->ldb, g->beta, table[2], g->ldc, count, g->size);
+	/* The numbers are the application's again. */
+	memset(g->alpha, 0, sizeof(g->alpha));
+	memset(g->m, 0xff, sizeof(g->m));
+	groups_fill(g, d, count, to);
+	download(c, to, GROUPS * sizeof(double));
+	groups_check(g, d, count, c);
+	GIVES(INVALID_VALUE, cublasDgemmGroupedBatched, d->h, g->ta, g->tb, g->m, g->n, g->k,
+	      g->alpha, table[0], g->lda, table[1], g->ldb, g->beta, table[2], NULL, count,
+	      g->size);
+	g->ldc[count - 1] = g->m[count - 1] - 1;
+	GIVES(INVALID_VALUE, cublasDgemmGroupedBatched, d->h, g->ta, g->tb, g->m, g->n, g->k,
+	      g->alpha, table[0], g->lda, table[1], g->ldb, g->beta, table[2], g->ldc, count,
+	      g->size);
+	CU(cuMemFree(tables));
+	CU(cuMemFree(to));
+	free(c);
+	free(g);
+}
+
+/* Vectors and matrices to the device and back, with gaps that stay as they were. */
+static void copies(struct data *d)
+{
+	static double back[ROOM];
+	CUstream stream;
+
+	reset(d);
+	CU(cuStreamCreate(&stream, CU_STREAM_DEFAULT));
+	for (int i = 0; i < ROOM; i++)
+		back[i] = -7;
+	OK(cublasSetVector, N, sizeof(double), d->b, 3, P(d->da), 2);
+	OK(cublasGetVector, N, sizeof(double), P(d->da), 2, back, 4);
+	for (int i = 0; i < 4 * N; i++)
+		CHECK(back[i] == (i % 4 ? -7 : d->b[i / 4 * 3]), "element %d is %g", i, back[i]);
+	OK(cublasSetVectorAsync, ROOM, sizeof(double), d->b, 1, P(d->da), 1, stream);
+	OK(cublasGetVectorAsync, ROOM, sizeof(double), P(d->da), 1, back, 1, stream);
+	CU(cuStreamSynchronize(stream));
+	CHECK(!memcmp(back, d->b, sizeof(back)), "a whole vector");
+	OK(cublasSetMatrix, N, 5, sizeof(double), d->c, LD, P(d->da), N + 1);
+	OK(cublasGetMatrix, N, 5, sizeof(double), P(d->da), N + 1, back, LD);
+	OK(cublasSetMatrixAsync, 2, 2, sizeof(double), d->c, LD, P(d->db), 2, stream);
+	OK(cublasGetMatrixAsync, 2, 2, sizeof(double), P(d->db), 2, back + 5 * LD, LD, stream);
+	CU(cuStreamSynchronize(stream));
+	for (int j = 0; j < 7; j++)
+		for (int i = 0; i < LD; i++) {
+			const bool copied = j < 5 ? i < N : i < 2;
+			const double want = !copied ? d->b[j * LD + i]
+					    : j < 5 ? d->c[j * LD + i]
+						    : d->c[(j - 5) * LD + i];
+
+			CHECK(back[j * LD + i] == want, "element %d of column %d is %g", i, j,
+			      back[j * LD + i]);
+		}
+	OK(cublasSetVector, 0, sizeof(double), NULL, 1, NULL, 1);
+	OK(cublasGetMatrix, 0, 5, sizeof(double), NULL, 1, NULL, 1);
+	GIVES(INVALID_VALUE, cublasSetVector, N, 0, d->b, 1, P(d->da), 1);
+	GIVES(INVALID_VALUE, cublasGetVector, N, sizeof(double), P(d->da), 0, back, 1);
+	GIVES(INVALID_VALUE, cublasSetMatrix, -1, 5, sizeof(double), d->b, LD, P(d->da), LD);
+	GIVES(INVALID_VALUE, cublasGetMatrix, N, 5, sizeof(double), P(d->da), LD, back, 0);
+	GIVES(MAPPING_ERROR, cublasGetVector, N, sizeof(double), P(d->da), 1, NULL, 1);
+	CU(cuStreamDestroy(stream));
+}
+
+static void batched(struct data *d)
+{
+	static double want[ROOM];
+	const double alpha = 0.5, beta = -2;
+	const uint64_t table[3] = {d->da, d->db, d->dc};
+	const uint64_t *at = (const uint64_t *)(uintptr_t)(d->scalars + 128);
+
+	reset(d);
+	product(want, d, true, false, alpha, beta);
+	CU(cuMemcpyHtoD(d->scalars + 128, table, sizeof(table)));
+	OK(cublasDgemmBatched, d->h, CUBLAS_OP_T, CUBLAS_OP_N, N, N, N, number(d, 0, &alpha), at,
+	   LD, at + 1, LD, number(d, 1, &beta), at + 2, LD, 1);
+	compare(d, want, N, "gemmBatched");
+}
+
 static void settings(struct data *d)
 {
 	cublasPointerMode_t mode;
@@ -276,6 +436,38 @@ static void create_only(void)
 	       (before - free_memory()) >> 20);
 }
 
+static bool wait_free(size_t least, size_t most)
+{
+	for (int i = 0; i < 12000; i++) {
+		const size_t now = free_memory();
+
+		if (now >= least && now <= most)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* What the library takes for itself beyond a handle's charge counts when it has been measured, for
+ * as long as the handle lives. */
+static void create_large(void)
+{
+	const size_t before = free_memory(), taken = 200u << 20;
+	size_t least;
+	cublasHandle_t h = NULL, second = NULL;
+	CUdeviceptr p = 0;
+
+	OK(cublasCreate_v2, &h);
+	CHECK(wait_free(0, before - taken), "what the library has taken does not count");
+	least = free_memory();
+	printf("alloc %d\n", (int)cuMemAlloc(&p, before - taken));
+	printf("second %d\n", (int)CALL(cublasCreate_v2)(&second));
+	OK(cublasDestroy_v2, h);
+	CHECK(wait_free(least + taken, SIZE_MAX), "it counts though it is gone");
+	CU(cuMemAlloc(&p, before - taken));
+	CU(cuMemFree(p));
+}
+
 /* A guest's library is there also where its host has none. */
 static bool offered(void)
 {
@@ -302,7 +494,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc > 1) {
-		create_only();
+		if (!strcmp(argv[1], "large"))
+			create_large();
+		else
+			create_only();
 		finish();
 		free(d);
 		return 0;
@@ -319,9 +514,15 @@ int main(int argc, char **argv)
 		level1(d);
 		for (int t = 0; t < 4; t++)
 			level3(d, (cublasOperation_t)(t & 1), (cublasOperation_t)(t >> 1));
+		batched(d);
 	}
 	single(d);
 	d->device = false;
+	groups(d, 3, false);
+	groups(d, 78, false);
+	groups(d, 400, true);
+	groups(d, GROUPS, false);
+	copies(d);
 	settings(d);
 	refused(d);
 	OK(cublasDestroy_v2, d->h);
@@ -330,7 +531,9 @@ int main(int argc, char **argv)
 	CU(cuMemFree(d->dc));
 	CU(cuMemFree(d->scalars));
 	finish();
-	printf("cublas: levels 1 to 3, both pointer modes, settings, wrong arguments\n");
+	printf("cublas: levels 1 to 3, both pointer modes, batches and groups, copies, settings, "
+	       "wrong "
+	       "arguments\n");
 	free(d);
 	return 0;
 }

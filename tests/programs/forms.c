@@ -542,6 +542,80 @@ static void contexts(void)
 	     ((__typeof__(&cuCtxSynchronize_v2))dlsym(it.library, "cuCtxSynchronize_v2"))(it.ctx));
 }
 
+static void pools(void)
+{
+	CUmemLocation here = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+		      host = {.type = CU_MEM_LOCATION_TYPE_HOST};
+	CUmemoryPool pool, got;
+	CUdeviceptr p;
+
+	CU(cuMemcpyHtoD(it.b, it.want, BYTES));
+	CU(cuMemGetMemPool(&pool, &here, CU_MEM_ALLOCATION_TYPE_PINNED));
+	REFUSES(cuMemGetMemPool(&got, NULL, CU_MEM_ALLOCATION_TYPE_PINNED));
+	WANT(CUDA_ERROR_NOT_SUPPORTED, cuMemGetMemPool(&got, &host, CU_MEM_ALLOCATION_TYPE_PINNED));
+	CU(cuMemSetMemPool(&here, CU_MEM_ALLOCATION_TYPE_PINNED, pool));
+	REFUSES(cuMemSetMemPool(&here, CU_MEM_ALLOCATION_TYPE_PINNED, NULL));
+	CU(cuDeviceGetMemPool(&got, 0));
+	CHECK(got == pool, "another pool");
+	FORMS(cuMemAllocAsync)
+	{
+		CU(fn(&p, BYTES, NULL));
+		CU(cuCtxSynchronize());
+		CU(cuMemcpyDtoD(p, it.b, BYTES));
+		check_device(p, BYTES);
+		CU(cuMemFree(p));
+		REFUSES(fn(NULL, BYTES, NULL));
+	}
+	FORMS(cuMemAllocFromPoolAsync)
+	{
+		CU(fn(&p, BYTES, pool, NULL));
+		CU(cuCtxSynchronize());
+		CU(cuMemcpyDtoD(p, it.b, BYTES));
+		check_device(p, BYTES);
+		CU(cuMemFree(p));
+		REFUSES(fn(&p, BYTES, NULL, NULL));
+	}
+	FORMS(cuMemFreeAsync)
+	{
+		CU(cuMemAllocAsync(&p, BYTES, NULL));
+		CU(cuCtxSynchronize());
+		CU(fn(p, NULL));
+		REFUSES(fn(64, NULL));
+	}
+	CU(cuCtxSynchronize());
+}
+
+static void others(void)
+{
+	__typeof__(&cuStreamGetCtx_v2) own =
+		(__typeof__(own))dlsym(it.library, "cuStreamGetCtx_v2_ptsz");
+	CUgreenCtx green;
+	CUcontext ctx;
+	CUdeviceptr at;
+	void *host;
+	int mapped;
+
+	CU(cuStreamGetCtx_v2(NULL, &ctx, &green));
+	CHECK(ctx == it.ctx && !green, "another context");
+	REFUSES(cuStreamGetCtx_v2(NULL, NULL, &green));
+	CU(own(NULL, &ctx, &green));
+	CHECK(ctx == it.ctx && !green, "another context of the thread's stream");
+	REFUSES(own(NULL, NULL, &green));
+	CU(cuMemHostAlloc(&host, BYTES, CU_MEMHOSTALLOC_DEVICEMAP));
+	CU(cuDeviceGetAttribute(&mapped, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 0));
+	FORMS(cuMemHostGetDevicePointer)
+	{
+		if (!mapped) {
+			REFUSES(fn(&at, host, 0));
+			continue;
+		}
+		CU(fn(&at, host, 0));
+		CHECK(at == (CUdeviceptr)(uintptr_t)host, "another address");
+		REFUSES(fn(NULL, host, 0));
+	}
+	CU(cuMemFreeHost(host));
+}
+
 int main(void)
 {
 	it.library = dlopen("libcuda.so.1", RTLD_NOW);
@@ -558,6 +632,8 @@ int main(void)
 	streams();
 	launches();
 	memory();
+	pools();
+	others();
 	contexts();
 	CU(cuMemFree(it.a));
 	CU(cuMemFree(it.b));

@@ -46,6 +46,60 @@ static void check_missing(void)
 	printf("missing calls are said to be missing\n");
 }
 
+/* Entry points of cudaGL.h, cudaEGL.h and cudaVDPAU.h: frameworks look them up when they start, and
+ * do without graphics where calling them fails, but not where there are none. */
+static void check_graphics(void)
+{
+	static const char *const names[] = {
+		"cuEGLStreamConsumerAcquireFrame",
+		"cuEGLStreamConsumerConnect",
+		"cuEGLStreamConsumerConnectWithFlags",
+		"cuEGLStreamConsumerDisconnect",
+		"cuEGLStreamConsumerReleaseFrame",
+		"cuEGLStreamProducerConnect",
+		"cuEGLStreamProducerDisconnect",
+		"cuEGLStreamProducerPresentFrame",
+		"cuEGLStreamProducerReturnFrame",
+		"cuEventCreateFromEGLSync",
+		"cuGLCtxCreate",
+		"cuGLGetDevices",
+		"cuGLInit",
+		"cuGLMapBufferObject",
+		"cuGLMapBufferObjectAsync",
+		"cuGLRegisterBufferObject",
+		"cuGLSetBufferObjectMapFlags",
+		"cuGLUnmapBufferObject",
+		"cuGLUnmapBufferObjectAsync",
+		"cuGLUnregisterBufferObject",
+		"cuGraphicsEGLRegisterImage",
+		"cuGraphicsGLRegisterBuffer",
+		"cuGraphicsGLRegisterImage",
+		"cuGraphicsMapResources",
+		"cuGraphicsResourceGetMappedEglFrame",
+		"cuGraphicsResourceGetMappedPointer",
+		"cuGraphicsSubResourceGetMappedArray",
+		"cuGraphicsUnmapResources",
+		"cuGraphicsUnregisterResource",
+		"cuGraphicsVDPAURegisterOutputSurface",
+		"cuGraphicsVDPAURegisterVideoSurface",
+		"cuVDPAUCtxCreate",
+		"cuVDPAUGetDevice",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		CHECK(find(names[i], CUDA_VERSION) == find(names[i], CUDA_VERSION),
+		      "%s moves about", names[i]);
+		printf("%s\n", names[i]);
+	}
+	CHECK(find("cuGLCtxCreate", 2000) != find("cuGLCtxCreate", CUDA_VERSION),
+	      "one revision for two");
+	CHECK(find("cuGLMapBufferObject", CUDA_VERSION) !=
+		      find_with("cuGLMapBufferObject", CUDA_VERSION,
+				CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM),
+	      "no per-thread form");
+	printf("entry points of graphics: all there\n");
+}
+
 int main(void)
 {
 	CUdriverProcAddressQueryResult status;
@@ -86,6 +140,7 @@ int main(void)
 	CHECK(fn == find("cuInit", CUDA_VERSION), "another cuInit");
 	printf("revisions: all right\n");
 	check_missing();
+	check_graphics();
 	finish();
 	return 0;
 }

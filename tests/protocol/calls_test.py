@@ -69,8 +69,24 @@ class Calls(description_case.Scratch):
     def test_both_sides_have_the_same_validator(self):
         made = self.generate(self.changed(), "made")
         for name in ("pvgpu_calls_example.c", "pvgpu_handlers.c"):
-            for call in ("example_weight", "example_ssum", "example_steps", "step"):
+            for call in ("example_weight", "example_ssum", "example_steps", "step", "example_shapes"):
                 self.assertIn("valid_%s(" % call, made[name])
+
+    def test_numbers_travel_together(self):
+        made = self.generate(self.example(), "made")
+        record = made["pvgpu_wire.h"].split("struct pvgpu_wire_example_shapes {")[1].split("};")[0]
+        for name in ("packed_len", "large", "large_len", "mode"):
+            self.assertRegex(record, r"\b%s;" % name)
+        valid = made["pvgpu_valid_example.h"]
+        for what in ("if (a->width[i] < INT32_C(0) || a->width[i] > INT32_C(8))", "for (int64_t i = 0; i < W(a->count); i++)\n\t\tif (!(W(a->width[i]) >= W(a->kinds[i])))",
+                     "if (bytes_example_shapes_notes(a) > 16384)\n\t\treturn UINT64_MAX;", "pvgpu_extent(8 * (sum_example_shapes_width(a)))"):
+            self.assertIn(what, valid)
+        # The worker looks at a copy that the guest cannot change, and only then at the numbers.
+        handler = made["pvgpu_handlers.c"].split("int handle_example_shapes(")[1]
+        self.assertLess(handler.index("call_numbers("), handler.index("valid_example_shapes("))
+        self.assertLess(handler.index("valid_example_shapes("), handler.index("far->lib.example.exampleShapes("))
+        for name in ("min", "typical", "max"):
+            self.assertTrue(os.path.exists(self.path("made/corpus/decode/example_shapes-%s.bin" % name)))
 
     def test_compiles(self):
         """Guest and worker, of a description of every role. What the tree's own headers need besides comes from the tree's."""
@@ -97,6 +113,12 @@ class Calls(description_case.Scratch):
                 ("memory x read T", "memory x keep T", "memory x keep", "'read' or 'write' expected, not 'keep'"),
                 ("array  steps step count count", "array  steps leap count count", "array  steps", "unknown record 'leap'"),
                 ("each S D oneway", "each oneway", "call example@sum", "a family has '@' in its name and 'each' with letters"),
+                ("count count most 4096 min 0", "count count min 0", "numbers width", "'numbers' needs 'most'"),
+                ("count count most 4096 min 0", "count counts most 4096 min 0", "end # of exampleShapes", "'counts' is no number of call 'exampleShapes'"),
+                ("bytes \"4 * count\" most 16384", "bytes \"4 * count\" most 4194304", "end # of exampleShapes", "the numbers of call 'exampleShapes' may be more than 2097152 bytes"),
+                ("exampleShapes = 20 oneway lane gpu", "exampleShapes = 20 awaited lane gpu", "end # of exampleShapes", "'numbers' are for one-way calls of lane gpu"),
+                ("sum(width)\"\n    check each count", "width\"\n    check each count", "memory places", "'width' are many numbers: 'sum(width)', or 'check each'"),
+                ("sum(width)\"\n    check each count", "sum(depth)\"\n    check each count", "memory places", "sum(depth): no such numbers"),
                 ("    state   depth i32", "    state   depth i33", "state   depth", "unknown type 'i33'"),
                 ("    charge  1M\n", "    charge  1M\n    load 3\n", "    load 3", "unknown statement 'load' in object 'tool'"),
                 ("call exampleSteps = 4", "call exampleSteps = 1024", "call exampleSteps", "call number 1024 is not between 1 and 1023"),

@@ -71,7 +71,7 @@ def balanced(text, at):
 
 
 def fields(body, prefix=""):
-    """Paths of all members of a structure's body; for a nested one, its own path and its members'."""
+    """Paths of all members of a structure's body; for a nested one, its own path, if it has a name, and its members'."""
     at = 0
     while body[at:].strip():
         end, brace = body.index(";", at), body.find("{", at)
@@ -79,8 +79,9 @@ def fields(body, prefix=""):
             close = balanced(body, brace)
             end = body.index(";", close)
             name = body[close + 1:end].strip()
-            yield prefix + name
-            yield from fields(body[brace + 1:close], f"{prefix}{name}.")
+            if name:
+                yield prefix + name
+            yield from fields(body[brace + 1:close], f"{prefix}{name}." if name else prefix)
         else:
             first, *more = body[at:end].split(",")
             for declarator in [re.sub(r"\[.*", "", first).split()[-1], *more]:

@@ -98,6 +98,13 @@ class Whole(unittest.TestCase):
             for name in names:
                 self.assertRegex(code, r"\[%s\]( =| \+=|\+\+)" % name)
 
+    def test_each_is_compared(self):
+        """Each has a test that knows its value from elsewhere, or bounds it; a metric's test counts."""
+        tests = "".join((TOP / "tests" / "integration" / (f + "_test.py")).read_text() for f in ("statistics", "exporter", "cheat", "watchdog", "share"))
+        named = {s.name for scope in self.scopes.values() for s in scope.all() if re.search('["/]%s"|%s' % (s.name, s.metric), tests)}
+        # An average that only the scheduler itself can know.
+        self.assertEqual({s.name for scope in self.scopes.values() for s in scope.all()} - named, {"handover-time"})
+
     def test_bills_are_measured(self):
         """What pvgpu-cloudstack bills is measured by pvgpud."""
         by = {s.name: s.by for s in self.scopes["vgpu"].all()}

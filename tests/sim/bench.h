@@ -84,6 +84,7 @@ void run_shares(void);
 void run_processes(void);
 void run_groups(void);
 void run_priority(void);
+void run_decoders(void);
 void run_wait(void);
 void run_endless(void);
 /* mixes.c */
@@ -91,6 +92,8 @@ void run_policies(void);
 void run_latency(void);
 void run_timeline(void);
 void run_exclusive(void);
+/* loops.c */
+void run_loops(void);
 /* fleet.c */
 void run_scale(void);
 void run_placement(void);

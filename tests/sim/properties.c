@@ -253,6 +253,52 @@ void run_priority(void)
 	bench_free(&b);
 }
 
+/* One that decodes (bursts of 38 kernels, then 2 ms of thought) in class high beside seven such low
+ * ones. */
+void run_decoders(void)
+{
+	static const uint64_t bells[] = {10 * SIM_US, 50 * SIM_US};
+	struct sim_load l = {
+		.name = "decoder",
+		.arrival = SIM_CLOSED,
+		.gap = {SIM_UNIFORM, 2.0 * SIM_MS, 0.5},
+		.kernels = {SIM_CONST, 38, 0},
+		.kernel_ns = {SIM_LOGNORMAL, KERNEL, 1},
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		double lone, beside, busy;
+		struct sim_result *r;
+		struct bench b;
+		char name[48];
+
+		bench_init(&b, 20);
+		b.c.model.bell_ns = bells[i];
+		bench_vgpus(&b, bench_load(&b, &l), 1)->share.class = SCHED_HIGH;
+		r = bench_run(&b, "a decoder alone");
+		lone = (double)r->vgpu[0].requests;
+		sim_result_free(r);
+		bench_vgpus(&b, 0, 7);
+		for (size_t k = 1; k < 8; k++)
+			b.vgpus[k].share.class = SCHED_LOW;
+		b.c.model.native = true;
+		r = bench_run(&b, "decoders, native");
+		busy = busy_of(r);
+		sim_result_free(r);
+		b.c.model.native = false;
+		r = bench_run(&b, "decoders");
+		beside = (double)r->vgpu[0].requests;
+		snprintf(name, sizeof(name), "high_decoder_beside_7_low_bell_%.0fus",
+			 (double)bells[i] / 1e3);
+		row(name, beside / lone, "of alone", ROW_LEAST, 0.9, details_of(&b, r));
+		snprintf(name, sizeof(name), "total_beside_7_low_bell_%.0fus",
+			 (double)bells[i] / 1e3);
+		row(name, busy_of(r) / busy, "of native", ROW_LEAST, 0.97, NULL);
+		sim_result_free(r);
+		bench_free(&b);
+	}
+}
+
 /* ---- the bound on waiting ---- */
 
 static uint64_t draw(uint64_t *state, uint64_t n)

@@ -15,12 +15,15 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #define SIMGPU_MAGIC   0x5550475056534d31ull
 #define SIMGPU_VERSION 7u
 #define SIMGPU_SLOTS   256
 #define SIMGPU_XIDS    16
-#define SIMGPU_COPIES  4 /* copies in flight whose begin is recorded */
+#define SIMGPU_COPIES  4  /* copies in flight whose begin is recorded */
+#define SIMGPU_BROKEN  2u /* in `lost` */
 #define SIMGPU_RUNS    (1ull << 63)
 
 /* One process that has initialised CUDA. */
@@ -56,7 +59,8 @@ struct simgpu {
 	uint32_t owner;      /* slot + 1 of the process that has the device, 0 = free */
 	uint32_t waiting;    /* slots in the queue */
 	uint32_t lost;       /* set by a test to 1: every process that launches a kernel gets the
-			      * error of a lost device, which is sticky */
+			      * error of a lost device, which is sticky. SIMGPU_BROKEN: also
+			      * those that come when no other has it open, until simcuda-reset */
 	uint32_t slots_used; /* from the first; the others have never been used */
 	union {
 		pthread_mutex_t lock; /* robust; guards owner, tickets and the taking of memory */
@@ -113,6 +117,32 @@ static inline bool simgpu_alive(const struct simgpu_process *p)
 	uint32_t word = __atomic_load_n((const uint32_t *)(const void *)&p->life, __ATOMIC_ACQUIRE);
 
 	return __atomic_load_n(&p->in_use, __ATOMIC_ACQUIRE) && (word & 0x3fffffffu);
+}
+
+#define SIMGPU_UUID 48
+
+/* The GPU whose file has this path. */
+static inline void simgpu_uuid(const char *path, unsigned char out[16])
+{
+	uint64_t h = 1469598103934665603ull;
+
+	memcpy(out, "simcuda", 8);
+	for (const char *p = path; *p; p++)
+		h = (h ^ (unsigned char)*p) * 1099511628211ull;
+	memcpy(out + 8, &h, sizeof(h));
+}
+
+/* As NVML has it. */
+static inline void simgpu_uuid_text(const char *path, char out[SIMGPU_UUID])
+{
+	unsigned char b[16];
+	int n = 4;
+
+	simgpu_uuid(path, b);
+	strcpy(out, "GPU-");
+	for (int i = 0; i < 16; i++)
+		n += snprintf(out + n, (size_t)(SIMGPU_UUID - n), "%s%02x",
+			      i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", b[i]);
 }
 
 #endif

@@ -9,6 +9,7 @@ import ast
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -168,6 +169,18 @@ class Plugin(unittest.TestCase):
         self.refused("PVGPU_INTERNAL", "answered no JSON", "list")
         broken.write_text("#!/bin/sh\nkill -9 $$\n")
         self.refused("PVGPU_INTERNAL", "ended with status -9", "list")
+
+    def test_price(self):
+        """Of the way by the plugin, beyond pvgpuctl's own, in processor time: a busy machine does not change it much."""
+        ctl = [self.host.env["PVGPUCTL"], "list", "--json"]
+        times = []
+        for call in (lambda: self.call("list"), lambda: subprocess.run(ctl, env={**os.environ, **self.host.env}, check=True, stdout=subprocess.DEVNULL)):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            for _ in range(5):
+                call()
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 5)
+        self.assertLess(times[0] - times[1], 1)
 
     def test_not_by_xapi(self):
         done = subprocess.run([self.python, str(PLUGINS / "pvgpu")], capture_output=True, text=True)

@@ -4,6 +4,7 @@ reads the XML-RPC answer from its standard output. The rules are those of xapi's
 a plugin that is not there, a non-zero exit, a signal, output that is no XML-RPC, a fault and a value that is no text are failures of
 xapi's own; {Status: Failure} is the plugin's, with code and parameters. Also a checker of JSON schemas, for the words that ours use.
 """
+import json
 import os
 import re
 import subprocess
@@ -46,18 +47,38 @@ class Host:
         return answer["Value"]
 
 
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+CHECKED = {"type", "enum", "pattern", "minimum", "required", "properties", "additionalProperties", "items", "minItems", "maxItems"}
+NOTES = {"$schema", "$comment", "title", "description", "definitions"}
+
+
+def read_schema(path):
+    """A schema's text, with those beside it that it refers to."""
+    text = path.read_text()
+    files = {name: json.loads(path.with_name(name).read_text()) for name in re.findall(r'"\$ref": "([^"#]+)', text)}
+    return dict(json.loads(text), **{"$files": files})
 
 
 def is_type(value, name):
-    return isinstance(value, TYPES[name]) and not (name == "integer" and isinstance(value, bool))
+    return isinstance(value, TYPES[name]) and not (name in ("integer", "number") and isinstance(value, bool))
+
+
+def of_number(value, schema, where):
+    found = []
+    if isinstance(value, (int, float)) and value < schema.get("minimum", value):
+        found.append("%s is %s, below %s" % (where, value, schema["minimum"]))
+    if isinstance(value, list) and not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+        found.append("%s has %d items" % (where, len(value)))
+    return found
 
 
 def faults(value, schema, root, where="answer"):
     """What of the value is not as the schema says."""
     if "$ref" in schema:
-        return faults(value, root["definitions"][schema["$ref"].rsplit("/", 1)[1]], root, where)
-    unknown = set(schema) - {"type", "enum", "pattern", "minimum", "required", "properties", "additionalProperties", "items"}
+        name, _, at = schema["$ref"].partition("#")
+        root = root["$files"][name] if name else root
+        return faults(value, root["definitions"][at.rsplit("/", 1)[1]] if at else root, root, where)
+    unknown = set(schema) - CHECKED - NOTES - ({"$files"} if schema is root else set())
     found = ["%s: the schema has %s, which is not checked" % (where, ", ".join(unknown))] if unknown else []
     names = schema.get("type", [])
     names = [names] if isinstance(names, str) else names
@@ -67,13 +88,12 @@ def faults(value, schema, root, where="answer"):
         found.append("%s is %r, not one of %s" % (where, value, schema["enum"]))
     if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
         found.append("%s is %r, not as %s" % (where, value, schema["pattern"]))
-    if "minimum" in schema and isinstance(value, int) and value < schema["minimum"]:
-        found.append("%s is %d, below %d" % (where, value, schema["minimum"]))
+    found += of_number(value, schema, where)
     if isinstance(value, dict):
-        properties = schema.get("properties", {})
+        properties, more = schema.get("properties", {}), schema.get("additionalProperties", {})
         found += ["%s lacks %s" % (where, n) for n in schema.get("required", []) if n not in value]
-        if schema.get("additionalProperties", True) is False:
-            found += ["%s has %s, which nobody promised" % (where, n) for n in value if n not in properties]
+        for name in [n for n in value if n not in properties]:
+            found += ["%s has %s, which nobody promised" % (where, name)] if more is False else faults(value[name], more, root, "%s.%s" % (where, name))
         for name in properties.keys() & value.keys():
             found += faults(value[name], properties[name], root, "%s.%s" % (where, name))
     if isinstance(value, list) and "items" in schema:

@@ -285,6 +285,40 @@ class OneHost(Case):
         self.host.expect_nothing()
         self.assertEqual(self.residue(), [[]])
 
+    def test_pvgpuctl_is_killed(self):
+        """At each of its requests to xenstore: the same words again make it good."""
+        vm = self.pool.add_vm("web1", uuid=UUID)
+        self.pool.start(vm)
+        store, ctl = self.host.store, self.host.env["PVGPUCTL"]
+
+        def run(*words):
+            return subprocess.run([ctl, *words], env={**os.environ, **self.host.env}, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+        def each_step(words, undo, already, *profiles):
+            for steps in range(1, 200):
+                store.hang_up_after(steps)
+                run(*words)
+                cut = store.hung_up()
+                store.hang_up_after(0)
+                done = run(*words)
+                self.assertTrue(done.returncode == 0 or already in done.stderr, (steps, done.stderr))
+                self.host.expect(UUID, *profiles)
+                if not profiles:
+                    self.host.expect_nothing()
+                undone = run(*undo)
+                self.assertEqual((undone.returncode, undone.stderr), (0, ""), steps)
+                if not cut:
+                    return steps
+            raise AssertionError("it never ends")
+
+        attach, detach = ("attach", "web1", "--id", "0", "--profile", "pvgpu-2g"), ("detach", "web1", "--id", "0")
+        self.assertGreater(each_step(attach, detach, "already has a vGPU 0", "pvgpu-2g"), 10)
+        self.assertEqual(run(*attach).returncode, 0)
+        self.assertGreater(each_step(detach, attach, "has no vGPU"), 5)
+        self.assertEqual(run(*detach).returncode, 0)
+        self.pool.ends(vm)
+        self.assertEqual(self.residue(), [[]])
+
     def settled(self, value):
         return bool(self.host.vgpus(UUID)) == (value != "off") and (value != "off" or not self.host.store.get("/local/domain/0/backend/pvgpu"))
 

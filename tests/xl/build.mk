@@ -19,3 +19,4 @@ check-xl: xl-packages $(B)/bin/pvgpuctl
 		case $$status in 0|77) ;; *) failed="$$failed $$s" ;; esac; done; \
 	[ -z "$$failed" ] || { echo "xl: failed:$$failed" >&2; exit 1; }
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xl/xl_test.py
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xl/unpatched_test.py

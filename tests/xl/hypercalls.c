@@ -41,6 +41,19 @@ int xc_version(xc_interface *x, int cmd, void *arg)
 	return 0;
 }
 
+/* Of Xen 4.20. */
+#define TEXT(name)                                                                                 \
+	char *name(xc_interface *x);                                                               \
+	char *name(xc_interface *x)                                                                \
+	{                                                                                          \
+		return strdup("");                                                                 \
+	}
+TEXT(xc_xenver_extraversion)
+TEXT(xc_xenver_capabilities)
+TEXT(xc_xenver_changeset)
+TEXT(xc_xenver_commandline)
+TEXT(xc_xenver_buildid)
+
 int xc_physinfo(xc_interface *x, xc_physinfo_t *p)
 {
 	return 0;

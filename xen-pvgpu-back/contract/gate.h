@@ -95,6 +95,9 @@ struct pvgpu_gate_report {
 	 * these when it decides. */
 	struct pvgpu_latency waits;
 	struct pvgpu_latency kernels; /* GPU time of launches, as estimated */
+	/* The number of `commands` that have ended by a wait of the program's. The words above
+	 * follow with the next command only. */
+	uint64_t awaited;
 };
 
 #endif

@@ -45,6 +45,8 @@ struct health_msg {
 		/* HEALTH_UNKNOWN: the GPU or the driver has none. */
 		struct {
 			uint32_t celsius, milliwatts, sm_mhz, memory_mhz; /* UINT32_MAX likewise */
+			uint32_t limit_milliwatts;
+			uint32_t persistence; /* its mode, 1: on */
 			uint64_t corrected,
 				uncorrected; /* memory errors since the driver was loaded */
 		} state;

@@ -25,7 +25,11 @@ struct ctl {
 	bool has_id;
 	uint32_t id;
 	double limit_s, interval_s;
-	unsigned int times; /* 0: not given */
+	bool limit_is_own; /* the time is for what the subcommand waits for, not for answers alone
+			    */
+	uint32_t asked;    /* the domain whose pvgpud is asked by its keys, where `by_keys` */
+	bool routed, by_keys;
+	unsigned int times;    /* 0: not given */
 	struct vgpu_spec spec; /* for attach; the uuid also selects a vGPU for other commands */
 #define FLAG(member, name, group, what)      bool member;
 #define TEXT(member, name, arg, group, what) const char *member;
@@ -35,6 +39,9 @@ extern struct ctl ctl;
 
 /* The whole program. main() is in a file of its own, so that tests can call this. */
 int ctl_main(int argc, char **argv);
+
+/* Seconds in which an answer of pvgpud must come. */
+double ctl_answer_s(void);
 
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
 
@@ -18,9 +19,10 @@
 #define PVGPU_VERSION "0.1.0"
 #endif
 
-#define PCI       "/sys/bus/pci/devices"
-#define NVIDIA    "0x10de"
-#define LINE_TEXT 256
+#define PCI          "/sys/bus/pci/devices"
+#define NVIDIA       "0x10de"
+#define LINE_TEXT    256
+#define TEST_STEP_MS 50
 
 enum verdict { OK, WARN, BAD, SKIP };
 static const char *const words[] = {"ok", "WARN", "BAD", "skip"};
@@ -48,7 +50,7 @@ say(struct doctor *d, enum verdict verdict, const char *what, const char *advice
 	if (ctl.json)
 		return;
 	printf("%-5s %s: %s\n", words[verdict], what, text);
-	if (advice && verdict != OK)
+	if (advice && (verdict == WARN || verdict == BAD))
 		printf("      -> %s\n", advice);
 }
 
@@ -164,21 +166,99 @@ static void gpus(struct doctor *d)
 
 /* ---- pvgpud ---- */
 
+/* An old pvgpud says neither. without: the checks that are left out. */
+static void look_isolation(struct doctor *d, const char *sandbox, const char *without)
+{
+	say(d, strcmp(sandbox, "full") ? BAD : OK, "sandbox of workers",
+	    "remove sandbox from pvgpud.conf, or make the kernel able to close it: pvgpu-worker "
+	    "--sandbox-check",
+	    "%s", sandbox);
+	say(d, without[0] ? WARN : OK, "memory between tenants",
+	    "what one leaves may be read by the next, or be wrong: remove it from pvgpud.conf",
+	    "%s%s", without[0] ? "not checked at the start: " : "scrub and ECC are required",
+	    without);
+}
+
 static void look_daemon(struct doctor *d, json_t *o)
 {
 	const char *version = local_text(o, "version"), *on = local_text(o, "test-overrides");
 	const char *accounting = local_text(o, "accounting"), *cgroups = local_text(o, "cgroups");
+	const char *sandbox = local_text(o, "sandbox");
+	const char *waits = local_text(o, "waits-for-restart");
 
 	say(d, strcmp(version, PVGPU_VERSION) ? WARN : OK, "versions",
 	    "restart pvgpud after an update: sessions go on", "pvgpud %s, pvgpuctl " PVGPU_VERSION,
 	    version);
 	say(d, on[0] ? BAD : OK, "isolation", "remove these settings from pvgpud.conf", "%s%s",
 	    on[0] ? "overrides for tests: " : "no override for tests", on);
+	/* An old pvgpud does not say. */
+	if (json_object_get(o, "waits-for-restart"))
+		say(d, waits[0] ? WARN : OK, "configuration",
+		    "systemctl restart pvgpud: sessions go on", "%s%s",
+		    waits[0] ? "these settings wait for a restart: "
+			     : "no setting waits for a restart",
+		    waits);
+	if (sandbox[0])
+		look_isolation(d, sandbox, local_text(o, "exceptions"));
 	say(d, strcmp(accounting, "on") ? WARN : OK, "the driver's accounting",
 	    "see pvgpu-health(8): until it works, who ignores the gate is not found", "%s",
 	    accounting);
 	say(d, strncmp(cgroups, "on", 2) ? WARN : OK, "cgroups of workers",
 	    "boot with cgroup v2, and start pvgpud by its unit", "%s", cgroups);
+}
+
+/* An old pvgpud does not say. */
+static enum verdict on(const char *word, enum verdict off)
+{
+	return !strcmp(word, "on") ? OK : !strcmp(word, "off") ? off : SKIP;
+}
+
+static void look_modes(struct doctor *d, const char *what, json_t *p)
+{
+	const char *persistence = local_text(p, "persistence"), *ecc = local_text(p, "ecc");
+	const char *runs = local_text(p, "canaries");
+
+	say(d, on(persistence, WARN), what,
+	    "nvidia-smi -pm 1, or start nvidia-persistenced: else the driver starts the GPU anew "
+	    "after each time without a process on it",
+	    "persistence mode is %s", persistence[0] ? persistence : "unknown");
+	say(d, on(ecc, WARN), what, "nvidia-smi -e 1, then reset the GPU", "ECC is %s",
+	    ecc[0] ? ecc : "unknown");
+	if (!ctl.test)
+		say(d, atoll(runs) > 0 ? OK : SKIP, what, NULL, "%s test kernels have run%s", runs,
+		    atoll(runs) > 0 ? "" : ": pvgpuctl doctor --test runs one");
+}
+
+/* Runs the test kernel, beside what tenants run. */
+static void test(struct doctor *d, const char *name)
+{
+	static const char right[] = "right: ";
+	const double end = await_now() + ctl_answer_s();
+	char path[128], said[200], what[80];
+	int status;
+
+	snprintf(what, sizeof(what), "GPU %.60s", name);
+	snprintf(path, sizeof(path), "/pool/%.60s/test", name);
+	status = local_write(2, (char *[]){path, (char *)"1", NULL});
+	snprintf(said, sizeof(said), "%s", status ? "not run" : "running");
+	while (!status && !strcmp(said, "running") && await_now() < end) {
+		json_t *answer =
+			local_ask(json_pack("{s:s, s:s}", "op", "read", "path", path), &status);
+
+		snprintf(said, sizeof(said), "%s", local_text(answer, "value"));
+		json_decref(answer);
+		if (!strcmp(said, "running"))
+			local_pause(TEST_STEP_MS);
+	}
+	if (!strncmp(said, right, strlen(right)))
+		say(d, OK, what, NULL, "the test kernel gave the right answer in %s",
+		    said + strlen(right));
+	else if (!strcmp(said, "running"))
+		say(d, WARN, what, "--timeout S waits longer; pvgpuctl pools shows the GPU's load",
+		    "the test kernel has not ended in %g s", ctl_answer_s());
+	else
+		say(d, BAD, what, "docs/operators/alerts.md#pvgpugpuunhealthy",
+		    "the test kernel: %s", said);
 }
 
 static void look_pool(struct doctor *d, const char *name, json_t *p)
@@ -189,6 +269,7 @@ static void look_pool(struct doctor *d, const char *name, json_t *p)
 	snprintf(what, sizeof(what), "GPU %.60s", name);
 	say(d, strcmp(health, "ok") ? BAD : OK, what, "docs/operators/alerts.md#pvgpugpuunhealthy",
 	    "%s", health);
+	look_modes(d, what, p);
 	if (failure[0])
 		say(d, BAD, what, "docs/operators/alerts.md#pvgpuworkersdonotstart",
 		    "workers do not start: %s", failure);
@@ -218,15 +299,35 @@ int local_doctor(int argc, char **argv)
 	json_t *answer, *tree, *o;
 	const char *name;
 
-	kernel(&d);
-	xen(&d);
-	gpus(&d);
+	status = local_route();
+	if (status) {
+		json_decref(d.found);
+		return status;
+	}
+	if (ctl.by_keys) {
+		say(&d, SKIP, "the machine", NULL,
+		    "pvgpud is in domain %u: pvgpuctl doctor there looks at its kernel and GPUs",
+		    ctl.asked);
+	} else {
+		kernel(&d);
+		xen(&d);
+		gpus(&d);
+	}
 	fflush(stdout);
 	tree = local_ask_tree("/", &answer, &status);
 	if (tree) {
 		look_daemon(&d, json_object_get(tree, "daemon"));
-		json_object_foreach(json_object_get(tree, "pool"), name, o) look_pool(&d, name, o);
+		json_object_foreach(json_object_get(tree, "pool"), name, o)
+		{
+			look_pool(&d, name, o);
+			if (ctl.test)
+				test(&d, name);
+		}
 		json_object_foreach(json_object_get(tree, "vgpu"), name, o) look_vgpu(&d, name, o);
+	} else if (ctl.by_keys) {
+		say(&d, BAD, "pvgpud",
+		    "systemctl status pvgpud and journalctl -u pvgpud in that domain",
+		    "it does not answer in domain %u", ctl.asked);
 	} else {
 		say(&d, BAD, "pvgpud", "systemctl start pvgpud; journalctl -u pvgpud",
 		    "it does not answer in %s", ctl.run_dir);

@@ -28,7 +28,6 @@ static void print_json(json_t *e)
 /* The first answer has all that pvgpud remembers; later ones what is new. */
 int local_events(int argc, char **argv)
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 	json_int_t from = 0;
 
 	for (;;) {
@@ -54,6 +53,6 @@ int local_events(int argc, char **argv)
 		fflush(stdout);
 		if (!ctl.follow)
 			return EXIT_DONE;
-		nanosleep(&step, NULL);
+		local_pause(STEP_MS);
 	}
 }

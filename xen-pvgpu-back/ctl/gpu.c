@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pvgpuctl gpu drain and admit: takes a GPU out of use for its repair or its driver's update, and
- * back into use after a test. */
+/* pvgpuctl gpu drain, admit and reset: takes a GPU out of use for its repair or its driver's
+ * update, and back into use after a test; the three in one with a reset between them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,6 @@ static void say_who(const char *pool)
 /* Waits until a key of the pool has a value; "": until it is not empty. */
 static int await(const char *pool, const char *key, const char *value)
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 	const double end = now() + ctl.limit_s;
 	char path[128];
 
@@ -59,7 +58,7 @@ static int await(const char *pool, const char *key, const char *value)
 			return EXIT_DONE;
 		if (now() >= end)
 			return EXIT_TIMEOUT;
-		nanosleep(&step, NULL);
+		local_pause(STEP_MS);
 	}
 }
 
@@ -75,7 +74,7 @@ static int write_health(const char *pool, const char *value)
 	return status;
 }
 
-static int drain(const char *pool)
+static int drain(const char *pool, bool quiet)
 {
 	int status = write_health(pool, "drain");
 
@@ -88,14 +87,14 @@ static int drain(const char *pool)
 				"them, or end them with pvgpuctl kill",
 				pool, ctl.limit_s);
 	}
-	if (!status)
+	if (!status && !quiet)
 		printf("GPU %s has no session and takes none, until pvgpuctl gpu admit %s\n", pool,
 		       pool);
 	return status;
 }
 
 /* The canary's count tells that it has run since. */
-static int admit(const char *pool)
+static int admit(const char *pool, bool quiet)
 {
 	char path[128], before[32], health[200];
 	int status = EXIT_DONE;
@@ -111,8 +110,6 @@ static int admit(const char *pool)
 	json_decref(answer);
 	status = write_health(pool, "ok");
 	while (!status && !ran) {
-		const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-
 		p = local_ask_tree(path, &answer, &status);
 		if (!p)
 			return status;
@@ -125,21 +122,99 @@ static int admit(const char *pool)
 					"after %g s: pvgpuctl pools shows its health",
 					pool, ctl.limit_s);
 		if (!ran)
-			nanosleep(&step, NULL);
+			local_pause(STEP_MS);
 	}
 	if (status)
 		return status;
 	if (strcmp(health, "ok") != 0)
 		return ctl_fail(EXIT_REFUSED, "GPU %s: %s", pool, health);
-	printf("GPU %s is in use again: its test kernel gave the right answer\n", pool);
+	if (!quiet)
+		printf("GPU %s is in use again: its test kernel gave the right answer\n", pool);
 	return EXIT_DONE;
+}
+
+/* pvgpud limits the reset's time, and the test's. */
+static int await_reset(const char *pool)
+{
+	static const char running[] = "running";
+	char path[128], said[300];
+	bool runs = true;
+
+	snprintf(path, sizeof(path), "/pool/%.60s", pool);
+	while (runs) {
+		int status = EXIT_DONE;
+		json_t *answer, *p = local_ask_tree(path, &answer, &status);
+
+		if (!p)
+			return status;
+		snprintf(said, sizeof(said), "%s", local_text(p, "reset"));
+		json_decref(answer);
+		runs = !strncmp(said, running, strlen(running));
+		if (runs)
+			local_pause(STEP_MS);
+	}
+	return strcmp(said, "done") == 0
+		       ? EXIT_DONE
+		       : ctl_fail(EXIT_REFUSED, "GPU %s stays drained: its reset %s", pool,
+				  said[0] ? said : "was forgotten: pvgpud was started again");
+}
+
+static int reset(const char *pool, bool quiet)
+{
+	int status = drain(pool, true);
+
+	if (!status) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "/pool/%.60s/reset", pool);
+		status = local_write(2, (char *[]){path, (char *)"1", NULL});
+	}
+	if (!status)
+		status = await_reset(pool);
+	if (!status && !quiet)
+		printf("GPU %s was reset and is in use again: its test kernel gave the right "
+		       "answer\n",
+		       pool);
+	return status;
+}
+
+/* How it is now, and whether what was asked for has come about. */
+static int print_json(const char *pool, const char *action, int status)
+{
+	int asked = EXIT_DONE;
+	json_t *answer, *p, *o;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/pool/%.60s", pool);
+	p = local_ask_tree(path, &answer, &asked);
+	if (!p)
+		return status ? status : asked;
+	o = json_pack("{s:s, s:s, s:b, s:s, s:s, s:I}", "pool", pool, "action", action, "done",
+		      status == EXIT_DONE, "health", local_text(p, "health"), "reset",
+		      local_text(p, "reset"), "sessions",
+		      (json_int_t)atoll(local_text(p, "sessions")));
+	json_dumpf(o, stdout, JSON_INDENT(1));
+	putchar('\n');
+	json_decref(o);
+	json_decref(answer);
+	return status;
 }
 
 int local_gpu(int argc, char **argv)
 {
-	if (!strcmp(argv[0], "drain"))
-		return drain(argv[1]);
-	if (!strcmp(argv[0], "admit"))
-		return admit(argv[1]);
-	return ctl_fail(EXIT_USAGE, "gpu %s: must be drain or admit", argv[0]);
+	static const struct {
+		const char *name;
+		int (*run)(const char *pool, bool quiet);
+	} actions[] = {{"drain", drain}, {"admit", admit}, {"reset", reset}};
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		int status;
+
+		if (strcmp(argv[0], actions[i].name) != 0)
+			continue;
+		ctl.limit_is_own = true;
+		status = actions[i].run(argv[1], ctl.json);
+		return ctl.json ? print_json(argv[1], argv[0], status) : status;
+	}
+	return ctl_fail(EXIT_USAGE, "gpu %s: must be drain, admit or reset", argv[0]);
 }

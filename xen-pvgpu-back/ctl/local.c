@@ -1,74 +1,206 @@
 /* SPDX-License-Identifier: MIT */
-/* Subcommands over pvgpud's admin socket. */
+/* Subcommands that ask pvgpud: this machine's over its admin socket, another domain's by its keys.
+ */
 #include <errno.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/ctl/ask.h"
+#include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
 #include "xen-pvgpu-back/toolstack/site.h"
 
 #define WAIT_STEP_MS 20
-#define ANSWER_S     10
+#define ANSWER_MAX   (64u << 20)
+#define KEYS_STEP_MS 500
 
 /* ---- asking ---- */
 
-static FILE *reach(void)
+/* A connection that does not block, or -1 and errno. */
+static int reach(void)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = ANSWER_S};
-	int fd;
+	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000};
+	const double end = await_now() + ctl_answer_s();
+	int fd, err;
 
 	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/admin.sock", ctl.run_dir) >=
 	    (int)sizeof(a.sun_path)) {
 		errno = ENAMETOOLONG;
-		return NULL;
+		return -1;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return NULL;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		int err = errno;
-
+		return -1;
+	/* EAGAIN: others wait to be accepted, as many as may. */
+	while (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		err = errno;
+		if (err == EINTR || (err == EAGAIN && await_now() < end)) {
+			nanosleep(&step, NULL);
+			continue;
+		}
 		close(fd);
 		errno = err;
-		return NULL;
+		return -1;
 	}
-	return fdopen(fd, "r+");
+	return fd;
 }
 
-/* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
- * exit status in *status. */
-json_t *local_ask(json_t *req, int *status)
+/* Waits for a socket; false: the time is over. A stop and its end by signals is no reason to give
+ * up. */
+static bool await_socket(int fd, short events, double end)
 {
-	FILE *f = reach();
+	struct pollfd p = {.fd = fd, .events = events};
+
+	for (;;) {
+		const double left = end - await_now();
+		const int n = poll(&p, 1,
+				   left > 1e6 ? 1000000000
+				   : left > 0 ? (int)(left * 1e3) + 1
+					      : 0);
+
+		if (n > 0)
+			return true;
+		if (n == 0 && left <= 0)
+			return false;
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return false;
+	}
+}
+
+static bool send_line(int fd, const char *text, double end)
+{
+	for (size_t at = 0, n = strlen(text); at < n;) {
+		const ssize_t sent = send(fd, text + at, n - at, MSG_NOSIGNAL);
+
+		if (sent > 0)
+			at += (size_t)sent;
+		else if (errno == EAGAIN ? !await_socket(fd, POLLOUT, end) : errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+/* The answer's line, allocated; NULL: none, and *late tells whether the time is over. */
+static char *receive_line(int fd, double end, bool *late)
+{
+	char *line = NULL;
+	size_t len = 0, cap = 0;
+
+	*late = false;
+	for (;;) {
+		ssize_t n;
+
+		if (len + 1 >= cap) {
+			char *more = cap < ANSWER_MAX ? realloc(line, cap * 2 + 65536) : NULL;
+
+			if (!more)
+				break;
+			line = more;
+			cap = cap * 2 + 65536;
+		}
+		n = recv(fd, line + len, cap - len - 1, 0);
+		if (n > 0) {
+			len += (size_t)n;
+			line[len] = '\0';
+			if (line[len - 1] == '\n')
+				return line;
+		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+			break;
+		} else if (errno == EAGAIN && !await_socket(fd, POLLIN, end)) {
+			*late = true;
+			break;
+		}
+	}
+	free(line);
+	return NULL;
+}
+
+int local_route(void)
+{
+	int status = EXIT_DONE, fd;
+
+	if (ctl.routed)
+		return EXIT_DONE;
+	if (ctl.spec.backend[0]) {
+		if (ctl.local)
+			return ctl_fail(EXIT_USAGE, "--backend excludes --local, --run-dir and "
+						    "PVGPU_RUN_DIR");
+		status = ask_whom(false, &ctl.asked);
+		ctl.by_keys = !status;
+	} else if (!ctl.local) {
+		fd = reach();
+		if (fd >= 0)
+			close(fd);
+		else
+			status = ask_whom(true, &ctl.asked);
+		ctl.by_keys = fd < 0 && !status;
+		if (status == EXIT_NOT_THERE) /* the socket's error says more */
+			status = EXIT_DONE;
+	}
+	ctl.routed = !status;
+	return status;
+}
+
+void local_pause(unsigned int ms)
+{
+	const unsigned int n = ctl.by_keys && ms < KEYS_STEP_MS ? KEYS_STEP_MS : ms;
+	const struct timespec step = {.tv_sec = n / 1000, .tv_nsec = n % 1000 * 1000000};
+
+	nanosleep(&step, NULL);
+}
+
+static json_t *ask_socket(const json_t *req, int *status)
+{
+	const double end = await_now() + ctl_answer_s();
 	char *text = json_dumps(req, JSON_COMPACT), *line = NULL;
 	json_t *answer = NULL;
-	size_t cap = 0;
+	int fd = reach();
+	bool late = false;
 
-	json_decref(req);
-	if (!f) {
+	if (fd < 0) {
 		*status = ctl_fail(EXIT_NOT_THERE,
 				   "%s/admin.sock: %s; is pvgpud running there? --run-dir names "
 				   "another place",
 				   ctl.run_dir, strerror(errno));
-	} else if (!text || fprintf(f, "%s\n", text) < 0 || fflush(f) ||
-		   getline(&line, &cap, f) < 0) {
-		*status = ctl_fail(EXIT_NOT_THERE, "%s: no answer from pvgpud", ctl.run_dir);
+	} else if (!text || !send_line(fd, text, end) || !send_line(fd, "\n", end) ||
+		   !(line = receive_line(fd, end, &late))) {
+		*status = late ? ctl_fail(EXIT_TIMEOUT,
+					  "%s: pvgpud has not answered in %g s: it is busy or "
+					  "hangs; --timeout S waits longer",
+					  ctl.run_dir, ctl_answer_s())
+			       : ctl_fail(EXIT_NOT_THERE, "%s: no answer from pvgpud", ctl.run_dir);
 	} else {
 		answer = json_loads(line, 0, NULL);
 		if (!json_is_object(answer))
 			*status = ctl_fail(EXIT_NOT_THERE, "pvgpud's answer is malformed: %.100s",
 					   line);
 	}
+	if (fd >= 0)
+		close(fd);
+	free(text);
+	free(line);
+	return answer;
+}
+
+/* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
+ * exit status in *status. */
+json_t *local_ask(json_t *req, int *status)
+{
+	json_t *answer = NULL;
+
+	*status = local_route();
+	if (!*status)
+		answer = ctl.by_keys ? ask_domain(ctl.asked, req, status) : ask_socket(req, status);
+	json_decref(req);
 	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
 		const char *why = json_string_value(json_object_get(answer, "reason"));
 
@@ -76,17 +208,21 @@ json_t *local_ask(json_t *req, int *status)
 		json_decref(answer);
 		answer = NULL;
 	}
-	if (f)
-		fclose(f);
-	free(text);
-	free(line);
 	return answer;
 }
 
 json_t *local_ask_tree(const char *path, json_t **answer, int *status)
 {
+	json_t *tree;
+
 	*answer = local_ask(json_pack("{s:s, s:s}", "op", "tree", "path", path), status);
-	return *answer ? json_object_get(*answer, "tree") : NULL;
+	tree = json_object_get(*answer, "tree");
+	if (!*answer || json_is_object(tree) || json_is_string(tree))
+		return tree;
+	json_decref(*answer);
+	*answer = NULL;
+	*status = ctl_fail(EXIT_NOT_THERE, "pvgpud's answer has no keys");
+	return NULL;
 }
 
 /* ---- showing ---- */
@@ -105,7 +241,7 @@ static void print_mib(json_t *o, const char *key)
 
 static void print_json(json_t *o)
 {
-	json_dumpf(o, stdout, JSON_INDENT(1));
+	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_ENCODE_ANY);
 	putchar('\n');
 }
 
@@ -448,10 +584,10 @@ static double now(void)
 
 int local_wait(int argc, char **argv)
 {
-	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000};
 	double end = now() + ctl.limit_s;
 	char last[128] = "";
 
+	ctl.limit_is_own = true;
 	for (;;) {
 		int status = EXIT_DONE;
 		json_t *answer =
@@ -465,7 +601,7 @@ int local_wait(int argc, char **argv)
 			return EXIT_DONE;
 		if (now() >= end)
 			break;
-		nanosleep(&step, NULL);
+		local_pause(WAIT_STEP_MS);
 	}
 	return ctl_fail(EXIT_TIMEOUT, "%s is still '%s' after %g s", argv[0], last, ctl.limit_s);
 }

@@ -9,6 +9,11 @@
  * *status. */
 json_t *local_ask(json_t *req, int *status); /* the request is consumed; as below */
 json_t *local_ask_tree(const char *path, json_t **answer, int *status);
+/* Finds out which pvgpud is asked: this machine's by its socket, or another domain's by its keys
+ * (ctl.by_keys, ctl.asked). Returns an exit status. */
+int local_route(void);
+/* Between two questions; another domain is not asked as often. */
+void local_pause(unsigned int ms);
 /* "" where there is none. */
 const char *local_text(json_t *o, const char *key);
 

@@ -111,12 +111,14 @@ static struct use use_of(const struct vgpus *all, const char *name)
 static json_t *tenant_json(const char *name, const struct tenant_limits *t, const struct use *u)
 {
 	const struct tenant_limits none = {0};
+	struct pvgpu_backend_group_policy p = {0};
 
 	t = t ? t : &none;
+	pvgpu_backend_group_policy_parse(t->policy, strlen(t->policy), &p, NULL);
 	return json_pack("{s:s, s:{s:i, s:I, s:I, s:I, s:s}, s:I, s:I, s:I, s:I, s:s}", "name",
 			 name, "limits", "vgpus", (int)t->vgpus, "memory", (json_int_t)t->memory,
-			 "rate-commands", (json_int_t)t->rate_commands, "rate-bytes",
-			 (json_int_t)t->rate_bytes, "group", t->policy, "vgpus",
+			 "rate-commands", (json_int_t)p.rate_commands, "rate-bytes",
+			 (json_int_t)p.rate_bytes, "group", t->policy, "vgpus",
 			 (json_int_t)u->vgpus, "memory", (json_int_t)u->memory, "memory-used",
 			 (json_int_t)u->used, "gpu-time", (json_int_t)u->gpu_time, "fault",
 			 t->fault);

@@ -22,8 +22,8 @@
 #define PVGPU_VERSION "0.1.0"
 #endif
 
-#define DEFAULT_RUN_DIR "/run/pvgpu"
-#define DEFAULT_LIMIT_S 30
+#define DEFAULT_RUN_DIR    "/run/pvgpu"
+#define DEFAULT_LIMIT_S    30
 #define DEFAULT_INTERVAL_S 2
 
 struct ctl ctl;
@@ -38,6 +38,11 @@ int ctl_fail(int status, const char *fmt, ...)
 	va_end(ap);
 	fputc('\n', stderr);
 	return status;
+}
+
+double ctl_answer_s(void)
+{
+	return ctl.limit_is_own && ctl.limit_s < DEFAULT_LIMIT_S ? DEFAULT_LIMIT_S : ctl.limit_s;
 }
 
 /* ---- options ---- */

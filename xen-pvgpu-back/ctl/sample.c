@@ -9,7 +9,7 @@
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
 
-#define ANSWER_MS 10000
+#define ANSWER_MAX_S 1e6
 
 static void take_record(struct sample_row *r, const struct pvgpu_vgpu_record *v)
 {
@@ -32,10 +32,11 @@ static int out_of_memory(void)
 
 int sample_local(struct sample *s, const char *word)
 {
+	const double limit_s = ctl_answer_s() < ANSWER_MAX_S ? ctl_answer_s() : ANSWER_MAX_S;
 	char why[STATISTICS_WHY];
 
 	*s = (struct sample){0};
-	if (statistics_read(&s->s, ctl.run_dir, ANSWER_MS, why) < 0)
+	if (statistics_read(&s->s, ctl.run_dir, (int)(limit_s * 1e3), why) < 0)
 		return ctl_fail(EXIT_NOT_THERE, "%s", why);
 	s->at = (double)s->s.header->monotonic_ns * 1e-9;
 	s->rows = calloc(s->s.header->vgpus + 1, sizeof(*s->rows));

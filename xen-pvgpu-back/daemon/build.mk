@@ -53,6 +53,9 @@ $(B)/unit/quarantine_test: $(call obj,tests/unit/daemon/quarantine_test.c $(call
 LDLIBS_quarantine_test = $(CHECK_LIBS)
 $(B)/unit/overdue_test: $(call obj,tests/unit/daemon/overdue_test.c $(call daemon,rules/overdue.c))
 LDLIBS_overdue_test = $(CHECK_LIBS)
+UNIT += $(B)/unit/watchdog_test
+$(B)/unit/watchdog_test: $(call obj,tests/unit/daemon/watchdog_test.c $(call daemon,guard/watchdog.c rules/overdue.c)) $$(CONTRACT)
+LDLIBS_watchdog_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=opendir
 $(B)/unit/entitle_test: $(call obj,tests/unit/daemon/entitle_test.c $(call daemon,dispatch/entitle.c))
 LDLIBS_entitle_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/portion_test
@@ -122,4 +125,12 @@ UNIT += $(B)/unit/admission_test
 $(B)/unit/admission_test: $(call obj,tests/unit/daemon/admission_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
 	$(CONFIG_SRCS) $(call daemon,core/held.c core/pools.c rules/ledger.c workers/goals.c workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c)) \
 	$$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
-LDLIBS_admission_test = $(CHECK_LIBS) -lev -lm -linih
+LDLIBS_admission_test = $(CHECK_LIBS) -lev -lm -linih -Wl,--wrap=goal_go,--wrap=goal_predict
+
+# pvgpuctl in dom0 and pvgpud in a driver domain, with xenstore in memory between them.
+UNIT += $(B)/unit/ask_test
+$(B)/unit/ask_test: $(call obj,tests/unit/daemon/ask_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c tests/unit/ctl/ctl_run.c \
+	$(CONFIG_SRCS) $(call daemon,admin/admin_json.c admin/events.c admin/tree.c core/held.c core/pools.c rules/ledger.c rules/budget.c workers/goals.c \
+	workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c xen/xenbus_ask.c xen/xenbus_store.c)) \
+	$$(filter-out %/ctl/main.o,$$(PVGPUCTL_OBJS)) $$(CONTRACT)
+LDLIBS_ask_test = $(CHECK_LIBS) -lev -lm -linih -ljansson

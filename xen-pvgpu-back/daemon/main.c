@@ -5,7 +5,7 @@
  * - SIGTERM, SIGINT: drain. No new session; running ones may finish for shutdown_grace_ms. A second
  *   signal ends them at once.
  * - SIGUSR1: hand over. Exit and leave sessions running for the next pvgpud.
- * - SIGHUP: read log_level again.
+ * - SIGHUP: read the configuration again (reload.c).
  */
 
 #include <dirent.h>
@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/admin/admin.h"
@@ -32,8 +34,10 @@
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/guard/scrub.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/reload.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
@@ -41,7 +45,11 @@
 #include "xen-pvgpu-back/daemon/xen/xen_ops.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
 
-#define FIRST_NICE     (-10)
+#define FIRST_NICE (-10)
+/* Linux 6.12 takes the runtime of an ordinary thread as the slice that it asks for: with a short
+ * one it is run soon after it wakes, for no greater part of the processor. Older kernels ignore it.
+ */
+#define SHORT_SLICE_NS 100000u
 #define DEFAULT_CONFIG "/etc/pvgpu/pvgpud.conf"
 
 static const char usage[] =
@@ -59,7 +67,7 @@ static const char usage[] =
 	"  --help, --version\n"
 	"\n"
 	"SIGTERM drains and stops, SIGUSR1 exits and leaves sessions to the next pvgpud, SIGHUP "
-	"reads log_level again.\n";
+	"reads the configuration again.\n";
 
 struct options {
 	const char *config;
@@ -99,33 +107,62 @@ static int find_near(char path[CONFIG_PATH], const char *const places[2], const 
 }
 
 /* --simulated is for local use without a GPU. Xen is off, so that no guest gets it by mistake. */
-static int use_simulated(struct config *c)
+static int use_simulated(struct config *c, char error[CONFIG_ERROR])
 {
 	static const char *const places[] = {"../simcuda/", "../lib/pvgpu/simcuda/"};
 
 	if (find_near(c->libcuda, places, "libcuda.so.1", R_OK) < 0 ||
 	    find_near(c->libnvml, places, "libnvidia-ml.so.1", R_OK) < 0) {
-		fprintf(stderr,
-			"pvgpud: --simulated: no simcuda/libcuda.so.1 and libnvidia-ml.so.1 in .. "
-			"or ../lib/pvgpu; make and make install have them\n");
+		snprintf(error, CONFIG_ERROR,
+			 "--simulated: no simcuda/libcuda.so.1 and libnvidia-ml.so.1 in .. "
+			 "or ../lib/pvgpu; make and make install have them");
 		return -1;
 	}
+	/* Without it a reset fails: never NVIDIA's tool on another GPU. */
+	(void)find_near(c->gpu_reset, places, "simcuda-reset", X_OK);
 	c->health_user[0] = '\0'; /* the simulated GPU's files belong to pvgpud's user */
 	c->xen = CONFIG_XEN_OFF;
 	return 0;
 }
 
-/* The file is read first, so that the command line overrides it. 0, -1, or 1: exit with success. */
+static const struct option longs[] = {
+	{"config", required_argument, NULL, 'c'}, {"run-dir", required_argument, NULL, 'r'},
+	{"vgpu", required_argument, NULL, 'g'},   {"set", required_argument, NULL, 's'},
+	{"simulated", no_argument, NULL, 'S'},    {"check", no_argument, NULL, 'k'},
+	{"foreground", no_argument, NULL, 'f'},   {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
+
+/* The file is read first, so that the command line overrides it. */
+static int read_config(const struct options *o, struct config *c, int argc, char **argv,
+		       char error[CONFIG_ERROR])
+{
+	char set[CONFIG_PATH + 16];
+	int ch, r = 0;
+
+	if ((o->config_given || access(o->config, F_OK) == 0) &&
+	    config_file(c, o->config, error) < 0)
+		return -1;
+	if (o->simulated && use_simulated(c, error) < 0)
+		return -1;
+	optind = 1;
+	while (r == 0 && (ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (ch == 'g')
+			r = config_vgpu(c, optarg, error);
+		else if (ch == 's')
+			r = config_set(c, optarg, error);
+		if (ch == 'r') {
+			snprintf(set, sizeof(set), "run_dir=%.250s", optarg);
+			r = config_set(c, set, error);
+		}
+	}
+	return r < 0 ? r : config_finish(c, error);
+}
+
+/* 0, -1, or 1: exit with success. */
 static int parse(struct options *o, struct config *c, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'}, {"run-dir", required_argument, NULL, 'r'},
-		{"vgpu", required_argument, NULL, 'g'},   {"set", required_argument, NULL, 's'},
-		{"simulated", no_argument, NULL, 'S'},    {"check", no_argument, NULL, 'k'},
-		{"foreground", no_argument, NULL, 'f'},   {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
-	char error[CONFIG_ERROR], set[CONFIG_PATH + 16];
-	int ch, r = 0;
+	char error[CONFIG_ERROR];
+	int ch;
 
 	*o = (struct options){.config = DEFAULT_CONFIG};
 	while ((ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -148,24 +185,8 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 		return bad("takes options only; try pvgpud --help");
 	if (o->check)
 		c->each_fault = say_fault;
-	if ((o->config_given || access(o->config, F_OK) == 0) &&
-	    config_file(c, o->config, error) < 0)
+	if (read_config(o, c, argc, argv, error) < 0)
 		return faults_said ? -1 : bad(error);
-	if (o->simulated && use_simulated(c) < 0)
-		return -1;
-	optind = 1;
-	while (r == 0 && (ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (ch == 'g')
-			r = config_vgpu(c, optarg, error);
-		else if (ch == 's')
-			r = config_set(c, optarg, error);
-		if (ch == 'r') {
-			snprintf(set, sizeof(set), "run_dir=%.250s", optarg);
-			r = config_set(c, set, error);
-		}
-	}
-	if (r < 0 || config_finish(c, error) < 0)
-		return bad(error);
 	return 0;
 }
 
@@ -176,6 +197,9 @@ static int find_programs(struct config *c)
 	/* pvgpu-health is optional: health_start logs its absence. */
 	if (!c->health[0])
 		find_near(c->health, places, "pvgpu-health", X_OK);
+	/* So is this one, whose absence a reset tells. */
+	if (!c->gpu_reset[0])
+		find_near(c->gpu_reset, places, "pvgpu-gpu-reset", X_OK);
 	if (c->worker[0] ? access(c->worker, X_OK) == 0
 			 : find_near(c->worker, places, "pvgpu-worker", X_OK) == 0)
 		return 0;
@@ -332,7 +356,9 @@ static void on_hand_over(struct ev_loop *loop, ev_signal *s, int events)
 	ev_break(d->loop, EVBREAK_ALL);
 }
 
-static const char *config_path;
+static struct options options;
+static int arguments_n;
+static char **arguments;
 
 static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
 {
@@ -340,12 +366,10 @@ static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
 	struct config c;
 
 	config_init(&c);
-	if (access(config_path, F_OK) == 0 && config_file(&c, config_path, error) < 0) {
-		log_error("SIGHUP: nothing changed: %s", error);
-	} else {
-		log_set_level(c.log_level);
-		log_info("SIGHUP: log_level is %s", log_level_name(log_get_level()));
-	}
+	if (read_config(&options, &c, arguments_n, arguments, error) < 0)
+		log_error("reload: nothing has changed: %s", error);
+	else if (find_programs(&c) == 0)
+		reload(s->data, &c);
 	config_free(&c);
 }
 
@@ -403,6 +427,7 @@ static void finish(struct daemon *d)
 	const bool last = !d->worker_n;
 	struct worker *w;
 
+	reset_stop(d);
 	health_stop(d);
 	admin_close(d);
 	snapshot_close(d);
@@ -455,22 +480,35 @@ static void raise_files_limit(void)
  * that an operator starts, and has no effect without the right to. */
 static void come_first(void)
 {
+	/* struct sched_attr, which glibc 2.41 was the first to have. */
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} a = {.size = sizeof(a), .policy = SCHED_OTHER, .runtime = SHORT_SLICE_NS};
+
 	if (getpriority(PRIO_PROCESS, 0) > FIRST_NICE)
 		setpriority(PRIO_PROCESS, 0, FIRST_NICE);
+	a.nice = getpriority(PRIO_PROCESS, 0);
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		syscall(SYS_sched_setattr, 0, &a, 0u);
 }
 
 int main(int argc, char **argv)
 {
 	static struct daemon d;
 	static ev_signal term, intr, usr1, hup;
-	struct options o;
+	struct options *o = &options;
 	int r;
 
 	config_init(&d.cfg);
-	r = parse(&o, &d.cfg, argc, argv);
-	if (r || o.check)
+	r = parse(o, &d.cfg, argc, argv);
+	if (r || o->check)
 		return r > 0 ? 0 : r ? 2 : 0;
-	config_path = o.config;
+	arguments_n = argc;
+	arguments = argv;
 	log_set_level(d.cfg.log_level);
 	events_start();
 	r = log_open(d.cfg.log_syslog);
@@ -482,7 +520,7 @@ int main(int argc, char **argv)
 	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||
 	    make_run_dir(&d) < 0)
 		return 1;
-	if (o.simulated)
+	if (o->simulated)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);
 	overrides_say(&d);
 	raise_files_limit();

@@ -28,7 +28,9 @@ const char page_style[] =
 	".scroll{overflow-x:auto}\n"
 	"@media (prefers-color-scheme:dark){body{color:#ddd;background:#181818}"
 	"th,td{border-color:#444}rect{fill:#223}polyline{stroke:#6af}.bad{color:#ff7b8a}}\n"
-	"@media (max-width:40em){.wide{display:none}body{margin:.5em}}\n";
+	"@media (max-width:40em){.wide{display:none}body{margin:.5em}"
+	"th,td{padding:.25em}.time,.time+td{display:block}"
+	".time{border:0;padding-bottom:0;color:#777}}\n";
 
 static void put(struct text *t, const char *text)
 {
@@ -108,7 +110,8 @@ static void put_gpus(struct text *t, const struct source *source)
 	const struct statistics *s = &source->now;
 
 	text_add(t, "<div class=\"scroll\"><table><caption>GPUs</caption><tr><th>pool</th>"
-		    "<th class=\"wide\">model</th><th>busy</th><th>vGPUs</th><th>sessions</th>"
+		    "<th class=\"wide\">model</th><th>busy</th><th>vGPUs</th>"
+		    "<th class=\"wide\">sessions</th>"
 		    "<th>memory left</th><th>health</th></tr>\n");
 	for (uint32_t i = 0; i < s->header->gpus; i++) {
 		const struct pvgpu_gpu_record *g = &s->gpus[i];
@@ -119,8 +122,9 @@ static void put_gpus(struct text *t, const struct source *source)
 		text_add(t, "</td><td class=\"wide\">");
 		put(t, g->model);
 		text_add(t,
-			 "</td><td>%.0f%%</td><td>%" PRIu64 " of %" PRIu64 "</td><td>%" PRIu64
-			 "</td><td>%" PRIu64 " of %" PRIu64 " MiB</td><td%s>",
+			 "</td><td>%.0f%%</td><td>%" PRIu64 " of %" PRIu64
+			 "</td><td class=\"wide\">%" PRIu64 "</td><td>%" PRIu64 " of %" PRIu64
+			 " MiB</td><td%s>",
 			 busy(source, g->name) * 100, n[PVGPU_GPU_ACTIVE_VGPUS], n[PVGPU_GPU_VGPUS],
 			 n[PVGPU_GPU_SESSIONS], n[PVGPU_GPU_MEMORY_FREE] >> 20,
 			 n[PVGPU_GPU_MEMORY] >> 20, n[PVGPU_GPU_HEALTHY] ? "" : " class=\"bad\"");
@@ -143,7 +147,8 @@ static void put_vgpu(struct text *t, const struct source *s, const struct pvgpu_
 	put_curve(t, s, history_of(s, v->name));
 	text_add(t, "<td class=\"wide\">%.1f%%</td>", (double)n[PVGPU_VGPU_SHARE] * 1e-4);
 	text_add(t,
-		 "<td>%" PRIu64 "</td><td>%" PRIu64 " of %" PRIu64 " MiB</td><td class=\"wide\">",
+		 "<td class=\"wide\">%" PRIu64 "</td><td>%" PRIu64 " of %" PRIu64
+		 " MiB</td><td class=\"wide\">",
 		 n[PVGPU_VGPU_SESSIONS], n[PVGPU_VGPU_MEMORY_USED] >> 20,
 		 n[PVGPU_VGPU_MEMORY_LIMIT] >> 20);
 	put_time(t, pvgpu_latency_percentile_us(&v->latency[PVGPU_VGPU_HIST_GRANT_WAIT], 50));
@@ -199,7 +204,8 @@ void page_make(struct text *t, const struct source *s)
 		put_gpus(t, s);
 		text_add(t, "<div class=\"scroll\"><table><caption>vGPUs</caption><tr><th>vGPU</th>"
 			    "<th>state</th><th>GPU</th><th class=\"wide\">last minutes</th>"
-			    "<th class=\"wide\">share</th><th>sessions</th><th>memory</th><th "
+			    "<th class=\"wide\">share</th><th class=\"wide\">sessions</th>"
+			    "<th>memory</th><th "
 			    "class=\"wide\">wait, median</th>"
 			    "<th>wait, p99</th><th class=\"wide\">faults</th></tr>\n");
 		for (uint32_t i = 0; i < s->now.header->vgpus; i++)

@@ -212,13 +212,19 @@ static void read_state(struct sample *s, unsigned int device)
 	const nvmlDevice_t d = s->gpu[device].device;
 	struct health_msg *m = add(s, HEALTH_STATE, device);
 	unsigned int v = 0;
+	int on = 0;
 
 	m->state.celsius = m->state.milliwatts = m->state.sm_mhz = m->state.memory_mhz = UINT32_MAX;
+	m->state.limit_milliwatts = m->state.persistence = UINT32_MAX;
 	if (n->nvmlDeviceGetTemperature)
 		m->state.celsius =
 			number(n->nvmlDeviceGetTemperature(d, NVML_TEMPERATURE_GPU, &v), &v);
 	if (n->nvmlDeviceGetPowerUsage)
 		m->state.milliwatts = number(n->nvmlDeviceGetPowerUsage(d, &v), &v);
+	if (n->nvmlDeviceGetEnforcedPowerLimit)
+		m->state.limit_milliwatts = number(n->nvmlDeviceGetEnforcedPowerLimit(d, &v), &v);
+	if (n->nvmlDeviceGetPersistenceMode && !n->nvmlDeviceGetPersistenceMode(d, &on))
+		m->state.persistence = on == 1;
 	if (n->nvmlDeviceGetClockInfo) {
 		m->state.sm_mhz = number(n->nvmlDeviceGetClockInfo(d, NVML_CLOCK_SM, &v), &v);
 		m->state.memory_mhz = number(n->nvmlDeviceGetClockInfo(d, NVML_CLOCK_MEM, &v), &v);

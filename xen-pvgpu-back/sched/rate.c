@@ -53,6 +53,11 @@ uint64_t rate_take(struct rate *r, uint64_t n, uint64_t now)
 	return n;
 }
 
+void rate_give(struct rate *r, uint64_t n)
+{
+	r->tokens = n < r->burst - r->tokens ? r->tokens + n : r->burst;
+}
+
 uint64_t rate_when(const struct rate *r, uint64_t n, uint64_t now)
 {
 	uint64_t rest, have = level(r, now, &rest);

@@ -19,6 +19,8 @@ void rate_init(struct rate *r, uint64_t per_s, uint64_t burst, uint64_t now);
 void rate_set(struct rate *r, uint64_t per_s, uint64_t burst, uint64_t now);
 /* Takes up to n tokens and returns their number; without a limit, n. */
 uint64_t rate_take(struct rate *r, uint64_t n, uint64_t now);
+/* Puts tokens back that were taken before. */
+void rate_give(struct rate *r, uint64_t n);
 /* When n tokens (or a full bucket, if that is less) will be available; `now` if they are. */
 uint64_t rate_when(const struct rate *r, uint64_t n, uint64_t now);
 

@@ -11,6 +11,9 @@
 #define HANDOVER_PER 100        /* a hand-over takes at most this part of a slice, */
 #define ROUND_MOST   (128 * MS) /* or twice that where a round would take longer */
 #define CREDIT       (30 * MS)
+/* With less in flight than this a holder runs dry while its worker is woken. */
+#define BELOW_PER   8
+#define BELOW_LEAST (MS / 2)
 /* A vGPU that comes back may end the holder's slice if it is behind by so many hand-overs and by
  * this part of a slice; hand-overs for that take at most this part of the time, of which some may
  * be saved up. */
@@ -41,6 +44,13 @@ uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 	if (handover > SLICE_MOST)
 		return SLICE_MOST;
 	return longer(wanting > FEW ? SLICE_MANY : SLICE_FEW, handover, wanting);
+}
+
+uint64_t sched_inflight_below(uint64_t handover_ns)
+{
+	const uint64_t ns = handover_ns * BELOW_PER;
+
+	return ns < BELOW_LEAST ? BELOW_LEAST : ns;
 }
 
 uint64_t sched_credit(const struct sched *s)
@@ -94,6 +104,21 @@ static int64_t behind(const struct sched_vgpu *h, const struct sched_vgpu *v)
 	return -vtime_lead(from, to->at, weight);
 }
 
+/* v has work again while the former holder drains: it goes before the one that was chosen if its
+ * turn comes first. That costs no hand-over. */
+static void overtake(struct sched_vgpu *v)
+{
+	struct sched *s = v->s;
+	const struct sched_vgpu *c = s->chosen;
+
+	if (!c || c == s->granted || c == v || !c->queued || !v->queued ||
+	    s->reason != REASON_SHARE || v->share.class > c->share.class)
+		return;
+	if (v->share.class == c->share.class && (!s->policy->virtual_time || behind(c, v) <= 0))
+		return;
+	s->chosen = v;
+}
+
 /* v has come back. Should the holder's slice end for it? */
 static void interrupt(struct sched_vgpu *v)
 {
@@ -145,6 +170,7 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now)
 		queue_enter(v);
 	else
 		maximum_waiting(v);
+	overtake(v);
 	interrupt(v);
 }
 
@@ -277,30 +303,6 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 		.contended = v && (others_want(s, v) || maximum_any(v)),
 		.slice_ns = s->slice_ns,
 	};
-}
-
-bool sched_may_join(const struct sched_vgpu *v)
-{
-	const struct sched *s = v->s;
-	const struct sched_vgpu *h = s->granted ? s->granted : s->chosen;
-	const struct heap_node *owed = heap_first(&s->level.owed);
-
-	if (!v->queued || !h || !s->policy->virtual_time || s->params.exclusive)
-		return false;
-	if (v->group || maximum_any(v) || h->reason != REASON_SHARE ||
-	    (owed && !heap_before(s->now, owed->key)))
-		return false;
-	for (int c = 0; c < (int)v->share.class; c++)
-		if (heap_first(&s->level.turn[c]))
-			return false;
-	return true;
-}
-
-int64_t sched_lead(const struct sched_vgpu *v)
-{
-	const struct heap_node *first = heap_first(&v->s->level.turn[v->share.class]);
-
-	return first ? vtime_lead(&v->tag, first->key, v->s->policy->weight(v)) : 0;
 }
 
 static void waited(struct sched_vgpu *v)

@@ -115,11 +115,14 @@ struct sched_decision {
 /*
  * Decides. When the holder differs from the vGPU that has the grant, the driver takes it from that
  * one, lets it drain, and then calls sched_granted(holder). Until then decisions name the same
- * holder, unless that vGPU is removed or has no more work; then they may also name the one that
- * still has the grant. A holder without work and without a maximum keeps the grant while no other
- * vGPU wants it.
+ * holder, unless one begins to have work whose turn comes first (the drain goes on), or that vGPU
+ * is removed or has no more work; then they may also name the one that still has the grant. A
+ * holder without work and without a maximum keeps the grant while no other vGPU wants it.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
+/* The most that a holder may have in flight while contended and a vGPU of a higher class has a
+ * session: that one waits for it each time it comes back. */
+uint64_t sched_inflight_below(uint64_t handover_ns);
 /* The decision's holder (NULL: none) has the grant from now on: its slice begins. */
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 
@@ -131,6 +134,19 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
  * sched_beside: v has the GPU now, or not any more; until then it does not count as waiting.
  */
 #define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
+#define SCHED_AHEAD_NS  6000000u /* the most by which one of them may be ahead of the first */
+
+/* One that uses little at a time: its work in flight, estimated, stays below sched_brief, or is a
+ * single kernel below sched_brief_kernel. */
+uint64_t sched_brief(uint64_t handover_ns);
+uint64_t sched_brief_kernel(uint64_t handover_ns);
+/*
+ * One that is ahead by more is held. At each look sched_ahead_look gives the lead from then on:
+ * more if one is held though none has work on the GPU (idle), otherwise less, down to
+ * sched_ahead_least.
+ */
+uint64_t sched_ahead_least(uint64_t slice_ns);
+uint64_t sched_ahead_look(uint64_t ahead_ns, uint64_t slice_ns, bool idle);
 
 bool sched_may_join(const struct sched_vgpu *v);
 int64_t sched_lead(const struct sched_vgpu *v);

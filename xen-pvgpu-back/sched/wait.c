@@ -94,7 +94,7 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 
 	/* v may be further ahead where several have the GPU at once. */
 	if (!s->params.exclusive)
-		own += SCHED_BESIDE_NS;
+		own = (own < SCHED_AHEAD_NS ? SCHED_AHEAD_NS : own) + SCHED_BESIDE_NS;
 	/* The pool sees the time until v's turn in its group like a slice of v. */
 	if (v->group) {
 		sum = inside(v, v->group, own, weight);

@@ -15,7 +15,7 @@ const char *room_word(enum room_limit limit)
 	static const char *const words[] = {
 		[ROOM_NOTHING] = "",         [ROOM_MEMORY] = "memory", [ROOM_PER_GPU] = "per-gpu",
 		[ROOM_SHARE] = "min-share",  [ROOM_MODEL] = "gpus",    [ROOM_POOL] = "pool",
-		[ROOM_HEALTH] = "unhealthy", [ROOM_VGPUS] = "vgpus",   [ROOM_RATE] = "rate",
+		[ROOM_HEALTH] = "unhealthy", [ROOM_VGPUS] = "vgpus",
 	};
 
 	return words[limit];
@@ -154,7 +154,7 @@ void room_on_gpu(const struct room_ask *a, const struct gpu *g, const struct hol
 /* ---- tenants ---- */
 
 struct of_tenant {
-	uint64_t vgpus, memory, commands, bytes;
+	uint64_t vgpus, memory;
 };
 
 static struct of_tenant held(const struct room_ask *a, const struct holdings *h)
@@ -167,66 +167,46 @@ static struct of_tenant held(const struct room_ask *a, const struct holdings *h)
 			continue;
 		n.vgpus++;
 		n.memory += h->v[i].memory;
-		n.commands += h->v[i].policy.rate_commands;
-		n.bytes += h->v[i].policy.rate_bytes;
 	}
 	return n;
 }
 
-/* One amount that a tenant's vGPUs have together. */
-struct amount {
-	enum room_limit limit;
-	const char *name;
-	uint64_t most, have; /* of the tenant; of its other vGPUs */
-	uint64_t want, had;  /* 0: without a bound */
-};
-
-/* A vGPU without a bound of its own would go around its tenant's. */
-static void bounded(struct room *out, const char *group, const struct amount *m)
+/* A vGPU without a bound of its own would go around its tenant's. had: 0: it is new. */
+static void by_memory_of_tenant(const char *group, const struct tenant_limits *t, uint64_t have,
+				uint64_t want, uint64_t had, struct room *out)
 {
-	if (!m->most || (m->had && m->want && m->want <= m->had))
+	if (!t->memory || (had && want && want <= had))
 		return;
-	if (!m->want)
-		lower(out, 0, m->limit,
-		      "tenant %s has a limit of %s, so each of its vGPUs needs one: give --%s or a "
-		      "profile that has it",
-		      group, m->name, m->name);
+	if (!want)
+		lower(out, 0, ROOM_MEMORY,
+		      "tenant %s has a limit of memory, so each of its vGPUs needs one: give "
+		      "--memory "
+		      "or a profile that has it",
+		      group);
 	else
-		lower(out, m->have < m->most ? (m->most - m->have) / m->want : 0, m->limit,
-		      "tenant %s has %s %" PRIu64 " of at most %" PRIu64 ", one more takes %" PRIu64
-		      ": raise it in " TENANTS_FILE ", or take less",
-		      group, m->name, m->have, m->most, m->want);
+		lower(out, have < t->memory ? (t->memory - have) / want : 0, ROOM_MEMORY,
+		      "tenant %s has memory %" PRIu64 " of at most %" PRIu64
+		      ", one more takes %" PRIu64 ": raise it in " TENANTS_FILE ", or take less",
+		      group, have, t->memory, want);
 }
 
 void room_of_tenant(const struct room_ask *a, const struct holdings *h, struct room *out)
 {
 	const struct tenant_limits *t = a->w->owner;
 	const char *group = pool_group(&a->w->pool);
-	const struct pvgpu_backend_policy p = policy_of(a->w);
 	bool stays = a->had && !strcmp(pool_group(&a->had->pool), group);
-	struct pvgpu_backend_policy had = {0};
 	struct of_tenant n;
 
 	*out = (struct room){.fits = ROOM_UNLIMITED};
 	if (!t)
 		return;
 	n = held(a, h);
-	if (stays)
-		had = policy_of(a->had);
 	if (t->vgpus && !stays)
 		lower(out, n.vgpus < t->vgpus ? t->vgpus - n.vgpus : 0, ROOM_VGPUS,
 		      "tenant %s has %" PRIu64 " of at most %u vGPUs: detach one, or raise vgpus "
 		      "in " TENANTS_FILE,
 		      group, n.vgpus, t->vgpus);
-	bounded(out, group,
-		&(struct amount){ROOM_MEMORY, "memory", t->memory, n.memory, a->w->memory,
-				 stays ? a->had->memory : 0});
-	bounded(out, group,
-		&(struct amount){ROOM_RATE, "rate-commands", t->rate_commands, n.commands,
-				 p.rate_commands, had.rate_commands});
-	bounded(out, group,
-		&(struct amount){ROOM_RATE, "rate-bytes", t->rate_bytes, n.bytes, p.rate_bytes,
-				 had.rate_bytes});
+	by_memory_of_tenant(group, t, n.memory, a->w->memory, stays ? a->had->memory : 0, out);
 }
 
 int room_check(const struct room_ask *a, const struct gpus *all, const struct holdings *h,

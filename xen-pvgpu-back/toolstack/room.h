@@ -50,7 +50,6 @@ enum room_limit {
 	ROOM_POOL,  /* the vGPU is for another pool */
 	ROOM_HEALTH,
 	ROOM_VGPUS, /* these and memory: of a tenant */
-	ROOM_RATE,
 };
 
 struct room {

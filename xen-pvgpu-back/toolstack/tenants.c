@@ -7,7 +7,6 @@
 #include <string.h>
 
 static const struct pvgpu_key *const group_key = &pvgpu_keys[PVGPU_KEY_BACKEND_GROUP_POLICY];
-static const struct pvgpu_key *const policy_key = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
 static const struct pvgpu_key *const memory_key = &pvgpu_keys[PVGPU_KEY_BACKEND_MEMORY];
 
 struct reading {
@@ -89,18 +88,6 @@ static int set_vgpus(struct tenant_limits *t, const char *value, char why[INI_WH
 	return -1;
 }
 
-/* A field of a vGPU's policy has the same meaning and bounds here. */
-static int set_field(const char *name, const char *value, uint64_t *out, char why[INI_WHY])
-{
-	char text[PVGPU_KEY_ERROR];
-
-	if (pvgpu_field_parse(policy_key, pvgpu_field_find(policy_key, name), value, strlen(value),
-			      out, text) == 0)
-		return 0;
-	snprintf(why, INI_WHY, "%s '%.40s': %s", name, value, text);
-	return -1;
-}
-
 static int set_memory(struct tenant_limits *t, const char *value, char why[INI_WHY])
 {
 	char text[PVGPU_KEY_ERROR];
@@ -120,18 +107,14 @@ static int on_value(void *arg, const char *name, const char *value, char why[INI
 		return set_vgpus(t, value, why);
 	if (!strcmp(name, "memory"))
 		return set_memory(t, value, why);
-	if (!strcmp(name, "rate-commands"))
-		return set_field(name, value, &t->rate_commands, why);
-	if (!strcmp(name, "rate-bytes"))
-		return set_field(name, value, &t->rate_bytes, why);
 	if (record_set(group_key, t->policy, name, value, text) == 0)
 		return 0;
 	if (pvgpu_field_find(group_key, name))
 		snprintf(why, INI_WHY, "'%.40s': %s", value, text);
 	else
 		snprintf(why, INI_WHY,
-			 "%.40s: a tenant has vgpus, memory, rate-commands, rate-bytes, weight, "
-			 "min-share and max-share, nothing else",
+			 "%.40s: a tenant has vgpus, memory, weight, min-share, max-share, "
+			 "rate-commands and rate-bytes, nothing else",
 			 name);
 	return -1;
 }

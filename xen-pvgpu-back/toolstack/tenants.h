@@ -12,8 +12,7 @@ struct tenant_limits {
 	char name[TENANT_NAME]; /* "*": tenants that the file does not name */
 	uint32_t vgpus;
 	uint64_t memory;
-	uint64_t rate_commands, rate_bytes; /* of all its vGPUs' together */
-	char policy[PVGPU_KEY_TEXT];        /* group-policy; empty: not to be written */
+	char policy[PVGPU_KEY_TEXT]; /* group-policy; empty: not to be written */
 	char fault[INI_FAULT];
 };
 

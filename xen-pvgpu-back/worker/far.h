@@ -167,6 +167,13 @@
 	X(cuOccupancyMaxActiveClusters)                                                            \
 	X(cuEventRecordWithFlags)                                                                  \
 	X(cuStreamWaitValue32_v2)                                                                  \
+	X(cuGraphKernelNodeGetAttribute)                                                           \
+	X(cuGraphKernelNodeSetAttribute)                                                           \
+	X(cuGraphKernelNodeCopyAttributes)                                                         \
+	X(cuGraphChildGraphNodeGetGraph)                                                           \
+	X(cuGraphExecChildGraphNodeSetParams)                                                      \
+	X(cuGraphNodeSetEnabled)                                                                   \
+	X(cuGraphNodeGetEnabled)                                                                   \
 	FAR_GRAPHS(X)
 
 #define FAR_MEMBER(name) __typeof__(name) *name;

@@ -18,6 +18,7 @@ KEYS_MAX = 24     # of one vGPU, over all trees
 BACKEND_MAX = 8   # of one vGPU in the backend domain's quota, its directory included
 REFS_MAX = 8
 TEXT_MAX = 127
+MESSAGE_MAX = 1900
 FIELDS_MAX = 40
 NAMES_MAX = 32    # of an enumeration or a flag set
 DOMID_MAX = 0x7FEF
@@ -29,7 +30,7 @@ WAYS = ("attach", "connect", "refuse", "detach", "lost", "reconnect", "resume", 
 NUMBERS = {"u32": U32_MAX, "u64": U64_MAX, "size": U64_MAX}
 FIELD_TYPES = ("u32", "u64", "size", "bool", "share", "enum")
 SHARE_ALL = 1000000  # parts per million
-TYPES = ("u32", "u64", "size", "bool", "domid", "range", "uuid", "text", "refs", "path", "enum", "flags", "record")
+TYPES = ("u32", "u64", "size", "bool", "domid", "range", "uuid", "text", "refs", "path", "enum", "flags", "record", "message")
 PARTS = re.compile(r"<[a-z]+>")
 
 VALUE_NAME = "[A-Za-z][A-Za-z0-9-]*"
@@ -321,11 +322,11 @@ class SchemaReader(Reader):
             key.of = self.schema.trees.get(name)
             if not key.of:
                 line.fail("unknown tree '%s'" % name)
-        allowed = {"enum": ("min",), "refs": ("max",), "range": ("max",)}.get(kind, ("min", "max") if kind in NUMBERS or kind == "text" else ())
+        allowed = {"enum": ("min",), "refs": ("max",), "range": ("max",), "message": ("max",)}.get(kind, ("min", "max") if kind in NUMBERS or kind == "text" else ())
         options = line.options(allowed)
-        if kind in ("text", "refs", "range") and "max" not in options:
+        if kind in ("text", "refs", "range", "message") and "max" not in options:
             line.fail("'%s' needs 'max'" % kind)
-        low, high = {"refs": (1, REFS_MAX), "text": (0, TEXT_MAX), "range": (1, 65535), "bool": (0, 1), "domid": (0, DOMID_MAX),
+        low, high = {"refs": (1, REFS_MAX), "text": (0, TEXT_MAX), "message": (0, MESSAGE_MAX), "range": (1, 65535), "bool": (0, 1), "domid": (0, DOMID_MAX),
                      "enum": (0, max(v.number for v in key.of.values.values()) if kind == "enum" else 0)}.get(
                          kind, (0, NUMBERS.get(kind, 0)))
         key.lo, key.hi = self.bounds(options, low, high, line)
@@ -403,8 +404,8 @@ class SchemaReader(Reader):
                 line.fail("key '%s' has no %s" % (key.full, name))
         if key.type == "record" and not key.fields:
             line.fail("record '%s' has no field" % key.full)
-        if key.type == "record" and key.kernel:
-            self.first["kernel"].fail("a record cannot be read in the kernel")
+        if key.type in ("record", "message") and key.kernel:
+            self.first["kernel"].fail("a %s cannot be read in the kernel" % key.type)
         key.owner = key.owner or key.tree.owner
         if key.owner not in key.writers and key.owner == "toolstack":
             self.first["owner"].fail("'%s' belongs to the toolstack, which does not write it" % key.full)

@@ -20,7 +20,7 @@ HEAD = """#ifndef PVGPU_KEYS_H
 C_TYPES = {"u32": "uint32_t", "domid": "uint32_t", "u64": "uint64_t", "size": "uint64_t", "bool": "bool", "flags": "uint64_t",
            "share": "uint32_t"}
 STRUCTS = {"range": "struct pvgpu_range", "uuid": "struct pvgpu_uuid", "text": "struct pvgpu_text", "refs": "struct pvgpu_refs",
-           "path": "struct pvgpu_ids"}
+           "path": "struct pvgpu_ids", "message": "struct pvgpu_message"}
 
 
 def ident(name):

@@ -57,7 +57,7 @@ Differences, all because one socket holds many vGPUs and has no quota:
 | `/vgpu/NAME/domain`, `device`, `state`, of a guest's vGPU | its path, and `state` |
 | `/vgpu/NAME/socket`, `/vgpu/NAME/session/…` | none: sessions are not in xenstore |
 | `/daemon/version`, `gpu-memory`, `driver-version`, `log-level` | the same names in `data/pvgpu` |
-| `/daemon/pid`, `uptime`, `stopping`, `spare-workers`, `workers-started`, `loop-turns`, `test-overrides` | none |
+| `/daemon/pid`, `uptime`, `stopping`, `spare-workers`, `workers-started`, `loop-turns`, `test-overrides`, `sandbox`, `exceptions` | none |
 """
 
 WAYS = {

@@ -2,7 +2,7 @@
 """docs/statistics.md, and the JSON schema of what `pvgpuctl stats --json` prints."""
 import json
 
-from statistics_read import PARTS, SCOPES
+from statistics_read import PARTS, SCOPES, fields
 
 BUCKETS = 24  # of contract/latency.h
 
@@ -74,13 +74,21 @@ def object_schema(texts, things):
     return {"type": "object", "required": list(props), "properties": props}
 
 
+def key_schema(scopes, texts=()):
+    """Of the fields of xenstore's key `statistics`."""
+    props = {t: {"type": "string"} for t in texts}
+    props.update({name: {"type": "integer", "minimum": 0, "description": doc} for name, _, _, doc, _ in fields(scopes)})
+    return {"type": "object", "required": list(props), "additionalProperties": False, "properties": props}
+
+
 def schema_json(scopes):
     tops = {"time": {"type": "number", "description": "seconds since 1970"},
             "daemon": object_schema(["version"], scopes["daemon"].all()),
             "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all())},
             "vgpus": {"type": "array", "items": object_schema(["name", "pool", "group", "state"], scopes["vgpu"].all())}}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pvgpuctl stats --json", "type": "object",
-              "required": list(tops), "properties": tops}
+              "required": list(tops), "properties": tops,
+              "definitions": {"key": key_schema(scopes), "row": key_schema(scopes, ["name"])}}
     return json.dumps(schema, indent=1) + "\n"
 
 

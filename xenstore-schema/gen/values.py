@@ -77,6 +77,16 @@ def good_record(key, text):
     return len(text) <= RECORD_MAX and all(n not in fields or valid(fields[n], v) for n, v in found.items())
 
 
+def good_message(key, text):
+    if not text:
+        return True
+    found = re.fullmatch("([0-9]+) ([0-9]+)/([0-9]+) ([ -~]*)", text)
+    if not found or len(found[4]) > key.hi:
+        return False
+    n, page, pages = (number(found[i]) for i in (1, 2, 3))
+    return None not in (n, page, pages) and 1 <= n <= 2**64 - 1 and page <= 2**32 - 1 and pages <= 2**32 - 1 and (not pages or page < pages)
+
+
 CHECKS = {
     "u32": lambda k, t: within(k, number(t)),
     "u64": lambda k, t: within(k, number(t)),
@@ -87,6 +97,7 @@ CHECKS = {
     "uuid": lambda k, t: bool(re.fullmatch("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", t)),
     "text": lambda k, t: k.lo <= len(t) <= k.hi and bool(re.fullmatch("[ -~]*", t)),
     "range": good_range, "refs": good_refs, "path": good_path, "enum": good_enum, "flags": good_flags, "record": good_record,
+    "message": good_message,
 }
 
 
@@ -108,6 +119,7 @@ def allowed(key):
         "enum": lambda: choice(key),
         "flags": lambda: "names separated by commas, none twice",
         "record": lambda: "fields NAME=VALUE separated by single spaces, none twice, %d characters at most" % RECORD_MAX,
+        "message": lambda: "empty, or NUMBER PAGE/PAGES and at most %d printable ASCII characters" % key.hi,
     }[key.type]()
 
 

@@ -43,6 +43,22 @@ static inline int api_stream(CUstream stream, bool per_thread, struct target *t)
 	return stream_enter(stream, per_thread, t);
 }
 
+/* Numbers that travel together, see numbers.c. */
+static inline int api_pack(struct numbers *k, uint64_t bytes)
+{
+	return numbers_begin(k, bytes);
+}
+
+static inline void api_packs(struct numbers *k, uint64_t at, const void *from, uint64_t bytes)
+{
+	numbers_put(k, at, from, bytes);
+}
+
+static inline void api_packed(struct numbers *k, bool posted)
+{
+	numbers_end(k, posted);
+}
+
 /* A result for this context (NULL: for none) is kept when it is one that lasts. */
 static inline int api_result(struct ctx *c, int r)
 {

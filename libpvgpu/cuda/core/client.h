@@ -22,6 +22,11 @@ struct pvgpu_client {
 	void (*object_publish)(struct object *o);
 	bool (*object_retire)(struct object *o);
 	void (*object_free)(struct object *o);
+	CUresult (*copy2d)(const CUDA_MEMCPY2D *c);
+	CUresult (*copy2d_async)(const CUDA_MEMCPY2D *c, CUstream stream);
+	int (*pack)(struct numbers *k, uint64_t bytes);
+	void (*packs)(struct numbers *k, uint64_t at, const void *from, uint64_t bytes);
+	void (*packed)(struct numbers *k, bool posted);
 	/* As in link/session.h. */
 	int (*post)(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n);
 	int (*post_mark)(struct pvgpu_session *s, struct pvgpu_mark *m, const struct pvgpu_piece *p,

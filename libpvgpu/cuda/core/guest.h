@@ -346,7 +346,10 @@ struct event {
 	_Atomic uint32_t waited;    /* the same, known by a call that waits */
 	_Atomic uint64_t place;     /* of the last record, see done.c */
 	_Atomic uint64_t capture;   /* in which it was recorded last; 0: in none */
+	_Atomic bool by_node; /* recorded last by a graph's node: its time is the graph's end */
 };
+
+int event_record(struct event *e, const struct target *t, bool by_node);
 
 /* capture.c: the rules of capture, kept here: the worker captures in relaxed mode. */
 
@@ -389,8 +392,13 @@ struct graph {
 	pthread_mutex_t lock;
 	struct node_cache *cache; /* by node: what getters gave out; under lock */
 	uint32_t cached;
-	struct held *held;       /* user objects; under lock */
-	struct mem_node *memory; /* memory nodes; under lock */
+	struct held *held;         /* user objects; under lock */
+	struct mem_node *memory;   /* memory nodes; under lock */
+	struct event_node *events; /* nodes of events; under lock */
+	/* It is the one inside of a node of this graph; NULL: it stands by itself. */
+	struct graph *parent;
+	uint32_t in_node;
+	struct graph *children, *sibling; /* those inside that were asked for; under lock */
 };
 
 struct graph_exec {
@@ -399,11 +407,14 @@ struct graph_exec {
 	uint64_t flags;
 	struct held *held;
 	bool memory; /* it has memory nodes */
+	struct event_node *events;
 };
 
 /* memory.c of graphs: cuMemAllocAsync() and cuMemFreeAsync() in a captured stream. */
 int graph_memory_alloc(const struct target *t, uint64_t bytes, CUdeviceptr *out);
 int graph_memory_free(const struct target *t, uint64_t addr);
+/* events.c of graphs: an external record or wait in a captured stream. */
+int graph_event_captured(const struct target *t, CUgraphNodeType type, CUevent event);
 
 /*
  * done.c: what is known to have ended, so that nobody need be asked. A place is a stream and a
@@ -621,6 +632,8 @@ enum range_kind {
 
 /* Of a RANGE_DEVICE's flags: it goes with the graphs that allocate it. */
 enum { RANGE_OF_GRAPH = 1 };
+/* Of a RANGE_PINNED's flags: it is managed memory. */
+#define RANGE_MANAGED 0x80000000u
 
 struct range {
 	uint64_t base, size;
@@ -701,6 +714,14 @@ static inline void pool_rest(void)
 /* host.c: the range is gone: give the memory back that is the library's. */
 void host_free(const struct range *r);
 
+/* managed.c */
+static inline bool range_is_managed(const struct range *r)
+{
+	return r->kind == RANGE_PINNED && r->flags & RANGE_MANAGED;
+}
+/* Its memory goes: so do advice and prefetches of it. */
+void managed_forget(const struct range *r);
+
 /* staging.c: copies between pageable memory and the device through pieces of the arena */
 
 struct slot {
@@ -750,6 +771,25 @@ uint64_t staging_piece(uint64_t len);
 /* Pieces for a copy that nobody waits for, up to n; returns how many. Never waits. */
 unsigned int staging_lend(struct slot **slot, unsigned int n);
 void staging_return(struct slot *const *slot, unsigned int n);
+/* One piece for as long as its caller likes; NULL: there is no arena memory or the session is dead.
+ * in_flight: a command with the piece's mark is on its way, and the piece is free after that. */
+struct slot *staging_take(void);
+void staging_give(struct slot *s, bool in_flight);
+
+/* numbers.c: the numbers of a generated call, one after the other */
+struct numbers {
+	struct slot *slot; /* the piece of the arena that they lie in, NULL: in small */
+	char *to;
+	/* For the command. */
+	const void *record;
+	uint32_t record_len;
+	uint64_t large, large_len;
+	_Alignas(8) char small[PVGPU_INLINE_MAX];
+};
+int numbers_begin(struct numbers *k, uint64_t bytes);
+/* at: a multiple of 8; up to the next multiple behind them there is room. */
+void numbers_put(struct numbers *k, uint64_t at, const void *from, uint64_t bytes);
+void numbers_end(struct numbers *k, bool posted);
 
 /* array.c, texture.c: the object is retired. array.h has what the folder shares. */
 struct array {

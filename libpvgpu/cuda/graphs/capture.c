@@ -176,6 +176,25 @@ struct graph *capture_graph(const struct target *t)
 	return graph ? graph_find(graph) : NULL;
 }
 
+int capture_deps(const struct target *t, const struct graph *g,
+		 uint32_t numbers[PVGPU_GRAPH_DEPS_MAX], uint32_t *count)
+{
+	uint32_t len = 0;
+	const int r =
+		pvgpu_do_capture_get(session(), t->ctx->o.wire, t->stream, g->o.wire, numbers,
+				     PVGPU_GRAPH_DEPS_MAX * (uint32_t)sizeof(numbers[0]), &len);
+
+	*count = len / (uint32_t)sizeof(numbers[0]);
+	return r;
+}
+
+int capture_set_deps(const struct target *t, const struct graph *g, unsigned int flags,
+		     const uint32_t *numbers, uint32_t count)
+{
+	return pvgpu_do_capture_set(session(), t->ctx->o.wire, t->stream, g->o.wire, flags, numbers,
+				    count * (uint32_t)sizeof(numbers[0]));
+}
+
 int capture_refuse(const struct target *t)
 {
 	return capture_spoil(capture_of(t), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
@@ -212,7 +231,8 @@ int capture_event(struct target *t, struct stream *s, const struct event *e, boo
 	c = by_id(id);
 	own = of_stream(s);
 	if (!id) {
-		/* From outside of the stream's capture; one that was never recorded is no matter. */
+		/* From outside of the stream's capture; one that was never recorded is no matter.
+		 */
 		if (!atomic_load(&e->records))
 			return done(0);
 		own->invalid = true;
@@ -330,7 +350,10 @@ static int begin_to(CUstream h, CUgraph graph, const CUgraphNode *deps, size_t c
 	struct graph *g;
 	const int r = graph_enter(graph, &g);
 
-	return r ? r : begin(h, g, deps, count, mode, per_thread);
+	if (r)
+		return r;
+	/* Hosts' functions and events of captured work are counted by the graph alone. */
+	return g->parent ? CUDA_ERROR_NOT_SUPPORTED : begin(h, g, deps, count, mode, per_thread);
 }
 
 static int end_of(const struct capture *c)
@@ -354,7 +377,7 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	c = of_stream(s);
-	r = !c ? CUDA_ERROR_ILLEGAL_STATE
+	r = !c               ? CUDA_ERROR_ILLEGAL_STATE
 	    : c->origin != s ? CUDA_ERROR_STREAM_CAPTURE_UNMATCHED
 			     : end_of(c);
 	if (!r) {
@@ -392,14 +415,12 @@ static _Thread_local struct {
 static int give_deps(const struct target *t, struct graph *g, const CUgraphNode **deps,
 		     size_t *count)
 {
-	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX], len = 0;
+	uint32_t numbers[PVGPU_GRAPH_DEPS_MAX], len;
 	CUgraphNode *more;
-	int r = pvgpu_do_capture_get(session(), t->ctx->o.wire, t->stream, g->o.wire, numbers,
-				     sizeof(numbers), &len);
+	int r = capture_deps(t, g, numbers, &len);
 
 	if (r)
 		return r;
-	len /= sizeof(numbers[0]);
 	if (len >= given.room) {
 		more = realloc(given.node, (len + 16) * sizeof(CUgraphNode));
 		if (!more)
@@ -449,8 +470,8 @@ static int info(CUstream h, CUstreamCaptureStatus *status, const struct info *ou
 	pthread_mutex_unlock(&lock);
 	if (!c || r)
 		return r;
-	*status = is.invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
-			     : CU_STREAM_CAPTURE_STATUS_ACTIVE;
+	*status =
+		is.invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED : CU_STREAM_CAPTURE_STATUS_ACTIVE;
 	if (is.invalid)
 		return 0;
 	if (out->id)
@@ -488,9 +509,7 @@ static int update(CUstream h, const CUgraphNode *deps, size_t count, unsigned in
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	g = graph_find(is.graph);
 	r = g ? node_numbers(g, deps, count, numbers) : CUDA_ERROR_ILLEGAL_STATE;
-	return r ? r
-		 : pvgpu_do_capture_set(session(), t.ctx->o.wire, t.stream, g->o.wire, flags,
-					numbers, (uint32_t)(count * sizeof(numbers[0])));
+	return r ? r : capture_set_deps(&t, g, flags, numbers, (uint32_t)count);
 }
 
 CU_PTSZ(cuStreamBeginCapture, (CUstream stream),

@@ -190,8 +190,7 @@ PUBLIC CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode node, CUgraphNode *n
 	return neighbours(node, false, nodes, edges, count);
 }
 
-/* Ports of edges, by which kernels start before others end, are not offered. */
-static bool plain(const CUgraphEdgeData *edges, size_t count)
+bool edges_plain(const CUgraphEdgeData *edges, size_t count)
 {
 	for (size_t i = 0; edges && i < count; i++) {
 		if (edges[i].from_port || edges[i].to_port || edges[i].type)
@@ -213,7 +212,7 @@ static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode 
 		r = node_numbers(g, to, count, b);
 	if (r || !count)
 		return r;
-	if (!plain(edges, count))
+	if (!edges_plain(edges, count))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	for (size_t i = 0; i < count; i++) {
 		pairs[2 * i] = a[i];
@@ -253,7 +252,7 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 {
 	struct graph *g;
 	uint32_t number;
-	const int r = guest_enter();
+	int r = guest_enter();
 
 	if (r)
 		return r;
@@ -261,5 +260,10 @@ PUBLIC CUresult cuGraphDestroyNode(CUgraphNode node)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (memory_node_type(g, number, NULL))
 		return CUDA_ERROR_NOT_SUPPORTED;
-	return pvgpu_do_graph_drop(session(), g->o.wire, number);
+	r = pvgpu_do_graph_drop(session(), g->o.wire, number);
+	if (!r) {
+		event_node_drop(g, number);
+		children_drop(g, number);
+	}
+	return r;
 }

@@ -76,13 +76,19 @@ int node_enter(CUgraphNode h, struct graph **g, uint32_t *node, struct ctx **c)
 	return node_find(h, g, node) ? 0 : CUDA_ERROR_INVALID_VALUE;
 }
 
-static struct graph *graph_object(void)
+struct graph *graph_object(void)
 {
 	struct graph *g = object_new(PVGPU_H_GRAPH);
 
 	if (g)
 		pthread_mutex_init(&g->lock, NULL);
 	return g;
+}
+
+void graph_hosts(struct graph *g, uint32_t n)
+{
+	for (; g; g = g->parent)
+		g->hosts += n;
 }
 
 struct graph *graph_new(void)
@@ -103,6 +109,7 @@ void graph_drop(struct graph *g)
 {
 	if (!object_retire(&g->o))
 		return;
+	children_drop(g, CHILDREN_ALL);
 	pvgpu_do_graph_destroy(session(), g->o.wire);
 	for (uint32_t i = 0; i < g->cached; i++) {
 		free(g->cache[i].pointers);
@@ -110,6 +117,7 @@ void graph_drop(struct graph *g)
 	}
 	free(g->cache);
 	memory_nodes_free(g);
+	event_nodes_free(g->events);
 	held_release(g->held);
 	object_free(&g->o);
 }
@@ -138,6 +146,8 @@ PUBLIC CUresult cuGraphDestroy(CUgraph graph)
 
 	if (r)
 		return r;
+	if (g->parent)
+		return CUDA_ERROR_INVALID_VALUE; /* it goes with its node */
 	graph_drop(g);
 	return CUDA_SUCCESS;
 }
@@ -156,8 +166,11 @@ PUBLIC CUresult cuGraphClone(CUgraph *clone, CUgraph graph)
 	to = graph_object();
 	if (!to)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = pvgpu_do_graph_clone(session(), g->o.wire, to->o.wire);
+	r = event_nodes_copy(g, &to->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+	if (!r)
+		r = pvgpu_do_graph_clone(session(), g->o.wire, to->o.wire);
 	if (r) {
+		event_nodes_free(to->events);
 		object_free(&to->o);
 		return r;
 	}
@@ -208,11 +221,14 @@ static int instantiate(CUgraphExec *exec, CUgraph graph, uint64_t flags, uint32_
 	x = object_new(PVGPU_H_GRAPH_EXEC);
 	if (!x)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = event_nodes_copy(g, &x->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 	/* Uploaded by the launch. */
-	r = pvgpu_do_graph_instantiate(session(), c->o.wire, g->o.wire,
-				       flags & ~(uint64_t)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD,
-				       x->o.wire, outcome);
+	if (!r)
+		r = pvgpu_do_graph_instantiate(
+			session(), c->o.wire, g->o.wire,
+			flags & ~(uint64_t)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD, x->o.wire, outcome);
 	if (r) {
+		event_nodes_free(x->events);
 		object_free(&x->o);
 		return ctx_result(c, r);
 	}
@@ -286,6 +302,7 @@ PUBLIC CUresult cuGraphExecDestroy(CUgraphExec exec)
 		return CUDA_ERROR_INVALID_VALUE;
 	pvgpu_do_graph_exec_destroy(session(), x->o.wire);
 	held_release(x->held);
+	event_nodes_free(x->events);
 	object_free(&x->o);
 	return CUDA_SUCCESS;
 }
@@ -323,13 +340,19 @@ PUBLIC CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
 		info->result = CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
 		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	}
+	if (!event_nodes_update(x, g, true)) {
+		info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+	}
 	r = pvgpu_do_graph_exec_update(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, &outcome);
 	info->result = (CUgraphExecUpdateResult)outcome;
 	if (!r && outcome)
 		r = CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
-	if (!r)
-		x->hosts = g->hosts;
-	return r;
+	if (r)
+		return r;
+	x->hosts = g->hosts;
+	event_nodes_update(x, g, false);
+	return 0;
 }
 
 PUBLIC CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
@@ -347,7 +370,16 @@ PUBLIC CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *
 	return r;
 }
 
-/* The launch of a graph is one command, whatever its nodes. */
+/* The graph of the capture takes host functions and events of the launched one. */
+static int captured(const struct graph_exec *x, const struct target *t)
+{
+	struct graph *g = x->events ? capture_graph(t) : NULL;
+
+	capture_hosts(t, x->hosts);
+	return !g || event_nodes_adopt(g, x->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* The launch of a graph is one command, whatever its nodes, but for those of events. */
 static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 {
 	struct graph_exec *x;
@@ -365,15 +397,19 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 		return capture_refuse(&t);
 	if (t.captured) {
 		r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
-		if (!r)
-			capture_hosts(&t, x->hosts);
-		return r;
+		return r ? r : captured(x, &t);
 	}
+	if (unlikely(x->events))
+		r = event_nodes_before(x->events, &t);
+	if (r)
+		return r;
 	if (unlikely(x->hosts) && !pvgpu_expect_hosts(session(), x->hosts))
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
 	if (unlikely(x->hosts) && !r)
 		pvgpu_expected_hosts(session());
+	if (unlikely(x->events) && !r)
+		r = event_nodes_behind(x->events, &t);
 	return r;
 }
 

@@ -26,6 +26,10 @@ struct graph *graph_find(CUgraph h);
 struct graph_exec *exec_find(CUgraphExec h);
 /* An empty graph, of the worker's, too; NULL: no memory. */
 struct graph *graph_new(void);
+/* Not known to the worker yet. */
+struct graph *graph_object(void);
+/* Its launches call n more host functions, and so do those of the graphs around it. */
+void graph_hosts(struct graph *g, uint32_t n);
 /* The worker's goes, too. */
 void graph_drop(struct graph *g);
 /* The number of the node and its graph; false: no such graph. Whether the node is there is known to
@@ -38,6 +42,14 @@ int node_numbers(const struct graph *g, const CUgraphNode *nodes, size_t count, 
 int graph_enter(CUgraph h, struct graph **g);
 int node_enter(CUgraphNode h, struct graph **g, uint32_t *node, struct ctx **c);
 
+/* edges.c. False: they have ports, by which kernels start before others end, and which are not
+ * offered. */
+bool edges_plain(const CUgraphEdgeData *edges, size_t count);
+
+/* child.c: handles of graphs inside of g go; of one node, or (CHILDREN_ALL) of all. */
+#define CHILDREN_ALL UINT32_MAX
+void children_drop(struct graph *g, uint32_t number);
+
 /* user.c */
 void held_release(struct held *h);
 /* An object with this one reference, for destroy() to be called with. Under the graph's lock. */
@@ -47,9 +59,33 @@ struct held *held_copy(const struct held *h);
 
 /* capture.c: the graph that t is captured into; NULL: its capture is invalid. */
 struct graph *capture_graph(const struct target *t);
+/* The nodes of it that t's next one will depend on; a CUresult. */
+int capture_deps(const struct target *t, const struct graph *g,
+		 uint32_t numbers[PVGPU_GRAPH_DEPS_MAX], uint32_t *count);
+/* flags: CUstreamUpdateCaptureDependencies_flags. */
+int capture_set_deps(const struct target *t, const struct graph *g, unsigned int flags,
+		     const uint32_t *numbers, uint32_t count);
 
 /* memory.c: is the node a memory node, and which? type may be NULL. */
 bool memory_node_type(struct graph *g, uint32_t number, CUgraphNodeType *type);
 void memory_nodes_free(struct graph *g);
+int graph_add_empty(struct ctx *c, struct graph *g, const uint32_t *deps, uint32_t count,
+		    uint32_t *number);
+
+/* events.c: is the node one of events, and which? */
+bool event_node_type(struct graph *g, uint32_t number, CUgraphNodeType *type);
+void event_node_drop(struct graph *g, uint32_t number);
+void event_nodes_free(struct event_node *list);
+/* Into a clone or an instance; false: no memory, and *to has a part. */
+bool event_nodes_copy(struct graph *g, struct event_node **to);
+/* Are some of them nodes of graphs inside? */
+bool event_nodes_inside(const struct event_node *list);
+/* As nodes of a child. */
+bool event_nodes_adopt(struct graph *g, const struct event_node *child);
+/* The instance has the graph's events from here on; false: they are other nodes. */
+bool event_nodes_update(struct graph_exec *x, struct graph *g, bool try);
+/* Around a launch. */
+int event_nodes_before(const struct event_node *list, const struct target *t);
+int event_nodes_behind(const struct event_node *list, const struct target *t);
 
 #endif

@@ -135,8 +135,8 @@ static bool of_graph(uint64_t addr)
 	       range.kind == RANGE_DEVICE && range.flags & RANGE_OF_GRAPH;
 }
 
-static int add_empty(struct ctx *c, struct graph *g, const uint32_t *deps, uint32_t count,
-		     uint32_t *number)
+int graph_add_empty(struct ctx *c, struct graph *g, const uint32_t *deps, uint32_t count,
+		    uint32_t *number)
 {
 	const struct pvgpu_graph_node is = {.kind = CU_GRAPH_NODE_TYPE_EMPTY};
 
@@ -154,7 +154,7 @@ static int add(struct ctx *c, struct graph *g, const uint32_t *deps, uint32_t co
 	if (!r && bytes)
 		r = allocate(g, c, bytes, addr);
 	if (!r)
-		r = add_empty(c, g, deps, count, number);
+		r = graph_add_empty(c, g, deps, count, number);
 	if (r) {
 		free(n);
 		return r;
@@ -176,7 +176,7 @@ static int add(struct ctx *c, struct graph *g, const uint32_t *deps, uint32_t co
 
 static int captured(const struct target *t, uint64_t bytes, uint64_t *addr)
 {
-	uint32_t deps[PVGPU_GRAPH_DEPS_MAX], len = 0, number = 0;
+	uint32_t deps[PVGPU_GRAPH_DEPS_MAX], count, number = 0;
 	struct graph *g = capture_graph(t);
 	int r;
 
@@ -184,13 +184,10 @@ static int captured(const struct target *t, uint64_t bytes, uint64_t *addr)
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	if (!bytes && frees(g, *addr))
 		return CUDA_ERROR_INVALID_VALUE;
-	r = pvgpu_do_capture_get(session(), t->ctx->o.wire, t->stream, g->o.wire, deps,
-				 sizeof(deps), &len);
+	r = capture_deps(t, g, deps, &count);
 	if (!r)
-		r = add(t->ctx, g, deps, len / (uint32_t)sizeof(deps[0]), bytes, addr, &number);
-	return r ? r
-		 : pvgpu_do_capture_set(session(), t->ctx->o.wire, t->stream, g->o.wire, 1, &number,
-					sizeof(number));
+		r = add(t->ctx, g, deps, count, bytes, addr, &number);
+	return r ? r : capture_set_deps(t, g, CU_STREAM_SET_CAPTURE_DEPENDENCIES, &number, 1);
 }
 
 int graph_memory_alloc(const struct target *t, uint64_t bytes, CUdeviceptr *out)
@@ -218,6 +215,9 @@ static int place(CUgraph graph, const CUgraphNode *deps, size_t count, const voi
 	if (r)
 		return r;
 	*g = graph_find(graph);
+	if (*g && (*g)->parent)
+		return CUDA_ERROR_NOT_SUPPORTED; /* as with the driver, no memory inside of a node
+						  */
 	return *g && out ? node_numbers(*g, deps, count, numbers) : CUDA_ERROR_INVALID_VALUE;
 }
 

@@ -186,7 +186,7 @@ PUBLIC CUresult cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgra
 	if (!r)
 		r = add(node, &p, &n);
 	if (!r)
-		p.g->hosts++;
+		graph_hosts(p.g, 1);
 	return r;
 }
 
@@ -212,13 +212,14 @@ PUBLIC CUresult cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const
 		return r;
 	if (!of)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (of->memory)
+	if (of->memory || (p.g->parent && of->events))
 		return CUDA_ERROR_NOT_SUPPORTED;
 	n.is.object = of->o.wire;
 	r = add(node, &p, &n);
-	if (!r)
-		p.g->hosts += of->hosts;
-	return r;
+	if (r)
+		return r;
+	graph_hosts(p.g, of->hosts);
+	return event_nodes_adopt(p.g, of->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* ---- changes ---- */
@@ -367,7 +368,7 @@ PUBLIC CUresult cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType *type)
 		return r;
 	if (!type)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (memory_node_type(g, number, type))
+	if (memory_node_type(g, number, type) || event_node_type(g, number, type))
 		return 0;
 	r = pvgpu_do_graph_get(session(), c->o.wire, g->o.wire, number, &n.is, sizeof(n.is), &len,
 			       n.params, sizeof(n.params), &n.len);

@@ -42,10 +42,18 @@ void held_release(struct held *h)
 	}
 }
 
+/* One entry for each object. */
 static bool hold(struct held **list, struct user_object *u, unsigned int count)
 {
-	struct held *h = malloc(sizeof(*h));
+	struct held *h = *list;
 
+	while (h && h->object != u)
+		h = h->next;
+	if (h) {
+		h->count += count;
+		return true;
+	}
+	h = malloc(sizeof(*h));
 	if (!h)
 		return false;
 	*h = (struct held){*list, u, count};
@@ -145,6 +153,7 @@ PUBLIC CUresult cuGraphReleaseUserObject(CUgraph graph, CUuserObject object, uns
 	struct user_object *u = find(object);
 	struct held **at, *h;
 	struct graph *g;
+	bool held;
 	const int r = graph_enter(graph, &g);
 
 	if (r)
@@ -152,20 +161,19 @@ PUBLIC CUresult cuGraphReleaseUserObject(CUgraph graph, CUuserObject object, uns
 	if (!u || !count)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&g->lock);
-	for (at = &g->held; *at; at = &(*at)->next) {
-		if ((*at)->object == u && (*at)->count >= count)
-			break;
-	}
+	for (at = &g->held; *at && (*at)->object != u; at = &(*at)->next)
+		;
 	h = *at;
-	if (h && h->count == count)
-		*at = h->next;
-	else if (h)
+	held = h && h->count >= count;
+	if (held)
 		h->count -= count;
-	pthread_mutex_unlock(&g->lock);
-	if (!h)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (h->count == count)
+	if (held && !h->count) {
+		*at = h->next;
 		free(h);
+	}
+	pthread_mutex_unlock(&g->lock);
+	if (!held)
+		return CUDA_ERROR_INVALID_VALUE;
 	release(u, count);
 	return CUDA_SUCCESS;
 }

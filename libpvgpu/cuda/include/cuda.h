@@ -25,6 +25,8 @@
 #include "pvgpu_cuda_tex.h"
 
 #include "pvgpu_cuda_graphs.h"
+#include "pvgpu_cuda_managed.h"
+#include "pvgpu_cuda_node.h"
 #include "pvgpu_cuda_pools.h"
 
 #ifdef __cplusplus

@@ -52,6 +52,28 @@ typedef enum CUgraphExecUpdateResult_enum {
 	CU_GRAPH_EXEC_UPDATE_ERROR_ATTRIBUTES_CHANGED = 8,
 } CUgraphExecUpdateResult;
 
+typedef enum CUgraphDebugDot_flags_enum {
+	CU_GRAPH_DEBUG_DOT_FLAGS_VERBOSE = 1 << 0,
+	CU_GRAPH_DEBUG_DOT_FLAGS_RUNTIME_TYPES = 1 << 1,
+	CU_GRAPH_DEBUG_DOT_FLAGS_KERNEL_NODE_PARAMS = 1 << 2,
+	CU_GRAPH_DEBUG_DOT_FLAGS_MEMCPY_NODE_PARAMS = 1 << 3,
+	CU_GRAPH_DEBUG_DOT_FLAGS_MEMSET_NODE_PARAMS = 1 << 4,
+	CU_GRAPH_DEBUG_DOT_FLAGS_HOST_NODE_PARAMS = 1 << 5,
+	CU_GRAPH_DEBUG_DOT_FLAGS_EVENT_NODE_PARAMS = 1 << 6,
+	CU_GRAPH_DEBUG_DOT_FLAGS_EXT_SEMAS_SIGNAL_NODE_PARAMS = 1 << 7,
+	CU_GRAPH_DEBUG_DOT_FLAGS_EXT_SEMAS_WAIT_NODE_PARAMS = 1 << 8,
+	CU_GRAPH_DEBUG_DOT_FLAGS_KERNEL_NODE_ATTRIBUTES = 1 << 9,
+	CU_GRAPH_DEBUG_DOT_FLAGS_HANDLES = 1 << 10,
+	CU_GRAPH_DEBUG_DOT_FLAGS_MEM_ALLOC_NODE_PARAMS = 1 << 11,
+	CU_GRAPH_DEBUG_DOT_FLAGS_MEM_FREE_NODE_PARAMS = 1 << 12,
+	CU_GRAPH_DEBUG_DOT_FLAGS_BATCH_MEM_OP_NODE_PARAMS = 1 << 13,
+	CU_GRAPH_DEBUG_DOT_FLAGS_EXTRA_TOPO_INFO = 1 << 14,
+	CU_GRAPH_DEBUG_DOT_FLAGS_CONDITIONAL_NODE_PARAMS = 1 << 15,
+} CUgraphDebugDot_flags;
+
+typedef CUlaunchAttributeID CUkernelNodeAttrID;
+typedef CUlaunchAttributeValue CUkernelNodeAttrValue;
+
 enum { CU_STREAM_ADD_CAPTURE_DEPENDENCIES = 0, CU_STREAM_SET_CAPTURE_DEPENDENCIES = 1 };
 
 typedef struct CUDA_KERNEL_NODE_PARAMS_st {
@@ -155,8 +177,8 @@ CUresult CUDAAPI cuGraphExecKernelNodeSetParams(CUgraphExec exec, CUgraphNode no
 /* Capture */
 PVGPU_CU_PTSZ(cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode));
 PVGPU_CU_PTSZ(cuStreamBeginCaptureToGraph,
-	      (CUstream stream, CUgraph graph, const CUgraphNode *deps, const CUgraphEdgeData *edges,
-	       size_t count, CUstreamCaptureMode mode));
+	      (CUstream stream, CUgraph graph, const CUgraphNode *deps,
+	       const CUgraphEdgeData *edges, size_t count, CUstreamCaptureMode mode));
 PVGPU_CU_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph));
 PVGPU_CU_PTSZ(cuStreamUpdateCaptureDependencies,
 	      (CUstream stream, CUgraphNode *deps, size_t count, unsigned int flags));
@@ -179,8 +201,8 @@ CUresult CUDAAPI cuGraphAddHostNode(CUgraphNode *node, CUgraph graph, const CUgr
 				    size_t count, const CUDA_HOST_NODE_PARAMS *params);
 CUresult CUDAAPI cuGraphAddEmptyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 				     size_t count);
-CUresult CUDAAPI cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph,
-					  const CUgraphNode *deps, size_t count, CUgraph child);
+CUresult CUDAAPI cuGraphAddChildGraphNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+					  size_t count, CUgraph child);
 CUresult CUDAAPI cuGraphGetNodes(CUgraph graph, CUgraphNode *nodes, size_t *count);
 CUresult CUDAAPI cuGraphGetRootNodes(CUgraph graph, CUgraphNode *nodes, size_t *count);
 CUresult CUDAAPI cuGraphGetEdges(CUgraph graph, CUgraphNode *from, CUgraphNode *to, size_t *count);
@@ -208,12 +230,35 @@ CUresult CUDAAPI cuGraphNodeFindInClone(CUgraphNode *node, CUgraphNode original,
 CUresult CUDAAPI cuGraphKernelNodeGetParams_v2(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS *params);
 CUresult CUDAAPI cuGraphKernelNodeSetParams_v2(CUgraphNode node,
 					       const CUDA_KERNEL_NODE_PARAMS *params);
+CUresult CUDAAPI cuGraphKernelNodeGetAttribute(CUgraphNode node, CUkernelNodeAttrID attr,
+					       CUkernelNodeAttrValue *value);
+CUresult CUDAAPI cuGraphKernelNodeSetAttribute(CUgraphNode node, CUkernelNodeAttrID attr,
+					       const CUkernelNodeAttrValue *value);
+CUresult CUDAAPI cuGraphKernelNodeCopyAttributes(CUgraphNode dst, CUgraphNode src);
+CUresult CUDAAPI cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *graph);
+CUresult CUDAAPI cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
+						    CUgraph child);
+CUresult CUDAAPI cuGraphNodeSetEnabled(CUgraphExec exec, CUgraphNode node, unsigned int enabled);
+CUresult CUDAAPI cuGraphNodeGetEnabled(CUgraphExec exec, CUgraphNode node, unsigned int *enabled);
+CUresult CUDAAPI cuGraphDebugDotPrint(CUgraph graph, const char *path, unsigned int flags);
 CUresult CUDAAPI cuGraphAddMemAllocNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 					size_t count, CUDA_MEM_ALLOC_NODE_PARAMS *params);
 CUresult CUDAAPI cuGraphMemAllocNodeGetParams(CUgraphNode node, CUDA_MEM_ALLOC_NODE_PARAMS *params);
 CUresult CUDAAPI cuGraphAddMemFreeNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
 				       size_t count, CUdeviceptr addr);
 CUresult CUDAAPI cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr *addr);
+CUresult CUDAAPI cuGraphAddEventRecordNode(CUgraphNode *node, CUgraph graph,
+					   const CUgraphNode *deps, size_t count, CUevent event);
+CUresult CUDAAPI cuGraphEventRecordNodeGetEvent(CUgraphNode node, CUevent *event);
+CUresult CUDAAPI cuGraphEventRecordNodeSetEvent(CUgraphNode node, CUevent event);
+CUresult CUDAAPI cuGraphExecEventRecordNodeSetEvent(CUgraphExec exec, CUgraphNode node,
+						    CUevent event);
+CUresult CUDAAPI cuGraphAddEventWaitNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
+					 size_t count, CUevent event);
+CUresult CUDAAPI cuGraphEventWaitNodeGetEvent(CUgraphNode node, CUevent *event);
+CUresult CUDAAPI cuGraphEventWaitNodeSetEvent(CUgraphNode node, CUevent event);
+CUresult CUDAAPI cuGraphExecEventWaitNodeSetEvent(CUgraphExec exec, CUgraphNode node,
+						  CUevent event);
 CUresult CUDAAPI cuDeviceGetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, void *value);
 CUresult CUDAAPI cuDeviceSetGraphMemAttribute(CUdevice dev, CUgraphMem_attribute attr, void *value);
 CUresult CUDAAPI cuDeviceGraphMemTrim(CUdevice dev);
@@ -229,7 +274,7 @@ CUresult CUDAAPI cuGraphInstantiate_v2(CUgraphExec *exec, CUgraph graph, CUgraph
 CUresult CUDAAPI cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph,
 					     unsigned long long flags);
 PVGPU_CU_PTSZ(cuGraphInstantiateWithParams,
-	      (CUgraphExec *exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params));
+	      (CUgraphExec * exec, CUgraph graph, CUDA_GRAPH_INSTANTIATE_PARAMS *params));
 CUresult CUDAAPI cuGraphExecDestroy(CUgraphExec exec);
 CUresult CUDAAPI cuGraphExecGetFlags(CUgraphExec exec, cuuint64_t *flags);
 CUresult CUDAAPI cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
@@ -258,25 +303,24 @@ PVGPU_CU_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream));
 #else
 #define PVGPU_CU_GRAPH_PTSZ(name) name
 #endif
-#define cuStreamBeginCapture          PVGPU_CU_GRAPH_PTSZ(cuStreamBeginCapture_v2)
-#define cuStreamBeginCaptureToGraph   PVGPU_CU_GRAPH_PTSZ(cuStreamBeginCaptureToGraph)
-#define cuStreamEndCapture            PVGPU_CU_GRAPH_PTSZ(cuStreamEndCapture)
-#define cuGraphLaunch                 PVGPU_CU_GRAPH_PTSZ(cuGraphLaunch)
-#define cuGraphUpload                 PVGPU_CU_GRAPH_PTSZ(cuGraphUpload)
-#define cuGraphInstantiateWithParams  PVGPU_CU_GRAPH_PTSZ(cuGraphInstantiateWithParams)
-#define cuGraphInstantiate            cuGraphInstantiateWithFlags
-#define cuGraphExecUpdate             cuGraphExecUpdate_v2
-#define cuGraphAddKernelNode          cuGraphAddKernelNode_v2
-#define cuGraphKernelNodeGetParams    cuGraphKernelNodeGetParams_v2
-#define cuGraphKernelNodeSetParams    cuGraphKernelNodeSetParams_v2
-#define cuGraphExecKernelNodeSetParams cuGraphExecKernelNodeSetParams_v2
-#define cuGraphGetEdges               cuGraphGetEdges_v2
-#define cuGraphNodeGetDependencies    cuGraphNodeGetDependencies_v2
-#define cuGraphNodeGetDependentNodes  cuGraphNodeGetDependentNodes_v2
-#define cuGraphAddDependencies        cuGraphAddDependencies_v2
-#define cuGraphRemoveDependencies     cuGraphRemoveDependencies_v2
-#define cuStreamUpdateCaptureDependencies                                                          \
-	PVGPU_CU_GRAPH_PTSZ(cuStreamUpdateCaptureDependencies_v2)
+#define cuStreamBeginCapture              PVGPU_CU_GRAPH_PTSZ(cuStreamBeginCapture_v2)
+#define cuStreamBeginCaptureToGraph       PVGPU_CU_GRAPH_PTSZ(cuStreamBeginCaptureToGraph)
+#define cuStreamEndCapture                PVGPU_CU_GRAPH_PTSZ(cuStreamEndCapture)
+#define cuGraphLaunch                     PVGPU_CU_GRAPH_PTSZ(cuGraphLaunch)
+#define cuGraphUpload                     PVGPU_CU_GRAPH_PTSZ(cuGraphUpload)
+#define cuGraphInstantiateWithParams      PVGPU_CU_GRAPH_PTSZ(cuGraphInstantiateWithParams)
+#define cuGraphInstantiate                cuGraphInstantiateWithFlags
+#define cuGraphExecUpdate                 cuGraphExecUpdate_v2
+#define cuGraphAddKernelNode              cuGraphAddKernelNode_v2
+#define cuGraphKernelNodeGetParams        cuGraphKernelNodeGetParams_v2
+#define cuGraphKernelNodeSetParams        cuGraphKernelNodeSetParams_v2
+#define cuGraphExecKernelNodeSetParams    cuGraphExecKernelNodeSetParams_v2
+#define cuGraphGetEdges                   cuGraphGetEdges_v2
+#define cuGraphNodeGetDependencies        cuGraphNodeGetDependencies_v2
+#define cuGraphNodeGetDependentNodes      cuGraphNodeGetDependentNodes_v2
+#define cuGraphAddDependencies            cuGraphAddDependencies_v2
+#define cuGraphRemoveDependencies         cuGraphRemoveDependencies_v2
+#define cuStreamUpdateCaptureDependencies PVGPU_CU_GRAPH_PTSZ(cuStreamUpdateCaptureDependencies_v2)
 #endif
 
 #endif

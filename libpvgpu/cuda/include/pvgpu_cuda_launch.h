@@ -68,4 +68,32 @@ static inline CUresult pvgpu_launch_attr_check(const CUlaunchAttribute *a, bool 
 	}
 }
 
+/* The same for an attribute of a kernel's node; value NULL: it is asked for. Whether a window is of
+ * the session's memory is for the worker to say. */
+static inline CUresult pvgpu_node_attr_check(CUlaunchAttributeID id,
+					     const CUlaunchAttributeValue *value)
+{
+	const CUaccessPolicyWindow *w = value ? &value->accessPolicyWindow : NULL;
+
+	switch ((unsigned int)id) {
+	case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+		return !w || !w->num_bytes || pvgpu_launch_window_ok(w) ? CUDA_SUCCESS
+									: CUDA_ERROR_INVALID_VALUE;
+	case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+	case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+	case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+	case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+		return CUDA_SUCCESS;
+	/* It gives out a handle for kernels, which change nodes past the gate. */
+	case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
+		return CUDA_ERROR_NOT_SUPPORTED;
+	default:
+		return CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
 #endif

@@ -37,6 +37,7 @@
 #define cuLinkAddData              cuLinkAddData_v2
 #define cuLinkAddFile              cuLinkAddFile_v2
 #define cuLinkCreate               cuLinkCreate_v2
+#define cuMemAdvise                cuMemAdvise_v2
 #define cuMemAlloc                 cuMemAlloc_v2
 #define cuMemAllocHost             cuMemAllocHost_v2
 #define cuMemAllocPitch            cuMemAllocPitch_v2
@@ -64,6 +65,7 @@
 #define cuMemAllocAsync           __CUDA_API_PTSZ(cuMemAllocAsync)
 #define cuMemAllocFromPoolAsync   __CUDA_API_PTSZ(cuMemAllocFromPoolAsync)
 #define cuMemFreeAsync            __CUDA_API_PTSZ(cuMemFreeAsync)
+#define cuMemPrefetchAsync        __CUDA_API_PTSZ(cuMemPrefetchAsync_v2)
 #define cuMemcpy3DPeer            __CUDA_API_PTDS(cuMemcpy3DPeer)
 #define cuMemcpy3DPeerAsync       __CUDA_API_PTSZ(cuMemcpy3DPeerAsync)
 #define cuMemcpyAsync             __CUDA_API_PTSZ(cuMemcpyAsync)
@@ -95,6 +97,7 @@
 #define cuMemsetD8                __CUDA_API_PTDS(cuMemsetD8_v2)
 #define cuMemsetD8Async           __CUDA_API_PTSZ(cuMemsetD8Async)
 #define cuStreamAddCallback       __CUDA_API_PTSZ(cuStreamAddCallback)
+#define cuStreamAttachMemAsync    __CUDA_API_PTSZ(cuStreamAttachMemAsync)
 #define cuStreamCopyAttributes    __CUDA_API_PTSZ(cuStreamCopyAttributes)
 #define cuStreamGetAttribute      __CUDA_API_PTSZ(cuStreamGetAttribute)
 #define cuStreamGetCaptureInfo    __CUDA_API_PTSZ(cuStreamGetCaptureInfo_v3)

@@ -88,6 +88,8 @@ PUBLIC CUresult cuMemAllocHost_v2(void **host, size_t bytes)
 
 void host_free(const struct range *r)
 {
+	if (range_is_managed(r))
+		managed_forget(r);
 	if (r->kind == RANGE_PINNED)
 		pvgpu_arena_free(session(), (void *)(uintptr_t)r->base);
 	else
@@ -102,7 +104,7 @@ void host_free(const struct range *r)
 static int find_to_free(const void *host, bool registered, int otherwise, struct range *range)
 {
 	if (!range_find_host((uintptr_t)host, range) || range->base != (uintptr_t)host ||
-	    (range->kind == RANGE_REGISTERED) != registered)
+	    (range->kind == RANGE_REGISTERED) != registered || range_is_managed(range))
 		return otherwise;
 	return atomic_load(&range->ctx->state);
 }
@@ -135,7 +137,7 @@ PUBLIC CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *addr, void *host, unsi
 		return r;
 	if (!addr || flags || !range_find_host((uintptr_t)host, &range))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (range.kind != RANGE_PINNED ||
+	if (range.kind != RANGE_PINNED || range_is_managed(&range) ||
 	    !device_value(c->device, CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY))
 		return CUDA_ERROR_INVALID_VALUE;
 	*addr = (uintptr_t)host;
@@ -150,7 +152,8 @@ PUBLIC CUresult cuMemHostGetFlags(unsigned int *flags, void *host)
 
 	if (r)
 		return r;
-	if (!flags || !range_find_host((uintptr_t)host, &range) || range.kind == RANGE_REGISTERED)
+	if (!flags || !range_find_host((uintptr_t)host, &range) || range.kind == RANGE_REGISTERED ||
+	    range_is_managed(&range))
 		return CUDA_ERROR_INVALID_VALUE;
 	*flags = range.flags;
 	/* As documented: pinned memory is always mapped on a device that can map it. */

@@ -69,6 +69,18 @@ PUBLIC CUresult cuMemAllocPitch_v2(CUdeviceptr *addr, size_t *pitch, size_t widt
 	return r;
 }
 
+/* Host memory: work in flight may use it. */
+static int free_managed(uint64_t addr)
+{
+	struct range range;
+
+	if (!range_remove(addr, RANGE_PINNED, &range))
+		return CUDA_ERROR_INVALID_VALUE;
+	ctx_synchronize_all();
+	host_free(&range);
+	return ctx_enter_any();
+}
+
 PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 {
 	struct range range;
@@ -79,11 +91,14 @@ PUBLIC CUresult cuMemFree_v2(CUdeviceptr addr)
 	if (!addr)
 		return CUDA_SUCCESS;
 	/* Its own context decides: frameworks free at their end, and in threads without one. */
-	if (!range_find_device(addr, &range) || range.kind != RANGE_DEVICE)
+	if (!range_find_device(addr, &range) ||
+	    (range.kind != RANGE_DEVICE && !range_is_managed(&range)))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = atomic_load(&range.ctx->state);
 	if (r)
 		return r;
+	if (range_is_managed(&range))
+		return free_managed(addr);
 	/* A graph's goes with the graph. */
 	if (range.flags & RANGE_OF_GRAPH)
 		return range.base == addr ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;

@@ -34,7 +34,8 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
 		GIVE(CUcontext, r->ctx ? ctx_handle(r->ctx) : NULL);
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-		GIVE(unsigned int, on_device(r) ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
+		GIVE(unsigned int, on_device(r) || range_is_managed(r) ? CU_MEMORYTYPE_DEVICE
+								       : CU_MEMORYTYPE_HOST);
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
 		if (!on_device(r) && !mapped(r))
 			return CUDA_ERROR_INVALID_VALUE;
@@ -43,8 +44,9 @@ static int attribute(void *value, CUpointer_attribute attr, const struct range *
 		if (on_device(r))
 			return CUDA_ERROR_INVALID_VALUE;
 		GIVE(void *, (void *)(uintptr_t)addr);
-	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+		GIVE(unsigned int, range_is_managed(r));
+	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		GIVE(unsigned int, 0);

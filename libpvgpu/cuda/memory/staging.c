@@ -112,6 +112,16 @@ static void slot_put(struct slot *s, bool in_flight)
 	pthread_mutex_unlock(&lock);
 }
 
+struct slot *staging_take(void)
+{
+	return slot_get(true);
+}
+
+void staging_give(struct slot *s, bool in_flight)
+{
+	slot_put(s, in_flight);
+}
+
 void staging_reserve(void)
 {
 	struct slot *s;

@@ -62,6 +62,21 @@ PUBLIC CUresult cuEventDestroy(CUevent event)
 	return cuEventDestroy_v2(event);
 }
 
+int event_record(struct event *e, const struct target *t, bool by_node)
+{
+	const int r = pvgpu_do_event_record(session(), t->ctx->o.wire, t->stream, e->o.wire, 0);
+
+	if (r)
+		return r;
+	atomic_store(&e->capture, t->captured ? capture_of(t) : 0);
+	if (t->captured)
+		return 0;
+	atomic_store(&e->by_node, by_node);
+	atomic_store(&e->place, done_place(t));
+	atomic_fetch_add(&e->records, 1);
+	return 0;
+}
+
 static int record(CUevent event, CUstream stream, unsigned int flags, bool per_thread)
 {
 	struct target t;
@@ -72,20 +87,13 @@ static int record(CUevent event, CUstream stream, unsigned int flags, bool per_t
 		return r;
 	if (flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags) /* only while a stream is captured; and nodes for events are not offered */
-		return t.captured ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_ILLEGAL_STATE;
+	if (flags && !t.captured)
+		return CUDA_ERROR_ILLEGAL_STATE;
 	e = object_find(PVGPU_H_EVENT, event);
 	if (!e || e->o.ctx != t.ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
-	r = pvgpu_do_event_record(session(), t.ctx->o.wire, t.stream, e->o.wire, 0);
-	if (r)
-		return r;
-	atomic_store(&e->capture, t.captured ? capture_of(&t) : 0);
-	if (t.captured)
-		return 0;
-	atomic_store(&e->place, done_place(&t));
-	atomic_fetch_add(&e->records, 1);
-	return 0;
+	return flags ? graph_event_captured(&t, CU_GRAPH_NODE_TYPE_EVENT_RECORD, event)
+		     : event_record(e, &t, false);
 }
 
 CU_PTSZ(cuEventRecord, (CUevent event, CUstream stream), record(event, stream, 0, per_thread))
@@ -169,6 +177,9 @@ PUBLIC CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUeven
 	    !atomic_load(&first->records) || !atomic_load(&last->records) ||
 	    first->o.ctx != last->o.ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
+	/* The node's own time is not known. */
+	if (atomic_load(&first->by_node) || atomic_load(&last->by_node))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	return ctx_result(first->o.ctx, pvgpu_do_event_elapsed(session(), first->o.wire,
 							       last->o.wire, milliseconds));
 }

@@ -260,11 +260,13 @@ static int wait_event(CUstream h, CUevent event, unsigned int flags, bool per_th
 		return r;
 	if (flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags) /* only while a stream is captured; and nodes for events are not offered */
-		return t.captured ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_ILLEGAL_STATE;
+	if (flags && !t.captured)
+		return CUDA_ERROR_ILLEGAL_STATE;
 	e = object_find(PVGPU_H_EVENT, event);
 	if (!e)
 		return CUDA_ERROR_INVALID_HANDLE;
+	if (flags)
+		return graph_event_captured(&t, CU_GRAPH_NODE_TYPE_WAIT_EVENT, event);
 	if (t.captured || atomic_load_explicit(&e->capture, memory_order_relaxed)) {
 		r = capture_event(&t, real, e, &join);
 		if (r || !join)

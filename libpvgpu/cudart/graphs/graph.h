@@ -29,7 +29,7 @@ struct rt_edge {
 };
 cudaError_t rt_add_node(cudaGraphNode_t *node, cudaGraph_t graph,
 			const cudaGraphNode_t *dependencies, const struct rt_edge *edges,
-			size_t count, const struct rt_node_params *params);
+			size_t count, struct rt_node_params *params);
 
 /* copies.c: a copy node; the structure in rt_node_params is the same. */
 cudaError_t rt_add_copy(cudaGraphNode_t *node, cudaGraph_t graph,

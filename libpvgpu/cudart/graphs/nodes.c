@@ -93,14 +93,16 @@ RT_API(cudaGraphKernelNodeCopyAttributes, cudaGraphNode_t dst, cudaGraphNode_t s
 	RT_THROUGH(cuGraphKernelNodeCopyAttributes(dst, src));
 }
 
-RT_API(cudaGraphKernelNodeGetAttribute, cudaGraphNode_t node, int attr, void *value)
+RT_API(cudaGraphKernelNodeGetAttribute, cudaGraphNode_t node, cudaKernelNodeAttrID attr,
+       cudaKernelNodeAttrValue *value)
 {
-	RT_THROUGH(cuGraphKernelNodeGetAttribute(node, attr, value));
+	RT_THROUGH(cuGraphKernelNodeGetAttribute(node, (int)attr, value));
 }
 
-RT_API(cudaGraphKernelNodeSetAttribute, cudaGraphNode_t node, int attr, const void *value)
+RT_API(cudaGraphKernelNodeSetAttribute, cudaGraphNode_t node, cudaKernelNodeAttrID attr,
+       const cudaKernelNodeAttrValue *value)
 {
-	RT_THROUGH(cuGraphKernelNodeSetAttribute(node, attr, value));
+	RT_THROUGH(cuGraphKernelNodeSetAttribute(node, (int)attr, value));
 }
 
 /* Fills, host functions and allocations have the driver's structures. */
@@ -252,17 +254,19 @@ struct rt_node_params {
 		struct cudaHostNodeParams host;
 		cudaGraph_t graph;
 		cudaEvent_t event;
+		long long alloc[15]; /* as the driver has it */
+		void *freed;
 	};
 	long long reserved2;
 };
 
 _Static_assert(sizeof(struct rt_node_params) == 256, "the size of a node's parameters");
 
-enum { KERNEL, COPY, FILL, HOST, CHILD, EMPTY, WAIT, RECORD };
+enum { KERNEL, COPY, FILL, HOST, CHILD, EMPTY, WAIT, RECORD, ALLOC = 10, FREE };
 
 cudaError_t rt_add_node(cudaGraphNode_t *node, cudaGraph_t graph,
 			const cudaGraphNode_t *dependencies, const struct rt_edge *edges,
-			size_t count, const struct rt_node_params *p)
+			size_t count, struct rt_node_params *p)
 {
 	if (!p)
 		return rt_fail(cudaErrorInvalidValue);
@@ -286,6 +290,10 @@ cudaError_t rt_add_node(cudaGraphNode_t *node, cudaGraph_t graph,
 		return cudaGraphAddEventWaitNode(node, graph, dependencies, count, p->event);
 	case RECORD:
 		return cudaGraphAddEventRecordNode(node, graph, dependencies, count, p->event);
+	case ALLOC:
+		return cudaGraphAddMemAllocNode(node, graph, dependencies, count, p->alloc);
+	case FREE:
+		return cudaGraphAddMemFreeNode(node, graph, dependencies, count, p->freed);
 	default:
 		return rt_not_supported();
 	}
@@ -293,7 +301,7 @@ cudaError_t rt_add_node(cudaGraphNode_t *node, cudaGraph_t graph,
 
 RT_API(cudaGraphAddNode_v2, cudaGraphNode_t *node, cudaGraph_t graph,
        const cudaGraphNode_t *dependencies, const struct rt_edge *edges, size_t count,
-       const struct rt_node_params *params)
+       struct rt_node_params *params)
 {
 	return rt_add_node(node, graph, dependencies, edges, count, params);
 }

@@ -33,11 +33,14 @@
 #define cudaHostAllocWriteCombined     0x4
 #define cudaHostRegisterDefault        0x0
 #define cudaMemAttachGlobal            0x1
+#define cudaMemAttachHost              0x2
+#define cudaMemAttachSingle            0x4
 #define cudaDeviceScheduleAuto         0x0
 #define cudaDeviceScheduleSpin         0x1
 #define cudaDeviceScheduleBlockingSync 0x4
 #define cudaDeviceMapHost              0x8
 #define cudaCpuDeviceId                (-1)
+#define cudaInvalidDeviceId            (-2)
 
 /* Calls on the default stream: with CUDA_API_PER_THREAD_DEFAULT_STREAM it is the thread's own. */
 #ifdef CUDA_API_PER_THREAD_DEFAULT_STREAM
@@ -115,6 +118,27 @@ cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool);
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, enum cudaMemPoolAttr attr, void *value);
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, enum cudaMemPoolAttr attr, void *value);
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t keep);
+#ifndef PVGPU_CUDART_INTERNAL /* two of them mean something else in each version */
+#if PVGPU_CUDART == 12
+cudaError_t cudaMemPrefetchAsync(const void *ptr, size_t bytes, int device, cudaStream_t stream);
+cudaError_t cudaMemAdvise(const void *ptr, size_t bytes, enum cudaMemoryAdvise advice, int device);
+#else
+cudaError_t cudaMemPrefetchAsync(const void *ptr, size_t bytes, struct cudaMemLocation to,
+				 unsigned int flags, cudaStream_t stream);
+cudaError_t cudaMemAdvise(const void *ptr, size_t bytes, enum cudaMemoryAdvise advice,
+			  struct cudaMemLocation where);
+#endif
+cudaError_t cudaMemPrefetchAsync_v2(const void *ptr, size_t bytes, struct cudaMemLocation to,
+				    unsigned int flags, cudaStream_t stream);
+cudaError_t cudaMemAdvise_v2(const void *ptr, size_t bytes, enum cudaMemoryAdvise advice,
+			     struct cudaMemLocation where);
+cudaError_t cudaMemRangeGetAttribute(void *data, size_t size, enum cudaMemRangeAttribute attr,
+				     const void *ptr, size_t bytes);
+cudaError_t cudaMemRangeGetAttributes(void **data, size_t *sizes, enum cudaMemRangeAttribute *attrs,
+				      size_t count, const void *ptr, size_t bytes);
+cudaError_t cudaStreamAttachMemAsync(cudaStream_t stream, void *ptr, size_t bytes,
+				     unsigned int flags);
+#endif
 
 /* Copies and fills */
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind);
@@ -245,6 +269,19 @@ cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t node,
 					 const struct cudaKernelNodeParams *params);
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
 					     const struct cudaKernelNodeParams *params);
+cudaError_t cudaGraphKernelNodeGetAttribute(cudaGraphNode_t node, cudaKernelNodeAttrID attr,
+					    cudaKernelNodeAttrValue *value);
+cudaError_t cudaGraphKernelNodeSetAttribute(cudaGraphNode_t node, cudaKernelNodeAttrID attr,
+					    const cudaKernelNodeAttrValue *value);
+cudaError_t cudaGraphKernelNodeCopyAttributes(cudaGraphNode_t dst, cudaGraphNode_t src);
+cudaError_t cudaGraphChildGraphNodeGetGraph(cudaGraphNode_t node, cudaGraph_t *graph);
+cudaError_t cudaGraphExecChildGraphNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
+						 cudaGraph_t child);
+cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node,
+				    unsigned int enabled);
+cudaError_t cudaGraphNodeGetEnabled(cudaGraphExec_t exec, cudaGraphNode_t node,
+				    unsigned int *enabled);
+cudaError_t cudaGraphDebugDotPrint(cudaGraph_t graph, const char *path, unsigned int flags);
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, void *result);
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count);
 cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph,

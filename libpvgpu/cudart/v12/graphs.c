@@ -45,7 +45,7 @@ RT_API(cudaGraphRemoveDependencies, cudaGraph_t graph, const cudaGraphNode_t *fr
 }
 
 RT_API(cudaGraphAddNode, cudaGraphNode_t *node, cudaGraph_t graph,
-       const cudaGraphNode_t *dependencies, size_t count, const struct rt_node_params *params)
+       const cudaGraphNode_t *dependencies, size_t count, struct rt_node_params *params)
 {
 	return rt_add_node(node, graph, dependencies, NULL, count, params);
 }

@@ -51,7 +51,7 @@ RT_API(cudaGraphRemoveDependencies, cudaGraph_t graph, const cudaGraphNode_t *fr
 
 RT_API(cudaGraphAddNode, cudaGraphNode_t *node, cudaGraph_t graph,
        const cudaGraphNode_t *dependencies, const struct rt_edge *edges, size_t count,
-       const struct rt_node_params *params)
+       struct rt_node_params *params)
 {
 	return rt_add_node(node, graph, dependencies, edges, count, params);
 }

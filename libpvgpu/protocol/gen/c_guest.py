@@ -6,11 +6,11 @@ from c_wire import BANNER
 from parse import SCALARS
 import public
 
-INVALID_HANDLE, NO_MEMORY = "CUDA_ERROR_INVALID_HANDLE", "CUDA_ERROR_OUT_OF_MEMORY"
+INVALID_HANDLE, NO_MEMORY, NOT_SUPPORTED = "CUDA_ERROR_INVALID_HANDLE", "CUDA_ERROR_OUT_OF_MEMORY", "CUDA_ERROR_NOT_SUPPORTED"
 
 
 def declaration(p):
-    star = {"new": "*", "out": "*", "result": "*", "scalar": "const *", "array": "const *"}.get(p.role, "")
+    star = {"new": "*", "out": "*", "result": "*", "scalar": "const *", "array": "const *", "numbers": "const *"}.get(p.role, "")
     if p.role == "memory" and p.ctype != "CUdeviceptr":
         star = "*" if p.write else "const *"
     if star.startswith("const"):
@@ -134,14 +134,30 @@ class Body:
                 self.leave_if("!%s" % p.name, call.library.invalid)
         for p in call.of("array"):
             self.leave_if("%s && !%s" % (p.count, p.name), call.library.invalid)
+        for p in call.of("numbers"):
+            self.leave_if("%s!%s" % ("%s > 0 && " % p.count if p.count else "", p.name), call.library.invalid)
         if call.values():
-            fields = ", ".join(".%s = (%s)%s" % (p.name, SCALARS[p.kind][0], p.name) for p in call.values())
+            fields = ", ".join([".%s = (%s)%s" % (p.name, SCALARS[p.kind][0], p.name) for p in call.values()] +
+                               [".%s = (const void *)%s" % (p.name, p.name) for p in call.of("numbers")])
             self.locals.append(wrap("const struct args_%s a = {" % call.wire_name, fields.split(", ")) + "};")
         elif has_values(call):
             self.locals.append("const struct args_%s a = {0};" % call.wire_name)
+        if call.of("numbers"):
+            self.locals += ["uint64_t pk_at[%d] = {0};" % len(call.of("numbers")), "const uint64_t pk_bytes = packed_%s(&a, pk_at);" % call.wire_name,
+                            "struct numbers pk;"]
+            self.leave_if("pk_bytes == UINT64_MAX", self.fail(NOT_SUPPORTED))
         if has_values(call):
             self.lines.append("\tr = valid_%s(&a);" % call.wire_name)
             self.leave_if("r", "(%s)r" % call.library.status)
+
+    def pack(self):
+        """Numbers go into the record, or into the arena."""
+        call = self.call
+        numbers = call.of("numbers")
+        self.lines.append("\tr = api_pack(&pk, pk_bytes);")
+        self.leave_if("r", self.fail("r"))
+        for i, p in enumerate(numbers):
+            self.lines.append("\tapi_packs(&pk, pk_at[%d], a.%s, bytes_%s_%s(&a));" % (i, p.name, call.wire_name, p.name))
 
     def arrays(self):
         for p in self.call.of("array"):
@@ -175,6 +191,10 @@ class Body:
                 words.append("t.stream")
             elif f.name == "mode" and not p:
                 words.append("h->%s" % self.mode_state(call.object))
+            elif f.name == "packed" and not p:
+                words += ["pk.record", "pk.record_len"]
+            elif f.name == "large" and not p:
+                words += ["pk.large", "pk.large_len"]
             elif not p:  # the high half of a scalar
                 words.append("%s_v[1]" % f.name[:-len("_high")])
             elif p.role == "scalar":
@@ -211,7 +231,11 @@ class Body:
     def send(self):
         words = self.arguments()
         text = wrap("\tr = pvgpu_do_%s(" % self.call.wire, words) + ");"
-        self.lines.append(text)
+        if self.call.of("numbers"):
+            marked = wrap("\t\tr = pvgpu_do_%s_mark(" % self.call.wire, words[:1] + ["&pk.slot->mark"] + words[1:]) + ");"
+            self.lines += ["\tif (pk.slot)", marked, "\telse", "\t" + text, "\tapi_packed(&pk, !r);"]
+        else:
+            self.lines.append(text)
         if self.ctx:
             self.lines.append("\tr = api_result(%s, r);" % self.ctx)
 
@@ -287,6 +311,8 @@ class Body:
             self.drop()
         else:
             self.numbers()
+            if call.of("numbers"):
+                self.pack()
             self.send()
             self.finish()
         return self

@@ -2,7 +2,7 @@
 """pvgpu_valid_LIBRARY.h: the numbers of each call and the one validator of them, for guest and worker."""
 from c_stubs import bounds
 from c_wire import BANNER
-from calls import expression
+from calls import expression, sums
 from parse import SCALARS
 
 HEAD = """#ifndef PVGPU_VALID_%(NAME)s_H
@@ -13,8 +13,9 @@ HEAD = """#ifndef PVGPU_VALID_%(NAME)s_H
 #include "%(header)s"
 
 /*
- * valid_X() is 0, or the status that the call answers. bytes_X_P() is how much memory there must be behind parameter P. Sums and
- * products are taken in 128 bits: none wraps round.
+ * valid_X() is 0, or the status that the call answers. bytes_X_P() is how much memory there must be behind parameter P; packed_X()
+ * how many bytes the numbers of a call are, and where those of each parameter begin: UINT64_MAX, they are too many. Sums and products
+ * are taken in 128 bits: none wraps round.
  */
 #ifndef PVGPU_WIDE
 #define PVGPU_WIDE
@@ -52,7 +53,42 @@ def header(library):
 def structure(call):
     lines = ["struct args_%s {" % call.wire_name]
     lines += ["\t%s %s;" % (SCALARS[p.kind][0], p.name) for p in call.values()]
+    lines += ["\tconst %s *%s;" % (element(p), p.name) for p in call.of("numbers")]
     return lines + ["};", ""]
+
+
+def element(p):
+    """The type of one of these numbers."""
+    return SCALARS[p.kind][0] if p.kind else "void"
+
+
+def count_of(call, p):
+    """How many of them there are, as an expression."""
+    return "W(a->%s)" % p.count if p.count else "(%s)" % expression(p.bytes, {q.name for q in call.values()}, sums(call), where=p.where)
+
+
+def added(call):
+    """Sums of numbers that the call's expressions have."""
+    text = " ".join([p.bytes for p in call.params if p.bytes] + [c[0] for c in call.checks] + (call.cost or []))
+    lines = []
+    for p in call.of("numbers"):
+        if "sum(%s)" % p.name in text:
+            lines += ["static inline __int128 %s(const struct args_%s *a)" % (sums(call)[p.name], call.wire_name), "{", "\t__int128 sum = 0;", "",
+                      "\tfor (int64_t i = 0; i < %s; i++)" % count_of(call, p), "\t\tsum += a->%s[i];" % p.name, "\treturn sum;", "}", ""]
+    return lines
+
+
+def packed(call):
+    """Where the numbers lie that travel together."""
+    numbers = call.of("numbers")
+    if not numbers:
+        return []
+    lines = ["static inline uint64_t packed_%s(const struct args_%s *a, uint64_t at[%d])" % (call.wire_name, call.wire_name, len(numbers)), "{",
+             "\tuint64_t bytes = 0;", ""]
+    for i, p in enumerate(numbers):
+        lines += ["\tif (bytes_%s_%s(a) > %d)" % (call.wire_name, p.name, p.size * p.most), "\t\treturn UINT64_MAX;", "\tat[%d] = bytes;" % i,
+                  "\tbytes += (bytes_%s_%s(a) + 7) / 8 * 8;" % (call.wire_name, p.name)]
+    return lines + ["\treturn bytes;", "}", ""]
 
 
 def validator(call):
@@ -61,8 +97,14 @@ def validator(call):
     for p in call.values():
         for test in bounds("a->" + p.name, p):
             lines += ["\tif (%s)" % test, "\t\treturn %s;" % call.library.invalid]
-    for text, status in call.checks:
-        lines += ["\tif (!(%s))" % expression(text, names, where=call.where), "\t\treturn %s;" % status]
+    for p in call.of("numbers"):
+        tests = bounds("a->%s[i]" % p.name, p) if p.kind else []
+        if tests:
+            lines += ["\tfor (int64_t i = 0; i < %s; i++)" % count_of(call, p), "\t\tif (%s)" % " || ".join(tests), "\t\t\treturn %s;" % call.library.invalid]
+    for text, status, each in call.checks:
+        test = "if (!(%s))" % expression(text, names, sums(call), where=call.where, element="i" if each else None)
+        lines += (["\tfor (int64_t i = 0; i < W(a->%s); i++)" % each, "\t\t" + test, "\t\t\treturn %s;" % status] if each else
+                  ["\t" + test, "\t\treturn %s;" % status])
     return lines + ["\treturn 0;", "}", ""]
 
 
@@ -71,7 +113,10 @@ def extents(call):
     lines = []
     for p in call.of("memory", "scalar", "result"):
         lines += ["static inline uint64_t bytes_%s_%s(const struct args_%s *a)" % (call.wire_name, p.name, call.wire_name), "{",
-                  "\treturn pvgpu_extent(%s);" % expression(p.bytes, names, where=p.where), "}", ""]
+                  "\treturn pvgpu_extent(%s);" % expression(p.bytes, names, sums(call), where=p.where), "}", ""]
+    for p in call.of("numbers"):
+        lines += ["static inline uint64_t bytes_%s_%s(const struct args_%s *a)" % (call.wire_name, p.name, call.wire_name), "{",
+                  "\treturn pvgpu_extent(%d * %s);" % (p.size, count_of(call, p)), "}", ""]
     return lines
 
 
@@ -91,7 +136,7 @@ def record(r, library):
 
 
 def has_values(call):
-    return bool(call.values() or call.of("memory", "scalar", "result"))
+    return bool(call.values() or call.of("memory", "scalar", "result", "numbers"))
 
 
 def valid_h(api, library):
@@ -103,5 +148,5 @@ def valid_h(api, library):
         if not has_values(call):
             continue
         lines += (structure(call) if call.values() else ["struct args_%s {" % call.wire_name, "\tint none;", "};", ""])
-        lines += validator(call) + extents(call)
+        lines += added(call) + validator(call) + extents(call) + packed(call)
     return "\n".join(lines + ["#endif"]) + "\n"

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """pvgpu_far.h: which functions of the far end's libraries are called; pvgpu_handlers.c: the default handler of each call."""
+import re
+
 from c_decode import proto_handler
 from c_stubs import wrap
 from c_valid import has_values, header
 from c_wire import BANNER
+from calls import sums
 from parse import SCALARS
 
 FAR_HEAD = """#ifndef PVGPU_FAR_CALLS_H
@@ -84,7 +87,8 @@ class Handler:
         call = self.call
         if has_values(call):
             fields = [".%s = in->%s" % (p.name, p.name) for p in call.values()] or [".none = 0"]
-            self.locals.append(wrap("const struct args_%s a = {" % call.wire_name, fields) + "};")
+            self.locals.append(wrap("%sstruct args_%s a = {" % ("" if call.of("numbers") else "const ", call.wire_name), fields) + "};")
+            self.numbers()
             self.step("%s(valid_%s(&a))" % (self.status(), call.wire_name))
         for p in call.of("memory"):
             self.step("call_memory(g, in->%s, bytes_%s_%s(&a), %d)" % (p.name, call.wire_name, p.name, p.optional))
@@ -94,6 +98,17 @@ class Handler:
             self.step("call_scalar(g, in->mode, in->%s, bytes_%s_%s(&a))" % (p.name, call.wire_name, p.name))
         for p in call.of("array"):
             self.array(p)
+
+    def numbers(self):
+        """A copy of theirs that nobody else writes, read before anything is checked."""
+        call = self.call
+        if not call.of("numbers"):
+            return
+        self.locals += ["const char *pk = NULL;", "uint64_t pk_at[%d] = {0};" % len(call.of("numbers"))]
+        self.step("call_numbers(g, in->packed, in->packed_len, in->large, in->large_len, packed_%s(&a, pk_at), &pk)" % call.wire_name)
+        self.lines.append("\tif (!r) {")
+        self.lines += ["\t\ta.%s = (const void *)(pk + pk_at[%d]);" % (p.name, i) for i, p in enumerate(call.of("numbers"))]
+        self.lines.append("\t}")
 
     def array(self, p):
         kind = "pvgpu_" + p.record.name
@@ -140,6 +155,8 @@ class Handler:
                 words.append("call_number(in->mode, &in->%s)" % p.name)
             elif p.role == "array":
                 words.append(p.name)
+            elif p.role == "numbers":
+                words.append("(const void *)a.%s" % p.name)
             elif p.role == "memory" and p.ctype == "CUdeviceptr":
                 words.append("in->%s" % p.name)
             else:
@@ -163,7 +180,7 @@ class Handler:
             self.step("call_bind_stream(in->%s, s) ? 0 : %s((int)%s(%s, s->far))" % (
                 p.name, self.status(), far_of(self.lib, thing.stream), self.far_object(p)))
             self.lines += ["\tif (!r)", "\t\tcall_bound_stream(in->%s, s);" % p.name]
-        if thing.mode and (self.call.of("scalar", "result")):
+        if thing.mode and (self.call.mode or self.call.of("result")):
             mode = "1" if self.call.of("result") else "in->mode"
             self.step("call_bind_mode(in->%s, %s) ? 0 : %s((int)%s(%s, %s))" % (
                 p.name, mode, self.status(), far_of(self.lib, thing.mode), self.far_object(p), mode))
@@ -179,6 +196,12 @@ class Handler:
         ctx = self.context()
         self.lines.append("\treturn %s;" % ("ctx_result(%s, r)" % ctx if ctx else "r"))
 
+    def cost(self, word):
+        if any(p.name == word for p in self.call.params):
+            return "(uint32_t)in->%s" % word
+        added = re.fullmatch(r"sum\((\w+)\)", word)
+        return "(uint32_t)%s(&a)" % sums(self.call)[added[1]] if added else word
+
     def context(self):
         if self.call.in_stream:
             return None
@@ -188,7 +211,7 @@ class Handler:
         self.enter()
         self.check()
         self.bind()
-        cost = ["(uint32_t)in->%s" % w if any(p.name == w for p in self.call.params) else w for w in self.call.cost]
+        cost = [self.cost(w) for w in self.call.cost]
         shape = ", ".join(cost + ["0"] * (7 - len(cost)))
         self.locals.append("struct work k;")
         text = self.far_call()

@@ -21,9 +21,10 @@ TYPES = {
 }
 LETTERS = {"S": "f32", "D": "f64", "s": "f32", "d": "f64"}  # of families: the element's type
 BYTES = {"f32": 4, "f64": 8, "u32": 4, "i32": 4, "u64": 8, "i64": 8}
-OWN_WORDS = parse.OWN_WORDS - {"m", "n"} | {"a", "c", "h", "t", "g", "far", "per_thread"}  # locals of generated functions
+OWN_WORDS = parse.OWN_WORDS - {"m", "n"} | {"a", "c", "h", "t", "g", "pk", "pk_at", "pk_bytes", "far", "per_thread", "packed", "large"}  # locals of generated functions
 FUNCTIONS = ("span", "matrix", "batch")  # that expressions have, see c_valid.py
 ARRAY_MAX = 256
+PACKED_MAX = 2 << 20  # bytes of all numbers of a call: a piece of the arena, as the guest has them for copies
 
 
 def limits(value):
@@ -95,7 +96,7 @@ class Record:  # a structure that applications hand over in arrays
 @dataclass
 class Param:
     where: tuple
-    role: str  # object new drop in out scalar result memory array stream
+    role: str  # object new drop in out scalar result memory array numbers stream
     name: str
     kind: str = None   # a key of TYPES
     ctype: str = None
@@ -105,10 +106,16 @@ class Param:
     optional: bool = False
     typical: int = None
     handle: parse.Handle = None
-    bytes: str = None  # expression: bytes of a scalar, or of memory
+    bytes: str = None  # expression: bytes of a scalar, of memory, or of numbers that have no type
     write: bool = False
     record: Record = None
-    count: str = None  # parameter that counts an array's elements
+    count: str = None  # parameter that counts an array's elements, or numbers
+    most: int = None   # of numbers: elements, or bytes where they have no type
+
+    @property
+    def size(self):
+        """Bytes of one of the numbers."""
+        return SCALARS[self.kind][1] if self.kind else 1
 
     def limits(self):
         return limits(self)
@@ -126,7 +133,8 @@ class Call:
     lane: str = "now"
     wire: str = None
     params: list = field(default_factory=list)
-    checks: list = field(default_factory=list)  # (expression, status)
+    checks: list = field(default_factory=list)  # (expression, status, parameter that counts the elements it is for, or None)
+    moded: bool = False  # the object's mode is told to the far end though no number of the call's goes by it
     cost: list = None   # expressions
     current: bool = False
     frees: bool = False
@@ -168,7 +176,7 @@ class Call:
 
     @property
     def mode(self):
-        return any(p.role == "scalar" for p in self.params)
+        return self.moded or any(p.role == "scalar" for p in self.params)
 
     def values(self):
         """What the validator sees: every number by value."""
@@ -426,7 +434,7 @@ class CallReader(parse.ApiReader):
             if call.doc:
                 line.fail("call '%s' has two docs" % call.name)
             call.doc = line.text("documentation")
-        elif word in ("current", "frees"):
+        elif word in ("current", "frees", "moded"):
             setattr(call, word, True)
         elif word == "own":
             side = line.take("'guest' or 'worker'")
@@ -440,9 +448,10 @@ class CallReader(parse.ApiReader):
             if call.form not in ("ptds", "ptsz"):
                 line.fail("'ptds' or 'ptsz' expected, not '%s'" % call.form)
         elif word == "check":
+            each = line.name("a parameter", self.C_NAME) if line.take_if("each") else None
             expression = line.quoted("an expression")
             line.expect("else")
-            call.checks.append((expression, line.name("a status", self.C_NAME)))
+            call.checks.append((expression, line.name("a status", self.C_NAME), each))
         elif word == "cost":
             call.cost = []
             while line.more():
@@ -452,7 +461,7 @@ class CallReader(parse.ApiReader):
         else:
             self.param(call, word, line)
 
-    ROLES = ("object", "new", "drop", "in", "out", "scalar", "result", "memory", "array", "stream")
+    ROLES = ("object", "new", "drop", "in", "out", "scalar", "result", "memory", "array", "numbers", "stream")
 
     def param(self, call, role, line):
         if role not in self.ROLES:
@@ -553,6 +562,21 @@ class CallReader(parse.ApiReader):
         if not p.hi or p.hi > ARRAY_MAX:
             line.fail("an array needs 'max', up to %d" % ARRAY_MAX)
 
+    def role_numbers(self, p, call, line):
+        if line.take_if("void"):
+            p.ctype = "void"
+            line.expect("bytes")
+            p.bytes = line.quoted("an expression")
+            found = line.options(("most",))
+        else:
+            p.kind, p.ctype = self.number_type(line.take("type"), line)
+            line.expect("count")
+            p.count = line.name("a parameter", self.C_NAME)
+            found = line.options(("most", "min", "max", "typical"))
+        p.lo, p.hi, p.most, p.typical = (found.get(w) for w in ("min", "max", "most", "typical"))
+        if not p.most:
+            line.fail("'numbers' needs 'most'")
+
     # ---- a whole call
 
     def keep(self, call, line):
@@ -560,7 +584,7 @@ class CallReader(parse.ApiReader):
             line.fail("call '%s' has no doc" % call.name)
         self.fresh(self.api.calls, call.name, "call", line)
         self.api.calls[call.name] = call
-        counts = {p.count for p in call.of("array")}
+        counts = {p.count for p in call.of("array", "numbers") if p.count} | {each for _, _, each in call.checks if each}
         for name in counts - {p.name for p in call.of("in")}:
             line.fail("'%s' is no number of call '%s'" % (name, call.name))
         if call.op is None:
@@ -569,6 +593,12 @@ class CallReader(parse.ApiReader):
             line.fail("'cost' is for lane gpu and a call with a stream or an object")
         if call.of("scalar", "result") and not (call.object and call.works):
             line.fail("numbers by pointer need an object and 'cost'")
+        if call.of("numbers") and (call.awaited or call.lane != "gpu"):
+            line.fail("'numbers' are for one-way calls of lane gpu")
+        if sum((p.size * p.most + 7) // 8 * 8 for p in call.of("numbers")) > PACKED_MAX:
+            line.fail("the numbers of call '%s' may be more than %d bytes" % (call.name, PACKED_MAX))
+        if call.moded and not (call.object and call.works):
+            line.fail("'moded' needs an object and 'cost'")
         call.wire = call.wire or snake(call.name)
         call.command = self.lower(call, line)
 
@@ -607,6 +637,11 @@ class CallReader(parse.ApiReader):
                 add("in", p.name, "u64")
             elif p.role == "array":
                 add("in", p.name, "bytes", hi=p.hi * self.api.structs[p.record.name].size)
+        if call.of("numbers"):
+            # Of all of them one after the other: inside the record, or many in the arena, which the guest has again when the mark comes.
+            add("in", "packed", "bytes", hi=self.api.const("INLINE_MAX", 4096))
+            add("in", "large", "arena", mode="read", hi=PACKED_MAX, optional=True)
+            c.mark = True
         for p in call.of("new"):
             add("new", p.name, "handle", types=[p.handle])
         for p in call.of("out"):
@@ -621,12 +656,30 @@ def parse_files(paths):
     return parse.parse_files(paths, CallReader())
 
 
-def expression(text, names, of="a->", where=None):
-    """A C expression over parameters, in numbers so wide that no product of them wraps round."""
+def expression(text, names, arrays=None, where=None, element=None):
+    """A C expression over parameters, in numbers so wide that no product of them wraps round. arrays: of numbers, with the name of the
+    function that adds them up; element: the index of which one is meant."""
+    def added(m):
+        if m[1] not in (arrays or {}):
+            raise DescriptionError(where, "sum(%s): no such numbers" % m[1])
+        return "SUM%d_" % list(arrays).index(m[1])
+
     def replace(m):
         if m[0] in FUNCTIONS:
             return "pvgpu_" + m[0]
-        return "W(%s%s)" % (of, m[0]) if m[0] in names else m[0]
+        if m[0] in (arrays or {}):
+            if element is None:
+                raise DescriptionError(where, "'%s' are many numbers: 'sum(%s)', or 'check each'" % (m[0], m[0]))
+            return "W(a->%s[%s])" % (m[0], element)
+        if re.fullmatch(r"SUM\d+_", m[0]):
+            return "%s(a)" % list(arrays.values())[int(m[0][3:-1])]
+        return "W(a->%s)" % m[0] if m[0] in names else m[0]
     if re.search(r"[;{}\"'=](?!=)", re.sub(r"[=!<>]=", "", text)):
         raise DescriptionError(where, "'%s' is no expression" % text)
+    text = re.sub(r"\bsum\((\w+)\)", added, text)
     return re.sub(r"\b[A-Za-z_][A-Za-z0-9_]*\b", replace, text)
+
+
+def sums(call):
+    """The functions that add up numbers of a call."""
+    return {p.name: "sum_%s_%s" % (call.wire_name, p.name) for p in call.of("numbers") if p.kind}

@@ -113,6 +113,8 @@ def of_blocks(calls):
     def kind(p):
         if p.role != "in":
             return "X" if p.role == "new" else "x"
+        if p.ctype.endswith("*") or p.ctype == "CUstream":
+            return "x"
         return kinds.get(p.kind, "x")
 
     return {c.name: ([(p.name, kind(p)) for p in c.params], bool(c.returns and c.returns.endswith("*"))) for c in calls}

@@ -102,7 +102,7 @@ def run(lab):
     c = vgpu.Cuda(guest)
     check_sandbox(p)
     p.systemctl("reload")
-    p.wait_log("SIGHUP: log_level is info", service.SLOW)
+    p.wait_log("reload: .*; log_level is info", service.SLOW)
     check_goes_on(p, c, p.restart, "handing over: 1 sessions continue")
     check_goes_on(p, c, lambda: hang(p), r"Watchdog timeout")
     check_goes_on(p, c, p.kill, r"status=9/KILL")

@@ -2,7 +2,8 @@
 /*
  * A stand-in for libcublas.so.12: plain kernels on whatever libcuda is loaded. It takes the
  * arguments that cuBLAS takes, works in the handle's stream, and reads numbers by pointer as the
- * handle's mode says. SIMCUBLAS_STATUS=CALL:STATUS has a call answer a status, for tests.
+ * handle's mode says. For tests: SIMCUBLAS_STATUS=CALL:STATUS has a call answer a status,
+ * SIMCUBLAS_WORKSPACE=BYTES has a handle take so much device memory for itself.
  */
 #define __CUDA_API_VERSION_INTERNAL
 #include <stdbool.h>
@@ -37,6 +38,13 @@ static cublasStatus_t asked(const char *call)
 	return (cublasStatus_t)atoi(text + len + 1);
 }
 
+static size_t workspace(void)
+{
+	const char *text = getenv("SIMCUBLAS_WORKSPACE");
+
+	return text ? strtoull(text, NULL, 10) : WORKSPACE;
+}
+
 PUBLIC cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 {
 	cublasStatus_t s = asked("cublasCreate_v2");
@@ -51,7 +59,7 @@ PUBLIC cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 		free(h);
 		return CUBLAS_STATUS_NOT_INITIALIZED;
 	}
-	if (cuMemAlloc_v2(&h->workspace, WORKSPACE)) {
+	if (cuMemAlloc_v2(&h->workspace, workspace())) {
 		cuModuleUnload(h->module);
 		free(h);
 		return CUBLAS_STATUS_ALLOC_FAILED;
@@ -255,6 +263,80 @@ static cublasStatus_t fetch(cublasHandle_t h, void *to, size_t bytes)
 LEVEL1(S, s, float)
 LEVEL1(D, d, double)
 
+/* Matrices whose addresses lie in device memory; numbers of groups in host memory. */
+#define BATCHED(P, L, T)                                                                           \
+	PUBLIC cublasStatus_t cublas##P##gemmBatched(                                              \
+		cublasHandle_t h, cublasOperation_t transa, cublasOperation_t transb, int m,       \
+		int n, int k, const T *alpha, const uint64_t *Aarray, int lda,                     \
+		const uint64_t *Barray, int ldb, const T *beta, const uint64_t *Carray, int ldc,   \
+		int batchCount)                                                                    \
+	{                                                                                          \
+		ENTER("cublas" #P "gemmBatched",                                                   \
+		      transa > 2 || transb > 2 || m < 0 || n < 0 || k < 0 || lda < 1 ||            \
+			      lda < (transa ? k : m) || ldb < 1 || ldb < (transb ? n : k) ||       \
+			      ldc < 1 || ldc < m || batchCount < 0 || !alpha || !beta);            \
+		NUMBER(T, alpha);                                                                  \
+		NUMBER(T, beta);                                                                   \
+		if (!m || !n || !batchCount)                                                       \
+			return CUBLAS_STATUS_SUCCESS;                                              \
+		return RUN(#L "gemm_at", false, &transa, &transb, &m, &n, &k, &alpha_at,           \
+			   &alpha_value, &Aarray, &lda, &Barray, &ldb, &beta_at, &beta_value,      \
+			   &Carray, &ldc, &batchCount);                                            \
+	}                                                                                          \
+	PUBLIC cublasStatus_t cublas##P##gemmGroupedBatched(                                       \
+		cublasHandle_t h, const cublasOperation_t *transa,                                 \
+		const cublasOperation_t *transb, const int *m, const int *n, const int *k,         \
+		const T *alpha, const uint64_t *Aarray, const int *lda, const uint64_t *Barray,    \
+		const int *ldb, const T *beta, const uint64_t *Carray, const int *ldc, int groups, \
+		const int *size)                                                                   \
+	{                                                                                          \
+		ENTER("cublas" #P "gemmGroupedBatched",                                            \
+		      groups < 0 || (groups && (!transa || !transb || !m || !n || !k || !alpha ||  \
+						!lda || !ldb || !beta || !ldc || !size)));         \
+		for (int i = 0; i < groups; i++)                                                   \
+			if (transa[i] > 2 || transb[i] > 2 || m[i] < 0 || n[i] < 0 || k[i] < 0 ||  \
+			    lda[i] < 1 || lda[i] < (transa[i] ? k[i] : m[i]) || ldb[i] < 1 ||      \
+			    ldb[i] < (transb[i] ? n[i] : k[i]) || ldc[i] < 1 || ldc[i] < m[i] ||   \
+			    size[i] < 0)                                                           \
+				return CUBLAS_STATUS_INVALID_VALUE;                                \
+		if (h->mode)                                                                       \
+			return CUBLAS_STATUS_NOT_SUPPORTED;                                        \
+		for (int i = 0; i < groups; i++) {                                                 \
+			const cublasStatus_t s = cublas##P##gemmBatched(                           \
+				h, transa[i], transb[i], m[i], n[i], k[i], &alpha[i], Aarray,      \
+				lda[i], Barray, ldb[i], &beta[i], Carray, ldc[i], size[i]);        \
+                                                                                                   \
+			if (s)                                                                     \
+				return s;                                                          \
+			Aarray += size[i];                                                         \
+			Barray += size[i];                                                         \
+			Carray += size[i];                                                         \
+		}                                                                                  \
+		return CUBLAS_STATUS_SUCCESS;                                                      \
+	}
+BATCHED(S, s, float)
+BATCHED(D, d, double)
+
+PUBLIC cublasStatus_t cublasGemmGroupedBatchedEx(
+	cublasHandle_t h, const cublasOperation_t *transa, const cublasOperation_t *transb,
+	const int *m, const int *n, const int *k, const void *alpha, const uint64_t *Aarray,
+	cudaDataType_t Atype, const int *lda, const uint64_t *Barray, cudaDataType_t Btype,
+	const int *ldb, const void *beta, const uint64_t *Carray, cudaDataType_t Ctype,
+	const int *ldc, int groups, const int *size, cublasComputeType_t computeType)
+{
+	if (!h)
+		return CUBLAS_STATUS_NOT_INITIALIZED;
+	if (Atype == CUDA_R_32F && Btype == Atype && Ctype == Atype &&
+	    computeType == CUBLAS_COMPUTE_32F)
+		return cublasSgemmGroupedBatched(h, transa, transb, m, n, k, alpha, Aarray, lda,
+						 Barray, ldb, beta, Carray, ldc, groups, size);
+	if (Atype == CUDA_R_64F && Btype == Atype && Ctype == Atype &&
+	    computeType == CUBLAS_COMPUTE_64F)
+		return cublasDgemmGroupedBatched(h, transa, transb, m, n, k, alpha, Aarray, lda,
+						 Barray, ldb, beta, Carray, ldc, groups, size);
+	return CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
 PUBLIC cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t transa,
 				   cublasOperation_t transb, int m, int n, int k, const void *alpha,
 				   const void *A, cudaDataType_t Atype, int lda, const void *B,
@@ -276,6 +358,64 @@ PUBLIC cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t transa,
 				      ldc);
 	return CUBLAS_STATUS_NOT_SUPPORTED;
 }
+
+static cublasStatus_t copy(bool to_device, const void *from, size_t from_apart, void *to,
+			   size_t to_apart, size_t width, size_t count, bool now, CUstream stream)
+{
+	CUDA_MEMCPY2D c = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+			   .srcHost = from,
+			   .srcPitch = from_apart,
+			   .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+			   .dstDevice = (CUdeviceptr)(uintptr_t)to,
+			   .dstPitch = to_apart,
+			   .WidthInBytes = width,
+			   .Height = count};
+
+	if (!to_device) {
+		c.srcMemoryType = CU_MEMORYTYPE_DEVICE;
+		c.srcDevice = (CUdeviceptr)(uintptr_t)from;
+		c.dstMemoryType = CU_MEMORYTYPE_HOST;
+		c.dstHost = to;
+	}
+	if (!width || !count)
+		return CUBLAS_STATUS_SUCCESS;
+	return (now ? cuMemcpy2DUnaligned_v2(&c) : cuMemcpy2DAsync_v2(&c, stream))
+		       ? CUBLAS_STATUS_MAPPING_ERROR
+		       : CUBLAS_STATUS_SUCCESS;
+}
+
+#define VECTOR(Name, to_device, now, stream, ...)                                                  \
+	PUBLIC cublasStatus_t cublas##Name(int n, int elemSize, const void *x, int incx, void *y,  \
+					   int incy __VA_ARGS__)                                   \
+	{                                                                                          \
+		const size_t bytes = (size_t)elemSize;                                             \
+                                                                                                   \
+		if (elemSize <= 0 || incx <= 0 || incy <= 0)                                       \
+			return CUBLAS_STATUS_INVALID_VALUE;                                        \
+		return n <= 0 ? CUBLAS_STATUS_SUCCESS                                              \
+			      : copy(to_device, x, bytes * (size_t)incx, y, bytes * (size_t)incy,  \
+				     bytes, (size_t)n, now, stream);                               \
+	}
+#define MATRIX(Name, to_device, now, stream, ...)                                                  \
+	PUBLIC cublasStatus_t cublas##Name(int rows, int cols, int elemSize, const void *A,        \
+					   int lda, void *B, int ldb __VA_ARGS__)                  \
+	{                                                                                          \
+		const size_t bytes = (size_t)elemSize;                                             \
+                                                                                                   \
+		if (rows < 0 || cols < 0 || elemSize <= 0 || lda <= 0 || ldb <= 0 || lda < rows || \
+		    ldb < rows)                                                                    \
+			return CUBLAS_STATUS_INVALID_VALUE;                                        \
+		return copy(to_device, A, bytes * (size_t)lda, B, bytes * (size_t)ldb,             \
+			    bytes * (size_t)rows, (size_t)cols, now, stream);                      \
+	}
+VECTOR(SetVector, true, true, NULL)
+VECTOR(GetVector, false, true, NULL)
+VECTOR(SetVectorAsync, true, false, stream, , CUstream stream)
+VECTOR(GetVectorAsync, false, false, stream, , CUstream stream)
+MATRIX(SetMatrix, true, true, NULL)
+MATRIX(GetMatrix, false, true, NULL)
+MATRIX(SetMatrixAsync, true, false, stream, , CUstream stream)
+MATRIX(GetMatrixAsync, false, false, stream, , CUstream stream)
 
 PUBLIC const char *cublasGetStatusName(cublasStatus_t status)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every device attribute of CUDA 13.0, by number. Limits are those of a Hopper-class device.
- * Features that the simulated GPU lacks (mipmaps, managed memory, sharing) are reported as
+ * Features that the simulated GPU lacks (mipmaps, sharing) are reported as
  * absent, and their limits as 0.
  */
 #include "tests/simcuda/driver/sim.h"
@@ -52,11 +52,11 @@ static const struct attribute fixed[] =
 		{79, 1},                                     /* global, local L1 */
 		{80, 1},          {81, 233472},              /* shared memory per multiprocessor */
 		{82, 65536},                                 /* registers per multiprocessor */
-		{83, 0},                                     /* no managed memory */
+		{83, 1},                                     /* managed memory */
 		{84, 0},                                     /* not on a board with others */
 		{85, 0},          {86, 1}, /* host atomics: the device is the host */
 		{87, 2},                   /* float to double speed */
-		{89, 0},          {90, 1}, /* preemption */
+		{89, 1},          {90, 1}, /* CPU and GPU at once; preemption */
 		{91, 1},                   /* host pointers work for registered memory */
 		{92, 1},                   /* stream memory operations */
 		{93, 1},          {94, 1},      {95, 1},   /* cooperative launch */

@@ -36,6 +36,11 @@ LDLIBS_simcuda_entry_test := $(CHECK_LIBS) -ldl
 $(B)/unit/fatbin_test: $(call obj,tests/simcuda/test/fatbin_test.c) $(SIMCUDA_IMAGE_OBJS)
 LDLIBS_fatbin_test = -lzstd -llz4 $(CHECK_LIBS)
 
+# pvgpud --simulated resets its GPU by it.
+PROGS += $(B)/simcuda/simcuda-reset
+$(B)/simcuda/simcuda-reset: $(call obj,tests/simcuda/simcuda-reset.c)
+	$(link_program)
+
 # Prints a table of the processes that use the GPU.
 TESTPROGS += $(B)/tests/simcuda-top
 $(B)/tests/simcuda-top: $(call obj,tests/simcuda/simcuda-top.c)

@@ -58,10 +58,15 @@ void ctx_fail(struct sim_ctx *ctx, CUresult error)
 	atomic_compare_exchange_strong(&ctx->error, &none, (int)error);
 }
 
+/*
+ * Compilers make an atomic of a byte one of the word that it is in, which may end behind the
+ * allocation but not behind what is mapped for it. What begins behind the allocation is refused.
+ */
 static bool env_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo,
 		      uint64_t *hi)
 {
-	return range_check(addr, len, write, lo, hi);
+	return range_check(addr, len, write, lo, hi) ||
+	       (len && addr % len == 0 && range_check_copy(addr, len, write));
 }
 
 static void env_print(void *arg, const char *text, size_t len)

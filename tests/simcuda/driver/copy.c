@@ -89,8 +89,11 @@ CUresult copy_submit(struct sim_stream *s, const struct copy_op *asked, bool syn
 
 	if (!bytes)
 		return CUDA_SUCCESS;
-	if (unlikely(sim_collect || s->capture))
+	if (unlikely(sim_collect || s->capture)) {
+		if (!sync)
+			TRY(capture_check(s));
 		return sync ? capture_wait(s) : push(s, &c, false);
+	}
 	probe.copy = c;
 	if (exec_idle(s) && (sync || pageable || op_is_small(&probe))) {
 		if (sync)

@@ -46,15 +46,10 @@ API(cuDeviceGetName, char *name, int len, CUdevice dev)
 /* Processes that share a GPU see the same identity: it is made from the path that they share. */
 static CUresult uuid(CUuuid *out, CUdevice dev)
 {
-	uint64_t h = 1469598103934665603ull;
-
 	TRY(check(dev));
 	if (!out)
 		return CUDA_ERROR_INVALID_VALUE;
-	for (const char *p = sim_config.gpu; *p; p++)
-		h = (h ^ (unsigned char)*p) * 1099511628211ull;
-	memcpy(out->bytes, "simcuda\0", 8);
-	memcpy(out->bytes + 8, &h, sizeof(h));
+	simgpu_uuid(sim_config.gpu, (unsigned char *)out->bytes);
 	return CUDA_SUCCESS;
 }
 

@@ -32,6 +32,13 @@ static CUresult event_get(CUevent handle, struct sim_event **out)
 	return ctx_status(e->ctx);
 }
 
+CUresult event_valid(CUevent event)
+{
+	struct sim_event *e;
+
+	return event_get(event, &e);
+}
+
 API(cuEventCreate, CUevent *out, unsigned int flags)
 {
 	struct sim_event *e;

@@ -76,6 +76,7 @@ static void node_free(struct sim_node *n)
 	free(n->op);
 	free(n->dep);
 	free(n->params);
+	free(n->attrs);
 	if (n->memory)
 		graph_memory_put(n->memory);
 	if (n->child) {
@@ -132,6 +133,7 @@ void graph_delete(struct sim_graph *g)
 	for (uint32_t i = 0; i < g->nodes; i++)
 		node_free(g->node[i]);
 	free(g->node);
+	users_release(g->users);
 	pool_free(&graph_pool, g);
 }
 
@@ -145,6 +147,9 @@ static struct sim_node *node_clone(struct sim_graph *to, struct sim_node *n)
 		return NULL;
 	}
 	c->event = n->event;
+	c->off = n->off;
+	if (!attrs_copy(n, c))
+		return NULL;
 	c->memory = n->memory ? graph_memory_ref(n->memory) : NULL;
 	c->freed = n->freed;
 	c->clone_of = n;
@@ -161,7 +166,7 @@ static struct sim_node *node_clone(struct sim_graph *to, struct sim_node *n)
 struct sim_graph *graph_clone(const struct sim_graph *g)
 {
 	struct sim_graph *to = graph_new();
-	bool ok = to != NULL;
+	bool ok = to && users_copy(g->users, &to->users);
 
 	for (uint32_t i = 0; i < g->nodes && ok; i++) {
 		g->node[i]->mark = i;
@@ -218,7 +223,7 @@ CUresult graph_run(struct sim_graph *g, struct sim_stream *s)
 			TRY(event_record_node(n->event, s));
 		if (n->type == CU_GRAPH_NODE_TYPE_WAIT_EVENT)
 			TRY(event_wait_node(n->event, s));
-		if (!n->op)
+		if (!n->op || n->off)
 			continue;
 		op = op_copy(n->op);
 		if (!op)

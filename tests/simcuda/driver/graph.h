@@ -8,6 +8,12 @@
 
 #include "tests/simcuda/driver/sim.h"
 
+/* Launch attributes that a kernel's node was given, by CUlaunchAttributeID. */
+struct node_attrs {
+	uint32_t given; /* bits */
+	CUlaunchAttributeValue value[CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING];
+};
+
 struct sim_node {
 	struct handle h;
 	struct sim_graph *graph;
@@ -21,6 +27,8 @@ struct sim_node {
 	struct sim_node **dep; /* that it depends on */
 	uint32_t deps, dep_room;
 	uint32_t mark;
+	bool off; /* in an instance: not run */
+	struct node_attrs *attrs;
 	void **params; /* as cuGraphKernelNodeGetParams gives them */
 };
 
@@ -28,6 +36,7 @@ struct sim_graph {
 	struct handle h;
 	struct sim_node **node;
 	uint32_t nodes, room;
+	struct user_ref *users;
 	bool borrowed; /* a child's: not to be destroyed by itself */
 };
 
@@ -69,6 +78,22 @@ CUresult graph_run(struct sim_graph *g, struct sim_stream *s);
 CUresult graph_add_node(CUgraphNode *out, CUgraph graph, const CUgraphNode *deps, size_t count,
 			CUgraphNodeType type);
 
+/* The instance's node of the graph's node, which has the type. */
+CUresult graph_in_exec(CUgraphExec exec, CUgraphNode node, CUgraphNodeType type,
+		       struct sim_node **out);
+
+/* graph_attr.c: of a clone, and for parameters that replace others. */
+bool attrs_copy(const struct sim_node *from, struct sim_node *to);
+void attrs_apply(struct sim_node *n);
+
+/* graph_exec.c: what an instance can take over from the graph. */
+CUgraphExecUpdateResult graph_compare(const struct sim_graph *a, const struct sim_graph *b);
+
+/* graph_user.c: references to the application's objects, of a graph or an instance */
+struct user_ref;
+void users_release(struct user_ref *list);
+bool users_copy(const struct user_ref *from, struct user_ref **to);
+
 /* graph_memory.c */
 CUresult graph_memory_new(struct sim_ctx *ctx, size_t size, struct graph_memory **out);
 struct graph_memory *graph_memory_ref(struct graph_memory *m);
@@ -90,6 +115,7 @@ CUresult capture_spoil(uint64_t capture, CUresult error);
 bool capture_child(struct sim_stream *s, struct sim_graph *child);
 
 /* event.c */
+CUresult event_valid(CUevent event);
 CUresult event_record_node(CUevent event, struct sim_stream *s);
 CUresult event_wait_node(CUevent event, struct sim_stream *s);
 

@@ -473,6 +473,7 @@ static CUresult replace(struct sim_node *n, struct op *op)
 {
 	free(n->op);
 	n->op = op;
+	attrs_apply(n);
 	return CUDA_SUCCESS;
 }
 
@@ -588,8 +589,8 @@ API(cuGraphHostNodeSetParams, CUgraphNode node, const CUDA_HOST_NODE_PARAMS *p)
 }
 
 /* The node of an instantiated graph that stands for one of the graph's. */
-static CUresult in_exec(CUgraphExec exec, CUgraphNode node, CUgraphNodeType type,
-			struct sim_node **out)
+CUresult graph_in_exec(CUgraphExec exec, CUgraphNode node, CUgraphNodeType type,
+		       struct sim_node **out)
 {
 	struct sim_exec *x;
 	struct sim_node *n;
@@ -611,7 +612,7 @@ API(cuGraphExecKernelNodeSetParams_v2, CUgraphExec exec, CUgraphNode node,
 	struct sim_node *n;
 	struct op *op;
 
-	TRY(in_exec(exec, node, CU_GRAPH_NODE_TYPE_KERNEL, &n));
+	TRY(graph_in_exec(exec, node, CU_GRAPH_NODE_TYPE_KERNEL, &n));
 	TRY(kernel_op(p, &op));
 	return replace(n, op);
 }
@@ -630,7 +631,7 @@ API(cuGraphExecMemcpyNodeSetParams, CUgraphExec exec, CUgraphNode node, const CU
 	struct sim_node *n;
 	struct op *op;
 
-	TRY(in_exec(exec, node, CU_GRAPH_NODE_TYPE_MEMCPY, &n));
+	TRY(graph_in_exec(exec, node, CU_GRAPH_NODE_TYPE_MEMCPY, &n));
 	TRY(memcpy_op(p, &op));
 	return replace(n, op);
 }
@@ -641,7 +642,7 @@ API(cuGraphExecMemsetNodeSetParams, CUgraphExec exec, CUgraphNode node,
 	struct sim_node *n;
 	struct op *op;
 
-	TRY(in_exec(exec, node, CU_GRAPH_NODE_TYPE_MEMSET, &n));
+	TRY(graph_in_exec(exec, node, CU_GRAPH_NODE_TYPE_MEMSET, &n));
 	TRY(memset_op(p, &op));
 	return replace(n, op);
 }
@@ -652,7 +653,7 @@ API(cuGraphExecHostNodeSetParams, CUgraphExec exec, CUgraphNode node,
 	struct sim_node *n;
 	struct op *op;
 
-	TRY(in_exec(exec, node, CU_GRAPH_NODE_TYPE_HOST, &n));
+	TRY(graph_in_exec(exec, node, CU_GRAPH_NODE_TYPE_HOST, &n));
 	TRY(host_op(p, &op));
 	return replace(n, op);
 }

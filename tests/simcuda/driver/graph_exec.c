@@ -124,7 +124,7 @@ API_PTSZ(cuGraphUpload, (CUgraphExec exec, CUstream stream), (exec, stream))
 	return stream_get(stream, &s);
 }
 
-static CUgraphExecUpdateResult compare(const struct sim_graph *a, const struct sim_graph *b)
+CUgraphExecUpdateResult graph_compare(const struct sim_graph *a, const struct sim_graph *b)
 {
 	if (graph_has_memory(a) || graph_has_memory(b))
 		return CU_GRAPH_EXEC_UPDATE_ERROR_NOT_SUPPORTED;
@@ -146,15 +146,19 @@ static CUgraphExecUpdateResult update(struct sim_exec *x, struct sim_graph *g)
 	CUgraphExecUpdateResult r = CU_GRAPH_EXEC_UPDATE_ERROR;
 
 	if (copy && graph_sort(copy))
-		r = compare(x->graph, copy);
+		r = graph_compare(x->graph, copy);
 	for (uint32_t i = 0; !r && i < copy->nodes; i++) {
 		struct op *op = copy->node[i]->op;
 		struct sim_graph *child = copy->node[i]->child;
+		struct node_attrs *attrs = copy->node[i]->attrs;
 
 		copy->node[i]->op = x->graph->node[i]->op;
 		x->graph->node[i]->op = op;
 		copy->node[i]->child = x->graph->node[i]->child;
 		x->graph->node[i]->child = child;
+		copy->node[i]->attrs = x->graph->node[i]->attrs;
+		x->graph->node[i]->attrs = attrs;
+		x->graph->node[i]->event = copy->node[i]->event;
 	}
 	if (copy)
 		graph_delete(copy);

@@ -159,6 +159,8 @@ API(cuGraphAddMemFreeNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *
 
 	ENTER();
 	TRY(graph_get(graph, &g));
+	if (g->borrowed)
+		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!graph_memory_is(addr) || graph_frees(g, addr))
 		return CUDA_ERROR_INVALID_VALUE;
 	TRY(graph_add_node(node, graph, deps, count, CU_GRAPH_NODE_TYPE_MEM_FREE));

@@ -97,6 +97,7 @@ static CUresult launch(CUfunction handle, const struct request *q, CUstream stre
 
 	TRY(func_get(handle, &f));
 	TRY(stream_get(stream, &s));
+	TRY(capture_check(s));
 	if (f->module->ctx != s->ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
 	TRY(check_shape(q, f));

@@ -236,7 +236,7 @@ API(cuLibraryGetGlobal, CUdeviceptr *addr, size_t *size, CUlibrary handle, const
 	return module_find_global(m, name, addr, size);
 }
 
-/* There is no managed memory, so no library has a managed variable. */
+/* No library has a managed variable: the attribute in PTX says nothing here. */
 API(cuLibraryGetManaged, CUdeviceptr *addr, size_t *size, CUlibrary handle, const char *name)
 {
 	struct sim_library *l;

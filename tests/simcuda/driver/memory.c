@@ -206,11 +206,16 @@ CUresult memory_free(uint64_t addr)
 {
 	struct range r;
 
-	if (!range_find(addr, &r) || r.base != addr || r.kind != RANGE_DEVICE)
+	if (!range_find(addr, &r) || r.base != addr ||
+	    (r.kind != RANGE_DEVICE && r.kind != RANGE_MANAGED))
 		return CUDA_ERROR_INVALID_VALUE;
 	exec_all_wait();
 	if (!range_remove(addr, &r))
 		return CUDA_ERROR_INVALID_VALUE;
+	if (r.kind == RANGE_MANAGED) {
+		managed_release(&r);
+		return CUDA_SUCCESS;
+	}
 	mempool_gone(addr);
 	release(r.base, r.size);
 	return CUDA_SUCCESS;
@@ -233,14 +238,18 @@ static void drop(const struct range *r)
 	if (r->kind == RANGE_DEVICE) {
 		mempool_gone(r->base);
 		release(r->base, r->size);
-	} else if (r->kind == RANGE_HOST)
+	} else if (r->kind == RANGE_MANAGED) {
+		managed_release(r);
+	} else if (r->kind == RANGE_HOST) {
 		munmap((void *)r->base, r->size);
+	}
 }
 
 void memory_free_all(struct sim_ctx *ctx)
 {
 	range_each_of(ctx, RANGE_DEVICE, drop);
 	range_each_of(ctx, RANGE_HOST, drop);
+	range_each_of(ctx, RANGE_MANAGED, drop);
 	range_each_of(ctx, RANGE_REGISTERED, drop);
 }
 
@@ -284,7 +293,7 @@ API(cuMemFree_v2, CUdeviceptr dptr)
 	ENTER_ANY();
 	if (!dptr)
 		return CUDA_SUCCESS;
-	if (range_find(dptr, &r) && r.kind == RANGE_DEVICE)
+	if (range_find(dptr, &r) && (r.kind == RANGE_DEVICE || r.kind == RANGE_MANAGED))
 		TRY(ctx_status(r.ctx));
 	return graph_memory_is(dptr) ? CUDA_SUCCESS : memory_free(dptr);
 }

@@ -12,6 +12,7 @@ static CUresult fill(CUstream stream, CUdeviceptr dst, size_t pitch, uint32_t va
 	struct op *op;
 
 	TRY(stream_get(stream, &s));
+	TRY(capture_check(s));
 	if (!width || !height)
 		return CUDA_SUCCESS;
 	if (!dst || dst % size || (height > 1 && (pitch % size || pitch < row)) ||

@@ -19,9 +19,10 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 		*(CUcontext *)out = a->known ? (CUcontext)r->ctx : NULL;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
-		*(unsigned int *)out = !a->known   ? 0
-				       : a->device ? CU_MEMORYTYPE_DEVICE
-						   : CU_MEMORYTYPE_HOST;
+		*(unsigned int *)out = !a->known ? 0
+				       : a->device || r->kind == RANGE_MANAGED
+					       ? CU_MEMORYTYPE_DEVICE
+					       : CU_MEMORYTYPE_HOST;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
 		*(CUdeviceptr *)out = a->known ? p : 0;
@@ -39,6 +40,8 @@ static CUresult answer(const struct answer *a, CUpointer_attribute what, void *o
 		*(unsigned long long *)out = a->known ? r->buffer_id : 0;
 		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+		*(unsigned int *)out = a->known && r->kind == RANGE_MANAGED;
+		return CUDA_SUCCESS;
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
 		*(unsigned int *)out = 0;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that the simulated GPU does not support: memory nodes of graphs, mipmapped
- * arrays, texture references, sharing
- * with other processes and APIs, managed memory. Every symbol exists, so that programs link, and
- * returns CUDA_ERROR_NOT_SUPPORTED. Arguments are not used, so cuda.h is not included.
+ * Calls that the simulated GPU does not support: mipmapped arrays, texture references, sharing with
+ * other processes and APIs. Every symbol exists, so that programs link, and returns
+ * CUDA_ERROR_NOT_SUPPORTED. Arguments are not used, so cuda.h is not included.
  */
 #define NOT_SUPPORTED 801
 

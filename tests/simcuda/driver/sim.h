@@ -379,7 +379,7 @@ void arbiter_add(uint64_t *counter, uint64_t n);
 extern struct simgpu_process *arbiter_self;
 
 /* ranges.c: accessible addresses */
-enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MAPPED };
+enum range_kind { RANGE_DEVICE, RANGE_HOST, RANGE_REGISTERED, RANGE_MAPPED, RANGE_MANAGED };
 struct range {
 	uint64_t base, size;
 	enum range_kind kind;
@@ -399,6 +399,9 @@ bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t
 /* The same for copies and fills, which the driver checks by what is mapped: with the rounding. */
 bool range_check_copy(uint64_t addr, uint64_t len, bool write);
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
+
+/* managed.c: a range that is not in the table any more */
+void managed_release(const struct range *r);
 
 /* capture.c */
 extern _Atomic uint32_t sim_captures; /* under way */

@@ -271,6 +271,7 @@ API_PTSZ(cuLaunchHostFunc, (CUstream stream, CUhostFn fn, void *arg), (stream, f
 	struct op *op;
 
 	TRY(stream_get(stream, &s));
+	TRY(capture_check(s));
 	if (!fn)
 		return CUDA_ERROR_INVALID_VALUE;
 	op = op_new(OP_HOST, s, 0);
@@ -290,6 +291,7 @@ API_PTSZ(cuStreamAddCallback,
 	struct op *op;
 
 	TRY(stream_get(stream, &s));
+	TRY(capture_check(s));
 	if (!callback || flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	op = op_new(OP_HOST, s, 0);
@@ -310,6 +312,7 @@ static CUresult value_op(CUstream stream, CUdeviceptr addr, uint64_t value, unsi
 	struct op *op;
 
 	TRY(stream_get(stream, &s));
+	TRY(capture_check(s));
 	if (!addr || addr % size || !range_check(addr, size, kind == OP_WRITE, &lo, &hi))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (kind == OP_WRITE ? flags & ~(unsigned int)WRITE_NO_BARRIER

@@ -133,20 +133,11 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsig
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length)
 {
 	struct gpu *g = find(device);
-	unsigned char b[16] = "simcuda";
-	uint64_t h = 1469598103934665603ull;
-	char text[48];
+	char text[SIMGPU_UUID];
 
 	if (!g)
 		return NVML_ERROR_INVALID_ARGUMENT;
-	/* The same hash as in the simulated CUDA driver. */
-	for (const char *p = g->path; *p; p++)
-		h = (h ^ (unsigned char)*p) * 1099511628211ull;
-	memcpy(b + 8, &h, sizeof(h));
-	snprintf(text, sizeof(text),
-		 "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
-		 b[14], b[15]);
+	simgpu_uuid_text(g->path, text);
 	return put(text, uuid, length);
 }
 
@@ -180,6 +171,23 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned in
 	if (!find(device) || !milliwatts)
 		return NVML_ERROR_INVALID_ARGUMENT;
 	*milliwatts = (unsigned int)setting("SIMCUDA_NVML_MILLIWATTS", 97531, 2000000);
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device,
+							unsigned int *milliwatts)
+{
+	if (!find(device) || !milliwatts)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	*milliwatts = (unsigned int)setting("SIMCUDA_NVML_MILLIWATTS_LIMIT", 700000, 2000000);
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetPersistenceMode(nvmlDevice_t device, int *mode)
+{
+	if (!find(device) || !mode)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	*mode = !setting("SIMCUDA_NVML_NO_PERSISTENCE", 0, 1);
 	return NVML_SUCCESS;
 }
 

@@ -76,19 +76,40 @@ static void call_parameters(struct parser *p)
 	expect(p, ';');
 }
 
+static void place_local(struct parser *p, struct var *v, uint32_t *bytes, const char *whose)
+{
+	uint64_t align = v->align > 4 ? v->align : 4;
+	uint64_t at = (*bytes + align - 1) & ~(align - 1);
+
+	if (v->size > MAX_LOCAL_BYTES || at + v->size > MAX_LOCAL_BYTES)
+		parse_fail(p, v->line, "the local memory of '%.100s' is too big", whose);
+	v->offset = at;
+	*bytes = (uint32_t)(at + v->size);
+}
+
 static void local_variables(struct parser *p)
 {
 	struct func *f = p->fn;
 
 	do {
 		struct var *v = parse_variable(p, SPACE_LOCAL, LINK_LOCAL, true);
-		uint64_t align = v->align > 4 ? v->align : 4;
-		uint64_t at = (f->local_bytes + align - 1) & ~(align - 1);
 
-		if (v->size > MAX_LOCAL_BYTES || at + v->size > MAX_LOCAL_BYTES)
-			parse_fail(p, v->line, "the local memory of '%.100s' is too big", f->name);
-		v->offset = at;
-		f->local_bytes = (uint32_t)(at + v->size);
+		v->in_frame = true;
+		place_local(p, v, &f->local_bytes, f->name);
+	} while (accept(p, ','));
+	expect(p, ';');
+}
+
+/* Each thread has one at a fixed place; a body's are on its stack. */
+void parse_module_local(struct parser *p, enum linkage linkage)
+{
+	do {
+		struct var *v;
+
+		if (linkage != LINK_LOCAL)
+			parse_fail(p, p->t.line, "a .local variable is of one text alone");
+		v = parse_variable(p, SPACE_LOCAL, LINK_LOCAL, false);
+		place_local(p, v, &p->m->local_bytes, v->name);
 	} while (accept(p, ','));
 	expect(p, ';');
 }

@@ -28,12 +28,18 @@ LDLIBS_ptxrun := $(SIMCUDA_PTX_LIBS)
 PTX_TESTS := $(patsubst tests/simcuda/test/%.c,%,$(sort $(wildcard tests/simcuda/test/ptx_*_test.c)))
 UNIT += $(PTX_TESTS:%=$(B)/unit/%)
 define ptx_test
-$(B)/unit/$(1): $(call obj,tests/simcuda/test/$(1).c tests/simcuda/test/ptx_case.c) $(SIMCUDA_PTX_OBJS)
+$(B)/unit/$(1): $(call obj,tests/simcuda/test/$(1).c tests/simcuda/test/ptx_case.c tests/simcuda/test/ptx_real.c) $(SIMCUDA_PTX_OBJS)
 LDLIBS_$(1) := $(CHECK_LIBS) $(SIMCUDA_PTX_LIBS)
 endef
 $(foreach t,$(PTX_TESTS),$(eval $(call ptx_test,$(t))))
 include tests/kernels/engine/build.mk
 CFLAGS_ptx_kernel_test := -ffp-contract=off
+
+# Each row of the table of instructions has a test of its values; compiled kernels and what only parses do not count.
+PTX_VALUE_TESTS := $(filter-out ptx_isa_test ptx_kernel_test ptx_link_test ptx_parse_test,$(PTX_TESTS))
+.PHONY: check-isa-values
+check-isa-values: $(PTX_VALUE_TESTS:%=$(B)/unit/%)
+	$(Q)$(PYTHON) $(SIMCUDA_PTX_DIR)/tool/isa_values.py $^
 
 # docs/simcuda-ptx.md is made from the table of instructions.
 .PHONY: simcuda-docs check-docs check-docs-simcuda

@@ -139,7 +139,7 @@ static uint32_t address_value(struct parser *p, struct operand *o, enum cls cls)
 	if (v->is_row)
 		return (uint32_t)v->offset;
 	note_use(p, NULL, v);
-	if (v->space == SPACE_LOCAL) {
+	if (v->in_frame) {
 		uint32_t d = new_row(p, cls);
 		struct insn *i = emit(p, op_local_address);
 

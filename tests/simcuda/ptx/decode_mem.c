@@ -85,7 +85,7 @@ static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct m
 	note_use(p, NULL, o->var);
 	if (m->space == SPACE_GENERIC) /* a variable's name is an address in its own space */
 		m->space = v->space;
-	if (v->space == SPACE_LOCAL) {
+	if (v->in_frame) {
 		m->frame_local = 1;
 		*a = constant(p, CLS_D, v->offset + o->value, NULL, NULL);
 	} else if (v->space == SPACE_PARAM) {

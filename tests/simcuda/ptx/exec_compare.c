@@ -65,6 +65,11 @@ static inline float flushed(uint32_t v)
 	return f;
 }
 
+static inline float flushed_half(uint16_t v)
+{
+	return half_to_float(v & 0x7c00u ? v : v & 0x8000u);
+}
+
 SIX(u16, uint16_t, SAME)
 SIX(u32, uint32_t, SAME)
 SIX(u64, uint64_t, SAME)
@@ -75,6 +80,7 @@ FLOATS(f32, float, SAME)
 FLOATS(f64, double, SAME)
 FLOATS(f32z, uint32_t, flushed)
 FLOATS(f16, uint16_t, half_to_float)
+FLOATS(f16z, uint16_t, flushed_half)
 FLOATS(bf16, uint16_t, bfloat_to_float)
 
 #define ROW6(s)                                                                                    \
@@ -101,15 +107,14 @@ static const compare_fn compare_table[][CMP_COUNT] = {
 	[TY_B64] = ROWB(u64),  [TY_F16] = ROWF(f16),  [TY_BF16] = ROWF(bf16), [TY_F32] = ROWF(f32),
 	[TY_F64] = ROWF(f64),  [TY_PRED] = {NULL},
 };
-static const compare_fn flushed_table[CMP_COUNT] = ROWF(f32z);
+static const compare_fn flushed_single[CMP_COUNT] = ROWF(f32z);
+static const compare_fn flushed_halves[CMP_COUNT] = ROWF(f16z);
 
 compare_fn compare_by(enum compare c, enum type t, bool ftz)
 {
-	if (ftz && t == TY_F32)
-		return flushed_table[c];
-	if (ftz && t != TY_F16)
-		return NULL;
-	return compare_table[t][c];
+	if (!ftz)
+		return compare_table[t][c];
+	return t == TY_F32 ? flushed_single[c] : t == TY_F16 ? flushed_halves[c] : NULL;
 }
 
 int op_setp(struct warp *w, const struct insn *i, uint32_t mask)

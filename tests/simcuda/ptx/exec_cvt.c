@@ -154,7 +154,8 @@ static u64 int_to_float(u64 v, bool is_signed, enum type t, u32 flags)
 
 	switch (t) {
 	case TY_F64:
-		d = is_signed ? (double)(int64_t)v : (double)v;
+		/* clang's code for unsigned ones makes -0 of 0 where it rounds down */
+		d = !v ? 0 : is_signed ? (double)(int64_t)v : (double)v;
 		d = saturated(d, flags);
 		memcpy(&out, &d, sizeof(d));
 		return out;

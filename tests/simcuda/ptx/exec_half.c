@@ -127,11 +127,17 @@ struct format {
 	bool bfloat, pair;
 };
 
+/* Zero, or a subnormal number. */
+static bool is_tiny(u32 v, bool bfloat)
+{
+	return !(v & (bfloat ? 0x7f80 : 0x7c00));
+}
+
 static double widen(u32 v, bool bfloat, bool ftz)
 {
 	uint16_t h = (uint16_t)v;
 
-	if (ftz && !bfloat && !(h & 0x7c00))
+	if (ftz && is_tiny(h, bfloat))
 		h &= 0x8000;
 	return bfloat ? bfloat_to_float(h) : half_to_float(h);
 }
@@ -147,7 +153,7 @@ static u32 finish(double d, bool bfloat, u32 flags)
 	if ((flags & FLOAT_RELU) && d < 0)
 		d = 0;
 	v = bfloat ? double_to_bfloat(d, FLOAT_RN) : double_to_half(d, FLOAT_RN);
-	if ((flags & FLOAT_FTZ) && !bfloat && !(v & 0x7c00))
+	if ((flags & FLOAT_FTZ) && is_tiny(v, bfloat))
 		v &= 0x8000;
 	return v;
 }
@@ -246,7 +252,7 @@ static u32 half_unary(enum float1 op, u32 v, struct format f, u32 flags)
 {
 	double x;
 
-	if ((flags & FLOAT_FTZ) && !f.bfloat && !(v & 0x7c00))
+	if ((flags & FLOAT_FTZ) && is_tiny(v, f.bfloat))
 		v &= 0x8000;
 	if (op == F1_NEG)
 		return (v ^ 0x8000) & 0xffff;

@@ -136,7 +136,8 @@ struct var {
 	uint64_t offset; /* shared, local, param: within the space */
 	uint32_t index;  /* global, const: ptx_global_at() */
 	bool is_extern, is_dynamic, is_kernel_param, placed;
-	bool is_row; /* a .reg parameter: offset is a row */
+	bool is_row;   /* a .reg parameter: offset is a row */
+	bool in_frame; /* .local in a body: offset counts from the frame's local memory */
 	uint8_t row_cls;
 	uint8_t *init;
 	struct reloc *relocs;
@@ -280,6 +281,7 @@ struct ptx_module {
 	void *zeros; /* the initial value of variables without one, read-only */
 	size_t zeros_size;
 	uint32_t dynamic_shared; /* where dynamic shared memory starts */
+	uint32_t local_bytes;    /* .local at module scope, below all frames */
 };
 
 struct ptx_image {

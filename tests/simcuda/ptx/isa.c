@@ -3,6 +3,8 @@
 #include "tests/simcuda/ptx/isa.h"
 #include "tests/simcuda/ptx/parser.h"
 
+#include <stdio.h>
+
 #define FORM(name, mods)
 #define REFUSED(name)
 #define SET(name, words) {name, words},
@@ -143,6 +145,20 @@ void isa_init(struct parser *p)
 	}
 }
 
+void (*isa_used)(size_t form, const char *mods);
+
+static void tell_use(size_t form, const struct raw *r)
+{
+	char mods[256];
+	size_t n = 0;
+
+	mods[0] = 0;
+	for (uint32_t i = 0; i < r->mod_count && n < sizeof(mods); i++)
+		n += (size_t)snprintf(mods + n, sizeof(mods) - n, ".%.*s", (int)r->mods[i].len,
+				      r->mods[i].s);
+	isa_used(form, mods);
+}
+
 bool isa_allows(const struct parser *p, const struct raw *r)
 {
 	uint32_t at = slot(r->op.s, r->op.len);
@@ -155,8 +171,11 @@ bool isa_allows(const struct parser *p, const struct raw *r)
 		return false;
 	for (i = p->isa_first[at] - 1u; has_name(i, &r->op); i++) {
 		isa_split(isa_forms[i].mods, &g);
-		if (fits(&g, r))
+		if (fits(&g, r)) {
+			if (isa_used)
+				tell_use(i, r);
 			return true;
+		}
 	}
 	return false;
 }

@@ -33,4 +33,8 @@ struct isa_groups {
 };
 void isa_split(const char *mods, struct isa_groups *g);
 
+/* For tests that count what they use: each statement's form and its modifiers as they stand,
+ * ".rn.f32". NULL: nobody. */
+extern void (*isa_used)(size_t form, const char *mods);
+
 #endif

@@ -142,9 +142,9 @@ static void layout_shared(struct parser *p, struct reach *r, const struct func *
 		p->m->dynamic_shared = (uint32_t)top;
 }
 
-static uint32_t local_estimate(const struct reach *r)
+static uint32_t local_estimate(const struct parser *p, const struct reach *r)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = (p->m->local_bytes + 15) & ~15ull;
 
 	for (uint32_t i = 0; i < r->count; i++)
 		bytes += ((uint64_t)r->list[i]->local_bytes + 15) & ~15ull;
@@ -184,7 +184,7 @@ static void fill_kernel(struct parser *p, struct func *f, struct ptx_kernel *k, 
 	fill_parameters(p, f, k);
 	reach_from(p, r, f);
 	layout_shared(p, r, f, k);
-	k->local_bytes = local_estimate(r);
+	k->local_bytes = local_estimate(p, r);
 	k->registers = register_estimate(f);
 	for (uint32_t i = 0; i < r->count; i++)
 		k->uses_heap |= r->list[i]->builtin == BUILTIN_MALLOC ||

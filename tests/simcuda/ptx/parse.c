@@ -330,6 +330,8 @@ static void parse_declaration(struct parser *p)
 		parse_function(p, true, linkage);
 	} else if (accept_dot(p, "func")) {
 		parse_function(p, false, linkage);
+	} else if (accept_dot(p, "local")) {
+		parse_module_local(p, linkage);
 	} else if (variable_space(p, &space)) {
 		do
 			parse_variable(p, space, linkage, false);

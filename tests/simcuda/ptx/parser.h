@@ -217,6 +217,7 @@ void parse_registers(struct parser *p);
 
 /* body.c */
 void parse_body(struct parser *p);
+void parse_module_local(struct parser *p, enum linkage linkage);
 struct var **parse_parameter_list(struct parser *p, uint32_t *count, bool anonymous);
 
 /* operand.c */

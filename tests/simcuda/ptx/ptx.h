@@ -123,7 +123,7 @@ enum ptx_private { PTX_SHARED, PTX_LOCAL };
 enum ptx_texel { PTX_U8, PTX_U16, PTX_U32, PTX_S8, PTX_S16, PTX_S32, PTX_HALF, PTX_FLOAT };
 enum ptx_wrap { PTX_WRAP, PTX_CLAMP, PTX_MIRROR, PTX_BORDER };
 struct ptx_texture {
-	uint64_t base, pitch, slice; /* bytes; between rows, between slices or layers */
+	uint64_t base, pitch, slice; /* bytes; of one dimension the pitch lies between layers */
 	uint32_t size[3];            /* texels; [dims] of a layered one: its layers */
 	uint32_t dims;               /* 1 to 3, without layers */
 	bool layered;

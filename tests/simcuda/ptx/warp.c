@@ -279,10 +279,12 @@ struct frame *push_frame(struct warp *w, const struct func *f, uint32_t lanes)
 {
 	struct ptx_cta *c = w->cta;
 	struct frame *parent = w->frame, *frame = c->pool[f->index];
-	uint32_t depth = parent ? parent->depth + 1 : 0, local_base = 0;
+	uint32_t depth = parent ? parent->depth + 1 : 0, local_base;
 
 	if (parent)
 		local_base = parent->local_base + ((parent->func->local_bytes + 15) & ~15u);
+	else
+		local_base = (c->image->m->local_bytes + 15) & ~15u;
 	if (depth > MAX_CALL_DEPTH || local_base + f->local_bytes > MAX_LOCAL_BYTES ||
 	    !grow_local(w, local_base + f->local_bytes))
 		return NULL;

@@ -1,9 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/simcuda/test/ptx_case.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "tests/simcuda/ptx/isa.h"
 
 #define MEM_SIZE (4u << 20)
+
+/* PTX_ISA_USED names a file for what kernels used that ended well, see isa_values.py. */
+static char used[1u << 20];
+static size_t used_len;
+
+static void note_use(size_t form, const char *mods)
+{
+	int n = snprintf(used + used_len, sizeof(used) - used_len, "%zu %s\n", form, mods);
+
+	if ((size_t)n < sizeof(used) - used_len)
+		used_len += (size_t)n;
+}
+
+static void uses_begin(void)
+{
+	used_len = 0;
+	isa_used = getenv("PTX_ISA_USED") ? note_use : NULL;
+}
+
+static void uses_end(void)
+{
+	const char *path = getenv("PTX_ISA_USED");
+	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644) : -1;
+
+	if (fd >= 0) {
+		ck_assert_int_eq(write(fd, used, used_len), (ssize_t)used_len);
+		close(fd);
+	}
+	used_len = 0;
+}
 
 static bool mem_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo,
 		      uint64_t *hi)
@@ -60,11 +95,13 @@ void world_open(struct ptx_world *w, const char *text)
 	char log[2048];
 
 	memset(w, 0, sizeof(*w));
+	uses_begin();
 	if (ptx_parse(text, strlen(text), 90, &w->m, log, sizeof(log)) != PTX_OK)
 		ck_abort_msg("%s\n%s", log, strlen(text) < 4000 ? text : "");
 	w->mem_size = MEM_SIZE;
-	ck_assert_int_eq(posix_memalign((void **)&w->mem, 4096, w->mem_size), 0);
-	memset(w->mem, 0, w->mem_size);
+	w->mem =
+		mmap(NULL, w->mem_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(w->mem, MAP_FAILED);
 	ck_assert_uint_le(ptx_global_count(w->m), 64);
 	for (size_t i = 0; i < ptx_global_count(w->m); i++)
 		addr[i] = (uintptr_t)world_alloc(w, ptx_global_at(w->m, i)->size);
@@ -107,7 +144,7 @@ void world_close(struct ptx_world *w)
 {
 	ptx_image_free(w->img);
 	ptx_module_free(w->m);
-	free(w->mem);
+	munmap(w->mem, w->mem_size);
 }
 
 void world_kernel(struct ptx_world *w, const char *name)
@@ -171,6 +208,8 @@ enum ptx_step world_run(struct ptx_world *w, struct ptx_fault *fault)
 	if (fault)
 		*fault = *ptx_cta_fault(c);
 	ptx_cta_free(c);
+	if (s == PTX_DONE)
+		uses_end();
 	return s;
 }
 
@@ -250,6 +289,50 @@ void run_insn_cases(const struct insn_case *cases, size_t n)
 		run_case(&cases[i], false);
 		run_case(&cases[i], true);
 	}
+}
+
+void run_threads(const char *insn, char result, const uint64_t (*in)[3], uint64_t *out, uint32_t n)
+{
+	char store[64] = "", text[2048];
+	struct ptx_world w;
+	uint64_t *from, *to;
+
+	if (result != 'd')
+		snprintf(store, sizeof(store), "%s",
+			 result == 'w'   ? "cvt.u64.u32 %d3, %w3;\n"
+			 : result == 'h' ? "cvt.u64.u16 %d3, %h3;\n"
+					 : "selp.b64 %d3, 1, 0, %p3;\n");
+	snprintf(text, sizeof(text),
+		 PTX_HEAD
+		 ".visible .entry k(.param .u64 in, .param .u64 out)\n{\n"
+		 ".reg .pred %%p<8>;\n.reg .b16 %%h<8>;\n.reg .b32 %%w<8>;\n"
+		 ".reg .b64 %%d<12>;\nld.param.u64 %%d8, [in];\nld.param.u64 %%d9, [out];\n"
+		 "mov.u32 %%w7, %%tid.x;\nmul.wide.u32 %%d10, %%w7, 24;\n"
+		 "add.u64 %%d8, %%d8, %%d10;\nmul.wide.u32 %%d10, %%w7, 8;\n"
+		 "add.u64 %%d9, %%d9, %%d10;\nld.global.u64 %%d0, [%%d8];\n"
+		 "ld.global.u64 %%d1, [%%d8+8];\nld.global.u64 %%d2, [%%d8+16];\n"
+		 "cvt.u32.u64 %%w0, %%d0;\ncvt.u32.u64 %%w1, %%d1;\ncvt.u32.u64 %%w2, "
+		 "%%d2;\ncvt.u16.u64 %%h0, %%d0;\ncvt.u16.u64 %%h1, %%d1;\n"
+		 "cvt.u16.u64 %%h2, %%d2;\nsetp.ne.u64 %%p0, %%d2, 0;\n%s\n%s"
+		 "st.global.u64 [%%d9], %%d3;\nret;\n}\n",
+		 insn, store);
+	world_open(&w, text);
+	from = world_alloc(&w, n * 24);
+	to = world_alloc(&w, n * 8);
+	memcpy(from, in, n * 24);
+	w.launch.block[0] = n;
+	world_param_ptr(&w, 0, from);
+	world_param_ptr(&w, 1, to);
+	world_run_ok(&w);
+	memcpy(out, to, n * 8);
+	world_close(&w);
+}
+
+void expect_value(const char *insn, const uint64_t in[3], uint64_t got, uint64_t want)
+{
+	ck_assert_msg(got == want, "%s (%#llx, %#llx, %#llx) gives %#llx, not %#llx", insn,
+		      (unsigned long long)in[0], (unsigned long long)in[1],
+		      (unsigned long long)in[2], (unsigned long long)got, (unsigned long long)want);
 }
 
 void expect_invalid(const char *text, const char *log_part)

@@ -56,6 +56,13 @@ struct insn_case {
 /* With a full warp, and with every second lane, where the other lanes must keep their values. */
 void run_insn_cases(const struct insn_case *cases, size_t n);
 
+/*
+ * Statements on registers 0 to 2 of each class (and %p0: is the third not 0), with the result in
+ * register 3 of the class `result`, for one thread an input.
+ */
+void run_threads(const char *insn, char result, const uint64_t (*in)[3], uint64_t *out, uint32_t n);
+void expect_value(const char *insn, const uint64_t in[3], uint64_t got, uint64_t want);
+
 /* PTX_INVALID, and the log has this line. */
 void expect_invalid(const char *text, const char *log_part);
 

@@ -342,6 +342,49 @@ START_TEST(calls)
 }
 END_TEST
 
+/* At module scope: one for each thread, below the frames of all functions. */
+START_TEST(local_variables_of_a_module)
+{
+	static const char text[] = PTX_HEAD
+		".local .align 4 .b8 pad[12];\n.local .align 8 .u64 own;\n.local .u64 second;\n"
+		".func down(.param .b32 n)\n{\n.local .align 4 .b8 x[32];\n"
+		".reg .b32 %a<5>;\n.reg .b64 %b<4>;\n.reg .pred %p;\n"
+		"ld.param.u32 %a1, [n];\nst.local.u32 [x], -1;\nst.local.u32 [x+28], -1;\n"
+		"ld.local.u64 %b1, [own];\nadd.u64 %b1, %b1, 1;\nst.local.u64 [own], %b1;\n"
+		"sub.u32 %a1, %a1, 1;\nsetp.eq.u32 %p, %a1, 0;\n@%p ret;\n"
+		"{ .param .b32 q; st.param.b32 [q], %a1; call down, (q); }\nret;\n}\n"
+		".visible .entry k(.param .u64 out)\n{\n.local .align 8 .b8 mine[8];\n"
+		".reg .b32 %r<5>;\n.reg .b64 %d<9>;\n"
+		"ld.param.u64 %d0, [out];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %d1, %r0, 8;\n"
+		"add.u64 %d0, %d0, %d1;\ncvt.u64.u32 %d2, %r0;\nst.local.u64 [mine], %d2;\n"
+		"mov.u64 %d3, own;\ncvta.local.u64 %d4, %d3;\nst.u64 [%d4], %d2;\n"
+		"st.local.u64 [%d3+8], 5000;\n"
+		"{ .param .b32 q; st.param.b32 [q], 6; call down, (q); }\n"
+		"ld.local.u64 %d5, [own];\nld.local.u64 %d6, [second];\nld.local.u64 %d7, [mine];\n"
+		"mul.lo.u64 %d7, %d7, 100000;\nadd.u64 %d5, %d5, %d6;\nadd.u64 %d5, %d5, %d7;\n"
+		"st.global.u64 [%d0], %d5;\nret;\n}\n";
+	struct ptx_world w;
+	uint64_t *mem;
+
+	world_open(&w, text);
+	ck_assert_uint_ge(w.launch.kernel->local_bytes, 32 + 32 + 8);
+	mem = world_alloc(&w, 64 * sizeof(*mem));
+	w.launch.block[0] = 64;
+	world_param_ptr(&w, 0, mem);
+	world_run_ok(&w);
+	for (uint64_t t = 0; t < 64; t++)
+		ck_assert_uint_eq(mem[t], t + 6 + 5000 + t * 100000);
+	world_close(&w);
+	expect_invalid(PTX_HEAD ".visible .local .u32 x;\n",
+		       "line 4: a .local variable is of one text alone");
+	expect_invalid(PTX_HEAD ".local .u32 x = 1;\n", "line 4: 'x' cannot have an initial value");
+	expect_invalid(PTX_HEAD ".local .b8 x[600000];\n",
+		       "line 4: the local memory of 'x' is too big");
+	expect_invalid(PTX_HEAD ".local .u32 x;\n.global .u64 y = x;\n",
+		       "line 5: initial value of 'y' refers to unknown 'x'");
+}
+END_TEST
+
 START_TEST(calls_that_fault)
 {
 	static const char *const bad[] = {"mov.u64 %d4, 0;", "mov.u64 %d4, 0x4000000000000008;",
@@ -412,6 +455,7 @@ int main(void)
 	tcase_add_test(t, dynamic_shared_memory);
 	tcase_add_test(t, ranges_are_remembered);
 	tcase_add_test(t, calls);
+	tcase_add_test(t, local_variables_of_a_module);
 	tcase_add_test(t, calls_that_fault);
 	tcase_add_test(t, relocated_initial_values);
 	suite_add_tcase(s, t);

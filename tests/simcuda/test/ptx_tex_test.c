@@ -220,11 +220,13 @@ START_TEST(geometries)
 				  .as_integer = true,
 				  .wrap = {PTX_CLAMP, PTX_CLAMP, PTX_CLAMP}};
 	WORDS("tex.a1d.v4.u32.f32 " D "[%d2, {%r7, %f0}];", 4.9f, 0, 0, 2, 36, 0, 0, 1);
+	WORDS("tex.level.a1d.v4.u32.f32 " D "[%d2, {%r7, %f0}], %f3;", 4.9f, 0, 0, 2, 36, 0, 0, 1);
 	WORDS("tex.a1d.v4.u32.f32 " D "[%d2, {%r7, %f0}];", 99, 0, 0, 7, 51, 0, 0, 1);
 	WORDS("tex.a1d.v4.s32.s32 " D "[%d2, {%r7, %r4}];", 5, 0, 0, 1, 21, 0, 0, 1);
 	t->layered = false;
 	WORDS("tex.1d.v4.u32.s32 " D "[%d2, {%r4}];", 19, 0, 0, 0, 19, 0, 0, 1);
 	WORDS("tex.1d.v4.u32.s32 " D "[%d2, %r4];", -3, 0, 0, 0, 0, 0, 0, 1);
+	WORDS("tex.level.1d.v4.u32.f32 " D "[%d2, {%f0}], %f3;", 19.5f, 0, 0, 0, 19, 0, 0, 1);
 	t->is_buffer = true;
 	WORDS("tex.1d.v4.u32.s32 " D "[%d2, {%r4}];", -3, 0, 0, 0, 0, 0, 0, 0);
 	WORDS("tex.1d.v4.u32.s32 " D "[%d2, {%r4}];", 20, 0, 0, 0, 0, 0, 0, 0);
@@ -241,8 +243,13 @@ START_TEST(geometries)
 	t->dims = 2;
 	t->layered = true;
 	WORDS("tex.a2d.v4.u32.f32 " D "[%d2, {%r7, %f0, %f1, %f1}];", 3, 1, 0, 1, 60, 61, 62, 63);
+	WORDS("tex.level.a2d.v4.s32.f32 " D "[%d2, {%r7, %f0, %f1, %f1}], %f2;", 3, 1, 0, 1, 60, 61,
+	      62, 63);
 	t->layered = false;
+	WORDS("tex.level.2d.v4.s32.f32 " D "[%d2, {%f0, %f1}], %f2;", 3, 1, 0, 0, 28, 29, 30, 31);
 	t->as_integer = false;
+	WORDS("tex.level.2d.v4.f32.f32 " D "[%d2, {%f0, %f1}], %f2;", 0, 0, 0, 0, 0,
+	      bits(1 / 255.0f), bits(2 / 255.0f), bits(3 / 255.0f));
 	WORDS("tex.2d.v4.f32.f32 " D "[%d2, {%f0, %f1}];", 0, 0, 0, 0, 0, bits(1 / 255.0f),
 	      bits(2 / 255.0f), bits(3 / 255.0f));
 	t->texel = PTX_S8;
@@ -333,6 +340,140 @@ START_TEST(surfaces)
 }
 END_TEST
 
+/* Each type, alone and as a vector, in each geometry: stored, loaded again, and where it lies. */
+static const struct geometry {
+	const char *name, *at;
+	uint32_t dims;
+	bool layered;
+} geometries_of[] = {{"1d", "{%r4}", 1, false},
+		     {"2d", "{%r4, %r5}", 2, false},
+		     {"3d", "{%r4, %r5, %r6, %r6}", 3, false},
+		     {"a1d", "{%r7, %r4}", 1, true},
+		     {"a2d", "{%r7, %r4, %r5, %r5}", 2, true}};
+#define GEOMETRIES ((int)CASE_COUNT(geometries_of))
+
+static void open_surface(struct ptx_world *w, const struct geometry *g, const char *insn,
+			 uint8_t **mem, uint32_t **out)
+{
+	float *in;
+
+	open(w, insn, &in, out);
+	*mem = world_alloc(w, 64 * 8 * 4);
+	/* texels of 16 bytes */
+	objects.surface =
+		(struct ptx_texture){.base = (uintptr_t)*mem,
+				     .pitch = g->dims > 1 ? 64 : 64 * 8,
+				     .slice = 64 * 8,
+				     .size = {4, g->dims > 1 ? 8 : 0, g->dims > 2 ? 4 : 0},
+				     .dims = g->dims,
+				     .layered = g->layered,
+				     .texel = PTX_U32,
+				     .channels = 4};
+	if (g->layered) /* behind the sizes */
+		objects.surface.size[g->dims] = 4;
+	for (unsigned int l = 0; l < LANES; l++) {
+		in[4 * l] = (float)(l % 4 * 16);
+		in[4 * l + 1] = (float)(l / 4);
+		in[4 * l + 2] = (float)(l % 3);
+		in[4 * l + 3] = (float)(l % 4);
+	}
+}
+
+/* Where the lane's texel lies. */
+static uint32_t texel_of(const struct geometry *g, unsigned int l)
+{
+	const uint32_t above = g->layered ? l % 4 : g->dims > 2 ? l % 3 : 0;
+
+	return l % 4 * 16 + (g->dims > 1 ? l / 4 * 64 : 0) + above * 64 * 8;
+}
+
+START_TEST(surfaces_of_each_type)
+{
+	static const struct {
+		const char *name, *from, *to;
+		uint32_t bytes;
+	} types[] = {
+		{"b8",
+		 "cvt.u16.u32 %h1, %r12; mov.u16 %h2, %h1; mov.u16 %h3, %h1; mov.u16 %h4, %h1;",
+		 "%h", 1},
+		{"b16",
+		 "cvt.u16.u32 %h1, %r12; mov.u16 %h2, %h1; mov.u16 %h3, %h1; mov.u16 %h4, %h1;",
+		 "%h", 2},
+		{"b32",
+		 "mov.u32 %r13, %r12; mov.u32 %r14, %r12; mov.u32 %r15, %r12; mov.u32 %r16, %r12;",
+		 "%r1", 4},
+		{"b64", "mov.b64 %d13, {%r12, %r12}; mov.u64 %d14, %d13;", "%d1", 8}};
+	static const char *const outside[] = {"trap", "clamp", "zero"};
+	const struct geometry *g = &geometries_of[_i];
+
+	for (uint32_t k = 0; k < 4 * 3 * 3; k++) {
+		const uint32_t type = k / 9, count = 1u << k % 3, bytes = types[type].bytes * count;
+		const char *r = types[type].to, *v[] = {"", ".v2", ".v4"};
+		const int n = r[1] == 'h' ? 1 : 3;
+		char regs[64], insn[1024];
+		struct ptx_world w;
+		uint32_t *out;
+		uint8_t *mem;
+
+		if (bytes > 16 || (type == 3 && count > 2))
+			continue;
+		snprintf(regs, sizeof(regs),
+			 count == 1   ? "%s%d"
+			 : count == 2 ? "{%s%d, %s%d}"
+				      : "{%s%d, %s%d, %s%d, %s%d}",
+			 r, n, r, n + 1, r, n + 2, r, n + 3);
+		/* each lane's number in each byte; those that share a texel store the same */
+		snprintf(insn, sizeof(insn),
+			 "mul.lo.u32 %%r12, %%r4, 0x01010101;\n%s\nsust.b.%s%s.%s.%s [%%d2, %s], "
+			 "%s;\n"
+			 "suld.b.%s%s.%s.%s %s, [%%d2, %s];\n%s",
+			 types[type].from, g->name, v[k % 3], types[type].name, outside[k / 3 % 3],
+			 g->at, regs, g->name, v[k % 3], types[type].name, outside[k / 3 % 3], regs,
+			 g->at,
+			 r[1] == 'h'   ? "cvt.u32.u16 %r8, %h1;"
+			 : r[1] == 'r' ? "mov.u32 %r8, %r13;"
+				       : "mov.b64 {%r8, %r9}, %d13;");
+		open_surface(&w, g, insn, &mem, &out);
+		world_run_ok(&w);
+		for (unsigned int l = 0; l < LANES; l++) {
+			const uint8_t *texel = mem + texel_of(g, l);
+
+			for (uint32_t b = 0; b < 16; b++)
+				ck_assert_msg(texel[b] == (b < bytes ? l % 4 * 16 : 0),
+					      "%s: byte %u of lane %u is %u", insn, b, l, texel[b]);
+			ck_assert_mem_eq(&out[4 * l], texel, types[type].bytes);
+		}
+		world_close(&w);
+	}
+}
+END_TEST
+
+START_TEST(sizes_of_surfaces)
+{
+	const struct geometry *g = &geometries_of[_i];
+	const char *what[] = {"suq", "txq"};
+	struct ptx_world w;
+	char insn[256];
+	uint32_t *out;
+	uint8_t *mem;
+
+	for (int k = 0; k < 2; k++) {
+		snprintf(insn, sizeof(insn),
+			 "%s.width.b32 %%r8, [%%d2]; %s.height.b32 %%r9, [%%d2]; %s.depth.b32 "
+			 "%%r10, [%%d2]; %s.array_size.b32 %%r11, [%%d2];",
+			 what[k], what[k], what[k], what[k]);
+		open_surface(&w, g, insn, &mem, &out);
+		objects.tex = objects.surface;
+		world_run_ok(&w);
+		ck_assert_uint_eq(out[0], 4);
+		ck_assert_uint_eq(out[1], g->dims > 1 ? 8 : 0);
+		ck_assert_uint_eq(out[2], g->dims > 2 ? 4 : 0);
+		ck_assert_uint_eq(out[3], g->layered ? 4 : 0);
+		world_close(&w);
+	}
+}
+END_TEST
+
 static void faults(const char *fetch, enum ptx_fault_kind kind)
 {
 	struct ptx_world w;
@@ -402,6 +543,8 @@ int main(void)
 	tcase_add_test(t, fetches_of_two_dimensions);
 	tcase_add_test(t, geometries);
 	tcase_add_test(t, surfaces);
+	tcase_add_loop_test(t, surfaces_of_each_type, 0, GEOMETRIES);
+	tcase_add_loop_test(t, sizes_of_surfaces, 0, GEOMETRIES);
 	tcase_add_test(t, wrong_objects);
 	tcase_add_test(t, what_is_refused);
 	suite_add_tcase(s, t);

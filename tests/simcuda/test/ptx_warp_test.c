@@ -478,6 +478,65 @@ START_TEST(blocks_run_in_parallel)
 }
 END_TEST
 
+static void check_each_name(const uint32_t *out, uint32_t n)
+{
+	for (uint32_t t = 0; t < n; t++)
+		ck_assert_uint_eq(out[t], 21 + 100 + 1000);
+}
+
+/* The same by each of their names; of barriers without .aligned a part of a warp may come first. */
+START_TEST(barriers_by_each_name)
+{
+	static const char *const names[] = {"bar", "bar.cta", "barrier", "barrier.cta"};
+	char text[2048];
+
+	for (size_t i = 0; i < 2 * CASE_COUNT(names); i++) {
+		const char *name = names[i / 2], *a = i / 2 > 1 && i & 1 ? ".aligned" : "";
+
+		snprintf(text, sizeof(text),
+			 "setp.lt.u32 %%p0, %%r0, 21;\n%s.red.popc%s.u32 %%r1, 0, %%p0;\n"
+			 "%s.red.and%s.pred %%p1, 1, %%p0;\n%s.red.or%s.pred %%p2, 2, %%p0;\n"
+			 "selp.u32 %%r2, 50, 100, %%p1;\nselp.u32 %%r3, 1000, 0, %%p2;\n"
+			 "add.u32 %%r1, %%r1, %%r2;\nadd.u32 %%r1, %%r1, %%r3;\nsetp.ge.u32 %%p3, "
+			 "%%r0, 64;\n"
+			 "@%%p3 bra LAST;\n%s.sync%s 3, 96;\nld.shared.u32 %%r9, [sm];\n%sret;\n"
+			 "LAST: st.shared.u32 [sm], %%r1;\nmembar.cta;\n%s.arrive%s 3, "
+			 "96;\nmov.u32 %%r9, %%r1;\n%sret;\n",
+			 name, a, name, a, name, a, name, a, STORE, name, a, STORE);
+		run_body(text, 96, check_each_name);
+	}
+}
+END_TEST
+
+static void check_table(const uint32_t *out, uint32_t n)
+{
+	for (uint32_t t = 0; t < n; t++)
+		ck_assert_uint_eq(out[t], t % 3 * 100 + 7);
+}
+
+static void check_one_way(const uint32_t *out, uint32_t n)
+{
+	for (uint32_t t = 0; t < n; t++)
+		ck_assert_uint_eq(out[t], 107);
+}
+
+START_TEST(branches_by_a_table)
+{
+	static const char *const names[] = {"brx.idx", "brx.idx.uni"};
+	char text[1024];
+
+	for (int i = 0; i < 2; i++) {
+		/* .uni: all lanes of a warp go the same way */
+		snprintf(text, sizeof(text),
+			 "%s rem.u32 %%r1, %%r0, 3;\nt: .branchtargets A, B, C;\n%s %%r1, t;\n"
+			 "C: add.u32 %%r9, %%r9, 100;\nB: add.u32 %%r9, %%r9, 100;\nA: add.u32 "
+			 "%%r9, %%r9, 7;\n%sret;\n",
+			 i ? "mov.u32 %r0, 1;" : "", names[i], STORE);
+		run_body(text, i ? 2 : 70, i ? check_one_way : check_table);
+	}
+}
+END_TEST
+
 static void add_tests(TCase *t)
 {
 	tcase_add_test(t, nested_branches);
@@ -501,6 +560,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, an_endless_block_runs_on);
 	tcase_add_test(t, a_deadlock_does_not_spin);
 	tcase_add_test(t, blocks_run_in_parallel);
+	tcase_add_test(t, barriers_by_each_name);
+	tcase_add_test(t, branches_by_a_table);
 }
 
 int main(void)

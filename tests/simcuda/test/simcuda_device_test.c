@@ -244,6 +244,54 @@ START_TEST(procedure_addresses)
 }
 END_TEST
 
+/* Graphics and sharing between processes: the calls are there by each way, and refuse. */
+START_TEST(refused_calls_are_found)
+{
+	static const struct {
+		const char *name;
+		int version;
+		cuuint64_t flags;
+		const char *symbol;
+	} rows[] = {
+		{"cuGLInit", 2000, 0, "cuGLInit"},
+		{"cuGLCtxCreate", 3010, 0, "cuGLCtxCreate"},
+		{"cuGLCtxCreate", 3020, 0, "cuGLCtxCreate_v2"},
+		{"cuGLGetDevices", 6000, 0, "cuGLGetDevices"},
+		{"cuGLGetDevices", 6050, 0, "cuGLGetDevices_v2"},
+		{"cuGLMapBufferObject", 13000, 0, "cuGLMapBufferObject_v2"},
+		{"cuGLMapBufferObject", 13000, 2, "cuGLMapBufferObject_v2_ptds"},
+		{"cuGLMapBufferObjectAsync", 13000, 2, "cuGLMapBufferObjectAsync_v2_ptsz"},
+		{"cuGraphicsGLRegisterBuffer", 3000, 0, "cuGraphicsGLRegisterBuffer"},
+		{"cuGraphicsGLRegisterImage", 3000, 0, "cuGraphicsGLRegisterImage"},
+		{"cuGraphicsEGLRegisterImage", 7000, 0, "cuGraphicsEGLRegisterImage"},
+		{"cuGraphicsResourceGetMappedEglFrame", 7000, 0,
+		 "cuGraphicsResourceGetMappedEglFrame"},
+		{"cuEventCreateFromEGLSync", 9000, 0, "cuEventCreateFromEGLSync"},
+		{"cuVDPAUCtxCreate", 3020, 0, "cuVDPAUCtxCreate_v2"},
+		{"cuGraphicsVDPAURegisterVideoSurface", 3010, 0,
+		 "cuGraphicsVDPAURegisterVideoSurface"},
+		{"cuIpcGetMemHandle", 4010, 0, "cuIpcGetMemHandle"},
+		{"cuIpcOpenMemHandle", 13000, 0, "cuIpcOpenMemHandle_v2"},
+		{"cuIpcGetEventHandle", 4010, 0, "cuIpcGetEventHandle"},
+	};
+	void *self = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), *p;
+	CUresult (*call)(void *, void *, void *, void *);
+	int s;
+
+	start();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		p = ask(rows[i].name, rows[i].version, rows[i].flags, &s);
+		ck_assert_msg(p && s == CU_GET_PROC_ADDRESS_SUCCESS, "%s at %d", rows[i].name,
+			      rows[i].version);
+		ck_assert_ptr_eq(p, dlsym(self, rows[i].symbol));
+		*(void **)&call = p;
+		FAILS(CUDA_ERROR_NOT_SUPPORTED, call(NULL, NULL, NULL, NULL));
+	}
+	ck_assert_ptr_null(ask("cuGraphicsEGLRegisterImage", 6050, 0, &s));
+	ck_assert_int_eq(s, CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT);
+}
+END_TEST
+
 START_TEST(what_is_not_supported_says_so)
 {
 	void *self = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
@@ -291,6 +339,7 @@ int main(void)
 	tcase_add_test(t, current_is_per_thread);
 	tcase_add_test(t, errors_have_names);
 	tcase_add_test(t, procedure_addresses);
+	tcase_add_test(t, refused_calls_are_found);
 	tcase_add_test(t, what_is_not_supported_says_so);
 	tcase_add_test(t, no_use_in_a_forked_child);
 	suite_add_tcase(s, t);

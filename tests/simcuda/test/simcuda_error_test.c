@@ -134,6 +134,32 @@ START_TEST(wild_pointer)
 }
 END_TEST
 
+/* An atomic of the last byte is compiled to one of its word. */
+START_TEST(a_word_around_the_last_byte)
+{
+	static const size_t sizes[] = {1, 3, 6, 513};
+	CUdeviceptr base, at;
+	uint32_t v = 0x01020304;
+	void *args[] = {&at, &v};
+	uint8_t last;
+	CUfunction f;
+
+	start();
+	f = get(load(), "store");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		OK(cuMemAlloc(&base, sizes[i]));
+		at = (base + sizes[i] - 1) & ~3ull;
+		OK(run1(f, 1, 1, NULL, args));
+		OK(cuCtxSynchronize());
+		OK(cuMemcpyDtoH(&last, base + sizes[i] - 1, 1));
+		ck_assert_uint_eq(last, (v >> 8 * ((sizes[i] - 1) & 3)) & 0xff);
+	}
+	at += 4; /* the next word */
+	OK(run1(f, 1, 1, NULL, args));
+	sticky(CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+END_TEST
+
 START_TEST(host_pointer_is_wild)
 {
 	static uint32_t word;
@@ -206,6 +232,7 @@ int main(void)
 	tcase_add_test(t, device_printf);
 	tcase_add_test(t, device_printf_is_bounded);
 	tcase_add_test(t, wild_pointer);
+	tcase_add_test(t, a_word_around_the_last_byte);
 	tcase_add_test(t, host_pointer_is_wild);
 	tcase_add_test(t, misaligned_address);
 	tcase_add_test(t, trap);

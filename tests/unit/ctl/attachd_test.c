@@ -270,6 +270,25 @@ START_TEST(a_guest_that_writes_on)
 }
 END_TEST
 
+/* Conflicts of one guest take no time from the next: each has a limit of its own. */
+START_TEST(each_has_its_own_time)
+{
+	const double before = store_now();
+
+	s.until = before - 1;
+	fake_domain(3, "web1", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert(s.until > before && s.until < store_now() + 5);
+	s.until = before - 1;
+	fake_set(BE "/online", "0");
+	fake_set(BE "/state", "6");
+	fake_set(FE "/state", "6");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert(!fake_get(BE));
+	ck_assert(s.until > before && s.until < store_now() + 5);
+}
+END_TEST
+
 START_TEST(watches)
 {
 	ck_assert_int_eq(reconcile_watch(&k), 0);
@@ -661,6 +680,7 @@ int main(void)
 	tcase_add_test(t, hand_made_ones_are_left_alone);
 	tcase_add_test(t, bad_files);
 	tcase_add_test(t, a_guest_that_writes_on);
+	tcase_add_test(t, each_has_its_own_time);
 	tcase_add_test(t, watches);
 	tcase_add_test(t, profiles_count_from_the_next_start);
 	tcase_add_test(t, made_from_a_profile_it_stays_as_it_was);

@@ -202,22 +202,14 @@ START_TEST(tenants_have_limits_over_all_their_vms)
 			    "vgpus = 3\nmemory = 5G\nrate-commands = 1000\nweight = 300\n"
 			    "max-share = 60%\n"
 			    "[tenant *]\nvgpus = 1\n");
-	ck_assert_int_eq(ATTACH("web1", "--tenant", TENANT, "--memory", "1G"), EXIT_REFUSED);
-	HAS(errors, "has a limit of rate-commands, so each of its vGPUs needs one: give "
-		    "--rate-commands");
-	ck_assert_int_eq(
-		ATTACH("web1", "--tenant", TENANT, "--memory", "4G", "--rate-commands", "600"),
-		EXIT_DONE);
+	ck_assert_int_eq(ATTACH("web1", "--tenant", TENANT), EXIT_REFUSED);
+	HAS(errors, "has a limit of memory, so each of its vGPUs needs one: give --memory");
+	ck_assert_int_eq(ATTACH("web1", "--tenant", TENANT, "--memory", "4G"), EXIT_DONE);
 	ck_assert_str_eq(key(1, "pool"), "/" TENANT);
-	ck_assert_str_eq(key(1, "group-policy"), "weight=300 max-share=60%");
-	ck_assert_int_eq(
-		ATTACH("web2", "--tenant", TENANT, "--memory", "2G", "--rate-commands", "100"),
-		EXIT_REFUSED);
+	/* pvgpud keeps shares and rates, over all vGPUs of the tenant. */
+	ck_assert_str_eq(key(1, "group-policy"), "rate-commands=1000 weight=300 max-share=60%");
+	ck_assert_int_eq(ATTACH("web2", "--tenant", TENANT, "--memory", "2G"), EXIT_REFUSED);
 	HAS(errors, "has memory 4294967296 of at most 5368709120, one more takes 2147483648");
-	ck_assert_int_eq(
-		ATTACH("web2", "--pool", "/" TENANT, "--memory", "1G", "--rate-commands", "500"),
-		EXIT_REFUSED);
-	HAS(errors, "has rate-commands 600 of at most 1000");
 	ck_assert_int_eq(
 		ATTACH("web2", "--pool", "/" TENANT, "--memory", "512M", "--rate-commands", "400"),
 		EXIT_DONE);
@@ -408,7 +400,7 @@ START_TEST(faults_of_the_files)
 	ck_assert_int_eq(RUN("tenants", "--site-dir", dir), EXIT_REFUSED);
 	HAS(errors, "/tenants.conf:1: a key before the first [section]");
 	HAS(errors, ":3: vgpus 'no': must be a number from 0 (no limit) to 65536");
-	HAS(errors, ":4: speed: a tenant has vgpus, memory, rate-commands");
+	HAS(errors, ":4: speed: a tenant has vgpus, memory, weight");
 	HAS(errors, ":5: '0': weight: ");
 	HAS(errors, ":6: [group b]: there are sections [tenant NAME]");
 	HAS(errors, ":7: tenant -x: a name is 1 to 39 letters");

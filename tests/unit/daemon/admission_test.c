@@ -26,6 +26,11 @@ static uint64_t clock_ms;
 
 /* ---- the rest of pvgpud ---- */
 
+char *admin_answer(struct daemon *dm, const char *line, size_t len)
+{
+	return NULL;
+}
+
 uint64_t now_ms(void)
 {
 	return clock_ms += 1000; /* nothing is too soon */
@@ -409,26 +414,70 @@ START_TEST(what_ran_is_not_asked)
 }
 END_TEST
 
+/* The simulation's parts, one in a turn of the loop. */
+struct goal;
+struct goal_run;
+static unsigned int parts, turn_of_part, parts_of_turn;
+static const struct goal_run *stepped; /* in turn_of_part */
+static uint64_t most_events;
+
+bool __real_goal_go(struct goal_run *r, uint64_t events);
+bool __wrap_goal_go(struct goal_run *r, uint64_t events);
+int __real_goal_predict(const struct goal *g);
+int __wrap_goal_predict(const struct goal *g);
+
+bool __wrap_goal_go(struct goal_run *r, uint64_t events)
+{
+	const unsigned int turn = ev_iteration(d.loop);
+
+	/* Each of the two pools has one. */
+	if (turn == turn_of_part)
+		ck_assert_ptr_ne(r, stepped);
+	else
+		parts_of_turn = 0;
+	ck_assert_uint_le(++parts_of_turn, 2);
+	turn_of_part = turn;
+	stepped = r;
+	most_events = events > most_events ? events : most_events;
+	parts++;
+	return __real_goal_go(r, events);
+}
+
+int __wrap_goal_predict(const struct goal *g)
+{
+	ck_assert_uint_eq(ev_depth(d.loop), 0);
+	return __real_goal_predict(g);
+}
+
+static void until_state(uint32_t domid, const char *state)
+{
+	while (strcmp(get(domid, "state"), state) != 0)
+		ev_run(d.loop, EVRUN_ONCE);
+}
+
 /* A vGPU is refused that would make another one wait longer than its goal, or itself. */
 START_TEST(latency_goals)
 {
 	up(1, 1024 * MIB);
-	put(1, "policy", "latency-goal=4000");
+	/* Its use, 0.5 % of the GPU, is due to it beside one of the others, not beside two. */
+	put(1, "policy", "weight=1 latency-goal=4000");
 	attach(1, "1048576");
-	ck_assert_str_eq(get(1, "state"), ADMITTED);
+	until_state(1, ADMITTED);
+	put(2, "policy", "weight=80");
 	attach(2, "1048576");
-	ck_assert_str_eq(get(2, "state"), ADMITTED);
+	until_state(2, ADMITTED);
 	put(3, "policy", "latency-goal=1000");
 	attach(3, "1048576");
-	ck_assert_str_eq(get(3, "state"), REFUSED);
+	until_state(3, REFUSED);
 	ck_reason(3, "pool first: its latency-goal is 1.0 ms, ");
 	detach(3);
+	put(4, "policy", "weight=80");
 	attach(4, "1048576");
-	ck_assert_str_eq(get(4, "state"), REFUSED);
+	until_state(4, REFUSED);
 	ck_reason(4, "pool first: another vGPU's latency-goal is 4.0 ms, ");
 	/* There is room again; and a change of settings is not refused. */
 	detach(2);
-	ck_assert_str_eq(get(4, "state"), ADMITTED);
+	until_state(4, ADMITTED);
 	change(4, "policy", "latency-goal=1");
 	ck_assert_str_eq(get(4, "state"), ADMITTED);
 	while (!vgpu_of(4)->predicted_us)
@@ -437,6 +486,44 @@ START_TEST(latency_goals)
 	ck_assert_uint_gt(vgpu_of(1)->predicted_us, 1);
 	change(4, "policy", "");
 	while (vgpu_of(4)->predicted_us)
+		ev_run(d.loop, EVRUN_ONCE);
+}
+END_TEST
+
+/* Several at a time; what they wait for is made in parts of bounded length. */
+START_TEST(predictions_are_made_in_parts)
+{
+	up(2, 1024 * MIB);
+	parts = turn_of_part = 0;
+	most_events = 0;
+	put(1, "policy", "latency-goal=20000");
+	put(1, "pool", "second");
+	attach(1, "1048576");
+	until_state(1, ADMITTED);
+	for (uint32_t i = 2; i < 6; i++) {
+		put(i, "policy", i % 2 ? "" : "latency-goal=20000");
+		put(i, "pool", "second");
+		describe(i, "1048576");
+		put(i, "state", "1");
+	}
+	for (uint32_t i = 2; i < 6; i++) {
+		until_state(i, ADMITTED);
+		ck_assert_str_eq(vgpu_of(i)->pool->cfg.name, "second");
+	}
+	ck_assert_uint_gt(parts, 20);
+	ck_assert_uint_le(most_events, 1024);
+	/* Another pool for one that is there, while it is predicted what that means. */
+	put(6, "policy", "latency-goal=1");
+	put(6, "pool", "first");
+	attach(6, "1048576");
+	until_state(6, ADMITTED);
+	change(6, "pool", "second");
+	ck_assert_str_eq(vgpu_of(6)->pool->cfg.name, "first");
+	while (!*get(6, "last-reason"))
+		ev_run(d.loop, EVRUN_ONCE);
+	ck_reason(6, "pool second: its latency-goal is 0.0 ms, ");
+	change(6, "policy", "latency-goal=20000");
+	while (strcmp(vgpu_of(6)->pool->cfg.name, "second") != 0)
 		ev_run(d.loop, EVRUN_ONCE);
 }
 END_TEST
@@ -601,9 +688,11 @@ START_TEST(groups_live)
 	up(1, 1024 * MIB);
 	put(1, "pool", "/research");
 	attach(1, "1048576");
-	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=300; idle max-share=5%");
+	fake_set("/local/domain/0/data/pvgpu/groups",
+		 "research weight=300 rate-bytes=2M; idle max-share=5%");
 	settle();
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.bytes_per_s, 2 * MIB);
 	ck_assert_uint_eq(daemon_fake.groups_changed, 2);
 	/* An invalid value changes nothing. */
 	fake_set("/local/domain/0/data/pvgpu/groups", "research weight=0");
@@ -623,9 +712,11 @@ START_TEST(groups_told_by_the_toolstack)
 
 	up(1, 1024 * MIB);
 	put(1, "pool", tenant);
-	put(1, "group-policy", "weight=300 max-share=60%");
+	put(1, "group-policy", "weight=300 max-share=60% rate-commands=5000 rate-bytes=1G");
 	attach(1, "1048576");
 	settle();
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.commands_per_s, 5000);
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.bytes_per_s, 1ull << 30);
 	ck_assert_str_eq(vgpu_of(1)->group->cfg.name, tenant + 1);
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 300);
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.max_ppm, 600000);
@@ -637,6 +728,7 @@ START_TEST(groups_told_by_the_toolstack)
 	put(2, "group-policy", "weight=50");
 	settle();
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.weight, 50);
+	ck_assert_uint_eq(vgpu_of(1)->group->cfg.commands_per_s, 0);
 	ck_assert_uint_eq(vgpu_of(1)->group->cfg.max_ppm, 0);
 	/* The key data/pvgpu/groups takes precedence while it is there. */
 	fake_set("/local/domain/0/data/pvgpu/groups",
@@ -695,6 +787,7 @@ int main(void)
 	tcase_add_test(t, a_raise_that_does_not_fit);
 	tcase_add_test(t, what_ran_is_not_asked);
 	tcase_add_test(t, latency_goals);
+	tcase_add_test(t, predictions_are_made_in_parts);
 	tcase_add_test(t, pools_by_name);
 	tcase_add_test(t, placed_where_there_is_room);
 	tcase_add_test(t, placed_by_load);

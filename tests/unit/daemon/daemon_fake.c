@@ -8,6 +8,7 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
@@ -72,6 +73,31 @@ void canary_clear(struct pool *p)
 void canary_health(const struct pool *p, char *out, size_t cap)
 {
 	snprintf(out, cap, "ok");
+}
+
+int reset_start(struct pool *p, char *why, size_t cap)
+{
+	snprintf(why, cap, "not here");
+	return -1;
+}
+
+bool reset_runs(const struct pool *p)
+{
+	return false;
+}
+
+void reset_text(const struct pool *p, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s", "");
+}
+
+void canary_ask(struct pool *p)
+{
+}
+
+void canary_result(const struct pool *p, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s", "");
 }
 
 unsigned int strangers_count(const struct pool *p)

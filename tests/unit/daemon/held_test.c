@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The file of what sessions hold, over the ends of pvgpud. */
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -113,6 +114,69 @@ START_TEST(bounded)
 }
 END_TEST
 
+/* A place far behind others, as after removals; what is between them is not on file. */
+START_TEST(far_apart)
+{
+	static const unsigned int places[] = {0, 63, 64, 1023, 2000, HELD_CHUNKS - 1};
+	struct held *a = begun(1), *b = begun(2);
+	struct held_chunk c;
+	unsigned int at = 0;
+
+	for (unsigned int i = 0; i < HELD_CHUNKS; i++)
+		ck_assert_int_eq(held_add(a, i, 1), (int)i);
+	for (unsigned int i = 0; i < HELD_CHUNKS; i++) {
+		while (places[at] < i)
+			at++;
+		if (places[at] != i)
+			held_remove(a, (int)i);
+	}
+	held_leave(a);
+	held_leave(b);
+	again();
+	a = held_take(f, 1);
+	b = held_take(f, 2);
+	ck_assert_ptr_nonnull(a);
+	ck_assert_ptr_nonnull(b);
+	at = 0;
+	for (unsigned int i = held_next(a, 0); i < HELD_CHUNKS; i = held_next(a, i + 1)) {
+		ck_assert_uint_eq(i, places[at++]);
+		ck_assert(held_chunk(a, i, &c) && c.address == i && c.pages == 1);
+	}
+	ck_assert_uint_eq(at, sizeof(places) / sizeof(places[0]));
+	ck_assert_uint_eq(held_next(b, 0), HELD_CHUNKS);
+	ck_assert_uint_eq(held_next(NULL, 0), HELD_CHUNKS);
+	held_end(a);
+	held_end(b);
+}
+END_TEST
+
+/* A record in which only the last chunk is on file, and one that is damaged there. */
+START_TEST(holes)
+{
+	const off_t last = 4096 + 4096 + (HELD_CHUNKS - 1) * (off_t)sizeof(struct held_chunk);
+	struct held_chunk c = {.address = 4096, .pages = 3, .state = HELD_THERE};
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/held", dir);
+	for (int damaged = 0; damaged < 2; damaged++) {
+		struct held *a = begun(1);
+
+		held_leave(a);
+		c.pages = damaged ? UINT32_MAX : 3;
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		ck_assert_int_eq(pwrite(fd, &c, sizeof(c), last), sizeof(c));
+		close(fd);
+		again();
+		a = held_take(f, 1);
+		ck_assert_int_eq(!a, damaged);
+		if (a)
+			ck_assert_uint_eq(held_next(a, 0), HELD_CHUNKS - 1);
+		held_end(a);
+	}
+}
+END_TEST
+
 /* Something else under this name is replaced, a file that cannot be is an error. */
 START_TEST(other_files)
 {
@@ -152,6 +216,8 @@ int main(void)
 	tcase_add_test(t, all_is_there_again);
 	tcase_add_test(t, taken_once);
 	tcase_add_test(t, bounded);
+	tcase_add_test(t, far_apart);
+	tcase_add_test(t, holes);
 	tcase_add_test(t, other_files);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

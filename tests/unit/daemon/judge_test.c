@@ -106,7 +106,7 @@ START_TEST(cheating_is_found_in_time)
 }
 END_TEST
 
-/* A long honest time earns no credit for cheating. */
+/* A long honest time earns no more credit than its last 0.2 s and the numbers' periods. */
 START_TEST(no_credit)
 {
 	const struct world good = {90, 100, 100, 0, 10, 0};
@@ -114,11 +114,11 @@ START_TEST(no_credit)
 	uint64_t t = 60000;
 
 	ck_assert_uint_eq(find(&good, t), 0);
-	for (int i = 0; i < 3; i++, t += 100)
+	for (int i = 0; i < 5; i++, t += 100)
 		if (judge_use(&j, (t - 100) * MS, t * MS, used, open_until(&good, 60000) * MS,
 			      t * MS, why, sizeof(why)))
 			break;
-	ck_assert_uint_lt(t, 60300);
+	ck_assert_uint_lt(t, 60500);
 }
 END_TEST
 
@@ -146,8 +146,107 @@ START_TEST(use_of_the_period_before)
 }
 END_TEST
 
-/* That is no licence: what was left unused counts once, and only in the next period. */
-START_TEST(credit_of_one_period)
+/* Or two periods late, where a record waits longer than a period lasts. */
+START_TEST(use_of_two_periods_before)
+{
+	uint64_t t = 0, entitled = 0;
+
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	for (int i = 0; i < 100; i++) {
+		ck_assert_msg(!period(&t, 100, 0, &entitled, 80), "round %d: %s", i, why);
+		ck_assert_msg(!period(&t, 100, 0, &entitled, 0), "round %d: %s", i, why);
+		ck_assert_msg(!period(&t, 101, 101, &entitled, 21), "round %d: %s", i, why);
+	}
+}
+END_TEST
+
+/* A kernel from `begin` to `end` whose use the account shows `late` ms afterwards. */
+static uint64_t shown_until(uint64_t begin, uint64_t end, uint64_t late, uint64_t t)
+{
+	if (t <= begin + late)
+		return 0;
+	return t < end + late ? t - begin - late : end - begin;
+}
+
+/*
+ * A session's first kernel ran while its gate was open, and the account shows it late: whatever it
+ * had been entitled to before its first numbers came, it had been entitled to.
+ */
+START_TEST(late_at_the_beginning)
+{
+	for (uint64_t begin = 0; begin < 250; begin += 10) {
+		for (uint64_t late = 0; late <= 190; late += 10) {
+			const uint64_t end = begin + 100;
+
+			set_up();
+			for (uint64_t t = 100; t < 1000; t += 100) {
+				const uint64_t busy = shown_until(begin, end, late, t) -
+						      shown_until(begin, end, late, t - 100);
+
+				ck_assert_msg(!judge_use(&j, (t - 100) * MS, t * MS, busy * MS,
+							 shown_until(begin, end, 0, t + 3) * MS,
+							 (t + 3) * MS, why, sizeof(why)),
+					      "from %" PRIu64 ", %" PRIu64 " late, at %" PRIu64
+					      ": %s",
+					      begin, late, t, why);
+			}
+		}
+	}
+}
+END_TEST
+
+/* In ms: a worker uses its turns, which come at random, and each turn's use shows late by its own
+ * time; numbers come late as well. */
+#define TURNS 64u
+
+static uint64_t shown_of(uint64_t turns[TURNS][3], uint64_t t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < TURNS; i++)
+		sum += shown_until(turns[i][0], turns[i][1], turns[i][2], t);
+	return sum;
+}
+
+static uint64_t entitled_of(uint64_t turns[TURNS][3], uint64_t t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < TURNS; i++)
+		sum += shown_until(turns[i][0], turns[i][1], 0, t);
+	return sum;
+}
+
+START_TEST(late_at_random)
+{
+	uint64_t turns[TURNS][3];
+
+	srand(1);
+	for (unsigned int round = 0; round < 500; round++) {
+		uint64_t t = 0, now = 0;
+
+		set_up();
+		for (unsigned int i = 0; i < TURNS; i++) {
+			turns[i][0] = t + (uint64_t)rand() % 200;
+			turns[i][1] = t = turns[i][0] + 1 + (uint64_t)rand() % 200;
+			turns[i][2] = (uint64_t)rand() % 2 ? 0 : (uint64_t)rand() % 200;
+		}
+		for (uint64_t end = 100; end < t; end += 100) {
+			const uint64_t busy = shown_of(turns, end) - shown_of(turns, end - 100);
+			const uint64_t at = end + (uint64_t)rand() % 300;
+
+			now = at > now ? at : now;
+			ck_assert_msg(!judge_use(&j, (end - 100) * MS, end * MS, busy * MS,
+						 entitled_of(turns, now) * MS, now * MS, why,
+						 sizeof(why)),
+				      "round %u, at %" PRIu64 ": %s", round, end, why);
+		}
+	}
+}
+END_TEST
+
+/* That is no licence: what was left unused counts once, and only in the next two periods. */
+START_TEST(credit_of_two_periods)
 {
 	uint64_t t = 0, entitled = 0;
 
@@ -158,6 +257,13 @@ START_TEST(credit_of_one_period)
 	set_up();
 	ck_assert(!period(&t, 100, 0, &entitled, 0));
 	ck_assert(!period(&t, 100, 0, &entitled, 100));
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	ck_assert(!period(&t, 100, 100, &entitled, 0));
+	ck_assert(period(&t, 100, 100, &entitled, 0));
+	set_up();
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	ck_assert(!period(&t, 100, 0, &entitled, 100));
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
 	ck_assert(!period(&t, 100, 0, &entitled, 0));
 	ck_assert(period(&t, 100, 100, &entitled, 0));
 	/* Out of its turn always, and never more than its turns: no more than its share. */
@@ -172,6 +278,28 @@ START_TEST(credit_of_one_period)
 			break;
 	}
 	ck_assert_str_ne(why, "");
+}
+END_TEST
+
+/* Nor is a long life before the first numbers, or a pause between them. */
+START_TEST(credit_of_the_beginning)
+{
+	uint64_t t = 60000, entitled = 60000;
+
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	for (int i = 0; i < 2; i++)
+		ck_assert(!period(&t, 100, 100, &entitled, 0));
+	ck_assert(period(&t, 100, 100, &entitled, 0));
+	set_up();
+	ck_assert(!period(&t, 100, 0, &entitled, 0));
+	t += 60000;
+	ck_assert(!judge_use(&j, t * MS, (t + 100) * MS, 0, (entitled + 60000) * MS,
+			     (t + 9000) * MS, why, sizeof(why)));
+	t += 9000;
+	entitled += 60000;
+	for (int i = 0; i < 2; i++)
+		ck_assert(!period(&t, 100, 100, &entitled, 0));
+	ck_assert(period(&t, 100, 100, &entitled, 0));
 }
 END_TEST
 
@@ -315,7 +443,11 @@ int main(void)
 	tcase_add_test(tc, cheating_is_found_in_time);
 	tcase_add_test(tc, no_credit);
 	tcase_add_test(tc, use_of_the_period_before);
-	tcase_add_test(tc, credit_of_one_period);
+	tcase_add_test(tc, use_of_two_periods_before);
+	tcase_add_test(tc, late_at_the_beginning);
+	tcase_add_test(tc, late_at_random);
+	tcase_add_test(tc, credit_of_two_periods);
+	tcase_add_test(tc, credit_of_the_beginning);
 	tcase_add_test(tc, an_excuse_that_was_none);
 	tcase_add_test(tc, what_was_before);
 	tcase_add_test(tc, memory_within_lease);

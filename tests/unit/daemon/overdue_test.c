@@ -68,6 +68,7 @@ START_TEST(a_simulated_gpu_has_its_own_time)
 {
 	const uint64_t begin = v.now;
 
+	v.starved_known = true;
 	v.starved_ns = 77 * MS;
 	v.oldest = begin;
 	/* It gets a tenth of the time; the first look comes after 50 ms. */
@@ -87,10 +88,45 @@ START_TEST(a_simulated_gpu_has_its_own_time)
 }
 END_TEST
 
+/* How long it has waited for a processor is asked from an eighth of the limit on. */
+START_TEST(starved_is_asked_late)
+{
+	const uint64_t begin = v.now;
+
+	v.oldest = begin;
+	look(0);
+	while (!overdue_asks_starved(&w, &v)) {
+		look(25);
+		ck_assert_uint_le(v.now - begin, 125 * MS);
+	}
+	ck_assert_uint_eq(v.now - begin, 125 * MS);
+	/* A tenth of the time, and the eighth. */
+	while (v.now - begin < 8000 * MS) {
+		v.starved_known = overdue_asks_starved(&w, &v);
+		look(50);
+		ck_assert_uint_eq(w.held, 0);
+		v.starved_ns += 45 * MS;
+	}
+	ck_assert_uint_ge(overdue_age(&w, v.now), 900 * MS);
+	/* Of 36 that share the GPU each is young for long. */
+	v.others = 35;
+	v.oldest = v.now;
+	v.starved_known = false;
+	for (int i = 0; i < 3600 / 50; i++) {
+		look(50);
+		ck_assert(!overdue_asks_starved(&w, &v));
+	}
+	v.others = 0;
+	v.limit_ns = 0;
+	look(100000);
+	ck_assert(!overdue_asks_starved(&w, &v));
+}
+END_TEST
+
 /* In an exclusive pool others wait for it: the clock counts. */
 START_TEST(an_exclusive_simulated_gpu)
 {
-	v.exclusive = true;
+	v.exclusive = v.starved_known = true;
 	v.oldest = v.now;
 	look(0);
 	v.starved_ns = 100000 * MS;
@@ -270,6 +306,7 @@ int main(void)
 	tcase_add_test(t, idle_is_nothing);
 	tcase_add_test(t, endless_work_is_ended_in_time);
 	tcase_add_test(t, a_simulated_gpu_has_its_own_time);
+	tcase_add_test(t, starved_is_asked_late);
 	tcase_add_test(t, an_exclusive_simulated_gpu);
 	tcase_add_test(t, the_worker_is_asked_before_it_is_judged);
 	tcase_add_test(t, work_that_goes_on_is_never_too_long);

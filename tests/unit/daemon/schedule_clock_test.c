@@ -359,7 +359,8 @@ END_TEST
 #define WAKEUPS_S 4u
 
 static struct fake limited[TENANTS];
-static uint64_t issued;
+static uint64_t issued, issued_by[TENANTS];
+static unsigned int idle; /* this one asks for nothing; TENANTS: none */
 
 /* The workers use their whole allowance at once, then wait for more. */
 static bool use_up(void)
@@ -369,14 +370,40 @@ static bool use_up(void)
 	for (unsigned int i = 0; i < TENANTS; i++) {
 		struct fake *f = &limited[i];
 
-		if (!f->g || f->says->commands >= f->word->commands)
+		if (!f->g || i == idle || f->says->commands >= f->word->commands)
 			continue;
 		issued += f->word->commands - f->says->commands;
+		issued_by[i] += f->word->commands - f->says->commands;
 		f->says->commands = f->word->commands;
 		want(f);
 		any = true;
 	}
 	return any;
+}
+
+static void setup_limits(void)
+{
+	setup();
+	issued = 0;
+	idle = TENANTS;
+	memset(issued_by, 0, sizeof(issued_by));
+	memset(limited, 0, sizeof(limited));
+}
+
+static struct fake join_limited(struct tenant *t)
+{
+	struct fake f = join(t, false);
+
+	f.says->drained = 1;
+	return f;
+}
+
+/* Passes so many seconds and forgets what was issued before. */
+static void pass_seconds(unsigned int n)
+{
+	issued = 0;
+	memset(issued_by, 0, sizeof(issued_by));
+	pass(n * 1000 * MS, use_up);
 }
 
 static const struct {
@@ -394,9 +421,7 @@ START_TEST(wakeups_of_limits)
 	struct tenant *t[TENANTS];
 
 	for (; n <= TENANTS; n += TENANTS - 1) {
-		setup();
-		issued = 0;
-		memset(limited, 0, sizeof(limited));
+		setup_limits();
 		for (unsigned int i = 0; i < n; i++) {
 			t[i] = tenant_new(s, NULL, &p, NULL);
 			limited[i] = join(t[i], false);
@@ -419,6 +444,263 @@ START_TEST(wakeups_of_limits)
 }
 END_TEST
 
+/* Each of a vGPU's sessions gets its part of the vGPU's rate. */
+START_TEST(sessions_share_a_rate)
+{
+	const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
+					.commands_per_s = 1000};
+	struct tenant *t;
+
+	setup_limits();
+	t = tenant_new(s, NULL, &p, NULL);
+	for (unsigned int i = 0; i < 3; i++)
+		limited[i] = join_limited(t);
+	pass_seconds(WAKEUPS_S);
+	ck_assert_uint_ge(issued, WAKEUPS_S * 1000 * 95 / 100);
+	for (unsigned int i = 0; i < 3; i++)
+		ck_assert_uint_ge(issued_by[i], issued / 3 * 80 / 100);
+	for (unsigned int i = 0; i < 3; i++)
+		leave(&limited[i]);
+	tenant_free(t);
+	finish();
+}
+END_TEST
+
+static void between(uint64_t n, uint64_t least, uint64_t most)
+{
+	ck_assert_uint_ge(n, least);
+	ck_assert_uint_le(n, most);
+}
+
+static const uint64_t group_rates[] = {5, 700, 20000, 1000000000};
+
+/* vGPUs whose rate is limited together: what one leaves goes to the others, in equal parts. */
+START_TEST(rates_of_a_group)
+{
+	const uint64_t per_s = group_rates[_i], all = WAKEUPS_S * per_s;
+	struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100}};
+	struct rates *r = rates_new();
+	struct tenant *t[4];
+
+	setup_limits();
+	ck_assert_ptr_nonnull(r);
+	rates_set(r, per_s, 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		t[i] = tenant_new(s, NULL, &p, NULL);
+		/* One has a session when it comes. */
+		if (i == 3)
+			limited[i] = join_limited(t[i]);
+		tenant_rates(t[i], r);
+		if (i < 3)
+			limited[i] = join_limited(t[i]);
+	}
+	fired = 0;
+	pass_seconds(WAKEUPS_S);
+	ck_assert_uint_le(fired, 2 * WAKEUPS_S * 1001);
+	between(issued, all * 95 / 100, all + per_s / 10 + per_s / 500 + 8);
+	for (unsigned int i = 0; i < 4; i++)
+		between(issued_by[i], all / 4 * 85 / 100, all / 4 * 115 / 100 + per_s / 20 + 2);
+	/* One that has nothing to do leaves its part to the others. */
+	idle = 0;
+	pass_seconds(WAKEUPS_S);
+	ck_assert_uint_eq(issued_by[0], 0);
+	between(issued, all * 95 / 100, all + 8);
+	between(issued_by[1], all / 3 * 85 / 100, all / 3 * 115 / 100 + 2);
+	/* So does one with a lower limit of its own. */
+	idle = TENANTS;
+	p.commands_per_s = per_s / 10 + 1;
+	tenant_set(t[1], &p);
+	pass_seconds(WAKEUPS_S);
+	between(issued_by[1], 0, WAKEUPS_S * p.commands_per_s + p.commands_per_s / 5 + 4);
+	between(issued, all * 90 / 100, all + per_s / 10 + per_s / 500 + 8);
+	/* Live; one that is no member any more has only its own limit. */
+	rates_set(r, per_s * 2, 0);
+	tenant_rates(t[1], NULL);
+	pass_seconds(WAKEUPS_S);
+	between(issued_by[1], WAKEUPS_S * p.commands_per_s * 90 / 100,
+		(WAKEUPS_S + 1) * p.commands_per_s + p.commands_per_s / 500 + 4);
+	between(issued - issued_by[1], 2 * all * 90 / 100, 2 * all + per_s + 8);
+	rates_set(r, 0, 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		if (i != 1)
+			ck_assert_uint_eq(limited[i].word->commands, PVGPU_GATE_NO_LIMIT);
+		leave(&limited[i]);
+		tenant_free(t[i]);
+	}
+	ck_assert(!rates_has_members(r));
+	rates_free(r);
+	finish();
+}
+END_TEST
+
+/* ---- many that drain at the same time ---- */
+
+#define MANY 40u
+#define WORK (20 * MS) /* that each has on the GPU whenever its gate is open */
+
+static struct fake many[MANY];
+static uint64_t left[MANY], played;
+
+/* The GPU's own time slices: all that have work there share it. */
+static void run_gpu(void)
+{
+	uint64_t dt = clock_ns - played, n = 1;
+
+	played = clock_ns;
+	for (unsigned int i = 0; i < MANY; i++)
+		n += left[i] > 0;
+	n -= n > 1 && !began;
+	for (unsigned int i = 0; i < MANY; i++)
+		left[i] -= left[i] < dt / n ? left[i] : dt / n;
+}
+
+static bool work_of_many(void)
+{
+	bool rings = false;
+
+	run_gpu();
+	if (is_open(&bad) && !began) {
+		began = true;
+		bad.says->drained = bad.says->sleeps = 0;
+		bad.says->inflight_ns = MS / 10;
+	}
+	for (unsigned int i = 0; i < MANY; i++) {
+		struct fake *f = &many[i];
+
+		if (left[i])
+			continue;
+		if (is_open(f)) {
+			left[i] = WORK;
+			f->says->drained = f->says->sleeps = 0;
+			f->says->inflight_ns = MS;
+		} else if (!f->says->drained) {
+			f->says->inflight_ns = 0;
+			want(f);
+			rings = true;
+		}
+	}
+	return rings;
+}
+
+/* Those whose gates were open beside one that hangs are closed at once, and take long to drain
+ * because there are many: that makes none of them hang. */
+START_TEST(many_drains_are_no_hang)
+{
+	struct tenant *t[MANY];
+
+	setup();
+	bad_tenant = tenant(100);
+	bad = join(bad_tenant, false);
+	began = false;
+	played = clock_ns;
+	for (unsigned int i = 0; i < MANY; i++) {
+		t[i] = tenant(100);
+		many[i] = join(t[i], false);
+		left[i] = 0;
+	}
+	want(&bad);
+	bells();
+	ck_assert(is_open(&bad));
+	work_of_many();
+	ck_assert(began);
+	for (unsigned int i = 0; i < MANY; i++)
+		want(&many[i]);
+	bells();
+	for (unsigned int i = 0; !s->together; i++) {
+		ck_assert_uint_lt(i, 10000);
+		pass(MS, work_of_many);
+	}
+	ck_assert(bad_tenant->hangs);
+	bad.says->wants = bad.says->sleeps = 0;
+	bad.says->drained = 1;
+	ring(&bad);
+	bells();
+	ck_assert(!s->together);
+	for (unsigned int i = 0; i < 1500; i++) {
+		pass(MS, work_of_many);
+		ck_assert_msg(!s->together, "a hang %u ms after the last", i);
+	}
+	leave(&bad);
+	tenant_free(bad_tenant);
+	for (unsigned int i = 0; i < MANY; i++) {
+		leave(&many[i]);
+		tenant_free(t[i]);
+	}
+	finish();
+}
+END_TEST
+
+/* The vGPUs of a group may be on several GPUs. */
+START_TEST(rates_of_a_group_in_two_pools)
+{
+	const struct sched_params params = {.policy = SCHED_FAIR, .slice_ns = MS};
+	const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100}};
+	struct rates *r = rates_new();
+	struct schedule *other;
+	struct tenant *t[2];
+
+	setup_limits();
+	other = schedule_new(loop, "other", &params);
+	ck_assert_ptr_nonnull(other);
+	for (unsigned int i = 0; i < 2; i++) {
+		t[i] = tenant_new(i ? other : s, NULL, &p, NULL);
+		tenant_rates(t[i], r);
+		limited[i] = join_limited(t[i]);
+		ck_assert_uint_eq(limited[i].word->commands, PVGPU_GATE_NO_LIMIT);
+	}
+	rates_set(r, 1000, 0);
+	/* Two timers cannot be played here: what each has at once is within one burst. */
+	use_up();
+	between(issued, 2, 102);
+	for (unsigned int i = 0; i < 2; i++) {
+		ck_assert_uint_gt(issued_by[i], 0);
+		leave(&limited[i]);
+		tenant_free(t[i]);
+	}
+	rates_free(r);
+	schedule_free(other);
+	finish();
+}
+END_TEST
+
+/* No turn of the loop and no time passes between a change of settings and the decision by it. */
+START_TEST(a_setting_decides_at_once)
+{
+	struct tenant_policy p = {.share = {.class = SCHED_LOW, .weight = 100}};
+	struct tenant *a, *b;
+	struct fake fa, fb;
+
+	setup();
+	a = tenant(100);
+	b = tenant(100);
+	tenant_set(a, &p);
+	tenant_set(b, &p);
+	fa = join(a, false);
+	fb = join(b, false);
+	want(&fa);
+	bells();
+	ck_assert(is_open(&fa));
+	fa.says->drained = fa.says->sleeps = 0;
+	fa.says->inflight_ns = MS / 10;
+	want(&fb);
+	bells();
+	ck_assert(is_open(&fa) && !is_open(&fb));
+	p.share.class = SCHED_HIGH;
+	tenant_set(b, &p);
+	ck_assert(!is_open(&fa));
+	fa.says->drained = 1;
+	fa.says->inflight_ns = 0;
+	ring(&fa);
+	bells();
+	ck_assert(is_open(&fb));
+	leave(&fa);
+	leave(&fb);
+	tenant_free(a);
+	tenant_free(b);
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("schedule_clock");
@@ -428,12 +710,18 @@ int main(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, drained_while_nobody_looked);
+	tcase_add_test(t, many_drains_are_no_hang);
+	tcase_add_test(t, a_setting_decides_at_once);
 	tcase_add_loop_test(t, held_to_the_kernel_limit, OLDEST_NONE, OLDEST_STANDS + 1);
 	tcase_add_test(t, held_when_it_issues_more);
 	tcase_add_loop_test(t, honest_ones_are_left_alone, 0,
 			    (int)(sizeof(honest_ones) / sizeof(honest_ones[0])));
 	tcase_add_test(t, found_by_the_accounting);
 	tcase_add_loop_test(t, found_by_the_accounting, HONEST, HONEST + 1);
+	tcase_add_test(t, sessions_share_a_rate);
+	tcase_add_loop_test(t, rates_of_a_group, 0,
+			    (int)(sizeof(group_rates) / sizeof(group_rates[0])));
+	tcase_add_test(t, rates_of_a_group_in_two_pools);
 	tcase_add_loop_test(t, wakeups_of_limits, 0, (int)(sizeof(rates_) / sizeof(rates_[0])));
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_ENV);

@@ -114,6 +114,36 @@ START_TEST(alone_with_idle_ones)
 }
 END_TEST
 
+/* Two that always want the GPU have half a slice in flight, and less while a vGPU of a higher class
+ * has a session. */
+START_TEST(turns_below_an_idle_one)
+{
+	const struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = 30 * MS};
+	struct tenant_policy high = {.share = {.class = SCHED_HIGH, .weight = 100}};
+	struct tenant *t[3];
+	struct fake f[3];
+
+	start(SCHED_FAIR, false);
+	schedule_set(s, &p);
+	for (unsigned int i = 0; i < 3; i++)
+		t[i] = tenant(100);
+	tenant_set(t[2], &high);
+	for (unsigned int i = 0; i < 2; i++) {
+		f[i] = join(t[i], false);
+		want(&f[i]);
+	}
+	UNTIL(is_open(&f[0]) || is_open(&f[1]));
+	UNTIL(bound_of(&f[!is_open(&f[0])]) == 15 * MS);
+	f[2] = join(t[2], false);
+	UNTIL(bound_of(&f[!is_open(&f[0])]) < 15 * MS);
+	for (unsigned int i = 0; i < 3; i++) {
+		leave(&f[i]);
+		tenant_free(t[i]);
+	}
+	finish();
+}
+END_TEST
+
 START_TEST(taking_turns)
 {
 	struct tenant_stats na, nb;
@@ -501,6 +531,7 @@ int main(void)
 	tcase_add_test(t, pages_are_sealed);
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_test(t, alone_with_idle_ones);
+	tcase_add_test(t, turns_below_an_idle_one);
 	tcase_add_loop_test(t, taking_turns, 0, 2);
 	tcase_add_test(t, higher_class_during_a_drain);
 	tcase_add_test(t, dead_or_held);

@@ -181,6 +181,34 @@ START_TEST(a_move_is_all_or_nothing)
 }
 END_TEST
 
+/* A group's rates are those of its vGPUs in all pools together, and go with its last one. */
+START_TEST(rates_follow_the_group)
+{
+	groups[0].cfg.commands_per_s = 500;
+	ck_assert_int_eq(share_vgpu(&v), 0);
+	ck_assert_ptr_nonnull(groups[0].rates);
+	ck_assert_uint_eq(groups[0].rates->commands.per_s, 500);
+	ck_assert_ptr_eq(v.tenant->together, groups[0].rates);
+	into(&other, 1, &groups[0]);
+	ck_assert_int_eq(share_moved(&other), 0);
+	ck_assert_ptr_eq(other.tenant->together, groups[0].rates);
+	groups[0].cfg.commands_per_s = 700;
+	groups[0].cfg.bytes_per_s = 9;
+	share_group_changed(&d, &groups[0]);
+	ck_assert_uint_eq(groups[0].rates->commands.per_s, 700);
+	ck_assert_uint_eq(groups[0].rates->bytes.per_s, 9);
+	into(&v, 1, &groups[1]);
+	ck_assert_int_eq(share_moved(&v), 0);
+	ck_assert_ptr_eq(v.tenant->together, groups[1].rates);
+	into(&other, 1, NULL);
+	ck_assert_int_eq(share_moved(&other), 0);
+	ck_assert_ptr_null(groups[0].rates);
+	ck_assert_ptr_null(other.tenant->together);
+	share_vgpu_gone(&v);
+	ck_assert_ptr_null(groups[1].rates);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("share");
@@ -190,6 +218,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_vgpu_without_its_group_is_none);
+	tcase_add_test(t, rates_follow_the_group);
 	tcase_add_loop_test(t, a_move_is_all_or_nothing, 0,
 			    (int)(sizeof(moves) / sizeof(moves[0])));
 	suite_add_tcase(s, t);

@@ -18,7 +18,7 @@
 
 static struct daemon d;
 static unsigned int looks, found, keys_read;
-static unsigned int breaches;
+static unsigned int breaches, asks;
 static uint64_t clock_ms, clock_step;
 static bool moves; /* a look writes the state */
 static char fatal[96];
@@ -133,6 +133,20 @@ void xenbus_host_level(struct xenbus *b)
 	b->leveled = false;
 }
 
+void xenbus_ask(struct xenbus *b)
+{
+	b->asked = false;
+	asks++;
+}
+
+void xenbus_ask_start(struct xenbus *b)
+{
+}
+
+void xenbus_ask_stop(struct xenbus *b, bool leave)
+{
+}
+
 void xenctl_leave(struct xen_vgpu *x)
 {
 }
@@ -195,7 +209,7 @@ static void setup(void)
 	fake_set("/local/domain/0/domid", "0");
 	for (unsigned int g = 1; g <= GUESTS; g++)
 		fake_domain(g, "guest", "6a6c8ab2-9c1b-4d3e-8f10-0123456789ab");
-	looks = found = keys_read = breaches = 0;
+	looks = found = keys_read = breaches = asks = 0;
 	clock_ms = 3600000;
 	clock_step = 1000; /* nothing is too soon */
 	moves = false;
@@ -280,6 +294,20 @@ START_TEST(an_event_leads_to_one_look_at_what_it_is_of)
 }
 END_TEST
 
+/* pvgpud's own answer is no request. */
+START_TEST(a_request_of_dom0_is_seen_once)
+{
+	settle();
+	fake_set("/local/domain/0/data/pvgpu/request", "1 0/0 {}");
+	settle();
+	ck_assert_uint_eq(asks, 1);
+	fake_set("/local/domain/0/data/pvgpu/answer", "1 0/1 {}");
+	settle();
+	ck_assert_uint_eq(asks, 1);
+	ck_assert_uint_eq(looks, 0);
+}
+END_TEST
+
 START_TEST(what_goes_from_above_is_seen_by_all_below)
 {
 	attach_many();
@@ -329,7 +357,9 @@ static unsigned int storm(uint64_t ms)
 	const unsigned int before = looks;
 
 	clock_step = 0;
-	for (const uint64_t end = clock_ms + ms; clock_ms < end; clock_ms++) {
+	/* Twice the looks that LOOK_MS allows are enough to see that it does not bind. */
+	for (const uint64_t end = clock_ms + ms; clock_ms < end && looks - before <= ms / 10;
+	     clock_ms++) {
 		frontend_moves();
 		ev_timer_stop(d.loop, &d.xen->later); /* its time is the clock's above */
 		xenbus_schedule(d.xen);
@@ -361,6 +391,21 @@ START_TEST(a_storm_has_its_limit)
 	ev_run(d.loop, EVRUN_NOWAIT);
 	ev_run(d.loop, EVRUN_NOWAIT);
 	ck_assert_uint_ge(looks, n + 1);
+}
+END_TEST
+
+/* While its budget lasts: what it writes, and what pvgpud writes after each look, lead to one look
+ * in LOOK_MS. */
+START_TEST(looks_are_apart)
+{
+	const uint64_t ms = 400;
+	unsigned int n;
+
+	attach_many();
+	moves = _i;
+	n = storm(ms);
+	ck_assert_msg(n >= ms / 20 - 1 && n <= ms / 20 + 1, "%u looks", n);
+	moves = false;
 }
 END_TEST
 
@@ -431,10 +476,12 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, one_more_costs_no_look_at_those_that_are_there);
 	tcase_add_test(t, an_event_leads_to_one_look_at_what_it_is_of);
+	tcase_add_test(t, a_request_of_dom0_is_seen_once);
 	tcase_add_test(t, what_goes_from_above_is_seen_by_all_below);
 	tcase_add_test(t, a_lost_xenstore_ends_pvgpud_as_failed);
 	tcase_add_test(t, a_pvgpud_that_drains_goes_on_without_xenstore);
 	tcase_add_test(t, what_others_made_stays);
+	tcase_add_loop_test(t, looks_are_apart, 0, 2);
 	tcase_add_loop_test(t, a_storm_has_its_limit, 0, 2);
 	tcase_add_test(t, a_storm_without_end);
 	tcase_add_test(t, turns_are_short);

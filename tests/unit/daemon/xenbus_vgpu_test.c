@@ -29,16 +29,21 @@
 
 static struct daemon d;
 static struct pool pool, *pools[] = {&pool};
-static uint64_t promised, clock_ms;
+static uint64_t promised, clock_ms, clock_step;
 static bool busy;               /* sessions take their time to end */
 static struct xen_vgpu *ending; /* the vGPU whose sessions are ending */
 static unsigned int connects;
 
 /* ---- the rest of pvgpud ---- */
 
+char *admin_answer(struct daemon *dm, const char *line, size_t len)
+{
+	return NULL;
+}
+
 uint64_t now_ms(void)
 {
-	return clock_ms += 1000;
+	return clock_ms += clock_step;
 }
 
 struct vgpu *daemon_add_vgpu(struct daemon *dm, const struct config_vgpu *cfg, struct pool *p)
@@ -265,6 +270,7 @@ static void setup(void)
 	log_set_level(LOG_LEVEL_ERROR);
 	promised = 0;
 	connects = 0;
+	clock_step = 1000; /* nothing is too soon */
 	busy = false;
 	ending = NULL;
 	pool = (struct pool){.device_memory = 1ull << 40, .driver_version = 13000};
@@ -413,6 +419,85 @@ START_TEST(refused_for_a_while)
 }
 END_TEST
 
+/* Each vGPU's are written; how many that were. */
+static unsigned int count_all(void)
+{
+	unsigned int writes = 0;
+	struct xen_vgpu *x;
+
+	TAILQ_FOREACH(x, &d.xen->vgpus, link)
+	{
+		uint64_t before = x->stats_ms;
+
+		xenbus_count(x);
+		writes += x->stats_ms != before;
+	}
+	return writes;
+}
+
+/* Counters that move all the time: a write a second for each vGPU; none where nothing moves. */
+START_TEST(statistics_once_a_second)
+{
+	const unsigned int vgpus = 30, seconds = 5;
+	unsigned int writes = 0;
+	struct xen_vgpu *x;
+
+	for (unsigned int i = 0; i < vgpus; i++) {
+		attach(i);
+		settle();
+		connect_guest(i);
+	}
+	clock_step = 0;
+	for (unsigned int ms = 0; ms < seconds * 1000; ms += 10, clock_ms += 10) {
+		TAILQ_FOREACH(x, &d.xen->vgpus, link)
+		x->v->total++;
+		writes += count_all();
+	}
+	ck_assert_uint_le(writes, vgpus * seconds);
+	ck_assert_uint_ge(writes, vgpus * (seconds - 1));
+	clock_ms += 1000;
+	ck_assert_uint_eq(count_all(), vgpus);
+	ck_assert_ptr_nonnull(strstr(get(DIR, 7, "statistics"), "sessions-total=500"));
+	clock_ms += 1000;
+	ck_assert_uint_eq(count_all(), 0);
+}
+END_TEST
+
+/* Of many together 50 a second, each in its turn. */
+START_TEST(statistics_of_many_are_paced)
+{
+	const unsigned int ms = 6000, step = 5;
+	unsigned int writes[MANY] = {0}, all = 0;
+	uint64_t before[MANY];
+	struct xen_vgpu *x;
+
+	for (unsigned int i = 0; i < MANY; i++) {
+		attach(i);
+		settle();
+		connect_guest(i);
+	}
+	clock_step = 0;
+	for (unsigned int at = 0; at < ms; at += step, clock_ms += step) {
+		TAILQ_FOREACH(x, &d.xen->vgpus, link)
+		{
+			before[x->devid] = x->stats_ms;
+			x->v->total++;
+			xenbus_changed(x);
+		}
+		settle();
+		TAILQ_FOREACH(x, &d.xen->vgpus, link)
+		writes[x->devid] += x->stats_ms != before[x->devid];
+	}
+	for (unsigned int i = 0; i < MANY; i++) {
+		all += writes[i];
+		ck_assert_uint_ge(writes[i], ms / (MANY * 20) - 1);
+		ck_assert_uint_le(writes[i], ms / (MANY * 20) + 1);
+	}
+	ck_assert_uint_le(all, ms / 20 + 1);
+	ck_assert_uint_ge(all, ms / 20 - MANY / 10);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("xenbus_vgpu");
@@ -428,6 +513,8 @@ int main(void)
 	tcase_add_test(t, attached_anew_while_the_old_one_ends);
 	tcase_add_test(t, what_is_left_of_a_directory);
 	tcase_add_test(t, refused_for_a_while);
+	tcase_add_test(t, statistics_once_a_second);
+	tcase_add_test(t, statistics_of_many_are_paced);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

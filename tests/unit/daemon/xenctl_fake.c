@@ -140,6 +140,10 @@ unsigned int watchdog_long(const struct pool *p)
 	return 0;
 }
 
+void xenbus_predicted(struct daemon *d)
+{
+}
+
 void xenbus_memory_changed(struct daemon *d)
 {
 }

@@ -409,6 +409,38 @@ START_TEST(graphs)
 }
 END_TEST
 
+/* Events of a graph's nodes cost a command each at a launch, and their times are not known. */
+START_TEST(graph_events)
+{
+	CUevent before, behind;
+	CUgraphExec exec;
+	CUgraphNode n;
+	CUgraph g;
+	CUstream s;
+	float ms;
+
+	OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	OK(cuEventCreate(&before, 0));
+	OK(cuEventCreate(&behind, 0));
+	OK(cuGraphCreate(&g, 0));
+	ASKS(cuGraphAddEventWaitNode(&n, g, NULL, 0, before));
+	ASKS(cuGraphAddEventRecordNode(&n, g, NULL, 0, behind));
+	OK(cuGraphInstantiateWithFlags(&exec, g, 0));
+	COSTS(2, OK(cuGraphLaunch(exec, s))); /* an event that was never recorded is no matter */
+	OK(cuEventRecord(before, s));
+	COSTS(3, OK(cuGraphLaunch(exec, s)));
+	ck_assert_uint_eq(fake.count[PVGPU_OP_STREAM_WAIT_EVENT], 1);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_GRAPH_LAUNCH], 2);
+	ck_assert_uint_eq(fake.count[PVGPU_OP_EVENT_RECORD], 3);
+	COSTS(0, ck_assert_int_eq(cuEventElapsedTime_v2(&ms, before, behind),
+				  CUDA_ERROR_NOT_SUPPORTED));
+	OK(cuEventRecord(behind, s));
+	ASKS(cuEventElapsedTime_v2(&ms, before, behind));
+	OK(cuEventDestroy_v2(behind));
+	COSTS(0, ck_assert_int_eq(cuGraphLaunch(exec, s), CUDA_ERROR_INVALID_HANDLE));
+}
+END_TEST
+
 static int ended;
 
 static void CUDA_CB note_end(void *arg)
@@ -462,6 +494,7 @@ int main(void)
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
+	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

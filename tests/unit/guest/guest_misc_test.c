@@ -67,6 +67,50 @@ START_TEST(proc_address_honours_the_version)
 }
 END_TEST
 
+/* Graphics and sharing between processes: the calls are found, and refuse. */
+START_TEST(refused_calls_are_found)
+{
+	static const struct {
+		const char *name;
+		int version;
+	} rows[] = {{"cuGLInit", 2000},
+		    {"cuGLCtxCreate", 2000},
+		    {"cuGLCtxCreate", 13000},
+		    {"cuGLGetDevices", 13000},
+		    {"cuGLMapBufferObject", 13000},
+		    {"cuGraphicsGLRegisterBuffer", 3000},
+		    {"cuGraphicsEGLRegisterImage", 7000},
+		    {"cuEGLStreamConsumerConnect", 7000},
+		    {"cuEventCreateFromEGLSync", 9000},
+		    {"cuVDPAUGetDevice", 3010},
+		    {"cuIpcGetMemHandle", 4010},
+		    {"cuIpcOpenMemHandle", 13000},
+		    {"cuIpcGetEventHandle", 4010}};
+	CUdriverProcAddressQueryResult status;
+	int (*call)(void);
+	void *fn, *seen[2 * sizeof(rows) / sizeof(rows[0])];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (cuuint64_t flags = 0; flags <= 2; flags += 2) {
+			ck_assert_int_eq(cuGetProcAddress_v2(rows[i].name, &fn, rows[i].version,
+							     flags, &status),
+					 0);
+			ck_assert_ptr_nonnull(fn);
+			ck_assert_int_eq(status, CU_GET_PROC_ADDRESS_SUCCESS);
+			memcpy(&call, &fn, sizeof(call));
+			ck_assert_int_eq(call(), CUDA_ERROR_NOT_SUPPORTED);
+			seen[2 * i + (flags != 0)] = fn;
+		}
+	}
+	ck_assert_ptr_ne(seen[2], seen[4]); /* two revisions */
+	ck_assert_ptr_ne(seen[8], seen[9]); /* the per-thread form */
+	ck_assert_int_eq(cuGetProcAddress_v2("cuGraphicsEGLRegisterImage", &fn, 6050, 0, &status),
+			 0);
+	ck_assert_ptr_null(fn);
+	ck_assert_int_eq(status, CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT);
+}
+END_TEST
+
 START_TEST(proc_address_says_what_is_missing)
 {
 	CUdriverProcAddressQueryResult status;
@@ -419,6 +463,7 @@ int main(void)
 	tcase_add_loop_test(t, proc_address_honours_the_version, 0,
 			    sizeof(lookups) / sizeof(lookups[0]));
 	tcase_add_test(t, proc_address_says_what_is_missing);
+	tcase_add_test(t, refused_calls_are_found);
 	tcase_add_test(t, text_image);
 	tcase_add_test(t, fatbin_image);
 	tcase_add_test(t, fatbin_for_many);

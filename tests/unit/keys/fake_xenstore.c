@@ -316,7 +316,8 @@ struct xs_handle *xs_open(unsigned long flags)
 void xs_close(struct xs_handle *h)
 {
 	n_watches = n_events = 0;
-	close(h->fd);
+	if (h->fd >= 0)
+		close(h->fd);
 	h->fd = -1;
 }
 

@@ -345,6 +345,65 @@ START_TEST(a_record_full_of_fields)
 }
 END_TEST
 
+START_TEST(messages)
+{
+	static const char *const bad[] = {
+		"1",
+		"1 ",
+		"1 0",
+		"1 0/",
+		"1 0/1",
+		"0 0/1 x",
+		"01 0/1 x",
+		"1 00/1 x",
+		"1 0/01 x",
+		"1 1/1 x",
+		"1 2/1 x",
+		"1  0/1 x",
+		" 1 0/1 x",
+		"1 0/1\tx",
+		"1 0/1 x\n",
+		"1 0/1 \x7f",
+		"-1 0/1 x",
+		"1 -0/1 x",
+		"1 0/1 x\xe9",
+		"1 0/4294967296 x",
+		"1 4294967296/0 x",
+		"18446744073709551616 0/1 x",
+	};
+	struct pvgpu_message m, again;
+	char buf[PVGPU_KEY_TEXT], err[PVGPU_KEY_ERROR];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		keys_take_expect(&pvgpu_keys[PVGPU_KEY_HOST_ANSWER], bad[i], false);
+	/* A NUL is no end. */
+	ck_assert_int_eq(pvgpu_host_answer_parse("1 0/1 x\0y", 9, &m, NULL), -EINVAL);
+	ck_assert_int_eq(pvgpu_host_answer_parse(NULL, 0, &m, NULL), 0);
+	ck_assert_uint_eq(m.number, 0);
+	ck_assert_int_eq(pvgpu_host_answer_format(&m, buf, sizeof(buf), NULL), 0);
+	ck_assert_str_eq(buf, "");
+	snprintf(buf, sizeof(buf), "18446744073709551615 4294967294/4294967295 ");
+	memset(buf + strlen(buf), 'x', PVGPU_MESSAGE_MAX + 1);
+	buf[43 + PVGPU_MESSAGE_MAX + 1] = '\0';
+	ck_assert_int_eq(pvgpu_host_answer_parse(buf, strlen(buf), &m, err), -EINVAL);
+	buf[43 + PVGPU_MESSAGE_MAX] = '\0';
+	ck_assert_int_eq(pvgpu_host_answer_parse(buf, strlen(buf), &m, err), 0);
+	ck_assert_uint_eq(m.number, UINT64_MAX);
+	ck_assert_uint_eq(m.page, UINT32_MAX - 1);
+	ck_assert_uint_eq(m.len, PVGPU_MESSAGE_MAX);
+	ck_assert_int_eq(pvgpu_host_answer_format(&m, buf, 100, err), -ENOSPC);
+	ck_assert_int_eq(pvgpu_host_answer_format(&m, buf, sizeof(buf), err), 0);
+	ck_assert_int_eq(pvgpu_host_answer_parse(buf, strlen(buf), &again, err), 0);
+	ck_assert_mem_eq(&m, &again, sizeof(m));
+	m.s[3] = '\n';
+	ck_assert_int_eq(pvgpu_host_answer_format(&m, buf, sizeof(buf), err), -EINVAL);
+	m.s[3] = '\0';
+	ck_assert_int_eq(pvgpu_host_answer_format(&m, buf, sizeof(buf), err), -EINVAL);
+	m.len = PVGPU_MESSAGE_MAX + 1;
+	ck_assert_int_eq(pvgpu_host_answer_format(&m, buf, sizeof(buf), err), -EINVAL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("keys_values");
@@ -363,6 +422,7 @@ int main(void)
 	tcase_add_test(t, shares);
 	tcase_add_test(t, priorities);
 	tcase_add_test(t, a_record_full_of_fields);
+	tcase_add_test(t, messages);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

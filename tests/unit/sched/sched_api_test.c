@@ -71,7 +71,6 @@ static struct two two(const struct sched_share *of_a)
 
 START_TEST(the_chosen_one_stays_chosen)
 {
-	struct sched_share high = FULL;
 	struct sched_vgpu *c;
 	struct two t = two(&FULL);
 
@@ -80,20 +79,58 @@ START_TEST(the_chosen_one_stays_chosen)
 	ck_assert_ptr_eq(t.d.holder, t.b);
 	ck_assert_uint_eq(t.d.again, SCHED_NEVER);
 	ck_assert(t.d.contended);
-	high.class = SCHED_HIGH;
-	c = sched_add(t.s, NULL, &high, NULL, 5 * MS);
+	c = sched_add(t.s, NULL, &FULL, NULL, 5 * MS);
+	sched_charge(c, MS, 5 * MS);
 	sched_wants(c, true, 5 * MS);
 	sched_decide(t.s, 5 * MS, &t.d);
 	ck_assert_ptr_eq(t.d.holder, t.b);
 	/* The vGPU runs out of work before it gets the grant. */
 	sched_wants(t.b, false, 6 * MS);
 	sched_decide(t.s, 6 * MS, &t.d);
-	ck_assert_ptr_eq(t.d.holder, c);
+	ck_assert_ptr_eq(t.d.holder, t.a);
+	ck_assert(t.d.contended);
 	sched_remove(c, 6 * MS);
 	sched_decide(t.s, 6 * MS, &t.d);
 	ck_assert_ptr_eq(t.d.holder, t.a);
 	ck_assert(!t.d.contended);
 	sched_free(t.s);
+}
+END_TEST
+
+/* a drains, b was chosen, and c begins to have work: who is next? */
+static bool overtakes(const struct sched_share *of_c, uint64_t c_used)
+{
+	struct two t = two(&FULL);
+	struct sched_vgpu *c = sched_add(t.s, NULL, of_c, NULL, 0);
+	bool first;
+
+	sched_charge(c, c_used, 0);
+	sched_charge(t.a, 60 * MS, 60 * MS);
+	sched_charge(t.b, 50 * MS, 60 * MS);
+	sched_wants(t.b, true, 60 * MS);
+	sched_decide(t.s, 60 * MS, &t.d);
+	ck_assert_ptr_eq(t.d.holder, t.b);
+	sched_wants(c, true, 61 * MS);
+	sched_decide(t.s, 61 * MS, &t.d);
+	first = t.d.holder == c;
+	ck_assert(first || t.d.holder == t.b);
+	sched_granted(t.s, t.d.holder, 62 * MS);
+	sched_decide(t.s, 62 * MS, &t.d);
+	ck_assert(first == (t.d.holder == c));
+	sched_free(t.s);
+	return first;
+}
+
+START_TEST(who_comes_during_a_drain_has_its_turn)
+{
+	struct sched_share high = FULL, low = FULL;
+
+	high.class = SCHED_HIGH;
+	low.class = SCHED_LOW;
+	ck_assert(overtakes(&FULL, 0));
+	ck_assert(!overtakes(&FULL, 100 * MS));
+	ck_assert(overtakes(&high, 100 * MS));
+	ck_assert(!overtakes(&low, 0));
 }
 END_TEST
 
@@ -357,10 +394,10 @@ START_TEST(bounds_are_told)
 	/* And two slices of another with the same weight, its credit, and what it has in flight
 	 * beside. */
 	b = sched_add(s, NULL, &FULL, NULL, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 40 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 44 * MS);
 	p.credit_ns = 1;
 	sched_set(s, &p, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 12 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 16 * MS);
 	p.exclusive = true;
 	sched_set(s, &p, 0);
 	ck_assert_uint_eq(sched_wait_bound(a), 10 * MS);
@@ -369,7 +406,7 @@ START_TEST(bounds_are_told)
 	group.max_ppm = 500000;
 	g = sched_group_add(s, &group, NULL, 0);
 	sched_move(b, g, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 12 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 16 * MS);
 	ck_assert_uint_eq(sched_wait_bound(b), SCHED_NEVER);
 	p.policy = SCHED_BEST_EFFORT;
 	sched_set(s, &p, 0);
@@ -387,6 +424,7 @@ int main(void)
 
 	tcase_add_test(t, slices);
 	tcase_add_test(t, the_chosen_one_stays_chosen);
+	tcase_add_test(t, who_comes_during_a_drain_has_its_turn);
 	tcase_add_test(t, a_higher_class_does_not_wait_for_the_slice);
 	tcase_add_test(t, who_was_long_alone_gives_way_at_once);
 	tcase_add_test(t, a_new_maximum_has_saved_nothing);

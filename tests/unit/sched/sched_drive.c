@@ -242,8 +242,11 @@ static void decide(struct drive *d)
 		d->decisions++;
 		must(d->d.again > d->now);
 		if (d->d.holder != d->chosen) {
-			d->coming_at = SCHED_NEVER;
-			if (d->d.holder != d->granted) {
+			bool drains = d->chosen != d->granted;
+
+			if (d->d.holder == d->granted) {
+				d->coming_at = SCHED_NEVER;
+			} else if (!drains) {
 				c = d->granted ? client_of(d, d->granted) : NULL;
 				d->overrun_to = d->now + (c && c->wants ? c->load.overrun : 0);
 				d->coming_at = d->handover + d->overrun_to;

@@ -95,6 +95,50 @@ START_TEST(no_wait_while_it_has_the_gpu)
 }
 END_TEST
 
+/* Bursts of 12 hand-overs, or single kernels of 48, within limits. */
+START_TEST(brief_by_handovers)
+{
+	static const struct {
+		uint64_t handover, burst, kernel;
+	} cases[] = {
+		{0, 500 * US, MS},
+		{20 * US, 500 * US, MS},
+		{50 * US, 600 * US, 2400 * US},
+		{100 * US, 1200 * US, 2500 * US},
+		{MS, 2 * MS, 2500 * US},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_uint_eq(sched_brief(cases[i].handover), cases[i].burst);
+		ck_assert_uint_eq(sched_brief_kernel(cases[i].handover), cases[i].kernel);
+	}
+}
+END_TEST
+
+/* The lead by which one is held grows while the GPU is idle, and is half a slice again when it has
+ * been busy. */
+START_TEST(lead_by_looks)
+{
+	uint64_t ahead = 0;
+
+	ahead = sched_ahead_look(ahead, 3 * MS, false);
+	ck_assert_uint_eq(ahead, 1500 * US);
+	for (int i = 0; i < 4; i++)
+		ahead = sched_ahead_look(ahead, 3 * MS, true);
+	ck_assert_uint_eq(ahead, 2500 * US);
+	for (int i = 0; i < 100; i++)
+		ahead = sched_ahead_look(ahead, 3 * MS, true);
+	ck_assert_uint_eq(ahead, SCHED_AHEAD_NS);
+	ck_assert_uint_lt(sched_ahead_look(ahead, 3 * MS, false), ahead);
+	/* Idle at one look of 30: it goes back all the same. */
+	for (int i = 0; i < 30000; i++)
+		ahead = sched_ahead_look(ahead, 3 * MS, i % 30 == 0);
+	ck_assert_uint_eq(ahead, 1500 * US);
+	/* A slice that has become longer. */
+	ck_assert_uint_eq(sched_ahead_look(ahead, 10 * MS, false), 2 * MS);
+}
+END_TEST
+
 /* The rule of daemon/dispatch/joint.c: the first in turn runs, the second up to a slice ahead, and
  * the others up to half of one. */
 static int open_some(int n, bool open[MOST], int64_t slice)
@@ -182,6 +226,8 @@ int main(void)
 	tcase_set_timeout(c, 300);
 	tcase_add_test(c, who_may);
 	tcase_add_test(c, no_wait_while_it_has_the_gpu);
+	tcase_add_test(c, brief_by_handovers);
+	tcase_add_test(c, lead_by_looks);
 	tcase_add_test(c, shares_hold);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);

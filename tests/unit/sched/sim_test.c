@@ -167,6 +167,42 @@ START_TEST(higher_class)
 }
 END_TEST
 
+/* Four of weights 1, 2, 1, 4 that think between bursts: the GPU is not idle for the one that is
+ * behind, and bursts that are worth a turn have one, so that it does not wait for the others'. */
+START_TEST(bursts_and_thoughts)
+{
+	static const struct {
+		double kernels, kernel_ns;
+		uint64_t bell_ns;
+		double total, heavy; /* of native; of the time */
+	} cases[] = {
+		{4, 100e3, 10 * SIM_US, 0.96, 0.2},
+		{8, 100e3, 10 * SIM_US, 0.96, 0.33},
+		{4, 500e3, 50 * SIM_US, 0.95, 0.44},
+	};
+	struct sim_result *r;
+	uint64_t native;
+
+	sim_model_default(&c.model);
+	c.model.bell_ns = cases[_i].bell_ns;
+	closed(&loads[0], 1020e3, cases[_i].kernels, cases[_i].kernel_ns);
+	loads[0].gap.kind = SIM_UNIFORM;
+	loads[0].gap.shape = 0.5;
+	c.n_vgpus = 4;
+	vgpus[1].share.weight = 200;
+	vgpus[3].share.weight = 400;
+	c.model.native = true;
+	r = run();
+	native = r->all.busy_ns;
+	sim_result_free(r);
+	c.model.native = false;
+	r = run();
+	ck_assert_double_ge((double)r->all.busy_ns, cases[_i].total * (double)native);
+	ck_assert_double_ge((double)r->vgpu[3].used_ns, cases[_i].heavy * (double)r->time_ns);
+	sim_result_free(r);
+}
+END_TEST
+
 START_TEST(repeats)
 {
 	struct sim_result *a, *b;
@@ -352,6 +388,7 @@ int main(void)
 	tcase_add_test(t, switches_cost);
 	tcase_add_test(t, native_counts_contexts);
 	tcase_add_loop_test(t, higher_class, 0, 3);
+	tcase_add_loop_test(t, bursts_and_thoughts, 0, 3);
 	tcase_add_test(t, repeats);
 	tcase_add_test(t, traces);
 	tcase_add_test(t, come_and_go);

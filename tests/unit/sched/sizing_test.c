@@ -175,11 +175,12 @@ END_TEST
 /* Waits of vGPUs with goals: alone; of two; of many, by class; too many; the same each time. */
 START_TEST(latency_goals)
 {
-	struct goal_vgpu v[64];
+	enum { MANY = 120 };
+	struct goal_vgpu v[MANY];
 	struct goal g = {.v = v, .n = 1};
 	uint64_t two, class;
 
-	for (size_t i = 0; i < 64; i++)
+	for (size_t i = 0; i < MANY; i++)
 		v[i] = (struct goal_vgpu){.share = {.class = SCHED_MEDIUM, .weight = 100}};
 	v[0].goal_ns = 1;
 	ck_assert_int_eq(goal_predict(&g), 0);
@@ -199,6 +200,12 @@ START_TEST(latency_goals)
 	v[0].share.class = SCHED_LOW;
 	ck_assert_int_eq(goal_predict(&g), 0);
 	ck_assert_uint_gt(v[0].p99_ns, 10 * class);
+	/* One of a higher class waits for what is in flight, beside few as beside many. */
+	for (size_t i = 0; i < MANY; i++)
+		v[i].share.class = i ? SCHED_LOW : SCHED_HIGH;
+	g.n = MANY;
+	ck_assert_int_eq(goal_predict(&g), 0);
+	ck_assert_uint_lt(v[0].p99_ns, 10 * SIM_MS);
 	g.n = 0;
 	ck_assert_int_lt(goal_predict(&g), 0);
 }

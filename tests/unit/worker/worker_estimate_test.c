@@ -167,6 +167,33 @@ START_TEST(others_spoil_measures)
 }
 END_TEST
 
+/* The first launch took a minute beside a vGPU that hung: the next ones do not count as minutes. A
+ * kernel that is as long each time is believed in the end. */
+START_TEST(a_minute_beside_others_is_doubted)
+{
+	uint64_t cost;
+
+	open_session(false);
+	fake_far.elapsed_ms = 60000;
+	cost_of(2);
+	fake_far.elapsed_ms = 1;
+	ck_assert_uint_eq(cost_of(2), ESTIMATE_BESIDE_NS);
+	ck_assert_uint_eq(cost_of(2), MS);
+	fake_far.elapsed_ms = 60000;
+	cost_of(3);
+	cost = cost_of(3);
+	ck_assert_uint_le(cost, 2 * ESTIMATE_BESIDE_NS);
+	for (int i = 0; i < 12; i++) {
+		const uint64_t now = cost_of(3);
+
+		ck_assert_uint_ge(now, cost);
+		cost = now;
+	}
+	ck_assert_uint_ge(cost, 50000 * MS);
+	close_session();
+}
+END_TEST
+
 static const float nonsense[] = {NAN, -1, -INFINITY};
 
 START_TEST(nonsense_is_not_believed)
@@ -621,6 +648,7 @@ int main(void)
 	tcase_add_test(t, it_follows);
 	tcase_add_test(t, measured_seldom);
 	tcase_add_test(t, others_spoil_measures);
+	tcase_add_test(t, a_minute_beside_others_is_doubted);
 	tcase_add_loop_test(t, nonsense_is_not_believed, 0,
 			    (int)(sizeof(nonsense) / sizeof(nonsense[0])));
 	tcase_add_test(t, extremes_are_bounded);

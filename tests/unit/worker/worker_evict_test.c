@@ -87,6 +87,36 @@ START_TEST(a_command_finds_it_closed)
 }
 END_TEST
 
+static bool runs(struct worker *v, void *arg)
+{
+	return atomic_load(&v->gpu->cb.runs);
+}
+
+/* Work that waits for a host function begins after the clear of the turn in which it was issued. */
+START_TEST(again_after_a_host_function)
+{
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
+	unsigned int one = 1;
+
+	open_confidential();
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	ck_assert(fake_until(w, runs, NULL));
+	gate_launch(w, GATE_STREAM(1), 1);
+	fake_kicked(w);
+	ck_assert(fake_until(w, clears_are, &one));
+	fake_complete(fake_number(w, FAKE_CTX, 0), UINT64_MAX);
+	ck_assert(fake_until(w, is_drained, NULL));
+	set_open(false);
+	callback_done(w, 1);
+	set_open(true);
+	ck_assert_uint_eq(w->gpu->cb.done, 1);
+	ck_assert_uint_eq(clears, 1);
+	fake_complete(-1, UINT64_MAX);
+	cleared(2);
+	close_confidential();
+}
+END_TEST
+
 /* A context that a fault has spoilt clears nothing: nobody waits for it for ever. */
 START_TEST(nothing_runs_any_more)
 {
@@ -124,6 +154,7 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, drained_after_the_clear);
 	tcase_add_test(t, a_command_finds_it_closed);
+	tcase_add_test(t, again_after_a_host_function);
 	tcase_add_test(t, nothing_runs_any_more);
 	tcase_add_loop_test(t, times_are_coarse, 0, 6);
 	tcase_set_timeout(t, 120);

@@ -265,6 +265,103 @@ START_TEST(host_functions_are_no_gpu_work)
 }
 END_TEST
 
+static bool has_asked(struct worker *v, void *n)
+{
+	return atomic_load(&v->gpu->cb.runs) == *(unsigned int *)n;
+}
+
+/* A host function runs, and behind it in its stream there is work. */
+static void hold(uint64_t stream, unsigned int n)
+{
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = stream, .id = n};
+
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	fake_issue((CUstream)(uintptr_t)fake_number(w, FAKE_CTX, stream));
+	ck_assert(fake_until(w, has_asked, &n));
+	gate_launch(w, stream, 1);
+}
+
+/* While a host function runs, work behind it is not on the GPU: the turn may end. When it has
+ * returned, that work waits for the next turn, and is announced. */
+START_TEST(work_behind_a_host_function)
+{
+	uint64_t commands;
+
+	open_session();
+	set_open(true);
+	gate_side_set(&side.gate->contended, 1);
+	hold(GATE_STREAM(1), 1);
+	gate_launch(w, GATE_STREAM(2), 1);
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(2)), UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	set_open(false);
+	gate_side_rung(&side);
+	commands = gate_side_number(&side.report->commands);
+
+	callback_done(w, 1);
+	state_is(1, 1, 1);
+	ck_assert(gate_side_rung(&side));
+	gate_side_ring(w);
+	state_is(1, 1, 1);
+	ck_assert_uint_eq(w->gpu->cb.done, 0);
+
+	set_open(true);
+	ck_assert_uint_eq(w->gpu->cb.done, 1);
+	state_is(1, 0, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->commands), commands + 1);
+	ck_assert_uint_ne(gate_side_number(&side.report->oldest_ns), 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	state_is(0, 1, 0);
+	close_session();
+}
+END_TEST
+
+/* Without work behind it the stream goes on at once, however the gate is. */
+START_TEST(nothing_behind_a_host_function)
+{
+	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
+	unsigned int one = 1;
+
+	open_session();
+	set_open(true);
+	gate_launch(w, GATE_STREAM(1), 1);
+	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), UINT64_MAX);
+	ck_assert(fake_until(w, has_asked, &one));
+	set_open(false);
+	callback_done(w, 1);
+	ck_assert_uint_eq(w->gpu->cb.done, 1);
+	close_session();
+}
+END_TEST
+
+START_TEST(two_host_functions)
+{
+	open_session();
+	set_open(true);
+	gate_side_set(&side.gate->contended, 1);
+	hold(GATE_STREAM(1), 1);
+	hold(GATE_STREAM(2), 2);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	set_open(false);
+	/* The guest's functions run one after the other. */
+	callback_done(w, 1);
+	callback_done(w, 2);
+	ck_assert_uint_eq(w->gpu->cb.done, 0);
+	set_open(true);
+	ck_assert_uint_eq(w->gpu->cb.done, 2);
+	ck_assert_uint_eq(atomic_load(&w->gpu->cb.runs), 0);
+	state_is(1, 0, 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, word_is_set, &side.report->drained));
+	close_session();
+}
+END_TEST
+
 /* ---- allowances ---- */
 
 START_TEST(commands_run_out)
@@ -358,21 +455,43 @@ START_TEST(depth_is_bounded)
 }
 END_TEST
 
-/* Work behind a host function that waits for the program does not count for ever: the program's
- * next command may be what the function waits for. */
+/* Work that waits for a flag in memory does not count for ever: the program's next command may be
+ * what sets it. */
 START_TEST(depth_of_what_stalls)
 {
-	struct pvgpu_wire_host_func h = {.ctx = FAKE_CTX, .stream = GATE_STREAM(1), .id = 1};
 	unsigned int three = 3;
 
 	open_session();
 	gate_side_set(&side.gate->depth, 2);
 	set_open(true);
-	FAKE_SUBMIT(w, HOST_FUNC, 0, h);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(gate_launch(w, GATE_STREAM(1 + i / 2), 1), 0);
 	ck_assert_uint_eq(gate_launched(), 2);
 	ck_assert(fake_until(w, looked_and_launched, &three));
+	close_session();
+}
+END_TEST
+
+/* A wait that covers all in flight tells that it has ended, though nothing looks after it. */
+START_TEST(a_wait_tells_of_the_end)
+{
+	open_session();
+	set_open(true);
+	for (int i = 0; i < 3; i++)
+		gate_launch(w, GATE_STREAM(1), 1);
+	sync_stream(100, GATE_STREAM(1));
+	ck_assert_uint_eq(gate_side_number(&side.report->awaited), 0);
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->commands), 3);
+	ck_assert_uint_eq(gate_side_number(&side.report->awaited), 3);
+	/* Not so beside work of another stream. */
+	gate_launch(w, GATE_STREAM(2), 1);
+	gate_launch(w, GATE_STREAM(1), 1);
+	sync_stream(101, GATE_STREAM(1));
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(1)), UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 101), 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->awaited), 3);
 	close_session();
 }
 END_TEST
@@ -494,10 +613,14 @@ int main(void)
 	tcase_add_test(t, idle_answers_when_contended);
 	tcase_add_loop_test(t, closing_drains, 0, 2);
 	tcase_add_test(t, host_functions_are_no_gpu_work);
+	tcase_add_test(t, work_behind_a_host_function);
+	tcase_add_test(t, nothing_behind_a_host_function);
+	tcase_add_test(t, two_host_functions);
 	tcase_add_test(t, commands_run_out);
 	tcase_add_test(t, bytes_run_out);
 	tcase_add_test(t, depth_is_bounded);
 	tcase_add_test(t, depth_of_what_stalls);
+	tcase_add_test(t, a_wait_tells_of_the_end);
 	tcase_add_test(t, work_of_a_dying_context);
 	tcase_add_test(t, a_fault_drains);
 	tcase_add_test(t, no_wake_up_is_lost);

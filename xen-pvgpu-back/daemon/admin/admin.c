@@ -106,8 +106,7 @@ static bool take_line(struct client *c)
 		return false;
 	}
 	len = (size_t)(end - c->in);
-	c->a->d->asks.uid = c->uid;
-	c->a->d->asks.pid = c->pid;
+	c->a->d->asks = (struct asks){.uid = c->uid, .pid = c->pid};
 	c->out = admin_answer(c->a->d, c->in, len);
 	memmove(c->in, end + 1, c->in_n - len - 1);
 	c->in_n -= len + 1;

@@ -4,6 +4,7 @@
  * -> {"ok":true,"tree":…}, {"ok":true,"list":[…]}, {"ok":true,"value":V}, {"ok":true},
  * {"op":"events","from":N} -> {"ok":true,"log":{"next":N,"lost":N,"events":[…]}}
  *    {"ok":false,"error":"ENOENT","reason":"for people"}
+ * A request of dom0 has "uid" and "pid" of pvgpuctl there.
  */
 #include "xen-pvgpu-back/daemon/admin/admin_json.h"
 
@@ -59,8 +60,9 @@ static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const c
 /* One line for each change that an administrator makes: who, what, from, to. */
 static void audit(const struct daemon *d, const char *path, const char *from, const char *to)
 {
-	log_info("audit: uid %u pid %d: %.200s: '%.200s' -> '%.200s'", d->asks.uid,
-		 (int)d->asks.pid, path, from ? from : "", to);
+	log_info("audit: %suid %u pid %d: %.200s: '%.200s' -> '%.200s'",
+		 d->asks.dom0 ? "dom0 " : "", d->asks.uid, (int)d->asks.pid, path,
+		 from ? from : "", to);
 }
 
 static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const char *value)
@@ -98,6 +100,10 @@ static json_t *run(struct daemon *d, json_t *req)
 
 	if (!op)
 		return refuse("EINVAL", "%s", "a request is an object with an op");
+	if (d->asks.dom0) {
+		d->asks.uid = (uid_t)json_integer_value(json_object_get(req, "uid"));
+		d->asks.pid = (pid_t)json_integer_value(json_object_get(req, "pid"));
+	}
 	if (!strcmp(op, "events")) {
 		const json_int_t from = json_integer_value(json_object_get(req, "from"));
 
@@ -125,7 +131,7 @@ char *admin_answer(struct daemon *d, const char *line, size_t len)
 	char *text, *out = NULL;
 
 	json_decref(req);
-	text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+	text = answer ? json_dumps(answer, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	json_decref(answer);
 	if (text) {
 		size_t n = strlen(text);

@@ -4,13 +4,8 @@
 #ifndef PVGPU_ADMIN_JSON_H
 #define PVGPU_ADMIN_JSON_H
 
-#include <stddef.h>
+#include "xen-pvgpu-back/daemon/core/above.h"
 
 #define ADMIN_LINE_MAX 4096
-
-struct daemon;
-
-/* The answer with a newline, for the caller to free; NULL when out of memory. */
-char *admin_answer(struct daemon *d, const char *line, size_t len);
 
 #endif

@@ -59,6 +59,7 @@ static void put_sensors(const struct pool *p, uint64_t *n)
 	n[PVGPU_GPU_MEMORY_USED] = there ? p->driver_used : PVGPU_UNKNOWN;
 	n[PVGPU_GPU_TEMPERATURE] = there ? known(m->state.celsius) : PVGPU_UNKNOWN;
 	n[PVGPU_GPU_POWER] = there ? known(m->state.milliwatts) : PVGPU_UNKNOWN;
+	n[PVGPU_GPU_POWER_LIMIT] = there ? known(m->state.limit_milliwatts) : PVGPU_UNKNOWN;
 	n[PVGPU_GPU_SM_CLOCK] = there ? known(m->state.sm_mhz) : PVGPU_UNKNOWN;
 	n[PVGPU_GPU_MEMORY_CLOCK] = there ? known(m->state.memory_mhz) : PVGPU_UNKNOWN;
 	n[PVGPU_GPU_ECC_CORRECTED] = there ? m->state.corrected : PVGPU_UNKNOWN;

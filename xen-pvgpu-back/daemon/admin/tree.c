@@ -13,6 +13,7 @@
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/goals.h"
@@ -160,12 +161,28 @@ static uint64_t gpu_memory(const struct daemon *d)
 	return n;
 }
 
+/* For pvgpuctl doctor; no statistic has them. */
+static void put_modes(json_t *o, const struct pool *p)
+{
+	const struct health_msg *m = &p->sensors;
+	const bool there = m->kind == HEALTH_STATE;
+
+	put(o, "persistence", "%s",
+	    !there || m->state.persistence == UINT32_MAX ? "unknown"
+	    : m->state.persistence                       ? "on"
+							 : "off");
+	put(o, "ecc", "%s",
+	    !there                                   ? "unknown"
+	    : m->state.uncorrected == HEALTH_UNKNOWN ? "off"
+						     : "on");
+}
+
 static void put_pool(json_t *o, const struct pool *p)
 {
 	const struct daemon *d = p->d;
 	unsigned int vgpus = 0, sessions = 0;
 	uint64_t waits, turns;
-	char health[CANARY_WHY + 16];
+	char health[CANARY_WHY + 16], test[CANARY_WHY], reset[300];
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
 		if (d->vgpus[i]->pool != p)
@@ -193,8 +210,13 @@ static void put_pool(json_t *o, const struct pool *p)
 	put(o, "failure", "%s", p->failures ? p->failure : "");
 	canary_health(p, health, sizeof(health));
 	put(o, "health", "%s", health);
+	reset_text(p, reset, sizeof(reset));
+	put(o, "reset", "%s", reset);
+	canary_result(p, test, sizeof(test));
+	put(o, "test", "%s", test);
 	put(o, "canaries", "%" PRIu64, p->canary.runs);
 	put(o, "unknown-processes", "%u", strangers_count(p));
+	put_modes(o, p);
 }
 
 /* Shows parts per million as percent, without trailing zeros. */
@@ -214,6 +236,8 @@ static void put_group(json_t *o, const struct pool_group *g)
 	put(o, "weight", "%u", g->cfg.weight);
 	put_percent(o, "min-share", g->cfg.min_ppm);
 	put_percent(o, "max-share", g->cfg.max_ppm ? g->cfg.max_ppm : SCHED_PPM);
+	put(o, "rate-commands", "%u", g->cfg.commands_per_s);
+	put(o, "rate-bytes", "%" PRIu64, g->cfg.bytes_per_s);
 }
 
 /* A thousand vGPUs take tens of milliseconds to describe. */
@@ -239,6 +263,7 @@ json_t *tree_make(struct daemon *d, const char *path)
 	put(o, "uptime", "%" PRIu64, (now_ms() - d->started_ms) / 1000);
 	put(o, "log-level", "%s", log_level_name(log_get_level()));
 	put(o, "stopping", "%d", d->stopping);
+	put(o, "waits-for-restart", "%s", d->waits);
 	put(o, "spare-workers", "%u", spares(d, NULL));
 	put(o, "workers-started", "%" PRIu64, d->workers_started);
 	put(o, "loop-turns", "%u", ev_iteration(d->loop));
@@ -246,6 +271,8 @@ json_t *tree_make(struct daemon *d, const char *path)
 	put(o, "accounting", "%s", health_state(d));
 	put(o, "cgroups", "%s", cgroup_state(d));
 	put(o, "test-overrides", "%s", config_overrides(&d->cfg));
+	put(o, "sandbox", "%s", config_sandbox_name(d->cfg.sandbox));
+	put(o, "exceptions", "%s", config_exceptions(&d->cfg));
 	put(o, "driver-version", "%d", d->pool_n ? d->pools[0]->driver_version : 0);
 	o = inside(root, "pool");
 	for (unsigned int i = 0; i < d->pool_n; i++)
@@ -334,7 +361,14 @@ static int write_place(struct vgpu *v, const char *key, const char *value, char 
 		return EACCES;
 	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
 		return EINVAL;
-	return vgpu_change(v, &cfg, why) < 0 ? EINVAL : 0;
+	if (vgpu_change(v, &cfg, why) == 0)
+		return 0;
+	if (!why[0])
+		snprintf(why, TREE_WHY,
+			 "%.100s: how long its commands would wait there is being "
+			 "predicted: ask again in a second",
+			 value);
+	return EINVAL;
 }
 
 /* SESSION/kill: ends the session. */
@@ -383,10 +417,23 @@ static int write_vgpu(struct vgpu *v, const char *key, const char *value, char w
 	return write_policy(v, key, value, why);
 }
 
-static int write_pool(struct pool *p, const char *key, const char *value)
+static int write_pool(struct pool *p, const char *key, const char *value, char why[TREE_WHY])
 {
-	if (strcmp(key, "health") != 0)
+	if (!strcmp(key, "reset"))
+		return !strcmp(value, "1") && reset_start(p, why, TREE_WHY) == 0 ? 0 : EINVAL;
+	if (strcmp(key, "health") != 0 && strcmp(key, "test") != 0)
 		return EACCES;
+	if (reset_runs(p) || p->no_workers) {
+		snprintf(why, TREE_WHY, "pool %s: its GPU is being reset: pvgpuctl pools shows it",
+			 p->cfg.name);
+		return EINVAL;
+	}
+	if (!strcmp(key, "test")) {
+		if (strcmp(value, "1") != 0)
+			return EINVAL;
+		canary_ask(p);
+		return 0;
+	}
 	if (!strcmp(value, "drain"))
 		canary_drain(p);
 	else if (!strcmp(value, "ok"))
@@ -422,7 +469,8 @@ int tree_write(struct daemon *d, const char *path, const char *value, char why[T
 	if (!rest || *rest)
 		return EACCES;
 	if (!strcmp(top, "pool"))
-		return pool_find(d, name) ? write_pool(pool_find(d, name), key, value) : ENOENT;
+		return pool_find(d, name) ? write_pool(pool_find(d, name), key, value, why)
+					  : ENOENT;
 	if (strcmp(top, "vgpu") != 0)
 		return EACCES;
 	return daemon_vgpu(d, name) ? write_vgpu(daemon_vgpu(d, name), key, value, why) : ENOENT;

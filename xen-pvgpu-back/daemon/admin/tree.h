@@ -3,10 +3,10 @@
  * pvgpud's keys: a tree of strings, made from the state for each request.
  *
  *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,workers-started,loop-turns,
- *   gpu-memory,accounting,test-overrides,driver-version}
+ *   gpu-memory,accounting,test-overrides,sandbox,exceptions,driver-version}
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,pool,drain}
  *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,load,vgpus,sessions,
- *   spare-workers,failure,health,canaries}, /group/NAME/{weight,min-share,max-share}
+ *   spare-workers,failure,health,canaries,persistence,ecc}, /group/NAME/{weight,min-share,max-share}
  *   /daemon/pools and /daemon/groups can be written as the keys of that name in xenstore
  *   /vgpu/NAME/session/N/{pid,guest-pid,leased,age,state}; on the Xen link guest-session, not
  *   guest-pid, and of the vGPU domain, device, state, not socket

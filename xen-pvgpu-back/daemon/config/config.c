@@ -46,6 +46,8 @@ static const struct key daemon_keys[] = {
 	{"canary_pause_ms", NUMBER, D(canary_pause_ms), 0, 60000},
 	{"canary_tries", NUMBER, D(canary_tries), 1, 100},
 	{"canary_every_s", NUMBER, D(canary_every_s), 0, 86400},
+	{"gpu_reset", PATH, D(gpu_reset), 0, CONFIG_PATH},
+	{"gpu_reset_timeout_s", NUMBER, D(gpu_reset_s), 1, 3600},
 	{"libnvml", TEXT, D(libnvml), 0, CONFIG_PATH},
 	{"health", PATH, D(health), 0, CONFIG_PATH},
 	{"health_user", TEXT, D(health_user), 0, 64},
@@ -95,6 +97,8 @@ static const struct key group_keys[] = {
 	{"weight", NUMBER, G(weight), 1, 10000},
 	{"min_share", SHARE, G(min_ppm), 0, SCHED_PPM},
 	{"max_share", SHARE, G(max_ppm), 0, SCHED_PPM},
+	{"rate_commands", NUMBER, G(commands_per_s), 0, 1000000000},
+	{"rate_bytes", SIZE, G(bytes_per_s), 0, SIZE_LIMIT},
 };
 #undef G
 
@@ -133,6 +137,7 @@ void config_init(struct config *c)
 		.canary_pause_ms = 200,
 		.canary_tries = 3,
 		.canary_every_s = 60,
+		.gpu_reset_s = 180,
 		.health_period_ms = 100,
 		.health_silent_ms = 10000,
 		.context_memory = 1ull << 30,
@@ -379,6 +384,17 @@ static void *thing(struct config *c, const char *section, const char *place, cha
 		 "[vgpu NAME]",
 		 place, section);
 	return NULL;
+}
+
+const struct key *config_keys(const char *kind, size_t *n)
+{
+	if (!strcmp(kind, "pool"))
+		return *n = COUNT(pool_keys), pool_keys;
+	if (!strcmp(kind, "group"))
+		return *n = COUNT(group_keys), group_keys;
+	if (!strcmp(kind, "vgpu"))
+		return *n = COUNT(vgpu_keys), vgpu_keys;
+	return *n = COUNT(daemon_keys), daemon_keys;
 }
 
 int config_section(struct config *c, const char *section, char *error)

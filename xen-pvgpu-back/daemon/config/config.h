@@ -51,6 +51,8 @@ struct config_pool {
 /* The vGPUs of one project, in any pools. */
 struct config_group {
 	char name[CONFIG_GROUP];
+	uint64_t bytes_per_s; /* copied; 0: no limit */
+	unsigned int commands_per_s;
 	unsigned int weight;
 	unsigned int min_ppm, max_ppm; /* as sched.h's */
 };
@@ -85,6 +87,8 @@ struct config {
 	unsigned int quarantine_kernel_faults; /* 1: a failed kernel counts as a fault */
 	unsigned int canary_limit_ms, canary_pause_ms, canary_tries, canary_every_s;
 	char libcublas[CONFIG_PATH]; /* empty: not offered to guests */
+	char gpu_reset[CONFIG_PATH]; /* a program; empty: beside pvgpud itself */
+	unsigned int gpu_reset_s;    /* its time */
 	char libnvml[CONFIG_PATH];   /* empty: no accounting of workers' use */
 	char health[CONFIG_PATH];    /* pvgpu-health; empty: beside pvgpud itself */
 	char health_user[64];        /* empty: pvgpud's own */
@@ -146,6 +150,17 @@ int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_
 int config_live(struct config *c, const char *kind, const char *text, char error[CONFIG_ERROR]);
 /* Fills in defaults that depend on other settings, and checks settings against each other. */
 int config_finish(struct config *c, char error[CONFIG_ERROR]);
+/*
+ * A setting that a new configuration changes: section as in the file, without brackets; key "": the
+ * whole section is new or gone; to: its new value, "" where it is neither number nor text. live: it
+ * was changed in the configuration in use; else it waits for pvgpud's next start.
+ */
+typedef void config_change(void *arg, const char *section, const char *key, const char *to,
+			   bool live);
+/* Takes over what can change while pvgpud runs, and tells of each difference; or -1 with an error:
+ * nothing was changed. Both are finished. */
+int config_reload(struct config *now, const struct config *new, config_change *each, void *arg,
+		  char error[CONFIG_ERROR]);
 /* The names of the overrides for tests that are on, separated by blanks; "": none. */
 static inline const char *config_overrides(const struct config *c)
 {
@@ -153,6 +168,14 @@ static inline const char *config_overrides(const struct config *c)
 					 "test_allow_hmm test_judge_observes"};
 
 	return on[(c->test_allow_hmm ? 1 : 0) + (c->test_judge_observes ? 2 : 0)];
+}
+/* Likewise the checks at the start that the operator does without. */
+static inline const char *config_exceptions(const struct config *c)
+{
+	static const char *const on[] = {"", "allow_no_ecc", "allow_no_scrub",
+					 "allow_no_ecc allow_no_scrub"};
+
+	return on[(c->allow_no_ecc ? 1 : 0) + (c->allow_no_scrub ? 2 : 0)];
 }
 void config_free(struct config *c);
 

@@ -38,6 +38,8 @@ struct key {
 	uint64_t min, max; /* of a number, size, ppm or thousandths; max: bytes of a text */
 };
 
+/* The keys of a section: "daemon", "pool", "group" or "vgpu" (without its policy's). */
+const struct key *config_keys(const char *kind, size_t *n);
 /* Sets a key of a structure; 0, or -1 with the allowed values in want. */
 int config_value_set(struct config *c, const struct key *k, void *base, const char *value,
 		     char *want, size_t cap);

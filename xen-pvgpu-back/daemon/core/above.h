@@ -7,6 +7,7 @@
 #ifndef PVGPU_ABOVE_H
 #define PVGPU_ABOVE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct daemon;
@@ -15,6 +16,13 @@ struct pvgpu_sup;
 struct vgpu;
 struct worker;
 struct xen_vgpu;
+
+/* ---- admin/, for xen/ ---- */
+
+/* admin_json.c */
+/* One request, a line of JSON, whose sender d->asks names: the answer in printable ASCII, but for
+ * DEL, with a newline, for the caller to free; NULL when out of memory. */
+char *admin_answer(struct daemon *d, const char *line, size_t len);
 
 /* ---- workers/, for guard/ ---- */
 
@@ -49,12 +57,15 @@ void cgroup_kill(struct worker *w);
 /* ---- xen/, for dispatch/, guard/ and workers/ ---- */
 
 /* xenbus.c, xenbus_keys.c */
-/* Counters or last_reason of the vGPU have changed; they are written at most once a second. */
+/* Counters or last_reason of the vGPU have changed; they are written at most once a second,
+ * those of many vGPUs in turn. */
 void xenbus_changed(struct xen_vgpu *x);
 /* The GPU's properties or the promised memory have changed. */
 void xenbus_host_changed(struct daemon *d);
 /* Memory has become free or known: vGPUs that were refused for lack of it are retried. */
 void xenbus_memory_changed(struct daemon *d);
+/* A prediction of latencies has been made: vGPUs that wait for one are retried. */
+void xenbus_predicted(struct daemon *d);
 
 /* xenctl*.c */
 /* The worker of a session of the Xen link is dead. */

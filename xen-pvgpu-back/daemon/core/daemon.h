@@ -40,6 +40,7 @@ struct cgroups;
 struct daemon;
 struct fault_record;
 struct gate;
+struct goals;
 struct held;
 struct held_file;
 struct opening;
@@ -54,6 +55,13 @@ struct xen_session;
 struct xen_vgpu;
 struct xenbus;
 
+/* The sender of the administrator's request that is being answered. */
+struct asks {
+	bool dom0; /* by xenstore: uid and pid are those that dom0's pvgpuctl tells */
+	uid_t uid;
+	pid_t pid;
+};
+
 /* guard/canary.c, of a pool. */
 struct canary {
 	struct pool *p;
@@ -64,7 +72,11 @@ struct canary {
 	bool locked;           /* unhealthy until an operator clears it */
 	unsigned int failures; /* in a row */
 	uint64_t runs;
-	uint64_t readmitted; /* times that it became healthy again */
+	uint64_t readmitted;     /* times that it became healthy again */
+	bool asked, asked_runs;  /* an operator asked for a run; it has begun */
+	char result[CANARY_WHY]; /* of the last run; "": none yet */
+	/* Gets each run's result, why NULL: the right answer; NULL: no reset waits for it. */
+	void (*answered)(struct pool *p, const char *why);
 	/* Waits for a ready worker; polls the time of a run; waits for the next try. */
 	ev_timer timer;
 	ev_timer verdict;        /* after a success: time for an Xid to be heard of */
@@ -76,12 +88,38 @@ struct canary {
 	char reason[CANARY_WHY]; /* why the GPU is unhealthy */
 };
 
+/* guard/reset.c, of a pool: the last reset of its GPU. */
+enum reset_state {
+	RESET_NONE,
+	RESET_EMPTIES, /* what has the GPU open ends */
+	RESET_RUNS,    /* the command does */
+	RESET_TESTS,   /* the canary does */
+	RESET_DONE,
+	RESET_FAILED,
+};
+
+struct reset {
+	struct pool *p; /* NULL: none yet */
+	enum reset_state state;
+	pid_t pid;      /* of the command */
+	int pidfd, out; /* -1: it does not run */
+	ev_io exit_io, out_io;
+	ev_timer timer;
+	uint64_t end_ms;    /* of the time for what ends before the command */
+	unsigned int tests; /* that failed */
+	char line[104];     /* the last that the command wrote */
+	unsigned int line_n;
+	bool line_ended;
+	char why[240];
+};
+
 struct pool_group {
 	TAILQ_ENTRY(pool_group) link;
 	struct config_group cfg;  /* current settings */
 	struct config_group told; /* those that its vGPUs' keys brought */
-	unsigned int users; /* references: vGPUs in it, its section in the configuration, `live` */
-	bool live;          /* set by group_live */
+	unsigned int users;  /* references: vGPUs in it, its section in the configuration, `live` */
+	bool live;           /* set by group_live */
+	struct rates *rates; /* share.c: its limits; NULL: no vGPU is in it */
 };
 
 /* guard/strangers.c: a process on a pool's GPU that is no worker. */
@@ -101,8 +139,9 @@ struct pool {
 	uint32_t load_ppm;
 	uint64_t load_ms; /* time of the last sample */
 	ev_timer load_timer;
-	ev_timer used_timer; /* runs when pool_used was called */
-	ev_timer goals;      /* runs when goals_changed was called */
+	ev_timer used_timer;  /* runs when pool_used was called */
+	ev_timer goals_timer; /* runs when goals_changed was called */
+	struct goals *goals;  /* goals.c */
 	/* The GPU, as reported by its workers. */
 	uint64_t device_memory; /* bytes; 0: no report yet */
 	int driver_version;
@@ -114,11 +153,13 @@ struct pool {
 	ev_timer surplus; /* runs while there are more spare workers than wanted */
 	ev_timer refill;  /* runs while there are fewer */
 	struct canary canary;
+	struct reset reset;
+	bool no_workers;           /* none may start: the GPU is being reset */
 	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
 	uint64_t driver_used;      /* bytes that the driver counts as used */
 	uint64_t xids, last_xid;   /* their number since pvgpud's start; 0: none */
-	unsigned int long_vgpus; /* watchdog.c: vGPUs with long work on the GPU */
-	bool use_counted;        /* watchdog.c: the driver has counted use by some worker */
+	unsigned int long_vgpus;   /* watchdog.c: vGPUs with long work on the GPU */
+	bool use_counted;          /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
 };
 
@@ -167,6 +208,7 @@ struct vgpu {
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
 	uint64_t kills;         /* of these, ended by pvgpud */
 	bool drain;             /* takes no new session */
+	bool unsettled;         /* its place waits for a prediction of latencies */
 	uint64_t predicted_us;  /* goals.c: 99 of 100 waits; 0: it has no latency goal */
 	char last_reason[160];  /* why the last session ended */
 	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
@@ -265,18 +307,18 @@ struct daemon {
 	SLIST_HEAD(, fault_record) fault_records;
 	ev_timer watchdog;
 	bool stopping, hand_over;
+	char *live_pools, *live_groups; /* as pool_live and group_live had them last; NULL: never */
+	char waits[1024]; /* settings of pvgpud.conf that wait for the next start; "": none */
+	bool predict_now; /* latencies are predicted at once, although the loop runs */
 	bool failed; /* exit status 1: the configuration promises more memory than the GPU has, or
 			xenstore is lost */
 	ev_timer stop_limit;
 	struct health *health; /* pvgpu-health; NULL: out of memory */
 	struct admin *admin;
-	struct {
-		uid_t uid;
-		pid_t pid;
-	} asks; /* who has sent the request to the admin socket that is being answered */
+	struct asks asks;
 	struct snapshot_server *snapshots; /* NULL: it does not listen */
-	struct xenbus *xen; /* NULL: no Xen link */
-	bool xen_zero_copy; /* workers may register guests' memory with CUDA */
+	struct xenbus *xen;                /* NULL: no Xen link */
+	bool xen_zero_copy;                /* workers may register guests' memory with CUDA */
 	const struct xen_ops *xen_ops;
 	struct xen_maps *xen_maps; /* chunks that are being mapped; NULL: none yet */
 	uint64_t xen_grants;       /* grants that workers of all guests may have mapped */

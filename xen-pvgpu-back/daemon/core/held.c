@@ -17,7 +17,7 @@
 #define MAGIC  0x31444c4548475650ull /* "PVGHELD1" */
 #define PLACES 8192u                 /* the file is sparse: unused places take no memory */
 #define WORD   64u
-#define READ   1024u /* chunks read at once */
+#define READ   256u /* chunks read at once: a page */
 
 /* Above all that is ever granted: a record with more is damaged. */
 #define PAGES_MAX  (1u << 16)
@@ -194,6 +194,21 @@ struct held *held_begin(struct held_file *f, const struct held_session *s)
 	return h;
 }
 
+/* The first chunk from `i` on that is on file; HELD_CHUNKS: none. Most places have few, and the
+ * file has holes for the others. */
+static unsigned int on_file(const struct held *h, unsigned int i)
+{
+	const off_t at = lseek(h->f->fd, chunk_at(h, i), SEEK_DATA);
+
+	/* A file system that knows no holes: all is read. ENXIO: behind the end of the file. */
+	if (at < 0)
+		return errno == ENXIO ? HELD_CHUNKS : i;
+	if (at >= chunk_at(h, HELD_CHUNKS))
+		return HELD_CHUNKS;
+	return (unsigned int)((at - chunk_at(h, 0)) / (off_t)sizeof(struct held_chunk)) / READ *
+	       READ;
+}
+
 /* False: it is damaged. */
 static bool read_place(struct held *h)
 {
@@ -203,7 +218,7 @@ static bool read_place(struct held *h)
 	if (!get_session(h->f, &h->s, h->place) || h->s.ring_pages > PAGES_MAX ||
 	    h->s.leased > LEASED_MAX)
 		return false;
-	for (unsigned int i = 0; i < HELD_CHUNKS; i += READ) {
+	for (unsigned int i = on_file(h, 0); i < HELD_CHUNKS; i = on_file(h, i + READ)) {
 		/* Behind the end of the file there are none. */
 		memset(c, 0, sizeof(c));
 		if (pread(fd, c, sizeof(c), chunk_at(h, i)) <= 0)
@@ -317,6 +332,18 @@ void held_remove(struct held *h, int place)
 uint64_t held_number(const struct held *h, int place)
 {
 	return h ? (uint64_t)h->place * HELD_CHUNKS + (unsigned int)place : UINT32_MAX;
+}
+
+unsigned int held_next(const struct held *h, unsigned int from)
+{
+	while (h && from < HELD_CHUNKS) {
+		const uint64_t rest = h->used[from / WORD] >> from % WORD;
+
+		if (rest)
+			return from + (unsigned int)__builtin_ctzll(rest);
+		from = (from / WORD + 1) * WORD;
+	}
+	return HELD_CHUNKS;
 }
 
 bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out)

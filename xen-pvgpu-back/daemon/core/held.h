@@ -63,6 +63,8 @@ void held_mark(struct held *h, int place, enum held_state state);
 void held_remove(struct held *h, int place);
 /* A number that no other chunk on record has, and that the next pvgpud gives it, too. */
 uint64_t held_number(const struct held *h, int place);
+/* The first place from `from` on that has a chunk; HELD_CHUNKS: none. */
+unsigned int held_next(const struct held *h, unsigned int from);
 /* The chunk at that place; false: none. */
 bool held_chunk(const struct held *h, unsigned int place, struct held_chunk *out);
 

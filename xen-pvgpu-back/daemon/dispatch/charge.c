@@ -7,8 +7,9 @@
  * that has passed.
  *
  * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
- * estimates, and at most the time that has passed. Work that drains after that is paid already. A worker
- * that reports less than it uses is found by the driver's accounting, which charges the rest.
+ * estimates, and at most the time that has passed. Work that drains after that is paid already. A
+ * worker that reports less than it uses is found by the driver's accounting, which charges the
+ * rest.
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 

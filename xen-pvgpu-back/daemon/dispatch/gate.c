@@ -177,6 +177,7 @@ void gate_free(struct gate *g)
 	schedule_uncount(t);
 	t->gate_n--;
 	schedule_count(t);
+	rate_limits_leave(t);
 	free_files(g);
 	free(g);
 	schedule_look(t);
@@ -199,6 +200,7 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 	out->full = LOAD(&r->full);
 	out->commands = LOAD(&r->commands);
 	out->oldest_ns = LOAD(&r->oldest_ns);
+	out->awaited = LOAD(&r->awaited);
 	out->drained = LOAD(&r->drained) != 0;
 }
 

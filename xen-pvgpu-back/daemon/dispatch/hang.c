@@ -8,12 +8,16 @@
  * because its work may wait for other work of its own. An allowance, which is refilled slowly,
  * limits how long a vGPU can deprive others of their turns in this way.
  *
+ * Many vGPUs that drain at the same time share the GPU, and each takes as much longer. So a drain
+ * ages by its part of the time: else the vGPUs whose gates were open beside a hanging one, all
+ * closed at once, would be the next that hang, and so on for ever.
+ *
  * In exclusive pools the others wait instead.
  */
 
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
-#define AFTER_NS     200000000u  /* a drain longer than this is a hang */
+#define AFTER_NS     200000000u  /* a drain that is older is a hang */
 #define WITHOUT_NS   500000000u  /* phase with the gates of the others open ... */
 #define WITH_NS      10000000u   /* ... alternating with a phase with all gates open */
 #define ALLOWANCE_NS 30000000000 /* of a vGPU: longer than any kernel limit */
@@ -25,7 +29,7 @@ static bool hangs(struct tenant *t, uint64_t now)
 {
 	uint64_t back = (now - t->hang_seen) / COMES_BACK;
 
-	if (!t->hangs && now - t->undrained_since < AFTER_NS)
+	if (!t->hangs && t->aged_ns < AFTER_NS)
 		return false;
 	t->hangs = true;
 	t->hang_used = back < t->hang_used ? t->hang_used - back : 0;
@@ -112,10 +116,33 @@ void hang_leave(struct tenant *t)
 	t->beside = t->hangs = false;
 }
 
+/* Returns the number of drains. */
+static unsigned int age(struct schedule *s, uint64_t now)
+{
+	unsigned int n = 0;
+	struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	n++;
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	{
+		uint64_t from = s->aged_at;
+
+		if (t->aged_from != t->undrained_since) {
+			t->aged_from = from = t->undrained_since;
+			t->aged_ns = 0;
+		}
+		t->aged_ns += now > from ? (now - from) / n : 0;
+	}
+	s->aged_at = now;
+	return n;
+}
+
 /* *due: the earliest time at which another drain becomes a hang. */
 static bool any_hangs(struct schedule *s, uint64_t now, uint64_t *due)
 {
-	uint64_t passed = s->together ? now - s->together_seen : 0;
+	const uint64_t passed = s->together ? now - s->together_seen : 0;
+	const unsigned int n = age(s, now);
 	struct tenant *t;
 	bool any = false;
 
@@ -125,8 +152,8 @@ static bool any_hangs(struct schedule *s, uint64_t now, uint64_t *due)
 		if (hangs(t, now)) {
 			t->hang_used += passed;
 			any = true;
-		} else if (!t->hangs && t->undrained_since + AFTER_NS < *due) {
-			*due = t->undrained_since + AFTER_NS;
+		} else if (!t->hangs && now + (AFTER_NS - t->aged_ns) * n < *due) {
+			*due = now + (AFTER_NS - t->aged_ns) * n;
 		}
 	}
 	return any;

@@ -5,7 +5,8 @@
  * that want the GPU are brief ones, which never have more than 2 ms in flight, their gates are open
  * together, and the GPU itself queues their work. Nothing is woken then: pvgpud looks at their
  * reports every few milliseconds and charges what each has issued. One that is ahead of the first
- * in turn by more than half a slice is held until the others have caught up.
+ * in turn by more than half a slice is held until the others have caught up. Only one that has work
+ * at that look counts among the others: no vGPU is held for a program that thinks.
  *
  * Strict turns come back as soon as a vGPU wants the GPU that is not brief, or that only a class, a
  * maximum or a guarantee decides about.
@@ -27,12 +28,6 @@
 #define RATE_LEAST_Q8 64u
 #define RATE_MOST_Q8  1024u
 #define OLD_NS        100000000u /* work that is older does not end, or waits for something */
-
-/* The most by which one may be ahead. Slices grow with the cost of a hand-over; here is none. */
-static uint64_t ahead_ns(const struct schedule *s)
-{
-	return s->slice_ns < 2ull * SCHED_BESIDE_NS ? s->slice_ns / 2 : SCHED_BESIDE_NS;
-}
 
 static uint64_t in_flight(const struct tenant *t)
 {
@@ -59,9 +54,16 @@ void tenant_measured(struct tenant *t, uint64_t used_ns)
 	t->rate_used = 0;
 }
 
-bool joint_rests(const struct tenant *t, uint64_t now)
+bool joint_busy(const struct tenant *t)
 {
-	return now >= t->s->joint_at && t->issued == t->issued_seen;
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (g->last.inflight_ns && g->last.commands > g->last.awaited)
+			return true;
+	}
+	return false;
 }
 
 static bool is_old(const struct tenant *t, uint64_t now)
@@ -78,7 +80,7 @@ static bool is_old(const struct tenant *t, uint64_t now)
 
 void joint_seen(struct tenant *t, bool full)
 {
-	if (full || in_flight(t) > SCHED_BESIDE_NS + SCHED_BESIDE_NS / 4)
+	if (full || in_flight(t) > sched_brief_kernel(t->s->cost_ns))
 		t->full_from = t->issued;
 }
 
@@ -138,7 +140,7 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		if (open)
-			gate_tell(g, t->asked, false, SCHED_BESIDE_NS);
+			gate_tell(g, t->asked, false, sched_brief(t->s->cost_ns));
 		gate_set_open(g, open, now);
 		undrained |= g->closing;
 	}
@@ -160,7 +162,7 @@ void joint_join(struct gate *g, uint64_t now)
 
 	if (!t->joint_open)
 		return;
-	gate_tell(g, t->asked, false, SCHED_BESIDE_NS);
+	gate_tell(g, t->asked, false, sched_brief(t->s->cost_ns));
 	gate_set_open(g, true, now);
 }
 
@@ -195,7 +197,7 @@ void joint_leave(struct tenant *t)
 /* Takes a look's results: which of them must be asked. True: work of one takes too long. */
 static bool judge(struct schedule *s, uint64_t now)
 {
-	bool late = false;
+	bool late = false, held = false, busy = false, idle;
 	struct tenant *t;
 
 	TAILQ_FOREACH(t, &s->tenants, link)
@@ -208,11 +210,15 @@ static bool judge(struct schedule *s, uint64_t now)
 			late = true;
 		}
 		t->still = t->issued == t->issued_seen ? t->still + 1 : 0;
+		idle = !t->wants && t->still;
 		t->asked = t->wants && t->still >= STILL + s->joints / 4;
 		t->issued_seen = t->issued;
-		if (t->wants || !t->idle_since)
-			t->idle_since = t->wants ? 0 : now;
+		if (!idle || !t->idle_since)
+			t->idle_since = idle ? now : 0;
+		held |= t->wants && !t->joint_open;
+		busy |= t->undrained || joint_busy(t);
 	}
+	s->ahead_ns = sched_ahead_look(s->ahead_ns, s->slice_ns, held && !busy);
 	return late;
 }
 
@@ -254,14 +260,19 @@ static struct tenant *least_ahead(struct schedule *s, const struct tenant *first
 
 static bool may_run(const struct tenant *t, const struct tenant *first, const struct tenant *second)
 {
-	const int64_t most = (int64_t)ahead_ns(t->s);
+	/* Slices grow with the cost of a hand-over; here is none. */
+	const int64_t least = (int64_t)sched_ahead_least(t->s->slice_ns);
+	const int64_t most = (int64_t)t->s->ahead_ns > least ? (int64_t)t->s->ahead_ns : least;
 	const int64_t lead = t->wants ? sched_lead(t->v) : 0;
 
-	if (!t->wants || t == first)
+	/* One that was held and has run dry rings when it has work again. */
+	if (!t->wants)
+		return t->joint_open;
+	if (t == first)
 		return true;
 	/* Two at least, so that one has work while the other's guest looks at its results. */
 	if (t == second)
-		return lead <= 2 * most;
+		return lead <= (2 * least > most ? 2 * least : most);
 	return lead <= (t->joint_open ? most : most / 2);
 }
 
@@ -328,6 +339,7 @@ static void begin(struct schedule *s, uint64_t now)
 {
 	s->joint = true;
 	s->joint_at = now;
+	s->ahead_ns = 0;
 	s->leaving = s->overlapped = NULL;
 }
 
@@ -349,7 +361,7 @@ bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)
 		if (s->holder && !s->holder->joint)
 			add(s->holder, now);
 		s->holder = next;
-		next->count->slices++;
+		next->count->slices += !next->joint_open;
 		sched_granted(s->lib, next->v, now);
 	}
 	open_and_hold(s, now);

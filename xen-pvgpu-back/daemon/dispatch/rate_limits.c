@@ -10,7 +10,12 @@
  * together, whatever workers report: all are served at the same ticks. Therefore each half of a
  * burst is at least one tick's income, and the bucket holds another tick's, so that it does not
  * overflow while it waits for the tick.
+ *
+ * The vGPUs of a group may have limits together (struct rates). The tokens of such a bucket are divided
+ * among the vGPUs that wait for them, so that none goes away empty because it is looked at last.
  */
+
+#include <stdlib.h>
 
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
@@ -45,62 +50,206 @@ static void set_limit(struct limit *l, uint64_t per_s, uint64_t burst, uint64_t 
 		rate_init(&l->rate, per_s, l->half + tick, now);
 }
 
-/* The most of an allowance that a session may hold unused. */
-static uint64_t portion(const struct tenant *t, const struct limit *l)
+/* The most of an allowance that one of so many sessions may hold unused. */
+static uint64_t portion(const struct limit *l, unsigned int sessions)
 {
-	return at_least_one(l->half / (t->gate_n ? t->gate_n : 1));
+	return at_least_one(l->half / (sessions ? sessions : 1));
 }
 
-/* Refills one of a gate's two allowances, of which `used` is used. Returns when to look again;
- * SCHED_NEVER: the worker rings. */
-static uint64_t refill(struct tenant *t, struct limit *l, uint64_t *word, uint64_t *allowed,
-		       uint64_t used, uint64_t now, bool *more)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	uint64_t step = at_least_one(l->per_s / STEP), want = portion(t, l), got;
+	return a < b ? a : b;
+}
 
-	if (!l->per_s) {
-		if (*allowed != PVGPU_GATE_NO_LIMIT) {
-			*allowed = PVGPU_GATE_NO_LIMIT;
-			STORE(word, *allowed);
+/* When a hundredth of a second's rate is in the bucket. */
+static uint64_t due(const struct limit *l, unsigned int sessions, uint64_t now)
+{
+	const uint64_t step = at_least_one(l->per_s / STEP);
+
+	return rate_when(&l->rate, least(step, portion(l, sessions)), now);
+}
+
+/* ---- limits of a group ---- */
+
+static struct from_group *part_of(struct tenant *t, const struct limit *l)
+{
+	return l == &t->together->commands ? &t->group_commands : &t->group_bytes;
+}
+
+static void stop_waiting(struct limit *l, struct from_group *part)
+{
+	l->waiting -= part->waits;
+	part->waits = false;
+}
+
+/* Divides what is in the bucket among the members that wait; the next time they are behind others.
+ */
+static void divide(struct rates *r, struct limit *l, uint64_t now)
+{
+	uint64_t have = rate_take(&l->rate, UINT64_MAX, now);
+	const uint64_t share = at_least_one(have / l->waiting);
+	struct tenant *m, *next;
+
+	for (m = TAILQ_FIRST(&r->members); m && l->waiting && have; m = next) {
+		struct from_group *part = part_of(m, l);
+
+		next = TAILQ_NEXT(m, together_link);
+		if (!part->waits)
+			continue;
+		part->tokens = least(least(share, have), portion(l, r->gate_n) * m->gate_n);
+		have -= part->tokens;
+		stop_waiting(l, part);
+		TAILQ_REMOVE(&r->members, m, together_link);
+		TAILQ_INSERT_TAIL(&r->members, m, together_link);
+	}
+	rate_give(&l->rate, have);
+}
+
+/* Returns when the vGPU has tokens of its group's, `now` if it has. */
+static uint64_t ask_group(struct tenant *t, struct limit *l, uint64_t now)
+{
+	struct from_group *part = part_of(t, l);
+	struct rates *r = t->together;
+	uint64_t when;
+
+	if (part->tokens)
+		return now;
+	l->waiting += !part->waits;
+	part->waits = true;
+	when = due(l, r->gate_n, now);
+	if (when > now)
+		return when;
+	divide(r, l, now);
+	return part->tokens ? now : due(l, r->gate_n, now);
+}
+
+void rate_limits_gone(struct tenant *t)
+{
+	struct rates *r = t->together;
+
+	if (!r)
+		return;
+	stop_waiting(&r->commands, &t->group_commands);
+	stop_waiting(&r->bytes, &t->group_bytes);
+	t->group_commands = t->group_bytes = (struct from_group){0};
+	r->gate_n -= t->gate_n;
+	TAILQ_REMOVE(&r->members, t, together_link);
+	t->together = NULL;
+}
+
+/* ---- allowances ---- */
+
+/* One of a gate's two. */
+struct allowance {
+	struct limit *own, *group; /* group NULL: there is none */
+	uint64_t *word, *allowed;
+	uint64_t used;
+};
+
+static struct limit *in_force(struct limit *l)
+{
+	return l->per_s ? l : NULL;
+}
+
+/* When the next part of an allowance can be given. */
+static uint64_t next_part(const struct tenant *t, const struct allowance *a, uint64_t now)
+{
+	uint64_t own = due(a->own, t->gate_n, now);
+	uint64_t group = a->group ? due(a->group, t->together->gate_n, now) : now;
+
+	return own > group ? own : group;
+}
+
+/* Refills an allowance that is used up. Returns when to look again; SCHED_NEVER: the worker rings.
+ */
+static uint64_t refill(struct tenant *t, const struct allowance *a, uint64_t now, bool *more)
+{
+	uint64_t when, want = UINT64_MAX, got;
+
+	if (!a->own->per_s && !a->group) {
+		if (*a->allowed != PVGPU_GATE_NO_LIMIT) {
+			*a->allowed = PVGPU_GATE_NO_LIMIT;
+			STORE(a->word, *a->allowed);
 			*more = true;
 		}
 		return SCHED_NEVER;
 	}
-	if (*allowed == PVGPU_GATE_NO_LIMIT)
-		*allowed = used;
-	if (used < *allowed)
+	if (*a->allowed == PVGPU_GATE_NO_LIMIT) {
+		*a->allowed = a->used;
+		STORE(a->word, *a->allowed);
+	}
+	if (a->used < *a->allowed)
 		return SCHED_NEVER;
-	step = step < want ? step : want;
-	if (rate_when(&l->rate, step, now) > now)
-		return rate_when(&l->rate, step, now);
-	got = rate_take(&l->rate, want, now);
+	when = due(a->own, t->gate_n, now);
+	if (when > now)
+		return when;
+	if (a->own->per_s)
+		want = portion(a->own, t->gate_n);
+	if (a->group) {
+		when = ask_group(t, a->group, now);
+		if (when > now)
+			return when;
+		want = least(want, portion(a->group, t->together->gate_n));
+		want = least(want, part_of(t, a->group)->tokens);
+	}
+	got = rate_take(&a->own->rate, want, now);
+	if (a->group)
+		part_of(t, a->group)->tokens -= got;
 	/* Use beyond the allowance (the end of a large copy) is subtracted from the next one. */
-	*allowed += got;
-	if (*allowed <= used)
-		return rate_when(&l->rate, step, now);
-	STORE(word, *allowed);
+	*a->allowed += got;
+	if (*a->allowed <= a->used)
+		return next_part(t, a, now);
+	STORE(a->word, *a->allowed);
 	*more = true;
 	return SCHED_NEVER;
 }
 
+/* Both of a gate's. Returns when to look again. */
+static uint64_t refill_gate(struct tenant *t, struct gate *g, uint64_t now, bool *more)
+{
+	struct rates *r = t->together;
+	const struct allowance commands = {
+		.own = &t->commands,
+		.group = r ? in_force(&r->commands) : NULL,
+		.word = &g->word->commands,
+		.allowed = &g->commands,
+		.used = g->last.commands,
+	};
+	const struct allowance bytes = {
+		.own = &t->bytes,
+		.group = r ? in_force(&r->bytes) : NULL,
+		.word = &g->word->bytes,
+		.allowed = &g->bytes,
+		.used = g->last.copy_bytes,
+	};
+	uint64_t when = refill(t, &commands, now, more);
+
+	return least(when, refill(t, &bytes, now, more));
+}
+
 uint64_t rate_limits_run(struct tenant *t, uint64_t now)
 {
-	uint64_t again = SCHED_NEVER, when;
+	uint64_t again = SCHED_NEVER;
+	unsigned int left = t->gate_n;
 	bool throttled = false, more;
-	struct gate *g;
+	struct gate *g, *next;
 
-	TAILQ_FOREACH(g, &t->gates, link)
-	{
+	if (t->together) {
+		stop_waiting(&t->together->commands, &t->group_commands);
+		stop_waiting(&t->together->bytes, &t->group_bytes);
+	}
+	for (g = TAILQ_FIRST(&t->gates); g && left; g = next, left--) {
+		next = TAILQ_NEXT(g, link);
 		more = false;
-		when = refill(t, &t->commands, &g->word->commands, &g->commands, g->last.commands,
-			      now, &more);
-		again = when < again ? when : again;
-		when = refill(t, &t->bytes, &g->word->bytes, &g->bytes, g->last.copy_bytes, now,
-			      &more);
-		again = when < again ? when : again;
+		again = least(again, refill_gate(t, g, now, &more));
 		if (more && gate_sleeps(g))
 			gate_ring(g);
 		throttled |= g->last.wants && rate_limits_used_up(g);
+		if (!more)
+			continue;
+		/* The next time it is behind those that got nothing. */
+		TAILQ_REMOVE(&t->gates, g, link);
+		TAILQ_INSERT_TAIL(&t->gates, g, link);
 	}
 	if (again != SCHED_NEVER)
 		again = (again + TICK_NS - 1) / TICK_NS * TICK_NS;
@@ -124,14 +273,30 @@ bool rate_limits_used_up(const struct gate *g)
 	       (g->bytes != PVGPU_GATE_NO_LIMIT && g->last.copy_bytes >= g->bytes);
 }
 
+static bool limited(const struct limit *own, const struct limit *group)
+{
+	return own->per_s || (group && group->per_s);
+}
+
 void rate_limits_join(struct gate *g, uint64_t now)
 {
 	struct tenant *t = g->tenant;
+	struct rates *r = t->together;
+	const bool commands = limited(&t->commands, r ? &r->commands : NULL);
+	const bool bytes = limited(&t->bytes, r ? &r->bytes : NULL);
 
+	if (r)
+		r->gate_n++;
 	g->commands = g->bytes = PVGPU_GATE_NO_LIMIT;
-	STORE(&g->word->commands, t->commands.per_s ? 0 : PVGPU_GATE_NO_LIMIT);
-	STORE(&g->word->bytes, t->bytes.per_s ? 0 : PVGPU_GATE_NO_LIMIT);
+	STORE(&g->word->commands, commands ? 0 : PVGPU_GATE_NO_LIMIT);
+	STORE(&g->word->bytes, bytes ? 0 : PVGPU_GATE_NO_LIMIT);
 	rate_limits_run(t, now);
+}
+
+void rate_limits_leave(struct tenant *t)
+{
+	if (t->together)
+		t->together->gate_n--;
 }
 
 void rate_limits_based(struct gate *g, const struct pvgpu_gate_report *r)
@@ -148,4 +313,67 @@ void rate_limits_set(struct tenant *t, uint64_t now)
 
 	set_limit(&t->commands, p->commands_per_s, p->commands_burst, now);
 	set_limit(&t->bytes, p->bytes_per_s, p->bytes_burst, now);
+}
+
+/* ---- groups ---- */
+
+struct rates *rates_new(void)
+{
+	struct rates *r = calloc(1, sizeof(*r));
+
+	if (r)
+		TAILQ_INIT(&r->members);
+	return r;
+}
+
+void rates_free(struct rates *r)
+{
+	free(r);
+}
+
+bool rates_has_members(const struct rates *r)
+{
+	return !TAILQ_EMPTY(&r->members);
+}
+
+/* divide() changes the order of the members: those that are still to be looked at are marked. */
+static struct tenant *unseen(struct rates *r)
+{
+	struct tenant *m;
+
+	TAILQ_FOREACH(m, &r->members, together_link)
+	{
+		if (!m->limits_at)
+			return m;
+	}
+	return NULL;
+}
+
+void rates_set(struct rates *r, uint64_t commands_per_s, uint64_t bytes_per_s)
+{
+	uint64_t now = schedule_now();
+	struct tenant *m;
+
+	set_limit(&r->commands, commands_per_s, 0, now);
+	set_limit(&r->bytes, bytes_per_s, 0, now);
+	TAILQ_FOREACH(m, &r->members, together_link)
+	m->limits_at = 0;
+	while ((m = unseen(r))) {
+		rate_limits_run(m, now);
+		schedule_think(m->s);
+	}
+}
+
+void tenant_rates(struct tenant *t, struct rates *r)
+{
+	if (t->together == r)
+		return;
+	rate_limits_gone(t);
+	t->together = r;
+	if (r) {
+		TAILQ_INSERT_TAIL(&r->members, t, together_link);
+		r->gate_n += t->gate_n;
+	}
+	rate_limits_run(t, schedule_now());
+	schedule_think(t->s);
 }

@@ -134,7 +134,11 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 	if (s->exact && !t->joint)
 		t->alone_ns = 0;
 	joint_seen(t, full);
-	if (wants || !t->joint || joint_rests(t, now))
+	/* Of several at once only one that is held or asked tells when it runs dry, and one that is
+	 * held must not get its gate back by that. */
+	if (t->joint_open)
+		wants &= joint_busy(t);
+	if (wants || !t->joint || t->joint_open || now >= s->joint_at)
 		tell_wants(s, t, wants, now);
 }
 
@@ -196,17 +200,23 @@ void schedule_count(struct tenant *t)
 }
 
 /*
- * The work in flight of a lone vGPU is what the next one has to wait for. With less in flight a
- * worker that is starved of CPU runs dry sooner, so the amount is reduced only for the sake of
- * higher classes.
+ * The work in flight of a vGPU is what the next one has to wait for. With less in flight a worker
+ * that is starved of CPU runs dry sooner, so the amount is reduced only for the sake of higher
+ * classes.
  */
-static uint64_t alone_ns(const struct tenant *t)
+static uint64_t most_in_flight(const struct tenant *t)
 {
-	for (int c = 0; c < (int)t->policy.share.class; c++) {
-		if (t->s->inhabited[c])
-			return PVGPU_GATE_ALONE_NS * 3 / 4;
-	}
-	return PVGPU_GATE_ALONE_NS;
+	const struct schedule *s = t->s;
+	bool below = false;
+	uint64_t most;
+
+	for (int c = 0; c < (int)t->policy.share.class; c++)
+		below |= s->inhabited[c] != 0;
+	if (!s->exact)
+		return below ? PVGPU_GATE_ALONE_NS * 3 / 4 : PVGPU_GATE_ALONE_NS;
+	/* Work in flight at the end of a slice prolongs the turn. */
+	most = sched_inflight_below(s->cost_ns);
+	return below && most < s->slice_ns / 2 ? most : s->slice_ns / 2;
 }
 
 static void tell_holder(struct schedule *s)
@@ -222,9 +232,7 @@ static void tell_holder(struct schedule *s)
 	learn = TAILQ_EMPTY(&s->undrained);
 	TAILQ_FOREACH(g, &t->gates, link)
 	busy += g->last.wants;
-	/* Work in flight at the end of a slice prolongs the turn. */
-	ns = s->exact ? s->slice_ns / 2 : alone_ns(t);
-	ns /= busy ? busy : 1;
+	ns = most_in_flight(t) / (busy ? busy : 1);
 	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_tell(g, s->exact, learn, ns);

@@ -25,6 +25,7 @@
 struct schedule;
 struct tenant;
 struct gate;
+struct rates;
 
 /* The settings of a vGPU. */
 struct tenant_policy {
@@ -89,6 +90,14 @@ void tenant_set(struct tenant *t, const struct tenant_policy *p);
 /* Moves it to another group (NULL: none) or another pool; in the latter case it must have no gate.
  * Its statistics are kept. 0, or -ENOMEM with nothing changed. */
 int tenant_move(struct tenant *t, struct schedule *to, struct sched_group *group);
+/* Rate limits that vGPUs of any pools have together, beside their own; 0: none. A member that waits
+ * gets as much as any other. rates_new returns NULL when out of memory. */
+struct rates *rates_new(void);
+void rates_set(struct rates *r, uint64_t commands_per_s, uint64_t bytes_per_s);
+bool rates_has_members(const struct rates *r);
+void rates_free(struct rates *r); /* it must have no member */
+/* Makes it a member; NULL: of none. */
+void tenant_rates(struct tenant *t, struct rates *r);
 /* Adds statistics that were counted elsewhere. */
 void tenant_restore(struct tenant *t, const struct tenant_stats *before);
 struct schedule *tenant_schedule(const struct tenant *t);

@@ -11,11 +11,25 @@
 #include "xen-pvgpu-back/daemon/dispatch/schedule.h"
 #include "xen-pvgpu-back/sched/rate.h"
 
-/* One of a vGPU's rate limits, over all its sessions. */
+/* A rate limit: one of a vGPU's, over all its sessions, or one of struct rates. */
 struct limit {
 	struct rate rate;
-	uint64_t per_s; /* 0: none */
-	uint64_t half;  /* of the burst */
+	uint64_t per_s;       /* 0: none */
+	uint64_t half;        /* of the burst */
+	unsigned int waiting; /* of struct rates: members that it holds back */
+};
+
+/* Limits of several vGPUs together. */
+struct rates {
+	TAILQ_HEAD(, tenant) members;
+	unsigned int gate_n;
+	struct limit commands, bytes;
+};
+
+/* A vGPU's part of one of its group's limits. */
+struct from_group {
+	bool waits;
+	uint64_t tokens; /* taken from the bucket for it, not in an allowance yet */
 };
 
 struct gate {
@@ -61,12 +75,16 @@ struct tenant {
 	bool hangs;  /* its drain takes too long */
 	bool beside; /* its gates are open beside the holder's because another vGPU hangs */
 	uint64_t hang_used, hang_seen;
+	uint64_t aged_ns, aged_from; /* age of the drain that began then, see hang.c */
 	uint64_t drain_ns;  /* GPU time in flight that it reported when it lost the grant */
 	uint32_t drain_q8;  /* measured drain divided by the reported one; 256 is 1 */
 	uint64_t budget_ns; /* wall time not charged yet, a bound for the charge of reported use */
 	uint64_t alone_ns;  /* GPU time reported but not charged yet */
 	uint64_t ahead_ns;  /* charged by the driver's accounting, not reported by workers yet */
 	struct limit commands, bytes;
+	struct rates *together; /* its group's limits; NULL: it has no group */
+	TAILQ_ENTRY(tenant) together_link;
+	struct from_group group_commands, group_bytes;
 	uint64_t limits_at; /* when its allowances are due; SCHED_NEVER: when it rings */
 	bool throttled;
 	uint64_t throttled_at;
@@ -115,11 +133,13 @@ struct schedule {
 	bool joint; /* several vGPUs have the GPU at once */
 	unsigned int joints;
 	uint64_t joint_at; /* the next look at all of them */
+	uint64_t ahead_ns; /* one that is ahead by more is held */
 	/* hang.c */
 	bool together; /* all vGPUs that want the GPU have their gates open */
 	unsigned int besides;
 	bool with_hanging; /* the gates of hanging vGPUs are open, too */
 	uint64_t together_seen, phase_end;
+	uint64_t aged_at; /* up to then drains have aged */
 	uint64_t drained_at; /* when `leaving` had drained; 0: not yet */
 	bool stopped;
 	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited */
@@ -176,9 +196,8 @@ void charge_exactly(struct schedule *s, uint64_t now);
 bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now);
 /* A look at its workers; full: one has had no room for more in flight since the last. */
 void joint_seen(struct tenant *t, bool full);
-/* It has no work at this look: has it had none since the look before? To run dry for the time of a
- * round trip is no pause: its place among the others would be lost. */
-bool joint_rests(const struct tenant *t, uint64_t now);
+/* Has it work in flight, by its workers' last report? */
+bool joint_busy(const struct tenant *t);
 /* A gate is new, or not kept closed any more. */
 void joint_join(struct gate *g, uint64_t now);
 /* The vGPU leaves the schedule. */
@@ -187,6 +206,9 @@ void joint_leave(struct tenant *t);
 /* rate_limits.c */
 void rate_limits_set(struct tenant *t, uint64_t now);
 void rate_limits_join(struct gate *g, uint64_t now);
+void rate_limits_leave(struct tenant *t); /* to be called when gate_n has gone down by one */
+/* The vGPU is removed: it leaves its group's limits. */
+void rate_limits_gone(struct tenant *t);
 /* Takes the first report of an adopted worker as the baseline. */
 void rate_limits_based(struct gate *g, const struct pvgpu_gate_report *r);
 /* Refills allowances that are used up. Returns when to look again. */

@@ -79,6 +79,36 @@ static struct share_group *new_group(struct vgpu *v)
 	return sg;
 }
 
+/* The limits of a group hold in all pools together. 0 or -ENOMEM. */
+static int make_rates(struct pool_group *g)
+{
+	if (g->rates)
+		return 0;
+	g->rates = rates_new();
+	if (!g->rates)
+		return -ENOMEM;
+	rates_set(g->rates, g->cfg.commands_per_s, g->cfg.bytes_per_s);
+	return 0;
+}
+
+/* To be called when the vGPU is no member any more. */
+static void leave_group(struct daemon *d, struct share_group *sg)
+{
+	struct rates *r = sg ? sg->g->rates : NULL;
+
+	if (!sg)
+		return;
+	if (r && !rates_has_members(r)) {
+		rates_free(r);
+		sg->g->rates = NULL;
+	}
+	if (--sg->users)
+		return;
+	schedule_group_remove(sg->p->schedule, sg->in);
+	TAILQ_REMOVE(&d->share->groups, sg, link);
+	free(sg);
+}
+
 /* References the vGPU's group in its pool, made if it is the first member there. *sg NULL: no
  * group. 0 or -ENOMEM. */
 static int enter_group(struct vgpu *v, struct share_group **sg)
@@ -94,16 +124,11 @@ static int enter_group(struct vgpu *v, struct share_group **sg)
 	if (!*sg)
 		return -ENOMEM;
 	(*sg)->users++;
-	return 0;
-}
-
-static void leave_group(struct daemon *d, struct share_group *sg)
-{
-	if (!sg || --sg->users)
-		return;
-	schedule_group_remove(sg->p->schedule, sg->in);
-	TAILQ_REMOVE(&d->share->groups, sg, link);
-	free(sg);
+	if (make_rates(v->group) == 0)
+		return 0;
+	leave_group(v->d, *sg);
+	*sg = NULL;
+	return -ENOMEM;
 }
 
 void share_group_changed(struct daemon *d, struct pool_group *g)
@@ -111,6 +136,8 @@ void share_group_changed(struct daemon *d, struct pool_group *g)
 	struct sched_share share;
 	struct share_group *sg;
 
+	if (g->rates)
+		rates_set(g->rates, g->cfg.commands_per_s, g->cfg.bytes_per_s);
 	share = share_of_group(&g->cfg);
 	TAILQ_FOREACH(sg, &d->share->groups, link)
 	{
@@ -141,8 +168,10 @@ int share_vgpu(struct vgpu *v)
 		return -ENOMEM;
 	v->tenant = tenant_new(v->pool->schedule, v->share_group ? v->share_group->in : NULL,
 			       &policy, usage_of(s->usage, v->cfg.name, &v->fresh));
-	if (v->tenant)
+	if (v->tenant) {
+		tenant_rates(v->tenant, v->share_group ? v->group->rates : NULL);
 		return 0;
+	}
 	leave_group(v->d, v->share_group);
 	v->share_group = NULL;
 	return -ENOMEM;
@@ -177,6 +206,7 @@ int share_moved(struct vgpu *v)
 		return -ENOMEM;
 	}
 	v->share_group = sg;
+	tenant_rates(v->tenant, sg ? v->group->rates : NULL);
 	leave_group(v->d, old);
 	return 0;
 }

@@ -91,6 +91,7 @@ void tenant_free(struct tenant *t)
 
 	schedule_think(s);
 	leave(t, schedule_now());
+	rate_limits_gone(t);
 	free(t);
 	schedule_think(s);
 }

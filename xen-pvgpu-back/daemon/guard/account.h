@@ -35,5 +35,15 @@ const char *health_state(const struct daemon *d);
 /* Is NVML's GPU of that number the one that a pool's `device` names? */
 bool health_is_device(const struct daemon *d, unsigned int index, const char *device);
 void health_uuid(struct daemon *d, unsigned int index, const char uuid[41]);
+/* Ends it, until health_resume; does its process live? */
+void health_pause(struct daemon *d);
+bool health_lives(const struct daemon *d);
+void health_resume(struct daemon *d);
+/* Its settings have changed. */
+void health_restart(struct daemon *d);
+/* The UUID of the GPU that a pool's `device` names; that text where it is not known. */
+void health_device_uuid(const struct daemon *d, const char *device, char *out, size_t cap);
+/* May two of them name one GPU? */
+bool health_same_device(const struct daemon *d, const char *a, const char *b);
 
 #endif

@@ -14,13 +14,13 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 
-#define DRAINED "drained by an operator"
-#define EXIT_MS  2000u  /* from a worker's answer to its exit */
-#define XID_MS   60000u /* an Xid explains the errors of sessions that end within this time */
-#define MS       UINT64_C(1000000)
-#define STEP_MAX 0.25 /* seconds between polls of its time */
+#define DRAINED    "drained by an operator"
+#define EXIT_MS    2000u  /* from a worker's answer to its exit */
+#define XID_MS     60000u /* an Xid explains the errors of sessions that end within this time */
+#define MS         UINT64_C(1000000)
+#define STEP_MAX   0.25     /* seconds between polls of its time */
 #define WATCHED_MS 3600000u /* an Xid of the GPU makes it degraded for so long */
-#define ROUNDS   3u   /* one may have begun before the event, and one before its report */
+#define ROUNDS     3u       /* one may have begun before the event, and one before its report */
 
 static void changed(struct pool *p)
 {
@@ -49,6 +49,42 @@ static void want(struct canary *c)
 	open_serve(d);
 }
 
+/* The end of a run: for who asked for it, and for reset.c. */
+static void tell(struct canary *c, const char *why, uint64_t us)
+{
+	if (why)
+		snprintf(c->result, sizeof(c->result), "wrong: %s", why);
+	else
+		snprintf(c->result, sizeof(c->result), "right: %" PRIu64 " us", us);
+	/* One that had begun before is followed by another. */
+	if (c->asked_runs || !c->again)
+		c->asked = c->asked_runs = false;
+	if (c->answered)
+		c->answered(c->p, why);
+}
+
+static void set_unsound(struct canary *c, const char *reason)
+{
+	struct pool *p = c->p;
+	const bool news = !c->unhealthy;
+
+	/* An operator's reason, or an Xid's, stays. */
+	if (!c->locked)
+		snprintf(c->reason, sizeof(c->reason), "canary kernel: %s", reason);
+	c->unhealthy = true;
+	if (p->d->cfg.canary_every_s && !c->locked)
+		set_timer(c, p->d->cfg.canary_every_s);
+	else
+		ev_timer_stop(p->d->loop, &c->timer);
+	if (!news)
+		return;
+	log_error("pool %s: GPU unhealthy: %s; no new sessions there until a canary "
+		  "succeeds or pvgpuctl write /pool/%s/health ok",
+		  p->cfg.name, c->reason, p->cfg.name);
+	open_refuse_pool(p, ENODEV, canary_refuses(p));
+	changed(p);
+}
+
 static void fail(struct canary *c, const char *reason)
 {
 	struct pool *p = c->p;
@@ -61,26 +97,11 @@ static void fail(struct canary *c, const char *reason)
 	log_line(c->unhealthy ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
 		 "pool %s: canary kernel failed (%u of %u): %s; it was run %s", p->cfg.name,
 		 c->failures, d->cfg.canary_tries, reason, c->after);
-	if (c->unhealthy || c->failures >= d->cfg.canary_tries) {
-		bool news = !c->unhealthy;
-
-		c->unhealthy = true;
-		snprintf(c->reason, sizeof(c->reason), "canary kernel: %s", reason);
-		if (d->cfg.canary_every_s && !c->locked)
-			set_timer(c, d->cfg.canary_every_s);
-		else
-			ev_timer_stop(d->loop, &c->timer);
-		if (!news)
-			return;
-		log_error("pool %s: GPU unhealthy: %s; no new sessions there until a canary "
-			  "succeeds or pvgpuctl write /pool/%s/health ok",
-			  p->cfg.name, c->reason, p->cfg.name);
-		open_refuse_pool(p, ENODEV, canary_refuses(p));
-		changed(p);
-		return;
-	}
-	/* A GPU may need a moment after a process on it was killed. */
-	set_timer(c, d->cfg.canary_pause_ms / 1e3);
+	if (c->unhealthy || c->failures >= d->cfg.canary_tries)
+		set_unsound(c, reason);
+	else /* A GPU may need a moment after a process on it was killed. */
+		set_timer(c, d->cfg.canary_pause_ms / 1e3);
+	tell(c, reason, 0);
 }
 
 /* Runs it again if that was requested during the run, which may not cover the later event. */
@@ -173,6 +194,27 @@ void canary_want(struct pool *p, const char *fmt, ...)
 		set_timer(c, 0.); /* not at once: the caller may be changing the lists of workers */
 }
 
+void canary_ask(struct pool *p)
+{
+	p->canary.asked = true;
+	canary_want(p, "for an operator");
+}
+
+void canary_result(const struct pool *p, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s", p->canary.asked ? "running" : p->canary.result);
+}
+
+void canary_hold(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	canary_stop(p);
+	c->again = c->asked = c->asked_runs = false;
+	c->failures = 0;
+	c->w = NULL;
+}
+
 bool canary_waits(const struct pool *p)
 {
 	return p->canary.wanted;
@@ -187,6 +229,7 @@ void canary_serve(struct pool *p)
 	if (!w)
 		return;
 	c->wanted = c->again = false;
+	c->asked_runs = c->asked;
 	c->w = w;
 	c->looked = pvgpu_poll_now();
 	c->ran_ns = 0;
@@ -213,6 +256,18 @@ static void wait_for_xids(struct canary *c)
 	ev_timer_start(d->loop, &c->verdict);
 }
 
+void canary_readmit(struct pool *p)
+{
+	struct canary *c = &p->canary;
+
+	c->unhealthy = c->locked = false;
+	c->readmitted++;
+	c->failures = 0;
+	c->reason[0] = '\0';
+	log_warning("pool %s: GPU healthy again: takes sessions", p->cfg.name);
+	changed(p);
+}
+
 static void succeed(struct canary *c, uint64_t us)
 {
 	struct pool *p = c->p;
@@ -223,13 +278,9 @@ static void succeed(struct canary *c, uint64_t us)
 	log_info("pool %s: canary kernel succeeded in %" PRIu64 " us; it was run %s", p->cfg.name,
 		 us, c->after);
 	wait_for_xids(c);
-	if (!healed)
-		return;
-	c->unhealthy = false;
-	c->readmitted++;
-	c->reason[0] = '\0';
-	log_warning("pool %s: GPU healthy again: takes sessions", p->cfg.name);
-	changed(p);
+	if (healed)
+		canary_readmit(p);
+	tell(c, NULL, us);
 }
 
 /* Tenants may hold all of the memory. The GPU is not at fault then, and has answered. */
@@ -242,6 +293,7 @@ static void no_memory(struct canary *c)
 		 c->p->cfg.name, d->cfg.canary_every_s, c->after);
 	if (d->cfg.canary_every_s && !c->locked)
 		set_timer(c, d->cfg.canary_every_s);
+	tell(c, "no memory for it", 0);
 }
 
 void canary_answered(struct worker *w, const struct pvgpu_sup *m)
@@ -352,7 +404,15 @@ void canary_drain(struct pool *p)
 /* By the reason, which the file of faults keeps for the next pvgpud. */
 bool canary_drained(const struct pool *p)
 {
-	return p->canary.unhealthy && !strcmp(p->canary.reason, DRAINED);
+	return p->canary.unhealthy && !strncmp(p->canary.reason, DRAINED, strlen(DRAINED));
+}
+
+void canary_keep_drained(struct pool *p, const char *why)
+{
+	if (canary_drained(p) || !p->canary.locked)
+		canary_lock(p, DRAINED "; its reset failed: %s", why);
+	else
+		log_error("pool %s: its reset failed: %s", p->cfg.name, why);
 }
 
 const char *canary_refuses(const struct pool *p)

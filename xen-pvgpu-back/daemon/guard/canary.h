@@ -23,6 +23,10 @@ void canary_init(struct pool *p);
 void canary_stop(struct pool *p);
 /* Requests a run. The text completes "it was run ..." in the log. */
 void canary_want(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A run for an operator; "running", or the last run's result: "right: N us", "wrong: why", "":
+ * none. */
+void canary_ask(struct pool *p);
+void canary_result(const struct pool *p, char *out, size_t cap);
 /* Does it wait for a spare worker? */
 bool canary_waits(const struct pool *p);
 /* A spare worker may be available: starts a requested run. */
@@ -45,6 +49,11 @@ void canary_clear(struct pool *p);
 /* An operator takes the GPU out of use: locked until canary_clear; is it so? */
 void canary_drain(struct pool *p);
 bool canary_drained(const struct pool *p);
+/* For reset.c: no run is wanted, and the one that goes on has no say; the right answer came; the
+ * reset failed, and the GPU stays as it is. */
+void canary_hold(struct pool *p);
+void canary_readmit(struct pool *p);
+void canary_keep_drained(struct pool *p, const char *why);
 /* NULL, or why the pool takes nothing new. */
 const char *canary_refuses(const struct pool *p);
 /* "ok", or "unhealthy: why". */

@@ -40,6 +40,8 @@ struct health {
 	unsigned int rounds; /* rounds of this process */
 	double wait_s;       /* before the next restart */
 	bool killed, told;   /* told: the log has a warning that it does not work */
+	bool paused;         /* health_pause: not to be started */
+	bool anew;           /* health_restart: started at once when it has ended */
 	char why[512];       /* why it will end, or has */
 	char state[sizeof("off: ") + 512];
 	unsigned char buf[AT_ONCE * sizeof(struct health_msg)];
@@ -67,13 +69,13 @@ static void set_off(struct health *h, const char *why)
 	snprintf(h->state, sizeof(h->state), "off: %s", why);
 	xenbus_host_changed(h->d);
 	/* One warning, not one for each restart. */
-	if (h->told)
+	if (h->told || h->paused)
 		log_debug("pvgpu-health: %s", why);
 	else
 		log_warning("pvgpu-health: %s: until it works, a worker that ignores its gate or "
 			    "its lease is not found",
 			    why);
-	h->told = true;
+	h->told |= !h->paused;
 }
 
 static void heard(struct health *h)
@@ -174,8 +176,14 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 			 si.si_code == CLD_EXITED ? "exited with status %d" : "ended by signal %d",
 			 si.si_status);
 	close_it(h);
+	if (h->anew && !h->paused) {
+		h->anew = false;
+		start(h);
+		return;
+	}
 	set_off(h, h->why);
-	try_later(h);
+	if (!h->paused)
+		try_later(h);
 }
 
 static void on_silent(struct ev_loop *loop, ev_timer *t, int events)
@@ -325,6 +333,45 @@ void health_stop(struct daemon *d)
 	d->health = NULL;
 }
 
+void health_pause(struct daemon *d)
+{
+	struct health *h = d->health;
+
+	if (!h)
+		return;
+	h->paused = true;
+	ev_timer_stop(d->loop, &h->again);
+	end_it(h, "a GPU is being reset");
+}
+
+void health_restart(struct daemon *d)
+{
+	struct health *h = d->health;
+
+	if (!h)
+		return;
+	h->silent.repeat = d->cfg.health_silent_ms / 1e3;
+	h->anew = h->pidfd >= 0 && !h->killed;
+	end_it(h, "its settings have changed");
+}
+
+bool health_lives(const struct daemon *d)
+{
+	return d->health && d->health->pidfd >= 0;
+}
+
+void health_resume(struct daemon *d)
+{
+	struct health *h = d->health;
+
+	if (!h || !h->paused)
+		return;
+	h->paused = false;
+	/* One that has not died yet is followed by the next as ever. */
+	if (d->cfg.libnvml[0] && h->pidfd < 0)
+		start(h);
+}
+
 const char *health_state(const struct daemon *d)
 {
 	return d->health ? d->health->state : "off: out of memory";
@@ -334,6 +381,22 @@ void health_uuid(struct daemon *d, unsigned int index, const char uuid[UUID])
 {
 	if (d->health && index < HEALTH_DEVICES)
 		memcpy(d->health->uuid[index], uuid, UUID);
+}
+
+void health_device_uuid(const struct daemon *d, const char *device, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s", device);
+	for (unsigned int i = 0; d->health && i < HEALTH_DEVICES; i++)
+		if (d->health->uuid[i][0] && health_is_device(d, i, device))
+			snprintf(out, cap, "%s", d->health->uuid[i]);
+}
+
+bool health_same_device(const struct daemon *d, const char *a, const char *b)
+{
+	for (unsigned int i = 0; i < HEALTH_DEVICES; i++)
+		if (health_is_device(d, i, a) && health_is_device(d, i, b))
+			return true;
+	return false;
 }
 
 bool health_is_device(const struct daemon *d, unsigned int index, const char *device)

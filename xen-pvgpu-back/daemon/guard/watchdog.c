@@ -25,8 +25,8 @@ static bool is_simulated(const struct worker *w)
 	return !strcmp(w->vgpu->pool->model, SIMULATED);
 }
 
-/* Time for which the worker's threads waited for a processor, all together: the second number of each
- * one's schedstat (proc(5)). */
+/* Time for which the worker's threads waited for a processor, all together: the second number of
+ * each one's schedstat (proc(5)). */
 static uint64_t starved(const struct worker *w)
 {
 	unsigned long long ran, waited;
@@ -73,8 +73,6 @@ static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
 	v->used_known = account_used(w, &v->used_ns);
-	if (is_simulated(w))
-		v->starved_ns = starved(w);
 	return true;
 }
 
@@ -165,6 +163,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 			continue;
 		v.used_known &= w->vgpu->pool->use_counted;
 		v.others = v.limit_ns ? w->vgpu->pool->long_vgpus - w->vgpu->is_long : 0;
+		v.starved_known = is_simulated(w) && overdue_asks_starved(&w->overdue, &v);
+		if (v.starved_known)
+			v.starved_ns = starved(w);
 		act(w, overdue_look(&w->overdue, &v, &again), now);
 		if (again < next)
 			next = again;

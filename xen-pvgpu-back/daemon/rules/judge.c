@@ -3,44 +3,105 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LAG_MAX_NS 5000000000ull /* older numbers are ignored */
 #define SLACK      30u           /* one part in 30 is tolerated */
 #define MS         1000000u
 
-static void restart(struct judge *j, uint64_t entitled, uint64_t now)
+static uint64_t least(uint64_t a, uint64_t b)
 {
+	return a < b ? a : b;
+}
+
+/* The entitlement of a time that ends at `now`. Times are joined where all would not fit. */
+static void give(struct judge *j, uint64_t ns, uint64_t lag, uint64_t now)
+{
+	struct judge_turn *last = &j->turn[j->turns ? j->turns - 1 : 0];
+	const uint64_t apart = (lag + JUDGE_LATE_NS) / (JUDGE_TURNS / 2);
+
+	if (!j->turns || (now - last->begin_ns > apart && j->turns < JUDGE_TURNS)) {
+		last = &j->turn[j->turns++];
+		last->begin_ns = j->now_ns;
+		last->left_ns = 0;
+	}
+	last->left_ns += ns;
+	last->end_ns = now;
+	j->now_ns = now;
+}
+
+/* Entitlement that ended at `at` or before is not used any more. */
+static void expire(struct judge *j, uint64_t at)
+{
+	unsigned int n = 0;
+
+	while (n < j->turns && j->turn[n].end_ns <= at)
+		n++;
+	j->turns -= n;
+	memmove(j->turn, j->turn + n, j->turns * sizeof(j->turn[0]));
+}
+
+/* The part of `ns` that is not entitled: the oldest entitlement goes first. */
+static uint64_t spend(struct judge *j, uint64_t ns)
+{
+	for (unsigned int i = 0; i < j->turns && ns; i++) {
+		const uint64_t part = least(ns, j->turn[i].left_ns);
+
+		j->turn[i].left_ns -= part;
+		ns -= part;
+	}
+	return ns;
+}
+
+/* The worker is judged from here on. Use of the time before may still show. */
+static void restart(struct judge *j, uint64_t span, uint64_t lag, uint64_t entitled, uint64_t now)
+{
+	const uint64_t before = entitled > j->entitled ? entitled - j->entitled : 0;
+
 	j->started = true;
-	j->start_ns = now;
+	j->start_ns = j->now_ns = now;
 	j->entitled = entitled;
 	j->excess_ns = 0;
 	j->since_ns = 0;
+	j->turns = 0;
+	give(j, least(before, least(span, LAG_MAX_NS) + least(lag, LAG_MAX_NS) + JUDGE_LATE_NS),
+	     lag, now);
+}
+
+/* The excess after a period. */
+static void add(struct judge *j, uint64_t span, uint64_t busy, int64_t granted, uint64_t lag,
+		uint64_t now)
+{
+	const uint64_t shrunk = granted < 0 ? (uint64_t)-granted : 0;
+	uint64_t excess;
+
+	give(j, granted > 0 ? (uint64_t)granted : 0, lag, now);
+	excess = spend(j, j->excess_ns + busy + shrunk);
+	j->excess_ns = excess - least(excess, span / SLACK);
 }
 
 bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t busy_ns,
 	       uint64_t entitled, uint64_t now, char *why, size_t cap)
 {
 	uint64_t span = end_ns - begin_ns, lag = now > end_ns ? now - end_ns : 0;
-	int64_t granted, credit;
+	int64_t granted;
 
-	if (!j->started)
-		restart(j, entitled, now);
-	if (begin_ns < j->start_ns || end_ns < begin_ns)
+	if (end_ns < begin_ns)
 		return false;
-	if (lag > LAG_MAX_NS) {
-		restart(j, entitled, now);
+	busy_ns = least(busy_ns, span);
+	if (!j->started || (begin_ns >= j->start_ns && lag > LAG_MAX_NS)) {
+		restart(j, span, lag, entitled, now);
+		spend(j, busy_ns);
 		return false;
 	}
 	granted = (int64_t)(entitled - j->entitled);
 	j->entitled = entitled;
-	busy_ns = busy_ns < span ? busy_ns : span;
-	j->excess_ns += (int64_t)busy_ns - granted - (int64_t)(span / SLACK);
-	credit = (int64_t)lag;
-	if (granted > (int64_t)busy_ns)
-		credit += granted - (int64_t)busy_ns;
-	if (j->excess_ns < -credit)
-		j->excess_ns = -credit;
-	if (j->excess_ns <= 0) {
+	expire(j, begin_ns - least(begin_ns, JUDGE_LATE_NS));
+	add(j, span, busy_ns, granted, lag, now);
+	/* Of a part of the period the entitlement is not known. */
+	if (begin_ns < j->start_ns)
+		j->excess_ns = 0;
+	if (!j->excess_ns) {
 		j->since_ns = 0;
 		return false;
 	}
@@ -55,7 +116,7 @@ bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t bus
 	if (granted < 0) {
 		/* The entitlement shrank: an earlier drain turned out to be a false report. */
 		snprintf(why, cap,
-			 "issued GPU work with its gate closed: used the GPU for %" PRId64
+			 "issued GPU work with its gate closed: used the GPU for %" PRIu64
 			 " ms without right",
 			 j->excess_ns / MS);
 		return true;

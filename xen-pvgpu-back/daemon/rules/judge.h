@@ -4,12 +4,13 @@
  * worker's entitlement. Pure: times are arguments.
  *
  * An honest worker must never be found guilty, so every inaccuracy counts in its favour:
- * - The driver's numbers are about the past, the entitlement is known up to now: the entitlement
- *   between the two is kept as credit.
- * - Use may be reported a period late: the thread that keeps the account is starved of CPU between
- *   a kernel's begin and its record. So what a worker left unused in one period is credit in the
- *   next, and only in that. A worker that uses it outside its turns has no more than its turns
- *   were.
+ * - The driver's numbers are about the past, the entitlement is known up to now.
+ * - Use may be reported up to JUDGE_LATE_NS late: the thread that keeps the account is starved of
+ *   CPU between a kernel's begin and its record.
+ *   So use in a period may be of any time from JUDGE_LATE_NS before the period's begin until now,
+ *   and it takes the oldest entitlement of that time first: where use fits the entitlement in any
+ *   way, it does so in this one. Older entitlement lapses. A worker that uses entitlement outside
+ * its turns has no more than its turns were.
  * - Percentages are rounded and clocks are read a little apart: a thirtieth of the time is
  *   tolerated.
  * - The rest must add up to JUDGE_LIMIT_NS before it counts.
@@ -26,16 +27,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JUDGE_LIMIT_NS  75000000ll
+#define JUDGE_LIMIT_NS  75000000ull
+#define JUDGE_LATE_NS   200000000ull
+#define JUDGE_TURNS     16u
 #define JUDGE_MEMORY_N  3u
 #define JUDGE_MEMORY_NS 200000000ull
 #define JUDGE_EPOCH_NS  100000000ull
 
+/* The unused entitlement of some time. */
+struct judge_turn {
+	uint64_t begin_ns, end_ns, left_ns;
+};
+
 struct judge {
 	bool started;
-	uint64_t start_ns;  /* use before this is ignored */
-	uint64_t entitled;  /* total at the last sample */
-	int64_t excess_ns;  /* negative: credit */
+	uint64_t start_ns;                   /* use before this is ignored */
+	uint64_t entitled;                   /* total at the last sample */
+	uint64_t now_ns;                     /* time of the last sample */
+	struct judge_turn turn[JUDGE_TURNS]; /* the oldest first */
+	unsigned int turns;
+	uint64_t excess_ns; /* use that was not entitled */
 	uint64_t since_ns;  /* when the excess began; 0: none */
 	uint64_t used_ns;   /* GPU time since since_ns */
 	uint64_t begin_ent; /* entitlement at since_ns */

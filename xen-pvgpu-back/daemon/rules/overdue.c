@@ -9,6 +9,8 @@
 /* Work that used less than one part in RUNS_PART of its time is not running: it waits for
  * something. */
 #define RUNS_PART 100
+/* Work of a simulated GPU may wait for a processor from this part of its limit on. */
+#define STARVED_PART 8
 /* Kernels of any length that a gate lets into flight, one behind the other. */
 #define IN_FLIGHT 2
 
@@ -36,6 +38,7 @@ void overdue_take(struct overdue *w, const struct overdue_view *v)
 	if (!w->oldest.begin && !w->closed.begin) {
 		w->looked = v->now;
 		w->starved_ns = v->starved_ns;
+		w->starved_known = v->starved_known;
 	}
 	begin(&w->oldest, oldest_of(v));
 	begin(&w->closed, v->closed);
@@ -66,17 +69,31 @@ bool overdue_is_long(const struct overdue *w, uint64_t now)
 	       passed(&w->closed, now) >= OVERDUE_LONG_NS;
 }
 
+bool overdue_asks_starved(const struct overdue *w, const struct overdue_view *v)
+{
+	const uint64_t others = (v->now - w->looked) / (v->others + 1) * v->others;
+
+	return v->limit_ns && !v->exclusive &&
+	       overdue_age(w, v->now) >= v->limit_ns / STARVED_PART + others;
+}
+
+static uint64_t starved_since(const struct overdue *w, const struct overdue_view *v)
+{
+	if (!w->starved_known || !v->starved_known || v->exclusive)
+		return 0;
+	return v->starved_ns > w->starved_ns ? v->starved_ns - w->starved_ns : 0;
+}
+
 /* Adds the others' part of the time since the last look, or since the clock began if that is later.
  */
 static void share(struct overdue_clock *c, const struct overdue *w, const struct overdue_view *v)
 {
 	const uint64_t time = least(v->now - w->looked, passed(c, v->now));
 	const uint64_t others = time / (v->others + 1) * v->others;
-	uint64_t starved = v->starved_ns > w->starved_ns ? v->starved_ns - w->starved_ns : 0;
+	const uint64_t starved = least(time, starved_since(w, v));
 
 	if (!c->begin)
 		return;
-	starved = v->exclusive ? 0 : least(time, starved);
 	c->shared_ns += others > starved ? others : starved;
 }
 
@@ -136,6 +153,7 @@ enum overdue_do overdue_look(struct overdue *w, const struct overdue_view *v, ui
 	share(&w->closed, w, v);
 	w->looked = v->now;
 	w->starved_ns = v->starved_ns;
+	w->starved_known = v->starved_known;
 	if (step < STEP_MIN)
 		step = STEP_MIN;
 	*again = v->limit_ns ? least(step, STEP_MAX) : STEP_NONE;

@@ -40,6 +40,7 @@ struct overdue {
 	struct overdue_clock oldest, closed;
 	uint64_t looked; /* last */
 	uint64_t starved_ns; /* then */
+	bool starved_known;
 	uint64_t held;   /* over the limit since; 0: not over it */
 };
 
@@ -54,8 +55,8 @@ struct overdue_view {
 	bool exclusive;      /* no other vGPU gets the GPU until this one has drained */
 	bool used_known;     /* the driver's accounting knows the worker */
 	uint64_t used_ns;    /* its GPU time in that accounting */
-	uint64_t starved_ns; /* on a simulated GPU: time for which the worker's threads waited for
-				a processor; else 0 */
+	bool starved_known;  /* on a simulated GPU, when overdue_asks_starved */
+	uint64_t starved_ns; /* time for which the worker's threads waited for a processor */
 };
 
 enum overdue_do {
@@ -70,6 +71,9 @@ enum overdue_do {
  * long work. */
 void overdue_take(struct overdue *w, const struct overdue_view *v);
 bool overdue_is_long(const struct overdue *w, uint64_t now);
+/* Does the next look need starved_ns? To find it out costs many system calls, and young work is not
+ * judged. After overdue_take. */
+bool overdue_asks_starved(const struct overdue *w, const struct overdue_view *v);
 /* The action, and the nanoseconds until the next look at the latest. */
 enum overdue_do overdue_look(struct overdue *w, const struct overdue_view *v, uint64_t *again);
 /* Time on the GPU of the watched work, by the clock that shows more. */

@@ -6,11 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
+#include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/sched/sim/goal.h"
 
 #define SOON_S 0.2 /* many changes at a time make one prediction */
 #define MOST   128 /* vGPUs: more take too long to simulate */
+#define KEPT   4u  /* predictions of a pool, so that several vGPUs can wait for theirs */
+/* A prediction of 100 vGPUs has up to 150,000 events, of which a turn of the loop does so many: a
+ * tenth of a millisecond, and half at worst. Then others have their turns. */
+#define EVENTS  1024u
+#define PAUSE_S 0.001
 
 /* The pool's vGPUs as the simulation wants them. */
 struct picture {
@@ -20,6 +27,22 @@ struct picture {
 	struct sched_share *groups;
 	const char **names; /* of groups */
 	unsigned int goals;
+};
+
+/* A pool as it was simulated, with the answers. */
+struct prediction {
+	struct goal goal; /* v and groups are its own; n 0: a free place */
+	bool known;
+	uint64_t used; /* number of its last use */
+};
+
+struct goals {
+	struct prediction kept[KEPT];
+	struct prediction *running; /* NULL: none */
+	struct goal_run *run;
+	ev_timer step;
+	uint64_t uses;
+	bool again; /* the pool's own prediction waits for a free moment */
 };
 
 static const struct config_group *find_group(const struct daemon *d, const char *name)
@@ -116,72 +139,241 @@ static void say(const struct pool *p, const struct picture *k, size_t i,
 			 (double)k->v[i].p99_ns / 1e6);
 }
 
-bool goals_refuse(const struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
-		  char reason[POOL_REASON])
+/* ---- predictions that are kept, and the one that is being made ---- */
+
+static bool same_params(const struct sched_params *a, const struct sched_params *b)
 {
-	bool missed = false;
+	return a->policy == b->policy && a->exclusive == b->exclusive &&
+	       a->slice_ns == b->slice_ns && a->handover_ns == b->handover_ns &&
+	       a->credit_ns == b->credit_ns && a->starve_ns == b->starve_ns;
+}
+
+static bool same_share(const struct sched_share *a, const struct sched_share *b)
+{
+	return a->class == b->class && a->weight == b->weight && a->min_ppm == b->min_ppm &&
+	       a->max_ppm == b->max_ppm && a->fixed_ppm == b->fixed_ppm;
+}
+
+static bool same(const struct goal *a, const struct goal *b)
+{
+	if (a->n != b->n || a->n_groups != b->n_groups || !same_params(&a->params, &b->params))
+		return false;
+	for (size_t i = 0; i < a->n_groups; i++)
+		if (!same_share(&a->groups[i], &b->groups[i]))
+			return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!same_share(&a->v[i].share, &b->v[i].share) || a->v[i].group != b->v[i].group ||
+		    a->v[i].goal_ns != b->v[i].goal_ns)
+			return false;
+	return true;
+}
+
+static void forget(struct prediction *e)
+{
+	free(e->goal.v);
+	free((void *)e->goal.groups);
+	*e = (struct prediction){0};
+}
+
+/* The place of the one that was not used for longest, emptied. */
+static struct prediction *make_room(struct goals *g)
+{
+	struct prediction *oldest = NULL;
+
+	for (unsigned int i = 0; i < KEPT; i++) {
+		struct prediction *e = &g->kept[i];
+
+		if (e != g->running && (!oldest || e->used < oldest->used))
+			oldest = e;
+	}
+	forget(oldest);
+	return oldest;
+}
+
+static void finish(struct pool *p)
+{
+	struct goals *g = p->goals;
+	struct prediction *e = g->running;
+
+	ev_timer_stop(p->d->loop, &g->step);
+	e->known = goal_end(g->run) == 0;
+	g->running = NULL;
+	if (!e->known)
+		forget(e);
+}
+
+static void on_step(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+	struct daemon *d = p->d;
+
+	if (goal_go(p->goals->run, EVENTS))
+		return;
+	finish(p);
+	if (p->goals->again)
+		goals_changed(p);
+	p->goals->again = false;
+	for (unsigned int i = 0; i < d->vgpu_n; i++) {
+		struct vgpu *v = d->vgpus[i];
+
+		if (!v->unsettled)
+			continue;
+		v->unsettled = false;
+		vgpu_settle(v);
+	}
+	xenbus_predicted(d);
+}
+
+/* Takes v and groups away from the picture. False: it cannot be made. */
+static bool begin(struct pool *p, struct picture *k)
+{
+	struct goals *g = p->goals;
+	struct prediction *e = make_room(g);
+
+	*e = (struct prediction){.goal = k->goal, .used = ++g->uses};
+	k->v = NULL;
+	k->groups = NULL;
+	g->running = e;
+	g->run = goal_begin(&e->goal);
+	if (!g->run) {
+		g->running = NULL;
+		forget(e);
+		return false;
+	}
+	ev_timer_start(p->d->loop, &g->step);
+	return true;
+}
+
+enum answer { KNOWN, NOT_YET, NEVER };
+
+/* With KNOWN the picture has the answers. Before the loop runs they are made at once. */
+static enum answer predict(struct pool *p, struct picture *k)
+{
+	struct goals *g = p->goals;
+
+	for (unsigned int i = 0; i < KEPT; i++) {
+		struct prediction *e = &g->kept[i];
+
+		if (!e->known || !same(&e->goal, &k->goal))
+			continue;
+		e->used = ++g->uses;
+		for (size_t j = 0; j < k->goal.n; j++)
+			k->v[j].p99_ns = e->goal.v[j].p99_ns;
+		return KNOWN;
+	}
+	if (!ev_depth(p->d->loop) || p->d->predict_now)
+		return goal_predict(&k->goal) ? NEVER : KNOWN;
+	if (g->running || begin(p, k))
+		return NOT_YET;
+	return NEVER;
+}
+
+/* ---- what they are for ---- */
+
+static enum goals_verdict judge(const struct pool *p, const struct picture *k,
+				const struct config_vgpu *own, char reason[POOL_REASON])
+{
+	for (size_t i = k->goal.n; i-- > 0;) {
+		if (!k->v[i].goal_ns || k->v[i].p99_ns <= k->v[i].goal_ns)
+			continue;
+		say(p, k, i, own, reason);
+		return GOALS_MISSED;
+	}
+	return GOALS_MET;
+}
+
+enum goals_verdict goals_ask(struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
+			     char reason[POOL_REASON])
+{
+	enum goals_verdict verdict = GOALS_MET;
 	struct picture k;
 
-	if (!picture_take(&k, p, cfg, v))
-		return false;
+	if (!p->goals || !picture_take(&k, p, cfg, v))
+		return GOALS_MET;
 	if (k.goals && k.goal.n > MOST) {
 		snprintf(reason, POOL_REASON,
 			 "pool %s: a GPU with a latency-goal takes %d vGPUs, and has %zu",
 			 p->cfg.name, MOST, k.goal.n - 1);
-		missed = true;
-	} else if (k.goals && goal_predict(&k.goal) == 0) {
-		for (size_t i = k.goal.n; !missed && i-- > 0;) {
-			missed = k.v[i].goal_ns && k.v[i].p99_ns > k.v[i].goal_ns;
-			if (missed)
-				say(p, &k, i, cfg, reason);
+		verdict = GOALS_MISSED;
+	} else if (k.goals) {
+		switch (predict(p, &k)) {
+		case KNOWN:
+			verdict = judge(p, &k, cfg, reason);
+			break;
+		case NOT_YET:
+			verdict = GOALS_NOT_YET;
+			break;
+		case NEVER:
+			break;
 		}
 	}
 	picture_free(&k);
-	return missed;
+	return verdict;
 }
 
-static void on_predict(struct ev_loop *loop, ev_timer *t, int events)
+static void publish(struct pool *p, const struct picture *k)
 {
-	struct pool *p = t->data;
-	struct daemon *d = p->d;
-	struct picture k;
+	const struct daemon *d = p->d;
 	size_t at = 0;
 
-	if (!picture_take(&k, p, NULL, NULL))
-		return;
-	if (k.goals && k.goal.n <= MOST)
-		goal_predict(&k.goal);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
 		struct vgpu *v = d->vgpus[i];
 
 		if (v->pool != p)
 			continue;
-		v->predicted_us = k.v[at].p99_ns / 1000;
-		if (k.v[at].p99_ns > k.v[at].goal_ns)
+		v->predicted_us = k->v[at].p99_ns / 1000;
+		if (k->v[at].p99_ns > k->v[at].goal_ns)
 			log_warning("vgpu %s: latency-goal is %.1f ms, %.1f ms are predicted "
 				    "beside the pool's other vGPUs",
-				    v->cfg.name, (double)k.v[at].goal_ns / 1e6,
-				    (double)k.v[at].p99_ns / 1e6);
+				    v->cfg.name, (double)k->v[at].goal_ns / 1e6,
+				    (double)k->v[at].p99_ns / 1e6);
 		at++;
 	}
+}
+
+static void on_predict(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct pool *p = t->data;
+	struct picture k;
+
+	if (!picture_take(&k, p, NULL, NULL))
+		return;
+	if (k.goals && k.goal.n <= MOST && predict(p, &k) == NOT_YET)
+		p->goals->again = true;
+	else
+		publish(p, &k);
 	picture_free(&k);
 }
 
 void goals_changed(struct pool *p)
 {
-	if (ev_is_active(&p->goals))
+	if (!p->goals || ev_is_active(&p->goals_timer))
 		return;
-	ev_timer_set(&p->goals, SOON_S, 0.);
-	ev_timer_start(p->d->loop, &p->goals);
+	ev_timer_set(&p->goals_timer, SOON_S, 0.);
+	ev_timer_start(p->d->loop, &p->goals_timer);
 }
 
+/* Out of memory: the pool does without goals. */
 void goals_init(struct pool *p)
 {
-	ev_timer_init(&p->goals, on_predict, 0., 0.);
-	p->goals.data = p;
+	ev_timer_init(&p->goals_timer, on_predict, 0., 0.);
+	p->goals_timer.data = p;
+	p->goals = calloc(1, sizeof(*p->goals));
+	if (!p->goals)
+		return;
+	ev_timer_init(&p->goals->step, on_step, PAUSE_S, PAUSE_S);
+	p->goals->step.data = p;
 }
 
 void goals_stop(struct pool *p)
 {
-	ev_timer_stop(p->d->loop, &p->goals);
+	ev_timer_stop(p->d->loop, &p->goals_timer);
+	if (!p->goals)
+		return;
+	if (p->goals->running)
+		finish(p);
+	for (unsigned int i = 0; i < KEPT; i++)
+		forget(&p->goals->kept[i]);
+	free(p->goals);
+	p->goals = NULL;
 }

@@ -7,14 +7,16 @@
 #ifndef PVGPU_GOALS_H
 #define PVGPU_GOALS_H
 
-#include <stdbool.h>
-
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 
+enum goals_verdict { GOALS_MET, GOALS_MISSED, GOALS_NOT_YET };
+
 /* Would a goal be missed in the pool with this vGPU beside those that are there? Then with a
- * reason. v: the vGPU if it is in a pool already, else NULL. */
-bool goals_refuse(const struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
-		  char reason[POOL_REASON]);
+ * reason. v: the vGPU if it is in a pool already, else NULL. GOALS_NOT_YET: the loop simulates it,
+ * a part in each turn; then vGPUs that are `unsettled` are settled, and xenbus_predicted is called:
+ * ask again. */
+enum goals_verdict goals_ask(struct pool *p, const struct config_vgpu *cfg, const struct vgpu *v,
+			     char reason[POOL_REASON]);
 /* The pool's vGPUs or their settings have changed: their predictions are made again, soon. */
 void goals_changed(struct pool *p);
 void goals_init(struct pool *p);

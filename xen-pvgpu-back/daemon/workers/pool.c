@@ -115,6 +115,9 @@ void pool_stop(struct daemon *d)
 		ev_timer_stop(d->loop, &d->pools[i]->used_timer);
 		free(d->pools[i]);
 	}
+	free(d->live_pools);
+	free(d->live_groups);
+	d->live_pools = d->live_groups = NULL;
 	free(d->pools);
 	d->pools = NULL;
 	d->pool_n = 0;
@@ -343,8 +346,18 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 	else if (v && place_free(&gpus[v->pool->index]) >= want.memory)
 		want.pool = v->pool->index;
 	while ((i = place_pick(d->cfg.placement, gpus, d->pool_n, &want)) != PLACE_NONE &&
-	       !(v && v->pool == d->pools[i]) && goals_refuse(d->pools[i], cfg, v, reason))
+	       !(v && v->pool == d->pools[i])) {
+		const enum goals_verdict said = goals_ask(d->pools[i], cfg, v, reason);
+
+		if (said == GOALS_NOT_YET) {
+			reason[0] = '\0';
+			free(gpus);
+			return NULL;
+		}
+		if (said == GOALS_MET)
+			break;
 		gpus[i].closed = missed = true;
+	}
 	if (i == PLACE_NONE && !missed)
 		refuse(d, gpus, &want, reason);
 	free(gpus);
@@ -391,7 +404,7 @@ static const struct vgpu *last_local(const struct pool *p)
 	return NULL;
 }
 
-int pool_known(struct pool *p, char reason[POOL_REASON])
+static int fit_known(struct pool *p, char reason[POOL_REASON])
 {
 	const struct vgpu *last;
 	struct vgpu *v;
@@ -412,6 +425,17 @@ int pool_known(struct pool *p, char reason[POOL_REASON])
 			 p->cfg.name);
 	snprintf(reason, POOL_REASON, "vgpu %.39s: %.140s", last->cfg.name, why);
 	return -1;
+}
+
+/* pvgpud may end for it, so it is predicted at once: this happens once for each GPU. */
+int pool_known(struct pool *p, char reason[POOL_REASON])
+{
+	int r;
+
+	p->d->predict_now = true;
+	r = fit_known(p, reason);
+	p->d->predict_now = false;
+	return r;
 }
 
 void pool_evacuate(struct pool *p)

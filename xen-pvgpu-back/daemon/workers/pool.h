@@ -33,7 +33,8 @@ void group_put(struct daemon *d, struct pool_group *g); /* NULL: nothing */
 
 /*
  * Chooses the pool of a vGPU: the one that it names, else one with room by the placement. NULL with
- * a reason that tells what is free and what can be done. A pool whose memory is not known yet has
+ * a reason that tells what is free and what can be done; an empty one: not decided yet, as waits
+ * are being predicted (goals.h). A pool whose memory is not known yet has
  * room for everything. v: the vGPU if it is in a pool already; then its own memory does not count,
  * and it stays where it is if possible. NULL: a new vGPU.
  */
@@ -53,6 +54,8 @@ void pool_used(struct pool *p);
 /* Apply settings while pvgpud runs: "NAME KEY=VALUE...; NAME..."; 0, or -1 with an error. */
 int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
 int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR]);
+/* The configuration's pools and groups have changed: what was set by these two stays on top. */
+int pool_reload(struct daemon *d, char error[CONFIG_ERROR]);
 /* Settings that the toolstack has written for the group in a vGPU's keys. Those of pvgpud.conf and
  * of group_live take precedence. */
 void group_told(struct daemon *d, struct pool_group *g, const struct pvgpu_backend_group_policy *p);

@@ -3,6 +3,7 @@
  * to those of pvgpud.conf. */
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,17 @@ static int read_all(const struct daemon *d, struct config *c, const char *kind, 
 	return -1;
 }
 
+/* For pool_reload. */
+static void keep(char **kept, const char *text)
+{
+	char *copied = strdup(text);
+
+	if (!copied)
+		return;
+	free(*kept);
+	*kept = copied;
+}
+
 int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 {
 	struct config c;
@@ -60,6 +72,8 @@ int pool_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 		pool_changed(p);
 	}
 	config_free(&c);
+	if (text != d->live_pools)
+		keep(&d->live_pools, text);
 	return 0;
 }
 
@@ -76,8 +90,10 @@ static void set_group(struct daemon *d, struct pool_group *g, const struct confi
 	if (!memcmp(&g->cfg, to, sizeof(*to)))
 		return;
 	g->cfg = *to;
-	log_info("group %s: weight %u, %u to %u ppm", to->name, to->weight, to->min_ppm,
-		 to->max_ppm ? to->max_ppm : SCHED_PPM);
+	log_info("group %s: weight %u, %u to %u ppm, %u commands and %" PRIu64
+		 " bytes a second (0: no limit)",
+		 to->name, to->weight, to->min_ppm, to->max_ppm ? to->max_ppm : SCHED_PPM,
+		 to->commands_per_s, to->bytes_per_s);
 	share_group_changed(d, g);
 	for (unsigned int i = 0; i < d->pool_n; i++)
 		goals_changed(d->pools[i]);
@@ -110,7 +126,16 @@ int group_live(struct daemon *d, const char *text, char error[CONFIG_ERROR])
 		group_put(d, g);
 	}
 	config_free(&c);
+	if (text != d->live_groups)
+		keep(&d->live_groups, text);
 	return 0;
+}
+
+int pool_reload(struct daemon *d, char error[CONFIG_ERROR])
+{
+	if (pool_live(d, d->live_pools ? d->live_pools : "", error) < 0)
+		return -1;
+	return group_live(d, d->live_groups ? d->live_groups : "", error);
 }
 
 void group_told(struct daemon *d, struct pool_group *g, const struct pvgpu_backend_group_policy *p)
@@ -118,6 +143,8 @@ void group_told(struct daemon *d, struct pool_group *g, const struct pvgpu_backe
 	g->told.weight = p->weight;
 	g->told.min_ppm = p->min_share;
 	g->told.max_ppm = p->max_share == SCHED_PPM ? 0 : p->max_share;
+	g->told.commands_per_s = (unsigned int)p->rate_commands;
+	g->told.bytes_per_s = p->rate_bytes;
 	for (unsigned int i = 0; i < d->cfg.group_n; i++)
 		if (!strcmp(d->cfg.groups[i].name, g->cfg.name))
 			return;

@@ -328,6 +328,8 @@ static unsigned int wanted(const struct pool *p)
 	const struct daemon *d = p->d;
 	const unsigned int want = d->cfg.spares + open_waiting(p) + canary_waits(p);
 
+	if (p->no_workers)
+		return 0;
 	/* Adopted sessions and the toolstack need the GPU's memory, which only a worker can
 	 * report. */
 	if (!want && !p->device_memory && (d->session_n || d->xen))
@@ -395,7 +397,7 @@ void supervise_keep_spares(struct daemon *d)
 		unsigned int have = count(p);
 
 		watch_surplus(p, have > want);
-		if (ev_is_active(&p->retry))
+		if (ev_is_active(&p->retry) || p->no_workers)
 			continue;
 		for (; have < now; have++)
 			if (start_one(p) < 0)

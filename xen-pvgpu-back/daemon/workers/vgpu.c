@@ -195,6 +195,9 @@ void vgpu_settle(struct vgpu *v)
 	if (is_busy(v) || v->d->stopping)
 		return;
 	p = pool_place(v->d, &v->cfg, v, reason);
+	v->unsettled = !p && !reason[0];
+	if (v->unsettled)
+		return;
 	if (!p)
 		log_warning("vgpu %s: stays in pool %s: %s", v->cfg.name, v->pool->cfg.name,
 			    reason);

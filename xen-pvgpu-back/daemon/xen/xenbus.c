@@ -33,6 +33,7 @@
 #define DEATHS      "@releaseDomain"
 #define EVENTS      256u /* events taken before a marked vGPU is read */
 #define LOOK_MS     20u  /* between two looks that a frontend, or our own state, causes */
+#define PACE_MS     20u  /* between two vGPUs' statistics: a write of them costs 0.3 ms */
 #define FRONTS      64u  /* watches on frontends outside dom0 */
 #define ALIVE_S     1.   /* between two looks whether the connection stands */
 
@@ -96,16 +97,22 @@ static bool is_setting(const char *key)
 
 static void event(struct xenbus *b, const char *path)
 {
-	const char *below = xenbus_below(b->dir, path);
+	const char *below = xenbus_below(b->dir, path), *name = strrchr(path, '/');
 	struct xen_vgpu *x;
 	bool known = false, key;
+
+	/* Most events tell of what we have just written. */
+	if (below && name && own_key(name + 1))
+		return;
 
 	if (!strcmp(path, DEATHS)) {
 		b->deaths = true;
 		return;
 	}
-	if (xenbus_below(b->host, path))
+	if (xenbus_below(b->host, path)) {
 		b->leveled |= is_setting(xenbus_below(b->host, path));
+		b->asked |= !strcmp(xenbus_below(b->host, path), "request");
+	}
 	TAILQ_FOREACH(x, &b->vgpus, link)
 	{
 		const char *ours = xenbus_below(x->path, path);
@@ -257,21 +264,23 @@ static bool look_at_one(struct xenbus *b, unsigned int *wait)
 	return false;
 }
 
+/* Writes the statistics that are the oldest. True: there may be more. */
 static bool count_one(struct xenbus *b, unsigned int *wait)
 {
-	struct xen_vgpu *x;
+	const uint64_t now = now_ms(), age = now - b->counted_ms;
+	struct xen_vgpu *x, *oldest = NULL;
 	unsigned int ms;
 
 	TAILQ_FOREACH(x, &b->vgpus, link)
-	{
-		if (!x->counted)
-			continue;
-		ms = xenbus_count(x);
-		*wait = shorter(*wait, ms);
-		if (!ms)
-			return true;
-	}
-	return false;
+	if (x->counted && (!oldest || x->stats_ms < oldest->stats_ms))
+		oldest = x;
+	if (!oldest)
+		return false;
+	ms = age < PACE_MS ? (unsigned int)(PACE_MS - age) : xenbus_count(oldest);
+	*wait = shorter(*wait, ms);
+	if (!ms)
+		b->counted_ms = now;
+	return !ms;
 }
 
 static void work(struct xenbus *b)
@@ -281,6 +290,8 @@ static void work(struct xenbus *b)
 
 	if (b->leveled)
 		xenbus_host_level(b);
+	if (b->asked)
+		xenbus_ask(b);
 	if (b->deaths)
 		deaths(b);
 	more = look_at_one(b, &wait);
@@ -424,6 +435,8 @@ static int open_store(struct xenbus *b)
 	err = watch_all(b);
 	if (err)
 		xs_close(b->xs);
+	else
+		b->often = xs_open(0);
 	return err;
 }
 
@@ -475,6 +488,7 @@ void xenbus_run(struct daemon *d)
 	/* A vGPU with adopted workers is live in any state. */
 	TAILQ_FOREACH(x, &b->vgpus, link)
 	x->live = x->v && x->v->sessions;
+	xenbus_ask_start(b);
 	ev_io_start(d->loop, &b->io);
 	ev_timer_start(d->loop, &b->alive);
 	xenbus_schedule(b);
@@ -495,11 +509,14 @@ void xenbus_stop(struct daemon *d, bool leave)
 		xenbus_free(x);
 	}
 	xenctl_maps_stop(d);
+	xenbus_ask_stop(b, leave);
 	if (!leave)
 		xenbus_host_remove(b);
 	ev_io_stop(d->loop, &b->io);
 	ev_timer_stop(d->loop, &b->work);
 	ev_timer_stop(d->loop, &b->later);
+	if (b->often)
+		xs_close(b->often);
 	xs_close(b->xs);
 	d->xen = NULL;
 	free(b->gpus);

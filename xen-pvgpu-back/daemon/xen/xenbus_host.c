@@ -130,8 +130,8 @@ static const struct pool *known_pool(const struct daemon *d)
 	return NULL;
 }
 
-/* Makes the directory, readable by its owner only. */
-static int make_dir(struct xenbus *b)
+/* Readable by its owner only. */
+int xenbus_host_make(struct xenbus *b)
 {
 	struct xs_permissions p = {.id = b->domid, .perms = XS_PERM_NONE};
 
@@ -183,7 +183,7 @@ static int write_changes(struct xenbus *b, char texts[OWN_KEYS][XENBUS_HOST_TEXT
 			 struct xenbus_write *w)
 {
 	unsigned int n = 0;
-	int err = b->published ? 0 : make_dir(b);
+	int err = b->published ? 0 : xenbus_host_make(b);
 
 	if (!err)
 		err = xenbus_gpus_changes(b, w, &n);

@@ -113,6 +113,9 @@ static struct pool *admit(struct xen_vgpu *x, const struct config_vgpu *cfg)
 		return pool;
 	if (x->adopt)
 		return x->d->pools[0];
+	x->waits = !reason[0];
+	if (x->waits)
+		return NULL;
 	/* At least 1, since 0 means no refusal: an unhealthy GPU refuses a vGPU without a promise,
 	 * too. */
 	x->lacks = cfg->memory ? cfg->memory : 1;
@@ -196,13 +199,18 @@ static void make_vgpu(struct xen_vgpu *x, const struct keys *k)
 static void change_vgpu(struct xen_vgpu *x, const struct keys *k)
 {
 	struct vgpu *v = x->v;
-	struct config_vgpu place = v->cfg;
+	struct config_vgpu place;
 	char reason[POOL_REASON];
+	int err = 0;
 
 	v->cfg.policy = k->policy;
+	place = v->cfg;
 	share_policy(v);
 	faults_pardon(v, k->policy.pardon);
-	if (configure_place(x, &place, k) && vgpu_change(v, &place, reason) < 0) {
+	if (configure_place(x, &place, k))
+		err = vgpu_change(v, &place, reason);
+	x->waits = err < 0 && !reason[0];
+	if (err < 0 && !x->waits) {
 		/* It goes on with its former settings. */
 		x->lacks = place.memory ? place.memory : 1;
 		log_warning("vgpu %s: not changed: %s", v->cfg.name, reason);
@@ -250,6 +258,17 @@ static bool may_fit(const struct xen_vgpu *x)
 		if (pool_free(d->pools[i]) + own >= x->lacks)
 			return true;
 	return false;
+}
+
+void xenbus_predicted(struct daemon *d)
+{
+	struct xen_vgpu *x;
+
+	if (!d->xen)
+		return;
+	TAILQ_FOREACH(x, &d->xen->vgpus, link)
+	x->dirty |= x->waits;
+	xenbus_schedule(d->xen);
 }
 
 void xenbus_memory_changed(struct daemon *d)

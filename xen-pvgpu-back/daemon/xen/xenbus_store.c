@@ -52,7 +52,7 @@ bool xenbus_exists(struct xenbus *b, const char *path)
 	return text || errno != ENOENT;
 }
 
-static int put_once(struct xenbus *b, xs_transaction_t t, const char *dir, const char *there,
+static int put_once(struct xs_handle *xs, xs_transaction_t t, const char *dir, const char *there,
 		    const struct xenbus_write *w, unsigned int n)
 {
 	char path[2 * XENBUS_PATH];
@@ -60,7 +60,7 @@ static int put_once(struct xenbus *b, xs_transaction_t t, const char *dir, const
 	void *text;
 	int err = join(path, dir, there);
 
-	text = err ? NULL : xs_read(b->xs, t, path, &len);
+	text = err ? NULL : xs_read(xs, t, path, &len);
 	if (!text)
 		return err ? err : failed();
 	free(text);
@@ -70,31 +70,42 @@ static int put_once(struct xenbus *b, xs_transaction_t t, const char *dir, const
 		err = join(path, dir, w[i].key);
 		if (err)
 			return err;
-		ok = w[i].text
-			     ? xs_write(b->xs, t, path, w[i].text, (unsigned int)strlen(w[i].text))
-			     : xs_rm(b->xs, t, path) || errno == ENOENT;
+		ok = w[i].text ? xs_write(xs, t, path, w[i].text, (unsigned int)strlen(w[i].text))
+			       : xs_rm(xs, t, path) || errno == ENOENT;
 		if (!ok)
 			return failed();
 	}
 	return 0;
 }
 
-int xenbus_put(struct xenbus *b, const char *dir, const char *there, const struct xenbus_write *w,
-	       unsigned int n)
+static int put_by(struct xs_handle *xs, const char *dir, const char *there,
+		  const struct xenbus_write *w, unsigned int n)
 {
 	for (int i = 0; i < TRIES; i++) {
-		xs_transaction_t t = xs_transaction_start(b->xs);
+		xs_transaction_t t = xs_transaction_start(xs);
 		int err;
 
 		if (t == XBT_NULL)
 			return failed();
-		err = put_once(b, t, dir, there, w, n);
-		if (xs_transaction_end(b->xs, t, err != 0) || err)
+		err = put_once(xs, t, dir, there, w, n);
+		if (xs_transaction_end(xs, t, err != 0) || err)
 			return err;
 		if (errno != EAGAIN)
 			return failed();
 	}
 	return -EAGAIN;
+}
+
+int xenbus_put(struct xenbus *b, const char *dir, const char *there, const struct xenbus_write *w,
+	       unsigned int n)
+{
+	return put_by(b->xs, dir, there, w, n);
+}
+
+int xenbus_put_often(struct xenbus *b, const char *dir, const char *there,
+		     const struct xenbus_write *w, unsigned int n)
+{
+	return put_by(b->often ? b->often : b->xs, dir, there, w, n);
 }
 
 /* Cuts the last part of path in place. False: what is left is not ours to remove. Outside dom0 that

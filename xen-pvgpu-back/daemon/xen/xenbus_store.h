@@ -11,6 +11,8 @@
 #define XENBUS_WRITES    5
 #define XENBUS_HOST_KEYS 7
 #define XENBUS_HOST_TEXT 128
+/* Of an answer to dom0: 7 MB, five times the tree of a thousand vGPUs. */
+#define XENBUS_ANSWER_PAGES 4096u
 
 struct config_vgpu;
 struct vgpu;
@@ -20,6 +22,9 @@ struct xs_handle;
 struct xenbus {
 	struct daemon *d;
 	struct xs_handle *xs;
+	/* For statistics. libxenstore answers a handle with watches by a thread of its own, which
+	 * costs several switches for each request; this one has none. NULL: none could be made. */
+	struct xs_handle *often;
 	uint32_t domid;        /* our own */
 	char dir[XENBUS_PATH]; /* our backend/pvgpu */
 	char host[XENBUS_PATH];
@@ -32,9 +37,17 @@ struct xenbus {
 	bool deaths;    /* a domain has ended */
 	bool leveled;   /* a setting in data/pvgpu has changed */
 	bool hosted;    /* data/pvgpu must be written */
+	bool asked;     /* dom0 may have a request */
 	bool published; /* data/pvgpu was written completely, with host_texts */
 	char host_texts[XENBUS_HOST_KEYS][XENBUS_HOST_TEXT];
+	struct {
+		uint64_t number; /* of the last request; 0: none */
+		char *text;      /* its answer, not terminated; NULL: none */
+		size_t len;
+		uint32_t pages;
+	} ask;
 	struct xenbus_gpu *gpus; /* of each pool, as written; NULL: nothing yet */
+	uint64_t counted_ms;     /* time of the last write of a vGPU's statistics */
 	bool wide;               /* one watch serves all frontends without their own */
 	unsigned int watches;    /* of frontends */
 	bool told;               /* xenstored reports ends of domains */
@@ -54,6 +67,9 @@ struct xenbus_write {
 /* Writes all of them or none, and only while `there` exists in dir; else -ENOENT. */
 int xenbus_put(struct xenbus *b, const char *dir, const char *there, const struct xenbus_write *w,
 	       unsigned int n);
+/* The same by `often`. */
+int xenbus_put_often(struct xenbus *b, const char *dir, const char *there,
+		     const struct xenbus_write *w, unsigned int n);
 /* Removes a directory, then empty ones above it, up to but excluding the domain's own. A directory
  * that we may not remove stays. */
 void xenbus_remove(struct xenbus *b, const char *path);
@@ -82,6 +98,15 @@ void xenbus_host_write(struct xenbus *b);
 void xenbus_host_remove(struct xenbus *b);
 /* Applies the toolstack's settings: log-level, pools, groups, health. */
 void xenbus_host_level(struct xenbus *b);
+
+/* Makes data/pvgpu unless it is there: 0 or a negative errno. */
+int xenbus_host_make(struct xenbus *b);
+
+/* xenbus_ask.c: requests of dom0. */
+void xenbus_ask(struct xenbus *b); /* there may be one */
+void xenbus_ask_start(struct xenbus *b);
+/* leave: another pvgpud takes over. */
+void xenbus_ask_stop(struct xenbus *b, bool leave);
 
 /* xenbus_gpus.c: data/pvgpu/gpu-N. */
 #define XENBUS_GPU_KEYS 3 /* of one GPU */

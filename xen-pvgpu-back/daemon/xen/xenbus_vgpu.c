@@ -50,16 +50,24 @@ static bool new_reason(const struct xen_vgpu *x, const char *why, struct pvgpu_t
 	return strcmp(t->s, x->reason) != 0;
 }
 
-static int put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
+static int was_put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n, int err)
 {
-	int err = xenbus_put(x->bus, x->path, "frontend-id", w, n);
-
 	if (err == -ENOENT)
 		x->gone = x->dirty = true;
 	else if (err)
 		log_error("xenstore: %s: cannot write %s: %s", x->path, w[n - 1].key,
 			  strerror(-err));
 	return err;
+}
+
+static int put(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
+{
+	return was_put(x, w, n, xenbus_put(x->bus, x->path, "frontend-id", w, n));
+}
+
+static int put_counts(struct xen_vgpu *x, const struct xenbus_write *w, unsigned int n)
+{
+	return was_put(x, w, n, xenbus_put_often(x->bus, x->path, "frontend-id", w, n));
 }
 
 void xenbus_vgpu_tell(struct xen_vgpu *x, const char *why)
@@ -468,7 +476,7 @@ unsigned int xenbus_count(struct xen_vgpu *x)
 		w[n++] = (struct xenbus_write){"last-reason", reason.s};
 	if (new_counts(x, text))
 		w[n++] = (struct xenbus_write){"statistics", text};
-	if (!n || put(x, w, n) < 0)
+	if (!n || put_counts(x, w, n) < 0)
 		return 0;
 	keep_counts(x, text);
 	if (failed)

@@ -111,12 +111,13 @@ static void chunk_free(struct xen_session *s, struct xen_chunk *k)
 
 void xenctl_chunks_adopt(struct xen_session *s)
 {
+	const struct held *h = s->w->held;
 	struct held_chunk c;
 
-	for (unsigned int i = 0; i < HELD_CHUNKS; i++) {
+	for (unsigned int i = held_next(h, 0); i < HELD_CHUNKS; i = held_next(h, i + 1)) {
 		struct xen_chunk *k;
 
-		if (!held_chunk(s->w->held, i, &c))
+		if (!held_chunk(h, i, &c))
 			continue;
 		s->arena += (uint64_t)c.pages * PAGE;
 		if (c.state == HELD_LOST)

@@ -397,7 +397,7 @@ void xenctl_found(struct worker *w, uint32_t ring_pages)
 	struct held_chunk c;
 
 	xenctl_count(w, ring_pages);
-	for (unsigned int i = 0; i < HELD_CHUNKS; i++)
+	for (unsigned int i = held_next(w->held, 0); i < HELD_CHUNKS; i = held_next(w->held, i + 1))
 		if (held_chunk(w->held, i, &c))
 			xenctl_count(w, c.pages);
 }

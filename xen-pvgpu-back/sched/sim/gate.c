@@ -27,18 +27,37 @@ static const struct sim_model *model(const struct gpu *g)
 
 static bool is_open(const struct vgpu *v)
 {
-	return !v->held && (model(v->g)->native || v->g->holder == v || v->beside);
+	const struct gpu *g = v->g;
+
+	if (v->held)
+		return false;
+	return g->joint ? v->joint_open : model(g)->native || g->holder == v || v->beside;
 }
 
 /* ---- the worker's side ---- */
 
-static uint64_t most_in_flight(const struct gpu *g, uint32_t sharers)
+/* Has it a neighbour of a higher class? */
+static bool is_below(const struct vgpu *v)
 {
-	uint64_t most;
+	bool below = false;
 
+	for (int c = 0; c < (int)v->spec->share.class; c++)
+		below |= v->g->inhabited[c] != 0;
+	return below;
+}
+
+static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
+{
+	const struct gpu *g = v->g;
+	uint64_t most, cap;
+
+	if (g->joint)
+		return sched_brief(g->cost_ns) / (sharers ? sharers : 1);
 	if (!g->exact)
 		return model(g)->alone_ns;
-	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000 / (sharers ? sharers : 1);
+	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
+	cap = sched_inflight_below(g->cost_ns);
+	most = (is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
 	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
 }
 
@@ -52,10 +71,18 @@ static void pump(struct process *p)
 			;
 		return;
 	}
-	most = most_in_flight(g, p->v->busy_processes);
+	most = most_in_flight(p->v, p->v->busy_processes);
 	while (p->kernels.n < 2 || p->inflight_ns + p->estimate_ns <= most)
 		if (!load_issue(p))
-			break;
+			return;
+	if (load_waiting(p))
+		at_once_full(p->v);
+}
+
+void gate_pump(struct vgpu *v)
+{
+	for (uint32_t i = 0; i < v->n_process; i++)
+		pump(&v->process[i]);
 }
 
 static void ring(struct vgpu *v, uint64_t in)
@@ -81,10 +108,10 @@ void gate_ended(struct process *p, uint64_t length)
 	struct vgpu *v = p->v;
 	struct gpu *g = v->g;
 
-	v->alone_ns += length;
+	v->alone_ns += v->joint ? 0 : length;
 	if (is_open(v))
 		pump(p);
-	if (model(g)->native || v->held)
+	if (model(g)->native || v->held || v->joint_open)
 		return;
 	if ((!v->busy_processes && (g->exact || !is_open(v))) || (!v->draining && !is_open(v)))
 		ring(v, model(g)->bell_ns);
@@ -95,8 +122,8 @@ static void on_wake(struct sim *s, void *arg)
 	struct gpu *g = arg;
 	struct vgpu *v = g->holder;
 
-	for (uint32_t i = 0; v && is_open(v) && i < v->n_process; i++)
-		pump(&v->process[i]);
+	if (v && is_open(v))
+		gate_pump(v);
 }
 
 /* ---- charging ---- */
@@ -109,7 +136,7 @@ static void charge_one(struct vgpu *v, uint64_t ns)
 	sched_charge(v->sched, ns, v->s->now);
 }
 
-static void charge_alone(struct vgpu *v, uint64_t passed)
+void gate_charge_alone(struct vgpu *v, uint64_t passed)
 {
 	uint64_t ns;
 
@@ -123,23 +150,25 @@ static void charge_alone(struct vgpu *v, uint64_t passed)
 void gate_charge(struct gpu *g)
 {
 	uint64_t passed = g->s->now - g->charged_at;
-	struct vgpu *h = g->holder;
+	struct vgpu *h = g->joint ? NULL : g->holder;
 	uint64_t n = h && g->exact && h->on_gpu ? h->users : 0;
 
 	g->charged_at = g->s->now;
+	if (g->joint)
+		at_once_charge(g, passed);
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		n += t->users;
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		n += g->vgpus[i]->beside ? g->vgpus[i]->users : 0;
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
-		charge_one(t, passed * t->users / n);
+		charge_one(t, t->paid ? 0 : passed * t->users / n);
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		if (g->vgpus[i]->beside)
 			charge_one(g->vgpus[i], passed * g->vgpus[i]->users / n);
 	if (h && g->exact && h->on_gpu)
 		charge_one(h, passed * h->users / n);
 	else if (h && !g->exact)
-		charge_alone(h, passed);
+		gate_charge_alone(h, passed);
 }
 
 /* From now on wall time is charged; work begun before is charged here. */
@@ -147,24 +176,25 @@ static void become_exact(struct gpu *g)
 {
 	struct vgpu *v = g->holder;
 
-	if (!v || g->exact)
+	if (!v || g->exact || g->joint)
 		return;
 	for (uint32_t i = 0; i < v->n_process; i++)
 		if (v->process[i].kernels.n)
 			v->alone_ns += g->s->now - v->process[i].began_ns;
-	charge_alone(v, 0);
+	gate_charge_alone(v, 0);
 	v->alone_ns = v->budget_ns = 0;
 }
 
 /* ---- reports of workers ---- */
 
-static void set_undrained(struct vgpu *v, bool undrained)
+void gate_set_undrained(struct vgpu *v, bool undrained)
 {
 	struct vgpu **at = &v->g->undrained;
 
 	if (undrained == v->undrained)
 		return;
 	v->undrained = undrained;
+	v->paid &= undrained;
 	if (undrained) {
 		v->undrained_next = *at;
 		*at = v;
@@ -187,7 +217,7 @@ static void see_drained(struct vgpu *v)
 	struct gpu *g = v->g;
 	uint64_t took = g->s->now - v->undrained_since, ratio;
 
-	set_undrained(v, false);
+	gate_set_undrained(v, false);
 	if (v->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / v->drain_ns;
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
@@ -222,10 +252,31 @@ static bool overdue(const struct vgpu *v)
 {
 	uint64_t most = model(v->g)->overdue_ns;
 
-	return most && v->undrained && v->draining && v->s->now - v->undrained_since >= most;
+	return most && v->undrained && v->draining && v->aged_ns >= most;
 }
 
-static void look(struct vgpu *v)
+/* A drain ages by its part of the time. Returns the number of drains. */
+static uint32_t age(struct gpu *g)
+{
+	const uint64_t now = g->s->now;
+	uint32_t n = 0;
+
+	for (const struct vgpu *t = g->undrained; t; t = t->undrained_next)
+		n++;
+	for (struct vgpu *t = g->undrained; t; t = t->undrained_next) {
+		uint64_t from = g->aged_at;
+
+		if (t->aged_from != t->undrained_since) {
+			t->aged_from = from = t->undrained_since;
+			t->aged_ns = 0;
+		}
+		t->aged_ns += (now - from) / n;
+	}
+	g->aged_at = now;
+	return n;
+}
+
+void gate_look(struct vgpu *v)
 {
 	struct gpu *g = v->g;
 
@@ -237,15 +288,17 @@ static void look(struct vgpu *v)
 		v->users = 1;
 	if (v->undrained && !v->draining)
 		see_drained(v);
-	if (g->exact)
+	if (g->exact && !v->joint)
 		v->alone_ns = 0;
-	tell_wants(v, v->busy_processes && !v->held);
+	/* One of several that is held must not get its gate back by running dry. */
+	if (v->busy_processes || v->held || !v->joint || v->joint_open || g->s->now >= g->joint_at)
+		tell_wants(v, v->busy_processes && !v->held);
 }
 
 /* ---- the grant ---- */
 
 /* By the estimates of its workers, which only know finished kernels. */
-static uint64_t left_in_flight(const struct vgpu *v)
+uint64_t gate_left(const struct vgpu *v)
 {
 	uint64_t left = 0;
 
@@ -266,10 +319,10 @@ static uint64_t left_in_flight(const struct vgpu *v)
 static void take_grant(struct gpu *g)
 {
 	struct vgpu *v = g->holder;
-	uint64_t most = model(g)->drain_ns, in = left_in_flight(v);
+	uint64_t most = model(g)->drain_ns, in = gate_left(v);
 
 	g->holder = NULL;
-	set_undrained(v, v->draining);
+	gate_set_undrained(v, v->draining);
 	g->leaving = v;
 	v->undrained_since = g->s->now;
 	v->drain_ns = in < most ? in : most;
@@ -300,7 +353,7 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
 	if (!v)
 		return;
-	set_undrained(v, false);
+	gate_set_undrained(v, false);
 	v->on_gpu = true;
 	v->grants++;
 	g->sum.grants++;
@@ -340,8 +393,17 @@ static struct vgpu *ask(struct gpu *g)
 
 static void decide(struct gpu *g)
 {
+	const struct vgpu *was = g->holder;
+	const bool joint = g->joint;
 	struct vgpu *next = ask(g);
 
+	if (at_once_decide(g, next)) {
+		if (g->holder != was)
+			ask(g);
+		return;
+	}
+	if (joint)
+		next = ask(g);
 	if (g->holder && next != g->holder)
 		take_grant(g);
 	if (g->holder || (!next && !g->leaving) || !may_give(g))
@@ -380,7 +442,7 @@ static void close_beside(struct vgpu *v)
 	v->g->besides--;
 	v->undrained_since = v->s->now;
 	v->drain_ns = 0;
-	set_undrained(v, v->draining);
+	gate_set_undrained(v, v->draining);
 }
 
 static bool hangs(const struct gpu *g)
@@ -393,17 +455,21 @@ static bool hangs(const struct gpu *g)
 
 static void think(struct gpu *g, struct vgpu *rang)
 {
-	uint64_t at;
+	uint64_t at, due;
+	uint32_t n;
 
 	gate_charge(g);
 	if (g->holder)
-		look(g->holder);
+		gate_look(g->holder);
 	for (struct vgpu *t = g->undrained, *next; t; t = next) {
 		next = t->undrained_next;
-		look(t);
+		gate_look(t);
 	}
 	if (rang && rang != g->holder)
-		look(rang);
+		gate_look(rang);
+	if (g->joint && g->s->now >= g->joint_at)
+		at_once_look(g);
+	n = age(g);
 	if (hangs(g)) {
 		open_all(g);
 		timer_set(&g->s->events, &g->decide, g->s->now + HANG_LOOK_NS);
@@ -416,9 +482,15 @@ static void think(struct gpu *g, struct vgpu *rang)
 		decide(g);
 	}
 	at = !g->leaving ? g->again : g->s->c->params.exclusive ? SCHED_NEVER : g->give_at;
-	for (const struct vgpu *t = g->undrained; t && model(g)->overdue_ns; t = t->undrained_next)
-		if (t->undrained_since + model(g)->overdue_ns < at)
-			at = t->undrained_since + model(g)->overdue_ns;
+	for (const struct vgpu *t = g->undrained; t && model(g)->overdue_ns;
+	     t = t->undrained_next) {
+		due = g->s->now + (t->aged_ns < model(g)->overdue_ns
+					   ? (model(g)->overdue_ns - t->aged_ns) * n
+					   : 0);
+		at = due < at ? due : at;
+	}
+	if (g->joint && g->joint_at < at)
+		at = g->joint_at;
 	timer_set(&g->s->events, &g->decide, at > g->s->now ? at : g->s->now + 10 * SIM_US);
 }
 
@@ -446,11 +518,13 @@ static void forget(struct vgpu *v)
 		return;
 	gate_charge(g);
 	close_beside(v);
-	set_undrained(v, false);
+	at_once_leave(v);
+	gate_set_undrained(v, false);
 	sched_stats(v->sched, v->s->now, &st);
 	v->longest_wait = st.longest_wait_ns;
 	sched_remove(v->sched, v->s->now);
 	v->sched = NULL;
+	g->inhabited[v->spec->share.class]--;
 	g->wants -= v->told;
 	v->told = false;
 	timer_stop(&v->s->events, &v->bell);
@@ -491,6 +565,7 @@ int gate_attach(struct vgpu *v)
 	v->drain_q8 = 256;
 	v->users = 1;
 	v->sched = sched_add(g->sched, n ? g->groups[n - 1] : NULL, &v->spec->share, v, g->s->now);
+	g->inhabited[v->spec->share.class] += v->sched != NULL;
 	return v->sched ? 0 : -ENOMEM;
 }
 

@@ -7,7 +7,8 @@
 #define COMMAND_NS 100e3
 #define GAP_NS     20e6
 #define LEAST_NS   (5 * SIM_S)
-#define REQUESTS   100 /* of each with a goal, on average */
+#define REQUESTS   100           /* of each with a goal, on average */
+#define COLD_NS    (30 * SIM_MS) /* of each vGPU: its first kernels have no estimates and queue */
 
 /* Load 0 has work all the time; load i + 1 is that of vGPU i. */
 static void fill(const struct goal *g, double gap, struct sim_load *loads, struct sim_vgpu_spec *v)
@@ -42,38 +43,87 @@ static void take(const struct goal *g, const struct sim_result *r)
 	}
 }
 
+struct goal_run {
+	const struct goal *g;
+	struct place_gpu gpu;
+	struct sim_load *loads;
+	struct sim_vgpu_spec *v;
+	struct sim_config c;
+	struct sim *s;
+};
+
+static void run_free(struct goal_run *r)
+{
+	free(r->loads);
+	free(r->v);
+	free(r);
+}
+
+static void configure(struct goal_run *r)
+{
+	const struct goal *g = r->g;
+	const double own = 4 * COMMAND_NS * (double)g->n, gap = own > GAP_NS ? own : GAP_NS;
+	const uint64_t need = (uint64_t)(REQUESTS * gap), warm = SIM_S + g->n * COLD_NS;
+
+	r->gpu = (struct place_gpu){.memory = UINT64_MAX};
+	r->c = (struct sim_config){.seed = 1,
+				   .duration_ns = warm + (need > LEAST_NS ? need : LEAST_NS),
+				   .warm_ns = warm,
+				   .params = g->params,
+				   .gpus = &r->gpu,
+				   .n_gpus = 1,
+				   .groups = g->groups,
+				   .n_groups = g->n_groups,
+				   .loads = r->loads,
+				   .n_loads = g->n + 1,
+				   .vgpus = r->v,
+				   .n_vgpus = g->n};
+	sim_model_default(&r->c.model);
+	fill(g, gap, r->loads, r->v);
+}
+
+struct goal_run *goal_begin(const struct goal *g)
+{
+	struct goal_run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->g = g;
+	r->loads = calloc(g->n + 1, sizeof(*r->loads));
+	r->v = calloc(g->n + 1, sizeof(*r->v));
+	if (r->loads && r->v && g->n) {
+		configure(r);
+		r->s = sim_begin(&r->c);
+		if (r->s)
+			return r;
+	}
+	run_free(r);
+	return NULL;
+}
+
+bool goal_go(struct goal_run *r, uint64_t events)
+{
+	return sim_go(r->s, events);
+}
+
+int goal_end(struct goal_run *r)
+{
+	struct sim_result *result = sim_end(r->s);
+	const int err = result ? 0 : -ENOMEM;
+
+	if (result)
+		take(r->g, result);
+	sim_result_free(result);
+	run_free(r);
+	return err;
+}
+
 int goal_predict(const struct goal *g)
 {
-	const double own = 4 * COMMAND_NS * (double)g->n, gap = own > GAP_NS ? own : GAP_NS;
-	const uint64_t need = (uint64_t)(REQUESTS * gap);
-	struct sim_load *loads = calloc(g->n + 1, sizeof(*loads));
-	struct sim_vgpu_spec *v = calloc(g->n, sizeof(*v));
-	const struct place_gpu gpu = {.memory = UINT64_MAX};
-	struct sim_config c = {.seed = 1,
-			       .duration_ns = SIM_S + (need > LEAST_NS ? need : LEAST_NS),
-			       .warm_ns = SIM_S,
-			       .params = g->params,
-			       .gpus = &gpu,
-			       .n_gpus = 1,
-			       .groups = g->groups,
-			       .n_groups = g->n_groups,
-			       .loads = loads,
-			       .n_loads = g->n + 1,
-			       .vgpus = v,
-			       .n_vgpus = g->n};
-	struct sim_result *r = NULL;
-	int err = -ENOMEM;
+	struct goal_run *r = goal_begin(g);
 
-	if (loads && v && g->n) {
-		sim_model_default(&c.model);
-		fill(g, gap, loads, v);
-		r = sim_run(&c);
-		err = r ? 0 : -errno;
-	}
-	if (r)
-		take(g, r);
-	sim_result_free(r);
-	free(loads);
-	free(v);
-	return err;
+	if (!r)
+		return -ENOMEM;
+	goal_go(r, UINT64_MAX);
+	return goal_end(r);
 }

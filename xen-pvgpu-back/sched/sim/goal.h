@@ -24,7 +24,15 @@ struct goal {
 	size_t n;
 };
 
-/* 0, -ENOMEM, or -EINVAL. */
+/* 0 or -ENOMEM, also where the goal is none that can be simulated. */
 int goal_predict(const struct goal *g);
+
+/* The same in parts; g must stay as it is until the end. NULL: it cannot be simulated. Goes on by
+ * so many events of the simulation: false when there are none left. goal_end frees the run: 0 with
+ * the answers, or -ENOMEM, also before it is over. */
+struct goal_run;
+struct goal_run *goal_begin(const struct goal *g);
+bool goal_go(struct goal_run *r, uint64_t events);
+int goal_end(struct goal_run *r);
 
 #endif

@@ -91,8 +91,13 @@ struct vgpu {
 	struct vgpu *undrained_next;
 	bool beside; /* its gate is open beside the holder's because another vGPU hangs */
 	uint64_t undrained_since, drain_ns;
+	uint64_t aged_ns, aged_from;  /* age of the drain that began then */
 	uint32_t drain_q8;            /* measured drain divided by the estimate; 256 is 1 */
 	uint64_t alone_ns, budget_ns; /* reported but not charged; bound of the next charge of it */
+	/* at_once.c */
+	bool joint, joint_open; /* has the GPU with others at once, or is held; its gate is open */
+	bool paid;              /* what drains was charged when it was issued */
+	uint64_t issued_ns, issued_seen, full_from, idle_since;
 	bool had_rest;                /* was idle in this window */
 	bool held;                    /* the watchdog keeps its gate closed */
 	uint64_t held_ns;
@@ -126,9 +131,15 @@ struct gpu {
 	bool limited;
 	uint32_t besides;
 	uint32_t wants; /* vGPUs that the scheduler knows to want the GPU */
+	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
 	uint64_t slice_ns_now, again, give_at, drained_at, charged_at;
+	uint64_t aged_at;          /* up to then drains have aged */
 	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
 	struct timer decide, wake;
+	bool joint; /* several have the GPU at once (at_once.c) */
+	uint32_t joints;
+	uint64_t joint_at; /* the next look at all of them */
+	uint64_t ahead_ns; /* one that is ahead by more is held */
 	/* figures */
 	struct vgpu **vgpus;
 	uint32_t n_vgpus, cap_vgpus, wanting /* vGPUs with work */;
@@ -149,6 +160,7 @@ struct sim {
 	double jain_sum;
 	double *scratch; /* room for all vGPUs */
 	bool failed;     /* out of memory */
+	bool over;
 	bool is_warm;
 };
 
@@ -177,6 +189,25 @@ void gate_ended(struct process *p, uint64_t length);
 void gate_hold(struct vgpu *v);
 /* Charges the time up to now. */
 void gate_charge(struct gpu *g);
+
+/* For at_once.c. */
+void gate_look(struct vgpu *v);
+void gate_pump(struct vgpu *v);
+void gate_set_undrained(struct vgpu *v, bool undrained);
+void gate_charge_alone(struct vgpu *v, uint64_t passed);
+/* GPU time left of its work in flight, by its workers' estimates. */
+uint64_t gate_left(const struct vgpu *v);
+
+/* ---- at_once.c: the GPU for several at once ---- */
+
+/* p has issued a kernel; its vGPU has no room for more in flight. */
+void at_once_issued(struct process *p, uint64_t estimate_ns);
+void at_once_full(struct vgpu *v);
+void at_once_look(struct gpu *g);
+void at_once_charge(struct gpu *g, uint64_t passed);
+/* False: they take turns. */
+bool at_once_decide(struct gpu *g, struct vgpu *next);
+void at_once_leave(struct vgpu *v);
 
 /* ---- load.c ---- */
 

@@ -205,6 +205,7 @@ bool load_issue(struct process *p)
 	}
 	*k = (struct kernel){length, p->estimate_ns ? p->estimate_ns : FIRST_ESTIMATE, length};
 	p->inflight_ns += k->estimate_ns;
+	at_once_issued(p, k->estimate_ns);
 	v->draining++;
 	if (--r->to_issue == 0)
 		p->issuing++;

@@ -344,23 +344,30 @@ static int start_vgpus(struct sim *s)
 	return 0;
 }
 
-static void loop(struct sim *s)
+bool sim_go(struct sim *s, uint64_t events)
 {
 	const struct sim_config *c = s->c;
 	struct timer *t;
 
-	while (!s->failed && (t = events_pop(&s->events)) && t->at <= c->duration_ns) {
+	while (events-- && !s->failed && !s->over) {
+		t = events_pop(&s->events);
+		if (!t || t->at > c->duration_ns) {
+			s->now = c->duration_ns;
+			s->over = true;
+			break;
+		}
 		s->now = t->at;
 		t->fire(s, t->arg);
 		if (!(++s->n_events & PROGRESS_MASK) && c->progress)
 			c->progress(c->arg,
 				    &(struct sim_progress){s->now, c->duration_ns, s->n_events});
 	}
-	s->now = c->duration_ns;
+	return !s->failed && !s->over;
 }
 
 static void end(struct sim *s)
 {
+	sim_result_free(s->r);
 	for (size_t i = 0; s->gpus && i < s->c->n_gpus; i++) {
 		gate_end(&s->gpus[i]);
 		free(s->gpus[i].vgpus);
@@ -372,37 +379,57 @@ static void end(struct sim *s)
 	free(s->places);
 	free(s->vgpus);
 	free(s->scratch);
+	free(s);
 }
 
-struct sim_result *sim_run(const struct sim_config *c)
+struct sim *sim_begin(const struct sim_config *c)
 {
-	struct sim s = {.c = c};
-	struct sim_result *r;
+	struct sim *s;
 
 	if (!good(c)) {
 		errno = EINVAL;
 		return NULL;
 	}
-	r = s.r = result_new(c);
-	if (!r)
+	s = calloc(1, sizeof(*s));
+	if (!s)
 		return NULL;
-	s.load = r->load;
-	s.gpus = calloc(c->n_gpus, sizeof(*s.gpus));
-	s.places = calloc(c->n_gpus, sizeof(*s.places));
-	s.vgpus = calloc(c->n_vgpus + 1, sizeof(*s.vgpus));
-	s.scratch = calloc(c->n_vgpus + 1, sizeof(*s.scratch));
-	s.failed = !s.gpus || !s.places || !s.vgpus || !s.scratch ||
-		   events_room(&s.events, 3 * c->n_gpus + 3) < 0 || start_gpus(&s) < 0 ||
-		   start_vgpus(&s) < 0;
-	if (!s.failed)
-		loop(&s);
-	if (s.failed) {
-		sim_result_free(r);
-		r = NULL;
-		errno = ENOMEM;
-	} else {
-		sum_up(&s);
+	s->c = c;
+	s->r = result_new(c);
+	s->gpus = calloc(c->n_gpus, sizeof(*s->gpus));
+	s->places = calloc(c->n_gpus, sizeof(*s->places));
+	s->vgpus = calloc(c->n_vgpus + 1, sizeof(*s->vgpus));
+	s->scratch = calloc(c->n_vgpus + 1, sizeof(*s->scratch));
+	if (s->r)
+		s->load = s->r->load;
+	if (s->r && s->gpus && s->places && s->vgpus && s->scratch &&
+	    events_room(&s->events, 3 * c->n_gpus + 3) == 0 && start_gpus(s) == 0 &&
+	    start_vgpus(s) == 0)
+		return s;
+	end(s);
+	errno = ENOMEM;
+	return NULL;
+}
+
+struct sim_result *sim_end(struct sim *s)
+{
+	struct sim_result *r = NULL;
+
+	if (!s->failed && s->over) {
+		sum_up(s);
+		r = s->r;
+		s->r = NULL;
 	}
-	end(&s);
+	end(s);
+	errno = r ? 0 : ENOMEM;
 	return r;
+}
+
+struct sim_result *sim_run(const struct sim_config *c)
+{
+	struct sim *s = sim_begin(c);
+
+	if (!s)
+		return NULL;
+	sim_go(s, UINT64_MAX);
+	return sim_end(s);
 }

@@ -174,6 +174,15 @@ struct sim_result {
 void sim_model_default(struct sim_model *m);
 /* NULL: out of memory, or the configuration is invalid (errno EINVAL). */
 struct sim_result *sim_run(const struct sim_config *c);
+
+/* The same in parts; c must stay as it is until the end. Goes on by so many events, each of which
+ * takes a bounded time: false when it is over, or has failed. sim_end frees the run; NULL: it had
+ * failed, or was not over. */
+struct sim;
+struct sim *sim_begin(const struct sim_config *c);
+bool sim_go(struct sim *s, uint64_t events);
+struct sim_result *sim_end(struct sim *s);
+
 void sim_result_free(struct sim_result *r);
 
 /* Jain's index of n values. 1: all are equal; 1/n: one has everything. */

@@ -3,6 +3,10 @@
  * Host functions. A trampoline runs where CUDA runs host functions, asks the guest to run its own
  * and holds the stream until the guest has. The guest runs them one at a time in the order asked,
  * so the n-th request is done when its count reaches n.
+ *
+ * Work behind one in its stream is not on the GPU while it runs, however long: it may wait for work
+ * of other streams, or for another computer. So the vGPU's turn may end meanwhile, and when the
+ * function has returned the stream goes on in the next one.
  */
 #include <stdlib.h>
 
@@ -11,9 +15,12 @@
 #define CALLBACKS_MAX 65536u
 
 struct callback {
-	LIST_ENTRY(callback) all;
+	LIST_ENTRY(callback) all, running;
 	struct gpu *g;
 	uint64_t id;
+	uint64_t stream; /* its number; 0: of a graph, in any stream */
+	uint32_t number; /* while it runs: of the request */
+	bool runs;
 	bool kept; /* of a graph: called once for each launch, freed at the end of the session */
 };
 
@@ -31,6 +38,29 @@ static uint32_t ask(struct gpu *g, uint64_t id, uint32_t status)
 	return ++g->cb.sent;
 }
 
+/* The decoding thread looks at the work in flight: less of it counts. */
+static void runs(struct callback *k, uint32_t number)
+{
+	struct callbacks *cb = &k->g->cb;
+
+	if (!k->stream)
+		return;
+	k->number = number;
+	k->runs = true;
+	LIST_INSERT_HEAD(&cb->running, k, running);
+	atomic_fetch_add(&cb->runs, 1);
+	worker_kick(k->g->w);
+}
+
+static void runs_no_more(struct callback *k)
+{
+	if (!k->runs)
+		return;
+	k->runs = false;
+	LIST_REMOVE(k, running);
+	atomic_fetch_sub(&k->g->cb.runs, 1);
+}
+
 static void ask_and_wait(struct callback *k, uint32_t status)
 {
 	struct gpu *g = k->g;
@@ -41,8 +71,10 @@ static void ask_and_wait(struct callback *k, uint32_t status)
 	cb->inside++;
 	if (!cb->ended) {
 		n = ask(g, k->id, status);
+		runs(k, n);
 		while (!cb->ended && (int32_t)(cb->done - n) < 0)
 			pthread_cond_wait(&cb->moved, &cb->lock);
+		runs_no_more(k);
 	}
 	if (!k->kept) {
 		LIST_REMOVE(k, all);
@@ -64,17 +96,65 @@ static void CUDA_CB run_always(CUstream stream, CUresult status, void *arg)
 	ask_and_wait(arg, (uint32_t)status);
 }
 
+static bool has_returned(const struct callback *k)
+{
+	return (int32_t)(k->g->cb.returned - k->number) >= 0;
+}
+
+bool callback_holds(struct gpu *g, uint64_t stream, bool returned)
+{
+	struct callbacks *cb = &g->cb;
+	const struct callback *k;
+
+	if (!atomic_load(&cb->runs))
+		return false;
+	pthread_mutex_lock(&cb->lock);
+	LIST_FOREACH(k, &cb->running, running)
+	{
+		if (k->stream == stream && (!returned || has_returned(k)))
+			break;
+	}
+	pthread_mutex_unlock(&cb->lock);
+	return k;
+}
+
+bool callbacks_wait(const struct gpu *g)
+{
+	return g->cb.returned != g->cb.done;
+}
+
+void callbacks_resume(struct gpu *g)
+{
+	struct callbacks *cb = &g->cb;
+	struct callback *k, *next;
+
+	if (!callbacks_wait(g) || !gate_resumes(g))
+		return;
+	pthread_mutex_lock(&cb->lock);
+	cb->done = cb->returned;
+	for (k = LIST_FIRST(&cb->running); k; k = next) {
+		next = LIST_NEXT(k, running);
+		if (has_returned(k))
+			runs_no_more(k);
+	}
+	pthread_cond_broadcast(&cb->moved);
+	pthread_mutex_unlock(&cb->lock);
+}
+
 void callback_done(struct worker *w, uint32_t done)
 {
-	struct callbacks *cb = &worker_gpu(w)->cb;
+	struct gpu *g = worker_gpu(w);
+	struct callbacks *cb = &g->cb;
+	bool good;
 
 	pthread_mutex_lock(&cb->lock);
 	/* Never more than were asked for, never back. */
-	if ((int32_t)(done - cb->done) > 0 && (int32_t)(cb->sent - done) >= 0) {
-		cb->done = done;
-		pthread_cond_broadcast(&cb->moved);
-	}
+	good = (int32_t)(done - cb->returned) > 0 && (int32_t)(cb->sent - done) >= 0;
 	pthread_mutex_unlock(&cb->lock);
+	if (!good)
+		return;
+	cb->returned = done;
+	callbacks_resume(g);
 }
 
 static void forget(struct callbacks *cb, struct callback *k)
@@ -87,7 +167,7 @@ static void forget(struct callbacks *cb, struct callback *k)
 }
 
 /* NULL: there is no room. */
-static struct callback *callback_new(struct gpu *g, uint64_t id, bool kept)
+static struct callback *callback_new(struct gpu *g, uint64_t id, uint64_t stream, bool kept)
 {
 	struct callbacks *cb = &g->cb;
 	struct callback *k = calloc(1, sizeof(*k));
@@ -97,6 +177,7 @@ static struct callback *callback_new(struct gpu *g, uint64_t id, bool kept)
 		return NULL;
 	k->g = g;
 	k->id = id;
+	k->stream = stream;
 	k->kept = kept;
 	pthread_mutex_lock(&cb->lock);
 	room = cb->count < CALLBACKS_MAX && !cb->ended;
@@ -114,7 +195,7 @@ static struct callback *callback_new(struct gpu *g, uint64_t id, bool kept)
 
 void *callback_keep(struct gpu *g, uint64_t id)
 {
-	return callback_new(g, id, true);
+	return callback_new(g, id, 0, true);
 }
 
 CUhostFn callback_fn(void)
@@ -139,7 +220,7 @@ static int host_func(struct gpu *g, const struct pvgpu_in_host_func *in)
 		return r;
 	if (s->capture)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	k = callback_new(g, in->id, false);
+	k = callback_new(g, in->id, s->number, false);
 	if (!k)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* However long it takes, the work before it ends when it ends. */

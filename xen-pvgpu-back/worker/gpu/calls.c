@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "calls.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
 int call_context(void *ctx)
 {
 	const int r = obj_error(ctx);
@@ -73,6 +78,32 @@ int call_memory(struct gpu *g, uint64_t addr, uint64_t bytes, bool optional)
 int call_scalar(struct gpu *g, uint32_t mode, uint64_t value, uint64_t bytes)
 {
 	return mode ? call_memory(g, value, bytes, false) : 0;
+}
+
+int call_numbers(struct gpu *g, const void *packed, uint32_t packed_len, uint64_t large,
+		 uint64_t large_len, uint64_t bytes, const char **numbers)
+{
+	static const uint64_t none;
+
+	*numbers = packed_len ? packed : (const char *)&none;
+	if (packed_len + large_len != bytes || (packed_len && large_len))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!large_len)
+		return 0;
+	/* Chunks go on this thread only: it stays mapped meanwhile. */
+	if (mem_where(g, large, large_len) != AT_ARENA)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (large_len > g->numbers_room) {
+		char *p = realloc(g->numbers, large_len);
+
+		if (!p)
+			return CUDA_ERROR_OUT_OF_MEMORY;
+		g->numbers = p;
+		g->numbers_room = large_len;
+	}
+	memcpy(g->numbers, (const void *)(uintptr_t)large, large_len);
+	*numbers = g->numbers;
+	return 0;
 }
 
 int call_status_of(int library, int status)

@@ -40,6 +40,13 @@ static inline const void *call_number(uint32_t mode, const uint64_t *value)
 	return mode ? (const void *)(uintptr_t)*value : value;
 }
 
+/*
+ * The numbers of a call, so many bytes: a copy that the guest cannot change, until the next call's.
+ * They came in the record, or lie in the arena. Decoding thread.
+ */
+int call_numbers(struct gpu *g, const void *packed, uint32_t packed_len, uint64_t large,
+		 uint64_t large_len, uint64_t bytes, const char **numbers);
+
 /* A library's status: as a result on the wire, and as a CUresult of one-way work. */
 int call_status_of(int library, int status);
 int call_deferred_of(int invalid, int status);

@@ -47,6 +47,9 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 
 	if (!r)
 		r = obj_error(in->graph);
+	/* The graph around it may go meanwhile. */
+	if (!r && ((struct graph *)in->graph)->parent)
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	if (!r)
 		r = graph_deps(in->graph, in->deps, in->deps_len, deps, &n);
 	if (!r && s->capture)
@@ -94,6 +97,15 @@ static void forget(struct gpu *g, uint64_t capture)
 	g->capturing--;
 }
 
+/* Why commands were not captured is told by the capture's end, and not once more. */
+static void forget_errors(struct ctx *c)
+{
+	int r = atomic_load(&c->deferred);
+
+	if (r >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && r <= CUDA_ERROR_CAPTURED_EVENT)
+		atomic_compare_exchange_strong(&c->deferred, &r, 0);
+}
+
 int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
 		       struct pvgpu_out_capture_end *out)
 {
@@ -111,7 +123,10 @@ int handle_capture_end(struct worker *w, const struct pvgpu_in_capture_end *in,
 	r = (int)g->far->cuStreamEndCapture(s->far, &far);
 	if (r != CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
 		forget(g, s->capture);
-	return r ? r : deferred_take(g, s->o.ctx);
+	if (!r)
+		return deferred_take(g, s->o.ctx);
+	forget_errors(s->o.ctx);
+	return r;
 }
 
 int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
@@ -127,7 +142,7 @@ int handle_capture_get(struct worker *w, const struct pvgpu_in_capture_get *in,
 	int r = usable(in->ctx, in->stream, &s);
 
 	if (!r)
-		r = obj_error(gr);
+		r = graph_error(gr);
 	if (!r)
 		r = (int)g->far->cuStreamGetCaptureInfo_v2(s->far, &status, NULL, NULL, &deps, &n);
 	if (!r && (status != CU_STREAM_CAPTURE_STATUS_ACTIVE || n > PVGPU_GRAPH_DEPS_MAX))

@@ -152,11 +152,22 @@ bool waits_room(struct gpu *g)
 	return atomic_load(&k->waits) < COMPLETE_WAITS_MAX;
 }
 
+/* How many of the gate's commands have ended when those of s up to load have. 0: not known. */
+static uint64_t idles(const struct gpu *g, const struct stream *s, const struct load *load)
+{
+	const uint64_t in_flight = s->load.work - s->done.work;
+
+	return load->work == s->load.work && g->gate.flying.work == in_flight ? g->gate.commands
+									     : 0;
+}
+
 /* complete.lock held: the first w->at operations of the stream have ended. */
-static void vouch(struct wait *w)
+static void vouch(struct gpu *g, struct wait *w)
 {
 	struct stream *s = w->s;
 
+	if (w->idles)
+		gate_awaited(&g->gate, w->idles);
 	if (atomic_load(&s->seen) >= w->at)
 		return;
 	s->seen_load = w->load;
@@ -176,7 +187,7 @@ static void finish_head(struct gpu *g, struct waitq *q, int result)
 	w->taken = true;
 	q->running++;
 	/* An error ends everything in the stream. */
-	vouch(w);
+	vouch(g, w);
 	pthread_mutex_unlock(&k->lock);
 	w->done(g, w, result);
 	if (!result && w->number)
@@ -401,6 +412,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
+	w->idles = idles(g, s, &w->load);
 	w->number = g->number;
 	w->soon = s->load.cost - s->done.cost <= SPIN_COST_NS;
 	if (w->flush)
@@ -417,6 +429,7 @@ void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
 	w->s = obj_ref(s);
 	w->at = s->issued;
 	w->load = s->load;
+	w->idles = idles(g, s, &w->load);
 	w->number = g->number;
 	atomic_fetch_add(&s->waits, 1);
 	enqueue(g, &s->q, w);
@@ -427,6 +440,7 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 	w->s = obj_ref(e->s);
 	w->at = e->at;
 	w->load = e->load;
+	w->idles = idles(g, e->s, &w->load);
 	w->number = e->number;
 	w->soon = e->load.cost <= e->s->done.cost + SPIN_COST_NS;
 	if (w->flush && e->load.cost > e->s->done.cost)
@@ -446,6 +460,7 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 	w->s = obj_ref(s);
 	w->at = at;
 	w->load = *load;
+	w->idles = idles(g, s, load);
 	w->soon = load->cost <= s->done.cost + SPIN_COST_NS;
 	w->ev = ev;
 	atomic_fetch_add(&s->waits, 1);

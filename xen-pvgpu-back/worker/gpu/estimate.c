@@ -113,6 +113,22 @@ static struct estimate *find(struct estimates *x, uint64_t tag)
 	return oldest;
 }
 
+/* Beside a vGPU that hangs a command of a microsecond can take minutes, and as an estimate they
+ * would keep this vGPU's next commands back as long. So a long one is believed by steps, each of
+ * which needs a measurement. */
+static bool is_doubted(struct estimate *e, uint64_t ns)
+{
+	const uint64_t step = e->ns < ESTIMATE_BESIDE_NS / 2 ? ESTIMATE_BESIDE_NS : 2 * e->ns;
+
+	e->doubted = ns > step;
+	if (!e->doubted)
+		return false;
+	e->ns = step;
+	e->own = false;
+	e->samples = 1;
+	return true;
+}
+
 static void learn(struct estimate *e, uint64_t ns, bool own)
 {
 	if (ns < 1)
@@ -121,6 +137,8 @@ static void learn(struct estimate *e, uint64_t ns, bool own)
 		ns = ESTIMATE_MOST_NS;
 	/* Other vGPUs' work may have made it longer, but not so much. */
 	if (e->own && !own && ns / JUMP <= e->ns)
+		return;
+	if (!own && is_doubted(e, ns))
 		return;
 	if (!e->samples || own != e->own || ns / JUMP > e->ns)
 		e->ns = ns;
@@ -131,6 +149,7 @@ static void learn(struct estimate *e, uint64_t ns, bool own)
 	else
 		e->ns -= (e->ns - ns) / 4;
 	e->own = own;
+	e->doubted = false;
 	e->samples += e->samples < 2;
 }
 
@@ -180,6 +199,7 @@ static int timer_begin(struct work *k, struct stream *s)
 	m->e = k->e;
 	m->tag = k->e->tag;
 	m->bytes = k->bytes;
+	m->stream = s->number;
 	m->running = false;
 	m->learn = gate_word(&g->gate.page->learn) != 0;
 	k->e->measured = true;
@@ -294,6 +314,18 @@ static bool doubtful(const struct estimates *x, const struct estimate *e, uint32
 	return x->doubt && ago > x->passed && (int32_t)(x->doubt_at - used) < (int32_t)SPAN;
 }
 
+/* The measurement that is under way may take long: a function of the guest has to return first. */
+static bool is_held(struct gpu *g, const struct estimate *e)
+{
+	for (unsigned int i = 0; i < ESTIMATE_TIMERS; i++) {
+		const struct timer *m = &g->est.timer[i];
+
+		if (m->ctx && m->e == e && !callback_holds(g, m->stream, false))
+			return false;
+	}
+	return true;
+}
+
 /* Measure this command? Unknown ones twice; then one in a while, with no other vGPU there. */
 static void maybe_measure(struct work *k, struct stream *s, uint32_t used)
 {
@@ -306,10 +338,11 @@ static void maybe_measure(struct work *k, struct stream *s, uint32_t used)
 	due = doubt || x->unmeasured >= ESTIMATE_EVERY_NS;
 	if (x->timers && !(++x->looks % LOOK_EVERY))
 		poll_timers(s);
-	if ((k->e->samples >= 2 && !due) || k->e->measured || x->timers == ESTIMATE_TIMERS)
+	if ((k->e->samples >= 2 && !due) || x->timers == ESTIMATE_TIMERS ||
+	    (k->e->measured && !is_held(g, k->e)))
 		return;
-	/* Beside other vGPUs' work only commands of which nothing is known. */
-	if (k->e->samples && !doubt && !gate_word(&g->gate.page->learn))
+	/* Beside other vGPUs' work only commands of which little is known. */
+	if (k->e->samples && !doubt && !k->e->doubted && !gate_word(&g->gate.page->learn))
 		return;
 	k->timer = timer_begin(k, s);
 	if (doubt && !--x->doubt_left)

@@ -27,6 +27,7 @@ struct function;
 #define ESTIMATE_UNKNOWN_NS 1000000u              /* a kernel of which nothing is known */
 #define ESTIMATE_LEAST_NS   500u                  /* as fine as events tell */
 #define ESTIMATE_MOST_NS    (600ull * 1000000000) /* the most that an estimate says */
+#define ESTIMATE_BESIDE_NS  100000000u            /* beside others' work: believed at once */
 #define ESTIMATE_EVERY_NS   2000000u              /* measure once in this much estimated time */
 #define ESTIMATE_SMALL      65536u                /* bytes: below, size matters little */
 #define ESTIMATE_SETS       256u
@@ -43,6 +44,7 @@ struct estimate {
 	uint8_t samples; /* up to 2 */
 	uint8_t checked; /* the doubt in which it was last measured */
 	bool own;        /* measured with no other vGPU on the GPU */
+	bool doubted;    /* it took longer beside others' work; to be measured again */
 	bool measured;   /* is being */
 };
 
@@ -72,9 +74,10 @@ struct timer {
 	struct ctx *ctx; /* NULL: not in use */
 	struct estimate *e;
 	uint64_t tag, bytes;
-	uint64_t whole; /* tag of the function, whatever its shape; 0: no kernel */
-	bool running;   /* both events are recorded */
-	bool learn;     /* no other vGPU's work when it began */
+	uint64_t whole;  /* tag of the function, whatever its shape; 0: no kernel */
+	uint64_t stream; /* its number */
+	bool running;    /* both events are recorded */
+	bool learn;      /* no other vGPU's work when it began */
 };
 
 struct estimates {

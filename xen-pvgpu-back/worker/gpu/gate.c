@@ -7,45 +7,15 @@
  * word before it looks at the other's, so no wake-up is lost: here `wants`, `sleeps` and `drained`
  * before `open`, `contended` and the allowances.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ring/poll.h"
 #include "state.h"
-#include "xen-pvgpu-back/contract/supervise.h"
 
 #define LOOK_MS        100 /* while work is in flight and no other vGPU wants the GPU */
 #define FENCE_LEAST_NS 100000u
 #define FENCE_MOST_NS  (PVGPU_GATE_ALONE_NS / 4)
 #define STALL_NS       50000000u /* and twice its estimate: work this late waits for something */
-
-/* The rules before the first page has come; */
-static const struct pvgpu_gate page_own = {
-	.open = 1,
-	.inflight_ns = PVGPU_GATE_NO_LIMIT,
-	.commands = PVGPU_GATE_NO_LIMIT,
-	.bytes = PVGPU_GATE_NO_LIMIT,
-};
-/* while there is no pvgpud; */
-static const struct pvgpu_gate page_open = {
-	.open = 1,
-	.inflight_ns = PVGPU_GATE_ALONE_NS,
-	.commands = PVGPU_GATE_NO_LIMIT,
-	.bytes = PVGPU_GATE_NO_LIMIT,
-};
-/* and in an exclusive pool without pvgpud, or while its page is on its way. */
-static const struct pvgpu_gate page_shut = {
-	.exclusive = 1,
-	.inflight_ns = PVGPU_GATE_NO_LIMIT,
-	.commands = PVGPU_GATE_NO_LIMIT,
-	.bytes = PVGPU_GATE_NO_LIMIT,
-};
 
 static void put_word(uint32_t *word, bool value)
 {
@@ -68,16 +38,56 @@ static void ring(const struct gate *t)
 
 /* ---- work in flight ---- */
 
+static bool holds(const struct stream *s, bool returned)
+{
+	return callback_holds(s->o.gpu, s->number, returned);
+}
+
 static uint64_t oldest_of(const struct busy_streams *list, uint64_t oldest)
 {
 	struct stream *s;
 
 	LIST_FOREACH(s, list, busy)
 	{
-		if (s->since < oldest)
+		if (s->since < oldest && !holds(s, false))
 			oldest = s->since;
 	}
 	return oldest;
+}
+
+static void add_load(struct load *l, const struct stream *s)
+{
+	l->work += s->load.work - s->done.work;
+	l->cost += s->load.cost - s->done.cost;
+}
+
+static void add_held(const struct busy_streams *list, struct load *l)
+{
+	const struct stream *s;
+
+	LIST_FOREACH(s, list, busy)
+	{
+		if (holds(s, false))
+			add_load(l, s);
+	}
+}
+
+/* The work in flight that waits for the guest's functions. */
+static struct load held(const struct gpu *g)
+{
+	struct load l = {0};
+
+	if (!atomic_load(&g->cb.runs))
+		return l;
+	add_held(&g->gate.busy, &l);
+	add_held(&g->gate.dying, &l);
+	return l;
+}
+
+/* Nothing of the session is on the GPU. */
+static bool off_gpu(struct gpu *g)
+{
+	return g->gate.flying.work == held(g).work && evict_done(g);
 }
 
 static void set_oldest(struct gate *t, uint64_t at)
@@ -95,9 +105,11 @@ void gate_oldest(struct gate *t)
 	set_oldest(t, oldest);
 }
 
-static void tell_flying(struct gate *t)
+static void tell_flying(struct gpu *g)
 {
-	put_number(&t->report->inflight_ns, t->flying.cost);
+	struct gate *t = &g->gate;
+
+	put_number(&t->report->inflight_ns, t->flying.cost - held(g).cost);
 	put_number(&t->report->busy_ns, t->busy_ns);
 	put_number(&t->report->copy_ns, t->copy_ns);
 }
@@ -113,12 +125,21 @@ void gate_withdraw_slow(struct gate *t)
 	gate_abort(t);
 }
 
+/* In a confidential pool its context's last use of the GPU ends with a clear of the caches. */
+static void evict_needed(const struct stream *s)
+{
+	struct evict *e = &s->o.gpu->evict;
+
+	if (e->on && e->ctx != s->o.ctx)
+		evict_needed_slow(e, s->o.ctx);
+}
+
 static void begin(struct gate *t, struct stream *s)
 {
 	s->since = pvgpu_poll_now();
 	s->listed = true;
 	LIST_INSERT_HEAD(&t->busy, s, busy);
-	if (!t->flying.work)
+	if (!t->oldest)
 		set_oldest(t, s->since);
 }
 
@@ -131,8 +152,7 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 
 	if (s->load.work == s->done.work)
 		begin(t, s);
-	if (g->evict.on && g->evict.ctx != s->o.ctx)
-		evict_needed_slow(&g->evict, s->o.ctx);
+	evict_needed(s);
 	s->load.work++;
 	s->load.cost += cost;
 	s->load.copy += copy;
@@ -156,14 +176,16 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 }
 
 /* This part of the work in flight has ended. */
-static void land(struct gate *t, const struct load *l)
+static void land(struct gpu *g, const struct load *l)
 {
+	struct gate *t = &g->gate;
+
 	t->flying.work -= l->work;
 	t->flying.cost -= l->cost;
 	t->flying.copy -= l->copy;
 	t->busy_ns += l->cost;
 	t->copy_ns += l->copy;
-	tell_flying(t);
+	tell_flying(g);
 }
 
 static void leave(struct stream *s)
@@ -198,7 +220,7 @@ void gate_ended(struct stream *s, const struct load *upto)
 	estimates_compare(s->o.gpu, l.cost, now - s->since);
 	s->stalled = false;
 	s->done = *upto;
-	land(t, &l);
+	land(s->o.gpu, &l);
 	if (s->done.work == s->load.work)
 		leave(s);
 	else
@@ -218,9 +240,23 @@ void gate_gone(struct gpu *g, struct stream *s)
 	worker_kick(g->w);
 }
 
-/* Streams of `dying` whose context has gone meanwhile. */
-static void take_gone(struct gate *t)
+void gate_awaited(struct gate *t, uint64_t commands)
 {
+	put_number(&t->report->awaited, commands);
+}
+
+/* Completion threads write to the report, too. */
+void gate_set_report(struct gpu *g, struct pvgpu_gate_report *r)
+{
+	pthread_mutex_lock(&g->complete.lock);
+	g->gate.report = r;
+	pthread_mutex_unlock(&g->complete.lock);
+}
+
+/* Streams of `dying` whose context has gone meanwhile. */
+static void take_gone(struct gpu *g)
+{
+	struct gate *t = &g->gate;
 	struct stream *s, *next;
 
 	for (s = LIST_FIRST(&t->dying); s; s = next) {
@@ -234,7 +270,7 @@ static void take_gone(struct gate *t)
 		if (!atomic_load(&s->gone))
 			continue;
 		s->done = s->load;
-		land(t, &l);
+		land(g, &l);
 		leave(s);
 	}
 	gate_oldest(t);
@@ -252,7 +288,7 @@ static void poll_all(struct gpu *g)
 		stream_poll(s);
 	}
 	if (atomic_load(&t->gone) && atomic_exchange(&t->gone, false))
-		take_gone(t);
+		take_gone(g);
 }
 
 static void fence_all(struct gpu *g)
@@ -324,7 +360,7 @@ static bool refuse(struct gpu *g, bool copies)
 
 	if (!t->sleeps) {
 		poll_all(g);
-		tell_state(t, true, !t->flying.work && evict_done(g), true);
+		tell_state(t, true, off_gpu(g), true);
 		if (!shut(t, copies))
 			return false;
 		take_mode(t);
@@ -343,11 +379,12 @@ static void add_stalled(const struct busy_streams *list, uint64_t longest, struc
 
 	LIST_FOREACH(s, list, busy)
 	{
-		if (longest ? s->stalled || now - s->since <= longest : !s->stalled)
+		const bool known = s->stalled || holds(s, false);
+
+		if (longest ? known || now - s->since <= longest : !known)
 			continue;
-		s->stalled = true;
-		l->work += s->load.work - s->done.work;
-		l->cost += s->load.cost - s->done.cost;
+		s->stalled |= longest != 0;
+		add_load(l, s);
 	}
 }
 
@@ -389,7 +426,8 @@ static bool room(struct gpu *g)
 	return false;
 }
 
-static bool pass(struct gpu *g, bool copies)
+/* New work needs room in flight. */
+static bool pass(struct gpu *g, bool copies, bool is_new)
 {
 	struct gate *t = &g->gate;
 	bool begins;
@@ -399,7 +437,7 @@ static bool pass(struct gpu *g, bool copies)
 			return false;
 		if (t->sleeps)
 			tell_state(t, true, t->drained, false);
-		if (!room(g))
+		if (is_new && !room(g))
 			return false;
 		begins = t->drained;
 		if (!t->steady)
@@ -425,7 +463,56 @@ static bool pass_idle(const struct gate *t, const struct stream *s, bool copies)
 
 bool gate_admits_slow(const struct request *q, bool copies)
 {
-	return pass(q->g, copies) || pass_idle(&q->g->gate, request_stream(q), copies);
+	return pass(q->g, copies, true) || pass_idle(&q->g->gate, request_stream(q), copies);
+}
+
+/* The streams whose work waits for functions that have returned. */
+static bool any_resumes(struct gpu *g)
+{
+	struct stream *s, *next;
+	bool any = false;
+
+	/* Their fences say whether their last work was before the function. */
+	for (s = LIST_FIRST(&g->gate.busy); s; s = next) {
+		next = LIST_NEXT(s, busy);
+		if (!holds(s, true))
+			continue;
+		stream_poll(s);
+		any |= s->listed;
+	}
+	LIST_FOREACH(s, &g->gate.dying, busy)
+	any |= holds(s, true);
+	return any;
+}
+
+static void begin_again(struct busy_streams *list, uint64_t now)
+{
+	struct stream *s;
+
+	LIST_FOREACH(s, list, busy)
+	{
+		if (!holds(s, true))
+			continue;
+		s->since = now;
+		s->stalled = false;
+		evict_needed(s);
+	}
+}
+
+bool gate_resumes(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+
+	if (!any_resumes(g))
+		return true;
+	do {
+		if (!pass(g, false, false))
+			return false;
+	} while (!gate_announce(t));
+	begin_again(&t->busy, pvgpu_poll_now());
+	begin_again(&t->dying, pvgpu_poll_now());
+	gate_abort(t);
+	return true;
 }
 
 bool gate_deep_slow(struct gpu *g)
@@ -448,7 +535,7 @@ void gate_settle(struct gpu *g)
 {
 	struct gate *t = &g->gate;
 	const bool look = t->look, rung = t->rung;
-	const bool wants = g->park.work;
+	const bool wants = g->park.work || callbacks_wait(g);
 
 	take_mode(t);
 	if (!t->exact && !look)
@@ -456,10 +543,14 @@ void gate_settle(struct gpu *g)
 	t->look = t->rung = false;
 	fence_all(g);
 	poll_all(g);
-	if (t->flying.work || !evict_done(g)) {
+	if (!off_gpu(g)) {
 		if (t->exact)
 			watch(g);
 		return;
+	}
+	if (t->flying.work) {
+		gate_oldest(t);
+		tell_flying(g);
 	}
 	if (!rung && t->drained && t->wants == wants)
 		return;
@@ -483,96 +574,12 @@ int gpu_gate_look_ms(struct worker *w)
 	return worker_gpu(w)->gate.flying.work ? LOOK_MS : -1;
 }
 
-/* ---- the pages ---- */
-
-void gate_init(struct gpu *g)
+void gate_tell_all(struct gpu *g)
 {
 	struct gate *t = &g->gate;
+	struct pvgpu_gate_report *r = t->report;
 
-	t->page = &page_own;
-	t->report = &t->unread;
-	t->bell = -1;
-	t->stall_ns = STALL_NS;
-	LIST_INIT(&t->busy);
-	LIST_INIT(&t->dying);
-	tell_state(t, false, true, false);
-	take_mode(t);
-}
-
-static void unmap(struct gate *t)
-{
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	if (t->page_map)
-		munmap(t->page_map, page);
-	if (t->report_map)
-		munmap(t->report_map, page);
-	t->page_map = NULL;
-	t->report_map = NULL;
-	if (t->bell >= 0)
-		close(t->bell);
-	t->bell = -1;
-}
-
-void gate_free(struct gpu *g)
-{
-	struct gate *t = &g->gate;
-
-	t->page = &page_own;
-	t->report = &t->unread;
-	unmap(t);
-	while (!LIST_EMPTY(&t->dying))
-		leave(LIST_FIRST(&t->dying));
-}
-
-/* A page of a file that cannot get smaller under us. */
-static void *map_page(int fd, int prot, const char *what, char *reason, size_t cap)
-{
-	const long page = sysconf(_SC_PAGESIZE);
-	const int seals = fcntl(fd, F_GET_SEALS);
-	struct stat st;
-	void *p;
-
-	if (seals < 0 || !(seals & F_SEAL_SHRINK)) {
-		snprintf(reason, cap, "the %s page is not a memfd with F_SEAL_SHRINK", what);
-		return NULL;
-	}
-	if (fstat(fd, &st) < 0 || st.st_size != page) {
-		snprintf(reason, cap, "the %s page's file is of %lld bytes: must be %ld", what,
-			 (long long)st.st_size, page);
-		return NULL;
-	}
-	p = mmap(NULL, (size_t)page, prot, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED) {
-		snprintf(reason, cap, "cannot map the %s page: %s", what, strerror(errno));
-		return NULL;
-	}
-	return p;
-}
-
-int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason, size_t cap)
-{
-	struct gpu *g = worker_gpu(w);
-	struct gate *t = &g->gate;
-	struct pvgpu_gate *p = map_page(gate, PROT_READ, "gate's", reason, cap);
-	struct pvgpu_gate_report *r = NULL;
-	int own = -1;
-
-	if (!p)
-		return -1;
-	r = map_page(report, PROT_READ | PROT_WRITE, "gate report's", reason, cap);
-	if (!r)
-		goto out_page;
-	own = fcntl(bell, F_DUPFD_CLOEXEC, 0);
-	if (own < 0) {
-		snprintf(reason, cap, "cannot keep the gate's bell: %s", strerror(errno));
-		goto out_report;
-	}
-	unmap(t);
-	t->page = t->page_map = p;
-	t->report = t->report_map = r;
-	t->bell = own;
-	tell_flying(t);
+	tell_flying(g);
 	put_number(&r->copy_bytes, t->bytes);
 	put_number(&r->commands, t->commands);
 	put_number(&r->launches, t->launches);
@@ -582,29 +589,27 @@ int gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason
 	latency_tell(g);
 	/* Parked work looks at the new page, and then says again that it waits. */
 	tell_state(t, t->wants, t->drained, false);
-	gpu_gate_look(w, true);
-	return 0;
-
-out_report:
-	munmap(r, (size_t)sysconf(_SC_PAGESIZE));
-out_page:
-	munmap(p, (size_t)sysconf(_SC_PAGESIZE));
-	return -1;
 }
 
-void gpu_gate_await(struct worker *w)
+void gate_init(struct gpu *g)
 {
-	worker_gpu(w)->gate.page = &page_shut;
-}
+	struct gate *t = &g->gate;
 
-void gpu_gate_lost(struct worker *w)
-{
-	struct gate *t = &worker_gpu(w)->gate;
-
-	/* The report stays where it is until there is a new one. */
-	t->page = gate_word(&t->page->exclusive) ? &page_shut : &page_open;
-	if (t->bell >= 0)
-		close(t->bell);
+	t->page = &gate_page_own;
+	t->report = &t->unread;
 	t->bell = -1;
-	gpu_gate_look(w, false);
+	t->stall_ns = STALL_NS;
+	LIST_INIT(&t->busy);
+	LIST_INIT(&t->dying);
+	tell_state(t, false, true, false);
+	take_mode(t);
+}
+
+void gate_free(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+
+	gate_page_drop(g);
+	while (!LIST_EMPTY(&t->dying))
+		leave(LIST_FIRST(&t->dying));
 }

@@ -65,6 +65,14 @@ struct gate {
 void gate_init(struct gpu *g);
 void gate_free(struct gpu *g);
 
+/* gate_page.c: the rules before the first page has come. */
+extern const struct pvgpu_gate gate_page_own;
+void gate_page_drop(struct gpu *g);
+/* The report goes there from now on. */
+void gate_set_report(struct gpu *g, struct pvgpu_gate_report *r);
+/* All of it is said again. */
+void gate_tell_all(struct gpu *g);
+
 static inline uint32_t gate_word(const uint32_t *word)
 {
 	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
@@ -127,7 +135,7 @@ static inline bool gate_admits(struct gate *t, const struct request *q)
 static inline bool gate_announce(struct gate *t)
 {
 	t->begun = true;
-	if (!t->flying.work)
+	if (!t->oldest)
 		gate_first_slow(t);
 	t->commands++;
 	/* In this order where others wait. Elsewhere pvgpud lets pass an announcement that crosses
@@ -163,6 +171,10 @@ static inline void gate_abort(struct gate *t)
 		gate_oldest(t);
 }
 
+/* Work in flight whose streams wait for functions of the guest that have returned: it may begin,
+ * and is announced. False: not now, and the decoding thread is rung when that changes. */
+bool gate_resumes(struct gpu *g);
+
 /* latency.c: a command that occupies the GPU is parked; it leaves after so long; a kernel is
  * issued. */
 void latency_parked(struct gpu *g);
@@ -180,5 +192,7 @@ void gate_ended(struct stream *s, const struct load *upto);
  * has ended. */
 void gate_dying(struct stream *s);
 void gate_gone(struct gpu *g, struct stream *s);
+/* complete.lock held: the commands up to this number have ended. */
+void gate_awaited(struct gate *t, uint64_t commands);
 
 #endif

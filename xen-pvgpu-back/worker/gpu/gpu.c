@@ -6,7 +6,9 @@
 
 #include "vmm.h"
 
-#define STOP_MS 5000 /* for the far end to stop; the frame's watchdog is stricter */
+#define STOP_MS       5000 /* for the far end to stop; the frame's watchdog is stricter */
+#define LOOK_FIRST_NS 16000
+#define LOOK_MOST_NS  1000000
 
 int gpu_check(const struct far *far, char *reason, size_t cap)
 {
@@ -77,6 +79,7 @@ int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
 out_free:
 	estimates_free(g);
 	free(g->scratch);
+	free(g->numbers);
 	free(g);
 	return -1;
 }
@@ -98,14 +101,18 @@ static void drop_all(struct gpu *g)
 	}
 }
 
+/* Most jobs end within microseconds; one that does not is not worth many looks. */
 static bool side_done(struct gpu *g, unsigned int ms)
 {
-	const struct timespec step = {.tv_nsec = 1000000};
+	struct timespec step = {.tv_nsec = LOOK_FIRST_NS};
+	uint64_t slept = 0;
 
-	for (unsigned int i = 0; atomic_load(&g->side.jobs); i++) {
-		if (i >= ms)
+	while (atomic_load(&g->side.jobs)) {
+		if (slept >= ms * 1000000ull)
 			return false;
 		nanosleep(&step, NULL);
+		slept += (uint64_t)step.tv_nsec;
+		step.tv_nsec = step.tv_nsec < LOOK_MOST_NS / 2 ? step.tv_nsec * 2 : LOOK_MOST_NS;
 	}
 	return true;
 }
@@ -138,4 +145,5 @@ void gpu_shutdown(struct worker *w)
 	mem_fini(g);
 	chunks_free(&g->arena.chunks);
 	free(g->scratch);
+	free(g->numbers);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Graphs: their nodes, which the guest knows by numbers, and their instances. A node's parameters
+ * Graphs: their nodes, which the guest knows by numbers, and instantiation. A node's parameters
  * are checked when it is made or changed (graph_params.c), since a launch names the graph alone.
  */
 #include <stdlib.h>
@@ -110,10 +110,14 @@ int graph_deps(const struct graph *gr, const void *bytes, uint32_t len, CUgraphN
 
 void graph_free(struct obj *o)
 {
-	if (o->type == PVGPU_H_GRAPH) {
-		free(((struct graph *)o)->node);
-		free(((struct graph *)o)->index);
-	}
+	struct graph *gr = (struct graph *)o;
+
+	if (o->type != PVGPU_H_GRAPH)
+		return;
+	free(gr->node);
+	free(gr->index);
+	if (gr->parent)
+		obj_unref(gr->parent);
 }
 
 void graph_retire(struct gpu *g, struct obj *o)
@@ -122,7 +126,8 @@ void graph_retire(struct gpu *g, struct obj *o)
 	struct graph *gr = (struct graph *)o;
 
 	if (o->type == PVGPU_H_GRAPH && gr->far) {
-		g->far->cuGraphDestroy(gr->far);
+		if (!gr->parent)
+			g->far->cuGraphDestroy(gr->far);
 		gr->far = NULL;
 	} else if (o->type == PVGPU_H_GRAPH_EXEC && x->far) {
 		if (!ctx_enter(o->ctx))
@@ -190,6 +195,10 @@ static int retire_later(struct gpu *g, struct obj *o, bool after)
 int handle_graph_destroy(struct worker *w, const struct pvgpu_in_graph_destroy *in,
 			 struct pvgpu_out_graph_destroy *out)
 {
+	struct graph *gr = in->graph;
+
+	gr->gone = true;
+	graph_child_forget(gr);
 	return retire_later(worker_gpu(w), in->graph, false);
 }
 
@@ -224,12 +233,42 @@ static int number_clone(const struct far *far, const struct graph *gr, struct gr
 	return r;
 }
 
+int graph_alive(struct graph *gr)
+{
+	int r = obj_error(gr);
+
+	for (; gr->parent && !r; gr = gr->parent) {
+		if (gr->parent->gone || !graph_node(gr->parent, gr->in_node))
+			r = CUDA_ERROR_INVALID_HANDLE;
+	}
+	return r;
+}
+
+/* A graph must not be used by two threads at a time, as CUDA has it; the side lane is one. A
+ * program that keeps to that has waited for the instantiation. */
+int graph_error(struct graph *gr)
+{
+	const int r = graph_alive(gr);
+
+	for (; gr && !r; gr = gr->parent) {
+		if (atomic_load(&gr->reads))
+			return CUDA_ERROR_ILLEGAL_STATE;
+	}
+	return r;
+}
+
+void graph_reads(struct graph *gr, int n)
+{
+	for (; gr; gr = gr->parent)
+		atomic_fetch_add(&gr->reads, (unsigned int)n);
+}
+
 int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
 		       struct pvgpu_out_graph_clone *out)
 {
 	struct gpu *g = worker_gpu(w);
 	struct graph *gr = in->graph, *to;
-	int err, r = obj_error(gr);
+	int err, r = graph_error(gr);
 
 	if (r)
 		return r;
@@ -265,9 +304,9 @@ static int add(const struct far *far, struct graph *gr, struct ctx *c, struct no
 }
 
 /* The graph and the context of a command. */
-static int usable(void *graph, void *ctx)
+int graph_usable(struct graph *graph, struct ctx *ctx)
 {
-	int r = obj_error(graph);
+	int r = graph_error(graph);
 
 	if (!r)
 		r = obj_error(ctx);
@@ -282,7 +321,7 @@ int handle_graph_add(struct worker *w, const struct pvgpu_in_graph_add *in,
 	struct graph *gr = in->graph;
 	struct node_params p;
 	uint32_t n = 0;
-	int r = usable(gr, in->ctx);
+	int r = graph_usable(gr, in->ctx);
 
 	if (!r)
 		r = graph_deps(gr, in->deps, in->deps_len, deps, &n);
@@ -302,7 +341,7 @@ int handle_graph_set(struct worker *w, const struct pvgpu_in_graph_set *in,
 	const struct far *far = g->far;
 	struct node_params p;
 	CUgraphNode node;
-	int r = usable(in->graph, in->ctx);
+	int r = graph_usable(in->graph, in->ctx);
 
 	if (r)
 		return r;
@@ -332,7 +371,7 @@ int handle_graph_get(struct worker *w, const struct pvgpu_in_graph_get *in,
 	struct gpu *g = worker_gpu(w);
 	static struct pvgpu_graph_node is; /* decoding thread */
 	CUgraphNode node;
-	int r = usable(in->graph, in->ctx);
+	int r = graph_usable(in->graph, in->ctx);
 
 	if (r)
 		return r;
@@ -356,7 +395,7 @@ int handle_graph_nodes(struct worker *w, const struct pvgpu_in_graph_nodes *in,
 	struct graph *gr = in->graph;
 	CUgraphNode *list;
 	size_t total = 0;
-	int r = obj_error(gr);
+	int r = graph_error(gr);
 
 	if (!r)
 		r = (int)g->far->cuGraphGetNodes(gr->far, NULL, &total);
@@ -383,7 +422,7 @@ int handle_graph_edges(struct worker *w, const struct pvgpu_in_graph_edges *in,
 	struct graph *gr = in->graph;
 	CUgraphNode *list;
 	size_t total = 0;
-	int r = obj_error(gr);
+	int r = graph_error(gr);
 
 	if (!r)
 		r = (int)g->far->cuGraphGetEdges(gr->far, NULL, NULL, &total);
@@ -413,7 +452,7 @@ int handle_graph_link(struct worker *w, const struct pvgpu_in_graph_link *in,
 	const struct far *far = worker_gpu(w)->far;
 	struct graph *gr = in->graph;
 	const uint32_t n = in->edges_len / 8;
-	int r = obj_error(gr);
+	int r = graph_error(gr);
 
 	if (r)
 		return r;
@@ -437,7 +476,7 @@ int handle_graph_drop(struct worker *w, const struct pvgpu_in_graph_drop *in,
 {
 	struct graph *gr = in->graph;
 	CUgraphNode node;
-	int r = obj_error(gr);
+	int r = graph_error(gr);
 
 	if (r)
 		return r;
@@ -490,6 +529,7 @@ static void run_instantiate(struct gpu *g, struct job *job)
 	const int r = instantiate(g, j, &out.outcome);
 
 	obj_ready(j->x, r);
+	graph_reads(j->gr, -1);
 	worker_reply_graph_instantiate(g->w, j->seq, r, &out);
 	obj_unref(j->x);
 	obj_unref(j->gr);
@@ -503,8 +543,12 @@ int handle_graph_instantiate(struct worker *w, const struct pvgpu_in_graph_insta
 	struct ctx *c = in->ctx;
 	struct graph_exec *x;
 	struct exec_job *j;
-	int err, r = usable(in->graph, c);
+	int err, r = graph_alive(in->graph);
 
+	if (!r)
+		r = obj_error(c);
+	if (!r)
+		r = ctx_enter(c);
 	if (r)
 		return r;
 	j = calloc(1, sizeof(*j));
@@ -517,111 +561,10 @@ int handle_graph_instantiate(struct worker *w, const struct pvgpu_in_graph_insta
 	}
 	j->x = obj_ref(x);
 	j->gr = obj_ref(in->graph);
+	graph_reads(j->gr, 1);
 	j->seq = in->hdr->seq;
 	j->flags = in->flags;
 	j->job.run = run_instantiate;
 	side_push(g, &j->job);
 	return PVGPU_PENDING;
-}
-
-int handle_graph_exec_update(struct worker *w, const struct pvgpu_in_graph_exec_update *in,
-			     struct pvgpu_out_graph_exec_update *out)
-{
-	struct graph_exec *x = in->exec;
-	struct graph *gr = in->graph;
-	CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
-	int r = usable(gr, in->ctx);
-
-	if (!r)
-		r = obj_error(x);
-	if (!r)
-		r = (int)worker_gpu(w)->far->cuGraphExecUpdate_v2(x->far, gr->far, &info);
-	/* Told by the outcome; a reply's numbers come with success alone. */
-	out->outcome = (uint32_t)info.result;
-	return r == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE && info.result ? 0 : r;
-}
-
-int handle_graph_exec_set(struct worker *w, const struct pvgpu_in_graph_exec_set *in,
-			  struct pvgpu_out_graph_exec_set *out)
-{
-	struct gpu *g = worker_gpu(w);
-	const struct far *far = g->far;
-	struct graph_exec *x = in->exec;
-	struct ctx *c = in->ctx;
-	struct node_params p;
-	CUgraphNode node;
-	int r = usable(in->graph, c);
-
-	if (!r)
-		r = obj_error(x);
-	if (r)
-		return r;
-	node = graph_node(in->graph, in->node);
-	if (!node)
-		return CUDA_ERROR_INVALID_VALUE;
-	r = params_read(g, c, in->what, in->what_len, in->params, in->params_len, &p);
-	if (r)
-		return r;
-	switch (p.is.kind) {
-	case CU_GRAPH_NODE_TYPE_KERNEL:
-		return (int)far->cuGraphExecKernelNodeSetParams_v2(x->far, node, &p.kernel);
-	case CU_GRAPH_NODE_TYPE_MEMCPY:
-		return (int)far->cuGraphExecMemcpyNodeSetParams(x->far, node, &p.copy, c->far);
-	case CU_GRAPH_NODE_TYPE_MEMSET:
-		return (int)far->cuGraphExecMemsetNodeSetParams(x->far, node, &p.set, c->far);
-	case CU_GRAPH_NODE_TYPE_HOST:
-		return (int)far->cuGraphExecHostNodeSetParams(x->far, node, &p.host);
-	default:
-		return CUDA_ERROR_NOT_SUPPORTED;
-	}
-}
-
-/* The stream and the instantiated graph of a command. */
-static struct stream *exec_stream(void *ctx, void *stream, struct graph_exec *x, int *r)
-{
-	struct stream *s = stream_of(ctx, stream, r);
-
-	if (s)
-		*r = obj_error(x);
-	if (s && !*r && x->o.ctx->far != s->o.ctx->far)
-		*r = CUDA_ERROR_INVALID_CONTEXT;
-	return *r ? NULL : s;
-}
-
-int handle_graph_launch(struct worker *w, const struct pvgpu_in_graph_launch *in,
-			struct pvgpu_out_graph_launch *out)
-{
-	struct gpu *g = worker_gpu(w);
-	struct graph_exec *x = in->exec;
-	struct stream *s;
-	struct work k;
-	int r;
-
-	s = exec_stream(in->ctx, in->stream, x, &r);
-	if (!s)
-		return r;
-	work_graph(&k, s, x->o.handle);
-	r = ctx_result(s->o.ctx, (int)g->far->cuGraphLaunch(x->far, s->far));
-	if (r)
-		work_abort(&k, s);
-	else
-		work_commit(&k, s);
-	return r;
-}
-
-int handle_graph_upload(struct worker *w, const struct pvgpu_in_graph_upload *in,
-			struct pvgpu_out_graph_upload *out)
-{
-	struct gpu *g = worker_gpu(w);
-	struct graph_exec *x = in->exec;
-	struct stream *s;
-	int r;
-
-	s = exec_stream(in->ctx, in->stream, x, &r);
-	if (!s)
-		return r;
-	r = ctx_result(s->o.ctx, (int)g->far->cuGraphUpload(x->far, s->far));
-	if (!r)
-		stream_issued(s);
-	return r;
 }

@@ -14,6 +14,12 @@ struct graph {
 	uint32_t *index; /* by hash of the far end's node: its number + 1; a power of two */
 	uint32_t slots;
 	uint64_t charge;
+	atomic_uint reads; /* the side lane reads it; see graph_error */
+	/* It is inside of the parent's node in_node, and the far end's destroys it with that. */
+	struct graph *parent; /* referenced */
+	uint32_t in_node;
+	bool gone;                        /* destroyed */
+	struct graph *children, *sibling; /* those inside that the guest has handles of */
 };
 
 struct graph_exec {
@@ -35,6 +41,16 @@ struct node_params {
 
 /* Does the far end have graphs? */
 bool far_graphs(const struct far *far);
+/* obj_error of a graph; one inside of a node goes with the node. */
+int graph_alive(struct graph *gr);
+/* The same, or CUDA_ERROR_ILLEGAL_STATE while the side lane reads the graph, or one around it. */
+int graph_error(struct graph *gr);
+/* graph_error, and the context is entered. */
+int graph_usable(struct graph *gr, struct ctx *ctx);
+/* The side lane reads it from here on, or (n -1) no more. */
+void graph_reads(struct graph *gr, int n);
+/* graph_child.c */
+void graph_child_forget(struct graph *gr);
 /* The far end's node of a number; NULL: there is none. */
 CUgraphNode graph_node(const struct graph *gr, uint32_t number);
 /* Its number, given when it has none; a CUresult. */

@@ -133,7 +133,7 @@ int params_read(struct gpu *g, struct ctx *c, const void *what, uint32_t what_le
 		return 0;
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		p->child = obj_lookup(&g->tables, PVGPU_H_GRAPH, p->is.object);
-		return p->child ? obj_error(p->child) : CUDA_ERROR_INVALID_HANDLE;
+		return p->child ? graph_error(p->child) : CUDA_ERROR_INVALID_HANDLE;
 	default:
 		return CUDA_ERROR_NOT_SUPPORTED;
 	}

@@ -169,6 +169,7 @@ struct stream {
 	} fence[FENCES];
 	uint32_t slot;   /* in the ring page's list of what has ended */
 	bool apart;      /* non-blocking: no other stream's work is in order with it */
+	uint64_t number; /* no other stream of the session has or had it */
 	uint64_t passed; /* submit.c: the last look that left work of it parked */
 	bool full;       /* too much in flight: its commands park */
 	bool destroyed;  /* the guest has; it goes when its work has ended */
@@ -310,7 +311,8 @@ void capture_join(struct stream *s, const struct event *e);
 /* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
  * which the legacy stream would wait? */
 bool capture_bars(const struct stream *s);
-/* callback.c: what the far end calls for each run of a host function that is kept; NULL: no room. */
+/* callback.c: what the far end calls for each run of a host function that is kept; NULL: no room.
+ */
 void *callback_keep(struct gpu *g, uint64_t id);
 CUhostFn callback_fn(void);
 uint64_t callback_id(const void *kept);
@@ -350,6 +352,7 @@ struct wait {
 	uint64_t at;      /* s->issued when it was recorded */
 	struct load load; /* s->load then */
 	uint64_t number;  /* commands of s up to this one have ended then; 0: not said */
+	uint64_t idles;   /* the gate's commands up to this one have ended then; 0: not known */
 	/* On a completion thread, without locks, or at once when recording failed. */
 	void (*done)(struct gpu *g, struct wait *w, int result);
 	uint32_t seq;
@@ -599,8 +602,11 @@ struct callbacks {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
 	uint32_t sent, done;
+	uint32_t returned; /* of them the guest's functions have; decoding thread only */
 	bool ended;
 	LIST_HEAD(, callback) all;
+	LIST_HEAD(, callback) running; /* in a stream: the guest's function has been asked for */
+	atomic_uint runs;              /* as many */
 	uint32_t count;
 	unsigned int inside; /* trampolines that wait */
 };
@@ -627,6 +633,15 @@ void output_sync(struct gpu *g);
 void output_stop(struct gpu *g);
 void callbacks_end(struct gpu *g);
 void callbacks_free(struct gpu *g);
+/* Does the stream of this number wait for a function of the guest that has been asked for? Work
+ * behind that is not on the GPU. returned: and it has returned. Decoding thread only, as the next
+ * two. */
+bool callback_holds(struct gpu *g, uint64_t stream, bool returned);
+/* Functions have returned, and the streams do not go on yet: work behind them waits for the gate.
+ */
+bool callbacks_wait(const struct gpu *g);
+/* Lets the streams go on if the gate permits it. */
+void callbacks_resume(struct gpu *g);
 
 #define CAPTURES_MAX 64
 /* evict.c: of a session in a confidential pool. Decoding thread, except where said. */
@@ -665,8 +680,9 @@ struct gpu {
 	atomic_int deferred;
 	atomic_int fault; /* the first device fault of any context */
 	atomic_bool ended;
-	uint64_t captures;  /* begun so far: their numbers */
-	uint32_t capturing; /* of these, under way */
+	atomic_ullong streams; /* made so far: their numbers */
+	uint64_t captures;     /* begun so far: their numbers */
+	uint32_t capturing;    /* of these, under way */
 	struct {
 		uint64_t number;
 		const struct ctx *bars; /* its legacy stream waits for the captured one; or NULL */
@@ -692,6 +708,8 @@ struct gpu {
 	struct callbacks cb;
 	struct output out;
 	unsigned char *scratch; /* decoding thread: the bytes of the reply being made */
+	char *numbers; /* decoding thread: of the call being made, if they came by the arena */
+	uint64_t numbers_room;
 };
 
 #define SCRATCH_SIZE (16u << 10)

@@ -16,6 +16,7 @@ void stream_init(struct stream *s)
 {
 	waitq_init(&s->q, &s->o);
 	waitq_init(&s->fenceq, &s->o);
+	s->number = atomic_fetch_add(&s->o.gpu->streams, 1) + 1;
 }
 
 void stream_limits(struct gpu *g)

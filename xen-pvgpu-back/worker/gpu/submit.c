@@ -333,6 +333,7 @@ int gpu_kicked(struct worker *w)
 
 	if (g->zombies)
 		streams_reap(g);
+	callbacks_resume(g);
 	while (!r && (at = next_parked(g))) {
 		struct parked *n = unpark(g, at);
 

@@ -6,7 +6,6 @@ The tests come from the source of the GCC that is installed (--source, or --fetc
 each test what it does on the simulated GPU: pass, fail, or compile (it does not compile, as where it is for another device). A test
 that does otherwise directly, or does not do through pvgpu what it does directly, fails the run. Tests that are not in the list are
 run, and shown, and fail only when the two ways differ; --update writes the list."""
-import argparse
 import concurrent.futures
 import fnmatch
 import os
@@ -19,8 +18,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(HERE.parent / "integration"))
+sys.path.insert(0, str(HERE.parents[1] / "integration"))
 import programs  # noqa: E402
+import suite  # noqa: E402
 from pvgpu_env import PvgpuEnv  # noqa: E402
 
 EXPECTED, LISTED = HERE / "libgomp.expected", "gcc-12"  # another compiler has other tests
@@ -33,9 +33,9 @@ FOR_ANOTHER = re.compile(r"amdgcn|gcn|x86_64|i\?86|offload_device_shared_as|host
 class Test:
     """One source of the suite, as its directives say."""
 
-    def __init__(self, path, suite):
+    def __init__(self, path, pattern):
         self.path, self.name = path, f"{path.parent.name}/{path.name}"
-        self.openacc = "oacc" in suite
+        self.openacc = "oacc" in pattern
         self.runs, self.should_fail, self.options, self.sources, self.env = True, False, [], [], {}
         for word, rest in DIRECTIVE.findall(path.read_text(errors="replace")):
             selector = re.search(r"\{\s*(?:target|xfail)?(.*)\}", rest)
@@ -73,8 +73,8 @@ class Test:
 
 def collect(source, patterns):
     found = []
-    for suite in SUITES:
-        found += [t for t in (Test(p, suite) for p in sorted(source.glob(suite))) if t.runs]
+    for pattern in SUITES:
+        found += [t for t in (Test(p, pattern) for p in sorted(source.glob(pattern))) if t.runs]
     return [t for t in found if not patterns or any(fnmatch.fnmatch(t.name, f"*{p}*") for p in patterns)]
 
 
@@ -93,23 +93,9 @@ def run_one(pvgpu, gcc, folder, test):
     return tuple(ways)
 
 
-def read_expected():
-    lines = [line.split() for line in EXPECTED.read_text().splitlines() if line and not line.startswith("#")]
-    return {name: outcome for name, outcome in lines}
-
-
 def fetch(folder):
     """The suite from Debian's source package of the installed GCC."""
-    folder.mkdir(parents=True, exist_ok=True)
-    release = re.search(r"VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text())[1]
-    (folder / "list").write_text(f"deb-src http://deb.debian.org/debian {release} main\n")
-    (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-    options = ["-q", "-o", f"Dir::Etc::sourcelist={folder}/list", "-o", "Dir::Etc::sourceparts=-",
-               "-o", f"Dir::State::lists={folder}/lists"]
-    package = compiler()
-    subprocess.run(["apt-get", *options, "update"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["apt-get", *options, "source", "--download-only", package], check=True, cwd=folder, stdout=subprocess.DEVNULL)
-    archive = next(folder.glob(f"{package}_*.orig.tar.*"))
+    archive = suite.fetch(folder, compiler())
     inner = next(n for n in subprocess.run(["tar", "tf", archive], capture_output=True, text=True, check=True).stdout.split()
                  if re.search(r"/gcc-[\d.]+-dfsg\.tar\.xz$", n))
     subprocess.run(f"tar xOf {archive} {inner} | tar xJ -C {folder} --wildcards '*/libgomp/testsuite/*' '*/include/gomp-constants.h'", shell=True, check=True)
@@ -122,37 +108,8 @@ def compiler():
     return f"gcc-{versions[0]}"
 
 
-def judge(results, expected):
-    """Names and reasons of tests that are wrong."""
-    wrong = []
-    for name, (direct, through) in results.items():
-        if direct != through:
-            wrong.append((name, f"{direct} directly, {through} through pvgpu"))
-        elif name in expected and direct != expected[name]:
-            wrong.append((name, f"{direct}, not {expected[name]}"))
-    return wrong
-
-
-def write_expected(results):
-    old = read_expected() if EXPECTED.exists() else {}
-    merged = {**old, **{name: direct for name, (direct, _) in results.items()}}
-    EXPECTED.write_text("# What libgomp's offloading tests (GCC 12.2) do on the simulated GPU; made by libgomp.py --update.\n" +
-                        "".join(f"{name} {merged[name]}\n" for name in sorted(merged)))
-
-
-def parse_args():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    args.add_argument("--build", default="build", type=pathlib.Path, help="build folder")
-    args.add_argument("--source", type=pathlib.Path, help="folder libgomp/testsuite of GCC's source")
-    args.add_argument("--fetch", action="store_true", help="get the source into BUILD/gcc-source where it is not there yet")
-    args.add_argument("--jobs", type=int, default=2, help="tests at a time")
-    args.add_argument("--update", action="store_true", help="write the list of expected outcomes")
-    args.add_argument("tests", nargs="*", help="only those whose names match, as target-3*")
-    return args.parse_args()
-
-
 def main():
-    args = parse_args()
+    args = suite.parse_args(__doc__, "folder libgomp/testsuite of GCC's source")
     place = args.build.resolve() / "gcc-source"
     source = args.source or next(place.glob("*/libgomp/testsuite"), None)
     if not source and args.fetch:
@@ -168,13 +125,8 @@ def main():
             results[runs[done]] = done.result()
             print(f"{runs[done]}: {' '.join(done.result())}", flush=True)
     if args.update:
-        write_expected(results)
-    wrong = judge(results, read_expected() if compiler() == LISTED else {})
-    for name, why in sorted(wrong):
-        print(f"FAIL {name}: {why}")
-    passed = sum(way == ("pass", "pass") for way in results.values())
-    print(f"{len(results)} tests, {passed} pass both ways; {len(wrong)} not as expected")
-    return 1 if wrong else 0
+        suite.write_expected(EXPECTED, "What libgomp's offloading tests (GCC 12.2) do on the simulated GPU; made by libgomp.py --update.", results)
+    return suite.report(results, suite.read_expected(EXPECTED) if compiler() == LISTED else {})
 
 
 if __name__ == "__main__":

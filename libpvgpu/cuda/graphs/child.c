@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Graphs inside of graphs. Such a graph is its node's: the handle lives as long as the node. */
+#include "cuda/graphs/graph.h"
+
+#include <stdlib.h>
+
+void children_drop(struct graph *g, uint32_t number)
+{
+	struct graph **at, *c;
+
+	for (;;) {
+		pthread_mutex_lock(&g->lock);
+		at = &g->children;
+		while (*at && number != CHILDREN_ALL && (*at)->in_node != number)
+			at = &(*at)->sibling;
+		c = *at;
+		if (c)
+			*at = c->sibling;
+		pthread_mutex_unlock(&g->lock);
+		if (!c)
+			return;
+		graph_drop(c);
+	}
+}
+
+static struct graph *asked_for(struct graph *g, uint32_t number)
+{
+	struct graph *c;
+
+	pthread_mutex_lock(&g->lock);
+	c = g->children;
+	while (c && c->in_node != number)
+		c = c->sibling;
+	pthread_mutex_unlock(&g->lock);
+	return c;
+}
+
+/* How many host functions a launch of it would call: those expected and never called would have the
+ * session's thread wait for them. most: of the graph around it. */
+static uint32_t count_hosts(CUgraph graph, uint32_t most)
+{
+	uint32_t hosts = 0;
+	CUgraphNode *nodes;
+	size_t n = 0;
+
+	if (!most || cuGraphGetNodes(graph, NULL, &n))
+		return most;
+	nodes = calloc(n + 1, sizeof(CUgraphNode));
+	if (!nodes || cuGraphGetNodes(graph, nodes, &n))
+		hosts = most;
+	for (size_t i = 0; i < n && hosts < most; i++) {
+		CUgraphNodeType type;
+
+		if (cuGraphNodeGetType(nodes[i], &type) || type == CU_GRAPH_NODE_TYPE_GRAPH)
+			hosts = most; /* at most */
+		else
+			hosts += type == CU_GRAPH_NODE_TYPE_HOST;
+	}
+	free(nodes);
+	return hosts;
+}
+
+static int ask(struct ctx *ctx, struct graph *g, uint32_t number, struct graph **out)
+{
+	struct graph *c = graph_object();
+	int r;
+
+	if (!c)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = pvgpu_do_graph_child(session(), ctx->o.wire, g->o.wire, number, c->o.wire);
+	if (r) {
+		object_free(&c->o);
+		return r;
+	}
+	c->parent = g;
+	c->in_node = number;
+	object_publish(&c->o);
+	c->hosts = count_hosts(object_handle(&c->o), g->hosts);
+	pthread_mutex_lock(&g->lock);
+	c->sibling = g->children;
+	g->children = c;
+	pthread_mutex_unlock(&g->lock);
+	*out = c;
+	return 0;
+}
+
+PUBLIC CUresult cuGraphChildGraphNodeGetGraph(CUgraphNode node, CUgraph *graph)
+{
+	CUgraphNodeType type;
+	struct graph *g, *c;
+	uint32_t number;
+	struct ctx *ctx;
+	int r = node_enter(node, &g, &number, &ctx);
+
+	if (r)
+		return r;
+	r = cuGraphNodeGetType(node, &type);
+	if (r)
+		return r;
+	if (!graph || type != CU_GRAPH_NODE_TYPE_GRAPH)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* Which node of which graph inside has the event is not kept. */
+	if (event_nodes_inside(g->events))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	c = asked_for(g, number);
+	r = c ? 0 : ask(ctx, g, number, &c);
+	if (!r)
+		*graph = object_handle(&c->o);
+	return r;
+}
+
+PUBLIC CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node,
+						   CUgraph child)
+{
+	struct graph *g, *of;
+	struct graph_exec *x;
+	uint32_t number;
+	struct ctx *c;
+	const int r = node_enter(node, &g, &number, &c);
+
+	if (r)
+		return r;
+	x = exec_find(exec);
+	of = graph_find(child);
+	if (!x || !of)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (of->memory || of->events || event_nodes_inside(x->events))
+		return CUDA_ERROR_NOT_SUPPORTED;
+	return pvgpu_do_graph_exec_child(session(), x->o.ctx->o.wire, x->o.wire, g->o.wire, number,
+					 of->o.wire);
+}

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""`systemctl reload pvgpud` (SIGHUP): settings that can change do, sessions go on, and what waits for a restart is named. Nothing changes when the file has
+a fault."""
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+import rawclient as raw
+from pvgpu_env import LIMIT, PvgpuEnv, program, wait_for
+
+CONFIG = """\
+[daemon]
+{daemon}
+[pool default]
+device = 0
+{pool}
+[group research]
+{group}
+[vgpu one]
+memory = 64M
+{vgpu}
+{more}
+"""
+
+
+class Reload(unittest.TestCase):
+    def start(self, **sections):
+        env = PvgpuEnv({"other": "64M"})
+        # The settings of the file alone count here.
+        for key in ("quarantine_faults", "shutdown_grace_ms"):
+            del env.settings[key]
+        env.config = self.text(**sections)
+        return env
+
+    @staticmethod
+    def text(daemon="", pool="", group="weight = 100", vgpu="", more=""):
+        return CONFIG.format(daemon=daemon, pool=pool, group=group, vgpu=vgpu, more=more)
+
+    def reload(self, env, **sections):
+        """What pvgpud's log says of it."""
+        env.write_config(self.text(**sections))
+        return self.signal(env)
+
+    @staticmethod
+    def signal(env):
+        had = len(env.log())
+        env.daemon.send_signal(signal.SIGHUP)
+        return wait_for("its end", lambda: re.search(r"reload: (\d+ settings|nothing has)|error: reload", env.log()[had:]) and env.log()[had:])
+
+    def test_what_can_change(self):
+        with self.start() as env:
+            s = raw.Session(env.socket("one"))
+            s.start()
+            wait_for("the accounting", lambda: env.read("/daemon/accounting") == "on")
+            said = self.reload(env, daemon="spare_workers = 3\nquarantine_faults = 7\nhealth_period_ms = 200\nlog_level = debug\ngpu_reset_timeout_s = 60",
+                               pool="policy = equal\nslice_ms = 5", group="weight = 250\nmax_share = 60%", vgpu="weight = 300\nmax_share = 50%")
+            for change in ("[daemon] spare_workers = 3", "[daemon] quarantine_faults = 7", "[daemon] health_period_ms = 200", "[pool default] policy has changed",
+                           "[pool default] slice_ms = 5", "[group research] weight = 250", "[vgpu one] weight = 300", "[vgpu one] max-share = 50%"):
+                self.assertIn("reload: " + change + "\n", said)
+            self.assertIn("reload: 11 settings have changed, 0 wait for a restart; log_level is debug", said)
+            self.assertNotIn("until it works", said)
+            tree = env.tree()
+            self.assertEqual((tree["pool"]["default"]["policy"], tree["group"]["research"]["weight"], tree["group"]["research"]["max-share"]),
+                             ("equal", "250", "60%"))
+            self.assertEqual((tree["vgpu"]["one"]["weight"], tree["vgpu"]["one"]["max-share"], tree["vgpu"]["other"]["weight"]), ("300", "50%", "100"))
+            self.assertEqual((tree["daemon"]["log-level"], tree["daemon"]["waits-for-restart"]), ("debug", ""))
+            wait_for("three spare workers", lambda: env.read("/daemon/spare-workers") == "3")
+            wait_for("the accounting, with its new period", lambda: env.read("/daemon/accounting") == "on" and self.period(env) == "200")
+            self.assertEqual(len(env.sessions("one")), 1)
+            s.alloc(1 << 20)
+            s.close()
+            self.assertIn("0 settings have changed, 0 wait", self.signal(env))
+
+    @staticmethod
+    def period(env):
+        done = subprocess.run(["pgrep", "-P", str(env.pid), "-a", "pvgpu-health"], capture_output=True, text=True, check=False)
+        found = re.search(r"--period-ms (\d+)", done.stdout)
+        return found and found[1]
+
+    def test_what_waits_for_a_restart(self):
+        with self.start() as env:
+            said = self.reload(env, daemon="max_sessions = 77\ncontext_memory = 2G", pool="mode = confidential", vgpu="mode = 0600",
+                               more="[vgpu two]\nmemory = 32M\n[group new]\nweight = 5")
+            waits = "[daemon] max_sessions, [daemon] context_memory, [pool default] mode, [group new], [vgpu one] mode, [vgpu two]"
+            self.assertEqual(env.read("/daemon/waits-for-restart"), waits)
+            self.assertIn("reload: [daemon] max_sessions has changed: it waits for a restart of pvgpud, in which sessions go on", said)
+            self.assertIn("reload: [vgpu two] is new or gone: it waits", said)
+            self.assertIn("0 settings have changed, 6 wait for a restart", said)
+            self.assertEqual(env.tree()["pool"]["default"]["mode"], "shared")
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--json", "--run-dir", env.run_dir], capture_output=True, text=True,
+                                  timeout=LIMIT, check=False)
+            found, = [f for f in json.loads(done.stdout) if f["what"] == "configuration"]
+            self.assertEqual((found["verdict"], found["finding"]), ("WARN", "these settings wait for a restart: " + waits))
+            # Told anew each time, and forgotten when the file is as it was.
+            self.assertIn("6 wait for a restart", self.signal(env))
+            self.assertIn("0 wait for a restart", self.reload(env))
+            self.assertEqual(env.read("/daemon/waits-for-restart"), "")
+
+    def test_what_an_operator_has_set_stays(self):
+        """Only what the file changes is set; settings of all pools that came by key stay on top of the file's."""
+        with self.start() as env:
+            env.write("/vgpu/one/weight", "400")
+            env.write("/daemon/pools", "default slice_ms=9")
+            self.reload(env, pool="slice_ms = 4\novercommit = 1.5", vgpu="max_share = 40%")
+            tree = env.tree()
+            self.assertEqual((tree["vgpu"]["one"]["weight"], tree["vgpu"]["one"]["max-share"]), ("400", "40%"))
+            # The key's slice stays until the key is written anew.
+            env.write("/daemon/pools", "")
+            self.assertEqual(env.log().count("pool default: settings have changed"), 3)
+
+    def test_memory_that_does_not_fit(self):
+        with PvgpuEnv({"other": "64M"}, sim={"SIMCUDA_MEMORY": "256M"}) as env:
+            env.write_config(self.text())
+            env.restart(signal.SIGTERM)
+            wait_for("the GPU's memory", lambda: env.read("/pool/default/gpu-memory") != "0")
+            env.write_config(self.text().replace("memory = 64M", "memory = 128M"))
+            self.assertIn("[vgpu one] memory = 134217728", self.signal(env))
+            self.assertEqual(env.read("/vgpu/one/memory"), str(128 << 20))
+            env.write_config(self.text().replace("memory = 64M", "memory = 250M"))
+            self.assertRegex(self.signal(env), r"\[vgpu one\] memory = 262144000 is not taken: .*memory 250 MiB, but 192 MiB are free")
+            self.assertEqual(env.read("/vgpu/one/memory"), str(128 << 20))
+
+    def test_faults(self):
+        with self.start(daemon="spare_workers = 1") as env:
+            before = env.tree()["daemon"]["log-level"]
+            for sections, fault in (({"daemon": "spare_workers = 2\nlog_level = loud"}, "log_level = loud: must be"),
+                                    ({"daemon": "spare_workers = 2\nnonsense = 1"}, "nonsense: no such key"),
+                                    ({"daemon": "spare_workers = 2", "group": "min_share = 50%\nmax_share = 10%"}, "min_share is above max_share")):
+                self.assertIn(fault, self.reload(env, **sections))
+                self.assertEqual(env.tree()["daemon"]["log-level"], before)
+            os.unlink(env.config_path)
+            self.assertIn("No such file", self.signal(env))
+            self.assertIn("1 settings have changed", self.reload(env, daemon="spare_workers = 2"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What each subcommand of pvgpuctl prints with --json is as docs/pvgpuctl.schema.json says: from dom0, with the backend in a driver domain and in dom0. Each
+of the two resets its GPU, too, as dom0 asks for it."""
+import json
+import pathlib
+import sys
+
+import vgpu
+import world
+from scenarios.vgpu_driver_domain import serve, start_driver_domain
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
+sys.path.append(str(TOP / "tests/xapi"))
+from xapi import faults, read_schema  # noqa: E402
+
+SCHEMA = read_schema(TOP / "docs/pvgpuctl.schema.json")
+SITE = "/run/site"
+PROFILES = "[profile small]\nmemory = 64M\nweight = 50\n[profile large]\nmemory = 128M\nper-gpu = 1\n"
+TENANTS = "[tenant alice]\nvgpus = 3\nweight = 300\n"
+WORLD = world.TwoGuests
+LIMIT = 900
+LONG = True
+
+
+def answer(lab, name, words, status=(0,), lines=False):
+    """What a subcommand prints with --json in dom0, held against its schema, which has this name."""
+    r = lab.dom0.run(f"{vgpu.CTL} {words} --json", check=False)
+    assert r.status in status, f"pvgpuctl {words}: {r.status}: {r.err}"
+    answers = [json.loads(line) for line in r.out.splitlines()] if lines else [json.loads(r.out)]
+    assert answers, words
+    for a in answers:
+        wrong = faults(a, SCHEMA["properties"][name], SCHEMA)
+        assert not wrong, (words, wrong)
+    return answers[-1]
+
+
+def answers_of(lab, v):
+    """Every subcommand that has --json, for a vGPU of this backend. Returns their names."""
+    p, name, asked = v.pvgpud, v.name(), set()
+
+    def ask(which, words, **how):
+        asked.add(which)
+        return answer(lab, which, words, **how)
+
+    back = f"--backend {p.domid}"
+    assert list(ask("pools", f"pools {back}")) == ["default"]
+    assert list(ask("sessions", f"sessions {name} {back}")) == [name]
+    assert name in ask("tree", f"tree /vgpu {back}")
+    ask("events", f"events {back}", lines=True)
+    assert ask("doctor", f"doctor {back}", status=(0, 1))
+    said = ask("gpu", f"gpu reset default {back} --timeout 200")
+    assert (said["done"], said["reset"], said["health"]) == (True, "done", "ok"), said
+    site, none = f"--site-dir {SITE}", "--config-dir /run/none"
+    assert {x["backend"]["domid"] for x in ask("list", "list")} >= {p.domid}
+    assert ask("show", f"show {v.guest.domid} --id {v.number}")[0]["backend"]["domid"] == p.domid
+    ask("stats", "stats")
+    assert [x["domid"] for x in ask("capacity", f"capacity {site} {back}")["backends"]] == [p.domid]
+    ask("tenants", f"tenants {site}")
+    ask("profiles", f"profiles {site}")
+    ask("refresh", f"refresh --dry-run {site} {none}")
+    ask("drain-host", f"drain-host --dry-run --timeout 0 {none} --xapi-dir /run/none", status=(0, 1))
+    ask("sizing", "sizing --load web:duty=10% --p99 50ms --simulate 1s")
+    if not p.domid:
+        assert name in ask("list --local", "list --local")
+        ask("show --local", f"show {name} --local")
+        ask("stats --local", "stats --local")
+    return asked
+
+
+def attached(lab, v):
+    """Attached by a command that waits, with its answer."""
+    said = answer(lab, "attach", v.attach_command().replace(f"{vgpu.CTL} ", "").replace("--no-wait", "--timeout 300"))
+    assert said["connected"] and said["backend"]["domid"] == v.pvgpud.domid, said
+
+
+def run(lab, w):
+    guests = list(w.guests.values())
+    d, p = start_driver_domain(lab, "pvh")
+    vgpus = serve(p, guests)
+    lab.dom0.run(f"mkdir -p {SITE}")
+    for file, text in (("profiles.conf", PROFILES), ("tenants.conf", TENANTS)):
+        lab.dom0.put_file(f"{SITE}/{file}", text.encode())
+    assert answers_of(lab, vgpus[0]) == set(SCHEMA["properties"]) - {"attach", "list --local", "show --local", "stats --local"}
+    assert answers_of(lab, w.vgpus[guests[0]]) == set(SCHEMA["properties"]) - {"attach"}
+    lab.dom0.run(f"rm -r {SITE}")
+    vgpus[0].detach()
+    attached(lab, vgpus[0])
+    for v in vgpus:
+        v.detach()
+    p.stop()
+    lab.keepers.remove(p)
+    d.destroy()
+    lab.wait("the driver domain's end", lambda: d.gone())

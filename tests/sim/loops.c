@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Closed loops: tenants of different weight that launch a burst of kernels, wait for its end,
+ * think, and begin again. The part that each is due is reckoned as in tests/bench/loops.py:
+ * what all of them use on the GPU without a scheduler is dealt out by weight, and nobody is dealt
+ * more than it can use: an estimate, or what it got if that was more.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/bench.h"
+
+#define TENANTS     4
+#define HANDOVER_US 80 /* a change of context, and bells */
+
+static const uint32_t weights[TENANTS] = {100, 200, 100, 400};
+
+struct loop {
+	double us, burst, think_us;
+};
+
+static void run_one(const struct loop *l, size_t tenants, bool native, double share[TENANTS],
+		    json_t **details)
+{
+	struct sim_load load = {
+		.name = "loop",
+		.arrival = SIM_CLOSED,
+		/* A program needs a moment between a result and the next launch. */
+		.gap = {SIM_UNIFORM, (l->think_us + 20) * 1e3, 0.5},
+		.kernels = {SIM_CONST, l->burst, 0},
+		.kernel_ns = {SIM_CONST, l->us * 1e3, 0},
+	};
+	struct bench b;
+	struct sim_result *r;
+
+	bench_init(&b, options.quick ? 5 : 20);
+	bench_load(&b, &load);
+	for (size_t i = 0; i < tenants; i++)
+		bench_vgpus(&b, 0, 1)->share.weight = weights[i];
+	b.c.model.native = native;
+	r = bench_run(&b, "loops");
+	for (size_t i = 0; i < tenants; i++)
+		share[i] = share_of(r, i);
+	if (details)
+		*details = details_of(&b, r);
+	sim_result_free(r);
+	bench_free(&b);
+}
+
+/* Water-filling: what all use natively, by weight, at most what each can use. */
+static void deal(double left, const double can[TENANTS], double due[TENANTS])
+{
+	bool full[TENANTS] = {false}, more = true;
+	double of = 0;
+
+	while (more) {
+		more = false;
+		of = 0;
+		for (size_t i = 0; i < TENANTS; i++)
+			of += full[i] ? 0 : weights[i];
+		for (size_t i = 0; i < TENANTS; i++) {
+			if (full[i])
+				continue;
+			due[i] = left * weights[i] / of;
+			if (due[i] < can[i])
+				continue;
+			due[i] = can[i];
+			full[i] = true;
+			left -= can[i];
+			more = true;
+			break;
+		}
+	}
+}
+
+static double sum(const double x[TENANTS])
+{
+	return x[0] + x[1] + x[2] + x[3];
+}
+
+/*
+ * The use of one alone, but for the kernel of another one that it finds on the GPU each time it comes
+ * back: a kernel is not stopped. With what is lost in two hand-overs.
+ */
+static double unhindered(const struct loop *l, double alone)
+{
+	const double burst = l->us * l->burst, hindered = l->us + 2 * HANDOVER_US;
+
+	return burst / (burst / alone + hindered);
+}
+
+static void run_loop(const struct loop *l)
+{
+	double alone[TENANTS] = {0}, native[TENANTS], got[TENANTS], can[TENANTS], due[TENANTS];
+	double least = 9;
+	json_t *d;
+	char name[64];
+
+	run_one(l, 1, true, alone, NULL);
+	run_one(l, TENANTS, true, native, NULL);
+	run_one(l, TENANTS, false, got, &d);
+	for (size_t i = 0; i < TENANTS; i++)
+		can[i] = fmax(unhindered(l, alone[0]), got[i]);
+	deal(sum(native), can, due);
+	for (size_t i = 0; i < TENANTS; i++)
+		least = got[i] / due[i] < least ? got[i] / due[i] : least;
+	snprintf(name, sizeof(name), "loops_fair_%.0fus_%.0f_%.0fms", l->us, l->burst,
+		 l->think_us / 1e3);
+	row(name, least, "of due", ROW_LEAST, 0.8, d);
+	snprintf(name, sizeof(name), "loops_total_%.0fus_%.0f_%.0fms", l->us, l->burst,
+		 l->think_us / 1e3);
+	row(name, sum(got) / sum(native), "of native", ROW_LEAST, 0.95, NULL);
+}
+
+void run_loops(void)
+{
+	static const double us[] = {100, 500, 2000, 20000}, bursts[] = {1, 4, 8, 64},
+			    think[] = {0, 1e3, 3e3, 10e3};
+
+	for (size_t t = 0; t < 4; t++)
+		for (size_t b = 0; b < 4; b++)
+			for (size_t i = 0; i < 4; i++)
+				run_loop(&(struct loop){us[t], bursts[b], think[i]});
+}

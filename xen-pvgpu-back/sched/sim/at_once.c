@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The GPU for several vGPUs at once, after daemon/dispatch/joint.c: while all that want it are
+ * brief ones their gates are open together, and the GPU queues their work. A look every few
+ * milliseconds charges what each has issued, and holds who is ahead of the first in turn.
+ */
+#include "xen-pvgpu-back/sched/sim/inner.h"
+
+#define LOOK_NS     (2 * SIM_MS)
+#define LOOK_PER_NS (50 * SIM_US)
+#define LINGER_NS   (20 * SIM_MS)
+#define SHOWN_NS    (8 * SIM_MS)
+#define OLD_NS      (100 * SIM_MS)
+
+static bool is_brief(const struct vgpu *v)
+{
+	return v->issued_ns - v->full_from >= SHOWN_NS;
+}
+
+static bool all_may(const struct gpu *g)
+{
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		const struct vgpu *v = g->vgpus[i];
+
+		if (v->told && (!sched_may_join(v->sched) || !is_brief(v)))
+			return false;
+	}
+	return true;
+}
+
+void at_once_issued(struct process *p, uint64_t estimate_ns)
+{
+	struct vgpu *v = p->v;
+
+	v->issued_ns += estimate_ns;
+	if (v->joint)
+		v->alone_ns += estimate_ns;
+	if (p->inflight_ns > sched_brief_kernel(v->g->cost_ns))
+		at_once_full(v);
+}
+
+void at_once_full(struct vgpu *v)
+{
+	v->full_from = v->issued_ns;
+}
+
+static void set_open(struct vgpu *v, bool open)
+{
+	if (open == v->joint_open)
+		return;
+	v->joint_open = open;
+	sched_beside(v->sched, open, v->s->now);
+	if (open) {
+		gate_set_undrained(v, false);
+		v->grants += v != v->g->holder;
+		gate_pump(v);
+		return;
+	}
+	v->undrained_since = v->s->now;
+	v->drain_ns = 0;
+	v->paid = v->draining;
+	gate_set_undrained(v, v->draining);
+}
+
+static void add(struct vgpu *v)
+{
+	v->joint = true;
+	v->idle_since = 0;
+	v->g->joints++;
+	v->alone_ns = v->budget_ns = 0;
+	if (v == v->g->holder) {
+		v->joint_open = true;
+		sched_beside(v->sched, true, v->s->now);
+		gate_pump(v);
+	}
+}
+
+void at_once_leave(struct vgpu *v)
+{
+	v->g->joints -= v->joint;
+	v->joint = v->joint_open = v->paid = false;
+}
+
+static struct vgpu *least_ahead(const struct gpu *g, const struct vgpu *first)
+{
+	struct vgpu *best = NULL;
+
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (v->joint && v->told && v != first &&
+		    (!best || sched_lead(v->sched) < sched_lead(best->sched)))
+			best = v;
+	}
+	return best;
+}
+
+static bool may_run(const struct vgpu *v, const struct vgpu *first, const struct vgpu *second)
+{
+	const int64_t least = (int64_t)sched_ahead_least(v->g->slice_ns_now);
+	const int64_t most = (int64_t)v->g->ahead_ns > least ? (int64_t)v->g->ahead_ns : least;
+	const int64_t lead = v->told ? sched_lead(v->sched) : 0;
+
+	if (!v->told)
+		return v->joint_open;
+	if (v == first)
+		return true;
+	if (v == second)
+		return lead <= (2 * least > most ? 2 * least : most);
+	return lead <= (v->joint_open ? most : most / 2);
+}
+
+static void open_and_hold(struct gpu *g)
+{
+	const struct vgpu *first, *second;
+
+	for (uint32_t i = 0; i < g->n_vgpus; i++)
+		if (g->vgpus[i]->told && !g->vgpus[i]->joint)
+			add(g->vgpus[i]);
+	first = least_ahead(g, NULL);
+	second = least_ahead(g, first);
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (!v->joint)
+			continue;
+		if (!v->told && v != g->holder && v->idle_since &&
+		    g->s->now - v->idle_since > LINGER_NS) {
+			set_open(v, false);
+			v->joint = false;
+			g->joints--;
+			continue;
+		}
+		set_open(v, may_run(v, first, second));
+	}
+}
+
+static bool is_old(const struct vgpu *v)
+{
+	for (uint32_t i = 0; i < v->n_process; i++)
+		if (v->process[i].kernels.n && v->s->now - v->process[i].began_ns > OLD_NS)
+			return true;
+	return false;
+}
+
+void at_once_look(struct gpu *g)
+{
+	bool idle, held = false, busy = false;
+
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (!v->joint)
+			continue;
+		gate_look(v);
+		if (is_old(v))
+			at_once_full(v);
+		idle = !v->told && v->issued_ns == v->issued_seen;
+		v->issued_seen = v->issued_ns;
+		if (!idle || !v->idle_since)
+			v->idle_since = idle ? g->s->now : 0;
+		held |= v->told && !v->joint_open;
+		busy |= v->draining > 0;
+	}
+	g->ahead_ns = sched_ahead_look(g->ahead_ns, g->slice_ns_now, held && !busy);
+}
+
+static void end(struct gpu *g, struct vgpu *next)
+{
+	const bool stays = next && next->joint_open;
+	struct vgpu *last = NULL;
+	uint64_t in = 0;
+
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (!v->joint)
+			continue;
+		if (v == next && stays) {
+			sched_beside(v->sched, false, g->s->now);
+		} else if (v->joint_open) {
+			in += gate_left(v);
+			set_open(v, false);
+			last = v->undrained || !last ? v : last;
+		}
+		v->joint = v->joint_open = false;
+		v->alone_ns = v->budget_ns = 0;
+	}
+	g->joints = 0;
+	g->joint = false;
+	g->holder = stays ? next : NULL;
+	g->leaving = stays ? NULL : last;
+	g->drained_at = last && last->undrained ? 0 : g->s->now;
+	g->give_at = g->s->now + (in > g->cost_ns ? in - g->cost_ns : g->cost_ns);
+	if (stays)
+		sched_granted(g->sched, next->sched, g->s->now);
+}
+
+void at_once_charge(struct gpu *g, uint64_t passed)
+{
+	for (uint32_t i = 0; i < g->n_vgpus; i++)
+		if (g->vgpus[i]->joint)
+			gate_charge_alone(g->vgpus[i], passed);
+}
+
+bool at_once_decide(struct gpu *g, struct vgpu *next)
+{
+	if (g->joint && (!next || g->joints < 2 || !all_may(g) ||
+			 (next->told && !sched_may_join(next->sched)))) {
+		end(g, next);
+		return false;
+	}
+	if (!g->joint) {
+		if (!next || g->wants < 2 || g->limited || g->s->c->params.exclusive || g->besides ||
+		    !all_may(g))
+			return false;
+		g->joint = true;
+		g->joint_at = g->s->now;
+		g->ahead_ns = 0;
+		g->leaving = g->overlapped = NULL;
+	}
+	if (g->holder != next) {
+		if (g->holder && !g->holder->joint)
+			add(g->holder);
+		g->holder = next;
+		next->grants++;
+		sched_granted(g->sched, next->sched, g->s->now);
+	}
+	open_and_hold(g);
+	if (g->s->now >= g->joint_at)
+		g->joint_at = g->s->now + LOOK_NS + g->joints * LOOK_PER_NS;
+	return true;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Graphs inside of nodes. The far end's is its node's, so each use asks whether the node is there
+ * (graph_alive). Two handles of one graph would let a node that is removed by the one be used by
+ * the other: a node gives one.
+ */
+#include "graph.h"
+
+/* The node that a handle is asked of. */
+static int of_node(struct gpu *g, struct graph *gr, struct ctx *c, uint32_t number,
+		   CUgraphNode *node)
+{
+	const int r = graph_usable(gr, c);
+
+	if (r)
+		return r;
+	*node = graph_node(gr, number);
+	if (!*node)
+		return CUDA_ERROR_INVALID_VALUE;
+	for (const struct graph *k = gr->children; k; k = k->sibling) {
+		if (k->in_node == number)
+			return CUDA_ERROR_INVALID_HANDLE;
+	}
+	return g->far->cuGraphChildGraphNodeGetGraph ? 0 : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+int handle_graph_child(struct worker *w, const struct pvgpu_in_graph_child *in,
+		       struct pvgpu_out_graph_child *out)
+{
+	struct gpu *g = worker_gpu(w);
+	struct graph *gr = in->graph, *child;
+	CUgraphNode node;
+	CUgraph far = NULL;
+	int err, r = of_node(g, gr, in->ctx, in->node, &node);
+
+	if (!r)
+		r = (int)g->far->cuGraphChildGraphNodeGetGraph(node, &far);
+	if (r)
+		return r;
+	child = obj_new(g, PVGPU_H_GRAPH, in->child_h, sizeof(*child), NULL, NULL, &err);
+	if (!child)
+		return err;
+	child->far = far;
+	child->parent = obj_ref(gr);
+	child->in_node = in->node;
+	child->sibling = gr->children;
+	gr->children = child;
+	obj_ready(child, 0);
+	return 0;
+}
+
+void graph_child_forget(struct graph *gr)
+{
+	struct graph **at;
+
+	if (!gr->parent)
+		return;
+	at = &gr->parent->children;
+	while (*at && *at != gr)
+		at = &(*at)->sibling;
+	if (*at)
+		*at = gr->sibling;
+}
+
+int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_child *in,
+			    struct pvgpu_out_graph_exec_child *out)
+{
+	struct graph_exec *x = in->exec;
+	struct graph *gr = in->graph, *child = in->child;
+	const struct far *far = worker_gpu(w)->far;
+	int r = graph_usable(gr, in->ctx);
+	CUgraphNode node;
+
+	if (!r)
+		r = graph_error(child);
+	if (!r)
+		r = obj_error(x);
+	if (r)
+		return r;
+	if (!far->cuGraphExecChildGraphNodeSetParams)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	node = graph_node(gr, in->node);
+	if (!node)
+		return CUDA_ERROR_INVALID_VALUE;
+	return (int)far->cuGraphExecChildGraphNodeSetParams(x->far, node, child->far);
+}
