@@ -308,11 +308,26 @@ static bool usable(size_t size)
 	       gpu->version == SIMGPU_VERSION && gpu->bytes == sizeof(*gpu);
 }
 
+/* What the device has reported stays: who watches it may not have looked yet. */
+static void keep_reports(void)
+{
+	const uint64_t n = gpu->xids;
+	uint64_t xid[SIMGPU_XIDS];
+
+	memcpy(xid, gpu->xid, sizeof(xid));
+	memset(gpu, 0, sizeof(*gpu));
+	memcpy(gpu->xid, xid, sizeof(xid));
+	gpu->xids = n;
+}
+
 static void initialise(void)
 {
 	const bool broken = gpu->magic == SIMGPU_MAGIC && gpu->lost == SIMGPU_BROKEN;
 
-	memset(gpu, 0, sizeof(*gpu));
+	if (gpu->magic == SIMGPU_MAGIC)
+		keep_reports();
+	else
+		memset(gpu, 0, sizeof(*gpu));
 	gpu->lost = broken ? SIMGPU_BROKEN : 0;
 	gpu->version = SIMGPU_VERSION;
 	gpu->bytes = sizeof(*gpu);

@@ -380,6 +380,28 @@ START_TEST(the_device_can_be_lost)
 }
 END_TEST
 
+/* Who watches may look after the process is gone and the next one has set up the unused device. */
+START_TEST(reported_errors_stay)
+{
+	const char *roles[] = {"nap", "total"};
+	const struct simgpu *g;
+
+	setenv("SIMCUDA_FAULT", "xid:95:1", 1);
+	for (size_t i = 0; i < 2; i++) {
+		struct child c = spawn(roles[i], "1");
+		char line[64];
+
+		hear(&c, line);
+		while (line[0])
+			hear(&c, line);
+		ck_assert_int_eq(finish(&c), 0);
+	}
+	g = map_gpu();
+	ck_assert_uint_eq(g->xids, 1);
+	ck_assert_uint_eq((uint32_t)g->xid[0], 95);
+}
+END_TEST
+
 /* Work of two processes at once is counted, one after the other is not. */
 START_TEST(overlaps_are_counted)
 {
@@ -488,6 +510,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, a_busy_neighbour_does_not_keep_the_gpu);
 	tcase_add_test(t, accounts_can_be_read);
 	tcase_add_test(t, the_device_can_be_lost);
+	tcase_add_test(t, reported_errors_stay);
 	tcase_add_test(t, overlaps_are_counted);
 	tcase_add_test(t, killed_at_any_point);
 	tcase_add_test(t, other_files_are_replaced);
