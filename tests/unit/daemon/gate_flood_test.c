@@ -230,6 +230,59 @@ static void rings(void)
 	sent++;
 }
 
+/* Bells of gates that want nothing, with a report of which nothing is true. */
+static struct end bells[BAD];
+
+static void bell(void)
+{
+	static const char many[512];
+	char rung[64];
+
+	for (unsigned int i = 0; i < BAD; i++) {
+		if (!bells[i].t) {
+			join(&bells[i]);
+			memset(bells[i].says, 0xff, sizeof(*bells[i].says));
+			bells[i].says->wants = 0;
+		}
+		while (read(bells[i].fds[PVGPU_GATE_FD_TO_WORKER], rung, sizeof(rung)) > 0)
+			;
+		while (write(bells[i].fds[PVGPU_GATE_FD_TO_PVGPUD], many, sizeof(many)) > 0)
+			sent++;
+	}
+}
+
+/* ---- lies ---- */
+
+static const struct lie {
+	const char *name;
+	size_t bytes; /* 0: all */
+	struct pvgpu_sup m;
+} all_lies[] = {
+#define LIE(name, kind_, bytes, reason, ...) {name, bytes, {.kind = kind_, __VA_ARGS__}},
+#include "tests/hostile/lies.def"
+#undef LIE
+};
+static size_t first_lie;
+
+/* Each of the workers has a lie of its own, which it tells as often as there is room for it. */
+static void lies(void)
+{
+	static unsigned char bytes[4096];
+
+	for (size_t i = 0; i < BAD && first_lie + i < COUNT(all_lies); i++) {
+		const struct lie *l = &all_lies[first_lie + i];
+
+		if (!bad[i]->w || bad[i]->w->killed)
+			continue;
+		hear(bad[i]);
+		memset(bytes, 0, sizeof(bytes));
+		memcpy(bytes, &l->m, sizeof(l->m));
+		while (msg_send(bad[i]->control, bytes, l->bytes ? l->bytes : sizeof(l->m), NULL,
+				0) == 0)
+			sent++;
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*flood)(void);
@@ -237,12 +290,12 @@ static const struct {
 } floods[] = {
 	{"control socket", control, 0}, {"leases", leases, 0}, {"log", lines, 0},
 	{"sessions", sessions, 8},      {"chunks", chunks, 3}, {"rings", rings, 0},
+	{"bells", bell, 0},
 };
 
-START_TEST(others_wait_no_longer)
+static void begin(void)
 {
 	const struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = 1000000};
-	unsigned int calm, loud;
 
 	s = schedule_new(fake.d.loop, "test", &p);
 	join(&ends[0]);
@@ -252,27 +305,60 @@ START_TEST(others_wait_no_longer)
 	fake.v->cfg.policy.arena_limit = 1ull << 50;
 	fake.d.cfg.xen_max_grants = UINT32_MAX;
 	all_turns(quiet);
-	calm = all_turns(quiet);
-	most_ops = 0;
-	loud = all_turns(floods[_i].flood);
-	ck_assert_uint_ge(sent, ROUNDS / 4);
-	ck_assert_msg(loud <= 2 * calm, "%s: %u turns, quiet %u", floods[_i].name, loud, calm);
-	ck_assert_msg(most_ops <= floods[_i].ops && (most_ops || !floods[_i].ops),
-		      "%s: %u in one turn", floods[_i].name, most_ops);
+}
+
+static void end(void)
+{
 	for (unsigned int i = 0; i < BAD; i++) {
 		if (logs[i])
 			close(logs[i]);
 		logs[i] = 0;
+		if (bells[i].t)
+			part(&bells[i]);
 	}
 	part(&ends[0]);
 	part(&ends[1]);
 	schedule_free(s);
+}
+
+static void compare(const char *name, void (*flood)(void), unsigned int least)
+{
+	const unsigned int calm = all_turns(quiet);
+	unsigned int loud;
+
+	most_ops = 0;
+	sent = 0;
+	loud = all_turns(flood);
+	ck_assert_msg(sent >= least, "%s: sent %u", name, sent);
+	ck_assert_msg(loud <= 2 * calm, "%s: %u turns, quiet %u", name, loud, calm);
+}
+
+START_TEST(others_wait_no_longer)
+{
+	begin();
+	compare(floods[_i].name, floods[_i].flood, ROUNDS / 4);
+	ck_assert_msg(most_ops <= floods[_i].ops && (most_ops || !floods[_i].ops),
+		      "%s: %u in one turn", floods[_i].name, most_ops);
+	end();
+}
+END_TEST
+
+START_TEST(nor_for_liars)
+{
+	size_t left;
+
+	first_lie = (size_t)_i * BAD;
+	left = COUNT(all_lies) - first_lie;
+	begin();
+	compare(all_lies[first_lie].name, lies, left < BAD ? (unsigned int)left : BAD);
+	end();
 }
 END_TEST
 
 static void add(TCase *t)
 {
 	LOOP(others_wait_no_longer, COUNT(floods));
+	LOOP(nor_for_liars, (COUNT(all_lies) + BAD - 1) / BAD);
 }
 
 int main(void)
