@@ -72,7 +72,7 @@ class Transaction:
 
 class Client:
     def __init__(self, connection):
-        self.connection, self.watches, self.transactions, self.next = connection, [], {}, 1
+        self.connection, self.watches, self.transactions, self.next, self.thread = connection, [], {}, 1, None
 
 
 class Xenstored:
@@ -87,13 +87,20 @@ class Xenstored:
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(path)
         self.server.listen(16)
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def close(self):
+        """A file that is closed while a thread waits for it has a number that the next file gets: the thread would take what is meant for that."""
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         self.server.close()
         with self.lock:
+            serving = [c.thread for c in self.clients]
             for c in self.clients:
-                c.connection.close()
+                c.connection.shutdown(socket.SHUT_RDWR)
+        for thread in serving:
+            thread.join()
         os.unlink(self.path)
 
     # ---- the test's end
@@ -176,9 +183,10 @@ class Xenstored:
             except OSError:
                 return
             client = Client(connection)
+            client.thread = threading.Thread(target=self.serve, args=(client,), daemon=True)
             with self.lock:
                 self.clients.append(client)
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+            client.thread.start()
 
     @staticmethod
     def take(connection, n):
