@@ -404,6 +404,7 @@ static void daemon_down(void)
 {
 	struct daemon *d = &fake.d;
 	struct worker *w;
+	struct claim *c;
 
 	xenctl_leave(&fake.x);
 	xenctl_maps_stop(d);
@@ -419,6 +420,10 @@ static void daemon_down(void)
 		TAILQ_REMOVE(&d->workers, w, link);
 		held_leave(w->held);
 		free(w);
+	}
+	while ((c = TAILQ_FIRST(&fake.v->claims))) {
+		TAILQ_REMOVE(&fake.v->claims, c, link);
+		free(c);
 	}
 	held_close(d->held, fake.dir, false);
 	vgpu_close(fake.v, false);
