@@ -46,7 +46,7 @@ UNIT += $(B)/unit/cgroup_test
 $(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,workers/cgroup.c workers/cgroup_files.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_cgroup_test = $(CHECK_LIBS) -lev -linih -Wl,--wrap=mkdirat,--wrap=unlinkat,--wrap=cgroup_write
 UNIT += $(B)/unit/process_test
-$(B)/unit/process_test: $(call obj,tests/unit/daemon/process_test.c $(call daemon,workers/process.c))
+$(B)/unit/process_test: $(call obj,tests/unit/daemon/process_test.c $(call daemon,core/process.c))
 LDLIBS_process_test = $(CHECK_LIBS)
 UNIT += $(addprefix $(B)/unit/,quarantine_test overdue_test entitle_test judge_test account_check_test account_test)
 $(B)/unit/quarantine_test: $(call obj,tests/unit/daemon/quarantine_test.c $(call daemon,rules/quarantine.c guard/xid.c))

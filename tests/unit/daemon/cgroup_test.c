@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/above.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
-#include "xen-pvgpu-back/daemon/workers/process.h"
 
 static char base[64];
 static struct daemon d;

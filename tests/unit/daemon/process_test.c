@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "xen-pvgpu-back/daemon/workers/process.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 
 static char dir[64];
 static int cgroup;

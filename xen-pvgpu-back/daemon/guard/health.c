@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "xen-pvgpu-back/contract/msg.h"
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 
 #define AGAIN_S     1. /* from its end to the restart; doubles */
@@ -211,7 +211,7 @@ static const char **make_env(const struct config *c)
 	return env;
 }
 
-static int run(struct health *h, const char *program, int out)
+static int run(struct health *h, int out)
 {
 	const struct config *c = &h->d->cfg;
 	char period[16];
@@ -225,30 +225,22 @@ static int run(struct health *h, const char *program, int out)
 			      c->health_user[0] ? "--user" : NULL,
 			      c->health_user,
 			      NULL};
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	sigset_t set;
 	const char **env = make_env(c);
-	int err;
+	const int own[] = {-1, out, fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE)};
+	const struct process p = {.path = c->health,
+				  .argv = argv,
+				  .env = env,
+				  .fds = own,
+				  .fd_n = 3,
+				  .cgroup = -1,
+				  .first = true};
+	int err = env ? 0 : ENOMEM;
 
-	if (!env)
-		return ENOMEM;
 	snprintf(period, sizeof(period), "%u", c->health_period_ms);
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, out, 1);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-						POSIX_SPAWN_SETSIGMASK);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&attr, &set);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&attr, &set);
-	err = posix_spawn(&h->pid, program, &fa, &attr, (char *const *)(uintptr_t)argv,
-			  (char *const *)(uintptr_t)env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
+	if (!err)
+		err = process_spawn(&p, &h->pid);
+	if (own[2] >= 0)
+		close(own[2]);
 	free(env);
 	return err;
 }
@@ -281,8 +273,10 @@ static void start(struct health *h)
 	}
 	msg_refuse_fds(p[0]);
 	shutdown(p[0], SHUT_WR);
-	err = run(h, h->d->cfg.health, p[1]);
-	close(p[1]);
+	p[1] = process_file(p[1]);
+	err = p[1] < 0 ? errno : run(h, p[1]);
+	if (p[1] >= 0)
+		close(p[1]);
 	if (!err) {
 		h->pidfd = pidfd_open(h->pid, 0);
 		err = h->pidfd < 0 ? errno : 0; /* the process ends when the socket hangs up */

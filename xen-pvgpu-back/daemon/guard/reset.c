@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
@@ -168,9 +168,13 @@ static int spawn(struct reset *r, int out)
 	char limit[40], gpu[CONFIG_GPU];
 	const char *argv[] = {c->gpu_reset, gpu, NULL};
 	const char **env = calloc(c->env_n + 3, sizeof(*env));
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	sigset_t set;
+	const int own[] = {-1, out, out};
+	const struct process p = {.path = c->gpu_reset,
+				  .argv = argv,
+				  .env = env,
+				  .fds = own,
+				  .fd_n = 3,
+				  .cgroup = -1};
 	int err;
 
 	if (!env)
@@ -181,23 +185,8 @@ static int spawn(struct reset *r, int out)
 	env[c->env_n] = limit;
 	env[c->env_n + 1] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	health_device_uuid(r->p->d, r->p->cfg.device, gpu, sizeof(gpu));
-	posix_spawn_file_actions_init(&fa);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, out, 1);
-	posix_spawn_file_actions_adddup2(&fa, out, 2);
-	posix_spawn_file_actions_addclosefrom_np(&fa, 3);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-						POSIX_SPAWN_SETSIGMASK);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&attr, &set);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&attr, &set);
 	log_warning("pool %s: resets the GPU: %s %s", r->p->cfg.name, c->gpu_reset, gpu);
-	err = posix_spawn(&r->pid, c->gpu_reset, &fa, &attr, (char *const *)(uintptr_t)argv,
-			  (char *const *)(uintptr_t)env);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
+	err = process_spawn(&p, &r->pid);
 	free(env);
 	return err;
 }
@@ -211,10 +200,11 @@ static void run(struct reset *r)
 		fail(r, "no pipe for the command: %s", strerror(errno));
 		return;
 	}
+	p[1] = process_file(p[1]);
 	/* Its programs expect a pipe that waits. */
-	fcntl(p[1], F_SETFL, 0);
-	err = spawn(r, p[1]);
-	close(p[1]);
+	err = p[1] < 0 || fcntl(p[1], F_SETFL, 0) < 0 ? errno : spawn(r, p[1]);
+	if (p[1] >= 0)
+		close(p[1]);
 	if (!err) {
 		r->pidfd = pidfd_open(r->pid, 0);
 		err = r->pidfd < 0 ? errno : 0;

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/above.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
-#include "xen-pvgpu-back/daemon/workers/process.h"
 
 #define PREFIX       "worker-"
 #define CHECK        "check"

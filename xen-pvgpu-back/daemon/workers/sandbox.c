@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
-#include "xen-pvgpu-back/daemon/workers/process.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #define CHECK_BYTES 8192
@@ -182,8 +182,7 @@ int sandbox_check(struct daemon *d)
 		log_error("sandbox: %s", strerror(errno));
 		return -1;
 	}
-	up = fcntl(out[1], F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
-	close(out[1]);
+	up = process_file(out[1]);
 	cgroup = cgroup_for_check(d);
 	pid = spawn_check(d, uid, up, cgroup);
 	close(up);

@@ -15,30 +15,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
-#include "xen-pvgpu-back/daemon/workers/process.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
 
 #define MIB ((uint64_t)1 << 20)
 
 enum { CONTROL, CONTROL_WORKER, ADOPT, LOG, LOG_WORKER, FILES };
 
-static int move_up(int fd)
-{
-	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
-	int err = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = err;
-	return up;
-}
-
 /* Binds in the run directory's workers/ by its fd: the path itself may be too long for a socket. */
 static int bind_adopt(const struct daemon *d, const char *name)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = move_up(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	int fd = process_file(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	mode_t mask;
 	int r;
 
@@ -62,10 +51,10 @@ static int make_files(const struct daemon *d, const char *name, int fds[FILES])
 	    worker_log_make(logs) < 0)
 		log_error("worker: cannot make its sockets: %s", strerror(errno));
 	msg_refuse_fds(pair[0]);
-	fds[CONTROL] = move_up(pair[0]);
-	fds[CONTROL_WORKER] = move_up(pair[1]);
-	fds[LOG] = move_up(logs[0]);
-	fds[LOG_WORKER] = move_up(logs[1]);
+	fds[CONTROL] = process_file(pair[0]);
+	fds[CONTROL_WORKER] = process_file(pair[1]);
+	fds[LOG] = process_file(logs[0]);
+	fds[LOG_WORKER] = process_file(logs[1]);
 	fds[ADOPT] = bind_adopt(d, name);
 	for (int i = 0; i < FILES; i++) {
 		if (fds[i] >= 0)

@@ -17,12 +17,17 @@ struct process {
 	const int *fds;
 	unsigned int fd_n;
 	int cgroup; /* a directory; -1: ours */
+	bool first; /* has its processor as pvgpud has it, before others */
 };
+
+/* The file with a number for process_spawn; fd is closed. -1 with errno: none is left, or fd is -1.
+ */
+int process_file(int fd);
 
 /* In a session of its own, with no signal blocked or ignored. 0 or an errno. */
 int process_spawn(const struct process *p, pid_t *pid);
-/* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or an
- * errno. */
+/* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or
+ * an errno. */
 int process_try(int cgroup);
 
 #endif

@@ -3,7 +3,7 @@
  * Into a cgroup with clone3: a process that is moved later has been elsewhere, and to move one
  * takes 10 ms in which no process of the machine forks. posix_spawn cannot yet (glibc 2.39).
  */
-#include "xen-pvgpu-back/daemon/workers/process.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* pvgpud has its processor first (main.c); its children, which may be tenants', have not. */
-static void be_usual(pid_t pid)
+int process_file(int fd)
 {
-	if (getpriority(PRIO_PROCESS, 0) < 0)
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
+	int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return up;
+}
+
+/* pvgpud has its processor first (main.c); its children, which may be tenants', have not. */
+static void be_usual(const struct process *p, pid_t pid)
+{
+	if (!p->first && getpriority(PRIO_PROCESS, 0) < 0)
 		setpriority(PRIO_PROCESS, (id_t)pid, 0);
 }
 
@@ -50,7 +61,7 @@ static int spawn(const struct process *p, pid_t *pid)
 	err = posix_spawn(pid, p->path, &fa, &attr, (char *const *)(uintptr_t)p->argv,
 			  (char *const *)(uintptr_t)p->env);
 	if (!err)
-		be_usual(*pid);
+		be_usual(p, *pid);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
 	return err;
@@ -84,7 +95,7 @@ static void __attribute__((noreturn)) become(const struct process *p, int tell)
 	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &plain, NULL);
 	setsid();
-	be_usual(0);
+	be_usual(p, 0);
 	for (unsigned int i = 0; i < p->fd_n; i++) {
 		int fd = p->fds[i] < 0 ? open("/dev/null", O_RDONLY) : p->fds[i];
 
@@ -186,9 +197,8 @@ int process_spawn(const struct process *p, pid_t *pid)
 		return spawn_joining(p, pid);
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return errno;
-	up = fcntl(ends[1], F_DUPFD_CLOEXEC, PROCESS_FDS_ABOVE);
+	up = process_file(ends[1]);
 	err = up < 0 ? errno : 0;
-	close(ends[1]);
 	if (!err) {
 		*pid = clone_into(p->cgroup);
 		if (*pid == 0)
