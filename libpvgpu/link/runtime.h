@@ -143,8 +143,8 @@ struct pvgpu_session {
 };
 
 /*
- * What the worker says came after each host function that it knows to have returned. The order goes
- * through the worker, which ThreadSanitizer does not see: for it both ends meet on this word.
+ * A record of the worker came after each host function that it knows to have returned. The order
+ * goes through the worker, which ThreadSanitizer does not see: for it both ends meet on this word.
  */
 static inline void pvgpu_see_host_functions(const struct pvgpu_session *s)
 {
