@@ -636,6 +636,40 @@ START_TEST(age_of_a_dying_context)
 }
 END_TEST
 
+static CUresult far_takes_time(const char *call)
+{
+	if (!strcmp(call, "launch"))
+		clock_ns += MS;
+	return count(call);
+}
+
+/* Between the announcement of a stream's first work and its begin time passes. */
+START_TEST(age_of_what_goes_on)
+{
+	const uint64_t first = GATE_STREAM(1), second = GATE_STREAM(2);
+
+	open_session(true);
+	fake_far.fail = far_takes_time;
+	gate_launch(w, first, 1);
+	for (unsigned int i = 0; i < 8; i++) {
+		/* One of them is always busy. */
+		gate_launch(w, i % 2 ? first : second, 1);
+		clock_ns += MS;
+		fake_complete(fake_number(w, FAKE_CTX, i % 2 ? second : first), UINT64_MAX);
+		gate_side_ring(w);
+		gate_side_ring(w);
+		ck_assert_uint_eq(w->gpu->gate.flying.work, 1);
+		ck_assert_msg(gate_side_number(&side.report->oldest_ns) + 2 * MS >= clock_ns,
+			      "round %u: %llu ms", i,
+			      (unsigned long long)(clock_ns - w->gpu->gate.oldest) / MS);
+	}
+	fake_complete(-1, UINT64_MAX);
+	gate_side_ring(w);
+	ck_assert_uint_eq(gate_side_number(&side.report->oldest_ns), 0);
+	close_session();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("worker estimate");
@@ -667,6 +701,7 @@ int main(void)
 	tcase_add_test(t, a_context_goes);
 	tcase_add_test(t, a_failing_record);
 	tcase_add_test(t, age_of_a_dying_context);
+	tcase_add_test(t, age_of_what_goes_on);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -139,6 +139,7 @@ void callbacks_resume(struct gpu *g)
 	}
 	pthread_cond_broadcast(&cb->moved);
 	pthread_mutex_unlock(&cb->lock);
+	gate_abort(&g->gate);
 }
 
 void callback_done(struct worker *w, uint32_t done)

@@ -93,6 +93,7 @@ static bool off_gpu(struct gpu *g)
 static void set_oldest(struct gate *t, uint64_t at)
 {
 	t->oldest = at;
+	t->announced = false;
 	put_number(&t->report->oldest_ns, at);
 }
 
@@ -117,6 +118,7 @@ static void tell_flying(struct gpu *g)
 void gate_first_slow(struct gate *t)
 {
 	set_oldest(t, pvgpu_poll_now());
+	t->announced = true;
 }
 
 void gate_withdraw_slow(struct gate *t)
@@ -139,8 +141,6 @@ static void begin(struct gate *t, struct stream *s)
 	s->since = pvgpu_poll_now();
 	s->listed = true;
 	LIST_INSERT_HEAD(&t->busy, s, busy);
-	if (!t->oldest)
-		set_oldest(t, s->since);
 }
 
 void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
@@ -160,6 +160,8 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 	t->flying.cost += cost;
 	t->flying.copy += copy;
 	t->begun = false;
+	if (t->announced)
+		gate_oldest(t);
 	put_number(&r->inflight_ns, t->flying.cost);
 	if (kernel) {
 		put_number(&r->launches, ++t->launches);
@@ -511,7 +513,6 @@ bool gate_resumes(struct gpu *g)
 	} while (!gate_announce(t));
 	begin_again(&t->busy, pvgpu_poll_now());
 	begin_again(&t->dying, pvgpu_poll_now());
-	gate_abort(t);
 	return true;
 }
 

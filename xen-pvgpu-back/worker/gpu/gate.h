@@ -57,6 +57,7 @@ struct gate {
 	uint64_t full;                        /* times without room in flight */
 	struct load flying;                   /* in flight, over all streams */
 	uint64_t oldest;                      /* since when the oldest of it runs; 0 */
+	bool announced;                       /* `oldest` is of what is announced only */
 	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
 	struct busy_streams dying; /* likewise, but their contexts are going; referenced */
 	atomic_bool gone;          /* any thread: one of these has ended */
@@ -167,12 +168,13 @@ static inline void gate_abort(struct gate *t)
 	if (!t->begun)
 		return;
 	t->begun = false;
-	if (!t->flying.work)
+	if (!t->flying.work || t->announced)
 		gate_oldest(t);
 }
 
 /* Work in flight whose streams wait for functions of the guest that have returned: it may begin,
- * and is announced. False: not now, and the decoding thread is rung when that changes. */
+ * and is announced; gate_abort() follows when they are held no more. False: not now, and the
+ * decoding thread is rung when that changes. */
 bool gate_resumes(struct gpu *g);
 
 /* latency.c: a command that occupies the GPU is parked; it leaves after so long; a kernel is
