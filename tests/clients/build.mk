@@ -3,7 +3,7 @@
 .PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page
 check-clients: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v ffmpeg_test
-# A minute: pipelines in C++ are compiled first.
+# Twenty seconds: pipelines in C++ are compiled first.
 check-halide: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v halide_test
 # Numba's own tests; half a minute.

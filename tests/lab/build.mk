@@ -37,8 +37,7 @@ lab: lab-packages
 
 # What vgpu-offload runs in guests: programs that GCC and Halide have compiled.
 .PHONY: lab-others
-lab-others:
-	$(Q).ci/install-packages tests/clients/host-packages
+lab-others: packages
 	$(Q)$(MAKE) --no-print-directory offload-programs
 	$(Q)$(PYTHON) tests/clients/halide_build.py $(B)/lab/halide
 

@@ -4,9 +4,9 @@
  * implements them.
  *
  * Threads: the decoding thread (main.c, loop.c) reads the ring and runs handlers and never blocks;
- * the side lane (side.c) runs calls that may block inside CUDA; completion threads (complete.c)
- * wait for events and send replies and marks; the output thread (output.c) drains device output.
- * Replies may be sent from any thread.
+ * the side lane (side.c) runs calls that may block inside CUDA, the lane for loads (side.c) those
+ * that load code; completion threads (complete.c) wait for events and send replies and marks; the
+ * output thread (output.c) drains device output. Replies may be sent from any thread.
  */
 #ifndef PVGPU_WORKER_H
 #define PVGPU_WORKER_H

@@ -262,7 +262,7 @@ def side(api, call):
     lines += ["\tobj_unref(j->in.%s);" % r for r in refs]
     lines += ["\tobj_unref(j->made);"] if made else []
     lines += ["\tfree(j);", "}", "", proto_handler(c), "{", "\tstruct gpu *g = worker_gpu(w);",
-              "\tstruct job_%s *j = malloc(sizeof(*j) + in->hdr->len);" % n]
+              "\tstruct job_%s *j = calloc(1, sizeof(*j) + in->hdr->len);" % n]
     if made:
         lines += ["\tint err;"]
     lines += ["", "\tif (!j)", "\t\treturn CUDA_ERROR_OUT_OF_MEMORY;", "\tj->in = *in;", "\tmemcpy(j->rec, in->hdr, in->hdr->len);",
@@ -271,6 +271,8 @@ def side(api, call):
         if f.variable:
             lines.append("\tj->in.%s = (const char *)j->rec + ((const char *)in->%s - (const char *)in->hdr);" % (f.name, f.name))
     if made:
+        # Libraries load their code with their first object.
+        lines += ["\tj->job.where = SIDE_LOADS;"]
         lines += ["\tj->made = call_new(g, PVGPU_H_%s, in->%s_h, in->ctx, &err);" % (made[0].handle.name.upper(), made[0].name),
                   "\tif (!j->made) {", "\t\tfree(j);", "\t\treturn err;", "\t}"]
     if gone:

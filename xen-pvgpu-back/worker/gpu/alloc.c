@@ -85,6 +85,12 @@ void mem_retry(struct gpu *g)
 	}
 }
 
+void mem_freed(struct gpu *g)
+{
+	atomic_fetch_sub(&g->mem.pending, 1);
+	side_poke(g);
+}
+
 int handle_mem_alloc(struct worker *w, const struct pvgpu_in_mem_alloc *in,
 		     struct pvgpu_out_mem_alloc *out)
 {

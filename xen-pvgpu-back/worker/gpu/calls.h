@@ -12,7 +12,7 @@
 struct lib_object {
 	struct obj o;
 	void *far;
-	uint64_t charge; /* leased for what the library allocates for it; side lane only */
+	uint64_t charge; /* leased for what the library allocates for it; side lanes only */
 	/* As the far end has them; decoding thread only. */
 	CUstream stream;
 	bool stream_set;
@@ -51,7 +51,7 @@ int call_numbers(struct gpu *g, const void *packed, uint32_t packed_len, uint64_
 int call_status_of(int library, int status);
 int call_deferred_of(int invalid, int status);
 
-/* Objects. call_new: decoding thread; the others: side lane. */
+/* Objects. call_new: decoding thread; the others: side lanes. */
 struct lib_object *call_new(struct gpu *g, uint32_t type, uint64_t handle, void *ctx, int *err);
 int call_charge(struct gpu *g, struct lib_object *o, uint64_t bytes);
 void call_made(struct gpu *g, struct lib_object *o, void *far, int result);

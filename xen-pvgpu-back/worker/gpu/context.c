@@ -415,6 +415,7 @@ int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply)
 	j->seq = seq;
 	j->reply = reply;
 	j->job.run = run_destroy;
+	j->job.where = SIDE_BEHIND;
 	/* Frees that are under way wait for all contexts: they must come first. */
 	if (atomic_load(&g->mem.pending))
 		side_after_all(g, c, &j->job);
@@ -464,6 +465,7 @@ int handle_ctx_primary_reset(struct worker *w, const struct pvgpu_in_ctx_primary
 	}
 	j->seq = in->hdr->seq;
 	j->job.run = run_reset;
+	j->job.where = SIDE_BEHIND; /* as the contexts that go with it */
 	side_after_work(g, NULL, &j->job);
 	return PVGPU_PENDING;
 }

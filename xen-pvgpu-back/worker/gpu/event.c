@@ -90,7 +90,7 @@ int handle_event_destroy(struct worker *w, const struct pvgpu_in_event_destroy *
 {
 	struct gpu *g = worker_gpu(w);
 	struct event *e = in->event;
-	struct event_job *j = malloc(sizeof(*j));
+	struct event_job *j = calloc(1, sizeof(*j));
 
 	obj_remove(g, &e->o);
 	if (!j) {

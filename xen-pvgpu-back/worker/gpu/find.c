@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Functions of modules and kernels of libraries, by name or by number. They are asked for in the
- * side lane: the far end loads code when it is first asked for.
+ * lane for loads: the far end loads code when it is first asked for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +182,7 @@ static int find(struct gpu *g, struct obj *owner, const struct pvgpu_cmd_hdr *hd
 	j->op = hdr->op;
 	j->index = index;
 	j->job.run = run_find;
+	j->job.where = SIDE_LOADS;
 	j->name = name ? strdup(name) : NULL;
 	if (name && !j->name)
 		r = CUDA_ERROR_OUT_OF_MEMORY;

@@ -62,7 +62,7 @@ static int learn_params(struct gpu *g, struct function *f)
 	return 0;
 }
 
-/* Now, in the side lane, and not with its first launch, which the decoding thread makes. */
+/* Now, in the lane for loads, and not with its first launch, which the decoding thread makes. */
 int function_load(struct gpu *g, struct function *f)
 {
 	return g->far->cuFuncLoad ? (int)g->far->cuFuncLoad(f->far.fn) : 0;

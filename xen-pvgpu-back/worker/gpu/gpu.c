@@ -38,6 +38,7 @@ static void init(struct gpu *g, struct worker *w)
 	pthread_mutex_init(&g->cb.lock, NULL);
 	pthread_cond_init(&g->cb.moved, NULL);
 	bounce_init(g);
+	pthread_mutex_init(&g->images.lock, NULL);
 	pthread_mutex_init(&g->out.lock, NULL);
 	g->out.text[0].fd = g->out.text[1].fd = -1;
 	stream_limits(g);

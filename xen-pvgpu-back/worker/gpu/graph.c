@@ -176,7 +176,7 @@ static void run_retire(struct gpu *g, struct job *job)
 /* In the side lane; after: when all work issued so far has ended. */
 static int retire_later(struct gpu *g, struct obj *o, bool after)
 {
-	struct retire_job *j = malloc(sizeof(*j));
+	struct retire_job *j = calloc(1, sizeof(*j));
 
 	obj_remove(g, o);
 	if (!j) {

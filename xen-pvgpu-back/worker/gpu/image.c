@@ -121,7 +121,8 @@ static uint64_t pages(const struct gpu *g, uint64_t bytes)
 	return bytes > UINT64_MAX - page ? UINT64_MAX : (bytes + page - 1) / page * page;
 }
 
-int image_charge(struct gpu *g, uint64_t bytes)
+/* g->images.lock is held. */
+static int charge_more(struct gpu *g, uint64_t bytes)
 {
 	uint64_t all, more;
 
@@ -134,12 +135,29 @@ int image_charge(struct gpu *g, uint64_t bytes)
 	return 0;
 }
 
-void image_uncharge(struct gpu *g, uint64_t bytes)
+static void charge_less(struct gpu *g, uint64_t bytes)
 {
 	const uint64_t all = g->images.bytes - bytes;
 
 	lease_put(g->w, pages(g, g->images.bytes) - pages(g, all));
 	g->images.bytes = all;
+}
+
+int image_charge(struct gpu *g, uint64_t bytes)
+{
+	int r;
+
+	pthread_mutex_lock(&g->images.lock);
+	r = charge_more(g, bytes);
+	pthread_mutex_unlock(&g->images.lock);
+	return r;
+}
+
+void image_uncharge(struct gpu *g, uint64_t bytes)
+{
+	pthread_mutex_lock(&g->images.lock);
+	charge_less(g, bytes);
+	pthread_mutex_unlock(&g->images.lock);
 }
 
 /* A library's variables in a context other than the first, for which its own charge stands. */
@@ -150,14 +168,12 @@ struct image_use {
 	uint64_t bytes;
 };
 
-int image_use(struct gpu *g, const struct library *l, const struct ctx *c)
+static int use(struct gpu *g, const struct library *l, const struct ctx *c)
 {
 	struct image_use *u;
 	bool first = true;
 	int r;
 
-	if (!l->declared)
-		return 0;
 	LIST_FOREACH(u, &g->images.uses, link)
 	{
 		if (u->l == l && u->c == c)
@@ -169,7 +185,7 @@ int image_use(struct gpu *g, const struct library *l, const struct ctx *c)
 	if (!u)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*u = (struct image_use){.l = l, .c = c, .bytes = first ? 0 : l->declared};
-	r = image_charge(g, u->bytes);
+	r = charge_more(g, u->bytes);
 	if (r)
 		free(u);
 	else
@@ -177,18 +193,32 @@ int image_use(struct gpu *g, const struct library *l, const struct ctx *c)
 	return r;
 }
 
+int image_use(struct gpu *g, const struct library *l, const struct ctx *c)
+{
+	int r;
+
+	if (!l->declared)
+		return 0;
+	pthread_mutex_lock(&g->images.lock);
+	r = use(g, l, c);
+	pthread_mutex_unlock(&g->images.lock);
+	return r;
+}
+
 void image_unuse(struct gpu *g, const void *gone)
 {
 	struct image_use *u, *next;
 
+	pthread_mutex_lock(&g->images.lock);
 	for (u = LIST_FIRST(&g->images.uses); u; u = next) {
 		next = LIST_NEXT(u, link);
 		if (u->l != gone && u->c != gone)
 			continue;
-		image_uncharge(g, u->bytes);
+		charge_less(g, u->bytes);
 		LIST_REMOVE(u, link);
 		free(u);
 	}
+	pthread_mutex_unlock(&g->images.lock);
 }
 
 static int charge(struct gpu *g, struct image_job *j, uint64_t bytes)

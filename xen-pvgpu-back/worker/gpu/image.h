@@ -25,14 +25,14 @@ struct image_job {
 struct image_job *image_job_new(struct gpu *g, uint32_t seq, uint64_t addr, uint64_t len,
 				uint32_t info, uint32_t error);
 int image_options(struct image_job *j, const void *bytes, uint32_t len);
-/* Side lane: lease, copy, check; CUresult. The pin is gone after it; j->charge is the caller's to
- * give back, also when it fails. */
+/* Lane for loads: lease, copy, check; CUresult. The pin is gone after it; j->charge is the caller's
+ * to give back, also when it fails. */
 int image_fetch(struct gpu *g, struct image_job *j);
 /* Its parts: lease and copy; check; the options that ask for logs. */
 int image_copy(struct gpu *g, struct image_job *j);
 int image_check(const struct image_job *j);
 void image_logs(struct image_job *j);
-/* Side lane. Images of a session and their variables are leased together, in whole pages: the far
+/* Side lanes. Images of a session and their variables are leased together, in whole pages: the far
  * end puts many small ones into a page. CUresult. */
 int image_charge(struct gpu *g, uint64_t bytes);
 void image_uncharge(struct gpu *g, uint64_t bytes);
@@ -42,7 +42,7 @@ float image_time(const struct image_job *j);
 uint32_t image_log(const char *log, uint32_t size);
 void image_job_free(struct image_job *j);
 
-/* function.c: load its code; a CUresult. Side lane. */
+/* function.c: load its code; a CUresult. Lane for loads. */
 int function_load(struct gpu *g, struct function *f);
 /* function.c: learn everything about f and write func_info, its parameters and the name. */
 int function_info(struct gpu *g, struct function *f, const char *name, void *buf, uint32_t cap,

@@ -55,6 +55,7 @@ int handle_library_load(struct worker *w, const struct pvgpu_in_library_load *in
 	}
 	j->obj = obj_ref(l);
 	j->job.run = run_load;
+	j->job.where = SIDE_LOADS;
 	side_push(g, &j->job);
 	return PVGPU_PENDING;
 }
@@ -82,7 +83,7 @@ static void run_unload(struct gpu *g, struct job *job)
 	if (j->reply)
 		worker_reply_library_unload(g->w, j->seq, r, NULL);
 	obj_unref(j->l);
-	atomic_fetch_sub(&g->mem.pending, 1);
+	mem_freed(g);
 	free(j);
 }
 
@@ -110,6 +111,7 @@ int library_drop(struct gpu *g, struct library *l, uint32_t seq, bool reply)
 	j->seq = seq;
 	j->reply = reply;
 	j->job.run = run_unload;
+	j->job.where = SIDE_LOADS;
 	forget_globals(g, l);
 	obj_remove_tree(g, &l->o, &j->dead);
 	atomic_fetch_add(&g->mem.pending, 1);
@@ -125,7 +127,8 @@ int handle_library_unload(struct worker *w, const struct pvgpu_in_library_unload
 	return r ? r : library_drop(worker_gpu(w), in->library, in->hdr->seq, true);
 }
 
-/* A library's module or function in one context is made in the side lane: that may load code. */
+/* A library's module or function in one context is made in the lane for loads: that may load code.
+ */
 struct part_job {
 	struct job job;
 	uint32_t seq;
@@ -162,6 +165,7 @@ static struct part_job *part_new(const struct pvgpu_cmd_hdr *hdr, struct ctx *c,
 	j->seq = hdr->seq;
 	j->c = obj_ref(c);
 	j->job.run = run;
+	j->job.where = SIDE_LOADS;
 	return j;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Links: inputs are added one by one, and become an image that the guest reads. All far-end calls
- * are made in the side lane. The far end writes to the option values and the logs of a link as
+ * are made in the lane for loads. The far end writes to the option values and the logs of a link as
  * long as it lives, so they are the link's, and the guest gets a copy with each reply.
  */
 #include <stdlib.h>
@@ -39,6 +39,7 @@ static struct link_job *job_new(struct link *l, uint32_t seq,
 	j->l = obj_ref(l);
 	j->seq = seq;
 	j->job.run = run;
+	j->job.where = SIDE_LOADS;
 	return j;
 }
 
@@ -309,7 +310,7 @@ static void run_destroy(struct gpu *g, struct job *job)
 	struct link_job *j = (struct link_job *)job;
 
 	link_retire(g, j->l);
-	atomic_fetch_sub(&g->mem.pending, 1);
+	mem_freed(g);
 	job_free(j);
 }
 

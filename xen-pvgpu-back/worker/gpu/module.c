@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Modules: loaded and unloaded in the side lane. */
+/* Modules: loaded and unloaded in the lane for loads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,11 +57,12 @@ int handle_module_load(struct worker *w, const struct pvgpu_in_module_load *in,
 	}
 	j->obj = obj_ref(m);
 	j->job.run = run_load;
+	j->job.where = SIDE_LOADS;
 	side_push(g, &j->job);
 	return PVGPU_PENDING;
 }
 
-/* Side lane: no work that could use it runs any more. */
+/* Either side lane: no work that could use it runs any more. */
 void module_retire(struct gpu *g, struct module *m)
 {
 	if (!obj_error(m) && !m->borrowed && m->far && !ctx_enter(m->o.ctx))
@@ -87,7 +88,7 @@ static void run_unload(struct gpu *g, struct job *job)
 			module_retire(g, (struct module *)o);
 		obj_unref(o);
 	}
-	atomic_fetch_sub(&g->mem.pending, 1);
+	mem_freed(g);
 	free(j);
 }
 
@@ -114,6 +115,7 @@ int handle_module_unload(struct worker *w, const struct pvgpu_in_module_unload *
 	globals_remove(g, m);
 	obj_remove_tree(g, &m->o, &j->dead);
 	j->job.run = run_unload;
+	j->job.where = SIDE_LOADS;
 	atomic_fetch_add(&g->mem.pending, 1);
 	side_after_work(g, m->o.ctx, &j->job);
 	return 0;

@@ -3,6 +3,11 @@
  * The side lane: calls that may block inside CUDA, on one thread, in order. A call that must wait
  * for GPU work stands behind a barrier and joins the queue when that work has ended, so that an
  * endless kernel holds up nothing else.
+ *
+ * Code is loaded in a lane of its own, or memory would be had and given back only when another
+ * thread of the guest has its code compiled. Loads, and what uses or ends what was loaded, keep
+ * their order there, behind the jobs of the side lane that came before them. A job that must come
+ * after them (SIDE_BEHIND) passes through that lane and runs in the side lane.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,38 +22,108 @@ struct barrier {
 	struct job *head, **tail; /* side.lock */
 };
 
+/* The rest with s->lock held, but for what has a struct gpu. */
+static void queue(struct lane *l, struct job *j)
+{
+	j->next = NULL;
+	*l->tail = j;
+	l->tail = &j->next;
+	pthread_cond_signal(&l->more);
+}
+
+static struct job *take(struct lane *l)
+{
+	struct job *j = l->head;
+
+	if (!j)
+		return NULL;
+	l->head = j->next;
+	if (!l->head)
+		l->tail = &l->head;
+	return j;
+}
+
+static void run(struct gpu *g, struct job *j)
+{
+	struct side *s = &g->side;
+
+	j->run(g, j);
+	if (atomic_fetch_sub(&s->jobs, 1) <= SIDE_JOBS_MAX && atomic_exchange(&s->kick, false))
+		worker_kick(g->w);
+}
+
+static void leave(struct side *s, struct lane *l)
+{
+	l->exited = true;
+	pthread_cond_broadcast(&s->gone);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void *side_thread(void *arg)
 {
 	struct gpu *g = arg;
 	struct side *s = &g->side;
+	struct lane *l = &s->here;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->stop || s->head) {
-		struct job *j = s->head;
+	while (!s->stop || l->head || atomic_load(&s->poke)) {
+		struct job *j = take(l);
 
 		if (!j && !atomic_exchange(&s->poke, false)) {
-			pthread_cond_wait(&s->more, &s->lock);
+			pthread_cond_wait(&l->more, &s->lock);
 			continue;
 		}
-		if (j) {
-			s->head = j->next;
-			if (!s->head)
-				s->tail = &s->head;
+		if (j && j->where != SIDE_HERE) {
+			queue(&s->loads, j);
+			continue;
 		}
+		l->busy = true;
 		pthread_mutex_unlock(&s->lock);
-		if (j) {
-			j->run(g, j);
-			if (atomic_fetch_sub(&s->jobs, 1) <= SIDE_JOBS_MAX &&
-			    atomic_exchange(&s->kick, false))
-				worker_kick(g->w);
-		}
+		if (j)
+			run(g, j);
 		mem_retry(g);
 		pthread_mutex_lock(&s->lock);
+		l->busy = false;
 	}
-	s->exited = true;
-	pthread_cond_broadcast(&s->more);
-	pthread_mutex_unlock(&s->lock);
+	leave(s, l);
 	return NULL;
+}
+
+static void *loads_thread(void *arg)
+{
+	struct gpu *g = arg;
+	struct side *s = &g->side;
+	struct lane *l = &s->loads;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop || l->head) {
+		struct job *j = take(l);
+
+		if (!j) {
+			pthread_cond_wait(&l->more, &s->lock);
+			continue;
+		}
+		if (j->where == SIDE_BEHIND) {
+			j->where = SIDE_HERE;
+			queue(&s->here, j);
+			continue;
+		}
+		pthread_mutex_unlock(&s->lock);
+		run(g, j);
+		pthread_mutex_lock(&s->lock);
+	}
+	leave(s, l);
+	return NULL;
+}
+
+static int lane_init(struct gpu *g, struct lane *l, void *(*body)(void *arg))
+{
+	pthread_cond_init(&l->more, NULL);
+	l->tail = &l->head;
+	if (pthread_create(&l->thread, NULL, body, g))
+		return -1;
+	l->started = true;
+	return 0;
 }
 
 int side_init(struct gpu *g)
@@ -59,30 +134,23 @@ int side_init(struct gpu *g)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->more, &attr);
+	pthread_cond_init(&s->gone, &attr);
 	pthread_condattr_destroy(&attr);
-	s->tail = &s->head;
-	if (pthread_create(&s->thread, NULL, side_thread, g))
-		return -1;
-	s->started = true;
-	return 0;
-}
-
-static void queue(struct side *s, struct job *j)
-{
-	j->next = NULL;
-	*s->tail = j;
-	s->tail = &j->next;
+	s->loads.tail = &s->loads.head;
+	return lane_init(g, &s->here, side_thread) || lane_init(g, &s->loads, loads_thread) ? -1
+											    : 0;
 }
 
 void side_push(struct gpu *g, struct job *j)
 {
 	struct side *s = &g->side;
+	bool first;
 
 	atomic_fetch_add(&s->jobs, 1);
 	pthread_mutex_lock(&s->lock);
-	queue(s, j);
-	pthread_cond_signal(&s->more);
+	/* Nothing is before it: there is no need to wake the side lane only to pass it on. */
+	first = j->where != SIDE_HERE && !s->here.head && !s->here.busy;
+	queue(first ? &s->loads : &s->here, j);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -92,7 +160,7 @@ void side_poke(struct gpu *g)
 
 	pthread_mutex_lock(&s->lock);
 	atomic_store(&s->poke, true);
-	pthread_cond_signal(&s->more);
+	pthread_cond_signal(&s->here.more);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -117,9 +185,9 @@ static void barrier_step(struct gpu *g, struct barrier *b)
 	if (s->last == b)
 		s->last = NULL;
 	if (b->head) {
-		*s->tail = b->head;
-		s->tail = b->tail;
-		pthread_cond_signal(&s->more);
+		*s->here.tail = b->head;
+		s->here.tail = b->tail;
+		pthread_cond_signal(&s->here.more);
 	}
 	pthread_mutex_unlock(&s->lock);
 	free(b);
@@ -241,25 +309,33 @@ void side_after_all(struct gpu *g, struct ctx *c, struct job *j)
 	after(g, c, true, j);
 }
 
-bool side_stop(struct gpu *g, unsigned int ms)
+static bool lane_stop(struct side *s, struct lane *l, const struct timespec *until)
 {
-	struct side *s = &g->side;
-	struct timespec until;
+	bool exited;
 	int r = 0;
 
-	if (!s->started)
+	if (!l->started)
 		return true;
-	until = pvgpu_poll_after(ms * 1000000ull);
+	pthread_mutex_lock(&s->lock);
+	pthread_cond_broadcast(&l->more);
+	while (!l->exited && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&s->gone, &s->lock, until);
+	exited = l->exited;
+	pthread_mutex_unlock(&s->lock);
+	if (!exited)
+		return false;
+	pthread_join(l->thread, NULL);
+	l->started = false;
+	return true;
+}
+
+bool side_stop(struct gpu *g, unsigned int ms)
+{
+	const struct timespec until = pvgpu_poll_after(ms * 1000000ull);
+	struct side *s = &g->side;
+
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
-	pthread_cond_broadcast(&s->more);
-	while (!s->exited && r != ETIMEDOUT)
-		r = pthread_cond_timedwait(&s->more, &s->lock, &until);
-	r = s->exited ? 0 : -1;
 	pthread_mutex_unlock(&s->lock);
-	if (r)
-		return false;
-	pthread_join(s->thread, NULL);
-	s->started = false;
-	return true;
+	return lane_stop(s, &s->loads, &until) && lane_stop(s, &s->here, &until);
 }

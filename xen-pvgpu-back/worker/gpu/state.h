@@ -7,8 +7,8 @@
  * atomic or name their lock.
  *
  * Locks, in the order in which they may be taken together: mem.lock, arena.chunks.lock,
- * complete.lock,
- * side.lock. No far-end call is made under any of them.
+ * complete.lock, side.lock. No far-end call is made under any of them. images.lock is taken alone;
+ * a lease may be waited for under it.
  */
 #ifndef PVGPU_WORKER_STATE_H
 #define PVGPU_WORKER_STATE_H
@@ -88,8 +88,8 @@ struct ctx {
 	uint64_t charge;                  /* leased for the context itself; side lane only */
 };
 
-/* find.c: the functions of a module or the kernels of a library, in the far end's order. Side lane.
- */
+/* find.c: the functions of a module or the kernels of a library, in the far end's order. Lane for
+ * loads. */
 struct listing {
 	void **handle;
 	unsigned int count;
@@ -298,7 +298,7 @@ void event_watch(struct gpu *g, struct event *e);
 /* A command's attributes, up to PVGPU_LAUNCH_ATTRS_MAX of them; a CUresult. */
 int launch_attrs(struct gpu *g, const void *bytes, uint32_t len, CUlaunchAttribute *to,
 		 unsigned int *count);
-/* image.c: the library or the context is gone. Side lane. */
+/* image.c: the library or the context is gone. Either side lane. */
 void image_unuse(struct gpu *g, const void *gone);
 /* module.c */
 void module_retire(struct gpu *g, struct module *m);
@@ -413,21 +413,35 @@ bool event_pool_keep(struct event_pool *p, CUevent ev);
 void ctx_waits_drain(struct gpu *g, struct ctx *c);
 
 /*
- * side.c: jobs that may block inside CUDA, in order on a thread of its own.
+ * side.c: jobs that may block inside CUDA, in order on threads of their own.
  */
 #define SIDE_JOBS_MAX 8192
+
+enum side_where {
+	SIDE_HERE,
+	SIDE_LOADS,  /* in the lane for loads */
+	SIDE_BEHIND, /* in the side lane, when the loads before it are done */
+};
 
 struct job {
 	struct job *next;
 	void (*run)(struct gpu *g, struct job *j); /* frees it */
+	enum side_where where;
+};
+
+struct lane { /* side.lock */
+	pthread_t thread;
+	pthread_cond_t more;
+	struct job *head, **tail;
+	bool started, exited;
+	bool busy; /* a job runs; not kept of loads */
 };
 
 struct side {
 	pthread_mutex_t lock;
-	pthread_cond_t more;
-	pthread_t thread;
-	bool started, stop, exited;
-	struct job *head, **tail;
+	pthread_cond_t gone;
+	struct lane here, loads;
+	bool stop;
 	struct barrier *last;
 	uint64_t last_serial;
 	const struct ctx *last_ctx;
@@ -458,6 +472,8 @@ struct mem_wait {
 	bool (*attempt)(struct gpu *g, struct mem_wait *w, bool last);
 };
 void mem_wait_push(struct gpu *g, struct mem_wait *w);
+/* Memory that was pending has come back, in another thread than the side lane. */
+void mem_freed(struct gpu *g);
 
 /* arena_map.c: registration of the arena's chunks with CUDA. */
 struct enrolment;
@@ -699,9 +715,10 @@ struct gpu {
 	struct memory mem;
 	struct evict evict;
 	struct {
+		pthread_mutex_t lock;
 		uint64_t bytes; /* of all that are loaded, as charged */
 		LIST_HEAD(, image_use) uses;
-	} images; /* image.c; side lane */
+	} images; /* image.c; both side lanes */
 	struct arena_map arena;
 	struct bounce bounce;
 	struct holds holds;

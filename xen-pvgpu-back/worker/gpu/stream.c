@@ -287,7 +287,7 @@ static void reap_ctx(struct gpu *g, struct ctx *c)
 		next = TAILQ_NEXT(s, in_ctx);
 		if (!s->destroyed || ctx_enter(c) || !stream_idle(s) || atomic_load(&s->waits))
 			continue;
-		j = malloc(sizeof(*j));
+		j = calloc(1, sizeof(*j));
 		if (!j)
 			return;
 		TAILQ_REMOVE(&c->streams, s, in_ctx);
