@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from pvgpu_env import LIMIT, ROOT, PvgpuEnv, program, wait_for
+from watchdog_test import set_lost
 
 ACCEPTANCE = os.path.join(ROOT, "xen-pvgpu-back", "acceptance", "pvgpu-acceptance")
 FEW = ["vecadd", "matmul", "streams", "pinned", "memsets", "events", "printf", "graphs"]
@@ -41,6 +43,7 @@ class Acceptance(unittest.TestCase):
             self.assertGreaterEqual(report["right"], 100)
             self.assertEqual(PARTS - {c["part"] for c in report["checks"] if c["verdict"] == "ok"}, set())
             self.assertTrue(all(c["finding"] for c in report["checks"] if c["verdict"] == "skip"), "skipped without a reason")
+            self.assertIn(("the test kernel of each GPU", "ok"), {(c["name"], c["verdict"]) for c in report["checks"]})
             self.assertIn("CloudStack", {c["part"] for c in report["checks"] if c["verdict"] == "skip"})
             after = env.tree()["vgpu"]["vgpu0"]
             self.assertEqual({k: before[k] for k in ("weight", "priority", "max-share", "drain", "rate-commands", "memory")},
@@ -86,6 +89,34 @@ class Acceptance(unittest.TestCase):
             self.assertIn("WRONG all: interrupted", rest)
             self.assertTrue(rest.endswith("nothing is left behind\n"), rest)
             self.assertEqual(env.read("/vgpu/vgpu0/max-share"), "100%")
+
+    def test_whose_pvgpud(self):
+        """In dom0 the domain that serves the VM's vGPU is asked, also where it is not named."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            stand = os.path.join(folder, "pvgpuctl")
+            with open(stand, "w", encoding="utf-8") as f:
+                f.write(f'#!/bin/sh\necho "$*" >>{folder}/asked\n[ "$1" = show ] && echo \'[{{"uuid": "1234abcd", "backend": {{"domid": 7}}}}]\'\n')
+            os.chmod(stand, 0o755)
+            for more, wanted in (([], "--backend 7"), (["--backend", "gpu"], "--backend gpu")):
+                r = subprocess.run([sys.executable, ACCEPTANCE, "--vm", "web1", "--pvgpuctl", stand, *more], capture_output=True, text=True, timeout=10 * LIMIT,
+                                   check=False)
+                self.assertEqual((r.returncode, r.stderr), (1, ""))
+                with open(f"{folder}/asked", encoding="utf-8") as f:
+                    asked = f.read().splitlines()
+                os.unlink(f"{folder}/asked")
+                self.assertIn(f"doctor --test --json --timeout 120 {wanted}", asked)
+                self.assertIn(f"pools --json {wanted}", asked)
+
+    def test_a_gpu_that_fails_its_test(self):
+        with PvgpuEnv(settings={"canary_every_s": 0, "canary_pause_ms": 10}) as env:
+            env.wait_spare()
+            set_lost(env, 2)  # SIMGPU_BROKEN of simgpu.h
+            status, out, _ = self.run_it(env, "--vgpu", "none")  # the GPU's checks alone
+            self.assertEqual(status, 1)
+            self.assertRegex(out, "(?m)^WRONG machine: GPU default: the test kernel: wrong: cuCtxSynchronize gives CUresult 46$")
+            set_lost(env, 0)
+            env.write("/pool/default/health", "ok")
+            wait_for("the GPU to be well", lambda: env.read("/pool/default/health") == "ok")
 
     def test_use(self):
         for words, says in (([], "--vgpu NAME without Xen, --vm VM in dom0"), (["--vgpu", "a", "--limit", "0"], "must be more than 0"),
