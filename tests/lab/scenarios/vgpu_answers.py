@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Every subcommand of pvgpuctl from dom0, with the backend in a driver domain and in dom0: what it prints with --json is as docs/pvgpuctl.schema.json says,
-and those without it do what they say. Each of the two backends resets its GPU, too, as dom0 asks for it."""
+and those without it do what they say. Each of the two backends resets its GPU, too, as dom0 asks for it, and refuses a vGPU whose latency goal would be missed."""
 import json
 import pathlib
 import re
@@ -113,6 +113,13 @@ def attached(lab, v):
     assert said["connected"] and said["backend"]["domid"] == v.pvgpud.domid, said
 
 
+def goal_is_refused(lab, p, g):
+    """Another vGPU has the GPU for whole slices, so 1 us cannot be kept."""
+    r = ctl(lab, f"attach {g.domid} --backend {p.domid} --id 5 --memory 16M --latency-goal 1 --timeout 200", 1)
+    assert re.search(r"latency-goal (would be missed|is 0\.0 ms, .* are predicted): raise it", r.err), r.err
+    assert lab.store.read(f"/local/domain/{g.domid}/device/pvgpu/5/state") is None
+
+
 def run(lab, w):
     guests = list(w.guests.values())
     d, p = start_driver_domain(lab, "pvh")
@@ -122,6 +129,8 @@ def run(lab, w):
         lab.dom0.put_file(f"{SITE}/{file}", text.encode())
     all_of(lab, vgpus[0])
     all_of(lab, w.vgpus[guests[0]])
+    for backend in (p, w.pvgpud):
+        goal_is_refused(lab, backend, guests[0])
     lab.dom0.run(f"rm -r {SITE}")
     for v in vgpus:
         v.detach()
