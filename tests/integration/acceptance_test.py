@@ -9,12 +9,14 @@ import sys
 import tempfile
 import unittest
 
+from exporter_test import Exporter
 from pvgpu_env import LIMIT, ROOT, PvgpuEnv, program, wait_for
 from watchdog_test import set_lost
 
 ACCEPTANCE = os.path.join(ROOT, "xen-pvgpu-back", "acceptance", "pvgpu-acceptance")
 FEW = ["vecadd", "matmul", "streams", "pinned", "memsets", "events", "printf", "graphs"]
-PARTS = {"machine", "pvgpud", "GPU default", "vGPU", "refusals", "answers", "settings", "programs", "statistics", "limits", "sessions"}
+PARTS = {"machine", "pvgpud", "GPU default", "vGPU", "refusals", "answers", "settings", "programs", "statistics", "limits", "sessions",
+         "exporter"}
 
 
 class Acceptance(unittest.TestCase):
@@ -34,7 +36,8 @@ class Acceptance(unittest.TestCase):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for("the other session", lambda: env.sessions("other"))
             before = env.tree()["vgpu"]["vgpu0"]
-            status, out, err = self.run_it(env, "--json")
+            with Exporter(env) as e:
+                status, out, err = self.run_it(env, "--json", "--exporter", e.url)
             self.assertEqual(err, "")
             report = json.loads(out)
             wrong = [c for c in report["checks"] if c["verdict"] == "WRONG"]
@@ -106,6 +109,26 @@ class Acceptance(unittest.TestCase):
                 os.unlink(f"{folder}/asked")
                 self.assertIn(f"doctor --test --json --timeout 120 {wanted}", asked)
                 self.assertIn(f"pools --json {wanted}", asked)
+
+    def test_the_site(self):
+        """XCP-ng's pool and CloudStack, where they are configured: each host has the plugin, and what `pvgpu-cloudstack check` says is shown."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            for name, text in (("xe", '[ "$1" = host-list ] && echo one,two && exit\n[ "$2" = host-uuid=one ] && echo [] && exit\necho no such plugin >&2; exit 1\n'),
+                               ("pvgpu-cloudstack", f'[ "$*" = "--config {folder}/conf check" ] || exit 2\n[ ! -e {folder}/bad ] || {{ echo fault: no tag; exit 1; }}\n')):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                    f.write("#!/bin/sh\n" + text)
+                os.chmod(os.path.join(folder, name), 0o755)
+            with open(f"{folder}/conf", "w", encoding="utf-8"):
+                pass
+            for cloudstack in ("ok    CloudStack: pvgpu-cloudstack check", "WRONG CloudStack: pvgpu-cloudstack check: fault: no tag"):
+                r = subprocess.run([sys.executable, ACCEPTANCE, "--vgpu", "a", "--run-dir", "/nonexistent", "--pvgpuctl", program("pvgpuctl"), "--cloudstack",
+                                    f"{folder}/conf"], env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=10 * LIMIT, check=False)
+                self.assertEqual((r.returncode, r.stderr), (1, ""))
+                lines = r.stdout.splitlines()
+                for line in ("ok    XCP-ng: xapi answers", "ok    XCP-ng: plugin pvgpu on one: []", "WRONG XCP-ng: plugin pvgpu on two: no such plugin", cloudstack):
+                    self.assertIn(line, lines)
+                with open(f"{folder}/bad", "w", encoding="utf-8"):
+                    pass
 
     def test_a_gpu_that_fails_its_test(self):
         with PvgpuEnv(settings={"canary_every_s": 0, "canary_pause_ms": 10}) as env:
