@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 
+from exporter_test import Exporter
 from pvgpu_env import LIMIT, ROOT, PvgpuEnv, program, wait_for
+from watchdog_test import set_lost
 
 ACCEPTANCE = os.path.join(ROOT, "xen-pvgpu-back", "acceptance", "pvgpu-acceptance")
 FEW = ["vecadd", "matmul", "streams", "pinned", "memsets", "events", "printf", "graphs"]
-PARTS = {"machine", "pvgpud", "GPU default", "vGPU", "refusals", "answers", "settings", "programs", "statistics", "limits", "sessions"}
+PARTS = {"machine", "pvgpud", "GPU default", "vGPU", "refusals", "answers", "settings", "programs", "statistics", "limits", "sessions",
+         "exporter"}
 
 
 class Acceptance(unittest.TestCase):
@@ -32,7 +36,8 @@ class Acceptance(unittest.TestCase):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_for("the other session", lambda: env.sessions("other"))
             before = env.tree()["vgpu"]["vgpu0"]
-            status, out, err = self.run_it(env, "--json")
+            with Exporter(env) as e:
+                status, out, err = self.run_it(env, "--json", "--exporter", e.url)
             self.assertEqual(err, "")
             report = json.loads(out)
             wrong = [c for c in report["checks"] if c["verdict"] == "WRONG"]
@@ -41,6 +46,7 @@ class Acceptance(unittest.TestCase):
             self.assertGreaterEqual(report["right"], 100)
             self.assertEqual(PARTS - {c["part"] for c in report["checks"] if c["verdict"] == "ok"}, set())
             self.assertTrue(all(c["finding"] for c in report["checks"] if c["verdict"] == "skip"), "skipped without a reason")
+            self.assertIn(("the test kernel of each GPU", "ok"), {(c["name"], c["verdict"]) for c in report["checks"]})
             self.assertIn("CloudStack", {c["part"] for c in report["checks"] if c["verdict"] == "skip"})
             after = env.tree()["vgpu"]["vgpu0"]
             self.assertEqual({k: before[k] for k in ("weight", "priority", "max-share", "drain", "rate-commands", "memory")},
@@ -86,6 +92,54 @@ class Acceptance(unittest.TestCase):
             self.assertIn("WRONG all: interrupted", rest)
             self.assertTrue(rest.endswith("nothing is left behind\n"), rest)
             self.assertEqual(env.read("/vgpu/vgpu0/max-share"), "100%")
+
+    def test_whose_pvgpud(self):
+        """In dom0 the domain that serves the VM's vGPU is asked, also where it is not named."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            stand = os.path.join(folder, "pvgpuctl")
+            with open(stand, "w", encoding="utf-8") as f:
+                f.write(f'#!/bin/sh\necho "$*" >>{folder}/asked\n[ "$1" = show ] && echo \'[{{"uuid": "1234abcd", "backend": {{"domid": 7}}}}]\'\n')
+            os.chmod(stand, 0o755)
+            for more, wanted in (([], "--backend 7"), (["--backend", "gpu"], "--backend gpu")):
+                r = subprocess.run([sys.executable, ACCEPTANCE, "--vm", "web1", "--pvgpuctl", stand, *more], capture_output=True, text=True, timeout=10 * LIMIT,
+                                   check=False)
+                self.assertEqual((r.returncode, r.stderr), (1, ""))
+                with open(f"{folder}/asked", encoding="utf-8") as f:
+                    asked = f.read().splitlines()
+                os.unlink(f"{folder}/asked")
+                self.assertIn(f"doctor --test --json --timeout 120 {wanted}", asked)
+                self.assertIn(f"pools --json {wanted}", asked)
+
+    def test_the_site(self):
+        """XCP-ng's pool and CloudStack, where they are configured: each host has the plugin, and what `pvgpu-cloudstack check` says is shown."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            for name, text in (("xe", '[ "$1" = host-list ] && echo one,two && exit\n[ "$2" = host-uuid=one ] && echo [] && exit\necho no such plugin >&2; exit 1\n'),
+                               ("pvgpu-cloudstack", f'[ "$*" = "--config {folder}/conf check" ] || exit 2\n[ ! -e {folder}/bad ] || {{ echo fault: no tag; exit 1; }}\n')):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                    f.write("#!/bin/sh\n" + text)
+                os.chmod(os.path.join(folder, name), 0o755)
+            with open(f"{folder}/conf", "w", encoding="utf-8"):
+                pass
+            for cloudstack in ("ok    CloudStack: pvgpu-cloudstack check", "WRONG CloudStack: pvgpu-cloudstack check: fault: no tag"):
+                r = subprocess.run([sys.executable, ACCEPTANCE, "--vgpu", "a", "--run-dir", "/nonexistent", "--pvgpuctl", program("pvgpuctl"), "--cloudstack",
+                                    f"{folder}/conf"], env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=10 * LIMIT, check=False)
+                self.assertEqual((r.returncode, r.stderr), (1, ""))
+                lines = r.stdout.splitlines()
+                for line in ("ok    XCP-ng: xapi answers", "ok    XCP-ng: plugin pvgpu on one: []", "WRONG XCP-ng: plugin pvgpu on two: no such plugin", cloudstack):
+                    self.assertIn(line, lines)
+                with open(f"{folder}/bad", "w", encoding="utf-8"):
+                    pass
+
+    def test_a_gpu_that_fails_its_test(self):
+        with PvgpuEnv(settings={"canary_every_s": 0, "canary_pause_ms": 10}) as env:
+            env.wait_spare()
+            set_lost(env, 2)  # SIMGPU_BROKEN of simgpu.h
+            status, out, _ = self.run_it(env, "--vgpu", "none")  # the GPU's checks alone
+            self.assertEqual(status, 1)
+            self.assertRegex(out, "(?m)^WRONG machine: GPU default: the test kernel: wrong: cuCtxSynchronize gives CUresult 46$")
+            set_lost(env, 0)
+            env.write("/pool/default/health", "ok")
+            wait_for("the GPU to be well", lambda: env.read("/pool/default/health") == "ok")
 
     def test_use(self):
         for words, says in (([], "--vgpu NAME without Xen, --vm VM in dom0"), (["--vgpu", "a", "--limit", "0"], "must be more than 0"),

@@ -4,8 +4,10 @@ why. The simulated GPU is reset by simcuda-reset, commands that fail or hang are
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import unittest
 
 import rawclient as raw
@@ -239,17 +241,30 @@ class Reset(unittest.TestCase):
 
 
 class Command(unittest.TestCase):
-    """pvgpu-gpu-reset, with an nvidia-smi and a systemd-run of the test's."""
+    """pvgpu-gpu-reset, with an nvidia-smi and a systemd-run of the test's, and where there is systemd or none."""
 
-    def run_it(self, *args, tools=()):
-        with PvgpuEnv() as env:
+    def run_it(self, *args, tools=(), systemd=False):
+        """What it ends with; its output names its folder as DIR."""
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            bin_dir, run_dir = os.path.join(folder, "bin"), os.path.join(folder, "run")
+            os.mkdir(bin_dir)
+            os.mkdir(run_dir)
+            script = os.path.join(folder, "pvgpu-gpu-reset")
+            with open(os.path.join(ROOT, "xen-pvgpu-back", "health", "pvgpu-gpu-reset")) as f, open(script, "w") as copy:
+                copy.write(f.read().replace("/run/systemd/system", run_dir if systemd else "/nonexistent"))
+            os.chmod(script, 0o755)
+            for tool in ("cat", "rm"):
+                os.symlink(shutil.which(tool), os.path.join(bin_dir, tool))
             for name, text in tools:
-                path = os.path.join(env.dir, name)
+                path = os.path.join(bin_dir, name)
                 with open(path, "w") as f:
                     f.write("#!/bin/sh\n" + text)
                 os.chmod(path, 0o755)
-            return subprocess.run([os.path.join(ROOT, "xen-pvgpu-back", "health", "pvgpu-gpu-reset"), *args], capture_output=True, text=True, timeout=LIMIT,
-                                  env={"PATH": env.dir, "PVGPU_RESET_LIMIT_S": "77"}, check=False)
+            done = subprocess.run([script, *args], capture_output=True, text=True, timeout=LIMIT,
+                                  env={"PATH": bin_dir, "PVGPU_RESET_LIMIT_S": "77", "PVGPU_RUN_DIR": run_dir}, check=False)
+            self.assertEqual(os.listdir(run_dir), [])
+            done.stdout = done.stdout.replace(folder, "DIR")
+            return done
 
     def test_it(self):
         smi = ("nvidia-smi", 'echo "nvidia-smi $*"; exit 5\n')
@@ -259,10 +274,13 @@ class Command(unittest.TestCase):
         for args in ([], [""], ["-x"], ["0", "1"], ["MIG-1"]):
             self.assertEqual(self.run_it(*args, tools=[smi]).returncode, 2, args)
 
-    @unittest.skipUnless(os.path.isdir("/run/systemd/system"), "no systemd here")
     def test_under_systemd(self):
-        done = self.run_it("0", tools=[("nvidia-smi", ""), ("systemd-run", 'echo "$*"\n')])
-        self.assertEqual(done.stdout, "--quiet --wait --pipe --collect --property=RuntimeMaxSec=77 nvidia-smi --gpu-reset -i 0\n")
+        """What the unit has written is what it writes."""
+        run = 'echo "$*"\nfor i; do case $i in --property=StandardOutput=file:*) echo "In use" >"${i##*:}"; esac; done\nexit 3\n'
+        done = self.run_it("0", tools=[("nvidia-smi", ""), ("systemd-run", run)], systemd=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stdout, r"^--quiet --collect --property=Type=oneshot --property=TimeoutStartSec=77 --property=StandardOutput=file:(DIR/run/\S+) "
+                                      r"--property=StandardError=file:\1 DIR/bin/nvidia-smi --gpu-reset -i 0\nIn use\n$")
 
 
 def simulated_has(env, pid):

@@ -453,6 +453,8 @@ class Readers(unittest.TestCase):
             out = env.ctl("stats").stdout
             for name in ("gpu-time", "uptime", "handovers", "command-wait"):
                 self.assertTrue(re.search(rf"^  {name} ", out, re.M), name)
+            for name, unit in (("gpu-time", "us"), ("memory-limit", "bytes"), ("uptime", "s"), ("share", "ppm"), ("handovers", "")):
+                self.assertRegex(out, rf"(?m)^  {name} +\d+ {unit} ")
 
 
 if __name__ == "__main__":

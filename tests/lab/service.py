@@ -13,14 +13,15 @@ SLOW = 300
 
 
 class Service(vgpu.Pvgpud):
-    """pvgpud of the installed unit, with what differs in the lab as its configuration and as a drop-in."""
+    """pvgpud of the installed unit, with what differs in the lab as its configuration and as a drop-in. A setting that is None
+    is left at its default."""
 
     def __init__(self, lab, place, drop_in="", **settings):
         libraries = f"{PREFIX}/lib/pvgpu/simcuda"
         super().__init__(lab, place, libcuda=f"{libraries}/libcuda.so.1", libnvml=f"{libraries}/libnvidia-ml.so.1",
                          health=f"{PREFIX}/libexec/pvgpu/pvgpu-health", **settings)
         place = self.place
-        keys = [f"env = {k}={v}" for k, v in self.env.items()] + [f"{k} = {v}" for k, v in self.settings.items()]
+        keys = [f"env = {k}={v}" for k, v in self.env.items()] + [f"{k} = {v}" for k, v in self.settings.items() if v is not None]
         place.run(f"mkdir -p {CONFIG.rpartition('/')[0]} /etc/systemd/system/{UNIT}.d")
         place.put_file(CONFIG, "\n".join(["[daemon]", *keys, ""]).encode())
         place.put_file(f"/etc/systemd/system/{UNIT}.d/lab.conf", drop_in.encode())

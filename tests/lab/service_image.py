@@ -12,7 +12,7 @@ NOT_TO_RUN = ("/include/", "/share/", "/pkgconfig/", "/src/")
 # libmicrohttpd brings GnuTLS with it, and no scenario scrapes; `make check-packages` has it installed.
 LEFT_OUT = ("/pvgpu-exporter",)
 PROGRAMS = ["usr/lib/systemd/systemd", "usr/lib/systemd/systemd-journald", "usr/bin/systemctl", "usr/bin/journalctl",
-            "usr/bin/systemd-analyze"]
+            "usr/bin/systemd-analyze", "usr/bin/systemd-run"]
 UNITS = ["basic.target", "local-fs.target", "local-fs-pre.target", "modprobe@.service", "multi-user.target", "paths.target",
          "shutdown.target", "slices.target", "sockets.target", "swap.target", "sysinit.target", "timers.target", "umount.target",
          "systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket"]
@@ -61,7 +61,7 @@ def add_installed(tree, build, fail):
                 subprocess.run(["strip", "--strip-debug", "-o", bare, path], check=True, timeout=60)
                 tree.take(name, bare)
             else:
-                tree.archive.file(name, path.read_bytes(), 0o644)
+                tree.archive.file(name, path.read_bytes(), path.stat().st_mode & 0o777)
 
 
 def add_service_manager(tree, build, fail):

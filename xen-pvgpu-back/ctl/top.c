@@ -229,11 +229,18 @@ int xen_top(int argc, char **argv)
 
 static void print_values(const struct pvgpu_statistic *s, unsigned int n, const uint64_t *value)
 {
+	static const char *const units[] = {
+		[PVGPU_UNIT_COUNT] = "",    [PVGPU_UNIT_BYTES] = "bytes", [PVGPU_UNIT_US] = "us",
+		[PVGPU_UNIT_SECONDS] = "s", [PVGPU_UNIT_PPM] = "ppm",     [PVGPU_UNIT_BOOL] = "",
+		[PVGPU_UNIT_CELSIUS] = "C", [PVGPU_UNIT_MW] = "mW",       [PVGPU_UNIT_MHZ] = "MHz",
+	};
+
 	for (unsigned int i = 0; i < n; i++)
 		if (value[i] == PVGPU_UNKNOWN)
-			printf("  %-22s %20s %s\n", s[i].name, "unknown", s[i].doc);
+			printf("  %-22s %20s %-5s %s\n", s[i].name, "unknown", "", s[i].doc);
 		else
-			printf("  %-22s %20" PRIu64 " %s\n", s[i].name, value[i], s[i].doc);
+			printf("  %-22s %20" PRIu64 " %-5s %s\n", s[i].name, value[i],
+			       units[s[i].unit], s[i].doc);
 }
 
 static void print_row(const struct sample_row *r)

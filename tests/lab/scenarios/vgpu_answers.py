@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What each subcommand of pvgpuctl prints with --json is as docs/pvgpuctl.schema.json says: from dom0, with the backend in a driver domain and in dom0. Each
-of the two resets its GPU, too, as dom0 asks for it."""
+"""Every subcommand of pvgpuctl from dom0, with the backend in a driver domain and in dom0: what it prints with --json is as docs/pvgpuctl.schema.json says,
+and those without it do what they say. Each of the two backends resets its GPU, too, as dom0 asks for it, and refuses a vGPU whose latency goal would be missed."""
 import json
 import pathlib
+import re
 import sys
 
 import vgpu
 import world
+from scenarios.attach import ctl
 from scenarios.vgpu_driver_domain import serve, start_driver_domain
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
@@ -14,11 +16,12 @@ sys.path.append(str(TOP / "tests/xapi"))
 from xapi import faults, read_schema  # noqa: E402
 
 SCHEMA = read_schema(TOP / "docs/pvgpuctl.schema.json")
+COMMANDS = set(re.findall(r'^(?:XEN_|LOCAL_)?COMMAND\("([a-z-]+)"', (TOP / "xen-pvgpu-back/ctl/cli.def").read_text(), re.M))
 SITE = "/run/site"
 PROFILES = "[profile small]\nmemory = 64M\nweight = 50\n[profile large]\nmemory = 128M\nper-gpu = 1\n"
 TENANTS = "[tenant alice]\nvgpus = 3\nweight = 300\n"
 WORLD = world.TwoGuests
-LIMIT = 900
+LIMIT = 1200
 LONG = True
 
 
@@ -67,10 +70,54 @@ def answers_of(lab, v):
     return asked
 
 
+def told(lab, v):
+    """Every subcommand that has no --json, but for detach. Returns their names."""
+    name, vm, back, asked = v.name(), f"{v.guest.domid} --id {v.number}", f"--backend {v.pvgpud.domid}", set()
+
+    def ask(words, shows=""):
+        asked.add(words.split()[0])
+        out = ctl(lab, words).out
+        assert shows in out, (words, out)
+
+    ask(f"set {vm} weight=150")
+    ask(f"wait /vgpu/{name}/weight 150 --timeout 200 {back}")
+    ask(f"read /vgpu/{name}/weight {back}", "150")
+    ask(f"write /daemon/log-level info {back}")
+    ask(f"pardon {vm}")
+    ask("top --count 1", "GPU%")
+    ask("completion bash", "pvgpuctl")
+    lab.dom0.run("xenstore-ls -fp >/run/tree")
+    ask("check /run/tree", " 0 errors")
+    lab.dom0.run("rm /run/tree")
+    c = vgpu.Cuda(v.guest, env=f"PVGPU_DEVICE=/dev/pvgpu{v.number}")
+    for s in answer(lab, "sessions", f"sessions {name} {back}")[name]:
+        ask(f"kill {name} {s} {back}")
+    c.is_lost()
+    c.quit()
+    return asked
+
+
+def all_of(lab, v):
+    json_too, plain = answers_of(lab, v), told(lab, v)
+    v.detach()
+    attached(lab, v)
+    left = set(SCHEMA["properties"]) - json_too - {"attach"}
+    assert left == (set() if not v.pvgpud.domid else {"list --local", "show --local", "stats --local"}), left
+    left = COMMANDS - json_too - plain - {"attach", "detach"}
+    assert COMMANDS and not left, left
+
+
 def attached(lab, v):
     """Attached by a command that waits, with its answer."""
     said = answer(lab, "attach", v.attach_command().replace(f"{vgpu.CTL} ", "").replace("--no-wait", "--timeout 300"))
     assert said["connected"] and said["backend"]["domid"] == v.pvgpud.domid, said
+
+
+def goal_is_refused(lab, p, g):
+    """Another vGPU has the GPU for whole slices, so 1 us cannot be kept."""
+    r = ctl(lab, f"attach {g.domid} --backend {p.domid} --id 5 --memory 16M --latency-goal 1 --timeout 200", 1)
+    assert re.search(r"latency-goal (would be missed|is 0\.0 ms, .* are predicted): raise it", r.err), r.err
+    assert lab.store.read(f"/local/domain/{g.domid}/device/pvgpu/5/state") is None
 
 
 def run(lab, w):
@@ -80,11 +127,11 @@ def run(lab, w):
     lab.dom0.run(f"mkdir -p {SITE}")
     for file, text in (("profiles.conf", PROFILES), ("tenants.conf", TENANTS)):
         lab.dom0.put_file(f"{SITE}/{file}", text.encode())
-    assert answers_of(lab, vgpus[0]) == set(SCHEMA["properties"]) - {"attach", "list --local", "show --local", "stats --local"}
-    assert answers_of(lab, w.vgpus[guests[0]]) == set(SCHEMA["properties"]) - {"attach"}
+    all_of(lab, vgpus[0])
+    all_of(lab, w.vgpus[guests[0]])
+    for backend in (p, w.pvgpud):
+        goal_is_refused(lab, backend, guests[0])
     lab.dom0.run(f"rm -r {SITE}")
-    vgpus[0].detach()
-    attached(lab, vgpus[0])
     for v in vgpus:
         v.detach()
     p.stop()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """dom0 and a driver domain that boot systemd run pvgpu-attachd and pvgpud as the installed units. A guest's program goes on, with right
 results, while pvgpud is restarted, hangs until the watchdog ends it, and is killed; a stop drains it. The hardened units leave the
-programs what they need, and workers' sandboxes are closed as without them."""
+programs what they need, and workers' sandboxes are closed as without them. pvgpud's unit resets the GPU by the installed command."""
 import re
 
 import machine
@@ -22,6 +22,16 @@ kernel-limit = 0
 """
 # Nothing but a pvgpud that stands still may be too slow for systemd in the emulator: the lab's own limits end what hangs.
 DROP_IN = f"[Service]\nWatchdogSec={60 * PATIENCE:.0f}\nTimeoutStartSec=infinity\nTimeoutStopSec=infinity\n"
+
+
+# Stands for NVIDIA's tool: it needs what pvgpud's unit has not, and resets the simulated GPU.
+NVIDIA_SMI = f"""#!/bin/sh
+[ "$1 $2" = "--gpu-reset -i" ] || exit 2
+grep -q "^NoNewPrivs:.0" /proc/self/status && grep -q "^CapEff:.0*1*[37]*f*$" /proc/self/status || {{ echo "few privileges"; exit 3; }}
+touch /etc/reset-was-here || exit 4
+[ ! -e /run/in-use ] || {{ echo "GPU is in use by another client"; exit 19; }}
+SIMCUDA_GPU={vgpu.GPU} exec {service.PREFIX}/lib/pvgpu/simcuda/simcuda-reset "$3"
+"""
 
 
 def check_goes_on(p, c, interrupt, line):
@@ -66,6 +76,21 @@ def check_stop(p, v, c):
     assert vgpu.run_program(v.guest, "vecadd").status == 0
 
 
+def check_reset(lab, p):
+    """The command of the default setting, from pvgpud's unit; what nvidia-smi says when it refuses reaches the operator."""
+    p.place.put_file("/usr/local/bin/nvidia-smi", NVIDIA_SMI.encode())
+    p.place.run("chmod +x /usr/local/bin/nvidia-smi; touch /run/in-use")
+    reset = f"{vgpu.CTL} gpu reset default --backend {p.domid} --timeout 600"
+    r = lab.dom0.run(reset, check=False, limit=2 * service.SLOW)
+    assert r.status == 1 and re.search("ended with status [1-9].*: GPU is in use by another client", r.err), (r.status, r.err)
+    p.place.run("rm /run/in-use")
+    r = lab.dom0.run(reset, check=False, limit=2 * service.SLOW)
+    assert (r.status, r.err) == (0, "") and "was reset and is in use again" in r.out, (r.status, r.out, r.err)
+    p.wait_log(f"resets the GPU: {service.PREFIX}/\\S*libexec/pvgpu/pvgpu-gpu-reset GPU-", service.SLOW)
+    left = p.place.run(f"ls {vgpu.RUN_DIR}; rm /etc/reset-was-here").out
+    assert "gpu-reset" not in left, left
+
+
 def keep_attachd_log(lab):
     log = lab.dom0.run("journalctl -q --no-pager -o cat -u pvgpu-attachd", limit=service.SLOW).out
     lab.log.save("attachd", log)
@@ -94,11 +119,12 @@ def stop_attachd(lab):
 def run(lab):
     d = lab.create("gpu", "pvh", memory=512, service=True)
     guest = lab.create("guest", "pv", memory=256, payload=True)
-    p = service.Service(lab, d, drop_in=DROP_IN)
+    p = service.Service(lab, d, drop_in=DROP_IN, gpu_reset=None)
     p.systemctl("enable")
     p.start()
     v = vgpu.Vgpu(p, guest, 0)
     start_attachd(lab, v, d)
+    check_reset(lab, p)
     c = vgpu.Cuda(guest)
     check_sandbox(p)
     p.systemctl("reload")

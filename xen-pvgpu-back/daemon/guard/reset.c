@@ -165,9 +165,9 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 static int spawn(struct reset *r, int out)
 {
 	const struct config *c = &r->p->d->cfg;
-	char limit[40], gpu[CONFIG_GPU];
+	char limit[40], gpu[CONFIG_GPU], dir[CONFIG_PATH + 16];
 	const char *argv[] = {c->gpu_reset, gpu, NULL};
-	const char **env = calloc(c->env_n + 3, sizeof(*env));
+	const char **env = calloc(c->env_n + 4, sizeof(*env));
 	const int own[] = {-1, out, out};
 	const struct process p = {.path = c->gpu_reset,
 				  .argv = argv,
@@ -183,7 +183,9 @@ static int spawn(struct reset *r, int out)
 		env[i] = c->env[i];
 	snprintf(limit, sizeof(limit), "PVGPU_RESET_LIMIT_S=%u", c->gpu_reset_s);
 	env[c->env_n] = limit;
-	env[c->env_n + 1] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	snprintf(dir, sizeof(dir), "PVGPU_RUN_DIR=%s", c->run_dir);
+	env[c->env_n + 1] = dir;
+	env[c->env_n + 2] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	health_device_uuid(r->p->d, r->p->cfg.device, gpu, sizeof(gpu));
 	log_warning("pool %s: resets the GPU: %s %s", r->p->cfg.name, c->gpu_reset, gpu);
 	err = process_spawn(&p, &r->pid);
