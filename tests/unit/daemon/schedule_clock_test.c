@@ -12,12 +12,13 @@
 #include "xen-pvgpu-back/daemon/rules/judge.h"
 #include "xen-pvgpu-back/daemon/rules/overdue.h"
 
-#define LIMIT_NS (2000 * MS) /* kernel-limit */
-#define GRACE_NS (300 * MS)
-#define ROUND_MS 100u /* of the far end's accounting */
-#define LAG_NS   (50 * MS)
+#define LIMIT_NS  (2000 * MS) /* kernel-limit */
+#define GRACE_NS  (300 * MS)
+#define ROUND_MS  100u /* of the far end's accounting */
+#define LAG_NS    (50 * MS)
+#define CHANGE_NS (MS / 50) /* the GPU changes contexts */
 
-static uint64_t clock_ns, timer_at, fired;
+static uint64_t clock_ns, timer_at, fired, late_ns;
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *t);
 int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
@@ -42,6 +43,7 @@ static void setup(void)
 {
 	clock_ns = 1000000 * MS;
 	timer_at = SCHED_NEVER;
+	late_ns = 0;
 	start(SCHED_FAIR, false);
 }
 
@@ -55,7 +57,7 @@ static void fire(void)
 	const struct itimerspec at_once = {.it_value.tv_nsec = 1};
 	uint64_t before = schedule_wakeups(s);
 
-	clock_ns = timer_at > clock_ns ? timer_at : clock_ns;
+	clock_ns = (timer_at > clock_ns ? timer_at : clock_ns) + late_ns;
 	timer_at = SCHED_NEVER;
 	fired++;
 	__real_timerfd_settime(s->timer, 0, &at_once, NULL);
@@ -701,6 +703,45 @@ START_TEST(a_setting_decides_at_once)
 }
 END_TEST
 
+static struct fake both[2];
+
+static bool both_work(void)
+{
+	const bool rings = !is_open(&both[0]) && !both[0].says->drained;
+	const bool ring_too = !is_open(&both[1]) && !both[1].says->drained;
+
+	saturate(&both[0]);
+	saturate(&both[1]);
+	return rings || ring_too;
+}
+
+/* Each timer is late by so much, and the workers take no time: what is left is the GPU's change of
+ * contexts. */
+START_TEST(cost_of_a_hand_over)
+{
+	static const uint64_t late[] = {0, MS / 10, MS / 2};
+	struct tenant *t[2];
+
+	setup();
+	late_ns = late[_i];
+	for (unsigned int i = 0; i < 2; i++) {
+		t[i] = tenant(100);
+		both[i] = join(t[i], false);
+		want(&both[i]);
+	}
+	bells();
+	pass(10000 * MS, both_work);
+	ck_assert_uint_gt(schedule_handovers(s), 50);
+	ck_assert_uint_ge(schedule_handover_ns(s), (CHANGE_NS + late_ns) * 99 / 100);
+	ck_assert_uint_le(schedule_handover_ns(s), CHANGE_NS + late_ns);
+	for (unsigned int i = 0; i < 2; i++) {
+		leave(&both[i]);
+		tenant_free(t[i]);
+	}
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("schedule_clock");
@@ -712,6 +753,7 @@ int main(void)
 	tcase_add_test(t, drained_while_nobody_looked);
 	tcase_add_test(t, many_drains_are_no_hang);
 	tcase_add_test(t, a_setting_decides_at_once);
+	tcase_add_loop_test(t, cost_of_a_hand_over, 0, 3);
 	tcase_add_loop_test(t, held_to_the_kernel_limit, OLDEST_NONE, OLDEST_STANDS + 1);
 	tcase_add_test(t, held_when_it_issues_more);
 	tcase_add_loop_test(t, honest_ones_are_left_alone, 0,
