@@ -33,13 +33,13 @@ def free_port():
 class Exporter:
     """An exporter beside a pvgpud."""
 
-    def __init__(self, env):
-        self.env, self.port = env, free_port()
+    def __init__(self, env, *options):
+        self.env, self.port, self.options = env, free_port(), options
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self):
         self.process = subprocess.Popen([program("pvgpu-exporter", self.env.build), "--run-dir", self.env.run_dir, "--listen",
-                                         f"127.0.0.1:{self.port}"], stderr=subprocess.PIPE, text=True)
+                                         f"127.0.0.1:{self.port}", *self.options], stderr=subprocess.PIPE, text=True)
         self.process.stderr.readline()  # it listens
         return self
 
@@ -233,6 +233,47 @@ class Health(unittest.TestCase):
             wait_for("degraded", lambda: e.metrics()['pvgpu_gpu_state{pool="default"}'] == 1)
             self.assertEqual(e.metrics()['pvgpu_gpu_readmissions_total{pool="default"}'], 1)
             wait_for("its alert", lambda: p.query('ALERTS{alertname="PvgpuGpuDegraded"}'))
+
+
+class File(unittest.TestCase):
+    """In dom0: what root has written, and nothing else."""
+    METRICS = "# TYPE pvgpu_vgpu_launches_total counter\npvgpu_vgpu_launches_total{vgpu=\"web1/0\"} 7\n"
+
+    def test_file(self):
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder, PvgpuEnv() as env:
+            path = pathlib.Path(folder, "metrics")
+            with Exporter(env, "--file", str(path)) as e:
+                self.assertEqual((e.metrics()["pvgpu_up"], e.metrics()["pvgpu_exporter_errors_total"]), (0, 2))
+                path.write_text(self.METRICS)
+                self.assertEqual(e.metrics(), {"pvgpu_up": 1, "pvgpu_exporter_errors_total": 2, 'pvgpu_vgpu_launches_total{vgpu="web1/0"}': 7})
+                self.assertTrue(e.get("/metrics")[0].endswith(self.METRICS))
+                for other in "/", "/statistics.json", "/style.css":
+                    with self.assertRaises(urllib.error.HTTPError) as refused:
+                        e.get(other)
+                    self.assertEqual((refused.exception.code, refused.exception.read()), (404, b"With --file there is /metrics alone.\n"))
+                # What is old or no text is no news; a pipe without a writer keeps nobody waiting.
+                os.utime(path, (0, 0))
+                self.assertEqual(list(e.metrics().items())[0], ("pvgpu_up", 0))
+                self.assertEqual(len(e.metrics()), 2)
+                path.write_bytes(b"pvgpu_x 1\n\0")
+                self.assertEqual(len(e.metrics()), 2)
+                path.unlink()
+                os.mkfifo(path)
+                self.assertEqual(len(e.metrics()), 2)
+                path.unlink()
+                path.write_bytes(b"")
+                os.truncate(path, (8 << 20) + 1)
+                self.assertEqual(len(e.metrics()), 2)
+
+    def test_once(self):
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            path = os.path.join(folder, "metrics")
+            words = [program("pvgpu-exporter"), "--file", path, "--once"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT, check=False)
+            self.assertEqual((done.returncode, done.stderr), (1, f"pvgpu-exporter: {path}: No such file or directory\n"))
+            pathlib.Path(path).write_text(self.METRICS)
+            done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT, check=True)
+            self.assertIn(self.METRICS, done.stdout)
 
 
 class Runbook(unittest.TestCase):

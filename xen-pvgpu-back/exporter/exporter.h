@@ -12,6 +12,7 @@
 /* source.c: the last snapshot. */
 struct source {
 	const char *run_dir;
+	const char *file; /* its metrics in place of pvgpud's; NULL: none */
 	struct statistics now;
 	long long read_ms, tried_ms;
 	char why[STATISTICS_WHY]; /* "": it could be read */
@@ -29,6 +30,10 @@ struct source {
 /* 0, or -1: pvgpud does not answer, and `why` says why. */
 int source_look(struct source *s);
 void source_free(struct source *s);
+
+/* file.c: adds the metrics of s->file. 0, or -1: there are none, or old ones, and `why` says why.
+ */
+int source_file(struct source *s, struct text *t);
 
 /* page.c: the status page, for people. */
 void page_make(struct text *t, const struct source *s);

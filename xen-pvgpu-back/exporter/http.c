@@ -28,7 +28,8 @@ struct server {
 
 static void metrics(struct source *s, struct text *t)
 {
-	const int up = source_look(s) == 0;
+	struct text file = {0};
+	const int up = (s->file ? source_file(s, &file) : source_look(s)) == 0;
 
 	text_add(t,
 		 "# HELP pvgpu_up 1: pvgpud answers; 0: it does not, and there is nothing else\n"
@@ -36,8 +37,12 @@ static void metrics(struct source *s, struct text *t)
 		 "# HELP pvgpu_exporter_errors_total snapshots that could not be read\n"
 		 "# TYPE pvgpu_exporter_errors_total counter\npvgpu_exporter_errors_total %llu\n",
 		 up, (unsigned long long)s->errors);
-	if (up)
+	if (up && s->file)
+		text_add(t, "%s", file.bytes ? file.bytes : "");
+	else if (up)
 		statistics_metrics(t, &s->now);
+	t->failed |= file.failed;
+	text_free(&file);
 }
 
 unsigned int server_answer(struct source *s, const char *path, struct text *t, const char **type)
@@ -46,6 +51,9 @@ unsigned int server_answer(struct source *s, const char *path, struct text *t, c
 	if (!strcmp(path, "/metrics")) {
 		*type = METRICS;
 		metrics(s, t);
+	} else if (s->file) {
+		text_add(t, "With --file there is /metrics alone.\n");
+		return MHD_HTTP_NOT_FOUND;
 	} else if (!strcmp(path, "/")) {
 		*type = "text/html; charset=utf-8";
 		source_look(s);

@@ -19,6 +19,8 @@ static void usage(FILE *f)
 	      "(/statistics.json).\n\n"
 	      "  --listen ADDRESS:PORT  default 127.0.0.1:9835\n"
 	      "  --run-dir DIR          of pvgpud (default /run/pvgpu)\n"
+	      "  --file FILE            metrics that pvgpuctl stats --metrics writes in dom0, "
+	      "in place of pvgpud's\n"
 	      "  --once                 print the metrics, and exit\n"
 	      "  --help, --version\n\n"
 	      "Exit status: 0 done, 1 it cannot listen, or with --once: pvgpud does not answer; 2 "
@@ -65,9 +67,13 @@ static int serve(const char *listen, struct source *s)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"listen", required_argument, NULL, 'l'}, {"run-dir", required_argument, NULL, 'r'},
-		{"once", no_argument, NULL, 'o'},         {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+		{"listen", required_argument, NULL, 'l'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"file", required_argument, NULL, 'f'},
+		{"once", no_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0},
 	};
 	struct source s = {.run_dir = "/run/pvgpu"};
 	const char *listen = "127.0.0.1:9835";
@@ -80,6 +86,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			s.run_dir = optarg;
+			break;
+		case 'f':
+			s.file = optarg;
 			break;
 		case 'o':
 			just_once = 1;
