@@ -27,10 +27,29 @@ union element {
 	u64 b64[LANES];
 };
 
-/* Other threads and processes may write the same memory: each element is one access. */
+static bool uniform(const u64 *at)
+{
+	u64 differs = 0, first = at[0];
+
+	for (int l = 0; l < LANES; l++)
+		differs |= at[l] ^ first;
+	return !differs;
+}
+
+/*
+ * Other threads and processes may write the same memory: each element is one access, and so is what
+ * all lanes read at one address. Code of GCC's for OpenMP rests on that.
+ */
 #define GATHER(BITS)                                                                               \
 	static inline void gather##BITS(u##BITS *t, const u64 *at, u32 offset)                     \
 	{                                                                                          \
+		if (uniform(at)) {                                                                 \
+			u##BITS one = __atomic_load_n((const u##BITS *)(uintptr_t)(*at + offset),  \
+						      __ATOMIC_RELAXED);                           \
+			for (int l = 0; l < LANES; l++)                                            \
+				t[l] = one;                                                        \
+			return;                                                                    \
+		}                                                                                  \
 		for (int l = 0; l < LANES; l++)                                                    \
 			t[l] = __atomic_load_n((const u##BITS *)(uintptr_t)(at[l] + offset),       \
 					       __ATOMIC_RELAXED);                                  \
@@ -148,15 +167,6 @@ static bool check_offsets(struct warp *w, const u64 *at, u64 base, u64 size, u32
 		}
 	}
 	return true;
-}
-
-static bool uniform(const u64 *at)
-{
-	u64 differs = 0, first = at[0];
-
-	for (int l = 0; l < LANES; l++)
-		differs |= at[l] ^ first;
-	return !differs;
 }
 
 /* All lanes use the same address: the words lie side by side. */

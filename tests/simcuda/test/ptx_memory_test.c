@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads, stores and atomics in every space; faults; hostile addresses. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "tests/simcuda/test/ptx_case.h"
 
 #define ENTRY                                                                                      \
@@ -408,6 +411,52 @@ START_TEST(calls_that_fault)
 }
 END_TEST
 
+static atomic_bool stops;
+
+/* Another block's thread, as it were. */
+static void *count_up(void *word)
+{
+	while (!atomic_load(&stops))
+		__atomic_fetch_add((uint32_t *)word, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* All lanes get the same value from one address, whoever writes there: code of GCC's for OpenMP
+ * rests on that. Half of the lanes, too. */
+START_TEST(lanes_that_load_one_word)
+{
+	const char *body =
+		"add.u64 %d1, %d0, 256; mov.u32 %r1, 0; mov.u32 %r2, 0;\n"
+		"setp.lt.u32 %p2, %r0, 16;\n"
+		"again: ld.volatile.global.u32 %r3, [%d0];\n"
+		"shfl.sync.idx.b32 %r4, %r3, 0, 31, -1; setp.ne.u32 %p0, %r3, %r4;\n"
+		"@%p0 add.u32 %r1, %r1, 1;\n"
+		"mov.u32 %r5, 0; mov.u32 %r6, 0;\n"
+		"@%p2 ld.volatile.global.u32 %r5, [%d0];\n"
+		"shfl.sync.idx.b32 %r6, %r5, 0, 31, -1; setp.ne.and.u32 %p0, %r5, %r6, %p2;\n"
+		"@%p0 add.u32 %r1, %r1, 1;\n"
+		"add.u32 %r2, %r2, 1; setp.lt.u32 %p1, %r2, 1000000; @%p1 bra again;\n"
+		"mul.wide.u32 %d2, %r0, 4; add.u64 %d1, %d1, %d2; st.global.u32 [%d1], %r1;";
+	struct ptx_world w;
+	uint32_t before, *mem;
+	pthread_t other;
+
+	open_body(&w, body, (void **)&mem);
+	w.launch.block[0] = 32;
+	atomic_store(&stops, false);
+	ck_assert_int_eq(pthread_create(&other, NULL, count_up, mem), 0);
+	do {
+		before = __atomic_load_n(mem, __ATOMIC_RELAXED);
+		world_run_ok(&w);
+	} while (__atomic_load_n(mem, __ATOMIC_RELAXED) - before < 1000);
+	atomic_store(&stops, true);
+	pthread_join(other, NULL);
+	for (int i = 0; i < 32; i++)
+		ck_assert_msg(!mem[64 + i], "lane %d: %u of 2000000 differ", i, mem[64 + i]);
+	world_close(&w);
+}
+END_TEST
+
 START_TEST(relocated_initial_values)
 {
 	struct ptx_world w;
@@ -457,6 +506,7 @@ int main(void)
 	tcase_add_test(t, calls);
 	tcase_add_test(t, local_variables_of_a_module);
 	tcase_add_test(t, calls_that_fault);
+	tcase_add_test(t, lanes_that_load_one_word);
 	tcase_add_test(t, relocated_initial_values);
 	suite_add_tcase(s, t);
 	return run_suite(s);
