@@ -421,8 +421,8 @@ static void *count_up(void *word)
 	return NULL;
 }
 
-/* All lanes get the same value from one address, whoever writes there: code of GCC's for OpenMP
- * rests on that. Half of the lanes, too. */
+/* All lanes get the same value from one address, also while another block writes there: code of
+ * GCC's for OpenMP rests on that. Half of the lanes, too. */
 START_TEST(lanes_that_load_one_word)
 {
 	const char *body =
