@@ -143,15 +143,21 @@ static void allocate_there(uint32_t seq)
 	w->quota = 1ull << 30;
 }
 
+/* While the call of this request is held, memory is had and given back. */
+static void has_memory_before(uint32_t seq)
+{
+	wait_held();
+	allocate_there(20);
+	ck_assert(!answered(seq));
+	let_go();
+	ck_assert_int_eq(result(seq), 0);
+}
+
 START_TEST(memory_does_not_wait_for_a_load)
 {
 	hold_next("module_load");
 	post_load(11, FAKE_CTX, 0);
-	wait_held();
-	allocate_there(20);
-	ck_assert(!answered(11));
-	let_go();
-	ck_assert_int_eq(result(11), 0);
+	has_memory_before(11);
 }
 END_TEST
 
@@ -161,11 +167,7 @@ START_TEST(memory_does_not_wait_for_code_of_a_function)
 	ck_assert_int_eq(result(11), 0);
 	hold_next("get_function");
 	post_find(12, 0);
-	wait_held();
-	allocate_there(20);
-	ck_assert(!answered(12));
-	let_go();
-	ck_assert_int_eq(result(12), 0);
+	has_memory_before(12);
 }
 END_TEST
 
@@ -176,11 +178,7 @@ START_TEST(memory_does_not_wait_for_a_library)
 
 	hold_next("library_load");
 	FAKE_SUBMIT(w, LIBRARY_LOAD, 11, l);
-	wait_held();
-	allocate_there(20);
-	ck_assert(!answered(11));
-	let_go();
-	ck_assert_int_eq(result(11), 0);
+	has_memory_before(11);
 }
 END_TEST
 
@@ -193,11 +191,7 @@ START_TEST(memory_does_not_wait_for_a_link)
 	ck_assert_int_eq(result(11), 0);
 	hold_next("link_complete");
 	FAKE_SUBMIT(w, LINK_COMPLETE, 12, e);
-	wait_held();
-	allocate_there(20);
-	ck_assert(!answered(12));
-	let_go();
-	ck_assert_int_eq(result(12), 0);
+	has_memory_before(12);
 }
 END_TEST
 
@@ -221,11 +215,7 @@ START_TEST(memory_does_not_wait_for_cublas)
 	fake_far.far.lib.cublas.cublasDestroy_v2 = cublas_unmake;
 	hold_next("cublas");
 	FAKE_SUBMIT(w, CUBLAS_CREATE, 11, c);
-	wait_held();
-	allocate_there(20);
-	ck_assert(!answered(11));
-	let_go();
-	ck_assert_int_eq(result(11), 0);
+	has_memory_before(11);
 }
 END_TEST
 
