@@ -8,6 +8,7 @@ What it found on the way is in BUILD/fuzz/scratch/NAME, its output in BUILD/fuzz
 import argparse
 import concurrent.futures
 import glob
+import itertools
 import json
 import os
 import queue
@@ -25,8 +26,8 @@ SLACK = 180  # seconds for starting, reading the corpus and stopping
 AT_ONCE = 2
 # Each has a processor: the worker's fuzzer, whose threads wake each other all the time, is twice as fast so.
 PLACES = queue.SimpleQueue()
-for place in range(AT_ONCE):
-    PLACES.put(sorted(os.sched_getaffinity(0))[place % len(os.sched_getaffinity(0))])
+for processor in itertools.islice(itertools.cycle(sorted(os.sched_getaffinity(0))), AT_ONCE):
+    PLACES.put(processor)
 
 
 def corpora(build, name):
