@@ -8,8 +8,9 @@ WEIGHT:decoder:1:CPU_US is a transformer decoder (tests/programs/decoder.c) that
 "high" or "low" as a fifth field is the tenant's priority.
   fair   of a tenant: kernels/s times their length against what it is due: as much of the GPU's time as all of them use
          there beside each other is dealt out by weight, and nobody is dealt more than it uses alone. 1 is right; the
-         least of all tenants' counts.
-  total  of all tenants through pvgpu against the same clients beside each other on the simulated GPU directly.
+         least of all tenants' counts. Where tenants differ in more than weight each is due the least of its part by
+         weight and of what its like use beside each other in the time that the others' parts leave.
+  total  GPU time of all tenants through pvgpu against the same clients beside each other on the simulated GPU directly.
   jain   of the tenants' parts of what each is due.
 Runs take turns; the medians count. --busy N: with so many busy processes beside.
 """
@@ -35,6 +36,7 @@ POLICY_WEIGHT = 100
 # Equal tenants, with one that never waits among them, and many.
 WAITING = [f"1:{us}:{burst}:0x{n}" for n in (2, 4, 8) for us in (100, 500, 2000) for burst in (1, 8, 64)] + [
     f"1:2000:64:0,1:{us}:{burst}:0x3" for us, burst in ((100, 1), (500, 8))] + ["1:500:8:0x100"]
+SPARES_MOST = 64
 BY_WEIGHT = [",".join(f"{w}:{us}:{burst}:{think}" for w in (1, 2, 1, 4))
              for us in (100, 500, 2000, 20000) for burst in (1, 8, 64) for think in (0, 1000, 3000, 10000)]
 TABLES = {"short": LOADS + WEIGHTS, "waiting": WAITING, "weights": BY_WEIGHT, "decoders": DECODERS}
@@ -74,6 +76,15 @@ def dealt(left, weights, most):
     return due
 
 
+def least_of(left, tenants, weights, most):
+    """Of each its part of `left` by weight, or what it uses beside its like in the time that others' parts leave."""
+    due = []
+    for t, w, m in zip(tenants, weights, most):
+        others = sum(x[0] for x in tenants if x != t)
+        due.append(min(left * w / sum(weights), m * (1 - others / sum(weights))))
+    return due
+
+
 class Loops:
     def __init__(self, build, seconds):
         self.build, self.seconds = os.path.abspath(build), seconds
@@ -107,10 +118,12 @@ class Loops:
     def run(self, tenants, rounds):
         vgpus = {f"t{i}": policy(t) for i, t in enumerate(tenants)}
         kinds = {t: None for t in tenants}
+        mixed = len({t[1:4] for t in tenants}) > 1
         native, ours = [], []
-        with PvgpuEnv(vgpus, build=self.build, settings={"spare_workers": len(tenants)}) as d:
+        with PvgpuEnv(vgpus, build=self.build, settings={"spare_workers": min(SPARES_MOST, len(tenants))}) as d:
             for t in kinds:
-                kinds[t] = statistics.median(self.direct(d, [t])[0] for _ in range(2))
+                like = [x for x in tenants if x == t] if mixed else [t]
+                kinds[t] = statistics.median(sum(self.direct(d, like)) / len(like) for _ in range(2))
             for _ in range(rounds):
                 native.append(self.direct(d, tenants))
                 ours.append(self.through(d, tenants))
@@ -118,14 +131,16 @@ class Loops:
                 bad = [line for line in f if "quarantine" in line or "error" in line]
         us = [unit(t) for t in tenants]
         attainable = statistics.median(sum(r * u for r, u in zip(n, us)) for n in native)
-        due = dealt(attainable, [t[0] for t in tenants], [kinds[t] * u for t, u in zip(tenants, us)])
+        weights, most = [t[0] for t in tenants], [kinds[t] * u for t, u in zip(tenants, us)]
+        due = least_of(attainable, tenants, weights, most) if mixed else dealt(attainable, weights, most)
         got = [statistics.median(r[i] for r in ours) * u for i, u in enumerate(us)]
         parts = [g / x for g, x in zip(got, due)]
         if "decoder" in tenants[0]:  # parts of all tokens
             got, due = [g / sum(got) for g in got], [x / sum(due) for x in due]
         return {"alone": [kinds[t] for t in tenants], "each": [statistics.median(r[i] for r in ours) for i in range(len(tenants))],
                 "fair": min(parts), "jain": jain(parts), "got": got, "due": due,
-                "total": statistics.median(sum(o) / sum(n) for o, n in zip(ours, native)), "bad": bad}
+                "total": statistics.median(sum(r * u for r, u in zip(o, us)) / sum(r * u for r, u in zip(n, us))
+                                           for o, n in zip(ours, native)), "bad": bad}
 
 
 def busy(n):

@@ -20,10 +20,9 @@ struct loop {
 	double us, burst, think_us;
 };
 
-static void run_one(const struct loop *l, size_t tenants, bool native, double share[TENANTS],
-		    json_t **details)
+static struct sim_load load_of(const struct loop *l)
 {
-	struct sim_load load = {
+	return (struct sim_load){
 		.name = "loop",
 		.arrival = SIM_CLOSED,
 		/* A program needs a moment between a result and the next launch. */
@@ -31,6 +30,12 @@ static void run_one(const struct loop *l, size_t tenants, bool native, double sh
 		.kernels = {SIM_CONST, l->burst, 0},
 		.kernel_ns = {SIM_CONST, l->us * 1e3, 0},
 	};
+}
+
+static void run_one(const struct loop *l, size_t tenants, bool native, double share[TENANTS],
+		    json_t **details)
+{
+	const struct sim_load load = load_of(l);
 	struct bench b;
 	struct sim_result *r;
 
@@ -80,8 +85,8 @@ static double sum(const double x[TENANTS])
 }
 
 /*
- * The use of one alone, but for the kernel of another one that it finds on the GPU each time it comes
- * back: a kernel is not stopped. With what is lost in two hand-overs.
+ * The use of one alone, but for the kernel of another one that it finds on the GPU each time it
+ * comes back: a kernel is not stopped. With what is lost in two hand-overs.
  */
 static double unhindered(const struct loop *l, double alone)
 {
@@ -113,8 +118,39 @@ static void run_loop(const struct loop *l)
 	row(name, sum(got) / sum(native), "of native", ROW_LEAST, 0.95, NULL);
 }
 
+/*
+ * One that never waits beside three that do, of equal weight: each is due a quarter of the GPU, or
+ * what the three use beside each other in the three quarters that are theirs.
+ */
+static void run_mix(const struct loop *l)
+{
+	static const struct loop busy = {2000, 64, 0};
+	const struct sim_load loads[] = {load_of(&busy), load_of(l)};
+	double share[TENANTS] = {0}, three[TENANTS] = {0}, due, least;
+	struct sim_result *r;
+	struct bench b;
+	char name[64];
+
+	run_one(l, TENANTS - 1, true, three, NULL);
+	bench_init(&b, options.quick ? 5 : 20);
+	bench_load(&b, &loads[0]);
+	bench_load(&b, &loads[1]);
+	for (size_t i = 0; i < TENANTS; i++)
+		bench_vgpus(&b, i > 0, 1);
+	r = bench_run(&b, "mix");
+	for (size_t i = 0; i < TENANTS; i++)
+		share[i] = share_of(r, i);
+	due = fmin(0.25, three[2] * 0.75);
+	least = fmin(share[0] / 0.25, fmin(share[1], fmin(share[2], share[3])) / due);
+	snprintf(name, sizeof(name), "mix_least_%.0fus_%.0f", l->us, l->burst);
+	row(name, least, "of due", ROW_LEAST, 0.9, details_of(&b, r));
+	sim_result_free(r);
+	bench_free(&b);
+}
+
 void run_loops(void)
 {
+	static const struct loop waiting[] = {{100, 1, 0}, {100, 8, 0}, {500, 8, 0}};
 	static const double us[] = {100, 500, 2000, 20000}, bursts[] = {1, 4, 8, 64},
 			    think[] = {0, 1e3, 3e3, 10e3};
 
@@ -122,4 +158,6 @@ void run_loops(void)
 		for (size_t b = 0; b < 4; b++)
 			for (size_t i = 0; i < 4; i++)
 				run_loop(&(struct loop){us[t], bursts[b], think[i]});
+	for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
+		run_mix(&waiting[i]);
 }

@@ -17,16 +17,18 @@
 #define AHEAD_MORE (250 * US)
 #define AHEAD_LESS (AHEAD_MORE / 20)
 
-uint64_t sched_brief(uint64_t handover_ns)
+/* Long bursts of light ones stand in the way of a heavy one each time that it comes back, more than
+ * its turns make up for. Among equals each waits for the others as they wait for it. */
+uint64_t sched_brief(uint64_t handover_ns, bool alike)
 {
-	const uint64_t ns = handover_ns * BRIEF_PER;
+	const uint64_t ns = alike ? SCHED_BESIDE_NS : handover_ns * BRIEF_PER;
 
 	return ns < BRIEF_LEAST ? BRIEF_LEAST : ns > SCHED_BESIDE_NS ? SCHED_BESIDE_NS : ns;
 }
 
-uint64_t sched_brief_kernel(uint64_t handover_ns)
+uint64_t sched_brief_kernel(uint64_t handover_ns, bool alike)
 {
-	const uint64_t ns = handover_ns * KERNEL_PER, least = 2 * sched_brief(handover_ns);
+	const uint64_t ns = handover_ns * KERNEL_PER, least = 2 * sched_brief(handover_ns, alike);
 
 	return ns > KERNEL_MOST || least > KERNEL_MOST ? KERNEL_MOST : ns < least ? least : ns;
 }

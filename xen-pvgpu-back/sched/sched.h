@@ -137,9 +137,9 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 #define SCHED_AHEAD_NS  6000000u /* the most by which one of them may be ahead of the first */
 
 /* One that uses little at a time: its work in flight, estimated, stays below sched_brief, or is a
- * single kernel below sched_brief_kernel. */
-uint64_t sched_brief(uint64_t handover_ns);
-uint64_t sched_brief_kernel(uint64_t handover_ns);
+ * single kernel below sched_brief_kernel. alike: all of its class have the same weight. */
+uint64_t sched_brief(uint64_t handover_ns, bool alike);
+uint64_t sched_brief_kernel(uint64_t handover_ns, bool alike);
 /*
  * One that is ahead by more is held. At each look sched_ahead_look gives the lead from then on:
  * more if one is held though none has work on the GPU (idle), otherwise less, down to

@@ -92,9 +92,10 @@ uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 	const struct sched *s = v->s;
 	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0, least;
 
-	/* v may be further ahead where several have the GPU at once. */
+	/* v may be further ahead where several have the GPU at once, and by their slice while one
+	 * waits that is not among them. */
 	if (!s->params.exclusive)
-		own = (own < SCHED_AHEAD_NS ? SCHED_AHEAD_NS : own) + SCHED_BESIDE_NS;
+		own = (own < SCHED_AHEAD_NS ? SCHED_AHEAD_NS : own) + SCHED_BESIDE_NS + slice;
 	/* The pool sees the time until v's turn in its group like a slice of v. */
 	if (v->group) {
 		sum = inside(v, v->group, own, weight);

@@ -17,7 +17,7 @@ QUICK = {"PV": 12, "PVH": 6}
 def attach_all(lab, guests, backend):
     lab.dom0.run(f"mkdir {CONF}")
     for g, many in guests.items():
-        conf = "".join(f"[vgpu {n}]\nbackend = {backend.name}\nmemory = 16M\n" for n in range(1, many + 1))
+        conf = "".join(f"[vgpu {n}]\nbackend = {backend.name}\nmemory = 16M\nkernel-limit = 0\n" for n in range(1, many + 1))
         lab.dom0.put_file(f"{CONF}/{g.name}.conf", conf.encode())
     r = lab.dom0.start(f"{vgpu.TOP}/bin/pvgpu-attachd --once --config-dir {CONF}; s=$?; rm -r {CONF}; exit $s").wait(200)
     assert r.status == 0 and r.err.count("attached vGPU") == sum(guests.values()), r.err

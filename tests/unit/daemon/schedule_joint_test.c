@@ -87,7 +87,8 @@ START_TEST(all_at_once)
 		run(&f[i]);
 		ck_assert_uint_eq(f[i].word->contended, 0);
 		ck_assert_uint_eq(f[i].word->learn, 0);
-		ck_assert_uint_eq(f[i].word->inflight_ns, sched_brief(schedule_handover_ns(s)));
+		ck_assert_uint_eq(f[i].word->inflight_ns,
+				  sched_brief(schedule_handover_ns(s), true));
 		rung(&f[i]);
 	}
 	/* They work on, and nobody is woken. */
@@ -133,6 +134,58 @@ START_TEST(turns)
 }
 END_TEST
 
+/* One that fills its queue has turns of its own between those that the brief ones have together. */
+START_TEST(turns_between)
+{
+	uint64_t since = schedule_now();
+
+	setup_of(false, alike);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	for (unsigned int k = 0; k < 8; k++) {
+		const bool own = k & 1;
+
+		while (is_open(&f[0]) != own || is_open(&f[1]) == own || is_open(&f[2]) == own) {
+			ck_assert(!k || !is_open(&f[0]) || !(is_open(&f[1]) || is_open(&f[2])));
+			f[0].says->full++;
+			turn();
+			serve(&since);
+		}
+	}
+	teardown();
+}
+END_TEST
+
+/* Equals may have 2 ms in flight; one of another weight makes it less, until its session ends. */
+START_TEST(bound_by_weight)
+{
+	static const uint32_t weight[N] = {100, 100, 400};
+	uint64_t since = schedule_now(), brief_ns;
+
+	setup_of(false, weight);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	brief_ns = sched_brief(schedule_handover_ns(s), false);
+	ck_assert_uint_lt(brief_ns, SCHED_BESIDE_NS);
+	ck_assert_uint_eq(f[0].word->inflight_ns, brief_ns);
+	leave(&f[2]);
+	while (f[0].word->inflight_ns != SCHED_BESIDE_NS) {
+		turn();
+		for (unsigned int i = 0; i < 2; i++)
+			want(&f[i]);
+	}
+	f[2] = join(t[2], false);
+	brief(&f[2]);
+	while (f[0].word->inflight_ns == SCHED_BESIDE_NS) {
+		turn();
+		serve(&since);
+	}
+	teardown();
+}
+END_TEST
+
 /* One begins to fill its queue: turns begin, and the others' gates are closed meanwhile. */
 START_TEST(one_gets_greedy)
 {
@@ -171,8 +224,8 @@ START_TEST(by_weight)
 }
 END_TEST
 
-/* One of great weight launches a little, waits for it and thinks. It has what it wants, and nobody is
- * held until it has had its share. */
+/* One of great weight launches a little, waits for it and thinks. It has what it wants, and no other
+ * is held until it has had its share. */
 START_TEST(one_thinks)
 {
 	static const uint32_t weight[N] = {100, 400, 100};
@@ -294,6 +347,8 @@ int main(void)
 	tcase_set_timeout(c, 300);
 	tcase_add_test(c, all_at_once);
 	tcase_add_loop_test(c, turns, 0, CASES);
+	tcase_add_test(c, turns_between);
+	tcase_add_test(c, bound_by_weight);
 	tcase_add_test(c, one_gets_greedy);
 	tcase_add_test(c, by_weight);
 	tcase_add_test(c, one_thinks);

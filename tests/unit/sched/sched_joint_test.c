@@ -95,22 +95,26 @@ START_TEST(no_wait_while_it_has_the_gpu)
 }
 END_TEST
 
-/* Bursts of 12 hand-overs, or single kernels of 48, within limits. */
+/* Bursts of 12 hand-overs, or single kernels of 48, within limits; the most among equals. */
 START_TEST(brief_by_handovers)
 {
 	static const struct {
 		uint64_t handover, burst, kernel;
+		bool alike;
 	} cases[] = {
-		{0, 500 * US, MS},
-		{20 * US, 500 * US, MS},
-		{50 * US, 600 * US, 2400 * US},
-		{100 * US, 1200 * US, 2500 * US},
-		{MS, 2 * MS, 2500 * US},
+		{0, 500 * US, MS, false},
+		{20 * US, 500 * US, MS, false},
+		{50 * US, 600 * US, 2400 * US, false},
+		{100 * US, 1200 * US, 2500 * US, false},
+		{MS, 2 * MS, 2500 * US, false},
+		{0, 2 * MS, 2500 * US, true},
+		{MS, 2 * MS, 2500 * US, true},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		ck_assert_uint_eq(sched_brief(cases[i].handover), cases[i].burst);
-		ck_assert_uint_eq(sched_brief_kernel(cases[i].handover), cases[i].kernel);
+		ck_assert_uint_eq(sched_brief(cases[i].handover, cases[i].alike), cases[i].burst);
+		ck_assert_uint_eq(sched_brief_kernel(cases[i].handover, cases[i].alike),
+				  cases[i].kernel);
 	}
 }
 END_TEST

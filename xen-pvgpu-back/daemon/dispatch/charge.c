@@ -9,7 +9,8 @@
  * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
  * estimates, and at most the time that has passed. Work that drains after that is paid already. A
  * worker that reports less than it uses is found by the driver's accounting, which charges the
- * rest.
+ * rest. While another vGPU waits for its own turn the time of theirs is charged as a whole: changes
+ * of contexts and the time in which their programs look at results are theirs.
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
@@ -19,6 +20,7 @@ static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
 		return;
 	t->count->gpu_ns += ns;
 	t->s->charged_ns += ns;
+	t->s->joint_charged += ns;
 	sched_charge(t->v, ns, now);
 }
 
@@ -37,15 +39,40 @@ void charge_alone(struct tenant *t, uint64_t passed, uint64_t now)
 	charge_one(t, ns - ahead, now);
 }
 
-void charge_joint(struct schedule *s, uint64_t passed, uint64_t now)
+void charge_joint_rest(struct schedule *s, uint64_t passed, uint64_t now)
 {
+	const uint64_t charged = s->joint_charged;
+	uint64_t issued = 0, rest;
 	struct tenant *t;
 
 	TAILQ_FOREACH(t, &s->tenants, link)
+	issued += t->joint ? t->issued - t->issued_seen : 0;
+	if (!issued || charged >= passed)
+		return;
+	rest = passed - charged;
+	TAILQ_FOREACH(t, &s->tenants, link)
 	{
 		if (t->joint)
-			charge_alone(t, passed, now);
+			charge_one(t,
+				   (uint64_t)((unsigned __int128)rest *
+					      (t->issued - t->issued_seen) / issued),
+				   now);
 	}
+}
+
+uint64_t charge_joint(struct schedule *s, uint64_t passed, uint64_t now)
+{
+	struct tenant *t;
+	uint64_t busy = 0;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->joint)
+			continue;
+		charge_alone(t, passed, now);
+		busy += t->joint_open && joint_busy(t);
+	}
+	return busy;
 }
 
 /* A holder with work has the GPU, or has just got it. Of several at once the GPU has a queue. */
@@ -67,7 +94,7 @@ void charge(struct schedule *s, uint64_t now)
 	s->charged_at = now;
 	count_waste(s, passed);
 	if (s->joint)
-		charge_joint(s, passed, now);
+		n = charge_joint(s, passed, now);
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	n += t->users;
 	if (s->besides) {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The GPU for several vGPUs at once. Programs that launch little and wait for it leave the GPU idle
- * at each turn's end: a hand-over wakes several processes one after the other. So while all vGPUs
- * that want the GPU are brief ones, which never have more than 2 ms in flight, their gates are open
- * together, and the GPU itself queues their work. Nothing is woken then: pvgpud looks at their
- * reports every few milliseconds and charges what each has issued. One that is ahead of the first
- * in turn by more than half a slice is held until the others have caught up. Only one that has work
- * at that look counts among the others: no vGPU is held for a program that thinks.
+ * at each turn's end: a hand-over wakes several processes one after the other. So brief vGPUs,
+ * which never have more than 2 ms in flight, have their turns together: when one of them is next,
+ * the gates of all of them that want the GPU are open, and the GPU itself queues their work.
+ * Nothing is woken then: pvgpud looks at their reports every few milliseconds and charges what each
+ * has issued. One that is ahead of the first in turn by more than half a slice is held until the
+ * others have caught up. Only one that has work at that look counts among the others: no vGPU is
+ * held for a program that thinks.
  *
- * Strict turns come back as soon as a vGPU wants the GPU that is not brief, or that only a class, a
- * maximum or a guarantee decides about.
+ * A vGPU that is not brief, or that only a class, a maximum or a guarantee decides about, has turns
+ * of its own between theirs.
  *
  * A worker in such a turn does not ring when it runs dry. One that has issued nothing for a
  * few looks is asked: it is told that others wait, and rings when it is idle. Its gate stays open
@@ -37,6 +38,11 @@ static uint64_t in_flight(const struct tenant *t)
 	TAILQ_FOREACH(g, &t->gates, link)
 	ns += g->last.inflight_ns < OLD_NS ? g->last.inflight_ns : OLD_NS;
 	return ns;
+}
+
+static uint64_t most_in_flight(const struct tenant *t)
+{
+	return sched_brief(t->s->cost_ns, schedule_alike(t));
 }
 
 void tenant_measured(struct tenant *t, uint64_t used_ns)
@@ -80,7 +86,7 @@ static bool is_old(const struct tenant *t, uint64_t now)
 
 void joint_seen(struct tenant *t, bool full)
 {
-	if (full || in_flight(t) > sched_brief_kernel(t->s->cost_ns))
+	if (full || in_flight(t) > sched_brief_kernel(t->s->cost_ns, schedule_alike(t)))
 		t->full_from = t->issued;
 }
 
@@ -107,18 +113,33 @@ static bool may_be(const struct schedule *s, const struct tenant *t)
 	return sched_may_join(t->v) && !t->hangs && is_brief(t);
 }
 
-static bool may_begin(const struct schedule *s)
+/* Former holders that do not drain are hang.c's concern, which gives no turns. */
+static bool any_drains_long(const struct schedule *s, uint64_t now)
 {
 	const struct tenant *t;
 
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	{
+		if (now - t->undrained_since > OLD_NS)
+			return true;
+	}
+	return false;
+}
+
+static bool may_begin(const struct schedule *s, const struct tenant *next, uint64_t now)
+{
+	const struct tenant *t, *h = s->holder;
+	unsigned int n = 0;
+
 	if (s->wanting < 2 || s->params.exclusive || s->limited_share || s->awaited || s->together)
 		return false;
+	/* A holder that is not brief gives the grant back first, as in turns. */
+	if (!h || (h != next && h->wants && !may_be(s, h)) || !may_be(s, next) ||
+	    any_drains_long(s, now))
+		return false;
 	TAILQ_FOREACH(t, &s->tenants, link)
-	{
-		if (t->wants && !may_be(s, t))
-			return false;
-	}
-	return true;
+	n += t->wants && may_be(s, t);
+	return n >= 2;
 }
 
 static void set_gates(struct tenant *t, bool open, uint64_t now)
@@ -140,7 +161,7 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		if (open)
-			gate_tell(g, t->asked, false, sched_brief(t->s->cost_ns));
+			gate_tell(g, t->asked, false, most_in_flight(t));
 		gate_set_open(g, open, now);
 		undrained |= g->closing;
 	}
@@ -162,7 +183,7 @@ void joint_join(struct gate *g, uint64_t now)
 
 	if (!t->joint_open)
 		return;
-	gate_tell(g, t->asked, false, sched_brief(t->s->cost_ns));
+	gate_tell(g, t->asked, false, most_in_flight(t));
 	gate_set_open(g, true, now);
 }
 
@@ -183,7 +204,8 @@ static void add(struct tenant *t, uint64_t now)
 
 static void drop(struct tenant *t)
 {
-	t->joint = false;
+	t->joint = t->asked = false;
+	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
 	t->s->joints--;
 }
 
@@ -194,12 +216,33 @@ void joint_leave(struct tenant *t)
 	t->joint_open = t->paid = false;
 }
 
+static bool any_waits_apart(const struct schedule *s)
+{
+	const struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (t->wants && !t->joint)
+			return true;
+	}
+	return false;
+}
+
+static void charge_rest(struct schedule *s, uint64_t now)
+{
+	if (any_waits_apart(s))
+		charge_joint_rest(s, now - s->joint_last, now);
+	s->joint_last = now;
+	s->joint_charged = 0;
+}
+
 /* Takes a look's results: which of them must be asked. True: work of one takes too long. */
 static bool judge(struct schedule *s, uint64_t now)
 {
 	bool late = false, held = false, busy = false, idle;
 	struct tenant *t;
 
+	charge_rest(s, now);
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
 		if (!t->joint)
@@ -218,25 +261,17 @@ static bool judge(struct schedule *s, uint64_t now)
 		held |= t->wants && !t->joint_open;
 		busy |= t->undrained || joint_busy(t);
 	}
+	late |= any_drains_long(s, now);
 	s->ahead_ns = sched_ahead_look(s->ahead_ns, s->slice_ns, held && !busy);
 	return late;
 }
 
 static bool may_go_on(const struct schedule *s, const struct tenant *next)
 {
-	const struct tenant *t;
-
 	if (!next || s->joints < 2 || s->params.exclusive || s->awaited)
 		return false;
 	/* Without work it keeps the grant until another one begins. */
-	if (next->wants && !sched_may_join(next->v))
-		return false;
-	TAILQ_FOREACH(t, &s->tenants, link)
-	{
-		if (t->wants && !may_be(s, t))
-			return false;
-	}
-	return true;
+	return !next->wants || may_be(s, next);
 }
 
 /* The one that is least ahead, but for `first`. */
@@ -263,7 +298,8 @@ static bool may_run(const struct tenant *t, const struct tenant *first, const st
 	/* Slices grow with the cost of a hand-over; here is none. */
 	const int64_t least = (int64_t)sched_ahead_least(t->s->slice_ns);
 	const int64_t most = (int64_t)t->s->ahead_ns > least ? (int64_t)t->s->ahead_ns : least;
-	const int64_t lead = t->wants ? sched_lead(t->v) : 0;
+	/* The first in turn of all may be one that waits for its own turn. */
+	const int64_t lead = t->wants ? sched_lead(t->v) - sched_lead(first->v) : 0;
 
 	/* One that was held and has run dry rings when it has work again. */
 	if (!t->wants)
@@ -276,29 +312,38 @@ static bool may_run(const struct tenant *t, const struct tenant *first, const st
 	return lead <= (t->joint_open ? most : most / 2);
 }
 
+/* Those that want the GPU come in; one that is not brief any more waits for a turn of its own. */
+static void choose_members(struct schedule *s, uint64_t now)
+{
+	struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		const bool may = !t->wants || may_be(s, t);
+		const bool lingers = t->wants || t == s->holder || !t->idle_since ||
+				     now - t->idle_since <= LINGER_NS;
+
+		if (t->joint && !(may && lingers)) {
+			set_gates(t, false, now);
+			drop(t);
+		} else if (!t->joint && t->wants && may) {
+			add(t, now);
+		}
+	}
+}
+
 static void open_and_hold(struct schedule *s, uint64_t now)
 {
 	const struct tenant *first, *second;
 	struct tenant *t;
 
-	TAILQ_FOREACH(t, &s->tenants, link)
-	{
-		if (t->wants && !t->joint)
-			add(t, now);
-	}
+	choose_members(s, now);
 	first = least_ahead(s, NULL);
 	second = least_ahead(s, first);
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
-		if (!t->joint)
-			continue;
-		if (!t->wants && t != s->holder && t->idle_since &&
-		    now - t->idle_since > LINGER_NS) {
-			set_gates(t, false, now);
-			drop(t);
-			continue;
-		}
-		set_gates(t, may_run(t, first, second), now);
+		if (t->joint)
+			set_gates(t, may_run(t, first, second), now);
 	}
 }
 
@@ -309,6 +354,7 @@ static void end(struct schedule *s, struct tenant *next, uint64_t now)
 	const bool stays = next && next->joint_open && !s->params.exclusive;
 	uint64_t in = 0;
 
+	charge_rest(s, now);
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
 		if (!t->joint)
@@ -321,9 +367,8 @@ static void end(struct schedule *s, struct tenant *next, uint64_t now)
 			set_gates(t, false, now);
 			last = t->undrained || !last ? t : last;
 		}
-		t->joint_open = t->asked = false;
+		t->joint_open = false;
 		t->ahead_ns = t == next ? in_flight(t) : 0;
-		t->alone_ns = t->budget_ns = 0;
 	}
 	s->joint = false;
 	s->holder = stays ? next : NULL;
@@ -339,8 +384,8 @@ static void begin(struct schedule *s, uint64_t now)
 {
 	s->joint = true;
 	s->joint_at = now;
-	s->ahead_ns = 0;
-	s->leaving = s->overlapped = NULL;
+	s->joint_last = now;
+	s->ahead_ns = s->joint_charged = 0;
 }
 
 bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)
@@ -352,7 +397,7 @@ bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)
 		return false;
 	}
 	if (!s->joint) {
-		if (!next || !may_begin(s))
+		if (!next || !may_begin(s, next, now))
 			return false;
 		begin(s, now);
 		due = true;

@@ -192,11 +192,38 @@ static void look_around(struct schedule *s, uint64_t now, uint64_t *at)
 void schedule_uncount(struct tenant *t)
 {
 	t->s->inhabited[t->policy.share.class] -= t->gate_n != 0;
+	t->s->weighed = false;
 }
 
 void schedule_count(struct tenant *t)
 {
 	t->s->inhabited[t->policy.share.class] += t->gate_n != 0;
+	t->s->weighed = false;
+}
+
+static void weigh(struct schedule *s)
+{
+	uint32_t weight[SCHED_CLASSES] = {0}, *w;
+	const struct tenant *t;
+
+	for (int c = 0; c < SCHED_CLASSES; c++)
+		s->alike[c] = true;
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->gate_n)
+			continue;
+		w = &weight[t->policy.share.class];
+		s->alike[t->policy.share.class] &= !*w || *w == t->policy.share.weight;
+		*w = t->policy.share.weight;
+	}
+	s->weighed = true;
+}
+
+bool schedule_alike(const struct tenant *t)
+{
+	if (!t->s->weighed)
+		weigh(t->s);
+	return t->s->alike[t->policy.share.class];
 }
 
 /*
@@ -348,6 +375,8 @@ static void decide(struct schedule *s, uint64_t now)
 		/* One of a higher class may have come while the former holder drained. */
 		if (ask(s, now) != next)
 			s->again = now;
+		else if (joint_decide(s, next, now))
+			return;
 	}
 	tell_holder(s);
 }

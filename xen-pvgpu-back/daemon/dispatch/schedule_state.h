@@ -122,6 +122,8 @@ struct schedule {
 	TAILQ_HEAD(, tenant) tenants, undrained, looks;
 	unsigned int awaited;                  /* workers */
 	unsigned int inhabited[SCHED_CLASSES]; /* tenants with a gate, by class */
+	bool alike[SCHED_CLASSES];             /* they have the same weight; */
+	bool weighed;                          /* it has been looked at since the last change */
 	unsigned int muted;                    /* muted tenants */
 	uint64_t limits_at;        /* the earliest limits_at of its tenants, or earlier */
 	unsigned int wanting;      /* tenants that the library knows to want the GPU */
@@ -132,14 +134,16 @@ struct schedule {
 	/* joint.c */
 	bool joint; /* several vGPUs have the GPU at once */
 	unsigned int joints;
-	uint64_t joint_at; /* the next look at all of them */
-	uint64_t ahead_ns; /* one that is ahead by more is held */
+	uint64_t joint_at;      /* the next look at all of them, */
+	uint64_t joint_last;    /* and the last */
+	uint64_t joint_charged; /* since then, to all vGPUs */
+	uint64_t ahead_ns;      /* one that is ahead by more is held */
 	/* hang.c */
 	bool together; /* all vGPUs that want the GPU have their gates open */
 	unsigned int besides;
 	bool with_hanging; /* the gates of hanging vGPUs are open, too */
 	uint64_t together_seen, phase_end;
-	uint64_t aged_at; /* up to then drains have aged */
+	uint64_t aged_at;    /* up to then drains have aged */
 	uint64_t drained_at; /* when `leaving` had drained; 0: not yet */
 	bool stopped;
 	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited */
@@ -185,8 +189,11 @@ uint64_t latency_parked(const struct gate *g);
 void charge(struct schedule *s, uint64_t now);
 /* Charges a vGPU's use as its workers report it; passed: time that is not charged yet. */
 void charge_alone(struct tenant *t, uint64_t passed, uint64_t now);
-/* Likewise, all that have the GPU at once. */
-void charge_joint(struct schedule *s, uint64_t passed, uint64_t now);
+/* Likewise, all that have the GPU at once. Returns how many of them have work there. */
+uint64_t charge_joint(struct schedule *s, uint64_t passed, uint64_t now);
+/* Likewise, what of the time that has passed since the last look is not charged, by what each has
+ * issued. */
+void charge_joint_rest(struct schedule *s, uint64_t passed, uint64_t now);
 /* From now on the holder's flags are exact and wall time is charged. */
 void charge_exactly(struct schedule *s, uint64_t now);
 
@@ -231,5 +238,7 @@ void schedule_set_undrained(struct tenant *t, bool undrained);
 /* To be called before and after a change of its schedule, its class, or its number of gates. */
 void schedule_uncount(struct tenant *t);
 void schedule_count(struct tenant *t);
+/* Have all of its class that have a session the same weight? */
+bool schedule_alike(const struct tenant *t);
 
 #endif

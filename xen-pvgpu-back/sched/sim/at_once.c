@@ -17,15 +17,31 @@ static bool is_brief(const struct vgpu *v)
 	return v->issued_ns - v->full_from >= SHOWN_NS;
 }
 
-static bool all_may(const struct gpu *g)
+static bool may(const struct vgpu *v)
 {
-	for (uint32_t i = 0; i < g->n_vgpus; i++) {
-		const struct vgpu *v = g->vgpus[i];
+	return sched_may_join(v->sched) && is_brief(v);
+}
 
-		if (v->told && (!sched_may_join(v->sched) || !is_brief(v)))
-			return false;
-	}
-	return true;
+static bool any_drains_long(const struct gpu *g)
+{
+	for (const struct vgpu *v = g->undrained; v; v = v->undrained_next)
+		if (g->s->now - v->undrained_since > OLD_NS)
+			return true;
+	return false;
+}
+
+static bool may_begin(const struct gpu *g, const struct vgpu *next)
+{
+	const struct vgpu *h = g->holder;
+	uint32_t n = 0;
+
+	if (g->wants < 2 || g->limited || g->s->c->params.exclusive || g->besides)
+		return false;
+	if (!h || (h != next && h->told && !may(h)) || !may(next) || any_drains_long(g))
+		return false;
+	for (uint32_t i = 0; i < g->n_vgpus; i++)
+		n += g->vgpus[i]->told && may(g->vgpus[i]);
+	return n >= 2;
 }
 
 void at_once_issued(struct process *p, uint64_t estimate_ns)
@@ -35,7 +51,7 @@ void at_once_issued(struct process *p, uint64_t estimate_ns)
 	v->issued_ns += estimate_ns;
 	if (v->joint)
 		v->alone_ns += estimate_ns;
-	if (p->inflight_ns > sched_brief_kernel(v->g->cost_ns))
+	if (p->inflight_ns > sched_brief_kernel(v->g->cost_ns, v->g->alike))
 		at_once_full(v);
 }
 
@@ -99,7 +115,7 @@ static bool may_run(const struct vgpu *v, const struct vgpu *first, const struct
 {
 	const int64_t least = (int64_t)sched_ahead_least(v->g->slice_ns_now);
 	const int64_t most = (int64_t)v->g->ahead_ns > least ? (int64_t)v->g->ahead_ns : least;
-	const int64_t lead = v->told ? sched_lead(v->sched) : 0;
+	const int64_t lead = v->told ? sched_lead(v->sched) - sched_lead(first->sched) : 0;
 
 	if (!v->told)
 		return v->joint_open;
@@ -110,29 +126,35 @@ static bool may_run(const struct vgpu *v, const struct vgpu *first, const struct
 	return lead <= (v->joint_open ? most : most / 2);
 }
 
+static void choose_members(struct gpu *g)
+{
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+		const bool fits = !v->told || may(v);
+		const bool lingers = v->told || v == g->holder || !v->idle_since ||
+				     g->s->now - v->idle_since <= LINGER_NS;
+
+		if (v->joint && !(fits && lingers)) {
+			set_open(v, false);
+			v->joint = false;
+			v->alone_ns = v->budget_ns = 0;
+			g->joints--;
+		} else if (!v->joint && v->told && fits) {
+			add(v);
+		}
+	}
+}
+
 static void open_and_hold(struct gpu *g)
 {
 	const struct vgpu *first, *second;
 
-	for (uint32_t i = 0; i < g->n_vgpus; i++)
-		if (g->vgpus[i]->told && !g->vgpus[i]->joint)
-			add(g->vgpus[i]);
+	choose_members(g);
 	first = least_ahead(g, NULL);
 	second = least_ahead(g, first);
-	for (uint32_t i = 0; i < g->n_vgpus; i++) {
-		struct vgpu *v = g->vgpus[i];
-
-		if (!v->joint)
-			continue;
-		if (!v->told && v != g->holder && v->idle_since &&
-		    g->s->now - v->idle_since > LINGER_NS) {
-			set_open(v, false);
-			v->joint = false;
-			g->joints--;
-			continue;
-		}
-		set_open(v, may_run(v, first, second));
-	}
+	for (uint32_t i = 0; i < g->n_vgpus; i++)
+		if (g->vgpus[i]->joint)
+			set_open(g->vgpus[i], may_run(g->vgpus[i], first, second));
 }
 
 static bool is_old(const struct vgpu *v)
@@ -143,9 +165,40 @@ static bool is_old(const struct vgpu *v)
 	return false;
 }
 
+static bool any_waits_apart(const struct gpu *g)
+{
+	for (uint32_t i = 0; i < g->n_vgpus; i++)
+		if (g->vgpus[i]->told && !g->vgpus[i]->joint)
+			return true;
+	return false;
+}
+
+/* While one waits for its own turn the whole time of theirs is charged. */
+static void charge_rest(struct gpu *g)
+{
+	const uint64_t passed = g->s->now - g->joint_last;
+	uint64_t issued = 0, rest;
+
+	g->joint_last = g->s->now;
+	for (uint32_t i = 0; i < g->n_vgpus; i++)
+		if (g->vgpus[i]->joint)
+			issued += g->vgpus[i]->issued_ns - g->vgpus[i]->issued_seen;
+	rest = passed > g->joint_charged && any_waits_apart(g) ? passed - g->joint_charged : 0;
+	for (uint32_t i = 0; issued && i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (v->joint)
+			gate_charge_one(v, (uint64_t)((double)rest / (double)issued *
+						      (double)(v->issued_ns - v->issued_seen)));
+	}
+	g->joint_charged = 0;
+}
+
 void at_once_look(struct gpu *g)
 {
 	bool idle, held = false, busy = false;
+
+	charge_rest(g);
 
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
 		struct vgpu *v = g->vgpus[i];
@@ -171,6 +224,7 @@ static void end(struct gpu *g, struct vgpu *next)
 	struct vgpu *last = NULL;
 	uint64_t in = 0;
 
+	charge_rest(g);
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
 		struct vgpu *v = g->vgpus[i];
 
@@ -196,28 +250,34 @@ static void end(struct gpu *g, struct vgpu *next)
 		sched_granted(g->sched, next->sched, g->s->now);
 }
 
-void at_once_charge(struct gpu *g, uint64_t passed)
+uint64_t at_once_charge(struct gpu *g, uint64_t passed)
 {
-	for (uint32_t i = 0; i < g->n_vgpus; i++)
-		if (g->vgpus[i]->joint)
-			gate_charge_alone(g->vgpus[i], passed);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		struct vgpu *v = g->vgpus[i];
+
+		if (!v->joint)
+			continue;
+		gate_charge_alone(v, passed);
+		n += v->joint_open && v->draining > 0;
+	}
+	return n;
 }
 
 bool at_once_decide(struct gpu *g, struct vgpu *next)
 {
-	if (g->joint && (!next || g->joints < 2 || !all_may(g) ||
-			 (next->told && !sched_may_join(next->sched)))) {
+	if (g->joint &&
+	    (!next || g->joints < 2 || (next->told && !may(next)) || any_drains_long(g))) {
 		end(g, next);
 		return false;
 	}
 	if (!g->joint) {
-		if (!next || g->wants < 2 || g->limited || g->s->c->params.exclusive || g->besides ||
-		    !all_may(g))
+		if (!next || !may_begin(g, next))
 			return false;
 		g->joint = true;
-		g->joint_at = g->s->now;
-		g->ahead_ns = 0;
-		g->leaving = g->overlapped = NULL;
+		g->joint_at = g->joint_last = g->s->now;
+		g->ahead_ns = g->joint_charged = 0;
 	}
 	if (g->holder != next) {
 		if (g->holder && !g->holder->joint)

@@ -52,7 +52,7 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 	uint64_t most, cap;
 
 	if (g->joint)
-		return sched_brief(g->cost_ns) / (sharers ? sharers : 1);
+		return sched_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
 	if (!g->exact)
 		return model(g)->alone_ns;
 	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
@@ -128,11 +128,12 @@ static void on_wake(struct sim *s, void *arg)
 
 /* ---- charging ---- */
 
-static void charge_one(struct vgpu *v, uint64_t ns)
+void gate_charge_one(struct vgpu *v, uint64_t ns)
 {
 	if (!ns || !v->sched)
 		return;
 	v->charged_ns += ns;
+	v->g->joint_charged += ns;
 	sched_charge(v->sched, ns, v->s->now);
 }
 
@@ -144,7 +145,7 @@ void gate_charge_alone(struct vgpu *v, uint64_t passed)
 	ns = v->alone_ns < v->budget_ns ? v->alone_ns : v->budget_ns;
 	v->alone_ns -= ns;
 	v->budget_ns -= ns;
-	charge_one(v, ns);
+	gate_charge_one(v, ns);
 }
 
 void gate_charge(struct gpu *g)
@@ -155,18 +156,18 @@ void gate_charge(struct gpu *g)
 
 	g->charged_at = g->s->now;
 	if (g->joint)
-		at_once_charge(g, passed);
+		n = at_once_charge(g, passed);
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		n += t->users;
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		n += g->vgpus[i]->beside ? g->vgpus[i]->users : 0;
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
-		charge_one(t, t->paid ? 0 : passed * t->users / n);
+		gate_charge_one(t, t->paid ? 0 : passed * t->users / n);
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		if (g->vgpus[i]->beside)
-			charge_one(g->vgpus[i], passed * g->vgpus[i]->users / n);
+			gate_charge_one(g->vgpus[i], passed * g->vgpus[i]->users / n);
 	if (h && g->exact && h->on_gpu)
-		charge_one(h, passed * h->users / n);
+		gate_charge_one(h, passed * h->users / n);
 	else if (h && !g->exact)
 		gate_charge_alone(h, passed);
 }
@@ -411,8 +412,12 @@ static void decide(struct gpu *g)
 	give_grant(g, next);
 	/* The slice begins with the grant: ask for its end. It is over already for one of a higher
 	 * class that came while the former holder drained. */
-	if (next && ask(g) != next)
+	if (!next)
+		return;
+	if (ask(g) != next)
 		g->again = g->s->now;
+	else
+		at_once_decide(g, next);
 }
 
 /*
@@ -509,6 +514,22 @@ static void on_decide(struct sim *s, void *arg)
 
 /* ---- vGPUs come and go ---- */
 
+/* Have all the same weight? */
+static void weigh(struct gpu *g)
+{
+	const struct vgpu *first = NULL;
+
+	g->alike = true;
+	for (uint32_t i = 0; i < g->n_vgpus; i++) {
+		const struct vgpu *v = g->vgpus[i];
+
+		if (!v->sched)
+			continue;
+		first = first ? first : v;
+		g->alike &= v->spec->share.weight == first->spec->share.weight;
+	}
+}
+
 static void forget(struct vgpu *v)
 {
 	struct gpu *g = v->g;
@@ -525,6 +546,7 @@ static void forget(struct vgpu *v)
 	sched_remove(v->sched, v->s->now);
 	v->sched = NULL;
 	g->inhabited[v->spec->share.class]--;
+	weigh(g);
 	g->wants -= v->told;
 	v->told = false;
 	timer_stop(&v->s->events, &v->bell);
@@ -566,6 +588,7 @@ int gate_attach(struct vgpu *v)
 	v->users = 1;
 	v->sched = sched_add(g->sched, n ? g->groups[n - 1] : NULL, &v->spec->share, v, g->s->now);
 	g->inhabited[v->spec->share.class] += v->sched != NULL;
+	weigh(g);
 	return v->sched ? 0 : -ENOMEM;
 }
 

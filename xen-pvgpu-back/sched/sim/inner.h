@@ -98,8 +98,8 @@ struct vgpu {
 	bool joint, joint_open; /* has the GPU with others at once, or is held; its gate is open */
 	bool paid;              /* what drains was charged when it was issued */
 	uint64_t issued_ns, issued_seen, full_from, idle_since;
-	bool had_rest;                /* was idle in this window */
-	bool held;                    /* the watchdog keeps its gate closed */
+	bool had_rest; /* was idle in this window */
+	bool held;     /* the watchdog keeps its gate closed */
 	uint64_t held_ns;
 	uint64_t busy_ns, busy_window, busy_warm, charged_ns, charged_warm;
 	uint64_t requests, grants, grants_warm, longest_wait;
@@ -130,16 +130,19 @@ struct gpu {
 	bool exact;              /* others want the GPU, or a limit applies: wall time is charged */
 	bool limited;
 	uint32_t besides;
-	uint32_t wants; /* vGPUs that the scheduler knows to want the GPU */
+	uint32_t wants;                    /* vGPUs that the scheduler knows to want the GPU */
 	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
+	bool alike;                        /* all have the same weight */
 	uint64_t slice_ns_now, again, give_at, drained_at, charged_at;
 	uint64_t aged_at;          /* up to then drains have aged */
 	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
 	struct timer decide, wake;
 	bool joint; /* several have the GPU at once (at_once.c) */
 	uint32_t joints;
-	uint64_t joint_at; /* the next look at all of them */
-	uint64_t ahead_ns; /* one that is ahead by more is held */
+	uint64_t joint_at;      /* the next look at all of them, */
+	uint64_t joint_last;    /* and the last */
+	uint64_t joint_charged; /* since then, to all vGPUs */
+	uint64_t ahead_ns;      /* one that is ahead by more is held */
 	/* figures */
 	struct vgpu **vgpus;
 	uint32_t n_vgpus, cap_vgpus, wanting /* vGPUs with work */;
@@ -194,6 +197,7 @@ void gate_charge(struct gpu *g);
 void gate_look(struct vgpu *v);
 void gate_pump(struct vgpu *v);
 void gate_set_undrained(struct vgpu *v, bool undrained);
+void gate_charge_one(struct vgpu *v, uint64_t ns);
 void gate_charge_alone(struct vgpu *v, uint64_t passed);
 /* GPU time left of its work in flight, by its workers' estimates. */
 uint64_t gate_left(const struct vgpu *v);
@@ -204,7 +208,7 @@ uint64_t gate_left(const struct vgpu *v);
 void at_once_issued(struct process *p, uint64_t estimate_ns);
 void at_once_full(struct vgpu *v);
 void at_once_look(struct gpu *g);
-void at_once_charge(struct gpu *g, uint64_t passed);
+uint64_t at_once_charge(struct gpu *g, uint64_t passed);
 /* False: they take turns. */
 bool at_once_decide(struct gpu *g, struct vgpu *next);
 void at_once_leave(struct vgpu *v);
