@@ -742,6 +742,51 @@ START_TEST(cost_of_a_hand_over)
 }
 END_TEST
 
+static bool low_works(void)
+{
+	saturate(&bad);
+	return false;
+}
+
+/* Less is in flight while one of a higher class comes and goes; more again when it stays away. */
+START_TEST(a_high_one_comes_and_goes)
+{
+	const struct tenant_policy high = {.share = {.class = SCHED_HIGH, .weight = 100}};
+	struct tenant_stats n;
+
+	setup();
+	bad_tenant = tenant(100);
+	good_tenant = tenant(100);
+	tenant_set(good_tenant, &high);
+	bad = join(bad_tenant, false);
+	good = join(good_tenant, false);
+	want(&bad);
+	bells();
+	pass(10 * MS, low_works);
+	ck_assert(is_open(&bad));
+	ck_assert_uint_eq(bad.word->inflight_ns, PVGPU_GATE_ALONE_NS * 3 / 4);
+	want(&good);
+	bells();
+	pass(10 * MS, low_works);
+	ck_assert(is_open(&good) && !is_open(&bad));
+	good.says->wants = 0;
+	ring(&good);
+	bells();
+	pass(10 * MS, low_works);
+	ck_assert(is_open(&bad) && !is_open(&good));
+	ck_assert_uint_eq(bad.word->contended, 0);
+	ck_assert_uint_eq(bad.word->inflight_ns, sched_inflight_below(schedule_handover_ns(s)));
+	pass(1000 * MS, low_works);
+	tenant_stats(bad_tenant, &n);
+	ck_assert_uint_eq(bad.word->inflight_ns, PVGPU_GATE_ALONE_NS * 3 / 4);
+	leave(&good);
+	leave(&bad);
+	tenant_free(good_tenant);
+	tenant_free(bad_tenant);
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("schedule_clock");
@@ -753,6 +798,7 @@ int main(void)
 	tcase_add_test(t, drained_while_nobody_looked);
 	tcase_add_test(t, many_drains_are_no_hang);
 	tcase_add_test(t, a_setting_decides_at_once);
+	tcase_add_test(t, a_high_one_comes_and_goes);
 	tcase_add_loop_test(t, cost_of_a_hand_over, 0, 3);
 	tcase_add_loop_test(t, held_to_the_kernel_limit, OLDEST_NONE, OLDEST_STANDS + 1);
 	tcase_add_test(t, held_when_it_issues_more);

@@ -23,7 +23,8 @@
 #define COST_MAX_NS     2000000u
 #define INFLIGHT_MIN_NS 100000u
 #define SOON_NS         10000u
-#define SAMPLE_NS       50000u /* less work in flight is no sample of a report's accuracy */
+#define SOON_BACK_NS    1000000000u /* one that wanted the GPU since then is expected back */
+#define SAMPLE_NS       50000u      /* less work in flight is no sample of a report's accuracy */
 
 void schedule_set_undrained(struct tenant *t, bool undrained)
 {
@@ -99,6 +100,8 @@ static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_
 	t->wants = wants;
 	t->want_turn = ev_iteration(s->loop);
 	t->want_at = now;
+	if (wants)
+		s->wanted_at[t->policy.share.class] = now;
 	s->wanting += wants ? 1u : -1u;
 	sched_wants(t->v, wants, now);
 }
@@ -229,24 +232,26 @@ bool schedule_alike(const struct tenant *t)
 /*
  * The work in flight of a vGPU is what the next one has to wait for. With less in flight a worker
  * that is starved of CPU runs dry sooner, so the amount is reduced only for the sake of higher
- * classes.
+ * classes, and most while one of them comes and goes.
  */
-static uint64_t most_in_flight(const struct tenant *t)
+static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 {
 	const struct schedule *s = t->s;
-	bool below = false;
-	uint64_t most;
+	const uint64_t least = sched_inflight_below(s->cost_ns);
+	uint64_t most = s->exact ? s->slice_ns / 2 : PVGPU_GATE_ALONE_NS;
+	bool below = false, soon = false;
 
-	for (int c = 0; c < (int)t->policy.share.class; c++)
+	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		below |= s->inhabited[c] != 0;
-	if (!s->exact)
-		return below ? PVGPU_GATE_ALONE_NS * 3 / 4 : PVGPU_GATE_ALONE_NS;
+		soon |= s->inhabited[c] && s->wanted_at[c] && now - s->wanted_at[c] < SOON_BACK_NS;
+	}
+	if (!s->exact && below)
+		most = most * 3 / 4;
 	/* Work in flight at the end of a slice prolongs the turn. */
-	most = sched_inflight_below(s->cost_ns);
-	return below && most < s->slice_ns / 2 ? most : s->slice_ns / 2;
+	return (s->exact ? below : soon) && least < most ? least : most;
 }
 
-static void tell_holder(struct schedule *s)
+static void tell_holder(struct schedule *s, uint64_t now)
 {
 	struct tenant *t = s->holder;
 	unsigned int busy = 0;
@@ -259,7 +264,7 @@ static void tell_holder(struct schedule *s)
 	learn = TAILQ_EMPTY(&s->undrained);
 	TAILQ_FOREACH(g, &t->gates, link)
 	busy += g->last.wants;
-	ns = most_in_flight(t) / (busy ? busy : 1);
+	ns = most_in_flight(t, now) / (busy ? busy : 1);
 	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_tell(g, s->exact, learn, ns);
@@ -324,7 +329,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 		pvgpu_latency_add(&t->count->grant_wait, now - t->want_at);
 	t->count->slices++;
 	t->on_gpu = true;
-	tell_holder(s);
+	tell_holder(s, now);
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_set_open(g, true, now);
 }
@@ -378,7 +383,7 @@ static void decide(struct schedule *s, uint64_t now)
 		else if (joint_decide(s, next, now))
 			return;
 	}
-	tell_holder(s);
+	tell_holder(s, now);
 }
 
 /* ---- the timer ---- */

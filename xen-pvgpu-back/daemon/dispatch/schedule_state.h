@@ -122,6 +122,7 @@ struct schedule {
 	TAILQ_HEAD(, tenant) tenants, undrained, looks;
 	unsigned int awaited;                  /* workers */
 	unsigned int inhabited[SCHED_CLASSES]; /* tenants with a gate, by class */
+	uint64_t wanted_at[SCHED_CLASSES];     /* one began to want the GPU; 0: none has */
 	bool alike[SCHED_CLASSES];             /* they have the same weight; */
 	bool weighed;                          /* it has been looked at since the last change */
 	unsigned int muted;                    /* muted tenants */

@@ -17,6 +17,7 @@
 #define COST_MAX_NS     (2 * SIM_MS)
 #define SAMPLE_NS       (50 * SIM_US)
 #define HANG_LOOK_NS    (5 * SIM_MS)
+#define SOON_BACK_NS    (1000 * SIM_MS)
 
 static void think(struct gpu *g, struct vgpu *rang);
 
@@ -46,6 +47,18 @@ static bool is_below(const struct vgpu *v)
 	return below;
 }
 
+/* Has one of a higher class come lately? */
+static bool is_soon_below(const struct vgpu *v)
+{
+	const struct gpu *g = v->g;
+
+	for (int c = 0; c < (int)v->spec->share.class; c++)
+		if (g->inhabited[c] && g->wanted_at[c] &&
+		    v->s->now - g->wanted_at[c] < SOON_BACK_NS)
+			return true;
+	return false;
+}
+
 static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 {
 	const struct gpu *g = v->g;
@@ -53,10 +66,10 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 
 	if (g->joint)
 		return sched_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
-	if (!g->exact)
-		return model(g)->alone_ns;
-	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
 	cap = sched_inflight_below(g->cost_ns);
+	if (!g->exact)
+		return is_soon_below(v) && cap < model(g)->alone_ns ? cap : model(g)->alone_ns;
+	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
 	most = (is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
 	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
 }
@@ -244,6 +257,8 @@ static void tell_wants(struct vgpu *v, bool wants)
 	if (!wants && v == g->holder && !v->held && (!g->exact || (g->wants == 1 && !g->limited)))
 		return;
 	v->told = wants;
+	if (wants)
+		g->wanted_at[v->spec->share.class] = g->s->now;
 	g->wants += wants ? 1u : -1u;
 	sched_wants(v->sched, wants, g->s->now);
 }

@@ -132,6 +132,7 @@ struct gpu {
 	uint32_t besides;
 	uint32_t wants;                    /* vGPUs that the scheduler knows to want the GPU */
 	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
+	uint64_t wanted_at[SCHED_CLASSES]; /* one began to want the GPU; 0: none has */
 	bool alike;                        /* all have the same weight */
 	uint64_t slice_ns_now, again, give_at, drained_at, charged_at;
 	uint64_t aged_at;          /* up to then drains have aged */
