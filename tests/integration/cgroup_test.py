@@ -126,6 +126,7 @@ class Cgroup(unittest.TestCase):
             with PvgpuEnv(settings={"cgroup": home}) as env:
                 guest = occupy(env)
                 env.wait_sessions(1)
+                env.wait_spare()
                 self.assertEqual(len(glob.glob(f"{home}/worker-*")), 2)
                 other = PvgpuEnv(settings={"cgroup": home})
                 with self.assertRaisesRegex(RuntimeError, "another pvgpud is using it"):

@@ -391,13 +391,13 @@ START_TEST(bounds_are_told)
 
 	/* Alone in its class: the slice and the hand-over that are under way. */
 	ck_assert_uint_eq(sched_wait_bound(a), 4 * MS);
-	/* And two slices of another with the same weight, its credit, and what it has in flight
+	/* And three slices of another with the same weight, its credit, and what it has in flight
 	 * beside. */
 	b = sched_add(s, NULL, &FULL, NULL, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 44 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 46 * MS);
 	p.credit_ns = 1;
 	sched_set(s, &p, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 16 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 18 * MS);
 	p.exclusive = true;
 	sched_set(s, &p, 0);
 	ck_assert_uint_eq(sched_wait_bound(a), 10 * MS);
@@ -406,7 +406,7 @@ START_TEST(bounds_are_told)
 	group.max_ppm = 500000;
 	g = sched_group_add(s, &group, NULL, 0);
 	sched_move(b, g, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 16 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 18 * MS);
 	ck_assert_uint_eq(sched_wait_bound(b), SCHED_NEVER);
 	p.policy = SCHED_BEST_EFFORT;
 	sched_set(s, &p, 0);
