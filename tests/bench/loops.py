@@ -56,7 +56,7 @@ def unit(tenant):
 
 
 def policy(tenant):
-    return f"memory=64M,weight={tenant[0] * POLICY_WEIGHT}" + "".join(f",priority={p}" for p in tenant[4:])
+    return f"memory=16M,weight={tenant[0] * POLICY_WEIGHT}" + "".join(f",priority={p}" for p in tenant[4:])
 
 
 def dealt(left, weights, most):

@@ -238,17 +238,20 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 {
 	const struct schedule *s = t->s;
 	const uint64_t least = sched_inflight_below(s->cost_ns);
-	uint64_t most = s->exact ? s->slice_ns / 2 : PVGPU_GATE_ALONE_NS;
 	bool below = false, soon = false;
+	uint64_t most;
 
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		below |= s->inhabited[c] != 0;
 		soon |= s->inhabited[c] && s->wanted_at[c] && now - s->wanted_at[c] < SOON_BACK_NS;
 	}
-	if (!s->exact && below)
-		most = most * 3 / 4;
 	/* Work in flight at the end of a slice prolongs the turn. */
-	return (s->exact ? below : soon) && least < most ? least : most;
+	if (s->exact)
+		return below && least < s->slice_ns / 2 ? least : s->slice_ns / 2;
+	most = below ? PVGPU_GATE_ALONE_NS * 3 / 4 : PVGPU_GATE_ALONE_NS;
+	if (!soon || least >= most)
+		return most;
+	return least < most / 2 ? most / 2 : least;
 }
 
 static void tell_holder(struct schedule *s, uint64_t now)

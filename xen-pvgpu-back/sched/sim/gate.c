@@ -18,6 +18,7 @@
 #define SAMPLE_NS       (50 * SIM_US)
 #define HANG_LOOK_NS    (5 * SIM_MS)
 #define SOON_BACK_NS    (1000 * SIM_MS)
+#define SOON_BACK_LEAST (750 * SIM_US)
 
 static void think(struct gpu *g, struct vgpu *rang);
 
@@ -67,8 +68,10 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 	if (g->joint)
 		return sched_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
 	cap = sched_inflight_below(g->cost_ns);
-	if (!g->exact)
+	if (!g->exact) {
+		cap = cap < SOON_BACK_LEAST ? SOON_BACK_LEAST : cap;
 		return is_soon_below(v) && cap < model(g)->alone_ns ? cap : model(g)->alone_ns;
+	}
 	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
 	most = (is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
 	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
