@@ -21,7 +21,7 @@
 
 static const struct attack *const tables[] = {attacks_state, attacks_key,   attacks_ring,
 					      attacks_grant, attacks_chunk, attacks_session};
-static const char *const outcomes[] = {"lives", "closes", "leaves"};
+static const char *const outcomes[] = {"lives", "closes", "leaves", "hides"};
 
 const struct attack *attack;
 struct seat *attack_seat;
@@ -142,6 +142,8 @@ static void judge(struct front *f, enum outcome want)
 {
 	const unsigned int checks = attack_checks;
 
+	if (want == HIDES)
+		want = f->back ? CLOSES : LIVES;
 	if (want == CLOSES && tame) {
 		WANT(front_back_state(f) > PVGPU_STATE_CONNECTED, "the vGPU was not closed");
 		return;

@@ -26,6 +26,7 @@ enum outcome {
 	LIVES,  /* the connection stays: another session of it is served */
 	CLOSES, /* pvgpud closes the vGPU; it can be connected anew */
 	LEAVES, /* the attacker ends in the middle; the next run connects anew */
+	HIDES,  /* LIVES with dom0, which reads every key; CLOSES with a driver domain */
 };
 
 struct attack {

@@ -68,7 +68,8 @@ static void deleted(struct front *f)
 		front_put_key(f, keys[i], old[i]);
 }
 
-/* The state is readable for its owner alone. dom0 may read all; a driver domain may not. */
+/* The state is readable for its owner alone. dom0 reads it all the same; for a driver domain it has
+ * gone. */
 static void forbidden(struct front *f)
 {
 	char path[160], perms[64];
@@ -77,6 +78,8 @@ static void forbidden(struct front *f)
 	front_key(f, PVGPU_KEY_FRONTEND_STATE, path);
 	WANT(store_permit(path, perms, (size_t)n) == 0, "the permissions cannot be changed");
 	front_set_state(f, PVGPU_STATE_CONNECTED);
+	if (f->back)
+		front_wait_state(f, STATE_BIT(CLOSING) | STATE_BIT(CLOSED));
 	attack_scene("neighbour");
 	n += snprintf(perms + n, sizeof(perms) - (size_t)n, "r%u", f->back) + 1;
 	WANT(store_permit(path, perms, (size_t)n) == 0, "the permissions cannot be restored");
@@ -158,7 +161,7 @@ const struct attack attacks_key[] = {
 	BINARY("features_binary", FEATURES, "features"),
 	{"keys_many", CONNECTED, LIVES, many_keys, 0, NULL, NULL},
 	{"keys_deleted", SETTLED, CLOSES, deleted, 0, NULL, "log : Closing$"},
-	{"keys_forbidden", CONNECTED, LIVES, forbidden, 0, NULL, NULL},
+	{"keys_forbidden", CONNECTED, HIDES, forbidden, 0, NULL, NULL},
 	{"ref_never", PREPARED, CLOSES, ring_ref, NEVER, NULL, NO_MAP},
 	{"ref_revoked", PREPARED, CLOSES, ring_ref, REVOKED, NULL, NO_MAP},
 	{"ref_foreign", PREPARED, CLOSES, ring_ref, FOREIGN, NULL, NO_MAP},
