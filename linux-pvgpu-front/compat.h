@@ -102,6 +102,28 @@ static inline void pvgpu_not_essential(struct xenbus_driver *drv)
 #endif
 }
 
+/*
+ * Newer kernels remove a device whose state in xenstore they have read as Initialising and know as
+ * another: they take the directory for a new one, write nothing to it, and probe it if its state is
+ * Initialising then. The frontend may have moved between the reading and the comparison.
+ */
+static inline bool pvgpu_taken_for_vanished(const struct xenbus_device *dev)
+{
+#if PVGPU_HAS_VANISHED
+	return dev->vanished;
+#else
+	return false;
+#endif
+}
+
+/* The directory is the device's own: its state can be written again. */
+static inline void pvgpu_has_not_vanished(struct xenbus_device *dev)
+{
+#if PVGPU_HAS_VANISHED
+	dev->vanished = false;
+#endif
+}
+
 /* ---- memory, sysfs ---- */
 
 /* For pages that processes map. Where it matters that they are charged to a memory cgroup, they are

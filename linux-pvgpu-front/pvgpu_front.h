@@ -273,6 +273,8 @@ struct pvgpu_usage {
 /* 0 or a negative errno. A process may ask as often as it likes: xenstore is asked from time to
  * time. */
 int pvgpu_read_usage(struct pvgpu_vgpu *v, struct pvgpu_usage *out);
+/* The keys and the state Initialised, in one transaction: the kernel looks at the state at each
+ * key's change and may take Initialising for a new directory's. */
 int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct pvgpu_identity *id);
 /* Do the directories of both ends exist again? */
 bool pvgpu_plugged(struct pvgpu_vgpu *v);

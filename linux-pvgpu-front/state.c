@@ -136,7 +136,8 @@ static bool pvgpu_state_connect(struct pvgpu_vgpu *v, enum pvgpu_state other)
 		pvgpu_state_refuse(v, other, ret, true, "cannot write the frontend's keys");
 		return pvgpu_state_move(v, PVGPU_STATE_CLOSED, other, false);
 	}
-	return pvgpu_state_move(v, PVGPU_STATE_INITIALISED, other, false);
+	trace_pvgpu_state(v->index, PVGPU_STATE_INITIALISING, PVGPU_STATE_INITIALISED, other);
+	return true;
 }
 
 static bool pvgpu_state_accept(struct pvgpu_vgpu *v, enum pvgpu_state other)

@@ -200,8 +200,11 @@ static int pvgpu_store_put_keys(struct xenbus_transaction t, const char *dir, u3
 {
 	const struct pvgpu_refs refs = {.n = 1, .ref = {ref}};
 	char text[64];
-	int ret;
+	int ret, state;
 
+	/* Without it the toolstack has removed the directory: it must not come back. */
+	if (xenbus_scanf(t, dir, "state", "%d", &state) != 1 || state != XenbusStateInitialising)
+		return -ESTALE;
 	ret = pvgpu_frontend_ring_ref_format(&refs, text, sizeof(text), NULL);
 	if (!ret)
 		ret = xenbus_write(t, dir, "ring-ref", text);
@@ -217,6 +220,8 @@ static int pvgpu_store_put_keys(struct xenbus_transaction t, const char *dir, u3
 		ret = pvgpu_frontend_features_format(id->features, text, sizeof(text), NULL);
 	if (!ret)
 		ret = xenbus_write(t, dir, "features", text);
+	if (!ret)
+		ret = xenbus_printf(t, dir, "state", "%d", XenbusStateInitialised);
 	return ret;
 }
 
@@ -234,6 +239,8 @@ int pvgpu_write_frontend(struct pvgpu_vgpu *v, u32 ref, u32 port, const struct p
 		ret = pvgpu_store_put_keys(t, v->xdev->nodename, ref, port, id);
 		end = xenbus_transaction_end(t, ret != 0);
 	} while (!ret && end == -EAGAIN && ++tries < 100);
+	if (!ret && !end)
+		v->xdev->state = XenbusStateInitialised;
 	return ret ? ret : end;
 }
 

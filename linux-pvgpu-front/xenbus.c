@@ -226,17 +226,11 @@ static bool pvgpu_xenbus_is_another(const struct pvgpu_vgpu *v, enum pvgpu_state
  * The module is unloaded or the driver unbound by hand: close the vGPU and give the backend time to
  * unmap its pages. The kernel keeps pages that are still mapped afterwards.
  */
-static void pvgpu_xenbus_leave(struct pvgpu_vgpu *v)
+static void pvgpu_xenbus_close(struct pvgpu_vgpu *v, enum pvgpu_state own)
 {
 	const unsigned long end = jiffies + REMOVE_MAX;
-	enum pvgpu_state own, other;
+	enum pvgpu_state other;
 
-	if (test_bit(PVGPU_REPROBE, &v->flags) || !v->xdev->otherend ||
-	    pvgpu_read_state(v, true, &own))
-		return;
-	if (own == PVGPU_STATE_UNKNOWN || own == PVGPU_STATE_CLOSED ||
-	    pvgpu_xenbus_is_another(v, own))
-		return;
 	pvgpu_read_state(v, false, &other);
 	if (own == PVGPU_STATE_INITIALISED && other == PVGPU_STATE_CONNECTED)
 		xenbus_switch_state(v->xdev, XenbusStateConnected);
@@ -252,6 +246,26 @@ static void pvgpu_xenbus_leave(struct pvgpu_vgpu *v)
 	if (pvgpu_read_state(v, true, &own) || pvgpu_xenbus_is_another(v, own))
 		return;
 	xenbus_frontend_closed(v->xdev);
+}
+
+static void pvgpu_xenbus_leave(struct pvgpu_vgpu *v)
+{
+	const bool mistaken = pvgpu_taken_for_vanished(v->xdev);
+	enum pvgpu_state own;
+
+	if (test_bit(PVGPU_REPROBE, &v->flags) || !v->xdev->otherend ||
+	    pvgpu_read_state(v, true, &own))
+		return;
+	if (own == PVGPU_STATE_UNKNOWN || pvgpu_xenbus_is_another(v, own) ||
+	    (mistaken && own == PVGPU_STATE_INITIALISING))
+		return;
+	/* Only this frontend can have moved the state on. */
+	pvgpu_has_not_vanished(v->xdev);
+	if (own != PVGPU_STATE_CLOSED)
+		pvgpu_xenbus_close(v, own);
+	/* For the probe that follows, without which the guest would have lost the vGPU. */
+	if (mistaken && pvgpu_read_online(v))
+		xenbus_switch_state(v->xdev, XenbusStateInitialising);
 }
 
 static PVGPU_REMOVE_TYPE pvgpu_remove(struct xenbus_device *dev)

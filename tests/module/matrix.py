@@ -23,7 +23,7 @@ SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "si
 # The first of these kernels that has what a probe looks for.
 SINCE = {"baseline": "5.10", "lateeoi": "5.10", "sysfs_emit": "5.10", "try_end_access": "5.10", "kmemcg_type": "5.10",
          "end_access_page": "6.1", "remove_void": "6.1",
-         "not_essential": "6.1", "vm_flags_set": "6.12"}
+         "not_essential": "6.1", "vm_flags_set": "6.12", "vanished": "newest"}
 # The last of them that has it.
 UNTIL = {"kmemcg_type": "5.10"}
 # What older kernels lack, and what builds with the fallback on these, too.
