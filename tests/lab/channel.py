@@ -124,7 +124,7 @@ class Channel:
         self.next_number = 1
         self.hellos = 0
         self.bad = 0
-        self.panic = None            # the kernel's panic message
+        self.panic = None            # the kernel's panic message, and where it was
 
     def send(self, kind, number, data=b""):
         body = base64.b64encode(data) if data else b"-"
@@ -152,7 +152,8 @@ class Channel:
             self.bad += b"@" in line
             self.text += line + b"\n"
             if b"Kernel panic" in line:
-                self.panic = line.decode(errors="replace").strip()
+                where = [w for w in bytes(self.text).splitlines() if b"RIP:" in w][-1:]
+                self.panic = b", ".join(w.strip() for w in [line, *where]).decode(errors="replace")
             return
         self.text += line[:m.start()]
         self.obey(m[1].decode(), int(m[2]), data)

@@ -203,7 +203,7 @@ class Runner:
 
     def run(self, scenario):
         """Run a scenario: None, or why it failed; then the machine is ended."""
-        log = Log(self.lab / scenario.name)
+        log = Log(self.lab / "-".join(filter(None, (scenario.name, os.environ.get("LAB_GUEST_KERNEL")))))
         reason = None
         try:
             m = self.ready(scenario, log)
