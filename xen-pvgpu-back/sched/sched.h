@@ -123,6 +123,8 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
 /* The most that a holder may have in flight while contended and a vGPU of a higher class has a
  * session: that one waits for it each time it comes back. */
 uint64_t sched_inflight_below(uint64_t handover_ns);
+/* One of a higher class that began to want the GPU since then is expected back. */
+#define SCHED_SOON_BACK_NS 1000000000u
 /* The decision's holder (NULL: none) has the grant from now on: its slice begins. */
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 

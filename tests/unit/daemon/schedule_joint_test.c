@@ -24,6 +24,15 @@ static void setup_of(bool exclusive, const uint32_t weight[N])
 	}
 }
 
+/* All are brief, and have the GPU at once. */
+static void setup_at_once(const uint32_t weight[N])
+{
+	setup_of(false, weight);
+	for (unsigned int i = 0; i < N; i++)
+		brief(&f[i]);
+	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+}
+
 static void teardown(void)
 {
 	for (unsigned int i = 0; i < N; i++) {
@@ -78,10 +87,7 @@ START_TEST(all_at_once)
 {
 	uint64_t since = schedule_now(), handovers;
 
-	setup_of(false, alike);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(alike);
 	handovers = schedule_handovers(s);
 	for (unsigned int i = 0; i < N; i++) {
 		run(&f[i]);
@@ -139,10 +145,7 @@ START_TEST(turns_between)
 {
 	uint64_t since = schedule_now();
 
-	setup_of(false, alike);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(alike);
 	for (unsigned int k = 0; k < 8; k++) {
 		const bool own = k & 1;
 
@@ -163,10 +166,7 @@ START_TEST(bound_by_weight)
 	static const uint32_t weight[N] = {100, 100, 400};
 	uint64_t since = schedule_now(), brief_ns;
 
-	setup_of(false, weight);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(weight);
 	brief_ns = sched_brief(schedule_handover_ns(s), false);
 	ck_assert_uint_lt(brief_ns, SCHED_BESIDE_NS);
 	ck_assert_uint_eq(f[0].word->inflight_ns, brief_ns);
@@ -189,10 +189,7 @@ END_TEST
 /* One begins to fill its queue: turns begin, and the others' gates are closed meanwhile. */
 START_TEST(one_gets_greedy)
 {
-	setup_of(false, alike);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(alike);
 	for (unsigned int i = 0; i < N; i++)
 		run(&f[i]);
 	f[1].says->full++;
@@ -224,17 +221,14 @@ START_TEST(by_weight)
 }
 END_TEST
 
-/* One of great weight launches a little, waits for it and thinks. It has what it wants, and no other
- * is held until it has had its share. */
+/* One of great weight launches a little, waits for it and thinks. It has what it wants, and no
+ * other is held until it has had its share. */
 START_TEST(one_thinks)
 {
 	static const uint32_t weight[N] = {100, 400, 100};
 	uint64_t since = schedule_now(), held = 0, looks = 0, had;
 
-	setup_of(false, weight);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(weight);
 	for (had = charged(0); charged(0) < had + 200 * MS; looks++) {
 		const uint64_t busy = f[1].says->busy_ns;
 
@@ -256,10 +250,7 @@ START_TEST(one_pauses)
 {
 	uint64_t since = schedule_now();
 
-	setup_of(false, alike);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(alike);
 	run(&f[2]);
 	while (!f[2].word->contended) {
 		uint64_t busy = f[2].says->busy_ns;
@@ -291,10 +282,7 @@ START_TEST(one_hangs)
 {
 	uint64_t since = schedule_now();
 
-	setup_of(false, alike);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(alike);
 	run(&f[2]);
 	f[2].says->oldest_ns = schedule_now();
 	while (!gate_closing_since(f[2].g)) {
@@ -315,10 +303,7 @@ START_TEST(measured)
 {
 	uint64_t since = schedule_now(), was, busy;
 
-	setup_of(false, alike);
-	for (unsigned int i = 0; i < N; i++)
-		brief(&f[i]);
-	UNTIL(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2]));
+	setup_at_once(alike);
 	while (f[0].says->busy_ns < 200 * MS) {
 		turn();
 		busy = f[0].says->busy_ns;

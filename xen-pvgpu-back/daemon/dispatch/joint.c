@@ -40,7 +40,7 @@ static uint64_t in_flight(const struct tenant *t)
 	return ns;
 }
 
-static uint64_t most_in_flight(const struct tenant *t)
+static uint64_t most_at_once(const struct tenant *t)
 {
 	return sched_brief(t->s->cost_ns, schedule_alike(t));
 }
@@ -138,8 +138,11 @@ static bool may_begin(const struct schedule *s, const struct tenant *next, uint6
 	    any_drains_long(s, now))
 		return false;
 	TAILQ_FOREACH(t, &s->tenants, link)
-	n += t->wants && may_be(s, t);
-	return n >= 2;
+	{
+		if (t->wants && may_be(s, t) && ++n == 2)
+			return true;
+	}
+	return false;
 }
 
 static void set_gates(struct tenant *t, bool open, uint64_t now)
@@ -161,7 +164,7 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
 		if (open)
-			gate_tell(g, t->asked, false, most_in_flight(t));
+			gate_tell(g, t->asked, false, most_at_once(t));
 		gate_set_open(g, open, now);
 		undrained |= g->closing;
 	}
@@ -183,7 +186,7 @@ void joint_join(struct gate *g, uint64_t now)
 
 	if (!t->joint_open)
 		return;
-	gate_tell(g, t->asked, false, most_in_flight(t));
+	gate_tell(g, t->asked, false, most_at_once(t));
 	gate_set_open(g, true, now);
 }
 

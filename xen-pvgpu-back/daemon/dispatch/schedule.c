@@ -23,8 +23,7 @@
 #define COST_MAX_NS     2000000u
 #define INFLIGHT_MIN_NS 100000u
 #define SOON_NS         10000u
-#define SOON_BACK_NS    1000000000u /* one that wanted the GPU since then is expected back */
-#define SAMPLE_NS       50000u      /* less work in flight is no sample of a report's accuracy */
+#define SAMPLE_NS       50000u /* less work in flight is no sample of a report's accuracy */
 
 void schedule_set_undrained(struct tenant *t, bool undrained)
 {
@@ -243,7 +242,8 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		below |= s->inhabited[c] != 0;
-		soon |= s->inhabited[c] && s->wanted_at[c] && now - s->wanted_at[c] < SOON_BACK_NS;
+		soon |= s->inhabited[c] && s->wanted_at[c] &&
+			now - s->wanted_at[c] < SCHED_SOON_BACK_NS;
 	}
 	/* Work in flight at the end of a slice prolongs the turn. */
 	if (s->exact)

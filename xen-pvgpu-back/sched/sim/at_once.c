@@ -199,7 +199,6 @@ void at_once_look(struct gpu *g)
 	bool idle, held = false, busy = false;
 
 	charge_rest(g);
-
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
 		struct vgpu *v = g->vgpus[i];
 

@@ -17,7 +17,6 @@
 #define COST_MAX_NS     (2 * SIM_MS)
 #define SAMPLE_NS       (50 * SIM_US)
 #define HANG_LOOK_NS    (5 * SIM_MS)
-#define SOON_BACK_NS    (1000 * SIM_MS)
 #define SOON_BACK_LEAST (750 * SIM_US)
 
 static void think(struct gpu *g, struct vgpu *rang);
@@ -55,7 +54,7 @@ static bool is_soon_below(const struct vgpu *v)
 
 	for (int c = 0; c < (int)v->spec->share.class; c++)
 		if (g->inhabited[c] && g->wanted_at[c] &&
-		    v->s->now - g->wanted_at[c] < SOON_BACK_NS)
+		    v->s->now - g->wanted_at[c] < SCHED_SOON_BACK_NS)
 			return true;
 	return false;
 }
