@@ -250,6 +250,10 @@ class PvgpuEnv:
     def wait_sessions(self, n, name="vgpu0", limit=LIMIT):
         return wait_for(f"{n} sessions", lambda: int(self.read(f"/vgpu/{name}/sessions")) == n, limit)
 
+    def wait_open(self, name="vgpu0", limit=LIMIT):
+        """All its sessions have memory: one that is being opened is not adopted, its program opens another."""
+        wait_for("leases", lambda: all(int(s["leased"]) for s in self.sessions(name).values()), limit)
+
     def wait_used(self, n=0, name="vgpu0", limit=LIMIT):
         return wait_for(f"{n} bytes in use", lambda: int(self.read(f"/vgpu/{name}/memory-used")) == n, limit)
 

@@ -114,8 +114,7 @@ class Seen(unittest.TestCase):
             with PvgpuEnv(vgpus={"a": "64M"}, settings={"worker_uids": f"{FIRST}-{FIRST + 299}"}) as env:
                 guests = [occupy(env, "a") for _ in range(3)]
                 env.wait_sessions(3, "a")
-                # One that is being opened is not adopted: its program opens another.
-                wait_for("leases", lambda: all(int(s["leased"]) for s in env.tree()["vgpu"]["a"]["session"].values()))
+                env.wait_open("a")
                 before = {pid: self.check_worker(pid) for pid in env.workers()}
                 env.restart(sig)
                 env.wait_sessions(3, "a")

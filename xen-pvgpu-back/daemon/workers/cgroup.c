@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/above.h"
@@ -28,6 +29,8 @@
 #define LOOKS        8u /* in so many each worker is looked at once */
 #define SWEEP_S      0.1
 #define SWEEP_MOST_S 5.
+#define STOP_NS      10000000 /* between two looks at what is ended when pvgpud stops, */
+#define STOP_LOOKS   500u     /* and so many looks */
 
 enum { MEMORY, PIDS, CPU, CONTROLLERS };
 static const char *const controllers[CONTROLLERS] = {"memory", "pids", "cpu"};
@@ -513,6 +516,21 @@ void cgroup_run(struct daemon *d)
 		sweep_later(g);
 }
 
+/* A killed process needs a processor to die, and no later pvgpud may come that would look again. */
+static void sweep_all(struct cgroups *g)
+{
+	const struct timespec pause = {.tv_nsec = STOP_NS};
+	unsigned int left = sweep(g, false);
+
+	for (unsigned int i = 0; left && i < STOP_LOOKS; i++) {
+		nanosleep(&pause, NULL);
+		left = sweep(g, false);
+	}
+	if (left)
+		log_warning("%u cgroups of dead workers stay below %s: their processes do not end",
+			    left, g->d->cgroup_path);
+}
+
 void cgroup_stop(struct daemon *d)
 {
 	struct cgroups *g = d->cgroups;
@@ -524,7 +542,7 @@ void cgroup_stop(struct daemon *d)
 		ev_timer_stop(d->loop, &g->sweep);
 	}
 	if (!d->worker_n)
-		sweep(g, false);
+		sweep_all(g);
 	/* Not while there are workers in it. */
 	if (d->cgroup_made)
 		rmdir(d->cgroup_path);
