@@ -12,7 +12,10 @@
 #include "tests/sim/bench.h"
 
 #define TENANTS     4
-#define HANDOVER_US 80 /* a change of context, and bells */
+/* Another vGPU's work that is on the GPU when one comes back: half a slice, or one kernel; and the
+ * hand-overs there and back, a change of context and bells each. As in tests/bench/loops.py. */
+#define IN_FLIGHT_US 1000.
+#define HANDOVERS_US 160
 
 static const uint32_t weights[TENANTS] = {100, 200, 100, 400};
 
@@ -84,15 +87,14 @@ static double sum(const double x[TENANTS])
 	return x[0] + x[1] + x[2] + x[3];
 }
 
-/*
- * The use of one alone, but for the kernel of another one that it finds on the GPU each time it
- * comes back: a kernel is not stopped. With what is lost in two hand-overs.
- */
+/* The use of one alone, but for another one's work that it finds on the GPU each time it comes
+ * back. */
 static double unhindered(const struct loop *l, double alone)
 {
-	const double burst = l->us * l->burst, hindered = l->us + 2 * HANDOVER_US;
+	const double burst = l->us * l->burst;
+	const double waits = fmax(l->us, fmin(burst, IN_FLIGHT_US)) + HANDOVERS_US;
 
-	return burst / (burst / alone + hindered);
+	return burst / (burst / alone + waits);
 }
 
 static void run_loop(const struct loop *l)

@@ -12,7 +12,8 @@
  * A gate starts closed, also before its pages have arrived. A worker that gets GPU work (kernels,
  * copies, memsets: all that occupies the device) while the gate is closed parks it, sets `wants`
  * and `sleeps`, and rings pvgpud. It rings again when it becomes idle while `contended` is 1, and
- * when the gate was closed and its work in flight has drained. While no other vGPU wants the GPU
+ * when the gate was closed and its work in flight has drained, and, once after it has opened, when
+ * `contended` is 1 and nothing is parked any more. While no other vGPU wants the GPU
  * the grant stays where it is, even when its holder is idle; then neither side rings. pvgpud rings
  * the worker when it opens the gate while `sleeps` is 1, when it raises `contended` (an idle worker
  * must then say that it is idle), and when it raises an allowance that the worker has used up.
@@ -98,6 +99,8 @@ struct pvgpu_gate_report {
 	/* The number of `commands` that have ended by a wait of the program's. The words above
 	 * follow with the next command only. */
 	uint64_t awaited;
+	uint32_t issued; /* 1: since the gate opened there was a time when nothing was parked */
+	uint32_t pad;
 };
 
 #endif

@@ -7,11 +7,13 @@
 
 #define US 1000u
 /* A turn costs a hand-over, so brief bursts and kernels are those of up to this many of them. A
- * kernel may be longer than a burst. */
+ * kernel may be longer than a burst, but where weights differ not by much: a kernel is not stopped,
+ * and a heavy one that comes back would wait for those of all others. */
 #define BRIEF_PER   12u
 #define BRIEF_LEAST (500 * US)
 #define KERNEL_PER  48u
 #define KERNEL_MOST (SCHED_BESIDE_NS + SCHED_BESIDE_NS / 4)
+#define UNLIKE_MOST (1250 * US)
 /* The lead by which one is held grows at a look at an idle GPU, and shrinks at another one: in
  * balance the GPU is idle at one look of 21. */
 #define AHEAD_MORE (250 * US)
@@ -28,9 +30,10 @@ uint64_t sched_brief(uint64_t handover_ns, bool alike)
 
 uint64_t sched_brief_kernel(uint64_t handover_ns, bool alike)
 {
-	const uint64_t ns = handover_ns * KERNEL_PER, least = 2 * sched_brief(handover_ns, alike);
+	const uint64_t most = alike ? KERNEL_MOST : UNLIKE_MOST, per = handover_ns * KERNEL_PER,
+		       least = 2 * sched_brief(handover_ns, alike), ns = per < least ? least : per;
 
-	return ns > KERNEL_MOST || least > KERNEL_MOST ? KERNEL_MOST : ns < least ? least : ns;
+	return ns < most ? ns : most;
 }
 
 uint64_t sched_ahead_least(uint64_t slice_ns)

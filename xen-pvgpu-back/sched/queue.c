@@ -260,3 +260,16 @@ struct sched_vgpu *queue_pick(struct sched *s, enum reason *why)
 	}
 	return v;
 }
+
+bool sched_peers(const struct sched_vgpu *v)
+{
+	const enum sched_class c = v->share.class;
+	size_t n = 0;
+
+	for (int i = 0; i <= (int)c; i++)
+		n += v->s->level.turn[i].n;
+	/* A group stands there once for all that it has. */
+	if (v->group && v->group->level.turn[c].n)
+		n += v->group->level.turn[c].n - 1;
+	return n > (v->queued ? 1u : 0u);
+}

@@ -14,6 +14,8 @@
 /* With less in flight than this a holder runs dry while its worker is woken. */
 #define BELOW_PER   8
 #define BELOW_LEAST (MS / 2)
+#define DRY_PER     2
+#define DRY_LEAST   (MS / 10)
 /* A vGPU that comes back may end the holder's slice if it is behind by so many hand-overs and by
  * this part of a slice; hand-overs for that take at most this part of the time, of which some may
  * be saved up. */
@@ -51,6 +53,11 @@ uint64_t sched_inflight_below(uint64_t handover_ns)
 	const uint64_t ns = handover_ns * BELOW_PER;
 
 	return ns < BELOW_LEAST ? BELOW_LEAST : ns;
+}
+
+uint64_t sched_lead_dry(uint64_t handover_ns)
+{
+	return handover_ns * DRY_PER + DRY_LEAST;
 }
 
 uint64_t sched_credit(const struct sched *s)

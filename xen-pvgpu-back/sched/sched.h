@@ -123,6 +123,12 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
 /* The most that a holder may have in flight while contended and a vGPU of a higher class has a
  * session: that one waits for it each time it comes back. */
 uint64_t sched_inflight_below(uint64_t handover_ns);
+/* A holder that waits for its results gives the grant on so long before its last work ends: it has
+ * nothing to issue by then, and a hand-over takes that long. */
+uint64_t sched_lead_dry(uint64_t handover_ns);
+/* Does another one of v's class, or of a higher one, want the GPU? What one of a lower class has in
+ * flight would be in the way of v when that comes back. */
+bool sched_peers(const struct sched_vgpu *v);
 /* One of a higher class that began to want the GPU since then is expected back. */
 #define SCHED_SOON_BACK_NS 1000000000u
 /* The decision's holder (NULL: none) has the grant from now on: its slice begins. */

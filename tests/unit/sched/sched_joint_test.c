@@ -95,7 +95,7 @@ START_TEST(no_wait_while_it_has_the_gpu)
 }
 END_TEST
 
-/* Bursts of 12 hand-overs, or single kernels of 48, within limits; the most among equals. */
+/* Bursts of 12 hand-overs, or single kernels of 48, within limits, which are wider among equals. */
 START_TEST(brief_by_handovers)
 {
 	static const struct {
@@ -104,9 +104,9 @@ START_TEST(brief_by_handovers)
 	} cases[] = {
 		{0, 500 * US, MS, false},
 		{20 * US, 500 * US, MS, false},
-		{50 * US, 600 * US, 2400 * US, false},
-		{100 * US, 1200 * US, 2500 * US, false},
-		{MS, 2 * MS, 2500 * US, false},
+		{50 * US, 600 * US, 1250 * US, false},
+		{100 * US, 1200 * US, 1250 * US, false},
+		{MS, 2 * MS, 1250 * US, false},
 		{0, 2 * MS, 2500 * US, true},
 		{MS, 2 * MS, 2500 * US, true},
 	};

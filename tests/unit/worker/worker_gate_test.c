@@ -204,6 +204,29 @@ START_TEST(contended_tells_of_the_end)
 }
 END_TEST
 
+/* Once after each opening, where others wait: what was parked is on the GPU. */
+START_TEST(tells_that_all_is_issued)
+{
+	open_session();
+	gate_side_set(&side.gate->contended, _i == 0);
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		gate_launch(w, GATE_STREAM(1), 1);
+		ck_assert(gate_side_rung(&side));
+		state_is(1, turn == 0, 1);
+		ck_assert_uint_eq(gate_side_word(&side.report->issued), 0);
+		set_open(true);
+		state_is(1, 0, 0);
+		ck_assert_uint_eq(gate_side_word(&side.report->issued), _i == 0);
+		ck_assert(gate_side_rung(&side) == (_i == 0));
+		gate_launch(w, GATE_STREAM(1), 1);
+		ck_assert(!gate_side_rung(&side));
+		gate_side_set(&side.gate->open, 0);
+	}
+	fake_complete(-1, UINT64_MAX);
+	close_session();
+}
+END_TEST
+
 /* An idle worker answers when it is asked: pvgpud may not know that it is idle. */
 START_TEST(idle_answers_when_contended)
 {
@@ -610,6 +633,7 @@ int main(void)
 	tcase_add_test(t, synchronising_needs_no_gate);
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_test(t, contended_tells_of_the_end);
+	tcase_add_loop_test(t, tells_that_all_is_issued, 0, 2);
 	tcase_add_test(t, idle_answers_when_contended);
 	tcase_add_loop_test(t, closing_drains, 0, 2);
 	tcase_add_test(t, host_functions_are_no_gpu_work);

@@ -201,6 +201,8 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 	out->commands = LOAD(&r->commands);
 	out->oldest_ns = LOAD(&r->oldest_ns);
 	out->awaited = LOAD(&r->awaited);
+	out->parked = LOAD(&r->parked);
+	out->issued = LOAD(&r->issued) != 0;
 	out->drained = LOAD(&r->drained) != 0;
 }
 

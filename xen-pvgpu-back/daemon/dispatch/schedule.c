@@ -140,6 +140,7 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 	 * held must not get its gate back by that. */
 	if (t->joint_open)
 		wants &= joint_busy(t);
+	wants &= !dry_look(t, wants, now);
 	if (wants || !t->joint || t->joint_open || now >= s->joint_at)
 		tell_wants(s, t, wants, now);
 }
@@ -297,8 +298,10 @@ static void take_grant(struct schedule *s, uint64_t now)
 	inflight = t->drain_ns * t->drain_q8 / 256;
 	inflight = inflight < DRAIN_NS ? inflight : DRAIN_NS;
 	s->give_at = now + (inflight > s->cost_ns ? inflight - s->cost_ns : 0);
+	if (t->dry)
+		s->give_at = now;
 	/* It reports nothing in flight but has not drained: give it a moment. */
-	if (t->undrained && s->give_at == now)
+	else if (t->undrained && s->give_at == now)
 		s->give_at = now + s->cost_ns;
 }
 
@@ -322,6 +325,8 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 	}
 	s->leaving = NULL;
 	s->holder = t;
+	s->given_at = now;
+	s->dry_at = SCHED_NEVER;
 	sched_granted(s->lib, t ? t->v : NULL, now);
 	if (!t)
 		return;
@@ -456,6 +461,7 @@ void schedule_think(struct schedule *s)
 	next = !s->leaving ? s->again : s->params.exclusive ? SCHED_NEVER : s->give_at;
 	at = next < at ? next : at;
 	at = s->joint && s->joint_at < at ? s->joint_at : at;
+	at = s->holder && s->dry_at < at ? s->dry_at : at;
 	/* SOON_NS lets other events of the loop have their turn. */
 	arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
 }
@@ -496,7 +502,7 @@ struct schedule *schedule_new(struct ev_loop *loop, const char *name, const stru
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->params = *p;
 	s->cost_ns = s->told_ns = s->params.handover_ns = 2 * COST_MIN_NS;
-	s->armed = s->again = s->limits_at = SCHED_NEVER;
+	s->armed = s->again = s->limits_at = s->dry_at = SCHED_NEVER;
 	s->charged_at = now;
 	TAILQ_INIT(&s->tenants);
 	TAILQ_INIT(&s->undrained);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of schedules, shared by schedule.c, charge.c, joint.c, tenant.c, gate.c,
- * rate_limits.c and hang.c only.
+/* The state of schedules, shared by schedule.c, charge.c, joint.c, dry.c, tenant.c,
+ * gate.c, rate_limits.c and hang.c only.
  * Times are CLOCK_MONOTONIC ns. */
 #ifndef PVGPU_SCHEDULE_STATE_H
 #define PVGPU_SCHEDULE_STATE_H
@@ -81,6 +81,7 @@ struct tenant {
 	uint64_t budget_ns; /* wall time not charged yet, a bound for the charge of reported use */
 	uint64_t alone_ns;  /* GPU time reported but not charged yet */
 	uint64_t ahead_ns;  /* charged by the driver's accounting, not reported by workers yet */
+	bool dry; /* its turn has ended before its last work, with nothing parked: dry.c */
 	struct limit commands, bytes;
 	struct rates *together; /* its group's limits; NULL: it has no group */
 	TAILQ_ENTRY(tenant) together_link;
@@ -132,6 +133,8 @@ struct schedule {
 	struct tenant *leaving;    /* the former holder, while the next one waits for it to drain */
 	struct tenant *overlapped; /* a former holder that drains while the next has the grant */
 	uint64_t give_at;          /* when the drain of `leaving` is expected to be done */
+	uint64_t given_at;         /* when the holder got the grant */
+	uint64_t dry_at;           /* when the holder may be about to run dry; SCHED_NEVER */
 	/* joint.c */
 	bool joint; /* several vGPUs have the GPU at once */
 	unsigned int joints;
@@ -210,6 +213,11 @@ bool joint_busy(const struct tenant *t);
 void joint_join(struct gate *g, uint64_t now);
 /* The vGPU leaves the schedule. */
 void joint_leave(struct tenant *t);
+
+/* dry.c */
+/* Does its turn end before its last work, or has it? It does not count as one that wants the GPU
+ * then. Of the holder s->dry_at says when to look again. */
+bool dry_look(struct tenant *t, bool wants, uint64_t now);
 
 /* rate_limits.c */
 void rate_limits_set(struct tenant *t, uint64_t now);

@@ -37,8 +37,7 @@ static bool is_open(const struct vgpu *v)
 
 /* ---- the worker's side ---- */
 
-/* Has it a neighbour of a higher class? */
-static bool is_below(const struct vgpu *v)
+bool gate_is_below(const struct vgpu *v)
 {
 	bool below = false;
 
@@ -72,8 +71,16 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 		return is_soon_below(v) && cap < model(g)->alone_ns ? cap : model(g)->alone_ns;
 	}
 	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
-	most = (is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
+	most = (gate_is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
 	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
+}
+
+void gate_bell(struct vgpu *v, uint64_t in)
+{
+	uint64_t at = v->s->now + in;
+
+	if (!v->bell.pos || v->bell.at > at)
+		timer_set(&v->s->events, &v->bell, at);
 }
 
 static void pump(struct process *p)
@@ -88,8 +95,10 @@ static void pump(struct process *p)
 	}
 	most = most_in_flight(p->v, p->v->busy_processes);
 	while (p->kernels.n < 2 || p->inflight_ns + p->estimate_ns <= most)
-		if (!load_issue(p))
+		if (!load_issue(p)) {
+			ends_issued(p->v);
 			return;
+		}
 	if (load_waiting(p))
 		at_once_full(p->v);
 }
@@ -100,14 +109,6 @@ void gate_pump(struct vgpu *v)
 		pump(&v->process[i]);
 }
 
-static void ring(struct vgpu *v, uint64_t in)
-{
-	uint64_t at = v->s->now + in;
-
-	if (!v->bell.pos || v->bell.at > at)
-		timer_set(&v->s->events, &v->bell, at);
-}
-
 void gate_work(struct process *p)
 {
 	struct vgpu *v = p->v;
@@ -115,7 +116,7 @@ void gate_work(struct process *p)
 	if (is_open(v))
 		pump(p);
 	else if (!v->told && !v->held)
-		ring(v, model(v->g)->bell_ns);
+		gate_bell(v, model(v->g)->bell_ns);
 }
 
 void gate_ended(struct process *p, uint64_t length)
@@ -129,7 +130,7 @@ void gate_ended(struct process *p, uint64_t length)
 	if (model(g)->native || v->held || v->joint_open)
 		return;
 	if ((!v->busy_processes && (g->exact || !is_open(v))) || (!v->draining && !is_open(v)))
-		ring(v, model(g)->bell_ns);
+		gate_bell(v, model(g)->bell_ns);
 }
 
 static void on_wake(struct sim *s, void *arg)
@@ -294,27 +295,6 @@ static uint32_t age(struct gpu *g)
 	return n;
 }
 
-void gate_look(struct vgpu *v)
-{
-	struct gpu *g = v->g;
-
-	v->on_gpu = v == g->holder && (v->busy_processes || v->draining);
-	v->users = 0;
-	for (uint32_t i = 0; i < v->n_process; i++)
-		v->users += v->process[i].kernels.n > 0;
-	if (!v->users)
-		v->users = 1;
-	if (v->undrained && !v->draining)
-		see_drained(v);
-	if (g->exact && !v->joint)
-		v->alone_ns = 0;
-	/* One of several that is held must not get its gate back by running dry. */
-	if (v->busy_processes || v->held || !v->joint || v->joint_open || g->s->now >= g->joint_at)
-		tell_wants(v, v->busy_processes && !v->held);
-}
-
-/* ---- the grant ---- */
-
 /* By the estimates of its workers, which only know finished kernels. */
 uint64_t gate_left(const struct vgpu *v)
 {
@@ -334,6 +314,27 @@ uint64_t gate_left(const struct vgpu *v)
 	return left;
 }
 
+void gate_look(struct vgpu *v)
+{
+	struct gpu *g = v->g;
+
+	v->on_gpu = v == g->holder && (v->busy_processes || v->draining);
+	v->users = 0;
+	for (uint32_t i = 0; i < v->n_process; i++)
+		v->users += v->process[i].kernels.n > 0;
+	if (!v->users)
+		v->users = 1;
+	if (v->undrained && !v->draining)
+		see_drained(v);
+	if (g->exact && !v->joint)
+		v->alone_ns = 0;
+	/* One of several that is held must not get its gate back by running dry. */
+	if (v->busy_processes || v->held || !v->joint || v->joint_open || g->s->now >= g->joint_at)
+		tell_wants(v, v->busy_processes && !v->held && !ends_look(v));
+}
+
+/* ---- the grant ---- */
+
 static void take_grant(struct gpu *g)
 {
 	struct vgpu *v = g->holder;
@@ -348,7 +349,9 @@ static void take_grant(struct gpu *g)
 	in = v->drain_ns * v->drain_q8 / 256;
 	in = in < most ? in : most;
 	g->give_at = g->s->now + (in > g->cost_ns ? in - g->cost_ns : 0);
-	if (v->undrained && g->give_at == g->s->now)
+	if (v->dry)
+		g->give_at = g->s->now;
+	else if (v->undrained && g->give_at == g->s->now)
 		g->give_at = g->s->now + g->cost_ns;
 }
 
@@ -368,11 +371,14 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 	}
 	g->leaving = NULL;
 	g->holder = v;
+	g->given_at = g->s->now;
+	g->dry_at = SCHED_NEVER;
 	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
 	if (!v)
 		return;
 	gate_set_undrained(v, false);
 	v->on_gpu = true;
+	v->issued = false;
 	v->grants++;
 	g->sum.grants++;
 	timer_set(&g->s->events, &g->wake, g->s->now + model(g)->bell_ns);
@@ -401,7 +407,7 @@ static struct vgpu *ask(struct gpu *g)
 		become_exact(g);
 	/* The worker is rung, looks, and rings back if it is idle. */
 	if (d.contended && !g->exact && g->holder && g->holder == next)
-		ring(g->holder, 2 * model(g)->bell_ns);
+		gate_bell(g->holder, 2 * model(g)->bell_ns);
 	g->exact = d.contended;
 	g->limited = d.contended && g->wants < 2;
 	g->slice_ns_now = d.slice_ns ? d.slice_ns : 2 * SIM_MS;
@@ -513,6 +519,8 @@ static void think(struct gpu *g, struct vgpu *rang)
 	}
 	if (g->joint && g->joint_at < at)
 		at = g->joint_at;
+	if (g->holder && g->dry_at < at)
+		at = g->dry_at;
 	timer_set(&g->s->events, &g->decide, at > g->s->now ? at : g->s->now + 10 * SIM_US);
 }
 
@@ -619,7 +627,7 @@ int gate_init(struct gpu *g)
 	if (!g->params.handover_ns)
 		g->params.handover_ns = g->cost_ns;
 	g->told_ns = g->params.handover_ns;
-	g->again = SCHED_NEVER;
+	g->again = g->dry_at = SCHED_NEVER;
 	g->groups = calloc(g->s->c->n_groups + 1, sizeof(struct sched_group *));
 	g->sched = sched_new(&g->params, 0);
 	return g->groups && g->sched ? 0 : -ENOMEM;

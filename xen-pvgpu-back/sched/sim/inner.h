@@ -89,6 +89,8 @@ struct vgpu {
 	uint32_t users;  /* processes with work on the GPU at the last look; at least 1 */
 	bool undrained;  /* in g->undrained */
 	struct vgpu *undrained_next;
+	bool issued; /* since it got the grant nothing was parked at some time, which it has told */
+	bool dry;    /* its turn has ended before its last work */
 	bool beside; /* its gate is open beside the holder's because another vGPU hangs */
 	uint64_t undrained_since, drain_ns;
 	uint64_t aged_ns, aged_from;  /* age of the drain that began then */
@@ -134,7 +136,8 @@ struct gpu {
 	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
 	uint64_t wanted_at[SCHED_CLASSES]; /* one began to want the GPU; 0: none has */
 	bool alike;                        /* all have the same weight */
-	uint64_t slice_ns_now, again, give_at, drained_at, charged_at;
+	uint64_t slice_ns_now, again, give_at, given_at, drained_at, charged_at;
+	uint64_t dry_at;           /* when the holder may be about to run dry */
 	uint64_t aged_at;          /* up to then drains have aged */
 	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
 	struct timer decide, wake;
@@ -194,7 +197,9 @@ void gate_hold(struct vgpu *v);
 /* Charges the time up to now. */
 void gate_charge(struct gpu *g);
 
-/* For at_once.c. */
+/* For ends.c and at_once.c. */
+void gate_bell(struct vgpu *v, uint64_t in);
+bool gate_is_below(const struct vgpu *v); /* has it a neighbour of a higher class? */
 void gate_look(struct vgpu *v);
 void gate_pump(struct vgpu *v);
 void gate_set_undrained(struct vgpu *v, bool undrained);
@@ -202,6 +207,14 @@ void gate_charge_one(struct vgpu *v, uint64_t ns);
 void gate_charge_alone(struct vgpu *v, uint64_t passed);
 /* GPU time left of its work in flight, by its workers' estimates. */
 uint64_t gate_left(const struct vgpu *v);
+
+/* ---- ends.c: turns that end before their holder runs dry ---- */
+
+/* Nothing of v is parked any more, which its workers tell once in a turn. */
+void ends_issued(struct vgpu *v);
+/* Does v's turn end before its last work, or has it? It does not count as one that wants the GPU
+ * then. Of the holder g->dry_at says when to look again. */
+bool ends_look(struct vgpu *v);
 
 /* ---- at_once.c: the GPU for several at once ---- */
 

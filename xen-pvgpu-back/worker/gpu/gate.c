@@ -342,6 +342,12 @@ static void tell_state(struct gate *t, bool wants, bool drained, bool sleeps)
 	put_word(&t->report->sleeps, sleeps);
 }
 
+static void tell_issued(struct gate *t, bool issued)
+{
+	t->issued = issued;
+	put_word(&t->report->issued, issued);
+}
+
 /* How exactly pvgpud wants to be told, and so how far apart fences are. */
 static void take_mode(struct gate *t)
 {
@@ -366,6 +372,7 @@ static bool refuse(struct gpu *g, bool copies)
 		if (!shut(t, copies))
 			return false;
 		take_mode(t);
+		tell_issued(t, false);
 		ring(t);
 	}
 	watch(g);
@@ -532,6 +539,18 @@ bool gate_deep_slow(struct gpu *g)
 
 /* ---- telling pvgpud ---- */
 
+/* All that waited for the gate is on the GPU: the next vGPU may have the grant before that ends. */
+static void see_issued(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+
+	if (t->issued || g->park.work || !gate_word(&t->page->contended) ||
+	    !gate_word(&t->page->open))
+		return;
+	tell_issued(t, true);
+	ring(t);
+}
+
 void gate_settle(struct gpu *g)
 {
 	struct gate *t = &g->gate;
@@ -547,6 +566,7 @@ void gate_settle(struct gpu *g)
 	if (!off_gpu(g)) {
 		if (t->exact)
 			watch(g);
+		see_issued(g);
 		return;
 	}
 	if (t->flying.work) {
@@ -587,6 +607,7 @@ void gate_tell_all(struct gpu *g)
 	put_number(&r->oldest_ns, t->oldest);
 	put_number(&r->full, t->full);
 	put_word(&r->counts_full, true);
+	put_word(&r->issued, t->issued);
 	latency_tell(g);
 	/* Parked work looks at the new page, and then says again that it waits. */
 	tell_state(t, t->wants, t->drained, false);
@@ -602,6 +623,7 @@ void gate_init(struct gpu *g)
 	t->stall_ns = STALL_NS;
 	LIST_INIT(&t->busy);
 	LIST_INIT(&t->dying);
+	t->issued = true;
 	tell_state(t, false, true, false);
 	take_mode(t);
 }

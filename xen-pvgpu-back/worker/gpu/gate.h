@@ -45,6 +45,7 @@ struct gate {
 	bool steady;         /* wants, neither sleeps nor is drained: nothing to report */
 	bool look;           /* poll all work in flight: time has passed, */
 	bool rung;           /* or pvgpud has rung and wants an answer */
+	bool issued;         /* nothing was parked at some time since the gate opened */
 	bool begun;          /* between gate_begin() and gate_commit() or gate_abort() */
 	uint64_t stall_ns;   /* work late by more than that does not count as in flight */
 	uint64_t fence_cost; /* a stream gets a fence after so much, */

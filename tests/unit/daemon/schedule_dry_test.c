@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* Turns that end before their holder runs dry (dispatch/dry.c), under a clock that the test sets.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "tests/unit/daemon/schedule_fake.h"
+
+#define SLICE_NS (20 * MS)
+
+static uint64_t clock_ns;
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *t);
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *t)
+{
+	*t = (struct timespec){.tv_sec = (time_t)(clock_ns / (1000 * MS)),
+			       .tv_nsec = (long)(clock_ns % (1000 * MS))};
+	return 0;
+}
+
+/* The test looks itself. */
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was)
+{
+	return 0;
+}
+
+static struct tenant *t[2];
+static struct fake f[2];
+
+static void bells(void)
+{
+	ev_run(loop, EVRUN_NOWAIT);
+}
+
+static void at(uint64_t ns)
+{
+	clock_ns = ns;
+	schedule_think(s);
+}
+
+/* Two of equal weight, of which the first has the grant and 3 ms on the GPU. */
+static uint64_t setup(bool exclusive, bool issued, uint64_t parked)
+{
+	const struct sched_params p = {
+		.policy = SCHED_FAIR, .exclusive = exclusive, .slice_ns = SLICE_NS};
+
+	clock_ns = 1000000 * MS;
+	start(SCHED_FAIR, exclusive);
+	schedule_set(s, &p);
+	for (unsigned int i = 0; i < 2; i++) {
+		t[i] = tenant(100);
+		f[i] = join(t[i], false);
+		want(&f[i]);
+		bells();
+	}
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	ck_assert_uint_eq(f[0].word->contended, 1);
+	/* Its idle time before counts as its first turn's begin. */
+	clock_ns += MS;
+	f[0].says->sleeps = f[0].says->drained = 0;
+	f[0].says->inflight_ns = 3 * MS;
+	f[0].says->oldest_ns = clock_ns;
+	f[0].says->issued = issued;
+	f[0].says->parked = parked;
+	ring(&f[0]);
+	bells();
+	return clock_ns + 3 * MS;
+}
+
+static void teardown(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		leave(&f[i]);
+		tenant_free(t[i]);
+	}
+	finish();
+}
+
+static void ends(struct fake *w)
+{
+	w->says->inflight_ns = w->says->oldest_ns = w->says->wants = 0;
+	w->says->drained = 1;
+	ring(w);
+	bells();
+}
+
+START_TEST(given_on_before_it_runs_dry)
+{
+	const uint64_t dry = setup(false, true, 0), lead = sched_lead_dry(s->cost_ns);
+
+	ck_assert_uint_eq(s->dry_at, dry - lead);
+	at(dry - lead - MS / 1000);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	at(dry - lead);
+	ck_assert(!is_open(&f[0]) && is_open(&f[1]));
+	ck_assert(t[0]->dry && t[0]->undrained && !t[0]->wants);
+	/* Its last work is no reason for a turn. */
+	at(dry);
+	ck_assert(!t[0]->wants && t[1]->wants);
+	ends(&f[0]);
+	ck_assert(!t[0]->dry && !t[0]->undrained && !t[0]->wants);
+	want(&f[0]);
+	bells();
+	ck_assert(t[0]->wants && is_open(&f[1]));
+	teardown();
+}
+END_TEST
+
+/* What is launched meanwhile goes to the GPU in the same turn. */
+START_TEST(goes_on_with_new_work)
+{
+	const uint64_t dry = setup(false, true, 0);
+
+	f[0].says->inflight_ns = 8 * MS;
+	at(dry);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	ck_assert_uint_eq(s->dry_at, dry + 5 * MS - sched_lead_dry(s->cost_ns));
+	f[0].says->parked = 1;
+	at(dry + 5 * MS);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	ck_assert_uint_eq(s->dry_at, SCHED_NEVER);
+	teardown();
+}
+END_TEST
+
+/* Parked meanwhile, it waits for a turn before the last one's work has ended. */
+START_TEST(wants_again_before_it_has_drained)
+{
+	const uint64_t dry = setup(false, true, 0);
+
+	at(dry);
+	ck_assert(t[0]->dry && !t[0]->wants);
+	f[0].says->parked = 1;
+	f[0].says->sleeps = 1;
+	ring(&f[0]);
+	bells();
+	ck_assert(t[0]->undrained && t[0]->wants);
+	teardown();
+}
+END_TEST
+
+/* Commands are parked, the worker is an older one, or the pool is exclusive: its turn goes on. */
+START_TEST(whole_turns)
+{
+	const uint64_t dry = setup(_i == 2, _i != 1, _i == 0);
+
+	at(dry - MS / 100);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]) && !t[0]->dry);
+	ck_assert_uint_eq(s->dry_at, SCHED_NEVER);
+	teardown();
+}
+END_TEST
+
+/* It has just got the grant: its program may launch more. */
+START_TEST(not_at_once)
+{
+	uint64_t dry = setup(false, true, 0);
+
+	s->given_at = dry - s->cost_ns;
+	at(dry);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	teardown();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("schedule_dry");
+	TCase *c = tcase_create("schedule_dry");
+	SRunner *r = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(c, 120);
+	tcase_add_test(c, given_on_before_it_runs_dry);
+	tcase_add_test(c, goes_on_with_new_work);
+	tcase_add_test(c, wants_again_before_it_has_drained);
+	tcase_add_loop_test(c, whole_turns, 0, 3);
+	tcase_add_test(c, not_at_once);
+	suite_add_tcase(suite, c);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A turn that ends before its holder runs dry. A program that waits for its results has nothing
+ * queued behind its last kernel, and a hand-over that begins when that has ended leaves the GPU
+ * idle for several wake-ups. A worker rings once in a turn when nothing is parked any more. From
+ * then on the holder is looked at when its work is about to end: if there is still nothing behind
+ * it, the next vGPU's gate opens while it ends. Until it has drained, or has work parked again, the
+ * former holder does not count as one that wants the GPU.
+ */
+#include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
+
+/* A program has had the time to launch what it launches at once. */
+#define SETTLED_PER 2u
+
+/* An older worker does not tell, and takes its whole turn. */
+static bool all_issued(const struct tenant *t)
+{
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (g->last.wants && (g->last.parked || !g->last.issued))
+			return false;
+	}
+	return true;
+}
+
+/* Time until its work in flight has ended, by its workers' estimates; 0: none is in flight. */
+static uint64_t time_left(const struct tenant *t, uint64_t now)
+{
+	uint64_t ns = 0, since = now, done;
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		ns += g->last.inflight_ns < NEVER_NS ? g->last.inflight_ns : NEVER_NS;
+		if (g->last.oldest_ns && g->last.oldest_ns < since)
+			since = g->last.oldest_ns;
+	}
+	done = now - since;
+	return ns > done ? ns - done : ns != 0;
+}
+
+static bool may_end(const struct schedule *s, const struct tenant *t, uint64_t now)
+{
+	/* Work of two in flight would be in the way of a higher class. */
+	for (int c = 0; c < (int)t->policy.share.class; c++) {
+		if (s->inhabited[c])
+			return false;
+	}
+	return s->exact && !s->joint && !s->limited_share && !s->together && !s->params.exclusive &&
+	       now - s->given_at >= SETTLED_PER * s->cost_ns && sched_peers(t->v);
+}
+
+static bool ends_soon(const struct tenant *t, uint64_t now)
+{
+	struct schedule *s = t->s;
+	const uint64_t lead = sched_lead_dry(s->cost_ns);
+	uint64_t left;
+
+	s->dry_at = SCHED_NEVER;
+	if (!may_end(s, t, now) || !all_issued(t))
+		return false;
+	left = time_left(t, now);
+	if (left > lead)
+		s->dry_at = now + left - lead;
+	return left && left <= lead;
+}
+
+bool dry_look(struct tenant *t, bool wants, uint64_t now)
+{
+	if (t == t->s->holder)
+		t->dry = ends_soon(t, now) && wants;
+	else
+		t->dry = t->dry && wants && t->undrained && all_issued(t);
+	return t->dry;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* A turn that ends before its holder runs dry, after daemon/dispatch/dry.c. */
+#include "xen-pvgpu-back/sched/sim/inner.h"
+
+static bool all_issued(const struct vgpu *v)
+{
+	for (uint32_t i = 0; i < v->n_process; i++)
+		if (load_waiting(&v->process[i]))
+			return false;
+	return true;
+}
+
+/* Nothing is parked any more, which its workers tell once in a turn. */
+void ends_issued(struct vgpu *v)
+{
+	struct gpu *g = v->g;
+
+	if (v->issued || v != g->holder || g->joint || !g->exact || !v->draining || !all_issued(v))
+		return;
+	v->issued = true;
+	gate_bell(v, g->s->c->model.bell_ns);
+}
+
+static bool ends_soon(const struct vgpu *v)
+{
+	const uint64_t lead = sched_lead_dry(v->g->cost_ns), left = gate_left(v);
+	struct gpu *g = v->g;
+
+	g->dry_at = SCHED_NEVER;
+	if (!g->exact || g->joint || g->limited || g->besides || !v->issued || !v->sched ||
+	    g->s->c->params.exclusive || g->s->now - g->given_at < 2 * g->cost_ns ||
+	    !all_issued(v) || gate_is_below(v) || !sched_peers(v->sched))
+		return false;
+	if (left > lead)
+		g->dry_at = g->s->now + left - lead;
+	return left && left <= lead;
+}
+
+bool ends_look(struct vgpu *v)
+{
+	v->dry = v == v->g->holder ? ends_soon(v) : v->dry && v->undrained && all_issued(v);
+	return v->dry;
+}
