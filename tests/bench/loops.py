@@ -14,7 +14,9 @@ WEIGHT:decoder:1:CPU_US is a transformer decoder (tests/programs/decoder.c) that
   strict the same, as if nobody ever waited for another one's work: nobody is dealt more than it uses alone.
   total  GPU time of all tenants through pvgpu against the same clients beside each other on the simulated GPU directly.
   jain   of the tenants' parts of what each is due.
-Runs take turns; the medians count. --busy N: with so many busy processes beside.
+Runs take turns; the medians count. --busy N: with so many busy processes beside. --simulator: the parts of the simulator
+(docs/simulator.md) beside them, with this machine's times for a kernel, a change of context and a wake-up, measured
+first; `apart` is the largest difference of a tenant's part, in points.
 """
 import argparse
 import json
@@ -22,6 +24,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
@@ -161,6 +164,26 @@ class Loops:
                                            for o, n in zip(ours, native)), "bad": bad}
 
 
+class Simulator:
+    """The same load in the simulator."""
+    WAKE_US = 15  # a process that sleeps runs so long after it is woken (make bench-handover); a bell is two of them
+
+    def __init__(self, b):
+        self.pvsim = os.path.join(b.build, "tests", "pvsim")
+        with PvgpuEnv({"t0": "memory=16M"}, build=b.build) as d:
+            us = 1e6 / statistics.median(b.direct(d, parse("1:100:64:0"))[0] for _ in range(3))
+            alone = 1e6 / statistics.median(b.direct(d, parse("1:100:1:0"))[0] for _ in range(3))
+            two = 1e6 / statistics.median(sum(b.direct(d, parse("1:100:1:0x2"))) for _ in range(3))
+        self.times = {"overhead": max(us - 100, 1), "gap": max(alone - us, 1), "switch": max(two - us, 1), "bell": 2 * self.WAKE_US}
+
+    def parts(self, load):
+        with tempfile.NamedTemporaryFile(suffix=".json") as f:
+            times = [x for k, v in self.times.items() for x in (f"--{k}", f"{v:.1f}")]
+            subprocess.run([self.pvsim, "--quiet", "--tenants", load, "--out", f.name, *times], stdout=subprocess.DEVNULL, check=True)
+            got = [r["value"] for r in json.load(f)]
+        return [g / sum(got) for g in got]
+
+
 def busy(n):
     return [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
 
@@ -174,8 +197,13 @@ def main():
     ap.add_argument("--out", help="the table as JSON, for make results")
     ap.add_argument("--table", choices=TABLES, default="short", help="where no loads are given (default %(default)s)")
     ap.add_argument("loads", nargs="*", help="WEIGHT:US:BURST:THINK_US[xN],...")
+    ap.add_argument("--simulator", action="store_true", help="what the simulator makes of each load")
     args = ap.parse_args()
-    beside, rows = busy(args.busy), []
+    rows = []
+    sim = Simulator(Loops(args.build, 1)) if args.simulator else None
+    beside = busy(args.busy)
+    if sim:
+        print("simulator: " + ", ".join(f"{k} {v:.0f} us" for k, v in sim.times.items()), flush=True)
     try:
         b = Loops(args.build, args.seconds)
         print(f"{'load':56} {'fair':>6} {'strict':>6} {'total':>6} {'jain':>6}  got (due), % of the GPU's time, of the first eight")
@@ -185,9 +213,16 @@ def main():
             print(f"{load:56} {r['fair']:6.3f} {r['strict']:6.3f} {r['total']:6.3f} {r['jain']:6.4f}  {shares}", flush=True)
             if "decoder" in load:
                 print("    tokens/s (alone): " + " ".join(f"{e:.1f} ({a:.1f})" for e, a in zip(r["each"], r["alone"])), flush=True)
+            apart = {}
+            if sim and "decoder" not in load:
+                real = [g / sum(r["got"]) for g in r["got"]]
+                parts = sim.parts(load)
+                apart["apart"] = max(abs(p - x) * 100 for p, x in zip(parts, real))
+                print(f"    apart {apart['apart']:.1f}; parts of all use: simulated " + " ".join(f"{p * 100:.1f}" for p in parts[:8]) +
+                      ", real " + " ".join(f"{x * 100:.1f}" for x in real[:8]), flush=True)
             for line in r.pop("bad"):
                 print("    " + line.rstrip(), flush=True)
-            rows.append({"load": load, **{k: r[k] for k in ("fair", "strict", "total", "jain")}, "shares": shares})
+            rows.append({"load": load, **{k: r[k] for k in ("fair", "strict", "total", "jain")}, **apart, "shares": shares})
     finally:
         for p in beside:
             p.kill()

@@ -4,7 +4,7 @@
 
 A run is one JSON file: {"order", "title", "command", "date", "machine", "how" (a page of docs/), "rows", "tables", "notes"}.
 `rows` are measurements {"name", "value", "unit", "ratio", "target", "reference"}, stages {"stage", "passed", "failed",
-"skipped", "seconds", "cpu_s"}, fuzzers {"fuzzer", "executions", "edges"} or loads {"load", "fair", "strict", "total", "jain", "shares"}: what bench,
+"skipped", "seconds", "cpu_s"}, fuzzers {"fuzzer", "executions", "edges"} or loads {"load", "fair", "strict", "total", "jain", "apart", "shares"}: what bench,
 bench-lab, sim, check, fuzz and loops.py write.
 `tables` are {"title", "columns", "rows"}. A date is that of the commit that ran; a machine is described in words.
 """
@@ -23,7 +23,7 @@ KINDS = {  # the key that a row has -> columns: heading, key, is a number
     "stage": [("stage", "stage", False), ("passed", "passed", True), ("failed", "failed", True), ("skipped", "skipped", True),
               ("seconds", "seconds", True), ("CPU seconds", "cpu_s", True)],
     "load": [("load", "load", False), ("least of due", "fair", True), ("without waits", "strict", True), ("total of native", "total", True),
-             ("Jain", "jain", True), ("got (due), % of the GPU's time", "shares", False)],
+             ("Jain", "jain", True), ("simulator, points apart", "apart", True), ("got (due), % of the GPU's time", "shares", False)],
     "fuzzer": [("fuzzer", "fuzzer", False), ("executions", "executions", True), ("edges", "edges", True)],
 }
 NEEDED = {"order": int, "title": str, "command": str, "date": str, "machine": str}

@@ -22,6 +22,9 @@ LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test e
        "pvsim schedbench gatebench pvbench attack witness pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
 
 
+BESIDE = "asan"  # a lane: at the end nothing else is left to run beside each of the two
+
+
 def sanitized(full):
     """Stages under sanitizers. Instrumented code is slow; the long versions are for the build without."""
     stress = "" if full else "PVGPU_STRESS=0.1 "
@@ -29,7 +32,8 @@ def sanitized(full):
     for name, kinds, flags in ("asan", "address,undefined", "-O0"), ("tsan", "thread", "-O1"):
         b = f"B=build-{name} SAN={kinds}" + ("" if full else f" LESS='{LESS}' CFLAGS='{flags} -g1'")
         yield Stage(name, f"unit tests and programs under {kinds}",
-                    [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"])
+                    [f"{MAKE} -j2 tests {b}", f"{stress}{MAKE} run-unit {b}", f"{MAKE} check-programs-san {b}"],
+                    lane=BESIDE if name == "asan" and not full else "")
 
 
 def waiting(full):
@@ -115,7 +119,7 @@ def stages(full=False):
         # The lab has a processor for itself, and stages that wait have one as soon as they want it. Tests are only a little
         # nicer: beside another load they would starve.
         for s in out:
-            if not s.lane and s is not early[0]:
+            if s.lane in ("", BESIDE) and s is not early[0]:
                 s.commands = [f"nice -n {5 if '-j2' in c else 2} env {c}" for c in s.commands]
     if full:
         out.append(Stage("module", "pvgpu.ko for four kernels, with sparse, and as on an older one",

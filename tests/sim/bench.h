@@ -27,6 +27,9 @@ struct options {
 	size_t trace_gpus;
 	uint64_t trace_memory;
 	double trace_speed;
+	const char
+		*tenants; /* of --tenants, with the times of the machine that it is compared with */
+	double bell_us, switch_us, overhead_us, gap_us;
 };
 extern struct options options;
 
@@ -94,6 +97,8 @@ void run_timeline(void);
 void run_exclusive(void);
 /* loops.c */
 void run_loops(void);
+/* tenants.c */
+void run_tenants(void);
 /* fleet.c */
 void run_scale(void);
 void run_placement(void);

@@ -11,8 +11,13 @@
 
 #define MAX_ONLY 32
 
-struct options options = {
-	.seed = 1, .trace_gpus = 8, .trace_memory = 80ull << 30, .trace_speed = 1};
+struct options options = {.seed = 1,
+			  .trace_gpus = 8,
+			  .trace_memory = 80ull << 30,
+			  .trace_speed = 1,
+			  .bell_us = 10,
+			  .switch_us = 59,
+			  .gap_us = 20};
 
 const struct scenario scenarios[] = {
 	{"idle", "one busy vGPU among idle ones", true, run_idle},
@@ -53,7 +58,12 @@ static const char *const usage =
 	"                   (creation_time, deletion_time, num_gpu, gpu_milli)\n"
 	"  --gpus N         of --trace (default 8)\n"
 	"  --memory GIB     of each of them (default 80)\n"
-	"  --speed X        the trace's clock runs X times as fast (default 1)\n";
+	"  --speed X        the trace's clock runs X times as fast (default 1)\n"
+	"  --tenants LOAD   WEIGHT:US:BURST:THINK_US[:high|low][xN],... instead: the part of each\n"
+	"  --bell US        of --tenants: delay of a bell (default 10),\n"
+	"  --switch US      change of context (default 59),\n"
+	"  --overhead US    what a kernel takes beside its own time (default 0),\n"
+	"  --gap US         a program's time between a result and the next launch (default 20)\n";
 
 static void list(void)
 {
@@ -96,19 +106,15 @@ static int write_json(const char *path)
 }
 
 static const struct option longs[] = {
-	{"only", required_argument, NULL, 'o'},
-	{"list", no_argument, NULL, 'l'},
-	{"quick", no_argument, NULL, 'q'},
-	{"seed", required_argument, NULL, 's'},
-	{"duration", required_argument, NULL, 'd'},
-	{"out", required_argument, NULL, 'f'},
-	{"quiet", no_argument, NULL, 'Q'},
-	{"trace", required_argument, NULL, 't'},
-	{"gpus", required_argument, NULL, 'g'},
-	{"memory", required_argument, NULL, 'm'},
-	{"speed", required_argument, NULL, 'x'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+	{"only", required_argument, NULL, 'o'},     {"list", no_argument, NULL, 'l'},
+	{"quick", no_argument, NULL, 'q'},          {"seed", required_argument, NULL, 's'},
+	{"duration", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'f'},
+	{"quiet", no_argument, NULL, 'Q'},          {"trace", required_argument, NULL, 't'},
+	{"gpus", required_argument, NULL, 'g'},     {"memory", required_argument, NULL, 'm'},
+	{"speed", required_argument, NULL, 'x'},    {"tenants", required_argument, NULL, 'T'},
+	{"bell", required_argument, NULL, 'B'},     {"switch", required_argument, NULL, 'S'},
+	{"overhead", required_argument, NULL, 'O'}, {"gap", required_argument, NULL, 'G'},
+	{"help", no_argument, NULL, 'h'},           {0},
 };
 
 int main(int argc, char **argv)
@@ -161,6 +167,21 @@ int main(int argc, char **argv)
 		case 'x':
 			options.trace_speed = number("speed", optarg, 1e9);
 			break;
+		case 'T':
+			options.tenants = optarg;
+			break;
+		case 'B':
+			options.bell_us = number("bell", optarg, 1e6);
+			break;
+		case 'S':
+			options.switch_us = number("switch", optarg, 1e6);
+			break;
+		case 'O':
+			options.overhead_us = number("overhead", optarg, 1e6);
+			break;
+		case 'G':
+			options.gap_us = number("gap", optarg, 1e6);
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
@@ -171,6 +192,10 @@ int main(int argc, char **argv)
 	if (optind < argc) {
 		fputs(usage, stderr);
 		return 2;
+	}
+	if (options.tenants) {
+		run_tenants();
+		return write_json(out) < 0 ? 2 : 0;
 	}
 	if (options.trace && !n_only)
 		only[n_only++] = find("trace");

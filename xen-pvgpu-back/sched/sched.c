@@ -14,8 +14,11 @@
 /* With less in flight than this a holder runs dry while its worker is woken. */
 #define BELOW_PER   8
 #define BELOW_LEAST (MS / 2)
-#define DRY_PER     2
-#define DRY_LEAST   (MS / 10)
+/* From the timer of a hand-over to the next one's first kernel, as the trace of one has it, with
+ * what estimates are wrong by. */
+#define EARLY_PER   2
+#define EARLY_LEAST (MS / 4)
+#define EARLY_TURN  (2 * MS)
 /* A vGPU that comes back may end the holder's slice if it is behind by so many hand-overs and by
  * this part of a slice; hand-overs for that take at most this part of the time, of which some may
  * be saved up. */
@@ -55,9 +58,14 @@ uint64_t sched_inflight_below(uint64_t handover_ns)
 	return ns < BELOW_LEAST ? BELOW_LEAST : ns;
 }
 
-uint64_t sched_lead_dry(uint64_t handover_ns)
+uint64_t sched_early(uint64_t handover_ns)
 {
-	return handover_ns * DRY_PER + DRY_LEAST;
+	return handover_ns * EARLY_PER + EARLY_LEAST;
+}
+
+uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns)
+{
+	return turn_ns < EARLY_TURN ? sched_early(handover_ns) : handover_ns;
 }
 
 uint64_t sched_credit(const struct sched *s)

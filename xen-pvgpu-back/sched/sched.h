@@ -123,9 +123,12 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
 /* The most that a holder may have in flight while contended and a vGPU of a higher class has a
  * session: that one waits for it each time it comes back. */
 uint64_t sched_inflight_below(uint64_t handover_ns);
-/* A holder that waits for its results gives the grant on so long before its last work ends: it has
- * nothing to issue by then, and a hand-over takes that long. */
-uint64_t sched_lead_dry(uint64_t handover_ns);
+/* The next vGPU gets the grant so long before the work of the last one ends: a hand-over that is
+ * seen to have taken handover_ns, and the next worker's first command must be there by then. */
+uint64_t sched_early(uint64_t handover_ns);
+/* Likewise where the holder's turn ends because it waits for its results, having taken turn_ns by
+ * then. After a whole slice of the GPU's own the last bit would wait for the next one's. */
+uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns);
 /* Does another one of v's class, or of a higher one, want the GPU? What one of a lower class has in
  * flight would be in the way of v when that comes back. */
 bool sched_peers(const struct sched_vgpu *v);

@@ -716,13 +716,16 @@ static bool both_work(void)
 }
 
 /* Each timer is late by so much, and the workers take no time: what is left is the GPU's change of
- * contexts. */
+ * contexts. In an exclusive pool no hand-over begins before the end of what is in flight. */
 START_TEST(cost_of_a_hand_over)
 {
+	static const struct sched_params alone = {
+		.policy = SCHED_FAIR, .exclusive = true, .slice_ns = MS};
 	static const uint64_t late[] = {0, MS / 10, MS / 2};
 	struct tenant *t[2];
 
 	setup();
+	schedule_set(s, &alone);
 	late_ns = late[_i];
 	for (unsigned int i = 0; i < 2; i++) {
 		t[i] = tenant(100);

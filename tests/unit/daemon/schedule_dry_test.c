@@ -90,7 +90,8 @@ static void ends(struct fake *w)
 
 START_TEST(given_on_before_it_runs_dry)
 {
-	const uint64_t dry = setup(false, true, 0), lead = sched_lead_dry(s->cost_ns);
+	const uint64_t dry = setup(false, true, 0),
+		       lead = sched_early_dry(s->cost_ns, dry - s->given_at);
 
 	ck_assert_uint_eq(s->dry_at, dry - lead);
 	at(dry - lead - MS / 1000);
@@ -110,7 +111,7 @@ START_TEST(given_on_before_it_runs_dry)
 }
 END_TEST
 
-/* What is launched meanwhile goes to the GPU in the same turn. */
+/* Commands that are launched meanwhile go to the GPU in the same turn. */
 START_TEST(goes_on_with_new_work)
 {
 	const uint64_t dry = setup(false, true, 0);
@@ -118,7 +119,7 @@ START_TEST(goes_on_with_new_work)
 	f[0].says->inflight_ns = 8 * MS;
 	at(dry);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
-	ck_assert_uint_eq(s->dry_at, dry + 5 * MS - sched_lead_dry(s->cost_ns));
+	ck_assert_uint_eq(s->dry_at, dry + 5 * MS - s->cost_ns);
 	f[0].says->parked = 1;
 	at(dry + 5 * MS);
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));

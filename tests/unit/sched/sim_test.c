@@ -177,7 +177,7 @@ START_TEST(bursts_and_thoughts)
 		double total, heavy; /* of native; of the time */
 	} cases[] = {
 		{4, 100e3, 10 * SIM_US, 0.96, 0.2},
-		{8, 100e3, 10 * SIM_US, 0.96, 0.33},
+		{8, 100e3, 10 * SIM_US, 0.97, 0.3},
 		{4, 500e3, 50 * SIM_US, 0.95, 0.44},
 	};
 	struct sim_result *r;

@@ -14,6 +14,8 @@
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
+#define QUEUED_NS 2000000u /* then the GPU serves both in turn */
+
 static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
 {
 	if (!ns)
@@ -85,16 +87,26 @@ static void count_waste(struct schedule *s, uint64_t passed)
 		s->waste_ns += passed;
 }
 
+/* The GPU is still at the former holder's work, behind which that of the new one is queued. */
+static bool is_queued(const struct schedule *s, uint64_t now)
+{
+	return s->overlapped && s->overlapped->undrained && !s->overlapped->paid &&
+	       now - s->given_at < QUEUED_NS;
+}
+
 void charge(struct schedule *s, uint64_t now)
 {
 	struct tenant *t, *h = s->joint ? NULL : s->holder;
+	const bool queued = is_queued(s, now), uses = h && s->exact && h->on_gpu && !queued;
 	uint64_t passed = now - s->charged_at;
-	uint64_t n = h && s->exact && h->on_gpu ? h->users : 0;
+	uint64_t n = uses ? h->users : 0, busy;
 
 	s->charged_at = now;
 	count_waste(s, passed);
-	if (s->joint)
-		n = charge_joint(s, passed, now);
+	if (s->joint) {
+		busy = charge_joint(s, passed, now);
+		n = queued ? 0 : busy;
+	}
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	n += t->users;
 	if (s->besides) {
@@ -108,7 +120,7 @@ void charge(struct schedule *s, uint64_t now)
 	}
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	charge_one(t, t->paid ? 0 : passed * t->users / n, now);
-	if (h && s->exact && h->on_gpu)
+	if (uses)
 		charge_one(h, passed * h->users / n, now);
 	else if (h && !s->exact)
 		charge_alone(h, passed, now);

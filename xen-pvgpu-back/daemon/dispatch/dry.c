@@ -43,28 +43,29 @@ static uint64_t time_left(const struct tenant *t, uint64_t now)
 
 static bool may_end(const struct schedule *s, const struct tenant *t, uint64_t now)
 {
-	/* Work of two in flight would be in the way of a higher class. */
+	/* Work of two in flight would be in the way of a higher class. Brief ones wait for each
+	 * other, and then have turns together. */
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		if (s->inhabited[c])
 			return false;
 	}
 	return s->exact && !s->joint && !s->limited_share && !s->together && !s->params.exclusive &&
-	       now - s->given_at >= SETTLED_PER * s->cost_ns && sched_peers(t->v);
+	       now - s->given_at >= SETTLED_PER * s->cost_ns && sched_peers(t->v) && !joint_may(t);
 }
 
 static bool ends_soon(const struct tenant *t, uint64_t now)
 {
 	struct schedule *s = t->s;
-	const uint64_t lead = sched_lead_dry(s->cost_ns);
-	uint64_t left;
+	uint64_t left, early;
 
 	s->dry_at = SCHED_NEVER;
 	if (!may_end(s, t, now) || !all_issued(t))
 		return false;
 	left = time_left(t, now);
-	if (left > lead)
-		s->dry_at = now + left - lead;
-	return left && left <= lead;
+	early = sched_early_dry(s->cost_ns, now - s->given_at + left);
+	if (left > early)
+		s->dry_at = now + left - early;
+	return left && left <= early;
 }
 
 bool dry_look(struct tenant *t, bool wants, uint64_t now)

@@ -113,6 +113,11 @@ static bool may_be(const struct schedule *s, const struct tenant *t)
 	return sched_may_join(t->v) && !t->hangs && is_brief(t);
 }
 
+bool joint_may(const struct tenant *t)
+{
+	return may_be(t->s, t);
+}
+
 /* Former holders that do not drain are hang.c's concern, which gives no turns. */
 static bool any_drains_long(const struct schedule *s, uint64_t now)
 {

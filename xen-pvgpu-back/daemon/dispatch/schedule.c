@@ -20,6 +20,7 @@
 
 #define DRAIN_NS        30000000u /* the longest wait for a drain in a shared pool */
 #define COST_MIN_NS     20000u    /* of a hand-over, in which the GPU changes contexts */
+#define COST_DRY_NS     20000u    /* added where the former holder was about to run dry */
 #define COST_MAX_NS     2000000u
 #define INFLIGHT_MIN_NS 100000u
 #define SOON_NS         10000u
@@ -47,7 +48,7 @@ static void learn_cost(struct schedule *s, uint64_t ns)
 
 /* The grant was given before the former holder had drained: did the new holder's work start early
  * enough to leave no gap? */
-static void learn_overlap(struct schedule *s)
+static void learn_overlap(struct schedule *s, bool dry)
 {
 	struct pvgpu_gate_report r;
 	bool works = false;
@@ -60,12 +61,13 @@ static void learn_overlap(struct schedule *s)
 		gate_report(g, &r);
 		works |= r.inflight_ns != 0;
 	}
-	learn_cost(s, works ? 0 : s->late_ns);
+	learn_cost(s, !works ? s->late_ns : dry ? COST_DRY_NS : 0);
 }
 
 static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
 {
 	uint64_t took = now - t->undrained_since, ratio;
+	const bool dry = t->dry;
 
 	schedule_set_undrained(t, false);
 	t->hangs = false;
@@ -78,7 +80,7 @@ static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
 		s->drained_at = now;
 	if (t == s->overlapped) {
 		s->overlapped = NULL;
-		learn_overlap(s);
+		learn_overlap(s, dry);
 	}
 }
 
@@ -276,6 +278,7 @@ static void tell_holder(struct schedule *s, uint64_t now)
 
 static void take_grant(struct schedule *s, uint64_t now)
 {
+	const uint64_t early = sched_early(s->cost_ns);
 	struct tenant *t = s->holder;
 	uint64_t inflight = 0;
 	bool undrained = false;
@@ -297,11 +300,9 @@ static void take_grant(struct schedule *s, uint64_t now)
 	s->drained_at = t->undrained ? 0 : now;
 	inflight = t->drain_ns * t->drain_q8 / 256;
 	inflight = inflight < DRAIN_NS ? inflight : DRAIN_NS;
-	s->give_at = now + (inflight > s->cost_ns ? inflight - s->cost_ns : 0);
-	if (t->dry)
-		s->give_at = now;
+	s->give_at = now + (inflight > early && !t->dry ? inflight - early : 0);
 	/* It reports nothing in flight but has not drained: give it a moment. */
-	else if (t->undrained && s->give_at == now)
+	if (t->undrained && !inflight && !t->dry)
 		s->give_at = now + s->cost_ns;
 }
 

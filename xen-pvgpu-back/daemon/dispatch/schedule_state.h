@@ -209,6 +209,8 @@ bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now);
 void joint_seen(struct tenant *t, bool full);
 /* Has it work in flight, by its workers' last report? */
 bool joint_busy(const struct tenant *t);
+/* May it have the GPU with others at once? */
+bool joint_may(const struct tenant *t);
 /* A gate is new, or not kept closed any more. */
 void joint_join(struct gate *g, uint64_t now);
 /* The vGPU leaves the schedule. */

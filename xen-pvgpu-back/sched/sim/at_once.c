@@ -17,7 +17,7 @@ static bool is_brief(const struct vgpu *v)
 	return v->issued_ns - v->full_from >= SHOWN_NS;
 }
 
-static bool may(const struct vgpu *v)
+bool at_once_may(const struct vgpu *v)
 {
 	return sched_may_join(v->sched) && is_brief(v);
 }
@@ -37,10 +37,11 @@ static bool may_begin(const struct gpu *g, const struct vgpu *next)
 
 	if (g->wants < 2 || g->limited || g->s->c->params.exclusive || g->besides)
 		return false;
-	if (!h || (h != next && h->told && !may(h)) || !may(next) || any_drains_long(g))
+	if (!h || (h != next && h->told && !at_once_may(h)) || !at_once_may(next) ||
+	    any_drains_long(g))
 		return false;
 	for (uint32_t i = 0; i < g->n_vgpus; i++)
-		n += g->vgpus[i]->told && may(g->vgpus[i]);
+		n += g->vgpus[i]->told && at_once_may(g->vgpus[i]);
 	return n >= 2;
 }
 
@@ -130,7 +131,7 @@ static void choose_members(struct gpu *g)
 {
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
 		struct vgpu *v = g->vgpus[i];
-		const bool fits = !v->told || may(v);
+		const bool fits = !v->told || at_once_may(v);
 		const bool lingers = v->told || v == g->holder || !v->idle_since ||
 				     g->s->now - v->idle_since <= LINGER_NS;
 
@@ -267,7 +268,7 @@ uint64_t at_once_charge(struct gpu *g, uint64_t passed)
 bool at_once_decide(struct gpu *g, struct vgpu *next)
 {
 	if (g->joint &&
-	    (!next || g->joints < 2 || (next->told && !may(next)) || any_drains_long(g))) {
+	    (!next || g->joints < 2 || (next->told && !at_once_may(next)) || any_drains_long(g))) {
 		end(g, next);
 		return false;
 	}

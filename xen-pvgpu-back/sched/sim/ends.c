@@ -23,17 +23,18 @@ void ends_issued(struct vgpu *v)
 
 static bool ends_soon(const struct vgpu *v)
 {
-	const uint64_t lead = sched_lead_dry(v->g->cost_ns), left = gate_left(v);
 	struct gpu *g = v->g;
+	const uint64_t left = gate_left(v),
+		       early = sched_early_dry(g->cost_ns, g->s->now - g->given_at + left);
 
 	g->dry_at = SCHED_NEVER;
 	if (!g->exact || g->joint || g->limited || g->besides || !v->issued || !v->sched ||
 	    g->s->c->params.exclusive || g->s->now - g->given_at < 2 * g->cost_ns ||
-	    !all_issued(v) || gate_is_below(v) || !sched_peers(v->sched))
+	    !all_issued(v) || gate_is_below(v) || !sched_peers(v->sched) || at_once_may(v))
 		return false;
-	if (left > lead)
-		g->dry_at = g->s->now + left - lead;
-	return left && left <= lead;
+	if (left > early)
+		g->dry_at = g->s->now + left - early;
+	return left && left <= early;
 }
 
 bool ends_look(struct vgpu *v)

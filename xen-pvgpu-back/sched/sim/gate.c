@@ -14,7 +14,9 @@
 #define NATIVE_DEPTH    1024u /* without a gate: kernels in flight at which a launch blocks */
 #define INFLIGHT_MIN_NS (100 * SIM_US)
 #define COST_MIN_NS     (20 * SIM_US)
+#define COST_DRY_NS     (20 * SIM_US)
 #define COST_MAX_NS     (2 * SIM_MS)
+#define QUEUED_NS       (2 * SIM_MS)
 #define SAMPLE_NS       (50 * SIM_US)
 #define HANG_LOOK_NS    (5 * SIM_MS)
 #define SOON_BACK_LEAST (750 * SIM_US)
@@ -168,11 +170,16 @@ void gate_charge(struct gpu *g)
 {
 	uint64_t passed = g->s->now - g->charged_at;
 	struct vgpu *h = g->joint ? NULL : g->holder;
-	uint64_t n = h && g->exact && h->on_gpu ? h->users : 0;
+	const bool queued = g->overlapped && g->overlapped->undrained && !g->overlapped->paid &&
+			    g->s->now - g->given_at < QUEUED_NS;
+	const bool uses = h && g->exact && h->on_gpu && !queued;
+	uint64_t n = uses ? h->users : 0, busy;
 
 	g->charged_at = g->s->now;
-	if (g->joint)
-		n = at_once_charge(g, passed);
+	if (g->joint) {
+		busy = at_once_charge(g, passed);
+		n = queued ? 0 : busy;
+	}
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		n += t->users;
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
@@ -182,7 +189,7 @@ void gate_charge(struct gpu *g)
 	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
 		if (g->vgpus[i]->beside)
 			gate_charge_one(g->vgpus[i], passed * g->vgpus[i]->users / n);
-	if (h && g->exact && h->on_gpu)
+	if (uses)
 		gate_charge_one(h, passed * h->users / n);
 	else if (h && !g->exact)
 		gate_charge_alone(h, passed);
@@ -233,6 +240,7 @@ static void see_drained(struct vgpu *v)
 {
 	struct gpu *g = v->g;
 	uint64_t took = g->s->now - v->undrained_since, ratio;
+	const bool dry = v->dry;
 
 	gate_set_undrained(v, false);
 	if (v->drain_ns >= SAMPLE_NS) {
@@ -247,7 +255,7 @@ static void see_drained(struct vgpu *v)
 	/* The grant was given early enough if the new holder has work on the GPU by now. */
 	g->overlapped = NULL;
 	if (g->holder)
-		learn_cost(g, g->holder->draining ? 0 : model(g)->bell_ns);
+		learn_cost(g, !g->holder->draining ? model(g)->bell_ns : dry ? COST_DRY_NS : 0);
 }
 
 static void tell_wants(struct vgpu *v, bool wants)
@@ -338,7 +346,7 @@ void gate_look(struct vgpu *v)
 static void take_grant(struct gpu *g)
 {
 	struct vgpu *v = g->holder;
-	uint64_t most = model(g)->drain_ns, in = gate_left(v);
+	uint64_t most = model(g)->drain_ns, in = gate_left(v), early = sched_early(g->cost_ns);
 
 	g->holder = NULL;
 	gate_set_undrained(v, v->draining);
@@ -348,10 +356,8 @@ static void take_grant(struct gpu *g)
 	g->drained_at = v->undrained ? 0 : g->s->now;
 	in = v->drain_ns * v->drain_q8 / 256;
 	in = in < most ? in : most;
-	g->give_at = g->s->now + (in > g->cost_ns ? in - g->cost_ns : 0);
-	if (v->dry)
-		g->give_at = g->s->now;
-	else if (v->undrained && g->give_at == g->s->now)
+	g->give_at = g->s->now + (in > early && !v->dry ? in - early : 0);
+	if (v->undrained && !in && !v->dry)
 		g->give_at = g->s->now + g->cost_ns;
 }
 

@@ -221,6 +221,7 @@ bool ends_look(struct vgpu *v);
 /* p has issued a kernel; its vGPU has no room for more in flight. */
 void at_once_issued(struct process *p, uint64_t estimate_ns);
 void at_once_full(struct vgpu *v);
+bool at_once_may(const struct vgpu *v); /* may it have the GPU with others at once? */
 void at_once_look(struct gpu *g);
 uint64_t at_once_charge(struct gpu *g, uint64_t passed);
 /* False: they take turns. */

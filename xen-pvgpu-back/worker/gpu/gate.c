@@ -171,7 +171,8 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes)
 		put_number(&r->copy_bytes, t->bytes);
 	}
 	stream_issued(s);
-	if (t->exact && !atomic_load(&s->full_wait)) {
+	/* While more waits behind it, those of stream_issued() will do. */
+	if (t->exact && !g->park.work && !atomic_load(&s->full_wait)) {
 		stream_fence(s);
 		stream_wake(s);
 	}
