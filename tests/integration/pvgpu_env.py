@@ -75,6 +75,11 @@ def alive(pid):
     return state_of(pid) not in (None, "Z", "X")
 
 
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[1])
+
+
 def marked_processes(mark):
     found = {}
     for pid in os.listdir("/proc"):
@@ -209,6 +214,18 @@ class PvgpuEnv:
     def restart(self, sig=signal.SIGKILL):
         self.kill_daemon(sig)
         self.start()
+
+    def health(self):
+        """The process number of its pvgpu-health, and that one's arguments; None, [] while there is none."""
+        for pid in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    words = f.read().decode(errors="replace").split("\0")
+                if "pvgpu-health" in words[0] and parent_of(pid) == self.pid:
+                    return int(pid), words[1:]
+            except (OSError, ValueError):
+                continue
+        return None, []
 
     def log(self):
         with open(self.log_path, errors="replace") as f:
