@@ -142,6 +142,11 @@ class PvgpuEnv:
             self.settings = {"libnvml": nvml, "health_user": "",
                              "health": os.path.join(self.build, "bin", "pvgpu-health"), **self.settings}
             self.settings.setdefault("gpu_reset", os.path.join(self.build, "simcuda", "simcuda-reset"))
+        # As another user pvgpu-health need not be able to enter the build's folder, such as one in root's home.
+        self.open_dir = f"{self.dir}-open"
+        if self.settings.get("health_user"):
+            for key in ("health", "libnvml"):
+                self.settings[key] = self.for_all_users(self.settings[key])
         if worker:
             self.settings["worker"] = worker
         # Workers have the libraries that a program finds which runs directly: beside libcuda, and where the dynamic linker's cache says.
@@ -154,6 +159,14 @@ class PvgpuEnv:
         self.config_path = os.path.join(self.dir, "pvgpud.conf")
         self.config = ""
         self.daemon = None
+
+    def for_all_users(self, path):
+        """A copy that every user may read and run."""
+        os.makedirs(self.open_dir, exist_ok=True)
+        copy = shutil.copy(path, self.open_dir)
+        for p in (self.open_dir, copy):
+            os.chmod(p, 0o755)
+        return copy
 
     # pvgpud
 
@@ -344,6 +357,7 @@ class PvgpuEnv:
         if os.path.exists(self.gpu_file):
             os.unlink(self.gpu_file)
         shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.open_dir, ignore_errors=True)
 
     def __enter__(self):
         try:
