@@ -119,7 +119,7 @@ nvmlReturn_t nvmlDeviceGetPciInfo(nvmlDevice_t device, nvmlPciInfo_t *out)
 
 nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
 {
-	unsigned int a, b;
+	unsigned int a = 0, b = 0;
 	nvmlReturn_t r;
 
 	if (!minor || !major)

@@ -25,7 +25,7 @@ $(B)/stubs/libcuda.so: $(B)/obj/gen/cuda_stub.o $(B)/gen/libcuda.map
 check-protocol: check-exports
 check-exports:
 	$(Q)$(PYTHON) tests/protocol/exports_test.py
-	$(Q)CC="$(CC)" $(PYTHON) tests/protocol/cuda_header_test.py
+	$(Q)CC="$(CC)" $(PYTHON) tests/protocol/cuda_header_test.py -v
 check-docs: check-docs-symbols
 check-docs-symbols:
 	$(Q)$(PYTHON) libpvgpu/protocol/gen/exports.py --check-docs

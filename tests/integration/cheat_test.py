@@ -300,7 +300,7 @@ class Starved(Cheat):
             for _ in range(self.ROUNDS):
                 some = [p for p in env.workers() if luck.random() < 0.5]
                 # pvgpud and pvgpu-health are starved, too.
-                some += [p for p in (env.pid, Health.health(env)) if p and luck.random() < 0.3]
+                some += [p for p in (env.pid, env.health()[0]) if p and luck.random() < 0.3]
                 self.pause(some, luck.choice([0.05, 0.15, 0.3, 0.6]))
             self.assertNotIn("killed:", env.log())
             self.assertEqual([p.poll() for p in guests], [None] * len(guests))
@@ -315,28 +315,12 @@ class Health(Cheat):
         r = env.run([program(env, "vecadd")], "good")
         self.assertEqual(r.returncode, 0, r.stderr)
 
-    @classmethod
-    def health(cls, env):
-        for pid in os.listdir("/proc"):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    if b"pvgpu-health" in f.read().split(b"\0")[0] and cls.parent(pid) == env.pid:
-                        return int(pid)
-            except (OSError, ValueError):
-                continue
-        return None
-
-    @staticmethod
-    def parent(pid):
-        with open(f"/proc/{pid}/stat") as f:
-            return int(f.read().rsplit(")", 1)[1].split()[1])
-
     def test_killed(self):
         with self.env() as env:
             self.wait_accounting(env)
-            first = self.health(env)
+            first = env.health()[0]
             os.kill(first, 9)
-            wait_for("another one", lambda: self.health(env) not in (None, first), LIMIT)
+            wait_for("another one", lambda: env.health()[0] not in (None, first), LIMIT)
             self.wait_accounting(env)
             self.assertIn("pvgpu-health: works again", env.log())
             self.serves(env)
@@ -364,7 +348,7 @@ class Health(Cheat):
     def test_not_wanted(self):
         with self.env(libnvml="") as env:
             self.assertEqual(env.read("/daemon/accounting"), "off: libnvml is empty")
-            self.assertIsNone(self.health(env))
+            self.assertIsNone(env.health()[0])
             self.serves(env)
 
     def test_no_program(self):
@@ -375,7 +359,7 @@ class Health(Cheat):
     @unittest.skipIf(os.geteuid() != 0, "must be root to become somebody else")
     def test_unprivileged(self):
         with self.env(health_user="nobody") as env:
-            pid = wait_for("pvgpu-health", lambda: self.health(env), LIMIT)
+            pid = wait_for("pvgpu-health", lambda: env.health()[0], LIMIT)
             wait_for("another user", lambda: os.stat(f"/proc/{pid}").st_uid != 0 or state_of(pid) is None, LIMIT)
             with open(f"/proc/{pid}/status") as f:
                 status = f.read()
@@ -386,7 +370,7 @@ class Health(Cheat):
     def test_ends_with_pvgpud(self):
         with self.env() as env:
             self.wait_accounting(env)
-            pid = self.health(env)
+            pid = env.health()[0]
             env.restart()
             wait_for("its end", lambda: state_of(pid) in (None, "Z"), LIMIT)
             self.wait_accounting(env)

@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import programs  # noqa: E402
 import run_programs  # noqa: E402
-from valgrind import EXIT, Valgrind  # noqa: E402
+from valgrind import EXIT, FILES, Valgrind  # noqa: E402
 
 PARTS = ("defects", "worker", "guest", "pvgpud", "unit")
 DEFECTS = {"none": "", "leak": "definitely lost", "error": "uninitialised", "fd": "leave_open"}  # what is reported
@@ -60,7 +60,7 @@ class Check:
         """Each defect must be reported; otherwise the other parts prove nothing."""
         bad = False
         for defect, words in DEFECTS.items():
-            result = programs.run([*self.valgrind.words("defect", "--track-fds=yes"), self.build / "tests" / "defect",
+            result = programs.run([*self.valgrind.words("defect", *(FILES if defect in ("none", "fd") else [])), self.build / "tests" / "defect",
                                    defect], os.environ, LIMIT)
             text = "".join(self.valgrind.take().values())
             right = result.status == (EXIT if defect in ("leak", "error") else 0) and \

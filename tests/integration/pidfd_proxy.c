@@ -2,8 +2,11 @@
 /*
  * Preloaded into a pvgpud under valgrind: valgrind 3.19 knows neither pidfd_open nor
  * pidfd_send_signal, so the process behind the socket PVGPU_TEST_PIDFD (valgrind.py) makes these
- * two system calls and passes the results, real pidfds included.
+ * two system calls and passes the results, real pidfds included. Nor does valgrind 3.24 know that
+ * getsockopt(SO_PEERPIDFD) opens a file, and takes that for one that was closed before: as on a
+ * kernel that is older than 6.5 there is no such option here.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +17,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 /* For pid, or, where pid is 0, for the pidfd sent along. */
 struct request {
@@ -106,5 +113,17 @@ __attribute__((visibility("default"))) int pidfd_send_signal(int pidfd, int sig,
 	if (pidfd >= 0 && !info && flags == 0)
 		return ask((struct request){0, sig}, pidfd);
 	errno = EINVAL;
+	return -1;
+}
+
+__attribute__((visibility("default"))) int getsockopt(int fd, int level, int name, void *value,
+						      socklen_t *len)
+{
+	int (*real)(int, int, int, void *, socklen_t *) =
+		(int (*)(int, int, int, void *, socklen_t *))dlsym(RTLD_NEXT, "getsockopt");
+
+	if (level != SOL_SOCKET || name != SO_PEERPIDFD)
+		return real(fd, level, name, value, len);
+	errno = ENOPROTOOPT;
 	return -1;
 }

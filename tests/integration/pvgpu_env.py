@@ -75,6 +75,11 @@ def alive(pid):
     return state_of(pid) not in (None, "Z", "X")
 
 
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[1])
+
+
 def marked_processes(mark):
     found = {}
     for pid in os.listdir("/proc"):
@@ -137,6 +142,11 @@ class PvgpuEnv:
             self.settings = {"libnvml": nvml, "health_user": "",
                              "health": os.path.join(self.build, "bin", "pvgpu-health"), **self.settings}
             self.settings.setdefault("gpu_reset", os.path.join(self.build, "simcuda", "simcuda-reset"))
+        # As another user pvgpu-health need not be able to enter the build's folder, such as one in root's home.
+        self.open_dir = f"{self.dir}-open"
+        if self.settings.get("health_user"):
+            for key in ("health", "libnvml"):
+                self.settings[key] = self.for_all_users(self.settings[key])
         if worker:
             self.settings["worker"] = worker
         # Workers have the libraries that a program finds which runs directly: beside libcuda, and where the dynamic linker's cache says.
@@ -149,6 +159,14 @@ class PvgpuEnv:
         self.config_path = os.path.join(self.dir, "pvgpud.conf")
         self.config = ""
         self.daemon = None
+
+    def for_all_users(self, path):
+        """A copy that every user may read and run."""
+        os.makedirs(self.open_dir, exist_ok=True)
+        copy = shutil.copy(path, self.open_dir)
+        for p in (self.open_dir, copy):
+            os.chmod(p, 0o755)
+        return copy
 
     # pvgpud
 
@@ -209,6 +227,18 @@ class PvgpuEnv:
     def restart(self, sig=signal.SIGKILL):
         self.kill_daemon(sig)
         self.start()
+
+    def health(self):
+        """The process number of its pvgpu-health, and that one's arguments; None, [] while there is none."""
+        for pid in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    words = f.read().decode(errors="replace").split("\0")
+                if "pvgpu-health" in words[0] and parent_of(pid) == self.pid:
+                    return int(pid), words[1:]
+            except (OSError, ValueError):
+                continue
+        return None, []
 
     def log(self):
         with open(self.log_path, errors="replace") as f:
@@ -331,6 +361,7 @@ class PvgpuEnv:
         if os.path.exists(self.gpu_file):
             os.unlink(self.gpu_file)
         shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.open_dir, ignore_errors=True)
 
     def __enter__(self):
         try:

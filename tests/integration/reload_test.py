@@ -76,9 +76,8 @@ class Reload(unittest.TestCase):
 
     @staticmethod
     def period(env):
-        done = subprocess.run(["pgrep", "-P", str(env.pid), "-a", "pvgpu-health"], capture_output=True, text=True, check=False)
-        found = re.search(r"--period-ms (\d+)", done.stdout)
-        return found and found[1]
+        words = env.health()[1]
+        return words[words.index("--period-ms") + 1] if "--period-ms" in words else None
 
     def test_what_waits_for_a_restart(self):
         with self.start() as env:

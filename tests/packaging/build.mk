@@ -12,7 +12,7 @@ LDLIBS_ini-theirs = -linih
 
 .PHONY: check-packaging check-packages
 check-packaging: all dom0 $(B)/tests/ini-ours $(B)/tests/ini-theirs
-	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/dom0_test.py
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/dom0_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/packaging/files_test.py
 check-packages: deb rpm
 	$(Q)$(PYTHON) tests/packaging/installed.py $(B)

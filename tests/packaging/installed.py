@@ -28,6 +28,9 @@ PROGRAM = r"""
 int main(void) { int n = 0, v = 0; cuDriverGetVersion(&v); printf("%d %d\n", cuInit(0), v); return cuDeviceGetCount(&n) == 0; }
 """
 THEIRS = "usr/lib/x86_64-linux-gnu/libcuda.so.1"
+# Lists of packages that .ci/install-packages and the lab read.
+LISTS = (".ci/packages", "tests/lab/host-packages", "tests/lab/packages", "tests/clients/host-packages", "tests/xl/packages",
+         "xen-pvgpu-back/packaging/packages")
 VERSION = re.search(r"^VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.M)[1]
 
 
@@ -142,6 +145,14 @@ class Debian(unittest.TestCase):
         (self.system.root / "etc/pvgpu/vms.d").mkdir(exist_ok=True)
         (self.system.root / "etc/pvgpu/vms.d/web1.conf").write_text("[vm]\n")
         self.purge("pvgpu-back", "pvgpu-tools")
+
+    def test_lists_name_packages_of_this_suite(self):
+        """Each line of a list, one at least: another name would end `make check` before it begins."""
+        known = set(re.findall(r"^Package: (\S+)", self.system.run("apt-cache dumpavail"), re.M))
+        for name in LISTS:
+            lines = [line.split("#")[0].split() for line in (ROOT / name).read_text().splitlines()]
+            self.assertEqual([" ".join(words) for words in lines if words and not known & set(words)], [], name)
+        type(self).clean = True
 
     def test_a_guest_is_no_backend(self):
         with self.assertRaisesRegex(AssertionError, "(?i)conflict"):
