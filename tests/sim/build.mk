@@ -15,3 +15,4 @@ sim: $(B)/tests/pvsim
 check-sim: $(B)/tests/pvsim
 	$(Q)mkdir -p $(B)/check
 	$(Q)$(B)/tests/pvsim --quick --quiet --out $(B)/check/sim.json
+	$(Q)test "$$($(B)/tests/pvsim --tenants 1:100:1:0x2,4:500:8:3000:high --duration 1 --out $(B)/check/tenants.json | grep -c ^tenant_)" = 3
