@@ -13,7 +13,7 @@
  * copies, memsets: all that occupies the device) while the gate is closed parks it, sets `wants`
  * and `sleeps`, and rings pvgpud. It rings again when it becomes idle while `contended` is 1, and
  * when the gate was closed and its work in flight has drained, and, once after it has opened, when
- * `contended` is 1 and nothing is parked any more. While no other vGPU wants the GPU
+ * `contended` and `tell` are 1 and nothing is parked any more. While no other vGPU wants the GPU
  * the grant stays where it is, even when its holder is idle; then neither side rings. pvgpud rings
  * the worker when it opens the gate while `sleeps` is 1, when it raises `contended` (an idle worker
  * must then say that it is idle), and when it raises an allowance that the worker has used up.
@@ -73,7 +73,7 @@ struct pvgpu_gate {
 	uint64_t commands; /* GPU commands issued */
 	uint64_t bytes;    /* copied */
 	uint32_t depth;    /* most commands in flight; 0: as many as fit */
-	uint32_t pad;
+	uint32_t tell;     /* 1: ring once when nothing is parked any more */
 };
 
 struct pvgpu_gate_report {

@@ -8,8 +8,9 @@
 #define SLICE_FEW    (2 * MS) /* for up to FEW vGPUs with work */
 #define SLICE_MANY   (1 * MS)
 #define FEW          8
-#define HANDOVER_PER 100        /* a hand-over takes at most this part of a slice, */
-#define ROUND_MOST   (128 * MS) /* or twice that where a round would take longer */
+#define HANDOVER_PER 100         /* a hand-over takes at most this part of a slice, */
+#define ROUND_MOST   (128 * MS)  /* or twice that where a round would take longer; */
+#define ROUND_EVER   (1000 * MS) /* no round takes longer than this for it */
 #define CREDIT       (30 * MS)
 /* With less in flight than this a holder runs dry while its worker is woken. */
 #define BELOW_PER   8
@@ -28,14 +29,16 @@
 #define INTERRUPT_SAVE (20 * MS)
 
 /* Lengthens a slice until a hand-over is a hundredth of it. Where a round of all vGPUs would take
- * too long, only until it is a fiftieth: shares must be right within a second. */
+ * too long, only until it is a fiftieth, and never until a round takes more than a second: shares
+ * must be right within a second, also while sessions begin and hand-overs are slow for that. */
 static uint64_t longer(uint64_t slice, uint64_t handover, uint32_t wanting)
 {
-	uint64_t most = handover * HANDOVER_PER, least = most / 2,
-		 part = ROUND_MOST / (wanting ? wanting : 1);
+	const uint64_t n = wanting ? wanting : 1, ever = ROUND_EVER / n;
+	uint64_t most = handover * HANDOVER_PER, least = most / 2, part = ROUND_MOST / n;
 
 	least = least > part ? least : part;
 	most = most < SLICE_MOST ? most : SLICE_MOST;
+	most = most < ever ? most : ever;
 	least = least < most ? least : most;
 	return least > slice ? least : slice;
 }

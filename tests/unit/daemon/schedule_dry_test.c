@@ -53,6 +53,7 @@ static uint64_t setup(bool exclusive, bool issued, uint64_t parked)
 	schedule_set(s, &p);
 	for (unsigned int i = 0; i < 2; i++) {
 		t[i] = tenant(100);
+		dry_turn(t[i], true);
 		f[i] = join(t[i], false);
 		want(&f[i]);
 		bells();
@@ -140,6 +141,39 @@ START_TEST(wants_again_before_it_has_drained)
 	ring(&f[0]);
 	bells();
 	ck_assert(t[0]->undrained && t[0]->wants);
+	ck_assert_uint_eq(t[0]->dry_turns & 1, 0);
+	teardown();
+}
+END_TEST
+
+/* Its turns have ended with their slices, but for the fifth last: its worker need not tell. */
+START_TEST(only_where_it_is_expected)
+{
+	const uint64_t dry = setup(false, true, 0);
+
+	ck_assert_uint_eq(f[0].word->tell, 1);
+	for (unsigned int i = 0; i < 4; i++) {
+		ck_assert(dry_expected(t[0]));
+		dry_turn(t[0], false);
+	}
+	ck_assert(!dry_expected(t[0]));
+	at(dry - MS / 100);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	ck_assert_uint_eq(f[0].word->tell, 0);
+	teardown();
+}
+END_TEST
+
+/* Its last work does not end: it takes turns with the others, whose time is not all that counts. */
+START_TEST(last_work_that_does_not_end)
+{
+	const uint64_t dry = setup(false, true, 0);
+
+	at(dry);
+	ck_assert(t[0]->dry && !t[0]->wants);
+	at(dry + 11 * MS);
+	ck_assert(!t[0]->dry && t[0]->undrained && t[0]->wants);
+	ck_assert_uint_eq(f[1].word->contended, 1);
 	teardown();
 }
 END_TEST
@@ -180,6 +214,8 @@ int main(void)
 	tcase_add_test(c, goes_on_with_new_work);
 	tcase_add_test(c, wants_again_before_it_has_drained);
 	tcase_add_loop_test(c, whole_turns, 0, 3);
+	tcase_add_test(c, only_where_it_is_expected);
+	tcase_add_test(c, last_work_that_does_not_end);
 	tcase_add_test(c, not_at_once);
 	suite_add_tcase(suite, c);
 	srunner_run_all(r, CK_ENV);

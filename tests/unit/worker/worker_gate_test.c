@@ -208,7 +208,8 @@ END_TEST
 START_TEST(tells_that_all_is_issued)
 {
 	open_session();
-	gate_side_set(&side.gate->contended, _i == 0);
+	gate_side_set(&side.gate->tell, _i != 1);
+	gate_side_set(&side.gate->contended, _i != 2);
 	for (unsigned int turn = 0; turn < 2; turn++) {
 		gate_launch(w, GATE_STREAM(1), 1);
 		ck_assert(gate_side_rung(&side));
@@ -633,7 +634,7 @@ int main(void)
 	tcase_add_test(t, synchronising_needs_no_gate);
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_test(t, contended_tells_of_the_end);
-	tcase_add_loop_test(t, tells_that_all_is_issued, 0, 2);
+	tcase_add_loop_test(t, tells_that_all_is_issued, 0, 3);
 	tcase_add_test(t, idle_answers_when_contended);
 	tcase_add_loop_test(t, closing_drains, 0, 2);
 	tcase_add_test(t, host_functions_are_no_gpu_work);

@@ -2,7 +2,8 @@
 /*
  * A turn that ends before its holder runs dry. A program that waits for its results has nothing
  * queued behind its last kernel, and a hand-over that begins when that has ended leaves the GPU
- * idle for several wake-ups. A worker rings once in a turn when nothing is parked any more. From
+ * idle for several wake-ups. The worker of a vGPU that has run dry lately rings once in a turn when
+ * nothing is parked any more. From
  * then on the holder is looked at when its work is about to end: if there is still nothing behind
  * it, the next vGPU's gate opens while it ends. Until it has drained, or has work parked again, the
  * former holder does not count as one that wants the GPU.
@@ -11,6 +12,8 @@
 
 /* A program has had the time to launch what it launches at once. */
 #define SETTLED_PER 2u
+#define LATELY      0xfu      /* the last four turns */
+#define SOON_NS     10000000u /* in which the last work of one that runs dry should have ended */
 
 /* An older worker does not tell, and takes its whole turn. */
 static bool all_issued(const struct tenant *t)
@@ -50,7 +53,8 @@ static bool may_end(const struct schedule *s, const struct tenant *t, uint64_t n
 			return false;
 	}
 	return s->exact && !s->joint && !s->limited_share && !s->together && !s->params.exclusive &&
-	       now - s->given_at >= SETTLED_PER * s->cost_ns && sched_peers(t->v) && !joint_may(t);
+	       now - s->given_at >= SETTLED_PER * s->cost_ns && dry_expected(t) &&
+	       sched_peers(t->v) && !joint_may(t);
 }
 
 static bool ends_soon(const struct tenant *t, uint64_t now)
@@ -68,11 +72,32 @@ static bool ends_soon(const struct tenant *t, uint64_t now)
 	return left && left <= early;
 }
 
+void dry_turn(struct tenant *t, bool ran_dry)
+{
+	t->dry_turns = t->dry_turns << 1 | ran_dry;
+}
+
+bool dry_expected(const struct tenant *t)
+{
+	return t->dry_turns & LATELY;
+}
+
+/* Work that is on the GPU for long, as an endless kernel is, has others take turns beside it. */
+static bool still_dry(struct tenant *t, uint64_t now)
+{
+	if (!t->dry || !t->undrained || now - t->undrained_since > SOON_NS)
+		return false;
+	if (all_issued(t))
+		return true;
+	/* It has not run dry after all. */
+	t->dry_turns &= ~1u;
+	return false;
+}
+
 bool dry_look(struct tenant *t, bool wants, uint64_t now)
 {
-	if (t == t->s->holder)
-		t->dry = ends_soon(t, now) && wants;
-	else
-		t->dry = t->dry && wants && t->undrained && all_issued(t);
+	const bool ends = t == t->s->holder ? ends_soon(t, now) : still_dry(t, now);
+
+	t->dry = wants && ends;
 	return t->dry;
 }

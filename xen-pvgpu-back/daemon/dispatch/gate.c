@@ -355,6 +355,12 @@ void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 		gate_ring(g);
 }
 
+void gate_tell_issued(struct gate *g, bool tell)
+{
+	if (g->word->tell != tell)
+		STORE(&g->word->tell, tell);
+}
+
 void gate_keep_closed(struct gate *g, bool on)
 {
 	uint64_t now = schedule_now();

@@ -98,6 +98,8 @@ static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_
 		if (s->wanting == 1 && !s->limited_share)
 			return;
 	}
+	if (!wants && t == s->holder && s->exact && !s->joint)
+		dry_turn(t, true);
 	t->wants = wants;
 	t->want_turn = ev_iteration(s->loop);
 	t->want_at = now;
@@ -273,7 +275,10 @@ static void tell_holder(struct schedule *s, uint64_t now)
 	ns = most_in_flight(t, now) / (busy ? busy : 1);
 	ns = ns < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : ns;
 	TAILQ_FOREACH(g, &t->gates, link)
-	gate_tell(g, s->exact, learn, ns);
+	{
+		gate_tell_issued(g, dry_expected(t));
+		gate_tell(g, s->exact, learn, ns);
+	}
 }
 
 static void take_grant(struct schedule *s, uint64_t now)
@@ -284,6 +289,8 @@ static void take_grant(struct schedule *s, uint64_t now)
 	bool undrained = false;
 	struct gate *g;
 
+	if (t->wants)
+		dry_turn(t, false);
 	s->holder = NULL;
 	t->want_turn = ev_iteration(s->loop);
 	t->want_at = now;

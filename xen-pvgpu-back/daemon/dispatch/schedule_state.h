@@ -82,6 +82,7 @@ struct tenant {
 	uint64_t alone_ns;  /* GPU time reported but not charged yet */
 	uint64_t ahead_ns;  /* charged by the driver's accounting, not reported by workers yet */
 	bool dry; /* its turn has ended before its last work, with nothing parked: dry.c */
+	uint32_t dry_turns; /* a bit for each of its last turns: it ended because it ran dry */
 	struct limit commands, bytes;
 	struct rates *together; /* its group's limits; NULL: it has no group */
 	TAILQ_ENTRY(tenant) together_link;
@@ -175,6 +176,8 @@ void gate_take(struct gate *g, uint64_t now);
 void gate_set_open(struct gate *g, bool open, uint64_t now);
 /* Sets the words that apply while the vGPU has the grant; rings when the worker must look. */
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
+/* Is the worker to ring when it has issued all? */
+void gate_tell_issued(struct gate *g, bool tell);
 /* Sets the word for the time when pvgpud is away, in open and closed gates alike. */
 void gate_set_exclusive(struct gate *g, bool exclusive);
 /* Reads the page, not the last copy: to be called after a word was stored. */
@@ -220,6 +223,10 @@ void joint_leave(struct tenant *t);
 /* Does its turn end before its last work, or has it? It does not count as one that wants the GPU
  * then. Of the holder s->dry_at says when to look again. */
 bool dry_look(struct tenant *t, bool wants, uint64_t now);
+/* Its turn is over. */
+void dry_turn(struct tenant *t, bool ran_dry);
+/* Has it run dry lately? Its workers are to tell when they have issued all. */
+bool dry_expected(const struct tenant *t);
 
 /* rate_limits.c */
 void rate_limits_set(struct tenant *t, uint64_t now);

@@ -2,6 +2,9 @@
 /* A turn that ends before its holder runs dry, after daemon/dispatch/dry.c. */
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
+#define LATELY  0xfu /* the last four turns */
+#define SOON_NS (10 * SIM_MS)
+
 static bool all_issued(const struct vgpu *v)
 {
 	for (uint32_t i = 0; i < v->n_process; i++)
@@ -15,7 +18,8 @@ void ends_issued(struct vgpu *v)
 {
 	struct gpu *g = v->g;
 
-	if (v->issued || v != g->holder || g->joint || !g->exact || !v->draining || !all_issued(v))
+	if (v->issued || !(v->dry_turns & LATELY) || v != g->holder || g->joint || !g->exact ||
+	    !v->draining || !all_issued(v))
 		return;
 	v->issued = true;
 	gate_bell(v, g->s->c->model.bell_ns);
@@ -37,8 +41,18 @@ static bool ends_soon(const struct vgpu *v)
 	return left && left <= early;
 }
 
+static bool still_dry(struct vgpu *v)
+{
+	if (!v->dry || !v->undrained || v->s->now - v->undrained_since > SOON_NS)
+		return false;
+	if (all_issued(v))
+		return true;
+	v->dry_turns &= ~1u;
+	return false;
+}
+
 bool ends_look(struct vgpu *v)
 {
-	v->dry = v == v->g->holder ? ends_soon(v) : v->dry && v->undrained && all_issued(v);
+	v->dry = v == v->g->holder ? ends_soon(v) : still_dry(v);
 	return v->dry;
 }

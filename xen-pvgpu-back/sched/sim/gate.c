@@ -267,6 +267,8 @@ static void tell_wants(struct vgpu *v, bool wants)
 	/* With inexact flags the holder may have begun again. */
 	if (!wants && v == g->holder && !v->held && (!g->exact || (g->wants == 1 && !g->limited)))
 		return;
+	if (!wants && v == g->holder && g->exact && !g->joint)
+		v->dry_turns = v->dry_turns << 1 | 1;
 	v->told = wants;
 	if (wants)
 		g->wanted_at[v->spec->share.class] = g->s->now;
@@ -338,7 +340,7 @@ void gate_look(struct vgpu *v)
 		v->alone_ns = 0;
 	/* One of several that is held must not get its gate back by running dry. */
 	if (v->busy_processes || v->held || !v->joint || v->joint_open || g->s->now >= g->joint_at)
-		tell_wants(v, v->busy_processes && !v->held && !ends_look(v));
+		tell_wants(v, !ends_look(v) && v->busy_processes && !v->held);
 }
 
 /* ---- the grant ---- */
@@ -348,6 +350,8 @@ static void take_grant(struct gpu *g)
 	struct vgpu *v = g->holder;
 	uint64_t most = model(g)->drain_ns, in = gate_left(v), early = sched_early(g->cost_ns);
 
+	if (v->told)
+		v->dry_turns <<= 1;
 	g->holder = NULL;
 	gate_set_undrained(v, v->draining);
 	g->leaving = v;

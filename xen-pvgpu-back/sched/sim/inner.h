@@ -91,7 +91,8 @@ struct vgpu {
 	struct vgpu *undrained_next;
 	bool issued; /* since it got the grant nothing was parked at some time, which it has told */
 	bool dry;    /* its turn has ended before its last work */
-	bool beside; /* its gate is open beside the holder's because another vGPU hangs */
+	uint32_t dry_turns; /* a bit for each of its last turns: it ended because it ran dry */
+	bool beside;        /* its gate is open beside the holder's because another vGPU hangs */
 	uint64_t undrained_since, drain_ns;
 	uint64_t aged_ns, aged_from;  /* age of the drain that began then */
 	uint32_t drain_q8;            /* measured drain divided by the estimate; 256 is 1 */

@@ -545,8 +545,8 @@ static void see_issued(struct gpu *g)
 {
 	struct gate *t = &g->gate;
 
-	if (t->issued || g->park.work || !gate_word(&t->page->contended) ||
-	    !gate_word(&t->page->open))
+	if (t->issued || g->park.work || !gate_word(&t->page->tell) ||
+	    !gate_word(&t->page->contended) || !gate_word(&t->page->open))
 		return;
 	tell_issued(t, true);
 	ring(t);
