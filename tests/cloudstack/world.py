@@ -52,6 +52,8 @@ class Child:
 
     def run(self, words):
         status = 70
+        # A server's thread may be starting pvgpuctl: its answer ends when nobody has the pipe's other end any more.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         try:
             sys.stdout = io.TextIOWrapper(open(str(self.out), "wb", 0), "utf-8", write_through=True)
             sys.stderr = io.TextIOWrapper(open(str(self.err), "wb", 0), "utf-8", write_through=True)
