@@ -66,6 +66,15 @@ def stopped_by_tracer(pid):
     return status(pid)["State"].startswith("t")
 
 
+def join_worker(env, worker):
+    """A process in the worker's cgroup: where that is, and the process."""
+    home, = [p for p in cgroups(env.mark) if "/worker-" in p and worker in pids_in(p)]
+    child = subprocess.Popen(["sleep", "1000"])
+    with open(f"{home}/cgroup.procs", "w") as f:
+        f.write(str(child.pid))
+    return home, child
+
+
 def below(env):
     return sorted(os.path.basename(p.rstrip("/")) for p in cgroups(env.mark) if "/worker-" in p)
 
@@ -109,10 +118,7 @@ class Cgroup(unittest.TestCase):
             guest = occupy(env, "a")
             env.wait_sessions(1, "a")
             worker, = env.workers()
-            home, = [p for p in cgroups(env.mark) if "/worker-" in p and worker in pids_in(p)]
-            child = subprocess.Popen(["sleep", "1000"])
-            with open(f"{home}/cgroup.procs", "w") as f:
-                f.write(str(child.pid))
+            home, child = join_worker(env, worker)
             env.kill_daemon()
             os.kill(worker, signal.SIGKILL)
             wait_for("its death", lambda: not alive(worker))
@@ -127,10 +133,7 @@ class Cgroup(unittest.TestCase):
             guest = occupy(env, "a")
             env.wait_sessions(1, "a")
             worker, = env.workers()
-            home, = [p for p in cgroups(env.mark) if "/worker-" in p and worker in pids_in(p)]
-            child = subprocess.Popen(["sleep", "1000"])
-            with open(f"{home}/cgroup.procs", "w") as f:
-                f.write(str(child.pid))
+            home, child = join_worker(env, worker)
             hold_at_exit(child.pid)
             env.kill_daemon()
             os.kill(worker, signal.SIGKILL)
@@ -155,10 +158,7 @@ class Cgroup(unittest.TestCase):
             env.wait_sessions(1, "good")
             env.wait_sessions(1, "bad")
             worker = int(next(iter(env.sessions("bad").values()))["pid"])
-            home, = [p for p in cgroups(env.mark) if "/worker-" in p and worker in pids_in(p)]
-            child = subprocess.Popen(["sleep", "1000"])
-            with open(f"{home}/cgroup.procs", "w") as f:
-                f.write(str(child.pid))
+            _, child = join_worker(env, worker)
             env.wait_sessions(0, "bad")
             self.assertEqual(child.wait(30), -signal.SIGKILL)
             self.assertIn(f"has 1 processes beside its own, such as {child.pid}", env.log())

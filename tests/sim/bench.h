@@ -27,8 +27,8 @@ struct options {
 	size_t trace_gpus;
 	uint64_t trace_memory;
 	double trace_speed;
-	const char
-		*tenants; /* of --tenants, with the times of the machine that it is compared with */
+	/* --tenants, with the times of the machine that it is compared with. */
+	const char *tenants;
 	double bell_us, switch_us, overhead_us, gap_us;
 };
 extern struct options options;

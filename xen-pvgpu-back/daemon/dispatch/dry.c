@@ -3,10 +3,9 @@
  * A turn that ends before its holder runs dry. A program that waits for its results has nothing
  * queued behind its last kernel, and a hand-over that begins when that has ended leaves the GPU
  * idle for several wake-ups. The worker of a vGPU that has run dry lately rings once in a turn when
- * nothing is parked any more. From
- * then on the holder is looked at when its work is about to end: if there is still nothing behind
- * it, the next vGPU's gate opens while it ends. Until it has drained, or has work parked again, the
- * former holder does not count as one that wants the GPU.
+ * nothing is parked any more. From then on the holder is looked at when its work is about to end:
+ * if there is still nothing behind it, the next vGPU's gate opens while it ends. Until it has
+ * drained, or has work parked again, the former holder does not count as one that wants the GPU.
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
@@ -48,11 +47,8 @@ static bool may_end(const struct schedule *s, const struct tenant *t, uint64_t n
 {
 	/* Work of two in flight would be in the way of a higher class. Brief ones wait for each
 	 * other, and then have turns together. */
-	for (int c = 0; c < (int)t->policy.share.class; c++) {
-		if (s->inhabited[c])
-			return false;
-	}
-	return s->exact && !s->joint && !s->limited_share && !s->together && !s->params.exclusive &&
+	return !schedule_is_below(t) && s->exact && !s->joint && !s->limited_share &&
+	       !s->together && !s->params.exclusive &&
 	       now - s->given_at >= SETTLED_PER * s->cost_ns && dry_expected(t) &&
 	       sched_peers(t->v) && !joint_may(t);
 }

@@ -103,19 +103,10 @@ static bool is_brief(const struct tenant *t)
 	return t->issued - t->full_from >= SHOWN_NS;
 }
 
-static bool may_be(const struct schedule *s, const struct tenant *t)
-{
-	/* Work of several in flight would be in the way of a higher class. */
-	for (int c = 0; c < (int)t->policy.share.class; c++) {
-		if (s->inhabited[c])
-			return false;
-	}
-	return sched_may_join(t->v) && !t->hangs && is_brief(t);
-}
-
 bool joint_may(const struct tenant *t)
 {
-	return may_be(t->s, t);
+	/* Work of several in flight would be in the way of a higher class. */
+	return !schedule_is_below(t) && sched_may_join(t->v) && !t->hangs && is_brief(t);
 }
 
 /* Former holders that do not drain are hang.c's concern, which gives no turns. */
@@ -139,12 +130,12 @@ static bool may_begin(const struct schedule *s, const struct tenant *next, uint6
 	if (s->wanting < 2 || s->params.exclusive || s->limited_share || s->awaited || s->together)
 		return false;
 	/* A holder that is not brief gives the grant back first, as in turns. */
-	if (!h || (h != next && h->wants && !may_be(s, h)) || !may_be(s, next) ||
+	if (!h || (h != next && h->wants && !joint_may(h)) || !joint_may(next) ||
 	    any_drains_long(s, now))
 		return false;
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
-		if (t->wants && may_be(s, t) && ++n == 2)
+		if (t->wants && joint_may(t) && ++n == 2)
 			return true;
 	}
 	return false;
@@ -279,7 +270,7 @@ static bool may_go_on(const struct schedule *s, const struct tenant *next)
 	if (!next || s->joints < 2 || s->params.exclusive || s->awaited)
 		return false;
 	/* Without work it keeps the grant until another one begins. */
-	return !next->wants || may_be(s, next);
+	return !next->wants || joint_may(next);
 }
 
 /* The one that is least ahead, but for `first`. */
@@ -327,7 +318,7 @@ static void choose_members(struct schedule *s, uint64_t now)
 
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
-		const bool may = !t->wants || may_be(s, t);
+		const bool may = !t->wants || joint_may(t);
 		const bool lingers = t->wants || t == s->holder || !t->idle_since ||
 				     now - t->idle_since <= LINGER_NS;
 

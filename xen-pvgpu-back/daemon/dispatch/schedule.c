@@ -208,6 +208,15 @@ void schedule_count(struct tenant *t)
 	t->s->weighed = false;
 }
 
+bool schedule_is_below(const struct tenant *t)
+{
+	for (int c = 0; c < (int)t->policy.share.class; c++) {
+		if (t->s->inhabited[c])
+			return true;
+	}
+	return false;
+}
+
 static void weigh(struct schedule *s)
 {
 	uint32_t weight[SCHED_CLASSES] = {0}, *w;
@@ -242,11 +251,11 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 {
 	const struct schedule *s = t->s;
 	const uint64_t least = sched_inflight_below(s->cost_ns);
-	bool below = false, soon = false;
+	const bool below = schedule_is_below(t);
+	bool soon = false;
 	uint64_t most;
 
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
-		below |= s->inhabited[c] != 0;
 		soon |= s->inhabited[c] && s->wanted_at[c] &&
 			now - s->wanted_at[c] < SCHED_SOON_BACK_NS;
 	}

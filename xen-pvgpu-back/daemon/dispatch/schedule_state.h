@@ -256,6 +256,8 @@ void schedule_set_undrained(struct tenant *t, bool undrained);
 /* To be called before and after a change of its schedule, its class, or its number of gates. */
 void schedule_uncount(struct tenant *t);
 void schedule_count(struct tenant *t);
+/* Has a vGPU of a higher class a session? */
+bool schedule_is_below(const struct tenant *t);
 /* Have all of its class that have a session the same weight? */
 bool schedule_alike(const struct tenant *t);
 
