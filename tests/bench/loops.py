@@ -46,6 +46,8 @@ HANDOVERS_S = 160e-6
 WAITING = [f"1:{us}:{burst}:0x{n}" for n in (2, 4, 8) for us in (100, 500, 2000) for burst in (1, 8, 64)] + [
     f"1:2000:64:0,1:{us}:{burst}:0x3" for us, burst in ((100, 1), (500, 8))] + ["1:500:8:0x100"]
 SPARES_MOST = 64
+# About four times what a processor takes: the simulated GPU is as fast beside busy processors as beside idle ones.
+INSTRUCTION_NS = 100
 BY_WEIGHT = [",".join(f"{w}:{us}:{burst}:{think}" for w in (1, 2, 1, 4))
              for us in (100, 500, 2000, 20000) for burst in (1, 8, 64) for think in (0, 1000, 3000, 10000)]
 TABLES = {"short": LOADS + WEIGHTS, "waiting": WAITING, "weights": BY_WEIGHT, "decoders": DECODERS}
@@ -105,8 +107,8 @@ def least_of(left, tenants, weights, most):
 
 
 class Loops:
-    def __init__(self, build, seconds):
-        self.build, self.seconds = os.path.abspath(build), seconds
+    def __init__(self, build, seconds, sim=None):
+        self.build, self.seconds, self.sim = os.path.abspath(build), seconds, sim or {}
 
     def start(self, env, tenant):
         _, us, burst, think = tenant[:4]
@@ -139,7 +141,7 @@ class Loops:
         kinds = {t: None for t in tenants}
         mixed = len({t[1:4] for t in tenants}) > 1
         native, ours = [], []
-        with PvgpuEnv(vgpus, build=self.build, settings={"spare_workers": min(SPARES_MOST, len(tenants))}) as d:
+        with PvgpuEnv(vgpus, sim=self.sim, build=self.build, settings={"spare_workers": min(SPARES_MOST, len(tenants))}) as d:
             for t in kinds:
                 like = [x for x in tenants if x == t] if mixed else [t]
                 kinds[t] = statistics.median(sum(self.direct(d, like)) / len(like) for _ in range(2))
@@ -194,6 +196,8 @@ def main():
     ap.add_argument("--seconds", type=float, default=2)
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--busy", type=int, default=0, help="busy processes beside")
+    ap.add_argument("--instruction-ns", type=int, default=INSTRUCTION_NS,
+                    help="what the simulated GPU takes for a warp's instruction, 0: as long as the processor does (default %(default)s)")
     ap.add_argument("--out", help="the table as JSON, for make results")
     ap.add_argument("--table", choices=TABLES, default="short", help="where no loads are given (default %(default)s)")
     ap.add_argument("loads", nargs="*", help="WEIGHT:US:BURST:THINK_US[xN],...")
@@ -205,7 +209,7 @@ def main():
     if sim:
         print("simulator: " + ", ".join(f"{k} {v:.0f} us" for k, v in sim.times.items()), flush=True)
     try:
-        b = Loops(args.build, args.seconds)
+        b = Loops(args.build, args.seconds, {"SIMCUDA_INSTRUCTION_NS": str(args.instruction_ns)})
         print(f"{'load':56} {'fair':>6} {'strict':>6} {'total':>6} {'jain':>6}  got (due), % of the GPU's time, of the first eight")
         for load in args.loads or TABLES[args.table]:
             r = b.run(parse(load), args.rounds)

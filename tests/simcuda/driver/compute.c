@@ -292,6 +292,8 @@ static void slow_down(uint64_t ns)
 
 static uint64_t next_budget(uint64_t budget, uint64_t ran, uint64_t ns)
 {
+	if (sim_config.instruction_ns)
+		return TURN_NS / sim_config.instruction_ns;
 	if (ran < budget / 2 || ns < 1000)
 		return budget;
 	budget = ran * TURN_NS / ns;
@@ -308,7 +310,7 @@ struct turn {
  * reused. */
 static bool take_turn(struct turn *t, uint64_t *budget)
 {
-	uint64_t sleep_ns = 0, begin, ns, before;
+	uint64_t sleep_ns = 0, begin, ns, before, ran;
 	enum ptx_step step = PTX_FAULTED;
 
 	if (t->cta && !stopped(t->op)) {
@@ -317,9 +319,12 @@ static bool take_turn(struct turn *t, uint64_t *budget)
 		begin = now_ns();
 		step = ptx_cta_step(t->cta, *budget, &sleep_ns);
 		ns = now_ns() - begin;
-		*budget = next_budget(*budget, ptx_cta_instructions(t->cta) - before, ns);
+		ran = ptx_cta_instructions(t->cta) - before;
+		*budget = next_budget(*budget, ran, ns);
 		if (unlikely(sim_config.speed < 100))
 			slow_down(ns);
+		if (unlikely(sim_config.instruction_ns))
+			pace(begin, ran);
 		print_kept(step == PTX_FAULTED && ptx_cta_fault(t->cta)->kind == PTX_FAULT_ASSERT);
 		if (step == PTX_FAULTED)
 			block_faulted(t->op, ptx_cta_fault(t->cta));

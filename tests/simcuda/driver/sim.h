@@ -132,7 +132,7 @@ struct sim_config {
 	char gpu[4096];
 	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
-	uint32_t sms, cc, speed, threads, slice_us, turn;
+	uint32_t sms, cc, speed, instruction_ns, threads, slice_us, turn;
 	bool ecc; /* claim that memory has error correction */
 	bool hmm; /* claim that kernels reach pageable memory, which they do not */
 };
@@ -172,6 +172,9 @@ static inline uint64_t now_ns(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+/* pace.c: a thread's turn, begun then, has run so many instructions of warps */
+void pace(uint64_t begun, uint64_t instructions);
 
 /* heap.c: device-side malloc and free, a heap for each context */
 struct device_heap {

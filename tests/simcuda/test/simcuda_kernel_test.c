@@ -513,6 +513,27 @@ START_TEST(settings)
 }
 END_TEST
 
+START_TEST(instructions_take_their_time)
+{
+	uint64_t begin;
+	CUdeviceptr p;
+	uint32_t v = 1;
+	void *args[] = {&p, &v};
+	CUfunction f;
+
+	setenv("SIMCUDA_INSTRUCTION_NS", "5000", 1);
+	setenv("SIMCUDA_THREADS", "1", 1);
+	start();
+	f = get(load(), "store");
+	OK(cuMemAlloc(&p, 4));
+	begin = test_now_ns();
+	OK(run1(f, 200, 64, NULL, args));
+	OK(cuCtxSynchronize());
+	/* 400 warps of 3 instructions and more; the last 50 us are not slept */
+	ck_assert_uint_ge(test_now_ns() - begin, 400 * 3 * 5000 - 50000);
+}
+END_TEST
+
 START_TEST(launch_latency_is_sane)
 {
 	enum { N = 2000 };
@@ -560,6 +581,7 @@ int main(void)
 	tcase_add_test(t, occupancy);
 	tcase_add_test(t, sleepers_do_not_hold_up_others);
 	tcase_add_test(t, settings);
+	tcase_add_test(t, instructions_take_their_time);
 	tcase_add_test(t, launch_latency_is_sane);
 	suite_add_tcase(s, t);
 	return run_suite(s, "kernel");
