@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
@@ -46,6 +47,7 @@ HANDOVERS_S = 160e-6
 WAITING = [f"1:{us}:{burst}:0x{n}" for n in (2, 4, 8) for us in (100, 500, 2000) for burst in (1, 8, 64)] + [
     f"1:2000:64:0,1:{us}:{burst}:0x3" for us, burst in ((100, 1), (500, 8))] + ["1:500:8:0x100"]
 SPARES_MOST = 64
+CREDIT_S = 0.2  # more than credit_ms
 # About four times what a processor takes: the simulated GPU is as fast beside busy processors as beside idle ones.
 INSTRUCTION_NS = 100
 BY_WEIGHT = [",".join(f"{w}:{us}:{burst}:{think}" for w in (1, 2, 1, 4))
@@ -122,7 +124,8 @@ class Loops:
 
     @staticmethod
     def finish(procs):
-        """Kernels a second of each."""
+        """Kernels a second of each. First what they tried out is older than the time that credit is given for."""
+        time.sleep(CREDIT_S)
         for p in procs:
             p.stdin.write("g")
             p.stdin.flush()
