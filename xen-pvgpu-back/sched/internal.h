@@ -176,6 +176,8 @@ struct sched {
 /* sched.c */
 void sched_clock(struct sched *s, uint64_t now);
 uint64_t sched_slice(const struct sched *s, uint32_t wanting);
+/* Not lengthened where hand-overs are dear. */
+uint64_t sched_slice_plain(const struct sched *s, uint32_t wanting);
 /* A vGPU that comes back is credited with the GPU time that it was due in the last credit_ns of its
  * pause, and with credit_ns of GPU time at most. */
 uint64_t sched_credit(const struct sched *s);
@@ -235,6 +237,8 @@ uint64_t due_of(const struct sched_vgpu *v);
 uint64_t vtime_of(uint64_t ns, uint32_t weight);
 void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others,
 		 enum sched_class c);
+/* Where the class's clock stood a half to a whole credit_ns ago. */
+uint64_t vtime_past(const struct level *l, const struct sched *s, enum sched_class c);
 void vtime_begin(struct tag *t, const struct sched *s, const struct level *l, enum sched_class c,
 		 uint32_t weight);
 void vtime_use(struct tag *t, uint32_t weight, uint64_t ns);

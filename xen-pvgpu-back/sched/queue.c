@@ -44,18 +44,20 @@ static void put_for_first(struct heap *pool, struct node *n, const struct heap *
 		heap_take(pool, &n->h);
 }
 
-/* Virtual time is the least tag of the queue, and never goes back. */
-static void advance(struct sched *s, struct level *l, enum sched_class c)
+/* Virtual time is the least tag of the queue, and never goes back. Where nobody is in the queue it
+ * is that of the one which has used the GPU last: its work may end after it has left. */
+static void advance(struct sched *s, struct level *l, enum sched_class c, uint64_t last)
 {
-	struct heap_node *first = heap_first(&l->turn[c]);
+	const struct heap_node *first = heap_first(&l->turn[c]);
+	const uint64_t to = first ? first->key : last;
 	struct past *past = l->past[c];
 
 	if (s->now - past[1].at >= sched_credit(s) / 2) {
-		past[0] = past[1];
+		past[0].clock = vtime_past(l, s, c);
 		past[1] = (struct past){s->now, l->clock[c]};
 	}
-	if (first && heap_before(l->clock[c], first->key))
-		l->clock[c] = first->key;
+	if (heap_before(l->clock[c], to))
+		l->clock[c] = to;
 }
 
 void queue_restart(struct level *l, enum sched_class c)
@@ -162,9 +164,9 @@ void queue_moved(struct sched_vgpu *v)
 		queue_group(v->group, c);
 	/* Not in queue_leave: a vGPU whose settings change must find the same virtual time when it
 	 * returns. */
-	advance(s, l, c);
+	advance(s, l, c, v->tag.at);
 	if (v->group)
-		advance(s, &s->level, c);
+		advance(s, &s->level, c, v->group->tag[c].at);
 }
 
 void queue_waits(struct sched_vgpu *v)

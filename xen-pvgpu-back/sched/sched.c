@@ -43,15 +43,22 @@ static uint64_t longer(uint64_t slice, uint64_t handover, uint32_t wanting)
 	return least > slice ? least : slice;
 }
 
+uint64_t sched_slice_plain(const struct sched *s, uint32_t wanting)
+{
+	const uint64_t slice = s->params.slice_ns;
+
+	if (!slice)
+		return wanting > FEW ? SLICE_MANY : SLICE_FEW;
+	return slice < SLICE_LEAST ? SLICE_LEAST : slice > SLICE_MOST ? SLICE_MOST : slice;
+}
+
 uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 {
-	uint64_t slice = s->params.slice_ns, handover = s->params.handover_ns;
+	const uint64_t plain = sched_slice_plain(s, wanting), handover = s->params.handover_ns;
 
-	if (slice)
-		return slice < SLICE_LEAST ? SLICE_LEAST : slice > SLICE_MOST ? SLICE_MOST : slice;
-	if (handover > SLICE_MOST)
-		return SLICE_MOST;
-	return longer(wanting > FEW ? SLICE_MANY : SLICE_FEW, handover, wanting);
+	if (s->params.slice_ns)
+		return plain;
+	return handover > SLICE_MOST ? SLICE_MOST : longer(plain, handover, wanting);
 }
 
 uint64_t sched_inflight_below(uint64_t handover_ns)

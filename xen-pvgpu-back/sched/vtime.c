@@ -59,17 +59,28 @@ void vtime_leave(struct tag *t, const struct sched *s, const struct heap *others
 	t->lag = t->lag < most ? t->lag : most;
 }
 
+uint64_t vtime_past(const struct level *l, const struct sched *s, enum sched_class c)
+{
+	const uint64_t credit = sched_credit(s), age = s->now - l->past[c][1].at;
+
+	if (age >= credit)
+		return l->clock[c]; /* it has not moved for half of that */
+	return l->past[c][age >= credit / 2].clock;
+}
+
 /*
  * A vGPU that returns keeps what it is behind by, up to what it was due in the last credit_ns, and
- * a slice at least. One that was idle for less than a slice keeps its lag: otherwise a queue that
- * runs dry for an instant would cost the others' lead, which can be several slices for a vGPU of
- * great weight.
+ * a slice at least: one that is not lengthened for hand-overs' sake, since that may be as long as
+ * the credit. One that was idle for less than a slice keeps its lag: otherwise a queue that runs dry
+ * for an instant would cost the others' lead, which can be several slices for a vGPU of great
+ * weight.
  */
 void vtime_begin(struct tag *t, const struct sched *s, const struct level *l, enum sched_class c,
 		 uint32_t weight)
 {
-	const uint64_t clock = l->clock[c], slice = vtime_of(s->slice_ns, weight);
-	uint64_t credit = vtime_of(sched_credit(s), weight), due = clock - l->past[c][0].clock;
+	const uint64_t clock = l->clock[c];
+	const uint64_t slice = vtime_of(sched_slice_plain(s, s->wanting), weight);
+	uint64_t credit = vtime_of(sched_credit(s), weight), due = clock - vtime_past(l, s, c);
 
 	credit = credit < due ? credit : due;
 	credit = credit > slice ? credit : slice;

@@ -389,13 +389,21 @@ struct plain {
 	int n;
 };
 
+/* The clock a half to a whole credit ago. */
+static double plain_past(const struct plain *r, uint64_t now)
+{
+	if (now - r->past_at >= r->credit)
+		return r->clock;
+	return r->past[now - r->past_at >= r->credit / 2];
+}
+
 static void plain_advance(struct plain *r, uint64_t now)
 {
 	double least = 0;
 	bool any_wants = false;
 
 	if (now - r->past_at >= r->credit / 2) {
-		r->past[0] = r->past[1];
+		r->past[0] = plain_past(r, now);
 		r->past[1] = r->clock;
 		r->past_at = now;
 	}
@@ -435,7 +443,7 @@ static double plain_lag(struct plain *r, int i, double slice)
 
 static void plain_wants(struct plain *r, int i, double slice, uint64_t now)
 {
-	double credit = r->credit / r->weight[i], due = r->clock - r->past[0];
+	double credit = r->credit / r->weight[i], due = r->clock - plain_past(r, now);
 
 	r->wants[i] = !r->wants[i];
 	if (!r->wants[i]) {

@@ -197,6 +197,30 @@ START_TEST(sleep_saves_nothing_up)
 }
 END_TEST
 
+/* While one has work, slices are long where a hand-over is dear. Those that sleep meanwhile are owed
+ * no such slice when they begin all at once. */
+START_TEST(sleep_saves_no_long_slice_up)
+{
+	static const struct load early = {.burst = 20 * MS, .think = 200 * MS};
+	static const struct load late = {.burst = 3600 * SEC, .think = 421 * MS};
+	struct sched_params p = {.policy = SCHED_FAIR};
+	struct drive d;
+
+	drive_init(&d, &p, 300 * US, 1);
+	drive_add(&d, -1, &FULL, &early);
+	for (int i = 0; i < 8; i++)
+		drive_add(&d, -1, &FULL, &late);
+	drive_run(&d, 400 * MS);
+	ck_assert_uint_eq(d.c[0].used, 20 * MS);
+	drive_measure(&d);
+	drive_run(&d, 400 * MS);
+	ck_assert_uint_ge(d.d.slice_ns, 14 * MS);
+	/* One slice of each of the others. */
+	ck_assert_uint_le(d.c[0].longest_wait, 8 * 15300 * US);
+	drive_end(&d);
+}
+END_TEST
+
 /* A vGPU of great weight works in bursts and pauses beside others that always have work, and a
  * hand-over is so dear that slices are long: it does not wait for their end. */
 START_TEST(who_comes_back_behind_does_not_wait)
@@ -381,6 +405,7 @@ int main(void)
 	tcase_add_test(t, a_moment_is_no_relief);
 	tcase_add_test(t, an_overrun_is_paid_for);
 	tcase_add_test(t, sleep_saves_nothing_up);
+	tcase_add_test(t, sleep_saves_no_long_slice_up);
 	tcase_add_loop_test(t, who_comes_back_behind_does_not_wait, 0, 2);
 	tcase_add_test(t, cheating_does_not_pay);
 	tcase_add_test(t, crumbs_pay_for_their_handovers);
