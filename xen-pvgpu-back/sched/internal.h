@@ -156,6 +156,7 @@ struct sched {
 	struct sched_vgpu *chosen;  /* shall have the grant, by the last decision */
 	enum reason reason;         /* the reason for `chosen` */
 	uint64_t slice_from, slice_ns;
+	uint64_t ends_at;      /* the holder's known work */
 	bool slice_over;       /* the slice has ended before its time */
 	uint64_t interrupt_at; /* the next slice may be ended for a vGPU that comes back */
 
@@ -178,6 +179,8 @@ void sched_clock(struct sched *s, uint64_t now);
 uint64_t sched_slice(const struct sched *s, uint32_t wanting);
 /* Not lengthened where hand-overs are dear. */
 uint64_t sched_slice_plain(const struct sched *s, uint32_t wanting);
+/* The longest turn that is possible with these settings. */
+uint64_t sched_turn_most(const struct sched *s);
 /* A vGPU that comes back is credited with the GPU time that it was due in the last credit_ns of its
  * pause, and with credit_ns of GPU time at most. */
 uint64_t sched_credit(const struct sched *s);

@@ -12,6 +12,8 @@
 #define ROUND_MOST   (128 * MS)  /* or twice that where a round would take longer; */
 #define ROUND_EVER   (1000 * MS) /* no round takes longer than this for it */
 #define CREDIT       (30 * MS)
+/* A turn lasts so long if all of its holder's work ends in it. */
+#define FINISH_MOST (6 * MS)
 /* With less in flight than this a holder runs dry while its worker is woken. */
 #define BELOW_PER   8
 #define BELOW_LEAST (MS / 2)
@@ -61,6 +63,15 @@ uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 	return handover > SLICE_MOST ? SLICE_MOST : longer(plain, handover, wanting);
 }
 
+uint64_t sched_turn_most(const struct sched *s)
+{
+	const uint64_t slice = sched_slice(s, 1);
+
+	if (s->params.exclusive || s->params.slice_ns || slice > FINISH_MOST)
+		return slice;
+	return FINISH_MOST;
+}
+
 uint64_t sched_inflight_below(uint64_t handover_ns)
 {
 	const uint64_t ns = handover_ns * BELOW_PER;
@@ -107,10 +118,24 @@ void sched_clock(struct sched *s, uint64_t now)
 	s->now = now;
 }
 
+/* The rest of its work takes no turn of its own, which would cost a hand-over and another wait for
+ * all others. */
+static bool finishes(const struct sched *s)
+{
+	return heap_before(s->now, s->ends_at) && s->ends_at - s->slice_from <= sched_turn_most(s);
+}
+
 static bool slice_done(const struct sched *s)
 {
-	return s->slice_over || s->now - s->slice_from >= s->slice_ns ||
-	       s->granted->slice_used >= s->slice_ns;
+	if (s->slice_over)
+		return true;
+	return (s->now - s->slice_from >= s->slice_ns || s->granted->slice_used >= s->slice_ns) &&
+	       !finishes(s);
+}
+
+void sched_ends(struct sched *s, uint64_t ns, uint64_t now)
+{
+	s->ends_at = now + (ns < SCHED_CHARGE_MOST ? ns : SCHED_CHARGE_MOST);
 }
 
 /* GPU time by which v is behind the holder in the order of their turns. */
@@ -246,7 +271,7 @@ static void new_slice(struct sched *s, struct sched_vgpu *v, enum reason why)
 {
 	v->reason = why;
 	v->slice_used = 0;
-	s->slice_from = s->now;
+	s->slice_from = s->ends_at = s->now;
 	s->slice_over = false;
 }
 
@@ -292,6 +317,8 @@ static uint64_t ask_again(const struct sched *s)
 		return again;
 	if (others_want(s, v)) {
 		at = s->slice_from + s->slice_ns;
+		if (!heap_before(s->now, at) && finishes(s))
+			at = s->ends_at;
 		if (again == SCHED_NEVER || heap_before(at, again))
 			again = at;
 	}

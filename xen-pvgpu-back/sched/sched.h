@@ -103,6 +103,10 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now);
  */
 void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now);
 
+/* All work that the holder is known to have ends in ns, as estimated; 0: nothing is known. Told before
+ * sched_decide. */
+void sched_ends(struct sched *s, uint64_t ns, uint64_t now);
+
 struct sched_decision {
 	struct sched_vgpu *holder; /* the vGPU that shall have the grant; NULL: none */
 	uint64_t again; /* the latest time for the next decision: the end of the slice, or of a wait

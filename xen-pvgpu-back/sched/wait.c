@@ -16,17 +16,11 @@ static uint64_t times(uint64_t a, uint64_t by, uint64_t over)
 	return r < SCHED_NEVER ? (uint64_t)r : SCHED_NEVER;
 }
 
-/* The longest slice that is possible with these settings. */
-static uint64_t slice_most(const struct sched *s)
-{
-	return sched_slice(s, 1);
-}
-
 /* GPU time that a vGPU of weight w can get while another, of weight `of`, gets ns and waits for its
  * next slice. least: the least weight. */
 static uint64_t before(uint64_t w, uint64_t of, uint64_t ns, const struct sched *s, uint64_t least)
 {
-	const uint64_t slice = slice_most(s), credit = sched_credit(s);
+	const uint64_t slice = sched_turn_most(s), credit = sched_credit(s);
 	const uint64_t lag = times(slice, w, least);
 
 	return add(add(times(ns, w, of), lag < credit ? credit : lag), slice);
@@ -44,7 +38,7 @@ static uint64_t with_handovers(const struct sched *s, uint64_t ns)
 
 uint64_t wait_flat(const struct sched_vgpu *v, uint64_t more)
 {
-	uint64_t slice = slice_most(v->s), least = SCHED_NEVER, sum = 0;
+	uint64_t slice = sched_turn_most(v->s), least = SCHED_NEVER, sum = 0;
 	const struct policy *p = v->s->policy;
 
 	for (const struct sched_vgpu *o = v->s->vgpus; o; o = o->next)
@@ -90,7 +84,7 @@ static uint64_t inside(const struct sched_vgpu *v, const struct sched_group *g, 
 uint64_t wait_fair(const struct sched_vgpu *v, uint64_t more)
 {
 	const struct sched *s = v->s;
-	uint64_t slice = slice_most(s), weight = v->share.weight, own = slice, sum = 0, least;
+	uint64_t slice = sched_turn_most(s), weight = v->share.weight, own = slice, sum = 0, least;
 
 	/* v may be further ahead where several have the GPU at once, and by their slice while one
 	 * waits that is not among them. */
@@ -115,7 +109,7 @@ uint64_t wait_in_turn(const struct sched_vgpu *v, uint64_t more)
 {
 	const struct sched *s = v->s;
 
-	return times(slice_most(s) + s->params.handover_ns, s->class_n[v->share.class] - 1, 1);
+	return times(sched_turn_most(s) + s->params.handover_ns, s->class_n[v->share.class] - 1, 1);
 }
 
 /* Can other classes or guarantees go before v? */
@@ -139,7 +133,7 @@ static bool others_go_first(const struct sched_vgpu *v)
 uint64_t sched_wait_bound(const struct sched_vgpu *v)
 {
 	const struct sched *s = v->s;
-	uint64_t turn = slice_most(s) + s->params.handover_ns, wait = 2 * turn, starve = 0;
+	uint64_t turn = sched_turn_most(s) + s->params.handover_ns, wait = 2 * turn, starve = 0;
 
 	if (v->group && pace_on(&v->group->max))
 		return SCHED_NEVER;
@@ -150,6 +144,6 @@ uint64_t sched_wait_bound(const struct sched_vgpu *v)
 	}
 	wait = add(wait, s->policy->wait(v, starve));
 	if (pace_on(&v->max))
-		wait = add(wait, pace_time(&v->max, slice_most(s) + slice_most(s) / 16));
+		wait = add(wait, pace_time(&v->max, sched_turn_most(s) + sched_turn_most(s) / 16));
 	return wait;
 }

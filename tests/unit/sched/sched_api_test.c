@@ -317,6 +317,48 @@ START_TEST(a_maximum_takes_the_grant_and_gives_it_back)
 }
 END_TEST
 
+/* Does a keep the grant at the end of its slice of 2 ms, when its work ends `left` later? */
+static bool finishes(const struct sched_params *p, uint64_t left)
+{
+	struct two t = two(&FULL);
+	bool keeps;
+
+	sched_set(t.s, p, 0);
+	sched_wants(t.b, true, MS);
+	sched_ends(t.s, left + MS, MS);
+	sched_decide(t.s, MS, &t.d);
+	ck_assert_uint_eq(t.d.again, 2 * MS);
+	sched_charge(t.a, 2 * MS, 2 * MS);
+	sched_ends(t.s, left, 2 * MS);
+	sched_decide(t.s, 2 * MS, &t.d);
+	keeps = t.d.holder == t.a;
+	if (keeps) {
+		ck_assert_uint_eq(t.d.again, 2 * MS + left);
+		/* More has come meanwhile. */
+		sched_ends(t.s, 4 * MS, 3 * MS);
+		sched_decide(t.s, 3 * MS, &t.d);
+		ck_assert_ptr_eq(t.d.holder, t.b);
+	}
+	sched_free(t.s);
+	return keeps;
+}
+
+START_TEST(who_ends_soon_finishes)
+{
+	struct sched_params p = {.policy = SCHED_FAIR, .credit_ns = 1};
+
+	ck_assert(finishes(&p, 4 * MS));
+	ck_assert(!finishes(&p, 5 * MS));
+	ck_assert(!finishes(&p, 0));
+	/* A slice that is set is a limit. */
+	p.slice_ns = 2 * MS;
+	ck_assert(!finishes(&p, MS));
+	p.slice_ns = 0;
+	p.exclusive = true;
+	ck_assert(!finishes(&p, MS));
+}
+END_TEST
+
 START_TEST(time_that_goes_back_is_ignored)
 {
 	struct two t = two(&FULL);
@@ -389,15 +431,15 @@ START_TEST(bounds_are_told)
 	struct sched_vgpu *a = sched_add(s, NULL, &FULL, NULL, 0), *b;
 	struct sched_group *g;
 
-	/* Alone in its class: the slice and the hand-over that are under way. */
-	ck_assert_uint_eq(sched_wait_bound(a), 4 * MS);
-	/* And three slices of another with the same weight, its credit, and what it has in flight
+	/* Alone in its class: the turn and the hand-over that are under way. */
+	ck_assert_uint_eq(sched_wait_bound(a), 12 * MS);
+	/* And three turns of another with the same weight, its credit, and what it has in flight
 	 * beside. */
 	b = sched_add(s, NULL, &FULL, NULL, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 46 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 62 * MS);
 	p.credit_ns = 1;
 	sched_set(s, &p, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 18 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 38 * MS);
 	p.exclusive = true;
 	sched_set(s, &p, 0);
 	ck_assert_uint_eq(sched_wait_bound(a), 10 * MS);
@@ -406,11 +448,11 @@ START_TEST(bounds_are_told)
 	group.max_ppm = 500000;
 	g = sched_group_add(s, &group, NULL, 0);
 	sched_move(b, g, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 18 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 38 * MS);
 	ck_assert_uint_eq(sched_wait_bound(b), SCHED_NEVER);
 	p.policy = SCHED_BEST_EFFORT;
 	sched_set(s, &p, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 6 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 18 * MS);
 	sched_free(s);
 }
 END_TEST
@@ -432,6 +474,7 @@ int main(void)
 	tcase_add_test(t, the_holder_is_removed);
 	tcase_add_test(t, the_idle_holder_keeps_the_grant);
 	tcase_add_test(t, a_maximum_takes_the_grant_and_gives_it_back);
+	tcase_add_test(t, who_ends_soon_finishes);
 	tcase_add_test(t, time_that_goes_back_is_ignored);
 	tcase_add_test(t, interruptions_are_paid_from_a_budget);
 	tcase_add_test(t, bounds_are_told);

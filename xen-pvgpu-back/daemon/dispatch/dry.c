@@ -43,6 +43,26 @@ static uint64_t time_left(const struct tenant *t, uint64_t now)
 	return ns > done ? ns - done : ns != 0;
 }
 
+/* Parked commands are taken to be as long as the session's others were. */
+uint64_t dry_ends_in(const struct tenant *t, uint64_t now)
+{
+	uint64_t ns = time_left(t, now), each;
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (!g->last.parked)
+			continue;
+		each = g->last.commands ? gate_issued_ns(&g->last) / g->last.commands : 0;
+		if (!each || g->last.parked > NEVER_NS / each)
+			return 0;
+		ns += each * g->last.parked;
+		if (ns > NEVER_NS)
+			return 0;
+	}
+	return ns;
+}
+
 static bool may_end(const struct schedule *s, const struct tenant *t, uint64_t now)
 {
 	/* Work of two in flight would be in the way of a higher class. Brief ones wait for each

@@ -214,8 +214,7 @@ static uint64_t grown(uint64_t then, uint64_t now, uint64_t most)
 	return n < most ? n : most;
 }
 
-/* GPU time of all that the session has issued, by its worker's estimates. */
-static uint64_t issued_ns(const struct pvgpu_gate_report *r)
+uint64_t gate_issued_ns(const struct pvgpu_gate_report *r)
 {
 	return (r->busy_ns < NEVER_NS ? r->busy_ns : NEVER_NS) +
 	       (r->inflight_ns < NEVER_NS ? r->inflight_ns : NEVER_NS);
@@ -226,7 +225,7 @@ static void count(struct gate *g, const struct pvgpu_gate_report *r, uint64_t pa
 	const struct pvgpu_gate_report *was = &g->last;
 	struct tenant *t = g->tenant;
 	uint64_t most = passed / 1000 * COMMANDS_A_US + COUNT_SLACK;
-	uint64_t issued = grown(issued_ns(was), issued_ns(r), NEVER_NS);
+	uint64_t issued = grown(gate_issued_ns(was), gate_issued_ns(r), NEVER_NS);
 
 	g->counts_full = r->counts_full;
 	g->was_full |= r->full != was->full;

@@ -374,6 +374,7 @@ static struct tenant *ask(struct schedule *s, uint64_t now)
 {
 	struct sched_decision d;
 
+	sched_ends(s->lib, s->holder ? dry_ends_in(s->holder, now) : 0, now);
 	sched_decide(s->lib, now, &d);
 	if (d.contended)
 		charge_exactly(s, now);

@@ -117,6 +117,8 @@ void gate_ring(struct gate *g);
 bool gate_is_behind(const struct gate *g);
 /* Copies the worker's report. */
 void gate_report(const struct gate *g, struct pvgpu_gate_report *out);
+/* GPU time of all that the session has issued, by its worker's estimates. */
+uint64_t gate_issued_ns(const struct pvgpu_gate_report *r);
 /* on: the gate stays closed even while its vGPU has the grant. */
 void gate_keep_closed(struct gate *g, bool on);
 /* CLOCK_MONOTONIC when the gate was closed, if it has not drained since; else 0. A moment of hang.c

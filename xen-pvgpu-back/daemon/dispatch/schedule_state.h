@@ -227,6 +227,8 @@ bool dry_look(struct tenant *t, bool wants, uint64_t now);
 void dry_turn(struct tenant *t, bool ran_dry);
 /* Has it run dry lately? Its workers are to tell when they have issued all. */
 bool dry_expected(const struct tenant *t);
+/* Time until all known work of the holder has ended, as estimated; 0: not known. */
+uint64_t dry_ends_in(const struct tenant *t, uint64_t now);
 
 /* rate_limits.c */
 void rate_limits_set(struct tenant *t, uint64_t now);

@@ -51,6 +51,18 @@ static bool still_dry(struct vgpu *v)
 	return false;
 }
 
+uint64_t ends_in(const struct vgpu *v)
+{
+	uint64_t ns = gate_left(v);
+
+	for (uint32_t i = 0; i < v->n_process; i++) {
+		const struct process *p = &v->process[i];
+
+		ns += (p->requests.n - p->issuing) * p->estimate_ns;
+	}
+	return ns;
+}
+
 bool ends_look(struct vgpu *v)
 {
 	v->dry = v == v->g->holder ? ends_soon(v) : still_dry(v);

@@ -410,6 +410,7 @@ static struct vgpu *ask(struct gpu *g)
 	struct sched_decision d;
 	struct vgpu *next;
 
+	sched_ends(g->sched, g->holder ? ends_in(g->holder) : 0, g->s->now);
 	sched_decide(g->sched, g->s->now, &d);
 	g->sum.decisions++;
 	next = d.holder ? sched_owner(d.holder) : NULL;

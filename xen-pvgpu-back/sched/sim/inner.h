@@ -213,6 +213,8 @@ uint64_t gate_left(const struct vgpu *v);
 
 /* Nothing of v is parked any more, which its workers tell once in a turn. */
 void ends_issued(struct vgpu *v);
+/* Time until all work that v has ends, by its workers' estimates. */
+uint64_t ends_in(const struct vgpu *v);
 /* Does v's turn end before its last work, or has it? It does not count as one that wants the GPU
  * then. Of the holder g->dry_at says when to look again. */
 bool ends_look(struct vgpu *v);
