@@ -65,8 +65,9 @@ struct pvgpu_gate {
 	uint32_t open;        /* 1: GPU work may be issued */
 	uint32_t contended;   /* 1: other vGPUs want the GPU, and every change must be reported */
 	uint32_t exclusive;   /* 1: closed while pvgpud is away */
-	uint32_t learn;       /* 1: no other vGPU's work is on the GPU: times measured now are the
-				 worker's own */
+	/* 0: another vGPU's work may be on the GPU. Else times measured are the worker's own, if this
+	 * had the same value when the work began: each time without others has another. */
+	uint32_t learn;
 	uint64_t inflight_ns; /* most estimated GPU time in flight */
 	/* Rate limits: totals since the session began that the worker may reach; commands beyond
 	 * them stay parked. */

@@ -109,7 +109,7 @@ START_TEST(kernels_are_learned)
 }
 END_TEST
 
-/* The estimate follows changes slowly, but at once when it was far too low. */
+/* The estimate follows changes slowly, but soon when it was far too low. */
 START_TEST(it_follows)
 {
 	uint64_t last;
@@ -127,7 +127,77 @@ START_TEST(it_follows)
 	ck_assert_uint_gt(last, 15 * MS / 2);
 	fake_far.elapsed_ms = 1000;
 	cost_of(2);
+	cost_of(2);
 	ck_assert_uint_eq(cost_of(2), 1000 * MS);
+	close_session();
+}
+END_TEST
+
+/* A measurement that was disturbed, once, changes nothing. */
+START_TEST(one_surprise_is_none)
+{
+	open_session(true);
+	teach(2, 4);
+	fake_far.elapsed_ms = 100;
+	cost_of(2);
+	fake_far.elapsed_ms = 4;
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(cost_of(2), 4 * MS);
+	close_session();
+}
+END_TEST
+
+/* `learn` has been 0 meanwhile: others may have been there. */
+START_TEST(another_time_alone)
+{
+	open_session(true);
+	teach(2, 4);
+	fake_far.elapsed_ms = 7;
+	finish();
+	gate_launch(w, GATE_STREAM(1), 2);
+	gate_side_set(&side.gate->learn, 2);
+	finish();
+	ck_assert_uint_eq(cost_of(2), 4 * MS);
+	close_session();
+}
+END_TEST
+
+/* Sixteen programs at once: each kernel seems to take as long as those of all. */
+START_TEST(as_long_as_all_of_them)
+{
+	open_session(true);
+	teach(2, 1);
+	gate_side_set(&side.gate->learn, 0);
+	fake_far.elapsed_ms = 16;
+	for (int i = 0; i < 5; i++) {
+		gate_launch(w, GATE_STREAM(1), 2);
+		finish();
+		estimates_compare(w->gpu, MS, 16 * MS);
+	}
+	ck_assert_uint_eq(cost_of(2), MS);
+	/* Known from there only: the shortest time counts. */
+	teach(3, 16);
+	ck_assert_uint_eq(cost_of(3), 16 * MS);
+	fake_far.elapsed_ms = 2;
+	cost_of(3);
+	fake_far.elapsed_ms = 16;
+	cost_of(3);
+	ck_assert_uint_eq(cost_of(3), 2 * MS);
+	close_session();
+}
+END_TEST
+
+/* Others can only have made it longer. */
+START_TEST(shorter_beside_others)
+{
+	open_session(true);
+	teach(2, 8);
+	fake_far.elapsed_ms = 4;
+	finish();
+	gate_launch(w, GATE_STREAM(1), 2);
+	gate_side_set(&side.gate->learn, 0);
+	finish();
+	ck_assert_uint_eq(cost_of(2), 7 * MS);
 	close_session();
 }
 END_TEST
@@ -148,13 +218,14 @@ START_TEST(measured_seldom)
 }
 END_TEST
 
-/* Beside others' work only unknown commands are measured; a measurement taken alone replaces it. */
+/* Beside others' work unknown commands are measured, and then seldom; a measurement taken alone
+ * replaces it. */
 START_TEST(others_spoil_measures)
 {
 	open_session(false);
 	for (int i = 0; i < 1000; i++)
 		cost_of(1);
-	ck_assert_uint_le(elapsed, 2); /* the estimate was learned before the gate came */
+	ck_assert_uint_le(elapsed, 2 + 1000 * GATE_KNOWN_NS / ESTIMATE_EVERY_NS);
 	teach(2, 9);
 	ck_assert_uint_eq(cost_of(2), 9 * MS);
 	gate_side_set(&side.gate->learn, 1);
@@ -680,6 +751,10 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, kernels_are_learned);
 	tcase_add_test(t, it_follows);
+	tcase_add_test(t, one_surprise_is_none);
+	tcase_add_test(t, another_time_alone);
+	tcase_add_test(t, as_long_as_all_of_them);
+	tcase_add_test(t, shorter_beside_others);
 	tcase_add_test(t, measured_seldom);
 	tcase_add_test(t, others_spoil_measures);
 	tcase_add_test(t, a_minute_beside_others_is_doubted);

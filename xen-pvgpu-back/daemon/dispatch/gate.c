@@ -335,6 +335,12 @@ void gate_set_exclusive(struct gate *g, bool exclusive)
 	STORE(&g->word->exclusive, exclusive);
 }
 
+void gate_learn_no_more(struct gate *g)
+{
+	if (g->word->learn)
+		STORE(&g->word->learn, 0);
+}
+
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 {
 	struct pvgpu_gate *w = g->word;
@@ -348,8 +354,10 @@ void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 	}
 	if (w->contended != contended)
 		STORE(&w->contended, contended);
-	if (w->learn != learn)
-		STORE(&w->learn, learn);
+	if (!learn)
+		gate_learn_no_more(g);
+	else if (!w->learn)
+		STORE(&w->learn, ++g->learns ? g->learns : ++g->learns);
 	if (raised)
 		gate_ring(g);
 }

@@ -43,6 +43,7 @@ struct gate {
 	struct pvgpu_gate_report last; /* as last taken */
 	struct entitle entitle;
 	uint64_t taken_at;
+	uint32_t learns;            /* times without other vGPUs' work */
 	bool counts_full, was_full; /* it counts when it has no room in flight; it has */
 	bool adopted;               /* its first report is the baseline of its counters */
 	bool open, kept;            /* kept: closed even while the tenant has the grant */
@@ -176,6 +177,8 @@ void gate_take(struct gate *g, uint64_t now);
 void gate_set_open(struct gate *g, bool open, uint64_t now);
 /* Sets the words that apply while the vGPU has the grant; rings when the worker must look. */
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns);
+/* Another vGPU's work comes to the GPU before this one's has ended. */
+void gate_learn_no_more(struct gate *g);
 /* Is the worker to ring when it has issued all? */
 void gate_tell_issued(struct gate *g, bool tell);
 /* Sets the word for the time when pvgpud is away, in open and closed gates alike. */

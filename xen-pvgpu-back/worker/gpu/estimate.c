@@ -12,7 +12,8 @@
 #define MIB_SHIFT   20
 #define MIB_MOST_NS (1u << 27) /* for a MiB; so that a product fits */
 #define JUMP        8          /* a measure so many times the estimate replaces it */
-#define SURPRISE    2          /* so many times the estimate is in doubt; beside others JUMP */
+#define BESIDE      64         /* beside others', which each may have had the GPU as long */
+#define SURPRISE    2          /* so many times the estimate is in doubt; beside others BESIDE */
 #define LATE_NS     500000u    /* by which its end may have been seen too late */
 #define SPAN        1024u      /* commands: one used that lately may have taken so long */
 #define LOOK_EVERY  16u        /* commands between looks at the timers */
@@ -129,20 +130,33 @@ static bool is_doubted(struct estimate *e, uint64_t ns)
 	return true;
 }
 
-static void learn(struct estimate *e, uint64_t ns, bool own)
+/* One measurement that was disturbed would count against this vGPU until the next one, which may be
+ * far off: it is believed when a second one is as long. */
+static bool is_surprise(struct estimate *e, uint64_t ns)
+{
+	e->surprising = !e->surprising && e->samples >= 2 && ns / SURPRISE > e->ns;
+	return e->surprising;
+}
+
+/* expected: work is known to have taken longer than estimated. */
+static void learn(struct estimate *e, uint64_t ns, bool own, bool expected)
 {
 	if (ns < 1)
 		ns = 1;
 	if (ns > ESTIMATE_MOST_NS)
 		ns = ESTIMATE_MOST_NS;
-	/* Other vGPUs' work may have made it longer, but not so much. */
-	if (e->own && !own && ns / JUMP <= e->ns)
+	/* Other vGPUs' work may have made it longer, but not so much; never shorter. */
+	if (e->own && !own && ns < e->ns)
+		own = true;
+	if (e->samples && !e->doubted && !own && ns >= e->ns && ns / BESIDE <= e->ns)
 		return;
 	if (!own && is_doubted(e, ns))
 		return;
+	if (own && e->own && !expected && is_surprise(e, ns))
+		return;
 	if (!e->samples || own != e->own || ns / JUMP > e->ns)
 		e->ns = ns;
-	else if (e->samples == 1 && ns < e->ns)
+	else if ((e->samples == 1 || !own) && ns < e->ns)
 		e->ns = ns; /* the first one may have found everything cold */
 	else if (ns > e->ns)
 		e->ns += (ns - e->ns + 3) / 4;
@@ -181,7 +195,7 @@ static void timer_end(struct gpu *g, struct timer *m)
 }
 
 /* The timer's number, or -1. */
-static int timer_begin(struct work *k, struct stream *s)
+static int timer_begin(struct work *k, struct stream *s, bool doubt)
 {
 	struct gpu *g = s->o.gpu;
 	struct estimates *x = &g->est;
@@ -201,7 +215,8 @@ static int timer_begin(struct work *k, struct stream *s)
 	m->bytes = k->bytes;
 	m->stream = s->number;
 	m->running = false;
-	m->learn = gate_word(&g->gate.page->learn) != 0;
+	m->doubt = doubt;
+	m->learn = gate_word(&g->gate.page->learn);
 	k->e->measured = true;
 	x->timers++;
 	x->unmeasured = 0;
@@ -217,7 +232,7 @@ static int timer_begin(struct work *k, struct stream *s)
 static void take(struct gpu *g, struct timer *m, float ms)
 {
 	struct estimates *x = &g->est;
-	const bool own = m->learn && gate_word(&g->gate.page->learn);
+	const bool own = m->learn && gate_word(&g->gate.page->learn) == m->learn;
 	uint64_t ns = ESTIMATE_MOST_NS;
 
 	if (!(ms >= 0)) /* nor a number */
@@ -229,18 +244,19 @@ static void take(struct gpu *g, struct timer *m, float ms)
 
 		ns = ns > each ? ns - each : 0;
 		ns = (uint64_t)((double)ns * (1u << MIB_SHIFT) / (double)m->bytes);
-		learn(m->e, ns < MIB_MOST_NS ? ns : MIB_MOST_NS, own);
+		learn(m->e, ns < MIB_MOST_NS ? ns : MIB_MOST_NS, own,
+		      m->doubt);
 		return;
 	}
 	if (ns < ESTIMATE_LEAST_NS)
 		ns = ESTIMATE_LEAST_NS;
 	if (m->e->tag == m->tag)
-		learn(m->e, ns, own);
+		learn(m->e, ns, own, m->doubt);
 	if (m->whole) {
 		struct estimate *whole = find(x, m->whole);
 
 		whole->used = x->clock;
-		learn(whole, ns, own);
+		learn(whole, ns, own, m->doubt);
 	}
 }
 
@@ -282,7 +298,7 @@ void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took)
 	const bool own = gate_word(&g->gate.page->learn);
 	uint64_t now;
 
-	if (took / (own ? SURPRISE : JUMP) <= cost + LATE_NS)
+	if (took / (own ? SURPRISE : BESIDE) <= cost + LATE_NS)
 		return;
 	now = pvgpu_poll_now();
 	if (x->doubt_ns && now - x->doubt_ns < ESTIMATE_DOUBT_NS)
@@ -338,13 +354,15 @@ static void maybe_measure(struct work *k, struct stream *s, uint32_t used)
 	due = doubt || x->unmeasured >= ESTIMATE_EVERY_NS;
 	if (x->timers && !(++x->looks % LOOK_EVERY))
 		poll_timers(s);
-	if ((k->e->samples >= 2 && !due) || x->timers == ESTIMATE_TIMERS ||
+	if ((k->e->samples >= 2 && !due && !k->e->surprising) || x->timers == ESTIMATE_TIMERS ||
 	    (k->e->measured && !is_held(g, k->e)))
 		return;
-	/* Beside other vGPUs' work only commands of which little is known. */
-	if (k->e->samples && !doubt && !k->e->doubted && !gate_word(&g->gate.page->learn))
+	/* Beside other vGPUs' work only commands of which little is known, or that have been
+	 * measured there only: the shortest time is the best. */
+	if (k->e->samples && !doubt && !k->e->doubted && (k->e->own || !due) &&
+	    !gate_word(&g->gate.page->learn))
 		return;
-	k->timer = timer_begin(k, s);
+	k->timer = timer_begin(k, s, doubt);
 	if (doubt && !--x->doubt_left)
 		x->doubt = false;
 }

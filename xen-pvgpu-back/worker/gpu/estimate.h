@@ -45,6 +45,7 @@ struct estimate {
 	uint8_t checked; /* the doubt in which it was last measured */
 	bool own;        /* measured with no other vGPU on the GPU */
 	bool doubted;    /* it took longer beside others' work; to be measured again */
+	bool surprising; /* it took longer once, which is not believed yet */
 	bool measured;   /* is being */
 };
 
@@ -76,8 +77,9 @@ struct timer {
 	uint64_t tag, bytes;
 	uint64_t whole;  /* tag of the function, whatever its shape; 0: no kernel */
 	uint64_t stream; /* its number */
+	bool doubt;      /* for a doubt, see estimates_compare() */
 	bool running;    /* both events are recorded */
-	bool learn;      /* no other vGPU's work when it began */
+	uint32_t learn;  /* as it was when it began: contract/gate.h */
 };
 
 struct estimates {
