@@ -44,7 +44,7 @@ static void put_for_first(struct heap *pool, struct node *n, const struct heap *
 		heap_take(pool, &n->h);
 }
 
-/* Virtual time is the least tag of the queue, and never goes back. Where nobody is in the queue it
+/* Virtual time is the least tag of the queue, and never goes back. Where the queue is empty it
  * is that of the one which has used the GPU last: its work may end after it has left. */
 static void advance(struct sched *s, struct level *l, enum sched_class c, uint64_t last)
 {
