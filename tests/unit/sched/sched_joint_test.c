@@ -134,9 +134,9 @@ START_TEST(lead_by_looks)
 		ahead = sched_ahead_look(ahead, 3 * MS, true);
 	ck_assert_uint_eq(ahead, SCHED_AHEAD_NS);
 	ck_assert_uint_lt(sched_ahead_look(ahead, 3 * MS, false), ahead);
-	/* Idle at one look of 30: it goes back all the same. */
-	for (int i = 0; i < 30000; i++)
-		ahead = sched_ahead_look(ahead, 3 * MS, i % 30 == 0);
+	/* Idle at one look of 90: it goes back all the same. */
+	for (int i = 0; i < 90000; i++)
+		ahead = sched_ahead_look(ahead, 3 * MS, i % 90 == 0);
 	ck_assert_uint_eq(ahead, 1500 * US);
 	/* A slice that has become longer. */
 	ck_assert_uint_eq(sched_ahead_look(ahead, 10 * MS, false), 2 * MS);
