@@ -112,6 +112,40 @@ START_TEST(given_on_before_it_runs_dry)
 }
 END_TEST
 
+/* The holder's work is known to last until then. */
+static void known(uint64_t inflight_ns, uint64_t parked)
+{
+	f[0].says->inflight_ns = inflight_ns;
+	f[0].says->parked = parked;
+	f[0].says->busy_ns = 4 * MS - inflight_ns;
+	f[0].says->commands = 8;
+	f[0].says->oldest_ns = clock_ns;
+	schedule_think(s);
+}
+
+/* A slice that is not set ends later for a holder that finishes by then; but for work that should
+ * have ended nothing is waited for. */
+START_TEST(finishes_what_it_has)
+{
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	uint64_t end;
+
+	setup(false, false, 1);
+	schedule_set(s, &p);
+	at(s->given_at + s->slice_ns - MS / 10);
+	known(MS / 2, 1);
+	end = clock_ns + MS;
+	at(s->given_at + s->slice_ns + MS / 10);
+	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
+	ck_assert_uint_le(s->again, end + MS / 2);
+	ck_assert_uint_gt(s->again, clock_ns + MS / 10);
+	/* Estimated to have ended, and it has not. */
+	at(end);
+	ck_assert(!is_open(&f[0]));
+	teardown();
+}
+END_TEST
+
 /* Commands that are launched meanwhile go to the GPU in the same turn. */
 START_TEST(goes_on_with_new_work)
 {
@@ -211,6 +245,7 @@ int main(void)
 
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, given_on_before_it_runs_dry);
+	tcase_add_test(c, finishes_what_it_has);
 	tcase_add_test(c, goes_on_with_new_work);
 	tcase_add_test(c, wants_again_before_it_has_drained);
 	tcase_add_loop_test(c, whole_turns, 0, 3);

@@ -11,6 +11,7 @@
 
 /* A program has had the time to launch what it launches at once. */
 #define SETTLED_PER 2u
+#define OVERDUE_NS  1u
 #define LATELY      0xfu      /* the last four turns */
 #define SOON_NS     10000000u /* in which the last work of one that runs dry should have ended */
 
@@ -27,7 +28,8 @@ static bool all_issued(const struct tenant *t)
 	return true;
 }
 
-/* Time until its work in flight has ended, by its workers' estimates; 0: none is in flight. */
+/* Time until its work in flight has ended, by its workers' estimates; 0: none is in flight;
+ * OVERDUE_NS: it should have ended. */
 static uint64_t time_left(const struct tenant *t, uint64_t now)
 {
 	uint64_t ns = 0, since = now, done;
@@ -40,14 +42,20 @@ static uint64_t time_left(const struct tenant *t, uint64_t now)
 			since = g->last.oldest_ns;
 	}
 	done = now - since;
-	return ns > done ? ns - done : ns != 0;
+	if (!ns)
+		return 0;
+	return ns > done + OVERDUE_NS ? ns - done : OVERDUE_NS;
 }
 
-/* Parked commands are taken to be as long as the session's others were. */
+/* Parked commands are taken to be as long as the session's others were. Work that takes longer than
+ * estimated has no known end. */
 uint64_t dry_ends_in(const struct tenant *t, uint64_t now)
 {
 	uint64_t ns = time_left(t, now), each;
 	const struct gate *g;
+
+	if (ns == OVERDUE_NS)
+		return 0;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
