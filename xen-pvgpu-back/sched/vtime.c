@@ -7,7 +7,8 @@
 #include "xen-pvgpu-back/sched/internal.h"
 
 /* A unit of virtual time is a nanosecond at this weight. */
-#define UNIT 100u
+#define UNIT        100u
+#define SOON_SLICES 4u /* a pause in which a program that is starved of CPU comes back */
 
 typedef unsigned __int128 wide;
 
@@ -70,16 +71,18 @@ uint64_t vtime_past(const struct level *l, const struct sched *s, enum sched_cla
 
 /*
  * A vGPU that returns keeps what it is behind by, up to what it was due in the last credit_ns, and
- * a slice at least: one that is not lengthened for hand-overs' sake, since that may be as long as
- * the credit. One that was idle for less than a slice keeps its lag: otherwise a queue that runs dry
- * for an instant would cost the others' lead, which can be several slices for a vGPU of great
- * weight.
+ * a slice at least: after a longer pause one that is not lengthened for hand-overs' sake, since
+ * that may be as long as the credit. One that was idle for less than a slice keeps its lag:
+ * otherwise a queue that runs dry for an instant would cost the others' lead, which can be several
+ * slices for a vGPU of great weight.
  */
 void vtime_begin(struct tag *t, const struct sched *s, const struct level *l, enum sched_class c,
 		 uint32_t weight)
 {
 	const uint64_t clock = l->clock[c];
-	const uint64_t slice = vtime_of(sched_slice_plain(s, s->wanting), weight);
+	const bool soon = s->now - t->left <= SOON_SLICES * s->slice_ns;
+	const uint64_t least = soon ? s->slice_ns : sched_slice_plain(s, s->wanting);
+	const uint64_t slice = vtime_of(least, weight);
 	uint64_t credit = vtime_of(sched_credit(s), weight), due = clock - vtime_past(l, s, c);
 
 	credit = credit < due ? credit : due;
