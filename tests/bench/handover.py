@@ -205,7 +205,7 @@ def main():
     tenants, b = loops.parse(args.load), loops.Loops(args.build, 4 * args.seconds + 1)
     vgpus = {f"t{i}": loops.policy(t) for i, t in enumerate(tenants)}
     result = {"load": args.load}
-    with Trace() as trace, PvgpuEnv(vgpus, build=b.build, settings={"spare_workers": min(len(tenants), loops.SPARES_MOST)}) as d:
+    with Trace() as trace, PvgpuEnv(vgpus, build=b.build, settings=loops.spares(tenants)) as d:
         for title, native in (("natively", True), ("through pvgpu", False)):
             run, kernels = measure(b, d, trace, tenants, native, args.seconds)
             run.seconds = args.seconds

@@ -108,6 +108,10 @@ def least_of(left, tenants, weights, most):
     return due
 
 
+def spares(tenants):
+    return {"spare_workers": min(len(tenants), SPARES_MOST)}
+
+
 class Loops:
     def __init__(self, build, seconds, sim=None):
         self.build, self.seconds, self.sim = os.path.abspath(build), seconds, sim or {}
@@ -144,7 +148,7 @@ class Loops:
         kinds = {t: None for t in tenants}
         mixed = len({t[1:4] for t in tenants}) > 1
         native, ours = [], []
-        with PvgpuEnv(vgpus, sim=self.sim, build=self.build, settings={"spare_workers": min(SPARES_MOST, len(tenants))}) as d:
+        with PvgpuEnv(vgpus, sim=self.sim, build=self.build, settings=spares(tenants)) as d:
             for t in kinds:
                 like = [x for x in tenants if x == t] if mixed else [t]
                 kinds[t] = statistics.median(sum(self.direct(d, like)) / len(like) for _ in range(2))
