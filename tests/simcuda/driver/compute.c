@@ -44,6 +44,7 @@ static struct {
 	enum grant grant;
 	uint64_t slice_end, mark; /* real time; mark: up to where time is accounted */
 	uint64_t device_ns;       /* device time at mark */
+	uint64_t looked_after;    /* 0, or when the worker that waits for the sleepers wakes */
 	pthread_cond_t wake;
 } eng;
 static _Atomic uint32_t submitted; /* moves with each submit, for the spinning worker */
@@ -369,6 +370,13 @@ static bool slice_goes_on(void)
 	return true;
 }
 
+static void wait_idle(void)
+{
+	eng.idle++;
+	pthread_cond_wait(&eng.wake, &exec_mutex);
+	eng.idle--;
+}
+
 /* lock held: may this worker start a turn now? If not, it has waited or changed the grant. */
 static bool may_run(void)
 {
@@ -379,7 +387,6 @@ static bool may_run(void)
 		arbiter_acquire();
 		exec_lock();
 		begin_grant();
-		pthread_cond_broadcast(&eng.wake);
 		return true;
 	case HELD:
 		if (slice_goes_on())
@@ -393,20 +400,26 @@ static bool may_run(void)
 		}
 		/* fall through */
 	default:
-		eng.idle++;
-		pthread_cond_wait(&eng.wake, &exec_mutex);
-		eng.idle--;
+		wait_idle();
 		return false;
 	}
 }
 
+/* The others need not wake for the same sleeper. */
 static void wait_until(uint64_t when)
 {
 	struct timespec t = {(time_t)(when / 1000000000u), (long)(when % 1000000000u)};
 
+	if (eng.looked_after && eng.looked_after <= when) {
+		wait_idle();
+		return;
+	}
+	eng.looked_after = when;
 	eng.idle++;
 	pthread_cond_timedwait(&eng.wake, &exec_mutex, &t);
 	eng.idle--;
+	if (eng.looked_after == when)
+		eng.looked_after = 0;
 }
 
 /* lock held, no block to run: releases the GPU when no kernel is left, then waits for work. */
@@ -438,9 +451,12 @@ static void wait_for_work(void)
 		if (atomic_load_explicit(&submitted, memory_order_relaxed) != seen)
 			return;
 	}
-	eng.idle++;
-	pthread_cond_wait(&eng.wake, &exec_mutex);
-	eng.idle--;
+	wait_idle();
+}
+
+static bool unattended(void)
+{
+	return eng.asleep && !eng.looked_after;
 }
 
 /* lock held: alternates between a new block of the launch with the highest priority and a block
@@ -460,7 +476,8 @@ static bool pick(struct turn *t)
 	eng.last_was_fresh = fresh;
 	eng.busy++;
 	if (fresh) {
-		if (b || op->kernel.next + 1 < op->kernel.total || op->kernel.next_launch)
+		if (b || op->kernel.next + 1 < op->kernel.total || op->kernel.next_launch ||
+		    unattended())
 			call_worker();
 		t->op = op;
 		t->cta = begin_block(op, NULL);
@@ -469,7 +486,7 @@ static bool pick(struct turn *t)
 	eng.ready = b->next;
 	if (!eng.ready)
 		eng.ready_last = &eng.ready;
-	if (eng.ready || (op && has_room(op)))
+	if (eng.ready || (op && has_room(op)) || unattended())
 		call_worker();
 	t->op = b->op;
 	t->cta = b->cta;

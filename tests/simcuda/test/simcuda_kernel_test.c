@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulated driver: modules, libraries and launches. */
+#include <sys/resource.h>
+
 #include "tests/simcuda/test/simcuda_kernels.h"
 #include "tests/simcuda/test/simcuda_test.h"
 
@@ -478,6 +480,28 @@ START_TEST(sleepers_do_not_hold_up_others)
 }
 END_TEST
 
+/* A sleeper's end wakes one of the eight threads. */
+START_TEST(one_thread_looks_after_a_sleeper)
+{
+	uint32_t ns = 200000, times = 500;
+	struct rusage before, after;
+	CUdeviceptr p;
+	void *args[] = {&ns, &times, &p};
+	CUfunction f;
+
+	setenv("SIMCUDA_THREADS", "8", 1);
+	start();
+	f = get(load(), "nap");
+	OK(cuMemAlloc(&p, 4));
+	getrusage(RUSAGE_SELF, &before);
+	OK(run1(f, 1, 1, NULL, args));
+	OK(cuCtxSynchronize());
+	getrusage(RUSAGE_SELF, &after);
+	ck_assert_int_gt(after.ru_nvcsw - before.ru_nvcsw, 0);
+	ck_assert_int_lt(after.ru_nvcsw - before.ru_nvcsw, 2 * times);
+}
+END_TEST
+
 START_TEST(settings)
 {
 	uint64_t begin, fast;
@@ -580,6 +604,7 @@ int main(void)
 	tcase_add_test(t, libraries);
 	tcase_add_test(t, occupancy);
 	tcase_add_test(t, sleepers_do_not_hold_up_others);
+	tcase_add_test(t, one_thread_looks_after_a_sleeper);
 	tcase_add_test(t, settings);
 	tcase_add_test(t, instructions_take_their_time);
 	tcase_add_test(t, launch_latency_is_sane);
