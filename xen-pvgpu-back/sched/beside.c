@@ -15,9 +15,9 @@
 #define KERNEL_MOST (SCHED_BESIDE_NS + SCHED_BESIDE_NS / 4)
 #define UNLIKE_MOST (1250 * US)
 /* The lead by which one is held grows at a look at an idle GPU, and shrinks at another one: in
- * balance the GPU is idle at one look of 61. */
-#define AHEAD_MORE (250 * US)
-#define AHEAD_LESS (AHEAD_MORE / 60)
+ * balance the GPU is idle at one look of 121. */
+#define AHEAD_MORE (500 * US)
+#define AHEAD_LESS (AHEAD_MORE / 120)
 
 /* Long bursts of light ones stand in the way of a heavy one each time that it comes back, more than
  * its turns make up for. Among equals each waits for the others as they wait for it. */

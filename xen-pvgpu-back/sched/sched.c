@@ -12,8 +12,10 @@
 #define ROUND_MOST   (128 * MS)  /* or twice that where a round would take longer; */
 #define ROUND_EVER   (1000 * MS) /* no round takes longer than this for it */
 #define CREDIT       (30 * MS)
-/* A turn lasts so long if all of its holder's work ends in it. */
-#define FINISH_MOST (6 * MS)
+/* A turn lasts so much longer than a slice if all of its holder's work ends by then; with many
+ * vGPUs, only until it has lasted for TURN_LONG. */
+#define FINISH_MOST (4 * MS)
+#define TURN_LONG   (6 * MS)
 /* With less in flight than this a holder runs dry while its worker is woken. */
 #define BELOW_PER   8
 #define BELOW_LEAST (MS / 2)
@@ -63,13 +65,19 @@ uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 	return handover > SLICE_MOST ? SLICE_MOST : longer(plain, handover, wanting);
 }
 
+static uint64_t turn_most(const struct sched *s, uint64_t slice, uint32_t wanting)
+{
+	const uint64_t part = ROUND_MOST / (wanting ? wanting : 1);
+	const uint64_t most = part < TURN_LONG ? TURN_LONG : part;
+
+	if (s->params.exclusive || s->params.slice_ns || slice > most)
+		return slice;
+	return slice + FINISH_MOST < most ? slice + FINISH_MOST : most;
+}
+
 uint64_t sched_turn_most(const struct sched *s)
 {
-	const uint64_t slice = sched_slice(s, 1);
-
-	if (s->params.exclusive || s->params.slice_ns || slice > FINISH_MOST)
-		return slice;
-	return FINISH_MOST;
+	return turn_most(s, sched_slice(s, 1), 1);
 }
 
 uint64_t sched_inflight_below(uint64_t handover_ns)
@@ -122,7 +130,8 @@ void sched_clock(struct sched *s, uint64_t now)
  * all others. */
 static bool finishes(const struct sched *s)
 {
-	return heap_before(s->now, s->ends_at) && s->ends_at - s->slice_from <= sched_turn_most(s);
+	return heap_before(s->now, s->ends_at) &&
+	       s->ends_at - s->slice_from <= turn_most(s, s->slice_ns, s->wanting);
 }
 
 static bool slice_done(const struct sched *s)

@@ -149,7 +149,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
  * sched_beside: v has the GPU now, or not any more; until then it does not count as waiting.
  */
 #define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
-#define SCHED_AHEAD_NS  6000000u /* the most by which one of them may be ahead of the first */
+#define SCHED_AHEAD_NS  8000000u /* the most by which one of them may be ahead of the first */
 
 /* One that uses little at a time: its work in flight, estimated, stays below sched_brief, or is a
  * single kernel below sched_brief_kernel. alike: all of its class have the same weight. */

@@ -322,6 +322,31 @@ START_TEST(measured)
 }
 END_TEST
 
+/* The driver counts all of it, but as it was 20 ms of use ago: nothing is missing. */
+START_TEST(measured_late)
+{
+	const uint64_t late = 20 * MS;
+	uint64_t since = schedule_now(), was, told = 0, busy;
+
+	setup_at_once(alike);
+	while (f[0].says->busy_ns < 140 * MS) {
+		turn();
+		serve(&since);
+		busy = f[0].says->busy_ns > late ? f[0].says->busy_ns - late : 0;
+		tenant_measured(t[0], busy - told);
+		told = busy;
+	}
+	was = charged(0);
+	busy = f[0].says->busy_ns;
+	while (f[0].says->busy_ns < busy + 50 * MS) {
+		turn();
+		serve(&since);
+	}
+	ck_assert_uint_gt(charged(0) - was, 47 * MS);
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("schedule_joint");
@@ -340,6 +365,7 @@ int main(void)
 	tcase_add_test(c, one_pauses);
 	tcase_add_test(c, one_hangs);
 	tcase_add_test(c, measured);
+	tcase_add_test(c, measured_late);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

@@ -115,11 +115,12 @@ START_TEST(alone_with_idle_ones)
 END_TEST
 
 /* Two that always want the GPU have half a slice in flight, and less while a vGPU of a higher class
- * has a session. */
+ * or a heavier one has a session. */
 START_TEST(turns_below_an_idle_one)
 {
 	const struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = 30 * MS};
-	struct tenant_policy high = {.share = {.class = SCHED_HIGH, .weight = 100}};
+	struct tenant_policy high = {
+		.share = {.class = _i ? SCHED_MEDIUM : SCHED_HIGH, .weight = _i ? 400 : 100}};
 	struct tenant *t[3];
 	struct fake f[3];
 
@@ -531,7 +532,7 @@ int main(void)
 	tcase_add_test(t, pages_are_sealed);
 	tcase_add_test(t, alone_costs_nothing);
 	tcase_add_test(t, alone_with_idle_ones);
-	tcase_add_test(t, turns_below_an_idle_one);
+	tcase_add_loop_test(t, turns_below_an_idle_one, 0, 2);
 	tcase_add_loop_test(t, taking_turns, 0, 2);
 	tcase_add_test(t, higher_class_during_a_drain);
 	tcase_add_test(t, dead_or_held);

@@ -436,10 +436,10 @@ START_TEST(bounds_are_told)
 	/* And three turns of another with the same weight, its credit, and what it has in flight
 	 * beside. */
 	b = sched_add(s, NULL, &FULL, NULL, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 62 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 64 * MS);
 	p.credit_ns = 1;
 	sched_set(s, &p, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 38 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 40 * MS);
 	p.exclusive = true;
 	sched_set(s, &p, 0);
 	ck_assert_uint_eq(sched_wait_bound(a), 10 * MS);
@@ -448,7 +448,7 @@ START_TEST(bounds_are_told)
 	group.max_ppm = 500000;
 	g = sched_group_add(s, &group, NULL, 0);
 	sched_move(b, g, 0);
-	ck_assert_uint_eq(sched_wait_bound(a), 38 * MS);
+	ck_assert_uint_eq(sched_wait_bound(a), 40 * MS);
 	ck_assert_uint_eq(sched_wait_bound(b), SCHED_NEVER);
 	p.policy = SCHED_BEST_EFFORT;
 	sched_set(s, &p, 0);

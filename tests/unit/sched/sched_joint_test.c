@@ -129,14 +129,14 @@ START_TEST(lead_by_looks)
 	ck_assert_uint_eq(ahead, 1500 * US);
 	for (int i = 0; i < 4; i++)
 		ahead = sched_ahead_look(ahead, 3 * MS, true);
-	ck_assert_uint_eq(ahead, 2500 * US);
+	ck_assert_uint_eq(ahead, 3500 * US);
 	for (int i = 0; i < 100; i++)
 		ahead = sched_ahead_look(ahead, 3 * MS, true);
 	ck_assert_uint_eq(ahead, SCHED_AHEAD_NS);
 	ck_assert_uint_lt(sched_ahead_look(ahead, 3 * MS, false), ahead);
-	/* Idle at one look of 90: it goes back all the same. */
+	/* Idle at one look of 180: it goes back all the same. */
 	for (int i = 0; i < 90000; i++)
-		ahead = sched_ahead_look(ahead, 3 * MS, i % 90 == 0);
+		ahead = sched_ahead_look(ahead, 3 * MS, i % 180 == 0);
 	ck_assert_uint_eq(ahead, 1500 * US);
 	/* A slice that has become longer. */
 	ck_assert_uint_eq(sched_ahead_look(ahead, 10 * MS, false), 2 * MS);

@@ -151,7 +151,7 @@ struct gate *gate_new(struct tenant *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	if (!t->gate_n) {
 		/* Another program's kernels. */
 		t->rate_q8 = 256;
-		t->rate_from = t->issued;
+		t->rate_known = RATE_NONE;
 		t->rate_used = 0;
 	}
 	schedule_uncount(t);

@@ -25,7 +25,8 @@
 	    */
 #define LINGER_NS     20000000u
 #define SHOWN_NS      8000000u   /* so much is issued before a vGPU counts as brief */
-#define RATE_NS       100000000u /* estimated use between two comparisons with the driver's account */
+#define RATE_NS       100000000u /* estimated use between two comparisons with the driver's account, */
+#define RATE_FIRST_NS 50000000u  /* and before the first, which counts as a whole */
 #define RATE_LEAST_Q8 64u
 #define RATE_MOST_Q8  1024u
 #define OLD_NS        100000000u /* work that is older does not end, or waits for something */
@@ -51,11 +52,18 @@ void tenant_measured(struct tenant *t, uint64_t used_ns)
 	uint64_t q8;
 
 	t->rate_used += used_ns < NEVER_NS ? used_ns : NEVER_NS;
-	if (issued < RATE_NS)
+	/* The driver's account is late: both begin where it has found something. */
+	if (t->rate_known == RATE_NONE) {
+		t->rate_known = t->rate_used ? RATE_BEGUN : RATE_NONE;
+	} else if (issued >= (t->rate_known == RATE_BEGUN ? RATE_FIRST_NS : RATE_NS)) {
+		q8 = t->rate_used / (issued / 256);
+		q8 = q8 < RATE_LEAST_Q8 ? RATE_LEAST_Q8 : q8 > RATE_MOST_Q8 ? RATE_MOST_Q8 : q8;
+		t->rate_q8 = t->rate_known == RATE_BEGUN ? (uint32_t)q8
+							 : (t->rate_q8 + (uint32_t)q8) / 2;
+		t->rate_known = RATE_KNOWN;
+	} else {
 		return;
-	q8 = t->rate_used / (issued / 256);
-	q8 = q8 < RATE_LEAST_Q8 ? RATE_LEAST_Q8 : q8 > RATE_MOST_Q8 ? RATE_MOST_Q8 : q8;
-	t->rate_q8 = (t->rate_q8 + (uint32_t)q8) / 2;
+	}
 	t->rate_from = t->issued;
 	t->rate_used = 0;
 }
@@ -384,7 +392,7 @@ static void begin(struct schedule *s, uint64_t now)
 	s->joint = true;
 	s->joint_at = now;
 	s->joint_last = now;
-	s->ahead_ns = s->joint_charged = 0;
+	s->joint_charged = 0;
 }
 
 bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)

@@ -245,7 +245,7 @@ bool schedule_alike(const struct tenant *t)
 /*
  * The work in flight of a vGPU is what the next one has to wait for. With less in flight a worker
  * that is starved of CPU runs dry sooner, so the amount is reduced only for the sake of higher
- * classes, and most while one of them comes and goes.
+ * classes, most while one of them comes and goes, and of heavier vGPUs, as in joint turns.
  */
 static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 {
@@ -253,15 +253,19 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 	const uint64_t least = sched_inflight_below(s->cost_ns);
 	const bool below = schedule_is_below(t);
 	bool soon = false;
-	uint64_t most;
+	uint64_t most, brief;
 
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		soon |= s->inhabited[c] && s->wanted_at[c] &&
 			now - s->wanted_at[c] < SCHED_SOON_BACK_NS;
 	}
 	/* Work in flight at the end of a slice prolongs the turn. */
-	if (s->exact)
-		return below && least < s->slice_ns / 2 ? least : s->slice_ns / 2;
+	if (s->exact) {
+		brief = sched_brief(s->cost_ns, false);
+		most = s->slice_ns / 2;
+		most = schedule_alike(t) || most < brief ? most : brief;
+		return below && least < most ? least : most;
+	}
 	most = below ? PVGPU_GATE_ALONE_NS * 3 / 4 : PVGPU_GATE_ALONE_NS;
 	if (!soon || least >= most)
 		return most;

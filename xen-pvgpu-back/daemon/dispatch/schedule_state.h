@@ -105,6 +105,7 @@ struct tenant {
 	 * comparisons: issued by then, and use counted since. */
 	uint32_t rate_q8;
 	uint64_t rate_from, rate_used;
+	enum { RATE_NONE, RATE_BEGUN, RATE_KNOWN } rate_known;
 	struct tenant_stats *count; /* &own, or the caller's */
 	struct tenant_stats own;
 	struct sched_stats seen; /* the library's counters, as last added to *count */

@@ -277,7 +277,7 @@ bool at_once_decide(struct gpu *g, struct vgpu *next)
 			return false;
 		g->joint = true;
 		g->joint_at = g->joint_last = g->s->now;
-		g->ahead_ns = g->joint_charged = 0;
+		g->joint_charged = 0;
 	}
 	if (g->holder != next) {
 		if (g->holder && !g->holder->joint)
