@@ -127,6 +127,9 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
 /* The most that a holder may have in flight while contended and a vGPU of a higher class has a
  * session: that one waits for it each time it comes back. */
 uint64_t sched_inflight_below(uint64_t handover_ns);
+/* The most where weights differ: a heavy one that comes back waits for it. A burst that fits is
+ * issued at once, and its end is known from the turn's beginning. */
+#define SCHED_UNLIKE_NS 1500000u
 /* The next vGPU gets the grant so long before the work of the last one ends: a hand-over that is
  * seen to have taken handover_ns, and the next worker's first command must be there by then. */
 uint64_t sched_early(uint64_t handover_ns);

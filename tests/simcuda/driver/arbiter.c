@@ -25,6 +25,7 @@
 struct simgpu_process *arbiter_self;
 static struct simgpu *gpu;
 static uint32_t self_slot; /* index + 1 */
+static struct simgpu_process *given; /* has the device now; lock held */
 static int open_fd;
 
 static void set64(uint64_t *p, uint64_t v)
@@ -120,9 +121,16 @@ static void lock(void)
 	}
 }
 
+/* Whoever is woken takes the lock: it must be free by then, also where the woken one gets this
+ * one's processor. */
 static void unlock(void)
 {
+	struct simgpu_process *p = given;
+
+	given = NULL;
 	pthread_mutex_unlock(&gpu->lock);
+	if (p)
+		syscall(SYS_futex, &p->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 /* lock held, device free: to the one that has waited longest. */
@@ -147,7 +155,7 @@ static void give_next(void)
 	set64(&p->ticket, 0);
 	set64(&p->slices, p->slices + 1);
 	__atomic_fetch_add(&p->turn, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &p->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+	given = p;
 }
 
 static bool owner_is_dead(void)

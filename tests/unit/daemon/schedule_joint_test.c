@@ -245,6 +245,31 @@ START_TEST(one_thinks)
 }
 END_TEST
 
+/* The worker of one of great weight is starved of a processor and does not see that its kernel has
+ * ended: no other is held for it meanwhile. */
+START_TEST(one_is_starved)
+{
+	static const uint32_t weight[N] = {100, 400, 100};
+	uint64_t since = schedule_now(), held = 0, looks = 0, had;
+
+	setup_at_once(weight);
+	serve(&since);
+	f[1].says->oldest_ns = schedule_now();
+	for (had = charged(0); charged(0) < had + 40 * MS; looks++) {
+		const uint64_t busy = f[1].says->busy_ns, commands = f[1].says->commands;
+
+		turn();
+		serve(&since);
+		f[1].says->busy_ns = busy;
+		f[1].says->commands = commands;
+		f[1].says->inflight_ns = MS / 10;
+		held += !is_open(&f[0]);
+	}
+	ck_assert_uint_lt(held, looks / 2);
+	teardown();
+}
+END_TEST
+
 /* One without work is asked, its gate stays open for a while, and then it is not with them. */
 START_TEST(one_pauses)
 {
@@ -362,6 +387,7 @@ int main(void)
 	tcase_add_test(c, one_gets_greedy);
 	tcase_add_test(c, by_weight);
 	tcase_add_test(c, one_thinks);
+	tcase_add_test(c, one_is_starved);
 	tcase_add_test(c, one_pauses);
 	tcase_add_test(c, one_hangs);
 	tcase_add_test(c, measured);

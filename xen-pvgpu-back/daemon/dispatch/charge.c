@@ -72,7 +72,7 @@ uint64_t charge_joint(struct schedule *s, uint64_t passed, uint64_t now)
 		if (!t->joint)
 			continue;
 		charge_alone(t, passed, now);
-		busy += t->joint_open && joint_busy(t);
+		busy += t->joint_open && joint_busy(t, now);
 	}
 	return busy;
 }

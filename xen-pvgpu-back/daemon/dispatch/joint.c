@@ -24,11 +24,12 @@
 	2u /* looks at which one has issued nothing, before it is asked: some may wait for others  \
 	    */
 #define LINGER_NS     20000000u
-#define SHOWN_NS      8000000u   /* so much is issued before a vGPU counts as brief */
+#define SHOWN_NS      8000000u /* so much is issued before a vGPU counts as brief */
 #define RATE_NS       100000000u /* estimated use between two comparisons with the driver's account, */
-#define RATE_FIRST_NS 50000000u  /* and before the first, which counts as a whole */
+#define RATE_FIRST_NS 50000000u /* and before the first, which counts as a whole */
 #define RATE_LEAST_Q8 64u
 #define RATE_MOST_Q8  1024u
+#define UNSEEN_NS     500000u
 #define OLD_NS        100000000u /* work that is older does not end, or waits for something */
 
 static uint64_t in_flight(const struct tenant *t)
@@ -68,13 +69,24 @@ void tenant_measured(struct tenant *t, uint64_t used_ns)
 	t->rate_used = 0;
 }
 
-bool joint_busy(const struct tenant *t)
+/* All that is in flight would have ended twice by now: its worker is starved of CPU, and has not
+ * seen the end. */
+static bool should_have_ended(const struct gate *g, uint64_t now)
+{
+	const uint64_t all = g->tenant->s->joint_inflight, own = g->last.inflight_ns;
+	const uint64_t ns = own > all ? own : all;
+
+	return g->last.oldest_ns && ns < OLD_NS && g->last.oldest_ns + 2 * ns + UNSEEN_NS < now;
+}
+
+bool joint_busy(const struct tenant *t, uint64_t now)
 {
 	const struct gate *g;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		if (g->last.inflight_ns && g->last.commands > g->last.awaited)
+		if (g->last.inflight_ns && g->last.commands > g->last.awaited &&
+		    !should_have_ended(g, now))
 			return true;
 	}
 	return false;
@@ -247,6 +259,7 @@ static void charge_rest(struct schedule *s, uint64_t now)
 static bool judge(struct schedule *s, uint64_t now)
 {
 	bool late = false, held = false, busy = false, idle;
+	uint64_t in = 0;
 	struct tenant *t;
 
 	charge_rest(s, now);
@@ -254,6 +267,7 @@ static bool judge(struct schedule *s, uint64_t now)
 	{
 		if (!t->joint)
 			continue;
+		in += in_flight(t);
 		if ((t->asked && is_old(t, now)) ||
 		    (t->undrained && now - t->undrained_since > OLD_NS)) {
 			t->full_from = t->issued;
@@ -266,9 +280,10 @@ static bool judge(struct schedule *s, uint64_t now)
 		if (!idle || !t->idle_since)
 			t->idle_since = idle ? now : 0;
 		held |= t->wants && !t->joint_open;
-		busy |= t->undrained || joint_busy(t);
+		busy |= t->undrained || joint_busy(t, now);
 	}
 	late |= any_drains_long(s, now);
+	s->joint_inflight = in;
 	s->ahead_ns = sched_ahead_look(s->ahead_ns, s->slice_ns, held && !busy);
 	return late;
 }
@@ -392,7 +407,7 @@ static void begin(struct schedule *s, uint64_t now)
 	s->joint = true;
 	s->joint_at = now;
 	s->joint_last = now;
-	s->joint_charged = 0;
+	s->joint_charged = s->joint_inflight = 0;
 }
 
 bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)

@@ -143,7 +143,7 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 	/* Of several at once only one that is held or asked tells when it runs dry, and one that is
 	 * held must not get its gate back by that. */
 	if (t->joint_open)
-		wants &= joint_busy(t);
+		wants &= joint_busy(t, now);
 	wants &= !dry_look(t, wants, now);
 	if (wants || !t->joint || t->joint_open || now >= s->joint_at)
 		tell_wants(s, t, wants, now);
@@ -245,7 +245,7 @@ bool schedule_alike(const struct tenant *t)
 /*
  * The work in flight of a vGPU is what the next one has to wait for. With less in flight a worker
  * that is starved of CPU runs dry sooner, so the amount is reduced only for the sake of higher
- * classes, most while one of them comes and goes, and of heavier vGPUs, as in joint turns.
+ * classes, most while one of them comes and goes, and of heavier vGPUs.
  */
 static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 {
@@ -253,7 +253,7 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 	const uint64_t least = sched_inflight_below(s->cost_ns);
 	const bool below = schedule_is_below(t);
 	bool soon = false;
-	uint64_t most, brief;
+	uint64_t most;
 
 	for (int c = 0; c < (int)t->policy.share.class; c++) {
 		soon |= s->inhabited[c] && s->wanted_at[c] &&
@@ -261,9 +261,9 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 	}
 	/* Work in flight at the end of a slice prolongs the turn. */
 	if (s->exact) {
-		brief = sched_brief(s->cost_ns, false);
 		most = s->slice_ns / 2;
-		most = schedule_alike(t) || most < brief ? most : brief;
+		if (!schedule_alike(t) && most > SCHED_UNLIKE_NS)
+			most = SCHED_UNLIKE_NS;
 		return below && least < most ? least : most;
 	}
 	most = below ? PVGPU_GATE_ALONE_NS * 3 / 4 : PVGPU_GATE_ALONE_NS;
@@ -342,7 +342,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 		s->overlapped = s->drained_at ? NULL : s->leaving;
 		if (s->overlapped)
 			TAILQ_FOREACH(g, &s->overlapped->gates, link)
-			gate_learn_no_more(g);
+		gate_learn_no_more(g);
 		/* The next worker's wake-up is assumed to be as late as this process's. */
 		if (s->drained_at)
 			learn_cost(s, now - s->drained_at + s->late_ns);

@@ -141,10 +141,11 @@ struct schedule {
 	/* joint.c */
 	bool joint; /* several vGPUs have the GPU at once */
 	unsigned int joints;
-	uint64_t joint_at;      /* the next look at all of them, */
-	uint64_t joint_last;    /* and the last */
-	uint64_t joint_charged; /* since then, to all vGPUs */
-	uint64_t ahead_ns;      /* one that is ahead by more is held */
+	uint64_t joint_at;       /* the next look at all of them, */
+	uint64_t joint_last;     /* and the last */
+	uint64_t joint_charged;  /* since then, to all vGPUs */
+	uint64_t joint_inflight; /* of all of them together, at the last look */
+	uint64_t ahead_ns;       /* one that is ahead by more is held */
 	/* hang.c */
 	bool together; /* all vGPUs that want the GPU have their gates open */
 	unsigned int besides;
@@ -214,8 +215,8 @@ void charge_exactly(struct schedule *s, uint64_t now);
 bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now);
 /* A look at its workers; full: one has had no room for more in flight since the last. */
 void joint_seen(struct tenant *t, bool full);
-/* Has it work in flight, by its workers' last report? */
-bool joint_busy(const struct tenant *t);
+/* Has it work in flight, by its workers' last report? Not that which should have ended. */
+bool joint_busy(const struct tenant *t, uint64_t now);
 /* May it have the GPU with others at once? */
 bool joint_may(const struct tenant *t);
 /* A gate is new, or not kept closed any more. */

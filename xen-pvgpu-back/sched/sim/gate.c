@@ -63,7 +63,7 @@ static bool is_soon_below(const struct vgpu *v)
 static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 {
 	const struct gpu *g = v->g;
-	uint64_t most, cap, brief;
+	uint64_t most, cap;
 
 	if (g->joint)
 		return sched_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
@@ -73,8 +73,7 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 		return is_soon_below(v) && cap < model(g)->alone_ns ? cap : model(g)->alone_ns;
 	}
 	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
-	brief = sched_brief(g->cost_ns, false);
-	most = g->alike || most < brief ? most : brief;
+	most = g->alike || most < SCHED_UNLIKE_NS ? most : SCHED_UNLIKE_NS;
 	most = (gate_is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
 	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
 }
