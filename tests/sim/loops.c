@@ -114,10 +114,10 @@ static void run_loop(const struct loop *l)
 		least = got[i] / due[i] < least ? got[i] / due[i] : least;
 	snprintf(name, sizeof(name), "loops_fair_%.0fus_%.0f_%.0fms", l->us, l->burst,
 		 l->think_us / 1e3);
-	row(name, least, "of due", ROW_LEAST, 0.8, d);
+	row(name, least, "of due", ROW_LEAST, options.quick ? 0.8 : 0.9, d);
 	snprintf(name, sizeof(name), "loops_total_%.0fus_%.0f_%.0fms", l->us, l->burst,
 		 l->think_us / 1e3);
-	row(name, sum(got) / sum(native), "of native", ROW_LEAST, 0.95, NULL);
+	row(name, sum(got) / sum(native), "of native", ROW_LEAST, 0.97, NULL);
 }
 
 /*

@@ -121,7 +121,7 @@ static void lock(void)
 	}
 }
 
-/* Whoever is woken takes the lock: it must be free by then, also where the woken one gets this
+/* The woken process takes the lock. It must be free by then, also where that process gets this
  * one's processor. */
 static void unlock(void)
 {
