@@ -24,7 +24,7 @@
 
 struct simgpu_process *arbiter_self;
 static struct simgpu *gpu;
-static uint32_t self_slot; /* index + 1 */
+static uint32_t self_slot;           /* index + 1 */
 static struct simgpu_process *given; /* has the device now; lock held */
 static int open_fd;
 

@@ -4,6 +4,8 @@
 
 #define LATELY  0xfu /* the last four turns */
 #define SOON_NS (10 * SIM_MS)
+/* What a worker parks at most, about. */
+#define MOST_PARKED 4096u
 
 static bool all_issued(const struct vgpu *v)
 {
@@ -58,7 +60,7 @@ uint64_t ends_in(const struct vgpu *v)
 	for (uint32_t i = 0; i < v->n_process; i++) {
 		const struct process *p = &v->process[i];
 
-		ns += (p->requests.n - p->issuing) * p->estimate_ns;
+		ns += load_parked(p, MOST_PARKED) * p->estimate_ns;
 	}
 	return ns;
 }

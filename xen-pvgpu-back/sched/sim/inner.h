@@ -242,5 +242,7 @@ bool load_issue(struct process *p);
 /* p's oldest kernel is done, and with its last kernel also a request. */
 void load_kernel_end(struct process *p);
 bool load_waiting(const struct process *p); /* has kernels to issue */
+/* How many those are, or most if they are more. */
+uint64_t load_parked(const struct process *p, uint64_t most);
 
 #endif

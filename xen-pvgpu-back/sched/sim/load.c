@@ -20,6 +20,15 @@ bool load_waiting(const struct process *p)
 	return p->issuing < p->requests.n;
 }
 
+uint64_t load_parked(const struct process *p, uint64_t most)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = p->issuing; i < p->requests.n && n < most; i++)
+		n += request(p, i)->to_issue;
+	return n < most ? n : most;
+}
+
 static bool over(const struct vgpu *v)
 {
 	return v->load->stop_ns && v->s->now >= v->load->stop_ns;
