@@ -4,7 +4,7 @@
 
 #define LATELY  0xfu /* the last four turns */
 #define SOON_NS (10 * SIM_MS)
-/* What a worker parks at most, about. */
+/* About as many as a worker parks at most. */
 #define MOST_PARKED 4096u
 
 static bool all_issued(const struct vgpu *v)
