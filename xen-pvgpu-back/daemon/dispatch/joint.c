@@ -79,31 +79,14 @@ static bool should_have_ended(const struct gate *g, uint64_t now)
 	return g->last.oldest_ns && ns < OLD_NS && g->last.oldest_ns + 2 * ns + UNSEEN_NS < now;
 }
 
-static bool has_work(const struct gate *g)
-{
-	return g->last.inflight_ns && g->last.commands > g->last.awaited;
-}
-
 bool joint_busy(const struct tenant *t, uint64_t now)
 {
 	const struct gate *g;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		if (has_work(g) && !should_have_ended(g, now))
-			return true;
-	}
-	return false;
-}
-
-/* The time in which a worker is starved is no reason to give the others more of a lead. */
-static bool reports_work(const struct tenant *t)
-{
-	const struct gate *g;
-
-	TAILQ_FOREACH(g, &t->gates, link)
-	{
-		if (has_work(g))
+		if (g->last.inflight_ns && g->last.commands > g->last.awaited &&
+		    !should_have_ended(g, now))
 			return true;
 	}
 	return false;
@@ -297,7 +280,8 @@ static bool judge(struct schedule *s, uint64_t now)
 		if (!idle || !t->idle_since)
 			t->idle_since = idle ? now : 0;
 		held |= t->wants && !t->joint_open;
-		busy |= t->undrained || reports_work(t);
+		/* The time in which a worker is starved gives the others no more of a lead. */
+		busy |= t->undrained || joint_busy(t, 0);
 	}
 	late |= any_drains_long(s, now);
 	s->joint_inflight = in;

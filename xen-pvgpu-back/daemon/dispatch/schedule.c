@@ -342,7 +342,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 		s->overlapped = s->drained_at ? NULL : s->leaving;
 		if (s->overlapped)
 			TAILQ_FOREACH(g, &s->overlapped->gates, link)
-		gate_learn_no_more(g);
+			gate_learn_no_more(g);
 		/* The next worker's wake-up is assumed to be as late as this process's. */
 		if (s->drained_at)
 			learn_cost(s, now - s->drained_at + s->late_ns);

@@ -215,7 +215,8 @@ void charge_exactly(struct schedule *s, uint64_t now);
 bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now);
 /* A look at its workers; full: one has had no room for more in flight since the last. */
 void joint_seen(struct tenant *t, bool full);
-/* Has it work in flight, by its workers' last report? Not that which should have ended. */
+/* Has it work in flight, by its workers' last report? Not that which should have ended by now; 0:
+ * that too. */
 bool joint_busy(const struct tenant *t, uint64_t now);
 /* May it have the GPU with others at once? */
 bool joint_may(const struct tenant *t);
