@@ -294,7 +294,7 @@ struct value_op {
 };
 struct op {
 	enum op_kind kind;
-	uint32_t refs;          /* exec.lock */
+	_Atomic uint32_t refs;
 	uint32_t blockers;      /* operations that must finish first */
 	_Atomic uint32_t state; /* futex: 0 pending, 1 a thread waits, 2 done */
 	struct sim_stream *stream;
