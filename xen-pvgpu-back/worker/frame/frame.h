@@ -99,7 +99,7 @@ struct worker {
 
 	/* loop.c: decoding thread only */
 	struct pvgpu_ring cmd;
-	struct pvgpu_poll poll;
+	struct pvgpu_poll poll[2]; /* [1]: while the guest waits for work on the GPU */
 	uint32_t cb_done;
 	bool greeted;       /* session_hello has come */
 	bool full;          /* gpu_submit said so */

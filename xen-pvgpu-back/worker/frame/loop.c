@@ -229,12 +229,13 @@ static bool wants_records(struct worker *w)
 static void sleep_for_work(struct worker *w)
 {
 	bool records = wants_records(w);
+	struct pvgpu_poll *p = &w->poll[gpu_is_awaited(w)];
 	bool sleep = true, empty;
 	uint64_t t;
 
 	if (pvgpu_ring_flush(&w->cmd))
 		link_ring_guest(w);
-	if (records && pvgpu_poll(&w->poll, ready, w))
+	if (records && pvgpu_poll(p, ready, w))
 		return;
 	t = pvgpu_poll_now();
 	/* The flag also asks the guest to ring for cb_done, so it is raised even when no record is
@@ -249,7 +250,7 @@ static void sleep_for_work(struct worker *w)
 	    pvgpu_load(&w->page->cb_done.v) == w->cb_done) {
 		look_at_files(w, sleep_limit_ms(w));
 		w->looked_ns = pvgpu_poll_now();
-		pvgpu_poll_slept(&w->poll, w->looked_ns - t);
+		pvgpu_poll_slept(p, w->looked_ns - t);
 		look_at_gate(w, w->looked_ns);
 	}
 	atomic_store(&w->sleeping, false);
@@ -274,7 +275,8 @@ static void run_kicked(struct worker *w)
 
 void loop_run(struct worker *w)
 {
-	pvgpu_poll_init(&w->poll);
+	pvgpu_poll_init(&w->poll[0]);
+	w->poll[1] = w->poll[0];
 	w->looked_ns = pvgpu_poll_now();
 	/* pvgpud sends the gate with the session: no work before it. */
 	control_read(w);

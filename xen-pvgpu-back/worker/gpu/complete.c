@@ -142,6 +142,11 @@ void wait_drop(struct gpu *g, struct wait *w)
 		worker_kick(g->w);
 }
 
+bool gpu_is_awaited(struct worker *w)
+{
+	return atomic_load_explicit(&worker_gpu(w)->complete.waits, memory_order_relaxed);
+}
+
 bool waits_room(struct gpu *g)
 {
 	struct complete *k = &g->complete;
@@ -238,19 +243,22 @@ static uint64_t spin_ns(struct gpu *g, const struct ctx *c, uint64_t cost)
 static int look(struct gpu *g, struct wait *w, bool block, bool spin)
 {
 	const uint64_t until = spin ? pvgpu_poll_now() + w->spin_ns : 0;
+	unsigned int looks = w->soon ? SPINS : 1;
 	int r;
 
 	if (!w->ev)
 		return 0;
 	r = ctx_enter(w->ctx);
-	for (unsigned int i = 0;
-	     !r && (i < (w->soon ? SPINS : 1) || (spin && pvgpu_poll_now() < until)); i++) {
+	while (!r) {
 		r = (int)g->far->cuEventQuery(w->ev);
 		if (!r && w->flush)
 			break; /* device output comes with the blocking call */
 		if (r != CUDA_ERROR_NOT_READY || !block)
 			return r;
 		r = 0;
+		looks -= looks > 0;
+		if (!looks && !(spin && pvgpu_poll_now() < until))
+			break;
 		sched_yield();
 	}
 	return r ? r : (int)g->far->cuEventSynchronize(w->ev);

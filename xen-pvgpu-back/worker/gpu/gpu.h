@@ -43,6 +43,9 @@ void gpu_gate_lost(struct worker *w);
 void gpu_gate_look(struct worker *w, bool rung);
 int gpu_gate_look_ms(struct worker *w);
 
+/* complete.c: a reply or a mark waits for work on the GPU. */
+bool gpu_is_awaited(struct worker *w);
+
 /*
  * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's
  * (or, with NULL, of the session's) one-way work; deferred_take() gives it to a synchronising call,
