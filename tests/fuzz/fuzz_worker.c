@@ -11,7 +11,7 @@
  * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
  * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
  * xen-pvgpu-back/worker/gpu/graph_exec.c xen-pvgpu-back/worker/gpu/graph_params.c
- * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
+ * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c xen-pvgpu-back/worker/gpu/event_pool.c
  * xen-pvgpu-back/worker/gpu/evict.c xen-pvgpu-back/worker/gpu/find.c
  * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
  * xen-pvgpu-back/worker/gpu/gate_page.c
@@ -157,6 +157,7 @@ static bool record(struct worker *w, uint16_t op)
 	hdr->seq = (hdr->seq & 0x7fffffff) |
 		   (op == PVGPU_OP_MEM_ALLOC || op == PVGPU_OP_MEM_RESERVE ? 1u << 31 : 0);
 	on = gpu_submit(w, d, rec, len) != PVGPU_FATAL;
+	gpu_pause(w);
 	free(rec);
 	return on;
 }

@@ -7,6 +7,9 @@
  * the side lane (side.c) runs calls that may block inside CUDA, the lane for loads (side.c) those
  * that load code; completion threads (complete.c) wait for events and send replies and marks; the
  * output thread (output.c) drains device output. Replies may be sent from any thread.
+ *
+ * While the decoding thread sleeps, a completion thread that has answered the guest is the decoding
+ * thread for a moment (worker_decode). A lock of loop.c sees to it that there is one at a time.
  */
 #ifndef PVGPU_WORKER_H
 #define PVGPU_WORKER_H
@@ -39,6 +42,22 @@ void worker_end(struct worker *w, int end, const char *fmt, ...)
 void worker_log(struct worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Wake the decoding thread: parked work may go on. */
 void worker_kick(struct worker *w);
+/*
+ * A completion thread, before it answers a call that the guest waits in: false: the decoding thread
+ * is awake. True: it sleeps on, and the caller decodes in its place: worker_decode() runs what the
+ * guest posts upon the answer (rung: on its own), until there is no more of it or something to wait
+ * for.
+ */
+bool worker_decode_begin(struct worker *w);
+void worker_decode(struct worker *w, bool rung);
+/*
+ * A completion thread that has nothing to do waits for the guest's doorbell, which it hears before
+ * the decoding thread does: it will wait for what it decodes, and no thread need be woken for that.
+ * One thread at a time. 1: as worker_decode_begin(); 0: look for something else to do; -1: the
+ * session has ended. worker_rouse: make it return, any thread.
+ */
+int worker_stand_by(struct worker *w);
+void worker_rouse(struct worker *w);
 
 /* lease.c: device memory leased from pvgpud. lease_try never blocks; lease_get may (side lane
  * only). */
@@ -86,19 +105,22 @@ struct gpu *worker_gpu(struct worker *w);
 /*
  * gpu.c: called by the frame, on the decoding thread except where said.
  *
- * gpu_open: after ASSIGN and before the seal: make the state, reserve the device window, start
- * threads. 0, or -1 with a reason for people. gpu_submit: one record (copied, header and op
- * checked; d is its row): park it, hand it to a lane or run d->run. 0; 1: taken, but fetch no more
- * until worker_kick; PVGPU_FATAL (worker_end was called). gpu_kicked: after a worker_kick, and
- * before anything more is fetched: let parked work go on. Same results as gpu_submit (1: still
- * full). gpu_arena_add, gpu_arena_remove: a chunk was mapped; is about to be unmapped: 0, or -EBUSY
- * when a command still uses it. gpu_shutdown: the session has ended: stop threads, free all
- * objects at the far end. The caller's watchdog ends the process when this takes too long.
+ * gpu_open: after ASSIGN and before the seal: make the state, reserve the device window. 0, or -1
+ * with a reason for people. gpu_start: after the seal: start threads; 0 or -1. gpu_submit: one
+ * record (copied, header and op checked; d is its row): park it, hand it to a lane or run d->run.
+ * 0; 1: taken, but fetch no more until worker_kick; PVGPU_FATAL (worker_end was called).
+ * gpu_kicked: after a worker_kick, and before anything more is fetched: let parked work go on. Same
+ * results as gpu_submit (1: still full). gpu_pause: no more records for now. gpu_arena_add,
+ * gpu_arena_remove: a chunk was mapped; is about to be unmapped: 0, or -EBUSY when a command still
+ * uses it. gpu_shutdown: the session has ended: stop threads, free all objects at the far end. The
+ * caller's watchdog ends the process when this takes too long.
  */
 struct pvgpu_cmd_desc;
 int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap);
 int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len);
 int gpu_kicked(struct worker *w);
+int gpu_start(struct worker *w);
+void gpu_pause(struct worker *w);
 int gpu_arena_add(struct worker *w, uint64_t addr, uint64_t size);
 int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size);
 void gpu_shutdown(struct worker *w);

@@ -96,6 +96,45 @@ void worker_kick(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+bool worker_decode_begin(struct worker *w)
+{
+	atomic_store(&w->sent_before, atomic_load(&w->n_sent));
+	return atomic_load(&w->decode);
+}
+
+int worker_stand_by(struct worker *w)
+{
+	int r;
+
+	pthread_mutex_lock(&w->stand_lock);
+	while (!w->roused)
+		pthread_cond_wait(&w->stirred, &w->stand_lock);
+	w->roused = false;
+	r = w->closes ? -1 : 0;
+	pthread_mutex_unlock(&w->stand_lock);
+	return r;
+}
+
+static void rouse(struct worker *w, bool closes)
+{
+	pthread_mutex_lock(&w->stand_lock);
+	w->roused = true;
+	w->closes |= closes;
+	pthread_cond_broadcast(&w->stirred);
+	pthread_mutex_unlock(&w->stand_lock);
+}
+
+/* complete.lock is held. */
+void worker_rouse(struct worker *w)
+{
+	rouse(w, false);
+}
+
+void worker_decode(struct worker *w, bool rung)
+{
+	atomic_load (&w->decode)(w);
+}
+
 bool lease_try(struct worker *w, uint64_t bytes)
 {
 	bool ok;
@@ -162,6 +201,7 @@ int fake_submit(struct worker *w, void *rec, uint32_t len, uint16_t op, uint32_t
 	struct pvgpu_cmd_hdr *hdr = rec;
 	const uint32_t total = len + PVGPU_PAD8(bytes_len);
 	uint64_t buf[PVGPU_CMD_MAX / 8];
+	int r;
 
 	hdr->len = total;
 	hdr->op = op;
@@ -170,7 +210,10 @@ int fake_submit(struct worker *w, void *rec, uint32_t len, uint16_t op, uint32_t
 	memcpy(buf, rec, len);
 	if (bytes_len)
 		memcpy((char *)buf + len, bytes, bytes_len);
-	return gpu_submit(w, d, buf, total);
+	r = gpu_submit(w, d, buf, total);
+	if (!w->posting)
+		gpu_pause(w);
+	return r;
 }
 
 struct worker *fake_open_on(const struct far *far)
@@ -189,6 +232,8 @@ struct worker *fake_open(bool with_ctx)
 	fake_far_init();
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->sent_more, NULL);
+	pthread_mutex_init(&w->stand_lock, NULL);
+	pthread_cond_init(&w->stirred, NULL);
 	w->sent = kept ? kept : calloc(FAKE_SENT, sizeof(*w->sent));
 	kept = NULL;
 	w->quota = 1ull << 30;
@@ -202,6 +247,7 @@ struct worker *fake_open(bool with_ctx)
 	kept_arena = NULL;
 	FAKE_CHECK(gpu_check(worker_far(w), reason, sizeof(reason)) == 0);
 	FAKE_CHECK(gpu_open(w, &w->gpu, reason, sizeof(reason)) == 0);
+	FAKE_CHECK(gpu_start(w) == 0);
 	FAKE_SUBMIT(w, SESSION_WINDOWS, 1, win);
 	FAKE_CHECK(fake_result(w, PVGPU_REP_REPLY, 1) == 0);
 	if (with_ctx) {
@@ -217,6 +263,7 @@ void fake_close(struct worker *w)
 
 	f->manual = false;
 	fake_complete(-1, UINT64_MAX);
+	rouse(w, true);
 	gpu_shutdown(w);
 	FAKE_CHECK(f->ctxs == 0);
 	FAKE_CHECK(f->streams == 0);
@@ -341,8 +388,10 @@ uint32_t fake_order(struct worker *w, uint16_t kind, uint32_t seq)
 
 void fake_kicked(struct worker *w)
 {
-	while (atomic_exchange(&w->kicked, false))
+	while (atomic_exchange(&w->kicked, false)) {
 		gpu_kicked(w);
+		gpu_pause(w);
+	}
 }
 
 int fake_number(struct worker *w, uint64_t ctx, uint64_t stream)

@@ -49,7 +49,7 @@ struct worker {
 	pthread_mutex_t lock;
 	pthread_cond_t sent_more;
 	struct fake_sent *sent;
-	uint32_t n_sent;
+	_Atomic uint32_t n_sent;
 	uint64_t leased, quota, context_charge;
 	int ended; /* times */
 	char why[160];
@@ -57,6 +57,14 @@ struct worker {
 	uint64_t told[PVGPU_ENDED_SLOTS]; /* the greatest that worker_ended() said */
 	atomic_bool faulted;
 	uint64_t arena_base, arena_size;
+	/* More records follow each at once: gpu_pause() is the test's to call. */
+	bool posting;
+	/* The decoding thread sleeps: a completion thread decodes for it, by this function. */
+	void (*_Atomic decode)(struct worker *w);
+	pthread_mutex_t stand_lock;
+	pthread_cond_t stirred;
+	bool roused, closes; /* stand_lock */
+	_Atomic uint32_t sent_before; /* records sent when that thread took over */
 };
 
 extern struct fake_far fake_far;

@@ -97,6 +97,7 @@ void end_process(struct worker *w)
 	link_say_ended(w, w->end, w->end_reason);
 	end_tell(w, w->end, w->end_reason);
 	lease_ended(w);
+	worker_rouse(w);
 	gpu_shutdown(w);
 	/* No atexit handlers: libcuda's may hang, and nothing is left for them to do. */
 	_exit(0);

@@ -89,7 +89,8 @@ struct worker {
 	struct pvgpu_ring_page *page;
 	size_t ring_bytes;
 	int kick, epoll;
-	int gate_bell; /* pvgpud's, of the gate; -1: none has come */
+	int rouse, standby; /* of a completion thread that waits for the doorbell; an epoll */
+	int gate_bell;      /* pvgpud's, of the gate; -1: none has come */
 	int out_fd, err_fd;
 	/* link_local.c */
 	int to_worker, to_guest, session, guest_pidfd;
@@ -97,9 +98,12 @@ struct worker {
 	int evtchn;
 	uint32_t port; /* our end of the session's event channel */
 
-	/* loop.c: decoding thread only */
+	/* loop.c: whose holder decodes; all that is said to be of the decoding thread */
+	pthread_mutex_t decode;
 	struct pvgpu_ring cmd;
-	struct pvgpu_poll poll[2]; /* [1]: while the guest waits for work on the GPU */
+	struct pvgpu_poll poll[2];  /* [1]: while the guest waits for work on the GPU */
+	struct pvgpu_poll *polled;  /* before the sleep that began then; NULL: learn nothing */
+	uint64_t slept_ns, wake_ns; /* that; when the thread in epoll_wait() wakes by itself */
 	uint32_t cb_done;
 	bool greeted;       /* session_hello has come */
 	bool full;          /* gpu_submit said so */
@@ -109,6 +113,7 @@ struct worker {
 	uint64_t drain_ns;  /* end the session then; 0: no */
 	/* any thread */
 	atomic_bool kicked, sleeping, ended;
+	atomic_bool woken; /* the decoding thread is awake and wants `decode` */
 
 	/* end.c */
 	pthread_mutex_t end_lock;
@@ -148,6 +153,8 @@ void link_say_ended(struct worker *w, int end, const char *reason);
 int link_map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, off_t offset,
 		  char *reason, size_t cap);
 int link_watch(struct worker *w, int fd, uint32_t events, enum source source);
+/* The guest's doorbell: of two threads that wait for it one is woken. */
+int link_watch_guest(struct worker *w, int fd, uint32_t events);
 
 /* link_local.c, link_xen.c: the session's way to its guest. */
 struct link_ops {

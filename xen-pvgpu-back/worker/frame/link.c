@@ -18,6 +18,16 @@ int link_watch(struct worker *w, int fd, uint32_t events, enum source source)
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
+int link_watch_guest(struct worker *w, int fd, uint32_t events)
+{
+	struct epoll_event e = {.events = events | EPOLLEXCLUSIVE, .data.u32 = FROM_GUEST};
+
+	/* The first that watches is the first that is woken, if a thread waits there. */
+	if (epoll_ctl(w->standby, EPOLL_CTL_ADD, fd, &e) < 0)
+		return -1;
+	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
 int link_map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, off_t offset,
 		  char *reason, size_t cap)
 {
@@ -39,9 +49,14 @@ int link_map_ring(struct worker *w, const struct pvgpu_sup_assign *m, int fd, of
 
 static int make_files(struct worker *w)
 {
+	struct epoll_event roused = {.events = EPOLLIN, .data.u32 = FROM_KICK};
+
 	w->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (w->kick < 0 || w->epoll < 0 ||
+	w->rouse = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->standby = epoll_create1(EPOLL_CLOEXEC);
+	if (w->kick < 0 || w->epoll < 0 || w->rouse < 0 || w->standby < 0 ||
+	    epoll_ctl(w->standby, EPOLL_CTL_ADD, w->rouse, &roused) < 0 ||
 	    link_watch(w, PVGPU_SUP_CONTROL_FD, EPOLLIN | EPOLLRDHUP, FROM_CONTROL) < 0 ||
 	    link_watch(w, w->kick, EPOLLIN, FROM_KICK) < 0)
 		return -1;

@@ -47,7 +47,7 @@ static int local_take(struct worker *w, const struct pvgpu_sup_assign *m, const 
 	if (bad)
 		return -1;
 	/* The doorbell is edge triggered: its count is never read. */
-	if (link_watch(w, w->to_worker, EPOLLIN | EPOLLET, FROM_GUEST) < 0 ||
+	if (link_watch_guest(w, w->to_worker, EPOLLIN | EPOLLET) < 0 ||
 	    link_watch(w, w->session, EPOLLIN | EPOLLRDHUP, FROM_SESSION) < 0 ||
 	    (w->guest_pidfd >= 0 && link_watch(w, w->guest_pidfd, EPOLLIN, FROM_PIDFD) < 0)) {
 		snprintf(reason, cap, "cannot set up epoll: %s", strerror(errno));

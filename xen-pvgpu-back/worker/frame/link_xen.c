@@ -55,7 +55,7 @@ static int xen_take(struct worker *w, const struct pvgpu_sup_assign *m, const in
 		return err == -EINVAL ? -EPROTO : -1;
 	/* Should an event be spurious, no read waits for the next one. */
 	if (fcntl(w->evtchn, F_SETFL, O_NONBLOCK) < 0 ||
-	    link_watch(w, w->evtchn, EPOLLIN, FROM_GUEST) < 0) {
+	    link_watch_guest(w, w->evtchn, EPOLLIN) < 0) {
 		snprintf(reason, cap, "cannot wait for the event channel: %s", strerror(errno));
 		return -1;
 	}

@@ -147,13 +147,17 @@ static void handle_event(struct worker *w, const struct epoll_event *e)
 	}
 }
 
-static void look_at_files(struct worker *w, int timeout_ms)
+static void handle_events(struct worker *w, const struct epoll_event *ev, int n)
 {
-	struct epoll_event ev[8];
-	int n = epoll_wait(w->epoll, ev, 8, timeout_ms);
-
 	for (int i = 0; i < n && !has_ended(w); i++)
 		handle_event(w, &ev[i]);
+}
+
+static void look_at_files(struct worker *w)
+{
+	struct epoll_event ev[8];
+
+	handle_events(w, ev, epoll_wait(w->epoll, ev, 8, 0));
 }
 
 static void look_at_drain(struct worker *w)
@@ -189,7 +193,7 @@ static void look_around(struct worker *w)
 	if (now - w->looked_ns < LOOK_NS)
 		return;
 	w->looked_ns = now;
-	look_at_files(w, 0);
+	look_at_files(w);
 	look_at_gate(w, now);
 	lease_tell(w);
 	look_at_drain(w);
@@ -201,8 +205,33 @@ static bool ready(void *arg)
 	struct worker *w = arg;
 
 	return atomic_load_explicit(&w->kicked, memory_order_relaxed) || has_ended(w) ||
+	       atomic_load_explicit(&w->woken, memory_order_relaxed) ||
 	       pvgpu_load(&w->page->cb_done.v) != w->cb_done || pvgpu_ring_avail(&w->cmd) != 0;
 }
+
+static void run_kicked(struct worker *w)
+{
+	int r;
+
+	if (!atomic_load_explicit(&w->kicked, memory_order_relaxed))
+		return;
+	atomic_exchange(&w->kicked, false);
+	r = gpu_kicked(w);
+	if (r == PVGPU_FATAL)
+		worker_end(w, PVGPU_END_FAILED, "a parked command could not be carried out");
+	w->full = r == 1;
+}
+
+/* All that can be done at once; how many records. */
+static unsigned int step(struct worker *w)
+{
+	run_kicked(w);
+	send_queued(w);
+	look_at_callbacks(w);
+	return has_ended(w) ? 0 : take_batch(w);
+}
+
+/* ---- sleeping ---- */
 
 static int sleep_limit_ms(struct worker *w)
 {
@@ -226,18 +255,18 @@ static bool wants_records(struct worker *w)
 	return !w->full && atomic_load(&w->send.queued) < QUEUED_HOLD;
 }
 
-static void sleep_for_work(struct worker *w)
+/* Nothing is decoded from here on until there is a doorbell or a kick. False: there is something to
+ * do already. */
+static bool sleep_begin(struct worker *w, struct pvgpu_poll *polled)
 {
-	bool records = wants_records(w);
-	struct pvgpu_poll *p = &w->poll[gpu_is_awaited(w)];
+	const bool records = wants_records(w);
 	bool sleep = true, empty;
-	uint64_t t;
 
+	gpu_pause(w);
 	if (pvgpu_ring_flush(&w->cmd))
 		link_ring_guest(w);
-	if (records && pvgpu_poll(p, ready, w))
-		return;
-	t = pvgpu_poll_now();
+	w->polled = polled;
+	w->slept_ns = pvgpu_poll_now();
 	/* The flag also asks the guest to ring for cb_done, so it is raised even when no record is
 	 * wanted. */
 	empty = pvgpu_ring_sleep_begin(&w->cmd);
@@ -246,31 +275,172 @@ static void sleep_for_work(struct worker *w)
 	if (!send_wait_begin(w))
 		sleep = false;
 	atomic_store(&w->sleeping, true);
-	if (sleep && !atomic_load(&w->kicked) && !has_ended(w) &&
-	    pvgpu_load(&w->page->cb_done.v) == w->cb_done) {
-		look_at_files(w, sleep_limit_ms(w));
-		w->looked_ns = pvgpu_poll_now();
-		pvgpu_poll_slept(p, w->looked_ns - t);
-		look_at_gate(w, w->looked_ns);
-	}
+	return sleep && !atomic_load(&w->kicked) && !has_ended(w) &&
+	       pvgpu_load(&w->page->cb_done.v) == w->cb_done;
+}
+
+static void sleep_end(struct worker *w)
+{
+	if (!atomic_load(&w->sleeping))
+		return;
 	atomic_store(&w->sleeping, false);
 	pvgpu_ring_sleep_end(&w->cmd);
 	send_wait_end(w);
+}
+
+/* Would polling have been enough? */
+static void learn(struct worker *w, uint64_t now)
+{
+	if (w->polled)
+		pvgpu_poll_slept(w->polled, now - w->slept_ns);
+	w->polled = NULL;
+}
+
+/* The decoding thread's sleep, in which other threads may decode. */
+static void sleep_until_woken(struct worker *w)
+{
+	struct epoll_event ev[8];
+	const int ms = sleep_limit_ms(w);
+	int n;
+
+	w->wake_ns = ms < 0 ? UINT64_MAX : pvgpu_poll_now() + (uint64_t)ms * 1000000u;
+	pthread_mutex_unlock(&w->decode);
+	n = epoll_wait(w->epoll, ev, 8, ms);
+	/* Another thread that polls with the lock taken sees it. */
+	atomic_store(&w->woken, true);
+	pthread_mutex_lock(&w->decode);
+	atomic_store(&w->woken, false);
+	sleep_end(w);
+	handle_events(w, ev, n);
+	w->looked_ns = pvgpu_poll_now();
+	learn(w, w->looked_ns);
+	look_at_gate(w, w->looked_ns);
+}
+
+static void sleep_for_work(struct worker *w)
+{
+	struct pvgpu_poll *p = &w->poll[gpu_is_awaited(w)];
+
+	if (pvgpu_ring_flush(&w->cmd))
+		link_ring_guest(w);
+	if (wants_records(w) && pvgpu_poll(p, ready, w))
+		return;
+	if (sleep_begin(w, p))
+		sleep_until_woken(w);
+	sleep_end(w);
 	lease_tell(w);
 	look_at_drain(w);
 }
 
-static void run_kicked(struct worker *w)
-{
-	int r;
+/* ---- a moment's decoding by a completion thread ---- */
 
-	if (!atomic_load_explicit(&w->kicked, memory_order_relaxed))
-		return;
-	atomic_exchange(&w->kicked, false);
-	r = gpu_kicked(w);
-	if (r == PVGPU_FATAL)
-		worker_end(w, PVGPU_END_FAILED, "a parked command could not be carried out");
-	w->full = r == 1;
+/* The decoding thread sleeps on: is it to be woken, or to sleep less long? */
+static bool must_wake(struct worker *w)
+{
+	const int ms = sleep_limit_ms(w);
+
+	return ms >= 0 && pvgpu_poll_now() + (uint64_t)ms * 1000000u < w->wake_ns;
+}
+
+bool worker_decode_begin(struct worker *w)
+{
+	if (pthread_mutex_trylock(&w->decode))
+		return false;
+	if (!atomic_load(&w->sleeping) || has_ended(w)) {
+		pthread_mutex_unlock(&w->decode);
+		return false;
+	}
+	if (w->polled == &w->poll[1])
+		pvgpu_poll_learn(w->polled, false);
+	w->polled = NULL;
+	/* Now: a guest that is quick would ring. */
+	sleep_end(w);
+	return true;
+}
+
+static void wake_decoding_thread(struct worker *w)
+{
+	const uint64_t one = 1;
+
+	if (write(w->kick, &one, sizeof(one)) < 0) {
+		/* It is readable already. */
+	}
+}
+
+void worker_decode(struct worker *w, bool rung)
+{
+	struct pvgpu_poll *p = NULL;
+	unsigned int all = 0, n;
+
+	do {
+		n = step(w);
+		all += n;
+		p = rung ? &w->poll[gpu_is_awaited(w)] : NULL;
+	} while (all < BATCH && wants_records(w) && !has_ended(w) && !atomic_load(&w->woken) &&
+		 !gpu_wants_thread(w) && (n || (p && pvgpu_poll(p, ready, w))));
+	lease_tell(w);
+	if (!sleep_begin(w, n ? NULL : p) || must_wake(w))
+		wake_decoding_thread(w);
+	pthread_mutex_unlock(&w->decode);
+}
+
+void worker_rouse(struct worker *w)
+{
+	const uint64_t one = 1;
+
+	if (write(w->rouse, &one, sizeof(one)) < 0) {
+		/* It is readable already. */
+	}
+}
+
+/*
+ * The doorbell rang. The event may be old, of a ring that another thread has answered. A guest that
+ * has cleared the flag does not ring again, whatever it rang for: then the flag must go up. One that
+ * keeps to no rule has its records looked at as well.
+ */
+static bool was_rung_for(struct worker *w)
+{
+	return !pvgpu_load(&w->page->cmd_sleeping.v) || atomic_load(&w->send.queued) || ready(w);
+}
+
+static bool decode_begin_rung(struct worker *w)
+{
+	if (pthread_mutex_trylock(&w->decode)) {
+		/* The holder may have looked at the ring for the last time, and only this
+		 * thread has heard the doorbell. */
+		wake_decoding_thread(w);
+		return false;
+	}
+	if (atomic_load(&w->sleeping) && !has_ended(w) && was_rung_for(w)) {
+		learn(w, pvgpu_poll_now());
+		sleep_end(w);
+		return true;
+	}
+	pthread_mutex_unlock(&w->decode);
+	return false;
+}
+
+int worker_stand_by(struct worker *w)
+{
+	struct epoll_event ev[2];
+	bool rung = false;
+	uint64_t count;
+	int n;
+
+	n = epoll_wait(w->standby, ev, 2, -1);
+	for (int i = 0; i < n; i++) {
+		if (ev[i].data.u32 == FROM_GUEST)
+			rung = true;
+		else if (read(w->rouse, &count, sizeof(count)) < 0) {
+			/* Taken already. */
+		}
+	}
+	if (has_ended(w))
+		return -1;
+	if (!rung)
+		return 0;
+	w->link->rung(w);
+	return decode_begin_rung(w);
 }
 
 void loop_run(struct worker *w)
@@ -278,17 +448,17 @@ void loop_run(struct worker *w)
 	pvgpu_poll_init(&w->poll[0]);
 	w->poll[1] = w->poll[0];
 	w->looked_ns = pvgpu_poll_now();
+	/* Held to the end: then there is nothing more to decode. */
+	pthread_mutex_lock(&w->decode);
 	/* pvgpud sends the gate with the session: no work before it. */
 	control_read(w);
 	while (!has_ended(w)) {
-		unsigned int n;
+		unsigned int n = step(w);
 
-		run_kicked(w);
-		send_queued(w);
-		look_at_callbacks(w);
 		if (has_ended(w))
 			break;
-		n = take_batch(w);
+		if (n == BATCH)
+			gpu_pause(w);
 		look_around(w);
 		if (!n && !has_ended(w) && !atomic_load(&w->kicked))
 			sleep_for_work(w);

@@ -293,6 +293,8 @@ static int serve(struct worker *w)
 		return fail(w, reason);
 	}
 	gpu_gate_await(w);
+	if (gpu_start(w) < 0)
+		return fail(w, "cannot start a completion thread");
 	if (output_start(w, w->out_fd, w->err_fd) < 0)
 		return fail(w, "cannot start the output thread");
 	control_say(w, PVGPU_SUP_SEALED, 0, 0, NULL);
@@ -314,8 +316,8 @@ int main(int argc, char **argv)
 	if (check_fds(&w) < 0)
 		return 2;
 	w.info.session = w.opt.id;
-	w.end_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-	w.guest_pidfd = w.evtchn = w.kick = w.epoll = w.gate_bell = -1;
+	w.end_lock = w.decode = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	w.guest_pidfd = w.evtchn = w.kick = w.epoll = w.rouse = w.standby = w.gate_bell = -1;
 	if (sandbox_prepare(&w.opt.sandbox, reason, sizeof(reason)) < 0 ||
 	    prepare(&w, reason, sizeof(reason)) < 0 ||
 	    gpu_check(&w.far, reason, sizeof(reason)) < 0)

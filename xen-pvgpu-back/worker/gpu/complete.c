@@ -27,60 +27,6 @@
 #define SPIN_ASKED_NS 1000000u /* where the context's flags ask for it */
 #define LOOK_US       100      /* between two looks at queues that no thread can block for */
 
-int pool_get(struct gpu *g, struct ctx *c, CUevent *ev)
-{
-	bool found;
-
-	pthread_mutex_lock(&g->complete.lock);
-	found = c->pool.count > 0;
-	if (found)
-		*ev = c->pool.ev[--c->pool.count];
-	pthread_mutex_unlock(&g->complete.lock);
-	if (found)
-		return 0;
-	return (int)g->far->cuEventCreate(ev, CU_EVENT_DISABLE_TIMING | CU_EVENT_BLOCKING_SYNC);
-}
-
-bool event_pool_keep(struct event_pool *p, CUevent ev)
-{
-	if (p->count == p->cap) {
-		const uint32_t cap = p->cap ? 2 * p->cap : 16;
-		CUevent *more = realloc(p->ev, cap * sizeof(*more));
-
-		if (!more)
-			return false;
-		p->ev = more;
-		p->cap = cap;
-	}
-	p->ev[p->count++] = ev;
-	return true;
-}
-
-void pool_put(struct gpu *g, struct ctx *c, CUevent ev)
-{
-	bool kept;
-
-	pthread_mutex_lock(&g->complete.lock);
-	kept = event_pool_keep(&c->pool, ev);
-	pthread_mutex_unlock(&g->complete.lock);
-	if (!kept)
-		g->far->cuEventDestroy_v2(ev);
-}
-
-static void destroy_all(struct gpu *g, struct event_pool *p)
-{
-	for (uint32_t i = 0; i < p->count; i++)
-		g->far->cuEventDestroy_v2(p->ev[i]);
-	p->count = 0;
-}
-
-void pool_empty(struct gpu *g, struct ctx *c)
-{
-	/* No other thread uses the context any more. */
-	destroy_all(g, &c->pool);
-	destroy_all(g, &c->timers);
-}
-
 struct wait *wait_new(struct gpu *g, struct ctx *c)
 {
 	struct complete *k = &g->complete;
@@ -127,6 +73,8 @@ void wait_drop(struct gpu *g, struct wait *w)
 		g->far->cuEventDestroy_v2(w->ev);
 	pthread_mutex_lock(&k->lock);
 	atomic_fetch_sub(&k->waits, 1);
+	if (w->awaited)
+		atomic_fetch_sub(&k->awaited, 1);
 	atomic_fetch_sub(&c->waits, 1);
 	pthread_cond_broadcast(&k->gone);
 	if (k->spares < SPARES_MAX) {
@@ -144,7 +92,7 @@ void wait_drop(struct gpu *g, struct wait *w)
 
 bool gpu_is_awaited(struct worker *w)
 {
-	return atomic_load_explicit(&worker_gpu(w)->complete.waits, memory_order_relaxed);
+	return atomic_load_explicit(&worker_gpu(w)->complete.awaited, memory_order_relaxed);
 }
 
 bool waits_room(struct gpu *g)
@@ -163,7 +111,7 @@ static uint64_t idles(const struct gpu *g, const struct stream *s, const struct 
 	const uint64_t in_flight = s->load.work - s->done.work;
 
 	return load->work == s->load.work && g->gate.flying.work == in_flight ? g->gate.commands
-									     : 0;
+									      : 0;
 }
 
 /* complete.lock held: the first w->at operations of the stream have ended. */
@@ -178,6 +126,8 @@ static void vouch(struct gpu *g, struct wait *w)
 	s->seen_load = w->load;
 	atomic_store(&s->seen, w->at);
 }
+
+static void finish_upto(struct gpu *g, struct waitq *q, uint64_t at, int result);
 
 /* complete.lock held; dropped meanwhile. The head of the queue is finished. */
 static void finish_head(struct gpu *g, struct waitq *q, int result)
@@ -201,6 +151,8 @@ static void finish_head(struct gpu *g, struct waitq *q, int result)
 	q->running--;
 	if (!q->running)
 		pthread_cond_broadcast(&k->gone);
+	if (q != &w->s->fenceq)
+		finish_upto(g, &w->s->fenceq, w->at, result);
 	pinned = w->pins;
 	w->finished = true;
 	if (!pinned) {
@@ -210,16 +162,14 @@ static void finish_head(struct gpu *g, struct waitq *q, int result)
 	}
 }
 
-/* complete.lock held: what stands before the wait w for a guest's event in that event's stream. */
-static void finish_before(struct gpu *g, struct wait *w, int result)
+/* complete.lock held; dropped meanwhile: what stands in q up to this operation. */
+static void finish_upto(struct gpu *g, struct waitq *q, uint64_t at, int result)
 {
-	struct waitq *q = &w->s->q;
-
 	for (;;) {
 		/* One at a time, or a later one could be done first. */
 		while (q->running)
 			pthread_cond_wait(&g->complete.gone, &g->complete.lock);
-		if (!q->head || q->head->at > w->at)
+		if (!q->head || q->head->at > at)
 			return;
 		finish_head(g, q, result);
 	}
@@ -292,13 +242,66 @@ static void staff(struct gpu *g)
 {
 	struct complete *k = &g->complete;
 
-	if (k->runs > k->idle && k->threads < COMPLETE_THREADS &&
+	if (k->runs > k->idle + k->coming + k->standing && k->threads < COMPLETE_THREADS &&
 	    !pthread_create(&k->thread[k->threads], NULL, complete_thread, g))
 		k->threads++;
 }
 
-/* complete.lock held; dropped meanwhile. Look at the head of a queue that this thread has taken. */
-static int serve(struct gpu *g, struct waitq *q)
+/*
+ * complete.lock held. The guest goes on with its answer. This thread, which is awake, takes the
+ * commands that come of it rather than wake the decoding thread, and is back for the wait that they
+ * end with.
+ */
+static bool takes_over(struct gpu *g)
+{
+	struct complete *k = &g->complete;
+
+	if (k->coming || k->run || k->stop || !worker_decode_begin(g->w))
+		return false;
+	k->coming++;
+	return true;
+}
+
+/* complete.lock held; dropped meanwhile. */
+static void decode(struct gpu *g, bool rung)
+{
+	struct complete *k = &g->complete;
+
+	pthread_mutex_unlock(&k->lock);
+	worker_decode(g->w, rung);
+	pthread_mutex_lock(&k->lock);
+	k->coming--;
+}
+
+/* complete.lock held; dropped meanwhile. Wait for a queue, or, one of the threads, for the guest's
+ * doorbell. */
+static void rest(struct gpu *g)
+{
+	struct complete *k = &g->complete;
+	int r;
+
+	if (k->standing || k->stop) {
+		k->idle++;
+		pthread_cond_wait(&k->more, &k->lock);
+		k->idle--;
+		return;
+	}
+	k->standing = true;
+	pthread_mutex_unlock(&k->lock);
+	r = worker_stand_by(g->w);
+	pthread_mutex_lock(&k->lock);
+	if (r < 0)
+		return; /* no thread stands by again */
+	k->standing = false;
+	if (!r)
+		return;
+	k->coming++;
+	decode(g, true);
+}
+
+/* complete.lock held; dropped meanwhile. Look at the head of a queue that this thread has taken;
+ * *decodes: it decodes now. */
+static int serve(struct gpu *g, struct waitq *q, bool *decodes)
 {
 	struct complete *k = &g->complete;
 	const bool block = k->blocked < COMPLETE_THREADS - 1;
@@ -333,8 +336,10 @@ static int serve(struct gpu *g, struct waitq *q)
 	}
 	if (r == CUDA_ERROR_NOT_READY)
 		return r;
+	/* Waits that stand before an event in its stream are finished first. */
 	if (w->e)
-		finish_before(g, w, r);
+		finish_upto(g, &w->s->q, w->at, r);
+	*decodes = !r && w->flush && takes_over(g);
 	finish_head(g, q, r);
 	return 0;
 }
@@ -354,27 +359,28 @@ static void *complete_thread(void *arg)
 	pthread_mutex_lock(&k->lock);
 	while (!k->stop || k->run) {
 		struct waitq *q = run_take(k);
+		bool decodes = false;
 		struct obj *owner;
 		int r;
 
 		if (!q) {
-			k->idle++;
-			pthread_cond_wait(&k->more, &k->lock);
-			k->idle--;
+			rest(g);
 			continue;
 		}
-		r = serve(g, q);
+		r = serve(g, q, &decodes);
 		if (q->head) {
 			run_add(k, q);
-			if (r == CUDA_ERROR_NOT_READY)
-				nap(k);
-			continue;
+		} else {
+			q->queued = false;
+			owner = q->owner;
+			pthread_mutex_unlock(&k->lock);
+			obj_unref(owner);
+			pthread_mutex_lock(&k->lock);
 		}
-		q->queued = false;
-		owner = q->owner;
-		pthread_mutex_unlock(&k->lock);
-		obj_unref(owner);
-		pthread_mutex_lock(&k->lock);
+		if (decodes)
+			decode(g, false);
+		else if (r == CUDA_ERROR_NOT_READY)
+			nap(k);
 	}
 	k->exited++;
 	pthread_cond_broadcast(&k->gone);
@@ -382,22 +388,102 @@ static void *complete_thread(void *arg)
 	return NULL;
 }
 
-static void enqueue(struct gpu *g, struct waitq *q, struct wait *w)
+static void append(struct waitq *q, struct wait *w)
 {
-	struct complete *k = &g->complete;
-
-	pthread_mutex_lock(&k->lock);
 	w->next = NULL;
 	*q->tail = w;
 	q->tail = &w->next;
-	if (!q->queued) {
-		q->queued = true;
-		obj_ref(q->owner);
-		run_add(k, q);
-		staff(g);
+}
+
+/* complete.lock held; the caller has referenced the queue's owner. */
+static void run(struct gpu *g, struct waitq *q)
+{
+	struct complete *k = &g->complete;
+
+	q->queued = true;
+	run_add(k, q);
+	if (k->runs <= k->coming)
+		return;
+	staff(g);
+	if (k->standing && k->runs > k->idle + k->coming)
+		worker_rouse(g->w);
+	else
 		pthread_cond_signal(&k->more);
+}
+
+static void enqueue(struct gpu *g, struct waitq *q, struct wait *w)
+{
+	struct complete *k = &g->complete;
+	struct stream *s = w->s;
+
+	pthread_mutex_lock(&k->lock);
+	append(q, w);
+	if (s->awaited < w->at)
+		s->awaited = w->at;
+	w->awaited = w->flush;
+	if (w->awaited)
+		atomic_fetch_add(&k->awaited, 1);
+	if (!q->queued) {
+		obj_ref(q->owner);
+		run(g, q);
 	}
 	pthread_mutex_unlock(&k->lock);
+}
+
+/*
+ * complete.lock held: is a wait under way that ends when the last fence in the queue does? Its
+ * event is the next operation of the stream: others would keep back how far the stream has come, or
+ * wait for what only the fence's end lets go on.
+ */
+static bool covered(const struct stream *s)
+{
+	return s->awaited >= s->fences && s->awaited <= s->fences + 1 &&
+	       s->fences > atomic_load(&s->seen);
+}
+
+/*
+ * complete.lock held; dropped meanwhile. Fences get a thread only when no wait does for them that
+ * the guest has posted behind what they fence.
+ */
+static void take_late(struct gpu *g)
+{
+	struct complete *k = &g->complete;
+	struct waitq *q;
+
+	while ((q = k->late)) {
+		struct stream *s = (struct stream *)q->owner;
+
+		k->late = q->next;
+		q->late = false;
+		if (q->head && !q->queued && !covered(s)) {
+			run(g, q);
+			continue;
+		}
+		pthread_mutex_unlock(&k->lock);
+		obj_unref(&s->o);
+		pthread_mutex_lock(&k->lock);
+	}
+}
+
+void gpu_pause(struct worker *w)
+{
+	struct gpu *g = worker_gpu(w);
+	struct complete *k = &g->complete;
+
+	pthread_mutex_lock(&k->lock);
+	take_late(g);
+	pthread_mutex_unlock(&k->lock);
+}
+
+bool gpu_wants_thread(struct worker *w)
+{
+	struct complete *k = &worker_gpu(w)->complete;
+	bool wanted;
+
+	pthread_mutex_lock(&k->lock);
+	wanted = k->run != NULL;
+	pthread_mutex_unlock(&k->lock);
+	return wanted;
 }
 
 static void wait_now(struct gpu *g, struct wait *w, int result)
@@ -465,6 +551,8 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at,
 		const struct load *load)
 {
+	struct complete *k = &g->complete;
+
 	w->s = obj_ref(s);
 	w->at = at;
 	w->load = *load;
@@ -472,7 +560,17 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 	w->soon = load->cost <= s->done.cost + SPIN_COST_NS;
 	w->ev = ev;
 	atomic_fetch_add(&s->waits, 1);
-	enqueue(g, &s->fenceq, w);
+	pthread_mutex_lock(&k->lock);
+	append(&s->fenceq, w);
+	if (s->fences < at)
+		s->fences = at;
+	if (!s->fenceq.queued && !s->fenceq.late) {
+		obj_ref(s);
+		s->fenceq.late = true;
+		s->fenceq.next = k->late;
+		k->late = &s->fenceq;
+	}
+	pthread_mutex_unlock(&k->lock);
 }
 
 void stream_tell(struct stream *s)
@@ -493,7 +591,7 @@ void ctx_waits_drain(struct gpu *g, struct ctx *c)
 	pthread_mutex_unlock(&k->lock);
 }
 
-int complete_init(struct gpu *g)
+void complete_init(struct gpu *g)
 {
 	struct complete *k = &g->complete;
 	pthread_condattr_t attr;
@@ -508,8 +606,14 @@ int complete_init(struct gpu *g)
 	k->run_tail = &k->run;
 	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
 		k->may_spin = CPU_COUNT(&cpus) > 1;
+}
+
+int gpu_start(struct worker *w)
+{
+	struct complete *k = &worker_gpu(w)->complete;
+
 	/* One at least, or nothing would ever be answered. */
-	if (pthread_create(&k->thread[0], NULL, complete_thread, g))
+	if (pthread_create(&k->thread[0], NULL, complete_thread, worker_gpu(w)))
 		return -1;
 	k->threads = 1;
 	return 0;
@@ -524,6 +628,7 @@ bool complete_stop(struct gpu *g, unsigned int ms)
 	until = pvgpu_poll_after(ms * 1000000ull);
 	pthread_mutex_lock(&k->lock);
 	k->stop = true;
+	take_late(g);
 	pthread_cond_broadcast(&k->more);
 	pthread_cond_broadcast(&k->gone);
 	while (k->exited < k->threads && r != ETIMEDOUT)

@@ -70,7 +70,8 @@ int gpu_open(struct worker *w, struct gpu **out, char *reason, size_t cap)
 		goto out_free;
 	/* The threads find it through worker_gpu(). */
 	*out = g;
-	if (complete_init(g) || side_init(g)) {
+	complete_init(g);
+	if (side_init(g)) {
 		snprintf(reason, cap, "cannot start threads");
 		*out = NULL;
 		goto out_free; /* the process ends: a thread that did start goes with it */
@@ -125,6 +126,7 @@ void gpu_shutdown(struct worker *w)
 	if (!g)
 		return;
 	atomic_store(&g->ended, true);
+	gpu_pause(w);
 	callbacks_end(g);
 	holds_end(g);
 	park_free(g);

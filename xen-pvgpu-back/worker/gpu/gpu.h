@@ -43,8 +43,10 @@ void gpu_gate_lost(struct worker *w);
 void gpu_gate_look(struct worker *w, bool rung);
 int gpu_gate_look_ms(struct worker *w);
 
-/* complete.c: a reply or a mark waits for work on the GPU. */
+/* complete.c: the guest waits in a call for work on the GPU; there is a wait that no thread has
+ * taken yet. */
 bool gpu_is_awaited(struct worker *w);
+bool gpu_wants_thread(struct worker *w);
 
 /*
  * deferred.c: worker_deferred() of the frame calls this. It keeps the first error of a context's

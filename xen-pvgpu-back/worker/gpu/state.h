@@ -137,6 +137,7 @@ struct waitq { /* complete.lock */
 	struct obj *owner;    /* a stream or an event; referenced while queued */
 	unsigned int running; /* taken out, `done` not returned yet */
 	bool queued;          /* in the run list or in a thread's hands */
+	bool late;            /* in complete.late */
 };
 
 static inline void waitq_init(struct waitq *q, struct obj *owner)
@@ -180,6 +181,8 @@ struct stream {
 	atomic_bool full_wait; /* a wait that will kick the decoding thread is under way */
 	atomic_ullong seen;    /* issued count up to which a wait has seen it end */
 	struct load seen_load; /* complete.lock: the same, of commands that occupy it */
+	/* complete.lock: the greatest `at` of its waits: of calls and copies, and of fences */
+	uint64_t awaited, fences;
 	atomic_uint waits;
 };
 
@@ -365,6 +368,7 @@ struct wait {
 	uint64_t spin_ns;         /* it ends soon: look so long before the thread sleeps */
 	bool soon;                /* look a few times in any case */
 	bool flush;               /* a synchronising call: get device output */
+	bool awaited;             /* counted in complete.awaited */
 	uint32_t pins;            /* complete.lock: threads that look at the event */
 	bool taken, finished;     /* complete.lock */
 };
@@ -376,18 +380,22 @@ struct complete {
 	pthread_mutex_t lock;
 	pthread_cond_t more, gone;
 	struct waitq *run, **run_tail;
+	struct waitq *late; /* fences that no thread has been asked to wait for yet */
 	unsigned int threads, idle, blocked, runs, exited;
-	bool spins;    /* a thread spins: one is enough */
-	bool may_spin; /* there is a processor to do it on */
+	unsigned int coming; /* threads that decode, and then look at the queues */
+	bool standing;       /* a thread waits for the doorbell */
+	bool spins;          /* a thread spins: one is enough */
+	bool may_spin;       /* there is a processor to do it on */
 	pthread_t thread[COMPLETE_THREADS];
 	struct wait *spare;
 	uint32_t spares;
-	atomic_uint waits; /* in flight */
-	atomic_bool kick;  /* the decoding thread waits for them to go down */
+	atomic_uint waits;   /* in flight */
+	atomic_uint awaited; /* of these, those that the guest waits in */
+	atomic_bool kick;    /* the decoding thread waits for them to go down */
 	bool stop;
 };
 
-int complete_init(struct gpu *g);
+void complete_init(struct gpu *g);
 bool complete_stop(struct gpu *g, unsigned int ms);
 struct wait *wait_new(struct gpu *g, struct ctx *c);
 void wait_drop(struct gpu *g, struct wait *w);
