@@ -573,6 +573,24 @@ class Adoption(unittest.TestCase):
                 s.mem_info()
             s.close()
 
+    def test_a_pvgpud_that_goes_before_it_is_heard(self):
+        """The worker takes the connection of one that is gone already, and waits for the next."""
+        with PvgpuEnv() as env:
+            s = raw.Session(env.socket())
+            s.start()
+            worker = env.workers()[0]
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                env.restart()
+                env.kill_daemon()
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            s.mem_info()
+            env.start()
+            wait_for("adoption", lambda: [v["state"] for v in env.sessions().values()] == ["running"])
+            s.mem_info()
+            s.close()
+
     def test_a_guest_that_goes_meanwhile(self):
         with PvgpuEnv() as env:
             s = raw.Session(env.socket())

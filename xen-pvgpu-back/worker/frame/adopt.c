@@ -52,6 +52,7 @@ void adopt_accept(struct worker *w)
 	close(fd);
 	if (has_ended(w))
 		return;
-	/* When that fails the socket's hang-up follows. */
-	lease_up(w);
+	/* It may be gone already, of several in a row. */
+	if (lease_up(w) < 0)
+		adopt_lost(w);
 }
