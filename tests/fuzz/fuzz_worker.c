@@ -11,10 +11,10 @@
  * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
  * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
  * xen-pvgpu-back/worker/gpu/graph_exec.c xen-pvgpu-back/worker/gpu/graph_params.c
- * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c xen-pvgpu-back/worker/gpu/event_pool.c
- * xen-pvgpu-back/worker/gpu/evict.c xen-pvgpu-back/worker/gpu/find.c
- * xen-pvgpu-back/worker/gpu/function.c xen-pvgpu-back/worker/gpu/gate.c
- * xen-pvgpu-back/worker/gpu/gate_page.c
+ * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
+ * xen-pvgpu-back/worker/gpu/event_pool.c xen-pvgpu-back/worker/gpu/evict.c
+ * xen-pvgpu-back/worker/gpu/find.c xen-pvgpu-back/worker/gpu/function.c
+ * xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gate_page.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c
  * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/latency.c
  * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,6 +30,7 @@
 #include "xen-pvgpu-back/contract/log_sink.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
@@ -218,7 +218,7 @@ static int take_lock(struct daemon *d)
 	snprintf(path, sizeof(path), "%s/lock", d->cfg.run_dir);
 	for (;;) {
 		d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (d->lock < 0 || flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
+		if (d->lock < 0 || process_lock(d->lock) < 0) {
 			fprintf(stderr, "pvgpud: %s: %s\n", path,
 				errno == EWOULDBLOCK ? "another pvgpud runs in this run_dir"
 						     : strerror(errno));

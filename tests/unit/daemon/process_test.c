@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -180,6 +182,41 @@ START_TEST(no_cgroup)
 }
 END_TEST
 
+/* A killed pvgpud's child has its locks a moment longer. */
+START_TEST(a_lock_of_one_that_ends)
+{
+	char path[] = "/tmp/pvgpu-process-XXXXXX";
+	int theirs = mkstemp(path), ours = open(path, O_RDWR | O_CLOEXEC);
+	pid_t child;
+
+	ck_assert_int_eq(flock(theirs, LOCK_EX | LOCK_NB), 0);
+	child = fork();
+	if (child == 0) {
+		poll(NULL, 0, 50);
+		_exit(0);
+	}
+	close(theirs);
+	ck_assert_int_eq(process_lock(ours), 0);
+	ck_assert_int_eq(exit_of(child), 0);
+	unlink(path);
+	close(ours);
+}
+END_TEST
+
+START_TEST(a_lock_of_one_that_lives)
+{
+	char path[] = "/tmp/pvgpu-process-XXXXXX";
+	int theirs = mkstemp(path), ours = open(path, O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(process_lock(theirs), 0);
+	ck_assert_int_eq(process_lock(ours), -1);
+	ck_assert_int_eq(errno, EWOULDBLOCK);
+	unlink(path);
+	close(ours);
+	close(theirs);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("process");
@@ -195,6 +232,8 @@ int main(void)
 	tcase_add_test(t, born_in_it);
 	tcase_add_test(t, without_clone3);
 	tcase_add_test(t, no_cgroup);
+	tcase_add_test(t, a_lock_of_one_that_ends);
+	tcase_add_test(t, a_lock_of_one_that_lives);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

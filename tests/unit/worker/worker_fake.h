@@ -63,7 +63,7 @@ struct worker {
 	void (*_Atomic decode)(struct worker *w);
 	pthread_mutex_t stand_lock;
 	pthread_cond_t stirred;
-	bool roused, closes; /* stand_lock */
+	bool roused, closes;          /* stand_lock */
 	_Atomic uint32_t sent_before; /* records sent when that thread took over */
 };
 

@@ -13,10 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_MS      2000
+#define LOCK_STEP_MS 10
 
 int process_file(int fd)
 {
@@ -211,4 +216,16 @@ int process_spawn(const struct process *p, pid_t *pid)
 	}
 	close(ends[0]);
 	return err;
+}
+
+int process_lock(int fd)
+{
+	const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000};
+
+	for (int ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; ms += LOCK_STEP_MS) {
+		if (errno != EWOULDBLOCK || ms >= LOCK_MS)
+			return -1;
+		nanosleep(&step, NULL);
+	}
+	return 0;
 }

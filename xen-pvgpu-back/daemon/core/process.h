@@ -29,5 +29,11 @@ int process_spawn(const struct process *p, pid_t *pid);
 /* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or
  * an errno. */
 int process_try(int cgroup);
+/*
+ * Locks a file for one pvgpud at a time. A child that a killed pvgpud was just starting holds its
+ * locks until it runs its program: so much time is given. 0, or -1 with errno, EWOULDBLOCK: another
+ * pvgpud has it.
+ */
+int process_lock(int fd);
 
 #endif

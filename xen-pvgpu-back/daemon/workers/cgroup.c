@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <time.h>
@@ -440,7 +439,7 @@ static int open_it(struct daemon *d, struct cgroups *g)
 		return absent(d, "%s: %s", path, strerror(errno));
 	if (faccessat(g->dir, "cgroup.procs", W_OK, AT_EACCESS) < 0)
 		return absent(d, "%s: %s", path, strerror(errno));
-	if (flock(g->dir, LOCK_EX | LOCK_NB) < 0)
+	if (process_lock(g->dir) < 0)
 		return absent(d, "%s: another pvgpud is using it", path);
 	if (leave(d, g->dir) < 0)
 		return -1;

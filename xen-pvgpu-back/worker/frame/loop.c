@@ -395,8 +395,8 @@ void worker_rouse(struct worker *w)
 
 /*
  * The doorbell rang. The event may be old, of a ring that another thread has answered. A guest that
- * has cleared the flag does not ring again, whatever it rang for: then the flag must go up. One that
- * keeps to no rule has its records looked at as well.
+ * has cleared the flag does not ring again, whatever it rang for: then the flag must go up. One
+ * that keeps to no rule has its records looked at as well.
  */
 static bool was_rung_for(struct worker *w)
 {
