@@ -281,6 +281,33 @@ START_TEST(holds_wait_for_the_word)
 }
 END_TEST
 
+/* The primary context retained twice has streams that each does not know of: nobody decodes while
+ * one waits for the guest, and the answer waits for both. */
+START_TEST(two_of_one_context)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_ctx_primary_retain retain = {.ctx = PVGPU_HANDLE(PVGPU_H_CTX, 0, 1, 2)};
+	struct pvgpu_wire_ctx_synchronize sync = {.ctx = retain.ctx};
+	struct pvgpu_wire_hold h = {.hdr = {.flags = PVGPU_CMD_MARK},
+				    .ctx = FAKE_CTX,
+				    .stream = STREAM,
+				    .word = w->arena_base + DATA_AT,
+				    .value = 1};
+	uint32_t *word = (uint32_t *)(uintptr_t)h.word;
+
+	*word = 0;
+	FAKE_SUBMIT(w, CTX_PRIMARY_RETAIN, 20, retain);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 20), 0);
+	FAKE_SUBMIT(w, HOLD, 21, h);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_MARK, 21), 0);
+	FAKE_SUBMIT(w, CTX_SYNCHRONIZE, 22, sync);
+	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 22));
+	__atomic_store_n(word, 1, __ATOMIC_RELEASE);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 22), 0);
+	fake_close(w);
+}
+END_TEST
+
 /* ---- page-locking ---- */
 
 static sem_t locking, may_lock, locked;
@@ -500,6 +527,7 @@ int main(void)
 	tcase_add_test(t, wild_pointer);
 	tcase_add_test(t, locking_pages_waits_elsewhere);
 	tcase_add_loop_test(t, holds_wait_for_the_word, 0, 3);
+	tcase_add_test(t, two_of_one_context);
 	tcase_add_test(t, bad_image);
 	tcase_add_loop_test(t, copies_wait_in_the_stream, 0, 2);
 	tcase_add_loop_test(t, boxes_of_all_shapes, 0, (int)(sizeof(boxes) / sizeof(boxes[0])));

@@ -131,7 +131,7 @@ static int make_far(struct gpu *g, struct ctx *c, uint32_t flags)
 		/* Refused while it is active: then it has the flags of the first time. */
 		far->cuDevicePrimaryCtxSetFlags_v2(far->dev, f);
 		r = (int)far->cuDevicePrimaryCtxRetain(&c->far, far->dev);
-		g->primaries += !r;
+		atomic_fetch_add(&g->primaries, !r);
 		return r;
 	}
 	r = (int)far->cuCtxCreate_v2(&c->far, f, far->dev);
@@ -158,7 +158,7 @@ static void unmake_far(struct gpu *g, struct ctx *c)
 	atomic_store_explicit(&c->gone, true, memory_order_release);
 	if (c->primary) {
 		g->far->cuDevicePrimaryCtxRelease_v2(g->far->dev);
-		g->primaries--;
+		atomic_fetch_sub(&g->primaries, 1);
 	} else {
 		g->far->cuCtxDestroy_v2(c->far);
 	}
@@ -438,7 +438,7 @@ static void run_reset(struct gpu *g, struct job *job)
 	int r = 0;
 
 	/* One that was being made when the reset came is newer than it, and in use by now. */
-	if (!g->primaries) {
+	if (!atomic_load(&g->primaries)) {
 		ctx_leave(g);
 		r = (int)g->far->cuDevicePrimaryCtxReset_v2(g->far->dev);
 	}

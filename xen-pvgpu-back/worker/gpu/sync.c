@@ -216,10 +216,12 @@ static void ctx_sync_done(struct gpu *g, struct wait *w, int result)
 	ctx_sync_step(g, y);
 }
 
-static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s)
+/* whole: an event in it comes behind all of the context's work, also what stream_idle() does not
+ * know of. */
+static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, bool whole)
 {
 	struct wait *w;
-	const bool idle = stream_idle(s);
+	const bool idle = stream_idle(s) && !whole;
 
 	y->busy |= !idle;
 	if (idle && !atomic_load(&s->waits)) {
@@ -261,6 +263,13 @@ static bool ctx_at_rest(struct ctx *c)
 	return at_rest(c->legacy);
 }
 
+/* A guest may retain the primary context more than once, and each time has streams of its own in
+ * it: cuCtxSynchronize() would wait for all of them. */
+static bool is_shared(struct gpu *g, const struct ctx *c)
+{
+	return c->primary && atomic_load(&g->primaries) > 1;
+}
+
 int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchronize *in,
 			   struct pvgpu_out_ctx_synchronize *out)
 {
@@ -268,13 +277,15 @@ int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchroni
 	struct ctx *c = in->ctx;
 	struct ctx_sync *y;
 	struct stream *s;
+	bool shared;
 	int r = obj_error(c);
 
 	if (!r)
 		r = ctx_enter(c);
 	if (r)
 		return r;
-	if (ctx_at_rest(c)) {
+	shared = is_shared(g, c);
+	if (!shared && ctx_at_rest(c)) {
 		const int held = deferred_take(g, c);
 
 		/* Device output and faults. */
@@ -289,9 +300,9 @@ int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchroni
 	y->seq = in->hdr->seq;
 	y->held = deferred_take(g, c);
 	for (s = TAILQ_FIRST(&c->streams); !r && s; s = TAILQ_NEXT(s, in_ctx))
-		r = ctx_sync_stream(g, y, s);
+		r = ctx_sync_stream(g, y, s, false);
 	if (!r)
-		r = ctx_sync_stream(g, y, c->legacy);
+		r = ctx_sync_stream(g, y, c->legacy, shared);
 	if (!r && !y->busy)
 		r = (int)g->far->cuCtxSynchronize(); /* nothing runs: device output and faults */
 	if (r)
