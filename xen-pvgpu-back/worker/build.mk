@@ -57,7 +57,7 @@ $(B)/unit/link_xen_test: $(call obj,tests/unit/worker/link_xen_test.c \
 	xen-pvgpu-back/worker/gpu/chunks.c) $$(CONTRACT)
 LDLIBS_link_xen_test = $(CHECK_LIBS) -Wl,--wrap=mmap
 
-# The frame's loop, with nothing behind it.
+# The test itself stands for all that loop.c and link.c call.
 UNIT += $(B)/unit/loop_test
 $(B)/unit/loop_test: $(call obj,tests/unit/worker/loop_test.c $(addprefix xen-pvgpu-back/worker/frame/,loop.c link.c))
 LDLIBS_loop_test = $(CHECK_LIBS)

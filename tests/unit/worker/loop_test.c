@@ -158,18 +158,24 @@ const struct pvgpu_cmd_desc *pvgpu_cmd_find(uint32_t op)
 
 /* ---- the guest ---- */
 
+static void ring_doorbell(void)
+{
+	const uint64_t one = 1;
+
+	ck_assert_int_eq(write(w->to_worker, &one, sizeof(one)), sizeof(one));
+}
+
 static void post(void)
 {
 	static uint32_t seq;
 	struct pvgpu_cmd_hdr m = {.len = sizeof(m), .op = PVGPU_OP_MEM_INFO};
-	const uint64_t one = 1;
 
 	m.seq = ++seq;
 	if (seq == 1)
 		m.op = PVGPU_OP_SESSION_HELLO;
 	pvgpu_ring_put(&guest, 0, &m, sizeof(m));
 	if (pvgpu_ring_publish(&guest, sizeof(m)))
-		ck_assert_int_eq(write(w->to_worker, &one, sizeof(one)), sizeof(one));
+		ring_doorbell();
 }
 
 /* ---- the session ---- */
@@ -340,6 +346,13 @@ static void *stand_by(void *arg)
 	return NULL;
 }
 
+static void stand_down(pthread_t t)
+{
+	atomic_store(&leaves, true);
+	worker_rouse(w);
+	pthread_join(t, NULL);
+}
+
 /* The guest rings when the thread that goes to sleep has just looked: its lock is still taken. */
 START_TEST(the_doorbell_as_it_goes_to_sleep)
 {
@@ -362,9 +375,7 @@ START_TEST(the_doorbell_as_it_goes_to_sleep)
 		pthread_mutex_unlock(&w->decode);
 		until(&gpu.taken, taken + 1);
 	}
-	atomic_store(&leaves, true);
-	worker_rouse(w);
-	pthread_join(t, NULL);
+	stand_down(t);
 	close_session();
 }
 END_TEST
@@ -373,7 +384,6 @@ END_TEST
  * flag again. It rings, and nothing is there; but it will ring for the next one. */
 START_TEST(a_doorbell_that_comes_late)
 {
-	const uint64_t one = 1;
 	pthread_t t;
 
 	open_session();
@@ -383,15 +393,13 @@ START_TEST(a_doorbell_that_comes_late)
 		until_asleep();
 		if (!pvgpu_ring_claim(&w->page->cmd_sleeping.v))
 			continue;
-		ck_assert_int_eq(write(w->to_worker, &one, sizeof(one)), sizeof(one));
+		ring_doorbell();
 		while (!pvgpu_load(&w->page->cmd_sleeping.v))
 			sched_yield();
 	}
 	post();
 	until(&gpu.taken, 1);
-	atomic_store(&leaves, true);
-	worker_rouse(w);
-	pthread_join(t, NULL);
+	stand_down(t);
 	close_session();
 }
 END_TEST
@@ -399,7 +407,6 @@ END_TEST
 /* A guest that rings for what it writes and leaves the flag alone is looked at as well. */
 START_TEST(a_doorbell_without_the_flag)
 {
-	const uint64_t one = 1;
 	pthread_t t;
 
 	open_session();
@@ -409,12 +416,10 @@ START_TEST(a_doorbell_without_the_flag)
 	poll(NULL, 0, 5);
 	until_asleep();
 	pvgpu_store_release(&w->page->cmd_prod.v, 0x40000000u);
-	ck_assert_int_eq(write(w->to_worker, &one, sizeof(one)), sizeof(one));
+	ring_doorbell();
 	pthread_join(main_thread, NULL);
 	ck_assert_uint_eq(atomic_load(&gpu.taken), 0);
-	atomic_store(&leaves, true);
-	worker_rouse(w);
-	pthread_join(t, NULL);
+	stand_down(t);
 }
 END_TEST
 
@@ -444,16 +449,12 @@ START_TEST(the_doorbell_of_one_that_stands_by)
 	ck_assert(waits(w->epoll));
 	/* It rings for the room that it has made for replies, too. */
 	for (uint32_t i = 1; i <= 20; i++) {
-		const uint64_t one = 1;
-
 		atomic_store(&w->send.queued, 1);
-		ck_assert_int_eq(write(w->to_worker, &one, sizeof(one)), sizeof(one));
+		ring_doorbell();
 		until(&gpu.sends, i);
 		until_asleep();
 	}
-	atomic_store(&leaves, true);
-	worker_rouse(w);
-	pthread_join(t, NULL);
+	stand_down(t);
 	/* Without it, the decoding thread hears the guest. */
 	until_asleep();
 	atomic_store(&gpu.by_main, 0);

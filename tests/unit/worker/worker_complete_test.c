@@ -34,6 +34,14 @@ static bool is_drained(struct worker *v, void *arg)
 	return gate_side_word(&side.report->drained);
 }
 
+/* The work on the GPU does: the call is answered, and pvgpud told. */
+static void all_ends(uint32_t seq)
+{
+	fake_complete(-1, UINT64_MAX);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, seq), 0);
+	ck_assert(fake_until(w, is_drained, NULL));
+}
+
 /* Threads that are asked to wait for fences of stream 1, and fences that nobody waits for yet. */
 static void fences_are(bool queued, bool left)
 {
@@ -58,9 +66,7 @@ START_TEST(an_answer_is_its_fences_end)
 	fences_are(false, false);
 	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 100));
 	state_is(1, 0, 0);
-	fake_complete(-1, UINT64_MAX);
-	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
-	ck_assert(fake_until(w, is_drained, NULL));
+	all_ends(100);
 	close_contended();
 }
 END_TEST
@@ -90,9 +96,7 @@ START_TEST(an_answer_for_more_work)
 	sync_stream(100, GATE_STREAM(1));
 	gpu_pause(w);
 	fences_are(true, false);
-	fake_complete(-1, UINT64_MAX);
-	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
-	ck_assert(fake_until(w, is_drained, NULL));
+	all_ends(100);
 	close_contended();
 }
 END_TEST
@@ -117,9 +121,7 @@ START_TEST(an_answer_behind_another_operation)
 	sync_stream(100, GATE_STREAM(1));
 	gpu_pause(w);
 	fences_are(true, false);
-	fake_complete(-1, UINT64_MAX);
-	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
-	ck_assert(fake_until(w, is_drained, NULL));
+	all_ends(100);
 	close_contended();
 }
 END_TEST
@@ -133,9 +135,7 @@ START_TEST(an_answer_that_was_given)
 		sync_stream(100 + i, GATE_STREAM(1));
 		gpu_pause(w);
 		fences_are(false, false);
-		fake_complete(-1, UINT64_MAX);
-		ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100 + i), 0);
-		ck_assert(fake_until(w, is_drained, NULL));
+		all_ends(100 + i);
 	}
 	gate_launch(w, GATE_STREAM(1), 1);
 	gpu_pause(w);

@@ -20,15 +20,19 @@
 #define QUEUED_HOLD                                                                                \
 	(256u << 10) /* fetch nothing while so many bytes of replies wait for the guest */
 
-void worker_kick(struct worker *w)
+static void wake(int fd)
 {
-	uint64_t one = 1;
+	const uint64_t one = 1;
 
-	if (atomic_exchange(&w->kicked, true))
-		return;
-	if (atomic_load(&w->sleeping) && write(w->kick, &one, sizeof(one)) < 0) {
+	if (write(fd, &one, sizeof(one)) < 0) {
 		/* The count is at its maximum: it is readable, which is what matters. */
 	}
+}
+
+void worker_kick(struct worker *w)
+{
+	if (!atomic_exchange(&w->kicked, true) && atomic_load(&w->sleeping))
+		wake(w->kick);
 }
 
 void worker_deferred(struct worker *w, void *ctx, int result)
@@ -358,15 +362,6 @@ bool worker_decode_begin(struct worker *w)
 	return true;
 }
 
-static void wake_decoding_thread(struct worker *w)
-{
-	const uint64_t one = 1;
-
-	if (write(w->kick, &one, sizeof(one)) < 0) {
-		/* It is readable already. */
-	}
-}
-
 void worker_decode(struct worker *w, bool rung)
 {
 	struct pvgpu_poll *p = NULL;
@@ -380,17 +375,13 @@ void worker_decode(struct worker *w, bool rung)
 		 !gpu_wants_thread(w) && (n || (p && pvgpu_poll(p, ready, w))));
 	lease_tell(w);
 	if (!sleep_begin(w, n ? NULL : p) || must_wake(w))
-		wake_decoding_thread(w);
+		wake(w->kick);
 	pthread_mutex_unlock(&w->decode);
 }
 
 void worker_rouse(struct worker *w)
 {
-	const uint64_t one = 1;
-
-	if (write(w->rouse, &one, sizeof(one)) < 0) {
-		/* It is readable already. */
-	}
+	wake(w->rouse);
 }
 
 /*
@@ -408,7 +399,7 @@ static bool decode_begin_rung(struct worker *w)
 	if (pthread_mutex_trylock(&w->decode)) {
 		/* The holder may have looked at the ring for the last time, and only this
 		 * thread has heard the doorbell. */
-		wake_decoding_thread(w);
+		wake(w->kick);
 		return false;
 	}
 	if (atomic_load(&w->sleeping) && !has_ended(w) && was_rung_for(w)) {

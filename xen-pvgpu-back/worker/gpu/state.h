@@ -711,7 +711,7 @@ struct gpu {
 		uint64_t number;
 		const struct ctx *bars; /* its legacy stream waits for the captured one; or NULL */
 	} active[CAPTURES_MAX];
-	uint64_t op_serial; /* operations issued on any stream */
+	uint64_t op_serial;    /* operations issued on any stream */
 	atomic_uint primaries; /* times that the primary context is retained; side lane */
 	uint32_t full_streams, live_streams, zombies;
 	uint32_t stream_limit, fence_every;
