@@ -316,31 +316,22 @@ static bool usable(size_t size)
 	       gpu->version == SIMGPU_VERSION && gpu->bytes == sizeof(*gpu);
 }
 
-/* What the device has reported stays: who watches it may not have looked yet. */
-static void keep_reports(void)
-{
-	const uint64_t n = gpu->xids;
-	uint64_t xid[SIMGPU_XIDS];
-
-	memcpy(xid, gpu->xid, sizeof(xid));
-	memset(gpu, 0, sizeof(*gpu));
-	memcpy(gpu->xid, xid, sizeof(xid));
-	gpu->xids = n;
-}
-
+/*
+ * This process may be killed in here, too: whoever opens the file next, or resets the GPU, finds
+ * one that it can use, and a broken GPU broken. What the device has reported stays: who watches it
+ * may not have looked yet.
+ */
 static void initialise(void)
 {
-	const bool broken = gpu->magic == SIMGPU_MAGIC && gpu->lost == SIMGPU_BROKEN;
-
-	if (gpu->magic == SIMGPU_MAGIC)
-		keep_reports();
-	else
-		memset(gpu, 0, sizeof(*gpu));
-	gpu->lost = broken ? SIMGPU_BROKEN : 0;
+	if (gpu->lost != SIMGPU_BROKEN)
+		gpu->lost = 0;
 	gpu->version = SIMGPU_VERSION;
 	gpu->bytes = sizeof(*gpu);
 	gpu->memory = sim_config.memory;
+	gpu->next_ticket = 0;
+	gpu->owner = gpu->waiting = gpu->slots_used = gpu->cached = 0;
 	mutex_make(&gpu->lock);
+	memset(gpu->slot, 0, sizeof(gpu->slot));
 	for (uint32_t i = 0; i < SIMGPU_SLOTS; i++)
 		mutex_make(&gpu->slot[i].life);
 	__atomic_store_n(&gpu->magic, SIMGPU_MAGIC, __ATOMIC_RELEASE);

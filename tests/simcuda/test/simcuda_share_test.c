@@ -4,6 +4,7 @@
  * that other programs read, and no trace of a process that was killed at any point.
  * The other processes are this program again, with a role as argument.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -132,12 +133,28 @@ static void say(const char *word)
 	fflush(stdout);
 }
 
+static unsigned long mutexes_to_live;
+
+/* The library's, when it sets up the GPU's file: one call for each mutex in it. */
+__attribute__((visibility("default"))) int pthread_mutexattr_setrobust(pthread_mutexattr_t *a,
+								       int robust)
+{
+	int (*real)(pthread_mutexattr_t *, int);
+
+	if (mutexes_to_live && !--mutexes_to_live)
+		raise(SIGKILL);
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_mutexattr_setrobust");
+	return real(a, robust);
+}
+
 static int act(const char *role, const char *arg)
 {
 	unsigned long n = arg ? strtoul(arg, NULL, 0) : 0;
 	CUdeviceptr p;
 	void *args[] = {&p};
 
+	if (!strcmp(role, "begin"))
+		mutexes_to_live = n;
 	if (!strcmp(role, "no-device")) {
 		say(cuInit(0) == CUDA_ERROR_NO_DEVICE ? "none" : "one");
 		return 0;
@@ -454,6 +471,39 @@ START_TEST(killed_at_any_point)
 }
 END_TEST
 
+START_TEST(killed_while_it_sets_up)
+{
+	static const char *const mutexes[] = {"1", "2", "200"};
+	struct child c = spawn("total", NULL);
+	struct simgpu *g;
+	CUdeviceptr p;
+	int fd;
+
+	wait_for(&c, "2048");
+	finish(&c);
+	fd = open(getenv("SIMCUDA_GPU"), O_RDWR | O_CLOEXEC);
+	g = mmap(NULL, sizeof(*g), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert(g != MAP_FAILED);
+	close(fd);
+	g->lost = SIMGPU_BROKEN;
+	g->xids = 3;
+	for (size_t i = 0; i < sizeof(mutexes) / sizeof(*mutexes); i++) {
+		int status;
+
+		c = spawn("begin", mutexes[i]);
+		status = finish(&c);
+		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		ck_assert_uint_eq(g->magic, SIMGPU_MAGIC);
+		ck_assert_uint_eq(g->lost, SIMGPU_BROKEN);
+		ck_assert_uint_eq(g->xids, 3);
+	}
+	g->lost = 0;
+	start();
+	OK(cuMemAlloc(&p, MIB));
+	nap(100, 1);
+}
+END_TEST
+
 START_TEST(other_files_are_replaced)
 {
 	const char *path = getenv("SIMCUDA_GPU");
@@ -513,6 +563,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, reported_errors_stay);
 	tcase_add_test(t, overlaps_are_counted);
 	tcase_add_test(t, killed_at_any_point);
+	tcase_add_test(t, killed_while_it_sets_up);
 	tcase_add_test(t, other_files_are_replaced);
 	tcase_add_test(t, another_version_is_replaced);
 	suite_add_tcase(s, t);
