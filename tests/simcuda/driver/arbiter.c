@@ -317,9 +317,9 @@ static bool usable(size_t size)
 }
 
 /*
- * This process may be killed in here, too: whoever opens the file next, or resets the GPU, finds
- * one that it can use, and a broken GPU broken. What the device has reported stays: who watches it
- * may not have looked yet.
+ * This process may be killed in here, too: the next one that opens the file, or resets the GPU, can
+ * use it, and a broken GPU stays broken. What the device has reported stays, since those who watch
+ * it may not have looked yet.
  */
 static void initialise(void)
 {

@@ -212,6 +212,87 @@ START_TEST(last_work_that_does_not_end)
 }
 END_TEST
 
+/* The timer is late: the hand-over begins earlier by that. */
+START_TEST(a_late_timer)
+{
+	const uint64_t dry = setup(false, true, 0);
+	uint64_t early;
+
+	s->late_ns = MS / 16;
+	ring(&f[0]);
+	bells();
+	early = sched_early_dry(s->cost_ns, dry - s->given_at) + MS / 16;
+	ck_assert_uint_eq(s->dry_at, dry - early);
+	at(dry - early);
+	ck_assert(!is_open(&f[0]) && is_open(&f[1]));
+	teardown();
+}
+END_TEST
+
+static uint64_t charged(unsigned int i)
+{
+	struct tenant_stats n;
+
+	tenant_stats(t[i], &n);
+	return n.gpu_ns;
+}
+
+/* The last work of the former holder is seen to be done so long after the hand-over. Done soon, it
+ * was before the new holder's. Else the GPU had taken it off at the end of a slice of 2 ms. */
+START_TEST(whose_time_it_is)
+{
+	static const struct {
+		uint64_t at, former, holder;
+	} row[] = {{MS / 2, MS / 2, 0},          {3 * MS / 2, 3 * MS / 2, 0},
+		   {5 * MS / 2, MS / 2, 2 * MS}, {4 * MS, 2 * MS, 2 * MS},
+		   {6 * MS, 4 * MS, 2 * MS},     {8 * MS, 5 * MS, 3 * MS}};
+	const uint64_t dry = setup(false, true, 0);
+	uint64_t before[2];
+
+	at(dry - MS / 100);
+	ck_assert(!is_open(&f[0]) && is_open(&f[1]));
+	f[0].says->parked = 1;
+	ring(&f[0]);
+	bells();
+	before[0] = charged(0);
+	before[1] = charged(1);
+	f[1].says->drained = 0;
+	/* Looks in between change nothing. */
+	for (uint64_t ns = dry; ns < dry - MS / 100 + row[_i].at; ns += MS * 3 / 10)
+		at(ns);
+	clock_ns = dry - MS / 100 + row[_i].at;
+	f[0].says->inflight_ns = f[0].says->oldest_ns = 0;
+	f[0].says->drained = 1;
+	ring(&f[0]);
+	bells();
+	ck_assert_uint_eq(charged(0) - before[0], row[_i].former);
+	ck_assert_uint_eq(charged(1) - before[1], row[_i].holder);
+	teardown();
+}
+END_TEST
+
+/* The new holder leaves before it is known: the time was the former one's. */
+START_TEST(nobody_is_left_to_share_with)
+{
+	const uint64_t dry = setup(false, true, 0);
+	uint64_t before;
+
+	at(dry - MS / 100);
+	f[0].says->parked = 1;
+	ring(&f[0]);
+	bells();
+	before = charged(0);
+	at(dry + MS);
+	ck_assert_uint_eq(charged(0), before);
+	leave(&f[1]);
+	tenant_free(t[1]);
+	ck_assert_uint_eq(charged(0) - before, MS + MS / 100);
+	leave(&f[0]);
+	tenant_free(t[0]);
+	finish();
+}
+END_TEST
+
 /* Commands are parked, the worker is an older one, or the pool is exclusive: its turn goes on. */
 START_TEST(whole_turns)
 {
@@ -252,6 +333,9 @@ int main(void)
 	tcase_add_test(c, only_where_it_is_expected);
 	tcase_add_test(c, last_work_that_does_not_end);
 	tcase_add_test(c, not_at_once);
+	tcase_add_test(c, a_late_timer);
+	tcase_add_loop_test(c, whose_time_it_is, 0, 6);
+	tcase_add_test(c, nobody_is_left_to_share_with);
 	suite_add_tcase(suite, c);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -3,8 +3,8 @@
  * Charging. While the holder's flags are exact (others want the GPU, or its share is limited) wall
  * time is charged: to the holder while it has work, and to vGPUs that have lost the grant and not
  * drained yet. The time is divided by the number of workers with work on the GPU, which serves
- * processes in turn. While a vGPU is alone its workers' reported use is charged, at most the time
- * that has passed.
+ * processes in turn; just after a hand-over it is known when the former holder drains. While a vGPU
+ * is alone its workers' reported use is charged, at most the time that has passed.
  *
  * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
  * estimates, and at most the time that has passed. Work that drains after that is paid already. A
@@ -14,7 +14,8 @@
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
-#define QUEUED_NS 2000000u /* then the GPU serves both in turn */
+#define QUEUED_NS 2000000u /* the GPU's own time slice: then it serves both in turn */
+#define DOUBT_NS  (3 * QUEUED_NS)
 
 static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
 {
@@ -94,6 +95,45 @@ static bool is_queued(const struct schedule *s, uint64_t now)
 	       now - s->given_at < QUEUED_NS;
 }
 
+/* The last work of the former holder is the only one on the GPU besides the holder's. */
+static bool in_doubt(const struct schedule *s)
+{
+	const struct tenant *o = s->overlapped, *h = s->holder;
+
+	return o && o->undrained && !o->paid && h && h->on_gpu && s->exact && !s->joint &&
+	       !s->besides && !s->no_doubt && TAILQ_FIRST(&s->undrained) == o &&
+	       !TAILQ_NEXT(o, undrained_link);
+}
+
+/*
+ * Whose is the time since the hand-over? If the former holder has drained within a slice of the
+ * GPU's, all is: its work was first in the queue. Else the GPU has taken that off at the end of its
+ * slice, and the new holder has had one before the rest was done.
+ */
+void charge_settle(struct schedule *s, uint64_t now)
+{
+	const uint64_t ns = s->doubt_ns, holders = s->holder && ns >= QUEUED_NS ? QUEUED_NS : 0;
+
+	s->doubt_ns = 0;
+	if (holders)
+		charge_one(s->holder, holders, now);
+	if (s->overlapped)
+		charge_one(s->overlapped, ns - holders, now);
+}
+
+/* Returns what is to be divided: work that does not drain is not waited for. */
+static uint64_t charge_doubt(struct schedule *s, uint64_t passed, uint64_t now)
+{
+	const uint64_t left = DOUBT_NS - s->doubt_ns;
+
+	s->no_doubt = passed >= left;
+	s->doubt_ns += s->no_doubt ? left : passed;
+	if (!s->no_doubt)
+		return 0;
+	charge_settle(s, now);
+	return passed - left;
+}
+
 void charge(struct schedule *s, uint64_t now)
 {
 	struct tenant *t, *h = s->joint ? NULL : s->holder;
@@ -103,6 +143,13 @@ void charge(struct schedule *s, uint64_t now)
 
 	s->charged_at = now;
 	count_waste(s, passed);
+	if (in_doubt(s)) {
+		passed = charge_doubt(s, passed, now);
+		if (!passed)
+			return;
+	} else if (s->doubt_ns) {
+		charge_settle(s, now);
+	}
 	if (s->joint) {
 		busy = charge_joint(s, passed, now);
 		n = queued ? 0 : busy;

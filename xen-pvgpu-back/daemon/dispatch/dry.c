@@ -90,7 +90,7 @@ static bool ends_soon(const struct tenant *t, uint64_t now)
 	if (!may_end(s, t, now) || !all_issued(t))
 		return false;
 	left = time_left(t, now);
-	early = sched_early_dry(s->cost_ns, now - s->given_at + left);
+	early = sched_early_dry(s->cost_ns, now - s->given_at + left) + s->late_ns;
 	if (left > early)
 		s->dry_at = now + left - early;
 	return left && left <= early;

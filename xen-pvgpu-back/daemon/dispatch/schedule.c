@@ -79,6 +79,7 @@ static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
 	if (t == s->leaving)
 		s->drained_at = now;
 	if (t == s->overlapped) {
+		charge_settle(s, now);
 		s->overlapped = NULL;
 		learn_overlap(s, dry);
 	}
@@ -304,6 +305,7 @@ static void take_grant(struct schedule *s, uint64_t now)
 
 	if (t->wants)
 		dry_turn(t, false);
+	charge_settle(s, now);
 	s->holder = NULL;
 	t->want_turn = ev_iteration(s->loop);
 	t->want_at = now;
@@ -339,6 +341,8 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 
 	if (s->leaving && s->leaving != t) {
 		s->handovers++;
+		charge_settle(s, now);
+		s->no_doubt = false;
 		s->overlapped = s->drained_at ? NULL : s->leaving;
 		if (s->overlapped)
 			TAILQ_FOREACH(g, &s->overlapped->gates, link)

@@ -157,7 +157,9 @@ struct schedule {
 	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited */
 	bool limited_share; /* exact although no other vGPU wants the GPU */
 	uint64_t slice_ns;
-	uint64_t charged_at; /* all time before is charged */
+	uint64_t charged_at; /* all time before is charged, */
+	uint64_t doubt_ns;   /* but for this, whose it will be known: charge.c */
+	bool no_doubt;       /* since the hand-over it has taken too long to be known */
 	uint64_t again;      /* time of the next decision */
 	uint64_t armed;      /* when the timer fires; SCHED_NEVER: not set */
 	uint64_t late_ns;    /* average delay of the timer */
@@ -206,6 +208,8 @@ uint64_t charge_joint(struct schedule *s, uint64_t passed, uint64_t now);
 /* Likewise, what of the time that has passed since the last look is not charged, by what each has
  * issued. */
 void charge_joint_rest(struct schedule *s, uint64_t passed, uint64_t now);
+/* The former holder has drained, or one of the two is gone: charges the time since the hand-over. */
+void charge_settle(struct schedule *s, uint64_t now);
 /* From now on the holder's flags are exact and wall time is charged. */
 void charge_exactly(struct schedule *s, uint64_t now);
 

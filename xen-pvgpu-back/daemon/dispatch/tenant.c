@@ -41,6 +41,8 @@ static void leave(struct tenant *t, uint64_t now)
 {
 	struct schedule *s = t->s;
 
+	if (t == s->overlapped || t == s->holder)
+		charge_settle(s, now);
 	take_stats(t, now);
 	schedule_uncount(t);
 	if (t == s->holder)
