@@ -145,21 +145,23 @@ class Loops:
 
     def run(self, tenants, rounds):
         vgpus = {f"t{i}": policy(t) for i, t in enumerate(tenants)}
-        kinds = {t: None for t in tenants}
         mixed = len({t[1:4] for t in tenants}) > 1
-        native, ours = [], []
+        # Of each kind of tenant what one uses alone, or beside its like. Directly on the GPU a weight says nothing.
+        kinds = [t if mixed else t[1:4] for t in tenants]
+        like = {k: [t for t, kind in zip(tenants, kinds) if kind == k][:None if mixed else 1] for k in kinds}
+        alone, native, ours = {k: [] for k in like}, [], []
         with PvgpuEnv(vgpus, sim=self.sim, build=self.build, settings=spares(tenants)) as d:
-            for t in kinds:
-                like = [x for x in tenants if x == t] if mixed else [t]
-                kinds[t] = statistics.median(sum(self.direct(d, like)) / len(like) for _ in range(2))
             for _ in range(rounds):
+                for k, its in like.items():
+                    alone[k].append(sum(self.direct(d, its)) / len(its))
                 native.append(self.direct(d, tenants))
                 ours.append(self.through(d, tenants))
             with open(d.log_path, encoding="utf-8") as f:
                 bad = [line for line in f if "quarantine" in line or "error" in line]
+        alone = [statistics.median(alone[k]) for k in kinds]
         us = [unit(t) for t in tenants]
         attainable = statistics.median(sum(r * u for r, u in zip(n, us)) for n in native)
-        weights, most = [t[0] for t in tenants], [kinds[t] * u for t, u in zip(tenants, us)]
+        weights, most = [t[0] for t in tenants], [a * u for a, u in zip(alone, us)]
         got = [statistics.median(r[i] for r in ours) * u for i, u in enumerate(us)]
         strict = least_of(attainable, tenants, weights, most) if mixed else dealt(attainable, weights, most)
         can = [max(unhindered(t, m), g) for t, m, g in zip(tenants, most, got)]
@@ -167,7 +169,7 @@ class Loops:
         parts, hard = ([g / x for g, x in zip(got, d)] for d in (due, strict))
         if "decoder" in tenants[0]:  # parts of all tokens
             got, due = [g / sum(got) for g in got], [x / sum(due) for x in due]
-        return {"alone": [kinds[t] for t in tenants], "each": [statistics.median(r[i] for r in ours) for i in range(len(tenants))],
+        return {"alone": alone, "each": [statistics.median(r[i] for r in ours) for i in range(len(tenants))],
                 "fair": min(parts), "strict": min(hard), "jain": jain(parts), "got": got, "due": due,
                 "total": statistics.median(sum(r * u for r, u in zip(o, us)) / sum(r * u for r, u in zip(n, us))
                                            for o, n in zip(ours, native)), "bad": bad}
