@@ -92,6 +92,10 @@ UNIT += $(B)/unit/schedule_dry_test
 $(B)/unit/schedule_dry_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_dry_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_dry_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
 
+UNIT += $(B)/unit/schedule_maximum_test
+$(B)/unit/schedule_maximum_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_maximum_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_maximum_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
+
 UNIT += $(B)/unit/schedule_hang_test
 $(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_hang_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_hang_test = $(CHECK_LIBS) -lev

@@ -18,7 +18,7 @@
 /* The most that is charged at once: more would be a caller's error. */
 #define SCHED_CHARGE_MOST ((uint64_t)1 << 42) /* ns; 73 minutes */
 /* Maxima: slices that may be saved, in addition to what is earned while each other vGPU has one. */
-#define SCHED_SAVED_SLICES 2
+#define SCHED_SAVED_SLICES SCHED_REST_SLICES
 
 /* Why the holder has the grant. */
 enum reason {

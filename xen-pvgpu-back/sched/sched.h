@@ -103,8 +103,8 @@ void sched_wants(struct sched_vgpu *v, bool wants, uint64_t now);
  */
 void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now);
 
-/* All work that the holder is known to have ends in ns, as estimated; 0: nothing is known. Told before
- * sched_decide. */
+/* All work that the holder is known to have ends in ns, as estimated; 0: nothing is known. Told
+ * before sched_decide. */
 void sched_ends(struct sched *s, uint64_t ns, uint64_t now);
 
 struct sched_decision {
@@ -112,7 +112,8 @@ struct sched_decision {
 	uint64_t again; /* the latest time for the next decision: the end of the slice, or of a wait
 			   for a maximum; SCHED_NEVER: not before the next event */
 	bool contended; /* others want the GPU, or the holder has a maximum: its work in flight must
-			   be bounded to a slice, and the driver must report when it has no work */
+			   be bounded to a slice, and the driver must report when it has no work. A
+			   lone holder with a maximum may rest first, for SCHED_REST_SLICES */
 	uint64_t slice_ns; /* length of the holder's slice, from the grant */
 };
 
@@ -141,6 +142,10 @@ uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns);
 bool sched_peers(const struct sched_vgpu *v);
 /* One of a higher class that began to want the GPU since then is expected back. */
 #define SCHED_SOON_BACK_NS 1000000000u
+/* A lone holder with a maximum that has issued nothing for so many slices gives the grant back:
+ * with a hand-over for each kernel it would be charged for those. No longer than what it may save,
+ * since it is charged for the kernel that runs then. */
+#define SCHED_REST_SLICES 2u
 /* The decision's holder (NULL: none) has the grant from now on: its slice begins. */
 void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 

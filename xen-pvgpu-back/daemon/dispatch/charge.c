@@ -183,10 +183,13 @@ void charge_exactly(struct schedule *s, uint64_t now)
 		return;
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		uint64_t since = g->last.oldest_ns;
+		uint64_t since = g->last.oldest_ns, ns = since && since < now ? now - since : 0;
 
-		if (since && since < now)
-			t->alone_ns += now - since;
+		/* If its program has waited for all of its work, the end is reported with the next
+		 * command only. */
+		if (g->last.commands <= g->last.awaited && g->last.inflight_ns < ns)
+			ns = g->last.inflight_ns;
+		t->alone_ns += ns;
 	}
 	charge_alone(t, 0, now);
 	t->alone_ns = t->budget_ns = t->ahead_ns = 0;

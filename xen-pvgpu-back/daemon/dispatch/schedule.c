@@ -114,11 +114,14 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 {
 	bool wants = false, on_gpu = false, closing = false, full = false;
 	unsigned int users = 0;
+	const uint64_t issued = t->issued;
 	struct gate *g;
 	uint64_t when;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_take(g, now);
+	if (t->issued != issued)
+		t->issued_at = now;
 	when = rate_limits_run(t, now);
 	*at = when < *at ? when : *at;
 	TAILQ_FOREACH(g, &t->gates, link)
@@ -138,7 +141,8 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 		t->undrained_since = now; /* adopted */
 		schedule_set_undrained(t, true);
 	}
-	if (s->exact && !t->joint)
+	/* Wall time is charged. */
+	if ((s->exact || t != s->holder) && !t->joint)
 		t->alone_ns = 0;
 	joint_seen(t, full);
 	/* Of several at once only one that is held or asked tells when it runs dry, and one that is
@@ -261,7 +265,7 @@ static uint64_t most_in_flight(const struct tenant *t, uint64_t now)
 			now - s->wanted_at[c] < SCHED_SOON_BACK_NS;
 	}
 	/* Work in flight at the end of a slice prolongs the turn. */
-	if (s->exact) {
+	if (s->exact || s->limited_share) {
 		most = s->slice_ns / 2;
 		if (!schedule_alike(t) && most > SCHED_UNLIKE_NS)
 			most = SCHED_UNLIKE_NS;
@@ -365,6 +369,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 		pvgpu_latency_add(&t->count->grant_wait, now - t->want_at);
 	t->count->slices++;
 	t->on_gpu = true;
+	t->issued_at = now;
 	tell_holder(s, now);
 	TAILQ_FOREACH(g, &t->gates, link)
 	gate_set_open(g, true, now);
@@ -381,19 +386,33 @@ static void tell_cost(struct schedule *s, uint64_t now)
 	sched_set(s->lib, &s->params, now);
 }
 
+/* Until then a lone holder with a maximum counts as working. Then it is asked, and if it rests it
+ * gives the grant back: no timer runs for it. */
+static uint64_t works_until(const struct tenant *t, uint64_t slice_ns, uint64_t now)
+{
+	return (t == t->s->holder ? t->issued_at : now) + SCHED_REST_SLICES * slice_ns;
+}
+
 static struct tenant *ask(struct schedule *s, uint64_t now)
 {
 	struct sched_decision d;
+	struct tenant *t;
+	uint64_t until = 0;
+	bool exact;
 
 	sched_ends(s->lib, s->holder ? dry_ends_in(s->holder, now) : 0, now);
 	sched_decide(s->lib, now, &d);
-	if (d.contended)
-		charge_exactly(s, now);
-	s->exact = d.contended;
+	t = d.holder ? sched_owner(d.holder) : NULL;
 	s->limited_share = d.contended && s->wanting < 2;
+	if (s->limited_share)
+		until = works_until(t, d.slice_ns, now);
+	exact = d.contended && until <= now;
+	if (exact || t != s->holder)
+		charge_exactly(s, now);
+	s->exact = exact;
 	s->slice_ns = d.slice_ns;
-	s->again = d.again;
-	return d.holder ? sched_owner(d.holder) : NULL;
+	s->again = until > now && until < d.again ? until : d.again;
+	return t;
 }
 
 static void decide(struct schedule *s, uint64_t now)

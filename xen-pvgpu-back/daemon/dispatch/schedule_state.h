@@ -91,6 +91,7 @@ struct tenant {
 	uint64_t limits_at; /* when its allowances are due; SCHED_NEVER: when it rings */
 	bool throttled;
 	uint64_t throttled_at;
+	uint64_t issued_at; /* the last look at which it had issued more, or its grant */
 	/* joint.c */
 	bool joint;           /* has the GPU with others at once, or is held because it is ahead */
 	bool joint_open;      /* its gates are open */
@@ -154,8 +155,9 @@ struct schedule {
 	uint64_t aged_at;    /* up to then drains have aged */
 	uint64_t drained_at; /* when `leaving` had drained; 0: not yet */
 	bool stopped;
-	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited */
-	bool limited_share; /* exact although no other vGPU wants the GPU */
+	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited
+		       and it rests */
+	bool limited_share; /* no other vGPU wants the GPU, but the holder's share is limited */
 	uint64_t slice_ns;
 	uint64_t charged_at; /* all time before is charged, */
 	uint64_t doubt_ns;   /* but for this, whose it will be known: charge.c */
@@ -208,7 +210,8 @@ uint64_t charge_joint(struct schedule *s, uint64_t passed, uint64_t now);
 /* Likewise, what of the time that has passed since the last look is not charged, by what each has
  * issued. */
 void charge_joint_rest(struct schedule *s, uint64_t passed, uint64_t now);
-/* The former holder has drained, or one of the two is gone: charges the time since the hand-over. */
+/* The former holder has drained, or one of the two is gone: charges the time since the hand-over.
+ */
 void charge_settle(struct schedule *s, uint64_t now);
 /* From now on the holder's flags are exact and wall time is charged. */
 void charge_exactly(struct schedule *s, uint64_t now);

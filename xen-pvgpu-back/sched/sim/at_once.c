@@ -50,6 +50,7 @@ void at_once_issued(struct process *p, uint64_t estimate_ns)
 	struct vgpu *v = p->v;
 
 	v->issued_ns += estimate_ns;
+	v->issued_at = v->s->now;
 	if (v->joint)
 		v->alone_ns += estimate_ns;
 	if (p->inflight_ns > sched_brief_kernel(v->g->cost_ns, v->g->alike))

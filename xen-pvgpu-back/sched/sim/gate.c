@@ -68,7 +68,7 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 	if (g->joint)
 		return sched_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
 	cap = sched_inflight_below(g->cost_ns);
-	if (!g->exact) {
+	if (!g->exact && !g->limited) {
 		cap = cap < SOON_BACK_LEAST ? SOON_BACK_LEAST : cap;
 		return is_soon_below(v) && cap < model(g)->alone_ns ? cap : model(g)->alone_ns;
 	}
@@ -337,7 +337,7 @@ void gate_look(struct vgpu *v)
 		v->users = 1;
 	if (v->undrained && !v->draining)
 		see_drained(v);
-	if (g->exact && !v->joint)
+	if ((g->exact || v != g->holder) && !v->joint)
 		v->alone_ns = 0;
 	/* One of several that is held must not get its gate back by running dry. */
 	if (v->busy_processes || v->held || !v->joint || v->joint_open || g->s->now >= g->joint_at)
@@ -390,6 +390,7 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 	gate_set_undrained(v, false);
 	v->on_gpu = true;
 	v->issued = false;
+	v->issued_at = g->s->now;
 	v->grants++;
 	g->sum.grants++;
 	timer_set(&g->s->events, &g->wake, g->s->now + model(g)->bell_ns);
@@ -405,25 +406,36 @@ static void tell_cost(struct gpu *g)
 	sched_set(g->sched, &g->params, g->s->now);
 }
 
+/* As daemon/dispatch/schedule.c's. */
+static uint64_t works_until(const struct vgpu *v, uint64_t slice_ns)
+{
+	return (v == v->g->holder ? v->issued_at : v->s->now) + SCHED_REST_SLICES * slice_ns;
+}
+
 /* Asks for a decision and stores all of it but the holder. */
 static struct vgpu *ask(struct gpu *g)
 {
 	struct sched_decision d;
 	struct vgpu *next;
+	uint64_t until = 0;
+	bool exact;
 
 	sched_ends(g->sched, g->holder ? ends_in(g->holder) : 0, g->s->now);
 	sched_decide(g->sched, g->s->now, &d);
 	g->sum.decisions++;
 	next = d.holder ? sched_owner(d.holder) : NULL;
-	if (d.contended)
+	g->limited = d.contended && g->wants < 2;
+	if (g->limited)
+		until = works_until(next, d.slice_ns);
+	exact = d.contended && until <= g->s->now;
+	if (exact || next != g->holder)
 		become_exact(g);
 	/* The worker is rung, looks, and rings back if it is idle. */
-	if (d.contended && !g->exact && g->holder && g->holder == next)
+	if (exact && !g->exact && g->holder && g->holder == next)
 		gate_bell(g->holder, 2 * model(g)->bell_ns);
-	g->exact = d.contended;
-	g->limited = d.contended && g->wants < 2;
+	g->exact = exact;
 	g->slice_ns_now = d.slice_ns ? d.slice_ns : 2 * SIM_MS;
-	g->again = d.again;
+	g->again = until > g->s->now && until < d.again ? until : d.again;
 	return next;
 }
 

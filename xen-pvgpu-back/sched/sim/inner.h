@@ -101,8 +101,9 @@ struct vgpu {
 	bool joint, joint_open; /* has the GPU with others at once, or is held; its gate is open */
 	bool paid;              /* what drains was charged when it was issued */
 	uint64_t issued_ns, issued_seen, full_from, idle_since;
-	bool had_rest; /* was idle in this window */
-	bool held;     /* the watchdog keeps its gate closed */
+	uint64_t issued_at; /* the last time, or its grant */
+	bool had_rest;      /* was idle in this window */
+	bool held;          /* the watchdog keeps its gate closed */
 	uint64_t held_ns;
 	uint64_t busy_ns, busy_window, busy_warm, charged_ns, charged_warm;
 	uint64_t requests, grants, grants_warm, longest_wait;
@@ -130,8 +131,8 @@ struct gpu {
 	struct vgpu *leaving;    /* the former holder, while the next one waits for it to drain */
 	struct vgpu *overlapped; /* had not drained when the holder got the grant */
 	struct vgpu *undrained;  /* closed, with kernels still in flight */
-	bool exact;              /* others want the GPU, or a limit applies: wall time is charged */
-	bool limited;
+	bool exact;              /* wall time is charged */
+	bool limited; /* no other vGPU wants the GPU, but the holder's share is limited */
 	uint32_t besides;
 	uint32_t wants;                    /* vGPUs that the scheduler knows to want the GPU */
 	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
