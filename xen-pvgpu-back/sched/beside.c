@@ -5,7 +5,9 @@
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
-#define US 1000u
+#define US        1000u
+#define LOOK      (2000 * US)
+#define LOOK_EACH ((uint64_t)50 * US)
 /* A turn costs a hand-over, so brief bursts and kernels are those of up to this many of them. A
  * kernel may be longer than a burst, but where weights differ not by much: a kernel is not stopped,
  * and a heavy one that comes back would wait for those of all others. */
@@ -51,6 +53,11 @@ uint64_t sched_ahead_look(uint64_t ahead_ns, uint64_t slice_ns, bool idle)
 	return ahead_ns + AHEAD_MORE < SCHED_AHEAD_NS ? ahead_ns + AHEAD_MORE : SCHED_AHEAD_NS;
 }
 
+uint64_t sched_look(uint32_t n)
+{
+	return LOOK_EACH * n + LOOK;
+}
+
 bool sched_may_join(const struct sched_vgpu *v)
 {
 	const struct sched *s = v->s;
@@ -59,8 +66,7 @@ bool sched_may_join(const struct sched_vgpu *v)
 
 	if (!v->queued || !h || !s->policy->virtual_time || s->params.exclusive)
 		return false;
-	if (v->group || maximum_any(v) || h->reason != REASON_SHARE ||
-	    (owed && !heap_before(s->now, owed->key)))
+	if (v->group || h->reason != REASON_SHARE || (owed && !heap_before(s->now, owed->key)))
 		return false;
 	for (int c = 0; c < (int)v->share.class; c++)
 		if (heap_first(&s->level.turn[c]))

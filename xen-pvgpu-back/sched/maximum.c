@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Maxima. A waiting vGPU may get the grant once a whole slice is saved, so that hand-overs stay as
- * rare as without maxima. The holder may go on until nothing is saved. In between a vGPU with work,
- * or a whole group, is held back: it is out of the queues and has a timer.
+ * rare as without maxima. The holder, and one that has the GPU beside it, may go on until nothing
+ * is saved. In between a vGPU with work, or a whole group, is held back: it is out of the queues
+ * and has a timer.
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
@@ -38,6 +39,15 @@ static bool may_wait(const struct sched *s, const struct pace *max, uint64_t *un
 	return !heap_before(s->now, *until);
 }
 
+/* False: nothing is left of it; a slice is saved again at *until. */
+static bool is_left(const struct sched *s, const struct pace *max, uint64_t *until)
+{
+	if (!pace_on(max) || heap_before(max->at, s->now))
+		return true;
+	may_wait(s, max, until);
+	return false;
+}
+
 void maximum_group(struct sched_group *g)
 {
 	struct sched *s = g->s;
@@ -52,7 +62,7 @@ void maximum_waiting(struct sched_vgpu *v)
 {
 	uint64_t until;
 
-	if (!may_wait(v->s, &v->max, &until)) {
+	if (v->beside ? !is_left(v->s, &v->max, &until) : !may_wait(v->s, &v->max, &until)) {
 		hold(v, until);
 	} else if (!v->queued) {
 		maximum_forget(v);
@@ -86,13 +96,11 @@ bool maximum_holder(struct sched_vgpu *v)
 	uint64_t until;
 
 	maximum_save(v);
-	if (pace_on(&v->max) && !heap_before(v->max.at, s->now)) {
-		may_wait(s, &v->max, &until);
+	if (!is_left(s, &v->max, &until)) {
 		hold(v, until);
 		return true;
 	}
-	if (g && pace_on(&g->max) && !heap_before(g->max.at, s->now)) {
-		may_wait(s, &g->max, &until);
+	if (g && !is_left(s, &g->max, &until)) {
 		hold_group(g, until);
 		return true;
 	}
@@ -112,6 +120,11 @@ uint64_t maximum_lasts(const struct sched_vgpu *v)
 		lasts = group < lasts ? group : lasts;
 	}
 	return lasts > least ? lasts : least;
+}
+
+bool sched_held(const struct sched_vgpu *v)
+{
+	return v->held || (v->group && v->group->held);
 }
 
 void maximum_forget(struct sched_vgpu *v)

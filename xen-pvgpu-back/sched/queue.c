@@ -120,6 +120,7 @@ void queue_enter(struct sched_vgpu *v)
 		v->group->queued++;
 	}
 	v->queued = true;
+	s->queued++;
 	s->policy->begin(v);
 	begin_guarantee(&v->min, s->now);
 	if (!v->wait.h.in)
@@ -135,6 +136,7 @@ void queue_leave(struct sched_vgpu *v)
 	if (!v->queued)
 		return;
 	v->queued = false;
+	v->s->queued--;
 	heap_take(&l->turn[c], &v->turn.h);
 	heap_take(&l->wait[c], &v->wait.h);
 	heap_take(&l->owed, &v->owed.h);

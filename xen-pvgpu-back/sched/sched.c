@@ -271,9 +271,10 @@ static bool keeps(struct sched *s)
 	return true;
 }
 
+/* One that a maximum of its own holds back is none. */
 static bool others_want(const struct sched *s, const struct sched_vgpu *v)
 {
-	return s->wanting > (v && v->wants ? 1u : 0u);
+	return s->queued > (v && v->queued ? 1u : 0u);
 }
 
 static void new_slice(struct sched *s, struct sched_vgpu *v, enum reason why)
@@ -331,7 +332,8 @@ static uint64_t ask_again(const struct sched *s)
 		if (again == SCHED_NEVER || heap_before(at, again))
 			again = at;
 	}
-	if (maximum_any(v)) {
+	/* The driver looks at several in its own time. */
+	if (maximum_any(v) && !v->beside) {
 		at = s->now + maximum_lasts(v);
 		if (again == SCHED_NEVER || heap_before(at, again))
 			again = at;
@@ -362,6 +364,7 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 		.holder = v,
 		.again = ask_again(s),
 		.contended = v && (others_want(s, v) || maximum_any(v)),
+		.alone = !others_want(s, v),
 		.slice_ns = s->slice_ns,
 	};
 }

@@ -114,6 +114,7 @@ struct sched_decision {
 	bool contended; /* others want the GPU, or the holder has a maximum: its work in flight must
 			   be bounded to a slice, and the driver must report when it has no work. A
 			   lone holder with a maximum may rest first, for SCHED_REST_SLICES */
+	bool alone;     /* no other one wants the GPU, or maxima hold all of them back */
 	uint64_t slice_ns; /* length of the holder's slice, from the grant */
 };
 
@@ -153,8 +154,9 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
  * The GPU for several at once: vGPUs that use little at a time and wait for it, which the driver
  * knows. They have it beside the holder, and each is charged what it uses. sched_may_join: v wants
  * the GPU, and nothing but its turn in the holder's class decides when it has it: no class above,
- * group, guarantee or maximum. sched_lead: by how much GPU time v is ahead of the first in turn.
- * sched_beside: v has the GPU now, or not any more; until then it does not count as waiting.
+ * group, guarantee, or maximum that is reached. sched_lead: by how much GPU time v is ahead of the
+ * first in turn. sched_beside: v has the GPU now, or not any more; until then it does not count as
+ * waiting.
  */
 #define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
 #define SCHED_AHEAD_NS  8000000u /* the most by which one of them may be ahead of the first */
@@ -171,7 +173,11 @@ uint64_t sched_brief_kernel(uint64_t handover_ns, bool alike);
 uint64_t sched_ahead_least(uint64_t slice_ns);
 uint64_t sched_ahead_look(uint64_t ahead_ns, uint64_t slice_ns, bool idle);
 
+/* Time between two looks at n that have it: one may exceed its maximum by so much. */
+uint64_t sched_look(uint32_t n);
 bool sched_may_join(const struct sched_vgpu *v);
+/* Is v, or its group, held back by a maximum? */
+bool sched_held(const struct sched_vgpu *v);
 int64_t sched_lead(const struct sched_vgpu *v);
 void sched_beside(struct sched_vgpu *v, bool on, uint64_t now);
 

@@ -133,7 +133,8 @@ static bool others_go_first(const struct sched_vgpu *v)
 uint64_t sched_wait_bound(const struct sched_vgpu *v)
 {
 	const struct sched *s = v->s;
-	uint64_t turn = sched_turn_most(s) + s->params.handover_ns, wait = 2 * turn, starve = 0;
+	const uint64_t most = sched_turn_most(s), turn = most + s->params.handover_ns;
+	uint64_t wait = 2 * turn, starve = 0, over = most / 16;
 
 	if (v->group && pace_on(&v->group->max))
 		return SCHED_NEVER;
@@ -143,7 +144,10 @@ uint64_t sched_wait_bound(const struct sched_vgpu *v)
 		wait = add(wait, times(turn, 2 * SCHED_CLASSES * s->class_n[v->share.class], 1));
 	}
 	wait = add(wait, s->policy->wait(v, starve));
+	/* As one of several it may have exceeded its maximum for a look. */
+	if (!s->params.exclusive && !v->group && over < sched_look(s->vgpu_n))
+		over = sched_look(s->vgpu_n);
 	if (pace_on(&v->max))
-		wait = add(wait, pace_time(&v->max, sched_turn_most(s) + sched_turn_most(s) / 16));
+		wait = add(wait, pace_time(&v->max, most + over));
 	return wait;
 }

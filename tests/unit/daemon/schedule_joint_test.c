@@ -108,7 +108,7 @@ START_TEST(all_at_once)
 END_TEST
 
 /* Whatever makes turns necessary: two gates are never open together. */
-enum { EXCLUSIVE, FULL, DEEP, OLD_WORKER, MAXIMUM, CLASS, CASES };
+enum { EXCLUSIVE, FULL, DEEP, OLD_WORKER, CLASS, CASES };
 
 START_TEST(turns)
 {
@@ -116,8 +116,6 @@ START_TEST(turns)
 	uint64_t since = schedule_now();
 
 	setup_of(_i == EXCLUSIVE, alike);
-	if (_i == MAXIMUM)
-		p.share.max_ppm = SCHED_PPM / 2;
 	if (_i == CLASS)
 		p.share.class = SCHED_HIGH;
 	tenant_set(t[0], &p);
@@ -136,6 +134,35 @@ START_TEST(turns)
 			f[0].says->full++;
 		serve(&since);
 	}
+	teardown();
+}
+END_TEST
+
+/* Those with a maximum have the GPU together until they reach it, and again when they have saved a
+ * slice. */
+START_TEST(with_maxima)
+{
+	const struct tenant_policy p = {
+		.share = {.class = SCHED_MEDIUM, .weight = 100, .max_ppm = SCHED_PPM / 4}};
+	uint64_t since, began, before[N];
+	unsigned int with = 0, without = 0;
+
+	setup_at_once(alike);
+	for (unsigned int i = 0; i < N; i++)
+		tenant_set(t[i], &p);
+	since = began = schedule_now();
+	for (unsigned int i = 0; i < N; i++)
+		before[i] = charged(i);
+	while (with < 100 || without < 100) {
+		turn();
+		serve(&since);
+		with += is_open(&f[0]) && (is_open(&f[1]) || is_open(&f[2]));
+		without += !is_open(&f[0]);
+		ck_assert_uint_lt(since - began, LIMIT_S * 1000 * MS);
+	}
+	/* And what is saved, a look, and what is in flight. */
+	for (unsigned int i = 0; i < N; i++)
+		ck_assert_uint_le(charged(i) - before[i], (since - began) / 4 + 10 * MS);
 	teardown();
 }
 END_TEST
@@ -381,6 +408,7 @@ int main(void)
 
 	tcase_set_timeout(c, 300);
 	tcase_add_test(c, all_at_once);
+	tcase_add_test(c, with_maxima);
 	tcase_add_loop_test(c, turns, 0, CASES);
 	tcase_add_test(c, turns_between);
 	tcase_add_test(c, bound_by_weight);

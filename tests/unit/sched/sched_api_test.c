@@ -228,7 +228,8 @@ START_TEST(charging_one_that_waits_holds_it_back)
 	sched_charge(t.a, 10 * MS, 10 * MS);
 	sched_decide(t.s, 10 * MS, &t.d);
 	ck_assert_ptr_eq(t.d.holder, t.a);
-	ck_assert(t.d.contended);
+	ck_assert(!t.d.contended && t.d.alone);
+	ck_assert_uint_eq(t.d.again, 44 * MS);
 	sched_stats(t.b, 20 * MS, &st);
 	ck_assert_uint_eq(st.capped_ns, 10 * MS);
 	ck_assert_uint_eq(st.used_ns, 20 * MS);

@@ -40,24 +40,29 @@ START_TEST(who_may)
 	sched_wants(v[1], false, MS);
 	ck_assert(!sched_may_join(v[1]));
 	sched_wants(v[1], true, MS);
+	/* A maximum, until it is reached. */
 	share.max_ppm = SCHED_PPM / 2;
 	sched_set_share(v[1], &share, MS);
-	ck_assert(sched_may_join(v[0]) && !sched_may_join(v[1]));
-	sched_set_share(v[1], &full, MS);
-	g = sched_group_add(s, &full, NULL, MS);
-	sched_move(v[1], g, MS);
+	decide(10 * MS);
+	ck_assert(sched_may_join(v[0]) && sched_may_join(v[1]) && !sched_held(v[1]));
+	sched_charge(v[1], 20 * MS, 10 * MS);
+	decide(10 * MS);
+	ck_assert(sched_may_join(v[0]) && !sched_may_join(v[1]) && sched_held(v[1]));
+	sched_set_share(v[1], &full, 10 * MS);
+	g = sched_group_add(s, &full, NULL, 10 * MS);
+	sched_move(v[1], g, 10 * MS);
 	ck_assert(!sched_may_join(v[1]));
-	sched_move(v[1], NULL, MS);
+	sched_move(v[1], NULL, 10 * MS);
 	ck_assert(sched_may_join(v[1]));
 	share = full;
 	share.class = SCHED_HIGH;
-	sched_set_share(v[1], &share, MS);
+	sched_set_share(v[1], &share, 10 * MS);
 	ck_assert(!sched_may_join(v[0]));
-	sched_set_share(v[1], &full, MS);
+	sched_set_share(v[1], &full, 10 * MS);
 	/* A guarantee that is owed. */
 	share = full;
 	share.min_ppm = SCHED_PPM / 2;
-	sched_set_share(v[1], &share, MS);
+	sched_set_share(v[1], &share, 10 * MS);
 	ck_assert(!sched_may_join(v[0]) && !sched_may_join(v[1]));
 	sched_free(s);
 
@@ -65,7 +70,10 @@ START_TEST(who_may)
 		p = (struct sched_params){.policy = policy, .exclusive = policy == SCHED_FAIR};
 		setup_of(2, &p, &full);
 		decide(MS);
-		ck_assert(!sched_may_join(v[0]) && !sched_may_join(v[1]));
+		if (p.exclusive || policy == SCHED_BEST_EFFORT)
+			ck_assert(!sched_may_join(v[0]) && !sched_may_join(v[1]));
+		else
+			ck_assert(sched_may_join(v[0]) || sched_may_join(v[1]));
 		sched_free(s);
 	}
 }
@@ -220,6 +228,49 @@ START_TEST(shares_hold)
 }
 END_TEST
 
+/* Three of equal weight, of which the first has a maximum: it has that, and the others the rest. It
+ * is in until the maximum is reached, however little is saved, and then out until a slice is saved.
+ */
+START_TEST(maximum_holds)
+{
+	static const uint32_t percents[] = {5, 20, 30};
+	const struct sched_params p = {.policy = SCHED_FAIR, .slice_ns = 2 * MS};
+	struct sched_share share = full;
+	uint64_t now = 0, used[3] = {0}, saved;
+	unsigned int outs = 0;
+	bool in[3], was = true;
+
+	share.max_ppm = percents[_i] * (SCHED_PPM / 100);
+	setup_of(3, &p, &share);
+	while (now < 4 * SEC) {
+		uint64_t step = sched_look(3);
+		unsigned int count = 0;
+
+		decide(now);
+		for (int i = 0; i < 3; i++) {
+			in[i] = sched_may_join(v[i]) && sched_lead(v[i]) < 4 * (int64_t)MS;
+			sched_beside(v[i], in[i], now);
+			count += in[i];
+		}
+		outs += was && !in[0];
+		was = in[0];
+		now += step;
+		for (int i = 0; i < 3; i++) {
+			used[i] += in[i] ? step / count : 0;
+			sched_charge(v[i], in[i] ? step / count : 0, now);
+		}
+	}
+	saved = 4 * p.slice_ns + sched_look(3);
+	ck_assert_uint_gt(outs, 10);
+	ck_assert_uint_le(used[0], 4 * SEC * percents[_i] / 100 + saved);
+	ck_assert_uint_ge(used[0], 4 * SEC * percents[_i] * 96 / 10000);
+	for (int i = 1; i < 3; i++)
+		ck_assert_int_le(llabs((int64_t)used[i] - (int64_t)(4 * SEC - used[0]) / 2),
+				 10 * MS);
+	sched_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sched_joint");
@@ -233,6 +284,7 @@ int main(void)
 	tcase_add_test(c, brief_by_handovers);
 	tcase_add_test(c, lead_by_looks);
 	tcase_add_test(c, shares_hold);
+	tcase_add_loop_test(c, maximum_holds, 0, 3);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

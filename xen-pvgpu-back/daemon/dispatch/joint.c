@@ -9,8 +9,8 @@
  * others have caught up. Only one that has work at that look counts among the others: no vGPU is
  * held for a program that thinks.
  *
- * A vGPU that is not brief, or that only a class, a maximum or a guarantee decides about, has turns
- * of its own between theirs.
+ * A vGPU that is not brief, or that a group, a class or a guarantee decides about, has turns of its
+ * own between theirs. One whose maximum is reached is out until it may have a slice again.
  *
  * A worker in such a turn does not ring when it runs dry. One that has issued nothing for a
  * few looks is asked: it is told that others wait, and rings when it is idle. Its gate stays open
@@ -18,8 +18,6 @@
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
-#define LOOK_NS     2000000u /* between two looks at all reports, */
-#define LOOK_PER_NS 50000u   /* and so much for each vGPU */
 #define STILL                                                                                      \
 	2u /* looks at which one has issued nothing, before it is asked: some may wait for others  \
 	    */
@@ -241,7 +239,7 @@ static bool any_waits_apart(const struct schedule *s)
 
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
-		if (t->wants && !t->joint)
+		if (t->wants && !t->joint && !sched_held(t->v))
 			return true;
 	}
 	return false;
@@ -434,6 +432,6 @@ bool joint_decide(struct schedule *s, struct tenant *next, uint64_t now)
 	}
 	open_and_hold(s, now);
 	if (due)
-		s->joint_at = now + LOOK_NS + (uint64_t)s->joints * LOOK_PER_NS;
+		s->joint_at = now + sched_look(s->joints);
 	return true;
 }

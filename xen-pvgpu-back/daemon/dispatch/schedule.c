@@ -403,7 +403,7 @@ static struct tenant *ask(struct schedule *s, uint64_t now)
 	sched_ends(s->lib, s->holder ? dry_ends_in(s->holder, now) : 0, now);
 	sched_decide(s->lib, now, &d);
 	t = d.holder ? sched_owner(d.holder) : NULL;
-	s->limited_share = d.contended && s->wanting < 2;
+	s->limited_share = d.contended && d.alone;
 	if (s->limited_share)
 		until = works_until(t, d.slice_ns, now);
 	exact = d.contended && until <= now;

@@ -157,7 +157,7 @@ struct schedule {
 	bool stopped;
 	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited
 		       and it rests */
-	bool limited_share; /* no other vGPU wants the GPU, but the holder's share is limited */
+	bool limited_share; /* no other vGPU may have the GPU, but the holder's share is limited */
 	uint64_t slice_ns;
 	uint64_t charged_at; /* all time before is charged, */
 	uint64_t doubt_ns;   /* but for this, whose it will be known: charge.c */

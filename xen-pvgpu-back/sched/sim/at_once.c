@@ -6,11 +6,9 @@
  */
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
-#define LOOK_NS     (2 * SIM_MS)
-#define LOOK_PER_NS (50 * SIM_US)
-#define LINGER_NS   (20 * SIM_MS)
-#define SHOWN_NS    (8 * SIM_MS)
-#define OLD_NS      (100 * SIM_MS)
+#define LINGER_NS (20 * SIM_MS)
+#define SHOWN_NS  (8 * SIM_MS)
+#define OLD_NS    (100 * SIM_MS)
 
 static bool is_brief(const struct vgpu *v)
 {
@@ -170,7 +168,7 @@ static bool is_old(const struct vgpu *v)
 static bool any_waits_apart(const struct gpu *g)
 {
 	for (uint32_t i = 0; i < g->n_vgpus; i++)
-		if (g->vgpus[i]->told && !g->vgpus[i]->joint)
+		if (g->vgpus[i]->told && !g->vgpus[i]->joint && !sched_held(g->vgpus[i]->sched))
 			return true;
 	return false;
 }
@@ -289,6 +287,6 @@ bool at_once_decide(struct gpu *g, struct vgpu *next)
 	}
 	open_and_hold(g);
 	if (g->s->now >= g->joint_at)
-		g->joint_at = g->s->now + LOOK_NS + g->joints * LOOK_PER_NS;
+		g->joint_at = g->s->now + sched_look(g->joints);
 	return true;
 }

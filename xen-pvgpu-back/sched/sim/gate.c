@@ -424,7 +424,7 @@ static struct vgpu *ask(struct gpu *g)
 	sched_decide(g->sched, g->s->now, &d);
 	g->sum.decisions++;
 	next = d.holder ? sched_owner(d.holder) : NULL;
-	g->limited = d.contended && g->wants < 2;
+	g->limited = d.contended && d.alone;
 	if (g->limited)
 		until = works_until(next, d.slice_ns);
 	exact = d.contended && until <= g->s->now;

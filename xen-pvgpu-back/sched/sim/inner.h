@@ -132,7 +132,7 @@ struct gpu {
 	struct vgpu *overlapped; /* had not drained when the holder got the grant */
 	struct vgpu *undrained;  /* closed, with kernels still in flight */
 	bool exact;              /* wall time is charged */
-	bool limited; /* no other vGPU wants the GPU, but the holder's share is limited */
+	bool limited; /* no other vGPU may have the GPU, but the holder's share is limited */
 	uint32_t besides;
 	uint32_t wants;                    /* vGPUs that the scheduler knows to want the GPU */
 	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
