@@ -30,12 +30,11 @@ int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struc
 	return 0;
 }
 
-static void setup(void)
+static inline void start_clock(void)
 {
 	clock_ns = 1000000 * MS;
 	timer_at = SCHED_NEVER;
 	late_ns = 0;
-	start(SCHED_FAIR, false);
 }
 
 static void bells(void)

@@ -16,6 +16,12 @@
 #define LAG_NS    (50 * MS)
 #define CHANGE_NS (MS / 50) /* the GPU changes contexts */
 
+static void setup(void)
+{
+	start_clock();
+	start(SCHED_FAIR, false);
+}
+
 /* ---- a worker that does not stop when its gate closes ---- */
 
 enum lie {

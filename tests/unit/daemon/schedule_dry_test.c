@@ -3,38 +3,13 @@
  */
 #include <check.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
-#include <time.h>
 
-#include "tests/unit/daemon/schedule_fake.h"
+#include "tests/unit/daemon/schedule_clock.h"
 
 #define SLICE_NS (20 * MS)
 
-static uint64_t clock_ns;
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *t);
-int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was);
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *t)
-{
-	*t = (struct timespec){.tv_sec = (time_t)(clock_ns / (1000 * MS)),
-			       .tv_nsec = (long)(clock_ns % (1000 * MS))};
-	return 0;
-}
-
-/* The test looks itself. */
-int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *was)
-{
-	return 0;
-}
-
 static struct tenant *t[2];
 static struct fake f[2];
-
-static void bells(void)
-{
-	ev_run(loop, EVRUN_NOWAIT);
-}
 
 static void at(uint64_t ns)
 {
@@ -48,7 +23,7 @@ static uint64_t setup(bool exclusive, bool issued, uint64_t parked)
 	const struct sched_params p = {
 		.policy = SCHED_FAIR, .exclusive = exclusive, .slice_ns = SLICE_NS};
 
-	clock_ns = 1000000 * MS;
+	start_clock();
 	start(SCHED_FAIR, exclusive);
 	schedule_set(s, &p);
 	for (unsigned int i = 0; i < 2; i++) {

@@ -38,7 +38,8 @@ static void setup_with(const struct loop_of *l)
 						  .max_ppm = l->percent * (SCHED_PPM / 100)}};
 	const struct sched_params shared = {.policy = SCHED_FAIR, .slice_ns = 2 * MS};
 
-	setup();
+	start_clock();
+	start(SCHED_FAIR, false);
 	schedule_set(s, &shared);
 	now_of = l;
 	t = tenant(100);
