@@ -62,19 +62,30 @@ enum pvgpu_gate_fd {
 #define PVGPU_GATE_ALONE_NS 2000000u
 
 struct pvgpu_gate {
-	uint32_t open;        /* 1: GPU work may be issued */
-	uint32_t contended;   /* 1: other vGPUs want the GPU, and every change must be reported */
-	uint32_t exclusive;   /* 1: closed while pvgpud is away */
-	/* 0: another vGPU's work may be on the GPU. Else times measured are the worker's own, if this
-	 * had the same value when the work began: each time without others has another. */
+	uint32_t open;      /* 1: GPU work may be issued */
+	uint32_t contended; /* 1: other vGPUs want the GPU, and every change must be reported */
+	uint32_t exclusive; /* 1: closed while pvgpud is away */
+	/* 0: another vGPU's work may be on the GPU. Else times measured are the worker's own, if
+	 * this had the same value when the work began: each time without others has another. */
 	uint32_t learn;
-	uint64_t inflight_ns; /* most estimated GPU time in flight */
+	/* The most time that the work in flight may take to drain, by estimate: streams run beside
+	 * each other, so it is no sum. One piece of work (a kernel, a graph, a copy) may always be
+	 * in flight, however long it takes. 0: a moment for what the session's own work in flight
+	 * may wait for: one piece into each stream that has nothing in flight. */
+	uint64_t inflight_ns;
 	/* Rate limits: totals since the session began that the worker may reach; commands beyond
 	 * them stay parked. */
 	uint64_t commands; /* GPU commands issued */
 	uint64_t bytes;    /* copied */
 	uint32_t depth;    /* most commands in flight; 0: as many as fit */
 	uint32_t tell;     /* 1: ring once when nothing is parked any more */
+};
+
+/* With its gate closed: would a parked command be issued if that opened? */
+enum pvgpu_gate_ready {
+	PVGPU_GATE_READY_UNTOLD, /* an older worker */
+	PVGPU_GATE_READY_NO,     /* work in flight has to end first */
+	PVGPU_GATE_READY_YES,
 };
 
 struct pvgpu_gate_report {
@@ -101,7 +112,10 @@ struct pvgpu_gate_report {
 	 * follow with the next command only. */
 	uint64_t awaited;
 	uint32_t issued; /* 1: since the gate opened there was a time when nothing was parked */
-	uint32_t pad;
+	uint32_t ready;  /* enum pvgpu_gate_ready */
+	/* Estimated GPU time until all that is in flight has ended, streams overlapping, from
+	 * `oldest_ns` on; 0: nothing is, or the worker is an older one. */
+	uint64_t drain_ns;
 };
 
 #endif
