@@ -96,9 +96,12 @@ UNIT += $(B)/unit/schedule_maximum_test
 $(B)/unit/schedule_maximum_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_maximum_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_maximum_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
 
-UNIT += $(B)/unit/schedule_hang_test
-$(B)/unit/schedule_hang_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_hang_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
-LDLIBS_schedule_hang_test = $(CHECK_LIBS) -lev
+UNIT += $(B)/unit/schedule_help_test
+$(B)/unit/schedule_help_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_help_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_help_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
+UNIT += $(B)/unit/schedule_pieces_test
+$(B)/unit/schedule_pieces_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_pieces_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_pieces_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
 UNIT += $(B)/unit/schedule_clock_test
 $(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_clock_test.c $(SCHEDULE_SRCS) \
 	$(call daemon,rules/judge.c rules/overdue.c)) $$(CONTRACT)

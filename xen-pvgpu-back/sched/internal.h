@@ -157,8 +157,9 @@ struct sched {
 	struct sched_vgpu *chosen;  /* shall have the grant, by the last decision */
 	enum reason reason;         /* the reason for `chosen` */
 	uint64_t slice_from, slice_ns;
-	uint64_t ends_at;      /* the holder's known work */
-	bool slice_over;       /* the slice has ended before its time */
+	uint64_t ends_at;    /* the holder's known work */
+	bool slice_over;     /* the slice has ended before its time */
+	uint64_t overrun_ns; /* the most by which one has outlasted its slice; fades with grants */
 	uint64_t interrupt_at; /* the next slice may be ended for a vGPU that comes back */
 
 	/* Total time for which each class was kept from the GPU by other classes and guarantees. */

@@ -7,6 +7,10 @@
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
+/* Relief takes at most one part in so many of the GPU's time for each vGPU, as far as pieces of
+ * work that cannot be stopped exceed a slice. */
+#define RELIEF_PER 50u
+
 struct node *queue_node(const struct heap_node *h)
 {
 	return (struct node *)((char *)h - offsetof(struct node, h));
@@ -149,6 +153,17 @@ void queue_leave(struct sched_vgpu *v)
 	vtime_leave(&v->tag, v->s, &vtime_level(v)->turn[c], c);
 }
 
+/* A piece of work that outlasts its slice makes the next relief come later, or one with long pieces
+ * would have a great part of the GPU by relief alone. */
+static uint64_t relief_delay(const struct sched_vgpu *v)
+{
+	const uint64_t starve = v->s->params.starve_ns, slice = v->s->slice_ns;
+	const uint64_t over = v->slice_used > slice ? v->slice_used - slice : 0;
+
+	return v->reason == REASON_RELIEF && over > starve / RELIEF_PER ? over * RELIEF_PER - starve
+									: 0;
+}
+
 void queue_moved(struct sched_vgpu *v)
 {
 	enum sched_class c = v->share.class;
@@ -156,6 +171,8 @@ void queue_moved(struct sched_vgpu *v)
 	struct sched *s = v->s;
 
 	if (v->queued) {
+		if (v->wait.h.in)
+			put(s, &l->wait[c], &v->wait, v->mark + relief_delay(v));
 		put(s, &l->turn[c], &v->turn, v->tag.at);
 		if (s->policy->guarantees && pace_on(&v->min))
 			put(s, &l->owed, &v->owed, v->min.at);
@@ -181,7 +198,7 @@ void queue_waits(struct sched_vgpu *v)
 		/* A grant that a higher class cut short does not reset the wait. */
 		if (!v->cut)
 			v->mark = s->kept[c];
-		put(s, &l->wait[c], &v->wait, v->mark);
+		put(s, &l->wait[c], &v->wait, v->mark + relief_delay(v));
 	} else {
 		heap_take(&l->wait[c], &v->wait.h);
 	}
@@ -238,7 +255,7 @@ static struct sched_vgpu *pick_kept_waiting(struct sched *s)
 		struct heap_node *h = heap_first(&s->level.wait[c]);
 		struct node *n;
 
-		if (!h || s->kept[c] - h->key < s->params.starve_ns)
+		if (!h || heap_before(s->kept[c], h->key + s->params.starve_ns))
 			continue;
 		n = queue_node(h);
 		if (n->g)

@@ -30,6 +30,7 @@
 #define WORTH          4
 #define WORTH_PER      8
 #define INTERRUPT_PER  20
+#define OVERRUN_FADES  64 /* by this part with each grant */
 #define INTERRUPT_SAVE (20 * MS)
 
 /* Lengthens a slice until a hand-over is a hundredth of it. Where a round of all vGPUs would take
@@ -250,6 +251,8 @@ void sched_charge(struct sched_vgpu *v, uint64_t ns, uint64_t now)
 	settings_use_guarantees(v, ns);
 	maximum_use(v, ns);
 	v->slice_used += ns;
+	if (v->slice_used > s->slice_ns && v->slice_used - s->slice_ns > s->overrun_ns)
+		s->overrun_ns = v->slice_used - s->slice_ns;
 	if (v->queued && v != s->chosen)
 		maximum_waiting(v);
 	queue_moved(v);
@@ -415,6 +418,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	if (!v)
 		return;
 	new_slice(s, v, s->reason);
+	s->overrun_ns -= s->overrun_ns / OVERRUN_FADES;
 	maximum_save(v);
 	if (v == was)
 		return;

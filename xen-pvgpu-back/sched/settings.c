@@ -11,8 +11,8 @@
 
 #define STARVE_DEFAULT 1000000000u /* ns */
 #define WEIGHT_MOST    10000u
-/* Guarantees may add up to more than the GPU: a missed guarantee is made up for within this bound.
- */
+/* Guarantees may add up to more than the GPU: a missed guarantee is made up for within this bound,
+ * and that of the time by which others' work has outlasted their slices. */
 #define OWED_SLICES 8
 
 static const struct policy *const policies[SCHED_POLICIES] = {
@@ -66,7 +66,7 @@ static void use_guarantee(struct pace *min, const struct sched_vgpu *v, uint64_t
 
 	if (!pace_on(min))
 		return;
-	pace_save_most(min, OWED_SLICES * s->slice_ns, s->now);
+	pace_save_most(min, OWED_SLICES * s->slice_ns + s->overrun_ns, s->now);
 	pace_use(min, ns, s->now);
 	if (v->reason == REASON_GUARANTEE)
 		return;

@@ -474,103 +474,6 @@ START_TEST(rates_of_a_group)
 }
 END_TEST
 
-/* ---- many that drain at the same time ---- */
-
-#define MANY 40u
-#define WORK (20 * MS) /* that each has on the GPU whenever its gate is open */
-
-static struct fake many[MANY];
-static uint64_t left[MANY], played;
-
-/* The GPU's own time slices: all that have work there share it. */
-static void run_gpu(void)
-{
-	uint64_t dt = clock_ns - played, n = 1;
-
-	played = clock_ns;
-	for (unsigned int i = 0; i < MANY; i++)
-		n += left[i] > 0;
-	n -= n > 1 && !began;
-	for (unsigned int i = 0; i < MANY; i++)
-		left[i] -= left[i] < dt / n ? left[i] : dt / n;
-}
-
-static bool work_of_many(void)
-{
-	bool rings = false;
-
-	run_gpu();
-	if (is_open(&bad) && !began) {
-		began = true;
-		bad.says->drained = bad.says->sleeps = 0;
-		bad.says->inflight_ns = MS / 10;
-	}
-	for (unsigned int i = 0; i < MANY; i++) {
-		struct fake *f = &many[i];
-
-		if (left[i])
-			continue;
-		if (is_open(f)) {
-			left[i] = WORK;
-			f->says->drained = f->says->sleeps = 0;
-			f->says->inflight_ns = MS;
-		} else if (!f->says->drained) {
-			f->says->inflight_ns = 0;
-			want(f);
-			rings = true;
-		}
-	}
-	return rings;
-}
-
-/* Those whose gates were open beside one that hangs are closed at once, and take long to drain
- * because there are many: that makes none of them hang. */
-START_TEST(many_drains_are_no_hang)
-{
-	struct tenant *t[MANY];
-
-	setup();
-	bad_tenant = tenant(100);
-	bad = join(bad_tenant, false);
-	began = false;
-	played = clock_ns;
-	for (unsigned int i = 0; i < MANY; i++) {
-		t[i] = tenant(100);
-		many[i] = join(t[i], false);
-		left[i] = 0;
-	}
-	want(&bad);
-	bells();
-	ck_assert(is_open(&bad));
-	work_of_many();
-	ck_assert(began);
-	for (unsigned int i = 0; i < MANY; i++)
-		want(&many[i]);
-	bells();
-	for (unsigned int i = 0; !s->together; i++) {
-		ck_assert_uint_lt(i, 10000);
-		pass(MS, work_of_many);
-	}
-	ck_assert(bad_tenant->hangs);
-	bad.says->wants = bad.says->sleeps = 0;
-	bad.says->drained = 1;
-	ring(&bad);
-	bells();
-	ck_assert(!s->together);
-	for (unsigned int i = 0; i < 1500; i++) {
-		pass(MS, work_of_many);
-		ck_assert_msg(!s->together, "a hang %u ms after the last", i);
-	}
-	leave(&bad);
-	tenant_free(bad_tenant);
-	for (unsigned int i = 0; i < MANY; i++) {
-		leave(&many[i]);
-		tenant_free(t[i]);
-	}
-	finish();
-}
-END_TEST
-
 /* The vGPUs of a group may be on several GPUs. */
 START_TEST(rates_of_a_group_in_two_pools)
 {
@@ -738,7 +641,6 @@ int main(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, drained_while_nobody_looked);
-	tcase_add_test(t, many_drains_are_no_hang);
 	tcase_add_test(t, a_setting_decides_at_once);
 	tcase_add_test(t, a_high_one_comes_and_goes);
 	tcase_add_loop_test(t, cost_of_a_hand_over, 0, 3);

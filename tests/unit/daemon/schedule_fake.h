@@ -48,7 +48,7 @@ static void finish(void)
 	ev_loop_destroy(loop);
 }
 
-static struct tenant *tenant(uint32_t weight)
+static inline struct tenant *tenant(uint32_t weight)
 {
 	const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = weight}};
 	struct tenant *t = tenant_new(s, NULL, &p, NULL);

@@ -83,8 +83,7 @@ static void count_waste(struct schedule *s, uint64_t passed)
 {
 	const bool used = s->holder && (s->holder->on_gpu || !s->exact);
 
-	if (!s->joint && !used && !s->besides && TAILQ_EMPTY(&s->undrained) &&
-	    sched_any_queued(s->lib))
+	if (!s->joint && !used && TAILQ_EMPTY(&s->undrained) && sched_any_queued(s->lib))
 		s->waste_ns += passed;
 }
 
@@ -95,14 +94,13 @@ static bool is_queued(const struct schedule *s, uint64_t now)
 	       now - s->given_at < QUEUED_NS;
 }
 
-/* The last work of the former holder is the only one on the GPU besides the holder's. */
+/* The last work of the former holder is the only one on the GPU beside the holder's. */
 static bool in_doubt(const struct schedule *s)
 {
 	const struct tenant *o = s->overlapped, *h = s->holder;
 
 	return o && o->undrained && !o->paid && h && h->on_gpu && s->exact && !s->joint &&
-	       !s->besides && !s->no_doubt && TAILQ_FIRST(&s->undrained) == o &&
-	       !TAILQ_NEXT(o, undrained_link);
+	       !s->no_doubt && TAILQ_FIRST(&s->undrained) == o && !TAILQ_NEXT(o, undrained_link);
 }
 
 /*
@@ -156,15 +154,6 @@ void charge(struct schedule *s, uint64_t now)
 	}
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	n += t->users;
-	if (s->besides) {
-		TAILQ_FOREACH(t, &s->tenants, link)
-		n += t->beside ? t->users : 0;
-		TAILQ_FOREACH(t, &s->tenants, link)
-		{
-			if (t->beside)
-				charge_one(t, passed * t->users / n, now);
-		}
-	}
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	charge_one(t, t->paid ? 0 : passed * t->users / n, now);
 	if (uses)

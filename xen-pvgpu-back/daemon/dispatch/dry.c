@@ -11,7 +11,6 @@
 
 /* A program has had the time to launch what it launches at once. */
 #define SETTLED_PER 2u
-#define OVERDUE_NS  1u
 #define LATELY      0xfu      /* the last four turns */
 #define SOON_NS     10000000u /* in which the last work of one that runs dry should have ended */
 
@@ -28,16 +27,25 @@ static bool all_issued(const struct tenant *t)
 	return true;
 }
 
-/* Time until its work in flight has ended, by its workers' estimates; 0: none is in flight;
- * OVERDUE_NS: it should have ended. */
-static uint64_t time_left(const struct tenant *t, uint64_t now)
+uint64_t tenant_drain_ns(const struct tenant *t)
 {
-	uint64_t ns = 0, since = now, done;
+	const struct gate *g;
+	uint64_t ns = 0;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		ns += gate_drain_ns(g);
+	}
+	return ns;
+}
+
+uint64_t tenant_drains_in(const struct tenant *t, uint64_t now)
+{
+	uint64_t ns = tenant_drain_ns(t), since = now, done;
 	const struct gate *g;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		ns += g->last.inflight_ns < NEVER_NS ? g->last.inflight_ns : NEVER_NS;
 		if (g->last.oldest_ns && g->last.oldest_ns < since)
 			since = g->last.oldest_ns;
 	}
@@ -51,7 +59,7 @@ static uint64_t time_left(const struct tenant *t, uint64_t now)
  * estimated has no known end. */
 uint64_t dry_ends_in(const struct tenant *t, uint64_t now)
 {
-	uint64_t ns = time_left(t, now), each;
+	uint64_t ns = tenant_drains_in(t, now), each;
 	const struct gate *g;
 
 	if (ns == OVERDUE_NS)
@@ -76,9 +84,8 @@ static bool may_end(const struct schedule *s, const struct tenant *t, uint64_t n
 	/* Work of two in flight would be in the way of a higher class. Brief ones wait for each
 	 * other, and then have turns together. */
 	return !schedule_is_below(t) && s->exact && !s->joint && !s->limited_share &&
-	       !s->together && !s->params.exclusive &&
-	       now - s->given_at >= SETTLED_PER * s->cost_ns && dry_expected(t) &&
-	       sched_peers(t->v) && !joint_may(t);
+	       !s->params.exclusive && now - s->given_at >= SETTLED_PER * s->cost_ns &&
+	       dry_expected(t) && sched_peers(t->v) && !joint_may(t);
 }
 
 static bool ends_soon(const struct tenant *t, uint64_t now)
@@ -89,7 +96,7 @@ static bool ends_soon(const struct tenant *t, uint64_t now)
 	s->dry_at = SCHED_NEVER;
 	if (!may_end(s, t, now) || !all_issued(t))
 		return false;
-	left = time_left(t, now);
+	left = tenant_drains_in(t, now);
 	early = sched_early_dry(s->cost_ns, now - s->given_at + left) + s->late_ns;
 	if (left > early)
 		s->dry_at = now + left - early;

@@ -161,7 +161,7 @@ struct gate *gate_new(struct tenant *t, bool adopted, int fds[PVGPU_GATE_FDS])
 	ev_io_init(&g->io, on_bell, g->bell, EV_READ);
 	g->io.data = g;
 	ev_io_start(t->s->loop, &g->io);
-	hang_join(g, now);
+	schedule_join(g, now);
 	schedule_look(t);
 	return g;
 }
@@ -200,6 +200,7 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 	out->full = LOAD(&r->full);
 	out->commands = LOAD(&r->commands);
 	out->oldest_ns = LOAD(&r->oldest_ns);
+	out->drain_ns = LOAD(&r->drain_ns);
 	out->awaited = LOAD(&r->awaited);
 	out->parked = LOAD(&r->parked);
 	out->issued = LOAD(&r->issued) != 0;
@@ -261,6 +262,14 @@ void gate_take(struct gate *g, uint64_t now)
 		g->closing = false;
 }
 
+uint64_t gate_drain_ns(const struct gate *g)
+{
+	/* An older worker adds up. */
+	const uint64_t ns = g->last.drain_ns ? g->last.drain_ns : g->last.inflight_ns;
+
+	return ns < NEVER_NS ? ns : NEVER_NS;
+}
+
 bool gate_wants(const struct gate *g)
 {
 	if (g->kept || !g->last.wants)
@@ -289,7 +298,7 @@ bool gate_is_behind(const struct gate *g)
 	return ioctl(g->bell, SIOCOUTQ, &unread) == 0 && unread > 0;
 }
 
-/* When the current drain began. A gate that was opened for a moment (hang.c) before it had drained,
+/* When the current drain began. A gate that was opened for a moment (help.c) before it had drained,
  * and issued nothing, is still in the drain from before. */
 static uint64_t closing_from(const struct gate *g, const struct pvgpu_gate_report *r, uint64_t now)
 {
@@ -376,7 +385,7 @@ void gate_keep_closed(struct gate *g, bool on)
 	if (on)
 		gate_set_open(g, false, now);
 	else
-		hang_join(g, now);
+		schedule_join(g, now);
 	schedule_look(g->tenant);
 }
 
@@ -384,7 +393,7 @@ uint64_t gate_closing_since(const struct gate *g)
 {
 	uint64_t since = g->closing ? g->closed_at : 0;
 
-	/* Also during a moment of hang.c: otherwise the watchdog would forget the time that others
+	/* Also during a moment of help.c: otherwise the watchdog would forget the time that others
 	 * had. */
 	if (g->open && LOAD(&g->far->commands) <= g->opened_commands)
 		since = g->former_closed_at;

@@ -28,7 +28,8 @@
 #define RATE_LEAST_Q8 64u
 #define RATE_MOST_Q8  1024u
 #define UNSEEN_NS     500000u
-#define OLD_NS        100000000u /* work that is older does not end, or waits for something */
+#define OLD_NS        100000000u /* work that is older does not end, or waits for something, */
+#define OLD_PER       4u         /* beyond so many times what all of them have in flight */
 
 static uint64_t in_flight(const struct tenant *t)
 {
@@ -90,13 +91,19 @@ bool joint_busy(const struct tenant *t, uint64_t now)
 	return false;
 }
 
-static bool is_old(const struct tenant *t, uint64_t now)
+/* Has work been on the GPU since then for longer than its place in the GPU's queue explains? */
+static bool is_old(const struct schedule *s, uint64_t since, uint64_t now)
+{
+	return since && since + OLD_NS + OLD_PER * s->joint_inflight < now;
+}
+
+static bool works_long(const struct tenant *t, uint64_t now)
 {
 	const struct gate *g;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		if (!g->last.drained && g->last.oldest_ns && g->last.oldest_ns + OLD_NS < now)
+		if (!g->last.drained && is_old(t->s, g->last.oldest_ns, now))
 			return true;
 	}
 	return false;
@@ -124,20 +131,7 @@ static bool is_brief(const struct tenant *t)
 bool joint_may(const struct tenant *t)
 {
 	/* Work of several in flight would be in the way of a higher class. */
-	return !schedule_is_below(t) && sched_may_join(t->v) && !t->hangs && is_brief(t);
-}
-
-/* Former holders that do not drain are hang.c's concern, which gives no turns. */
-static bool any_drains_long(const struct schedule *s, uint64_t now)
-{
-	const struct tenant *t;
-
-	TAILQ_FOREACH(t, &s->undrained, undrained_link)
-	{
-		if (now - t->undrained_since > OLD_NS)
-			return true;
-	}
-	return false;
+	return !schedule_is_below(t) && sched_may_join(t->v) && is_brief(t);
 }
 
 static bool may_begin(const struct schedule *s, const struct tenant *next, uint64_t now)
@@ -145,11 +139,10 @@ static bool may_begin(const struct schedule *s, const struct tenant *next, uint6
 	const struct tenant *t, *h = s->holder;
 	unsigned int n = 0;
 
-	if (s->wanting < 2 || s->params.exclusive || s->limited_share || s->awaited || s->together)
+	if (s->wanting < 2 || s->params.exclusive || s->limited_share || s->awaited)
 		return false;
 	/* A holder that is not brief gives the grant back first, as in turns. */
-	if (!h || (h != next && h->wants && !joint_may(h)) || !joint_may(next) ||
-	    any_drains_long(s, now))
+	if (!h || (h != next && h->wants && !joint_may(h)) || !joint_may(next))
 		return false;
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
@@ -266,8 +259,8 @@ static bool judge(struct schedule *s, uint64_t now)
 		if (!t->joint)
 			continue;
 		in += in_flight(t);
-		if ((t->asked && is_old(t, now)) ||
-		    (t->undrained && now - t->undrained_since > OLD_NS)) {
+		if ((t->asked && works_long(t, now)) ||
+		    (t->undrained && is_old(s, t->undrained_since, now))) {
 			t->full_from = t->issued;
 			late = true;
 		}
@@ -281,7 +274,6 @@ static bool judge(struct schedule *s, uint64_t now)
 		/* The time in which a worker is starved gives the others no more of a lead. */
 		busy |= t->undrained || joint_busy(t, 0);
 	}
-	late |= any_drains_long(s, now);
 	s->joint_inflight = in;
 	s->ahead_ns = sched_ahead_look(s->ahead_ns, s->slice_ns, held && !busy);
 	return late;

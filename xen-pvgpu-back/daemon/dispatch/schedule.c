@@ -18,9 +18,11 @@
 
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
-#define DRAIN_NS        30000000u /* the longest wait for a drain in a shared pool */
-#define COST_MIN_NS     20000u    /* of a hand-over, in which the GPU changes contexts */
-#define COST_DRY_NS     20000u    /* added where the former holder was about to run dry */
+/* A drain that takes longer is not waited for in a shared pool: the GPU serves the next vGPU's work
+ * beside it, and each pays for its part. */
+#define WAIT_NS         6000000u
+#define COST_MIN_NS     20000u /* of a hand-over, in which the GPU changes contexts */
+#define COST_DRY_NS     20000u /* added where the former holder was about to run dry */
 #define COST_MAX_NS     2000000u
 #define INFLIGHT_MIN_NS 100000u
 #define SOON_NS         10000u
@@ -34,6 +36,10 @@ void schedule_set_undrained(struct tenant *t, bool undrained)
 		TAILQ_REMOVE(&t->s->undrained, t, undrained_link);
 	t->undrained = undrained;
 	t->paid &= undrained;
+	if (undrained)
+		return;
+	t->helped = false;
+	t->help_at = 0;
 }
 
 /* ---- reports of workers ---- */
@@ -70,7 +76,6 @@ static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
 	const bool dry = t->dry;
 
 	schedule_set_undrained(t, false);
-	t->hangs = false;
 	if (t->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / t->drain_ns;
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
@@ -104,8 +109,12 @@ static void tell_wants(struct schedule *s, struct tenant *t, bool wants, uint64_
 	t->wants = wants;
 	t->want_turn = ev_iteration(s->loop);
 	t->want_at = now;
-	if (wants)
+	if (wants) {
 		s->wanted_at[t->policy.share.class] = now;
+		/* It begins where the others are, and the holder's time alone is behind it. */
+		if (t != s->holder)
+			charge_exactly(s, now);
+	}
 	s->wanting += wants ? 1u : -1u;
 	sched_wants(t->v, wants, now);
 }
@@ -135,9 +144,9 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 	}
 	t->on_gpu = on_gpu;
 	t->users = users ? users : 1;
-	if (t->undrained && !closing) {
+	if (t->undrained && !closing && !t->helped) {
 		see_drained(s, t, now);
-	} else if (closing && t != s->holder && !t->undrained && !t->beside) {
+	} else if (closing && t != s->holder && !t->undrained) {
 		t->undrained_since = now; /* adopted */
 		schedule_set_undrained(t, true);
 	}
@@ -299,11 +308,27 @@ static void tell_holder(struct schedule *s, uint64_t now)
 	}
 }
 
+/* When the next vGPU may have the grant that t has lost. */
+static uint64_t expect_drain(struct tenant *t, uint64_t now)
+{
+	const uint64_t early = sched_early(t->s->cost_ns), all = tenant_drain_ns(t);
+	uint64_t ns = all * t->drain_q8 / 256;
+
+	t->drain_ns = all <= WAIT_NS ? all : 0;
+	if (t->dry)
+		return now;
+	/* It reports nothing in flight but has not drained: give it a moment. */
+	if (t->undrained && !all)
+		return now + t->s->cost_ns;
+	/* Only a little of one long piece of work may be left. */
+	if (ns > WAIT_NS)
+		ns = tenant_drains_in(t, now);
+	return ns > early && ns <= WAIT_NS ? now + ns - early : now;
+}
+
 static void take_grant(struct schedule *s, uint64_t now)
 {
-	const uint64_t early = sched_early(s->cost_ns);
 	struct tenant *t = s->holder;
-	uint64_t inflight = 0;
 	bool undrained = false;
 	struct gate *g;
 
@@ -315,21 +340,14 @@ static void take_grant(struct schedule *s, uint64_t now)
 	t->want_at = now;
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		inflight += g->last.inflight_ns < DRAIN_NS ? g->last.inflight_ns : DRAIN_NS;
 		gate_set_open(g, false, now);
 		undrained |= g->closing;
 	}
 	schedule_set_undrained(t, undrained);
 	s->leaving = t;
 	t->undrained_since = now;
-	t->drain_ns = inflight < DRAIN_NS ? inflight : DRAIN_NS;
 	s->drained_at = t->undrained ? 0 : now;
-	inflight = t->drain_ns * t->drain_q8 / 256;
-	inflight = inflight < DRAIN_NS ? inflight : DRAIN_NS;
-	s->give_at = now + (inflight > early && !t->dry ? inflight - early : 0);
-	/* It reports nothing in flight but has not drained: give it a moment. */
-	if (t->undrained && !inflight && !t->dry)
-		s->give_at = now + s->cost_ns;
+	s->give_at = expect_drain(t, now);
 }
 
 static bool may_give(const struct schedule *s, uint64_t now)
@@ -350,7 +368,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 		s->overlapped = s->drained_at ? NULL : s->leaving;
 		if (s->overlapped)
 			TAILQ_FOREACH(g, &s->overlapped->gates, link)
-			gate_learn_no_more(g);
+		gate_learn_no_more(g);
 		/* The next worker's wake-up is assumed to be as late as this process's. */
 		if (s->drained_at)
 			learn_cost(s, now - s->drained_at + s->late_ns);
@@ -498,14 +516,11 @@ void schedule_think(struct schedule *s)
 		charge_alone(s->holder, 0, now);
 	if (s->muted)
 		unmute(s, now, &at);
-	if (hang_look(s, now, &at)) {
-		arm(s, at > now + SOON_NS ? at : now + SOON_NS, now);
-		return;
-	}
 	if (!s->leaving || may_give(s, now)) {
 		tell_cost(s, now);
 		decide(s, now);
 	}
+	help_look(s, now, &at);
 	next = !s->leaving ? s->again : s->params.exclusive ? SCHED_NEVER : s->give_at;
 	at = next < at ? next : at;
 	at = s->joint && s->joint_at < at ? s->joint_at : at;
@@ -520,6 +535,16 @@ void schedule_look(struct tenant *t)
 		TAILQ_INSERT_TAIL(&t->s->looks, t, look_link);
 	t->look = true;
 	schedule_think(t->s);
+}
+
+void schedule_join(struct gate *g, uint64_t now)
+{
+	struct tenant *t = g->tenant;
+
+	if (t->joint)
+		joint_join(g, now);
+	else if (t == t->s->holder)
+		gate_set_open(g, true, now);
 }
 
 static void on_timer(struct ev_loop *loop, ev_io *io, int events)

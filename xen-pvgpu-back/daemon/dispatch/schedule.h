@@ -121,7 +121,7 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out);
 uint64_t gate_issued_ns(const struct pvgpu_gate_report *r);
 /* on: the gate stays closed even while its vGPU has the grant. */
 void gate_keep_closed(struct gate *g, bool on);
-/* CLOCK_MONOTONIC when the gate was closed, if it has not drained since; else 0. A moment of hang.c
+/* CLOCK_MONOTONIC when the gate was closed, if it has not drained since; else 0. A moment of help.c
  * in which it was open and issued nothing does not count. */
 uint64_t gate_closing_since(const struct gate *g);
 /* The time for which the worker was entitled to the GPU, drains included (entitle.h), up to *now,

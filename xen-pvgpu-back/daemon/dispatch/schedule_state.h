@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The state of schedules, shared by schedule.c, charge.c, joint.c, dry.c, tenant.c,
- * gate.c, rate_limits.c and hang.c only.
+ * gate.c, rate_limits.c and help.c only.
  * Times are CLOCK_MONOTONIC ns. */
 #ifndef PVGPU_SCHEDULE_STATE_H
 #define PVGPU_SCHEDULE_STATE_H
@@ -72,11 +72,9 @@ struct tenant {
 	TAILQ_ENTRY(tenant) undrained_link, look_link;
 	bool look; /* one of its workers has rung: in s->looks */
 	uint64_t undrained_since;
-	/* hang.c */
-	bool hangs;  /* its drain takes too long */
-	bool beside; /* its gates are open beside the holder's because another vGPU hangs */
-	uint64_t hang_used, hang_seen;
-	uint64_t aged_ns, aged_from; /* age of the drain that began then, see hang.c */
+	/* help.c */
+	bool helped; /* its gates are open for a moment, though it has not drained */
+	uint64_t help_at, help_wait; /* the next moment's begin, or its end; 0: not known yet */
 	uint64_t drain_ns;  /* GPU time in flight that it reported when it lost the grant */
 	uint32_t drain_q8;  /* measured drain divided by the reported one; 256 is 1 */
 	uint64_t budget_ns; /* wall time not charged yet, a bound for the charge of reported use */
@@ -147,13 +145,7 @@ struct schedule {
 	uint64_t joint_charged;  /* since then, to all vGPUs */
 	uint64_t joint_inflight; /* of all of them together, at the last look */
 	uint64_t ahead_ns;       /* one that is ahead by more is held */
-	/* hang.c */
-	bool together; /* all vGPUs that want the GPU have their gates open */
-	unsigned int besides;
-	bool with_hanging; /* the gates of hanging vGPUs are open, too */
-	uint64_t together_seen, phase_end;
-	uint64_t aged_at;    /* up to then drains have aged */
-	uint64_t drained_at; /* when `leaving` had drained; 0: not yet */
+	uint64_t drained_at;     /* when `leaving` had drained; 0: not yet */
 	bool stopped;
 	bool exact; /* the holder's flags are exact: others want the GPU, or its share is limited
 		       and it rests */
@@ -191,6 +183,8 @@ void gate_tell_issued(struct gate *g, bool tell);
 void gate_set_exclusive(struct gate *g, bool exclusive);
 /* Reads the page, not the last copy: to be called after a word was stored. */
 bool gate_sleeps(const struct gate *g);
+/* The estimated time to drain of its work in flight; bounded, so that sums do not overflow. */
+uint64_t gate_drain_ns(const struct gate *g);
 /* Has it work that it could issue with the grant? */
 bool gate_wants(const struct gate *g);
 
@@ -233,6 +227,11 @@ void joint_join(struct gate *g, uint64_t now);
 void joint_leave(struct tenant *t);
 
 /* dry.c */
+/* The time to drain of its work in flight, by its workers' estimates when it was issued. */
+uint64_t tenant_drain_ns(const struct tenant *t);
+/* What is left of that by now; 0: none is in flight. */
+#define OVERDUE_NS 1u /* it should have ended */
+uint64_t tenant_drains_in(const struct tenant *t, uint64_t now);
 /* Does its turn end before its last work, or has it? It does not count as one that wants the GPU
  * then. Of the holder s->dry_at says when to look again. */
 bool dry_look(struct tenant *t, bool wants, uint64_t now);
@@ -255,18 +254,16 @@ void rate_limits_based(struct gate *g, const struct pvgpu_gate_report *r);
 uint64_t rate_limits_run(struct tenant *t, uint64_t now);
 bool rate_limits_used_up(const struct gate *g);
 
-/* hang.c */
-/* True: a vGPU hangs, and no decision is made now. *at: when to look again. */
-bool hang_look(struct schedule *s, uint64_t now, uint64_t *at);
-/* A gate is new, or not kept closed any more: opens it if its vGPU's gates are open. */
-void hang_join(struct gate *g, uint64_t now);
-/* The vGPU leaves the schedule. */
-void hang_leave(struct tenant *t);
+/* help.c */
+/* Helps vGPUs that should have drained. *at: when to look again. */
+void help_look(struct schedule *s, uint64_t now, uint64_t *at);
 
 /* schedule.c: charge, look, decide */
 void schedule_think(struct schedule *s);
 /* The same, with a look at this vGPU's workers. */
 void schedule_look(struct tenant *t);
+/* A gate is new, or not kept closed any more: opens it if its vGPU's gates are open. */
+void schedule_join(struct gate *g, uint64_t now);
 void schedule_set_undrained(struct tenant *t, bool undrained);
 /* To be called before and after a change of its schedule, its class, or its number of gates. */
 void schedule_uncount(struct tenant *t);

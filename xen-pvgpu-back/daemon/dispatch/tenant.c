@@ -54,7 +54,6 @@ static void leave(struct tenant *t, uint64_t now)
 	if (t->look)
 		TAILQ_REMOVE(&s->looks, t, look_link);
 	schedule_set_undrained(t, false);
-	hang_leave(t);
 	joint_leave(t);
 	s->wanting -= t->wants;
 	s->muted -= t->muted;

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shares and waits of vGPUs whose pieces of work cannot be stopped, from microseconds to seconds,
+ * with a model of the GPU and of workers. The spans are chosen beforehand: about ten longest
+ * pieces, times all weights, divided by the least.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/daemon/schedule_model.h"
+
+#define S     (1000 * MS)
+#define NEAR  0.03      /* of the GPU's time */
+#define ROUND (12 * MS) /* a turn of each vGPU, with the wait for the one that is under way */
+#define SLICE (6 * MS)
+#define DEEP  64u
+
+struct scene {
+	struct model v[4];
+	unsigned int n;
+	bool exclusive;
+	double due[4];         /* parts of the GPU's time */
+	uint64_t alone, count; /* the first has the GPU alone; time counted after a second more */
+	bool by_class;         /* others' class or guarantee says how long one waits */
+};
+
+#define ONE(class_, weight_, ns)                                                                   \
+	{                                                                                          \
+		.share = {.class = class_, .weight = weight_}, .stream = {                         \
+			{.length = (ns), .depth = DEEP}                                            \
+		}                                                                                  \
+	}
+#define W(weight, ns) ONE(SCHED_MEDIUM, weight, ns)
+#define LATER(weight_, ns)                                                                         \
+	{                                                                                          \
+		.share = {.class = SCHED_MEDIUM, .weight = weight_}, .from = 300 * MS, .stream = { \
+			{.length = (ns), .depth = DEEP}                                            \
+		}                                                                                  \
+	}
+#define LEAST(weight_, ns)                                                                         \
+	{                                                                                          \
+		.share = {.class = SCHED_MEDIUM, .weight = weight_, .min_ppm = 600000},            \
+		.stream = {                                                                        \
+			{.length = (ns), .depth = DEEP}                                            \
+		}                                                                                  \
+	}
+#define FOUR(ns)                                                                                   \
+	{                                                                                          \
+		W(100, ns), W(200, ns), W(100, ns), W(400, ns)                                     \
+	}
+#define PARTS                                                                                      \
+	{                                                                                          \
+		.125, .25, .125, .5                                                                \
+	}
+
+static const struct scene scenes[] = {
+	{.v = FOUR(MS), .n = 4, .due = PARTS, .count = S},
+	{.v = FOUR(20 * MS), .n = 4, .due = PARTS, .count = 4 * S},
+	{.v = FOUR(50 * MS), .n = 4, .due = PARTS, .count = 8 * S},
+	{.v = FOUR(100 * MS), .n = 4, .due = PARTS, .count = 10 * S},
+	{.v = FOUR(3 * S), .n = 4, .due = PARTS, .count = 240 * S},
+	{.v = FOUR(50 * MS), .n = 4, .exclusive = true, .due = PARTS, .count = 8 * S},
+	/* A heavy vGPU keeps what it is due while its long pieces run. */
+	{.v = {W(400, 300 * MS), W(100, MS)}, .n = 2, .due = {.8, .2}, .count = 15 * S},
+	/* The first one has been alone, with a deep queue of pieces of unknown length. */
+	{.v = {W(100, 300 * MS), LATER(400, MS)}, .n = 2, .due = {.2, .8}, .count = 15 * S},
+	{.v = {W(100, S), LATER(400, MS)}, .n = 2, .due = {.2, .8}, .count = 50 * S},
+	{.v = {W(100, 300 * MS), LATER(400, MS)},
+	 .n = 2,
+	 .exclusive = true,
+	 .due = {.2, .8},
+	 .count = 15 * S},
+	{.v = {W(100, S), LATER(400, MS)},
+	 .n = 2,
+	 .exclusive = true,
+	 .due = {.2, .8},
+	 .count = 50 * S},
+	/* The lower class is relieved once in a while, whatever it makes of it. */
+	{.v = {ONE(SCHED_LOW, 100, MS), ONE(SCHED_HIGH, 100, MS)},
+	 .n = 2,
+	 .due = {0, 1},
+	 .count = 10 * S,
+	 .by_class = true},
+	{.v = {ONE(SCHED_LOW, 100, 50 * MS), ONE(SCHED_HIGH, 100, MS)},
+	 .n = 2,
+	 .due = {0, 1},
+	 .count = 20 * S,
+	 .by_class = true},
+	{.v = {ONE(SCHED_LOW, 100, 300 * MS), ONE(SCHED_HIGH, 100, MS)},
+	 .n = 2,
+	 .due = {0, 1},
+	 .count = 60 * S,
+	 .by_class = true},
+	{.v = {W(900, 50 * MS), LEAST(100, MS)},
+	 .n = 2,
+	 .due = {.4, .6},
+	 .count = 10 * S,
+	 .by_class = true},
+	{.v = {W(900, 300 * MS), LEAST(100, MS)},
+	 .n = 2,
+	 .due = {.4, .6},
+	 .count = 30 * S,
+	 .by_class = true},
+};
+
+/* Its longest piece, times all weights, divided by its own, and a round. */
+static uint64_t bound_of(const struct scene *c, unsigned int i)
+{
+	uint64_t weights = 0, others = 0;
+
+	for (unsigned int k = 0; k < c->n; k++) {
+		weights += c->v[k].share.weight;
+		if (k != i && c->v[k].stream[0].length > others)
+			others = c->v[k].stream[0].length;
+	}
+	return (c->v[i].stream[0].length > SLICE ? c->v[i].stream[0].length : SLICE) * weights /
+		       c->v[i].share.weight +
+	       ROUND + (c->exclusive ? others : 0);
+}
+
+START_TEST(shares_and_waits)
+{
+	const struct scene *c = &scenes[_i];
+	const struct sched_params p = {.policy = SCHED_FAIR, .exclusive = c->exclusive};
+	uint64_t all = 0;
+	double got;
+
+	model_start(&p, c->v, c->n);
+	play(S);
+	model_count();
+	play(c->count);
+	for (unsigned int i = 0; i < c->n; i++)
+		all += m[i].used;
+	ck_assert_uint_ge(all, c->count / 100 * 98);
+	for (unsigned int i = 0; i < c->n; i++) {
+		got = (double)m[i].used / (double)all;
+		ck_assert_msg(got > c->due[i] - NEAR && got < c->due[i] + NEAR,
+			      "vGPU %u has %.1f %% for %.1f", i, 100 * got, 100 * c->due[i]);
+		ck_assert_msg(c->by_class || m[i].longest <= bound_of(c, i),
+			      "vGPU %u waited for %.1f ms, the bound is %.1f", i,
+			      (double)m[i].longest / 1e6, (double)bound_of(c, i) / 1e6);
+	}
+	model_end();
+}
+END_TEST
+
+/* Small loops beside deep queues of long pieces wait for one of them at most. */
+START_TEST(loops_beside_queues)
+{
+	static const uint64_t lengths[] = {MS, 5 * MS, 12 * MS, 20 * MS, 300 * MS};
+	const struct model v[2] = {
+		W(100, lengths[_i]),
+		{.share = {.class = SCHED_MEDIUM, .weight = 100},
+		 .stream = {{.length = 300 * US, .depth = 1, .think = MS}}},
+	};
+	const struct sched_params p = {.policy = SCHED_FAIR};
+
+	model_start(&p, v, 2);
+	play(S);
+	model_count();
+	play(4 * S);
+	ck_assert_uint_le(m[1].longest, 6 * MS);
+	ck_assert_uint_ge(m[1].stream[0].ended, 4 * S / (7 * MS));
+	model_end();
+}
+END_TEST
+
+/* Another stream's short pieces go on beside a long one in the turns of their vGPU. */
+START_TEST(streams_beside_each_other)
+{
+	const struct model v[2] = {
+		{.share = {.class = SCHED_MEDIUM, .weight = 400},
+		 .stream = {{.length = 300 * MS, .depth = DEEP}, {.length = 100 * US, .depth = 1}}},
+		W(100, MS),
+	};
+	const struct sched_params p = {.policy = SCHED_FAIR};
+
+	model_start(&p, v, 2);
+	play(S);
+	model_count();
+	m[0].stream[1].ended = 0;
+	play(10 * S);
+	/* 0.8 of the GPU's time, and some 20 us of each hundred for its worker. */
+	ck_assert_uint_ge(m[0].stream[1].ended, 48000);
+	model_end();
+}
+END_TEST
+
+/* Equal vGPUs have equal parts, however many they are. */
+START_TEST(many)
+{
+	static const unsigned int numbers[] = {8, 32, 100};
+	static struct model v[VGPUS_MOST];
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	const unsigned int n = numbers[_i];
+	double sum = 0, squares = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		v[i] = (struct model)W(100, 500 * US);
+	for (unsigned int i = 0; i < n; i++)
+		v[i].stream[0].depth = 2;
+	model_start(&p, v, n);
+	play(2 * S);
+	model_count();
+	play(2 * S);
+	for (unsigned int i = 0; i < n; i++) {
+		sum += (double)m[i].used;
+		squares += (double)m[i].used * (double)m[i].used;
+	}
+	ck_assert_double_ge(sum * sum / n / squares, 0.99);
+	model_end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("schedule_pieces");
+	TCase *t = tcase_create("schedule_pieces");
+	SRunner *r = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(t, 300);
+	tcase_add_loop_test(t, shares_and_waits, 0, sizeof(scenes) / sizeof(scenes[0]));
+	tcase_add_loop_test(t, loops_beside_queues, 0, 5);
+	tcase_add_test(t, streams_beside_each_other);
+	tcase_add_loop_test(t, many, 0, 3);
+	suite_add_tcase(suite, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
