@@ -10,9 +10,11 @@
 static struct overdue w;
 static struct overdue_view v;
 static uint64_t again;
+static unsigned int others; /* each has the same part of the time */
 
 static void setup(void)
 {
+	others = 0;
 	w = (struct overdue){0};
 	v = (struct overdue_view){.now = 1000000 * MS,
 				  .session_began = 900000 * MS,
@@ -23,6 +25,7 @@ static void setup(void)
 static enum overdue_do look(uint64_t later_ms)
 {
 	v.now += later_ms * MS;
+	v.others_ns += later_ms * MS / (others + 1) * others;
 	overdue_take(&w, &v);
 	return overdue_look(&w, &v, &again);
 }
@@ -35,7 +38,10 @@ static enum overdue_do run(uint64_t ms)
 	enum overdue_do what = look(0);
 
 	while ((what == OVERDUE_NOTHING || what == OVERDUE_ASK) && v.now < end) {
-		v.now += again < end - v.now ? again : end - v.now;
+		const uint64_t ns = again < end - v.now ? again : end - v.now;
+
+		v.now += ns;
+		v.others_ns += ns / (others + 1) * others;
 		what = look(0);
 	}
 	return what;
@@ -109,14 +115,14 @@ START_TEST(starved_is_asked_late)
 	}
 	ck_assert_uint_ge(overdue_age(&w, v.now), 900 * MS);
 	/* Of 36 that share the GPU each is young for long. */
-	v.others = 35;
+	others = 35;
 	v.oldest = v.now;
 	v.starved_known = false;
 	for (int i = 0; i < 3600 / 50; i++) {
 		look(50);
 		ck_assert(!overdue_asks_starved(&w, &v));
 	}
-	v.others = 0;
+	others = 0;
 	v.limit_ns = 0;
 	look(100000);
 	ck_assert(!overdue_asks_starved(&w, &v));
@@ -236,19 +242,32 @@ START_TEST(words_set_nothing_back)
 }
 END_TEST
 
-/* Two vGPUs with long work have half of the GPU each, so 1.9 s count as 0.95 s. */
+/* Another vGPU has half of the GPU's time, so 1.9 s count as 0.95 s. */
 START_TEST(time_of_others_does_not_count)
 {
 	v.oldest = v.now;
-	v.others = 1;
+	others = 1;
 	ck_assert_int_ne(run(1900), OVERDUE_HOLD);
 	ck_assert_uint_le(overdue_age(&w, v.now), 980 * MS);
 	ck_assert_uint_ge(overdue_age(&w, v.now), 940 * MS);
 	ck_assert_uint_le(again, 50 * MS);
-	v.others = 0; /* the other one was ended */
+	others = 0; /* the other one was ended */
 	ck_assert_int_eq(run(1000), OVERDUE_HOLD);
 	ck_assert_uint_ge(overdue_age(&w, v.now), 1000 * MS);
 	ck_assert_uint_le(overdue_age(&w, v.now), 1001 * MS);
+}
+END_TEST
+
+/* Two workers of a vGPU that is alone have long work. */
+START_TEST(time_of_siblings_does_not_count)
+{
+	v.oldest = v.now;
+	v.siblings = 1;
+	ck_assert_int_ne(run(1900), OVERDUE_HOLD);
+	ck_assert_uint_le(overdue_age(&w, v.now), 960 * MS);
+	ck_assert_uint_ge(overdue_age(&w, v.now), 940 * MS);
+	v.siblings = 0;
+	ck_assert_int_eq(run(100), OVERDUE_HOLD);
 }
 END_TEST
 
@@ -316,6 +335,7 @@ int main(void)
 	tcase_add_test(t, not_drained_is_in_flight);
 	tcase_add_loop_test(t, words_set_nothing_back, 0, 5);
 	tcase_add_test(t, time_of_others_does_not_count);
+	tcase_add_test(t, time_of_siblings_does_not_count);
 	tcase_add_test(t, what_waits_does_not_run);
 	tcase_add_test(t, what_waits_blocks_an_exclusive_pool);
 	tcase_add_test(t, long_work);

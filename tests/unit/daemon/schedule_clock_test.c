@@ -242,7 +242,8 @@ START_TEST(honest_ones_are_left_alone)
 		struct overdue_view v = {.session_began = 1000000 * MS,
 					 .limit_ns = LIMIT_NS,
 					 .grace_ns = GRACE_NS,
-					 .others = shape->others};
+					 .others_ns = clock_ns / (shape->others + 1) *
+						      shape->others};
 		uint64_t again;
 
 		pass(5 * MS, long_kernels);

@@ -158,7 +158,6 @@ struct pool {
 	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
 	uint64_t driver_used;      /* bytes that the driver counts as used */
 	uint64_t xids, last_xid;   /* their number since pvgpud's start; 0: none */
-	unsigned int long_vgpus;   /* watchdog.c: vGPUs with long work on the GPU */
 	bool use_counted;          /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
 };
@@ -216,7 +215,7 @@ struct vgpu {
 	struct account_vgpu account;
 	struct judge judge;          /* account.c: of the memory of all its sessions */
 	uint64_t context_bytes;      /* account.c: that a context takes, as measured; 0: not yet */
-	bool is_long;                /* watchdog.c: has long work on the GPU */
+	unsigned int long_workers;   /* watchdog.c: with long work on the GPU */
 	struct xen_vgpu *xen;        /* NULL: a vGPU of the local link */
 	uint32_t xen_grants;         /* that its workers may have mapped */
 	bool xen_ending;             /* between xenctl_disconnect and xenbus_idle */

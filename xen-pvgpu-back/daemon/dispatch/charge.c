@@ -22,6 +22,7 @@ static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
 	if (!ns)
 		return;
 	t->count->gpu_ns += ns;
+	t->charged_ns += ns;
 	t->s->charged_ns += ns;
 	t->s->joint_charged += ns;
 	sched_charge(t->v, ns, now);

@@ -400,6 +400,11 @@ uint64_t gate_closing_since(const struct gate *g)
 	return since && !LOAD(&g->far->drained) ? since : 0;
 }
 
+uint64_t gate_others_ns(const struct gate *g)
+{
+	return g->tenant->s->charged_ns - g->tenant->charged_ns;
+}
+
 uint64_t gate_granted_time(struct gate *g, uint64_t *now)
 {
 	struct pvgpu_gate_report r;

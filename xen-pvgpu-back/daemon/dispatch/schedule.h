@@ -121,6 +121,8 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out);
 uint64_t gate_issued_ns(const struct pvgpu_gate_report *r);
 /* on: the gate stays closed even while its vGPU has the grant. */
 void gate_keep_closed(struct gate *g, bool on);
+/* GPU time that other vGPUs of its schedule have been charged. */
+uint64_t gate_others_ns(const struct gate *g);
 /* CLOCK_MONOTONIC when the gate was closed, if it has not drained since; else 0. A moment of help.c
  * in which it was open and issued nothing does not count. */
 uint64_t gate_closing_since(const struct gate *g);

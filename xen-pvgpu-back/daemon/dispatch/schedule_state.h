@@ -105,6 +105,7 @@ struct tenant {
 	uint32_t rate_q8;
 	uint64_t rate_from, rate_used;
 	enum { RATE_NONE, RATE_BEGUN, RATE_KNOWN } rate_known;
+	uint64_t charged_ns;        /* since it joined the schedule */
 	struct tenant_stats *count; /* &own, or the caller's */
 	struct tenant_stats own;
 	struct sched_stats seen; /* the library's counters, as last added to *count */

@@ -380,6 +380,11 @@ void share_gate_hold(struct worker *w, bool on)
 		gate_keep_closed(w->gate, on);
 }
 
+uint64_t share_gate_others_ns(const struct worker *w)
+{
+	return w->gate ? gate_others_ns(w->gate) : 0;
+}
+
 uint64_t share_gate_closed_ns(const struct worker *w)
 {
 	return w->gate ? gate_closing_since(w->gate) : 0;

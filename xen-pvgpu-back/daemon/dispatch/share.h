@@ -89,5 +89,7 @@ bool share_gate_unheard(const struct worker *w);
 void share_gate_hold(struct worker *w, bool on);
 /* CLOCK_MONOTONIC, ns, when its gate was closed, if it has not drained since; else 0. */
 uint64_t share_gate_closed_ns(const struct worker *w);
+/* GPU time that other vGPUs of its pool have been charged, ns: grows while it is in the pool. */
+uint64_t share_gate_others_ns(const struct worker *w);
 
 #endif

@@ -33,6 +33,7 @@ static void join(struct tenant *t, struct schedule *s, struct sched_vgpu *v)
 	t->s = s;
 	t->limits_at = SCHED_NEVER;
 	t->seen = (struct sched_stats){0};
+	t->charged_ns = 0;
 	TAILQ_INSERT_TAIL(&s->tenants, t, link);
 	schedule_count(t);
 }
@@ -159,6 +160,7 @@ struct schedule *tenant_schedule(const struct tenant *t)
 void tenant_charge(struct tenant *t, uint64_t ns)
 {
 	t->count->gpu_ns += ns;
+	t->charged_ns += ns;
 	t->s->charged_ns += ns;
 	if (t == t->s->holder && !t->s->exact && !t->joint)
 		t->ahead_ns += ns;

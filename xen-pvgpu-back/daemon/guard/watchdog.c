@@ -72,31 +72,27 @@ static bool view(struct worker *w, uint64_t now, struct overdue_view *v)
 		.exclusive = w->vgpu->pool->cfg.mode != POOL_SHARED,
 		.grace_ns = w->d->cfg.watchdog_grace_ms * MS,
 	};
+	v->others_ns = share_gate_others_ns(w);
 	v->used_known = account_used(w, &v->used_ns);
 	return true;
 }
 
-/* Finds the vGPUs with long work, and the GPUs whose use is counted by process: some drivers list
- * processes without their use. */
+/* Counts each vGPU's workers with long work, and finds the GPUs whose use is counted by process:
+ * some drivers list processes without their use. */
 static void take_all(struct daemon *d, uint64_t now)
 {
 	struct overdue_view v;
 	struct worker *w;
 
-	for (unsigned int i = 0; i < d->pool_n; i++)
-		d->pools[i]->long_vgpus = 0;
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		d->vgpus[i]->is_long = false;
+		d->vgpus[i]->long_workers = 0;
 	TAILQ_FOREACH(w, &d->workers, link)
 	{
 		if (!view(w, now, &v))
 			continue;
 		overdue_take(&w->overdue, &v);
 		w->vgpu->pool->use_counted |= v.used_known && v.used_ns;
-		if (w->vgpu->is_long || !overdue_is_long(&w->overdue, now))
-			continue;
-		w->vgpu->is_long = true;
-		w->vgpu->pool->long_vgpus++;
+		w->vgpu->long_workers += overdue_is_long(&w->overdue, now);
 	}
 }
 
@@ -162,7 +158,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 		if (!view(w, now, &v))
 			continue;
 		v.used_known &= w->vgpu->pool->use_counted;
-		v.others = v.limit_ns ? w->vgpu->pool->long_vgpus - w->vgpu->is_long : 0;
+		v.siblings = w->vgpu->long_workers - overdue_is_long(&w->overdue, now);
 		v.starved_known = is_simulated(w) && overdue_asks_starved(&w->overdue, &v);
 		if (v.starved_known)
 			v.starved_ns = starved(w);

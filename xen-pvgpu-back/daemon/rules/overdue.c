@@ -5,7 +5,7 @@
 #define STEP_MIN   (10 * MS)
 #define STEP_MAX   (500 * MS)
 #define STEP_NONE  (2000 * MS) /* without a limit: a limit may be set later */
-#define STEP_SHARE (50 * MS)   /* while other vGPUs share the time */
+#define STEP_SHARE (50 * MS)   /* while others share the time */
 /* Work that used less than one part in RUNS_PART of its time is not running: it waits for
  * something. */
 #define RUNS_PART 100
@@ -37,6 +37,7 @@ void overdue_take(struct overdue *w, const struct overdue_view *v)
 {
 	if (!w->oldest.begin && !w->closed.begin) {
 		w->looked = v->now;
+		w->others_ns = v->others_ns;
 		w->starved_ns = v->starved_ns;
 		w->starved_known = v->starved_known;
 	}
@@ -69,12 +70,20 @@ bool overdue_is_long(const struct overdue *w, uint64_t now)
 	       passed(&w->closed, now) >= OVERDUE_LONG_NS;
 }
 
+/* What others have been charged since then, or had of the vGPU's own part, in so much time. A vGPU
+ * that has moved meanwhile has another count. */
+static uint64_t taken(const struct overdue_view *v, uint64_t then, uint64_t time)
+{
+	const uint64_t others = v->others_ns > then ? least(time, v->others_ns - then) : 0;
+
+	return others + (time - others) / (v->siblings + 1) * v->siblings;
+}
+
 bool overdue_asks_starved(const struct overdue *w, const struct overdue_view *v)
 {
-	const uint64_t others = (v->now - w->looked) / (v->others + 1) * v->others;
-
 	return v->limit_ns && !v->exclusive &&
-	       overdue_age(w, v->now) >= v->limit_ns / STARVED_PART + others;
+	       overdue_age(w, v->now) >=
+		       v->limit_ns / STARVED_PART + taken(v, w->others_ns, v->now - w->looked);
 }
 
 static uint64_t starved_since(const struct overdue *w, const struct overdue_view *v)
@@ -89,7 +98,7 @@ static uint64_t starved_since(const struct overdue *w, const struct overdue_view
 static void share(struct overdue_clock *c, const struct overdue *w, const struct overdue_view *v)
 {
 	const uint64_t time = least(v->now - w->looked, passed(c, v->now));
-	const uint64_t others = time / (v->others + 1) * v->others;
+	const uint64_t others = taken(v, w->others_ns, time);
 	const uint64_t starved = least(time, starved_since(w, v));
 
 	if (!c->begin)
@@ -101,7 +110,8 @@ static void share(struct overdue_clock *c, const struct overdue *w, const struct
  * only the use in the second half of its time is considered. */
 static bool runs(const struct overdue_clock *c, const struct overdue_view *v)
 {
-	uint64_t part = (v->now - c->asked) / RUNS_PART / (v->others + 1);
+	const uint64_t time = v->now - c->asked;
+	const uint64_t part = (time - taken(v, c->others_ns, time)) / RUNS_PART;
 
 	if (v->exclusive && v->closed && v->now >= v->closed + v->limit_ns)
 		return true;
@@ -140,6 +150,7 @@ static bool ask(struct overdue_clock *c, const struct overdue_view *v, uint64_t 
 		return false;
 	c->asked = v->now;
 	c->used_ns = v->used_ns;
+	c->others_ns = v->others_ns;
 	return true;
 }
 
@@ -147,17 +158,19 @@ enum overdue_do overdue_look(struct overdue *w, const struct overdue_view *v, ui
 {
 	uint64_t step = v->limit_ns / 4;
 	uint64_t all = v->limit_ns * IN_FLIGHT;
+	const bool is_shared = v->siblings || v->others_ns != w->others_ns;
 	bool is_late, asked;
 
 	share(&w->oldest, w, v);
 	share(&w->closed, w, v);
 	w->looked = v->now;
+	w->others_ns = v->others_ns;
 	w->starved_ns = v->starved_ns;
 	w->starved_known = v->starved_known;
 	if (step < STEP_MIN)
 		step = STEP_MIN;
 	*again = v->limit_ns ? least(step, STEP_MAX) : STEP_NONE;
-	if (v->others && (w->oldest.begin || w->closed.begin))
+	if (is_shared && (w->oldest.begin || w->closed.begin))
 		*again = least(*again, STEP_SHARE);
 	is_late = is_over(&w->oldest, v, v->limit_ns) || is_over(&w->closed, v, all);
 	if (w->held && !is_late) {

@@ -3,9 +3,9 @@
  * Decides when a worker's work has been on the GPU for too long. Pure: times are nanoseconds of
  * CLOCK_MONOTONIC.
  *
- * Only time on the GPU counts. vGPUs with long work share the GPU's own time slices. So while n
- * other vGPUs have long work, one part in n + 1 of the time counts, and no work is ended because of
- * other vGPUs.
+ * Only time on the GPU counts: what other vGPUs were charged meanwhile does not, and of the rest a
+ * worker has its part, where several of its vGPU have long work. So no work is ended because of
+ * others, however few of them have how much to do.
  *
  * There are two clocks. The first runs from the time that the worker reports for the begin of its
  * oldest work, as far as that is plausible; the limit applies to it. A worker may lie and report
@@ -32,16 +32,18 @@ struct overdue_clock {
 	uint64_t begin;     /* begin of the watched work; 0: nothing is in flight */
 	uint64_t shared_ns; /* since begin: time that other vGPUs had */
 	uint64_t asked;     /* when the worker was asked to report; 0: not yet */
-	uint64_t used_ns;   /* use counted by the driver when it was asked */
+	uint64_t used_ns;   /* use counted by the driver then, */
+	uint64_t others_ns; /* and charged to others */
 };
 
 /* The watch of one worker. */
 struct overdue {
 	struct overdue_clock oldest, closed;
-	uint64_t looked; /* last */
+	uint64_t looked;     /* last */
+	uint64_t others_ns;  /* then */
 	uint64_t starved_ns; /* then */
 	bool starved_known;
-	uint64_t held;   /* over the limit since; 0: not over it */
+	uint64_t held; /* over the limit since; 0: not over it */
 };
 
 struct overdue_view {
@@ -51,12 +53,13 @@ struct overdue_view {
 	uint64_t closed;   /* when its gate was closed, if it has not drained since; 0: otherwise */
 	uint64_t limit_ns; /* 0: none */
 	uint64_t grace_ns;
-	unsigned int others; /* vGPUs on the same GPU with long work */
-	bool exclusive;      /* no other vGPU gets the GPU until this one has drained */
-	bool used_known;     /* the driver's accounting knows the worker */
-	uint64_t used_ns;    /* its GPU time in that accounting */
-	bool starved_known;  /* on a simulated GPU, when overdue_asks_starved */
-	uint64_t starved_ns; /* time for which the worker's threads waited for a processor */
+	uint64_t others_ns;    /* GPU time that other vGPUs of the pool have been charged, ever */
+	unsigned int siblings; /* other workers of the same vGPU with long work */
+	bool exclusive;        /* no other vGPU gets the GPU until this one has drained */
+	bool used_known;       /* the driver's accounting knows the worker */
+	uint64_t used_ns;      /* its GPU time in that accounting */
+	bool starved_known;    /* on a simulated GPU, when overdue_asks_starved */
+	uint64_t starved_ns;   /* time for which the worker's threads waited for a processor */
 };
 
 enum overdue_do {
