@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Real Xen with four guests; demo-local: four clients on this machine, on its GPU where it has one.
 .PHONY: demo-local
-demo: lab-packages
-	$(Q)echo "pvgpu demo: building"
-	$(Q)$(MAKE) --no-print-directory -j2 lab-built
+demo:
+	$(Q)echo "pvgpu demo: four Xen guests share one GPU. The machine that runs Xen is emulated (QEMU), and its GPU is simulated."
+	$(Q)$(MAKE) --no-print-directory lab-packages
+	$(Q)$(PYTHON) tests/demo/progress.py "pvgpu is built" $(MAKE) --no-print-directory -j2 lab-built
 	$(Q)$(PYTHON) tests/demo/xen.py --build $(B)
 demo-local: packages
-	$(Q)echo "pvgpu demo: building"
-	$(Q)$(MAKE) --no-print-directory -j2 tests
+	$(Q)$(PYTHON) tests/demo/progress.py "pvgpu is built" $(MAKE) --no-print-directory -j2 tests
 	$(Q)$(PYTHON) tests/demo/local.py --build $(B)
