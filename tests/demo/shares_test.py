@@ -11,7 +11,7 @@ import shares  # noqa: E402
 
 WEIGHTS = {"alice": 100, "bob": 200, "carol": 100, "dave": 400}
 DUE = {"alice": 12.5, "bob": 25, "carol": 12.5, "dave": 50}
-SECONDS = 40
+SECONDS = 50
 
 
 def history(got, worked=None, kernel=0.055, seconds=SECONDS, held_up=None):
@@ -49,17 +49,20 @@ TABLE = [
     ("alice in debt, 3.5 %, with work all the time", history(with_alice(3.5)), ["alice", "bob", "dave"]),
     ("everybody the same", history(dict.fromkeys(WEIGHTS, 25)), ["alice", "carol", "dave"]),
     ("one gets nothing, and waits all the time", history({"alice": 25, "bob": 50, "carol": 25, "dave": 0}), list(WEIGHTS)),
-    ("alice 9.7 %, and her queue is empty now and then", history(with_alice(9.7), {"alice": 0.9}), "alice had work in "),
-    ("alice 8.9 %, and her queue is empty now and then", history(with_alice(8.9), {"alice": 0.9}), "alice had work in "),
-    ("alice 2.9 %, and her queue is empty for most of the time", history(with_alice(2.9), {"alice": 0.25}), "alice had work in "),
-    ("right shares, and an empty queue", history(DUE, {"dave": 0.9}), "dave had work in "),
-    ("all four queues empty for the same time", history(DUE, dict.fromkeys(WEIGHTS, 0.5)), "alice had work in "),
+    ("alice 9.7 %, and her queue is empty now and then", history(with_alice(9.7), {"alice": 0.9}), "alice had the GPU or waited for it in "),
+    ("alice 8.9 %, and her queue is empty now and then", history(with_alice(8.9), {"alice": 0.9}), "alice had the GPU or waited for it in "),
+    ("alice 2.9 %, and her queue is empty for most of the time", history(with_alice(2.9), {"alice": 0.25}), "alice had the GPU or waited for it in "),
+    ("right shares, and an empty queue", history(DUE, {"dave": 0.9}), "dave had the GPU or waited for it in "),
+    ("all four queues empty for the same time", history(DUE, dict.fromkeys(WEIGHTS, 0.5)), "alice had the GPU or waited for it in "),
     ("the emulator stands still for 5 s", history(DUE, held_up=(20, 5)), "the emulator was held up"),
-    ("the emulator stands still, and the shares are wrong", history(with_alice(2.9), held_up=(35, 3)), "the emulator was held up"),
-    ("one kernel that is late by 50 ms", history(DUE, held_up=(20, 0.1)), []),
+    ("the emulator stands still for 3 s at the end, and the shares are wrong", history(with_alice(2.9), held_up=(45, 3)), "the emulator was held up"),
+    ("the emulator stands still for 2 s just before the span", history(DUE, held_up=(4, 2)), "the emulator was held up"),
+    ("a late kernel that is paid for by the end", history(DUE, held_up=(20, 0.8)), []),
+    ("a late kernel that is paid for by the end, and wrong shares", history(with_alice(9.7), held_up=(20, 0.8)), ["alice"]),
+    ("a kernel that is a little late at the end", history(DUE, held_up=(49, 0.2)), []),
     ("all kernels are late by 40 ms", history(DUE, kernel=0.09), []),
-    ("the span is not over", history(DUE, seconds=20), "the GPU worked for 20 of 30 s"),
-    ("no time at all", history(DUE, seconds=0), "the GPU worked for 0 of 30 s"),
+    ("the span is not over", history(DUE, seconds=25), "the GPU worked for 20 of 40 s only, in 20 s"),
+    ("no time at all", history(DUE, seconds=5), "the GPU worked for 0 of 40 s only, in 0 s"),
 ]
 TEXT = """/dev/shm/gpu: 1024 MiB
     PID NOW    MEM MiB   COMPUTE s    COPY s   COPY MiB  LAUNCHES   SLICES OVERLAPS   TRACES
@@ -82,7 +85,7 @@ class Shares(unittest.TestCase):
     def test_verdicts(self):
         for name, looks, expected in TABLE:
             with self.subTest(name):
-                found = shares.verdict(looks, WEIGHTS)
+                found = shares.verdict(looks, 5, WEIGHTS)
                 if isinstance(expected, str):
                     self.assertTrue(found.unmeasured.startswith(expected), found.unmeasured)
                     self.assertEqual(found.wrong, ())
@@ -90,8 +93,9 @@ class Shares(unittest.TestCase):
                     self.assertEqual((found.unmeasured, list(found.wrong)), ("", expected))
 
     def test_the_span_is_long_enough_for_the_bound(self):
-        lightest, all_weights = min(WEIGHTS.values()), sum(WEIGHTS.values())
-        self.assertGreaterEqual(shares.SPAN, 10 * shares.LONGEST * all_weights / lightest)
+        kernel, weights = 0.05, WEIGHTS.values()
+        self.assertGreaterEqual(shares.SPAN, 10 * kernel * sum(weights) / min(weights))
+        self.assertLess(2 * shares.ENDS, shares.NEAR * shares.SPAN / 2)
 
     def test_a_look_is_read(self):
         look = shares.parse(TEXT)
@@ -99,9 +103,9 @@ class Shares(unittest.TestCase):
         self.assertEqual(look.used[1], shares.Used(2.5, 45, 3.0))
         self.assertEqual(look.used[2], shares.Used(1.25, 23, 3.0))
         self.assertEqual((look.used[3].gpu, look.used[3].kernels), (0.0, 0))
-        self.assertTrue(shares.begun(look, [1, 2]))
-        self.assertFalse(shares.begun(look, [1, 2, 3]))
-        self.assertFalse(shares.begun(look, [1, 4]))
+        self.assertFalse(shares.begun(look))
+        del look.used[3]
+        self.assertTrue(shares.begun(look))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ LIMIT = 3600                # seconds for all; beside much other work it takes m
 BUSY = "occupy 1000000000 50000 64 1 50000"  # kernels that sleep for 50 ms each, at one go, 64 of them queued
 LOOK = 1.0                  # seconds between two looks at what everybody got
 ATTEMPTS = 2                # to measure shares
+BEGIN_LIMIT = 180           # seconds until all four have had a kernel on the GPU
+SPAN_LIMIT = 180            # seconds of a span
 # pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.
 PATIENT = {"open_timeout_ms": "60000", "worker_start_timeout_ms": "300000", "worker_grace_ms": "15000",
            "lease_wait_ms": "60000", "canary_limit_ms": "120000"}
@@ -74,13 +76,22 @@ class Story(Heartbeat):
 
 
 class Diary(Log):
-    """The log of the emulated machine, which remembers its last entry."""
+    """The log of the emulated machine, which remembers its last entry that is no output of a command."""
     last = "the emulated machine boots"
 
     def __call__(self, text):
         super().__call__(text)
-        if text.startswith("["):
-            self.last = short(text.partition("]")[2].strip(), 90)
+        entry = text.partition("] ")[2]
+        if entry and not entry.startswith(" "):
+            self.last = short(entry, 90)
+
+
+class Stage(machine.Machine):
+    """The emulated machine, whose diary names what is waited for."""
+
+    def wait(self, what, condition, limit=60):
+        self.log.last = f"waits for {what}"
+        return super().wait(what, condition, limit)
 
 
 class Client:
@@ -157,39 +168,32 @@ def look(lab, clients):
         r = lab.dom0.run(command, check=False, quiet=True)
         return r.status == 0 and r.out  # or pvgpud, starved of CPU, did not answer in pvgpuctl's time
     seen = shares.parse(lab.wait("pvgpud to answer", ask, 180))
-    return shares.Look(seen.at, {c.guest.name: seen.used[c.guest.domid] for c in clients})
+    named = shares.Look(seen.at, {c.guest.name: seen.used[c.guest.domid] for c in clients})
+    lab.log(f"    {named}")
+    return named
 
 
-def looks_of_span(story, lab, clients, loads):
-    """From the first look at which each has had a kernel on the GPU, to the end of the span or of patience."""
-    names = [c.guest.name for c in clients]
-
-    def seen():
+def until(lab, loads, clients, looks, enough, limit):
+    """Look again and again until it is enough, or the limit (seconds) is over."""
+    end = lab.clock.passed() + limit * PATIENCE
+    while not enough() and lab.clock.passed() < end:
+        lab.pause(LOOK)
         for load in loads:
             load.check()
-        return look(lab, clients)
-
-    def first():
-        now = seen()
-        return shares.begun(now, names) and now
-    looks = [lab.wait("all to use the GPU", first, 180)]
-    end = lab.clock.passed() + 180 * PATIENCE
-    story.doing = lambda: f"{shares.total(looks[0], looks[-1]):.0f} of {shares.SPAN:.0f} s of GPU time"
-    while shares.total(looks[0], looks[-1]) < shares.SPAN and lab.clock.passed() < end:
-        lab.pause(LOOK)
-        looks.append(seen())
-    story.doing = lambda: lab.log.last
-    return looks
+        looks.append(look(lab, clients))
 
 
 def measure(story, lab, clients, loads):
     """The verdict on the shares. The span of an attempt is chosen before it is looked at."""
+    looks = [look(lab, clients)]
+    until(lab, loads, clients, looks, lambda: shares.begun(looks[-1]), BEGIN_LIMIT)
     for attempt in range(1, ATTEMPTS + 1):
+        begin = len(looks) - 1
         story.say(f"measured over the next {shares.SPAN:.0f} s of GPU time, by the simulated GPU's own account:")
-        looks = looks_of_span(story, lab, clients, loads)
-        for at in looks:
-            lab.say(f"look {at}")
-        found = shares.verdict(looks, {c.guest.name: c.weight for c in clients})
+        story.doing = lambda: f"{shares.total(looks[begin], looks[-1]):.0f} of {shares.SPAN:.0f} s of GPU time"
+        until(lab, loads, clients, looks, lambda: shares.total(looks[begin], looks[-1]) >= shares.SPAN, SPAN_LIMIT)
+        story.doing = lambda: lab.log.last
+        found = shares.verdict(looks, begin, {c.guest.name: c.weight for c in clients})
         if not found.unmeasured:
             break
         story.say(f"could not measure shares: {found.unmeasured}" + ("; once more" if attempt < ATTEMPTS else ""))
@@ -324,7 +328,8 @@ def keep_logs(lab):
 def images_so_far(lab):
     """What there is of the images, for a reader who waits for them."""
     files = sum(len(names) for _, _, names in os.walk(lab / "root"))
-    return f"{len(list(lab.glob('cache/*.deb')))} packages downloaded, {files} files unpacked"
+    made = len(list(lab.glob("images/*")))
+    return f"{len(list(lab.glob('cache/*.deb')))} packages downloaded, {files} files unpacked, {made} of 5 images made"
 
 
 def fate(found):
@@ -353,7 +358,7 @@ def perform(story, build):
     story.doing = lambda: log.last
     story.step("real Xen, dom0 and four guests start")
     try:
-        with machine.Machine(folder, machine.Boot(), log) as lab:
+        with Stage(folder, machine.Boot(), log) as lab:
             lab.clock.deadline = time.monotonic() + LIMIT
             try:
                 clients, found, good = play(story, lab)
