@@ -2,7 +2,7 @@
 """The verdict on shares of the GPU: from looks at what four guests have used, over one span that is chosen before looking.
 
 What counts is the simulated GPU's own account of each worker process, not what pvgpud charges, whose scheduler is on trial. The span
-begins with the first look at which all four have had a kernel on the GPU, and ends with the first one at which they have used
+begins with the first look at which all four have had a kernel on the GPU and late ones (below) are paid for, and ends with the first one at which they have used
 SPAN seconds of it since then. That is ten times as long as ten longest kernels x sum of weights / lightest weight, 4 s with kernels of
 50 ms, since the shares are to be right within 2 points. By the scheduler's bound (docs/scheduling-model.md) a guest with work waits at most
 (longest kernel x sum of weights / its weight) + one round of slices, whatever happened before, so at either end of the span it is at most
@@ -65,11 +65,6 @@ def parse(text):
     return Look(float(at[1]), {d: Used(gpu.get(d, 0.0), kernels.get(d, 0), w) for d, w in worked.items()})
 
 
-def begun(look):
-    """Has each guest had a kernel on the GPU?"""
-    return all(used.kernels for used in look.used.values())
-
-
 def total(first, last):
     """GPU time of all between two looks."""
     return sum(last.used[g].gpu - first.used[g].gpu for g in first.used)
@@ -85,6 +80,16 @@ def unpaid(looks, rate):
     return debts
 
 
+def slowest(weights):
+    """The share of the lightest."""
+    return min(weights.values()) / sum(weights.values())
+
+
+def may_begin(looks, weights):
+    """May the span begin with the last look? Each guest has had a kernel on the GPU, and nothing much is to be paid for."""
+    return all(used.kernels for used in looks[-1].used.values()) and unpaid(looks, slowest(weights))[-1] <= ENDS
+
+
 def why_not(looks, begin, weights):
     """Why the span is no measure of shares, by evidence that does not depend on them; empty if it is one."""
     first, last = looks[begin], looks[-1]
@@ -95,7 +100,7 @@ def why_not(looks, begin, weights):
         worked = last.used[guest].worked - first.used[guest].worked
         if worked < WORKED * time:
             return f"{guest} had the GPU or waited for it in {worked:.1f} of {time:.1f} s only"
-    debts = unpaid(looks, min(weights.values()) / sum(weights.values()))
+    debts = unpaid(looks, slowest(weights))
     if (late := debts[begin] + debts[-1]) > NEAR * SPAN - 2 * ENDS:
         return f"the emulator was held up: kernels of {late:.1f} s in all were late shortly before the measurement or at its end"
     return ""

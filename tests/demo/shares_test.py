@@ -103,9 +103,15 @@ class Shares(unittest.TestCase):
         self.assertEqual(look.used[1], shares.Used(2.5, 45, 3.0))
         self.assertEqual(look.used[2], shares.Used(1.25, 23, 3.0))
         self.assertEqual((look.used[3].gpu, look.used[3].kernels), (0.0, 0))
-        self.assertFalse(shares.begun(look))
-        del look.used[3]
-        self.assertTrue(shares.begun(look))
+
+    def test_the_span_begins_when_all_have_begun_and_have_paid(self):
+        idle = [shares.Look(0, {g: shares.Used(0, g != "dave", 0) for g in WEIGHTS})]
+        self.assertFalse(shares.may_begin(idle, WEIGHTS))
+        looks = history(DUE, held_up=(20, 1))
+        may = [shares.may_begin(looks[:n + 1], WEIGHTS) for n in range(1, len(looks))]
+        self.assertTrue(all(may[:19]))
+        self.assertFalse(any(may[21:25]))
+        self.assertTrue(all(may[30:]))
 
 
 if __name__ == "__main__":

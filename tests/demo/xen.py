@@ -35,7 +35,7 @@ LIMIT = 3600                # seconds for all; beside much other work it takes m
 BUSY = "occupy 1000000000 50000 64 1 50000"  # kernels that sleep for 50 ms each, at one go, 64 of them queued
 LOOK = 1.0                  # seconds between two looks at what everybody got
 ATTEMPTS = 2                # to measure shares
-BEGIN_LIMIT = 180           # seconds until all four have had a kernel on the GPU
+BEGIN_LIMIT = 180           # seconds until a span may begin
 SPAN_LIMIT = 180            # seconds of a span
 # pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.
 PATIENT = {"open_timeout_ms": "60000", "worker_start_timeout_ms": "300000", "worker_grace_ms": "15000",
@@ -185,15 +185,16 @@ def until(lab, loads, clients, looks, enough, limit):
 
 def measure(story, lab, clients, loads):
     """The verdict on the shares. The span of an attempt is chosen before it is looked at."""
+    weights = {c.guest.name: c.weight for c in clients}
     looks = [look(lab, clients)]
-    until(lab, loads, clients, looks, lambda: shares.begun(looks[-1]), BEGIN_LIMIT)
     for attempt in range(1, ATTEMPTS + 1):
+        until(lab, loads, clients, looks, lambda: shares.may_begin(looks, weights), BEGIN_LIMIT)
         begin = len(looks) - 1
         story.say(f"measured over the next {shares.SPAN:.0f} s of GPU time, by the simulated GPU's own account:")
         story.doing = lambda: f"{shares.total(looks[begin], looks[-1]):.0f} of {shares.SPAN:.0f} s of GPU time"
         until(lab, loads, clients, looks, lambda: shares.total(looks[begin], looks[-1]) >= shares.SPAN, SPAN_LIMIT)
         story.doing = lambda: lab.log.last
-        found = shares.verdict(looks, begin, {c.guest.name: c.weight for c in clients})
+        found = shares.verdict(looks, begin, weights)
         if not found.unmeasured:
             break
         story.say(f"could not measure shares: {found.unmeasured}" + ("; once more" if attempt < ATTEMPTS else ""))
