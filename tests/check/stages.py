@@ -81,7 +81,8 @@ def stages(full=False):
         Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts, packages' files",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
-               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/units_test.py -v", "python3 tests/lab/clock_test.py",
+               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/durations.py", "python3 tests/check/units_test.py -v", "python3 tests/lab/clock_test.py",
+               "python3 tests/demo/shares_test.py", "python3 tests/demo/progress_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
         *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, also what it does without Xen, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
           if full else []),

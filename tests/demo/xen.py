@@ -7,10 +7,11 @@ program checks its results against a computation of its own. On the way all four
 while its guest uses it, and one worker is killed. The emulated machine has no GPU, so the one that is shared is the simulated
 one (PTX on the CPU).
 
-The shares are the scheduler's work, not that of the emulator's one CPU: while they are counted the four programs pause, the
-GPU's time is taken by kernels that sleep (device time, hardly any CPU time), with many of them queued, the GPU is exclusive, so
-that a guest whose kernels end late delays the others and does not overlap with them, and what is counted is the first stretch of
-time in which each guest had work queued or running, by what pvgpud says of each: GPU time and waiting time.
+The shares are the scheduler's work, not that of the emulator's one CPU: while they are counted the four programs pause, and the
+GPU's time is taken by kernels that sleep (device time, hardly any CPU time), with many of them queued. The GPU is exclusive: kernels
+that end late delay the others and do not overlap with theirs, and a guest's GPU time and waiting time are together the time in
+which it had work. shares.py says over which span the simulated GPU's account is read, and when it is a verdict. A wrong share is a
+failure; shares that cannot be measured, because this machine is too busy, are none.
 """
 import argparse
 import os
@@ -24,17 +25,18 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 os.environ.setdefault("LAB_PATIENCE", "3")  # of the lab's time limits: this machine may have other work
 import images  # noqa: E402
 import machine  # noqa: E402
+import shares  # noqa: E402
 import vgpu  # noqa: E402
-from channel import PATIENCE, LabError  # noqa: E402
+from channel import PATIENCE, LabError, short  # noqa: E402
+from progress import Heartbeat  # noqa: E402
 from run import Log  # noqa: E402
 
 LIMIT = 3600                # seconds for all; beside much other work it takes many times as long as alone
 BUSY = "occupy 1000000000 50000 64 1 50000"  # kernels that sleep for 50 ms each, at one go, 64 of them queued
-STRETCH = 1.0               # seconds between two looks at what everybody got
-SETTLING = 5_000_000        # microseconds of GPU time before that: who came first was alone
-COUNTED = 20_000_000        # microseconds of GPU time in which shares are compared
-QUEUED = 0.97               # of that time, the part in which each guest had work queued or running
-NEAR = 0.02                 # of the GPU: how near to its share by weight each guest's must be
+LOOK = 1.0                  # seconds between two looks at what everybody got
+ATTEMPTS = 2                # to measure shares
+BEGIN_LIMIT = 180           # seconds until a span may begin
+SPAN_LIMIT = 180            # seconds of a span
 # pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.
 PATIENT = {"open_timeout_ms": "60000", "worker_start_timeout_ms": "300000", "worker_grace_ms": "15000",
            "lease_wait_ms": "60000", "canary_limit_ms": "120000"}
@@ -58,20 +60,38 @@ done
 echo stopped"""
 
 
-class Story:
-    """What the reader sees: numbered steps with the time since the beginning."""
+class Story(Heartbeat):
+    """What the reader sees: numbered steps with the time since the beginning, and what goes on in long ones."""
 
     def __init__(self, steps):
-        self.steps, self.at, self.begun = steps, 0, time.monotonic()
+        super().__init__(lambda: self.doing())
+        self.steps, self.at, self.doing = steps, 0, lambda: "starts"
 
     def step(self, text):
         self.at += 1
-        print(f"\n[{self.at}/{self.steps}] {time.monotonic() - self.begun:3.0f} s  {text}", flush=True)
+        self.tell(f"\n[{self.at}/{self.steps}] {time.monotonic() - self.begun:3.0f} s  {text}")
 
-    @staticmethod
-    def say(text=""):
-        for line in text.rstrip("\n").split("\n"):
-            print(f"      {line}", flush=True)
+    def say(self, text):
+        self.tell("\n".join(f"      {line}" for line in text.rstrip("\n").split("\n")))
+
+
+class Diary(Log):
+    """The log of the emulated machine, which remembers its last entry that is no output of a command."""
+    last = "the emulated machine boots"
+
+    def __call__(self, text):
+        super().__call__(text)
+        entry = text.partition("] ")[2]
+        if entry and not entry.startswith(" "):
+            self.last = short(entry, 90)
+
+
+class Stage(machine.Machine):
+    """The emulated machine, whose diary names what is waited for."""
+
+    def wait(self, what, condition, limit=60):
+        self.log.last = f"waits for {what}"
+        return super().wait(what, condition, limit)
 
 
 class Client:
@@ -140,74 +160,68 @@ def pause(lab, clients, yes):
         lab.wait("the programs to pause", lambda: all(c.pauses > seen[c] for c in clients), 180)
 
 
-def times(lab):
-    """domid -> (GPU time, time in which it waited for its turn with work queued), microseconds, all at one moment."""
+def look(lab, clients):
+    """What each guest has used up to now."""
+    command = f"{vgpu.TOP}/tests/simcuda-top {vgpu.GPU} && cat /proc/uptime && {CTL} --run-dir {vgpu.RUN_DIR} tree /vgpu"
+
     def ask():
-        r = lab.dom0.run(f"{CTL} --run-dir {vgpu.RUN_DIR} tree /vgpu", check=False, quiet=True)
+        r = lab.dom0.run(command, check=False, quiet=True)
         return r.status == 0 and r.out  # or pvgpud, starved of CPU, did not answer in pvgpuctl's time
-    tree = lab.wait("pvgpud to answer", ask)
-    found = {}
-    for domid, key, us in re.findall(r"/xen-(\d+)-0-\w+/(gpu|wait)-time\W+(\d+)", tree):
-        found.setdefault(int(domid), {})[key] = int(us)
-    return {d: (f["gpu"], f["wait"]) for d, f in found.items()}
+    seen = shares.parse(lab.wait("pvgpud to answer", ask, 180))
+    named = shares.Look(seen.at, {c.guest.name: seen.used[c.guest.domid] for c in clients})
+    lab.log(f"    {named}")
+    return named
 
 
-def count_shares(lab, loads):
-    """domid -> microseconds of GPU time in the first stretch of time that is long enough and in which each of them had work
-    queued or running."""
-    looks, begun = [], times(lab)
-    end = lab.clock.now() + 180 * PATIENCE
-    while lab.clock.now() < end:
-        lab.pause(STRETCH)
+def until(lab, loads, clients, looks, enough, limit):
+    """Look again and again until it is enough, or the limit (seconds) is over."""
+    end = lab.clock.passed() + limit * PATIENCE
+    while not enough() and lab.clock.passed() < end:
+        lab.pause(LOOK)
         for load in loads:
             load.check()
-        now = times(lab)
-        if sum(us - begun[d][0] for d, (us, _) in now.items()) < SETTLING:
-            continue
-        looks.append(now)
-        for first in reversed(looks):
-            gpu = {d: us - first[d][0] for d, (us, _) in looks[-1].items()}
-            if sum(gpu.values()) >= COUNTED:
-                break
-        else:
-            continue
-        active = {d: sum(looks[-1][d]) - sum(first[d]) for d in first}
-        counts = min(active.values()) >= QUEUED * max(active.values())
-        lab.say(f"GPU time {gpu}, with work {active}: {'counts' if counts else 'does not count'}")
-        if counts:
-            return gpu
-    raise LabError("not all four guests had work queued at the same time: this machine is too busy")
+        looks.append(look(lab, clients))
+
+
+def measure(story, lab, clients, loads):
+    """The verdict on the shares. The span of an attempt is chosen before it is looked at."""
+    weights = {c.guest.name: c.weight for c in clients}
+    looks = [look(lab, clients)]
+    for attempt in range(1, ATTEMPTS + 1):
+        until(lab, loads, clients, looks, lambda: shares.may_begin(looks, weights), BEGIN_LIMIT)
+        begin = len(looks) - 1
+        story.say(f"measured over the next {shares.SPAN:.0f} s of GPU time, by the simulated GPU's own account:")
+        story.doing = lambda: f"{shares.total(looks[begin], looks[-1]):.0f} of {shares.SPAN:.0f} s of GPU time"
+        until(lab, loads, clients, looks, lambda: shares.total(looks[begin], looks[-1]) >= shares.SPAN, SPAN_LIMIT)
+        story.doing = lambda: lab.log.last
+        found = shares.verdict(looks, begin, weights)
+        if not found.unmeasured:
+            break
+        story.say(f"could not measure shares: {found.unmeasured}" + ("; once more" if attempt < ATTEMPTS else ""))
+    return found
 
 
 def share(story, lab, clients):
-    """All keep the GPU busy: who gets how much of it, as pvgpud charges it, and what xenstore shows meanwhile."""
+    """All keep the GPU busy: who gets how much of it, and what pvgpud shows meanwhile. Returns the verdict."""
     pools = "/local/domain/0/data/pvgpu/pools"
     pause(lab, clients, True)
     lab.store.write(pools, "default mode=exclusive slice_ms=30")    # the emulator is slow: long turns
     loads = [vgpu.Load(c.guest, BUSY) for c in clients]
-    first = times(lab)
-
-    def begun():
-        for load in loads:
-            load.check()
-        return all(gpu > first[d][0] for d, (gpu, _) in times(lab).items())
-    lab.wait("all to use the GPU", begun, 180)
-    got = count_shares(lab, loads)
-    total, weights = sum(got.values()), sum(c.weight for c in clients)
+    found = measure(story, lab, clients, loads)
     story.say("$ pvgpuctl list")
     story.say(pvgpuctl(lab, "list"))
-    story.say(f"{total / 1e6:.0f} s of GPU time in which all four had work:")
-    story.say(f"{'guest':8}{'weight':>8}{'promised':>14}{'got':>14}")
-    for c in clients:
-        story.say(f"{c.guest.name:8}{c.weight:8}{c.weight / weights:14.1%}{got[c.guest.domid] / total:14.1%}")
+    if not found.unmeasured:
+        weights = sum(c.weight for c in clients)
+        story.say(f"{'guest':8}{'weight':>8}{'promised':>14}{'got':>14}")
+        for c in clients:
+            story.say(f"{c.guest.name:8}{c.weight:8}{c.weight / weights:14.1%}{found.shares[c.guest.name]:14.1%}")
+    if found.wrong:
+        story.say(f"WRONG: {', '.join(found.wrong)} had work all the time, and not what the weights promise within {100 * shares.NEAR:.0f} points")
     for load in loads:
         load.kill()
     lab.dom0.run(f"xenstore-rm {pools}")
     pause(lab, clients, False)
-    fair = all(abs(got[c.guest.domid] / total - c.weight / weights) < NEAR for c in clients)
-    if not fair:
-        story.say(f"that is more than {100 * NEAR:.0f} points away from what the weights promise")
-    return fair
+    return found
 
 
 def detach_one(story, lab, client, others):
@@ -262,7 +276,6 @@ def kill_worker(story, lab, client, others):
 
 
 def play(story, lab):
-    story.step("real Xen, dom0 and four guests start")
     xen, linux = (lab.dom0.run(f"xl info {key}").out.strip() for key in ("xen_version", "release"))
     story.say(f"Xen {xen} runs, and dom0, the domain that controls it, with Linux {linux}")
     daemon = vgpu.Pvgpud(lab, **PATIENT).start()
@@ -280,7 +293,7 @@ def play(story, lab):
     wait_runs(lab, clients, 1)
     show(story, lab, clients)
     story.step("each guest has work for the whole GPU, all the time: it is shared by their weights")
-    fair = share(story, lab, clients)
+    found = share(story, lab, clients)
     story.step(f"{clients[2].guest.name}'s vGPU is detached while a program uses it")
     calm = detach_one(story, lab, clients[2], [c for c in clients if c is not clients[2]])
     rest = [c for c in clients if c is not clients[2]]
@@ -300,7 +313,7 @@ def play(story, lab):
     daemon.stop()
     left = [p for p in lab.processes() if "pvgpu" in p and "agent" not in p]
     story.say(f"left behind in dom0: {len(left)} processes, {memory:.0f} MiB of GPU memory, 0 vGPUs")
-    return clients, calm and fair and not left and not lab.complaints
+    return clients, found, calm and not left and not lab.complaints
 
 
 def keep_logs(lab):
@@ -313,34 +326,53 @@ def keep_logs(lab):
     lab.log.save("console", bytes(lab.console).decode(errors="replace"))
 
 
+def images_so_far(lab):
+    """What there is of the images, for a reader who waits for them."""
+    files = sum(len(names) for _, _, names in os.walk(lab / "root"))
+    made = len(list(lab.glob("images/*")))
+    return f"{len(list(lab.glob('cache/*.deb')))} packages downloaded, {files} files unpacked, {made} of 5 images made"
+
+
+def fate(found):
+    """The last words on the shares."""
+    if found.unmeasured:
+        return f"Shares were not measured: {found.unmeasured}."
+    return "Shares were WRONG, see above." if found.wrong else "Each got the share of the GPU that its weight promises."
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default="build", help="the build folder (default %(default)s)")
     args = ap.parse_args()
     if reason := machine.available():
         sys.exit(f"demo: {reason}")
-    story = Story(8)
-    print("pvgpu demo: four Xen guests share one GPU\n"
-          "The machine that runs Xen is emulated (QEMU), and its GPU is simulated: neither is needed here. "
-          "The seconds are those since the start.")
+    with Story(8) as story:
+        return perform(story, pathlib.Path(args.build).resolve())
+
+
+def perform(story, build):
+    """The images and the play; returns the exit status."""
+    story.doing = lambda: images_so_far(build / "lab")
     story.step("images of Xen, dom0 and guests, from Debian packages (kept for the next time)")
-    folder = images.build_images(args.build)
-    log = Log(pathlib.Path(args.build).resolve() / "lab" / "demo")
+    folder = images.build_images(build)
+    log = Diary(build / "lab" / "demo")
+    story.doing = lambda: log.last
+    story.step("real Xen, dom0 and four guests start")
     try:
-        with machine.Machine(folder, machine.Boot(), log) as lab:
+        with Stage(folder, machine.Boot(), log) as lab:
             lab.clock.deadline = time.monotonic() + LIMIT
             try:
-                clients, good = play(story, lab)
+                clients, found, good = play(story, lab)
             finally:
                 keep_logs(lab)
     except (LabError, AssertionError) as e:
         sys.exit(f"\ndemo failed: {e}\nsee {log.folder}")
-    total = sum(c.right for c in clients)
-    print(f"\nIn {time.monotonic() - story.begun:.0f} s, on real Xen: four guests (PV and PVH) shared one GPU and ran {total} programs "
-          f"with right results:\n{', '.join(f'{c.guest.name} {c.right}' for c in clients)}. One vGPU was detached under load and one "
-          f"worker was killed.\n{'Only the guests that they belonged to noticed.' if good else 'Not all was as it should be, see above.'} "
-          f"All logs are in {log.folder}")
-    return 0 if good and min(c.right for c in clients) > 0 else 1
+    right = sum(c.right for c in clients)
+    story.tell(f"\nIn {time.monotonic() - story.begun:.0f} s, on real Xen: four guests (PV and PVH) shared one GPU and ran {right} programs "
+               f"with right results:\n{', '.join(f'{c.guest.name} {c.right}' for c in clients)}. One vGPU was detached under load and one "
+               f"worker was killed.\n{'Only the guests that they belonged to noticed.' if good else 'Not all was as it should be, see above.'} "
+               f"{fate(found)}\nAll logs are in {log.folder}")
+    return 0 if good and not found.wrong and min(c.right for c in clients) > 0 else 1
 
 
 if __name__ == "__main__":
