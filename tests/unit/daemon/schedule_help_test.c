@@ -186,6 +186,56 @@ START_TEST(held_gates_stay_closed)
 }
 END_TEST
 
+/* Two that have the GPU at once make way for the turn of one that fills its queue. Its kernels run
+ * when none of theirs are on the GPU any more, or their times would be those of others' work. */
+START_TEST(turns_wait_for_all_that_had_it_at_once)
+{
+	start_clock();
+	start(SCHED_FAIR, false);
+	for (unsigned int i = 0; i < VGPUS; i++) {
+		const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100}};
+
+		t[i] = tenant_new(s, NULL, &p, NULL);
+		f[i] = join(t[i], false);
+		f[i].says->busy_ns = 100 * MS;
+		f[i].says->counts_full = 1;
+		want(&f[i]);
+	}
+	for (unsigned int i = 0; !(is_open(&f[0]) && is_open(&f[1]) && is_open(&f[2])); i++) {
+		ck_assert_uint_lt(i, 1000);
+		bells();
+		fire();
+	}
+	for (unsigned int i = 0; i < VGPUS; i++) {
+		f[i].says->drained = f[i].says->sleeps = 0;
+		f[i].says->inflight_ns = f[i].says->drain_ns = 2 * MS;
+		f[i].says->oldest_ns = clock_ns;
+	}
+	/* The first one is not brief any more, then it is its turn. */
+	f[0].says->full++;
+	for (unsigned int i = 0; is_open(&f[0]); i++) {
+		ck_assert_uint_lt(i, 1000);
+		fire();
+	}
+	f[0].says->inflight_ns = f[0].says->drain_ns = f[0].says->oldest_ns = 0;
+	want(&f[0]);
+	bells();
+	for (unsigned int i = 0; is_open(&f[1]) || is_open(&f[2]); i++) {
+		ck_assert_uint_lt(i, 1000);
+		for (unsigned int k = 1; k < VGPUS; k++)
+			f[k].says->busy_ns += MS;
+		fire();
+	}
+	want(&f[2]);
+	bells();
+	ck_assert(!is_open(&f[0]));
+	want(&f[1]);
+	bells();
+	ck_assert(is_open(&f[0]));
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("schedule_help");
@@ -198,6 +248,7 @@ int main(void)
 	tcase_add_loop_test(tc, is_helped, 0, 2);
 	tcase_add_loop_test(tc, help_ends_the_drain, 0, 2);
 	tcase_add_test(tc, held_gates_stay_closed);
+	tcase_add_test(tc, turns_wait_for_all_that_had_it_at_once);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

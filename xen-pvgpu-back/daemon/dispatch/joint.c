@@ -386,6 +386,7 @@ static void end(struct schedule *s, struct tenant *next, uint64_t now)
 	s->joint = false;
 	s->holder = stays ? next : NULL;
 	s->leaving = stays ? NULL : last;
+	s->joint_left = !stays;
 	s->drained_at = last && last->undrained ? 0 : now;
 	in = in < OLD_NS ? in : OLD_NS;
 	s->give_at = now + (in > s->cost_ns ? in - s->cost_ns : s->cost_ns);

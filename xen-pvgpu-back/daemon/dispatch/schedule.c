@@ -354,7 +354,9 @@ static bool may_give(const struct schedule *s, uint64_t now)
 {
 	if (s->params.exclusive)
 		return TAILQ_EMPTY(&s->undrained) && !s->awaited;
-	return !s->leaving || !s->leaving->undrained || now >= s->give_at;
+	if (!s->leaving || now >= s->give_at)
+		return true;
+	return s->joint_left ? TAILQ_EMPTY(&s->undrained) : !s->leaving->undrained;
 }
 
 static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
@@ -374,6 +376,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 			learn_cost(s, now - s->drained_at + s->late_ns);
 	}
 	s->leaving = NULL;
+	s->joint_left = false;
 	s->holder = t;
 	s->given_at = now;
 	s->dry_at = SCHED_NEVER;

@@ -139,7 +139,8 @@ struct schedule {
 	uint64_t given_at;         /* when the holder got the grant */
 	uint64_t dry_at;           /* when the holder may be about to run dry; SCHED_NEVER */
 	/* joint.c */
-	bool joint; /* several vGPUs have the GPU at once */
+	bool joint;      /* several vGPUs have the GPU at once */
+	bool joint_left; /* `leaving` is one of several that had it: the next one waits for all */
 	unsigned int joints;
 	uint64_t joint_at;       /* the next look at all of them, */
 	uint64_t joint_last;     /* and the last */
