@@ -2,7 +2,8 @@
 /*
  * Work in flight may wait for other work of its own vGPU: a kernel for a flag that a copy sets, a
  * host function for a memset. That other work is parked behind the gate, which closed at the end of
- * the turn, so neither would ever end, and in an exclusive pool everybody would wait for them.
+ * the turn, so neither would ever end, and in an exclusive pool all other vGPUs would wait for
+ * them.
  *
  * So a vGPU that has not drained long after it should have is helped: for a moment its gate admits
  * one piece of work into each stream that has nothing in flight (contract/gate.h). Each moment of

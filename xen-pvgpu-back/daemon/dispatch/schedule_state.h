@@ -231,7 +231,7 @@ void joint_leave(struct tenant *t);
 /* dry.c */
 /* The time to drain of its work in flight, by its workers' estimates when it was issued. */
 uint64_t tenant_drain_ns(const struct tenant *t);
-/* What is left of that by now; 0: none is in flight. */
+/* The rest of that time by now; 0: no work is in flight. */
 #define OVERDUE_NS 1u /* it should have ended */
 uint64_t tenant_drains_in(const struct tenant *t, uint64_t now);
 /* Does its turn end before its last work, or has it? It does not count as one that wants the GPU

@@ -70,8 +70,8 @@ bool overdue_is_long(const struct overdue *w, uint64_t now)
 	       passed(&w->closed, now) >= OVERDUE_LONG_NS;
 }
 
-/* What others have been charged since then, or had of the vGPU's own part, in so much time. A vGPU
- * that has moved meanwhile has another count. */
+/* The part of `time` that others have had: other vGPUs by their charges since `then`, workers of the
+ * same vGPU by their number. A vGPU that has moved meanwhile has another count. */
 static uint64_t taken(const struct overdue_view *v, uint64_t then, uint64_t time)
 {
 	const uint64_t others = v->others_ns > then ? least(time, v->others_ns - then) : 0;
