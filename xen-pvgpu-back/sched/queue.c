@@ -7,8 +7,8 @@
  */
 #include "xen-pvgpu-back/sched/internal.h"
 
-/* Relief takes at most one part in so many of the GPU's time for each vGPU, as far as pieces of
- * work that cannot be stopped exceed a slice. */
+/* Each ns by which a piece of work outlasts a slice of relief delays the next relief by this number
+ * of them: one vGPU has 2 % of the GPU by relief at most. */
 #define RELIEF_PER 50u
 
 struct node *queue_node(const struct heap_node *h)

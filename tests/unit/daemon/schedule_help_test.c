@@ -139,7 +139,7 @@ START_TEST(is_helped)
 }
 END_TEST
 
-/* What it waited for has passed: it drains, and all is as before. */
+/* The work that it waited for has passed: it drains, and all is as before. */
 START_TEST(help_ends_the_drain)
 {
 	unsigned int before;
