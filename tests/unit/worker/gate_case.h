@@ -37,7 +37,7 @@ static void set_open(bool open)
 /* For fake_until(). */
 static inline bool not_parked(struct worker *v, void *arg)
 {
-	return !v->gpu->park.head;
+	return !v->gpu->park.count;
 }
 
 static void state_is(uint32_t wants, uint32_t drained, uint32_t sleeps)

@@ -244,8 +244,7 @@ static void take(struct gpu *g, struct timer *m, float ms)
 
 		ns = ns > each ? ns - each : 0;
 		ns = (uint64_t)((double)ns * (1u << MIB_SHIFT) / (double)m->bytes);
-		learn(m->e, ns < MIB_MOST_NS ? ns : MIB_MOST_NS, own,
-		      m->doubt);
+		learn(m->e, ns < MIB_MOST_NS ? ns : MIB_MOST_NS, own, m->doubt);
 		return;
 	}
 	if (ns < ESTIMATE_LEAST_NS)
@@ -378,6 +377,14 @@ static uint64_t guess(struct estimates *x, uint64_t any)
 	return whole->ns;
 }
 
+uint64_t estimate_of(struct gpu *g, uint64_t what, const uint32_t shape[WORK_SHAPE], bool *known)
+{
+	const struct estimate *e = seek(&g->est, tag_from(what, shape ? shape : any_shape));
+
+	*known = e && e->samples;
+	return *known ? e->ns : ESTIMATE_UNKNOWN_NS;
+}
+
 /* Word by word, as they were just written: a wider load would miss store forwarding. */
 static inline bool same(const uint32_t *a, const uint32_t *b)
 {
@@ -431,6 +438,16 @@ void work_graph(struct work *k, struct stream *s, uint64_t exec)
 	expect(k, s, find(&s->o.gpu->est, tag_from(exec, any_shape)), exec);
 }
 
+uint64_t estimate_bytes(struct gpu *g, enum work_kind kind, uint64_t bytes)
+{
+	const struct estimates *x = &g->est;
+	uint64_t ns = x->small[kind].ns;
+
+	if (bytes >= ESTIMATE_SMALL)
+		ns += (bytes >> 12) * x->mib[kind].ns >> (MIB_SHIFT - 12);
+	return ns < ESTIMATE_MOST_NS ? ns : ESTIMATE_MOST_NS;
+}
+
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured)
 {
@@ -450,11 +467,7 @@ void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t 
 	k->e = small ? &x->small[kind] : &x->mib[kind];
 	used = k->e->used;
 	k->e->used = ++x->clock;
-	k->ns = x->small[kind].ns;
-	if (!small)
-		k->ns += (bytes >> 12) * x->mib[kind].ns >> (MIB_SHIFT - 12);
-	if (k->ns > ESTIMATE_MOST_NS)
-		k->ns = ESTIMATE_MOST_NS;
+	k->ns = estimate_bytes(s->o.gpu, kind, bytes);
 	if (measured)
 		maybe_measure(k, s, used);
 	if (k->timer >= 0)
@@ -474,7 +487,8 @@ void work_commit(struct work *k, struct stream *s)
 		if (!m->running)
 			timer_end(g, m);
 	}
-	gate_commit(s, k->kind == WORK_KERNEL, k->ns, k->kind == WORK_MEMSET ? 0 : k->bytes);
+	gate_commit(s, k->kind == WORK_KERNEL, k->ns, k->kind == WORK_MEMSET ? 0 : k->bytes,
+		    k->unsure);
 	/* Its end is seen when it comes, whatever follows. */
 	if (k->unsure)
 		stream_fence(s);
