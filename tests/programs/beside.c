@@ -6,7 +6,7 @@
  *
  * beside LAUNCHES MICROSECONDS streams N: how many such kernels a second run in N streams.
  *
- * Times are printed to the standard error. All streams' results are checked.
+ * Times are printed if there are arguments. All streams' results are checked.
  */
 #include <string.h>
 #include <time.h>
@@ -19,6 +19,7 @@ PTX(ptx_occupy);
 #define SMALL       4096u
 #define NAP_US      100000u /* the simulated GPU sleeps so long at a time: it needs no processor */
 
+static bool prints;
 static CUfunction fn;
 static CUdeviceptr words;
 
@@ -90,8 +91,9 @@ static void beside(uint32_t launches, uint32_t us, uint32_t copies, uint32_t rou
 		least = ms < least ? ms : least;
 		most = ms > most ? ms : most;
 	}
-	fprintf(stderr, "beside: %u of %u us, %u copies: %.3f to %.3f ms\n", launches, us, copies,
-		least, most);
+	if (prints)
+		printf("beside: %u of %u us, %u copies: %.3f to %.3f ms\n", launches, us, copies,
+		       least, most);
 	CU(cuStreamDestroy(a));
 	CU(cuStreamDestroy(b));
 	CU(cuMemFreeHost(from));
@@ -115,8 +117,8 @@ static void many(uint32_t launches, uint32_t us, uint32_t streams)
 	ms = now_ms() - ms;
 	for (uint32_t i = 0; i < streams; i++)
 		CHECK(word_of(i) == launches, "stream %u said %u", i, word_of(i));
-	fprintf(stderr, "beside: %u streams of %u us: %.0f a second\n", streams, us,
-		(double)launches * streams / ms * 1e3);
+	printf("beside: %u streams of %u us: %.0f a second\n", streams, us,
+	       (double)launches * streams / ms * 1e3);
 	for (uint32_t i = 0; i < streams; i++)
 		CU(cuStreamDestroy(s[i]));
 }
@@ -127,6 +129,7 @@ int main(int argc, char **argv)
 	const uint32_t us = (uint32_t)argument(argc, argv, 2, 5000);
 	CUmodule module;
 
+	prints = argc > 1;
 	start();
 	module = load(ptx_occupy);
 	fn = function(module, "occupy");

@@ -40,7 +40,7 @@ static inline bool not_parked(struct worker *v, void *arg)
 	return !v->gpu->park.count;
 }
 
-static void state_is(uint32_t wants, uint32_t drained, uint32_t sleeps)
+static inline void state_is(uint32_t wants, uint32_t drained, uint32_t sleeps)
 {
 	ck_assert_uint_eq(gate_side_word(&side.report->wants), wants);
 	ck_assert_uint_eq(gate_side_word(&side.report->drained), drained);

@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Estimates of GPU work: how they are learned, how seldom, which measurements are ignored, and the
- * work in flight that they allow. The
- * worker's thread has a clock that the test sets (ld --wrap): how long the test itself takes says
- * nothing about what the fake GPU's work should have taken.
+ * work in flight that they allow.
  */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tests/unit/worker/gate_side.h"
+#include "tests/unit/worker/clock_case.h"
 
-#define MS 1000000ull
-
-static struct worker *w;
-static struct gate_side side;
 static atomic_uint elapsed, records; /* calls */
 static _Atomic(const char *) failing;
-/* The time of the thread that plays the worker's; 0: the real one, as for the other threads, which
- * wait by it. */
-static _Thread_local uint64_t clock_ns;
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *t);
-int __real_clock_gettime(clockid_t id, struct timespec *t);
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *t)
-{
-	if (!clock_ns || id != CLOCK_MONOTONIC)
-		return __real_clock_gettime(id, t);
-	*t = (struct timespec){.tv_sec = (time_t)(clock_ns / (1000 * MS)),
-			       .tv_nsec = (long)(clock_ns % (1000 * MS))};
-	return 0;
-}
 
 static CUresult count(const char *call)
 {
@@ -46,52 +24,10 @@ static CUresult count(const char *call)
 
 static void open_session(bool learn)
 {
-	clock_ns = 1000000 * MS;
-	w = gate_session(4);
-	gate_side_make(&side);
-	gate_side_set(&side.gate->open, 1);
-	gate_side_set(&side.gate->learn, learn);
-	ck_assert_int_eq(gate_side_give(&side, w), 0);
+	open_clocked(4, learn);
 	fake_far.fail = count;
 	elapsed = records = 0;
 	failing = NULL;
-}
-
-static void close_session(void)
-{
-	gate_side_set(&side.gate->contended, 0);
-	gate_run_freely();
-	gate_side_ring(w);
-	clock_ns = 0;
-	fake_close(w);
-	gate_side_free(&side);
-}
-
-static void finish(void)
-{
-	fake_complete(-1, UINT64_MAX);
-	gate_side_ring(w);
-	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
-}
-
-/* The worker's estimate for one such kernel. */
-static uint64_t cost_of(uint32_t blocks)
-{
-	uint64_t cost;
-
-	finish();
-	gate_launch(w, GATE_STREAM(1), blocks);
-	cost = gate_side_number(&side.report->inflight_ns);
-	finish();
-	return cost;
-}
-
-/* From now on kernels of that shape take that long. */
-static void teach(uint32_t blocks, float ms)
-{
-	fake_far.elapsed_ms = ms;
-	for (int i = 0; i < 3; i++)
-		cost_of(blocks);
 }
 
 START_TEST(kernels_are_learned)

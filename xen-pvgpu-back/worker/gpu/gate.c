@@ -197,6 +197,28 @@ static void see_issued(struct gpu *g)
 	ring(t);
 }
 
+/* Would a parked command be issued if the gate opened? The work that has ended since one of them
+ * was refused counts. */
+static void see_ready(struct gpu *g)
+{
+	struct gate *t = &g->gate;
+	const struct parked *n;
+
+	TAILQ_FOREACH(n, &g->park.ready, ready)
+	{
+		const struct request q = {g, n->d, n->rec};
+
+		if (!t->sleeps || t->could)
+			break;
+		t->could = occupies(n->d) && flight_fits(&q);
+	}
+	if (t->ready == t->could)
+		return;
+	tell_ready(t);
+	if (t->ready)
+		ring(t);
+}
+
 void gate_settle(struct gpu *g)
 {
 	struct gate *t = &g->gate;
@@ -204,13 +226,14 @@ void gate_settle(struct gpu *g)
 	const bool wants = g->park.work || callbacks_wait(g);
 
 	take_mode(t);
-	if (t->ready != t->could)
-		tell_ready(t);
-	if (!t->exact && !look)
+	if (!t->exact && !look) {
+		see_ready(g);
 		return;
+	}
 	t->look = t->rung = false;
 	flight_fence(g);
 	flight_poll(g);
+	see_ready(g);
 	if (!flight_is_off(g)) {
 		if (t->exact)
 			flight_watch(g);
