@@ -5,7 +5,7 @@
  * The *time to drain* is what the GPU would still run if nothing were added. Streams run beside
  * each other as far as the GPU has room, so it is the larger of two: the sum of the estimates of
  * the stream that has most, and a part of the sum over all streams. That part is one where streams
- * do not overlap, and one n-th where n of them do; it is learned from what ends (below).
+ * do not overlap, and one n-th where n of them do; it is learned from what ends (overlap.c).
  *
  * What may be added, of length p, in a stream that has c in flight, with the bound B of pvgpud:
  *
@@ -24,10 +24,6 @@
  *
  * So kernels of up to half of PAIR_NS always have another one behind them; of longer ones each
  * stream has one in flight, and it takes the time of one to drain all.
- *
- * A program that lets streams overlap, and then fills them with kernels that do not, gains what was
- * taken for overlap, once: the first ones that end say so. It is charged the sum, and long pieces
- * are taken to overlap only up to twice of what has overlapped before.
  */
 #include "ring/poll.h"
 #include "state.h"
@@ -36,8 +32,6 @@
 #define PAIR_NS       5500000u
 #define ALONE_PAIR_NS 10500000u
 #define UNSURE_MOST   2u
-#define VERDICT_NS    2000000u /* for each busy stream: then it is said how far they overlapped */
-#define SINGLES       16u      /* pieces without others: then another one is tried beside one */
 
 /* ---- loads ---- */
 
@@ -114,12 +108,6 @@ static uint64_t longest_of(const struct busy_streams *list, bool any_holds, uint
 	return longest;
 }
 
-/* The time that streams take together for work of this sum, at least. */
-static uint64_t part(uint64_t sum, uint32_t share)
-{
-	return sum / OVERLAP_WHOLE * share + sum % OVERLAP_WHOLE * share / OVERLAP_WHOLE;
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -127,7 +115,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void set_drain(struct gate *t, const struct load *counted)
 {
-	t->drain = larger(t->longest, part(counted->cost, t->overlap.share));
+	t->drain = larger(t->longest, overlap_part(counted->cost, t->overlap.share));
 	if (!t->drain && counted->work)
 		t->drain = 1;
 	t->quick_ns = counted->unsure ? UINT64_MAX : t->drain;
@@ -147,82 +135,6 @@ void flight_tell(struct gpu *g)
 	gate_put(&t->report->copy_ns, t->copy_ns);
 }
 
-/* ---- how far streams overlap ---- */
-
-static void forget(struct overlap *o)
-{
-	o->cost = o->took = o->streams = 0;
-}
-
-/*
- * What has ended had `cost`, and took `took` in its streams, of which some n were busy. If it took
- * about what it costs they all overlap, and more might. If it took longer, the GPU has done n times
- * the quotient at once, and does no more.
- */
-static void judge(struct overlap *o, uint64_t flying)
-{
-	const double right = (double)o->cost / (double)o->took;
-	const double at_once = right * (double)o->streams / (double)o->took;
-	const uint32_t seen =
-		at_once > 1 ? (uint32_t)((double)OVERLAP_WHOLE / at_once) : OVERLAP_WHOLE;
-
-	if (seen < o->share)
-		o->share = seen;
-	else if (right < 2.0 / 3)
-		o->share += (seen - o->share) / 2;
-	if (right < 2.0 / 3) {
-		o->tried = o->share;
-		o->proved /= 2;
-	} else {
-		o->tried = o->share / 2;
-		o->proved = larger(o->proved, flying);
-	}
-	forget(o);
-}
-
-/* It took from `since` to between the last look at all streams and now: what it costs, if that may
- * be, since to see an end late says nothing of the GPU. */
-static uint64_t time_taken(const struct gate *t, uint64_t since, uint64_t cost, uint64_t now)
-{
-	const uint64_t least = t->polled > since ? t->polled - since : 0;
-
-	if (cost < least)
-		return least;
-	return cost < now - since ? cost : now - since;
-}
-
-/*
- * Work of this stream has ended. It says something if the time is this session's own, if somebody
- * looks for the end (commands are parked), and if the length of the work was known and it did not
- * wait for something else.
- */
-static void learn_overlap(struct gpu *g, const struct stream *s, const struct load *l, uint64_t now)
-{
-	struct gate *t = &g->gate;
-	struct overlap *o = &t->overlap;
-	const uint32_t learn = gate_word(&t->page->learn);
-	const uint64_t took = time_taken(t, s->since, l->cost, now);
-
-	if (learn != o->learn) {
-		forget(o);
-		o->learn = learn;
-		o->since = now;
-	}
-	if (!learn || s->since < o->since || !took || l->unsure || s->stalled || !g->park.work ||
-	    atomic_load(&g->cb.runs))
-		return;
-	if (t->streams < 2) {
-		if (++o->single % SINGLES == 0 && o->tried > OVERLAP_WHOLE / 2)
-			o->tried = OVERLAP_WHOLE / 2;
-		return;
-	}
-	o->cost += l->cost < took ? l->cost : took;
-	o->took += took;
-	o->streams += took * t->streams;
-	if (o->took / VERDICT_NS >= t->streams)
-		judge(o, t->flying.cost);
-}
-
 /* ---- what may be added ---- */
 
 static bool is_alone(const struct gate *t)
@@ -237,7 +149,7 @@ static bool fits_beside(const struct gate *t, const struct load *all, const stru
 	const struct overlap *o = &t->overlap;
 	const bool alone = is_alone(t);
 	const uint64_t in_stream = own->cost + ns, sum = all->cost + ns;
-	const uint64_t drain = larger(larger(t->longest, in_stream), part(sum, o->share));
+	const uint64_t drain = larger(larger(t->longest, in_stream), overlap_part(sum, o->share));
 	const uint64_t longest = larger(t->longest, ns);
 
 	if (alone && ns > bound ? own->work < 2 && drain <= ALONE_PAIR_NS
@@ -245,8 +157,8 @@ static bool fits_beside(const struct gate *t, const struct load *all, const stru
 		return true;
 	if (in_stream <= bound)
 		return (t->longest > bound || (alone && !own->work)) &&
-		       part(sum - t->longest, o->share) <= bound;
-	return !own->work && part(sum, o->tried) <= longest &&
+		       overlap_part(sum - t->longest, o->share) <= bound;
+	return !own->work && overlap_part(sum, o->tried) <= longest &&
 	       sum <= 2 * larger(o->proved, longest);
 }
 
@@ -480,7 +392,7 @@ void gate_ended(struct stream *s, const struct load *upto)
 	const uint64_t now = pvgpu_poll_now();
 
 	estimates_compare(g, l.cost, now - s->since);
-	learn_overlap(g, s, &l, now);
+	overlap_learn(s, &l, now);
 	s->stalled = false;
 	s->done = *upto;
 	if (s->done.work == s->load.work)
@@ -609,8 +521,7 @@ void flight_resume(struct gpu *g)
 void flight_init(struct gate *t)
 {
 	t->stall_ns = STALL_NS;
-	t->overlap.share = OVERLAP_WHOLE;
-	t->overlap.tried = OVERLAP_WHOLE / 2;
+	overlap_init(&t->overlap);
 	LIST_INIT(&t->busy);
 	LIST_INIT(&t->dying);
 }

@@ -27,7 +27,7 @@ struct load {
 	uint64_t unsure; /* commands of which nothing is known */
 };
 
-/* How far the streams' work overlaps, as learned from what ends (flight.c). */
+/* How far the streams' work overlaps, as learned from what ends (overlap.c). */
 struct overlap {
 	uint32_t share;  /* so much of the sum of all costs it takes at least, of OVERLAP_WHOLE */
 	uint32_t tried;  /* the same, if they overlapped more than has been seen so far */
@@ -247,6 +247,18 @@ bool flight_any_resumes(struct gpu *g);
 void flight_resume(struct gpu *g);
 void flight_init(struct gate *t);
 void flight_free(struct gate *t);
+
+/*
+ * overlap.c
+ */
+void overlap_init(struct overlap *o);
+/* Work of this stream ends now. */
+void overlap_learn(const struct stream *s, const struct load *l, uint64_t now);
+/* The time that streams take together for work of this sum, at least. */
+static inline uint64_t overlap_part(uint64_t sum, uint32_t share)
+{
+	return sum / OVERLAP_WHOLE * share + sum % OVERLAP_WHOLE * share / OVERLAP_WHOLE;
+}
 
 /* The stream's first `upto` commands that occupy the GPU have ended. */
 void gate_ended(struct stream *s, const struct load *upto);
