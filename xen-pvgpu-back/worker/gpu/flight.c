@@ -115,9 +115,11 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void set_drain(struct gate *t, const struct load *counted)
 {
-	t->drain = larger(t->longest, overlap_part(counted->cost, t->overlap.share));
-	if (!t->drain && counted->work)
-		t->drain = 1;
+	t->drain = t->longest;
+	if (t->streams > 1)
+		t->drain = larger(t->drain, overlap_part(counted->cost, t->overlap.share));
+	if (!t->drain)
+		t->drain = counted->work > 0;
 	t->quick_ns = counted->unsure ? UINT64_MAX : t->drain;
 	gate_put(&t->report->drain_ns, t->drain);
 }
@@ -304,18 +306,28 @@ static void begin(struct gate *t, struct stream *s)
 	LIST_INSERT_HEAD(&t->busy, s, busy);
 }
 
-static void take_off(struct gpu *g, struct stream *s, const struct load *l)
+static void add_command(struct load *l, bool kernel, uint64_t cost, bool unsure)
+{
+	l->work++;
+	l->cost += cost;
+	if (!kernel)
+		l->copy += cost;
+	if (unsure)
+		l->unsure++;
+}
+
+/* The stream has more in flight than before. */
+static void tell_more(struct gpu *g, const struct stream *s)
 {
 	struct gate *t = &g->gate;
 	const uint64_t in_stream = s->load.cost - s->done.cost;
 
-	add(&t->flying, l);
-	if (in_stream > t->longest)
-		t->longest = in_stream;
 	if (atomic_load_explicit(&g->cb.runs, memory_order_relaxed)) {
 		flight_tell(g);
 		return;
 	}
+	if (in_stream > t->longest)
+		t->longest = in_stream;
 	set_drain(t, &t->flying);
 	gate_put(&t->report->inflight_ns, t->flying.cost);
 }
@@ -325,14 +337,13 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, b
 	struct gpu *g = s->o.gpu;
 	struct gate *t = &g->gate;
 	struct pvgpu_gate_report *r = t->report;
-	const struct load l = {
-		.work = 1, .cost = cost, .copy = kernel ? 0 : cost, .unsure = unsure};
 
 	if (s->load.work == s->done.work)
 		begin(t, s);
 	evict_needed(s);
-	add(&s->load, &l);
-	take_off(g, s, &l);
+	add_command(&s->load, kernel, cost, unsure);
+	add_command(&t->flying, kernel, cost, unsure);
+	tell_more(g, s);
 	t->begun = t->late = false;
 	if (t->announced)
 		gate_oldest(t);
@@ -345,7 +356,7 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, b
 	}
 	stream_issued(s);
 	/* While more waits behind it in its stream, those of stream_issued() will do. */
-	if ((t->watched || (t->exact && !order_waits(&s->o.order))) &&
+	if ((t->exact || t->watched) && (t->watched || !order_waits(&s->o.order)) &&
 	    !atomic_load(&s->full_wait)) {
 		stream_fence(s);
 		stream_wake(s);
