@@ -103,8 +103,7 @@ START_TEST(others_beside_a_long_piece)
 }
 END_TEST
 
-/* As the legacy stream and the bound of streams that overlap: a stream that has nothing in flight
- * may begin while no other vGPU has work. */
+/* A stream that has nothing in flight may begin something short while no other vGPU has work. */
 START_TEST(an_idle_stream_alone)
 {
 	open_taught(false, 1);

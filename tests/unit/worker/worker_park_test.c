@@ -125,7 +125,7 @@ START_TEST(events_between_streams)
 }
 END_TEST
 
-/* Who waits for an event or a stream holds no others. */
+/* A thread of the guest that waits for an event or a stream holds no others. */
 START_TEST(waits_of_the_guest)
 {
 	struct pvgpu_wire_event_synchronize e = {.event = EVENT(1)};
@@ -172,7 +172,7 @@ START_TEST(a_whole_context)
 }
 END_TEST
 
-/* What is destroyed goes behind the parked commands that name it, and holds no others. */
+/* A destroy stays behind the parked commands that name its object, and holds no others. */
 START_TEST(destroyed_while_parked)
 {
 	struct pvgpu_wire_event_destroy e = {.event = EVENT(1)};

@@ -7,23 +7,25 @@
  * the stream that has most, and a part of the sum over all streams. That part is one where streams
  * do not overlap, and one n-th where n of them do; it is learned from what ends (overlap.c).
  *
- * What may be added, of length p, in a stream that has c in flight, with the bound B of pvgpud:
+ * A piece of work (a kernel, a graph, a copy) of length p may be added, with the bound B of pvgpud,
+ * if one of these is true:
  *
- *  - with B = 0 one piece into each stream that has nothing in flight, and nothing else;
- *  - one piece in any case when nothing is in flight;
- *  - two pieces of unknown length at most;
- *  - a piece up to B, while it takes less than B to drain all;
- *  - a second piece, if both together take PAIR_NS at most, so that the GPU never waits for this
- *    process between two short ones. With no other vGPU there each stream may have a second one
- *    that is longer than B, while it takes ALONE_PAIR_NS at most to drain all;
- *  - a piece by which its stream has B at most, when another stream has more than that. The other
- *    streams have the bound for themselves then: a long kernel does not keep copies back. With no
- *    other vGPU there a stream that has nothing in flight may do so always;
- *  - a longer piece into a stream that has nothing in flight, if by what is known of the overlap
- *    the whole takes no longer to drain than its longest piece.
+ *  1. Nothing is in flight: one piece always may be, however long it takes.
+ *  2. p is not more than B, and all in flight drains in less than B.
+ *  3. It is the second one, and it takes PAIR_NS at most to drain both: the GPU does not wait for
+ *     this process between two short ones. With no other vGPU there each stream may have a second
+ *     one that is longer than B, while it takes ALONE_PAIR_NS at most to drain all.
+ *  4. Its stream has B at most with it, while another stream has more than B, and so have all
+ *     streams but that one together: a long kernel keeps no copies of other streams back. With no
+ *     other vGPU there this also holds for the first piece of a stream when none has more than B.
+ *  5. It is longer, its stream has nothing in flight, and if the streams overlap as far as is known
+ *     the whole takes no longer to drain than its longest piece.
  *
- * So kernels of up to half of PAIR_NS always have another one behind them; of longer ones each
- * stream has one in flight, and it takes the time of one to drain all.
+ * But pieces of unknown length, two of which are in flight, allow no third one; and B = 0 allows
+ * one piece in each stream that has nothing in flight, and nothing else. So kernels of up to half
+ * of PAIR_NS always have another one behind them, of longer ones each stream has one, and it takes
+ * the time of one to drain all. With no other vGPU there the quick look (gate_admits()) asks only
+ * whether all in flight drains in less than B: a long piece may follow that.
  */
 #include "ring/poll.h"
 #include "state.h"

@@ -32,7 +32,7 @@ static uint64_t of_launch_ex(struct gpu *g, const void *rec, bool *known)
 			 known);
 }
 
-/* A product of numbers that nobody has checked yet. */
+/* A product of numbers that the handler has not checked yet. */
 static uint64_t product(uint64_t a, uint64_t b, uint64_t c)
 {
 	uint64_t n;

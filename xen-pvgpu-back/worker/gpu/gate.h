@@ -29,7 +29,8 @@ struct load {
 
 /* How far the streams' work overlaps, as learned from what ends (overlap.c). */
 struct overlap {
-	uint32_t share;  /* so much of the sum of all costs it takes at least, of OVERLAP_WHOLE */
+	uint32_t share;  /* the part, of OVERLAP_WHOLE, of the sum of all costs that it takes at
+			    least */
 	uint32_t tried;  /* the same, if they overlapped more than has been seen so far */
 	uint64_t proved; /* the most in flight that has been seen to overlap */
 	uint32_t learn;  /* the gate's word, */

@@ -23,9 +23,9 @@ static void forget(struct overlap *o)
 }
 
 /*
- * What has ended had `cost`, and took `took` in its streams, of which some n were busy. If it took
- * about what it costs they all overlap, and more might. If it took longer, the GPU has done n times
- * the quotient at once, and does no more.
+ * The work that has ended has an estimate, `cost`, and took `took` in its streams, with n of them
+ * busy. If both are about the same, all n overlap, and more might. If it took longer, the GPU has
+ * done n times their quotient at once, and does no more.
  */
 static void judge(struct overlap *o, uint64_t flying)
 {
@@ -60,8 +60,8 @@ static uint64_t time_taken(const struct gate *t, uint64_t since, uint64_t cost, 
 }
 
 /*
- * Work of this stream has ended. It says something if the time is this session's own, if somebody
- * looks for the end (commands are parked), and if the length of the work was known and it did not
+ * Work of this stream has ended. It says something if the time is this session's own, if the worker
+ * looks for the end (commands are parked), if the length of the work was known, and if it did not
  * wait for something else.
  */
 void overlap_learn(const struct stream *s, const struct load *l, uint64_t now)

@@ -131,7 +131,7 @@ struct wish {
 	bool shared;
 };
 
-/* What the command claims; how many. */
+/* The command's claims; how many. */
 static uint32_t wishes(struct gpu *g, const struct pvgpu_cmd_desc *d, const struct target *t,
 		       struct wish w[PARK_CLAIMS])
 {

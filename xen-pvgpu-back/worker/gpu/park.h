@@ -51,12 +51,12 @@ static inline bool order_waits(const struct order *o)
 	return !TAILQ_EMPTY(&o->claims);
 }
 
-/* What a record works on, by its handles. */
+/* The objects that a record works on, by its handles. */
 struct target {
 	struct ctx *ctx;
 	struct stream *stream;
-	/* What else it uses whose state is not the stream's: an event, an instantiated graph, an
-	 * object of a library. Shared: it leaves that as it is. */
+	/* An object with a state of its own that it uses: an event, an instantiated graph, a
+	 * library's. Shared: it leaves the state as it is. */
 	struct obj *object;
 	bool shared;
 };

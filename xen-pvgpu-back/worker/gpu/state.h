@@ -170,11 +170,11 @@ struct stream {
 		uint64_t at;
 		struct load load;
 	} fence[FENCES];
-	uint32_t slot;   /* in the ring page's list of what has ended */
-	bool apart;      /* non-blocking: no other stream's work is in order with it */
-	uint64_t number; /* no other stream of the session has or had it */
-	bool full;       /* too much in flight: its commands park */
-	bool destroyed;  /* the guest has; it goes when its work has ended */
+	uint32_t slot;    /* in the ring page's list of what has ended */
+	bool apart;       /* non-blocking: no other stream's work is in order with it */
+	uint64_t number;  /* no other stream of the session has or had it */
+	bool full;        /* too much in flight: its commands park */
+	bool destroyed;   /* the guest has; it goes when its work has ended */
 	uint64_t capture; /* number of the capture that it takes part in; 0: none */
 	/* any thread */
 	atomic_bool gone;      /* dying, and its work has ended */
