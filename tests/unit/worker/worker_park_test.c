@@ -72,6 +72,26 @@ START_TEST(legacy_between)
 }
 END_TEST
 
+/* The gate opens, and before the worker is rung the next command comes: it goes behind those that
+ * waited for the gate, though their streams are not in order. */
+START_TEST(open_before_the_ring)
+{
+	struct pvgpu_wire_stream_create c = {
+		.ctx = FAKE_CTX, .stream = GATE_STREAM(5), .flags = CU_STREAM_NON_BLOCKING};
+
+	open_session();
+	FAKE_SUBMIT(w, STREAM_CREATE, 0, c);
+	launch(0);
+	launch(1);
+	parked_are(2);
+	gate_side_set(&side.gate->open, 1);
+	launch(5);
+	parked_are(0);
+	ck_assert_uint_eq(gate_launched(), 3);
+	close_all();
+}
+END_TEST
+
 /* Both directions, and another context has a legacy stream of its own. */
 START_TEST(another_context)
 {
@@ -256,6 +276,7 @@ int main(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, legacy_between);
+	tcase_add_test(t, open_before_the_ring);
 	tcase_add_test(t, another_context);
 	tcase_add_test(t, events_between_streams);
 	tcase_add_test(t, waits_of_the_guest);

@@ -109,6 +109,7 @@ static bool refuse(struct gpu *g, const struct request *q, bool copies)
 
 	if (!t->sleeps)
 		flight_poll(g);
+	t->closed |= !gate_word(&t->page->open);
 	if (!t->could)
 		t->could = !q || flight_fits(q);
 	if (!t->sleeps) {

@@ -84,9 +84,10 @@ struct gate {
 	/* The decoding thread is kicked when work of any busy stream has ended: until it is, there
 	 * is nothing to poll. */
 	bool watched;
-	bool late;  /* all in flight should have ended long ago */
-	bool could; /* a parked command waits for the gate alone, */
-	bool ready; /* as reported */
+	bool late;   /* all in flight should have ended long ago */
+	bool closed; /* it was when a command was refused */
+	bool could;  /* a parked command waits for the gate alone, */
+	bool ready;  /* as reported */
 };
 
 void gate_init(struct gpu *g);
@@ -218,8 +219,15 @@ void latency_tell(struct gpu *g);
 /* Before and after each run of parked work: look at what has ended; report to pvgpud. */
 static inline void gate_look_begins(struct gate *t)
 {
-	t->watched = t->could = false;
+	t->watched = t->could = t->closed = false;
 }
+
+/* Commands were refused because it was closed, and it is open: pvgpud's ring is on its way. */
+static inline bool gate_has_opened(const struct gate *t)
+{
+	return t->closed && gate_word(&t->page->open);
+}
+
 void gate_settle(struct gpu *g);
 
 /*

@@ -129,22 +129,6 @@ static bool stays_behind(struct gpu *g, const struct pvgpu_cmd_desc *d, const vo
 	return !captured(g, d, &t) && !park_passes(g, d, &t);
 }
 
-int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
-{
-	const struct pvgpu_cmd_hdr *hdr = rec;
-	struct gpu *g = worker_gpu(w);
-
-	g->taken += (uint32_t)(hdr->seq - (uint32_t)g->taken);
-	/* A guest that uses a command of a version it has not negotiated breaks the protocol. */
-	if (d->since > 1 && d->since > g->version)
-		return PVGPU_FATAL;
-	if (d->lane == PVGPU_LANE_NOW)
-		return run_record(g, d, g->taken, rec, len);
-	if ((g->park.count && stays_behind(g, d, rec)) || !starts(g, d, rec))
-		return park_record(g, d, rec, len);
-	return run_record(g, d, g->taken, rec, len);
-}
-
 /* Each ready command runs that may; those that are ready by that come last. */
 static int run_ready(struct gpu *g)
 {
@@ -162,6 +146,31 @@ static int run_ready(struct gpu *g)
 		n = last ? TAILQ_NEXT(last, ready) : TAILQ_FIRST(&g->park.ready);
 	}
 	return r;
+}
+
+int gpu_submit(struct worker *w, const struct pvgpu_cmd_desc *d, const void *rec, uint32_t len)
+{
+	const struct pvgpu_cmd_hdr *hdr = rec;
+	struct gpu *g = worker_gpu(w);
+	int r;
+
+	g->taken += (uint32_t)(hdr->seq - (uint32_t)g->taken);
+	/* A guest that uses a command of a version it has not negotiated breaks the protocol. */
+	if (d->since > 1 && d->since > g->version)
+		return PVGPU_FATAL;
+	if (d->lane == PVGPU_LANE_NOW)
+		return run_record(g, d, g->taken, rec, len);
+	/* Commands that waited for the gate alone go first, as they came: programs do without an
+	 * order between streams where the first command has always begun by then. */
+	if (gate_has_opened(&g->gate)) {
+		gate_look_begins(&g->gate);
+		r = run_ready(g);
+		if (r)
+			return r;
+	}
+	if ((g->park.count && stays_behind(g, d, rec)) || !starts(g, d, rec))
+		return park_record(g, d, rec, len);
+	return run_record(g, d, g->taken, rec, len);
 }
 
 int gpu_kicked(struct worker *w)
