@@ -120,7 +120,7 @@ static double round_ns(struct worker *w)
 		need(gpu_submit(w, pvgpu_cmd_find(PVGPU_OP_LAUNCH), rec, sizeof(rec)) == 0,
 		     "a launch was not taken");
 	t = now_ns() - t;
-	need(!w->gpu->park.head && !w->ended, "a launch was held back");
+	need(!w->gpu->park.count && !w->ended, "a launch was held back");
 	return (double)t / LAUNCHES;
 }
 

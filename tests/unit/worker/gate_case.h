@@ -37,10 +37,10 @@ static void set_open(bool open)
 /* For fake_until(). */
 static inline bool not_parked(struct worker *v, void *arg)
 {
-	return !v->gpu->park.head;
+	return !v->gpu->park.count;
 }
 
-static void state_is(uint32_t wants, uint32_t drained, uint32_t sleeps)
+static inline void state_is(uint32_t wants, uint32_t drained, uint32_t sleeps)
 {
 	ck_assert_uint_eq(gate_side_word(&side.report->wants), wants);
 	ck_assert_uint_eq(gate_side_word(&side.report->drained), drained);

@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Estimates of GPU work: how they are learned, how seldom, which measurements are ignored, and the
- * work in flight that they allow. The
- * worker's thread has a clock that the test sets (ld --wrap): how long the test itself takes says
- * nothing about what the fake GPU's work should have taken.
+ * work in flight that they allow.
  */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tests/unit/worker/gate_side.h"
+#include "tests/unit/worker/clock_case.h"
 
-#define MS 1000000ull
-
-static struct worker *w;
-static struct gate_side side;
 static atomic_uint elapsed, records; /* calls */
 static _Atomic(const char *) failing;
-/* The time of the thread that plays the worker's; 0: the real one, as for the other threads, which
- * wait by it. */
-static _Thread_local uint64_t clock_ns;
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *t);
-int __real_clock_gettime(clockid_t id, struct timespec *t);
-
-int __wrap_clock_gettime(clockid_t id, struct timespec *t)
-{
-	if (!clock_ns || id != CLOCK_MONOTONIC)
-		return __real_clock_gettime(id, t);
-	*t = (struct timespec){.tv_sec = (time_t)(clock_ns / (1000 * MS)),
-			       .tv_nsec = (long)(clock_ns % (1000 * MS))};
-	return 0;
-}
 
 static CUresult count(const char *call)
 {
@@ -46,52 +24,10 @@ static CUresult count(const char *call)
 
 static void open_session(bool learn)
 {
-	clock_ns = 1000000 * MS;
-	w = gate_session(4);
-	gate_side_make(&side);
-	gate_side_set(&side.gate->open, 1);
-	gate_side_set(&side.gate->learn, learn);
-	ck_assert_int_eq(gate_side_give(&side, w), 0);
+	open_clocked(4, learn);
 	fake_far.fail = count;
 	elapsed = records = 0;
 	failing = NULL;
-}
-
-static void close_session(void)
-{
-	gate_side_set(&side.gate->contended, 0);
-	gate_run_freely();
-	gate_side_ring(w);
-	clock_ns = 0;
-	fake_close(w);
-	gate_side_free(&side);
-}
-
-static void finish(void)
-{
-	fake_complete(-1, UINT64_MAX);
-	gate_side_ring(w);
-	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 0);
-}
-
-/* The worker's estimate for one such kernel. */
-static uint64_t cost_of(uint32_t blocks)
-{
-	uint64_t cost;
-
-	finish();
-	gate_launch(w, GATE_STREAM(1), blocks);
-	cost = gate_side_number(&side.report->inflight_ns);
-	finish();
-	return cost;
-}
-
-/* From now on kernels of that shape take that long. */
-static void teach(uint32_t blocks, float ms)
-{
-	fake_far.elapsed_ms = ms;
-	for (int i = 0; i < 3; i++)
-		cost_of(blocks);
 }
 
 START_TEST(kernels_are_learned)
@@ -490,7 +426,7 @@ static uint64_t in_flight(uint32_t streams, uint32_t blocks)
 static bool not_parked(struct worker *v, void *arg)
 {
 	fake_complete(-1, UINT64_MAX);
-	return !v->gpu->park.head;
+	return !v->gpu->park.count;
 }
 
 START_TEST(bounded_by_time)
@@ -501,9 +437,9 @@ START_TEST(bounded_by_time)
 		uint64_t limit, least, most;
 	} row[] = {
 		{0.5f, true, 2 * MS, 4, 4},     {1, true, 10 * MS, 10, 10},
-		{50, true, 2 * MS, 2, 2},       {0.5f, false, PVGPU_GATE_ALONE_NS, 4, 4},
-		{0.25f, false, MS, 4, 4},       {400, false, PVGPU_GATE_ALONE_NS, 2, 3},
-		{0.001f, true, 2 * MS, 50, 50},
+		{50, true, 2 * MS, 1, 2},       {0.5f, false, PVGPU_GATE_ALONE_NS, 4, 4},
+		{0.25f, false, MS, 4, 4},       {400, false, PVGPU_GATE_ALONE_NS, 1, 2},
+		{0.001f, true, 2 * MS, 50, 50}, {2.5f, true, MS, 2, 2},
 	};
 	const uint32_t streams = _i % 2 ? 3 : 1;
 
@@ -528,17 +464,16 @@ START_TEST(bounded_by_time)
 }
 END_TEST
 
-static bool three_fly(struct worker *v, void *arg)
+static bool two_fly(struct worker *v, void *arg)
 {
 	v->gpu->gate.look = true;
 	gpu_kicked(v);
-	return v->gpu->gate.flying.work == 3;
+	return v->gpu->gate.flying.work == 2 && v->gpu->park.count == 1;
 }
 
 /*
- * Two kernels wait for a later command, in another stream or behind parked commands. That command
- * is issued when they should have ended long ago, or at once in a stream of its own while no other
- * vGPU has work.
+ * Two kernels wait for a later command in another stream. That command is issued when they should
+ * have ended long ago; the commands behind them in their own streams could not help.
  */
 START_TEST(streams_that_wait_for_each_other)
 {
@@ -548,16 +483,16 @@ START_TEST(streams_that_wait_for_each_other)
 	gate_side_set(&side.gate->contended, (uint32_t)_i);
 	for (uint32_t i = 0; i < 6; i++)
 		gate_launch(w, GATE_STREAM(1 + i % 3), 2);
-	ck_assert_uint_eq(w->gpu->gate.flying.work, 3 - (uint32_t)_i);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 2);
 	clock_ns += 10000 * MS;
 	gate_side_ring(w);
-	ck_assert_uint_eq(w->gpu->park.count, 0);
-	ck_assert_uint_eq(w->gpu->gate.flying.work, 6);
+	ck_assert_uint_eq(w->gpu->park.count, 3);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 3);
 	/* Once one of each has ended, the bound holds as before. */
-	fake_complete(-1, 1);
-	ck_assert(fake_until(w, three_fly, NULL));
+	fake_complete(-1, UINT64_MAX);
+	ck_assert(fake_until(w, two_fly, NULL));
 	gate_launch(w, GATE_STREAM(1), 2);
-	ck_assert_uint_eq(w->gpu->park.count, 1);
+	ck_assert_uint_eq(w->gpu->park.count, 2);
 	ck_assert(fake_until(w, not_parked, NULL));
 	close_session();
 }
@@ -575,8 +510,8 @@ START_TEST(what_hangs_lifts_no_bound)
 	clock_ns += 10000 * MS;
 	for (uint32_t i = 0; i < 10; i++)
 		gate_launch(w, GATE_STREAM(3), 2);
-	ck_assert_uint_eq(w->gpu->gate.flying.work, 4);
-	ck_assert_uint_eq(w->gpu->park.count, 8);
+	ck_assert_uint_eq(w->gpu->gate.flying.work, 3);
+	ck_assert_uint_eq(w->gpu->park.count, 9);
 	ck_assert(fake_until(w, not_parked, NULL));
 	close_session();
 }
@@ -769,7 +704,7 @@ int main(void)
 	tcase_add_test(t, a_guess_stays);
 	tcase_add_test(t, copies_by_bytes);
 	tcase_add_test(t, what_has_ended_is_counted);
-	tcase_add_loop_test(t, bounded_by_time, 0, 14);
+	tcase_add_loop_test(t, bounded_by_time, 0, 16);
 	tcase_add_loop_test(t, streams_that_wait_for_each_other, 0, 2);
 	tcase_add_loop_test(t, what_hangs_lifts_no_bound, 0, 2);
 	tcase_add_loop_test(t, failing_events, 0, (int)(sizeof(calls) / sizeof(calls[0])));

@@ -138,15 +138,18 @@ START_TEST(refused_at_the_far_end)
 }
 END_TEST
 
-/* A command that does not occupy the GPU waits for parked commands before it, not for the gate. */
+/* A command that does not occupy the GPU waits for parked commands before it in its stream, not for
+ * the gate. */
 START_TEST(synchronising_needs_no_gate)
 {
 	open_session();
 	sync_stream(100, GATE_STREAM(1));
 	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 100), 0);
 	gate_launch(w, GATE_STREAM(1), 1);
-	sync_stream(101, GATE_STREAM(2));
+	sync_stream(101, GATE_STREAM(1));
+	sync_stream(102, GATE_STREAM(2));
 	ck_assert_uint_eq(w->gpu->park.count, 2);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 102), 0);
 	ck_assert(!fake_was_sent(w, PVGPU_REP_REPLY, 101));
 	close_session();
 }
@@ -436,7 +439,7 @@ START_TEST(bytes_run_out)
 	ck_assert_uint_eq(w->gpu->park.count, 1);
 	gate_side_put(&side.gate->bytes, 4897);
 	gate_side_ring(w);
-	ck_assert(!w->gpu->park.head);
+	ck_assert(!w->gpu->park.count);
 	ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes), 4904);
 	ck_assert_uint_eq(gate_side_number(&side.report->commands), 4);
 	ck_assert_uint_eq(gate_side_number(&side.report->launches), 1);

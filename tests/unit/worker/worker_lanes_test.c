@@ -110,7 +110,7 @@ static void run_freely(void)
 
 static bool not_parked(struct worker *w, void *arg)
 {
-	return !w->gpu->park.head;
+	return !w->gpu->park.count;
 }
 
 static bool no_jobs(struct worker *w, void *arg)
@@ -127,20 +127,24 @@ START_TEST(in_flight_is_bounded)
 	stream_make(w, 1);
 	stream_make(w, 2);
 	fake_far.manual = true;
-	while (!w->gpu->park.head && n < 5000) {
+	while (!w->gpu->park.count && n < 5000) {
 		ck_assert_int_eq(launch(w, STREAM(1)), 0);
 		n++;
 	}
 	ck_assert_uint_ge(launches(), 256);
 	ck_assert_uint_le(launches(), 700);
-	/* Work of streams that wait for each other parks behind it, whatever its stream. */
+	/* Another stream goes on, unless work of the legacy stream is between. */
 	launch(w, STREAM(2));
-	ck_assert_uint_eq(w->gpu->park.count, 2);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	ck_assert_uint_eq(launches(), n);
+	launch(w, 0);
+	launch(w, STREAM(2));
+	ck_assert_uint_eq(w->gpu->park.count, 3);
 	ck_assert_int_eq(query(w, 10, STREAM(2)), CUDA_ERROR_NOT_READY);
 	ck_assert_int_eq(query(w, 11, 0), CUDA_ERROR_NOT_READY);
 	fake_complete(-1, 200);
 	ck_assert(fake_until(w, not_parked, NULL));
-	ck_assert_uint_eq(launches(), n + 1);
+	ck_assert_uint_eq(launches(), n + 3);
 	fake_complete(-1, UINT64_MAX);
 	ck_assert_int_eq(sync_ctx(w, 12), 0);
 	ck_assert_int_eq(query(w, 13, STREAM(2)), 0);
@@ -183,7 +187,7 @@ static uint32_t fill_one(struct worker *w)
 		make_apart(w, i);
 	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
 	fake_far.manual = true;
-	while (!w->gpu->park.head && n < 5000) {
+	while (!w->gpu->park.count && n < 5000) {
 		ck_assert_int_eq(launch(w, STREAM(1)), 0);
 		n++;
 	}
@@ -268,14 +272,15 @@ START_TEST(events_order_parked_work)
 }
 END_TEST
 
-/* A command of no stream, or of a stream that waits for others, is overtaken by nothing. */
+/* A command of no stream is overtaken by nothing. */
 START_TEST(other_commands_hold)
 {
 	struct worker *w = fake_open(true);
-	struct pvgpu_wire_event_destroy d = {.event = EVENT(1)};
+	struct pvgpu_wire_mem_free f = {.ctx = FAKE_CTX};
 	const uint32_t n = fill_one(w);
 
-	FAKE_SUBMIT(w, EVENT_DESTROY, 0, d);
+	f.address = fake_alloc(w, 19, FAKE_CTX, 4096);
+	FAKE_SUBMIT(w, MEM_FREE, 0, f);
 	launch(w, STREAM(2));
 	ck_assert_uint_eq(w->gpu->park.count, 3);
 	ck_assert_uint_eq(launches(), n - 1);
@@ -299,7 +304,7 @@ START_TEST(parked_work_keeps_its_order)
 	stream_make(w, 1);
 	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
 	fake_far.manual = true;
-	while (!w->gpu->park.head)
+	while (!w->gpu->park.count)
 		launch(w, STREAM(1));
 	FAKE_SUBMIT(w, EVENT_RECORD, 0, r);
 	/* The event's record is parked: not ready, although it was never recorded at the far end.

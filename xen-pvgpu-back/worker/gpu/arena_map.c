@@ -244,7 +244,7 @@ int gpu_arena_remove(struct worker *w, uint64_t addr, uint64_t size)
 	int err;
 
 	/* Work that asked for no mark may still use it: kernels, for example. */
-	if (g->park.head || !streams_idle(g))
+	if (g->park.count || !streams_idle(g))
 		return -EBUSY;
 	err = chunks_remove(&g->arena.chunks, addr, size, &k);
 	if (err || !k.ctx)

@@ -13,6 +13,8 @@
 #define MIB_MOST_NS (1u << 27) /* for a MiB; so that a product fits */
 #define JUMP        8          /* a measure so many times the estimate replaces it */
 #define BESIDE      64         /* beside others', which each may have had the GPU as long */
+/* What a hundred other vGPUs may have in flight before it, 2 ms and a kernel each. */
+#define BESIDE_QUEUE_NS 300000000u
 #define SURPRISE    2          /* so many times the estimate is in doubt; beside others BESIDE */
 #define LATE_NS     500000u    /* by which its end may have been seen too late */
 #define SPAN        1024u      /* commands: one used that lately may have taken so long */
@@ -138,6 +140,12 @@ static bool is_surprise(struct estimate *e, uint64_t ns)
 	return e->surprising;
 }
 
+/* Longer than the work of other vGPUs explains? */
+static bool is_beyond(uint64_t estimate, uint64_t ns)
+{
+	return ns > BESIDE_QUEUE_NS && (ns - BESIDE_QUEUE_NS) / BESIDE > estimate;
+}
+
 /* expected: work is known to have taken longer than estimated. */
 static void learn(struct estimate *e, uint64_t ns, bool own, bool expected)
 {
@@ -148,7 +156,7 @@ static void learn(struct estimate *e, uint64_t ns, bool own, bool expected)
 	/* Other vGPUs' work may have made it longer, but not so much; never shorter. */
 	if (e->own && !own && ns < e->ns)
 		own = true;
-	if (e->samples && !e->doubted && !own && ns >= e->ns && ns / BESIDE <= e->ns)
+	if (e->samples && !e->doubted && !own && ns >= e->ns && !is_beyond(e->ns, ns))
 		return;
 	if (!own && is_doubted(e, ns))
 		return;
@@ -244,8 +252,7 @@ static void take(struct gpu *g, struct timer *m, float ms)
 
 		ns = ns > each ? ns - each : 0;
 		ns = (uint64_t)((double)ns * (1u << MIB_SHIFT) / (double)m->bytes);
-		learn(m->e, ns < MIB_MOST_NS ? ns : MIB_MOST_NS, own,
-		      m->doubt);
+		learn(m->e, ns < MIB_MOST_NS ? ns : MIB_MOST_NS, own, m->doubt);
 		return;
 	}
 	if (ns < ESTIMATE_LEAST_NS)
@@ -298,7 +305,7 @@ void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took)
 	const bool own = gate_word(&g->gate.page->learn);
 	uint64_t now;
 
-	if (took / (own ? SURPRISE : BESIDE) <= cost + LATE_NS)
+	if (own ? took / SURPRISE <= cost + LATE_NS : !is_beyond(cost, took))
 		return;
 	now = pvgpu_poll_now();
 	if (x->doubt_ns && now - x->doubt_ns < ESTIMATE_DOUBT_NS)
@@ -378,6 +385,14 @@ static uint64_t guess(struct estimates *x, uint64_t any)
 	return whole->ns;
 }
 
+uint64_t estimate_of(struct gpu *g, uint64_t what, const uint32_t shape[WORK_SHAPE], bool *known)
+{
+	const struct estimate *e = seek(&g->est, tag_from(what, shape ? shape : any_shape));
+
+	*known = e && e->samples;
+	return *known ? e->ns : ESTIMATE_UNKNOWN_NS;
+}
+
 /* Word by word, as they were just written: a wider load would miss store forwarding. */
 static inline bool same(const uint32_t *a, const uint32_t *b)
 {
@@ -431,6 +446,16 @@ void work_graph(struct work *k, struct stream *s, uint64_t exec)
 	expect(k, s, find(&s->o.gpu->est, tag_from(exec, any_shape)), exec);
 }
 
+uint64_t estimate_bytes(struct gpu *g, enum work_kind kind, uint64_t bytes)
+{
+	const struct estimates *x = &g->est;
+	uint64_t ns = x->small[kind].ns;
+
+	if (bytes >= ESTIMATE_SMALL)
+		ns += (bytes >> 12) * x->mib[kind].ns >> (MIB_SHIFT - 12);
+	return ns < ESTIMATE_MOST_NS ? ns : ESTIMATE_MOST_NS;
+}
+
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured)
 {
@@ -450,11 +475,7 @@ void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t 
 	k->e = small ? &x->small[kind] : &x->mib[kind];
 	used = k->e->used;
 	k->e->used = ++x->clock;
-	k->ns = x->small[kind].ns;
-	if (!small)
-		k->ns += (bytes >> 12) * x->mib[kind].ns >> (MIB_SHIFT - 12);
-	if (k->ns > ESTIMATE_MOST_NS)
-		k->ns = ESTIMATE_MOST_NS;
+	k->ns = estimate_bytes(s->o.gpu, kind, bytes);
 	if (measured)
 		maybe_measure(k, s, used);
 	if (k->timer >= 0)
@@ -474,7 +495,8 @@ void work_commit(struct work *k, struct stream *s)
 		if (!m->running)
 			timer_end(g, m);
 	}
-	gate_commit(s, k->kind == WORK_KERNEL, k->ns, k->kind == WORK_MEMSET ? 0 : k->bytes);
+	gate_commit(s, k->kind == WORK_KERNEL, k->ns, k->kind == WORK_MEMSET ? 0 : k->bytes,
+		    k->unsure);
 	/* Its end is seen when it comes, whatever follows. */
 	if (k->unsure)
 		stream_fence(s);

@@ -118,6 +118,14 @@ void work_graph(struct work *k, struct stream *s, uint64_t exec);
 /* Not measured: it is more than one operation. */
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured);
+/*
+ * foresee.c: how long a command that has not run will take. *known: false when no work like it has
+ * ended; then it is a guess.
+ */
+uint64_t work_foresee(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, bool *known);
+/* Of this function or call in this shape (NULL: whatever its shape). */
+uint64_t estimate_of(struct gpu *g, uint64_t what, const uint32_t shape[WORK_SHAPE], bool *known);
+uint64_t estimate_bytes(struct gpu *g, enum work_kind kind, uint64_t bytes);
 void work_commit(struct work *k, struct stream *s);
 void work_abort(struct work *k, struct stream *s);
 

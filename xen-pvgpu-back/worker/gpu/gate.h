@@ -19,16 +19,28 @@ struct gpu;
 struct stream;
 struct ctx;
 
-/* So many commands may always be in flight, however long they take, so that the GPU does not idle.
- */
-#define GATE_LEAST 2u
-
 /* Commands that occupy the GPU, added up. */
 struct load {
-	uint64_t work; /* commands */
-	uint64_t cost; /* estimated */
-	uint64_t copy; /* of that, on the copy path */
+	uint64_t work;   /* commands */
+	uint64_t cost;   /* estimated */
+	uint64_t copy;   /* of that, on the copy path */
+	uint64_t unsure; /* commands of which nothing is known */
 };
+
+/* How far the streams' work overlaps, as learned from what ends (overlap.c). */
+struct overlap {
+	uint32_t share;  /* the part, of OVERLAP_WHOLE, of the sum of all costs that it takes at
+			    least */
+	uint32_t tried;  /* the same, if they overlapped more than has been seen so far */
+	uint64_t proved; /* the most in flight that has been seen to overlap */
+	uint32_t learn;  /* the gate's word, */
+	uint64_t since;  /* and when it was seen first */
+	/* Of what has ended since the last verdict: its cost, the time it took in its streams, and
+	 * that times the number of streams that were busy. */
+	uint64_t cost, took, streams;
+	unsigned int single; /* pieces that ended with no other stream busy */
+};
+#define OVERLAP_WHOLE (1u << 16)
 
 struct gate {
 	/* pvgpud's page, or one of the worker's own while there is none. */
@@ -55,13 +67,27 @@ struct gate {
 		bytes;             /* issued since the session began; commands also tried */
 	uint64_t busy_ns, copy_ns; /* of work that has ended */
 	struct pvgpu_latency waits, kernels;
-	uint64_t full;                        /* times without room in flight */
-	struct load flying;                   /* in flight, over all streams */
-	uint64_t oldest;                      /* since when the oldest of it runs; 0 */
-	bool announced;                       /* `oldest` is of what is announced only */
-	LIST_HEAD(busy_streams, stream) busy; /* streams that have some of it */
+	uint64_t full;      /* times without room in flight */
+	struct load flying; /* in flight, over all streams */
+	uint64_t longest;   /* the most of it in one stream */
+	uint64_t drain;     /* the time until it has ended, as reported */
+	uint64_t quick_ns;  /* that, or UINT64_MAX while some is unsure */
+	struct overlap overlap;
+	uint64_t oldest;  /* since when the oldest of it runs; 0 */
+	bool announced;   /* `oldest` is of what is announced only */
+	uint32_t streams; /* that have some of it: */
+	LIST_HEAD(busy_streams, stream) busy;
 	struct busy_streams dying; /* likewise, but their contexts are going; referenced */
 	atomic_bool gone;          /* any thread: one of these has ended */
+	bool polling;              /* all streams are polled: the report follows */
+	uint64_t polled;           /* when they were polled last */
+	/* The decoding thread is kicked when work of any busy stream has ended: until it is, there
+	 * is nothing to poll. */
+	bool watched;
+	bool late;   /* all in flight should have ended long ago */
+	bool closed; /* it was when a command was refused */
+	bool could;  /* a parked command waits for the gate alone, */
+	bool ready;  /* as reported */
 };
 
 void gate_init(struct gpu *g);
@@ -83,6 +109,11 @@ static inline uint32_t gate_word(const uint32_t *word)
 static inline uint64_t gate_number(const uint64_t *number)
 {
 	return __atomic_load_n(number, __ATOMIC_RELAXED);
+}
+
+static inline void gate_put(uint64_t *number, uint64_t value)
+{
+	__atomic_store_n(number, value, __ATOMIC_RELAXED);
 }
 
 /* A record on its way to the far end (submit.c), as the gate sees it. */
@@ -122,8 +153,7 @@ static inline bool gate_admits(struct gate *t, const struct request *q)
 	if (gate_word(&p->depth) && gate_deep_slow(q->g))
 		return false;
 	if (t->steady && gate_word(&p->open) && !gate_word(&p->contended) &&
-	    t->flying.cost < gate_number(&p->inflight_ns) &&
-	    t->commands < gate_number(&p->commands) &&
+	    t->quick_ns < gate_number(&p->inflight_ns) && t->commands < gate_number(&p->commands) &&
 	    (!copies || t->bytes < gate_number(&p->bytes)))
 		return true;
 	return gate_admits_slow(q, copies);
@@ -161,8 +191,8 @@ static inline bool gate_begin(struct gate *t, const struct request *q)
 	return true;
 }
 
-/* To this stream; bytes: of a copy, or 0. */
-void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes);
+/* flight.c: to this stream; bytes: of a copy, or 0. unsure: nothing is known of its cost. */
+void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, bool unsure);
 
 static inline void gate_abort(struct gate *t)
 {
@@ -186,8 +216,58 @@ void latency_kernel(struct gate *t, uint64_t cost);
 /* The report is a new one. */
 void latency_tell(struct gpu *g);
 
-/* After each run of parked work: report to pvgpud. */
+/* Before and after each run of parked work: look at what has ended; report to pvgpud. */
+static inline void gate_look_begins(struct gate *t)
+{
+	t->watched = t->could = t->closed = false;
+}
+
+/* Commands were refused because it was closed, and it is open: pvgpud's ring is on its way. */
+static inline bool gate_has_opened(const struct gate *t)
+{
+	return t->closed && gate_word(&t->page->open);
+}
+
 void gate_settle(struct gpu *g);
+
+/*
+ * flight.c: the work in flight.
+ */
+/* May it be issued as far as the work in flight goes? */
+bool flight_fits(const struct request *q);
+/* The same; if not, the decoding thread is kicked when work has ended. */
+bool flight_room(const struct request *q);
+/* Count what has ended. */
+void flight_poll(struct gpu *g);
+/* Be kicked when more has ended, in any stream. */
+void flight_watch(struct gpu *g);
+/* A fence behind the last work of each stream. */
+void flight_fence(struct gpu *g);
+/* Nothing of the session is on the GPU. */
+bool flight_is_off(struct gpu *g);
+/* In flight, but for work that waits for the guest's functions. */
+struct load flight_counted(const struct gpu *g);
+/* That waits, or should have ended long ago. */
+struct load flight_stalled(const struct gate *t);
+/* The report's numbers. */
+void flight_tell(struct gpu *g);
+/* Streams whose work waits for functions that have returned: are there any? They go on. */
+bool flight_any_resumes(struct gpu *g);
+void flight_resume(struct gpu *g);
+void flight_init(struct gate *t);
+void flight_free(struct gate *t);
+
+/*
+ * overlap.c
+ */
+void overlap_init(struct overlap *o);
+/* Work of this stream ends now. */
+void overlap_learn(const struct stream *s, const struct load *l, uint64_t now);
+/* The time that streams take together for work of this sum, at least. */
+static inline uint64_t overlap_part(uint64_t sum, uint32_t share)
+{
+	return sum / OVERLAP_WHOLE * share + sum % OVERLAP_WHOLE * share / OVERLAP_WHOLE;
+}
 
 /* The stream's first `upto` commands that occupy the GPU have ended. */
 void gate_ended(struct stream *s, const struct load *upto);

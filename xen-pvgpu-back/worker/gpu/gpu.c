@@ -33,7 +33,7 @@ static void init(struct gpu *g, struct worker *w)
 	g->decode.tables = &g->tables;
 	TAILQ_INIT(&g->root.owned);
 	LIST_INIT(&g->cb.all);
-	g->park.tail = &g->park.head;
+	park_init(&g->park);
 	arena_map_init(g);
 	pthread_mutex_init(&g->cb.lock, NULL);
 	pthread_cond_init(&g->cb.moved, NULL);

@@ -30,8 +30,10 @@ static bool note(struct holds *h, uint64_t addr, uint32_t value)
 
 		if (h->word[at].addr && h->word[at].addr != addr)
 			continue;
+		/* Streams' commands need not come in the order in which they were made. */
+		if (!h->word[at].addr || (int32_t)(value - h->word[at].value) > 0)
+			h->word[at].value = value;
 		h->word[at].addr = addr;
-		h->word[at].value = value;
 		return true;
 	}
 	return false;

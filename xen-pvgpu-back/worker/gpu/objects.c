@@ -46,6 +46,7 @@ static void *obj_alloc(struct gpu *g, uint32_t type, size_t size, struct ctx *ct
 	atomic_init(&o->refs, 1);
 	atomic_init(&o->status, OBJ_MAKING);
 	TAILQ_INIT(&o->owned);
+	order_init(&o->order);
 	o->ctx = ctx ? obj_ref(ctx) : NULL;
 	return o;
 }

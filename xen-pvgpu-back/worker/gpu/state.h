@@ -24,6 +24,7 @@
 #include "gate.h"
 #include "gpu.h"
 #include "memory.h"
+#include "park.h"
 #include "pvgpu_decode.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
@@ -51,6 +52,7 @@ struct obj {
 	struct obj_list owned;
 	struct ctx *ctx; /* referenced; NULL for contexts and libraries */
 	struct gpu *gpu;
+	struct order order; /* parked commands that work on it; of a context: see park.c */
 };
 
 struct table {
@@ -160,7 +162,7 @@ struct stream {
 	struct load load, done, load_fenced; /* the same, of commands that occupy the GPU */
 	LIST_ENTRY(stream) busy;             /* while load.work > done.work */
 	bool listed, dying;                  /* so; and among those whose context goes */
-	bool stalled;                        /* should have ended long ago, see gate.c */
+	bool stalled;                        /* should have ended long ago, see flight.c */
 	uint64_t since; /* CLOCK_MONOTONIC: the oldest of it that is not done began then */
 	uint32_t fence_head, fence_count;
 	struct {
@@ -168,13 +170,11 @@ struct stream {
 		uint64_t at;
 		struct load load;
 	} fence[FENCES];
-	uint32_t slot;   /* in the ring page's list of what has ended */
-	bool apart;      /* non-blocking: no other stream's work is in order with it */
-	uint64_t number; /* no other stream of the session has or had it */
-	uint64_t passed; /* submit.c: the last look that left work of it parked */
-	bool full;       /* too much in flight: its commands park */
-	bool destroyed;  /* the guest has; it goes when its work has ended */
-	uint32_t parked;
+	uint32_t slot;    /* in the ring page's list of what has ended */
+	bool apart;       /* non-blocking: no other stream's work is in order with it */
+	uint64_t number;  /* no other stream of the session has or had it */
+	bool full;        /* too much in flight: its commands park */
+	bool destroyed;   /* the guest has; it goes when its work has ended */
 	uint64_t capture; /* number of the capture that it takes part in; 0: none */
 	/* any thread */
 	atomic_bool gone;      /* dying, and its work has ended */
@@ -207,8 +207,6 @@ struct event {
 	struct waitq q;
 	atomic_uint waits;
 	uint32_t parked; /* records of it */
-	uint32_t held;   /* parked commands that record or wait for it */
-	uint64_t passed; /* submit.c: the last look that left one of them parked */
 };
 
 struct tables {
@@ -591,35 +589,6 @@ struct holds {
 int hold_stream(struct gpu *g, struct stream *s, uint64_t addr, uint32_t value, bool gpu_sees);
 /* The guest is gone: let all streams pass. */
 void holds_end(struct gpu *g);
-
-/* submit.c: parked records. */
-#define PARK_BYTES_MAX   (8u << 20)
-#define PARK_RECORDS_MAX 65536u
-#define PARK_LOOK        256u /* records that a look for one that may run passes by */
-
-struct parked {
-	struct parked *next;
-	const struct pvgpu_cmd_desc *d;
-	struct ctx *ctx;       /* referenced, or NULL */
-	struct stream *stream; /* referenced, or NULL */
-	struct event *event;   /* referenced, or NULL: recorded by it */
-	struct event *uses;    /* referenced, or NULL: recorded or waited for by it */
-	bool firm;             /* nothing overtakes it */
-	uint64_t number;
-	uint64_t since; /* when it was parked, if it occupies the GPU */
-	uint32_t len;
-	uint64_t rec[];
-};
-
-struct park {
-	struct parked *head, **tail;
-	uint32_t count, bytes;
-	uint32_t work; /* of these, commands that occupy the GPU */
-	uint32_t firm; /* of these, those that nothing overtakes */
-	uint64_t look; /* number of looks for a record that may run */
-};
-
-void park_free(struct gpu *g);
 
 /* callback.c */
 struct callbacks {

@@ -107,7 +107,7 @@ int handle_stream_query(struct worker *w, const struct pvgpu_in_stream_query *in
 		return r;
 	if (s->capture)
 		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	if (s == s->o.ctx->legacy ? s->o.ctx->parked : s->parked)
+	if (s == s->o.ctx->legacy ? s->o.ctx->parked : order_waits(&s->o.order))
 		return CUDA_ERROR_NOT_READY;
 	r = (int)g->far->cuStreamQuery(s->far);
 	if (!r)

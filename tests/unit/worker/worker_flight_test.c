@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/* The work in flight: the time to drain, what may be added to it, and what pvgpud is told of it. */
+#include "tests/unit/worker/clock_case.h"
+
+/* Kernels by their shape. */
+#define LONG    2u /* 300 ms */
+#define SHORT   3u /* 10 us */
+#define OTHER   4u /* as the test says */
+#define UNKNOWN 9u
+
+static void open_bound(bool contended)
+{
+	gate_side_put(&side.gate->inflight_ns, 2 * MS);
+	gate_side_set(&side.gate->contended, contended);
+	gate_side_ring(w);
+}
+
+static void open_taught(bool contended, float other)
+{
+	open_clocked(4, true);
+	teach(LONG, 300);
+	teach(SHORT, 0.01f);
+	teach(OTHER, other);
+	open_bound(contended);
+}
+
+static uint64_t flying(void)
+{
+	return w->gpu->gate.flying.work;
+}
+
+static uint64_t drain(void)
+{
+	return gate_side_number(&side.report->drain_ns);
+}
+
+static uint32_t ready(void)
+{
+	return gate_side_word(&side.report->ready);
+}
+
+static void launch(uint32_t stream, uint32_t blocks, uint32_t n)
+{
+	while (n--)
+		gate_launch(w, GATE_STREAM(stream), blocks);
+}
+
+static void end(uint32_t stream)
+{
+	fake_complete(fake_number(w, FAKE_CTX, GATE_STREAM(stream)), UINT64_MAX);
+}
+
+static bool are_flying(struct worker *v, void *n)
+{
+	v->gpu->gate.look = true;
+	gpu_kicked(v);
+	return flying() == *(const uint64_t *)n;
+}
+
+/* So many are in flight as soon as what has ended has been seen. */
+static void await_flying(uint64_t n)
+{
+	ck_assert(fake_until(w, are_flying, &n));
+}
+
+/* ---- one piece ---- */
+
+/* Of long kernels there is one in flight, and the others of its stream are parked. */
+START_TEST(one_long_piece)
+{
+	open_taught(_i, 1);
+	launch(1, LONG, 4);
+	ck_assert_uint_eq(flying(), 1);
+	ck_assert_uint_eq(drain(), 300 * MS);
+	clock_ns += 300 * MS;
+	end(1);
+	while (w->gpu->park.count == 3)
+		await_flying(1);
+	ck_assert_uint_eq(w->gpu->park.count, 2);
+	close_session();
+}
+END_TEST
+
+/* It holds no other stream: short kernels and copies go on, as long as they fit the bound. */
+START_TEST(others_beside_a_long_piece)
+{
+	uint64_t device;
+
+	open_taught(_i, 1);
+	device = fake_alloc(w, 50, FAKE_CTX, 1u << 20);
+	launch(2, LONG, 3);
+	launch(3, SHORT, 20);
+	ck_assert_uint_eq(flying(), 21);
+	for (int i = 0; i < 10; i++)
+		gate_copy_to(w, device, 4096);
+	ck_assert_uint_eq(flying(), 31);
+	ck_assert_uint_eq(w->gpu->park.count, 2);
+	ck_assert_uint_eq(drain(), gate_side_number(&side.report->inflight_ns));
+	launch(3, SHORT, 400);
+	ck_assert_uint_le(drain(), 302 * MS);
+	ck_assert_uint_ge(drain(), 301 * MS);
+	close_session();
+}
+END_TEST
+
+/* A stream that has nothing in flight may begin something short while no other vGPU has work. */
+START_TEST(an_idle_stream_alone)
+{
+	open_taught(false, 1);
+	launch(1, OTHER, 8);
+	ck_assert_uint_eq(flying(), 2);
+	launch(2, SHORT, 1);
+	ck_assert_uint_eq(flying(), 3);
+	close_session();
+}
+END_TEST
+
+/* A second piece beside one: always with short ones, of longer ones while no other vGPU waits. */
+START_TEST(a_second_piece)
+{
+	static const struct {
+		float ms;
+		bool contended;
+		uint64_t flying;
+	} row[] = {{2.5f, true, 2}, {4, true, 1}, {5, false, 2}, {8, false, 1}};
+
+	open_taught(row[_i].contended, row[_i].ms);
+	gate_side_put(&side.gate->inflight_ns, MS);
+	launch(1, OTHER, 5);
+	ck_assert_uint_eq(flying(), row[_i].flying);
+	close_session();
+}
+END_TEST
+
+/* ---- unknown lengths ---- */
+
+/* Two are in flight until one has ended, however late they are: those that come behind them in
+ * their stream cannot be what they wait for. Then it is known how long they are. */
+START_TEST(unknown_lengths)
+{
+	open_clocked(4, true);
+	open_bound(_i);
+	launch(1, UNKNOWN, 20);
+	ck_assert_uint_eq(flying(), 2);
+	for (int i = 0; i < 10; i++) {
+		clock_ns += 100 * MS;
+		gate_side_ring(w);
+	}
+	ck_assert_uint_eq(flying(), 2);
+	fake_far.elapsed_ms = 300;
+	end(1);
+	await_flying(1);
+	close_session();
+}
+END_TEST
+
+/* Each may wait for one in a stream that has nothing in flight: one more goes each time that all
+ * are late. */
+START_TEST(unknown_lengths_in_streams)
+{
+	open_clocked(4, true);
+	open_bound(_i);
+	for (uint32_t stream = 1; stream <= 4; stream++)
+		launch(stream, UNKNOWN, 1);
+	launch(1, UNKNOWN, 1);
+	for (uint64_t n = 2; n <= 4; n++) {
+		gate_side_ring(w);
+		ck_assert_uint_eq(flying(), n);
+		clock_ns += 100 * MS;
+		gate_side_ring(w);
+	}
+	ck_assert_uint_eq(flying(), 4);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	close_session();
+}
+END_TEST
+
+/* ---- a moment ---- */
+
+START_TEST(a_moment)
+{
+	open_taught(_i, 1);
+	launch(1, LONG, 2);
+	gate_side_set(&side.gate->open, 0);
+	gate_side_put(&side.gate->inflight_ns, 0);
+	launch(2, LONG, 2);
+	launch(3, SHORT, 2);
+	ck_assert_uint_eq(flying(), 1);
+	gate_side_set(&side.gate->open, 1);
+	gate_side_ring(w);
+	/* One of each stream that had nothing in flight. */
+	ck_assert_uint_eq(flying(), 3);
+	ck_assert_uint_eq(w->gpu->park.count, 3);
+	launch(4, UNKNOWN, 1);
+	launch(4, SHORT, 1);
+	ck_assert_uint_eq(flying(), 4);
+	close_session();
+}
+END_TEST
+
+/* ---- the time to drain ---- */
+
+START_TEST(the_time_to_drain)
+{
+	open_taught(true, 0.5f);
+	ck_assert_uint_eq(drain(), 0);
+	launch(1, OTHER, 2);
+	ck_assert_uint_eq(drain(), MS);
+	/* Nothing is known of the streams' overlap: they may not. */
+	launch(2, OTHER, 1);
+	ck_assert_uint_eq(drain(), 3 * MS / 2);
+	ck_assert_uint_eq(gate_side_number(&side.report->inflight_ns), 3 * MS / 2);
+	end(1);
+	await_flying(1);
+	ck_assert_uint_eq(drain(), MS / 2);
+	end(2);
+	await_flying(0);
+	ck_assert_uint_eq(drain(), 0);
+	close_session();
+}
+END_TEST
+
+static bool have_ended(struct worker *v, void *busy)
+{
+	v->gpu->gate.look = true;
+	gpu_kicked(v);
+	return w->gpu->gate.busy_ns > *(const uint64_t *)busy;
+}
+
+/* All in flight end after so many ms, n times. */
+static void rounds(uint32_t n, uint64_t took)
+{
+	while (n--) {
+		const uint64_t busy = w->gpu->gate.busy_ns + w->gpu->gate.flying.cost - 1;
+
+		clock_ns += took * MS - MS / 100;
+		gate_side_ring(w);
+		clock_ns += MS / 100;
+		fake_complete(-1, UINT64_MAX);
+		ck_assert(fake_until(w, have_ended, (void *)&busy));
+	}
+}
+
+/* How far streams overlap is learned from what ends while no other vGPU has work. */
+START_TEST(overlap_is_learned)
+{
+	open_taught(true, 50);
+	for (uint32_t i = 0; i < 60; i++)
+		launch(1 + i % 3, OTHER, 1);
+	ck_assert_uint_eq(flying(), 2);
+	/* They do. */
+	rounds(4, 50);
+	ck_assert_uint_eq(flying(), 3);
+	ck_assert_uint_le(drain(), 51 * MS);
+	/* They do no more: one at a time, for now. */
+	rounds(4, 150);
+	ck_assert_uint_eq(flying(), 1);
+	/* Then two are tried again. */
+	rounds(16, 50);
+	ck_assert_uint_ge(flying(), 2);
+	close_session();
+}
+END_TEST
+
+/* Beside others nothing is learned. */
+START_TEST(overlap_beside_others)
+{
+	open_taught(true, 50);
+	gate_side_set(&side.gate->learn, 0);
+	for (uint32_t i = 0; i < 60; i++)
+		launch(1 + i % 3, OTHER, 1);
+	rounds(8, 50);
+	ck_assert_uint_eq(flying(), 2);
+	close_session();
+}
+END_TEST
+
+/* ---- would a command be issued if the gate opened? ---- */
+
+static void close_gate(void)
+{
+	gate_side_set(&side.gate->open, 0);
+	gate_side_ring(w);
+	gate_side_rung(&side);
+}
+
+START_TEST(ready_behind_its_own)
+{
+	open_taught(true, 1);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
+	launch(1, LONG, 2);
+	close_gate();
+	launch(1, LONG, 1);
+	gate_side_ring(w);
+	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 1);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
+	gate_side_rung(&side);
+	/* A command for another stream is. */
+	launch(2, SHORT, 1);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_YES);
+	ck_assert(gate_side_rung(&side));
+	launch(2, SHORT, 1);
+	gate_side_ring(w);
+	ck_assert(!gate_side_rung(&side));
+	close_session();
+}
+END_TEST
+
+START_TEST(ready_when_it_has_ended)
+{
+	open_taught(true, 1);
+	launch(1, LONG, 2);
+	close_gate();
+	gate_side_ring(w);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
+	gate_side_rung(&side);
+	end(1);
+	await_flying(0);
+	ck_assert_uint_eq(gate_side_word(&side.report->drained), 1);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_YES);
+	ck_assert(gate_side_rung(&side));
+	/* The moment changes nothing of that. */
+	gate_side_put(&side.gate->inflight_ns, 0);
+	gate_side_ring(w);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_YES);
+	gate_side_set(&side.gate->open, 1);
+	gate_side_ring(w);
+	ck_assert_uint_eq(flying(), 1);
+	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
+	close_session();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("worker flight");
+	TCase *t = tcase_create("flight");
+	SRunner *r;
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_loop_test(t, one_long_piece, 0, 2);
+	tcase_add_loop_test(t, others_beside_a_long_piece, 0, 2);
+	tcase_add_test(t, an_idle_stream_alone);
+	tcase_add_loop_test(t, a_second_piece, 0, 4);
+	tcase_add_loop_test(t, unknown_lengths, 0, 2);
+	tcase_add_loop_test(t, unknown_lengths_in_streams, 0, 2);
+	tcase_add_loop_test(t, a_moment, 0, 2);
+	tcase_add_test(t, the_time_to_drain);
+	tcase_add_test(t, overlap_is_learned);
+	tcase_add_test(t, overlap_beside_others);
+	tcase_add_test(t, ready_behind_its_own);
+	tcase_add_test(t, ready_when_it_has_ended);
+	tcase_set_timeout(t, 120);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
