@@ -15,6 +15,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+import sweep  # noqa: E402
+import sweep_scenes  # noqa: E402
 from exporter_test import Exporter  # noqa: E402
 from pvgpu_env import PvgpuEnv  # noqa: E402
 from share_test import Sharing, jain  # noqa: E402
@@ -25,6 +27,7 @@ POLL_FOR_EVER = "2000000000"
 
 GROUPS = ("post", "calls", "awaited", "graphs", "allocations", "drain", "pageable", "pinned", "sessions", "idle", "session_start", "sandbox",
           "sched", "gate", "one_busy", "shares", "modes", "latency", "endless", "setting", "scrape")
+ON_REQUEST = ("sweep",)  # a quarter of an hour each
 
 
 class Bench:
@@ -427,6 +430,14 @@ class Bench:
         self.row("scrape_kib", size / 1024, "KiB", "100 vGPUs", None, "<= 1024 KiB")
         self.row("scrape_core", 100 * spent / (len(took) + 1), "%", "a core of pvgpud, 100 vGPUs scraped each second", None, "<= 2 %")
 
+    def sweep(self):
+        """Shares, waits and overlap with pieces of any length: sweep.py's scenes, quick or all."""
+        scenes = sweep_scenes.scenes()
+        rows = sweep.sweep(self.build, [s for s in scenes if not self.quick or s.name in sweep_scenes.QUICK],
+                           sweep_scenes.QUICK_S if self.quick else None)
+        wrong = [r["scene"] for r in rows if r["verdict"] == "wrong"]
+        self.row("sweep_wrong", len(wrong), "scenes", f"of {len(rows)}: {', '.join(wrong) or 'none'}", None, "0")
+
 
 def pss(pid):
     """Proportional set size of a process in KiB, without ring, arena and the far end's library."""
@@ -447,12 +458,12 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--out", help="where the list goes (default BUILD/bench.json)")
     ap.add_argument("--quick", action="store_true", help="fewer rounds")
-    ap.add_argument("only", nargs="*", metavar="GROUP", help="of: " + " ".join(GROUPS))
+    ap.add_argument("only", nargs="*", metavar="GROUP", help="of: " + " ".join(GROUPS) + "; and, if it is named, " + " ".join(ON_REQUEST))
     args = ap.parse_args()
     names = args.only or GROUPS
-    unknown = set(names) - set(GROUPS)
+    unknown = set(names) - set(GROUPS + ON_REQUEST)
     if unknown:
-        ap.error(f"no such group: {' '.join(sorted(unknown))}; there are {' '.join(GROUPS)}")
+        ap.error(f"no such group: {' '.join(sorted(unknown))}; there are {' '.join(GROUPS + ON_REQUEST)}")
     b = Bench(args.build, args.quick)
     print(f"{'name':24}{'value':>16} {'unit':12}{'ratio':>8}  {'target':24} reference")
     for n in names:

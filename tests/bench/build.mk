@@ -13,6 +13,11 @@ LDLIBS_graphbench = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/allocbench
 $(B)/tests/allocbench: $(call obj,tests/bench/allocbench.c) | $(B)/stubs/libcuda.so
 LDLIBS_allocbench = -L$(B)/stubs -lcuda
+# A tenant of the sweep, and what it looks at the GPU with.
+TESTPROGS += $(B)/tests/pieces $(B)/tests/watch
+$(B)/tests/watch: $(call obj,tests/bench/watch.c)
+$(B)/tests/pieces: $(call obj,tests/bench/pieces.c) | $(B)/stubs/libcuda.so
+LDLIBS_pieces = -L$(B)/stubs -lcuda
 TESTPROGS += $(B)/tests/schedbench
 $(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
 $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
@@ -22,7 +27,7 @@ $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
 # In the emulator and on shared machines only ratios of one run mean something: see docs/performance.md.
 bench: packages
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) $(if $(BENCH_JSON),--out $(BENCH_JSON))
+	$(Q)$(PYTHON) tests/bench/bench.py --build $(B) $(if $(BENCH_JSON),--out $(BENCH_JSON)) $(BENCH)
 
 # Tenants that wait for their results: what each gets of what it is due, and all of them against the far end alone.
 .PHONY: bench-loops
@@ -35,6 +40,12 @@ bench-loops: packages
 bench-decoder: packages
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/loops.py --build $(B) --table decoders $(LOOPS)
+
+# Pieces of any length, in any number of tenants and streams: shares, waits and overlap, about 15 minutes.
+.PHONY: bench-sweep
+bench-sweep: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/sweep.py --build $(B) $(SWEEP)
 
 # One hand-over: which thread wakes which, and when. Needs root and tracefs.
 .PHONY: bench-handover

@@ -4,8 +4,9 @@
 
 A run is one JSON file: {"order", "title", "command", "date", "machine", "how" (a page of docs/), "rows", "tables", "notes"}.
 `rows` are measurements {"name", "value", "unit", "ratio", "target", "reference"}, stages {"stage", "passed", "failed",
-"skipped", "seconds", "cpu_s"}, fuzzers {"fuzzer", "executions", "edges"} or loads {"load", "fair", "strict", "total", "jain", "apart", "shares"}: what bench,
-bench-lab, sim, check, fuzz and loops.py write.
+"skipped", "seconds", "cpu_s"}, fuzzers {"fuzzer", "executions", "edges"}, loads {"load", "fair", "strict", "total", "jain", "apart", "shares"}
+or scenes {"scene", "span", "wanted", "apart", "wait", "answer", "jain", "overlap", "median", "used", "late", "verdict", "why"}: what bench,
+bench-lab, sim, check, fuzz, loops.py and sweep.py write.
 `tables` are {"title", "columns", "rows"}. A date is that of the commit that ran; a machine is described in words.
 """
 import argparse
@@ -24,6 +25,9 @@ KINDS = {  # the key that a row has -> columns: heading, key, is a number
               ("seconds", "seconds", True), ("CPU seconds", "cpu_s", True)],
     "load": [("load", "load", False), ("least of due", "fair", True), ("without waits", "strict", True), ("total of native", "total", True),
              ("Jain", "jain", True), ("simulator, points apart", "apart", True), ("got (due), % of the GPU's time", "shares", False)],
+    "scene": [("scene", "scene", False), ("span, s", "span", True), ("uncut", "wanted", True), ("apart, points", "apart", True),
+              ("wait of bound", "wait", True), ("answer of bound", "answer", True), ("Jain", "jain", True), ("overlap of native", "overlap", True),
+              ("median, ms", "median", True), ("GPU in use, of native", "used", True), ("late, ms", "late", True), ("verdict", "verdict", False), ("why", "why", False)],
     "fuzzer": [("fuzzer", "fuzzer", False), ("executions", "executions", True), ("edges", "edges", True)],
 }
 NEEDED = {"order": int, "title": str, "command": str, "date": str, "machine": str}

@@ -4,7 +4,7 @@ PLACE_SRCS := xen-pvgpu-back/sched/place.c
 SCHED_OBJS := $(call obj,$(filter-out $(PLACE_SRCS),$(sort $(wildcard xen-pvgpu-back/sched/*.c))))
 PLACE_OBJS := $(call obj,$(PLACE_SRCS))
 
-UNIT += $(addprefix $(B)/unit/,sched_test sched_share_test sched_minimum_test sched_api_test sched_joint_test sched_due_test sched_property_test sched_parts_test)
+UNIT += $(addprefix $(B)/unit/,sched_test sched_share_test sched_minimum_test sched_api_test sched_joint_test sched_due_test sched_property_test sched_parts_test sched_pieces_test)
 $(B)/unit/sched_test: $(call obj,tests/unit/sched/sched_test.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_test = $(CHECK_LIBS)
 $(B)/unit/sched_share_test: $(call obj,tests/unit/sched/sched_share_test.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
@@ -21,6 +21,8 @@ $(B)/unit/sched_parts_test: $(call obj,tests/unit/sched/sched_parts_test.c) $(SC
 LDLIBS_sched_parts_test = $(CHECK_LIBS)
 $(B)/unit/sched_property_test: $(call obj,tests/unit/sched/sched_property_test.c tests/unit/sched/sched_random.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
 LDLIBS_sched_property_test = $(CHECK_LIBS)
+$(B)/unit/sched_pieces_test: $(call obj,tests/unit/sched/sched_pieces_test.c tests/unit/sched/sched_random.c tests/unit/sched/sched_drive.c) $(SCHED_OBJS)
+LDLIBS_sched_pieces_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/place_test
 $(B)/unit/place_test: $(call obj,tests/unit/sched/place_test.c) $(PLACE_OBJS)
