@@ -81,13 +81,6 @@ struct pvgpu_gate {
 	uint32_t tell;     /* 1: ring once when nothing is parked any more */
 };
 
-/* With its gate closed: would a parked command be issued if that opened? */
-enum pvgpu_gate_ready {
-	PVGPU_GATE_READY_UNTOLD, /* an older worker */
-	PVGPU_GATE_READY_NO,     /* work in flight has to end first */
-	PVGPU_GATE_READY_YES,
-};
-
 struct pvgpu_gate_report {
 	uint32_t wants;       /* 1: has GPU work parked or in flight */
 	uint32_t sleeps;      /* 1: parked for the gate or an allowance: ring when it changes */
@@ -112,7 +105,7 @@ struct pvgpu_gate_report {
 	 * follow with the next command only. */
 	uint64_t awaited;
 	uint32_t issued; /* 1: since the gate opened there was a time when nothing was parked */
-	uint32_t ready;  /* enum pvgpu_gate_ready */
+	uint32_t pad;
 	/* Estimated GPU time until all that is in flight has ended, streams overlapping, from
 	 * `oldest_ns` on; 0: nothing is, or the worker is an older one. */
 	uint64_t drain_ns;

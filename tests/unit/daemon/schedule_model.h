@@ -108,20 +108,16 @@ static bool admits(const struct model *v, const struct stream *q)
 static void say(struct model *v, bool all)
 {
 	struct pvgpu_gate_report *r = v->f.says;
-	bool ready = false;
 	uint64_t sum = 0;
 
-	for (unsigned int i = 0; i < STREAMS; i++) {
+	for (unsigned int i = 0; i < STREAMS; i++)
 		sum += v->stream[i].flying * estimate(&v->stream[i]);
-		ready |= admits(v, &v->stream[i]);
-	}
 	r->inflight_ns = sum;
 	r->drain_ns = drain_of(v);
 	r->busy_ns = v->busy;
 	r->oldest_ns = v->oldest;
 	r->commands = v->commands;
 	r->parked = parked(v);
-	r->ready = ready ? PVGPU_GATE_READY_YES : PVGPU_GATE_READY_NO;
 	r->counts_full = 1;
 	if (!all)
 		return;
@@ -174,8 +170,7 @@ static bool worker(struct model *v)
 		ring(&v->f);
 		return true;
 	}
-	if (v->f.says->drained != was.drained || v->f.says->wants != was.wants ||
-	    (v->f.says->ready == PVGPU_GATE_READY_YES && was.ready != PVGPU_GATE_READY_YES)) {
+	if (v->f.says->drained != was.drained || v->f.says->wants != was.wants) {
 		ring(&v->f);
 		return true;
 	}

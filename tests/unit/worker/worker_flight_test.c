@@ -34,11 +34,6 @@ static uint64_t drain(void)
 	return gate_side_number(&side.report->drain_ns);
 }
 
-static uint32_t ready(void)
-{
-	return gate_side_word(&side.report->ready);
-}
-
 static void launch(uint32_t stream, uint32_t blocks, uint32_t n)
 {
 	while (n--)
@@ -275,62 +270,6 @@ START_TEST(overlap_beside_others)
 }
 END_TEST
 
-/* ---- would a command be issued if the gate opened? ---- */
-
-static void close_gate(void)
-{
-	gate_side_set(&side.gate->open, 0);
-	gate_side_ring(w);
-	gate_side_rung(&side);
-}
-
-START_TEST(ready_behind_its_own)
-{
-	open_taught(true, 1);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
-	launch(1, LONG, 2);
-	close_gate();
-	launch(1, LONG, 1);
-	gate_side_ring(w);
-	ck_assert_uint_eq(gate_side_word(&side.report->sleeps), 1);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
-	gate_side_rung(&side);
-	/* A command for another stream is. */
-	launch(2, SHORT, 1);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_YES);
-	ck_assert(gate_side_rung(&side));
-	launch(2, SHORT, 1);
-	gate_side_ring(w);
-	ck_assert(!gate_side_rung(&side));
-	close_session();
-}
-END_TEST
-
-START_TEST(ready_when_it_has_ended)
-{
-	open_taught(true, 1);
-	launch(1, LONG, 2);
-	close_gate();
-	gate_side_ring(w);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
-	gate_side_rung(&side);
-	end(1);
-	await_flying(0);
-	ck_assert_uint_eq(gate_side_word(&side.report->drained), 1);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_YES);
-	ck_assert(gate_side_rung(&side));
-	/* The moment changes nothing of that. */
-	gate_side_put(&side.gate->inflight_ns, 0);
-	gate_side_ring(w);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_YES);
-	gate_side_set(&side.gate->open, 1);
-	gate_side_ring(w);
-	ck_assert_uint_eq(flying(), 1);
-	ck_assert_uint_eq(ready(), PVGPU_GATE_READY_NO);
-	close_session();
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("worker flight");
@@ -349,8 +288,6 @@ int main(void)
 	tcase_add_test(t, the_time_to_drain);
 	tcase_add_test(t, overlap_is_learned);
 	tcase_add_test(t, overlap_beside_others);
-	tcase_add_test(t, ready_behind_its_own);
-	tcase_add_test(t, ready_when_it_has_ended);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

@@ -94,34 +94,19 @@ static void take_mode(struct gate *t)
 	t->fence_work = depth ? depth / 4 + 1 : UINT64_MAX;
 }
 
-static void tell_ready(struct gate *t)
-{
-	t->ready = t->could;
-	__atomic_store_n(&t->report->ready, t->ready ? PVGPU_GATE_READY_YES : PVGPU_GATE_READY_NO,
-			 __ATOMIC_SEQ_CST);
-}
-
-/* Closed, or an allowance used up. False: it has opened while this was reported. q: what waits for
- * that; NULL: work that goes on as soon as the gate permits it. */
-static bool refuse(struct gpu *g, const struct request *q, bool copies)
+/* Closed, or an allowance used up. False: it has opened while this was reported. */
+static bool refuse(struct gpu *g, bool copies)
 {
 	struct gate *t = &g->gate;
 
-	if (!t->sleeps)
-		flight_poll(g);
 	t->closed |= !gate_word(&t->page->open);
-	if (!t->could)
-		t->could = !q || flight_fits(q);
 	if (!t->sleeps) {
-		tell_ready(t);
+		flight_poll(g);
 		tell_state(t, true, flight_is_off(g), true);
 		if (!shut(t, copies))
 			return false;
 		take_mode(t);
 		tell_issued(t, false);
-		ring(t);
-	} else if (t->could && !t->ready) {
-		tell_ready(t);
 		ring(t);
 	}
 	flight_watch(g);
@@ -135,7 +120,7 @@ static bool pass(struct gpu *g, const struct request *q, bool copies)
 	bool begins;
 
 	for (;;) {
-		if (shut(t, copies) && refuse(g, q, copies))
+		if (shut(t, copies) && refuse(g, copies))
 			return false;
 		if (t->sleeps)
 			tell_state(t, true, t->drained, false);
@@ -198,28 +183,6 @@ static void see_issued(struct gpu *g)
 	ring(t);
 }
 
-/* Would a parked command be issued if the gate opened? The work that has ended since one of them
- * was refused counts. */
-static void see_ready(struct gpu *g)
-{
-	struct gate *t = &g->gate;
-	const struct parked *n;
-
-	TAILQ_FOREACH(n, &g->park.ready, ready)
-	{
-		const struct request q = {g, n->d, n->rec};
-
-		if (!t->sleeps || t->could)
-			break;
-		t->could = occupies(n->d) && flight_fits(&q);
-	}
-	if (t->ready == t->could)
-		return;
-	tell_ready(t);
-	if (t->ready)
-		ring(t);
-}
-
 void gate_settle(struct gpu *g)
 {
 	struct gate *t = &g->gate;
@@ -227,14 +190,11 @@ void gate_settle(struct gpu *g)
 	const bool wants = g->park.work || callbacks_wait(g);
 
 	take_mode(t);
-	if (!t->exact && !look) {
-		see_ready(g);
+	if (!t->exact && !look)
 		return;
-	}
 	t->look = t->rung = false;
 	flight_fence(g);
 	flight_poll(g);
-	see_ready(g);
 	if (!flight_is_off(g)) {
 		if (t->exact)
 			flight_watch(g);
@@ -273,7 +233,6 @@ void gate_tell_all(struct gpu *g)
 	struct pvgpu_gate_report *r = t->report;
 
 	flight_tell(g);
-	tell_ready(t);
 	gate_put(&r->copy_bytes, t->bytes);
 	gate_put(&r->commands, t->commands);
 	gate_put(&r->launches, t->launches);
@@ -295,7 +254,6 @@ void gate_init(struct gpu *g)
 	t->bell = -1;
 	flight_init(t);
 	t->issued = true;
-	tell_ready(t);
 	tell_state(t, false, true, false);
 	take_mode(t);
 }

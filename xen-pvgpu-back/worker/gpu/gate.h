@@ -86,8 +86,6 @@ struct gate {
 	bool watched;
 	bool late;   /* all in flight should have ended long ago */
 	bool closed; /* it was when a command was refused */
-	bool could;  /* a parked command waits for the gate alone, */
-	bool ready;  /* as reported */
 };
 
 void gate_init(struct gpu *g);
@@ -219,7 +217,7 @@ void latency_tell(struct gpu *g);
 /* Before and after each run of parked work: look at what has ended; report to pvgpud. */
 static inline void gate_look_begins(struct gate *t)
 {
-	t->watched = t->could = t->closed = false;
+	t->watched = t->closed = false;
 }
 
 /* Commands were refused because it was closed, and it is open: pvgpud's ring is on its way. */
