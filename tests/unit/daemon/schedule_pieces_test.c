@@ -45,6 +45,13 @@ struct scene {
 			{.length = (ns), .depth = DEEP}                                            \
 		}                                                                                  \
 	}
+#define MOST(weight_, ns)                                                                          \
+	{                                                                                          \
+		.share = {.class = SCHED_MEDIUM, .weight = weight_, .max_ppm = 250000},            \
+		.stream = {                                                                        \
+			{.length = (ns), .depth = DEEP}                                            \
+		}                                                                                  \
+	}
 #define FOUR(ns)                                                                                   \
 	{                                                                                          \
 		W(100, ns), W(200, ns), W(100, ns), W(400, ns)                                     \
@@ -100,6 +107,18 @@ static const struct scene scenes[] = {
 	{.v = {W(900, 300 * MS), LEAST(100, MS)},
 	 .n = 2,
 	 .due = {.4, .6},
+	 .count = 30 * S,
+	 .by_class = true},
+	/* Others use what a maximum leaves, and a long piece that runs on beside them is charged
+	 * its part only. */
+	{.v = {MOST(400, 20 * MS), W(100, MS)},
+	 .n = 2,
+	 .due = {.25, .75},
+	 .count = 10 * S,
+	 .by_class = true},
+	{.v = {MOST(400, 300 * MS), W(100, MS)},
+	 .n = 2,
+	 .due = {.25, .75},
 	 .count = 30 * S,
 	 .by_class = true},
 };

@@ -414,6 +414,20 @@ static uint64_t works_until(const struct tenant *t, uint64_t slice_ns, uint64_t 
 	return (t == t->s->holder ? t->issued_at : now) + SCHED_REST_SLICES * slice_ns;
 }
 
+/* Does work of another vGPU run on beside the holder's, which is held by its maximum or has no more
+ * work? Each is charged its part of the GPU's time then. */
+static bool any_drains_long(const struct schedule *s, uint64_t now)
+{
+	const struct tenant *t;
+
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	{
+		if (tenant_drain_ns(t) > WAIT_NS || now - t->undrained_since > WAIT_NS)
+			return true;
+	}
+	return false;
+}
+
 static struct tenant *ask(struct schedule *s, uint64_t now)
 {
 	struct sched_decision d;
@@ -427,7 +441,7 @@ static struct tenant *ask(struct schedule *s, uint64_t now)
 	s->limited_share = d.contended && d.alone;
 	if (s->limited_share)
 		until = works_until(t, d.slice_ns, now);
-	exact = d.contended && until <= now;
+	exact = (d.contended && until <= now) || any_drains_long(s, now);
 	if (exact || t != s->holder)
 		charge_exactly(s, now);
 	s->exact = exact;
