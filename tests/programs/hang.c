@@ -6,9 +6,11 @@
  * hang idle: a kernel that is not waited for; stops itself, and looks when it is continued.
  * hang wait: the same, behind a host function that does not return before it is continued.
  * hang ask: are queries that need no GPU answered, while five kernels wait for the first to end?
+ * hang until N: N times a kernel that ends by a memset in another stream, which comes 100 ms later.
  * hang refused: prints the result of cuInit.
  */
 #include <signal.h>
+#include <time.h>
 
 #include "tests/programs/common.h"
 
@@ -104,6 +106,32 @@ static int ask(void)
 	return 0;
 }
 
+static int until(size_t n)
+{
+	const struct timespec later = {.tv_nsec = 100000000};
+	CUfunction kernel;
+	CUdeviceptr stop;
+	CUstream a, b;
+
+	start();
+	kernel = function(load(ptx_fault), "endless");
+	stop = device_alloc(sizeof(uint32_t));
+	CU(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+	for (size_t i = 0; i < n; i++) {
+		CU(cuMemsetD32Async(stop, 0, 1, b));
+		CU(cuStreamSynchronize(b));
+		LAUNCH(kernel, 1, 1, 0, a, &stop);
+		nanosleep(&later, NULL);
+		CU(cuMemsetD32Async(stop, 1, 1, b));
+		CU(cuStreamSynchronize(a));
+	}
+	CU(cuMemFree(stop));
+	finish();
+	printf("%zu kernels were stopped\n", n);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "delay";
@@ -116,6 +144,8 @@ int main(int argc, char **argv)
 		return idle(!strcmp(what, "wait"));
 	if (!strcmp(what, "ask"))
 		return ask();
+	if (!strcmp(what, "until"))
+		return until(argument(argc, argv, 2, 1));
 	if (!strcmp(what, "refused")) {
 		printf("%s\n", result_name(cuInit(0)));
 		return 0;

@@ -71,7 +71,8 @@ struct pvgpu_gate {
 	/* The most time that the work in flight may take to drain, by estimate: streams run beside
 	 * each other, so it is no sum. One piece of work (a kernel, a graph, a copy) may always be
 	 * in flight, however long it takes. 0: a moment for what the session's own work in flight
-	 * may wait for: one piece into each stream that has nothing in flight. */
+	 * may wait for: one piece into each stream that has nothing in flight, as long as others
+	 * have some. When it has drained the moment is over. */
 	uint64_t inflight_ns;
 	/* Rate limits: totals since the session began that the worker may reach; commands beyond
 	 * them stay parked. */

@@ -34,6 +34,18 @@ static void expect(struct tenant *t)
 	t->help_at = t->undrained_since + AFTER_NS + 2 * tenant_drain_ns(t);
 }
 
+static bool has_drained(const struct tenant *t)
+{
+	const struct gate *g;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		if (!g->last.drained)
+			return false;
+	}
+	return true;
+}
+
 static bool any_parked(const struct tenant *t)
 {
 	const struct gate *g;
@@ -57,11 +69,11 @@ void help_look(struct schedule *s, uint64_t now, uint64_t *at)
 			continue;
 		if (!t->help_at)
 			expect(t);
-		if (now >= t->help_at && t->helped) {
+		if (t->helped && (now >= t->help_at || has_drained(t))) {
 			set_open(t, false, now);
 			t->help_wait *= 2;
 			t->help_at = now + t->help_wait;
-			*at = now; /* it may have drained meanwhile */
+			*at = now; /* look at it again */
 		} else if (now >= t->help_at && any_parked(t)) {
 			set_open(t, true, now);
 			t->help_at = now + MOMENT_NS;

@@ -15,10 +15,10 @@
 #define BESIDE      64         /* beside others', which each may have had the GPU as long */
 /* What a hundred other vGPUs may have in flight before it, 2 ms and a kernel each. */
 #define BESIDE_QUEUE_NS 300000000u
-#define SURPRISE    2          /* so many times the estimate is in doubt; beside others BESIDE */
-#define LATE_NS     500000u    /* by which its end may have been seen too late */
-#define SPAN        1024u      /* commands: one used that lately may have taken so long */
-#define LOOK_EVERY  16u        /* commands between looks at the timers */
+#define SURPRISE        2       /* so many times the estimate is in doubt; beside others BESIDE */
+#define LATE_NS         500000u /* by which its end may have been seen too late */
+#define SPAN            1024u   /* commands: one used that lately may have taken so long */
+#define LOOK_EVERY      16u     /* commands between looks at the timers */
 
 static const uint32_t any_shape[WORK_SHAPE];
 
@@ -222,7 +222,7 @@ static int timer_begin(struct work *k, struct stream *s, bool doubt)
 	m->tag = k->e->tag;
 	m->bytes = k->bytes;
 	m->stream = s->number;
-	m->running = false;
+	m->running = m->disturbed = false;
 	m->doubt = doubt;
 	m->learn = gate_word(&g->gate.page->learn);
 	k->e->measured = true;
@@ -285,10 +285,16 @@ void estimates_poll(struct gpu *g)
 			continue;
 		if (!r)
 			r = (int)g->far->cuEventElapsedTime(&ms, m->before, m->after);
-		if (!r)
+		if (!r && !m->disturbed)
 			take(g, m, ms);
 		timer_end(g, m);
 	}
+}
+
+void estimates_disturbed(struct gpu *g)
+{
+	for (unsigned int i = 0; i < ESTIMATE_TIMERS; i++)
+		g->est.timer[i].disturbed = true;
 }
 
 void estimates_leave(struct gpu *g, struct ctx *c)

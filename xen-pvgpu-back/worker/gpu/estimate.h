@@ -79,6 +79,7 @@ struct timer {
 	uint64_t stream; /* its number */
 	bool doubt;      /* for a doubt, see estimates_compare() */
 	bool running;    /* both events are recorded */
+	bool disturbed;  /* the command waited for another one of the session's: no measurement */
 	uint32_t learn;  /* as it was when it began: contract/gate.h */
 };
 
@@ -106,6 +107,9 @@ void estimates_free(struct gpu *g);
 void estimates_leave(struct gpu *g, struct ctx *c);
 /* Learn from measurements that have ended. */
 void estimates_poll(struct gpu *g);
+/* What is being measured waited for another command: it does not say how long such commands take.
+ */
+void estimates_disturbed(struct gpu *g);
 /* Work of a stream with the estimate `cost` took `took` ns, waits and others' work included. */
 void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took);
 

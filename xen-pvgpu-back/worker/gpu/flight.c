@@ -22,7 +22,8 @@
  *     the whole takes no longer to drain than its longest piece.
  *
  * But pieces of unknown length, two of which are in flight, allow no third one; and B = 0 allows
- * one piece in each stream that has nothing in flight, and nothing else. So kernels of up to half
+ * one piece in each stream that has nothing in flight while others have some, and nothing else. So
+ * kernels of up to half
  * of PAIR_NS always have another one behind them, of longer ones each stream has one, and it takes
  * the time of one to drain all. With no other vGPU there the quick look (gate_admits()) asks only
  * whether all in flight drains in less than B: a long piece may follow that.
@@ -179,9 +180,12 @@ bool flight_fits(const struct request *q)
 
 	if (bound == PVGPU_GATE_NO_LIMIT)
 		return true;
-	if (!bound)
-		return !own.work;
 	all = flight_counted(g);
+	if (!bound) {
+		/* A length that such a moment ends would make the next moment come later. */
+		estimates_disturbed(g);
+		return all.work && !own.work;
+	}
 	if (!all.work)
 		return true;
 	ns = work_foresee(g, q->d, q->rec, &known);
