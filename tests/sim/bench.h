@@ -86,6 +86,7 @@ void run_equal(void);
 void run_shares(void);
 void run_processes(void);
 void run_groups(void);
+void run_long(void);
 void run_priority(void);
 void run_decoders(void);
 void run_wait(void);

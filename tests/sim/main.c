@@ -25,6 +25,7 @@ const struct scenario scenarios[] = {
 	{"shares", "weights, caps, minima, fixed and equal shares", true, run_shares},
 	{"processes", "a vGPU with 16 processes against one with one", true, run_processes},
 	{"groups", "a project of nine vGPUs against one of one", true, run_groups},
+	{"long", "kernels that outlast their turns", true, run_long},
 	{"priority", "a high one's latency beside a low one; starvation bound", true, run_priority},
 	{"decoders", "a decoder of class high beside seven low ones", true, run_decoders},
 	{"wait", "random runs: no wait is longer than its bound", true, run_wait},

@@ -202,6 +202,77 @@ void run_groups(void)
 	bench_free(&b);
 }
 
+/* ---- kernels that outlast their turns ---- */
+
+struct piece {
+	uint32_t weight;
+	double ms;
+	uint64_t start_ns;
+};
+
+/* The largest difference from the part that its weight promises, over ten longest kernels by total
+ * weight by lightest, or a second if that is longer. */
+static void long_kernels(const char *name, bool exclusive, const struct piece *p, size_t n)
+{
+	uint32_t total = 0, lightest = UINT32_MAX;
+	double longest = 0, worst = 0, busy;
+	struct sim_result *r;
+	struct bench b;
+
+	for (size_t i = 0; i < n; i++) {
+		total += p[i].weight;
+		lightest = p[i].weight < lightest ? p[i].weight : lightest;
+		longest = fmax(longest, p[i].ms);
+	}
+	bench_init(&b, 10);
+	b.c.duration_ns =
+		b.c.warm_ns + (uint64_t)fmax(10 * longest * total / lightest * SIM_MS, SIM_S);
+	b.c.params.exclusive = exclusive;
+	for (size_t i = 0; i < n; i++) {
+		struct sim_load l = load_saturating("long", p[i].ms * SIM_MS);
+
+		l.start_ns = p[i].start_ns;
+		bench_vgpus(&b, bench_load(&b, &l), 1)->share.weight = 100 * p[i].weight;
+	}
+	r = bench_run(&b, name);
+	busy = busy_of(r);
+	for (size_t i = 0; i < n; i++)
+		worst = fmax(worst, fabs(share_of(r, i) / busy - (double)p[i].weight / total));
+	row(name, 100 * worst, "points", ROW_MOST, 3, details_of(&b, r));
+	sim_result_free(r);
+	bench_free(&b);
+}
+
+void run_long(void)
+{
+	static const double ms[] = {0.5, 5, 12, 50, 100, 1000};
+	static const struct piece beside[] = {{1, 300, 0}, {4, 1, 0}},
+				  second[] = {{1, 1000, 0}, {4, 1, 0}},
+				  three[] = {{1, 300, 0}, {1, 1, 0}, {1, 1, 0}, {1, 1, 0}},
+				  later[] = {{1, 300, 0}, {4, 1, SIM_S / 2}};
+	char name[48];
+
+	for (int e = 0; e < 2; e++) {
+		const char *pool = e ? "_exclusive" : "";
+
+		for (size_t i = 0; i < sizeof(ms) / sizeof(ms[0]); i++) {
+			const struct piece four[] = {
+				{1, ms[i], 0}, {2, ms[i], 0}, {1, ms[i], 0}, {4, ms[i], 0}};
+
+			snprintf(name, sizeof(name), "long_1_2_1_4_%gms%s", ms[i], pool);
+			long_kernels(name, e, four, 4);
+		}
+		snprintf(name, sizeof(name), "long_300ms_beside_1ms%s", pool);
+		long_kernels(name, e, beside, 2);
+		snprintf(name, sizeof(name), "long_300ms_then_1ms%s", pool);
+		long_kernels(name, e, later, 2);
+		snprintf(name, sizeof(name), "long_1s_beside_1ms%s", pool);
+		long_kernels(name, e, second, 2);
+		snprintf(name, sizeof(name), "long_300ms_beside_three_1ms%s", pool);
+		long_kernels(name, e, three, 4);
+	}
+}
+
 /* ---- priority ---- */
 
 static double high_p99(struct bench *b, struct sim_result **r, const char *what)
