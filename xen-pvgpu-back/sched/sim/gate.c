@@ -3,7 +3,8 @@
  * A model of pvgpud and the workers' gates, after daemon/dispatch/schedule.c and contract/gate.h.
  * The holder's workers issue up to an estimated time in flight; others park their work and ring.
  * When the grant is taken the gate closes; the next one opens when the estimated rest is small or
- * the work has drained. Wall time is charged while others want the GPU or a limit applies
+ * the work has drained, or at once if that takes long (not in exclusive pools). Wall time is
+ * charged while others want the GPU or a limit applies
  * ("exact"), otherwise the use that workers report.
  */
 #include <errno.h>
