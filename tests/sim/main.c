@@ -35,6 +35,8 @@ const struct scenario scenarios[] = {
 	{"policies", "every policy under every kind of load", false, run_policies},
 	{"latency", "latency by load", false, run_latency},
 	{"loops", "tenants of different weight that compute, wait and think", true, run_loops},
+	{"strategies", "a tenant that picks lengths, pauses, depth and streams to cheat", true,
+	 run_strategies},
 	{"timeline", "shares over time, as vGPUs come and go", true, run_timeline},
 	{"trace", "load shaped like published traces, or a file (--trace)", true, run_trace},
 	{"placement", "10,000 vGPUs on 500 GPUs, placed in three ways", false, run_placement},

@@ -372,37 +372,32 @@ void run_decoders(void)
 
 /* ---- the bound on waiting ---- */
 
-static uint64_t draw(uint64_t *state, uint64_t n)
-{
-	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
-	return (*state >> 33) % n;
-}
-
 /* Any mix of loads, weights, classes; hand-overs cost what the scheduler is told, slices hold. */
 static void random_bench(struct bench *b, uint64_t seed)
 {
 	uint64_t st = seed * 0x9e3779b97f4a7c15ull + 1;
-	size_t n = 2 + draw(&st, 15);
+	size_t n = 2 + bench_draw(&st, 15);
 
 	bench_init(b, 4);
 	b->c.seed = seed;
-	b->c.params.policy = draw(&st, 4) ? SCHED_FAIR : SCHED_BEST_EFFORT;
-	b->c.params.slice_ns = (1 + draw(&st, 4)) * SIM_MS;
+	b->c.params.policy = bench_draw(&st, 4) ? SCHED_FAIR : SCHED_BEST_EFFORT;
+	b->c.params.slice_ns = (1 + bench_draw(&st, 4)) * SIM_MS;
 	b->c.params.handover_ns = 300 * SIM_US;
 	b->c.model.inflight_ppm = 1;
 	for (size_t i = 0; i < n; i++) {
 		struct sim_load l = load_saturating("saturating", 20 * SIM_US);
 		struct sim_vgpu_spec *v;
 
-		if (draw(&st, 3) == 0)
-			l = load_open("open", (double)(1 + draw(&st, 40)) * SIM_MS,
-				      (double)(1 + draw(&st, 50)), 20 * SIM_US);
-		else if (draw(&st, 3) == 0)
-			l.start_ns = draw(&st, 3 * SIM_S);
+		if (bench_draw(&st, 3) == 0)
+			l = load_open("open", (double)(1 + bench_draw(&st, 40)) * SIM_MS,
+				      (double)(1 + bench_draw(&st, 50)), 20 * SIM_US);
+		else if (bench_draw(&st, 3) == 0)
+			l.start_ns = bench_draw(&st, 3 * SIM_S);
 		v = bench_vgpus(
 			b, i < BENCH_LOADS ? bench_load(b, &l) : (uint32_t)(i % BENCH_LOADS), 1);
-		v->share.weight = 10 + (uint32_t)draw(&st, 990);
-		v->share.class = draw(&st, 4) ? SCHED_MEDIUM : (enum sched_class)draw(&st, 3);
+		v->share.weight = 10 + (uint32_t)bench_draw(&st, 990);
+		v->share.class =
+			bench_draw(&st, 4) ? SCHED_MEDIUM : (enum sched_class)bench_draw(&st, 3);
 	}
 }
 

@@ -4,8 +4,8 @@
  * The holder's workers issue up to an estimated time in flight; others park their work and ring.
  * When the grant is taken the gate closes; the next one opens when the estimated rest is small or
  * the work has drained, or at once if that takes long (not in exclusive pools). Wall time is
- * charged while others want the GPU or a limit applies
- * ("exact"), otherwise the use that workers report.
+ * charged while others want the GPU or a limit applies ("exact"), otherwise the use that workers
+ * report.
  */
 #include <errno.h>
 #include <stdlib.h>

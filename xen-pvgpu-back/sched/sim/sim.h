@@ -30,7 +30,10 @@ enum sim_dist_kind {
 	SIM_EXP,
 	SIM_PARETO,    /* shape: alpha, above 1; cut at 1,000 times the mean */
 	SIM_LOGNORMAL, /* shape: standard deviation / mean */
+	SIM_RARE,      /* one in SIM_RARE_PER is shape times as large as the others */
 };
+
+#define SIM_RARE_PER 16u
 
 struct sim_dist {
 	enum sim_dist_kind kind;
