@@ -97,6 +97,12 @@ struct sim_result *bench_run(struct bench *b, const char *what)
 	return r;
 }
 
+uint64_t bench_draw(uint64_t *state, uint64_t n)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return (*state >> 33) % n;
+}
+
 void bench_free(struct bench *b)
 {
 	free(b->vgpus);

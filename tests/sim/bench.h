@@ -46,6 +46,8 @@ uint32_t bench_group(struct bench *b, const struct sched_share *share);
 /* The result is the caller's to free; the bench may be changed and run again. */
 struct sim_result *bench_run(struct bench *b, const char *what);
 void bench_free(struct bench *b);
+/* A random number below n; any state is a valid start. */
+uint64_t bench_draw(uint64_t *state, uint64_t n);
 
 double share_of(const struct sim_result *r, size_t vgpu); /* of the GPU's time */
 double busy_of(const struct sim_result *r);               /* of all GPUs' time */
@@ -86,6 +88,7 @@ void run_equal(void);
 void run_shares(void);
 void run_processes(void);
 void run_groups(void);
+void run_long(void);
 void run_priority(void);
 void run_decoders(void);
 void run_wait(void);
@@ -99,6 +102,8 @@ void run_exclusive(void);
 void run_loops(void);
 /* tenants.c */
 void run_tenants(void);
+/* strategies.c */
+void run_strategies(void);
 /* fleet.c */
 void run_scale(void);
 void run_placement(void);

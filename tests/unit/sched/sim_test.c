@@ -346,10 +346,11 @@ START_TEST(draws)
 						{SIM_UNIFORM, 5, 0.5},
 						{SIM_EXP, 5, 0},
 						{SIM_PARETO, 5, 2.5},
-						{SIM_LOGNORMAL, 5, 0.8}};
+						{SIM_LOGNORMAL, 5, 0.8},
+						{SIM_RARE, 5, 40}};
 	uint64_t st = 7;
 
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < sizeof(dists) / sizeof(dists[0]); i++) {
 		double sum = 0;
 
 		for (size_t k = 0; k < 200000; k++) {

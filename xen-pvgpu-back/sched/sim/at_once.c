@@ -8,7 +8,9 @@
 
 #define LINGER_NS (20 * SIM_MS)
 #define SHOWN_NS  (8 * SIM_MS)
-#define OLD_NS    (100 * SIM_MS)
+/* Work that is older does not end, beyond so many times what all of them have in flight. */
+#define OLD_NS  (100 * SIM_MS)
+#define OLD_PER 4u
 
 static bool is_brief(const struct vgpu *v)
 {
@@ -20,23 +22,14 @@ bool at_once_may(const struct vgpu *v)
 	return sched_may_join(v->sched) && is_brief(v);
 }
 
-static bool any_drains_long(const struct gpu *g)
-{
-	for (const struct vgpu *v = g->undrained; v; v = v->undrained_next)
-		if (g->s->now - v->undrained_since > OLD_NS)
-			return true;
-	return false;
-}
-
 static bool may_begin(const struct gpu *g, const struct vgpu *next)
 {
 	const struct vgpu *h = g->holder;
 	uint32_t n = 0;
 
-	if (g->wants < 2 || g->limited || g->s->c->params.exclusive || g->besides)
+	if (g->wants < 2 || g->limited || g->s->c->params.exclusive)
 		return false;
-	if (!h || (h != next && h->told && !at_once_may(h)) || !at_once_may(next) ||
-	    any_drains_long(g))
+	if (!h || (h != next && h->told && !at_once_may(h)) || !at_once_may(next))
 		return false;
 	for (uint32_t i = 0; i < g->n_vgpus; i++)
 		n += g->vgpus[i]->told && at_once_may(g->vgpus[i]);
@@ -157,10 +150,13 @@ static void open_and_hold(struct gpu *g)
 			set_open(g->vgpus[i], may_run(g->vgpus[i], first, second));
 }
 
+/* Has its work been on the GPU for longer than its place in the GPU's queue explains? */
 static bool is_old(const struct vgpu *v)
 {
+	const uint64_t most = OLD_NS + OLD_PER * v->g->joint_inflight;
+
 	for (uint32_t i = 0; i < v->n_process; i++)
-		if (v->process[i].kernels.n && v->s->now - v->process[i].began_ns > OLD_NS)
+		if (v->process[i].kernels.n && v->s->now - v->process[i].began_ns > most)
 			return true;
 	return false;
 }
@@ -197,6 +193,7 @@ static void charge_rest(struct gpu *g)
 void at_once_look(struct gpu *g)
 {
 	bool idle, held = false, busy = false;
+	uint64_t in = 0;
 
 	charge_rest(g);
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
@@ -205,6 +202,7 @@ void at_once_look(struct gpu *g)
 		if (!v->joint)
 			continue;
 		gate_look(v);
+		in += gate_in_flight(v);
 		if (is_old(v))
 			at_once_full(v);
 		idle = !v->told && v->issued_ns == v->issued_seen;
@@ -214,6 +212,7 @@ void at_once_look(struct gpu *g)
 		held |= v->told && !v->joint_open;
 		busy |= v->draining > 0;
 	}
+	g->joint_inflight = in;
 	g->ahead_ns = sched_ahead_look(g->ahead_ns, g->slice_ns_now, held && !busy);
 }
 
@@ -243,7 +242,9 @@ static void end(struct gpu *g, struct vgpu *next)
 	g->joint = false;
 	g->holder = stays ? next : NULL;
 	g->leaving = stays ? NULL : last;
+	g->joint_left = !stays;
 	g->drained_at = last && last->undrained ? 0 : g->s->now;
+	in = in < OLD_NS ? in : OLD_NS;
 	g->give_at = g->s->now + (in > g->cost_ns ? in - g->cost_ns : g->cost_ns);
 	if (stays)
 		sched_granted(g->sched, next->sched, g->s->now);
@@ -266,8 +267,7 @@ uint64_t at_once_charge(struct gpu *g, uint64_t passed)
 
 bool at_once_decide(struct gpu *g, struct vgpu *next)
 {
-	if (g->joint &&
-	    (!next || g->joints < 2 || (next->told && !at_once_may(next)) || any_drains_long(g))) {
+	if (g->joint && (!next || g->joints < 2 || (next->told && !at_once_may(next)))) {
 		end(g, next);
 		return false;
 	}
@@ -276,7 +276,7 @@ bool at_once_decide(struct gpu *g, struct vgpu *next)
 			return false;
 		g->joint = true;
 		g->joint_at = g->joint_last = g->s->now;
-		g->joint_charged = 0;
+		g->joint_charged = g->joint_inflight = 0;
 	}
 	if (g->holder != next) {
 		if (g->holder && !g->holder->joint)

@@ -46,6 +46,9 @@ double sim_draw(const struct sim_dist *d, uint64_t *state)
 	case SIM_LOGNORMAL:
 		var = log1p(d->shape * d->shape);
 		return d->mean * exp(sqrt(var) * normal(state) - var / 2);
+	case SIM_RARE:
+		x = d->mean * SIM_RARE_PER / (SIM_RARE_PER - 1 + d->shape);
+		return rng_next(state) % SIM_RARE_PER ? x : x * d->shape;
 	default:
 		return d->mean;
 	}

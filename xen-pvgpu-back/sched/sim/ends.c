@@ -34,7 +34,7 @@ static bool ends_soon(const struct vgpu *v)
 		       early = sched_early_dry(g->cost_ns, g->s->now - g->given_at + left);
 
 	g->dry_at = SCHED_NEVER;
-	if (!g->exact || g->joint || g->limited || g->besides || !v->issued || !v->sched ||
+	if (!g->exact || g->joint || g->limited || !v->issued || !v->sched ||
 	    g->s->c->params.exclusive || g->s->now - g->given_at < 2 * g->cost_ns ||
 	    !all_issued(v) || gate_is_below(v) || !sched_peers(v->sched) || at_once_may(v))
 		return false;

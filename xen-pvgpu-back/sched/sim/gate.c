@@ -3,14 +3,20 @@
  * A model of pvgpud and the workers' gates, after daemon/dispatch/schedule.c and contract/gate.h.
  * The holder's workers issue up to an estimated time in flight; others park their work and ring.
  * When the grant is taken the gate closes; the next one opens when the estimated rest is small or
- * the work has drained. Wall time is charged while others want the GPU or a limit applies
- * ("exact"), otherwise the use that workers report.
+ * the work has drained, or at once if that takes long (not in exclusive pools). Wall time is
+ * charged while others want the GPU or a limit applies ("exact"), otherwise the use that workers
+ * report.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
+/* A drain that takes longer is not waited for in a shared pool. */
+#define WAIT_NS (6 * SIM_MS)
+/* Two kernels that take no longer may be in flight: while others want the GPU, or none does. */
+#define PAIR_NS         (5500 * SIM_US)
+#define ALONE_PAIR_NS   (10500 * SIM_US)
 #define NATIVE_DEPTH    1024u /* without a gate: kernels in flight at which a launch blocks */
 #define INFLIGHT_MIN_NS (100 * SIM_US)
 #define COST_MIN_NS     (20 * SIM_US)
@@ -18,7 +24,6 @@
 #define COST_MAX_NS     (2 * SIM_MS)
 #define QUEUED_NS       (2 * SIM_MS)
 #define SAMPLE_NS       (50 * SIM_US)
-#define HANG_LOOK_NS    (5 * SIM_MS)
 #define SOON_BACK_LEAST (750 * SIM_US)
 
 static void think(struct gpu *g, struct vgpu *rang);
@@ -34,7 +39,7 @@ static bool is_open(const struct vgpu *v)
 
 	if (v->held)
 		return false;
-	return g->joint ? v->joint_open : model(g)->native || g->holder == v || v->beside;
+	return g->joint ? v->joint_open : model(g)->native || g->holder == v;
 }
 
 /* ---- the worker's side ---- */
@@ -86,6 +91,21 @@ void gate_bell(struct vgpu *v, uint64_t in)
 		timer_set(&v->s->events, &v->bell, at);
 }
 
+/* May it have another kernel in flight? By worker/gpu/flight.c, for one stream. */
+static bool fits(const struct process *p, uint64_t most)
+{
+	const struct gpu *g = p->v->g;
+	const bool alone = !g->exact && !g->limited && !g->joint && !g->undrained;
+	const uint64_t ns = p->estimate_ns, pair = alone && ns > most ? ALONE_PAIR_NS : PAIR_NS;
+
+	if (!p->kernels.n)
+		return true;
+	if (p->kernels.n == 1 && p->inflight_ns + ns <= pair)
+		return true;
+	/* Until one has ended their length is not known. */
+	return ns && ns <= most && p->inflight_ns < most;
+}
+
 static void pump(struct process *p)
 {
 	struct gpu *g = p->v->g;
@@ -97,7 +117,7 @@ static void pump(struct process *p)
 		return;
 	}
 	most = most_in_flight(p->v, p->v->busy_processes);
-	while (p->kernels.n < 2 || p->inflight_ns + p->estimate_ns <= most)
+	while (fits(p, most))
 		if (!load_issue(p)) {
 			ends_issued(p->v);
 			return;
@@ -183,13 +203,8 @@ void gate_charge(struct gpu *g)
 	}
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		n += t->users;
-	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
-		n += g->vgpus[i]->beside ? g->vgpus[i]->users : 0;
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		gate_charge_one(t, t->paid ? 0 : passed * t->users / n);
-	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
-		if (g->vgpus[i]->beside)
-			gate_charge_one(g->vgpus[i], passed * g->vgpus[i]->users / n);
 	if (uses)
 		gate_charge_one(h, passed * h->users / n);
 	else if (h && !g->exact)
@@ -249,7 +264,7 @@ static void see_drained(struct vgpu *v)
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
 		v->drain_q8 = (uint32_t)((v->drain_q8 * 3 + ratio) / 4);
 	}
-	if (v == g->leaving)
+	if (g->joint_left ? !g->undrained : v == g->leaving)
 		g->drained_at = g->s->now;
 	if (v != g->overlapped)
 		return;
@@ -271,42 +286,26 @@ static void tell_wants(struct vgpu *v, bool wants)
 	if (!wants && v == g->holder && g->exact && !g->joint)
 		v->dry_turns = v->dry_turns << 1 | 1;
 	v->told = wants;
-	if (wants)
+	if (wants) {
 		g->wanted_at[v->spec->share.class] = g->s->now;
+		/* It begins where the others are, and the holder's time alone is behind it. */
+		if (v != g->holder)
+			become_exact(g);
+	}
 	g->wants += wants ? 1u : -1u;
 	sched_wants(v->sched, wants, g->s->now);
 }
 
-/* Its work should have drained long ago: it counts as hanging (daemon/dispatch/hang.c). */
-static bool overdue(const struct vgpu *v)
+/* Workers' estimates only know finished kernels. */
+uint64_t gate_in_flight(const struct vgpu *v)
 {
-	uint64_t most = model(v->g)->overdue_ns;
+	uint64_t ns = 0;
 
-	return most && v->undrained && v->draining && v->aged_ns >= most;
+	for (uint32_t i = 0; i < v->n_process; i++)
+		ns += v->process[i].inflight_ns;
+	return ns;
 }
 
-/* A drain ages by its part of the time. Returns the number of drains. */
-static uint32_t age(struct gpu *g)
-{
-	const uint64_t now = g->s->now;
-	uint32_t n = 0;
-
-	for (const struct vgpu *t = g->undrained; t; t = t->undrained_next)
-		n++;
-	for (struct vgpu *t = g->undrained; t; t = t->undrained_next) {
-		uint64_t from = g->aged_at;
-
-		if (t->aged_from != t->undrained_since) {
-			t->aged_from = from = t->undrained_since;
-			t->aged_ns = 0;
-		}
-		t->aged_ns += (now - from) / n;
-	}
-	g->aged_at = now;
-	return n;
-}
-
-/* By the estimates of its workers, which only know finished kernels. */
 uint64_t gate_left(const struct vgpu *v)
 {
 	uint64_t left = 0;
@@ -346,10 +345,25 @@ void gate_look(struct vgpu *v)
 
 /* ---- the grant ---- */
 
+/* When the next vGPU may have the grant that v has lost, as in daemon/dispatch/schedule.c. */
+static uint64_t expect_drain(struct vgpu *v)
+{
+	const uint64_t now = v->s->now, early = sched_early(v->g->cost_ns), all = gate_left(v);
+	uint64_t ns = all * v->drain_q8 / 256;
+
+	v->drain_ns = all <= WAIT_NS ? all : 0;
+	if (v->dry)
+		return now;
+	if (v->undrained && !all)
+		return now + v->g->cost_ns;
+	if (ns > WAIT_NS)
+		ns = gate_left(v);
+	return ns > early && ns <= WAIT_NS ? now + ns - early : now;
+}
+
 static void take_grant(struct gpu *g)
 {
 	struct vgpu *v = g->holder;
-	uint64_t most = model(g)->drain_ns, in = gate_left(v), early = sched_early(g->cost_ns);
 
 	if (v->told)
 		v->dry_turns <<= 1;
@@ -357,20 +371,17 @@ static void take_grant(struct gpu *g)
 	gate_set_undrained(v, v->draining);
 	g->leaving = v;
 	v->undrained_since = g->s->now;
-	v->drain_ns = in < most ? in : most;
 	g->drained_at = v->undrained ? 0 : g->s->now;
-	in = v->drain_ns * v->drain_q8 / 256;
-	in = in < most ? in : most;
-	g->give_at = g->s->now + (in > early && !v->dry ? in - early : 0);
-	if (v->undrained && !in && !v->dry)
-		g->give_at = g->s->now + g->cost_ns;
+	g->give_at = expect_drain(v);
 }
 
 static bool may_give(const struct gpu *g)
 {
 	if (g->s->c->params.exclusive)
 		return !g->undrained;
-	return !g->leaving || !g->leaving->undrained || g->s->now >= g->give_at;
+	if (!g->leaving || g->s->now >= g->give_at)
+		return true;
+	return g->joint_left ? !g->undrained : !g->leaving->undrained;
 }
 
 static void give_grant(struct gpu *g, struct vgpu *v)
@@ -381,6 +392,7 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 			learn_cost(g, g->s->now - g->drained_at + model(g)->bell_ns);
 	}
 	g->leaving = NULL;
+	g->joint_left = false;
 	g->holder = v;
 	g->given_at = g->s->now;
 	g->dry_at = SCHED_NEVER;
@@ -467,48 +479,9 @@ static void decide(struct gpu *g)
 		at_once_decide(g, next);
 }
 
-/*
- * Beside a hanging vGPU the GPU itself slices time between contexts: the more others have work
- * there, the less the hanging one gets. So the gates of all vGPUs that want the GPU are open until
- * the hang is over.
- */
-static void open_all(struct gpu *g)
-{
-	for (uint32_t i = 0; i < g->n_vgpus; i++) {
-		struct vgpu *v = g->vgpus[i];
-
-		if (v->beside || v->held || v->undrained || v == g->holder || !v->busy_processes)
-			continue;
-		v->beside = true;
-		g->besides++;
-		for (uint32_t k = 0; k < v->n_process; k++)
-			pump(&v->process[k]);
-	}
-}
-
-static void close_beside(struct vgpu *v)
-{
-	if (!v->beside)
-		return;
-	v->beside = false;
-	v->g->besides--;
-	v->undrained_since = v->s->now;
-	v->drain_ns = 0;
-	gate_set_undrained(v, v->draining);
-}
-
-static bool hangs(const struct gpu *g)
-{
-	for (const struct vgpu *t = g->undrained; t; t = t->undrained_next)
-		if (overdue(t))
-			return !g->s->c->params.exclusive;
-	return false;
-}
-
 static void think(struct gpu *g, struct vgpu *rang)
 {
-	uint64_t at, due;
-	uint32_t n;
+	uint64_t at;
 
 	gate_charge(g);
 	if (g->holder)
@@ -521,26 +494,11 @@ static void think(struct gpu *g, struct vgpu *rang)
 		gate_look(rang);
 	if (g->joint && g->s->now >= g->joint_at)
 		at_once_look(g);
-	n = age(g);
-	if (hangs(g)) {
-		open_all(g);
-		timer_set(&g->s->events, &g->decide, g->s->now + HANG_LOOK_NS);
-		return;
-	}
-	for (uint32_t i = 0; g->besides && i < g->n_vgpus; i++)
-		close_beside(g->vgpus[i]);
 	if (!g->leaving || may_give(g)) {
 		tell_cost(g);
 		decide(g);
 	}
 	at = !g->leaving ? g->again : g->s->c->params.exclusive ? SCHED_NEVER : g->give_at;
-	for (const struct vgpu *t = g->undrained; t && model(g)->overdue_ns;
-	     t = t->undrained_next) {
-		due = g->s->now + (t->aged_ns < model(g)->overdue_ns
-					   ? (model(g)->overdue_ns - t->aged_ns) * n
-					   : 0);
-		at = due < at ? due : at;
-	}
 	if (g->joint && g->joint_at < at)
 		at = g->joint_at;
 	if (g->holder && g->dry_at < at)
@@ -587,7 +545,6 @@ static void forget(struct vgpu *v)
 	if (!v->sched)
 		return;
 	gate_charge(g);
-	close_beside(v);
 	at_once_leave(v);
 	gate_set_undrained(v, false);
 	sched_stats(v->sched, v->s->now, &st);

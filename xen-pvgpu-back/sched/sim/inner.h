@@ -92,10 +92,8 @@ struct vgpu {
 	bool issued; /* since it got the grant nothing was parked at some time, which it has told */
 	bool dry;    /* its turn has ended before its last work */
 	uint32_t dry_turns; /* a bit for each of its last turns: it ended because it ran dry */
-	bool beside;        /* its gate is open beside the holder's because another vGPU hangs */
-	uint64_t undrained_since, drain_ns;
-	uint64_t aged_ns, aged_from;  /* age of the drain that began then */
-	uint32_t drain_q8;            /* measured drain divided by the estimate; 256 is 1 */
+	uint64_t undrained_since, drain_ns; /* estimated drain; 0: nothing is learned from it */
+	uint32_t drain_q8;                  /* measured drain divided by the estimate; 256 is 1 */
 	uint64_t alone_ns, budget_ns; /* reported but not charged; bound of the next charge of it */
 	/* at_once.c */
 	bool joint, joint_open; /* has the GPU with others at once, or is held; its gate is open */
@@ -132,23 +130,23 @@ struct gpu {
 	struct vgpu *overlapped; /* had not drained when the holder got the grant */
 	struct vgpu *undrained;  /* closed, with kernels still in flight */
 	bool exact;              /* wall time is charged */
-	bool limited; /* no other vGPU may have the GPU, but the holder's share is limited */
-	uint32_t besides;
-	uint32_t wants;                    /* vGPUs that the scheduler knows to want the GPU */
+	bool limited;   /* no other vGPU may have the GPU, but the holder's share is limited */
+	uint32_t wants; /* vGPUs that the scheduler knows to want the GPU */
 	uint32_t inhabited[SCHED_CLASSES]; /* vGPUs, by class */
 	uint64_t wanted_at[SCHED_CLASSES]; /* one began to want the GPU; 0: none has */
 	bool alike;                        /* all have the same weight */
 	uint64_t slice_ns_now, again, give_at, given_at, drained_at, charged_at;
 	uint64_t dry_at;           /* when the holder may be about to run dry */
-	uint64_t aged_at;          /* up to then drains have aged */
 	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
 	struct timer decide, wake;
-	bool joint; /* several have the GPU at once (at_once.c) */
+	bool joint;      /* several have the GPU at once (at_once.c) */
+	bool joint_left; /* `leaving` is one of several that had it: the next one waits for all */
 	uint32_t joints;
-	uint64_t joint_at;      /* the next look at all of them, */
-	uint64_t joint_last;    /* and the last */
-	uint64_t joint_charged; /* since then, to all vGPUs */
-	uint64_t ahead_ns;      /* one that is ahead by more is held */
+	uint64_t joint_at;       /* the next look at all of them, */
+	uint64_t joint_last;     /* and the last */
+	uint64_t joint_charged;  /* since then, to all vGPUs */
+	uint64_t joint_inflight; /* of all of them together, at the last look */
+	uint64_t ahead_ns;       /* one that is ahead by more is held */
 	/* figures */
 	struct vgpu **vgpus;
 	uint32_t n_vgpus, cap_vgpus, wanting /* vGPUs with work */;
@@ -207,7 +205,8 @@ void gate_pump(struct vgpu *v);
 void gate_set_undrained(struct vgpu *v, bool undrained);
 void gate_charge_one(struct vgpu *v, uint64_t ns);
 void gate_charge_alone(struct vgpu *v, uint64_t passed);
-/* GPU time left of its work in flight, by its workers' estimates. */
+/* GPU time of its work in flight by its workers' estimates, and what is left of that by now. */
+uint64_t gate_in_flight(const struct vgpu *v);
 uint64_t gate_left(const struct vgpu *v);
 
 /* ---- ends.c: turns that end before their holder runs dry ---- */

@@ -17,8 +17,6 @@ void sim_model_default(struct sim_model *m)
 		.bell_ns = 10 * SIM_US,
 		.alone_ns = 3 * SIM_MS,
 		.inflight_ppm = SCHED_PPM / 2,
-		.drain_ns = 30 * SIM_MS,
-		.overdue_ns = 200 * SIM_MS,
 		.grace_ns = SIM_S,
 	};
 }

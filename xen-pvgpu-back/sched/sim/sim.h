@@ -30,7 +30,10 @@ enum sim_dist_kind {
 	SIM_EXP,
 	SIM_PARETO,    /* shape: alpha, above 1; cut at 1,000 times the mean */
 	SIM_LOGNORMAL, /* shape: standard deviation / mean */
+	SIM_RARE,      /* one in SIM_RARE_PER is shape times as large as the others */
 };
+
+#define SIM_RARE_PER 16u
 
 struct sim_dist {
 	enum sim_dist_kind kind;
@@ -85,11 +88,8 @@ struct sim_model {
 	uint64_t bell_ns;      /* delay of a bell, in either direction */
 	uint64_t alone_ns;     /* most in flight while no other vGPU wants the GPU */
 	uint32_t inflight_ppm; /* most in flight under contention, as a part of a slice */
-	uint64_t drain_ns;     /* the longest wait for a former holder to drain */
-	uint64_t overdue_ns; /* a drain longer than this is a hang: all others' gates open; 0: never
-			      */
-	uint64_t grace_ns;   /* the watchdog's time from closing the gate to the kill */
-	bool native;         /* no gate, no scheduler: only the GPU's own time slices */
+	uint64_t grace_ns;     /* the watchdog's time from closing the gate to the kill */
+	bool native;           /* no gate, no scheduler: only the GPU's own time slices */
 };
 
 struct sim_progress {
