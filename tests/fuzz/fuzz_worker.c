@@ -14,6 +14,8 @@
  * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
  * xen-pvgpu-back/worker/gpu/event_pool.c xen-pvgpu-back/worker/gpu/evict.c
  * xen-pvgpu-back/worker/gpu/find.c xen-pvgpu-back/worker/gpu/function.c
+ * xen-pvgpu-back/worker/gpu/flight.c xen-pvgpu-back/worker/gpu/foresee.c
+ * xen-pvgpu-back/worker/gpu/overlap.c xen-pvgpu-back/worker/gpu/park.c
  * xen-pvgpu-back/worker/gpu/gate.c xen-pvgpu-back/worker/gpu/gate_page.c
  * xen-pvgpu-back/worker/gpu/gpu.c xen-pvgpu-back/worker/gpu/hold.c
  * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/latency.c

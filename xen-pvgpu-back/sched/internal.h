@@ -147,6 +147,7 @@ struct sched {
 	struct sched_group *groups;
 	uint32_t vgpu_n, class_n[SCHED_CLASSES], wanting;
 	uint32_t queued; /* vGPUs that want the GPU and are not held back, but for held groups' */
+	bool runs_on; /* sched_runs_on() */
 	bool stale; /* maxima must be computed again: they depend on all vGPUs' settings or on the
 		       slice */
 	uint64_t fixed_ppm,

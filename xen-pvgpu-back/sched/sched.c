@@ -7,6 +7,7 @@
 #define SLICE_MOST   (30 * MS)
 #define SLICE_FEW    (2 * MS) /* for up to FEW vGPUs with work */
 #define SLICE_MANY   (1 * MS)
+#define SLICE_BESIDE (8 * MS)
 #define FEW          8
 #define HANDOVER_PER 100         /* a hand-over takes at most this part of a slice, */
 #define ROUND_MOST   (128 * MS)  /* or twice that where a round would take longer; */
@@ -60,10 +61,21 @@ uint64_t sched_slice_plain(const struct sched *s, uint32_t wanting)
 uint64_t sched_slice(const struct sched *s, uint32_t wanting)
 {
 	const uint64_t plain = sched_slice_plain(s, wanting), handover = s->params.handover_ns;
+	uint64_t slice;
 
 	if (s->params.slice_ns)
 		return plain;
-	return handover > SLICE_MOST ? SLICE_MOST : longer(plain, handover, wanting);
+	slice = handover > SLICE_MOST ? SLICE_MOST : longer(plain, handover, wanting);
+	return s->runs_on && slice < SLICE_BESIDE ? SLICE_BESIDE : slice;
+}
+
+void sched_runs_on(struct sched *s, bool on, uint64_t now)
+{
+	if (s->runs_on == on)
+		return;
+	sched_clock(s, now);
+	s->runs_on = on;
+	s->slice_ns = sched_slice(s, s->wanting);
 }
 
 static uint64_t turn_most(const struct sched *s, uint64_t slice, uint32_t wanting)

@@ -126,6 +126,13 @@ struct sched_decision {
  * holder without work and without a maximum keeps the grant while no other vGPU wants it.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
+/* A former holder's work that takes longer to drain is not waited for in a pool that is not
+ * exclusive: the next vGPU has its turn beside it. */
+#define SCHED_WAIT_NS 30000000u
+/* Is such work on the GPU? Then slices that are not configured are 8 ms at least. The GPU gives
+ * each context 2 ms in turn, so of shorter turns the work that runs on has more than the half that
+ * it is charged. */
+void sched_runs_on(struct sched *s, bool on, uint64_t now);
 /* The most that a holder may have in flight while contended and a vGPU of a higher class has a
  * session: that one waits for it each time it comes back. */
 uint64_t sched_inflight_below(uint64_t handover_ns);

@@ -18,9 +18,6 @@
 
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
-/* A drain that takes longer is not waited for in a shared pool: the GPU serves the next vGPU's work
- * beside it, and each pays for its part. */
-#define WAIT_NS         6000000u
 #define COST_MIN_NS     20000u /* of a hand-over, in which the GPU changes contexts */
 #define COST_DRY_NS     20000u /* added where the former holder was about to run dry */
 #define COST_MAX_NS     2000000u
@@ -81,7 +78,7 @@ static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
 		t->drain_q8 = (uint32_t)((t->drain_q8 * 3 + ratio) / 4);
 	}
-	if (t == s->leaving)
+	if (s->joint_left ? TAILQ_EMPTY(&s->undrained) : t == s->leaving)
 		s->drained_at = now;
 	if (t == s->overlapped) {
 		charge_settle(s, now);
@@ -314,16 +311,16 @@ static uint64_t expect_drain(struct tenant *t, uint64_t now)
 	const uint64_t early = sched_early(t->s->cost_ns), all = tenant_drain_ns(t);
 	uint64_t ns = all * t->drain_q8 / 256;
 
-	t->drain_ns = all <= WAIT_NS ? all : 0;
+	t->drain_ns = all <= SCHED_WAIT_NS ? all : 0;
 	if (t->dry)
 		return now;
 	/* It reports nothing in flight but has not drained: give it a moment. */
 	if (t->undrained && !all)
 		return now + t->s->cost_ns;
 	/* Only a little of one long piece of work may be left. */
-	if (ns > WAIT_NS)
+	if (ns > SCHED_WAIT_NS)
 		ns = tenant_drains_in(t, now);
-	return ns > early && ns <= WAIT_NS ? now + ns - early : now;
+	return ns > early && ns <= SCHED_WAIT_NS ? now + ns - early : now;
 }
 
 static void take_grant(struct schedule *s, uint64_t now)
@@ -414,15 +411,15 @@ static uint64_t works_until(const struct tenant *t, uint64_t slice_ns, uint64_t 
 	return (t == t->s->holder ? t->issued_at : now) + SCHED_REST_SLICES * slice_ns;
 }
 
-/* Does work of another vGPU run on beside the holder's, which is held by its maximum or has no more
- * work? Each is charged its part of the GPU's time then. */
-static bool any_drains_long(const struct schedule *s, uint64_t now)
+/* Does a former holder's work run on beside the holder's? Each is charged its part of the GPU's
+ * time then, also if no other vGPU wants the GPU. */
+static bool any_runs_on(const struct schedule *s, uint64_t now)
 {
 	const struct tenant *t;
 
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	{
-		if (tenant_drain_ns(t) > WAIT_NS || now - t->undrained_since > WAIT_NS)
+		if (tenant_drain_ns(t) > SCHED_WAIT_NS || now - t->undrained_since > SCHED_WAIT_NS)
 			return true;
 	}
 	return false;
@@ -433,15 +430,17 @@ static struct tenant *ask(struct schedule *s, uint64_t now)
 	struct sched_decision d;
 	struct tenant *t;
 	uint64_t until = 0;
-	bool exact;
+	bool exact, runs_on;
 
+	runs_on = any_runs_on(s, now);
+	sched_runs_on(s->lib, runs_on, now);
 	sched_ends(s->lib, s->holder ? dry_ends_in(s->holder, now) : 0, now);
 	sched_decide(s->lib, now, &d);
 	t = d.holder ? sched_owner(d.holder) : NULL;
 	s->limited_share = d.contended && d.alone;
 	if (s->limited_share)
 		until = works_until(t, d.slice_ns, now);
-	exact = (d.contended && until <= now) || any_drains_long(s, now);
+	exact = (d.contended && until <= now) || runs_on;
 	if (exact || t != s->holder)
 		charge_exactly(s, now);
 	s->exact = exact;

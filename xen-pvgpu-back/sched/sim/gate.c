@@ -12,8 +12,6 @@
 
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
-/* A drain that takes longer is not waited for in a shared pool. */
-#define WAIT_NS (6 * SIM_MS)
 /* Two kernels that take no longer may be in flight: while others want the GPU, or none does. */
 #define PAIR_NS         (5500 * SIM_US)
 #define ALONE_PAIR_NS   (10500 * SIM_US)
@@ -351,14 +349,14 @@ static uint64_t expect_drain(struct vgpu *v)
 	const uint64_t now = v->s->now, early = sched_early(v->g->cost_ns), all = gate_left(v);
 	uint64_t ns = all * v->drain_q8 / 256;
 
-	v->drain_ns = all <= WAIT_NS ? all : 0;
+	v->drain_ns = all <= SCHED_WAIT_NS ? all : 0;
 	if (v->dry)
 		return now;
 	if (v->undrained && !all)
 		return now + v->g->cost_ns;
-	if (ns > WAIT_NS)
+	if (ns > SCHED_WAIT_NS)
 		ns = gate_left(v);
-	return ns > early && ns <= WAIT_NS ? now + ns - early : now;
+	return ns > early && ns <= SCHED_WAIT_NS ? now + ns - early : now;
 }
 
 static void take_grant(struct gpu *g)
@@ -425,13 +423,23 @@ static uint64_t works_until(const struct vgpu *v, uint64_t slice_ns)
 }
 
 /* Asks for a decision and stores all of it but the holder. */
+/* Does a former holder's work run on beside the holder's? */
+static bool any_runs_on(const struct gpu *g)
+{
+	for (const struct vgpu *t = g->undrained; t; t = t->undrained_next)
+		if (gate_left(t) > SCHED_WAIT_NS || g->s->now - t->undrained_since > SCHED_WAIT_NS)
+			return true;
+	return false;
+}
+
 static struct vgpu *ask(struct gpu *g)
 {
 	struct sched_decision d;
 	struct vgpu *next;
 	uint64_t until = 0;
-	bool exact;
+	bool exact, runs_on = any_runs_on(g);
 
+	sched_runs_on(g->sched, runs_on, g->s->now);
 	sched_ends(g->sched, g->holder ? ends_in(g->holder) : 0, g->s->now);
 	sched_decide(g->sched, g->s->now, &d);
 	g->sum.decisions++;
@@ -439,7 +447,7 @@ static struct vgpu *ask(struct gpu *g)
 	g->limited = d.contended && d.alone;
 	if (g->limited)
 		until = works_until(next, d.slice_ns);
-	exact = d.contended && until <= g->s->now;
+	exact = (d.contended && until <= g->s->now) || runs_on;
 	if (exact || next != g->holder)
 		become_exact(g);
 	/* The worker is rung, looks, and rings back if it is idle. */

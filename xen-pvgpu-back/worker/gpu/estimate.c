@@ -13,7 +13,7 @@
 #define MIB_MOST_NS (1u << 27) /* for a MiB; so that a product fits */
 #define JUMP        8          /* a measure so many times the estimate replaces it */
 #define BESIDE      64         /* beside others', which each may have had the GPU as long */
-/* What a hundred other vGPUs may have in flight before it, 2 ms and a kernel each. */
+/* A hundred other vGPUs may have so much in flight before it, 2 ms and a kernel each. */
 #define BESIDE_QUEUE_NS 300000000u
 #define SURPRISE        2       /* so many times the estimate is in doubt; beside others BESIDE */
 #define LATE_NS         500000u /* by which its end may have been seen too late */
