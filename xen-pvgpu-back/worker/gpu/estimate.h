@@ -107,8 +107,7 @@ void estimates_free(struct gpu *g);
 void estimates_leave(struct gpu *g, struct ctx *c);
 /* Learn from measurements that have ended. */
 void estimates_poll(struct gpu *g);
-/* What is being measured waited for another command: it does not say how long such commands take.
- */
+/* Commands that are being measured have waited for another one: their times are no measurements. */
 void estimates_disturbed(struct gpu *g);
 /* Work of a stream with the estimate `cost` took `took` ns, waits and others' work included. */
 void estimates_compare(struct gpu *g, uint64_t cost, uint64_t took);
