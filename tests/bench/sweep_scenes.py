@@ -10,6 +10,8 @@ import itertools
 import random
 import typing
 
+# A lower class has one piece of 64 by relief (docs/scheduling-model.md). In pieces, for two of them:
+RELIEF_PIECES = 128
 MOST_S = 16.0   # the longest span of a scene, in seconds
 LEAST_S = 2.0
 TURNS_S = 0.08  # or so long for each tenant: ten turns of those that many tenants have
@@ -70,9 +72,10 @@ class Scene(typing.NamedTuple):
         return {i: self.tenants[i].weight / total for i in self.stay()}
 
     def wanted_s(self):
-        """Ten longest pieces x total weight / lightest weight."""
-        least = min(p for p in self.parts().values() if p > 0)
-        return max(LEAST_S, TURNS_S * len(self.tenants), PIECES * max(t.longest_s() for t in self.tenants) / least)
+        """Ten longest pieces x total weight / lightest weight; below a higher class two pieces of relief."""
+        parts, longest = self.parts().values(), max(t.longest_s() for t in self.tenants)
+        relief = RELIEF_PIECES * longest if 0 in parts else 0
+        return max(LEAST_S, TURNS_S * len(self.tenants), PIECES * longest / min(p for p in parts if p > 0), relief)
 
     def span_s(self, cap_s=None):
         return min(self.wanted_s(), self.cap_s, cap_s or self.cap_s)
@@ -97,7 +100,8 @@ def named():
         return Scene(name, [Tenant((Part(us),), 100), Tenant((Part(1000),), 400, start_ms=300 if alone else 0)], exclusive, cap_s=cap_s)
 
     def beside(name, us, high, low, promise):
-        return Scene(f"{name}-{length(us)}", [Tenant((Part(1000),), 100, high), Tenant((Part(us),), *low)], promise=promise)
+        return Scene(f"{name}-{length(us)}", [Tenant((Part(1000),), 100, high), Tenant((Part(us),), *low)], promise=promise,
+                     cap_s=2.5 * MOST_S if 0 in promise else MOST_S)
 
     def loop(us):
         return Scene(f"loop-beside-{length(us)}", [Tenant((Part(300, 1),), start_ms=300), Tenant((Part(us, 16),))], shares=False,

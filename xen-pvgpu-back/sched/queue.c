@@ -8,8 +8,8 @@
 #include "xen-pvgpu-back/sched/internal.h"
 
 /* Each ns by which a piece of work outlasts a slice of relief delays the next relief by this number
- * of them: one vGPU has 2 % of the GPU by relief at most. */
-#define RELIEF_PER 50u
+ * of them: one vGPU has less than 2 % of the GPU by relief. */
+#define RELIEF_PER 64u
 
 struct node *queue_node(const struct heap_node *h)
 {

@@ -129,19 +129,19 @@ END_TEST
 
 /* ---- unknown lengths ---- */
 
-/* Two are in flight until one has ended, however late they are: those that come behind them in
- * their stream cannot be what they wait for. Then it is known how long they are. */
+/* One is in flight until it has ended, however late it is: those that come behind it in its stream
+ * cannot be what it waits for. Then it is known how long they are. */
 START_TEST(unknown_lengths)
 {
 	open_clocked(4, true);
 	open_bound(_i);
 	launch(1, UNKNOWN, 20);
-	ck_assert_uint_eq(flying(), 2);
+	ck_assert_uint_eq(flying(), 1);
 	for (int i = 0; i < 10; i++) {
 		clock_ns += 100 * MS;
 		gate_side_ring(w);
 	}
-	ck_assert_uint_eq(flying(), 2);
+	ck_assert_uint_eq(flying(), 1);
 	fake_far.elapsed_ms = 300;
 	end(1);
 	await_flying(1);
@@ -158,7 +158,7 @@ START_TEST(unknown_lengths_in_streams)
 	for (uint32_t stream = 1; stream <= 4; stream++)
 		launch(stream, UNKNOWN, 1);
 	launch(1, UNKNOWN, 1);
-	for (uint64_t n = 2; n <= 4; n++) {
+	for (uint64_t n = 1; n <= 4; n++) {
 		gate_side_ring(w);
 		ck_assert_uint_eq(flying(), n);
 		clock_ns += 100 * MS;
@@ -261,6 +261,25 @@ START_TEST(overlap_is_learned)
 }
 END_TEST
 
+/* A turn begins while the former holder's last work ends: a piece that is much longer than that
+ * counts as the session's own. */
+START_TEST(overlap_after_anothers_end)
+{
+	open_taught(true, 50);
+	for (uint32_t i = 0; i < 180; i++)
+		launch(1 + i % 3, OTHER, 1);
+	ck_assert_uint_eq(flying(), 2);
+	for (uint32_t i = 0; i < 20 && flying() != 3; i++) {
+		/* As in a turn of its own each time. */
+		gate_side_put(&side.gate->learn_ns, clock_ns + 2 * MS);
+		gate_side_set(&side.gate->learn, 2 + i);
+		rounds(1, 50);
+	}
+	ck_assert_uint_eq(flying(), 3);
+	close_session();
+}
+END_TEST
+
 /* Beside others nothing is learned. */
 START_TEST(overlap_beside_others)
 {
@@ -291,6 +310,7 @@ int main(void)
 	tcase_add_loop_test(t, a_moment, 0, 2);
 	tcase_add_test(t, the_time_to_drain);
 	tcase_add_test(t, overlap_is_learned);
+	tcase_add_test(t, overlap_after_anothers_end);
 	tcase_add_test(t, overlap_beside_others);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

@@ -363,10 +363,12 @@ void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)
 	}
 	if (w->contended != contended)
 		STORE(&w->contended, contended);
-	if (!learn)
+	if (!learn) {
 		gate_learn_no_more(g);
-	else if (!w->learn)
+	} else if (!w->learn) {
+		STORE(&w->learn_ns, schedule_now());
 		STORE(&w->learn, ++g->learns ? g->learns : ++g->learns);
+	}
 	if (raised)
 		gate_ring(g);
 }

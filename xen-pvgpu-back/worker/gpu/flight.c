@@ -21,12 +21,11 @@
  *  5. It is longer, its stream has nothing in flight, and if the streams overlap as far as is known
  *     the whole takes no longer to drain than its longest piece.
  *
- * But pieces of unknown length, two of which are in flight, allow no third one; and B = 0 allows
- * one piece in each stream that has nothing in flight while others have some, and nothing else. So
- * kernels of up to half
- * of PAIR_NS always have another one behind them, of longer ones each stream has one, and it takes
- * the time of one to drain all. With no other vGPU there the quick look (gate_admits()) asks only
- * whether all in flight drains in less than B: a long piece may follow that.
+ * But of pieces of unknown length one is in flight at a time; and B = 0 allows one piece in each
+ * stream that has nothing in flight while others have some, and nothing else. So kernels of up to
+ * half of PAIR_NS always have another one behind them, of longer ones each stream has one, and it
+ * takes the time of one to drain all. With no other vGPU there the quick look (gate_admits()) asks
+ * only whether all in flight drains in less than B: a long piece may follow that.
  */
 #include "ring/poll.h"
 #include "state.h"
@@ -34,7 +33,6 @@
 #define STALL_NS      50000000u /* and twice its estimate: work this late waits for something */
 #define PAIR_NS       5500000u
 #define ALONE_PAIR_NS 10500000u
-#define UNSURE_MOST   2u
 
 /* ---- loads ---- */
 
@@ -189,7 +187,7 @@ bool flight_fits(const struct request *q)
 	if (!all.work)
 		return true;
 	ns = work_foresee(g, q->d, q->rec, &known);
-	if (!known && all.unsure >= UNSURE_MOST)
+	if (!known && all.unsure)
 		return false;
 	return (t->drain < bound && ns <= bound) || fits_beside(t, &all, &own, bound, ns);
 }

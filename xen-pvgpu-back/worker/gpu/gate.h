@@ -33,8 +33,6 @@ struct overlap {
 			    least */
 	uint32_t tried;  /* the same, if they overlapped more than has been seen so far */
 	uint64_t proved; /* the most in flight that has been seen to overlap */
-	uint32_t learn;  /* the gate's word, */
-	uint64_t since;  /* and when it was seen first */
 	/* Of what has ended since the last verdict: its cost, the time it took in its streams, and
 	 * that times the number of streams that were busy. */
 	uint64_t cost, took, streams;

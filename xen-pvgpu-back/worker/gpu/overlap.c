@@ -8,8 +8,9 @@
  */
 #include "state.h"
 
-#define VERDICT_NS 2000000u /* for each busy stream: then it is said how far they overlapped */
-#define SINGLES    16u      /* pieces without others: then another one is tried beside one */
+#define VERDICT_NS  2000000u /* for each busy stream: then it is said how far they overlapped */
+#define BESIDE_PART 16u
+#define SINGLES     16u /* pieces without others: then another one is tried beside one */
 
 void overlap_init(struct overlap *o)
 {
@@ -59,6 +60,13 @@ static uint64_t time_taken(const struct gate *t, uint64_t since, uint64_t cost, 
 	return cost < now - since ? cost : now - since;
 }
 
+/* Was no other vGPU's work on the GPU for most of that time? A turn begins while the former
+ * holder's last work ends, and with it the longest of this session's. */
+static bool is_own(const struct pvgpu_gate *p, uint64_t since, uint64_t took)
+{
+	return gate_word(&p->learn) && since + took / BESIDE_PART >= gate_number(&p->learn_ns);
+}
+
 /*
  * Work of this stream has ended. It says something if the time is this session's own, if the worker
  * looks for the end (commands are parked), if the length of the work was known, and if it did not
@@ -69,15 +77,9 @@ void overlap_learn(const struct stream *s, const struct load *l, uint64_t now)
 	struct gpu *g = s->o.gpu;
 	struct gate *t = &g->gate;
 	struct overlap *o = &t->overlap;
-	const uint32_t learn = gate_word(&t->page->learn);
 	const uint64_t took = time_taken(t, s->since, l->cost, now);
 
-	if (learn != o->learn) {
-		forget(o);
-		o->learn = learn;
-		o->since = now;
-	}
-	if (!learn || s->since < o->since || !took || l->unsure || s->stalled || !g->park.work ||
+	if (!is_own(t->page, s->since, took) || !took || l->unsure || s->stalled || !g->park.work ||
 	    atomic_load(&g->cb.runs))
 		return;
 	if (t->streams < 2) {
