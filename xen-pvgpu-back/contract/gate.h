@@ -80,7 +80,8 @@ struct pvgpu_gate {
 	uint64_t bytes;    /* copied */
 	uint32_t depth;    /* most commands in flight; 0: as many as fit */
 	uint32_t tell;     /* 1: ring once when nothing is parked any more */
-	uint64_t learn_ns; /* CLOCK_MONOTONIC when `learn` got its value, unless that is 0 */
+	/* CLOCK_MONOTONIC: since when `learn` was not 0 last, and when it became 0 after that. */
+	uint64_t learn_ns, learn_end_ns;
 };
 
 struct pvgpu_gate_report {

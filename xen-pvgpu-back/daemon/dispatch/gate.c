@@ -346,8 +346,10 @@ void gate_set_exclusive(struct gate *g, bool exclusive)
 
 void gate_learn_no_more(struct gate *g)
 {
-	if (g->word->learn)
-		STORE(&g->word->learn, 0);
+	if (!g->word->learn)
+		return;
+	STORE(&g->word->learn_end_ns, schedule_now());
+	STORE(&g->word->learn, 0);
 }
 
 void gate_tell(struct gate *g, bool contended, bool learn, uint64_t inflight_ns)

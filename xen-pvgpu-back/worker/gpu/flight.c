@@ -116,13 +116,18 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 static void set_drain(struct gate *t, const struct load *counted)
 {
+	uint64_t hoped;
+
 	t->drain = t->longest;
 	if (t->streams > 1)
 		t->drain = larger(t->drain, overlap_part(counted->cost, t->overlap.share));
 	if (!t->drain)
 		t->drain = counted->work > 0;
 	t->quick_ns = counted->unsure ? UINT64_MAX : t->drain;
-	gate_put(&t->report->drain_ns, t->drain);
+	/* Where another stream is tried beside one, pvgpud waits for the end that this hopes for:
+	 * it shows how far they overlap, which work of other vGPUs beside them would hide. */
+	hoped = larger(t->longest, overlap_part(counted->cost, t->overlap.tried));
+	gate_put(&t->report->drain_ns, hoped ? hoped : t->drain);
 }
 
 void flight_tell(struct gpu *g)

@@ -9,8 +9,8 @@
 #include "state.h"
 
 #define VERDICT_NS  2000000u /* for each busy stream: then it is said how far they overlapped */
-#define BESIDE_PART 16u
-#define SINGLES     16u /* pieces without others: then another one is tried beside one */
+#define BESIDE_PART 6u       /* of the time that a piece takes, others' work may be beside it */
+#define SINGLES     16u      /* pieces without others: then another one is tried beside one */
 
 void overlap_init(struct overlap *o)
 {
@@ -61,10 +61,15 @@ static uint64_t time_taken(const struct gate *t, uint64_t since, uint64_t cost, 
 }
 
 /* Was no other vGPU's work on the GPU for most of that time? A turn begins while the former
- * holder's last work ends, and with it the longest of this session's. */
+ * holder's last work ends, and the next one's begins while the last of this session's ends. */
 static bool is_own(const struct pvgpu_gate *p, uint64_t since, uint64_t took)
 {
-	return gate_word(&p->learn) && since + took / BESIDE_PART >= gate_number(&p->learn_ns);
+	const uint64_t from = gate_number(&p->learn_ns), end = since + took;
+	const uint64_t until = gate_word(&p->learn) ? end : gate_number(&p->learn_end_ns);
+
+	return until > from &&
+	       (from > since ? from - since : 0) + (until < end ? end - until : 0) <=
+		       took / BESIDE_PART;
 }
 
 /*
