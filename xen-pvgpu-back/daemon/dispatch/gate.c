@@ -21,6 +21,8 @@
 #define BYTES_A_NS    16u /* of copies */
 #define COMMANDS_A_US 64u
 #define COUNT_SLACK   4096u
+/* More than any kernel limit; sums over sessions and products with a ratio do not overflow. */
+#define DRAIN_MOST_NS (1ull << 42)
 
 #define BELLS         48u /* of a vGPU in a window; after these it is muted until the window ends */
 #define WINDOW_NS     5000000u
@@ -267,7 +269,7 @@ uint64_t gate_drain_ns(const struct gate *g)
 	/* An older worker adds up. */
 	const uint64_t ns = g->last.drain_ns ? g->last.drain_ns : g->last.inflight_ns;
 
-	return ns < NEVER_NS ? ns : NEVER_NS;
+	return ns < DRAIN_MOST_NS ? ns : DRAIN_MOST_NS;
 }
 
 bool gate_wants(const struct gate *g)
