@@ -97,17 +97,10 @@ static double unhindered(const struct loop *l, double alone)
 	return burst / (burst / alone + waits);
 }
 
-/* pvgpud does not wait for kernels of this length: they run beside those of others. One that
- * launches a single kernel and then thinks finds several there each time. */
-static bool is_crowded(const struct loop *l)
-{
-	return l->us > 6000 && l->burst < 2 && l->think_us > 5000;
-}
-
 static void run_loop(const struct loop *l)
 {
 	double alone[TENANTS] = {0}, native[TENANTS], got[TENANTS], can[TENANTS], due[TENANTS];
-	double target = is_crowded(l) ? 0.75 : options.quick ? 0.8 : 0.9, least = 9;
+	double target = options.quick ? 0.8 : 0.9, least = 9;
 	json_t *d;
 	char name[64];
 
