@@ -109,8 +109,8 @@ struct pvgpu_gate_report {
 	uint64_t awaited;
 	uint32_t issued; /* 1: since the gate opened there was a time when nothing was parked */
 	uint32_t pad;
-	/* Estimated GPU time until all that is in flight has ended, streams overlapping, from
-	 * `oldest_ns` on; 0: nothing is, or the worker is an older one. */
+	/* Estimated GPU time until all that is in flight has ended, from `oldest_ns` on, if streams
+	 * overlap as much as the worker hopes; 0: nothing is, or the worker is an older one. */
 	uint64_t drain_ns;
 };
 

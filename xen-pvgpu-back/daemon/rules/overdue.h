@@ -5,7 +5,7 @@
  *
  * Only time on the GPU counts: what other vGPUs were charged meanwhile does not, and of the rest a
  * worker has its part, where several of its vGPU have long work. So no work is ended because of
- * others, however few of them have how much to do.
+ * others, whatever their number and their load.
  *
  * There are two clocks. The first runs from the time that the worker reports for the begin of its
  * oldest work, as far as that is plausible; the limit applies to it. A worker may lie and report

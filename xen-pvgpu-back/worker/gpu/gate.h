@@ -68,7 +68,7 @@ struct gate {
 	uint64_t full;      /* times without room in flight */
 	struct load flying; /* in flight, over all streams */
 	uint64_t longest;   /* the most of it in one stream */
-	uint64_t drain;     /* the time until it has ended, as reported */
+	uint64_t drain;     /* the time until it has ended, by what is known of the overlap */
 	uint64_t quick_ns;  /* that, or UINT64_MAX while some is unsure */
 	struct overlap overlap;
 	uint64_t oldest;  /* since when the oldest of it runs; 0 */

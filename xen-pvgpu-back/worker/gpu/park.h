@@ -95,7 +95,7 @@ int park_put(struct gpu *g, const struct pvgpu_cmd_desc *d, const void *rec, uin
 void park_take(struct gpu *g, struct parked *n);
 /* After park_take(). */
 void parked_free(struct gpu *g, struct parked *n);
-/* No more is to be fetched for now. */
+/* It is full: no more commands are fetched until some have run. */
 bool park_full(const struct park *p);
 void park_free(struct gpu *g);
 
