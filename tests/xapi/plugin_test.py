@@ -86,7 +86,7 @@ class Plugin(unittest.TestCase):
         shown = self.call("show", vm_name="i-2-100-VM")
         self.assertEqual(shown[0]["keys"]["backend"]["group-policy"], "weight=300")
         changed = self.call("set", vm_uuid=WEB1, profile="pvgpu-2g", max_share="50%", drain=1)
-        self.assertEqual((changed[0]["memory"], changed[0]["policy"]["max-share"], changed[0]["policy"]["drain"]), (2 * GIB, "50%", True))
+        self.assertEqual((changed[0]["memory"], changed[0]["policy"]["max-share"], changed[0]["policy"]["drain"]), (2 * GIB, "50%", "1"))
         self.assertEqual(self.call("stats")[0]["vm-uuid"], WEB1)
         used = self.call("usage")
         self.assertEqual([(t["name"], t["vgpus"], t["memory"]) for t in used["tenants"]], [(TENANT, 1, 2 * GIB)])
@@ -120,11 +120,14 @@ class Plugin(unittest.TestCase):
         self.call("attach", vm_uuid=WEB1, profile="pvgpu-2g")
         said = self.call("drain", timeout=0)
         self.assertEqual((said["clear"], [(v["uuid"], v["by-hand"]) for v in said["vms"]]), (False, [(WEB1, 1)]))
-        self.assertTrue(self.call("list")[0]["policy"]["drain"])
+        self.assertEqual(self.call("list")[0]["policy"]["drain"], "1")
         self.call("drain", undo="yes")
-        self.assertFalse(self.call("list")[0]["policy"]["drain"])
+        self.assertEqual(self.call("list")[0]["policy"]["drain"], "0")
         self.call("drain", dry_run="yes")
-        self.assertFalse(self.call("list")[0]["policy"]["drain"])
+        self.assertEqual(self.call("list")[0]["policy"]["drain"], "0")
+        self.call("drain", end_after=0, timeout=0)
+        self.assertEqual(self.call("list")[0]["policy"]["drain"], "1")
+        self.call("drain", undo="yes")
 
     def test_refusals(self):
         for code, text, fn, args in (

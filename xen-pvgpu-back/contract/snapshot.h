@@ -41,8 +41,8 @@ struct pvgpu_gpu_record {
 struct pvgpu_vgpu_record {
 	char name[40];
 	char pool[16], group[40]; /* group "": none */
-	char state[16];           /* open, draining, quarantined; of a Xen guest's: XenbusState */
-	uint32_t domain, device;  /* PVGPU_NO_DOMAIN: of the local link */
+	char state[16]; /* open, draining, ending, quarantined; of a Xen guest's: XenbusState */
+	uint32_t domain, device; /* PVGPU_NO_DOMAIN: of the local link */
 	uint64_t value[PVGPU_VGPU_N];
 	struct pvgpu_latency latency[PVGPU_VGPU_HIST_N];
 };

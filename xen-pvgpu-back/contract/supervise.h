@@ -49,7 +49,8 @@ enum pvgpu_sup_kind {
 				   Xen link b is the guest's session number and id the number of grants
 				   that its chunks have mapped */
 	PVGPU_SUP_DRAIN = 8,    /* pvgpud: end the session after a ms of grace for the guest; a
-				   repeated message sets a new time */
+				   repeated message sets a new time, PVGPU_SUP_NO_END takes the
+				   end back. It is void when its pvgpud is gone. */
 	PVGPU_SUP_ENDED = 9,    /* worker: about to exit; reason = why; a = enum pvgpu_end; b = the
 				   first CUresult that broke a context, 0: none; c = 1: the GPU is at
 				   fault, not the kernel */
@@ -97,6 +98,8 @@ enum pvgpu_sup_xen_fd {
 enum pvgpu_sup_link { PVGPU_SUP_LINK_LOCAL, PVGPU_SUP_LINK_XEN };
 #define PVGPU_SUP_NO_ZERO_COPY 1u /* the arena must not be registered with libcuda */
 #define PVGPU_SUP_CONFIDENTIAL 2u /* no traces in the GPU's caches for other vGPUs */
+
+#define PVGPU_SUP_NO_END       UINT64_MAX /* of DRAIN */
 
 #define PVGPU_SUP_NO_MEMORY    2 /* CUDA_ERROR_OUT_OF_MEMORY, of CANARIED */
 

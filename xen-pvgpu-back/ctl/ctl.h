@@ -24,7 +24,8 @@ struct ctl {
 	const char *run_dir;
 	bool has_id;
 	uint32_t id;
-	double limit_s, interval_s;
+	double limit_s, interval_s, end_after_s;
+	bool ends;         /* end_after_s was given */
 	bool limit_is_own; /* the time is for what the subcommand waits for, not for answers alone
 			    */
 	uint32_t asked;    /* the domain whose pvgpud is asked by its keys, where `by_keys` */

@@ -287,9 +287,10 @@ static void look_vgpu(struct doctor *d, const char *name, json_t *v)
 		say(d, WARN, what, "docs/operators/alerts.md#pvgpuquarantined",
 		    "quarantined for %s s: %s", local_text(v, "quarantined"),
 		    local_text(v, "last-reason"));
-	if (!strcmp(local_text(v, "drain"), "1"))
+	if (strcmp(local_text(v, "drain"), "0") != 0)
 		say(d, WARN, what, "pvgpuctl set ... drain=0 lets sessions in again",
-		    "it drains: no new session");
+		    "it drains: no new session%s",
+		    strcmp(local_text(v, "drain"), "now") ? "" : ", and running ones are ended");
 }
 
 int local_doctor(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pvgpuctl drain-host: no new programs on this host's vGPUs, and who is in the way of its
- * maintenance. It moves no VM. */
+ * maintenance. It moves no VM, and ends programs only with --end-after. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ struct draining {
 
 struct order {
 	struct pvgpu_ids ids;
-	const char *drain;
+	enum pvgpu_drain drain;
 	char err[VGPU_SPEC_ERROR];
 };
 
@@ -36,20 +36,22 @@ static int set_drain(struct store *s, void *arg)
 	if (had && len < sizeof(text))
 		strcpy(text, had);
 	free(had);
-	if (policy_set(text, "drain", o->drain, o->err) < 0)
+	if (policy_set(text, "drain", pvgpu_name_of(&pvgpu_drain_names, o->drain), o->err) < 0)
 		return -EINVAL;
 	return store_put(s, PVGPU_KEY_BACKEND_POLICY, &o->ids, text);
 }
 
-static int set_all(struct draining *k)
+static int set_all(struct draining *k, enum pvgpu_drain drain)
 {
 	for (size_t i = 0; i < k->all.n; i++) {
 		const struct vgpu *v = &k->all.v[i];
-		struct order o = {.ids = v->ids, .drain = ctl.undo ? "0" : "1"};
+		struct order o = {.ids = v->ids, .drain = drain};
 		char label[VGPU_LABEL];
 		int err;
 
-		if (!v->backend_there || v->policy.drain == !ctl.undo)
+		/* An end that was announced is taken back by --undo only. */
+		if (!v->backend_there || v->policy.drain == drain ||
+		    (drain && v->policy.drain > drain))
 			continue;
 		err = store_atomically(&k->h.store, set_drain, &o);
 		if (err)
@@ -78,12 +80,8 @@ static unsigned long sessions(const struct draining *k)
 	return n;
 }
 
-/* Until no program uses a vGPU, or --timeout. */
-static int wait_for_programs(struct draining *k)
+static void watch(struct draining *k)
 {
-	const double end = await_now() + ctl.limit_s;
-	int status = EXIT_DONE;
-
 	for (size_t i = 0; i < k->h.domains.n; i++) {
 		char path[STORE_PATH];
 
@@ -92,6 +90,14 @@ static int wait_for_programs(struct draining *k)
 		if (store_exists(&k->h.store, path))
 			store_watch(&k->h.store, path, "drain");
 	}
+}
+
+/* Until no program uses a vGPU, or the time is over. */
+static int wait_for_programs(struct draining *k, double limit_s)
+{
+	const double end = await_now() + limit_s;
+	int status = EXIT_DONE;
+
 	while (!status && sessions(k) && await_event(&k->h.store, end))
 		status = read_all(k);
 	return status;
@@ -189,13 +195,26 @@ static void report(struct draining *k)
 	}
 }
 
+static int drain(struct draining *k)
+{
+	int status = set_all(k, PVGPU_DRAIN_1);
+
+	watch(k);
+	if (!status && ctl.ends)
+		status = wait_for_programs(k, ctl.end_after_s);
+	if (!status && ctl.ends && sessions(k))
+		status = set_all(k, PVGPU_DRAIN_NOW);
+	return status ? status : wait_for_programs(k, ctl.limit_s);
+}
+
 int xen_drain_host(int argc, char **argv)
 {
 	struct draining k = {.vms = json_array(), .backends = json_array()};
 	int status;
 
-	if (ctl.undo && ctl.dry_run)
-		status = ctl_fail(EXIT_USAGE, "--undo and --dry-run exclude each other");
+	if (ctl.undo + ctl.dry_run + ctl.ends > 1)
+		status = ctl_fail(EXIT_USAGE,
+				  "--undo, --dry-run and --end-after exclude each other");
 	else
 		status = host_open(&k.h);
 	if (status) {
@@ -205,9 +224,7 @@ int xen_drain_host(int argc, char **argv)
 	}
 	status = read_all(&k);
 	if (!status && !ctl.dry_run)
-		status = set_all(&k);
-	if (!status && !ctl.dry_run && !ctl.undo)
-		status = wait_for_programs(&k);
+		status = ctl.undo ? set_all(&k, PVGPU_DRAIN_0) : drain(&k);
 	if (!status && !ctl.undo) {
 		vms_read(&k.files, ctl.config_dir, ignore, NULL);
 		xl_configs_add(&k.files, XL_DIR, ignore, NULL);

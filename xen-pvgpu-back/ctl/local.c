@@ -288,8 +288,8 @@ static const char *failure_of(json_t *tree, json_t *v)
 /* Tells whether the vGPU takes new sessions. */
 static void print_state(json_t *v, const char *failure)
 {
-	if (!strcmp(local_text(v, "drain"), "1"))
-		puts("draining");
+	if (strcmp(local_text(v, "drain"), "0") != 0)
+		puts(strcmp(local_text(v, "drain"), "now") ? "draining" : "ending");
 	else if (atoll(local_text(v, "quarantined")) > 0)
 		puts("quarantined");
 	else if (failure[0])

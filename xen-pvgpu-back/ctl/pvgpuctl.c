@@ -47,14 +47,25 @@ double ctl_answer_s(void)
 
 /* ---- options ---- */
 
-static int set_limit(const char *name, const char *value)
+static int seconds(const char *name, const char *value, double *out)
 {
 	char *end;
 
-	ctl.limit_s = strtod(value, &end);
-	if (end == value || *end || !(ctl.limit_s >= 0))
-		return ctl_fail(EXIT_USAGE, "--timeout %s: must be a number of seconds", value);
+	*out = strtod(value, &end);
+	if (end == value || *end || !(*out >= 0))
+		return ctl_fail(EXIT_USAGE, "--%s %s: must be a number of seconds", name, value);
 	return 0;
+}
+
+static int set_limit(const char *name, const char *value)
+{
+	return seconds(name, value, &ctl.limit_s);
+}
+
+static int set_end(const char *name, const char *value)
+{
+	ctl.ends = true;
+	return seconds(name, value, &ctl.end_after_s);
 }
 
 static int set_interval(const char *name, const char *value)

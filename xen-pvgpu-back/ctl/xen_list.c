@@ -22,6 +22,9 @@ static void print_header(int name, int backend)
 	       "SESSIONS", "GPU TIME s", "WAITED s");
 }
 
+static const char *const drains[] = {
+	[PVGPU_DRAIN_0] = "", [PVGPU_DRAIN_1] = " draining", [PVGPU_DRAIN_NOW] = " ending"};
+
 static void print_row(const struct host *h, const struct vgpu *v, int name, int backend)
 {
 	char vm_buf[DOMAIN_NAME], be_buf[DOMAIN_NAME], state[64], memory[48], quota[24] = "all",
@@ -37,7 +40,7 @@ static void print_row(const struct host *h, const struct vgpu *v, int name, int 
 	       domain_label(&h->domains, v->ids.be, be_buf), state, memory, v->policy.weight,
 	       v->backend_there ? pvgpu_name_of(&pvgpu_priority_names, v->policy.priority) : "-",
 	       share, v->statistics.sessions, (double)v->statistics.gpu_time / 1e6,
-	       (double)v->statistics.wait_time / 1e6, v->policy.drain ? " draining" : "");
+	       (double)v->statistics.wait_time / 1e6, drains[v->policy.drain]);
 }
 
 static int width(const struct host *h, const struct vgpus *all, bool backends)

@@ -34,6 +34,7 @@ TYPES = ("u32", "u64", "size", "bool", "domid", "range", "uuid", "text", "refs",
 PARTS = re.compile(r"<[a-z]+>")
 
 VALUE_NAME = "[A-Za-z][A-Za-z0-9-]*"
+WORD_NAME = "[a-z0-9]+(-[a-z0-9]+)*"
 
 
 class SchemaLine(Line):
@@ -194,7 +195,7 @@ class SchemaReader(Reader):
     def in_names(self, names, word, line):
         if word != ("flag" if names.flags else "value"):
             line.fail("unknown statement '%s'" % word)
-        name = line.name("a value", VALUE_NAME if names.as_number else None)
+        name = line.name("a value", VALUE_NAME if names.as_number else None if names.flags else WORD_NAME)
         line.expect("=")
         number = line.number("number")
         most = 63 if names.flags else NAMES_MAX - 1

@@ -95,6 +95,43 @@ START_TEST(it_waits_for_programs)
 }
 END_TEST
 
+#define POLICY "/local/domain/0/backend/pvgpu/1/0/policy"
+
+static void ends_when_told(void)
+{
+	if (strstr(fake_get(POLICY), "drain=now"))
+		programs_end();
+}
+
+/* Only --end-after ends what runs, and only what still runs then. */
+START_TEST(it_ends_programs_on_request)
+{
+	ck_assert_int_eq(RUN("attach", "web1", "--no-wait"), EXIT_DONE);
+	put("web1.conf", "[vgpu 0]\n");
+	fake_set("/local/domain/0/backend/pvgpu/1/0/statistics", "sessions=2");
+	ck_assert_int_eq(DRAIN("--json"), EXIT_REFUSED);
+	ck_assert_str_eq(fake_get(POLICY), "drain=1");
+	fake_script(ends_when_told);
+	ck_assert_int_eq(RUN("drain-host", "--config-dir", dir, "--xapi-dir", dir, "--end-after",
+			     "0", "--timeout", "600"),
+			 EXIT_DONE);
+	ck_assert_str_eq(fake_get(POLICY), "drain=now");
+	/* It stays announced, until it is taken back. */
+	fake_script(NULL);
+	ck_assert_int_eq(DRAIN("--json"), EXIT_DONE);
+	ck_assert_str_eq(fake_get(POLICY), "drain=now");
+	ck_assert_int_eq(DRAIN("--undo"), EXIT_DONE);
+	ck_assert_str_eq(fake_get(POLICY), "drain=0");
+	/* No program is there that could be ended. */
+	ck_assert_int_eq(DRAIN("--end-after", "600"), EXIT_DONE);
+	ck_assert_str_eq(fake_get(POLICY), "drain=1");
+	ck_assert_int_eq(DRAIN("--end-after", "1", "--undo"), EXIT_USAGE);
+	ck_assert_int_eq(DRAIN("--end-after", "1", "--dry-run"), EXIT_USAGE);
+	ck_assert_int_eq(DRAIN("--end-after", "soon"), EXIT_USAGE);
+	HAS(errors, "--end-after soon: must be a number of seconds");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ctl drain");
@@ -105,6 +142,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, who_is_in_the_way);
 	tcase_add_test(t, it_waits_for_programs);
+	tcase_add_test(t, it_ends_programs_on_request);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);

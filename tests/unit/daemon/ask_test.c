@@ -19,6 +19,7 @@
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
@@ -41,6 +42,10 @@ static char dir[64], last[PVGPU_KEY_TEXT];
 uint64_t now_ms(void)
 {
 	return 1000000;
+}
+
+void faults_save(struct daemon *dm)
+{
 }
 
 void canary_drain(struct pool *p)

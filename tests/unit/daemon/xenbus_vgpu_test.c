@@ -108,8 +108,9 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 	return 0;
 }
 
-void vgpu_drain(struct vgpu *v, bool on)
+void vgpu_drain(struct vgpu *v, enum pvgpu_drain to)
 {
+	v->drain = to;
 }
 
 void canary_clear(struct pool *p)

@@ -61,20 +61,25 @@ static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const c
 static void audit(const struct daemon *d, const char *path, const char *from, const char *to)
 {
 	log_info("audit: %suid %u pid %d: %.200s: '%.200s' -> '%.200s'",
-		 d->asks.dom0 ? "dom0 " : "", d->asks.uid, (int)d->asks.pid, path,
-		 from ? from : "", to);
+		 d->asks.dom0 ? "dom0 " : "", d->asks.uid, (int)d->asks.pid, path, from ? from : "",
+		 to);
 }
 
 static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const char *value)
 {
 	char why[TREE_WHY] = "";
+	int err;
 
 	if (!value)
 		return refuse("EINVAL", "%.200s: write needs a value", path);
-	switch (tree_write(d, path, value, why)) {
-	case 0:
+	err = tree_write(d, path, value, why);
+	if (!err || err == EIO)
 		audit(d, path, json_string_value(tree_find(tree, path)), value);
+	switch (err) {
+	case 0:
 		return json_pack("{s:b}", "ok", 1);
+	case EIO:
+		return refuse("EIO", "%s", why);
 	case EINVAL:
 		if (why[0])
 			return refuse("EINVAL", "%s", why);

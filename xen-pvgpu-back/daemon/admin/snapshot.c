@@ -104,7 +104,7 @@ static void put_state(const struct vgpu *v, struct pvgpu_vgpu_record *out)
 		state = pvgpu_name_of(&pvgpu_state_names, v->xen->state);
 	}
 	if (v->drain)
-		state = "draining";
+		state = v->drain == PVGPU_DRAIN_NOW ? "ending" : "draining";
 	else if (faults_left_s(v))
 		state = "quarantined";
 	snprintf(out->state, sizeof(out->state), "%s", state);

@@ -123,7 +123,7 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "last-reason", "%s", v->last_reason);
 	put(o, "pool", "%s%s%s", v->pool->cfg.name, v->group ? "/" : "",
 	    v->group ? v->group->cfg.name : "");
-	put(o, "drain", "%d", v->drain);
+	put(o, "drain", "%s", pvgpu_name_of(&pvgpu_drain_names, v->drain));
 	put_policy(o, &v->cfg.policy);
 	put_share(o, v);
 	put(o, "faults", "%" PRIu64, v->quarantine.faults);
@@ -396,21 +396,42 @@ static int write_session(struct vgpu *v, const char *path, const char *value)
 	return ENOENT;
 }
 
+/* 0, or EIO: what was changed will be forgotten. */
+static int saved(const struct daemon *d, char why[TREE_WHY])
+{
+	if (!d->unsaved[0])
+		return 0;
+	snprintf(why, TREE_WHY,
+		 "%s: it is done, and forgotten when pvgpud is started again: make room there and "
+		 "ask again",
+		 d->unsaved);
+	return EIO;
+}
+
+static int write_drain(struct vgpu *v, const char *value, char why[TREE_WHY])
+{
+	for (int to = PVGPU_DRAIN_0; to <= PVGPU_DRAIN_NOW; to++) {
+		if (strcmp(value, pvgpu_name_of(&pvgpu_drain_names, (uint64_t)to)) != 0)
+			continue;
+		vgpu_drain(v, (enum pvgpu_drain)to);
+		faults_save(v->d);
+		return saved(v->d, why);
+	}
+	snprintf(why, TREE_WHY, "drain '%.40s': must be 0, 1 or now", value);
+	return EINVAL;
+}
+
 static int write_vgpu(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
 {
 	uint64_t n;
 
-	if (!strcmp(key, "drain")) {
-		if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-			return EINVAL;
-		vgpu_drain(v, value[0] == '1');
-		return 0;
-	}
+	if (!strcmp(key, "drain"))
+		return write_drain(v, value, why);
 	if (!strcmp(key, "pardon")) {
 		if (number(value, v->quarantine.pardon, INT64_MAX, &n))
 			return EINVAL;
 		faults_pardon(v, n);
-		return 0;
+		return saved(v->d, why);
 	}
 	if (!strcmp(key, "memory") || !strcmp(key, "pool"))
 		return write_place(v, key, value, why);
@@ -440,7 +461,7 @@ static int write_pool(struct pool *p, const char *key, const char *value, char w
 		canary_clear(p);
 	else
 		return EINVAL;
-	return 0;
+	return saved(p->d, why);
 }
 
 int tree_write(struct daemon *d, const char *path, const char *value, char why[TREE_WHY])

@@ -206,11 +206,11 @@ struct vgpu {
 	uint64_t counted;       /* of the last count of those that wait */
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
 	uint64_t kills;         /* of these, ended by pvgpud */
-	bool drain;             /* takes no new session */
-	bool unsettled;         /* its place waits for a prediction of latencies */
-	uint64_t predicted_us;  /* goals.c: 99 of 100 waits; 0: it has no latency goal */
-	char last_reason[160];  /* why the last session ended */
-	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
+	enum pvgpu_drain drain;
+	bool unsettled;        /* its place waits for a prediction of latencies */
+	uint64_t predicted_us; /* goals.c: 99 of 100 waits; 0: it has no latency goal */
+	char last_reason[160]; /* why the last session ended */
+	char ctl_name[40];     /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
 	struct quarantine quarantine;
 	struct account_vgpu account;
 	struct judge judge;          /* account.c: of the memory of all its sessions */
@@ -307,8 +307,9 @@ struct daemon {
 	ev_timer watchdog;
 	bool stopping, hand_over;
 	char *live_pools, *live_groups; /* as pool_live and group_live had them last; NULL: never */
-	char waits[1024]; /* settings of pvgpud.conf that wait for the next start; "": none */
-	bool predict_now; /* latencies are predicted at once, although the loop runs */
+	char unsaved[160]; /* faults_file.c: why the last state was not written; "": it was */
+	char waits[1024];  /* settings of pvgpud.conf that wait for the next start; "": none */
+	bool predict_now;  /* latencies are predicted at once, although the loop runs */
 	bool failed; /* exit status 1: the configuration promises more memory than the GPU has, or
 			xenstore is lost */
 	ev_timer stop_limit;

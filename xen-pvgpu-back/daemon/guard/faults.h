@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults of vGPUs are counted (quarantine.h); after errors of a GPU it is checked (canary.h). Both
- * are kept across restarts of pvgpud in the file <run_dir>/faults, which exists while there is
- * something to keep.
+ * Faults of vGPUs are counted (quarantine.h); after errors of a GPU it is checked (canary.h). Both,
+ * and which vGPUs of the local link drain, are kept across restarts of pvgpud in the file
+ * <run_dir>/faults, which exists while there is something to keep.
  */
 #ifndef PVGPU_FAULTS_H
 #define PVGPU_FAULTS_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pvgpu_keys.h"
 #include "xen-pvgpu-back/daemon/rules/quarantine.h"
 #include "xen-pvgpu-back/contract/local_check.h"
 
@@ -24,6 +25,7 @@ struct fault_record {
 	SLIST_ENTRY(fault_record) link;
 	char identity[40];
 	struct quarantine q;
+	enum pvgpu_drain drain; /* of a vGPU of the local link */
 };
 
 /* ---- faults.c ---- */
@@ -55,6 +57,7 @@ uint64_t faults_left_s(const struct vgpu *v);
 void faults_load(struct daemon *d);
 /* To be called after the configuration's vGPUs are added. */
 void faults_load_pools(struct daemon *d);
+/* An error is logged and in d->unsaved. */
 void faults_save(struct daemon *d);
 /* A vGPU was added: restores its faults; it is removed: keeps them. */
 void faults_known(struct vgpu *v);

@@ -40,12 +40,12 @@ static struct quarantine_rule rule(const struct daemon *d)
 /* ---- writing ---- */
 
 static void add(json_t *vgpus, const struct daemon *d, const char *identity,
-		const struct quarantine *q)
+		const struct quarantine *q, enum pvgpu_drain drain)
 {
 	const struct quarantine_rule r = rule(d);
 	json_t *at, *users;
 
-	if (!quarantine_matters(q, &r, now_ms()))
+	if (!quarantine_matters(q, &r, now_ms()) && drain == PVGPU_DRAIN_0)
 		return;
 	at = json_array();
 	users = json_array();
@@ -54,10 +54,16 @@ static void add(json_t *vgpus, const struct daemon *d, const char *identity,
 		json_array_append_new(users, json_integer(q->user[i]));
 	}
 	json_object_set_new(vgpus, identity,
-			    json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "faults",
+			    json_pack("{s:I, s:I, s:I, s:s, s:o, s:o, s:i}", "faults",
 				      (json_int_t)q->faults, "until", (json_int_t)q->until_ms,
 				      "pardon", (json_int_t)q->pardon, "why", q->why, "at", at,
-				      "users", users));
+				      "users", users, "drain", (int)drain));
+}
+
+/* A Xen guest's is in xenstore, and one without a section drains for that. */
+static enum pvgpu_drain own_drain(const struct vgpu *v)
+{
+	return v->xen || !v->cfg.socket[0] ? PVGPU_DRAIN_0 : v->drain;
 }
 
 static json_t *make_vgpus(const struct daemon *d)
@@ -67,10 +73,10 @@ static json_t *make_vgpus(const struct daemon *d)
 	char identity[40];
 
 	SLIST_FOREACH(f, &d->fault_records, link)
-	add(vgpus, d, f->identity, &f->q);
+	add(vgpus, d, f->identity, &f->q, PVGPU_DRAIN_0);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
 		quarantine_identity(d->vgpus[i]->cfg.name, identity);
-		add(vgpus, d, identity, &d->vgpus[i]->quarantine);
+		add(vgpus, d, identity, &d->vgpus[i]->quarantine, own_drain(d->vgpus[i]));
 	}
 	return vgpus;
 }
@@ -100,11 +106,15 @@ void faults_save(struct daemon *d)
 	path_of(d, ".new", temp);
 	boot_id(boot);
 	all = json_pack("{s:s, s:o, s:o}", "boot", boot, "vgpus", vgpus, "pools", pools);
-	if (empty)
-		unlink(path);
-	else if (!all || json_dump_file(all, temp, JSON_INDENT(1)) < 0 || rename(temp, path) < 0)
-		log_warning("%s: %s; faults will be forgotten when pvgpud is started again", path,
-			    strerror(errno));
+	d->unsaved[0] = '\0';
+	if (!empty ? !all || json_dump_file(all, temp, JSON_INDENT(1)) < 0 || rename(temp, path) < 0
+		   : unlink(path) < 0 && errno != ENOENT) {
+		snprintf(d->unsaved, sizeof(d->unsaved), "%.100s: %.50s", path, strerror(errno));
+		log_warning("%s; faults and what is drained will be forgotten when pvgpud is "
+			    "started again",
+			    d->unsaved);
+		unlink(temp);
+	}
 	json_decref(all);
 }
 
@@ -129,6 +139,8 @@ static void read_vgpu(struct daemon *d, const char *identity, json_t *o)
 	f->q.faults = number_of(o, "faults");
 	f->q.until_ms = number_of(o, "until");
 	f->q.pardon = number_of(o, "pardon");
+	if (number_of(o, "drain") <= PVGPU_DRAIN_NOW)
+		f->drain = (enum pvgpu_drain)number_of(o, "drain");
 	snprintf(f->q.why, sizeof(f->q.why), "%s", why ? why : "");
 	for (size_t i = 0; i < json_array_size(at) && f->q.n < QUARANTINE_FAULTS_MAX; i++) {
 		f->q.user[f->q.n] = (uint32_t)json_integer_value(json_array_get(users, i));
@@ -210,6 +222,7 @@ void faults_known(struct vgpu *v)
 		if (strcmp(f->identity, identity) != 0)
 			continue;
 		v->quarantine = f->q;
+		v->drain = f->drain;
 		/* `pardon` may have been raised while the vGPU was detached. */
 		quarantine_pardon(&v->quarantine, v->cfg.policy.pardon);
 		SLIST_REMOVE(&v->d->fault_records, f, fault_record, link);

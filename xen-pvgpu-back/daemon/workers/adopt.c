@@ -137,7 +137,7 @@ static int reach(const struct daemon *d, const char *file)
 	return -1;
 }
 
-/* A vGPU that is not configured any more: its sessions may finish, new ones are refused. */
+/* A vGPU that is not configured any more: its sessions are ended. */
 static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool *pool)
 {
 	struct config_vgpu cfg = {.memory = 1};
@@ -148,10 +148,10 @@ static struct vgpu *former_vgpu(struct daemon *d, const char *name, struct pool 
 	strcpy(cfg.name, name);
 	v = daemon_add_vgpu(d, &cfg, pool);
 	if (v) {
-		v->drain = true;
-		log_warning("vgpu %s: not configured any more: its sessions may finish, new ones "
-			    "are refused",
-			    name);
+		v->drain = PVGPU_DRAIN_NOW;
+		log_warning("vgpu %s: not configured any more: its sessions may finish for %u ms, "
+			    "new ones are refused",
+			    name, d->cfg.shutdown_ms);
 	}
 	return v;
 }
@@ -357,7 +357,7 @@ void adopt_state(struct worker *w, const struct pvgpu_sup *m)
 	/* At once, with what is on record: the worker compares it with its STATE. */
 	supervise_meminfo(w);
 	vgpu_changed(v);
-	if (v->drain)
+	if (v->drain == PVGPU_DRAIN_NOW || d->stopping)
 		supervise_say(w, PVGPU_SUP_DRAIN, 0, d->cfg.shutdown_ms);
 	log_info("%s: adopted worker %d of %s %" PRIu64 " with %" PRIu64 " bytes", worker_name(w),
 		 (int)w->pid, w->number ? "session" : "pid", m->b, w->leased);

@@ -352,18 +352,35 @@ void vgpu_close(struct vgpu *v, bool stays)
 		unlink(v->cfg.socket);
 }
 
-void vgpu_drain(struct vgpu *v, bool on)
+/* Tells running sessions that they are to end, or that they are not. */
+static void announce(const struct vgpu *v, bool end)
 {
 	struct worker *w;
 
-	log_info("vgpu %s: %s", v->cfg.name, on ? "draining" : "takes sessions again");
-	v->drain = on;
-	if (!on)
-		return;
-	open_refuse_all(v->d, v, ESHUTDOWN, "the vGPU is draining");
 	TAILQ_FOREACH(w, &v->d->workers, link)
 	{
 		if (w->vgpu == v && w->state == CHECK_SERVING)
-			supervise_say(w, PVGPU_SUP_DRAIN, 0, v->d->cfg.shutdown_ms);
+			supervise_say(w, PVGPU_SUP_DRAIN, 0,
+				      end ? v->d->cfg.shutdown_ms : PVGPU_SUP_NO_END);
 	}
+}
+
+void vgpu_drain(struct vgpu *v, enum pvgpu_drain to)
+{
+	static const char *const said[] = {
+		[PVGPU_DRAIN_0] = "takes sessions again",
+		[PVGPU_DRAIN_1] = "draining: running sessions go on",
+		[PVGPU_DRAIN_NOW] = "draining: running sessions are ended",
+	};
+	const enum pvgpu_drain had = v->drain;
+
+	if (to == had)
+		return;
+	log_info("vgpu %s: %s", v->cfg.name, said[to]);
+	v->drain = to;
+	if (to != PVGPU_DRAIN_0)
+		open_refuse_all(v->d, v, ESHUTDOWN, "the vGPU is draining");
+	/* A pvgpud that stops has announced an end of its own. */
+	if ((to == PVGPU_DRAIN_NOW || had == PVGPU_DRAIN_NOW) && !v->d->stopping)
+		announce(v, to == PVGPU_DRAIN_NOW);
 }

@@ -55,7 +55,7 @@ void vgpu_tell(struct vgpu *v);
 /* Changes memory, pool and group: 0, or -1 with a reason and memory and pool unchanged. While it
  * has sessions it stays in its pool. */
 int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_REASON]);
-void vgpu_drain(struct vgpu *v, bool on);
+void vgpu_drain(struct vgpu *v, enum pvgpu_drain to);
 /* Moves it to another pool: it must have no session and no opening. -1: it stays. */
 int vgpu_move(struct vgpu *v, struct pool *pool);
 /* Moves it to the pool where it should be, if it has no session: its sessions have ended, or its

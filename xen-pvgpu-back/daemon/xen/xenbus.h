@@ -68,7 +68,8 @@ struct xen_vgpu {
 	bool broken;      /* xenbus_fatal was called */
 	bool adopt, lost; /* found Connected at pvgpud's start; could not be connected then */
 	bool offer;       /* found Closed at pvgpud's start: offered again */
-	bool online, drain, found;
+	bool online, found;
+	enum pvgpu_drain drain; /* as the policy had it last */
 };
 
 /* ---- xenctl*.c, called by xenbus*.c ---- */

@@ -24,6 +24,8 @@ void adopt_lost(struct worker *w)
 {
 	lease_down(w);
 	gpu_gate_lost(w);
+	/* The next pvgpud knows whether the session is to end, and says so. */
+	w->drain_ns = 0;
 	watch(w, EPOLL_CTL_DEL, PVGPU_SUP_CONTROL_FD, FROM_CONTROL);
 	if (watch(w, EPOLL_CTL_ADD, PVGPU_SUP_ADOPT_FD, FROM_ADOPT) < 0)
 		worker_end(w, PVGPU_END_FAILED, "cannot wait for a new pvgpud: %s",

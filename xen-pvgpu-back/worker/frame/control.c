@@ -37,6 +37,11 @@ int control_say(struct worker *w, uint32_t kind, uint64_t a, uint64_t b, const c
 
 static void drain(struct worker *w, uint64_t grace_ms)
 {
+	if (grace_ms == PVGPU_SUP_NO_END) {
+		w->drain_ns = 0;
+		worker_log(w, "draining: the end that was announced is taken back");
+		return;
+	}
 	if (grace_ms > 24ull * 3600 * 1000)
 		grace_ms = 24ull * 3600 * 1000;
 	w->drain_ns = pvgpu_poll_now() + grace_ms * 1000000u;
