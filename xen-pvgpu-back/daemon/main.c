@@ -286,7 +286,8 @@ static int make_run_dir(struct daemon *d)
 	}
 	d->held = held_open(d->cfg.run_dir);
 	if (!d->held) {
-		fprintf(stderr, "pvgpud: %s/held: %s\n", d->cfg.run_dir, strerror(errno));
+		fprintf(stderr, "pvgpud: %s/held: %s%s\n", d->cfg.run_dir, strerror(errno),
+			errno == ENOSPC ? ": make room in the file system of run_dir" : "");
 		return -1;
 	}
 	return 0;
