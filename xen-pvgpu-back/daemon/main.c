@@ -120,7 +120,8 @@ static int use_simulated(struct config *c, char error[CONFIG_ERROR])
 	}
 	/* Without it a reset fails: never NVIDIA's tool on another GPU. */
 	(void)find_near(c->gpu_reset, places, "simcuda-reset", X_OK);
-	c->health_user[0] = '\0'; /* the simulated GPU's files belong to pvgpud's user */
+	c->sandbox_files[0] = '\0'; /* it needs no device */
+	c->health_user[0] = '\0';   /* the simulated GPU's files belong to pvgpud's user */
 	c->xen = CONFIG_XEN_OFF;
 	return 0;
 }
