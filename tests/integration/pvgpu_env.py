@@ -136,6 +136,9 @@ class PvgpuEnv:
         self.settings = {"lease_wait_ms": 60000, "adopt_timeout_ms": 60000, "worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
                          "sandbox": os.environ.get("PVGPU_SANDBOX", "full"),
                          **(settings or {})}
+        # The simulated GPU needs no device, whatever lies in /dev.
+        if "simcuda" in self.libcuda:
+            self.settings.setdefault("sandbox_files", "")
         # The accounting is on, so that every test shows that it ends no honest worker.
         if not libcuda:
             nvml = os.path.join(self.build, "simcuda", "libnvidia-ml.so.1")

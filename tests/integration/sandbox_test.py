@@ -6,10 +6,12 @@ Of a kernel or a container that lacks a part, and of a pvgpud that is not root, 
 """
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import re
 import subprocess
+import tempfile
 import unittest
 
 from pvgpu_env import PvgpuEnv, build_dir, program, state_of, wait_for
@@ -67,6 +69,16 @@ def vecadd(env, vgpu):
 class Seen(unittest.TestCase):
     """From outside."""
 
+    # In a mount namespace: the folders and devices of /dev, and a link named as a device of NVIDIA's.
+    WITH_DEVICE = """mount --make-rprivate / && d=$(mktemp -d) && mount -t tmpfs -o mode=755 none "$d" || exit 1
+for e in /dev/*; do at=$d/${e##*/}
+    if [ -L "$e" ]; then cp -a "$e" "$at"
+    elif [ -d "$e" ]; then mkdir "$at" && mount --rbind "$e" "$at"
+    elif [ -c "$e" ]; then : >"$at" && mount --bind "$e" "$at"
+    fi
+done
+ln -sf null "$d/nvidiactl" && mount --move "$d" /dev && rmdir "$d" && exec "$@\""""
+
     def check_worker(self, pid):
         wait_for("the seal", lambda: status(pid)["Seccomp"] == "2")
         s = status(pid)
@@ -107,6 +119,27 @@ class Seen(unittest.TestCase):
             uids = [self.check_worker(pid) for pid in env.workers()]
             self.assertEqual(len(set(uids)), 3, uids)
             finish(*guests)
+
+    def test_simulated_beside_a_gpu(self):
+        """A simulated GPU needs no device: its workers get none of those that the machine has."""
+        with tempfile.TemporaryDirectory() as d:
+            run, log_path, sock = f"{d}/run", f"{d}/log", f"{d}/run/try.sock"
+            with open(log_path, "w") as log:
+                daemon = subprocess.Popen(["unshare", "--mount", "sh", "-c", self.WITH_DEVICE, "sh", program("pvgpud"), "--simulated", "--run-dir", run,
+                                           "--vgpu", "try:memory=64M", "--set", f"env=SIMCUDA_GPU={d}/gpu"],
+                                          stdin=subprocess.DEVNULL, stderr=log)
+            try:
+                wait_for("its socket", lambda: os.path.exists(sock) or daemon.poll() is not None)
+                self.assertTrue(os.path.islink(f"/proc/{daemon.pid}/root/dev/nvidiactl"), pathlib.Path(log_path).read_text())
+                guest = subprocess.Popen([os.path.join(build_dir(), "programs", "occupy"), "1000000000", "200", "8", "1"], stdout=subprocess.DEVNULL,
+                                         env={**os.environ, "PVGPU_SOCKET": sock, "LD_LIBRARY_PATH": os.path.join(build_dir(), "lib")})
+                ask = [program("pvgpuctl"), "--run-dir", run, "sessions", "--json"]
+                sessions = wait_for("its session", lambda: json.loads(subprocess.run(ask, capture_output=True, text=True, check=True).stdout).get("try"))
+                self.check_worker(int(next(iter(sessions.values()))["pid"]))
+                finish(guest)
+            finally:
+                daemon.terminate()
+                daemon.wait(LIMIT)
 
     def test_restarts(self):
         """Sandboxed workers are adopted, and their users are nobody else's."""
@@ -169,6 +202,14 @@ class Tried(unittest.TestCase):
         doors = words(r.stdout)
         for door in ("open-file", "open-memory-of-init", "kill-init", "setuid", "mount", "chroot", "execve", "raise-limit"):
             self.assertEqual(doors[door], "shut", door)
+
+    def test_files_are_as_configured(self):
+        """What libcuda may do depends on sandbox_files, and not on whether such a file exists now."""
+        for files in ("/dev/null", "/dev/no-such-device"):
+            r = check("--uid", str(FIRST), "--sandbox-files", files)
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+            self.assertNotIn("executable-memory", words(r.stdout), files)
+        self.assertEqual(words(check("--uid", str(FIRST), "--sandbox-files", "").stdout)["executable-memory"], "shut")
 
     def refuses(self, door, **settings):
         """A worker whose check finds that door open; pvgpud's last words, None when it serves."""

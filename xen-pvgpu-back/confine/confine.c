@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -162,4 +163,23 @@ int confine_close(const struct confine *c, char *reason, size_t cap)
 	if (err || (calls_close(filter) < 0 && !confine_is_absent(errno)))
 		return failed("system calls", reason, cap);
 	return 0;
+}
+
+int confine_each_file(const char *list, int (*each)(const char *path, void *arg), void *arg)
+{
+	char pattern[256];
+	int r = 0;
+
+	for (size_t n; list && *list && !r; list += n + (list[n] == ',')) {
+		glob_t found;
+
+		n = strcspn(list, ",");
+		snprintf(pattern, sizeof(pattern), "%.*s", (int)n, list);
+		if (glob(pattern, 0, NULL, &found) != 0)
+			continue;
+		for (size_t i = 0; i < found.gl_pathc && !r; i++)
+			r = each(found.gl_pathv[i], arg);
+		globfree(&found);
+	}
+	return r;
 }

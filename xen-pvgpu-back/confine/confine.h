@@ -33,6 +33,9 @@ bool confine_is_absent(int err);
 int confine_drop_bounds(void);
 int confine_drop_capabilities(void);
 int confine_limit(int what, rlim_t most);
+/* The files that a list of patterns, with commas between them, names, to `each`, while that returns
+ * 0. */
+int confine_each_file(const char *list, int (*each)(const char *path, void *arg), void *arg);
 /* It goes before the services of its machine when memory is short, whatever its parent is. */
 void confine_goes_first(void);
 

@@ -120,7 +120,8 @@ static int use_simulated(struct config *c, char error[CONFIG_ERROR])
 	}
 	/* Without it a reset fails: never NVIDIA's tool on another GPU. */
 	(void)find_near(c->gpu_reset, places, "simcuda-reset", X_OK);
-	c->health_user[0] = '\0'; /* the simulated GPU's files belong to pvgpud's user */
+	c->sandbox_files[0] = '\0'; /* it needs no device */
+	c->health_user[0] = '\0';   /* the simulated GPU's files belong to pvgpud's user */
 	c->xen = CONFIG_XEN_OFF;
 	return 0;
 }
@@ -286,7 +287,8 @@ static int make_run_dir(struct daemon *d)
 	}
 	d->held = held_open(d->cfg.run_dir);
 	if (!d->held) {
-		fprintf(stderr, "pvgpud: %s/held: %s\n", d->cfg.run_dir, strerror(errno));
+		fprintf(stderr, "pvgpud: %s/held: %s%s\n", d->cfg.run_dir, strerror(errno),
+			errno == ENOSPC ? ": make room in the file system of run_dir" : "");
 		return -1;
 	}
 	return 0;

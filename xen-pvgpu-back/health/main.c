@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <getopt.h>
-#include <glob.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -39,26 +38,25 @@ static const char usage[] =
 	"\n"
 	"  --nvml LIBRARY   NVIDIA's management library, a path or a name\n"
 	"  --period-ms N    a round each N ms (default 100)\n"
+	"  --devices P,...  patterns of the device files that the library needs (default none)\n"
 	"  --user NAME      become this user if started as root\n"
 	"  --sandbox MODE   full (default), no-seccomp or off, as pvgpud.conf(5) has it; the "
 	"latter two close none\n"
 	"  --help, --version\n";
 
 struct options {
-	const char *nvml, *user;
+	const char *nvml, *user, *devices;
 	unsigned int period_ms;
 	bool closed;
 };
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {{"nvml", required_argument, NULL, 'n'},
-					      {"period-ms", required_argument, NULL, 'p'},
-					      {"user", required_argument, NULL, 'u'},
-					      {"help", no_argument, NULL, 'h'},
-					      {"sandbox", required_argument, NULL, 's'},
-					      {"version", no_argument, NULL, 'v'},
-					      {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+		{"nvml", required_argument, NULL, 'n'}, {"period-ms", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'}, {"devices", required_argument, NULL, 'd'},
+		{"help", no_argument, NULL, 'h'},       {"sandbox", required_argument, NULL, 's'},
+		{"version", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0}};
 	char *end = NULL;
 	int c;
 
@@ -70,6 +68,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'u':
 			o->user = optarg;
+			break;
+		case 'd':
+			o->devices = optarg;
 			break;
 		case 's':
 			o->closed = !strcmp(optarg, "full");
@@ -178,34 +179,43 @@ static bool has_socket(void)
 	return fstat(STDOUT_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+struct devices {
+	char *path[FILES + 1];
+	size_t n;
+};
+
+static int add_device(const char *path, void *arg)
+{
+	struct devices *d = arg;
+
+	d->path[d->n] = strdup(path);
+	d->n += d->path[d->n] != NULL;
+	return d->n == FILES;
+}
+
 /* After NVML has done once all that it will be asked for. The needs of NVIDIA's library after that
  * are not proven: it may read files that every user may, and talk to its devices. */
-static void close_sandbox(void)
+static void close_sandbox(const char *devices)
 {
 	static const char *const read[] = {"/proc", "/sys", "/dev", "/usr", "/lib", "/lib64", NULL};
 	static const char *const calls[] = {"open",       "openat",    "access",     "faccessat",
 					    "faccessat2", "readlink",  "readlinkat", "stat",
 					    "lstat",      "statx",     "statfs",     "getdents64",
 					    "getppid",    "getresuid", "getresgid"};
-	const char *write[FILES + 1];
-	glob_t devices;
+	struct devices d = {.n = 0};
 	char reason[160];
-	size_t n = 0;
 
-	if (glob("/dev/nvidia*", 0, NULL, &devices) == 0)
-		for (; n < devices.gl_pathc && n < FILES; n++)
-			write[n] = devices.gl_pathv[n];
-	write[n] = NULL;
+	confine_each_file(devices, add_device, &d);
 	if (confine_close(&(struct confine){.read = read,
-					    .write = write,
+					    .write = (const char *const *)d.path,
 					    .calls = calls,
 					    .call_n = sizeof(calls) / sizeof(calls[0]),
-					    .ioctls = 'F',
+					    .ioctls = devices && *devices ? 'F' : 0,
 					    .files = FILES},
 			  reason, sizeof(reason)) < 0)
 		trouble(reason);
-	if (n)
-		globfree(&devices);
+	while (d.n)
+		free(d.path[--d.n]);
 }
 
 static void run(struct sample *s, unsigned int period_ms)
@@ -264,6 +274,6 @@ int main(int argc, char **argv)
 	/* libc loads it late, or aborts, when a thread is cancelled. */
 	dlopen("libgcc_s.so.1", RTLD_NOW);
 	if (o.closed)
-		close_sandbox();
+		close_sandbox(o.devices);
 	run(&sample, o.period_ms);
 }

@@ -30,7 +30,7 @@ class Local:
         self.lab = lab
         ways = ",".join(f"{how}:{how}" for how in WAYS)
         words = [f"--set env={k}={v}" for k, v in {**vgpu.WORKER_ENV, "PVGPU_ESCAPE": ways}.items()]
-        words += [f"--set worker={WORKER} --set libcuda={vgpu.TOP}/simcuda/libcuda.so.1 --set libnvml= --set xen=off",
+        words += [f"--set worker={WORKER} --set libcuda={vgpu.TOP}/simcuda/libcuda.so.1 --set sandbox_files= --set libnvml= --set xen=off",
                   f"--set worker_memory={MEMORY}M --set worker_pids={PIDS} --set worker_grace_ms=1000",
                   *(f"--vgpu {name}:memory=64M,weight=300" for name in (*WAYS, "good"))]
         self.process = lab.dom0.start(f"exec {vgpu.TOP}/bin/pvgpud --run-dir {vgpu.RUN_DIR} {' '.join(words)}")

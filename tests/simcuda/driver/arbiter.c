@@ -368,8 +368,13 @@ int arbiter_open(void)
 				strerror(-fd));
 			return fd;
 		}
-		if (fstat(fd, &st) || (!st.st_size && ftruncate(fd, sizeof(*gpu))))
+		if (fstat(fd, &st))
 			err = -errno;
+		else if (!st.st_size) /* sparse, it would be a SIGBUS where there is no room */
+			err = -posix_fallocate(fd, 0, sizeof(*gpu));
+		if (err)
+			fprintf(stderr, "simcuda: SIMCUDA_GPU %s: %zu bytes: %s\n", sim_config.gpu,
+				sizeof(*gpu), strerror(-err));
 		if (!err && st.st_size && (size_t)st.st_size != sizeof(*gpu)) {
 			unlink(sim_config.gpu);
 			close(fd);

@@ -32,7 +32,7 @@ int dirt_open(void)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (!ftruncate(fd, sizeof(*dirt)))
+	if (!posix_fallocate(fd, 0, sizeof(*dirt)))
 		p = mmap(NULL, sizeof(*dirt), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (p == MAP_FAILED)

@@ -221,6 +221,7 @@ void share_restore(struct vgpu *v, const struct tenant_stats *before)
 void share_stats(const struct vgpu *v, struct tenant_stats *out)
 {
 	tenant_stats(v->tenant, out);
+	usage_look(v->d->share->usage);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *t, int events)
@@ -235,7 +236,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int events)
 
 		if (!v->sessions)
 			continue;
-		tenant_stats(v->tenant, &n);
+		share_stats(v, &n);
 		if (n.gpu_ns + n.commands == v->ticked)
 			continue;
 		v->ticked = n.gpu_ns + n.commands;
@@ -302,7 +303,7 @@ void share_stop(struct daemon *d, bool leave)
 			schedule_free(d->pools[i]->schedule);
 		d->pools[i]->schedule = NULL;
 	}
-	usage_close(s->usage, d->cfg.run_dir, !leave);
+	usage_close(s->usage, !leave);
 	d->share = NULL;
 	free(s);
 }

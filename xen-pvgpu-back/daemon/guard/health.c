@@ -222,6 +222,8 @@ static int run(struct health *h, int out)
 			      period,
 			      "--sandbox",
 			      config_sandbox_name(c->sandbox),
+			      "--devices",
+			      c->sandbox_files,
 			      c->health_user[0] ? "--user" : NULL,
 			      c->health_user,
 			      NULL};

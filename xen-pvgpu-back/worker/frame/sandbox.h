@@ -38,7 +38,7 @@ struct sandbox {
 	const char *files; /* patterns with commas between them: what the root holds; "": nothing */
 	const char *preload; /* libraries with commas between them that the far end loads lazily */
 	unsigned int parts;  /* that are closed */
-	bool opens;          /* some file was found: the far end may open files */
+	bool opens;          /* there are such patterns: the far end may open files */
 	struct sock_fprog *filter; /* ready to be loaded; NULL: there is none */
 };
 
@@ -54,8 +54,6 @@ int sandbox_close_calls(struct sandbox *s, char *reason, size_t cap);
 
 /* sandbox_root.c: -1 with errno, or 0. */
 int sandbox_root(struct sandbox *s);
-/* The next of the files that a list of patterns names, to `each`, while that returns 0. */
-int sandbox_each_file(const char *list, int (*each)(const char *path, void *arg), void *arg);
 
 /* sandbox_landlock.c: -1 with errno, or a file for the other, which closes it and returns 0. */
 int sandbox_landlock_rules(const struct sandbox *s);

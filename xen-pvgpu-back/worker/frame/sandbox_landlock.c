@@ -3,6 +3,7 @@
  * A second lock on what the empty root and the filter shut, of the decoding thread and those that
  * it starts; the far end's own are not bound.
  */
+#include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/confine/landlock.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ int sandbox_landlock_rules(const struct sandbox *s)
 
 	if (landlock_open(&l) < 0)
 		return -1;
-	if (sandbox_each_file(s->files, allow, &l) == 0)
+	if (confine_each_file(s->files, allow, &l) == 0)
 		return l.fd;
 	close(l.fd);
 	return -1;

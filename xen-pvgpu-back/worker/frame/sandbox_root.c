@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/confine/confine.h"
+
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define SIZES "size=64k,nr_inodes=256,mode=0755"
-
-int sandbox_each_file(const char *list, int (*each)(const char *path, void *arg), void *arg)
-{
-	char pattern[256];
-	int r = 0;
-
-	for (size_t n; list && *list && !r; list += n + (list[n] == ',')) {
-		glob_t found;
-
-		n = strcspn(list, ",");
-		snprintf(pattern, sizeof(pattern), "%.*s", (int)n, list);
-		if (glob(pattern, 0, NULL, &found) != 0)
-			continue;
-		for (size_t i = 0; i < found.gl_pathc && !r; i++)
-			r = each(found.gl_pathv[i], arg);
-		globfree(&found);
-	}
-	return r;
-}
 
 /* In the directory that is to be the root, at the same path as in the old one. */
 static int bind(const char *path, void *arg)
@@ -112,7 +94,7 @@ int sandbox_root(struct sandbox *s)
 		return -1;
 	if (mount("none", at, "tmpfs", FLAGS, SIZES) < 0 || chdir(at) < 0)
 		return -1;
-	if (sandbox_each_file(s->files, bind, NULL) < 0)
+	if (confine_each_file(s->files, bind, NULL) < 0)
 		return -1;
 	if (mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | FLAGS, NULL) < 0 ||
 	    mount(".", "/", NULL, MS_MOVE, NULL) < 0)
