@@ -28,7 +28,7 @@ FAULTS = {
     "mutate:atom": ["histogram", "streams"],
     "mutate:shfl": ["reduce"],
     "mutate:cmp": ["reduce", "vecadd", "printf"],
-    "mutate:copy-tail": ["copies", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
+    "mutate:copy-tail": ["copies", "pending", "pinned", "params", "fatbin", "fork", "threads", "contexts", "library",
                          "churn", "crowd", "names", "pinned_many", "cublas", "arrays", "pools", "vmm",
                          "graphmem", "forms", "managed", "graphany", "graphevents", "graphcalls", "graphattrs"],
     "mutate:filter": ["textures"],

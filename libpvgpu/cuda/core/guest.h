@@ -324,6 +324,12 @@ struct target {
 	bool captured; /* it becomes a node of a graph */
 };
 
+/* The worker's handle that tells streams apart: a context's for its default stream. */
+static inline uint64_t target_key(const struct target *t)
+{
+	return t->stream ? t->stream : t->ctx->o.wire;
+}
+
 /* The calling thread's own stream in c, made at its first use. */
 int stream_of_thread(struct ctx *c, struct stream **out);
 /* Give back the thread's own streams: at its end. */
@@ -727,21 +733,31 @@ void managed_forget(const struct range *r);
 struct slot {
 	struct pvgpu_mark mark;
 	struct slot *next;
-	char *mem; /* STAGING_PIECE bytes */
+	char *mem;
+	uint64_t size;   /* STAGING_PIECE or STAGING_SMALL */
+	uint64_t stream; /* the key of the one in which it is in flight */
 };
 /* Measured on two CPUs (docs/performance.md): smaller pieces wake the other side too often. */
-enum { STAGING_PIECE = 2048 * 1024, STAGING_DEPTH = 4, STAGING_WAIT_ABOVE = 64 * 1024 };
+enum {
+	STAGING_PIECE = 2048 * 1024,
+	STAGING_SMALL = 64 * 1024, /* copies up to this size take pieces of this size */
+	STAGING_DEPTH = 4,
+	STAGING_WAIT_ABOVE = 64 * 1024,
+};
 
 /*
  * The pieces of one copy, used in turn, so that they stay in the cache. All copies share one pool
  * of pieces: depth is how many this one has, 0 while it may still get STAGING_DEPTH. A copy that
- * holds a piece never waits for another copy's, or copies could deadlock.
+ * holds a piece never waits for another copy's, or copies could deadlock; where there is memory, no
+ * copy waits for one of another stream.
  */
 struct staging {
 	struct slot *slot[STAGING_DEPTH];
-	unsigned int next; /* number of the next piece; its place is that modulo depth */
+	uint64_t stream, size; /* of its pieces */
+	unsigned int next;     /* number of the next piece; its place is that modulo depth */
 	unsigned int depth;
 };
+struct staging staging_begin(const struct target *t, uint64_t len);
 
 /* Have one piece at least, before pinned memory takes all of the arena: without any, copies travel
  * in records of 4 KiB. */
@@ -768,9 +784,6 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len);
 
 /* The size of a copy's pieces. */
 uint64_t staging_piece(uint64_t len);
-/* Pieces for a copy that nobody waits for, up to n; returns how many. Never waits. */
-unsigned int staging_lend(struct slot **slot, unsigned int n);
-void staging_return(struct slot *const *slot, unsigned int n);
 /* One piece for as long as its caller likes; NULL: there is no arena memory or the session is dead.
  * in_flight: a command with the piece's mark is on its way, and the piece is free after that. */
 struct slot *staging_take(void);
@@ -821,10 +834,23 @@ struct reservation {
 	unsigned int maps;
 };
 
-/* move.c: asynchronous copies from and to memory that the worker does not reach. MOVE_BUSY: not
- * now, or not with this worker. */
+/* move.c: asynchronous copies from and to memory that the worker does not reach, in pieces. */
+struct moving {
+	uint64_t user, extent; /* the application's memory that it touches */
+	uint64_t dev, len;     /* of a linear copy */
+	void *what;            /* of the functions; freed when the copy has ended */
+	bool to_device;
+	unsigned int pieces;
+	uint64_t piece; /* bytes of the arena that one takes at most */
+	/* Copy piece k between the application's memory and mem: in another thread. */
+	void (*pack)(const struct moving *v, unsigned int k, char *mem);
+	/* Post the copy of piece k between mem and the device. */
+	int (*post)(const struct moving *v, const struct target *t, unsigned int k, char *mem,
+		    struct pvgpu_mark *m);
+};
+/* MOVE_BUSY: there is no memory, or not with this worker; `what` is the caller's then. */
 enum { MOVE_BUSY = -1 };
-int move_async(const struct target *t, uint64_t dev, void *user, uint64_t len, bool to_device);
+int move_async(const struct target *t, const struct moving *v);
 /* Has any of them not ended? */
 bool move_pending(void);
 /* The application's memory goes: none touches it from here on. */

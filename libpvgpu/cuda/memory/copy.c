@@ -54,13 +54,47 @@ int side_of_any(uint64_t addr, uint64_t len, enum side *side)
 	return side_of_host(addr, len, side);
 }
 
+static uint64_t piece_len(const struct moving *v, unsigned int k)
+{
+	const uint64_t left = v->len - k * v->piece;
+
+	return left < v->piece ? left : v->piece;
+}
+
+static void pack(const struct moving *v, unsigned int k, char *mem)
+{
+	char *const user = (char *)(uintptr_t)v->user + k * v->piece;
+
+	memcpy(v->to_device ? mem : user, v->to_device ? user : mem, piece_len(v, k));
+}
+
+static int post(const struct moving *v, const struct target *t, unsigned int k, char *mem,
+		struct pvgpu_mark *m)
+{
+	const uint64_t dev = v->dev + k * v->piece, arena = (uintptr_t)mem;
+
+	return pvgpu_do_copy_mark(session(), m, t->ctx->o.wire, t->stream,
+				  v->to_device ? dev : arena, v->to_device ? arena : dev,
+				  piece_len(v, k));
+}
+
 static int copy_registered(const struct target *t, const struct copy *c)
 {
-	if (c->dst_side == SIDE_DEVICE)
-		return move_async(t, c->dst, (void *)(uintptr_t)c->src, c->len, true);
-	if (c->src_side == SIDE_DEVICE)
-		return move_async(t, c->src, (void *)(uintptr_t)c->dst, c->len, false);
-	return MOVE_BUSY;
+	const bool to_device = c->dst_side == SIDE_DEVICE;
+	const uint64_t most = staging_piece(c->len), piece = c->len < most ? c->len : most;
+	const struct moving v = {
+		.user = to_device ? c->src : c->dst,
+		.extent = c->len,
+		.dev = to_device ? c->dst : c->src,
+		.len = c->len,
+		.to_device = to_device,
+		.pieces = (unsigned int)((c->len + piece - 1) / piece),
+		.piece = piece,
+		.pack = pack,
+		.post = post,
+	};
+
+	return to_device || c->src_side == SIDE_DEVICE ? move_async(t, &v) : MOVE_BUSY;
 }
 
 int copy_between(const struct target *t, const struct copy *c)

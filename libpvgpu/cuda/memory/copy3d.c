@@ -5,6 +5,7 @@
 #include "cuda/memory/array.h"
 #include "cuda/memory/copy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One operand: addr is the box's first byte, slices are pitch * height apart; or an array, and
@@ -185,13 +186,68 @@ static int post(const struct target *t, struct pvgpu_mark *m, const struct place
 }
 
 static int post_part(const struct target *t, const struct box *b, const struct part *p,
-		     struct slot *s, bool to_device)
+		     const char *at, struct pvgpu_mark *m, bool to_device)
 {
-	const struct place mem = {.addr = (uintptr_t)s->mem, .pitch = b->width, .height = p->rows};
+	const struct place mem = {.addr = (uintptr_t)at, .pitch = b->width, .height = p->rows};
 	const struct place dev = from(to_device ? &b->dst : &b->src, p->slice, p->row);
 
-	return post(t, &s->mark, to_device ? &dev : &mem, to_device ? &mem : &dev, b->width,
-		    p->rows, p->depth);
+	return post(t, m, to_device ? &dev : &mem, to_device ? &mem : &dev, b->width, p->rows,
+		    p->depth);
+}
+
+/* An asynchronous copy from or to registered memory: what its pieces are. */
+struct registered {
+	struct box box;
+	struct part part[];
+};
+
+static void pack_piece(const struct moving *v, unsigned int k, char *mem)
+{
+	const struct registered *g = v->what;
+
+	pack(&g->box, &g->part[k], mem, v->to_device);
+}
+
+static int post_piece(const struct moving *v, const struct target *t, unsigned int k, char *mem,
+		      struct pvgpu_mark *m)
+{
+	const struct registered *g = v->what;
+
+	return post_part(t, &g->box, &g->part[k], mem, m, v->to_device);
+}
+
+/* MOVE_BUSY: as move_async(). */
+static int copy_registered(const struct target *t, const struct box *b)
+{
+	const bool to_device = b->dst.side == SIDE_DEVICE;
+	const struct place *user = to_device ? &b->src : &b->dst;
+	struct moving v = {.user = user->addr, .to_device = to_device};
+	struct registered *g;
+	struct part p = {.rows = 0};
+	int r;
+
+	while (next_part(b, &p))
+		v.pieces++;
+	g = malloc(sizeof(*g) + v.pieces * sizeof(g->part[0]));
+	if (!g)
+		return MOVE_BUSY;
+	g->box = *b;
+	p = (struct part){.rows = 0};
+	for (unsigned int k = 0; next_part(b, &p); k++) {
+		const uint64_t bytes = b->width * p.rows * p.depth;
+
+		g->part[k] = p;
+		if (v.piece < bytes)
+			v.piece = bytes;
+	}
+	extent(b, user, &v.extent);
+	v.what = g;
+	v.pack = pack_piece;
+	v.post = post_piece;
+	r = move_async(t, &v);
+	if (r == MOVE_BUSY)
+		free(g);
+	return r;
 }
 
 static int copy_rows(const struct target *t, const struct box *b);
@@ -208,7 +264,7 @@ static int without_piece(const struct target *t, const struct box *b)
 
 static int write_box(const struct target *t, const struct box *b)
 {
-	struct staging st = {.next = 0};
+	struct staging st = staging_begin(t, b->width * b->rows * b->depth);
 	struct part p = {.rows = 0};
 	int r = 0;
 
@@ -224,7 +280,7 @@ static int write_box(const struct target *t, const struct box *b)
 			break;
 		}
 		pack(b, &p, s->mem, true);
-		r = post_part(t, b, &p, s, true);
+		r = post_part(t, b, &p, s->mem, &s->mark, true);
 		if (r)
 			staging_unused(&st);
 	}
@@ -239,7 +295,7 @@ static int read_box(const struct target *t, const struct box *b)
 	struct part p = {.rows = 0}, parts[STAGING_DEPTH];
 	struct slot *slots[STAGING_DEPTH];
 	unsigned int posted = 0, taken = 0;
-	struct staging st = {.next = 0};
+	struct staging st = staging_begin(t, b->width * b->rows * b->depth);
 	bool more = next_part(b, &p);
 	int r = 0, done;
 
@@ -252,7 +308,8 @@ static int read_box(const struct target *t, const struct box *b)
 		if (more && !r && posted - taken < staging_hold(&st)) {
 			parts[i] = p;
 			slots[i] = staging_next(&st);
-			r = slots[i] ? post_part(t, b, &p, slots[i], false) : staging_failure();
+			r = slots[i] ? post_part(t, b, &p, slots[i]->mem, &slots[i]->mark, false)
+				     : staging_failure();
 			if (!r)
 				posted++;
 			else if (slots[i])
@@ -312,11 +369,16 @@ static int copy_box(const struct target *t, const struct box *b)
 	}
 	if (b->width > STAGING_PIECE || (d->side != SIDE_DEVICE && s->side != SIDE_DEVICE))
 		return copy_rows(t, b);
-	if (d->side == SIDE_DEVICE) {
-		r = b->async && s->side == SIDE_REGISTERED ? stream_drain(t) : 0;
-		return r ? r : write_box(t, b);
+	/* As in copy_between(). */
+	if (b->async && (s->side == SIDE_REGISTERED || d->side == SIDE_REGISTERED)) {
+		r = copy_registered(t, b);
+		if (r != MOVE_BUSY)
+			return r;
+		r = stream_drain(t);
+		if (r)
+			return r;
 	}
-	return read_box(t, b);
+	return d->side == SIDE_DEVICE ? write_box(t, b) : read_box(t, b);
 }
 
 static int copy(const struct operand *dst, const struct operand *src, struct box *b,

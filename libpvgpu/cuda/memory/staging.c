@@ -11,82 +11,178 @@
 #include "link/cancel.h"
 
 enum {
-	SLOTS_MAX = 32,
 	PIECE_MIN = 256 * 1024, /* below it a wake-up costs more than overlapping saves */
 	PAGE = 4096,
 };
+/* Pieces that are in use by nobody are kept up to this. */
+#define IDLE_MOST (64ull << 20)
+/* Pieces that copies of one stream have in flight, before the next waits for the oldest. */
+#define STREAM_MOST (16ull << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
 static struct slot *free_slots;
 static struct slot *posted, **posted_end = &posted; /* oldest first */
+static uint64_t idle;                               /* bytes of free slots */
 static unsigned int slots;
-static unsigned int lent; /* of these, to copies that nobody waits for: half at most */
 
-/* Under lock: a posted slot whose mark is done. */
-static struct slot *reap(void)
-{
-	for (struct slot **at = &posted, *s; (s = *at); at = &s->next) {
-		if (!pvgpu_mark_poll(session(), &s->mark))
-			continue;
-		*at = s->next;
-		if (!s->next)
-			posted_end = at;
-		return s;
-	}
-	return NULL;
-}
-
-static struct slot *slot_make(void)
+static struct slot *slot_make(uint64_t size)
 {
 	struct slot *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
-	s->mem = pvgpu_arena_alloc(session(), STAGING_PIECE, true);
+	s->size = size;
+	s->mem = pvgpu_arena_alloc(session(), size, true);
 	if (s->mem)
 		return s;
 	free(s);
 	return NULL;
 }
 
+static void slot_free(struct slot *s)
+{
+	if (!s)
+		return;
+	pvgpu_arena_free(session(), s->mem);
+	free(s);
+}
+
+/* Under lock: true when the slot is kept. */
+static bool keep(struct slot *s)
+{
+	if (idle + s->size > IDLE_MOST) {
+		slots--;
+		return false;
+	}
+	s->next = free_slots;
+	free_slots = s;
+	idle += s->size;
+	return true;
+}
+
+/* Under lock: out of the list. */
+static struct slot *take_posted(struct slot **at)
+{
+	struct slot *s = *at;
+
+	*at = s->next;
+	if (!s->next)
+		posted_end = at;
+	return s;
+}
+
+/* Under lock: posted slots whose marks are done become free; returns those that are not kept. */
+static struct slot *reap(void)
+{
+	struct slot *over = NULL, **at = &posted;
+
+	/* It drains replies, and so says it of the others, too. */
+	if (posted)
+		pvgpu_mark_poll(session(), &posted->mark);
+	while (*at) {
+		struct slot *s;
+
+		if (!__atomic_load_n(&(*at)->mark.done, __ATOMIC_ACQUIRE)) {
+			at = &(*at)->next;
+			continue;
+		}
+		s = take_posted(at);
+		if (!keep(s)) {
+			s->next = over;
+			over = s;
+		}
+	}
+	return over;
+}
+
+/* Under lock: a free slot of that size, or any that is larger. */
+static struct slot *take_free(uint64_t size, bool larger)
+{
+	for (struct slot **at = &free_slots, *s; (s = *at); at = &s->next) {
+		if (s->size != size && !(larger && s->size > size))
+			continue;
+		*at = s->next;
+		idle -= s->size;
+		return s;
+	}
+	return NULL;
+}
+
+/* Under lock: the oldest posted slot of at least that size, of this stream or of any. */
+static struct slot *take_oldest(uint64_t size, uint64_t stream, bool any)
+{
+	for (struct slot **at = &posted; *at; at = &(*at)->next) {
+		if ((*at)->size >= size && (any || (*at)->stream == stream))
+			return take_posted(at);
+	}
+	return NULL;
+}
+
+/* Under lock: bytes of slots in flight. */
+static uint64_t bytes_of(uint64_t stream)
+{
+	uint64_t bytes = 0;
+
+	for (const struct slot *s = posted; s; s = s->next)
+		bytes += s->stream == stream ? s->size : 0;
+	return bytes;
+}
+
+/* Under lock, dropped meanwhile: one more; NULL: no memory. */
+static struct slot *add_slot(uint64_t size)
+{
+	struct slot *s;
+
+	slots++;
+	pthread_mutex_unlock(&lock);
+	s = slot_make(size);
+	pthread_mutex_lock(&lock);
+	slots -= !s;
+	return s;
+}
+
+/* Under lock, dropped meanwhile: a free slot. Else *wait is the oldest to wait for, if any: of the
+ * stream, or, where there is no memory, of any. */
+static struct slot *slot_find(uint64_t size, uint64_t stream, struct slot **wait)
+{
+	struct slot *over = NULL;
+	struct slot *s = take_free(size, false);
+
+	*wait = NULL;
+	if (!s && posted) {
+		over = reap();
+		s = take_free(size, false);
+	}
+	if (!s && bytes_of(stream) + size > STREAM_MOST)
+		*wait = take_oldest(size, stream, false);
+	else if (!s)
+		s = add_slot(size);
+	if (!s && !*wait)
+		s = take_free(size, true);
+	if (!s && !*wait)
+		*wait = take_oldest(size, stream, false);
+	if (!s && !*wait)
+		*wait = take_oldest(size, 0, true);
+	while (over) {
+		struct slot *next = over->next;
+
+		slot_free(over);
+		over = next;
+	}
+	return s;
+}
+
 /* NULL: the session is dead, there is no memory, or (unless may_wait) other copies hold all slots.
  */
-static struct slot *slot_get(bool may_wait)
+static struct slot *slot_get(uint64_t size, uint64_t stream, bool may_wait)
 {
-	bool try_make = true;
-	struct slot *s;
+	struct slot *s, *wait;
 
 	pthread_mutex_lock(&lock);
 	for (;;) {
-		s = free_slots;
-		if (s)
-			free_slots = s->next;
-		else
-			s = reap();
-		if (s)
-			break;
-		if (try_make && slots < SLOTS_MAX) {
-			slots++;
-			pthread_mutex_unlock(&lock);
-			s = slot_make();
-			if (s)
-				return s;
-			pthread_mutex_lock(&lock);
-			slots--;
-			try_make = false;
-			continue;
-		}
-		if (posted) {
-			s = posted;
-			posted = s->next;
-			if (!posted)
-				posted_end = &posted;
-			pthread_mutex_unlock(&lock);
-			pvgpu_mark_wait(session(), &s->mark);
-			return s;
-		}
-		if (!may_wait || !slots || pvgpu_session_status(session()))
+		s = slot_find(size, stream, &wait);
+		if (s || wait || !may_wait || !slots || pvgpu_session_status(session()))
 			break;
 		const int cancel = pvgpu_cancel_off();
 
@@ -94,27 +190,35 @@ static struct slot *slot_get(bool may_wait)
 		pvgpu_cancel_back(cancel);
 	}
 	pthread_mutex_unlock(&lock);
+	if (wait)
+		pvgpu_mark_wait(session(), &wait->mark);
+	s = s ? s : wait;
+	if (s)
+		s->stream = stream;
 	return s;
 }
 
 static void slot_put(struct slot *s, bool in_flight)
 {
+	bool kept = true;
+
 	pthread_mutex_lock(&lock);
 	if (in_flight) {
 		s->next = NULL;
 		*posted_end = s;
 		posted_end = &s->next;
 	} else {
-		s->next = free_slots;
-		free_slots = s;
+		kept = keep(s);
 	}
 	pthread_cond_signal(&freed);
 	pthread_mutex_unlock(&lock);
+	if (!kept)
+		slot_free(s);
 }
 
 struct slot *staging_take(void)
 {
-	return slot_get(true);
+	return slot_get(STAGING_PIECE, 0, true);
 }
 
 void staging_give(struct slot *s, bool in_flight)
@@ -124,59 +228,20 @@ void staging_give(struct slot *s, bool in_flight)
 
 void staging_reserve(void)
 {
-	struct slot *s;
-	bool first;
+	struct slot *s = NULL;
 
 	pthread_mutex_lock(&lock);
-	first = !slots;
-	slots += first;
+	if (!slots)
+		s = add_slot(STAGING_PIECE);
 	pthread_mutex_unlock(&lock);
-	s = first ? slot_make() : NULL;
-	if (s) {
+	if (s)
 		slot_put(s, false);
-	} else if (first) {
-		pthread_mutex_lock(&lock);
-		slots--;
-		pthread_mutex_unlock(&lock);
-	}
 }
 
-unsigned int staging_lend(struct slot **slot, unsigned int n)
+struct staging staging_begin(const struct target *t, uint64_t len)
 {
-	unsigned int got = 0;
-
-	pthread_mutex_lock(&lock);
-	while (got < n && lent < SLOTS_MAX / 2) {
-		struct slot *s = free_slots;
-
-		if (s)
-			free_slots = s->next;
-		else
-			s = reap();
-		if (!s && slots < SLOTS_MAX) {
-			slots++;
-			pthread_mutex_unlock(&lock);
-			s = slot_make();
-			pthread_mutex_lock(&lock);
-			slots -= !s;
-		}
-		if (!s)
-			break;
-		s->mark = (struct pvgpu_mark){.fn = NULL};
-		slot[got++] = s;
-		lent++;
-	}
-	pthread_mutex_unlock(&lock);
-	return got;
-}
-
-void staging_return(struct slot *const *slot, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++)
-		slot_put(slot[i], false);
-	pthread_mutex_lock(&lock);
-	lent -= n;
-	pthread_mutex_unlock(&lock);
+	return (struct staging){.stream = target_key(t),
+				.size = len <= STAGING_SMALL ? STAGING_SMALL : STAGING_PIECE};
 }
 
 static unsigned int depth_of(const struct staging *st)
@@ -194,7 +259,7 @@ unsigned int staging_hold(struct staging *st)
 	struct slot **at = place(st, st->next);
 
 	if (!*at)
-		*at = slot_get(!st->next);
+		*at = slot_get(st->size, st->stream, !st->next);
 	if (!*at && st->next && st->next < depth_of(st))
 		st->depth = st->next;
 	return depth_of(st);
@@ -296,7 +361,7 @@ static int read_inline(const struct target *t, char *to, uint64_t src, uint64_t 
 int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait)
 {
 	const uint64_t piece = staging_piece(len);
-	struct staging st = {.next = 0};
+	struct staging st = staging_begin(t, len);
 	const char *from = src;
 	int r = 0;
 
@@ -369,7 +434,11 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 {
 	/* The last bytes come in a reply, which ends the wait and brings deferred errors. */
 	const uint32_t tail = PVGPU_INLINE_MAX;
-	struct reading rd = {.t = t, .dst = dst, .src = src, .len = len - tail};
+	struct reading rd = {.t = t,
+			     .dst = dst,
+			     .src = src,
+			     .len = len - tail,
+			     .st = staging_begin(t, len - tail)};
 	uint32_t got = 0;
 	bool fetched = false;
 	int r = 0;

@@ -14,7 +14,7 @@ static _Atomic uint64_t made[PVGPU_SLOTS], waited[PVGPU_SLOTS];
 
 static uint32_t slot_of(const struct target *t)
 {
-	return pvgpu_slot(t->stream ? t->stream : t->ctx->o.wire);
+	return pvgpu_slot(target_key(t));
 }
 
 /* Keep the greatest. */

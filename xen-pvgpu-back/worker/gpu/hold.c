@@ -25,8 +25,8 @@ static bool reached(uint64_t addr, uint32_t value)
 /* Remember the highest value that a stream waits for at a word; false: too many words. */
 static bool note(struct holds *h, uint64_t addr, uint32_t value)
 {
-	for (uint32_t i = 0; i < HOLD_WORDS; i++) {
-		const uint32_t at = ((uint32_t)(addr / 64) + i) % HOLD_WORDS;
+	for (uint32_t i = 0; i < PVGPU_HOLD_WORDS; i++) {
+		const uint32_t at = ((uint32_t)(addr / 64) + i) % PVGPU_HOLD_WORDS;
 
 		if (h->word[at].addr && h->word[at].addr != addr)
 			continue;
@@ -41,7 +41,7 @@ static bool note(struct holds *h, uint64_t addr, uint32_t value)
 
 void holds_end(struct gpu *g)
 {
-	for (uint32_t i = 0; i < HOLD_WORDS; i++) {
+	for (uint32_t i = 0; i < PVGPU_HOLD_WORDS; i++) {
 		const uint64_t addr = g->holds.word[i].addr;
 
 		if (addr && chunks_contain(&g->arena.chunks, addr, 4))

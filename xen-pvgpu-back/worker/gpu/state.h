@@ -575,13 +575,11 @@ void bounce_forget(struct gpu *g, struct ctx *c);
 void bounce_free(struct gpu *g);
 
 /* hold.c: the words of the arena that streams wait for. Decoding thread. */
-#define HOLD_WORDS 256u
-
 struct holds {
 	struct {
 		uint64_t addr; /* 0: none */
 		uint32_t value;
-	} word[HOLD_WORDS];
+	} word[PVGPU_HOLD_WORDS];
 };
 
 /* Hold the stream until the word has reached the value, compared over the overflow; gpu_sees: it is
