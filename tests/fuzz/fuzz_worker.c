@@ -11,6 +11,7 @@
  * xen-pvgpu-back/worker/gpu/capture.c xen-pvgpu-back/worker/gpu/graph.c
  * xen-pvgpu-back/worker/gpu/graph_attr.c xen-pvgpu-back/worker/gpu/graph_child.c
  * xen-pvgpu-back/worker/gpu/graph_exec.c xen-pvgpu-back/worker/gpu/graph_params.c
+ * xen-pvgpu-back/worker/gpu/graph_sum.c
  * xen-pvgpu-back/worker/gpu/estimate.c xen-pvgpu-back/worker/gpu/event.c
  * xen-pvgpu-back/worker/gpu/event_pool.c xen-pvgpu-back/worker/gpu/evict.c
  * xen-pvgpu-back/worker/gpu/find.c xen-pvgpu-back/worker/gpu/function.c
@@ -226,7 +227,8 @@ static cublasStatus_t lib_grouped(cublasHandle_t h, const cublasOperation_t *ta,
 		    ldc[i] < m[i] || ldc[i] < 1)
 			abort();
 	}
-	return sum != 0 || fail_some("cublas") ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+	return sum != 0 || fail_some("cublas") ? CUBLAS_STATUS_EXECUTION_FAILED
+					       : CUBLAS_STATUS_SUCCESS;
 }
 
 /* Also the numbers of so many groups, as a guest would have them in the arena, all right. */

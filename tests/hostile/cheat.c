@@ -36,8 +36,10 @@ int __real_gpu_gate_take(struct worker *w, int gate, int report, int bell, char 
 			 size_t cap);
 int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char *reason,
 			 size_t cap);
-void __real_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, bool unsure);
-void __wrap_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, bool unsure);
+void __real_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes,
+			uint64_t commands, bool unsure);
+void __wrap_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes,
+			uint64_t commands, bool unsure);
 bool __real_lease_get(struct worker *w, uint64_t bytes);
 bool __wrap_lease_get(struct worker *w, uint64_t bytes);
 void __real_lease_put(struct worker *w, uint64_t bytes);
@@ -253,9 +255,10 @@ int __wrap_gpu_gate_take(struct worker *w, int gate, int report, int bell, char 
 	return take_own(w, report, bell, !lies, reason, cap);
 }
 
-void __wrap_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, bool unsure)
+void __wrap_gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes,
+			uint64_t commands, bool unsure)
 {
-	__real_gate_commit(s, kernel, modest ? 1 : cost, bytes, unsure);
+	__real_gate_commit(s, kernel, modest ? 1 : cost, bytes, commands, unsure);
 }
 
 bool __wrap_lease_get(struct worker *w, uint64_t bytes)

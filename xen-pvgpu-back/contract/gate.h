@@ -76,9 +76,9 @@ struct pvgpu_gate {
 	uint64_t inflight_ns;
 	/* Rate limits: totals since the session began that the worker may reach; commands beyond
 	 * them stay parked. */
-	uint64_t commands; /* GPU commands issued */
+	uint64_t commands; /* GPU commands issued, and `nodes` */
 	uint64_t bytes;    /* copied */
-	uint32_t depth;    /* most commands in flight; 0: as many as fit */
+	uint32_t depth;    /* most commands in flight, in graphs, too; 0: as many as fit */
 	uint32_t tell;     /* 1: ring once when nothing is parked any more */
 	/* CLOCK_MONOTONIC: since when `learn` was not 0 last, and when it became 0 after that. */
 	uint64_t learn_ns, learn_end_ns;
@@ -92,7 +92,7 @@ struct pvgpu_gate_report {
 	uint64_t inflight_ns; /* estimated GPU time of what is in flight */
 	uint64_t busy_ns;     /* GPU time of what has ended, as estimated or measured */
 	uint64_t copy_ns;     /* of that, on the copy path */
-	uint64_t copy_bytes;  /* of copies issued */
+	uint64_t copy_bytes;  /* of copies issued, those of graphs included */
 	uint64_t commands;    /* GPU commands issued, and the one that is about to be */
 	uint64_t launches;    /* of these, kernels */
 	uint64_t oldest_ns; /* CLOCK_MONOTONIC when the oldest unfinished work began, as far as the
@@ -112,6 +112,10 @@ struct pvgpu_gate_report {
 	/* Estimated GPU time until all that is in flight has ended, from `oldest_ns` on, if streams
 	 * overlap as much as the worker hopes; 0: nothing is, or the worker is an older one. */
 	uint64_t drain_ns;
+	/* The nodes of graphs launched that occupy the GPU, but for one of each graph. Paid from
+	 * the allowance as `commands` are, and in no other way commands: they are announced by the
+	 * launch, and counted after it. */
+	uint64_t nodes;
 };
 
 #endif

@@ -24,7 +24,7 @@ WORKER_TESTS     := worker_memory_test worker_objects_test worker_lanes_test wor
 UNIT += $(WORKER_TESTS:%=$(B)/unit/%)
 $(WORKER_TESTS:%=$(B)/unit/%): $(B)/unit/%: $(B)/obj/tests/unit/worker/%.o $(WORKER_FAKE_OBJS) $(WORKER_GPU_OBJS)
 $(B)/unit/worker_gate_test $(B)/unit/worker_gate_pages_test $(B)/unit/worker_complete_test $(B)/unit/worker_evict_test $(B)/unit/worker_estimate_test \
-	$(B)/unit/worker_flight_test $(B)/unit/worker_park_test: $(call obj,tests/unit/worker/gate_side.c)
+	$(B)/unit/worker_flight_test $(B)/unit/worker_park_test $(B)/unit/worker_graph_test: $(call obj,tests/unit/worker/gate_side.c)
 $(foreach t,$(WORKER_TESTS),$(eval LDLIBS_$(t) = $$(CHECK_LIBS) $$(WORKER_IMAGE_LIBS)))
 LDLIBS_worker_estimate_test += -Wl,--wrap=clock_gettime
 LDLIBS_worker_flight_test += -Wl,--wrap=clock_gettime

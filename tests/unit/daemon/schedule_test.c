@@ -315,6 +315,42 @@ START_TEST(rates)
 }
 END_TEST
 
+/* Nodes of graphs use up the allowance like commands, and are not counted as commands. */
+START_TEST(graphs_pay_for_their_nodes)
+{
+	const struct tenant_policy p = {.share = {.class = SCHED_MEDIUM, .weight = 100},
+					.commands_per_s = 10,
+					.commands_burst = 10};
+	struct tenant_stats n;
+	struct tenant *t;
+	struct fake f;
+	uint64_t allowed;
+
+	start(SCHED_FAIR, false);
+	t = tenant_new(s, NULL, &p, NULL);
+	f = join(t, false);
+	want(&f);
+	UNTIL(f.word->commands > 0);
+	f.says->commands = 1;
+	f.says->nodes = 9;
+	want(&f);
+	UNTIL(f.g->last.nodes == 9);
+	allowed = f.word->commands;
+	UNTIL(f.word->commands > allowed);
+	ck_assert_uint_gt(f.word->commands, 10);
+	tenant_stats(t, &n);
+	ck_assert_uint_eq(n.commands, 1);
+	/* A worker that says too much gets nothing for it. */
+	f.says->nodes = UINT64_MAX;
+	want(&f);
+	UNTIL(f.g->last.nodes == UINT64_MAX);
+	ck_assert(rate_limits_used_up(f.g));
+	leave(&f);
+	tenant_free(t);
+	finish();
+}
+END_TEST
+
 /* The worker fell asleep after pvgpud had read its report and before its allowance grew. */
 START_TEST(no_ring_is_lost)
 {
@@ -538,6 +574,7 @@ int main(void)
 	tcase_add_test(t, dead_or_held);
 	tcase_add_test(t, pvgpud_leaves);
 	tcase_add_test(t, rates);
+	tcase_add_test(t, graphs_pay_for_their_nodes);
 	tcase_add_test(t, no_ring_is_lost);
 	tcase_add_test(t, bells_of_others);
 	tcase_add_test(t, lies_are_bounded);

@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/unit/worker/gate_side.h"
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/graph.h"
 
 #define STREAM   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
 #define GRAPH(n) PVGPU_HANDLE(PVGPU_H_GRAPH, 0, 1, n)
+#define EXEC(n)  PVGPU_HANDLE(PVGPU_H_GRAPH_EXEC, 0, 1, n)
 
 static struct far far;
 
@@ -151,6 +154,312 @@ START_TEST(an_invalid_capture_leaves_no_error)
 }
 END_TEST
 
+static void make_graph(struct worker *w, uint32_t n)
+{
+	struct pvgpu_wire_graph_create c = {.graph = GRAPH(n)};
+
+	FAKE_SUBMIT(w, GRAPH_CREATE, 0, c);
+}
+
+/* A graph of 2^levels empty nodes in all, and one for each copy that was made on the way. */
+static int double_up(struct worker *w, uint32_t seq, unsigned int levels, uint32_t *last)
+{
+	int r = 0;
+
+	make_graph(w, 1);
+	ck_assert_int_eq(add_node(w, seq++, GRAPH(1), CU_GRAPH_NODE_TYPE_EMPTY, 0), 0);
+	ck_assert_int_eq(add_node(w, seq++, GRAPH(1), CU_GRAPH_NODE_TYPE_EMPTY, 0), 0);
+	for (*last = 1; *last < levels && !r; ++*last) {
+		make_graph(w, *last + 1);
+		for (int i = 0; i < 2 && !r; i++)
+			r = add_node(w, seq++, GRAPH(*last + 1), CU_GRAPH_NODE_TYPE_GRAPH,
+				     GRAPH(*last));
+	}
+	return r;
+}
+
+static int instantiate(struct worker *w, uint32_t seq, uint32_t n, uint32_t graph)
+{
+	struct pvgpu_wire_graph_instantiate i = {
+		.ctx = FAKE_CTX, .graph = GRAPH(graph), .exec = EXEC(n)};
+
+	FAKE_SUBMIT(w, GRAPH_INSTANTIATE, seq, i);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+/* Each pair of commands doubles what the worker holds. */
+START_TEST(nodes_inside_of_nodes_count)
+{
+	struct worker *w = open_sim();
+	uint32_t last, made = 0;
+	int r;
+
+	ck_assert_int_eq(double_up(w, 100, 18, &last), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_le(w->gpu->graph_nodes, 3 * PVGPU_GRAPH_NODES_MAX);
+	/* Copies, and instances, are as many again. */
+	for (r = 0; !r && made < 100; made++) {
+		struct pvgpu_wire_graph_clone c = {.graph = GRAPH(last - 1),
+						   .clone = GRAPH(100 + made)};
+
+		FAKE_SUBMIT(w, GRAPH_CLONE, 1000 + made, c);
+		r = fake_result(w, PVGPU_REP_REPLY, 1000 + made);
+	}
+	ck_assert_int_eq(r, CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_int_eq(instantiate(w, 2000, 1, last - 1), CUDA_ERROR_OUT_OF_MEMORY);
+	ck_assert_uint_le(w->gpu->graph_nodes, GRAPH_NODES_SESSION);
+	/* Nodes that are given back can be had again. */
+	for (uint32_t i = 0; i < made; i++)
+		destroy_graph(w, GRAPH(100 + i));
+	ck_assert_int_eq(instantiate(w, 2001, 2, last - 1), 0);
+	for (uint32_t i = 1; i <= last; i++)
+		destroy_graph(w, GRAPH(i));
+	fake_close(w);
+}
+END_TEST
+
+/* A node that is removed takes along what is inside. */
+START_TEST(a_node_that_goes_counts_no_more)
+{
+	struct worker *w = open_sim();
+	uint64_t before;
+	uint32_t last;
+
+	ck_assert_int_eq(double_up(w, 100, 4, &last), 0);
+	make_graph(w, 50);
+	before = w->gpu->graph_nodes;
+	for (uint32_t i = 0; i < 3; i++) {
+		ck_assert_int_eq(
+			add_node(w, 200 + i, GRAPH(50), CU_GRAPH_NODE_TYPE_GRAPH, GRAPH(last)), 0);
+		ck_assert_uint_eq(w->gpu->graph_nodes, before + 31);
+		ck_assert_int_eq(drop_node(w, 300 + i, GRAPH(50), i), 0);
+		ck_assert_uint_eq(w->gpu->graph_nodes, before);
+	}
+	fake_close(w);
+}
+END_TEST
+
+/* Recursions, here and at the far end, have an end. */
+START_TEST(graphs_nest_to_a_depth)
+{
+	struct worker *w = open_sim();
+	uint32_t n = 1;
+	int r = 0;
+
+	make_graph(w, 1);
+	ck_assert_int_eq(add_node(w, 100, GRAPH(1), CU_GRAPH_NODE_TYPE_EMPTY, 0), 0);
+	while (!r && n < 1000) {
+		make_graph(w, ++n);
+		r = add_node(w, 100 + n, GRAPH(n), CU_GRAPH_NODE_TYPE_GRAPH, GRAPH(n - 1));
+	}
+	ck_assert_int_eq(r, CUDA_ERROR_NOT_SUPPORTED);
+	ck_assert_uint_eq(n, GRAPH_DEPTH_MAX + 2);
+	/* Nor from the inside. */
+	ck_assert_int_eq(child_of(w, 2000, GRAPH(2), 0, GRAPH(2000)), 0);
+	ck_assert_int_eq(add_node(w, 2001, GRAPH(2000), CU_GRAPH_NODE_TYPE_GRAPH, GRAPH(n - 1)),
+			 CUDA_ERROR_NOT_SUPPORTED);
+	fake_close(w);
+}
+END_TEST
+
+static void begin_capture(struct worker *w, uint32_t seq, uint32_t graph)
+{
+	struct pvgpu_wire_capture_begin b = {
+		.ctx = FAKE_CTX, .stream = STREAM, .graph = GRAPH(graph)};
+
+	FAKE_SUBMIT(w, CAPTURE_BEGIN, seq, b);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, seq), 0);
+}
+
+static int end_capture(struct worker *w, uint32_t seq, uint32_t graph)
+{
+	struct pvgpu_wire_capture_end e = {
+		.ctx = FAKE_CTX, .stream = STREAM, .graph = GRAPH(graph)};
+
+	FAKE_SUBMIT(w, CAPTURE_END, seq, e);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static void launch(struct worker *w, uint32_t n)
+{
+	struct pvgpu_wire_graph_launch l = {.ctx = FAKE_CTX, .stream = STREAM, .exec = EXEC(n)};
+
+	FAKE_SUBMIT(w, GRAPH_LAUNCH, 0, l);
+}
+
+/* A launch into a capture is a copy of the whole graph, and each command captured is a node. */
+START_TEST(captured_nodes_count)
+{
+	struct worker *w = open_sim();
+	struct pvgpu_wire_memset m = {.ctx = FAKE_CTX,
+				      .stream = STREAM,
+				      .dst = fake_alloc(w, 10, FAKE_CTX, 4096),
+				      .element = 1,
+				      .width = 64,
+				      .height = 1};
+	uint64_t before;
+	uint32_t last;
+
+	ck_assert_int_eq(double_up(w, 100, 14, &last), 0);
+	ck_assert_int_eq(instantiate(w, 200, 1, last), 0);
+	make_graph(w, 50);
+	before = w->gpu->graph_nodes;
+	begin_capture(w, 201, 50);
+	for (int i = 0; i < 10; i++)
+		FAKE_SUBMIT(w, MEMSET, 0, m);
+	ck_assert_int_eq(end_capture(w, 202, 50), 0);
+	ck_assert_uint_eq(w->gpu->graph_nodes, before + 10);
+	begin_capture(w, 203, 50);
+	for (int i = 0; i < 3; i++)
+		launch(w, 1);
+	ck_assert_int_eq(end_capture(w, 204, 50), CUDA_ERROR_OUT_OF_MEMORY);
+	/* The first one fits. */
+	ck_assert_uint_eq(w->gpu->graph_nodes, before + 10 + 1 + 32766);
+	fake_close(w);
+}
+END_TEST
+
+/* The far end keeps something of every node in device memory. */
+START_TEST(an_instance_is_charged_for_nodes_inside)
+{
+	struct worker *w = open_sim();
+	uint64_t before;
+	uint32_t last;
+
+	ck_assert_int_eq(double_up(w, 100, 8, &last), 0);
+	before = w->leased;
+	ck_assert_int_eq(instantiate(w, 200, 1, last), 0);
+	ck_assert_uint_eq(w->leased - before, (64u << 10) + 510 * 1024u);
+	fake_close(w);
+}
+END_TEST
+
+/* A copy within device memory, of so many bytes. */
+static int add_copy(struct worker *w, uint32_t seq, uint32_t graph, uint64_t mem, uint64_t bytes)
+{
+	const struct pvgpu_graph_node what = {.kind = CU_GRAPH_NODE_TYPE_MEMCPY,
+					      .dst = mem,
+					      .src = mem + (1u << 20),
+					      .dst_pitch = bytes,
+					      .src_pitch = bytes,
+					      .dst_height = 1,
+					      .src_height = 1,
+					      .width = bytes,
+					      .height = 1,
+					      .depth = 1};
+	struct pvgpu_wire_graph_add a = {
+		.ctx = FAKE_CTX, .graph = GRAPH(graph), .what_len = sizeof(what)};
+
+	fake_submit(w, &a, sizeof(a), PVGPU_OP_GRAPH_ADD, seq, &what, sizeof(what));
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static bool not_parked(struct worker *w, void *arg)
+{
+	return !w->gpu->park.count;
+}
+
+/* An instance of six copies of 64 KiB, three of them in each of two graphs inside. */
+static struct worker *open_gated(struct gate_side *side)
+{
+	struct worker *w = open_sim();
+	uint64_t mem = fake_alloc(w, 10, FAKE_CTX, 2u << 20);
+
+	gate_side_make(side);
+	ck_assert_int_eq(gate_side_give(side, w), 0);
+	gate_side_set(&side->gate->open, 1);
+	make_graph(w, 1);
+	make_graph(w, 2);
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_int_eq(add_copy(w, 20 + i, 1, mem, 64u << 10), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		ck_assert_int_eq(add_node(w, 30 + i, GRAPH(2), CU_GRAPH_NODE_TYPE_GRAPH, GRAPH(1)),
+				 0);
+	ck_assert_int_eq(instantiate(w, 40, 1, 2), 0);
+	return w;
+}
+
+static void close_gated(struct worker *w, struct gate_side *side)
+{
+	struct pvgpu_wire_stream_synchronize sync = {.ctx = FAKE_CTX, .stream = STREAM};
+
+	ck_assert(fake_until(w, not_parked, NULL));
+	FAKE_SUBMIT(w, STREAM_SYNCHRONIZE, 9000, sync);
+	ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 9000), 0);
+	fake_close(w);
+	gate_side_free(side);
+}
+
+/* A launch pays for its nodes from the allowances of commands and bytes. */
+START_TEST(a_launch_pays_for_its_nodes)
+{
+	struct gate_side side;
+	struct worker *w = open_gated(&side);
+
+	if (_i)
+		gate_side_put(&side.gate->bytes, 6 * (64u << 10));
+	else
+		gate_side_put(&side.gate->commands, 6);
+	launch(w, 1);
+	ck_assert_uint_eq(w->gpu->park.count, 0);
+	ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes), 6 * (64u << 10));
+	ck_assert_uint_eq(gate_side_number(&side.report->commands) +
+				  gate_side_number(&side.report->nodes),
+			  6);
+	launch(w, 1);
+	ck_assert_uint_eq(w->gpu->park.count, 1);
+	gate_side_put(&side.gate->bytes, PVGPU_GATE_NO_LIMIT);
+	gate_side_put(&side.gate->commands, PVGPU_GATE_NO_LIMIT);
+	gate_side_ring(w);
+	close_gated(w, &side);
+}
+END_TEST
+
+/* Nodes are in flight like commands. */
+START_TEST(nodes_in_flight_count)
+{
+	struct gate_side side;
+	struct worker *w = open_gated(&side);
+	const struct stream *stream;
+
+	launch(w, 1);
+	stream = obj_lookup(&w->gpu->tables, PVGPU_H_STREAM, STREAM);
+	ck_assert_uint_eq(stream->load.work, 6);
+	close_gated(w, &side);
+}
+END_TEST
+
+/* Copies of an instance can be changed: the sum never says less than they copy. */
+START_TEST(a_changed_copy_pays_what_it_copies)
+{
+	struct gate_side side;
+	struct worker *w = open_gated(&side);
+	uint64_t mem = fake_alloc(w, 11, FAKE_CTX, 2u << 20), before;
+	struct pvgpu_graph_node what = {.kind = CU_GRAPH_NODE_TYPE_MEMCPY,
+					.dst = mem,
+					.src = mem + (1u << 20),
+					.dst_height = 1,
+					.src_height = 1,
+					.height = 1,
+					.depth = 1};
+	struct pvgpu_wire_graph_exec_set s = {
+		.ctx = FAKE_CTX, .exec = EXEC(2), .graph = GRAPH(1), .what_len = sizeof(what)};
+
+	ck_assert_int_eq(instantiate(w, 50, 2, 1), 0);
+	launch(w, 2);
+	before = gate_side_number(&side.report->copy_bytes);
+	ck_assert_uint_eq(before, 3 * (64u << 10));
+	for (uint64_t bytes = 1u << 20; bytes >= 1u << 10; bytes >>= 5) {
+		what.width = what.dst_pitch = what.src_pitch = bytes;
+		fake_submit(w, &s, sizeof(s), PVGPU_OP_GRAPH_EXEC_SET, 0, &what, sizeof(what));
+		launch(w, 2);
+		ck_assert_uint_eq(gate_side_number(&side.report->copy_bytes) - before,
+				  bytes + 2 * (64u << 10));
+		before = gate_side_number(&side.report->copy_bytes);
+	}
+	close_gated(w, &side);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("worker's graphs on the simulated GPU");
@@ -164,6 +473,14 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, a_graph_goes_with_its_node, 0, 2);
 	tcase_add_test(t, an_invalid_capture_leaves_no_error);
+	tcase_add_test(t, nodes_inside_of_nodes_count);
+	tcase_add_test(t, a_node_that_goes_counts_no_more);
+	tcase_add_test(t, graphs_nest_to_a_depth);
+	tcase_add_test(t, captured_nodes_count);
+	tcase_add_test(t, an_instance_is_charged_for_nodes_inside);
+	tcase_add_loop_test(t, a_launch_pays_for_its_nodes, 0, 2);
+	tcase_add_test(t, nodes_in_flight_count);
+	tcase_add_test(t, a_changed_copy_pays_what_it_copies);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

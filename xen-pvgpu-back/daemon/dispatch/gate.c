@@ -198,6 +198,7 @@ void gate_report(const struct gate *g, struct pvgpu_gate_report *out)
 	out->copy_ns = LOAD(&r->copy_ns);
 	out->copy_bytes = LOAD(&r->copy_bytes);
 	out->launches = LOAD(&r->launches);
+	out->nodes = LOAD(&r->nodes);
 	out->counts_full = LOAD(&r->counts_full);
 	out->full = LOAD(&r->full);
 	out->commands = LOAD(&r->commands);

@@ -11,8 +11,9 @@
  * burst is at least one tick's income, and the bucket holds another tick's, so that it does not
  * overflow while it waits for the tick.
  *
- * The vGPUs of a group may have limits together (struct rates). The tokens of such a bucket are divided
- * among the vGPUs that wait for them, so that none goes away empty because it is looked at last.
+ * The vGPUs of a group may have limits together (struct rates). The tokens of such a bucket are
+ * divided among the vGPUs that wait for them, so that none goes away empty because it is looked at
+ * last.
  */
 
 #include <stdlib.h>
@@ -59,6 +60,11 @@ static uint64_t portion(const struct limit *l, unsigned int sessions)
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t commands_used(const struct pvgpu_gate_report *r)
+{
+	return r->commands < UINT64_MAX - r->nodes ? r->commands + r->nodes : UINT64_MAX;
 }
 
 /* When a hundredth of a second's rate is in the bucket. */
@@ -213,7 +219,7 @@ static uint64_t refill_gate(struct tenant *t, struct gate *g, uint64_t now, bool
 		.group = r ? in_force(&r->commands) : NULL,
 		.word = &g->word->commands,
 		.allowed = &g->commands,
-		.used = g->last.commands,
+		.used = commands_used(&g->last),
 	};
 	const struct allowance bytes = {
 		.own = &t->bytes,
@@ -269,7 +275,7 @@ uint64_t rate_limits_run(struct tenant *t, uint64_t now)
 
 bool rate_limits_used_up(const struct gate *g)
 {
-	return (g->commands != PVGPU_GATE_NO_LIMIT && g->last.commands >= g->commands) ||
+	return (g->commands != PVGPU_GATE_NO_LIMIT && commands_used(&g->last) >= g->commands) ||
 	       (g->bytes != PVGPU_GATE_NO_LIMIT && g->last.copy_bytes >= g->bytes);
 }
 
@@ -302,7 +308,7 @@ void rate_limits_leave(struct tenant *t)
 void rate_limits_based(struct gate *g, const struct pvgpu_gate_report *r)
 {
 	if (g->commands != PVGPU_GATE_NO_LIMIT)
-		g->commands = r->commands;
+		g->commands = commands_used(r);
 	if (g->bytes != PVGPU_GATE_NO_LIMIT)
 		g->bytes = r->copy_bytes;
 }

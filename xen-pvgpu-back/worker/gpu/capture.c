@@ -32,8 +32,44 @@ static int usable(void *ctx, void *stream, struct stream **s)
 {
 	int r;
 
-	*s = stream_of(ctx, stream, &r);
+	*s = stream_find(ctx, stream, &r);
 	return r;
+}
+
+static int active_of(const struct stream *s)
+{
+	const struct gpu *g = s->o.gpu;
+
+	for (uint32_t i = 0; i < g->capturing; i++) {
+		if (g->active[i].number == s->capture)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Counted as if each command made a node, until the capture's end. */
+int capture_takes(const struct stream *s, uint64_t nodes)
+{
+	struct gpu *g = s->o.gpu;
+	const int i = active_of(s);
+	const struct graph *gr =
+		i < 0 ? NULL : obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+	int r;
+
+	if (i < 0)
+		return 0;
+	if (gr && gr->nodes + g->active[i].nodes + nodes > PVGPU_GRAPH_NODES_MAX)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = graph_nodes_take(g, NULL, nodes);
+	if (!r)
+		g->active[i].nodes += nodes;
+	return r;
+}
+
+int capture_graph(const struct stream *s, const struct graph_sum *sum)
+{
+	return sum->depth + 1 > GRAPH_DEPTH_MAX ? CUDA_ERROR_NOT_SUPPORTED
+						: capture_takes(s, sum->nodes);
 }
 
 int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *in,
@@ -70,6 +106,8 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 		return r;
 	s->capture = ++g->captures;
 	g->active[g->capturing].number = s->capture;
+	g->active[g->capturing].graph = ((struct graph *)in->graph)->o.handle;
+	g->active[g->capturing].nodes = 0;
 	g->active[g->capturing++].bars = s->apart ? NULL : s->o.ctx;
 	return 0;
 }
@@ -77,6 +115,7 @@ int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *
 /* No stream takes part in it any more. */
 static void forget(struct gpu *g, uint64_t capture)
 {
+	struct graph *gr = NULL;
 	struct stream *s;
 	struct obj *o;
 
@@ -91,10 +130,16 @@ static void forget(struct gpu *g, uint64_t capture)
 		}
 	}
 	for (uint32_t i = 0; i < g->capturing; i++) {
-		if (g->active[i].number == capture)
-			g->active[i] = g->active[g->capturing - 1];
+		if (g->active[i].number != capture)
+			continue;
+		gr = obj_lookup(&g->tables, PVGPU_H_GRAPH, g->active[i].graph);
+		graph_nodes_give(g, NULL, g->active[i].nodes);
+		g->active[i] = g->active[g->capturing - 1];
+		break;
 	}
 	g->capturing--;
+	if (gr && !graph_error(gr))
+		graph_recount(g, gr);
 }
 
 /* Why commands were not captured is told by the capture's end, and not once more. */
@@ -181,10 +226,12 @@ int handle_capture_host(struct worker *w, const struct pvgpu_in_capture_host *in
 	void *kept;
 	int r = usable(in->ctx, in->stream, &s);
 
+	if (!r && !s->capture)
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	if (!r)
+		r = capture_takes(s, 1);
 	if (r)
 		return r;
-	if (!s->capture)
-		return CUDA_ERROR_ILLEGAL_STATE;
 	kept = callback_keep(g, in->id);
 	if (!kept)
 		return CUDA_ERROR_OUT_OF_MEMORY;

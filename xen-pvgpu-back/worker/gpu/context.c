@@ -97,6 +97,15 @@ int gpu_fault(const struct gpu *g, bool *hardware)
 
 struct stream *stream_of(void *ctx, void *stream, int *err)
 {
+	struct stream *s = stream_find(ctx, stream, err);
+
+	if (s && s->capture)
+		*err = capture_takes(s, 1);
+	return *err ? NULL : s;
+}
+
+struct stream *stream_find(void *ctx, void *stream, int *err)
+{
 	struct ctx *c = ctx;
 	struct stream *s = stream ? stream : c->legacy;
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ring/poll.h"
-#include "state.h"
+#include "graph.h"
 
 #define MIB_SHIFT   20
 #define MIB_MOST_NS (1u << 27) /* for a MiB; so that a product fits */
@@ -414,6 +414,7 @@ static inline void expect(struct work *k, struct stream *s, struct estimate *e, 
 
 	k->kind = WORK_KERNEL;
 	k->bytes = 0;
+	k->commands = 1;
 	k->timer = -1;
 	k->unsure = false;
 	if (s->capture)
@@ -447,9 +448,11 @@ void work_call(struct work *k, struct stream *s, uint32_t op, const uint32_t sha
 	expect(k, s, find(&s->o.gpu->est, tag_from(op, shape)), op);
 }
 
-void work_graph(struct work *k, struct stream *s, uint64_t exec)
+void work_graph(struct work *k, struct stream *s, uint64_t exec, const struct graph_sum *sum)
 {
 	expect(k, s, find(&s->o.gpu->est, tag_from(exec, any_shape)), exec);
+	k->bytes = sum->bytes;
+	k->commands = sum->commands ? sum->commands : 1;
 }
 
 uint64_t estimate_bytes(struct gpu *g, enum work_kind kind, uint64_t bytes)
@@ -476,6 +479,7 @@ void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t 
 
 	k->kind = kind;
 	k->bytes = bytes;
+	k->commands = 1;
 	k->timer = -1;
 	k->unsure = false;
 	k->e = small ? &x->small[kind] : &x->mib[kind];
@@ -502,7 +506,7 @@ void work_commit(struct work *k, struct stream *s)
 			timer_end(g, m);
 	}
 	gate_commit(s, k->kind == WORK_KERNEL, k->ns, k->kind == WORK_MEMSET ? 0 : k->bytes,
-		    k->unsure);
+		    k->commands, k->unsure);
 	/* Its end is seen when it comes, whatever follows. */
 	if (k->unsure)
 		stream_fence(s);

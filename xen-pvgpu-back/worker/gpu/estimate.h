@@ -23,6 +23,7 @@ struct gpu;
 struct ctx;
 struct stream;
 struct function;
+struct graph_sum;
 
 #define ESTIMATE_UNKNOWN_NS 1000000u              /* a kernel of which nothing is known */
 #define ESTIMATE_LEAST_NS   500u                  /* as fine as events tell */
@@ -65,6 +66,7 @@ enum work_kind {
 struct work {
 	enum work_kind kind;
 	uint64_t ns, bytes;
+	uint64_t commands; /* as which it counts */
 	struct estimate *e;
 	int timer;   /* that measures it; -1 */
 	bool unsure; /* nothing is known of it */
@@ -117,7 +119,7 @@ void work_kernel(struct work *k, struct stream *s, struct function *f,
 /* A library's call: known by its number and what its cost depends on. */
 void work_call(struct work *k, struct stream *s, uint32_t op, const uint32_t shape[WORK_SHAPE]);
 /* An instantiated graph, by its handle. */
-void work_graph(struct work *k, struct stream *s, uint64_t exec);
+void work_graph(struct work *k, struct stream *s, uint64_t exec, const struct graph_sum *sum);
 /* Not measured: it is more than one operation. */
 void work_bytes(struct work *k, struct stream *s, enum work_kind kind, uint64_t bytes,
 		bool measured);

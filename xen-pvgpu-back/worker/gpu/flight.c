@@ -315,9 +315,9 @@ static void begin(struct gate *t, struct stream *s)
 	LIST_INSERT_HEAD(&t->busy, s, busy);
 }
 
-static void add_command(struct load *l, bool kernel, uint64_t cost, bool unsure)
+static void add_command(struct load *l, bool kernel, uint64_t cost, uint64_t commands, bool unsure)
 {
-	l->work++;
+	l->work += commands;
 	l->cost += cost;
 	if (!kernel)
 		l->copy += cost;
@@ -341,7 +341,8 @@ static void tell_more(struct gpu *g, const struct stream *s)
 	gate_put(&t->report->inflight_ns, t->flying.cost);
 }
 
-void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, bool unsure)
+void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, uint64_t commands,
+		 bool unsure)
 {
 	struct gpu *g = s->o.gpu;
 	struct gate *t = &g->gate;
@@ -350,8 +351,8 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, b
 	if (s->load.work == s->done.work)
 		begin(t, s);
 	evict_needed(s);
-	add_command(&s->load, kernel, cost, unsure);
-	add_command(&t->flying, kernel, cost, unsure);
+	add_command(&s->load, kernel, cost, commands, unsure);
+	add_command(&t->flying, kernel, cost, commands, unsure);
 	tell_more(g, s);
 	t->begun = t->late = false;
 	if (t->announced)
@@ -359,9 +360,14 @@ void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, b
 	if (kernel) {
 		gate_put(&r->launches, ++t->launches);
 		latency_kernel(t, cost);
-	} else if (bytes) {
-		t->bytes += bytes;
+	}
+	if (bytes) {
+		t->bytes = bytes < UINT64_MAX - t->bytes ? t->bytes + bytes : UINT64_MAX;
 		gate_put(&r->copy_bytes, t->bytes);
+	}
+	if (commands > 1) {
+		t->nodes += commands - 1;
+		gate_put(&r->nodes, t->nodes);
 	}
 	stream_issued(s);
 	/* While more waits behind it in its stream, those of stream_issued() will do. */

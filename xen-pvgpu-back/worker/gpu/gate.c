@@ -60,7 +60,7 @@ static bool shut(const struct gate *t, bool copies)
 {
 	const struct pvgpu_gate *p = t->page;
 
-	return !gate_word(&p->open) || t->commands >= gate_number(&p->commands) ||
+	return !gate_word(&p->open) || t->commands + t->nodes >= gate_number(&p->commands) ||
 	       (copies && t->bytes >= gate_number(&p->bytes));
 }
 
@@ -236,6 +236,7 @@ void gate_tell_all(struct gpu *g)
 	gate_put(&r->copy_bytes, t->bytes);
 	gate_put(&r->commands, t->commands);
 	gate_put(&r->launches, t->launches);
+	gate_put(&r->nodes, t->nodes);
 	gate_put(&r->oldest_ns, t->oldest);
 	gate_put(&r->full, t->full);
 	put_word(&r->counts_full, true);

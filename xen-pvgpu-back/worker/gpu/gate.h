@@ -21,7 +21,7 @@ struct ctx;
 
 /* Commands that occupy the GPU, added up. */
 struct load {
-	uint64_t work;   /* commands */
+	uint64_t work;   /* commands; a graph counts as those of its nodes */
 	uint64_t cost;   /* estimated */
 	uint64_t copy;   /* of that, on the copy path */
 	uint64_t unsure; /* commands of which nothing is known */
@@ -63,6 +63,7 @@ struct gate {
 
 	uint64_t commands, launches,
 		bytes;             /* issued since the session began; commands also tried */
+	uint64_t nodes;            /* of graphs launched: what they count beyond `commands` */
 	uint64_t busy_ns, copy_ns; /* of work that has ended */
 	struct pvgpu_latency waits, kernels;
 	uint64_t full;      /* times without room in flight */
@@ -121,6 +122,15 @@ struct request {
 
 /* submit.c: do the queues behind the gate have room? Where the record goes; NULL: nowhere. */
 bool request_room(const struct request *q);
+/* Does the graph that it launches copy? */
+bool request_graph_copies(const struct request *q);
+
+/* Does it need an allowance of bytes? */
+static inline bool request_copies(const struct request *q)
+{
+	return q->d->gated == PVGPU_GATED_COPY ||
+	       (q->d->op == PVGPU_OP_GRAPH_LAUNCH && request_graph_copies(q));
+}
 struct stream *request_stream(const struct request *q);
 
 /*
@@ -144,12 +154,13 @@ void gate_oldest(struct gate *t);
 static inline bool gate_admits(struct gate *t, const struct request *q)
 {
 	const struct pvgpu_gate *p = t->page;
-	const bool copies = q->d->gated == PVGPU_GATED_COPY;
+	const bool copies = request_copies(q);
 
 	if (gate_word(&p->depth) && gate_deep_slow(q->g))
 		return false;
 	if (t->steady && gate_word(&p->open) && !gate_word(&p->contended) &&
-	    t->quick_ns < gate_number(&p->inflight_ns) && t->commands < gate_number(&p->commands) &&
+	    t->quick_ns < gate_number(&p->inflight_ns) &&
+	    t->commands + t->nodes < gate_number(&p->commands) &&
 	    (!copies || t->bytes < gate_number(&p->bytes)))
 		return true;
 	return gate_admits_slow(q, copies);
@@ -187,8 +198,10 @@ static inline bool gate_begin(struct gate *t, const struct request *q)
 	return true;
 }
 
-/* flight.c: to this stream; bytes: of a copy, or 0. unsure: nothing is known of its cost. */
-void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, bool unsure);
+/* flight.c: to this stream; bytes: of a copy, or 0; commands: as which it counts. unsure: nothing
+ * is known of its cost. */
+void gate_commit(struct stream *s, bool kernel, uint64_t cost, uint64_t bytes, uint64_t commands,
+		 bool unsure);
 
 static inline void gate_abort(struct gate *t)
 {

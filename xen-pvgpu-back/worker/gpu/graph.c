@@ -8,10 +8,6 @@
 
 #include "graph.h"
 
-/* The far end keeps parameters in device memory, for each node. */
-#define CHARGE_EXEC (64u << 10)
-#define CHARGE_NODE 1024u
-
 bool far_graphs(const struct far *far)
 {
 #define HAS(name) &&far->name
@@ -112,6 +108,8 @@ void graph_free(struct obj *o)
 {
 	struct graph *gr = (struct graph *)o;
 
+	if (o->type == PVGPU_H_GRAPH_EXEC)
+		free(((struct graph_exec *)o)->copies.of);
 	if (o->type != PVGPU_H_GRAPH)
 		return;
 	free(gr->node);
@@ -126,8 +124,10 @@ void graph_retire(struct gpu *g, struct obj *o)
 	struct graph *gr = (struct graph *)o;
 
 	if (o->type == PVGPU_H_GRAPH && gr->far) {
-		if (!gr->parent)
+		if (!gr->parent) {
 			g->far->cuGraphDestroy(gr->far);
+			graph_nodes_give(g, gr, gr->nodes);
+		}
 		gr->far = NULL;
 	} else if (o->type == PVGPU_H_GRAPH_EXEC && x->far) {
 		if (!ctx_enter(o->ctx))
@@ -135,6 +135,7 @@ void graph_retire(struct gpu *g, struct obj *o)
 		x->far = NULL;
 		lease_put(g->w, x->charge);
 		x->charge = 0;
+		graph_nodes_give(g, NULL, x->sum.nodes);
 	}
 }
 
@@ -268,6 +269,7 @@ int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
 {
 	struct gpu *g = worker_gpu(w);
 	struct graph *gr = in->graph, *to;
+	struct graph_sum sum = {0};
 	int err, r = graph_error(gr);
 
 	if (r)
@@ -275,9 +277,19 @@ int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
 	to = graph_make(g, in->clone_h, &err);
 	if (!to)
 		return err;
-	r = (int)g->far->cuGraphClone(&to->far, gr->far);
+	r = graph_sum(g->far, gr->far, 0, &sum, NULL);
 	if (!r)
+		r = graph_nodes_take(g, to, sum.nodes);
+	if (!r) {
+		r = (int)g->far->cuGraphClone(&to->far, gr->far);
+		if (r)
+			graph_nodes_give(g, to, sum.nodes);
+	}
+	if (!r) {
 		r = number_clone(g->far, gr, to);
+		if (r)
+			graph_retire(g, &to->o);
+	}
 	obj_ready(to, r);
 	return r;
 }
@@ -320,6 +332,7 @@ int handle_graph_add(struct worker *w, const struct pvgpu_in_graph_add *in,
 	struct gpu *g = worker_gpu(w);
 	struct graph *gr = in->graph;
 	struct node_params p;
+	uint64_t more = 1;
 	uint32_t n = 0;
 	int r = graph_usable(gr, in->ctx);
 
@@ -330,7 +343,13 @@ int handle_graph_add(struct worker *w, const struct pvgpu_in_graph_add *in,
 	if (!r && gr->count >= PVGPU_GRAPH_NODES_MAX)
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	if (!r)
-		r = add(g->far, gr, in->ctx, &p, n ? deps : NULL, n, &node);
+		r = p.is.kind == CU_GRAPH_NODE_TYPE_GRAPH ? graph_child_take(g, gr, p.child, &more)
+							  : graph_nodes_take(g, gr, more);
+	if (r)
+		return r;
+	r = add(g->far, gr, in->ctx, &p, n ? deps : NULL, n, &node);
+	if (r)
+		graph_nodes_give(g, gr, more);
 	return r ? r : graph_number(gr, node, &out->node);
 }
 
@@ -474,7 +493,9 @@ int handle_graph_link(struct worker *w, const struct pvgpu_in_graph_link *in,
 int handle_graph_drop(struct worker *w, const struct pvgpu_in_graph_drop *in,
 		      struct pvgpu_out_graph_drop *out)
 {
+	struct gpu *g = worker_gpu(w);
 	struct graph *gr = in->graph;
+	struct graph_sum sum = {0};
 	CUgraphNode node;
 	int r = graph_error(gr);
 
@@ -483,88 +504,12 @@ int handle_graph_drop(struct worker *w, const struct pvgpu_in_graph_drop *in,
 	node = graph_node(gr, in->node);
 	if (!node)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = (int)worker_gpu(w)->far->cuGraphDestroyNode(node);
+	r = graph_node_sum(g->far, node, &sum);
 	if (!r)
-		forget_node(gr, in->node);
-	return r;
-}
-
-struct exec_job {
-	struct job job;
-	struct graph_exec *x;
-	struct graph *gr; /* both referenced */
-	uint32_t seq;
-	uint64_t flags;
-};
-
-static int instantiate(struct gpu *g, struct exec_job *j, uint32_t *outcome)
-{
-	CUDA_GRAPH_INSTANTIATE_PARAMS p = {.flags = j->flags};
-	struct graph_exec *x = j->x;
-	size_t nodes = 0;
-	uint64_t charge;
-	int r = ctx_enter(x->o.ctx);
-
-	if (!r)
-		r = (int)g->far->cuGraphGetNodes(j->gr->far, NULL, &nodes);
+		r = (int)g->far->cuGraphDestroyNode(node);
 	if (r)
 		return r;
-	charge = CHARGE_EXEC + nodes * CHARGE_NODE;
-	if (!lease_get(g->w, charge))
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = ctx_result(x->o.ctx,
-		       (int)g->far->cuGraphInstantiateWithParams(&x->far, j->gr->far, &p));
-	*outcome = (uint32_t)p.result_out;
-	if (r)
-		lease_put(g->w, charge);
-	else
-		x->charge = charge;
-	return r;
-}
-
-static void run_instantiate(struct gpu *g, struct job *job)
-{
-	struct exec_job *j = (struct exec_job *)job;
-	struct pvgpu_out_graph_instantiate out = {0};
-	const int r = instantiate(g, j, &out.outcome);
-
-	obj_ready(j->x, r);
-	graph_reads(j->gr, -1);
-	worker_reply_graph_instantiate(g->w, j->seq, r, &out);
-	obj_unref(j->x);
-	obj_unref(j->gr);
-	free(j);
-}
-
-int handle_graph_instantiate(struct worker *w, const struct pvgpu_in_graph_instantiate *in,
-			     struct pvgpu_out_graph_instantiate *out)
-{
-	struct gpu *g = worker_gpu(w);
-	struct ctx *c = in->ctx;
-	struct graph_exec *x;
-	struct exec_job *j;
-	int err, r = graph_alive(in->graph);
-
-	if (!r)
-		r = obj_error(c);
-	if (!r)
-		r = ctx_enter(c);
-	if (r)
-		return r;
-	j = calloc(1, sizeof(*j));
-	if (!j)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	x = obj_new(g, PVGPU_H_GRAPH_EXEC, in->exec_h, sizeof(*x), c, &c->o, &err);
-	if (!x) {
-		free(j);
-		return err;
-	}
-	j->x = obj_ref(x);
-	j->gr = obj_ref(in->graph);
-	graph_reads(j->gr, 1);
-	j->seq = in->hdr->seq;
-	j->flags = in->flags;
-	j->job.run = run_instantiate;
-	side_push(g, &j->job);
-	return PVGPU_PENDING;
+	graph_nodes_give(g, gr, sum.nodes);
+	forget_node(gr, in->node);
+	return 0;
 }

@@ -13,7 +13,8 @@ struct graph {
 	uint32_t count, room;
 	uint32_t *index; /* by hash of the far end's node: its number + 1; a power of two */
 	uint32_t slots;
-	uint64_t charge;
+	/* Nodes, those inside of nodes included; kept of the outermost graph, for all inside. */
+	uint64_t nodes;
 	atomic_uint reads; /* the side lane reads it; see graph_error */
 	/* It is inside of the parent's node in_node, and the far end's destroys it with that. */
 	struct graph *parent; /* referenced */
@@ -22,10 +23,35 @@ struct graph {
 	struct graph *children, *sibling; /* those inside that the guest has handles of */
 };
 
+/* Bytes that nodes of an instance copy, by the node of the graph that it was made of. */
+struct copies {
+	struct copy_node {
+		CUgraphNode node; /* NULL: none */
+		uint64_t bytes;
+	} * of;               /* by hash */
+	uint32_t count, room; /* room: a power of two */
+};
+
+/* The most nodes of all graphs and instances of a session: each takes about a KiB of the worker's
+ * memory. */
+#define GRAPH_NODES_SESSION (512u << 10)
+/* The most graphs inside of each other. */
+#define GRAPH_DEPTH_MAX 32u
+
+/* Of a graph and those inside of its nodes. */
+struct graph_sum {
+	uint64_t nodes;
+	uint64_t commands; /* nodes that occupy the GPU */
+	uint64_t bytes;    /* that they copy */
+	uint32_t depth;    /* 0: no graph is inside */
+};
+
 struct graph_exec {
 	struct obj o;
 	CUgraphExec far;
 	uint64_t charge;
+	struct graph_sum sum; /* bytes: at most */
+	struct copies copies;
 };
 
 /* A node's parameters, as the far end's calls take them. */
@@ -49,6 +75,26 @@ int graph_error(struct graph *gr);
 int graph_usable(struct graph *gr, struct ctx *ctx);
 /* The side lane reads it from here on, or (n -1) no more. */
 void graph_reads(struct graph *gr, int n);
+/*
+ * graph_sum.c: a graph is `depth` levels inside of another one; copies, or NULL, gets what each
+ * node copies. A CUresult.
+ */
+int graph_sum(const struct far *far, CUgraph gr, uint32_t depth, struct graph_sum *to,
+	      struct copies *copies);
+/* The same of one node, with the graph inside. */
+int graph_node_sum(const struct far *far, CUgraphNode node, struct graph_sum *to);
+uint64_t graph_copy_bytes(const CUDA_MEMCPY3D *c);
+/* So many nodes more, of the graph (NULL: of an instance) and of the session; a CUresult. */
+int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n);
+void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n);
+/* The same for a node with a copy of the child; *nodes is how many. */
+int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child, uint64_t *nodes);
+/* Count the nodes that a capture has made. */
+void graph_recount(struct gpu *g, struct graph *gr);
+/* The instance's node copies so much from here on. */
+void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes);
+/* capture.c: may the capture have a graph of this size as a node? A CUresult. */
+int capture_graph(const struct stream *s, const struct graph_sum *sum);
 /* graph_child.c */
 void graph_child_forget(struct graph *gr);
 /* The far end's node of a number; NULL: there is none. */

@@ -69,6 +69,7 @@ int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_c
 	struct graph *gr = in->graph, *child = in->child;
 	const struct far *far = worker_gpu(w)->far;
 	int r = graph_usable(gr, in->ctx);
+	struct graph_sum sum = {0};
 	CUgraphNode node;
 
 	if (!r)
@@ -82,5 +83,10 @@ int handle_graph_exec_child(struct worker *w, const struct pvgpu_in_graph_exec_c
 	node = graph_node(gr, in->node);
 	if (!node)
 		return CUDA_ERROR_INVALID_VALUE;
-	return (int)far->cuGraphExecChildGraphNodeSetParams(x->far, node, child->far);
+	r = graph_sum(far, child->far, 1, &sum, NULL);
+	if (!r)
+		r = (int)far->cuGraphExecChildGraphNodeSetParams(x->far, node, child->far);
+	if (!r)
+		graph_exec_copies(x, node, sum.bytes);
+	return r;
 }

@@ -243,6 +243,8 @@ void tables_free(struct gpu *g);
 /* Make it current on this thread. */
 int ctx_enter(struct ctx *c);
 /* The context and the stream of a command; NULL with *err set when they cannot be used. */
+struct stream *stream_find(void *ctx, void *stream, int *err);
+/* The same for a command that becomes a node when the stream is captured. */
 struct stream *stream_of(void *ctx, void *stream, int *err);
 /* Note a result of the far end: device faults are kept. Returns it. */
 int ctx_result(struct ctx *c, int result);
@@ -306,7 +308,8 @@ void module_retire(struct gpu *g, struct module *m);
 /* graph.c: of all kinds of objects that hold graphs, at the end of their lives */
 void graph_retire(struct gpu *g, struct obj *o);
 void graph_free(struct obj *o);
-/* capture.c */
+/* capture.c: may the stream's capture have so many nodes more? A CUresult. */
+int capture_takes(const struct stream *s, uint64_t nodes);
 /* The stream waits for the event: it takes part in the event's capture. */
 void capture_join(struct stream *s, const struct event *e);
 /* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
@@ -677,9 +680,12 @@ struct gpu {
 	struct {
 		uint64_t number;
 		const struct ctx *bars; /* its legacy stream waits for the captured one; or NULL */
+		uint64_t graph;         /* handle of the graph that gets the nodes */
+		uint64_t nodes;         /* counted of the session's so far, see graph_sum.c */
 	} active[CAPTURES_MAX];
-	uint64_t op_serial;    /* operations issued on any stream */
-	atomic_uint primaries; /* times that the primary context is retained; side lane */
+	atomic_ullong graph_nodes; /* of all graphs and instances */
+	uint64_t op_serial;        /* operations issued on any stream */
+	atomic_uint primaries;     /* times that the primary context is retained; side lane */
 	uint32_t full_streams, live_streams, zombies;
 	uint32_t stream_limit, fence_every;
 	struct park park;

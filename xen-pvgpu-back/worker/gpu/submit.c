@@ -8,7 +8,7 @@
  */
 #include <stddef.h>
 
-#include "state.h"
+#include "graph.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 
 struct stream *request_stream(const struct request *q)
@@ -48,6 +48,14 @@ static bool slot_room(struct gpu *g, const struct pvgpu_cmd_desc *d, const struc
 	if (d->flags & PVGPU_DESC_CARRIES)
 		return staging_room(g, t->ctx, STAGING_RECORDS, NULL);
 	return staging_room(g, t->ctx, STAGING_COPIES, t->stream);
+}
+
+bool request_graph_copies(const struct request *q)
+{
+	const struct pvgpu_wire_graph_launch *l = q->rec;
+	const struct graph_exec *x = obj_lookup(&q->g->tables, PVGPU_H_GRAPH_EXEC, l->exec);
+
+	return x && x->sum.bytes;
 }
 
 bool request_room(const struct request *q)
