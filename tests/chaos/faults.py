@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: MIT
+"""What chaos.py does to pvgpud, workers, guests and files while guests run. A fault is a function of the driver; it says to the guests
+which errors it permits them, and gives driver.later() what undoes it."""
+import contextlib
+import os
+import pathlib
+import resource
+import signal
+import socket
+import subprocess
+
+from guests import LOST, MEMORY, REFUSED
+from world import MARK, POLICY, POOL, RELOADED, Wrong
+
+# Defects that are known: what meets one is left out, or more errors are permitted, unless --strict NAME judges it as if it were mended.
+KNOWN = {
+    "drain": "a vGPU that is drained ends the programs that run after shutdown_grace_ms, also when draining was taken back",
+    "full-start": "pvgpud ends by SIGBUS when it starts in a full run directory, or when its file `usage` is truncated",
+    "exclusive-gate": "in an exclusive pool, work that waits for a host function may stand still behind a closed gate",
+    "handover-opening": "a program that opens a session while pvgpud hands over gets CUDA_ERROR_NO_DEVICE",
+    "reset-restart": "a reset of a GPU goes on when pvgpud is killed, and the next one knows nothing of it",
+    "lease-wait": "memory that is asked for while pvgpud is away is refused after lease_wait_ms as CUDA_ERROR_OUT_OF_MEMORY",
+    "spare-stopped": "a spare worker that does not answer holds up the next program for worker_start_timeout_ms",
+    "socket-gone": "a deleted socket of a vGPU comes back with the next start only, and the tools do not see that it is absent",
+    "lock-gone": "with the lock deleted a second pvgpud runs beside the first",
+    "early-signals": "SIGHUP or SIGTERM right after its start ends pvgpud, or leaves cgroups behind",
+}
+FAULTS = {}
+
+
+def fault(name, weight=1, needs=None):
+    """needs: "up": pvgpud answers; "mounts": the run directory is a file system of its own; or a known defect that must be judged strictly."""
+    def add(act):
+        FAULTS[name] = (act, weight, needs)
+        return act
+    return add
+
+
+# ---- pvgpud itself ----
+
+def back_later(d, most):
+    """The next pvgpud starts when this one has ended, and not in a full run directory as long as that is a known defect."""
+    def start():
+        if d.world.daemon.poll() is None or (d.world.full and not d.strict("full-start")):
+            d.later(0.05, start)
+        else:
+            if d.world.daemon.returncode not in (0, -signal.SIGKILL):
+                raise Wrong(f"pvgpud was told to end, and ended with {d.world.daemon.returncode}")
+            d.world.spawn()
+    d.later(d.rng.random() * most, start)
+
+
+@fault("kill", 4)
+def kill(d):
+    if d.world.daemon.poll() is None and not d.world.expected_end:
+        d.world.end_by(signal.SIGKILL)
+        back_later(d, 1.0)
+
+
+@fault("hand-over", 3, "up")
+def hand_over(d):
+    d.world.end_by(signal.SIGUSR1)
+    if not d.strict("handover-opening"):
+        d.permit_all(REFUSED, "pvgpud hands over")
+    back_later(d, 0.5)
+
+
+@fault("terminate", 1, "up")
+def terminate(d):
+    """All sessions end, and all programs say so."""
+    had = [g for g in d.guests if g.is_ready()]
+    d.permit_all(LOST, "SIGTERM of pvgpud")
+    d.permit_all(REFUSED, "SIGTERM of pvgpud")
+    d.world.end_by(signal.SIGTERM)
+    d.until_restart = {LOST: "SIGTERM of pvgpud", REFUSED: "SIGTERM of pvgpud"}
+
+    daemon = d.world.daemon
+
+    def ended():
+        if daemon.poll() is None:
+            d.later(0.05, ended)
+        else:
+            for g in had:
+                g.lose("SIGTERM of pvgpud")
+    ended()
+    back_later(d, 0.5)
+
+
+@fault("stop", 2, "up")
+def stop(d):
+    pid = d.world.pid
+    d.world.daemon.send_signal(signal.SIGSTOP)
+    d.world.stopped = True
+
+    def go_on():
+        d.world.stopped = False
+        if d.world.pid == pid:
+            d.world.daemon.send_signal(signal.SIGCONT)
+    d.later(d.rng.random() * 2, go_on)
+
+
+@fault("reload", 3, "up")
+def reload(d):
+    for table, values in ((d.world.conf, RELOADED), (d.world.pool, POOL)):
+        key = d.rng.choice(sorted(values))
+        table[key] = d.rng.choice(values[key])
+    d.world.reload()
+
+
+@fault("bad reload", 1, "up")
+def bad_reload(d):
+    """A file with a fault changes nothing."""
+    d.world.spoil_config(d.rng.choice(("[daemon]\nspare_workers = many\n", "[pool default]\ndevice = 0\npolicy = lucky\n", "}\n", "[vgpu v0]\nmemory = 1X\n")))
+    d.world.daemon.send_signal(signal.SIGHUP)
+    d.later(0.5, lambda: d.world.write_config(d.world.text()))
+
+
+@fault("second", 1, "up")
+def second(d):
+    """Another pvgpud in the same run directory does not start."""
+    with open(os.path.join(d.world.dir, "second.log"), "ab") as log:
+        p = subprocess.Popen(d.world.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, MARK: d.world.mark})
+
+    def ended():
+        if p.poll() is None:
+            d.later(0.05, ended)
+        elif p.returncode == 0:
+            raise Wrong("a second pvgpud ran in the same run directory")
+    d.later(0.1, ended)
+
+
+@fault("descriptors", 1, "up")
+def descriptors(d):
+    """pvgpud has no descriptor left for a while: nobody's session suffers who has one."""
+    pid = d.world.pid
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    soft = resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))[0]
+    d.while_it_lasts(REFUSED, "no descriptors left")
+
+    def lift():
+        d.over("no descriptors left")
+        with contextlib.suppress(ProcessLookupError):
+            if d.world.pid == pid:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    d.later(d.rng.random(), lift)
+
+
+# ---- operators ----
+
+@fault("set", 4, "up")
+def set_policy(d):
+    vgpu, key = d.some_vgpu(), d.rng.choice(sorted(POLICY))
+    value = d.rng.choice(POLICY[key])
+    status, _, err = d.world.ctl("set", vgpu, f"{key}={value}")
+    if status == 0:
+        d.world.shown[vgpu][key] = {"1G": str(1 << 30)}.get(value, str(value))
+    elif d.world.ready and not d.world.stopped and not d.world.full:
+        raise Wrong(f"pvgpuctl set {vgpu} {key}={value}: status {status}: {err}")
+
+
+@fault("memory", 1, "up")
+def memory(d):
+    vgpu, mib = d.some_vgpu(), d.rng.choice((32, 64, 128))
+    for g in d.guests:
+        if g.vgpu == vgpu:
+            g.permit(MEMORY, f"memory={mib}M")
+    d.while_it_lasts(MEMORY, f"memory={mib}M", vgpu)
+    if d.world.ctl("set", vgpu, f"memory={mib}M")[0] == 0:
+        d.world.shown[vgpu]["memory"] = str(mib << 20)
+
+
+@fault("drain", 1, "up")
+def drain(d):
+    vgpu = d.some_vgpu()
+    if d.world.ctl("set", vgpu, "drain=1")[0]:
+        return
+    d.while_it_lasts(REFUSED, "drain=1", vgpu)
+    if not d.strict("drain"):
+        d.while_it_lasts(LOST, "drain=1", vgpu)
+
+    def undo():
+        if not d.world.ready or d.world.ctl("set", vgpu, "drain=0")[0]:
+            d.later(0.1, undo)
+            return
+        d.over("drain=1", vgpu)
+    d.later(d.rng.random() * 1.5, undo)
+
+
+@fault("gpu drain", 1, "up")
+def gpu_drain(d):
+    d.while_it_lasts(REFUSED, "gpu drain")
+    action = d.rng.choice(("drain", "drain", "reset"))
+    if action == "reset" and not d.strict("reset-restart") and d.restarts_soon():
+        action = "drain"
+    d.world.ctl("gpu", action, "default", timeout="1")
+
+    def undo():
+        if not d.world.ready or d.world.ctl("gpu", "admit", "default")[0]:
+            d.later(0.2, undo)
+            return
+        d.over("gpu drain")
+    d.later(d.rng.random(), undo)
+
+
+@fault("end session", 1, "up")
+def end_session(d):
+    found = d.sessions()
+    if not found:
+        return
+    vgpu, number, guest, _ = d.rng.choice(found)
+    if guest:
+        guest.lose("pvgpuctl kill")
+    d.world.ctl("kill", vgpu, str(number))
+
+
+@fault("tools", 3)
+def tools(d):
+    """Whatever happens, the tools come back, and what they print as JSON is JSON."""
+    words = d.rng.choice((("list", "--json"), ("doctor", "--json"), ("stats", "--json"), ("pools", "--json"), ("sessions", "--json"), ("top", "--count", "1"),
+                          ("events",), ("show", d.some_vgpu(), "--json"), ("tree",), ("doctor", "--test")))
+    if "--json" in words:
+        with contextlib.suppress(ValueError):
+            d.world.json(*words[:-1])
+    else:
+        d.world.ctl(*words)
+
+
+# ---- workers, guests and helpers ----
+
+def go_on(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+@fault("kill worker", 3, "up")
+def kill_worker(d):
+    found = d.sessions()
+    if found:
+        _, _, guest, pid = d.rng.choice(found)
+        if guest:
+            guest.lose("its worker was killed")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@fault("kill all workers", 1)
+def kill_workers(d):
+    d.permit_all(LOST, "all workers were killed")
+    d.permit_all(REFUSED, "all workers were killed")
+    for pid in d.world.processes().get("pvgpu-worker", []):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@fault("stop worker", 2, "up")
+def stop_worker(d):
+    serving = {pid for _, _, _, pid in d.sessions()}
+    pids = [p for p in d.world.processes().get("pvgpu-worker", []) if p in serving or d.strict("spare-stopped")]
+    if pids:
+        pid = d.rng.choice(pids)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+        d.later(d.rng.random() * 1.5, lambda: go_on(pid))
+
+
+@fault("kill spare", 2, "up")
+def kill_spare(d):
+    serving = {pid for _, _, _, pid in d.sessions()}
+    pids = [p for p in d.world.processes().get("pvgpu-worker", []) if p not in serving]
+    if pids:
+        for error in (LOST, REFUSED):  # one that got it meanwhile
+            d.permit_opening(error, "a spare worker was killed")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(d.rng.choice(pids), signal.SIGKILL)
+
+
+@fault("end guest", 3)
+def end_guest(d):
+    guests = [g for g in d.guests if g.p.poll() is None and not g.stopped]
+    if guests:
+        d.rng.choice(guests).send(d.rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+
+
+@fault("stop guest", 2)
+def stop_guest(d):
+    guests = [g for g in d.guests if g.p.poll() is None and not g.stopped]
+    if guests:
+        g = d.rng.choice(guests)
+        g.send(signal.SIGSTOP)
+        d.later(d.rng.random() * 1.5, lambda: g.p.poll() is None and g.send(signal.SIGCONT))
+
+
+@fault("health", 2, "up")
+def health(d):
+    for pid in d.world.processes().get("pvgpu-health", []):
+        with contextlib.suppress(ProcessLookupError):
+            if d.rng.random() < 0.5:
+                os.kill(pid, signal.SIGKILL)
+            else:
+                os.kill(pid, signal.SIGSTOP)
+                d.later(d.rng.random(), lambda pid=pid: go_on(pid))
+
+
+@fault("connections", 1, "up")
+def connections(d):
+    """Some that say nothing, and some that say what makes no sense."""
+    held = []
+    for _ in range(d.rng.randint(1, 12)):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.setblocking(False)
+        held.append(s)
+        with contextlib.suppress(OSError):
+            s.connect(d.world.socket(d.some_vgpu()))
+            if d.rng.random() < 0.5:
+                s.send(d.rng.randbytes(d.rng.choice((1, 16, 64, 500))))
+    d.later(d.rng.random(), lambda: [s.close() for s in held])
+
+
+# ---- files ----
+
+@fault("full", 2, "mounts")
+def full(d):
+    if d.world.full or not d.world.ready:
+        return
+    empty = d.world.fill()
+    d.world.full = True
+    d.while_it_lasts(REFUSED, "the run directory is full")
+
+    def undo():
+        empty()
+        d.world.full = False
+        d.over("the run directory is full")
+    d.later(d.rng.random() * 1.5, undo)
+
+
+@fault("delete socket", 1, "up")
+def delete_socket(d):
+    vgpu = d.some_vgpu()
+    pathlib.Path(d.world.socket(vgpu)).unlink(missing_ok=True)
+    d.until_restart[REFUSED] = "a vGPU's socket was deleted"
+    d.permit_all(REFUSED, "a vGPU's socket was deleted")
+    d.must_restart = not d.strict("socket-gone")
+    if d.strict("socket-gone"):
+        d.later(0.2, lambda: d.world.ready and d.world.reload())
+
+
+@fault("delete worker's socket", 1, "up")
+def delete_workers_socket(d):
+    """The next pvgpud does not find this worker: its session may end, and must not stay."""
+    files = sorted(pathlib.Path(d.world.run_dir, "workers").glob("*"))
+    if files:
+        d.rng.choice(files).unlink(missing_ok=True)
+        d.permit_all(LOST, "a worker's socket was deleted")
+        d.must_restart = True
+
+
+@fault("delete lock", 1, "up")
+def delete_lock(d):
+    pathlib.Path(d.world.run_dir, "lock").unlink(missing_ok=True)
+    d.must_restart = True
+    if d.strict("lock-gone"):
+        second(d)
+
+
+@fault("truncate usage", 1, "full-start")
+def truncate_usage(d):
+    for path in pathlib.Path(d.world.run_dir).glob("usage*"):
+        os.truncate(path, 0)
