@@ -167,6 +167,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
  */
 #define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
 #define SCHED_AHEAD_NS  8000000u /* the most by which one of them may be ahead of the first */
+#define SCHED_SHOWN_NS  5000000u /* so much is issued before one counts as such: its first turn */
 
 /* One that uses little at a time: its work in flight, estimated, stays below sched_brief, or is a
  * single kernel below sched_brief_kernel. alike: all of its class have the same weight. */

@@ -49,6 +49,7 @@ static struct model m[VGPUS_MOST];
 static unsigned int ms_n;
 static int owner; /* of the GPU; -1 */
 static uint64_t quantum_end, tickets;
+static uint64_t away_until; /* pvgpud does nothing until then; the others go on */
 
 static uint64_t estimate(const struct stream *q)
 {
@@ -260,7 +261,7 @@ static void programs(void)
 
 static uint64_t next_event(void)
 {
-	uint64_t at = timer_at;
+	uint64_t at = away_until > clock_ns ? away_until : timer_at;
 
 	if (owner >= 0) {
 		at = quantum_end < at ? quantum_end : at;
@@ -298,6 +299,12 @@ static void gpu_runs(uint64_t ns)
 	}
 }
 
+static void hear(void)
+{
+	if (clock_ns >= away_until)
+		bells();
+}
+
 /* Time passes for all of them. */
 static void play(uint64_t ns)
 {
@@ -307,13 +314,13 @@ static void play(uint64_t ns)
 	for (;;) {
 		programs();
 		while (all_workers())
-			bells();
-		bells();
+			hear();
+		hear();
 		if (all_workers())
 			continue;
 		if (owner < 0 || !flying(&m[owner]) || clock_ns >= quantum_end)
 			gpu_switch();
-		if (timer_at <= clock_ns) {
+		if (timer_at <= clock_ns && clock_ns >= away_until) {
 			fire();
 			continue;
 		}
@@ -339,6 +346,7 @@ static void model_start(const struct sched_params *p, const struct model *v, uns
 	ms_n = n;
 	owner = -1;
 	tickets = 0;
+	away_until = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		const struct tenant_policy policy = {.share = v[i].share};
 

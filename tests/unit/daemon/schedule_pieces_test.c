@@ -15,6 +15,7 @@
 #define ROUND (12 * MS) /* a turn of each vGPU, with the wait for the one that is under way */
 #define SLICE (6 * MS)
 #define DEEP  64u
+#define OFF   (6 * MS) /* a charge that is settled with the end of a turn */
 
 struct scene {
 	struct model v[4];
@@ -212,28 +213,88 @@ START_TEST(streams_beside_each_other)
 }
 END_TEST
 
-/* Equal vGPUs have equal parts, however many they are. */
-START_TEST(many)
+/* Equal vGPUs whose programs keep two short kernels in flight. */
+static void start_many(unsigned int n)
 {
-	static const unsigned int numbers[] = {8, 32, 100};
 	static struct model v[VGPUS_MOST];
 	const struct sched_params p = {.policy = SCHED_FAIR};
-	const unsigned int n = numbers[_i];
+
+	for (unsigned int i = 0; i < n; i++) {
+		v[i] = (struct model)W(100, 500 * US);
+		v[i].stream[0].depth = 2;
+	}
+	model_start(&p, v, n);
+}
+
+static double jain(void)
+{
 	double sum = 0, squares = 0;
 
-	for (unsigned int i = 0; i < n; i++)
-		v[i] = (struct model)W(100, 500 * US);
-	for (unsigned int i = 0; i < n; i++)
-		v[i].stream[0].depth = 2;
-	model_start(&p, v, n);
-	play(2 * S);
-	model_count();
-	play(2 * S);
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < ms_n; i++) {
 		sum += (double)m[i].used;
 		squares += (double)m[i].used * (double)m[i].used;
 	}
-	ck_assert_double_ge(sum * sum / n / squares, 0.99);
+	return sum * sum / ms_n / squares;
+}
+
+static const unsigned int numbers[] = {8, 32, 64, 100};
+
+/* Equal vGPUs have equal parts, however many they are. */
+START_TEST(many)
+{
+	start_many(numbers[_i]);
+	play(2 * S);
+	model_count();
+	play(2 * S);
+	ck_assert_double_ge(jain(), 0.99);
+	model_end();
+}
+END_TEST
+
+/* So they have from the beginning, when some are known to be brief and others are not yet: each is
+ * charged what it uses, also as turns of several at once begin and end. */
+START_TEST(many_begin)
+{
+	const uint64_t bound = 2 * numbers[_i] * SLICE + ROUND;
+	struct tenant_stats stats;
+
+	start_many(numbers[_i]);
+	play(2 * S);
+	ck_assert_double_ge(jain(), 0.99);
+	for (unsigned int i = 0; i < ms_n; i++) {
+		tenant_stats(m[i].t, &stats);
+		ck_assert_msg(stats.gpu_ns + OFF > m[i].used && stats.gpu_ns < m[i].used + OFF,
+			      "vGPU %u is charged %.1f ms, and has used %.1f", i,
+			      (double)stats.gpu_ns / 1e6, (double)m[i].used / 1e6);
+		ck_assert_msg(m[i].longest <= bound,
+			      "vGPU %u waited for %.1f ms, the bound is %.1f", i,
+			      (double)m[i].longest / 1e6, (double)bound / 1e6);
+	}
+	model_end();
+}
+END_TEST
+
+/* A turn that outlasts its time because pvgpud itself is late costs its holder what it has used. */
+START_TEST(late)
+{
+	const struct model v[2] = {
+		{.share = {.class = SCHED_MEDIUM, .weight = 100},
+		 .stream = {{.length = 500 * US, .depth = 1, .think = 100 * MS}}},
+		W(100, MS),
+	};
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	struct tenant_stats before, after;
+
+	model_start(&p, v, 2);
+	play(S);
+	for (int i = 0; i < 10000 && !(s->holder == m[0].t && flying(&m[0])); i++)
+		play(100 * US);
+	ck_assert_ptr_eq(s->holder, m[0].t);
+	tenant_stats(m[0].t, &before);
+	away_until = clock_ns + 40 * MS;
+	play(45 * MS);
+	tenant_stats(m[0].t, &after);
+	ck_assert_uint_le(after.gpu_ns - before.gpu_ns, OFF);
 	model_end();
 }
 END_TEST
@@ -249,7 +310,9 @@ int main(void)
 	tcase_add_loop_test(t, shares_and_waits, 0, sizeof(scenes) / sizeof(scenes[0]));
 	tcase_add_loop_test(t, loops_beside_queues, 0, 5);
 	tcase_add_test(t, streams_beside_each_other);
-	tcase_add_loop_test(t, many, 0, 3);
+	tcase_add_loop_test(t, many, 0, sizeof(numbers) / sizeof(numbers[0]));
+	tcase_add_loop_test(t, many_begin, 0, sizeof(numbers) / sizeof(numbers[0]));
+	tcase_add_test(t, late);
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

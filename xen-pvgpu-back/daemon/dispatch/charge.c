@@ -7,15 +7,15 @@
  * is alone its workers' reported use is charged, at most the time that has passed.
  *
  * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
- * estimates, and at most the time that has passed. Work that drains after that is paid already. A
- * worker that reports less than it uses is found by the driver's accounting, which charges the
- * rest. While another vGPU waits for its own turn the time of theirs is charged as a whole: changes
+ * estimates, and at most the time that has passed, until that work has drained. A worker that
+ * reports less than it uses is found by the driver's accounting, which charges the rest. While another vGPU waits for its own turn the time of theirs is charged as a whole: changes
  * of contexts and the time in which their programs look at results are theirs.
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 
 #define QUEUED_NS 2000000u /* the GPU's own time slice: then it serves both in turn */
 #define DOUBT_NS  (3 * QUEUED_NS)
+#define LATE_NS   1000000u /* timers and loops are later than they should be by less */
 
 static void charge_one(struct tenant *t, uint64_t ns, uint64_t now)
 {
@@ -41,6 +41,11 @@ void charge_alone(struct tenant *t, uint64_t passed, uint64_t now)
 	ahead = ns < t->ahead_ns ? ns : t->ahead_ns;
 	t->ahead_ns -= ahead;
 	charge_one(t, ns - ahead, now);
+}
+
+void charge_forget(struct tenant *t)
+{
+	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
 }
 
 void charge_joint_rest(struct schedule *s, uint64_t passed, uint64_t now)
@@ -91,7 +96,7 @@ static void count_waste(struct schedule *s, uint64_t passed)
 /* The GPU is still at the former holder's work, behind which that of the new one is queued. */
 static bool is_queued(const struct schedule *s, uint64_t now)
 {
-	return s->overlapped && s->overlapped->undrained && !s->overlapped->paid &&
+	return s->overlapped && s->overlapped->undrained && !s->overlapped->as_issued &&
 	       now - s->given_at < QUEUED_NS;
 }
 
@@ -100,7 +105,7 @@ static bool in_doubt(const struct schedule *s)
 {
 	const struct tenant *o = s->overlapped, *h = s->holder;
 
-	return o && o->undrained && !o->paid && h && h->on_gpu && s->exact && !s->joint &&
+	return o && o->undrained && !o->as_issued && h && h->on_gpu && s->exact && !s->joint &&
 	       !s->no_doubt && TAILQ_FIRST(&s->undrained) == o && !TAILQ_NEXT(o, undrained_link);
 }
 
@@ -133,6 +138,50 @@ static uint64_t charge_doubt(struct schedule *s, uint64_t passed, uint64_t now)
 	return passed - left;
 }
 
+/* Return the most GPU time that the vGPU can have used since then, by its workers' reports. */
+static uint64_t may_have_used(struct tenant *t, uint64_t since, uint64_t now)
+{
+	const uint64_t issued = t->issued;
+	bool goes_on = false;
+	struct gate *g;
+	uint64_t ns = 0;
+
+	TAILQ_FOREACH(g, &t->gates, link)
+	{
+		ns += g->last.inflight_ns < NEVER_NS ? g->last.inflight_ns : NEVER_NS;
+		gate_take(g, now);
+		/* One piece of work has been on the GPU all the time, however long it was to take.
+		 */
+		goes_on |= !g->last.drained && g->last.oldest_ns && g->last.oldest_ns <= since;
+	}
+	if (t->issued != issued)
+		t->issued_at = now;
+	return goes_on ? NEVER_NS : ns + t->issued - issued;
+}
+
+/*
+ * pvgpud can be late: its process waits for a processor, or was busy with something else. A turn
+ * that should have ended long ago goes on meanwhile, but its holder may have nothing to run, and is
+ * not to wait for all others in return. So the time for which pvgpud is late counts as far as there
+ * was work for it. Returns the time to charge.
+ */
+static uint64_t without_delay(struct schedule *s, uint64_t passed, uint64_t now)
+{
+	const uint64_t since = now - passed, late = s->armed < now ? now - s->armed : 0;
+	uint64_t used = 0;
+	struct tenant *t;
+
+	if (late < LATE_NS || passed < LATE_NS)
+		return passed;
+	if (s->holder)
+		used += may_have_used(s->holder, since, now);
+	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	used += may_have_used(t, since, now);
+	if (used >= passed)
+		return passed;
+	return late < passed && passed - late > used ? passed - late : used;
+}
+
 void charge(struct schedule *s, uint64_t now)
 {
 	struct tenant *t, *h = s->joint ? NULL : s->holder;
@@ -142,6 +191,8 @@ void charge(struct schedule *s, uint64_t now)
 
 	s->charged_at = now;
 	count_waste(s, passed);
+	if (s->exact && !s->joint)
+		passed = without_delay(s, passed, now);
 	if (in_doubt(s)) {
 		passed = charge_doubt(s, passed, now);
 		if (!passed)
@@ -156,7 +207,12 @@ void charge(struct schedule *s, uint64_t now)
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
 	n += t->users;
 	TAILQ_FOREACH(t, &s->undrained, undrained_link)
-	charge_one(t, t->paid ? 0 : passed * t->users / n, now);
+	{
+		if (!t->as_issued)
+			charge_one(t, passed * t->users / n, now);
+		else if (!t->joint)
+			charge_alone(t, passed, now);
+	}
 	if (uses)
 		charge_one(h, passed * h->users / n, now);
 	else if (h && !s->exact)
@@ -182,5 +238,5 @@ void charge_exactly(struct schedule *s, uint64_t now)
 		t->alone_ns += ns;
 	}
 	charge_alone(t, 0, now);
-	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+	charge_forget(t);
 }

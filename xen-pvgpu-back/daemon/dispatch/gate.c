@@ -238,8 +238,8 @@ static void count(struct gate *g, const struct pvgpu_gate_report *r, uint64_t pa
 	t->count->copy_bytes += grown(was->copy_bytes, r->copy_bytes,
 				      passed * BYTES_A_NS + (uint64_t)COUNT_SLACK * COUNT_SLACK);
 	t->issued += issued;
-	t->alone_ns +=
-		t->joint ? issued / 256 * t->rate_q8 : grown(was->busy_ns, r->busy_ns, NEVER_NS);
+	t->alone_ns += t->joint || t->as_issued ? issued / 256 * t->rate_q8
+						: grown(was->busy_ns, r->busy_ns, NEVER_NS);
 	if (t->alone_ns > NEVER_NS)
 		t->alone_ns = NEVER_NS;
 }

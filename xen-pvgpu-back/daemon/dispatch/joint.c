@@ -22,7 +22,6 @@
 	2u /* looks at which one has issued nothing, before it is asked: some may wait for others  \
 	    */
 #define LINGER_NS     20000000u
-#define SHOWN_NS      8000000u /* so much is issued before a vGPU counts as brief */
 #define RATE_NS       100000000u /* estimated use between two comparisons with the driver's account, */
 #define RATE_FIRST_NS 50000000u /* and before the first, which counts as a whole */
 #define RATE_LEAST_Q8 64u
@@ -125,7 +124,7 @@ static bool is_brief(const struct tenant *t)
 		if (!g->counts_full)
 			return false;
 	}
-	return t->issued - t->full_from >= SHOWN_NS;
+	return t->issued - t->full_from >= SCHED_SHOWN_NS;
 }
 
 bool joint_may(const struct tenant *t)
@@ -183,7 +182,7 @@ static void set_gates(struct tenant *t, bool open, uint64_t now)
 	t->want_at = now;
 	t->undrained_since = now;
 	t->drain_ns = 0;
-	t->paid = undrained;
+	t->as_issued = undrained;
 	schedule_set_undrained(t, undrained);
 }
 
@@ -208,14 +207,15 @@ static void add(struct tenant *t, uint64_t now)
 	t->s->joints++;
 	if (t->joint_open)
 		sched_beside(t->v, true, now);
-	else
-		t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+	else if (!t->as_issued)
+		charge_forget(t);
 }
 
 static void drop(struct tenant *t)
 {
 	t->joint = t->asked = false;
-	t->alone_ns = t->budget_ns = t->ahead_ns = 0;
+	if (!t->as_issued)
+		charge_forget(t);
 	t->s->joints--;
 }
 
@@ -223,7 +223,7 @@ void joint_leave(struct tenant *t)
 {
 	if (t->joint)
 		drop(t);
-	t->joint_open = t->paid = false;
+	t->joint_open = t->as_issued = false;
 }
 
 static bool any_waits_apart(const struct schedule *s)
@@ -360,6 +360,23 @@ static void open_and_hold(struct schedule *s, uint64_t now)
 	}
 }
 
+/* Charge all members what they have issued since the last look. */
+static void charge_all(struct schedule *s, uint64_t now)
+{
+	struct tenant *t;
+	struct gate *g;
+
+	TAILQ_FOREACH(t, &s->tenants, link)
+	{
+		if (!t->joint)
+			continue;
+		TAILQ_FOREACH(g, &t->gates, link)
+		gate_take(g, now);
+	}
+	charge_joint(s, 0, now);
+	charge_rest(s, now);
+}
+
 /* Back to turns. next keeps its gate if it is open; the others' work drains beside it. */
 static void end(struct schedule *s, struct tenant *next, uint64_t now)
 {
@@ -367,12 +384,11 @@ static void end(struct schedule *s, struct tenant *next, uint64_t now)
 	const bool stays = next && next->joint_open && !s->params.exclusive;
 	uint64_t in = 0;
 
-	charge_rest(s, now);
+	charge_all(s, now);
 	TAILQ_FOREACH(t, &s->tenants, link)
 	{
 		if (!t->joint)
 			continue;
-		drop(t);
 		if (t == next && stays) {
 			sched_beside(t->v, false, now);
 		} else if (t->joint_open) {
@@ -380,6 +396,7 @@ static void end(struct schedule *s, struct tenant *next, uint64_t now)
 			set_gates(t, false, now);
 			last = t->undrained || !last ? t : last;
 		}
+		drop(t);
 		t->joint_open = false;
 		t->ahead_ns = t == next ? in_flight(t) : 0;
 	}

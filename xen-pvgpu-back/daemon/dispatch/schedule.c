@@ -32,7 +32,7 @@ void schedule_set_undrained(struct tenant *t, bool undrained)
 	else if (!undrained && t->undrained)
 		TAILQ_REMOVE(&t->s->undrained, t, undrained_link);
 	t->undrained = undrained;
-	t->paid &= undrained;
+	t->as_issued &= undrained;
 	if (undrained)
 		return;
 	t->helped = false;
@@ -72,6 +72,10 @@ static void see_drained(struct schedule *s, struct tenant *t, uint64_t now)
 	uint64_t took = now - t->undrained_since, ratio;
 	const bool dry = t->dry;
 
+	if (t->as_issued && !t->joint) {
+		charge_alone(t, 0, now);
+		charge_forget(t);
+	}
 	schedule_set_undrained(t, false);
 	if (t->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / t->drain_ns;
@@ -148,7 +152,7 @@ static void look(struct schedule *s, struct tenant *t, uint64_t now, uint64_t *a
 		schedule_set_undrained(t, true);
 	}
 	/* Wall time is charged. */
-	if ((s->exact || t != s->holder) && !t->joint)
+	if ((s->exact || t != s->holder) && !t->joint && !t->as_issued)
 		t->alone_ns = 0;
 	joint_seen(t, full);
 	/* Of several at once only one that is held or asked tells when it runs dry, and one that is
@@ -380,6 +384,8 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 	sched_granted(s->lib, t ? t->v : NULL, now);
 	if (!t)
 		return;
+	if (t->as_issued)
+		charge_forget(t);
 	schedule_set_undrained(t, false);
 	s->waits += t->wants;
 	s->wait_turns += t->wants ? ev_iteration(s->loop) - t->want_turn : 0;
@@ -573,9 +579,10 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int events)
 	late = now > s->armed ? now - s->armed : 0;
 	late = late < COST_MAX_NS ? late : COST_MAX_NS;
 	s->late_ns = (s->late_ns * 15 + late) / 16;
-	s->armed = SCHED_NEVER;
 	s->wakeups++;
 	schedule_think(s);
+	if (s->armed <= now)
+		s->armed = SCHED_NEVER;
 }
 
 /* ---- schedules ---- */

@@ -95,7 +95,7 @@ struct tenant {
 	bool joint_open;      /* its gates are open */
 	bool asked;           /* its workers report every change */
 	unsigned int still;   /* looks since it issued something */
-	bool paid;            /* what drains was charged when it was issued */
+	bool as_issued;       /* what drains is charged by what was issued, as joint turns are */
 	uint64_t issued;      /* estimated GPU time of all that its workers have issued */
 	uint64_t issued_seen; /* at the last look at all */
 	uint64_t full_from;   /* as it was when it was last seen to fill its queue */
@@ -201,6 +201,8 @@ uint64_t latency_parked(const struct gate *g);
 void charge(struct schedule *s, uint64_t now);
 /* Charges a vGPU's use as its workers report it; passed: time that is not charged yet. */
 void charge_alone(struct tenant *t, uint64_t passed, uint64_t now);
+/* Drop use that is reported and not charged yet: wall time is charged for it instead. */
+void charge_forget(struct tenant *t);
 /* Likewise, all that have the GPU at once. Returns how many of them have work there. */
 uint64_t charge_joint(struct schedule *s, uint64_t passed, uint64_t now);
 /* Likewise, what of the time that has passed since the last look is not charged, by what each has

@@ -7,14 +7,13 @@
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
 #define LINGER_NS (20 * SIM_MS)
-#define SHOWN_NS  (8 * SIM_MS)
 /* Work that is older does not end, beyond so many times what all of them have in flight. */
 #define OLD_NS  (100 * SIM_MS)
 #define OLD_PER 4u
 
 static bool is_brief(const struct vgpu *v)
 {
-	return v->issued_ns - v->full_from >= SHOWN_NS;
+	return v->issued_ns - v->full_from >= SCHED_SHOWN_NS;
 }
 
 bool at_once_may(const struct vgpu *v)
@@ -67,7 +66,7 @@ static void set_open(struct vgpu *v, bool open)
 	}
 	v->undrained_since = v->s->now;
 	v->drain_ns = 0;
-	v->paid = v->draining;
+	v->as_issued = v->draining;
 	gate_set_undrained(v, v->draining);
 }
 
@@ -76,7 +75,8 @@ static void add(struct vgpu *v)
 	v->joint = true;
 	v->idle_since = 0;
 	v->g->joints++;
-	v->alone_ns = v->budget_ns = 0;
+	if (!v->as_issued)
+		gate_charge_forget(v);
 	if (v == v->g->holder) {
 		v->joint_open = true;
 		sched_beside(v->sched, true, v->s->now);
@@ -87,7 +87,7 @@ static void add(struct vgpu *v)
 void at_once_leave(struct vgpu *v)
 {
 	v->g->joints -= v->joint;
-	v->joint = v->joint_open = v->paid = false;
+	v->joint = v->joint_open = v->as_issued = false;
 }
 
 static struct vgpu *least_ahead(const struct gpu *g, const struct vgpu *first)
@@ -130,7 +130,8 @@ static void choose_members(struct gpu *g)
 		if (v->joint && !(fits && lingers)) {
 			set_open(v, false);
 			v->joint = false;
-			v->alone_ns = v->budget_ns = 0;
+			if (!v->as_issued)
+				gate_charge_forget(v);
 			g->joints--;
 		} else if (!v->joint && v->told && fits) {
 			add(v);
@@ -222,6 +223,7 @@ static void end(struct gpu *g, struct vgpu *next)
 	struct vgpu *last = NULL;
 	uint64_t in = 0;
 
+	at_once_charge(g, 0);
 	charge_rest(g);
 	for (uint32_t i = 0; i < g->n_vgpus; i++) {
 		struct vgpu *v = g->vgpus[i];
@@ -236,7 +238,8 @@ static void end(struct gpu *g, struct vgpu *next)
 			last = v->undrained || !last ? v : last;
 		}
 		v->joint = v->joint_open = false;
-		v->alone_ns = v->budget_ns = 0;
+		if (!v->as_issued)
+			gate_charge_forget(v);
 	}
 	g->joints = 0;
 	g->joint = false;

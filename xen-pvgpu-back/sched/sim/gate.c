@@ -145,7 +145,7 @@ void gate_ended(struct process *p, uint64_t length)
 	struct vgpu *v = p->v;
 	struct gpu *g = v->g;
 
-	v->alone_ns += v->joint ? 0 : length;
+	v->alone_ns += v->joint || v->as_issued ? 0 : length;
 	if (is_open(v))
 		pump(p);
 	if (model(g)->native || v->held || v->joint_open)
@@ -185,12 +185,17 @@ void gate_charge_alone(struct vgpu *v, uint64_t passed)
 	gate_charge_one(v, ns);
 }
 
+void gate_charge_forget(struct vgpu *v)
+{
+	v->alone_ns = v->budget_ns = 0;
+}
+
 void gate_charge(struct gpu *g)
 {
 	uint64_t passed = g->s->now - g->charged_at;
 	struct vgpu *h = g->joint ? NULL : g->holder;
-	const bool queued = g->overlapped && g->overlapped->undrained && !g->overlapped->paid &&
-			    g->s->now - g->given_at < QUEUED_NS;
+	const bool queued = g->overlapped && g->overlapped->undrained &&
+			    !g->overlapped->as_issued && g->s->now - g->given_at < QUEUED_NS;
 	const bool uses = h && g->exact && h->on_gpu && !queued;
 	uint64_t n = uses ? h->users : 0, busy;
 
@@ -201,8 +206,12 @@ void gate_charge(struct gpu *g)
 	}
 	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
 		n += t->users;
-	for (struct vgpu *t = g->undrained; t; t = t->undrained_next)
-		gate_charge_one(t, t->paid ? 0 : passed * t->users / n);
+	for (struct vgpu *t = g->undrained; t; t = t->undrained_next) {
+		if (!t->as_issued)
+			gate_charge_one(t, passed * t->users / n);
+		else if (!t->joint)
+			gate_charge_alone(t, passed);
+	}
 	if (uses)
 		gate_charge_one(h, passed * h->users / n);
 	else if (h && !g->exact)
@@ -220,7 +229,7 @@ static void become_exact(struct gpu *g)
 		if (v->process[i].kernels.n)
 			v->alone_ns += g->s->now - v->process[i].began_ns;
 	gate_charge_alone(v, 0);
-	v->alone_ns = v->budget_ns = 0;
+	gate_charge_forget(v);
 }
 
 /* ---- reports of workers ---- */
@@ -232,7 +241,7 @@ void gate_set_undrained(struct vgpu *v, bool undrained)
 	if (undrained == v->undrained)
 		return;
 	v->undrained = undrained;
-	v->paid &= undrained;
+	v->as_issued &= undrained;
 	if (undrained) {
 		v->undrained_next = *at;
 		*at = v;
@@ -256,6 +265,10 @@ static void see_drained(struct vgpu *v)
 	uint64_t took = g->s->now - v->undrained_since, ratio;
 	const bool dry = v->dry;
 
+	if (v->as_issued && !v->joint) {
+		gate_charge_alone(v, 0);
+		gate_charge_forget(v);
+	}
 	gate_set_undrained(v, false);
 	if (v->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / v->drain_ns;
@@ -334,7 +347,7 @@ void gate_look(struct vgpu *v)
 		v->users = 1;
 	if (v->undrained && !v->draining)
 		see_drained(v);
-	if ((g->exact || v != g->holder) && !v->joint)
+	if ((g->exact || v != g->holder) && !v->joint && !v->as_issued)
 		v->alone_ns = 0;
 	/* One of several that is held must not get its gate back by running dry. */
 	if (v->busy_processes || v->held || !v->joint || v->joint_open || g->s->now >= g->joint_at)
@@ -397,6 +410,8 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
 	if (!v)
 		return;
+	if (v->as_issued)
+		gate_charge_forget(v);
 	gate_set_undrained(v, false);
 	v->on_gpu = true;
 	v->issued = false;

@@ -97,7 +97,7 @@ struct vgpu {
 	uint64_t alone_ns, budget_ns; /* reported but not charged; bound of the next charge of it */
 	/* at_once.c */
 	bool joint, joint_open; /* has the GPU with others at once, or is held; its gate is open */
-	bool paid;              /* what drains was charged when it was issued */
+	bool as_issued;         /* what drains is charged by what was issued */
 	uint64_t issued_ns, issued_seen, full_from, idle_since;
 	uint64_t issued_at; /* the last time, or its grant */
 	bool had_rest;      /* was idle in this window */
@@ -205,6 +205,7 @@ void gate_pump(struct vgpu *v);
 void gate_set_undrained(struct vgpu *v, bool undrained);
 void gate_charge_one(struct vgpu *v, uint64_t ns);
 void gate_charge_alone(struct vgpu *v, uint64_t passed);
+void gate_charge_forget(struct vgpu *v);
 /* GPU time of its work in flight by its workers' estimates, and what is left of that by now. */
 uint64_t gate_in_flight(const struct vgpu *v);
 uint64_t gate_left(const struct vgpu *v);
