@@ -121,7 +121,7 @@ void config_init(struct config *c)
 	*c = (struct config){
 		.spares = 1,
 		.max_sessions = 1024,
-		.max_opening = 64,
+		.max_opening = 256,
 		.open_ms = 2000,
 		.start_ms = 60000,
 		.adopt_ms = 10000,
