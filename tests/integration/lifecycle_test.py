@@ -541,7 +541,7 @@ class Ends(unittest.TestCase):
 
 class Adoption(unittest.TestCase):
     def check_goes_on(self, sig):
-        with PvgpuEnv({"vgpu0": "256M"}, settings={"lease_wait_ms": 60000}) as env:
+        with PvgpuEnv({"vgpu0": "256M"}) as env:
             s = raw.Session(env.socket())
             s.start()
             self.assertEqual(s.alloc(100 * MIB)[0], 0)
@@ -609,15 +609,24 @@ class Adoption(unittest.TestCase):
             self.assertEqual(env.read("/vgpu/vgpu0/sessions"), "0")
 
     def test_no_memory_without_pvgpud(self):
-        with PvgpuEnv(settings={"lease_wait_ms": 200}) as env:
+        """However long pvgpud is away: an allocation waits for it, and never says that there is no memory."""
+        with PvgpuEnv() as env:
             s = raw.Session(env.socket())
             s.start()
             env.kill_daemon()
-            self.assertEqual(s.alloc(100 * MIB)[0], 2)
+            seq = s.post(raw.MEM_ALLOC, struct.pack("<QQ", raw.CTX, 100 * MIB))
+            time.sleep(6)
+            s.mem_info()  # other calls are answered
+            self.assertNotIn(seq, s.replies)
             env.start()
-            wait_for("adoption", lambda: [v["state"] for v in env.sessions().values()] == ["running"])
-            self.assertEqual(s.alloc(100 * MIB)[0], 0)
+            self.assertEqual(s.wait(seq)[0], 0)
+            # It does not wait beyond the session's end.
+            worker = env.workers()[0]
+            env.kill_daemon()
+            s.post(raw.MEM_ALLOC, struct.pack("<QQ", raw.CTX, 100 * MIB))
             s.close()
+            wait_for("the worker's end", lambda: not alive(worker))
+            env.start()
 
     def test_memory_given_back_meanwhile(self):
         """The next pvgpud counts what is on record; the worker returns what it has not any more, and no byte twice."""
