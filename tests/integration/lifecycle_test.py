@@ -148,6 +148,11 @@ class Sessions(unittest.TestCase):
             results = [p.communicate(timeout=600) for p in programs]
             self.assertEqual([r[1] for p, r in zip(programs, results) if p.returncode], [])
 
+    def test_many_pending_host_functions(self):
+        with PvgpuEnv() as env:
+            p = env.run([os.path.join(env.build, "programs", "plenty"), "70000"], timeout=600)
+            self.assertEqual((p.returncode, p.stderr), (0, b""))
+
     def test_worker_cannot_start(self):
         with PvgpuEnv(libcuda="/nowhere/libcuda.so.1") as env:
             for _ in range(3):
