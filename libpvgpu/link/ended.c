@@ -2,12 +2,16 @@
 /* Ends that the worker has written to the ring page: no message, no lock. */
 #include "link/runtime.h"
 
-_Static_assert(PVGPU_SLOTS == PVGPU_ENDED_SLOTS, "slots");
+_Static_assert(PVGPU_NO_SLOT == PVGPU_ENDED_NONE, "slots");
 
 uint32_t pvgpu_slot(uint64_t handle)
 {
-	return pvgpu_ended_slot(PVGPU_HANDLE_TYPE(handle) == PVGPU_H_CTX,
-				PVGPU_HANDLE_INDEX(handle));
+	const uint32_t index = PVGPU_HANDLE_INDEX(handle);
+
+	if (PVGPU_HANDLE_TYPE(handle) == PVGPU_H_CTX)
+		return pvgpu_ended_slot(true, index);
+	/* As pvgpu_ended_slot(), and beyond. */
+	return index < PVGPU_NO_SLOT - PVGPU_ENDED_CTXS ? PVGPU_ENDED_CTXS + index : PVGPU_NO_SLOT;
 }
 
 bool pvgpu_tells_ends(const struct pvgpu_session *s)

@@ -34,8 +34,8 @@
 #endif
 
 enum {
-	OPEN_SECONDS = 60, /* a backend may have to start a worker first */
-	RESTART_MS = 5000, /* how long to wait for a pvgpud that is being restarted */
+	OPEN_SECONDS = 600, /* hundreds of others may be before us, each of which takes a worker */
+	RESTART_MS = 5000,  /* how long to wait for a pvgpud that is being restarted */
 	RETRY_MS = 20,
 	CHUNK_ADD = 1,
 	CHUNK_REMOVE = 2,

@@ -93,13 +93,13 @@ bool pvgpu_mark_poll(struct pvgpu_session *s, struct pvgpu_mark *m);
  */
 uint64_t pvgpu_posted(void);
 uint64_t pvgpu_worked(struct pvgpu_session *s);
-/* The slot of a stream by its handle, of a context's default stream by the context's; not below
- * PVGPU_SLOTS: it has none. */
-enum { PVGPU_SLOTS = 384 };
+/* The slot of a stream by its handle, of a context's default stream by the context's. */
+enum { PVGPU_NO_SLOT = 0xffff };
 uint32_t pvgpu_slot(uint64_t handle);
 /*
  * Has all ended that was posted to the stream of this slot, up to this number, and have
- * its marks been done? Asks nobody: false when it is not known.
+ * its marks been done? Asks nobody: false when it is not known, as of slots that the ring page
+ * does not have.
  */
 bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t number);
 /* Can pvgpu_ended() become true without a question? */

@@ -39,7 +39,7 @@ BEGIN_LIMIT = 180           # seconds until a span may begin
 SPAN_LIMIT = 180            # seconds of a span
 # pvgpud's limits, for an emulator that other work on this machine may hold up for seconds.
 PATIENT = {"open_timeout_ms": "60000", "worker_start_timeout_ms": "300000", "worker_grace_ms": "15000",
-           "lease_wait_ms": "60000", "canary_limit_ms": "120000"}
+           "canary_limit_ms": "120000"}
 CTL = f"{vgpu.TOP}/bin/pvgpuctl"
 CLIENTS = [  # guest, kind, weight, memory, program with its arguments, what it is
     ("alice", "pv", 100, "128M", "matmul 32", "tiled matrix product"),

@@ -170,8 +170,7 @@ class Kills(unittest.TestCase):
         return r.stdout, r.stderr
 
     def test_kills(self):
-        with PvgpuEnv({"vgpu0": "1G"}, sim={"SIMCUDA_MEMORY": "2G"},
-                      settings={"lease_wait_ms": 60000}) as self.env:
+        with PvgpuEnv({"vgpu0": "1G"}, sim={"SIMCUDA_MEMORY": "2G"}) as self.env:
             self.expected = {n: self.env.run([program(self.env, n)], direct=True, timeout=LIMIT).stdout
                              for n in set(PROGRAMS + LOOPING)}
             self.seconds = {}

@@ -37,7 +37,7 @@ FAULTS = {
     "mutate:event-zero": ["streams"],
     "mutate:event-negative": ["streams"],
     "mutate:wait-event": ["streams", "graphs"],
-    "mutate:callback": ["callbacks", "graphs", "graphcalls"],
+    "mutate:callback": ["callbacks", "plenty", "graphs", "graphcalls"],
     "mutate:printf": ["printf"],
     "mutate:global-init": ["globals"],
     "hang-copy:1": ["copies"],

@@ -133,7 +133,7 @@ class PvgpuEnv:
         # Tests break the protocol on purpose: no quarantine. A stage whose workers cannot close their sandbox (sanitizers,
         # valgrind) sets PVGPU_SANDBOX.
         # On a busy machine answers come late.
-        self.settings = {"lease_wait_ms": 60000, "adopt_timeout_ms": 60000, "worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
+        self.settings = {"adopt_timeout_ms": 60000, "worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
                          "sandbox": os.environ.get("PVGPU_SANDBOX", "full"),
                          **(settings or {})}
         # The simulated GPU needs no device, whatever lies in /dev.

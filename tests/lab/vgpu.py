@@ -17,7 +17,7 @@ WORKER_ENV = {"SIMCUDA_GPU": GPU, "SIMCUDA_MEMORY": "1G", "SIMCUDA_THREADS": "1"
 # Scenarios kill workers and run endless kernels on purpose: no quarantine.
 QUIET = {"quarantine_faults": "0"}
 # Workers and pvgpud share one slow processor with all guests.
-PATIENT = {"adopt_timeout_ms": "120000", "worker_start_timeout_ms": "300000", "lease_wait_ms": "120000", "open_timeout_ms": "60000"}
+PATIENT = {"adopt_timeout_ms": "120000", "worker_start_timeout_ms": "300000", "open_timeout_ms": "60000"}
 # The accounting is on in every scenario, so that each shows that it ends no honest worker.
 ACCOUNTING = {"health": f"{TOP}/bin/pvgpu-health", "health_user": "", "libnvml": f"{TOP}/simcuda/libnvidia-ml.so.1",
               "health_period_ms": "1000", "health_timeout_ms": "60000"}

@@ -437,6 +437,8 @@ bool done_waited(uint64_t place, const struct ctx *c);
 /* This thread's last command has waited for all work of the context, of the stream. */
 void done_wait_ctx(struct ctx *c);
 void done_wait_stream(const struct target *t);
+/* This thread's last command heard that all work of the stream has ended. */
+void done_hear_stream(const struct target *t);
 /* Of the session's last one-way command, for work that any thread has sent to t. */
 uint64_t done_end(const struct target *t);
 /* Nothing was posted since. */

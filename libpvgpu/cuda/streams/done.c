@@ -9,8 +9,9 @@
 enum { SLOT_SHIFT = 48 };
 #define NUMBER_MASK (((uint64_t)1 << SLOT_SHIFT) - 1)
 
-/* By slot: the command that made its stream; the last call that waited for the stream. */
-static _Atomic uint64_t made[PVGPU_SLOTS], waited[PVGPU_SLOTS];
+/* By slot: the command that made its stream; the last call that waited for the stream, and the last
+ * that heard that all of it has ended. */
+static _Atomic uint64_t made[PVGPU_NO_SLOT], waited[PVGPU_NO_SLOT], heard[PVGPU_NO_SLOT];
 
 static uint32_t slot_of(const struct target *t)
 {
@@ -30,7 +31,7 @@ void done_stream_made(const struct stream *s)
 {
 	const uint32_t slot = pvgpu_slot(s->o.wire);
 
-	if (slot < PVGPU_SLOTS)
+	if (slot < PVGPU_NO_SLOT)
 		raise_to(&made[slot], pvgpu_posted());
 }
 
@@ -50,7 +51,7 @@ bool done_known(uint64_t place)
 	const uint64_t number = place & NUMBER_MASK;
 
 	/* In this order: what the slot says may be of a stream that was made after this place. */
-	return slot < PVGPU_SLOTS && pvgpu_ended(session(), slot, number) &&
+	return slot < PVGPU_NO_SLOT && pvgpu_ended(session(), slot, number) &&
 	       number > atomic_load(&made[slot]);
 }
 
@@ -62,7 +63,7 @@ bool done_waited(uint64_t place, const struct ctx *c)
 	if (!pvgpu_sound(session()))
 		return false;
 	return number <= atomic_load(&c->waited) ||
-	       (slot < PVGPU_SLOTS && number <= atomic_load(&waited[slot]) &&
+	       (slot < PVGPU_NO_SLOT && number <= atomic_load(&waited[slot]) &&
 		number > atomic_load(&made[slot]));
 }
 
@@ -80,8 +81,16 @@ void done_wait_stream(const struct target *t)
 {
 	const uint32_t slot = slot_of(t);
 
-	if (slot < PVGPU_SLOTS)
+	if (slot < PVGPU_NO_SLOT)
 		raise_to(&waited[slot], pvgpu_posted());
+}
+
+void done_hear_stream(const struct target *t)
+{
+	const uint32_t slot = slot_of(t);
+
+	if (slot < PVGPU_NO_SLOT)
+		raise_to(&heard[slot], pvgpu_posted());
 }
 
 bool done_stream_at_rest(const struct target *t)
@@ -90,12 +99,16 @@ bool done_stream_at_rest(const struct target *t)
 
 	if (done_ctx_at_rest(t->ctx))
 		return true;
-	return slot < PVGPU_SLOTS && pvgpu_sound(session()) &&
+	return slot < PVGPU_NO_SLOT && pvgpu_sound(session()) &&
 	       pvgpu_worked(session()) <= atomic_load(&waited[slot]);
 }
 
 bool done_stream_ended(const struct target *t)
 {
-	return done_stream_at_rest(t) ||
-	       pvgpu_ended(session(), slot_of(t), pvgpu_worked(session()));
+	const uint32_t slot = slot_of(t);
+	const uint64_t number = pvgpu_worked(session());
+
+	return done_stream_at_rest(t) || pvgpu_ended(session(), slot, number) ||
+	       (slot < PVGPU_NO_SLOT && pvgpu_sound(session()) &&
+		number <= atomic_load(&heard[slot]));
 }

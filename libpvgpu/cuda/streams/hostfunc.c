@@ -18,7 +18,9 @@ struct hostfunc {
 	bool kept; /* of a graph: called by each launch */
 };
 
-enum { HOSTFUNCS_MAX = 65536, NONE = UINT32_MAX };
+/* The program's own memory bounds them; those that are posted, the worker's queue. */
+enum { HOSTFUNCS_MAX = 1 << 24 };
+#define NONE UINT32_MAX
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hostfunc *table;

@@ -228,7 +228,10 @@ static int query(CUstream h, bool per_thread)
 		return r;
 	if (done_stream_ended(&t))
 		return CUDA_SUCCESS;
-	return ctx_result(t.ctx, pvgpu_do_stream_query(session(), t.ctx->o.wire, t.stream));
+	r = ctx_result(t.ctx, pvgpu_do_stream_query(session(), t.ctx->o.wire, t.stream));
+	if (!r)
+		done_hear_stream(&t);
+	return r;
 }
 
 static int synchronize(CUstream h, bool per_thread)

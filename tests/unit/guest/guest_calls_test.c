@@ -7,6 +7,7 @@
 
 #include "guest_fake.h"
 #include "link/session.h"
+#include "ring/ring.h"
 
 static CUcontext ctx;
 static CUmodule module;
@@ -258,6 +259,26 @@ START_TEST(waits_with_nothing_to_wait_for)
 }
 END_TEST
 
+/* The ring page has no room for the ends of all streams: those beyond are asked once. */
+START_TEST(streams_beyond_the_ring_page)
+{
+	CUstream s;
+
+	for (int i = 0; i < 2 * (int)PVGPU_ENDED_SLOTS; i++)
+		OK(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING));
+	ASKS(cuStreamQuery(s));
+	SILENT(cuStreamQuery(s));
+	launch(s);
+	ASKS(cuStreamQuery(s));
+	ASKS(cuStreamSynchronize(s));
+	SILENT(cuStreamSynchronize(s));
+	SILENT(cuStreamQuery(s));
+	fake.unsound = true;
+	ASKS(cuStreamQuery(s));
+	ASKS(cuStreamQuery(s));
+}
+END_TEST
+
 /* The context's flags and the event's say how a call waits. */
 START_TEST(flags_say_how_to_wait)
 {
@@ -485,6 +506,7 @@ int main(void)
 	tcase_add_test(t, attribute_occupancy_launch);
 	tcase_add_test(t, limits);
 	tcase_add_test(t, queries_of_events);
+	tcase_add_test(t, streams_beyond_the_ring_page);
 	tcase_add_test(t, a_fault_is_found_out);
 	tcase_add_test(t, an_old_worker_is_asked);
 	tcase_add_test(t, waits_with_nothing_to_wait_for);

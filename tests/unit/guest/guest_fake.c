@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "link/session.h"
+#include "ring/ring.h"
 
 struct fake fake;
 
@@ -90,7 +91,7 @@ uint32_t pvgpu_slot(uint64_t handle)
 
 bool pvgpu_ended(struct pvgpu_session *s, uint32_t slot, uint64_t upto)
 {
-	return slot < PVGPU_SLOTS && fake.ended >= upto && !fake.unsound;
+	return slot < PVGPU_ENDED_SLOTS && fake.ended >= upto && !fake.unsound;
 }
 
 bool pvgpu_expect_hosts(struct pvgpu_session *s, uint32_t n)

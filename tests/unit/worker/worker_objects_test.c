@@ -145,6 +145,25 @@ START_TEST(poisoned)
 }
 END_TEST
 
+/* Objects take the host's memory: a small vGPU has no more than is sure. */
+START_TEST(a_small_vgpu_has_fewer)
+{
+	struct worker *w = fake_open(true);
+	struct pvgpu_wire_event_create e = {.ctx = FAKE_CTX};
+
+	w->quota = 64u << 20;
+	for (uint32_t i = 0; i < 65536; i++) {
+		e.event = EVENT(1, i);
+		FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+	}
+	ck_assert_int_eq(sync_ctx(w, 10), 0);
+	e.event = EVENT(1, 65536);
+	FAKE_SUBMIT(w, EVENT_CREATE, 0, e);
+	ck_assert_int_eq(sync_ctx(w, 11), CUDA_ERROR_OUT_OF_MEMORY);
+	fake_close(w);
+}
+END_TEST
+
 START_TEST(as_many_as_allowed)
 {
 	struct worker *w = fake_open(true);
@@ -248,6 +267,7 @@ int main(void)
 	tcase_add_test(t, other_vgpu);
 	tcase_add_test(t, poisoned);
 	tcase_add_test(t, as_many_as_allowed);
+	tcase_add_test(t, a_small_vgpu_has_fewer);
 	tcase_add_test(t, context_takes_all_along);
 	tcase_add_test(t, strangers);
 	tcase_add_test(t, ended_with_its_stream);

@@ -13,28 +13,13 @@
 static const struct pvgpu_key *const policy_key = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
 
 /* Keys of [daemon] that are looked at when they are used, and promise no vGPU anything. */
-static const char *const live_keys[] = {"spare_workers",
-					"max_opening",
-					"open_timeout_ms",
-					"worker_start_timeout_ms",
-					"adopt_timeout_ms",
-					"shutdown_grace_ms",
-					"worker_grace_ms",
-					"lease_wait_ms",
-					"watchdog_grace_ms",
-					"quarantine_faults",
-					"quarantine_window_s",
-					"quarantine_time_s",
-					"quarantine_kernel_faults",
-					"canary_limit_ms",
-					"canary_pause_ms",
-					"canary_tries",
-					"canary_every_s",
-					"gpu_reset",
-					"gpu_reset_timeout_s",
-					"health_period_ms",
-					"health_timeout_ms",
-					"log_level"};
+static const char *const live_keys[] = {
+	"spare_workers",     "max_opening",         "open_timeout_ms",   "worker_start_timeout_ms",
+	"adopt_timeout_ms",  "shutdown_grace_ms",   "worker_grace_ms",   "watchdog_grace_ms",
+	"quarantine_faults", "quarantine_window_s", "quarantine_time_s", "quarantine_kernel_faults",
+	"canary_limit_ms",   "canary_pause_ms",     "canary_tries",      "canary_every_s",
+	"gpu_reset",         "gpu_reset_timeout_s", "health_period_ms",  "health_timeout_ms",
+	"log_level"};
 
 struct reload {
 	config_change *each;

@@ -202,6 +202,7 @@ struct vgpu {
 	TAILQ_HEAD(, claim) claims;
 	unsigned int sessions;  /* now */
 	unsigned int openings;  /* guests waiting for a session */
+	bool crowded;           /* max_opening of them: no more are accepted */
 	uint64_t served;        /* number of the last opening that got a worker; 0: none */
 	uint64_t counted;       /* of the last count of those that wait */
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */

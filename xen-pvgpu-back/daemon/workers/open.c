@@ -21,6 +21,15 @@ static void on_limit(struct ev_loop *loop, ev_timer *t, int events)
 		    o->asked ? "no worker became ready in time" : "no request in time");
 }
 
+static void start_limit(struct opening *o, unsigned int ms)
+{
+	struct ev_loop *loop = o->vgpu->d->loop;
+
+	ev_timer_stop(loop, &o->limit);
+	ev_timer_set(&o->limit, ms / 1e3, 0.);
+	ev_timer_start(loop, &o->limit);
+}
+
 void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
 {
 	struct daemon *d = v->d;
@@ -31,9 +40,9 @@ void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
 	o->asked = false;
 	o->w = NULL;
 	o->tries = 0;
-	ev_timer_init(&o->limit, on_limit, d->cfg.open_ms / 1e3, 0.);
+	ev_timer_init(&o->limit, on_limit, 0., 0.);
 	o->limit.data = o;
-	ev_timer_start(d->loop, &o->limit);
+	start_limit(o, d->cfg.open_ms);
 	TAILQ_INSERT_TAIL(&d->openings, o, link);
 	v->openings++;
 }
@@ -47,6 +56,7 @@ void open_drop(struct opening *o)
 		o->w->opening = NULL;
 	TAILQ_REMOVE(&d->openings, o, link);
 	o->vgpu->openings--;
+	vgpu_less_crowded(o->vgpu);
 	o->ops->free(o);
 }
 
@@ -197,6 +207,19 @@ static struct opening *next_waiting(struct daemon *d)
 	return best;
 }
 
+/* The vGPU's others wait for their turns, which come: their time begins anew. */
+static void have_patience(const struct vgpu *v)
+{
+	struct daemon *d = v->d;
+	struct opening *o;
+
+	TAILQ_FOREACH(o, &d->openings, link)
+	{
+		if (o->vgpu == v && waits(o))
+			start_limit(o, d->cfg.start_ms);
+	}
+}
+
 static void serve(struct opening *o)
 {
 	struct worker *w = supervise_take_spare(o->vgpu->pool);
@@ -204,6 +227,7 @@ static void serve(struct opening *o)
 	int error;
 
 	o->vgpu->served = ++o->vgpu->d->served;
+	have_patience(o->vgpu);
 	error = session_start(o, w, reason);
 	/* The worker is at fault: the guest gets the next one. */
 	if (error == -EOWNERDEAD)
@@ -255,9 +279,7 @@ int open_ask(struct opening *o, char reason[CHECK_REASON])
 		return -error;
 	}
 	o->asked = true;
-	ev_timer_stop(d->loop, &o->limit);
-	ev_timer_set(&o->limit, d->cfg.start_ms / 1e3, 0.);
-	ev_timer_start(d->loop, &o->limit);
+	start_limit(o, d->cfg.start_ms);
 	open_serve(d);
 	return 0;
 }

@@ -286,12 +286,6 @@ void open_accept(struct vgpu *v, int fd)
 	struct msg_peer peer;
 	struct open_local *l;
 
-	/* Counted for each vGPU, so that the guests of one cannot shut out those of another. */
-	if (v->openings >= d->cfg.max_opening) {
-		answer_error(fd, EAGAIN, "too many connections are opening; try again");
-		close(fd);
-		return;
-	}
 	if (msg_peer(fd, &peer) < 0 || (peer.pid > 0 && peer.pidfd < 0)) {
 		/* The process has already gone. */
 		close(fd);

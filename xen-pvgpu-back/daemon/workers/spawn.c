@@ -89,24 +89,12 @@ static const char **make_env(const struct config *c, const char *run_dir, const 
 
 static int run(const struct config *c, const struct worker *w, const int fds[FILES], pid_t *pid)
 {
-	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], lease[16], far[16], context[16];
+	char run_dir[CONFIG_PATH + 16], ids[16], grace[16], far[16], context[16];
 	char gpu[CONFIG_GPU + 24], uid[16];
-	const char *argv[SANDBOX_ARGS + 22] = {"pvgpu-worker",
-					       "--id",
-					       ids,
-					       "--libcuda",
-					       c->libcuda,
-					       "--device",
-					       "0",
-					       "--grace-ms",
-					       grace,
-					       "--lease-wait-ms",
-					       lease,
-					       "--far-fds",
-					       far,
-					       "--context-mib",
-					       context,
-					       NULL};
+	const char *argv[SANDBOX_ARGS + 22] = {"pvgpu-worker", "--id",      ids, "--libcuda",
+					       c->libcuda,     "--device",  "0", "--grace-ms",
+					       grace,          "--far-fds", far, "--context-mib",
+					       context,        NULL};
 	const int own[] = {-1,         fds[LOG_WORKER], fds[LOG_WORKER], fds[CONTROL_WORKER],
 			   fds[ADOPT], fds[LOG_WORKER]};
 	struct process p = {.path = c->worker,
@@ -134,7 +122,6 @@ static int run(const struct config *c, const struct worker *w, const int fds[FIL
 	snprintf(ids, sizeof(ids), "%u", w->id);
 	snprintf(gpu, sizeof(gpu), "CUDA_VISIBLE_DEVICES=%s", w->pool->cfg.device);
 	snprintf(grace, sizeof(grace), "%u", c->worker_ms);
-	snprintf(lease, sizeof(lease), "%u", c->lease_ms);
 	snprintf(far, sizeof(far), "%u", c->far_fds);
 	snprintf(context, sizeof(context), "%" PRIu64, (c->context_charge + MIB - 1) / MIB);
 	env = make_env(c, run_dir, gpu);

@@ -205,11 +205,37 @@ void vgpu_settle(struct vgpu *v)
 		vgpu_move(v, p);
 }
 
+/* Counted for each vGPU, so that the guests of one cannot shut out those of another. The next ones
+ * wait in the socket's queue, in order. */
+static bool is_crowded(struct vgpu *v)
+{
+	if (v->openings < v->d->cfg.max_opening)
+		return false;
+	v->crowded = true;
+	ev_io_stop(v->d->loop, &v->io);
+	if (log_room(&v->noise, now_ms(), v->cfg.name))
+		log_info("vgpu %s: %u processes are opening sessions, as many as max_opening "
+			 "allows: the next ones wait for these",
+			 v->cfg.name, v->openings);
+	return true;
+}
+
+void vgpu_less_crowded(struct vgpu *v)
+{
+	if (!v->crowded)
+		return;
+	v->crowded = false;
+	if (v->fd >= 0 && !ev_is_active(&v->pause))
+		ev_io_start(v->d->loop, &v->io);
+}
+
 static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct vgpu *v = io->data;
 
 	for (int i = 0; i < AT_ONCE; i++) {
+		if (is_crowded(v))
+			return;
 		int fd = accept4(v->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
@@ -303,7 +329,7 @@ static int make_socket(const struct vgpu *v, int dir, const char *name)
 	umask(mask);
 	if (err)
 		return err;
-	err = listen(v->fd, 64) < 0 ? -errno : set_owner(v, dir, new);
+	err = listen(v->fd, SOMAXCONN) < 0 ? -errno : set_owner(v, dir, new);
 	if (!err && (fchmodat(dir, new, v->cfg.mode, 0) < 0 || renameat(dir, new, dir, name) < 0))
 		err = -errno;
 	if (err)

@@ -45,6 +45,8 @@ void daemon_remove_vgpu(struct vgpu *v);
 /* vgpu.c: the socket of a vGPU */
 void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, struct pool *pool);
 int vgpu_listen(struct vgpu *v);
+/* An opening less: more guests may be accepted. */
+void vgpu_less_crowded(struct vgpu *v);
 /* stays: the socket's file is left, so that programs wait for the next pvgpud. */
 void vgpu_close(struct vgpu *v, bool stays);
 uint64_t vgpu_quota(const struct vgpu *v);

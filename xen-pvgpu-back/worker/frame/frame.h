@@ -26,13 +26,12 @@
 /* main.c */
 struct options {
 	const char *libcuda;
-	const char *libcublas;      /* NULL: not offered */
-	unsigned int id;            /* the number of the worker, and of the session it will serve */
-	int device;                 /* ordinal of the GPU at the far end */
-	unsigned int grace_ms;      /* for the far end to stop when the session has ended */
-	unsigned int lease_wait_ms; /* for pvgpud to come back when memory is wanted */
-	unsigned int far_fds;       /* files that the far end may still open after the seal */
-	uint64_t context_charge;    /* bytes leased for each context */
+	const char *libcublas;   /* NULL: not offered */
+	unsigned int id;         /* the number of the worker, and of the session it will serve */
+	int device;              /* ordinal of the GPU at the far end */
+	unsigned int grace_ms;   /* for the far end to stop when the session has ended */
+	unsigned int far_fds;    /* files that the far end may still open after the seal */
+	uint64_t context_charge; /* bytes leased for each context */
 	bool no_zero_copy;
 	bool allow_no_ecc;
 	bool allow_hmm; /* an override for tests: guests are not isolated */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Device memory leased from pvgpud, to the byte: nothing is held in advance, so that all of a
- * vGPU's sessions can have all of its quota. While pvgpud is away leases stand, callers wait a
- * while for its successor. What is given back meanwhile is missing from the STATE that the
- * successor hears. It says what is on record in its first MEMINFO, and the difference is returned
- * then.
+ * vGPU's sessions can have all of its quota. While pvgpud is away leases stand, and callers wait
+ * for its successor, as long as the session lives. What is given back meanwhile is missing from the
+ * STATE that the successor hears. It says what is on record in its first MEMINFO, and the
+ * difference is returned then.
  */
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
@@ -26,13 +26,9 @@ struct lease_wait {
 void lease_init(struct worker *w, uint64_t quota)
 {
 	struct lease *l = &w->lease;
-	pthread_condattr_t attr;
 
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->answered, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&l->answered, NULL);
 	l->up = true;
 	l->total = l->heard_free = quota;
 }
@@ -112,7 +108,6 @@ bool lease_get(struct worker *w, uint64_t bytes)
 {
 	struct lease *l = &w->lease;
 	struct lease_wait me = {.bytes = bytes};
-	struct timespec until = pvgpu_poll_after(1000000ull * w->opt.lease_wait_ms);
 	struct lease_wait **p;
 
 	if (!bytes)
@@ -130,8 +125,7 @@ bool lease_get(struct worker *w, uint64_t bytes)
 	if (!me.sent)
 		worker_kick(w); /* the decoding thread tries again, even if it slept */
 	while (!me.done && !has_ended(w))
-		if (pthread_cond_timedwait(&l->answered, &l->lock, &until) == ETIMEDOUT)
-			break;
+		pthread_cond_wait(&l->answered, &l->lock);
 	for (p = &l->waits; *p != &me; p = &(*p)->next)
 		;
 	*p = me.next;

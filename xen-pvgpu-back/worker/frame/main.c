@@ -52,7 +52,6 @@ static const char usage[] =
 	"  --id N              number of the worker and of its session\n"
 	"  --device N          ordinal of the GPU (default 0)\n"
 	"  --grace-ms N        time for libcuda to stop when the session has ended (default 3000)\n"
-	"  --lease-wait-ms N   time for pvgpud to come back when memory is wanted (default 5000)\n"
 	"  --far-fds N         files that libcuda may still open once a session runs (default "
 	"256)\n"
 	"  --no-zero-copy      never page-lock the guest's memory: copy it\n"
@@ -123,7 +122,6 @@ static void parse(struct options *o, int argc, char **argv)
 					      {"id", required_argument, NULL, 'i'},
 					      {"device", required_argument, NULL, 'd'},
 					      {"grace-ms", required_argument, NULL, 'g'},
-					      {"lease-wait-ms", required_argument, NULL, 'w'},
 					      {"far-fds", required_argument, NULL, 'f'},
 					      {"context-mib", required_argument, NULL, 'c'},
 					      {"sandbox", required_argument, NULL, 's'},
@@ -139,10 +137,7 @@ static void parse(struct options *o, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c, at = 0;
 
-	*o = (struct options){.grace_ms = 3000,
-			      .lease_wait_ms = 5000,
-			      .far_fds = 256,
-			      .sandbox = {.mode = SANDBOX_FULL}};
+	*o = (struct options){.grace_ms = 3000, .far_fds = 256, .sandbox = {.mode = SANDBOX_FULL}};
 	while ((c = getopt_long(argc, argv, "", longs, &at)) != -1) {
 		switch (c) {
 		case 'l':
@@ -159,9 +154,6 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'g':
 			o->grace_ms = number("grace-ms", optarg);
-			break;
-		case 'w':
-			o->lease_wait_ms = number("lease-wait-ms", optarg);
 			break;
 		case 'f':
 			o->far_fds = number("far-fds", optarg);

@@ -12,7 +12,8 @@
 
 #include "state.h"
 
-#define CALLBACKS_MAX 65536u
+#define CALLBACKS_MAX 65536u /* in streams: more of them wait as others of their stream do */
+#define KEPT_MAX      PVGPU_HANDLES_MAX
 
 struct callback {
 	LIST_ENTRY(callback) all, running;
@@ -78,7 +79,8 @@ static void ask_and_wait(struct callback *k, uint32_t status)
 	}
 	if (!k->kept) {
 		LIST_REMOVE(k, all);
-		cb->count--;
+		if (cb->count-- == CALLBACKS_MAX)
+			worker_kick(g->w); /* one that is parked has room */
 		free(k);
 	}
 	cb->inside--;
@@ -116,6 +118,17 @@ bool callback_holds(struct gpu *g, uint64_t stream, bool returned)
 	}
 	pthread_mutex_unlock(&cb->lock);
 	return k;
+}
+
+bool callbacks_room(struct gpu *g)
+{
+	struct callbacks *cb = &g->cb;
+	bool room;
+
+	pthread_mutex_lock(&cb->lock);
+	room = cb->count < CALLBACKS_MAX;
+	pthread_mutex_unlock(&cb->lock);
+	return room;
 }
 
 bool callbacks_wait(const struct gpu *g)
@@ -181,10 +194,10 @@ static struct callback *callback_new(struct gpu *g, uint64_t id, uint64_t stream
 	k->stream = stream;
 	k->kept = kept;
 	pthread_mutex_lock(&cb->lock);
-	room = cb->count < CALLBACKS_MAX && !cb->ended;
+	room = (!kept || cb->kept < KEPT_MAX) && !cb->ended;
 	if (room) {
 		LIST_INSERT_HEAD(&cb->all, k, all);
-		cb->count++;
+		*(kept ? &cb->kept : &cb->count) += 1;
 	}
 	pthread_mutex_unlock(&cb->lock);
 	if (!room) {

@@ -145,9 +145,13 @@ static struct function *function_of(struct gpu *g, CUfunction fn)
 	const struct table *t = &g->tables.of[PVGPU_H_FUNCTION];
 
 	for (unsigned int i = 0; fn && i < PVGPU_HANDLES_MAX; i++) {
-		struct obj *o = t->page[i / 256] ? t->page[i / 256][i % 256] : NULL;
+		struct obj **page = t->page[i / TABLE_SLOTS];
 
-		for (; o; o = o->older) {
+		if (!page) {
+			i += TABLE_SLOTS - 1;
+			continue;
+		}
+		for (struct obj *o = page[i % TABLE_SLOTS]; o; o = o->older) {
 			if (!obj_error(o) && ((struct function *)o)->far.fn == fn)
 				return (struct function *)o;
 		}

@@ -5,7 +5,8 @@
 
 #include "state.h"
 
-#define PAGE_SLOTS 256u
+#define OBJECTS_SURE 65536u
+#define OBJECT_BYTES 4096u /* of the vGPU's memory for one more */
 
 static struct obj **slot_of(struct table *t, uint32_t index, bool make)
 {
@@ -13,10 +14,10 @@ static struct obj **slot_of(struct table *t, uint32_t index, bool make)
 
 	if (index >= PVGPU_HANDLES_MAX)
 		return NULL;
-	page = t->page[index / PAGE_SLOTS];
+	page = t->page[index / TABLE_SLOTS];
 	if (!page && make)
-		page = t->page[index / PAGE_SLOTS] = calloc(PAGE_SLOTS, sizeof(struct obj *));
-	return page ? &page[index % PAGE_SLOTS] : NULL;
+		page = t->page[index / TABLE_SLOTS] = calloc(TABLE_SLOTS, sizeof(struct obj *));
+	return page ? &page[index % TABLE_SLOTS] : NULL;
 }
 
 void *obj_lookup(void *tables, uint32_t type, uint64_t handle)
@@ -71,6 +72,16 @@ static void drop_failed(struct gpu *g, struct obj *o)
 	}
 }
 
+/* Of one type: their memory is the host's, so a vGPU may have more of them the larger it is. */
+static uint64_t objects_most(struct gpu *g)
+{
+	uint64_t unused, total;
+
+	lease_info(g->w, &unused, &total);
+	total /= OBJECT_BYTES;
+	return total < PVGPU_HANDLES_MAX ? total : PVGPU_HANDLES_MAX;
+}
+
 void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct ctx *ctx,
 	      struct obj *owner, int *err)
 {
@@ -91,7 +102,7 @@ void *obj_new(struct gpu *g, uint32_t type, uint64_t handle, size_t size, struct
 			return NULL;
 		}
 	}
-	if (t->count >= PVGPU_HANDLES_MAX)
+	if (t->count >= OBJECTS_SURE && t->count >= objects_most(g))
 		return NULL;
 	o = obj_alloc(g, type, size, ctx);
 	if (!o)
@@ -212,7 +223,7 @@ void tables_free(struct gpu *g)
 	while ((o = obj_take_dead(&dead)))
 		obj_unref(o);
 	for (unsigned int type = 0; type < PVGPU_H_END; type++) {
-		for (unsigned int i = 0; i < PVGPU_HANDLES_MAX / PAGE_SLOTS; i++)
+		for (unsigned int i = 0; i < PVGPU_HANDLES_MAX / TABLE_SLOTS; i++)
 			free(g->tables.of[type].page[i]);
 	}
 }

@@ -55,9 +55,11 @@ struct obj {
 	struct order order; /* parked commands that work on it; of a context: see park.c */
 };
 
+#define TABLE_SLOTS 256u /* of a page */
+
 struct table {
-	struct obj **page[256]; /* of 256 slots each, made when needed */
-	uint32_t count;         /* objects, over all chains */
+	struct obj **page[PVGPU_HANDLES_MAX / TABLE_SLOTS]; /* made when needed */
+	uint32_t count;                                     /* objects, over all chains */
 };
 
 struct event_pool {
@@ -601,9 +603,12 @@ struct callbacks {
 	LIST_HEAD(, callback) all;
 	LIST_HEAD(, callback) running; /* in a stream: the guest's function has been asked for */
 	atomic_uint runs;              /* as many */
-	uint32_t count;
-	unsigned int inside; /* trampolines that wait */
+	uint32_t count;                /* in streams */
+	uint32_t kept;                 /* of graphs */
+	unsigned int inside;           /* trampolines that wait */
 };
+/* May one more go into a stream now? */
+bool callbacks_room(struct gpu *g);
 
 /* output.c */
 struct text {

@@ -64,7 +64,7 @@ bool request_room(const struct request *q)
 	struct gpu *g = q->g;
 	struct target t;
 
-	if (!waits_room(g))
+	if (!waits_room(g) || (d->op == PVGPU_OP_HOST_FUNC && !callbacks_room(g)))
 		return false;
 	if (!g->full_streams && !wants_slot(g, d))
 		return true;
