@@ -17,7 +17,7 @@ $(B)/simcuda/libcuda.so: $(SIMCUDA_LIB)
 	$(Q)ln -sf libcuda.so.1 $@
 
 # Tests: linked against the library itself.
-SIMCUDA_TESTS := device memory stream kernel error share fault heap
+SIMCUDA_TESTS := device memory stream kernel error share fault heap spin
 SIMCUDA_TEST_LIBS = -L$(B)/simcuda -lcuda -Wl,-rpath,$(abspath $(B)/simcuda) $(CHECK_LIBS)
 UNIT += $(SIMCUDA_TESTS:%=$(B)/unit/simcuda_%_test) $(B)/unit/fatbin_test
 

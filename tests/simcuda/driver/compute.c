@@ -222,13 +222,16 @@ static void block_faulted(struct op *op, const struct ptx_fault *f)
 {
 	CUresult r;
 	const char *what = fault_text(f->kind, &r);
+	char where[128] = "";
 
+	if (f->kind == PTX_FAULT_ADDRESS)
+		range_describe(f->address, where, sizeof(where));
 	if (getenv("SIMCUDA_VERBOSE"))
 		fprintf(stderr,
-			"simcuda: %s: %s at line %u, address 0x%llx, block %u,%u,%u thread "
+			"simcuda: %s: %s at line %u, address 0x%llx%s, block %u,%u,%u thread "
 			"%u,%u,%u\n",
 			op->kernel.launch.kernel->name, what, f->line,
-			(unsigned long long)f->address, f->cta[0], f->cta[1], f->cta[2],
+			(unsigned long long)f->address, where, f->cta[0], f->cta[1], f->cta[2],
 			f->thread[0], f->thread[1], f->thread[2]);
 	if (!op->kernel.stop && f->kind != PTX_FAULT_ASSERT)
 		arbiter_xid(f->kind == PTX_FAULT_ADDRESS ? XID_PAGE_FAULT : XID_EXCEPTION);

@@ -106,6 +106,7 @@ void sim_config_read(void)
 	c->threads = (uint32_t)setting("SIMCUDA_THREADS", cpus > 0 ? (uint64_t)cpus : 1, 1, 256);
 	c->ecc = setting("SIMCUDA_ECC", 1, 0, 1);
 	c->hmm = setting("SIMCUDA_HMM", 0, 0, 1);
+	c->page_bounds = setting("SIMCUDA_PAGE_BOUNDS", 0, 0, 1);
 	c->slice_us = (uint32_t)setting("SIMCUDA_SLICE_US", 2000, 100, 10000000);
 	c->turn = (uint32_t)setting("SIMCUDA_TURN", 0, 0, 1 << 20);
 }

@@ -60,13 +60,16 @@ void ctx_fail(struct sim_ctx *ctx, CUresult error)
 
 /*
  * Compilers make an atomic of a byte one of the word that it is in, which may end behind the
- * allocation but not behind what is mapped for it. What begins behind the allocation is refused.
+ * allocation but not behind what is mapped for it. What begins behind the allocation is refused,
+ * unless bounds are those of pages, as a GPU has them.
  */
 static bool env_check(void *arg, uint64_t addr, uint64_t len, bool write, uint64_t *lo,
 		      uint64_t *hi)
 {
-	return range_check(addr, len, write, lo, hi) ||
-	       (len && addr % len == 0 && range_check_copy(addr, len, write));
+	if (range_check(addr, len, write, lo, hi) ||
+	    (sim_config.page_bounds && range_check_page(addr, len, lo, hi)))
+		return true;
+	return len && addr % len == 0 && range_check_copy(addr, len, write);
 }
 
 static void env_print(void *arg, const char *text, size_t len)

@@ -4,6 +4,7 @@
  * one (a changed sequence count makes a reader retry). Old tables are kept, so a reader never
  * touches freed memory; as each is twice the size of the one before, they cost little.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -245,6 +246,44 @@ bool range_check_copy(uint64_t addr, uint64_t len, bool write)
 		return true;
 	return range_find(addr, &r) && r.kind == RANGE_DEVICE &&
 	       len <= memory_mapped(r.size) - (addr - r.base);
+}
+
+/* Device memory is mapped in whole pages: its segments, and its large allocations. */
+bool range_check_page(uint64_t addr, uint64_t len, uint64_t *lo, uint64_t *hi)
+{
+	const uint64_t page = addr & ~(SIM_GRANULARITY - 1);
+	bool touched = false;
+
+	if (len > SIM_GRANULARITY - (addr - page))
+		return false;
+	pthread_mutex_lock(&lock);
+	for (size_t at = position(page); at < atomic_load(&count) && !touched; at++) {
+		if (table[at].base >= page + SIM_GRANULARITY)
+			break;
+		touched = table[at].kind == RANGE_DEVICE;
+	}
+	pthread_mutex_unlock(&lock);
+	*lo = page;
+	*hi = page + SIM_GRANULARITY;
+	return touched;
+}
+
+void range_describe(uint64_t addr, char *text, size_t size)
+{
+	size_t at;
+
+	*text = 0;
+	pthread_mutex_lock(&lock);
+	at = position(addr);
+	if (at < atomic_load(&count) && table[at].base <= addr)
+		snprintf(text, size, " (inside the %llu bytes at 0x%llx)",
+			 (unsigned long long)table[at].size, (unsigned long long)table[at].base);
+	else if (at && addr - (table[at - 1].base + table[at - 1].size) < SIM_GRANULARITY)
+		snprintf(text, size, " (%llu bytes behind the end of the %llu bytes at 0x%llx)",
+			 (unsigned long long)(addr - table[at - 1].base - table[at - 1].size),
+			 (unsigned long long)table[at - 1].size,
+			 (unsigned long long)table[at - 1].base);
+	pthread_mutex_unlock(&lock);
 }
 
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi)

@@ -133,8 +133,9 @@ struct sim_config {
 	int device; /* number of the device, as PCI bus device + 1; -1: none */
 	uint64_t memory, context_bytes;
 	uint32_t sms, cc, speed, instruction_ns, threads, slice_us, turn;
-	bool ecc; /* claim that memory has error correction */
-	bool hmm; /* claim that kernels reach pageable memory, which they do not */
+	bool ecc;         /* claim that memory has error correction */
+	bool page_bounds; /* kernels reach each page that an allocation touches */
+	bool hmm;         /* claim that kernels reach pageable memory, which they do not */
 };
 extern struct sim_config sim_config;
 void sim_config_read(void);
@@ -401,6 +402,10 @@ bool range_any(uint64_t base, uint64_t size); /* does a range overlap it? */
 bool range_check(uint64_t addr, uint64_t len, bool write, uint64_t *lo, uint64_t *hi);
 /* The same for copies and fills, which the driver checks by what is mapped: with the rounding. */
 bool range_check_copy(uint64_t addr, uint64_t len, bool write);
+/* Does an allocation touch the page in which the bytes lie? *lo and *hi: the page. */
+bool range_check_page(uint64_t addr, uint64_t len, uint64_t *lo, uint64_t *hi);
+/* Where an address that is in no allocation lies, for a message: " (4 bytes behind ...)". */
+void range_describe(uint64_t addr, char *text, size_t size);
 void range_each_of(struct sim_ctx *ctx, enum range_kind kind, void (*fn)(const struct range *));
 
 /* managed.c: a range that is not in the table any more */

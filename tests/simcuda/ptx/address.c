@@ -182,6 +182,33 @@ uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t 
 	return 0;
 }
 
+uint8_t *guest_block(struct warp *w, uint32_t lane, enum space space, uint64_t addr, uint32_t bytes,
+		     bool write)
+{
+	struct ptx_cta *c = w->cta;
+	uint64_t offset = addr;
+
+	if (space == SPACE_GENERIC) {
+		space = window_space(addr);
+		offset = space == SPACE_SHARED ? addr & ~WINDOW_MASK : addr;
+	}
+	if (space == SPACE_SHARED && offset <= c->shared_bytes && bytes <= c->shared_bytes - offset)
+		return c->shared + offset;
+	if (space == SPACE_GLOBAL && address_allowed(c, addr, bytes, write))
+		return (uint8_t *)(uintptr_t)addr;
+	fault(w, lane, PTX_FAULT_ADDRESS, space == SPACE_SHARED ? offset | SHARED_WINDOW : addr);
+	return NULL;
+}
+
+uint8_t *guest_place(struct warp *w, uint32_t lane, enum space space, uint64_t addr, uint32_t bytes,
+		     bool write)
+{
+	if (!(addr & (bytes - 1)))
+		return guest_block(w, lane, space, addr, bytes, write);
+	fault(w, lane, PTX_FAULT_MISALIGNED, addr);
+	return NULL;
+}
+
 bool guest_read(struct warp *w, uint32_t lane, uint64_t addr, void *to, uint32_t bytes)
 {
 	while (bytes) {

@@ -58,11 +58,12 @@ static void release(struct ptx_cta *c, u32 id)
 		b->arrived[k] = 0;
 	}
 	b->busy = false;
+	c->cluster_phase += id == CLUSTER_BARRIER;
 }
 
 void barrier_check_all(struct ptx_cta *c)
 {
-	for (u32 id = 0; id < BARRIERS; id++) {
+	for (u32 id = 0; id <= BARRIERS; id++) {
 		if (c->barriers[id].busy && complete(c, &c->barriers[id]))
 			release(c, id);
 	}
@@ -84,6 +85,7 @@ static int arrive(struct warp *w, const struct insn *i, u32 mask, bool wait, boo
 	same &= mask;
 	part_with_others(w, mask, pc + 1);
 	part_with_others(w, same, pc);
+	no_spin(w);
 	b = &c->barriers[id];
 	if (!b->busy) {
 		b->busy = true;
@@ -122,4 +124,42 @@ int op_bar_arrive(struct warp *w, const struct insn *i, uint32_t mask)
 int op_bar_red(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	return arrive(w, i, mask, true, true);
+}
+
+/* barrier.cluster.arrive */
+int op_cluster_arrive(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	struct ptx_cta *c = w->cta;
+	struct barrier *b = &c->barriers[CLUSTER_BARRIER];
+
+	part_with_others(w, mask, current_pc(w, i) + 1);
+	no_spin(w);
+	for (u32 l = 0; l < LANES; l++)
+		if (mask >> l & 1)
+			w->cluster_phase[l] = c->cluster_phase;
+	b->busy = true;
+	b->expected = 0;
+	b->arrived[w->index] |= mask;
+	w->cur->pc = current_pc(w, i) + 1;
+	if (complete(c, b))
+		release(c, CLUSTER_BARRIER);
+	return STEP_PICK;
+}
+
+/* barrier.cluster.wait: for the phase in which these lanes arrived. */
+int op_cluster_wait(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	struct ptx_cta *c = w->cta;
+	u32 pc = current_pc(w, i), waiting = 0;
+
+	for (u32 l = 0; l < LANES; l++)
+		waiting |= (u32)(w->cluster_phase[l] == c->cluster_phase) << l;
+	waiting &= mask & c->barriers[CLUSTER_BARRIER].arrived[w->index];
+	if (!waiting)
+		return STEP_NEXT;
+	part_with_others(w, waiting, pc + 1);
+	w->cur->pc = pc;
+	w->cur->state = SPLIT_BARRIER;
+	w->cur->barrier = CLUSTER_BARRIER;
+	return STEP_PICK;
 }

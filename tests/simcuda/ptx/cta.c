@@ -11,6 +11,8 @@
  */
 #define TURN     8u
 #define STUCK_NS 1000000 /* interval of checks of a block whose threads wait for each other */
+/* Turns that a warp whose lanes spin gives up in a row, while others have something to do. */
+#define GIVE_WAY 64u
 
 static const struct func *kernel_func(const struct ptx_module *m, const struct ptx_kernel *k)
 {
@@ -49,8 +51,9 @@ static bool start(struct ptx_cta *c, uint32_t x, uint32_t y, uint32_t z, uint32_
 	memset(c->shared, 0, c->shared_bytes);
 	if (c->env->private)
 		c->env->private(c->env->arg, PTX_SHARED, true, c->shared, c->shared_bytes);
-	memset(c->arrivals, 0, BARRIERS * c->warp_count * sizeof(*c->arrivals));
-	for (int k = 0; k < BARRIERS; k++) {
+	memset(c->arrivals, 0, (BARRIERS + 1) * c->warp_count * sizeof(*c->arrivals));
+	c->cluster_phase = 0;
+	for (int k = 0; k <= BARRIERS; k++) {
 		c->barriers[k].busy = false;
 		c->barriers[k].arrived = c->arrivals + (size_t)k * c->warp_count;
 	}
@@ -88,7 +91,7 @@ struct ptx_cta *ptx_cta_new(const struct ptx_launch *l, uint32_t x, uint32_t y, 
 	c->warp_count = (c->threads + LANES - 1) / LANES;
 	c->shared_bytes = m->dynamic_shared + l->dynamic_shared;
 	c->warps = calloc(c->warp_count, sizeof(*c->warps));
-	c->arrivals = calloc((size_t)BARRIERS * c->warp_count, sizeof(*c->arrivals));
+	c->arrivals = calloc((size_t)(BARRIERS + 1) * c->warp_count, sizeof(*c->arrivals));
 	c->pool = calloc(m->func_count, sizeof(*c->pool));
 	if (!c->warps || !c->arrivals || !c->pool ||
 	    posix_memalign((void **)&c->shared, 128, c->shared_bytes + 16)) {
@@ -160,19 +163,44 @@ uint64_t ptx_cta_instructions(const struct ptx_cta *c)
 	return c->instructions;
 }
 
+/* May the warp run, or, if its lanes spin, has it given way often enough? */
+static bool can_run(struct warp *w, bool even_spinning)
+{
+	if (w->cur || warp_pick(w) || (sync_together(w) && warp_pick(w)))
+		return true;
+	return (even_spinning || w->passed_over++ >= GIVE_WAY) && warp_pick_spinning(w);
+}
+
 /* Give the turn to the next warp that can run. */
-static bool next_warp(struct ptx_cta *c)
+static bool next_warp(struct ptx_cta *c, bool even_spinning)
 {
 	for (uint32_t k = 1; k <= c->warp_count; k++) {
 		uint32_t n = (c->turn + k) % c->warp_count;
 		struct warp *w = &c->warps[n];
 
-		if (!w->split_count)
-			continue;
-		if (w->cur || warp_pick(w) || (sync_together(w) && warp_pick(w))) {
+		if (w->split_count && can_run(w, even_spinning)) {
 			c->turn = n;
 			c->slice = c->env->turn ? c->env->turn : TURN;
 			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * All warps that could run wait for a value that another block is to write. Each step of the block
+ * lets one of them look, since what they wait for may be something else.
+ */
+static bool all_spin(struct ptx_cta *c, bool *looked)
+{
+	if (!*looked && next_warp(c, true)) {
+		*looked = true;
+		return false;
+	}
+	for (uint32_t k = 0; k < c->warp_count; k++) {
+		for (uint32_t n = 0; n < c->warps[k].split_count; n++) {
+			if (c->warps[k].splits[n].state == SPLIT_READY)
+				return true;
 		}
 	}
 	return false;
@@ -198,6 +226,8 @@ static uint64_t sleep_time(const struct ptx_cta *c)
 
 enum ptx_step ptx_cta_step(struct ptx_cta *c, uint64_t budget, uint64_t *sleep_ns)
 {
+	bool looked = false;
+
 	if (c->fault.kind != PTX_FAULT_NONE)
 		return PTX_FAULTED;
 	memset(c->ranges, 0, sizeof(c->ranges));
@@ -205,14 +235,20 @@ enum ptx_step ptx_cta_step(struct ptx_cta *c, uint64_t budget, uint64_t *sleep_n
 		struct warp *w = &c->warps[c->turn];
 		uint32_t done;
 
-		if ((!c->slice || (!w->cur && !warp_pick(w))) && !next_warp(c)) {
-			uint64_t ns = sleep_time(c);
+		if ((!c->slice || (!w->cur && !warp_pick(w))) && !next_warp(c, false)) {
+			bool had_looked = looked;
+			uint64_t ns;
 
-			if (!ns)
-				continue;
-			if (sleep_ns)
-				*sleep_ns = ns;
-			return PTX_SLEEPING;
+			if (all_spin(c, &looked))
+				return PTX_RUNNING;
+			if (looked == had_looked) {
+				ns = sleep_time(c);
+				if (!ns)
+					continue;
+				if (sleep_ns)
+					*sleep_ns = ns;
+				return PTX_SLEEPING;
+			}
 		}
 		w = &c->warps[c->turn];
 		warp_run(w, budget < c->slice ? (uint32_t)budget : c->slice, &done);

@@ -6,6 +6,7 @@
 #define CVT_ROUNDED  0x100u
 #define CVT_INTEGRAL 0x200u /* round to an integer, even when the result is a float */
 #define CVT_AWAY     0x400u /* ties away from zero */
+#define CVT_FINITE   0x800u /* what is too large becomes the largest number */
 
 #define CVT_TYPES(dt, st, dc, sc)                                                                  \
 	((uint32_t)(dt) << 16 | (uint32_t)(st) << 21 | (uint32_t)(dc) << 26 | (uint32_t)(sc) << 28)

@@ -38,6 +38,8 @@ void opcodes_init(struct parser *p)
 	add_opcodes(p, opcodes_warp);
 	add_opcodes(p, opcodes_video);
 	add_opcodes(p, opcodes_tex);
+	add_opcodes(p, opcodes_matrix);
+	add_opcodes(p, opcodes_async);
 }
 
 static void spell(const struct raw *r, char *to, size_t size)
@@ -56,7 +58,7 @@ void unknown_instruction(struct parser *p, const struct raw *r)
 	char text[256];
 
 	spell(r, text, sizeof(text));
-	if (isa_is_refused(r->op.s, r->op.len))
+	if (isa_is_refused(text))
 		parse_fail(p, r->line, "instruction '%s' is not supported", text);
 	parse_fail(p, r->line, "unknown instruction '%s'", text);
 }
@@ -132,7 +134,7 @@ struct insn *emit3(struct parser *p, exec_fn fn, uint32_t d, uint32_t a, uint32_
 	return i;
 }
 
-static uint32_t address_value(struct parser *p, struct operand *o, enum cls cls)
+uint32_t address_value(struct parser *p, struct operand *o, enum cls cls)
 {
 	struct var *v = o->var;
 
@@ -191,6 +193,24 @@ static uint64_t float_value(struct operand *o, enum type t)
 	return bits;
 }
 
+/* The address of an element whose subscript is a register, as a 32-bit or 64-bit value. */
+static uint32_t element_address(struct parser *p, struct raw *r, struct operand *o, enum type t)
+{
+	uint32_t at = new_row(p, CLS_D), low;
+	struct insn *i;
+
+	if (type_info[t].bytes < 4 || type_info[t].kind == KIND_F)
+		bad_operand(p, r, 0);
+	emit3(p, int2_fn(I2_ADD, TY_U64), at, o->row, constant(p, CLS_D, o->value, NULL, NULL),
+	      OPERAND_NONE);
+	if (type_info[t].bytes == 8)
+		return at;
+	low = new_row(p, CLS_W);
+	i = emit3(p, op_szext, low, at, OPERAND_NONE, OPERAND_NONE);
+	i->x = CLS_D | CLS_W << 2;
+	return low;
+}
+
 uint32_t src_operand(struct parser *p, struct raw *r, struct operand *o, enum type t)
 {
 	const struct type_info *info = &type_info[t];
@@ -200,6 +220,8 @@ uint32_t src_operand(struct parser *p, struct raw *r, struct operand *o, enum ty
 		bad_operand(p, r, n);
 	switch (o->kind) {
 	case OPK_REG:
+		if (o->is_element)
+			return element_address(p, r, o, t);
 		if (type_info[o->type].cls != info->cls)
 			bad_operand(p, r, n);
 		return t == TY_PRED ? pred_src(p, r, o) : o->row;
@@ -272,7 +294,8 @@ uint32_t dst_operand(struct parser *p, struct raw *r, struct operand *o, enum ty
 		return new_row(p, type_info[t].cls);
 	if (o->kind == OPK_VAR && o->var->is_row && o->var->row_cls == type_info[t].cls)
 		return (uint32_t)o->var->offset;
-	if (o->kind != OPK_REG || o->negated || type_info[o->type].cls != type_info[t].cls)
+	if (o->kind != OPK_REG || o->negated || o->is_element ||
+	    type_info[o->type].cls != type_info[t].cls)
 		bad_operand(p, r, n);
 	return o->row;
 }
@@ -292,7 +315,7 @@ static bool wide_register(const struct operand *o, enum type t, uint8_t *cls, ui
 
 	if (t == TY_PRED)
 		return false;
-	if (o->kind == OPK_REG && !o->negated) {
+	if (o->kind == OPK_REG && !o->negated && !o->is_element) {
 		*cls = type_info[o->type].cls;
 		*row = o->row;
 	} else if (o->kind == OPK_VAR && o->var->is_row) {

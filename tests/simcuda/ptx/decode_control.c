@@ -118,6 +118,8 @@ static void decode_simple(struct parser *p, struct raw *r, int arg)
 	static const exec_fn fns[] = {op_ret, op_exit, op_trap, op_trap, op_nop};
 
 	take(r, "uni");
+	if (arg == 4)
+		take(r, "mask");
 	done_mods(p, r);
 	need_operands(p, r, 0, arg == 4 ? 1 : 0);
 	emit(p, fns[arg]);
@@ -160,6 +162,13 @@ static void decode_bar(struct parser *p, struct raw *r, int arg)
 	bool warp, sync, arrive;
 	uint32_t a, b = OPERAND_NONE;
 
+	if (take(r, "cluster")) {
+		r->mods_used = (1u << r->mod_count) - 1;
+		need_operands(p, r, 0, 0);
+		emit(p, word_is(r->mods[1].s, r->mods[1].len, "wait") ? op_cluster_wait
+								      : op_cluster_arrive);
+		return;
+	}
 	warp = take(r, "warp");
 	take(r, "cta");
 	take(r, "aligned");

@@ -40,6 +40,8 @@ static uint32_t cvt_flags(struct parser *p, struct raw *r)
 		flags |= FLOAT_FTZ;
 	if (take(r, "sat"))
 		flags |= FLOAT_SAT;
+	if (take(r, "satfinite"))
+		flags |= CVT_FINITE;
 	return flags;
 }
 
@@ -117,14 +119,68 @@ static void decode_cvt_pack(struct parser *p, struct raw *r, enum type dt, uint3
 	emit3(p, op_cvt_pack, d, a, b, OPERAND_NONE)->x = flags | CVT_TYPES(dt, TY_F32, 0, 0);
 }
 
+static bool is_fp8_pair(enum type t)
+{
+	return t == TY_E4M3X2 || t == TY_E5M2X2;
+}
+
+/* cvt.rn.satfinite.e4m3x2.f32 d, a, b; .f16x2 d, a; and cvt.rn.f16x2.e4m3x2 d, a */
+static void decode_cvt_fp8(struct parser *p, struct raw *r, enum type dt, enum type st,
+			   uint32_t flags)
+{
+	const uint32_t sources = st == TY_F32 ? 2 : 1;
+	uint32_t d, a, b = OPERAND_NONE;
+
+	done_mods(p, r);
+	need_operands(p, r, 1 + sources, 1 + sources);
+	d = dst(p, r, 0, dt);
+	a = src(p, r, 1, st);
+	if (sources == 2)
+		b = src(p, r, 2, st);
+	emit3(p, is_fp8_pair(dt) ? op_cvt_fp8 : op_cvt_from_fp8, d, a, b, OPERAND_NONE)->x =
+		flags | CVT_TYPES(dt, st, 0, 0);
+}
+
+/* cvt.pack.sat.type.s32 d, a, b; .type.s32.b32 d, a, b, c */
+static void decode_cvt_pack_int(struct parser *p, struct raw *r)
+{
+	enum type dt, at;
+	uint32_t d, a, b, c = OPERAND_NONE;
+	bool third;
+
+	take(r, "sat");
+	dt = need_type(p, r);
+	at = need_type(p, r);
+	third = take(r, "b32");
+	done_mods(p, r);
+	need_operands(p, r, 3 + third, 3 + third);
+	d = dst(p, r, 0, TY_B32);
+	a = src(p, r, 1, at);
+	b = src(p, r, 2, at);
+	if (third)
+		c = src(p, r, 3, TY_B32);
+	emit3(p, op_cvt_pack_int, d, a, b, c)->x = CVT_TYPES(dt, at, 0, 0);
+}
+
 static void decode_cvt(struct parser *p, struct raw *r, int arg)
 {
-	uint32_t flags = cvt_flags(p, r), d, a;
-	enum type dt = need_type(p, r), st = need_type(p, r);
+	uint32_t flags, d, a;
+	enum type dt, st;
 	uint8_t dc, sc;
 	struct insn *i;
 	exec_fn fn;
 
+	if (take(r, "pack")) {
+		decode_cvt_pack_int(p, r);
+		return;
+	}
+	flags = cvt_flags(p, r);
+	dt = need_type(p, r);
+	st = need_type(p, r);
+	if (is_fp8_pair(dt) || is_fp8_pair(st)) {
+		decode_cvt_fp8(p, r, dt, st, flags);
+		return;
+	}
 	if ((dt == TY_F16X2 || dt == TY_BF16X2) && st == TY_F32) {
 		decode_cvt_pack(p, r, dt, flags);
 		return;
@@ -146,7 +202,7 @@ static void decode_cvt(struct parser *p, struct raw *r, int arg)
 
 static uint64_t window_of(struct parser *p, struct raw *r)
 {
-	if (take(r, "shared") || take(r, "shared::cta"))
+	if (take(r, "shared") || take(r, "shared::cta") || take(r, "shared::cluster"))
 		return SHARED_WINDOW;
 	if (take(r, "local"))
 		return LOCAL_WINDOW;
@@ -183,10 +239,7 @@ static void decode_isspacep(struct parser *p, struct raw *r, int arg)
 	uint64_t window;
 	uint32_t d, a;
 
-	if (take(r, "shared::cluster"))
-		window = SHARED_WINDOW;
-	else
-		window = window_of(p, r);
+	window = window_of(p, r);
 	done_mods(p, r);
 	need_operands(p, r, 2, 2);
 	d = dst(p, r, 0, TY_PRED);

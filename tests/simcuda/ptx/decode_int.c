@@ -365,40 +365,56 @@ static void decode_dot(struct parser *p, struct raw *r, int two)
 		(ta == TY_S32) | (tb == TY_S32) << 1 | hi << 2;
 }
 
+/* bmsk.mode.b32 d, first, bits; szext.mode.type d, a, bits */
+static void decode_bits(struct parser *p, struct raw *r, int extend)
+{
+	bool wrap = take(r, "wrap"), clamp = take(r, "clamp");
+	enum type t = need_type(p, r);
+	uint32_t d, a, b;
+
+	done_mods(p, r);
+	need_operands(p, r, 3, 3);
+	if (wrap == clamp)
+		unknown_instruction(p, r);
+	d = dst(p, r, 0, t);
+	a = src(p, r, 1, t);
+	b = src(p, r, 2, TY_U32);
+	emit3(p, extend ? op_szext_bits : op_bmsk, d, a, b, OPERAND_NONE)->x = wrap | (t == TY_S32)
+											      << 1;
+}
+
+static void decode_fns(struct parser *p, struct raw *r, int arg)
+{
+	uint32_t d, a, b, c;
+
+	take(r, "b32");
+	done_mods(p, r);
+	need_operands(p, r, 4, 4);
+	d = dst(p, r, 0, TY_B32);
+	a = src(p, r, 1, TY_B32);
+	b = src(p, r, 2, TY_B32);
+	c = src(p, r, 3, TY_S32);
+	emit3(p, op_fns, d, a, b, c);
+}
+
 const struct opcode opcodes_int[] = {
-	{"add", decode_addsub, I2_ADD},
-	{"sub", decode_addsub, I2_SUB},
-	{"addc", decode_addc, 0},
-	{"subc", decode_addc, 1},
-	{"mul", decode_mul, 0},
-	{"mad", decode_mad, 0},
-	{"madc", decode_mad, 1},
-	{"mul24", decode_mul24, 0},
-	{"mad24", decode_mul24, 1},
-	{"div", decode_int2, I2_DIV},
-	{"rem", decode_int2, I2_REM},
-	{"min", decode_int2, I2_MIN},
-	{"max", decode_int2, I2_MAX},
-	{"and", decode_int2, I2_AND},
-	{"or", decode_int2, I2_OR},
-	{"xor", decode_int2, I2_XOR},
-	{"shl", decode_int2, I2_SHL},
-	{"shr", decode_int2, I2_SHR},
-	{"not", decode_int1, I1_NOT},
-	{"cnot", decode_int1, I1_CNOT},
-	{"neg", decode_int1, I1_NEG},
-	{"abs", decode_int1, I1_ABS},
-	{"popc", decode_int1, I1_POPC},
-	{"clz", decode_int1, I1_CLZ},
-	{"brev", decode_int1, I1_BREV},
-	{"bfind", decode_int1, I1_BFIND},
-	{"bfe", decode_bfe, 0},
-	{"bfi", decode_bfi, 0},
-	{"sad", decode_sad, 0},
-	{"shf", decode_shf, 0},
-	{"prmt", decode_prmt, 0},
-	{"lop3", decode_lop3, 0},
-	{"dp4a", decode_dot, 0},
-	{"dp2a", decode_dot, 1},
-	{NULL, NULL, 0},
+	{"add", decode_addsub, I2_ADD}, {"sub", decode_addsub, I2_SUB},
+	{"addc", decode_addc, 0},       {"subc", decode_addc, 1},
+	{"mul", decode_mul, 0},         {"mad", decode_mad, 0},
+	{"madc", decode_mad, 1},        {"mul24", decode_mul24, 0},
+	{"mad24", decode_mul24, 1},     {"div", decode_int2, I2_DIV},
+	{"rem", decode_int2, I2_REM},   {"min", decode_int2, I2_MIN},
+	{"max", decode_int2, I2_MAX},   {"and", decode_int2, I2_AND},
+	{"or", decode_int2, I2_OR},     {"xor", decode_int2, I2_XOR},
+	{"shl", decode_int2, I2_SHL},   {"shr", decode_int2, I2_SHR},
+	{"not", decode_int1, I1_NOT},   {"cnot", decode_int1, I1_CNOT},
+	{"neg", decode_int1, I1_NEG},   {"abs", decode_int1, I1_ABS},
+	{"popc", decode_int1, I1_POPC}, {"clz", decode_int1, I1_CLZ},
+	{"brev", decode_int1, I1_BREV}, {"bfind", decode_int1, I1_BFIND},
+	{"bfe", decode_bfe, 0},         {"bfi", decode_bfi, 0},
+	{"sad", decode_sad, 0},         {"shf", decode_shf, 0},
+	{"prmt", decode_prmt, 0},       {"lop3", decode_lop3, 0},
+	{"bmsk", decode_bits, 0},       {"szext", decode_bits, 1},
+	{"fns", decode_fns, 0},         {"dp4a", decode_dot, 0},
+	{"dp2a", decode_dot, 1},        {NULL, NULL, 0},
 };

@@ -3,11 +3,12 @@
 #include "tests/simcuda/ptx/parser.h"
 #include "tests/simcuda/ptx/exec.h"
 
-static enum space take_space(struct raw *r)
+enum space take_space(struct raw *r)
 {
 	if (take(r, "global"))
 		return SPACE_GLOBAL;
-	if (take(r, "shared") || take(r, "shared::cta"))
+	/* a cluster is one block */
+	if (take(r, "shared") || take(r, "shared::cta") || take(r, "shared::cluster"))
 		return SPACE_SHARED;
 	if (take(r, "local"))
 		return SPACE_LOCAL;
@@ -18,19 +19,35 @@ static enum space take_space(struct raw *r)
 	return SPACE_GENERIC;
 }
 
+/* A load that another thread's store is meant to change. */
+static bool take_strong(struct raw *r)
+{
+	bool strong = take(r, "relaxed");
+
+	strong |= take(r, "volatile");
+	strong |= take(r, "mmio");
+	return take(r, "cv") || strong;
+}
+
+/* The operand of .L2::cache_hint, the last one: a policy, which changes nothing. */
+void take_policy(struct parser *p, struct raw *r)
+{
+	if (!take(r, "L2::cache_hint"))
+		return;
+	need_operands(p, r, 2, MAX_OPERANDS);
+	src(p, r, r->op_count - 1, TY_B64);
+	r->op_count--;
+}
+
 /* Ordering and cache operators: every ordering becomes a full fence. */
 static bool take_order(struct raw *r)
 {
 	static const char *const ignored[] = {
 		"weak",
-		"relaxed",
-		"volatile",
-		"mmio",
 		"ca",
 		"cg",
 		"cs",
 		"lu",
-		"cv",
 		"wb",
 		"wt",
 		"nc",
@@ -44,12 +61,12 @@ static bool take_order(struct raw *r)
 		"L1::evict_first",
 		"L1::evict_last",
 		"L1::no_allocate",
-		"L2::cache_hint",
 		"L2::64B",
 		"L2::128B",
 		"L2::256B",
 		"L2::evict_normal",
 		"L2::evict_last",
+		"L2::evict_first",
 	};
 	bool fence = take(r, "acquire") || take(r, "release") || take(r, "acq_rel");
 
@@ -58,14 +75,27 @@ static bool take_order(struct raw *r)
 	return fence;
 }
 
+/* a[1] is [a[1]]. */
+static void element_is_address(struct operand *o)
+{
+	if (!o->is_element || o->kind == OPK_ADDR)
+		return;
+	o->base = o->kind;
+	o->kind = OPK_ADDR;
+}
+
 /* The address operand: base row in *a, offset in the mem_op. */
-static void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m,
-			   uint32_t *a)
+void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m, uint32_t *a)
 {
 	struct operand *o = &r->ops[n];
 	const struct var *v = o->var;
 
+	element_is_address(o);
 	if (o->kind != OPK_ADDR || o->at)
+		bad_operand(p, r, n);
+	if (o->is_element && m->space == SPACE_GENERIC)
+		m->space = v->space;
+	if (o->is_element && m->space != v->space)
 		bad_operand(p, r, n);
 	if (o->base == OPK_REG || (o->base == OPK_VAR && v->is_row)) {
 		m->base_cls = o->base == OPK_REG ? type_info[o->type].cls : v->row_cls;
@@ -113,8 +143,8 @@ static void value_registers(struct parser *p, struct raw *r, uint32_t n, enum ty
 	struct operand *o = &r->ops[n], *e = o;
 	uint8_t cls = 0;
 
-	if ((o->kind == OPK_VECTOR) != (m->count > 1) ||
-	    (o->kind == OPK_VECTOR && o->count != m->count))
+	/* one register may stand in braces, too */
+	if (o->kind == OPK_VECTOR ? o->count != m->count : m->count > 1)
 		bad_operand(p, r, n);
 	if (o->kind == OPK_VECTOR)
 		e = o->elems;
@@ -134,7 +164,10 @@ static void decode_ldst(struct parser *p, struct raw *r, int store)
 	struct insn *i;
 	enum type t;
 
+	take_policy(p, r);
+	m->strong = take_strong(r);
 	m->fence = take_order(r);
+	m->strong |= m->fence;
 	m->space = (uint8_t)take_space(r);
 	m->count = (uint8_t)vector_count(r);
 	t = need_type(p, r);
@@ -148,7 +181,11 @@ static void decode_ldst(struct parser *p, struct raw *r, int store)
 		unknown_instruction(p, r);
 	decode_address(p, r, store ? 0 : 1, m, &a);
 	value_registers(p, r, store ? 1 : 0, t, !store, m);
-	i = emit3(p, store ? op_st : op_ld, OPERAND_NONE, a, OPERAND_NONE, OPERAND_NONE);
+	i = emit3(p,
+		  store       ? op_st
+		  : m->strong ? op_ld_strong
+			      : op_ld,
+		  OPERAND_NONE, a, OPERAND_NONE, OPERAND_NONE);
 	if (!store && m->is_const_param && p->fn->is_entry)
 		i->fn = op_ld_kernel_param;
 	i->ptr = m;
@@ -189,44 +226,74 @@ static bool atom_allowed(int op, enum type t)
 	}
 }
 
+/* The operands of one element of an atomic: of a vector, or the only one. */
+static struct operand *element(struct parser *p, struct raw *r, uint32_t n, uint32_t k,
+			       uint32_t count)
+{
+	struct operand *o = &r->ops[n];
+
+	if (o->kind != OPK_VECTOR && count == 1)
+		return o;
+	if (o->kind != OPK_VECTOR || o->count != count)
+		bad_operand(p, r, n);
+	return &o->elems[k];
+}
+
+/* Each element of a vector is an atomic of its own. */
+static void emit_atom(struct parser *p, struct raw *r, const struct mem_op *of, bool red,
+		      uint32_t count)
+{
+	uint32_t d[8], a = 0, n = red ? 1 : 2;
+	enum type t = (enum type)of->atom_type;
+	struct mem_op *m = NULL;
+
+	for (uint32_t k = 0; k < count && !red; k++)
+		d[k] = dst_operand(p, r, element(p, r, 0, k, count), t);
+	for (uint32_t k = 0; k < count; k++) {
+		struct insn *i;
+		uint32_t b, c = OPERAND_NONE;
+
+		m = parse_alloc(p, sizeof(*m));
+		*m = *of;
+		decode_address(p, r, n - 1, m, &a);
+		m->offset += k * of->bytes;
+		b = src_operand(p, r, element(p, r, n, k, count), t);
+		if (of->atom == ATOM_CAS)
+			c = src(p, r, n + 1, t);
+		i = emit3(p, op_atom, red ? OPERAND_NONE : d[k], a, b, c);
+		i->ptr = m;
+	}
+}
+
 static void decode_atom(struct parser *p, struct raw *r, int red)
 {
-	struct mem_op *m = parse_alloc(p, sizeof(*m));
-	uint32_t d = OPERAND_NONE, a = 0, b, c = OPERAND_NONE, n = red ? 1 : 2;
+	struct mem_op m = {.count = 1};
+	uint32_t n = red ? 2 : 3, count;
 	int op = atom_op(r);
 	enum type t;
 
-	m->fence = take_order(r);
-	m->space = (uint8_t)take_space(r);
+	take_policy(p, r);
+	take_strong(r);
+	m.fence = take_order(r);
+	m.space = (uint8_t)take_space(r);
+	count = take(r, "v8") ? 8 : vector_count(r);
 	t = need_type(p, r);
 	done_mods(p, r);
-	need_operands(p, r, n + 1 + (op == ATOM_CAS), n + 1 + (op == ATOM_CAS));
+	need_operands(p, r, n + (op == ATOM_CAS), n + (op == ATOM_CAS));
 	if (op < 0 || !atom_allowed(op, t) || t == TY_TF32 ||
 	    (red && op >= ATOM_EXCH && op <= ATOM_CAS) ||
-	    (m->space != SPACE_GENERIC && m->space != SPACE_GLOBAL && m->space != SPACE_SHARED))
+	    (m.space != SPACE_GENERIC && m.space != SPACE_GLOBAL && m.space != SPACE_SHARED))
 		unknown_instruction(p, r);
-	m->atom = (uint8_t)op;
-	m->atom_type = (uint8_t)t;
-	m->bytes = type_info[t].bytes;
-	m->count = 1;
-	m->cls = type_info[t].cls;
-	decode_address(p, r, n - 1, m, &a);
-	if (!red)
-		d = dst(p, r, 0, t);
-	b = src(p, r, n, t);
-	if (op == ATOM_CAS)
-		c = src(p, r, n + 1, t);
-	emit3(p, op_atom, d, a, b, c)->ptr = m;
+	m.atom = (uint8_t)op;
+	m.atom_type = (uint8_t)t;
+	m.bytes = type_info[t].bytes;
+	m.cls = type_info[t].cls;
+	emit_atom(p, r, &m, red, count);
 }
 
 static void decode_fence(struct parser *p, struct raw *r, int arg)
 {
-	static const char *const words[] = {"cta",     "cluster", "gl",      "gpu",   "sys",  "sc",
-					    "acq_rel", "acquire", "release", "proxy", "alias"};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		take(r, words[i]);
-	done_mods(p, r);
+	r->mods_used = (1u << r->mod_count) - 1;
 	need_operands(p, r, 0, 0);
 	emit(p, op_fence);
 }
@@ -234,10 +301,42 @@ static void decode_fence(struct parser *p, struct raw *r, int arg)
 /* Hints: the address may be anything, nothing is read. */
 static void decode_prefetch(struct parser *p, struct raw *r, int arg)
 {
+	take_policy(p, r);
 	r->mods_used = (1u << r->mod_count) - 1;
 	need_operands(p, r, 1, 2);
 	if (r->ops[0].at)
 		bad_operand(p, r, 0);
+	emit(p, op_nop);
+}
+
+/* A policy of the L2 cache is a number that only cache hints take; they change nothing. */
+static void decode_createpolicy(struct parser *p, struct raw *r, int arg)
+{
+	bool is_range = take(r, "range"), converts = take(r, "cvt");
+	uint32_t d;
+
+	if (converts) {
+		need_operands(p, r, 2, 2);
+		src(p, r, 1, TY_B64);
+	} else if (is_range) {
+		need_operands(p, r, 4, 4);
+		src(p, r, 2, TY_B32);
+		src(p, r, 3, TY_B32);
+	} else {
+		need_operands(p, r, 1, 2);
+		if (r->op_count == 2)
+			src(p, r, 1, TY_F32);
+	}
+	r->mods_used = (1u << r->mod_count) - 1;
+	d = dst(p, r, 0, TY_B64);
+	emit3(p, mov_fn(CLS_D), d, constant(p, CLS_D, 1, NULL, NULL), OPERAND_NONE, OPERAND_NONE);
+}
+
+/* Kernels of one stream follow each other, and registers are without number. */
+static void decode_no_effect(struct parser *p, struct raw *r, int operands)
+{
+	r->mods_used = (1u << r->mod_count) - 1;
+	need_operands(p, r, (uint32_t)operands, (uint32_t)operands);
 	emit(p, op_nop);
 }
 
@@ -253,5 +352,8 @@ const struct opcode opcodes_mem[] = {
 	{"prefetchu", decode_prefetch, 0},
 	{"discard", decode_prefetch, 0},
 	{"applypriority", decode_prefetch, 0},
+	{"createpolicy", decode_createpolicy, 0},
+	{"griddepcontrol", decode_no_effect, 0},
+	{"setmaxnreg", decode_no_effect, 1},
 	{NULL, NULL, 0},
 };

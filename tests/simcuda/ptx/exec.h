@@ -62,6 +62,17 @@ enum split_state {
 	SPLIT_SLEEP,
 };
 
+/*
+ * An access that has changed nothing and read the same value twice: its lanes spin, and others go
+ * first until the value there is another one.
+ */
+struct spin {
+	uint32_t pc;
+	uint8_t bytes, is_shared;
+	bool waits;
+	uint64_t addr, seen;
+};
+
 /* Lanes of one warp that execute together. */
 struct split {
 	uint32_t pc, mask;
@@ -70,6 +81,7 @@ struct split {
 	uint32_t barrier;
 	uint64_t wake_ns;
 	uint64_t ran; /* warp->executed when it last ran */
+	struct spin spin;
 };
 
 struct warp {
@@ -86,13 +98,15 @@ struct warp {
 	uint32_t stop_pc; /* where the current split may meet another */
 	uint32_t quantum;
 	uint32_t sleepers;
+	uint32_t passed_over; /* turns that it has lost since its lanes spin */
 	uint64_t executed;
 	uint32_t *local; /* rows of words */
 	uint32_t local_bytes;
 	uint32_t exchange[LANES]; /* values that .sync instructions publish to the other lanes */
 	uint64_t exchange64[LANES];
 	uint32_t exchange_pred;
-	uint32_t together; /* lanes that execute a .sync instruction together */
+	uint32_t cluster_phase[LANES]; /* of the block when the lane arrived */
+	uint32_t together;             /* lanes that execute a .sync instruction together */
 	uint32_t tid[3][LANES];
 };
 
@@ -102,6 +116,9 @@ struct range {
 };
 
 #define RANGES 4
+
+/* The barrier of a cluster, which is one block: behind those that instructions number. */
+#define CLUSTER_BARRIER BARRIERS
 
 struct barrier {
 	uint32_t expected; /* threads, 0: all of the block */
@@ -125,9 +142,10 @@ struct ptx_cta {
 	uint32_t shared_bytes;
 	struct range ranges[RANGES];
 	uint32_t next_range;
-	struct barrier barriers[BARRIERS];
-	uint32_t *arrivals;  /* the masks of all barriers */
-	struct frame **pool; /* free frames by function */
+	struct barrier barriers[BARRIERS + 1];
+	uint32_t cluster_phase; /* how often the cluster's barrier has been complete */
+	uint32_t *arrivals;     /* the masks of all barriers */
+	struct frame **pool;    /* free frames by function */
 	struct frame *frames;
 	uint64_t memory; /* bytes of frames and local memory */
 	uint64_t last_clock;
@@ -222,6 +240,14 @@ struct frame *push_frame(struct warp *w, const struct func *f, uint32_t lanes);
 void drop_lanes(struct warp *w, struct frame *f, uint32_t lanes);
 bool grow_local(struct warp *w, uint32_t bytes);
 uint64_t cta_clock(struct ptx_cta *c);
+/* The current lanes have changed something, or met others: what they have read before is old. */
+static inline void no_spin(struct warp *w)
+{
+	w->cur->spin.bytes = 0;
+}
+/* The access of instruction i has changed nothing, and its first lane has read `seen` at addr. */
+int maybe_spins(struct warp *w, const struct insn *i, uint64_t addr, bool is_shared, uint32_t bytes,
+		uint64_t seen);
 void barrier_check_all(struct ptx_cta *c);
 /* A .sync instruction in splits that wait at different places: execute it for all of them. */
 bool sync_together(struct warp *w);
@@ -230,6 +256,12 @@ bool sync_together(struct warp *w);
 bool guest_read(struct warp *w, uint32_t lane, uint64_t addr, void *to, uint32_t bytes);
 /* Bytes that can be read without another check, at least one; 0 after a fault. */
 uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t **at, uint32_t max);
+/* Aligned bytes of shared or global memory; NULL after a fault. */
+uint8_t *guest_place(struct warp *w, uint32_t lane, enum space space, uint64_t addr, uint32_t bytes,
+		     bool write);
+/* Many bytes, aligned to 16. */
+uint8_t *guest_block(struct warp *w, uint32_t lane, enum space space, uint64_t addr, uint32_t bytes,
+		     bool write);
 void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m, uint32_t mask,
 	       uint64_t addr[LANES]);
 bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align);
@@ -382,6 +414,7 @@ OP(cvt_f64_u32);
 OP(cvt_s32_f32);
 OP(cvt_f32_f64);
 OP(ld);
+OP(ld_strong);
 OP(st);
 OP(ld_kernel_param);
 OP(atom);
@@ -405,6 +438,17 @@ OP(activemask);
 OP(tex);
 OP(surface);
 OP(query);
+OP(cp);
+OP(mbarrier);
+OP(mbarrier_wait);
+OP(cluster_arrive);
+OP(cluster_wait);
+OP(bmsk);
+OP(szext_bits);
+OP(fns);
+OP(cvt_pack_int);
+OP(cvt_fp8);
+OP(cvt_from_fp8);
 #undef OP
 
 /* A .sync instruction: publishes each lane's value, then computes from all lanes' values. */
@@ -413,6 +457,7 @@ struct sync_op {
 	void (*finish)(struct warp *w, const struct insn *i, uint32_t mask);
 	uint32_t members; /* row of the member mask */
 	uint32_t kind, kind2;
+	const void *detail;
 	uint32_t q; /* second destination, or OPERAND_NONE */
 };
 enum { SHFL_UP, SHFL_DOWN, SHFL_BFLY, SHFL_IDX };
@@ -429,6 +474,8 @@ void finish_redux(struct warp *w, const struct insn *i, uint32_t mask);
 void finish_elect(struct warp *w, const struct insn *i, uint32_t mask);
 void finish_nothing(struct warp *w, const struct insn *i, uint32_t mask);
 
+/* m's operation on the element at p, with operands b and c: its old value. */
+uint64_t atomic_at(void *p, const struct mem_op *m, uint64_t b, uint64_t c);
 enum atom {
 	ATOM_ADD,
 	ATOM_MIN,
@@ -448,13 +495,16 @@ exec_fn half2_fn(enum float2 op, enum type t);
 exec_fn half3_fn(enum type t);
 /* One step of an atomic on halves: op is ATOM_ADD, ATOM_MIN or ATOM_MAX. */
 uint32_t half_atomic(uint32_t op, enum type t, uint32_t a, uint32_t b);
+float fp8_to_float(uint8_t v, bool e4m3);
+/* To nearest; what is too large becomes the largest finite number. */
+uint8_t double_to_fp8(double d, bool e4m3);
 float half_to_float(uint16_t h);
 float bfloat_to_float(uint16_t h);
 /* mode: FLOAT_RN ... */
 uint16_t double_to_half(double d, uint32_t mode);
 uint16_t double_to_bfloat(double d, uint32_t mode);
 float double_to_float(double d, uint32_t mode);
-float double_to_tf32(double d);
+float double_to_tf32(double d, uint32_t mode);
 double fma_odd(double a, double b, double c);
 
 #endif

@@ -132,7 +132,7 @@ static u16 atomic16(u16 *p, enum atom op, enum type t, u16 b, u16 c)
 	return old;
 }
 
-static u64 atomic_at(void *p, const struct mem_op *m, u64 b, u64 c)
+uint64_t atomic_at(void *p, const struct mem_op *m, uint64_t b, uint64_t c)
 {
 	enum atom op = (enum atom)m->atom;
 	enum type t = (enum type)m->atom_type;
@@ -206,6 +206,49 @@ static bool atomic_lane(struct warp *w, const struct mem_op *m, u32 lane, u64 ad
 	return true;
 }
 
+/* Is it an attempt that has failed, or nothing but a look? What min and max leave is no sign. */
+static bool leaves(const struct mem_op *m, u64 old, u64 b)
+{
+	switch (m->atom) {
+	case ATOM_CAS:
+		return old != b;
+	case ATOM_EXCH:
+		return old == b;
+	case ATOM_ADD:
+	case ATOM_OR:
+	case ATOM_XOR:
+		return !b && type_info[m->atom_type].kind != KIND_F;
+	case ATOM_AND:
+		return b == ~0ull >> (64 - 8 * m->bytes);
+	default:
+		return false;
+	}
+}
+
+/* A lock that is not free, or a value that is only looked at: who spins on it lets others run. */
+static int after_atom(struct warp *w, const struct insn *i, u32 mask, const u64 *addr, const u64 *b,
+		      const u64 *old)
+{
+	const struct mem_op *m = i->ptr;
+	const u32 first = (u32)__builtin_ctz(mask);
+	enum space space = (enum space)m->space;
+
+	for (u32 n = mask; n; n &= n - 1) {
+		const int l = __builtin_ctz(n);
+
+		if (!leaves(m, old[l], b[l])) {
+			no_spin(w);
+			return STEP_NEXT;
+		}
+	}
+	if (space == SPACE_GENERIC)
+		same_window(addr, 1u << first, &space);
+	if (space != SPACE_SHARED && space != SPACE_GLOBAL)
+		return STEP_NEXT;
+	return maybe_spins(w, i, space == SPACE_SHARED ? addr[first] & ~WINDOW_MASK : addr[first],
+			   space == SPACE_SHARED, m->bytes, old[first]);
+}
+
 /* One lane after the other, as the lanes of a warp on one address must be. */
 int op_atom(struct warp *w, const struct insn *i, uint32_t mask)
 {
@@ -244,5 +287,5 @@ int op_atom(struct warp *w, const struct insn *i, uint32_t mask)
 	}
 	if (i->d != OPERAND_NONE)
 		put_wide(w, i->d, (enum cls)m->cls, old, mask);
-	return STEP_NEXT;
+	return after_atom(w, i, mask, addr, b, old);
 }

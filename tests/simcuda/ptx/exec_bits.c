@@ -146,11 +146,14 @@ int op_dp2a(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-/* x: 1 64 bits, 2 subtract, 4 use the carry, 8 set it. After a subtraction it is the borrow. */
+/*
+ * x: 1 64 bits, 2 subtract, 4 use the carry, 8 set it. As on a GPU a subtraction is a + ~b + 1: its
+ * carry says that there was no borrow.
+ */
 int op_add_cc(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	enum cls cls = i->x & 1 ? CLS_D : CLS_W;
-	u32 carry = i->x & 4 ? pred_row(w, i->c) : 0, out = 0;
+	u32 carry = i->x & 4 ? pred_row(w, i->c) : i->x & 2 ? FULL_MASK : 0, out = 0;
 	u64 a[LANES], b[LANES], t[LANES];
 
 	get_wide(w, i->a, cls, a);
@@ -159,13 +162,10 @@ int op_add_cc(struct warp *w, const struct insn *i, uint32_t mask)
 		u64 in = carry >> l & 1, v;
 		bool o;
 
-		if (i->x & 2) {
-			v = a[l] - b[l] - in;
-			o = a[l] < b[l] || (a[l] == b[l] && in);
-		} else {
-			v = a[l] + b[l] + in;
-			o = i->x & 1 ? v < a[l] || (v == a[l] && in) : v >> 32 != 0;
-		}
+		if (i->x & 2) /* the carry of a + ~b + 1 says that there is no borrow */
+			b[l] = cls == CLS_D ? ~b[l] : (u32)~b[l];
+		v = a[l] + b[l] + in;
+		o = i->x & 1 ? v < a[l] || (v == a[l] && in) : v >> 32 != 0;
 		t[l] = v;
 		out |= (u32)o << l;
 	}
@@ -271,6 +271,69 @@ void put_wide(struct warp *w, uint32_t operand, enum cls cls, const uint64_t in[
 			h[l] = (uint16_t)in[l];
 		put16(to, h, mask);
 	}
+}
+
+/* `bits` ones from bit `first` on. x: 1 numbers are taken modulo 32, else 32 at most. */
+int op_bmsk(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const u32 *a = row(w, i->a), *b = row(w, i->b);
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		u32 first = i->x & 1 ? a[l] & 31 : a[l] < 32 ? a[l] : 32;
+		u32 bits = i->x & 1 ? b[l] & 31 : b[l] < 32 ? b[l] : 32;
+
+		t[l] = (u32)(((1ull << bits) - 1) << first);
+	}
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
+/* The lower bits of a, extended. x: 1 as above, 2 by the sign. */
+int op_szext_bits(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const u32 *a = row(w, i->a), *b = row(w, i->b);
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		u32 bits = i->x & 1 ? b[l] & 31 : b[l] < 32 ? b[l] : 32, drop = 32 - bits;
+
+		t[l] = !bits      ? 0
+		       : i->x & 2 ? (u32)((int32_t)(a[l] << drop) >> drop)
+				  : a[l] << drop >> drop;
+	}
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
+/* The n-th bit that is set, from a base upwards or, of a negative n, downwards. */
+static u32 nth_set(u32 v, u32 base, int32_t n)
+{
+	const int step = n < 0 ? -1 : 1;
+	int64_t left = n < 0 ? -(int64_t)n : n;
+
+	if (base > 31)
+		return ~0u;
+	if (!n)
+		return v >> base & 1 ? base : ~0u;
+	for (int at = (int)base; at >= 0 && at < 32; at += step) {
+		left -= v >> at & 1;
+		if (!left)
+			return (u32)at;
+	}
+	return ~0u;
+}
+
+int op_fns(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const u32 *a = row(w, i->a), *b = row(w, i->b);
+	const int32_t *c = row(w, i->c);
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++)
+		t[l] = nth_set(a[l], b[l], c[l]);
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
 }
 
 /* x: class of the source, then of the destination: cut off, or filled with zeros. */

@@ -3,6 +3,7 @@
 #include "tests/simcuda/ptx/exec.h"
 #include "tests/simcuda/ptx/cvt.h"
 
+#include <float.h>
 #include <math.h>
 
 typedef uint32_t u32;
@@ -251,6 +252,15 @@ int op_cvt_from_float(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
+/* The largest number of a type. */
+static double largest(enum type t)
+{
+	return t == TY_F16    ? 65504
+	       : t == TY_BF16 ? 0x1.fep127
+	       : t == TY_TF32 ? 0x1.ffcp127
+			      : FLT_MAX;
+}
+
 static u64 store_float(double d, enum type t, u32 flags)
 {
 	u32 mode = flags & CVT_INTEGRAL ? FLOAT_RN : flags & CVT_AWAY ? ~0u : flags & FLOAT_RMASK;
@@ -258,13 +268,15 @@ static u64 store_float(double d, enum type t, u32 flags)
 	u32 v32;
 	float f;
 
+	if ((flags & CVT_FINITE) && fabs(d) > largest(t))
+		d = copysign(largest(t), d);
 	switch (t) {
 	case TY_F64:
 		memcpy(&out, &d, sizeof(d));
 		return out;
 	case TY_F32:
 	case TY_TF32:
-		f = t == TY_TF32       ? double_to_tf32(d)
+		f = t == TY_TF32       ? double_to_tf32(d, mode)
 		    : mode == FLOAT_RN ? (float)d
 				       : double_to_float(d, mode);
 		memcpy(&v32, &f, sizeof(f));
@@ -305,6 +317,70 @@ int op_cvt_pack(struct warp *w, const struct insn *i, uint32_t mask)
 		v[l] = (u32)store_float(saturated(a[l], i->x), t, i->x) << 16 |
 		       (u32)store_float(saturated(b[l], i->x), t, i->x);
 	put32(row(w, i->d), v, mask);
+	return STEP_NEXT;
+}
+
+/* x: types. Two singles, or the halves of one register, to two bytes, a above b. */
+int op_cvt_fp8(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const bool e4m3 = CVT_DT(i->x) == TY_E4M3X2;
+	const u32 *a = row(w, i->a);
+	const float *fa = row(w, i->a), *fb = i->b != OPERAND_NONE ? row(w, i->b) : NULL;
+	uint16_t t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		double hi = fb ? fa[l] : half_to_float((uint16_t)(a[l] >> 16));
+		double lo = fb ? fb[l] : half_to_float((uint16_t)a[l]);
+
+		t[l] = (uint16_t)(double_to_fp8(saturated(hi, i->x), e4m3) << 8 |
+				  double_to_fp8(saturated(lo, i->x), e4m3));
+	}
+	put16(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
+int op_cvt_from_fp8(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const bool e4m3 = CVT_ST(i->x) == TY_E4M3X2;
+	const uint16_t *a = row(w, i->a);
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		double hi = fp8_to_float((uint8_t)(a[l] >> 8), e4m3);
+		double lo = fp8_to_float((uint8_t)a[l], e4m3);
+
+		t[l] = (u32)small_bits(saturated(hi, i->x), TY_F16, FLOAT_RN) << 16 |
+		       (u32)small_bits(saturated(lo, i->x), TY_F16, FLOAT_RN);
+	}
+	put32(row(w, i->d), t, mask);
+	return STEP_NEXT;
+}
+
+static u32 type_bits(enum type t)
+{
+	return t == TY_U2 || t == TY_S2   ? 2
+	       : t == TY_U4 || t == TY_S4 ? 4
+					  : 8u * type_info[t].bytes;
+}
+
+/* a above b, each saturated, and c above both. */
+int op_cvt_pack_int(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const enum type dt = CVT_DT(i->x);
+	const u32 bits = type_bits(dt), keep = (1u << bits) - 1;
+	const bool is_signed = type_info[dt].kind == KIND_S;
+	const int32_t max = (int32_t)(is_signed ? keep >> 1 : keep), min = is_signed ? -max - 1 : 0;
+	const int32_t *a = row(w, i->a), *b = row(w, i->b);
+	const u32 *c = i->c != OPERAND_NONE ? row(w, i->c) : NULL;
+	u32 t[LANES];
+
+	for (int l = 0; l < LANES; l++) {
+		int32_t x = a[l] < min ? min : a[l] > max ? max : a[l];
+		int32_t y = b[l] < min ? min : b[l] > max ? max : b[l];
+
+		t[l] = ((u32)x & keep) << bits | ((u32)y & keep) | (c ? c[l] << 2 * bits : 0);
+	}
+	put32(row(w, i->d), t, mask);
 	return STEP_NEXT;
 }
 

@@ -84,15 +84,49 @@ float double_to_float(double d, uint32_t mode)
 	return f;
 }
 
-float double_to_tf32(double d)
+float double_to_tf32(double d, uint32_t mode)
 {
-	u32 v = narrow(d, 8, 10, ~0u) << 13;
+	u32 v = narrow(d, 8, 10, mode) << 13;
 	float f;
 
 	if (d != d)
 		v = 0x7fffffffu;
 	memcpy(&f, &v, sizeof(f));
 	return f;
+}
+
+float fp8_to_float(uint8_t v, bool e4m3)
+{
+	const u32 man = e4m3 ? 3 : 2, bias = e4m3 ? 7 : 15, e = (v & 0x7f) >> man;
+	const u32 m = v & ((1u << man) - 1);
+	float f;
+
+	if (e4m3 ? (v & 0x7f) == 0x7f : e == 31 && m)
+		return NAN;
+	if (!e4m3 && e == 31)
+		f = INFINITY;
+	else
+		f = ldexpf((float)(e ? m + (1u << man) : m), (int)((e ? e : 1) - bias - man));
+	return v & 0x80 ? -f : f;
+}
+
+uint8_t double_to_fp8(double d, bool e4m3)
+{
+	const int man = e4m3 ? 3 : 2, least = e4m3 ? -6 : -14;
+	const double max = e4m3 ? 448 : 57344, a = fabs(d);
+	const uint8_t sign = signbit(d) ? 0x80 : 0;
+	int e = least;
+	u32 n;
+
+	if (d != d)
+		return 0x7f;
+	if (a >= max)
+		return sign | (e4m3 ? 0x7e : 0x7b);
+	if (a >= ldexp(1, least))
+		e = ilogb(a);
+	/* as many steps of the last place, which may carry into the exponent */
+	n = (u32)rint(ldexp(a, man - e));
+	return (uint8_t)(sign | (n + ((u32)(e - least) << man)));
 }
 
 float half_to_float(uint16_t h)

@@ -389,16 +389,37 @@ int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct mem_op *m = i->ptr;
 	u64 addr[LANES];
-	int r;
 
 	addresses(w, i, m, mask, addr);
 	if (m->space == SPACE_GENERIC)
-		r = access_generic(w, m, addr, mask, false);
-	else
-		r = access_space(w, m, (enum space)m->space, addr, mask, false);
+		return access_generic(w, m, addr, mask, false);
+	return access_space(w, m, (enum space)m->space, addr, mask, false);
+}
+
+/* A load that others may be meant to change: one that repeats lets them run. */
+int op_ld_strong(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	const struct mem_op *m = i->ptr;
+	const u32 first = (u32)__builtin_ctz(mask);
+	enum space space = (enum space)m->space;
+	u64 addr[LANES], seen[LANES];
+	int r;
+
+	addresses(w, i, m, mask, addr);
+	r = op_ld(w, i, mask);
 	if (m->fence)
 		full_fence();
-	return r;
+	if (space == SPACE_GENERIC)
+		same_window(addr, mask, &space);
+	if (r != STEP_NEXT || m->count > 1 || !uniform(addr) ||
+	    (space != SPACE_SHARED && space != SPACE_GLOBAL))
+		return r;
+	get_wide(w, m->regs[0], (enum cls)m->cls, seen);
+	if (m->bytes < 8)
+		seen[first] &= (1ull << 8 * m->bytes) - 1;
+	if (space == SPACE_SHARED)
+		addr[first] &= ~WINDOW_MASK;
+	return maybe_spins(w, i, addr[first], space == SPACE_SHARED, m->bytes, seen[first]);
 }
 
 int op_st(struct warp *w, const struct insn *i, uint32_t mask)
@@ -408,6 +429,7 @@ int op_st(struct warp *w, const struct insn *i, uint32_t mask)
 
 	if (m->fence)
 		full_fence();
+	no_spin(w);
 	addresses(w, i, m, mask, addr);
 	if (m->space == SPACE_GENERIC)
 		return access_generic(w, m, addr, mask, true);

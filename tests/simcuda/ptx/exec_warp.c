@@ -79,7 +79,7 @@ int op_sync(struct warp *w, const struct insn *i, uint32_t mask)
 	w->together = mask;
 	s->show(w, i, mask);
 	s->finish(w, i, mask);
-	return STEP_NEXT;
+	return w->cta->fault.kind == PTX_FAULT_NONE ? STEP_NEXT : STEP_FAULT;
 }
 
 static const struct sync_op *waiting_op(const struct warp *w, const struct split *s)

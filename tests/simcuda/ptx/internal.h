@@ -38,6 +38,7 @@
 #define MAX_LOCAL_BYTES  (512u * 1024)
 #define MAX_CALL_DEPTH   1024u
 #define BARRIERS         16
+#define MAX_DIMS         8
 
 enum type {
 	TY_NONE,
@@ -60,6 +61,15 @@ enum type {
 	TY_TF32,
 	TY_F32,
 	TY_F64,
+	TY_E4M3X2,
+	TY_E5M2X2,
+	TY_E4M3, /* from here on only as the element of a matrix, or of what cvt.pack makes */
+	TY_E5M2,
+	TY_B1,
+	TY_U2,
+	TY_S2,
+	TY_U4,
+	TY_S4,
 	TY_PRED,
 };
 
@@ -133,13 +143,17 @@ struct var {
 	enum space space;
 	enum type type;
 	uint64_t size, align;
-	uint64_t offset; /* shared, local, param: within the space */
-	uint32_t index;  /* global, const: ptx_global_at() */
+	uint64_t offset;         /* shared, local, param: within the space */
+	uint64_t element;        /* bytes of one element: of a vector, all of its parts */
+	uint64_t dims[MAX_DIMS]; /* of an array; the first may be 0, known by the value */
+	uint32_t dim_count;
+	uint32_t index; /* global, const: ptx_global_at() */
 	bool is_extern, is_dynamic, is_kernel_param, placed;
 	bool is_row;   /* a .reg parameter: offset is a row */
 	bool in_frame; /* .local in a body: offset counts from the frame's local memory */
 	uint8_t row_cls;
 	uint8_t *init;
+	uint64_t room; /* of init, while it is read */
 	struct reloc *relocs;
 	uint32_t line;
 	const struct func *noted_in;
@@ -211,6 +225,7 @@ struct mem_op {
 	uint8_t base_cls;    /* CLS_W or CLS_D */
 	uint8_t frame_local; /* the address counts from the frame's local memory */
 	uint8_t fence;
+	uint8_t strong; /* a load that others may be meant to change */
 	uint8_t atom, atom_type;
 	uint8_t is_const_param; /* a kernel parameter at a fixed place, param_at */
 	uint32_t param_at;

@@ -30,10 +30,12 @@ static const char *const refused[] = {
 
 const size_t isa_form_count = sizeof(isa_forms) / sizeof(isa_forms[0]);
 
-bool isa_is_refused(const char *name, size_t len)
+bool isa_is_refused(const char *spelled)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-		if (word_is(name, len, refused[i]))
+		size_t len = strlen(refused[i]);
+
+		if (!strncmp(spelled, refused[i], len) && (!spelled[len] || spelled[len] == '.'))
 			return true;
 	}
 	return false;

@@ -13,8 +13,8 @@ struct isa_form {
 extern const struct isa_form isa_forms[];
 extern const size_t isa_form_count;
 
-/* In the manual, not in the engine. */
-bool isa_is_refused(const char *name, size_t len);
+/* In the manual, not in the engine: an instruction, or those of its forms that begin so. */
+bool isa_is_refused(const char *spelled);
 
 #define ISA_MAX_MODS  16
 #define ISA_MAX_GROUP 24

@@ -176,10 +176,13 @@ struct var *link_variable(struct parser *p, struct var *v, struct name *n)
 	return old;
 }
 
-/* Dynamic shared memory is the launch's. */
+/*
+ * Shared memory is made by a launch: where no text defines it, what has a size is allocated as if
+ * it were defined, and what has none is the launch's dynamic part.
+ */
 static bool is_missing(const struct var *v)
 {
-	return v->is_extern && !(v->space == SPACE_SHARED && v->is_dynamic);
+	return v->is_extern && v->space != SPACE_SHARED;
 }
 
 void link_check(struct parser *p)

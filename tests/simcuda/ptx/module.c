@@ -122,8 +122,8 @@ static void layout_shared(struct parser *p, struct reach *r, const struct func *
 			for (struct use *u = r->list[i]->uses; u; u = u->next) {
 				struct var *v = u->var;
 
-				if (!v || v->space != SPACE_SHARED || v->is_dynamic ||
-				    v->is_extern || v->placed || v->align != align)
+				if (!v || v->space != SPACE_SHARED || v->is_dynamic || v->placed ||
+				    v->align != align)
 					continue;
 				v->offset = (top + align - 1) & ~(align - 1);
 				top = v->offset + v->size;

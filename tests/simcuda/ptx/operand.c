@@ -121,6 +121,68 @@ static void vector_operand(struct parser *p, struct operand *o, const struct sym
 			.kind = OPK_REG, .type = s->type, .row = s->row + i * each};
 }
 
+/* The bytes that one step of an array's n-th subscript is. */
+static uint64_t subscript_bytes(const struct var *v, uint32_t n)
+{
+	uint64_t bytes = v->element;
+
+	for (uint32_t i = n + 1; i < v->dim_count; i++)
+		bytes *= v->dims[i];
+	return bytes;
+}
+
+/* A register in a subscript: the address is computed, and the operand becomes its register. */
+static void add_scaled(struct parser *p, struct operand *o, const struct sym *index, uint64_t bytes)
+{
+	const enum type t = index->type;
+	uint32_t base = o->kind == OPK_REG ? o->row : address_value(p, o, CLS_D);
+	bool wide = type_info[t].bytes == 8;
+	struct insn *i;
+
+	if (index->vector || t == TY_PRED || type_info[t].bytes < 4 || type_info[t].kind == KIND_F)
+		parse_fail(p, p->t.line, "'%.100s' cannot be a subscript", index->name->s);
+	i = emit(p,
+		 int3_fn(wide ? I3_MAD_LO : I3_MAD_WIDE, wide                          ? TY_U64
+							 : type_info[t].kind == KIND_S ? TY_S32
+										       : TY_U32));
+	i->d = new_row(p, CLS_D);
+	i->a = index->row;
+	i->b = constant(p, wide ? CLS_D : CLS_W, bytes, NULL, NULL);
+	i->c = base;
+	o->kind = OPK_REG;
+	o->type = TY_U64;
+	o->row = i->d;
+	o->value = 0;
+}
+
+/* a[2], a[%r], a[%r+1], a[1][2]: the address of an element. */
+static void subscripts(struct parser *p, struct operand *o)
+{
+	const struct var *v = o->var;
+	uint64_t offset = 0;
+
+	for (uint32_t n = 0; accept(p, '['); n++) {
+		uint64_t bytes = subscript_bytes(v, n);
+		struct sym *s = NULL;
+
+		if (n && n >= v->dim_count)
+			parse_fail(p, p->t.line, "'%.100s' has fewer dimensions", v->name);
+		if (p->t.kind == TOK_NAME && !word_is(p->t.s, p->t.len, "WARP_SZ")) {
+			s = lookup(p, intern(p, p->t.s, p->t.len));
+			if (!s || s->kind != SYM_REG)
+				parse_fail(p, p->t.line, "unknown subscript '%.*s'",
+					   (int)(p->t.len < 100 ? p->t.len : 100), p->t.s);
+			add_scaled(p, o, s, bytes);
+			next(p);
+		}
+		if (!s || is_punct(p, '+') || is_punct(p, '-'))
+			offset += (uint64_t)parse_expression(p) * bytes;
+		expect(p, ']');
+	}
+	o->is_element = true;
+	o->value += offset;
+}
+
 static void name_operand(struct parser *p, struct operand *o)
 {
 	struct token word = p->t;
@@ -153,6 +215,8 @@ static void name_operand(struct parser *p, struct operand *o)
 	case SYM_VAR:
 		o->kind = OPK_VAR;
 		o->var = s->var;
+		if (is_punct(p, '[') && !o->var->is_row)
+			subscripts(p, o);
 		break;
 	case SYM_FUNC:
 		o->kind = OPK_FUNC;
@@ -212,7 +276,7 @@ static void parse_group(struct parser *p, struct operand *o, char close, uint32_
 	p->nesting--;
 }
 
-/* [reg], [reg+n], [name], [name+n], [n], [object, coordinates] */
+/* [reg], [reg+n], [name], [name+n], [name[m]], [n], [object, coordinates], each with .unified */
 static void address_operand(struct parser *p, struct operand *o)
 {
 	if (p->t.kind == TOK_NAME && !word_is(p->t.s, p->t.len, "WARP_SZ")) {
@@ -221,7 +285,7 @@ static void address_operand(struct parser *p, struct operand *o)
 			parse_fail(p, p->t.line, "unknown name '%.100s' in an address", o->name->s);
 		o->base = o->kind;
 		if (is_punct(p, '+') || is_punct(p, '-'))
-			o->value = (uint64_t)parse_expression(p);
+			o->value += (uint64_t)parse_expression(p);
 	} else {
 		o->base = OPK_INT;
 		o->value = (uint64_t)parse_expression(p);
@@ -236,6 +300,7 @@ static void address_operand(struct parser *p, struct operand *o)
 				   "not supported");
 	}
 	expect(p, ']');
+	accept_dot(p, "unified");
 }
 
 void parse_operand(struct parser *p, struct operand *o)
@@ -268,7 +333,7 @@ void parse_operand(struct parser *p, struct operand *o)
 		name_operand(p, o);
 		if ((o->kind == OPK_VAR || o->kind == OPK_FUNC) &&
 		    (is_punct(p, '+') || is_punct(p, '-')))
-			o->value = (uint64_t)parse_expression(p);
+			o->value += (uint64_t)parse_expression(p);
 		if (accept(p, '|')) {
 			o->pair = parse_alloc(p, sizeof(*o->pair));
 			if (p->t.kind != TOK_NAME)

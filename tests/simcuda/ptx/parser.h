@@ -78,7 +78,8 @@ struct operand {
 	enum operand_kind kind;
 	enum operand_kind base; /* of an address: REG, INT or VAR */
 	bool negated, is_decimal;
-	enum type type; /* of a register */
+	bool is_element; /* a variable with a subscript: its address, also without brackets */
+	enum type type;  /* of a register */
 	uint32_t row;
 	uint64_t value; /* integer, float bits, addend of a variable, address offset */
 	struct var *var;
@@ -214,6 +215,7 @@ struct var *parse_variable(struct parser *p, enum space space, enum linkage link
 struct var *parse_parameter(struct parser *p, bool anonymous);
 int64_t parse_expression(struct parser *p);
 void parse_registers(struct parser *p);
+uint32_t vector_rows(struct parser *p, enum type t, uint32_t count);
 
 /* body.c */
 void parse_body(struct parser *p);
@@ -247,9 +249,18 @@ uint32_t dst_operand(struct parser *p, struct raw *r, struct operand *o, enum ty
 uint32_t wide_src(struct parser *p, struct raw *r, struct operand *o, enum type t, uint8_t *cls);
 uint32_t wide_dst(struct parser *p, struct raw *r, struct operand *o, enum type t, uint8_t *cls);
 uint32_t pred_src(struct parser *p, struct raw *r, struct operand *o);
+/* The address of a variable and o->value behind it. */
+uint32_t address_value(struct parser *p, struct operand *o, enum cls cls);
 struct insn *emit3(struct parser *p, exec_fn fn, uint32_t d, uint32_t a, uint32_t b, uint32_t c);
 
+/* decode_mem.c */
+enum space take_space(struct raw *r);
+void take_policy(struct parser *p, struct raw *r);
+/* Operand n, an address: its base's row in *a, the rest in m, whose space is set. */
+void decode_address(struct parser *p, struct raw *r, uint32_t n, struct mem_op *m, uint32_t *a);
+
 extern const struct opcode opcodes_int[], opcodes_float[], opcodes_cvt[], opcodes_mem[],
-	opcodes_control[], opcodes_warp[], opcodes_compare[], opcodes_video[], opcodes_tex[];
+	opcodes_control[], opcodes_warp[], opcodes_compare[], opcodes_video[], opcodes_tex[],
+	opcodes_matrix[], opcodes_async[];
 
 #endif

@@ -160,7 +160,7 @@ uint32_t range_row(struct parser *p, struct sym *range, uint32_t number)
 		at = (at + 1) & (p->range_cap - 1);
 	}
 	p->ranges[at].key = key;
-	p->ranges[at].row = new_row(p, type_info[range->type].cls);
+	p->ranges[at].row = vector_rows(p, range->type, range->vector ? range->vector : 1);
 	p->range_count++;
 	return p->ranges[at].row;
 }
@@ -201,7 +201,7 @@ struct sym *lookup(struct parser *p, struct name *n)
 	}
 	if (!s)
 		return NULL;
-	p->found = (struct sym){.kind = SYM_REG, .name = n, .type = s->type};
+	p->found = (struct sym){.kind = SYM_REG, .name = n, .type = s->type, .vector = s->vector};
 	p->found.row = range_row(p, s, number);
 	return &p->found;
 }

@@ -16,7 +16,11 @@ const struct type_info type_info[] = {
 	[TY_F16X2] = {"f16x2", 4, KIND_F, CLS_W},   [TY_BF16] = {"bf16", 2, KIND_F, CLS_H},
 	[TY_BF16X2] = {"bf16x2", 4, KIND_F, CLS_W}, [TY_TF32] = {"tf32", 4, KIND_F, CLS_W},
 	[TY_F32] = {"f32", 4, KIND_F, CLS_W},       [TY_F64] = {"f64", 8, KIND_F, CLS_D},
-	[TY_PRED] = {"pred", 0, KIND_P, CLS_P},
+	[TY_E4M3X2] = {"e4m3x2", 2, KIND_F, CLS_H}, [TY_E5M2X2] = {"e5m2x2", 2, KIND_F, CLS_H},
+	[TY_E4M3] = {"e4m3", 0, KIND_F, CLS_W},     [TY_E5M2] = {"e5m2", 0, KIND_F, CLS_W},
+	[TY_B1] = {"b1", 0, KIND_B, CLS_W},         [TY_U2] = {"u2", 0, KIND_U, CLS_W},
+	[TY_S2] = {"s2", 0, KIND_S, CLS_W},         [TY_U4] = {"u4", 0, KIND_U, CLS_W},
+	[TY_S4] = {"s4", 0, KIND_S, CLS_W},         [TY_PRED] = {"pred", 0, KIND_P, CLS_P},
 };
 
 enum type type_by_name(const char *s, size_t len)
@@ -33,7 +37,7 @@ bool parse_type(struct parser *p, enum type *t)
 	if (p->t.kind != TOK_DOT)
 		return false;
 	*t = type_by_name(p->t.s, p->t.len);
-	if (*t == TY_NONE)
+	if (*t == TY_NONE || (*t != TY_PRED && !type_info[*t].bytes))
 		return false;
 	next(p);
 	return true;
@@ -256,50 +260,113 @@ static void init_number(struct parser *p, struct var *v, uint64_t at, uint32_t b
 	store(v->init + at, value, bytes);
 }
 
-/* Braces may follow the dimensions or not; elements are stored in the order written. */
+static void init_grow(struct parser *p, struct var *v, uint64_t room)
+{
+	uint8_t *init;
+
+	if (room > MAX_INIT_BYTES)
+		parse_fail(p, p->t.line, "'%s' is too big for an initial value", v->name);
+	init = parse_alloc(p, room);
+	memcpy(init, v->init, v->room);
+	v->init = init;
+	v->room = room;
+}
+
+static void init_element(struct parser *p, struct var *v, uint64_t at)
+{
+	uint32_t bytes = type_info[v->type].bytes;
+
+	if (at + bytes > v->room) {
+		if (!v->is_dynamic)
+			parse_fail(p, p->t.line, "initial value is longer than '%s'", v->name);
+		init_grow(p, v, 2 * v->room > at + bytes ? 2 * v->room : at + bytes);
+	}
+	if (p->t.kind == TOK_NAME && !word_is(p->t.s, p->t.len, "WARP_SZ"))
+		init_address(p, v, at, bytes, 0);
+	else
+		init_number(p, v, at, bytes);
+}
+
+/*
+ * As in C: braces inside others hold a row of the array, or a vector, whose missing elements are
+ * zero; without them elements follow each other. room: the bytes that the list may fill, 0: any.
+ * Returns where the next element would be.
+ */
+static uint64_t init_list(struct parser *p, struct var *v, uint64_t at, uint32_t level,
+			  uint64_t room)
+{
+	const uint64_t begin = at;
+	uint64_t part = level < v->dim_count ? v->element : 0;
+
+	if (++p->nesting > MAX_NESTING)
+		parse_fail(p, p->t.line, "initial value is nested too deeply");
+	for (uint32_t i = level + 1; i < v->dim_count; i++)
+		part *= v->dims[i];
+	while (!is_punct(p, '}')) {
+		if (accept(p, '{')) {
+			bool is_row = part > type_info[v->type].bytes;
+			uint64_t end = init_list(p, v, at, level + is_row, is_row ? part : 0);
+
+			at = is_row ? at + part : end;
+		} else {
+			init_element(p, v, at);
+			at += type_info[v->type].bytes;
+		}
+		if (room && at - begin > room)
+			parse_fail(p, p->t.line, "a row of the initial value of '%s' is too long",
+				   v->name);
+		if (!accept(p, ','))
+			break;
+	}
+	if (!accept(p, '}'))
+		parse_fail(p, p->t.line, "expected '}' after the initial value of '%s'", v->name);
+	p->nesting--;
+	return at;
+}
+
 static void parse_init(struct parser *p, struct var *v)
 {
-	uint32_t bytes = type_info[v->type].bytes, depth = 0;
-	uint64_t at = 0;
+	uint64_t end = type_info[v->type].bytes, row = v->element;
 
 	if (v->size > MAX_INIT_BYTES)
 		parse_fail(p, p->t.line, "'%s' is too big for an initial value", v->name);
-	do {
-		while (accept(p, '{'))
-			depth++;
-		if (depth > MAX_NESTING)
-			parse_fail(p, p->t.line, "initial value is nested too deeply");
-		if (!is_punct(p, '}')) {
-			if (at + bytes > v->size)
-				parse_fail(p, p->t.line, "initial value is longer than '%s'",
-					   v->name);
-			if (p->t.kind == TOK_NAME && !word_is(p->t.s, p->t.len, "WARP_SZ"))
-				init_address(p, v, at, bytes, 0);
-			else
-				init_number(p, v, at, bytes);
-			at += bytes;
-		}
-		while (depth && accept(p, '}'))
-			depth--;
-	} while (depth && accept(p, ','));
-	if (depth)
-		parse_fail(p, p->t.line, "expected '}' after the initial value of '%s'", v->name);
+	v->room = v->size;
+	v->init = parse_alloc(p, v->size ? v->size : 1);
+	if (accept(p, '{'))
+		end = init_list(p, v, 0, 0, 0);
+	else
+		init_element(p, v, 0);
+	if (!v->is_dynamic)
+		return;
+	for (uint32_t i = 1; i < v->dim_count; i++)
+		row *= v->dims[i];
+	v->dims[0] = row ? (end + row - 1) / row : 0;
+	v->size = v->dims[0] * row;
+	if (v->size > v->room)
+		init_grow(p, v, v->size);
+	v->is_dynamic = false;
 }
 
 static void parse_dimensions(struct parser *p, struct var *v)
 {
 	bool open = false;
 
+	v->element = v->size;
 	while (accept(p, '[')) {
 		uint64_t n = 0;
 
+		if (v->dim_count == MAX_DIMS || (v->dim_count && is_punct(p, ']')))
+			parse_fail(p, p->t.line, "'%s' has too many or unknown dimensions",
+				   v->name ? v->name : "_");
 		if (is_punct(p, ']'))
 			open = true;
 		else
 			n = (uint64_t)parse_expression(p);
 		expect(p, ']');
-		if (__builtin_mul_overflow(v->size, n, &v->size) || v->size > MAX_VAR_BYTES)
-			parse_fail(p, p->t.line, "'%s' is too big", v->name);
+		v->dims[v->dim_count++] = n;
+		if (!open &&
+		    (__builtin_mul_overflow(v->size, n, &v->size) || v->size > MAX_VAR_BYTES))
+			parse_fail(p, p->t.line, "'%s' is too big", v->name ? v->name : "_");
 	}
 	if (open) {
 		v->size = 0;
@@ -379,10 +446,8 @@ struct var *parse_variable(struct parser *p, enum space space, enum linkage link
 		}
 	}
 	if (space == SPACE_GLOBAL || space == SPACE_CONST) {
-		if (accept(p, '=')) {
-			v->init = parse_alloc(p, v->size ? v->size : 1);
+		if (accept(p, '='))
 			parse_init(p, v);
-		}
 	} else if (is_punct(p, '=')) {
 		parse_fail(p, line, "'%s' cannot have an initial value", v->name);
 	}
@@ -430,7 +495,7 @@ struct var *parse_parameter(struct parser *p, bool anonymous)
 	return v;
 }
 
-static uint32_t vector_rows(struct parser *p, enum type t, uint32_t count)
+uint32_t vector_rows(struct parser *p, enum type t, uint32_t count)
 {
 	uint32_t row = new_row(p, type_info[t].cls);
 
@@ -453,9 +518,6 @@ void parse_registers(struct parser *p)
 		struct name *n = expect_name(p);
 		struct sym *s;
 
-		if (vector > 1 && is_punct(p, '<'))
-			parse_fail(p, line, "a range of vector registers '%.100s<' is not known",
-				   n->s);
 		if (accept(p, '<')) {
 			s = declare(p, n, SYM_RANGE, line);
 			s->count = (uint32_t)expect_int(p);
@@ -464,8 +526,8 @@ void parse_registers(struct parser *p)
 		} else {
 			s = declare(p, n, SYM_REG, line);
 			s->row = vector_rows(p, t, vector);
-			s->vector = vector > 1 ? vector : 0;
 		}
+		s->vector = vector > 1 ? vector : 0;
 		s->type = t;
 	} while (accept(p, ','));
 	expect(p, ';');

@@ -6,7 +6,8 @@
  * split in the deepest call and at the lowest address runs first, until it meets another: in the
  * order in which compilers emit code, that is where control flow joins again. With this rule alone
  * a lane that spins on a lock would starve the lane that holds it at a higher address. So a split
- * that has waited for FAIR_AFTER instructions gets a turn wherever it is.
+ * that has waited for FAIR_AFTER instructions gets a turn wherever it is. One that spins gives way
+ * at once: to the warp's other lanes, to other warps and to other blocks.
  */
 #include "tests/simcuda/ptx/warp.h"
 
@@ -115,14 +116,56 @@ static uint32_t meeting_place(const struct warp *w, const struct split *cur)
 	for (uint32_t k = 0; k < w->split_count; k++) {
 		const struct split *s = &w->splits[k];
 
-		if (s != cur && s->state == SPLIT_READY && s->frame->depth == cur->frame->depth &&
-		    s->pc < stop)
+		if (s != cur && s->state == SPLIT_READY && !s->spin.waits &&
+		    s->frame->depth == cur->frame->depth && s->pc < stop)
 			stop = s->pc;
 	}
 	return stop;
 }
 
-bool warp_pick(struct warp *w)
+int maybe_spins(struct warp *w, const struct insn *i, uint64_t addr, bool is_shared, uint32_t bytes,
+		uint64_t seen)
+{
+	struct spin *s = &w->cur->spin;
+	const uint32_t pc = current_pc(w, i);
+	const bool again = s->bytes && s->pc == pc && s->addr == addr && s->seen == seen;
+
+	*s = (struct spin){.pc = pc,
+			   .bytes = (uint8_t)bytes,
+			   .is_shared = is_shared,
+			   .waits = again,
+			   .addr = addr,
+			   .seen = seen};
+	if (!again)
+		return STEP_NEXT;
+	w->cur->pc = pc + 1;
+	return STEP_PICK;
+}
+
+/* Does the split wait for a value that is still the same? */
+static bool spins(struct warp *w, const struct split *s)
+{
+	const uint8_t *at = (const uint8_t *)(uintptr_t)s->spin.addr;
+
+	if (!s->spin.waits)
+		return false;
+	if (s->spin.is_shared)
+		at = w->cta->shared + s->spin.addr;
+	else if (!address_allowed(w->cta, s->spin.addr, s->spin.bytes, false))
+		return false;
+	switch (s->spin.bytes) {
+	case 1:
+		return __atomic_load_n(at, __ATOMIC_RELAXED) == s->spin.seen;
+	case 2:
+		return __atomic_load_n((const uint16_t *)at, __ATOMIC_RELAXED) == s->spin.seen;
+	case 4:
+		return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED) == s->spin.seen;
+	default:
+		return __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED) == s->spin.seen;
+	}
+}
+
+static bool pick(struct warp *w, bool even_spinning)
 {
 	struct split *best = NULL, *oldest = NULL;
 	uint32_t ready = 0;
@@ -135,14 +178,17 @@ bool warp_pick(struct warp *w)
 		if (s->state != SPLIT_READY)
 			continue;
 		ready++;
-		if (!best || before(s, best))
-			best = s;
 		if (!oldest || s->ran < oldest->ran)
 			oldest = s;
+		if (!spins(w, s) && (!best || before(s, best)))
+			best = s;
 	}
 	w->cur = NULL;
+	if (!best && even_spinning)
+		best = oldest;
 	if (!best)
 		return false;
+	w->passed_over = 0;
 	w->stop_pc = UINT32_MAX;
 	w->quantum = UINT32_MAX;
 	if (ready > 1) {
@@ -153,9 +199,20 @@ bool warp_pick(struct warp *w)
 		if (!starved)
 			w->stop_pc = meeting_place(w, best);
 	}
+	best->spin.waits = false;
 	w->cur = best;
 	use_frame(w, best->frame);
 	return true;
+}
+
+bool warp_pick(struct warp *w)
+{
+	return pick(w, false);
+}
+
+bool warp_pick_spinning(struct warp *w)
+{
+	return pick(w, true);
 }
 
 /*
@@ -318,6 +375,7 @@ void warp_start(struct warp *w)
 	w->cur = NULL;
 	w->frame = NULL;
 	w->sleepers = 0;
+	w->passed_over = 0;
 	w->live = w->present;
 	w->executed = 0;
 	new_split(w, w->cta->entry->start, w->present, NULL);

@@ -121,6 +121,68 @@ static const char *const operands[] = {
 	"{%w3, %w4, %w5, %w6}, {%w0, %w1, %w2, %w3}",
 	"{%h3, %h4, %h5, %h6}, {%h0, %h1, %h2, %h3}",
 	"{%d3, %d4, %d5, %d6}, {%d0, %d1, %d2, %d3}",
+	"%w3, %w0, %w1, %w2",
+	"%h3, %w0, %w1",
+	"%d3, 1.0",
+	"%d3, %d0, 0f3f800000",
+	"%d3, [%d0], %w0, %w1",
+	"%w3, [%d0], %d1",
+	"%h3, [%d0], %d1",
+	"%d3, [%d0], %d1",
+	"{%w3, %w4}, [%d0], %d1",
+	"{%d3, %d4}, [%d0], %d1",
+	"[%d0], %w0, %d1",
+	"[%d0], %h0, %d1",
+	"[%d0], %d1, %d2",
+	"[%d0], {%w0, %w1}, %d1",
+	"[%d0], {%d1, %d2}, %d3",
+	"%w3, [%d0], %w0, %d1",
+	"%h3, [%d0], %h0, %d1",
+	"%d3, [%d0], %d1, %d2",
+	"%w3, [%d0], %w0, %w1, %d1",
+	"%h3, [%d0], %h0, %h1, %d1",
+	"%d3, [%d0], %d1, %d2, %d4",
+	"{%w3, %w4}, [%d0], {%w0, %w1}",
+	"{%w3, %w4}, [%d0], {%w0, %w1}, %d1",
+	"{%w3, %w4, %w5, %w6}, [%d0], {%w0, %w1, %w2, %w3}",
+	"{%h3, %h4}, [%d0], {%h0, %h1}",
+	"{%h3, %h4}, [%d0], {%h0, %h1}, %d1",
+	"{%h3, %h4, %h5, %h6}, [%d0], {%h0, %h1, %h2, %h3}",
+	"{%h0, %h1, %h2, %h3, %h4, %h5, %h6, %h7}, [%d0], {%h0, %h1, %h2, %h3, %h4, %h5, %h6, %h7}",
+	"[%d0], {%h0, %h1, %h2, %h3, %h4, %h5, %h6, %h7}",
+	"[%w0], [%d0], 16",
+	"[%w0], [%d0], 16, %d1",
+	"[%w0], [%d0], %w1",
+	"[%d0], [%w0], %w1",
+	"[%d0], [%w0], %w1, %d1",
+	"[%w0], [%d0], %w1, [%w2]",
+	"[%w0], [%d0], %w1, [%w2], %h0",
+	"[%w0], [%d0], %w1, [%w2], %d1",
+	"[%d0], %w1, %d1",
+	"[%w0]",
+	"[%w0], %w1",
+	"%d3, [%w0]",
+	"%d3, [%w0], %w1",
+	"%p3, [%w0], %w1",
+	"%p3, [%w0], %d1",
+	"%w3, %w0",
+	"%w3, [%w0]",
+	"[%w0], %w1",
+	"{%w3, %w4}, [%w0]",
+	"{%w3, %w4, %w5, %w6}, [%w0]",
+	"[%w0], {%w1, %w2}",
+	"[%w0], {%w1, %w2, %w3, %w4}",
+	"{%w0, %w1, %w2, %w3, %w4, %w5, %w6, %w7}, [%d0], %w0",
+	"{%w0, %w1, %w2, %w3}, [%d0], %w0",
+	"{%w0, %w1}, [%d0], %w0",
+	"%w0, [%d0], %w1",
+	"%d0, [%d0], %w1",
+	"{%d1, %d2}, [%d0], %w1",
+	"[%d0], {%w0, %w1, %w2, %w3, %w4, %w5, %w6, %w7}, %w0",
+	"[%d0], {%w0, %w1, %w2, %w3}, %w0",
+	"[%d0], {%w0, %w1}, %w0",
+	"[%d0], {%d1, %d2}, %w1",
+	"[%d0], {%h0, %h1}, %d1",
 };
 static size_t last;
 
@@ -140,8 +202,39 @@ static bool parses(const char *insn, const char *args)
 	return r == PTX_OK;
 }
 
+/* {%w0, %w1}: `count` registers of a class */
+static void spell_registers(char *to, size_t size, char cls, uint32_t count)
+{
+	size_t n = (size_t)snprintf(to, size, "{");
+
+	for (uint32_t i = 0; i < count; i++)
+		n += (size_t)snprintf(to + n, size - n, "%s%%%c%u", i ? ", " : "", cls, i);
+	snprintf(to + n, size - n, "}");
+}
+
+/* The numbers of registers of a product depend on its shape and types. */
+static bool product_parses(const char *insn)
+{
+	for (uint32_t i = 0; i < 512; i++) {
+		char args[512], one[4][80];
+
+		for (uint32_t k = 0; k < 4; k++)
+			spell_registers(one[k], sizeof(one[k]), i & 256 ? 'd' : 'w',
+					1u << (i >> 2 * k & 3));
+		snprintf(args, sizeof(args), "%s, %s, %s, %s", one[0], one[1], one[2], one[3]);
+		if (parses(insn, args))
+			return true;
+	}
+	return false;
+}
+
 static void check_known(const char *insn)
 {
+	if (!strncmp(insn, "mma", 3) || !strncmp(insn, "wmma.mma", 8)) {
+		ck_assert_msg(product_parses(insn), "%s is in the table, and no decoder takes it",
+			      insn);
+		return;
+	}
 	for (size_t i = 0; i < CASE_COUNT(operands); i++) {
 		size_t n = (last + i) % CASE_COUNT(operands);
 
@@ -200,10 +293,10 @@ START_TEST(every_row_says_something)
 		for (uint32_t k = 0; k < g.count; k++)
 			ck_assert_msg(g.of[k].count > 0, "%s \"%s\": place %u is empty",
 				      isa_forms[i].name, isa_forms[i].mods, k);
-		ck_assert_msg(!isa_is_refused(isa_forms[i].name, strlen(isa_forms[i].name)),
-			      "%s is both done and refused", isa_forms[i].name);
+		ck_assert_msg(!isa_is_refused(isa_forms[i].name), "%s is both done and refused",
+			      isa_forms[i].name);
 	}
-	ck_assert(isa_is_refused("tld4", 4));
+	ck_assert(isa_is_refused("tld4"));
 }
 END_TEST
 

@@ -110,8 +110,6 @@ START_TEST(a_text_alone_says_what_it_lacks)
 {
 	expect_invalid(PTX_HEAD ".extern .global .u32 v;\n",
 		       "line 4: unresolved extern variable 'v'");
-	expect_invalid(PTX_HEAD ".extern .shared .u32 s[4];\n",
-		       "line 4: unresolved extern variable 's'");
 	expect_invalid(PTX_HEAD ".extern .func f();\n" KERNEL(CALL("f")),
 		       "line 4: unresolved extern function 'f'");
 }
@@ -160,8 +158,9 @@ START_TEST(vector_registers)
 	expect_invalid(PTX_HEAD KERNEL(".reg .v2 .u32 %v;\nmov.u32 %w1, %v.z;\n"),
 		       "line 8: vector register '%v' has no element '.z'");
 	expect_invalid(PTX_HEAD KERNEL(".reg .v2 .u32 %v;\nmov.u32 %w1, %v;\n"), "line 8: ");
-	expect_invalid(PTX_HEAD KERNEL(".reg .v2 .u32 %v<4>;\n"),
-		       "line 7: a range of vector registers");
+	computes(".reg .v2 .u32 %v<4>;\nmov.v2.u32 %v3, {11, 22};\nmov.v2.u32 %v0, {33, 44};\n"
+		 "mov.v2.u32 {%w1, %w2}, %v3;\nmov.u32 %w3, %v0.y;\nmov.u32 %w4, %v0.x;",
+		 (const uint32_t[]){11, 22, 44, 33});
 }
 END_TEST
 
