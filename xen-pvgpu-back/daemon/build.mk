@@ -43,7 +43,7 @@ $(B)/unit/uids_test: $(call obj,tests/unit/daemon/uids_test.c $(call daemon,rule
 LDLIBS_uids_test = $(CHECK_LIBS)
 # In a folder of files like a cgroup's.
 UNIT += $(B)/unit/cgroup_test
-$(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,workers/cgroup.c workers/cgroup_files.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
+$(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,workers/cgroup.c workers/cgroup_files.c workers/host_memory.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_cgroup_test = $(CHECK_LIBS) -lev -linih -Wl,--wrap=mkdirat,--wrap=unlinkat,--wrap=cgroup_write
 UNIT += $(B)/unit/process_test
 $(B)/unit/process_test: $(call obj,tests/unit/daemon/process_test.c $(call daemon,core/process.c))
