@@ -392,7 +392,7 @@ START_TEST(memory_of_a_vgpu)
 	ck_assert_str_eq(killed_why, "the sessions of its vGPU hold 101 MiB of the backend's "
 				     "memory, this one most: vgpu_memory is 100 MiB");
 	ck_assert(w[1]->killed && !w[0]->killed && !w[2]->killed);
-	/* What is being ended counts no more. */
+	/* A session that is being ended counts no more. */
 	killed_for = FAULT_NONE;
 	for (int i = 0; i < 3; i++)
 		ev_run(d.loop, EVRUN_ONCE);
