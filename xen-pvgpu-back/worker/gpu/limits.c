@@ -81,7 +81,7 @@ static uint64_t set_aside_most(struct gpu *g)
 	return (uint64_t)((double)most * (double)quota / (double)all);
 }
 
-/* Data that stays in the L2 is a trace that a confidential pool leaves nobody. */
+/* In a confidential pool no data may stay in the L2. */
 static int set_aside(struct gpu *g, const struct limit_job *j)
 {
 	const uint64_t most = set_aside_most(g);
