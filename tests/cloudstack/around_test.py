@@ -3,6 +3,7 @@
 """Around pvgpu-cloudstack's toggle: host tags, usage, webhooks, check, configuration and secrets, TLS."""
 import ast
 import csv
+import fcntl
 import http.client
 import http.server
 import io
@@ -326,6 +327,69 @@ class Webhook(World):
         self.until(lambda: "out of order" in child.err.read_text())
         v["details"]["extraconfig-1"] = "other_config:pvgpu=off"
         self.until(lambda: self.live(v) == [])
+
+    def test_a_vm_in_motion_holds_up_no_other(self):
+        stuck = [self.vm("web%d" % n, "i-2-20%d-VM" % n, details={"extraconfig-1": T2}) for n in range(2)]
+        v = self.vm(running=False, details={"extraconfig-1": T2})
+        self.serve()
+        for s in stuck:
+            s["state"] = "Stopping"
+            self.event("VM.STOP", "Completed", s)
+        for s in stuck:
+            self.until(lambda: any(p.get("id") == s["id"] for _, p in list(self.cloud.calls)))
+        lock = os.open(self.folder / "state" / "locks", os.O_RDWR | os.O_CREAT)
+        self.addCleanup(os.close, lock)
+        other = self.vm("web9", "i-2-209-VM", details={"extraconfig-1": T2})
+        fcntl.lockf(lock, fcntl.LOCK_EX, 1, 1 + int(other["id"].replace("-", "")[:12], 16))  # a tool waits for it
+        self.event("VM.START", "Completed", other)
+        self.cloud.start(v, self.hosts[0], polls=0)
+        self.event("VM.START", "Completed", v)
+        self.until(lambda: self.live(v) == [("pvgpu-2g", ALICE)])
+        stuck[0]["state"] = "Running"  # and no event says so
+        self.until(lambda: self.live(stuck[0]) == [("pvgpu-2g", ALICE)])
+        fcntl.lockf(lock, fcntl.LOCK_UN, 1, 1 + int(other["id"].replace("-", "")[:12], 16))
+        self.until(lambda: self.live(other) == [("pvgpu-2g", ALICE)])
+
+    def test_slow_clients_shut_out_nobody(self):
+        v = self.vm(details={"extraconfig-1": T2})
+        child = self.serve()
+        port, slow, going = int(self.url.split(":")[2].split("/")[0]), [], threading.Event()
+        for _ in range(40):
+            s = socket.create_connection(("127.0.0.1", port))
+            s.sendall(b"POST /pvgpu HTTP/1.1\r\nX: ")
+            slow.append(s)
+            self.addCleanup(s.close)
+
+        def drip():
+            while not going.wait(0.5):
+                for s in slow:
+                    try:
+                        s.sendall(b"x")
+                    except OSError:
+                        pass
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        self.addCleanup(going.set)
+        self.assertEqual(self.event("VM.START", "Completed", v)[0], 200)
+        self.until(lambda: self.live(v) == [("pvgpu-2g", ALICE)])
+
+        def ended():
+            for s in slow:
+                s.setblocking(False)
+                try:
+                    if s.recv(1):
+                        return False
+                except BlockingIOError:
+                    return False
+                except OSError:
+                    pass
+            return True
+        self.until(ended, "each has a time for its whole request")
+        slow[:] = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        child.kill(signal.SIGTERM)
+        self.assertEqual(child.wait().status, 0)
+        for s in slow:
+            s.close()
 
     def test_refusals(self):
         self.refused(2, "[webhook]: secret is missing", "serve", conf=self.write_conf("a.conf", webhook={"secret": None}))

@@ -3,6 +3,7 @@
 """pvgpu-cloudstack's toggle between a double of CloudStack's API and a double of XenAPI with the product's own plugin and pvgpuctl.
 
 PVGPU_BUILD: the build folder with tests/pvgpuctl-fake."""
+import http.client
 import subprocess
 import sys
 import unittest
@@ -10,6 +11,9 @@ import urllib.parse
 
 from cloudstack import ApiError
 from world import ALICE, PROJECT, TOP, World
+from pvgpu_cloudstack import site
+from pvgpu_cloudstack.failure import Failure
+from pvgpu_cloudstack.pools import Pools
 
 T2, T4 = "pvgpu-2g tenant:" + ALICE, "pvgpu-4g tenant:" + ALICE
 
@@ -139,6 +143,19 @@ class Toggle(World):
         self.assertEqual(self.live(v), [("pvgpu-2g", ALICE)])
         self.refused(3, "pool p1: 127.0.0.1:9: Connection refused", "status", "web1", conf=self.write_conf("none.conf", pool_p1={"url": "http://127.0.0.1:9"}))
         self.assertEqual(self.pool.sessions, set())
+
+    def test_a_master_is_called_as_the_configuration_allows(self):
+        self.vm()
+        asked = []
+        plain, http.client.HTTPConnection.connect = http.client.HTTPConnection.connect, lambda link: asked.append(link.host) or plain(link)
+        self.addCleanup(setattr, http.client.HTTPConnection, "connect", plain)
+        for master in ("192.0.2.7", "me@localhost", "2001:db8::7"):
+            self.pool.refuse["session.login_with_password"] = [("HOST_IS_SLAVE", master)]
+            pools = Pools(site.Site(str(self.folder / "cloudstack.conf")))
+            with self.assertRaises(Failure) as e:
+                pools.all[0].connect()
+            self.assertIn("names the pool's master %s: its URL http://" % master, e.exception.text)
+        self.assertEqual(set(asked), {"127.0.0.1"})
 
     def test_attachd_does_the_same_at_the_same_time(self):
         v = self.vm()

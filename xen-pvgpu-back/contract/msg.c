@@ -162,6 +162,10 @@ int msg_peer(int sock, struct msg_peer *peer)
 		peer->pidfd = fd;
 		return 0;
 	}
+	/* A peer that has ended and has been waited for: another process may have its pid, and the
+	 * socket does not hang up while some other process holds it. */
+	if (errno != ENOPROTOOPT)
+		return 0;
 	if (cred.pid <= 0) /* the peer is in a pid namespace that is not visible here */
 		return 0;
 	fd = pidfd_open(cred.pid, 0);

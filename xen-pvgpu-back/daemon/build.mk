@@ -41,9 +41,14 @@ LDLIBS_held_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/uids_test
 $(B)/unit/uids_test: $(call obj,tests/unit/daemon/uids_test.c $(call daemon,rules/uids.c))
 LDLIBS_uids_test = $(CHECK_LIBS)
+# Who is at the other end of a socket.
+UNIT += $(B)/unit/peer_test
+$(B)/unit/peer_test: $(call obj,tests/unit/daemon/peer_test.c) $$(CONTRACT)
+LDLIBS_peer_test = $(CHECK_LIBS) -Wl,--wrap=getsockopt
+
 # In a folder of files like a cgroup's.
 UNIT += $(B)/unit/cgroup_test
-$(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,workers/cgroup.c workers/cgroup_files.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
+$(B)/unit/cgroup_test: $(call obj,tests/unit/daemon/cgroup_test.c $(call daemon,workers/cgroup.c workers/cgroup_files.c workers/host_memory.c) $(CONFIG_SRCS)) $$(CONTRACT) $$(KEYS_OBJS)
 LDLIBS_cgroup_test = $(CHECK_LIBS) -lev -linih -Wl,--wrap=mkdirat,--wrap=unlinkat,--wrap=cgroup_write
 UNIT += $(B)/unit/process_test
 $(B)/unit/process_test: $(call obj,tests/unit/daemon/process_test.c $(call daemon,core/process.c))

@@ -166,6 +166,7 @@
 	X(cuOccupancyMaxPotentialClusterSize)                                                      \
 	X(cuOccupancyMaxActiveClusters)                                                            \
 	X(cuEventRecordWithFlags)                                                                  \
+	X(cuCtxResetPersistingL2Cache)                                                             \
 	X(cuStreamWaitValue32_v2)                                                                  \
 	X(cuGraphKernelNodeGetAttribute)                                                           \
 	X(cuGraphKernelNodeSetAttribute)                                                           \

@@ -22,6 +22,7 @@
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/workers/host_memory.h"
 
 static char base[64];
 static struct daemon d;
@@ -78,9 +79,10 @@ static void put(int dir, const char *file, const char *text)
 	close(fd);
 }
 
-static const char *const files[] = {
-	"cgroup.procs",    "cgroup.type",   "cgroup.kill",      "cgroup.freeze", "memory.max",
-	"memory.swap.max", "memory.events", "memory.oom.group", "pids.max",      "cpu.weight"};
+static const char *const files[] = {"cgroup.procs",    "cgroup.type",   "cgroup.kill",
+				    "cgroup.freeze",   "memory.max",    "memory.current",
+				    "memory.swap.max", "memory.events", "memory.oom.group",
+				    "pids.max",        "cpu.weight"};
 
 int __wrap_mkdirat(int at, const char *name, mode_t mode)
 {
@@ -336,10 +338,13 @@ START_TEST(full)
 	put_in("worker-1", "memory.events", "low 0\nmax 7\noom 1\noom_kill 1\noom_group_kill 1\n");
 	ck_assert(cgroup_was_full(w, reason, sizeof(reason)));
 	ck_assert_str_eq(reason, "the worker was ended: its cgroup's memory limit of 64 MiB");
+	ck_assert_int_eq(w->fault, FAULT_MEMORY);
+	w->fault = FAULT_NONE;
 	/* By a limit above. */
 	put_in("worker-1", "memory.events", "low 0\nmax 0\noom 0\noom_kill 1\n");
 	ck_assert(cgroup_was_full(w, reason, sizeof(reason)));
 	ck_assert_str_eq(reason, "the worker was ended: the backend domain is short of memory");
+	ck_assert_int_eq(w->fault, FAULT_NONE);
 	cgroup_gone(w);
 	forget(w);
 }
@@ -349,6 +354,72 @@ static bool was_killed(void)
 {
 	return killed_for != FAULT_NONE;
 }
+
+static void holds(const char *cgroup, unsigned int mib)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)mib << 20);
+	put_in(cgroup, "memory.current", text);
+}
+
+/* Each session stays below its own limit, and all of them together are too many. */
+START_TEST(memory_of_a_vgpu)
+{
+	struct vgpu *all[] = {&vgpu};
+	struct worker *w[3];
+
+	d.cfg.vgpu_memory = 100 << 20;
+	d.vgpus = all;
+	d.vgpu_n = 1;
+	vgpu.sessions = 3;
+	ck_assert_int_eq(cgroup_start(&d), 0);
+	cgroup_run(&d);
+	for (unsigned int i = 0; i < 3; i++) {
+		char name[16];
+
+		w[i] = worker(i + 1, 0);
+		ck_assert_int_eq(cgroup_make(w[i]), 0);
+		snprintf(name, sizeof(name), "worker-%u", i + 1);
+		holds(name, 33);
+	}
+	while (!w[0]->host_memory || !w[1]->host_memory || !w[2]->host_memory)
+		ev_run(d.loop, EVRUN_ONCE);
+	ck_assert_int_eq(killed_for, FAULT_NONE);
+	holds("worker-2", 35);
+	turn_until(was_killed);
+	ck_assert_int_eq(killed_for, FAULT_MEMORY);
+	ck_assert_str_eq(killed_why, "the sessions of its vGPU hold 101 MiB of the backend's "
+				     "memory, this one most: vgpu_memory is 100 MiB");
+	ck_assert(w[1]->killed && !w[0]->killed && !w[2]->killed);
+	/* A session that is being ended counts no more. */
+	killed_for = FAULT_NONE;
+	for (int i = 0; i < 3; i++)
+		ev_run(d.loop, EVRUN_ONCE);
+	ck_assert_int_eq(killed_for, FAULT_NONE);
+	d.vgpu_n = 0;
+	for (unsigned int i = 0; i < 3; i++) {
+		cgroup_gone(w[i]);
+		forget(w[i]);
+	}
+}
+END_TEST
+
+START_TEST(memory_by_default)
+{
+	const uint64_t gib = 1ull << 30;
+	struct pool pool = {.device_memory = 80 * gib};
+
+	vgpu = (struct vgpu){.d = &d, .pool = &pool};
+	ck_assert_uint_eq(host_memory_limit(&vgpu, 64 * gib), 48 * gib);
+	vgpu.cfg.memory = 20 * gib;
+	ck_assert_uint_eq(host_memory_limit(&vgpu, 64 * gib), 12 * gib);
+	vgpu.cfg.memory = gib;
+	ck_assert_uint_eq(host_memory_limit(&vgpu, 64 * gib), HOST_MEMORY_LEAST);
+	d.cfg.vgpu_memory = 5 * gib;
+	ck_assert_uint_eq(host_memory_limit(&vgpu, 64 * gib), 5 * gib);
+}
+END_TEST
 
 START_TEST(a_child)
 {
@@ -503,6 +574,8 @@ int main(void)
 	tcase_add_test(t, without_a_controller);
 	tcase_add_test(t, weights);
 	tcase_add_test(t, full);
+	tcase_add_test(t, memory_of_a_vgpu);
+	tcase_add_test(t, memory_by_default);
 	tcase_add_test(t, a_child);
 	tcase_add_test(t, freeze_and_kill);
 	tcase_add_test(t, left_overs);

@@ -51,6 +51,7 @@ START_TEST(all_is_there_again)
 	ck_assert_int_eq(held_set_leased(b, 1 << 20), 0);
 	for (int i = 0; i < 3; i++)
 		place[i] = held_add(b, 4096u * (unsigned int)i, (uint32_t)i + 1);
+	held_mark(b, place[0], HELD_UNSURE);
 	held_mark(b, place[2], HELD_THERE);
 	held_remove(b, place[1]);
 	held_leave(a);
@@ -66,6 +67,7 @@ START_TEST(all_is_there_again)
 	ck_assert(!held_chunk(b, (unsigned int)place[1], &c));
 	ck_assert(held_chunk(b, (unsigned int)place[2], &c) && c.address == 8192 && c.state == HELD_THERE);
 	ck_assert_int_eq(held_add(b, 4096, 1), place[1]);
+	ck_assert(held_chunk(b, (unsigned int)place[1], &c) && c.state == HELD_MAPPING);
 	held_end(b);
 }
 END_TEST

@@ -66,7 +66,8 @@ START_TEST(large_chunks_in_slices)
 }
 END_TEST
 
-/* A mapping that is given up in the middle is taken back in slices, too: no file is closed with many. */
+/* A mapping that is given up in the middle is taken back in slices, too: no file is closed with
+ * many. */
 START_TEST(given_up_in_the_middle)
 {
 	const uint32_t pages = 12 * PVGPU_DIR_REFS;
@@ -250,6 +251,84 @@ START_TEST(removed_chunks_that_stay_after_a_restart)
 }
 END_TEST
 
+/* The next pvgpud comes, and finds a worker with this many pages. The guest does not repeat what it
+ * has asked. */
+static struct fake_worker *restarted(uint32_t pages)
+{
+	struct fake_worker *k;
+	struct pvgpu_ctl_msg m;
+
+	fake_restart();
+	k = fake_serving(SESSION);
+	ck_assert_int_eq(fake_connect(true), 0);
+	fake_settle();
+	ck_assert(fake_answer(&m));
+	ck_assert_uint_eq(m.op, PVGPU_CTL_AGAIN);
+	fake_say(k, &(struct pvgpu_sup){.kind = PVGPU_SUP_STATE,
+					.session = k->w->id,
+					.b = SESSION,
+					.id = pages,
+					.vgpu = "xen-7-0-9c1b7a52"});
+	return k;
+}
+
+static struct fake_worker *left_unanswered(struct fake_worker *k, uint32_t pages)
+{
+	struct pvgpu_sup_assign m;
+	unsigned int fds;
+
+	ask_chunk(PVGPU_CTL_CHUNK_REMOVE, SESSION, BASE, 5 * 4096);
+	ck_assert(fake_hear(k, PVGPU_SUP_CHUNK_REMOVE, &m, &fds));
+	return restarted(pages);
+}
+
+/* A worker leaves a removal unanswered, pvgpud is restarted, and the guest adds the chunk anew:
+ * what the worker still has goes on counting, however often that is done. */
+START_TEST(unsure_chunks_that_stay)
+{
+	struct fake_worker *k = opened(SESSION);
+	uint32_t id;
+
+	added(k, SESSION, BASE, 5 * 4096);
+	for (uint32_t i = 1; i <= 3; i++) {
+		k = left_unanswered(k, _i ? 5 * i : 5);
+		id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, 5 * 4096);
+		fake.keeps = _i;
+		chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
+		fake_settle();
+		fake.keeps = false;
+		chunked(k, PVGPU_SUP_CHUNK_ADD, 0);
+		answer(PVGPU_CTL_CHUNK_ADD, id, 0);
+		ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 5 + (_i ? 5 * i : 0));
+		ck_assert_uint_eq(k->w->xs->arena, (5 + (_i ? 5 * i : 0)) * 4096);
+		ck_assert_uint_eq(k->w->xs->chunk_n, 1);
+	}
+	/* It is in use: it stays, and is there. */
+	k = left_unanswered(k, 5);
+	id = ask_chunk(PVGPU_CTL_CHUNK_ADD, SESSION, BASE, 5 * 4096);
+	chunked(k, PVGPU_SUP_CHUNK_REMOVE, EBUSY);
+	answer(PVGPU_CTL_CHUNK_ADD, id, 0);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 5 + (_i ? 5 * 3 : 0));
+	fake_die(k);
+	fake_settle();
+	ck_assert_uint_eq(fake.d.xen_grants, 0);
+}
+END_TEST
+
+/* A chunk that was being mapped when pvgpud was killed: no worker has its file. */
+START_TEST(chunks_that_no_worker_was_given)
+{
+	opened(SESSION);
+	ask_large(SESSION, 12 * PVGPU_DIR_REFS);
+	while (fake.held < 6 * PVGPU_DIR_REFS)
+		ev_run(fake.d.loop, EVRUN_NOWAIT);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES + 12 * PVGPU_DIR_REFS);
+	restarted(0);
+	ck_assert_uint_eq(fake.d.xen_grants, FAKE_RING_PAGES);
+	ck_assert_uint_eq(fake_serving(SESSION)->w->xs->chunk_n, 0);
+}
+END_TEST
+
 /* The part of another vGPU cannot be taken, and some of the surplus is left to rings. */
 START_TEST(another_vgpus_part)
 {
@@ -318,6 +397,8 @@ static void add(TCase *t)
 	tcase_add_test(t, failed_chunks_that_are_gone);
 	tcase_add_test(t, removed_chunks_that_stay);
 	LOOP(removed_chunks_that_stay_after_a_restart, 3);
+	LOOP(unsure_chunks_that_stay, 2);
+	tcase_add_test(t, chunks_that_no_worker_was_given);
 	tcase_add_test(t, another_vgpus_part);
 	tcase_add_test(t, many_failed_chunks);
 }

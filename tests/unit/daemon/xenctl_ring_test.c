@@ -291,6 +291,7 @@ START_TEST(restart)
 	/* There was no chunk: the worker need not be asked. */
 	answer(PVGPU_CTL_CHUNK_REMOVE, ids[3], 0);
 	k = fake_serving(SESSION);
+	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0); /* of ids[1]: is it there? */
 	chunked(k, PVGPU_SUP_CHUNK_REMOVE, 0);
 	answer(PVGPU_CTL_CHUNK_REMOVE, ids[2], 0);
 	chunked(k, PVGPU_SUP_CHUNK_ADD, 0);

@@ -130,6 +130,106 @@ START_TEST(nothing_runs_any_more)
 }
 END_TEST
 
+static int set_limit(uint32_t seq, uint32_t limit, uint64_t value)
+{
+	struct pvgpu_wire_ctx_set_limit l = {.ctx = FAKE_CTX, .limit = limit, .value = value};
+
+	FAKE_SUBMIT(w, CTX_SET_LIMIT, seq, l);
+	return fake_result(w, PVGPU_REP_REPLY, seq);
+}
+
+static unsigned int resets;
+
+static CUresult count_resets(const char *call)
+{
+	resets += !strcmp(call, "reset_l2");
+	return CUDA_SUCCESS;
+}
+
+/* Limits that are in no list do not reach the far end. Of the L2 a vGPU sets aside its part, and
+ * gives it back; in a confidential pool none. */
+START_TEST(limits_of_a_context)
+{
+	const uint32_t persisting = CU_LIMIT_PERSISTING_L2_CACHE_SIZE;
+	struct pvgpu_wire_ctx_destroy d = {.ctx = FAKE_CTX};
+
+	if (_i)
+		open_confidential();
+	else
+		open_session();
+	memset(fake_far.limit, 0, sizeof(fake_far.limit));
+	fake_far.far.total_mem = 4 * w->quota;
+	for (uint32_t l = 0; l <= CU_LIMIT_MAX; l++) {
+		const bool good = l <= CU_LIMIT_MALLOC_HEAP_SIZE ||
+				  l == CU_LIMIT_MAX_L2_FETCH_GRANULARITY ||
+				  (l == persisting && !_i);
+		const int r = set_limit(100 + l, l, 64);
+
+		if (good)
+			ck_assert_int_eq(r, 0);
+		else
+			ck_assert_int_eq(r, l < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT
+							     : CUDA_ERROR_INVALID_VALUE);
+		if (l < CU_LIMIT_MAX)
+			ck_assert_uint_eq(fake_far.limit[l], good ? 64 : 0);
+	}
+	set_limit(200, persisting, 1u << 30);
+	ck_assert_uint_eq(fake_far.limit[persisting], _i ? 0 : 8u << 20);
+	if (!_i) {
+		resets = 0;
+		fake_far.fail = count_resets;
+		gate_side_set(&side.gate->open, 1);
+		FAKE_SUBMIT(w, CTX_DESTROY, 300, d);
+		ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 300), 0);
+		ck_assert_uint_eq(resets, 1);
+		fake_far.fail = NULL;
+	}
+	fake_far.far.total_mem = 0;
+	if (_i)
+		close_confidential();
+	else
+		close_session();
+}
+END_TEST
+
+/* Data of a confidential pool does not stay in the L2 by a window either. */
+START_TEST(windows_of_launches)
+{
+	struct {
+		struct pvgpu_launch_attr attr;
+		char params[20];
+	} bytes = {.attr.id = CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW};
+	struct pvgpu_wire_launch_ex l = {.ctx = FAKE_CTX,
+					 .function = GATE_FUNCTION,
+					 .stream = GATE_STREAM(1),
+					 .grid_x = 1,
+					 .grid_y = 1,
+					 .grid_z = 1,
+					 .block_x = 1,
+					 .block_y = 1,
+					 .block_z = 1,
+					 .attrs_len = sizeof(bytes.attr),
+					 .params_len = sizeof(bytes.params)};
+	CUaccessPolicyWindow win = {.num_bytes = 4096,
+				    .hitRatio = 1,
+				    .hitProp = CU_ACCESS_PROPERTY_PERSISTING,
+				    .missProp = CU_ACCESS_PROPERTY_STREAMING};
+
+	open_confidential();
+	w->gpu->evict.on = _i;
+	win.base_ptr = (void *)(uintptr_t)fake_alloc(w, 100, FAKE_CTX, 4096);
+	memcpy(bytes.attr.value, &win, sizeof(win));
+	fake_far.attrs = 7;
+	ck_assert_int_eq(fake_submit(w, &l, sizeof(l), PVGPU_OP_LAUNCH_EX, 0, &bytes,
+				     sizeof(bytes.attr) + sizeof(bytes.params)),
+			 0);
+	ck_assert_uint_eq(fake_far.attrs, !_i);
+	w->gpu->evict.on = true;
+	fake_complete(-1, UINT64_MAX);
+	close_confidential();
+}
+END_TEST
+
 START_TEST(times_are_coarse)
 {
 	static const struct {
@@ -156,6 +256,8 @@ int main(void)
 	tcase_add_test(t, a_command_finds_it_closed);
 	tcase_add_test(t, again_after_a_host_function);
 	tcase_add_test(t, nothing_runs_any_more);
+	tcase_add_loop_test(t, limits_of_a_context, 0, 2);
+	tcase_add_loop_test(t, windows_of_launches, 0, 2);
 	tcase_add_loop_test(t, times_are_coarse, 0, 6);
 	tcase_set_timeout(t, 120);
 	r = srunner_create(s);

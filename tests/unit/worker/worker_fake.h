@@ -38,6 +38,8 @@ struct fake_far {
 	/* The result that a call fails with, by the call's name. */
 	CUresult (*_Atomic fail)(const char *call);
 	uint64_t launches, bytes_mapped;
+	uint64_t limit[CU_LIMIT_MAX]; /* as last set */
+	unsigned int attrs;           /* of the last launch that had such */
 	unsigned long long next;
 	_Atomic float elapsed_ms; /* between any two events */
 	_Atomic CUresult stuck;   /* a device fault: every call answers it */

@@ -66,6 +66,8 @@ CUresult fake_issue(CUstream s)
 static CUresult f_attr(int *v, CUdevice_attribute a, CUdevice d)
 {
 	*v = a == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS ? 0 : 1;
+	if (a == CU_DEVICE_ATTRIBUTE_MAX_PERSISTING_L2_CACHE_SIZE)
+		*v = 32 << 20;
 	return CUDA_SUCCESS;
 }
 
@@ -191,6 +193,14 @@ static CUresult f_range(int *least, int *greatest)
 static CUresult f_set_limit(CUlimit l, size_t v)
 {
 	ENTER("set_limit");
+	if (l < CU_LIMIT_MAX)
+		F->limit[l] = v;
+	return CUDA_SUCCESS;
+}
+
+static CUresult f_reset_l2(void)
+{
+	ENTER("reset_l2");
 	return CUDA_SUCCESS;
 }
 
@@ -424,6 +434,7 @@ static CUresult f_launch(CUfunction f, unsigned int gx, unsigned int gy, unsigne
 
 static CUresult f_launch_ex(const CUlaunchConfig *c, CUfunction f, void **params, void **extra)
 {
+	F->attrs = c->numAttrs;
 	return f_launch(f, 1, 1, 1, 1, 1, 1, 0, c->hStream, params, extra);
 }
 
@@ -689,6 +700,7 @@ void fake_far_init(void)
 		.cuCtxGetApiVersion = f_api,
 		.cuCtxGetStreamPriorityRange = f_range,
 		.cuCtxSetLimit = f_set_limit,
+		.cuCtxResetPersistingL2Cache = f_reset_l2,
 		.cuCtxGetLimit = f_get_limit,
 		.cuCtxSetCacheConfig = f_set_cache,
 		.cuCtxGetCacheConfig = f_get_cache,

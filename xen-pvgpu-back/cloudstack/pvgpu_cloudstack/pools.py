@@ -8,7 +8,7 @@ import urllib.parse
 import xmlrpc.client as rpc
 
 from .failure import Failure, NOT_THERE, REFUSED, TIMED_OUT, USAGE, not_there
-from .site import secret_pair
+from .site import secret_pair, url as permitted_url
 from .tls import Transport
 
 STATUS = {"PVGPU_REFUSED": REFUSED, "PVGPU_WRONG_USE": USAGE, "PVGPU_NOT_THERE": NOT_THERE, "PVGPU_TIMED_OUT": TIMED_OUT,
@@ -48,10 +48,18 @@ class Pool:
                         raise
                     continue
                 master = e.params[0] if e.params else ""
-                u = urllib.parse.urlsplit(url)
-                queue.insert(0, u._replace(netloc="%s%s" % (master if ":" not in master else "[%s]" % master,
-                                                            ":%d" % u.port if u.port else "")).geturl())
+                queue.insert(0, self.of_master(url, master))
         raise last or not_there("%s: url names no host" % self.section.where)
+
+    def of_master(self, url, master):
+        """The URL of the pool's master, which one of its slaves names. What holds for URLs of the configuration holds for it."""
+        u = urllib.parse.urlsplit(url)
+        at = u._replace(netloc="%s%s" % (master if ":" not in master else "[%s]" % master, ":%d" % u.port if u.port else "")).geturl()
+        try:
+            return permitted_url(at)
+        except ValueError as e:
+            raise Failure("pool %s: %s names the pool's master %s: its URL %s %s; name the master in url of %s"
+                          % (self.name, u.netloc, master, at, e, self.section.where), NOT_THERE)
 
     def login(self, url):
         u = urllib.parse.urlsplit(url)

@@ -11,7 +11,7 @@ import os
 from .api import Api
 from .failure import Failure, REFUSED, TIMED_OUT, not_there
 from .pools import KEY, Pools
-from .vms import GONE, OFF, RUNNING, STOPPED, Toggle, Vms, read_toggle
+from .vms import GONE, OFF, RUNNING, STOPPED, UNSETTLED, Toggle, Vms, read_toggle
 
 ROUNDS = 4  # looks at a live part that others change, too
 
@@ -143,10 +143,16 @@ class Tool:
         """One at a time for a VM on this machine; between machines the look after each change decides."""
         fd = os.open(self.site.state_file("locks"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX, 1, number)
+            self.take_lock(fd, number)
             yield
         finally:
             os.close(fd)
+
+    def take_lock(self, fd, number):
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | (fcntl.LOCK_NB if number and not self.vms.patient else 0), 1, number)
+        except BlockingIOError:
+            raise Failure("another pvgpu-cloudstack is at work on the VM", TIMED_OUT, UNSETTLED)
 
     def locked(self, vm):
         return self.lock(1 + int(vm.id.replace("-", "")[:12], 16))

@@ -9,10 +9,11 @@ import re
 import time
 import urllib.parse
 
-from .failure import Failure, NOT_THERE, not_there, timed_out, usage
+from .failure import Failure, NOT_THERE, TIMED_OUT, not_there, timed_out, usage
 
 KEY = "other_config:pvgpu"
 NO_VM = "no VM"  # code of a Failure
+UNSETTLED = "unsettled"  # likewise: look again later
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 PROFILE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,30}\Z")
 TENANT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,38}\Z")
@@ -106,6 +107,7 @@ class Vms:
     def __init__(self, site, api):
         self.site, self.api = site, api
         self.owners, self.stops, self.offerings = {}, {}, {}
+        self.patient = True  # may wait for a VM to settle
         self.profiles = set  # a function: names of the profiles that hosts know
 
     # ---- finding
@@ -151,9 +153,11 @@ class Vms:
         return [found[k] for k in sorted(found)]
 
     def settled(self, vm):
-        """The VM when it neither starts, stops nor moves; its job is waited for."""
+        """The VM when it neither starts, stops nor moves. Its job is waited for, but not by a service: that looks again later."""
         until, wait = time.monotonic() + self.api.job_timeout, self.api.first_wait
         while vm.state not in RUNNING + STOPPED + GONE or vm.record.get("jobstatus") == 0:
+            if not self.patient:
+                raise Failure("VM %s is %s" % (vm, vm.state), TIMED_OUT, UNSETTLED)
             if vm.record.get("jobid") and vm.record.get("jobstatus") == 0:
                 try:
                     self.api.job("VM %s" % vm, vm.record["jobid"])

@@ -20,11 +20,14 @@ from .site import LOOPBACK, secret_text
 from .tags import capacity
 from .toggle import Late
 from .usage import Ledger, Sampler
-from .vms import NO_VM, UUID
+from .vms import NO_VM, UNSETTLED, UUID
 
 MOST = 1 << 20   # bytes of an event
-PLACES = 32      # connections at a time, each at most 10 s without a byte
+PLACES = 32      # connections at a time,
+PLACES_OF_ONE = 24  # of one address
+REQUEST = 10     # seconds for a handshake and a request
 TRIES, AGAIN, LONGEST = 6, 1.0, 60.0
+LOOK, LONGEST_LOOK = 0.5, 10.0  # at a VM that starts, stops or moves: an event says when it has done so, if none is lost
 WAIT = 2         # seconds for a guest: the other VMs wait, too
 VM_ENTITIES = ("VirtualMachine", "com.cloud.vm.VirtualMachine")
 ENDING = ("VM.STOP", "VM.REBOOT", "VM.DESTROY", "VM.EXPUNGE")
@@ -57,7 +60,7 @@ class Work:
     """Tasks by name, each once, in the order of their time; failed ones come again a few times."""
 
     def __init__(self, do):
-        self.do, self.due, self.tries, self.waiting, self.stopped = do, {}, {}, threading.Condition(), False
+        self.do, self.due, self.tries, self.waits, self.waiting, self.stopped = do, {}, {}, {}, threading.Condition(), False
         self.done = 0  # tasks that ended, well or not
 
     def add(self, *names):
@@ -90,13 +93,23 @@ class Work:
             try:
                 self.do(name)
                 self.tries.pop(name, None)
+                self.waits.pop(name, None)
             except Failure as e:
-                self.failed(name, e)
+                if e.code == UNSETTLED:
+                    self.later(name)
+                else:
+                    self.failed(name, e)
             except Exception as e:  # one VM's surprise must not end the service of all others
                 self.failed(name, Failure("%s: %s" % (type(e).__name__, e)))
             with self.waiting:
                 self.done += 1
                 self.waiting.notify_all()
+
+    def later(self, name):
+        """What has to wait for a VM does so here, and holds up no other one."""
+        n = self.waits[name] = self.waits.get(name, 0) + 1
+        with self.waiting:
+            self.due.setdefault(name, time.monotonic() + min(LONGEST_LOOK, LOOK * 2 ** min(n, 16)))
 
     def failed(self, name, e):
         n = self.tries[name] = self.tries.get(name, 0) + 1
@@ -104,6 +117,7 @@ class Work:
         log("%s: %s%s" % (name, e.text, "" if not gives_up else "; the next round looks again"))
         if gives_up:
             del self.tries[name]
+            self.waits.pop(name, None)
             return
         with self.waiting:
             self.due.setdefault(name, time.monotonic() + min(LONGEST, AGAIN * 2 ** n))
@@ -112,6 +126,7 @@ class Work:
 class Consumer:
     def __init__(self, site, tool):
         self.site, self.tool, self.work = site, tool, Work(self.do)
+        tool.vms.patient = False
         hook = site.webhook
         if not hook["secret"]:
             raise usage("%s: secret is missing: a file with the secret key of CloudStack's webhook" % hook.where)
@@ -156,7 +171,9 @@ class Consumer:
                 if self.site.webhook["every"]:
                     self.work.due.setdefault("round", time.monotonic() + self.site.webhook["every"])
             for vm, result in self.tool.sync_all(wait=WAIT):
-                if result:
+                if result and result.code == UNSETTLED:
+                    self.work.later(vm.id)
+                elif result:
                     log("VM %s: %s" % (vm, result.text))
             self.work.add("tags", "sample")
         elif name == "tags":
@@ -198,45 +215,95 @@ class Consumer:
         threading.Thread(target=self.server.shutdown, daemon=True).start()
 
 
+class Place:
+    """A connection. since: when its handshake or its request began."""
+
+    def __init__(self, request, address):
+        self.request, self.address, self.since = request, address, time.monotonic()
+
+    def cut(self):
+        """Its thread finds that it has ended."""
+        try:
+            socket.socket.shutdown(self.request, socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """Nothing that a client does or leaves undone holds up the thread that accepts: where there are too many connections the oldest one of the
+    address with the most of them is cut, and so is each whose request has not come within its time."""
     daemon_threads, allow_reuse_address, request_queue_size, context = True, True, 64, None
     block_on_close = False
 
     def __init__(self, where, consumer):
-        self.consumer, self.places = consumer, threading.BoundedSemaphore(PLACES)
+        self.consumer, self.places, self.guard = consumer, [], threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
         super().__init__(where, Handler)
 
+    def crowded(self, address):
+        """The place that a new connection from this address takes; None: there is room. Guarded."""
+        count = {}
+        for p in self.places:
+            count[p.address] = count.get(p.address, 0) + 1
+        if len(self.places) >= PLACES:
+            most = max(count, key=count.get)
+        elif count.get(address, 0) >= PLACES_OF_ONE:
+            most = address
+        else:
+            return None
+        return min((p for p in self.places if p.address == most), key=lambda p: p.since)
+
     def process_request(self, request, client_address):
-        """A thread each, up to a number: those beyond wait in the queue of the socket."""
-        self.places.acquire()
+        place = Place(request, client_address[0])
+        with self.guard:
+            victim = self.crowded(place.address)
+            if victim:
+                self.places.remove(victim)
+                victim.cut()
+            self.places.append(place)
         super().process_request(request, client_address)
 
-    def process_request_thread(self, request, client_address):
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self.places.release()
+    def place_of(self, request):
+        with self.guard:
+            return next((p for p in self.places if p.request is request), None)
+
+    def service_actions(self):
+        """In the thread that accepts, ten times a second."""
+        now = time.monotonic()
+        with self.guard:
+            for p in self.places:
+                if now - p.since > REQUEST:
+                    p.cut()
+
+    def shutdown_request(self, request):
+        with self.guard:
+            self.places = [p for p in self.places if p.request is not request]
+        super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
         log("%s: %s" % (client_address[0], sys.exc_info()[1]))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    timeout = 10  # of a read
+    timeout = REQUEST  # of a read
     server_version, sys_version, protocol_version = "pvgpu-cloudstack", "", "HTTP/1.1"
 
     def setup(self):
         # The handshake is this thread's, so that a client that begins one and stops holds up no other.
+        self.place = self.server.place_of(self.request)
+        if not self.place:
+            raise ConnectionAbortedError("too many connections")
         if self.server.context:
             self.request.settimeout(self.timeout)
-            self.request = self.server.context.wrap_socket(self.request, server_side=True)
+            self.request = self.server.context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+            self.place.request = self.request
+            self.request.do_handshake()
         super().setup()
 
     def finish(self):
         super().finish()
         if self.server.context:
-            self.request.close()  # the server closes what it accepted, which is not this any more
+            self.server.shutdown_request(self.request)  # the server closes what it accepted, which is not this any more
 
     def do_POST(self):
         length = self.headers.get("Content-Length", "")
@@ -253,6 +320,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(out)))
         self.end_headers()
         self.wfile.write(out)
+        self.place.since = time.monotonic()  # the next request's time begins
         if status != 200:
             log("webhook from %s: %d %s" % (self.client_address[0], status, text))
 

@@ -69,6 +69,7 @@ static const struct key daemon_keys[] = {
 	{"sandbox_allow_open", TEXT, D(sandbox_allow_open), 0, CONFIG_LIST},
 	{"cgroup", CGROUP, D(cgroup), 0, CONFIG_PATH},
 	{"worker_memory", SIZE, D(worker_memory), 0, SIZE_LIMIT},
+	{"vgpu_memory", SIZE, D(vgpu_memory), 0, SIZE_LIMIT},
 	{"worker_pids", NUMBER, D(worker_pids), 64, 4096},
 	{"allow_no_ecc", NUMBER, D(allow_no_ecc), 0, 1},
 	{"allow_no_scrub", NUMBER, D(allow_no_scrub), 0, 1},

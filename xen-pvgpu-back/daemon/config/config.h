@@ -111,6 +111,7 @@ struct config {
 	char sandbox_allow_open[CONFIG_LIST]; /* doors, likewise */
 	char cgroup[CONFIG_PATH]; /* "auto", "off", or the directory that they are below */
 	uint64_t worker_memory;   /* of the machine's, bytes; 0: cgroup.c decides */
+	uint64_t vgpu_memory;     /* of all sessions of a vGPU; 0: host_memory.c decides */
 	unsigned int worker_pids; /* processes and threads */
 	/* Of the GPU's properties that isolation needs, those that may be missing. */
 	unsigned int allow_no_ecc, allow_no_scrub;

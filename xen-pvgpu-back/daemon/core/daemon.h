@@ -243,6 +243,7 @@ struct worker {
 	int pidfd, control, log, guest_pidfd;
 	int cgroup;              /* its directory; -1: none of its own */
 	unsigned int cpu_weight; /* as last written there */
+	uint64_t host_memory;    /* bytes that it holds, as last read there */
 	ev_io pidfd_io, control_io, log_io, guest_io;
 	ev_timer deadline; /* for its start, its STATE or its exit, as `why` says */
 	unsigned int late; /* times that the deadline waited for what was unread */

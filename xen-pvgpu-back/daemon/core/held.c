@@ -224,7 +224,7 @@ static bool read_place(struct held *h)
 		if (pread(fd, c, sizeof(c), chunk_at(h, i)) <= 0)
 			break;
 		for (unsigned int k = 0; k < READ; k++) {
-			if (c[k].pages > PAGES_MAX || c[k].state > HELD_LOST)
+			if (c[k].pages > PAGES_MAX || c[k].state > HELD_MAPPING)
 				return false;
 			if (c[k].pages)
 				h->used[(i + k) / WORD] |= 1ull << k % WORD;
@@ -292,7 +292,7 @@ int held_set_leased(struct held *h, uint64_t bytes)
 
 int held_add(struct held *h, uint64_t address, uint32_t pages)
 {
-	const struct held_chunk c = {.address = address, .pages = pages};
+	const struct held_chunk c = {.address = address, .pages = pages, .state = HELD_MAPPING};
 	unsigned int i = 0;
 	int err;
 

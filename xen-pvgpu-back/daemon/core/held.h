@@ -31,6 +31,8 @@ enum held_state {
 	HELD_THERE,
 	HELD_LOST, /* the worker says it could not map it: its grants count while the worker lives
 		    */
+	HELD_MAPPING, /* no worker has been given its file: nothing is left of it when pvgpud ends
+		       */
 };
 
 struct held_chunk {

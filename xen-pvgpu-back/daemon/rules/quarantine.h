@@ -26,6 +26,7 @@ enum fault {
 	FAULT_PROTOCOL, /* its guest or worker broke a protocol */
 	FAULT_CHEAT,    /* its worker used GPU time or memory without right */
 	FAULT_ESCAPE,   /* its worker tried to leave its sandbox */
+	FAULT_MEMORY,   /* its worker needed more of the backend's memory than it may have */
 	FAULT_KERNEL,   /* one of its kernels failed: harms no other vGPU, counted if configured */
 	FAULTS
 };

@@ -18,6 +18,7 @@
 #include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup_files.h"
+#include "xen-pvgpu-back/daemon/workers/host_memory.h"
 
 #define PREFIX       "worker-"
 #define CHECK        "check"
@@ -38,7 +39,7 @@ struct cgroups {
 	struct daemon *d;
 	int dir;
 	bool have[CONTROLLERS];
-	uint64_t memory; /* of a worker, bytes */
+	uint64_t machine, memory; /* bytes: the machine's, and the limit of a worker */
 	ev_timer look, sweep;
 	double sweep_s;
 	unsigned int last; /* worker that was looked at */
@@ -55,17 +56,18 @@ static void name_of(unsigned int id, char name[32])
 	snprintf(name, 32, PREFIX "%u", id);
 }
 
-static uint64_t memory_limit(const struct config *c)
+static uint64_t machine_memory(void)
 {
 	struct sysinfo s;
-	uint64_t half;
 
+	return sysinfo(&s) < 0 ? 2 * MEMORY_MOST : (uint64_t)s.totalram * s.mem_unit;
+}
+
+static uint64_t memory_limit(const struct config *c, uint64_t machine)
+{
 	if (c->worker_memory)
 		return c->worker_memory;
-	if (sysinfo(&s) < 0)
-		return MEMORY_MOST;
-	half = (uint64_t)s.totalram * s.mem_unit / 2;
-	return half < MEMORY_MOST ? half : MEMORY_MOST;
+	return machine / 2 < MEMORY_MOST ? machine / 2 : MEMORY_MOST;
 }
 
 /* ---- where ---- */
@@ -252,6 +254,7 @@ static void look(struct worker *w)
 	unsigned int n;
 
 	cgroup_weigh(w);
+	host_memory_look(w, w->d->cgroups->machine);
 	if (w->cgroup < 0 || !w->sealed || w->killed)
 		return;
 	n = cgroup_others(w->cgroup, w->pid, &other);
@@ -272,6 +275,17 @@ static struct worker *after(const struct daemon *d, unsigned int id)
 	return best;
 }
 
+static void look_at_all(struct vgpu *v, uint64_t machine)
+{
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &v->d->workers, link)
+	{
+		if (w->vgpu == v && !w->killed)
+			host_memory_look(w, machine);
+	}
+}
+
 static void on_look(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct cgroups *g = t->data;
@@ -283,6 +297,10 @@ static void on_look(struct ev_loop *loop, ev_timer *t, int events)
 		g->last = w ? w->id : 0;
 		if (w)
 			look(w);
+	}
+	for (unsigned int i = 0; i < d->vgpu_n; i++) {
+		if (d->vgpus[i]->sessions && host_memory_is_tight(d->vgpus[i], g->machine))
+			look_at_all(d->vgpus[i], g->machine);
 	}
 }
 
@@ -364,19 +382,21 @@ void cgroup_adopt(struct worker *w)
 		    (int)w->pid);
 }
 
-bool cgroup_was_full(const struct worker *w, char *reason, size_t cap)
+bool cgroup_was_full(struct worker *w, char *reason, size_t cap)
 {
 	const uint64_t most = w->cgroup < 0 ? 0 : cgroup_read_number(w->cgroup, "memory.max");
 
 	if (w->cgroup < 0 || !cgroup_read_event(w->cgroup, "memory.events", "oom_kill"))
 		return false;
-	if (most != UINT64_MAX && cgroup_read_event(w->cgroup, "memory.events", "oom"))
+	if (most != UINT64_MAX && cgroup_read_event(w->cgroup, "memory.events", "oom")) {
 		snprintf(reason, cap,
 			 "the worker was ended: its cgroup's memory limit of %" PRIu64 " MiB",
 			 most >> 20);
-	else
-		snprintf(reason, cap,
-			 "the worker was ended: the backend domain is short of memory");
+		if (w->fault == FAULT_NONE)
+			w->fault = FAULT_MEMORY;
+		return true;
+	}
+	snprintf(reason, cap, "the worker was ended: the backend domain is short of memory");
 	return true;
 }
 
@@ -477,8 +497,8 @@ int cgroup_start(struct daemon *d)
 		log_error("out of memory");
 		return -1;
 	}
-	*g = (struct cgroups){
-		.d = d, .dir = -1, .memory = memory_limit(&d->cfg), .sweep_s = SWEEP_S};
+	*g = (struct cgroups){.d = d, .dir = -1, .machine = machine_memory(), .sweep_s = SWEEP_S};
+	g->memory = memory_limit(&d->cfg, g->machine);
 	if (open_it(d, g) == 0) {
 		d->cgroups = g;
 		say(d, g);

@@ -6,7 +6,7 @@
  *
  * Not one for each vGPU with those below it: a spare worker belongs to no vGPU yet, and to move a
  * process later takes 10 ms in which no process of the machine forks. The sessions of a vGPU share
- * its weight instead.
+ * its weight instead, and the sum of their memory is looked at (host_memory.h).
  */
 #ifndef PVGPU_DAEMON_CGROUP_H
 #define PVGPU_DAEMON_CGROUP_H
@@ -26,8 +26,8 @@ const char *cgroup_state(const struct daemon *d);
 int cgroup_make(struct worker *w);
 /* That of a worker of a former pvgpud, if it is in one. */
 void cgroup_adopt(struct worker *w);
-/* It was ended for its memory limit: true, with the reason. */
-bool cgroup_was_full(const struct worker *w, char *reason, size_t cap);
+/* It was ended for its memory limit: true, with the reason. Its own limit is a fault. */
+bool cgroup_was_full(struct worker *w, char *reason, size_t cap);
 /* It is dead. Processes that it left behind are ended. */
 void cgroup_gone(struct worker *w);
 /* It has a session now: its part of its vGPU's weight. Those of other sessions follow within 2 s,

@@ -102,11 +102,26 @@ static bool is_marked(const struct xen_session *s, const struct xen_chunk *k)
 	return s->c->ops->marked(number(s, k));
 }
 
+/* No process has its file open or mapped, as an honest worker sees to before it answers. */
+static bool is_gone(const struct xen_session *s, const struct xen_chunk *k)
+{
+	return k->known && !is_marked(s, k);
+}
+
+/* For chunks whose file no worker was given. For all others see free_if_gone(). */
 static void chunk_free(struct xen_session *s, struct xen_chunk *k)
 {
 	uncount(s, k->size);
 	held_remove(s->w->held, k->place);
 	unlist(s, k);
+}
+
+static bool free_if_gone(struct xen_session *s, struct xen_chunk *k)
+{
+	if (!is_gone(s, k))
+		return false;
+	chunk_free(s, k);
+	return true;
 }
 
 void xenctl_chunks_adopt(struct xen_session *s)
@@ -119,6 +134,11 @@ void xenctl_chunks_adopt(struct xen_session *s)
 
 		if (!held_chunk(h, i, &c))
 			continue;
+		if (c.state == HELD_MAPPING) {
+			xenctl_uncount(s->w, c.pages);
+			held_remove(s->w->held, (int)i);
+			continue;
+		}
 		s->arena += (uint64_t)c.pages * PAGE;
 		if (c.state == HELD_LOST)
 			s->failed += (uint64_t)c.pages * PAGE;
@@ -129,7 +149,8 @@ void xenctl_chunks_adopt(struct xen_session *s)
 		*k = (struct xen_chunk){.address = c.address,
 					.size = (uint64_t)c.pages * PAGE,
 					.place = (int)i,
-					.state = c.state == HELD_THERE ? XEN_CHUNK_THERE : XEN_CHUNK_UNSURE};
+					.state = c.state == HELD_THERE ? XEN_CHUNK_THERE
+								       : XEN_CHUNK_UNSURE};
 		k->known = is_marked(s, k);
 		list(s, k);
 	}
@@ -211,6 +232,7 @@ bool xenctl_chunk_mapped(struct xen_session *s, struct xen_request *req, int fd,
 
 	/* The file of a former pvgpud for the same chunk may have the mark. */
 	k->known = s->c->ops->mark(fd, number(s, k)) == 0;
+	held_mark(s->w->held, k->place, HELD_UNSURE);
 	if (ask(s, req, k, offset, fd) == 0)
 		return true;
 	xenctl_chunk_not_mapped(s, req, EPIPE, "the session is ending");
@@ -224,13 +246,30 @@ void xenctl_chunk_not_mapped(struct xen_session *s, struct xen_request *req, int
 	xenctl_answer(s->c, req, error, "%s", reason);
 }
 
+static void begin_add(struct xen_session *s, struct xen_request *req)
+{
+	char reason[CHECK_REASON];
+	int err = check_add(s, &req->m.u.chunk, reason);
+
+	if (!err)
+		err = add(s, req, reason);
+	if (err)
+		xenctl_answer(s->c, req, err, "%s", reason);
+}
+
+/* A worker that cannot take the request is about to die, which answers the guest. */
+static void ask_removal(struct xen_session *s, struct xen_request *req, struct xen_chunk *k)
+{
+	held_mark(s->w->held, k->place, HELD_UNSURE);
+	if (ask(s, req, k, 0, -1) == 0)
+		k->state = XEN_CHUNK_REMOVING;
+}
+
 void xenctl_chunk_add(struct xenctl *c, struct xen_request *req)
 {
 	const struct pvgpu_ctl_chunk *m = &req->m.u.chunk;
 	struct xen_session *s = xenctl_session(c, req->m.session);
-	char reason[CHECK_REASON];
 	struct xen_chunk *k;
-	int err;
 
 	if (!good(c, req))
 		return;
@@ -243,21 +282,17 @@ void xenctl_chunk_add(struct xenctl *c, struct xen_request *req)
 		xenctl_answer(c, req, 0, "%s", "");
 		return;
 	}
-	if (k && same(k, m) && k->state == XEN_CHUNK_UNSURE) {
-		/* The worker takes it once, whether it has heard of it before or not. */
-		chunk_free(s, k);
+	if (k && same(k, m) && k->state == XEN_CHUNK_UNSURE && free_if_gone(s, k))
 		k = NULL;
-	}
-	if (k) {
+	if (!k) {
+		begin_add(s, req);
+	} else if (same(k, m) && k->state == XEN_CHUNK_UNSURE) {
+		/* The worker may have it. It is added when the worker has removed it. */
+		ask_removal(s, req, k);
+	} else {
 		xenctl_answer(c, req, same(k, m) ? EBUSY : EEXIST, "chunk at %#" PRIx64 " is there",
 			      k->address);
-		return;
 	}
-	err = check_add(s, m, reason);
-	if (!err)
-		err = add(s, req, reason);
-	if (err)
-		xenctl_answer(c, req, err, "%s", reason);
 }
 
 void xenctl_chunk_remove(struct xenctl *c, struct xen_request *req)
@@ -284,16 +319,7 @@ void xenctl_chunk_remove(struct xenctl *c, struct xen_request *req)
 		xenctl_answer(c, req, EBUSY, "chunk at %#" PRIx64 " is being changed", k->address);
 		return;
 	}
-	/* A worker that cannot take the request is about to die, which answers the guest. */
-	held_mark(s->w->held, k->place, HELD_UNSURE);
-	if (ask(s, req, k, 0, -1) == 0)
-		k->state = XEN_CHUNK_REMOVING;
-}
-
-/* The worker has answered: an honest one has closed the file, and unmapped it if it is to. */
-static bool is_gone(const struct xen_session *s, const struct xen_chunk *k)
-{
-	return k->known && !is_marked(s, k);
+	ask_removal(s, req, k);
 }
 
 static void is_there(struct xen_session *s, struct xen_chunk *k)
@@ -325,10 +351,8 @@ static void not_added(struct xen_session *s, struct xen_chunk *k, int error)
 {
 	if (error == EINVAL)
 		faults_breach(s->c->v, "grants of a chunk that cannot be mapped");
-	if (is_gone(s, k)) {
-		chunk_free(s, k);
+	if (free_if_gone(s, k))
 		return;
-	}
 	kept(s, k);
 	lose(s, k);
 }
@@ -347,14 +371,27 @@ static void removed(struct xen_session *s, struct xen_chunk *k, int error)
 		is_there(s, k);
 		return;
 	}
-	if (is_gone(s, k)) {
-		chunk_free(s, k);
+	if (free_if_gone(s, k))
 		return;
-	}
 	/* That a former pvgpud mapped a chunk without a mark is no lie of the worker's. */
 	if (k->known)
 		kept(s, k);
 	lose(s, k);
+}
+
+/* The worker has answered about the chunk that a former pvgpud knew nothing certain of. An error:
+ * the worker has it, and it is in use. */
+static void add_once_more(struct xen_session *s, struct xen_request *req, int error)
+{
+	struct xen_chunk *k = req->chunk;
+
+	req->chunk = NULL;
+	req->asked = 0;
+	removed(s, k, error);
+	if (error)
+		xenctl_answer(s->c, req, 0, "%s", "");
+	else
+		begin_add(s, req);
 }
 
 /* The guest's request for a message id to the worker. */
@@ -384,11 +421,15 @@ void xenctl_chunked(struct worker *w, const struct pvgpu_sup *m)
 			worker_kill(w, "answered a request about a chunk that was not sent");
 		return;
 	}
+	if (!--s->asked && s->state == XEN_OPEN)
+		worker_deadline(w, 0, NULL);
+	if (req->m.op == PVGPU_CTL_CHUNK_ADD && req->chunk->state == XEN_CHUNK_REMOVING) {
+		add_once_more(s, req, error);
+		return;
+	}
 	if (req->m.op == PVGPU_CTL_CHUNK_ADD)
 		added(s, req->chunk, error);
 	else
 		removed(s, req->chunk, error);
 	xenctl_answer(s->c, req, error, "%s", m->reason[0] ? m->reason : strerror(error));
-	if (!--s->asked && s->state == XEN_OPEN)
-		worker_deadline(w, 0, NULL);
 }

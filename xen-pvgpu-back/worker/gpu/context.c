@@ -163,6 +163,7 @@ static void unmake_far(struct gpu *g, struct ctx *c)
 {
 	if (!c->far)
 		return;
+	limits_end(g, c);
 	ctx_leave(g);
 	atomic_store_explicit(&c->gone, true, memory_order_release);
 	if (c->primary) {

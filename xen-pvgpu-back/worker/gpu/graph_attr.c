@@ -61,6 +61,9 @@ int handle_graph_attr_set(struct worker *w, const struct pvgpu_in_graph_attr_set
 	if (id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW && win->num_bytes &&
 	    mem_where(g, (uintptr_t)win->base_ptr, win->num_bytes) != AT_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW && g->evict.on && win->num_bytes &&
+	    window_persists(win))
+		return CUDA_ERROR_NOT_SUPPORTED;
 	return (int)far->cuGraphKernelNodeSetAttribute(node, id, &value);
 }
 

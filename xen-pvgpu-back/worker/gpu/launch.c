@@ -97,13 +97,22 @@ int handle_launch(struct worker *w, const struct pvgpu_in_launch *in, struct pvg
 	return 0;
 }
 
-/* A window is a hint: one over memory that is not the guest's any more is left out. */
+/* Data in it is to stay in the L2 after the kernel. */
+bool window_persists(const CUaccessPolicyWindow *w)
+{
+	return w->hitProp == CU_ACCESS_PROPERTY_PERSISTING;
+}
+
+/* A window is a hint: one over memory that is not the guest's any more is left out, and in a
+ * confidential pool one whose data is to stay. */
 static bool attr_sent(struct gpu *g, const CUlaunchAttribute *a, bool sent)
 {
 	const CUaccessPolicyWindow *w = &a->value.accessPolicyWindow;
 
 	if (!sent || a->id != CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
 		return sent;
+	if (g->evict.on && window_persists(w))
+		return false;
 	return mem_where(g, (uintptr_t)w->base_ptr, w->num_bytes) == AT_DEVICE;
 }
 

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A context's limits. Those that make the far end take memory are leased. */
+/*
+ * A context's limits: those in a list, each with what it costs. The first three make the far end
+ * take memory, which is leased. The others of the list take none: the L2's fetch granularity is a
+ * hint, and the part of the L2 that is set aside for data to stay in is bounded, since it is taken
+ * from all vGPUs. The rest is of features that guests do not have, such as kernels that launch
+ * kernels.
+ */
 #include <stdlib.h>
 
 #include "state.h"
@@ -61,15 +67,64 @@ static int set_leased(struct gpu *g, const struct limit_job *j)
 	return 0;
 }
 
+/* Of the L2 that can be set aside, the vGPU's part of the GPU's memory. */
+static uint64_t set_aside_most(struct gpu *g)
+{
+	uint64_t free_bytes, quota, all = g->far->total_mem;
+	int most = 0;
+
+	lease_info(g->w, &free_bytes, &quota);
+	g->far->cuDeviceGetAttribute(&most, CU_DEVICE_ATTRIBUTE_MAX_PERSISTING_L2_CACHE_SIZE,
+				     g->far->dev);
+	if (most <= 0 || !all || quota >= all)
+		return most > 0 ? (uint64_t)most : 0;
+	return (uint64_t)((double)most * (double)quota / (double)all);
+}
+
+/* In a confidential pool no data may stay in the L2. */
+static int set_aside(struct gpu *g, const struct limit_job *j)
+{
+	const uint64_t most = set_aside_most(g);
+	int r;
+
+	if (g->evict.on)
+		return CUDA_ERROR_UNSUPPORTED_LIMIT;
+	r = (int)g->far->cuCtxSetLimit(CU_LIMIT_PERSISTING_L2_CACHE_SIZE,
+				       j->value < most ? j->value : most);
+	j->c->persists |= !r && j->value;
+	return r;
+}
+
+static int set(struct gpu *g, const struct limit_job *j)
+{
+	switch (j->limit) {
+	case CU_LIMIT_STACK_SIZE:
+	case CU_LIMIT_PRINTF_FIFO_SIZE:
+	case CU_LIMIT_MALLOC_HEAP_SIZE:
+		return set_leased(g, j);
+	case CU_LIMIT_MAX_L2_FETCH_GRANULARITY:
+		return (int)g->far->cuCtxSetLimit((CUlimit)j->limit, j->value);
+	case CU_LIMIT_PERSISTING_L2_CACHE_SIZE:
+		return set_aside(g, j);
+	default:
+		return j->limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT
+					       : CUDA_ERROR_INVALID_VALUE;
+	}
+}
+
+void limits_end(struct gpu *g, struct ctx *c)
+{
+	if (c->persists && g->far->cuCtxResetPersistingL2Cache && !ctx_enter(c))
+		g->far->cuCtxResetPersistingL2Cache();
+}
+
 static void run_set(struct gpu *g, struct job *job)
 {
 	struct limit_job *j = (struct limit_job *)job;
 	int r = ctx_enter(j->c);
 
 	if (!r)
-		r = j->limit <= CU_LIMIT_MALLOC_HEAP_SIZE
-			    ? set_leased(g, j)
-			    : (int)g->far->cuCtxSetLimit((CUlimit)j->limit, j->value);
+		r = set(g, j);
 	worker_reply_ctx_set_limit(g->w, j->seq, ctx_result(j->c, r), NULL);
 	obj_unref(j->c);
 	free(j);

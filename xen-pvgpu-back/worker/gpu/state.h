@@ -89,6 +89,7 @@ struct ctx {
 		bool known;
 		uint64_t initial, charge; /* bytes: at first, leased for more than that */
 	} limit[3];                       /* those that cost device memory; side lane only */
+	bool persists;                    /* it has set a part of the L2 aside; side lane only */
 	uint64_t charge;                  /* leased for the context itself; side lane only */
 };
 
@@ -254,6 +255,8 @@ bool result_is_sticky(int result);
 
 /* Destroy it with everything in it; PVGPU_PENDING, or a CUresult. */
 int ctx_drop(struct gpu *g, struct ctx *c, uint32_t seq, bool reply);
+/* limits.c: before it is destroyed: its data leaves the part of the L2 that it had set aside. */
+void limits_end(struct gpu *g, struct ctx *c);
 /* library.c: the same for a library */
 int library_drop(struct gpu *g, struct library *l, uint32_t seq, bool reply);
 
@@ -300,6 +303,7 @@ void event_retire(struct event *e);
 void event_watch(struct gpu *g, struct event *e);
 
 /* launch.c */
+bool window_persists(const CUaccessPolicyWindow *w);
 /* A command's attributes, up to PVGPU_LAUNCH_ATTRS_MAX of them; a CUresult. */
 int launch_attrs(struct gpu *g, const void *bytes, uint32_t len, CUlaunchAttribute *to,
 		 unsigned int *count);
