@@ -163,19 +163,25 @@ class Watchdog(unittest.TestCase):
             self.assertEqual((waits.returncode, out), (0, b"nothing has happened\n"), err)
 
     def test_work_that_waits_for_its_own_vgpu(self):
-        """A kernel runs until a memset that is parked at the closed gate, beside a vGPU that always has work: it is let pass."""
+        """A kernel runs until a memset that is parked at the closed gate, or work waits behind a host function for that, beside a
+        vGPU that always has work: it is let pass."""
         for mode in ("shared", "exclusive"):
-            with self.subTest(mode), PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": OTHER}, settings=SHORT) as env:
-                self.assertTrue(env.write("/daemon/pools", f"default mode={mode}")["ok"])
-                other = env.popen([occupy(env), "1000000", "1000", "16"], "vgpu1", stdout=subprocess.DEVNULL)
-                wait_for("work", lambda: self.used(env, "vgpu1") > 50000)
-                r = env.run([hang(env), "until", "8"], timeout=120)
-                self.assertEqual((r.returncode, r.stdout), (0, b"8 kernels were stopped\n"), r.stderr)
-                self.assertNotIn("over the kernel-limit", env.log())
-                self.assertEqual(env.read("/vgpu/vgpu0/faults"), "0")
-                self.assertIsNone(other.poll())
-                other.kill()
-                other.wait()
+            for what, n, said in (("until", 8, b"8 kernels were stopped\n"), ("function", 20, b"20 functions have returned\n")):
+                with self.subTest(mode=mode, what=what):
+                    self.let_pass(mode, [what, str(n)], said)
+
+    def let_pass(self, mode, words, said):
+        with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": OTHER}, settings=SHORT) as env:
+            self.assertTrue(env.write("/daemon/pools", f"default mode={mode}")["ok"])
+            other = env.popen([occupy(env), "1000000", "1000", "16"], "vgpu1", stdout=subprocess.DEVNULL)
+            wait_for("work", lambda: self.used(env, "vgpu1") > 50000)
+            r = env.run([hang(env), *words], timeout=120)
+            self.assertEqual((r.returncode, r.stdout), (0, said), r.stderr)
+            self.assertNotIn("over the kernel-limit", env.log())
+            self.assertEqual(env.read("/vgpu/vgpu0/faults"), "0")
+            self.assertIsNone(other.poll())
+            other.kill()
+            other.wait()
 
     def test_a_new_pvgpud_sees_it_too(self):
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=0"}, settings=SHORT) as env:

@@ -7,7 +7,9 @@
  * hang wait: the same, behind a host function that does not return before it is continued.
  * hang ask: are queries that need no GPU answered, while five kernels wait for the first to end?
  * hang until N: N times a kernel that ends by a memset in another stream, which comes 100 ms later.
- * hang refused: prints the result of cuInit.
+ * hang function N: N times work, of two streams, behind a host function that returns when a memset
+ * of a third one has ended; every second one comes 100 ms later. A kernel of up to 30 ms is before
+ * it. hang refused: prints the result of cuInit.
  */
 #include <signal.h>
 #include <time.h>
@@ -132,6 +134,45 @@ static int until(size_t n)
 	return 0;
 }
 
+static int held(size_t n)
+{
+	const struct timespec later = {.tv_nsec = 100000000};
+	struct gate gate;
+	CUfunction kernel, delay;
+	CUdeviceptr word;
+	CUstream a, b, c;
+	CUevent event;
+
+	start();
+	kernel = function(load(ptx_fault), "nothing");
+	delay = function(load(ptx_sync), "delay");
+	word = device_alloc(sizeof(uint32_t));
+	CU(cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+	CU(cuStreamCreate(&c, CU_STREAM_NON_BLOCKING));
+	CU(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t ns = i % 4 * 10000000;
+
+		LAUNCH(delay, 1, 1, 0, a, &ns, &word, &i);
+		gate_close(&gate, a);
+		LAUNCH(kernel, 1, 1, 0, a, NULL);
+		CU(cuEventRecord(event, a));
+		CU(cuStreamWaitEvent(c, event, 0));
+		LAUNCH(kernel, 1, 1, 0, c, NULL);
+		if (i % 2)
+			nanosleep(&later, NULL);
+		CU(cuMemsetD32Async(word, 1, 1, b));
+		CU(cuStreamSynchronize(b));
+		gate_open(&gate);
+		CU(cuStreamSynchronize(c));
+	}
+	CU(cuMemFree(word));
+	finish();
+	printf("%zu functions have returned\n", n);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "delay";
@@ -146,6 +187,8 @@ int main(int argc, char **argv)
 		return ask();
 	if (!strcmp(what, "until"))
 		return until(argument(argc, argv, 2, 1));
+	if (!strcmp(what, "function"))
+		return held(argument(argc, argv, 2, 1));
 	if (!strcmp(what, "refused")) {
 		printf("%s\n", result_name(cuInit(0)));
 		return 0;

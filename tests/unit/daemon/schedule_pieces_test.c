@@ -145,6 +145,17 @@ static uint64_t bound_of(const struct scene *c, unsigned int i)
 	return (own > SLICE ? own : SLICE) * weights / c->v[i].share.weight + round;
 }
 
+/* The statistics show the longest wait that a client had. */
+static void check_longest(const struct model *v)
+{
+	struct tenant_stats stats;
+
+	tenant_stats(v->t, &stats);
+	ck_assert_msg(stats.longest_wait_ns + MS >= v->longest,
+		      "vGPU %td waited for %.1f ms, the statistics say %.1f", v - m,
+		      (double)v->longest / 1e6, (double)stats.longest_wait_ns / 1e6);
+}
+
 START_TEST(shares_and_waits)
 {
 	const struct scene *c = &scenes[_i];
@@ -166,6 +177,7 @@ START_TEST(shares_and_waits)
 		ck_assert_msg(c->by_class || m[i].longest <= bound_of(c, i),
 			      "vGPU %u waited for %.1f ms, the bound is %.1f", i,
 			      (double)m[i].longest / 1e6, (double)bound_of(c, i) / 1e6);
+		check_longest(&m[i]);
 	}
 	model_end();
 }
@@ -269,6 +281,7 @@ START_TEST(many_begin)
 		ck_assert_msg(m[i].longest <= bound,
 			      "vGPU %u waited for %.1f ms, the bound is %.1f", i,
 			      (double)m[i].longest / 1e6, (double)bound / 1e6);
+		check_longest(&m[i]);
 	}
 	model_end();
 }

@@ -8,8 +8,9 @@
  *
  * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
  * estimates, and at most the time that has passed, until that work has drained. A worker that
- * reports less than it uses is found by the driver's accounting, which charges the rest. While another vGPU waits for its own turn the time of theirs is charged as a whole: changes
- * of contexts and the time in which their programs look at results are theirs.
+ * reports less than it uses is found by the driver's accounting, which charges the rest. While
+ * another vGPU waits for its own turn the time of theirs is charged as a whole: changes of contexts
+ * and the time in which their programs look at results are theirs.
  */
 #include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
 

@@ -26,6 +26,7 @@ void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out)
 	n[PVGPU_VGPU_LATENCY_GOAL] = v->cfg.policy.latency_goal;
 	n[PVGPU_VGPU_LATENCY_PREDICTED] = v->predicted_us;
 	n[PVGPU_VGPU_WAIT_TIME] = s.wait_ns / 1000;
+	n[PVGPU_VGPU_LONGEST_WAIT] = s.longest_wait_ns / 1000;
 	n[PVGPU_VGPU_THROTTLED_TIME] = s.throttled_ns / 1000;
 	n[PVGPU_VGPU_RATE_THROTTLED_TIME] = s.rate_ns / 1000;
 	n[PVGPU_VGPU_COPY_BYTES] = s.copy_bytes;
