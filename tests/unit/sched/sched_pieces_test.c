@@ -7,8 +7,9 @@
  *  - When its turn is over its gate closes, and what is in flight runs on beside the next holder's
  *    work. The GPU's time is divided equally among those with work on it, and each is charged its
  *    part. In exclusive pools the next holder waits for the end of that work instead.
- *  - A vGPU whose piece runs on after its turn counts as one that wants the GPU, or does not until
- *    that piece has ended: drivers may do either.
+ *  - A vGPU whose piece runs on after its turn counts as one that wants the GPU, as sched.h asks of
+ *    the driver: otherwise it would return with no more than its credit, however far it fell
+ * behind.
  *
  * Each run has a seed of its own, which is printed when it fails:
  *   PVGPU_SCHED_SEED=N PVGPU_SCHED_RUNS=1 sched_pieces_test     that one run, of each property
@@ -23,27 +24,6 @@
 
 #include "tests/unit/stress.h"
 #include "tests/unit/sched/sched_random.h"
-
-/*
- * Promises that the scheduler does not keep yet; with 1 they are tested.
- *
- * LAG_KEPT: shares hold in pools that are not exclusive, too, where a vGPU does not count as one
- * that wants the GPU while its piece runs on. It counts as one that has gone away, and the clock of
- * its class goes on without it. So it comes back with no more than its credit, however far it fell
- * behind while others had the greater part of the GPU beside its piece. 400*300 ms beside 100*1 ms
- * gets 54 % instead of 80.
- *
- * SHORT_WAITS: the bound above wait_bound(). The lowest tag is next, however long the piece is that
- * its vGPU begins, and however many have pieces on the GPU already. So each of the others that is
- * behind may run its longest piece first. Without it the bound is twice the scheduler's own, which
- * is for slices that are not overrun, and the longest pieces of all others.
- */
-#ifndef LAG_KEPT
-#define LAG_KEPT 0
-#endif
-#ifndef SHORT_WAITS
-#define SHORT_WAITS 0
-#endif
 
 #define RUNS 250
 #define MOST 6 /* vGPUs */
@@ -80,7 +60,6 @@ struct pool {
 	struct vgpu v[MOST];
 	int n;
 	bool exclusive, draining;
-	bool stays; /* a vGPU whose piece runs on counts as one that wants the GPU */
 	bool check_waits;
 	uint64_t longest; /* piece of all vGPUs, ever */
 };
@@ -106,7 +85,6 @@ static void pool_begin(struct pool *p)
 	uint64_t handover = handovers[drive_random(&p->d, 4)];
 
 	p->exclusive = params.exclusive;
-	p->stays = chance(&p->d, 2);
 	drive_init(&p->d, &params, handover, p->d.seed);
 }
 
@@ -177,26 +155,26 @@ static int on_gpu(const struct pool *p)
 }
 
 /*
- * No vGPU with work waits longer for the GPU than its longest turn (a slice and a piece) x total
- * weight / its weight, a round of slices, and what the others may be owed after a pause. In
- * exclusive pools, and for a piece of the others that is in flight.
+ * No vGPU with work waits longer for the GPU than its longest turn (a slice, and a piece or what it
+ * has in flight while alone) x total weight / its weight, a round of slices, and what the others
+ * may be owed after a pause. A piece of another one may be in flight; in exclusive pools each of
+ * them that is behind may run one.
  */
 static double wait_bound(const struct pool *p, const struct vgpu *v)
 {
-	double turn = slice_of(p) + p->d.handover, one = 0, all = 0;
-	double own = (turn + v->length) * total_weight(p) / v->weight;
+	double turn = slice_of(p) + p->d.handover, one = LONE_NS, all = 0;
+	double longest = v->length > LONE_NS ? v->length : LONE_NS;
+	double own = (turn + longest) * total_weight(p) / v->weight;
 
 	for (int i = 0; i < p->n; i++) {
 		const struct vgpu *o = &p->v[i];
 
 		if (o == v)
 			continue;
-		all += o->length;
+		all += o->length > LONE_NS ? o->length : LONE_NS;
 		one = o->length > one ? o->length : one;
 	}
-	if (!SHORT_WAITS)
-		return own + 2.0 * sched_wait_bound(v->v) + all;
-	return own + p->n * turn + (p->n - 1.0) * CREDIT_NS + (p->exclusive ? one : 0);
+	return own + p->n * turn + (p->n - 1.0) * CREDIT_NS + (p->exclusive ? all : one);
 }
 
 static void check_wait(const struct pool *p, const struct vgpu *v)
@@ -225,12 +203,7 @@ static void issue(struct pool *p, struct vgpu *v)
 
 static bool tell_wants(struct pool *p, struct vgpu *v)
 {
-	bool wants = v->parked > 0;
-
-	if (open_gate(p, v) || p->stays)
-		wants |= v->flight > 0;
-	else if (v->flight)
-		wants = false;
+	bool wants = v->parked || v->flight;
 
 	if (!v->parked)
 		v->waits_since = SCHED_NEVER;
@@ -443,7 +416,6 @@ static void check_parts(struct pool *p)
 static void shares_hold(struct pool *p)
 {
 	pool_begin(p);
-	p->stays |= !p->exclusive && !LAG_KEPT;
 	fill(p, MOST);
 	history(p);
 	for (int i = 0; i < p->n; i++)
@@ -470,7 +442,6 @@ static void cheating_gains_nothing(struct pool *p)
 	double part;
 
 	pool_begin(p);
-	p->stays |= !p->exclusive && !LAG_KEPT;
 	fill(p, 4);
 	for (int i = 1; i < p->n; i++)
 		p->v[i].parked = DEEP;
