@@ -588,6 +588,27 @@ class Adoption(unittest.TestCase):
             s.mem_info()
             s.close()
 
+    def test_a_worker_that_is_killed_meanwhile(self):
+        """It is a failed session, whose program lives on; one that ended with its program is none."""
+        with PvgpuEnv() as env:
+            s = raw.Session(env.socket())
+            s.start()
+            p = env.popen([os.path.join(env.build, "programs", "occupy"), "1000000", "1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            env.wait_sessions(2)
+            workers = env.workers()
+            mine, = (int(v["pid"]) for n, v in env.sessions().items() if n == s.number)
+            env.kill_daemon()
+            os.kill(mine, signal.SIGKILL)
+            p.kill()
+            p.wait()
+            wait_for("the workers' end", lambda: not any(alive(w) for w in workers))
+            env.start()
+            self.assertEqual((env.read("/vgpu/vgpu0/sessions"), env.read("/vgpu/vgpu0/sessions-failed")), ("0", "1"))
+            self.assertEqual(env.read("/vgpu/vgpu0/last-reason"), f"session {s.number}: its worker died while there was no pvgpud")
+            s.close()
+            env.restart()
+            self.assertNotIn("died while", env.log().rpartition("found")[2])
+
     def test_a_guest_that_goes_meanwhile(self):
         with PvgpuEnv() as env:
             s = raw.Session(env.socket())

@@ -205,18 +205,69 @@ class Reset(unittest.TestCase):
             self.assertEqual(first.wait(LIMIT), 0)
             self.assertEqual(len(env.asked()), 1)
 
-    def test_a_pvgpud_that_stops_meanwhile(self):
+    def goes_on_without(self, sig):
+        """The command outlives its pvgpud: the next one does nothing with the GPU until it has ended, and then leaves it drained."""
         with Env(command="while [ ! -e $D/go ]; do sleep 0.1; done; touch $D/done") as env:
             self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
             self.assertTrue(env.write("/pool/default/reset", "1")["ok"])
             wait_for("the command", env.asked)
-            env.restart(signal.SIGTERM)
-            wait_for("it is drained", lambda: env.state() == 4)
-            self.assertEqual(env.read("/pool/default/reset"), "")
+            for _ in range(2):
+                env.restart(sig)
+                self.assertEqual((env.state(), env.read("/pool/default/reset")), (4, "running: the command"))
+                for key, value in (("health", "ok"), ("health", "drain"), ("reset", "1"), ("test", "1")):
+                    self.assertRegex(env.write(f"/pool/default/{key}", value)["reason"], "being reset")
+            self.assertEqual(env.read("/daemon/accounting"), "off: a GPU is being reset")
+            self.assertFalse(any("pvgpu-worker" in c or "pvgpu-health" in c for pid, c in marked_processes(env.mark).items() if pid != env.pid))
+            self.assertEqual((env.read("/daemon/workers-started"), env.log().count("resets the GPU")), ("0", 1))
             with open(os.path.join(env.dir, "go"), "w"):
                 pass
-            wait_for("the command's end", lambda: os.path.exists(os.path.join(env.dir, "done")))
+            wait_for("its end to be seen", lambda: env.read("/pool/default/reset") == "failed: pvgpud was started again while it ran")
+            self.assertTrue(os.path.exists(os.path.join(env.dir, "done")))
+            self.stays_drained(env, "pvgpud was started again while it ran")
             self.admitted(env)
+
+    def test_after_a_kill(self):
+        self.goes_on_without(signal.SIGKILL)
+
+    def test_after_a_hand_over(self):
+        self.goes_on_without(signal.SIGUSR1)
+
+    def test_after_a_stop(self):
+        self.goes_on_without(signal.SIGTERM)
+
+    def test_one_that_ends_meanwhile(self):
+        with Env(command="while [ ! -e $D/go ]; do sleep 0.1; done; touch $D/done") as env:
+            self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
+            self.assertTrue(env.write("/pool/default/reset", "1")["ok"])
+            wait_for("the command", env.asked)
+            env.kill_daemon()
+            with open(os.path.join(env.dir, "go"), "w"):
+                pass
+            wait_for("its end", lambda: not any("reset-command" in c for c in marked_processes(env.mark).values()))
+            env.start()
+            self.assertEqual((env.state(), env.read("/pool/default/reset")), (4, ""))
+            self.admitted(env)
+
+    def test_one_that_hangs_without_its_pvgpud(self):
+        """The next one ends it, with its children."""
+        with Env(command="sleep 100000 & sleep 100000", settings={"gpu_reset_timeout_s": 3600}) as env:
+            self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
+            self.assertTrue(env.write("/pool/default/reset", "1")["ok"])
+            wait_for("the command", env.asked)
+            env.settings["gpu_reset_timeout_s"] = 1
+            env.restart()
+            wait_for("its end", lambda: "the reset's command has ended at last" in env.log())
+            wait_for("its children's end", lambda: not any("sleep 100000" in c for c in marked_processes(env.mark).values()))
+            self.stays_drained(env, r"\S+/reset-command did not end within 1 s")
+            self.admitted(env)
+
+    def test_one_that_cannot_be_recorded(self):
+        with Env(command="exit 0") as env:
+            self.assertEqual(env.ctl("gpu", "drain", "default").returncode, 0)
+            os.symlink("/dev/full", os.path.join(env.run_dir, "faults.new"))
+            self.assertRegex(env.write("/pool/default/reset", "1")["reason"], "no reset: it could not be put on record.*No space left on device")
+            self.assertEqual(env.asked(), [])
+            self.assertEqual(env.ctl("gpu", "reset", "default", "--timeout", str(LIMIT)).returncode, 0, env.log_tail())
 
     def test_other_gpus_go_on(self):
         with Pools({"a": "memory=16M,pool=fast", "b": "memory=16M,pool=slow"}) as env:

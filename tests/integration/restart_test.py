@@ -15,7 +15,7 @@ import unittest
 from unittest import mock
 
 import rawclient as raw
-from pvgpu_env import PvgpuEnv, alive, program, state_of, wait_for
+from pvgpu_env import LIMIT, MARK, PvgpuEnv, alive, cgroups, marked_processes, program, state_of, wait_for
 
 NANOSLEEP = "35"  # x86-64
 RESTART_S = 5     # RESTART_MS of libpvgpu/link/local.c
@@ -104,6 +104,24 @@ class Restart(unittest.TestCase):
             p.send_signal(signal.SIGCONT)
             out, err = p.communicate(timeout=240)
             self.assertEqual(p.returncode, 0, err)
+
+    def test_opening_at_a_hand_over(self):
+        """A program whose worker is not ready when pvgpud ends asks the next one."""
+        for sig in (signal.SIGUSR1, signal.SIGKILL):
+            with self.subTest(sig), PvgpuEnv() as env:
+                env.wait_spare()
+                worker, = (pid for pid, c in marked_processes(env.mark).items() if "pvgpu-worker" in c)
+                os.kill(worker, signal.SIGSTOP)
+                p = env.popen([os.path.join(env.build, "programs", "vecadd")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                wait_for("its session", lambda: env.read("/vgpu/vgpu0/sessions") == "1")
+                # The time for which it waits begins when its connection breaks: it sleeps until then.
+                env.kill_daemon(sig)
+                wait_for("its next try", lambda: p.poll() is not None or stopped_asleep(p.pid))
+                env.start()
+                os.kill(worker, signal.SIGCONT)
+                p.send_signal(signal.SIGCONT)
+                out, err = p.communicate(timeout=240)
+                self.assertEqual(p.returncode, 0, err)
 
     def test_gone_while_it_waits(self):
         """The time for which a program waits for a restarted pvgpud begins when that goes, not with its own first try."""
@@ -223,6 +241,78 @@ class XenstoreLost(unittest.TestCase):
             self.assertEqual(env.daemon.wait(60), 0)
             self.start()
             env.start()
+
+
+SLOW_CHECK = """#!/bin/sh
+case "$*" in *--sandbox-check*)
+	: >{dir}/checks
+	while [ ! -e {dir}/go ]; do sleep 0.02; done ;;
+esac
+exec {worker} "$@"
+"""
+
+
+class SlowStart(PvgpuEnv):
+    """pvgpud whose start takes until go()."""
+
+    def __init__(self):
+        super().__init__()
+        path = os.path.join(self.dir, "worker")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(SLOW_CHECK.format(dir=self.dir, worker=program("pvgpu-worker", self.build)))
+        os.chmod(path, 0o755)
+        # Other users than the test's cannot enter its folder.
+        os.chmod(self.dir, 0o755)
+        self.settings["worker"] = path
+
+    def begin(self):
+        with open(self.log_path, "ab") as log:
+            self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, MARK: self.mark})
+        wait_for("the trial of its sandbox", lambda: os.path.exists(os.path.join(self.dir, "checks")))
+
+    def go(self):
+        with open(os.path.join(self.dir, "go"), "w", encoding="ascii"):
+            pass
+
+
+@unittest.skipIf(os.environ.get("PVGPU_SANDBOX", "full") == "off", "without a sandbox there is no trial of it")
+class Signals(unittest.TestCase):
+    """They come while pvgpud starts."""
+
+    def test_hup(self):
+        env = SlowStart()
+        self.addCleanup(env.remove)
+        env.begin()
+        env.daemon.send_signal(signal.SIGHUP)
+        env.go()
+        wait_for("pvgpud", env.up)
+        wait_for("the reload", lambda: "reload: " in env.log())
+        env.stop()
+        env.check_clean()
+
+    def test_ends(self):
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            with self.subTest(sig):
+                env = SlowStart()
+                self.addCleanup(env.remove)
+                env.begin()
+                env.daemon.send_signal(sig)
+                env.go()
+                self.assertEqual(env.daemon.wait(LIMIT), 0, env.log())
+                # After a hand-over the next one finds what is left.
+                if sig != signal.SIGUSR1:
+                    env.check_clean()
+
+    def test_a_trial_that_fails(self):
+        """It leaves no folder of workers' cgroups."""
+        env = SlowStart()
+        self.addCleanup(env.remove)
+        with open(env.settings["worker"], "w", encoding="ascii") as f:
+            f.write("#!/bin/sh\nexit 7\n")
+        with open(env.log_path, "ab") as log:
+            done = subprocess.run(env.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, MARK: env.mark}, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(cgroups(env.mark), [])
 
 
 def stopped_asleep(pid):

@@ -358,6 +358,19 @@ static void on_hand_over(struct ev_loop *loop, ev_signal *s, int events)
 	ev_break(d->loop, EVBREAK_ALL);
 }
 
+/* A signal that comes before the loop does is handled in it: a start that is cut short leaves
+ * folders behind, and SIGHUP is no reason to end. Children have none blocked. */
+static void keep_signals(int how)
+{
+	static const int handled[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned int i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		sigaddset(&set, handled[i]);
+	sigprocmask(how, &set, NULL);
+}
+
 static struct options options;
 static int arguments_n;
 static char **arguments;
@@ -435,7 +448,7 @@ static void finish(struct daemon *d)
 	snapshot_close(d);
 	/* First, so that Xen guests whose sessions go on get no refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
-	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
+	open_drop_all(d);
 	share_stop(d, d->worker_n);
 	watchdog_stop(d);
 	faults_save(d);
@@ -466,6 +479,17 @@ static void finish(struct daemon *d)
 	sandbox_stop(d);
 	ev_loop_destroy(d->loop);
 	config_free(&d->cfg);
+}
+
+static int prepare(struct daemon *d)
+{
+	if (scrub_check(SCRUB_PARAMS, d->cfg.allow_no_scrub) < 0 || find_programs(&d->cfg) < 0 ||
+	    sandbox_start(d) < 0 || cgroup_start(d) < 0)
+		return -1;
+	if (sandbox_check(d) == 0)
+		return 0;
+	cgroup_stop(d);
+	return -1;
 }
 
 static void raise_files_limit(void)
@@ -505,6 +529,7 @@ int main(int argc, char **argv)
 	struct options *o = &options;
 	int r;
 
+	keep_signals(SIG_BLOCK);
 	config_init(&d.cfg);
 	r = parse(o, &d.cfg, argc, argv);
 	if (r || o->check)
@@ -518,9 +543,7 @@ int main(int argc, char **argv)
 		log_warning("the log stays on standard error: %s: %s",
 			    d.cfg.log_syslog ? "/dev/log" : "the journal", strerror(-r));
 	/* The run directory last: what fails before it leaves nothing there. */
-	if (scrub_check(SCRUB_PARAMS, d.cfg.allow_no_scrub) < 0 || find_programs(&d.cfg) < 0 ||
-	    sandbox_start(&d) < 0 || cgroup_start(&d) < 0 || sandbox_check(&d) < 0 ||
-	    make_run_dir(&d) < 0)
+	if (prepare(&d) < 0 || make_run_dir(&d) < 0)
 		return 1;
 	if (o->simulated)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);
@@ -547,6 +570,7 @@ int main(int argc, char **argv)
 	ev_signal_start(d.loop, &intr);
 	ev_signal_start(d.loop, &usr1);
 	ev_signal_start(d.loop, &hup);
+	keep_signals(SIG_UNBLOCK);
 	r = start(&d);
 	if (r == 0) {
 		alive_start(d.loop);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/held.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
@@ -120,6 +121,11 @@ void xenbus_changed(struct xen_vgpu *x)
 
 void xenbus_host_changed(struct daemon *d)
 {
+}
+
+uint64_t process_started(pid_t pid)
+{
+	return 0;
 }
 
 void faults_save(struct daemon *d)

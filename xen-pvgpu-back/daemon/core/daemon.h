@@ -101,8 +101,10 @@ enum reset_state {
 struct reset {
 	struct pool *p; /* NULL: none yet */
 	enum reset_state state;
-	pid_t pid;      /* of the command */
-	int pidfd, out; /* -1: it does not run */
+	pid_t pid;        /* of the command; 0: it does not run */
+	uint64_t started; /* core/process.h */
+	bool resumed;     /* a former pvgpud started it */
+	int pidfd, out;   /* -1: it does not run */
 	ev_io exit_io, out_io;
 	ev_timer timer;
 	uint64_t end_ms;    /* of the time for what ends before the command */
@@ -307,7 +309,8 @@ struct daemon {
 	struct share *share;
 	SLIST_HEAD(, fault_record) fault_records;
 	ev_timer watchdog;
-	bool stopping, hand_over;
+	bool stopping;
+	bool hand_over; /* it ends, and the next pvgpud serves its sockets and sessions */
 	char *live_pools, *live_groups; /* as pool_live and group_live had them last; NULL: never */
 	char unsaved[160]; /* faults_file.c: why the last state was not written; "": it was */
 	char waits[1024];  /* settings of pvgpud.conf that wait for the next start; "": none */

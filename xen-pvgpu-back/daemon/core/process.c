@@ -12,6 +12,8 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -70,6 +72,32 @@ static int spawn(const struct process *p, pid_t *pid)
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&fa);
 	return err;
+}
+
+uint64_t process_started(pid_t pid)
+{
+	char path[32], text[1024], *end;
+	uint64_t ticks = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	/* "77 (name) S 1 ...": the name may have brackets, what follows has none. It is the 22nd.
+	 */
+	end = strrchr(text, ')');
+	for (int field = 2; end && field < 22; field++)
+		end = strchr(end + 1, ' ');
+	if (end)
+		ticks = strtoull(end, NULL, 10);
+	/* A zombie has ended. */
+	return strstr(text, ") Z ") ? 0 : ticks;
 }
 
 static int join(int cgroup)

@@ -4,6 +4,7 @@
 #define PVGPU_DAEMON_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Above the numbers that a process of ours is given. */
@@ -26,6 +27,9 @@ int process_file(int fd);
 
 /* In a session of its own, with no signal blocked or ignored. 0 or an errno. */
 int process_spawn(const struct process *p, pid_t *pid);
+/* When it started, in clock ticks since the machine's start, which tells it from a later process
+ * with that number; 0: there is none. */
+uint64_t process_started(pid_t pid);
 /* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or
  * an errno. */
 int process_try(int cgroup);

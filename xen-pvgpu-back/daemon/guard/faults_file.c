@@ -13,6 +13,7 @@
 
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/reset.h"
 
 static void path_of(const struct daemon *d, const char *suffix, char out[CONFIG_PATH + 16])
 {
@@ -87,11 +88,14 @@ static json_t *make_pools(const struct daemon *d)
 
 	for (unsigned int i = 0; i < d->pool_n; i++) {
 		const struct canary *c = &d->pools[i]->canary;
+		uint64_t started;
+		const pid_t reset = reset_process(d->pools[i], &started);
 
 		if (c->unhealthy)
 			json_object_set_new(pools, d->pools[i]->cfg.name,
-					    json_pack("{s:s, s:b}", "reason", c->reason, "locked",
-						      (int)c->locked));
+					    json_pack("{s:s, s:b, s:i, s:I}", "reason", c->reason,
+						      "locked", (int)c->locked, "reset", (int)reset,
+						      "started", (json_int_t)started));
 	}
 	return pools;
 }
@@ -156,6 +160,8 @@ static void read_pool(struct daemon *d, const char *name, json_t *o)
 
 	if (!p || !reason)
 		return;
+	/* First: what follows writes the file anew. */
+	reset_resume(p, (pid_t)number_of(o, "reset"), number_of(o, "started"));
 	if (json_is_true(json_object_get(o, "locked")))
 		canary_lock(p, "%s", reason);
 	else

@@ -23,6 +23,7 @@
 #include "xen-pvgpu-back/daemon/core/above.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/core/process.h"
+#include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 
 #define AGAIN_S     1. /* from its end to the restart; doubles */
@@ -48,6 +49,8 @@ struct health {
 	size_t have;
 	char uuid[HEALTH_DEVICES][UUID];
 };
+
+static const char being_reset[] = "a GPU is being reset";
 
 static void start(struct health *h);
 
@@ -312,6 +315,12 @@ void health_start(struct daemon *d)
 		set_off(h, "libnvml is empty");
 		return;
 	}
+	for (unsigned int i = 0; i < d->pool_n; i++)
+		h->paused |= reset_runs(d->pools[i]);
+	if (h->paused) {
+		set_off(h, being_reset);
+		return;
+	}
 	strcpy(h->state, "off: starting");
 	start(h);
 }
@@ -337,7 +346,7 @@ void health_pause(struct daemon *d)
 		return;
 	h->paused = true;
 	ev_timer_stop(d->loop, &h->again);
-	end_it(h, "a GPU is being reset");
+	end_it(h, "%s", being_reset);
 }
 
 void health_restart(struct daemon *d)

@@ -18,6 +18,7 @@
 #include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
+#include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/strangers.h"
 
 #define STEP_S  0.05 /* between two looks at what must end before the command */
@@ -143,9 +144,14 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 	hear(r);
 	waitid(P_PID, (id_t)r->pid, &si, WEXITED | WNOHANG);
 	close_command(r);
+	r->pid = 0;
 	if (r->state == RESET_FAILED) {
 		log_info("pool %s: the reset's command has ended at last", p->cfg.name);
 		give_back(r);
+		return;
+	}
+	if (r->resumed) {
+		fail(r, "pvgpud was started again while it ran");
 		return;
 	}
 	if (si.si_code != CLD_EXITED || si.si_status) {
@@ -193,9 +199,23 @@ static int spawn(struct reset *r, int out)
 	return err;
 }
 
-static void run(struct reset *r)
+/* The command runs: r->pidfd and r->out are set. */
+static void watch(struct reset *r)
 {
 	struct ev_loop *loop = r->p->d->loop;
+
+	r->state = RESET_RUNS;
+	ev_io_init(&r->exit_io, on_exit_, r->pidfd, EV_READ);
+	ev_io_init(&r->out_io, on_out, r->out, EV_READ);
+	r->exit_io.data = r->out_io.data = r;
+	ev_io_start(loop, &r->exit_io);
+	if (r->out >= 0)
+		ev_io_start(loop, &r->out_io);
+	wait_s(r, r->p->d->cfg.gpu_reset_s);
+}
+
+static void run(struct reset *r)
+{
 	int p[2], err;
 
 	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -216,14 +236,11 @@ static void run(struct reset *r)
 		fail(r, "gpu_reset = %.100s: %s", r->p->d->cfg.gpu_reset, strerror(err));
 		return;
 	}
-	r->state = RESET_RUNS;
+	r->started = process_started(r->pid);
 	r->out = p[0];
-	ev_io_init(&r->exit_io, on_exit_, r->pidfd, EV_READ);
-	ev_io_init(&r->out_io, on_out, r->out, EV_READ);
-	r->exit_io.data = r->out_io.data = r;
-	ev_io_start(loop, &r->exit_io);
-	ev_io_start(loop, &r->out_io);
-	wait_s(r, r->p->d->cfg.gpu_reset_s);
+	watch(r);
+	/* For the next pvgpud, which must not use the GPU meanwhile. */
+	faults_save(r->p->d);
 }
 
 /* ---- what must end before ---- */
@@ -346,6 +363,35 @@ static bool is_refused(struct pool *p, struct reset *said)
 	return is_used(p, said) || is_shared(p, said);
 }
 
+static void init(struct reset *r, struct pool *p)
+{
+	*r = (struct reset){.p = p, .state = RESET_EMPTIES, .pidfd = -1, .out = -1};
+	ev_timer_init(&r->timer, on_timer, 0., 0.);
+	r->timer.data = r;
+	p->no_workers = true;
+}
+
+void reset_resume(struct pool *p, pid_t pid, uint64_t started)
+{
+	const int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+
+	/* Looked at while the pidfd holds it, so that it is the one that is watched. */
+	if (fd < 0 || !started || process_started(pid) != started) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	log_warning("pool %s: the reset that a former pvgpud began still runs, as process %d: its "
+		    "GPU waits for that",
+		    p->cfg.name, (int)pid);
+	init(&p->reset, p);
+	p->reset.pid = pid;
+	p->reset.started = started;
+	p->reset.pidfd = fd;
+	p->reset.resumed = true;
+	watch(&p->reset);
+}
+
 int reset_start(struct pool *p, char *why, size_t cap)
 {
 	struct reset *r = &p->reset;
@@ -356,11 +402,15 @@ int reset_start(struct pool *p, char *why, size_t cap)
 		snprintf(why, cap, "pool %s: no reset: %s", p->cfg.name, said.why);
 		return -1;
 	}
-	*r = (struct reset){.p = p, .state = RESET_EMPTIES, .pidfd = -1, .out = -1};
+	faults_save(p->d);
+	if (p->d->unsaved[0]) {
+		snprintf(why, cap,
+			 "pool %s: no reset: it could not be put on record for the next pvgpud: %s",
+			 p->cfg.name, p->d->unsaved);
+		return -1;
+	}
+	init(r, p);
 	r->end_ms = now_ms() + EMPTY_S * UINT64_C(1000);
-	ev_timer_init(&r->timer, on_timer, 0., 0.);
-	r->timer.data = r;
-	p->no_workers = true;
 	canary_hold(p);
 	canary_drain(p); /* the reason of an earlier reset that failed is none any more */
 	TAILQ_FOREACH(w, &p->d->workers, link)
@@ -376,6 +426,12 @@ int reset_start(struct pool *p, char *why, size_t cap)
 bool reset_runs(const struct pool *p)
 {
 	return p->reset.state > RESET_NONE && p->reset.state < RESET_DONE;
+}
+
+pid_t reset_process(const struct pool *p, uint64_t *started)
+{
+	*started = p->reset.started;
+	return p->reset.pid;
 }
 
 void reset_text(const struct pool *p, char *out, size_t cap)

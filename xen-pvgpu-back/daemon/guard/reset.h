@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct daemon;
 struct pool;
@@ -20,9 +22,14 @@ struct pool;
 int reset_start(struct pool *p, char *why, size_t cap);
 /* From its start to its end. */
 bool reset_runs(const struct pool *p);
+/* The process of its command, and when that started (core/process.h); 0: none runs. */
+pid_t reset_process(const struct pool *p, uint64_t *started);
+/* A former pvgpud's, which is on record. As long as it runs the GPU has no worker, is not admitted
+ * and not reset; then it stays drained, since nobody knows how the reset ended. */
+void reset_resume(struct pool *p, pid_t pid, uint64_t started);
 /* "", "running: ...", "done" or "failed: why". */
 void reset_text(const struct pool *p, char *out, size_t cap);
-/* pvgpud ends. A command that runs goes on. */
+/* pvgpud ends. A command that runs goes on, and is on record. */
 void reset_stop(struct daemon *d);
 
 #endif

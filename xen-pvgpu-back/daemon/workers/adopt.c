@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/daemon/core/held.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
@@ -213,6 +214,33 @@ struct worker *adopt_recorded(struct vgpu *v, unsigned int id, uint32_t number)
 	return w;
 }
 
+/* Did the program run before the session, and does it run now? */
+static bool program_lives(const struct held_session *s)
+{
+	const uint64_t ticks =
+		s->guest && s->guest <= INT32_MAX ? process_started((pid_t)s->guest) : 0;
+
+	return ticks && ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK) <= s->started_ms;
+}
+
+/* The worker of a session ended while there was no pvgpud. It is a failure where its program lives
+ * on: otherwise it ended with that. A guest of the Xen link is told. */
+static void died(struct daemon *d, const struct named *n)
+{
+	struct vgpu *v = daemon_vgpu(d, n->vgpu);
+	struct held *h = n->number || !v ? NULL : held_take(d->held, n->id);
+
+	if (v && n->number)
+		xenctl_lost(v, n->number);
+	if (h && program_lives(held_session(h))) {
+		v->failed++;
+		snprintf(v->last_reason, sizeof(v->last_reason),
+			 "session %u: its worker died while there was no pvgpud", n->id);
+		log_warning("vgpu %s: %s", v->cfg.name, v->last_reason);
+	}
+	held_end(h);
+}
+
 static void adopt(struct daemon *d, const char *file, const struct named *n)
 {
 	struct vgpu *v = NULL;
@@ -232,10 +260,8 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	} else if (peer.pidfd >= 0) {
 		log_warning("workers/%s: not adopted: its uid is %u, pvgpud's is %u", file,
 			    peer.uid, geteuid());
-	} else if (n->number) {
-		v = daemon_vgpu(d, n->vgpu);
-		if (v)
-			xenctl_lost(v, n->number);
+	} else {
+		died(d, n);
 	}
 	if (!w) {
 		if (fd >= 0)

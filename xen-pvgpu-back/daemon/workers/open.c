@@ -77,6 +77,12 @@ void open_refuse_all(struct daemon *d, struct vgpu *v, int error, const char *re
 	}
 }
 
+void open_drop_all(struct daemon *d)
+{
+	while (!TAILQ_EMPTY(&d->openings))
+		open_drop(TAILQ_FIRST(&d->openings));
+}
+
 void open_refuse_user(struct vgpu *v, uint32_t user, int error, const char *reason)
 {
 	struct opening *o, *next;

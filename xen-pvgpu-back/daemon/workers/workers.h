@@ -71,6 +71,8 @@ void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
 int open_ask(struct opening *o, char reason[CHECK_REASON]);
 void open_refuse(struct opening *o, int error, const char *reason);
 void open_drop(struct opening *o); /* without an answer */
+/* Guests of the local link ask the next pvgpud. */
+void open_drop_all(struct daemon *d);
 /* Those of the pool that have no worker. */
 void open_refuse_waiting(struct pool *p, int error, const char *reason);
 /* vGPUs of which one waits for a worker: one is started for each of them at a time. */

@@ -322,7 +322,7 @@ static void lost(struct xenbus *b, int err)
 	b->stopping = true;
 	if (d->stopping)
 		return;
-	d->failed = true;
+	d->failed = d->hand_over = true;
 	ev_break(d->loop, EVBREAK_ALL);
 }
 
