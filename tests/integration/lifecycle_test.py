@@ -184,6 +184,20 @@ class Sessions(unittest.TestCase):
                     s.start()
 
 
+    def test_a_spare_that_is_silent_is_replaced(self):
+        """The session goes to another worker; that of a worker that takes it has more time."""
+        with PvgpuEnv() as env:
+            env.wait_spare()
+            spare = next(p for p, cmd in marked_processes(env.mark).items() if "pvgpu-worker" in cmd)
+            os.kill(spare, signal.SIGSTOP)
+            with raw.Session(env.socket()) as s:
+                s.start()
+                self.assertNotIn(spare, env.workers())
+            wait_for("the silent worker's end", lambda: not alive(spare))
+            self.assertIn("did not take its session", env.log())
+            self.assertEqual(env.read("/vgpu/vgpu0/sessions-failed"), "0")
+
+
 class Garbage(unittest.TestCase):
     def setUp(self):
         self.env = self.enterContext(PvgpuEnv())

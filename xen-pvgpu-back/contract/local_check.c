@@ -131,6 +131,7 @@ struct row {
 #define IN(s) (1u << (s))
 static const struct row from_worker[] = {
 	{PVGPU_SUP_READY, IN(CHECK_STARTING), "READY"},
+	{PVGPU_SUP_TAKEN, IN(CHECK_SERVING), "TAKEN"},
 	{PVGPU_SUP_SEALED, IN(CHECK_SERVING), "SEALED"},
 	{PVGPU_SUP_LEASE, IN(CHECK_SERVING), "LEASE"},
 	{PVGPU_SUP_RETURN, IN(CHECK_SERVING), "RETURN"},

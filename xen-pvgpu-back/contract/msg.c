@@ -59,6 +59,13 @@ bool msg_is_behind(int sock)
 	       !getsockopt(sock, SOL_SOCKET, SO_SNDBUF, &room, &n) && unread > room / 2;
 }
 
+size_t msg_unread(int sock)
+{
+	int bytes = 0;
+
+	return sock < 0 || ioctl(sock, SIOCINQ, &bytes) < 0 ? 0 : (size_t)bytes;
+}
+
 static void take_fds(struct msghdr *h, unsigned int max_fds, struct msg_in *in)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {

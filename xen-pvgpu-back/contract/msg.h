@@ -15,6 +15,8 @@
 int msg_send(int sock, const void *msg, size_t len, const int *fds, unsigned int n);
 /* More than half of the socket's buffer is unread by the peer. */
 bool msg_is_behind(int sock);
+/* Bytes that can be read; sock -1: none. */
+size_t msg_unread(int sock);
 
 struct msg_in {
 	size_t len;     /* of the message on the wire; may exceed the buffer */

@@ -6,7 +6,8 @@
  * A spare worker is started with the control socket as fd 3 and a bound adoption socket as fd 4.
  * The worker itself listens on the latter, so that the socket carries the worker's credentials. It
  * prepares (loads libcuda, initialises) and sends PVGPU_SUP_READY. pvgpud gives it a session with
- * PVGPU_SUP_ASSIGN; the worker maps the memory that came along, seals itself and sends
+ * PVGPU_SUP_ASSIGN; the worker says PVGPU_SUP_TAKEN at once, or another one gets the session. It
+ * maps the memory that came along, seals itself and sends
  * PVGPU_SUP_SEALED. A worker serves one session and exits.
  *
  * A control socket that hangs up means that pvgpud is gone. A spare worker then exits. A worker
@@ -75,6 +76,7 @@ enum pvgpu_sup_kind {
 	PVGPU_SUP_CANARIED = 18, /* worker, which then exits: a = 0, or the CUresult (2: the GPU's
 				    memory is full, which says nothing about the GPU), or 1000 for a
 				    wrong result; b = microseconds that the kernel took; reason */
+	PVGPU_SUP_TAKEN = 19,    /* worker: has read ASSIGN */
 };
 
 /* Alongside ASSIGN, in this order. The pidfd is missing for a guest process in another pid

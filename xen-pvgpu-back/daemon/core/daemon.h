@@ -237,7 +237,8 @@ struct worker {
 	struct pool *pool;
 	unsigned int id; /* also its session's number */
 	enum check_worker_state state;
-	bool ready; /* sent READY, or was adopted */
+	bool ready;  /* sent READY, or was adopted */
+	bool silent; /* did not take its session: that goes to another worker */
 	bool sealed, adopted, killed;
 	bool surplus; /* it was ended because it was one too many */
 	pid_t pid;

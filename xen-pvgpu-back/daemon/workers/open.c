@@ -39,7 +39,7 @@ void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
 	o->user = 0;
 	o->asked = false;
 	o->w = NULL;
-	o->tries = 0;
+	o->tries = o->silent = 0;
 	ev_timer_init(&o->limit, on_limit, 0., 0.);
 	o->limit.data = o;
 	start_limit(o, d->cfg.open_ms);
@@ -155,7 +155,9 @@ void open_failed(struct worker *w)
 	w->opening = NULL;
 	o->w = NULL;
 	o->ops->unmake(o);
-	if (w->end >= 0 || ++o->tries == TRIES)
+	/* On a busy machine the next one is given more time, until the guest's is over. */
+	o->silent += w->silent;
+	if (w->end >= 0 || (!w->silent && ++o->tries == TRIES))
 		open_refuse(o, ENODEV, w->reason);
 }
 

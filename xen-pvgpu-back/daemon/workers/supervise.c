@@ -5,12 +5,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,35 +25,29 @@
 #define EXIT_MS     2000u /* from a hang-up to the exit */
 #define RETRY_S     0.25  /* after the first worker that failed to start; doubles */
 #define RETRY_MAX_S 30.
+#define TAKE_MS     1000u /* from a session's assignment to the worker's answer */
 #define SURPLUS_S   2.    /* from more spare workers than wanted to their end */
 #define REFILL_S    0.003 /* the session that took the last spare worker is under way by then */
 #define LATE_S      0.02  /* after a deadline, for what is unread; LATE_MOST times */
 #define LATE_MOST   64u
 
-static const char takes_long[] = "did not take its session in time";
+static const char takes_long[] = "did not begin its session in time";
+static const char is_silent[] = "did not take its session: another worker gets it";
 
 static void on_message(struct worker *w);
-
-static size_t unread(const struct worker *w)
-{
-	int bytes = 0;
-
-	if (w->control < 0 || ioctl(w->control, SIOCINQ, &bytes) < 0)
-		return 0;
-	return (size_t)bytes / sizeof(struct pvgpu_sup);
-}
 
 /* Timers run before sockets: where pvgpud was late, what the worker has sent is read first. */
 static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct worker *w = t->data;
 
-	if (unread(w) && w->late < LATE_MOST) {
+	if (msg_unread(w->control) && w->late < LATE_MOST) {
 		w->late++;
 		ev_timer_set(t, LATE_S, 0.);
 		ev_timer_start(loop, t);
 		return;
 	}
+	w->silent = w->why == is_silent;
 	worker_kill(w, "%s", w->why);
 }
 
@@ -70,7 +62,8 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *t, int events)
 /* The worker's budget is used up. Its death is seen on its pidfd all the same. */
 static void make_pause(struct worker *w, uint64_t now)
 {
-	if (budget_flooded(&w->budget, &budget_worker, unread(w) >= BUDGET_UNREAD, now))
+	if (budget_flooded(&w->budget, &budget_worker,
+			   msg_unread(w->control) / sizeof(struct pvgpu_sup) >= BUDGET_UNREAD, now))
 		faults_kill(w, FAULT_PROTOCOL,
 			    "floods its control socket: over %u messages a second for %" PRIu64
 			    " s",
@@ -194,14 +187,14 @@ void supervise_watch_guest(struct worker *w, int pidfd)
 static void end_session(struct worker *w)
 {
 	struct vgpu *v = w->vgpu;
-	bool failed = w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL ||
-		      w->end == PVGPU_END_FAILED;
+	bool failed = !w->silent && (w->killed || w->end < 0 || w->end == PVGPU_END_PROTOCOL ||
+				     w->end == PVGPU_END_FAILED);
 
 	share_worker_gone(w);
 	v->sessions--;
 	w->d->session_n--;
 	v->failed += failed;
-	v->kills += w->killed;
+	v->kills += w->killed && !w->silent;
 	snprintf(v->last_reason, sizeof(v->last_reason), "session %u: %s", w->id, w->reason);
 	log_line(failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s: ended: %s", worker_name(w),
 		 w->reason);
@@ -430,7 +423,7 @@ void supervise_assigned(struct worker *w, struct vgpu *v)
 	cgroup_weigh(w);
 	if (v->xen)
 		xenbus_changed(v->xen);
-	worker_deadline(w, w->d->cfg.start_ms, takes_long);
+	worker_deadline(w, TAKE_MS << (w->opening->silent < 5 ? w->opening->silent : 5), is_silent);
 	watchdog_wake(w->d);
 }
 
@@ -534,10 +527,14 @@ static void handle(struct worker *w, const struct pvgpu_sup *m)
 	case PVGPU_SUP_READY:
 		ready(w, m);
 		break;
+	case PVGPU_SUP_TAKEN:
+		if (w->why == is_silent)
+			worker_deadline(w, w->d->cfg.start_ms, takes_long);
+		break;
 	case PVGPU_SUP_SEALED:
 		w->sealed = true;
 		/* Another deadline stays: the guest has gone or has closed the session. */
-		if (w->why == takes_long)
+		if (w->why == takes_long || w->why == is_silent)
 			worker_deadline(w, 0, NULL);
 		open_sealed(w);
 		break;

@@ -18,7 +18,7 @@ struct opening {
 	struct vgpu *vgpu;
 	bool asked;       /* waits for a worker */
 	struct worker *w; /* the worker that prepares for the session */
-	unsigned int tries;
+	unsigned int tries, silent; /* workers that died; that did not take it */
 	ev_timer limit;
 	uint32_t cmd_size, rep_size;
 	uint32_t number, user; /* as in struct worker */

@@ -273,6 +273,7 @@ static int serve(struct worker *w)
 		return check_gpu(w, &m.head);
 	if (r)
 		return r < 0;
+	control_say(w, PVGPU_SUP_TAKEN, 0, 0, NULL);
 	take_info(w, &m);
 	lease_init(w, w->info.quota);
 	r = link_take(w, &m, fds, n, reason, sizeof(reason));
