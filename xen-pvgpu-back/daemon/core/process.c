@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -228,4 +229,26 @@ int process_lock(int fd)
 		nanosleep(&step, NULL);
 	}
 	return 0;
+}
+
+uint64_t process_start_time(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char path[32], text[1024];
+	const char *p = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fgets(text, sizeof(text), f))
+		p = strrchr(text, ')'); /* a name may have any character */
+	fclose(f);
+	if (!p || sscanf(p,
+			 ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			 "%*d %*d %llu",
+			 &ticks) != 1)
+		return 0;
+	return ticks;
 }

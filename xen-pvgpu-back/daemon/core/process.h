@@ -4,6 +4,7 @@
 #define PVGPU_DAEMON_PROCESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Above the numbers that a process of ours is given. */
@@ -29,6 +30,9 @@ int process_spawn(const struct process *p, pid_t *pid);
 /* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or
  * an errno. */
 int process_try(int cgroup);
+/* When it was started, in ticks since the boot: with it a pid names one process of a boot. 0: there
+ * is none. */
+uint64_t process_start_time(pid_t pid);
 /*
  * Locks a file for one pvgpud at a time. A child that a killed pvgpud was just starting holds its
  * locks until it runs its program: so much time is given. 0, or -1 with errno, EWOULDBLOCK: another
