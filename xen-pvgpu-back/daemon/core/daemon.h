@@ -21,6 +21,7 @@
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/daemon/core/socket_file.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 #include "xen-pvgpu-back/daemon/rules/budget.h"
 #include "xen-pvgpu-back/daemon/rules/judge.h"
@@ -193,6 +194,7 @@ struct vgpu {
 	uint64_t ticked;                 /* share.c: its statistics at the last tick */
 	bool fresh;                      /* no former use was on record */
 	int fd; /* listening socket; -1: closed, or the vGPU is not configured any more */
+	struct socket_file socket_file;
 	ev_io io;
 	ev_timer tell; /* delays the report of changed memory to sessions, so that many changes make
 			  one report */
@@ -200,17 +202,19 @@ struct vgpu {
 	ev_timer pause;            /* it is used up: none is accepted */
 	struct ledger ledger;
 	TAILQ_HEAD(, claim) claims;
-	unsigned int sessions;  /* now */
-	unsigned int openings;  /* guests waiting for a session */
-	uint64_t served;        /* number of the last opening that got a worker; 0: none */
-	uint64_t counted;       /* of the last count of those that wait */
-	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
-	uint64_t kills;         /* of these, ended by pvgpud */
-	bool drain;             /* takes no new session */
-	bool unsettled;         /* its place waits for a prediction of latencies */
-	uint64_t predicted_us;  /* goals.c: 99 of 100 waits; 0: it has no latency goal */
-	char last_reason[160];  /* why the last session ended */
-	char ctl_name[40];      /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
+	unsigned int sessions;       /* now */
+	unsigned int openings;       /* guests waiting for a session */
+	uint64_t served;             /* number of the last opening that got a worker; 0: none */
+	uint64_t counted;            /* of the last count of those that wait */
+	uint64_t total, failed;      /* sessions ever; of these, ended by a failure or a breach */
+	uint64_t kills;              /* of these, ended by pvgpud */
+	uint64_t refused;            /* openings that got no session */
+	char refusing[CHECK_REASON]; /* why the latest opening got none; "": it did */
+	bool drain;                  /* takes no new session */
+	bool unsettled;              /* its place waits for a prediction of latencies */
+	uint64_t predicted_us;       /* goals.c: 99 of 100 waits; 0: it has no latency goal */
+	char last_reason[160];       /* why the last session ended */
+	char ctl_name[40];           /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
 	struct quarantine quarantine;
 	struct account_vgpu account;
 	struct judge judge;          /* account.c: of the memory of all its sessions */
@@ -282,8 +286,7 @@ struct worker {
 struct daemon {
 	struct ev_loop *loop;
 	struct config cfg;
-	int lock;        /* of the run directory */
-	int workers_dir; /* O_PATH of <run_dir>/workers */
+	int workers_dir; /* <run_dir>/workers, locked */
 	struct held_file *held;
 	struct pool **pools;
 	unsigned int pool_n; /* at least one */
