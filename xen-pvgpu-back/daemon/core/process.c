@@ -231,6 +231,18 @@ int process_lock(int fd)
 	return 0;
 }
 
+int process_reap(pid_t pid, siginfo_t *si, uint64_t *peak_kib)
+{
+	struct rusage used = {0};
+	long r;
+
+	si->si_pid = 0;
+	/* libc's waitid() does not tell of resources. */
+	r = syscall(SYS_waitid, P_PID, pid, si, WEXITED | WNOHANG, &used);
+	*peak_kib = r == 0 && si->si_pid ? (uint64_t)used.ru_maxrss : 0;
+	return (int)r;
+}
+
 uint64_t process_start_time(pid_t pid)
 {
 	unsigned long long ticks = 0;

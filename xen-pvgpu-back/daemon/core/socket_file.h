@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A listening socket's file: others may delete it or put one in its place, and then nobody reaches
- * the socket any more. */
+/* A listening socket's file: others may delete it or put one in its place, and then no program
+ * reaches the socket any more. */
 #ifndef PVGPU_DAEMON_SOCKET_FILE_H
 #define PVGPU_DAEMON_SOCKET_FILE_H
 
