@@ -5,8 +5,7 @@
  *   attack --list                     names and expected outcomes
  *   attack SOCKET NAME [SEED]         run one; 0 when the outcome is the expected one
  *
- * ATTACK_TAME=1: all but the attack itself, which its test must notice. ATTACK_WAIT=1: a byte is
- * awaited on stdin when the session is there.
+ * ATTACK_TAME=1: all but the attack itself, which its test must notice.
  *
  * The last line on stdout is JSON: the session's outcome, which the test compares with the
  * backend's.
@@ -130,7 +129,6 @@ int main(int argc, char **argv)
 	struct guest *const g = &guest;
 	const struct attack *a;
 	unsigned int acts;
-	char go;
 
 	if (argc == 2 && !strcmp(argv[1], "--list")) {
 		list();
@@ -152,8 +150,6 @@ int main(int argc, char **argv)
 	/* Reported before the attack, too: an attacker may end itself. */
 	report(a, g, "left", 0);
 	acts_before = guest_acts;
-	if (is_set("ATTACK_WAIT") && read(STDIN_FILENO, &go, 1) < 0)
-		die("stdin: %s", strerror(errno));
 	if (!is_set("ATTACK_TAME"))
 		a->run(g);
 	acts = guest_acts - acts_before;

@@ -44,7 +44,7 @@ check-programs-san: tests
 check-mutation: tests
 	$(Q)$(PYTHON) tests/integration/mutation.py --build $(B)
 check-lifecycle: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test lanes_test restart_test reload_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v lifecycle_test pinned_test lanes_test restart_test reload_test files_test growth_test kill_test cheat_test overrides_test compat_test simulated_test sandbox_test cgroup_test helpers_test owned_test many_test
 check-watchdog: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v watchdog_test statistics_test
 check-pools: tests

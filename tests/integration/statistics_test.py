@@ -215,6 +215,24 @@ class Counts(unittest.TestCase):
             self.assertGreater(later["snapshots"], d["snapshots"])
             self.assertGreater(later["snapshot-time"], 0)
 
+    def test_refused(self):
+        """Each program that gets no session counts, with the reason."""
+        with Env() as env:
+            env.wait_spare()
+            env.write("/vgpu/vgpu0/max-sessions", "1")
+            p = env.occupy(launches=1000000000)
+            env.wait_sessions(1)
+            for n in (1, 2):
+                self.assertNotEqual(env.occupy(stderr=subprocess.DEVNULL).wait(), 0)
+                v = env.vgpu()
+                self.assertEqual((v["sessions-refused"], v["sessions-total"]), (n, 1))
+            self.assertEqual(env.read("/vgpu/vgpu0/refusing"), "the vGPU's max_sessions is reached")
+            p.kill()
+            p.wait()
+            env.wait_sessions(0)
+            self.assertEqual(env.occupy().wait(), 0)
+            self.assertEqual((env.read("/vgpu/vgpu0/refusing"), env.vgpu()["sessions-refused"]), ("", 2))
+
     def test_killed(self):
         with Env() as env:
             p = env.occupy(launches=1000000000, stderr=subprocess.DEVNULL)

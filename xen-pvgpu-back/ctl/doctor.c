@@ -4,6 +4,7 @@
  * to do. Status 1: something is bad.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
+#include "xen-pvgpu-back/ctl/try_open.h"
 
 #ifndef PVGPU_VERSION
 #define PVGPU_VERSION "0.1.0"
@@ -278,19 +280,48 @@ static void look_pool(struct doctor *d, const char *name, json_t *p)
 		    "%s processes that are no workers use it", local_text(p, "unknown-processes"));
 }
 
+/* Opens a session as a program would: of what it is refused for no key need say anything. */
+static void open_session(struct doctor *d, const char *what, json_t *v)
+{
+	char reason[256];
+	int err;
+
+	err = try_open(local_text(v, "socket"), ctl_answer_s(), reason, sizeof(reason));
+	if (!err)
+		say(d, OK, what, NULL, "a session opens");
+	else if (err == EUSERS)
+		say(d, WARN, what, "pvgpuctl sessions; pvgpuctl set VGPU max-sessions=N",
+		    "no session opens: %s", reason);
+	else
+		say(d, BAD, what,
+		    err == ENOENT || err == ECONNREFUSED
+			    ? "systemctl reload pvgpud makes its socket again"
+			    : "pvgpuctl events and journalctl -u pvgpud say more",
+		    "no session opens: %s", reason);
+}
+
 static void look_vgpu(struct doctor *d, const char *name, json_t *v)
 {
+	const bool quarantined = atoll(local_text(v, "quarantined")) > 0;
+	const bool drains = strcmp(local_text(v, "drain"), "0") != 0;
 	char what[80];
 
 	snprintf(what, sizeof(what), "vGPU %.60s", name);
-	if (atoll(local_text(v, "quarantined")) > 0)
+	if (quarantined)
 		say(d, WARN, what, "docs/operators/alerts.md#pvgpuquarantined",
 		    "quarantined for %s s: %s", local_text(v, "quarantined"),
 		    local_text(v, "last-reason"));
-	if (strcmp(local_text(v, "drain"), "0") != 0)
+	if (drains)
 		say(d, WARN, what, "pvgpuctl set ... drain=0 lets sessions in again",
 		    "it drains: no new session%s",
 		    strcmp(local_text(v, "drain"), "now") ? "" : ", and running ones are ended");
+	if (quarantined || drains)
+		return;
+	if (!ctl.by_keys && local_text(v, "socket")[0])
+		open_session(d, what, v);
+	else if (local_text(v, "refusing")[0])
+		say(d, BAD, what, "pvgpuctl events and journalctl -u pvgpud say more",
+		    "its latest session was refused: %s", local_text(v, "refusing"));
 }
 
 int local_doctor(int argc, char **argv)

@@ -294,6 +294,8 @@ static void print_state(json_t *v, const char *failure)
 		puts("quarantined");
 	else if (failure[0])
 		printf("no GPU: %s\n", failure);
+	else if (local_text(v, "refusing")[0])
+		printf("refuses: %s\n", local_text(v, "refusing"));
 	else
 		puts("open");
 }

@@ -5,12 +5,10 @@
  * - SIGTERM, SIGINT: drain. No new session; running ones may finish for shutdown_grace_ms. A second
  *   signal ends them at once.
  * - SIGUSR1: hand over. Exit and leave sessions running for the next pvgpud.
- * - SIGHUP: read the configuration again (reload.c).
+ * - SIGHUP: make sockets again that were deleted, and read the configuration again (reload.c).
  */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
 #include <sched.h>
@@ -19,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +35,7 @@
 #include "xen-pvgpu-back/daemon/guard/scrub.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
 #include "xen-pvgpu-back/daemon/reload.h"
+#include "xen-pvgpu-back/daemon/run_dir.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/sandbox.h"
@@ -209,101 +207,6 @@ static int find_programs(struct config *c)
 	return -1;
 }
 
-/* One pvgpud per run directory. A pvgpud that stops removes its lock file, so a lock counts only if
- * the path still names the locked file. */
-static int take_lock(struct daemon *d)
-{
-	char path[CONFIG_PATH + 16];
-	struct stat ours, there;
-
-	snprintf(path, sizeof(path), "%s/lock", d->cfg.run_dir);
-	for (;;) {
-		d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (d->lock < 0 || process_lock(d->lock) < 0) {
-			fprintf(stderr, "pvgpud: %s: %s\n", path,
-				errno == EWOULDBLOCK ? "another pvgpud runs in this run_dir"
-						     : strerror(errno));
-			return -1;
-		}
-		if (fstat(d->lock, &ours) == 0 && stat(path, &there) == 0 &&
-		    ours.st_ino == there.st_ino)
-			return 0;
-		close(d->lock);
-	}
-}
-
-/* True: vgpu_listen will replace it. Until then programs wait at it for us. */
-static bool is_vgpu_socket(const struct daemon *d, const char *name)
-{
-	char path[2 * CONFIG_PATH];
-
-	snprintf(path, sizeof(path), "%s/%s", d->cfg.run_dir, name);
-	for (unsigned int i = 0; i < d->cfg.vgpu_n; i++)
-		if (!strcmp(d->cfg.vgpus[i].socket, path))
-			return true;
-	return false;
-}
-
-/* Removes sockets that a killed predecessor left and no vGPU has: its admin socket, and those
- * of vGPUs that are not configured any more. */
-static void remove_sockets(struct daemon *d)
-{
-	DIR *dir = opendir(d->cfg.run_dir);
-	struct dirent *e;
-	struct stat st;
-
-	while (dir && (e = readdir(dir))) {
-		size_t n = strlen(e->d_name);
-
-		if (n > 5 && !strcmp(e->d_name + n - 5, ".sock") &&
-		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISSOCK(st.st_mode) && !is_vgpu_socket(d, e->d_name))
-			unlinkat(dirfd(dir), e->d_name, 0);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-static int make_run_dir(struct daemon *d)
-{
-	char path[CONFIG_PATH + 16];
-
-	if (mkdir(d->cfg.run_dir, 0755) < 0 && errno != EEXIST) {
-		fprintf(stderr, "pvgpud: run_dir = %s: %s\n", d->cfg.run_dir, strerror(errno));
-		return -1;
-	}
-	if (take_lock(d) < 0)
-		return -1;
-	remove_sockets(d);
-	snprintf(path, sizeof(path), "%s/workers", d->cfg.run_dir);
-	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-		fprintf(stderr, "pvgpud: %s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	d->workers_dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (d->workers_dir < 0) {
-		fprintf(stderr, "pvgpud: %s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	d->held = held_open(d->cfg.run_dir);
-	if (!d->held) {
-		fprintf(stderr, "pvgpud: %s/held: %s%s\n", d->cfg.run_dir, strerror(errno),
-			errno == ENOSPC ? ": make room in the file system of run_dir" : "");
-		return -1;
-	}
-	return 0;
-}
-
-static void remove_run_dir(struct daemon *d)
-{
-	char path[CONFIG_PATH + 16];
-
-	snprintf(path, sizeof(path), "%s/workers", d->cfg.run_dir);
-	rmdir(path);
-	snprintf(path, sizeof(path), "%s/lock", d->cfg.run_dir);
-	unlink(path);
-}
-
 static void kill_all(struct daemon *d, const char *why)
 {
 	struct worker *w;
@@ -380,6 +283,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
 	char error[CONFIG_ERROR];
 	struct config c;
 
+	reload_files(s->data);
 	config_init(&c);
 	if (read_config(&options, &c, arguments_n, arguments, error) < 0)
 		log_error("reload: nothing has changed: %s", error);
@@ -439,7 +343,7 @@ static int start(struct daemon *d)
 /* Frees what this process holds. Running workers only see their control socket hang up. */
 static void finish(struct daemon *d)
 {
-	const bool last = !d->worker_n;
+	const bool ours = run_dir_is_ours(d), last = !d->worker_n && ours;
 	struct worker *w;
 
 	reset_stop(d);
@@ -449,9 +353,10 @@ static void finish(struct daemon *d)
 	/* First, so that Xen guests whose sessions go on get no refusal. */
 	xenbus_stop(d, !d->stopping || d->worker_n);
 	open_drop_all(d);
-	share_stop(d, d->worker_n);
+	share_stop(d, !last);
 	watchdog_stop(d);
-	faults_save(d);
+	if (ours)
+		faults_save(d);
 	faults_free(d);
 	for (unsigned int i = 0; i < d->vgpu_n; i++) {
 		vgpu_close(d->vgpus[i], d->hand_over);
@@ -460,7 +365,7 @@ static void finish(struct daemon *d)
 	free(d->vgpus);
 	pool_stop(d);
 	if (last)
-		remove_run_dir(d);
+		run_dir_remove(d);
 	while ((w = TAILQ_FIRST(&d->workers))) {
 		const int fds[] = {w->pidfd, w->control, w->log, w->guest_pidfd, w->cgroup};
 
@@ -543,7 +448,7 @@ int main(int argc, char **argv)
 		log_warning("the log stays on standard error: %s: %s",
 			    d.cfg.log_syslog ? "/dev/log" : "the journal", strerror(-r));
 	/* The run directory last: what fails before it leaves nothing there. */
-	if (prepare(&d) < 0 || make_run_dir(&d) < 0)
+	if (prepare(&d) < 0 || run_dir_make(&d) < 0)
 		return 1;
 	if (o->simulated)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/daemon/admin/admin.h"
+#include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/account.h"
+#include "xen-pvgpu-back/daemon/run_dir.h"
 #include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
@@ -69,6 +72,15 @@ static void on_change(void *arg, const char *section, const char *key, const cha
 	log_info("reload: [%s] %s%s%s", section, key, to[0] ? " = " : " has changed", to);
 	if (!strncmp(section, "vgpu ", 5))
 		set_vgpu(c->d, section, key, to);
+}
+
+void reload_files(struct daemon *d)
+{
+	run_dir_again(d);
+	admin_listen_again(d);
+	snapshot_listen_again(d);
+	for (unsigned int i = 0; i < d->vgpu_n; i++)
+		vgpu_listen_again(d->vgpus[i]);
 }
 
 void reload(struct daemon *d, const struct config *new)

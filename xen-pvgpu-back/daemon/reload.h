@@ -10,4 +10,7 @@ struct daemon;
 /* The new configuration is finished, and stays the caller's. */
 void reload(struct daemon *d, const struct config *new);
 
+/* Makes files of the run directory again that others need and that were deleted. */
+void reload_files(struct daemon *d);
+
 #endif

@@ -35,7 +35,8 @@ static void again(void)
 
 static struct held *begun(uint32_t id)
 {
-	const struct held_session s = {.id = id, .ring_pages = 33, .guest = 7, .started_ms = 5, .user = 12};
+	const struct held_session s = {
+		.id = id, .ring_pages = 33, .guest = 7, .started_ms = 5, .user = 12, .pid = 31, .start = 32};
 	struct held *h = held_begin(f, &s);
 
 	ck_assert_ptr_nonnull(h);
@@ -63,9 +64,11 @@ START_TEST(all_is_there_again)
 	ck_assert_uint_eq(held_session(b)->ring_pages, 33);
 	ck_assert_uint_eq(held_session(b)->guest, 7);
 	ck_assert_uint_eq(held_session(b)->user, 12);
-	ck_assert(held_chunk(b, (unsigned int)place[0], &c) && c.pages == 1 && c.state == HELD_UNSURE);
+	ck_assert(held_chunk(b, (unsigned int)place[0], &c) && c.pages == 1 &&
+		  c.state == HELD_UNSURE);
 	ck_assert(!held_chunk(b, (unsigned int)place[1], &c));
-	ck_assert(held_chunk(b, (unsigned int)place[2], &c) && c.address == 8192 && c.state == HELD_THERE);
+	ck_assert(held_chunk(b, (unsigned int)place[2], &c) && c.address == 8192 &&
+		  c.state == HELD_THERE);
 	ck_assert_int_eq(held_add(b, 4096, 1), place[1]);
 	ck_assert(held_chunk(b, (unsigned int)place[1], &c) && c.state == HELD_MAPPING);
 	held_end(b);
@@ -76,6 +79,7 @@ END_TEST
 START_TEST(taken_once)
 {
 	struct held *a = begun(1), *b = begun(2);
+	struct held_session rest;
 	struct held_chunk c;
 
 	held_add(a, 0, 9);
@@ -87,7 +91,11 @@ START_TEST(taken_once)
 	ck_assert_ptr_null(held_take(f, 2));
 	ck_assert_ptr_null(held_take(f, 3));
 	ck_assert_ptr_null(held_take(f, 0));
-	held_drop_rest(f);
+	ck_assert(held_rest(f, &rest));
+	ck_assert_uint_eq(rest.id, 1);
+	ck_assert_uint_eq(rest.pid, 31);
+	ck_assert_uint_eq(rest.start, 32);
+	ck_assert(!held_rest(f, &rest));
 	ck_assert_ptr_null(held_take(f, 1));
 	a = begun(4); /* at the place of the first */
 	held_leave(a);

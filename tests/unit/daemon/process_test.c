@@ -217,6 +217,46 @@ START_TEST(a_lock_of_one_that_lives)
 }
 END_TEST
 
+/* However short its life was: the kernel counts, and no look in time is needed. */
+START_TEST(peak_of_one_that_ended)
+{
+	const size_t bytes = 48u << 20;
+	const pid_t pid = fork();
+	uint64_t peak = 1;
+	siginfo_t si;
+
+	if (!pid) {
+		char *p = malloc(bytes);
+
+		for (size_t i = 0; p && i < bytes; i += 4096)
+			((volatile char *)p)[i] = 1;
+		_exit(p ? 7 : 1);
+	}
+	for (si.si_pid = 0; !si.si_pid; usleep(1000))
+		ck_assert_int_eq(process_reap(pid, &si, &peak), 0);
+	ck_assert_int_eq(si.si_code, CLD_EXITED);
+	ck_assert_int_eq(si.si_status, 7);
+	ck_assert_uint_ge(peak, bytes >> 10);
+	ck_assert_int_lt(process_reap(pid, &si, &peak), 0);
+	ck_assert_uint_eq(peak, 0);
+}
+END_TEST
+
+START_TEST(start_times)
+{
+	const uint64_t ours = process_start_time(getpid());
+	const pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	ck_assert_uint_gt(ours, 0);
+	ck_assert_uint_eq(process_start_time(getpid()), ours);
+	ck_assert_uint_ge(process_start_time(pid), ours);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_uint_eq(process_start_time(pid), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("process");
@@ -234,6 +274,8 @@ int main(void)
 	tcase_add_test(t, no_cgroup);
 	tcase_add_test(t, a_lock_of_one_that_ends);
 	tcase_add_test(t, a_lock_of_one_that_lives);
+	tcase_add_test(t, peak_of_one_that_ended);
+	tcase_add_test(t, start_times);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -28,6 +28,7 @@ struct admin {
 	TAILQ_HEAD(, client) clients;
 	unsigned int n;
 	char path[CONFIG_PATH];
+	struct socket_file file;
 };
 
 struct client {
@@ -200,6 +201,7 @@ int admin_open(struct daemon *d)
 		log_error("cannot listen on %s: %s", a->path, strerror(errno));
 		return -1;
 	}
+	socket_file_note(&a->file, a->path);
 	ev_io_init(&a->io, on_connect, a->fd, EV_READ);
 	a->io.data = a;
 	ev_io_start(d->loop, &a->io);
@@ -217,7 +219,19 @@ void admin_close(struct daemon *d)
 	ev_io_stop(d->loop, &a->io);
 	if (a->fd >= 0)
 		close(a->fd);
-	unlink(a->path);
+	if (socket_file_is_there(&a->file, a->path))
+		unlink(a->path);
 	free(a);
 	d->admin = NULL;
+}
+
+void admin_listen_again(struct daemon *d)
+{
+	struct admin *a = d->admin;
+
+	if (!a || socket_file_is_there(&a->file, a->path))
+		return;
+	log_warning("%s was deleted: it is made again", a->path);
+	admin_close(d);
+	admin_open(d);
 }

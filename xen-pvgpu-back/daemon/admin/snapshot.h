@@ -20,5 +20,7 @@ void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size);
 /* snapshot_socket.c: a failure is logged, and pvgpud goes on without the socket. */
 void snapshot_open(struct daemon *d);
 void snapshot_close(struct daemon *d);
+/* If the socket's file was deleted. */
+void snapshot_listen_again(struct daemon *d);
 
 #endif

@@ -47,6 +47,7 @@ struct snapshot_server {
 	struct shared *last; /* NULL: none */
 	struct snapshots count;
 	char path[CONFIG_PATH + 24];
+	struct socket_file file;
 };
 
 struct reader {
@@ -223,6 +224,7 @@ void snapshot_open(struct daemon *d)
 		return;
 	}
 	allow_group(s);
+	socket_file_note(&s->file, s->path);
 	d->snapshots = s;
 	ev_io_init(&s->io, on_connect, s->fd, EV_READ);
 	ev_timer_init(&s->pause, on_pause, budget_readers.pause_ns / 1e9, 0.);
@@ -242,7 +244,19 @@ void snapshot_close(struct daemon *d)
 	ev_timer_stop(d->loop, &s->pause);
 	leave(s->last);
 	close(s->fd);
-	unlink(s->path);
+	if (socket_file_is_there(&s->file, s->path))
+		unlink(s->path);
 	free(s);
 	d->snapshots = NULL;
+}
+
+void snapshot_listen_again(struct daemon *d)
+{
+	const struct snapshot_server *s = d->snapshots;
+
+	if (!s || socket_file_is_there(&s->file, s->path))
+		return;
+	log_warning("%s was deleted: it is made again", s->path);
+	snapshot_close(d);
+	snapshot_open(d);
 }

@@ -120,6 +120,8 @@ static void put_vgpu(json_t *o, const struct vgpu *v)
 	put(o, "sessions", "%u", v->sessions);
 	put(o, "sessions-total", "%" PRIu64, v->total);
 	put(o, "sessions-failed", "%" PRIu64, v->failed);
+	put(o, "sessions-refused", "%" PRIu64, v->refused);
+	put(o, "refusing", "%s", vgpu_refusing(v));
 	put(o, "last-reason", "%s", v->last_reason);
 	put(o, "pool", "%s%s%s", v->pool->cfg.name, v->group ? "/" : "",
 	    v->group ? v->group->cfg.name : "");

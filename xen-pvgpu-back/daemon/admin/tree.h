@@ -5,6 +5,7 @@
  *   /daemon/{version,pid,uptime,log-level,stopping,spare-workers,workers-started,loop-turns,
  *   gpu-memory,accounting,test-overrides,sandbox,exceptions,driver-version}
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,pool,drain}
+ *   /vgpu/NAME/{sessions-refused,refusing}
  *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,load,vgpus,sessions,
  *   spare-workers,failure,health,canaries,persistence,ecc}, /group/NAME/{weight,min-share,max-share}
  *   /daemon/pools and /daemon/groups can be written as the keys of that name in xenstore

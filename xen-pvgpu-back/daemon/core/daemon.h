@@ -21,6 +21,7 @@
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/daemon/core/socket_file.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 #include "xen-pvgpu-back/daemon/rules/budget.h"
 #include "xen-pvgpu-back/daemon/rules/judge.h"
@@ -195,6 +196,7 @@ struct vgpu {
 	uint64_t ticked;                 /* share.c: its statistics at the last tick */
 	bool fresh;                      /* no former use was on record */
 	int fd; /* listening socket; -1: closed, or the vGPU is not configured any more */
+	struct socket_file socket_file;
 	ev_io io;
 	ev_timer tell; /* delays the report of changed memory to sessions, so that many changes make
 			  one report */
@@ -210,10 +212,12 @@ struct vgpu {
 	uint64_t total, failed; /* sessions ever; of these, ended by a failure or a breach */
 	uint64_t kills;         /* of these, ended by pvgpud */
 	enum pvgpu_drain drain;
-	bool unsettled;        /* its place waits for a prediction of latencies */
-	uint64_t predicted_us; /* goals.c: 99 of 100 waits; 0: it has no latency goal */
-	char last_reason[160]; /* why the last session ended */
-	char ctl_name[40];     /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
+	uint64_t refused;            /* openings that got no session */
+	char refusing[CHECK_REASON]; /* why the latest opening got none; "": it did */
+	bool unsettled;              /* its place waits for a prediction of latencies */
+	uint64_t predicted_us;       /* goals.c: 99 of 100 waits; 0: it has no latency goal */
+	char last_reason[160];       /* why the last session ended */
+	char ctl_name[40];           /* on the Xen link: pvgpuctl's name for it; "": cfg.name */
 	struct quarantine quarantine;
 	struct account_vgpu account;
 	struct judge judge;          /* account.c: of the memory of all its sessions */
@@ -287,8 +291,7 @@ struct worker {
 struct daemon {
 	struct ev_loop *loop;
 	struct config cfg;
-	int lock;        /* of the run directory */
-	int workers_dir; /* O_PATH of <run_dir>/workers */
+	int workers_dir; /* <run_dir>/workers, locked */
 	struct held_file *held;
 	struct pool **pools;
 	unsigned int pool_n; /* at least one */

@@ -27,7 +27,7 @@
 #define PLACE_BYTES (4096u + HELD_CHUNKS * (unsigned int)sizeof(struct held_chunk))
 #define FIRST       4096u
 
-static_assert(sizeof(struct held_session) == 40 && sizeof(struct held_chunk) == 16, "on file");
+static_assert(sizeof(struct held_session) == 48 && sizeof(struct held_chunk) == 16, "on file");
 
 struct held_file {
 	int fd;
@@ -67,7 +67,7 @@ static bool get(int fd, void *to, size_t n, off_t at)
 	return pread(fd, to, n, at) == (ssize_t)n;
 }
 
-/* A record of an earlier build has no user. */
+/* A record of an earlier build has no user, or no worker. */
 static bool get_session(const struct held_file *f, struct held_session *s, unsigned int place)
 {
 	memset(s, 0, sizeof(*s));
@@ -250,11 +250,17 @@ struct held *held_take(struct held_file *f, uint32_t id)
 	return NULL;
 }
 
-void held_drop_rest(struct held_file *f)
+bool held_rest(struct held_file *f, struct held_session *out)
 {
-	for (unsigned int i = 0; f && i < f->n; i++)
-		if (f->id[i] && !f->taken[i])
-			clear(f, i);
+	for (unsigned int i = 0; f && i < f->n; i++) {
+		if (!f->id[i] || f->taken[i])
+			continue;
+		if (!get_session(f, out, i))
+			memset(out, 0, sizeof(*out));
+		clear(f, i);
+		return true;
+	}
+	return false;
 }
 
 void held_end(struct held *h)

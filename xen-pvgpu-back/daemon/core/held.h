@@ -23,7 +23,8 @@ struct held_session {
 	uint64_t started_ms; /* CLOCK_BOOTTIME */
 	uint64_t leased;     /* bytes of device memory */
 	uint32_t user;       /* of the guest, as in rules/quarantine.h */
-	uint32_t pad;
+	uint32_t pid;        /* of its worker */
+	uint64_t start;      /* process_start_time of that */
 };
 
 enum held_state {
@@ -50,8 +51,8 @@ void held_close(struct held_file *f, const char *run_dir, bool remove);
 struct held *held_begin(struct held_file *f, const struct held_session *s);
 /* The record that a former pvgpud wrote; NULL: none. Each is taken once. */
 struct held *held_take(struct held_file *f, uint32_t id);
-/* Forgets records that held_take has not returned. */
-void held_drop_rest(struct held_file *f);
+/* A record that held_take has not returned; it is forgotten. False: there is none. */
+bool held_rest(struct held_file *f, struct held_session *out);
 /* The session is over. */
 void held_end(struct held *h);
 /* This pvgpud ends, the record stays. */

@@ -257,3 +257,37 @@ int process_lock(int fd)
 	}
 	return 0;
 }
+
+int process_reap(pid_t pid, siginfo_t *si, uint64_t *peak_kib)
+{
+	struct rusage used = {0};
+	long r;
+
+	si->si_pid = 0;
+	/* libc's waitid() does not tell of resources. */
+	r = syscall(SYS_waitid, P_PID, pid, si, WEXITED | WNOHANG, &used);
+	*peak_kib = r == 0 && si->si_pid ? (uint64_t)used.ru_maxrss : 0;
+	return (int)r;
+}
+
+uint64_t process_start_time(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char path[32], text[1024];
+	const char *p = NULL;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fgets(text, sizeof(text), f))
+		p = strrchr(text, ')'); /* a name may have any character */
+	fclose(f);
+	if (!p || sscanf(p,
+			 ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			 "%*d %*d %llu",
+			 &ticks) != 1)
+		return 0;
+	return ticks;
+}

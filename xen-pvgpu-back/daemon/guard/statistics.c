@@ -19,6 +19,7 @@ void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *out)
 	n[PVGPU_VGPU_SESSIONS] = v->sessions;
 	n[PVGPU_VGPU_SESSIONS_TOTAL] = v->total;
 	n[PVGPU_VGPU_SESSIONS_FAILED] = v->failed;
+	n[PVGPU_VGPU_SESSIONS_REFUSED] = v->refused;
 	n[PVGPU_VGPU_KILLS] = v->kills;
 	n[PVGPU_VGPU_GPU_TIME] = s.gpu_ns / 1000;
 	n[PVGPU_VGPU_ENTITLED_TIME] = s.due_ns / 1000;

@@ -282,11 +282,46 @@ static void adopt(struct daemon *d, const char *file, const struct named *n)
 	worker_deadline(w, d->cfg.adopt_ms, "did not answer its new pvgpud");
 }
 
+/* The program that it runs is a worker, also where that was replaced. */
+static bool runs_a_worker(const struct daemon *d, pid_t pid)
+{
+	static const char ours[] = "pvgpu-worker";
+	char path[32], exe[CONFIG_PATH] = "";
+	const char *name, *slash = strrchr(d->cfg.worker, '/');
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (readlink(path, exe, sizeof(exe) - 1) < 0)
+		return false;
+	name = strrchr(exe, '/');
+	if (!name)
+		return false;
+	return !strncmp(name + 1, ours, sizeof(ours) - 1) || (slash && !strcmp(name, slash));
+}
+
+/* A session on record whose worker cannot be reached, since its socket was deleted: it would go on
+ * using the GPU without an account of its use. */
+static void end_lost(const struct daemon *d, const struct held_session *s)
+{
+	const pid_t pid = s->pid > INT32_MAX ? 0 : (pid_t)s->pid;
+	const int fd = pid > 0 && s->start ? pidfd_open(pid, 0) : -1;
+
+	if (fd < 0)
+		return;
+	if (process_start_time(pid) == s->start && runs_a_worker(d, pid)) {
+		log_warning("session %" PRIu32 " of a former pvgpud: the socket of its worker, "
+			    "process %d, was deleted: the worker is ended",
+			    s->id, (int)pid);
+		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+	}
+	close(fd);
+}
+
 void adopt_scan(struct daemon *d)
 {
 	int fd = openat(d->workers_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
+	struct held_session rest;
 	struct named name;
 	unsigned int n = 0;
 
@@ -310,7 +345,8 @@ void adopt_scan(struct daemon *d)
 		n++;
 	}
 	closedir(dir);
-	held_drop_rest(d->held);
+	while (held_rest(d->held, &rest))
+		end_lost(d, &rest);
 	if (n)
 		log_info("found %u sessions of a former pvgpud", d->session_n);
 }

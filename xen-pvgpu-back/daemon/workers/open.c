@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
@@ -60,8 +61,26 @@ void open_drop(struct opening *o)
 	o->ops->free(o);
 }
 
+/* The guest broke the protocol, or its vGPU's state says why. */
+static bool is_known(int error)
+{
+	return error == EPROTO || error == EPROTONOSUPPORT || error == EINVAL || error == EPERM ||
+	       error == ESHUTDOWN;
+}
+
+void open_count_refusal(struct vgpu *v, int error, const char *reason)
+{
+	v->refused++;
+	if (!is_known(error))
+		snprintf(v->refusing, sizeof(v->refusing), "%s", reason);
+}
+
 void open_refuse(struct opening *o, int error, const char *reason)
 {
+	if (!reason[0])
+		reason = strerror(error);
+	/* A guest that asks for nothing is no sign of a fault here. */
+	open_count_refusal(o->vgpu, error == ETIMEDOUT && !o->asked ? EPROTO : error, reason);
 	o->ops->refused(o, error, reason);
 	open_drop(o);
 }
@@ -142,6 +161,7 @@ void open_sealed(struct worker *w)
 {
 	if (!w->opening)
 		return; /* the guest has gone in the meantime */
+	w->opening->vgpu->refusing[0] = '\0';
 	w->opening->ops->given(w->opening);
 	open_drop(w->opening);
 }

@@ -280,6 +280,15 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 		open_refuse(&l->o, -error, reason);
 }
 
+static void refuse_at_once(struct vgpu *v, int fd, int error, const char *reason)
+{
+	open_count_refusal(v, error, reason);
+	if (log_room(&v->noise, now_ms(), v->cfg.name))
+		log_info("vgpu %s: refused a connection: %s", v->cfg.name, reason);
+	answer_error(fd, error, reason);
+	close(fd);
+}
+
 void open_accept(struct vgpu *v, int fd)
 {
 	struct daemon *d = v->d;
@@ -293,8 +302,7 @@ void open_accept(struct vgpu *v, int fd)
 	}
 	l = calloc(1, sizeof(*l));
 	if (!l) {
-		answer_error(fd, ENOMEM, "the backend is out of memory");
-		close(fd);
+		refuse_at_once(v, fd, ENOMEM, "the backend is out of memory");
 		if (peer.pidfd >= 0)
 			close(peer.pidfd);
 		return;

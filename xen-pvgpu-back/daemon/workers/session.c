@@ -8,6 +8,7 @@
 
 #include "ring/ring.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/core/overrides.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 
@@ -56,6 +57,8 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 		.guest = m->guest_pid,
 		.started_ms = now_ms(),
 		.user = o->user,
+		.pid = (uint32_t)w->pid,
+		.start = process_start_time(w->pid),
 	};
 
 	w->held = held_begin(w->d->held, &s);

@@ -43,28 +43,46 @@ static int bind_adopt(const struct daemon *d, const char *name)
 	return -1;
 }
 
+/* 0 or -errno. */
 static int make_files(const struct daemon *d, const char *name, int fds[FILES])
 {
-	int pair[2] = {-1, -1}, logs[2] = {-1, -1};
+	int pair[2] = {-1, -1}, logs[2] = {-1, -1}, err = 0;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0 ||
 	    worker_log_make(logs) < 0)
-		log_error("worker: cannot make its sockets: %s", strerror(errno));
+		err = errno;
 	msg_refuse_fds(pair[0]);
 	fds[CONTROL] = process_file(pair[0]);
 	fds[CONTROL_WORKER] = process_file(pair[1]);
 	fds[LOG] = process_file(logs[0]);
 	fds[LOG_WORKER] = process_file(logs[1]);
+	errno = 0;
 	fds[ADOPT] = bind_adopt(d, name);
+	if (!err)
+		err = errno ? errno : EMFILE;
 	for (int i = 0; i < FILES; i++) {
 		if (fds[i] >= 0)
 			continue;
 		for (int j = 0; j < FILES; j++)
 			if (fds[j] >= 0)
 				close(fds[j]);
-		return -1;
+		return -err;
 	}
 	return 0;
+}
+
+static const char *advice(int err)
+{
+	switch (err) {
+	case ENOENT: /* its folder */
+		return ": workers in run_dir was deleted: systemctl reload pvgpud";
+	case EMFILE:
+		return ": raise pvgpud's LimitNOFILE";
+	case ENOSPC:
+		return ": make room in the file system of run_dir";
+	default:
+		return "";
+	}
 }
 
 /* CUDA_VISIBLE_DEVICES shows the worker only its pool's GPU. */
@@ -139,9 +157,12 @@ int spawn_worker(struct worker *w)
 	int fds[FILES], err;
 
 	snprintf(w->sock, sizeof(w->sock), "%u@%s.sock", w->id, w->pool->cfg.name);
-	if (make_files(d, w->sock, fds) < 0) {
-		log_error("worker %u: cannot make its files: %s", w->id, strerror(errno));
-		return -EMFILE;
+	err = make_files(d, w->sock, fds);
+	if (err) {
+		log_error("worker %u: cannot make its files: %s", w->id, strerror(-err));
+		snprintf(w->pool->failure, sizeof(w->pool->failure),
+			 "cannot make the files of a worker: %s%s", strerror(-err), advice(-err));
+		return err;
 	}
 	w->uid = uids_take(&d->uids);
 	if (d->uids.used && !w->uid)

@@ -14,6 +14,7 @@
 
 #include "ring/poll.h"
 #include "xen-pvgpu-back/daemon/core/held.h"
+#include "xen-pvgpu-back/daemon/core/process.h"
 #include "xen-pvgpu-back/daemon/dispatch/share.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
@@ -97,12 +98,11 @@ static void tried_to_leave(struct worker *w)
 static void reap(struct worker *w)
 {
 	siginfo_t si = {0};
-	int r;
+	uint64_t peak = 0;
+	int r = w->adopted ? -1 : process_reap(w->pid, &si, &peak);
 
-	if (w->adopted)
-		r = -1;
-	else
-		r = waitid(P_PID, (id_t)w->pid, &si, WEXITED | WNOHANG);
+	if (peak)
+		log_debug("worker %u: its memory was at most %" PRIu64 " KiB", w->id, peak);
 	if (w->reason[0] || cgroup_was_full(w, w->reason, sizeof(w->reason)))
 		return;
 	if (r < 0 || !si.si_pid)

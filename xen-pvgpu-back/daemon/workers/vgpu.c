@@ -20,8 +20,9 @@
 #include "xen-pvgpu-back/daemon/workers/goals.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 
-#define TELL_AFTER_S 0.002
-#define AT_ONCE      16
+#define TELL_AFTER_S    0.002
+#define AT_ONCE         16
+#define NO_DESCRIPTOR_S 0.2
 
 /* Connections of local guests. Beyond that they wait in the socket's line. */
 static const struct budget_rule budget_connections = {
@@ -229,27 +230,40 @@ void vgpu_less_crowded(struct vgpu *v)
 		ev_io_start(v->d->loop, &v->io);
 }
 
+static void make_pause(struct vgpu *v, double seconds)
+{
+	ev_io_stop(v->d->loop, &v->io);
+	ev_timer_set(&v->pause, seconds, 0.);
+	ev_timer_start(v->d->loop, &v->pause);
+}
+
+/* The connection waits: it cannot even be answered. */
+static void no_descriptor(struct vgpu *v)
+{
+	static const char why[] = "pvgpud is out of file descriptors: raise its LimitNOFILE";
+
+	if (log_room(&v->noise, now_ms(), v->cfg.name))
+		log_warning("vgpu %s: %s; a connection waits", v->cfg.name, why);
+	snprintf(v->refusing, sizeof(v->refusing), "%s", why);
+	make_pause(v, NO_DESCRIPTOR_S);
+}
+
 static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct vgpu *v = io->data;
 
-	for (int i = 0; i < AT_ONCE; i++) {
-		if (is_crowded(v))
-			return;
+	for (int i = 0; i < AT_ONCE && !is_crowded(v); i++) {
 		int fd = accept4(v->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE)
-				log_warning("vgpu %s: out of file descriptors: a connection waits",
-					    v->cfg.name);
+				no_descriptor(v);
 			return;
 		}
 		open_accept(v, fd);
 		if (budget_take(&v->connections, &budget_connections, 1, pvgpu_poll_now()))
 			continue;
-		ev_io_stop(loop, io);
-		ev_timer_set(&v->pause, budget_connections.pause_ns / 1e9, 0.);
-		ev_timer_start(loop, &v->pause);
+		make_pause(v, budget_connections.pause_ns / 1e9);
 		return;
 	}
 }
@@ -360,9 +374,37 @@ int vgpu_listen(struct vgpu *v)
 	ev_io_init(&v->io, on_connect, v->fd, EV_READ);
 	v->io.data = v;
 	ev_io_start(v->d->loop, &v->io);
+	socket_file_note(&v->socket_file, v->cfg.socket);
 	log_info("vgpu %s: %s, memory %" PRIu64 " MiB%s", v->cfg.name, v->cfg.socket,
 		 v->cfg.memory >> 20, v->cfg.memory ? "" : " (all of the GPU's)");
 	return 0;
+}
+
+void vgpu_listen_again(struct vgpu *v)
+{
+	const int old = v->fd;
+
+	if (old < 0 || socket_file_is_there(&v->socket_file, v->cfg.socket))
+		return;
+	log_warning("vgpu %s: %s was deleted: it is made again", v->cfg.name, v->cfg.socket);
+	ev_timer_stop(v->d->loop, &v->pause);
+	ev_io_stop(v->d->loop, &v->io);
+	if (vgpu_listen(v) == 0) {
+		close(old);
+		return;
+	}
+	if (v->fd >= 0)
+		close(v->fd);
+	v->fd = old;
+	ev_io_set(&v->io, old, EV_READ);
+	ev_io_start(v->d->loop, &v->io);
+}
+
+const char *vgpu_refusing(const struct vgpu *v)
+{
+	if (v->fd >= 0 && !socket_file_is_there(&v->socket_file, v->cfg.socket))
+		return "its socket was deleted: systemctl reload pvgpud makes it again";
+	return v->refusing;
 }
 
 void vgpu_close(struct vgpu *v, bool stays)
@@ -374,7 +416,7 @@ void vgpu_close(struct vgpu *v, bool stays)
 	ev_io_stop(v->d->loop, &v->io);
 	close(v->fd);
 	v->fd = -1;
-	if (!stays)
+	if (!stays && socket_file_is_there(&v->socket_file, v->cfg.socket))
 		unlink(v->cfg.socket);
 }
 

@@ -47,6 +47,10 @@ void vgpu_init(struct vgpu *v, struct daemon *d, const struct config_vgpu *cfg, 
 int vgpu_listen(struct vgpu *v);
 /* An opening less: more guests may be accepted. */
 void vgpu_less_crowded(struct vgpu *v);
+/* If its socket's file was deleted. */
+void vgpu_listen_again(struct vgpu *v);
+/* Why programs get no session now, though the vGPU's other keys say nothing of it; "": they do. */
+const char *vgpu_refusing(const struct vgpu *v);
 /* stays: the socket's file is left, so that programs wait for the next pvgpud. */
 void vgpu_close(struct vgpu *v, bool stays);
 uint64_t vgpu_quota(const struct vgpu *v);
@@ -70,6 +74,8 @@ void open_init(struct opening *o, const struct opening_ops *ops, struct vgpu *v)
  * changed. */
 int open_ask(struct opening *o, char reason[CHECK_REASON]);
 void open_refuse(struct opening *o, int error, const char *reason);
+/* Of one that did not get so far as to be an opening. */
+void open_count_refusal(struct vgpu *v, int error, const char *reason);
 void open_drop(struct opening *o); /* without an answer */
 /* Guests of the local link ask the next pvgpud. */
 void open_drop_all(struct daemon *d);

@@ -258,14 +258,18 @@ bool xenctl_open(struct xenctl *c, struct xen_request *req)
 		return false;
 	err = -check_open_request(c, m, &pages, reason);
 	if (err) {
+		open_count_refusal(c->v, err, reason);
 		xenctl_answer(c, req, err, "%s", reason);
 		return false;
 	}
 	refs = ring_refs(c, m->dir, pages, &err, reason);
 	s = refs ? session_new(c, req->m.session, XEN_OPENING) : NULL;
 	if (!s) {
-		xenctl_answer(c, req, err ? err : ENOMEM, "%s",
-			      err ? reason : "the backend is out of memory");
+		if (!err)
+			snprintf(reason, sizeof(reason), "the backend is out of memory");
+		err = err ? err : ENOMEM;
+		open_count_refusal(c->v, err, reason);
+		xenctl_answer(c, req, err, "%s", reason);
 		free(refs);
 		return true;
 	}
