@@ -117,7 +117,7 @@ class Round:
     def make_plan(self):
         """(second, what) in order: what is a class of guests or a fault's name."""
         only = self.args.only
-        kinds = [k for k in GUESTS if not only or k in only] or list(GUESTS)
+        kinds = [k for k in GUESTS if k in only] or list(GUESTS)
         names = [n for n, (_, _, needs) in FAULTS.items() if (not only or n in only) and self.possible(needs)]
         length = self.rng.uniform(0.2, 2)
         guests = self.rng.choices(kinds, [GUESTS[k][1] for k in kinds], k=self.rng.randint(2, 7))

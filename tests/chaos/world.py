@@ -55,6 +55,8 @@ class World(PvgpuEnv):
         self.pool["mode"] = rng.choice(("shared", "shared", "exclusive"))
         self.gates = exclusive_gates or self.pool["mode"] == "shared"
         sim = {"SIMCUDA_MEMORY": "2G", "SIMCUDA_THREADS": str(rng.choice((1, 2)))}
+        # For chaos_test.py: NAME=VALUE, what the simulated GPU does wrong.
+        sim.update([os.environ["CHAOS_SIM"].split("=", 1)] if "CHAOS_SIM" in os.environ else [])
         settings = {"lease_wait_ms": 120000, "adopt_timeout_ms": 120000, "health_timeout_ms": 60000, "open_timeout_ms": 60000}
         super().__init__({n: f"{m}M" for n, m in self.memory.items()}, build=build, sim=sim, settings=settings)
         self.ready, self.spawned, self.gone_since, self.stopped = False, None, None, False
@@ -89,6 +91,7 @@ class World(PvgpuEnv):
             self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                            env={**os.environ, MARK: self.mark})
         self.ready, self.spawned, self.expected_end = False, time.monotonic(), False
+        self.shown = {n: {} for n in self.vgpus}     # what was set lasts until pvgpud is started again: pvgpuctl(8)
         self.lives += 1
 
     def end_by(self, sig):
@@ -174,7 +177,8 @@ class World(PvgpuEnv):
         return text.decode(errors="replace")
 
     def shared_memory(self):
-        return sorted(os.path.basename(f) for f in glob.glob(f"/dev/shm/{self.mark}*"))
+        """But for the simulated GPU itself."""
+        return sorted(f for f in glob.glob(f"/dev/shm/{self.mark}*") if f != self.gpu_file)
 
     # files of the run directory
 

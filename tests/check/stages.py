@@ -48,6 +48,8 @@ def waiting(full):
         *([Stage("acceptance", "pvgpu-acceptance, with all test programs", [f"{MAKE} check-acceptance"])] if full else []),
         Stage("soak", f"100 sessions, and hostile guests beside them, for {'30 minutes' if full else 'a minute'}",
               [f"{MAKE} {'soak' if full else 'check-soak'}"], limit=10800 if full else 1800),
+        Stage("chaos", "random programs and faults, " + ("half an hour with a new seed" if full else "a minute with a fixed seed") + ", and seeds that have failed",
+              [f"{MAKE} {'chaos' if full else 'check-chaos'}"], limit=7200 if full else 1800),
         Stage("gpu-kit", "what runs on a real GPU, here on the simulated one" + (", also in a bare Debian system" if full else ""),
               [f"{MAKE} check-gpu-{what}" for what in ("probe", "trace", "timeslice", "measure", "kit")] +
               ([f"{MAKE} gpu-kit-rehearsal"] if full else []), limit=1800),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Real Xen in an emulated machine: see docs/lab.md. host-packages lists the packages that it needs besides .ci/packages.
-LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-frontend tests/lab-device tests/lab-cuda \
+LAB_BUILT := $(addprefix $(B)/,tests/lab-agent tests/lab-grants tests/lab-backend tests/lab-frontend tests/lab-device tests/lab-cuda tests/chaos-client \
 	tests/simcuda-top tests/pvgpu-worker-cheat tests/pvgpu-worker-escape bin/pvgpud bin/pvgpu-worker bin/pvgpu-health bin/pvgpuctl bin/pvgpu-attachd \
 	lib/libcuda.so.1 simcuda/libcuda.so.1 simcuda/libnvidia-ml.so.1 simcuda/simcuda-reset bin/pvgpu-smi lib/libcudart.so.12 cudart/gemm cudart/fft)
 

@@ -46,7 +46,7 @@ GUEST_MODULES = ["pvgpu"]
 # pvgpu's files for /opt/pvgpu; the test programs of PROGRAMS are added.
 PAYLOAD = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "bin/pvgpu-attachd", "lib/libcuda.so.1",
            "bin/pvgpu-smi", "lib/libcudart.so.12", "cudart/gemm", "cudart/fft",
-           "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "simcuda/simcuda-reset", "tests/lab-cuda", "tests/lab-device", "tests/simcuda-top",
+           "simcuda/libcuda.so.1", "simcuda/libnvidia-ml.so.1", "simcuda/simcuda-reset", "tests/lab-cuda", "tests/lab-device", "tests/chaos-client", "tests/simcuda-top",
            "tests/pvgpu-worker-cheat", "tests/pvgpu-worker-escape", "tests/lab-bench", "tests/lab-copies.so", "tests/next-echo", "next-version/bin/pvgpud", "next-version/bin/pvgpu-worker", "next-version/lib/libcuda.so.1"]
 PROGRAMS = HERE.parent / "programs"
 

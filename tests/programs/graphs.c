@@ -134,6 +134,31 @@ static void end_invalid(CUstream s, CUresult want)
 	CHECK(!g, "a failed capture gives a graph");
 }
 
+/* Host memory that is given back waits for all other streams, and is nothing to a relaxed capture.
+ */
+static void check_frees(CUstream s, CUstream t, CUdeviceptr p)
+{
+	char *pinned, *own = host_alloc(BYTES);
+	CUdeviceptr managed;
+	CUgraph g;
+
+	CU(cuMemHostAlloc((void **)&pinned, BYTES, 0));
+	CU(cuMemHostRegister(own, BYTES, 0));
+	CU(cuMemAllocManaged(&managed, BYTES, CU_MEM_ATTACH_GLOBAL));
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+	launch(s, p, 1);
+	CU(cuMemcpyDtoHAsync(pinned, p, BYTES, t));
+	CU(cuMemFreeHost(pinned));
+	CU(cuMemcpyDtoHAsync(own, p, BYTES, t));
+	CU(cuMemHostUnregister(own));
+	launch(t, p, 2);
+	CU(cuMemFree(managed));
+	CU(cuStreamEndCapture(s, &g));
+	CHECK(nodes_of(g) == 1, "%zu nodes", nodes_of(g));
+	CU(cuGraphDestroy(g));
+	free(own);
+}
+
 static void check_wrong(CUstream s, CUstream t)
 {
 	CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
@@ -174,6 +199,7 @@ static void check_wrong(CUstream s, CUstream t)
 	CHECK(!nodes_of(g), "an empty capture has nodes");
 	CU(cuGraphDestroy(g));
 	CU(cuMemFree(q));
+	check_frees(s, t, p);
 	/* A stream that is not joined; the wrong stream ends it. */
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	CU(cuEventRecord(e, s));

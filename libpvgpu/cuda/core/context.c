@@ -236,24 +236,29 @@ enum pvgpu_patience ctx_patience(const struct ctx *c)
 	}
 }
 
-static int synchronize(struct ctx *c)
+/* Wait for all its work. Captures have none, and go on. */
+static int wait_for(struct ctx *c)
 {
 	enum pvgpu_patience before;
 	int r;
 
-	if (capturing()) {
-		r = capture_wait_ctx(c);
-		if (r)
-			return r;
-	}
 	if (done_ctx_at_rest(c))
 		return 0;
 	before = pvgpu_wait_so(ctx_patience(c));
 	r = ctx_result(c, pvgpu_do_ctx_synchronize(session(), c->o.wire));
 	pvgpu_wait_so(before);
-	if (!r)
+	/* During a capture the worker leaves device output to the next wait. */
+	if (!r && !capturing())
 		done_wait_ctx(c);
 	return r;
+}
+
+/* The application's own wait: no capture of the context survives it. */
+static int synchronize(struct ctx *c)
+{
+	const int r = capturing() ? capture_wait_ctx(c) : 0;
+
+	return r ? r : wait_for(c);
 }
 
 /* After a wait of the application's. */
@@ -295,6 +300,6 @@ void ctx_synchronize_all(void)
 		struct ctx *c = (struct ctx *)(chunk + i % OBJECT_CHUNK * t->size);
 
 		if (atomic_load(&c->o.generation) && !atomic_load(&c->state))
-			synchronize(c);
+			wait_for(c);
 	}
 }

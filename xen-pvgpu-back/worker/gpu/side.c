@@ -199,12 +199,13 @@ static void barrier_done(struct gpu *g, struct wait *w, int result)
 	barrier_step(g, w->p);
 }
 
-/* An event in the stream, if it has work. False: out of memory. */
+/* An event in the stream, if it has work. One that is captured has none: the guest has waited for
+ * it, and the event would be a part of the capture. False: out of memory. */
 static bool barrier_in(struct gpu *g, struct stream *s, struct barrier *b)
 {
 	struct wait *w;
 
-	if (stream_idle(s) && !atomic_load(&s->waits))
+	if (capture_bars(s) || (stream_idle(s) && !atomic_load(&s->waits)))
 		return true;
 	w = wait_new(g, s->o.ctx);
 	if (!w)

@@ -221,8 +221,12 @@ static void ctx_sync_done(struct gpu *g, struct wait *w, int result)
 static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, bool whole)
 {
 	struct wait *w;
-	const bool idle = stream_idle(s) && !whole;
+	bool idle;
 
+	/* Work before a capture has ended, and the far end would take the wait for a part of it. */
+	if (capture_bars(s))
+		return 0;
+	idle = stream_idle(s) && !whole;
 	y->busy |= !idle;
 	if (idle && !atomic_load(&s->waits)) {
 		stream_tell(s);
@@ -244,6 +248,8 @@ static int ctx_sync_stream(struct gpu *g, struct ctx_sync *y, struct stream *s, 
 
 static bool at_rest(struct stream *s)
 {
+	if (capture_bars(s))
+		return true;
 	if (!stream_idle(s) || atomic_load(&s->waits))
 		return false;
 	stream_tell(s);
@@ -261,6 +267,13 @@ static bool ctx_at_rest(struct ctx *c)
 			return false;
 	}
 	return at_rest(c->legacy);
+}
+
+/* Nothing runs: device output and faults. A capture would not survive it; one that the application
+ * asks for is refused in the guest meanwhile, and other waits leave both to the next one. */
+static int ctx_flush(struct gpu *g)
+{
+	return g->capturing ? 0 : (int)g->far->cuCtxSynchronize();
 }
 
 /* A guest may retain the primary context more than once, and each time has streams of its own in
@@ -288,8 +301,7 @@ int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchroni
 	if (!shared && ctx_at_rest(c)) {
 		const int held = deferred_take(g, c);
 
-		/* Device output and faults. */
-		r = ctx_result(c, (int)g->far->cuCtxSynchronize());
+		r = ctx_result(c, ctx_flush(g));
 		output_sync(g);
 		return r ? r : held;
 	}
@@ -304,7 +316,7 @@ int handle_ctx_synchronize(struct worker *w, const struct pvgpu_in_ctx_synchroni
 	if (!r)
 		r = ctx_sync_stream(g, y, c->legacy, shared);
 	if (!r && !y->busy)
-		r = (int)g->far->cuCtxSynchronize(); /* nothing runs: device output and faults */
+		r = ctx_flush(g);
 	if (r)
 		atomic_store(&y->result, ctx_result(c, r));
 	ctx_sync_step(g, y);

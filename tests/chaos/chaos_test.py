@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""chaos.py finds what is planted: wrong values of each kind of work, and a violation makes its exit status 1. Its options do what they say."""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
+from pvgpu_env import build_dir  # noqa: E402
+
+BUILD = None
+# Work of chaos-client, and a fault of the simulated GPU that must make it fail.
+PLANTED = {"copy": "mutate:copy-tail", "memset": "mutate:memset", "kernel": "mutate:store:0", "graph": "mutate:store:0", "host": "mutate:callback",
+           "event": "mutate:event-negative", "between": "mutate:copy-tail", "memory": "mutate:store:0", "module": "mutate:store:0", "gate": "mutate:store:0"}
+
+
+def client(kind, fault="", seed=1):
+    """chaos-client directly on the simulated GPU."""
+    with tempfile.TemporaryDirectory() as d:
+        env = {**os.environ, "LD_LIBRARY_PATH": os.path.join(BUILD, "simcuda"), "SIMCUDA_GPU": os.path.join(d, "gpu"), "SIMCUDA_FAULT": fault}
+        return subprocess.run([os.path.join(BUILD, "tests", "chaos-client"), str(seed), "40", "1", f"check,{kind}"], env=env, capture_output=True,
+                              text=True, timeout=120, check=False)
+
+
+def chaos(*words, **env):
+    return subprocess.run([sys.executable, os.path.join(HERE, "chaos.py"), "--build", BUILD, *words], capture_output=True, text=True, timeout=600,
+                          check=False, env={**os.environ, **env})
+
+
+class Client(unittest.TestCase):
+    def test_each_kind_notices(self):
+        for kind, fault in PLANTED.items():
+            with self.subTest(kind=kind):
+                r = client(kind)
+                self.assertEqual((r.returncode, r.stdout), (0, "ready\nright\n"), r.stderr)
+                self.assertEqual(client(kind, fault).returncode, 1, fault)
+
+    def test_an_error_is_named(self):
+        r = client("copy", "fail:cuMemcpyHtoDAsync_v2:3:46")
+        self.assertIn("error CUDA_ERROR_DEVICE_UNAVAILABLE", r.stdout)
+        self.assertEqual(r.returncode, 1, "an error that did not last")
+
+    def test_an_unknown_kind(self):
+        self.assertIn("'nothing' is no kind of work", client("nothing").stderr)
+
+
+class Driver(unittest.TestCase):
+    def test_wrong_values_are_found(self):
+        with tempfile.NamedTemporaryFile("r", suffix=".json") as f:
+            r = chaos("--seed", "7", "--rounds", "2", "--only", "random", "--most-wrong", "1", "--json", f.name, CHAOS_SIM="SIMCUDA_FAULT=mutate:copy-tail")
+            self.assertEqual(r.returncode, 1, r.stdout)
+            self.assertIn("WRONG  seed 7 round 0", r.stdout)
+            run, = json.loads(pathlib.Path(f.name).read_text(encoding="utf-8"))["runs"]
+            self.assertEqual((run["seed"], len(run["wrong"])), (7, 1))
+
+    def test_two_rounds_without_a_fault(self):
+        r = chaos("--seed", "7", "--rounds", "2", "--only", "random")
+        self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+        self.assertRegex(r.stdout, r"seed 7: 2 rounds in \d+ s, \d+ guests, 0 faults, 0 wrong")
+
+    def test_options(self):
+        r = chaos("--list")
+        self.assertEqual(r.returncode, 0)
+        for word in ("guests: random", "hand-over", "full-start"):
+            self.assertIn(word, r.stdout)
+        r = chaos("--only", "nonsense")
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("--only nonsense: no kind of guest or fault; --list shows them", r.stderr)
+
+
+def main():
+    global BUILD
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--build", default=build_dir())
+    args, rest = ap.parse_known_args()
+    BUILD = os.path.abspath(args.build)
+    unittest.main(argv=[sys.argv[0], *rest])
+
+
+if __name__ == "__main__":
+    main()
