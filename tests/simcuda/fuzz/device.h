@@ -58,6 +58,29 @@ FN u32 amount(u32 n)
 }
 #define AMOUNT(n) amount(n)
 
+/* What no function of this LLVM's is. */
+#define WORDS(name, text)                                                                          \
+	FN u32 name(u32 a, u32 b, u32 c)                                                           \
+	{                                                                                          \
+		u32 r;                                                                             \
+		__asm__(text : "=r"(r) : "r"(a), "r"(b), "r"(c));                                  \
+		return r;                                                                          \
+	}
+WORDS(bmsk, "bmsk.clamp.b32 %0, %1, %2;")
+WORDS(szext, "szext.wrap.s32 %0, %1, %2;")
+WORDS(pack_s8, "cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;")
+WORDS(carried, "{\n.reg .u32 t;\nadd.cc.u32 t, %1, %2;\naddc.u32 %0, %3, 0;\n}")
+WORDS(no_borrow, "{\n.reg .u32 t;\nsub.cc.u32 t, %1, %2;\naddc.u32 %0, %3, 0;\n}")
+FN u32 fp8(float a, float b)
+{
+	u32 r;
+
+	__asm__("{\n.reg .b16 t;\ncvt.rn.satfinite.e4m3x2.f32 t, %1, %2;\ncvt.u32.u16 %0, t;\n}"
+		: "=r"(r)
+		: "f"(a), "f"(b));
+	return r;
+}
+
 /* LLVM takes one zero for the other. */
 #define PICK(name)                                                                                 \
 	FN float pick_##name(float a, float b)                                                     \
@@ -189,6 +212,22 @@ FN s32 shfl_lane(int mode, s32 lane, s32 by, s32 width)
 #define GET(v, e)                                                                                  \
 	SYNC v = sh[(e) % T];                                                                      \
 	SYNC
+/* An asynchronous copy of one of the thread's words of input. */
+#define COPY(n)                                                                                    \
+	__asm__ volatile("{\n.reg .u64 s;\ncvta.to.shared.u64 s, %0;\n"                            \
+			 "cp.async.ca.shared.global [s], [%1], 4;\ncp.async.commit_group;\n"       \
+			 "cp.async.wait_group 0;\n}" ::"l"(&sh[TID]),                              \
+			 "l"(&in[TID * IN_WORDS + n])                                              \
+			 : "memory");
+/* v and w are an accumulator of bytes' products, by whole warps. */
+#define MMA(v, w, ea, eb)                                                                          \
+	{                                                                                          \
+		const u32 a_ = (ea), b_ = (eb);                                                    \
+		__asm__ volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.u8.s32 {%0, %1}, "       \
+				 "{%2}, {%3}, {%0, %1};"                                           \
+				 : "+r"(v), "+r"(w)                                                \
+				 : "r"(a_), "r"(b_));                                              \
+	}
 #define BARRED(v, kind, c) v += (u32)__nvvm_bar0_##kind((c) ? 1 : 0);
 #define ATOM(op, e)        atom_##op((e));
 #define SUM(v, n)                                                                                  \

@@ -12,6 +12,7 @@ class Kernel:
         self.r, self.number, self.lines, self.ids = rng, number, [], 0
         self.threads = rng.choice([32, 32, 33, 50, 64, 64, 96])
         self.loops = []  # counters that an expression may use
+        self.whole = self.threads % 32 == 0  # all lanes of all warps are there
 
     # ---- expressions ----
     def u32(self, depth=2):
@@ -31,10 +32,11 @@ class Kernel:
         if kind == 8:
             return r.choice([f"prmt({one()}, {two}, {three})", f"sad_u({one()}, {two}, {three})",
                              f"({self.cond(depth - 1)} ? {one()} : {two})", f"(u32)(u8)({one()})", f"(u32)(s32)(short)({one()})",
-                             f"bits({one()}, {r.randrange(20)}, {r.randrange(1, 12)})", f"sbits({one()}, {r.randrange(20)}, {r.randrange(1, 12)})"])
+                             f"{r.choice(['bmsk', 'szext', 'pack_s8', 'carried', 'no_borrow'])}({one()}, {two}, {three})",
+                             f"bmsk({one()} & 63, {two} & 63, 0u)", f"bits({one()}, {r.randrange(20)}, {r.randrange(1, 12)})", f"sbits({one()}, {r.randrange(20)}, {r.randrange(1, 12)})"])
         if kind == 9:
             return r.choice([f"f2i({self.f32(depth - 1)})", f"f2u({self.f32(depth - 1)})", f"f2i_rn({self.f32(depth - 1)})",
-                             f"d2i({self.f64(depth - 1)})", f"fbits({self.f32(depth - 1)})"])
+                             f"d2i({self.f64(depth - 1)})", f"fp8({self.f32(depth - 1)}, {self.f32(depth - 1)})", f"fbits({self.f32(depth - 1)})"])
         if kind == 10:
             return r.choice([f"(u32)({self.u64(depth - 1)})", f"(u32)(({self.u64(depth - 1)}) >> 32)", f"popc64({self.u64(depth - 1)})"])
         return f"fn{r.randrange(4)}({one()}, {two})"
@@ -107,7 +109,8 @@ class Kernel:
         r, v = self.r, self.r.choice(U32)
         self.put(r.choice([
             f"PUT({self.u32(1)})", f"GET({v}, {self.u32(1)})", f"SUM({v}, {r.randrange(8)})",
-            f"BARRED({v}, {r.choice(['popc', 'and', 'or'])}, {self.cond()})"]))
+            f"BARRED({v}, {r.choice(['popc', 'and', 'or'])}, {self.cond()})"]
+            + [f"MMA({v}, {'bacd'['abcd'.index(v)] if v in 'ab' else 'dc'['cd'.index(v)]}, {self.u32(1)}, {self.u32(1)})"] * (3 * self.whole)))
 
     def atom(self):
         self.put(f"ATOM({self.r.choice(['add', 'umin', 'umax', 'and', 'or', 'xor', 'smin', 'smax'])}, {self.u32(1)})")
@@ -121,13 +124,14 @@ class Kernel:
             elif pick < 12 and mask is not None:
                 self.warp(mask)
             elif pick < 13:
-                self.put(f"PUT({self.u32(1)})")
+                self.put(self.r.choice([f"PUT({self.u32(1)})", f"PUT({self.u32(1)})", f"COPY({self.r.randrange(4)})"]))
             elif pick < 14:
                 self.atom()
             elif pick < 15 and depth == 3:
                 self.shared()
             elif pick < 16 and depth == 3:
                 self.put(f"RET_IF({self.cond()} && {self.cond()})")
+                self.whole = False
             elif pick < 18:
                 self.branch(depth, mask)
             else:

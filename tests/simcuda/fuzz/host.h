@@ -56,6 +56,71 @@ FN u32 prmt(u32 a, u32 b, u32 c)
 	return r;
 }
 
+FN u32 bmsk(u32 a, u32 b, u32 c)
+{
+	u32 r = 0;
+
+	for (u32 i = 0; i < 32; i++)
+		r |= (u32)(i >= a && i - a < b) << i;
+	return r;
+}
+
+FN u32 szext(u32 a, u32 b, u32 c)
+{
+	u32 n = b % 32;
+
+	return !n ? 0 : a >> (n - 1) & 1 ? a | ~0u << n : a & ~(~0u << n);
+}
+
+FN u32 clamped(s32 v)
+{
+	return (u32)(v < -128 ? -128 : v > 127 ? 127 : v) & 255;
+}
+#define pack_s8(a, b, c)   ((u32)(c) << 16 | clamped((s32)(a)) << 8 | clamped((s32)(b)))
+#define carried(a, b, c)   ((c) + (u32)((u64)(u32)(a) + (u32)(b) >> 32))
+#define no_borrow(a, b, c) ((c) + (u32)((u32)(a) >= (u32)(b)))
+
+/* The nearest of the 127 numbers, of two the even one. */
+FN u32 fp8_one(float v)
+{
+	const double d = fabs((double)v);
+	double best = 1e300;
+	u32 r = 0;
+
+	if (v != v)
+		return 0x7f;
+	if (d >= 448)
+		return 0x7e | (signbit(v) ? 0x80 : 0);
+	for (u32 i = 0; i < 127; i++) {
+		double is = i < 8 ? i / 512.0 : ldexp(8 + i % 8, (int)(i / 8) - 10);
+
+		if (fabs(is - d) < best || (fabs(is - d) == best && !(i & 1))) {
+			best = fabs(is - d);
+			r = i;
+		}
+	}
+	return r | (signbit(v) ? 0x80 : 0);
+}
+
+FN u32 fp8(float a, float b)
+{
+	return fp8_one(a) << 8 | fp8_one(b);
+}
+
+/* Row `row` of the signed bytes of a by column `col` of the unsigned ones of b, of one warp. */
+FN u32 bytes_dot(const u32 *a, const u32 *b, u32 row, u32 col)
+{
+	u32 sum = 0;
+
+	for (u32 k = 0; k < 16; k++) {
+		s32 x = (signed char)(a[row * 4 + k / 4] >> k % 4 * 8);
+		s32 y = (u8)(b[col * 4 + k / 4] >> k % 4 * 8);
+
+		sum += (u32)(x * y);
+	}
+	return sum;
+}
+
 /* Of two zeros the minimum is the negative one; a NaN gives way to a number. */
 FN float ffmin(float a, float b)
 {
@@ -264,7 +329,21 @@ FN int shuffled(int mode, const u8 *e, int t, int by, int width, int n)
 }
 
 #define SYNC
-#define PUT(x)    EACH_E sh[t] = (x);
+#define PUT(x)  EACH_E sh[t] = (x);
+#define COPY(n) EACH_E sh[t] = in[t * IN_WORDS + n];
+/* All threads are here: those that could be missing have not been asked to leave yet. */
+#define MMA(v, w, xa, xb)                                                                          \
+	{                                                                                          \
+		u32 a_[T], b_[T];                                                                  \
+		EACH a_[t] = (xa);                                                                 \
+		EACH b_[t] = (xb);                                                                 \
+		EACH                                                                               \
+		{                                                                                  \
+			const u32 *of_a = a_ + (t & ~31), *of_b = b_ + (t & ~31);                  \
+			v[t] += bytes_dot(of_a, of_b, LANE / 4, LANE % 4 * 2);                     \
+			w[t] += bytes_dot(of_a, of_b, LANE / 4, LANE % 4 * 2 + 1);                 \
+		}                                                                                  \
+	}
 #define GET(v, x) EACH_E v[t] = sh[(x) % T];
 #define BARRED(v, kind, x)                                                                         \
 	{                                                                                          \

@@ -68,6 +68,11 @@ static void take_registers(struct parser *p, struct raw *r, uint32_t n, bool is_
 	const enum type t = register_type((enum type)f->type);
 	const uint32_t each = type_info[t].bytes * 8 / element_bits((enum type)f->type);
 
+	uint16_t *places = parse_alloc(p, f->elements * LANES * sizeof(*places));
+
+	for (uint32_t i = 0; i < f->elements * LANES; i++)
+		places[i] = (uint16_t)fragment_place(f, i % LANES, i / LANES);
+	f->places = places;
 	f->count = (uint8_t)(f->elements / each);
 	f->cls = type_info[t].cls;
 	if (o->kind == OPK_VECTOR)

@@ -29,32 +29,6 @@ uint32_t element_bits(enum type t)
 	}
 }
 
-/* Element e of a lane's fragment: elements follow each other from the lowest bits on. */
-static u64 get_bits(const struct warp *w, const struct fragment *f, u32 lane, u32 e)
-{
-	const u32 bits = element_bits((enum type)f->type), each = f->cls == CLS_D ? 64 : 32;
-	const u32 r = f->regs[e * bits / each];
-
-	if (bits == 64)
-		return ((const u64 *)row(w, r))[lane];
-	return ((const u32 *)row(w, r))[lane] >> (e * bits % 32) & (u32)(~0ull >> (64 - bits));
-}
-
-static void put_bits(struct warp *w, const struct fragment *f, u32 lane, u32 e, u64 v)
-{
-	const u32 bits = element_bits((enum type)f->type), at = e * bits % 32;
-	const u32 r = f->regs[e * bits / (f->cls == CLS_D ? 64 : 32)];
-	const u32 keep = (u32)(~0ull >> (64 - bits)) << at;
-	u32 *word;
-
-	if (bits == 64) {
-		((u64 *)row(w, r))[lane] = v;
-		return;
-	}
-	word = &((u32 *)row(w, r))[lane];
-	*word = (*word & ~keep) | ((u32)v << at & keep);
-}
-
 /* Where element e of a lane lies in its matrix. */
 struct place {
 	u32 row, col;
@@ -107,179 +81,263 @@ static struct place open_place(const struct fragment *f, u32 lane, u32 e)
 	return (struct place){n / f->cols, n % f->cols};
 }
 
-static struct place place_of(const struct fragment *f, u32 lane, u32 e)
+uint32_t fragment_place(const struct fragment *f, uint32_t lane, uint32_t e)
 {
-	return f->layout == LAYOUT_OPEN   ? open_place(f, lane, e)
-	       : f->layout == LAYOUT_QUAD ? quad_place(f, lane, e)
-					  : group_place(f, lane, e);
+	struct place p = f->layout == LAYOUT_OPEN   ? open_place(f, lane, e)
+			 : f->layout == LAYOUT_QUAD ? quad_place(f, lane, e)
+						    : group_place(f, lane, e);
+
+	return p.row * f->cols + p.col;
 }
 
-static double float_value(enum type t, u64 v)
+/* Element e of each lane, of 32 bits at most: elements follow each other from the lowest bits on.
+ */
+static void get_bits(const struct warp *w, const struct fragment *f, u32 e, u32 out[LANES])
 {
-	const u32 v32 = (u32)v;
-	double d;
+	const u32 bits = element_bits((enum type)f->type), shift = e * bits % 32;
+	const u32 keep = (u32)(~0ull >> (64 - bits)), *r = row(w, f->regs[e * bits / 32]);
+
+	for (int l = 0; l < LANES; l++)
+		out[l] = r[l] >> shift & keep;
+}
+
+static void put_bits(struct warp *w, const struct fragment *f, u32 e, u32 mask, const u32 v[LANES])
+{
+	const u32 bits = element_bits((enum type)f->type), shift = e * bits % 32;
+	const u32 keep = (u32)(~0ull >> (64 - bits)) << shift;
+	u32 *r = row(w, f->regs[e * bits / 32]);
+
+	for (int l = 0; l < LANES; l++)
+		r[l] = mask >> l & 1 ? (r[l] & ~keep) | (v[l] << shift & keep) : r[l];
+}
+
+/* A half's exponent is 112 less than a single's; its infinities and NaNs have the largest one. */
+static float half_single(u32 h)
+{
+	const u32 m = (h & 0x7fff) << 13, sign = (h & 0x8000) << 16;
+	u32 v;
 	float f;
 
+	memcpy(&f, &m, sizeof(f));
+	f *= 0x1p112f;
+	memcpy(&v, &f, sizeof(v));
+	v = (h & 0x7c00) == 0x7c00 ? m | 0x7f800000u : v;
+	v |= sign;
+	memcpy(&f, &v, sizeof(f));
+	return f;
+}
+
+static void to_singles(enum type t, u32 v[LANES], float out[LANES])
+{
 	switch (t) {
-	case TY_F64:
-		memcpy(&d, &v, sizeof(d));
-		return d;
-	case TY_F32:
-		memcpy(&f, &v32, sizeof(f));
-		return f;
-	case TY_TF32: /* the lower bits of the mantissa are not looked at */
-		memcpy(&f, &(u32){v32 & ~0x1fffu}, sizeof(f));
-		return f;
 	case TY_F16:
-		return half_to_float((u16)v);
-	case TY_BF16:
-		return bfloat_to_float((u16)v);
-	default:
-		return fp8_to_float((u8)v, t == TY_E4M3);
+		for (int l = 0; l < LANES; l++)
+			out[l] = half_single(v[l]);
+		return;
+	case TY_E4M3:
+	case TY_E5M2:
+		for (int l = 0; l < LANES; l++)
+			out[l] = fp8_to_float((u8)v[l], t == TY_E4M3);
+		return;
+	default: /* of tf32 the lower bits are not looked at */
+		for (int l = 0; l < LANES; l++)
+			v[l] = t == TY_BF16 ? v[l] << 16 : t == TY_TF32 ? v[l] & ~0x1fffu : v[l];
+		memcpy(out, v, LANES * sizeof(*v));
 	}
 }
 
-static int64_t int_value(enum type t, u64 v)
+/* All values of one operand that these lanes hold. */
+static void load_floats(const struct warp *w, const struct fragment *f, u32 lanes, double *out)
 {
-	const u32 drop = 64 - element_bits(t);
+	for (u32 e = 0; e < f->elements; e++) {
+		const uint16_t *place = f->places + e * LANES;
+		double d[LANES];
+		float x[LANES];
+		u32 v[LANES];
 
-	return type_info[t].kind == KIND_S ? (int64_t)(v << drop) >> drop : (int64_t)v;
+		if (f->type == TY_F64) {
+			memcpy(d, row(w, f->regs[e]), sizeof(d));
+		} else {
+			get_bits(w, f, e, v);
+			to_singles((enum type)f->type, v, x);
+			for (int l = 0; l < LANES; l++)
+				d[l] = x[l];
+		}
+		for (int l = 0; l < LANES; l++)
+			if (lanes >> l & 1)
+				out[place[l]] = d[l];
+	}
 }
 
-static u64 float_bits(enum type t, double d)
+static void load_ints(const struct warp *w, const struct fragment *f, int32_t *out)
 {
-	u64 v = 0;
+	const bool is_signed = type_info[f->type].kind == KIND_S;
+	const u32 drop = 32 - element_bits((enum type)f->type);
+
+	for (u32 e = 0; e < f->elements; e++) {
+		const uint16_t *place = f->places + e * LANES;
+		u32 v[LANES];
+
+		get_bits(w, f, e, v);
+		for (int l = 0; l < LANES; l++)
+			out[place[l]] = is_signed ? (int32_t)(v[l] << drop) >> drop : (int32_t)v[l];
+	}
+}
+
+static u32 float_bits(enum type t, double d)
+{
 	float f = (float)d;
+	u32 v;
 
-	switch (t) {
-	case TY_F64:
-		memcpy(&v, &d, sizeof(d));
-		return d != d ? 0x7fffffffffffffffull : v;
-	case TY_F16:
+	if (t == TY_F16)
 		return d != d ? 0x7fff : double_to_half(d, FLOAT_RN);
-	default:
-		memcpy(&v, &f, sizeof(f));
-		return d != d ? 0x7fffffffu : v;
-	}
+	memcpy(&v, &f, sizeof(v));
+	return d != d ? 0x7fffffffu : v;
 }
 
-/* All values of one operand, as numbers: `first` is the first lane of a group of the old shape. */
-static void load_numbers(const struct warp *w, const struct fragment *f, u32 lanes,
-			 union number out[MATRIX_MAX])
+static void store_floats(struct warp *w, const struct fragment *f, u32 mask, const double *in)
 {
-	const enum type t = (enum type)f->type;
-	const bool is_float = type_info[t].kind == KIND_F;
+	for (u32 e = 0; e < f->elements; e++) {
+		const uint16_t *place = f->places + e * LANES;
+		u32 v[LANES];
+		u64 v64[LANES];
 
-	for (u32 m = lanes; m; m &= m - 1) {
-		const u32 lane = (u32)__builtin_ctz(m);
+		for (int l = 0; l < LANES; l++) {
+			const double d = in[place[l]];
 
-		for (u32 e = 0; e < f->elements; e++) {
-			const struct place p = place_of(f, lane, e);
-			const u64 v = get_bits(w, f, lane, e);
-
-			if (is_float)
-				out[p.row * f->cols + p.col].d = float_value(t, v);
+			memcpy(&v64[l], &d, sizeof(d));
+			if (f->type == TY_F64)
+				v64[l] = d != d ? 0x7fffffffffffffffull : v64[l];
+			else if (mask >> l & 1)
+				v[l] = float_bits((enum type)f->type, d);
 			else
-				out[p.row * f->cols + p.col].i = int_value(t, v);
+				v[l] = 0;
 		}
-	}
-}
-
-static void store_numbers(struct warp *w, const struct fragment *f, u32 lanes,
-			  const union number in[MATRIX_MAX])
-{
-	const enum type t = (enum type)f->type;
-	const bool is_float = type_info[t].kind == KIND_F;
-
-	for (u32 m = lanes; m; m &= m - 1) {
-		const u32 lane = (u32)__builtin_ctz(m);
-
-		for (u32 e = 0; e < f->elements; e++) {
-			const struct place p = place_of(f, lane, e);
-			const union number *n = &in[p.row * f->cols + p.col];
-
-			put_bits(w, f, lane, e, is_float ? float_bits(t, n->d) : (u32)n->i);
-		}
-	}
-}
-
-static double dot_float(const struct matrix_op *m, const union number *a, const union number *b,
-			double sum)
-{
-	for (u32 k = 0; k < m->a.cols; k++) {
-		if (m->d.type == TY_F64)
-			sum = fma(a[k].d, b[k * m->b.cols].d, sum);
+		if (f->type == TY_F64)
+			put64(row(w, f->regs[e]), v64, mask);
 		else
-			sum += a[k].d * b[k * m->b.cols].d;
+			put_bits(w, f, e, mask, v);
 	}
-	return sum;
 }
 
-static int64_t dot_int(const struct matrix_op *m, const union number *a, const union number *b,
-		       int64_t sum)
+/* Eight columns of a row of the product; n: those of b. */
+static void dot_singles(const double *a, const double *b, u32 cols, u32 n, double *sum)
 {
-	for (u32 k = 0; k < m->a.cols; k++) {
-		const int64_t x = a[k].i, y = b[k * m->b.cols].i;
+	double s[8];
 
-		sum += m->a.type != TY_B1 ? x * y : m->is_xor ? x ^ y : x & y;
-	}
-	if (m->satfinite && sum != (int32_t)sum)
-		return sum < 0 ? INT32_MIN : INT32_MAX;
-	return sum;
+	memcpy(s, sum, sizeof(s));
+	for (u32 k = 0; k < cols; k++)
+		for (u32 i = 0; i < 8; i++)
+			s[i] += a[k] * b[k * n + i];
+	memcpy(sum, s, sizeof(s));
 }
 
-/* The operands of a product of 16 x 8 x 256 bits are the largest. */
-static void multiply(struct warp *w, const struct matrix_op *m, u32 lanes, u32 mask)
+/* The same, in the fused steps of a device. */
+static void dot_doubles(const double *a, const double *b, u32 cols, u32 n, double *sum)
 {
-	union number a[MATRIX_MAX], b[MATRIX_MAX], c[MATRIX_MAX];
+	for (u32 k = 0; k < cols; k++)
+		for (u32 i = 0; i < 8; i++)
+			sum[i] = fma(a[k], b[k * n + i], sum[i]);
+}
 
-	load_numbers(w, &m->a, lanes, a);
-	load_numbers(w, &m->b, lanes, b);
-	load_numbers(w, &m->c, lanes, c);
+/* Sums begin with C and go along k. */
+static void multiply_floats(struct warp *w, const struct matrix_op *m, u32 lanes, u32 mask)
+{
+	double a[FLOATS_MAX], b[FLOATS_MAX], c[FLOATS_MAX];
+	const u32 n = m->b.cols;
+
+	load_floats(w, &m->a, lanes, a);
+	load_floats(w, &m->b, lanes, b);
+	load_floats(w, &m->c, lanes, c);
 	for (u32 r = 0; r < m->a.rows; r++) {
-		for (u32 n = 0; n < m->b.cols; n++) {
-			union number *to = &c[r * m->b.cols + n];
-
-			if (type_info[m->d.type].kind == KIND_F)
-				to->d = dot_float(m, &a[r * m->a.cols], &b[n], to->d);
+		for (u32 i = 0; i < n; i += 8) {
+			if (m->d.type == TY_F64)
+				dot_doubles(a + r * m->a.cols, b + i, m->a.cols, n, c + r * n + i);
 			else
-				to->i = dot_int(m, &a[r * m->a.cols], &b[n], to->i);
+				dot_singles(a + r * m->a.cols, b + i, m->a.cols, n, c + r * n + i);
 		}
 	}
-	store_numbers(w, &m->d, lanes & mask, c);
+	store_floats(w, &m->d, lanes & mask, c);
+}
+
+static void dot_ints(const struct matrix_op *m, const int32_t *a, const int32_t *b, int32_t *sum)
+{
+	const u32 n = m->b.cols;
+
+	memset(sum, 0, n * sizeof(*sum));
+	for (u32 k = 0; k < m->a.cols; k++) {
+		const int32_t x = a[k], *y = b + k * n;
+
+		if (m->a.type != TY_B1)
+			for (u32 i = 0; i < n; i++)
+				sum[i] += x * y[i];
+		else if (m->is_xor)
+			for (u32 i = 0; i < n; i++)
+				sum[i] += x ^ y[i];
+		else
+			for (u32 i = 0; i < n; i++)
+				sum[i] += x & y[i];
+	}
+}
+
+static void multiply_ints(struct warp *w, const struct matrix_op *m, u32 mask)
+{
+	int32_t a[INTS_MAX], b[INTS_MAX], c[FLOATS_MAX], sum[LANES];
+	const u32 n = m->b.cols;
+
+	load_ints(w, &m->a, a);
+	load_ints(w, &m->b, b);
+	load_ints(w, &m->c, c);
+	for (u32 r = 0; r < m->a.rows; r++) {
+		dot_ints(m, a + r * m->a.cols, b, sum);
+		for (u32 i = 0; i < n; i++) {
+			int64_t v = (int64_t)c[r * n + i] + sum[i];
+
+			if (m->satfinite)
+				v = v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : v;
+			c[r * n + i] = (int32_t)v;
+		}
+	}
+	for (u32 e = 0; e < m->d.elements; e++) {
+		u32 v[LANES];
+
+		for (int l = 0; l < LANES; l++)
+			v[l] = (u32)c[m->d.places[e * LANES + l]];
+		put_bits(w, &m->d, e, mask, v);
+	}
 }
 
 void finish_mma(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct matrix_op *m = ((const struct sync_op *)i->ptr)->detail;
 
-	if (m->a.layout != LAYOUT_QUAD) {
-		multiply(w, m, FULL_MASK, mask);
-		return;
-	}
-	for (u32 q = 0; q < 4; q++)
-		multiply(w, m, 0x000f000fu << 4 * q, mask);
+	if (type_info[m->d.type].kind != KIND_F)
+		multiply_ints(w, m, mask);
+	else if (m->a.layout != LAYOUT_QUAD)
+		multiply_floats(w, m, FULL_MASK, mask);
+	else
+		for (u32 q = 0; q < 4; q++)
+			multiply_floats(w, m, 0x000f000fu << 4 * q, mask);
 }
 
 /* ---- fragments and memory ---- */
 /* Element e of a lane; rows, or columns, are `stride` elements apart in memory. */
 static bool move_element(struct warp *w, const struct matrix_op *m, u32 lane, u32 e, u64 base,
-			 u32 stride)
+			 u64 stride, u64 *v)
 {
 	const u32 bits = element_bits((enum type)m->d.type), bytes = bits < 8 ? 1 : bits / 8;
-	const struct place p = place_of(&m->d, lane, e);
-	const u64 n = m->d.is_col ? (u64)p.col * stride + p.row : (u64)p.row * stride + p.col;
-	u8 *at = guest_place(w, lane, (enum space)m->space, base + n * bits / 8, bytes, m->store);
-	u64 v = 0;
+	const u32 at = m->d.places[e * LANES + lane], r = at / m->d.cols, c = at % m->d.cols;
+	const u64 n = m->d.is_col ? c * stride + r : r * stride + c;
+	u8 *p = guest_place(w, lane, (enum space)m->space, base + n * bits / 8, bytes, m->store);
 
-	if (!at)
+	if (!p)
 		return false;
 	if (m->store) {
-		v = get_bits(w, &m->d, lane, e);
-		memcpy(at, &v, bytes);
+		memcpy(p, v, bytes);
 	} else {
-		memcpy(&v, at, bytes);
-		put_bits(w, &m->d, lane, e, v >> n * bits % 8);
+		*v = 0;
+		memcpy(v, p, bytes);
+		*v >>= n * bits % 8;
 	}
 	return true;
 }
@@ -288,17 +346,31 @@ static bool move_element(struct warp *w, const struct matrix_op *m, u32 lane, u3
 void finish_wmma_move(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct matrix_op *m = ((const struct sync_op *)i->ptr)->detail;
-	u64 addr[LANES];
+	const bool wide = m->d.type == TY_F64;
+	const u32 *stride = row(w, m->stride);
+	u64 addr[LANES], v64[LANES] = {0};
+	u32 v[LANES] = {0};
 
 	addresses(w, i, &m->at, mask, addr);
-	for (u32 n = mask; n; n &= n - 1) {
-		const u32 lane = (u32)__builtin_ctz(n);
-		const u32 stride = ((const u32 *)row(w, m->stride))[lane];
+	for (u32 e = 0; e < m->d.elements; e++) {
+		if (wide)
+			memcpy(v64, row(w, m->d.regs[e]), sizeof(v64));
+		else
+			get_bits(w, &m->d, e, v);
+		for (int l = 0; l < LANES; l++) {
+			u64 one = wide ? v64[l] : v[l];
 
-		for (u32 e = 0; e < m->d.elements; e++) {
-			if (!move_element(w, m, lane, e, addr[lane], stride))
+			if (!(mask >> l & 1))
+				continue;
+			if (!move_element(w, m, (u32)l, e, addr[l], stride[l], &one))
 				return;
+			v64[l] = one;
+			v[l] = (u32)one;
 		}
+		if (wide && !m->store)
+			put64(row(w, m->d.regs[e]), v64, mask);
+		else if (!m->store)
+			put_bits(w, &m->d, e, mask, v);
 	}
 }
 

@@ -5,7 +5,8 @@
 
 #include "tests/simcuda/ptx/exec.h"
 
-#define MATRIX_MAX 4096 /* elements: 16 x 256 bits */
+#define FLOATS_MAX 512  /* elements of a matrix: 32 x 16 of wmma, 16 x 32 of mma */
+#define INTS_MAX   4096 /* 16 x 256 bits */
 
 enum matrix_part { PART_A, PART_B, PART_C };
 /* How a matrix is spread over the lanes: as mma says, as its oldest shape does, or as one likes. */
@@ -19,6 +20,7 @@ struct fragment {
 	uint16_t rows, cols; /* of the matrix */
 	uint16_t elements;   /* of one lane */
 	uint32_t regs[8];
+	const uint16_t *places; /* for each element LANES numbers: row * cols + column */
 };
 
 struct matrix_op {
@@ -32,12 +34,8 @@ struct matrix_op {
 	uint32_t regs[4];
 };
 
-union number {
-	double d;
-	int64_t i;
-};
-
 uint32_t element_bits(enum type t);
+uint32_t fragment_place(const struct fragment *f, uint32_t lane, uint32_t e);
 void finish_mma(struct warp *w, const struct insn *i, uint32_t mask);
 void finish_wmma_move(struct warp *w, const struct insn *i, uint32_t mask);
 void finish_matrix_move(struct warp *w, const struct insn *i, uint32_t mask);

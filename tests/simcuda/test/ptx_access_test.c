@@ -50,10 +50,11 @@ static const struct place {
 	const char *name, *address;
 	bool fixed; /* has the first bytes of the source from the beginning */
 } places[] = {
-	{".global", "%d5", false}, {"", "%d5", false},
-	{".shared", "sm", false},  {".shared::cta", "sm", false},
-	{".local", "loc", false},  {".const", "con", true},
-	{".param", "par", true},   {".param::entry", "par", true},
+	{".global", "%d5", false},         {"", "%d5", false},
+	{".shared", "sm", false},          {".shared::cta", "sm", false},
+	{".shared::cluster", "sm", false}, {".local", "loc", false},
+	{".const", "con", true},           {".param", "par", true},
+	{".param::entry", "par", true},
 };
 #define FIXED 64
 
@@ -384,13 +385,10 @@ START_TEST(addresses)
 	static const struct {
 		const char *space, *name;
 		uint32_t is; /* bit by bit, which of the spaces below it is in */
-	} of[] = {{"global", "glo", 1},
-		  {"shared", "sm", 2 + 4},
-		  {"shared::cta", "sm", 2 + 4},
-		  {"local", "loc", 8},
-		  {"const", "con", 16},
-		  {"param", "par", 32 + 64},
-		  {"param::entry", "par", 32 + 64}};
+	} of[] = {{"global", "glo", 1},         {"shared", "sm", 2 + 4},
+		  {"shared::cta", "sm", 2 + 4}, {"shared::cluster", "sm", 2 + 4},
+		  {"local", "loc", 8},          {"const", "con", 16},
+		  {"param", "par", 32 + 64},    {"param::entry", "par", 32 + 64}};
 	static const char *const asked[] = {"global", "shared", "shared::cta",  "local",
 					    "const",  "param",  "param::entry", "shared::cluster"};
 	static struct text t;
@@ -451,6 +449,16 @@ START_TEST(orders_and_hints)
 					   "fence.acq_rel.gpu",
 					   "fence.acq_rel.sys",
 					   "fence.proxy.alias",
+					   "fence.proxy.async",
+					   "fence.proxy.async.global",
+					   "fence.proxy.async.shared::cta",
+					   "fence.proxy.async.shared::cluster",
+					   "fence.mbarrier_init.release.cluster",
+					   "griddepcontrol.wait",
+					   "griddepcontrol.launch_dependents",
+					   "setmaxnreg.inc.sync.aligned.u32 64",
+					   "setmaxnreg.dec.sync.aligned.u32 32",
+					   "pmevent.mask 3",
 					   "prefetch.L1 [%d5]",
 					   "prefetch.L2 [%d5]",
 					   "prefetch.global.L1 [%d5]",
@@ -488,7 +496,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, loads_and_stores, 0, (int)CASE_COUNT(places));
 	tcase_add_test(t, parameters_of_functions);
-	tcase_add_loop_test(t, atomics, 0, 4);
+	tcase_add_loop_test(t, atomics, 0, 5);
 	tcase_add_test(t, addresses);
 	tcase_add_test(t, orders_and_hints);
 	suite_add_tcase(s, t);

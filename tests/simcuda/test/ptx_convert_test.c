@@ -130,19 +130,22 @@ static uint32_t fill_reals(const struct format *f)
 
 struct how {
 	enum rounding mode;
-	bool integral, ftz, sat, relu;
+	bool integral, ftz, sat, relu, finite;
 };
 
 static uint64_t converted(const struct format *to, const struct format *from, uint64_t bits,
 			  const struct how *h)
 {
 	const uint64_t one = real_to(to, real_from_int(1), TO_NEAREST);
+	const uint64_t infinite = (1ull << (to->bits - 1)) - (1ull << (to->precision - 1));
 	struct real v = real_from(from, h->ftz && from == &f32 ? real_flush(from, bits) : bits);
 	uint64_t r;
 
 	if (h->integral)
 		v = real_round(v, h->mode);
 	r = real_to(to, v, h->mode);
+	if (h->finite && v.kind != NOT_A_NUMBER && (r & (infinite | 1)) == infinite)
+		r--; /* the largest number */
 	if (h->sat && (v.kind == NOT_A_NUMBER || v.neg))
 		return 0;
 	if (h->sat && r > one)
@@ -180,6 +183,8 @@ static const struct conversion {
 	{&f32, &bf16, NONE, false, false, false},   {&f64, &bf16, NONE, false, false, false},
 	{&f16, &f32, TWO, false, false, true},      {&bf16, &f32, TWO, false, false, true},
 	{&f32, &f32, NONE, true, true, false},      {&f64, &f64, NONE, false, true, false},
+	{&f16, &bf16, FOUR, false, false, false},   {&bf16, &f16, FOUR, false, false, false},
+	{&bf16, &f64, FOUR, false, false, false},   {&bf16, &bf16, FOUR, false, false, false},
 	{&f16, &f16, NONE, false, true, false},     {&f32, &f32, INTEGRAL, true, true, false},
 	{&f64, &f64, INTEGRAL, false, true, false}, {&f16, &f16, INTEGRAL, false, true, false},
 };
@@ -218,11 +223,13 @@ START_TEST(packed)
 	const uint32_t n = fill_reals(&f32);
 	char insn[96];
 
-	for (int k = 0; k < 4; k++) {
-		const struct how h = {.mode = k & 1 ? TO_ZERO : TO_NEAREST, .relu = k & 2};
+	for (int k = 0; k < 8; k++) {
+		const struct how h = {
+			.mode = k & 1 ? TO_ZERO : TO_NEAREST, .relu = k & 2, .finite = k & 4};
 
-		say(insn, sizeof(insn), "cvt.%s%s.%sx2.f32 %%w3, %%w0, %%w1;",
-		    rounding_names[h.mode], h.relu ? ".relu" : "", f->name);
+		say(insn, sizeof(insn), "cvt.%s%s%s.%sx2.f32 %%w3, %%w0, %%w1;",
+		    rounding_names[h.mode], h.relu ? ".relu" : "", h.finite ? ".satfinite" : "",
+		    f->name);
 		run_threads(insn, 'w', (const uint64_t(*)[3])in, out, n);
 		for (uint32_t i = 0; i < n; i++) {
 			uint64_t want = converted(f, &f32, in[i][0], &h) << 16 |
@@ -238,16 +245,52 @@ START_TEST(packed)
 }
 END_TEST
 
+/* One of f32, with the largest number for what is above it; of tf32 with ten digits. */
+START_TEST(finite_numbers)
+{
+	static const struct format tf32 = {"tf32", 19, 11, -126, 127, 'w'};
+	static const struct format *const to[] = {&f16, &bf16, &tf32};
+	const struct format *f = to[_i];
+	const uint32_t n = fill_reals(&f32);
+	char insn[96];
+
+	for (int k = 0; k < 8; k++) {
+		const struct how h = {
+			.mode = k & 1 ? TO_ZERO : TO_NEAREST, .relu = k & 2, .finite = k & 4};
+
+		say(insn, sizeof(insn), "cvt.%s%s%s.%s.f32 %%%c3, %%w0;", rounding_names[h.mode],
+		    h.relu ? ".relu" : "", h.finite ? ".satfinite" : "", f->name, f->cls);
+		run_threads(insn, f->cls, (const uint64_t(*)[3])in, out, n);
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t want = converted(f, &f32, in[i][0], &h);
+			uint64_t got = f == &tf32 ? out[i] >> 13 : out[i];
+
+			if (bits_are_nan(f, want) && bits_are_nan(f, got))
+				continue;
+			if (h.relu && got == 1ull << (f->bits - 1)) /* -0 may stay */
+				got = 0;
+			expect_value(insn, in[i], got, want);
+		}
+	}
+}
+END_TEST
+
 /* Ten digits behind the point, ties away from zero. */
 START_TEST(tensor_float)
 {
 	const uint32_t n = fill_reals(&f32);
-	static const char insn[] = "cvt.rna.tf32.f32 %w3, %w0;";
+	const char *insn =
+		_i ? "cvt.rna.satfinite.tf32.f32 %w3, %w0;" : "cvt.rna.tf32.f32 %w3, %w0;";
 
 	run_threads(insn, 'w', (const uint64_t(*)[3])in, out, n);
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t want = (in[i][0] + 0x1000) & ~0x1fffull;
 
+		if (_i && real_from(&f32, in[i][0]).kind != NOT_A_NUMBER &&
+		    (want & 0x7fffffff) >= 0x7f800000) {
+			expect_value(insn, in[i], out[i], (want & 0x80000000) | 0x7f7fe000);
+			continue;
+		}
 		if (real_from(&f32, in[i][0]).kind == NOT_A_NUMBER)
 			ck_assert(bits_are_nan(&f32, out[i]));
 		else if (real_from(&f32, in[i][0]).kind == INFINITE)
@@ -366,7 +409,8 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, between_formats, 0, (int)CASE_COUNT(conversions));
 	tcase_add_loop_test(t, packed, 0, 2);
-	tcase_add_test(t, tensor_float);
+	tcase_add_loop_test(t, finite_numbers, 0, 3);
+	tcase_add_loop_test(t, tensor_float, 0, 2);
 	tcase_add_loop_test(t, to_integers, 0, (int)CASE_COUNT(formats));
 	tcase_add_loop_test(t, from_integers, 0, (int)CASE_COUNT(formats));
 	suite_add_tcase(s, t);

@@ -11,9 +11,11 @@ import tempfile
 sys.dont_write_bytecode = True
 import isa_docs  # noqa: E402
 
-TYPES = set("pred u8 s8 u16 s16 u32 s32 u64 s64 b8 b16 b32 b64 f16 f16x2 bf16 bf16x2 f32 f64 tf32".split())
+TYPES = set("""pred u8 s8 u16 s16 u32 s32 u64 s64 b8 b16 b32 b64 f16 f16x2 bf16 bf16x2 f32 f64 tf32
+            e4m3x2 e5m2x2 e4m3 e5m2 b1 u2 s2 u4 s4""".split())
 # Performance hints without an effect that a value could show; parsed and decoded in ptx_isa_test.
 HINTS = set("""L1::evict_normal L1::evict_unchanged L1::evict_first L1::evict_last L1::no_allocate L2::64B L2::128B L2::256B
+               L2::evict_normal L2::evict_first L2::evict_last L2::evict_unchanged L2::cache_hint
                ca cg cs lu cv wb wt""".split())
 # The program ends, or stops where the test is of its fault: simcuda_fault_test, ptx_memory_test.
 FAULTS = {"trap", "brkpt"}
