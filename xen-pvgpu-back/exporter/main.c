@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "log/options.h"
 #include "xen-pvgpu-back/exporter/exporter.h"
 
 #ifndef PVGPU_VERSION
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 	const char *listen = "127.0.0.1:9835";
 	int c, status, just_once = 0;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = options_next(argc, argv, "h", longs)) != -1) {
 		switch (c) {
 		case 'l':
 			listen = optarg;
