@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pvgpu-smi: options, the loop, exit statuses. */
+#include "log/options.h"
 #include "smi/smi.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -160,7 +160,7 @@ static int parse(struct asked *a, int argc, char **argv)
 	respell(argc, argv);
 	for (int n = argc; n && !argv[n - 1]; n--)
 		argc = n - 1;
-	while ((option = getopt_long(argc, argv, "Li:l::h", options, NULL)) != -1) {
+	while ((option = options_next(argc, argv, "Li:l::h", options)) != -1) {
 		status = take(a, option);
 		if (status >= 0)
 			return status;

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 import urllib.error
 import urllib.parse
@@ -33,8 +34,10 @@ def free_port():
 class Exporter:
     """An exporter beside a pvgpud."""
 
-    def __init__(self, env, *options):
-        self.env, self.port, self.options = env, free_port(), options
+    def __init__(self, env, *options, token=None):
+        self.env, self.port, self.token = env, free_port(), token
+        self.options = options if token is not None or "--plain" in options else (*options, "--anyone")
+        self.options = [o for o in self.options if o != "--plain"]
         self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self):
@@ -51,7 +54,8 @@ class Exporter:
             raise AssertionError(f"pvgpu-exporter ended with {status}")
 
     def get(self, path, method="GET"):
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=LIMIT) as r:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method, headers=headers), timeout=LIMIT) as r:
             return r.read().decode(), r.headers
 
     def metrics(self):
@@ -371,7 +375,84 @@ class StatusPage(unittest.TestCase):
             self.assertEqual(e.get("/metrics", "HEAD")[0], "")
 
 
+class Readers(unittest.TestCase):
+    """Who may read: where tenants are users of the machine, its loopback is no boundary."""
+
+    def status(self, e, path="/metrics"):
+        try:
+            return 200 if e.get(path) else 0
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+    def test_local_vgpus(self):
+        with Loaded() as env, Exporter(env, "--plain") as e:
+            self.assertEqual([self.status(e, p) for p in ("/", "/metrics", "/statistics.json")], [403] * 3)
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder, Loaded() as env:
+            path = pathlib.Path(folder, "token")
+            path.write_text("a-token-of-some-length\n")
+            path.chmod(0o640)
+            with Exporter(env, "--token-file", str(path), token="a-token-of-some-length") as e:
+                self.assertEqual(e.metrics()["pvgpu_up"], 1)
+                for wrong in "", "a-token-of-some-lengt", "a-token-of-some-length2", "b-token-of-some-length":
+                    e.token = wrong
+                    self.assertEqual([self.status(e, p) for p in ("/", "/metrics", "/none")], [401] * 3, wrong)
+            for text, mode, why in ("a-token-of-some-length", 0o644, "other users can read"), ("short", 0o600, "shorter than 16"), ("", 0o600, "is empty"):
+                path.write_text(text)
+                path.chmod(mode)
+                done = subprocess.run([program("pvgpu-exporter"), "--token-file", str(path)], capture_output=True, text=True, timeout=LIMIT, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(why, done.stderr)
+
+    def test_confidential(self):
+        """Nothing of its vGPUs, and of the GPU what tells nothing of its use."""
+        env = Loaded({"a": "memory=64M,pool=secret"})
+        env.write_config("[pool secret]\ndevice = 0\nmode = confidential\n")
+        with env, Exporter(env) as e:
+            text = "".join(e.get(p)[0] for p in ("/metrics", "/", "/statistics.json"))
+            self.assertNotIn('"a"', text)
+            self.assertNotIn("vgpu a:", text)
+            m = e.metrics()
+            self.assertEqual(m['pvgpu_gpu_healthy{pool="secret"}'], 1)
+            self.assertEqual([k for k in m if k.startswith("pvgpu_vgpu_") or "gpu_seconds" in k], [])
+
+
 class BadClients(unittest.TestCase):
+    def test_clients_that_drip(self):
+        """Clients that send a byte now and then keep no place for themselves."""
+        with Loaded() as env, Exporter(env) as e:
+            going, slow = threading.Event(), []
+            for _ in range(64):
+                s = socket.create_connection(("127.0.0.1", e.port))
+                s.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+                slow.append(s)
+
+            def drip():
+                while not going.wait(0.5):
+                    for s in slow:
+                        with contextlib.suppress(OSError):
+                            s.sendall(b"x")
+            thread = threading.Thread(target=drip)
+            thread.start()
+            try:
+                self.assertEqual(e.metrics()["pvgpu_up"], 1)
+                wait_for("the end of each one's time", lambda: all(self.ended(s) for s in slow))
+            finally:
+                going.set()
+                thread.join()
+                for s in slow:
+                    s.close()
+
+    @staticmethod
+    def ended(s):
+        s.setblocking(False)
+        try:
+            return not s.recv(1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def test_crowd(self):
         """A thousand connections that say nothing, slowly, garbage, or never read: the session goes on, and Prometheus is served after."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

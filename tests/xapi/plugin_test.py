@@ -129,6 +129,14 @@ class Plugin(unittest.TestCase):
         self.assertEqual(self.call("list")[0]["policy"]["drain"], "1")
         self.call("drain", undo="yes")
 
+    def test_no_program_takes_abbreviations(self):
+        for name in ("pvgpuctl", "pvgpud", "pvgpu-worker", "pvgpu-attachd", "pvgpu-health", "pvgpu-exporter"):
+            whole, short = (subprocess.run([str(BUILD / "bin" / name), word], capture_output=True, text=True, timeout=60)
+                            for word in ("--version", "--versio"))
+            self.assertEqual(whole.returncode, 0, name)
+            self.assertNotEqual(short.returncode, 0, name)
+            self.assertIn("unrecognized option '--versio'", short.stderr)
+
     def test_refusals(self):
         for code, text, fn, args in (
                 ("PVGPU_NOT_THERE", "VM '5f2c9a34-0b1e-4c6d-9a57-2d8e1f3b4c60': no domain here", "attach", {"vm_uuid": TENANT}),
@@ -140,8 +148,12 @@ class Plugin(unittest.TestCase):
                 ("PVGPU_WRONG_USE", "args:vm-name=--help: is not well-formed", "show", {"vm_name": "--help"}),
                 ("PVGPU_WRONG_USE", "not both", "show", {"vm_name": "a", "vm_uuid": WEB1}),
                 ("PVGPU_WRONG_USE", "--memory lots: ", "attach", {"vm_uuid": WEB1, "memory": "lots"}),
-                ("PVGPU_WRONG_USE", "unrecognized option '--speed=4'", "attach", {"vm_uuid": WEB1, "speed": "4"}),
+                ("PVGPU_WRONG_USE", "attach does not know args:speed; it takes ", "attach", {"vm_uuid": WEB1, "speed": "4"}),
                 ("PVGPU_WRONG_USE", "attach does not know args:config-dir", "attach", {"vm_uuid": WEB1, "config_dir": "/tmp"}),
+                ("PVGPU_WRONG_USE", "attach does not know args:config-d", "attach", {"vm_uuid": WEB1, "config_d": "/tmp"}),
+                ("PVGPU_WRONG_USE", "attach does not know args:weigh", "attach", {"vm_uuid": WEB1, "weigh": "100"}),
+                ("PVGPU_WRONG_USE", "set does not know args:site-d", "set", {"vm_uuid": WEB1, "site_d": "/tmp"}),
+                ("PVGPU_WRONG_USE", "attach does not know args:backend-", "attach", {"vm_uuid": WEB1, "backend_": "1"}),
                 ("PVGPU_WRONG_USE", "args:weight=1?2: is not well-formed", "set", {"vm_uuid": WEB1, "weight": "1\n2"}),
                 ("PVGPU_WRONG_USE", "args:weight=12?: is not well-formed", "set", {"vm_uuid": WEB1, "weight": "12\n"}),
                 ("PVGPU_WRONG_USE", "list does not know args:memory; it takes vm-uuid, vm-name", "list", {"memory": "1"}),

@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <ev.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "log/options.h"
 #include "xen-pvgpu-back/attachd/reconcile.h"
 #include "xen-pvgpu-back/attachd/xapi.h"
 #include "xen-pvgpu-back/confine/confine.h"
@@ -264,7 +264,7 @@ static int parse(struct options *o, int argc, char **argv)
 
 	*o = (struct options){
 		.dir = VMS_DIR, .site_dir = SITE_DIR, .xl_dir = XL_DIR, .xapi_dir = XAPI_DIR};
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = options_next(argc, argv, "h", longs)) != -1) {
 		switch (c) {
 		case 'c':
 			o->dir = optarg;
@@ -311,8 +311,8 @@ static int parse(struct options *o, int argc, char **argv)
  * files, which may be made, or made anew, while it runs. */
 static int close_sandbox(const char *dir, const struct options *o)
 {
-	static const char *const calls[] = {"open",       "openat",     "access", "faccessat",
-					    "faccessat2", "getdents64", "stat",   "lstat",
+	static const char *const calls[] = {"open",       "openat",     "access",  "faccessat",
+					    "faccessat2", "getdents64", "stat",    "lstat",
 					    "statx",      "readlink",   "getdents"};
 	char above[256], reason[160];
 	const char *read[] = {above, NULL, NULL, NULL, NULL};

@@ -43,6 +43,8 @@ struct pvgpu_vgpu_record {
 	char pool[16], group[40]; /* group "": none */
 	char state[16]; /* open, draining, ending, quarantined; of a Xen guest's: XenbusState */
 	uint32_t domain, device; /* PVGPU_NO_DOMAIN: of the local link */
+	uint32_t confidential;   /* 1: of a confidential pool */
+	uint32_t pad;
 	uint64_t value[PVGPU_VGPU_N];
 	struct pvgpu_latency latency[PVGPU_VGPU_HIST_N];
 };

@@ -6,12 +6,12 @@
  * Exit status: see enum in ctl.h and print_usage().
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/options.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
 #include "xen-pvgpu-back/toolstack/profiles.h"
@@ -293,6 +293,19 @@ static void make_longs(struct option longs[OPTS_MAX + 3])
 	longs[opts_n + 2] = (struct option){0};
 }
 
+int settings_main(int argc, char **argv)
+{
+	const struct pvgpu_key *policy = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
+
+	for (size_t i = 0; i < opts_n; i++)
+		if (opts[i].group & FOR_SPEC && !(opts[i].group & FOR_BACKEND))
+			puts(opts[i].name);
+	for (uint32_t i = 0; i < policy->nfields; i++)
+		if (policy->fields[i].live)
+			puts(policy->fields[i].name);
+	return EXIT_DONE;
+}
+
 static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -321,7 +334,7 @@ int ctl_main(int argc, char **argv)
 	if (getenv("PVGPU_RUN_DIR"))
 		set_run_dir(NULL, getenv("PVGPU_RUN_DIR"));
 	make_longs(longs);
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = options_next(argc, argv, "h", longs)) != -1) {
 		const struct opt *o = c >= OPT_TABLE ? &opts[c - OPT_TABLE] : NULL;
 
 		if (c == OPT_HELP) {

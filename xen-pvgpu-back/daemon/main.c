@@ -9,7 +9,6 @@
  */
 
 #include <errno.h>
-#include <getopt.h>
 #include <libgen.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "log/options.h"
 #include "xen-pvgpu-back/daemon/admin/admin.h"
 #include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"
@@ -144,7 +144,7 @@ static int read_config(const struct options *o, struct config *c, int argc, char
 	if (o->simulated && use_simulated(c, error) < 0)
 		return -1;
 	optind = 1;
-	while (r == 0 && (ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while (r == 0 && (ch = options_next(argc, argv, "", longs)) != -1) {
 		if (ch == 'g')
 			r = config_vgpu(c, optarg, error);
 		else if (ch == 's')
@@ -164,7 +164,7 @@ static int parse(struct options *o, struct config *c, int argc, char **argv)
 	int ch;
 
 	*o = (struct options){.config = DEFAULT_CONFIG};
-	while ((ch = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while ((ch = options_next(argc, argv, "", longs)) != -1) {
 		if (ch == 'h' || ch == 'v') {
 			fputs(ch == 'h' ? usage : "pvgpud " PVGPU_VERSION "\n", stdout);
 			return 1;

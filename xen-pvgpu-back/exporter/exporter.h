@@ -4,6 +4,8 @@
 #ifndef PVGPU_EXPORTER_H
 #define PVGPU_EXPORTER_H
 
+#include <stdbool.h>
+
 #include "xen-pvgpu-back/statistics/statistics.h"
 
 #define HISTORY_SAMPLES 60u /* of the status page's curves */
@@ -12,8 +14,11 @@
 /* source.c: the last snapshot. */
 struct source {
 	const char *run_dir;
-	const char *file; /* its metrics in place of pvgpud's; NULL: none */
+	const char *file;  /* its metrics in place of pvgpud's; NULL: none */
+	const char *token; /* that clients must have; NULL: none */
+	bool anyone;       /* all clients may have all figures */
 	struct statistics now;
+	bool local; /* there are vGPUs of the local link, whose users are on this machine */
 	long long read_ms, tried_ms;
 	char why[STATISTICS_WHY]; /* "": it could be read */
 	uint64_t errors;
@@ -27,7 +32,9 @@ struct source {
 	unsigned int samples;
 };
 
-/* 0, or -1: pvgpud does not answer, and `why` says why. */
+long long clock_ms(void);
+/* 0, or -1: pvgpud does not answer, and `why` says why. What is of confidential pools is left out.
+ */
 int source_look(struct source *s);
 void source_free(struct source *s);
 
@@ -43,6 +50,8 @@ extern const char page_style[];
 struct server;
 struct server *server_start(const char *listen, struct source *s);
 void server_stop(struct server *s);
+/* To be called each second: clients whose time is over are dropped. */
+void server_look(void);
 /* The answer to a GET of this path; its type; the HTTP status. */
 unsigned int server_answer(struct source *s, const char *path, struct text *t, const char **type);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The HTTP side. libmicrohttpd reads what clients send; one thread serves them all. Who is slow is
- * dropped after TIMEOUT_S, and there are CONNECTIONS at a time.
+ * The HTTP side. libmicrohttpd reads what clients send; one thread serves them all. Which clients
+ * stay is decided in places.c.
  */
 #include <errno.h>
 #include <microhttpd.h>
@@ -13,12 +13,11 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/exporter/exporter.h"
+#include "xen-pvgpu-back/exporter/places.h"
 
-#define CONNECTIONS 64u
-#define TIMEOUT_S   10u
-#define MEMORY      (16u << 10) /* of one connection: no request that is answered is longer */
+#define MEMORY  (16u << 10) /* of one connection: no request that is answered is longer */
 
-#define METRICS     "text/plain; version=0.0.4; charset=utf-8"
+#define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 struct server {
 	struct MHD_Daemon *mhd;
@@ -99,9 +98,47 @@ static enum MHD_Result reply(struct MHD_Connection *c, unsigned int status, stru
 		MHD_add_response_header(r, headers[i][0], headers[i][1]);
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(r, "Allow", "GET, HEAD");
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
 	done = MHD_queue_response(c, status, r);
 	MHD_destroy_response(r);
 	return done;
+}
+
+/* In a time that does not tell how much of it is right. */
+static bool is_token(const char *said, const char *token)
+{
+	const size_t n = strlen(token);
+	unsigned char differs = strlen(said) != n;
+
+	for (size_t i = 0; i < n && said[i]; i++)
+		differs |= (unsigned char)(said[i] ^ token[i]);
+	return !differs;
+}
+
+/* MHD_HTTP_OK, or the status of a refusal with its text. */
+static unsigned int permit(struct source *s, struct MHD_Connection *c, struct text *t)
+{
+	static const char bearer[] = "Bearer ";
+	const char *said =
+		MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+
+	if (s->token) {
+		if (said && !strncmp(said, bearer, sizeof(bearer) - 1) &&
+		    is_token(said + sizeof(bearer) - 1, s->token))
+			return MHD_HTTP_OK;
+		text_add(t, "The token of --token-file is missing or wrong.\n");
+		return MHD_HTTP_UNAUTHORIZED;
+	}
+	if (s->anyone || s->file)
+		return MHD_HTTP_OK;
+	source_look(s);
+	if (!s->local)
+		return MHD_HTTP_OK;
+	text_add(t, "There are vGPUs of the local link: each user of this machine could read the "
+		    "figures of all. Start pvgpu-exporter with --token-file FILE, or with "
+		    "--anyone where its users are one tenant.\n");
+	return MHD_HTTP_FORBIDDEN;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url,
@@ -127,12 +164,39 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		*upload_n = 0;
 		return MHD_YES;
 	}
-	status = server_answer(s->source, url, &t, &type);
+	status = permit(s->source, c, &t);
+	if (status == MHD_HTTP_OK)
+		status = server_answer(s->source, url, &t, &type);
 	if (t.failed || !t.bytes) {
 		text_free(&t);
 		return MHD_NO;
 	}
 	return reply(c, status, &t, type);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *c, void **place,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *fd, *from;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*place)
+			place_leave(*place);
+		return;
+	}
+	fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	from = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	*place = place_take(fd->connect_fd, from->client_addr, clock_ms());
+}
+
+static void on_completed(void *arg, struct MHD_Connection *c, void **state,
+			 enum MHD_RequestTerminationCode code)
+{
+	const union MHD_ConnectionInfo *place =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	if (place->socket_context)
+		place_answered(place->socket_context, clock_ms());
 }
 
 /* ADDRESS:PORT, [ADDRESS]:PORT */
@@ -189,17 +253,24 @@ struct server *server_start(const char *listen, struct source *source)
 		free(s);
 		return NULL;
 	}
-	s->mhd = MHD_start_daemon(
-		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request, s,
-		MHD_OPTION_LISTEN_SOCKET, s->fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
-		MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)MEMORY, MHD_OPTION_END);
+	places_init();
+	s->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL,
+				  on_request, s, MHD_OPTION_LISTEN_SOCKET, s->fd,
+				  MHD_OPTION_CONNECTION_LIMIT, PLACES, MHD_OPTION_NOTIFY_CONNECTION,
+				  on_connection, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+				  NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
+				  MHD_OPTION_END);
 	if (s->mhd)
 		return s;
 	fprintf(stderr, "pvgpu-exporter: libmicrohttpd does not start: %s\n", strerror(errno));
 	close(s->fd);
 	free(s);
 	return NULL;
+}
+
+void server_look(void)
+{
+	places_sweep(clock_ms());
 }
 
 void server_stop(struct server *s)

@@ -6,7 +6,6 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log/options.h"
 #include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/health/sample.h"
@@ -61,7 +61,7 @@ static void parse(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){.period_ms = 100, .closed = true};
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while ((c = options_next(argc, argv, "", longs)) != -1) {
 		switch (c) {
 		case 'n':
 			o->nvml = optarg;

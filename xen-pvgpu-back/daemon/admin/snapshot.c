@@ -117,6 +117,7 @@ static void put_vgpu(const struct vgpu *v, struct pvgpu_vgpu_record *out)
 	snprintf(out->name, sizeof(out->name), "%s", v->cfg.name);
 	snprintf(out->pool, sizeof(out->pool), "%s", v->pool->cfg.name);
 	snprintf(out->group, sizeof(out->group), "%s", v->group ? v->group->cfg.name : "");
+	out->confidential = v->pool->cfg.mode == POOL_CONFIDENTIAL;
 	put_state(v, out);
 	statistics_vgpu(v, &n);
 	memcpy(out->value, n.value, sizeof(out->value));

@@ -6,11 +6,11 @@
  * ring, doorbells and sockets. Seal. Then read what the guest writes, until one side has had
  * enough. The process is the unit of fault isolation: it ends with its session, whatever happens.
  */
+#include "log/options.h"
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -135,10 +135,10 @@ static void parse(struct options *o, int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {"version", no_argument, NULL, 'v'},
 					      {NULL, 0, NULL, 0}};
-	int c, at = 0;
+	int c;
 
 	*o = (struct options){.grace_ms = 3000, .far_fds = 256, .sandbox = {.mode = SANDBOX_FULL}};
-	while ((c = getopt_long(argc, argv, "", longs, &at)) != -1) {
+	while ((c = options_next(argc, argv, "", longs)) != -1) {
 		switch (c) {
 		case 'l':
 			o->libcuda = optarg;
