@@ -168,23 +168,23 @@ static void on_exit_(struct ev_loop *loop, ev_io *io, int events)
 	test(r);
 }
 
-static int spawn(struct reset *r, int out)
+/* It waits for a line, which comes when it is on record: without a pvgpud it never begins. */
+static int spawn(struct reset *r, int in, int out)
 {
+	static const char begin[] = "read -r line && exec \"$0\" \"$@\" </dev/null";
 	const struct config *c = &r->p->d->cfg;
 	char limit[40], gpu[CONFIG_GPU], dir[CONFIG_PATH + 16];
-	const char *argv[] = {c->gpu_reset, gpu, NULL};
+	const char *argv[] = {"sh", "-c", begin, c->gpu_reset, gpu, NULL};
 	const char **env = calloc(c->env_n + 4, sizeof(*env));
-	const int own[] = {-1, out, out};
-	const struct process p = {.path = c->gpu_reset,
-				  .argv = argv,
-				  .env = env,
-				  .fds = own,
-				  .fd_n = 3,
-				  .cgroup = -1};
+	const int own[] = {in, out, out};
+	const struct process p = {
+		.path = "/bin/sh", .argv = argv, .env = env, .fds = own, .fd_n = 3, .cgroup = -1};
 	int err;
 
-	if (!env)
-		return ENOMEM;
+	if (access(c->gpu_reset, X_OK) < 0 || !env) {
+		free(env);
+		return errno;
+	}
 	for (unsigned int i = 0; i < c->env_n; i++)
 		env[i] = c->env[i];
 	snprintf(limit, sizeof(limit), "PVGPU_RESET_LIMIT_S=%u", c->gpu_reset_s);
@@ -214,33 +214,52 @@ static void watch(struct reset *r)
 	wait_s(r, r->p->d->cfg.gpu_reset_s);
 }
 
+static void close_file(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* With its ends of the pipes: 0 or an errno. */
+static int start(struct reset *r, int in, int out)
+{
+	/* Its programs expect a pipe that waits. */
+	int err = in < 0 || out < 0 || fcntl(out, F_SETFL, 0) < 0 ? errno : spawn(r, in, out);
+
+	if (err)
+		return err;
+	r->pidfd = pidfd_open(r->pid, 0);
+	if (r->pidfd < 0)
+		return errno;
+	r->started = process_started(r->pid);
+	return 0;
+}
+
 static void run(struct reset *r)
 {
-	int p[2], err;
+	int out[2] = {-1, -1}, go[2] = {-1, -1}, err;
 
-	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0) {
-		fail(r, "no pipe for the command: %s", strerror(errno));
-		return;
-	}
-	p[1] = process_file(p[1]);
-	/* Its programs expect a pipe that waits. */
-	err = p[1] < 0 || fcntl(p[1], F_SETFL, 0) < 0 ? errno : spawn(r, p[1]);
-	if (p[1] >= 0)
-		close(p[1]);
-	if (!err) {
-		r->pidfd = pidfd_open(r->pid, 0);
-		err = r->pidfd < 0 ? errno : 0;
-	}
+	err = pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(go, O_CLOEXEC) < 0 ? errno : 0;
+	out[1] = process_file(out[1]);
+	go[0] = process_file(go[0]);
+	if (!err)
+		err = start(r, go[0], out[1]);
 	if (err) {
-		close(p[0]);
+		r->pid = 0;
 		fail(r, "gpu_reset = %.100s: %s", r->p->d->cfg.gpu_reset, strerror(err));
-		return;
+		close_file(out[0]);
+	} else {
+		r->out = out[0];
+		watch(r);
+		/* For the next pvgpud, which must not use the GPU meanwhile. */
+		faults_save(r->p->d);
+		if (r->p->d->unsaved[0] || write(go[1], "\n", 1) != 1)
+			log_error("pool %s: the reset does not begin: it is not on record",
+				  r->p->cfg.name);
 	}
-	r->started = process_started(r->pid);
-	r->out = p[0];
-	watch(r);
-	/* For the next pvgpud, which must not use the GPU meanwhile. */
-	faults_save(r->p->d);
+	close_file(go[0]);
+	close_file(go[1]);
+	close_file(out[1]);
 }
 
 /* ---- what must end before ---- */

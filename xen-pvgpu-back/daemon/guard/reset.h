@@ -25,7 +25,7 @@ bool reset_runs(const struct pool *p);
 /* The process of its command, and when that started (core/process.h); 0: none runs. */
 pid_t reset_process(const struct pool *p, uint64_t *started);
 /* A former pvgpud's, which is on record. As long as it runs the GPU has no worker, is not admitted
- * and not reset; then it stays drained, since nobody knows how the reset ended. */
+ * and not reset; then it stays drained, since how the reset ended is not known. */
 void reset_resume(struct pool *p, pid_t pid, uint64_t started);
 /* "", "running: ...", "done" or "failed: why". */
 void reset_text(const struct pool *p, char *out, size_t cap);
