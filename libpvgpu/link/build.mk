@@ -16,7 +16,7 @@ $(B)/unit/arena_test: $(call obj,tests/unit/guest/arena_test.c libpvgpu/link/pag
 LDLIBS_arena_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/device_link_test
-$(B)/unit/device_link_test: $(call obj,tests/unit/guest/device_link_test.c $(addprefix libpvgpu/link/,choose.c local.c device.c))
+$(B)/unit/device_link_test: $(call obj,tests/unit/guest/device_link_test.c $(addprefix libpvgpu/link/,choose.c local.c device.c identity.c))
 LDLIBS_device_link_test = $(CHECK_LIBS)
 
 UNIT += $(B)/unit/region_test

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "link/cancel.h"
+#include "link/identity.h"
 #include "linux-pvgpu-front/uapi/pvgpu.h"
 #include "ring/ring.h"
 
@@ -26,9 +27,12 @@ _Static_assert(PVGPU_LINK_RUNG == PVGPU_GOT_RUNG && PVGPU_LINK_KICKED == PVGPU_G
 		       PVGPU_LINK_HANGUP == PVGPU_GOT_HANGUP,
 	       "the link's events are the device's");
 
+enum { LOOK_MS = 1000 }; /* of a wait, from one look at the file to the next */
+
 struct device {
 	struct pvgpu_link link;
 	int fd;
+	struct pvgpu_identity is;
 	bool debug;
 	char said[PVGPU_REASON]; /* the last reason that was printed */
 };
@@ -74,11 +78,17 @@ static void dev_kick(struct pvgpu_link *l)
 
 static unsigned int dev_wait(struct pvgpu_link *l, unsigned int what)
 {
-	struct pvgpu_ioc_wait m = {.what = what, .timeout_ms = -1};
+	/* Who waits for an answer asks again now and then: the worker cannot have been rung where
+	 * the application has closed the file meanwhile. */
+	const int ms = what & PVGPU_LINK_RUNG ? LOOK_MS : -1;
+	struct pvgpu_ioc_wait m;
 
-	/* The application may have closed the file: a hang-up, or the caller would spin. */
-	if (device_calls->ioctl(device(l)->fd, PVGPU_IOC_WAIT, &m) < 0)
-		return errno == EINTR ? 0 : PVGPU_LINK_HANGUP;
+	do {
+		m = (struct pvgpu_ioc_wait){.what = what, .timeout_ms = ms};
+		/* The application has closed the file: a hang-up, or the caller would spin. */
+		if (device_calls->ioctl(device(l)->fd, PVGPU_IOC_WAIT, &m) < 0)
+			return errno == EINTR ? 0 : PVGPU_LINK_HANGUP;
+	} while (!m.got && ms > 0);
 	return m.got;
 }
 
@@ -97,14 +107,16 @@ static void dev_finish(struct pvgpu_link *l, int ms)
 static void dev_close(struct pvgpu_link *l)
 {
 	munmap(l->page, pvgpu_ring_bytes(l->cmd_size, l->rep_size));
-	close(device(l)->fd);
+	if (pvgpu_is_same(device(l)->fd, false, &device(l)->is))
+		close(device(l)->fd);
 	free(l);
 }
 
 /* The mappings are not inherited by a forked child. */
 static void dev_abandon(struct pvgpu_link *l)
 {
-	syscall(SYS_close, device(l)->fd);
+	if (pvgpu_is_same(device(l)->fd, false, &device(l)->is))
+		syscall(SYS_close, device(l)->fd);
 }
 
 /* ---- arena chunks ---- */
@@ -184,20 +196,14 @@ static const struct pvgpu_link_ops device_ops = {
 /* Opens above the standard streams' numbers, which the application may have closed. */
 static int open_file(const char *path)
 {
-	int fd, high;
+	int fd;
 
 	do
 		fd = device_calls->open(path);
 	while (fd < 0 && errno == EINTR);
-	if (fd < 0)
-		return -errno;
-	if (fd > 2)
-		return fd;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (high < 0)
-		high = -errno;
-	close(fd);
-	return high;
+	if (fd >= 0)
+		fd = pvgpu_away_from_stdio(fd);
+	return fd < 0 ? -errno : fd;
 }
 
 static int ask_open(int fd, const char *path, struct pvgpu_ioc_open *m, char *reason)
@@ -223,6 +229,10 @@ static int set_up(struct device *d, const struct pvgpu_ioc_open *m, char *reason
 	if (!pvgpu_ring_size_ok(m->cmd_size) || !pvgpu_ring_size_ok(m->rep_size)) {
 		REASON("the device's ring sizes %u and %u are no powers of two from %u to %u",
 		       m->cmd_size, m->rep_size, PVGPU_RING_MIN, PVGPU_RING_MAX);
+		return -EPROTO;
+	}
+	if (!pvgpu_identify(d->fd, false, &d->is)) {
+		REASON("cannot look at the device: %s", strerror(errno));
 		return -EPROTO;
 	}
 	l->ops = &device_ops;

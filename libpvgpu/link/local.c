@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #include "link/cancel.h"
+#include "link/identity.h"
 #include "link/local.h"
 #include "pvgpu_wire.h"
 #include "ring/ring.h"
@@ -37,6 +39,7 @@ enum {
 	OPEN_SECONDS = 600, /* hundreds of others may be before us, each of which takes a worker */
 	RESTART_MS = 5000,  /* how long to wait for a pvgpud that is being restarted */
 	RETRY_MS = 20,
+	LOOK_MS = 1000, /* of a wait, from one look at the files to the next */
 	CHUNK_ADD = 1,
 	CHUNK_REMOVE = 2,
 };
@@ -44,7 +47,9 @@ enum {
 struct local {
 	struct pvgpu_link link;
 	int to_worker, to_guest, sock, kick;
-	short hangup; /* poll()'s events that stand for a hang-up of sock */
+	struct pvgpu_identity is[4]; /* in this order */
+	atomic_bool lost;            /* one of them is another file */
+	short hangup;                /* poll()'s events that stand for a hang-up of sock */
 };
 
 #define REASON(...) snprintf(reason, PVGPU_LINK_REASON, __VA_ARGS__)
@@ -105,14 +110,47 @@ static bool has_hung_up(const struct local *lo, short revents)
 	return syscall(SYS_recvfrom, lo->sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
 }
 
+static bool are_same(struct local *lo)
+{
+	const int fd[] = {lo->to_worker, lo->to_guest, lo->sock, lo->kick};
+
+	for (int i = 0; i < 4; i++)
+		if (!pvgpu_is_same(fd[i], true, &lo->is[i]))
+			atomic_store(&lo->lost, true);
+	return !atomic_load(&lo->lost);
+}
+
+/* Nothing is written to a file of the application's. */
+static void ring(struct local *lo, int fd, const struct pvgpu_identity *is)
+{
+	if (pvgpu_is_same(fd, false, is)) {
+		ring_eventfd(fd);
+		return;
+	}
+	atomic_store(&lo->lost, true);
+	if (pvgpu_is_same(lo->sock, false, &lo->is[2]))
+		shutdown(lo->sock, SHUT_RDWR);
+}
+
 static void local_doorbell(struct pvgpu_link *l)
 {
-	ring_eventfd(local(l)->to_worker);
+	ring(local(l), local(l)->to_worker, &local(l)->is[0]);
 }
 
 static void local_kick(struct pvgpu_link *l)
 {
-	ring_eventfd(local(l)->kick);
+	ring(local(l), local(l)->kick, &local(l)->is[3]);
+}
+
+static unsigned int take(struct local *lo, int fd, const struct pvgpu_identity *is,
+			 unsigned int what)
+{
+	if (!pvgpu_is_same(fd, false, is)) {
+		atomic_store(&lo->lost, true);
+		return PVGPU_LINK_HANGUP;
+	}
+	take_eventfd(fd);
+	return what;
 }
 
 static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
@@ -124,17 +162,20 @@ static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
 		{.fd = what & PVGPU_LINK_KICKED ? lo->kick : -1, .events = POLLIN},
 	};
 	unsigned int got = 0;
+	int n;
 
-	if (raw_poll(fds, 3, -1) < 0)
-		return errno == EINTR ? 0 : PVGPU_LINK_HANGUP;
-	if (fds[1].revents) {
-		take_eventfd(lo->to_guest);
-		got |= PVGPU_LINK_RUNG;
-	}
-	if (fds[2].revents) {
-		take_eventfd(lo->kick);
-		got |= PVGPU_LINK_KICKED;
-	}
+	/* Who waits for an answer looks whether the worker can have been rung. */
+	do {
+		if (atomic_load(&lo->lost))
+			return PVGPU_LINK_HANGUP;
+		n = raw_poll(fds, 3, what & PVGPU_LINK_RUNG ? LOOK_MS : -1);
+	} while (!n && are_same(lo));
+	if (n <= 0)
+		return n < 0 && errno == EINTR ? 0 : PVGPU_LINK_HANGUP;
+	if (fds[1].revents)
+		got |= take(lo, lo->to_guest, &lo->is[1], PVGPU_LINK_RUNG);
+	if (fds[2].revents)
+		got |= take(lo, lo->kick, &lo->is[3], PVGPU_LINK_KICKED);
 	/* The application may have closed the files: a hang-up, or the caller would spin. */
 	if (has_hung_up(lo, fds[0].revents) || (fds[1].revents | fds[2].revents) & POLLNVAL)
 		got |= PVGPU_LINK_HANGUP;
@@ -157,10 +198,11 @@ static void local_finish(struct pvgpu_link *l, int ms)
 
 static void close_fds(struct local *lo)
 {
-	close(lo->to_worker);
-	close(lo->to_guest);
-	close(lo->sock);
-	close(lo->kick);
+	const int fd[] = {lo->to_worker, lo->to_guest, lo->sock, lo->kick};
+
+	for (int i = 0; i < 4; i++)
+		if (pvgpu_is_same(fd[i], false, &lo->is[i]))
+			close(fd[i]);
 }
 
 static void local_close(struct pvgpu_link *l)
@@ -297,18 +339,6 @@ static const struct pvgpu_link_ops local_ops = {
 	.abandon = local_abandon,
 };
 
-/* Moves fd above the standard streams' numbers, which the application may have closed. */
-static int away_from_stdio(int fd)
-{
-	int high;
-
-	if (fd < 0 || fd > 2)
-		return fd;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	close(fd);
-	return high;
-}
-
 static int connect_to(const char *path, char *reason)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -321,7 +351,7 @@ static int connect_to(const char *path, char *reason)
 		return -ENAMETOOLONG;
 	}
 	strcpy(to.sun_path, path);
-	fd = away_from_stdio(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+	fd = pvgpu_away_from_stdio(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (fd < 0) {
 		err = -errno;
 		REASON("cannot make a socket: %s", strerror(-err));
@@ -468,12 +498,19 @@ static int set_up(struct local *lo, const struct pvgpu_local_opened *m, int fds[
 	lo->to_worker = fds[PVGPU_FD_TO_WORKER];
 	lo->to_guest = fds[PVGPU_FD_TO_GUEST];
 	lo->sock = fds[PVGPU_FD_SESSION];
-	lo->kick = away_from_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	lo->kick = pvgpu_away_from_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	lo->hangup = hangup_events();
 	flags = fcntl(lo->sock, F_GETFL);
 	if (lo->kick < 0 || never_block(lo->to_worker) || never_block(lo->to_guest) || flags < 0 ||
 	    fcntl(lo->sock, F_SETFL, flags & ~O_NONBLOCK) < 0) {
 		REASON("cannot set up the doorbells: %s", strerror(errno));
+		goto out_kick;
+	}
+	if (!pvgpu_identify(lo->to_worker, true, &lo->is[0]) ||
+	    !pvgpu_identify(lo->to_guest, true, &lo->is[1]) ||
+	    !pvgpu_identify(lo->sock, true, &lo->is[2]) ||
+	    !pvgpu_identify(lo->kick, true, &lo->is[3])) {
+		REASON("cannot look at the doorbells: %s", strerror(errno));
 		goto out_kick;
 	}
 	setsockopt(lo->sock, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none));
@@ -537,7 +574,7 @@ static int open_local(const char *path, struct pvgpu_link **out, char *reason)
 	}
 	err = connect_and_ask(path, &sock, &m, fds, reason);
 	for (unsigned int i = 0; i < PVGPU_LOCAL_FDS; i++)
-		fds[i] = away_from_stdio(fds[i]);
+		fds[i] = pvgpu_away_from_stdio(fds[i]);
 	if (!err)
 		err = set_up(lo, &m, fds, reason);
 	if (sock >= 0)

@@ -3,6 +3,9 @@
 TESTPROGS += $(B)/tests/closed
 $(B)/tests/closed: $(call obj,tests/integration/closed.c) $(B)/stubs/libcuda.so
 LDLIBS_closed = $(B)/stubs/libcuda.so -ldl
+TESTPROGS += $(B)/tests/descriptors
+$(B)/tests/descriptors: $(call obj,tests/integration/descriptors.c) $(B)/stubs/libcuda.so
+LDLIBS_descriptors = $(B)/stubs/libcuda.so
 TESTPROGS += $(B)/tests/defect $(B)/tests/pidfd_proxy.so $(B)/tests/no_pidfd.so
 $(B)/tests/defect: $(call obj,tests/integration/defect.c)
 $(B)/tests/pidfd_proxy.so: $(call obj,tests/integration/pidfd_proxy.c)

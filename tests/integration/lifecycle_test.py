@@ -544,6 +544,24 @@ class Ends(unittest.TestCase):
             wait_for("its end", lambda: not alive(worker))
 
 
+class Descriptors(unittest.TestCase):
+    def test_taken_from_the_library(self):
+        """A program closes what is the library's, or puts another file there: a lost session, and no call that never returns."""
+        with PvgpuEnv() as env:
+            program = os.path.join(env.build, "tests", "descriptors")
+            seen = 0
+            for how in ("close", "file", "event"):
+                for n in range(16):
+                    p = env.run([program, str(n), how])
+                    if p.returncode == 2:
+                        break
+                    with self.subTest(descriptor=n, how=how):
+                        self.assertEqual((p.returncode, p.stderr), (0, b""))
+                        self.assertIn(int(p.stdout), (0, 46))
+                        seen += int(p.stdout) == 46
+            self.assertGreaterEqual(seen, 9)
+
+
 class Adoption(unittest.TestCase):
     def check_goes_on(self, sig):
         with PvgpuEnv({"vgpu0": "256M"}) as env:

@@ -291,6 +291,9 @@ START_TEST(waits)
 	ck_assert_uint_eq(l->ops->wait(l, PVGPU_LINK_RUNG | PVGPU_LINK_KICKED),
 			  PVGPU_LINK_RUNG | PVGPU_LINK_KICKED);
 	ck_assert_uint_eq(dev.wait.what, PVGPU_GOT_RUNG | PVGPU_GOT_KICKED);
+	/* It looks at the file now and then; a thread that waits for no answer sleeps on. */
+	ck_assert_int_gt(dev.wait.timeout_ms, 0);
+	ck_assert_uint_eq(l->ops->wait(l, PVGPU_LINK_KICKED), PVGPU_LINK_RUNG | PVGPU_LINK_KICKED);
 	ck_assert_int_lt(dev.wait.timeout_ms, 0);
 	dev.wait.got = PVGPU_GOT_HANGUP;
 	ck_assert_uint_eq(l->ops->wait(l, PVGPU_LINK_RUNG), PVGPU_LINK_HANGUP);

@@ -203,7 +203,7 @@ START_TEST(ends_in_the_ring_page)
 	ck_assert(pvgpu_ended(session, 40, 10));
 	ck_assert(!pvgpu_ended(session, 40, 11));
 	ck_assert(!pvgpu_ended(session, 41, 1));
-	ck_assert(!pvgpu_ended(session, PVGPU_SLOTS, 1));
+	ck_assert(!pvgpu_ended(session, PVGPU_ENDED_SLOTS, 1));
 	ck_assert(!pvgpu_ended(session, UINT32_MAX, 1));
 	/* A mark that nobody has taken yet. */
 	ck_assert_int_eq(post_mark(&m, FAKE_NOP, 0), 0);
@@ -230,8 +230,8 @@ START_TEST(slots_of_streams)
 	ck_assert_uint_eq(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_CTX, 0, 7, 3)), 3);
 	ck_assert_uint_eq(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 3)), 35);
 	ck_assert_uint_eq(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 351)), 383);
-	ck_assert_uint_ge(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 352)), PVGPU_SLOTS);
-	ck_assert_uint_ge(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_CTX, 0, 7, 32)), PVGPU_SLOTS);
+	ck_assert_uint_ge(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_STREAM, 0, 7, 352)), PVGPU_ENDED_SLOTS);
+	ck_assert_uint_ge(pvgpu_slot(PVGPU_HANDLE(PVGPU_H_CTX, 0, 7, 32)), PVGPU_ENDED_SLOTS);
 }
 END_TEST
 
