@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: tests/unit/daemon/xenctl_fake.c xen-pvgpu-back/daemon/xen/xenctl.c
  * xen-pvgpu-back/daemon/core/held.c xen-pvgpu-back/daemon/core/pools.c
- * xen-pvgpu-back/daemon/core/worker.c xen-pvgpu-back/daemon/xen/xenctl_session.c
- * xen-pvgpu-back/daemon/xen/xenctl_chunk.c xen-pvgpu-back/daemon/xen/xenctl_map.c
- * xen-pvgpu-back/daemon/xen/xenctl_grants.c
+ * xen-pvgpu-back/daemon/core/process.c xen-pvgpu-back/daemon/core/worker.c
+ * xen-pvgpu-back/daemon/xen/xenctl_session.c xen-pvgpu-back/daemon/xen/xenctl_chunk.c
+ * xen-pvgpu-back/daemon/xen/xenctl_map.c xen-pvgpu-back/daemon/xen/xenctl_grants.c
  * xen-pvgpu-back/daemon/workers/adopt.c xen-pvgpu-back/daemon/workers/open.c
  * xen-pvgpu-back/daemon/workers/session.c xen-pvgpu-back/daemon/workers/supervise.c
  * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c

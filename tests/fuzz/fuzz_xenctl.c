@@ -2,14 +2,15 @@
 /* FUZZ_DECODES: xen-pvgpu-back/daemon/xen/xenctl.c */
 /* FUZZ_OBJS: tests/unit/daemon/xenctl_fake.c xen-pvgpu-back/daemon/xen/xenctl.c
  * xen-pvgpu-back/daemon/core/held.c xen-pvgpu-back/daemon/core/pools.c
- * xen-pvgpu-back/daemon/core/worker.c xen-pvgpu-back/daemon/xen/xenctl_session.c
- * xen-pvgpu-back/daemon/xen/xenctl_chunk.c xen-pvgpu-back/daemon/xen/xenctl_map.c
- * xen-pvgpu-back/daemon/xen/xenctl_grants.c xen-pvgpu-back/daemon/workers/adopt.c
- * xen-pvgpu-back/daemon/workers/open.c xen-pvgpu-back/daemon/workers/session.c
- * xen-pvgpu-back/daemon/workers/supervise.c xen-pvgpu-back/daemon/workers/lease.c
- * xen-pvgpu-back/daemon/rules/ledger.c xen-pvgpu-back/daemon/rules/portion.c
- * xen-pvgpu-back/daemon/workers/vgpu.c xen-pvgpu-back/daemon/workers/worker_log.c
- * xen-pvgpu-back/contract/log.c xen-pvgpu-back/contract/msg.c xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c
+ * xen-pvgpu-back/daemon/core/process.c xen-pvgpu-back/daemon/core/worker.c
+ * xen-pvgpu-back/daemon/xen/xenctl_session.c xen-pvgpu-back/daemon/xen/xenctl_chunk.c
+ * xen-pvgpu-back/daemon/xen/xenctl_map.c xen-pvgpu-back/daemon/xen/xenctl_grants.c
+ * xen-pvgpu-back/daemon/workers/adopt.c xen-pvgpu-back/daemon/workers/open.c
+ * xen-pvgpu-back/daemon/workers/session.c xen-pvgpu-back/daemon/workers/supervise.c
+ * xen-pvgpu-back/daemon/workers/lease.c xen-pvgpu-back/daemon/rules/ledger.c
+ * xen-pvgpu-back/daemon/rules/portion.c xen-pvgpu-back/daemon/workers/vgpu.c
+ * xen-pvgpu-back/daemon/workers/worker_log.c xen-pvgpu-back/contract/log.c
+ * xen-pvgpu-back/contract/msg.c xen-pvgpu-back/daemon/workers/pool.c tests/fuzz/fake_goals.c
  * xen-pvgpu-back/daemon/config/config_value.c xen-pvgpu-back/sched/place.c
  * xen-pvgpu-back/daemon/guard/faults.c xen-pvgpu-back/daemon/rules/quarantine.c
  * xen-pvgpu-back/daemon/guard/canary.c xen-pvgpu-back/daemon/guard/xid.c
