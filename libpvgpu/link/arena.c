@@ -362,6 +362,8 @@ static void *alloc_grown(struct pvgpu_session *s, uint64_t size, bool staging)
 	pvgpu_unlock(&a->grow);
 	if (err == -EPROTO)
 		pvgpu_session_fail(s, "the worker's answer about arena memory is invalid");
+	else if (err == -EPIPE)
+		pvgpu_session_lost(s); /* now: the caller would take it for a shortage */
 	pvgpu_cancel_back(cancel);
 	return p;
 }

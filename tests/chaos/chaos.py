@@ -143,7 +143,8 @@ class Round:
 
     def tick(self):
         self.world.tick()
-        while self.due and self.due[0][0] <= time.monotonic():
+        now = time.monotonic()
+        while self.due and self.due[0][0] <= now:
             heapq.heappop(self.due)[2]()
         self.guests = [g for g in self.guests if not self.ended(g)]
         if self.world.ready and self.world.gone_since and not self.world.stopped:

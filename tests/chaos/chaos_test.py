@@ -5,6 +5,8 @@ import argparse
 import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +14,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
-from pvgpu_env import build_dir  # noqa: E402
+from pvgpu_env import PvgpuEnv, build_dir, state_of, wait_for  # noqa: E402
 
 BUILD = None
 # Work of chaos-client, and a fault of the simulated GPU that must make it fail.
@@ -48,6 +50,36 @@ class Client(unittest.TestCase):
 
     def test_an_unknown_kind(self):
         self.assertIn("'nothing' is no kind of work", client("nothing").stderr)
+
+
+class Lost(unittest.TestCase):
+    def test_each_call_says_so(self):
+        """After its worker's end, each call of a program that makes something gives the same error: chaos-client tries them."""
+        with PvgpuEnv(build=BUILD) as env:
+            words = [os.path.join(BUILD, "tests", "chaos-client"), "1", "0"]
+            with subprocess.Popen(words, env=env.guest_env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+                self.assertEqual(p.stdout.readline(), "ready\n")
+                os.kill(wait_for("its worker", env.workers)[0], signal.SIGKILL)
+                p.wait(60)
+                self.assertEqual((p.returncode, p.stderr.read()), (3, ""))
+                self.assertRegex(p.stdout.read(), "^error CUDA_ERROR_DEVICE_UNAVAILABLE ")
+
+
+    def test_the_first_call_says_so(self):
+        source = pathlib.Path(HERE, "client.c").read_text(encoding="utf-8")
+        # Others are posted, or made without the worker: the next call that waits says so.
+        things = [t for t in re.findall(r"^\tX\((\w+),", source, re.M) if t in ("module", "little", "much", "ordered", "managed")]
+        self.assertEqual(len(things), 5)
+        with PvgpuEnv(build=BUILD) as env:
+            for thing in things:
+                with self.subTest(thing=thing), env.popen([os.path.join(BUILD, "tests", "chaos-client"), "first", thing], stdout=subprocess.PIPE,
+                                                          text=True) as p:
+                    wait_for("its stop", lambda p=p: state_of(p.pid) == "T")
+                    worker, = env.workers()
+                    os.kill(worker, signal.SIGKILL)
+                    env.wait_sessions(0)
+                    p.send_signal(signal.SIGCONT)
+                    self.assertEqual(p.communicate(timeout=60)[0], "CUDA_ERROR_DEVICE_UNAVAILABLE\n")
 
 
 class Driver(unittest.TestCase):

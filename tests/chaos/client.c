@@ -4,12 +4,15 @@
  * (0: until standard input ends) and checks every value against a copy of its own. Prints "ready"
  * after the first piece.
  *
+ * chaos-client first THING: stops itself, and prints the result of making a THING when it goes on.
+ *
  * Ends with 0 and "right" when all was right; with 1 and a line on standard error when a value was
  * wrong or an error did not last; with 3 and "error NAME CALL" when a call failed and later calls
  * failed, too.
  */
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "tests/programs/common.h"
@@ -49,6 +52,65 @@ struct range {
 static CUcontext context;
 static pthread_mutex_t ending = PTHREAD_MUTEX_INITIALIZER;
 
+/* Calls that make something: after a session's end each of them says so. */
+static union {
+	CUgraph graph;
+	CUstream stream;
+	CUevent event;
+	CUmodule module;
+	CUdeviceptr device;
+	void *host;
+} made;
+
+#define MAKERS(X)                                                                                  \
+	X(graph, cuGraphCreate(&made.graph, 0))                                                    \
+	X(capture, cuStreamBeginCapture(CU_STREAM_PER_THREAD, CU_STREAM_CAPTURE_MODE_RELAXED))     \
+	X(stream, cuStreamCreate(&made.stream, CU_STREAM_NON_BLOCKING))                            \
+	X(event, cuEventCreate(&made.event, 0))                                                    \
+	X(module, cuModuleLoadData(&made.module, ptx_vector))                                      \
+	X(little, cuMemAlloc(&made.device, 1))                                                     \
+	X(much, cuMemAlloc(&made.device, 32 << 20))                                                \
+	X(ordered, cuMemAllocAsync(&made.device, 1, NULL))                                         \
+	X(managed, cuMemAllocManaged(&made.device, 1 << 20, CU_MEM_ATTACH_GLOBAL))                 \
+	X(host, cuMemHostAlloc(&made.host, 1 << 20, 0))
+#define MAKER(name, call)                                                                          \
+	static CUresult make_##name(void)                                                          \
+	{                                                                                          \
+		return call;                                                                       \
+	}
+#define ROW(name, call) {#name, make_##name},
+MAKERS(MAKER)
+static const struct maker {
+	const char *name;
+	CUresult (*make)(void);
+} makers[] = {MAKERS(ROW)};
+enum { MAKERS_LEN = sizeof(makers) / sizeof(makers[0]) };
+
+static void all_fail(CUresult why)
+{
+	WANT(why, cuCtxSetCurrent(context));
+	for (int i = 0; i < MAKERS_LEN; i++) {
+		CUresult r = makers[i].make();
+
+		CHECK(r == why, "after %s, %s: %s", result_name(why), makers[i].name,
+		      result_name(r));
+	}
+}
+
+/* Stops itself, and what it then makes first fails. */
+static int make_first(const char *name)
+{
+	int i = 0;
+
+	while (i < MAKERS_LEN && strcmp(makers[i].name, name) != 0)
+		i++;
+	CHECK(i < MAKERS_LEN, "'%s' is nothing to make", name);
+	start();
+	raise(SIGSTOP);
+	puts(result_name(makers[i].make()));
+	return 0;
+}
+
 /* The first thread whose call fails ends the program. */
 NORETURN static void lost(const char *call, CUresult r)
 {
@@ -57,12 +119,11 @@ NORETURN static void lost(const char *call, CUresult r)
 	pthread_mutex_lock(&ending);
 	printf("error %s %.*s\n", result_name(r), (int)strcspn(call, "("), call);
 	fflush(stdout);
+	if (r == CUDA_ERROR_DEVICE_UNAVAILABLE && context)
+		all_fail(r);
 	again = r == CUDA_ERROR_OUT_OF_MEMORY || !context ? r : cuCtxSynchronize();
-	if (again != r) {
-		fprintf(stderr, "%s: %s, and then cuCtxSynchronize: %s\n", call, result_name(r),
-			result_name(again));
-		_exit(1);
-	}
+	CHECK(again == r, "%s: %s, and then cuCtxSynchronize: %s", call, result_name(r),
+	      result_name(again));
 	_exit(LOST);
 }
 
@@ -441,6 +502,8 @@ int main(int argc, char **argv)
 	pthread_t ids[MAX_THREADS], input;
 	CUdevice device;
 
+	if (argc == 3 && !strcmp(argv[1], "first"))
+		return make_first(argv[2]);
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	CHECK(argc > 2 && threads && threads <= MAX_THREADS,
 	      "usage: chaos-client SEED STEPS [THREADS [KIND,...]], at most %d threads",

@@ -412,6 +412,8 @@ class Readers(unittest.TestCase):
             env.restart(signal.SIGTERM)
             wait_for("the same after a restart", lambda: env.statistics()["gpus"][0]["drained"] == 1)
             done = env.ctl("gpu", "admit", "default", "--timeout", "100")
+            again = env.ctl("gpu", "admit", "default", "--timeout", "5")
+            self.assertEqual((again.returncode, again.stdout), (0, "GPU default is in use already; pvgpuctl doctor --test runs its test kernel\n"), again.stderr)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("is in use again", done.stdout)
             gpu = env.statistics()["gpus"][0]

@@ -93,21 +93,29 @@ static int drain(const char *pool, bool quiet)
 	return status;
 }
 
-/* The canary's count tells that it has run since. */
+/* The canary's count tells that it has run since. It runs only for a GPU that was out of use. */
 static int admit(const char *pool, bool quiet)
 {
 	char path[128], before[32], health[200];
 	int status = EXIT_DONE;
 	json_t *answer, *p;
 	double end = now() + ctl.limit_s;
-	bool ran = false;
+	bool ran = false, used;
 
 	snprintf(path, sizeof(path), "/pool/%.60s", pool);
 	p = local_ask_tree(path, &answer, &status);
 	if (!p)
 		return status;
 	snprintf(before, sizeof(before), "%s", local_text(p, "canaries"));
+	used = !strcmp(local_text(p, "health"), "ok");
 	json_decref(answer);
+	if (used) {
+		if (!quiet)
+			printf("GPU %s is in use already; pvgpuctl doctor --test runs its test "
+			       "kernel\n",
+			       pool);
+		return EXIT_DONE;
+	}
 	status = write_health(pool, "ok");
 	while (!status && !ran) {
 		p = local_ask_tree(path, &answer, &status);

@@ -306,10 +306,8 @@ static int begin_in(struct ctx *ctx, struct stream *s, struct graph *g, const CU
 
 	if (!r)
 		r = settle(ctx, s);
-	if (!r && !g) {
-		g = graph_new();
-		r = g ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
-	}
+	if (!r && !g)
+		r = graph_new(&g);
 	if (r)
 		return r;
 	c.graph = object_handle(&g->o);

@@ -91,18 +91,21 @@ void graph_hosts(struct graph *g, uint32_t n)
 		g->hosts += n;
 }
 
-struct graph *graph_new(void)
+int graph_new(struct graph **out)
 {
 	struct graph *g = graph_object();
+	int r;
 
 	if (!g)
-		return NULL;
-	if (pvgpu_do_graph_create(session(), g->o.wire)) {
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = pvgpu_do_graph_create(session(), g->o.wire);
+	if (r) {
 		object_free(&g->o);
-		return NULL;
+		return r;
 	}
 	object_publish(&g->o);
-	return g;
+	*out = g;
+	return 0;
 }
 
 void graph_drop(struct graph *g)
@@ -126,15 +129,15 @@ PUBLIC CUresult cuGraphCreate(CUgraph *graph, unsigned int flags)
 {
 	struct graph *g;
 	struct ctx *c;
-	const int r = ctx_enter(&c);
+	int r = ctx_enter(&c);
 
 	if (r)
 		return r;
 	if (!graph || flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	g = graph_new();
-	if (!g)
-		return CUDA_ERROR_OUT_OF_MEMORY;
+	r = graph_new(&g);
+	if (r)
+		return r;
 	*graph = object_handle(&g->o);
 	return CUDA_SUCCESS;
 }

@@ -24,8 +24,8 @@ struct held {
 
 struct graph *graph_find(CUgraph h);
 struct graph_exec *exec_find(CUgraphExec h);
-/* An empty graph, of the worker's, too; NULL: no memory. */
-struct graph *graph_new(void);
+/* An empty graph, of the worker's, too; a CUresult. */
+int graph_new(struct graph **out);
 /* Not known to the worker yet. */
 struct graph *graph_object(void);
 /* Its launches call n more host functions, and so do those of the graphs around it. */

@@ -302,6 +302,27 @@ START_TEST(dead_session)
 }
 END_TEST
 
+/* The session ends between the call's begin and the command of what it makes. */
+START_TEST(dies_in_the_call)
+{
+	static const unsigned int ops[] = {PVGPU_OP_GRAPH_CREATE, PVGPU_OP_GRAPH_CREATE,
+					   PVGPU_OP_STREAM_CREATE};
+	CUstream s, more;
+	CUgraph graph;
+	CUcontext a;
+	int r;
+
+	start();
+	ck_assert_int_eq(cuCtxCreate_v2(&a, 0, 0), 0);
+	ck_assert_int_eq(cuStreamCreate(&s, CU_STREAM_NON_BLOCKING), 0);
+	fake.dies_at = ops[_i];
+	r = _i == 0   ? cuGraphCreate(&graph, 0)
+	    : _i == 1 ? cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED)
+		      : cuStreamCreate(&more, 0);
+	ck_assert_int_eq(r, CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(stale_handles)
 {
 	CUstream s[3], again;
@@ -410,6 +431,7 @@ int main(void)
 	tcase_add_test(t, primary_context);
 	tcase_add_test(t, fault_sticks_to_its_context);
 	tcase_add_test(t, dead_session);
+	tcase_add_loop_test(t, dies_in_the_call, 0, 3);
 	tcase_add_test(t, stale_handles);
 	tcase_add_test(t, forked_child_has_no_session);
 	tcase_add_test(t, per_thread_streams_end_with_their_threads);

@@ -271,6 +271,8 @@ static void execute(const struct pvgpu_cmd_hdr *h)
 
 int pvgpu_post(struct pvgpu_session *s, const struct pvgpu_piece *p, unsigned int n)
 {
+	if (fake.dies_at && ((const struct pvgpu_cmd_hdr *)p[0].base)->op == fake.dies_at)
+		fake.dead = PVGPU_DEAD_RESULT;
 	if (fake.dead)
 		return fake.dead;
 	pthread_mutex_lock(&lock);

@@ -21,6 +21,7 @@ struct fake {
 	_Alignas(8) char last[PVGPU_CMD_MAX];
 	int open_result;      /* of the next pvgpu_session_open() */
 	int dead;             /* the session's status */
+	unsigned int dies_at; /* it is found dead when a one-way command of this kind is posted */
 	unsigned int fail_op; /* an awaited command of this kind ... */
 	int fail_result;      /* ... gets this result */
 	bool hold_marks;      /* a mark is not done until a thread waits for it */
