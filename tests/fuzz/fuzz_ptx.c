@@ -12,6 +12,8 @@
  * tests/simcuda/ptx/image.c tests/simcuda/ptx/isa.c tests/simcuda/ptx/lex.c
  * tests/simcuda/ptx/link.c tests/simcuda/ptx/module.c
  * tests/simcuda/ptx/operand.c tests/simcuda/ptx/parse.c tests/simcuda/ptx/symbols.c
+ * tests/simcuda/ptx/decode_async.c tests/simcuda/ptx/decode_matrix.c
+ * tests/simcuda/ptx/exec_async.c tests/simcuda/ptx/exec_matrix.c
  * tests/simcuda/ptx/variable.c tests/simcuda/ptx/video.c tests/simcuda/ptx/warp.c */
 /* FUZZ_LIBS: -lm */
 /*

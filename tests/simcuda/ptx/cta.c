@@ -163,10 +163,13 @@ uint64_t ptx_cta_instructions(const struct ptx_cta *c)
 	return c->instructions;
 }
 
-/* May the warp run, or, if its lanes spin, has it given way often enough? */
+/* May the warp, which has no split that runs, run, or, if its lanes spin, has it given way often
+ * enough? */
 static bool can_run(struct warp *w, bool even_spinning)
 {
-	if (w->cur || warp_pick(w) || (sync_together(w) && warp_pick(w)))
+	if (!w->split_count)
+		return false;
+	if (warp_pick(w) || (sync_together(w) && warp_pick(w)))
 		return true;
 	return (even_spinning || w->passed_over++ >= GIVE_WAY) && warp_pick_spinning(w);
 }
@@ -174,11 +177,14 @@ static bool can_run(struct warp *w, bool even_spinning)
 /* Give the turn to the next warp that can run. */
 static bool next_warp(struct ptx_cta *c, bool even_spinning)
 {
-	for (uint32_t k = 1; k <= c->warp_count; k++) {
-		uint32_t n = (c->turn + k) % c->warp_count;
-		struct warp *w = &c->warps[n];
+	uint32_t n = c->turn;
 
-		if (w->split_count && can_run(w, even_spinning)) {
+	for (uint32_t k = 0; k < c->warp_count; k++) {
+		struct warp *w;
+
+		n = n + 1 < c->warp_count ? n + 1 : 0;
+		w = &c->warps[n];
+		if (w->cur || can_run(w, even_spinning)) {
 			c->turn = n;
 			c->slice = c->env->turn ? c->env->turn : TURN;
 			return true;

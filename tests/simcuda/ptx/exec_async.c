@@ -219,5 +219,8 @@ int op_mbarrier_wait(struct warp *w, const struct insn *i, uint32_t mask)
 	put_pred(w, i->d, ended, mask);
 	if (ended)
 		return STEP_NEXT;
-	return maybe_spins(w, i, addr[first] & ~WINDOW_MASK, true, 8, now[first]);
+	at = guest_place(w, first, (enum space)m->at.at.space, addr[first], 8, false);
+	if (at < w->cta->shared || at >= w->cta->shared + w->cta->shared_bytes)
+		return STEP_NEXT;
+	return maybe_spins(w, i, (u64)(at - w->cta->shared), true, 8, now[first]);
 }

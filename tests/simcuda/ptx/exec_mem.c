@@ -320,6 +320,8 @@ static int access_space(struct warp *w, const struct mem_op *m, enum space space
 {
 	struct ptx_cta *c = w->cta;
 	u32 bytes = (u32)m->bytes * m->count;
+	/* straight into the register */
+	const bool whole = mask == FULL_MASK && m->bytes == (1u << m->cls);
 	union element e;
 
 	switch (space) {
@@ -349,6 +351,10 @@ static int access_space(struct warp *w, const struct mem_op *m, enum space space
 		if (store) {
 			get_element(w, m, m->regs[k], &e);
 			scatter(&e, at, k * m->bytes, m->bytes, mask);
+		} else if (whole && m->bytes == 4) {
+			gather32(row(w, m->regs[k]), at, k * m->bytes);
+		} else if (whole && m->bytes == 8) {
+			gather64(row(w, m->regs[k]), at, k * m->bytes);
 		} else {
 			gather(&e, at, k * m->bytes, m->bytes);
 			put_element(w, m, m->regs[k], &e, mask);

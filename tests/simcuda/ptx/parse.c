@@ -218,6 +218,19 @@ static void place_parameters(struct parser *p, struct func *f, struct var **v, u
 	}
 }
 
+/* .reqnctapercluster x, y, z */
+static void cluster_size(struct parser *p, const struct func *f)
+{
+	uint32_t line = p->t.line;
+	uint64_t blocks = expect_int(p);
+
+	for (int i = 0; i < 2 && accept(p, ','); i++)
+		blocks *= expect_int(p);
+	if (blocks > 1)
+		parse_fail(p, line, "a cluster of more than one block ('%.100s') is not supported",
+			   f->name);
+}
+
 static void tuning_directives(struct parser *p, struct func *f)
 {
 	for (;;) {
@@ -236,11 +249,13 @@ static void tuning_directives(struct parser *p, struct func *f)
 		} else if (accept_dot(p, "minnctapersm") || accept_dot(p, "maxnctapersm") ||
 			   accept_dot(p, "maxclusterrank")) {
 			expect_int(p);
+		} else if (accept_dot(p, "reqnctapercluster")) {
+			cluster_size(p, f);
 		} else if (accept_dot(p, "pragma")) {
 			while (p->t.kind == TOK_STRING || is_punct(p, ','))
 				next(p);
 			expect(p, ';');
-		} else if (!accept_dot(p, "noreturn")) {
+		} else if (!accept_dot(p, "noreturn") && !accept_dot(p, "explicitcluster")) {
 			return;
 		}
 	}

@@ -218,6 +218,27 @@ START_TEST(arrivals_and_bytes)
 }
 END_TEST
 
+/* Where an object that is waited for does not lie in shared memory nothing else is looked at. */
+START_TEST(objects_elsewhere)
+{
+	struct ptx_world w;
+	uint64_t *at;
+
+	world_open(&w,
+		   PTX_HEAD ".visible .entry k(.param .u64 at) .reqnctapercluster 1 "
+			    ".explicitcluster\n{\n.reg .b64 %d;\n.reg .b32 %r;\n.reg .pred %p;\n"
+			    "ld.param.u64 %d, [at];\nmov.u32 %r, 0;\n"
+			    "L:\nmbarrier.try_wait.parity.b64 %p, [%d], 0;\nadd.u32 %r, %r, 1;\n"
+			    "setp.lt.u32 %p, %r, 9;\n@%p bra L;\nst.global.u32 [%d+8], %r;\n"
+			    "ret;\n}\n");
+	at = world_alloc(&w, 16);
+	world_param_ptr(&w, 0, at);
+	world_run_ok(&w);
+	ck_assert_uint_eq(at[1], 9);
+	world_close(&w);
+}
+END_TEST
+
 /* More arrivals than are expected are an error. */
 START_TEST(too_many_arrivals)
 {
@@ -503,6 +524,7 @@ int main(void)
 	tcase_add_test(t, copies_of_threads);
 	tcase_add_test(t, barriers_of_phases);
 	tcase_add_test(t, arrivals_and_bytes);
+	tcase_add_test(t, objects_elsewhere);
 	tcase_add_test(t, too_many_arrivals);
 	tcase_add_test(t, copies_in_bulk);
 	tcase_add_test(t, reductions_in_bulk);

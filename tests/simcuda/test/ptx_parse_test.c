@@ -72,6 +72,8 @@ static const struct {
 	{PTX_HEAD ".global .attribute(.managed) .u32 x;\n",
 	 "line 4: expected a type at '.attribute'"},
 	{BODY(".reg .v2 .pred v;"), "line 11: expected a register type"},
+	{PTX_HEAD ".entry k() .reqnctapercluster 2, 1, 1 { ret; }\n",
+	 "line 4: a cluster of more than one block ('k') is not supported"},
 	{BODY(".pragma_x \"a\";"), "line 11: unknown directive '.pragma_x'"},
 	{BODY("add.u32 %r1, %r2;"), "line 11: 'add.u32' has 2 operands"},
 	{BODY("add.u32 %r1, %r2, %r3, %r4;"), "has 4 operands"},
