@@ -14,6 +14,7 @@ import re
 import signal
 import struct
 import subprocess
+import time
 import unittest
 
 import rawclient as raw
@@ -490,6 +491,19 @@ class Xids(unittest.TestCase):
         self.assertIn("it was run after Xid 109", env.log())
         self.end(p)
         self.assertEqual(env.read("/pool/default/health"), "ok")
+
+    def test_a_canary_for_many(self):
+        """Programs that cause unknown Xids one after the other: canaries have a budget, and the log says whose they are."""
+        began = time.monotonic()
+        env, p = self.report(9999)
+        self.end(p)
+        wait_for("a canary", lambda: "canary kernel succeeded" in env.log())
+        for n in range(2, 7):
+            p = env.popen([hang(env), "delay", "300", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            wait_for("the Xid", lambda n=n: env.log().count("Xid 9999 (not known here) of vgpu vgpu0") == n)
+            self.end(p)
+        env.run([hang(env), "delay", "1", "1"])
+        self.assertLessEqual(int(env.read("/pool/default/canaries")), 1 + (time.monotonic() - began) // 30)
 
     def test_one_that_asks_for_a_reset(self):
         """An operator must end this state, a canary does not; running sessions go on."""

@@ -85,6 +85,8 @@ struct canary {
 	uint64_t looked;         /* time of the last poll, ns */
 	uint64_t ran_ns;         /* GPU time of the run, without the part that others had */
 	uint64_t xid_ms;         /* time of the last Xid of the GPU itself; 0: none */
+	ev_timer spaced;         /* active: such a run was asked for within the last time */
+	bool spaced_again;       /* and another one since */
 	char after[CANARY_WHY];  /* the event that asked for the run */
 	char reason[CANARY_WHY]; /* why the GPU is unhealthy */
 };

@@ -162,6 +162,8 @@ static void on_verdict(struct ev_loop *loop, ev_timer *t, int events)
 		faults_blame_settled(c->p, false);
 }
 
+static void on_spaced(struct ev_loop *loop, ev_timer *t, int events);
+
 void canary_init(struct pool *p)
 {
 	struct canary *c = &p->canary;
@@ -170,28 +172,71 @@ void canary_init(struct pool *p)
 	c->p = p;
 	ev_timer_init(&c->timer, on_timer, 0., 0.);
 	ev_timer_init(&c->verdict, on_verdict, 0., 0.);
-	c->timer.data = c->verdict.data = c;
+	ev_timer_init(&c->spaced, on_spaced, 0., 0.);
+	c->timer.data = c->verdict.data = c->spaced.data = c;
 }
 
 void canary_stop(struct pool *p)
 {
 	ev_timer_stop(p->d->loop, &p->canary.timer);
 	ev_timer_stop(p->d->loop, &p->canary.verdict);
+	ev_timer_stop(p->d->loop, &p->canary.spaced);
+	p->canary.spaced_again = false;
 	p->canary.wanted = false;
 }
 
-void canary_want(struct pool *p, const char *fmt, ...)
+/* c->after says why. */
+static void ask(struct pool *p)
 {
 	struct canary *c = &p->canary;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(c->after, sizeof(c->after), fmt, ap);
-	va_end(ap);
 	if (c->w)
 		c->again = true;
 	else if (!c->wanted && !p->d->stopping)
 		set_timer(c, 0.); /* not at once: the caller may be changing the lists of workers */
+}
+
+void canary_want(struct pool *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->canary.after, sizeof(p->canary.after), fmt, ap);
+	va_end(ap);
+	ask(p);
+}
+
+static void ask_spaced(struct canary *c)
+{
+	ev_timer_set(&c->spaced, CANARY_SPACE_MS / 1e3, 0.);
+	ev_timer_start(c->p->d->loop, &c->spaced);
+	ask(c->p);
+}
+
+void canary_want_spaced(struct pool *p, const char *fmt, ...)
+{
+	struct canary *c = &p->canary;
+	va_list ap;
+
+	if (ev_is_active(&c->spaced)) {
+		c->spaced_again = true;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(c->after, sizeof(c->after), fmt, ap);
+	va_end(ap);
+	ask_spaced(c);
+}
+
+static void on_spaced(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct canary *c = t->data;
+
+	if (!c->spaced_again)
+		return;
+	c->spaced_again = false;
+	snprintf(c->after, sizeof(c->after), "after more Xids within %u s", CANARY_SPACE_MS / 1000);
+	ask_spaced(c);
 }
 
 void canary_ask(struct pool *p)

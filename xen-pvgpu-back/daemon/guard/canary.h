@@ -23,6 +23,10 @@ void canary_init(struct pool *p);
 void canary_stop(struct pool *p);
 /* Requests a run. The text completes "it was run ..." in the log. */
 void canary_want(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for what a guest may be able to cause as often as it likes: one in CANARY_SPACE_MS.
+ * Those in between are asked for when that has passed, once. */
+#define CANARY_SPACE_MS 30000u
+void canary_want_spaced(struct pool *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A run for an operator; "running", or the last run's result: "right: N us", "wrong: why", "":
  * none. */
 void canary_ask(struct pool *p);

@@ -225,10 +225,28 @@ static struct worker *worker_of(const struct daemon *d, pid_t pid)
 	return NULL;
 }
 
+/* NVML does not tell whose an Xid is. One vGPU alone has sessions on the GPU: it is that one's. */
+static const struct vgpu *only_user(const struct pool *p)
+{
+	const struct vgpu *found = NULL;
+
+	for (unsigned int i = 0; i < p->d->vgpu_n; i++) {
+		const struct vgpu *v = p->d->vgpus[i];
+
+		if (v->pool != p || !v->sessions)
+			continue;
+		if (found)
+			return NULL;
+		found = v;
+	}
+	return found;
+}
+
 void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 {
 	const struct xid *x = xid_find(number);
 	struct worker *w = worker_of(p->d, pid);
+	const struct vgpu *v = w ? w->vgpu : only_user(p);
 	bool bad = x->action >= XID_WATCH;
 
 	p->xids++;
@@ -237,16 +255,16 @@ void xid_seen(struct pool *p, uint32_t number, pid_t pid)
 		canary_xid(p);
 
 	log_line(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "pool %s: Xid %" PRIu32 " (%s)%s%s: %s",
-		 p->cfg.name, number, x->what, w ? " of " : "", w ? worker_name(w) : "",
+		 p->cfg.name, number, x->what, v ? " of vgpu " : "", v ? v->cfg.name : "",
 		 xid_advice(x->action));
 	switch (x->action) {
 	case XID_KILL:
 		if (w && w->vgpu)
 			faults_kill(w, FAULT_WATCHDOG, "met Xid %" PRIu32 " (%s)", number, x->what);
-		canary_want(p, "after Xid %" PRIu32, number);
+		canary_want_spaced(p, "after Xid %" PRIu32, number);
 		break;
 	case XID_CHECK:
-		canary_want(p, "after Xid %" PRIu32, number);
+		canary_want_spaced(p, "after Xid %" PRIu32, number);
 		break;
 	case XID_RESET:
 	case XID_REBOOT:
