@@ -244,16 +244,19 @@ END_TEST
 
 START_TEST(start_times)
 {
-	const uint64_t ours = process_start_time(getpid());
+	const uint64_t ours = process_started(getpid());
 	const pid_t pid = fork();
 
-	if (!pid)
+	if (!pid) {
+		pause();
 		_exit(0);
+	}
 	ck_assert_uint_gt(ours, 0);
-	ck_assert_uint_eq(process_start_time(getpid()), ours);
-	ck_assert_uint_ge(process_start_time(pid), ours);
+	ck_assert_uint_eq(process_started(getpid()), ours);
+	ck_assert_uint_ge(process_started(pid), ours);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	ck_assert_uint_eq(process_start_time(pid), 0);
+	ck_assert_uint_eq(process_started(pid), 0);
 }
 END_TEST
 

@@ -123,11 +123,6 @@ void xenbus_host_changed(struct daemon *d)
 {
 }
 
-uint64_t process_started(pid_t pid)
-{
-	return 0;
-}
-
 void faults_save(struct daemon *d)
 {
 }
@@ -170,7 +165,7 @@ void cgroup_adopt(struct worker *w)
 {
 }
 
-bool cgroup_was_full(const struct worker *w, char *reason, size_t cap)
+bool cgroup_was_full(struct worker *w, char *reason, size_t cap)
 {
 	return false;
 }

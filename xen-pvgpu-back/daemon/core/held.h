@@ -24,7 +24,7 @@ struct held_session {
 	uint64_t leased;     /* bytes of device memory */
 	uint32_t user;       /* of the guest, as in rules/quarantine.h */
 	uint32_t pid;        /* of its worker */
-	uint64_t start;      /* process_start_time of that */
+	uint64_t start;      /* process_started of that */
 };
 
 enum held_state {

@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -76,28 +75,25 @@ static int spawn(const struct process *p, pid_t *pid)
 
 uint64_t process_started(pid_t pid)
 {
-	char path[32], text[1024], *end;
-	uint64_t ticks = 0;
-	ssize_t n;
-	int fd;
+	unsigned long long ticks = 0;
+	char path[32], text[1024], state;
+	const char *p = NULL;
+	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
+	f = fopen(path, "re");
+	if (!f)
 		return 0;
-	text[n] = '\0';
-	/* "77 (name) S 1 ...": the name may have brackets, what follows has none. It is the 22nd.
-	 */
-	end = strrchr(text, ')');
-	for (int field = 2; end && field < 22; field++)
-		end = strchr(end + 1, ' ');
-	if (end)
-		ticks = strtoull(end, NULL, 10);
+	if (fgets(text, sizeof(text), f))
+		p = strrchr(text, ')'); /* a name may have any character */
+	fclose(f);
+	if (!p || sscanf(p,
+			 ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			 "%*d %*d %llu",
+			 &state, &ticks) != 2)
+		return 0;
 	/* A zombie has ended. */
-	return strstr(text, ") Z ") ? 0 : ticks;
+	return state == 'Z' ? 0 : ticks;
 }
 
 static int join(int cgroup)
@@ -268,26 +264,4 @@ int process_reap(pid_t pid, siginfo_t *si, uint64_t *peak_kib)
 	r = syscall(SYS_waitid, P_PID, pid, si, WEXITED | WNOHANG, &used);
 	*peak_kib = r == 0 && si->si_pid ? (uint64_t)used.ru_maxrss : 0;
 	return (int)r;
-}
-
-uint64_t process_start_time(pid_t pid)
-{
-	unsigned long long ticks = 0;
-	char path[32], text[1024];
-	const char *p = NULL;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fgets(text, sizeof(text), f))
-		p = strrchr(text, ')'); /* a name may have any character */
-	fclose(f);
-	if (!p || sscanf(p,
-			 ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			 "%*d %*d %llu",
-			 &ticks) != 1)
-		return 0;
-	return ticks;
 }

@@ -37,9 +37,6 @@ int process_try(int cgroup);
 /* Takes note of a child's end, in si, if it has ended; si_pid 0: it has not. peak_kib: of the
  * memory that it had at once, mapped files and shared memory included. 0, or -1 with errno. */
 int process_reap(pid_t pid, siginfo_t *si, uint64_t *peak_kib);
-/* When it was started, in ticks since the boot: with it a pid names one process of a boot. 0: there
- * is none. */
-uint64_t process_start_time(pid_t pid);
 /*
  * Locks a file for one pvgpud at a time. A child that a killed pvgpud was just starting holds its
  * locks until it runs its program: so much time is given. 0, or -1 with errno, EWOULDBLOCK: another

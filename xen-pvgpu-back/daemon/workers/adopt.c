@@ -307,7 +307,7 @@ static void end_lost(const struct daemon *d, const struct held_session *s)
 
 	if (fd < 0)
 		return;
-	if (process_start_time(pid) == s->start && runs_a_worker(d, pid)) {
+	if (process_started(pid) == s->start && runs_a_worker(d, pid)) {
 		log_warning("session %" PRIu32 " of a former pvgpud: the socket of its worker, "
 			    "process %d, was deleted: the worker is ended",
 			    s->id, (int)pid);

@@ -58,7 +58,7 @@ static int record(struct worker *w, const struct opening *o, const struct pvgpu_
 		.started_ms = now_ms(),
 		.user = o->user,
 		.pid = (uint32_t)w->pid,
-		.start = process_start_time(w->pid),
+		.start = process_started(w->pid),
 	};
 
 	w->held = held_begin(w->d->held, &s);
