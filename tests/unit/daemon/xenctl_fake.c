@@ -164,7 +164,7 @@ void cgroup_adopt(struct worker *w)
 {
 }
 
-bool cgroup_was_full(const struct worker *w, char *reason, size_t cap)
+bool cgroup_was_full(struct worker *w, char *reason, size_t cap)
 {
 	return false;
 }
