@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FUZZ_OBJS: gen/pvgpu_decode.c gen/pvgpu_handlers.c tests/unit/worker/worker_fake.c
  * tests/unit/worker/worker_fake_far.c tests/unit/worker/worker_fake_mem.c
+ * tests/unit/worker/worker_fake_graph.c
  *   xen-pvgpu-back/worker/gpu/alloc.c xen-pvgpu-back/worker/gpu/arena_map.c
  *   xen-pvgpu-back/worker/gpu/array.c xen-pvgpu-back/worker/gpu/texture.c
  * xen-pvgpu-back/worker/gpu/bounce.c xen-pvgpu-back/worker/gpu/callback.c
@@ -60,12 +61,13 @@
 #include "pvgpu_cublas.h"
 #include "tests/unit/worker/worker_fake.h"
 
-#define STEPS_MAX  512
-#define ALLOCS_MAX 64
-#define CHUNK      (1u << 20)
-#define PATIENCE   1000u
-#define GROUPS     1000u
-#define GROUPS_AT  65536u
+#define STEPS_MAX   512
+#define ALLOCS_MAX  64
+#define CHUNK       (1u << 20)
+#define PATIENCE    1000u
+#define GROUPS      1000u
+#define GRAPHS_MOST 2000u
+#define GROUPS_AT   65536u
 
 static struct {
 	const uint8_t *at;
@@ -369,6 +371,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_far.fail = fail_some;
 	/* An event outlives its context when another context's stream waits for it. */
 	fake_ctx_takes_events = true;
+	fake_graphs_most = GRAPHS_MOST;
 	memcpy((void *)(uintptr_t)w->arena_base, image, sizeof(image));
 	for (unsigned int i = 0; i < STEPS_MAX && in.left && step(w); i++)
 		;

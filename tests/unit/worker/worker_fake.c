@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "tests/unit/worker/worker_fake.h"
+#include "tests/unit/worker/worker_fake_far.h"
 
 /* Not libcheck's: fuzzers use this, too. */
 #define FAKE_CHECK(cond)                                                                           \
@@ -278,6 +278,7 @@ void fake_close(struct worker *w)
 	FAKE_CHECK(f->reserved == 0);
 	FAKE_CHECK(f->registered == 0);
 	FAKE_CHECK(w->leased == 0);
+	fake_graphs_end();
 	if (kept_arena)
 		munmap(kept_arena, FAKE_ARENA);
 	kept_arena = (void *)(uintptr_t)w->arena_base;

@@ -72,6 +72,8 @@ struct worker {
 extern struct fake_far fake_far;
 /* As CUDA does: events that are left go with their context. Without it they count as leaked. */
 extern bool fake_ctx_takes_events;
+/* Graphs, nodes and instances at the far end, from which on it copies no graph. */
+extern unsigned int fake_graphs_most;
 void fake_far_init(void);
 
 /* A session with both windows and one context (handle FAKE_CTX), or without the context. */

@@ -755,4 +755,5 @@ void fake_far_init(void)
 		.cuStreamAddCallback = f_callback,
 	};
 	fake_far_memory(&F->far);
+	fake_far_graphs(&F->far);
 }

@@ -21,5 +21,8 @@ void fake_count(int *what, int by);
 /* One more operation on a stream. */
 CUresult fake_issue(CUstream s);
 void fake_far_memory(struct far *far);
+void fake_far_graphs(struct far *far);
+/* All of them are gone. */
+void fake_graphs_end(void);
 
 #endif

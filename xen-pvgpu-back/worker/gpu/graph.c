@@ -269,7 +269,7 @@ int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
 {
 	struct gpu *g = worker_gpu(w);
 	struct graph *gr = in->graph, *to;
-	struct graph_sum sum = {0};
+	uint64_t nodes;
 	int err, r = graph_error(gr);
 
 	if (r)
@@ -277,13 +277,11 @@ int handle_graph_clone(struct worker *w, const struct pvgpu_in_graph_clone *in,
 	to = graph_make(g, in->clone_h, &err);
 	if (!to)
 		return err;
-	r = graph_sum(g->far, gr->far, 0, &sum, NULL);
-	if (!r)
-		r = graph_nodes_take(g, to, sum.nodes);
+	r = graph_copy_take(g, to, gr, &nodes);
 	if (!r) {
 		r = (int)g->far->cuGraphClone(&to->far, gr->far);
 		if (r)
-			graph_nodes_give(g, to, sum.nodes);
+			graph_nodes_give(g, to, nodes);
 	}
 	if (!r) {
 		r = number_clone(g->far, gr, to);

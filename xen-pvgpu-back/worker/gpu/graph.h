@@ -87,6 +87,8 @@ uint64_t graph_copy_bytes(const CUDA_MEMCPY3D *c);
 /* So many nodes more, of the graph (NULL: of an instance) and of the session; a CUresult. */
 int graph_nodes_take(struct gpu *g, struct graph *gr, uint64_t n);
 void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n);
+/* The same for a copy of a graph. */
+int graph_copy_take(struct gpu *g, struct graph *to, const struct graph *gr, uint64_t *nodes);
 /* The same for a node with a copy of the child; *nodes is how many. */
 int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child, uint64_t *nodes);
 /* Count the nodes that a capture has made. */

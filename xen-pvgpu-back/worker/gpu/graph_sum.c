@@ -173,12 +173,33 @@ void graph_nodes_give(struct gpu *g, struct graph *gr, uint64_t n)
 	atomic_fetch_sub(&g->graph_nodes, n);
 }
 
+/* Graphs that are too many are not walked through: a refusal costs nothing. */
+static bool fits(struct gpu *g, const struct graph *in, const struct graph *gr)
+{
+	const uint64_t n = gr->parent ? 0 : gr->nodes; /* of one inside it is not kept */
+
+	return (!in || in->nodes + n <= PVGPU_GRAPH_NODES_MAX) &&
+	       atomic_load(&g->graph_nodes) + n <= GRAPH_NODES_SESSION;
+}
+
+int graph_copy_take(struct gpu *g, struct graph *to, const struct graph *gr, uint64_t *nodes)
+{
+	struct graph_sum sum = {0};
+	int r = fits(g, NULL, gr) ? graph_sum(g->far, gr->far, 0, &sum, NULL)
+				  : CUDA_ERROR_OUT_OF_MEMORY;
+
+	*nodes = sum.nodes;
+	return r ? r : graph_nodes_take(g, to, sum.nodes);
+}
+
 int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child, uint64_t *nodes)
 {
 	struct graph_sum sum = {0};
 	uint32_t depth = 1;
 	int r;
 
+	if (!fits(g, outermost(gr), child))
+		return CUDA_ERROR_OUT_OF_MEMORY;
 	for (const struct graph *p = gr; p->parent; p = p->parent)
 		depth++;
 	r = graph_sum(g->far, child->far, depth, &sum, NULL);
