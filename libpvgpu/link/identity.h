@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* What a file is, to see whether its number still stands for it: the application may close a number
- * that it does not own, and open another file under it. */
+/* Tells whether a descriptor's number still stands for the same file: the application may close
+ * numbers that it does not own, and open other files under them. */
 struct pvgpu_identity {
 	dev_t dev;
 	ino_t ino;

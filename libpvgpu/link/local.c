@@ -164,7 +164,7 @@ static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
 	unsigned int got = 0;
 	int n;
 
-	/* Who waits for an answer looks whether the worker can have been rung. */
+	/* A wait for an answer looks every LOOK_MS whether the worker can have been rung. */
 	do {
 		if (atomic_load(&lo->lost))
 			return PVGPU_LINK_HANGUP;
