@@ -53,7 +53,7 @@ class Names(unittest.TestCase):
         """gcc 4.8 has _Static_assert and structs without a name in gnu99, too; nothing else of C11 is used."""
         folder = built(PROGRAMS[0]).parents[1]
         sources = sorted(p.relative_to(folder) for p in folder.rglob("*.c"))
-        flags = ["-std=gnu99", "-Wc99-c11-compat", "-fsyntax-only", "-D_GNU_SOURCE", "-I.", "-Igen",
+        flags = ["-std=gnu99", "-Wc99-c11-compat", "-fsyntax-only", "-D_GNU_SOURCE", "-I.", "-Igen", "-Ilibpvgpu",
                  f"-I{DOM0.relative_to(ROOT)}/include", "-include", f"{DOM0.relative_to(ROOT)}/compat.h"]
         said = subprocess.run(["gcc", *flags, *sources], cwd=folder, capture_output=True, text=True, check=False)
         newer = [line for line in said.stderr.splitlines() if re.search(r"(warning|error):", line)
