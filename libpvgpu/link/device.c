@@ -78,8 +78,8 @@ static void dev_kick(struct pvgpu_link *l)
 
 static unsigned int dev_wait(struct pvgpu_link *l, unsigned int what)
 {
-	/* Who waits for an answer asks again now and then: the worker cannot have been rung where
-	 * the application has closed the file meanwhile. */
+	/* A thread that waits for an answer asks again now and then: the worker has not been rung
+	 * where the application has closed the file meanwhile. */
 	const int ms = what & PVGPU_LINK_RUNG ? LOOK_MS : -1;
 	struct pvgpu_ioc_wait m;
 
