@@ -78,8 +78,8 @@ static void dev_kick(struct pvgpu_link *l)
 
 static unsigned int dev_wait(struct pvgpu_link *l, unsigned int what)
 {
-	/* A wait for an answer is asked anew every LOOK_MS: the worker has not been rung if the
-	 * application closed the file before. */
+	/* A thread that waits for an answer asks again now and then: the worker has not been rung
+	 * where the application has closed the file meanwhile. */
 	const int ms = what & PVGPU_LINK_RUNG ? LOOK_MS : -1;
 	struct pvgpu_ioc_wait m;
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,6 +51,17 @@ bool pvgpu_is_same(int fd, bool thorough, const struct pvgpu_identity *is)
 
 	return pvgpu_identify(fd, thorough && is->event >= 0, &now) && now.dev == is->dev &&
 	       now.ino == is->ino && (now.event < 0 || now.event == is->event);
+}
+
+int pvgpu_set_size(int fd, uint64_t size)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && size > limit.rlim_cur) {
+		errno = EFBIG;
+		return -1;
+	}
+	return ftruncate(fd, (off_t)size);
 }
 
 int pvgpu_away_from_stdio(int fd)

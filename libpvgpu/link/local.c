@@ -164,7 +164,7 @@ static unsigned int local_wait(struct pvgpu_link *l, unsigned int what)
 	unsigned int got = 0;
 	int n;
 
-	/* A wait for an answer looks every LOOK_MS whether the worker can have been rung. */
+	/* A thread that waits for an answer looks whether the worker can have been rung. */
 	do {
 		if (atomic_load(&lo->lost))
 			return PVGPU_LINK_HANGUP;
@@ -288,7 +288,7 @@ static int make_chunk(uint64_t size)
 		fd = memfd_create("pvgpu-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)size) < 0 ||
+	if (pvgpu_set_size(fd, size) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		err = -errno;
 		close(fd);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -56,16 +57,26 @@ static __attribute__((format(printf, 2, 3))) void put(struct line *l, const char
 		l->n = sizeof(l->text) - 2;
 }
 
+/* Beyond the limit of file sizes (ulimit -f) the log ends, not the program. */
 static void write_line(struct line *l)
 {
+	const struct timespec none = {0};
+	sigset_t fsize, old;
+
+	sigemptyset(&fsize);
+	sigaddset(&fsize, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &fsize, &old);
 	l->text[l->n++] = '\n';
 	for (size_t at = 0; at < l->n;) {
 		const ssize_t n = write(to.fd, l->text + at, l->n - at);
 
+		if (n < 0 && errno == EFBIG && !sigismember(&old, SIGXFSZ))
+			sigtimedwait(&fsize, NULL, &none);
 		if (n < 0 && errno != EINTR)
-			return;
+			break;
 		at += n > 0 ? (size_t)n : 0;
 	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 /* So many bytes of the program's, as many as there are. */

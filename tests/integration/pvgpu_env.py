@@ -308,8 +308,8 @@ class PvgpuEnv:
     def popen(self, argv, name="vgpu0", direct=False, extra=None, **kw):
         return subprocess.Popen(argv, env=self.guest_env(name, direct, extra), stdin=subprocess.DEVNULL, **kw)
 
-    def run(self, argv, name="vgpu0", direct=False, extra=None, timeout=2 * LIMIT):
-        p = self.popen(argv, name, direct, extra, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def run(self, argv, name="vgpu0", direct=False, extra=None, timeout=2 * LIMIT, **kw):
+        p = self.popen(argv, name, direct, extra, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
         try:
             out, err = p.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

@@ -81,20 +81,29 @@ static int post(const struct moving *v, const struct target *t, unsigned int k, 
 static int copy_registered(const struct target *t, const struct copy *c)
 {
 	const bool to_device = c->dst_side == SIDE_DEVICE;
-	const uint64_t most = staging_piece(c->len), piece = c->len < most ? c->len : most;
-	const struct moving v = {
+	const uint64_t most = staging_piece(c->len);
+	struct moving v = {
 		.user = to_device ? c->src : c->dst,
 		.extent = c->len,
 		.dev = to_device ? c->dst : c->src,
 		.len = c->len,
 		.to_device = to_device,
-		.pieces = (unsigned int)((c->len + piece - 1) / piece),
-		.piece = piece,
 		.pack = pack,
 		.post = post,
 	};
 
-	return to_device || c->src_side == SIDE_DEVICE ? move_async(t, &v) : MOVE_BUSY;
+	int r = MOVE_BUSY;
+
+	if (!to_device && c->src_side != SIDE_DEVICE)
+		return r;
+	/* In smaller pieces where the arena has no room for large ones. */
+	for (v.piece = c->len < most ? c->len : most; r == MOVE_BUSY; v.piece = STAGING_SMALL) {
+		v.pieces = (unsigned int)((c->len + v.piece - 1) / v.piece);
+		r = move_async(t, &v);
+		if (v.piece <= STAGING_SMALL)
+			break;
+	}
+	return r;
 }
 
 int copy_between(const struct target *t, const struct copy *c)
