@@ -19,7 +19,7 @@ KNOWN = {
     "exclusive-gate": "in an exclusive pool, work that waits for a host function may stand still behind a closed gate",
     "handover-opening": "a program that opens a session while pvgpud hands over gets CUDA_ERROR_NO_DEVICE",
     "reset-restart": "a reset of a GPU goes on when pvgpud is killed, and the next one knows nothing of it",
-    "lease-wait": "memory that is asked for while pvgpud is away is refused after lease_wait_ms as CUDA_ERROR_OUT_OF_MEMORY",
+    "lease-wait": "memory that is asked for while pvgpud is away or stops is refused as CUDA_ERROR_OUT_OF_MEMORY",
     "spare-stopped": "a spare worker that does not answer holds up the next program for worker_start_timeout_ms",
     "socket-gone": "a deleted socket of a vGPU comes back with the next start only, and the tools do not see that it is absent",
     "lock-gone": "with the lock deleted a second pvgpud runs beside the first",
@@ -73,6 +73,8 @@ def terminate(d):
     d.permit_all(REFUSED, "SIGTERM of pvgpud")
     d.world.end_by(signal.SIGTERM)
     d.until_restart = {LOST: "SIGTERM of pvgpud", REFUSED: "SIGTERM of pvgpud"}
+    if not d.strict("lease-wait"):
+        d.permit_all(MEMORY, "SIGTERM of pvgpud")
 
     daemon = d.world.daemon
 
