@@ -135,8 +135,10 @@ def second(d):
 
 @fault("descriptors", 1, "up")
 def descriptors(d):
-    """pvgpud has no descriptor left for a while: nobody's session suffers who has one."""
+    """pvgpud has no descriptor left for a while: nobody's session suffers who has one. Afterwards it may try up to half a minute later to start workers."""
     pid = d.world.pid
+    d.until_restart[REFUSED] = "workers did not start without descriptors"
+    d.must_restart = True
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     soft = resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))[0]
     d.while_it_lasts(REFUSED, "no descriptors left")
