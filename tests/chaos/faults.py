@@ -23,6 +23,7 @@ KNOWN = {
     "spare-stopped": "a spare worker that does not answer holds up the next program for worker_start_timeout_ms",
     "socket-gone": "a deleted socket of a vGPU comes back with the next start only, and the tools do not see that it is absent",
     "lock-gone": "with the lock deleted a second pvgpud runs beside the first",
+    "state-unwritten": "a drained GPU that cannot be recorded, in a full run directory, is forgotten, and `faults.new` stays",
     "early-signals": "SIGHUP or SIGTERM right after its start ends pvgpud, or leaves cgroups behind",
 }
 FAULTS = {}
@@ -194,6 +195,8 @@ def drain(d):
 
 @fault("gpu drain", 1, "up")
 def gpu_drain(d):
+    if d.world.full and not d.strict("state-unwritten"):
+        return
     d.while_it_lasts(REFUSED, "gpu drain")
     action = d.rng.choice(("drain", "drain", "reset"))
     if action == "reset" and not d.strict("reset-restart") and d.restarts_soon():
@@ -326,7 +329,8 @@ def connections(d):
 
 @fault("full", 2, "mounts")
 def full(d):
-    if d.world.full or not d.world.ready:
+    drained = any(why == "gpu drain" for _, why, _ in d.lasting)
+    if d.world.full or not d.world.ready or (drained and not d.strict("state-unwritten")):
         return
     empty = d.world.fill()
     d.world.full = True
