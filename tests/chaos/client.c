@@ -88,7 +88,9 @@ enum { MAKERS_LEN = sizeof(makers) / sizeof(makers[0]) };
 
 static void all_fail(CUresult why)
 {
-	WANT(why, cuCtxSetCurrent(context));
+	/* A call that waits: from then on the others know. */
+	cuCtxSetCurrent(context);
+	WANT(why, cuCtxSynchronize());
 	for (int i = 0; i < MAKERS_LEN; i++) {
 		CUresult r = makers[i].make();
 

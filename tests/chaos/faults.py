@@ -19,10 +19,11 @@ KNOWN = {
     "exclusive-gate": "in an exclusive pool, work that waits for a host function may stand still behind a closed gate",
     "handover-opening": "a program that opens a session while pvgpud hands over gets CUDA_ERROR_NO_DEVICE",
     "reset-restart": "a reset of a GPU goes on when pvgpud is killed, and the next one knows nothing of it",
-    "lease-wait": "memory that is asked for while pvgpud is away is refused after lease_wait_ms as CUDA_ERROR_OUT_OF_MEMORY",
+    "lease-wait": "memory that is asked for while pvgpud is away or stops is refused as CUDA_ERROR_OUT_OF_MEMORY",
     "spare-stopped": "a spare worker that does not answer holds up the next program for worker_start_timeout_ms",
     "socket-gone": "a deleted socket of a vGPU comes back with the next start only, and the tools do not see that it is absent",
     "lock-gone": "with the lock deleted a second pvgpud runs beside the first",
+    "state-unwritten": "a drained GPU that cannot be recorded, in a full run directory, is forgotten, and `faults.new` stays",
     "early-signals": "SIGHUP or SIGTERM right after its start ends pvgpud, or leaves cgroups behind",
 }
 FAULTS = {}
@@ -73,6 +74,8 @@ def terminate(d):
     d.permit_all(REFUSED, "SIGTERM of pvgpud")
     d.world.end_by(signal.SIGTERM)
     d.until_restart = {LOST: "SIGTERM of pvgpud", REFUSED: "SIGTERM of pvgpud"}
+    if not d.strict("lease-wait"):
+        d.permit_all(MEMORY, "SIGTERM of pvgpud")
 
     daemon = d.world.daemon
 
@@ -133,8 +136,10 @@ def second(d):
 
 @fault("descriptors", 1, "up")
 def descriptors(d):
-    """pvgpud has no descriptor left for a while: nobody's session suffers who has one."""
+    """pvgpud has no descriptor left for a while: nobody's session suffers who has one. Afterwards it may try up to half a minute later to start workers."""
     pid = d.world.pid
+    d.until_restart[REFUSED] = "workers did not start without descriptors"
+    d.must_restart = True
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     soft = resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))[0]
     d.while_it_lasts(REFUSED, "no descriptors left")
@@ -190,6 +195,8 @@ def drain(d):
 
 @fault("gpu drain", 1, "up")
 def gpu_drain(d):
+    if d.world.full and not d.strict("state-unwritten"):
+        return
     d.while_it_lasts(REFUSED, "gpu drain")
     action = d.rng.choice(("drain", "drain", "reset"))
     if action == "reset" and not d.strict("reset-restart") and d.restarts_soon():
@@ -322,7 +329,8 @@ def connections(d):
 
 @fault("full", 2, "mounts")
 def full(d):
-    if d.world.full or not d.world.ready:
+    drained = any(why == "gpu drain" for _, why, _ in d.lasting)
+    if d.world.full or not d.world.ready or (drained and not d.strict("state-unwritten")):
         return
     empty = d.world.fill()
     d.world.full = True

@@ -16,7 +16,7 @@ ENDS_BY = 300        # seconds for any guest: a busy machine is slow
 PROGRAMS = ("vecadd", "scan", "histogram", "reduce", "memsets", "streams", "callbacks", "graphs", "copies", "pinned", "threads", "printf")
 # Of those, the ones in which work waits for a host function, or which stop themselves.
 GATES = ("streams", "callbacks", "graphs", "copies", "pinned")
-KINDS = ("check", "copy", "between", "memset", "kernel", "graph", "host", "memory", "module", "event")
+KINDS = ("check", "copy", "between", "memset", "kernel", "graph", "memory", "module", "event")
 
 
 class Guest:
@@ -114,7 +114,7 @@ class Random(Guest):
     def __init__(self, world, vgpu, rng, steps=None):
         seed, threads = rng.randrange(1 << 30), rng.choice((1, 1, 2, 3))
         self.steps = rng.choice((5, 20, 60)) if steps is None else steps
-        kinds = KINDS + (("gate",) if world.gates else ())
+        kinds = KINDS + (("host", "gate") if world.gates else ())
         if rng.random() < 0.3:
             kinds = ("check", *rng.sample(kinds[1:], 2))
         words = [os.path.join(world.build, "tests", "chaos-client"), str(seed), str(self.steps), str(threads), ",".join(kinds)]

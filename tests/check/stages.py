@@ -19,7 +19,7 @@ class Stage:
 # GPU's interpreter), floods that take seconds each, and tools that only other stages use.
 LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test entitle_test judge_test overdue_test budget_test usage_test share_test " \
        "schedule_clock_test xenbus_events_test control_flood_test " \
-       "pvsim schedbench gatebench pvbench attack witness pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
+       "pvsim schedbench gatebench pvbench attack witness chaos-client pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
 
 
 BESIDE = "asan"  # a lane: at the end nothing else is left to run beside each of the two

@@ -59,7 +59,9 @@ class Chaos:
     def round(self):
         self.open()
         clients = [Client(self.guest, self.rng) for _ in range(self.rng.randint(0, 2))]
-        act = self.rng.choice((self.detach, self.save, self.migrate, self.destroy, self.kill_pvgpud, self.kill_workers, self.nothing))
+        # Xen cannot log which pages a PV guest writes where it is itself emulated: a PV guest does not migrate.
+        move = self.save if self.guest.kind == "pv" else self.rng.choice((self.save, self.migrate))
+        act = self.rng.choice((self.detach, move, move, self.destroy, self.kill_pvgpud, self.kill_workers, self.nothing))
         self.lab.say(f"chaos: {act.__name__} with {len(clients)} programs")
         check = act()
         for c in clients:
