@@ -11,7 +11,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "log/options.h"
+#include "libpvgpu/log/options.h"
 #include "xen-pvgpu-back/attachd/reconcile.h"
 #include "xen-pvgpu-back/attachd/xapi.h"
 #include "xen-pvgpu-back/confine/confine.h"

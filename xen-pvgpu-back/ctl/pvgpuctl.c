@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log/options.h"
+#include "libpvgpu/log/options.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
 #include "xen-pvgpu-back/toolstack/profiles.h"

@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "log/options.h"
+#include "libpvgpu/log/options.h"
 #include "xen-pvgpu-back/daemon/admin/admin.h"
 #include "xen-pvgpu-back/daemon/admin/events.h"
 #include "xen-pvgpu-back/daemon/admin/snapshot.h"

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "log/options.h"
+#include "libpvgpu/log/options.h"
 #include "xen-pvgpu-back/exporter/exporter.h"
 
 #ifndef PVGPU_VERSION

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log/options.h"
+#include "libpvgpu/log/options.h"
 #include "xen-pvgpu-back/confine/confine.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/health/sample.h"

@@ -2,7 +2,8 @@
 /*
  * Graphs of the far end without a GPU: a node is a kind, what it copies and the graph inside. A
  * graph, a node or an instance that is not there (any more) ends the test, as it would crash the
- * driver. The rest ends with the session.
+ * driver. Graphs that are left go with the
+ * session.
  */
 #include <limits.h>
 #include <stdlib.h>

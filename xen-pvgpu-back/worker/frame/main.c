@@ -6,7 +6,7 @@
  * ring, doorbells and sockets. Seal. Then read what the guest writes, until one side has had
  * enough. The process is the unit of fault isolation: it ends with its session, whatever happens.
  */
-#include "log/options.h"
+#include "libpvgpu/log/options.h"
 #include "xen-pvgpu-back/worker/frame/frame.h"
 
 #include <errno.h>
