@@ -23,7 +23,7 @@
  * xen-pvgpu-back/worker/gpu/image.c xen-pvgpu-back/worker/gpu/latency.c
  * xen-pvgpu-back/worker/gpu/launch.c xen-pvgpu-back/worker/gpu/library.c
  * xen-pvgpu-back/worker/gpu/link.c
- * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c
+ * xen-pvgpu-back/worker/gpu/limits.c xen-pvgpu-back/worker/gpu/memory.c xen-pvgpu-back/worker/gpu/spare.c
  * xen-pvgpu-back/worker/gpu/module.c xen-pvgpu-back/worker/gpu/objects.c
  * xen-pvgpu-back/worker/gpu/output.c xen-pvgpu-back/worker/gpu/side.c
  * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c

@@ -7,8 +7,12 @@
  * The worker itself listens on the latter, so that the socket carries the worker's credentials. It
  * prepares (loads libcuda, initialises) and sends PVGPU_SUP_READY. pvgpud gives it a session with
  * PVGPU_SUP_ASSIGN; the worker says PVGPU_SUP_TAKEN at once, or another one gets the session. It
- * maps the memory that came along, seals itself and sends
- * PVGPU_SUP_SEALED. A worker serves one session and exits.
+ * maps the memory that came along, seals itself and sends PVGPU_SUP_SEALED. A worker serves one
+ * session and exits.
+ *
+ * While a package is replaced, a pvgpud starts workers of another version. So a kind that this list
+ * gains is sent only to a peer that reports that it knows it (enum pvgpu_sup_knows), a message
+ * that is in the list keeps its size, and the worker takes every option that an older pvgpud gives.
  *
  * A control socket that hangs up means that pvgpud is gone. A spare worker then exits. A worker
  * with a session goes on and keeps its leases; it accepts a new pvgpud on the adoption socket (the
@@ -36,10 +40,10 @@
 #define PVGPU_SUP_LOG_FD 5 /* the log; after the seal 1 and 2 are device output */
 
 enum pvgpu_sup_kind {
-	PVGPU_SUP_READY = 1, /* worker: prepared; a = driver version, b = device memory in bytes,
-			      * reason = the GPU's name */
-	PVGPU_SUP_ASSIGN =
-		2, /* pvgpud: struct pvgpu_sup_assign with the fds of enum pvgpu_sup_fd */
+	PVGPU_SUP_READY = 1,  /* worker: prepared; a = driver version, b = device memory in bytes,
+			       * c = enum pvgpu_sup_knows, reason = the GPU's name */
+	PVGPU_SUP_ASSIGN = 2, /* pvgpud: struct pvgpu_sup_assign with the fds of enum pvgpu_sup_fd;
+			       * head.a = enum pvgpu_sup_knows */
 	PVGPU_SUP_SEALED = 3, /* worker: serving */
 	PVGPU_SUP_LEASE = 4,  /* worker: asks for a more bytes; id = a number to match the answer */
 	PVGPU_SUP_LEASED =
@@ -78,6 +82,9 @@ enum pvgpu_sup_kind {
 				    wrong result; b = microseconds that the kernel took; reason */
 	PVGPU_SUP_TAKEN = 19,    /* worker: has read ASSIGN */
 };
+
+/* Bits that each side says of itself. */
+enum pvgpu_sup_knows { PVGPU_SUP_KNOWS_TAKEN = 1 };
 
 /* Alongside ASSIGN, in this order. The pidfd is missing for a guest process in another pid
  * namespace. */

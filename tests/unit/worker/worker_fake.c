@@ -143,6 +143,7 @@ bool lease_try(struct worker *w, uint64_t bytes)
 	ok = bytes <= w->quota - w->leased;
 	if (ok)
 		w->leased += bytes;
+	w->leases += bytes != 0;
 	pthread_mutex_unlock(&w->lock);
 	return ok;
 }

@@ -53,7 +53,8 @@ struct worker {
 	struct fake_sent *sent;
 	_Atomic uint32_t n_sent;
 	uint64_t leased, quota, context_charge;
-	int ended; /* times */
+	unsigned int leases; /* granted */
+	int ended;           /* times */
 	char why[160];
 	atomic_bool kicked;
 	uint64_t told[PVGPU_ENDED_SLOTS]; /* the greatest that worker_ended() said */

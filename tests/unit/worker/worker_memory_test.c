@@ -192,6 +192,60 @@ START_TEST(free_gives_quota_back)
 }
 END_TEST
 
+static bool all_freed(struct worker *w, void *arg)
+{
+	return !atomic_load(&w->gpu->mem.pending);
+}
+
+static void free_now(struct worker *w, uint32_t seq, uint64_t address)
+{
+	struct pvgpu_wire_mem_free f = {.ctx = FAKE_CTX, .address = address};
+
+	FAKE_SUBMIT(w, MEM_FREE, seq, f);
+	ck_assert(fake_until(w, all_freed, NULL));
+}
+
+/* Programs that free and at once allocate as much: neither pvgpud nor the far end is asked again.
+ */
+START_TEST(freed_memory_lingers)
+{
+	static const uint64_t sizes[] = {3u << 20, 8u << 20, 40u << 20};
+	struct worker *w = fake_open(true);
+	const unsigned int before = w->leases;
+
+	w->gpu->mem.linger_ns = UINT64_MAX / 2;
+	for (uint32_t i = 0; i < 3; i++)
+		for (uint32_t k = 0; k < 20; k++)
+			free_now(w, 500 + 20 * i + k,
+				 fake_alloc(w, 100 + 20 * i + k, FAKE_CTX, sizes[i]));
+	ck_assert_uint_eq(w->leases - before, 3);
+	ck_assert_uint_eq(w->leased, (4 + 8 + 40) << 20);
+	/* It has a bound. */
+	free_now(w, 600, fake_alloc(w, 601, FAKE_CTX, 20u << 20));
+	ck_assert_uint_eq(w->leased, (4 + 8 + 40) << 20);
+	fake_close(w);
+}
+END_TEST
+
+/* The memory of a vGPU that is nearly full goes back at once. */
+START_TEST(freed_memory_that_others_may_want)
+{
+	struct worker *w = fake_open(true);
+	const uint64_t most = fake_alloc(w, 10, FAKE_CTX, w->quota - (32u << 20));
+
+	w->gpu->mem.linger_ns = UINT64_MAX / 2;
+	free_now(w, 11, fake_alloc(w, 12, FAKE_CTX, 16u << 20));
+	ck_assert_uint_eq(w->leased, w->quota - (32u << 20));
+	/* And for the session's own next allocation. */
+	free_now(w, 13, most);
+	ck_assert_uint_eq(w->leased, 0);
+	free_now(w, 14, fake_alloc(w, 15, FAKE_CTX, 48u << 20));
+	ck_assert_uint_eq(w->leased, 48u << 20);
+	ck_assert(fake_alloc(w, 16, FAKE_CTX, w->quota));
+	fake_close(w);
+}
+END_TEST
+
 START_TEST(alloc_waits_for_frees)
 {
 	struct worker *w = fake_open(true);
@@ -325,6 +379,8 @@ int main(void)
 	tcase_add_test(t, window_fills_up);
 	tcase_add_test(t, map_knows_allocations);
 	tcase_add_test(t, free_gives_quota_back);
+	tcase_add_test(t, freed_memory_lingers);
+	tcase_add_test(t, freed_memory_that_others_may_want);
 	tcase_add_test(t, alloc_waits_for_frees);
 	tcase_add_test(t, globals_are_known);
 	tcase_add_test(t, arena_ranges);

@@ -243,8 +243,9 @@ struct worker {
 	struct pool *pool;
 	unsigned int id; /* also its session's number */
 	enum check_worker_state state;
-	bool ready;  /* sent READY, or was adopted */
-	bool silent; /* did not take its session: that goes to another worker */
+	bool ready;   /* sent READY, or was adopted */
+	bool answers; /* says when it has taken its session */
+	bool silent;  /* did not take its session: that goes to another worker */
 	bool sealed, adopted, killed;
 	bool surplus; /* it was ended because it was one too many */
 	pid_t pid;

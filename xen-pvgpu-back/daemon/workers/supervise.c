@@ -423,7 +423,11 @@ void supervise_assigned(struct worker *w, struct vgpu *v)
 	cgroup_weigh(w);
 	if (v->xen)
 		xenbus_changed(v->xen);
-	worker_deadline(w, TAKE_MS << (w->opening->silent < 5 ? w->opening->silent : 5), is_silent);
+	if (w->answers)
+		worker_deadline(w, TAKE_MS << (w->opening->silent < 5 ? w->opening->silent : 5),
+				is_silent);
+	else
+		worker_deadline(w, w->d->cfg.start_ms, takes_long);
 	watchdog_wake(w->d);
 }
 
@@ -493,6 +497,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 
 	w->state = CHECK_SPARE;
 	w->ready = true;
+	w->answers = m->c & PVGPU_SUP_KNOWS_TAKEN;
 	worker_deadline(w, 0, NULL);
 	p->failures = 0;
 	p->failure[0] = '\0';

@@ -122,6 +122,7 @@ static void parse(struct options *o, int argc, char **argv)
 					      {"id", required_argument, NULL, 'i'},
 					      {"device", required_argument, NULL, 'd'},
 					      {"grace-ms", required_argument, NULL, 'g'},
+					      {"lease-wait-ms", required_argument, NULL, 'w'},
 					      {"far-fds", required_argument, NULL, 'f'},
 					      {"context-mib", required_argument, NULL, 'c'},
 					      {"sandbox", required_argument, NULL, 's'},
@@ -154,6 +155,8 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'g':
 			o->grace_ms = number("grace-ms", optarg);
+			break;
+		case 'w': /* from an older pvgpud: it has no effect */
 			break;
 		case 'f':
 			o->far_fds = number("far-fds", optarg);
@@ -261,6 +264,16 @@ static int check_gpu(struct worker *w, const struct pvgpu_sup *m)
 	return 0;
 }
 
+static int say_ready(struct worker *w)
+{
+	struct pvgpu_sup m = {.kind = PVGPU_SUP_READY,
+			      .a = (uint64_t)w->far.driver_version,
+			      .b = w->far.total_mem,
+			      .c = PVGPU_SUP_KNOWS_TAKEN};
+
+	return control_tell(w, &m, w->far.model);
+}
+
 static int serve(struct worker *w)
 {
 	struct pvgpu_sup_assign m;
@@ -273,7 +286,8 @@ static int serve(struct worker *w)
 		return check_gpu(w, &m.head);
 	if (r)
 		return r < 0;
-	control_say(w, PVGPU_SUP_TAKEN, 0, 0, NULL);
+	if (m.head.a & PVGPU_SUP_KNOWS_TAKEN)
+		control_say(w, PVGPU_SUP_TAKEN, 0, 0, NULL);
 	take_info(w, &m);
 	lease_init(w, w->info.quota);
 	r = link_take(w, &m, fds, n, reason, sizeof(reason));
@@ -315,8 +329,7 @@ int main(int argc, char **argv)
 	    prepare(&w, reason, sizeof(reason)) < 0 ||
 	    gpu_check(&w.far, reason, sizeof(reason)) < 0)
 		return fail(&w, reason);
-	if (control_say(&w, PVGPU_SUP_READY, (uint64_t)w.far.driver_version, w.far.total_mem,
-			w.far.model) < 0)
+	if (say_ready(&w) < 0)
 		return 0;
 	r = serve(&w);
 	/* The far end's threads may hold locks that atexit handlers want. */

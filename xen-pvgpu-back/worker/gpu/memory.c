@@ -25,6 +25,7 @@ int mem_init(struct gpu *g)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	m->win.page = granularity > PVGPU_ALLOC_PAGE ? granularity : PVGPU_ALLOC_PAGE;
 	m->waiting_tail = &m->waiting;
+	spare_init(m);
 	pthread_mutex_init(&m->lock, NULL);
 	return 0;
 }
@@ -64,7 +65,7 @@ static int area_map(struct gpu *g, struct area *a)
  * it. It must, since a worker that was killed, or that its guest owns, would not have. Memory that
  * this process keeps never leaves its tenant.
  */
-static void area_unmap(struct gpu *g, struct area *a)
+void area_unmap(struct gpu *g, struct area *a)
 {
 	const struct far *far = g->far;
 	struct window *v = &g->mem.win;
@@ -85,16 +86,11 @@ static void area_unmap(struct gpu *g, struct area *a)
 static int area_new(struct gpu *g, uint64_t size, bool may_wait, struct area **out)
 {
 	struct memory *m = &g->mem;
-	struct area *a = NULL;
+	struct area *a;
 	int r;
 
 	pthread_mutex_lock(&m->lock);
-	if (size == m->win.page && m->spare) {
-		a = m->spare;
-		m->spare = a->next;
-		m->spares--;
-		a->next = NULL;
-	}
+	a = spare_take(m, size);
 	pthread_mutex_unlock(&m->lock);
 	if (a) {
 		*out = a;
@@ -426,28 +422,12 @@ bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *bloc
 	return ok;
 }
 
-/* Keep some pages mapped for the next small allocation, or unmap. */
 static void area_done(struct gpu *g, struct area *a)
 {
-	struct memory *m = &g->mem;
-	bool keep;
-
 	slab_free(a->slab);
 	a->slab = NULL;
 	a->len = 0;
-	pthread_mutex_lock(&m->lock);
-	keep = a->size == m->win.page && m->spares < MEM_SPARES;
-	if (keep && a->freeing) {
-		a->freeing = false;
-		m->freeing -= a->size;
-	}
-	if (keep) {
-		a->next = m->spare;
-		m->spare = a;
-		m->spares++;
-	}
-	pthread_mutex_unlock(&m->lock);
-	if (!keep)
+	if (!spare_keep(g, a))
 		area_unmap(g, a);
 }
 
@@ -532,35 +512,6 @@ void mem_own_free(struct gpu *g, struct area *a)
 {
 	if (a)
 		area_unmap(g, a);
-}
-
-void mem_trim(struct gpu *g)
-{
-	struct memory *m = &g->mem;
-	struct area *list;
-
-	pthread_mutex_lock(&m->lock);
-	list = m->spare;
-	m->spare = NULL;
-	m->spares = 0;
-	pthread_mutex_unlock(&m->lock);
-	while (list) {
-		struct area *a = list;
-
-		list = a->next;
-		area_unmap(g, a);
-	}
-}
-
-uint64_t mem_free_bytes(struct gpu *g)
-{
-	struct memory *m = &g->mem;
-	uint64_t bytes;
-
-	pthread_mutex_lock(&m->lock);
-	bytes = m->spares * m->win.page + m->freeing;
-	pthread_mutex_unlock(&m->lock);
-	return bytes;
 }
 
 /* At the end, when no thread is left and no work runs. */

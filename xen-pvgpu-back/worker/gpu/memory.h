@@ -74,6 +74,7 @@ struct area { /* pages mapped together */
 	struct area *next, *prev; /* in the context's heap, or in a list to release */
 	struct area *more, *less; /* slabs of the same class with room */
 	bool open, detached, freeing;
+	uint64_t until;            /* spare: when it is given back; 0: it is kept */
 	bool orphan;               /* its context has gone, frees of its blocks have not come yet */
 	struct physical *physical; /* mapped by the guest (vmm.c); referenced; NULL: it is not */
 	uint32_t access;           /* then, the device's: a CUmemAccess_flags */
@@ -96,10 +97,12 @@ struct physical;
 struct memory {
 	pthread_mutex_t lock;
 	struct window win;
-	struct area *spare; /* mapped pages without an allocation */
-	unsigned int spares;
-	uint32_t blocks;  /* allocations */
-	uint64_t freeing; /* bytes */
+	struct area *spare;  /* mapped pages without an allocation, the latest first */
+	unsigned int spares; /* single pages that are kept */
+	uint64_t lingering;  /* bytes of the others */
+	uint64_t linger_ns;  /* time from a free until they are given back */
+	uint32_t blocks;     /* allocations */
+	uint64_t freeing;    /* bytes */
 	struct global *global;
 	uint32_t globals, global_cap;
 	atomic_uint pending;                      /* frees that have not given their memory back */
@@ -127,15 +130,26 @@ void mem_release(struct gpu *g, struct area *list);
 /* Pages of the worker's own: no address of the guest's. Side lane. A CUresult. */
 int mem_own(struct gpu *g, uint64_t size, struct area **out);
 void mem_own_free(struct gpu *g, struct area *a); /* NULL: nothing */
-/* Give spare pages back. Side lane. */
-void mem_trim(struct gpu *g);
-/* Leased bytes that no allocation has: spare pages, and allocations being freed. */
-uint64_t mem_free_bytes(struct gpu *g);
+/* Unmap an area of no heap and give its lease back. Side lane. */
+void area_unmap(struct gpu *g, struct area *a);
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);
 /* Those of a module or library, or in a context. */
 void globals_remove(struct gpu *g, const void *which);
 /* Try again what waits for memory. Side lane. */
 void mem_retry(struct gpu *g);
+
+/* spare.c */
+void spare_init(struct memory *m);
+/* Of exactly that size, or NULL. mem.lock held. */
+struct area *spare_take(struct memory *m, uint64_t size);
+/* An area without an allocation; false: it is to be unmapped. Side lane. */
+bool spare_keep(struct gpu *g, struct area *a);
+/* Give spare pages back. Side lane. */
+void mem_trim(struct gpu *g);
+/* Those whose time has come. Returns when to call it again, 0: no need. Side lane. */
+uint64_t mem_linger(struct gpu *g);
+/* Leased bytes that no allocation has: spare pages, and allocations being freed. */
+uint64_t mem_free_bytes(struct gpu *g);
 
 /* span.c: bytes from the first to the last of a strided range, -1 when the sizes are impossible. */
 int64_t span_3d(uint64_t pitch, uint64_t rows, uint64_t width, uint64_t height, uint64_t depth);

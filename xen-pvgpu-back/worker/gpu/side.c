@@ -59,18 +59,39 @@ static void leave(struct side *s, struct lane *l)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Nothing is to be done, but for spare memory that goes back at `next`; 0: none does. Returns the
+ * new time. */
+static uint64_t rest(struct gpu *g, struct lane *l, uint64_t next)
+{
+	const uint64_t now = pvgpu_poll_now();
+	const struct timespec until = pvgpu_poll_after(next > now ? next - now : 0);
+	struct side *s = &g->side;
+
+	if (!next) {
+		pthread_cond_wait(&l->more, &s->lock);
+		return 0;
+	}
+	if (next > now && pthread_cond_timedwait(&l->more, &s->lock, &until) != ETIMEDOUT)
+		return next;
+	pthread_mutex_unlock(&s->lock);
+	next = mem_linger(g);
+	pthread_mutex_lock(&s->lock);
+	return next;
+}
+
 static void *side_thread(void *arg)
 {
 	struct gpu *g = arg;
 	struct side *s = &g->side;
 	struct lane *l = &s->here;
+	uint64_t next = 0;
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop || l->head || atomic_load(&s->poke)) {
 		struct job *j = take(l);
 
 		if (!j && !atomic_exchange(&s->poke, false)) {
-			pthread_cond_wait(&l->more, &s->lock);
+			next = rest(g, l, next);
 			continue;
 		}
 		if (j && j->where != SIDE_HERE) {
@@ -82,6 +103,7 @@ static void *side_thread(void *arg)
 		if (j)
 			run(g, j);
 		mem_retry(g);
+		next = mem_linger(g);
 		pthread_mutex_lock(&s->lock);
 		l->busy = false;
 	}
@@ -118,7 +140,12 @@ static void *loads_thread(void *arg)
 
 static int lane_init(struct gpu *g, struct lane *l, void *(*body)(void *arg))
 {
-	pthread_cond_init(&l->more, NULL);
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->more, &attr);
+	pthread_condattr_destroy(&attr);
 	l->tail = &l->head;
 	if (pthread_create(&l->thread, NULL, body, g))
 		return -1;
