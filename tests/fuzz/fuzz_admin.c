@@ -28,6 +28,10 @@ void canary_drain(struct pool *p)
 {
 }
 
+void faults_save(struct daemon *dm)
+{
+}
+
 void worker_kill(struct worker *w, const char *fmt, ...)
 {
 }
