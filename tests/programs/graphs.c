@@ -139,12 +139,15 @@ static void end_invalid(CUstream s, CUresult want)
 static void check_frees(CUstream s, CUstream t, CUdeviceptr p)
 {
 	char *pinned, *own = host_alloc(BYTES);
-	CUdeviceptr managed;
+	CUdeviceptr managed = 0;
 	CUgraph g;
+	int has;
 
+	CU(cuDeviceGetAttribute(&has, CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY, 0));
 	CU(cuMemHostAlloc((void **)&pinned, BYTES, 0));
 	CU(cuMemHostRegister(own, BYTES, 0));
-	CU(cuMemAllocManaged(&managed, BYTES, CU_MEM_ATTACH_GLOBAL));
+	if (has)
+		CU(cuMemAllocManaged(&managed, BYTES, CU_MEM_ATTACH_GLOBAL));
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_RELAXED));
 	launch(s, p, 1);
 	CU(cuMemcpyDtoHAsync(pinned, p, BYTES, t));
@@ -152,7 +155,8 @@ static void check_frees(CUstream s, CUstream t, CUdeviceptr p)
 	CU(cuMemcpyDtoHAsync(own, p, BYTES, t));
 	CU(cuMemHostUnregister(own));
 	launch(t, p, 2);
-	CU(cuMemFree(managed));
+	if (has)
+		CU(cuMemFree(managed));
 	CU(cuStreamEndCapture(s, &g));
 	CHECK(nodes_of(g) == 1, "%zu nodes", nodes_of(g));
 	CU(cuGraphDestroy(g));
