@@ -2,8 +2,8 @@
 /*
  * Mapped pages without an allocation. Some single ones are kept for the next small allocation.
  * Others linger for a moment, because many programs free memory and at once allocate as much: to
- * lease and map it anew costs more than all else of an allocation. What a session has leased is
- * missing from others of its vGPU, so that is for a small part of what they have left.
+ * lease and map it anew costs more than all else of an allocation. Memory that a session holds is
+ * missing from others of its vGPU, so it is a small part of what they have left.
  */
 #include "ring/poll.h"
 #include "state.h"
