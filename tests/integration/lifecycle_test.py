@@ -549,7 +549,7 @@ class Limits(unittest.TestCase):
     def test_file_sizes(self):
         """The limit of file sizes counts for the arena, too: it is made of smaller pieces then, and without any there is an error."""
         with PvgpuEnv() as env:
-            for limit, name, status in ((1 << 20, "vecadd", 0), (1 << 20, "pinned", 0), (1 << 20, "pinned_many", 0), (0, "vecadd", 1)):
+            for limit, name, status in ((1 << 20, "vecadd", 0), (1 << 20, "pinned", 0), (1 << 20, "pinned_many", 0), (1 << 20, "pending", 0), (0, "vecadd", 1)):
                 with self.subTest(limit=limit, program=name):
                     p = env.run([os.path.join(env.build, "programs", name)], timeout=60,
                                 preexec_fn=lambda n=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (n, n)))

@@ -755,7 +755,7 @@ enum {
  */
 struct staging {
 	struct slot *slot[STAGING_DEPTH];
-	uint64_t stream, size; /* of its pieces */
+	uint64_t stream, size; /* of its pieces; small ones where there is no room for large ones */
 	unsigned int next;     /* number of the next piece; its place is that modulo depth */
 	unsigned int depth;
 };

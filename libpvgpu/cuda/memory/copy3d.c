@@ -103,10 +103,11 @@ struct part {
 	uint64_t row, slice, rows, depth;
 };
 
-/* The part after p (start with rows 0); false at the end. Rows must not be wider than a piece. */
-static bool next_part(const struct box *b, struct part *p)
+/* The part after p (start with rows 0), of `piece` bytes at most; false at the end. Rows must not
+ * be wider than that. */
+static bool next_part(const struct box *b, struct part *p, uint64_t piece)
 {
-	const uint64_t fit = STAGING_PIECE / b->width;
+	const uint64_t fit = piece / b->width;
 
 	p->row += p->rows;
 	if (p->row >= b->rows) {
@@ -217,7 +218,7 @@ static int post_piece(const struct moving *v, const struct target *t, unsigned i
 }
 
 /* MOVE_BUSY: as move_async(). */
-static int copy_registered(const struct target *t, const struct box *b)
+static int copy_in_pieces(const struct target *t, const struct box *b, uint64_t piece)
 {
 	const bool to_device = b->dst.side == SIDE_DEVICE;
 	const struct place *user = to_device ? &b->src : &b->dst;
@@ -226,14 +227,14 @@ static int copy_registered(const struct target *t, const struct box *b)
 	struct part p = {.rows = 0};
 	int r;
 
-	while (next_part(b, &p))
+	while (next_part(b, &p, piece))
 		v.pieces++;
 	g = malloc(sizeof(*g) + v.pieces * sizeof(g->part[0]));
 	if (!g)
 		return MOVE_BUSY;
 	g->box = *b;
 	p = (struct part){.rows = 0};
-	for (unsigned int k = 0; next_part(b, &p); k++) {
+	for (unsigned int k = 0; next_part(b, &p, piece); k++) {
 		const uint64_t bytes = b->width * p.rows * p.depth;
 
 		g->part[k] = p;
@@ -250,13 +251,24 @@ static int copy_registered(const struct target *t, const struct box *b)
 	return r;
 }
 
+static int copy_registered(const struct target *t, const struct box *b)
+{
+	const int r = copy_in_pieces(t, b, STAGING_PIECE);
+
+	/* In smaller pieces where the arena has no room for large ones. */
+	return r == MOVE_BUSY && b->width <= STAGING_SMALL ? copy_in_pieces(t, b, STAGING_SMALL)
+							   : r;
+}
+
 static int copy_rows(const struct target *t, const struct box *b);
 
-/* Without a piece of the arena: row by row, which travels inside records; not to arrays. */
-static int without_piece(const struct target *t, const struct box *b)
+/* Without a piece of the arena that has room for a row: row by row, in parts or inside records; not
+ * to arrays. */
+static int without_piece(const struct target *t, const struct box *b, struct staging *st)
 {
 	const int r = pvgpu_session_status(session());
 
+	staging_end(st);
 	if (r)
 		return r;
 	return b->dst.array || b->src.array ? CUDA_ERROR_OUT_OF_MEMORY : copy_rows(t, b);
@@ -269,10 +281,9 @@ static int write_box(const struct target *t, const struct box *b)
 	int r = 0;
 
 	staging_hold(&st);
-	if (!st.slot[0])
-		return without_piece(t, b);
-
-	while (!r && next_part(b, &p)) {
+	if (!st.slot[0] || b->width > st.size)
+		return without_piece(t, b, &st);
+	while (!r && next_part(b, &p, st.size)) {
 		struct slot *s = staging_next(&st);
 
 		if (!s) {
@@ -296,12 +307,13 @@ static int read_box(const struct target *t, const struct box *b)
 	struct slot *slots[STAGING_DEPTH];
 	unsigned int posted = 0, taken = 0;
 	struct staging st = staging_begin(t, b->width * b->rows * b->depth);
-	bool more = next_part(b, &p);
 	int r = 0, done;
+	bool more;
 
 	staging_hold(&st);
-	if (!st.slot[0])
-		return without_piece(t, b);
+	if (!st.slot[0] || b->width > st.size)
+		return without_piece(t, b, &st);
+	more = next_part(b, &p, st.size);
 	while ((more && !r) || taken < posted) {
 		const unsigned int i = posted % STAGING_DEPTH, j = taken % STAGING_DEPTH;
 
@@ -314,7 +326,7 @@ static int read_box(const struct target *t, const struct box *b)
 				posted++;
 			else if (slots[i])
 				staging_unused(&st);
-			more = next_part(b, &p);
+			more = next_part(b, &p, st.size);
 			continue;
 		}
 		done = pvgpu_mark_wait(session(), &slots[j]->mark);

@@ -24,7 +24,12 @@ static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
 static struct slot *free_slots;
 static struct slot *posted, **posted_end = &posted; /* oldest first */
 static uint64_t idle;                               /* bytes of free slots */
-static unsigned int slots;
+static unsigned int slots[2];                       /* small ones, and of STAGING_PIECE */
+
+static unsigned int *count(uint64_t size)
+{
+	return &slots[size > STAGING_SMALL];
+}
 
 static struct slot *slot_make(uint64_t size)
 {
@@ -52,7 +57,7 @@ static void slot_free(struct slot *s)
 static bool keep(struct slot *s)
 {
 	if (idle + s->size > IDLE_MOST) {
-		slots--;
+		--*count(s->size);
 		return false;
 	}
 	s->next = free_slots;
@@ -134,11 +139,11 @@ static struct slot *add_slot(uint64_t size)
 {
 	struct slot *s;
 
-	slots++;
+	++*count(size);
 	pthread_mutex_unlock(&lock);
 	s = slot_make(size);
 	pthread_mutex_lock(&lock);
-	slots -= !s;
+	*count(size) -= !s;
 	return s;
 }
 
@@ -173,8 +178,14 @@ static struct slot *slot_find(uint64_t size, uint64_t stream, struct slot **wait
 	return s;
 }
 
-/* NULL: the session is dead, there is no memory, or (unless may_wait) other copies hold all slots.
- */
+/* Under lock: is there a slot of that size? */
+static bool is_any(uint64_t size)
+{
+	return slots[1] || (size <= STAGING_SMALL && slots[0]);
+}
+
+/* NULL: the session is dead, there is no memory, or (unless may_wait) other copies hold all slots
+ * of that size. */
 static struct slot *slot_get(uint64_t size, uint64_t stream, bool may_wait)
 {
 	struct slot *s, *wait;
@@ -182,7 +193,7 @@ static struct slot *slot_get(uint64_t size, uint64_t stream, bool may_wait)
 	pthread_mutex_lock(&lock);
 	for (;;) {
 		s = slot_find(size, stream, &wait);
-		if (s || wait || !may_wait || !slots || pvgpu_session_status(session()))
+		if (s || wait || !may_wait || !is_any(size) || pvgpu_session_status(session()))
 			break;
 		const int cancel = pvgpu_cancel_off();
 
@@ -210,7 +221,8 @@ static void slot_put(struct slot *s, bool in_flight)
 	} else {
 		kept = keep(s);
 	}
-	pthread_cond_signal(&freed);
+	/* Others may wait for another size. */
+	pthread_cond_broadcast(&freed);
 	pthread_mutex_unlock(&lock);
 	if (!kept)
 		slot_free(s);
@@ -231,7 +243,7 @@ void staging_reserve(void)
 	struct slot *s = NULL;
 
 	pthread_mutex_lock(&lock);
-	if (!slots)
+	if (!is_any(STAGING_PIECE))
 		s = add_slot(STAGING_PIECE);
 	pthread_mutex_unlock(&lock);
 	if (s)
@@ -260,6 +272,11 @@ unsigned int staging_hold(struct staging *st)
 
 	if (!*at)
 		*at = slot_get(st->size, st->stream, !st->next);
+	/* Small pieces where the arena has no room for large ones. */
+	if (!*at && !st->next && st->size > STAGING_SMALL) {
+		st->size = STAGING_SMALL;
+		*at = slot_get(st->size, st->stream, true);
+	}
 	if (!*at && st->next && st->next < depth_of(st))
 		st->depth = st->next;
 	return depth_of(st);
@@ -323,6 +340,14 @@ uint64_t staging_piece(uint64_t len)
 	return piece < STAGING_PIECE ? piece : STAGING_PIECE;
 }
 
+/* The same, once the first piece is held. */
+static uint64_t piece_of(const struct staging *st, uint64_t len)
+{
+	const uint64_t piece = staging_piece(len);
+
+	return piece < st->size ? piece : st->size;
+}
+
 /* Without memory to share with the worker, the bytes are sent inside records. */
 static int write_inline(const struct target *t, uint64_t dst, const char *from, uint64_t len)
 {
@@ -360,11 +385,13 @@ static int read_inline(const struct target *t, char *to, uint64_t src, uint64_t 
 
 int staging_write(const struct target *t, uint64_t dst, const void *src, uint64_t len, bool wait)
 {
-	const uint64_t piece = staging_piece(len);
 	struct staging st = staging_begin(t, len);
 	const char *from = src;
+	uint64_t piece;
 	int r = 0;
 
+	staging_hold(&st);
+	piece = piece_of(&st, len);
 	wait = wait && len > STAGING_WAIT_ABOVE;
 	while (len && !r) {
 		const uint64_t n = len < piece ? len : piece;
@@ -446,7 +473,7 @@ int staging_read(const struct target *t, void *dst, uint64_t src, uint64_t len)
 	staging_hold(&rd.st);
 	if (!*place(&rd.st, 0))
 		return ctx_result(t->ctx, read_inline(t, dst, src, len));
-	rd.piece = staging_piece(rd.len);
+	rd.piece = piece_of(&rd.st, rd.len);
 	while (!r && !fetched) {
 		while (!r && rd.posted < rd.len && rd.st.next - rd.first < staging_hold(&rd.st))
 			r = reading_post(&rd);
