@@ -225,11 +225,13 @@ def tools(d):
     """Whatever happens, the tools come back, and what they print as JSON is JSON."""
     words = d.rng.choice((("list", "--json"), ("doctor", "--json"), ("stats", "--json"), ("pools", "--json"), ("sessions", "--json"), ("top", "--count", "1"),
                           ("events",), ("show", d.some_vgpu(), "--json"), ("tree",), ("doctor", "--test")))
+    # What has stopped pvgpud lets it go on afterwards only.
+    timeout = "2" if d.world.stopped else "30"
     if "--json" in words:
         with contextlib.suppress(ValueError):
-            d.world.json(*words[:-1])
+            d.world.json(*words[:-1], timeout=timeout)
     else:
-        d.world.ctl(*words)
+        d.world.ctl(*words, timeout=timeout)
 
 
 # ---- workers, guests and helpers ----

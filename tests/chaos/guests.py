@@ -49,6 +49,8 @@ class Guest:
     def lose(self, why):
         """Its session has ended: it must say so soon."""
         self.permit(LOST, why)
+        if not self.is_ready():
+            self.permit(REFUSED, f"{why}, while it opened its session")
         self.error_by = time.monotonic() + ERROR_BY
 
     def send(self, sig):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What must hold when all guests of a round have ended and pvgpud answers, judged from outside: /proc, files, the simulated GPU's own
 account. Each is waited for, since a busy machine is slow, and judged by its condition."""
+import contextlib
 import os
 import pathlib
 import re
@@ -128,12 +129,10 @@ class Invariants:
         """Process number -> seconds on a processor and waiting for one, of the thread that has the most."""
         found = {}
         for pid in (p for group in self.world.processes().values() for p in group):
-            for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                try:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
                     run, wait, _ = path.read_text(encoding="ascii").split()
-                except OSError:
-                    continue
-                found[path.parent.name] = (int(run) + int(wait)) / 1e9
+                    found[path.parent.name] = (int(run) + int(wait)) / 1e9
         return found
 
     def log(self):

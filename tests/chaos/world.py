@@ -171,8 +171,8 @@ class World(PvgpuEnv):
             raise Wrong(f"pvgpuctl {' '.join(words)} ended with {r.returncode}: {r.stderr}")
         return r.returncode, r.stdout, r.stderr
 
-    def json(self, *words):
-        status, out, err = self.ctl(*words, "--json")
+    def json(self, *words, timeout="30"):
+        status, out, err = self.ctl(*words, "--json", timeout=timeout)
         try:
             return json.loads(out)
         except ValueError:
