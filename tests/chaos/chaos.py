@@ -21,12 +21,14 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
-from faults import FAULTS, KNOWN  # noqa: E402
+from faults import FAULTS  # noqa: E402
 from guests import GUESTS, REFUSED, Random  # noqa: E402
 from invariants import Invariants  # noqa: E402
 from pvgpu_env import build_dir  # noqa: E402
 from world import Wrong, World, enter_mounts, own_file_systems  # noqa: E402
 
+# Faults after which a second pvgpud would be the next one.
+RESTARTS = ("kill", "hand-over", "terminate", "early signal", "junk in usage", "delete workers")
 ROWS = os.path.join(HERE, "rows.txt")
 ROUNDS_OF_A_WORLD = 25
 SETTLES_BY = 180        # seconds for faults to be undone and pvgpud to answer
@@ -46,10 +48,6 @@ class Round:
         self.done, self.seen = [], 0
 
     # for faults
-
-    def strict(self, name):
-        assert name in KNOWN, name
-        return name in self.args.strict
 
     def later(self, seconds, act):
         self.count += 1
@@ -83,8 +81,7 @@ class Round:
                 g.permit(error, why)
 
     def restarts_soon(self):
-        return self.must_restart or any(name in ("kill", "hand-over", "terminate", "delete socket", "delete lock", "delete worker's socket")
-                                        for _, name in self.plan)
+        return any(name in RESTARTS for _, name in self.plan)
 
     def sessions(self):
         """(vGPU, number, guest or None, worker's process) of each, as pvgpud says."""
@@ -126,12 +123,12 @@ class Round:
         return sorted(plan, key=lambda p: p[0])
 
     def possible(self, needs):
-        return self.world.small if needs == "mounts" else needs in (None, "up") or self.strict(needs)
+        return self.world.small or needs != "mounts"
 
     def begin(self, what):
         if isinstance(what, str):
             act, _, needs = FAULTS[what]
-            if needs in ("up", "full-start") and (not self.world.ready or self.world.stopped):
+            if needs == "up" and not self.world.answers():
                 return
             self.done.append(what)
             with contextlib.suppress(ConnectionError, FileNotFoundError):
@@ -147,7 +144,7 @@ class Round:
         while self.due and self.due[0][0] <= now:
             heapq.heappop(self.due)[2]()
         self.guests = [g for g in self.guests if not self.ended(g)]
-        if self.world.ready and self.world.gone_since and not self.world.stopped:
+        if self.world.answers() and self.world.gone_since:
             self.world.gone_since = None
             self.until_restart.clear()
         if self.world.gone_since and time.monotonic() - self.world.gone_since > WAITS_FOR_PVGPUD:
@@ -170,7 +167,7 @@ class Round:
 
     def calm(self):
         end = time.monotonic() + SETTLES_BY
-        while self.due or not self.world.ready or self.world.stopped:
+        while self.due or not self.world.answers():
             self.tick()
             if time.monotonic() > end:
                 raise Wrong(f"not over after {SETTLES_BY} s: {[act for _, _, act in self.due]}, pvgpud {'answers' if self.world.ready else 'does not answer'}")
@@ -199,7 +196,7 @@ class Driver:
 
     def open_world(self, number):
         rng = random.Random(f"{self.args.seed}/world/{number}")
-        self.world = World(rng, self.args.build, "exclusive-gate" in self.args.strict)
+        self.world = World(rng, self.args.build)
         try:
             self.world.open()
             self.invariants = Invariants(self.world)
@@ -283,9 +280,6 @@ def rows():
 def show_list():
     print("guests:", ", ".join(GUESTS))
     print("faults:", ", ".join(FAULTS))
-    print("known defects, which --strict NAME judges as if they were mended:")
-    for name, what in KNOWN.items():
-        print(f"  {name:18} {what}")
     print("rows:")
     for words, cause in rows():
         print(f"  {shlex.join(words):40} {cause}")
@@ -299,12 +293,11 @@ def parser():
     ap.add_argument("--seconds", type=float, metavar="S", help="no round begins after so many seconds (default 60 where no --rounds are given)")
     ap.add_argument("--first", type=int, default=0, metavar="N", help="the first round's number, to repeat a part of a run")
     ap.add_argument("--only", action="append", default=[], metavar="KIND", help="only these guests or faults; may be given several times")
-    ap.add_argument("--strict", action="append", default=[], choices=[*KNOWN, "all"], metavar="NAME", help="judge this known defect as if it were mended; all: each")
     ap.add_argument("--rows", action="store_true", help="before the run, the rows of rows.txt: seeds that have failed, with their causes")
     ap.add_argument("--most-wrong", type=int, default=5, metavar="N", help="end after so many violations (default %(default)s)")
     ap.add_argument("--quiet", action="store_true", help="no line for each round")
     ap.add_argument("--json", metavar="FILE", help="what was done and found")
-    ap.add_argument("--list", action="store_true", help="guests, faults, known defects and rows; nothing is run")
+    ap.add_argument("--list", action="store_true", help="guests, faults and rows; nothing is run")
     return ap
 
 
@@ -312,8 +305,6 @@ def complete(ap, words):
     args = ap.parse_args(words)
     if args.rounds is None and args.seconds is None:
         args.seconds = 60
-    if "all" in args.strict:
-        args.strict = list(KNOWN)
     if unknown := [k for k in args.only if k not in GUESTS and k not in FAULTS]:
         ap.error(f"--only {unknown[0]}: no kind of guest or fault; --list shows them")
     args.build = os.path.abspath(args.build)

@@ -99,7 +99,7 @@ class Driver(unittest.TestCase):
     def test_options(self):
         r = chaos("--list")
         self.assertEqual(r.returncode, 0)
-        for word in ("guests: random", "hand-over", "full-start"):
+        for word in ("guests: random", "hand-over", "early signal", "rows:"):
             self.assertIn(word, r.stdout)
         r = chaos("--only", "nonsense")
         self.assertEqual(r.returncode, 2)

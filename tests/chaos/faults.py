@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,25 +13,11 @@ import subprocess
 from guests import LOST, MEMORY, REFUSED
 from world import MARK, POLICY, POOL, RELOADED, Wrong
 
-# Defects that are known: what meets one is left out, or more errors are permitted, unless --strict NAME judges it as if it were mended.
-KNOWN = {
-    "drain": "a vGPU that is drained ends the programs that run after shutdown_grace_ms, also when draining was taken back",
-    "full-start": "pvgpud ends by SIGBUS when it starts in a full run directory, or when its file `usage` is truncated",
-    "exclusive-gate": "in an exclusive pool, work that waits for a host function may stand still behind a closed gate",
-    "handover-opening": "a program that opens a session while pvgpud hands over gets CUDA_ERROR_NO_DEVICE",
-    "reset-restart": "a reset of a GPU goes on when pvgpud is killed, and the next one knows nothing of it",
-    "lease-wait": "memory that is asked for while pvgpud is away or stops is refused as CUDA_ERROR_OUT_OF_MEMORY",
-    "spare-stopped": "a spare worker that does not answer holds up the next program for worker_start_timeout_ms",
-    "socket-gone": "a deleted socket of a vGPU comes back with the next start only, and the tools do not see that it is absent",
-    "lock-gone": "with the lock deleted a second pvgpud runs beside the first",
-    "state-unwritten": "a drained GPU that cannot be recorded, in a full run directory, is forgotten, and `faults.new` stays",
-    "early-signals": "SIGHUP or SIGTERM right after its start ends pvgpud, or leaves cgroups behind",
-}
 FAULTS = {}
 
 
 def fault(name, weight=1, needs=None):
-    """needs: "up": pvgpud answers; "mounts": the run directory is a file system of its own; or a known defect that must be judged strictly."""
+    """needs: "up": pvgpud answers; "mounts": the run directory is a file system of its own."""
     def add(act):
         FAULTS[name] = (act, weight, needs)
         return act
@@ -40,9 +27,9 @@ def fault(name, weight=1, needs=None):
 # ---- pvgpud itself ----
 
 def back_later(d, most):
-    """The next pvgpud starts when this one has ended, and not in a full run directory as long as that is a known defect."""
+    """The next pvgpud starts when this one has ended."""
     def start():
-        if d.world.daemon.poll() is None or (d.world.full and not d.strict("full-start")):
+        if d.world.daemon.poll() is None:
             d.later(0.05, start)
         else:
             if d.world.daemon.returncode not in (0, -signal.SIGKILL):
@@ -61,8 +48,6 @@ def kill(d):
 @fault("hand-over", 3, "up")
 def hand_over(d):
     d.world.end_by(signal.SIGUSR1)
-    if not d.strict("handover-opening"):
-        d.permit_all(REFUSED, "pvgpud hands over")
     back_later(d, 0.5)
 
 
@@ -74,9 +59,6 @@ def terminate(d):
     d.permit_all(REFUSED, "SIGTERM of pvgpud")
     d.world.end_by(signal.SIGTERM)
     d.until_restart = {LOST: "SIGTERM of pvgpud", REFUSED: "SIGTERM of pvgpud"}
-    if not d.strict("lease-wait"):
-        d.permit_all(MEMORY, "SIGTERM of pvgpud")
-
     daemon = d.world.daemon
 
     def ended():
@@ -87,6 +69,27 @@ def terminate(d):
                 g.lose("SIGTERM of pvgpud")
     ended()
     back_later(d, 0.5)
+
+
+@fault("early signal", 1, "up")
+def early_signal(d):
+    """One that comes while pvgpud starts is handled when it has started."""
+    act = d.rng.choice((terminate, hand_over, lambda d: d.world.daemon.send_signal(signal.SIGHUP)))
+    delay = d.rng.random() * 0.3
+    d.world.end_by(signal.SIGKILL)
+
+    def send():
+        if d.world.daemon.poll() is None and not d.world.expected_end:
+            act(d)
+
+    def heard():
+        """Not before main()."""
+        if d.world.catches(signal.SIGHUP):
+            d.later(delay, send)
+        elif d.world.daemon.poll() is None:
+            d.later(0.001, heard)
+    d.world.spawn()
+    heard()
 
 
 @fault("stop", 2, "up")
@@ -121,7 +124,7 @@ def bad_reload(d):
 @fault("second", 1, "up")
 def second(d):
     """Another pvgpud in the same run directory does not start; between two it would be the next one."""
-    if d.restarts_soon() and not d.strict("lock-gone"):
+    if d.restarts_soon():
         return
     with open(os.path.join(d.world.dir, "second.log"), "ab") as log:
         p = subprocess.Popen(d.world.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, MARK: d.world.mark})
@@ -176,35 +179,30 @@ def memory(d):
         d.world.shown[vgpu]["memory"] = str(mib << 20)
 
 
-@fault("drain", 1, "up")
+@fault("drain", 2, "up")
 def drain(d):
-    vgpu = d.some_vgpu()
-    if d.world.ctl("set", vgpu, "drain=1")[0]:
-        return
-    d.while_it_lasts(REFUSED, "drain=1", vgpu)
-    if not d.strict("drain"):
-        d.while_it_lasts(LOST, "drain=1", vgpu)
+    """1: running programs go on; now: they end after shutdown_grace_ms. Also one that cannot be recorded holds."""
+    vgpu, how = d.some_vgpu(), d.rng.choice(("1", "1", "now"))
+    for error in (REFUSED, LOST) if how == "now" else (REFUSED,):
+        d.while_it_lasts(error, f"drain={how}", vgpu)
+    d.world.ctl("set", vgpu, f"drain={how}")
 
     def undo():
-        if not d.world.ready or d.world.ctl("set", vgpu, "drain=0")[0]:
+        if not d.world.answers() or d.world.ctl("set", vgpu, "drain=0")[0]:
             d.later(0.1, undo)
             return
-        d.over("drain=1", vgpu)
+        for said in ("1", "now"):
+            d.over(f"drain={said}", vgpu)
     d.later(d.rng.random() * 1.5, undo)
 
 
 @fault("gpu drain", 1, "up")
 def gpu_drain(d):
-    if d.world.full and not d.strict("state-unwritten"):
-        return
     d.while_it_lasts(REFUSED, "gpu drain")
-    action = d.rng.choice(("drain", "drain", "reset"))
-    if action == "reset" and not d.strict("reset-restart") and d.restarts_soon():
-        action = "drain"
-    d.world.ctl("gpu", action, "default", timeout="1")
+    d.world.ctl("gpu", d.rng.choice(("drain", "drain", "reset")), "default", timeout="1")
 
     def undo():
-        if not d.world.ready or d.world.ctl("gpu", "admit", "default")[0]:
+        if not d.world.answers() or d.world.ctl("gpu", "admit", "default")[0]:
             d.later(0.2, undo)
             return
         d.over("gpu drain")
@@ -227,11 +225,13 @@ def tools(d):
     """Whatever happens, the tools come back, and what they print as JSON is JSON."""
     words = d.rng.choice((("list", "--json"), ("doctor", "--json"), ("stats", "--json"), ("pools", "--json"), ("sessions", "--json"), ("top", "--count", "1"),
                           ("events",), ("show", d.some_vgpu(), "--json"), ("tree",), ("doctor", "--test")))
+    # What has stopped pvgpud lets it go on afterwards only.
+    timeout = "2" if d.world.stopped else "30"
     if "--json" in words:
         with contextlib.suppress(ValueError):
-            d.world.json(*words[:-1])
+            d.world.json(*words[:-1], timeout=timeout)
     else:
-        d.world.ctl(*words)
+        d.world.ctl(*words, timeout=timeout)
 
 
 # ---- workers, guests and helpers ----
@@ -263,8 +263,8 @@ def kill_workers(d):
 
 @fault("stop worker", 2, "up")
 def stop_worker(d):
-    serving = {pid for _, _, _, pid in d.sessions()}
-    pids = [p for p in d.world.processes().get("pvgpu-worker", []) if p in serving or d.strict("spare-stopped")]
+    """Also a spare one, which the next program does not wait for."""
+    pids = d.world.processes().get("pvgpu-worker")
     if pids:
         pid = d.rng.choice(pids)
         with contextlib.suppress(ProcessLookupError):
@@ -329,8 +329,7 @@ def connections(d):
 
 @fault("full", 2, "mounts")
 def full(d):
-    drained = any(why == "gpu drain" for _, why, _ in d.lasting)
-    if d.world.full or not d.world.ready or (drained and not d.strict("state-unwritten")):
+    if d.world.full or not d.world.ready:
         return
     empty = d.world.fill()
     d.world.full = True
@@ -343,36 +342,76 @@ def full(d):
     d.later(d.rng.random() * 1.5, undo)
 
 
+def made_again(d, path, then):
+    """After a reload, when there is room; or by the next pvgpud."""
+    def look():
+        if d.world.answers() and os.path.exists(path):
+            then()
+            return
+        if d.world.answers():
+            d.world.reload()
+        d.later(0.2, look)
+    d.later(d.rng.random(), look)
+
+
 @fault("delete socket", 1, "up")
 def delete_socket(d):
     vgpu = d.some_vgpu()
-    pathlib.Path(d.world.socket(vgpu)).unlink(missing_ok=True)
-    d.until_restart[REFUSED] = "a vGPU's socket was deleted"
-    d.permit_all(REFUSED, "a vGPU's socket was deleted")
-    d.must_restart = not d.strict("socket-gone")
-    if d.strict("socket-gone"):
-        d.later(0.2, lambda: d.world.ready and d.world.reload())
+    d.while_it_lasts(REFUSED, "a vGPU's socket was deleted", vgpu)
+    path = d.world.socket(vgpu)
+    pathlib.Path(path).unlink(missing_ok=True)
+    made_again(d, path, lambda: d.over("a vGPU's socket was deleted", vgpu))
+
+
+def lose_at_restart(d, why):
+    """The next pvgpud does not find the workers that there are: their sessions end then, and must not stay."""
+    d.permit_all(LOST, why)
+    d.until_restart[LOST] = why
+    d.must_restart = True
 
 
 @fault("delete worker's socket", 1, "up")
 def delete_workers_socket(d):
-    """The next pvgpud does not find this worker: its session may end, and must not stay."""
     files = sorted(pathlib.Path(d.world.run_dir, "workers").glob("*"))
     if files:
         d.rng.choice(files).unlink(missing_ok=True)
-        d.permit_all(LOST, "a worker's socket was deleted")
-        d.must_restart = True
+        lose_at_restart(d, "a worker's socket was deleted")
 
 
-@fault("delete lock", 1, "up")
-def delete_lock(d):
-    pathlib.Path(d.world.run_dir, "lock").unlink(missing_ok=True)
+@fault("delete workers", 1, "up")
+def delete_workers(d):
+    """No worker starts until a reload; then pvgpud may wait half a minute before it tries."""
+    folder = os.path.join(d.world.run_dir, "workers")
+    lose_at_restart(d, "the workers' sockets were deleted")
+    d.until_restart[REFUSED] = "workers did not start without a folder"
+    d.permit_lasting()
+    shutil.rmtree(folder, ignore_errors=True)
+    made_again(d, folder, lambda: None)
+
+
+@fault("delete file", 1, "up")
+def delete_file(d):
+    """Files that the next pvgpud makes again; no deleted one lets a second pvgpud run."""
+    path = pathlib.Path(d.world.run_dir, d.rng.choice(("lock", "usage")))
+    path.unlink(missing_ok=True)
     d.must_restart = True
-    if d.strict("lock-gone"):
+    if not d.restarts_soon():
         second(d)
 
 
-@fault("truncate usage", 1, "full-start")
+@fault("truncate usage", 1, "up")
 def truncate_usage(d):
-    for path in pathlib.Path(d.world.run_dir).glob("usage*"):
-        os.truncate(path, 0)
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(os.path.join(d.world.run_dir, "usage"), 0)
+    d.must_restart = True
+
+
+@fault("junk in usage", 1, "up")
+def junk_in_usage(d):
+    """pvgpud leaves out what cannot be true."""
+    d.world.end_by(signal.SIGKILL)
+    path = pathlib.Path(d.world.run_dir, "usage")
+    with contextlib.suppress(OSError), open(path, "r+b") as f:
+        f.seek(d.rng.choice((0, 24, 64)))
+        f.write(b"\xff" * d.rng.choice((8, 64, 4096)))
+    back_later(d, 0.5)

@@ -14,9 +14,9 @@ ERROR_BY = 30        # seconds from a session's end to its program's error
 ENDS_BY = 300        # seconds for any guest: a busy machine is slow
 # Programs of tests/programs of a second or less that need little memory, and do not count what their vGPU has left.
 PROGRAMS = ("vecadd", "scan", "histogram", "reduce", "memsets", "streams", "callbacks", "graphs", "copies", "pinned", "threads", "printf")
-# Of those, the ones in which work waits for a host function, or which stop themselves.
-GATES = ("streams", "callbacks", "graphs", "copies", "pinned")
-KINDS = ("check", "copy", "between", "memset", "kernel", "graph", "memory", "module", "event")
+# What is said of a refusal must say why.
+NO_REASON = re.compile(r"(?:refused|workers do not start):?[ \t]*$", re.M)
+KINDS = ("check", "copy", "between", "memset", "kernel", "graph", "memory", "module", "event", "host", "gate")
 
 
 class Guest:
@@ -49,6 +49,8 @@ class Guest:
     def lose(self, why):
         """Its session has ended: it must say so soon."""
         self.permit(LOST, why)
+        if not self.is_ready():
+            self.permit(REFUSED, f"{why}, while it opened its session")
         self.error_by = time.monotonic() + ERROR_BY
 
     def send(self, sig):
@@ -96,6 +98,8 @@ class Guest:
         error = re.search(r"error (CUDA_ERROR_\w+)", out) or re.search(r": (CUDA_ERROR_\w+) \(\d+\), not CUDA_SUCCESS", err)
         if status not in (1, 3) or not error or (status == 1 and out.startswith("ready")):
             raise Wrong(f"{self}: ended with {status}: {out!r} {err!r}; permitted: {self.permits}")
+        if vague := NO_REASON.search(err):
+            raise Wrong(f"{self}: refused without a reason: {vague[0]!r}")
         if error[1] not in self.permits:
             raise Wrong(f"{self}: {out!r} {err!r}, but what was done to it permits {self.permits or 'no error'}")
 
@@ -114,7 +118,7 @@ class Random(Guest):
     def __init__(self, world, vgpu, rng, steps=None):
         seed, threads = rng.randrange(1 << 30), rng.choice((1, 1, 2, 3))
         self.steps = rng.choice((5, 20, 60)) if steps is None else steps
-        kinds = KINDS + (("host", "gate") if world.gates else ())
+        kinds = KINDS
         if rng.random() < 0.3:
             kinds = ("check", *rng.sample(kinds[1:], 2))
         words = [os.path.join(world.build, "tests", "chaos-client"), str(seed), str(self.steps), str(threads), ",".join(kinds)]
@@ -138,7 +142,7 @@ class Program(Guest):
     outputs = {}
 
     def __init__(self, world, vgpu, rng):
-        name = rng.choice([n for n in PROGRAMS if world.gates or n not in GATES])
+        name = rng.choice(PROGRAMS)
         path = os.path.join(world.build, "programs", name)
         if name not in self.outputs:
             gpu = f"{world.gpu_file}-direct"  # pvgpud warns of a process on its own GPU that is no worker

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What must hold when all guests of a round have ended and pvgpud answers, judged from outside: /proc, files, the simulated GPU's own
 account. Each is waited for, since a busy machine is slow, and judged by its condition."""
+import contextlib
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ from world import Wrong
 
 REST_BY = 90             # seconds for all to be gone
 PVGPUD_GROWS = 1536      # KiB of its own memory between two rests of one life: the allocator's pages
+MUCH_US = 86400 * 10**6  # of GPU time
 SPIN, SPIN_LOOKS = 0.7, 6
 # What pvgpud says of a worker that cheats; here all are honest.
 CHEATS = re.compile(r".*killed: (?:used the GPU for|issued GPU work with|has \d+ MiB of device memory|\d+ ms on the GPU).*")
@@ -103,6 +105,7 @@ class Invariants:
             for name, keys in world.json("list").items():
                 want = {"sessions": "0", "memory-used": "0", "drain": "0", "quarantined": "0", **world.shown[name]}
                 why.extend(f"list shows {name}'s {k} as {keys[k]}, not {v}" for k, v in want.items() if keys[k] != v)
+                why.extend([f"list shows {keys['gpu-time']} us of GPU time of {name}"] if int(keys["gpu-time"]) > MUCH_US else [])
                 why.extend([f"list shows {name}, whose socket is not there"] if not os.path.exists(keys["socket"]) else [])
             why.extend(f"doctor: {r['what']}: {r['verdict']}: {r['finding']}" for r in world.json("doctor") if r["verdict"] not in ("ok", "skip", "WARN"))
             table = world.ctl("list")[1].splitlines()
@@ -126,12 +129,10 @@ class Invariants:
         """Process number -> seconds on a processor and waiting for one, of the thread that has the most."""
         found = {}
         for pid in (p for group in self.world.processes().values() for p in group):
-            for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                try:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
                     run, wait, _ = path.read_text(encoding="ascii").split()
-                except OSError:
-                    continue
-                found[path.parent.name] = (int(run) + int(wait)) / 1e9
+                    found[path.parent.name] = (int(run) + int(wait)) / 1e9
         return found
 
     def log(self):

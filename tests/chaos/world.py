@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ POOL = {"policy": ("fair", "equal", "best-effort"), "slice_ms": (0, 1, 5), "star
 # Fields of policy that `pvgpuctl set` changes. None of them makes an honest program fail.
 POLICY = {"weight": (1, 100, 1000), "priority": ("high", "medium", "low"), "max-share": ("40%", "100%"), "queue-depth": (0, 3, 200),
           "rate-commands": (0, 5000), "rate-bytes": (0, "1G")}
+FULL = "make room in the file system of run_dir"
 STARTED_BY = 120     # seconds in which pvgpud answers after its start
 
 
@@ -45,7 +47,7 @@ def enter_mounts():
 
 
 class World(PvgpuEnv):
-    def __init__(self, rng, build, exclusive_gates):
+    def __init__(self, rng, build):
         self.rng = rng
         names = [f"v{i}" for i in range(rng.randint(2, 5))]
         self.memory = {n: rng.choice((64, 96, 128)) for n in names}
@@ -53,17 +55,18 @@ class World(PvgpuEnv):
         self.conf = {k: rng.choice(v) for k, v in RELOADED.items()}
         self.pool = {k: rng.choice(v) for k, v in POOL.items()}
         self.pool["mode"] = rng.choice(("shared", "shared", "exclusive"))
-        self.gates = exclusive_gates or self.pool["mode"] == "shared"
         sim = {"SIMCUDA_MEMORY": "2G", "SIMCUDA_THREADS": str(rng.choice((1, 2)))}
         # For chaos_test.py: NAME=VALUE, what the simulated GPU does wrong.
         sim.update([os.environ["CHAOS_SIM"].split("=", 1)] if "CHAOS_SIM" in os.environ else [])
-        settings = {"lease_wait_ms": 120000, "adopt_timeout_ms": 120000, "health_timeout_ms": 60000, "open_timeout_ms": 60000}
+        settings = {"adopt_timeout_ms": 120000, "health_timeout_ms": 60000, "open_timeout_ms": 60000,
+                    "cgroup": rng.choice(("auto", "auto", "off"))}
         super().__init__({n: f"{m}M" for n, m in self.memory.items()}, build=build, sim=sim, settings=settings)
         self.ready, self.spawned, self.gone_since, self.stopped = False, None, None, False
         self.expected_end = False
         self.lives = 0
         self.log_seen = 0
         self.full = False      # whether the run directory has no room
+        self.began_full = False
         self.small = own_file_systems()
 
     # its life
@@ -90,9 +93,19 @@ class World(PvgpuEnv):
         with open(self.log_path, "ab") as log:
             self.daemon = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                            env={**os.environ, MARK: self.mark})
-        self.ready, self.spawned, self.expected_end = False, time.monotonic(), False
+        self.ready, self.spawned, self.expected_end, self.began_full = False, time.monotonic(), False, self.full
         self.shown = {n: {} for n in self.vgpus}     # what was set lasts until pvgpud is started again: pvgpuctl(8)
         self.lives += 1
+
+    def answers(self):
+        return self.ready and not self.stopped
+
+    def catches(self, sig):
+        """Whether pvgpud has a handler of this signal, or has put it off."""
+        with contextlib.suppress(OSError):
+            text = pathlib.Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+            return any(int(mask, 16) >> sig - 1 & 1 for mask in re.findall(r"^Sig(?:Blk|Cgt):\s*(\w+)", text, re.M))
+        return False
 
     def end_by(self, sig):
         """It ends by this signal, at once or after it has drained; spawn() comes later."""
@@ -105,10 +118,17 @@ class World(PvgpuEnv):
     def tick(self):
         """Look whether pvgpud has come, or has gone unasked."""
         status = self.daemon.poll()
+        if status == 1 and self.began_full and not self.ready:
+            # Not without room: systemd starts it again.
+            if FULL not in self.log().splitlines()[-1]:
+                raise Wrong(f"pvgpud did not start in a full run directory, and said: {self.log().splitlines()[-1]}")
+            time.sleep(0.1)
+            self.spawn()
+            return
         if status is not None and not self.expected_end:
             raise Wrong(f"pvgpud ended by itself, with {status}")
         if status is None and not self.ready and not self.stopped and not self.expected_end:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):
                 self.ready = self.up()
             if time.monotonic() - self.spawned > STARTED_BY and not self.ready:
                 raise Wrong(f"pvgpud does not answer {STARTED_BY} s after its start")
@@ -151,8 +171,8 @@ class World(PvgpuEnv):
             raise Wrong(f"pvgpuctl {' '.join(words)} ended with {r.returncode}: {r.stderr}")
         return r.returncode, r.stdout, r.stderr
 
-    def json(self, *words):
-        status, out, err = self.ctl(*words, "--json")
+    def json(self, *words, timeout="30"):
+        status, out, err = self.ctl(*words, "--json", timeout=timeout)
         try:
             return json.loads(out)
         except ValueError:

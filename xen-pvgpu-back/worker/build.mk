@@ -64,6 +64,11 @@ UNIT += $(B)/unit/loop_test
 $(B)/unit/loop_test: $(call obj,tests/unit/worker/loop_test.c $(addprefix xen-pvgpu-back/worker/frame/,loop.c link.c))
 LDLIBS_loop_test = $(CHECK_LIBS)
 
+# The same of send.c.
+UNIT += $(B)/unit/send_test
+$(B)/unit/send_test: $(call obj,tests/unit/worker/send_test.c xen-pvgpu-back/worker/frame/send.c)
+LDLIBS_send_test = $(CHECK_LIBS)
+
 # What images declare.
 UNIT += $(B)/unit/declared_test
 $(B)/unit/declared_test: $(call obj,tests/unit/worker/declared_test.c $(WORKER_IMAGE))

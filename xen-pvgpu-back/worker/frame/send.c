@@ -67,6 +67,9 @@ void worker_send(struct worker *w, const void *rec, uint32_t len)
 	bool ring = false, full = false, queued = false;
 	int room = 0;
 
+	/* What the session's end keeps from being done is no answer: the guest hears of the end. */
+	if (has_ended(w))
+		return;
 	memcpy(&hdr, rec, sizeof(hdr));
 	if (hdr.kind == PVGPU_REP_REPLY)
 		hdr.flags |= output_flags(w);
@@ -109,7 +112,7 @@ void worker_ended(struct worker *w, uint32_t slot, uint64_t number)
 {
 	struct send *s = &w->send;
 
-	if (slot >= PVGPU_ENDED_SLOTS || !w->page)
+	if (slot >= PVGPU_ENDED_SLOTS || !w->page || has_ended(w))
 		return;
 	pthread_mutex_lock(&s->lock);
 	if (s->ended[slot] < number) {
