@@ -131,6 +131,29 @@ START_TEST(without_a_record)
 }
 END_TEST
 
+/* It is a failure, unless the guest had closed the session before (_i). */
+START_TEST(died_meanwhile)
+{
+	struct fake_worker *k = opened(SESSION);
+
+	if (_i) {
+		fake_request(PVGPU_CTL_SESSION_CLOSE, SESSION, NULL, 0);
+		fake_settle();
+	}
+	close(k->control);
+	close(k->death);
+	*k = (struct fake_worker){.control = -1, .death = -1};
+	fake_restart();
+	adopt_scan(&fake.d);
+	ck_assert_uint_eq(fake.v->failed, !_i);
+	ck_assert_uint_eq(fake.v->sessions, 0);
+	/* Its record is gone. */
+	fake_restart();
+	adopt_scan(&fake.d);
+	ck_assert_uint_eq(fake.v->failed, 0);
+}
+END_TEST
+
 /* A removal of a chunk that never was uncounts nothing. */
 START_TEST(chunks_are_on_record)
 {
@@ -262,6 +285,7 @@ static void add(TCase *t)
 	LOOP(claims_of_less, 2);
 	tcase_add_test(t, killed_at_once);
 	tcase_add_test(t, without_a_record);
+	LOOP(died_meanwhile, 2);
 	tcase_add_test(t, chunks_are_on_record);
 	tcase_add_test(t, blame_of_a_gpu_that_works);
 	tcase_add_test(t, blame_of_a_gpu_that_fails);

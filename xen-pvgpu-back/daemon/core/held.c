@@ -27,7 +27,7 @@
 #define PLACE_BYTES (4096u + HELD_CHUNKS * (unsigned int)sizeof(struct held_chunk))
 #define FIRST       4096u
 
-static_assert(sizeof(struct held_session) == 48 && sizeof(struct held_chunk) == 16, "on file");
+static_assert(sizeof(struct held_session) == 56 && sizeof(struct held_chunk) == 16, "on file");
 
 struct held_file {
 	int fd;
@@ -67,7 +67,7 @@ static bool get(int fd, void *to, size_t n, off_t at)
 	return pread(fd, to, n, at) == (ssize_t)n;
 }
 
-/* A record of an earlier build has no user, or no worker. */
+/* A record of an earlier build has no user, no worker, or does not say that it was closed. */
 static bool get_session(const struct held_file *f, struct held_session *s, unsigned int place)
 {
 	memset(s, 0, sizeof(*s));
@@ -292,6 +292,15 @@ int held_set_leased(struct held *h, uint64_t bytes)
 	if (!err)
 		h->s.leased = bytes;
 	return err;
+}
+
+void held_set_closed(struct held *h)
+{
+	const uint64_t closed = 1;
+
+	if (h && !put(h->f->fd, &closed, sizeof(closed),
+		      place_at(h->place) + (off_t)offsetof(struct held_session, closed)))
+		h->s.closed = closed;
 }
 
 /* ---- chunks ---- */

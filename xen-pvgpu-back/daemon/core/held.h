@@ -25,6 +25,7 @@ struct held_session {
 	uint32_t user;       /* of the guest, as in rules/quarantine.h */
 	uint32_t pid;        /* of its worker */
 	uint64_t start;      /* process_started of that */
+	uint64_t closed;     /* 1: the worker was told that its guest has closed the session */
 };
 
 enum held_state {
@@ -60,6 +61,7 @@ void held_leave(struct held *h);
 const struct held_session *held_session(const struct held *h);
 /* 0, or -errno with nothing changed. */
 int held_set_leased(struct held *h, uint64_t bytes);
+void held_set_closed(struct held *h);
 /* The chunk's place, or -errno. */
 int held_add(struct held *h, uint64_t address, uint32_t pages);
 void held_mark(struct held *h, int place, enum held_state state);

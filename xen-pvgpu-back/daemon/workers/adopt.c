@@ -224,15 +224,17 @@ static bool program_lives(const struct held_session *s)
 }
 
 /* The worker of a session ended while there was no pvgpud. It is a failure where its program lives
- * on: otherwise it ended with that. A guest of the Xen link is told. */
+ * on: otherwise it ended with that. Of a Xen guest's program it hears from pvgpud only. That guest
+ * is told. */
 static void died(struct daemon *d, const struct named *n)
 {
 	struct vgpu *v = daemon_vgpu(d, n->vgpu);
-	struct held *h = n->number || !v ? NULL : held_take(d->held, n->id);
+	struct held *h = v ? held_take(d->held, n->id) : NULL;
+	const struct held_session *s = h ? held_session(h) : NULL;
 
 	if (v && n->number)
 		xenctl_lost(v, n->number);
-	if (h && program_lives(held_session(h))) {
+	if (s && (n->number ? !s->closed : program_lives(s))) {
 		v->failed++;
 		snprintf(v->last_reason, sizeof(v->last_reason),
 			 "session %u: its worker died while there was no pvgpud", n->id);

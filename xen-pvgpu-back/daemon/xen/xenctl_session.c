@@ -293,6 +293,7 @@ void xenctl_tell_close(struct worker *w, const char *otherwise)
 	/* A worker that has reported its end already has a deadline. */
 	if (w->state != CHECK_SERVING)
 		return;
+	held_set_closed(w->held);
 	supervise_say(w, PVGPU_SUP_CLOSE, 0, 0);
 	worker_deadline(w, w->d->cfg.worker_ms + EXIT_MS, otherwise);
 }

@@ -422,12 +422,12 @@ bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *bloc
 	return ok;
 }
 
-static void area_done(struct gpu *g, struct area *a)
+static void area_done(struct gpu *g, struct area *a, bool may_linger)
 {
 	slab_free(a->slab);
 	a->slab = NULL;
 	a->len = 0;
-	if (!spare_keep(g, a))
+	if (!spare_keep(g, a, may_linger))
 		area_unmap(g, a);
 }
 
@@ -454,7 +454,7 @@ void mem_put(struct gpu *g, struct area *a, uint32_t block)
 		a->detached = a->orphan = false;
 	pthread_mutex_unlock(&m->lock);
 	if (empty)
-		area_done(g, a);
+		area_done(g, a, true);
 }
 
 struct area *mem_detach(struct gpu *g, struct ctx *c)
@@ -497,7 +497,7 @@ void mem_release(struct gpu *g, struct area *list)
 		orphan = a->orphan;
 		pthread_mutex_unlock(&m->lock);
 		if (!orphan)
-			area_done(g, a);
+			area_done(g, a, false);
 	}
 }
 

@@ -143,7 +143,7 @@ void spare_init(struct memory *m);
 /* Of exactly that size, or NULL. mem.lock held. */
 struct area *spare_take(struct memory *m, uint64_t size);
 /* An area without an allocation; false: it is to be unmapped. Side lane. */
-bool spare_keep(struct gpu *g, struct area *a);
+bool spare_keep(struct gpu *g, struct area *a, bool may_linger);
 /* Give spare pages back. Side lane. */
 void mem_trim(struct gpu *g);
 /* Those whose time has come. Returns when to call it again, 0: no need. Side lane. */

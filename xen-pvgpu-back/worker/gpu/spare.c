@@ -32,7 +32,7 @@ struct area *spare_take(struct memory *m, uint64_t size)
 	return NULL;
 }
 
-bool spare_keep(struct gpu *g, struct area *a)
+bool spare_keep(struct gpu *g, struct area *a, bool may_linger)
 {
 	struct memory *m = &g->mem;
 	uint64_t left, total;
@@ -42,7 +42,7 @@ bool spare_keep(struct gpu *g, struct area *a)
 	left = left / 4 < LINGER_MOST ? left / 4 : LINGER_MOST;
 	pthread_mutex_lock(&m->lock);
 	keep = a->size == m->win.page && m->spares < MEM_SPARES;
-	linger = !keep && a->size <= left && m->lingering <= left - a->size;
+	linger = may_linger && !keep && a->size <= left && m->lingering <= left - a->size;
 	if ((keep || linger) && a->freeing) {
 		a->freeing = false;
 		m->freeing -= a->size;
