@@ -14,8 +14,8 @@ ERROR_BY = 30        # seconds from a session's end to its program's error
 ENDS_BY = 300        # seconds for any guest: a busy machine is slow
 # Programs of tests/programs of a second or less that need little memory, and do not count what their vGPU has left.
 PROGRAMS = ("vecadd", "scan", "histogram", "reduce", "memsets", "streams", "callbacks", "graphs", "copies", "pinned", "threads", "printf")
-# What is said of a refusal must say why.
-NO_REASON = re.compile(r"(?:refused|workers do not start):?[ \t]*$", re.M)
+# With PVGPU_DEBUG the library says why a session is refused.
+NO_REASON = re.compile(r"no session:(?: pvgpud refused:)?(?: workers do not start:?)? *$", re.M)
 KINDS = ("check", "copy", "between", "memset", "kernel", "graph", "memory", "module", "event", "host", "gate")
 
 
@@ -27,7 +27,7 @@ class Guest:
         self.world, self.vgpu, self.name, self.expected = world, vgpu, name, expected
         self.permits, self.killed, self.error_by, self.stopped = {}, False, None, False
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self.p = subprocess.Popen(words, env=world.guest_env(vgpu), stdin=subprocess.PIPE if self.wants_input else subprocess.DEVNULL,
+        self.p = subprocess.Popen(words, env=world.guest_env(vgpu, extra={"PVGPU_DEBUG": "1"}), stdin=subprocess.PIPE if self.wants_input else subprocess.DEVNULL,
                                   stdout=self.out, stderr=self.err)
         self.ends_by = time.monotonic() + ENDS_BY
 
