@@ -18,6 +18,10 @@ TESTPROGS += $(B)/tests/pieces $(B)/tests/watch
 $(B)/tests/watch: $(call obj,tests/bench/watch.c)
 $(B)/tests/pieces: $(call obj,tests/bench/pieces.c) | $(B)/stubs/libcuda.so
 LDLIBS_pieces = -L$(B)/stubs -lcuda
+# A tenant with a load of the simulator's.
+TESTPROGS += $(B)/tests/strategist
+$(B)/tests/strategist: $(call obj,tests/bench/strategist.c) $$(SIM_OBJS) | $(B)/stubs/libcuda.so
+LDLIBS_strategist = -L$(B)/stubs -lcuda -lm
 TESTPROGS += $(B)/tests/schedbench
 $(B)/tests/schedbench: $(call obj,tests/bench/schedbench.c) $$(SCHED_OBJS)
 $(B)/nullcuda/libcuda.so.1: $(call obj,tests/bench/nullcuda.c)
@@ -46,6 +50,12 @@ bench-decoder: packages
 bench-sweep: packages
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/sweep.py --build $(B) $(SWEEP)
+
+# The worst strategies of the simulator's search, against the real pvgpud: about eight minutes.
+.PHONY: bench-strategies
+bench-strategies: packages
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/strategies.py --build $(B) $(STRATEGIES)
 
 # One hand-over: which thread wakes which, and when. Needs root and tracefs.
 .PHONY: bench-handover

@@ -5,8 +5,9 @@
 A run is one JSON file: {"order", "title", "command", "date", "machine", "how" (a page of docs/), "rows", "tables", "notes"}.
 `rows` are measurements {"name", "value", "unit", "ratio", "target", "reference"}, stages {"stage", "passed", "failed",
 "skipped", "seconds", "cpu_s"}, fuzzers {"fuzzer", "executions", "edges"}, loads {"load", "fair", "strict", "total", "jain", "apart", "shares"}
-or scenes {"scene", "span", "wanted", "apart", "wait", "answer", "jain", "overlap", "median", "used", "late", "verdict", "why"}: what bench,
-bench-lab, sim, check, fuzz, loops.py and sweep.py write.
+scenes {"scene", "span", "wanted", "apart", "wait", "answer", "jain", "overlap", "median", "used", "late", "verdict", "why"}
+or strategies {"strategy", "due", "predicted", "measured", "charged", "span", "wanted", "verdict"}: what bench,
+bench-lab, sim, check, fuzz, loops.py, sweep.py and strategies.py write.
 `tables` are {"title", "columns", "rows"}. A date is that of the commit that ran; a machine is described in words.
 """
 import argparse
@@ -28,6 +29,9 @@ KINDS = {  # the key that a row has -> columns: heading, key, is a number
     "scene": [("scene", "scene", False), ("span, s", "span", True), ("uncut", "wanted", True), ("apart, points", "apart", True),
               ("wait of bound", "wait", True), ("answer of bound", "answer", True), ("Jain", "jain", True), ("overlap of native", "overlap", True),
               ("median, ms", "median", True), ("GPU in use, of native", "used", True), ("late, ms", "late", True), ("verdict", "verdict", False), ("why", "why", False)],
+    "strategy": [("due, %", "due", True), ("predicted gain, points", "predicted", True), ("measured", "measured", True),
+                 ("charged", "charged", True), ("span, s", "span", True), ("uncut", "wanted", True), ("verdict", "verdict", False),
+                 ("strategy", "strategy", False)],
     "fuzzer": [("fuzzer", "fuzzer", False), ("executions", "executions", True), ("edges", "edges", True)],
 }
 NEEDED = {"order": int, "title": str, "command": str, "date": str, "machine": str}

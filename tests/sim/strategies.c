@@ -186,6 +186,31 @@ static void describe(const struct strategy *t, char *text, size_t size)
 		 t->exclusive ? "; exclusive" : "");
 }
 
+static json_t *data_of_dist(const struct sim_dist *d)
+{
+	return json_pack("{s:i,s:f,s:f}", "kind", (int)d->kind, "mean", d->mean, "shape", d->shape);
+}
+
+/* For tests/bench/strategies.py. Times in nanoseconds; kinds are those of enum sim_dist_kind. */
+static json_t *data_of(const struct strategy *t, const char *text)
+{
+	const struct sim_load *l = &t->load;
+	json_t *weights = json_array(), *honest = json_array();
+
+	for (size_t i = 0; i <= HONEST; i++)
+		json_array_append_new(weights, json_integer(t->weights[i]));
+	for (size_t i = 0; i < HONEST; i++)
+		json_array_append_new(honest, json_real(t->honest_ns[i]));
+	return json_pack("{s:s,s:f,s:f,s:I,s:b,s:o,s:o,s:I,s:i,s:i,s:b,s:f,s:o,s:o,s:o,s:o}",
+			 "text", text, "gain", t->gain, "due", 100 * due_of(t), "duration_ns",
+			 (json_int_t)duration_of(t), "exclusive", t->exclusive, "weights", weights,
+			 "honest_ns", honest, "honest_start_ns", (json_int_t)t->honest_start_ns,
+			 "processes", t->processes, "depth", l->depth ? l->depth : 1, "on_off",
+			 l->arrival == SIM_ONOFF, "kernels", l->kernels.mean, "kernel_ns",
+			 data_of_dist(&l->kernel_ns), "gap", data_of_dist(&l->gap), "on",
+			 data_of_dist(&l->on), "off", data_of_dist(&l->off));
+}
+
 void run_strategies(void)
 {
 	const size_t n = options.quick ? 60 : 600;
@@ -204,7 +229,7 @@ void run_strategies(void)
 		describe(&t[i], text, sizeof(text));
 		if (!options.quick)
 			printf("  %s\n", text);
-		json_array_append_new(worst, json_string(text));
+		json_array_append_new(worst, data_of(&t[i], text));
 	}
 	row("strategies_tried", (double)n, "", ROW_NONE, 0, NULL);
 	row("strategies_most_gained", t[0].gain, "points", ROW_MOST, 3,

@@ -3,10 +3,11 @@
  * pvgpud's scheduling under the clock of schedule_clock.h, with a GPU and workers to go with it:
  * whole seconds of several vGPUs' work in a moment, the same each time.
  *
- * The GPU serves the vGPUs that have work on it in turn, for 2 ms each; within one of them streams
- * run beside each other. Pieces of work cannot be stopped. A worker obeys its gate at once, knows
- * the length of each piece once one of the stream has ended, and follows worker/gpu/gate.h: its
- * work in flight stays below the bound in time to drain, or is one piece of a stream.
+ * The GPU serves the processes that have work on it in turn, for 2 ms each; within one of them
+ * streams run beside each other. A vGPU has one process unless others say that they are its own.
+ * Pieces of work cannot be stopped. A worker obeys its gate at once, knows the length of each piece
+ * once one of the stream has ended, and follows worker/gpu/gate.h: its work in flight stays below
+ * the bound in time to drain, or is one piece of a stream.
  */
 #ifndef PVGPU_TEST_SCHEDULE_MODEL_H
 #define PVGPU_TEST_SCHEDULE_MODEL_H
@@ -24,6 +25,8 @@
 struct stream {
 	uint64_t length, think; /* of each piece; from its end to the next one, of a depth of 1 */
 	unsigned int depth;     /* pieces issued or parked; 0: no such stream */
+	unsigned int every;     /* one of so many pieces lasts for `longer`; 0: none does */
+	uint64_t longer;
 	/* */
 	unsigned int flying, waiting;
 	uint64_t left;  /* of the first in flight */
@@ -36,6 +39,7 @@ struct model {
 	struct stream stream[STREAMS];
 	uint64_t from, until; /* when its program begins and ends; 0: at once, never */
 	struct sched_share share;
+	unsigned int of; /* so many places behind the first process of its vGPU; 0: it is that */
 	/* */
 	struct tenant *t;
 	struct fake f;
@@ -50,6 +54,12 @@ static unsigned int ms_n;
 static int owner; /* of the GPU; -1 */
 static uint64_t quantum_end, tickets;
 static uint64_t away_until; /* pvgpud does nothing until then; the others go on */
+
+/* Of its first piece in flight. */
+static uint64_t length_of(const struct stream *q)
+{
+	return q->every && q->ended % q->every == q->every - 1 ? q->longer : q->length;
+}
 
 static uint64_t estimate(const struct stream *q)
 {
@@ -139,7 +149,7 @@ static bool worker(struct model *v)
 			if (!flying(v))
 				v->oldest = clock_ns;
 			if (!q->flying)
-				q->left = q->length;
+				q->left = length_of(q);
 			q->flying++;
 			q->waiting--;
 			v->commands++;
@@ -215,11 +225,11 @@ static void gpu_switch(void)
 
 static void ended(struct model *v, struct stream *q)
 {
+	v->busy += length_of(q);
 	q->flying--;
 	q->ended++;
 	q->known = true;
-	v->busy += q->length;
-	q->left = q->length;
+	q->left = length_of(q);
 	v->oldest = flying(v) ? clock_ns : 0;
 	q->again = clock_ns + q->think;
 	v->f.says->awaited = parked(v) || flying(v) ? 0 : v->commands;
@@ -353,7 +363,7 @@ static void model_start(const struct sched_params *p, const struct model *v, uns
 		m[i] = v[i];
 		m[i].from += clock_ns;
 		m[i].until += v[i].until ? clock_ns : 0;
-		m[i].t = tenant_new(s, NULL, &policy, NULL);
+		m[i].t = v[i].of ? m[i - v[i].of].t : tenant_new(s, NULL, &policy, NULL);
 		ck_assert_ptr_nonnull(m[i].t);
 	}
 }
@@ -363,7 +373,10 @@ static void model_end(void)
 	for (unsigned int i = 0; i < ms_n; i++) {
 		if (m[i].begun)
 			leave(&m[i].f);
-		tenant_free(m[i].t);
+	}
+	for (unsigned int i = 0; i < ms_n; i++) {
+		if (!m[i].of)
+			tenant_free(m[i].t);
 	}
 	finish();
 }

@@ -10,12 +10,13 @@
 
 #include "tests/unit/daemon/schedule_model.h"
 
-#define S     (1000 * MS)
-#define NEAR  0.03      /* of the GPU's time */
-#define ROUND (12 * MS) /* a turn of each vGPU, with the wait for the one that is under way */
-#define SLICE (6 * MS)
-#define DEEP  64u
-#define OFF   (6 * MS) /* a charge that is settled with the end of a turn */
+#define S         (1000 * MS)
+#define NEAR      0.03      /* of the GPU's time */
+#define ROUND     (12 * MS) /* a turn of each vGPU, with the wait for the one that is under way */
+#define SLICE     (6 * MS)
+#define DEEP      64u
+#define PROCESSES 8u
+#define OFF       (6 * MS) /* a charge that is settled with the end of a turn */
 
 struct scene {
 	struct model v[4];
@@ -312,6 +313,49 @@ START_TEST(late)
 }
 END_TEST
 
+/* Pieces of which some last longer than a worker expects. */
+static const struct stream rarely_long[] = {
+	{.length = 300 * US, .depth = 1, .think = 500 * US, .every = 4, .longer = 1900 * US},
+	{.length = 300 * US, .depth = 1, .think = 3 * MS, .every = 2, .longer = 1900 * US},
+	{.length = 100 * US, .depth = 1, .think = 500 * US, .every = 8, .longer = 1900 * US},
+};
+
+/* Each of several processes has a piece on the GPU when the next vGPU's turn begins. The GPU serves
+ * all of them first, and that time is theirs. */
+START_TEST(processes)
+{
+	static struct model v[PROCESSES + 3];
+	const struct sched_params p = {.policy = SCHED_FAIR};
+	uint64_t used = 0, all = 0;
+	struct tenant_stats before, after;
+	double got;
+
+	for (unsigned int i = 0; i < PROCESSES; i++)
+		v[i] = (struct model){.share = {.class = SCHED_MEDIUM, .weight = 200},
+				      .of = i,
+				      .stream = {rarely_long[_i]}};
+	v[PROCESSES] = (struct model)W(100, 10 * MS);
+	v[PROCESSES + 1] = (struct model)W(100, 100 * US);
+	v[PROCESSES + 2] = (struct model)W(100, 10 * MS);
+	model_start(&p, v, PROCESSES + 3);
+	play(S);
+	model_count();
+	tenant_stats(m[0].t, &before);
+	play(5 * S);
+	tenant_stats(m[0].t, &after);
+	for (unsigned int i = 0; i < ms_n; i++) {
+		used += i < PROCESSES ? m[i].used : 0;
+		all += m[i].used;
+	}
+	got = (double)used / (double)all;
+	ck_assert_msg(got < .4 + NEAR, "the vGPU has %.1f %% for 40", 100 * got);
+	got = (double)(after.gpu_ns - before.gpu_ns) / (double)used;
+	ck_assert_msg(got > 1 - NEAR && got < 1 + NEAR, "the vGPU is charged %.1f %% of its use",
+		      100 * got);
+	model_end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("schedule_pieces");
@@ -326,6 +370,7 @@ int main(void)
 	tcase_add_loop_test(t, many, 0, sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_loop_test(t, many_begin, 0, sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(t, late);
+	tcase_add_loop_test(t, processes, 0, sizeof(rarely_long) / sizeof(rarely_long[0]));
 	suite_add_tcase(suite, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -3,8 +3,10 @@
  * Charging. While the holder's flags are exact (others want the GPU, or its share is limited) wall
  * time is charged: to the holder while it has work, and to vGPUs that have lost the grant and not
  * drained yet. The time is divided by the number of workers with work on the GPU, which serves
- * processes in turn; just after a hand-over it is known when the former holder drains. While a vGPU
- * is alone its workers' reported use is charged, at most the time that has passed.
+ * processes in turn. Just after a hand-over each process of the former holder is first in the GPU's
+ * queue, for a time slice or until its work ends; if there is one, and one of the new holder, it is
+ * known when the former holder drains. While a vGPU is alone its workers' reported use is charged,
+ * at most the time that has passed.
  *
  * While several have the GPU at once (joint.c) each is charged what it has issued, by its workers'
  * estimates, and at most the time that has passed, until that work has drained. A worker that
@@ -98,7 +100,21 @@ static void count_waste(struct schedule *s, uint64_t passed)
 static bool is_queued(const struct schedule *s, uint64_t now)
 {
 	return s->overlapped && s->overlapped->undrained && !s->overlapped->as_issued &&
-	       now - s->given_at < QUEUED_NS;
+	       now < s->queued_until;
+}
+
+/* A process that the GPU finds with work has a time slice before those that come later. */
+void charge_granted(struct schedule *s, uint64_t now)
+{
+	s->queued_until = now + (s->overlapped ? s->overlapped->users : 0) * (uint64_t)QUEUED_NS;
+}
+
+/* Only of two processes is it known in which order the GPU serves them. */
+static bool are_many(const struct schedule *s)
+{
+	const struct tenant *o = s->overlapped, *h = s->holder;
+
+	return o && h && (o->users > 1 || h->users > 1);
 }
 
 /* The last work of the former holder is the only one on the GPU beside the holder's. */
@@ -191,6 +207,7 @@ void charge(struct schedule *s, uint64_t now)
 	uint64_t n = uses ? h->users : 0, busy;
 
 	s->charged_at = now;
+	s->no_doubt |= are_many(s);
 	count_waste(s, passed);
 	if (s->exact && !s->joint)
 		passed = without_delay(s, passed, now);

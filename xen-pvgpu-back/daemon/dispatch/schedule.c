@@ -380,6 +380,7 @@ static void give_grant(struct schedule *s, struct tenant *t, uint64_t now)
 	s->joint_left = false;
 	s->holder = t;
 	s->given_at = now;
+	charge_granted(s, now);
 	s->dry_at = SCHED_NEVER;
 	sched_granted(s->lib, t ? t->v : NULL, now);
 	if (!t)

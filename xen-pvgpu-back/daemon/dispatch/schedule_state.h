@@ -137,6 +137,7 @@ struct schedule {
 	struct tenant *overlapped; /* a former holder that drains while the next has the grant */
 	uint64_t give_at;          /* when the drain of `leaving` is expected to be done */
 	uint64_t given_at;         /* when the holder got the grant */
+	uint64_t queued_until;     /* the holder's work is behind that of `overlapped` */
 	uint64_t dry_at;           /* when the holder may be about to run dry; SCHED_NEVER */
 	/* joint.c */
 	bool joint;      /* several vGPUs have the GPU at once */
@@ -211,6 +212,8 @@ void charge_joint_rest(struct schedule *s, uint64_t passed, uint64_t now);
 /* The former holder has drained, or one of the two is gone: charges the time since the hand-over.
  */
 void charge_settle(struct schedule *s, uint64_t now);
+/* To be called when the holder has got the grant. */
+void charge_granted(struct schedule *s, uint64_t now);
 /* From now on the holder's flags are exact and wall time is charged. */
 void charge_exactly(struct schedule *s, uint64_t now);
 

@@ -20,7 +20,7 @@
 #define COST_MIN_NS     (20 * SIM_US)
 #define COST_DRY_NS     (20 * SIM_US)
 #define COST_MAX_NS     (2 * SIM_MS)
-#define QUEUED_NS       (2 * SIM_MS)
+#define QUEUED_NS       (2 * SIM_MS) /* for each process of the former holder */
 #define SAMPLE_NS       (50 * SIM_US)
 #define SOON_BACK_LEAST (750 * SIM_US)
 
@@ -195,7 +195,7 @@ void gate_charge(struct gpu *g)
 	uint64_t passed = g->s->now - g->charged_at;
 	struct vgpu *h = g->joint ? NULL : g->holder;
 	const bool queued = g->overlapped && g->overlapped->undrained &&
-			    !g->overlapped->as_issued && g->s->now - g->given_at < QUEUED_NS;
+			    !g->overlapped->as_issued && g->s->now < g->queued_until;
 	const bool uses = h && g->exact && h->on_gpu && !queued;
 	uint64_t n = uses ? h->users : 0, busy;
 
@@ -406,6 +406,8 @@ static void give_grant(struct gpu *g, struct vgpu *v)
 	g->joint_left = false;
 	g->holder = v;
 	g->given_at = g->s->now;
+	g->queued_until =
+		g->s->now + (g->overlapped ? g->overlapped->users : 0) * (uint64_t)QUEUED_NS;
 	g->dry_at = SCHED_NEVER;
 	sched_granted(g->sched, v ? v->sched : NULL, g->s->now);
 	if (!v)

@@ -136,6 +136,7 @@ struct gpu {
 	uint64_t wanted_at[SCHED_CLASSES]; /* one began to want the GPU; 0: none has */
 	bool alike;                        /* all have the same weight */
 	uint64_t slice_ns_now, again, give_at, given_at, drained_at, charged_at;
+	uint64_t queued_until;     /* the holder's work is behind the former holder's */
 	uint64_t dry_at;           /* when the holder may be about to run dry */
 	uint64_t cost_ns, told_ns; /* cost of a hand-over, measured, and as told to the scheduler */
 	struct timer decide, wake;
