@@ -452,8 +452,11 @@ class Readers(unittest.TestCase):
             p.wait()
             env.write("/vgpu/vgpu0/drain", "1")
             self.assertRegex(env.ctl("doctor").stdout, r"WARN +vGPU vgpu0: it drains: no new session\n +-> pvgpuctl set")
+            env.write("/vgpu/vgpu0/drain", "now")
+            self.assertRegex(env.ctl("doctor").stdout, r"WARN +vGPU vgpu0: it drains: no new session, and running ones are ended\n +-> pvgpuctl set")
             self.assertIn("audit: uid 0 pid" if os.getuid() == 0 else "audit: uid", env.log())
             self.assertRegex(env.log(), r"audit: uid \d+ pid \d+: /vgpu/vgpu0/drain: '0' -> '1'")
+            env.write("/vgpu/vgpu0/drain", "0")
             done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.dir], capture_output=True, text=True, timeout=120,
                                   check=False)
             self.assertEqual(done.returncode, 1)

@@ -9,6 +9,7 @@ from scenarios.attach import ctl
 
 WORLD = world.TwoGuests
 LIMIT = 420
+LONG = True
 HOST = "drain-host --config-dir /run/none --xapi-dir /run/none"
 GRACE_S = 5  # the default of shutdown_grace_ms
 
