@@ -6,7 +6,7 @@ A run is one JSON file: {"order", "title", "command", "date", "machine", "how" (
 `rows` are measurements {"name", "value", "unit", "ratio", "target", "reference"}, stages {"stage", "passed", "failed",
 "skipped", "seconds", "cpu_s"}, fuzzers {"fuzzer", "executions", "edges"}, loads {"load", "fair", "strict", "total", "jain", "apart", "shares"}
 scenes {"scene", "span", "wanted", "apart", "wait", "answer", "jain", "overlap", "median", "used", "late", "verdict", "why"}
-or strategies {"strategy", "due", "predicted", "measured", "charged", "span", "wanted", "verdict"}: what bench,
+or strategies {"strategy", "due", "predicted", "measured", "charged", "used", "span", "wanted", "verdict"}: what bench,
 bench-lab, sim, check, fuzz, loops.py, sweep.py and strategies.py write.
 `tables` are {"title", "columns", "rows"}. A date is that of the commit that ran; a machine is described in words.
 """
@@ -30,7 +30,7 @@ KINDS = {  # the key that a row has -> columns: heading, key, is a number
               ("wait of bound", "wait", True), ("answer of bound", "answer", True), ("Jain", "jain", True), ("overlap of native", "overlap", True),
               ("median, ms", "median", True), ("GPU in use, of native", "used", True), ("late, ms", "late", True), ("verdict", "verdict", False), ("why", "why", False)],
     "strategy": [("due, %", "due", True), ("predicted gain, points", "predicted", True), ("measured", "measured", True),
-                 ("charged", "charged", True), ("span, s", "span", True), ("uncut", "wanted", True), ("verdict", "verdict", False),
+                 ("charged", "charged", True), ("GPU in use", "used", True), ("span, s", "span", True), ("uncut", "wanted", True), ("verdict", "verdict", False),
                  ("strategy", "strategy", False)],
     "fuzzer": [("fuzzer", "fuzzer", False), ("executions", "executions", True), ("edges", "edges", True)],
 }
