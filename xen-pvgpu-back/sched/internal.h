@@ -60,8 +60,11 @@ struct level {
 	struct heap turn[SCHED_CLASSES]; /* by tag */
 	struct heap wait[SCHED_CLASSES]; /* all but the holder: by the kept[] of the class when the
 					    wait began */
-	struct heap owed;                /* members with a guarantee, by its clock */
-	uint64_t clock[SCHED_CLASSES];   /* the virtual time */
+	/* vGPUs that wait in an exclusive pool: until the time that was promised to them, by that;
+	 * then by the length of their last turns. */
+	struct heap promised[SCHED_CLASSES], overdue[SCHED_CLASSES];
+	struct heap owed;              /* members with a guarantee, by its clock */
+	uint64_t clock[SCHED_CLASSES]; /* the virtual time */
 	/* The virtual time a half to a whole `credit_ns` ago, and later. */
 	struct past {
 		uint64_t at, clock;
@@ -94,7 +97,7 @@ struct sched_vgpu {
 	void *owner;
 	struct tag tag;
 	struct pace max, min;
-	struct node turn, wait, owed, timer;
+	struct node turn, wait, promised, overdue, owed, timer;
 	bool wants;
 	bool held;        /* held back by its maximum until `timer` */
 	bool queued;      /* wants the GPU and is not held back */
@@ -103,6 +106,7 @@ struct sched_vgpu {
 	bool beside;      /* has the GPU beside the holder, or as one of several */
 	bool cut;         /* lost its last grant to a higher class before the end of the slice */
 	uint64_t mark;    /* kept[] of its class when its wait began */
+	uint64_t promise; /* the time from which it goes before vGPUs that are not overdue */
 	int64_t lead;     /* saved during a change of policy */
 	/* Its last grant: */
 	enum reason reason;
@@ -147,7 +151,7 @@ struct sched {
 	struct sched_group *groups;
 	uint32_t vgpu_n, class_n[SCHED_CLASSES], wanting;
 	uint32_t queued; /* vGPUs that want the GPU and are not held back, but for held groups' */
-	bool runs_on; /* sched_runs_on() */
+	bool runs_on;    /* sched_runs_on() */
 	bool stale; /* maxima must be computed again: they depend on all vGPUs' settings or on the
 		       slice */
 	uint64_t fixed_ppm,
@@ -200,6 +204,8 @@ void queue_leave(struct sched_vgpu *v);
 void queue_moved(struct sched_vgpu *v);
 /* It has got or lost the grant. */
 void queue_waits(struct sched_vgpu *v);
+/* It has lost the grant: its last slice says when it is promised the next one. */
+void queue_promise(struct sched_vgpu *v);
 /* Updates a group's nodes in the pool's level after a change of the group or in it. */
 void queue_group(struct sched_group *g, enum sched_class c);
 void queue_group_all(struct sched_group *g);

@@ -21,6 +21,8 @@ void queue_level_init(struct sched *s, struct level *l)
 	for (int c = 0; c < SCHED_CLASSES; c++) {
 		l->turn[c].steps = &s->steps;
 		l->wait[c].steps = &s->steps;
+		l->promised[c].steps = &s->steps;
+		l->overdue[c].steps = &s->steps;
 	}
 	l->owed.steps = &s->steps;
 }
@@ -132,6 +134,14 @@ void queue_enter(struct sched_vgpu *v)
 	queue_moved(v);
 }
 
+static void forget_promise(struct sched_vgpu *v)
+{
+	struct level *l = &v->s->level;
+
+	heap_take(&l->promised[v->share.class], &v->promised.h);
+	heap_take(&l->overdue[v->share.class], &v->overdue.h);
+}
+
 void queue_leave(struct sched_vgpu *v)
 {
 	enum sched_class c = v->share.class;
@@ -143,6 +153,7 @@ void queue_leave(struct sched_vgpu *v)
 	v->s->queued--;
 	heap_take(&l->turn[c], &v->turn.h);
 	heap_take(&l->wait[c], &v->wait.h);
+	forget_promise(v);
 	heap_take(&l->owed, &v->owed.h);
 	if (v->group) {
 		v->group->queued--;
@@ -188,6 +199,46 @@ void queue_moved(struct sched_vgpu *v)
 		advance(s, &s->level, c, v->group->tag[c].at);
 }
 
+/*
+ * In an exclusive pool pieces of others' work, however long, run before v's. By the lowest tag
+ * alone each vGPU that is behind might run one before v, whose own are short. So v is promised the
+ * time at which its weight makes its next turn due, if that is like the last one, and a round of
+ * slices. Promises come no faster than v's share allows, so they bring nobody more than that.
+ */
+static uint64_t promise_after(const struct sched_vgpu *v, uint64_t used)
+{
+	const struct sched *s = v->s;
+	const uint64_t weight = s->policy->weight(v), all = s->level.due.weight[v->share.class];
+	const uint64_t turn = used > s->slice_ns ? used : s->slice_ns;
+	const uint64_t round = (s->slice_ns + s->params.handover_ns) * s->wanting;
+
+	return s->now + round +
+	       (uint64_t)((unsigned __int128)turn * (all > weight ? all : weight) / weight);
+}
+
+void queue_promise(struct sched_vgpu *v)
+{
+	v->promise = promise_after(v, v->slice_used);
+}
+
+/* A group waits for its turn as one, so its vGPUs have no promises of their own. */
+static void keep_promise(struct sched_vgpu *v)
+{
+	struct sched *s = v->s;
+	uint64_t least;
+
+	if (v->group || !s->params.exclusive || !s->policy->virtual_time) {
+		forget_promise(v);
+		return;
+	}
+	if (v->promised.h.in || v->overdue.h.in)
+		return;
+	least = promise_after(v, 0);
+	if (heap_before(v->promise, least))
+		v->promise = least;
+	put(s, &s->level.promised[v->share.class], &v->promised, v->promise);
+}
+
 void queue_waits(struct sched_vgpu *v)
 {
 	enum sched_class c = v->share.class;
@@ -199,8 +250,10 @@ void queue_waits(struct sched_vgpu *v)
 		if (!v->cut)
 			v->mark = s->kept[c];
 		put(s, &l->wait[c], &v->wait, v->mark + relief_delay(v));
+		keep_promise(v);
 	} else {
 		heap_take(&l->wait[c], &v->wait.h);
+		forget_promise(v);
 	}
 	if (v->group)
 		queue_group(v->group, c);
@@ -240,11 +293,31 @@ static struct sched_vgpu *pick_owed(struct sched *s)
 	return n->v;
 }
 
+/* Of those whose promised time has come the one with the shortest turns: a long one that went first
+ * would make all of them wait. */
+static struct sched_vgpu *pick_overdue(struct sched *s, enum sched_class c)
+{
+	struct level *l = &s->level;
+	struct heap_node *h;
+
+	while ((h = heap_first(&l->promised[c])) && !heap_before(s->now, h->key)) {
+		struct sched_vgpu *v = queue_node(h)->v;
+
+		heap_take(&l->promised[c], h);
+		put(s, &l->overdue[c], &v->overdue, v->slice_used);
+	}
+	h = heap_first(&l->overdue[c]);
+	return h ? queue_node(h)->v : NULL;
+}
+
 static struct sched_vgpu *pick_by_turn(struct sched *s)
 {
-	for (int c = 0; c < SCHED_CLASSES; c++)
-		if (heap_first(&s->level.turn[c]))
-			return queue_first(&s->level, c);
+	for (int c = 0; c < SCHED_CLASSES; c++) {
+		struct sched_vgpu *v = pick_overdue(s, c);
+
+		if (v || (v = queue_first(&s->level, c)))
+			return v;
+	}
 	return NULL;
 }
 

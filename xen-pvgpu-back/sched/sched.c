@@ -324,6 +324,9 @@ static void choose(struct sched *s)
 	s->reason = why;
 	if (h && h != v && h->queued) {
 		h->cut = !slice_done(s);
+		/* Of a turn that began while it was alone, only the piece that runs on counts. */
+		if (h->slice_used > s->slice_ns)
+			h->slice_used = s->slice_ns;
 		maximum_waiting(h);
 	}
 	if (h == v && others_want(s, v))
@@ -356,6 +359,21 @@ static uint64_t ask_again(const struct sched *s)
 	return again;
 }
 
+/* In an exclusive pool the former holder's work may take long to drain. Whose turn comes next shows
+ * at its end. */
+static void choose_again(struct sched *s)
+{
+	struct sched_vgpu *v;
+	enum reason why;
+
+	if (!s->params.exclusive || !s->policy->virtual_time || !s->chosen ||
+	    s->chosen == s->granted || s->reason != REASON_SHARE)
+		return;
+	v = queue_pick(s, &why);
+	if (v && v != s->granted && why == REASON_SHARE)
+		s->chosen = v;
+}
+
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 {
 	struct sched_vgpu *v;
@@ -368,6 +386,7 @@ void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d)
 		s->chosen = s->granted;
 		s->slice_over = true;
 	}
+	choose_again(s);
 	v = s->chosen;
 	if (v == s->granted && ((v && v->wants && maximum_holder(v)) || !keeps(s)))
 		choose(s);
@@ -425,6 +444,7 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now)
 	s->granted = s->chosen = v;
 	if (was && was != v) {
 		was->waits_since = s->now;
+		queue_promise(was);
 		queue_waits(was);
 	}
 	if (!v)

@@ -122,7 +122,8 @@ struct sched_decision {
  * Decides. When the holder differs from the vGPU that has the grant, the driver takes it from that
  * one, lets it drain, and then calls sched_granted(holder). Until then decisions name the same
  * holder, unless one begins to have work whose turn comes first (the drain goes on), or that vGPU
- * is removed or has no more work; then they may also name the one that still has the grant. A
+ * is removed or has no more work; then they may also name the one that still has the grant. In an
+ * exclusive pool they may name another one as long as the drain lasts: decide at its end. A
  * holder without work and without a maximum keeps the grant while no other vGPU wants it.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);

@@ -398,7 +398,7 @@ struct sched_vgpu *sched_add(struct sched *s, struct sched_group *group,
 	v->share = in_range(share);
 	v->counted = s->now;
 	v->fresh = true;
-	v->turn.v = v->wait.v = v->owed.v = v->timer.v = v;
+	v->turn.v = v->wait.v = v->promised.v = v->overdue.v = v->owed.v = v->timer.v = v;
 	s->vgpu_n++;
 	count_in(v, 1);
 	v->next = s->vgpus;
