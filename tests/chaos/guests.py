@@ -27,8 +27,8 @@ class Guest:
         self.world, self.vgpu, self.name, self.expected = world, vgpu, name, expected
         self.permits, self.killed, self.error_by, self.stopped = {}, False, None, False
         self.out, self.err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self.p = subprocess.Popen(words, env=world.guest_env(vgpu, extra={"PVGPU_DEBUG": "1"}), stdin=subprocess.PIPE if self.wants_input else subprocess.DEVNULL,
-                                  stdout=self.out, stderr=self.err)
+        self.p = subprocess.Popen(words, env=world.guest_env(vgpu, extra={"PVGPU_DEBUG": "1"}), stdout=self.out, stderr=self.err,
+                                  stdin=subprocess.PIPE if self.wants_input else subprocess.DEVNULL)
         self.ends_by = time.monotonic() + ENDS_BY
 
     def __str__(self):
