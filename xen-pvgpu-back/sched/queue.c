@@ -203,7 +203,7 @@ void queue_moved(struct sched_vgpu *v)
  * In an exclusive pool pieces of others' work, however long, run before v's. By the lowest tag
  * alone each vGPU that is behind might run one before v, whose own are short. So v is promised the
  * time at which its weight makes its next turn due, if that is like the last one, and a round of
- * slices. Promises come no faster than v's share allows, so they bring nobody more than that.
+ * slices. Promises come no faster than v's share allows, so no vGPU gets more than that by them.
  */
 static uint64_t promise_after(const struct sched_vgpu *v, uint64_t used)
 {

@@ -359,7 +359,7 @@ static uint64_t ask_again(const struct sched *s)
 	return again;
 }
 
-/* In an exclusive pool the former holder's work may take long to drain. Whose turn comes next shows
+/* In an exclusive pool the former holder's work may take long to drain. The next vGPU is chosen
  * at its end. */
 static void choose_again(struct sched *s)
 {

@@ -247,7 +247,7 @@ static void decide(struct pool *p)
 			p->draining = false;
 			d->coming_at = d->now + d->handover;
 		}
-		/* Who comes next may have changed during the drain. */
+		/* The choice may have changed during the drain. */
 		if (d->coming_at <= d->now && d->chosen)
 			choose(p);
 		if (d->coming_at <= d->now) {
