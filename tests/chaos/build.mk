@@ -7,7 +7,7 @@ LDLIBS_chaos-client = -L$(B)/stubs -lcuda
 # CHAOS_SEED (else a new one), CHAOS_SECONDS, CHAOS_ARGS. check-chaos has a fixed seed and, before it, those that have failed.
 .PHONY: chaos check-chaos
 chaos: tests
-	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --seconds $(or $(CHAOS_SECONDS),1800) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED)) $(CHAOS_ARGS)
+	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --open --seconds $(or $(CHAOS_SECONDS),1800) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED)) $(CHAOS_ARGS)
 check-chaos: tests
 	$(Q)$(PYTHON) tests/chaos/chaos_test.py --build $(B)
-	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --seconds $(or $(CHAOS_SECONDS),60) --seed 1 $(CHAOS_ARGS)
+	$(Q)$(PYTHON) tests/chaos/chaos.py --build $(B) --rows --seconds $(or $(CHAOS_SECONDS),60) --seed 2 $(CHAOS_ARGS)

@@ -30,6 +30,7 @@ from world import Wrong, World, enter_mounts, own_file_systems  # noqa: E402
 # Faults after which a second pvgpud would be the next one.
 RESTARTS = ("kill", "hand-over", "terminate", "early signal", "junk in usage", "delete workers")
 ROWS = os.path.join(HERE, "rows.txt")
+OPEN = " open: "  # begins the cause of a row that is not mended
 ROUNDS_OF_A_WORLD = 25
 SETTLES_BY = 180        # seconds for faults to be undone and pvgpud to answer
 WAITS_FOR_PVGPUD = 4    # seconds; a program that opens a session waits 5 s for an absent pvgpud
@@ -270,18 +271,18 @@ class Driver:
 
 
 def rows():
-    """The arguments and the cause of each row of rows.txt."""
+    """The arguments and the cause of each row of rows.txt, and whether that is still to be mended."""
     for line in pathlib.Path(ROWS).read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
             words, _, cause = line.partition("|")
-            yield shlex.split(words), cause.strip()
+            yield shlex.split(words), cause.strip(), cause.startswith(OPEN)
 
 
 def show_list():
     print("guests:", ", ".join(GUESTS))
     print("faults:", ", ".join(FAULTS))
     print("rows:")
-    for words, cause in rows():
+    for words, cause, _ in rows():
         print(f"  {shlex.join(words):40} {cause}")
 
 
@@ -294,6 +295,7 @@ def parser():
     ap.add_argument("--first", type=int, default=0, metavar="N", help="the first round's number, to repeat a part of a run")
     ap.add_argument("--only", action="append", default=[], metavar="KIND", help="only these guests or faults; may be given several times")
     ap.add_argument("--rows", action="store_true", help="before the run, the rows of rows.txt: seeds that have failed, with their causes")
+    ap.add_argument("--open", action="store_true", help="with --rows: those whose cause is not mended, too")
     ap.add_argument("--most-wrong", type=int, default=5, metavar="N", help="end after so many violations (default %(default)s)")
     ap.add_argument("--quiet", action="store_true", help="no line for each round")
     ap.add_argument("--json", metavar="FILE", help="what was done and found")
@@ -320,7 +322,7 @@ def main():
     enter_mounts()
     print(f"seed {args.seed}" + ("" if own_file_systems() else "; no file systems can be mounted here: faults that need one are left out"), flush=True)
     reports = []
-    for words in [w for w, _ in rows()] * args.rows + [None]:
+    for words in [w for w, _, still in rows() if args.open or not still] * args.rows + [None]:
         # What was given last counts: a row's arguments stand before the build's.
         driver = Driver(args if words is None else complete(ap, [*words, "--build", args.build] + ["--quiet"] * args.quiet))
         driver.run()
