@@ -49,7 +49,7 @@ class Neighbour:
 
 class Owned(unittest.TestCase):
     def env(self, vgpus, **settings):
-        return PvgpuEnv(vgpus={"good": "64M", **{v: "16M" for v in vgpus}},
+        return PvgpuEnv(vgpus={"good": "64M", **{v: "32M" for v in vgpus}},
                         worker=os.path.join(build_dir(), "tests", "pvgpu-worker-escape"),
                         settings={"worker_grace_ms": 500, "spare_workers": 2, "quarantine_faults": 0, **settings})
 
