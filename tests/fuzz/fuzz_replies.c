@@ -3,7 +3,7 @@
 /* FUZZ_OBJS: libpvgpu/link/session.c libpvgpu/link/windows.c libpvgpu/link/post.c
  *	libpvgpu/link/replies.c libpvgpu/link/wait.c libpvgpu/link/thread.c libpvgpu/link/results.c
  *	libpvgpu/link/handles.c libpvgpu/link/arena.c libpvgpu/link/pages.c libpvgpu/link/choose.c
- *	libpvgpu/link/local.c libpvgpu/link/device.c gen/pvgpu_stubs.c */
+ *	libpvgpu/link/local.c libpvgpu/link/device.c libpvgpu/link/identity.c gen/pvgpu_stubs.c */
 /*
  * A hostile worker's reply stream: the runtime drains these bytes while calls, marks and host
  * functions are pending. Whatever comes, each is completed at most once, nothing else is written,

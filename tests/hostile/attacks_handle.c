@@ -25,14 +25,15 @@ static void malformed(struct guest *g)
 		POST(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = 0);
 		break;
 	case 2:
-		POST(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = handle(PVGPU_H_CTX, 0, 65536));
+		POST(g, ctx_synchronize, CTX_SYNCHRONIZE,
+		     .ctx = handle(PVGPU_H_CTX, 0, PVGPU_HANDLES_MAX));
 		break;
 	case 3:
 		POST(g, ctx_synchronize, CTX_SYNCHRONIZE, .ctx = handle(PVGPU_H_CTX, 0, ~0u));
 		break;
 	case 4:
 		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx,
-		     .stream = handle(PVGPU_H_STREAM, 0, 65536));
+		     .stream = handle(PVGPU_H_STREAM, 0, PVGPU_HANDLES_MAX));
 		break;
 	case 5:
 		POST(g, stream_create, STREAM_CREATE, .ctx = g->ctx,

@@ -23,6 +23,9 @@
 #define TELL_AFTER_S    0.002
 #define AT_ONCE         16
 #define NO_DESCRIPTOR_S 0.2
+/* Connections that wait to be accepted. A job's processes, which start at once, fit; dead ones that
+ * a program of the vGPU leaves there are gone within 8 s, by the budget below. */
+#define QUEUE 1024
 
 /* Connections of local guests. Beyond that they wait in the socket's line. */
 static const struct budget_rule budget_connections = {
@@ -343,7 +346,7 @@ static int make_socket(const struct vgpu *v, int dir, const char *name)
 	umask(mask);
 	if (err)
 		return err;
-	err = listen(v->fd, SOMAXCONN) < 0 ? -errno : set_owner(v, dir, new);
+	err = listen(v->fd, QUEUE) < 0 ? -errno : set_owner(v, dir, new);
 	if (!err && (fchmodat(dir, new, v->cfg.mode, 0) < 0 || renameat(dir, new, dir, name) < 0))
 		err = -errno;
 	if (err)
