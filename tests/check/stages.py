@@ -18,7 +18,7 @@ class Stage:
 # Of make check under a sanitizer: what has little to do with memory and threads, or is seen at work in the programs (the simulated
 # GPU's interpreter), floods that take seconds each, and tools that only other stages use.
 LESS = "ptx_%_test simcuda_%_test sched_%_test sim_test sizing_test place_test entitle_test judge_test overdue_test budget_test usage_test share_test " \
-       "schedule_clock_test xenbus_events_test control_flood_test " \
+       "schedule_clock_test schedule_pieces_test xenbus_events_test control_flood_test " \
        "pvsim schedbench gatebench pvbench attack witness chaos-client pvgpu-worker-cheat pvgpu-worker-escape ptxrun"
 
 
