@@ -169,13 +169,22 @@ static void must_be(const uint32_t *got, const uint32_t *want, uint32_t words, c
 		      got[i], want[i]);
 }
 
+/* Memory for a copy: a buffer's pinned or registered one, or pageable memory, which must be freed.
+ */
+static uint32_t *some_host(struct lane *l, struct buffer *b, bool *pageable)
+{
+	const uint32_t way = below(l, 3);
+
+	*pageable = way == 0;
+	return way == 0 ? host_alloc(BYTES) : way == 1 ? b->pinned : b->registered;
+}
+
 static void check(struct lane *l)
 {
 	struct buffer *b = some_buffer(l);
 	struct range r = some_range(l);
-	uint32_t way = below(l, 3), *to = way == 0   ? host_alloc(BYTES)
-					  : way == 1 ? b->pinned
-						     : b->registered;
+	bool pageable;
+	uint32_t *to = some_host(l, b, &pageable);
 
 	DO(cuStreamSynchronize(b->stream));
 	memset(to, 0x5a, r.words * 4);
@@ -183,7 +192,7 @@ static void check(struct lane *l)
 	DO(cuStreamSynchronize(b->stream));
 	must_be(to, b->model + r.from, r.words, "a copy from the device");
 	CHECK(b->called == b->calls, "%d of %d host functions were called", b->called, b->calls);
-	if (way == 0)
+	if (pageable)
 		free(to);
 }
 
@@ -191,15 +200,14 @@ static void upload_range(struct lane *l)
 {
 	struct buffer *b = some_buffer(l);
 	struct range r = some_range(l);
-	uint32_t way = below(l, 3), *from = way == 0   ? host_alloc(BYTES)
-					    : way == 1 ? b->pinned
-						       : b->registered;
+	bool pageable;
+	uint32_t *from = some_host(l, b, &pageable);
 
 	DO(cuStreamSynchronize(b->stream));
 	random_fill(from, r.words * 4, random_next(&l->random));
 	memcpy(b->model + r.from, from, r.words * 4);
 	DO(cuMemcpyHtoDAsync(address(b, r), from, r.words * 4, b->stream));
-	if (way == 0)
+	if (pageable)
 		free(from);
 }
 

@@ -20,12 +20,20 @@ static void path_of(const struct daemon *d, const char *name, char path[CONFIG_P
 	snprintf(path, CONFIG_PATH + 16, "%.250s/%s", d->cfg.run_dir, name);
 }
 
+/* Does the path name the file that fd has? */
+static bool is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
+}
+
 /* The folder of the workers' sockets, made and locked, or -errno; -EWOULDBLOCK: another pvgpud has
  * it. A pvgpud that stops removes it, so a lock counts only if the path still names it. */
 static int lock_workers(const struct daemon *d)
 {
 	char path[CONFIG_PATH + 16];
-	struct stat ours, there;
 	int fd, err;
 
 	path_of(d, WORKERS, path);
@@ -42,8 +50,7 @@ static int lock_workers(const struct daemon *d)
 			close(fd);
 			return err;
 		}
-		if (fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
-		    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+		if (is_at(fd, path))
 			return fd;
 		close(fd);
 	}
@@ -108,15 +115,12 @@ int run_dir_make(struct daemon *d)
 static int compare(const struct daemon *d)
 {
 	char path[CONFIG_PATH + 16];
-	struct stat ours, there;
+	struct stat there;
 
 	path_of(d, WORKERS, path);
 	if (lstat(path, &there) < 0)
 		return 0;
-	return fstat(d->workers_dir, &ours) == 0 && ours.st_ino == there.st_ino &&
-			       ours.st_dev == there.st_dev
-		       ? 1
-		       : -1;
+	return is_at(d->workers_dir, path) ? 1 : -1;
 }
 
 bool run_dir_is_ours(const struct daemon *d)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -94,6 +95,17 @@ uint64_t process_started(pid_t pid)
 		return 0;
 	/* A zombie has ended. */
 	return state == 'Z' ? 0 : ticks;
+}
+
+int process_open(pid_t pid, uint64_t started)
+{
+	const int fd = pid > 0 && started ? pidfd_open(pid, 0) : -1;
+
+	/* Looked at while the pidfd holds the number. */
+	if (fd < 0 || process_started(pid) == started)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 static int join(int cgroup)

@@ -31,6 +31,8 @@ int process_spawn(const struct process *p, pid_t *pid);
 /* When it started, in clock ticks since the machine's start, which tells it from a later process
  * with that number; 0: there is none. */
 uint64_t process_started(pid_t pid);
+/* A pidfd of the process with that number which started then; -1: there is none. */
+int process_open(pid_t pid, uint64_t started);
 /* Can processes be started in a cgroup? Later calls of process_spawn do it as was found here. 0 or
  * an errno. */
 int process_try(int cgroup);

@@ -392,14 +392,10 @@ static void init(struct reset *r, struct pool *p)
 
 void reset_resume(struct pool *p, pid_t pid, uint64_t started)
 {
-	const int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+	const int fd = process_open(pid, started);
 
-	/* Looked at while the pidfd holds it, so that it is the one that is watched. */
-	if (fd < 0 || !started || process_started(pid) != started) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
 		return;
-	}
 	log_warning("pool %s: the reset that a former pvgpud began still runs, as process %d: its "
 		    "GPU waits for that",
 		    p->cfg.name, (int)pid);

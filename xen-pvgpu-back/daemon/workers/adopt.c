@@ -305,11 +305,11 @@ static bool runs_a_worker(const struct daemon *d, pid_t pid)
 static void end_lost(const struct daemon *d, const struct held_session *s)
 {
 	const pid_t pid = s->pid > INT32_MAX ? 0 : (pid_t)s->pid;
-	const int fd = pid > 0 && s->start ? pidfd_open(pid, 0) : -1;
+	const int fd = process_open(pid, s->start);
 
 	if (fd < 0)
 		return;
-	if (process_started(pid) == s->start && runs_a_worker(d, pid)) {
+	if (runs_a_worker(d, pid)) {
 		log_warning("session %" PRIu32 " of a former pvgpud: the socket of its worker, "
 			    "process %d, was deleted: the worker is ended",
 			    s->id, (int)pid);
