@@ -164,16 +164,17 @@ class Watchdog(unittest.TestCase):
             self.assertEqual((waits.returncode, out), (0, b"nothing has happened\n"), err)
 
     def test_work_that_waits_for_its_own_vgpu(self):
-        """A kernel runs until a memset that is parked at the closed gate, or work waits behind a host function for that, beside a
-        vGPU that always has work: it is let pass."""
-        for mode in ("shared", "exclusive"):
-            for what, n, said in (("until", 8, b"8 kernels were stopped\n"), ("function", 20, b"20 functions have returned\n")):
-                with self.subTest(mode=mode, what=what):
-                    self.let_pass(mode, [what, str(n)], said)
+        """A kernel runs until a memset that is parked at the closed gate, or work waits behind a host function for that, or for
+        nothing but the gate once the function has returned, beside a vGPU that always has work: it is let pass."""
+        for pool in ("mode=shared", "mode=exclusive", "policy=equal"):
+            for what, n, said in (("until", 8, b"8 kernels were stopped\n"), ("function", 20, b"20 functions have returned\n"),
+                                  ("returned", 10, b"10 functions have returned\n")):
+                with self.subTest(pool=pool, what=what):
+                    self.let_pass(pool, [what, str(n)], said)
 
-    def let_pass(self, mode, words, said):
+    def let_pass(self, pool, words, said):
         with PvgpuEnv({"vgpu0": "memory=256M,kernel_limit=4000", "vgpu1": OTHER}, settings=SHORT) as env:
-            self.assertTrue(env.write("/daemon/pools", f"default mode={mode}")["ok"])
+            self.assertTrue(env.write("/daemon/pools", f"default {pool}")["ok"])
             other = env.popen([occupy(env), "1000000", "1000", "16"], "vgpu1", stdout=subprocess.DEVNULL)
             wait_for("work", lambda: self.used(env, "vgpu1") > 50000)
             r = env.run([hang(env), *words], timeout=120)

@@ -9,7 +9,8 @@
  * hang until N: N times a kernel that ends by a memset in another stream, which comes 100 ms later.
  * hang function N: N times work, of two streams, behind a host function that returns when a memset
  * of a third one has ended; every second one comes 100 ms later. A kernel of up to 30 ms is before
- * it. hang refused: prints the result of cuInit.
+ * it. hang returned N: the same, but the functions wait for 100 ms only.
+ * hang refused: prints the result of cuInit.
  */
 #include <signal.h>
 #include <time.h>
@@ -134,7 +135,7 @@ static int until(size_t n)
 	return 0;
 }
 
-static int held(size_t n)
+static int held(size_t n, bool by_memset)
 {
 	const struct timespec later = {.tv_nsec = 100000000};
 	struct gate gate;
@@ -160,10 +161,12 @@ static int held(size_t n)
 		CU(cuEventRecord(event, a));
 		CU(cuStreamWaitEvent(c, event, 0));
 		LAUNCH(kernel, 1, 1, 0, c, NULL);
-		if (i % 2)
+		if (i % 2 || !by_memset)
 			nanosleep(&later, NULL);
-		CU(cuMemsetD32Async(word, 1, 1, b));
-		CU(cuStreamSynchronize(b));
+		if (by_memset) {
+			CU(cuMemsetD32Async(word, 1, 1, b));
+			CU(cuStreamSynchronize(b));
+		}
 		gate_open(&gate);
 		CU(cuStreamSynchronize(c));
 	}
@@ -187,8 +190,8 @@ int main(int argc, char **argv)
 		return ask();
 	if (!strcmp(what, "until"))
 		return until(argument(argc, argv, 2, 1));
-	if (!strcmp(what, "function"))
-		return held(argument(argc, argv, 2, 1));
+	if (!strcmp(what, "function") || !strcmp(what, "returned"))
+		return held(argument(argc, argv, 2, 1), !strcmp(what, "function"));
 	if (!strcmp(what, "refused")) {
 		printf("%s\n", result_name(cuInit(0)));
 		return 0;

@@ -85,9 +85,10 @@ struct pvgpu_gate {
 };
 
 struct pvgpu_gate_report {
-	uint32_t wants;       /* 1: has GPU work parked or in flight */
-	uint32_t sleeps;      /* 1: parked for the gate or an allowance: ring when it changes */
-	uint32_t drained;     /* 1: none of its work is on the GPU */
+	uint32_t wants;   /* 1: has GPU work parked or in flight */
+	uint32_t sleeps;  /* 1: something waits for the gate or an allowance, parked or in flight
+			     behind a host function that has returned: ring when it changes */
+	uint32_t drained; /* 1: none of its work is on the GPU */
 	uint32_t counts_full; /* 1: `full` counts */
 	uint64_t inflight_ns; /* estimated GPU time of what is in flight */
 	uint64_t busy_ns;     /* GPU time of what has ended, as estimated or measured */

@@ -3,7 +3,8 @@
  * Work in flight may wait for other work of its own vGPU: a kernel for a flag that a copy sets, a
  * host function for a memset. That other work is parked behind the gate, which closed at the end of
  * the turn, so neither would ever end, and in an exclusive pool all other vGPUs would wait for
- * them.
+ * them. The same holds for streams that wait for one whose host function has returned: that one
+ * goes on when the gate is open.
  *
  * So a vGPU that has not drained long after it should have is helped: for a moment its gate admits
  * one piece of work into each stream that has nothing in flight (contract/gate.h). Each moment of
@@ -46,13 +47,13 @@ static bool has_drained(const struct tenant *t)
 	return true;
 }
 
-static bool any_parked(const struct tenant *t)
+static bool any_waits(const struct tenant *t)
 {
 	const struct gate *g;
 
 	TAILQ_FOREACH(g, &t->gates, link)
 	{
-		if (g->last.parked)
+		if (g->last.parked || g->last.sleeps)
 			return true;
 	}
 	return false;
@@ -74,7 +75,7 @@ void help_look(struct schedule *s, uint64_t now, uint64_t *at)
 			t->help_wait *= 2;
 			t->help_at = now + t->help_wait;
 			*at = now; /* look at it again */
-		} else if (now >= t->help_at && any_parked(t)) {
+		} else if (now >= t->help_at && any_waits(t)) {
 			set_open(t, true, now);
 			t->help_at = now + MOMENT_NS;
 		} else if (now >= t->help_at) {
