@@ -256,7 +256,7 @@ class Driver:
             kind = "" if isinstance(e, AssertionError) else f"{type(e).__name__}: "
             done = ", ".join(what.done) if isinstance(what, Round) else what
             self.wrong.append({"round": number, "what": f"{kind}{e}", "done": done})
-            self.say(f"WRONG  seed {self.args.seed} round {number}: {kind}{e}\n       done: {done}")
+            self.say(f"FAIL seed-{self.args.seed}-round-{number}: {kind}{e}\n     done: {done}")
             if self.world:
                 self.show()
             self.close_world(False)

@@ -87,7 +87,7 @@ class Driver(unittest.TestCase):
         with tempfile.NamedTemporaryFile("r", suffix=".json") as f:
             r = chaos("--seed", "7", "--rounds", "2", "--only", "random", "--most-wrong", "1", "--json", f.name, CHAOS_SIM="SIMCUDA_FAULT=mutate:copy-tail")
             self.assertEqual(r.returncode, 1, r.stdout)
-            self.assertIn("WRONG  seed 7 round 0", r.stdout)
+            self.assertIn("FAIL seed-7-round-0:", r.stdout)
             run, = json.loads(pathlib.Path(f.name).read_text(encoding="utf-8"))["runs"]
             self.assertEqual((run["seed"], len(run["wrong"])), (7, 1))
 

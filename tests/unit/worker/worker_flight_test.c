@@ -291,7 +291,7 @@ START_TEST(overlap_beside_others)
 	for (uint32_t i = 0; i < 60; i++)
 		launch(1 + i % 3, OTHER, 1);
 	rounds(8, 50);
-	ck_assert_uint_eq(flying(), 2);
+	await_flying(2);
 	close_session();
 }
 END_TEST
