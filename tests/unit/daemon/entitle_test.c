@@ -108,7 +108,7 @@ START_TEST(slips_now_and_then)
 	t += 1000000000;
 	gate(t, true, commands, true);
 	gate(t + 100, false, commands, false);
-	ck_assert_uint_eq(entitle_ns(&e, t + 200), want + 200);
+	ck_assert_uint_eq(entitle_ns(&e, t + 200), want + 100);
 	gate(t + 200, false, ++commands, false);
 	gate(t + 300, false, commands, true);
 	want += 300;
@@ -139,9 +139,32 @@ START_TEST(who_says_nothing_has_nothing_to_drain)
 	}
 	gate(1000, true, 0, false);
 	ck_assert_uint_eq(entitle_ns(&e, 1000), 500);
-	/* Nor does this excuse hold for ever. */
 	gate(1000, false, 0, false);
-	ck_assert_uint_eq(entitle_ns(&e, 1000000000000), 500 + 100000000);
+	ck_assert_uint_eq(entitle_ns(&e, 1000000000000), 500);
+}
+END_TEST
+
+/* An honest worker is stopped for long before it announces a command, and then sees that the gate
+ * has been closed: what it was once entitled to is not taken back. */
+START_TEST(stopped_before_it_announces)
+{
+	uint64_t before = 0;
+
+	entitle_init(&e, false, 0);
+	gate(0, true, 7, true);
+	gate(10 * MS, false, 7, false);
+	for (uint64_t t = 10; t < 2000; t += 100) {
+		gate(t * MS, false, 7, false);
+		ck_assert_uint_ge(entitle_ns(&e, t * MS), before);
+		before = entitle_ns(&e, t * MS);
+	}
+	gate(2000 * MS, false, 7, true);
+	ck_assert_uint_ge(entitle_ns(&e, 2000 * MS), before);
+	/* One that has announced it has all of the time to drain. */
+	gate(2100 * MS, true, 7, true);
+	gate(2110 * MS, false, 7, false);
+	gate(2300 * MS, false, 8, false);
+	ck_assert_uint_eq(entitle_ns(&e, 2300 * MS), 10 * MS + 200 * MS);
 }
 END_TEST
 
@@ -302,6 +325,7 @@ int main(void)
 	tcase_add_test(tc, found_out_at_the_opening);
 	tcase_add_test(tc, slips_now_and_then);
 	tcase_add_test(tc, who_says_nothing_has_nothing_to_drain);
+	tcase_add_test(tc, stopped_before_it_announces);
 	tcase_add_test(tc, who_has_nothing_unfinished_has_nothing_to_drain);
 	tcase_add_test(tc, a_look_between_two_words);
 	tcase_add_test(tc, long_between_two_looks);

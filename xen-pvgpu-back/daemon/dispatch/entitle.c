@@ -4,7 +4,6 @@
 #define SLIP_COMMANDS 2u         /* commands issued late in one closing that are tolerated */
 #define SLIPS         4u         /* closings with late commands that are tolerated in a burst */
 #define SLIP_NS       250000000u /* time for one more such closing */
-#define FIRST_NS      100000000u /* the longest that the issue of a command may take */
 #define BLANK_NS      200000000u /* the longest that the report of ended work may take */
 /* The longest that an adopted worker may go without a report: it works until it gets to read of its
  * gate, which takes long on a machine where everything starts again at once. */
@@ -47,8 +46,7 @@ static uint64_t drained(const struct entitle *e, uint64_t ns, uint64_t blank)
 {
 	uint64_t vain = blank > BLANK_NS ? blank - BLANK_NS : 0;
 
-	ns = ns > vain ? ns - vain : 0;
-	return e->first && ns > FIRST_NS ? FIRST_NS : ns;
+	return ns > vain ? ns - vain : 0;
 }
 
 static void end_drain(struct entitle *e)
@@ -118,17 +116,20 @@ void entitle_gate(struct entitle *e, bool open, const struct pvgpu_gate_report *
 		e->at_close = e->unknown_ns ? UINT64_MAX : r->commands;
 		e->late = e->slipped = false;
 		e->draining = !r->drained;
-		/* The first command since the last drain may be in the middle of its issue, and is
-		 * counted when it shows up. at_drained may be one too high, when an announcement
-		 * was withdrawn between two reads of the report; then the command itself tells
-		 * since when it runs. */
+		/* The first command since the last drain may be in the middle of its issue. It
+		 * shows up before the GPU has it, and not at all if the worker then sees that the
+		 * gate has been closed: until it does there is nothing to drain. at_drained may be
+		 * one too high, when an announcement was withdrawn between two reads of the report;
+		 * then the command itself tells since when it runs. */
 		e->first = !e->unknown_ns && e->draining && r->commands <= e->at_drained &&
 			   !r->oldest_ns;
 	} else if (!was_open && r->commands > e->at_close) {
 		e->late = !slip(e, r->commands, now);
 		e->first = false;
-		if (e->late)
+		if (e->late) {
 			e->drain_ns = 0;
+			e->late_commands = r->commands - e->at_close;
+		}
 		e->draining = !e->late && (e->draining || !r->drained);
 	}
 	e->open = open;
@@ -145,7 +146,7 @@ uint64_t entitle_ns(const struct entitle *e, uint64_t now)
 
 	if (e->open)
 		return e->total_ns + d;
-	if (!e->draining)
+	if (!e->draining || e->first)
 		return e->total_ns;
 	return e->total_ns + drained(e, e->drain_ns + d, e->blank_ns + (e->blank ? d : 0));
 }

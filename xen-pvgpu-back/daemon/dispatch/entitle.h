@@ -24,7 +24,7 @@
 
 struct entitle {
 	bool open, draining, late;
-	bool first;   /* draining, provided that a command now being issued shows up in its count */
+	bool first;   /* draining only once a command that is being issued shows up in its count */
 	bool blank;   /* the last report was not drained, but without unfinished work */
 	bool slipped; /* late commands were tolerated in this closing */
 	unsigned int slips; /* closings with late commands that are still tolerated */
@@ -37,7 +37,8 @@ struct entitle {
 	uint64_t blank_ns;  /* blank part of it, also across openings of the gate */
 	uint64_t at_close;  /* commands issued when the gate was closed */
 	uint64_t at_blank;  /* the highest number of commands reported */
-	uint64_t at_drained; /* commands issued at the last `drained` */
+	uint64_t at_drained;    /* commands issued at the last `drained` */
+	uint64_t late_commands; /* issued in a closing, when they were not tolerated last */
 };
 
 /* A gate starts closed. busy: the worker was adopted and may have work in flight. */

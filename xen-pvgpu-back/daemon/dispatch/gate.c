@@ -422,3 +422,8 @@ uint64_t gate_granted_time(struct gate *g, uint64_t *now)
 	entitle_gate(&g->entitle, g->open, &r, *now);
 	return entitle_ns(&g->entitle, *now);
 }
+
+uint64_t gate_late_commands(const struct gate *g)
+{
+	return g->entitle.late_commands;
+}

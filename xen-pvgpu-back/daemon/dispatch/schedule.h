@@ -129,5 +129,7 @@ uint64_t gate_closing_since(const struct gate *g);
 /* The time for which the worker was entitled to the GPU, drains included (entitle.h), up to *now,
  * which is set. */
 uint64_t gate_granted_time(struct gate *g, uint64_t *now);
+/* The number of commands that it had issued after a closing when that last cost it a drain. */
+uint64_t gate_late_commands(const struct gate *g);
 
 #endif

@@ -85,6 +85,16 @@ static void guilty(struct worker *w, enum guilt of, const char *why)
 		    worker_name(w), why);
 }
 
+/* Whether it lost a drain by commands of its own is what one asks next. */
+static void guilty_of_use(struct worker *w, const char *why)
+{
+	char all[192];
+
+	snprintf(all, sizeof(all), "%s (%" PRIu64 " commands were issued late)", why,
+		 gate_late_commands(w->gate));
+	guilty(w, GUILTY_OF_USE, all);
+}
+
 static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 {
 	/* Kernels and memory overlap: the larger of the two times counts. */
@@ -106,7 +116,7 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	granted = gate_granted_time(w->gate, &now);
 	if (judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy, granted, now, why,
 		      sizeof(why)))
-		guilty(w, GUILTY_OF_USE, why);
+		guilty_of_use(w, why);
 }
 
 /* Contexts, and what the driver takes for itself, count as it counts them. */
