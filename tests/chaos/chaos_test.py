@@ -15,6 +15,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
 from pvgpu_env import PvgpuEnv, build_dir, state_of, wait_for  # noqa: E402
+import guests  # noqa: E402
 
 BUILD = None
 # Work of chaos-client, and a fault of the simulated GPU that must make it fail.
@@ -50,6 +51,15 @@ class Client(unittest.TestCase):
 
     def test_an_unknown_kind(self):
         self.assertIn("'nothing' is no kind of work", client("nothing").stderr)
+
+
+class LastWords(unittest.TestCase):
+    def test_the_error_is_found(self):
+        for words, name in (("copies.c:31: cuMemAlloc(&p, n): CUDA_ERROR_OUT_OF_MEMORY (2), not CUDA_SUCCESS\n", "CUDA_ERROR_OUT_OF_MEMORY"),
+                            ("pvgpu: session 19 lost\ncommon.c:77: function fill: CUDA_ERROR_DEVICE_UNAVAILABLE\n", "CUDA_ERROR_DEVICE_UNAVAILABLE")):
+            self.assertEqual(guests.FAILED.search(words)[1], name)
+        for words in ("hang.c:9: cuCtxSynchronize(): CUDA_ERROR_NOT_READY (600), not CUDA_ERROR_ILLEGAL_ADDRESS\n", "a.c:1: 3 words are wrong\n"):
+            self.assertIsNone(guests.FAILED.search(words))
 
 
 class Lost(unittest.TestCase):

@@ -15,6 +15,8 @@ ENDS_BY = 300        # seconds for any guest: a busy machine is slow
 # Programs of tests/programs of a second or less that need little memory, and do not count what their vGPU has left.
 PROGRAMS = ("vecadd", "scan", "histogram", "reduce", "memsets", "streams", "callbacks", "graphs", "copies", "pinned", "threads", "printf")
 # With PVGPU_DEBUG the library says why a session is refused.
+# What a call of a program of tests/programs got, in its last words.
+FAILED = re.compile(r": (CUDA_ERROR_\w+)(?: \(\d+\), not CUDA_SUCCESS)?$", re.M)
 NO_REASON = re.compile(r"no session:(?: pvgpud refused:)?(?: workers do not start:?)? *$", re.M)
 KINDS = ("check", "copy", "between", "memset", "kernel", "graph", "memory", "module", "event", "host", "gate")
 
@@ -95,7 +97,7 @@ class Guest:
             if out != self.expected:
                 raise Wrong(f"{self}: printed {out!r} in place of {self.expected!r}")
             return
-        error = re.search(r"error (CUDA_ERROR_\w+)", out) or re.search(r": (CUDA_ERROR_\w+) \(\d+\), not CUDA_SUCCESS", err)
+        error = re.search(r"error (CUDA_ERROR_\w+)", out) or FAILED.search(err)
         if status not in (1, 3) or not error or (status == 1 and out.startswith("ready")):
             raise Wrong(f"{self}: ended with {status}: {out!r} {err!r}; permitted: {self.permits}")
         if vague := NO_REASON.search(err):
