@@ -5,9 +5,9 @@ import vgpu
 import world
 
 WORLD = world.TwoGuests
+LONG = True
 LIMIT = 420
 KINDS = ("pv", "pvh")
-QUICK = {"KINDS": ("pv",)}
 
 
 def check(lab, w, g, other):

@@ -5,11 +5,11 @@ import vgpu
 import world
 
 WORLD = world.TwoGuests
+LONG = True
 LIMIT = 420
 
 
 PAUSED = ("pv", "pvh")
-QUICK = {"PAUSED": ("pvh",)}
 
 
 def run(lab, w):
