@@ -7,8 +7,9 @@ three honest ones of the search, over the local link on the simulated GPU.
   predicted  what the simulator says it gains over the part that its weight promises, in points of the GPU's time
   measured   what it gains, by the simulated GPU's own account, over a span that is chosen beforehand
   charged    the same, by pvgpud's charges. Not judged
-  used       the part of the span in which the GPU was in use. Below 90 % the honest tenants, which always have work,
-             may have lacked a processor; a larger gain may be that or the scheduler's fault: the verdict is "idle"
+  used       the part of the span in which the GPU was in use
+  directly   the same of the same programs on the simulated GPU without pvgpu. Where both are below 90 %, the honest
+             tenants, which always have work, lack processors, and a larger gain is not judged: the verdict is "idle"
   verdict    "right" up to 3 points, or up to the part that a longest kernel of each of its processes is of a span
              that --most-seconds has cut
 The exit status is 0 if no strategy gains more.
@@ -29,6 +30,7 @@ MOST = 3.0           # points
 USED = 0.9           # of the span: honest tenants always have work
 HONEST_DEPTH = 64
 SETTLE_S = 1.0       # after the last one has come
+DIRECT_S = 2.0       # span of the run without pvgpu
 KERNEL_LIMIT_MS = 10000
 RARE = 5             # enum sim_dist_kind
 RARE_PER = 16
@@ -65,37 +67,59 @@ def programs(build, strategy, seed):
                             f"{int(ns / 1000)}:{HONEST_DEPTH}:1:0:0"]
 
 
+def start(clients, build, env, strategy, seed, direct):
+    for name, argv in programs(build, strategy, seed):
+        clients.append((name, subprocess.Popen(argv, env=env.guest_env(name, direct), stdin=subprocess.PIPE, stdout=subprocess.PIPE)))
+    for _, c in clients:
+        if c.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"a program did not start: {' '.join(c.args)}")
+    for _, c in clients:
+        c.stdin.write(b"g")
+        c.stdin.flush()
+
+
+def end(clients):
+    for _, c in clients:
+        c.stdin.close()
+    for _, c in clients:
+        c.wait()
+        c.stdout.close()
+
+
+def spent(sharing, clients, direct, settled, span):
+    """(GPU time counted, charged) of each vGPU in so many seconds."""
+    def look():
+        if not direct:
+            return sharing.look()
+        far = sharing.counted()
+        return {n: (0, sum(far.get(c.pid, 0) for name, c in clients if name == n)) for n, _ in clients}
+    time.sleep(settled)
+    before = look()
+    time.sleep(span)
+    after = look()
+    if any(c.poll() is not None for _, c in clients):
+        raise RuntimeError("a program has ended")
+    return {n: after[n][1] - before[n][1] for n in before}, {n: after[n][0] - before[n][0] for n in before}
+
+
 def play(build, strategy, seed, span):
-    """Points that the strategist gains in so many seconds."""
+    """Points that the strategist gains in so many seconds, and the parts of the time in which the GPU was in use."""
     build = os.path.abspath(build)
     keys = {f"t{i}": f"weight={100 * w},kernel_limit={KERNEL_LIMIT_MS}" for i, w in enumerate(strategy["weights"])}
     config = "[pool default]\ndevice = 0\nmode = exclusive\n" if strategy["exclusive"] else ""
-    clients = []
+    settled = strategy["honest_start_ns"] * 1e-9 + SETTLE_S
+    got = {}
     with Sharing(keys, config, len(keys) + strategy["processes"], "16M", build=build) as sharing:
-        try:
-            for name, argv in programs(build, strategy, seed):
-                clients.append(subprocess.Popen(argv, env=sharing.env.guest_env(name), stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-            for c in clients:
-                if c.stdout.readline() != b"ready\n":
-                    raise RuntimeError(f"a program did not start: {' '.join(c.args)}")
-            for c in clients:
-                c.stdin.write(b"g")
-                c.stdin.flush()
-            time.sleep(strategy["honest_start_ns"] * 1e-9 + SETTLE_S)
-            before = sharing.look()
-            time.sleep(span)
-            after = sharing.look()
-            if any(c.poll() is not None for c in clients):
-                raise RuntimeError("a program has ended")
-        finally:
-            for c in clients:
-                c.stdin.close()
-            for c in clients:
-                c.wait()
-                c.stdout.close()
-    used = {n: after[n][1] - before[n][1] for n in before}
-    charged = {n: after[n][0] - before[n][0] for n in before}
-    return {"used": sum(used.values()) / span / 1e6, "measured": 100 * used["t0"] / sum(used.values()) - strategy["due"],
+        for direct, seconds in ((True, min(span, DIRECT_S)), (False, span)):
+            clients = []
+            try:
+                start(clients, build, sharing.env, strategy, seed, direct)
+                got[direct] = spent(sharing, clients, direct, settled, seconds)
+            finally:
+                end(clients)
+    used, charged = got[False]
+    return {"used": sum(used.values()) / span / 1e6, "directly": sum(got[True][0].values()) / min(span, DIRECT_S) / 1e6,
+            "measured": 100 * used["t0"] / sum(used.values()) - strategy["due"],
             "charged": 100 * charged["t0"] / max(1, sum(charged.values())) - strategy["due"]}
 
 
@@ -106,9 +130,9 @@ def one(build, strategy, seed, most_s):
     row = {"strategy": strategy["text"].split(": ", 1)[1], "due": strategy["due"], "predicted": strategy["gain"], "span": span, "wanted": wanted}
     try:
         row |= play(build, strategy, seed, span)
-        row["verdict"] = "right" if row["measured"] <= allowed else "wrong" if row["used"] >= USED else "idle"
+        row["verdict"] = "right" if row["measured"] <= allowed else "wrong" if max(row["used"], row["directly"]) >= USED else "idle"
     except RuntimeError as e:
-        row |= {"used": None, "measured": None, "charged": None, "verdict": f"wrong: {e}"}
+        row |= {"used": None, "directly": None, "measured": None, "charged": None, "verdict": f"wrong: {e}"}
     return row
 
 
@@ -126,13 +150,13 @@ def main():
     args = ap.parse_args()
     print("strategies: searching with the simulator, a minute at most", file=sys.stderr, flush=True)
     worst = search(args.build, args.seed)[:args.worst]
-    print(f"{'due':>6} {'predicted':>9} {'measured':>9} {'charged':>9} {'used':>5} {'span, s':>7}  verdict  strategy", flush=True)
+    print(f"{'due':>6} {'predicted':>9} {'measured':>9} {'charged':>9} {'used':>5} {'directly':>8} {'span, s':>7}  verdict  strategy", flush=True)
     rows = []
     for n, s in enumerate(worst):
         print(f"[{n + 1}/{len(worst)}] {min(s['duration_ns'] * 1e-9, args.most_seconds):.0f} s", file=sys.stderr, flush=True)
         r = one(args.build, s, args.seed, args.most_seconds)
         rows.append(r)
-        print(f"{r['due']:6.1f} {shown(r['predicted']):>9} {shown(r['measured']):>9} {shown(r['charged']):>9} {r['used'] or 0:5.2f} {r['span']:7.1f}  "
+        print(f"{r['due']:6.1f} {shown(r['predicted']):>9} {shown(r['measured']):>9} {shown(r['charged']):>9} {r['used'] or 0:5.2f} {r['directly'] or 0:8.2f} {r['span']:7.1f}  "
               f"{r['verdict']:7}  {r['strategy']}", flush=True)
     wrong = sum(r["verdict"].startswith("wrong") for r in rows)
     idle = sum(r["verdict"] == "idle" for r in rows)
