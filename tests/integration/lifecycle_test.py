@@ -22,6 +22,17 @@ from pvgpu_env import PvgpuEnv, alive, build_dir, marked_processes, program, wai
 
 SO_PASSRIGHTS = 83  # Linux 6.16
 
+# A worker; the first two that start while {dir}/open is there die together.
+KILLED_TOGETHER = """#!/bin/sh
+if mkdir {dir}/open/1 2>/dev/null; then
+	while [ ! -e {dir}/open/2 ]; do sleep 0.02; done
+	kill -9 $$
+elif mkdir {dir}/open/2 2>/dev/null; then
+	kill -9 $$
+fi
+exec {worker} "$@"
+"""
+
 GUEST_GONE, DRAINED, PROTOCOL, FAILED = range(4)
 MIB = 1 << 20
 
@@ -184,6 +195,25 @@ class Sessions(unittest.TestCase):
                 with raw.Session(env.socket()) as s:
                     s.start()
 
+
+    def test_starting_workers_that_are_killed_at_once_are_replaced(self):
+        """What kills two that start says as much of the GPU as what kills one: openings wait for the next."""
+        env = PvgpuEnv({f"vgpu{i}": "64M" for i in range(2)})
+        path = os.path.join(env.dir, "worker")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(KILLED_TOGETHER.format(dir=env.dir, worker=program("pvgpu-worker", env.build)))
+        os.chmod(path, 0o755)
+        os.chmod(env.dir, 0o755)  # other users than the test's enter it
+        env.settings |= {"worker": path, "spare_workers": 0}
+        with env:
+            self.assertEqual(env.run([os.path.join(env.build, "programs", "vecadd")]).returncode, 0)
+            os.mkdir(os.path.join(env.dir, "open"))
+            os.chmod(os.path.join(env.dir, "open"), 0o777)
+            programs = [env.popen([os.path.join(env.build, "programs", "vecadd")], f"vgpu{i}", stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(2)]
+            for p in programs:
+                out, err = p.communicate(timeout=120)
+                self.assertEqual((p.returncode, err), (0, b""), out)
+            self.assertEqual(env.log().count("did not start: the worker was ended by signal 9"), 2)
 
     def test_a_spare_that_is_silent_is_replaced(self):
         """The session goes to another worker; that of a worker that takes it has more time."""

@@ -152,7 +152,8 @@ struct pool {
 	int driver_version;
 	char model[64]; /* the GPU's name */
 	/* Workers that failed to start. */
-	unsigned int failures; /* in a row */
+	unsigned int failures;  /* in a row, each begun after the one before had failed */
+	uint32_t failed_before; /* number of the first worker after the last of these */
 	ev_timer retry;
 	char failure[128];
 	ev_timer surplus; /* runs while there are more spare workers than wanted */

@@ -209,7 +209,8 @@ static void end_session(struct worker *w)
 /*
  * A worker died before it was ready, or was not ready in time: the next one is started after a time
  * that doubles. Openings go on waiting for one until a second start fails in a row: one slow
- * start on a busy machine refuses no other guest.
+ * start on a busy machine refuses no other guest. Those that were under way at a failure tell
+ * nothing more, since what ended one may have ended all.
  */
 static void start_failed(struct worker *w)
 {
@@ -218,7 +219,10 @@ static void start_failed(struct worker *w)
 
 	for (unsigned int i = 0; i < p->failures && wait < RETRY_MAX_S; i++)
 		wait *= 2;
-	p->failures++;
+	if (!p->failures || w->id >= p->failed_before) {
+		p->failures++;
+		p->failed_before = w->d->next_id;
+	}
 	snprintf(p->failure, sizeof(p->failure), "%s", w->reason);
 	log_error("%s: did not start: %s", worker_name(w), w->reason);
 	ev_timer_stop(w->d->loop, &p->retry);
