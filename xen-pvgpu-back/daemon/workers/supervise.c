@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of workers, from start to death. Messages of a worker are checked. Its death is seen on
- * its pidfd, and its resources are taken back only then. */
+/* The life of workers. Their messages are checked. Death is seen on the pidfd, and resources are
+ * taken back only then. */
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 
 #include <errno.h>
@@ -208,9 +208,8 @@ static void end_session(struct worker *w)
 
 /*
  * A worker died before it was ready, or was not ready in time: the next one is started after a time
- * that doubles. Openings go on waiting for one until a second start fails in a row: one slow
- * start on a busy machine refuses no other guest. Those that were under way at a failure tell
- * nothing more, since what ended one may have ended all.
+ * that doubles. Openings wait on until a second start in a row fails: one slow start on a busy
+ * machine refuses no other guest, nor does what ends all that are under way.
  */
 static void start_failed(struct worker *w)
 {
