@@ -12,6 +12,7 @@
  * INPUT is one of these, with its numbers:
  *     P policy:slice:starve:exclusive   settings of the pool; the first time it is new
  *     Q group:weight:min:max            a new group          q group   it is removed
+ *     R group:weight:min:max            its settings change
  *     V vgpu:class:weight:min:max:fixed:group   a new vGPU (group 0: none); v vgpu: it is removed
  *     S vgpu:class:weight:min:max:fixed its settings change
  *     G gate:vgpu:adopted               a new gate of it     g gate    it is removed
@@ -217,13 +218,16 @@ static void add_vgpu(const uint64_t a[ARGS])
 	ck_assert_ptr_nonnull(v->t);
 }
 
-static void add_group(const uint64_t a[ARGS])
+static void set_group(char what, const uint64_t a[ARGS])
 {
 	const struct sched_share share = {
 		.weight = (uint32_t)a[1], .min_ppm = (uint32_t)a[2], .max_ppm = (uint32_t)a[3]};
 
-	groups[a[0]] = schedule_group_add(s, &share);
+	if (what == 'Q')
+		groups[a[0]] = schedule_group_add(s, &share);
 	ck_assert_ptr_nonnull(groups[a[0]]);
+	if (what == 'R')
+		schedule_group_set(s, groups[a[0]], &share);
 }
 
 static void put_statistics(struct text *out, struct tenant *t)
@@ -297,8 +301,8 @@ static void drive(char what, const uint64_t a[ARGS], struct text *out)
 		fire();
 	else if (what == 'P')
 		set_pool(a);
-	else if (what == 'Q')
-		add_group(a);
+	else if (what == 'Q' || what == 'R')
+		set_group(what, a);
 	else if (what == 'q')
 		schedule_group_remove(s, groups[a[0]]);
 	else if (what == 'A')
