@@ -392,11 +392,22 @@ static const struct load loads[] = {
 	       LOOP(100, 4 * MS, 1, 6 * MS)},
 	 .change = {{2900 * MS, "end 0"}}},
 	{.name = "hangs_exclusive_empty",
-	 .about = "A kernel that does not end in an exclusive pool, with nothing parked behind it.",
+	 .about = "A kernel that does not end in an exclusive pool, with nothing parked behind it; "
+		  "at last it "
+		  "waits for the gate.",
 	 .pool = EXCLUSIVE,
 	 .kinds = 2,
-	 .ns = 1200 * MS,
-	 .v = {{MEDIUM(100), .stream = {HANGS}}, DEEP(100, MS)}},
+	 .ns = 750 * MS,
+	 .v = {{MEDIUM(100), .stream = {HANGS}}, DEEP(100, MS)},
+	 .change = {{600 * MS, "returned 0"}, {700 * MS, "end 0"}}},
+	{.name = "returned_exclusive",
+	 .about = "Work behind a host function that has returned needs the gate, which has just "
+		  "closed.",
+	 .pool = EXCLUSIVE,
+	 .kinds = 2,
+	 .ns = 60 * MS,
+	 .v = {{MEDIUM(100), .stream = {HANGS}}, DEEP(100, MS)},
+	 .change = {{4200 * US, "returned 0"}, {20 * MS, "end 0"}}},
 	/* ---- exclusive pools ---- */
 	{.name = "exclusive_loops",
 	 .about = "Loops in an exclusive pool: no two have work on the GPU.",

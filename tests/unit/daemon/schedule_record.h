@@ -204,7 +204,8 @@ static void record_end(void)
 /* ---- loads ---- */
 
 /* A change at a time of the load: an input as in a table, or "leave N" and "gone N" for a model's
- * gate or all of its vGPU, "away NS" for pvgpud, "end N" for the work of a model that hangs. */
+ * gate or all of its vGPU, "away NS" for pvgpud, "end N" for the work of a model that hangs,
+ * "returned N" for a host function before work in flight of a model: it needs the gate to go on. */
 struct change {
 	uint64_t at;
 	const char *what;
@@ -251,6 +252,9 @@ static void make_change(const char *what)
 	} else if (!strncmp(what, "end ", 4)) {
 		m[n].stream[0].length = m[n].stream[0].left = MS;
 		m[n].stream[0].depth = 0;
+	} else if (!strncmp(what, "returned ", 9)) {
+		m[n].f.says->sleeps = 1;
+		record_ring(&m[n].f);
 	} else {
 		record("%s", what);
 	}
