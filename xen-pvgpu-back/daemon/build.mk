@@ -107,6 +107,10 @@ LDLIBS_schedule_help_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=t
 UNIT += $(B)/unit/schedule_pieces_test
 $(B)/unit/schedule_pieces_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_pieces_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
 LDLIBS_schedule_pieces_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
+# Plays tests/unit/daemon/replay; --record makes those tables.
+UNIT += $(B)/unit/schedule_replay_test
+$(B)/unit/schedule_replay_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_replay_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_replay_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
 UNIT += $(B)/unit/schedule_clock_test
 $(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_clock_test.c $(SCHEDULE_SRCS) \
 	$(call daemon,rules/judge.c rules/overdue.c)) $$(CONTRACT)

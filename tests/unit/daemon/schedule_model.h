@@ -174,10 +174,10 @@ static bool worker(struct model *v)
 			ring(&v->f);
 		return any;
 	}
-	v->f.says->issued = 0;
 	say(v, true);
 	if (parked(v) && !was.sleeps) {
 		v->f.says->sleeps = 1;
+		v->f.says->issued = 0;
 		ring(&v->f);
 		return true;
 	}
@@ -382,7 +382,7 @@ static void model_end(void)
 }
 
 /* The counts of use and waits begin again. */
-static void model_count(void)
+static inline void model_count(void)
 {
 	for (unsigned int i = 0; i < ms_n; i++)
 		m[i].used = m[i].longest = m[i].waits_from = 0;
