@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Two- and three-dimensional copies: checks, then one strided command, or pieces through the arena.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
 #include "cuda/memory/array.h"
 #include "cuda/memory/copy.h"
+#include "cuda/memory/move.h"
+#include "cuda/memory/staging.h"
+#include "cuda/streams/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 /* One operand: addr is the box's first byte, slices are pitch * height apart; or an array, and
  * where in it the box begins. */
