@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies: copy.c, copy3d.c, memset.c. */
+/* Copies: copy.c, copy3d.c, memset.c. See box.h for those of more dimensions. */
 #ifndef PVGPU_CUDA_COPY_H
 #define PVGPU_CUDA_COPY_H
 
