@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cuda/core/client.h"
+#include "pvgpu_stubs.h"
 
 /* NULL: there is no pvgpu libcuda here, or it is of another version; said once on stderr. */
 extern const struct pvgpu_client *client;

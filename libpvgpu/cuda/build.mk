@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The guest's libcuda.so.1.
-PVGPU_CUDA_OBJS := $(call obj,$(sort $(wildcard libpvgpu/cuda/*/*.c libpvgpu/log/*.c)) libpvgpu/image/fatbin.c $(if $(NEXT),tests/protocol/next/guest.c)) \
+PVGPU_CUDA_OBJS := $(call obj,$(sort $(wildcard libpvgpu/cuda/*.c libpvgpu/cuda/*/*.c libpvgpu/log/*.c)) libpvgpu/image/fatbin.c $(if $(NEXT),tests/protocol/next/guest.c)) \
 	$(addprefix $(B)/obj/gen/,pvgpu_stubs.o pvgpu_calls_cuda.o cuda_public.o cuda_refused.o cuda_procaddr.o)
 
 LIBS += $(B)/lib/libcuda.so.1 $(B)/lib/libcuda.so

@@ -59,7 +59,14 @@
 #include <unistd.h>
 
 #include "pvgpu_cublas.h"
+#include "pvgpu_decode.h"
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/gpu/chunks.h"
+#include "xen-pvgpu-back/worker/gpu/gate.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define STEPS_MAX   512
 #define ALLOCS_MAX  64

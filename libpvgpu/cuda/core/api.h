@@ -6,7 +6,15 @@
 #ifndef PVGPU_CUDA_API_H
 #define PVGPU_CUDA_API_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/numbers.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 static inline struct pvgpu_session *api_session(void)
 {

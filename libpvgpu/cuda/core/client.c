@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "cuda/core/client.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/numbers.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+
+#include "link/session.h"
 
 static struct pvgpu_session *client_session(void)
 {

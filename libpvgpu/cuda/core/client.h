@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table by which pvgpu's other libraries in the guest (libcublas.so.12) use its libcuda: a function
- * returns it. Both are built from one tree; `size` says whether they were.
+ * The table by which pvgpu's other libraries in the guest (libcublas.so.12) use its libcuda: a
+ * function returns it. Both are built from one tree; `size` says whether they were.
  */
 #ifndef PVGPU_CUDA_CLIENT_H
 #define PVGPU_CUDA_CLIENT_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/numbers.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+
+#include "link/session.h"
 
 #define PVGPU_CLIENT_SYMBOL "pvgpuClient"
 

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts: their life and their objects. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
 #include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
 
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 /* Results after which a context answers nothing else. */
 static bool is_sticky(int r)

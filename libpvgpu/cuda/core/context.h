@@ -1,11 +1,119 @@
 /* SPDX-License-Identifier: MIT */
-/* Contexts: interfaces between context.c, current.c and primary.c. */
-#ifndef PVGPU_CUDA_CONTEXT_H
-#define PVGPU_CUDA_CONTEXT_H
+/*
+ * Contexts, and how calls enter one: context.c, current.c, settings.c. Functions that
+ * return int return a CUresult, as in all of libcuda's headers.
+ *
+ * Lock order: device.lock, then library_lock, then ctx.lock, then module.lock, then the handle
+ * tables, then everything in memory_map.c, staging.c and hostfunc.c (leaves).
+ */
+#ifndef PVGPU_CUDA_CORE_CONTEXT_H
+#define PVGPU_CUDA_CORE_CONTEXT_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/thread.h"
 
-/* context.c */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "link/session.h"
+
+enum { CTX_LIMITS = 8 };
+
+/* Settings that the worker has set or reported: it is asked for them once. */
+struct ctx_settings {
+	struct {
+		bool known, set;       /* value; asked */
+		uint64_t value, asked; /* as it is; as it was set last */
+	} limit[CTX_LIMITS];
+	struct {
+		bool known, set;
+		CUfunc_cache value, asked;
+	} cache;
+};
+
+struct ctx {
+	struct object o;
+	_Atomic int state; /* 0: usable; else the result of every call in it */
+	int device;
+	bool primary;
+	_Atomic unsigned int flags;
+	unsigned int attached; /* uses counted by cuCtxAttach() */
+	uint64_t id;
+	unsigned int api_version;
+	int priority_least, priority_greatest;
+	_Atomic uint64_t waited; /* number of the last call that waited for all its work */
+	pthread_mutex_t lock;
+	struct object *objects;       /* those that live in it; under lock */
+	struct ctx_settings settings; /* under lock */
+};
+
+static inline bool ctx_ref_live(const struct ctx_ref *r)
+{
+	return atomic_load_explicit(&r->ctx->o.generation, memory_order_relaxed) == r->generation;
+}
+
+static inline CUcontext ctx_handle(const struct ctx *c)
+{
+	return object_handle(&c->o);
+}
+
+static inline struct ctx *ctx_find(CUcontext h)
+{
+	return object_find(PVGPU_H_CTX, h);
+}
+
+/* May this thread call CUDA? 0, or the call's result. */
+static inline int guest_enter(void)
+{
+	struct pvgpu_session *s = atomic_load_explicit(&guest.session, memory_order_acquire);
+
+	if (unlikely(!s))
+		return guest_absent();
+	if (unlikely(self.in_callback))
+		return CUDA_ERROR_NOT_PERMITTED;
+	return pvgpu_session_status(s);
+}
+
+/* guest_enter(), and the thread's current context, usable. */
+static inline int ctx_enter(struct ctx **out)
+{
+	const int r = guest_enter();
+	struct ctx *c = self.current.ctx;
+
+	if (unlikely(r))
+		return r;
+	if (unlikely(!c))
+		return CUDA_ERROR_INVALID_CONTEXT;
+	if (unlikely(!ctx_ref_live(&self.current)))
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	*out = c;
+	return atomic_load_explicit(&c->state, memory_order_relaxed);
+}
+
+/* For a call that finds its context by an address: one that is current must be usable, but none
+ * need be. */
+static inline int ctx_enter_any(void)
+{
+	struct ctx *c;
+
+	return self.current.ctx ? ctx_enter(&c) : guest_enter();
+}
+
+/* Wait for all work of all contexts. */
+void ctx_synchronize_all(void);
+/* How calls wait for the context's work, by the flags that it was made with or given since. */
+enum pvgpu_patience ctx_patience(const struct ctx *c);
+/* The worker has made it anew. */
+void ctx_settings_forget(struct ctx *c);
+/* Keep a sticky result for the context; returns r. */
+int ctx_result(struct ctx *c, int r);
+/* A context was destroyed or reset: forget everything in it. */
+void ctx_forget_objects(struct ctx *c);
+
 bool ctx_flags_valid(unsigned int flags);
 unsigned int ctx_flags_wire(unsigned int flags);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The current context of each thread, and queries of contexts. */
-#include "cuda/core/guest.h"
 #include "cuda/core/context.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/thread.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { STACK_MAX = 4096 };

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices: queries are answered from a snapshot of each, taken when the session opens. */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/public.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 static struct device *devices;
 static int device_count;

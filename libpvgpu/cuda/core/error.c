@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names and descriptions of results. They need neither cuInit() nor a session. */
-#include "cuda/core/guest.h"
+#include "cuda/core/public.h"
 
 #include <pvgpu_cuda_text.h>
 

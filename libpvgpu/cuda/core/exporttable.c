@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cuGetExportTable(): NVIDIA's private tables are not implemented. NVIDIA's CUDA runtime, static or
- * shared, asks for one to make sure that the driver is NVIDIA's; a hint on stderr names the way out.
+ * shared, asks for one to make sure that the driver is NVIDIA's; a hint on stderr names the way
+ * out.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/public.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 PUBLIC CUresult cuGetExportTable(const void **table, const CUuuid *id)

@@ -4,7 +4,12 @@
  * parent had called cuInit(), every CUDA call of the child returns CUDA_ERROR_NOT_INITIALIZED. When
  * not, the child may use CUDA like any process.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/init.h"
+#include "cuda/core/thread.h"
+
+#include <pthread.h>
+
+#include "link/session.h"
 
 /* Not freed: other threads of the parent may have been changing it at the fork. Referenced here, so
  * that a leak checker does not report it. */

@@ -1,22 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables behind the application's handles. */
-#include "cuda/core/guest.h"
+/* Objects and their handles. The tables themselves are in cuda/objects.c. */
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE(type, object)                                                                        \
-	[type] = {.size = sizeof(struct object), .lock = PTHREAD_MUTEX_INITIALIZER}
-
-struct object_table object_tables[OBJECT_TYPES] = {
-	TABLE(PVGPU_H_CTX, ctx),           TABLE(PVGPU_H_MODULE, module),
-	TABLE(PVGPU_H_STREAM, stream),     TABLE(PVGPU_H_EVENT, event),
-	TABLE(PVGPU_H_FUNCTION, function), TABLE(PVGPU_H_LIBRARY, library),
-	TABLE(PVGPU_H_KERNEL, function),   TABLE(PVGPU_H_LINK, link),
-	TABLE(PVGPU_H_GRAPH, graph),       TABLE(PVGPU_H_GRAPH_EXEC, graph_exec),
-	TABLE(PVGPU_H_ARRAY, array),       TABLE(PVGPU_H_TEXTURE, texture),
-	TABLE(PVGPU_H_PHYSICAL, physical), TABLE(PVGPU_H_RESERVATION, reservation),
-};
+#include "link/session.h"
+#include "pvgpu_wire.h"
 
 /* Under t->lock: a free slot, made when there is none. */
 static struct object *slot_take(struct object_table *t)

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* cuInit(): the process's session, opened at its first use. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/thread.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "link/cancel.h"
+#include "link/session.h"
 
 enum { API_VERSION = CUDA_VERSION, DEVICES_MAX = 256 }; /* as many as device_snapshot can name */
 

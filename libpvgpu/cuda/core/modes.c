@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Profiler, module loading mode: answered by the guest itself. */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/public.h"
 
 #include <cudaProfiler.h>
 #include <stdlib.h>

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Device printf and assert text: pulled from the worker and written to this process's streams. */
-#include "cuda/core/guest.h"
+#include "cuda/core/init.h"
+#include "cuda/core/thread.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "link/cancel.h"
+#include "pvgpu_stubs.h"
 
 void output_pull(void *arg)
 {

@@ -4,8 +4,18 @@
  * session, so that every retain returns the same handle. It is usable from a retain to the last
  * release or to a reset. A reset takes no retain back: each is still to be released.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
 #include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 /* Under d->lock. */
 static int activate(struct device *d, int ordinal)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* cuGetProcAddress(): the revision of a call that a program built for some CUDA version expects. */
-#include "cuda/core/guest.h"
-#include "cuda_procaddr.h"
+#include "cuda/core/public.h"
 
 #include <string.h>
+
+#include "cuda_procaddr.h"
 
 static int find(const char *name, void **fn, int version, cuuint64_t flags,
 		CUdriverProcAddressQueryResult *status)

@@ -3,10 +3,15 @@
  * A context's limits and cache configuration. The worker's answers are remembered, and a setting
  * that is set already is not sent again.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
 #include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
 
+#include <pthread.h>
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 void ctx_settings_forget(struct ctx *c)
 {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The library's data of each thread. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/thread.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 _Thread_local struct thread self;

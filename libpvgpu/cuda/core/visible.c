@@ -4,7 +4,7 @@
  * and in which order, by number or by the beginning of an identifier ("GPU-1a2b3c"). Devices after
  * an entry that names none are not seen, so "" and "-1" hide all.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/device.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Launch attributes of kernels' nodes, and nodes that an instance leaves out. */
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 
 #include <pvgpu_cuda_launch.h>
 #include <string.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 PUBLIC CUresult cuGraphKernelNodeGetAttribute(CUgraphNode node, CUkernelNodeAttrID attr,
 					      CUkernelNodeAttrValue *value)

@@ -4,9 +4,22 @@
  * threads and their modes are known: who may end a capture, which calls are not allowed meanwhile,
  * what makes a capture invalid.
  */
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/core/thread.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/streams/event.h"
+#include "cuda/streams/stream.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "pvgpu_stubs.h"
 
 enum { CAPTURES_MAX = 64 };
 

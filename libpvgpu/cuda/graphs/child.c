@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Graphs inside of graphs. Such a graph is its node's: the handle lives as long as the node. */
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+#include "pvgpu_stubs.h"
 
 void children_drop(struct graph *g, uint32_t number)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A graph as a text of Graphviz, written of what the getters say. */
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 
 #include <stdio.h>

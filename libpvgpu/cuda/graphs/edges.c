@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The shape of a graph: its nodes and edges, as the worker lists them. */
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 enum { PAGE = 2048 };
 

@@ -5,9 +5,20 @@
  * not know: so a launch waits for the events of its waits before the graph, and records the others
  * behind it.
  */
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/streams/event.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "pvgpu_stubs.h"
 
 enum { NO_NODE = UINT32_MAX }; /* it is of a child graph, whose nodes cannot be named */
 

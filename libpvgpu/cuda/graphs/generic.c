@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Nodes by one structure for all kinds: each goes to the call of its kind. */
+#include "cuda/core/context.h"
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
+
+#include "pvgpu_wire.h"
 
 _Static_assert(sizeof(CUgraphNodeParams) == 256, "the size of a node's parameters");
 

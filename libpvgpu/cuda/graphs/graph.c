@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Graphs: their life, handles of their nodes, and what can be launched of them. */
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
 #include "cuda/graphs/graph.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 enum { NODE_MARK = 0x4e };
 

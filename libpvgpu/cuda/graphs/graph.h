@@ -6,7 +6,20 @@
 #ifndef PVGPU_CUDA_GRAPH_H
 #define PVGPU_CUDA_GRAPH_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pvgpu_wire.h"
+
+struct ctx;
+struct event_node;
+struct mem_node;
+struct target;
 
 /* Parameters of a kernel's node, as they were given out. */
 struct node_cache {
@@ -20,6 +33,30 @@ struct held {
 	struct held *next;
 	struct user_object *object;
 	unsigned int count;
+};
+
+struct graph {
+	struct object o;
+	uint32_t hosts; /* host functions that a launch calls */
+	pthread_mutex_t lock;
+	struct node_cache *cache; /* by node: what getters gave out; under lock */
+	uint32_t cached;
+	struct held *held;         /* user objects; under lock */
+	struct mem_node *memory;   /* memory nodes; under lock */
+	struct event_node *events; /* nodes of events; under lock */
+	/* It is the one inside of a node of this graph; NULL: it stands by itself. */
+	struct graph *parent;
+	uint32_t in_node;
+	struct graph *children, *sibling; /* those inside that were asked for; under lock */
+};
+
+struct graph_exec {
+	struct object o;
+	uint32_t hosts;
+	uint64_t flags;
+	struct held *held;
+	bool memory; /* it has memory nodes */
+	struct event_node *events;
 };
 
 struct graph *graph_find(CUgraph h);

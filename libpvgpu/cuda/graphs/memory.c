@@ -5,10 +5,22 @@
  * changes and a launch names no memory. At the far end the node is an empty one, which keeps the
  * order.
  */
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/pool.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 struct mem_node {
 	struct mem_node *next;

@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Nodes: adding them, changing them, in a graph and in what was instantiated from it. */
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
+#include "cuda/kernels/function.h"
+#include "cuda/kernels/launch.h"
+#include "cuda/memory/copy.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/streams/hostfunc.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 /* A node as it travels. */
 struct wire_node {

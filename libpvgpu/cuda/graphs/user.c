@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* User objects: counted in the guest; the last reference calls the application's function. */
+#include "cuda/core/context.h"
+#include "cuda/core/public.h"
 #include "cuda/graphs/graph.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { NO_DESTRUCTOR_SYNC = 1, MOVE = 1 }; /* CU_USER_OBJECT_..., CU_GRAPH_USER_OBJECT_MOVE */

@@ -4,7 +4,10 @@
  * request makes a handle in the worker that lasts as long as the owner, so each function is
  * requested once and remembered.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/found.h"
+#include "cuda/kernels/function.h"
 
 #include <stdlib.h>
 #include <string.h>

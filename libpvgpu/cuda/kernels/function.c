@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Attributes of functions and kernels. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/function.h"
+#include "cuda/kernels/library.h"
+#include "cuda/kernels/module.h"
+#include "cuda/kernels/occupancy.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 int function_fill(struct function *f, const struct function_info *info, const char *name)
 {

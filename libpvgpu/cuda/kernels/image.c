@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Images of modules and libraries: found, measured, and copied to the arena. */
-#include "cuda/core/guest.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/image.h"
+#include "cuda/memory/staging.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +13,8 @@
 
 #include "image/fatbin.h"
 #include "link/cancel.h"
+#include "link/session.h"
+#include "pvgpu_wire.h"
 
 static int image_alloc(uint64_t size, struct image *out)
 {

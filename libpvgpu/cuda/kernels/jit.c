@@ -3,7 +3,11 @@
  * Options of a load. Values are an array of void *: a number is stored in the pointer itself, and
  * results are written there. Buffers stay in the guest; only numbers are sent to the worker.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/device.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/jit.h"
+
+#include "pvgpu_wire.h"
 
 static uint32_t as_number(void *const *value)
 {

@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Kernels: functions of libraries, in no context yet. */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/function.h"
+#include "cuda/kernels/library.h"
+
+#include <pthread.h>
+
+#include "pvgpu_stubs.h"
 
 static int enter(CUkernel h, struct function **k)
 {

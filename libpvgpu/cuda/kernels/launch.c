@@ -4,10 +4,20 @@
  * limits of device and function. Parameters are packed in the function's layout. This path makes no
  * system call and allocates nothing.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/kernels/function.h"
+#include "cuda/kernels/launch.h"
+#include "cuda/kernels/occupancy.h"
+#include "cuda/memory/memory_map.h"
 
 #include <pvgpu_cuda_launch.h>
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 struct request {
 	unsigned int grid[3], block[3];

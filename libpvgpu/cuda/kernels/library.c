@@ -1,6 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* Libraries: modules that belong to no context, and their kernels. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/thread.h"
+#include "cuda/kernels/found.h"
+#include "cuda/kernels/function.h"
+#include "cuda/kernels/image.h"
+#include "cuda/kernels/jit.h"
+#include "cuda/kernels/library.h"
+#include "cuda/kernels/link.h"
+#include "cuda/kernels/module.h"
+#include "cuda/memory/memory_map.h"
+
+#include <pthread.h>
+
+#include "pvgpu_stubs.h"
 
 pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
 

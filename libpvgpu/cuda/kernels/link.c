@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Links: inputs go to the worker one by one, and the image that they become comes back. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/image.h"
+#include "cuda/kernels/jit.h"
+#include "cuda/kernels/link.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image/fatbin.h"
+#include "pvgpu_stubs.h"
 
 /* The link, in a usable context. */
 static int enter(CUlinkState h, struct link **l)

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Occupancy: the worker knows how many blocks fit; the search for the best size is made here. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/kernels/function.h"
+#include "cuda/kernels/launch.h"
+#include "cuda/kernels/occupancy.h"
 
 #include <pvgpu_cuda_launch.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 enum { BLOCKS_MAX = 4096 }; /* per multiprocessor: beyond any real one, and no product overflows */
 

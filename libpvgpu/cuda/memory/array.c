@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays: the worker has them, descriptions are answered here. */
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
 #include "cuda/memory/array.h"
 
+#include <stdatomic.h>
+
 #include "pvgpu_cuda_array.h"
+#include "pvgpu_stubs.h"
 
 /* Flags that the worker knows, and those that are refused: cube maps and the like. */
 #define FLAGS_KNOWN                                                                                \

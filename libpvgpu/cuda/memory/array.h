@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* Arrays: interfaces between array.c, copy3d.c and texture.c. */
+/* Arrays, and texture and surface objects over them: array.c, texture.c. */
 #ifndef PVGPU_CUDA_ARRAY_PARTS_H
 #define PVGPU_CUDA_ARRAY_PARTS_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct array {
+	struct object o;
+	CUDA_ARRAY3D_DESCRIPTOR desc;
+	uint64_t texel_bytes, row_bytes, rows, slices; /* slices: or layers; at least 1 */
+};
+/* A CUtexObject or a CUsurfObject: the application holds the driver's number. */
+struct texture {
+	struct object o;
+	uint64_t number;
+	bool is_surface;
+	struct texture *next; /* of all; under a lock of texture.c */
+	CUDA_RESOURCE_DESC resource;
+	CUDA_TEXTURE_DESC desc;
+};
 
 /* The array of a handle, in a usable context. */
 int array_enter(CUarray h, const struct array **out);

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear copies. */
-#include "cuda/core/guest.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
 #include "cuda/memory/copy.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/move.h"
+#include "cuda/memory/staging.h"
+#include "cuda/streams/stream.h"
 
 #include <string.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 static bool in_device_window(uint64_t addr)
 {

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies: interfaces between copy.c, copy3d.c and memset.c. */
+/* Copies: copy.c, copy3d.c, memset.c. See box.h for those of more dimensions. */
 #ifndef PVGPU_CUDA_COPY_H
 #define PVGPU_CUDA_COPY_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/public.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ctx;
+struct pvgpu_graph_node;
+struct target;
 
 /* The kind of memory of a copy's operand. */
 enum side {
@@ -33,5 +40,8 @@ struct copy {
 
 /* A linear copy of at least one byte whose sides are known. */
 int copy_between(const struct target *t, const struct copy *c);
+
+/* copy3d.c: a copy, checked, as a node of a graph. */
+int copy_node(struct ctx *c, const CUDA_MEMCPY3D *copy, struct pvgpu_graph_node *n);
 
 #endif

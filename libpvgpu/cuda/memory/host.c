@@ -5,10 +5,21 @@
  * does not fit is ordinary memory that counts as pinned. Copies from and to it, and to memory that
  * the application registers, are staged, in stream order; kernels cannot reach it.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/memory/managed.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/move.h"
+#include "cuda/memory/staging.h"
 
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "link/session.h"
 
 enum {
 	ALLOC_FLAGS = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |

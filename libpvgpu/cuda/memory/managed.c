@@ -4,11 +4,21 @@
  * both may use at any time: nothing is moved. So prefetches and advice change nothing but what
  * queries of them answer; that is kept here, in parts of allocations.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/memory/managed.h"
+#include "cuda/memory/memory_map.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "link/pages.h"
+#include "link/session.h"
 
 enum {
 	NODES_MAX = 1024, /* nodes of host memory that may be named: what Linux has at most */

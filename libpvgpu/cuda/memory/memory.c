@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Device memory. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/memory/managed.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/pool.h"
+
+#include <stdatomic.h>
+
+#include "pvgpu_stubs.h"
 
 /* Rows of a pitched allocation begin at multiples of this, on every device of the last ten years.
  */

@@ -5,9 +5,18 @@
  * variable's address is chosen by the worker's driver and may equal any address of this process. A
  * third has reserved addresses, in which mappings of the first lie.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/pool.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "link/session.h"
+#include "pvgpu_wire.h"
 
 struct node {
 	struct range r;

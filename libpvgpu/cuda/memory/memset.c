@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Fills. */
-#include "cuda/core/guest.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
 #include "cuda/memory/copy.h"
+#include "cuda/streams/stream.h"
 
 #include <string.h>
+
+#include "pvgpu_stubs.h"
 
 struct fill {
 	uint64_t dst, pitch; /* bytes */

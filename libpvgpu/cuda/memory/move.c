@@ -11,13 +11,21 @@
  * Copies of one stream take their turns one after another, so they share a word and a buffer: any
  * number of them may be pending. A stream with such copies is a lane.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/memory/move.h"
+#include "cuda/memory/staging.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "link/cancel.h"
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 enum {
 	WORD_STEP = 64, /* words do not share cache lines */

@@ -3,7 +3,8 @@
  * Numbers of generated calls (docs/calls.md): a few travel inside the record, many through a piece
  * of the arena, which is free again when the worker has copied them.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/numbers.h"
+#include "cuda/memory/staging.h"
 
 #include <string.h>
 

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Queries of addresses. */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/public.h"
+#include "cuda/memory/managed.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/pool.h"
 
 #include <string.h>
 

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The blocks of a pool. */
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
 #include "cuda/memory/pool.h"
+#include "cuda/streams/done.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+#include "pvgpu_stubs.h"
 
 pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
 

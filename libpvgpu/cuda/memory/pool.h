@@ -10,7 +10,15 @@
 #ifndef PVGPU_CUDA_POOL_H
 #define PVGPU_CUDA_POOL_H
 
-#include "cuda/core/guest.h"
+#include "cuda/core/public.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pvgpu_wire.h"
+
+struct ctx;
 
 enum {
 	POOL_UNIT = PVGPU_ALLOC_UNIT, /* sizes of blocks */
@@ -73,5 +81,14 @@ struct pool *pool_find(CUmemoryPool h);
 struct pool *pool_current(int device);
 void pool_collect(struct pool *p);
 CUmemoryPool pool_handle(const struct pool *p);
+
+CUmemoryPool pool_of_block(const struct block *b);
+
+/* pool_alloc.c */
+/* The block's use has ended: cuMemFree(). */
+void pool_free(struct block *b);
+/* Give back what pools keep unused. False: nothing. */
+bool pool_reclaim(void);
+void pool_forget_ctx(struct ctx *c);
 
 #endif

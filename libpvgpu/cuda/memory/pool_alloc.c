@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Stream-ordered allocation. */
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/memory/memory_map.h"
 #include "cuda/memory/pool.h"
+#include "cuda/streams/done.h"
+#include "cuda/streams/stream.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 _Atomic bool pool_excess;
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools: their life, handles and attributes. */
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/public.h"
 #include "cuda/memory/pool.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,12 +3,19 @@
  * Pageable copies: the guest copies one piece while the worker copies another. Pieces are small
  * enough to stay in the cache between the two copies, and large enough that wake-ups cost little.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/memory/staging.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "link/cancel.h"
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 enum {
 	PIECE_MIN = 256 * 1024, /* below it a wake-up costs more than overlapping saves */

@@ -3,9 +3,19 @@
  * Texture and surface objects. Their numbers are the driver's, since kernels take them, so objects
  * are looked up in a list of their own: by number, and of two contexts' by the one that is current.
  */
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/thread.h"
 #include "cuda/memory/array.h"
+#include "cuda/memory/memory_map.h"
+
+#include <pthread.h>
 
 #include "pvgpu_cuda_array.h"
+#include "pvgpu_stubs.h"
 
 enum { BUCKETS = 256 };
 

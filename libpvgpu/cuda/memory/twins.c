@@ -4,7 +4,7 @@
  * _v2; cuda.h renames calls, but programs that look symbols up by name often leave the suffix out
  * and mean the newest. Their prototypes in use are those of _v2: each does what that does.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/public.h"
 
 #define TWIN(name, params, args)                                                                   \
 	PUBLIC CUresult name params;                                                               \

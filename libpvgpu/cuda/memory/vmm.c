@@ -4,7 +4,18 @@
  * of the one to the other. None of them belongs to a context. The worker has them, too; what is
  * known here is answered here.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/context.h"
+#include "cuda/core/device.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/memory/memory_map.h"
+#include "cuda/memory/pool.h"
+#include "cuda/memory/vmm.h"
+
+#include <pthread.h>
+
+#include "pvgpu_stubs.h"
 
 /* Of all counts. No call to the worker is made under it. */
 static pthread_mutex_t vmm_lock = PTHREAD_MUTEX_INITIALIZER;

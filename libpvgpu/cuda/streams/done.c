@@ -4,7 +4,16 @@
  * a command in it. The slot goes to another stream when its stream is destroyed: places of earlier
  * streams are told by their numbers.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/target.h"
+#include "cuda/streams/done.h"
+#include "cuda/streams/stream.h"
+
+#include <stdatomic.h>
+
+#include "link/session.h"
 
 enum { SLOT_SHIFT = 48 };
 #define NUMBER_MASK (((uint64_t)1 << SLOT_SHIFT) - 1)

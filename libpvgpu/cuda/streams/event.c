@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Events. */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/streams/done.h"
+#include "cuda/streams/event.h"
+
+#include <stdatomic.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 enum { EVENT_FLAGS = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING };
 
@@ -125,8 +138,8 @@ PUBLIC CUresult cuEventQuery(CUevent event)
 		return CUDA_SUCCESS;
 	if (done_known(atomic_load(&e->place)))
 		return completed(e, records, 0);
-	/* That it still runs is asked each time: the program may have learnt of its end by something
-	 * else, a wait or a word in memory, before the ring page says so. */
+	/* That it still runs is asked each time: the program may have learnt of its end by
+	 * something else, a wait or a word in memory, before the ring page says so. */
 	return completed(e, records, pvgpu_do_event_query(session(), e->o.wire));
 }
 

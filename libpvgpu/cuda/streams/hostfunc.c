@@ -3,9 +3,19 @@
  * Host functions: the worker calls one when its turn in its stream has come. It runs here, on the
  * session's own thread, and may not call CUDA.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/core/thread.h"
+#include "cuda/streams/hostfunc.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+#include "pvgpu_stubs.h"
 
 struct hostfunc {
 	CUhostFn fn;               /* of cuLaunchHostFunc() */

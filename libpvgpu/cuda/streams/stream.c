@@ -4,9 +4,23 @@
  * protocol. For the per-thread one each thread has a blocking stream of its own in each context
  * that it uses; the worker's per-thread stream would be that of the worker's threads.
  */
-#include "cuda/core/guest.h"
+#include "cuda/core/above.h"
+#include "cuda/core/capture.h"
+#include "cuda/core/context.h"
+#include "cuda/core/init.h"
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+#include "cuda/core/target.h"
+#include "cuda/core/thread.h"
+#include "cuda/streams/done.h"
+#include "cuda/streams/event.h"
+#include "cuda/streams/stream.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "link/session.h"
+#include "pvgpu_stubs.h"
 
 enum { THREAD_STREAMS_MAX = 1024 };
 
@@ -60,7 +74,8 @@ static struct thread_stream *thread_stream_room(void)
 	return &self.stream[self.streams++];
 }
 
-int stream_of_thread(struct ctx *c, struct stream **out)
+/* The calling thread's own stream in c, made at its first use. */
+static int stream_of_thread(struct ctx *c, struct stream **out)
 {
 	struct thread_stream *t;
 	struct stream *s;

@@ -14,6 +14,8 @@ FAR_HEAD = """#ifndef PVGPU_FAR_CALLS_H
 
 #include <cuda.h>
 """
+PARTS = ["#include \"xen-pvgpu-back/worker/%s.h\"" % part for part in (
+    "far", "gpu/calls", "gpu/context", "gpu/estimate", "gpu/objects", "gpu/side", "gpu/state", "gpu/stream", "worker")]
 
 
 def forwarded(api, library):
@@ -304,7 +306,7 @@ def drop_body(api, call):
 
 
 def handlers_c(api):
-    lines = [BANNER, "#include <stdlib.h>", "#include <string.h>", "", "#include \"xen-pvgpu-back/worker/gpu/calls.h\""]
+    lines = [BANNER, "#include <stdlib.h>", "#include <string.h>", "", "#include \"pvgpu_decode.h\"", *PARTS]
     lines += ["#include \"pvgpu_valid_%s.h\"" % lib.name for lib in api.libraries.values() if forwarded(api, lib)]
     lines.append("")
     for lib in api.libraries.values():

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "tests/unit/worker/gate_side.h"
+#include "xen-pvgpu-back/contract/gate.h"
 
 #define MS 1000000ull
 

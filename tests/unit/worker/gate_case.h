@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "tests/unit/worker/gate_side.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 static struct worker *w;
 static struct gate_side side;

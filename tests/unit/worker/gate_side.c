@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/gate_side.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 static void *page_of(int *fd)
 {

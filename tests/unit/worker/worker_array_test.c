@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define MIB        (1ull << 20)
 #define ARRAY(i)   PVGPU_HANDLE(PVGPU_H_ARRAY, 0, 0, i)

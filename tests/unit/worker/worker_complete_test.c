@@ -4,6 +4,12 @@
 #include <sched.h>
 
 #include "tests/unit/worker/gate_case.h"
+#include "xen-pvgpu-back/worker/gpu/complete.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define EVENT PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, 1)
 

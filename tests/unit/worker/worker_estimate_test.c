@@ -9,6 +9,10 @@
 #include <string.h>
 
 #include "tests/unit/worker/clock_case.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/gpu/estimate.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static atomic_uint elapsed, records; /* calls */
 static _Atomic(const char *) failing;

@@ -7,6 +7,10 @@
 
 #include "tests/unit/worker/gate_case.h"
 #include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/worker/gpu/evict.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static atomic_uint clears;
 

@@ -8,7 +8,14 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "pvgpu_decode.h"
 #include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/worker/gpu/context.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* Not libcheck's: fuzzers use this, too. */
 #define FAKE_CHECK(cond)                                                                           \

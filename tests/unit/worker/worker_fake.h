@@ -7,8 +7,15 @@
 #ifndef PVGPU_TEST_WORKER_FAKE_H
 #define PVGPU_TEST_WORKER_FAKE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "pvgpu_wire.h"
-#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "ring/ring.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define FAKE_SENT    65536u /* records that are kept */
 #define FAKE_STREAMS 256u

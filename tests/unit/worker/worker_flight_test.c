@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The work in flight: the time to drain, what may be added to it, and what pvgpud is told of it. */
 #include "tests/unit/worker/clock_case.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* Kernels by their shape. */
 #define LONG    2u /* 300 ms */

@@ -8,6 +8,7 @@
 
 #include "tests/unit/worker/gate_case.h"
 #include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
 
 /* ---- pvgpud ends, and restarts ---- */
 

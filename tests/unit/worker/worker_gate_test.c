@@ -7,6 +7,9 @@
 
 #include "tests/unit/worker/gate_case.h"
 #include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The report's word is 1. */
 static bool word_is_set(struct worker *v, void *word)

@@ -9,7 +9,11 @@
 
 #include "tests/unit/worker/gate_side.h"
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/contract/gate.h"
 #include "xen-pvgpu-back/worker/gpu/graph.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/gpu/stream.h"
 
 #define STREAM   PVGPU_HANDLE(PVGPU_H_STREAM, 0, 1, 1)
 #define GRAPH(n) PVGPU_HANDLE(PVGPU_H_GRAPH, 0, 1, n)

@@ -7,6 +7,12 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/complete.h"
+#include "xen-pvgpu-back/worker/gpu/memory.h"
+#include "xen-pvgpu-back/worker/gpu/park.h"
+#include "xen-pvgpu-back/worker/gpu/staging.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define MODULE    PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 1)
 #define FUNCTION  PVGPU_HANDLE(PVGPU_H_FUNCTION, 0, 1, 1)

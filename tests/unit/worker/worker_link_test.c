@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define PAGE    (2ull << 20)
 #define LINK(i) PVGPU_HANDLE(PVGPU_H_LINK, 0, 0, i)

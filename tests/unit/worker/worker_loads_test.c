@@ -6,6 +6,7 @@
 
 #include "pvgpu_cublas.h"
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define PAGE      (2ull << 20)
 #define SECOND    PVGPU_HANDLE(PVGPU_H_CTX, 0, 0, 1)

@@ -7,6 +7,12 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/chunks.h"
+#include "xen-pvgpu-back/worker/gpu/context.h"
+#include "xen-pvgpu-back/worker/gpu/memory.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 START_TEST(classes_cover_sizes)
 {

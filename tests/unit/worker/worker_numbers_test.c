@@ -7,6 +7,7 @@
 
 #include "pvgpu_cublas.h"
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define HANDLE PVGPU_HANDLE(PVGPU_H_CUBLAS, 0, 0, 1)
 #define MANY   1000u

@@ -6,6 +6,10 @@
 
 #include "tests/unit/worker/worker_fake.h"
 #include "tests/unit/worker/worker_fake_far.h"
+#include "xen-pvgpu-back/worker/gpu/memory.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define STREAM(gen, index) PVGPU_HANDLE(PVGPU_H_STREAM, 0, gen, index)
 #define EVENT(gen, index)  PVGPU_HANDLE(PVGPU_H_EVENT, 0, gen, index)

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static int sync_ctx(struct worker *w, uint32_t seq)
 {

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "tests/unit/worker/gate_case.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define EVENT(i) PVGPU_HANDLE(PVGPU_H_EVENT, 0, 1, i)
 

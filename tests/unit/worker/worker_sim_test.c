@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/gpu.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define MODULE   PVGPU_HANDLE(PVGPU_H_MODULE, 0, 1, 1)
 #define FUNCTION PVGPU_HANDLE(PVGPU_H_FUNCTION, 0, 1, 1)

@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "tests/unit/worker/worker_fake.h"
+#include "xen-pvgpu-back/worker/gpu/context.h"
+#include "xen-pvgpu-back/worker/gpu/memory.h"
+#include "xen-pvgpu-back/worker/gpu/objects.h"
+#include "xen-pvgpu-back/worker/gpu/state.h"
 
 #define MIB         (1ull << 20)
 #define PAGE        (2 * MIB)

@@ -4,9 +4,18 @@
  * the side lane and waits there for frees that are under way before it says that there is no
  * memory.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "alloc.h"
+#include "context.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct alloc_job {
 	struct mem_wait wait;

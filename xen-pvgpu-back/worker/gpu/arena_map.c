@@ -9,11 +9,23 @@
  * behind loads.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
+#include "arena_map.h"
+#include "chunks.h"
+#include "complete.h"
+#include "context.h"
+#include "gpu.h"
+#include "objects.h"
+#include "pvgpu_wire.h"
 #include "ring/poll.h"
-
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The chunk is registered through c, or the far end has refused. c is current. */
 static bool enrol(struct gpu *g, struct ctx *c, uint64_t addr, uint64_t size)

@@ -3,10 +3,20 @@
  * Arrays. The far end allocates them itself, so their size is asked of it and leased from the
  * vGPU's quota before they are made.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "alloc.h"
 #include "array.h"
+#include "context.h"
+#include "memory.h"
+#include "objects.h"
 #include "pvgpu_cuda_array.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The size of an array where the driver cannot say it: rows in steps of 512 bytes, rows and slices
  * in steps of 8, all in steps of 64 KiB. */

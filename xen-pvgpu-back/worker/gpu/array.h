@@ -3,7 +3,13 @@
 #ifndef PVGPU_WORKER_ARRAY_H
 #define PVGPU_WORKER_ARRAY_H
 
-#include "state.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "objects.h"
+#include "xen-pvgpu-back/worker/far.h"
+
+struct gpu;
 
 struct array {
 	struct obj o;

@@ -8,10 +8,23 @@
  *
  * A copy has one slot, which all its pieces use in turn.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "bounce.h"
+#include "chunks.h"
+#include "complete.h"
+#include "context.h"
+#include "hold.h"
+#include "memory.h"
+#include "staging.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* One move of lines of `width` bytes. */
 struct move {

@@ -8,9 +8,19 @@
  * of other streams, or for another computer. So the vGPU's turn may end meanwhile, and when the
  * function has returned the stream goes on in the next one.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
+#include "callback.h"
+#include "context.h"
+#include "gate.h"
+#include "pvgpu_decode.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define CALLBACKS_MAX 65536u /* in streams: more of them wait as others of their stream do */
 #define KEPT_MAX      PVGPU_HANDLES_MAX

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "calls.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
+#include "code.h"
+#include "context.h"
+#include "event.h"
 #include "memory.h"
+#include "objects.h"
+#include "pvgpu_wire.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 int call_context(void *ctx)
 {

@@ -6,7 +6,14 @@
 #ifndef PVGPU_WORKER_CALLS_H
 #define PVGPU_WORKER_CALLS_H
 
-#include "state.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "objects.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+
+struct gpu;
 
 /* An object of a library other than the driver. */
 struct lib_object {

@@ -5,7 +5,20 @@
  * captured nothing of the worker's own goes into it: no fence, no timer, no completion event. The
  * guest waits for a stream's earlier work before it is captured.
  */
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "callback.h"
+#include "capture.h"
+#include "context.h"
+#include "event.h"
 #include "graph.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 void capture_join(struct stream *s, const struct event *e)
 {

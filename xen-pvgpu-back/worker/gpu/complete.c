@@ -11,12 +11,24 @@
  * which stand before it: a reply never overtakes the mark of an earlier copy.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "complete.h"
+#include "context.h"
+#include "event.h"
+#include "event_pool.h"
+#include "gate.h"
+#include "gpu.h"
+#include "objects.h"
 #include "ring/poll.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define SPARES_MAX 256
 #define SPINS      32

@@ -3,10 +3,35 @@
  * Contexts. They are made and destroyed in the side lane; a context goes only when all work in it
  * and every wait for that work is done.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
+#include "arena_map.h"
 #include "array.h"
 #include "calls.h"
+#include "capture.h"
+#include "code.h"
+#include "complete.h"
+#include "context.h"
+#include "estimate.h"
+#include "event.h"
+#include "event_pool.h"
+#include "evict.h"
+#include "gate.h"
+#include "graph.h"
+#include "image.h"
+#include "memory.h"
+#include "objects.h"
+#include "output.h"
+#include "pvgpu_decode.h"
+#include "ring/ring.h"
+#include "side.h"
+#include "staging.h"
+#include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define FLAGS_PASSED  (CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX)
 #define FLAGS_ALLOWED (CU_CTX_SCHED_MASK | FLAGS_PASSED)

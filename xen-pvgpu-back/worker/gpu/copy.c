@@ -7,6 +7,19 @@
 #include <string.h>
 
 #include "array.h"
+#include "bounce.h"
+#include "chunks.h"
+#include "complete.h"
+#include "context.h"
+#include "estimate.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "staging.h"
+#include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static void *host(uint64_t addr)
 {

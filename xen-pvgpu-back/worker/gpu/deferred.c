@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors of one-way commands: the first is kept and reported once, by the next synchronising call.
  */
+#include <stdatomic.h>
+
+#include "context.h"
+#include "gpu.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 void gpu_deferred(struct worker *w, void *ctx, int result)
 {

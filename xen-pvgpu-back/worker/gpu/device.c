@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The session's beginning, and its vGPU's fixed properties. */
+#include <stdatomic.h>
 #include <string.h>
 
+#include "context.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define DRIVER_VERSION_MAX 13000 /* of the API that the guest's library speaks */
 

@@ -6,8 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ring/poll.h"
+#include "callback.h"
+#include "code.h"
+#include "context.h"
+#include "estimate.h"
+#include "event_pool.h"
+#include "gate.h"
 #include "graph.h"
+#include "ring/poll.h"
+#include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
 
 #define MIB_SHIFT   20
 #define MIB_MOST_NS (1u << 27) /* for a MiB; so that a product fits */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Estimates of GPU work, in nanoseconds of GPU time: a part of state.h. Kernels are known by
+ * Estimates of GPU work, in nanoseconds of GPU time. Kernels are known by
  * function and shape, copies and memsets by kind and bytes. Decoding thread only.
  *
  *   work_kernel() or work_bytes(), before it is given to the far end; then work_commit(), or

@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Events of the guest's. */
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "capture.h"
+#include "complete.h"
+#include "context.h"
+#include "event.h"
+#include "evict.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "ring/ring.h"
+#include "side.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct fev *fev_get(struct fev *f)
 {

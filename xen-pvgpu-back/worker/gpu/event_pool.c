@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Far events that a context keeps for later, so that a wait need not make one. */
+#include <pthread.h>
 #include <stdlib.h>
 
+#include "context.h"
+#include "event_pool.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
 
 int pool_get(struct gpu *g, struct ctx *c, CUevent *ev)
 {

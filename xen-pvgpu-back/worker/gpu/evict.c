@@ -6,7 +6,17 @@
  * `drained` follows its end. The session does that for its own sake: a hostile one that leaves it
  * out shows its own traces only.
  */
+#include <stdatomic.h>
+
+#include "context.h"
+#include "estimate.h"
+#include "evict.h"
+#include "memory.h"
+#include "objects.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define TIMES    2u /* the cache's size: what it replaces is not always the oldest */
 #define STEPS_MS 10 /* of the times between events: tenths of a millisecond */

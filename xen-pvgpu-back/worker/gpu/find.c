@@ -6,7 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "code.h"
+#include "context.h"
 #include "image.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct find_job {
 	struct job job;

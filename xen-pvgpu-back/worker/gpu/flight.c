@@ -27,8 +27,20 @@
  * takes the time of one to drain all. With no other vGPU there the quick look (gate_admits()) asks
  * only whether all in flight drains in less than B: a long piece may follow that.
  */
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "callback.h"
+#include "estimate.h"
+#include "evict.h"
+#include "gate.h"
+#include "objects.h"
+#include "park.h"
 #include "ring/poll.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define STALL_NS      50000000u /* and twice its estimate: work this late waits for something */
 #define PAIR_NS       5500000u

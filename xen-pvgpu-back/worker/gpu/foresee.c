@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How long a command will take that has not run: the gate decides by that. */
 #include "estimate.h"
-#include "state.h"
+#include "memory.h"
+#include "pvgpu_decode.h"
 
 static uint64_t of_kernel(struct gpu *g, uint64_t handle, const uint32_t shape[WORK_SHAPE],
 			  bool *known)

@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "code.h"
+#include "context.h"
 #include "image.h"
+#include "launch.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define INFO_ATTRS     16
 #define PARAMS_IN_INFO 1400u

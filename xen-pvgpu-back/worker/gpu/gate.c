@@ -7,10 +7,15 @@
  * word before it looks at the other's, so no wake-up is lost: here `wants`, `sleeps` and `drained`
  * before `open`, `contended` and the allowances.
  */
+#include <pthread.h>
 #include <unistd.h>
 
-#include "ring/poll.h"
+#include "callback.h"
+#include "gate.h"
+#include "gpu.h"
 #include "state.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define LOOK_MS        100 /* while work is in flight and no other vGPU wants the GPU */
 #define FENCE_LEAST_NS 100000u

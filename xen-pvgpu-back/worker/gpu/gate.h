@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker's side of the gate (contract/gate.h), and the work in flight: a part of state.h.
+ * The worker's side of the gate (contract/gate.h), and the work in flight.
  *
  * Decoding thread only, except where said. Costs are estimated GPU time in nanoseconds.
  */

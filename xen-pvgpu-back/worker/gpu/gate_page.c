@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gate.h"
+#include "gpu.h"
 #include "state.h"
-#include "xen-pvgpu-back/contract/supervise.h"
+#include "xen-pvgpu-back/contract/gate.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The rules before the first page has come; */
 const struct pvgpu_gate gate_page_own = {

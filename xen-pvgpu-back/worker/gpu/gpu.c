@@ -1,10 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* The GPU side's beginning and end. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <time.h>
 
+#include "arena_map.h"
+#include "bounce.h"
+#include "callback.h"
+#include "chunks.h"
+#include "code.h"
+#include "complete.h"
+#include "context.h"
+#include "estimate.h"
+#include "evict.h"
+#include "gate.h"
+#include "gpu.h"
+#include "hold.h"
+#include "memory.h"
+#include "objects.h"
+#include "output.h"
+#include "park.h"
+#include "pvgpu_wire.h"
+#include "side.h"
+#include "state.h"
+#include "stream.h"
 #include "vmm.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define STOP_MS       5000 /* for the far end to stop; the frame's watchdog is stricter */
 #define LOOK_FIRST_NS 16000

@@ -3,10 +3,18 @@
  * Graphs: their nodes, which the guest knows by numbers, and instantiation. A node's parameters
  * are checked when it is made or changed (graph_params.c), since a launch names the graph alone.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "context.h"
 #include "graph.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 bool far_graphs(const struct far *far)
 {

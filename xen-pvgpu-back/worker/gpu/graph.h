@@ -3,7 +3,17 @@
 #ifndef PVGPU_WORKER_GRAPH_H
 #define PVGPU_WORKER_GRAPH_H
 
-#include "state.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "launch.h"
+#include "objects.h"
+#include "pvgpu_wire.h"
+#include "xen-pvgpu-back/worker/far.h"
+
+struct ctx;
+struct gpu;
 
 struct graph {
 	struct obj o;
@@ -65,6 +75,9 @@ struct node_params {
 	struct args args;
 };
 
+/* Of all kinds of objects that hold graphs, at the end of their lives. */
+void graph_retire(struct gpu *g, struct obj *o);
+void graph_free(struct obj *o);
 /* Does the far end have graphs? */
 bool far_graphs(const struct far *far);
 /* obj_error of a graph; one inside of a node goes with the node. */
@@ -95,8 +108,6 @@ int graph_child_take(struct gpu *g, struct graph *gr, const struct graph *child,
 void graph_recount(struct gpu *g, struct graph *gr);
 /* The instance's node copies so much from here on. */
 void graph_exec_copies(struct graph_exec *x, CUgraphNode node, uint64_t bytes);
-/* capture.c: may the capture have a graph of this size as a node? A CUresult. */
-int capture_graph(const struct stream *s, const struct graph_sum *sum);
 /* graph_child.c */
 void graph_child_forget(struct graph *gr);
 /* The far end's node of a number; NULL: there is none. */

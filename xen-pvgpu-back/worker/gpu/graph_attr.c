@@ -4,6 +4,13 @@
 #include <string.h>
 
 #include "graph.h"
+#include "launch.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The far end's node; a CUresult. has: does it know the call? */
 static int find(struct graph *gr, struct ctx *c, uint32_t number, bool has, CUgraphNode *node)

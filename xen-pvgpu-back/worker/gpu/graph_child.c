@@ -5,6 +5,11 @@
  * the other: a node gives one.
  */
 #include "graph.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The node that a handle is asked of. */
 static int of_node(struct gpu *g, struct graph *gr, struct ctx *c, uint32_t number,

@@ -3,7 +3,17 @@
  * launches. */
 #include <stdlib.h>
 
+#include "capture.h"
+#include "context.h"
+#include "estimate.h"
 #include "graph.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* The far end keeps parameters in device memory, for each node, also inside of nodes. */
 #define CHARGE_EXEC (64u << 10)

@@ -5,7 +5,16 @@
  */
 #include <string.h>
 
+#include "callback.h"
+#include "code.h"
+#include "context.h"
 #include "graph.h"
+#include "launch.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_wire.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
 
 static void *host(uint64_t addr)
 {

@@ -5,10 +5,14 @@
  * child graphs, they have an upper limit in each graph and in the session, and an instance knows
  * what a launch of it costs. The far end is asked: it knows captured nodes, too.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "graph.h"
+#include "pvgpu_wire.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
 
 static uint64_t sum_of(uint64_t a, uint64_t b)
 {

@@ -4,10 +4,21 @@
  * of a copy between memory of its own and the arena. The GPU itself looks at the word, so that no
  * thread is held, least of all the one that runs host functions.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "bounce.h"
+#include "chunks.h"
+#include "complete.h"
+#include "context.h"
+#include "hold.h"
+#include "memory.h"
+#include "pvgpu_decode.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define LOOK_NS 20000 /* between two looks of a thread */
 

@@ -4,12 +4,20 @@
  * checked and used only in the copy; options are numbers from a list; logs go to bounded buffers.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "chunks.h"
+#include "code.h"
 #include "image.h"
 #include "image/declared.h"
 #include "image/fatbin.h"
+#include "pvgpu_wire.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define OPTIONS_MAX 64
 

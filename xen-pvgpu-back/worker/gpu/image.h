@@ -3,7 +3,15 @@
 #ifndef PVGPU_WORKER_IMAGE_H
 #define PVGPU_WORKER_IMAGE_H
 
-#include "state.h"
+#include <stdint.h>
+
+#include "side.h"
+#include "xen-pvgpu-back/worker/far.h"
+
+struct ctx;
+struct function;
+struct gpu;
+struct library;
 
 struct image_job {
 	struct job job;
@@ -38,6 +46,8 @@ int image_charge(struct gpu *g, uint64_t bytes);
 void image_uncharge(struct gpu *g, uint64_t bytes);
 /* A library is about to be loaded into a context: its variables count in each. CUresult. */
 int image_use(struct gpu *g, const struct library *l, const struct ctx *c);
+/* The library or the context is gone. Either side lane. */
+void image_unuse(struct gpu *g, const void *gone);
 float image_time(const struct image_job *j);
 uint32_t image_log(const char *log, uint32_t size);
 void image_job_free(struct image_job *j);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Histograms of the waits of commands and of kernels' times, in the gate's report. */
+#include "gate.h"
 #include "ring/poll.h"
 #include "state.h"
 

@@ -6,7 +6,17 @@
 #include <pvgpu_cuda_launch.h>
 #include <string.h>
 
+#include "code.h"
+#include "context.h"
+#include "estimate.h"
+#include "launch.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 _Static_assert(sizeof(CUlaunchAttributeValue) == 64, "launch attribute's value");
 

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* Libraries: images that belong to no context, and their kernels. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "alloc.h"
+#include "chunks.h"
+#include "code.h"
+#include "context.h"
 #include "image.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static void run_load(struct gpu *g, struct job *job)
 {

@@ -8,7 +8,13 @@
  */
 #include <stdlib.h>
 
+#include "context.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 /* Bytes of device memory behind a value of one of the first three limits. */
 static uint64_t cost(const struct far *far, uint32_t limit, uint64_t value)

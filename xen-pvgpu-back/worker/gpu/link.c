@@ -4,10 +4,21 @@
  * are made in the lane for loads. The far end writes to the option values and the logs of a link as
  * long as it lives, so they are the link's, and the guest gets a copy with each reply.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
+#include "chunks.h"
+#include "code.h"
+#include "context.h"
 #include "image.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define ARCHIVE "!<arch>\n"
 

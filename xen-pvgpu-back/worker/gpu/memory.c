@@ -3,10 +3,17 @@
  * Pages of device memory and the map of allocations in them. Far-end calls are made without
  * mem.lock: pages being mapped or unmapped are in no list and in no map meanwhile.
  */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunks.h"
+#include "context.h"
+#include "memory.h"
+#include "pvgpu_wire.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 int mem_init(struct gpu *g)
 {

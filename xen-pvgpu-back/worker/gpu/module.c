@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Modules: loaded and unloaded in the lane for loads. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "alloc.h"
+#include "chunks.h"
+#include "code.h"
+#include "context.h"
+#include "gpu.h"
 #include "image.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static void run_load(struct gpu *g, struct job *job)
 {

@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Handle tables and the life of objects. Decoding thread, except for references. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "code.h"
+#include "context.h"
+#include "event.h"
+#include "graph.h"
+#include "objects.h"
+#include "park.h"
+#include "pvgpu_wire.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define OBJECTS_SURE 65536u
 #define OBJECT_BYTES 4096u /* of the vGPU's memory for one more */

@@ -8,12 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gpu.h"
+#include "output.h"
+#include "pvgpu_decode.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define TEXT_MAX (1u << 20) /* of each; what comes after it is lost, and counted */
 #define PULL_MAX (8u << 10)

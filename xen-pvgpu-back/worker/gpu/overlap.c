@@ -6,7 +6,12 @@
  * taken for overlap, once: the first ones that end say so. It is charged the sum of their costs,
  * and long pieces are taken to overlap only up to twice what has overlapped before (flight.c).
  */
+#include <stdatomic.h>
+
+#include "gate.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/contract/gate.h"
 
 #define VERDICT_NS  2000000u /* for each busy stream: then it is said how far they overlapped */
 #define BESIDE_PART 6u       /* of the time that a piece takes, others' work may be beside it */

@@ -13,12 +13,22 @@
  *    that it launches, for itself, since CUDA runs one launch of it after the other; a library's
  *    object: shared, or for itself when it changes the object.
  */
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
+#include "context.h"
+#include "event.h"
+#include "gate.h"
+#include "objects.h"
+#include "park.h"
+#include "pvgpu_decode.h"
 #include "ring/poll.h"
+#include "side.h"
 #include "state.h"
+#include "stream.h"
 
 /* ---- what a command works on ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parked commands and what they wait for: a part of state.h. Decoding thread only.
+ * Parked commands and what they wait for. Decoding thread only.
  *
  * CUDA orders the commands of a stream, and those of different streams by the legacy default
  * stream, by events and by what both use. Each such thing has an *order*: a queue of the parked
@@ -14,6 +14,7 @@
 #define PVGPU_WORKER_PARK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 

@@ -10,12 +10,24 @@
  * after them (SIDE_BEHIND) passes through that lane and runs in the side lane.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <time.h>
 
+#include "capture.h"
+#include "complete.h"
+#include "context.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_wire.h"
 #include "ring/poll.h"
+#include "ring/ring.h"
+#include "side.h"
 #include "state.h"
-#include "xen-pvgpu-back/contract/supervise.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct barrier {
 	atomic_uint left;

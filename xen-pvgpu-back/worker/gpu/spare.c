@@ -5,8 +5,12 @@
  * lease and map it anew costs more than all else of an allocation. A session's lease is memory that
  * the other sessions of its vGPU lack, so only a small part of what they have left may linger.
  */
+#include <pthread.h>
+
+#include "memory.h"
 #include "ring/poll.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define LINGER_NS   5000000u
 #define LINGER_MOST (64u << 20)

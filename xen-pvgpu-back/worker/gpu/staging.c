@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Page-locked slots: CUDA would wait for pageable memory. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "bounce.h"
+#include "complete.h"
+#include "context.h"
+#include "event_pool.h"
+#include "objects.h"
+#include "staging.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define WORD_STEP 64u /* of the slots' words, which lie behind the slots */
 

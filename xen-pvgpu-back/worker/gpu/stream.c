@@ -4,9 +4,24 @@
  * queued; the worker stays well below. It counts what it hands over and puts in an event ("fence")
  * now and then: when it has ended, so has everything before it.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
+#include "capture.h"
+#include "complete.h"
+#include "context.h"
+#include "event_pool.h"
+#include "gate.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "ring/ring.h"
+#include "side.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 #define IN_FLIGHT_MAX 512u  /* of one stream */
 #define IN_FLIGHT_SUM 4096u /* streams share hardware queues: many streams get less each */

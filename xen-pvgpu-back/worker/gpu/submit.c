@@ -7,9 +7,23 @@
  * a query about parked work answers that it is not ready.
  */
 #include <stddef.h>
+#include <sys/queue.h>
 
+#include "bounce.h"
+#include "callback.h"
+#include "complete.h"
+#include "context.h"
+#include "gate.h"
 #include "graph.h"
-#include "xen-pvgpu-back/contract/supervise.h"
+#include "objects.h"
+#include "park.h"
+#include "pvgpu_decode.h"
+#include "ring/ring.h"
+#include "side.h"
+#include "staging.h"
+#include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct stream *request_stream(const struct request *q)
 {

@@ -3,9 +3,22 @@
  * Synchronising calls and queries. They are issued in order and answered when their work has ended,
  * by a completion thread; at once when the far end says that all has ended already.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
+#include "capture.h"
+#include "complete.h"
+#include "context.h"
+#include "event.h"
+#include "objects.h"
+#include "output.h"
+#include "park.h"
+#include "pvgpu_decode.h"
 #include "state.h"
+#include "stream.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 static void reply(struct gpu *g, uint16_t op, uint32_t seq, int r)
 {

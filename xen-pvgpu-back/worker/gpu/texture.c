@@ -7,7 +7,15 @@
 #include <stdlib.h>
 
 #include "array.h"
+#include "context.h"
+#include "memory.h"
+#include "objects.h"
 #include "pvgpu_cuda_array.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct texture_job {
 	struct job job;

@@ -5,9 +5,20 @@
  * its handle and its last mapping are gone. Only the side lane maps, so a mapping that is checked
  * there stays.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
+#include "alloc.h"
+#include "memory.h"
+#include "objects.h"
+#include "pvgpu_decode.h"
+#include "side.h"
+#include "state.h"
 #include "vmm.h"
+#include "xen-pvgpu-back/worker/far.h"
+#include "xen-pvgpu-back/worker/worker.h"
 
 struct vmm_job {
 	union {

@@ -3,7 +3,11 @@
 #ifndef PVGPU_WORKER_VMM_H
 #define PVGPU_WORKER_VMM_H
 
-#include "state.h"
+#include <stdint.h>
+
+#include "objects.h"
+
+struct gpu;
 
 struct reservation {
 	struct obj o;

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "memory.h"
 #include "state.h"
+#include "xen-pvgpu-back/worker/far.h"
 
 #define WINDOW_DEFAULT (256ull << 30)
 #define WINDOW_MIN     (1ull << 30)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Physical memory and reserved addresses: vmm.c. Counts are under its lock. */
+#ifndef PVGPU_CUDA_MEMORY_VMM_H
+#define PVGPU_CUDA_MEMORY_VMM_H
+
+#include "cuda/core/object.h"
+#include "cuda/core/public.h"
+
+#include <stdint.h>
+
+struct physical {
+	struct object o;
+	CUmemAllocationProp prop;
+	uint64_t size;
+	unsigned int refs, maps; /* uses of the handle; mappings: it goes when both are 0 */
+};
+struct reservation {
+	struct object o;
+	uint64_t base, size;
+	unsigned int maps;
+};
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Capture of streams into graphs: capture.c. Decoding thread. */
+#ifndef PVGPU_WORKER_CAPTURE_H
+#define PVGPU_WORKER_CAPTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event;
+struct graph_sum;
+struct stream;
+
+/* May the stream's capture have so many nodes more? A CUresult. */
+int capture_takes(const struct stream *s, uint64_t nodes);
+/* The stream waits for the event: it takes part in the event's capture. */
+void capture_join(struct stream *s, const struct event *e);
+/* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
+ * which the legacy stream would wait? */
+bool capture_bars(const struct stream *s);
+/* May the capture have a graph of this size as a node? A CUresult. */
+int capture_graph(const struct stream *s, const struct graph_sum *sum);
+
+#endif
