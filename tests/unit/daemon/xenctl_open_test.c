@@ -170,7 +170,8 @@ START_TEST(none_starts_while_it_stops)
 }
 END_TEST
 
-/* One start that fails or takes too long refuses nobody else; a second one in a row does. */
+/* One start that fails or takes too long refuses nobody else, nor do those that were under way
+ * then; a second one in a row does. */
 START_TEST(one_slow_start)
 {
 	uint32_t id[3];
@@ -188,6 +189,12 @@ START_TEST(one_slow_start)
 		no_answer();
 		return;
 	}
+	fail_starts(8);
+	ck_assert_uint_eq(fake.d.pools[0]->failures, 1);
+	no_answer();
+	ck_assert(ev_is_active(&fake.d.pools[0]->retry));
+	ev_timer_stop(fake.d.loop, &fake.d.pools[0]->retry);
+	ev_invoke(fake.d.loop, &fake.d.pools[0]->retry, EV_TIMER);
 	fail_starts(8);
 	ck_assert_uint_ge(fake.d.pools[0]->failures, 2);
 	answer(PVGPU_CTL_SESSION_OPEN, id[1], ENODEV);
