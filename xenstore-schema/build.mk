@@ -10,7 +10,7 @@ $(KEYS_GEN) &: $(SCHEMA) xenstore-schema/pvgpu.statistics xenstore-schema/keys.l
 	$(Q)$(PYTHON) xenstore-schema/gen/schema.py $(if $(filter file,$(origin SCHEMA)),,--no-lock) --out $(B)/gen $(SCHEMA)
 
 # Linked by programs that read or write keys; CHECK_OBJS only by those that check whole trees.
-KEYS_OBJS  := $(call obj,xenstore-schema/values.c xenstore-schema/records.c) $(B)/obj/gen/pvgpu_keys.o $(B)/obj/gen/pvgpu_statistics.o
+KEYS_OBJS  := $(call obj,xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/nearest.c) $(B)/obj/gen/pvgpu_keys.o $(B)/obj/gen/pvgpu_statistics.o
 CHECK_OBJS := $(call obj,xenstore-schema/validate.c xenstore-schema/dump.c)
 
 UNIT += $(B)/unit/keys_test $(B)/unit/keys_values_test $(B)/unit/keys_tree_test

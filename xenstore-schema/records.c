@@ -94,7 +94,8 @@ static struct pvgpu_key field_key(const struct pvgpu_key *k, const struct pvgpu_
 				  .names = f->names,
 				  .min = f->min,
 				  .max = f->max,
-				  .type = f->type};
+				  .type = f->type,
+				  .zero = f->zero};
 }
 
 /* "25%", "12.5%": up to four decimals. */
@@ -243,6 +244,37 @@ int pvgpu_record_parse(const struct pvgpu_key *k, const char *text, size_t len, 
 			return -EINVAL;
 	}
 	memcpy(out, v, k->nfields * sizeof(v[0]));
+	return 0;
+}
+
+int pvgpu_record_agrees(const struct pvgpu_key *k, const uint64_t *v, char *err)
+{
+	for (uint32_t i = 0; i < k->nfields; i++) {
+		char most[NAME_LEN + 1] = "max-", value[2][40];
+		struct say s = {err, PVGPU_KEY_ERROR, 0};
+		const struct pvgpu_field *max;
+
+		if (strncmp(k->fields[i].name, "min-", 4) != 0)
+			continue;
+		strcpy(most + 4, k->fields[i].name + 4);
+		max = pvgpu_field_find(k, most);
+		if (!max || v[i] <= v[max - k->fields])
+			continue;
+		if (!err)
+			return -EINVAL;
+		pvgpu_field_format(k, &k->fields[i], v[i], value[0], sizeof(value[0]), NULL);
+		pvgpu_field_format(k, max, v[max - k->fields], value[1], sizeof(value[1]), NULL);
+		say_str(&s, k->fields[i].name);
+		say_char(&s, ' ');
+		say_str(&s, value[0]);
+		say_str(&s, " is above ");
+		say_str(&s, max->name);
+		say_char(&s, ' ');
+		say_str(&s, value[1]);
+		say_str(&s, ": lower the one or raise the other");
+		say_end(&s);
+		return -EINVAL;
+	}
 	return 0;
 }
 

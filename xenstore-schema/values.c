@@ -24,6 +24,7 @@ static void say_key(struct say *s, const struct pvgpu_key *k)
 static int refuse(const struct pvgpu_key *k, const char *text, size_t len, char *err)
 {
 	struct say s = {err, PVGPU_KEY_ERROR, 0};
+	char hint[PVGPU_SIZE_HINT];
 
 	if (!err)
 		return -EINVAL;
@@ -32,6 +33,8 @@ static int refuse(const struct pvgpu_key *k, const char *text, size_t len, char 
 	say_quoted(&s, text, len);
 	say_str(&s, ": must be ");
 	say_str(&s, k->allowed);
+	if (k->type == PVGPU_TYPE_SIZE)
+		say_str(&s, pvgpu_size_hint(text, len, hint));
 	say_end(&s);
 	return -EINVAL;
 }
@@ -113,7 +116,7 @@ static bool read_number(const char *text, size_t len, uint64_t *out)
 	return len && take_number(text, len, out) == len;
 }
 
-static bool read_size(const char *text, size_t len, uint64_t *out)
+bool pvgpu_size_read(const char *text, size_t len, uint64_t *out)
 {
 	static const char units[] = "KMGT";
 	unsigned int shift = 0, i;
@@ -126,6 +129,22 @@ static bool read_size(const char *text, size_t len, uint64_t *out)
 		return false;
 	*out = v << shift;
 	return true;
+}
+
+/* Memory of GPUs is told in GiB, unless its number is too great for that. */
+const char *pvgpu_size_hint(const char *text, size_t len, char buf[PVGPU_SIZE_HINT])
+{
+	struct say s = {buf, PVGPU_SIZE_HINT, 0};
+	uint64_t v;
+
+	buf[0] = '\0';
+	if (!read_number(text, len, &v) || !v || v >= PVGPU_SIZE_LEAST)
+		return buf;
+	say_str(&s, "; did you mean ");
+	say_u64(&s, v);
+	say_str(&s, v < 256 ? "G?" : "M?");
+	say_end(&s);
+	return buf;
 }
 
 static bool same_name(const char *name, const char *text, size_t len)
@@ -160,7 +179,7 @@ static bool number_allowed(const struct pvgpu_key *k, uint64_t v)
 {
 	if (k->type == PVGPU_TYPE_ENUM && !pvgpu_name_of(k->names, v))
 		return false;
-	return v >= k->min && v <= k->max;
+	return (k->zero && !v) || (v >= k->min && v <= k->max);
 }
 
 int pvgpu_number_parse(const struct pvgpu_key *k, const char *text, size_t len, uint64_t *out,
@@ -173,7 +192,7 @@ int pvgpu_number_parse(const struct pvgpu_key *k, const char *text, size_t len, 
 	if (ret)
 		return ret;
 	if (k->type == PVGPU_TYPE_SIZE)
-		good = read_size(text, len, &v);
+		good = pvgpu_size_read(text, len, &v);
 	else if (k->type == PVGPU_TYPE_ENUM && !k->names->as_number)
 		good = read_name(k->names, text, len, &v);
 	else

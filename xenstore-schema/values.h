@@ -85,6 +85,7 @@ struct pvgpu_field {
 	uint8_t size;    /* bytes there */
 	uint8_t type;
 	bool live; /* set only on a vGPU that exists, not when one is attached */
+	bool zero; /* 0 is allowed, too, below min */
 };
 
 #define PVGPU_NEEDED_ALWAYS 0xffffffffu
@@ -102,6 +103,7 @@ struct pvgpu_key {
 	uint8_t type;             /* enum pvgpu_key_type */
 	uint8_t owner;            /* enum pvgpu_domain */
 	uint8_t writers, readers; /* PVGPU_DOMAIN_BIT */
+	bool zero;                /* 0 is allowed, too, below min */
 #ifndef __KERNEL__
 	const struct pvgpu_field *fields;
 	uint32_t nfields;
@@ -149,6 +151,13 @@ struct pvgpu_move {
 	uint16_t when; /* bit for each state of the other end in which it may be made */
 };
 
+/* Bytes of a size, with K, M, G or T behind its number or without: all settings are read by this.
+ */
+bool pvgpu_size_read(const char *text, size_t len, uint64_t *out);
+/* A size that was given without its unit: "; did you mean 8G?" for 8, else "". */
+#define PVGPU_SIZE_LEAST (1u << 20) /* no setting is smaller, unless it is 0 */
+#define PVGPU_SIZE_HINT  48
+const char *pvgpu_size_hint(const char *text, size_t len, char buf[PVGPU_SIZE_HINT]);
 /* The value of a number, size, bool, domid or enumeration. */
 int pvgpu_number_parse(const struct pvgpu_key *k, const char *text, size_t len, uint64_t *out,
 		       char *err);
@@ -203,6 +212,8 @@ int pvgpu_record_parse(const struct pvgpu_key *k, const char *text, size_t len, 
 		       char *err);
 int pvgpu_record_format(const struct pvgpu_key *k, const uint64_t *v, char *buf, size_t cap,
 			char *err);
+/* Do the fields go together: none min-X above its max-X? 0, or -EINVAL. */
+int pvgpu_record_agrees(const struct pvgpu_key *k, const uint64_t *v, char *err);
 /* A field of the record's structure, as a number. */
 uint64_t pvgpu_field_get(const struct pvgpu_field *f, const void *record);
 void pvgpu_field_put(const struct pvgpu_field *f, void *record, uint64_t v);

@@ -48,7 +48,7 @@ class Reload(unittest.TestCase):
     def signal(env):
         had = len(env.log())
         env.daemon.send_signal(signal.SIGHUP)
-        return wait_for("its end", lambda: re.search(r"reload: (\d+ settings|nothing has)|error: reload", env.log()[had:]) and env.log()[had:])
+        return wait_for("its end", lambda: re.search(r"reload: (\d+ settings?|nothing has)|error: reload", env.log()[had:]) and env.log()[had:])
 
     def test_what_can_change(self):
         with self.start() as env:
@@ -132,7 +132,7 @@ class Reload(unittest.TestCase):
                 self.assertEqual(env.tree()["daemon"]["log-level"], before)
             os.unlink(env.config_path)
             self.assertIn("No such file", self.signal(env))
-            self.assertIn("1 settings have changed", self.reload(env, daemon="spare_workers = 2"))
+            self.assertIn("1 setting has changed", self.reload(env, daemon="spare_workers = 2"))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class Reset(unittest.TestCase):
             s.start()
             done = env.ctl("gpu", "reset", "default", "--timeout", "0.1", "--json")
             self.assertEqual(done.returncode, 4)
-            self.assertIn("vGPU vgpu0 has 1 sessions", done.stderr)
+            self.assertIn("vGPU vgpu0 has 1 session;", done.stderr)
             said = json.loads(done.stdout)
             self.assertEqual((said["done"], said["sessions"], said["reset"]), (False, 1, ""))
             answer = env.write("/pool/default/reset", "1")
@@ -123,7 +123,7 @@ class Reset(unittest.TestCase):
         with Env(command="exit 0") as env:
             self.assertRegex(env.write("/pool/default/reset", "1")["reason"], "it is not drained: pvgpuctl gpu drain default")
             self.assertEqual(env.write("/pool/default/reset", "now")["error"], "EINVAL")
-            self.assertEqual(env.ctl("gpu", "reset", "none").returncode, 1)
+            self.assertEqual(env.ctl("gpu", "reset", "none").returncode, 3)
             self.assertEqual(env.ctl("gpu", "paint", "default").returncode, 2)
             self.assertEqual(env.asked(), [])
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """pvgpud without a GPU: it reports that, and serves a simulated one with --simulated."""
+import json
 import os
 import subprocess
 import tempfile
@@ -20,6 +21,28 @@ class NoGpu(unittest.TestCase):
             out = pvgpuctl(env.run_dir, "list").stdout
             self.assertRegex(out, r"vgpu0 .* no GPU: .*/nowhere/libcuda\.so\.1")
             self.assertNotIn("open\n", out)
+
+    def test_every_view_says_so(self):
+        """A GPU whose workers cannot start is not "ok" anywhere, and the next start makes it so again."""
+        with PvgpuEnv(libcuda="/nowhere/libcuda.so.1") as env:
+            wait_for("the reason", lambda: env.read("/pool/default/failure"))
+            why = r"no worker starts: .*/nowhere/libcuda\.so\.1"
+            self.assertRegex(pvgpuctl(env.run_dir, "pools").stdout, f"default .* {why}")
+            self.assertRegex(pvgpuctl(env.run_dir, "top", "--interval", "0.1").stdout, f"(?m)MiB left, no worker starts\n  {why}")
+            self.assertRegex(pvgpuctl(env.run_dir, "stats").stdout, f"(?s)GPU default: .*{why}.* healthy  +0 .* state  +5 ")
+            doctor = pvgpuctl(env.run_dir, "doctor")
+            self.assertRegex(doctor.stdout, f"BAD   GPU default: {why}")
+            self.assertNotIn("GPU default: ok", doctor.stdout)
+            # It was not taken out of use: there is no test to wait for.
+            r = pvgpuctl(env.run_dir, "gpu", "admit", "default", "--timeout", "240")
+            self.assertEqual(r.returncode, 1)
+            self.assertRegex(r.stderr, f"GPU default is not drained, there is nothing to admit: {why}")
+            # A drained one is tested, and the test needs a worker.
+            self.assertEqual(pvgpuctl(env.run_dir, "gpu", "drain", "default").returncode, 0)
+            r = pvgpuctl(env.run_dir, "gpu", "admit", "default", "--timeout", "240")
+            self.assertEqual(r.returncode, 1, r.stderr)
+            self.assertRegex(r.stderr, r"GPU default: unhealthy: canary kernel: .*/nowhere/libcuda\.so\.1")
+            env.write("/pool/default/health", "ok")  # or it would be unhealthy at the next start, too
 
     def test_a_gpu(self):
         with PvgpuEnv() as env:
@@ -53,6 +76,80 @@ class Simulated(unittest.TestCase):
                 log.seek(0)
                 self.assertIn("the GPU is a simulated one: ", log.read())
                 self.assertEqual(daemon.returncode, 0)
+
+
+class Mistakes(unittest.TestCase):
+    """What an operator gets wrong is named, with the way out, and nothing is changed."""
+
+    def wrong(self, env, status, says, *words):
+        r = pvgpuctl(env.run_dir, *words)
+        self.assertEqual(r.returncode, status, (words, r.stdout, r.stderr))
+        self.assertIn(says, r.stderr, words)
+        self.assertNotRegex(r.stderr, "/vgpu/|/pool/", words)
+        return r
+
+    def test_names(self):
+        with PvgpuEnv({"one": "memory=64M", "two": "memory=64M"}) as env:
+            env.wait_spare()
+            out = pvgpuctl(env.run_dir, "list", "one").stdout
+            self.assertIn("one ", out)
+            self.assertNotIn("two ", out)
+            self.assertEqual(list(json.loads(pvgpuctl(env.run_dir, "list", "two", "--json").stdout)), ["two"])
+            vgpu = "nosuch: no such vGPU; pvgpuctl list shows them"
+            for words in (("list", "nosuch"), ("list", "nosuch", "--json"), ("show", "nosuch"), ("stats", "nosuch"), ("sessions", "nosuch"),
+                          ("set", "nosuch", "weight=5"), ("set", "nosuch", "memory=64M"), ("set", "nosuch", "drain=1"), ("pardon", "nosuch"),
+                          ("kill", "nosuch", "1")):
+                self.wrong(env, 3, vgpu, *words)
+            for action in ("drain", "admit", "reset"):
+                self.wrong(env, 3, "nosuch: no such GPU; pvgpuctl pools shows them", "gpu", action, "nosuch")
+            self.wrong(env, 3, "vGPU one has no session 99; pvgpuctl sessions shows them", "kill", "one", "99")
+            self.wrong(env, 3, "one: profile 'nosuch': ", "set", "one", "--profile", "nosuch", "--site-dir", "xen-pvgpu-back/toolstack")
+            for words in (("read", "/nosuch"), ("tree", "/daemon/nosuch"), ("wait", "/vgpu/one/nosuch", "1")):
+                self.assertEqual(pvgpuctl(env.run_dir, *words).returncode, 3, words)
+
+    def test_settings(self):
+        with PvgpuEnv({"one": "memory=64M"}) as env:
+            env.wait_spare()
+            before = env.ask(op="tree", path="/vgpu/one")["tree"]
+            self.wrong(env, 2, "one: wieght: no such setting; did you mean weight?", "set", "one", "max-sessions=3", "wieght=5")
+            self.wrong(env, 2, "one: sessions: no such setting; there are ", "set", "one", "sessions=5")
+            self.wrong(env, 2, "one: model: only a VM's vGPU has it", "set", "one", "model=x")
+            self.wrong(env, 1, "memory = 8: must be a size from 1M to 1024T, such as 512M or 4G, or 0; did you mean 8G?", "set", "one", "memory=8")
+            self.wrong(env, 1, "rate-bytes = 100: must be 0, or bytes or a number with K, M, G or T, 1M to 1024T; did you mean 100G?",
+                       "set", "one", "rate-bytes=100")
+            self.wrong(env, 1, "min-share 60% is above max-share 50%", "set", "one", "max-share=50%", "min-share=60%")
+            self.wrong(env, 1, "pardon 'much': must be a number, or +N", "set", "one", "pardon=much")
+            self.wrong(env, 2, "--all is for the vGPUs of VMs", "set", "one", "weight=5", "--all")
+            after = env.ask(op="tree", path="/vgpu/one")["tree"]
+            self.assertEqual({k: v for k, v in before.items() if k in ("memory", "weight", "max-sessions", "max-share", "min-share", "rate-bytes")},
+                             {k: v for k, v in after.items() if k in ("memory", "weight", "max-sessions", "max-share", "min-share", "rate-bytes")})
+            # In any order, since they take effect together.
+            for pairs in (("min-share=10%", "max-share=20%"), ("min-share=30%", "max-share=50%"), ("max-share=9%", "min-share=3%")):
+                r = pvgpuctl(env.run_dir, "set", "one", "weight=7", *pairs, "memory=65M")
+                self.assertEqual((r.returncode, r.stderr), (0, ""), pairs)
+            self.assertEqual([env.read("/vgpu/one/" + k) for k in ("min-share", "max-share", "weight", "memory")], ["3%", "9%", "7", str(65 << 20)])
+
+    def test_a_gpu_in_use_is_not_admitted(self):
+        with PvgpuEnv() as env:
+            env.wait_spare()
+            ran = env.read("/pool/default/canaries")
+            r = pvgpuctl(env.run_dir, "gpu", "admit", "default", "--timeout", "240")
+            self.assertEqual((r.returncode, env.read("/pool/default/canaries")), (0, ran), r.stderr)
+            self.assertIn("is in use already", r.stdout)
+
+    def test_the_configuration(self):
+        """pvgpud --check foresees what does not go together; of two sections of one name it would take parts of both."""
+        for text, says in (("[vgpu a]\nmemory = 8\n", ":2: memory = 8: must be a size from 1M to 1024T, such as 512M or 4G, or 0; did you mean 8G?"),
+                           ("[vgpu a]\nwieght = 5\n", ":2: wieght: no such key in [vgpu a]: did you mean weight?"),
+                           ("[vgpu a]\nmin_share = 60%\nmax_share = 50%\n", "vgpu a: min-share 60% is above max-share 50%"),
+                           ("[vgpu a]\nmin_share = 60%\n[vgpu b]\nmin_share = 60%\n", "pool default: its vGPUs and groups are guaranteed 120%"),
+                           ("[vgpu a]\n[vgpu b]\n[vgpu a]\nweight = 5\n", ":3: [vgpu a] is there already")):
+            with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+                f.write(text)
+                f.flush()
+                r = subprocess.run([program("pvgpud"), "--config", f.name, "--check"], capture_output=True, text=True, timeout=240)
+                self.assertEqual(r.returncode, 2, text)
+                self.assertIn(says, r.stderr)
 
 
 class Profiles(unittest.TestCase):

@@ -409,6 +409,26 @@ class Canary(unittest.TestCase):
             self.assertEqual(env.run([hang(env)]).returncode, 0)
             other.close()
 
+    def test_admit_believes_the_right_answer_alone(self):
+        """After a wrong answer the GPU is in use until the next try: that is no verdict."""
+        with PvgpuEnv(settings={**SHORT, "canary_tries": 2, "canary_pause_ms": 2000, **NO_XIDS}) as env:
+            def admit():
+                return subprocess.run([program("pvgpuctl"), "--run-dir", env.run_dir, "gpu", "admit", "default", "--timeout", "120"],
+                                      capture_output=True, text=True, timeout=240, check=False)
+
+            other = raw.Session(env.socket())
+            other.start()
+            self.assertTrue(env.write("/pool/default/health", "drain")["ok"])
+            set_lost(env, 1)
+            done = admit()
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("GPU default: unhealthy: canary kernel: cuCtxSynchronize gives CUresult 46", done.stderr)
+            set_lost(env, 0)
+            done = admit()
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("is in use again: its test kernel gave the right answer", done.stdout)
+            other.close()
+
     def test_a_canary_that_succeeds_ends_it(self):
         with PvgpuEnv(settings={**SHORT, "canary_tries": 1, "canary_every_s": 1, **NO_XIDS}) as env:
             other = raw.Session(env.socket())

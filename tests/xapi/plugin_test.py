@@ -112,8 +112,8 @@ class Plugin(unittest.TestCase):
         self.store.write_text(self.store.read_text().replace(" memory-free", " healthy=0 memory-free"))
         said = self.call("check")
         self.assertFalse(said["good"])
-        self.assertIn("profiles.conf:2: 'lots': memory: ", said["faults"][0])
-        self.assertEqual(said["faults"][1:], ["Domain-0: GPU default is unhealthy"])
+        self.assertIn("profiles.conf:2: memory 'lots': must be ", said["faults"][0])
+        self.assertEqual(said["faults"][1:], ["Domain-0: GPU default takes no new sessions"])
 
     def test_drain(self):
         self.assertEqual(self.call("drain", timeout=0), {"clear": True, "vms": [], "backends": []})
@@ -162,8 +162,8 @@ class Plugin(unittest.TestCase):
             with self.subTest(fn=fn, args=args):
                 self.refused(code, text, fn, **args)
         self.call("attach", vm_uuid=WEB1, profile="pvgpu-4g", tenant=TENANT)
-        self.refused("PVGPU_REFUSED", "it has 1 of at most 1 vGPUs of this profile", "attach", vm_uuid=WEB2, profile="pvgpu-4g")
-        self.refused("PVGPU_REFUSED", "has 1 of at most 1 vGPUs", "attach", vm_uuid=WEB2, profile="pvgpu-2g", tenant=TENANT)
+        self.refused("PVGPU_REFUSED", "it has 1 of at most 1 vGPU of this profile", "attach", vm_uuid=WEB2, profile="pvgpu-4g")
+        self.refused("PVGPU_REFUSED", "has 1 of at most 1 vGPU", "attach", vm_uuid=WEB2, profile="pvgpu-2g", tenant=TENANT)
 
     def test_a_vm_that_does_not_answer(self):
         self.assertFalse(self.call("attach", vm_uuid=WEB2, no_wait="yes")["connected"])

@@ -141,7 +141,7 @@ class OneHost(Case):
         domid = self.pool.vms[vm]["domid"]
         self.assertEqual(self.host.store.get("/local/domain/0/backend/pvgpu/%s/0/pool" % domid), "/alice")
         other = self.pool.add_vm("web2", {"pvgpu": "pvgpu-2g tenant:alice"})
-        self.refused("has 1 of at most 1 vGPUs", self.pool.start, other)
+        self.refused("has 1 of at most 1 vGPU", self.pool.start, other)
 
     def test_xapi_is_away(self):
         vm = self.pool.add_vm("web1", {"pvgpu": "pvgpu-2g"}, UUID)

@@ -165,9 +165,10 @@ static void print_gpus(const struct backend *b)
 		const struct gpu *g = &b->gpus.v[i];
 
 		printf("%s, GPU %s (%s): %" PRIu64 " of %" PRIu64
-		       " MiB are not promised, %u vGPUs%s\n",
+		       " MiB are not promised, %u vGPU%s%s\n",
 		       b->name, g->name.s, g->model.s, g->room.memory_free >> 20,
-		       g->room.memory >> 20, g->room.vgpus, g->room.healthy ? "" : ", unhealthy");
+		       g->room.memory >> 20, g->room.vgpus, g->room.vgpus == 1 ? "" : "s",
+		       g->room.healthy ? "" : ", takes no new session");
 	}
 	if (!b->gpus.n)
 		printf("%s: no pvgpud has reported a GPU\n", b->name);

@@ -114,6 +114,11 @@ static void print_finding(void *arg, enum pvgpu_severity severity, const char *p
 	printf(": %s: %s\n", severity == PVGPU_ERROR ? "error" : "warning", text);
 }
 
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static int judge(struct tree *t, const char *file)
 {
 	struct pvgpu_findings f = {.report = print_finding};
@@ -121,8 +126,8 @@ static int judge(struct tree *t, const char *file)
 
 	if (!f.keys)
 		return fail(file, "there is no key of pvgpu in it");
-	printf("%zu vGPUs, %zu keys: %zu errors, %zu warnings\n", f.vgpus, f.keys, f.errors,
-	       f.warnings);
+	printf("%zu vGPU%s, %zu key%s: %zu error%s, %zu warning%s\n", f.vgpus, plural(f.vgpus),
+	       f.keys, plural(f.keys), f.errors, plural(f.errors), f.warnings, plural(f.warnings));
 	return good ? GOOD : WRONG;
 }
 

@@ -157,8 +157,8 @@ static void gpus(struct doctor *d)
 	if (!n)
 		return;
 	say(d, entries("/sys/class/iommu") ? OK : WARN, "IOMMU",
-	    "switch it on in the firmware: a driver domain needs it", "%u units",
-	    entries("/sys/class/iommu"));
+	    "switch it on in the firmware: a driver domain needs it", "%u unit%s",
+	    entries("/sys/class/iommu"), entries("/sys/class/iommu") == 1 ? "" : "s");
 	if (first_line("/proc/driver/nvidia/version", line))
 		say(d, OK, "NVIDIA's driver", NULL, "%s", line);
 	else
@@ -227,7 +227,8 @@ static void look_modes(struct doctor *d, const char *what, json_t *p)
 	say(d, on(ecc, WARN), what, "nvidia-smi -e 1, then reset the GPU", "ECC is %s",
 	    ecc[0] ? ecc : "unknown");
 	if (!ctl.test)
-		say(d, atoll(runs) > 0 ? OK : SKIP, what, NULL, "%s test kernels have run%s", runs,
+		say(d, atoll(runs) > 0 ? OK : SKIP, what, NULL, "%s test kernel%s run%s", runs,
+		    atoll(runs) == 1 ? " has" : "s have",
 		    atoll(runs) > 0 ? "" : ": pvgpuctl doctor --test runs one");
 }
 
@@ -269,15 +270,14 @@ static void look_pool(struct doctor *d, const char *name, json_t *p)
 	char what[80];
 
 	snprintf(what, sizeof(what), "GPU %.60s", name);
-	say(d, strcmp(health, "ok") ? BAD : OK, what, "docs/operators/alerts.md#pvgpugpuunhealthy",
+	say(d, strcmp(health, "ok") ? BAD : OK, what,
+	    failure[0] ? "docs/operators/alerts.md#pvgpuworkersdonotstart"
+		       : "docs/operators/alerts.md#pvgpugpuunhealthy",
 	    "%s", health);
 	look_modes(d, what, p);
-	if (failure[0])
-		say(d, BAD, what, "docs/operators/alerts.md#pvgpuworkersdonotstart",
-		    "workers do not start: %s", failure);
 	if (atoi(local_text(p, "unknown-processes")) > 0)
 		say(d, WARN, what, "docs/operators/alerts.md#pvgpuunknownprocess",
-		    "%s processes that are no workers use it", local_text(p, "unknown-processes"));
+		    "processes that are no workers use it: %s", local_text(p, "unknown-processes"));
 }
 
 /* Opens a session as a program would: of what it is refused for no key need say anything. */

@@ -11,6 +11,8 @@
 
 #define STEP_MS 100
 
+static const char out[] = "unhealthy"; /* how the health of a GPU out of use begins */
+
 static double now(void)
 {
 	struct timespec t;
@@ -29,12 +31,14 @@ static void say_who(const char *pool)
 
 	json_object_foreach(vgpus, name, v)
 	{
+		const bool one = !strcmp(local_text(v, "sessions"), "1");
+
 		in = local_text(v, "pool");
 		if (strncmp(in, pool, n) != 0 || (in[n] && in[n] != '/') ||
 		    !strcmp(local_text(v, "sessions"), "0"))
 			continue;
-		fprintf(stderr, "pvgpuctl: vGPU %s has %s sessions; pvgpuctl sessions shows them\n",
-			name, local_text(v, "sessions"));
+		fprintf(stderr, "pvgpuctl: vGPU %s has %s session%s; pvgpuctl sessions shows %s\n",
+			name, local_text(v, "sessions"), one ? "" : "s", one ? "it" : "them");
 	}
 	json_decref(answer);
 }
@@ -93,48 +97,69 @@ static int drain(const char *pool, bool quiet)
 	return status;
 }
 
-/* The canary's count tells that it has run since. It runs only for a GPU that was out of use. */
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+/* A GPU that was not taken out of use is not tested. */
+static int in_use(const char *pool, const char *health, bool quiet)
+{
+	if (strcmp(health, "ok") != 0)
+		return ctl_fail(EXIT_REFUSED,
+				"GPU %s is not drained, there is nothing to admit: %s", pool,
+				health);
+	if (!quiet)
+		printf("GPU %s is in use already; pvgpuctl doctor --test runs its test kernel\n",
+		       pool);
+	return EXIT_DONE;
+}
+
+/* Is there a verdict of tests since their count was `before`? A wrong answer is followed by another
+ * try. */
+static bool judged(json_t *p, const char *before)
+{
+	return strcmp(before, local_text(p, "canaries")) != 0 &&
+	       (begins(local_text(p, "test"), "right") || begins(local_text(p, "health"), out));
+}
+
 static int admit(const char *pool, bool quiet)
 {
 	char path[128], before[32], health[200];
 	int status = EXIT_DONE;
 	json_t *answer, *p;
 	double end = now() + ctl.limit_s;
-	bool ran = false, used;
+	bool done = false;
 
 	snprintf(path, sizeof(path), "/pool/%.60s", pool);
 	p = local_ask_tree(path, &answer, &status);
 	if (!p)
 		return status;
 	snprintf(before, sizeof(before), "%s", local_text(p, "canaries"));
-	used = !strcmp(local_text(p, "health"), "ok");
+	snprintf(health, sizeof(health), "%s", local_text(p, "health"));
 	json_decref(answer);
-	if (used) {
-		if (!quiet)
-			printf("GPU %s is in use already; pvgpuctl doctor --test runs its test "
-			       "kernel\n",
-			       pool);
-		return EXIT_DONE;
-	}
+	if (!begins(health, out))
+		return in_use(pool, health, quiet);
 	status = write_health(pool, "ok");
-	while (!status && !ran) {
+	while (!status && !done) {
 		p = local_ask_tree(path, &answer, &status);
 		if (!p)
 			return status;
-		ran = strcmp(before, local_text(p, "canaries")) != 0;
+		done = judged(p, before);
 		snprintf(health, sizeof(health), "%s", local_text(p, "health"));
 		json_decref(answer);
-		if (!ran && now() >= end)
+		if (!done && now() >= end)
 			return ctl_fail(EXIT_TIMEOUT,
-					"GPU %s is admitted; the kernel that tests it has not run "
-					"after %g s: pvgpuctl pools shows its health",
+					"GPU %s is admitted; the kernel that tests it has not "
+					"given the right answer after %g s: pvgpuctl pools shows "
+					"its health",
 					pool, ctl.limit_s);
-		if (!ran)
+		if (!done)
 			local_pause(STEP_MS);
 	}
 	if (status)
 		return status;
-	if (strcmp(health, "ok") != 0)
+	if (begins(health, out))
 		return ctl_fail(EXIT_REFUSED, "GPU %s: %s", pool, health);
 	if (!quiet)
 		printf("GPU %s is in use again: its test kernel gave the right answer\n", pool);

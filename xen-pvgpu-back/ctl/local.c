@@ -16,7 +16,6 @@
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
-#include "xen-pvgpu-back/toolstack/site.h"
 
 #define WAIT_STEP_MS 20
 #define ANSWER_MAX   (64u << 20)
@@ -204,7 +203,9 @@ json_t *local_ask(json_t *req, int *status)
 	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
 		const char *why = json_string_value(json_object_get(answer, "reason"));
 
-		*status = ctl_fail(EXIT_REFUSED, "%s", why ? why : "refused");
+		*status = ctl_fail(strcmp(local_text(answer, "error"), "ENOENT") ? EXIT_REFUSED
+										 : EXIT_NOT_THERE,
+				   "%s", why ? why : "refused");
 		json_decref(answer);
 		answer = NULL;
 	}
@@ -283,6 +284,11 @@ static const char *failure_of(json_t *tree, json_t *v)
 	return local_text(json_object_get(json_object_get(tree, "pool"), name), "failure");
 }
 
+static int no_such_vgpu(const char *name)
+{
+	return ctl_fail(EXIT_NOT_THERE, "%s: no such vGPU; pvgpuctl list shows them", name);
+}
+
 /* ---- subcommands: argc and argv are what follows the name ---- */
 
 /* Tells whether the vGPU takes new sessions. */
@@ -300,35 +306,46 @@ static void print_state(json_t *v, const char *failure)
 		puts("open");
 }
 
+static void print_vgpu(const char *name, json_t *v, json_t *tree)
+{
+	printf("%-24s", name);
+	print_mib(v, "memory");
+	print_mib(v, "memory-used");
+	printf(" %6s %-8s %9s %8s %8s %8s %10.1f ", local_text(v, "weight"),
+	       local_text(v, "priority"), local_text(v, "max-share"), local_text(v, "sessions"),
+	       local_text(v, "sessions-total"), local_text(v, "sessions-failed"),
+	       atof(local_text(v, "gpu-time")) / 1e6);
+	print_state(v, failure_of(tree, v));
+}
+
 int local_list(int argc, char **argv)
 {
 	int status = EXIT_DONE;
 	json_t *answer, *tree = local_ask_tree("/", &answer, &status), *vgpus, *v;
+	json_t *only = json_object();
 	const char *name;
 
-	if (!tree)
-		return status;
-	warn_of_overrides(json_object_get(tree, "daemon"));
 	vgpus = json_object_get(tree, "vgpu");
+	if (tree)
+		warn_of_overrides(json_object_get(tree, "daemon"));
+	if (tree && argc && json_object_set(only, argv[0], json_object_get(vgpus, argv[0])) < 0)
+		status = no_such_vgpu(argv[0]);
+	if (argc)
+		vgpus = only;
+	if (status) {
+		json_decref(only);
+		json_decref(answer);
+		return status;
+	}
 	if (ctl.json) {
 		print_json(vgpus);
 	} else {
 		printf("%-24s %10s %10s %6s %-8s %9s %8s %8s %8s %10s %s\n", "vGPU", "memory MiB",
 		       "used MiB", "weight", "priority", "max share", "sessions", "total", "failed",
 		       "GPU time s", "state");
-		json_object_foreach(vgpus, name, v)
-		{
-			printf("%-24s", name);
-			print_mib(v, "memory");
-			print_mib(v, "memory-used");
-			printf(" %6s %-8s %9s %8s %8s %8s %10.1f ", local_text(v, "weight"),
-			       local_text(v, "priority"), local_text(v, "max-share"),
-			       local_text(v, "sessions"), local_text(v, "sessions-total"),
-			       local_text(v, "sessions-failed"),
-			       atof(local_text(v, "gpu-time")) / 1e6);
-			print_state(v, failure_of(tree, v));
-		}
+		json_object_foreach(vgpus, name, v) print_vgpu(name, v, tree);
 	}
+	json_decref(only);
 	json_decref(answer);
 	return status;
 }
@@ -393,8 +410,7 @@ int local_sessions(int argc, char **argv)
 	const char *name;
 
 	if (vgpus && argc && !json_object_get(vgpus, argv[0]))
-		status = ctl_fail(EXIT_NOT_THERE, "%s: no such vGPU; pvgpuctl list shows them",
-				  argv[0]);
+		status = no_such_vgpu(argv[0]);
 	if (vgpus && !status && !ctl.json)
 		printf("%-24s %8s %10s %8s %10s %8s %s\n", "vGPU", "session", "guest", "worker",
 		       "leased MiB", "age s", "state");
@@ -484,96 +500,6 @@ int local_write(int argc, char **argv)
 		json_pack("{s:s, s:s, s:s}", "op", "write", "path", argv[0], "value", argv[1]),
 		&status));
 	return status;
-}
-
-static int write_key(const char *vgpu, const char *key, const char *value)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "/vgpu/%.60s/%.100s", vgpu, key);
-	return local_write(2, (char *[]){path, (char *)value, NULL});
-}
-
-/* A field that the profile does not name returns to its default. */
-static int write_policy(const char *vgpu, const char *policy)
-{
-	const struct pvgpu_key *k = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
-	uint64_t v[PVGPU_FIELDS_MAX];
-	int status = EXIT_DONE;
-
-	if (pvgpu_record_parse(k, policy, strlen(policy), v, NULL) < 0)
-		return EXIT_REFUSED;
-	for (uint32_t i = 0; i < k->nfields && !status; i++) {
-		char text[PVGPU_KEY_TEXT];
-
-		if (k->fields[i].live)
-			continue;
-		pvgpu_field_format(k, &k->fields[i], v[i], text, sizeof(text), NULL);
-		status = write_key(vgpu, k->fields[i].name, text);
-	}
-	return status;
-}
-
-static void ignore(void *arg, const char *text)
-{
-}
-
-/* --profile and --tenant; the limits on vGPUs of one profile or tenant are those of Xen's guests.
- */
-static int set_profile(const char *vgpu)
-{
-	struct vgpu_spec w = {.profile = ctl.spec.profile};
-	char err[VGPU_SPEC_ERROR], memory[PVGPU_KEY_TEXT];
-	struct site site;
-	int status = EXIT_DONE;
-
-	strcpy(w.tenant, ctl.spec.tenant);
-	site_read(&site, ctl.site_dir, ignore, NULL);
-	if (site_resolve(&site, &w, err) < 0)
-		status = ctl_fail(EXIT_REFUSED, "%s: %s", vgpu, err);
-	if (!status && w.profile.len) {
-		pvgpu_backend_memory_format(w.memory, memory, sizeof(memory), NULL);
-		status = write_key(vgpu, "memory", memory);
-		if (!status)
-			status = write_policy(vgpu, w.policy);
-	}
-	if (!status && w.pool.len)
-		status = write_key(vgpu, "pool", w.pool.s);
-	site_free(&site);
-	return status;
-}
-
-int local_set(int argc, char **argv)
-{
-	if (ctl.spec.profile.len || ctl.spec.tenant[0]) {
-		int status = set_profile(argv[0]);
-
-		if (status)
-			return status;
-	} else if (argc < 2) {
-		return ctl_fail(EXIT_USAGE, "say what to set: KEY=VALUE, --profile or --tenant");
-	}
-	for (int i = 1; i < argc; i++) {
-		const char *value = strchr(argv[i], '=');
-		char path[256];
-		int status;
-
-		if (!value)
-			return ctl_fail(EXIT_USAGE, "set: '%s' must be KEY=VALUE", argv[i]);
-		snprintf(path, sizeof(path), "/vgpu/%.60s/%.*s", argv[0],
-			 (int)(value - argv[i] < 100 ? value - argv[i] : 100), argv[i]);
-		status = local_write(2, (char *[]){path, (char *)value + 1, NULL});
-		if (status)
-			return status;
-	}
-	return EXIT_DONE;
-}
-
-int local_pardon(int argc, char **argv)
-{
-	char raise[] = "pardon=+1";
-
-	return local_set(2, (char *[]){argv[0], raise, NULL});
 }
 
 static double now(void)

@@ -109,7 +109,7 @@ static int set_spec(const char *name, const char *value)
 	char err[VGPU_SPEC_ERROR];
 
 	if (vgpu_spec_set(&ctl.spec, name, value, err) < 0)
-		return ctl_fail(EXIT_USAGE, "--%s %s: %s", name, value, err);
+		return ctl_fail(EXIT_USAGE, "--%s", err);
 	return 0;
 }
 
@@ -128,6 +128,9 @@ enum {
 #define GROUP(group) group = 1 << group##_NR,
 #include "xen-pvgpu-back/ctl/cli.def"
 };
+
+/* Options that mean nothing on the local link. */
+#define OF_VMS (FOR_ID | FOR_UUID | FOR_ALL | FOR_KEEP | FOR_WATCH)
 
 static const struct opt {
 	const char *name, *arg;
@@ -277,7 +280,15 @@ static int run(const struct command *c, int argc, char **argv, const bool *used)
 		print_usage(stderr, c);
 		return EXIT_USAGE;
 	}
-	return use_xen(c) ? c->xen(argc, argv) : c->local(argc, argv);
+	if (use_xen(c))
+		return c->xen(argc, argv);
+	for (size_t i = 0; i < opts_n; i++)
+		if (used[i] && c->xen && opts[i].group & OF_VMS)
+			return ctl_fail(
+				EXIT_USAGE,
+				"--%s is for the vGPUs of VMs: run pvgpuctl as root in dom0",
+				opts[i].name);
+	return c->local(argc, argv);
 }
 
 enum { OPT_HELP = 'h', OPT_VERSION = 'v', OPT_TABLE = 256 };

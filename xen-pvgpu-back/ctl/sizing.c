@@ -95,7 +95,8 @@ static const char *take_size(const char *text, uint64_t *bytes)
 {
 	static char why[PVGPU_KEY_ERROR];
 
-	return pvgpu_backend_memory_parse(text, strlen(text), bytes, why) ? why : NULL;
+	return pvgpu_backend_memory_parse(text, strlen(text), bytes, why) ? strstr(why, "must be")
+									  : NULL;
 }
 
 static const char *take_goal(const char *text, uint64_t *ns)
@@ -304,7 +305,8 @@ static void print_json(const struct sizing_answer *a, const char *why)
 
 static void print_table(const struct sizing_answer *a, const char *why)
 {
-	printf("One GPU carries %zu vGPUs of this mix. Limited by %s.\n", a->vgpus, why);
+	printf("One GPU carries %zu vGPU%s of this mix. Limited by %s.\n", a->vgpus,
+	       a->vgpus == 1 ? "" : "s", why);
 	if (!a->vgpus)
 		return;
 	printf("\n%-16s %6s %9s %9s %9s %9s %7s\n", "load", "vGPUs", "p50 ms", "p95 ms", "p99 ms",

@@ -44,6 +44,12 @@ static size_t columns_of(struct column out[COLUMNS])
 	return n;
 }
 
+/* Work that is charged in one sample may have begun in the one before. */
+static double percent(double x)
+{
+	return x < 100 ? x : 100;
+}
+
 /* A cell: counters of time as percent of the time between two samples, others of them a second,
  * bytes in MiB, parts as percent. */
 static double cell(const struct column *c, const struct sample_row *now,
@@ -57,12 +63,13 @@ static double cell(const struct column *c, const struct sample_row *now,
 		if (!before || s <= 0 || now->value[c->value] < before->value[c->value])
 			return 0;
 		grown = now->value[c->value] - before->value[c->value];
-		return (double)grown / s * (c->what->unit == PVGPU_UNIT_US ? 1e-4 : 1);
+		return c->what->unit == PVGPU_UNIT_US ? percent((double)grown / s * 1e-4)
+						      : (double)grown / s;
 	}
 	if (c->what->unit == PVGPU_UNIT_BYTES)
 		return (double)(now->value[c->value] >> 20);
 	if (c->what->unit == PVGPU_UNIT_PPM)
-		return (double)now->value[c->value] * 1e-4;
+		return percent((double)now->value[c->value] * 1e-4);
 	return (double)now->value[c->value];
 }
 
@@ -142,11 +149,13 @@ static void print_gpus(const struct sample *before, const struct sample *now)
 		    was->gpus[i].value[PVGPU_GPU_GPU_TIME] <= us)
 			then = was->gpus[i].value[PVGPU_GPU_GPU_TIME];
 		printf("%-15s %5.1f%% busy, %" PRIu64 " of %" PRIu64 " vGPUs active, %" PRIu64
-		       " of %" PRIu64 " MiB left, %.20s\n",
-		       g->name, passed > 0 ? (double)(us - then) / passed : 0,
+		       " of %" PRIu64 " MiB left, %.*s\n",
+		       g->name, passed > 0 ? percent((double)(us - then) / passed) : 0,
 		       g->value[PVGPU_GPU_ACTIVE_VGPUS], g->value[PVGPU_GPU_VGPUS],
 		       g->value[PVGPU_GPU_MEMORY_FREE] >> 20, g->value[PVGPU_GPU_MEMORY] >> 20,
-		       g->health);
+		       (int)strcspn(g->health, ":"), g->health);
+		if (strchr(g->health, ':'))
+			printf("  %.*s\n", LINE - 2, g->health);
 	}
 }
 

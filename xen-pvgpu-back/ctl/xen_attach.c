@@ -139,12 +139,11 @@ static int attach(struct host *h, const char *word)
 	struct vgpu_spec *w = &ctl.spec;
 	char err[VGPU_SPEC_ERROR];
 	struct site site = {0};
-	int status, r = 0;
+	int status, r;
 
-	if (w->profile.len || w->tenant[0] || pool_group(&w->pool)[0]) {
+	if (w->profile.len || w->tenant[0] || pool_group(&w->pool)[0])
 		site_read(&site, ctl.site_dir, ignore, NULL);
-		r = site_resolve(&site, w, err);
-	}
+	r = site_resolve(&site, w, err);
 	status = r ? ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s: %s", word, err)
 		   : give(h, word);
 	site_free(&site);

@@ -143,6 +143,7 @@ static int wish(struct setting *x, struct vgpu_spec *w)
 {
 	char why[VGPU_SPEC_ERROR];
 	struct vgpu_spec had;
+	int err;
 
 	spec_of(&x->old, &had);
 	*w = had;
@@ -158,8 +159,9 @@ static int wish(struct setting *x, struct vgpu_spec *w)
 		w->pool.len = (uint32_t)strlen(w->pool.s);
 		snprintf(w->tenant, sizeof(w->tenant), "%s", x->tenant);
 	}
-	if (site_resolve(x->site, w, why) < 0)
-		return fail(x, -EINVAL, why);
+	err = site_resolve(x->site, w, why);
+	if (err)
+		return fail(x, err, why);
 	if (x->profile && keep_orders(w, x->old.of[POLICY]) < 0)
 		return fail(x, -EINVAL, "its policy would get too long");
 	return 0;
@@ -231,7 +233,7 @@ static int change(struct store *s, void *arg)
 
 static int status_of(int err)
 {
-	return err == -EINVAL ? EXIT_USAGE : EXIT_REFUSED;
+	return err == -EINVAL ? EXIT_USAGE : err == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED;
 }
 
 static int run(struct host *h, struct setting *x, const struct vgpu *v)

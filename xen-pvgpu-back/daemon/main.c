@@ -154,7 +154,9 @@ static int read_config(const struct options *o, struct config *c, int argc, char
 			r = config_set(c, set, error);
 		}
 	}
-	return r < 0 ? r : config_finish(c, error);
+	if (!r)
+		r = config_finish(c, error);
+	return !r && o->check ? config_guarantees(c, error) : r;
 }
 
 /* 0, -1, or 1: exit with success. */
@@ -231,7 +233,8 @@ static void stop(struct daemon *d)
 		return;
 	}
 	d->stopping = true;
-	log_info("stopping: %u sessions may finish for %u ms", d->session_n, d->cfg.shutdown_ms);
+	log_info("stopping: %u session%s may finish for %u ms", d->session_n,
+		 d->session_n == 1 ? "" : "s", d->cfg.shutdown_ms);
 	open_refuse_all(d, NULL, ESHUTDOWN, "pvgpud is stopping");
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		vgpu_close(d->vgpus[i], false);
@@ -256,7 +259,8 @@ static void on_hand_over(struct ev_loop *loop, ev_signal *s, int events)
 {
 	struct daemon *d = s->data;
 
-	log_info("handing over: %u sessions continue", d->session_n);
+	log_info("handing over: %u session%s", d->session_n,
+		 d->session_n == 1 ? " continues" : "s continue");
 	d->hand_over = true;
 	ev_break(d->loop, EVBREAK_ALL);
 }
@@ -274,6 +278,15 @@ static void keep_signals(int how)
 	sigprocmask(how, &set, NULL);
 }
 
+/* They compete for the time then: the starvation bound keeps each alive. */
+static void warn_of_guarantees(const struct config *c)
+{
+	char error[CONFIG_ERROR];
+
+	if (config_guarantees(c, error) < 0)
+		log_warning("%s", error);
+}
+
 static struct options options;
 static int arguments_n;
 static char **arguments;
@@ -287,8 +300,10 @@ static void on_hup(struct ev_loop *loop, ev_signal *s, int events)
 	config_init(&c);
 	if (read_config(&options, &c, arguments_n, arguments, error) < 0)
 		log_error("reload: nothing has changed: %s", error);
-	else if (find_programs(&c) == 0)
+	else if (find_programs(&c) == 0) {
+		warn_of_guarantees(&c);
 		reload(s->data, &c);
+	}
 	config_free(&c);
 }
 
@@ -452,6 +467,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (o->simulated)
 		log_info("the GPU is a simulated one: %s", d.cfg.libcuda);
+	warn_of_guarantees(&d.cfg);
 	overrides_say(&d);
 	raise_files_limit();
 	come_first();

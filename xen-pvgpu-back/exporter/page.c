@@ -177,6 +177,11 @@ static void put_events(struct text *t, const struct statistics *s)
 	text_add(t, "</table></div>\n");
 }
 
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 void page_make(struct text *t, const struct source *s)
 {
 	text_add(t, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -194,10 +199,11 @@ void page_make(struct text *t, const struct source *s)
 		text_add(t, "<p>pvgpud ");
 		put(t, s->now.own->version);
 		text_add(t,
-			 ", up for %" PRIu64 " minutes, %" PRIu64 " sessions, %" PRIu64
-			 " workers.%s</p>\n",
-			 n[PVGPU_DAEMON_UPTIME] / 60, n[PVGPU_DAEMON_SESSIONS],
-			 n[PVGPU_DAEMON_WORKERS],
+			 ", up for %" PRIu64 " minute%s, %" PRIu64 " session%s, %" PRIu64
+			 " worker%s.%s</p>\n",
+			 n[PVGPU_DAEMON_UPTIME] / 60, plural(n[PVGPU_DAEMON_UPTIME] / 60),
+			 n[PVGPU_DAEMON_SESSIONS], plural(n[PVGPU_DAEMON_SESSIONS]),
+			 n[PVGPU_DAEMON_WORKERS], plural(n[PVGPU_DAEMON_WORKERS]),
 			 n[PVGPU_DAEMON_ACCOUNTING]
 				 ? ""
 				 : " <span class=\"bad\">The driver's accounting is off.</span>");

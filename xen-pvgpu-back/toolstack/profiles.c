@@ -92,6 +92,7 @@ static int set_per_gpu(struct profile *p, const char *value, char why[INI_WHY])
 
 static int on_value(void *arg, const char *name, const char *value, char why[INI_WHY])
 {
+	static const char *const own[] = {"per-gpu", "gpus", "description", NULL};
 	struct reading *r = arg;
 	struct profile *p = r->p;
 	char text[VGPU_SPEC_ERROR];
@@ -114,10 +115,11 @@ static int on_value(void *arg, const char *name, const char *value, char why[INI
 			 "%s: is an order to a vGPU that exists; give it with pvgpuctl set", name);
 		return -1;
 	}
-	if (vgpu_spec_set(&p->spec, name, value, text) == 0)
+	if (!vgpu_spec_knows(name))
+		vgpu_spec_unknown(name, own, text);
+	else if (vgpu_spec_set(&p->spec, name, value, text) == 0)
 		return 0;
-	snprintf(why, INI_WHY, "'%.40s': %s%s", value, text,
-		 vgpu_spec_knows(name) ? "" : ", per-gpu, gpus, description");
+	snprintf(why, INI_WHY, "%s", text);
 	return -1;
 }
 
@@ -169,19 +171,28 @@ static int inherit(struct vgpu_spec *w, const struct vgpu_spec *from, char err[V
 	return 0;
 }
 
-/* With [default], wherever in the file that is. */
-static void complete(struct profile *p, const struct profile *common)
+/* With [default], wherever in the file that is. Returns the number of new faults. */
+static int complete(struct profile *p, const struct reading *r)
 {
+	const struct profile *common = &r->all->common;
 	char err[VGPU_SPEC_ERROR];
+	int n = 0;
 
-	if (inherit(&p->spec, &common->spec, err) < 0 && !p->fault[0])
-		snprintf(p->fault, sizeof(p->fault), "%s", err);
+	if ((inherit(&p->spec, &common->spec, err) < 0 ||
+	     record_agrees(&pvgpu_keys[PVGPU_KEY_BACKEND_POLICY], p->spec.policy, err) < 0) &&
+	    !p->fault[0] && !common->fault[0]) {
+		snprintf(p->fault, sizeof(p->fault), "%.400s: profile %s: %.500s", r->all->path,
+			 p->name, err);
+		r->fault(r->arg, p->fault);
+		n = 1;
+	}
 	if (!p->per_gpu)
 		p->per_gpu = common->per_gpu;
 	if (!p->gpus[0])
 		strcpy(p->gpus, common->gpus);
 	if (!p->fault[0])
 		strcpy(p->fault, common->fault);
+	return n;
 }
 
 int profiles_read(struct profiles *p, const char *dir, site_fault *fault, void *arg)
@@ -194,7 +205,7 @@ int profiles_read(struct profiles *p, const char *dir, site_fault *fault, void *
 	snprintf(p->path, sizeof(p->path), "%.480s/" PROFILES_FILE, dir);
 	n = ini_file_read(p->path, &reader);
 	for (size_t i = 0; i < p->n; i++)
-		complete(&p->v[i], &p->common);
+		n += complete(&p->v[i], &r);
 	return n == -ENOENT ? 0 : n;
 }
 

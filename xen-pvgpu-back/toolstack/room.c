@@ -140,10 +140,11 @@ void room_on_gpu(const struct room_ask *a, const struct gpu *g, const struct hol
 		lower(out, 0, ROOM_MODEL, "is a '%s', the profile is for %s", g->model.s, p->gpus);
 	if (!g->room.healthy && !a->except)
 		lower(out, 0, ROOM_HEALTH,
-		      "the GPU is unhealthy: see pvgpud's log, then write ok to data/pvgpu/health");
+		      "it takes no new sessions: pvgpuctl pools --backend %u says why", a->be);
 	if (p && new_profile(a) && p->per_gpu)
 		lower(out, n.of_profile < p->per_gpu ? p->per_gpu - n.of_profile : 0, ROOM_PER_GPU,
-		      "it has %u of at most %u vGPUs of this profile", n.of_profile, p->per_gpu);
+		      "it has %u of at most %u vGPU%s of this profile", n.of_profile, p->per_gpu,
+		      p->per_gpu == 1 ? "" : "s");
 	if (p && share)
 		lower(out, left / share, ROOM_SHARE,
 		      "%g%% of the GPU's time are guaranteed already, one more takes %g%%",
@@ -203,9 +204,9 @@ void room_of_tenant(const struct room_ask *a, const struct holdings *h, struct r
 	n = held(a, h);
 	if (t->vgpus && !stays)
 		lower(out, n.vgpus < t->vgpus ? t->vgpus - n.vgpus : 0, ROOM_VGPUS,
-		      "tenant %s has %" PRIu64 " of at most %u vGPUs: detach one, or raise vgpus "
+		      "tenant %s has %" PRIu64 " of at most %u vGPU%s: detach one, or raise vgpus "
 		      "in " TENANTS_FILE,
-		      group, n.vgpus, t->vgpus);
+		      group, n.vgpus, t->vgpus, t->vgpus == 1 ? "" : "s");
 	by_memory_of_tenant(group, t, n.memory, a->w->memory, stays ? a->had->memory : 0, out);
 }
 

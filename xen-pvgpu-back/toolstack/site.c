@@ -58,6 +58,8 @@ int site_resolve(const struct site *s, struct vgpu_spec *w, char err[VGPU_SPEC_E
 	w->owner = NULL;
 	w->group_policy = NULL;
 	if (!r)
+		r = record_agrees(&pvgpu_keys[PVGPU_KEY_BACKEND_POLICY], w->policy, err);
+	if (!r)
 		r = place_tenant(w, err);
 	group = pool_group(&w->pool);
 	if (r || !group[0])

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xenstore-schema/nearest.h"
+
 static const struct pvgpu_key *const group_key = &pvgpu_keys[PVGPU_KEY_BACKEND_GROUP_POLICY];
 static const struct pvgpu_key *const memory_key = &pvgpu_keys[PVGPU_KEY_BACKEND_MEMORY];
 
@@ -94,8 +96,25 @@ static int set_memory(struct tenant_limits *t, const char *value, char why[INI_W
 
 	if (pvgpu_number_parse(memory_key, value, strlen(value), &t->memory, text) == 0)
 		return 0;
-	snprintf(why, INI_WHY, "%s", text);
+	snprintf(why, INI_WHY, "memory %s", strchr(text, '\''));
 	return -1;
+}
+
+static void unknown(const char *name, char why[INI_WHY])
+{
+	struct pvgpu_nearest n = {.word = name};
+
+	pvgpu_nearest_try(&n, "vgpus");
+	pvgpu_nearest_try(&n, "memory");
+	for (uint32_t i = 0; i < group_key->nfields; i++)
+		pvgpu_nearest_try(&n, group_key->fields[i].name);
+	if (n.name)
+		snprintf(why, INI_WHY, "%.40s: no such setting; did you mean %s?", name, n.name);
+	else
+		snprintf(why, INI_WHY,
+			 "%.40s: no such setting; a tenant has vgpus, memory, weight, min-share, "
+			 "max-share, rate-commands and rate-bytes",
+			 name);
 }
 
 static int on_value(void *arg, const char *name, const char *value, char why[INI_WHY])
@@ -110,12 +129,9 @@ static int on_value(void *arg, const char *name, const char *value, char why[INI
 	if (record_set(group_key, t->policy, name, value, text) == 0)
 		return 0;
 	if (pvgpu_field_find(group_key, name))
-		snprintf(why, INI_WHY, "'%.40s': %s", value, text);
+		snprintf(why, INI_WHY, "%s", text);
 	else
-		snprintf(why, INI_WHY,
-			 "%.40s: a tenant has vgpus, memory, weight, min-share, max-share, "
-			 "rate-commands and rate-bytes, nothing else",
-			 name);
+		unknown(name, why);
 	return -1;
 }
 
@@ -128,6 +144,19 @@ static void on_fault(void *arg, const char *text)
 	r->fault(r->arg, text);
 }
 
+/* Returns the number of new faults. */
+static int agree(struct tenant_limits *t, const struct reading *r)
+{
+	char err[VGPU_SPEC_ERROR];
+
+	if (t->fault[0] || record_agrees(group_key, t->policy, err) == 0)
+		return 0;
+	snprintf(t->fault, sizeof(t->fault), "%.400s: tenant %s: %.500s", r->all->path, t->name,
+		 err);
+	r->fault(r->arg, t->fault);
+	return 1;
+}
+
 int tenants_read(struct tenants *t, const char *dir, site_fault *fault, void *arg)
 {
 	struct reading r = {.all = t, .fault = fault, .arg = arg};
@@ -137,6 +166,8 @@ int tenants_read(struct tenants *t, const char *dir, site_fault *fault, void *ar
 	*t = (struct tenants){0};
 	snprintf(t->path, sizeof(t->path), "%.480s/" TENANTS_FILE, dir);
 	n = ini_file_read(t->path, &reader);
+	for (size_t i = 0; i < t->n; i++)
+		n += agree(&t->v[i], &r);
 	return n == -ENOENT ? 0 : n;
 }
 

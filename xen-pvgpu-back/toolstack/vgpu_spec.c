@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "xenstore-schema/nearest.h"
+
 static const struct pvgpu_key *const policy_key = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
 
 static int refuse(char err[VGPU_SPEC_ERROR], const char *name, const char *why)
@@ -16,22 +18,23 @@ static int refuse(char err[VGPU_SPEC_ERROR], const char *name, const char *why)
 	return -EINVAL;
 }
 
-static const struct pvgpu_field *find_field(const struct pvgpu_key *k, const char *name)
+/* The error of the key's parser with this name in place of the key's. */
+static int refuse_value(char err[VGPU_SPEC_ERROR], const char *name, const char *why)
 {
-	for (uint32_t i = 0; i < k->nfields; i++)
-		if (!strcmp(k->fields[i].name, name))
-			return &k->fields[i];
-	return NULL;
+	const char *value = strchr(why, '\'');
+
+	snprintf(err, VGPU_SPEC_ERROR, "%s %s", name, value ? value : why);
+	return -EINVAL;
 }
 
 bool policy_has(const char *name)
 {
-	return find_field(policy_key, name);
+	return pvgpu_field_find(policy_key, name);
 }
 
 bool policy_is_live(const char *name)
 {
-	const struct pvgpu_field *f = find_field(policy_key, name);
+	const struct pvgpu_field *f = pvgpu_field_find(policy_key, name);
 
 	return f && f->live;
 }
@@ -57,20 +60,22 @@ static const char *raised(const char policy[PVGPU_KEY_TEXT], const struct pvgpu_
 int record_set(const struct pvgpu_key *k, char text[PVGPU_KEY_TEXT], const char *name,
 	       const char *value, char err[VGPU_SPEC_ERROR])
 {
-	const struct pvgpu_field *f = find_field(k, name);
+	const struct pvgpu_field *f = pvgpu_field_find(k, name);
 	char why[PVGPU_KEY_ERROR], one[PVGPU_KEY_TEXT], next[2 * PVGPU_KEY_TEXT], *rest, *word;
 	char old[PVGPU_KEY_TEXT];
 	uint64_t v[PVGPU_FIELDS_MAX];
-	size_t n = strlen(name), at = 0;
+	size_t n, at = 0;
 
 	if (!f)
-		return refuse(err, name, "not a field of this record");
+		return refuse(err, name, "no such setting");
+	name = f->name;
+	n = strlen(name);
 	/* Parsed as a value from xenstore, then written in its normal form. */
 	if (strchr(value, ' ') ||
 	    (size_t)snprintf(one, sizeof(one), "%s=%s", name, value) >= sizeof(one))
 		return refuse(err, name, "must be one value");
 	if (pvgpu_record_parse(k, one, strlen(one), v, why) < 0)
-		return refuse(err, name, why);
+		return refuse_value(err, name, why);
 	snprintf(old, sizeof(old), "%s", text);
 	for (word = strtok_r(old, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 		if (strncmp(word, name, n) != 0 || word[n] != '=')
@@ -83,14 +88,26 @@ int record_set(const struct pvgpu_key *k, char text[PVGPU_KEY_TEXT], const char 
 	return 0;
 }
 
+int record_agrees(const struct pvgpu_key *k, const char *text, char err[VGPU_SPEC_ERROR])
+{
+	char why[PVGPU_KEY_ERROR];
+	uint64_t v[PVGPU_FIELDS_MAX];
+
+	if (pvgpu_record_parse(k, text, strlen(text), v, why) == 0 &&
+	    pvgpu_record_agrees(k, v, why) == 0)
+		return 0;
+	snprintf(err, VGPU_SPEC_ERROR, "%s", why);
+	return -EINVAL;
+}
+
 int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
 	       char err[VGPU_SPEC_ERROR])
 {
-	const struct pvgpu_field *f = find_field(policy_key, name);
+	const struct pvgpu_field *f = pvgpu_field_find(policy_key, name);
 	char sum[24];
 
 	if (!f)
-		return refuse(err, name, "not a field of policy");
+		return vgpu_spec_unknown(name, NULL, err);
 	return record_set(policy_key, policy, name, raised(policy, f, value, sum), err);
 }
 
@@ -112,15 +129,57 @@ static int set_tenant(struct vgpu_spec *w, const char *value, char err[VGPU_SPEC
 	return 0;
 }
 
+static const char *const keys[] = {"backend", "uuid",    "model", "memory",
+				   "pool",    "profile", "tenant"};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
 bool vgpu_spec_knows(const char *name)
 {
-	static const char *const names[] = {"backend", "uuid",    "model", "memory",
-					    "pool",    "profile", "tenant"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(name, names[i]))
+	for (size_t i = 0; i < KEYS; i++)
+		if (!strcmp(name, keys[i]))
 			return true;
 	return policy_has(name);
+}
+
+/* Calls `each` with every name. */
+static void each_name(const char *const more[], void (*each)(void *arg, const char *name),
+		      void *arg)
+{
+	for (size_t i = 0; i < KEYS; i++)
+		each(arg, keys[i]);
+	for (uint32_t i = 0; i < policy_key->nfields; i++)
+		each(arg, policy_key->fields[i].name);
+	for (size_t i = 0; more && more[i]; i++)
+		each(arg, more[i]);
+}
+
+static void look(void *arg, const char *name)
+{
+	pvgpu_nearest_try(arg, name);
+}
+
+static void append(void *arg, const char *name)
+{
+	char *err = arg;
+	const size_t at = strlen(err);
+
+	snprintf(err + at, VGPU_SPEC_ERROR - at, "%s%s", at && err[at - 1] == ' ' ? "" : ", ",
+		 name);
+}
+
+int vgpu_spec_unknown(const char *name, const char *const more[], char err[VGPU_SPEC_ERROR])
+{
+	struct pvgpu_nearest n = {.word = name};
+
+	each_name(more, look, &n);
+	if (n.name) {
+		snprintf(err, VGPU_SPEC_ERROR, "%.40s: no such setting; did you mean %s?", name,
+			 n.name);
+		return -EINVAL;
+	}
+	snprintf(err, VGPU_SPEC_ERROR, "%.40s: no such setting; there are ", name);
+	each_name(more, append, err);
+	return -EINVAL;
 }
 
 int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
@@ -156,24 +215,9 @@ int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
 	} else if (policy_has(name)) {
 		return policy_set(w->policy, name, value, err);
 	} else {
-		char names[400];
-
-		vgpu_spec_names(names, sizeof(names));
-		snprintf(err, VGPU_SPEC_ERROR, "%s: a vGPU has no such property; there are %s",
-			 name, names);
-		return -EINVAL;
+		return vgpu_spec_unknown(name, NULL, err);
 	}
-	return r ? refuse(err, name, why) : 0;
-}
-
-void vgpu_spec_names(char *buf, size_t cap)
-{
-	size_t at = (size_t)snprintf(buf, cap,
-				     "backend, uuid, model, memory, pool, profile, "
-				     "tenant");
-
-	for (uint32_t i = 0; i < policy_key->nfields && at < cap; i++)
-		at += (size_t)snprintf(buf + at, cap - at, ", %s", policy_key->fields[i].name);
+	return r ? refuse_value(err, name, why) : 0;
 }
 
 /* Version and variant of RFC 4122 (and 9562, for version 8). */

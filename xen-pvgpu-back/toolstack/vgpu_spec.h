@@ -34,17 +34,20 @@ struct vgpu_spec {
 };
 
 /* Sets one property: a key's name in xenstore, a field of "policy", or "backend". 0, or -EINVAL
- * with an error text. */
+ * with an error text that begins with the name. */
 int vgpu_spec_set(struct vgpu_spec *w, const char *name, const char *value,
 		  char err[VGPU_SPEC_ERROR]);
-/* The names that vgpu_spec_set accepts, for help: "memory, model, ..." */
-void vgpu_spec_names(char *buf, size_t cap);
+/* The error of a name that vgpu_spec_set does not know, with the nearest name or all of them; more:
+ * those that its place has beside them, up to a NULL, or NULL. Returns -EINVAL. */
+int vgpu_spec_unknown(const char *name, const char *const more[], char err[VGPU_SPEC_ERROR]);
 /* Changes a field in the text of a policy; unknown fields are kept. "+N" adds N to pardon. */
 int policy_set(char policy[PVGPU_KEY_TEXT], const char *name, const char *value,
 	       char err[VGPU_SPEC_ERROR]);
 /* The same for any record; without "+N". */
 int record_set(const struct pvgpu_key *k, char text[PVGPU_KEY_TEXT], const char *name,
 	       const char *value, char err[VGPU_SPEC_ERROR]);
+/* Do the fields of a record's text go together? 0, or -EINVAL with an error text. */
+int record_agrees(const struct pvgpu_key *k, const char *text, char err[VGPU_SPEC_ERROR]);
 /* Is it a field of policy? Is it one that only a vGPU that exists can have? */
 bool policy_has(const char *name);
 bool policy_is_live(const char *name);

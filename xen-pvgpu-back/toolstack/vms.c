@@ -129,9 +129,15 @@ static char *next_line(char *buf, int cap, void *arg)
 	memmove(buf, buf + n, strlen(buf + n) + 1);
 	end = strchr(buf, ']');
 	if (strncmp(buf, "[vgpu", 5) == 0 && end && end - buf < (long)sizeof(section)) {
+		n = r->c->n;
 		snprintf(section, sizeof(section), "%.*s", (int)(end - buf - 1), buf + 1);
 		if (!of_section(r, section))
 			return NULL;
+		if (r->c->n == n) {
+			complain(r,
+				 "this vGPU is there already: put its settings into one section");
+			return NULL;
+		}
 	}
 	return buf;
 }

@@ -103,6 +103,7 @@ class Field:  # of a record
     doc: str
     of: object = None  # Names of enum
     live: bool = False  # an order to a vGPU that exists, no property of one to come
+    zero: bool = False  # 0 is allowed, too, below lo
 
 
 @dataclass
@@ -123,6 +124,7 @@ class Key:
     default: str = None
     example: str = None
     kernel: bool = False
+    zero: bool = False  # 0 is allowed, too, below lo
 
     @property
     def full(self):
@@ -323,7 +325,7 @@ class SchemaReader(Reader):
             key.of = self.schema.trees.get(name)
             if not key.of:
                 line.fail("unknown tree '%s'" % name)
-        allowed = {"enum": ("min",), "refs": ("max",), "range": ("max",), "message": ("max",)}.get(kind, ("min", "max") if kind in NUMBERS or kind == "text" else ())
+        allowed = {"enum": ("min",), "refs": ("max",), "range": ("max",), "message": ("max",)}.get(kind, ("min", "max", "or") if kind == "size" else ("min", "max") if kind in NUMBERS or kind == "text" else ())
         options = line.options(allowed)
         if kind in ("text", "refs", "range", "message") and "max" not in options:
             line.fail("'%s' needs 'max'" % kind)
@@ -331,6 +333,7 @@ class SchemaReader(Reader):
                      "enum": (0, max(v.number for v in key.of.values.values()) if kind == "enum" else 0)}.get(
                          kind, (0, NUMBERS.get(kind, 0)))
         key.lo, key.hi = self.bounds(options, low, high, line)
+        key.zero = self.or_zero(options, line)
 
     @staticmethod
     def bounds(options, low, high, line):
@@ -342,6 +345,12 @@ class SchemaReader(Reader):
             line.fail("min %d is above max %d" % (lo, hi))
         return lo, hi
 
+    @staticmethod
+    def or_zero(options, line):
+        if options.get("or", 0):
+            line.fail("'or 0' expected, not 'or %d'" % options["or"])
+        return "or" in options
+
     def key_field(self, key, line):
         if key.type != "record":
             line.fail("'field' in a key that is no record")
@@ -352,7 +361,7 @@ class SchemaReader(Reader):
         if name in [f.name for f in key.fields]:
             line.fail("field '%s' is already there" % name)
         of = self.field_names(line) if kind == "enum" else None
-        options = line.options(("since", "min", "max") if kind in NUMBERS else ("since",), words=("default", "only"))
+        options = line.options(("since", "min", "max", *(("or",) if kind == "size" else ())) if kind in NUMBERS else ("since",), words=("default", "only"))
         most = {"bool": 1, "share": SHARE_ALL, "enum": max(v.number for v in of.values.values()) if of else 0, **NUMBERS}[kind]
         lo, hi = self.bounds(options, 0, most, line)
         for word in ("default", "since"):
@@ -361,7 +370,7 @@ class SchemaReader(Reader):
         if options.get("only", "live") != "live":
             line.fail("'only live' expected, not 'only %s'" % options["only"])
         f = Field(line.where, name, kind, lo, hi, options["default"], options["since"], line.text("documentation"), of,
-                  "only" in options)
+                  "only" in options, self.or_zero(options, line))
         problem = values.problem(f, f.default)
         if problem:
             line.fail("default '%s' %s" % (f.default, problem))

@@ -136,7 +136,7 @@ def fields_c(key):
         if f.of:
             lines += ["\t .names = &pvgpu_%s_names," % ident(f.of.name)]
         lines += ["\t .min = %s, .max = %s, .allowed = %s," % (number(f.lo), number(f.hi), string(values.allowed(f))),
-                  "\t .doc = %s, .live = %s," % (string(f.doc), "true" if f.live else "false"),
+                  "\t .doc = %s, .live = %s,%s" % (string(f.doc), "true" if f.live else "false", " .zero = true," * f.zero),
                   "\t .offset = offsetof(struct pvgpu_%s, %s), .size = sizeof(%s)}," % (ident(key.full), ident(f.name), c_type(f))]
     return lines + ["};", "_Static_assert(sizeof(%s_fields) / sizeof(%s_fields[0]) <= PVGPU_FIELDS_MAX, \"fields\");" % (
         ident(key.full), ident(key.full)), ""]
@@ -165,7 +165,8 @@ def key_c(schema, key):
         lines.append("\t\t.names = &pvgpu_%s_names," % ident(key.of.name))
     if key.type == "path":
         lines.append("\t\t.target = &pvgpu_trees[PVGPU_TREE_%s]," % const(key.of.name))
-    lines += ["\t\t.min = %s, .max = %s, .needed = %s," % (number(key.lo), number(key.hi), state_bits(schema, key.needed)),
+    lines += ["\t\t.min = %s, .max = %s, .needed = %s,%s" % (number(key.lo), number(key.hi), state_bits(schema, key.needed),
+                                                       " .zero = true," * key.zero),
               "\t\t.owner = PVGPU_%s, .writers = %s, .readers = %s," % (key.owner.upper(), bits(key.writers), bits(key.readers()))]
     if key.type == "record":
         lines.append("\t\tUSER(.fields = %s_fields, .nfields = %d,)" % (ident(key.full), len(key.fields)))

@@ -16,7 +16,7 @@ LOCK = {
 
 
 def shape(thing):
-    words = [thing.type, "min=%d" % thing.lo, "max=%d" % thing.hi]
+    words = [thing.type, "min=%d" % thing.lo, "max=%d" % thing.hi] + ["or=0"] * thing.zero
     if thing.default is not None:
         words.append("default=%s" % (thing.default or "''"))
     if getattr(thing, "of", None):

@@ -34,7 +34,7 @@ def valid(key, text):
 
 
 def within(key, value):
-    return value is not None and key.lo <= value <= key.hi
+    return value is not None and (key.lo <= value <= key.hi or (key.zero and value == 0))
 
 
 def good_range(key, text):
@@ -108,7 +108,7 @@ def allowed(key):
         "u64": lambda: "a number from %d to %d" % (key.lo, key.hi),
         "domid": lambda: "a domain's number, 0 to %d" % key.hi,
         "bool": lambda: "0 or 1",
-        "size": lambda: "bytes or a number with K, M, G or T, %s to %s" % (amount(key.lo), amount(key.hi)),
+        "size": lambda: "%sbytes or a number with K, M, G or T, %s to %s" % ("0, or " if key.zero else "", amount(key.lo), amount(key.hi)),
         "share": lambda: "a share of 0% to 100% with at most four decimals, such as 12.5%",
         "uuid": lambda: "a UUID of 32 hexadecimal digits in groups of 8-4-4-4-12",
         "text": lambda: "%s%d printable ASCII characters" % ("%d to " % key.lo if key.lo else "at most ", key.hi),

@@ -23,7 +23,7 @@ def ctl(lab, words, status=0):
 def valid(lab, n):
     """The tree in xenstore must be valid by docs/xenstore.md."""
     r = lab.dom0.run(f"xenstore-ls -fp | {CTL} check -", check=False)
-    assert r.status == 0 and r.out.startswith(f"{n} vGPUs") and r.out.endswith(" 0 errors, 0 warnings\n"), r.out
+    assert r.status == 0 and r.out.startswith(f"{n} vGPU") and r.out.endswith(" 0 errors, 0 warnings\n"), r.out
 
 
 def ends(g, be):

@@ -15,7 +15,7 @@ LONG = True
 
 def valid(lab, n):
     r = lab.dom0.run(f"xenstore-ls -fp | {vgpu.CTL} check -", check=False)
-    assert r.status == 0 and r.out.startswith(f"{n} vGPUs") and r.out.endswith(" 0 errors, 0 warnings\n"), r.out
+    assert r.status == 0 and r.out.startswith(f"{n} vGPU") and r.out.endswith(" 0 errors, 0 warnings\n"), r.out
 
 
 def by_hand(lab, w, g):

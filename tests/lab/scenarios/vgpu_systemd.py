@@ -129,7 +129,7 @@ def run(lab):
     check_sandbox(p)
     p.systemctl("reload")
     p.wait_log("reload: .*; log_level is info", service.SLOW)
-    check_goes_on(p, c, p.restart, "handing over: 1 sessions continue")
+    check_goes_on(p, c, p.restart, "handing over: 1 session continues")
     check_goes_on(p, c, lambda: hang(p), r"Watchdog timeout")
     check_goes_on(p, c, p.kill, r"status=9/KILL")
     assert p.show("NRestarts") == ["2"]

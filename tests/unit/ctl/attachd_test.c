@@ -236,7 +236,7 @@ START_TEST(bad_files)
 	put("web1.conf", "[vgpu 0]\n");
 	fake_domain(3, "web1", UUID3);
 	ck_assert_uint_eq(round_of(), 0);
-	ck_assert(strstr(k.complaint, "bad.conf:2: memory: "));
+	ck_assert(strstr(k.complaint, "bad.conf:2: memory '"));
 	/* Without a uuid in the file, the uuid is still the same each time. */
 	snprintf(first, sizeof(first), "%s", fake_get(BE "/uuid"));
 	fake_domain_gone(3);

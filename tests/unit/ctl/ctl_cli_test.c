@@ -73,7 +73,21 @@ START_TEST(usage)
 	ck_assert_int_eq(RUN("list", "--weight", "3"), EXIT_USAGE);
 	HAS(errors, "--weight is no option of list");
 	ck_assert_int_eq(RUN("attach", "web1", "--memory", "lots"), EXIT_USAGE);
-	HAS(errors, "--memory lots: ");
+	ck_assert_str_eq(errors,
+			 "pvgpuctl: --memory 'lots': must be 0, or bytes or a number with K, "
+			 "M, G or T, 1M to 1024T\n");
+	/* A number without its unit. */
+	ck_assert_int_eq(RUN("attach", "web1", "--memory", "8"), EXIT_USAGE);
+	HAS(errors, "--memory '8': must be ");
+	HAS(errors, "; did you mean 8G?");
+	ck_assert_int_eq(RUN("attach", "web1", "--arena-limit", "512"), EXIT_USAGE);
+	HAS(errors, "; did you mean 512M?");
+	/* Each error has the name of the option once. */
+	ck_assert_int_eq(RUN("attach", "web1", "--priority", "urgent"), EXIT_USAGE);
+	ck_assert_str_eq(errors, "pvgpuctl: --priority 'urgent': must be high, medium or low\n");
+	ck_assert_int_eq(RUN("attach", "web1", "--min-share", "60%", "--max-share", "50%"),
+			 EXIT_REFUSED);
+	HAS(errors, "web1: min-share 60% is above max-share 50%");
 	ck_assert_int_eq(RUN("attach", "web1", "--id", "-1"), EXIT_USAGE);
 	ck_assert_int_eq(RUN("attach", "web1", "--id", "65536"), EXIT_USAGE);
 	ck_assert_int_eq(RUN("attach", "web1", "--weight", "0"), EXIT_USAGE);
@@ -143,6 +157,10 @@ START_TEST(not_there)
 	HAS(errors, "/nowhere/admin.sock");
 	ck_assert_int_eq(RUN("list", "--local"), EXIT_NOT_THERE);
 	HAS(errors, "admin.sock");
+	/* Options that only VMs' vGPUs have are not passed over. */
+	ck_assert_int_eq(RUN("set", "a", "weight=5", "--all", "--local"), EXIT_USAGE);
+	HAS(errors, "--all is for the vGPUs of VMs");
+	ck_assert_int_eq(RUN("list", "--watch", "--local"), EXIT_USAGE);
 }
 END_TEST
 
@@ -175,6 +193,17 @@ START_TEST(life)
 	ck_assert_str_eq(fake_get(BE "/pool"), "default/lab");
 	ck_assert_int_eq(RUN("set", "web1", "max-share=101%"), EXIT_USAGE);
 	HAS(errors, "a share of 0% to 100%");
+	ck_assert_int_eq(RUN("set", "web1", "wieght=5"), EXIT_USAGE);
+	HAS(errors, "vGPU 0 of web1: wieght: no such setting; did you mean weight?");
+	ck_assert_int_eq(RUN("set", "web1", "colour=red"), EXIT_USAGE);
+	HAS(errors, "colour: no such setting; there are backend, uuid, model, memory, ");
+	ck_assert_int_eq(RUN("set", "web1", "min-share=20%"), EXIT_USAGE);
+	HAS(errors, "min-share 20% is above max-share 12.5%");
+	/* Both together, in either order. */
+	ck_assert_int_eq(RUN("set", "web1", "min-share=20%", "max-share=30%"), EXIT_DONE);
+	ck_assert_int_eq(RUN("set", "web1", "max-share=12.5%", "min-share=0%"), EXIT_DONE);
+	ck_assert_int_eq(RUN("set", "web1", "memory=8"), EXIT_USAGE);
+	HAS(errors, "; did you mean 8G?");
 	ck_assert_int_eq(RUN("list", "--json"), EXIT_DONE);
 	HAS(out, "\"max-share\": \"12.5%\"");
 	HAS(out, "\"weight\": 300");

@@ -186,7 +186,7 @@ START_TEST(the_gpu_that_has_room)
 	gpu(1, "second", "NVIDIA A100 80GB", "memory=8589934592 memory-free=8589934592 healthy=0");
 	ck_assert_int_eq(ATTACH("web3", "--profile", "fine"), EXIT_REFUSED);
 	HAS(errors, "first: 0 of 8192 MiB are not promised yet, one more takes 1024 MiB");
-	HAS(errors, "second: the GPU is unhealthy");
+	HAS(errors, "second: it takes no new sessions: pvgpuctl pools --backend 0 says why");
 	HAS(errors, "third: is a 'Tesla T4', the profile is for NVIDIA H200*, *A100*");
 	ck_assert_int_eq(ATTACH("web3", "--profile", "fine", "--pool", "third"), EXIT_REFUSED);
 	HAS(errors, "first: the vGPU is for pool third");
@@ -221,7 +221,7 @@ START_TEST(tenants_have_limits_over_all_their_vms)
 	ck_assert_int_eq(ATTACH("web3", "--tenant", "other"), EXIT_DONE);
 	ck_assert_str_eq(key(3, "group-policy"), "(none)");
 	ck_assert_int_eq(ATTACH("web4", "--tenant", "other"), EXIT_REFUSED);
-	HAS(errors, "tenant other has 1 of at most 1 vGPUs: detach one, or raise vgpus");
+	HAS(errors, "tenant other has 1 of at most 1 vGPU: detach one, or raise vgpus");
 	ck_assert_int_eq(ATTACH("web4", "--tenant", "another"), EXIT_DONE);
 	ck_assert_int_eq(ATTACH("web5", "--tenant", "no spaces"), EXIT_USAGE);
 	ck_assert_int_eq(ATTACH("web5", "--tenant", "a", "--pool", "/b"), EXIT_REFUSED);
@@ -332,7 +332,7 @@ START_TEST(capacity)
 	ck_assert_int_eq(RUN("capacity", "--json", "--tenant", "a", "--site-dir", dir), EXIT_DONE);
 	fits("fine", 1, "vgpus");
 	ck_assert_int_eq(RUN("capacity", "--site-dir", dir), EXIT_DONE);
-	HAS(out, "Domain-0, GPU second (Tesla T4): 3072 of 4096 MiB are not promised, 1 vGPUs\n");
+	HAS(out, "Domain-0, GPU second (Tesla T4): 3072 of 4096 MiB are not promised, 1 vGPU\n");
 	HAS(out, "fine                 Domain-0                2     0  first: 2048 of 8192 MiB");
 	ck_assert_int_eq(RUN("capacity", "--backend", "nowhere", "--site-dir", dir),
 			 EXIT_NOT_THERE);
@@ -378,8 +378,8 @@ START_TEST(faults_of_the_files)
 			     "[profile a b]\n"
 			     "[profile live]\ndrain = 1\nper-gpu = many\nuuid = x\n");
 	ck_assert_int_eq(RUN("profiles", "--site-dir", dir), EXIT_REFUSED);
-	HAS(errors, "/profiles.conf:4: 'lots': memory: ");
-	HAS(errors, "/profiles.conf:6: '4': speed: a vGPU has no such property; there are ");
+	HAS(errors, "/profiles.conf:4: memory 'lots': must be ");
+	HAS(errors, "/profiles.conf:6: speed: no such setting; there are ");
 	HAS(errors, ", per-gpu, gpus, description");
 	HAS(errors, ":7: [profle typo]: there are sections [profile NAME] and [default]");
 	HAS(errors, ":9: profile good is there already");
@@ -394,14 +394,14 @@ START_TEST(faults_of_the_files)
 	ck_assert_int_eq(ATTACH("web1", "--profile", "good"), EXIT_DONE);
 	ck_assert_int_eq(ATTACH("web2", "--profile", "bad"), EXIT_REFUSED);
 	HAS(errors, "profile 'bad' cannot be used: ");
-	HAS(errors, ":4: 'lots'");
+	HAS(errors, ":4: memory 'lots'");
 	put("tenants.conf", "x = 1\n[tenant a]\nvgpus = no\nspeed = 1\nweight = 0\n[group b]\n"
 			    "[tenant -x]\n[tenant a]\nmemory = ?\nhello\n");
 	ck_assert_int_eq(RUN("tenants", "--site-dir", dir), EXIT_REFUSED);
 	HAS(errors, "/tenants.conf:1: a key before the first [section]");
 	HAS(errors, ":3: vgpus 'no': must be a number from 0 (no limit) to 65536");
-	HAS(errors, ":4: speed: a tenant has vgpus, memory, weight");
-	HAS(errors, ":5: '0': weight: ");
+	HAS(errors, ":4: speed: no such setting; a tenant has vgpus, memory, weight");
+	HAS(errors, ":5: weight '0': must be ");
 	HAS(errors, ":6: [group b]: there are sections [tenant NAME]");
 	HAS(errors, ":7: tenant -x: a name is 1 to 39 letters");
 	HAS(errors, ":8: tenant a is there already");
@@ -412,6 +412,34 @@ START_TEST(faults_of_the_files)
 	HAS(errors, "has no profiles");
 	ck_assert_int_eq(RUN("profiles", "good", "--site-dir", dir), EXIT_NOT_THERE);
 	ck_assert_int_eq(RUN("profiles", "--site-dir", "/nonexistent"), EXIT_DONE);
+}
+END_TEST
+
+/* Each of these could be read, and means nothing that anyone wants. */
+START_TEST(contradictions_of_the_files)
+{
+	put("profiles.conf", "[default]\nmax-share = 25%\n[profile good]\nmin-share = 25%\n"
+			     "[profile bad]\nmin-share = 30%\n"
+			     "[profile own]\nmin-share = 30%\nmax-share = 50%\n"
+			     "[profile bytes]\nmemory = 8\nwieght = 3\nper_gpu = 2\n");
+	ck_assert_int_eq(RUN("profiles", "--site-dir", dir), EXIT_REFUSED);
+	HAS(errors, "/profiles.conf: profile bad: min-share 30% is above max-share 25%");
+	ck_assert_ptr_null(strstr(errors, "profile good"));
+	ck_assert_ptr_null(strstr(errors, "profile own"));
+	HAS(errors, "; did you mean 8G?");
+	HAS(errors, "wieght: no such setting; did you mean weight?");
+	HAS(errors, "per_gpu: no such setting; did you mean per-gpu?");
+	ck_assert_int_eq(ATTACH("web1", "--profile", "own"), EXIT_DONE);
+	ck_assert_int_eq(ATTACH("web2", "--profile", "bad"), EXIT_REFUSED);
+	ck_assert_int_eq(RUN("set", "web1", "--profile", "nosuch", "--site-dir", dir),
+			 EXIT_NOT_THERE);
+	put("tenants.conf", "[tenant a]\nmin-share = 30%\nmax-share = 20%\n"
+			    "[tenant b]\nwieght = 3\nmemory = 8\n");
+	ck_assert_int_eq(RUN("tenants", "--site-dir", dir), EXIT_REFUSED);
+	HAS(errors, "/tenants.conf: tenant a: min-share 30% is above max-share 20%");
+	HAS(errors, "wieght: no such setting; did you mean weight?");
+	HAS(errors, ":6: memory '8': must be ");
+	HAS(errors, "; did you mean 8G?");
 }
 END_TEST
 
@@ -518,6 +546,7 @@ int main(void)
 	tcase_add_test(t, capacity);
 	tcase_add_test(t, a_driver_domain);
 	tcase_add_test(t, faults_of_the_files);
+	tcase_add_test(t, contradictions_of_the_files);
 	tcase_add_test(t, the_file_that_is_installed);
 	tcase_add_test(t, kept_as_it_was_made);
 	tcase_add_test(t, two_at_the_same_time);

@@ -80,12 +80,14 @@ START_TEST(complains)
 	static const struct {
 		const char *text, *says;
 	} wrong[] = {
-		{"[vgpu 0]\nmemory = lots\n",
-		 "a.conf:2: memory: backend/memory 'lots': must be bytes"},
-		{"[vgpu 0]\n\nweight = 0\n", "a.conf:3: weight: "},
+		{"[vgpu 0]\nmemory = lots\n", "a.conf:2: memory 'lots': must be 0, or bytes"},
+		{"[vgpu 0]\nmemory = 8\n", "; did you mean 8G?"},
+		{"[vgpu 0]\nweight = 1\n[vgpu 0]\nweight = 2\n",
+		 "a.conf:3: this vGPU is there already"},
+		{"[vgpu 0]\nwieght = 1\n", "no such setting; did you mean weight?"},
+		{"[vgpu 0]\n\nweight = 0\n", "a.conf:3: weight '0': must be "},
 		{"[vgpu 0]\nweight = 1 drain=1\n", "must be one value"},
-		{"[vgpu 0]\nspeed = 1\n",
-		 "speed: a vGPU has no such property; there are backend, "},
+		{"[vgpu 0]\nspeed = 1\n", "speed: no such setting; there are backend, "},
 		{"[vgpu x]\n", "a.conf:1: must be [vgpu N]"},
 		{"[vgpu 99999999]\nweight=1\n", "must be [vgpu N]"},
 		{"[vgpu -1]\n", "must be [vgpu N]"},
@@ -285,7 +287,7 @@ START_TEST(xl_configuration)
 	faults = 0;
 	ck_assert_int_eq(vms_read(&v, dir, count, NULL), 1);
 	ck_assert_int_eq(xl_configs_add(&v, dir, take_fault, NULL), 1);
-	ck_assert(strstr(err, "/b.cfg:2: speed: a vGPU has no such property"));
+	ck_assert(strstr(err, "/b.cfg:2: speed: no such setting; there are "));
 	ck_assert_uint_eq(v.n, 1);
 	ck_assert_str_eq(v.v[0].name, "web1");
 	vms_free(&v);
@@ -306,7 +308,7 @@ START_TEST(xl_configuration_complains)
 		{"pvgpu = ['memory=1G\n", "the text has no end"},
 		{"pvgpu = [", "a text in quotes expected"},
 		{"pvgpu = [x]", "a text in quotes expected"},
-		{"pvgpu = ['memory=lots']", "memory: "},
+		{"pvgpu = ['memory=lots']", ":2: memory 'lots': must be "},
 	};
 	struct vm_conf c;
 	char text[128];

@@ -174,8 +174,26 @@ START_TEST(every_subcommand)
 	HAS(out, "\"7\"");
 	ck_assert_int_eq(RUN("kill", "vgpu0", "7", "--backend", "gpu"), EXIT_DONE);
 	ck_assert_uint_eq(kills, 1);
-	ck_assert_int_eq(RUN("kill", "vgpu0", "8", "--backend", "gpu"), EXIT_REFUSED);
-	HAS(errors, "no such key");
+	ck_assert_int_eq(RUN("kill", "vgpu0", "8", "--backend", "gpu"), EXIT_NOT_THERE);
+	ck_assert_str_eq(errors, "pvgpuctl: vGPU vgpu0 has no session 8; pvgpuctl sessions shows "
+				 "them\n");
+	ck_assert_int_eq(RUN("kill", "nosuch", "8", "--backend", "gpu"), EXIT_NOT_THERE);
+	ck_assert_str_eq(errors, "pvgpuctl: nosuch: no such vGPU; pvgpuctl list shows them\n");
+	ck_assert_int_eq(RUN("gpu", "drain", "nosuch", "--backend", "gpu"), EXIT_NOT_THERE);
+	ck_assert_str_eq(errors, "pvgpuctl: nosuch: no such GPU; pvgpuctl pools shows them\n");
+	ck_assert_int_eq(RUN("read", "/vgpu/vgpu3/wieght", "--backend", "gpu"), EXIT_NOT_THERE);
+	HAS(errors, "/vgpu/vgpu3/wieght: no such key; did you mean weight?");
+	ck_assert_int_eq(RUN("write", "/vgpu/vgpu3/wieght", "5", "--backend", "gpu"),
+			 EXIT_NOT_THERE);
+	HAS(errors, "; did you mean weight?");
+	ck_assert_int_eq(RUN("write", "/vgpu/vgpu3/sessions", "5", "--backend", "gpu"),
+			 EXIT_REFUSED);
+	HAS(errors, "read-only");
+	ck_assert_int_eq(RUN("write", "/vgpu/vgpu3/policy", "min-share=60% max-share=50%",
+			     "--backend", "gpu"),
+			 EXIT_REFUSED);
+	HAS(errors, "min-share 60% is above max-share 50%");
+	ck_assert_uint_eq(vgpus[3].cfg.policy.min_share, 0);
 	ck_assert_int_eq(RUN("read", "/vgpu/vgpu3/weight", "--backend", "gpu"), EXIT_DONE);
 	ck_assert_str_eq(out, "100\n");
 	ck_assert_int_eq(RUN("write", "/vgpu/vgpu3/weight", "250", "--backend", "gpu"), EXIT_DONE);
@@ -190,7 +208,7 @@ START_TEST(every_subcommand)
 	ck_assert_int_eq(RUN("gpu", "drain", "default", "--timeout", "0", "--backend", "gpu"),
 			 EXIT_TIMEOUT);
 	ck_assert_uint_eq(drains, 1);
-	HAS(errors, "vGPU vgpu0 has 1 sessions");
+	HAS(errors, "vGPU vgpu0 has 1 session; pvgpuctl sessions shows it");
 	/* Its sessions go on, so the fake GPU is still in use. */
 	ck_assert_int_eq(RUN("gpu", "admit", "default", "--timeout", "0", "--backend", "gpu"),
 			 EXIT_DONE);

@@ -435,7 +435,7 @@ START_TEST(a_child)
 	put_in("worker-2", "cgroup.procs", "4242\n4243\n");
 	turn_until(was_killed);
 	ck_assert_int_eq(killed_for, FAULT_ESCAPE);
-	ck_assert_str_eq(killed_why, "has 1 processes beside its own, such as 4243");
+	ck_assert_str_eq(killed_why, "has 1 process beside its own, such as 4243");
 	ck_assert(!other->killed);
 	/* Left behind: they are ended, and it is a fault. */
 	cgroup_gone(w);

@@ -107,6 +107,20 @@ static const struct {
 	{"[vgpu a]\nmemory = 99999999999999999999\n",
 	 "x.conf:2: memory = 99999999999999999999: must be a size"},
 	{"[vgpu a]\nmemory = 99999999999999T\n", "must be a size"},
+	{"[vgpu a]\nmemory = 8\n", "x.conf:2: memory = 8: must be a size from 1M to 1024T, such as "
+				   "512M or 4G, or 0; did you mean 8G?"},
+	{"[vgpu a]\nmemory = 1048575\n", "; did you mean 1048575M?"},
+	{"[vgpu a]\nmemory = 8K\n", "memory = 8K: must be a size"},
+	{"[vgpu a]\nrate_bytes = 100\n", "; did you mean 100G?"},
+	{"[daemon]\nworker_memory = 2\n", "; did you mean 2G?"},
+	{"[group g]\nrate_bytes = 300\n", "; did you mean 300M?"},
+	{"[vgpu a]\nwieght = 5\n", "wieght: no such key in [vgpu a]: did you mean weight?"},
+	{"[pool a]\npolcy = fair\n", "polcy: no such key in [pool a]: did you mean policy?"},
+	{"[vgpu a]\nweight = 5\n[vgpu b]\n[vgpu a]\n",
+	 "x.conf:4: [vgpu a] is there already: put its settings into one section"},
+	{"[pool a]\ndevice = 0\n[pool a]\n", "x.conf:3: [pool a] is there already"},
+	{"[group a]\n[group a]\n", "x.conf:2: [group a] is there already"},
+	{"[daemon]\n[daemon]\n", "x.conf:2: [daemon] is there already"},
 	{"[vgpu a]\nmemory = -4G\n", "must be a size"},
 	{"[vgpu a]\nmode = 0888\n", "x.conf:2: mode = 0888: must be file permissions"},
 	{"[vgpu a]\nmode = 1777\n", "must be file permissions"},
@@ -283,6 +297,8 @@ static const struct {
 	 "vgpu x: pool = default: there is no pool default"},
 	{"[group g]\nmin_share = 50%\nmax_share = 49.9999%\n[vgpu x]\n",
 	 "group g: min_share is above max_share"},
+	{"[vgpu x]\nmax_share = 50%\nmin_share = 60%\n",
+	 "vgpu x: min-share 60% is above max-share 50%: lower the one or raise the other"},
 	{"[daemon]\nenv = CUDA_VISIBLE_DEVICES=1\n[vgpu x]\n",
 	 "env = CUDA_VISIBLE_DEVICES is pvgpud's own"},
 	{"[pool a]\ndevice = 0\nmode = confidential\novercommit = 1.5\n[vgpu x]\n",
@@ -295,6 +311,49 @@ START_TEST(what_does_not_go_together)
 	ck_assert_int_eq(config_finish(&c, error), -1);
 	ck_assert_msg(strstr(error, apart[_i].error) != NULL, "'%s' is not in '%s'",
 		      apart[_i].error, error);
+}
+END_TEST
+
+static const struct {
+	const char *text, *error;
+} promises[] = {
+	{"[vgpu a]\nmin_share = 60%\n[vgpu b]\nmin_share = 40%\n", NULL},
+	{"[vgpu a]\nmin_share = 60%\n[vgpu b]\nmin_share = 40.5%\n",
+	 "pool default: its vGPUs and groups are guaranteed 100.5% of the GPU's time together: "
+	 "lower "
+	 "min_share"},
+	/* The vGPUs of a group share its guarantee. */
+	{"[group g]\nmin_share = 50%\n[vgpu a]\npool = /g\nmin_share = 20%\n"
+	 "[vgpu b]\npool = /g\nmin_share = 30%\n[vgpu c]\nmin_share = 50%\n",
+	 NULL},
+	{"[group g]\nmin_share = 50%\n[vgpu a]\npool = /g\n[vgpu c]\nmin_share = 51%\n",
+	 "are guaranteed 101%"},
+	{"[group g]\nmin_share = 60%\n[vgpu c]\nmin_share = 51%\n", NULL},
+	{"[pool default]\ndevice = 0\npolicy = fixed\n[vgpu a]\nfixed_share = 60%\n"
+	 "[vgpu b]\nfixed_share = 50%\n",
+	 "are guaranteed 110% of the GPU's time together: lower fixed_share"},
+	{"[pool default]\ndevice = 0\npolicy = equal\n[vgpu a]\nmin_share = 60%\n"
+	 "[vgpu b]\nmin_share = 60%\n",
+	 NULL},
+	{"[pool p]\ndevice = 0\n[pool q]\ndevice = 1\n[vgpu a]\nmin_share = 90%\n"
+	 "[vgpu b]\nmin_share = 90%\n",
+	 NULL},
+	{"[pool p]\ndevice = 0\n[pool q]\ndevice = 1\n[vgpu a]\nmin_share = 90%\npool = p\n"
+	 "[vgpu b]\nmin_share = 90%\n[vgpu c]\nmin_share = 30%\n",
+	 "all vGPUs are guaranteed 210% of a GPU's time together, and the pools have 200%"},
+};
+
+START_TEST(guarantees)
+{
+	ck_assert_msg(parse(promises[_i].text) == 0, "%s", error);
+	ck_assert_msg(config_finish(&c, error) == 0, "%s", error);
+	if (!promises[_i].error) {
+		ck_assert_int_eq(config_guarantees(&c, error), 0);
+		return;
+	}
+	ck_assert_int_eq(config_guarantees(&c, error), -1);
+	ck_assert_msg(strstr(error, promises[_i].error) != NULL, "'%s' is not in '%s'",
+		      promises[_i].error, error);
 }
 END_TEST
 
@@ -404,6 +463,7 @@ int main(void)
 	tcase_add_test(t, pools_and_groups);
 	tcase_add_loop_test(t, what_does_not_go_together, 0,
 			    (int)(sizeof(apart) / sizeof(apart[0])));
+	tcase_add_loop_test(t, guarantees, 0, sizeof(promises) / sizeof(promises[0]));
 	tcase_add_test(t, live_settings);
 	tcase_add_test(t, sandbox);
 	tcase_add_test(t, says_that_there_is_no_file);

@@ -18,7 +18,24 @@ START_TEST(sizes)
 	ck_assert_int_eq(pvgpu_backend_memory_parse("1025T", 5, &v, err), -EINVAL);
 	ck_assert_str_eq(
 		err,
-		"backend/memory '1025T': must be bytes or a number with K, M, G or T, 0 to 1024T");
+		"backend/memory '1025T': must be 0, or bytes or a number with K, M, G or T, 1M to "
+		"1024T");
+	/* A size without its unit is a mistake; 0 is not, where it has a meaning. */
+	ck_assert_int_eq(pvgpu_backend_memory_parse("8", 1, &v, err), -EINVAL);
+	ck_assert_str_eq(err, "backend/memory '8': must be 0, or bytes or a number with K, M, G or "
+			      "T, 1M to 1024T; did you mean 8G?");
+	ck_assert_int_eq(pvgpu_backend_memory_parse("512", 3, &v, err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err, "; did you mean 512M?"));
+	ck_assert_int_eq(pvgpu_backend_memory_parse("1023K", 5, &v, err), -EINVAL);
+	ck_assert_ptr_null(strstr(err, "did you mean"));
+	ck_assert_uint_eq(v, 1024ull << 40);
+	ck_assert_int_eq(pvgpu_backend_memory_parse("1M", 2, &v, NULL), 0);
+	ck_assert_uint_eq(v, 1 << 20);
+	ck_assert_int_eq(pvgpu_backend_memory_parse("0", 1, &v, NULL), 0);
+	ck_assert_uint_eq(v, 0);
+	ck_assert_int_eq(pvgpu_backend_memory_format(0, buf, sizeof(buf), NULL), 0);
+	ck_assert_int_eq(pvgpu_backend_memory_format(4096, buf, sizeof(buf), NULL), -EINVAL);
+	ck_assert_int_eq(pvgpu_backend_memory_parse("1024T", 5, &v, NULL), 0);
 	ck_assert_int_eq(pvgpu_backend_memory_parse("16777216T", 9, &v, NULL), -EINVAL); /* 2^64 */
 	ck_assert_uint_eq(v, 1024ull << 40);
 	ck_assert_int_eq(pvgpu_backend_memory_format(4ull << 30, buf, sizeof(buf), NULL), 0);

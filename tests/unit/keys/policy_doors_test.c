@@ -86,6 +86,7 @@ START_TEST(bounds_are_the_same_everywhere)
 		return;
 	snprintf(text, sizeof(text), "%" PRIu64, f->min - 1);
 	all_doors(f->name, text, false, 0);
+	all_doors(f->name, "0", f->zero, 0);
 }
 END_TEST
 

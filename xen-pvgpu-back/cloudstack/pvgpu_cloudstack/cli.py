@@ -215,7 +215,7 @@ def check(tool, o):
         for kind, texts in (("fault", faults), ("note", notes)):
             for t in texts:
                 print(safe("%s: %s" % (kind, t)))
-        print("%d faults, %d notes" % (len(faults), len(notes)))
+        print("faults: %d, notes: %d" % (len(faults), len(notes)))
     return REFUSED if faults else 0
 
 

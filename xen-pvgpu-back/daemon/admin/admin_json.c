@@ -25,12 +25,20 @@ static json_t *refuse(const char *error, const char *fmt, const char *what)
 	return json_pack("{s:b, s:s, s:o}", "ok", 0, "error", error, "reason", reason);
 }
 
+static json_t *no_such(json_t *tree, const char *path)
+{
+	char why[TREE_WHY];
+
+	tree_missing(tree, path, why);
+	return refuse("ENOENT", "%s", why);
+}
+
 static json_t *op_tree(struct daemon *d, json_t *tree, const char *path, const char *value)
 {
 	json_t *at = tree_find(tree, path);
 
 	if (!at)
-		return refuse("ENOENT", "%.200s: no such key", path);
+		return no_such(tree, path);
 	return json_pack("{s:b, s:O}", "ok", 1, "tree", at);
 }
 
@@ -40,7 +48,7 @@ static json_t *op_list(struct daemon *d, json_t *tree, const char *path, const c
 	const char *key;
 
 	if (!at)
-		return refuse("ENOENT", "%.200s: no such key", path);
+		return no_such(tree, path);
 	list = json_array();
 	json_object_foreach(at, key, child) json_array_append_new(list, json_string(key));
 	return json_pack("{s:b, s:o}", "ok", 1, "list", list);
@@ -51,7 +59,7 @@ static json_t *op_read(struct daemon *d, json_t *tree, const char *path, const c
 	json_t *at = tree_find(tree, path);
 
 	if (!at)
-		return refuse("ENOENT", "%.200s: no such key", path);
+		return no_such(tree, path);
 	if (!json_is_string(at))
 		return refuse("EISDIR", "%.200s: holds keys, not a value", path);
 	return json_pack("{s:b, s:O}", "ok", 1, "value", at);
@@ -85,9 +93,13 @@ static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const 
 			return refuse("EINVAL", "%s", why);
 		return refuse("EINVAL", "%.200s: not a value for this key", value);
 	case EACCES:
+		if (why[0])
+			return refuse("EACCES", "%s", why);
+		if (!tree_find(tree, path))
+			return no_such(tree, path);
 		return refuse("EACCES", "%.200s: read-only", path);
 	default:
-		return refuse("ENOENT", "%.200s: no such key", path);
+		return no_such(tree, path);
 	}
 }
 

@@ -20,6 +20,7 @@
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus.h"
+#include "xenstore-schema/nearest.h"
 
 #define PART_MAX 64
 
@@ -209,7 +210,7 @@ static void put_pool(json_t *o, const struct pool *p)
 	put(o, "vgpus", "%u", vgpus);
 	put(o, "sessions", "%u", sessions);
 	put(o, "spare-workers", "%u", spares(d, p));
-	put(o, "failure", "%s", p->failures ? p->failure : "");
+	put(o, "failure", "%s", pool_starts_fail(p) ? p->failure : "");
 	canary_health(p, health, sizeof(health));
 	put(o, "health", "%s", health);
 	reset_text(p, reset, sizeof(reset));
@@ -320,6 +321,33 @@ json_t *tree_find(json_t *tree, const char *path)
 	return tree;
 }
 
+void tree_missing(json_t *tree, const char *path, char why[TREE_WHY])
+{
+	char part[4][PART_MAX] = {{0}};
+	struct pvgpu_nearest n = {0};
+	json_t *at = tree, *next = tree;
+	const char *rest = path, *key;
+	unsigned int depth = 0;
+
+	while (depth < 4 && json_is_object(next) && (rest = next_part(rest, part[depth]))) {
+		at = next;
+		next = json_object_get(at, part[depth++]);
+	}
+	if (depth == 2 && !next && !strcmp(part[0], "vgpu")) {
+		snprintf(why, TREE_WHY, "%s: no such vGPU; pvgpuctl list shows them", part[1]);
+	} else if (depth == 2 && !next && !strcmp(part[0], "pool")) {
+		snprintf(why, TREE_WHY, "%s: no such GPU; pvgpuctl pools shows them", part[1]);
+	} else if (depth == 4 && !next && !strcmp(part[2], "session")) {
+		snprintf(why, TREE_WHY, "vGPU %s has no session %s; pvgpuctl sessions shows them",
+			 part[1], part[3]);
+	} else {
+		n.word = depth ? part[depth - 1] : "";
+		json_object_foreach(at, key, next) pvgpu_nearest_try(&n, key);
+		snprintf(why, TREE_WHY, "%.200s: no such key%s%s%s", path,
+			 n.name ? "; did you mean " : "", n.name ? n.name : "", n.name ? "?" : "");
+	}
+}
+
 /* A number, or "+N" to add to the current value. 0 or EINVAL. */
 static int number(const char *value, uint64_t now, uint64_t max, uint64_t *out)
 {
@@ -337,21 +365,72 @@ static int number(const char *value, uint64_t now, uint64_t max, uint64_t *out)
 	return 0;
 }
 
-/* Only for vGPUs of the local link: the policy of a guest's vGPU is in xenstore. */
-static int write_policy(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
+/* Settings of a guest's vGPU are in xenstore. */
+static int of_guest(const struct vgpu *v, char why[TREE_WHY])
+{
+	snprintf(why, TREE_WHY, "%s is a VM's vGPU: set it with pvgpuctl set in dom0", v->cfg.name);
+	return EACCES;
+}
+
+static int take_policy(struct vgpu *v, const struct config_vgpu *cfg, char why[TREE_WHY])
+{
+	if (config_vgpu_agrees(cfg, why) < 0)
+		return EINVAL;
+	v->cfg = *cfg;
+	share_policy(v);
+	goals_changed(v->pool);
+	return 0;
+}
+
+static int write_field(struct vgpu *v, const char *key, const char *value, char why[TREE_WHY])
 {
 	const struct pvgpu_field *f = pvgpu_field_find(policy_key, key);
 	struct config_vgpu cfg = v->cfg;
+	int err;
 
-	if (!f || f->live || v->xen)
+	if (!f || f->live)
 		return EACCES;
+	if (v->xen)
+		return of_guest(v, why);
 	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
 		return EINVAL;
-	v->cfg = cfg;
-	share_policy(v);
-	goals_changed(v->pool);
-	log_info("vgpu %s: %s is %s now", v->cfg.name, key, value);
-	return 0;
+	err = take_policy(v, &cfg, why);
+	if (!err)
+		log_info("vgpu %s: %s is %s now", v->cfg.name, key, value);
+	return err;
+}
+
+/* "KEY=VALUE ...", as xenstore's `policy`: all fields change, or none. */
+static int write_policy(struct vgpu *v, const char *text, char why[TREE_WHY])
+{
+	char copy[PVGPU_KEY_TEXT], *rest, *word;
+	struct config_vgpu cfg = v->cfg;
+	int err;
+
+	if (v->xen)
+		return of_guest(v, why);
+	if (strlen(text) >= sizeof(copy))
+		return EINVAL;
+	strcpy(copy, text);
+	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		char *value = strchr(word, '=');
+		const struct pvgpu_field *f;
+
+		if (value)
+			*value++ = '\0';
+		f = value ? pvgpu_field_find(policy_key, word) : NULL;
+		if (!f || f->live) {
+			snprintf(why, TREE_WHY, "%.60s: must be KEY=VALUE of a vGPU's policy",
+				 word);
+			return EINVAL;
+		}
+		if (config_vgpu_key(&v->d->cfg, &cfg, word, value, why) < 0)
+			return EINVAL;
+	}
+	err = take_policy(v, &cfg, why);
+	if (!err)
+		log_info("vgpu %s: %s now", v->cfg.name, text);
+	return err;
 }
 
 /* Pool and memory of a vGPU of the local link. */
@@ -360,7 +439,7 @@ static int write_place(struct vgpu *v, const char *key, const char *value, char 
 	struct config_vgpu cfg = v->cfg;
 
 	if (v->xen)
-		return EACCES;
+		return of_guest(v, why);
 	if (config_vgpu_key(&v->d->cfg, &cfg, key, value, why) < 0)
 		return EINVAL;
 	if (vgpu_change(v, &cfg, why) == 0)
@@ -430,14 +509,19 @@ static int write_vgpu(struct vgpu *v, const char *key, const char *value, char w
 	if (!strcmp(key, "drain"))
 		return write_drain(v, value, why);
 	if (!strcmp(key, "pardon")) {
-		if (number(value, v->quarantine.pardon, INT64_MAX, &n))
+		if (number(value, v->quarantine.pardon, INT64_MAX, &n)) {
+			snprintf(why, TREE_WHY,
+				 "pardon '%.40s': must be a number, or +N to add N to it", value);
 			return EINVAL;
+		}
 		faults_pardon(v, n);
 		return saved(v->d, why);
 	}
 	if (!strcmp(key, "memory") || !strcmp(key, "pool"))
 		return write_place(v, key, value, why);
-	return write_policy(v, key, value, why);
+	if (!strcmp(key, "policy"))
+		return write_policy(v, value, why);
+	return write_field(v, key, value, why);
 }
 
 static int write_pool(struct pool *p, const char *key, const char *value, char why[TREE_WHY])

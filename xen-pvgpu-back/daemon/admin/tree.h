@@ -7,8 +7,9 @@
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,pool,drain}
  *   /vgpu/NAME/{sessions-refused,refusing}
  *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,load,vgpus,sessions,
- *   spare-workers,failure,health,canaries,persistence,ecc}, /group/NAME/{weight,min-share,max-share}
- *   /daemon/pools and /daemon/groups can be written as the keys of that name in xenstore
+ *   spare-workers,failure,health,canaries,persistence,ecc},
+ * /group/NAME/{weight,min-share,max-share} /daemon/pools, /daemon/groups and /vgpu/NAME/policy can
+ * be written as the keys of that name in xenstore
  *   /vgpu/NAME/session/N/{pid,guest-pid,leased,age,state}; on the Xen link guest-session, not
  *   guest-pid, and of the vGPU domain, device, state, not socket
  */
@@ -28,8 +29,10 @@ struct daemon;
 json_t *tree_make(struct daemon *d, const char *path);
 /* The node at a path, a borrowed reference; NULL: none. "/" is the root. */
 json_t *tree_find(json_t *tree, const char *path);
-/* 0, or an errno value: ENOENT, EACCES (read-only), EINVAL (value not allowed, with a reason where
- * there is one). */
+/* Says, for people, which part of a path without a node is unknown. */
+void tree_missing(json_t *tree, const char *path, char why[TREE_WHY]);
+/* 0, or an errno value: ENOENT, EACCES (read-only), EINVAL (value not allowed); with a reason where
+ * there is one. */
 int tree_write(struct daemon *d, const char *path, const char *value, char why[TREE_WHY]);
 
 #endif

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/daemon/config/config.h"
 
-#include <errno.h>
-#include <ini.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,6 +9,7 @@
 #include "xen-pvgpu-back/daemon/config/config_value.h"
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/local_check.h"
+#include "xenstore-schema/nearest.h"
 
 #define VGPUS_MAX  4096u
 #define POOLS_MAX  64u
@@ -188,15 +186,31 @@ static int no_value(const char *place, const char *name, const char *value, cons
 static int apply_policy(struct config_vgpu *v, const struct pvgpu_field *f, const char *name,
 			const char *value, const char *place, char *error)
 {
-	char want[160];
+	char want[160], hint[PVGPU_SIZE_HINT];
 	uint64_t n;
 
 	if (pvgpu_field_parse(policy_key, f, value, strlen(value), &n, NULL) == 0) {
 		pvgpu_field_put(f, &v->policy, n);
 		return 0;
 	}
-	snprintf(want, sizeof(want), "must be %s", f->allowed);
+	snprintf(want, sizeof(want), "must be %s%s", f->allowed,
+		 f->type == PVGPU_TYPE_SIZE ? pvgpu_size_hint(value, strlen(value), hint) : "");
 	return no_value(place, name, value, want, error);
+}
+
+static int no_key(const struct key *keys, size_t n, const char *section, const char *name,
+		  const char *place, char *error)
+{
+	struct pvgpu_nearest near = {.word = name};
+
+	for (size_t i = 0; i < n; i++)
+		pvgpu_nearest_try(&near, keys[i].name);
+	for (uint32_t i = 0; keys == vgpu_keys && i < policy_key->nfields; i++)
+		pvgpu_nearest_try(&near, policy_key->fields[i].name);
+	snprintf(error, CONFIG_ERROR, "%s%s: no such key in [%s]%s%s%s; see pvgpud.conf(5)", place,
+		 name, section, near.name ? ": did you mean " : "", near.name ? near.name : "",
+		 near.name ? "?" : "");
+	return -1;
 }
 
 static int apply(struct config *c, const struct key *keys, size_t n, void *base,
@@ -216,9 +230,7 @@ static int apply(struct config *c, const struct key *keys, size_t n, void *base,
 	f = keys == vgpu_keys ? pvgpu_field_find(policy_key, name) : NULL;
 	if (f)
 		return apply_policy(base, f, name, value, place, error);
-	snprintf(error, CONFIG_ERROR, "%s%s: no such key in [%s]; see pvgpud.conf(5)", place, name,
-		 section);
-	return -1;
+	return no_key(keys, n, section, name, place, error);
 }
 
 static struct config_vgpu *find_vgpu(struct config *c, const char *name)
@@ -332,16 +344,6 @@ static struct config_group *add_group(struct config *c, const char *name, const 
 	return g;
 }
 
-/* inih's handler gets no line numbers, so the reader counts. */
-struct reading {
-	struct config *c;
-	FILE *f;
-	const char *name;
-	unsigned int line;
-	bool failed;
-	char *error;
-};
-
 /* NAME in a section "KIND NAME"; NULL: the section is of another kind. */
 static const char *name_in(const char *section, const char *kind)
 {
@@ -396,12 +398,12 @@ const struct key *config_keys(const char *kind, size_t *n)
 	return *n = COUNT(daemon_keys), daemon_keys;
 }
 
-int config_section(struct config *c, const char *section, char *error)
+int config_section(struct config *c, const char *section, const char *place, char *error)
 {
 	const struct key *keys;
 	size_t n;
 
-	return thing(c, section, "", error, &keys, &n) ? 0 : -1;
+	return thing(c, section, place, error, &keys, &n) ? 0 : -1;
 }
 
 int config_key(struct config *c, const char *section, const char *name, const char *value,
@@ -412,99 +414,6 @@ int config_key(struct config *c, const char *section, const char *name, const ch
 	void *base = thing(c, section, place, error, &keys, &n);
 
 	return base ? apply(c, keys, n, base, section, name, value, place, error) : -1;
-}
-
-/* There is a fault: is the rest of the file read, too? */
-static bool goes_on(struct reading *r)
-{
-	r->failed = true;
-	if (r->c->each_fault)
-		r->c->each_fault(r->error);
-	return r->c->each_fault;
-}
-
-/*
- * inih reports no section without keys, but here such a section makes a vGPU, a pool or a group. It
- * would take an indented line as the continuation of a value; the blanks are removed, so that it is
- * a line of its own.
- */
-static int look_at_line(struct reading *r, char *buf)
-{
-	char *s = buf + strspn(buf, " \t"), *end;
-	char section[80], place[CONFIG_PATH + 20];
-	const struct key *keys;
-	size_t n;
-
-	if (s != buf)
-		memmove(buf, s, strlen(s) + 1);
-	end = strchr(buf, ']');
-	if (buf[0] != '[' || !end)
-		return 0;
-	snprintf(section, sizeof(section), "%.*s", end - buf > 79 ? 79 : (int)(end - buf - 1),
-		 buf + 1);
-	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	return thing(r->c, section, place, r->error, &keys, &n) ? 0 : -1;
-}
-
-static char *read_line(char *buf, int cap, void *arg)
-{
-	struct reading *r = arg;
-	size_t n;
-
-	if ((r->failed && !r->c->each_fault) || !fgets(buf, cap, r->f))
-		return NULL;
-	r->line++;
-	n = strlen(buf);
-	if (n && buf[n - 1] != '\n' && !feof(r->f)) {
-		snprintf(r->error, CONFIG_ERROR, "%s:%u: line longer than %d characters", r->name,
-			 r->line, cap - 2);
-		r->failed = true;
-		return NULL;
-	}
-	if (look_at_line(r, buf) < 0 && !goes_on(r))
-		return NULL;
-	return buf;
-}
-
-static int on_value(void *arg, const char *section, const char *name, const char *value)
-{
-	struct reading *r = arg;
-	char place[CONFIG_PATH + 20];
-
-	if (r->failed && !r->c->each_fault)
-		return 0;
-	snprintf(place, sizeof(place), "%.200s:%u: ", r->name, r->line);
-	return config_key(r->c, section, name, value, place, r->error) == 0 || goes_on(r);
-}
-
-int config_stream(struct config *c, FILE *f, const char *name, char error[CONFIG_ERROR])
-{
-	struct reading r = {.c = c, .f = f, .name = name, .error = error};
-	int line = ini_parse_stream(read_line, &r, on_value, &r);
-
-	if (r.failed)
-		return -1;
-	if (line) {
-		snprintf(error, CONFIG_ERROR, "%s:%d: neither [section] nor key = value", name,
-			 line);
-		return -1;
-	}
-	return 0;
-}
-
-int config_file(struct config *c, const char *path, char error[CONFIG_ERROR])
-{
-	FILE *f = fopen(path, "re");
-	int r;
-
-	if (!f) {
-		snprintf(error, CONFIG_ERROR, "%s: %s; --config FILE names another", path,
-			 strerror(errno));
-		return -1;
-	}
-	r = config_stream(c, f, path, error);
-	fclose(f);
-	return r;
 }
 
 /* Splits KEY=VALUE in place and returns VALUE. */

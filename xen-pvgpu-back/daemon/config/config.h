@@ -149,6 +149,11 @@ int config_check_name(const char *name, size_t cap);
 int config_vgpu_pool(struct config_vgpu *v, const char *text, char error[CONFIG_ERROR]);
 /* Applies "NAME KEY=VALUE...; NAME..." to the pools or groups (kind) of c. Pools must exist. */
 int config_live(struct config *c, const char *kind, const char *text, char error[CONFIG_ERROR]);
+/* Do the fields of its policy go together? 0, or -1 with an error. */
+int config_vgpu_agrees(const struct config_vgpu *v, char error[CONFIG_ERROR]);
+/* Can the guarantees of a finished configuration be kept: no more than 100 % of a GPU's time? 0, or
+ * -1 with an error; pvgpud serves all the same. */
+int config_guarantees(const struct config *c, char error[CONFIG_ERROR]);
 /* Fills in defaults that depend on other settings, and checks settings against each other. */
 int config_finish(struct config *c, char error[CONFIG_ERROR]);
 /*

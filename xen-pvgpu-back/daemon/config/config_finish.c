@@ -7,6 +7,8 @@
 
 #include "xen-pvgpu-back/daemon/config/config_value.h"
 
+static const struct pvgpu_key *const policy_key = &pvgpu_keys[PVGPU_KEY_BACKEND_POLICY];
+
 static bool in_env(const struct config *c, const char *name)
 {
 	size_t n = strlen(name);
@@ -95,6 +97,27 @@ int config_check_groups(const struct config *c, char *error)
 	return 0;
 }
 
+int config_vgpu_agrees(const struct config_vgpu *v, char error[CONFIG_ERROR])
+{
+	uint64_t values[PVGPU_FIELDS_MAX];
+	char why[PVGPU_KEY_ERROR];
+
+	for (uint32_t i = 0; i < policy_key->nfields; i++)
+		values[i] = pvgpu_field_get(&policy_key->fields[i], &v->policy);
+	if (pvgpu_record_agrees(policy_key, values, why) == 0)
+		return 0;
+	snprintf(error, CONFIG_ERROR, "vgpu %s: %s", v->name, why);
+	return -1;
+}
+
+static int check_vgpus(const struct config *c, char *error)
+{
+	for (unsigned int i = 0; i < c->vgpu_n; i++)
+		if (config_vgpu_agrees(&c->vgpus[i], error) < 0)
+			return -1;
+	return 0;
+}
+
 static int check_names(const struct config *c, char *error)
 {
 	for (unsigned int i = 0; i < c->vgpu_n; i++) {
@@ -134,8 +157,8 @@ int config_finish(struct config *c, char error[CONFIG_ERROR])
 		return -1;
 	}
 	if (finish_pools(c, error) < 0 || config_check_pools(c, error) < 0 ||
-	    config_check_groups(c, error) < 0 || check_names(c, error) < 0 ||
-	    check_sessions(c, error) < 0)
+	    config_check_groups(c, error) < 0 || check_vgpus(c, error) < 0 ||
+	    check_names(c, error) < 0 || check_sessions(c, error) < 0)
 		return -1;
 	if (strlen(c->run_dir) + sizeof("/admin.sock") > room) {
 		snprintf(error, CONFIG_ERROR,

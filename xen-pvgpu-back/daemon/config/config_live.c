@@ -81,7 +81,7 @@ static int set_all(struct config *c, const char *kind, char *text, char *error)
 		return -1;
 	}
 	snprintf(section, sizeof(section), "%s %.70s", kind, word);
-	if (config_section(c, section, error) < 0)
+	if (config_section(c, section, "", error) < 0)
 		return -1;
 	while ((word = strtok_r(NULL, BLANKS, &rest)))
 		if (set_one(c, p, section, word, error) < 0)

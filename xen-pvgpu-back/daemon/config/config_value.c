@@ -25,29 +25,6 @@ static int parse_number(const char *s, int base, uint64_t *out, const char **res
 	return errno || end == s ? -1 : 0;
 }
 
-static int parse_size(const char *s, uint64_t *out)
-{
-	static const char units[] = "KMGT";
-	const char *rest, *unit;
-	uint64_t n;
-
-	if (parse_number(s, 10, &n, &rest) < 0)
-		return -1;
-	if (*rest) {
-		unsigned int shift;
-
-		unit = strchr(units, *rest);
-		if (!unit || rest[1])
-			return -1;
-		shift = 10u * (unsigned int)(unit - units + 1);
-		if (n > UINT64_MAX >> shift)
-			return -1;
-		n <<= shift;
-	}
-	*out = n;
-	return 0;
-}
-
 static int set_text(const struct key *k, char *field, const char *value, const char **want)
 {
 	if (k->kind == PATH && value[0] != '/') {
@@ -84,20 +61,28 @@ static int add_env(struct config *c, const char *value, const char **want)
 	return 0;
 }
 
+/* 0, or a size that an operator may mean: none gives less than 1 MiB. */
+static int set_size(const struct key *k, uint64_t *field, const char *value, char *want, size_t cap)
+{
+	const size_t len = strlen(value);
+	char hint[PVGPU_SIZE_HINT];
+	uint64_t n;
+
+	snprintf(want, cap, "must be a size from 1M to %" PRIu64 "T, such as 512M or 4G, or 0%s",
+		 k->max >> 40, pvgpu_size_hint(value, len, hint));
+	if (!pvgpu_size_read(value, len, &n) || (n && n < PVGPU_SIZE_LEAST) || n > k->max)
+		return -1;
+	*field = n;
+	return 0;
+}
+
 static int set_number(const struct key *k, void *field, const char *value, char *want, size_t cap)
 {
 	uint64_t n;
 	const char *rest;
 
-	if (k->kind == SIZE) {
-		snprintf(want, cap,
-			 "must be a size from %" PRIu64 " to %" PRIu64 ", such as 512M or 4G",
-			 k->min, k->max);
-		if (parse_size(value, &n) < 0 || n < k->min || n > k->max)
-			return -1;
-		*(uint64_t *)field = n;
-		return 0;
-	}
+	if (k->kind == SIZE)
+		return set_size(k, field, value, want, cap);
 	if (k->kind == MODE) {
 		snprintf(want, cap, "must be file permissions in octal, such as 0660");
 		if (parse_number(value, 8, &n, &rest) < 0 || *rest || n > 0777)

@@ -35,7 +35,7 @@ struct key {
 	const char *name;
 	enum kind kind;
 	size_t offset;
-	uint64_t min, max; /* of a number, size, ppm or thousandths; max: bytes of a text */
+	uint64_t min, max; /* of a number, ppm or thousandths; max: of a size, bytes of a text */
 };
 
 /* The keys of a section: "daemon", "pool", "group" or "vgpu" (without its policy's). */
@@ -44,8 +44,9 @@ const struct key *config_keys(const char *kind, size_t *n);
 int config_value_set(struct config *c, const struct key *k, void *base, const char *value,
 		     char *want, size_t cap);
 
-/* Makes the object of a section; sets a key of it. 0, or -1 with an error. */
-int config_section(struct config *c, const char *section, char *error);
+/* Makes the object of a section; sets a key of it. 0, or -1 with an error that begins with `place`.
+ */
+int config_section(struct config *c, const char *section, const char *place, char *error);
 int config_key(struct config *c, const char *section, const char *name, const char *value,
 	       const char *place, char *error);
 int config_check_groups(const struct config *c, char *error);

@@ -168,6 +168,12 @@ struct pool {
 	struct stranger strangers[STRANGERS_MAX];
 };
 
+/* Its workers do not start. One failure in a row says nothing about a GPU that has been served. */
+static inline bool pool_starts_fail(const struct pool *p)
+{
+	return p->failures > (p->device_memory ? 1u : 0u);
+}
+
 /* guard/account.c, of a worker. */
 struct account {
 	struct judge judge;

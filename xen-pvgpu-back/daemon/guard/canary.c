@@ -79,7 +79,7 @@ static void set_unsound(struct canary *c, const char *reason)
 	if (!news)
 		return;
 	log_error("pool %s: GPU unhealthy: %s; no new sessions there until a canary "
-		  "succeeds or pvgpuctl write /pool/%s/health ok",
+		  "succeeds or pvgpuctl gpu admit %s",
 		  p->cfg.name, c->reason, p->cfg.name);
 	open_refuse_pool(p, ENODEV, canary_refuses(p));
 	changed(p);
@@ -397,7 +397,7 @@ void canary_lock(struct pool *p, const char *fmt, ...)
 	if (!c->w)
 		ev_timer_stop(p->d->loop, &c->timer);
 	log_error("pool %s: GPU unhealthy: %s; no new sessions there; after the repair: "
-		  "pvgpuctl write /pool/%s/health ok",
+		  "pvgpuctl gpu admit %s",
 		  p->cfg.name, c->reason, p->cfg.name);
 	open_refuse_pool(p, ENODEV, canary_refuses(p));
 	changed(p);
@@ -478,6 +478,8 @@ enum canary_state canary_state(const struct pool *p)
 		return CANARY_DRAINED;
 	if (c->unhealthy)
 		return c->locked ? CANARY_FAILED : CANARY_UNHEALTHY;
+	if (pool_starts_fail(p))
+		return CANARY_NO_WORKERS;
 	return c->xid_ms && now_ms() - c->xid_ms < WATCHED_MS ? CANARY_DEGRADED : CANARY_OK;
 }
 
@@ -485,6 +487,8 @@ void canary_health(const struct pool *p, char *out, size_t cap)
 {
 	if (p->canary.unhealthy)
 		snprintf(out, cap, "unhealthy: %s", p->canary.reason);
+	else if (pool_starts_fail(p))
+		snprintf(out, cap, "no worker starts: %s", p->failure);
 	else
 		snprintf(out, cap, "ok");
 }

@@ -60,15 +60,16 @@ void canary_readmit(struct pool *p);
 void canary_keep_drained(struct pool *p, const char *why);
 /* NULL, or why the pool takes nothing new. */
 const char *canary_refuses(const struct pool *p);
-/* "ok", or "unhealthy: why". */
+/* "ok", or "unhealthy: why", or "no worker starts: why": then it takes no new sessions. */
 void canary_health(const struct pool *p, char *out, size_t cap);
 /* As a statistic; docs/operators/health.md has the moves between them. */
 enum canary_state {
 	CANARY_OK,
-	CANARY_DEGRADED,  /* in use; an error of the GPU itself was reported in the last hour */
-	CANARY_UNHEALTHY, /* the test fails, and is run again from time to time */
-	CANARY_FAILED,    /* until a repair and canary_clear */
-	CANARY_DRAINED,   /* by an operator, until canary_clear */
+	CANARY_DEGRADED,   /* in use; an error of the GPU itself was reported in the last hour */
+	CANARY_UNHEALTHY,  /* the test fails, and is run again from time to time */
+	CANARY_FAILED,     /* until a repair and canary_clear */
+	CANARY_DRAINED,    /* by an operator, until canary_clear */
+	CANARY_NO_WORKERS, /* none starts on it; it is tried again */
 };
 enum canary_state canary_state(const struct pool *p);
 

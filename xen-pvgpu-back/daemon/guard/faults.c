@@ -64,12 +64,14 @@ void faults_count(struct vgpu *v, uint32_t user, enum fault kind, const char *wh
 	if (kind == FAULT_NONE || (kind == FAULT_KERNEL && !v->d->cfg.quarantine_kernel_faults))
 		return;
 	if (quarantine_fault(&v->quarantine, &r, now, user, why)) {
+		const unsigned int n = quarantine_count(&v->quarantine, &r, now);
+
 		ctl_name(v, name);
 		if (!held || log_room(&v->noise, now, v->cfg.name))
-			log_warning("vgpu %s: quarantined for %u s after %u faults: no new "
+			log_warning("vgpu %s: quarantined for %u s after %u fault%s: no new "
 				    "sessions; the last: %s; pvgpuctl pardon %s ends it",
-				    v->cfg.name, v->d->cfg.quarantine_time_s,
-				    quarantine_count(&v->quarantine, &r, now), why, name);
+				    v->cfg.name, v->d->cfg.quarantine_time_s, n, n == 1 ? "" : "s",
+				    why, name);
 		snprintf(v->last_reason, sizeof(v->last_reason), "quarantined: %s", why);
 		open_refuse_all(v->d, v, EPERM, "the vGPU was quarantined just now");
 	} else if ((left = quarantine_user_ms(&v->quarantine, &r, now, user))) {

@@ -131,10 +131,11 @@ void quarantine_say(const struct quarantine *q, const struct quarantine_rule *r,
 		    const char *name, char *out, size_t cap)
 {
 	uint64_t left = q->until_ms > now ? q->until_ms - now : 0;
+	const unsigned int n = quarantine_count(q, r, now);
 
 	snprintf(out, cap,
-		 "quarantined for %" PRIu64 " s more, %u faults; pvgpuctl pardon %s; last: %s",
-		 (left + 999) / 1000, quarantine_count(q, r, now), name, q->why);
+		 "quarantined for %" PRIu64 " s more, %u fault%s; pvgpuctl pardon %s; last: %s",
+		 (left + 999) / 1000, n, n == 1 ? "" : "s", name, q->why);
 }
 
 void quarantine_say_user(uint64_t left_ms, const char *name, char *out, size_t cap)

@@ -350,7 +350,8 @@ void adopt_scan(struct daemon *d)
 	while (held_rest(d->held, &rest))
 		end_lost(d, &rest);
 	if (n)
-		log_info("found %u sessions of a former pvgpud", d->session_n);
+		log_info("found %u session%s of a former pvgpud", d->session_n,
+			 d->session_n == 1 ? "" : "s");
 }
 
 static void give_log(struct worker *w)

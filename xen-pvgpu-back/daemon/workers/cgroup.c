@@ -259,8 +259,8 @@ static void look(struct worker *w)
 		return;
 	n = cgroup_others(w->cgroup, w->pid, &other);
 	if (n)
-		faults_kill(w, FAULT_ESCAPE, "has %u processes beside its own, such as %d", n,
-			    (int)other);
+		faults_kill(w, FAULT_ESCAPE, "has %u process%s beside its own, such as %d", n,
+			    n == 1 ? "" : "es", (int)other);
 }
 
 static struct worker *after(const struct daemon *d, unsigned int id)
@@ -417,7 +417,7 @@ void cgroup_gone(struct worker *w)
 		return;
 	n = cgroup_others(w->cgroup, w->pid, &other);
 	if (n && w->sealed) {
-		log_warning("%s: left %u processes behind, such as %d: they are ended",
+		log_warning("%s: left processes behind: %u, such as %d: they are ended",
 			    worker_name(w), n, (int)other);
 		if (w->fault == FAULT_NONE)
 			w->fault = FAULT_ESCAPE;

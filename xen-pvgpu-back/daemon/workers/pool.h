@@ -21,12 +21,6 @@ int pool_start(struct daemon *d);
 /* To be called after the last vGPU is removed. */
 void pool_stop(struct daemon *d);
 
-/* Its workers do not start. One failure in a row says nothing about a GPU that has been served. */
-static inline bool pool_starts_fail(const struct pool *p)
-{
-	return p->failures > (p->device_memory ? 1u : 0u);
-}
-
 /* References a group by name, made if it is new; NULL for "", or when out of memory. */
 struct pool_group *group_get(struct daemon *d, const char *name);
 void group_put(struct daemon *d, struct pool_group *g); /* NULL: nothing */

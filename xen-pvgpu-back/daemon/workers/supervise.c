@@ -232,6 +232,7 @@ static void start_failed(struct worker *w)
 	open_refuse_waiting(p, ENODEV, p->failure);
 	canary_no_worker(p, p->failure);
 	pool_evacuate(p);
+	xenbus_host_changed(w->d);
 	xenbus_memory_changed(w->d);
 }
 
@@ -502,6 +503,8 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 	w->ready = true;
 	w->answers = m->c & PVGPU_SUP_KNOWS_TAKEN;
 	worker_deadline(w, 0, NULL);
+	if (pool_starts_fail(p))
+		xenbus_host_changed(d);
 	p->failures = 0;
 	p->failure[0] = '\0';
 	if (p->device_memory != m->b) {

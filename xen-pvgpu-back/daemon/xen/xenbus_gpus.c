@@ -23,7 +23,7 @@ static bool is_healthy(const struct pool *p)
 	char text[CANARY_WHY + 16];
 
 	canary_health(p, text, sizeof(text));
-	return strncmp(text, "unhealthy", 9) != 0;
+	return !strcmp(text, "ok");
 }
 
 static void describe(const struct daemon *d, const struct pool *p, struct xenbus_gpu *g)

@@ -142,7 +142,8 @@ int xenbus_host_make(struct xenbus *b)
 	return xs_set_permissions(b->xs, XBT_NULL, b->host, &p, 1) ? 0 : -errno;
 }
 
-/* "NAME ok; NAME unhealthy: why; accounting off: why", cut to the length of the key. */
+/* "NAME ok; NAME unhealthy: why; NAME no worker starts: why; accounting off: why", cut to the
+ * length of the key. */
 static void health(const struct daemon *d, char out[HEALTH_TEXT])
 {
 	char one[CANARY_WHY + 16];

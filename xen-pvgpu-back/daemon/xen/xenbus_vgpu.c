@@ -294,7 +294,8 @@ static void do_adopt(struct xen_vgpu *x)
 	x->lost = connect_ring(x, true) != 0;
 	x->live |= !x->lost;
 	if (!x->lost)
-		log_info("vgpu %s: taken over, %u sessions", xenbus_vgpu_name(x), x->v->sessions);
+		log_info("vgpu %s: taken over, %u session%s", xenbus_vgpu_name(x), x->v->sessions,
+			 x->v->sessions == 1 ? "" : "s");
 }
 
 static void disconnect(struct xen_vgpu *x)
