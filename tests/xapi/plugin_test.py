@@ -147,7 +147,7 @@ class Plugin(unittest.TestCase):
                 ("PVGPU_WRONG_USE", "args:vm-uuid=web1: is not well-formed", "attach", {"vm_uuid": "web1"}),
                 ("PVGPU_WRONG_USE", "args:vm-name=--help: is not well-formed", "show", {"vm_name": "--help"}),
                 ("PVGPU_WRONG_USE", "not both", "show", {"vm_name": "a", "vm_uuid": WEB1}),
-                ("PVGPU_WRONG_USE", "--memory lots: ", "attach", {"vm_uuid": WEB1, "memory": "lots"}),
+                ("PVGPU_WRONG_USE", "--memory 'lots': ", "attach", {"vm_uuid": WEB1, "memory": "lots"}),
                 ("PVGPU_WRONG_USE", "attach does not know args:speed; it takes ", "attach", {"vm_uuid": WEB1, "speed": "4"}),
                 ("PVGPU_WRONG_USE", "attach does not know args:config-dir", "attach", {"vm_uuid": WEB1, "config_dir": "/tmp"}),
                 ("PVGPU_WRONG_USE", "attach does not know args:config-d", "attach", {"vm_uuid": WEB1, "config_d": "/tmp"}),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/ctl/ctl_run.h"
@@ -130,6 +131,40 @@ START_TEST(statistics)
 	ck_assert_int_eq(RUN("top", "--sort", "colour"), EXIT_USAGE);
 	ck_assert_int_eq(RUN("top", "--interval", "0"), EXIT_USAGE);
 	ck_assert_int_eq(RUN("top", "--count", "0"), EXIT_USAGE);
+}
+END_TEST
+
+static unsigned long long charged; /* 0: nothing happens while pvgpuctl sleeps */
+
+/* In place of libc's: while pvgpuctl sleeps, its vGPU is charged more than the time that passes, as
+ * at the end of a long slice. */
+int nanosleep(const struct timespec *t, struct timespec *left)
+{
+	char text[80];
+
+	if (charged) {
+		charged += 10000000;
+		snprintf(text, sizeof(text), "sessions=1 gpu-time=%llu wait-time=%llu", charged,
+			 charged);
+		fake_set(BE "/statistics", text);
+	}
+	return clock_nanosleep(CLOCK_MONOTONIC, 0, t, left);
+}
+
+START_TEST(no_part_of_time_is_above_all_of_it)
+{
+	const char *line;
+
+	fake_script(behave);
+	ck_assert_int_eq(RUN("attach", "web1"), EXIT_DONE);
+	charged = 1;
+	ck_assert_int_eq(RUN("top", "--interval", "0.1"), EXIT_DONE);
+	charged = 0;
+	line = strstr(out, "web1:0 ");
+	ck_assert_ptr_nonnull(line);
+	HAS(line, " 100.0 ");
+	for (const char *p = line; (p = strchr(p, ' ')); p++)
+		ck_assert_msg(strtod(p, NULL) <= 100, "%s", line);
 }
 END_TEST
 
@@ -422,6 +457,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, usage);
 	tcase_add_test(t, statistics);
+	tcase_add_test(t, no_part_of_time_is_above_all_of_it);
 	tcase_add_test(t, not_there);
 	tcase_add_test(t, life);
 	tcase_add_test(t, json);
