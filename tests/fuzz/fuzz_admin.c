@@ -6,7 +6,7 @@
  * xen-pvgpu-back/daemon/config/config.c xen-pvgpu-back/daemon/config/config_value.c
  * xen-pvgpu-back/daemon/config/config_finish.c xen-pvgpu-back/daemon/config/config_live.c
  * xen-pvgpu-back/sched/place.c xen-pvgpu-back/contract/local_check.c xen-pvgpu-back/contract/msg.c tests/unit/daemon/daemon_fake.c
- * xenstore-schema/values.c xenstore-schema/records.c gen/pvgpu_keys.c
+ * xenstore-schema/values.c xenstore-schema/records.c xenstore-schema/nearest.c gen/pvgpu_keys.c
  */
 /* FUZZ_LIBS: -ljansson -lev -linih */
 /* A line on pvgpud's admin socket: every answer is one line of JSON that says whether it is well.

@@ -4,7 +4,7 @@
  * xen-pvgpu-back/toolstack/xl_config.c xen-pvgpu-back/toolstack/vms.c
  * xen-pvgpu-back/toolstack/vgpu_spec.c xen-pvgpu-back/toolstack/domains.c
  * xen-pvgpu-back/toolstack/store.c tests/unit/keys/fake_xenstore.c xenstore-schema/values.c
- * xenstore-schema/records.c gen/pvgpu_keys.c */
+ * xenstore-schema/records.c xenstore-schema/nearest.c gen/pvgpu_keys.c */
 /* FUZZ_LIBS: -linih */
 /* The files of a site: profiles, tenants, and xl's configuration. The first byte says which; each
  * profile and tenant that can be read can be used. */
