@@ -327,8 +327,8 @@ class WholeRuns(Folder):
             try:
                 if sum(i["status"] != "skipped" for i in rows(results.read(out), "programs").values()) >= n:
                     return
-            except results.BadResults:
-                self.assertFalse(os.path.exists(os.path.join(out, "results.json")), "results.json is not whole")
+            except results.BadResults as e:
+                self.assertIn("No such file", str(e), "results.json is not whole")
             time.sleep(0.02)
         self.fail(f"{out} never had {n} rows")
 

@@ -809,8 +809,8 @@ class Tools(unittest.TestCase):
             self.assertEqual(self.ctl(env, "read", "/vgpu/vgpu0/memory").stdout, f"{1 << 30}\n")
             self.assertEqual(self.ctl(env, "write", "/daemon/log-level", "debug").returncode, 0)
             self.assertEqual(env.read("/daemon/log-level"), "debug")
-            for args, status in ((["read", "/nothing"], 1), (["write", "/daemon/pid", "1"], 1),
-                                 (["write", "/daemon/log-level", "loud"], 1), (["show", "other"], 1), (["read"], 2),
+            for args, status in ((["read", "/nothing"], 3), (["write", "/daemon/pid", "1"], 1),
+                                 (["write", "/daemon/log-level", "loud"], 1), (["show", "other"], 3), (["read"], 2),
                                  (["dance"], 2), ([], 2), (["--help"], 0), (["--version"], 0)):
                 p = self.ctl(env, *args)
                 self.assertEqual(p.returncode, status, (args, p.stderr))

@@ -233,7 +233,7 @@ class XenstoreLost(unittest.TestCase):
             s = raw.Session(env.socket())
             s.start()
             env.daemon.terminate()
-            wait_for("it drains", lambda: "stopping: 1 sessions" in env.log())
+            wait_for("it drains", lambda: "stopping: 1 session" in env.log())
             self.store.close()
             wait_for("it sees", lambda: "xenstore is lost" in env.log())
             s.mem_info()

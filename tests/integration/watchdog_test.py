@@ -305,7 +305,7 @@ class Quarantine(unittest.TestCase):
         settings = {"quarantine_faults": 1, "quarantine_time_s": 1, "quarantine_window_s": 1}
         with PvgpuEnv(settings=settings) as env:
             breach(env)
-            self.assertIn("quarantined for 1 s after 1 faults", env.log())
+            self.assertIn("quarantined for 1 s after 1 fault:", env.log())
 
             def works():
                 try:
