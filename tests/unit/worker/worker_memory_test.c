@@ -233,6 +233,40 @@ START_TEST(freed_memory_lingers)
 }
 END_TEST
 
+static struct gpu *asked;
+static uint64_t seen_free;
+static CUresult (*real_unmap)(CUdeviceptr, size_t);
+
+static CUresult ask_and_unmap(CUdeviceptr p, size_t n)
+{
+	seen_free = mem_free_bytes(asked);
+	return real_unmap(p, n);
+}
+
+/* Memory that goes back counts as free while it does. */
+START_TEST(lingering_memory_is_free)
+{
+	struct worker *w = fake_open(true);
+
+	asked = w->gpu;
+	real_unmap = fake_far.far.cuMemUnmap;
+	w->gpu->mem.linger_ns = UINT64_MAX / 2;
+	free_now(w, 500, fake_alloc(w, 100, FAKE_CTX, 4u << 20));
+	ck_assert_uint_eq(mem_free_bytes(w->gpu), 4u << 20);
+	fake_far.far.cuMemUnmap = ask_and_unmap;
+	if (_i) {
+		mem_trim(w->gpu);
+	} else {
+		w->gpu->mem.spare->until = 1;
+		mem_linger(w->gpu);
+	}
+	fake_far.far.cuMemUnmap = real_unmap;
+	ck_assert_uint_eq(seen_free, 4u << 20);
+	ck_assert_uint_eq(mem_free_bytes(w->gpu), 0);
+	fake_close(w);
+}
+END_TEST
+
 /* The memory of a vGPU that is nearly full goes back at once. */
 START_TEST(freed_memory_that_others_may_want)
 {
@@ -386,6 +420,7 @@ int main(void)
 	tcase_add_test(t, map_knows_allocations);
 	tcase_add_test(t, free_gives_quota_back);
 	tcase_add_test(t, freed_memory_lingers);
+	tcase_add_loop_test(t, lingering_memory_is_free, 0, 2);
 	tcase_add_test(t, freed_memory_that_others_may_want);
 	tcase_add_test(t, alloc_waits_for_frees);
 	tcase_add_test(t, globals_are_known);

@@ -397,9 +397,7 @@ void globals_remove(struct gpu *g, const void *which)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* mem.lock held: on its way back to the far end, so that cuMemGetInfo may count it as free already.
- */
-static void freeing(struct memory *m, struct area *a)
+void area_freeing(struct memory *m, struct area *a)
 {
 	a->freeing = true;
 	m->freeing += a->size;
@@ -423,7 +421,7 @@ bool mem_forget(struct gpu *g, uint64_t addr, struct area **area, uint32_t *bloc
 	} else if (ok) {
 		heap_del(g, *area);
 		(*area)->len = 0;
-		freeing(m, *area);
+		area_freeing(m, *area);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return ok;
@@ -474,7 +472,7 @@ struct area *mem_detach(struct gpu *g, struct ctx *c)
 		struct area *a = c->heap.areas;
 
 		heap_del(g, a);
-		freeing(m, a);
+		area_freeing(m, a);
 		a->detached = true;
 		a->next = list;
 		list = a;

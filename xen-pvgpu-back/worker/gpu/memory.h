@@ -130,6 +130,8 @@ void mem_release(struct gpu *g, struct area *list);
 /* Pages of the worker's own: no address of the guest's. Side lane. A CUresult. */
 int mem_own(struct gpu *g, uint64_t size, struct area **out);
 void mem_own_free(struct gpu *g, struct area *a); /* NULL: nothing */
+/* It is on its way back to the far end: cuMemGetInfo counts it as free already. mem.lock held. */
+void area_freeing(struct memory *m, struct area *a);
 /* Unmap an area of no heap and give its lease back. Side lane. */
 void area_unmap(struct gpu *g, struct area *a);
 int global_add(struct gpu *g, uint64_t addr, uint64_t size, const void *owner, const struct ctx *c);

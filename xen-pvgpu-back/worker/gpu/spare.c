@@ -79,6 +79,8 @@ void mem_trim(struct gpu *g)
 
 	pthread_mutex_lock(&m->lock);
 	list = m->spare;
+	for (struct area *a = list; a; a = a->next)
+		area_freeing(m, a);
 	m->spare = NULL;
 	m->spares = 0;
 	m->lingering = 0;
@@ -98,6 +100,7 @@ uint64_t mem_linger(struct gpu *g)
 		if (a->until && a->until <= now) {
 			*at = a->next;
 			m->lingering -= a->size;
+			area_freeing(m, a);
 			a->next = list;
 			list = a;
 			continue;
