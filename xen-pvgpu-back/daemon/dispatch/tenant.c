@@ -179,11 +179,12 @@ void tenant_stats(struct tenant *t, struct tenant_stats *out)
 	uint64_t now;
 	struct gate *g;
 
+	/* Before the counts: no histogram has a launch that they lack. */
+	TAILQ_FOREACH(g, &t->gates, link)
+	latency_take(g, schedule_now());
 	schedule_look(t);
 	now = schedule_now();
 	take_stats(t, now);
-	TAILQ_FOREACH(g, &t->gates, link)
-	latency_take(g, now);
 	*out = *t->count;
 	out->promise_ppm = sched_promise(t->v);
 	if (t->throttled)
