@@ -199,12 +199,8 @@ class Sessions(unittest.TestCase):
     def test_starting_workers_that_are_killed_at_once_are_replaced(self):
         """What kills two that start says as much of the GPU as what kills one: openings wait for the next."""
         env = PvgpuEnv({f"vgpu{i}": "64M" for i in range(2)})
-        path = os.path.join(env.dir, "worker")
-        with open(path, "w", encoding="ascii") as f:
-            f.write(KILLED_TOGETHER.format(dir=env.dir, worker=program("pvgpu-worker", env.build)))
-        os.chmod(path, 0o755)
-        os.chmod(env.dir, 0o755)  # other users than the test's enter it
-        env.settings |= {"worker": path, "spare_workers": 0}
+        env.wrap_worker(KILLED_TOGETHER)
+        env.settings["spare_workers"] = 0
         with env:
             self.assertEqual(env.run([os.path.join(env.build, "programs", "vecadd")]).returncode, 0)
             os.mkdir(os.path.join(env.dir, "open"))

@@ -295,6 +295,16 @@ class PvgpuEnv:
     def socket(self, name="vgpu0"):
         return os.path.join(self.run_dir, f"{name}.sock")
 
+    def wrap_worker(self, script):
+        """Workers begin with a shell script: {dir} in it is a folder that they reach, {worker} the worker's program."""
+        path = os.path.join(self.dir, "worker")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(script.format(dir=self.dir, worker=program("pvgpu-worker", self.build)))
+        os.chmod(path, 0o755)
+        # Other users than the test's cannot enter its folder.
+        os.chmod(self.dir, 0o755)
+        self.settings["worker"] = path
+
     def guest_env(self, name="vgpu0", direct=False, extra=None):
         env = {**os.environ, MARK: self.mark, **(extra or {})}
         lib = os.path.dirname(self.libcuda) if direct else os.path.join(self.build, "lib")

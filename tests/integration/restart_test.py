@@ -257,13 +257,7 @@ class SlowStart(PvgpuEnv):
 
     def __init__(self):
         super().__init__()
-        path = os.path.join(self.dir, "worker")
-        with open(path, "w", encoding="ascii") as f:
-            f.write(SLOW_CHECK.format(dir=self.dir, worker=program("pvgpu-worker", self.build)))
-        os.chmod(path, 0o755)
-        # Other users than the test's cannot enter its folder.
-        os.chmod(self.dir, 0o755)
-        self.settings["worker"] = path
+        self.wrap_worker(SLOW_CHECK)
 
     def begin(self):
         with open(self.log_path, "ab") as log:

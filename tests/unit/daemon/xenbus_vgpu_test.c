@@ -122,6 +122,11 @@ void canary_health(const struct pool *p, char *out, size_t cap)
 	snprintf(out, cap, "ok");
 }
 
+bool canary_in_use(const struct pool *p)
+{
+	return true;
+}
+
 const char *health_state(const struct daemon *dm)
 {
 	return "on";

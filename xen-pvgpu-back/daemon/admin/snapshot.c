@@ -83,7 +83,7 @@ static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 	n[PVGPU_GPU_HANDOVERS] = schedule_handovers(p->schedule);
 	n[PVGPU_GPU_HANDOVER_TIME] = schedule_handover_ns(p->schedule) / 1000;
 	n[PVGPU_GPU_WAKEUPS] = schedule_wakeups(p->schedule);
-	n[PVGPU_GPU_HEALTHY] = canary_state(p) <= CANARY_DEGRADED;
+	n[PVGPU_GPU_HEALTHY] = canary_in_use(p);
 	n[PVGPU_GPU_DRAINED] = canary_drained(p);
 	n[PVGPU_GPU_STATE] = canary_state(p);
 	n[PVGPU_GPU_READMISSIONS] = p->canary.readmitted;

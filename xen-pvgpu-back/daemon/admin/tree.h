@@ -7,9 +7,9 @@
  *   /vgpu/NAME/{socket,memory,memory-used,sessions,sessions-total,sessions-failed,last-reason,pool,drain}
  *   /vgpu/NAME/{sessions-refused,refusing}
  *   /pool/NAME/{device,model,policy,mode,gpu-memory,gpu-memory-free,promised,load,vgpus,sessions,
- *   spare-workers,failure,health,canaries,persistence,ecc},
- * /group/NAME/{weight,min-share,max-share} /daemon/pools, /daemon/groups and /vgpu/NAME/policy can
- * be written as the keys of that name in xenstore
+ *   spare-workers,failure,health,canaries,persistence,ecc}
+ *   /group/NAME/{weight,min-share,max-share}
+ *   /daemon/pools, /daemon/groups, /vgpu/NAME/policy: written as the keys of that name in xenstore
  *   /vgpu/NAME/session/N/{pid,guest-pid,leased,age,state}; on the Xen link guest-session, not
  *   guest-pid, and of the vGPU domain, device, state, not socket
  */

@@ -42,7 +42,7 @@ static void count(struct entitle *e, const struct pvgpu_gate_report *r, uint64_t
 
 /* The part of a drain of `ns` that counts; `blank`: time in which the worker reported no unfinished
  * work. */
-static uint64_t drained(const struct entitle *e, uint64_t ns, uint64_t blank)
+static uint64_t drained(uint64_t ns, uint64_t blank)
 {
 	uint64_t vain = blank > BLANK_NS ? blank - BLANK_NS : 0;
 
@@ -52,7 +52,7 @@ static uint64_t drained(const struct entitle *e, uint64_t ns, uint64_t blank)
 static void end_drain(struct entitle *e)
 {
 	if (!e->late && !e->first)
-		e->total_ns += drained(e, e->drain_ns, e->blank_ns);
+		e->total_ns += drained(e->drain_ns, e->blank_ns);
 	e->drain_ns = 0;
 	e->draining = e->first = false;
 }
@@ -148,5 +148,5 @@ uint64_t entitle_ns(const struct entitle *e, uint64_t now)
 		return e->total_ns + d;
 	if (!e->draining || e->first)
 		return e->total_ns;
-	return e->total_ns + drained(e, e->drain_ns + d, e->blank_ns + (e->blank ? d : 0));
+	return e->total_ns + drained(e->drain_ns + d, e->blank_ns + (e->blank ? d : 0));
 }

@@ -38,7 +38,7 @@ struct entitle {
 	uint64_t at_close;  /* commands issued when the gate was closed */
 	uint64_t at_blank;  /* the highest number of commands reported */
 	uint64_t at_drained;    /* commands issued at the last `drained` */
-	uint64_t late_commands; /* issued in a closing, when they were not tolerated last */
+	uint64_t late_commands; /* of the last closing whose late commands were not tolerated */
 };
 
 /* A gate starts closed. busy: the worker was adopted and may have work in flight. */

@@ -483,6 +483,11 @@ enum canary_state canary_state(const struct pool *p)
 	return c->xid_ms && now_ms() - c->xid_ms < WATCHED_MS ? CANARY_DEGRADED : CANARY_OK;
 }
 
+bool canary_in_use(const struct pool *p)
+{
+	return canary_state(p) <= CANARY_DEGRADED;
+}
+
 void canary_health(const struct pool *p, char *out, size_t cap)
 {
 	if (p->canary.unhealthy)

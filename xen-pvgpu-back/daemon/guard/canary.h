@@ -72,5 +72,7 @@ enum canary_state {
 	CANARY_NO_WORKERS, /* none starts on it; it is tried again */
 };
 enum canary_state canary_state(const struct pool *p);
+/* Does it take new sessions? */
+bool canary_in_use(const struct pool *p);
 
 #endif

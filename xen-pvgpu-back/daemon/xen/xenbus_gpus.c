@@ -18,19 +18,11 @@ struct xenbus_gpu {
 };
 _Static_assert(KEYS == XENBUS_GPU_KEYS, "room for all");
 
-static bool is_healthy(const struct pool *p)
-{
-	char text[CANARY_WHY + 16];
-
-	canary_health(p, text, sizeof(text));
-	return !strcmp(text, "ok");
-}
-
 static void describe(const struct daemon *d, const struct pool *p, struct xenbus_gpu *g)
 {
 	struct pvgpu_gpu_room room = {.memory = p->device_memory,
 				      .memory_free = p->device_memory ? pool_free(p) : 0,
-				      .healthy = is_healthy(p)};
+				      .healthy = canary_in_use(p)};
 	struct pvgpu_text model;
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
