@@ -197,7 +197,7 @@ class Rpm(unittest.TestCase):
 
     def test_units(self):
         units = sorted((self.tree / "usr/lib/systemd/system").iterdir())
-        self.assertEqual([u.name for u in units], ["pvgpu-attachd.service", "pvgpu-rrdd.service", "pvgpu-xapi.service"])
+        self.assertEqual([u.name for u in units], ["pvgpu-attachd.service", "pvgpu-rrdd.service", "pvgpu-vgpu-starter.service", "pvgpu-xapi.service"])
         for unit in units:
             text = unit.read_text()
             self.assertEqual(list(Unit().faults(text)), [], unit.name)
