@@ -92,6 +92,9 @@ class Answers(unittest.TestCase):
         self.assertEqual(changed["memory"], {"from": str(2 * GIB), "to": str(GIB)})
         self.assertFalse(ask("drain-host", "drain-host", "--timeout", "0", *vms, "--xapi-dir", str(self.folder), status=(1,))["clear"])
         ask("sizing", "sizing", "--load", "web:duty=10%", "--p99", "50ms", "--simulate", "1s")
+        said = ask("xapi", "xapi", "types", "--pci-devices", str(self.folder), "--pci-ids", str(self.folder / "pci.ids"), "--config", str(self.folder / "none"),
+                   status=(1,), env={"PVGPU_XAPI_TYPES": os.path.join(ROOT, "xen-pvgpu-back", "xapi", "pvgpu-xapi-types")})
+        self.assertFalse(said["good"])
 
     def test_each(self):
         self.over_xenstore()

@@ -208,7 +208,7 @@ class Rpm(unittest.TestCase):
             link = self.tree / "etc/xapi.d" / hook / "50-pvgpu"
             self.assertTrue(os.access(link, os.X_OK), link)
             self.assertEqual(link.resolve(), (self.tree / "usr/libexec/pvgpu/xapi/pvgpu-hook").resolve())
-        for program in "pvgpu-hook", "pvgpu-xapi", "pvgpu-rrdd":
+        for program in "pvgpu-hook", "pvgpu-xapi", "pvgpu-rrdd", "pvgpu-xapi-types":
             text = (self.tree / "usr/libexec/pvgpu/xapi" / program).read_text()
             self.assertEqual(text.splitlines()[0], "#!/usr/bin/python3", program)
             self.assertNotIn("/usr/local", text, program)
