@@ -107,7 +107,7 @@ class Answers(unittest.TestCase):
 
     def test_faults_are_seen(self):
         """Also in a schema beside this one, and of what it allows by a schema."""
-        for name, answer, fault in (("stats", {"vgpus": [{"name": 1}]}, "answer.vgpus[0].name is 1, not string"),
+        for name, answer, fault in (("stats", {"vgpus": [{"name": 1}]}, "answer.vgpus[0].name is 1, not string"), ("stats", {"format": 0}, "answer.format is 0, not one of [1]"),
                                     ("stats --local", {"daemon": {}}, "answer.daemon lacks uptime"),
                                     ("list --local", {"web1": {"drain": "2"}}, "answer.web1.drain is '2', not one of ['0', '1', 'now']"),
                                     ("tree", {"a": {"b": 1}}, "answer.a.b is 1, not object or string"),
