@@ -796,7 +796,7 @@ class Tools(unittest.TestCase):
             with raw.Session(env.socket()) as s:
                 s.start()
                 self.assertRegex(self.ctl(env, "list").stdout, r"vgpu0 +1024 +\d+ +100 medium +100% +1 +1 +0 +\d+\.\d open")
-                self.assertIn(f'"{s.number}"', self.ctl(env, "show", "vgpu0", "--json").stdout)
+                self.assertIn(f'"id": {s.number}', self.ctl(env, "show", "vgpu0", "--json").stdout)
                 self.assertRegex(self.ctl(env, "show", "vgpu0").stdout, rf"{s.number} +{os.getpid()} ")
                 self.assertIn(f"/vgpu/vgpu0/session/{s.number}/guest-pid = {os.getpid()}",
                               self.ctl(env, "tree").stdout)

@@ -98,7 +98,7 @@ class Reset(unittest.TestCase):
             set_lost(env, BROKEN)
             done = env.ctl("doctor", "--test", "--json", "--timeout", str(LIMIT))
             self.assertEqual(done.returncode, 1)
-            tested, = [f for f in json.loads(done.stdout) if "test kernel" in f["finding"]]
+            tested, = [f for f in json.loads(done.stdout)["findings"] if "test kernel" in f["finding"]]
             self.assertEqual((tested["verdict"], tested["finding"]), ("BAD", "the test kernel: wrong: cuCtxSynchronize gives CUresult 46"))
             self.assertEqual(env.ctl("gpu", "reset", "default", "--timeout", str(LIMIT)).returncode, 0, env.log_tail())
 

@@ -59,11 +59,7 @@ static void take_identity(struct pvgpu_vgpu_record *of, const struct host *h, co
 	snprintf(of->uuid, sizeof(of->uuid), "%s", v->uuid);
 	snprintf(of->pool, sizeof(of->pool), "%.*s", (int)strcspn(v->pool.s, "/"), v->pool.s);
 	snprintf(of->group, sizeof(of->group), "%s", pool_group(&v->pool));
-	snprintf(of->state, sizeof(of->state), "%s",
-		 v->policy.drain == PVGPU_DRAIN_NOW ? "ending"
-		 : v->policy.drain                  ? "draining"
-		 : v->statistics.quarantined        ? "quarantined"
-						    : state_name(v->state));
+	snprintf(of->state, sizeof(of->state), "%s", vgpu_state_word(v));
 	of->domain = v->ids.fe;
 	of->device = v->ids.id;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/toolstack/attach.h"
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/toolstack/site.h"
@@ -39,9 +40,7 @@ static void print_attached(const struct host *h, const struct vgpu *v, const cha
 
 		if (reason)
 			json_object_set_new(o, "reason", json_string(reason));
-		json_dumpf(o, stdout, JSON_INDENT(1));
-		putchar('\n');
-		json_decref(o);
+		answer_print_list("vgpus", json_pack("[o]", o), false);
 		return;
 	}
 	vgpu_state_text(v, state, sizeof(state));

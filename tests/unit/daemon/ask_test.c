@@ -191,7 +191,7 @@ START_TEST(every_subcommand)
 	HAS(out, "vgpu0");
 	HAS(out, "       7 ");
 	ck_assert_int_eq(RUN("sessions", "vgpu0", "--json", "--backend", "gpu"), EXIT_DONE);
-	HAS(out, "\"7\"");
+	HAS(out, "\"id\": 7,");
 	ck_assert_int_eq(RUN("kill", "vgpu0", "7", "--backend", "gpu"), EXIT_DONE);
 	ck_assert_uint_eq(kills, 1);
 	ck_assert_int_eq(RUN("kill", "vgpu0", "8", "--backend", "gpu"), EXIT_NOT_THERE);
@@ -307,8 +307,8 @@ START_TEST(pages)
 {
 	ck_assert_int_eq(RUN("read", "/vgpu/vgpu59/weight", "--backend", "gpu"), EXIT_DONE);
 	ck_assert_uint_eq(asked, 1);
-	ck_assert_int_eq(RUN("sessions", "--json", "--backend", "gpu"), EXIT_DONE);
-	HAS(out, "\"vgpu59\"");
+	ck_assert_int_eq(RUN("tree", "/vgpu", "--json", "--backend", "gpu"), EXIT_DONE);
+	HAS(out, "\"vgpu9\"");
 	ck_assert_uint_gt(asked, 10);
 	ck_assert_ptr_null(fake_get(REQUEST));
 	ck_assert_ptr_nonnull(bus.ask.text);
