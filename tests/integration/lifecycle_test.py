@@ -806,7 +806,7 @@ class Tools(unittest.TestCase):
             self.assertEqual(self.ctl(env, "write", "/daemon/log-level", "debug").returncode, 0)
             self.assertEqual(env.read("/daemon/log-level"), "debug")
             for args, status in ((["read", "/nothing"], 3), (["write", "/daemon/pid", "1"], 1),
-                                 (["write", "/daemon/log-level", "loud"], 1), (["show", "other"], 3), (["read"], 2),
+                                 (["write", "/daemon/log-level", "loud"], 2), (["show", "other"], 3), (["read"], 2),
                                  (["dance"], 2), ([], 2), (["--help"], 0), (["--version"], 0)):
                 p = self.ctl(env, *args)
                 self.assertEqual(p.returncode, status, (args, p.stderr))

@@ -90,7 +90,7 @@ class Reset(unittest.TestCase):
             self.assertRegex(log, r"audit: uid \d+ pid \d+: /pool/default/reset: '' -> '1'")
             # A GPU that works is reset, too: for a driver's update.
             done = env.ctl("gpu", "reset", "default", "--timeout", str(LIMIT), "--json")
-            self.assertEqual(json.loads(done.stdout), {"pool": "default", "action": "reset", "done": True, "health": "ok", "reset": "done", "sessions": 0})
+            self.assertEqual(json.loads(done.stdout), {"format": 1, "pool": "default", "action": "reset", "done": True, "health": "ok", "reset": "done", "sessions": 0})
 
     def test_doctor_finds_it(self):
         with Env(settings={"canary_every_s": 0}) as env:

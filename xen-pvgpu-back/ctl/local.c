@@ -191,6 +191,13 @@ static json_t *ask_socket(const json_t *req, int *status)
 	return answer;
 }
 
+static int status_of(const char *error)
+{
+	return ctl_status(!strcmp(error, "ENOENT")   ? -ENOENT
+			  : !strcmp(error, "EINVAL") ? -EINVAL
+						     : -EBUSY);
+}
+
 /* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
  * exit status in *status. */
 json_t *local_ask(json_t *req, int *status)
@@ -204,9 +211,8 @@ json_t *local_ask(json_t *req, int *status)
 	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
 		const char *why = json_string_value(json_object_get(answer, "reason"));
 
-		*status = ctl_fail(strcmp(local_text(answer, "error"), "ENOENT") ? EXIT_REFUSED
-										 : EXIT_NOT_THERE,
-				   "%s", why ? why : "refused");
+		*status = ctl_fail(status_of(local_text(answer, "error")), "%s",
+				   why ? why : "refused");
 		json_decref(answer);
 		answer = NULL;
 	}

@@ -49,11 +49,6 @@ static void print_attached(const struct host *h, const struct vgpu *v, const cha
 		       domain_label(&h->domains, v->ids.be, name), v->uuid);
 }
 
-static int attach_status(int err)
-{
-	return err == -ENOENT || err == -ENODEV ? EXIT_NOT_THERE : EXIT_REFUSED;
-}
-
 /* Waits for the vGPU whose keys were written, and reports the result. */
 static int follow(struct host *h, const struct pvgpu_ids *ids)
 {
@@ -111,7 +106,7 @@ static int give(struct host *h, const char *word)
 	ids.fe = vm.domid;
 	r = attach_make(&h->store, &ctl.spec, &ids, ctl.force, err);
 	if (r)
-		return ctl_fail(attach_status(r), "%s: %s", word, err);
+		return ctl_fail(ctl_status(r), "%s: %s", word, err);
 	if (ctl.no_wait) {
 		vgpu_read(&h->store, &ids, &v);
 		print_attached(h, &v, NULL);
@@ -143,8 +138,7 @@ static int attach(struct host *h, const char *word)
 	if (w->profile.len || w->tenant[0] || pool_group(&w->pool)[0])
 		site_read(&site, ctl.site_dir, ignore, NULL);
 	r = site_resolve(&site, w, err);
-	status = r ? ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s: %s", word, err)
-		   : give(h, word);
+	status = r ? ctl_fail(ctl_status(r), "%s: %s", word, err) : give(h, word);
 	site_free(&site);
 	return status;
 }

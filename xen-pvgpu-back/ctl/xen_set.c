@@ -234,7 +234,7 @@ static int change(struct store *s, void *arg)
 
 static int status_of(int err)
 {
-	return err == -EINVAL ? EXIT_USAGE : err == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED;
+	return ctl_status(err);
 }
 
 static int run(struct host *h, struct setting *x, const struct vgpu *v)

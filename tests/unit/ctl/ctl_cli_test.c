@@ -87,7 +87,7 @@ START_TEST(usage)
 	ck_assert_int_eq(RUN("attach", "web1", "--priority", "urgent"), EXIT_USAGE);
 	ck_assert_str_eq(errors, "pvgpuctl: --priority 'urgent': must be high, medium or low\n");
 	ck_assert_int_eq(RUN("attach", "web1", "--min-share", "60%", "--max-share", "50%"),
-			 EXIT_REFUSED);
+			 EXIT_USAGE);
 	HAS(errors, "web1: min-share 60% is above max-share 50%");
 	ck_assert_int_eq(RUN("attach", "web1", "--id", "-1"), EXIT_USAGE);
 	ck_assert_int_eq(RUN("attach", "web1", "--id", "65536"), EXIT_USAGE);

@@ -211,7 +211,7 @@ START_TEST(every_subcommand)
 	HAS(errors, "read-only");
 	ck_assert_int_eq(RUN("write", "/vgpu/vgpu3/policy", "min-share=60% max-share=50%",
 			     "--backend", "gpu"),
-			 EXIT_REFUSED);
+			 EXIT_USAGE);
 	HAS(errors, "min-share 60% is above max-share 50%");
 	ck_assert_uint_eq(vgpus[3].cfg.policy.min_share, 0);
 	ck_assert_int_eq(RUN("read", "/vgpu/vgpu3/weight", "--backend", "gpu"), EXIT_DONE);

@@ -91,6 +91,8 @@ static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const 
 		return json_pack("{s:b}", "ok", 1);
 	case EIO:
 		return refuse("EIO", "%s", why);
+	case EBUSY:
+		return refuse("EBUSY", "%s", why);
 	case EINVAL:
 		if (why[0])
 			return refuse("EINVAL", "%s", why);
@@ -163,7 +165,7 @@ static json_t *run(struct daemon *d, json_t *req)
 		json_decref(tree);
 		return answer;
 	}
-	return refuse("EINVAL", "%.60s: unknown op", op);
+	return refuse("ENOSYS", "%.60s: this pvgpud does not know that: update it", op);
 }
 
 char *admin_answer(struct daemon *d, const char *line, size_t len)
