@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What subcommands print with --json: one object, described in docs/pvgpuctl.schema.json. It begins
- * with its format, a number that grows when a program that reads it has to be changed; new members
- * do not count.
+ * The answers of subcommands with --json: one object each, which docs/pvgpuctl.schema.json
+ * describes. It begins with its format, a number that grows when a program that reads it has to be
+ * changed; new members do not count.
  */
 #ifndef PVGPU_CTL_ANSWER_H
 #define PVGPU_CTL_ANSWER_H
