@@ -63,6 +63,7 @@ class Answers(unittest.TestCase):
         self.assertEqual([v["name"] for v in ask("stats --local", "stats", "web1")["vgpus"]], ["web1"])
         self.assertEqual([len(s) for s in ask("sessions", "sessions").values()], [1, 0])
         self.assertEqual(set(ask("pools", "pools")), {"default"})
+        self.assertEqual([d["name"] for d in ask("cdi", "cdi", "--libraries", os.path.join(env.build, "lib"))["devices"]], ["web1", "web2"])
         self.assertEqual(set(ask("tree", "tree")), {"daemon", "pool", "group", "vgpu"})
         self.assertEqual(ask("tree", "tree", "/vgpu/web1/sessions"), "1")
         self.assertTrue(ask("events", "events", lines=True))

@@ -28,6 +28,11 @@ check-acceptance: tests
 check-answers: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest answers_test
 
+# The vGPUs as devices of containers.
+.PHONY: check-cdi
+check-cdi: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cdi_test
+
 .PHONY: check-exporter
 check-exporter: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
