@@ -33,6 +33,11 @@ check-answers: tests
 check-cdi: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cdi_test
 
+# What README says to try, as it stands there.
+.PHONY: check-readme
+check-readme: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest readme_test
+
 .PHONY: check-exporter
 check-exporter: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
