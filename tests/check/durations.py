@@ -6,17 +6,17 @@ import re
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-# What takes so long -> its words in a line that says so, with the number in place of N, and the files that have such a line.
+# What takes so long -> its words in a line that says so, with a number or a range in place of N, and the files that have such a line.
 PLACES = {
-    "make check": ("make check.*about N minutes on two cores", "README.md Makefile CONTRIBUTING.md docs/testing.md tests/check/run.py"),
-    "make demo": ("make demo.*about N minutes on two cores", "README.md docs/testing.md tests/demo/build.mk"),
-    "make demo, the first time": ("about N minutes the first time", "README.md docs/testing.md tests/demo/build.mk"),
+    "make check": ("make check.*? N minutes on two cores", "README.md Makefile CONTRIBUTING.md docs/testing.md tests/check/run.py"),
+    "make demo": ("make demo.*? N minutes on two cores", "README.md docs/testing.md tests/demo/build.mk"),
+    "make demo, the first time": (" N minutes the first time", "README.md docs/testing.md tests/demo/build.mk"),
 }
 
 
 def said(words, text):
     """The numbers of minutes in a text."""
-    return set(re.findall(words.replace("N", r"(\d+)"), text))
+    return set(re.findall(words.replace("N", r"(\d+(?: to \d+)?)"), text))
 
 
 def main():

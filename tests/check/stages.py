@@ -83,15 +83,15 @@ def stages(full=False):
         Stage("rules", "include rules, generated documents, systemd's units, test kernels, shell scripts, packages' files",
               ["python3 tests/check/run_test.py",
                "python3 tests/check/include_rules.py", "python3 tests/check/include_rules_test.py",
-               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/durations.py", "python3 tests/check/units_test.py -v", "python3 tests/lab/clock_test.py",
-               "python3 tests/demo/shares_test.py", "python3 tests/demo/progress_test.py",
+               "python3 tests/check/language.py", "python3 tests/check/language_test.py", "python3 tests/check/durations.py", "python3 tests/check/links.py", "python3 tests/check/links_test.py", "python3 tests/check/units_test.py -v", "python3 tests/lab/clock_test.py",
+               "python3 tests/demo/shares_test.py", "python3 tests/demo/progress_test.py", "python3 tests/demo/terminal_test.py",
                f"{MAKE} check-docs", f"{MAKE} check-kernels", f"{MAKE} check-packaging"]),
         *([Stage("xl", "libxl and xl with our patches: Xen 4.17's, also what it does without Xen, and the newest one's", [f"{MAKE} check-xl"], limit=7200), lab]
           if full else []),
         *([Stage("lab-kernels", "the lab's basic scenarios with guests' other kernels", [f"LAB_PATIENCE=6 {MAKE} lab-kernels"],
                  limit=7200)] if full else []),
         Stage("protocol", "descriptions, generator, numbers.lock, our cuda.h against an SDK's, this version and the next, the xe plugin, pvgpuctl's --json",
-              [f"{MAKE} check-protocol", *([f"{MAKE} check-planted"] if full else []), f"{MAKE} check-versions", ("PVGPU_CYCLES=50 " if full else "") + f"{MAKE} check-xapi", f"{MAKE} check-answers"]
+              [f"{MAKE} check-protocol", *([f"{MAKE} check-planted"] if full else []), f"{MAKE} check-versions", ("PVGPU_CYCLES=50 " if full else "") + f"{MAKE} check-xapi", f"{MAKE} check-answers", f"{MAKE} check-cdi", f"{MAKE} check-readme"]
               + ([f"{MAKE} check-attachd", f"{MAKE} check-statistics-load"] if full else [])),
         # The protocol of the ring has not changed for long, and the model takes its time.
         *([Stage("spin", "the wake-up protocol, model-checked", [f"{MAKE} check-spin"])] if full else []),
@@ -102,7 +102,7 @@ def stages(full=False):
               [f"{MAKE} check-offload"] + ([f"{MAKE} check-{what}" for what in ("libgomp", "offload-llvm", "libomptarget")] if full else []), limit=7200 if full else 1800),
         Stage("clients", "FFmpeg's CUDA filters and Halide's pipelines, directly on simcuda and through pvgpu, against the CPU; the guest's NVML",
               [f"{MAKE} check-clients", f"{MAKE} check-nvml", f"{MAKE} check-halide"] +
-              ([f"{MAKE} check-{what}" for what in ("numba", "gstreamer", "monitors", "torch")] if full else []),
+              ([f"{MAKE} check-{what}" for what in ("numba", "gstreamer", "monitors", "torch", "podman", "grafana")] if full else []),
               limit=5400 if full else 1800),  # the first time a chroot is filled from a mirror
         Stage("mutation", "faults switched on in simcuda must make the programs fail",
               [f"{MAKE} check-mutation"]),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Programs of Debian's that drive libcuda.so.1 by themselves, as they are: directly on the simulated GPU and through pvgpu.
-.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page
+.PHONY: check-clients check-halide check-numba check-gstreamer check-monitors check-torch check-page check-podman
 check-clients: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v ffmpeg_test
 # Twenty seconds: pipelines in C++ are compiled first.
@@ -21,3 +21,6 @@ check-torch: tests
 # The status page in headless Chromium; its pictures are in $(B)/page.
 check-page: tests
 	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v page_test
+# Containers with vGPUs, by what pvgpuctl cdi writes: needs root.
+check-podman: tests
+	$(Q)cd tests/clients && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v podman_test

@@ -64,6 +64,7 @@ class Answers(unittest.TestCase):
         self.assertEqual([(g["name"], g["sessions"]) for g in ask("pools", "pools")["gpus"]], [("default", 1)])
         self.assertEqual(set(ask("tree", "tree")["tree"]), {"daemon", "pool", "group", "vgpu"})
         self.assertEqual(ask("tree", "tree", "/vgpu/web1/sessions")["tree"], "1")
+        self.assertEqual([d["name"] for d in ask("cdi", "cdi", "--libraries", os.path.join(env.build, "lib"))["devices"]], ["web1", "web2"])
         self.assertTrue(ask("events", "events", lines=True))
         self.assertFalse(ask("gpu", "gpu", "reset", "default", "--timeout", "0.1", status=(4,))["done"])
         self.assertTrue(ask("gpu", "gpu", "admit", "default", "--timeout", str(LIMIT))["done"])

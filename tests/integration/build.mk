@@ -28,9 +28,27 @@ check-acceptance: tests
 check-answers: tests
 	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest answers_test
 
+# The vGPUs as devices of containers.
+.PHONY: check-cdi
+check-cdi: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest cdi_test
+
+# What README and the operators' pages say to do, as it stands there.
+.PHONY: check-readme
+check-readme: tests
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest readme_test operators_test
+
 .PHONY: check-exporter
 check-exporter: tests
-	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test
+	$(Q)cd tests/integration && PVGPU_BUILD=$(abspath $(B)) $(PYTHON) -m unittest -v exporter_test dashboards_test
+
+# The dashboards against Grafana's own description of dashboards, a package of PyPI's; skipped where it cannot be installed.
+GRAFANA_SDK := grafana-foundation-sdk==1769699998!10.1.0
+.PHONY: check-grafana
+check-grafana:
+	$(Q)[ -d $(B)/grafana/grafana_foundation_sdk ] || $(PYTHON) -m pip -q install --no-deps --target $(B)/grafana '$(GRAFANA_SDK)' || \
+		echo "check-grafana: $(GRAFANA_SDK) could not be installed by pip"
+	$(Q)cd tests/integration && PYTHONPATH=$(abspath $(B))/grafana $(PYTHON) -m unittest dashboards_test
 
 .PHONY: check-programs check-called check-programs-san check-mutation check-lifecycle check-pools check-watchdog check-valgrind check-gpu
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""README's words alone: each line of "Use it on Xen", as it stands there, in a dom0 with systemd and what `make install` leaves, and in a guest."""
+"""docs/operators/start.md's words alone: each line of "Use it on Xen", as it stands there, in a dom0 with systemd and what `make install` leaves, and in a guest."""
 import json
 import pathlib
 import re
@@ -12,7 +12,7 @@ import vgpu
 BOOT = machine.Boot(service=True)
 LIMIT = 1200
 LONG = True
-README = pathlib.Path(__file__).resolve().parents[3] / "README.md"
+START = pathlib.Path(__file__).resolve().parents[3] / "docs" / "operators" / "start.md"
 # What the lab's images were made by.
 MADE = {"make", f"make install PREFIX=/{service_image.PREFIX}", "make module module-install"}
 NOT_CONNECTED_YET = 4
@@ -20,7 +20,7 @@ NOT_CONNECTED_YET = 4
 
 def lines():
     """(place, words) of the section's first block. A comment that names no place belongs to the one before."""
-    section = README.read_text().partition("## Use it on Xen\n")[2]
+    section = START.read_text().partition("## Use it on Xen\n")[2]
     place, out = None, []
     for line in re.search(r"```sh\n(.*?)```", section, re.S)[1].splitlines():
         words, _, comment = line.partition("#")

@@ -313,6 +313,21 @@ static int set_owner(const struct vgpu *v, int dir, const char *name)
 	return err;
 }
 
+/* Also makes it where it is missing, for all users to enter: the socket's permissions decide. */
+static int open_or_make(const char *path)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+	int dir = open(path, flags), made;
+	mode_t mask;
+
+	if (dir >= 0 || errno != ENOENT)
+		return dir;
+	mask = umask(022);
+	made = mkdir(path, 0755);
+	umask(mask);
+	return made < 0 ? -1 : open(path, flags);
+}
+
 /* The folder of the vGPU's socket, and the socket's name in it. A descriptor, or -1. */
 static int open_folder(const struct vgpu *v, const char **name)
 {
@@ -324,7 +339,7 @@ static int open_folder(const struct vgpu *v, const char **name)
 	*name = v->cfg.socket + (slash ? slash + 1 - path : 0);
 	if (slash)
 		slash[slash == path] = '\0';
-	return open(slash ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return open_or_make(slash ? path : ".");
 }
 
 /*

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""README: as short as it promises to be, and what it says to try without Xen prints what it says. PVGPU_BUILD: the build folder."""
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+from pvgpu_env import LIMIT, ROOT, build_dir
+
+README = pathlib.Path(ROOT, "README.md").read_text()
+TRY = "## Try it without Xen\n"
+MAKE = "make && make build/programs/vecadd"
+LINES = 80
+
+
+def blocks(heading):
+    """The texts in fences of a section."""
+    return re.findall(r"^```\w*\n(.*?)^```", README.partition(heading)[2].partition("\n## ")[0], re.M | re.S)
+
+
+def figures(text):
+    """Without the time that a program had the GPU."""
+    return [re.sub(r" \d+\.\d+ ", " T ", line.rstrip()) for line in text.splitlines()]
+
+
+class Readme(unittest.TestCase):
+    def test_length(self):
+        self.assertLessEqual(len(README.splitlines()), LINES)
+
+    def test_try_without_xen(self):
+        """The four lines as they stand, in folders of the test's own. The test waits for the socket where a reader waits for a second."""
+        commands, printed = blocks(TRY)
+        first, *lines = commands.splitlines()
+        self.assertEqual((first, len(lines)), (MAKE, 3))
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as d:
+            script = "\n".join(lines).replace("/tmp/pvgpu", f"{d}/run").replace("build/", f"{build_dir()}/")
+            script = script.replace("sleep 1", f"until [ -S {d}/run/try.sock ]; do sleep 0.1; done")
+            script = script.replace("--simulated", f"--simulated --set env=SIMCUDA_GPU={d}/gpu")
+            done = subprocess.run(["bash", "-c", f"{script}\nkill %1 && wait"], capture_output=True, text=True, timeout=LIMIT, check=False, cwd=ROOT)
+        self.assertEqual(figures(done.stdout), figures(printed), done.stderr)
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    unittest.main()
