@@ -109,7 +109,7 @@ class Answers(unittest.TestCase):
         self.assertEqual(self.asked, promised())
         # Each answer is an object, and says its format.
         for name, schema in SCHEMA["properties"].items():
-            if "$ref" not in schema:
+            if "$ref" not in schema and name != "cdi":  # the form of that one is the Container Device Interface's
                 self.assertEqual((schema["type"], schema["properties"]["format"]), ("object", {"$ref": "#/definitions/format"}), name)
                 self.assertIn("format", schema["required"], name)
 
