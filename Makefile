@@ -122,11 +122,19 @@ MAN_BACK := docs/man/pvgpud.8 docs/man/pvgpud.conf.5 docs/man/pvgpu-worker.8 doc
 MAN_CLOUDSTACK := docs/man/pvgpu-cloudstack.8 docs/man/pvgpu-cloudstack.conf.5
 include xen-pvgpu-back/packaging/install.mk
 
-install-back: all
-	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda $(DESTDIR)$(PREFIX)/share/pvgpu/monitoring
+# The page that alerts link to, as those who get the alerts reach it.
+RUNBOOKS ?= file://$(PREFIX)/share/pvgpu/monitoring/alerts.md
+MONITORDIR := $(DESTDIR)$(PREFIX)/share/pvgpu/monitoring
+.PHONY: install-monitoring
+install-monitoring:
+	$(Q)$(INSTALL) -d $(MONITORDIR)
+	$(Q)$(INSTALL) -m 644 docs/operators/alerts.md $(wildcard xen-pvgpu-back/exporter/monitoring/grafana-*.json) $(MONITORDIR)/
+	$(Q)sed 's|file:///usr/share/pvgpu/monitoring/alerts.md|$(RUNBOOKS)|' xen-pvgpu-back/exporter/monitoring/alerts.yml >$(MONITORDIR)/alerts.yml
+	$(Q)chmod 644 $(MONITORDIR)/alerts.yml
+
+install-back: all install-monitoring
+	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(LIBDIR)/simcuda
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-exporter $(BINDIR)/
-	$(Q)$(INSTALL) -m 644 xen-pvgpu-back/exporter/monitoring/alerts.yml $(wildcard xen-pvgpu-back/exporter/monitoring/grafana-*.json) \
-		$(DESTDIR)$(PREFIX)/share/pvgpu/monitoring/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpud $(SBINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/bin/pvgpu-worker $(B)/bin/pvgpu-health $(B)/bin/pvgpu-gpu-reset $(LIBEXEC)/
 	$(Q)$(INSTALL) -m 644 $(B)/simcuda/libcuda.so.1 $(B)/simcuda/libcublas.so.12 $(B)/simcuda/libnvidia-ml.so.1 $(LIBDIR)/simcuda/

@@ -102,12 +102,12 @@ class Invariants:
 
         def true():
             why[:] = []
-            for name, keys in world.json("list").items():
+            for name, keys in world.json("tree", "/vgpu")["tree"].items():
                 want = {"sessions": "0", "memory-used": "0", "drain": "0", "quarantined": "0", **world.shown[name]}
                 why.extend(f"list shows {name}'s {k} as {keys[k]}, not {v}" for k, v in want.items() if keys[k] != v)
                 why.extend([f"list shows {keys['gpu-time']} us of GPU time of {name}"] if int(keys["gpu-time"]) > MUCH_US else [])
                 why.extend([f"list shows {name}, whose socket is not there"] if not os.path.exists(keys["socket"]) else [])
-            why.extend(f"doctor: {r['what']}: {r['verdict']}: {r['finding']}" for r in world.json("doctor") if r["verdict"] not in ("ok", "skip", "WARN"))
+            why.extend(f"doctor: {r['what']}: {r['verdict']}: {r['finding']}" for r in world.json("doctor")["findings"] if r["verdict"] not in ("ok", "skip", "WARN"))
             table = world.ctl("list")[1].splitlines()
             why.extend(f"list prints {line!r}" for line in table[1:] if line.split() and line.split()[-1] != "open")
             return not why

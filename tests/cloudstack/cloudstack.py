@@ -245,7 +245,12 @@ class Cloud:
         return self.page(p, "account", [a for a in self.accounts.values() if a["name"] == p.get("name") and a["domainid"] == p.get("domainid")])
 
     def listServiceOfferings(self, p):
-        return self.page(p, "serviceoffering", [o for o in self.offerings.values() if p.get("id", o["id"]) == o["id"]])
+        """ListServiceOfferingsCmd.getState: those that are Active, unless another state or `all` is asked for (4.19 and later)."""
+        state = p.get("state", "Active").lower()
+        if state not in ("all", "active", "inactive"):
+            raise ApiError(431, "Invalid state value: " + p["state"])
+        return self.page(p, "serviceoffering", [o for o in self.offerings.values() if p.get("id", o["id"]) == o["id"] and
+                                                state in ("all", o.get("state", "Active").lower())])
 
     def listConfigurations(self, p):
         found = []

@@ -28,7 +28,7 @@ def load_plugin(name):
     return module
 
 
-class Host:
+class Host(double.Xenopsd):
     def __init__(self, pool, folder, name, address, build, gib):
         self.pool, self.folder, self.name, self.address, self.ref, self.uuid = pool, folder, name, address, "OpaqueRef:" + name, str(uuid.uuid4())
         self.store, self.lock, self.next, self.down = folder / "xenstore", threading.Lock(), 1, False

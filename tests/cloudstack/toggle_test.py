@@ -117,6 +117,21 @@ class Toggle(World):
         self.vm("web3", "i-2-102-VM", serviceofferingid="o4")
         self.refused(1, "has the host tags pvgpu-2g, pvgpu-4g: one of them", "sync", "web3", conf=conf)
 
+    def test_an_offering_that_is_withdrawn(self):
+        """It is offered to nobody any more, and still is that of its VMs."""
+        self.cloud.offerings.update(o2={"id": "o2", "name": "GPU-4G", "hosttags": "pvgpu-4g"})
+        conf = self.write_conf("follow.conf", toggle={"follow-offerings": "yes"})
+        v = self.vm(serviceofferingid="o2", serviceofferingname="GPU-4G")
+        later = self.vm("web2", "i-2-101-VM", running=False, serviceofferingid="o2", serviceofferingname="GPU-4G")
+        self.ask("sync", "web1", conf=conf)
+        self.cloud.offerings["o2"]["state"] = "Inactive"
+        self.ask("sync", "--all", conf=conf, schema="sync-all")
+        self.assertEqual((self.toggle(v), self.live(v)), (T4, [("pvgpu-4g", ALICE)]))
+        self.assertEqual(self.toggle(later), T4)  # its first start is still to come
+        self.ask("disable", "web1", conf=conf)
+        self.ask("enable", "web1", conf=conf)
+        self.assertEqual((self.toggle(v), self.live(v)), (T4, [("pvgpu-4g", ALICE)]))
+
     def test_sync_all(self):
         good, off, none = self.vm(), self.vm("web2", "i-2-101-VM", details={"extraconfig-1": "other_config:pvgpu=off"}), self.vm("web3", "i-2-102-VM")
         good["details"]["extraconfig-1"] = "other_config:pvgpu=" + T2

@@ -29,7 +29,8 @@
  * xen-pvgpu-back/worker/gpu/span.c xen-pvgpu-back/worker/gpu/staging.c
  * xen-pvgpu-back/worker/gpu/stream.c xen-pvgpu-back/worker/gpu/suballoc.c
  * xen-pvgpu-back/worker/gpu/submit.c xen-pvgpu-back/worker/gpu/sync.c
- * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
+ * xen-pvgpu-back/worker/gpu/vmm.c xen-pvgpu-back/worker/gpu/wait.c
+ * xen-pvgpu-back/worker/gpu/window.c libpvgpu/image/fatbin.c
  * libpvgpu/image/unpack.c libpvgpu/image/declared.c libpvgpu/image/ptx_text.c
  * tests/fuzz/threads.c */
 /* FUZZ_LIBS: -lzstd -llz4 -Wl,--wrap=pthread_create,--wrap=pthread_join,--wrap=pthread_detach */

@@ -98,7 +98,7 @@ class Acceptance(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
             stand = os.path.join(folder, "pvgpuctl")
             with open(stand, "w", encoding="utf-8") as f:
-                f.write(f'#!/bin/sh\necho "$*" >>{folder}/asked\n[ "$1" = show ] && echo \'[{{"uuid": "1234abcd", "backend": {{"domid": 7}}}}]\'\n')
+                f.write(f'#!/bin/sh\necho "$*" >>{folder}/asked\n[ "$1" = show ] && echo \'{{"format": 1, "vgpus": [{{"uuid": "1234abcd", "backend": {{"domid": 7}}}}]}}\'\n')
             os.chmod(stand, 0o755)
             for more, wanted in (([], "--backend 7"), (["--backend", "gpu"], "--backend gpu")):
                 r = subprocess.run([sys.executable, ACCEPTANCE, "--vm", "web1", "--pvgpuctl", stand, *more], capture_output=True, text=True, timeout=10 * LIMIT,

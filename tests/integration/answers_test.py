@@ -21,14 +21,9 @@ GIB = 1 << 30
 
 
 def promised():
-    """The answers that there are, from the rows of cli.def: of a subcommand with two functions, that of Xen's and --local's."""
+    """The answers that there are, from the rows of cli.def."""
     text = pathlib.Path(ROOT, "xen-pvgpu-back", "ctl", "cli.def").read_text()
-    found = set()
-    for kind, name, row in re.findall(r'^(XEN_|LOCAL_)?COMMAND\("([^"]+)"(.*?)\)$', text, re.M | re.S):
-        xen, local = row.replace("\n", " ").split(",")[-2:]
-        if "FOR_JSON" in row:
-            found |= {name} if kind or xen.strip() == local.strip() else {name, name + " --local"}
-    return found
+    return {name for _, name, row in re.findall(r'^(XEN_|LOCAL_)?COMMAND\("([^"]+)"(.*?)\)$', text, re.M | re.S) if "FOR_JSON" in row}
 
 
 class Answers(unittest.TestCase):
@@ -57,19 +52,23 @@ class Answers(unittest.TestCase):
         def ask(name, *words, **how):
             return self.ask(program("pvgpuctl", env.build), name, *words, "--run-dir", env.run_dir, **how)
 
-        self.assertEqual(set(ask("list --local", "list")), {"web1", "web2"})
-        self.assertEqual(ask("show --local", "show", "web1")["sessions"], "1")
-        self.assertEqual(len(ask("stats --local", "stats")["gpus"]), 1)
-        self.assertEqual([v["name"] for v in ask("stats --local", "stats", "web1")["vgpus"]], ["web1"])
-        self.assertEqual([len(s) for s in ask("sessions", "sessions").values()], [1, 0])
-        self.assertEqual(set(ask("pools", "pools")), {"default"})
+        web1, web2 = ask("list", "list")["vgpus"]
+        self.assertEqual([(v["name"], v["memory"], v["statistics"]["sessions"], v["vm"]) for v in (web1, web2)],
+                         [("web1", 64 << 20, 1, None), ("web2", 64 << 20, 0, None)])
+        shown, = ask("show", "show", "web1")["vgpus"]
+        self.assertEqual((shown["keys"]["pvgpud"]["sessions"], [s["vgpu"] for s in shown["sessions"]]), ("1", ["web1"]))
+        self.assertEqual(len(ask("stats", "stats")["gpus"]), 1)
+        self.assertEqual([v["name"] for v in ask("stats", "stats", "web1")["vgpus"]], ["web1"])
+        session, = ask("sessions", "sessions")["sessions"]
+        self.assertEqual((session["vgpu"], session["state"], session["guest-session"]), ("web1", "running", None))
+        self.assertEqual([(g["name"], g["sessions"]) for g in ask("pools", "pools")["gpus"]], [("default", 1)])
+        self.assertEqual(set(ask("tree", "tree")["tree"]), {"daemon", "pool", "group", "vgpu"})
+        self.assertEqual(ask("tree", "tree", "/vgpu/web1/sessions")["tree"], "1")
         self.assertEqual([d["name"] for d in ask("cdi", "cdi", "--libraries", os.path.join(env.build, "lib"))["devices"]], ["web1", "web2"])
-        self.assertEqual(set(ask("tree", "tree")), {"daemon", "pool", "group", "vgpu"})
-        self.assertEqual(ask("tree", "tree", "/vgpu/web1/sessions"), "1")
         self.assertTrue(ask("events", "events", lines=True))
         self.assertFalse(ask("gpu", "gpu", "reset", "default", "--timeout", "0.1", status=(4,))["done"])
         self.assertTrue(ask("gpu", "gpu", "admit", "default", "--timeout", str(LIMIT))["done"])
-        self.assertIn("isolation", [f["what"] for f in ask("doctor", "doctor", status=(0, 1))])
+        self.assertIn("isolation", [f["what"] for f in ask("doctor", "doctor", status=(0, 1))["findings"]])
 
     def over_xenstore(self):
         fake = os.path.join(os.environ.get("PVGPU_BUILD") or os.path.join(ROOT, "build"), "tests", "pvgpuctl-fake")
@@ -79,20 +78,23 @@ class Answers(unittest.TestCase):
             return self.ask(fake, name, *words, env={"PVGPU_FAKE_XENSTORE": str(self.store), **how.pop("env", {})}, **how)
 
         self.assertEqual([p["name"] for p in ask("profiles", "profiles", *site)["profiles"]], ["small", "large"])
-        self.assertTrue(ask("attach", "attach", "i-2-100-VM", "--profile", "small", "--tenant", "alice", *site)["connected"])
+        self.assertTrue(ask("attach", "attach", "i-2-100-VM", "--profile", "small", "--tenant", "alice", *site)["vgpus"][0]["connected"])
         late = ask("attach", "attach", "i-2-101-VM", "--memory", "1G", "--timeout", "0.1", status=(4,), env={"PVGPU_FAKE_ASLEEP": "1"})
-        self.assertTrue(late["reason"])
-        self.assertEqual(len(ask("list", "list")), 2)
-        self.assertEqual(ask("show", "show", "i-2-100-VM")[0]["keys"]["backend"]["profile"], "small")
+        self.assertTrue(late["vgpus"][0]["reason"])
+        self.assertEqual(len(ask("list", "list")["vgpus"]), 2)
+        self.assertEqual(ask("show", "show", "i-2-100-VM")["vgpus"][0]["keys"]["backend"]["profile"], "small")
         self.assertEqual(ask("stats", "stats")["vgpus"][0]["launches"], 0)
         self.assertEqual([p["fits"] for p in ask("capacity", "capacity", "--tenant", "alice", *site)["backends"][0]["profiles"]], [2, 1])
         tenant, = ask("tenants", "tenants", *site)["tenants"]
         self.assertEqual((tenant["vgpus"], tenant["memory"]), (1, 2 * GIB))
         (self.folder / "profiles.conf").write_text("[profile small]\nmemory = 1G\nweight = 70\n")
-        changed = ask("refresh", "refresh", *site, *vms)[0]["changes"]
+        changed = ask("refresh", "refresh", *site, *vms)["changes"][0]["changes"]
         self.assertEqual(changed["memory"], {"from": str(2 * GIB), "to": str(GIB)})
         self.assertFalse(ask("drain-host", "drain-host", "--timeout", "0", *vms, "--xapi-dir", str(self.folder), status=(1,))["clear"])
         ask("sizing", "sizing", "--load", "web:duty=10%", "--p99", "50ms", "--simulate", "1s")
+        said = ask("xapi", "xapi", "types", "--pci-devices", str(self.folder), "--pci-ids", str(self.folder / "pci.ids"), "--config", str(self.folder / "none"),
+                   status=(1,), env={"PVGPU_XAPI_TYPES": os.path.join(ROOT, "xen-pvgpu-back", "xapi", "pvgpu-xapi-types")})
+        self.assertFalse(said["good"])
 
     def test_each(self):
         self.over_xenstore()
@@ -105,13 +107,18 @@ class Answers(unittest.TestCase):
             busy.wait()
         self.assertEqual(self.asked, set(SCHEMA["properties"]))
         self.assertEqual(self.asked, promised())
+        # Each answer is an object, and says its format.
+        for name, schema in SCHEMA["properties"].items():
+            if "$ref" not in schema:
+                self.assertEqual((schema["type"], schema["properties"]["format"]), ("object", {"$ref": "#/definitions/format"}), name)
+                self.assertIn("format", schema["required"], name)
 
     def test_faults_are_seen(self):
         """Also in a schema beside this one, and of what it allows by a schema."""
-        for name, answer, fault in (("stats", {"vgpus": [{"name": 1}]}, "answer.vgpus[0].name is 1, not string"),
-                                    ("stats --local", {"daemon": {}}, "answer.daemon lacks uptime"),
-                                    ("list --local", {"web1": {"drain": "2"}}, "answer.web1.drain is '2', not one of ['0', '1', 'now']"),
-                                    ("tree", {"a": {"b": 1}}, "answer.a.b is 1, not object or string"),
+        for name, answer, fault in (("stats", {"vgpus": [{"name": 1}]}, "answer.vgpus[0].name is 1, not string"), ("stats", {"format": 0}, "answer.format is 0, not one of [1]"),
+                                    ("stats", {"daemon": {}}, "answer.daemon lacks uptime"), ("list", {"vgpus": []}, "answer lacks format"),
+                                    ("list", {"vgpus": [{"policy": {"drain": "2"}}]}, "answer.vgpus[0].policy.drain is '2', not one of ['0', '1', 'now']"),
+                                    ("tree", {"tree": {"a": {"b": 1}}}, "answer.tree.a.b is 1, not object or string"),
                                     ("sizing", {"busy": -0.5}, "answer.busy is -0.5, below 0"),
                                     ("events", {"more": ""}, "answer has more, which nobody promised")):
             self.assertIn(fault, faults(answer, SCHEMA["properties"][name], SCHEMA))

@@ -35,7 +35,7 @@ class Exporter:
     """An exporter beside a pvgpud."""
 
     def __init__(self, env, *options, token=None):
-        self.env, self.port, self.token = env, free_port(), token
+        self.env, self.port, self.token, self.given = env, free_port(), token, options
         self.options = options if token is not None or "--plain" in options else (*options, "--anyone")
         self.options = [o for o in self.options if o != "--plain"]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -44,6 +44,8 @@ class Exporter:
         self.process = subprocess.Popen([program("pvgpu-exporter", self.env.build), "--run-dir", self.env.run_dir, "--listen",
                                          f"127.0.0.1:{self.port}", *self.options], stderr=subprocess.PIPE, text=True)
         self.process.stderr.readline()  # it listens
+        if "--plain" not in self.given and "--file" not in self.given:
+            wait_for("the GPUs' names", lambda: "pvgpu_gpu_info{" in self.get("/metrics")[0])
         return self
 
     def __exit__(self, *_):
@@ -62,6 +64,11 @@ class Exporter:
         """name{labels} -> value"""
         rows = (line.rsplit(" ", 1) for line in self.get("/metrics")[0].splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in rows}
+
+    def value(self, name, **labels):
+        """Of the one line of that name with these labels; None: there is none, as while pvgpud learns its GPUs' names."""
+        found = [v for k, v in self.metrics().items() if k.split("{")[0] == name and all(f'{n}="{t}"' in k for n, t in labels.items())]
+        return found[0] if len(found) == 1 else None
 
 
 class Prometheus:
@@ -106,7 +113,7 @@ def queries(dashboard):
     for panel in json.loads(dashboard.read_text())["panels"]:
         for target in panel["targets"]:
             expr = target["expr"].replace("$__rate_interval", "10s")
-            yield panel["title"], re.sub(r"\$(instance|pool|vgpu)", ".*", expr)
+            yield panel["title"], re.sub(r"\$(instance|pool|vm|vgpu)", ".*", expr)
 
 
 class Loaded(PvgpuEnv):
@@ -162,18 +169,18 @@ class Metrics(unittest.TestCase):
             wait_for("pvgpud again", lambda: e.metrics()["pvgpu_up"] == 1)
 
     def test_many(self):
-        """A hundred vGPUs: a scrape is at most a MiB; what it took pvgpud is among the statistics."""
+        """A hundred vGPUs: a scrape is at most two MiB; what it took pvgpud is among the statistics."""
         with Loaded({f"tenant-with-a-name-{i:03}": "4M" for i in range(100)}) as env, Exporter(env) as e:
             text = e.get("/metrics")[0]
             self.assertEqual(len(re.findall(r"^pvgpu_vgpu_launches_total\{", text, re.M)), 100)
-            self.assertLessEqual(len(text), 1 << 20)
+            self.assertLessEqual(len(text), 2 << 20)
             self.assertGreater(e.metrics()["pvgpu_daemon_snapshots_total"], 0)
 
     def test_names(self):
         """Base units, counters with _total, ratios; and no metric has a label that grows with use."""
         with Loaded() as env, Exporter(env) as e:
             text = e.get("/metrics")[0]
-            self.assertEqual(set(re.findall(r"[{,]([a-z_]+)=", text)), {"version", "pool", "model", "vgpu", "group", "le"})
+            self.assertEqual(set(re.findall(r"[{,]([a-z_]+)=", text)), {"version", "pool", "model", "vgpu", "gpu_uuid", "le"})
             for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
                 self.assertEqual(name.endswith("_total"), kind == "counter", name)
                 self.assertRegex(name, "^pvgpu_")
@@ -186,10 +193,8 @@ class Metrics(unittest.TestCase):
             env.wait_sessions(0)
 
             def same():
-                m = e.metrics()
-                return m['pvgpu_vgpu_launches_total{vgpu="vgpu0",pool="default"}'] == 100 and \
-                    m['pvgpu_vgpu_kernel_seconds_count{vgpu="vgpu0",pool="default"}'] == 100 and \
-                    m['pvgpu_vgpu_sessions_total{vgpu="vgpu0",pool="default"}'] == 1
+                return [e.value(f"pvgpu_vgpu_{n}", vgpu="vgpu0", pool="default") for n in ("launches_total", "kernel_seconds_count", "sessions_total")] == \
+                    [100, 100, 1]
 
             wait_for("the next snapshot", same)
             m = e.metrics()
@@ -201,8 +206,8 @@ class Health(unittest.TestCase):
     def test_sensors(self):
         sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3"}
         with Loaded(sim=sim) as env, Exporter(env) as e:
-            m = wait_for("sensors", lambda: (e.metrics() if 'pvgpu_gpu_power_watts{pool="default"}' in e.metrics() else None))
-            self.assertEqual({k: m[f'pvgpu_gpu_{k}{{pool="default"}}'] for k in ("temperature_celsius", "power_watts", "power_limit_watts", "ecc_corrected_errors_total",
+            wait_for("sensors", lambda: e.value("pvgpu_gpu_power_watts", pool="default"))
+            self.assertEqual({k: e.value(f"pvgpu_gpu_{k}", pool="default") for k in ("temperature_celsius", "power_watts", "power_limit_watts", "ecc_corrected_errors_total",
                                                                                  "ecc_uncorrected_errors_total", "sm_clock_hertz", "memory_clock_hertz")},
                              {"temperature_celsius": 87, "power_watts": 654.321, "power_limit_watts": 700, "ecc_corrected_errors_total": 3,
                               "ecc_uncorrected_errors_total": 0, "sm_clock_hertz": 1755e6, "memory_clock_hertz": 2619e6})
@@ -221,8 +226,8 @@ class Health(unittest.TestCase):
                 Prometheus(e) as p:
             wait_for("a scrape", lambda: p.query("pvgpu_gpu_xids_total == 0"))
             env.popen([os.path.join(env.build, "programs", "occupy"), "10", "100"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait()
-            wait_for("the metric", lambda: e.metrics()['pvgpu_gpu_last_xid{pool="default"}'] == 95)
-            wait_for("the verdict", lambda: e.metrics()['pvgpu_gpu_healthy{pool="default"}'] == 0)
+            wait_for("the metric", lambda: e.value("pvgpu_gpu_last_xid", pool="default") == 95)
+            wait_for("the verdict", lambda: e.value("pvgpu_gpu_healthy", pool="default") == 0)
             self.assertIn("Xid 95", env.log())
             self.assertIn("unhealthy: Xid 95", e.get("/")[0])
             for alert in "PvgpuXid", "PvgpuGpuUnhealthy":
@@ -231,11 +236,11 @@ class Health(unittest.TestCase):
                                   timeout=LIMIT, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stdout, r"BAD +GPU default: unhealthy: Xid 95")
-            self.assertEqual(e.metrics()['pvgpu_gpu_state{pool="default"}'], 3)
+            self.assertEqual(e.value("pvgpu_gpu_state", pool="default"), 3)
             self.assertTrue(env.write("/pool/default/health", "ok")["ok"])
             # In use, and watched for an hour after an error of the GPU itself.
-            wait_for("degraded", lambda: e.metrics()['pvgpu_gpu_state{pool="default"}'] == 1)
-            self.assertEqual(e.metrics()['pvgpu_gpu_readmissions_total{pool="default"}'], 1)
+            wait_for("degraded", lambda: e.value("pvgpu_gpu_state", pool="default") == 1)
+            self.assertEqual(e.value("pvgpu_gpu_readmissions_total", pool="default"), 1)
             wait_for("its alert", lambda: p.query('ALERTS{alertname="PvgpuGpuDegraded"}'))
 
 
@@ -284,7 +289,16 @@ class Runbook(unittest.TestCase):
     def test_each_alert_has_one(self):
         alerts = re.findall(r"- alert: (\w+)", (MONITORING / "alerts.yml").read_text())
         self.assertEqual(re.findall(r"^## (\w+)$", RUNBOOK.read_text(), re.M), alerts)
-        self.assertEqual(re.findall(r"alerts\.md#(\w+)", (MONITORING / "alerts.yml").read_text()), [a.lower() for a in alerts])
+        links = re.findall(r'runbook_url: "(.*?)"', (MONITORING / "alerts.yml").read_text())
+        self.assertEqual([link.rsplit("#", 1)[1] for link in links], [a.lower() for a in alerts])
+        # Absolute, of one base, which make install replaces.
+        self.assertEqual({link.rsplit("#", 1)[0] for link in links}, {"file:///usr/share/pvgpu/monitoring/alerts.md"})
+        with tempfile.TemporaryDirectory(prefix="pvgpu-") as folder:
+            subprocess.run(["make", "-C", ROOT, f"DESTDIR={folder}", "RUNBOOKS=https://wiki.example.org/pvgpu", "install-monitoring"],
+                           check=True, capture_output=True)
+            installed, = pathlib.Path(folder).rglob("alerts.yml")
+            self.assertEqual(re.findall(r'runbook_url: "(.*?)#', installed.read_text()), ["https://wiki.example.org/pvgpu"] * len(alerts))
+            self.assertEqual(installed.with_name("alerts.md").read_text(), RUNBOOK.read_text())
 
     def test_commands(self):
         """Of the operators' pages that have commands for the machine of pvgpud: each of them works, and says something."""
@@ -413,7 +427,7 @@ class Readers(unittest.TestCase):
             self.assertNotIn('"a"', text)
             self.assertNotIn("vgpu a:", text)
             m = e.metrics()
-            self.assertEqual(m['pvgpu_gpu_healthy{pool="secret"}'], 1)
+            self.assertEqual(e.value("pvgpu_gpu_healthy", pool="secret"), 1)
             self.assertEqual([k for k in m if k.startswith("pvgpu_vgpu_") or "gpu_seconds" in k], [])
 
 

@@ -37,7 +37,7 @@ class Files(unittest.TestCase):
     def doctor(self, env):
         """What it says of the vGPU: verdict, finding."""
         done = ctl(env, "doctor", "--json")
-        found = [(f["verdict"], f["finding"]) for f in json.loads(done.stdout) if f["what"] == f"vGPU {NAME}"]
+        found = [(f["verdict"], f["finding"]) for f in json.loads(done.stdout)["findings"] if f["what"] == f"vGPU {NAME}"]
         self.assertEqual(done.returncode, 1 if "BAD" in done.stdout else 0, done.stdout)
         return found
 

@@ -796,7 +796,7 @@ class Tools(unittest.TestCase):
             with raw.Session(env.socket()) as s:
                 s.start()
                 self.assertRegex(self.ctl(env, "list").stdout, r"vgpu0 +1024 +\d+ +100 medium +100% +1 +1 +0 +\d+\.\d open")
-                self.assertIn(f'"{s.number}"', self.ctl(env, "show", "vgpu0", "--json").stdout)
+                self.assertIn(f'"id": {s.number}', self.ctl(env, "show", "vgpu0", "--json").stdout)
                 self.assertRegex(self.ctl(env, "show", "vgpu0").stdout, rf"{s.number} +{os.getpid()} ")
                 self.assertIn(f"/vgpu/vgpu0/session/{s.number}/guest-pid = {os.getpid()}",
                               self.ctl(env, "tree").stdout)
@@ -806,7 +806,7 @@ class Tools(unittest.TestCase):
             self.assertEqual(self.ctl(env, "write", "/daemon/log-level", "debug").returncode, 0)
             self.assertEqual(env.read("/daemon/log-level"), "debug")
             for args, status in ((["read", "/nothing"], 3), (["write", "/daemon/pid", "1"], 1),
-                                 (["write", "/daemon/log-level", "loud"], 1), (["show", "other"], 3), (["read"], 2),
+                                 (["write", "/daemon/log-level", "loud"], 2), (["show", "other"], 3), (["read"], 2),
                                  (["dance"], 2), ([], 2), (["--help"], 0), (["--version"], 0)):
                 p = self.ctl(env, *args)
                 self.assertEqual(p.returncode, status, (args, p.stderr))

@@ -2,6 +2,7 @@
 """Pools of several simulated GPUs: placement of vGPUs and sessions, promises of memory, a program's view of them. No tenant
 finds another's data, and tenants of an exclusive pool never use the GPU at the same time."""
 import contextlib
+import errno
 import glob
 import os
 import re
@@ -9,8 +10,9 @@ import signal
 import subprocess
 import unittest
 
+import rawclient as raw
 from meter import Meter
-from pvgpu_env import PvgpuEnv, wait_for
+from pvgpu_env import LIMIT, PvgpuEnv, program, wait_for
 
 MIB = 1 << 20
 PATTERN = 0xA5
@@ -251,14 +253,34 @@ class Live(unittest.TestCase):
 
 class Admission(unittest.TestCase):
     def test_more_than_there_is(self):
-        status, log = refused(("a", "memory=200M,pool=fast"), ("b", "memory=100M,pool=fast"))
-        self.assertEqual(status, 1, log)
-        self.assertRegex(log, r"vgpu b: pool fast: memory 100 MiB, but 56 MiB are free: lower it, detach a vGPU or "
-                              r"raise overcommit")
-        status, log = refused(*((n, "memory=200M") for n in "abc"))
-        self.assertEqual(status, 1, log)
-        self.assertIn("vgpu", log)
-        self.assertIn("56 MiB are free", log)
+        """One that does not fit gets a warning and no session; the others are served, and so is it when there is room."""
+        with Pools({"a": "memory=200M,pool=fast", "b": "memory=100M,pool=fast", "c": "memory=10M,pool=fast"}) as env:
+            env.known()
+            self.assertRegex(env.log(), r"warning: vgpu b: pool fast: memory 100 MiB, but \d+ MiB are free: lower it, detach a vGPU or raise overcommit; until then it "
+                                        r"takes no session, and the others go on")
+            for name in "ac":
+                with Tenant(env, name) as t:
+                    t.do("alloc", MIB)
+            with self.assertRaises(raw.Refused) as refusal:
+                raw.Session(env.socket("b"))
+            self.assertEqual(refusal.exception.error, errno.ENOMEM)
+            self.assertIn("memory 100 MiB", env.read("/vgpu/b/refusing"))
+            # pvgpud --check beside it knows the GPU's memory, too.
+            done = self.check(env)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertRegex(done.stderr, "vgpu b: with it the vGPUs of pool fast have 300 MiB, and 256 MiB can be promised: it would take no session")
+            self.assertTrue(env.write("/vgpu/a/memory", "100M")["ok"])
+            self.assertEqual(env.read("/vgpu/b/refusing"), "")
+            with Tenant(env, "b") as t:
+                t.do("alloc", MIB)
+        with Pools({n: "memory=200M" for n in "abc"}) as env:
+            env.known()
+            wait_for("the one without room", lambda: [n for n in "abc" if "56 MiB are free" in env.read(f"/vgpu/{n}/refusing")])
+
+    @staticmethod
+    def check(env):
+        words = env.command()[1:]
+        return subprocess.run([program("pvgpud", env.build), *words, "--check"], capture_output=True, text=True, timeout=LIMIT, check=False)
 
     def test_to_the_byte(self):
         with Pools({"a": "memory=200M,pool=fast", "b": "memory=56M,pool=fast"}) as env:
@@ -612,13 +634,15 @@ class Confidential(HandOvers):
                     self.assertEqual(sum(row["traces"] for row in far_end(env, 1).values()), 0)
 
     def test_nothing_is_told_of_others(self):
-        status, log = refused(("d", "memory=0,pool=slow"), mode="confidential")
-        self.assertEqual(status, 1)
-        self.assertIn("pool slow: confidential, and memory is 0", log)
-        status, log = refused(("a", "memory=200M,pool=slow"), ("b", "memory=100M,pool=slow"), mode="confidential")
-        self.assertEqual(status, 1)
-        self.assertIn("vgpu b: pool slow: not so much memory is free", log)
-        self.assertNotIn("but 56 MiB", log)
+        for vgpus, why in (({"d": "memory=0,pool=slow"}, "pool slow: confidential, and memory is 0"),
+                           ({"a": "memory=200M,pool=slow", "d": "memory=100M,pool=slow"}, "pool slow: not so much memory is free")):
+            with Pools(vgpus, mode="confidential") as env:
+                env.known()
+                wait_for("the refusal", lambda env=env, why=why: why in env.read("/vgpu/d/refusing"))
+                with self.assertRaises(raw.Refused):
+                    raw.Session(env.socket("d"))
+                self.assertIn("vgpu d: " + why, env.log())
+                self.assertNotIn("but 56 MiB", env.log())
 
     def test_times_are_coarse(self):
         """Tenths of a millisecond; and what is cleared is of the vGPU's memory."""

@@ -91,7 +91,7 @@ class Reload(unittest.TestCase):
             self.assertEqual(env.tree()["pool"]["default"]["mode"], "shared")
             done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--json", "--run-dir", env.run_dir], capture_output=True, text=True,
                                   timeout=LIMIT, check=False)
-            found, = [f for f in json.loads(done.stdout) if f["what"] == "configuration"]
+            found, = [f for f in json.loads(done.stdout)["findings"] if f["what"] == "configuration"]
             self.assertEqual((found["verdict"], found["finding"]), ("WARN", "these settings wait for a restart: " + waits))
             # Told anew each time, and forgotten when the file is as it was.
             self.assertIn("6 wait for a restart", self.signal(env))

@@ -90,7 +90,7 @@ class Reset(unittest.TestCase):
             self.assertRegex(log, r"audit: uid \d+ pid \d+: /pool/default/reset: '' -> '1'")
             # A GPU that works is reset, too: for a driver's update.
             done = env.ctl("gpu", "reset", "default", "--timeout", str(LIMIT), "--json")
-            self.assertEqual(json.loads(done.stdout), {"pool": "default", "action": "reset", "done": True, "health": "ok", "reset": "done", "sessions": 0})
+            self.assertEqual(json.loads(done.stdout), {"format": 1, "pool": "default", "action": "reset", "done": True, "health": "ok", "reset": "done", "sessions": 0})
 
     def test_doctor_finds_it(self):
         with Env(settings={"canary_every_s": 0}) as env:
@@ -98,7 +98,7 @@ class Reset(unittest.TestCase):
             set_lost(env, BROKEN)
             done = env.ctl("doctor", "--test", "--json", "--timeout", str(LIMIT))
             self.assertEqual(done.returncode, 1)
-            tested, = [f for f in json.loads(done.stdout) if "test kernel" in f["finding"]]
+            tested, = [f for f in json.loads(done.stdout)["findings"] if "test kernel" in f["finding"]]
             self.assertEqual((tested["verdict"], tested["finding"]), ("BAD", "the test kernel: wrong: cuCtxSynchronize gives CUresult 46"))
             self.assertEqual(env.ctl("gpu", "reset", "default", "--timeout", str(LIMIT)).returncode, 0, env.log_tail())
 

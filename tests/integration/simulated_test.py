@@ -94,7 +94,7 @@ class Mistakes(unittest.TestCase):
             out = pvgpuctl(env.run_dir, "list", "one").stdout
             self.assertIn("one ", out)
             self.assertNotIn("two ", out)
-            self.assertEqual(list(json.loads(pvgpuctl(env.run_dir, "list", "two", "--json").stdout)), ["two"])
+            self.assertEqual([v["name"] for v in json.loads(pvgpuctl(env.run_dir, "list", "two", "--json").stdout)["vgpus"]], ["two"])
             vgpu = "nosuch: no such vGPU; pvgpuctl list shows them"
             for words in (("list", "nosuch"), ("list", "nosuch", "--json"), ("show", "nosuch"), ("stats", "nosuch"), ("sessions", "nosuch"),
                           ("set", "nosuch", "weight=5"), ("set", "nosuch", "memory=64M"), ("set", "nosuch", "drain=1"), ("pardon", "nosuch"),

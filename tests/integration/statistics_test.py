@@ -428,7 +428,7 @@ class Readers(unittest.TestCase):
             wait_for("the GPU's settings", lambda: env.read("/pool/default/persistence") != "unknown")
             done = env.ctl("doctor", "--json")
             self.assertEqual(done.returncode, 0, done.stdout)
-            said = json.loads(done.stdout)
+            said = json.loads(done.stdout)["findings"]
             found = {f["what"]: f for f in said}
             for what in "kernel", "versions", "isolation", "sandbox of workers", "memory between tenants", "the driver's accounting":
                 self.assertEqual(found[what]["verdict"], "ok", found[what])
@@ -442,7 +442,7 @@ class Readers(unittest.TestCase):
             wait_for("work", lambda: env.vgpu()["launches"] > 0)
             done = env.ctl("doctor", "--test", "--json", "--timeout", str(LIMIT))
             self.assertEqual(done.returncode, 0, done.stdout)
-            tested, = [f for f in json.loads(done.stdout) if "test kernel" in f["finding"]]
+            tested, = [f for f in json.loads(done.stdout)["findings"] if "test kernel" in f["finding"]]
             self.assertEqual((tested["what"], tested["verdict"]), ("GPU default", "ok"))
             self.assertRegex(tested["finding"], r"^the test kernel gave the right answer in \d+ us$")
             self.assertRegex(env.read("/pool/default/test"), r"^right: \d+ us$")

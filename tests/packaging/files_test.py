@@ -106,7 +106,7 @@ class Files(unittest.TestCase):
                 path = self.top / package / f
                 if not path.is_symlink():
                     with open(path, "rb") as opened:
-                        runs = opened.read(2) == b"#!" or re.match(r"usr/(s?bin|libexec/pvgpu/pvgpu-|lib/pvgpu/simcuda/simcuda-reset)", f)
+                        runs = opened.read(2) == b"#!" or re.match(r"usr/(s?bin|libexec/pvgpu/(xapi/)?pvgpu-|lib/pvgpu/simcuda/simcuda-reset)", f)
                     self.assertEqual(oct(path.stat().st_mode & 0o7777), oct(0o755 if runs else 0o644), f"{package}: {f}")
 
     def test_no_text_names_the_build(self):

@@ -197,7 +197,7 @@ class Rpm(unittest.TestCase):
 
     def test_units(self):
         units = sorted((self.tree / "usr/lib/systemd/system").iterdir())
-        self.assertEqual([u.name for u in units], ["pvgpu-attachd.service", "pvgpu-rrdd.service", "pvgpu-xapi.service"])
+        self.assertEqual([u.name for u in units], ["pvgpu-attachd.service", "pvgpu-rrdd.service", "pvgpu-vgpu-starter.service", "pvgpu-xapi.service"])
         for unit in units:
             text = unit.read_text()
             self.assertEqual(list(Unit().faults(text)), [], unit.name)
@@ -208,7 +208,7 @@ class Rpm(unittest.TestCase):
             link = self.tree / "etc/xapi.d" / hook / "50-pvgpu"
             self.assertTrue(os.access(link, os.X_OK), link)
             self.assertEqual(link.resolve(), (self.tree / "usr/libexec/pvgpu/xapi/pvgpu-hook").resolve())
-        for program in "pvgpu-hook", "pvgpu-xapi", "pvgpu-rrdd":
+        for program in "pvgpu-hook", "pvgpu-xapi", "pvgpu-rrdd", "pvgpu-xapi-types":
             text = (self.tree / "usr/libexec/pvgpu/xapi" / program).read_text()
             self.assertEqual(text.splitlines()[0], "#!/usr/bin/python3", program)
             self.assertNotIn("/usr/local", text, program)

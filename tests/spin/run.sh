@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Check the ring's wake-up protocol with spin: the protocol must hold in every variant of memory and of
-# lives, and the model must find fault with each protocol that lacks a step.
+# Check with spin the ring's wake-up protocol and how a worker's threads hand over the decoding of its records: the protocols must hold in
+# every variant of memory and of lives, and the models must find fault with each protocol that lacks a step.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) || exit 1
@@ -16,7 +16,7 @@ run() {
 	name=$1
 	shift
 	rm -f pan* model.pml*
-	cp "$here/ring.pml" model.pml
+	cp "$here/$model.pml" model.pml
 	found=broken
 	# shellcheck disable=SC2086
 	spin -a "$@" model.pml >spin.log 2>&1 &&
@@ -50,6 +50,7 @@ fails() {
 }
 
 echo "check-spin: the ring's wake-up protocol"
+model=ring
 holds "both streams, x86"
 holds "both streams, weak memory" -DWEAK
 holds "one stream of four, two fit" -DN0=4 -DN1=0 -DCAP=2
@@ -64,5 +65,14 @@ fails "no second look for space" -DNO_LOOK_WAIT
 fails "sleeping with consumed space not told" -DNO_FLUSH
 fails "the doorbell's count taken after looking" -DNO_ORDER
 fails "hang-up not waited for" -DDEATH -DNO_HANGUP
+echo "check-spin: who decodes"
+model=decode
+holds "one record, two upon the answer"
+holds "two records, one upon the answer" -DEARLY=2 -DLATE=1
+holds "one record, three upon the answer" -DLATE=3
+fails "no second look before sleeping" -DNO_LOOK
+fails "no kick when the role is taken" -DNO_KICK_BUSY
+fails "no kick when records came last" -DNO_KICK_AFTER
+fails "the flag left down after a stale bell" -DNO_FLAG
 [ $failed = 0 ] && echo "check-spin: ok"
 exit $failed

@@ -10,6 +10,8 @@ check-xapi: $(B)/tests/pvgpuctl-fake $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/plugin_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/xcpng_test.py -v
 	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/rrdd_test.py -v
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/types_test.py -v
+	$(Q)PVGPU_BUILD=$(B) $(PYTHON) tests/xapi/gpus_test.py -v
 
 # pvgpud's statistics of 100 vGPUs in Xen's own xenstored.
 TESTPROGS += $(B)/tests/statistics_load

@@ -9,7 +9,8 @@ Shapes and rules are those of xen-api (github.com/xapi-project/xen-api, read at 
   it waits for the timeout and then answers with no event; classes are in lower case; del has no snapshot.
 - xenopsd/lib/xenops_hooks.ml, xenops_server.ml: hooks below /etc/xapi.d, their arguments, 1 is logged, another status ends the operation with
   XAPI_HOOK_FAILED [script, reason, stdout, status]; vm-pre-start comes before there is a domain, vm-pre-migrate runs on the source alone.
-- xapi/xapi_plugins.ml: see xapi.py.
+- xapi/xapi_plugins.ml: see xapi.py. GPUs and their VGPUs: see gpus.py; the program that xenopsd starts for them: vgpu_service.py.
+- xapi/message_forwarding.ml: a VM's places are taken under the master's lock, before its host does anything, and given back when that fails.
 Each host has a xenstored (xenstored.py) in which domains come and go as xenopsd makes them. tests/cloudstack/pool.py has hosts whose xenstore is a file,
 and tests/lab/xcpng.py hosts that are real Xen.
 """
@@ -24,34 +25,79 @@ import time
 import uuid as uuids
 import xmlrpc.client as rpc
 
+from gpus import CLASSES, Gpus
+from vgpu_service import Failed, Machine, VgpuService
 from xapi import ApiError, Host as PluginHost
 from xenstored import Xenstored
 
 VM_FIELDS = {"name_description": "", "tags": [], "is_a_template": False, "is_a_snapshot": False, "is_control_domain": False, "order": "0",
-             "platform": {}, "xenstore_data": {}, "HVM_boot_params": {}, "allowed_operations": []}
+             "platform": {}, "xenstore_data": {}, "HVM_boot_params": {}, "allowed_operations": [], "domain_type": "hvm", "VGPUs": [], "VCPUs_max": "1"}
 
 
 def ref():
     return "OpaqueRef:" + str(uuids.uuid4())
 
 
-class Host:
+class Xenopsd:
+    """VMs, as xenopsd starts and ends them: VM_create_device_model comes before the domain runs, VM_destroy_device_model before it goes. Of a host with
+    pool, service, make_domain(vm) and end_domain(vm, domid)."""
+
+    def begin(self, reference, vm):
+        devices = self.pool.devices_of(reference)
+        domid = self.make_domain(vm)
+        if devices:
+            try:
+                self.service.start(domid, vm["VCPUs_max"], devices)
+                self.service.wait_until_running(domid)
+            except (Failed, ApiError) as e:
+                self.service.stop(domid)
+                self.end_domain(vm, domid)
+                raise ApiError("FAILED_TO_START_EMULATOR", reference, "vgpu", str(e)) if isinstance(e, Failed) else e
+            self.pool.plugged(reference)
+        self.unpause_domain(vm, domid)
+        return domid
+
+    def end(self, vm, domid):
+        if vm["VGPUs"]:
+            self.service.stop(domid)
+        self.end_domain(vm, domid)
+
+    def unpause_domain(self, vm, domid):
+        """Until then nothing of it runs."""
+
+
+class Host(Xenopsd):
     def __init__(self, pool, folder, name):
         self.pool, self.folder, self.name, self.ref, self.uuid = pool, str(folder), name, ref(), str(uuids.uuid4())
         for part in ("hooks/vm-pre-start", "hooks/vm-pre-migrate", "plugins"):
             os.makedirs(os.path.join(self.folder, part), exist_ok=True)
         self.socket = os.path.join(self.folder, "xapi")
         self.env, self.next_domid, self.server, self.enabled = {}, 1, None, True
+        # Files that xapi reads when it starts, and the program of xenopsd.conf.
+        self.pci_devices, self.whitelist, self.pci_ids, self.vgpu = (os.path.join(self.folder, n) for n in ("pci", "vgpuConfig.xml", "pci.ids", "vgpu"))
         self.xenstore = self.open_xenstore()
+        self.service = self.make_service()
 
     def open_xenstore(self):
         return Xenstored(os.path.join(self.folder, "xenstored"))
+
+    def make_service(self):
+        return VgpuService(Machine(self.xenstore, self.env), self.vgpu, self.driver_of)
+
+    def driver_of(self, address):
+        """Of a PCI device, in this host's dom0."""
+        try:
+            return os.path.basename(os.readlink(os.path.join(self.pci_devices, address, "driver")))
+        except OSError:
+            return ""
 
     def record(self):
         return {"uuid": self.uuid, "name_label": self.name, "hostname": self.name, "address": "127.0.0.1", "enabled": self.enabled, "other_config": {},
                 "tags": [], "resident_VMs": [r for r, v in self.pool.vms.items() if v["resident_on"] == self.ref]}
 
     def start(self):
+        """xapi, with what it looks at first."""
+        self.pool.update_gpus(self)
         self.server = listen_local(self)
 
     def stop_xapi(self):
@@ -103,7 +149,7 @@ class Host:
             store.remove("/vm/" + vm["uuid"])
 
 
-class Pool:
+class Pool(Gpus):
     """The first host is the master. Use it as a context. refuse[method or function of the plugin] = [(code, parameter...), ...]: failures to order, one
     a call. gate(when, name): true where the caller has been ended."""
 
@@ -112,6 +158,7 @@ class Pool:
         self.changed, self.generation, self.log = threading.Condition(threading.RLock()), 1, {}
         self.vms, self.sessions, self.servers, self.calls, self.refuse, self.gate = {}, set(), [], [], {}, gate
         self.hosts = []
+        self.init_gpus()
         for name in names:
             os.makedirs(os.path.join(self.folder, name))
             self.add(Host(self, os.path.join(self.folder, name), name))
@@ -157,12 +204,12 @@ class Pool:
 
     # ---- the database
 
-    def touch(self, reference, op="mod"):
-        """log: when a VM was made, and last changed or removed."""
+    def touch(self, reference, op="mod", kind="vm"):
+        """log: when an object was made, and last changed or removed."""
         with self.changed:
             self.generation += 1
             made = self.generation if op == "add" else self.log[reference][0]
-            self.log[reference] = (made, self.generation, op == "del")
+            self.log[reference] = (made, self.generation, op == "del", kind)
             self.changed.notify_all()
 
     def add_vm(self, name, other_config=None, uuid=None, **more):
@@ -173,15 +220,15 @@ class Pool:
             self.touch(reference, "add")
         return reference
 
-    def events(self, since):
+    def events(self, since, classes):
         out = []
-        for reference, (made, last, gone) in sorted(self.log.items(), key=lambda i: i[1][1]):
-            if last <= since or (gone and made > since):
+        for reference, (made, last, gone, kind) in sorted(self.log.items(), key=lambda i: i[1][1]):
+            if last <= since or (gone and made > since) or not {kind, "*"} & classes:
                 continue
-            event = {"id": str(last), "timestamp": "0.0", "class": "vm", "ref": reference,
+            event = {"id": str(last), "timestamp": "0.0", "class": kind, "ref": reference,
                      "operation": "del" if gone else "add" if made > since else "mod"}
             if not gone:
-                event["snapshot"] = dict(self.vms[reference])
+                event["snapshot"] = dict(self.vms[reference]) if kind == "vm" else self.public(kind, reference)
             out.append(event)
         return out
 
@@ -195,7 +242,7 @@ class Pool:
             while True:
                 if session not in self.sessions:
                     raise ApiError("SESSION_INVALID", session)
-                found = self.events(since) if "vm" in [c.lower() for c in classes] or "*" in classes else []
+                found = self.events(since, {c.lower() for c in classes})
                 if found or time.monotonic() >= end:
                     return {"events": found, "valid_ref_counts": {"vm": len(self.vms), "host": len(self.hosts), "pool": 1},
                             "token": "%020d,%020d" % (self.generation, 0)}
@@ -211,27 +258,43 @@ class Pool:
 
     def begins(self, reference, host):
         vm = self.vms[reference]
-        vm.update(power_state="Running", resident_on=host.ref, domid=str(host.make_domain(vm)))
+        vm.update(power_state="Running", resident_on=host.ref, domid=str(host.begin(reference, vm)))
         self.touch(reference)
 
     def ends(self, reference, state="Halted"):
+        """Also by a crash of its own."""
         vm = self.vms[reference]
-        self.host(vm["resident_on"]).end_domain(vm, int(vm["domid"]))
+        self.host(vm["resident_on"]).end(vm, int(vm["domid"]))
         vm.update(power_state=state, resident_on="OpaqueRef:NULL", domid="-1")
+        self.unplace(reference, also_resident=True)
         self.touch(reference)
 
     def start(self, reference, host=None):
-        vm, host = self.demand(reference, "Halted"), host or self.hosts[0]
-        host.hooks("vm-pre-start", vm["uuid"], "none")
-        self.begins(reference, host)
+        vm = self.demand(reference, "Halted")
+        with self.changed:
+            host = host or self.choose_host(reference)
+            self.place(reference, host)
+        try:
+            host.hooks("vm-pre-start", vm["uuid"], "none")
+            self.begins(reference, host)
+        finally:
+            self.unplace(reference)
 
     def reboot(self, reference):
-        host = self.host(self.demand(reference, "Running")["resident_on"])
-        self.ends(reference)
-        self.begins(reference, host)
+        """xenopsd makes the domain anew; the VGPUs keep their places."""
+        vm = self.demand(reference, "Running")
+        host = self.host(vm["resident_on"])
+        host.end(vm, int(vm["domid"]))
+        try:
+            self.begins(reference, host)
+        except ApiError:
+            vm.update(power_state="Halted", resident_on="OpaqueRef:NULL", domid="-1")
+            self.unplace(reference, also_resident=True)
+            raise
 
     def suspend(self, reference):
         self.demand(reference, "Running")
+        self.demand_movable(reference)
         self.ends(reference, "Suspended")
 
     def resume(self, reference, host=None):
@@ -240,6 +303,7 @@ class Pool:
 
     def migrate(self, reference, to):
         vm = self.demand(reference, "Running")
+        self.demand_movable(reference)
         source, domid = self.host(vm["resident_on"]), int(vm["domid"])
         source.hooks("vm-pre-migrate", vm["uuid"], "source", domid)
         there = to.make_domain(vm)  # it receives memory while the source still runs
@@ -298,10 +362,11 @@ class Pool:
             return self.event_from(session, *params)
         kind, _, name = method.partition(".")
         handler = getattr(self, "%s_%s" % (kind.lower(), name), None)
-        if handler is None:
-            raise ApiError("MESSAGE_METHOD_UNKNOWN", method)
         try:
-            return handler(*params)
+            answer = handler(*params) if handler else self.object_call(kind.lower(), name, params) if kind.lower() in CLASSES else None
+            if answer is None and not handler:
+                raise ApiError("MESSAGE_METHOD_UNKNOWN", method)
+            return answer
         except TypeError as e:
             raise ApiError("MESSAGE_PARAMETER_COUNT_MISMATCH", method, str(e)) from None
 
@@ -334,6 +399,9 @@ class Pool:
 
     def vm_get_resident_on(self, reference):
         return self.vm(reference)["resident_on"]
+
+    def vm_get_VGPUs(self, reference):
+        return self.vm(reference)["VGPUs"]
 
     def vm_get_power_state(self, reference):
         return self.vm(reference)["power_state"]

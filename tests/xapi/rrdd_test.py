@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from rrdd import Bad, Rrdd, crc32
 
 UUIDS = ["00000000-0000-4000-8000-00000000000%d" % n for n in range(3)]
 GIB = 1 << 30
+# What Xen Orchestra takes for a measure of its own, of a VM or a host, in any source whose name it does not know (xo-server's xapi-stats.mjs).
+TAKEN_BY_XO = re.compile(r"memory$|^cpu\d+$|^cpu_usage$|^memory_|^runstate_|^vif_|^vbd_|^pif_|^loadavg$|^iops_|^io_throughput_|_latency_\w+$|^iowait_")
 
 
 def plugin():
@@ -97,11 +100,12 @@ class Readings(unittest.TestCase):
         found = self.reading()
         values = {k: v for k, (v, _) in found.items()}
         vm = "vm " + UUIDS[0]
-        self.assertEqual([values[vm, "pvgpu0_" + n] for n in ("utilisation", "waiting", "memory_used", "memory", "sessions")],
+        self.assertEqual([values[vm, "pvgpu0_" + n] for n in ("utilisation", "waiting", "memory_used", "memory_limit", "sessions")],
                          [2.5, 1.0, GIB, 2 * GIB, 3])
         gpu = "pvgpu_Domain_0_default_"
         self.assertEqual([values["host", gpu + n] for n in ("utilisation", "memory_used", "memory_total", "healthy")], [3.0, GIB, 8 * GIB, 1])
         self.assertEqual(len(found), 2 * 5 + 6)
+        self.assertEqual([name for _, name in found if TAKEN_BY_XO.search(name)], [])
         for (_, name), (_, source) in found.items():
             self.assertEqual((source["type"], source["units"]) if "utilisation" in name or "waiting" in name else ("derive", "(fraction)"),
                              ("derive", "(fraction)"))
@@ -118,7 +122,7 @@ class Readings(unittest.TestCase):
         self.attach(2)
         for _ in range(100):
             found = self.reading()
-            if ("vm " + UUIDS[2], "pvgpu0_memory") in found:
+            if ("vm " + UUIDS[2], "pvgpu0_memory_limit") in found:
                 break
         self.assertEqual(len(found), 3 * 5 + 6)
         self.assertNotEqual(self.rrdd.readers["pvgpu"].metadata_crc, cached)

@@ -530,6 +530,7 @@ static int make_round(struct round *r)
 	leftovers_remove(r);
 	leftovers_forget_hearing(k);
 	reconcile_all(r);
+	names_update(r);
 	leftovers_let_backends_hear(r);
 	return 0;
 }

@@ -28,6 +28,10 @@ void round_next(struct round *r, uint32_t domid);
 void libxl_leave(struct round *r, const struct domain *d, const struct vm_conf *c,
 		 bool left[VMS_VGPUS]);
 
+/* ---- names.c ---- */
+
+void names_update(struct round *r);
+
 /* ---- leftovers.c: keys of ended VMs, and who hears of ends ---- */
 
 /* Removes keys that are left over from r->vgpus and from xenstore. */

@@ -35,12 +35,16 @@ struct pvgpu_gpu_record {
 	char name[16];    /* of the pool */
 	char model[64];   /* "": not known yet */
 	char health[192]; /* "ok", or why it is unhealthy */
+	char uuid[41];    /* "": the driver's accounting does not tell */
+	char uuid_comes;  /* 1: the driver's accounting has begun, and has not told it yet */
 	uint64_t value[PVGPU_GPU_N];
 };
 
 struct pvgpu_vgpu_record {
 	char name[40];
-	char pool[16], group[40]; /* group "": none */
+	char vm[128], vm_uuid[40]; /* of a Xen guest's, from dom0; "": not known */
+	char uuid[40];             /* of the vGPU; "": it has none */
+	char pool[16], group[40];  /* group, the tenant, "": none */
 	char state[16]; /* open, draining, ending, quarantined; of a Xen guest's: XenbusState */
 	uint32_t domain, device; /* PVGPU_NO_DOMAIN: of the local link */
 	uint32_t confidential;   /* 1: of a confidential pool */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
 #include "xen-pvgpu-back/toolstack/room.h"
@@ -247,7 +248,6 @@ static void show_gpus(const struct asking *k, const struct backend *b)
 static int print(struct asking *k)
 {
 	int status;
-	json_t *o;
 
 	if (!ctl.json) {
 		status = each(k, show_gpus);
@@ -263,10 +263,7 @@ static int print(struct asking *k)
 	}
 	k->out = json_array();
 	status = each(k, show_json);
-	o = json_pack("{s:o}", "backends", k->out);
-	json_dumpf(o, stdout, JSON_INDENT(1));
-	putchar('\n');
-	json_decref(o);
+	answer_print_list("backends", k->out, false);
 	return status;
 }
 

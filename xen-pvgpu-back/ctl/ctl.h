@@ -44,6 +44,10 @@ int ctl_main(int argc, char **argv);
 /* Seconds in which an answer of pvgpud must come. */
 double ctl_answer_s(void);
 
+/* The exit status of a negative errno: of a request that cannot be (EINVAL), of a thing that is
+ * missing, of a refusal. */
+int ctl_status(int err);
+
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The cases of completion.c: "" has the subcommands, each of these its options. */

@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
@@ -366,8 +367,7 @@ int local_doctor(int argc, char **argv)
 	}
 	json_decref(answer);
 	if (ctl.json) {
-		json_dumpf(d.found, stdout, JSON_INDENT(1));
-		putchar('\n');
+		answer_print_list("findings", json_incref(d.found), false);
 	} else {
 		printf("%u ok, %u to look at, %u bad, %u left out\n", d.counts[OK], d.counts[WARN],
 		       d.counts[BAD], d.counts[SKIP]);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
@@ -184,12 +185,9 @@ static void report(struct draining *k)
 	for (size_t i = 0; i < k->h.domains.n; i++)
 		report_backend(k, &k->h.domains.v[i]);
 	if (ctl.json) {
-		json_t *o = json_pack("{s:b, s:O, s:O}", "clear", k->in_the_way == 0, "vms", k->vms,
-				      "backends", k->backends);
-
-		json_dumpf(o, stdout, JSON_INDENT(1));
-		putchar('\n');
-		json_decref(o);
+		answer_print(json_pack("{s:b, s:O, s:O}", "clear", k->in_the_way == 0, "vms",
+				       k->vms, "backends", k->backends),
+			     false);
 	} else if (!k->all.n) {
 		puts("no VM here has a vGPU");
 	}

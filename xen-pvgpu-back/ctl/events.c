@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
 
@@ -17,12 +18,6 @@ static void print_event(json_t *e)
 	gmtime_r(&at, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	printf("%s %-7s %s\n", text, local_text(e, "level"), local_text(e, "text"));
-}
-
-static void print_json(json_t *e)
-{
-	json_dumpf(e, stdout, JSON_COMPACT);
-	putchar('\n');
 }
 
 /* The first answer has all that pvgpud remembers; later ones what is new. */
@@ -44,7 +39,7 @@ int local_events(int argc, char **argv)
 		json_array_foreach(json_object_get(log, "events"), i, e)
 		{
 			if (ctl.json)
-				print_json(e);
+				answer_print(json_incref(e), true);
 			else
 				print_event(e);
 		}

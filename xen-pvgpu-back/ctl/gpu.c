@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/local.h"
 
@@ -226,9 +227,7 @@ static int print_json(const char *pool, const char *action, int status)
 		      status == EXIT_DONE, "health", local_text(p, "health"), "reset",
 		      local_text(p, "reset"), "sessions",
 		      (json_int_t)atoll(local_text(p, "sessions")));
-	json_dumpf(o, stdout, JSON_INDENT(1));
-	putchar('\n');
-	json_decref(o);
+	answer_print(o, false);
 	json_decref(answer);
 	return status;
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/ask.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
@@ -190,6 +191,13 @@ static json_t *ask_socket(const json_t *req, int *status)
 	return answer;
 }
 
+static int status_of(const char *error)
+{
+	return ctl_status(!strcmp(error, "ENOENT")   ? -ENOENT
+			  : !strcmp(error, "EINVAL") ? -EINVAL
+						     : -EBUSY);
+}
+
 /* Sends a request, which is consumed, and returns the answer. NULL: the reason is on stderr, the
  * exit status in *status. */
 json_t *local_ask(json_t *req, int *status)
@@ -203,9 +211,8 @@ json_t *local_ask(json_t *req, int *status)
 	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
 		const char *why = json_string_value(json_object_get(answer, "reason"));
 
-		*status = ctl_fail(strcmp(local_text(answer, "error"), "ENOENT") ? EXIT_REFUSED
-										 : EXIT_NOT_THERE,
-				   "%s", why ? why : "refused");
+		*status = ctl_fail(status_of(local_text(answer, "error")), "%s",
+				   why ? why : "refused");
 		json_decref(answer);
 		answer = NULL;
 	}
@@ -240,12 +247,6 @@ static void print_mib(json_t *o, const char *key)
 	printf(" %10llu", strtoull(local_text(o, key), NULL, 10) >> 20);
 }
 
-static void print_json(json_t *o)
-{
-	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_ENCODE_ANY);
-	putchar('\n');
-}
-
 static void print_tree(json_t *o, const char *path)
 {
 	json_t *child;
@@ -274,8 +275,7 @@ static void warn_of_overrides(json_t *daemon)
 			on);
 }
 
-/* Why no worker starts on the GPU of a vGPU; "" if workers start. */
-static const char *failure_of(json_t *tree, json_t *v)
+const char *local_failure(json_t *tree, json_t *v)
 {
 	const char *pool = local_text(v, "pool");
 	char name[64];
@@ -315,14 +315,24 @@ static void print_vgpu(const char *name, json_t *v, json_t *tree)
 	       local_text(v, "priority"), local_text(v, "max-share"), local_text(v, "sessions"),
 	       local_text(v, "sessions-total"), local_text(v, "sessions-failed"),
 	       atof(local_text(v, "gpu-time")) / 1e6);
-	print_state(v, failure_of(tree, v));
+	print_state(v, local_failure(tree, v));
+}
+
+static json_t *ask_statistics(int *status)
+{
+	return local_ask(json_pack("{s:s}", "op", "statistics"), status);
+}
+
+static json_t *statistics_in(json_t *answer)
+{
+	return json_object_get(answer, "statistics");
 }
 
 int local_list(int argc, char **argv)
 {
 	int status = EXIT_DONE;
 	json_t *answer, *tree = local_ask_tree("/", &answer, &status), *vgpus, *v;
-	json_t *only = json_object();
+	json_t *only = json_object(), *all = json_array(), *said = NULL;
 	const char *name;
 
 	vgpus = json_object_get(tree, "vgpu");
@@ -332,57 +342,84 @@ int local_list(int argc, char **argv)
 		status = no_such_vgpu(argv[0]);
 	if (argc)
 		vgpus = only;
-	if (status) {
-		json_decref(only);
-		json_decref(answer);
-		return status;
-	}
-	if (ctl.json) {
-		print_json(vgpus);
-	} else {
+	if (!status && ctl.json)
+		said = ask_statistics(&status);
+	if (!status && !ctl.json)
 		printf("%-24s %10s %10s %6s %-8s %9s %8s %8s %8s %10s %s\n", "vGPU", "memory MiB",
 		       "used MiB", "weight", "priority", "max share", "sessions", "total", "failed",
 		       "GPU time s", "state");
-		json_object_foreach(vgpus, name, v) print_vgpu(name, v, tree);
+	json_object_foreach(status ? NULL : vgpus, name, v)
+	{
+		if (ctl.json)
+			json_array_append_new(all,
+					      local_vgpu_json(name, tree, statistics_in(said)));
+		else
+			print_vgpu(name, v, tree);
 	}
+	if (!status && ctl.json)
+		answer_print_list("vgpus", json_incref(all), false);
+	json_decref(all);
+	json_decref(said);
 	json_decref(only);
 	json_decref(answer);
+	return status;
+}
+
+static void show_text(json_t *v)
+{
+	json_t *sessions = json_object_get(v, "session"), *s, *value;
+	const char *key;
+
+	json_object_foreach(v, key, value) if (json_is_string(value))
+		printf("%-16s %s\n", key, json_string_value(value));
+	if (json_object_size(sessions))
+		printf("\n%8s %8s %8s %10s %8s %s\n", "session", "guest", "worker", "leased MiB",
+		       "age s", "state");
+	json_object_foreach(sessions, key, s)
+	{
+		printf("%8s %8s %8s", key, local_text(s, "guest-pid"), local_text(s, "pid"));
+		print_mib(s, "leased");
+		printf(" %8s %s\n", local_text(s, "age"), local_text(s, "state"));
+	}
+}
+
+/* A vGPU as in the list, and beside that all of its keys and its sessions. */
+static int show_json(const char *name, json_t *tree, json_t *v)
+{
+	int status = EXIT_DONE;
+	json_t *said = ask_statistics(&status), *o, *texts = json_object(), *value;
+	const char *key;
+
+	if (!said) {
+		json_decref(texts);
+		return status;
+	}
+	json_object_foreach(v, key, value) if (json_is_string(value))
+		json_object_set(texts, key, value);
+	o = local_vgpu_json(name, tree, statistics_in(said));
+	json_object_set_new(o, "keys", json_pack("{s:o}", "pvgpud", texts));
+	json_object_set_new(o, "sessions",
+			    local_sessions_json(name, json_object_get(v, "session")));
+	answer_print_list("vgpus", json_pack("[o]", o), false);
+	json_decref(said);
 	return status;
 }
 
 int local_show(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer, *v, *sessions, *s, *value;
-	const char *key;
-	char path[128];
+	json_t *answer, *tree = local_ask_tree("/", &answer, &status), *v;
 
-	v = local_ask_tree("/daemon", &answer, &status);
-	if (!v)
+	if (!tree)
 		return status;
-	warn_of_overrides(v);
-	json_decref(answer);
-	snprintf(path, sizeof(path), "/vgpu/%.60s", argv[0]);
-	v = local_ask_tree(path, &answer, &status);
+	warn_of_overrides(json_object_get(tree, "daemon"));
+	v = json_object_get(json_object_get(tree, "vgpu"), argv[0]);
 	if (!v)
-		return status;
-	if (ctl.json) {
-		print_json(v);
-	} else {
-		json_object_foreach(v, key, value) if (json_is_string(value))
-			printf("%-16s %s\n", key, json_string_value(value));
-		sessions = json_object_get(v, "session");
-		if (json_object_size(sessions))
-			printf("\n%8s %8s %8s %10s %8s %s\n", "session", "guest", "worker",
-			       "leased MiB", "age s", "state");
-		json_object_foreach(sessions, key, s)
-		{
-			printf("%8s %8s %8s", key, local_text(s, "guest-pid"),
-			       local_text(s, "pid"));
-			print_mib(s, "leased");
-			printf(" %8s %s\n", local_text(s, "age"), local_text(s, "state"));
-		}
-	}
+		status = no_such_vgpu(argv[0]);
+	else if (ctl.json)
+		status = show_json(argv[0], tree, v);
+	else
+		show_text(v);
 	json_decref(answer);
 	return status;
 }
@@ -405,8 +442,8 @@ static void print_sessions(const char *vgpu, json_t *v)
 int local_sessions(int argc, char **argv)
 {
 	int status = EXIT_DONE;
-	json_t *answer, *vgpus = local_ask_tree("/vgpu", &answer, &status), *v,
-			*all = json_object();
+	json_t *answer, *vgpus = local_ask_tree("/vgpu", &answer, &status), *v, *all = json_array(),
+			*some;
 	const char *name;
 
 	if (vgpus && argc && !json_object_get(vgpus, argv[0]))
@@ -418,13 +455,16 @@ int local_sessions(int argc, char **argv)
 	{
 		if (argc && strcmp(name, argv[0]) != 0)
 			continue;
-		if (ctl.json)
-			json_object_set(all, name, json_object_get(v, "session"));
-		else
+		if (ctl.json) {
+			some = local_sessions_json(name, json_object_get(v, "session"));
+			json_array_extend(all, some);
+			json_decref(some);
+		} else {
 			print_sessions(name, v);
+		}
 	}
 	if (ctl.json && !status)
-		print_json(all);
+		answer_print_list("sessions", json_incref(all), false);
 	json_decref(all);
 	json_decref(answer);
 	return status;
@@ -447,7 +487,11 @@ int local_pools(int argc, char **argv)
 	if (!pools)
 		return status;
 	if (ctl.json) {
-		print_json(pools);
+		json_t *all = json_array();
+
+		json_object_foreach(pools, name, p)
+			json_array_append_new(all, local_gpu_json(name, p));
+		answer_print_list("gpus", all, false);
 	} else {
 		printf("%-16s %-11s %-9s %6s %10s %10s %6s %8s %s\n", "pool", "policy", "mode",
 		       "load %", "memory MiB", "free MiB", "vGPUs", "sessions", "health");
@@ -474,7 +518,7 @@ int local_tree(int argc, char **argv)
 	if (!tree)
 		return status;
 	if (ctl.json)
-		print_json(tree);
+		answer_print(json_pack("{s:s, s:O}", "path", path, "tree", tree), false);
 	else
 		print_tree(tree, strcmp(path, "/") ? path : "");
 	json_decref(answer);

@@ -16,5 +16,7 @@ int local_route(void);
 void local_pause(unsigned int ms);
 /* "" where there is none. */
 const char *local_text(json_t *o, const char *key);
+/* Why no worker starts on the GPU of a vGPU; "" if workers start. tree: of /. */
+const char *local_failure(json_t *tree, json_t *vgpu);
 
 #endif

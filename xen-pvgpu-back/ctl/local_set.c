@@ -87,8 +87,7 @@ static int set_profile(const char *vgpu)
 	site_read(&site, ctl.site_dir, ignore, NULL);
 	r = site_resolve(&site, &w, err);
 	if (r)
-		status =
-			ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s: %s", vgpu, err);
+		status = ctl_fail(ctl_status(r), "%s: %s", vgpu, err);
 	if (!status && w.profile.len) {
 		pvgpu_backend_memory_format(w.memory, memory, sizeof(memory), NULL);
 		status = write_key(vgpu, "memory", memory);

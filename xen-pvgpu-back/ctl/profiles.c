@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
 #include "xen-pvgpu-back/toolstack/room.h"
@@ -21,11 +22,10 @@ static void complain(void *arg, const char *text)
 
 static int finish(json_t *o, int faults)
 {
-	if (ctl.json) {
-		json_dumpf(o, stdout, JSON_INDENT(1));
-		putchar('\n');
-	}
-	json_decref(o);
+	if (ctl.json)
+		answer_print(o, false);
+	else
+		json_decref(o);
 	return faults ? EXIT_REFUSED : EXIT_DONE;
 }
 

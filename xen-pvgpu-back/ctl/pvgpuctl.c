@@ -40,6 +40,13 @@ int ctl_fail(int status, const char *fmt, ...)
 	return status;
 }
 
+int ctl_status(int err)
+{
+	return err == -EINVAL                     ? EXIT_USAGE
+	       : err == -ENOENT || err == -ENODEV ? EXIT_NOT_THERE
+						  : EXIT_REFUSED;
+}
+
 double ctl_answer_s(void)
 {
 	return ctl.limit_is_own && ctl.limit_s < DEFAULT_LIMIT_S ? DEFAULT_LIMIT_S : ctl.limit_s;

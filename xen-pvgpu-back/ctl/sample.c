@@ -6,23 +6,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "xen-pvgpu-back/ctl/ask.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/toolstack/tenants.h"
 
 #define ANSWER_MAX_S 1e6
 
 static void take_record(struct sample_row *r, const struct pvgpu_vgpu_record *v)
 {
 	snprintf(r->name, sizeof(r->name), "%s", v->name);
-	memcpy(r->value, v->value, sizeof(r->value));
-	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
-		const struct pvgpu_latency *l = &v->latency[k];
-
-		r->part[k][PVGPU_PART_AVG] = pvgpu_latency_average_us(l);
-		r->part[k][PVGPU_PART_P50] = pvgpu_latency_percentile_us(l, 50);
-		r->part[k][PVGPU_PART_P95] = pvgpu_latency_percentile_us(l, 95);
-		r->part[k][PVGPU_PART_P99] = pvgpu_latency_percentile_us(l, 99);
-	}
+	r->of = *v;
+	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++)
+		statistics_parts(&v->latency[k], r->part[k]);
 }
 
 static int out_of_memory(void)
@@ -53,6 +49,21 @@ int sample_local(struct sample *s, const char *word)
 	return ctl_fail(EXIT_NOT_THERE, "%s: no such vGPU; pvgpuctl list shows them", word);
 }
 
+/* In the same words as pvgpud's. */
+static void take_identity(struct pvgpu_vgpu_record *of, const struct host *h, const struct vgpu *v)
+{
+	const struct domain *vm = domains_find(&h->domains, v->ids.fe);
+
+	snprintf(of->vm, sizeof(of->vm), "%s", vm ? vm->name : "");
+	snprintf(of->vm_uuid, sizeof(of->vm_uuid), "%s", vm ? vm->uuid : "");
+	snprintf(of->uuid, sizeof(of->uuid), "%s", v->uuid);
+	snprintf(of->pool, sizeof(of->pool), "%.*s", (int)strcspn(v->pool.s, "/"), v->pool.s);
+	snprintf(of->group, sizeof(of->group), "%s", pool_group(&v->pool));
+	snprintf(of->state, sizeof(of->state), "%s", vgpu_state_word(v));
+	of->domain = v->ids.fe;
+	of->device = v->ids.id;
+}
+
 static void take_keys(struct sample_row *r, const struct host *h, const struct vgpu *v)
 {
 	const struct pvgpu_key *key = &pvgpu_keys[PVGPU_KEY_BACKEND_STATISTICS];
@@ -60,16 +71,34 @@ static void take_keys(struct sample_row *r, const struct host *h, const struct v
 
 	snprintf(r->name, sizeof(r->name), "%.50s:%u", domain_label(&h->domains, v->ids.fe, label),
 		 v->ids.id);
+	take_identity(&r->of, h, v);
+	for (unsigned int i = 0; i < PVGPU_VGPU_N; i++)
+		r->of.value[i] = PVGPU_UNKNOWN;
 	for (uint32_t i = 0; i < PVGPU_STATISTIC_FIELDS; i++) {
 		const struct pvgpu_statistic_field *f = &pvgpu_statistic_fields[i];
 		const uint64_t value = pvgpu_field_get(&key->fields[i], &v->statistics);
 
 		if (f->part == PVGPU_PART_VALUE)
-			r->value[f->of] = value;
+			r->of.value[f->of] = value;
 		else
 			r->part[f->of][f->part] = value;
 	}
-	r->value[PVGPU_VGPU_MEMORY_LIMIT] = v->memory;
+	r->of.value[PVGPU_VGPU_MEMORY_LIMIT] = v->memory;
+}
+
+/* Leaves those of --backend. */
+static int of_backend(struct vgpus *all)
+{
+	uint32_t be;
+	size_t n = 0;
+	int status = ctl.spec.backend[0] ? ask_whom(false, &be) : EXIT_DONE;
+
+	for (size_t i = 0; !status && ctl.spec.backend[0] && i < all->n; i++)
+		if (all->v[i].ids.be == be)
+			all->v[n++] = all->v[i];
+	if (!status && ctl.spec.backend[0])
+		all->n = n;
+	return status;
 }
 
 static int collect(struct host *h, const char *word, struct vgpus *all)
@@ -84,7 +113,7 @@ static int collect(struct host *h, const char *word, struct vgpus *all)
 	if (err)
 		return ctl_fail(EXIT_REFUSED, "reading the vGPUs from xenstore: %s",
 				strerror(-err));
-	return EXIT_DONE;
+	return of_backend(all);
 }
 
 int sample_xen(struct sample *s, const char *word)

@@ -5,12 +5,11 @@
 
 #include "xen-pvgpu-back/statistics/statistics.h"
 
-#define SAMPLE_PARTS (PVGPU_PART_P99 + 1)
-
 struct sample_row {
 	char name[64];
-	uint64_t value[PVGPU_VGPU_N];                   /* 0 where xenstore has none */
-	uint64_t part[PVGPU_VGPU_HIST_N][SAMPLE_PARTS]; /* us, by enum pvgpu_statistic_part */
+	struct pvgpu_vgpu_record
+		of; /* from xenstore: without histograms; what it lacks is unknown */
+	uint64_t part[PVGPU_VGPU_HIST_N][STATISTICS_PARTS];
 };
 
 struct sample {
@@ -24,5 +23,7 @@ struct sample {
 int sample_local(struct sample *s, const char *word);
 int sample_xen(struct sample *s, const char *word);
 void sample_free(struct sample *s);
+/* asked.c: all that another domain's pvgpud has, for statistics_free. Returns an exit status. */
+int sample_asked(struct statistics *s);
 
 #endif

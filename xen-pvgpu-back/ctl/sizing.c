@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/sizing.h"
 
 #include <errno.h>
@@ -298,9 +299,7 @@ static void print_json(const struct sizing_answer *a, const char *why)
 		      limits[a->limit], "why", why, "policy", policies[z.params.policy], "busy",
 		      a->busy, "handover", a->handover, "memory", (json_int_t)a->memory, "loads",
 		      loads);
-	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-	putchar('\n');
-	json_decref(o);
+	answer_print(o, false);
 }
 
 static void print_table(const struct sizing_answer *a, const char *why)

@@ -60,17 +60,17 @@ static double cell(const struct column *c, const struct sample_row *now,
 	if (c->latency >= 0)
 		return (double)now->part[c->latency][PVGPU_PART_P99];
 	if (!strcmp(c->what->kind, "counter")) {
-		if (!before || s <= 0 || now->value[c->value] < before->value[c->value])
+		if (!before || s <= 0 || now->of.value[c->value] < before->of.value[c->value])
 			return 0;
-		grown = now->value[c->value] - before->value[c->value];
+		grown = now->of.value[c->value] - before->of.value[c->value];
 		return c->what->unit == PVGPU_UNIT_US ? percent((double)grown / s * 1e-4)
 						      : (double)grown / s;
 	}
 	if (c->what->unit == PVGPU_UNIT_BYTES)
-		return (double)(now->value[c->value] >> 20);
+		return (double)(now->of.value[c->value] >> 20);
 	if (c->what->unit == PVGPU_UNIT_PPM)
-		return percent((double)now->value[c->value] * 1e-4);
-	return (double)now->value[c->value];
+		return percent((double)now->of.value[c->value] * 1e-4);
+	return (double)now->of.value[c->value];
 }
 
 /* Microseconds in at most six characters. */
@@ -255,7 +255,7 @@ static void print_values(const struct pvgpu_statistic *s, unsigned int n, const 
 static void print_row(const struct sample_row *r)
 {
 	printf("vGPU %s\n", r->name);
-	print_values(pvgpu_vgpu_statistics, PVGPU_VGPU_N, r->value);
+	print_values(pvgpu_vgpu_statistics, PVGPU_VGPU_N, r->of.value);
 	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
 		const uint64_t *p = r->part[k];
 		char avg[16], p50[16], p95[16], p99[16];
@@ -296,12 +296,17 @@ static int print_text(struct text *t)
 	return status;
 }
 
+static int metrics_of_all(const char *word)
+{
+	return ctl_fail(EXIT_USAGE, "--metrics is of all vGPUs: leave out %s", word);
+}
+
 int local_stats(int argc, char **argv)
 {
 	const char *word = argc ? argv[0] : NULL;
 	struct text t = {0};
 	struct sample s;
-	int status = sample_local(&s, word);
+	int status = word && ctl.metrics ? metrics_of_all(word) : sample_local(&s, word);
 
 	if (status)
 		return status;
@@ -319,92 +324,47 @@ int local_stats(int argc, char **argv)
 }
 
 /* From xenstore: the values that the key has, and of histograms the parts. */
-static void print_keys_json(const struct sample *s)
+static int print_keys_json(const struct sample *s)
 {
-	const struct pvgpu_key *key = &pvgpu_keys[PVGPU_KEY_BACKEND_STATISTICS];
+	struct timespec now;
+	struct text t = {0};
 
-	printf("{\"vgpus\":[");
+	clock_gettime(CLOCK_REALTIME, &now);
+	text_add(&t, "{\"format\":%d,\"time\":%.3f,\"daemon\":null,\"gpus\":[],\"vgpus\":[",
+		 STATISTICS_FORMAT, (double)now.tv_sec + (double)now.tv_nsec * 1e-9);
 	for (size_t i = 0; i < s->n; i++) {
-		printf("%s{\"name\":\"%s\"", i ? "," : "", s->rows[i].name);
-		for (uint32_t k = 0; k < PVGPU_STATISTIC_FIELDS; k++) {
-			const struct pvgpu_statistic_field *f = &pvgpu_statistic_fields[k];
-
-			printf(",\"%s\":%" PRIu64, key->fields[k].name,
-			       f->part == PVGPU_PART_VALUE ? s->rows[i].value[f->of]
-							   : s->rows[i].part[f->of][f->part]);
-		}
-		putchar('}');
+		text_add(&t, "%s", i ? "," : "");
+		statistics_json_vgpu(&t, s->rows[i].name, &s->rows[i].of, s->rows[i].part);
 	}
-	puts("]}");
+	text_add(&t, "]}\n");
+	return print_text(&t);
 }
 
-/* A histogram's parts are quantiles of a summary; the key has no more of it. */
-static void add_quantiles(struct text *t, const struct pvgpu_statistic *s, const char *labels,
-			  const uint64_t part[SAMPLE_PARTS])
+/* xenstore has no histograms, and nothing of GPUs: that domain's pvgpud is asked. */
+static int print_asked_metrics(void)
 {
-	static const char *const quantile[SAMPLE_PARTS] = {
-		[PVGPU_PART_P50] = "0.5", [PVGPU_PART_P95] = "0.95", [PVGPU_PART_P99] = "0.99"};
-
-	for (unsigned int i = 0; i < SAMPLE_PARTS; i++) {
-		char more[200];
-
-		if (!quantile[i])
-			continue;
-		snprintf(more, sizeof(more), "%s,quantile=\"%s\"", labels, quantile[i]);
-		metric_value(t, s, more, part[i]);
-	}
-}
-
-static const char *labels_of(const struct sample_row *r, char buf[180])
-{
+	struct statistics s;
 	struct text t = {0};
+	int status = sample_asked(&s);
 
-	metric_label(&t, "vgpu", r->name);
-	snprintf(buf, 180, "%s", t.failed ? "" : t.bytes);
-	text_free(&t);
-	return buf;
-}
-
-static int print_keys_metrics(const struct sample *s)
-{
-	struct text t = {0};
-	char labels[180];
-
-	for (uint32_t k = 0; k < PVGPU_STATISTIC_FIELDS; k++) {
-		const struct pvgpu_statistic_field *f = &pvgpu_statistic_fields[k];
-
-		if (f->part != PVGPU_PART_VALUE)
-			continue;
-		metric_family(&t, &pvgpu_vgpu_statistics[f->of]);
-		for (size_t i = 0; i < s->n; i++)
-			metric_value(&t, &pvgpu_vgpu_statistics[f->of],
-				     labels_of(&s->rows[i], labels), s->rows[i].value[f->of]);
-	}
-	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
-		struct pvgpu_statistic summary = pvgpu_vgpu_histograms[k];
-
-		summary.kind = "summary";
-		metric_family(&t, &summary);
-		for (size_t i = 0; i < s->n; i++)
-			add_quantiles(&t, &summary, labels_of(&s->rows[i], labels),
-				      s->rows[i].part[k]);
-	}
+	if (status)
+		return status;
+	statistics_metrics(&t, &s);
+	statistics_free(&s);
 	return print_text(&t);
 }
 
 int xen_stats(int argc, char **argv)
 {
 	struct sample s;
-	int status = sample_xen(&s, argc ? argv[0] : NULL);
+	int status;
 
+	if (ctl.metrics)
+		return argc ? metrics_of_all(argv[0]) : print_asked_metrics();
+	status = sample_xen(&s, argc ? argv[0] : NULL);
 	if (status)
 		return status;
-	if (ctl.json)
-		print_keys_json(&s);
-	else if (ctl.metrics)
-		status = print_keys_metrics(&s);
-	else
-		status = print_stats(&s, false);
+	status = ctl.json ? print_keys_json(&s) : print_stats(&s, false);
 	sample_free(&s);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "xen-pvgpu-back/toolstack/attach.h"
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/toolstack/site.h"
@@ -39,20 +40,13 @@ static void print_attached(const struct host *h, const struct vgpu *v, const cha
 
 		if (reason)
 			json_object_set_new(o, "reason", json_string(reason));
-		json_dumpf(o, stdout, JSON_INDENT(1));
-		putchar('\n');
-		json_decref(o);
+		answer_print_list("vgpus", json_pack("[o]", o), false);
 		return;
 	}
 	vgpu_state_text(v, state, sizeof(state));
 	if (!reason)
 		printf("%s: %s, served by %s, uuid %s\n", vgpu_label(h, v, label), state,
 		       domain_label(&h->domains, v->ids.be, name), v->uuid);
-}
-
-static int attach_status(int err)
-{
-	return err == -ENOENT || err == -ENODEV ? EXIT_NOT_THERE : EXIT_REFUSED;
 }
 
 /* Waits for the vGPU whose keys were written, and reports the result. */
@@ -112,7 +106,7 @@ static int give(struct host *h, const char *word)
 	ids.fe = vm.domid;
 	r = attach_make(&h->store, &ctl.spec, &ids, ctl.force, err);
 	if (r)
-		return ctl_fail(attach_status(r), "%s: %s", word, err);
+		return ctl_fail(ctl_status(r), "%s: %s", word, err);
 	if (ctl.no_wait) {
 		vgpu_read(&h->store, &ids, &v);
 		print_attached(h, &v, NULL);
@@ -144,8 +138,7 @@ static int attach(struct host *h, const char *word)
 	if (w->profile.len || w->tenant[0] || pool_group(&w->pool)[0])
 		site_read(&site, ctl.site_dir, ignore, NULL);
 	r = site_resolve(&site, w, err);
-	status = r ? ctl_fail(r == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED, "%s: %s", word, err)
-		   : give(h, word);
+	status = r ? ctl_fail(ctl_status(r), "%s: %s", word, err) : give(h, word);
 	site_free(&site);
 	return status;
 }

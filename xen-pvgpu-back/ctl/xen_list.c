@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
@@ -72,9 +73,7 @@ static void print_json(const struct host *h, const struct vgpus *all)
 
 	for (size_t i = 0; i < all->n; i++)
 		json_array_append_new(a, vgpu_json(&all->v[i], &h->domains));
-	json_dumpf(a, stdout, ctl.watch ? JSON_COMPACT : JSON_INDENT(1));
-	putchar('\n');
-	json_decref(a);
+	answer_print_list("vgpus", a, ctl.watch);
 }
 
 /* All vGPUs, or those of one VM. */
@@ -246,10 +245,8 @@ int xen_show(int argc, char **argv)
 					  keys_json(&h, &all.v[i], PVGPU_TREE_FRONTEND)));
 			json_array_append_new(a, o);
 		}
-		if (ctl.json && !status) {
-			json_dumpf(a, stdout, JSON_INDENT(1));
-			putchar('\n');
-		}
+		if (ctl.json && !status)
+			answer_print_list("vgpus", json_incref(a), false);
 		vgpus_free(&all);
 		host_close(&h);
 	}

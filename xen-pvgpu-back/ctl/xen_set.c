@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "xen-pvgpu-back/ctl/answer.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
 #include "xen-pvgpu-back/toolstack/room.h"
@@ -233,7 +234,7 @@ static int change(struct store *s, void *arg)
 
 static int status_of(int err)
 {
-	return err == -EINVAL ? EXIT_USAGE : err == -ENOENT ? EXIT_NOT_THERE : EXIT_REFUSED;
+	return ctl_status(err);
 }
 
 static int run(struct host *h, struct setting *x, const struct vgpu *v)
@@ -406,9 +407,7 @@ int xen_refresh(int argc, char **argv)
 		status = status ? status : one;
 	}
 	if (out) {
-		json_dumpf(out, stdout, JSON_INDENT(1));
-		putchar('\n');
-		json_decref(out);
+		answer_print_list("changes", out, false);
 	}
 	vgpus_free(&all);
 	site_free(&site);

@@ -4,7 +4,7 @@ daemon = $(addprefix xen-pvgpu-back/daemon/,$(1))
 DAEMON_SRCS := $(sort $(wildcard xen-pvgpu-back/daemon/*.c xen-pvgpu-back/daemon/*/*.c))
 
 PROGS += $(B)/bin/pvgpud
-$(B)/bin/pvgpud: $(call obj,$(DAEMON_SRCS)) $$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
+$(B)/bin/pvgpud: $(call obj,$(DAEMON_SRCS)) $$(call obj,$$(STATISTICS_SRCS)) $$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_pvgpud := -lev -lm -linih -ljansson -lxenstore -lxengnttab -lxenevtchn
 
 # Groups that tests link: a folder, or a part of one.
@@ -147,10 +147,17 @@ $(B)/unit/admission_test: $(call obj,tests/unit/daemon/admission_test.c tests/un
 	$$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
 LDLIBS_admission_test = $(CHECK_LIBS) -lev -lm -linih -Wl,--wrap=goal_go,--wrap=goal_predict
 
+# The names of series, from the toolstack's keys to the text that Prometheus reads.
+UNIT += $(B)/unit/series_test
+$(B)/unit/series_test: $$(call obj,tests/unit/daemon/series_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c $(XENBUS_SRCS) \
+	$(CONFIG_SRCS) $(call daemon,admin/snapshot.c core/held.c core/pools.c rules/ledger.c workers/goals.c workers/lease.c workers/pool.c \
+	workers/pool_live.c workers/vgpu.c) $$(STATISTICS_SRCS)) $$(SIM_OBJS) $$(KEYS_OBJS) $$(CONTRACT)
+LDLIBS_series_test = $(CHECK_LIBS) -lev -lm -linih
+
 # pvgpuctl in dom0 and pvgpud in a driver domain, with xenstore in memory between them.
 UNIT += $(B)/unit/ask_test
 $(B)/unit/ask_test: $(call obj,tests/unit/daemon/ask_test.c tests/unit/daemon/daemon_fake.c tests/unit/keys/fake_xenstore.c tests/unit/ctl/ctl_run.c \
-	$(CONFIG_SRCS) $(call daemon,admin/admin_json.c admin/events.c admin/tree.c core/held.c core/pools.c rules/ledger.c rules/budget.c workers/goals.c \
+	$(CONFIG_SRCS) $(call daemon,admin/admin_json.c admin/events.c admin/snapshot.c admin/tree.c core/held.c core/pools.c rules/ledger.c rules/budget.c workers/goals.c \
 	workers/lease.c workers/pool.c workers/pool_live.c workers/vgpu.c xen/xenbus_ask.c xen/xenbus_store.c)) \
 	$$(filter-out %/ctl/main.o,$$(PVGPUCTL_OBJS)) $$(CONTRACT)
 LDLIBS_ask_test = $(CHECK_LIBS) -lev -lm -linih -ljansson

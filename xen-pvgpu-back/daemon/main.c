@@ -34,6 +34,7 @@
 #include "xen-pvgpu-back/daemon/guard/reset.h"
 #include "xen-pvgpu-back/daemon/guard/scrub.h"
 #include "xen-pvgpu-back/daemon/guard/watchdog.h"
+#include "xen-pvgpu-back/daemon/foresee.h"
 #include "xen-pvgpu-back/daemon/reload.h"
 #include "xen-pvgpu-back/daemon/run_dir.h"
 #include "xen-pvgpu-back/daemon/workers/cgroup.h"
@@ -156,7 +157,9 @@ static int read_config(const struct options *o, struct config *c, int argc, char
 	}
 	if (!r)
 		r = config_finish(c, error);
-	return !r && o->check ? config_guarantees(c, error) : r;
+	if (!r && o->check)
+		r = config_guarantees(c, error);
+	return !r && o->check ? foresee(c, error) : r;
 }
 
 /* 0, -1, or 1: exit with success. */
@@ -315,11 +318,20 @@ static int add_vgpus(struct daemon *d)
 		const struct config_vgpu *cfg = &d->cfg.vgpus[i];
 		struct pool *p = pool_place(d, cfg, NULL, reason);
 
-		if (!p || !daemon_add_vgpu(d, cfg, p)) {
-			fprintf(stderr, "pvgpud: vgpu %s: %s\n", cfg->name,
-				p ? strerror(ENOMEM) : reason);
+		struct vgpu *v;
+
+		/* The others are served. */
+		if (!p)
+			log_warning("vgpu %s: %s; until then it takes no session", cfg->name,
+				    reason);
+		v = daemon_add_vgpu(d, cfg, p ? p : d->pools[0]);
+		if (!v) {
+			fprintf(stderr, "pvgpud: vgpu %s: %s\n", cfg->name, strerror(ENOMEM));
 			return -1;
 		}
+		if (!p)
+			snprintf(v->unfit, sizeof(v->unfit), "%.*s", (int)sizeof(v->unfit) - 1,
+				 reason);
 	}
 	return 0;
 }

@@ -14,14 +14,15 @@ sources_of = $(patsubst $(B)/obj/%.o,%.c,$(1))
 DOM0_CONTRACT := $(addprefix xen-pvgpu-back/contract/,log.c alive.c)
 DOM0_CTL      = $(call sources_of,$(PVGPUCTL_OBJS))
 DOM0_ATTACHD  = $(call sources_of,$(ATTACHD_OBJS)) $(DOM0_CONTRACT) $(sort $(wildcard xen-pvgpu-back/confine/*.c))
+DOM0_XENOPSD  = $(call sources_of,$(XENOPSD_OBJS)) xen-pvgpu-back/contract/log.c $(sort $(wildcard xen-pvgpu-back/confine/*.c))
 
 .PHONY: packaging-packages deb rpm dom0-source dom0
 packaging-packages:
 	$(Q).ci/install-packages $(PACKAGING)/packages
 
 # The programs are there for the .d files beside their objects.
-dom0-source: $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd
-	$(Q)$(PACKAGING)/dom0/assemble $(B) $(DOM0_FOLDER) --pvgpuctl $(DOM0_CTL) --attachd $(DOM0_ATTACHD)
+dom0-source: $(B)/bin/pvgpuctl $(B)/bin/pvgpu-attachd $(B)/bin/pvgpu-vgpu
+	$(Q)$(PACKAGING)/dom0/assemble $(B) $(DOM0_FOLDER) --pvgpuctl $(DOM0_CTL) --attachd $(DOM0_ATTACHD) --xenopsd $(DOM0_XENOPSD)
 dom0: dom0-source
 	$(Q)env -u MAKEFLAGS $(MAKE) --no-print-directory -C $(DOM0_FOLDER) WARN=$(if $(WERROR),-Werror)
 

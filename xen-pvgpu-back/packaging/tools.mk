@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# install-tools: pvgpuctl, pvgpu-acceptance, pvgpu-attachd, the xe plugin, the site's files. Read by the Makefile and, in the source tree that
+# install-tools: pvgpuctl, pvgpu-acceptance, pvgpu-attachd, pvgpu-vgpu, the xe plugin, the site's files. Read by the Makefile and, in the source tree that
 # `make dom0-source` makes, by dom0/Makefile; both set the places, TOOLS_BIN, TOOLS_UNIT, TOOLS_MAN and the functions.
 #
 # Where xapi looks for plugins; a host without xapi has no such folder, and gets neither units nor hooks of xapi's.
@@ -12,6 +12,7 @@ install-tools:
 	$(Q)$(INSTALL) -d $(BINDIR) $(SBINDIR) $(LIBEXEC)/xapi $(SITEDIR)
 	$(Q)$(INSTALL) -m 755 $(TOOLS_BIN)/pvgpuctl xen-pvgpu-back/acceptance/pvgpu-acceptance $(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(TOOLS_BIN)/pvgpu-attachd $(SBINDIR)/
+	$(Q)$(INSTALL) -m 755 $(TOOLS_BIN)/pvgpu-vgpu $(LIBEXEC)/xapi/
 	$(Q)for p in $(XAPI_PROGRAMS); do sed -e 's|/usr/local/bin/pvgpuctl|$(PREFIX)/bin/pvgpuctl|' xen-pvgpu-back/xapi/$$p | \
 		$(INSTALL) -m 755 /dev/stdin $(LIBEXEC)/xapi/$$p; done
 	$(Q)$(INSTALL) -m 644 $(wildcard xen-pvgpu-back/xapi/*.json xen-pvgpu-back/xapi/*.py) $(LIBEXEC)/xapi/

@@ -6,19 +6,19 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "xen-pvgpu-back/statistics/statistics.h"
 
-#define LABELS 160
-
-void metric_family(struct text *t, const struct pvgpu_statistic *s)
+static void metric_family(struct text *t, const struct pvgpu_statistic *s)
 {
 	text_add(t, "# HELP %s %s%s\n# TYPE %s %s\n", s->metric, s->doc,
 		 !strcmp(s->by, "worker") ? " (claimed by the worker)" : "", s->metric, s->kind);
 }
 
-void metric_value(struct text *t, const struct pvgpu_statistic *s, const char *labels, uint64_t n)
+static void metric_value(struct text *t, const struct pvgpu_statistic *s, const char *labels,
+			 uint64_t n)
 {
 	const bool labelled = labels[0] != '\0';
 
@@ -62,7 +62,7 @@ static void histogram(struct text *t, const struct pvgpu_statistic *s, const cha
 }
 
 /* A label's value, its quotes and backslashes escaped. */
-void metric_label(struct text *t, const char *name, const char *text)
+static void metric_label(struct text *t, const char *name, const char *text)
 {
 	text_add(t, "%s=\"", name);
 	for (; *text; text++) {
@@ -73,13 +73,107 @@ void metric_label(struct text *t, const char *name, const char *text)
 	text_add(t, "\"");
 }
 
-static const char *vgpu_labels(const struct pvgpu_vgpu_record *v, char buf[LABELS])
+/* What the lines of each GPU and of each vGPU have between their braces; NULL: they have none. */
+struct labels {
+	char **gpus, **vgpus;
+};
+
+/* An empty label is the same as none. */
+static void add(struct text *t, const char *name, const char *text)
 {
-	snprintf(buf, LABELS, "vgpu=\"%s\",pool=\"%s\"", v->name, v->pool);
-	return buf;
+	if (!text[0])
+		return;
+	if (t->n)
+		text_add(t, ",");
+	metric_label(t, name, text);
 }
 
-static void infos(struct text *t, const struct statistics *s)
+static char *keep(struct text *t)
+{
+	char *labels = t->n && !t->failed ? strdup(t->bytes) : NULL;
+
+	t->failed |= t->n && !labels;
+	t->n = 0;
+	return labels;
+}
+
+static const struct pvgpu_gpu_record *gpu_of(const struct statistics *s, const char *pool)
+{
+	for (uint32_t i = 0; i < s->header->gpus; i++)
+		if (!strcmp(s->gpus[i].name, pool))
+			return &s->gpus[i];
+	return NULL;
+}
+
+/* Nothing that changes when a VM is started again. */
+static void add_vgpu(struct text *t, const struct pvgpu_vgpu_record *v,
+		     const struct pvgpu_gpu_record *g)
+{
+	char number[16];
+	const char *name = v->name;
+
+	snprintf(number, sizeof(number), "%" PRIu32, v->device);
+	if (v->domain != PVGPU_NO_DOMAIN)
+		name = v->vm[0] || v->vm_uuid[0] ? number : v->uuid;
+	add(t, "vm", v->vm);
+	add(t, "vm_uuid", v->vm_uuid);
+	add(t, "vgpu", name);
+	add(t, "tenant", v->group);
+	add(t, "pool", v->pool);
+	add(t, "gpu_uuid", g ? g->uuid : "");
+}
+
+/* The vGPU of a VM's domain before is still there when that of the next one is, for a moment: the
+ * last one counts. */
+static void leave_one_of_each(char **labels, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = i + 1; labels[i] && k < n; k++)
+			if (labels[k] && !strcmp(labels[i], labels[k])) {
+				free(labels[i]);
+				labels[i] = NULL;
+			}
+}
+
+/* A GPU whose UUID is about to come, and its vGPUs, have no lines: they would be series of their
+ * own. */
+static int make_labels(struct labels *l, const struct statistics *s)
+{
+	struct text t = {0};
+	int failed;
+
+	*l = (struct labels){calloc(s->header->gpus + 1, sizeof(char *)),
+			     calloc(s->header->vgpus + 1, sizeof(char *))};
+	for (uint32_t i = 0; l->gpus && i < s->header->gpus; i++) {
+		if (s->gpus[i].uuid_comes)
+			continue;
+		add(&t, "pool", s->gpus[i].name);
+		add(&t, "gpu_uuid", s->gpus[i].uuid);
+		l->gpus[i] = keep(&t);
+	}
+	for (uint32_t i = 0; l->vgpus && i < s->header->vgpus; i++) {
+		const struct pvgpu_gpu_record *g = gpu_of(s, s->vgpus[i].pool);
+
+		if (g && g->uuid_comes)
+			continue;
+		add_vgpu(&t, &s->vgpus[i], g);
+		l->vgpus[i] = keep(&t);
+	}
+	if (l->vgpus)
+		leave_one_of_each(l->vgpus, s->header->vgpus);
+	failed = t.failed || !l->gpus || !l->vgpus;
+	text_free(&t);
+	return failed ? -1 : 0;
+}
+
+static void free_all(char **labels, uint32_t n)
+{
+	for (uint32_t i = 0; labels && i < n; i++)
+		free(labels[i]);
+	free(labels);
+}
+
+static void infos(struct text *t, const struct statistics *s, const struct labels *l)
 {
 	text_add(t, "# HELP pvgpu_daemon_info the version of pvgpud\n"
 		    "# TYPE pvgpu_daemon_info gauge\npvgpu_daemon_info{");
@@ -87,51 +181,53 @@ static void infos(struct text *t, const struct statistics *s)
 	text_add(t, "} 1\n# HELP pvgpu_gpu_info the model of the GPU\n"
 		    "# TYPE pvgpu_gpu_info gauge\n");
 	for (uint32_t i = 0; i < s->header->gpus; i++) {
-		text_add(t, "pvgpu_gpu_info{pool=\"%s\",", s->gpus[i].name);
+		if (!l->gpus[i])
+			continue;
+		text_add(t, "pvgpu_gpu_info{%s,", l->gpus[i]);
 		metric_label(t, "model", s->gpus[i].model);
-		text_add(t, "} 1\n");
-	}
-	text_add(t, "# HELP pvgpu_vgpu_info domain, device and group of the vGPU\n"
-		    "# TYPE pvgpu_vgpu_info gauge\n");
-	for (uint32_t i = 0; i < s->header->vgpus; i++) {
-		const struct pvgpu_vgpu_record *v = &s->vgpus[i];
-		char labels[LABELS];
-
-		text_add(t, "pvgpu_vgpu_info{%s,", vgpu_labels(v, labels));
-		metric_label(t, "group", v->group);
-		if (v->domain != PVGPU_NO_DOMAIN)
-			text_add(t, ",domain=\"%" PRIu32 "\",device=\"%" PRIu32 "\"", v->domain,
-				 v->device);
 		text_add(t, "} 1\n");
 	}
 }
 
-void statistics_metrics(struct text *t, const struct statistics *s)
+static void values(struct text *t, const struct statistics *s, const struct labels *l)
 {
-	char labels[LABELS];
-
-	infos(t, s);
 	for (unsigned int k = 0; k < PVGPU_DAEMON_N; k++) {
 		metric_family(t, &pvgpu_daemon_statistics[k]);
 		metric_value(t, &pvgpu_daemon_statistics[k], "", s->own->value[k]);
 	}
 	for (unsigned int k = 0; k < PVGPU_GPU_N; k++) {
 		metric_family(t, &pvgpu_gpu_statistics[k]);
-		for (uint32_t i = 0; i < s->header->gpus; i++) {
-			snprintf(labels, sizeof(labels), "pool=\"%s\"", s->gpus[i].name);
-			metric_value(t, &pvgpu_gpu_statistics[k], labels, s->gpus[i].value[k]);
-		}
+		for (uint32_t i = 0; i < s->header->gpus; i++)
+			if (l->gpus[i])
+				metric_value(t, &pvgpu_gpu_statistics[k], l->gpus[i],
+					     s->gpus[i].value[k]);
 	}
 	for (unsigned int k = 0; k < PVGPU_VGPU_N; k++) {
 		metric_family(t, &pvgpu_vgpu_statistics[k]);
 		for (uint32_t i = 0; i < s->header->vgpus; i++)
-			metric_value(t, &pvgpu_vgpu_statistics[k],
-				     vgpu_labels(&s->vgpus[i], labels), s->vgpus[i].value[k]);
+			if (l->vgpus[i])
+				metric_value(t, &pvgpu_vgpu_statistics[k], l->vgpus[i],
+					     s->vgpus[i].value[k]);
 	}
 	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++) {
 		metric_family(t, &pvgpu_vgpu_histograms[k]);
 		for (uint32_t i = 0; i < s->header->vgpus; i++)
-			histogram(t, &pvgpu_vgpu_histograms[k], vgpu_labels(&s->vgpus[i], labels),
-				  &s->vgpus[i].latency[k]);
+			if (l->vgpus[i])
+				histogram(t, &pvgpu_vgpu_histograms[k], l->vgpus[i],
+					  &s->vgpus[i].latency[k]);
 	}
+}
+
+void statistics_metrics(struct text *t, const struct statistics *s)
+{
+	struct labels l;
+
+	if (make_labels(&l, s)) {
+		t->failed = 1;
+	} else {
+		infos(t, s, &l);
+		values(t, s, &l);
+	}
+	free_all(l.gpus, s->header->gpus);
+	free_all(l.vgpus, s->header->vgpus);
 }

@@ -85,9 +85,13 @@ static void end_texts(const struct pvgpu_snapshot_header *h, struct pvgpu_daemon
 		END_TEXT(gpus[i].name);
 		END_TEXT(gpus[i].model);
 		END_TEXT(gpus[i].health);
+		END_TEXT(gpus[i].uuid);
 	}
 	for (uint32_t i = 0; i < h->vgpus; i++) {
 		END_TEXT(vgpus[i].name);
+		END_TEXT(vgpus[i].vm);
+		END_TEXT(vgpus[i].vm_uuid);
+		END_TEXT(vgpus[i].uuid);
 		END_TEXT(vgpus[i].pool);
 		END_TEXT(vgpus[i].group);
 		END_TEXT(vgpus[i].state);

@@ -7,7 +7,10 @@
 
 #include "xen-pvgpu-back/contract/snapshot.h"
 
-#define STATISTICS_WHY 200
+#define STATISTICS_WHY   200
+#define STATISTICS_PARTS (PVGPU_PART_P99 + 1) /* of a histogram, us, by enum pvgpu_statistic_part  \
+					       */
+#define STATISTICS_FORMAT 1                   /* of the JSON; it grows when a reader must change */
 
 struct statistics {
 	struct pvgpu_snapshot_header *header; /* the memory of all; NULL: none */
@@ -36,12 +39,11 @@ void text_free(struct text *t);
 
 /* metrics.c: Prometheus's text format. */
 void statistics_metrics(struct text *t, const struct statistics *s);
-/* Parts of it: the two lines before a metric; a line, without which a value is unknown;
- * NAME="VALUE". */
-void metric_family(struct text *t, const struct pvgpu_statistic *s);
-void metric_value(struct text *t, const struct pvgpu_statistic *s, const char *labels, uint64_t n);
-void metric_label(struct text *t, const char *name, const char *text);
 /* json.c: as docs/statistics.schema.json says; for the vGPU of that name alone, NULL: all. */
 void statistics_json(struct text *t, const struct statistics *s, const char *vgpu);
+void statistics_parts(const struct pvgpu_latency *l, uint64_t part[STATISTICS_PARTS]);
+/* One vGPU of it. part: of its histograms only these are known; NULL: all is. */
+void statistics_json_vgpu(struct text *t, const char *name, const struct pvgpu_vgpu_record *v,
+			  const uint64_t (*part)[STATISTICS_PARTS]);
 
 #endif

@@ -184,6 +184,27 @@ static int make_directories(struct store *s, const struct pvgpu_ids *ids)
 	return err ? err : make_directory(s, PVGPU_TREE_BACKEND, PVGPU_KEY_BACKEND_ONLINE, ids);
 }
 
+/* The VM's name as a key may hold it, the same while the VM is being received by migration. */
+static void key_name(const struct domain *d, char name[DOMAIN_NAME])
+{
+	domain_own_name(d, name);
+	for (char *p = name; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
+static int put_vm(struct store *s, const struct pvgpu_ids *ids)
+{
+	char name[DOMAIN_NAME];
+	struct domain d;
+	int err;
+
+	domain_read(s, ids->fe, &d);
+	key_name(&d, name);
+	err = store_add(s, PVGPU_KEY_BACKEND_VM_NAME, ids, name);
+	return err ? err : store_add(s, PVGPU_KEY_BACKEND_VM_UUID, ids, d.uuid);
+}
+
 static int put_policy(struct store *s, const struct making *m)
 {
 	const struct vgpu_spec *w = m->w;
@@ -224,6 +245,8 @@ static int put_toolstack_keys(struct store *s, const struct making *m)
 		err = store_add(s, PVGPU_KEY_BACKEND_FRONTEND_ID, ids, number);
 	if (!err)
 		err = store_add(s, PVGPU_KEY_BACKEND_ONLINE, ids, "1");
+	if (!err)
+		err = put_vm(s, ids);
 	return err ? err : put_policy(s, m);
 }
 
@@ -348,6 +371,38 @@ int attach_offline(struct store *s, const struct pvgpu_ids *ids)
 	struct pvgpu_ids at = *ids;
 
 	return store_atomically(s, offline, &at);
+}
+
+struct renaming {
+	const struct pvgpu_ids *ids;
+	const char *name, *uuid;
+};
+
+static int rename_vm(struct store *s, void *arg)
+{
+	const struct renaming *r = arg;
+	char path[STORE_PATH];
+	int err;
+
+	vgpu_path(PVGPU_TREE_BACKEND, r->ids, NULL, path);
+	if (!store_exists(s, path))
+		return 0;
+	err = store_put(s, PVGPU_KEY_BACKEND_VM_NAME, r->ids, r->name);
+	return err ? err : store_put(s, PVGPU_KEY_BACKEND_VM_UUID, r->ids, r->uuid);
+}
+
+int attach_name(struct store *s, const struct pvgpu_ids *ids, const struct domain *d)
+{
+	char name[DOMAIN_NAME], *has;
+	struct renaming r = {ids, name, d->uuid};
+	bool same;
+	size_t len;
+
+	key_name(d, name);
+	has = store_key(s, PVGPU_KEY_BACKEND_VM_NAME, ids, &len);
+	same = has && !strcmp(has, name);
+	free(has);
+	return same ? 0 : store_atomically(s, rename_vm, &r);
 }
 
 /* The directory above the guest's vGPUs is dom0's. */

@@ -23,6 +23,8 @@ int attach_make(struct store *s, const struct vgpu_spec *w, struct pvgpu_ids *id
 /* Would attach_make find the domains, pvgpud and the memory? Same errors; writes nothing. */
 int attach_possible(struct store *s, const struct vgpu_spec *w, const struct pvgpu_ids *ids,
 		    bool force, char err[ATTACH_ERROR]);
+/* Has the vGPU's keys name its VM as it is called now. */
+int attach_name(struct store *s, const struct pvgpu_ids *ids, const struct domain *d);
 /* Asks for the end of a vGPU: online = 0. 0, or -ENOENT where the backend's directory is missing.
  */
 int attach_offline(struct store *s, const struct pvgpu_ids *ids);

@@ -27,7 +27,7 @@ static void read_uuid(struct store *s, uint32_t domid, char uuid[PVGPU_UUID_TEXT
 		pvgpu_backend_uuid_format(&u, uuid, PVGPU_UUID_TEXT, NULL);
 }
 
-static void read_one(struct store *s, uint32_t domid, struct domain *d)
+void domain_read(struct store *s, uint32_t domid, struct domain *d)
 {
 	char path[STORE_PATH];
 
@@ -63,7 +63,7 @@ int domains_update(struct store *s, struct domains *d, bool again[PVGPU_DOMID_MA
 			v[i] = *had;
 			continue;
 		}
-		read_one(s, ids[i], &v[i]);
+		domain_read(s, ids[i], &v[i]);
 		if (!had || strcmp(had->name, v[i].name) != 0 || strcmp(had->uuid, v[i].uuid) != 0)
 			again[ids[i]] = true;
 	}
@@ -105,6 +105,14 @@ const char *domain_label(const struct domains *d, uint32_t domid, char buf[DOMAI
 		return dom->name;
 	snprintf(buf, DOMAIN_NAME, "domain %u", domid);
 	return buf;
+}
+
+void domain_own_name(const struct domain *d, char name[DOMAIN_NAME])
+{
+	const size_t n = strlen(d->name), skip = sizeof(incoming) - 1;
+	const bool received = n > skip && !strcmp(d->name + n - skip, incoming);
+
+	snprintf(name, DOMAIN_NAME, "%.*s", (int)(received ? n - skip : n), d->name);
 }
 
 bool domain_named(const struct domain *d, const char *name)

@@ -19,6 +19,7 @@ struct domains {
 	size_t n;
 };
 
+void domain_read(struct store *s, uint32_t domid, struct domain *out);
 int domains_read(struct store *s, struct domains *out);
 /*
  * Lists the domains again. Of those in d only these are read again: the ones marked in `again`, and
@@ -35,6 +36,8 @@ const char *domain_label(const struct domains *d, uint32_t domid, char buf[DOMAI
  * error begins with `what`, such as "VM". */
 int domains_resolve(const struct domains *d, const char *what, const char *word,
 		    const struct domain **out, char err[DOMAIN_ERROR]);
+/* The domain's name without the suffix of a domain that is being received. */
+void domain_own_name(const struct domain *d, char name[DOMAIN_NAME]);
 /* Is this the domain's name, with or without the suffix of a domain that is being received? */
 bool domain_named(const struct domain *d, const char *name);
 

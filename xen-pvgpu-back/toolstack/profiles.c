@@ -252,7 +252,7 @@ int profiles_apply(const struct profiles *p, struct vgpu_spec *w, const struct p
 	if (from->fault[0]) {
 		snprintf(err, VGPU_SPEC_ERROR, "profile '%s' cannot be used: %.400s", from->name,
 			 from->fault);
-		return -EINVAL;
+		return -EBADMSG;
 	}
 	if (inherit(w, &from->spec, err) < 0)
 		return -EINVAL;

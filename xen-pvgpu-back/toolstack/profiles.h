@@ -34,8 +34,9 @@ typedef void site_fault(void *arg, const char *text);
 int profiles_read(struct profiles *p, const char *dir, site_fault *fault, void *arg);
 void profiles_free(struct profiles *p);
 const struct profile *profiles_find(const struct profiles *p, const char *name);
-/* The profile's settings, and over them what the vGPU's own says. 0, or -ENOENT or -EINVAL with an
- * error; a vGPU without a profile stays as it is. *out: its profile; NULL: none. */
+/* The profile's settings, and over them what the vGPU's own says. 0, or -ENOENT, -EINVAL or (a
+ * fault of the file) -EBADMSG with an error; a vGPU without a profile stays as it is. *out: its
+ * profile; NULL: none. */
 int profiles_apply(const struct profiles *p, struct vgpu_spec *w, const struct profile **out,
 		   char err[VGPU_SPEC_ERROR]);
 /* Is a GPU of this model for the profile? */

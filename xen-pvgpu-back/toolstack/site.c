@@ -71,7 +71,7 @@ int site_resolve(const struct site *s, struct vgpu_spec *w, char err[VGPU_SPEC_E
 		snprintf(err, VGPU_SPEC_ERROR, "the limits of tenant %s cannot be read: %.400s",
 			 group, w->owner->fault);
 		w->owner = NULL;
-		return -EINVAL;
+		return -EBADMSG;
 	}
 	w->group_policy = w->owner->policy[0] ? w->owner->policy : NULL;
 	return 0;

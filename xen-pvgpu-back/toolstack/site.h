@@ -17,7 +17,7 @@ void site_free(struct site *s);
 /*
  * Makes of what was requested what the vGPU will have: the profile's settings, and the tenant as
  * the group in `pool`. Sets w->from and w->owner, which point into the site. 0, or -ENOENT or
- * -EINVAL with an error.
+ * -EINVAL, or (a fault of a file) -EBADMSG, with an error.
  */
 int site_resolve(const struct site *s, struct vgpu_spec *w, char err[VGPU_SPEC_ERROR]);
 

@@ -234,6 +234,13 @@ void vgpu_state_text(const struct vgpu *v, char *buf, size_t cap)
 		snprintf(buf, cap, "%s/%s", state_name(v->state), state_name(v->guest_state));
 }
 
+const char *vgpu_state_word(const struct vgpu *v)
+{
+	if (v->policy.drain)
+		return v->policy.drain == PVGPU_DRAIN_NOW ? "ending" : "draining";
+	return v->statistics.quarantined ? "quarantined" : state_name(v->state);
+}
+
 static json_t *end_json(const struct domains *d, uint32_t domid, enum pvgpu_state state)
 {
 	const struct domain *dom = domains_find(d, domid);
@@ -254,8 +261,7 @@ static json_t *field_json(const struct pvgpu_key *k, const struct pvgpu_field *f
 	return pvgpu_field_format(k, f, v, text, sizeof(text), NULL) ? NULL : json_string(text);
 }
 
-/* All fields of a record that pvgpu_*_format wrote. */
-static json_t *record_json(enum pvgpu_key_id id, const char *text)
+json_t *vgpu_record_json(enum pvgpu_key_id id, const char *text)
 {
 	const struct pvgpu_key *k = &pvgpu_keys[id];
 	uint64_t v[PVGPU_FIELDS_MAX];
@@ -271,19 +277,24 @@ static json_t *record_json(enum pvgpu_key_id id, const char *text)
 json_t *vgpu_json(const struct vgpu *v, const struct domains *d)
 {
 	char policy[PVGPU_KEY_TEXT] = "", statistics[PVGPU_KEY_TEXT] = "";
+	char label[DOMAIN_NAME], name[DOMAIN_NAME + 16];
 
 	/* A policy that could not be read is all zero, which is invalid: show the defaults. */
 	if (pvgpu_backend_policy_format(&v->policy, policy, sizeof(policy), NULL))
 		policy[0] = '\0';
 	if (pvgpu_backend_statistics_format(&v->statistics, statistics, sizeof(statistics), NULL))
 		statistics[0] = '\0';
+	snprintf(name, sizeof(name), "%s:%u", domain_label(d, v->ids.fe, label), v->ids.id);
 	return json_pack(
-		"{s:i, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:o, s:o, s:s}", "id",
-		(int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "pool", v->pool.s, "profile",
-		v->profile.s, "tenant", pool_group(&v->pool), "online", (int)v->online, "connected",
+		"{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:I, s:o, s:o, s:s, "
+		"s:s}",
+		"name", name, "id", (int)v->ids.id, "uuid", v->uuid, "model", v->model.s, "pool",
+		v->pool.s, "profile", v->profile.s, "tenant", pool_group(&v->pool), "state",
+		vgpu_state_word(v), "online", (int)v->online, "connected",
 		v->state == PVGPU_STATE_CONNECTED && v->guest_state == PVGPU_STATE_CONNECTED, "vm",
 		end_json(d, v->ids.fe, v->guest_state), "backend", end_json(d, v->ids.be, v->state),
 		"memory", (json_int_t)v->memory, "policy",
-		record_json(PVGPU_KEY_BACKEND_POLICY, policy), "statistics",
-		record_json(PVGPU_KEY_BACKEND_STATISTICS, statistics), "last-reason", v->reason.s);
+		vgpu_record_json(PVGPU_KEY_BACKEND_POLICY, policy), "statistics",
+		vgpu_record_json(PVGPU_KEY_BACKEND_STATISTICS, statistics), "last-reason",
+		v->reason.s, "reason", "");
 }

@@ -50,6 +50,11 @@ void vgpu_path(enum pvgpu_tree_id tree, const struct pvgpu_ids *ids, const char 
 /* "Connected", or both ends' states as "InitWait/Initialising". */
 void vgpu_state_text(const struct vgpu *v, char *buf, size_t cap);
 const char *state_name(enum pvgpu_state s);
+/* In pvgpud's words: draining, ending, quarantined, or the backend's state. */
+const char *vgpu_state_word(const struct vgpu *v);
 json_t *vgpu_json(const struct vgpu *v, const struct domains *d);
+/* A record's text: numbers as numbers, shares and words as strings; a field that is not there has
+ * its default. */
+json_t *vgpu_record_json(enum pvgpu_key_id id, const char *text);
 
 #endif

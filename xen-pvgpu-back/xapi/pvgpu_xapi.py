@@ -156,6 +156,11 @@ def run(words):
     return child.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
 
+def items(answer, key):
+    """Of pvgpuctl's JSON: a list, or an object that holds it."""
+    return answer.get(key, []) if isinstance(answer, dict) else answer or []
+
+
 def log(program, text):
     sys.stderr.write("%s: %s\n" % (program, one_line(text)))
     sys.stderr.flush()

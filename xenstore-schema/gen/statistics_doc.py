@@ -5,6 +5,7 @@ import json
 from statistics_read import PARTS, SCOPES, fields
 
 BUCKETS = 24  # of contract/latency.h
+FORMAT = 1    # of the JSON: STATISTICS_FORMAT
 
 INTRO = """<!-- SPDX-License-Identifier: MIT -->
 <!-- Made by xenstore-schema/gen/schema.py --docs; do not edit. -->
@@ -41,8 +42,9 @@ The key `statistics` has of each the average and the percentiles, as fields `NAM
 """ % BUCKETS
 
 TITLES = {"vgpu": "Of a vGPU", "gpu": "Of a GPU (a pool)", "daemon": "Of pvgpud"}
-LABELS = {"vgpu": "Labels: `vgpu`, its name in pvgpud, and `pool`. `pvgpu_vgpu_info` joins them to domain, device and group.",
-          "gpu": "Label: `pool`. `pvgpu_gpu_info` joins it to the model.",
+LABELS = {"vgpu": "Labels: `vm` and `vm_uuid`, as dom0 calls the VM; `vgpu`, the vGPU's number in its VM, of the local link its name, and its own UUID where dom0 does not\n"
+                  "tell the VM; `tenant`, its group; `pool` and `gpu_uuid`, its GPU. None of them changes when the VM is started again. One without a value is left out.",
+          "gpu": "Labels: `pool` and `gpu_uuid`. `pvgpu_gpu_info` joins them to the model. A GPU and its vGPUs have no line until the driver has told its UUID.",
           "daemon": "No label. `pvgpu_daemon_info` has the version."}
 
 
@@ -59,36 +61,43 @@ def statistics_md(scopes):
 
 
 def value_schema(s):
-    number = {"type": ["integer", "null"] if s.by == "driver" else "integer", "minimum": 0, "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
+    """null: nobody has measured it, or (of a vGPU in dom0) xenstore does not have it."""
+    number = {"type": ["integer", "null"] if s.by == "driver" or s.scope == "vgpu" else "integer", "minimum": 0,
+              "description": "%s (%s, by %s)" % (s.doc, s.unit, s.by)}
     if not s.histogram:
         return number
     parts = {p: {"type": "integer", "minimum": 0} for p, _ in PARTS}
-    counts = {"type": "array", "minItems": BUCKETS, "maxItems": BUCKETS, "items": {"type": "integer", "minimum": 0}}
+    counts = {"type": ["array", "null"], "minItems": BUCKETS, "maxItems": BUCKETS, "items": {"type": "integer", "minimum": 0}}
     return {"type": "object", "description": number["description"], "required": ["count", "sum"] + list(parts) + ["buckets"],
-            "properties": {"count": {"type": "integer"}, "sum": {"type": "integer"}, **parts, "buckets": counts}}
+            "properties": {"count": {"type": ["integer", "null"]}, "sum": {"type": ["integer", "null"]}, **parts, "buckets": counts}}
 
 
-def object_schema(texts, things):
+def object_schema(texts, things, more=None):
     props = {t: {"type": "string"} for t in texts}
+    props.update(more or {})
     props.update({s.name: value_schema(s) for s in things})
     return {"type": "object", "required": list(props), "properties": props}
 
 
-def key_schema(scopes, texts=()):
+def key_schema(scopes):
     """Of the fields of xenstore's key `statistics`."""
-    props = {t: {"type": "string"} for t in texts}
-    props.update({name: {"type": "integer", "minimum": 0, "description": doc} for name, _, _, doc, _ in fields(scopes)})
+    props = {name: {"type": "integer", "minimum": 0, "description": doc} for name, _, _, doc, _ in fields(scopes)}
     return {"type": "object", "required": list(props), "additionalProperties": False, "properties": props}
 
 
 def schema_json(scopes):
-    tops = {"time": {"type": "number", "description": "seconds since 1970"},
-            "daemon": object_schema(["version"], scopes["daemon"].all()),
-            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all())},
-            "vgpus": {"type": "array", "items": object_schema(["name", "pool", "group", "state"], scopes["vgpu"].all())}}
+    daemon = object_schema(["version"], scopes["daemon"].all())
+    vm = {"type": ["object", "null"], "description": "null: a vGPU of the local link", "required": ["domid", "name", "uuid"], "additionalProperties": False,
+          "properties": {"domid": {"type": "integer", "minimum": 0}, "name": {"type": "string"}, "uuid": {"type": "string"}}}
+    number = {"type": ["integer", "null"], "minimum": 0, "description": "the vGPU's number in its VM"}
+    uuid = {"type": ["string", "null"], "description": "null: not known yet; empty: the driver does not tell"}
+    tops = {"format": {"enum": [FORMAT]}, "time": {"type": "number", "description": "seconds since 1970"},
+            "daemon": {**daemon, "type": ["object", "null"], "description": "null: from xenstore, which has nothing of pvgpud itself and of GPUs"},
+            "gpus": {"type": "array", "items": object_schema(["name", "model", "health"], scopes["gpu"].all(), {"uuid": uuid})},
+            "vgpus": {"type": "array", "items": object_schema(["name", "uuid", "pool", "tenant", "state"], scopes["vgpu"].all(), {"vm": vm, "id": number})}}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pvgpuctl stats --json", "type": "object",
               "required": list(tops), "properties": tops,
-              "definitions": {"key": key_schema(scopes), "row": key_schema(scopes, ["name"])}}
+              "definitions": {"key": key_schema(scopes)}}
     return json.dumps(schema, indent=1) + "\n"
 
 

@@ -88,7 +88,7 @@ def connects(lab, g):
     g.run("xenstore-write device/pvgpu/0/state 4")
     done = attaching.wait()
     assert done.status == 0, done.err
-    shown = json.loads(done.out)
+    shown = json.loads(done.out)["vgpus"][0]
     assert shown["connected"] and shown["vm"]["name"] == g.name and shown["memory"] == 512 << 20, shown
     valid(lab, 1)
     lab.store.write(f"{back}/statistics", "memory-used=268435456 sessions=2 gpu-time=1500000")

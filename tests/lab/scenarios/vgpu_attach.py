@@ -22,7 +22,7 @@ def by_hand(lab, w, g):
     """Attach, change and detach, and wait for each command's end."""
     r = ctl(lab, f"attach {g.name} --memory 900G", 1)
     assert "of the GPU in domain 0 are not promised yet" in r.err, r.err
-    shown = json.loads(ctl(lab, f"attach {g.name} --memory 64M --weight 200 --timeout 200 --json").out)
+    shown = json.loads(ctl(lab, f"attach {g.name} --memory 64M --weight 200 --timeout 200 --json").out)["vgpus"][0]
     assert shown["connected"] and shown["memory"] == 64 << 20, shown
     valid(lab, 3)
     c = vgpu.Cuda(g)

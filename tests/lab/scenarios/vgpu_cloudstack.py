@@ -62,7 +62,7 @@ def toggle(vm):
 
 
 def listed(lab):
-    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)
+    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
 
 
 def wait_connected(lab):

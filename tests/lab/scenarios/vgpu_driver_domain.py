@@ -32,8 +32,8 @@ def asked_from_dom0(lab, v):
         return ctl(lab, f"{words} --backend {p.domid}", status).out
 
     c = vgpu.Cuda(v.guest, env=f"PVGPU_DEVICE=/dev/pvgpu{v.number}")
-    assert list(json.loads(ask("pools --json"))) == ["default"]
-    sessions = json.loads(ask(f"sessions {name} --json"))[name]
+    assert [g["name"] for g in json.loads(ask("pools --json"))["gpus"]] == ["default"]
+    sessions = json.loads(ask(f"sessions {name} --json"))["sessions"]
     assert name in ask("tree /vgpu") and ask(f"read /vgpu/{name}/sessions") == f"{len(sessions)}\n"
     ask("write /daemon/log-level debug")
     ask("wait /daemon/log-level debug --timeout 200")
@@ -44,7 +44,7 @@ def asked_from_dom0(lab, v):
     ask("gpu drain default --timeout 0", 4)
     ask("gpu admit default --timeout 200")
     for s in sessions:
-        ask(f"kill {name} {s}")
+        ask(f"kill {name} {s['id']}")
     c.is_lost()
     c.quit()
     for key in ("request", "answer"):

@@ -26,7 +26,7 @@ def relay(source, to):
 
 
 def listed(m):
-    return json.loads(m.dom0.run(f"{vgpu.CTL} list --json", quiet=True, limit=300).out)
+    return json.loads(m.dom0.run(f"{vgpu.CTL} list --json", quiet=True, limit=300).out)["vgpus"]
 
 
 def wait_connected(m):

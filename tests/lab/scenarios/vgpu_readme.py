@@ -68,4 +68,4 @@ def run(lab):
 
 
 def listed(lab):
-    return json.loads(lab.dom0.run("pvgpuctl list --json", quiet=True, limit=service.SLOW).out)
+    return json.loads(lab.dom0.run("pvgpuctl list --json", quiet=True, limit=service.SLOW).out)["vgpus"]

@@ -14,7 +14,7 @@ ON = "\n[vgpu 0]\nprofile = small\n"
 
 
 def listed(lab):
-    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)
+    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
 
 
 def say(lab, uuid, vgpus):

@@ -30,7 +30,7 @@ def fits(lab):
 
 
 def listed(lab):
-    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)
+    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
 
 
 def wait_connected(lab):

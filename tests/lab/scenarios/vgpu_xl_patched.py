@@ -48,7 +48,7 @@ def install(lab):
 
 
 def listed(lab, vm=""):
-    return {v["id"]: v for v in json.loads(lab.dom0.run(f"{vgpu.CTL} list {vm} --json", quiet=True).out)}
+    return {v["id"]: v for v in json.loads(lab.dom0.run(f"{vgpu.CTL} list {vm} --json", quiet=True).out)["vgpus"]}
 
 
 def wait_connected(lab, *ids):

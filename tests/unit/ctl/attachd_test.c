@@ -98,6 +98,25 @@ START_TEST(starts_and_ends)
 }
 END_TEST
 
+/* A VM that is received, is renamed, or has its vGPU from another toolstack. */
+START_TEST(names_follow_the_vm)
+{
+	fake_domain(3, "web1--incoming", UUID3);
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/vm-name"), "web1");
+	ck_assert_str_eq(fake_get(BE "/vm-uuid"), UUID3);
+	fake_set("/local/domain/3/name", "b\303\274ro");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/vm-name"), "b??ro");
+	fake_remove(BE "/vm-name");
+	fake_remove(BE "/vm-uuid");
+	ck_assert_uint_eq(round_of(), 0);
+	ck_assert_str_eq(fake_get(BE "/vm-name"), "b??ro");
+	ck_assert_str_eq(fake_get(BE "/vm-uuid"), UUID3);
+	ck_assert_str_eq(fake_perms(BE "/vm-uuid"), "n0,r3");
+}
+END_TEST
+
 START_TEST(a_guest_that_has_not_seen_it_is_told_again)
 {
 	const char *states[] = {"1", "2", "2", "4"}, *fronts[] = {"1", "1", "3", "4"};
@@ -673,6 +692,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, starts_and_ends);
+	tcase_add_test(t, names_follow_the_vm);
 	tcase_add_test(t, a_guest_that_has_not_seen_it_is_told_again);
 	tcase_add_test(t, waits_for_the_backend);
 	tcase_add_test(t, waits_for_memory);

@@ -93,6 +93,9 @@ START_TEST(keys_and_permissions)
 	ck_assert_str_eq(fake_get(BE "/memory"), "4294967296");
 	ck_assert_str_eq(fake_get(BE "/policy"), "weight=200 arena-limit=1073741824");
 	ck_assert_str_eq(fake_get(BE "/model"), "pvgpu 4 GiB");
+	ck_assert_str_eq(fake_get(BE "/vm-name"), fake_get("/local/domain/3/name"));
+	ck_assert_str_eq(fake_get(BE "/vm-uuid"), fake_get("/local/domain/3/vm") + 4);
+	ck_assert_str_eq(fake_perms(BE "/vm-name"), "n0,r7,r3");
 	ck_assert_str_eq(fake_get(BE "/state"), "1");
 	ck_assert_str_eq(fake_perms(FE), "n3,r7");
 	ck_assert_str_eq(fake_perms(FE "/state"), "n3,r7");
@@ -118,7 +121,7 @@ START_TEST(requests)
 		spec = (struct vgpu_spec){.id = i};
 		fake_requests();
 		must_attach();
-		ck_assert_uint_le(fake_requests(), 27);
+		ck_assert_uint_le(fake_requests(), 29);
 	}
 	check_tree(21);
 	fake_requests();

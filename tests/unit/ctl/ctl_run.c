@@ -8,7 +8,7 @@
 
 #include "xen-pvgpu-back/ctl/ctl.h"
 
-char out[16384], errors[16384];
+char out[65536], errors[16384];
 
 static void redirect(int fd, FILE *f, int *kept)
 {

@@ -6,7 +6,7 @@
 #include <check.h>
 #include <string.h>
 
-extern char out[16384], errors[16384];
+extern char out[65536], errors[16384];
 
 /* The words of a command, up to NULL: the exit status. */
 int ctl_run(const char *first, ...);

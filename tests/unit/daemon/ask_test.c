@@ -18,11 +18,14 @@
 #include "xen-pvgpu-back/ctl/ask.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/daemon/admin/events.h"
+#include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/daemon/guard/canary.h"
 #include "xen-pvgpu-back/daemon/guard/faults.h"
+#include "xen-pvgpu-back/daemon/guard/statistics.h"
 #include "xen-pvgpu-back/daemon/workers/pool.h"
 #include "xen-pvgpu-back/daemon/workers/workers.h"
 #include "xen-pvgpu-back/daemon/xen/xenbus_store.h"
+#include "xen-pvgpu-back/statistics/statistics.h"
 
 #define BE      5u
 #define HOST    "/local/domain/5/data/pvgpu"
@@ -90,6 +93,22 @@ struct vgpu *daemon_vgpu(struct daemon *dm, const char *name)
 	return NULL;
 }
 
+void *snapshot_copy(struct daemon *dm, size_t *size)
+{
+	struct snapshots count = {0};
+
+	return snapshot_make(dm, &count, size);
+}
+
+void statistics_vgpu(const struct vgpu *v, struct statistics_vgpu *n)
+{
+	*n = (struct statistics_vgpu){0};
+	for (unsigned int i = 0; i < PVGPU_VGPU_N; i++)
+		n->value[i] = 1000000 + i;
+	for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++)
+		n->latency[k] = (struct pvgpu_latency){.n = {3, 2, 1}, .ns = 5000000};
+}
+
 /* ---- both ends ---- */
 
 /* pvgpud's loop: it has heard of a change. */
@@ -126,7 +145,8 @@ static void start_pvgpud(void)
 	d.vgpus = list;
 	d.vgpu_n = MANY;
 	vgpus[0].sessions = 1;
-	worker = (struct worker){.d = &d, .vgpu = &vgpus[0], .id = 7, .state = CHECK_SERVING};
+	worker = (struct worker){
+		.d = &d, .pool = d.pools[0], .vgpu = &vgpus[0], .id = 7, .state = CHECK_SERVING};
 	TAILQ_INSERT_TAIL(&d.workers, &worker, link);
 	bus = (struct xenbus){.d = &d, .xs = xs_open(0), .domid = BE, .host = HOST};
 	xenbus_ask_start(&bus);
@@ -171,7 +191,7 @@ START_TEST(every_subcommand)
 	HAS(out, "vgpu0");
 	HAS(out, "       7 ");
 	ck_assert_int_eq(RUN("sessions", "vgpu0", "--json", "--backend", "gpu"), EXIT_DONE);
-	HAS(out, "\"7\"");
+	HAS(out, "\"id\": 7,");
 	ck_assert_int_eq(RUN("kill", "vgpu0", "7", "--backend", "gpu"), EXIT_DONE);
 	ck_assert_uint_eq(kills, 1);
 	ck_assert_int_eq(RUN("kill", "vgpu0", "8", "--backend", "gpu"), EXIT_NOT_THERE);
@@ -191,7 +211,7 @@ START_TEST(every_subcommand)
 	HAS(errors, "read-only");
 	ck_assert_int_eq(RUN("write", "/vgpu/vgpu3/policy", "min-share=60% max-share=50%",
 			     "--backend", "gpu"),
-			 EXIT_REFUSED);
+			 EXIT_USAGE);
 	HAS(errors, "min-share 60% is above max-share 50%");
 	ck_assert_uint_eq(vgpus[3].cfg.policy.min_share, 0);
 	ck_assert_int_eq(RUN("read", "/vgpu/vgpu3/weight", "--backend", "gpu"), EXIT_DONE);
@@ -217,6 +237,41 @@ START_TEST(every_subcommand)
 	HAS(out, "pvgpud is in domain 5");
 	HAS(out, "GPU default: ok");
 	ck_assert_ptr_null(strstr(out, "kernel:"));
+}
+END_TEST
+
+/* dom0 says of a driver domain what pvgpu-exporter says in it, byte for byte. */
+START_TEST(the_same_metrics)
+{
+	struct snapshots count = {0};
+	char why[STATISTICS_WHY];
+	struct text t = {0};
+	struct statistics s;
+	size_t size;
+	void *bytes;
+
+	d.vgpu_n = 1;
+	ck_assert_int_eq(RUN("stats", "--metrics", "--backend", "gpu"), EXIT_DONE);
+	HAS(out, "# TYPE pvgpu_vgpu_grant_wait_seconds histogram\n");
+	HAS(out, "pvgpu_vgpu_sessions{vgpu=\"vgpu0\",pool=\"default\",gpu_uuid=\"GPU-of-0\"}");
+	HAS(out, "pvgpu_vgpu_kernel_seconds_bucket{");
+	bytes = snapshot_make(&d, &count, &size);
+	ck_assert_int_eq(statistics_take(&s, bytes, size, why), 0);
+	statistics_metrics(&t, &s);
+	/* The time that pvgpud itself has taken meanwhile is another one. */
+	for (const char *a = out, *b = t.bytes; *a || *b;) {
+		const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+
+		if (strncmp(a, "pvgpu_daemon_", 13) != 0)
+			ck_assert_msg(n == m && !strncmp(a, b, n), "%.*s is not %.*s", (int)n, a,
+				      (int)m, b);
+		a += n + (a[n] != '\0');
+		b += m + (b[m] != '\0');
+	}
+	text_free(&t);
+	statistics_free(&s);
+	ck_assert_int_eq(RUN("stats", "vgpu0", "--metrics", "--backend", "gpu"), EXIT_USAGE);
+	HAS(errors, "--metrics is of all vGPUs: leave out vgpu0");
 }
 END_TEST
 
@@ -252,8 +307,8 @@ START_TEST(pages)
 {
 	ck_assert_int_eq(RUN("read", "/vgpu/vgpu59/weight", "--backend", "gpu"), EXIT_DONE);
 	ck_assert_uint_eq(asked, 1);
-	ck_assert_int_eq(RUN("sessions", "--json", "--backend", "gpu"), EXIT_DONE);
-	HAS(out, "\"vgpu59\"");
+	ck_assert_int_eq(RUN("tree", "/vgpu", "--json", "--backend", "gpu"), EXIT_DONE);
+	HAS(out, "\"vgpu9\"");
 	ck_assert_uint_gt(asked, 10);
 	ck_assert_ptr_null(fake_get(REQUEST));
 	ck_assert_ptr_nonnull(bus.ask.text);
@@ -508,6 +563,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_subcommand);
+	tcase_add_test(t, the_same_metrics);
 	tcase_add_test(t, whom_it_asks);
 	tcase_add_test(t, pages);
 	tcase_add_test(t, page_sizes);

@@ -180,3 +180,33 @@ const char *health_state(const struct daemon *d)
 {
 	return "off";
 }
+
+bool health_starts(const struct daemon *d)
+{
+	return daemon_fake.health_starts;
+}
+
+void health_device_uuid(const struct daemon *d, const char *device, char *out, size_t cap)
+{
+	snprintf(out, cap, "%s%s", daemon_fake.health_starts ? "" : "GPU-of-", device);
+}
+
+uint64_t schedule_charged_ns(const struct schedule *s)
+{
+	return 0;
+}
+
+uint64_t schedule_waste_ns(const struct schedule *s)
+{
+	return 0;
+}
+
+bool canary_drained(const struct pool *p)
+{
+	return false;
+}
+
+enum canary_state canary_state(const struct pool *p)
+{
+	return 0;
+}

@@ -2,6 +2,7 @@
 /* Histograms of times, and a snapshot's forms: bytes that are none are refused. */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,8 @@ START_TEST(percentiles)
 }
 END_TEST
 
+#define UUID "6f0c7d1e-2b7a-4d3c-9a57-2d8e1f3b4c60"
+
 /* A snapshot of one GPU and n vGPUs. */
 static void *snapshot(uint32_t n, size_t *size)
 {
@@ -70,9 +73,12 @@ static void *snapshot(uint32_t n, size_t *size)
 	};
 	strcpy(own->version, "1\"\\");
 	strcpy(gpu->name, "default");
+	strcpy(gpu->uuid, "GPU-" UUID);
 	memset(gpu->model, 'm', sizeof(gpu->model)); /* without a NUL */
 	for (uint32_t i = 0; i < n; i++) {
 		strcpy(v[i].name, "xen-12345-0-0a8d5e0c");
+		snprintf(v[i].vm, sizeof(v[i].vm), "a-vm-with-a-name-%u", i);
+		strcpy(v[i].vm_uuid, UUID);
 		strcpy(v[i].pool, "default");
 		v[i].value[PVGPU_VGPU_GPU_TIME] = 1234567890123;
 		for (unsigned int k = 0; k < PVGPU_VGPU_HIST_N; k++)
@@ -117,10 +123,12 @@ START_TEST(forms)
 	statistics_metrics(&t, &s);
 	ck_assert(!t.failed);
 	/* 100 vGPUs with numbers that are long fit into a scrape. */
-	ck_assert_uint_le(t.n, 1u << 20);
+	ck_assert_uint_le(t.n, 2u << 20);
 	ck_assert_ptr_nonnull(strstr(t.bytes, "pvgpu_daemon_info{version=\"1\\\"\\\\\"} 1\n"));
-	ck_assert_ptr_nonnull(strstr(t.bytes, "pvgpu_vgpu_gpu_seconds_total{vgpu=\"xen-12345-0-"
-					      "0a8d5e0c\",pool=\"default\"} 1234567.890123\n"));
+	ck_assert_ptr_nonnull(strstr(
+		t.bytes,
+		"pvgpu_vgpu_gpu_seconds_total{vm=\"a-vm-with-a-name-17\",vm_uuid=\"" UUID
+		"\",vgpu=\"0\",pool=\"default\",gpu_uuid=\"GPU-" UUID "\"} 1234567.890123\n"));
 	ck_assert_ptr_nonnull(strstr(t.bytes, "le=\"4.194304\"} 23000000000\n"));
 	ck_assert_ptr_nonnull(strstr(t.bytes, "le=\"+Inf\"} 24000000000\n"));
 	text_free(&t);

@@ -24,7 +24,7 @@
 #define HOST  "/local/domain/0/data/pvgpu"
 
 /* From an attach to two ends that are connected, and from there to nothing. */
-#define REQUESTS_UP   41u
+#define REQUESTS_UP   43u
 #define REQUESTS_DOWN 30u
 
 static struct daemon d;

@@ -235,7 +235,7 @@ class Vms:
             return None
         if offering not in self.offerings:
             # An offering that is withdrawn still is that of its VMs.
-            found = self.api.list("listServiceOfferings", "serviceoffering", id=offering) or [{}]
+            found = self.api.list("listServiceOfferings", "serviceoffering", id=offering, state="all") or [{}]
             tags = [t.strip() for t in (found[0].get("hosttags") or "").split(",")]
             self.offerings[offering] = [t for t in tags if t.startswith(start) and t != start]
         tags = self.offerings[offering]

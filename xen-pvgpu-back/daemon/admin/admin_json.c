@@ -3,6 +3,7 @@
  * {"op":"tree"}, {"op":"list","path":P}, {"op":"read","path":P}, {"op":"write","path":P,"value":V}
  * -> {"ok":true,"tree":…}, {"ok":true,"list":[…]}, {"ok":true,"value":V}, {"ok":true},
  * {"op":"events","from":N} -> {"ok":true,"log":{"next":N,"lost":N,"events":[…]}}
+ * {"op":"statistics"} -> {"ok":true,"statistics":{…}}
  *    {"ok":false,"error":"ENOENT","reason":"for people"}
  * A request of dom0 has "uid" and "pid" of pvgpuctl there.
  */
@@ -13,8 +14,10 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/daemon/admin/events.h"
+#include "xen-pvgpu-back/daemon/admin/snapshot.h"
 #include "xen-pvgpu-back/daemon/admin/tree.h"
 #include "xen-pvgpu-back/daemon/core/daemon.h"
+#include "xen-pvgpu-back/statistics/statistics.h"
 
 static json_t *refuse(const char *error, const char *fmt, const char *what)
 {
@@ -88,6 +91,8 @@ static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const 
 		return json_pack("{s:b}", "ok", 1);
 	case EIO:
 		return refuse("EIO", "%s", why);
+	case EBUSY:
+		return refuse("EBUSY", "%s", why);
 	case EINVAL:
 		if (why[0])
 			return refuse("EINVAL", "%s", why);
@@ -101,6 +106,27 @@ static json_t *op_write(struct daemon *d, json_t *tree, const char *path, const 
 	default:
 		return no_such(tree, path);
 	}
+}
+
+/* In the words of `pvgpuctl stats --json`. */
+static json_t *op_statistics(struct daemon *d)
+{
+	char why[STATISTICS_WHY];
+	struct statistics s;
+	struct text t = {0};
+	size_t size;
+	void *bytes = snapshot_copy(d, &size);
+	json_t *all = NULL;
+
+	if (bytes && statistics_take(&s, bytes, size, why) == 0) {
+		statistics_json(&t, &s, NULL);
+		all = t.failed ? NULL : json_loadb(t.bytes, t.n, 0, NULL);
+		text_free(&t);
+		statistics_free(&s);
+	}
+	if (!all)
+		return refuse("ENOMEM", "%s", "out of memory");
+	return json_pack("{s:b, s:o}", "ok", 1, "statistics", all);
 }
 
 static const struct {
@@ -127,6 +153,8 @@ static json_t *run(struct daemon *d, json_t *req)
 		return json_pack("{s:b, s:o}", "ok", 1, "log",
 				 events_json(from > 0 ? (uint64_t)from : 0));
 	}
+	if (!strcmp(op, "statistics"))
+		return op_statistics(d);
 	if (!path)
 		path = "/";
 	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
@@ -137,7 +165,7 @@ static json_t *run(struct daemon *d, json_t *req)
 		json_decref(tree);
 		return answer;
 	}
-	return refuse("EINVAL", "%.60s: unknown op", op);
+	return refuse("ENOSYS", "%.60s: this pvgpud does not know that: update it", op);
 }
 
 char *admin_answer(struct daemon *d, const char *line, size_t len)

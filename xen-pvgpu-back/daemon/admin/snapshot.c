@@ -68,12 +68,27 @@ static void put_sensors(const struct pool *p, uint64_t *n)
 	n[PVGPU_GPU_LAST_XID] = p->last_xid;
 }
 
+/* A pool's `device` may be a number, or the beginning of a UUID. The driver knows none of a MIG
+ * instance's. */
+static void put_uuid(const struct pool *p, struct pvgpu_gpu_record *out)
+{
+	char text[CONFIG_GPU];
+
+	snprintf(text, sizeof(text), "%s", p->cfg.device);
+	if (strncmp(text, "MIG-", 4) != 0)
+		health_device_uuid(p->d, p->cfg.device, text, sizeof(text));
+	if (!strncmp(text, "MIG-", 4) || !strncmp(text, "GPU-", 4))
+		snprintf(out->uuid, sizeof(out->uuid), "%.40s", text);
+	out->uuid_comes = !out->uuid[0] && health_starts(p->d);
+}
+
 static void put_gpu(const struct pool *p, struct pvgpu_gpu_record *out)
 {
 	uint64_t *n = out->value;
 
 	snprintf(out->name, sizeof(out->name), "%s", p->cfg.name);
 	snprintf(out->model, sizeof(out->model), "%s", p->model);
+	put_uuid(p, out);
 	canary_health(p, out->health, sizeof(out->health));
 	n[PVGPU_GPU_MEMORY] = p->device_memory;
 	n[PVGPU_GPU_MEMORY_FREE] = pool_free(p);
@@ -99,6 +114,9 @@ static void put_state(const struct vgpu *v, struct pvgpu_vgpu_record *out)
 
 	out->domain = out->device = PVGPU_NO_DOMAIN;
 	if (v->xen) {
+		snprintf(out->vm, sizeof(out->vm), "%s", v->xen->vm);
+		snprintf(out->vm_uuid, sizeof(out->vm_uuid), "%s", v->xen->vm_uuid);
+		pvgpu_backend_uuid_format(&v->xen->uuid, out->uuid, sizeof(out->uuid), NULL);
 		out->domain = v->xen->domid;
 		out->device = v->xen->devid;
 		state = pvgpu_name_of(&pvgpu_state_names, v->xen->state);

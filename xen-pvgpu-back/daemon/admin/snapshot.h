@@ -17,7 +17,9 @@ struct snapshots {
 /* snapshot.c: for the caller to free; NULL: out of memory. */
 void *snapshot_make(struct daemon *d, struct snapshots *s, size_t *size);
 
-/* snapshot_socket.c: a failure is logged, and pvgpud goes on without the socket. */
+/* snapshot_socket.c: one of this moment or of a moment ago, likewise for the caller to free. */
+void *snapshot_copy(struct daemon *d, size_t *size);
+/* A failure is logged, and pvgpud goes on without the socket. */
 void snapshot_open(struct daemon *d);
 void snapshot_close(struct daemon *d);
 /* If the socket's file was deleted. */

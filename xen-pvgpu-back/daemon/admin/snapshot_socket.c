@@ -124,6 +124,24 @@ static struct shared *take(struct snapshot_server *s)
 	return what;
 }
 
+void *snapshot_copy(struct daemon *d, size_t *size)
+{
+	struct snapshots own = {0};
+	struct shared *what;
+	void *bytes;
+
+	if (!d->snapshots)
+		return snapshot_make(d, &own, size);
+	what = take(d->snapshots);
+	bytes = what ? malloc(what->size) : NULL;
+	if (bytes) {
+		memcpy(bytes, what->bytes, what->size);
+		*size = what->size;
+	}
+	leave(what);
+	return bytes;
+}
+
 static void serve(struct snapshot_server *s, int fd)
 {
 	struct reader *r = calloc(1, sizeof(*r));

@@ -449,7 +449,7 @@ static int write_place(struct vgpu *v, const char *key, const char *value, char 
 			 "%.100s: how long its commands would wait there is being "
 			 "predicted: ask again in a second",
 			 value);
-	return EINVAL;
+	return EBUSY;
 }
 
 /* SESSION/kill: ends the session. */
@@ -526,14 +526,17 @@ static int write_vgpu(struct vgpu *v, const char *key, const char *value, char w
 
 static int write_pool(struct pool *p, const char *key, const char *value, char why[TREE_WHY])
 {
-	if (!strcmp(key, "reset"))
-		return !strcmp(value, "1") && reset_start(p, why, TREE_WHY) == 0 ? 0 : EINVAL;
+	if (!strcmp(key, "reset")) {
+		if (strcmp(value, "1") != 0)
+			return EINVAL;
+		return reset_start(p, why, TREE_WHY) < 0 ? EBUSY : 0;
+	}
 	if (strcmp(key, "health") != 0 && strcmp(key, "test") != 0)
 		return EACCES;
 	if (reset_runs(p) || p->no_workers) {
 		snprintf(why, TREE_WHY, "pool %s: its GPU is being reset: pvgpuctl pools shows it",
 			 p->cfg.name);
-		return EINVAL;
+		return EBUSY;
 	}
 	if (!strcmp(key, "test")) {
 		if (strcmp(value, "1") != 0)

@@ -41,6 +41,8 @@ bool health_lives(const struct daemon *d);
 void health_resume(struct daemon *d);
 /* Its settings have changed. */
 void health_restart(struct daemon *d);
+/* It has been started and has told nothing yet. */
+bool health_starts(const struct daemon *d);
 /* The UUID of the GPU that a pool's `device` names; that text where it is not known. */
 void health_device_uuid(const struct daemon *d, const char *device, char *out, size_t cap);
 /* May two of them name one GPU? */

@@ -50,7 +50,7 @@ struct health {
 	char uuid[HEALTH_DEVICES][UUID];
 };
 
-static const char being_reset[] = "a GPU is being reset";
+static const char being_reset[] = "a GPU is being reset", starting[] = "off: starting";
 
 static void start(struct health *h);
 
@@ -321,7 +321,7 @@ void health_start(struct daemon *d)
 		set_off(h, being_reset);
 		return;
 	}
-	strcpy(h->state, "off: starting");
+	strcpy(h->state, starting);
 	start(h);
 }
 
@@ -375,6 +375,11 @@ void health_resume(struct daemon *d)
 	/* One that has not died yet is followed by the next as ever. */
 	if (d->cfg.libnvml[0] && h->pidfd < 0)
 		start(h);
+}
+
+bool health_starts(const struct daemon *d)
+{
+	return d->health && !strcmp(d->health->state, starting);
 }
 
 const char *health_state(const struct daemon *d)

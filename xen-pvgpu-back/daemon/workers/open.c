@@ -210,6 +210,9 @@ static const char *full(const struct vgpu *v, uint32_t user, int *error)
 	*error = EPERM;
 	if (faults_refuse(v, user, reason))
 		return reason;
+	*error = ENOMEM;
+	if (v->unfit[0])
+		return v->unfit;
 	*error = ENODEV;
 	if (canary_refuses(v->pool))
 		return canary_refuses(v->pool);

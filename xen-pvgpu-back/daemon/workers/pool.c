@@ -169,7 +169,7 @@ static uint64_t sum(const struct pool *p, const struct vgpu *but)
 	uint64_t n = 0;
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		if (d->vgpus[i]->pool == p && d->vgpus[i] != but)
+		if (d->vgpus[i]->pool == p && d->vgpus[i] != but && !d->vgpus[i]->unfit[0])
 			n += counts(d->vgpus[i]);
 	return n;
 }
@@ -180,7 +180,7 @@ uint64_t pool_promised(const struct pool *p)
 	uint64_t n = 0;
 
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
-		if (d->vgpus[i]->pool == p)
+		if (d->vgpus[i]->pool == p && !d->vgpus[i]->unfit[0])
 			n += d->vgpus[i]->cfg.memory;
 	return n;
 }
@@ -213,10 +213,31 @@ uint64_t pool_room(const struct vgpu *v)
 	return n < v->pool->device_memory ? v->pool->device_memory - n : 0;
 }
 
+/* vGPUs that had no room, in the order of the configuration. */
+static void fit_again(struct pool *p)
+{
+	for (unsigned int i = 0; p->device_memory && i < p->d->vgpu_n; i++) {
+		struct vgpu *v = p->d->vgpus[i];
+		char why[POOL_REASON];
+		struct pool *to;
+
+		if (v->pool != p || !v->unfit[0])
+			continue;
+		to = pool_place(p->d, &v->cfg, v, why);
+		if (!to)
+			continue;
+		v->unfit[0] = v->refusing[0] = '\0';
+		if (to != p)
+			vgpu_move(v, to);
+		log_info("vgpu %s: has room now: it takes sessions", v->cfg.name);
+	}
+}
+
 void pool_changed(struct pool *p)
 {
 	struct daemon *d = p->d;
 
+	fit_again(p);
 	for (unsigned int i = 0; i < d->vgpu_n; i++)
 		if (d->vgpus[i]->pool == p && !d->vgpus[i]->cfg.memory)
 			vgpu_tell(d->vgpus[i]);
@@ -393,20 +414,35 @@ static struct vgpu *movable(const struct pool *p)
 	return NULL;
 }
 
-/* The last vGPU of the configuration with a promise in this pool. */
-static const struct vgpu *last_local(const struct pool *p)
+/* The last vGPU of the configuration with a promise in this pool; running sessions keep theirs. */
+static struct vgpu *last_local(const struct pool *p)
 {
 	const struct daemon *d = p->d;
 
-	for (unsigned int i = d->vgpu_n; i-- > 0;)
-		if (d->vgpus[i]->pool == p && d->vgpus[i]->cfg.memory && !d->vgpus[i]->xen)
-			return d->vgpus[i];
+	for (unsigned int i = d->vgpu_n; i-- > 0;) {
+		struct vgpu *v = d->vgpus[i];
+
+		if (v->pool == p && v->cfg.memory && !v->xen && !v->sessions && !v->unfit[0])
+			return v;
+	}
 	return NULL;
 }
 
-static int fit_known(struct pool *p, char reason[POOL_REASON])
+static void leave_out(struct vgpu *v)
 {
-	const struct vgpu *last;
+	char why[POOL_REASON];
+
+	if (pool_place(v->d, &v->cfg, v, why))
+		snprintf(why, sizeof(why),
+			 "pool %s: its vGPUs are promised more memory than the GPU has",
+			 v->pool->cfg.name);
+	snprintf(v->unfit, sizeof(v->unfit), "%.*s", (int)sizeof(v->unfit) - 1, why);
+	log_warning("vgpu %s: %s; until then it takes no session, and the others go on",
+		    v->cfg.name, v->unfit);
+}
+
+static void fit_known(struct pool *p)
+{
 	struct vgpu *v;
 	char why[POOL_REASON];
 
@@ -416,26 +452,16 @@ static int fit_known(struct pool *p, char reason[POOL_REASON])
 		if (!to || to == p || vgpu_move(v, to) < 0)
 			break;
 	}
-	last = sum(p, NULL) > capacity(p) ? last_local(p) : NULL;
-	if (!last)
-		return 0;
-	if (pool_place(p->d, &last->cfg, last, why))
-		snprintf(why, sizeof(why),
-			 "pool %s: its vGPUs are promised more memory than the GPU has",
-			 p->cfg.name);
-	snprintf(reason, POOL_REASON, "vgpu %.39s: %.140s", last->cfg.name, why);
-	return -1;
+	while (sum(p, NULL) > capacity(p) && (v = last_local(p)))
+		leave_out(v);
 }
 
-/* pvgpud may end for it, so it is predicted at once: this happens once for each GPU. */
-int pool_known(struct pool *p, char reason[POOL_REASON])
+/* Guests wait for it, so it is predicted at once: this happens once for each GPU. */
+void pool_known(struct pool *p)
 {
-	int r;
-
 	p->d->predict_now = true;
-	r = fit_known(p, reason);
+	fit_known(p);
 	p->d->predict_now = false;
-	return r;
 }
 
 void pool_evacuate(struct pool *p)

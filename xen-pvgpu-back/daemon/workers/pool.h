@@ -36,9 +36,9 @@ struct pool *pool_place(struct daemon *d, const struct config_vgpu *cfg, const s
 			char reason[POOL_REASON]);
 /* Must the placement wait for a worker to report a GPU's memory? */
 bool pool_waits(struct daemon *d, const struct config_vgpu *cfg);
-/* A worker has reported the GPU's memory. When the promises do not fit, vGPUs that name no pool are
- * moved elsewhere; 0, or -1 with a reason when one fits nowhere. */
-int pool_known(struct pool *p, char reason[POOL_REASON]);
+/* When the GPU's memory is known: vGPUs of the configuration are moved to where they fit. Those
+ * that fit nowhere, the last ones, get no sessions until there is room, and a warning. */
+void pool_known(struct pool *p);
 /* Promised or free memory has changed: retries vGPUs that wait for memory, and tells those without
  * a promise. */
 void pool_changed(struct pool *p);

@@ -476,28 +476,10 @@ void supervise_meminfo(struct worker *w)
 	supervise_say(w, PVGPU_SUP_MEMINFO, 0, w->vgpu->ledger.quota);
 }
 
-/* More memory is promised than the GPU has. That ends pvgpud at its start, but not when sessions
- * were adopted or when the GPU's memory has shrunk later: running sessions must keep their pvgpud.
- */
-static void admit(struct pool *p, bool first)
-{
-	struct daemon *d = p->d;
-	char reason[POOL_REASON];
-
-	if (pool_known(p, reason) == 0)
-		return;
-	log_error("%s", reason);
-	if (d->session_n || !first)
-		return;
-	d->failed = true;
-	ev_break(d->loop, EVBREAK_ALL);
-}
-
 static void ready(struct worker *w, const struct pvgpu_sup *m)
 {
 	struct daemon *d = w->d;
 	struct pool *p = w->pool;
-	bool first = !p->device_memory;
 
 	w->state = CHECK_SPARE;
 	w->ready = true;
@@ -513,7 +495,7 @@ static void ready(struct worker *w, const struct pvgpu_sup *m)
 		p->device_memory = m->b;
 		p->driver_version = (int)m->a;
 		snprintf(p->model, sizeof(p->model), "%.63s", m->reason);
-		admit(p, first);
+		pool_known(p);
 		for (unsigned int i = 0; i < d->vgpu_n; i++)
 			if (d->vgpus[i]->pool == p)
 				lease_quota_known(d->vgpus[i]);

@@ -163,6 +163,7 @@ int vgpu_change(struct vgpu *v, const struct config_vgpu *cfg, char reason[POOL_
 		return -1;
 	}
 	memcpy(v->cfg.pool, cfg->pool, sizeof(v->cfg.pool));
+	v->unfit[0] = '\0';
 	if (memory) {
 		log_info("vgpu %s: memory is %" PRIu64 " MiB now", v->cfg.name, cfg->memory >> 20);
 		lease_quota_known(v);
@@ -422,7 +423,7 @@ const char *vgpu_refusing(const struct vgpu *v)
 {
 	if (v->fd >= 0 && !socket_file_is_there(&v->socket_file, v->cfg.socket))
 		return "its socket was deleted: systemctl reload pvgpud makes it again";
-	return v->refusing;
+	return v->unfit[0] ? v->unfit : v->refusing;
 }
 
 void vgpu_close(struct vgpu *v, bool stays)

@@ -43,9 +43,11 @@ struct xen_vgpu {
 	uint64_t features;                          /* features that both ends support */
 	uint32_t version;                           /* the frontend's protocol version */
 	struct budget requests, rings; /* of the control ring; those of all connections */
+	char vm[PVGPU_TEXT_MAX + 1], vm_uuid[PVGPU_UUID_TEXT]; /* as dom0 calls it; "": unknown */
+
+	struct pvgpu_uuid uuid; /* where there is v */
 
 	/* xenbus*.c only */
-	struct pvgpu_uuid uuid;
 	uint64_t stats_ms; /* when statistics were last written */
 	uint64_t failed;   /* failed sessions that last-reason has reported */
 	char stats[PVGPU_KEY_TEXT], reason[PVGPU_TEXT_MAX + 1]; /* as last written */

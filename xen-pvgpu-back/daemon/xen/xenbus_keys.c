@@ -25,7 +25,7 @@ struct keys {
 	bool online;
 	struct pvgpu_uuid uuid;
 	uint64_t memory;
-	struct pvgpu_text pool;
+	struct pvgpu_text pool, vm_name, vm_uuid;
 	struct pvgpu_backend_policy policy;
 	bool grouped; /* group is there */
 	struct pvgpu_backend_group_policy group;
@@ -52,6 +52,8 @@ static void read_keys(struct xen_vgpu *x, struct keys *k, char fault[PVGPU_KEY_E
 	TAKE(x, x->path, "memory", pvgpu_backend_memory_parse, &k->memory, fault);
 	TAKE(x, x->path, "pool", pvgpu_backend_pool_parse, &k->pool, fault);
 	TAKE(x, x->path, "policy", pvgpu_backend_policy_parse, &k->policy, fault);
+	TAKE(x, x->path, "vm-name", pvgpu_backend_vm_name_parse, &k->vm_name, fault);
+	TAKE(x, x->path, "vm-uuid", pvgpu_backend_vm_uuid_parse, &k->vm_uuid, fault);
 	k->grouped = strchr(k->pool.s, '/') && has_key(x, "group-policy");
 	if (k->grouped)
 		TAKE(x, x->path, "group-policy", pvgpu_backend_group_policy_parse, &k->group,
@@ -239,6 +241,8 @@ void xenbus_take_keys(struct xen_vgpu *x)
 		xenbus_vgpu_tell(x, fault);
 		return;
 	}
+	snprintf(x->vm, sizeof(x->vm), "%s", k.vm_name.s);
+	snprintf(x->vm_uuid, sizeof(x->vm_uuid), "%.36s", k.vm_uuid.s);
 	if (!x->v) {
 		make_vgpu(x, &k);
 	} else if (memcmp(&x->uuid, &k.uuid, sizeof(k.uuid)) != 0) {

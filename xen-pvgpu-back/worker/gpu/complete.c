@@ -20,7 +20,6 @@
 #include "complete.h"
 #include "context.h"
 #include "event.h"
-#include "event_pool.h"
 #include "gate.h"
 #include "gpu.h"
 #include "objects.h"
@@ -30,101 +29,8 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-#define SPARES_MAX 256
-#define SPINS      32
-/* Work estimated at no more is waited for on the processor: to sleep and be woken costs a GPU's
- * interrupt and two switches, some tens of microseconds. */
-#define SPIN_COST_NS  100000u
-#define SPIN_MORE_NS  10000u
-#define SPIN_ASKED_NS 1000000u /* where the context's flags ask for it */
-#define LOOK_US       100      /* between two looks at queues that no thread can block for */
-
-struct wait *wait_new(struct gpu *g, struct ctx *c)
-{
-	struct complete *k = &g->complete;
-	struct wait *w;
-
-	pthread_mutex_lock(&k->lock);
-	w = k->spare;
-	if (w) {
-		k->spare = w->next;
-		k->spares--;
-	}
-	pthread_mutex_unlock(&k->lock);
-	if (!w)
-		w = malloc(sizeof(*w));
-	if (!w)
-		return NULL;
-	*w = (struct wait){.ctx = obj_ref(c)};
-	atomic_fetch_add(&c->waits, 1);
-	atomic_fetch_add(&k->waits, 1);
-	return w;
-}
-
-void wait_drop(struct gpu *g, struct wait *w)
-{
-	struct complete *k = &g->complete;
-	struct ctx *c = w->ctx;
-	bool destroy = false;
-
-	if (w->fev)
-		fev_put(w->fev);
-	if (w->e) {
-		atomic_fetch_sub(&w->e->waits, 1);
-		obj_unref(w->e);
-	} else if (w->s) {
-		atomic_fetch_sub(&w->s->waits, 1);
-	}
-	if (w->s)
-		obj_unref(w->s);
-	pthread_mutex_lock(&k->lock);
-	if (w->ev && !w->fev)
-		destroy = !event_pool_keep(&c->pool, w->ev);
-	pthread_mutex_unlock(&k->lock);
-	if (destroy)
-		g->far->cuEventDestroy_v2(w->ev);
-	pthread_mutex_lock(&k->lock);
-	atomic_fetch_sub(&k->waits, 1);
-	if (w->awaited)
-		atomic_fetch_sub(&k->awaited, 1);
-	atomic_fetch_sub(&c->waits, 1);
-	pthread_cond_broadcast(&k->gone);
-	if (k->spares < SPARES_MAX) {
-		w->next = k->spare;
-		k->spare = w;
-		k->spares++;
-		w = NULL;
-	}
-	pthread_mutex_unlock(&k->lock);
-	free(w);
-	obj_unref(c);
-	if (atomic_exchange(&k->kick, false))
-		worker_kick(g->w);
-}
-
-bool gpu_is_awaited(struct worker *w)
-{
-	return atomic_load_explicit(&worker_gpu(w)->complete.awaited, memory_order_relaxed);
-}
-
-bool waits_room(struct gpu *g)
-{
-	struct complete *k = &g->complete;
-
-	if (atomic_load_explicit(&k->waits, memory_order_relaxed) < COMPLETE_WAITS_MAX)
-		return true;
-	atomic_store(&k->kick, true);
-	return atomic_load(&k->waits) < COMPLETE_WAITS_MAX;
-}
-
-/* How many of the gate's commands have ended when those of s up to load have. 0: not known. */
-static uint64_t idles(const struct gpu *g, const struct stream *s, const struct load *load)
-{
-	const uint64_t in_flight = s->load.work - s->done.work;
-
-	return load->work == s->load.work && g->gate.flying.work == in_flight ? g->gate.commands
-									      : 0;
-}
+#define SPINS   32  /* looks at work that ends soon, before the thread sleeps */
+#define LOOK_US 100 /* between two looks at queues that no thread can block for */
 
 /* complete.lock held: the first w->at operations of the stream have ended. */
 static void vouch(struct gpu *g, struct wait *w)
@@ -187,20 +93,6 @@ static void finish_upto(struct gpu *g, struct waitq *q, uint64_t at, int result)
 	}
 }
 
-/* How long a call that waits for so much estimated work looks before it sleeps. Decoding thread. */
-static uint64_t spin_ns(struct gpu *g, const struct ctx *c, uint64_t cost)
-{
-	if (!g->complete.may_spin || c->sched == CU_CTX_SCHED_BLOCKING_SYNC)
-		return 0;
-	if (c->sched == CU_CTX_SCHED_SPIN)
-		return SPIN_ASKED_NS;
-	/* Beside other vGPUs' work the estimate says nothing of the end. */
-	if (cost > SPIN_COST_NS || gate_word(&g->gate.page->contended) ||
-	    !gate_word(&g->gate.page->learn))
-		return 0;
-	return cost + cost / 2 + SPIN_MORE_NS;
-}
-
 /* Has its event ended? Block for it when the thread may. */
 static int look(struct gpu *g, struct wait *w, bool block, bool spin)
 {
@@ -258,6 +150,32 @@ static void staff(struct gpu *g)
 	    !pthread_create(&k->thread[k->threads], NULL, complete_thread, g))
 		k->threads++;
 }
+
+/*
+ * ---- who decodes the guest's records ----
+ *
+ * The decoding thread of loop.c, unless it sleeps. Then a thread of these may take its place for a
+ * while; the lock of loop.c has one holder, and a thread that gives it up sleeps in the decoding
+ * thread's name or wakes it. tests/spin/decode.pml is a model of it.
+ *
+ * - serves a queue, its wait has ended:
+ *     the guest waits in it, no queue waits, the decoding thread sleeps -> answers, decodes
+ *     otherwise -> answers, rests or serves the next queue
+ * - rests, there is nothing to do:
+ *     no thread stands by -> stands by
+ *     otherwise -> idle
+ * - idle, a queue waits -> serves it
+ * - stands by, the doorbell rings:
+ *     the decoding thread sleeps, and the guest has rung for something -> decodes
+ *     the decoding thread is awake -> kicks it; rests, or serves a queue
+ * - stands by, worker_rouse() -> serves a queue
+ * - stands by, the session ends -> idle, and no thread stands by again
+ * - decodes, there are no more records, a queue waits, or the decoding thread wakes up
+ *     -> gives the role back; rests, or serves a queue
+ *
+ * complete.coming counts those that decode: each looks at the queues next, so that no other thread
+ * is woken for what it has posted itself.
+ */
 
 /*
  * complete.lock held. The guest goes on with its answer. This thread, which is awake, takes the
@@ -423,7 +341,7 @@ static void run(struct gpu *g, struct waitq *q)
 		pthread_cond_signal(&k->more);
 }
 
-static void enqueue(struct gpu *g, struct waitq *q, struct wait *w)
+void complete_add(struct gpu *g, struct waitq *q, struct wait *w)
 {
 	struct complete *k = &g->complete;
 	struct stream *s = w->s;
@@ -477,6 +395,23 @@ static void take_late(struct gpu *g)
 	}
 }
 
+void complete_add_late(struct gpu *g, struct wait *w, struct stream *s)
+{
+	struct complete *k = &g->complete;
+
+	pthread_mutex_lock(&k->lock);
+	append(&s->fenceq, w);
+	if (s->fences < w->at)
+		s->fences = w->at;
+	if (!s->fenceq.queued && !s->fenceq.late) {
+		obj_ref(s);
+		s->fenceq.late = true;
+		s->fenceq.next = k->late;
+		k->late = &s->fenceq;
+	}
+	pthread_mutex_unlock(&k->lock);
+}
+
 void gpu_pause(struct worker *w)
 {
 	struct gpu *g = worker_gpu(w);
@@ -496,111 +431,6 @@ bool gpu_wants_thread(struct worker *w)
 	wanted = k->run != NULL;
 	pthread_mutex_unlock(&k->lock);
 	return wanted;
-}
-
-static void wait_now(struct gpu *g, struct wait *w, int result)
-{
-	w->done(g, w, result);
-	wait_drop(g, w);
-}
-
-void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
-{
-	int r = pool_get(g, w->ctx, &w->ev);
-
-	if (!r) {
-		r = (int)g->far->cuEventRecord(w->ev, s->far);
-	} else {
-		w->ev = NULL;
-	}
-	if (!r)
-		stream_recorded(s);
-	w->s = obj_ref(s);
-	w->at = s->issued;
-	w->load = s->load;
-	w->idles = idles(g, s, &w->load);
-	w->number = g->number;
-	w->soon = s->load.cost - s->done.cost <= SPIN_COST_NS;
-	if (w->flush)
-		w->spin_ns = spin_ns(g, w->ctx, s->load.cost - s->done.cost);
-	atomic_fetch_add(&s->waits, 1);
-	if (r)
-		wait_now(g, w, r);
-	else
-		enqueue(g, &s->q, w);
-}
-
-void wait_behind(struct gpu *g, struct wait *w, struct stream *s)
-{
-	w->s = obj_ref(s);
-	w->at = s->issued;
-	w->load = s->load;
-	w->idles = idles(g, s, &w->load);
-	w->number = g->number;
-	atomic_fetch_add(&s->waits, 1);
-	enqueue(g, &s->q, w);
-}
-
-void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
-{
-	w->s = obj_ref(e->s);
-	w->at = e->at;
-	w->load = e->load;
-	w->idles = idles(g, e->s, &w->load);
-	w->number = e->number;
-	w->soon = e->load.cost <= e->s->done.cost + SPIN_COST_NS;
-	if (w->flush && e->load.cost > e->s->done.cost)
-		w->spin_ns = spin_ns(g, w->ctx, e->load.cost - e->s->done.cost);
-	w->e = obj_ref(e);
-	if (!ended) {
-		w->fev = fev_get(e->far);
-		w->ev = e->far->ev;
-	}
-	atomic_fetch_add(&e->waits, 1);
-	enqueue(g, &e->q, w);
-}
-
-void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uint64_t at,
-		const struct load *load)
-{
-	struct complete *k = &g->complete;
-
-	w->s = obj_ref(s);
-	w->at = at;
-	w->load = *load;
-	w->idles = idles(g, s, load);
-	w->soon = load->cost <= s->done.cost + SPIN_COST_NS;
-	w->ev = ev;
-	atomic_fetch_add(&s->waits, 1);
-	pthread_mutex_lock(&k->lock);
-	append(&s->fenceq, w);
-	if (s->fences < at)
-		s->fences = at;
-	if (!s->fenceq.queued && !s->fenceq.late) {
-		obj_ref(s);
-		s->fenceq.late = true;
-		s->fenceq.next = k->late;
-		k->late = &s->fenceq;
-	}
-	pthread_mutex_unlock(&k->lock);
-}
-
-void stream_tell(struct stream *s)
-{
-	struct gpu *g = s->o.gpu;
-
-	if (!atomic_load(&s->waits))
-		worker_ended(g->w, s->slot, g->number);
-}
-
-void ctx_waits_drain(struct gpu *g, struct ctx *c)
-{
-	struct complete *k = &g->complete;
-
-	pthread_mutex_lock(&k->lock);
-	while (atomic_load(&c->waits))
-		pthread_cond_wait(&k->gone, &k->lock);
-	pthread_mutex_unlock(&k->lock);
 }
 
 void complete_init(struct gpu *g)

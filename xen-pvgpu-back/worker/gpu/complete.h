@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waits for GPU work, and what is done when it has ended: complete.c, and sync.c for calls of the
- * guest that wait.
+ * Waits for GPU work (wait.c), and what is done when it has ended: complete.c, and sync.c for calls
+ * of the guest that wait.
  */
 #ifndef PVGPU_WORKER_COMPLETE_H
 #define PVGPU_WORKER_COMPLETE_H
@@ -90,6 +90,12 @@ struct complete {
 
 void complete_init(struct gpu *g);
 bool complete_stop(struct gpu *g, unsigned int ms);
+/* A wait that is whole goes to the end of its queue: for wait.c. */
+void complete_add(struct gpu *g, struct waitq *q, struct wait *w);
+/* The same for a fence in s, which gets a thread when the decoding thread pauses. */
+void complete_add_late(struct gpu *g, struct wait *w, struct stream *s);
+
+/* wait.c */
 struct wait *wait_new(struct gpu *g, struct ctx *c);
 void wait_drop(struct gpu *g, struct wait *w);
 bool waits_room(struct gpu *g);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "xen-pvgpu-back/xenopsd/helper.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "xen-pvgpu-back/contract/log.h"
+#include "xen-pvgpu-back/toolstack/site.h"
+
+#define RETRY_S 1.0 /* between looks while a vGPU is not attached; events come sooner */
+
+static const char token[] = "vgpu";
+
+/* ---- xenopsd's keys ---- */
+
+static void key_path(const struct helper *h, const char *name, char path[STORE_PATH])
+{
+	snprintf(path, STORE_PATH, "/local/domain/%u/%s", h->ask->domid, name);
+}
+
+static int write_key(struct helper *h, const char *name, const char *value)
+{
+	char path[STORE_PATH];
+
+	key_path(h, name, path);
+	return store_write(h->store, path, value);
+}
+
+static void remove_key(struct helper *h, const char *name)
+{
+	char path[STORE_PATH];
+
+	key_path(h, name, path);
+	store_remove(h->store, path);
+}
+
+static bool domain_there(struct store *s, uint32_t domid)
+{
+	char path[STORE_PATH];
+
+	snprintf(path, sizeof(path), "/local/domain/%u", domid);
+	return store_exists(s, path);
+}
+
+/* xenopsd reads the reason as soon as it sees the state. */
+static void fail(struct helper *h, const char *why)
+{
+	log_error("domain %u: %s", h->ask->domid, why);
+	h->is = HELPER_FAILED;
+	if (write_key(h, "vgpu/error-code", why) || write_key(h, "vgpu/state", "error"))
+		log_error("domain %u: xenstore does not take the error", h->ask->domid);
+}
+
+bool helper_is_served(struct store *s, uint32_t domid)
+{
+	char path[STORE_PATH], pid[32], *end;
+	unsigned long n;
+
+	snprintf(path, sizeof(path), "/local/domain/%u/vgpu-pid", domid);
+	if (!store_text(s, path, pid, sizeof(pid)))
+		return false;
+	n = strtoul(pid, &end, 10);
+	return n > 1 && n <= INT32_MAX && !*end && n != (unsigned long)getpid() &&
+	       request_is_served_by((uint32_t)n, NULL, domid);
+}
+
+int helper_begin(struct helper *h, double now)
+{
+	char path[STORE_PATH], pid[32];
+	int err;
+
+	h->begun = now;
+	h->is = HELPER_STARTS;
+	if (!domain_there(h->store, h->ask->domid))
+		return -ENOENT;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	key_path(h, "vgpu", path);
+	/* Only dom0's programs have to know. */
+	err = store_directory(h->store, path, "n0");
+	if (!err)
+		err = write_key(h, "vgpu-pid", pid);
+	if (!err)
+		err = write_key(h, "vgpu/state", "initialising");
+	if (!err)
+		err = store_watch(h->store, "@releaseDomain", token);
+	if (!err)
+		err = store_watch(h->store, "@introduceDomain", token);
+	return err;
+}
+
+/* ---- attaching ---- */
+
+static void ignore(void *arg, const char *text)
+{
+}
+
+/* Events of the backend's pvgpud, and of the vGPU when it is there. */
+static void watch(struct helper *h, const struct pvgpu_ids *ids)
+{
+	char path[STORE_PATH];
+
+	vgpu_path(PVGPU_TREE_HOST, ids, NULL, path);
+	store_unwatch(h->store, path, token);
+	store_watch(h->store, path, token);
+	snprintf(path, sizeof(path), "/local/domain/%u/backend/pvgpu/%u", ids->be, ids->fe);
+	store_unwatch(h->store, path, token);
+	store_watch(h->store, path, token);
+}
+
+static int find_backend(struct helper *h, const struct vgpu_spec *w, uint32_t *be,
+			char err[ATTACH_ERROR])
+{
+	struct domains all = {0};
+	const struct domain *d;
+	int r;
+
+	*be = 0;
+	if (!w->backend[0])
+		return 0;
+	r = domains_read(h->store, &all);
+	if (r)
+		snprintf(err, ATTACH_ERROR, "reading the domains: %s", strerror(-r));
+	else
+		r = domains_resolve(&all, "backend", w->backend, &d, err);
+	if (!r)
+		*be = d->domid;
+	domains_free(&all);
+	return r;
+}
+
+/* Can waiting not help? */
+static bool is_final(const struct helper *h, int err, double now)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENODEV:
+	case -EAGAIN:
+	case -EEXIST:
+		return false;
+	case -ENOSPC:
+		return now - h->begun >= h->full_s;
+	default:
+		return true;
+	}
+}
+
+static int attach_with(struct helper *h, const struct site *site, size_t i, bool *final, double now)
+{
+	struct attached *a = &h->v[i];
+	struct vgpu_spec w = {.any_id = true, .has_uuid = true, .uuid = h->ask->v[i].uuid};
+	int r;
+
+	w.profile.len = strlen(h->ask->v[i].profile);
+	memcpy(w.profile.s, h->ask->v[i].profile, w.profile.len + 1);
+	r = site_resolve(site, &w, a->why);
+	*final = r != 0;
+	if (r)
+		return r;
+	/* A vGPU keeps its number when its backend domain comes back. */
+	if (a->made) {
+		w.any_id = false;
+		w.id = a->ids.id;
+		attach_remove(h->store, &a->ids);
+	}
+	a->ids.fe = h->ask->domid;
+	r = find_backend(h, &w, &a->ids.be, a->why);
+	if (!r) {
+		watch(h, &a->ids);
+		r = attach_make(h->store, &w, &a->ids, false, a->why);
+	}
+	*final = r && is_final(h, r, now);
+	return r;
+}
+
+/* The site's files are read each time: what they say now is what counts. */
+static void attach(struct helper *h, size_t i, double now)
+{
+	struct attached *a = &h->v[i];
+	char before[ATTACH_ERROR];
+	struct site site = {0};
+	bool final;
+	int r;
+
+	memcpy(before, a->why, sizeof(before));
+	h->store->until = store_now() + 2 * RETRY_S;
+	site_read(&site, h->site_dir, ignore, NULL);
+	r = attach_with(h, &site, i, &final, now);
+	site_free(&site);
+	if (!r) {
+		a->made = true;
+		a->why[0] = '\0';
+		log_info("attached vGPU %u of domain %u (%s), served by domain %u", a->ids.id,
+			 a->ids.fe, h->ask->v[i].profile, a->ids.be);
+	} else if (final && h->is == HELPER_STARTS) {
+		fail(h, a->why);
+	} else if (strcmp(before, a->why) != 0) {
+		log_warning("domain %u: a vGPU of profile %s waits: %s", h->ask->domid,
+			    h->ask->v[i].profile, a->why);
+	}
+}
+
+/* Is the vGPU there, or is it not to be? Otherwise its backend domain has ended. */
+static bool is_settled(struct helper *h, struct attached *a)
+{
+	struct vgpu now;
+
+	if (a->leaves)
+		return true;
+	if (!a->made || a->why[0])
+		return false;
+	vgpu_read_states(h->store, &a->ids, &now);
+	if (now.backend_there && now.online)
+		return true;
+	if (!domain_there(h->store, a->ids.be))
+		return false;
+	a->leaves = true;
+	log_info("vGPU %u of domain %u was detached", a->ids.id, a->ids.fe);
+	return true;
+}
+
+static const char *missing(const struct helper *h)
+{
+	for (size_t i = 0; i < h->ask->n; i++)
+		if (h->v[i].why[0])
+			return h->v[i].why;
+	return "xenstore does not answer";
+}
+
+void helper_look(struct helper *h, double now)
+{
+	size_t settled = 0;
+
+	if (!domain_there(h->store, h->ask->domid)) {
+		h->is = HELPER_GONE;
+		return;
+	}
+	for (size_t i = 0; i < h->ask->n && h->is <= HELPER_RUNS; i++) {
+		if (!is_settled(h, &h->v[i]))
+			attach(h, i, now);
+		settled += h->v[i].leaves || !h->v[i].why[0];
+	}
+	if (h->is != HELPER_STARTS)
+		return;
+	if (settled == h->ask->n) {
+		if (!write_key(h, "vgpu/state", "running"))
+			h->is = HELPER_RUNS;
+	} else if (now - h->begun >= h->limit_s) {
+		fail(h, missing(h));
+	}
+}
+
+double helper_wait(const struct helper *h, double now)
+{
+	double left = h->begun + h->limit_s - now;
+
+	if (h->is == HELPER_STARTS)
+		return left < 0 ? 0 : left < RETRY_S ? left : RETRY_S;
+	for (size_t i = 0; i < h->ask->n; i++)
+		if (h->v[i].why[0] && !h->v[i].leaves)
+			return RETRY_S;
+	return -1;
+}
+
+/* ---- the end ---- */
+
+void helper_leave(struct helper *h)
+{
+	for (size_t i = 0; i < h->ask->n; i++)
+		if (h->v[i].made && !h->v[i].leaves)
+			attach_offline(h->store, &h->v[i].ids);
+}
+
+bool helper_has_left(struct helper *h)
+{
+	for (size_t i = 0; i < h->ask->n; i++) {
+		struct vgpu now;
+
+		if (!h->v[i].made)
+			continue;
+		vgpu_read_states(h->store, &h->v[i].ids, &now);
+		if (now.backend_there && now.state != PVGPU_STATE_CLOSED &&
+		    attach_served(h->store, &now))
+			return false;
+	}
+	return true;
+}
+
+void helper_end(struct helper *h)
+{
+	for (size_t i = 0; i < h->ask->n; i++)
+		if (h->v[i].made)
+			attach_remove(h->store, &h->v[i].ids);
+	remove_key(h, "vgpu-pid");
+	/* xenopsd may read the error until it removes the domain. */
+	if (h->is != HELPER_FAILED)
+		remove_key(h, "vgpu");
+}
