@@ -23,7 +23,7 @@ FAULTS = {
     "mutate:mul": ["matmul", "globals", "link"],
     "mutate:fma": ["math", "decoder"],
     "mutate:store": ["vecadd", "perthread", "hang", "occupy"],
-    "mutate:shared": ["matmul", "launch"],
+    "mutate:shared": ["matmul", "launch", "clusters"],
     "mutate:bar": ["matmul", "scan", "histogram"],
     "mutate:atom": ["histogram", "streams"],
     "mutate:shfl": ["reduce"],

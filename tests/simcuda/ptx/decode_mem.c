@@ -7,7 +7,7 @@ enum space take_space(struct raw *r)
 {
 	if (take(r, "global"))
 		return SPACE_GLOBAL;
-	/* a cluster is one block */
+	/* an address tells whether it is another block's */
 	if (take(r, "shared") || take(r, "shared::cta") || take(r, "shared::cluster"))
 		return SPACE_SHARED;
 	if (take(r, "local"))

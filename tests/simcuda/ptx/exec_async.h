@@ -19,6 +19,7 @@ struct copy_op {
 	uint32_t size;      /* row */
 	uint32_t from_size; /* row: what is behind that many bytes is zero; or OPERAND_NONE */
 	uint32_t ignore;    /* predicate: all is zero; or OPERAND_NONE */
+	uint32_t ranks;     /* row: a mask of the cluster's blocks that get it; or OPERAND_NONE */
 	uint8_t bulk, tells, reduces;
 	struct mem_op reduce;
 };
