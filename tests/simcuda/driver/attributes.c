@@ -94,6 +94,7 @@ CUresult device_attribute(int what, int *value)
 		*value = sim_config.device + 1;
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH:
+	case CU_DEVICE_ATTRIBUTE_TENSOR_MAP_ACCESS_SUPPORTED:
 		*value = sim_config.cc >= 90;
 		return CUDA_SUCCESS;
 	case CU_DEVICE_ATTRIBUTE_ECC_ENABLED:

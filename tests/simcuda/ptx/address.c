@@ -165,6 +165,13 @@ uint32_t guest_span(struct warp *w, uint32_t lane, uint64_t addr, const uint8_t 
 			break;
 		*at = (const uint8_t *)(w->local + offset / 4 * LANES + lane) + (offset & 3);
 		return 4 - (offset & 3) < max ? 4 - (uint32_t)(offset & 3) : max;
+	case SPACE_PARAM:
+		if (offset >= c->launch->kernel->param_bytes)
+			break;
+		*at = (const uint8_t *)c->launch->params + offset;
+		return c->launch->kernel->param_bytes - offset < max
+			       ? (uint32_t)(c->launch->kernel->param_bytes - offset)
+			       : max;
 	case SPACE_GLOBAL:
 		if (!address_allowed(c, addr, 1, false))
 			break;

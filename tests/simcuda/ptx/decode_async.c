@@ -3,8 +3,7 @@
 #include "tests/simcuda/ptx/exec_async.h"
 #include "tests/simcuda/ptx/parser.h"
 
-static void take_place(struct parser *p, struct raw *r, uint32_t n, enum space space,
-		       struct place_op *to)
+void take_place(struct parser *p, struct raw *r, uint32_t n, enum space space, struct place_op *to)
 {
 	to->at.space = (uint8_t)space;
 	decode_address(p, r, n, &to->at, &to->row);
@@ -37,16 +36,23 @@ static void decode_copy(struct parser *p, struct raw *r, struct copy_op *c)
 	emit(p, op_cp)->ptr = c;
 }
 
-static void take_reduction(struct parser *p, struct raw *r, struct copy_op *c)
+enum atom take_atom(struct raw *r)
 {
 	static const char *const names[] = {"add", "min", "max", "and", "or", "xor", "inc", "dec"};
 	static const enum atom ops[] = {ATOM_ADD, ATOM_MIN, ATOM_MAX, ATOM_AND,
 					ATOM_OR,  ATOM_XOR, ATOM_INC, ATOM_DEC};
-	enum type t = need_type(p, r);
 
 	for (uint32_t i = 0; i < 8; i++)
 		if (take(r, names[i]))
-			c->reduce.atom = ops[i];
+			return ops[i];
+	return ATOM_ADD;
+}
+
+static void take_reduction(struct parser *p, struct raw *r, struct copy_op *c)
+{
+	enum type t = need_type(p, r);
+
+	c->reduce.atom = (uint8_t)take_atom(r);
 	c->reduce.atom_type = (uint8_t)t;
 	c->reduce.bytes = type_info[t].bytes;
 	c->reduces = 1;
@@ -116,8 +122,12 @@ static void decode_cp(struct parser *p, struct raw *r, int arg)
 	} else {
 		take_policy(p, r);
 		if (take(r, "prefetch")) {
-			need_operands(p, r, 2, 2);
+			r->mods_used = (1u << r->mod_count) - 1;
+			need_operands(p, r, 1, 2);
 			emit(p, op_nop);
+		} else if (take(r, "tensor")) {
+			take(r, "bulk");
+			decode_tensor(p, r, reduces);
 		} else if (take(r, "bulk")) {
 			decode_bulk(p, r, c, reduces);
 		} else {

@@ -478,6 +478,7 @@ OP(tex);
 OP(surface);
 OP(query);
 OP(cp);
+OP(tensor);
 OP(mbarrier);
 OP(mbarrier_wait);
 OP(cluster_arrive);

@@ -42,16 +42,15 @@ static void end_phase(struct state *s)
 	s->pending = s->expected;
 }
 
-static void place_addresses(const struct warp *w, const struct place_op *p, u32 mask,
-			    u64 out[LANES])
+void place_addresses(const struct warp *w, const struct place_op *p, uint32_t mask,
+		     uint64_t out[LANES])
 {
 	const struct insn i = {.a = p->row};
 
 	addresses(w, &i, &p->at, mask, out);
 }
 
-/* Bytes have arrived that an mbarrier object waits for. */
-static void tell(u8 *barrier, u32 bytes)
+void tell_barrier(uint8_t *barrier, uint32_t bytes)
 {
 	struct state s;
 	u64 v;
@@ -98,7 +97,7 @@ static bool copy_to(struct warp *w, const struct copy_op *c, u32 lane, const str
 		memset(d + n->given, 0, n->bytes - n->given);
 	}
 	if (tells)
-		tell(tells, n->bytes);
+		tell_barrier(tells, n->bytes);
 	return true;
 }
 

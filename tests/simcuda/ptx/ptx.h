@@ -140,6 +140,41 @@ struct ptx_texture {
 	float border[4];
 };
 
+/* What a tensor map holds: 128 bytes that kernels pass on as they are. */
+#define PTX_TENSOR_MAP_BYTES 128
+#define PTX_TENSOR_RANK      5
+#define PTX_TENSOR_MAGIC     0x6d745450u
+enum ptx_tensor_element {
+	PTX_TENSOR_U8,
+	PTX_TENSOR_U16,
+	PTX_TENSOR_U32,
+	PTX_TENSOR_S32,
+	PTX_TENSOR_U64,
+	PTX_TENSOR_S64,
+	PTX_TENSOR_F16,
+	PTX_TENSOR_F32,
+	PTX_TENSOR_F64,
+	PTX_TENSOR_BF16,
+	PTX_TENSOR_F32_FTZ,
+	PTX_TENSOR_TF32,
+	PTX_TENSOR_TF32_FTZ,
+	PTX_TENSOR_ELEMENTS
+};
+struct ptx_tensor_map {
+	uint32_t magic;
+	uint8_t rank, element; /* element: enum ptx_tensor_element */
+	uint8_t swizzle;       /* 0: none; 1, 2, 3: of 32, 64, 128 bytes */
+	uint8_t is_im2col, fill_nan;
+	uint8_t step[PTX_TENSOR_RANK];              /* elements from one of the box to the next */
+	uint16_t box[PTX_TENSOR_RANK];              /* elements of the tensor that the box spans */
+	uint64_t base, stride[PTX_TENSOR_RANK - 1]; /* bytes; the innermost dimension is dense */
+	uint32_t last[PTX_TENSOR_RANK];             /* the highest coordinate of each dimension */
+	/* im2col: the corners of an image's box, the innermost dimension first. */
+	int16_t lower[PTX_TENSOR_RANK - 2], upper[PTX_TENSOR_RANK - 2];
+	uint16_t channels, pixels;
+};
+uint32_t ptx_tensor_bytes(enum ptx_tensor_element e);
+
 struct ptx_env {
 	void *arg;
 	/* May [addr, addr+len) be accessed? Called for global/generic accesses that miss the

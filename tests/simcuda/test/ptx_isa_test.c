@@ -228,8 +228,35 @@ static bool product_parses(const char *insn)
 	return false;
 }
 
+/* The coordinates of a box and the offsets of pixels depend on the rank. */
+static bool tensor_parses(const char *insn)
+{
+	static const char *const forms[] = {"[%%w0], [%%d0, %s], [%%w2]%s%s%s",
+					    "[%%d0, %s], [%%w0]%s%s%s", "[%%d0, %s]%s%s%s"};
+
+	for (uint32_t i = 0; i < CASE_COUNT(forms) * 40; i++) {
+		char args[256], at[80], by[80], offsets[96] = "";
+		const uint32_t rank = i % 5 + 1;
+
+		spell_registers(at, sizeof(at), 'w', rank);
+		spell_registers(by, sizeof(by), 'h', rank > 2 ? rank - 2 : 1);
+		if (i / 5 & 1)
+			snprintf(offsets, sizeof(offsets), ", %s", by);
+		snprintf(args, sizeof(args), forms[i / 40], at, offsets, i / 10 & 1 ? ", %h0" : "",
+			 i / 20 & 1 ? ", %d1" : "");
+		if (parses(insn, args))
+			return true;
+	}
+	return false;
+}
+
 static void check_known(const char *insn)
 {
+	if (strstr(insn, ".tensor.")) {
+		ck_assert_msg(tensor_parses(insn), "%s is in the table, and no decoder takes it",
+			      insn);
+		return;
+	}
 	if (!strncmp(insn, "mma", 3) || !strncmp(insn, "wmma.mma", 8)) {
 		ck_assert_msg(product_parses(insn), "%s is in the table, and no decoder takes it",
 			      insn);

@@ -65,9 +65,8 @@ static const struct {
 	 "instruction 'tcgen05.wait::ld.sync.aligned' is not supported"},
 	{BODY("mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f1};"),
 	 "instruction 'mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32' is not supported"},
-	{BODY("cp.async.bulk.tensor.1d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-	      "[%rd1], [%rd1, {%r1}], [%r1];"),
-	 "instruction 'cp.async.bulk.tensor.1d."},
+	{BODY("tensormap.replace.tile.rank.global.b1024.b32 [%d1], 2;"),
+	 "instruction 'tensormap.replace.tile.rank.global.b1024.b32' is not supported"},
 	{PTX_HEAD ".alias f, g;\n", "line 4: unknown directive '.alias'"},
 	{PTX_HEAD ".global .attribute(.managed) .u32 x;\n",
 	 "line 4: expected a type at '.attribute'"},
