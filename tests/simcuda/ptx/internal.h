@@ -243,6 +243,7 @@ struct tex_op {
 	uint8_t is_float;      /* the coordinates, not the layer */
 	uint8_t bytes, cls;    /* surfaces: of one element, of its register */
 	uint8_t count;         /* elements */
+	uint8_t gather;        /* tld4: 1 + the channel */
 	uint8_t store;
 	uint8_t outside;    /* surfaces: enum tex_outside */
 	uint8_t is_surface; /* txq or suq */

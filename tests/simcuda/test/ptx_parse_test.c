@@ -24,7 +24,7 @@ static const struct {
 	{BODY("multimem.red.global.add.u32 [%d1], %r1;"),
 	 "line 11: instruction 'multimem.red.global.add.u32' is not supported"},
 	{BODY("tex.cube.v4.f32.f32 {%f1,%f2,%f3,%f4}, [%d1, {%f1,%f2,%f3,%f4}];"),
-	 "line 11: unknown instruction 'tex.cube.v4.f32.f32'"},
+	 "line 11: instruction 'tex.cube.v4.f32.f32' is not supported"},
 	{BODY("vadd2.u32.u32.u32 %r1, %r2, %r3, %r1;"),
 	 "instruction 'vadd2.u32.u32.u32' is not supp"},
 	/* what would run as something near it */
