@@ -21,6 +21,7 @@ CFLAGS_exec_special := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_tex     := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_matrix  := $(PTX_EXEC_FLAGS)
 CFLAGS_exec_async   := $(PTX_EXEC_FLAGS)
+CFLAGS_exec_tensor  := $(PTX_EXEC_FLAGS)
 
 # ptxrun: parse a file, list its kernels, run one.
 TESTPROGS += $(B)/tests/ptxrun

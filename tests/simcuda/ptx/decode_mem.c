@@ -7,7 +7,7 @@ enum space take_space(struct raw *r)
 {
 	if (take(r, "global"))
 		return SPACE_GLOBAL;
-	/* a cluster is one block */
+	/* an address tells whether it is another block's */
 	if (take(r, "shared") || take(r, "shared::cta") || take(r, "shared::cluster"))
 		return SPACE_SHARED;
 	if (take(r, "local"))
@@ -293,8 +293,10 @@ static void decode_atom(struct parser *p, struct raw *r, int red)
 
 static void decode_fence(struct parser *p, struct raw *r, int arg)
 {
+	const bool acquires = take(r, "acquire"); /* a tensor map: its address and size */
+
 	r->mods_used = (1u << r->mod_count) - 1;
-	need_operands(p, r, 0, 0);
+	need_operands(p, r, acquires ? 2 : 0, acquires ? 2 : 0);
 	emit(p, op_fence);
 }
 

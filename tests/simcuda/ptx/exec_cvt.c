@@ -406,7 +406,8 @@ int op_cvta_to(struct warp *w, const struct insn *i, uint32_t mask)
 	return STEP_NEXT;
 }
 
-/* imm: a window; zero stands for plain memory, all ones for a space that does not exist. */
+/* imm: a window; zero stands for plain memory, all ones for a space that does not exist. x: bytes
+ * of the window, of which shared::cta has the first. */
 int op_isspacep(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const u64 *a = row(w, i->a);
@@ -414,8 +415,12 @@ int op_isspacep(struct warp *w, const struct insn *i, uint32_t mask)
 	u32 r = 0;
 
 	for (int l = 0; l < LANES; l++) {
-		u64 top = a[l] & WINDOW_MASK;
-		bool in_window = top && (a[l] & ~WINDOW_MASK) < WINDOW_SIZE;
+		u64 top = a[l] & WINDOW_MASK, offset = a[l] & ~WINDOW_MASK;
+		bool in_window;
+
+		if (i->x == CLUSTER_STRIDE && offset / CLUSTER_STRIDE == w->cta->rank + 1)
+			offset %= CLUSTER_STRIDE;
+		in_window = top && offset < i->x;
 
 		r |= (u32)(window ? in_window && top == window : !in_window) << l;
 	}

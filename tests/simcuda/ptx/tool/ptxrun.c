@@ -174,15 +174,20 @@ static int finish_block(struct ptx_cta *c, uint64_t budget)
 	return 0;
 }
 
+static uint32_t cluster_size(const struct ptx_launch *l, int i)
+{
+	return l->cluster[i] ? l->cluster[i] : 1;
+}
+
 static int run_grid(const struct ptx_launch *l, uint64_t budget)
 {
 	struct ptx_cta *c = ptx_cta_new(l, 0, 0, 0, 0);
 	uint64_t instructions = 0, start = timer(NULL);
 	int failed = !c;
 
-	for (uint32_t z = 0; z < l->grid[2] && !failed; z++)
-		for (uint32_t y = 0; y < l->grid[1] && !failed; y++)
-			for (uint32_t x = 0; x < l->grid[0] && !failed; x++) {
+	for (uint32_t z = 0; z < l->grid[2] && !failed; z += cluster_size(l, 2))
+		for (uint32_t y = 0; y < l->grid[1] && !failed; y += cluster_size(l, 1))
+			for (uint32_t x = 0; x < l->grid[0] && !failed; x += cluster_size(l, 0)) {
 				ptx_cta_reset(c, x, y, z, 0);
 				failed = finish_block(c, budget);
 			}
@@ -266,6 +271,7 @@ static int run_kernel(const struct ptx_module *m, const struct options *o, struc
 		return 1;
 	for (int i = 0; i < count; i++)
 		set_param(l->kernel, (uint32_t)i, args[i], params);
+	memcpy(l->cluster, l->kernel->reqcluster, sizeof(l->cluster));
 	l->image = img;
 	l->params = params;
 	failed = run_grid(l, o->budget);
