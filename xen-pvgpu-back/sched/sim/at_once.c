@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The GPU for several vGPUs at once, after daemon/dispatch/joint.c: while all that want it are
+ * The GPU for several vGPUs at once, after sched/turn/joint.c: while all that want it are
  * brief ones their gates are open together, and the GPU queues their work. A look every few
  * milliseconds charges what each has issued, and holds who is ahead of the first in turn.
  */
@@ -13,7 +13,7 @@
 
 static bool is_brief(const struct vgpu *v)
 {
-	return v->issued_ns - v->full_from >= SCHED_SHOWN_NS;
+	return v->issued_ns - v->full_from >= SHOWN_NS;
 }
 
 bool at_once_may(const struct vgpu *v)
@@ -43,7 +43,7 @@ void at_once_issued(struct process *p, uint64_t estimate_ns)
 	v->issued_at = v->s->now;
 	if (v->joint)
 		v->alone_ns += estimate_ns;
-	if (p->inflight_ns > sched_brief_kernel(v->g->cost_ns, v->g->alike))
+	if (p->inflight_ns > window_brief_kernel(v->g->cost_ns, v->g->alike))
 		at_once_full(v);
 }
 
@@ -106,7 +106,7 @@ static struct vgpu *least_ahead(const struct gpu *g, const struct vgpu *first)
 
 static bool may_run(const struct vgpu *v, const struct vgpu *first, const struct vgpu *second)
 {
-	const int64_t least = (int64_t)sched_ahead_least(v->g->slice_ns_now);
+	const int64_t least = (int64_t)joint_ahead_least(v->g->slice_ns_now);
 	const int64_t most = (int64_t)v->g->ahead_ns > least ? (int64_t)v->g->ahead_ns : least;
 	const int64_t lead = v->told ? sched_lead(v->sched) - sched_lead(first->sched) : 0;
 
@@ -214,7 +214,7 @@ void at_once_look(struct gpu *g)
 		busy |= v->draining > 0;
 	}
 	g->joint_inflight = in;
-	g->ahead_ns = sched_ahead_look(g->ahead_ns, g->slice_ns_now, held && !busy);
+	g->ahead_ns = joint_ahead_look(g->ahead_ns, g->slice_ns_now, held && !busy);
 }
 
 static void end(struct gpu *g, struct vgpu *next)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn that ends before its holder runs dry, after daemon/dispatch/dry.c. */
+/* A turn that ends before its holder runs dry, after sched/turn/dry.c. */
 #include "xen-pvgpu-back/sched/sim/inner.h"
 
 #define LATELY  0xfu /* the last four turns */
@@ -31,7 +31,7 @@ static bool ends_soon(const struct vgpu *v)
 {
 	struct gpu *g = v->g;
 	const uint64_t left = gate_left(v),
-		       early = sched_early_dry(g->cost_ns, g->s->now - g->given_at + left);
+		       early = window_early_dry(g->cost_ns, g->s->now - g->given_at + left);
 
 	g->dry_at = SCHED_NEVER;
 	if (!g->exact || g->joint || g->limited || !v->issued || !v->sched ||

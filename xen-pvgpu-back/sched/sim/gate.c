@@ -58,7 +58,7 @@ static bool is_soon_below(const struct vgpu *v)
 
 	for (int c = 0; c < (int)v->spec->share.class; c++)
 		if (g->inhabited[c] && g->wanted_at[c] &&
-		    v->s->now - g->wanted_at[c] < SCHED_SOON_BACK_NS)
+		    v->s->now - g->wanted_at[c] < SOON_BACK_NS)
 			return true;
 	return false;
 }
@@ -69,14 +69,14 @@ static uint64_t most_in_flight(const struct vgpu *v, uint32_t sharers)
 	uint64_t most, cap;
 
 	if (g->joint)
-		return sched_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
-	cap = sched_inflight_below(g->cost_ns);
+		return window_brief(g->cost_ns, g->alike) / (sharers ? sharers : 1);
+	cap = window_below(g->cost_ns);
 	if (!g->exact && !g->limited) {
 		cap = cap < SOON_BACK_LEAST ? SOON_BACK_LEAST : cap;
 		return is_soon_below(v) && cap < model(g)->alone_ns ? cap : model(g)->alone_ns;
 	}
 	most = g->slice_ns_now / 1000 * model(g)->inflight_ppm / 1000;
-	most = g->alike || most < SCHED_UNLIKE_NS ? most : SCHED_UNLIKE_NS;
+	most = g->alike || most < UNLIKE_NS ? most : UNLIKE_NS;
 	most = (gate_is_below(v) && cap < most ? cap : most) / (sharers ? sharers : 1);
 	return most < INFLIGHT_MIN_NS ? INFLIGHT_MIN_NS : most;
 }
@@ -359,17 +359,17 @@ void gate_look(struct vgpu *v)
 /* When the next vGPU may have the grant that v has lost, as in daemon/dispatch/schedule.c. */
 static uint64_t expect_drain(struct vgpu *v)
 {
-	const uint64_t now = v->s->now, early = sched_early(v->g->cost_ns), all = gate_left(v);
+	const uint64_t now = v->s->now, early = window_early(v->g->cost_ns), all = gate_left(v);
 	uint64_t ns = all * v->drain_q8 / 256;
 
-	v->drain_ns = all <= SCHED_WAIT_NS ? all : 0;
+	v->drain_ns = all <= TURN_WAIT_NS ? all : 0;
 	if (v->dry)
 		return now;
 	if (v->undrained && !all)
 		return now + v->g->cost_ns;
-	if (ns > SCHED_WAIT_NS)
+	if (ns > TURN_WAIT_NS)
 		ns = gate_left(v);
-	return ns > early && ns <= SCHED_WAIT_NS ? now + ns - early : now;
+	return ns > early && ns <= TURN_WAIT_NS ? now + ns - early : now;
 }
 
 static void take_grant(struct gpu *g)
@@ -444,7 +444,7 @@ static uint64_t works_until(const struct vgpu *v, uint64_t slice_ns)
 static bool any_runs_on(const struct gpu *g)
 {
 	for (const struct vgpu *t = g->undrained; t; t = t->undrained_next)
-		if (gate_left(t) > SCHED_WAIT_NS || g->s->now - t->undrained_since > SCHED_WAIT_NS)
+		if (gate_left(t) > TURN_WAIT_NS || g->s->now - t->undrained_since > TURN_WAIT_NS)
 			return true;
 	return false;
 }

@@ -4,6 +4,12 @@
 #define PVGPU_SCHED_SIM_INNER_H
 
 #include "xen-pvgpu-back/sched/sim/sim.h"
+#include "xen-pvgpu-back/sched/turn/internal.h"
+
+/* As in sched/turn/window.c and joint.c. */
+#define UNLIKE_NS    1500000u
+#define SOON_BACK_NS 1000000000u
+#define SHOWN_NS     5000000u
 
 struct sim;
 

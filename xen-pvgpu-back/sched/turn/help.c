@@ -14,50 +14,50 @@
  * Where nothing but a host function that has returned waits, and others wait for the drain, the
  * first moment comes at once.
  */
-#include "xen-pvgpu-back/daemon/dispatch/schedule_state.h"
+#include "xen-pvgpu-back/sched/turn/internal.h"
 
 #define AFTER_NS    200000000u /* and twice its estimate: a drain that takes longer may need help */
 #define RETURNED_NS 1000000u   /* the GPU is idle, but the last work may just be ending */
 #define MOMENT_NS   10000000u  /* a worker that is starved of CPU looks at its gate in that time */
 
-static void set_open(struct tenant *t, bool open, uint64_t now)
+static void set_open(struct turn_vgpu *v, bool open, uint64_t now)
 {
-	struct gate *g;
+	struct turn_session *s;
 
-	t->helped = open;
-	TAILQ_FOREACH(g, &t->gates, link)
+	v->help.on = open;
+	TAILQ_FOREACH(s, &v->sessions, link)
 	{
 		if (open)
-			gate_tell(g, true, false, 0);
-		gate_set_open(g, open, now);
+			window_tell_help(s);
+		session_set_open(s, open, now);
 	}
 }
 
-static void expect(struct tenant *t)
+static void expect(struct turn_vgpu *v)
 {
-	t->help_wait = AFTER_NS;
-	t->help_at = t->undrained_since + AFTER_NS + 2 * tenant_drain_ns(t);
+	v->help.wait = AFTER_NS;
+	v->help.at = v->undrained_since + AFTER_NS + 2 * sessions_drain_ns(v);
 }
 
-static bool has_drained(const struct tenant *t)
+static bool has_drained(const struct turn_vgpu *v)
 {
-	const struct gate *g;
+	const struct turn_session *s;
 
-	TAILQ_FOREACH(g, &t->gates, link)
+	TAILQ_FOREACH(s, &v->sessions, link)
 	{
-		if (!g->last.drained)
+		if (!s->last.drained)
 			return false;
 	}
 	return true;
 }
 
-static bool any_waits(const struct tenant *t)
+static bool any_waits(const struct turn_vgpu *v)
 {
-	const struct gate *g;
+	const struct turn_session *s;
 
-	TAILQ_FOREACH(g, &t->gates, link)
+	TAILQ_FOREACH(s, &v->sessions, link)
 	{
-		if (g->last.parked || g->last.sleeps)
+		if (s->last.parked || s->last.sleeps)
 			return true;
 	}
 	return false;
@@ -65,53 +65,53 @@ static bool any_waits(const struct tenant *t)
 
 /* In an exclusive pool the GPU stands still until a host function that has returned goes on, and
  * nothing else can be what the work in flight waits for. */
-static bool only_returned(const struct tenant *t)
+static bool only_returned(const struct turn_vgpu *v)
 {
-	const struct gate *g;
+	const struct turn_session *s;
 	bool some = false;
 
-	if (!t->s->params.exclusive)
+	if (!v->turns->params.exclusive)
 		return false;
-	TAILQ_FOREACH(g, &t->gates, link)
+	TAILQ_FOREACH(s, &v->sessions, link)
 	{
-		if (g->last.parked)
+		if (s->last.parked)
 			return false;
-		some |= g->last.sleeps;
+		some |= s->last.sleeps;
 	}
 	return some;
 }
 
-static void expect_soon(struct tenant *t)
+static void expect_soon(struct turn_vgpu *v)
 {
-	const uint64_t soon = t->undrained_since + RETURNED_NS;
+	const uint64_t soon = v->undrained_since + RETURNED_NS;
 
-	if (t->help_wait == AFTER_NS && !t->helped && soon < t->help_at && only_returned(t))
-		t->help_at = soon;
+	if (v->help.wait == AFTER_NS && !v->help.on && soon < v->help.at && only_returned(v))
+		v->help.at = soon;
 }
 
-void help_look(struct schedule *s, uint64_t now, uint64_t *at)
+void help_look(struct turns *t, uint64_t now, uint64_t *at)
 {
-	struct tenant *t;
+	struct turn_vgpu *v;
 
-	TAILQ_FOREACH(t, &s->undrained, undrained_link)
+	TAILQ_FOREACH(v, &t->leavers, leaver_link)
 	{
 		/* Those that have the GPU at once have their gates opened often. */
-		if (t->joint)
+		if (v->joint.in)
 			continue;
-		if (!t->help_at)
-			expect(t);
-		expect_soon(t);
-		if (t->helped && (now >= t->help_at || has_drained(t))) {
-			set_open(t, false, now);
-			t->help_wait *= 2;
-			t->help_at = now + t->help_wait;
+		if (!v->help.at)
+			expect(v);
+		expect_soon(v);
+		if (v->help.on && (now >= v->help.at || has_drained(v))) {
+			set_open(v, false, now);
+			v->help.wait *= 2;
+			v->help.at = now + v->help.wait;
 			*at = now; /* look at it again */
-		} else if (now >= t->help_at && any_waits(t)) {
-			set_open(t, true, now);
-			t->help_at = now + MOMENT_NS;
-		} else if (now >= t->help_at) {
-			t->help_at = now + AFTER_NS;
+		} else if (now >= v->help.at && any_waits(v)) {
+			set_open(v, true, now);
+			v->help.at = now + MOMENT_NS;
+		} else if (now >= v->help.at) {
+			v->help.at = now + AFTER_NS;
 		}
-		*at = t->help_at < *at ? t->help_at : *at;
+		*at = v->help.at < *at ? v->help.at : *at;
 	}
 }
