@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a hand-over costs, how late the driver's timer is, and how right sessions' estimates are. */
+/* The cost of a hand-over, the delay of the driver's timer, the accuracy of sessions' estimates. */
 #include "xen-pvgpu-back/sched/turn/internal.h"
 
 #define COST_MIN_NS   20000u /* of a hand-over, in which the GPU changes contexts */
@@ -12,7 +12,11 @@
 
 void cost_init(struct turns *t)
 {
-	t->cost_ns = t->told_ns = t->params.handover_ns = 2 * COST_MIN_NS;
+	t->cost_given = t->params.handover_ns != 0;
+	t->cost_ns = 2 * COST_MIN_NS;
+	if (!t->cost_given)
+		t->params.handover_ns = t->cost_ns;
+	t->told_ns = t->params.handover_ns;
 }
 
 void cost_learn(struct turns *t, uint64_t ns)
@@ -41,7 +45,7 @@ void cost_tell(struct turns *t, uint64_t now)
 {
 	uint64_t d = t->cost_ns > t->told_ns ? t->cost_ns - t->told_ns : t->told_ns - t->cost_ns;
 
-	if (d * 8 < t->told_ns)
+	if (t->cost_given || d * 8 < t->told_ns)
 		return;
 	t->told_ns = t->params.handover_ns = t->cost_ns;
 	sched_set(t->lib, &t->params, now);

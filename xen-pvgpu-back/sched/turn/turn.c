@@ -267,7 +267,7 @@ void turns_set(struct turns *t, const struct sched_params *p, uint64_t now)
 {
 	charge_time(t, now);
 	t->params = *p;
-	t->params.handover_ns = t->cost_ns;
+	t->params.handover_ns = t->cost_given ? t->told_ns : t->cost_ns;
 	sched_set(t->lib, &t->params, now);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns: how the vGPUs of one GPU use it by the decisions of sched.h. Who is in a turn, how much
- * may be in flight, when a turn ends and who pays. Pure, like sched.h: no clock, file, thread or
- * process. pvgpud (daemon/dispatch) and the simulator (sched/sim) are drivers of the same code.
+ * Turns: how the vGPUs of one GPU use it by the decisions of sched.h. They decide which vGPUs
+ * are in a turn, how much they may have in flight, when a turn ends and which of them pays. Pure,
+ * like sched.h: no clock, file, thread or process. pvgpud (daemon/dispatch) and the simulator
+ * (sched/sim) are drivers of the same code.
  *
  * A driver has a struct turns for each GPU. A vGPU has sessions: one for each process that works
  * for it, with a gate that lets its work pass while it is open, and a report of that work. The
@@ -25,7 +26,7 @@
 struct turns;
 struct turn_vgpu;
 
-/* What a session's process says about its work. */
+/* A session's account of its work. */
 struct turn_report {
 	bool wants;   /* it has work, waiting for the gate or in flight */
 	bool sleeps;  /* something waits for the gate: work, or work behind a host function */
@@ -42,7 +43,7 @@ struct turn_report {
 	uint64_t oldest_ns;   /* when the oldest work in flight began; 0: nothing is in flight */
 };
 
-/* What applies while a session's gate is open. */
+/* The terms for work of a session while its gate is open. */
 struct turn_window {
 	uint64_t inflight_ns; /* the most that may be in flight, in time to drain */
 	bool contended;       /* others wait: the session must report each change */
@@ -117,7 +118,7 @@ struct turn_vgpu {
 	} rate;
 };
 
-/* What a step has the driver do. */
+/* How a step acts on sessions. */
 struct turn_actions {
 	/* Calls turns_report() for each of its sessions. */
 	void (*report)(struct turn_vgpu *v, uint64_t now);
@@ -173,6 +174,7 @@ struct turns {
 	uint64_t late_ns;      /* average delay of that timer */
 	uint64_t cost_ns;      /* average cost of a hand-over, */
 	uint64_t told_ns;      /* and as told to the library */
+	bool cost_given;       /* which was told that it is params.handover_ns */
 	uint64_t handovers, decisions;
 	uint64_t charged_ns; /* to all vGPUs */
 	uint64_t waste_ns;   /* one waited for the GPU while none had work there */
@@ -185,12 +187,12 @@ struct turns {
 #define TURN_WAIT_NS  30000000u
 #define TURN_NEVER_NS (UINT64_MAX / 4) /* no counter grows so far */
 
-/* 0, or -ENOMEM. */
+/* 0, or -ENOMEM. p->handover_ns 0: the cost of a hand-over is measured. */
 int turns_init(struct turns *t, const struct sched_params *p, const struct turn_actions *act,
 	       uint64_t now);
 /* All vGPUs must have been removed. */
 void turns_end(struct turns *t);
-/* Settings change. p->handover_ns is ignored: it is measured. */
+/* Settings change, but for the cost of a hand-over. */
 void turns_set(struct turns *t, const struct sched_params *p, uint64_t now);
 /* Charges the time up to now. To be called before a group's settings change. */
 void turns_charge(struct turns *t, uint64_t now);

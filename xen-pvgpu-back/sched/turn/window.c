@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every bound on work in flight. What is in flight when a gate closes is what the next vGPU waits
- * for; with less in flight a session that is starved of CPU runs dry sooner.
+ * Every bound on work in flight. The next vGPU waits for the work in flight when a gate closes;
+ * with less of it a session that is starved of CPU runs dry sooner.
  *
  * | who has the GPU                          | the most in flight                               |
  * |------------------------------------------|--------------------------------------------------|
