@@ -75,12 +75,12 @@ START_TEST(given_on_before_it_runs_dry)
 	ck_assert(is_open(&f[0]) && !is_open(&f[1]));
 	at(dry - lead);
 	ck_assert(!is_open(&f[0]) && is_open(&f[1]));
-	ck_assert(t[0]->vgpu.dry && t[0]->vgpu.undrained && !t[0]->vgpu.wants);
+	ck_assert(t[0]->vgpu.dry && state_leaves(&t[0]->vgpu) && !t[0]->vgpu.wants);
 	/* Its last work is no reason for a turn. */
 	at(dry);
 	ck_assert(!t[0]->vgpu.wants && t[1]->vgpu.wants);
 	ends(&f[0]);
-	ck_assert(!t[0]->vgpu.dry && !t[0]->vgpu.undrained && !t[0]->vgpu.wants);
+	ck_assert(!t[0]->vgpu.dry && !state_leaves(&t[0]->vgpu) && !t[0]->vgpu.wants);
 	want(&f[0]);
 	bells();
 	ck_assert(t[0]->vgpu.wants && is_open(&f[1]));
@@ -150,7 +150,7 @@ START_TEST(wants_again_before_it_has_drained)
 	f[0].says->sleeps = 1;
 	ring(&f[0]);
 	bells();
-	ck_assert(t[0]->vgpu.undrained && t[0]->vgpu.wants);
+	ck_assert(state_leaves(&t[0]->vgpu) && t[0]->vgpu.wants);
 	ck_assert_uint_eq(t[0]->vgpu.dry_turns & 1, 0);
 	teardown();
 }
@@ -182,7 +182,7 @@ START_TEST(last_work_that_does_not_end)
 	at(dry);
 	ck_assert(t[0]->vgpu.dry && !t[0]->vgpu.wants);
 	at(dry + 11 * MS);
-	ck_assert(!t[0]->vgpu.dry && t[0]->vgpu.undrained && t[0]->vgpu.wants);
+	ck_assert(!t[0]->vgpu.dry && state_leaves(&t[0]->vgpu) && t[0]->vgpu.wants);
 	ck_assert_uint_eq(f[1].word->contended, 1);
 	teardown();
 }

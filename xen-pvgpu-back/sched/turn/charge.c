@@ -59,13 +59,13 @@ void charge_joint_rest(struct turns *t, uint64_t passed, uint64_t now)
 	struct turn_vgpu *v;
 
 	TAILQ_FOREACH(v, &t->vgpus, link)
-	issued += v->joint.in ? v->issued - v->joint.seen : 0;
+	issued += state_joint(v) ? v->issued - v->joint.seen : 0;
 	if (!issued || charged >= passed)
 		return;
 	rest = passed - charged;
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (v->joint.in)
+		if (state_joint(v))
 			charge_one(v,
 				   (uint64_t)((unsigned __int128)rest *
 					      (v->issued - v->joint.seen) / issued),
@@ -80,10 +80,10 @@ uint64_t charge_joint(struct turns *t, uint64_t passed, uint64_t now)
 
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (!v->joint.in)
+		if (!state_joint(v))
 			continue;
 		charge_alone(v, passed, now);
-		busy += v->joint.open && joint_busy(v, now);
+		busy += v->state == TURN_MEMBER && joint_busy(v, now);
 	}
 	return busy;
 }
@@ -100,7 +100,7 @@ static void count_waste(struct turns *t, uint64_t passed)
 /* The GPU is still at the former holder's work, behind which that of the new one is queued. */
 static bool is_queued(const struct turns *t, uint64_t now)
 {
-	return t->overlapped && t->overlapped->undrained && !t->overlapped->as_issued &&
+	return t->overlapped && state_leaves(t->overlapped) && !t->overlapped->as_issued &&
 	       now < t->queued_until;
 }
 
@@ -123,8 +123,9 @@ static bool in_doubt(const struct turns *t)
 {
 	const struct turn_vgpu *o = t->overlapped, *h = t->holder;
 
-	return o && o->undrained && !o->as_issued && h && h->on_gpu && t->exact && !t->joint.on &&
-	       !t->no_doubt && TAILQ_FIRST(&t->leavers) == o && !TAILQ_NEXT(o, leaver_link);
+	return o && state_leaves(o) && !o->as_issued && h && h->on_gpu && t->exact &&
+	       !t->joint.on && !t->no_doubt && TAILQ_FIRST(&t->leavers) == o &&
+	       !TAILQ_NEXT(o, leaver_link);
 }
 
 /*
@@ -225,7 +226,7 @@ void charge_time(struct turns *t, uint64_t now)
 	{
 		if (!v->as_issued)
 			charge_one(v, passed * v->users / n, now);
-		else if (!v->joint.in)
+		else if (!state_joint(v))
 			charge_alone(v, passed, now);
 	}
 	if (uses)

@@ -88,7 +88,7 @@ bool dry_expected(const struct turn_vgpu *v)
 /* Work that is on the GPU for long, as an endless kernel is, has others take turns beside it. */
 static bool still_dry(struct turn_vgpu *v, uint64_t now)
 {
-	if (!v->dry || !v->undrained || now - v->undrained_since > SOON_NS)
+	if (!v->dry || !state_leaves(v) || now - v->undrained_since > SOON_NS)
 		return false;
 	if (all_issued(v))
 		return true;

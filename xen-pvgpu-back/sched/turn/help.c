@@ -24,13 +24,19 @@ static void set_open(struct turn_vgpu *v, bool open, uint64_t now)
 {
 	struct turn_session *s;
 
-	v->help.on = open;
+	state_event(v, open ? TURN_HELP : TURN_HELP_OVER);
 	TAILQ_FOREACH(s, &v->sessions, link)
 	{
 		if (open)
 			window_tell_help(s);
 		session_set_open(s, open, now);
 	}
+}
+
+void help_end(struct turn_vgpu *v, uint64_t now)
+{
+	if (v->state == TURN_HELPED)
+		set_open(v, false, now);
 }
 
 static void expect(struct turn_vgpu *v)
@@ -85,7 +91,8 @@ static void expect_soon(struct turn_vgpu *v)
 {
 	const uint64_t soon = v->undrained_since + RETURNED_NS;
 
-	if (v->help.wait == AFTER_NS && !v->help.on && soon < v->help.at && only_returned(v))
+	if (v->help.wait == AFTER_NS && v->state != TURN_HELPED && soon < v->help.at &&
+	    only_returned(v))
 		v->help.at = soon;
 }
 
@@ -96,12 +103,12 @@ void help_look(struct turns *t, uint64_t now, uint64_t *at)
 	TAILQ_FOREACH(v, &t->leavers, leaver_link)
 	{
 		/* Those that have the GPU at once have their gates opened often. */
-		if (v->joint.in)
+		if (state_joint(v))
 			continue;
 		if (!v->help.at)
 			expect(v);
 		expect_soon(v);
-		if (v->help.on && (now >= v->help.at || has_drained(v))) {
+		if (v->state == TURN_HELPED && (now >= v->help.at || has_drained(v))) {
 			set_open(v, false, now);
 			v->help.wait *= 2;
 			v->help.at = now + v->help.wait;

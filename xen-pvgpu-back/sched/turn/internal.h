@@ -5,6 +5,25 @@
 
 #include "xen-pvgpu-back/sched/turn/turn.h"
 
+/* ---- state.c ---- */
+
+static inline bool state_joint(const struct turn_vgpu *v)
+{
+	return v->state == TURN_MEMBER || v->state == TURN_HELD || v->state == TURN_HELD_DRAINS;
+}
+
+/* Its turn is over, and its work has not drained yet. */
+static inline bool state_leaves(const struct turn_vgpu *v)
+{
+	return v->state == TURN_DRAINS || v->state == TURN_HELPED || v->state == TURN_HELD_DRAINS;
+}
+
+/* False: the state does not know the event. */
+bool state_after(enum turn_state from, enum turn_event event, enum turn_state *to);
+void state_event(struct turn_vgpu *v, enum turn_event event);
+/* It leaves these turns. */
+void state_gone(struct turn_vgpu *v);
+
 /* ---- sessions.c: reports and gates ---- */
 
 /* Asks for the reports of its sessions. */
@@ -116,8 +135,7 @@ uint64_t dry_ends_in(const struct turn_vgpu *v, uint64_t now);
 
 /* ---- leavers.c: those that drain, overlap or hang after their turn ---- */
 
-void leavers_set(struct turn_vgpu *v, bool undrained);
-/* Its gates have just closed. */
+/* Its gates have just closed, or a session of it has work though they are. */
 void leavers_begin(struct turn_vgpu *v, uint64_t now);
 /* It has drained. */
 void leavers_drained(struct turn_vgpu *v, uint64_t now);
@@ -132,5 +150,7 @@ bool leavers_let_go(const struct turns *t, uint64_t now);
 
 /* Helps vGPUs that should have drained. *at: when to look again. */
 void help_look(struct turns *t, uint64_t now, uint64_t *at);
+/* Ends its moment, if it has one. */
+void help_end(struct turn_vgpu *v, uint64_t now);
 
 #endif

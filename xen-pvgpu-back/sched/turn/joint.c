@@ -141,38 +141,41 @@ static bool may_begin(const struct turns *t, const struct turn_vgpu *next, uint6
 	return false;
 }
 
-static void set_gates(struct turn_vgpu *v, bool open, uint64_t now)
+static void open_gates(struct turn_vgpu *v, uint64_t now)
 {
-	const bool opens = open && !v->joint.open;
+	const bool opens = v->state != TURN_MEMBER;
 	struct turn_session *s;
 
-	if (!open && !v->joint.open)
-		return;
 	if (opens) {
-		leavers_set(v, false);
+		state_event(v, TURN_OPEN);
 		v->grants += v != v->turns->holder;
 		if (v->wants)
 			v->turns->act->granted(v, now);
+		sched_beside(v->sched, true, now);
 	}
 	TAILQ_FOREACH(s, &v->sessions, link)
 	{
-		if (open)
-			window_tell_joint(s);
-		session_set_open(s, open, now);
+		window_tell_joint(s);
+		session_set_open(s, true, now);
 	}
-	v->joint.open = open;
-	sched_beside(v->sched, open, now);
-	if (open)
+}
+
+static void close_gates(struct turn_vgpu *v, uint64_t now)
+{
+	if (v->state != TURN_MEMBER)
 		return;
+	sessions_set_open(v, false, now);
+	state_event(v, TURN_CLOSE);
+	sched_beside(v->sched, false, now);
 	v->turns->act->waits(v, now);
 	leavers_begin(v, now);
 	v->drain_ns = 0;
-	v->as_issued = v->undrained;
+	v->as_issued = state_leaves(v);
 }
 
 void joint_admit(struct turn_session *s, uint64_t now)
 {
-	if (!s->vgpu->joint.open)
+	if (s->vgpu->state != TURN_MEMBER)
 		return;
 	window_tell_joint(s);
 	session_set_open(s, true, now);
@@ -180,14 +183,13 @@ void joint_admit(struct turn_session *s, uint64_t now)
 
 static void add(struct turn_vgpu *v, uint64_t now)
 {
-	v->joint.in = true;
+	help_end(v, now);
+	state_event(v, TURN_JOIN);
 	v->joint.asked = false;
 	v->joint.still = 0;
-	v->joint.open = v == v->turns->holder;
 	v->joint.idle_since = 0;
 	v->joint.seen = v->issued;
-	v->turns->joint.n++;
-	if (v->joint.open)
+	if (v->state == TURN_MEMBER)
 		sched_beside(v->sched, true, now);
 	else if (!v->as_issued)
 		charge_forget(v);
@@ -195,17 +197,17 @@ static void add(struct turn_vgpu *v, uint64_t now)
 
 static void drop(struct turn_vgpu *v)
 {
-	v->joint.in = v->joint.asked = false;
+	state_event(v, TURN_DROP);
+	v->joint.asked = false;
 	if (!v->as_issued)
 		charge_forget(v);
-	v->turns->joint.n--;
 }
 
 void joint_leave(struct turn_vgpu *v)
 {
-	if (v->joint.in)
-		drop(v);
-	v->joint.open = v->as_issued = false;
+	if (state_joint(v) && !v->as_issued)
+		charge_forget(v);
+	v->joint.asked = false;
 }
 
 static bool any_waits_apart(const struct turns *t)
@@ -214,7 +216,7 @@ static bool any_waits_apart(const struct turns *t)
 
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (v->wants && !v->joint.in && !sched_held(v->sched))
+		if (v->wants && !state_joint(v) && !sched_held(v->sched))
 			return true;
 	}
 	return false;
@@ -238,11 +240,11 @@ static bool judge(struct turns *t, uint64_t now)
 	charge_rest(t, now);
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (!v->joint.in)
+		if (!state_joint(v))
 			continue;
 		in += in_flight(v);
 		if ((v->joint.asked && works_long(v, now)) ||
-		    (v->undrained && is_old(t, v->undrained_since, now))) {
+		    (state_leaves(v) && is_old(t, v->undrained_since, now))) {
 			v->joint.full_from = v->issued;
 			late = true;
 		}
@@ -252,9 +254,9 @@ static bool judge(struct turns *t, uint64_t now)
 		v->joint.seen = v->issued;
 		if (!idle || !v->joint.idle_since)
 			v->joint.idle_since = idle ? now : 0;
-		held |= v->wants && !v->joint.open;
+		held |= v->wants && v->state != TURN_MEMBER;
 		/* The time in which a worker is starved gives the others no more of a lead. */
-		busy |= v->undrained || joint_busy(v, 0);
+		busy |= state_leaves(v) || joint_busy(v, 0);
 	}
 	t->joint.inflight_ns = in;
 	t->joint.ahead_ns = joint_ahead_look(t->joint.ahead_ns, t->slice_ns, held && !busy);
@@ -277,7 +279,7 @@ static struct turn_vgpu *least_ahead(struct turns *t, const struct turn_vgpu *fi
 
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (!v->joint.in || !v->wants || v == first)
+		if (!state_joint(v) || !v->wants || v == first)
 			continue;
 		lead = sched_lead(v->sched);
 		if (best && lead >= least)
@@ -301,13 +303,13 @@ static bool may_run(const struct turn_vgpu *v, const struct turn_vgpu *first,
 
 	/* One that was held and has run dry rings when it has work again. */
 	if (!v->wants)
-		return v->joint.open;
+		return v->state == TURN_MEMBER;
 	if (v == first)
 		return true;
 	/* Two at least, so that one has work while the other's guest looks at its results. */
 	if (v == second)
 		return lead <= (2 * least > most ? 2 * least : most);
-	return lead <= (v->joint.open ? most : most / 2);
+	return lead <= (v->state == TURN_MEMBER ? most : most / 2);
 }
 
 /* Those that want the GPU come in; one that is not brief any more waits for a turn of its own. */
@@ -321,10 +323,10 @@ static void choose_members(struct turns *t, uint64_t now)
 		const bool lingers = v->wants || v == t->holder || !v->joint.idle_since ||
 				     now - v->joint.idle_since <= LINGER_NS;
 
-		if (v->joint.in && !(may && lingers)) {
-			set_gates(v, false, now);
+		if (state_joint(v) && !(may && lingers)) {
+			close_gates(v, now);
 			drop(v);
-		} else if (!v->joint.in && v->wants && may) {
+		} else if (!state_joint(v) && v->wants && may) {
 			add(v, now);
 		}
 	}
@@ -340,8 +342,12 @@ static void open_and_hold(struct turns *t, uint64_t now)
 	second = least_ahead(t, first);
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (v->joint.in)
-			set_gates(v, may_run(v, first, second), now);
+		if (!state_joint(v))
+			continue;
+		if (may_run(v, first, second))
+			open_gates(v, now);
+		else
+			close_gates(v, now);
 	}
 }
 
@@ -352,7 +358,7 @@ static void charge_all(struct turns *t, uint64_t now)
 
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (v->joint.in)
+		if (state_joint(v))
 			sessions_report(v, now);
 	}
 	charge_joint(t, 0, now);
@@ -363,30 +369,29 @@ static void charge_all(struct turns *t, uint64_t now)
 static void end(struct turns *t, struct turn_vgpu *next, uint64_t now)
 {
 	struct turn_vgpu *v, *last = NULL;
-	const bool stays = next && next->joint.open && !t->params.exclusive;
+	const bool stays = next && next->state == TURN_MEMBER && !t->params.exclusive;
 	uint64_t in = 0;
 
 	charge_all(t, now);
 	TAILQ_FOREACH(v, &t->vgpus, link)
 	{
-		if (!v->joint.in)
+		if (!state_joint(v))
 			continue;
 		if (v == next && stays) {
 			sched_beside(v->sched, false, now);
-		} else if (v->joint.open) {
+		} else if (v->state == TURN_MEMBER) {
 			in += in_flight(v);
-			set_gates(v, false, now);
-			last = v->undrained || !last ? v : last;
+			close_gates(v, now);
+			last = state_leaves(v) || !last ? v : last;
 		}
 		drop(v);
-		v->joint.open = false;
 		v->account.ahead_ns = v == next ? in_flight(v) : 0;
 	}
 	t->joint.on = false;
 	t->holder = stays ? next : NULL;
 	t->leaving = stays ? NULL : last;
 	t->joint.left = !stays;
-	t->drained_at = last && last->undrained ? 0 : now;
+	t->drained_at = last && state_leaves(last) ? 0 : now;
 	in = in < OLD_NS ? in : OLD_NS;
 	t->give_at = now + (in > t->cost_ns ? in - t->cost_ns : t->cost_ns);
 	if (stays)
@@ -416,10 +421,10 @@ bool joint_decide(struct turns *t, struct turn_vgpu *next, uint64_t now)
 		due = true;
 	}
 	if (t->holder != next) {
-		if (t->holder && !t->holder->joint.in)
+		if (t->holder && !state_joint(t->holder))
 			add(t->holder, now);
 		t->holder = next;
-		next->grants += !next->joint.open;
+		next->grants += next->state != TURN_MEMBER;
 		sched_granted(t->lib, next->sched, now);
 	}
 	open_and_hold(t, now);

@@ -8,29 +8,16 @@
 
 #define SAMPLE_NS 50000u /* less work in flight is no sample of a report's accuracy */
 
-void leavers_set(struct turn_vgpu *v, bool undrained)
-{
-	if (undrained && !v->undrained)
-		TAILQ_INSERT_TAIL(&v->turns->leavers, v, leaver_link);
-	else if (!undrained && v->undrained)
-		TAILQ_REMOVE(&v->turns->leavers, v, leaver_link);
-	v->undrained = undrained;
-	v->as_issued &= undrained;
-	if (undrained)
-		return;
-	v->help.on = false;
-	v->help.at = 0;
-}
-
 void leavers_begin(struct turn_vgpu *v, uint64_t now)
 {
 	const struct turn_session *s;
-	bool undrained = false;
+	bool busy = false;
 
 	TAILQ_FOREACH(s, &v->sessions, link)
-	undrained |= s->closing;
+	busy |= s->closing;
 	v->undrained_since = now;
-	leavers_set(v, undrained);
+	if (busy)
+		state_event(v, TURN_BUSY);
 }
 
 void leavers_drained(struct turn_vgpu *v, uint64_t now)
@@ -38,11 +25,11 @@ void leavers_drained(struct turn_vgpu *v, uint64_t now)
 	uint64_t took = now - v->undrained_since, ratio;
 	struct turns *t = v->turns;
 
-	if (v->as_issued && !v->joint.in) {
+	if (v->as_issued && !state_joint(v)) {
 		charge_alone(v, 0, now);
 		charge_forget(v);
 	}
-	leavers_set(v, false);
+	state_event(v, TURN_DRAINED);
 	if (v->drain_ns >= SAMPLE_NS) {
 		ratio = took * 256 / v->drain_ns;
 		ratio = ratio < 16 ? 16 : ratio > 2048 ? 2048 : ratio;
@@ -66,7 +53,7 @@ uint64_t leavers_expect(struct turn_vgpu *v, uint64_t now)
 	if (v->dry)
 		return now;
 	/* It reports nothing in flight but has not drained: give it a moment. */
-	if (v->undrained && !all)
+	if (state_leaves(v) && !all)
 		return now + v->turns->cost_ns;
 	/* Only a little of one long piece of work may be left. */
 	if (ns > TURN_WAIT_NS)
@@ -93,5 +80,5 @@ bool leavers_let_go(const struct turns *t, uint64_t now)
 		return TAILQ_EMPTY(&t->leavers) && !t->awaited;
 	if (!t->leaving || now >= t->give_at)
 		return true;
-	return t->joint.left ? TAILQ_EMPTY(&t->leavers) : !t->leaving->undrained;
+	return t->joint.left ? TAILQ_EMPTY(&t->leavers) : !state_leaves(t->leaving);
 }

@@ -27,8 +27,8 @@ static void count(struct turn_session *s, const struct turn_report *r)
 
 	s->full |= r->full != s->last.full;
 	v->issued += issued;
-	*reported += v->joint.in || v->as_issued ? issued / 256 * v->rate.q8
-						 : grown(s->last.busy_ns, r->busy_ns);
+	*reported += state_joint(v) || v->as_issued ? issued / 256 * v->rate.q8
+						    : grown(s->last.busy_ns, r->busy_ns);
 	*reported = *reported < TURN_NEVER_NS ? *reported : TURN_NEVER_NS;
 }
 
@@ -127,7 +127,7 @@ void turns_join(struct turn_vgpu *v, struct turn_session *s, bool adopted)
 
 void turns_admit(struct turn_session *s, uint64_t now)
 {
-	if (s->vgpu->joint.in)
+	if (state_joint(s->vgpu))
 		joint_admit(s, now);
 	else if (s->vgpu == s->vgpu->turns->holder)
 		session_set_open(s, true, now);

@@ -56,20 +56,20 @@ static void look(struct turns *t, struct turn_vgpu *v, uint64_t now)
 	}
 	v->on_gpu = on_gpu;
 	v->users = users ? users : 1;
-	if (v->undrained && !closing && !v->help.on)
+	if (state_leaves(v) && !closing && v->state != TURN_HELPED)
 		leavers_drained(v, now);
-	else if (closing && v != t->holder && !v->undrained)
+	else if (closing && (v->state == TURN_OUT || v->state == TURN_HELD))
 		leavers_begin(v, now); /* adopted */
 	/* Wall time is charged. */
-	if ((t->exact || v != t->holder) && !v->joint.in && !v->as_issued)
+	if ((t->exact || v != t->holder) && !state_joint(v) && !v->as_issued)
 		v->account.reported_ns = 0;
 	joint_seen(v, full);
 	/* Of several at once only one that is held or asked tells when it runs dry, and one that is
 	 * held must not get its gate back by that. */
-	if (v->joint.open)
+	if (v->state == TURN_MEMBER)
 		wants &= joint_busy(v, now);
 	wants &= !dry_look(v, wants, now);
-	if (wants || !v->joint.in || v->joint.open || now >= t->joint.at)
+	if (wants || !state_joint(v) || v->state == TURN_MEMBER || now >= t->joint.at)
 		tell_wants(t, v, wants, now);
 }
 
@@ -83,7 +83,7 @@ static void look_around(struct turns *t, uint64_t now)
 	if (t->joint.on && now >= t->joint.at) {
 		TAILQ_FOREACH(v, &t->vgpus, link)
 		{
-			if (v->joint.in && v != t->holder)
+			if (state_joint(v) && v != t->holder)
 				look(t, v, now);
 		}
 	}
@@ -118,9 +118,10 @@ static void take_grant(struct turns *t, uint64_t now)
 	t->holder = NULL;
 	t->act->waits(v, now);
 	sessions_set_open(v, false, now);
+	state_event(v, TURN_CLOSE);
 	leavers_begin(v, now);
 	t->leaving = v;
-	t->drained_at = v->undrained ? 0 : now;
+	t->drained_at = state_leaves(v) ? 0 : now;
 	t->give_at = leavers_expect(v, now);
 }
 
@@ -148,7 +149,7 @@ static void give_grant(struct turns *t, struct turn_vgpu *v, uint64_t now)
 		return;
 	if (v->as_issued)
 		charge_forget(v);
-	leavers_set(v, false);
+	state_event(v, TURN_GRANT);
 	if (v->wants)
 		t->act->granted(v, now);
 	v->grants++;
@@ -331,8 +332,8 @@ void turns_remove(struct turn_vgpu *v, uint64_t now)
 		t->overlapped = NULL;
 	if (v->look)
 		TAILQ_REMOVE(&t->looks, v, look_link);
-	leavers_set(v, false);
 	joint_leave(v);
+	state_gone(v);
 	t->wanting -= v->wants;
 	v->wants = v->on_gpu = v->look = false;
 	TAILQ_REMOVE(&t->vgpus, v, link);
@@ -355,7 +356,7 @@ void turns_charge_more(struct turn_vgpu *v, uint64_t ns, uint64_t now)
 	t->act->charge(v, ns);
 	v->charged_ns += ns;
 	t->charged_ns += ns;
-	if (v == t->holder && !t->exact && !v->joint.in)
+	if (v == t->holder && !t->exact && !state_joint(v))
 		v->account.ahead_ns += ns;
 	sched_charge(v->sched, ns, now);
 }

@@ -65,6 +65,30 @@ struct turn_session {
 	bool limited;
 };
 
+enum turn_state {
+	TURN_OUT,         /* it has no turn, and no work on the GPU */
+	TURN_ALONE,       /* has the grant and the only turn: its gates are open */
+	TURN_MEMBER,      /* has a turn with others at once: its gates are open */
+	TURN_HELD,        /* one of several at once, closed: it is ahead, or has just come */
+	TURN_HELD_DRAINS, /* likewise, and its work has not drained yet */
+	TURN_DRAINS,      /* its turn is over, and its work has not drained yet */
+	TURN_HELPED,      /* likewise, and its gates are open for a moment */
+	TURN_STATES
+};
+
+enum turn_event {
+	TURN_GRANT,     /* it gets the grant */
+	TURN_CLOSE,     /* its gates close */
+	TURN_BUSY,      /* closed, it has work on the GPU */
+	TURN_DRAINED,   /* it has none any more */
+	TURN_JOIN,      /* it becomes one of several at once */
+	TURN_OPEN,      /* the gates of one of several open */
+	TURN_DROP,      /* it is one of several no more */
+	TURN_HELP,      /* it should have drained, and something waits for its gate */
+	TURN_HELP_OVER, /* the moment is over */
+	TURN_EVENTS
+};
+
 struct turn_vgpu {
 	TAILQ_ENTRY(turn_vgpu) link, leaver_link, look_link;
 	struct turns *turns;
@@ -72,6 +96,7 @@ struct turn_vgpu {
 	struct sched_share share;
 	TAILQ_HEAD(, turn_session) sessions;
 	unsigned int session_n;
+	enum turn_state state;
 	bool wants;          /* as told to the library */
 	bool look;           /* the driver has news of it: in turns->looks */
 	bool on_gpu;         /* had work on the GPU at the last look, while it holds the grant */
@@ -81,12 +106,10 @@ struct turn_vgpu {
 	uint64_t charged_ns; /* since it joined these turns */
 	uint64_t grants;
 	/* leavers.c */
-	bool undrained; /* its turn is over, and its work has not drained yet: in turns->leavers */
 	uint64_t undrained_since;
 	uint64_t drain_ns; /* GPU time in flight that it reported when it lost the grant */
 	uint32_t drain_q8; /* measured drain divided by the reported one; 256 is 1 */
 	struct {
-		bool on;           /* its gates are open for a moment, though it has not drained */
 		uint64_t at, wait; /* the next moment's begin, or its end; 0: not known yet */
 	} help;
 	/* dry.c */
@@ -94,8 +117,6 @@ struct turn_vgpu {
 	uint32_t dry_turns; /* a bit for each of its last turns: it ended because it ran dry */
 	/* joint.c: several at once */
 	struct {
-		bool in;            /* has the GPU with others at once, or is held */
-		bool open;          /* its gates are open */
 		bool asked;         /* its sessions report every change */
 		unsigned int still; /* looks since it issued something */
 		uint64_t seen;      /* issued at the last look at all */
@@ -137,7 +158,7 @@ struct turns {
 	struct sched *lib;
 	struct sched_params params;
 	const struct turn_actions *act;
-	TAILQ_HEAD(, turn_vgpu) vgpus, leavers, looks;
+	TAILQ_HEAD(, turn_vgpu) vgpus, leavers, looks; /* leavers: state_leaves() */
 	unsigned int awaited; /* sessions whose gates are not there yet: set by the driver */
 	unsigned int wanting; /* vGPUs that the library knows to want the GPU */
 	unsigned int inhabited[SCHED_CLASSES]; /* vGPUs with a session, by class */
