@@ -110,7 +110,11 @@ LDLIBS_schedule_pieces_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap
 # Plays tests/unit/daemon/replay; --record makes those tables.
 UNIT += $(B)/unit/schedule_replay_test
 $(B)/unit/schedule_replay_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_replay_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
-LDLIBS_schedule_replay_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime
+LDLIBS_schedule_replay_test = $(CHECK_LIBS) -lev -Wl,--wrap=clock_gettime,--wrap=timerfd_settime,--wrap=state_event
+# Plants another constant in the turns that pvgpud and the simulator share.
+UNIT += $(B)/unit/schedule_planted_test
+$(B)/unit/schedule_planted_test: $$(SIM_OBJS) $(call obj,tests/unit/daemon/schedule_planted_test.c $(SCHEDULE_SRCS)) $$(CONTRACT)
+LDLIBS_schedule_planted_test = $(CHECK_LIBS) -lev -lm -Wl,--wrap=clock_gettime,--wrap=timerfd_settime,--wrap=window_early_dry,--wrap=window_brief_kernel
 UNIT += $(B)/unit/schedule_clock_test
 $(B)/unit/schedule_clock_test: $$(SCHED_OBJS) $(call obj,tests/unit/daemon/schedule_clock_test.c $(SCHEDULE_SRCS) \
 	$(call daemon,rules/judge.c rules/overdue.c)) $$(CONTRACT)

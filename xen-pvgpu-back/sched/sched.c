@@ -17,14 +17,6 @@
  * vGPUs, only until it has lasted for TURN_LONG. */
 #define FINISH_MOST (4 * MS)
 #define TURN_LONG   (6 * MS)
-/* With less in flight than this a holder runs dry while its worker is woken. */
-#define BELOW_PER   8
-#define BELOW_LEAST (MS / 2)
-/* From the timer of a hand-over to the next one's first kernel, as the trace of one has it, with
- * what estimates are wrong by. */
-#define EARLY_PER   2
-#define EARLY_LEAST (MS / 4)
-#define EARLY_TURN  (2 * MS)
 /* A vGPU that comes back may end the holder's slice if it is behind by so many hand-overs and by
  * this part of a slice; hand-overs for that take at most this part of the time, of which some may
  * be saved up. */
@@ -91,23 +83,6 @@ static uint64_t turn_most(const struct sched *s, uint64_t slice, uint32_t wantin
 uint64_t sched_turn_most(const struct sched *s)
 {
 	return turn_most(s, sched_slice(s, 1), 1);
-}
-
-uint64_t sched_inflight_below(uint64_t handover_ns)
-{
-	const uint64_t ns = handover_ns * BELOW_PER;
-
-	return ns < BELOW_LEAST ? BELOW_LEAST : ns;
-}
-
-uint64_t sched_early(uint64_t handover_ns)
-{
-	return handover_ns * EARLY_PER + EARLY_LEAST;
-}
-
-uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns)
-{
-	return turn_ns < EARLY_TURN ? sched_early(handover_ns) : handover_ns;
 }
 
 uint64_t sched_credit(const struct sched *s)

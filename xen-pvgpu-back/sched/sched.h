@@ -127,30 +127,13 @@ struct sched_decision {
  * holder without work and without a maximum keeps the grant while no other vGPU wants it.
  */
 void sched_decide(struct sched *s, uint64_t now, struct sched_decision *d);
-/* A former holder's work that takes longer to drain is not waited for in a pool that is not
- * exclusive: the next vGPU has its turn beside it. */
-#define SCHED_WAIT_NS 30000000u
-/* Is such work on the GPU? Then slices that are not configured are 8 ms at least. The GPU gives
- * each context 2 ms in turn, so of shorter turns the work that runs on has more than the half that
- * it is charged. */
+/* Does the work of a former holder run on beside the holder's? Then slices that are not configured
+ * are 8 ms at least. The GPU gives each context 2 ms in turn, so of shorter turns the work that
+ * runs on has more than the half that it is charged. */
 void sched_runs_on(struct sched *s, bool on, uint64_t now);
-/* The most that a holder may have in flight while contended and a vGPU of a higher class has a
- * session: that one waits for it each time it comes back. */
-uint64_t sched_inflight_below(uint64_t handover_ns);
-/* The most where weights differ: a heavy one that comes back waits for it. A burst that fits is
- * issued at once, and its end is known from the turn's beginning. */
-#define SCHED_UNLIKE_NS 1500000u
-/* The next vGPU gets the grant so long before the work of the last one ends: a hand-over that is
- * seen to have taken handover_ns, and the next worker's first command must be there by then. */
-uint64_t sched_early(uint64_t handover_ns);
-/* Likewise where the holder's turn ends because it waits for its results, having taken turn_ns by
- * then. After a whole slice of the GPU's own the last bit would wait for the next one's. */
-uint64_t sched_early_dry(uint64_t handover_ns, uint64_t turn_ns);
 /* Does another one of v's class, or of a higher one, want the GPU? What one of a lower class has in
  * flight would be in the way of v when that comes back. */
 bool sched_peers(const struct sched_vgpu *v);
-/* One of a higher class that began to want the GPU since then is expected back. */
-#define SCHED_SOON_BACK_NS 1000000000u
 /* A lone holder with a maximum that has issued nothing for so many slices gives the grant back:
  * with a hand-over for each kernel it would be charged for those. No longer than what it may save,
  * since it is charged for the kernel that runs then. */
@@ -168,19 +151,6 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
  */
 #define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
 #define SCHED_AHEAD_NS  8000000u /* the most by which one of them may be ahead of the first */
-#define SCHED_SHOWN_NS  5000000u /* so much is issued before one counts as such: its first turn */
-
-/* One that uses little at a time: its work in flight, estimated, stays below sched_brief, or is a
- * single kernel below sched_brief_kernel. alike: all of its class have the same weight. */
-uint64_t sched_brief(uint64_t handover_ns, bool alike);
-uint64_t sched_brief_kernel(uint64_t handover_ns, bool alike);
-/*
- * One that is ahead by more is held. At each look sched_ahead_look gives the lead from then on:
- * more if one is held though none has work on the GPU (idle), otherwise less, down to
- * sched_ahead_least.
- */
-uint64_t sched_ahead_least(uint64_t slice_ns);
-uint64_t sched_ahead_look(uint64_t ahead_ns, uint64_t slice_ns, bool idle);
 
 /* Time between two looks at n that have it: one may exceed its maximum by so much. */
 uint64_t sched_look(uint32_t n);
