@@ -212,13 +212,13 @@ class Types(Case):
     def test_memory_as_pvgpud_reports_it(self):
         self.refused(3, "no pvgpud reports how much memory a GPU has: --gpu-memory says it", "--write")
         ctl = self.files.folder / "ctl"
-        for answer in ('{"backends": [{"gpus": [{"memory": %d}, {"memory": %d}]}]}', '[{"gpus": [{"memory": %d}, {"memory": %d}]}]'):
-            ctl.write_text("#!/bin/sh\n[ $1 = capacity ] && echo '%s' && exit\nexec %s/bin/pvgpuctl \"$@\"\n" % (answer % (40 * GIB, 80 * GIB), BUILD))
-            ctl.chmod(0o755)
-            self.files.env["PVGPUCTL"] = str(ctl)
-            status, said = self.files.ask("--write")
-            self.assertEqual((status, said["gpus"][0]["types"][0]["capacity"]), (0, 5))
-            self.files.ask("--remove")
+        answer = json.dumps({"format": 1, "backends": [{"gpus": [{"memory": 40 * GIB}, {"memory": 80 * GIB}]}]})
+        ctl.write_text("#!/bin/sh\n[ $1 = capacity ] && echo '%s' && exit\nexec %s/bin/pvgpuctl \"$@\"\n" % (answer, BUILD))
+        ctl.chmod(0o755)
+        self.files.env["PVGPUCTL"] = str(ctl)
+        status, said = self.files.ask("--write")
+        self.assertEqual((status, said["gpus"][0]["types"][0]["capacity"]), (0, 5))
+        self.files.ask("--remove")
         self.files.env["PVGPUCTL"] = "/nonexistent"
         self.refused(3, "/nonexistent profiles does not answer", "--write")
 

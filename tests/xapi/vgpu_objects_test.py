@@ -96,6 +96,16 @@ class Objects(Case):
         self.host.until(lambda: not file.exists(), "the VM has no place on a GPU, and no file")
         self.assertEqual(sorted(p.name for p in self.host.xapi_dir.iterdir()), ["synced"])
 
+    def test_extra_arguments_add_no_argument(self):
+        """A user of xapi writes them; pvgpu-vgpu's starter takes each line for one."""
+        self.host.start("pvgpu-xapi")
+        vm = self.vm()
+        self.pool.vgpu_set_extra_args(self.pool.vms[vm]["VGPUs"][0], "a\n--site-dir=/tmp")
+        self.pool.place(vm, self.xcp)
+        file = self.host.xapi_dir / (UUID + ".vgpu")
+        self.host.until(file.exists, "the VM has a file")
+        self.assertEqual([line.partition("=")[0] for line in file.read_text().splitlines()[1:]], ["--vcpus", "--device", "--noconsole"])
+
     def test_a_driver_domains_gpu(self):
         """Without pvgpu-xapi the GPU would be taken from the driver domain, so the VM does not start; with the starter it stays there."""
         self.driver("pciback")
