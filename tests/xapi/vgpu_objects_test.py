@@ -36,7 +36,7 @@ class Case(unittest.TestCase):
         self.files = Files(self.xcp.folder)
         self.files.profiles(PROFILES)
         add_device(self.files.pci, GPU, H100)
-        self.files.write("--gpu-memory", "8G")
+        self.files.write("--memory", "8G")
         vgpu = pathlib.Path(self.xcp.vgpu)
         vgpu.write_text(WRAPPER % (BUILD, self.host.folder / "pvgpu"))
         vgpu.chmod(0o755)
