@@ -2,8 +2,8 @@
 /*
  * The scheduler: a pure library that decides which vGPU has the GPU, and for how long. It uses no
  * clock, file, thread or process: times (nanoseconds of one clock that does not go back) and events
- * are arguments, decisions are results. pvgpud, the unit tests and the simulator (tests/sim) drive
- * the same code.
+ * are arguments, decisions are results. sched/turn drives it, for pvgpud and for the simulator; the
+ * unit tests do so too.
  *
  * One struct sched is one GPU under one policy, a pool's. It gives the grant to one vGPU at a time.
  * The driver, its caller, reports when a vGPU begins and stops to have work (sched_wants) and the
@@ -143,14 +143,14 @@ void sched_granted(struct sched *s, struct sched_vgpu *v, uint64_t now);
 
 /*
  * The GPU for several at once: vGPUs that use little at a time and wait for it, which the driver
- * knows. They have it beside the holder, and each is charged what it uses. sched_may_join: v wants
+ * knows. The holder is one of them, and each is charged what it uses. sched_may_join: v wants
  * the GPU, and nothing but its turn in the holder's class decides when it has it: no class above,
  * group, guarantee, or maximum that is reached. sched_lead: by how much GPU time v is ahead of the
- * first in turn. sched_beside: v has the GPU now, or not any more; until then it does not count as
+ * first in turn. sched_joint: v has the GPU now, or not any more; until then it does not count as
  * waiting.
  */
-#define SCHED_BESIDE_NS 2000000u /* the most that one of several may have in flight */
-#define SCHED_AHEAD_NS  8000000u /* the most by which one of them may be ahead of the first */
+#define SCHED_JOINT_NS 2000000u /* the most that one of several may have in flight */
+#define SCHED_AHEAD_NS 8000000u /* the most by which one of them may be ahead of the first */
 
 /* Time between two looks at n that have it: one may exceed its maximum by so much. */
 uint64_t sched_look(uint32_t n);
@@ -158,7 +158,7 @@ bool sched_may_join(const struct sched_vgpu *v);
 /* Is v, or its group, held back by a maximum? */
 bool sched_held(const struct sched_vgpu *v);
 int64_t sched_lead(const struct sched_vgpu *v);
-void sched_beside(struct sched_vgpu *v, bool on, uint64_t now);
+void sched_joint(struct sched_vgpu *v, bool on, uint64_t now);
 
 /* Counters since sched_add. */
 struct sched_stats {

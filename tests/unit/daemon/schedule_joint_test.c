@@ -196,17 +196,17 @@ START_TEST(bound_by_weight)
 
 	setup_at_once(weight);
 	brief_ns = window_brief(schedule_handover_ns(s), false);
-	ck_assert_uint_lt(brief_ns, SCHED_BESIDE_NS);
+	ck_assert_uint_lt(brief_ns, SCHED_JOINT_NS);
 	ck_assert_uint_eq(f[0].word->inflight_ns, brief_ns);
 	leave(&f[2]);
-	while (f[0].word->inflight_ns != SCHED_BESIDE_NS) {
+	while (f[0].word->inflight_ns != SCHED_JOINT_NS) {
 		turn();
 		for (unsigned int i = 0; i < 2; i++)
 			want(&f[i]);
 	}
 	f[2] = join(t[2], false);
 	brief(&f[2]);
-	while (f[0].word->inflight_ns == SCHED_BESIDE_NS) {
+	while (f[0].word->inflight_ns == SCHED_JOINT_NS) {
 		turn();
 		serve(&since);
 	}

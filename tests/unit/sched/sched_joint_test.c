@@ -87,7 +87,7 @@ START_TEST(no_wait_while_it_has_the_gpu)
 
 	setup_of(2, &p, &full);
 	decide(MS);
-	sched_beside(v[1], true, 2 * MS);
+	sched_joint(v[1], true, 2 * MS);
 	sched_stats(v[1], 50 * MS, &st);
 	ck_assert_uint_eq(st.waited_ns, 2 * MS);
 	ck_assert_uint_eq(st.longest_wait_ns, 2 * MS);
@@ -98,7 +98,7 @@ START_TEST(no_wait_while_it_has_the_gpu)
 	ck_assert_int_eq(sched_lead(v[1]), 0);
 	sched_charge(v[1], 20 * MS, 50 * MS);
 	ck_assert_int_le(llabs(sched_lead(v[0]) - sched_lead(v[1])), MS);
-	sched_beside(v[1], false, 60 * MS);
+	sched_joint(v[1], false, 60 * MS);
 	decide(60 * MS);
 	sched_free(s);
 }
@@ -203,7 +203,7 @@ START_TEST(shares_hold)
 			count = open_some(n, open, (int64_t)p.slice_ns);
 			now += step;
 			for (int i = 0; i < n; i++) {
-				sched_beside(v[i], open[i], now - step);
+				sched_joint(v[i], open[i], now - step);
 				if (!open[i])
 					continue;
 				sched_charge(v[i], step / (uint64_t)count, now);
@@ -250,7 +250,7 @@ START_TEST(maximum_holds)
 		decide(now);
 		for (int i = 0; i < 3; i++) {
 			in[i] = sched_may_join(v[i]) && sched_lead(v[i]) < 4 * (int64_t)MS;
-			sched_beside(v[i], in[i], now);
+			sched_joint(v[i], in[i], now);
 			count += in[i];
 		}
 		outs += was && !in[0];

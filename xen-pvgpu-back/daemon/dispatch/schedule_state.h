@@ -63,8 +63,8 @@ struct tenant {
 	TAILQ_HEAD(, gate) gates;
 	unsigned int gate_n;
 	struct limit commands, bytes;
-	struct rates *together; /* its group's limits; NULL: it has no group */
-	TAILQ_ENTRY(tenant) together_link;
+	struct rates *rates; /* its group's limits; NULL: it has no group */
+	TAILQ_ENTRY(tenant) rates_link;
 	struct from_group group_commands, group_bytes;
 	uint64_t limits_at; /* when its allowances are due; SCHED_NEVER: when it rings */
 	bool throttled;

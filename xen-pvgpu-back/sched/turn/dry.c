@@ -12,7 +12,7 @@
 /* A program has had the time to launch what it launches at once. */
 #define SETTLED_PER 2u
 #define LATELY      0xfu      /* the last four turns */
-#define SOON_NS     10000000u /* in which the last work of one that runs dry should have ended */
+#define DRY_MOST_NS 10000000u /* in which the last work of one that runs dry should have ended */
 
 /* An older worker does not tell, and takes its whole turn. */
 static bool all_issued(const struct turn_vgpu *v)
@@ -88,7 +88,7 @@ bool dry_expected(const struct turn_vgpu *v)
 /* Work that is on the GPU for long, as an endless kernel is, has others take turns beside it. */
 static bool still_dry(struct turn_vgpu *v, uint64_t now)
 {
-	if (!v->dry || !state_leaves(v) || now - v->undrained_since > SOON_NS)
+	if (!v->dry || !state_leaves(v) || now - v->drains_since > DRY_MOST_NS)
 		return false;
 	if (all_issued(v))
 		return true;

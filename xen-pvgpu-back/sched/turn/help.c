@@ -42,7 +42,7 @@ void help_end(struct turn_vgpu *v, uint64_t now)
 static void expect(struct turn_vgpu *v)
 {
 	v->help.wait = AFTER_NS;
-	v->help.at = v->undrained_since + AFTER_NS + 2 * sessions_drain_ns(v);
+	v->help.at = v->drains_since + AFTER_NS + 2 * sessions_drain_ns(v);
 }
 
 static bool has_drained(const struct turn_vgpu *v)
@@ -89,7 +89,7 @@ static bool only_returned(const struct turn_vgpu *v)
 
 static void expect_soon(struct turn_vgpu *v)
 {
-	const uint64_t soon = v->undrained_since + RETURNED_NS;
+	const uint64_t soon = v->drains_since + RETURNED_NS;
 
 	if (v->help.wait == AFTER_NS && v->state != TURN_HELPED && soon < v->help.at &&
 	    only_returned(v))

@@ -34,7 +34,7 @@
 
 uint64_t joint_ahead_least(uint64_t slice_ns)
 {
-	return slice_ns < 2ull * SCHED_BESIDE_NS ? slice_ns / 2 : SCHED_BESIDE_NS;
+	return slice_ns < 2ull * SCHED_JOINT_NS ? slice_ns / 2 : SCHED_JOINT_NS;
 }
 
 uint64_t joint_ahead_look(uint64_t ahead_ns, uint64_t slice_ns, bool idle)
@@ -151,7 +151,7 @@ static void open_gates(struct turn_vgpu *v, uint64_t now)
 		v->grants += v != v->turns->holder;
 		if (v->wants)
 			v->turns->act->granted(v, now);
-		sched_beside(v->sched, true, now);
+		sched_joint(v->sched, true, now);
 	}
 	TAILQ_FOREACH(s, &v->sessions, link)
 	{
@@ -166,7 +166,7 @@ static void close_gates(struct turn_vgpu *v, uint64_t now)
 		return;
 	sessions_set_open(v, false, now);
 	state_event(v, TURN_CLOSE);
-	sched_beside(v->sched, false, now);
+	sched_joint(v->sched, false, now);
 	v->turns->act->waits(v, now);
 	leavers_begin(v, now);
 	v->drain_ns = 0;
@@ -190,7 +190,7 @@ static void add(struct turn_vgpu *v, uint64_t now)
 	v->joint.idle_since = 0;
 	v->joint.seen = v->issued;
 	if (v->state == TURN_MEMBER)
-		sched_beside(v->sched, true, now);
+		sched_joint(v->sched, true, now);
 	else if (!v->as_issued)
 		charge_forget(v);
 }
@@ -244,7 +244,7 @@ static bool judge(struct turns *t, uint64_t now)
 			continue;
 		in += in_flight(v);
 		if ((v->joint.asked && works_long(v, now)) ||
-		    (state_leaves(v) && is_old(t, v->undrained_since, now))) {
+		    (state_leaves(v) && is_old(t, v->drains_since, now))) {
 			v->joint.full_from = v->issued;
 			late = true;
 		}
@@ -378,7 +378,7 @@ static void end(struct turns *t, struct turn_vgpu *next, uint64_t now)
 		if (!state_joint(v))
 			continue;
 		if (v == next && stays) {
-			sched_beside(v->sched, false, now);
+			sched_joint(v->sched, false, now);
 		} else if (v->state == TURN_MEMBER) {
 			in += in_flight(v);
 			close_gates(v, now);

@@ -15,14 +15,14 @@ void leavers_begin(struct turn_vgpu *v, uint64_t now)
 
 	TAILQ_FOREACH(s, &v->sessions, link)
 	busy |= s->closing;
-	v->undrained_since = now;
+	v->drains_since = now;
 	if (busy)
 		state_event(v, TURN_BUSY);
 }
 
 void leavers_drained(struct turn_vgpu *v, uint64_t now)
 {
-	uint64_t took = now - v->undrained_since, ratio;
+	uint64_t took = now - v->drains_since, ratio;
 	struct turns *t = v->turns;
 
 	if (v->as_issued && !state_joint(v)) {
@@ -68,7 +68,7 @@ bool leavers_run_on(const struct turns *t, uint64_t now)
 
 	TAILQ_FOREACH(v, &t->leavers, leaver_link)
 	{
-		if (sessions_drain_ns(v) > TURN_WAIT_NS || now - v->undrained_since > TURN_WAIT_NS)
+		if (sessions_drain_ns(v) > TURN_WAIT_NS || now - v->drains_since > TURN_WAIT_NS)
 			return true;
 	}
 	return false;

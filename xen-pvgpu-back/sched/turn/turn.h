@@ -106,7 +106,7 @@ struct turn_vgpu {
 	uint64_t charged_ns; /* since it joined these turns */
 	uint64_t grants;
 	/* leavers.c */
-	uint64_t undrained_since;
+	uint64_t drains_since;
 	uint64_t drain_ns; /* GPU time in flight that it reported when it lost the grant */
 	uint32_t drain_q8; /* measured drain divided by the reported one; 256 is 1 */
 	struct {

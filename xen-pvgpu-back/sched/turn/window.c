@@ -11,7 +11,7 @@
  * | one vGPU, others want it                 | half a slice: more would prolong the turn        |
  * | likewise, weights differ                 | and UNLIKE: a heavy one that comes back waits    |
  * | likewise, one of a higher class is there | and BELOW: that one waits each time it comes     |
- * | several at once, same weights            | SCHED_BESIDE_NS, for each of them                |
+ * | several at once, same weights            | SCHED_JOINT_NS, for each of them                |
  * | likewise, weights differ                 | 12 hand-overs: longer bursts are worth a turn,   |
  * |                                          | in which they are not in a heavy one's way       |
  * | a moment of help                         | nothing but what its own work may wait for       |
@@ -35,7 +35,7 @@
 #define BRIEF_PER   12u
 #define BRIEF_LEAST (500 * US)
 #define KERNEL_PER  48u
-#define KERNEL_MOST (SCHED_BESIDE_NS + SCHED_BESIDE_NS / 4)
+#define KERNEL_MOST (SCHED_JOINT_NS + SCHED_JOINT_NS / 4)
 #define UNLIKE_MOST (1250 * US)
 /* From the timer of a hand-over to the next one's first kernel, as the trace of one has it, with
  * what estimates are wrong by. */
@@ -74,9 +74,9 @@ uint64_t window_below(uint64_t handover_ns)
  * its turns make up for. Among equals each waits for the others as they wait for it. */
 uint64_t window_brief(uint64_t handover_ns, bool alike)
 {
-	const uint64_t ns = alike ? SCHED_BESIDE_NS : handover_ns * BRIEF_PER;
+	const uint64_t ns = alike ? SCHED_JOINT_NS : handover_ns * BRIEF_PER;
 
-	return ns < BRIEF_LEAST ? BRIEF_LEAST : ns > SCHED_BESIDE_NS ? SCHED_BESIDE_NS : ns;
+	return ns < BRIEF_LEAST ? BRIEF_LEAST : ns > SCHED_JOINT_NS ? SCHED_JOINT_NS : ns;
 }
 
 uint64_t window_brief_kernel(uint64_t handover_ns, bool alike)
