@@ -32,8 +32,8 @@ void local_put(uint32_t *rows, uint32_t lane, uint32_t at, uint32_t bytes, uint6
 	word[0] = (word[0] & ~keep) | ((uint32_t)v << shift & keep);
 }
 
-void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m, uint32_t mask,
-	       uint64_t addr[LANES])
+LANE_CODE void addresses(const struct warp *w, const struct insn *i, const struct mem_op *m,
+			 uint32_t mask, uint64_t addr[LANES])
 {
 	uint64_t offset = (uint64_t)m->offset + (m->frame_local ? w->frame->local_base : 0);
 	uint32_t first = (uint32_t)__builtin_ctz(mask);
@@ -62,7 +62,7 @@ void addresses(const struct warp *w, const struct insn *i, const struct mem_op *
  * lo <= addr <= last and aligned, for every lane. lo and last are below 2^63, so that one of the
  * differences is negative otherwise; unlike comparisons, that vectorises everywhere.
  */
-bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align)
+LANE_CODE bool all_within(const uint64_t addr[LANES], uint64_t lo, uint64_t last, uint32_t align)
 {
 	uint64_t outside = 0, low = 0;
 

@@ -10,6 +10,7 @@
  * loop of a team clears what the last round has summed up). So turns are short.
  */
 #define TURN     8u
+#define ALONE    4096u   /* of a block's only warp */
 #define STUCK_NS 1000000 /* interval of checks of a block whose threads wait for each other */
 /* Turns that a warp whose lanes spin gives up in a row, while others have something to do. */
 #define GIVE_WAY 64u
@@ -251,7 +252,7 @@ static bool next_warp(struct ptx_cta *c, bool even_spinning)
 		w = &c->warps[n];
 		if (w->cur || can_run(w, even_spinning)) {
 			c->turn = n;
-			c->slice = c->env->turn ? c->env->turn : TURN;
+			c->slice = c->warp_count == 1 ? ALONE : c->env->turn ? c->env->turn : TURN;
 			return true;
 		}
 	}

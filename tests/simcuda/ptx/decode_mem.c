@@ -181,6 +181,8 @@ static void decode_ldst(struct parser *p, struct raw *r, int store)
 		unknown_instruction(p, r);
 	decode_address(p, r, store ? 0 : 1, m, &a);
 	value_registers(p, r, store ? 1 : 0, t, !store, m);
+	m->may_coalesce = m->bytes >= 4 && m->bytes == 1u << m->cls && !m->frame_local &&
+			  m->space != SPACE_LOCAL && m->space != SPACE_PARAM;
 	i = emit3(p,
 		  store       ? op_st
 		  : m->strong ? op_ld_strong

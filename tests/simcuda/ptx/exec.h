@@ -177,6 +177,23 @@ struct ptx_cta {
 	struct ptx_fault fault;
 };
 
+/*
+ * Loops over the lanes are compiled for processors with AVX2, too, and the loader chooses;
+ * sanitizers start behind its choice. INDEPENDENT: rows are the same one or disjoint, so that no
+ * lane's result is another one's operand.
+ */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) &&    \
+	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define LANE_CODE __attribute__((target_clones("avx2", "default")))
+#else
+#define LANE_CODE
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define INDEPENDENT
+#endif
+
 static inline void *row(const struct warp *w, uint32_t operand)
 {
 	return w->base[operand & 1] + (operand & ~1u);
@@ -277,6 +294,9 @@ void barrier_check_all(struct ptx_cta *c);
 bool barrier_complete(const struct ptx_cta *c, const struct barrier *b);
 /* Lets those that wait for it go on, and clears it. */
 void barrier_release(struct ptx_cta *c, uint32_t id);
+
+/* exec_coalesced.c: false when the addresses are otherwise, and nothing is done. */
+bool access_coalesced(struct warp *w, const struct insn *i, uint32_t mask, bool store);
 
 /* cluster.c */
 void cluster_check_barrier(struct cluster *k);

@@ -69,17 +69,18 @@ int op_cvt_int(struct warp *w, const struct insn *i, uint32_t mask)
 }
 
 #define QUICK(name, S, T, BITS, EXPR)                                                              \
-	int name(struct warp *w, const struct insn *i, uint32_t mask)                              \
+	LANE_CODE int name(struct warp *w, const struct insn *i, uint32_t mask)                    \
 	{                                                                                          \
 		const S *a = row(w, i->a);                                                         \
-		T v[LANES];                                                                        \
-		uint##BITS##_t t[LANES];                                                           \
+		T v[LANES], *d = mask == FULL_MASK ? row(w, i->d) : v;                             \
+		INDEPENDENT                                                                        \
 		for (int l = 0; l < LANES; l++)                                                    \
-			v[l] = (T)a[l];                                                            \
-		memcpy(t, v, sizeof(t));                                                           \
-		put##BITS(row(w, i->d), t, mask);                                                  \
+			d[l] = (T)a[l];                                                            \
+		if (mask != FULL_MASK)                                                             \
+			put##BITS(row(w, i->d), (const uint##BITS##_t *)v, mask);                  \
 		return STEP_NEXT;                                                                  \
 	}
+
 QUICK(op_cvt_u64_u32, u32, u64, 64, )
 QUICK(op_cvt_s64_s32, int32_t, int64_t, 64, )
 QUICK(op_cvt_u32_u64, u64, u32, 32, )

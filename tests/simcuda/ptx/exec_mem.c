@@ -415,7 +415,7 @@ static int access_generic(struct warp *w, const struct mem_op *m, const u64 *add
  * A vector load's destination may be its own address register, so addresses are taken first;
  * that also lets a fault leave the registers as they were.
  */
-int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
+static __attribute__((noinline)) int load_lanes(struct warp *w, const struct insn *i, uint32_t mask)
 {
 	const struct mem_op *m = i->ptr;
 	u64 addr[LANES];
@@ -424,6 +424,11 @@ int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
 	if (m->space == SPACE_GENERIC)
 		return access_generic(w, m, addr, mask, false);
 	return access_space(w, m, (enum space)m->space, addr, mask, false);
+}
+
+int op_ld(struct warp *w, const struct insn *i, uint32_t mask)
+{
+	return access_coalesced(w, i, mask, false) ? STEP_NEXT : load_lanes(w, i, mask);
 }
 
 /* A load that others may be meant to change: one that repeats lets them run. */
@@ -460,6 +465,8 @@ int op_st(struct warp *w, const struct insn *i, uint32_t mask)
 	if (m->fence)
 		full_fence();
 	no_spin(w);
+	if (access_coalesced(w, i, mask, true))
+		return STEP_NEXT;
 	addresses(w, i, m, mask, addr);
 	if (m->space == SPACE_GENERIC)
 		return access_generic(w, m, addr, mask, true);

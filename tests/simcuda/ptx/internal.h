@@ -229,7 +229,8 @@ struct mem_op {
 	uint8_t base_cls;    /* CLS_W or CLS_D */
 	uint8_t frame_local; /* the address counts from the frame's local memory */
 	uint8_t fence;
-	uint8_t strong; /* a load that others may be meant to change */
+	uint8_t strong;       /* a load that others may be meant to change */
+	uint8_t may_coalesce; /* its space, and registers as wide as the elements, allow it */
 	uint8_t atom, atom_type;
 	uint8_t is_const_param; /* a kernel parameter at a fixed place, param_at */
 	uint32_t param_at;
