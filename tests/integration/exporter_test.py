@@ -2,6 +2,7 @@
 """pvgpu-exporter: metrics that Prometheus takes, dashboards whose every query has data, a status page without scripts, and clients that
 behave badly, which no session notices. PVGPU_BUILD: the build folder."""
 import contextlib
+import html
 import html.parser
 import json
 import os
@@ -362,6 +363,9 @@ class StatusPage(unittest.TestCase):
             self.assertFalse(page.styled)
             self.assertEqual(page.links, {"style.css", "metrics", "statistics.json"})
             self.assertIn("web1", text)
+            self.assertIn(f"<h1>pvgpu on {html.escape(socket.gethostname())}</h1>", text)
+            text = wait_for("sensors", lambda: (e.get("/")[0] if "41 &deg;C" in e.get("/")[0] else None))
+            self.assertIn("<td class=\"wide\">97 W</td>", text)
             self.assertRegex(text, r"<td class=\"text\">vgpu web1: ")  # an event
             self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
             self.assertNotIn("unsafe", headers["Content-Security-Policy"])
