@@ -205,13 +205,17 @@ class Metrics(unittest.TestCase):
 
 class Health(unittest.TestCase):
     def test_sensors(self):
-        sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3"}
+        sim = {"SIMCUDA_NVML_CELSIUS": "87", "SIMCUDA_NVML_MILLIWATTS": "654321", "SIMCUDA_NVML_ECC": "3", "SIMCUDA_NVML_PCIE_GENERATION": "3", "SIMCUDA_NVML_PCIE_WIDTH": "8",
+               "SIMCUDA_NVML_PCIE_SENT": "77"}
         with Loaded(sim=sim) as env, Exporter(env) as e:
             wait_for("sensors", lambda: e.value("pvgpu_gpu_power_watts", pool="default"))
             self.assertEqual({k: e.value(f"pvgpu_gpu_{k}", pool="default") for k in ("temperature_celsius", "power_watts", "power_limit_watts", "ecc_corrected_errors_total",
                                                                                  "ecc_uncorrected_errors_total", "sm_clock_hertz", "memory_clock_hertz")},
                              {"temperature_celsius": 87, "power_watts": 654.321, "power_limit_watts": 700, "ecc_corrected_errors_total": 3,
                               "ecc_uncorrected_errors_total": 0, "sm_clock_hertz": 1755e6, "memory_clock_hertz": 2619e6})
+            link = {"pcie_generation": 3, "pcie_generation_max": 5, "pcie_width": 8, "pcie_width_max": 16, "pcie_sent_bytes_total": 77,
+                    "pcie_received_bytes_total": 2000}
+            self.assertEqual({k: e.value(f"pvgpu_gpu_{k}", pool="default") for k in link}, link)
 
     def test_unknown(self):
         """What nobody can tell is no number."""

@@ -161,7 +161,7 @@ struct pool {
 	struct canary canary;
 	struct reset reset;
 	bool no_workers;           /* none may start: the GPU is being reset */
-	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
+	struct health_msg sensors, pcie; /* account.c: the last; kind 0: none yet */
 	uint64_t driver_used;      /* bytes that the driver counts as used */
 	uint64_t xids, last_xid;   /* their number since pvgpud's start; 0: none */
 	bool use_counted;          /* watchdog.c: the driver has counted use by some worker */

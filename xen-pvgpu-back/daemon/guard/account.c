@@ -235,8 +235,10 @@ static void state(struct daemon *d, const struct health_msg *m)
 			continue;
 		if (m->kind == HEALTH_DEVICE)
 			p->driver_used = m->device_memory.used;
-		else
+		else if (m->kind == HEALTH_STATE)
 			p->sensors = *m;
+		else
+			p->pcie = *m;
 	}
 }
 
@@ -282,6 +284,7 @@ static void take(struct daemon *d, const struct health_msg *m, const struct by_p
 		break;
 	case HEALTH_DEVICE:
 	case HEALTH_STATE:
+	case HEALTH_PCIE:
 		state(d, m);
 		break;
 	case HEALTH_XID:
