@@ -217,6 +217,27 @@ class Health(unittest.TestCase):
                     "pcie_received_bytes_total": 2000}
             self.assertEqual({k: e.value(f"pvgpu_gpu_{k}", pool="default") for k in link}, link)
 
+    def test_near(self):
+        """Workers run on the processors that sysfs has for the GPU's PCI device, here another one of the machine's."""
+        devices = [d for d in pathlib.Path("/sys/bus/pci/devices").glob("0000:*.0") if (d / "local_cpulist").exists()]
+        if not devices:
+            self.skipTest("no PCI device here")
+        bus, slot = (int(n, 16) for n in devices[0].name[5:10].split(":"))
+        with Loaded({"a": "64M"}, sim={"SIMCUDA_NVML_PCI": str(bus << 8 | slot << 3)}) as env:
+            cpus = (devices[0] / "local_cpulist").read_text().strip()
+            wait_for("the GPU's place", lambda: env.read("/pool/default/cpus") == cpus)
+            self.assertEqual(env.read("/pool/default/numa-node"), (devices[0] / "numa_node").read_text().strip())
+            env.load("a")
+            session, = env.sessions("a").values()
+            allowed = re.search(r"Cpus_allowed_list:\s+(\S+)", pathlib.Path(f"/proc/{session['pid']}/status").read_text())[1]
+            self.assertEqual(allowed, cpus)
+            done = subprocess.run([program("pvgpuctl", env.build), "doctor", "--run-dir", env.run_dir], capture_output=True, text=True, timeout=LIMIT, check=False)
+            self.assertIn(f"its workers run on the processors {cpus}", done.stdout)
+            env.unload()
+        with Loaded({"a": "64M"}, sim={"SIMCUDA_NVML_PCI": str(bus << 8 | slot << 3)}, settings={"numa": 0}) as env, Exporter(env) as e:
+            wait_for("a round of NVML", lambda: e.value("pvgpu_gpu_pcie_width"))
+            self.assertIsNone(env.read("/pool/default/cpus"))
+
     def test_unknown(self):
         """What nobody can tell is no number."""
         with Loaded(settings={"libnvml": ""}) as env, Exporter(env) as e:

@@ -36,7 +36,7 @@ json_t *local_gpu_json(const char *name, json_t *keys)
 {
 	static const char *const texts[] = {"device",      "model",  "policy", "mode",
 					    "failure",     "health", "reset",  "test",
-					    "persistence", "ecc",    NULL};
+					    "persistence", "ecc",    "cpus",   NULL};
 	json_t *o = json_pack("{s:s}", "name", name);
 
 	put_typed(o, keys, texts);

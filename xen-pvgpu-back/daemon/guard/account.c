@@ -225,6 +225,12 @@ static void xid(struct daemon *d, const struct health_msg *m)
 			xid_seen(d->pools[i], m->code, 0);
 }
 
+static void link_told(struct pool *p, const struct health_msg *m)
+{
+	p->pcie = *m;
+	near_found(p);
+}
+
 /* Keeps the driver's figures of the pools' GPUs, for statistics. */
 static void state(struct daemon *d, const struct health_msg *m)
 {
@@ -238,7 +244,7 @@ static void state(struct daemon *d, const struct health_msg *m)
 		else if (m->kind == HEALTH_STATE)
 			p->sensors = *m;
 		else
-			p->pcie = *m;
+			link_told(p, m);
 	}
 }
 
