@@ -137,7 +137,7 @@ json_t *local_vgpu_json(const char *name, json_t *tree, json_t *statistics)
 	const bool connected = !of_guest || !strcmp(local_text(keys, "state"), "Connected");
 
 	return json_pack(
-		"{s:s, s:O?, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:n, s:I, s:o, s:o, s:s, "
+		"{s:s, s:O, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:n, s:I, s:o, s:o, s:s, "
 		"s:s}",
 		"name", name, "id", id ? id : json_null(), "uuid", local_text(row, "uuid"), "model",
 		"", "pool", local_text(row, "pool"), "profile", "", "tenant",
