@@ -74,7 +74,7 @@ START_TEST(what_cannot_be_read)
 		ck_assert_msg(!near_read(dir, 0, 0x6500, &near), "'%s'", bad[i]);
 		ck_assert(!near.known);
 	}
-	/* What is not known moves nobody. */
+	/* A process stays where it is while the place of the GPU is not known. */
 	ck_assert_int_eq(near_pin(&near, getpid()), 0);
 }
 END_TEST
