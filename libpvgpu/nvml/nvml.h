@@ -65,7 +65,7 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 #define NVML_DEVICE_NAME_BUFFER_SIZE           64
 #define NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE 80
 
-#define NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE 32
+#define NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE     32
 
 /* Version 2 ends before busId, with four reserved words; version 1 with pciDeviceId. */
 typedef struct {
