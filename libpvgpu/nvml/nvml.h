@@ -65,6 +65,30 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 #define NVML_DEVICE_NAME_BUFFER_SIZE           64
 #define NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE 80
 
+#define NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE     32
+
+/* Version 2 ends before busId, with four reserved words; version 1 with pciDeviceId. */
+typedef struct {
+	char busIdLegacy[16];
+	unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
+	char busId[NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE];
+} nvmlPciInfo_t;
+
+typedef struct {
+	unsigned int fieldId, scopeId; /* in */
+	long long timestamp, latencyUsec;
+	unsigned int valueType;
+	nvmlReturn_t nvmlReturn;  /* of this field */
+	unsigned long long value; /* of a shorter type: its first bytes */
+} nvmlFieldValue_t;
+
+static_assert(sizeof(nvmlPciInfo_t) == 68, "as version 3 of the call has it");
+static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
+
+#define NVML_VALUE_TYPE_UNSIGNED_INT    1
+#define NVML_FI_DEV_PCIE_COUNT_TX_BYTES 197 /* sent by the GPU; may wrap */
+#define NVML_FI_DEV_PCIE_COUNT_RX_BYTES 198
+
 /* X(name, (parameters)): each returns nvmlReturn_t. */
 #define NVML_CALLS(X)                                                                              \
 	X(nvmlInit_v2, (void))                                                                     \
@@ -95,6 +119,12 @@ static_assert(sizeof(nvmlEventData_t) == 32, "as version 2 of the call has it");
 	X(nvmlDeviceGetEnforcedPowerLimit, (nvmlDevice_t device, unsigned int *milliwatts))        \
 	X(nvmlDeviceGetPersistenceMode, (nvmlDevice_t device, int *mode))                          \
 	X(nvmlDeviceGetClockInfo, (nvmlDevice_t device, int clock, unsigned int *mhz))             \
+	X(nvmlDeviceGetCurrPcieLinkGeneration, (nvmlDevice_t device, unsigned int *generation))    \
+	X(nvmlDeviceGetCurrPcieLinkWidth, (nvmlDevice_t device, unsigned int *lanes))              \
+	X(nvmlDeviceGetMaxPcieLinkGeneration, (nvmlDevice_t device, unsigned int *generation))     \
+	X(nvmlDeviceGetMaxPcieLinkWidth, (nvmlDevice_t device, unsigned int *lanes))               \
+	X(nvmlDeviceGetPciInfo_v3, (nvmlDevice_t device, nvmlPciInfo_t * pci))                     \
+	X(nvmlDeviceGetFieldValues, (nvmlDevice_t device, int count, nvmlFieldValue_t *values))    \
 	X(nvmlDeviceGetTotalEccErrors,                                                             \
 	  (nvmlDevice_t device, int error, int counter, unsigned long long *count))
 

@@ -8,14 +8,12 @@
 
 #include "nvml/nvml.h"
 
-#define NVML_FEATURE_DISABLED              0
-#define NVML_FEATURE_ENABLED               1
-#define NVML_COMPUTEMODE_DEFAULT           0
-#define NVML_CLOCK_GRAPHICS                0
-#define NVML_MEMORY_V2                     0x02000028u
-#define NVML_NO_INSTANCE                   0xffffffffu
-
-#define NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE 32
+#define NVML_FEATURE_DISABLED    0
+#define NVML_FEATURE_ENABLED     1
+#define NVML_COMPUTEMODE_DEFAULT 0
+#define NVML_CLOCK_GRAPHICS      0
+#define NVML_MEMORY_V2           0x02000028u
+#define NVML_NO_INSTANCE         0xffffffffu
 
 typedef struct {
 	unsigned int gpu, memory; /* percent */
@@ -26,30 +24,13 @@ typedef struct {
 	unsigned long long total, reserved, free, used;
 } nvmlMemory_v2_t;
 
-/* Version 2 ends before busId, with four reserved words; version 1 with pciDeviceId. */
-typedef struct {
-	char busIdLegacy[16];
-	unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
-	char busId[NVML_DEVICE_PCI_BUS_ID_BUFFER_SIZE];
-} nvmlPciInfo_t;
-
 typedef struct {
 	unsigned int pid;
 	unsigned long long usedGpuMemory; /* bytes */
 } nvmlProcessInfo_v1_t;
 
-typedef struct {
-	unsigned int fieldId, scopeId; /* in */
-	long long timestamp, latencyUsec;
-	unsigned int valueType;
-	nvmlReturn_t nvmlReturn; /* of this field */
-	unsigned long long value;
-} nvmlFieldValue_t;
-
 static_assert(sizeof(nvmlMemory_v2_t) == (NVML_MEMORY_V2 & 0xffff), "as its version says");
-static_assert(sizeof(nvmlPciInfo_t) == 68, "as version 3 of the call has it");
 static_assert(sizeof(nvmlProcessInfo_v1_t) == 16, "as version 1 of the call has it");
-static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
 
 #define NVML_DEVICE      nvmlDevice_t device
 #define NVML_NUMBER(out) (NVML_DEVICE, unsigned int *out)
@@ -70,7 +51,6 @@ static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
 	X(nvmlDeviceGetIndex, NVML_NUMBER(index))                                                  \
 	X(nvmlDeviceGetPciInfo, (NVML_DEVICE, nvmlPciInfo_t * pci))                                \
 	X(nvmlDeviceGetPciInfo_v2, (NVML_DEVICE, nvmlPciInfo_t * pci))                             \
-	X(nvmlDeviceGetPciInfo_v3, (NVML_DEVICE, nvmlPciInfo_t * pci))                             \
 	X(nvmlDeviceGetMemoryInfo_v2, (NVML_DEVICE, nvmlMemory_v2_t * memory))                     \
 	X(nvmlDeviceGetUtilizationRates, (NVML_DEVICE, nvmlUtilization_t * rates))                 \
 	X(nvmlDeviceGetComputeRunningProcesses,                                                    \
@@ -91,7 +71,6 @@ static_assert(sizeof(nvmlFieldValue_t) == 40, "as the library has it");
 	X(nvmlDeviceGetMemoryBusWidth, NVML_NUMBER(bits))                                          \
 	X(nvmlDeviceIsMigDeviceHandle, NVML_NUMBER(is))                                            \
 	X(nvmlDeviceGetMaxMigDeviceCount, NVML_NUMBER(count))                                      \
-	X(nvmlDeviceGetFieldValues, (NVML_DEVICE, int count, nvmlFieldValue_t *values))            \
 	X(nvmlEventSetWait, (nvmlEventSet_t set, nvmlEventData_t * data, unsigned int timeout_ms))
 
 #define NVML_PROTOTYPE(name, parameters) nvmlReturn_t name parameters;

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define HEALTH_VERSION 1u
+#define HEALTH_VERSION 2u
 #define HEALTH_DEVICES 64u
 
 enum health_kind {
@@ -21,6 +21,7 @@ enum health_kind {
 	HEALTH_XID,       /* code: an Xid that the GPU has reported */
 	HEALTH_ROUND,     /* the end of a round */
 	HEALTH_STATE,     /* a GPU's sensors and counters of errors, in some rounds */
+	HEALTH_PCIE,      /* its link, beside that */
 	HEALTH_KINDS
 };
 
@@ -50,6 +51,12 @@ struct health_msg {
 			uint64_t corrected,
 				uncorrected; /* memory errors since the driver was loaded */
 		} state;
+		/* UINT32_MAX and HEALTH_UNKNOWN likewise. */
+		struct {
+			uint32_t domain, slot; /* its address: bus << 8 | device << 3 */
+			uint32_t generation, width, most_generation, most_width;
+			uint64_t sent, received; /* bytes, by the GPU; the driver's counters wrap */
+		} pcie;
 		char text[40]; /* without a NUL when all 40 bytes are used */
 	};
 };

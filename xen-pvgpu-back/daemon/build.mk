@@ -38,6 +38,10 @@ LDLIBS_xenbus_vgpu_test = $(CHECK_LIBS) -lev
 UNIT += $(B)/unit/held_test
 $(B)/unit/held_test: $(call obj,tests/unit/daemon/held_test.c $(call daemon,core/held.c))
 LDLIBS_held_test = $(CHECK_LIBS)
+# Where a GPU is, of files like sysfs's.
+UNIT += $(B)/unit/near_test
+$(B)/unit/near_test: $(call obj,tests/unit/daemon/near_test.c $(call daemon,core/near.c)) $$(CONTRACT)
+LDLIBS_near_test = $(CHECK_LIBS)
 UNIT += $(B)/unit/uids_test
 $(B)/unit/uids_test: $(call obj,tests/unit/daemon/uids_test.c $(call daemon,rules/uids.c))
 LDLIBS_uids_test = $(CHECK_LIBS)
@@ -79,7 +83,7 @@ $(B)/unit/judge_test: $(call obj,tests/unit/daemon/judge_test.c $(call daemon,ru
 LDLIBS_judge_test = $(CHECK_LIBS)
 $(B)/unit/account_check_test: $(call obj,tests/unit/daemon/account_check_test.c $(call daemon,rules/account_check.c))
 LDLIBS_account_check_test = $(CHECK_LIBS)
-$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,guard/account.c guard/strangers.c rules/account_check.c rules/judge.c \
+$(B)/unit/account_test: $(call obj,tests/unit/daemon/account_test.c $(call daemon,core/near.c guard/account.c guard/strangers.c rules/account_check.c rules/judge.c \
 	rules/ledger.c))
 LDLIBS_account_test = $(CHECK_LIBS)
 

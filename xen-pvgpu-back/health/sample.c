@@ -98,7 +98,7 @@ static void add_uuid(struct sample *s, unsigned int i)
 int sample_open(struct sample *s, struct nvml *n, char *reason, size_t cap)
 {
 	*s = (struct sample){.nvml = n};
-	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 2) + 2;
+	s->out_cap = n->device_n * (SAMPLE_PROCESSES + 3) + 2;
 	s->gpu = calloc(n->device_n ? n->device_n : 1, sizeof(*s->gpu));
 	s->out = calloc(s->out_cap, sizeof(*s->out));
 	if (!s->gpu || !s->out) {
@@ -233,6 +233,42 @@ static void read_state(struct sample *s, unsigned int device)
 	m->state.uncorrected = errors(n, d, NVML_MEMORY_ERROR_TYPE_UNCORRECTED);
 }
 
+static uint64_t field(const nvmlFieldValue_t *f)
+{
+	if (f->nvmlReturn != NVML_SUCCESS)
+		return HEALTH_UNKNOWN;
+	return f->valueType == NVML_VALUE_TYPE_UNSIGNED_INT ? (uint32_t)f->value : f->value;
+}
+
+static void read_pcie(struct sample *s, unsigned int device)
+{
+	nvmlFieldValue_t f[2] = {{.fieldId = NVML_FI_DEV_PCIE_COUNT_TX_BYTES},
+				 {.fieldId = NVML_FI_DEV_PCIE_COUNT_RX_BYTES}};
+	const struct nvml *n = s->nvml;
+	const nvmlDevice_t d = s->gpu[device].device;
+	struct health_msg *m = add(s, HEALTH_PCIE, device);
+	nvmlPciInfo_t at;
+	unsigned int v = 0;
+
+#define LINK(call) (n->call ? number(n->call(d, &v), &v) : UINT32_MAX)
+	m->pcie.generation = LINK(nvmlDeviceGetCurrPcieLinkGeneration);
+	m->pcie.width = LINK(nvmlDeviceGetCurrPcieLinkWidth);
+	m->pcie.most_generation = LINK(nvmlDeviceGetMaxPcieLinkGeneration);
+	m->pcie.most_width = LINK(nvmlDeviceGetMaxPcieLinkWidth);
+#undef LINK
+	m->pcie.domain = m->pcie.slot = UINT32_MAX;
+	if (n->nvmlDeviceGetPciInfo_v3 && n->nvmlDeviceGetPciInfo_v3(d, &at) == NVML_SUCCESS) {
+		m->pcie.domain = at.domain;
+		m->pcie.slot = at.bus << 8 | at.device << 3;
+	}
+	m->pcie.sent = m->pcie.received = HEALTH_UNKNOWN;
+	/* nvmlDeviceGetPcieThroughput would wait for 20 ms. */
+	if (n->nvmlDeviceGetFieldValues && n->nvmlDeviceGetFieldValues(d, 2, f) == NVML_SUCCESS) {
+		m->pcie.sent = field(&f[0]);
+		m->pcie.received = field(&f[1]);
+	}
+}
+
 static int by_stamp(const void *a, const void *b)
 {
 	const nvmlProcessUtilizationSample_t *x = a, *y = b;
@@ -347,8 +383,10 @@ int sample_round(struct sample *s)
 
 		read_utilisation(s, d);
 		read_memory(s, d);
-		if (s->round % STATE_ROUNDS == 1)
+		if (s->round % STATE_ROUNDS == 1) {
 			read_state(s, d);
+			read_pcie(s, d);
+		}
 		forget(s, g);
 		for (unsigned int i = 0; i < g->n; i++)
 			*add(s, HEALTH_PROCESS, d) = g->process[i].msg;

@@ -201,6 +201,72 @@ SIM_EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, int clock, u
 	return NVML_SUCCESS;
 }
 
+/* A link of generation 5 with 16 lanes, of which it has what is configured now. */
+static nvmlReturn_t link_value(nvmlDevice_t device, unsigned int *out, unsigned int value)
+{
+	if (!find(device) || !out)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	*out = value;
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetCurrPcieLinkGeneration(nvmlDevice_t device,
+							    unsigned int *generation)
+{
+	return link_value(device, generation,
+			  (unsigned int)setting("SIMCUDA_NVML_PCIE_GENERATION", 5, 7));
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetCurrPcieLinkWidth(nvmlDevice_t device, unsigned int *lanes)
+{
+	return link_value(device, lanes, (unsigned int)setting("SIMCUDA_NVML_PCIE_WIDTH", 16, 16));
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetMaxPcieLinkGeneration(nvmlDevice_t device,
+							   unsigned int *generation)
+{
+	return link_value(device, generation, 5);
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetMaxPcieLinkWidth(nvmlDevice_t device, unsigned int *lanes)
+{
+	return link_value(device, lanes, 16);
+}
+
+/* It is on no bus, unless the test names a device of the machine: BUS << 8 | DEVICE << 3. */
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
+{
+	const unsigned int slot = (unsigned int)setting("SIMCUDA_NVML_PCI", 0xffff, 0xffff);
+
+	if (!find(device) || !pci)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	if (slot == 0xffff)
+		return NVML_ERROR_NOT_SUPPORTED;
+	*pci = (nvmlPciInfo_t){.bus = slot >> 8, .device = (slot & 0xff) >> 3};
+	snprintf(pci->busId, sizeof(pci->busId), "00000000:%02X:%02X.0", pci->bus, pci->device);
+	return NVML_SUCCESS;
+}
+
+SIM_EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
+						 nvmlFieldValue_t *values)
+{
+	if (!find(device) || !values || count < 1)
+		return NVML_ERROR_INVALID_ARGUMENT;
+	for (int i = 0; i < count; i++) {
+		const bool sent = values[i].fieldId == NVML_FI_DEV_PCIE_COUNT_TX_BYTES;
+
+		values[i].nvmlReturn = sent || values[i].fieldId == NVML_FI_DEV_PCIE_COUNT_RX_BYTES
+					       ? NVML_SUCCESS
+					       : NVML_ERROR_NOT_SUPPORTED;
+		values[i].valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
+		values[i].value =
+			(unsigned int)(sent ? setting("SIMCUDA_NVML_PCIE_SENT", 1000, UINT32_MAX)
+					    : setting("SIMCUDA_NVML_PCIE_RECEIVED", 2000,
+						      UINT32_MAX));
+	}
+	return NVML_SUCCESS;
+}
+
 SIM_EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, int error, int counter,
 						    unsigned long long *count)
 {

@@ -176,11 +176,15 @@ START_TEST(a_round)
 	use[0] =
 		(nvmlProcessUtilizationSample_t){.pid = 5, .timeStamp = now - 300000, .smUtil = 90};
 	ck_assert_int_eq(sample_round(&s), 0);
-	ck_assert_uint_eq(s.out_n, 5);
+	ck_assert_uint_eq(s.out_n, 6);
 	ck_assert_uint_eq(s.out[0].kind, HEALTH_DEVICE);
 	ck_assert_uint_eq(s.out[0].device_memory.used, 40);
 	ck_assert_uint_eq(s.out[1].kind, HEALTH_STATE);
-	ck_assert_uint_eq(s.out[4].kind, HEALTH_ROUND);
+	/* A driver that has none of the calls for it. */
+	ck_assert_uint_eq(s.out[2].kind, HEALTH_PCIE);
+	ck_assert_uint_eq(s.out[2].pcie.width, UINT32_MAX);
+	ck_assert_uint_eq(s.out[2].pcie.sent, HEALTH_UNKNOWN);
+	ck_assert_uint_eq(s.out[5].kind, HEALTH_ROUND);
 	ck_assert_uint_eq(of(5)->process.memory, 77);
 	ck_assert_uint_eq(of(6)->process.memory, HEALTH_UNKNOWN);
 	/* The first sample has no beginning. */

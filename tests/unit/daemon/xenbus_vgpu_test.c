@@ -25,7 +25,7 @@
 
 /* From an attach to two ends that are connected, and from there to nothing. */
 #define REQUESTS_UP   43u
-#define REQUESTS_DOWN 30u
+#define REQUESTS_DOWN 32u
 
 static struct daemon d;
 static struct pool pool, *pools[] = {&pool};

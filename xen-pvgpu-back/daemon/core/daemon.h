@@ -21,6 +21,7 @@
 #include "xen-pvgpu-back/contract/log.h"
 #include "xen-pvgpu-back/contract/supervise.h"
 #include "xen-pvgpu-back/daemon/config/config.h"
+#include "xen-pvgpu-back/daemon/core/near.h"
 #include "xen-pvgpu-back/daemon/core/socket_file.h"
 #include "xen-pvgpu-back/daemon/rules/account_check.h"
 #include "xen-pvgpu-back/daemon/rules/budget.h"
@@ -160,11 +161,12 @@ struct pool {
 	ev_timer refill;  /* runs while there are fewer */
 	struct canary canary;
 	struct reset reset;
-	bool no_workers;           /* none may start: the GPU is being reset */
-	struct health_msg sensors; /* account.c: the last; kind 0: none yet */
-	uint64_t driver_used;      /* bytes that the driver counts as used */
-	uint64_t xids, last_xid;   /* their number since pvgpud's start; 0: none */
-	bool use_counted;          /* watchdog.c: the driver has counted use by some worker */
+	bool no_workers;                 /* none may start: the GPU is being reset */
+	struct health_msg sensors, pcie; /* account.c: the last; kind 0: none yet */
+	struct near near;                /* that GPU's */
+	uint64_t driver_used;            /* bytes that the driver counts as used */
+	uint64_t xids, last_xid;         /* their number since pvgpud's start; 0: none */
+	bool use_counted;                /* watchdog.c: the driver has counted use by some worker */
 	struct stranger strangers[STRANGERS_MAX];
 };
 

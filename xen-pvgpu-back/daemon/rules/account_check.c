@@ -48,6 +48,7 @@ static const char *fault(const struct health_msg *m, uint64_t now)
 	case HEALTH_XID:
 		return m->code > XID_MAX ? "Xid" : NULL;
 	case HEALTH_STATE: /* shown only */
+	case HEALTH_PCIE:
 	case HEALTH_GPU:
 	case HEALTH_TROUBLE:
 	case HEALTH_ROUND:
