@@ -134,8 +134,8 @@ ln -sf null "$d/nvidiactl" && mount --move "$d" /dev && rmdir "$d" && exec "$@\"
                 guest = subprocess.Popen([os.path.join(build_dir(), "programs", "occupy"), "1000000000", "200", "8", "1"], stdout=subprocess.DEVNULL,
                                          env={**os.environ, "PVGPU_SOCKET": sock, "LD_LIBRARY_PATH": os.path.join(build_dir(), "lib")})
                 ask = [program("pvgpuctl"), "--run-dir", run, "sessions", "--json"]
-                sessions = wait_for("its session", lambda: json.loads(subprocess.run(ask, capture_output=True, text=True, check=True).stdout).get("try"))
-                self.check_worker(int(next(iter(sessions.values()))["pid"]))
+                sessions = wait_for("its session", lambda: json.loads(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)["sessions"])
+                self.check_worker(sessions[0]["pid"])
                 finish(guest)
             finally:
                 daemon.terminate()

@@ -6,7 +6,7 @@
 #include "pvgpu_cuda_types.h"
 
 typedef struct CUtensorMap_st {
-	__attribute__((aligned(64))) cuuint64_t opaque[16];
+	__attribute__((aligned(128))) cuuint64_t opaque[16];
 } CUtensorMap;
 
 typedef enum CUtensorMapDataType_enum {
