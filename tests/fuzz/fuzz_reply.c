@@ -13,6 +13,8 @@
 #include <string.h>
 #include "tests/fuzz/wire_end.h"
 
+static char long_text[2 * PVGPU_CMD_MAX];
+
 static void values(const struct wt_cmd *c, struct wt_value *in)
 {
 	static const char text[] = "0123456789abcdef";
@@ -23,7 +25,7 @@ static void values(const struct wt_cmd *c, struct wt_value *in)
 
 		in[i].u = f->kind == WT_HANDLE || f->kind == WT_NEW ? PVGPU_HANDLE(f->type, 0, 0, 1)
 								    : f->min;
-		in[i].p = text;
+		in[i].p = f->min < sizeof(text) ? text : long_text;
 		in[i].len = f->min;
 		if (f->kind == WT_ARENA) {
 			in[i].u = 1 << 20;
@@ -31,8 +33,6 @@ static void values(const struct wt_cmd *c, struct wt_value *in)
 		}
 	}
 }
-
-static char long_text[2 * PVGPU_CMD_MAX];
 
 /* Out of its bounds, if it has any. */
 static void spoil(const struct wt_field *f, struct wt_value *v)

@@ -126,9 +126,19 @@ static bool lasts(const struct draining *k, const struct domain *d, uint32_t id)
 	return c && vm_conf_vgpu(c, id);
 }
 
+/* xapi migrates no VM with a VGPU object; pvgpu-vgpu(8) serves those. */
+static bool may_move(struct draining *k, const struct domain *d)
+{
+	char path[STORE_PATH];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/vgpu/state", d->domid);
+	return !store_exists(&k->h.store, path);
+}
+
 static void report_vm(struct draining *k, const struct domain *d)
 {
 	unsigned int vgpus = 0, busy = 0, by_hand = 0;
+	const bool moves = may_move(k, d);
 	char name[DOMAIN_NAME];
 
 	for (size_t i = 0; i < k->all.n; i++) {
@@ -138,16 +148,16 @@ static void report_vm(struct draining *k, const struct domain *d)
 			continue;
 		vgpus++;
 		busy += v->statistics.sessions;
-		by_hand += !lasts(k, d, v->ids.id);
+		by_hand += moves && !lasts(k, d, v->ids.id);
 	}
 	if (!vgpus)
 		return;
 	domain_label(&k->h.domains, d->domid, name);
-	k->in_the_way += busy || by_hand;
-	json_array_append_new(k->vms,
-			      json_pack("{s:i, s:s, s:s, s:i, s:i, s:i}", "domid", (int)d->domid,
-					"name", d->name, "uuid", d->uuid, "vgpus", (int)vgpus,
-					"sessions", (int)busy, "by-hand", (int)by_hand));
+	k->in_the_way += busy || by_hand || !moves;
+	json_array_append_new(k->vms, json_pack("{s:i, s:s, s:s, s:i, s:i, s:i, s:b}", "domid",
+						(int)d->domid, "name", d->name, "uuid", d->uuid,
+						"vgpus", (int)vgpus, "sessions", (int)busy,
+						"by-hand", (int)by_hand, "may-move", moves));
 	if (ctl.json)
 		return;
 	printf("%s (domain %u): %u vGPU%s", domain_label(&k->h.domains, d->domid, name), d->domid,
@@ -156,7 +166,9 @@ static void report_vm(struct draining *k, const struct domain *d)
 		printf("; %u program%s would fail when it moves", busy, busy == 1 ? "" : "s");
 	if (by_hand)
 		printf("; %u attached by hand and would not follow it", by_hand);
-	puts(busy || by_hand ? "" : "; can be moved or stopped");
+	if (!moves)
+		printf("; it has a VGPU object of xapi and cannot be moved: shut it down");
+	puts(busy || by_hand || !moves ? "" : "; can be moved or stopped");
 }
 
 static void report_backend(struct draining *k, const struct domain *d)

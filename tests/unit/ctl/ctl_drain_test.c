@@ -68,6 +68,12 @@ START_TEST(who_is_in_the_way)
 	HAS(out, "\"clear\": false");
 	HAS(out, "\"sessions\": 2");
 	HAS(out, "\"by-hand\": 1");
+	HAS(out, "\"may-move\": true");
+	/* By a VGPU object of xapi. */
+	fake_set("/local/domain/3/vgpu/state", "running");
+	ck_assert_int_eq(DRAIN("--dry-run"), EXIT_REFUSED);
+	HAS(out, "web3 (domain 3): 1 vGPU; it has a VGPU object of xapi and cannot be moved: shut "
+		 "it down");
 }
 END_TEST
 
