@@ -124,7 +124,8 @@ START_TEST(all_threads_are_moved)
 		n++;
 	}
 	closedir(tasks);
-	ck_assert_uint_eq(n, 2);
+	/* At least: a sanitizer has threads of its own. */
+	ck_assert_uint_ge(n, 2);
 	CPU_ZERO(&near.set);
 	ck_assert_int_eq(near_pin(&near, pid), EINVAL);
 	kill(pid, SIGKILL);
