@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """pvgpu in the lab: pvgpud in dom0 or in a driver domain, vGPUs of guests, CUDA programs in guests, and the counts by which
 a scenario shows that nothing is left behind."""
+import json
 import re
 import uuid
 
@@ -362,3 +363,21 @@ def counted_grants(text):
             key = owner, int(m[1])
             found[key] = found.get(key, 0) + 1
     return found
+
+
+# ---- vGPUs as pvgpuctl lists them, also those that xapi or xl has attached
+
+def listed(lab):
+    return json.loads(lab.dom0.run(f"{CTL} list --json", quiet=True).out)["vgpus"]
+
+
+def wait_listed(lab, limit=120):
+    """The only one, when it is connected."""
+    return lab.wait("the vGPU to connect", lambda: (v := listed(lab)) and v[0]["connected"] and v[0], limit)
+
+
+def wait_none_listed(lab, limit=120):
+    """No vGPU is listed, and no keys of one are left."""
+    lab.wait("nothing to be left of the vGPU", lambda: not listed(lab), limit)
+    left = lab.dom0.run("xenstore-ls -f | grep -E '/(backend|device)/pvgpu/'", check=False, quiet=True).out
+    assert not left, left

@@ -12,11 +12,7 @@ static const char released[] = "@releaseDomain";
 
 static bool domain_gone(void *arg, uint32_t domid)
 {
-	struct store *s = arg;
-	char path[STORE_PATH];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", domid);
-	return !store_exists(s, path);
+	return !domain_exists(arg, domid);
 }
 
 static bool ended(const struct vgpu *v)

@@ -276,10 +276,6 @@ static int attach_resolved(struct round *r, const struct domain *d, const struct
 	return ret;
 }
 
-static void ignore(void *arg, const char *text)
-{
-}
-
 /* 0 when the vGPU is attached; otherwise err says why it cannot be attached yet. The site's files
  * are read each time: what they say now is what counts. */
 static int try_attach(struct round *r, const struct domain *d, const struct vgpu_spec *from_file,
@@ -290,7 +286,7 @@ static int try_attach(struct round *r, const struct domain *d, const struct vgpu
 	int ret = 0;
 
 	if (w.profile.len || w.tenant[0] || pool_group(&w.pool)[0]) {
-		site_read(&site, r->k->site_dir, ignore, NULL);
+		site_read(&site, r->k->site_dir, ini_fault_ignore, NULL);
 		ret = site_resolve(&site, &w, err);
 	}
 	if (!ret)

@@ -201,16 +201,14 @@ static uint64_t new_number(void)
 
 static int start(struct ask *k)
 {
-	char path[STORE_PATH];
 	int err = store_open(&k->store);
 
 	if (err)
 		return ctl_fail(EXIT_NOT_THERE, "xenstore: %s", strerror(-err));
 	pvgpu_tree_path(&pvgpu_trees[PVGPU_TREE_HOST], &k->ids, "answer", k->path, STORE_PATH);
-	snprintf(path, sizeof(path), "/local/domain/%u", k->ids.be);
 	if (!store_exists(&k->store, k->path))
 		return ctl_fail(EXIT_NOT_THERE, "domain %u: %s", k->ids.be,
-				store_exists(&k->store, path)
+				domain_exists(&k->store, k->ids.be)
 					? "no pvgpud that answers dom0 runs there"
 					: "there is no such domain");
 	err = store_watch(&k->store, k->path, token);

@@ -42,14 +42,6 @@ bool await_event(struct store *s, double end)
 	}
 }
 
-static bool domain_there(struct store *s, uint32_t domid)
-{
-	char path[STORE_PATH];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", domid);
-	return store_exists(s, path);
-}
-
 /* Has the goal been reached, or can it not be reached any more? */
 static bool settled(struct store *s, const struct vgpu *v, enum await_goal goal,
 		    enum await_end *end)
@@ -57,7 +49,7 @@ static bool settled(struct store *s, const struct vgpu *v, enum await_goal goal,
 	if (goal == AWAIT_CLOSED) {
 		*end = AWAIT_DONE;
 		return !v->backend_there || v->state == PVGPU_STATE_CLOSED ||
-		       !domain_there(s, v->ids.be) || !domain_there(s, v->ids.fe);
+		       !domain_exists(s, v->ids.be) || !domain_exists(s, v->ids.fe);
 	}
 	if (v->state == PVGPU_STATE_CONNECTED && v->guest_state == PVGPU_STATE_CONNECTED) {
 		*end = AWAIT_DONE;
@@ -98,7 +90,7 @@ enum await_end await_vgpu(struct store *s, const struct pvgpu_ids *ids, enum awa
 		before = *last;
 		if (settled(s, last, goal, &end)) {
 			if (goal != AWAIT_CLOSED || !vgpu_guest_closes(last) ||
-			    !domain_there(s, last->ids.fe))
+			    !domain_exists(s, last->ids.fe))
 				break;
 			if (!guest_until)
 				guest_until = await_now() + GUEST_S;
@@ -156,7 +148,7 @@ static void explain_connecting(struct store *s, const char *vm, const char *be,
 	if (!v->backend_there || !v->guest_there)
 		snprintf(buf, cap, "the vGPU's directory of %s is gone: %s",
 			 v->guest_there ? be : vm,
-			 domain_there(s, v->guest_there ? v->ids.be : v->ids.fe)
+			 domain_exists(s, v->guest_there ? v->ids.be : v->ids.fe)
 				 ? "it was detached"
 				 : "the domain has ended");
 	else if (v->state == PVGPU_STATE_CLOSED || v->guest_state == PVGPU_STATE_CLOSED)

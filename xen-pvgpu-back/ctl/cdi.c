@@ -203,9 +203,11 @@ int local_cdi(int argc, char **argv)
 		status = find_libraries(libraries);
 	ctl.local = true; /* containers are on this machine */
 	vgpus = status ? NULL : local_ask_tree("/vgpu", &answer, &status);
-	json_object_foreach(vgpus, name,
-			    v) if (local_text(v, "socket")[0] && (!argc || !strcmp(name, argv[0])))
-		add(&d, name, local_text(v, "socket"));
+	json_object_foreach(vgpus, name, v)
+	{
+		if (local_text(v, "socket")[0] && (!argc || !strcmp(name, argv[0])))
+			add(&d, name, local_text(v, "socket"));
+	}
 	if (!status && !json_array_size(d.all) && !d.faults)
 		status = ctl_fail(EXIT_NOT_THERE,
 				  argc ? "%s: no such vGPU of the local link; pvgpuctl list shows "

@@ -11,6 +11,7 @@
 #include "xen-pvgpu-back/ctl/await.h"
 #include "xen-pvgpu-back/ctl/ctl.h"
 #include "xen-pvgpu-back/ctl/xen.h"
+#include "xen-pvgpu-back/toolstack/ini_file.h"
 #include "xen-pvgpu-back/toolstack/xl_config.h"
 
 struct draining {
@@ -105,10 +106,6 @@ static int wait_for_programs(struct draining *k, double limit_s)
 }
 
 /* ---- who is in the way ---- */
-
-static void ignore(void *arg, const char *err)
-{
-}
 
 /* Will the VM have the vGPU at its next start, here or elsewhere? */
 static bool lasts(const struct draining *k, const struct domain *d, uint32_t id)
@@ -236,8 +233,8 @@ int xen_drain_host(int argc, char **argv)
 	if (!status && !ctl.dry_run)
 		status = ctl.undo ? set_all(&k, PVGPU_DRAIN_0) : drain(&k);
 	if (!status && !ctl.undo) {
-		vms_read(&k.files, ctl.config_dir, ignore, NULL);
-		xl_configs_add(&k.files, XL_DIR, ignore, NULL);
+		vms_read(&k.files, ctl.config_dir, ini_fault_ignore, NULL);
+		xl_configs_add(&k.files, XL_DIR, ini_fault_ignore, NULL);
 		report(&k);
 		status = k.in_the_way ? EXIT_REFUSED : EXIT_DONE;
 	}

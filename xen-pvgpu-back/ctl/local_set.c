@@ -70,10 +70,6 @@ static int write_profile(const char *vgpu, const char *policy)
 	return write_policy(vgpu, &p);
 }
 
-static void ignore(void *arg, const char *text)
-{
-}
-
 /* --profile and --tenant; the limits on vGPUs of one profile or tenant are those of Xen's guests.
  */
 static int set_profile(const char *vgpu)
@@ -84,7 +80,7 @@ static int set_profile(const char *vgpu)
 	int status = EXIT_DONE, r;
 
 	strcpy(w.tenant, ctl.spec.tenant);
-	site_read(&site, ctl.site_dir, ignore, NULL);
+	site_read(&site, ctl.site_dir, ini_fault_ignore, NULL);
 	r = site_resolve(&site, &w, err);
 	if (r)
 		status = ctl_fail(ctl_status(r), "%s: %s", vgpu, err);

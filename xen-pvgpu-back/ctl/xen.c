@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "xen-pvgpu-back/ctl/ctl.h"
+#include "xen-pvgpu-back/toolstack/ini_file.h"
 #include "xen-pvgpu-back/toolstack/vms.h"
 
 #define AT_LEAST_S 2.0 /* for transactions that conflict, after the time is over */
@@ -143,10 +144,6 @@ int host_vgpus(struct host *h, const struct domain *vm, bool many, struct vgpus 
 			vm->domid, vm->name, has_any(h, vm->domid) ? "such " : "");
 }
 
-static void ignore(void *arg, const char *text)
-{
-}
-
 bool host_keeps(struct host *h, const struct vgpu *v)
 {
 	const struct domain *d = domains_find(&h->domains, v->ids.fe);
@@ -154,7 +151,7 @@ bool host_keeps(struct host *h, const struct vgpu *v)
 	struct vms all;
 	bool kept;
 
-	if (d && vms_read(&all, ctl.config_dir, ignore, NULL) >= 0)
+	if (d && vms_read(&all, ctl.config_dir, ini_fault_ignore, NULL) >= 0)
 		c = vms_find(&all, d);
 	kept = c && vm_conf_vgpu(c, v->ids.id);
 	if (d)

@@ -198,10 +198,6 @@ static int give(struct host *h, const char *word)
 	return present(h, &ids, true);
 }
 
-static void ignore(void *arg, const char *text)
-{
-}
-
 /* The site's files are read by those that refer to them only. A fault matters where it is in what
  * is referred to. */
 static int attach(struct host *h, const char *word)
@@ -212,7 +208,7 @@ static int attach(struct host *h, const char *word)
 	int status, r;
 
 	if (w->profile.len || w->tenant[0] || pool_group(&w->pool)[0])
-		site_read(&site, ctl.site_dir, ignore, NULL);
+		site_read(&site, ctl.site_dir, ini_fault_ignore, NULL);
 	r = site_resolve(&site, w, err);
 	status = r ? ctl_fail(ctl_status(r), "%s: %s", word, err) : give(h, word);
 	site_free(&site);

@@ -274,10 +274,6 @@ static int set_one(struct host *h, const struct site *site, struct vgpu *v, char
 	return host_keep(h, v);
 }
 
-static void ignore(void *arg, const char *text)
-{
-}
-
 int xen_set(int argc, char **argv)
 {
 	struct vgpus all = {0};
@@ -291,7 +287,7 @@ int xen_set(int argc, char **argv)
 	status = host_open(&h);
 	if (status)
 		return status;
-	site_read(&site, ctl.site_dir, ignore, NULL);
+	site_read(&site, ctl.site_dir, ini_fault_ignore, NULL);
 	status = host_vm(&h, argv[0], &vm);
 	if (!status)
 		status = host_vgpus(&h, &vm, ctl.all, &all);
@@ -393,7 +389,7 @@ int xen_refresh(int argc, char **argv)
 
 	if (status)
 		return status;
-	site_read(&site, ctl.site_dir, ignore, NULL);
+	site_read(&site, ctl.site_dir, ini_fault_ignore, NULL);
 	if (profile && !profiles_find(&site.profiles, profile))
 		status = ctl_fail(EXIT_NOT_THERE,
 				  "%s has no profile '%s'; pvgpuctl profiles shows them",

@@ -31,14 +31,6 @@ static int refuse(struct making *m, int code, const char *fmt, ...)
 	return code;
 }
 
-static bool domain_exists(struct store *s, uint32_t domid)
-{
-	char path[STORE_PATH];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", domid);
-	return store_exists(s, path);
-}
-
 static bool pvgpud_runs(struct store *s, uint32_t be)
 {
 	char path[STORE_PATH];

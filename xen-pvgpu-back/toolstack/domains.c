@@ -83,6 +83,14 @@ int domains_read(struct store *s, struct domains *out)
 	return domains_update(s, out, marks, NULL, NULL);
 }
 
+bool domain_exists(struct store *s, uint32_t domid)
+{
+	char path[STORE_PATH];
+
+	snprintf(path, sizeof(path), "/local/domain/%u", domid);
+	return store_exists(s, path);
+}
+
 void domains_free(struct domains *d)
 {
 	free(d->v);

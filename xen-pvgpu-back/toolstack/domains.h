@@ -29,6 +29,8 @@ int domains_read(struct store *s, struct domains *out);
 int domains_update(struct store *s, struct domains *d, bool again[PVGPU_DOMID_MAX + 1],
 		   void (*gone)(void *arg, uint32_t domid), void *arg);
 void domains_free(struct domains *d);
+/* Is it there now? */
+bool domain_exists(struct store *s, uint32_t domid);
 const struct domain *domains_find(const struct domains *d, uint32_t domid);
 /* For messages: the name, or "domain N". */
 const char *domain_label(const struct domains *d, uint32_t domid, char buf[DOMAIN_NAME]);

@@ -22,4 +22,7 @@ struct ini_reader {
 /* The number of faults, or a negative errno when the file cannot be read. */
 int ini_file_read(const char *path, const struct ini_reader *reader);
 
+/* For a caller that does without what is faulty, and says nothing of it. */
+void ini_fault_ignore(void *arg, const char *text);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "xen-pvgpu-back/toolstack/vms.h"
+#include "xen-pvgpu-back/toolstack/ini_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -317,10 +318,6 @@ struct vm_conf *vms_find(const struct vms *v, const struct domain *d)
 	return NULL;
 }
 
-static void ignore(void *arg, const char *err)
-{
-}
-
 /* May the name be used as a file name unchanged? */
 static bool plain(const char *name)
 {
@@ -378,7 +375,7 @@ int vms_keep(const char *dir, const struct domain *d, const struct vgpu_spec *ma
 	struct vms all;
 	struct vm_conf *c, fresh = {0};
 	struct vgpu_spec *w;
-	int r = vms_read(&all, dir, ignore, NULL);
+	int r = vms_read(&all, dir, ini_fault_ignore, NULL);
 
 	c = r < 0 ? NULL : vms_find(&all, d);
 	r = 0;
@@ -415,7 +412,7 @@ int vms_forget(const char *dir, const struct domain *d, const char *vm, bool eve
 	struct vms all;
 	struct vm_conf *c;
 	size_t left = 0;
-	int r = vms_read(&all, dir, ignore, NULL);
+	int r = vms_read(&all, dir, ini_fault_ignore, NULL);
 
 	c = r < 0 ? NULL : d ? vms_find(&all, d) : by_word(&all, vm);
 	if (!c || (!every && !vm_conf_vgpu(c, id))) {

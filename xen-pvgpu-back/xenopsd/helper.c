@@ -37,14 +37,6 @@ static void remove_key(struct helper *h, const char *name)
 	store_remove(h->store, path);
 }
 
-static bool domain_there(struct store *s, uint32_t domid)
-{
-	char path[STORE_PATH];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", domid);
-	return store_exists(s, path);
-}
-
 /* xenopsd reads the reason as soon as it sees the state. */
 static void fail(struct helper *h, const char *why)
 {
@@ -74,7 +66,7 @@ int helper_begin(struct helper *h, double now)
 
 	h->begun = now;
 	h->is = HELPER_STARTS;
-	if (!domain_there(h->store, h->ask->domid))
+	if (!domain_exists(h->store, h->ask->domid))
 		return -ENOENT;
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	key_path(h, "vgpu", path);
@@ -92,10 +84,6 @@ int helper_begin(struct helper *h, double now)
 }
 
 /* ---- attaching ---- */
-
-static void ignore(void *arg, const char *text)
-{
-}
 
 /* Events of the backend's pvgpud, and of the vGPU when it is there. */
 static void watch(struct helper *h, const struct pvgpu_ids *ids)
@@ -186,7 +174,7 @@ static void attach(struct helper *h, size_t i, double now)
 
 	memcpy(before, a->why, sizeof(before));
 	h->store->until = store_now() + 2 * RETRY_S;
-	site_read(&site, h->site_dir, ignore, NULL);
+	site_read(&site, h->site_dir, ini_fault_ignore, NULL);
 	r = attach_with(h, &site, i, &final, now);
 	site_free(&site);
 	if (!r) {
@@ -214,7 +202,7 @@ static bool is_settled(struct helper *h, struct attached *a)
 	vgpu_read_states(h->store, &a->ids, &now);
 	if (now.backend_there && now.online)
 		return true;
-	if (!domain_there(h->store, a->ids.be))
+	if (!domain_exists(h->store, a->ids.be))
 		return false;
 	a->leaves = true;
 	log_info("vGPU %u of domain %u was detached", a->ids.id, a->ids.fe);
@@ -233,7 +221,7 @@ void helper_look(struct helper *h, double now)
 {
 	size_t settled = 0;
 
-	if (!domain_there(h->store, h->ask->domid)) {
+	if (!domain_exists(h->store, h->ask->domid)) {
 		h->is = HELPER_GONE;
 		return;
 	}

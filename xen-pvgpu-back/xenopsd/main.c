@@ -65,13 +65,6 @@ static void print_usage(FILE *f)
 	      f);
 }
 
-static const char *option(const char *word, const char *name)
-{
-	size_t n = strlen(name);
-
-	return !strncmp(word, name, n) && word[n] == '=' ? word + n + 1 : NULL;
-}
-
 /* -1: go on; otherwise the exit status. xenopsd's options are taken by request.c. */
 static int parse_word(struct options *o, const char *word)
 {
@@ -90,7 +83,7 @@ static int parse_word(struct options *o, const char *word)
 	char err[REQUEST_ERROR];
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		const char *value = option(word, own[i].name);
+		const char *value = request_value(word, own[i].name);
 
 		if (value) {
 			*own[i].value = value;
@@ -288,6 +281,7 @@ static int start_all(const struct options *o, struct store *s, int signals)
 	}
 	if (err)
 		log_error("xenstore: %s", strerror(-err));
+	domains_free(&t.domains);
 	return err ? FAILED : DONE;
 }
 

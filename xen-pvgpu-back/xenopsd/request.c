@@ -24,8 +24,7 @@ static int wrong(char err[REQUEST_ERROR], const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* The text behind NAME=, or NULL. */
-static const char *value_of(const char *word, const char *name)
+const char *request_value(const char *word, const char *name)
 {
 	size_t n = strlen(name);
 
@@ -93,11 +92,11 @@ static int take_device(struct request *r, const char *text, char err[REQUEST_ERR
 
 int request_word(struct request *r, const char *word, char err[REQUEST_ERROR])
 {
-	const char *value = value_of(word, "--domain");
+	const char *value = request_value(word, "--domain");
 
 	if (value)
 		return take_domain(r, value, err);
-	value = value_of(word, "--device");
+	value = request_value(word, "--device");
 	if (value)
 		return take_device(r, value, err);
 	/* --vcpus, --suspend, --noconsole, --resume, and what later versions add. */

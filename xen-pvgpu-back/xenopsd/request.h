@@ -23,6 +23,8 @@ struct request {
 	struct device v[REQUEST_DEVICES];
 };
 
+/* The text behind NAME=, or NULL. */
+const char *request_value(const char *word, const char *name);
 /* One word of the command line. Unknown options of xenopsd are taken and have no effect. 0, or
  * -EINVAL with an error that names the word. */
 int request_word(struct request *r, const char *word, char err[REQUEST_ERROR]);

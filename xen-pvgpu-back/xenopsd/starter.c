@@ -67,20 +67,24 @@ static void start(struct starter *s, const struct domain *d)
 	s->start(s->arg, argv);
 }
 
+/* Its number may come again. */
+static void gone(void *arg, uint32_t domid)
+{
+	struct starter *s = arg;
+
+	s->done[domid] = false;
+}
+
 int starter_look(struct starter *s)
 {
-	struct domains all = {0};
-	int err = domains_read(s->store, &all);
+	int err = domains_update(s->store, &s->domains, s->again, gone, s);
 
-	for (uint32_t domid = 1; !err && domid <= PVGPU_DOMID_MAX; domid++)
-		if (s->done[domid] && !domains_find(&all, domid))
-			s->done[domid] = false;
-	for (size_t i = 0; !err && i < all.n; i++) {
-		const struct domain *d = &all.v[i];
+	memset(s->again, 0, sizeof(s->again));
+	for (size_t i = 0; !err && i < s->domains.n; i++) {
+		const struct domain *d = &s->domains.v[i];
 
 		if (d->domid && d->uuid[0] && !s->done[d->domid])
 			start(s, d);
 	}
-	domains_free(&all);
 	return err;
 }

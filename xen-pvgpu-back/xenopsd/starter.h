@@ -20,7 +20,9 @@ struct starter {
 	/* Starts a process; argv ends with NULL. */
 	void (*start)(void *arg, char *const argv[]);
 	void *arg;
-	bool done[PVGPU_DOMID_MAX + 1]; /* domains that are served, or will not be */
+	struct domains domains;
+	bool again[PVGPU_DOMID_MAX + 1]; /* as domains_update() has it */
+	bool done[PVGPU_DOMID_MAX + 1];  /* domains that are served, or will not be */
 };
 
 /* 0 or a negative errno. */

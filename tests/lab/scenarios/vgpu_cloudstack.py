@@ -2,7 +2,6 @@
 """CloudStack from end to end, on real Xen: pvgpu-cloudstack between the doubles of CloudStack and of xapi, pvgpu-xapi, the hook, the xe plugin and
 pvgpu-attachd. The toggle is on and the VM starts, a CUDA program runs; off while one runs; on again while the VM runs; stopped and started again as
 CloudStack does, as a VM with another uuid; refusals change nothing; in the end nothing is left."""
-import json
 import pathlib
 import re
 import subprocess
@@ -61,31 +60,17 @@ def toggle(vm):
     return vm["details"].get("extraconfig-1", "").partition("=")[2]
 
 
-def listed(lab):
-    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
-
-
-def wait_connected(lab):
-    return lab.wait("the vGPU to connect", lambda: (v := listed(lab)) and v[0]["connected"] and v[0], 180)
-
-
-def wait_nothing(lab):
-    lab.wait("nothing to be left of the vGPU", lambda: not listed(lab), 180)
-    left = lab.dom0.run("xenstore-ls -f | grep -E '/(backend|device)/pvgpu/'", check=False, quiet=True).out
-    assert not left, left
-
-
 def first_life(lab, site, vm):
     site.tool("enable", "web1", "--profile", "small")
     assert toggle(vm) == ON, vm["details"]
     g = site.start(vm)
-    v = wait_connected(lab)
+    v = vgpu.wait_listed(lab, 180)
     assert (v["profile"], v["tenant"], v["memory"]) == ("small", ACCOUNT, 200 << 20), v
     site.tool("status", "web1")
     assert vgpu.run_program(g, "vecadd").out.startswith("vecadd: 100003 sums")
 
     site.tool("enable", "web1", "--profile", "big", status=1)
-    assert toggle(vm) == ON and listed(lab)[0]["profile"] == "small"
+    assert toggle(vm) == ON and vgpu.listed(lab)[0]["profile"] == "small"
 
     c = vgpu.Cuda(g)
     c.want("check", "right")
@@ -93,12 +78,12 @@ def first_life(lab, site, vm):
     c.is_lost()
     c.quit()
     assert toggle(vm) == OFF
-    wait_nothing(lab)
+    vgpu.wait_none_listed(lab, 180)
     r = vgpu.run_program(g, "vecadd", check=False)
     assert r.status == 1 and "CUDA_ERROR_NO_DEVICE" in r.err, vars(r)
 
     site.tool("enable", "web1", "--profile", "small")
-    wait_connected(lab)
+    vgpu.wait_listed(lab, 180)
     vgpu.run_program(g, "vecadd")
 
 
@@ -106,17 +91,17 @@ def next_lives(lab, site, vm):
     """The toggle lasts; one that is off lasts, too."""
     uuids = {site.pool.of("i-2-100-VM")["uuid"]}
     site.cloud.stop(vm)
-    wait_nothing(lab)
+    vgpu.wait_none_listed(lab, 180)
     g = site.start(vm)
     uuids.add(site.pool.of("i-2-100-VM")["uuid"])
     assert len(uuids) == 2
-    wait_connected(lab)
+    vgpu.wait_listed(lab, 180)
     vgpu.run_program(g, "vecadd")
     # CloudStack stops it under a running program.
     c = vgpu.Cuda(g)
     c.want("check", "right")
     site.cloud.stop(vm)
-    wait_nothing(lab)
+    vgpu.wait_none_listed(lab, 180)
     site.tool("disable", "web1")
     assert toggle(vm) == OFF
 
@@ -140,7 +125,7 @@ def run(lab):
         first_life(lab, site, vm)
         next_lives(lab, site, vm)
         refused_start(lab, site, vm)
-        wait_nothing(lab)
+        vgpu.wait_none_listed(lab, 180)
         site.host.stop()
     finally:
         site.close()

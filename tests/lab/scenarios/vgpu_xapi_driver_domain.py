@@ -4,7 +4,7 @@ that xenopsd does not take the GPU from the driver domain. HVM guest, PVH driver
 import machine
 import vgpu
 import xcpng
-from scenarios.vgpu_xapi_start import add_vm, clear, computes, listed, nothing_is_left, prepare
+from scenarios.vgpu_xapi_start import add_vm, clear, computes, nothing_is_left, prepare
 
 BOOT = machine.Boot(hvm=True)
 LIMIT = 3000
@@ -33,7 +33,7 @@ def run(lab):
         d.destroy()
         lab.keepers.remove(p)
         d, p = start_driver_domain(lab)
-        lab.wait("the vGPU to be made anew", lambda: (v := listed(lab)) and v[0]["backend"]["domid"] == d.domid, 180)
+        lab.wait("the vGPU to be made anew", lambda: (v := vgpu.listed(lab)) and v[0]["backend"]["domid"] == d.domid, 180)
         computes(lab, pool, vm)
         pool.ends(vm)
         dom0.run(f"kill {pid}")

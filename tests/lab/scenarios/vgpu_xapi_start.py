@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """VMs with VGPU objects of xapi, as CloudStack and Xen Orchestra make them: types from `pvgpuctl xapi types`, an HVM guest on real Xen, and the double of xapi
 and xenopsd with pvgpu-vgpu as its program. Two starts race for the last place; a program runs; reboot, crash, shutdown; no pvgpud is an error that xapi shows."""
-import json
 import os
 import threading
 
@@ -16,10 +15,6 @@ LIMIT = 3000
 LONG = True
 PROFILES = "[profile small]\nmemory = 200M\nper-gpu = 1\n"
 UUIDS = ("9c1b7a52-3f60-4f8e-8d55-0a2f6c1e7b90", "0a8d5e0c-3a51-4f4e-b1d4-6f3a9f6f7a11")
-
-
-def listed(lab):
-    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
 
 
 def prepare(lab, pool, profiles=PROFILES, driver="nvidia"):
@@ -51,7 +46,7 @@ def add_vm(pool, number, kind):
 
 def computes(lab, pool, vm):
     """Its vGPU is the VGPU object's, and works."""
-    v = lab.wait("the vGPU to connect", lambda: (all := listed(lab)) and all[0]["connected"] and all[0], 180)
+    v = vgpu.wait_listed(lab, 180)
     assert v["uuid"] == pool.object("vgpu", pool.vms[vm]["VGPUs"][0])["uuid"] and v["profile"] == "small", v
     g = pool.only.guests[pool.vms[vm]["uuid"]]
     assert vgpu.run_program(g, "vecadd").out.startswith("vecadd: 100003 sums")
@@ -59,8 +54,8 @@ def computes(lab, pool, vm):
 
 
 def nothing_is_left(lab):
-    lab.wait("nothing to be left of the vGPU", lambda: not listed(lab), 120)
-    left = lab.dom0.run("xenstore-ls -f | grep -E '/(backend|device)/pvgpu/|/vgpu'; pidof vgpu pvgpu-vgpu", check=False, quiet=True).out
+    vgpu.wait_none_listed(lab)
+    left = lab.dom0.run("xenstore-ls -f | grep /vgpu; pidof vgpu pvgpu-vgpu", check=False, quiet=True).out
     assert not left, left
 
 

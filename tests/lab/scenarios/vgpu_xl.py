@@ -29,14 +29,6 @@ def fits(lab):
     return {p["name"]: (p["fits"], p["limit"]) for p in json.loads(out)["backends"][0]["profiles"]}
 
 
-def listed(lab):
-    return json.loads(lab.dom0.run(f"{vgpu.CTL} list --json", quiet=True).out)["vgpus"]
-
-
-def wait_connected(lab):
-    return lab.wait("the vGPU to connect", lambda: (v := listed(lab)) and v[0]["connected"] and v[0], 120)
-
-
 def run(lab):
     dom0 = lab.dom0
     pvgpud = vgpu.Pvgpud(lab).start()
@@ -48,7 +40,7 @@ def run(lab):
     assert fits(lab) == {"small": (1, "per-gpu"), "large": (1, "min-share")}, fits(lab)
 
     g = lab.create("web1", "pvh", payload=True, config=LINE)
-    v = wait_connected(lab)
+    v = vgpu.wait_listed(lab)
     assert (v["profile"], v["tenant"], v["memory"], v["policy"]["weight"]) == ("small", TENANT, 200 << 20, 50), v
     assert fits(lab)["small"] == (0, "per-gpu"), fits(lab)
     out = vgpu.run_program(g, "vecadd").out
@@ -56,7 +48,7 @@ def run(lab):
     assert pvgpud.read(f"/group/{TENANT}/max-share") == "80%", pvgpud.read(f"/group/{TENANT}/max-share")
 
     dom0.put_file(f"{SITE}/profiles.conf", PROFILES.replace("200M", "300M").encode())
-    assert listed(lab)[0]["memory"] == 200 << 20
+    assert vgpu.listed(lab)[0]["memory"] == 200 << 20
     r = dom0.run(f"{vgpu.CTL} refresh small --site-dir {SITE}")
     assert "memory: '209715200' -> '314572800'" in r.out, r.out
     c = vgpu.Cuda(g)
@@ -65,10 +57,10 @@ def run(lab):
 
     # Started anew: another domain, the profile as it is now.
     g.destroy()
-    lab.wait("nothing to be left of the vGPU", lambda: not listed(lab))
+    lab.wait("nothing to be left of the vGPU", lambda: not vgpu.listed(lab))
     assert fits(lab)["small"] == (1, "per-gpu"), fits(lab)
     g = lab.create("web1", "pv", payload=True, config=LINE)
-    assert wait_connected(lab)["memory"] == 300 << 20
+    assert vgpu.wait_listed(lab)["memory"] == 300 << 20
     vgpu.run_program(g, "vecadd")
     dom0.run(f"{vgpu.CTL} detach web1")
     g.destroy()

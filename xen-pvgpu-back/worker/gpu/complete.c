@@ -19,7 +19,6 @@
 
 #include "complete.h"
 #include "context.h"
-#include "event.h"
 #include "gate.h"
 #include "gpu.h"
 #include "objects.h"
