@@ -22,10 +22,13 @@
 /* Print the error and end with 1. */
 NORETURN void fail_at(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
 #define FAIL(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
+/* The same; with PVGPU_TEST_GO_ON in the environment go on, to see at once all that a driver does
+ * otherwise. The program may crash then. */
+void wrong_at(const char *file, int line, const char *format, ...) PRINTF_ARG(3, 4);
 #define CHECK(cond, ...)                                                                           \
 	do {                                                                                       \
 		if (!(cond))                                                                       \
-			FAIL(__VA_ARGS__);                                                         \
+			wrong_at(__FILE__, __LINE__, __VA_ARGS__);                                 \
 	} while (0)
 
 /* The call must give this result; CU() wants success. */

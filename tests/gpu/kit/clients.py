@@ -1,33 +1,46 @@
 # SPDX-License-Identifier: MIT
-"""Programs that others have written for the driver API, and two that are refused: each natively, then through pvgpu, and
-whether their outputs are the same. What they do is in clients/."""
+"""Programs that others have written: for the driver API, and for the runtime, of which pvgpu has its own; each natively, then
+through pvgpu, and whether their outputs are the same. What they do is in clients/."""
 import functools
 import glob
 import os
 import shutil
 import sys
+from dataclasses import dataclass, field
 
 from stage import SEARCHED, Absent, Failed, Item, Stage
 import programs
 
-STAGE = Stage("clients", "Numba, NVRTC, Triton, cuda-python; JAX and PyTorch, which need NVIDIA's runtime", limit_s=190)
+STAGE = Stage("clients", "PyTorch, Triton, NVRTC, Numba, cuda-python, JAX as they are installed here", limit_s=300)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ABSENT = 77
 LINES = 12      # of what a client says when it fails
 
-# Name, its script, the module that it needs, its environment beyond the usual, whether pvgpu is expected to refuse it.
-CLIENTS = (("nvrtc", "use_nvrtc.py", None, {}, False),
-           ("cuda_python", "use_cuda_python.py", "cuda", {}, False),
-           ("triton", "use_triton.py", "triton", {}, False),
-           ("numba", "use_numba.py", "numba", {}, False),
-           ("numba_nvjitlink", "use_numba.py", "numba", {"NUMBA_CUDA_ENABLE_PYNVJITLINK": "1"}, False),
-           ("jax", "use_jax.py", "jax", {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, True),
-           ("torch", "use_torch.py", "torch", {}, True))
+
+@dataclass(frozen=True)
+class Client:
+    name: str
+    script: str
+    module: str = None           # that it needs
+    extra: dict = field(default_factory=dict)  # of its environment
+    runtime: bool = False        # by way of the runtime API: run by pvgpu-run
+    refused: bool = False        # whether pvgpu is expected to refuse it
 
 
-def items(ctx):
-    for name, script, module, extra, refused in CLIENTS:
-        yield Item(name, functools.partial(client, script, module, extra, refused), limit_s=120)
+CLIENTS = (Client("torch", "use_torch.py", "torch", runtime=True),
+           Client("nvrtc", "use_nvrtc.py"),
+           Client("triton", "use_triton.py", "triton"),
+           Client("torch_compile", "use_torch_compile.py", "torch", runtime=True),
+           Client("cuda_python", "use_cuda_python.py", "cuda"),
+           Client("numba", "use_numba.py", "numba"),
+           Client("torch_product", "use_torch_product.py", "torch", runtime=True, refused=True),
+           Client("jax", "use_jax.py", "jax", {"JAX_PLATFORMS": "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, True, True),
+           Client("numba_nvjitlink", "use_numba.py", "numba", {"NUMBA_CUDA_ENABLE_PYNVJITLINK": "1"}))
+
+
+def items(_):
+    for what in CLIENTS:
+        yield Item(what.name, functools.partial(client, what), limit_s=120)
 
 
 # ---- where it runs ----
@@ -81,16 +94,28 @@ def environment(ctx, base, folder, side, extra):
 
 # ---- what came of it ----
 
+MARK = "client: "
+
+
 def lines_of(result):
     """Its last words, without what this kit's clients say for the kit."""
-    lines = [line for line in result.stderr.decode(errors="replace").splitlines() if not line.startswith("client: libcuda: ")]
-    return lines[-LINES:]
+    return [line for line in result.stderr.decode(errors="replace").splitlines() if not line.startswith(MARK + "libcuda: ")
+            and not line.startswith(MARK + "time: ")][-LINES:]
+
+
+def told(result, what):
+    """What a client says for the kit under a name."""
+    mark = f"{MARK}{what}: "
+    return [line[len(mark):] for line in result.stderr.decode(errors="replace").splitlines() if line.startswith(mark)]
 
 
 def libraries(result):
     """The libcuda that it had in its memory in the end; none where it did not get so far."""
-    mark = "client: libcuda: "
-    return [line[len(mark):] for line in result.stderr.decode(errors="replace").splitlines() if line.startswith(mark)]
+    return told(result, "libcuda")
+
+
+def times(result):
+    return {name: float(seconds) for name, seconds in (line.split() for line in told(result, "time"))}
 
 
 def how(result):
@@ -103,16 +128,17 @@ def said(ctx, side, result):
     with ctx.log(f"{side}.log") as log:
         log.write(result.stdout.decode(errors="replace") + "---\n" + result.stderr.decode(errors="replace"))
     ctx.keep(**{f"{side}_status": "did not end" if result.status is None else result.status,
-                f"{side}_seconds": round(result.seconds, 2), f"{side}_libcuda": libraries(result)})
+                f"{side}_seconds": round(result.seconds, 2), f"{side}_libcuda": libraries(result),
+                f"{side}_us": {name: round(1e6 * seconds, 3) for name, seconds in times(result).items()}})
 
 
-def client(script, module, extra, refused, ctx):
-    python = interpreter(ctx, module)
-    command = [python, os.path.join(HERE, "clients", script)]
+def client(what, ctx):
+    python = interpreter(ctx, what.module)
+    command = [python, os.path.join(HERE, "clients", what.script)]
     driver = "" if ctx.driver in SEARCHED else ctx.driver
     base = {k: v for k, v in os.environ.items() if not k.startswith("PVGPU_")}
     with ctx.pvgpu(vgpus={"vgpu0": "memory=0"}) as env:
-        native = programs.run(command, environment(ctx, {**base, **env.sim}, driver, "native", extra),
+        native = programs.run(command, environment(ctx, {**base, **env.sim}, driver, "native", what.extra),
                               min(60, ctx.remaining() / 2))
         said(ctx, "native", native)
         if native.status == ABSENT:
@@ -123,10 +149,13 @@ def client(script, module, extra, refused, ctx):
             ctx.keep(native_text=text)
             raise Absent(f"natively it {how(native)}" + (f": {text[-1]}" if text else ""))
         env.wait_spare()
-        through = programs.run(command, environment(ctx, {**base, **guest(env)}, library_folder(ctx), "pvgpu", extra),
+        run = [ctx.path("bin/pvgpu-run"), "--"] if what.runtime else []
+        through = programs.run(run + command, environment(ctx, {**base, **guest(env)}, library_folder(ctx), "pvgpu", what.extra),
                                max(1, ctx.remaining() - 10))
         said(ctx, "pvgpu", through)
-        judge(ctx, env, native, through, refused)
+        before, after = times(native), times(through)
+        ctx.keep(time_ratios={name: round(after[name] / before[name], 3) for name in before if after.get(name) and before[name]})
+        judge(ctx, env, native, through, what.refused)
 
 
 def guest(env):

@@ -15,7 +15,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[2]
 MOST = 40 << 20
-BINARIES = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "lib/libcuda.so.1", "lib/libcublas.so.12"]
+BINARIES = ["bin/pvgpud", "bin/pvgpu-worker", "bin/pvgpu-health", "bin/pvgpuctl", "lib/libcuda.so.1", "lib/libcublas.so.12",
+            "lib/libcudart.so.12", "lib/libcudart.so.13", "lib/libnvidia-ml.so.1"]
 # Where the build has none of these, the stages that want it say so.
 TESTS = ["tests/gpu-probe", "tests/gpu-trace", "tests/gpu-meter", "tests/gpu-compat.so"]
 PYTHON = ["pvgpu_env.py", "programs.py", "run_programs.py", "meter.py"]
@@ -112,6 +113,7 @@ def make(build, version):
         kit.binary(name)
     kit.libraries()
     kit.text(HERE / "run", "run", 0o755)
+    kit.text(build / "bin" / "pvgpu-run", "bin/pvgpu-run", 0o755)
     for path in sorted([*HERE.glob("*.py"), *HERE.glob("clients/*.py")]):
         if path.name not in AT_HOME:
             kit.text(path, f"kit/{path.relative_to(HERE)}")

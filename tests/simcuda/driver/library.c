@@ -129,11 +129,14 @@ API(cuLibraryUnload, CUlibrary handle)
 	return CUDA_SUCCESS;
 }
 
+/* The driver (580) answers only where a context is current, although kernels belong to none. */
 API(cuLibraryGetKernel, CUkernel *out, CUlibrary handle, const char *name)
 {
 	struct sim_library *l;
 
 	ENTER();
+	CURRENT(ctx);
+	(void)ctx;
 	TRY(library_get(handle, &l));
 	if (!out || !name || !*name)
 		return CUDA_ERROR_INVALID_VALUE;
@@ -162,6 +165,8 @@ API(cuLibraryEnumerateKernels, CUkernel *out, unsigned int n, CUlibrary handle)
 	struct sim_library *l;
 
 	ENTER();
+	CURRENT(ctx);
+	(void)ctx;
 	TRY(library_get(handle, &l));
 	if (!out || !n)
 		return CUDA_ERROR_INVALID_VALUE;

@@ -63,6 +63,20 @@ int ctx_enter(struct ctx *c)
 	return 0;
 }
 
+struct ctx *ctx_any(struct gpu *g)
+{
+	struct obj *o;
+
+	TAILQ_FOREACH(o, &g->root.owned, of_owner)
+	{
+		struct ctx *c = (struct ctx *)o;
+
+		if (o->type == PVGPU_H_CTX && !obj_error(o) && !atomic_load(&c->gone))
+			return c;
+	}
+	return NULL;
+}
+
 static void ctx_leave(struct gpu *g)
 {
 	g->far->cuCtxSetCurrent(NULL);

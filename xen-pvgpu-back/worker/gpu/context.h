@@ -45,6 +45,9 @@ struct ctx {
 
 /* Make it current on this thread. */
 int ctx_enter(struct ctx *c);
+/* A context of the session that can be made current, NULL where there is none: for what the driver
+ * does in any context, but not without one. On the decoding thread. */
+struct ctx *ctx_any(struct gpu *g);
 /* Note a result of the far end: device faults are kept. Returns it. */
 int ctx_result(struct ctx *c, int result);
 bool result_is_sticky(int result);

@@ -19,6 +19,7 @@
 struct find_job {
 	struct job job;
 	struct obj *owner; /* the module or the library; referenced */
+	struct ctx *c;     /* to be current for a kernel; referenced; NULL: the session has none */
 	struct function *f;
 	uint32_t seq;
 	uint16_t op;
@@ -103,12 +104,15 @@ static int find_function(const struct far *far, struct find_job *j, const char *
 	return r ? r : (int)far->cuFuncGetName(name, j->f->far.fn);
 }
 
+/* Kernels belong to no context, but the driver tells of them only where one is current. */
 static int find_kernel(const struct far *far, struct find_job *j, const char **name)
 {
 	struct library *l = (struct library *)j->owner;
 	void *handle = NULL;
-	int r;
+	int r = j->c ? ctx_enter(j->c) : 0;
 
+	if (r)
+		return r;
 	if (j->name)
 		return (int)far->cuLibraryGetKernel(&j->f->far.kernel, l->far, j->name);
 	r = listed(&l->all, l->all.made ? 0 : list_kernels(far, l), j->index, &handle);
@@ -144,6 +148,8 @@ static void find_free(struct find_job *j)
 {
 	if (j->f)
 		obj_unref(j->f);
+	if (j->c)
+		obj_unref(j->c);
 	obj_unref(j->owner);
 	free(j->name);
 	free(j);
@@ -186,6 +192,9 @@ static int find(struct gpu *g, struct obj *owner, const struct pvgpu_cmd_hdr *hd
 	if (!j)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	j->owner = obj_ref(owner);
+	j->c = kernel ? ctx_any(g) : NULL;
+	if (j->c)
+		obj_ref(j->c);
 	j->seq = hdr->seq;
 	j->op = hdr->op;
 	j->index = index;

@@ -106,12 +106,14 @@ int function_info(struct gpu *g, struct function *f, const char *name, void *buf
 	return 0;
 }
 
-/* Functions must be asked in their own context; kernels belong to none. */
+/* Functions must be asked in their own context; kernels belong to none, but the driver wants one to
+ * be current. */
 static int enter(struct function *f)
 {
+	struct ctx *c = f->o.ctx ? f->o.ctx : ctx_any(f->o.gpu);
 	const int r = obj_error(f);
 
-	return r || !f->o.ctx ? r : ctx_enter(f->o.ctx);
+	return r || !c ? r : ctx_enter(c);
 }
 
 int handle_func_get_attribute(struct worker *w, const struct pvgpu_in_func_get_attribute *in,

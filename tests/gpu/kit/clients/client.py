@@ -60,6 +60,11 @@ def say_library():
 atexit.register(say_library)
 
 
+def say_time(name, seconds):
+    """Seconds that something took on this side, for its caller to compare."""
+    print(f"client: time: {name} {seconds:.9f}", file=sys.stderr)
+
+
 def check(name, got, want):
     """Results as lists of numbers."""
     got, want = list(got), list(want)
