@@ -97,6 +97,8 @@ const struct worker_info *worker_info(const struct worker *w);
 /* callback.c: number of host functions that the guest has run so far; the loop calls it when it
  * changes. */
 void callback_done(struct worker *w, uint32_t cb_done);
+/* The guest's count of host functions that it has run, as it says. Any thread. */
+uint32_t worker_callbacks_done(const struct worker *w);
 
 /* objects.c / gpu state: everything that handlers own hangs below this. */
 struct gpu;

@@ -13,7 +13,7 @@ from stage import Absent, Failed, Item, Stage
 
 STAGE = Stage("sharing", "2, 8 and 32 tenants: shares, totals, latency, the books, NVML's view", limit_s=200,
               needs=["tests/gpu-meter"])
-MEMORY = "memory=48M"
+SMALL_GPU = 64 << 30
 INFLIGHT = 8
 SAME_US = 20000
 SIMULATED = "pvgpu simulated GPU"
@@ -21,13 +21,23 @@ SIMULATED = "pvgpu simulated GPU"
 
 def items(ctx):
     """What decides most comes first, and what takes longest last."""
+    yield Item("nvml", nvml_view, limit_s=30)
     yield Item("tenants_2", tenants(2), limit_s=60)
     yield Item("priority", priority, limit_s=60)
-    yield Item("estimates", estimates, limit_s=45)
-    yield Item("nvml", nvml_view, limit_s=30)
     yield Item("weights", weights, limit_s=30)
+    yield Item("estimates", estimates, limit_s=45)
     for n in () if ctx.quick else (8, 32):
         yield Item(f"tenants_{n}", tenants(n), limit_s=60 if n < 32 else 120)
+
+
+def observing(spares):
+    """An honest worker that pvgpud finds guilty goes on, so that the rest is measured, too; check_honest says so."""
+    return {"spare_workers": spares, "test_judge_observes": "1"}
+
+
+def memory(ctx):
+    """Of a vGPU. A context of an H200 takes 516 MiB, and counts as the vGPU's once it has been measured."""
+    return "memory=2G" if ctx.facts.get("gpu", {}).get("memory_total_bytes", 0) > SMALL_GPU else "memory=48M"
 
 
 def seconds(ctx, usual):
@@ -95,14 +105,16 @@ def pool(env):
 
 
 def check_honest(ctx, env):
-    """No worker cheats here: one that was ended for cheating was ended wrongly."""
+    """No worker cheats here: one that was ended for cheating, or would have been, was so wrongly."""
     after = books(env)
     failed = [f"{n}: {env.read(f'/vgpu/{n}/last-reason')}" for n, v in after.items() if v["sessions-failed"] or v["faults"]]
-    # Where the judge only observes, the log has it.
-    ctx.keep(accounting=env.read("/daemon/accounting") or "", honest_ended=len(failed),
-             honest_suspected=env.log().count("not ended, although it"))
+    suspected = [line.partition("not ended, although it ")[2] for line in env.log().splitlines() if "not ended, although it " in line]
+    ctx.keep(accounting=env.read("/daemon/accounting") or "", honest_ended=len(failed), honest_suspected=len(suspected),
+             honest_suspected_of=suspected[:4])
     if failed:
         raise Failed("pvgpud ended honest workers: " + "; ".join(failed[:3]))
+    if suspected:
+        raise Failed("pvgpud suspects honest workers: one " + suspected[0])
 
 
 def charged(said, took, us):
@@ -124,7 +136,7 @@ def tenants(n):
     def measure(ctx):
         names = [f"v{i}" for i in range(n)]
         how_long = seconds(ctx, 4)
-        with ctx.pvgpu(vgpus={v: MEMORY for v in names}, settings={"spare_workers": 1 if ctx.quick else 4}) as env:
+        with ctx.pvgpu(vgpus={v: memory(ctx) for v in names}, settings=observing(1 if ctx.quick else 4)) as env:
             steps = None
             for side in ("native", "pvgpu"):
                 with Meters(ctx, env) as all_:
@@ -170,8 +182,8 @@ def latency(ctx, high, low, iterations, low_us, low_iterations):
 
 def priority(ctx):
     """One of class high that asks now and then, beside one of class low that saturates the GPU."""
-    vgpus = {"high": f"{MEMORY},priority=high", "low": f"{MEMORY},priority=low"}
-    with ctx.pvgpu(vgpus=vgpus, settings={"spare_workers": 2}) as env:
+    vgpus = {"high": f"{memory(ctx)},priority=high", "low": f"{memory(ctx)},priority=low"}
+    with ctx.pvgpu(vgpus=vgpus, settings=observing(2)) as env:
         steps = None
         for side, names in (("native", (None, None)), ("pvgpu", ("high", "low"))):
             with Meters(ctx, env) as all_:
@@ -192,7 +204,7 @@ def priority(ctx):
 def weights(ctx):
     """1 to 3."""
     how_long = seconds(ctx, 6)
-    with ctx.pvgpu(vgpus={"one": MEMORY, "three": f"{MEMORY},weight=300"}, settings={"spare_workers": 2}) as env:
+    with ctx.pvgpu(vgpus={"one": memory(ctx), "three": f"{memory(ctx)},weight=300"}, settings=observing(2)) as env:
         with Meters(ctx, env) as all_:
             meters, _ = all_.open_all(["one", "three"])
             for us, steps in calibrated(meters[0], *lengths(ctx)).items():
@@ -212,7 +224,7 @@ def estimates(ctx):
     charged by estimates, and of two. What NVML has counted of a worker is the item nvml's."""
     how_long = seconds(ctx, 3)
     cases = ((500, INFLIGHT),) if ctx.quick else ((20, 32), (500, INFLIGHT), (5000, INFLIGHT), (500, 1))
-    with ctx.pvgpu(vgpus={"a": MEMORY, "b": MEMORY}, settings={"spare_workers": 2}) as env:
+    with ctx.pvgpu(vgpus={"a": memory(ctx), "b": memory(ctx)}, settings=observing(2)) as env:
         with Meters(ctx, env) as all_:
             meters, _ = all_.open_all(["a", "b"])
             steps = calibrated(meters[0], *(us for us, _ in cases))
@@ -237,36 +249,37 @@ def nvml_view(ctx):
     """Which pids NVML names, with how much memory, how often it has samples of their use, and what these add up to."""
     if not ctx.nvml:
         raise Absent("no libnvidia-ml.so.1")
-    how_long = seconds(ctx, 5)
-    with ctx.pvgpu(vgpus={"a": MEMORY, "b": MEMORY}, settings={"spare_workers": 2}) as env, Meters(ctx, env) as all_:
+    how_long = seconds(ctx, 3)
+    with ctx.pvgpu(vgpus={"a": memory(ctx), "b": memory(ctx)}, settings=observing(2)) as env, Meters(ctx, env) as all_:
         try:
             nvml = Nvml(ctx.nvml, env.sim)
         except NvmlError as e:
             raise Absent(str(e)) from None
-        native = all_.open(None)
+        native, other = all_.open_all([None, None])[0]
         steps = calibrated(native, 500)[500]
         vgpus, _ = all_.open_all(["a", "b"])
         ours = {int(next(iter(env.sessions(v).values()))["pid"]): v for v in ("a", "b")}
         guests = {m.pid for m in vgpus}
-        others = set(marked_processes(env.mark)) - {native.pid, *ours, *guests}
+        others = set(marked_processes(env.mark)) - {native.pid, other.pid, *ours, *guests}
         try:
             named = nvml.processes()
             ctx.keep(processes_named=len(named), native_named=int(native.pid in named), workers_named=sum(p in named for p in ours),
                      guests_named=sum(p in named for p in guests), spares_named=sum(p in named for p in others),
-                     strangers=len(set(named) - {native.pid, *ours, *guests, *others}),
+                     strangers=len(set(named) - {native.pid, other.pid, *ours, *guests, *others}),
                      native_memory_bytes=named.get(native.pid) or -1,
                      worker_memory_bytes=[named.get(p) or -1 for p in ours])
         except NvmlError as e:
             ctx.keep(processes_error=str(e))
-        for who in ([native, *vgpus],) if ctx.quick else ([native], vgpus, [native, *vgpus]):
-            watch(ctx, nvml, who, {native.pid: "native", **ours}, how_long, steps)
+        pids = {native.pid: "native", other.pid: "other", **ours}
+        for name, who in (("all", [native, *vgpus]), ("native", [native]), ("natives", [native, other]), ("vgpus", vgpus)):
+            if name == "all" or not ctx.quick:
+                watch(ctx, nvml, name, who, pids, how_long, steps)
         all_.close()
         check_honest(ctx, env)
 
 
-def watch(ctx, nvml, who, pids, how_long, iterations):
+def watch(ctx, nvml, prefix, who, pids, how_long, iterations):
     """NVML's samples while some are busy: what they sum up to, beside the kernels that each has done."""
-    prefix = "all" if len(who) == 3 else who[0].name if len(who) == 1 else "vgpus"
     # Its clock is the real one; what is older belongs to what was before.
     begun = int(time.time() * 1e6)
     seen, used, stamps = begun, {}, {}
@@ -286,10 +299,10 @@ def watch(ctx, nvml, who, pids, how_long, iterations):
                 used[pid] = used.get(pid, 0) + (at - last[-1]) * sm / 100
                 last.append(at)
                 seen = max(seen, at)
-    said = {m.name: a for m, a in zip(who, busy_end(who, how_long))}
-    for pid, name in pids.items():
-        if name in said:
-            keep(ctx, f"{prefix}_{name}", sampled(stamps.get(pid, []), used.get(pid, 0), said[name]["done"] * 500))
+    for m, a in zip(who, busy_end(who, how_long)):
+        # A native one is on the GPU itself, a vGPU's worker is for it.
+        pid = m.pid if m.pid in pids else next(p for p, name in pids.items() if name == m.name)
+        keep(ctx, f"{prefix}_{pids[pid]}", sampled(stamps.get(pid, []), used.get(pid, 0), a["done"] * 500))
     # Of a sandbox's processes NVML may have other ids than the sandbox.
     others = set(stamps) - set(pids)
     keep(ctx, prefix, {"others_sampled": len(others), "others_nvml_us": round(sum(used[p] for p in others))})

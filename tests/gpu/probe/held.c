@@ -61,6 +61,16 @@ bool hold_make(struct hold *h)
 	return true;
 }
 
+static void CUDA_CB wait_for_flag(void *arg)
+{
+	struct hold *h = arg;
+	const uint64_t until = now_ns() + HOLD_NS;
+
+	h->flag[1] = 1;
+	while (!h->flag[0] && now_ns() < until)
+		sched_yield();
+}
+
 static bool launch(struct hold *h, CUstream stream)
 {
 	uint64_t ns = HOLD_NS;
@@ -69,6 +79,8 @@ static bool launch(struct hold *h, CUstream stream)
 
 	h->flag[0] = h->flag[1] = 0;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (h->by_host)
+		return !CU(cuLaunchHostFunc, stream, wait_for_flag, h);
 	return !CU(cuLaunchKernel, h->kernel, 1, 1, 1, 1, 1, 1, 0, stream, params, NULL);
 }
 

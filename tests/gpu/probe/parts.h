@@ -42,9 +42,10 @@ extern const char ptx_vector[], ptx_fault[], ptx_sync[];
 
 /*
  * A kernel that runs until it is told to end, or for a few seconds, in a stream of its own which
- * does not wait for the legacy one.
+ * does not wait for the legacy one. by_host: a host function in its place.
  */
 struct hold {
+	bool by_host;
 	CUstream stream;
 	volatile uint32_t *flag; /* [0]: end, [1]: it runs */
 	CUdeviceptr at;

@@ -205,12 +205,13 @@ static void finish(struct op *op, struct work *w)
 	if (blocks_legacy(s))
 		atomic_fetch_sub_explicit(&op->ctx->blocking_pending, 1, memory_order_release);
 	atomic_fetch_sub_explicit(&op->ctx->pending, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&s->entries, op->entries, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&s->pending, 1, memory_order_release);
 	detach_if_drained(s);
 	if (room_waiters)
 		pthread_cond_broadcast(&room);
 	set_done(op, w); /* last: the waiter may query at once whether the stream is idle */
-	op_put(op);	 /* the graph's own */
+	op_put(op);      /* the graph's own */
 }
 
 /* exec.lock held; released while a short operation runs. */
@@ -262,10 +263,28 @@ static void add_edges(struct op *op, struct op *after)
 	}
 }
 
+/*
+ * Measured on an H200 (driver 580): 1,021 kernels, copies, memsets or waits for a value, and any
+ * number of records or host functions, but only 225 operations where kernel, copy, record and host
+ * function alternate, and not 200 copies that each wait for a value before. So what another engine,
+ * or the host, does in turn takes nine entries.
+ */
+static void take_entries(struct sim_stream *s, struct op *op)
+{
+	const enum op_kind who = op->kind == OP_COPY || op->kind == OP_HOST ? op->kind : OP_KERNEL;
+
+	if (op->kind == OP_NOP || op->kind == OP_FREE)
+		return;
+	if (op->kind != OP_HOST)
+		op->entries = s->last == OP_NOP || s->last == who ? 1 : 9;
+	s->last = who;
+	atomic_fetch_add_explicit(&s->entries, op->entries, memory_order_relaxed);
+}
+
 static void wait_for_room(struct sim_stream *s)
 {
 	room_waiters++;
-	while (atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH)
+	while (atomic_load_explicit(&s->entries, memory_order_relaxed) >= SIM_STREAM_ENTRIES)
 		pthread_cond_wait(&room, &exec_mutex);
 	room_waiters--;
 }
@@ -284,9 +303,11 @@ void exec_push(struct op *op, struct op *after, bool keep)
 		return;
 	}
 	exec_lock();
-	if (unlikely(atomic_load_explicit(&s->pending, memory_order_relaxed) >= SIM_STREAM_DEPTH) &&
+	if (unlikely(atomic_load_explicit(&s->entries, memory_order_relaxed) >=
+		     SIM_STREAM_ENTRIES) &&
 	    !op->of_graph)
 		wait_for_room(s);
+	take_entries(s, op);
 	if (keep)
 		op_get(op);
 	if (is_work(op))

@@ -22,14 +22,14 @@
 #include "tests/simcuda/ptx/ptx.h"
 #include "tests/simcuda/simgpu.h"
 
-#define SIM_EXPORT       __attribute__((visibility("default")))
-#define likely(x)        __builtin_expect(!!(x), 1)
-#define unlikely(x)      __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a)     (sizeof(a) / sizeof((a)[0]))
+#define SIM_EXPORT         __attribute__((visibility("default")))
+#define likely(x)          __builtin_expect(!!(x), 1)
+#define unlikely(x)        __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)       (sizeof(a) / sizeof((a)[0]))
 
-#define SIM_VERSION      13000
-#define SIM_GRANULARITY  (2ull << 20)
-#define SIM_STREAM_DEPTH 1024 /* operations queued on one stream before a push waits */
+#define SIM_VERSION        13000
+#define SIM_GRANULARITY    (2ull << 20)
+#define SIM_STREAM_ENTRIES 1021 /* of a channel: a push to a stream that has taken them waits */
 
 /* An exported entry point, declared right before its definition. */
 #define API(name, ...)                                                                             \
@@ -304,7 +304,8 @@ struct op {
 	struct op *next;        /* in an engine's queue */
 	struct edge out, *more; /* operations that wait for this one */
 	uint64_t done_ns;
-	uint32_t extra; /* bytes of params */
+	uint32_t extra;   /* bytes of params */
+	uint32_t entries; /* of the stream's */
 	bool of_graph;
 	union {
 		struct copy_op copy;
@@ -330,6 +331,8 @@ struct sim_stream {
 	uint32_t cap_deps;
 	struct op *tail; /* last operation, unless it is done; holds a reference */
 	_Atomic uint32_t pending;
+	_Atomic uint32_t entries; /* that the pending operations take */
+	enum op_kind last;        /* pushed; of what decides who does it */
 };
 extern struct pool stream_pool;
 int exec_start(void);

@@ -156,7 +156,7 @@ START_TEST(measured_seldom)
 	ck_assert_uint_eq(gate_launched(), 5000);
 	ck_assert_uint_ge(elapsed, 10);
 	ck_assert_uint_le(elapsed, 5000 * GATE_KNOWN_NS / ESTIMATE_EVERY_NS + 2);
-	ck_assert_uint_le(records, 2 * (elapsed + 2) + 5000 / 50);
+	ck_assert_uint_le(records, 2 * (elapsed + 2) + 5000 / 20);
 	close_session();
 }
 END_TEST

@@ -49,6 +49,11 @@ void worker_send(struct worker *w, const void *rec, uint32_t len)
 	pthread_mutex_unlock(&w->lock);
 }
 
+uint32_t worker_callbacks_done(const struct worker *w)
+{
+	return atomic_load(&w->cb_done);
+}
+
 void worker_mark(struct worker *w, uint32_t seq, int32_t result)
 {
 	const struct pvgpu_wire_mark m = {

@@ -64,6 +64,7 @@ struct worker {
 	int ended;           /* times */
 	char why[160];
 	atomic_bool kicked;
+	_Atomic uint32_t cb_done;         /* what the guest's page says */
 	uint64_t told[PVGPU_ENDED_SLOTS]; /* the greatest that worker_ended() said */
 	atomic_bool faulted;
 	uint64_t arena_base, arena_size;

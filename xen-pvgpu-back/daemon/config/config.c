@@ -154,6 +154,8 @@ void config_init(struct config *c)
 	strcpy(c->cgroup, "auto");
 	strcpy(c->sandbox_files, "/dev/nvidiactl,/dev/nvidia-uvm,/dev/nvidia[0-9]*,"
 				 "/dev/nvidia-caps/nvidia-cap[0-9]*");
+	/* It compiles PTX; libcuda loads it for the first module. */
+	strcpy(c->sandbox_preload, "-libnvidia-ptxjitcompiler.so.1");
 }
 
 void config_free(struct config *c)

@@ -106,9 +106,14 @@ static unsigned int take_batch(struct worker *w)
 	return n;
 }
 
+uint32_t worker_callbacks_done(const struct worker *w)
+{
+	return pvgpu_load_acquire(&w->page->cb_done.v);
+}
+
 static void look_at_callbacks(struct worker *w)
 {
-	uint32_t done = pvgpu_load_acquire(&w->page->cb_done.v);
+	const uint32_t done = worker_callbacks_done(w);
 
 	if (done == w->cb_done)
 		return;

@@ -91,15 +91,18 @@ static int make_namespaces(struct sandbox *s, char *reason, size_t cap)
 	return 0;
 }
 
-/* The far end loads it by this name later, and finds it loaded. */
+/* The far end loads it by this name later, and finds it loaded. One behind '-' may be missing. */
 static int load(const char *list, char *reason, size_t cap)
 {
 	char name[256];
 
 	for (size_t n; *list; list += n + (list[n] == ',')) {
+		const bool may_lack = *list == '-';
+
+		list += may_lack;
 		n = strcspn(list, ",");
 		snprintf(name, sizeof(name), "%.*s", (int)n, list);
-		if (*name && !dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
+		if (*name && !dlopen(name, RTLD_NOW | RTLD_LOCAL) && !may_lack) {
 			snprintf(reason, cap, "sandbox_preload: %s", dlerror());
 			return -1;
 		}

@@ -8,6 +8,7 @@
  * of other streams, or for another computer. So the vGPU's turn may end meanwhile, and when the
  * function has returned the stream goes on in the next one.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "context.h"
 #include "gate.h"
 #include "pvgpu_decode.h"
+#include "ring/poll.h"
 #include "state.h"
 #include "stream.h"
 #include "xen-pvgpu-back/worker/far.h"
@@ -24,6 +26,7 @@
 
 #define CALLBACKS_MAX 65536u /* in streams: more of them wait as others of their stream do */
 #define KEPT_MAX      PVGPU_HANDLES_MAX
+#define LOOK_NS       2000000u /* the decoding thread has told by then, unless it is held up */
 
 struct callback {
 	LIST_ENTRY(callback) all, running;
@@ -72,6 +75,33 @@ static void runs_no_more(struct callback *k)
 	atomic_fetch_sub(&k->g->cb.runs, 1);
 }
 
+/*
+ * cb->lock held. The decoding thread may be in a call of the far end that waits for this function:
+ * then nobody else hears that the guest has run it. What returned is one number; the decoding
+ * thread takes it in later.
+ */
+static void look(struct gpu *g)
+{
+	struct callbacks *cb = &g->cb;
+	const uint32_t done = worker_callbacks_done(g->w);
+
+	if ((int32_t)(done - cb->done) > 0 && (int32_t)(cb->sent - done) >= 0 &&
+	    gate_word(&g->gate.page->open))
+		cb->done = done;
+}
+
+static void wait_done(struct gpu *g, uint32_t n)
+{
+	struct callbacks *cb = &g->cb;
+
+	while (!cb->ended && (int32_t)(cb->done - n) < 0) {
+		const struct timespec t = pvgpu_poll_after(LOOK_NS);
+
+		if (pthread_cond_timedwait(&cb->moved, &cb->lock, &t) == ETIMEDOUT)
+			look(g);
+	}
+}
+
 static void ask_and_wait(struct callback *k, uint32_t status)
 {
 	struct gpu *g = k->g;
@@ -83,8 +113,7 @@ static void ask_and_wait(struct callback *k, uint32_t status)
 	if (!cb->ended) {
 		n = ask(g, k->id, status);
 		runs(k, n);
-		while (!cb->ended && (int32_t)(cb->done - n) < 0)
-			pthread_cond_wait(&cb->moved, &cb->lock);
+		wait_done(g, n);
 		runs_no_more(k);
 	}
 	if (!k->kept) {
@@ -130,6 +159,19 @@ bool callback_holds(struct gpu *g, uint64_t stream, bool returned)
 	return k;
 }
 
+void callbacks_init(struct gpu *g)
+{
+	struct callbacks *cb = &g->cb;
+	pthread_condattr_t attr;
+
+	LIST_INIT(&cb->all);
+	pthread_mutex_init(&cb->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&cb->moved, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 bool callbacks_room(struct gpu *g)
 {
 	struct callbacks *cb = &g->cb;
@@ -143,7 +185,7 @@ bool callbacks_room(struct gpu *g)
 
 bool callbacks_wait(const struct gpu *g)
 {
-	return g->cb.returned != g->cb.done;
+	return (int32_t)(g->cb.returned - g->cb.done) > 0;
 }
 
 void callbacks_resume(struct gpu *g)

@@ -27,6 +27,7 @@ struct callbacks {
 	unsigned int inside;           /* trampolines that wait */
 };
 
+void callbacks_init(struct gpu *g);
 /* May one more go into a stream now? */
 bool callbacks_room(struct gpu *g);
 void callbacks_end(struct gpu *g);

@@ -57,11 +57,9 @@ static void init(struct gpu *g, struct worker *w)
 	g->decode.lookup = obj_lookup;
 	g->decode.tables = &g->tables;
 	TAILQ_INIT(&g->root.owned);
-	LIST_INIT(&g->cb.all);
 	park_init(&g->park);
 	arena_map_init(g);
-	pthread_mutex_init(&g->cb.lock, NULL);
-	pthread_cond_init(&g->cb.moved, NULL);
+	callbacks_init(g);
 	bounce_init(g);
 	pthread_mutex_init(&g->images.lock, NULL);
 	pthread_mutex_init(&g->out.lock, NULL);

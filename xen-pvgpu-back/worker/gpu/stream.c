@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams, and how much each has in flight. CUDA blocks a caller when about 1,000 operations are
- * queued; the worker stays well below. It counts what it hands over and puts in an event ("fence")
- * now and then: when it has ended, so has everything before it.
+ * Streams, and how much each has in flight. CUDA blocks a caller when a channel's 1,021 entries are
+ * taken; an operation takes one, or nine when it is another engine's than the one before it, and
+ * streams share 8 channels (docs/gpu.md: depth_of_stream, depth_of_all). The worker stays below: a
+ * blocked decoding thread could not hear of a host function's end, which the channel may wait for.
+ * It counts what it hands over and puts in an event ("fence") now and then: when it has ended, so
+ * has everything before it.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,9 +26,8 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-#define IN_FLIGHT_MAX 512u  /* of one stream */
-#define IN_FLIGHT_SUM 4096u /* streams share hardware queues: many streams get less each */
-#define IN_FLIGHT_MIN 32u
+#define IN_FLIGHT_MAX 96u  /* of one stream */
+#define IN_FLIGHT_SUM 768u /* of all: many streams get less each */
 
 void stream_init(struct stream *s)
 {
@@ -40,10 +42,10 @@ void stream_limits(struct gpu *g)
 
 	if (each > IN_FLIGHT_MAX)
 		each = IN_FLIGHT_MAX;
-	if (each < IN_FLIGHT_MIN)
-		each = IN_FLIGHT_MIN;
+	if (!each)
+		each = 1;
 	g->stream_limit = each;
-	g->fence_every = each / 8;
+	g->fence_every = each / 4;
 }
 
 static void set_full(struct stream *s, bool full)

@@ -10,11 +10,13 @@
 #include <stdio.h>
 
 #define STREAMS_MAX 64
-#define STUCK_MS    250  /* so long without one more: blocked */
-#define STREAM_WANT 512  /* what the worker has in flight: of one stream, */
-#define SUM_WANT    4096 /* and of all */
+#define STUCK_MS    250 /* so long without one more: blocked */
+#define STREAM_WANT 96  /* what the worker has in flight: of one stream, */
+#define SUM_WANT    768 /* and of all */
 
-enum kind { LAUNCH, COPY, MEMSET, RECORD, HOST };
+/* MIXED: a kernel, a copy of its result, an event and a host function, as programs wait for
+ * results. */
+enum kind { LAUNCH, COPY, MEMSET, RECORD, HOST, DTOH, WAIT_VALUE, MIXED, KINDS };
 
 struct feed {
 	enum kind kind;
@@ -46,9 +48,25 @@ static int one(const struct feed *f, CUstream s)
 		return ASK(cuMemsetD8Async, f->device, 1, 64, s);
 	case RECORD:
 		return ASK(cuEventRecord, f->event, s);
+	case DTOH:
+		return ASK(cuMemcpyDtoHAsync_v2, f->pinned, f->device, 64, s);
+	case WAIT_VALUE:
+		return ASK(cuStreamWaitValue32_v2, s, (uintptr_t)f->pinned, 0,
+			   CU_STREAM_WAIT_VALUE_GEQ);
 	default:
 		return ASK(cuLaunchHostFunc, s, do_nothing, NULL);
 	}
+}
+
+static int next(const struct feed *f, uint64_t i)
+{
+	static const enum kind mixed[] = {LAUNCH, DTOH, RECORD, HOST};
+	struct feed part = *f;
+
+	if (f->kind != MIXED)
+		return one(f, f->stream[i % f->streams]);
+	part.kind = mixed[i % 4];
+	return one(&part, f->stream[i / 4 % f->streams]);
 }
 
 static void *feeder(void *arg)
@@ -57,7 +75,7 @@ static void *feeder(void *arg)
 
 	CU(cuCtxSetCurrent, f->ctx);
 	for (uint64_t i = 0; i < f->most; i++) {
-		f->result = one(f, f->stream[i % f->streams]);
+		f->result = next(f, i);
 		if (f->result)
 			break;
 		atomic_fetch_add(&f->count, 1);
@@ -124,9 +142,29 @@ static bool feed_make(struct feed *f)
 	       !CU(cuMemAlloc_v2, &f->device, 4096) && !CU(cuMemHostAlloc, &f->pinned, 4096, 0);
 }
 
+static const char *const names[KINDS] = {"launch", "copy", "memset",     "record",
+					 "host",   "dtoh", "wait_value", "mixed"};
+
+/* Each that blocks takes a while to show it. */
+static void each_kind(struct feed *f, struct hold *h)
+{
+	bool blocked;
+	uint64_t n;
+
+	f->most = opt.quick ? 1024 : 20000;
+	f->streams = 1;
+	for (enum kind k = LAUNCH; k < KINDS; k++) {
+		if (opt.quick && k != LAUNCH && k != HOST)
+			continue;
+		f->kind = k;
+		n = depth_of(f, h, names[k], &blocked);
+		verdict(ASSUME_depth_of_stream, !f->result && n >= STREAM_WANT, "%s: %llu taken%s",
+			names[k], (unsigned long long)n, blocked ? ", then it blocks" : "");
+	}
+}
+
 void rate_depth(void)
 {
-	static const char *const names[] = {"launch", "copy", "memset", "record", "host"};
 	static struct feed f;
 	struct hold h;
 	bool blocked;
@@ -134,22 +172,24 @@ void rate_depth(void)
 
 	if (!feed_make(&f) || !hold_make(&h))
 		return;
-	f.most = opt.quick ? 1024 : 20000;
-	f.streams = 1;
-	for (enum kind k = LAUNCH; k <= HOST; k++) {
-		/* Each that blocks takes a while to show it. */
-		if (opt.quick && k != LAUNCH && k != HOST)
-			continue;
-		f.kind = k;
-		n = depth_of(&f, &h, names[k], &blocked);
-		verdict(ASSUME_depth_of_stream, !f.result && n >= STREAM_WANT, "%s: %llu taken%s",
-			names[k], (unsigned long long)n, blocked ? ", then it blocks" : "");
-	}
+	each_kind(&f, &h);
 	f.kind = LAUNCH;
-	f.most = opt.quick ? SUM_WANT + 64 : 40000;
+	f.most = opt.quick ? 10000 : 40000;
 	for (f.streams = 8; f.streams <= STREAMS_MAX; f.streams *= 8) {
 		n = depth_of(&f, &h, "launch", &blocked);
 		verdict(ASSUME_depth_of_all, !f.result && n >= SUM_WANT, "%u streams: %llu%s",
 			f.streams, (unsigned long long)n, blocked ? ", then it blocks" : "");
 	}
+}
+
+/* The same behind a host function that waits. */
+void rate_depth_host(void)
+{
+	static struct feed f;
+	struct hold h;
+
+	if (!feed_make(&f) || !hold_make(&h))
+		return;
+	h.by_host = true;
+	each_kind(&f, &h);
 }

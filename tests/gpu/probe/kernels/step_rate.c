@@ -292,10 +292,16 @@ static void calls(void)
 }
 
 static const struct part parts[] = {
-	{"launch", launches, 15, NULL}, {"depth", rate_depth, 30, NULL},
-	{"wait", waits, 20, NULL},      {"event", events, 15, NULL},
-	{"copy", copies, 15, NULL},     {"call", calls, 15, NULL},
-	{"host", rate_host, 30, NULL},  {"beside", rate_beside, 45, NULL},
+	{"launch", launches, 15, NULL},
+	{"depth", rate_depth, 30, NULL},
+	{"wait", waits, 20, NULL},
+	{"event", events, 15, NULL},
+	{"copy", copies, 15, NULL},
+	{"call", calls, 15, NULL},
+	{"host", rate_host, 30, NULL},
+	{"beside", rate_beside, 45, NULL},
+	{"beside_host", rate_beside_host, 45, NULL},
+	{"depth_host", rate_depth_host, 30, NULL},
 	{NULL, NULL, 0, NULL},
 };
 
