@@ -136,8 +136,9 @@ class PvgpuEnv:
         self.settings = {"adopt_timeout_ms": 60000, "worker_grace_ms": 3000, "shutdown_grace_ms": 1000, "quarantine_faults": 0,
                          "sandbox": os.environ.get("PVGPU_SANDBOX", "full"),
                          **(settings or {})}
-        # The simulated GPU needs no device, whatever lies in /dev.
+        # The simulated GPU needs no device, whatever lies in /dev, and counts use exactly.
         if "simcuda" in self.libcuda:
+            self.settings.setdefault("exact_use", 1)
             self.settings.setdefault("sandbox_files", "")
         # The accounting is on, so that every test shows that it ends no honest worker.
         if not libcuda:

@@ -40,7 +40,7 @@ class Pvgpud:
         self.lab, self.place = lab, place or lab.dom0
         self.domid = place.domid if place else 0
         self.env = {**WORKER_ENV, **(env or {})}
-        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "sandbox_files": "", "spare_workers": "1", **QUIET, **PATIENT, **ACCOUNTING, **RESET, **settings}
+        self.settings = {"libcuda": f"{TOP}/simcuda/libcuda.so.1", "sandbox_files": "", "exact_use": "1", "spare_workers": "1", **QUIET, **PATIENT, **ACCOUNTING, **RESET, **settings}
         self.process = None
         self.pid = None
         self.earlier = ""      # logs from before a restart

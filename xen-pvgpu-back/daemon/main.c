@@ -121,6 +121,7 @@ static int use_simulated(struct config *c, char error[CONFIG_ERROR])
 	(void)find_near(c->gpu_reset, places, "simcuda-reset", X_OK);
 	c->sandbox_files[0] = '\0'; /* it needs no device */
 	c->health_user[0] = '\0';   /* the simulated GPU's files belong to pvgpud's user */
+	c->exact_use = 1;
 	c->xen = CONFIG_XEN_OFF;
 	return 0;
 }

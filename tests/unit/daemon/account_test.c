@@ -121,6 +121,7 @@ static void setup(void)
 	w = (struct worker){
 		.d = &d, .vgpu = &v, .pid = 77, .state = CHECK_SERVING, .gate = (struct gate *)&w};
 	d = (struct daemon){.vgpus = vgpus, .vgpu_n = 1, .worker_n = 1};
+	d.cfg.exact_use = 1;
 	TAILQ_INIT(&d.workers);
 	TAILQ_INSERT_TAIL(&d.workers, &w, link);
 	charged = kills = ends = warnings = granted = late_ns = 0;
@@ -149,6 +150,26 @@ static void used(uint64_t ms)
 START_TEST(who_cheats_is_ended)
 {
 	used(100); /* use before the first sample is not judged */
+	for (unsigned int i = 0; i < 8 && !kills; i++)
+		used(100);
+	ck_assert_uint_eq(kills, 1);
+}
+END_TEST
+
+/* The driver says that a worker which has turns uses the GPU all the time: as it says of all. */
+START_TEST(coarse_use_is_neither_guilt_nor_charged)
+{
+	d.cfg.exact_use = 0;
+	for (unsigned int i = 0; i < 8; i++) {
+		granted += 10 * MS;
+		used(100);
+	}
+	ck_assert_uint_eq(kills, 0);
+	ck_assert_uint_eq(charged, 0);
+	ck_assert_uint_eq(w.account.used_ns, 800 * MS);
+	/* Its last turn was long ago. */
+	w.account.judge.grown_ns = 1;
+	told = now_ns();
 	for (unsigned int i = 0; i < 8 && !kills; i++)
 		used(100);
 	ck_assert_uint_eq(kills, 1);
@@ -434,6 +455,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, who_cheats_is_ended);
+	tcase_add_test(t, coarse_use_is_neither_guilt_nor_charged);
 	tcase_add_test(t, the_judge_only_observes);
 	tcase_add_test(t, judged_late);
 	tcase_add_test(t, strangers);

@@ -82,6 +82,28 @@ START_TEST(honest_is_never_found)
 }
 END_TEST
 
+/* As NVIDIA's NVML says it of two workers that take turns: whole periods, of both. */
+START_TEST(coarse_use_proves_little)
+{
+	uint64_t t = 10000, entitled = 0;
+
+	for (int i = 0; i < 1000; i++, t += 200) {
+		entitled += 66;
+		ck_assert_uint_eq(
+			judge_credible(&j, t * MS, 199 * MS, entitled * MS, (t + 200) * MS), 0);
+	}
+	/* Its gate stays closed. Samples may be of a while ago. */
+	for (int i = 0; i < 15; i++, t += 200)
+		ck_assert_uint_eq(
+			judge_credible(&j, t * MS, 199 * MS, entitled * MS, (t + 200) * MS), 0);
+	t += 400;
+	ck_assert_uint_eq(judge_credible(&j, t * MS, 199 * MS, entitled * MS, (t + 200) * MS),
+			  199 * MS);
+	ck_assert_uint_eq(judge_credible(&j, t * MS, 199 * MS, (entitled + 1) * MS, (t + 200) * MS),
+			  0);
+}
+END_TEST
+
 START_TEST(cheating_is_found_in_time)
 {
 	static const struct {
@@ -440,6 +462,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_test(tc, honest_is_never_found);
+	tcase_add_test(tc, coarse_use_proves_little);
 	tcase_add_test(tc, cheating_is_found_in_time);
 	tcase_add_test(tc, no_credit);
 	tcase_add_test(tc, use_of_the_period_before);

@@ -70,6 +70,7 @@ static const struct key daemon_keys[] = {
 	{"vgpu_memory", SIZE, D(vgpu_memory), 0, SIZE_LIMIT},
 	{"worker_pids", NUMBER, D(worker_pids), 64, 4096},
 	{"numa", NUMBER, D(numa), 0, 1},
+	{"exact_use", NUMBER, D(exact_use), 0, 1},
 	{"allow_no_ecc", NUMBER, D(allow_no_ecc), 0, 1},
 	{"allow_no_scrub", NUMBER, D(allow_no_scrub), 0, 1},
 	{"test_allow_hmm", NUMBER, D(test_allow_hmm), 0, 1},

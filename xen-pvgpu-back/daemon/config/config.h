@@ -114,7 +114,8 @@ struct config {
 	uint64_t vgpu_memory;     /* of all sessions of a vGPU; 0: host_memory.c decides */
 	unsigned int worker_pids; /* processes and threads */
 	/* Of the GPU's properties that isolation needs, those that may be missing. */
-	unsigned int numa; /* 1: workers run near their GPU */
+	unsigned int numa;      /* 1: workers run near their GPU */
+	unsigned int exact_use; /* 1: NVML counts a process's use of the GPU exactly */
 	unsigned int allow_no_ecc, allow_no_scrub;
 	/* overrides.h */
 	unsigned int test_allow_hmm;

@@ -101,19 +101,22 @@ static void use(struct worker *w, const struct health_msg *m, uint64_t now)
 	uint64_t busy = m->process.busy_ns > m->process.memory_ns ? m->process.busy_ns
 								  : m->process.memory_ns;
 	struct account *a = &w->account;
-	uint64_t granted;
+	uint64_t granted = 0;
 	char why[128];
 
 	a->used_ns += busy;
-	account_add(&w->vgpu->account, busy, m->process.end_ns, now);
 	if (w->vgpu->tenant)
 		tenant_measured(w->vgpu->tenant, busy);
+	if (w->gate)
+		granted = gate_granted_time(w->gate, &now);
+	if (w->gate && !w->d->cfg.exact_use)
+		busy = judge_credible(&a->judge, m->process.begin_ns, busy, granted, now);
+	account_add(&w->vgpu->account, busy, m->process.end_ns, now);
 	/* At the end of a session the driver itself causes use: it is charged but not judged. */
 	if (w->state == CHECK_ENDED)
 		return;
 	if (!w->gate)
 		return;
-	granted = gate_granted_time(w->gate, &now);
 	if (judge_use(&a->judge, m->process.begin_ns, m->process.end_ns, busy, granted, now, why,
 		      sizeof(why)))
 		guilty_of_use(w, why);

@@ -80,6 +80,16 @@ static void add(struct judge *j, uint64_t span, uint64_t busy, int64_t granted, 
 	j->excess_ns = excess - least(excess, span / SLACK);
 }
 
+uint64_t judge_credible(struct judge *j, uint64_t begin_ns, uint64_t busy_ns, uint64_t entitled,
+			uint64_t now)
+{
+	if (!j->grown_ns || entitled != j->grown) {
+		j->grown = entitled;
+		j->grown_ns = now;
+	}
+	return begin_ns > j->grown_ns + JUDGE_COARSE_NS ? busy_ns : 0;
+}
+
 bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t busy_ns,
 	       uint64_t entitled, uint64_t now, char *why, size_t cap)
 {

@@ -29,6 +29,7 @@
 
 #define JUDGE_LIMIT_NS  75000000ull
 #define JUDGE_LATE_NS   200000000ull
+#define JUDGE_COARSE_NS 3000000000ull
 #define JUDGE_TURNS     16u
 #define JUDGE_MEMORY_N  3u
 #define JUDGE_MEMORY_NS 200000000ull
@@ -50,12 +51,22 @@ struct judge {
 	uint64_t since_ns;  /* when the excess began; 0: none */
 	uint64_t used_ns;   /* GPU time since since_ns */
 	uint64_t begin_ent; /* entitlement at since_ns */
+	uint64_t grown;     /* entitlement that judge_credible() has seen last, */
+	uint64_t grown_ns;  /* and when it had grown */
 	/* The largest lease in this epoch and in the one before, and when each began. */
 	uint64_t high[2], epoch_ns[2];
 	unsigned int over; /* readings in a row above the limit */
 	uint64_t over_ns;  /* time of the first of these */
 };
 
+/*
+ * What of busy_ns, which the driver reports from begin_ns on, proves anything where its numbers are
+ * coarse. NVIDIA's are: an H200 gives each of two processes that take turns of some ms up to 99 %
+ * of a period (docs/gpu.md). So use counts only of a worker that had no right to any for
+ * JUDGE_COARSE_NS before; 0 otherwise.
+ */
+uint64_t judge_credible(struct judge *j, uint64_t begin_ns, uint64_t busy_ns, uint64_t entitled,
+			uint64_t now);
 /* A worker used the GPU for busy_ns between begin_ns and end_ns; `entitled` is its total
  * entitlement at `now`. True: the worker cheats, and why says how. */
 bool judge_use(struct judge *j, uint64_t begin_ns, uint64_t end_ns, uint64_t busy_ns,
