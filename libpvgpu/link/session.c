@@ -101,7 +101,7 @@ struct pvgpu_session *pvgpu_session_new(const struct pvgpu_session_ops *ops, str
 	pthread_mutex_init(&s->arena.grow, NULL);
 	pvgpu_ring_init_producer(&s->cmd, l->page, PVGPU_RING_CMD, l->cmd_size, l->rep_size);
 	pvgpu_ring_init_consumer(&s->rep, l->page, PVGPU_RING_REP, l->cmd_size, l->rep_size);
-	pvgpu_poll_init(&s->poll);
+	pvgpu_poll_init(&s->poll, PVGPU_POLL_LONG_NS);
 	return s;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adaptive polling before a sleep (user space). A wait that ends within some tens of microseconds
- * is cheaper to poll for than to sleep for; one that lasts longer is not. The length of the last
- * waits decides how long the next one polls: a wait that ended within PVGPU_POLL_NS lengthens the
- * polling, a longer one shortens it, down to none.
+ * Adaptive polling before a sleep (user space). A wait that ends soon is cheaper to poll for than
+ * to sleep for; one that lasts longer is not. The length of the last waits decides how long the
+ * next one polls: a wait that ended within the most that one polls lengthens the polling, a longer
+ * one shortens it, down to none.
  *
  *   if (!pvgpu_poll(&p, ready, arg)) {
  *           uint64_t t = pvgpu_poll_now();
@@ -23,13 +23,18 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PVGPU_POLL_NS   50000u /* about the cost of a sleep: longer polling does not pay */
-#define PVGPU_POLL_ONE  1024u  /* fixed-point one of the hit rate */
-#define PVGPU_POLL_HARD (1u << 24)
+#define PVGPU_POLL_NS 50000u /* about the cost of a sleep: longer polling does not pay */
+/* Where a processor can be spared, as CUDA's own waits poll for the GPU: a virtual machine's
+ * processor that has halted takes long to wake up. */
+#define PVGPU_POLL_LONG_NS    500000u
+#define PVGPU_POLL_PROCESSORS 4
+#define PVGPU_POLL_ONE        1024u /* fixed-point one of the hit rate */
+#define PVGPU_POLL_HARD       (1u << 24)
 
 struct pvgpu_poll {
 	uint32_t max;  /* rounds at most; 0: never poll */
 	uint32_t rate; /* how often polling would have been enough lately, 0..PVGPU_POLL_ONE */
+	uint32_t ns;   /* that a wait polls at most */
 };
 
 static inline void pvgpu_relax(void)
@@ -60,8 +65,8 @@ static inline struct timespec pvgpu_poll_after(uint64_t ns)
 				 .tv_nsec = (long)(at % 1000000000u)};
 }
 
-/* Rounds in PVGPU_POLL_NS: a pause takes 10 to 150 cycles, depending on the processor. */
-static inline uint32_t pvgpu_poll_calibrate(void)
+/* Rounds in so many ns: a pause takes 10 to 150 cycles, depending on the processor. */
+static inline uint32_t pvgpu_poll_calibrate(uint32_t ns)
 {
 	uint64_t best = UINT64_MAX;
 
@@ -74,14 +79,19 @@ static inline uint32_t pvgpu_poll_calibrate(void)
 		if (t < best)
 			best = t;
 	}
-	return (uint32_t)(64u * PVGPU_POLL_NS / (best + 64)); /* a ns for each ready() */
+	return (uint32_t)(64ull * ns / (best + 64)); /* a ns for each ready() */
 }
 
-static inline void pvgpu_poll_init(struct pvgpu_poll *p)
+/* most_ns: that a wait polls where there are processors enough. */
+static inline void pvgpu_poll_init(struct pvgpu_poll *p, uint32_t most_ns)
 {
 	const char *env = getenv("PVGPU_POLL_ITERATIONS");
+	int processors = 2;
 	cpu_set_t cpus;
 
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		processors = CPU_COUNT(&cpus);
+	p->ns = processors < PVGPU_POLL_PROCESSORS ? PVGPU_POLL_NS : most_ns;
 	p->rate = PVGPU_POLL_ONE / 2;
 	if (env && *env) {
 		unsigned long n = strtoul(env, NULL, 0);
@@ -90,10 +100,7 @@ static inline void pvgpu_poll_init(struct pvgpu_poll *p)
 		return;
 	}
 	/* With one CPU the other side cannot answer while this side polls. */
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) == 1)
-		p->max = 0;
-	else
-		p->max = pvgpu_poll_calibrate();
+	p->max = processors == 1 ? 0 : pvgpu_poll_calibrate(p->ns);
 }
 
 static inline void pvgpu_poll_learn(struct pvgpu_poll *p, bool hit)
@@ -124,7 +131,7 @@ static inline bool pvgpu_poll(struct pvgpu_poll *p, bool (*ready)(void *arg), vo
 /* A sleep after a failed poll took ns: would polling have been enough? */
 static inline void pvgpu_poll_slept(struct pvgpu_poll *p, uint64_t ns)
 {
-	pvgpu_poll_learn(p, ns < PVGPU_POLL_NS);
+	pvgpu_poll_learn(p, ns < p->ns);
 }
 
 #endif

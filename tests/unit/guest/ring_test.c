@@ -245,7 +245,7 @@ START_TEST(polling_adapts)
 	struct pvgpu_poll p;
 
 	setenv("PVGPU_POLL_ITERATIONS", "1000", 1);
-	pvgpu_poll_init(&p);
+	pvgpu_poll_init(&p, PVGPU_POLL_NS);
 	ck_assert_uint_eq(p.max, 1000);
 	for (int i = 0; i < 50; i++)
 		ck_assert(polled(&p, 100));
@@ -262,7 +262,7 @@ START_TEST(polling_adapts)
 	ck_assert(polled(&p, 100));
 
 	setenv("PVGPU_POLL_ITERATIONS", "0", 1);
-	pvgpu_poll_init(&p);
+	pvgpu_poll_init(&p, PVGPU_POLL_NS);
 	ck_assert(!polled(&p, 2));
 	ck_assert(polled(&p, 1));
 	unsetenv("PVGPU_POLL_ITERATIONS");

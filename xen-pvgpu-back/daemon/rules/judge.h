@@ -60,9 +60,9 @@ struct judge {
 };
 
 /*
- * What of busy_ns, which the driver reports from begin_ns on, proves anything where its numbers are
- * coarse. NVIDIA's are: an H200 gives each of two processes that take turns of some ms up to 99 %
- * of a period (docs/gpu.md). So use counts only of a worker that had no right to any for
+ * Return busy_ns, which the driver reports from begin_ns on, if it proves anything where the
+ * numbers are coarse. NVIDIA's are: an H200 gives each of two processes that take turns of some ms
+ * up to 99 % of a period (docs/gpu.md). So use counts only of a worker that had no right to any for
  * JUDGE_COARSE_NS before; 0 otherwise.
  */
 uint64_t judge_credible(struct judge *j, uint64_t begin_ns, uint64_t busy_ns, uint64_t entitled,

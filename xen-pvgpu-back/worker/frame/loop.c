@@ -441,7 +441,7 @@ int worker_stand_by(struct worker *w)
 
 void loop_run(struct worker *w)
 {
-	pvgpu_poll_init(&w->poll[0]);
+	pvgpu_poll_init(&w->poll[0], PVGPU_POLL_NS);
 	w->poll[1] = w->poll[0];
 	w->looked_ns = pvgpu_poll_now();
 	/* Held to the end: then there is nothing more to decode. */

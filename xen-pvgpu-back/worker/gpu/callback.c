@@ -77,8 +77,8 @@ static void runs_no_more(struct callback *k)
 
 /*
  * cb->lock held. The decoding thread may be in a call of the far end that waits for this function:
- * then nobody else hears that the guest has run it. What returned is one number; the decoding
- * thread takes it in later.
+ * then no thread hears that the guest has run it. So this one reads the guest's count itself; the
+ * decoding thread takes it in later.
  */
 static void look(struct gpu *g)
 {

@@ -28,8 +28,9 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-#define SPINS   32  /* looks at work that ends soon, before the thread sleeps */
-#define LOOK_US 100 /* between two looks at queues that no thread can block for */
+#define SPINS           32  /* looks at work that ends soon, before the thread sleeps */
+#define PROCESSORS_MANY 4   /* so many can spare one */
+#define LOOK_US         100 /* between two looks at queues that no thread can block for */
 
 /* complete.lock held: the first w->at operations of the stream have ended. */
 static void vouch(struct gpu *g, struct wait *w)
@@ -445,8 +446,8 @@ void complete_init(struct gpu *g)
 	pthread_cond_init(&k->gone, &attr);
 	pthread_condattr_destroy(&attr);
 	k->run_tail = &k->run;
-	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
-		k->may_spin = CPU_COUNT(&cpus) > 1;
+	if (!sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) > 1)
+		k->spin_cost_ns = CPU_COUNT(&cpus) < PROCESSORS_MANY ? 100000 : 1000000;
 }
 
 int gpu_start(struct worker *w)

@@ -78,7 +78,10 @@ struct complete {
 	unsigned int coming; /* threads that decode, and then look at the queues */
 	bool standing;       /* a thread waits for the doorbell */
 	bool spins;          /* a thread spins: one is enough */
-	bool may_spin;       /* there is a processor to do it on */
+	/* Work estimated at no more is waited for on a processor, if there is one to do it on: to
+	 * sleep and be woken costs a GPU's interrupt and two switches, 50 to 500 us where the
+	 * backend is a virtual machine (docs/gpu.md: blocking_wait). */
+	uint64_t spin_cost_ns;
 	pthread_t thread[COMPLETE_THREADS];
 	struct wait *spare;
 	uint32_t spares;

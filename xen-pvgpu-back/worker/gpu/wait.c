@@ -16,10 +16,8 @@
 #include "xen-pvgpu-back/worker/far.h"
 #include "xen-pvgpu-back/worker/worker.h"
 
-#define SPARES_MAX 256
-/* Work estimated at no more is waited for on the processor: to sleep and be woken costs a GPU's
- * interrupt and two switches, some tens of microseconds. */
-#define SPIN_COST_NS  100000u
+#define SPARES_MAX    256
+#define SOON_NS       100000u
 #define SPIN_MORE_NS  10000u
 #define SPIN_ASKED_NS 1000000u /* where the context's flags ask for it */
 
@@ -113,12 +111,12 @@ static uint64_t idles(const struct gpu *g, const struct stream *s, const struct 
 /* How long a call that waits for so much estimated work looks before it sleeps. Decoding thread. */
 static uint64_t spin_ns(struct gpu *g, const struct ctx *c, uint64_t cost)
 {
-	if (!g->complete.may_spin || c->sched == CU_CTX_SCHED_BLOCKING_SYNC)
+	if (!g->complete.spin_cost_ns || c->sched == CU_CTX_SCHED_BLOCKING_SYNC)
 		return 0;
 	if (c->sched == CU_CTX_SCHED_SPIN)
 		return SPIN_ASKED_NS;
 	/* Beside other vGPUs' work the estimate says nothing of the end. */
-	if (cost > SPIN_COST_NS || gate_word(&g->gate.page->contended) ||
+	if (cost > g->complete.spin_cost_ns || gate_word(&g->gate.page->contended) ||
 	    !gate_word(&g->gate.page->learn))
 		return 0;
 	return cost + cost / 2 + SPIN_MORE_NS;
@@ -146,7 +144,7 @@ void wait_stream(struct gpu *g, struct wait *w, struct stream *s)
 	w->load = s->load;
 	w->idles = idles(g, s, &w->load);
 	w->number = g->number;
-	w->soon = s->load.cost - s->done.cost <= SPIN_COST_NS;
+	w->soon = s->load.cost - s->done.cost <= SOON_NS;
 	if (w->flush)
 		w->spin_ns = spin_ns(g, w->ctx, s->load.cost - s->done.cost);
 	atomic_fetch_add(&s->waits, 1);
@@ -174,7 +172,7 @@ void wait_event(struct gpu *g, struct wait *w, struct event *e, bool ended)
 	w->load = e->load;
 	w->idles = idles(g, e->s, &w->load);
 	w->number = e->number;
-	w->soon = e->load.cost <= e->s->done.cost + SPIN_COST_NS;
+	w->soon = e->load.cost <= e->s->done.cost + SOON_NS;
 	if (w->flush && e->load.cost > e->s->done.cost)
 		w->spin_ns = spin_ns(g, w->ctx, e->load.cost - e->s->done.cost);
 	w->e = obj_ref(e);
@@ -193,7 +191,7 @@ void wait_fence(struct gpu *g, struct wait *w, struct stream *s, CUevent ev, uin
 	w->at = at;
 	w->load = *load;
 	w->idles = idles(g, s, load);
-	w->soon = load->cost <= s->done.cost + SPIN_COST_NS;
+	w->soon = load->cost <= s->done.cost + SOON_NS;
 	w->ev = ev;
 	atomic_fetch_add(&s->waits, 1);
 	complete_add_late(g, w, s);

@@ -154,7 +154,7 @@ static void each_call(struct hold *h, enum assumption a, const char *again)
 		const unsigned int limit = rows[i].decoded && !h->by_host ? AT_ONCE_MS : WAITING_MS;
 		bool at_once;
 
-		/* What is made once, or ends what others need, comes once. */
+		/* A call that ends what others need comes once. */
 		if (*again && !rows[i].decoded)
 			continue;
 		snprintf(key, sizeof(key), "%s%s", rows[i].key, again);
