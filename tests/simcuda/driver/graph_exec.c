@@ -108,10 +108,8 @@ API_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
 	TRY(exec_get(exec, &x));
 	TRY(stream_get(stream, &s));
 	TRY(capture_check(s));
-	if (s->capture && graph_has_memory(x->graph))
-		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	if (s->capture)
-		return capture_child(s, x->graph) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	return graph_run(x->graph, s);
 }
 
