@@ -22,7 +22,7 @@ static CUresult instantiate(CUgraphExec *out, CUgraph graph, uint64_t flags)
 	TRY(graph_get(graph, &g));
 	if (!out || flags & ~(uint64_t)15)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH)
+	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH || g->borrowed)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	x = pool_new(&exec_pool);
 	if (!x)
