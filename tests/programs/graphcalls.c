@@ -172,6 +172,7 @@ static void check_edges(void)
 		CU(cuGraphAddEmptyNode(&n[i], g, NULL, 0));
 	CU(cuGraphAddDependencies(g, n, n + 1, 2));
 	REFUSES(cuGraphAddDependencies(g, n, NULL, 1));
+	REFUSES(cuGraphGetNodes(NULL, NULL, &count));
 	CU(cuGraphGetEdges(g, from, to, &count));
 	CHECK(count == 2, "%zu edges", count);
 	REFUSES(cuGraphGetEdges(g, from, to, NULL));

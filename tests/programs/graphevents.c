@@ -252,6 +252,7 @@ static void check_wrong(void)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphEventRecordNodeGetEvent(m.wait, &got));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphEventRecordNodeGetEvent(m.record, NULL));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphEventWaitNodeSetEvent(m.copy, e));
+	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphEventRecordNodeSetEvent(m.copy, e));
 	CU(cuGraphInstantiate(&exec, m.g, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphExecEventWaitNodeSetEvent(exec, m.record, e));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuGraphExecEventRecordNodeSetEvent(NULL, m.record, e));

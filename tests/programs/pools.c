@@ -68,6 +68,7 @@ static void check_pools(CUdevice dev)
 	     cuMemGetDefaultMemPool(&pool, &host, CU_MEM_ALLOCATION_TYPE_PINNED));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemPoolDestroy(standard));
 	CU(cuMemPoolCreate(&other, &props));
+	WANT(CUDA_ERROR_INVALID_DEVICE, cuDeviceSetMemPool(77, other));
 	CU(cuDeviceSetMemPool(dev, other));
 	CU(cuDeviceGetMemPool(&pool, dev));
 	CHECK(pool == other, "the pool that was set is not the current one");
