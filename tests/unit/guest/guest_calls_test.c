@@ -437,6 +437,35 @@ START_TEST(graphs)
 }
 END_TEST
 
+/* Ports, by which kernels start before others end, are refused here. */
+START_TEST(edges_from_ports)
+{
+	static const struct {
+		CUgraphEdgeData edge;
+		CUresult result;
+	} row[] = {
+		{{.type = CU_GRAPH_DEPENDENCY_TYPE_DEFAULT}, CUDA_SUCCESS},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
+		  .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC},
+		 CUDA_ERROR_NOT_SUPPORTED},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, CUDA_ERROR_NOT_SUPPORTED},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC}, CUDA_ERROR_INVALID_VALUE},
+		{{.to_port = 1}, CUDA_ERROR_INVALID_VALUE},
+	};
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
+	CUgraphNode n, m;
+	CUgraph g;
+
+	OK(cuGraphCreate(&g, 0));
+	OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
+	COSTS(!row[_i].result,
+	      ck_assert_int_eq(cuGraphAddNode_v2(&m, g, &n, &row[_i].edge, 1, &p), row[_i].result));
+	COSTS(!row[_i].result,
+	      ck_assert_int_eq(cuGraphAddDependencies_v2(g, &n, &n, &row[_i].edge, 1),
+			       row[_i].result));
+}
+END_TEST
+
 /* Events of a graph's nodes cost a command each at a launch, and their times are not known. */
 START_TEST(graph_events)
 {
@@ -523,6 +552,7 @@ int main(void)
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
+	tcase_add_loop_test(t, edges_from_ports, 0, 5);
 	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);
 	suite_add_tcase(s, t);
