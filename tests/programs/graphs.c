@@ -204,13 +204,18 @@ static void check_wrong(CUstream s, CUstream t)
 	CU(cuGraphDestroy(g));
 	CU(cuMemFree(q));
 	check_frees(s, t, p);
-	/* A stream that is not joined; the wrong stream ends it. */
+	/* A stream that is not joined; one that ends what it did not begin. */
+	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
+	CU(cuEventRecord(e, s));
+	CU(cuStreamWaitEvent(t, e, 0));
+	launch(t, p, 1);
+	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
 	CU(cuEventRecord(e, s));
 	CU(cuStreamWaitEvent(t, e, 0));
 	launch(t, p, 1);
 	WANT(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, cuStreamEndCapture(t, &g));
-	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_UNJOINED);
+	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	/* An event that was recorded outside. */
 	CU(cuEventRecord(other, t));
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
@@ -365,7 +370,6 @@ static void check_nodes(CUstream s)
 	printf("nodes: all right\n");
 }
 
-/* A launch into a capture, host functions, into a graph that is there. */
 /* A library's kernel in place of a function. */
 static void check_kernel_of_library(CUstream s)
 {
@@ -411,12 +415,14 @@ static void check_kernel_of_library(CUstream s)
 	printf("a library's kernel: all right\n");
 }
 
+/* A captured host function, in a graph that is a node of another; a launch into a capture, which is
+ * refused; a capture into a graph that is there. */
 static void check_nested(CUstream s)
 {
 	CUdeviceptr a = device_alloc(BYTES);
 	CUgraph g, outer, to;
 	CUgraphExec exec, nested;
-	CUgraphNode empty;
+	CUgraphNode child, empty;
 	int counted = 0;
 
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
@@ -425,9 +431,11 @@ static void check_nested(CUstream s)
 	CU(cuStreamEndCapture(s, &g));
 	CU(cuGraphInstantiate(&exec, g, 0));
 	CU(cuStreamBeginCapture(s, CU_STREAM_CAPTURE_MODE_GLOBAL));
-	CU(cuGraphLaunch(exec, s));
-	CU(cuStreamEndCapture(s, &outer));
+	WANT(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuGraphLaunch(exec, s));
+	end_invalid(s, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
 	CHECK(!counted, "captured host functions ran");
+	CU(cuGraphCreate(&outer, 0));
+	CU(cuGraphAddChildGraphNode(&child, outer, NULL, 0, g));
 	CU(cuGraphInstantiate(&nested, outer, 0));
 	clear(a);
 	for (int i = 0; i < 5; i++)
@@ -436,6 +444,7 @@ static void check_nested(CUstream s)
 	CHECK(counted == 5, "a captured host function ran %d times", counted);
 	check_filled(a, WORDS, 6, "a graph in a graph");
 	CU(cuGraphExecDestroy(nested));
+	CU(cuGraphDestroy(outer));
 	CU(cuGraphCreate(&to, 0));
 	CU(cuGraphAddEmptyNode(&empty, to, NULL, 0));
 	CU(cuStreamBeginCaptureToGraph(s, to, &empty, NULL, 1, CU_STREAM_CAPTURE_MODE_GLOBAL));

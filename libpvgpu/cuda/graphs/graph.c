@@ -384,15 +384,6 @@ PUBLIC CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *
 	return r;
 }
 
-/* The graph of the capture takes host functions and events of the launched one. */
-static int captured(const struct graph_exec *x, const struct target *t)
-{
-	struct graph *g = x->events ? capture_graph(t) : NULL;
-
-	capture_hosts(t, x->hosts);
-	return !g || event_nodes_adopt(g, x->events) ? 0 : CUDA_ERROR_OUT_OF_MEMORY;
-}
-
 /* The launch of a graph is one command, whatever its nodes, but for those of events. */
 static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 {
@@ -407,12 +398,8 @@ static int launch(CUgraphExec exec, CUstream stream, bool per_thread)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (unlikely(x->o.ctx != t.ctx))
 		return CUDA_ERROR_INVALID_CONTEXT;
-	if (t.captured && x->memory)
+	if (t.captured)
 		return capture_refuse(&t);
-	if (t.captured) {
-		r = pvgpu_do_graph_launch(session(), t.ctx->o.wire, t.stream, x->o.wire);
-		return r ? r : captured(x, &t);
-	}
 	if (unlikely(x->events))
 		r = event_nodes_before(x->events, &t);
 	if (r)

@@ -79,9 +79,8 @@ int node_numbers(const struct graph *g, const CUgraphNode *nodes, size_t count, 
 int graph_enter(CUgraph h, struct graph **g);
 int node_enter(CUgraphNode h, struct graph **g, uint32_t *node, struct ctx **c);
 
-/* edges.c. False: they have ports, by which kernels start before others end, and which are not
- * offered. */
-bool edges_plain(const CUgraphEdgeData *edges, size_t count);
+/* edges.c: ports, by which kernels start before others end, are not offered. A CUresult. */
+int edges_check(const CUgraphEdgeData *edges, size_t count);
 
 /* child.c: handles of graphs inside of g go; of one node, or (CHILDREN_ALL) of all. */
 #define CHILDREN_ALL UINT32_MAX

@@ -181,6 +181,13 @@ typedef struct CUlaunchConfig_st {
 } CUlaunchConfig;
 
 /* How two nodes of a graph depend on each other. */
+typedef enum CUgraphDependencyType_enum {
+	CU_GRAPH_DEPENDENCY_TYPE_DEFAULT = 0,
+	CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC = 1
+} CUgraphDependencyType;
+#define CU_GRAPH_KERNEL_NODE_PORT_DEFAULT      0
+#define CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC 1
+#define CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER 2
 typedef struct CUgraphEdgeData_st {
 	unsigned char from_port, to_port, type, reserved[5];
 } CUgraphEdgeData;

@@ -164,8 +164,12 @@ static int alloc_from(CUdeviceptr *addr, size_t bytes, CUmemoryPool pool, const 
 	struct range range = {.size = bytes, .kind = RANGE_DEVICE, .ctx = t->ctx};
 	int r;
 
-	if (!addr || !bytes)
+	if (!addr)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (!bytes) {
+		*addr = 0;
+		return 0;
+	}
 	if (bytes > UINT64_MAX - POOL_SEGMENT)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = take(pool, t, (bytes + POOL_UNIT - 1) & ~(uint64_t)(POOL_UNIT - 1), &range.block);
@@ -233,15 +237,15 @@ static int free_in(CUdeviceptr addr, CUstream stream, bool per_thread)
 	struct target t;
 	const int r = stream_enter(stream, per_thread, &t);
 
-	if (r)
+	if (r || !addr)
 		return r;
 	if (t.captured)
 		return graph_memory_free(&t, addr);
 	/* A graph's goes with the graph. */
-	if (addr && range_find_device(addr, &range) && range.base == addr &&
-	    range.kind == RANGE_DEVICE && range.flags & RANGE_OF_GRAPH)
+	if (range_find_device(addr, &range) && range.base == addr && range.kind == RANGE_DEVICE &&
+	    range.flags & RANGE_OF_GRAPH)
 		return 0;
-	if (!addr || !range_remove(addr, RANGE_DEVICE, &range))
+	if (!range_remove(addr, RANGE_DEVICE, &range))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (range.block)
 		return give_in(range.block, &t);

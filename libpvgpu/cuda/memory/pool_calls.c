@@ -186,7 +186,7 @@ static int check_props(const CUmemPoolProps *props)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes)
 		return CUDA_ERROR_NOT_SUPPORTED; /* host memory; sharing with other processes */
-	return device_at(props->location.id) ? 0 : CUDA_ERROR_INVALID_DEVICE;
+	return device_at(props->location.id) ? 0 : CUDA_ERROR_INVALID_VALUE;
 }
 
 PUBLIC CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *props)
@@ -323,10 +323,11 @@ static int check_access(const struct pool *p, const CUmemAccessDesc *d)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!device_at(d->location.id))
 		return CUDA_ERROR_INVALID_DEVICE;
-	if (d->location.id == p->device)
-		return d->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE ? 0
-								      : CUDA_ERROR_INVALID_VALUE;
-	return d->flags ? CUDA_ERROR_INVALID_DEVICE : 0;
+	/* Only another device can be denied access, and only the own one be granted it. */
+	if (d->flags == (d->location.id == p->device ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+						     : CU_MEM_ACCESS_FLAGS_PROT_NONE))
+		return 0;
+	return CUDA_ERROR_INVALID_DEVICE;
 }
 
 PUBLIC CUresult cuMemPoolSetAccess(CUmemoryPool pool, const CUmemAccessDesc *map, size_t count)

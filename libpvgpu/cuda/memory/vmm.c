@@ -25,26 +25,20 @@ static bool aligned(uint64_t v)
 	return v && !(v % PVGPU_ALLOC_PAGE);
 }
 
-static int check_location(const CUmemLocation *l)
-{
-	if (l->type != CU_MEM_LOCATION_TYPE_DEVICE)
-		return CUDA_ERROR_INVALID_VALUE;
-	return device_at(l->id) ? 0 : CUDA_ERROR_INVALID_DEVICE;
-}
-
-static int check_prop(const CUmemAllocationProp *p)
-{
-	if (!p || p->type != CU_MEM_ALLOCATION_TYPE_PINNED)
-		return CUDA_ERROR_INVALID_VALUE;
-	return check_location(&p->location);
-}
-
 /* Does the device have all this? The attribute says no where the worker's pages are others. */
 static int offered(int device)
 {
 	return device_value(device, CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED)
 		       ? 0
 		       : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static int check_prop(const CUmemAllocationProp *p)
+{
+	if (!p || p->type != CU_MEM_ALLOCATION_TYPE_PINNED ||
+	    p->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+		return CUDA_ERROR_INVALID_VALUE;
+	return device_at(p->location.id) ? offered(p->location.id) : CUDA_ERROR_INVALID_DEVICE;
 }
 
 PUBLIC CUresult cuMemGetAllocationGranularity(size_t *granularity, const CUmemAllocationProp *prop,
@@ -54,11 +48,11 @@ PUBLIC CUresult cuMemGetAllocationGranularity(size_t *granularity, const CUmemAl
 
 	if (r)
 		return r;
-	if (!granularity || (unsigned int)option > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED)
+	if (!granularity || (unsigned int)option > CU_MEM_ALLOC_GRANULARITY_RECOMMENDED || !prop ||
+	    prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = check_prop(prop);
-	if (!r)
-		r = offered(prop->location.id);
+	/* The kind of memory and the device are looked at when memory is made, as by the driver. */
+	r = device_at(prop->location.id) ? offered(prop->location.id) : 0;
 	if (!r)
 		*granularity = PVGPU_ALLOC_PAGE;
 	return r;
@@ -141,8 +135,6 @@ PUBLIC CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
 	if (!handle || !aligned(bytes) || flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = check_prop(prop);
-	if (!r)
-		r = offered(prop->location.id);
 	if (r)
 		return r;
 	/* Programs ask for file descriptors in case they are wanted later; handles of the other
@@ -240,13 +232,15 @@ PUBLIC CUresult cuMemMap(CUdeviceptr addr, size_t bytes, size_t offset,
 
 	if (r)
 		return r;
-	if (!aligned(addr) || !aligned(bytes) || offset || flags)
+	if (!aligned(addr) || !aligned(bytes) || flags)
 		return CUDA_ERROR_INVALID_VALUE;
 	pthread_mutex_lock(&vmm_lock);
 	p = physical_find(handle);
 	v = reservation_of(addr, bytes);
-	if (!p || !v || bytes > p->size || !range_is_free(addr, bytes))
+	if (!p || !v || !range_is_free(addr, bytes))
 		r = CUDA_ERROR_INVALID_VALUE;
+	else if (offset || bytes > p->size)
+		r = CUDA_ERROR_NOT_SUPPORTED;
 	range.owner = p ? &p->o : NULL;
 	if (!r)
 		r = range_add(&range);
@@ -263,14 +257,16 @@ PUBLIC CUresult cuMemMap(CUdeviceptr addr, size_t bytes, size_t offset,
 	return r;
 }
 
-/* The reservation in which whole mappings make up [addr, addr+bytes); NULL: they do not. */
-static struct reservation *mappings_in(uint64_t addr, uint64_t bytes)
+/* The reservation in which whole mappings make up [addr, addr+bytes), or in which nothing is mapped
+ * there; NULL: neither. */
+static struct reservation *mappings_in(uint64_t addr, uint64_t bytes, bool *none)
 {
 	struct reservation *v;
 
 	pthread_mutex_lock(&vmm_lock);
-	v = reservation_of(addr, bytes);
-	if (!range_is_mapped(addr, bytes))
+	v = aligned(addr) && aligned(bytes) ? reservation_of(addr, bytes) : NULL;
+	*none = v && range_is_free(addr, bytes);
+	if (v && !*none && !range_is_mapped(addr, bytes))
 		v = NULL;
 	pthread_mutex_unlock(&vmm_lock);
 	return v;
@@ -281,12 +277,13 @@ PUBLIC CUresult cuMemUnmap(CUdeviceptr addr, size_t bytes)
 	struct reservation *v;
 	uint64_t at = addr, step;
 	int r = guest_enter();
+	bool none;
 
 	if (r)
 		return r;
-	v = mappings_in(addr, bytes);
-	if (!v)
-		return CUDA_ERROR_INVALID_VALUE;
+	v = mappings_in(addr, bytes, &none);
+	if (!v || none)
+		return v ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 	r = pvgpu_do_mem_unmap(session(), v->o.wire, addr - v->base, bytes);
 	if (r)
 		return r;
@@ -301,23 +298,23 @@ PUBLIC CUresult cuMemSetAccess(CUdeviceptr addr, size_t bytes, const CUmemAccess
 	struct reservation *v;
 	unsigned int flags;
 	int r = guest_enter();
+	bool none;
 
 	if (r)
 		return r;
 	if (!desc || !count)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (size_t i = 0; i < count; i++) {
-		if (desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE &&
-		    desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READ &&
-		    desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
+		if ((desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE &&
+		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READ &&
+		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE) ||
+		    desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+		    !device_at(desc[i].location.id))
 			return CUDA_ERROR_INVALID_VALUE;
-		r = check_location(&desc[i].location);
-		if (r)
-			return r;
 	}
 	flags = (unsigned int)desc[count - 1].flags;
-	v = mappings_in(addr, bytes);
-	if (!v)
+	v = mappings_in(addr, bytes, &none);
+	if (!v || none)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = pvgpu_do_mem_access(session(), v->o.wire, addr - v->base, bytes, flags);
 	if (!r)
@@ -329,17 +326,17 @@ PUBLIC CUresult cuMemGetAccess(unsigned long long *flags, const CUmemLocation *l
 			       CUdeviceptr addr)
 {
 	struct range range;
-	int r = guest_enter();
+	const int r = guest_enter();
 
 	if (r)
 		return r;
 	if (!flags || !location || location->type != CU_MEM_LOCATION_TYPE_DEVICE ||
 	    !range_find_device(addr, &range) || range.kind != RANGE_MAPPED)
 		return CUDA_ERROR_INVALID_VALUE;
-	r = check_location(location);
-	if (!r)
-		*flags = range.flags;
-	return r;
+	if (!device_at(location->id))
+		return CUDA_ERROR_INVALID_DEVICE;
+	*flags = range.flags;
+	return CUDA_SUCCESS;
 }
 
 PUBLIC CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void *addr)

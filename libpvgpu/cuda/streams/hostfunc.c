@@ -167,7 +167,7 @@ static int post(struct hostfunc *h, bool per_thread, bool always)
 	if (t.captured) {
 		r = pvgpu_do_capture_host(session(), t.ctx->o.wire, t.stream, id);
 		if (!r)
-			capture_hosts(&t, 1);
+			capture_host(&t);
 		return r;
 	}
 	r = pvgpu_do_host_func(session(), t.ctx->o.wire, t.stream, id, always);

@@ -186,18 +186,6 @@ void capture_add(struct op *op)
 	unlock(CUDA_SUCCESS);
 }
 
-bool capture_child(struct sim_stream *s, struct sim_graph *child)
-{
-	struct sim_node *n;
-
-	lock();
-	n = add(s, CU_GRAPH_NODE_TYPE_GRAPH, NULL);
-	if (n)
-		n->child = graph_clone(child);
-	unlock(CUDA_SUCCESS);
-	return n && n->child;
-}
-
 CUresult capture_event(struct sim_stream *s, CUgraphNodeType type, CUevent event)
 {
 	struct sim_node *n;
@@ -383,8 +371,6 @@ API_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
 	CUresult r;
 
 	TRY(stream_get(stream, &s));
-	if (!graph)
-		return CUDA_ERROR_INVALID_VALUE;
 	exec_lock();
 	lock();
 	c = s->capture;
@@ -392,10 +378,13 @@ API_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
 	    : c->origin != s ? CUDA_ERROR_STREAM_CAPTURE_UNMATCHED
 			     : result_of(c);
 	if (!c || c->origin != s || r == CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD) {
+		if (c && c->origin != s)
+			c->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
 		exec_unlock();
 		return unlock(r);
 	}
-	*graph = r == CUDA_SUCCESS ? (CUgraph)c->graph : NULL;
+	if (graph)
+		*graph = r == CUDA_SUCCESS ? (CUgraph)c->graph : NULL;
 	for (struct sim_stream *o = s->ctx->streams; o; o = o->next) {
 		if (o->capture != c)
 			continue;
@@ -407,7 +396,7 @@ API_PTSZ(cuStreamEndCapture, (CUstream stream, CUgraph *graph), (stream, graph))
 	for (p = &captures; *p != c; p = &(*p)->next)
 		;
 	*p = c->next;
-	if (r != CUDA_SUCCESS && c->own)
+	if ((r != CUDA_SUCCESS || !graph) && c->own)
 		graph_delete(c->graph);
 	free(c);
 	atomic_fetch_sub(&sim_captures, 1);

@@ -112,7 +112,6 @@ CUresult capture_join(struct sim_stream *s, bool recorded, uint64_t capture,
 CUresult capture_event(struct sim_stream *s, CUgraphNodeType type, CUevent event);
 /* The capture becomes invalid; returns the error. */
 CUresult capture_spoil(uint64_t capture, CUresult error);
-bool capture_child(struct sim_stream *s, struct sim_graph *child);
 
 /* event.c */
 CUresult event_valid(CUevent event);

@@ -29,7 +29,7 @@ API(cuGraphExecChildGraphNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgr
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	if (!graph_sort(copy) || graph_compare(n->child, copy)) {
 		graph_delete(copy);
-		return CUDA_ERROR_INVALID_VALUE;
+		return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
 	}
 	n->child->borrowed = false;
 	graph_delete(n->child);

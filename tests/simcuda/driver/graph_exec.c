@@ -22,7 +22,7 @@ static CUresult instantiate(CUgraphExec *out, CUgraph graph, uint64_t flags)
 	TRY(graph_get(graph, &g));
 	if (!out || flags & ~(uint64_t)15)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH)
+	if (flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH || g->borrowed)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	x = pool_new(&exec_pool);
 	if (!x)
@@ -108,10 +108,8 @@ API_PTSZ(cuGraphLaunch, (CUgraphExec exec, CUstream stream), (exec, stream))
 	TRY(exec_get(exec, &x));
 	TRY(stream_get(stream, &s));
 	TRY(capture_check(s));
-	if (s->capture && graph_has_memory(x->graph))
-		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	if (s->capture)
-		return capture_child(s, x->graph) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+		return capture_spoil(s->capture->id, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 	return graph_run(x->graph, s);
 }
 

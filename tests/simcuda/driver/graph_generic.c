@@ -6,9 +6,14 @@ static CUresult check(const CUgraphNodeParams *p, const CUgraphEdgeData *edges, 
 {
 	if (!p || p->reserved0[0] || p->reserved0[1] || p->reserved0[2] || p->reserved2)
 		return CUDA_ERROR_INVALID_VALUE;
-	for (size_t i = 0; edges && i < count; i++)
-		if (edges[i].from_port || edges[i].to_port || edges[i].type)
+	for (size_t i = 0; edges && i < count; i++) {
+		if (edges[i].to_port ||
+		    (edges[i].from_port == CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC &&
+		     edges[i].type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC))
+			return CUDA_ERROR_INVALID_VALUE;
+		if (edges[i].from_port || edges[i].type)
 			return CUDA_ERROR_NOT_SUPPORTED;
+	}
 	return CUDA_SUCCESS;
 }
 
@@ -51,8 +56,17 @@ API(cuGraphAddNode_v2, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps
 		return cuGraphAddMemAllocNode(node, graph, deps, n, &p->alloc);
 	if (p->type == CU_GRAPH_NODE_TYPE_MEM_FREE)
 		return cuGraphAddMemFreeNode(node, graph, deps, n, p->free.dptr);
-	return (unsigned int)p->type > CU_GRAPH_NODE_TYPE_CONDITIONAL ? CUDA_ERROR_INVALID_VALUE
-								      : CUDA_ERROR_NOT_SUPPORTED;
+	return (unsigned int)p->type >= CU_GRAPH_NODE_TYPE_CONDITIONAL ? CUDA_ERROR_INVALID_VALUE
+								       : CUDA_ERROR_NOT_SUPPORTED;
+}
+
+/* The parameters are of a kind that has none to be changed. */
+static CUresult unchangeable(CUgraphNode node, CUgraphNodeType type)
+{
+	struct sim_node *n;
+
+	TRY(node_get(node, &n));
+	return n->type == type ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
 }
 
 API(cuGraphAddNode, CUgraphNode *node, CUgraph graph, const CUgraphNode *deps, size_t n,
@@ -79,7 +93,7 @@ API(cuGraphNodeSetParams, CUgraphNode node, CUgraphNodeParams *p)
 	if (p->type == CU_GRAPH_NODE_TYPE_MEMSET)
 		return cuGraphMemsetNodeSetParams(node, &fill);
 	return p->type == CU_GRAPH_NODE_TYPE_HOST ? cuGraphHostNodeSetParams(node, &p->host)
-						  : CUDA_ERROR_NOT_SUPPORTED;
+						  : unchangeable(node, p->type);
 }
 
 API(cuGraphExecNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *p)
@@ -104,5 +118,5 @@ API(cuGraphExecNodeSetParams, CUgraphExec exec, CUgraphNode node, CUgraphNodePar
 		return cuGraphExecMemsetNodeSetParams(exec, node, &fill, p->memset.ctx);
 	return p->type == CU_GRAPH_NODE_TYPE_HOST
 		       ? cuGraphExecHostNodeSetParams(exec, node, &p->host)
-		       : CUDA_ERROR_NOT_SUPPORTED;
+		       : unchangeable(node, p->type);
 }

@@ -107,10 +107,9 @@ static CUresult check_params(const CUDA_MEM_ALLOC_NODE_PARAMS *p)
 {
 	if (!p || !p->bytesize || (p->accessDescCount && !p->accessDescs) ||
 	    p->poolProps.allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
-	    p->poolProps.location.type != CU_MEM_LOCATION_TYPE_DEVICE)
+	    p->poolProps.location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    !device_is_valid(p->poolProps.location.id))
 		return CUDA_ERROR_INVALID_VALUE;
-	if (!device_is_valid(p->poolProps.location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
 	return p->poolProps.handleTypes ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
 

@@ -166,7 +166,7 @@ API(cuMemPoolCreate, CUmemoryPool *out, const CUmemPoolProps *props)
 	if (props->location.type != CU_MEM_LOCATION_TYPE_DEVICE || props->handleTypes)
 		return CUDA_ERROR_NOT_SUPPORTED;
 	if (!device_is_valid(props->location.id))
-		return CUDA_ERROR_INVALID_DEVICE;
+		return CUDA_ERROR_INVALID_VALUE;
 	p = pool_new(&mempools);
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -269,7 +269,7 @@ API(cuMemPoolSetAccess, CUmemoryPool pool, const CUmemAccessDesc *map, size_t co
 		if (!device_is_valid(map[i].location.id))
 			return CUDA_ERROR_INVALID_DEVICE;
 		if (map[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE)
-			return CUDA_ERROR_INVALID_VALUE;
+			return CUDA_ERROR_INVALID_DEVICE;
 	}
 	return CUDA_SUCCESS;
 }
@@ -336,10 +336,14 @@ static CUresult alloc(CUdeviceptr *out, size_t size, struct mempool *p, CUstream
 	TRY(stream_get(stream, &s));
 	if (!p)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	if (!out || !size)
+	if (!out || (!size && s->capture))
 		return CUDA_ERROR_INVALID_VALUE;
 	if (s->capture)
 		return captured(out, size, s);
+	if (!size) {
+		*out = 0;
+		return CUDA_SUCCESS;
+	}
 	TRY(lend(p, s->ctx, size, &addr));
 	*out = addr;
 	return CUDA_SUCCESS;
@@ -374,7 +378,9 @@ API_PTSZ(cuMemFreeAsync, (CUdeviceptr addr, CUstream stream), (addr, stream))
 	struct op *op;
 
 	TRY(stream_get(stream, &s));
-	if (!addr || !range_find(addr, &r) || r.base != addr || r.kind != RANGE_DEVICE)
+	if (!addr)
+		return capture_check(s);
+	if (!range_find(addr, &r) || r.base != addr || r.kind != RANGE_DEVICE)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (s->capture) {
 		TRY(capture_check(s));

@@ -62,10 +62,9 @@ API(cuMemGetAllocationGranularity, size_t *granularity, const CUmemAllocationPro
     CUmemAllocationGranularity_flags option)
 {
 	ENTER();
-	if (!granularity || !prop_is_valid(prop) || (unsigned int)option > 1)
+	if (!granularity || !prop || prop->location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
+	    (unsigned int)option > 1)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (prop->location.id)
-		return CUDA_ERROR_INVALID_DEVICE;
 	*granularity = SIM_GRANULARITY;
 	return CUDA_SUCCESS;
 }
@@ -259,9 +258,9 @@ API(cuMemMap, CUdeviceptr addr, size_t size, size_t offset, CUmemGenericAllocati
 	ENTER();
 	pthread_mutex_lock(&lock);
 	p = physical_of(handle);
-	if (p && aligned(addr) && aligned(size) && !offset && !flags && size <= p->size &&
-	    reserved(addr, size))
-		result = map_locked(addr, size, p);
+	if (p && aligned(addr) && aligned(size) && !flags && reserved(addr, size))
+		result = offset || size > p->size ? CUDA_ERROR_NOT_SUPPORTED
+						  : map_locked(addr, size, p);
 	pthread_mutex_unlock(&lock);
 	return result;
 }
@@ -307,13 +306,14 @@ static void unmap_one(struct mapping *m)
 
 API(cuMemUnmap, CUdeviceptr addr, size_t size)
 {
-	bool ok;
+	bool ok, none;
 
 	ENTER();
 	exec_all_wait(); /* kernels in flight may use the memory */
 	pthread_mutex_lock(&lock);
-	ok = whole_mappings(addr, size);
-	for (uint64_t at = addr, end = addr + size; ok && at < end;) {
+	none = aligned(addr) && aligned(size) && reserved(addr, size) && !range_any(addr, size);
+	ok = none || whole_mappings(addr, size);
+	for (uint64_t at = addr, end = addr + size; ok && !none && at < end;) {
 		struct mapping *m = mapping_at(at);
 
 		at += m->size;
@@ -334,10 +334,9 @@ API(cuMemSetAccess, CUdeviceptr addr, size_t size, const CUmemAccessDesc *desc, 
 		if (desc[i].location.type != CU_MEM_LOCATION_TYPE_DEVICE ||
 		    (desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_NONE &&
 		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READ &&
-		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE))
+		     desc[i].flags != CU_MEM_ACCESS_FLAGS_PROT_READWRITE) ||
+		    desc[i].location.id)
 			return CUDA_ERROR_INVALID_VALUE;
-		if (desc[i].location.id)
-			return CUDA_ERROR_INVALID_DEVICE;
 	}
 	pthread_mutex_lock(&lock);
 	ok = whole_mappings(addr, size);

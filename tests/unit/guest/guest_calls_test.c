@@ -181,7 +181,8 @@ START_TEST(queries_of_events)
 	OK(cuEventRecord(e, NULL));
 	runs_still(true);
 	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
-	/* Its end may be known by something else, which the ring page is behind: it is asked again. */
+	/* Its end may be known by something else, which the ring page is behind: it is asked again.
+	 */
 	COSTS(1, ck_assert_int_eq(cuEventQuery(e), CUDA_ERROR_NOT_READY));
 	fake.ended = UINT64_MAX;
 	SILENT(cuEventQuery(e));
@@ -344,16 +345,18 @@ START_TEST(a_warm_pool)
 	ASKS(cuMemAllocAsync(&p[0], 512, s));
 	for (int i = 1; i < 16; i++)
 		SILENT(cuMemAllocAsync(&p[i], 60000, s));
-	COSTS(0, for (unsigned int i = 0; i < 10000; i++) {
-		const unsigned int at = i * 7 % 16;
+	COSTS(
+		0, for (unsigned int i = 0; i < 10000; i++) {
+			const unsigned int at = i * 7 % 16;
 
-		OK(cuMemFreeAsync(p[at], s));
-		OK(cuMemAllocAsync(&p[at], 1 + i * 977 % 60000, s));
-	});
+			OK(cuMemFreeAsync(p[at], s));
+			OK(cuMemAllocAsync(&p[at], 1 + i * 977 % 60000, s));
+		});
 }
 END_TEST
 
-/* Memory that one stream freed is another's when the work before the free is known to have ended. */
+/* Memory that one stream freed is another's when the work before the free is known to have ended.
+ */
 START_TEST(a_pool_between_streams)
 {
 	CUdeviceptr p, q, third;
@@ -427,6 +430,39 @@ START_TEST(graphs)
 	ck_assert_uint_le(fake.last_len, 64);
 	SILENT(cuStreamIsCapturing(s, &status));
 	ck_assert_int_eq(status, CU_STREAM_CAPTURE_STATUS_NONE);
+	/* A launch cannot be captured. */
+	OK(cuStreamBeginCapture_v2(s, CU_STREAM_CAPTURE_MODE_RELAXED));
+	COSTS(0, ck_assert_int_eq(cuGraphLaunch(exec, s), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED));
+	ck_assert_int_eq(cuStreamEndCapture(s, &g), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+}
+END_TEST
+
+/* Ports, by which kernels start before others end, are refused here. */
+START_TEST(edges_from_ports)
+{
+	static const struct {
+		CUgraphEdgeData edge;
+		CUresult result;
+	} row[] = {
+		{{.type = CU_GRAPH_DEPENDENCY_TYPE_DEFAULT}, CUDA_SUCCESS},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
+		  .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC},
+		 CUDA_ERROR_NOT_SUPPORTED},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_LAUNCH_ORDER}, CUDA_ERROR_NOT_SUPPORTED},
+		{{.from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC}, CUDA_ERROR_INVALID_VALUE},
+		{{.to_port = 1}, CUDA_ERROR_INVALID_VALUE},
+	};
+	CUgraphNodeParams p = {.type = CU_GRAPH_NODE_TYPE_EMPTY};
+	CUgraphNode n, m;
+	CUgraph g;
+
+	OK(cuGraphCreate(&g, 0));
+	OK(cuGraphAddEmptyNode(&n, g, NULL, 0));
+	COSTS(!row[_i].result,
+	      ck_assert_int_eq(cuGraphAddNode_v2(&m, g, &n, &row[_i].edge, 1, &p), row[_i].result));
+	COSTS(!row[_i].result,
+	      ck_assert_int_eq(cuGraphAddDependencies_v2(g, &n, &n, &row[_i].edge, 1),
+			       row[_i].result));
 }
 END_TEST
 
@@ -516,6 +552,7 @@ int main(void)
 	tcase_add_test(t, a_pool_between_streams);
 	tcase_add_test(t, a_pool_at_rest);
 	tcase_add_test(t, graphs);
+	tcase_add_loop_test(t, edges_from_ports, 0, 5);
 	tcase_add_test(t, graph_events);
 	tcase_add_test(t, user_objects);
 	suite_add_tcase(s, t);

@@ -290,7 +290,7 @@ static void launch(struct worker *w, uint32_t n)
 	FAKE_SUBMIT(w, GRAPH_LAUNCH, 0, l);
 }
 
-/* A launch into a capture is a copy of the whole graph, and each command captured is a node. */
+/* Each command captured is a node. A launch cannot be captured, which the capture's end tells. */
 START_TEST(captured_nodes_count)
 {
 	struct worker *w = open_sim();
@@ -313,11 +313,51 @@ START_TEST(captured_nodes_count)
 	ck_assert_int_eq(end_capture(w, 202, 50), 0);
 	ck_assert_uint_eq(w->gpu->graph_nodes, before + 10);
 	begin_capture(w, 203, 50);
-	for (int i = 0; i < 3; i++)
-		launch(w, 1);
-	ck_assert_int_eq(end_capture(w, 204, 50), CUDA_ERROR_OUT_OF_MEMORY);
-	/* The first one fits. */
-	ck_assert_uint_eq(w->gpu->graph_nodes, before + 10 + 1 + 32766);
+	launch(w, 1);
+	ck_assert_int_eq(end_capture(w, 204, 50), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+	ck_assert_uint_eq(w->gpu->graph_nodes, before + 10);
+	fake_close(w);
+}
+END_TEST
+
+static unsigned int taken;
+
+static CUresult CUDAAPI take_attribute(CUgraphNode node, CUlaunchAttributeID id,
+				       const CUlaunchAttributeValue *value)
+{
+	taken += id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW && value;
+	return CUDA_SUCCESS;
+}
+
+/* The far end would look at all memory of the GPU: a window is of the session's. */
+START_TEST(windows_lie_in_own_memory)
+{
+	struct worker *w = open_sim();
+	const uint64_t mem = fake_alloc(w, 10, FAKE_CTX, 4096);
+	const struct {
+		uint64_t base, bytes;
+		int result;
+	} row[] = {{mem, 4096, CUDA_SUCCESS},
+		   {0, 0, CUDA_SUCCESS},
+		   {mem, 1ull << 50, CUDA_ERROR_INVALID_VALUE},
+		   {4096, 4096, CUDA_ERROR_INVALID_VALUE},
+		   {mem - 4096, 4096, CUDA_ERROR_INVALID_VALUE}};
+	CUlaunchAttributeValue v = {.accessPolicyWindow = {.hitRatio = 0.5f}};
+	struct pvgpu_wire_graph_attr_set a = {.ctx = FAKE_CTX,
+					      .graph = GRAPH(1),
+					      .attr = CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW,
+					      .value_len = sizeof(v)};
+
+	far.cuGraphKernelNodeSetAttribute = take_attribute;
+	make_graph(w, 1);
+	ck_assert_int_eq(add_node(w, 100, GRAPH(1), CU_GRAPH_NODE_TYPE_EMPTY, 0), 0);
+	for (uint32_t i = 0; i < 5; i++) {
+		v.accessPolicyWindow.base_ptr = (void *)(uintptr_t)row[i].base;
+		v.accessPolicyWindow.num_bytes = row[i].bytes;
+		fake_submit(w, &a, sizeof(a), PVGPU_OP_GRAPH_ATTR_SET, 200 + i, &v, sizeof(v));
+		ck_assert_int_eq(fake_result(w, PVGPU_REP_REPLY, 200 + i), row[i].result);
+	}
+	ck_assert_uint_eq(taken, 2);
 	fake_close(w);
 }
 END_TEST
@@ -481,6 +521,7 @@ int main(void)
 	tcase_add_test(t, a_node_that_goes_counts_no_more);
 	tcase_add_test(t, graphs_nest_to_a_depth);
 	tcase_add_test(t, captured_nodes_count);
+	tcase_add_test(t, windows_lie_in_own_memory);
 	tcase_add_test(t, an_instance_is_charged_for_nodes_inside);
 	tcase_add_loop_test(t, a_launch_pays_for_its_nodes, 0, 2);
 	tcase_add_test(t, nodes_in_flight_count);

@@ -79,12 +79,6 @@ int capture_takes(const struct stream *s, uint64_t nodes)
 	return r;
 }
 
-int capture_graph(const struct stream *s, const struct graph_sum *sum)
-{
-	return sum->depth + 1 > GRAPH_DEPTH_MAX ? CUDA_ERROR_NOT_SUPPORTED
-						: capture_takes(s, sum->nodes);
-}
-
 int handle_capture_begin(struct worker *w, const struct pvgpu_in_capture_begin *in,
 			 struct pvgpu_out_capture_begin *out)
 {

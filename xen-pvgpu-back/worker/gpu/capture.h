@@ -17,7 +17,5 @@ void capture_join(struct stream *s, const struct event *e);
 /* Would a query of the stream, or an event in it, end a capture: its own, or that of a stream for
  * which the legacy stream would wait? */
 bool capture_bars(const struct stream *s);
-/* May the capture have a graph of this size as a node? A CUresult. */
-int capture_graph(const struct stream *s, const struct graph_sum *sum);
 
 #endif

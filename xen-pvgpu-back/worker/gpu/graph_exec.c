@@ -3,7 +3,6 @@
  * launches. */
 #include <stdlib.h>
 
-#include "capture.h"
 #include "context.h"
 #include "estimate.h"
 #include "graph.h"
@@ -202,9 +201,8 @@ int handle_graph_launch(struct worker *w, const struct pvgpu_in_graph_launch *in
 	s = exec_stream(in->ctx, in->stream, x, &r);
 	if (!s)
 		return r;
-	r = s->capture ? capture_graph(s, &x->sum) : 0;
-	if (r)
-		return r;
+	if (s->capture)
+		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 	work_graph(&k, s, x->o.handle, &x->sum);
 	r = ctx_result(s->o.ctx, (int)g->far->cuGraphLaunch(x->far, s->far));
 	if (r)
