@@ -143,6 +143,10 @@ static void beside(struct streams *s)
 		verdict(ASSUME_host_func_beside_copy, met, "a copy of another stream %s",
 			met ? "ends" : "waits");
 	}
+	/* Its first launch would load it, which waits for all that runs. */
+	if (write && !CU(cuLaunchKernel, write, 1, 1, 1, 1, 1, 1, 0, s->b,
+			 (void *[]){&s->pinned_at, &one}, NULL))
+		CU(cuStreamSynchronize, s->b);
 	if (write && begin_waiting(s, &seen)) {
 		CU(cuLaunchKernel, write, 1, 1, 1, 1, 1, 1, 0, s->b,
 		   (void *[]){&s->pinned_at, &one}, NULL);
