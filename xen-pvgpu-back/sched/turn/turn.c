@@ -191,6 +191,17 @@ static struct turn_vgpu *ask(struct turns *t, uint64_t now)
 	return v;
 }
 
+/*
+ * One of a higher class does not wait for what a lower one has in flight: the GPU's own slices let
+ * it run beside that. Waiting cost it 7.3 ms beside kernels of 5 ms on an H200, where its kernel of
+ * 0.5 ms took 1.5 ms by these slices alone.
+ */
+static void go_before(struct turns *t, const struct turn_vgpu *next, uint64_t now)
+{
+	if (next && next->share.class < t->leaving->share.class)
+		t->give_at = now;
+}
+
 static void decide(struct turns *t, uint64_t now)
 {
 	const struct turn_vgpu *was = t->holder;
@@ -205,8 +216,10 @@ static void decide(struct turns *t, uint64_t now)
 	}
 	if (joint)
 		next = ask(t, now);
-	if (t->holder && next != t->holder)
+	if (t->holder && next != t->holder) {
 		take_grant(t, now);
+		go_before(t, next, now);
+	}
 	if (!t->holder && (next || t->leaving) && leavers_let_go(t, now)) {
 		give_grant(t, next, now);
 		/* One of a higher class may have come while the former holder drained. */
