@@ -37,6 +37,13 @@ void want_at(const char *file, int line, const char *call, CUresult want, CUresu
 #define CU(call)         WANT(CUDA_SUCCESS, call)
 const char *result_name(CUresult r);
 
+/*
+ * Does the library look at a handle before it uses it, and at a pointer to write to? pvgpu's does,
+ * and the simulated GPU. NVIDIA's driver follows what it is given: a handle that is none, or a
+ * destroyed one, crashes it, so a program asks it only for what it can answer.
+ */
+bool handles_are_checked(void);
+
 /* Kernels: texts in the program, see tests/kernels. */
 #define PTX(name)                                                                                  \
 	extern const char name[];                                                                  \

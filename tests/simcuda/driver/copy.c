@@ -229,12 +229,17 @@ struct side {
 	size_t x, y, z, pitch, height;
 };
 
+static CUresult array_of(const struct side *s, struct sim_array **a)
+{
+	return s->array ? array_get(s->array, a) : CUDA_ERROR_INVALID_VALUE;
+}
+
 static CUresult resolve_array(const struct side *s, const struct copy_op *c, char **start,
 			      size_t *pitch, size_t *slice)
 {
 	struct sim_array *a;
 
-	TRY(array_get(s->array, &a));
+	TRY(array_of(s, &a));
 	if (!a->addr || s->x % a->texel_bytes || c->width % a->texel_bytes || s->x > a->row_bytes ||
 	    c->width > a->row_bytes - s->x || s->y > a->rows || c->height > a->rows - s->y ||
 	    s->z > a->slices || c->depth > a->slices - s->z)
@@ -355,7 +360,7 @@ static CUresult array_copy(CUstream stream, struct side dst, struct side src, si
 
 		if (s->type != CU_MEMORYTYPE_ARRAY)
 			continue;
-		TRY(array_get(s->array, &a));
+		TRY(array_of(s, &a));
 		if (a->desc.Height || a->desc.Depth)
 			return CUDA_ERROR_INVALID_VALUE;
 	}
