@@ -120,7 +120,8 @@ static CUresult linear(struct sim_stream *s, void *dst, const void *src, size_t 
 
 	if (!n)
 		return CUDA_SUCCESS;
-	if (!dst || !src)
+	if (!dst || !src || range_leaves_registered((uintptr_t)dst, n) ||
+	    range_leaves_registered((uintptr_t)src, n))
 		return CUDA_ERROR_INVALID_VALUE;
 	if ((from_device && !known(src, n, false)) || (to_device && !known(dst, n, true)))
 		return CUDA_ERROR_INVALID_VALUE;
@@ -278,6 +279,8 @@ static CUresult resolve(const struct side *s, const struct copy_op *c, bool writ
 	*start = base + s->z * *slice + s->y * p + s->x;
 	len = extent(c, *pitch, *slice);
 	if (*device && len && !known(*start, len, write))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (len && range_leaves_registered((uintptr_t)*start, len))
 		return CUDA_ERROR_INVALID_VALUE;
 	return CUDA_SUCCESS;
 }
