@@ -8,6 +8,7 @@
 #define PVGPU_TEST_PROGRAM_H
 
 #include <cuda.h>
+#include <dlfcn.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
